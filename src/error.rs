@@ -1,0 +1,216 @@
+//! The library's one error type: what failed, where, what to do next, and the exit code that tells a script.
+//!
+//! An error never holds plaintext or key material: messages name paths, keys and lines, never values.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// The result of everything in this library that can fail.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What kind of failure it was. Each kind has one exit code; where sops has a code for it, it is sops's
+/// (`cmd/sops/codes/codes.go` of getsops/sops).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Kind {
+    /// Anything without a code of its own.
+    Other,
+    /// The input can't be read or does not parse.
+    Read,
+    /// The output can't be written.
+    Write,
+    /// The document can't be expressed in the format asked for.
+    Emit,
+    /// The config is wrong.
+    Config,
+    /// The value or the index given to `set` is wrong.
+    SetFormat,
+    /// Arguments that exclude each other, or recipients that no rule names.
+    Conflict,
+    /// A value can't be encrypted.
+    Encrypt,
+    /// The MAC's own ciphertext is broken.
+    DecryptMac,
+    /// A value can't be decrypted: changed, moved, or of another data key.
+    Decrypt,
+    /// The file's content is not what was encrypted.
+    MacMismatch,
+    /// A config that was asked for does not exist.
+    ConfigNotFound,
+    /// A path into a document does not lead anywhere.
+    TreePath,
+    /// There is nothing in the file to encrypt.
+    EmptyFile,
+    /// No such file, or a wrong number of arguments.
+    NoFile,
+    /// A key type stands twice in a decryption order.
+    DuplicateOrder,
+    /// No identity at hand opens the data key.
+    NoDataKey,
+    /// `edit` ended without a change.
+    NotModified,
+    /// No editor could be run.
+    NoEditor,
+    /// The file is encrypted already.
+    AlreadyEncrypted,
+}
+
+/// Every kind with its exit code and its meaning: what `sealant help exit-codes` prints.
+pub const EXIT_CODES: &[(Kind, u8, &str)] = &[
+    (Kind::Other, 1, "failed for a reason without a code of its own; for check, hook and diff: something was found"),
+    (Kind::Read, 2, "the input cannot be read or does not parse"),
+    (Kind::Write, 3, "the output cannot be written"),
+    (Kind::Emit, 4, "the document cannot be expressed in the format asked for"),
+    (Kind::Config, 5, "the config is wrong"),
+    (Kind::SetFormat, 7, "the value or the index given to set is wrong"),
+    (Kind::Conflict, 8, "arguments exclude each other, or the file names recipients that no rule names"),
+    (Kind::Encrypt, 23, "a value cannot be encrypted"),
+    (Kind::DecryptMac, 24, "the ciphertext of the MAC is broken"),
+    (Kind::Decrypt, 25, "a value cannot be decrypted: it was changed, moved, or belongs to another data key"),
+    (Kind::MacMismatch, 51, "the MAC does not match: the file is not what was encrypted"),
+    (Kind::ConfigNotFound, 61, "the config that was asked for does not exist"),
+    (Kind::TreePath, 91, "the path into the document leads nowhere"),
+    (Kind::EmptyFile, 92, "the file is empty"),
+    (Kind::NoFile, 100, "no such file, or a wrong number of arguments"),
+    (Kind::DuplicateOrder, 112, "a key type stands twice in the decryption order"),
+    (Kind::NoDataKey, 128, "no identity at hand opens the data key"),
+    (Kind::NotModified, 200, "edit: nothing was changed"),
+    (Kind::NoEditor, 201, "no editor could be run, or it failed"),
+    (Kind::AlreadyEncrypted, 203, "the file is encrypted already"),
+];
+
+impl Kind {
+    /// The exit code of the process for a failure of this kind.
+    pub fn exit_code(self) -> u8 {
+        EXIT_CODES.iter().find(|(kind, ..)| *kind == self).map_or(1, |(_, code, _)| *code)
+    }
+}
+
+/// Why an operation failed, where, and what to do about it.
+///
+/// Displayed as `FILE:LINE: MESSAGE`, causes chained by `: `; the advice stands apart ([`Error::advice`]).
+#[derive(thiserror::Error)]
+pub struct Error(Box<Inner>);
+
+struct Inner {
+    kind: Kind,
+    message: String,
+    file: Option<PathBuf>,
+    line: Option<usize>,
+    advice: Option<String>,
+    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+impl Error {
+    /// A failure of `kind`; `message` is lower case, without a final stop, and names no value.
+    pub fn new(kind: Kind, message: impl Into<String>) -> Self {
+        Self(Box::new(Inner {
+            kind,
+            message: message.into(),
+            file: None,
+            line: None,
+            advice: None,
+            source: None,
+        }))
+    }
+
+    /// The same error with the file in which it happened, unless it already names one.
+    #[must_use]
+    pub fn in_file(mut self, file: impl AsRef<Path>) -> Self {
+        self.0.file.get_or_insert_with(|| file.as_ref().to_path_buf());
+        self
+    }
+
+    /// The same error with the 1-based line on which it happened, unless it already names one.
+    #[must_use]
+    pub fn on_line(mut self, line: usize) -> Self {
+        self.0.line.get_or_insert(line);
+        self
+    }
+
+    /// The same error with what its reader should do next: a sentence, or a command to run.
+    #[must_use]
+    pub fn advise(mut self, advice: impl Into<String>) -> Self {
+        self.0.advice = Some(advice.into());
+        self
+    }
+
+    /// The same error with what caused it.
+    #[must_use]
+    pub fn caused_by(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        self.0.source = Some(source.into());
+        self
+    }
+
+    pub fn kind(&self) -> Kind {
+        self.0.kind
+    }
+
+    /// The file in which it happened, if it is known.
+    pub fn file(&self) -> Option<&Path> {
+        self.0.file.as_deref()
+    }
+
+    /// The 1-based line on which it happened, if it is known.
+    pub fn line(&self) -> Option<usize> {
+        self.0.line
+    }
+
+    /// What failed, without place, cause and advice.
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    /// What to do next, if there is anything to say.
+    pub fn advice(&self) -> Option<&str> {
+        self.0.advice.as_deref()
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.0.file, self.0.line) {
+            (Some(file), Some(line)) => write!(f, "{}:{line}: ", file.display())?,
+            (Some(file), None) => write!(f, "{}: ", file.display())?,
+            (None, Some(line)) => write!(f, "line {line}: ")?,
+            (None, None) => {}
+        }
+        f.write_str(&self.0.message)?;
+        if let Some(source) = &self.0.source {
+            write!(f, ": {source}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}({self})", self.0.kind)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_says_where_what_and_why() {
+        let error = Error::new(Kind::Read, "cannot read the identity")
+            .in_file("a/b.yaml")
+            .on_line(3)
+            .caused_by("permission denied");
+        assert_eq!(error.to_string(), "a/b.yaml:3: cannot read the identity: permission denied");
+    }
+
+    #[test]
+    fn the_innermost_place_wins() {
+        let error = Error::new(Kind::Read, "x").in_file("inner").in_file("outer").on_line(1).on_line(2);
+        assert_eq!(error.to_string(), "inner:1: x");
+    }
+
+    #[test]
+    fn every_exit_code_stands_once() {
+        let codes: std::collections::BTreeSet<_> = EXIT_CODES.iter().map(|(_, code, _)| code).collect();
+        assert_eq!(codes.len(), EXIT_CODES.len());
+    }
+}

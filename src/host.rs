@@ -1,0 +1,119 @@
+//! What the outside gives, as a trait: environment, folders of the user, prompts, child processes, the clock.
+//!
+//! The library asks a [`Host`] and nothing else, so that what may prompt, read the environment or start programs
+//! is decided in one place: the CLI's host has all of it, a controller's is closed.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+
+use crate::error::{Error, Kind, Result};
+use crate::secret::{SecretBytes, SecretString};
+
+/// A program to run, its arguments and what its environment gets on top of ours.
+#[derive(Debug, Clone, Default)]
+pub struct Command {
+    pub program: OsString,
+    pub args: Vec<OsString>,
+    pub env: Vec<(OsString, OsString)>,
+}
+
+impl Command {
+    /// Splits a command line as a POSIX shell splits words, without running a shell.
+    pub fn parse(line: &str) -> Result<Self> {
+        let mut words = shlex::split(line)
+            .filter(|words| !words.is_empty())
+            .ok_or_else(|| Error::new(Kind::Other, format!("not a command line: `{line}`")))?
+            .into_iter()
+            .map(OsString::from);
+        let program = words.next().unwrap_or_default();
+        Ok(Self { program, args: words.collect(), env: Vec::new() })
+    }
+}
+
+/// The outside world as the library may see it.
+pub trait Host: Send + Sync {
+    /// The value of an environment variable; `None` when unset or empty.
+    fn env(&self, name: &str) -> Option<OsString>;
+
+    /// The user's home folder.
+    fn home(&self) -> Option<PathBuf>;
+
+    /// Asks the person at the terminal for a passphrase; an error when there is no terminal or prompting is not allowed.
+    fn ask_passphrase(&self, prompt: &str) -> Result<SecretString>;
+
+    /// Asks the person at the terminal for a line that is no secret (age plugins do).
+    fn ask_line(&self, prompt: &str) -> Result<String>;
+
+    /// Asks yes or no; an error when there is no terminal.
+    fn confirm(&self, question: &str) -> Result<bool>;
+
+    /// Runs a program and returns what it prints to standard output; an error when it may not be run or fails.
+    fn output_of(&self, command: &Command) -> Result<SecretBytes>;
+
+    /// Whether age plugins (programs named `age-plugin-*` on the `PATH`) may be started.
+    fn may_run_plugins(&self) -> bool;
+
+    /// Tells the person something that is not the command's result: a warning, a hint.
+    fn note(&self, message: &str);
+
+    /// The time now.
+    fn now(&self) -> Timestamp;
+
+    /// An environment variable that has to be text.
+    fn env_text(&self, name: &str) -> Result<Option<String>> {
+        self.env(name)
+            .map(|value| {
+                value.into_string().map_err(|_| Error::new(Kind::Other, format!("{name} is not valid UTF-8")))
+            })
+            .transpose()
+    }
+
+    /// The folder of the user's settings: `$XDG_CONFIG_HOME`, else what the operating system has for it.
+    fn config_dir(&self) -> Option<PathBuf> {
+        if let Some(dir) = self.env("XDG_CONFIG_HOME") {
+            return Some(dir.into());
+        }
+        let home = self.home()?;
+        Some(if cfg!(target_os = "macos") { home.join("Library/Application Support") } else { home.join(".config") })
+    }
+}
+
+/// A host that gives nothing: no environment, no prompts, no programs. What a controller or a test starts from.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Closed;
+
+impl Closed {
+    fn refuse<T>(what: &str) -> Result<T> {
+        Err(Error::new(Kind::Other, format!("{what} is not possible here")))
+    }
+}
+
+impl Host for Closed {
+    fn env(&self, _: &str) -> Option<OsString> {
+        None
+    }
+    fn home(&self) -> Option<PathBuf> {
+        None
+    }
+    fn ask_passphrase(&self, _: &str) -> Result<SecretString> {
+        Self::refuse("asking for a passphrase")
+    }
+    fn ask_line(&self, _: &str) -> Result<String> {
+        Self::refuse("asking a question")
+    }
+    fn confirm(&self, _: &str) -> Result<bool> {
+        Self::refuse("asking a question")
+    }
+    fn output_of(&self, _: &Command) -> Result<SecretBytes> {
+        Self::refuse("running a program")
+    }
+    fn may_run_plugins(&self) -> bool {
+        false
+    }
+    fn note(&self, _: &str) {}
+    fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+}

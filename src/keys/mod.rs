@@ -1,0 +1,1 @@
+//! Master keys: what wraps and unwraps data keys.

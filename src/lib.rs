@@ -1,0 +1,16 @@
+//! Sealant: secrets in Git, encrypted, byte for byte.
+//!
+//! The library takes bytes and values and returns values and typed errors. What the outside gives comes in through
+//! [`host`] and `fs` alone. Dependencies point down:
+//! `cli -> encrypted_file -> sops -> {document, config} -> keys`.
+
+#![forbid(unsafe_code)]
+
+pub mod config;
+pub mod error;
+pub mod fs;
+pub mod host;
+pub mod keys;
+pub mod secret;
+
+pub use error::{Error, Kind, Result};
