@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 pub mod config;
+pub mod document;
 pub mod error;
 pub mod fs;
 pub mod host;

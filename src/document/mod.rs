@@ -1,0 +1,197 @@
+//! Lossless documents: the original text plus the byte ranges of its leaves and comments.
+//!
+//! A document is read once and never re-emitted. What changes is said as [`Edits`], ranges of the source and the text
+//! that takes their place, so that all else (blank lines, comments, quotes, indents, order, line ends) stays byte for
+//! byte. This module knows nothing of encryption: a ciphertext is a text to put in a leaf's place.
+
+mod binary;
+mod dotenv;
+mod edit;
+mod ini;
+mod json;
+mod tree;
+mod value;
+mod yaml;
+
+use std::fmt;
+use std::path::Path;
+
+use serde_json::Value as Data;
+
+pub use binary::BinaryDocument;
+pub use dotenv::DotenvDocument;
+pub use edit::Edits;
+pub use ini::IniDocument;
+pub use json::JsonDocument;
+pub use tree::{Node, NodeId, NodeKind, Span, Step, Style, Text, Tree, TreeBuilder};
+pub use value::{Value, ValueKind};
+pub use yaml::YamlDocument;
+
+use crate::error::{Error, Kind, Result};
+use crate::secret::{SecretBytes, SecretString};
+
+/// The largest document that is read as a tree, in bytes (binary documents are bounded by [`MAX_BINARY`]).
+pub const MAX_SOURCE: usize = 256 << 20;
+
+/// The largest file that is encrypted as binary, in bytes.
+pub const MAX_BINARY: usize = 1 << 30;
+
+/// How deep the collections of a document may nest.
+pub const MAX_DEPTH: usize = 200;
+
+/// How many nodes the aliases of one YAML file may add to it when they are expanded.
+pub const MAX_ALIAS_NODES: usize = 100_000;
+
+/// The name of the map that holds the metadata of an encrypted document, and the prefix of its flattened keys.
+pub const METADATA_KEY: &str = "sops";
+
+/// The formats of documents, named as in sops's `--input-type`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Format {
+    Yaml,
+    Json,
+    Dotenv,
+    Ini,
+    Binary,
+}
+
+impl Format {
+    /// The format that a file's extension says; binary for all that is not known (`formats.go` of sops, case sensitive).
+    pub fn of_path(path: &Path) -> Self {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        match name.rsplit_once('.').map(|(_, extension)| extension) {
+            Some("yaml" | "yml") => Self::Yaml,
+            Some("json") => Self::Json,
+            Some("env") => Self::Dotenv,
+            Some("ini") => Self::Ini,
+            _ => Self::Binary,
+        }
+    }
+
+    /// The format with this name, if there is one.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Yaml, Self::Json, Self::Dotenv, Self::Ini, Self::Binary].into_iter().find(|f| f.name() == name)
+    }
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Yaml => "yaml",
+            Self::Json => "json",
+            Self::Dotenv => "dotenv",
+            Self::Ini => "ini",
+            Self::Binary => "binary",
+        }
+    }
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A parsed file whose leaves can be replaced without touching anything else.
+///
+/// All methods that change something return [`Edits`] of [`Document::source`]; several may be merged and are applied
+/// in one pass.
+pub trait Document: Send + Sync {
+    fn format(&self) -> Format;
+
+    /// The text that the spans of the tree and all edits refer to.
+    fn source(&self) -> &str;
+
+    /// The nodes in document order.
+    fn tree(&self) -> &Tree;
+
+    /// The typed value of a scalar. An error when the format has no such value, such as an integer above 64 bits.
+    fn value(&self, leaf: NodeId) -> Result<Value>;
+
+    /// Puts an opaque one-line text (a ciphertext) in the place of a scalar, an alias or a comment. The style of a
+    /// scalar is kept around it.
+    fn put_token(&self, leaf: NodeId, token: &str) -> Edits;
+
+    /// How [`Document::put_value`] would spell `value` if `leaf` held a token: equal to [`Document::spelling`] when
+    /// nothing has to be remembered.
+    fn spelling_after_token(&self, leaf: NodeId, value: &Value) -> SecretString;
+
+    /// The present spelling of a leaf: exactly the bytes that [`Document::put_token`] replaces.
+    fn spelling(&self, leaf: NodeId) -> &str;
+
+    /// Puts a value in the place of a scalar, in the scalar's present style as far as the value allows it.
+    fn put_value(&self, leaf: NodeId, value: &Value) -> Result<Edits>;
+
+    /// Puts a text that was taken by [`Document::spelling`] back in the place of a scalar.
+    fn put_spelling(&self, leaf: NodeId, spelling: &str) -> Edits;
+
+    /// Puts the text of a comment in the place of a comment, or of a list item that stands for one.
+    fn put_comment(&self, leaf: NodeId, text: &str) -> Result<Edits>;
+
+    /// Replaces the value of `node` (scalar or collection) by `data`.
+    fn replace(&self, node: NodeId, data: &Data) -> Result<Edits>;
+
+    /// Adds an entry at the end of a map (`key` given) or an item at the end of a list.
+    fn insert(&self, container: NodeId, key: Option<&str>, data: &Data) -> Result<Edits>;
+
+    /// Removes an entry of a map or an item of a list, with its line.
+    fn remove(&self, node: NodeId) -> Result<Edits>;
+
+    /// The metadata of an encrypted document, as nested data whatever its layout in the file; `None` when there is
+    /// none. Strings stay strings, in flattened formats all values are strings.
+    fn metadata(&self) -> Result<Option<Data>>;
+
+    /// Writes the metadata: in place where there is some, else at the end of the document; `None` removes it.
+    fn put_metadata(&self, metadata: Option<&Data>) -> Result<Edits>;
+
+    /// Whether a leaf belongs to the metadata and so is not data of the document.
+    fn is_metadata(&self, node: NodeId) -> bool;
+
+    /// The file that `source` stands for: the same bytes, but for binary documents that are not encrypted.
+    fn to_file(&self) -> SecretBytes {
+        SecretBytes::new(self.source().as_bytes().to_vec())
+    }
+
+    /// The 1-based line of a byte of the source.
+    fn line_of(&self, offset: usize) -> usize {
+        let source = self.source().as_bytes();
+        1 + source[..offset.min(source.len())].iter().filter(|&&byte| byte == b'\n').count()
+    }
+
+    /// The 1-based line on which a node begins.
+    fn line(&self, node: NodeId) -> usize {
+        self.line_of(self.tree()[node].span.start())
+    }
+}
+
+/// Reads a file of the given format. `encrypted` says whether a binary file is the JSON envelope of one.
+pub fn parse(format: Format, file: SecretBytes, encrypted: bool) -> Result<Box<dyn Document>> {
+    let limit = if format == Format::Binary { MAX_BINARY } else { MAX_SOURCE };
+    if file.len() > limit {
+        return Err(Error::new(Kind::Read, format!("larger than {} MiB, the most that is read as {format}", limit >> 20)));
+    }
+    if format == Format::Binary && !encrypted {
+        return Ok(Box::new(BinaryDocument::from_bytes(file)));
+    }
+    let text = into_text(file)?;
+    Ok(match format {
+        Format::Yaml => Box::new(YamlDocument::parse(text)?),
+        Format::Json => Box::new(JsonDocument::parse(text)?),
+        Format::Dotenv => Box::new(DotenvDocument::parse(text)?),
+        Format::Ini => Box::new(IniDocument::parse(text)?),
+        Format::Binary => Box::new(BinaryDocument::parse_envelope(text)?),
+    })
+}
+
+/// Checks that a file is UTF-8, without copying it.
+fn into_text(mut file: SecretBytes) -> Result<SecretString> {
+    match String::from_utf8(std::mem::take(&mut *file)) {
+        Ok(text) => Ok(SecretString::new(text)),
+        Err(error) => {
+            let at = error.utf8_error().valid_up_to();
+            let bytes = SecretBytes::new(error.into_bytes());
+            let line = 1 + bytes[..at].iter().filter(|&&byte| byte == b'\n').count();
+            Err(Error::new(Kind::Read, format!("invalid UTF-8 at byte {at}"))
+                .on_line(line)
+                .advise("save the file as UTF-8, or encrypt it as binary with --input-type binary"))
+        }
+    }
+}
