@@ -168,6 +168,11 @@ impl Tree {
         (node.0 + 1..self[node].end.0).map(NodeId)
     }
 
+    /// Whether `node` is `root` or below it.
+    pub fn contains(&self, root: NodeId, node: NodeId) -> bool {
+        (root..self[root].end).contains(&node)
+    }
+
     /// The direct children, comments included.
     pub fn children(&self, node: NodeId) -> impl Iterator<Item = NodeId> + '_ {
         let (mut next, end) = (node.0 + 1, self[node].end.0);
@@ -279,6 +284,7 @@ impl Tree {
 pub struct TreeBuilder {
     tree: Tree,
     open: Vec<NodeId>,
+    last_end: usize,
 }
 
 impl TreeBuilder {
@@ -305,20 +311,39 @@ impl TreeBuilder {
         if parent.is_none() {
             self.tree.documents.push(id);
         }
-        if matches!(kind, NodeKind::Map | NodeKind::List) {
-            self.open.push(id);
+        match kind {
+            NodeKind::Map | NodeKind::List => self.open.push(id),
+            NodeKind::Comment => {}
+            NodeKind::Scalar | NodeKind::Alias(_) => self.last_end = span.end(),
         }
         id
+    }
+
+    /// Where the last scalar, alias or closed collection ends.
+    pub fn last_end(&self) -> usize {
+        self.last_end
     }
 
     /// Closes the innermost open collection, whose last token ends at byte `end`.
     pub fn close(&mut self, end: usize) -> Option<NodeId> {
         let id = self.open.pop()?;
-        let next = NodeId::new(self.tree.nodes.len());
-        let node = &mut self.tree.nodes[id.index()];
-        node.end = next;
-        node.span = Span::new(node.span.start(), end);
+        self.tree.nodes[id.index()].end = NodeId::new(self.tree.nodes.len());
+        self.set_end(id, end);
         Some(id)
+    }
+
+    /// Says where the last token of a collection ends that may stay open for comments behind it.
+    pub fn set_end(&mut self, collection: NodeId, end: usize) {
+        let node = &mut self.tree.nodes[collection.index()];
+        node.span = Span::new(node.span.start(), end);
+        self.last_end = end;
+    }
+
+    /// Gives a comment that was added to keep its place its text.
+    pub fn set_comment(&mut self, comment: NodeId, text: Span) {
+        let node = &mut self.tree.nodes[comment.index()];
+        node.span = text;
+        node.text = Text::Source(text);
     }
 
     /// Moves the node that was added last before the one added before it: both are leaves of one collection.

@@ -1,0 +1,377 @@
+//! Entries of a YAML document added, replaced and removed, and data written as YAML text, laid out as sops does it.
+
+use serde_json::Value as Data;
+use zeroize::Zeroizing;
+
+use super::spell::{self, Place};
+use super::{Part, YamlDocument};
+use crate::document::{Document, Edits, NodeId, NodeKind, Span, Style, reconcile};
+use crate::error::{Error, Kind, Result};
+use crate::secret::SecretString;
+
+/// How far sops indents what is below an entry.
+const INDENT: usize = 4;
+
+/// The column of what stands below an entry of a map in `column`, or below an item whose dash stands there
+/// (go-yaml's `yaml_emitter_increase_indent`).
+pub(super) fn child_indent(parent: NodeKind, column: usize, unit: usize) -> usize {
+    match parent {
+        NodeKind::List => column + 2,
+        _ => unit * ((column + unit) / unit),
+    }
+}
+
+impl YamlDocument {
+    /// How far this file indents: the first map below an entry of a root shows it.
+    pub(super) fn indent_unit(&self) -> usize {
+        let nested = |root: NodeId| {
+            let block = |node: NodeId| self.tree[node].kind == NodeKind::Map && self.tree[node].style != Style::Flow;
+            let outer = self.tree.entries(root).next()?;
+            let inner = self.tree.entries(root).filter(|&node| block(node)).find_map(|node| self.tree.entries(node).next())?;
+            let columns = [inner, outer].map(|node| self.column(self.tree[node].key_span.start()));
+            columns[0].checked_sub(columns[1]).filter(|unit| (2..=8).contains(unit))
+        };
+        self.parts.iter().find_map(|part| nested(part.root)).unwrap_or(INDENT)
+    }
+
+    /// Right behind the `:` of an entry's key, or the dash of an item.
+    pub(super) fn after_indicator(&self, node: NodeId) -> usize {
+        let key = self.tree[node].key_span;
+        match self.tree.parent(node).map(|parent| self.tree[parent].kind) {
+            Some(NodeKind::Map) => self.source[key.end()..].find(':').map_or(key.end(), |at| key.end() + at + 1),
+            _ => key.end(),
+        }
+    }
+
+    /// Behind the line on which a byte stands.
+    fn line_end(&self, offset: usize) -> usize {
+        self.source[offset..].find('\n').map_or(self.source.len(), |at| offset + at + 1)
+    }
+
+    fn writer(&self) -> Writer<'_> {
+        Writer { unit: self.indent_unit(), newline: self.newline }
+    }
+
+    /// Where what a node covers begins: its key or dash.
+    fn entry_start(&self, node: NodeId) -> usize {
+        let node = &self.tree[node];
+        if node.key_span.is_empty() { node.span.start() } else { node.key_span.start() }
+    }
+
+    pub(super) fn replace_entry(&self, node: NodeId, data: &Data) -> Result<Edits> {
+        let old = &self.tree[node];
+        let scalar = !matches!(old.kind, NodeKind::Map | NodeKind::List);
+        if self.in_flow(node) || (old.style == Style::Flow && !scalar) {
+            let mut text = String::new();
+            write_flow(data, &mut text);
+            return Ok(Edits::replace(old.span, text));
+        }
+        if scalar && !matches!(data, Data::Object(_) | Data::Array(_)) && matches!(old.kind, NodeKind::Scalar) {
+            return self.put_value(node, &reconcile::to_value(data));
+        }
+        let Some(parent) = self.tree.parent(node) else {
+            return Err(Error::new(Kind::SetFormat, "the root of a document cannot be replaced"));
+        };
+        let mut text = String::new();
+        let column = self.column(old.key_span.start());
+        self.writer().write_value(data, self.tree[parent].kind, column, &mut text);
+        Ok(Edits::replace(Span::new(self.after_indicator(node), old.span.end()), text))
+    }
+
+    pub(super) fn insert_entry(
+        &self,
+        container: NodeId,
+        key: Option<&str>,
+        before: Option<NodeId>,
+        data: &Data,
+    ) -> Result<Edits> {
+        let last = self.tree.entries(container).last();
+        if self.tree[container].style == Style::Flow {
+            return Ok(self.insert_flow(container, key, before, last, data));
+        }
+        let Some(last) = last else {
+            return self.insert_first(container, key, data);
+        };
+        let column = self.column(self.tree[last].key_span.start());
+        let mut entry = String::new();
+        self.writer().write_entry(key, data, column, &mut entry);
+        if let Some(before) = before {
+            let text = format!("{entry}{}{:column$}", self.newline, "");
+            return Ok(Edits::insert(self.tree[before].key_span.start(), text));
+        }
+        Ok(self.insert_line(self.line_end(self.tree[last].span.end()), &entry, column))
+    }
+
+    /// Adds whole lines at the beginning of a line, or behind a last line without a line break.
+    fn insert_line(&self, at: usize, entry: &str, column: usize) -> Edits {
+        let text = if at == 0 || self.source[..at].ends_with('\n') {
+            format!("{:column$}{entry}{}", "", self.newline)
+        } else {
+            format!("{}{:column$}{entry}", self.newline, "")
+        };
+        Edits::insert(at, text)
+    }
+
+    fn insert_first(&self, container: NodeId, key: Option<&str>, data: &Data) -> Result<Edits> {
+        if let Some(part) = self.parts.iter().find(|part| part.root == container) {
+            let mut entry = String::new();
+            self.writer().write_entry(key, data, 0, &mut entry);
+            return Ok(self.insert_line(part.end, &entry, 0));
+        }
+        let data = match key {
+            Some(key) => Data::Object([(key.to_owned(), data.clone())].into_iter().collect()),
+            None => Data::Array(vec![data.clone()]),
+        };
+        self.replace_entry(container, &data)
+    }
+
+    fn insert_flow(
+        &self,
+        container: NodeId,
+        key: Option<&str>,
+        before: Option<NodeId>,
+        last: Option<NodeId>,
+        data: &Data,
+    ) -> Edits {
+        let mut entry = String::new();
+        if let Some(key) = key {
+            entry.push_str(&spell::string(key, FLOW));
+            entry.push_str(": ");
+        }
+        write_flow(data, &mut entry);
+        match (before, last) {
+            (Some(before), _) => Edits::insert(self.entry_start(before), format!("{entry}, ")),
+            (None, Some(last)) => Edits::insert(self.flow_end(last), format!(", {entry}")),
+            (None, None) => Edits::insert(self.tree[container].span.start() + 1, entry),
+        }
+    }
+
+    /// Where an entry of a flow collection ends: a key without a value ends behind its colon, if it has one.
+    fn flow_end(&self, node: NodeId) -> usize {
+        let node = &self.tree[node];
+        node.span.end().max(node.key_span.end())
+    }
+
+    pub(super) fn remove_entries(&self, nodes: &[NodeId]) -> Result<Edits> {
+        let mut edits = Edits::default();
+        let Some(container) = nodes.first().and_then(|&node| self.tree.parent(node)) else { return Ok(edits) };
+        let entries: Vec<_> = self.tree.entries(container).collect();
+        let flow = self.tree[container].style == Style::Flow;
+        if !flow && entries.iter().all(|entry| nodes.contains(entry)) && self.tree.parent(container).is_some() {
+            let empty = if self.tree[container].kind == NodeKind::Map { Data::Object(Default::default()) } else { Data::Array(vec![]) };
+            return self.replace_entry(container, &empty);
+        }
+        for (at, &node) in entries.iter().enumerate().filter(|(_, node)| nodes.contains(node)) {
+            let stays = |entry: &&NodeId| !nodes.contains(entry);
+            let next = entries.get(at + 1).copied();
+            let span = if !flow {
+                self.block_lines(node, next)
+            } else if let Some(&before) = entries[..at].iter().rev().find(stays) {
+                let first = entries[at - 1] == before || nodes.contains(&entries[at - 1]);
+                debug_assert!(first);
+                Span::new(self.flow_end(entries[at - 1]), self.flow_end(node))
+            } else if let Some(next) = next {
+                Span::new(self.entry_start(node), self.entry_start(next))
+            } else {
+                Span::new(self.entry_start(node), self.flow_end(node))
+            };
+            edits.push(span, "");
+        }
+        Ok(edits)
+    }
+
+    /// The lines of a block entry. The first of a map that begins behind a dash leaves that line's beginning.
+    fn block_lines(&self, node: NodeId, next: Option<NodeId>) -> Span {
+        let start = self.tree[node].key_span.start();
+        let line_start = start - self.column(start);
+        let alone = self.source[line_start..start].trim_matches(' ').is_empty();
+        match next {
+            Some(next) if !alone => Span::new(start, self.entry_start(next)),
+            _ => {
+                let end = self.line_end(self.last_byte(node));
+                let at_eof = end == self.source.len() && !self.source.ends_with('\n');
+                let from = if alone { line_start } else { start };
+                Span::new(if at_eof { self.line_break_before(from) } else { from }, end)
+            }
+        }
+    }
+
+    fn last_byte(&self, node: NodeId) -> usize {
+        self.tree[node].span.end().max(self.after_indicator(node))
+    }
+
+    fn line_break_before(&self, offset: usize) -> usize {
+        let before = &self.source[..offset];
+        let shorter = before.strip_suffix('\n').map_or(before, |rest| rest.strip_suffix('\r').unwrap_or(rest));
+        shorter.len()
+    }
+
+    /// Adds the metadata at the end of a document, in the column of its root's keys.
+    pub(super) fn append_metadata(&self, part: &Part, metadata: &Data) -> Result<Edits> {
+        let root = &self.tree[part.root];
+        if root.style == Style::Flow {
+            return self.insert_entry(part.root, Some(super::METADATA_KEY), None, metadata);
+        }
+        let first = self.tree.entries(part.root).next();
+        let column = first.map_or(0, |entry| self.column(self.tree[entry].key_span.start()));
+        let mut block = String::new();
+        let writer = Writer { unit: INDENT, newline: self.newline };
+        writer.write_entry(Some(super::METADATA_KEY), metadata, column, &mut block);
+        if part.empty && self.source[..part.end].rfind('\n').is_none_or(|at| at + 1 != part.end) && part.end < self.source.len() {
+            return Err(Error::new(Kind::Read, "a document without content on the line of its end marker")
+                .on_line(self.line_of(part.end)));
+        }
+        Ok(self.insert_line(part.end, &block, column))
+    }
+
+    /// The inverse of [`YamlDocument::append_metadata`].
+    pub(super) fn remove_metadata(&self, part: &Part, block: NodeId) -> Result<Edits> {
+        if self.tree[part.root].style == Style::Flow {
+            return self.remove_entries(&[block]);
+        }
+        Ok(Edits::replace(self.block_lines(block, None), ""))
+    }
+}
+
+const FLOW: Place<'_> = Place { flow: true, indent: 0, newline: "\n" };
+
+/// Writes data in block style.
+struct Writer<'a> {
+    unit: usize,
+    newline: &'a str,
+}
+
+impl Writer<'_> {
+    /// An entry or item without the indentation of its first line and without its last line break.
+    fn write_entry(&self, key: Option<&str>, data: &Data, column: usize, out: &mut String) {
+        match key {
+            Some(key) => {
+                out.push_str(&spell::string(key, FLOW_KEY));
+                out.push(':');
+                self.write_value(data, NodeKind::Map, column, out);
+            }
+            None => {
+                out.push('-');
+                self.write_value(data, NodeKind::List, column, out);
+            }
+        }
+    }
+
+    /// What stands behind a colon or a dash: a blank and a scalar or an empty collection, or nested lines.
+    fn write_value(&self, data: &Data, parent: NodeKind, column: usize, out: &mut String) {
+        let indent = child_indent(parent, column, self.unit);
+        let entries: Vec<(Option<&str>, &Data)> = match data {
+            Data::Object(map) => map.iter().map(|(key, data)| (Some(key.as_str()), data)).collect(),
+            Data::Array(items) => items.iter().map(|data| (None, data)).collect(),
+            _ => Vec::new(),
+        };
+        if entries.is_empty() {
+            out.push(' ');
+            return write_scalar(data, Place { flow: false, indent, newline: self.newline }, out);
+        }
+        for (at, (key, data)) in entries.into_iter().enumerate() {
+            if at == 0 && parent == NodeKind::List {
+                out.push(' ');
+            } else {
+                out.push_str(self.newline);
+                out.extend(std::iter::repeat_n(' ', indent));
+            }
+            self.write_entry(key, data, indent, out);
+        }
+    }
+}
+
+/// Keys are written on one line.
+const FLOW_KEY: Place<'_> = Place { flow: true, indent: 0, newline: "\n" };
+
+fn write_scalar(data: &Data, place: Place<'_>, out: &mut String) {
+    match data {
+        Data::Object(_) => out.push_str("{}"),
+        Data::Array(_) => out.push_str("[]"),
+        Data::String(text) => out.push_str(&spell::string(text, place)),
+        other => out.push_str(&spell::value(&reconcile::to_value(other), Style::Plain, None, place)),
+    }
+}
+
+fn write_flow(data: &Data, out: &mut String) {
+    match data {
+        Data::Object(map) => {
+            out.push('{');
+            for (at, (key, data)) in map.iter().enumerate() {
+                out.push_str(if at == 0 { "" } else { ", " });
+                out.push_str(&spell::string(key, FLOW));
+                out.push_str(": ");
+                write_flow(data, out);
+            }
+            out.push('}');
+        }
+        Data::Array(items) => {
+            out.push('[');
+            for (at, data) in items.iter().enumerate() {
+                out.push_str(if at == 0 { "" } else { ", " });
+                write_flow(data, out);
+            }
+            out.push(']');
+        }
+        scalar => write_scalar(scalar, FLOW, out),
+    }
+}
+
+/// Any document as YAML, laid out as sops does it: block style, comments on lines of their own dropped.
+pub(in crate::document) fn emit(document: &dyn Document) -> Result<SecretString> {
+    let mut out = Zeroizing::new(String::new());
+    let tree = document.tree();
+    for (at, &root) in tree.documents().iter().enumerate() {
+        if at > 0 {
+            out.push_str("---\n");
+        }
+        let entries: Vec<_> = tree.entries(root).filter(|&entry| !document.is_metadata(entry)).collect();
+        if entries.is_empty() {
+            out.push_str("{}\n");
+        }
+        for entry in entries {
+            let key = tree[entry].key.get(document.source());
+            out.push_str(&spell::string(key, FLOW_KEY));
+            out.push(':');
+            emit_value(document, entry, NodeKind::Map, 0, &mut out)?;
+            out.push('\n');
+        }
+    }
+    Ok(out)
+}
+
+fn emit_value(document: &dyn Document, node: NodeId, parent: NodeKind, column: usize, out: &mut String) -> Result<()> {
+    let tree = document.tree();
+    let target = tree.resolve(node);
+    let indent = child_indent(parent, column, INDENT);
+    let kind = tree[target].kind;
+    let entries: Vec<_> = match kind {
+        NodeKind::Map | NodeKind::List => tree.entries(target).collect(),
+        _ => {
+            let place = Place { flow: false, indent, newline: "\n" };
+            out.push(' ');
+            out.push_str(&spell::value(&document.value(target)?, Style::Plain, None, place));
+            return Ok(());
+        }
+    };
+    if entries.is_empty() {
+        out.push_str(if kind == NodeKind::Map { " {}" } else { " []" });
+    }
+    for (at, entry) in entries.into_iter().enumerate() {
+        if at == 0 && parent == NodeKind::List {
+            out.push(' ');
+        } else {
+            out.push('\n');
+            out.extend(std::iter::repeat_n(' ', indent));
+        }
+        if kind == NodeKind::Map {
+            out.push_str(&spell::string(tree[entry].key.get(document.source()), FLOW_KEY));
+            out.push(':');
+        } else {
+            out.push('-');
+        }
+        emit_value(document, entry, kind, indent, out)?;
+    }
+    Ok(())
+}
+

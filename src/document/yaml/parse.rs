@@ -1,0 +1,561 @@
+//! From the parser's events to a tree: spans that can be replaced, comments where go-yaml would attach them.
+
+use std::collections::{HashMap, HashSet};
+
+use granit_parser::{Event, Parser, Placement, ScalarStyle, ScanError, StructureStyle, Tag};
+
+use super::resolve::resolve;
+use super::spell::{Chomp, Header};
+use super::{Part, YamlDocument};
+use crate::document::{MAX_DEPTH, NodeId, NodeKind, Span, Style, Text, TreeBuilder, Value};
+use crate::error::{Error, Kind, Result};
+use crate::secret::SecretString;
+
+/// The most comment lines between a key and its value.
+const MAX_COMMENT_LINES: usize = 1 << 20;
+
+/// The most characters of a key (YAML 1.2 and go-yaml: 1024).
+const MAX_KEY: usize = 1024;
+
+impl YamlDocument {
+    /// Reads a stream of documents. An error for what is not YAML, for what go-yaml cannot read, for roots that are no
+    /// maps, keys that are no strings or stand twice, and nesting deeper than [`MAX_DEPTH`].
+    pub fn parse(source: SecretString) -> Result<Self> {
+        let mut options = granit_parser::Options::default();
+        options.emit_anchor_events = true;
+        options.max_buffered_comment_events = MAX_COMMENT_LINES;
+        options.simple_key_max_lookahead = MAX_KEY;
+        options.flow_nesting_limit = MAX_DEPTH + 1;
+        options.block_nesting_limit = MAX_DEPTH + 1;
+        let mut parser = Parser::new_from_str_with_options(&source, options);
+        let mut reader = Reader::new(&source);
+        while let Some(next) = parser.next_event() {
+            let (event, span) = next.map_err(|error| scan_error(&error))?;
+            let bytes = Span::new(span.start.byte_offset().unwrap_or(0), span.end.byte_offset().unwrap_or(0));
+            let tag = span.tag_span().and_then(|tag| tag.start.byte_offset());
+            reader.read(event, bytes, tag)?;
+        }
+        let Reader { builder, parts, tags, .. } = reader;
+        let tree = builder.finish(source.len());
+        let newline = if source.find('\n').is_some_and(|at| source[..at].ends_with('\r')) { "\r\n" } else { "\n" };
+        Ok(Self { source, tree, tags, parts, newline })
+    }
+}
+
+fn scan_error(error: &ScanError) -> Error {
+    Error::new(Kind::Read, format!("broken YAML: {}", error.info())).on_line(error.marker().line())
+}
+
+/// What the reader has to know of an open collection.
+struct Open {
+    node: NodeId,
+    kind: NodeKind,
+    flow: bool,
+    /// Column of its keys or dashes.
+    column: usize,
+    /// The key whose value comes next.
+    key: Option<(Text, Span)>,
+    keys: HashSet<String>,
+}
+
+struct PendingComment {
+    span: Span,
+    column: usize,
+}
+
+struct Reader<'s> {
+    source: &'s str,
+    builder: TreeBuilder,
+    open: Vec<Open>,
+    tags: HashMap<NodeId, Box<str>>,
+    parts: Vec<Part>,
+    anchors: HashMap<usize, NodeId>,
+    /// Comments on lines of their own whose collection the next event decides.
+    pending: Vec<PendingComment>,
+    /// A place kept for the comment behind the flow collection that began last.
+    flow_comment: Option<NodeId>,
+    /// The node that was added last, if it is a leaf, for a comment behind it on its line.
+    last_leaf: Option<NodeId>,
+    /// Where the tokens that were read so far end.
+    at: usize,
+    /// Comments were attached to a collection that ended, and no further token was read since.
+    footed: bool,
+    in_document: bool,
+}
+
+impl<'s> Reader<'s> {
+    fn new(source: &'s str) -> Self {
+        Self {
+            source,
+            builder: TreeBuilder::default(),
+            open: Vec::new(),
+            tags: HashMap::new(),
+            parts: Vec::new(),
+            anchors: HashMap::new(),
+            pending: Vec::new(),
+            flow_comment: None,
+            last_leaf: None,
+            at: 0,
+            footed: false,
+            in_document: false,
+        }
+    }
+
+    fn fail<T>(&self, offset: usize, kind: Kind, message: impl Into<String>) -> Result<T> {
+        let line = 1 + self.source.as_bytes()[..offset.min(self.source.len())].iter().filter(|&&b| b == b'\n').count();
+        Err(Error::new(kind, message).on_line(line))
+    }
+
+    fn read(&mut self, event: Event<'_>, span: Span, tag_start: Option<usize>) -> Result<()> {
+        match event {
+            Event::DocumentStart(explicit, version) => self.start_document(explicit, version.map(|v| v.minor), span),
+            Event::DocumentEnd => self.end_document(span),
+            Event::StreamEnd => self.end_stream(),
+            Event::Comment(_, placement) => self.comment(span, placement == Placement::Right),
+            Event::Scalar(text, style, anchor, tag) => self.scalar(&text, style, anchor, tag.as_deref(), span, tag_start),
+            Event::Alias(id) => self.alias(id, span),
+            Event::MappingStart(style, anchor, _) => self.start(NodeKind::Map, style, anchor, span),
+            Event::SequenceStart(style, anchor, _) => self.start(NodeKind::List, style, anchor, span),
+            Event::MappingEnd | Event::SequenceEnd => self.end(span),
+            _ => Ok(()),
+        }
+    }
+
+    /// Moves on to a token. Refuses a tab in the indentation before it, which go-yaml cannot read in block context.
+    fn advance(&mut self, to: usize) -> Result<()> {
+        let flow = self.open.last().is_some_and(|open| open.flow);
+        if let Some(gap) = self.source.get(self.at..to).filter(|gap| !flow && gap.contains('\t')) {
+            let indents = gap.split_inclusive('\n').skip(1).map(|line| line.len() - line.trim_start_matches([' ', '\t']).len());
+            let mut start = self.at + gap.find('\n').map_or(gap.len(), |at| at + 1);
+            for (line, indent) in gap.split_inclusive('\n').skip(1).zip(indents) {
+                if line[..indent].contains('\t') {
+                    return self.fail(start, Kind::Read, "broken YAML: a tab in the indentation");
+                }
+                start += line.len();
+            }
+        }
+        self.at = self.at.max(to);
+        Ok(())
+    }
+
+    fn start_document(&mut self, explicit: bool, minor: Option<u32>, span: Span) -> Result<()> {
+        if !explicit && self.in_document {
+            return self.fail(span.start(), Kind::Read, "broken YAML: a document after `...` needs a `---` before it");
+        }
+        if minor.is_some_and(|minor| minor != 1) {
+            return self.fail(span.start(), Kind::Read, "`%YAML` with a version other than 1.1, which sops cannot read");
+        }
+        self.finish_document(span.start());
+        self.in_document = true;
+        self.anchors.clear();
+        self.advance(span.end())
+    }
+
+    /// The root stays open: comments up to the next document belong to it.
+    fn end_document(&mut self, span: Span) -> Result<()> {
+        if self.source.get(span.range()) == Some("...") {
+            if let Some(part) = self.parts.last_mut() {
+                part.end = span.start();
+            }
+            self.at = span.end();
+        }
+        Ok(())
+    }
+
+    fn end_stream(&mut self) -> Result<()> {
+        self.finish_document(self.source.len());
+        Ok(())
+    }
+
+    /// Closes the document before; `end` is where its text ends if no `...` said so.
+    fn finish_document(&mut self, end: usize) {
+        if let Some(part) = self.parts.last_mut().filter(|part| part.end == usize::MAX) {
+            part.end = end;
+        }
+        if self.builder.container().is_some() {
+            self.flush_comments(0);
+            self.builder.close(self.at);
+        }
+    }
+
+    fn add(&mut self, kind: NodeKind, style: Style, key: Option<(Text, Span)>, span: Span, text: Text) -> NodeId {
+        self.builder.add(kind, style, key, span, text)
+    }
+
+    fn add_comment(&mut self, span: Span) -> NodeId {
+        self.add(NodeKind::Comment, Style::Plain, None, span, Text::Source(span))
+    }
+
+    fn comment(&mut self, span: Span, right: bool) -> Result<()> {
+        // A comment in a block scalar's header is reported after the scalar.
+        if span.start() >= self.at {
+            self.advance(span.start())?;
+            self.at = span.end();
+        }
+        let text = Span::new(span.start() + 1, span.end());
+        let column = span.start() - self.source[..span.start()].rfind('\n').map_or(0, |at| at + 1);
+        if !right || self.builder.container().is_none() {
+            self.pending.push(PendingComment { span: text, column });
+            return Ok(());
+        }
+        if let Some(place) = self.flow_comment.take().filter(|_| !self.open.last().is_some_and(|open| open.flow)) {
+            self.builder.set_comment(place, text);
+            return Ok(());
+        }
+        let comment = self.add_comment(text);
+        if let Some(leaf) = self.last_leaf.take() {
+            if self.builder.swap_last_two() {
+                self.moved(leaf, comment);
+            }
+        }
+        Ok(())
+    }
+
+    /// A leaf has changed its number.
+    fn moved(&mut self, from: NodeId, to: NodeId) {
+        if let Some(tag) = self.tags.remove(&from) {
+            self.tags.insert(to, tag);
+        }
+        for target in self.anchors.values_mut().filter(|target| **target == from) {
+            *target = to;
+        }
+    }
+
+    /// Adds the pending comments but the last `keep` to the innermost open collection.
+    fn flush_comments(&mut self, keep: usize) {
+        let count = self.pending.len().saturating_sub(keep);
+        let comments: Vec<_> = self.pending.drain(..count).collect();
+        for comment in comments {
+            self.add_comment(comment.span);
+        }
+    }
+
+    /// What stands before a node in its collection: the key in a map, the dash in a block list.
+    fn take_key(&mut self, node_start: usize) -> Result<Option<(Text, Span)>> {
+        let Some(open) = self.open.last_mut() else { return Ok(None) };
+        if open.kind == NodeKind::Map {
+            return Ok(open.key.take());
+        }
+        if open.flow {
+            return Ok(None);
+        }
+        let dash = self.source.get(self.at..).and_then(|rest| rest.find('-')).map_or(node_start, |found| self.at + found);
+        if open.column == usize::MAX {
+            open.column = dash - self.source[..dash].rfind('\n').map_or(0, |at| at + 1);
+        }
+        self.advance(dash)?;
+        self.at = dash + 1;
+        Ok(Some((Text::default(), Span::new(dash, dash + 1))))
+    }
+
+    fn expects_key(&self) -> bool {
+        self.open.last().is_some_and(|open| open.kind == NodeKind::Map && open.key.is_none())
+    }
+
+    fn scalar(
+        &mut self,
+        text: &str,
+        style: ScalarStyle,
+        anchor: usize,
+        tag: Option<&Tag>,
+        span: Span,
+        tag_start: Option<usize>,
+    ) -> Result<()> {
+        let empty = span.is_empty() && style == ScalarStyle::Plain;
+        if self.open.is_empty() {
+            return self.scalar_root(empty || matches!(resolve(text, style == ScalarStyle::Plain, None), Ok(Value::Null)), span);
+        }
+        let tag = tag.map(full_tag);
+        if self.expects_key() {
+            return self.key(text, style, tag.as_deref(), span);
+        }
+        if style == ScalarStyle::DoubleQuoted {
+            self.refuse_escapes(span)?;
+        }
+        self.flush_comments(0);
+        let key = self.take_key(span.start())?;
+        let (span, text) = match style {
+            ScalarStyle::Literal | ScalarStyle::Folded => self.block_span(span, text)?,
+            _ if empty => (Span::new(self.at, self.at), Text::default()),
+            _ => (span, Text::new(self.source, inner(span, style), text)),
+        };
+        let span = Span::new(tag_start.filter(|_| tag.is_some()).unwrap_or(span.start()), span.end());
+        self.advance(span.start())?;
+        let style = match style {
+            ScalarStyle::Plain => Style::Plain,
+            ScalarStyle::SingleQuoted => Style::SingleQuoted,
+            ScalarStyle::DoubleQuoted => Style::DoubleQuoted,
+            ScalarStyle::Literal => Style::Literal,
+            ScalarStyle::Folded => Style::Folded,
+        };
+        let node = self.add(NodeKind::Scalar, style, key, span, text);
+        self.at = self.at.max(span.end());
+        if let Some(tag) = tag {
+            self.tags.insert(node, tag);
+        }
+        if anchor != 0 {
+            self.anchors.insert(anchor, node);
+        }
+        self.forget_line();
+        self.last_leaf = Some(node);
+        Ok(())
+    }
+
+    /// A further token in block context: comments after it do not stand behind what came before.
+    fn forget_line(&mut self) {
+        self.last_leaf = None;
+        self.footed = false;
+        if !self.open.last().is_some_and(|open| open.flow) {
+            self.flow_comment = None;
+        }
+    }
+
+    fn scalar_root(&mut self, null: bool, span: Span) -> Result<()> {
+        if !null {
+            return self.fail(span.start(), Kind::Read, "the top level of a YAML document must be a map, not a single value");
+        }
+        let at = Span::new(self.at, self.at);
+        let root = self.add(NodeKind::Map, Style::Plain, None, at, Text::default());
+        self.flush_comments(0);
+        self.parts.push(Part { root, end: usize::MAX, empty: true });
+        self.at = self.at.max(span.end());
+        Ok(())
+    }
+
+    fn key(&mut self, text: &str, style: ScalarStyle, tag: Option<&str>, span: Span) -> Result<()> {
+        let merge = text == "<<" && style == ScalarStyle::Plain;
+        if !merge && !matches!(resolve(text, style == ScalarStyle::Plain, tag), Ok(Value::Str(_))) {
+            let error = self.fail(span.start(), Kind::Encrypt, format!("the key `{text}` is not a string"));
+            return error.map_err(|error: Error| error.advise("quote it: sops knows string keys alone"));
+        }
+        if style == ScalarStyle::DoubleQuoted {
+            self.refuse_escapes(span)?;
+        }
+        self.advance(span.start())?;
+        self.flush_comments(0);
+        self.forget_line();
+        self.at = span.end();
+        let key = Text::new(self.source, inner(span, style), text);
+        let duplicate = match self.open.last_mut() {
+            Some(open) => {
+                open.key = Some((key, span));
+                !open.keys.insert(text.to_owned())
+            }
+            None => false,
+        };
+        if duplicate {
+            return self.fail(span.start(), Kind::Read, format!("the key `{text}` stands twice in one map"));
+        }
+        Ok(())
+    }
+
+    /// go-yaml does not know `\/`.
+    fn refuse_escapes(&self, span: Span) -> Result<()> {
+        let token = self.source.get(span.range()).unwrap_or_default();
+        let mut escaped = false;
+        for c in token.chars() {
+            if escaped && c == '/' {
+                return self.fail(span.start(), Kind::Read, "broken YAML: the escape `\\/`, which sops cannot read");
+            }
+            escaped = c == '\\' && !escaped;
+        }
+        Ok(())
+    }
+
+    fn alias(&mut self, id: usize, span: Span) -> Result<()> {
+        if self.expects_key() {
+            return self.fail(span.start(), Kind::Encrypt, "an alias as a key");
+        }
+        let Some(&target) = self.anchors.get(&id) else {
+            return self.fail(span.start(), Kind::Read, "an alias of a key");
+        };
+        if self.open.iter().any(|open| open.node == target) {
+            return self.fail(span.start(), Kind::Read, "an alias inside of what it stands for");
+        }
+        self.flush_comments(0);
+        let key = self.take_key(span.start())?;
+        self.advance(span.start())?;
+        let node = self.add(NodeKind::Alias(target), Style::Plain, key, span, Text::default());
+        self.at = span.end();
+        self.forget_line();
+        self.last_leaf = Some(node);
+        Ok(())
+    }
+
+    fn start(&mut self, kind: NodeKind, style: StructureStyle, anchor: usize, span: Span) -> Result<()> {
+        let flow = style == StructureStyle::Flow;
+        if self.open.len() >= MAX_DEPTH {
+            return self.fail(span.start(), Kind::Read, format!("collections nest deeper than {MAX_DEPTH} levels"));
+        }
+        if self.expects_key() {
+            return self.fail(span.start(), Kind::Encrypt, "a key that is a collection");
+        }
+        if self.open.is_empty() && kind == NodeKind::List {
+            return self.fail(span.start(), Kind::Read, "the top level of a YAML document must be a map, not a list");
+        }
+        let in_flow = self.open.last().is_some_and(|open| open.flow);
+        let in_list = self.open.last().is_some_and(|open| open.kind == NodeKind::List);
+        let key = self.take_key(span.start())?;
+        // go-yaml hands the comment behind a flow collection to its first item, behind a list's item to the list.
+        if flow && !in_flow && in_list {
+            self.flush_comments(0);
+            self.flow_comment = Some(self.add_comment(Span::default()));
+        }
+        if flow {
+            self.advance(span.start())?;
+            self.at = span.end();
+        }
+        let style = if flow { Style::Flow } else { Style::Plain };
+        let node = self.add(kind, style, key, Span::new(span.start(), span.end()), Text::default());
+        if self.open.is_empty() {
+            self.parts.push(Part { root: node, end: usize::MAX, empty: false });
+        }
+        let column = match kind {
+            NodeKind::List => usize::MAX,
+            _ => span.start() - self.source[..span.start()].rfind('\n').map_or(0, |at| at + 1),
+        };
+        self.open.push(Open { node, kind, flow, column, key: None, keys: HashSet::new() });
+        self.flush_comments(0);
+        if flow && !in_flow && !in_list {
+            self.flow_comment = Some(self.add_comment(Span::default()));
+        }
+        if anchor != 0 {
+            self.anchors.insert(anchor, node);
+        }
+        self.last_leaf = None;
+        Ok(())
+    }
+
+    fn end(&mut self, span: Span) -> Result<()> {
+        let Some(open) = self.open.pop() else { return Ok(()) };
+        let root = self.open.is_empty();
+        if open.flow {
+            self.flush_comments(0);
+            self.at = self.at.max(span.end());
+        } else if !root {
+            let inside = self.comments_inside(&open, span.start());
+            self.flush_comments(self.pending.len() - inside);
+        }
+        let end = if open.flow { span.end() } else { self.last_end() };
+        if root {
+            self.builder.set_end(open.node, end);
+        } else {
+            self.builder.close(end);
+        }
+        self.last_leaf = None;
+        Ok(())
+    }
+
+    /// How many of the pending comments belong into a block collection that ends; the token at `next` follows.
+    ///
+    /// As go-yaml attaches them: a group of lines right behind the last entry and indented more than what follows
+    /// belongs to the innermost collection, a second one to the map that holds it, others by their column.
+    fn comments_inside(&mut self, open: &Open, next: usize) -> usize {
+        let Some(first) = self.pending.first() else { return 0 };
+        let next_column = next - self.source[..next].rfind('\n').map_or(0, |at| at + 1);
+        let breaks = |from: usize, to: usize| self.source.get(from..to).map_or(0, |gap| gap.matches('\n').count());
+        let (column, mut end) = (first.column, first.span.start());
+        let group = self.pending.iter().take_while(|comment| {
+            let together = comment.column == column && breaks(end, comment.span.start()) <= 1;
+            end = comment.span.end();
+            together
+        });
+        let group = group.count();
+        let in_list = self.open.last().is_some_and(|outer| outer.kind == NodeKind::List);
+        if self.footed {
+            let takes = column > next_column && open.kind == NodeKind::Map && !in_list;
+            return if takes { group } else { 0 };
+        }
+        if breaks(self.builder.last_end(), first.span.start()) <= 1 && column > next_column {
+            self.footed = true;
+            return group;
+        }
+        if next >= self.source.len() {
+            return 0;
+        }
+        let outer = self.open.last().map_or(0, |outer| outer.column);
+        let least = if open.kind == NodeKind::List && open.column == outer { usize::MAX } else { open.column };
+        self.pending.iter().take_while(|comment| comment.column >= least).count()
+    }
+
+    /// Where the last node that is no comment ends.
+    fn last_end(&self) -> usize {
+        self.builder.last_end()
+    }
+
+    /// The span of a block scalar from its indicator to the end of its last line, and its text as go-yaml reads it.
+    fn block_span(&self, content: Span, text: &str) -> Result<(Span, Text)> {
+        let start = self.find_indicator(content.start());
+        let header_end = self.source[start..].find('\n').map_or(self.source.len(), |at| start + at);
+        let line = self.source[start..header_end].trim_end_matches('\r');
+        let Some(header) = Header::parse(line) else {
+            return self.fail(content.start(), Kind::Read, "broken YAML: a block scalar without an indicator");
+        };
+        let body_start = (header_end + 1).min(self.source.len());
+        let body_end = content.end().max(body_start.min(self.source.len()));
+        let body = self.source.get(body_start..body_end).unwrap_or_default();
+        // The parser may run into the indentation of the next line.
+        let complete = body.rfind('\n').map_or(body, |at| if body[at + 1..].trim_matches([' ', '\t']).is_empty() && body_end < self.source.len() { &body[..=at] } else { body });
+        let first_blanks = text.lines().find(|line| !line.is_empty()).map_or(0, |line| line.len() - line.trim_start_matches(' ').len());
+        let indent = complete
+            .lines()
+            .find(|line| !line.trim_matches(' ').is_empty())
+            .map_or(usize::MAX, |line| (line.len() - line.trim_start_matches(' ').len()).saturating_sub(first_blanks));
+        let leading = complete.lines().take_while(|line| line.trim_matches(' ').is_empty()).count();
+        if header.digit.is_none() && complete.lines().nth(leading).is_some_and(|line| line.trim_start_matches(' ').starts_with('\t')) {
+            return self.fail(body_start, Kind::Read, "broken YAML: a tab in the indentation of a block scalar");
+        }
+        let mut kept = complete;
+        if header.chomp != Chomp::Keep {
+            let blank = |line: &str| line.trim_matches(' ').is_empty() && (indent == usize::MAX || line.len() <= indent);
+            while let Some(shorter) = kept.strip_suffix('\n').map(|rest| rest.strip_suffix('\r').unwrap_or(rest)) {
+                let last = &shorter[shorter.rfind('\n').map_or(0, |at| at + 1)..];
+                if !blank(last) || shorter.is_empty() {
+                    break;
+                }
+                kept = &shorter[..shorter.len() - last.len()];
+            }
+        }
+        let kept = kept.strip_suffix('\n').map_or(kept, |rest| rest.strip_suffix('\r').unwrap_or(rest));
+        let end = if kept.is_empty() { start + line.len() } else { body_start + kept.len() };
+        // At the end of a file without a final line break, go-yaml's scalar has none either.
+        let ended = body_end < self.source.len() || self.source.ends_with('\n');
+        let text = if ended || header.chomp == Chomp::Strip { text } else { text.strip_suffix('\n').unwrap_or(text) };
+        Ok((Span::new(start, end), Text::new(self.source, Span::new(body_start, body_end), text)))
+    }
+
+    /// The `|` or `>` that follows the token read last, behind anchor, tag and comments.
+    fn find_indicator(&self, before: usize) -> usize {
+        let bytes = self.source.as_bytes();
+        let mut at = self.at;
+        while at < before.max(self.at + 1).min(bytes.len()) {
+            match bytes[at] {
+                b'|' | b'>' => return at,
+                b'&' | b'!' => {
+                    while at < bytes.len() && !bytes[at].is_ascii_whitespace() {
+                        at += 1;
+                    }
+                }
+                b'#' => {
+                    while at < bytes.len() && bytes[at] != b'\n' {
+                        at += 1;
+                    }
+                }
+                _ => at += 1,
+            }
+        }
+        at
+    }
+}
+
+/// The text of a scalar token without its quotes.
+fn inner(span: Span, style: ScalarStyle) -> Span {
+    match style {
+        ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted => Span::new(span.start() + 1, span.end().saturating_sub(1)),
+        _ => span,
+    }
+}
+
+fn full_tag(tag: &Tag) -> Box<str> {
+    format!("{}{}", tag.handle(), tag.suffix()).into()
+}
