@@ -5,7 +5,7 @@ use zeroize::Zeroizing;
 
 use super::spell::{self, Place};
 use super::{Part, YamlDocument};
-use crate::document::{Document, Edits, NodeId, NodeKind, Span, Style, reconcile};
+use crate::document::{Document, Edits, METADATA_KEY, NodeId, NodeKind, Span, Style, reconcile};
 use crate::error::{Error, Kind, Result};
 use crate::secret::SecretString;
 
@@ -210,13 +210,13 @@ impl YamlDocument {
     pub(super) fn append_metadata(&self, part: &Part, metadata: &Data) -> Result<Edits> {
         let root = &self.tree[part.root];
         if root.style == Style::Flow {
-            return self.insert_entry(part.root, Some(super::METADATA_KEY), None, metadata);
+            return self.insert_entry(part.root, Some(METADATA_KEY), None, metadata);
         }
         let first = self.tree.entries(part.root).next();
         let column = first.map_or(0, |entry| self.column(self.tree[entry].key_span.start()));
         let mut block = String::new();
         let writer = Writer { unit: INDENT, newline: self.newline };
-        writer.write_entry(Some(super::METADATA_KEY), metadata, column, &mut block);
+        writer.write_entry(Some(METADATA_KEY), metadata, column, &mut block);
         if part.empty && self.source[..part.end].rfind('\n').is_none_or(|at| at + 1 != part.end) && part.end < self.source.len() {
             return Err(Error::new(Kind::Read, "a document without content on the line of its end marker")
                 .on_line(self.line_of(part.end)));

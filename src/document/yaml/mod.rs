@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use serde_json::Value as Data;
 
 use self::spell::{Header, Place};
-use super::{Document, Edits, Format, METADATA_KEY, NodeId, NodeKind, Span, Style, Tree, Value, reconcile};
+use super::{Document, Edits, Format, NodeId, NodeKind, Span, Style, Tree, Value, reconcile};
 use crate::error::Result;
 use crate::secret::SecretString;
 
@@ -39,6 +39,7 @@ struct Part {
     end: usize,
     /// It has no content but comments.
     empty: bool,
+    metadata: Option<NodeId>,
 }
 
 impl YamlDocument {
@@ -99,10 +100,6 @@ impl YamlDocument {
             Some((header, indent)) => spell::value(value, style, Some(header), self.place(leaf, indent)),
             None => spell::value(value, style, None, self.place(leaf, self.child_indent(leaf))),
         }
-    }
-
-    fn metadata_entry(&self, root: NodeId) -> Option<NodeId> {
-        self.tree.entry(&self.source, root, METADATA_KEY)
     }
 }
 
@@ -188,13 +185,13 @@ impl Document for YamlDocument {
 
     /// sops uses the first document's and leaves out those of the others.
     fn metadata(&self) -> Result<Option<Data>> {
-        reconcile::nested_metadata(self, self.parts.first().and_then(|part| self.metadata_entry(part.root)))
+        reconcile::nested_metadata(self, self.parts.first().and_then(|part| part.metadata))
     }
 
     fn put_metadata(&self, metadata: Option<&Data>) -> Result<Edits> {
         let mut edits = Edits::default();
         for part in &self.parts {
-            edits.merge(match (self.metadata_entry(part.root), metadata) {
+            edits.merge(match (part.metadata, metadata) {
                 (None, None) => Edits::default(),
                 (Some(block), None) => self.remove_metadata(part, block)?,
                 (Some(block), Some(metadata)) => reconcile::reconcile(self, block, metadata)?,
@@ -205,9 +202,8 @@ impl Document for YamlDocument {
     }
 
     fn is_metadata(&self, node: NodeId) -> bool {
-        self.parts.iter().any(|part| {
-            self.tree.contains(part.root, node)
-                && self.metadata_entry(part.root).is_some_and(|block| self.tree.contains(block, node))
-        })
+        let before = self.parts.partition_point(|part| part.root <= node);
+        let part = before.checked_sub(1).map(|at| self.parts[at]);
+        part.and_then(|part| part.metadata).is_some_and(|block| self.tree.contains(block, node))
     }
 }

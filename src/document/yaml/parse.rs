@@ -7,7 +7,7 @@ use granit_parser::{Event, Parser, Placement, ScalarStyle, ScanError, StructureS
 use super::resolve::resolve;
 use super::spell::{Chomp, Header};
 use super::{Part, YamlDocument};
-use crate::document::{MAX_DEPTH, NodeId, NodeKind, Span, Style, Text, TreeBuilder, Value};
+use crate::document::{MAX_DEPTH, METADATA_KEY, NodeId, NodeKind, Span, Style, Text, TreeBuilder, Value};
 use crate::error::{Error, Kind, Result};
 use crate::secret::SecretString;
 
@@ -35,8 +35,11 @@ impl YamlDocument {
             let tag = span.tag_span().and_then(|tag| tag.start.byte_offset());
             reader.read(event, bytes, tag)?;
         }
-        let Reader { builder, parts, tags, .. } = reader;
+        let Reader { builder, mut parts, tags, .. } = reader;
         let tree = builder.finish(source.len());
+        for part in &mut parts {
+            part.metadata = tree.entry(&source, part.root, METADATA_KEY);
+        }
         let newline = if source.find('\n').is_some_and(|at| source[..at].ends_with('\r')) { "\r\n" } else { "\n" };
         Ok(Self { source, tree, tags, parts, newline })
     }
@@ -317,7 +320,7 @@ impl<'s> Reader<'s> {
         let at = Span::new(self.at, self.at);
         let root = self.add(NodeKind::Map, Style::Plain, None, at, Text::default());
         self.flush_comments(0);
-        self.parts.push(Part { root, end: usize::MAX, empty: true });
+        self.parts.push(Part { root, end: usize::MAX, empty: true, metadata: None });
         self.at = self.at.max(span.end());
         Ok(())
     }
@@ -408,7 +411,7 @@ impl<'s> Reader<'s> {
         let style = if flow { Style::Flow } else { Style::Plain };
         let node = self.add(kind, style, key, Span::new(span.start(), span.end()), Text::default());
         if self.open.is_empty() {
-            self.parts.push(Part { root: node, end: usize::MAX, empty: false });
+            self.parts.push(Part { root: node, end: usize::MAX, empty: false, metadata: None });
         }
         let column = match kind {
             NodeKind::List => usize::MAX,

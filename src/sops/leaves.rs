@@ -1,0 +1,190 @@
+//! Which leaves are encrypted: the one place that decides it, for all commands.
+//!
+//! After `shouldBeEncrypted` and the walks of `sops.go`: a rule is tested against every key on the way to a leaf, or
+//! against the comments that stand before it or before a collection that holds it.
+
+use crate::config::Selection;
+use crate::document::{Document, Format, NodeId, NodeKind, Step, ValueKind};
+use crate::error::Result;
+use crate::sops::cipher::Token;
+
+/// A leaf or comment of a document, with what a rule says of it.
+#[derive(Debug, Clone, Copy)]
+pub struct Leaf<'a> {
+    /// The scalar or comment.
+    pub node: NodeId,
+    /// Where it stands: the alias through which it was reached, else the node itself.
+    pub at: NodeId,
+    pub is_comment: bool,
+    /// Whether the rule says that it is encrypted.
+    pub selected: bool,
+    /// The keys on the way to it, each followed by a colon: what its ciphertext is bound to.
+    pub path: &'a str,
+}
+
+/// What one open collection adds to the decision.
+#[derive(Debug, Default)]
+struct Level {
+    /// Number of keys on the way to it.
+    keys: usize,
+    /// Length of its path.
+    path: usize,
+    /// A key on the way to it matches the rule.
+    key_matches: bool,
+    /// A comment that is active in it matches the rule.
+    comment_matches: bool,
+}
+
+/// Calls `visit` for each leaf and comment in document order, the metadata left out, aliases expanded.
+pub fn for_each(
+    document: &dyn Document,
+    selection: &Selection,
+    visit: &mut dyn FnMut(Leaf<'_>) -> Result<()>,
+) -> Result<()> {
+    let (source, tree) = (document.source(), document.tree());
+    for &root in tree.documents() {
+        let metadata: Vec<_> = tree.entries(root).filter(|&entry| document.is_metadata(entry)).collect();
+        let is_metadata = |node| metadata.iter().any(|&entry| tree.contains(entry, node));
+        let mut walk = Walk { document, selection, path: String::new(), levels: Vec::new() };
+        tree.walk(source, root, &mut |keys, step| match step {
+            Step::Enter(_) => {
+                walk.enter(keys);
+                Ok(())
+            }
+            Step::Leave(_) => {
+                walk.leave();
+                Ok(())
+            }
+            Step::Comment(node) if is_metadata(node) => Ok(()),
+            Step::Leaf { at, .. } if is_metadata(at) => Ok(()),
+            Step::Comment(node) => walk.comment(node, visit),
+            Step::Leaf { node, at } => walk.leaf(keys, node, at, visit),
+        })?;
+    }
+    Ok(())
+}
+
+struct Walk<'a> {
+    document: &'a dyn Document,
+    selection: &'a Selection,
+    path: String,
+    levels: Vec<Level>,
+}
+
+impl Walk<'_> {
+    /// The path and the match of a node of which `keys` lead to: its own key is the last, unless it is a list's item.
+    fn descend(&mut self, keys: &[&str]) -> bool {
+        let (known, path, matches) =
+            self.levels.last().map_or((0, 0, false), |level| (level.keys, level.path, level.key_matches));
+        self.path.truncate(path);
+        let Some(key) = keys.last().filter(|_| keys.len() > known) else { return matches };
+        self.path.push_str(key);
+        self.path.push(':');
+        matches || self.selection.matches_key(key)
+    }
+
+    fn enter(&mut self, keys: &[&str]) {
+        let key_matches = self.descend(keys);
+        self.levels.push(Level { keys: keys.len(), path: self.path.len(), key_matches, comment_matches: false });
+    }
+
+    fn leave(&mut self) {
+        self.levels.pop();
+        self.forget_comments();
+    }
+
+    /// An entry ends the reach of the comments before it.
+    fn forget_comments(&mut self) {
+        if let Some(level) = self.levels.last_mut() {
+            level.comment_matches = false;
+        }
+    }
+
+    fn selects(&self, key_matches: bool) -> bool {
+        if self.document.format() == Format::Binary {
+            return true;
+        }
+        let matches = match self.selection.is_comment_rule() {
+            true => self.levels.iter().any(|level| level.comment_matches),
+            false => key_matches,
+        };
+        matches == self.selection.encrypts_matches()
+    }
+
+    /// A comment is under the rule itself. With a rule that comments switch encryption on by, the one that does so
+    /// stays clear; with one that they switch it off by, it is already in force for itself.
+    fn comment(&mut self, node: NodeId, visit: &mut dyn FnMut(Leaf<'_>) -> Result<()>) -> Result<()> {
+        let path = self.levels.last().map_or(0, |level| level.path);
+        self.path.truncate(path);
+        let text = self.document.tree()[node].text.get(self.document.source());
+        let matches = self.selection.is_comment_rule() && self.selection.matches_comment(text);
+        let key_matches = self.levels.last().is_some_and(|level| level.key_matches);
+        let before = self.selects(key_matches);
+        if let Some(level) = self.levels.last_mut() {
+            level.comment_matches |= matches;
+        }
+        let selected = if self.selection.encrypts_matches() { before } else { self.selects(key_matches) };
+        visit(Leaf { node, at: node, is_comment: true, selected, path: &self.path })
+    }
+
+    fn leaf(
+        &mut self,
+        keys: &[&str],
+        node: NodeId,
+        at: NodeId,
+        visit: &mut dyn FnMut(Leaf<'_>) -> Result<()>,
+    ) -> Result<()> {
+        let key_matches = self.descend(keys);
+        let is_comment = self.stands_for_comment(node);
+        let selected = self.selects(key_matches);
+        visit(Leaf { node, at, is_comment, selected, path: &self.path })?;
+        if !is_comment {
+            self.forget_comments();
+        }
+        Ok(())
+    }
+
+    /// sops writes an encrypted comment of a list as an item of it.
+    fn stands_for_comment(&self, node: NodeId) -> bool {
+        let tree = self.document.tree();
+        let in_list = tree.parent(node).is_some_and(|parent| tree[parent].kind == NodeKind::List);
+        let text = tree[node].text.get(self.document.source());
+        in_list && Token::is_like(text) && matches!(Token::parse(text).and_then(|token| token.kind()), Ok(ValueKind::Comment))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::document;
+    use crate::secret::SecretBytes;
+
+    fn selected(rule: (&str, &str), text: &str) -> Vec<String> {
+        let document = document::parse(Format::Yaml, SecretBytes::new(text.as_bytes().to_vec()), false).unwrap();
+        let selection = Selection::from_field(rule.0, rule.1).unwrap();
+        let mut found = Vec::new();
+        for_each(&*document, &selection, &mut |leaf| {
+            if leaf.selected {
+                let text = document.tree()[leaf.node].text.get(document.source());
+                found.push(format!("{}{}", leaf.path, text.trim()));
+            }
+            Ok(())
+        })
+        .unwrap();
+        found
+    }
+
+    #[test]
+    fn a_key_rule_covers_what_is_below_the_key() {
+        let text = "a: 1\nb_enc: {c: 2, l: [3]}\n# note\nd: 4\n";
+        assert_eq!(selected(("encrypted_suffix", "_enc"), text), ["b_enc:c:2", "b_enc:l:3"]);
+        assert_eq!(selected(("unencrypted_regex", "^b"), text), ["a:1", ":note", "d:4"].map(|s| s.trim_start_matches(':').to_owned()));
+    }
+
+    #[test]
+    fn a_comment_rule_covers_the_entry_below_the_comment() {
+        let text = "# sops:enc\n# second\na: {b: 1}\nc: 2\n";
+        assert_eq!(selected(("encrypted_comment_regex", "sops:enc"), text), [" second", "a:b:1"].map(str::trim));
+        assert_eq!(selected(("unencrypted_comment_regex", "sops:enc"), text), ["c:2"]);
+    }
+}

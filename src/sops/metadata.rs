@@ -1,0 +1,358 @@
+//! The `sops` block of an encrypted document: master keys, the rule, the MAC (`stores/stores.go` of sops).
+//!
+//! Read in every layout since sops 3.0 (order, case and spelling of values are free); written in place, so that keys
+//! nobody here knows stay; a new block has the order of sops 3.13, every level sorted by key.
+
+use serde_json::{Map, Value as Data};
+
+use crate::config::{Selection, SelectionKind};
+use crate::error::{Error, Kind, Result};
+use crate::keys::{KeyKind, MasterKey, Recipient, WrappedDataKey, WrappedKey};
+
+/// The version that is written into new files: the newest sops whose format this is.
+pub const SOPS_VERSION: &str = "3.13.3";
+
+/// The entry in which spellings are kept that do not come back by themselves; sops ignores it.
+const SPELLINGS: &str = "sealant_spelling";
+
+const KEY_GROUPS: &str = "key_groups";
+const THRESHOLD: &str = "shamir_threshold";
+
+/// What the metadata of a document says.
+#[derive(Debug, Clone)]
+pub struct Metadata {
+    pub keys: WrappedDataKey,
+    /// RFC 3339, as it stands in the file.
+    pub last_modified: String,
+    /// The encrypted MAC; files of any origin may lack it.
+    pub mac: Option<String>,
+    pub selection: Selection,
+    pub mac_only_encrypted: bool,
+    /// The version of sops that wrote it.
+    pub version: String,
+    /// Encrypted spellings (`sealant_spelling`).
+    pub spellings: Option<String>,
+    /// The block as it was read.
+    block: Map<String, Data>,
+}
+
+impl Metadata {
+    /// The metadata of a new file, without MAC and time.
+    pub fn new(keys: WrappedDataKey, selection: Selection, mac_only_encrypted: bool) -> Self {
+        Self {
+            keys,
+            last_modified: String::new(),
+            mac: None,
+            selection,
+            mac_only_encrypted,
+            version: SOPS_VERSION.to_owned(),
+            spellings: None,
+            block: Map::new(),
+        }
+    }
+
+    /// Reads a block as [`crate::document::Document::metadata`] gives it.
+    pub fn from_data(data: &Data) -> Result<Self> {
+        let block = data.as_object().cloned().ok_or_else(|| invalid("it is not a map"))?;
+        let version = text(&block, "version")?.unwrap_or_default();
+        check_version(&version)?;
+        let last_modified = text(&block, "lastmodified")?.unwrap_or_default();
+        normal_time(&last_modified)?;
+        Ok(Self {
+            keys: read_keys(&block)?,
+            last_modified,
+            mac: text(&block, "mac")?.filter(|mac| !mac.is_empty()),
+            selection: read_selection(&block)?,
+            mac_only_encrypted: flag(&block, "mac_only_encrypted")?,
+            version,
+            spellings: text(&block, SPELLINGS)?,
+            block,
+        })
+    }
+
+    /// The block to write: the one that was read with what changed, or a new one.
+    pub fn to_data(&self) -> Data {
+        let mut block = self.block.clone();
+        let new = block.is_empty();
+        if new || read_keys(&block).ok().as_ref() != Some(&self.keys) {
+            write_keys(&mut block, &self.keys);
+        }
+        set(&mut block, "lastmodified", Some(self.last_modified.clone().into()));
+        set(&mut block, "mac", self.mac.clone().map(Data::from));
+        set(&mut block, "version", Some(self.version.clone().into()));
+        set(&mut block, SPELLINGS, self.spellings.clone().map(Data::from));
+        if new {
+            set(&mut block, self.selection.field_name(), Some(self.selection.pattern().into()));
+            set(&mut block, "mac_only_encrypted", self.mac_only_encrypted.then_some(Data::Bool(true)));
+            block.sort_keys();
+        }
+        Data::Object(block)
+    }
+
+    /// What the MAC is bound to: the time of the last change as Go formats it again.
+    pub fn mac_aad(&self) -> Result<String> {
+        normal_time(&self.last_modified)
+    }
+
+    /// What the spellings are bound to.
+    pub fn spellings_aad(&self) -> Result<String> {
+        Ok(format!("{SPELLINGS}:{}", self.mac_aad()?))
+    }
+
+    /// Whether a rule stands in the block, rather than sops's default.
+    pub fn has_rule(&self) -> bool {
+        self.block.is_empty() || SelectionKind::ALL.iter().any(|kind| get(&self.block, kind.field_name()).is_some())
+    }
+}
+
+fn invalid(message: impl std::fmt::Display) -> Error {
+    Error::new(Kind::Other, format!("the sops metadata cannot be used: {message}"))
+}
+
+/// The entry with this name, in whatever case (sops decodes so).
+fn get<'a>(block: &'a Map<String, Data>, name: &str) -> Option<&'a Data> {
+    let found = block.get(name).or_else(|| block.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, v)| v));
+    found.filter(|data| !data.is_null())
+}
+
+fn set(block: &mut Map<String, Data>, name: &str, data: Option<Data>) {
+    let name = block.keys().find(|key| key.eq_ignore_ascii_case(name)).cloned().unwrap_or_else(|| name.to_owned());
+    match data {
+        Some(data) => {
+            if block.get(&name) != Some(&data) {
+                block.insert(name, data);
+            }
+        }
+        None => _ = block.shift_remove(&name),
+    }
+}
+
+/// A text, or what sops takes for one.
+fn text(block: &Map<String, Data>, name: &str) -> Result<Option<String>> {
+    match get(block, name) {
+        None => Ok(None),
+        Some(Data::String(text)) => Ok(Some(text.clone())),
+        Some(Data::Bool(bool)) => Ok(Some(u8::from(*bool).to_string())),
+        Some(Data::Number(number)) => Ok(Some(number.to_string())),
+        Some(_) => Err(invalid(format!("`{name}` is not a text"))),
+    }
+}
+
+fn flag(block: &Map<String, Data>, name: &str) -> Result<bool> {
+    match get(block, name) {
+        None => Ok(false),
+        Some(Data::Bool(bool)) => Ok(*bool),
+        Some(Data::Number(number)) => Ok(number.as_f64() != Some(0.0)),
+        Some(Data::String(text)) => match text.as_str() {
+            "1" | "t" | "T" | "TRUE" | "true" | "True" => Ok(true),
+            "" | "0" | "f" | "F" | "FALSE" | "false" | "False" => Ok(false),
+            _ => Err(invalid(format!("`{name}` is neither true nor false"))),
+        },
+        Some(_) => Err(invalid(format!("`{name}` is neither true nor false"))),
+    }
+}
+
+fn number(block: &Map<String, Data>, name: &str) -> Result<usize> {
+    let parsed = match get(block, name) {
+        None => Some(0),
+        Some(Data::Number(number)) => number.as_u64(),
+        Some(Data::String(text)) => if text.is_empty() { Some(0) } else { text.parse().ok() },
+        Some(_) => None,
+    };
+    parsed.and_then(|number| usize::try_from(number).ok()).ok_or_else(|| invalid(format!("`{name}` is not a number")))
+}
+
+/// sops wants a semantic version or something that begins with `1.`.
+fn check_version(version: &str) -> Result<()> {
+    if version.is_empty() {
+        return Err(invalid("it has no version").advise("restore the line `version:` from Git"));
+    }
+    let core = version.split(['-', '+']).next().unwrap_or_default();
+    let parts: Vec<_> = core.split('.').collect();
+    let semantic = parts.len() == 3 && parts.iter().all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()));
+    if semantic || version.starts_with("1.") {
+        return Ok(());
+    }
+    Err(invalid(format!("`{version}` is not a version")).advise("restore the line `version:` from Git"))
+}
+
+/// A time as Go's RFC 3339 writes it after reading: `+00:00` becomes `Z`, fractions of seconds go.
+fn normal_time(time: &str) -> Result<String> {
+    let bad = || invalid(format!("lastmodified `{time}` is not a time as in 2026-01-31T12:00:00Z"));
+    time.parse::<jiff::Timestamp>().map_err(|_| bad())?;
+    let (date, rest) = time.split_once('T').ok_or_else(bad)?;
+    let at = rest.find(['Z', '+', '-']).ok_or_else(bad)?;
+    let (clock, offset) = rest.split_at(at);
+    let clock = clock.split('.').next().unwrap_or_default();
+    let offset = if offset == "+00:00" || offset == "-00:00" { "Z" } else { offset };
+    Ok(format!("{date}T{clock}{offset}"))
+}
+
+fn read_selection(block: &Map<String, Data>) -> Result<Selection> {
+    let mut rules = Vec::new();
+    for kind in SelectionKind::ALL {
+        if let Some(pattern) = text(block, kind.field_name())?.filter(|pattern| !pattern.is_empty()) {
+            rules.push((kind, pattern));
+        }
+    }
+    match rules.as_slice() {
+        [] => Ok(Selection::default()),
+        [(kind, pattern)] => Selection::new(*kind, pattern.clone()),
+        several => {
+            let names: Vec<_> = several.iter().map(|(kind, _)| kind.field_name()).collect();
+            Err(invalid(format!("it has more than one rule: {}", names.join(", "))))
+        }
+    }
+}
+
+/// The order in which sops lists the keys of a group (`internalGroupFrom`).
+const KINDS: [KeyKind; 7] = [
+    KeyKind::Kms,
+    KeyKind::GcpKms,
+    KeyKind::HcKms,
+    KeyKind::AzureKv,
+    KeyKind::HcVault,
+    KeyKind::Pgp,
+    KeyKind::Age,
+];
+
+fn read_keys(block: &Map<String, Data>) -> Result<WrappedDataKey> {
+    let threshold = number(block, THRESHOLD)?;
+    let flat = read_group(block)?;
+    if !flat.is_empty() {
+        return Ok(WrappedDataKey { groups: vec![flat], threshold });
+    }
+    let groups = match get(block, KEY_GROUPS) {
+        Some(Data::Array(groups)) => groups.as_slice(),
+        _ => &[],
+    };
+    let groups = groups
+        .iter()
+        .map(|group| read_group(group.as_object().ok_or_else(|| invalid("a key group is not a map"))?))
+        .collect::<Result<Vec<_>>>()?;
+    if groups.is_empty() {
+        return Err(invalid("no keys found in the file"));
+    }
+    Ok(WrappedDataKey { groups, threshold })
+}
+
+fn read_group(group: &Map<String, Data>) -> Result<Vec<WrappedKey>> {
+    let mut keys = Vec::new();
+    for kind in KINDS {
+        let entries = match get(group, kind.name()) {
+            None => continue,
+            Some(Data::Array(entries)) => entries,
+            Some(Data::String(text)) if text.is_empty() => continue,
+            Some(_) => return Err(invalid(format!("`{kind}` is not a list"))),
+        };
+        for entry in entries {
+            let entry = entry.as_object().ok_or_else(|| invalid(format!("an entry of `{kind}` is not a map")))?;
+            keys.push(match kind {
+                KeyKind::Age => WrappedKey {
+                    key: MasterKey::Age(Recipient::as_written(&text(entry, "recipient")?.unwrap_or_default())),
+                    enc: text(entry, "enc")?.unwrap_or_default(),
+                    entry: Map::new(),
+                },
+                _ => WrappedKey::foreign(kind, entry.clone()),
+            });
+        }
+    }
+    Ok(keys)
+}
+
+fn write_keys(block: &mut Map<String, Data>, keys: &WrappedDataKey) {
+    let several = keys.groups.len() > 1;
+    let flat = if several { Map::new() } else { keys.groups.first().map(|group| write_group(group)).unwrap_or_default() };
+    for kind in KINDS {
+        set(block, kind.name(), flat.get(kind.name()).cloned());
+    }
+    let groups = keys.groups.iter().map(|group| Data::Object(write_group(group))).collect();
+    set(block, KEY_GROUPS, several.then_some(Data::Array(groups)));
+    set(block, THRESHOLD, (keys.threshold > 0).then(|| keys.threshold.into()));
+}
+
+fn write_group(group: &[WrappedKey]) -> Map<String, Data> {
+    let mut lists: Map<String, Data> = Map::new();
+    for wrapped in group {
+        let entry = match &wrapped.key {
+            MasterKey::Age(recipient) => Map::from_iter([
+                ("enc".to_owned(), wrapped.enc.clone().into()),
+                ("recipient".to_owned(), recipient.as_str().into()),
+            ]),
+            MasterKey::Foreign { .. } => wrapped.entry.clone(),
+        };
+        let list = lists.entry(wrapped.key.kind().name()).or_insert_with(|| Data::Array(Vec::new()));
+        if let Data::Array(entries) = list {
+            entries.push(Data::Object(entry));
+        }
+    }
+    lists.sort_keys();
+    lists
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn block() -> Data {
+        json!({
+            "kms": null,
+            "hc_vault": [],
+            "age": [{"recipient": "age1x", "enc": "-----BEGIN"}],
+            "lastmodified": "2026-11-21T22:40:22Z",
+            "mac": "ENC[x]",
+            "pgp": [{"created_at": "2026-01-01T00:00:00Z", "enc": "p", "fp": "F", "more": 1}],
+            "encrypted_regex": "^data$",
+            "version": "3.6.1",
+            "unknown": {"a": 1},
+        })
+    }
+
+    #[test]
+    fn what_is_not_changed_is_written_as_it_was_read() {
+        let metadata = Metadata::from_data(&block()).unwrap();
+        assert_eq!(metadata.to_data(), block());
+        assert_eq!(metadata.keys.groups[0].len(), 2);
+        assert_eq!(metadata.selection.pattern(), "^data$");
+    }
+
+    #[test]
+    fn values_are_read_in_whatever_type_they_were_written() {
+        let mut data = block();
+        data["Mac_Only_Encrypted"] = json!("true");
+        data["shamir_threshold"] = json!("2");
+        let metadata = Metadata::from_data(&data).unwrap();
+        assert!(metadata.mac_only_encrypted);
+        assert_eq!(metadata.keys.threshold, 2);
+    }
+
+    #[test]
+    fn what_sops_refuses_is_refused() {
+        let with = |name: &str, value: Data| {
+            let mut data = block();
+            data[name] = value;
+            Metadata::from_data(&data).unwrap_err()
+        };
+        assert!(with("version", json!("")).message().contains("no version"));
+        assert!(with("version", json!("x.y")).message().contains("not a version"));
+        assert!(with("unencrypted_suffix", json!("_x")).message().contains("more than one rule"));
+        assert!(with("lastmodified", json!("yesterday")).message().contains("not a time"));
+        let mut none = block();
+        none["age"] = json!([]);
+        none["pgp"] = json!([]);
+        assert!(Metadata::from_data(&none).unwrap_err().message().contains("no keys"));
+    }
+
+    #[test]
+    fn times_are_bound_as_go_formats_them() {
+        for (written, bound) in [
+            ("2026-11-21T22:40:22+00:00", "2026-11-21T22:40:22Z"),
+            ("2026-11-21T22:40:22.123Z", "2026-11-21T22:40:22Z"),
+            ("2026-11-21T22:40:22+02:00", "2026-11-21T22:40:22+02:00"),
+        ] {
+            assert_eq!(normal_time(written).unwrap(), bound);
+        }
+    }
+}
