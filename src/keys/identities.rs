@@ -1,0 +1,617 @@
+//! Identities: the private halves of age recipients, and the places where they are looked for.
+//!
+//! Owns sops's list of sources and its order (`loadIdentities` in `age/keysource.go` of getsops/sops), and the formats
+//! of identities. Everything is lazy: a source is read when none before it opened the key at hand, and read once; a
+//! passphrase is asked for when its key is wanted, and asked for once. A source that is broken is no error as long as
+//! another one opens the key. No message ever quotes the content of a source.
+
+use std::fmt;
+use std::io::{self, ErrorKind, Read};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use ::age::armor::ArmoredReader;
+use ::age::plugin::IdentityPluginV1;
+use ::age::secrecy::SecretString;
+use ::age::ssh::{EncryptedKey, UnsupportedKey};
+use ::age::{DecryptError, Decryptor, scrypt, ssh, x25519};
+use age_core::format::{FileKey, Stanza};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD_NO_PAD;
+use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
+
+use super::age::{NotOpened, Recipient, plain_text, shorten, unwrap};
+use super::{age_pq, plugin};
+use crate::host::{Command, Host};
+use crate::secret::SecretBytes;
+
+/// The work that a passphrase-protected identity file may ask for: 2^20 takes seconds and a gigabyte of memory. age
+/// itself writes 2^18.
+const MAX_WORK_FACTOR: u8 = 20;
+
+/// An identity file is small; what decrypts to more is none.
+const LONGEST_FILE: u64 = 16 << 20;
+
+/// The places where identities are looked for, in their order.
+#[derive(Default)]
+pub struct Identities {
+    sources: Vec<Source>,
+}
+
+impl Identities {
+    /// No sources at all: what a program starts from that has its identities at hand.
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// Adds a file: age identities, plain or encrypted with a passphrase, or an SSH private key.
+    #[must_use]
+    pub fn with_file(self, path: impl Into<PathBuf>) -> Self {
+        self.with(Origin::File(path.into()))
+    }
+
+    /// Adds identities that the program holds itself; `name` stands for them in messages.
+    #[must_use]
+    pub fn with_text(self, name: impl Into<String>, text: SecretBytes) -> Self {
+        self.with(Origin::Text(name.into(), text))
+    }
+
+    /// Adds the sources that sops looks into, in its order.
+    #[must_use]
+    pub fn with_user_sources(self, host: &dyn Host) -> Self {
+        let ssh = |name: &str| host.home().map(|home| Origin::File(home.join(".ssh").join(name)));
+        let user_file = host
+            .config_dir()
+            .map(|dir| Origin::File(dir.join("sops/age/keys.txt")));
+        [
+            Some(Origin::EnvFile("SOPS_AGE_SSH_PRIVATE_KEY_FILE")),
+            Some(Origin::EnvCommand("SOPS_AGE_SSH_PRIVATE_KEY_CMD")),
+            ssh("id_ed25519"),
+            ssh("id_rsa"),
+            Some(Origin::Env("SOPS_AGE_KEY")),
+            Some(Origin::EnvFile("SOPS_AGE_KEY_FILE")),
+            Some(Origin::EnvCommand("SOPS_AGE_KEY_CMD")),
+            user_file,
+        ]
+        .into_iter()
+        .flatten()
+        .fold(self, Self::with)
+    }
+
+    fn with(mut self, origin: Origin) -> Self {
+        self.sources.push(Source {
+            origin,
+            loads: Mutex::default(),
+        });
+        self
+    }
+
+    /// Opens the first of `wanted` that any identity opens, and says which one it was. What it finds has `length`
+    /// bytes. When nothing opens: what went wrong on the way, besides keys that just did not fit.
+    pub(super) fn open(
+        &self,
+        host: &dyn Host,
+        wanted: &[Wanted],
+        length: usize,
+    ) -> Result<(usize, SecretBytes), Vec<String>> {
+        let mut search = Search {
+            host,
+            wanted,
+            length,
+            problems: Vec::new(),
+        };
+        for source in &self.sources {
+            if !source.origin.is_command() {
+                if let Some(found) = search.in_load(&source.load(host, "")) {
+                    return Ok(found);
+                }
+                continue;
+            }
+            // A command is told the recipient and may give another identity for each, so it runs once for each; but
+            // not when what earlier runs gave will do, nor when it turned out to give the same for everybody.
+            for load in source.loads() {
+                if let Some(found) = search.in_load(&load) {
+                    return Ok(found);
+                }
+            }
+            for key in wanted {
+                if source.gives_the_same_for_all() {
+                    break;
+                }
+                if let Some(found) = search.in_load(&source.load(host, key.recipient.as_str())) {
+                    return Ok(found);
+                }
+            }
+        }
+        Err(search.problems)
+    }
+
+    /// Each source that was looked into, a line each, with what was found there.
+    pub(super) fn report(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        let mut unset = Vec::new();
+        for source in &self.sources {
+            for load in source.loads().iter().rev().take(1) {
+                match &load.found {
+                    Found::NotSet => unset.push(source.origin.to_string()),
+                    found => lines.push(format!("{}: {found}", source.origin)),
+                }
+            }
+        }
+        if !unset.is_empty() {
+            lines.push(format!("not set: {}", unset.join(", ")));
+        }
+        lines
+    }
+
+    /// Whether any identity was found in what was looked into.
+    pub(super) fn found_any(&self) -> bool {
+        self.sources
+            .iter()
+            .flat_map(Source::loads)
+            .any(|load| !load.identities.is_empty())
+    }
+}
+
+/// A wrapped key that an identity shall open.
+#[derive(Clone, Copy)]
+pub(super) struct Wanted<'a> {
+    pub(super) recipient: &'a Recipient,
+    pub(super) enc: &'a str,
+}
+
+struct Search<'a> {
+    host: &'a dyn Host,
+    wanted: &'a [Wanted<'a>],
+    length: usize,
+    problems: Vec<String>,
+}
+
+impl Search<'_> {
+    fn in_load(&mut self, load: &Load) -> Option<(usize, SecretBytes)> {
+        let mut pairs: Vec<(&Identity, usize)> = load
+            .identities
+            .iter()
+            .flat_map(|identity| (0..self.wanted.len()).map(move |index| (identity, index)))
+            .collect();
+        // The recipient in a file is a hint, no more; but it saves a curve operation for each key of somebody else.
+        pairs.sort_by_key(|(identity, index)| !identity.is_for(self.wanted[*index].recipient));
+
+        for (identity, index) in pairs {
+            let Wanted { recipient, enc } = self.wanted[index];
+            let problem = match unwrap(
+                enc,
+                &Attempt {
+                    identity,
+                    host: self.host,
+                },
+            ) {
+                Ok(payload) if payload.len() == self.length => return Some((index, payload)),
+                Ok(payload) => format!(
+                    "the key wrapped for {} has {} bytes instead of {}",
+                    recipient.short(),
+                    payload.len(),
+                    self.length
+                ),
+                Err(NotOpened::NotForIt) => continue,
+                Err(NotOpened::Damaged(why)) => {
+                    format!("the key wrapped for {} is damaged: {why}", recipient.short())
+                }
+                Err(NotOpened::Identity(why)) => format!("{}: {why}", identity.place),
+            };
+            if !self.problems.contains(&problem) {
+                self.problems.push(problem);
+            }
+        }
+        None
+    }
+}
+
+/// Where identities come from.
+enum Origin {
+    File(PathBuf),
+    Text(String, SecretBytes),
+    Env(&'static str),
+    EnvFile(&'static str),
+    EnvCommand(&'static str),
+}
+
+impl Origin {
+    fn is_command(&self) -> bool {
+        matches!(self, Self::EnvCommand(_))
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => write!(f, "{}", path.display()),
+            Self::Text(name, _) => f.write_str(name),
+            Self::Env(name) | Self::EnvFile(name) | Self::EnvCommand(name) => f.write_str(name),
+        }
+    }
+}
+
+struct Source {
+    origin: Origin,
+    /// What was read from it: once, or for a command once for each recipient, which stands beside it.
+    loads: Mutex<Vec<(String, Arc<Load>)>>,
+}
+
+impl Source {
+    fn loads(&self) -> Vec<Arc<Load>> {
+        let loads = self.loads.lock().unwrap_or_else(PoisonError::into_inner);
+        loads.iter().map(|(_, load)| load.clone()).collect()
+    }
+
+    /// Reads the source for a recipient (empty for what is not a command), if that has not happened yet. Others who
+    /// want the same wait meanwhile, so that nobody is asked twice.
+    fn load(&self, host: &dyn Host, recipient: &str) -> Arc<Load> {
+        let mut loads = self.loads.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, load)) = loads.iter().find(|(asked_for, _)| asked_for == recipient) {
+            return load.clone();
+        }
+        let load = Arc::new(read(&self.origin, host, recipient));
+        loads.push((recipient.to_owned(), load.clone()));
+        load
+    }
+
+    fn gives_the_same_for_all(&self) -> bool {
+        match &self.loads()[..] {
+            [first, second, ..] => first.digest == second.digest,
+            [only] => matches!(only.found, Found::NotSet),
+            [] => false,
+        }
+    }
+}
+
+/// What one reading of a source gave.
+struct Load {
+    identities: Vec<Identity>,
+    found: Found,
+    digest: [u8; 32],
+}
+
+impl Load {
+    fn nothing(found: Found) -> Self {
+        Self {
+            identities: Vec::new(),
+            found,
+            digest: [0; 32],
+        }
+    }
+}
+
+/// What there was, in words for a message.
+enum Found {
+    NotSet,
+    Failed(String),
+    Identities {
+        recipients: Vec<String>,
+        problems: Vec<String>,
+    },
+}
+
+impl fmt::Display for Found {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotSet => f.write_str("not set"),
+            Self::Failed(why) => f.write_str(why),
+            Self::Identities { recipients, problems } => {
+                match recipients.len() {
+                    0 => f.write_str("no identities")?,
+                    1 => write!(f, "1 identity ({})", recipients[0])?,
+                    count => write!(f, "{count} identities ({})", recipients.join(", "))?,
+                }
+                problems.iter().try_for_each(|problem| write!(f, "; {problem}"))
+            }
+        }
+    }
+}
+
+fn read(origin: &Origin, host: &dyn Host, recipient: &str) -> Load {
+    match origin {
+        Origin::Text(name, text) => parse_load(text, name, host),
+        Origin::File(path) => read_file(path, &path.display().to_string(), host),
+        Origin::Env(name) => match host.env_text(name) {
+            Ok(Some(text)) => parse_load(Zeroizing::new(text).as_bytes(), name, host),
+            Ok(None) => Load::nothing(Found::NotSet),
+            Err(error) => Load::nothing(Found::Failed(error.to_string())),
+        },
+        Origin::EnvFile(name) => match host.env(name) {
+            Some(path) => {
+                let path = PathBuf::from(path);
+                let mut load = read_file(&path, &path.display().to_string(), host);
+                if let Found::Failed(why) = &mut load.found {
+                    *why = format!("{}: {why}", path.display());
+                }
+                load
+            }
+            None => Load::nothing(Found::NotSet),
+        },
+        Origin::EnvCommand(name) => match host.env_text(name) {
+            Ok(Some(line)) => run_command(name, &line, host, recipient),
+            Ok(None) => Load::nothing(Found::NotSet),
+            Err(error) => Load::nothing(Found::Failed(error.to_string())),
+        },
+    }
+}
+
+fn read_file(path: &Path, place: &str, host: &dyn Host) -> Load {
+    match host.read_secret(path) {
+        Ok(content) => parse_load(&content, place, host),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            Load::nothing(Found::Failed("no such file".into()))
+        }
+        Err(error) => Load::nothing(Found::Failed(error.to_string())),
+    }
+}
+
+fn run_command(name: &str, line: &str, host: &dyn Host, recipient: &str) -> Load {
+    // The error of `Command::parse` quotes the line, and a line may hold a key.
+    let Ok(mut command) = Command::parse(line) else {
+        return Load::nothing(Found::Failed(
+            "its value is not a command line: look for an open quote".into(),
+        ));
+    };
+    command.env.push(("SOPS_AGE_RECIPIENT".into(), recipient.into()));
+    match host.output_of(&command) {
+        Ok(output) => parse_load(&output, name, host),
+        Err(error) => Load::nothing(Found::Failed(error.to_string())),
+    }
+}
+
+fn parse_load(content: &[u8], place: &str, host: &dyn Host) -> Load {
+    let digest = Sha256::digest(content).into();
+    match parse(content, place, host) {
+        Ok((identities, problems)) => {
+            let recipients = identities.iter().map(Identity::shown).collect();
+            Load {
+                identities,
+                found: Found::Identities { recipients, problems },
+                digest,
+            }
+        }
+        Err(why) => Load {
+            digest,
+            ..Load::nothing(Found::Failed(why))
+        },
+    }
+}
+
+/// Reads identities in any of their forms: lines of age identities, an age file encrypted with a passphrase that holds
+/// such lines, or an SSH private key. Beside them: what is wrong with lines that are none.
+pub(super) fn parse(
+    content: &[u8],
+    place: &str,
+    host: &dyn Host,
+) -> Result<(Vec<Identity>, Vec<String>), String> {
+    let file = content.trim_ascii_start();
+    if file.starts_with(b"age-encryption") || file.starts_with(b"-----BEGIN AGE") {
+        let lines = decrypt_file(file, place, host)?;
+        return parse_lines(&lines, place);
+    }
+    if file.starts_with(b"-----BEGIN") {
+        return parse_ssh(file, place).map(|identity| (vec![identity], Vec::new()));
+    }
+    parse_lines(content, place)
+}
+
+/// Several identities may stand on a line, with blanks between them (sops since 3.13, in `SOPS_AGE_KEY`).
+fn parse_lines(content: &[u8], place: &str) -> Result<(Vec<Identity>, Vec<String>), String> {
+    let text = std::str::from_utf8(content).map_err(|_| "not a text of age identities".to_owned())?;
+    let mut identities = Vec::new();
+    let mut problems = Vec::new();
+    for (index, line) in text.lines().enumerate() {
+        for word in line.split_whitespace().take_while(|word| !word.starts_with('#')) {
+            match parse_identity(word, place) {
+                Ok(identity) => identities.push(identity),
+                Err(why) => {
+                    problems.push(format!("line {} {why}", index + 1));
+                    break;
+                }
+            }
+        }
+    }
+    Ok((identities, problems))
+}
+
+fn parse_identity(word: &str, place: &str) -> Result<Identity, &'static str> {
+    const DAMAGED: &str = "holds a damaged identity: a character was mistyped or lost";
+    let identity = |recipient: String, secret| Identity {
+        recipient,
+        secret,
+        place: place.to_owned(),
+    };
+    if word.starts_with("AGE-SECRET-KEY-PQ-1") {
+        let key: age_pq::Identity = word.parse().map_err(|_| DAMAGED)?;
+        Ok(identity(
+            key.to_public().to_string(),
+            Secret::Native(Box::new(key)),
+        ))
+    } else if word.starts_with("AGE-SECRET-KEY-1") {
+        let key: x25519::Identity = word.parse().map_err(|_| DAMAGED)?;
+        Ok(identity(
+            key.to_public().to_string(),
+            Secret::Native(Box::new(key)),
+        ))
+    } else if word.starts_with("AGE-PLUGIN-") {
+        let key: ::age::plugin::Identity = word.parse().map_err(|_| DAMAGED)?;
+        Ok(identity(format!("age1{}1", key.plugin()), Secret::Plugin(key)))
+    } else if word.starts_with("age1") || word.starts_with("ssh-") {
+        Err("holds a recipient, the public half: an identity begins with AGE-SECRET-KEY-1")
+    } else {
+        Err("is not an age identity")
+    }
+}
+
+fn parse_ssh(content: &[u8], place: &str) -> Result<Identity, String> {
+    let key = ssh::Identity::from_buffer(content, None)
+        .map_err(|_| "not a private key that age can use: it takes OpenSSH's format and PEM of RSA keys")?;
+    let recipient = ssh::Recipient::try_from(key.clone()).map(|recipient| recipient.to_string());
+    let secret = match key {
+        ssh::Identity::Encrypted(key) => Secret::LockedSsh(Box::new(LockedSsh {
+            key,
+            opened: OnceLock::new(),
+        })),
+        ssh::Identity::Unsupported(key) => return Err(unsupported(&key)),
+        key @ ssh::Identity::Unencrypted(_) => Secret::Native(Box::new(key)),
+    };
+    let recipient = recipient.map_err(|_| "a private key of a type that age cannot use".to_owned())?;
+    Ok(Identity {
+        recipient,
+        secret,
+        place: place.to_owned(),
+    })
+}
+
+fn unsupported(key: &UnsupportedKey) -> String {
+    match key {
+        UnsupportedKey::EncryptedPem => {
+            "a passphrase-protected key in the old PEM format, which is not supported: \
+                                         `ssh-keygen -o -p -f FILE` changes the format"
+                .to_owned()
+        }
+        UnsupportedKey::EncryptedSsh(cipher) => {
+            format!("a private key encrypted with {cipher}, which is not supported")
+        }
+        UnsupportedKey::Hardware(_) => "a key on a security key, which age cannot use".to_owned(),
+        UnsupportedKey::Type(_) => "an SSH key of another type than ssh-ed25519 and ssh-rsa".to_owned(),
+    }
+}
+
+fn decrypt_file(content: &[u8], place: &str, host: &dyn Host) -> Result<SecretBytes, String> {
+    let damaged = |error: &dyn fmt::Display| format!("a damaged age file: {}", plain_text(error));
+    let file = Decryptor::new_buffered(ArmoredReader::new(content)).map_err(|error| damaged(&error))?;
+    if !file.is_scrypt() {
+        return Err("an age file that is not encrypted with a passphrase".into());
+    }
+    let passphrase = host
+        .ask_passphrase(&format!("Passphrase of the identity file {place}"))
+        .map_err(|error| format!("encrypted with a passphrase, but {error}"))?;
+    let mut identity = scrypt::Identity::new(SecretString::from(passphrase.as_str()));
+    identity.set_max_work_factor(MAX_WORK_FACTOR);
+    let reader = file
+        .decrypt(std::iter::once(&identity as _))
+        .map_err(|error| match error {
+            DecryptError::DecryptionFailed => "wrong passphrase".to_owned(),
+            DecryptError::ExcessiveWork { required, .. } => {
+                format!(
+                    "its passphrase takes 2^{required} units of work, and 2^{MAX_WORK_FACTOR} are allowed"
+                )
+            }
+            error => damaged(&error),
+        })?;
+    let mut lines = Zeroizing::new(Vec::with_capacity(content.len()));
+    reader
+        .take(LONGEST_FILE)
+        .read_to_end(&mut lines)
+        .map_err(|error| damaged(&error))?;
+    Ok(lines)
+}
+
+/// One identity.
+pub(super) struct Identity {
+    /// The public half; of a plugin only how its recipients begin.
+    recipient: String,
+    secret: Secret,
+    place: String,
+}
+
+enum Secret {
+    Native(Box<dyn ::age::Identity + Send + Sync>),
+    LockedSsh(Box<LockedSsh>),
+    Plugin(::age::plugin::Identity),
+}
+
+impl Identity {
+    /// The recipient that belongs to it; `None` for a plugin's, which only the plugin knows.
+    pub(super) fn recipient(&self) -> Option<&str> {
+        (!matches!(self.secret, Secret::Plugin(_))).then_some(&self.recipient)
+    }
+
+    fn is_for(&self, recipient: &Recipient) -> bool {
+        recipient.as_str().starts_with(&self.recipient)
+    }
+
+    fn shown(&self) -> String {
+        match &self.secret {
+            Secret::Plugin(identity) => format!("of age-plugin-{}", identity.plugin()),
+            _ => shorten(&self.recipient),
+        }
+    }
+}
+
+/// An SSH key with a passphrase, which is asked for when a stanza is for this key.
+struct LockedSsh {
+    key: EncryptedKey,
+    opened: OnceLock<Result<ssh::Identity, String>>,
+}
+
+impl LockedSsh {
+    fn open(&self, host: &dyn Host, place: &str) -> &Result<ssh::Identity, String> {
+        self.opened.get_or_init(|| {
+            let passphrase = host
+                .ask_passphrase(&format!("Passphrase of the SSH key {place}"))
+                .map_err(|error| format!("protected by a passphrase, but {error}"))?;
+            let key = self
+                .key
+                .decrypt(SecretString::from(passphrase.as_str()))
+                .map_err(|_| "wrong passphrase")?;
+            Ok(key.into())
+        })
+    }
+}
+
+/// Whether a stanza is for the SSH key with this public half: such stanzas name their key by the first four bytes of
+/// its SHA-256 (age specification, `ssh-ed25519` and `ssh-rsa`).
+fn is_for_ssh_key(stanza: &Stanza, recipient: &str) -> bool {
+    let mut words = recipient.split(' ');
+    let (kind, key) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    let Ok(key) = base64::prelude::BASE64_STANDARD.decode(key) else {
+        return false;
+    };
+    let tag = BASE64_STANDARD_NO_PAD.encode(&Sha256::digest(key)[..4]);
+    stanza.tag == kind && stanza.args.first() == Some(&tag)
+}
+
+/// One identity as the age crate wants it, with the host to ask.
+struct Attempt<'a> {
+    identity: &'a Identity,
+    host: &'a dyn Host,
+}
+
+impl ::age::Identity for Attempt<'_> {
+    fn unwrap_stanza(&self, stanza: &Stanza) -> Option<Result<FileKey, DecryptError>> {
+        self.unwrap_stanzas(std::slice::from_ref(stanza))
+    }
+
+    fn unwrap_stanzas(&self, stanzas: &[Stanza]) -> Option<Result<FileKey, DecryptError>> {
+        let failed = |why: &str| Some(Err(DecryptError::Io(io::Error::other(why))));
+        let Identity {
+            recipient,
+            secret,
+            place,
+        } = self.identity;
+        match secret {
+            Secret::Native(identity) => identity.unwrap_stanzas(stanzas),
+            Secret::LockedSsh(key) => {
+                if !stanzas.iter().any(|stanza| is_for_ssh_key(stanza, recipient)) {
+                    return None;
+                }
+                match key.open(self.host, place) {
+                    Ok(identity) => ::age::Identity::unwrap_stanzas(identity, stanzas),
+                    Err(why) => failed(why),
+                }
+            }
+            Secret::Plugin(identity) => plugin::run(self.host, |callbacks| {
+                match IdentityPluginV1::new(identity.plugin(), std::slice::from_ref(identity), callbacks) {
+                    Ok(plugin) => ::age::Identity::unwrap_stanzas(&plugin, stanzas),
+                    Err(error) => Some(Err(DecryptError::PluginResolve(error))),
+                }
+            })
+            .unwrap_or_else(failed),
+        }
+    }
+}
