@@ -615,3 +615,324 @@ impl ::age::Identity for Attempt<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use ::age::secrecy::ExposeSecret;
+    use std::io::Write;
+
+    use super::super::fake_host::FakeHost;
+    use super::*;
+
+    const KEYS_TXT: &str = "/home/u/.config/sops/age/keys.txt";
+    const LOCKED_SSH: &str = include_str!("../../fixtures/age/ssh/locked");
+    const LOCKED_SSH_PUB: &str = include_str!("../../fixtures/age/ssh/locked.pub");
+    const OPEN_SSH: &str = include_str!("../../fixtures/age/ssh/open");
+    const OPEN_SSH_PUB: &str = include_str!("../../fixtures/age/ssh/open.pub");
+    const PLUGIN: &str = "AGE-PLUGIN-FOOBAR-1QVHULF";
+
+    struct Pair {
+        secret: String,
+        recipient: Recipient,
+    }
+
+    fn pair() -> Pair {
+        let identity = x25519::Identity::generate();
+        Pair {
+            secret: identity.to_string().expose_secret().to_owned(),
+            recipient: identity.to_public().to_string().parse().unwrap(),
+        }
+    }
+
+    /// Opens a data key that is wrapped for these recipients.
+    fn open(identities: &Identities, host: &FakeHost, recipients: &[&Recipient]) -> Result<(), Vec<String>> {
+        let encs: Vec<_> = recipients
+            .iter()
+            .map(|recipient| recipient.wrap(host, &[7; 32]).unwrap())
+            .collect();
+        let wanted: Vec<_> = recipients
+            .iter()
+            .zip(&encs)
+            .map(|(recipient, enc)| Wanted { recipient, enc })
+            .collect();
+        let (_, payload) = identities.open(host, &wanted, 32)?;
+        assert_eq!(*payload, [7; 32]);
+        Ok(())
+    }
+
+    fn with_passphrase(content: &str, passphrase: &str, work_factor: u8) -> Vec<u8> {
+        let mut recipient = scrypt::Recipient::new(SecretString::from(passphrase));
+        recipient.set_work_factor(work_factor);
+        let encryptor = ::age::Encryptor::with_recipients(std::iter::once(&recipient as _)).unwrap();
+        let mut writer = encryptor.wrap_output(Vec::new()).unwrap();
+        writer.write_all(content.as_bytes()).unwrap();
+        writer.finish().unwrap()
+    }
+
+    fn report(identities: &Identities) -> String {
+        identities.report().join("\n")
+    }
+
+    #[test]
+    fn every_source_of_sops_opens() {
+        let key = pair();
+        let hosts = [
+            FakeHost::default().env("SOPS_AGE_KEY", &key.secret),
+            FakeHost::default()
+                .env("SOPS_AGE_KEY_FILE", "/k")
+                .file("/k", format!("# mine\n\n{}\n", key.secret)),
+            FakeHost::default()
+                .env("SOPS_AGE_KEY_CMD", "get 'the key'")
+                .program("get", "*", &key.secret),
+            FakeHost::default().file(KEYS_TXT, &key.secret),
+        ];
+        for host in hosts {
+            let identities = Identities::none().with_user_sources(&host);
+            assert_eq!(open(&identities, &host, &[&key.recipient]), Ok(()));
+        }
+        let ssh: Recipient = OPEN_SSH_PUB.parse().unwrap();
+        let hosts = [
+            FakeHost::default()
+                .env("SOPS_AGE_SSH_PRIVATE_KEY_FILE", "/k")
+                .file("/k", OPEN_SSH),
+            FakeHost::default()
+                .env("SOPS_AGE_SSH_PRIVATE_KEY_CMD", "get")
+                .program("get", "*", OPEN_SSH),
+            FakeHost::default().file("/home/u/.ssh/id_ed25519", OPEN_SSH),
+            FakeHost::default().file("/home/u/.ssh/id_rsa", OPEN_SSH),
+        ];
+        for host in hosts {
+            let identities = Identities::none().with_user_sources(&host);
+            assert_eq!(open(&identities, &host, &[&ssh]), Ok(()));
+        }
+    }
+
+    #[test]
+    fn sources_are_read_in_order_once_and_no_further_than_needed() {
+        let (key, mine) = (pair(), pair());
+        let host = FakeHost::default()
+            .file("/mine", &mine.secret)
+            .env("SOPS_AGE_KEY_FILE", "/k")
+            .file("/k", &key.secret)
+            .env("SOPS_AGE_KEY_CMD", "get")
+            .file(KEYS_TXT, &key.secret);
+        let identities = Identities::none().with_file("/mine").with_user_sources(&host);
+        open(&identities, &host, &[&mine.recipient]).unwrap();
+        assert_eq!(host.calls(), ["read /mine"]);
+        for _ in 0..3 {
+            open(&identities, &host, &[&key.recipient]).unwrap();
+        }
+        let ssh = ["read /home/u/.ssh/id_ed25519", "read /home/u/.ssh/id_rsa"];
+        assert_eq!(host.calls(), ["read /mine", ssh[0], ssh[1], "read /k"]);
+    }
+
+    #[test]
+    fn several_identities_stand_on_a_line_or_on_lines() {
+        let (one, two, three) = (pair(), pair(), pair());
+        let text = format!(
+            "{} {}\n# {}\r\n\n  {}  # three",
+            one.secret,
+            two.secret,
+            pair().secret,
+            three.secret
+        );
+        let host = FakeHost::default().env("SOPS_AGE_KEY", text);
+        let identities = Identities::none().with_user_sources(&host);
+        for key in [&one, &two, &three] {
+            open(&identities, &host, &[&key.recipient]).unwrap();
+        }
+        assert!(report(&identities).contains("SOPS_AGE_KEY: 3 identities (age1"));
+    }
+
+    #[test]
+    fn a_post_quantum_identity_opens() {
+        let made = super::super::generate_identity(true, jiff::Timestamp::UNIX_EPOCH);
+        let host = FakeHost::default().file(KEYS_TXT, made.file.as_bytes());
+        let identities = Identities::none().with_user_sources(&host);
+        open(&identities, &host, &[&pair().recipient, &made.recipient]).unwrap();
+    }
+
+    #[test]
+    fn broken_sources_hide_no_good_one() {
+        let key = pair();
+        let host = FakeHost::default()
+            .env("SOPS_AGE_SSH_PRIVATE_KEY_FILE", "/nowhere")
+            .env("SOPS_AGE_SSH_PRIVATE_KEY_CMD", "unclosed '")
+            .file(
+                "/home/u/.ssh/id_ed25519",
+                "-----BEGIN OPENSSH PRIVATE KEY-----\nbroken",
+            )
+            .file("/home/u/.ssh/id_rsa", [0xff, 0xfe])
+            .env("SOPS_AGE_KEY", format!("{PLUGIN} nonsense"))
+            .env("SOPS_AGE_KEY_FILE", "/k")
+            .file("/k", "age-encryption.org/v1\nbroken")
+            .env("SOPS_AGE_KEY_CMD", "fails")
+            .file(KEYS_TXT, format!("nonsense\n{}", key.secret));
+        let identities = Identities::none().with_user_sources(&host);
+        open(&identities, &host, &[&key.recipient]).unwrap();
+    }
+
+    #[test]
+    fn when_nothing_opens_the_report_says_what_was_found_where() {
+        let (key, other) = (pair(), pair());
+        let host = FakeHost::default()
+            .env("SOPS_AGE_SSH_PRIVATE_KEY_FILE", "/nowhere")
+            .env("SOPS_AGE_SSH_PRIVATE_KEY_CMD", "unclosed '")
+            .file("/home/u/.ssh/id_ed25519", LOCKED_SSH)
+            .env("SOPS_AGE_KEY", PLUGIN)
+            .env("SOPS_AGE_KEY_FILE", "/k")
+            .file("/k", format!("{}\n{}\nnonsense", other.secret, key.recipient))
+            .env("SOPS_AGE_KEY_CMD", "fails");
+        let identities = Identities::none().with_file("/mine").with_user_sources(&host);
+        let problems = open(&identities, &host, &[&key.recipient]).unwrap_err();
+        assert_eq!(problems, ["SOPS_AGE_KEY: age plugins may not be started here"]);
+        let locked = LOCKED_SSH_PUB.trim().trim_end_matches(" locked");
+        let expected = format!(
+            "/mine: no such file\n\
+             SOPS_AGE_SSH_PRIVATE_KEY_FILE: /nowhere: no such file\n\
+             SOPS_AGE_SSH_PRIVATE_KEY_CMD: its value is not a command line: look for an open quote\n\
+             /home/u/.ssh/id_ed25519: 1 identity ({locked})\n\
+             /home/u/.ssh/id_rsa: no such file\n\
+             SOPS_AGE_KEY: 1 identity (of age-plugin-foobar)\n\
+             SOPS_AGE_KEY_FILE: 1 identity ({}); line 2 holds a recipient, the public half: an identity begins with \
+             AGE-SECRET-KEY-1; line 3 is not an age identity\n\
+             SOPS_AGE_KEY_CMD: fails exited with 1\n\
+             {KEYS_TXT}: no such file",
+            other.recipient
+        );
+        assert_eq!(report(&identities), expected);
+        let unset = Identities::none().with_user_sources(&host);
+        assert_eq!(report(&unset), "", "nothing was looked into yet");
+    }
+
+    #[test]
+    fn a_command_is_asked_once_for_each_recipient() {
+        let (one, two, three) = (pair(), pair(), pair());
+        let (r1, r2, r3) = (&one.recipient, &two.recipient, &three.recipient);
+        let host = FakeHost::default()
+            .env("SOPS_AGE_KEY_CMD", "get")
+            .program("get", r1.as_str(), &one.secret)
+            .program("get", r2.as_str(), &two.secret);
+        let identities = Identities::none().with_user_sources(&host);
+        for wanted in [&[r1][..], &[r1], &[r3, r2], &[r2], &[r1, r3]] {
+            open(&identities, &host, wanted).unwrap();
+        }
+        let runs: Vec<_> = host
+            .calls()
+            .into_iter()
+            .filter(|call| call.starts_with("run"))
+            .collect();
+        assert_eq!(
+            runs,
+            [r1, r3, r2].map(|recipient| format!("run get for {recipient}"))
+        );
+    }
+
+    #[test]
+    fn a_command_that_gives_the_same_for_all_is_not_asked_again() {
+        let (key, a, b, c) = (pair(), pair(), pair(), pair());
+        let host = FakeHost::default()
+            .env("SOPS_AGE_KEY_CMD", "get")
+            .program("get", "*", &key.secret);
+        let identities = Identities::none().with_user_sources(&host);
+        open(&identities, &host, &[&a.recipient, &b.recipient, &c.recipient]).unwrap_err();
+        open(&identities, &host, &[&c.recipient, &key.recipient]).unwrap();
+        assert_eq!(
+            host.calls().iter().filter(|call| call.starts_with("run")).count(),
+            2
+        );
+    }
+
+    #[test]
+    fn an_encrypted_identity_file_asks_once_and_only_when_it_is_needed() {
+        let (key, plain) = (pair(), pair());
+        let host = FakeHost::default()
+            .env("SOPS_AGE_KEY", &plain.secret)
+            .file(KEYS_TXT, with_passphrase(&key.secret, "correct horse", 4))
+            .passphrase("correct horse");
+        let identities = Identities::none().with_user_sources(&host);
+        let asked = || host.calls().iter().filter(|call| call.starts_with("ask")).count();
+        open(&identities, &host, &[&key.recipient, &plain.recipient]).unwrap();
+        assert_eq!(asked(), 0);
+        open(&identities, &host, &[&key.recipient]).unwrap();
+        open(&identities, &host, &[&key.recipient]).unwrap();
+        assert_eq!(asked(), 1);
+    }
+
+    #[test]
+    fn an_encrypted_identity_file_that_does_not_open_says_why() {
+        let key = pair();
+        let file =
+            |work| FakeHost::default().file(KEYS_TXT, with_passphrase(&key.secret, "correct horse", work));
+        let mut costly = with_passphrase(&key.secret, "correct horse", 4);
+        let at = costly.windows(3).position(|bytes| bytes == b" 4\n").unwrap();
+        costly.splice(at + 1..at + 2, *b"23");
+        let cases = [
+            (file(4).passphrase("wrong"), "wrong passphrase"),
+            (
+                file(4),
+                "encrypted with a passphrase, but there is no terminal to ask at",
+            ),
+            (
+                FakeHost::default().file(KEYS_TXT, costly).passphrase("x"),
+                "takes 2^23 units of work, and 2^20 are",
+            ),
+        ];
+        for (host, why) in cases {
+            let identities = Identities::none().with_user_sources(&host);
+            open(&identities, &host, &[&key.recipient]).unwrap_err();
+            assert!(report(&identities).contains(why), "{}", report(&identities));
+        }
+    }
+
+    #[test]
+    fn a_locked_ssh_key_asks_only_for_its_own_stanza_and_once() {
+        let key = pair();
+        let ssh: Recipient = LOCKED_SSH_PUB.parse().unwrap();
+        let other_ssh: Recipient = OPEN_SSH_PUB.parse().unwrap();
+        let asked = |host: &FakeHost| host.calls().iter().filter(|call| call.starts_with("ask")).count();
+        let host = FakeHost::default()
+            .file("/home/u/.ssh/id_ed25519", LOCKED_SSH)
+            .passphrase("correct horse");
+        let identities = Identities::none().with_user_sources(&host);
+        open(&identities, &host, &[&key.recipient, &other_ssh]).unwrap_err();
+        assert_eq!(asked(&host), 0);
+        open(&identities, &host, &[&key.recipient, &ssh]).unwrap();
+        open(&identities, &host, &[&ssh]).unwrap();
+        assert_eq!(asked(&host), 1);
+
+        let host = FakeHost::default()
+            .file("/home/u/.ssh/id_ed25519", LOCKED_SSH)
+            .passphrase("wrong");
+        let identities = Identities::none().with_user_sources(&host);
+        for _ in 0..2 {
+            let problems = open(&identities, &host, &[&ssh]).unwrap_err();
+            assert_eq!(problems, ["/home/u/.ssh/id_ed25519: wrong passphrase"]);
+        }
+        assert_eq!(asked(&host), 1);
+    }
+
+    #[test]
+    fn damage_and_wrong_lengths_are_named() {
+        let key = pair();
+        let host = FakeHost::default().env("SOPS_AGE_KEY", &key.secret);
+        let identities = Identities::none().with_user_sources(&host);
+        let short = key.recipient.wrap(&host, &[7; 16]).unwrap();
+        let wanted = |enc| {
+            [Wanted {
+                recipient: &key.recipient,
+                enc,
+            }]
+        };
+        let problems = identities.open(&host, &wanted(short.as_str()), 32).unwrap_err();
+        assert_eq!(
+            problems,
+            [format!(
+                "the key wrapped for {} has 16 bytes instead of 32",
+                key.recipient
+            )]
+        );
+        let problems = identities.open(&host, &wanted("ENC"), 32).unwrap_err();
+        assert!(problems[0].starts_with(&format!("the key wrapped for {} is damaged: ", key.recipient)));
+    }
+}

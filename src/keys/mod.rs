@@ -7,6 +7,8 @@
 
 mod age;
 mod age_pq;
+#[cfg(test)]
+mod fake_host;
 mod identities;
 mod keygen;
 mod plugin;

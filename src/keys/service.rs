@@ -274,3 +274,271 @@ fn fingerprint(wrapped: &WrappedDataKey) -> [u8; 32] {
     }
     hash.finalize().into()
 }
+
+#[cfg(test)]
+mod tests {
+    use ::age::secrecy::ExposeSecret;
+    use pollster::block_on;
+
+    use super::super::fake_host::FakeHost;
+    use super::super::{KeyKind, Recipient};
+    use super::*;
+
+    const PGP: &str = "85D77543B3D624B63CEA9E6DBC17301B491B3F21";
+
+    fn pair() -> (String, MasterKey) {
+        let identity = ::age::x25519::Identity::generate();
+        let recipient: Recipient = identity.to_public().to_string().parse().unwrap();
+        (
+            identity.to_string().expose_secret().to_owned(),
+            MasterKey::Age(recipient),
+        )
+    }
+
+    fn pgp() -> WrappedKey {
+        let entry = serde_json::json!({"fp": PGP, "enc": "-----BEGIN PGP MESSAGE-----"});
+        WrappedKey::foreign(KeyKind::Pgp, entry.as_object().cloned().unwrap())
+    }
+
+    fn service<'h>(host: &'h FakeHost) -> KeyService<'h> {
+        KeyService::new(host, Identities::none().with_user_sources(host))
+    }
+
+    fn wrap(
+        data_key: &DataKey,
+        groups: &[&[&MasterKey]],
+        threshold: Option<usize>,
+    ) -> Result<WrappedDataKey> {
+        let groups = groups
+            .iter()
+            .map(|group| group.iter().map(|key| (*key).clone()).collect())
+            .collect();
+        let keys = KeySet { groups, threshold };
+        let host = FakeHost::default();
+        let groups = block_on(service(&host).wrap_many(&[(data_key, &keys)])).remove(0)?;
+        Ok(WrappedDataKey {
+            groups,
+            threshold: keys.required(),
+        })
+    }
+
+    fn unwrap(service: &KeyService, wrapped: &WrappedDataKey) -> Result<DataKey> {
+        block_on(service.unwrap_many(&[wrapped])).remove(0)
+    }
+
+    #[test]
+    fn data_keys_come_back_in_the_order_of_the_requests() {
+        let ((secret, mine), (_, other)) = (pair(), pair());
+        let host = FakeHost::default().env("SOPS_AGE_KEY", secret);
+        let data_keys: Vec<_> = (0..20).map(|_| DataKey::generate()).collect();
+        let mut wrapped: Vec<_> = data_keys
+            .iter()
+            .map(|data_key| wrap(data_key, &[&[&other, &mine]], None).unwrap())
+            .collect();
+        wrapped[7] = wrap(&data_keys[7], &[&[&other]], None).unwrap();
+        wrapped[9] = wrapped[3].clone();
+
+        let requests: Vec<_> = wrapped.iter().collect();
+        let results = block_on(service(&host).unwrap_many(&requests));
+        for (index, result) in results.into_iter().enumerate() {
+            match index {
+                7 => assert_eq!(result.unwrap_err().kind(), Kind::NoDataKey),
+                9 => assert_eq!(result.unwrap(), data_keys[3]),
+                _ => assert_eq!(result.unwrap(), data_keys[index]),
+            }
+        }
+        let ssh = ["read /home/u/.ssh/id_ed25519", "read /home/u/.ssh/id_rsa"];
+        assert_eq!(
+            host.calls(),
+            [ssh[0], ssh[1], "read /home/u/.config/sops/age/keys.txt"]
+        );
+    }
+
+    #[test]
+    fn a_wrapped_key_is_opened_once() {
+        let (secret, mine) = pair();
+        let data_key = DataKey::generate();
+        let wrapped = wrap(&data_key, &[&[&mine]], None).unwrap();
+        let host = FakeHost::default().env("SOPS_AGE_KEY", secret);
+        let mut service = service(&host);
+        assert_eq!(unwrap(&service, &wrapped).unwrap(), data_key);
+        service.identities = Identities::none();
+        assert_eq!(unwrap(&service, &wrapped).unwrap(), data_key);
+    }
+
+    #[test]
+    fn any_threshold_groups_make_the_data_key() {
+        let ((s1, k1), (s2, k2), (s3, k3), (_, other)) = (pair(), pair(), pair(), pair());
+        let data_key = DataKey::generate();
+        let wrapped = wrap(&data_key, &[&[&k1], &[&other, &k2], &[&k3]], Some(2)).unwrap();
+        for secrets in [[&s1, &s2], [&s1, &s3], [&s3, &s2]] {
+            let host = FakeHost::default().env("SOPS_AGE_KEY", format!("{} {}", secrets[0], secrets[1]));
+            assert_eq!(unwrap(&service(&host), &wrapped).unwrap(), data_key);
+        }
+        let host = FakeHost::default().env("SOPS_AGE_KEY", format!("{s1} {s3}"));
+        let every = wrap(&data_key, &[&[&k1], &[&k3]], None).unwrap();
+        assert_eq!(
+            unwrap(
+                &service(&host),
+                &WrappedDataKey {
+                    threshold: 0,
+                    ..every
+                }
+            )
+            .unwrap(),
+            data_key
+        );
+    }
+
+    #[test]
+    fn too_few_groups_are_an_error_that_names_the_closed_ones() {
+        let ((s1, k1), (_, k2)) = (pair(), pair());
+        let mut wrapped = wrap(&DataKey::generate(), &[&[&k1], &[&k2], &[&k2]], Some(2)).unwrap();
+        wrapped.groups[2] = vec![pgp()];
+        let host = FakeHost::default().env("SOPS_AGE_KEY", s1);
+        let error = unwrap(&service(&host), &wrapped).unwrap_err();
+        let expected = format!(
+            "1 of 3 key groups could be opened, and it takes 2\n\
+             group 2 wants any of:\n  {k2}\n\
+             group 3 wants any of:\n  pgp {PGP} (Sealant does not speak pgp)\n\
+             looked for identities in:\n  \
+             /home/u/.ssh/id_ed25519: no such file\n  \
+             /home/u/.ssh/id_rsa: no such file\n  \
+             SOPS_AGE_KEY: 1 identity ({k1})\n  \
+             /home/u/.config/sops/age/keys.txt: no such file\n  \
+             not set: SOPS_AGE_SSH_PRIVATE_KEY_FILE, SOPS_AGE_SSH_PRIVATE_KEY_CMD, SOPS_AGE_KEY_FILE, \
+             SOPS_AGE_KEY_CMD"
+        );
+        assert_eq!(error.to_string(), expected);
+    }
+
+    #[test]
+    fn a_share_is_no_data_key_and_a_data_key_no_share() {
+        let (secret, mine) = pair();
+        let host = FakeHost::default().env("SOPS_AGE_KEY", secret);
+        let whole = wrap(&DataKey::generate(), &[&[&mine]], None).unwrap();
+        let mut shares = wrap(&DataKey::generate(), &[&[&mine], &[&mine]], None).unwrap();
+        let service = service(&host);
+
+        let single = WrappedDataKey {
+            groups: vec![shares.groups[0].clone()],
+            threshold: 0,
+        };
+        let error = unwrap(&service, &single).unwrap_err();
+        assert!(
+            error.to_string().contains("has 33 bytes instead of 32"),
+            "{error}"
+        );
+
+        shares.groups[1] = whole.groups[0].clone();
+        let error = unwrap(&service, &shares).unwrap_err();
+        assert!(
+            error.to_string().contains("has 32 bytes instead of 33"),
+            "{error}"
+        );
+
+        shares.groups[1] = shares.groups[0].clone();
+        let error = unwrap(&service, &shares).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the Shamir shares do not fit: two groups hold the same share"
+        );
+    }
+
+    #[test]
+    fn foreign_keys_do_not_stand_in_the_way() {
+        let (secret, mine) = pair();
+        let data_key = DataKey::generate();
+        let mut wrapped = wrap(&data_key, &[&[&mine]], None).unwrap();
+        wrapped.groups[0].insert(0, pgp());
+        let host = FakeHost::default().env("SOPS_AGE_KEY", secret);
+        let order = KeyKind::parse_order("pgp,age").unwrap();
+        assert_eq!(
+            unwrap(&service(&host).with_decryption_order(order), &wrapped).unwrap(),
+            data_key
+        );
+
+        wrapped.groups[0].truncate(1);
+        let error = unwrap(&service(&host), &wrapped).unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .contains(&format!("wanted, any of:\n  pgp {PGP}")),
+            "{error}"
+        );
+        assert!(error.advice().unwrap().contains("sops updatekeys"));
+    }
+
+    #[test]
+    fn what_cannot_be_wrapped_is_refused() {
+        let (_, mine) = pair();
+        let data_key = DataKey::generate();
+        let foreign = pgp().key;
+        let cases: [(&[&[&MasterKey]], Option<usize>, &str); 5] = [
+            (&[], None, "empty key group provided"),
+            (&[&[]], None, "empty key group provided"),
+            (&[&[&mine], &[]], None, "empty key group provided"),
+            (
+                &[&[&mine], &[&mine]],
+                Some(3),
+                "the Shamir threshold is 3, but there are only 2 key groups",
+            ),
+            (&[&[&mine, &foreign]], None, "cannot wrap a data key for pgp 85D7"),
+        ];
+        for (groups, threshold, message) in cases {
+            let error = wrap(&data_key, groups, threshold).unwrap_err();
+            assert!(error.to_string().starts_with(message), "{error}");
+            assert_eq!(error.kind(), Kind::Other);
+        }
+    }
+
+    #[test]
+    fn a_file_without_master_keys_says_so() {
+        let host = FakeHost::default();
+        for groups in [vec![], vec![vec![]]] {
+            let error = unwrap(&service(&host), &WrappedDataKey { groups, threshold: 0 }).unwrap_err();
+            assert_eq!(
+                error.to_string(),
+                "no master key is named that could open the data key"
+            );
+        }
+    }
+
+    #[test]
+    fn errors_hold_no_key_material() {
+        let ((secret, _), (_, wanted)) = (pair(), pair());
+        let planted = "PLANTEDSECRET";
+        let damaged = format!("{}{planted}", &secret[..40]);
+        let host = FakeHost::default()
+            .env("SOPS_AGE_KEY", format!("{secret}\n{damaged}\n{planted}"))
+            .env("SOPS_AGE_KEY_FILE", "/k")
+            .file(
+                "/k",
+                format!("AGE-SECRET-KEY-PQ-1{planted} AGE-PLUGIN-X-1{planted}\n{planted}"),
+            )
+            .env("SOPS_AGE_KEY_CMD", format!("echo {planted} '"))
+            .env("SOPS_AGE_SSH_PRIVATE_KEY_CMD", "get")
+            .program(
+                "get",
+                "*",
+                format!("-----BEGIN OPENSSH PRIVATE KEY-----\n{planted}\n"),
+            )
+            .file(
+                "/home/u/.ssh/id_ed25519",
+                include_str!("../../fixtures/age/ssh/locked"),
+            )
+            .passphrase("PLANTEDSECRET");
+        let locked: Recipient = include_str!("../../fixtures/age/ssh/locked.pub").parse().unwrap();
+        let wrapped = wrap(&DataKey::generate(), &[&[&wanted, &MasterKey::Age(locked)]], None).unwrap();
+        let error = unwrap(&service(&host), &wrapped).unwrap_err();
+        let text = format!("{error}{error:?}{}", error.advice().unwrap());
+        assert!(
+            text.contains("wrong passphrase") && text.contains("SOPS_AGE_KEY: 1 identity"),
+            "{text}"
+        );
+        assert!(
+            !text.contains(planted) && !text.contains(&secret[20..40]),
+            "{text}"
+        );
+    }
+}
