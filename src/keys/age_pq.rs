@@ -160,8 +160,9 @@ impl Identity {
 
     /// The identity as it stands in an identity file.
     pub(super) fn to_secret_string(&self) -> SecretString {
-        let lower = Zeroizing::new(bech32_encode(IDENTITY_PREFIX, &*self.seed));
-        Zeroizing::new(lower.to_uppercase())
+        let mut text = Zeroizing::new(bech32_encode(IDENTITY_PREFIX, &*self.seed));
+        text.make_ascii_uppercase();
+        text
     }
 
     /// X-Wing's decapsulation. `None` when `enc` is malformed; an `enc` for somebody else gives another secret.

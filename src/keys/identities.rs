@@ -132,10 +132,13 @@ impl Identities {
         let mut lines = Vec::new();
         let mut unset = Vec::new();
         for source in &self.sources {
-            for load in source.loads().iter().rev().take(1) {
-                match &load.found {
-                    Found::NotSet => unset.push(source.origin.to_string()),
-                    found => lines.push(format!("{}: {found}", source.origin)),
+            if let Some(load) = source.loads().last() {
+                match (&load.found, &load.path) {
+                    (Found::NotSet, _) => unset.push(source.origin.to_string()),
+                    (found, None) => lines.push(format!("{}: {found}", source.origin)),
+                    (found, Some(path)) => {
+                        lines.push(format!("{} ({}): {found}", source.origin, path.display()))
+                    }
                 }
             }
         }
@@ -147,10 +150,19 @@ impl Identities {
 
     /// Whether any identity was found in what was looked into.
     pub(super) fn found_any(&self) -> bool {
+        self.any_load(|load| !load.identities.is_empty())
+    }
+
+    /// Whether a source that is there could not be used.
+    pub(super) fn any_failed(&self) -> bool {
+        self.any_load(|load| matches!(load.found, Found::Failed(_)))
+    }
+
+    fn any_load(&self, is_so: impl Fn(&Load) -> bool) -> bool {
         self.sources
             .iter()
             .flat_map(Source::loads)
-            .any(|load| !load.identities.is_empty())
+            .any(|load| is_so(&load))
     }
 }
 
@@ -175,8 +187,14 @@ impl Search<'_> {
             .iter()
             .flat_map(|identity| (0..self.wanted.len()).map(move |index| (identity, index)))
             .collect();
-        // The recipient in a file is a hint, no more; but it saves a curve operation for each key of somebody else.
-        pairs.sort_by_key(|(identity, index)| !identity.is_for(self.wanted[*index].recipient));
+        // The recipient in a file is a hint, no more; but it saves a curve operation for each key of somebody else,
+        // and the start of a plugin.
+        pairs.sort_by_key(|(identity, index)| {
+            (
+                !identity.is_for(self.wanted[*index].recipient),
+                matches!(identity.secret, Secret::Plugin(_)),
+            )
+        });
 
         for (identity, index) in pairs {
             let Wanted { recipient, enc } = self.wanted[index];
@@ -257,12 +275,15 @@ impl Source {
         load
     }
 
+    /// Whether nothing can come of another run: there is no command, or two recipients got the same identities. (Two
+    /// that got none say nothing about a third.)
     fn gives_the_same_for_all(&self) -> bool {
-        match &self.loads()[..] {
-            [first, second, ..] => first.digest == second.digest,
-            [only] => matches!(only.found, Found::NotSet),
-            [] => false,
-        }
+        let loads = self.loads();
+        let given: Vec<_> = loads.iter().filter(|load| !load.identities.is_empty()).collect();
+        let mut digests: Vec<_> = given.iter().map(|load| load.digest).collect();
+        digests.sort_unstable();
+        digests.dedup();
+        digests.len() < given.len() || loads.iter().any(|load| matches!(load.found, Found::NotSet))
     }
 }
 
@@ -270,6 +291,8 @@ impl Source {
 struct Load {
     identities: Vec<Identity>,
     found: Found,
+    /// The file that an environment variable named.
+    path: Option<PathBuf>,
     digest: [u8; 32],
 }
 
@@ -278,6 +301,7 @@ impl Load {
         Self {
             identities: Vec::new(),
             found,
+            path: None,
             digest: [0; 32],
         }
     }
@@ -286,6 +310,7 @@ impl Load {
 /// What there was, in words for a message.
 enum Found {
     NotSet,
+    NoFile,
     Failed(String),
     Identities {
         recipients: Vec<String>,
@@ -297,6 +322,7 @@ impl fmt::Display for Found {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotSet => f.write_str("not set"),
+            Self::NoFile => f.write_str("no such file"),
             Self::Failed(why) => f.write_str(why),
             Self::Identities { recipients, problems } => {
                 match recipients.len() {
@@ -313,21 +339,17 @@ impl fmt::Display for Found {
 fn read(origin: &Origin, host: &dyn Host, recipient: &str) -> Load {
     match origin {
         Origin::Text(name, text) => parse_load(text, name, host),
-        Origin::File(path) => read_file(path, &path.display().to_string(), host),
+        Origin::File(path) => read_file(path, host),
         Origin::Env(name) => match host.env_text(name) {
             Ok(Some(text)) => parse_load(Zeroizing::new(text).as_bytes(), name, host),
             Ok(None) => Load::nothing(Found::NotSet),
             Err(error) => Load::nothing(Found::Failed(error.to_string())),
         },
-        Origin::EnvFile(name) => match host.env(name) {
-            Some(path) => {
-                let path = PathBuf::from(path);
-                let mut load = read_file(&path, &path.display().to_string(), host);
-                if let Found::Failed(why) = &mut load.found {
-                    *why = format!("{}: {why}", path.display());
-                }
-                load
-            }
+        Origin::EnvFile(name) => match host.env(name).map(PathBuf::from) {
+            Some(path) => Load {
+                path: Some(path.clone()),
+                ..read_file(&path, host)
+            },
             None => Load::nothing(Found::NotSet),
         },
         Origin::EnvCommand(name) => match host.env_text(name) {
@@ -338,12 +360,10 @@ fn read(origin: &Origin, host: &dyn Host, recipient: &str) -> Load {
     }
 }
 
-fn read_file(path: &Path, place: &str, host: &dyn Host) -> Load {
+fn read_file(path: &Path, host: &dyn Host) -> Load {
     match host.read_secret(path) {
-        Ok(content) => parse_load(&content, place, host),
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            Load::nothing(Found::Failed("no such file".into()))
-        }
+        Ok(content) => parse_load(&content, &path.display().to_string(), host),
+        Err(error) if error.kind() == ErrorKind::NotFound => Load::nothing(Found::NoFile),
         Err(error) => Load::nothing(Found::Failed(error.to_string())),
     }
 }
@@ -363,20 +383,17 @@ fn run_command(name: &str, line: &str, host: &dyn Host, recipient: &str) -> Load
 }
 
 fn parse_load(content: &[u8], place: &str, host: &dyn Host) -> Load {
-    let digest = Sha256::digest(content).into();
-    match parse(content, place, host) {
+    let (identities, found) = match parse(content, place, host) {
         Ok((identities, problems)) => {
             let recipients = identities.iter().map(Identity::shown).collect();
-            Load {
-                identities,
-                found: Found::Identities { recipients, problems },
-                digest,
-            }
+            (identities, Found::Identities { recipients, problems })
         }
-        Err(why) => Load {
-            digest,
-            ..Load::nothing(Found::Failed(why))
-        },
+        Err(why) => (Vec::new(), Found::Failed(why)),
+    };
+    Load {
+        identities,
+        digest: Sha256::digest(content).into(),
+        ..Load::nothing(found)
     }
 }
 
@@ -789,13 +806,13 @@ mod tests {
         let locked = LOCKED_SSH_PUB.trim().trim_end_matches(" locked");
         let expected = format!(
             "/mine: no such file\n\
-             SOPS_AGE_SSH_PRIVATE_KEY_FILE: /nowhere: no such file\n\
+             SOPS_AGE_SSH_PRIVATE_KEY_FILE (/nowhere): no such file\n\
              SOPS_AGE_SSH_PRIVATE_KEY_CMD: its value is not a command line: look for an open quote\n\
              /home/u/.ssh/id_ed25519: 1 identity ({locked})\n\
              /home/u/.ssh/id_rsa: no such file\n\
              SOPS_AGE_KEY: 1 identity (of age-plugin-foobar)\n\
-             SOPS_AGE_KEY_FILE: 1 identity ({}); line 2 holds a recipient, the public half: an identity begins with \
-             AGE-SECRET-KEY-1; line 3 is not an age identity\n\
+             SOPS_AGE_KEY_FILE (/k): 1 identity ({}); line 2 holds a recipient, the public half: an \
+             identity begins with AGE-SECRET-KEY-1; line 3 is not an age identity\n\
              SOPS_AGE_KEY_CMD: fails exited with 1\n\
              {KEYS_TXT}: no such file",
             other.recipient
@@ -807,14 +824,14 @@ mod tests {
 
     #[test]
     fn a_command_is_asked_once_for_each_recipient() {
-        let (one, two, three) = (pair(), pair(), pair());
-        let (r1, r2, r3) = (&one.recipient, &two.recipient, &three.recipient);
+        let (one, two, three, four) = (pair(), pair(), pair(), pair());
+        let (r1, r2, r3, r4) = (&one.recipient, &two.recipient, &three.recipient, &four.recipient);
         let host = FakeHost::default()
             .env("SOPS_AGE_KEY_CMD", "get")
             .program("get", r1.as_str(), &one.secret)
             .program("get", r2.as_str(), &two.secret);
         let identities = Identities::none().with_user_sources(&host);
-        for wanted in [&[r1][..], &[r1], &[r3, r2], &[r2], &[r1, r3]] {
+        for wanted in [&[r1][..], &[r1], &[r3, r4, r2], &[r2], &[r1, r3]] {
             open(&identities, &host, wanted).unwrap();
         }
         let runs: Vec<_> = host
@@ -824,7 +841,7 @@ mod tests {
             .collect();
         assert_eq!(
             runs,
-            [r1, r3, r2].map(|recipient| format!("run get for {recipient}"))
+            [r1, r3, r4, r2].map(|recipient| format!("run get for {recipient}"))
         );
     }
 

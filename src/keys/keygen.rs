@@ -28,7 +28,8 @@ pub fn generate_identity(post_quantum: bool, now: Timestamp) -> NewIdentity {
         (secret, identity.to_public().to_string())
     };
     let created = now.strftime("%Y-%m-%dT%H:%M:%SZ");
-    let file = format!("# created: {created}\n# public key: {recipient}\n{}\n", *secret);
+    let public = format!("# created: {created}\n# public key: {recipient}\n");
+    let file = [&public, secret.as_str(), "\n"].concat();
     NewIdentity {
         recipient: Recipient::as_written(&recipient),
         file: Zeroizing::new(file),

@@ -2,8 +2,8 @@
 //!
 //! Owns the kinds of master keys, their identities, key groups and Shamir's secret sharing. Knows no file format:
 //! whoever reads a document's metadata makes a [`WrappedDataKey`] of it, and whoever writes one takes the
-//! [`WrappedKey`]s that [`KeyService::wrap_many`] returns. Never prints, prompts or reads the environment by itself: that is the
-//! [`Host`](crate::host::Host)'s.
+//! [`WrappedKey`]s that [`KeyService::wrap_many`] returns. Never prints, prompts or reads the environment by itself:
+//! that is the [`Host`](crate::host::Host)'s.
 
 mod age;
 mod age_pq;

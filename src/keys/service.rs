@@ -3,7 +3,8 @@
 //! Every access to a master key goes through here, so that a hundred files cost one reading of each identity source
 //! and each wrapped key is opened once. Owns key groups and the errors that say why a data key did not open. What it
 //! unwrapped it remembers by the SHA-256 of the ciphertext, for as long as it lives: one that outlives a command, or
-//! serves several tenants, has to be thrown away in time by its owner.
+//! serves several tenants, has to be thrown away in time by its owner. Work on age keys blocks the thread that polls
+//! it, up to a plugin's or a person's answer: inside a runtime it belongs on a thread for blocking work.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
@@ -256,6 +257,8 @@ impl<'h> KeyService<'h> {
         } else if self.identities.found_any() {
             "use an identity of one of the recipients, or have somebody who can open the file add your recipient and \
              run `sealant updatekeys`"
+        } else if self.identities.any_failed() {
+            "put right what is said about the sources above"
         } else {
             "name your identity file with --identity or SOPS_AGE_KEY_FILE; `sealant keygen` makes one"
         };
@@ -474,22 +477,20 @@ mod tests {
         let (_, mine) = pair();
         let data_key = DataKey::generate();
         let foreign = pgp().key;
-        let cases: [(&[&[&MasterKey]], Option<usize>, &str); 5] = [
-            (&[], None, "empty key group provided"),
-            (&[&[]], None, "empty key group provided"),
-            (&[&[&mine], &[]], None, "empty key group provided"),
-            (
-                &[&[&mine], &[&mine]],
-                Some(3),
-                "the Shamir threshold is 3, but there are only 2 key groups",
-            ),
-            (&[&[&mine, &foreign]], None, "cannot wrap a data key for pgp 85D7"),
-        ];
-        for (groups, threshold, message) in cases {
+        let refused = |groups: &[&[&MasterKey]], threshold, message: &str| {
             let error = wrap(&data_key, groups, threshold).unwrap_err();
             assert!(error.to_string().starts_with(message), "{error}");
             assert_eq!(error.kind(), Kind::Other);
-        }
+        };
+        refused(&[], None, "empty key group provided");
+        refused(&[&[]], None, "empty key group provided");
+        refused(&[&[&mine], &[]], None, "empty key group provided");
+        refused(
+            &[&[&mine], &[&mine]],
+            Some(3),
+            "the Shamir threshold is 3, but there are only 2 key groups",
+        );
+        refused(&[&[&mine, &foreign]], None, "cannot wrap a data key for pgp 85D7");
     }
 
     #[test]
