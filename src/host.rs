@@ -31,11 +31,7 @@ impl Command {
             .into_iter()
             .map(OsString::from);
         let program = words.next().unwrap_or_default();
-        Ok(Self {
-            program,
-            args: words.collect(),
-            env: Vec::new(),
-        })
+        Ok(Self { program, args: words.collect(), env: Vec::new() })
     }
 }
 
@@ -89,9 +85,7 @@ pub trait Host: Send + Sync {
     fn env_text(&self, name: &str) -> Result<Option<String>> {
         self.env(name)
             .map(|value| {
-                value
-                    .into_string()
-                    .map_err(|_| Error::new(Kind::Other, format!("{name} is not valid UTF-8")))
+                value.into_string().map_err(|_| Error::new(Kind::Other, format!("{name} is not valid UTF-8")))
             })
             .transpose()
     }
@@ -102,11 +96,7 @@ pub trait Host: Send + Sync {
             return Some(dir.into());
         }
         let home = self.home()?;
-        Some(if cfg!(target_os = "macos") {
-            home.join("Library/Application Support")
-        } else {
-            home.join(".config")
-        })
+        Some(if cfg!(target_os = "macos") { home.join("Library/Application Support") } else { home.join(".config") })
     }
 }
 

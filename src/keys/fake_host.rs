@@ -1,14 +1,17 @@
-//! A host for the tests of this module: it gives what a test puts into it, and writes down what it was asked for.
+//! For the tests of this module: a host that gives what a test puts into it and writes down what it was asked for, and
+//! keys to put into it.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
+use ::age::secrecy::{ExposeSecret, SecretString as Passphrase};
 use jiff::Timestamp;
 use zeroize::Zeroizing;
 
+use super::Recipient;
 use crate::error::{Error, Kind, Result};
 use crate::host::{Command, Host};
 use crate::secret::{SecretBytes, SecretString};
@@ -18,6 +21,7 @@ pub(super) struct FakeHost {
     env: HashMap<&'static str, String>,
     files: HashMap<PathBuf, Vec<u8>>,
     passphrase: Option<&'static str>,
+    may_run_plugins: bool,
     /// What the program of this name prints for a recipient; `*` stands for every recipient.
     programs: HashMap<(&'static str, String), String>,
     calls: Mutex<Vec<String>>,
@@ -36,6 +40,11 @@ impl FakeHost {
 
     pub(super) fn passphrase(mut self, passphrase: &'static str) -> Self {
         self.passphrase = Some(passphrase);
+        self
+    }
+
+    pub(super) fn with_plugins(mut self) -> Self {
+        self.may_run_plugins = true;
         self
     }
 
@@ -106,12 +115,38 @@ impl Host for FakeHost {
     }
 
     fn may_run_plugins(&self) -> bool {
-        false
+        self.may_run_plugins
     }
 
-    fn note(&self, _: &str) {}
+    fn note(&self, message: &str) {
+        self.called(format!("note {message}"));
+    }
 
     fn now(&self) -> Timestamp {
         Timestamp::UNIX_EPOCH
     }
+}
+
+/// A new X25519 identity as its text, and its recipient.
+pub(super) struct Pair {
+    pub(super) secret: String,
+    pub(super) recipient: Recipient,
+}
+
+pub(super) fn pair() -> Pair {
+    let identity = ::age::x25519::Identity::generate();
+    Pair {
+        secret: identity.to_string().expose_secret().to_owned(),
+        recipient: Recipient::as_written(&identity.to_public().to_string()),
+    }
+}
+
+/// An age file that is encrypted with a passphrase.
+pub(super) fn with_passphrase(content: &str, passphrase: &str, work_factor: u8) -> Vec<u8> {
+    let mut recipient = ::age::scrypt::Recipient::new(Passphrase::from(passphrase));
+    recipient.set_work_factor(work_factor);
+    let encryptor = ::age::Encryptor::with_recipients(std::iter::once(&recipient as _)).unwrap();
+    let mut writer = encryptor.wrap_output(Vec::new()).unwrap();
+    writer.write_all(content.as_bytes()).unwrap();
+    writer.finish().unwrap()
 }

@@ -1,37 +1,21 @@
-//! Identities: the private halves of age recipients, and the places where they are looked for.
+//! The places where identities are looked for, and the search for one that opens a wrapped key.
 //!
-//! Owns sops's list of sources and its order (`loadIdentities` in `age/keysource.go` of getsops/sops), and the formats
-//! of identities. Everything is lazy: a source is read when none before it opened the key at hand, and read once; a
-//! passphrase is asked for when its key is wanted, and asked for once. A source that is broken is no error as long as
-//! another one opens the key. No message ever quotes the content of a source.
+//! Owns sops's list of sources and its order (`loadIdentities` in `age/keysource.go` of getsops/sops). Everything is
+//! lazy: a source is read when none before it opened the key at hand, and read once. A source that is broken is no
+//! error as long as another one opens the key. No message ever quotes the content of a source.
 
 use std::fmt;
-use std::io::{self, ErrorKind, Read};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use ::age::armor::ArmoredReader;
-use ::age::plugin::IdentityPluginV1;
-use ::age::secrecy::SecretString;
-use ::age::ssh::{EncryptedKey, UnsupportedKey};
-use ::age::{DecryptError, Decryptor, scrypt, ssh, x25519};
-use age_core::format::{FileKey, Stanza};
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD_NO_PAD;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use super::age::{NotOpened, Recipient, plain_text, shorten, unwrap};
-use super::{age_pq, plugin};
+use super::age::{NotOpened, Recipient, unwrap};
+use super::identity::{self, Identity};
 use crate::host::{Command, Host};
 use crate::secret::SecretBytes;
-
-/// The work that a passphrase-protected identity file may ask for: 2^20 takes seconds and a gigabyte of memory. age
-/// itself writes 2^18.
-const MAX_WORK_FACTOR: u8 = 20;
-
-/// An identity file is small; what decrypts to more is none.
-const LONGEST_FILE: u64 = 16 << 20;
 
 /// The places where identities are looked for, in their order.
 #[derive(Default)]
@@ -192,19 +176,13 @@ impl Search<'_> {
         pairs.sort_by_key(|(identity, index)| {
             (
                 !identity.is_for(self.wanted[*index].recipient),
-                matches!(identity.secret, Secret::Plugin(_)),
+                identity.is_plugin(),
             )
         });
 
         for (identity, index) in pairs {
             let Wanted { recipient, enc } = self.wanted[index];
-            let problem = match unwrap(
-                enc,
-                &Attempt {
-                    identity,
-                    host: self.host,
-                },
-            ) {
+            let problem = match unwrap(enc, &identity.with_host(self.host)) {
                 Ok(payload) if payload.len() == self.length => return Some((index, payload)),
                 Ok(payload) => format!(
                     "the key wrapped for {} has {} bytes instead of {}",
@@ -216,7 +194,7 @@ impl Search<'_> {
                 Err(NotOpened::Damaged(why)) => {
                     format!("the key wrapped for {} is damaged: {why}", recipient.short())
                 }
-                Err(NotOpened::Identity(why)) => format!("{}: {why}", identity.place),
+                Err(NotOpened::Identity(why)) => format!("{}: {why}", identity.place()),
             };
             if !self.problems.contains(&problem) {
                 self.problems.push(problem);
@@ -383,7 +361,7 @@ fn run_command(name: &str, line: &str, host: &dyn Host, recipient: &str) -> Load
 }
 
 fn parse_load(content: &[u8], place: &str, host: &dyn Host) -> Load {
-    let (identities, found) = match parse(content, place, host) {
+    let (identities, found) = match identity::parse(content, place, host) {
         Ok((identities, problems)) => {
             let recipients = identities.iter().map(Identity::shown).collect();
             (identities, Found::Identities { recipients, problems })
@@ -397,248 +375,9 @@ fn parse_load(content: &[u8], place: &str, host: &dyn Host) -> Load {
     }
 }
 
-/// Reads identities in any of their forms: lines of age identities, an age file encrypted with a passphrase that holds
-/// such lines, or an SSH private key. Beside them: what is wrong with lines that are none.
-pub(super) fn parse(
-    content: &[u8],
-    place: &str,
-    host: &dyn Host,
-) -> Result<(Vec<Identity>, Vec<String>), String> {
-    let file = content.trim_ascii_start();
-    if file.starts_with(b"age-encryption") || file.starts_with(b"-----BEGIN AGE") {
-        let lines = decrypt_file(file, place, host)?;
-        return parse_lines(&lines, place);
-    }
-    if file.starts_with(b"-----BEGIN") {
-        return parse_ssh(file, place).map(|identity| (vec![identity], Vec::new()));
-    }
-    parse_lines(content, place)
-}
-
-/// Several identities may stand on a line, with blanks between them (sops since 3.13, in `SOPS_AGE_KEY`).
-fn parse_lines(content: &[u8], place: &str) -> Result<(Vec<Identity>, Vec<String>), String> {
-    let text = std::str::from_utf8(content).map_err(|_| "not a text of age identities".to_owned())?;
-    let mut identities = Vec::new();
-    let mut problems = Vec::new();
-    for (index, line) in text.lines().enumerate() {
-        for word in line.split_whitespace().take_while(|word| !word.starts_with('#')) {
-            match parse_identity(word, place) {
-                Ok(identity) => identities.push(identity),
-                Err(why) => {
-                    problems.push(format!("line {} {why}", index + 1));
-                    break;
-                }
-            }
-        }
-    }
-    Ok((identities, problems))
-}
-
-fn parse_identity(word: &str, place: &str) -> Result<Identity, &'static str> {
-    const DAMAGED: &str = "holds a damaged identity: a character was mistyped or lost";
-    let identity = |recipient: String, secret| Identity {
-        recipient,
-        secret,
-        place: place.to_owned(),
-    };
-    if word.starts_with("AGE-SECRET-KEY-PQ-1") {
-        let key: age_pq::Identity = word.parse().map_err(|_| DAMAGED)?;
-        Ok(identity(
-            key.to_public().to_string(),
-            Secret::Native(Box::new(key)),
-        ))
-    } else if word.starts_with("AGE-SECRET-KEY-1") {
-        let key: x25519::Identity = word.parse().map_err(|_| DAMAGED)?;
-        Ok(identity(
-            key.to_public().to_string(),
-            Secret::Native(Box::new(key)),
-        ))
-    } else if word.starts_with("AGE-PLUGIN-") {
-        let key: ::age::plugin::Identity = word.parse().map_err(|_| DAMAGED)?;
-        Ok(identity(format!("age1{}1", key.plugin()), Secret::Plugin(key)))
-    } else if word.starts_with("age1") || word.starts_with("ssh-") {
-        Err("holds a recipient, the public half: an identity begins with AGE-SECRET-KEY-1")
-    } else {
-        Err("is not an age identity")
-    }
-}
-
-fn parse_ssh(content: &[u8], place: &str) -> Result<Identity, String> {
-    let key = ssh::Identity::from_buffer(content, None)
-        .map_err(|_| "not a private key that age can use: it takes OpenSSH's format and PEM of RSA keys")?;
-    let recipient = ssh::Recipient::try_from(key.clone()).map(|recipient| recipient.to_string());
-    let secret = match key {
-        ssh::Identity::Encrypted(key) => Secret::LockedSsh(Box::new(LockedSsh {
-            key,
-            opened: OnceLock::new(),
-        })),
-        ssh::Identity::Unsupported(key) => return Err(unsupported(&key)),
-        key @ ssh::Identity::Unencrypted(_) => Secret::Native(Box::new(key)),
-    };
-    let recipient = recipient.map_err(|_| "a private key of a type that age cannot use".to_owned())?;
-    Ok(Identity {
-        recipient,
-        secret,
-        place: place.to_owned(),
-    })
-}
-
-fn unsupported(key: &UnsupportedKey) -> String {
-    match key {
-        UnsupportedKey::EncryptedPem => {
-            "a passphrase-protected key in the old PEM format, which is not supported: \
-                                         `ssh-keygen -o -p -f FILE` changes the format"
-                .to_owned()
-        }
-        UnsupportedKey::EncryptedSsh(cipher) => {
-            format!("a private key encrypted with {cipher}, which is not supported")
-        }
-        UnsupportedKey::Hardware(_) => "a key on a security key, which age cannot use".to_owned(),
-        UnsupportedKey::Type(_) => "an SSH key of another type than ssh-ed25519 and ssh-rsa".to_owned(),
-    }
-}
-
-fn decrypt_file(content: &[u8], place: &str, host: &dyn Host) -> Result<SecretBytes, String> {
-    let damaged = |error: &dyn fmt::Display| format!("a damaged age file: {}", plain_text(error));
-    let file = Decryptor::new_buffered(ArmoredReader::new(content)).map_err(|error| damaged(&error))?;
-    if !file.is_scrypt() {
-        return Err("an age file that is not encrypted with a passphrase".into());
-    }
-    let passphrase = host
-        .ask_passphrase(&format!("Passphrase of the identity file {place}"))
-        .map_err(|error| format!("encrypted with a passphrase, but {error}"))?;
-    let mut identity = scrypt::Identity::new(SecretString::from(passphrase.as_str()));
-    identity.set_max_work_factor(MAX_WORK_FACTOR);
-    let reader = file
-        .decrypt(std::iter::once(&identity as _))
-        .map_err(|error| match error {
-            DecryptError::DecryptionFailed => "wrong passphrase".to_owned(),
-            DecryptError::ExcessiveWork { required, .. } => {
-                format!(
-                    "its passphrase takes 2^{required} units of work, and 2^{MAX_WORK_FACTOR} are allowed"
-                )
-            }
-            error => damaged(&error),
-        })?;
-    let mut lines = Zeroizing::new(Vec::with_capacity(content.len()));
-    reader
-        .take(LONGEST_FILE)
-        .read_to_end(&mut lines)
-        .map_err(|error| damaged(&error))?;
-    Ok(lines)
-}
-
-/// One identity.
-pub(super) struct Identity {
-    /// The public half; of a plugin only how its recipients begin.
-    recipient: String,
-    secret: Secret,
-    place: String,
-}
-
-enum Secret {
-    Native(Box<dyn ::age::Identity + Send + Sync>),
-    LockedSsh(Box<LockedSsh>),
-    Plugin(::age::plugin::Identity),
-}
-
-impl Identity {
-    /// The recipient that belongs to it; `None` for a plugin's, which only the plugin knows.
-    pub(super) fn recipient(&self) -> Option<&str> {
-        (!matches!(self.secret, Secret::Plugin(_))).then_some(&self.recipient)
-    }
-
-    fn is_for(&self, recipient: &Recipient) -> bool {
-        recipient.as_str().starts_with(&self.recipient)
-    }
-
-    fn shown(&self) -> String {
-        match &self.secret {
-            Secret::Plugin(identity) => format!("of age-plugin-{}", identity.plugin()),
-            _ => shorten(&self.recipient),
-        }
-    }
-}
-
-/// An SSH key with a passphrase, which is asked for when a stanza is for this key.
-struct LockedSsh {
-    key: EncryptedKey,
-    opened: OnceLock<Result<ssh::Identity, String>>,
-}
-
-impl LockedSsh {
-    fn open(&self, host: &dyn Host, place: &str) -> &Result<ssh::Identity, String> {
-        self.opened.get_or_init(|| {
-            let passphrase = host
-                .ask_passphrase(&format!("Passphrase of the SSH key {place}"))
-                .map_err(|error| format!("protected by a passphrase, but {error}"))?;
-            let key = self
-                .key
-                .decrypt(SecretString::from(passphrase.as_str()))
-                .map_err(|_| "wrong passphrase")?;
-            Ok(key.into())
-        })
-    }
-}
-
-/// Whether a stanza is for the SSH key with this public half: such stanzas name their key by the first four bytes of
-/// its SHA-256 (age specification, `ssh-ed25519` and `ssh-rsa`).
-fn is_for_ssh_key(stanza: &Stanza, recipient: &str) -> bool {
-    let mut words = recipient.split(' ');
-    let (kind, key) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-    let Ok(key) = base64::prelude::BASE64_STANDARD.decode(key) else {
-        return false;
-    };
-    let tag = BASE64_STANDARD_NO_PAD.encode(&Sha256::digest(key)[..4]);
-    stanza.tag == kind && stanza.args.first() == Some(&tag)
-}
-
-/// One identity as the age crate wants it, with the host to ask.
-struct Attempt<'a> {
-    identity: &'a Identity,
-    host: &'a dyn Host,
-}
-
-impl ::age::Identity for Attempt<'_> {
-    fn unwrap_stanza(&self, stanza: &Stanza) -> Option<Result<FileKey, DecryptError>> {
-        self.unwrap_stanzas(std::slice::from_ref(stanza))
-    }
-
-    fn unwrap_stanzas(&self, stanzas: &[Stanza]) -> Option<Result<FileKey, DecryptError>> {
-        let failed = |why: &str| Some(Err(DecryptError::Io(io::Error::other(why))));
-        let Identity {
-            recipient,
-            secret,
-            place,
-        } = self.identity;
-        match secret {
-            Secret::Native(identity) => identity.unwrap_stanzas(stanzas),
-            Secret::LockedSsh(key) => {
-                if !stanzas.iter().any(|stanza| is_for_ssh_key(stanza, recipient)) {
-                    return None;
-                }
-                match key.open(self.host, place) {
-                    Ok(identity) => ::age::Identity::unwrap_stanzas(identity, stanzas),
-                    Err(why) => failed(why),
-                }
-            }
-            Secret::Plugin(identity) => plugin::run(self.host, |callbacks| {
-                match IdentityPluginV1::new(identity.plugin(), std::slice::from_ref(identity), callbacks) {
-                    Ok(plugin) => ::age::Identity::unwrap_stanzas(&plugin, stanzas),
-                    Err(error) => Some(Err(DecryptError::PluginResolve(error))),
-                }
-            })
-            .unwrap_or_else(failed),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use ::age::secrecy::ExposeSecret;
-    use std::io::Write;
-
-    use super::super::fake_host::FakeHost;
+    use super::super::fake_host::{FakeHost, pair, with_passphrase};
     use super::*;
 
     const KEYS_TXT: &str = "/home/u/.config/sops/age/keys.txt";
@@ -647,19 +386,6 @@ mod tests {
     const OPEN_SSH: &str = include_str!("../../fixtures/age/ssh/open");
     const OPEN_SSH_PUB: &str = include_str!("../../fixtures/age/ssh/open.pub");
     const PLUGIN: &str = "AGE-PLUGIN-FOOBAR-1QVHULF";
-
-    struct Pair {
-        secret: String,
-        recipient: Recipient,
-    }
-
-    fn pair() -> Pair {
-        let identity = x25519::Identity::generate();
-        Pair {
-            secret: identity.to_string().expose_secret().to_owned(),
-            recipient: identity.to_public().to_string().parse().unwrap(),
-        }
-    }
 
     /// Opens a data key that is wrapped for these recipients.
     fn open(identities: &Identities, host: &FakeHost, recipients: &[&Recipient]) -> Result<(), Vec<String>> {
@@ -675,15 +401,6 @@ mod tests {
         let (_, payload) = identities.open(host, &wanted, 32)?;
         assert_eq!(*payload, [7; 32]);
         Ok(())
-    }
-
-    fn with_passphrase(content: &str, passphrase: &str, work_factor: u8) -> Vec<u8> {
-        let mut recipient = scrypt::Recipient::new(SecretString::from(passphrase));
-        recipient.set_work_factor(work_factor);
-        let encryptor = ::age::Encryptor::with_recipients(std::iter::once(&recipient as _)).unwrap();
-        let mut writer = encryptor.wrap_output(Vec::new()).unwrap();
-        writer.write_all(content.as_bytes()).unwrap();
-        writer.finish().unwrap()
     }
 
     fn report(identities: &Identities) -> String {
@@ -741,24 +458,6 @@ mod tests {
         }
         let ssh = ["read /home/u/.ssh/id_ed25519", "read /home/u/.ssh/id_rsa"];
         assert_eq!(host.calls(), ["read /mine", ssh[0], ssh[1], "read /k"]);
-    }
-
-    #[test]
-    fn several_identities_stand_on_a_line_or_on_lines() {
-        let (one, two, three) = (pair(), pair(), pair());
-        let text = format!(
-            "{} {}\n# {}\r\n\n  {}  # three",
-            one.secret,
-            two.secret,
-            pair().secret,
-            three.secret
-        );
-        let host = FakeHost::default().env("SOPS_AGE_KEY", text);
-        let identities = Identities::none().with_user_sources(&host);
-        for key in [&one, &two, &three] {
-            open(&identities, &host, &[&key.recipient]).unwrap();
-        }
-        assert!(report(&identities).contains("SOPS_AGE_KEY: 3 identities (age1"));
     }
 
     #[test]
@@ -874,32 +573,6 @@ mod tests {
         open(&identities, &host, &[&key.recipient]).unwrap();
         open(&identities, &host, &[&key.recipient]).unwrap();
         assert_eq!(asked(), 1);
-    }
-
-    #[test]
-    fn an_encrypted_identity_file_that_does_not_open_says_why() {
-        let key = pair();
-        let file =
-            |work| FakeHost::default().file(KEYS_TXT, with_passphrase(&key.secret, "correct horse", work));
-        let mut costly = with_passphrase(&key.secret, "correct horse", 4);
-        let at = costly.windows(3).position(|bytes| bytes == b" 4\n").unwrap();
-        costly.splice(at + 1..at + 2, *b"23");
-        let cases = [
-            (file(4).passphrase("wrong"), "wrong passphrase"),
-            (
-                file(4),
-                "encrypted with a passphrase, but there is no terminal to ask at",
-            ),
-            (
-                FakeHost::default().file(KEYS_TXT, costly).passphrase("x"),
-                "takes 2^23 units of work, and 2^20 are",
-            ),
-        ];
-        for (host, why) in cases {
-            let identities = Identities::none().with_user_sources(&host);
-            open(&identities, &host, &[&key.recipient]).unwrap_err();
-            assert!(report(&identities).contains(why), "{}", report(&identities));
-        }
     }
 
     #[test]

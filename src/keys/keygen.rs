@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use zeroize::Zeroizing;
 
 use super::age::Recipient;
-use super::{age_pq, identities};
+use super::{age_pq, identity};
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::secret::SecretString;
@@ -39,14 +39,14 @@ pub fn generate_identity(post_quantum: bool, now: Timestamp) -> NewIdentity {
 /// The recipients of the identities in `content`, which came from `place`; what is no identity there is an error.
 pub fn recipients_of(content: &[u8], place: &str, host: &dyn Host) -> Result<Vec<Recipient>> {
     let failed = |why: &str| Error::new(Kind::Read, why).in_file(place);
-    let (identities, problems) = identities::parse(content, place, host).map_err(|why| failed(&why))?;
+    let (identities, problems) = identity::parse(content, place, host).map_err(|why| failed(&why))?;
     if let Some(problem) = problems.first() {
         return Err(failed(problem));
     }
     if identities.is_empty() {
         return Err(failed("no identities in it"));
     }
-    let recipient = |identity: &identities::Identity| {
+    let recipient = |identity: &identity::Identity| {
         let text = identity.recipient().ok_or_else(|| {
             failed("only its plugin knows the recipient of a plugin's identity")
                 .advise("ask the plugin: most of them print it with --list or -y")

@@ -10,6 +10,7 @@ mod age_pq;
 #[cfg(test)]
 mod fake_host;
 mod identities;
+mod identity;
 mod keygen;
 mod plugin;
 mod service;

@@ -95,3 +95,50 @@ fn reply<T>(answer: &Sender<T>, given: crate::Result<T>) {
         let _ = answer.send(given);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use ::age::Callbacks as _;
+    use ::age::secrecy::ExposeSecret;
+
+    use super::super::fake_host::FakeHost;
+    use super::*;
+
+    #[test]
+    fn a_plugin_talks_to_the_person_through_the_host() {
+        let host = FakeHost::default().with_plugins().passphrase("1234");
+        let answers = run(&host, |callbacks| {
+            callbacks.display_message("touch the key");
+            let agreed = callbacks.confirm("Use it?", "go", Some("stop"));
+            let line = callbacks.request_public_string("Slot");
+            let pin = callbacks
+                .request_passphrase("PIN")
+                .map(|pin| pin.expose_secret().to_owned());
+            (agreed, line, pin)
+        });
+        assert_eq!(
+            answers,
+            Ok((Some(true), Some(String::new()), Some("1234".to_owned())))
+        );
+        let calls = [
+            "note touch the key",
+            "confirm Use it? (yes: go, no: stop)",
+            "ask Slot",
+            "ask PIN",
+        ];
+        assert_eq!(host.calls(), calls);
+    }
+
+    #[test]
+    fn a_host_that_refuses_an_answer_leaves_the_plugin_without_one() {
+        let host = FakeHost::default().with_plugins();
+        let pin = run(&host, |callbacks| callbacks.request_passphrase("PIN").is_none());
+        assert_eq!(pin, Ok(true));
+    }
+
+    #[test]
+    fn no_plugin_runs_where_the_host_forbids_it() {
+        let refused: Result<(), _> = run(&FakeHost::default(), |_| unreachable!());
+        assert_eq!(refused, Err("age plugins may not be started here"));
+    }
+}

@@ -280,7 +280,6 @@ fn fingerprint(wrapped: &WrappedDataKey) -> [u8; 32] {
 
 #[cfg(test)]
 mod tests {
-    use ::age::secrecy::ExposeSecret;
     use pollster::block_on;
 
     use super::super::fake_host::FakeHost;
@@ -290,12 +289,8 @@ mod tests {
     const PGP: &str = "85D77543B3D624B63CEA9E6DBC17301B491B3F21";
 
     fn pair() -> (String, MasterKey) {
-        let identity = ::age::x25519::Identity::generate();
-        let recipient: Recipient = identity.to_public().to_string().parse().unwrap();
-        (
-            identity.to_string().expose_secret().to_owned(),
-            MasterKey::Age(recipient),
-        )
+        let pair = super::super::fake_host::pair();
+        (pair.secret, MasterKey::Age(pair.recipient))
     }
 
     fn pgp() -> WrappedKey {
