@@ -4,9 +4,12 @@
 //! is decided in one place: the CLI's host has all of it, a controller's is closed.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
+use zeroize::Zeroizing;
 
 use crate::error::{Error, Kind, Result};
 use crate::secret::{SecretBytes, SecretString};
@@ -61,6 +64,23 @@ pub trait Host: Send + Sync {
     /// The time now.
     fn now(&self) -> Timestamp;
 
+    /// The content of a file that holds a secret, such as an identity; files beyond 16 MiB are refused.
+    fn read_secret(&self, path: &Path) -> io::Result<SecretBytes> {
+        const LIMIT: u64 = 16 << 20;
+        let file = File::open(path)?;
+        // With room for all of it no copy stays behind in a buffer that was outgrown (pipes have no length).
+        let room = file.metadata()?.len().min(LIMIT) as usize + 1;
+        let mut content = Zeroizing::new(Vec::with_capacity(room));
+        file.take(LIMIT + 1).read_to_end(&mut content)?;
+        if content.len() as u64 > LIMIT {
+            return Err(io::Error::new(
+                io::ErrorKind::FileTooLarge,
+                "the file has more than 16 MiB",
+            ));
+        }
+        Ok(content)
+    }
+
     /// An environment variable that has to be text.
     fn env_text(&self, name: &str) -> Result<Option<String>> {
         self.env(name)
@@ -80,7 +100,7 @@ pub trait Host: Send + Sync {
     }
 }
 
-/// A host that gives nothing: no environment, no prompts, no programs. What a controller or a test starts from.
+/// A host that gives nothing: no environment, no files, no prompts, no programs. What a controller or a test starts from.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Closed;
 
@@ -111,6 +131,12 @@ impl Host for Closed {
     }
     fn may_run_plugins(&self) -> bool {
         false
+    }
+    fn read_secret(&self, _: &Path) -> io::Result<SecretBytes> {
+        Err(io::Error::new(
+            io::ErrorKind::Unsupported,
+            "reading files is not possible here",
+        ))
     }
     fn note(&self, _: &str) {}
     fn now(&self) -> Timestamp {
