@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
+use crate::fs::{Mode, write_atomic};
 
 const CONFIG: &str = "/repo/.sops.yaml";
 
@@ -504,12 +505,12 @@ mod finding {
     fn configs_on_disk_are_found_and_read() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(SOPS_NAME);
-        std::fs::write(&path, "creation_rules: [{age: age1x}]").unwrap();
+        write_atomic(&path, b"creation_rules: [{age: age1x}]", Mode::Public).unwrap();
         let lookup = Lookup { working_dir: "/".into(), explicit: None, dialect: Dialect::Sealant };
         let policy =
             Configs::new(lookup.clone()).policy_for(&folder.path().join("sub/a.yaml")).unwrap().unwrap();
         assert_eq!(policy.rule.file, path);
-        std::fs::write(&path, b"creation_rules: \xff").unwrap();
+        write_atomic(&path, b"creation_rules: \xff", Mode::Public).unwrap();
         let error = Configs::new(lookup).policy_for(&folder.path().join("a.yaml")).unwrap_err();
         assert_eq!((error.kind(), error.message()), (Kind::Config, "the config is not valid UTF-8"));
     }
