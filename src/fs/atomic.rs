@@ -128,7 +128,7 @@ pub(super) fn write(
     })
 }
 
-/// The temporary file beside the target, on its file system, with nobody but us able to read it.
+/// The temporary file beside the target, on its file system. Nobody but us can read it, unless all may read the result.
 fn create_temporary(target: &Path, existing: Option<&Metadata>, mode: Mode) -> io::Result<NamedTempFile> {
     let permissions = match (existing, mode) {
         (None, Mode::Public) => 0o644,
