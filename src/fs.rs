@@ -1,1 +1,83 @@
-//! The only place that writes files.
+//! Files: the only place that writes them, and what has to be so when it does.
+//!
+//! Owns atomic replacement, locks between our own processes, folders for plaintext, what happens to all of these when
+//! the process is told to stop, and the walk over files and folders. It knows no formats.
+
+#![allow(clippy::disallowed_methods, reason = "what is disallowed elsewhere is done here")]
+
+mod atomic;
+mod cleanup;
+mod lock;
+mod private_dir;
+mod walk;
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::Path;
+
+use zeroize::Zeroizing;
+
+pub use atomic::{Mode, Snapshot, is_leftover, write_atomic, write_atomic_if_unchanged};
+pub use cleanup::{HeldInterrupts, hold_interrupts, wipe_all, wipe_on_signals};
+pub use lock::Lock;
+pub use private_dir::PrivateDir;
+pub use walk::{Walk, walk};
+
+use crate::error::{Error, Kind, Result};
+use crate::secret::SecretBytes;
+
+/// Reads a file, a pipe or `/dev/stdin` that holds at most `limit` bytes.
+pub fn read(path: &Path, limit: u64) -> Result<SecretBytes> {
+    let cannot = |error: io::Error| Error::new(Kind::Read, "cannot be read").in_file(path).caused_by(error);
+    let file = match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(missing(path)),
+        file => file.map_err(cannot)?,
+    };
+    let metadata = file.metadata().map_err(cannot)?;
+    if metadata.is_dir() {
+        return Err(Error::new(Kind::Read, "is a folder, not a file").in_file(path));
+    }
+    let bytes = read_at_most(file, limit, metadata.len()).map_err(cannot)?;
+    bytes.ok_or_else(|| {
+        Error::new(Kind::Read, format!("is larger than {limit} bytes, the most that can be read"))
+            .in_file(path)
+    })
+}
+
+/// Reads to the end; `None` when there are more than `limit` bytes.
+fn read_at_most(mut from: impl Read, limit: u64, expected: u64) -> io::Result<Option<SecretBytes>> {
+    // One byte more than expected, so that the end is seen without growing.
+    let capacity = usize::try_from(expected.min(limit)).unwrap_or_default().max(4096) + 1;
+    let mut bytes = Zeroizing::new(vec![0; capacity]);
+    let mut filled = 0;
+    loop {
+        if filled == bytes.len() {
+            // By hand: a vector that grows by itself leaves a copy of what it held in freed memory.
+            let mut larger = Zeroizing::new(vec![0; filled * 2]);
+            larger[..filled].copy_from_slice(&bytes);
+            bytes = larger;
+        }
+        match from.read(&mut bytes[filled..]) {
+            Ok(0) => break,
+            Ok(count) => filled += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+        if filled as u64 > limit {
+            return Ok(None);
+        }
+    }
+    bytes.truncate(filled);
+    Ok(Some(bytes))
+}
+
+fn missing(path: &Path) -> Error {
+    let message = match fs::read_link(path) {
+        Ok(target) => format!("no such file: it is a link to {}, which is not there", target.display()),
+        Err(_) => "no such file".to_owned(),
+    };
+    Error::new(Kind::NoFile, message).in_file(path)
+}
+
+#[cfg(test)]
+mod tests;

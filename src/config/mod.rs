@@ -1,1 +1,269 @@
-//! Creation rules.
+//! Creation rules: which master keys a file is encrypted for, and which of its leaves.
+//!
+//! Owns the config: finding it, reading it, and choosing the rule of a path. It makes no master keys and walks no
+//! documents: a [`Policy`] says what to use, the caller uses it.
+
+mod find;
+pub(crate) mod re2;
+mod schema;
+mod selection;
+mod starter;
+mod yaml;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+pub use find::{Disk, Lookup, SEALANT_NAME, SOPS_NAME, Search, Source};
+pub use schema::{Dialect, KeySpec, RuleKey, Stores};
+pub use selection::{Selection, SelectionKind};
+pub use starter::{Preset, starter};
+
+use crate::error::{Error, Kind, Result};
+use schema::{Rule, Schema};
+
+/// What a creation rule says of a file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Policy {
+    /// The groups of master keys; none when the rule names no key.
+    pub key_groups: Vec<Vec<RuleKey>>,
+    /// How many groups it takes, if the rule says so.
+    pub shamir_threshold: Option<usize>,
+    /// Which leaves, if the rule says so.
+    pub selection: Option<Selection>,
+    pub mac_only_encrypted: bool,
+    /// Where all this comes from.
+    pub rule: RuleRef,
+}
+
+/// A creation rule's place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RuleRef {
+    pub file: PathBuf,
+    pub line: usize,
+    /// Its number in the file, from 0.
+    pub index: usize,
+    /// `None` matches every path.
+    pub path_regex: Option<String>,
+}
+
+impl fmt::Display for RuleRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{} (rule {})", self.file.display(), self.line, self.index + 1)
+    }
+}
+
+/// Whether a creation rule was used for a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    Matches,
+    DoesNotMatch,
+    /// An earlier rule matched.
+    NotTried,
+}
+
+/// A creation rule that was held against a path, and what came of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trial {
+    pub rule: RuleRef,
+    pub verdict: Verdict,
+}
+
+impl fmt::Display for Trial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}: ", self.rule.line)?;
+        match (&self.rule.path_regex, self.verdict) {
+            (Some(regex), Verdict::Matches) => write!(f, "path_regex `{regex}` matches"),
+            (Some(regex), Verdict::DoesNotMatch) => write!(f, "path_regex `{regex}` does not match"),
+            (Some(regex), Verdict::NotTried) => {
+                write!(f, "path_regex `{regex}` was not tried: an earlier rule matches")
+            }
+            (None, Verdict::NotTried) => f.write_str("no path_regex; was not tried: an earlier rule matches"),
+            (None, _) => f.write_str("no path_regex: it matches every file"),
+        }
+    }
+}
+
+/// How the policy of a file came about: what `sealant explain` prints.
+#[derive(Debug, Clone)]
+pub struct Explanation {
+    pub search: Search,
+    /// The file's path as the rules see it: relative to the config's folder, or absolute when it lies outside.
+    pub path: String,
+    /// Every rule of the config, in its order; empty without a config or without `creation_rules`.
+    pub trials: Vec<Trial>,
+}
+
+impl fmt::Display for Explanation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.search)?;
+        if self.search.found.is_none() {
+            return Ok(());
+        }
+        if self.trials.is_empty() {
+            return writeln!(f, "it has no creation rules");
+        }
+        writeln!(f, "its rules are held against the path `{}`:", self.path)?;
+        self.trials.iter().try_for_each(|trial| writeln!(f, "  {trial}"))
+    }
+}
+
+/// A config that was read.
+#[derive(Debug)]
+pub struct Config {
+    path: PathBuf,
+    schema: Schema,
+}
+
+impl Config {
+    /// Reads the text of the config at `path`, which is absolute: its folder is what rules are relative to.
+    pub fn parse(text: &str, path: impl Into<PathBuf>, dialect: Dialect) -> Result<Self> {
+        let path = path.into();
+        let schema = schema::parse(text, dialect).map_err(|error| error.in_file(&path))?;
+        Ok(Self { path, schema })
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// How sops's stores indent.
+    pub fn stores(&self) -> &Stores {
+        &self.schema.stores
+    }
+
+    /// What the first rule that matches `file`, an absolute path, says of it; `None` when the config has no
+    /// `creation_rules`; an error when it has, and none of them matches.
+    pub fn policy_for(&self, file: &Path) -> Result<Option<Policy>> {
+        let Some(rules) = &self.schema.creation_rules else { return Ok(None) };
+        let path = self.path_for_rules(file);
+        match rules.iter().position(|rule| matches(rule, &path)) {
+            Some(index) => self.policy(index, &rules[index]).map(Some),
+            None => Err(self.no_match(&path)),
+        }
+    }
+
+    /// Every rule, held against the path that [`Config::path_for_rules`] makes.
+    fn trials(&self, path: &str) -> Vec<Trial> {
+        let rules = self.schema.creation_rules.as_deref().unwrap_or_default();
+        let first = rules.iter().position(|rule| matches(rule, path));
+        let verdict = |index| match first {
+            Some(first) if index == first => Verdict::Matches,
+            Some(first) if index > first => Verdict::NotTried,
+            _ => Verdict::DoesNotMatch,
+        };
+        let trial = |(index, rule)| Trial { rule: self.rule_ref(index, rule), verdict: verdict(index) };
+        rules.iter().enumerate().map(trial).collect()
+    }
+
+    fn policy(&self, index: usize, rule: &Rule) -> Result<Policy> {
+        if let Some(empty) = rule.key_groups.iter().position(Vec::is_empty) {
+            return Err(Error::new(Kind::Other, format!("key group {} of this rule has no keys", empty + 1))
+                .in_file(&self.path)
+                .on_line(rule.line));
+        }
+        Ok(Policy {
+            key_groups: rule.key_groups.clone(),
+            shamir_threshold: rule.shamir_threshold,
+            selection: rule.selection.clone(),
+            mac_only_encrypted: rule.mac_only_encrypted,
+            rule: self.rule_ref(index, rule),
+        })
+    }
+
+    fn rule_ref(&self, index: usize, rule: &Rule) -> RuleRef {
+        RuleRef { file: self.path.clone(), line: rule.line, index, path_regex: rule.pattern.clone() }
+    }
+
+    /// The path that rules are matched against, with slashes on every system.
+    fn path_for_rules(&self, file: &Path) -> String {
+        let folder = self.path.parent().unwrap_or(Path::new(""));
+        let path = file.strip_prefix(folder).unwrap_or(file).to_string_lossy().into_owned();
+        if cfg!(windows) { path.replace('\\', "/") } else { path }
+    }
+
+    fn no_match(&self, path: &str) -> Error {
+        let mut message = format!("no creation rule matches `{path}`");
+        for trial in self.trials(path) {
+            message.push_str(&format!("\n  {trial}"));
+        }
+        Error::new(Kind::Other, message).in_file(&self.path).advise(
+            "Add a rule for the file, or mend a path_regex: it is matched against the path relative to the config's folder.",
+        )
+    }
+}
+
+fn matches(rule: &Rule, path: &str) -> bool {
+    rule.path_regex.as_ref().is_none_or(|regex| regex.is_match(path))
+}
+
+/// The configs of many files: each is looked for once per folder and read once.
+pub struct Configs {
+    lookup: Lookup,
+    source: Box<dyn Source>,
+    by_folder: Mutex<HashMap<PathBuf, Option<Arc<Config>>>>,
+    by_path: Mutex<HashMap<PathBuf, Arc<Config>>>,
+}
+
+impl Configs {
+    /// Configs on disk.
+    pub fn new(lookup: Lookup) -> Self {
+        Self::from_source(lookup, Disk)
+    }
+
+    /// Configs from elsewhere, such as Git's index.
+    pub fn from_source(lookup: Lookup, source: impl Source + 'static) -> Self {
+        Self { lookup, source: Box::new(source), by_folder: Mutex::default(), by_path: Mutex::default() }
+    }
+
+    /// What the config says of `file`; `None` when there is no config, or none with `creation_rules`.
+    pub fn policy_for(&self, file: &Path) -> Result<Option<Policy>> {
+        match self.config_for(file)? {
+            Some(config) => config.policy_for(&find::absolute(file, &self.lookup.working_dir)),
+            None => Ok(None),
+        }
+    }
+
+    /// The config of `file`, if there is one. The file need not exist.
+    pub fn config_for(&self, file: &Path) -> Result<Option<Arc<Config>>> {
+        let file = find::absolute(file, &self.lookup.working_dir);
+        let folder = file.parent().unwrap_or(&file).to_path_buf();
+        if let Some(known) = lock(&self.by_folder).get(&folder) {
+            return Ok(known.clone());
+        }
+        let search = Search::run(&file, &self.lookup, &*self.source)?;
+        let config = search.found.map(|path| self.load(path)).transpose()?;
+        lock(&self.by_folder).insert(folder, config.clone());
+        Ok(config)
+    }
+
+    /// How the policy of `file` comes about; an error when a config does not parse.
+    pub fn explain(&self, file: &Path) -> Result<Explanation> {
+        let search = Search::run(file, &self.lookup, &*self.source)?;
+        let file = find::absolute(file, &self.lookup.working_dir);
+        let Some(found) = search.found.clone() else {
+            return Ok(Explanation { search, path: file.to_string_lossy().into_owned(), trials: Vec::new() });
+        };
+        let config = self.load(found)?;
+        let path = config.path_for_rules(&file);
+        Ok(Explanation { search, trials: config.trials(&path), path })
+    }
+
+    fn load(&self, path: PathBuf) -> Result<Arc<Config>> {
+        if let Some(config) = lock(&self.by_path).get(&path) {
+            return Ok(Arc::clone(config));
+        }
+        let config = Arc::new(Config::parse(&self.source.read(&path)?, &path, self.lookup.dialect)?);
+        lock(&self.by_path).insert(path, Arc::clone(&config));
+        Ok(config)
+    }
+}
+
+/// A panic of another thread leaves a cache of whole entries, which can be used.
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests;

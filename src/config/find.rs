@@ -1,0 +1,172 @@
+//! Finding the config of a file.
+//!
+//! Owns the names of configs and the order of the folders in which they are looked for. It reads nothing but whether
+//! a file is there, and that through [`Source`], since a hook reads Git's index instead of the folder.
+
+use std::fmt;
+use std::path::{Component, Path, PathBuf};
+
+use crate::config::schema::Dialect;
+use crate::error::{Error, Kind, Result};
+use crate::fs;
+
+/// sops's name for a config.
+pub const SOPS_NAME: &str = ".sops.yaml";
+
+/// Our own name for a config, of the same schema.
+pub const SEALANT_NAME: &str = ".sealant.yaml";
+
+/// What some people call a config, and neither sops nor we read.
+const MISNAMED: &str = ".sops.yml";
+
+/// How many folders are looked at on the way up, as many as sops does.
+const MAX_LEVELS: usize = 100;
+
+/// The most that a config may hold.
+const MAX_CONFIG_BYTES: u64 = 16 << 20;
+
+/// Where configs are read from. Paths are absolute.
+pub trait Source: Send + Sync {
+    fn exists(&self, path: &Path) -> bool;
+    fn read(&self, path: &Path) -> Result<String>;
+}
+
+/// The file system.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Disk;
+
+impl Source for Disk {
+    fn exists(&self, path: &Path) -> bool {
+        path.exists()
+    }
+
+    fn read(&self, path: &Path) -> Result<String> {
+        let mut bytes = fs::read(path, MAX_CONFIG_BYTES)?;
+        String::from_utf8(std::mem::take(&mut *bytes))
+            .map_err(|_| Error::new(Kind::Config, "the config is not valid UTF-8").in_file(path))
+    }
+}
+
+/// Where to look for configs, and whose manners to follow.
+#[derive(Debug, Clone)]
+pub struct Lookup {
+    /// An absolute path; relative ones are resolved against it.
+    pub working_dir: PathBuf,
+    /// From `--config` or `SOPS_CONFIG`: the only config there is.
+    pub explicit: Option<PathBuf>,
+    pub dialect: Dialect,
+}
+
+/// What a search for a config saw.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Search {
+    pub dialect: Dialect,
+    /// Asked for by name, so that no folder was searched.
+    pub explicit: bool,
+    /// The folders that were looked at, in this order.
+    pub folders: Vec<PathBuf>,
+    pub found: Option<PathBuf>,
+    /// Files that were passed by since they only look like a config.
+    pub misnamed: Vec<PathBuf>,
+}
+
+impl Search {
+    /// Looks for the config of `file`, which need not exist.
+    pub(super) fn run(file: &Path, lookup: &Lookup, source: &dyn Source) -> Result<Self> {
+        let dialect = lookup.dialect;
+        let mut search =
+            Self { dialect, explicit: false, folders: Vec::new(), found: None, misnamed: Vec::new() };
+        if let Some(explicit) = &lookup.explicit {
+            let explicit = absolute(explicit, &lookup.working_dir);
+            if !source.exists(&explicit) {
+                return Err(Error::new(Kind::ConfigNotFound, "this config does not exist")
+                    .in_file(explicit)
+                    .advise(
+                        "It was asked for with --config or SOPS_CONFIG: correct the path, or leave it out.",
+                    ));
+            }
+            return Ok(Self { explicit: true, found: Some(explicit), ..search });
+        }
+        let file = absolute(file, &lookup.working_dir);
+        let starts = match dialect {
+            Dialect::Sealant => vec![file.parent().unwrap_or(&file), &lookup.working_dir],
+            Dialect::Sops => vec![lookup.working_dir.as_path()],
+        };
+        for folder in starts.into_iter().flat_map(|start| start.ancestors().take(MAX_LEVELS)) {
+            if search.folders.iter().any(|seen| seen == folder) {
+                continue;
+            }
+            search.folders.push(folder.to_path_buf());
+            search.found = config_in(folder, dialect, source)?;
+            if search.found.is_some() {
+                break;
+            }
+            let misnamed = folder.join(MISNAMED);
+            if source.exists(&misnamed) {
+                search.misnamed.push(misnamed);
+            }
+        }
+        Ok(search)
+    }
+
+    /// What to tell the person about files that only look like a config.
+    pub fn warning(&self) -> Option<String> {
+        let first = self.misnamed.first()?;
+        Some(format!("{} is not read: the config has to be called {SOPS_NAME}", first.display()))
+    }
+}
+
+impl fmt::Display for Search {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.found, self.explicit) {
+            (Some(found), true) => writeln!(f, "the config {} was asked for by name", found.display())?,
+            (Some(found), false) => writeln!(f, "the config is {}", found.display())?,
+            (None, _) => writeln!(f, "there is no config")?,
+        }
+        if !self.folders.is_empty() {
+            let names = match self.dialect {
+                Dialect::Sealant => format!("{SOPS_NAME} and {SEALANT_NAME}"),
+                Dialect::Sops => SOPS_NAME.to_owned(),
+            };
+            writeln!(f, "looked for {names} in:")?;
+        }
+        for folder in &self.folders {
+            writeln!(f, "  {}", folder.display())?;
+        }
+        if let Some(warning) = self.warning() {
+            writeln!(f, "{warning}")?;
+        }
+        Ok(())
+    }
+}
+
+fn config_in(folder: &Path, dialect: Dialect, source: &dyn Source) -> Result<Option<PathBuf>> {
+    let [sops, sealant] = [SOPS_NAME, SEALANT_NAME].map(|name| folder.join(name));
+    let ours = dialect == Dialect::Sealant && source.exists(&sealant);
+    match (source.exists(&sops), ours) {
+        (true, true) => {
+            let message =
+                format!("{} and {} are both configs of one folder", sops.display(), sealant.display());
+            Err(Error::new(Kind::Config, message)
+                .advise("Put the rules of both into one of them, and delete the other."))
+        }
+        (true, false) => Ok(Some(sops)),
+        (false, true) => Ok(Some(sealant)),
+        (false, false) => Ok(None),
+    }
+}
+
+/// The absolute path without `.` and `..`, as Go's `filepath.Abs` makes it: links are not followed.
+pub(super) fn absolute(path: &Path, working_dir: &Path) -> PathBuf {
+    let mut clean = PathBuf::new();
+    for component in working_dir.join(path).components() {
+        match component {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                clean.pop();
+            }
+            other => clean.push(other),
+        }
+    }
+    clean
+}

@@ -1,0 +1,535 @@
+//! What a config says: its keys, their types, and what is wrong with a config that has others.
+//!
+//! Owns the schema of sops's `.sops.yaml` (`config/config.go` of getsops/sops) and Sealant's addition to it. It reads
+//! text; finding the file and choosing a rule are done elsewhere.
+
+use std::collections::BTreeMap;
+
+use regex::Regex;
+
+use crate::config::selection::{self, Selection, SelectionKind};
+use crate::config::yaml::{self, Entry, Node, Value};
+use crate::error::{Error, Kind, Result};
+
+/// Whose manners to follow where sops and Sealant differ.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Dialect {
+    /// Unknown keys are errors; a file's own directory is searched before the working directory.
+    #[default]
+    Sealant,
+    /// Unknown keys are ignored; the working directory alone is searched. For when we are called as `sops`.
+    Sops,
+}
+
+/// A master key as a creation rule names it. It is checked where master keys are made, not here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeySpec {
+    /// A recipient.
+    Age(String),
+    /// A fingerprint.
+    Pgp(String),
+    Kms {
+        arn: String,
+        role: Option<String>,
+        context: BTreeMap<String, String>,
+        aws_profile: Option<String>,
+    },
+    /// A resource id.
+    GcpKms(String),
+    /// `region:key-uuid`.
+    Hckms(String),
+    AzureKv {
+        vault_url: String,
+        name: String,
+        version: Option<String>,
+    },
+    /// The URI of a Vault transit key.
+    HcVault(String),
+}
+
+/// A [`KeySpec`] and the line of the config on which it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RuleKey {
+    pub spec: KeySpec,
+    pub line: usize,
+}
+
+/// One entry of `creation_rules`.
+#[derive(Debug, Clone)]
+pub(super) struct Rule {
+    pub(super) line: usize,
+    /// `None` matches every path.
+    pub(super) path_regex: Option<Regex>,
+    /// As it was written: the regex that was compiled from it spells differently.
+    pub(super) pattern: Option<String>,
+    /// No group at all, when the rule names no key.
+    pub(super) key_groups: Vec<Vec<RuleKey>>,
+    pub(super) shamir_threshold: Option<usize>,
+    pub(super) selection: Option<Selection>,
+    pub(super) mac_only_encrypted: bool,
+}
+
+/// How sops's stores indent. Sealant keeps a document's own indent and needs this for new documents alone.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Stores {
+    /// Blanks per level of a YAML document; 0 is sops's default, 4.
+    pub yaml_indent: usize,
+    /// Blanks per level of a JSON document; `None` is a tab.
+    pub json_indent: Option<usize>,
+    /// Blanks per level of the JSON around an encrypted binary; `None` is a tab.
+    pub json_binary_indent: Option<usize>,
+}
+
+/// What a config's text says.
+#[derive(Debug, Default)]
+pub(super) struct Schema {
+    /// `None`: there is no such key, and all is as if there were no config.
+    pub(super) creation_rules: Option<Vec<Rule>>,
+    pub(super) stores: Stores,
+}
+
+const TOP: &[&str] = &["creation_rules", "destination_rules", "stores", "sealant"];
+const RULE: &[&str] = &[
+    "path_regex",
+    "age",
+    "pgp",
+    "kms",
+    "gcp_kms",
+    "hckms",
+    "azure_keyvault",
+    "hc_vault_transit_uri",
+    "aws_profile",
+    "key_groups",
+    "shamir_threshold",
+    "unencrypted_suffix",
+    "encrypted_suffix",
+    "unencrypted_regex",
+    "encrypted_regex",
+    "unencrypted_comment_regex",
+    "encrypted_comment_regex",
+    "mac_only_encrypted",
+];
+const GROUP: &[&str] = &["merge", "age", "pgp", "kms", "gcp_kms", "hckms", "azure_keyvault", "hc_vault"];
+const KMS_KEY: &[&str] = &["arn", "role", "context", "aws_profile"];
+const GCP_KEY: &[&str] = &["resource_id"];
+const HCKMS_KEY: &[&str] = &["key_id"];
+const AZURE_KEY: &[&str] = &["vaultUrl", "key", "version"];
+const DESTINATION: &[&str] = &[
+    "path_regex",
+    "s3_bucket",
+    "s3_prefix",
+    "gcs_bucket",
+    "gcs_prefix",
+    "vault_path",
+    "vault_address",
+    "vault_kv_mount_name",
+    "vault_kv_version",
+    "recreation_rule",
+    "omit_extensions",
+];
+const STORES: &[&str] = &["yaml", "json", "json_binary", "dotenv", "ini"];
+const INDENT: &[&str] = &["indent"];
+
+/// Reads a config. Every rule is checked, not only the one that a file will need.
+pub(super) fn parse(text: &str, dialect: Dialect) -> Result<Schema> {
+    let (root, second_document) = yaml::parse(text)?;
+    let reader = Reader { dialect };
+    if let (Some(line), Dialect::Sealant) = (second_document, dialect) {
+        return Err(
+            Error::new(Kind::Config, "a config is one document, and here a second one begins").on_line(line)
+        );
+    }
+    reader.top(root)
+}
+
+struct Reader {
+    dialect: Dialect,
+}
+
+impl Reader {
+    fn top(&self, root: Node) -> Result<Schema> {
+        let mut schema = Schema::default();
+        let mut fields = self.fields(root, "the config", TOP, |entry| {
+            // The usual place for anchors (`keys: [&alice age1...]`); a misspelt key is still told apart.
+            entry.value.anchored && nearest(&entry.key, TOP).is_none()
+        })?;
+        if let Some(rules) = fields.node("creation_rules") {
+            schema.creation_rules =
+                Some(list(rules, "creation_rules")?.map(|rule| self.rule(rule)).collect::<Result<_>>()?);
+        }
+        for rule in fields.list("destination_rules")? {
+            self.destination_rule(rule)?;
+        }
+        if let Some(stores) = fields.node("stores") {
+            schema.stores = self.stores(stores)?;
+        }
+        if let (Some(own), Dialect::Sealant) = (fields.node("sealant"), self.dialect) {
+            self.fields(own, "`sealant`", &[], |_| false)?;
+        }
+        Ok(schema)
+    }
+
+    fn rule(&self, node: Node) -> Result<Rule> {
+        let line = node.line;
+        let mut fields = self.fields(node, "a creation rule", RULE, |_| false)?;
+        let pattern = fields.text("path_regex")?;
+        let path_regex = pattern
+            .as_ref()
+            .map(|(pattern, line)| {
+                selection::compile("path_regex", pattern).map_err(|error| error.on_line(*line))
+            })
+            .transpose()?;
+        let flat = Self::flat_keys(&mut fields)?;
+        let groups = self.groups(fields.list("key_groups")?)?;
+        Ok(Rule {
+            line,
+            path_regex,
+            pattern: pattern.map(|(pattern, _)| pattern),
+            key_groups: match (groups.is_empty(), flat.is_empty()) {
+                (false, _) => groups,
+                (true, false) => vec![flat],
+                (true, true) => Vec::new(),
+            },
+            shamir_threshold: fields.number("shamir_threshold", 0)?.filter(|threshold| *threshold > 0),
+            selection: Self::selection(&mut fields, line)?,
+            mac_only_encrypted: fields.flag("mac_only_encrypted")?,
+        })
+    }
+
+    fn selection(fields: &mut Fields, rule_line: usize) -> Result<Option<Selection>> {
+        let mut given = Vec::new();
+        for kind in SelectionKind::ALL {
+            if let Some((pattern, line)) = fields.text(kind.field_name())? {
+                given.push(Selection::new(kind, pattern).map_err(|error| error.on_line(line))?);
+            }
+        }
+        if given.len() > 1 {
+            let names: Vec<_> =
+                given.iter().map(|selection| format!("`{}`", selection.field_name())).collect();
+            let message = format!(
+                "a rule has at most one way to select leaves, and this one has {}",
+                names.join(" and ")
+            );
+            return Err(Error::new(Kind::Config, message).on_line(rule_line).advise("Keep one of them."));
+        }
+        Ok(given.pop())
+    }
+
+    /// The keys of a rule without groups, in sops's order.
+    fn flat_keys(fields: &mut Fields) -> Result<Vec<RuleKey>> {
+        let profile = fields.text("aws_profile")?.map(|(profile, _)| profile);
+        let mut keys = Vec::new();
+        let mut add = |field, fields: &mut Fields, spec: &dyn Fn(&str) -> Option<KeySpec>| -> Result<()> {
+            for (text, line) in fields.comma_list(field)? {
+                let wrong =
+                    || Error::new(Kind::Config, format!("`{text}` is not a key for `{field}`")).on_line(line);
+                keys.push(RuleKey { spec: spec(&text).ok_or_else(wrong)?, line });
+            }
+            Ok(())
+        };
+        add("age", fields, &|text| Some(KeySpec::Age(text.to_owned())))?;
+        add("pgp", fields, &|text| Some(KeySpec::Pgp(without_blanks(text))))?;
+        add("kms", fields, &|text| Some(kms(text, profile.as_deref())))?;
+        add("gcp_kms", fields, &|text| Some(KeySpec::GcpKms(without_blanks(text))))?;
+        add("hckms", fields, &|text| Some(KeySpec::Hckms(text.to_owned())))?;
+        add("azure_keyvault", fields, &azure)?;
+        add("hc_vault_transit_uri", fields, &|text| Some(KeySpec::HcVault(text.to_owned())))?;
+        Ok(deduplicated(keys))
+    }
+
+    fn groups(&self, groups: impl Iterator<Item = Node>) -> Result<Vec<Vec<RuleKey>>> {
+        groups.map(|group| Ok(deduplicated(self.group(group)?))).collect()
+    }
+
+    /// The keys of a group, those of the groups it merges first, in sops's order.
+    fn group(&self, node: Node) -> Result<Vec<RuleKey>> {
+        let mut fields = self.fields(node, "a key group", GROUP, |_| false)?;
+        let mut keys = Vec::new();
+        for merged in fields.list("merge")? {
+            keys.extend(self.group(merged)?);
+        }
+        for item in fields.list("age")? {
+            let (recipients, line) = text(item, "age")?;
+            keys.extend(split(&recipients).map(|one| RuleKey { spec: KeySpec::Age(one.to_owned()), line }));
+        }
+        for item in fields.list("pgp")? {
+            let (fingerprint, line) = text(item, "pgp")?;
+            keys.push(RuleKey { spec: KeySpec::Pgp(without_blanks(&fingerprint)), line });
+        }
+        for item in fields.list("kms")? {
+            let line = item.line;
+            let mut key = self.fields(item, "a KMS key", KMS_KEY, |_| false)?;
+            let spec = KeySpec::Kms {
+                arn: key.required("arn", line)?,
+                role: key.text("role")?.map(|(role, _)| role),
+                context: key.text_map("context")?,
+                aws_profile: key.text("aws_profile")?.map(|(profile, _)| profile),
+            };
+            keys.push(RuleKey { spec, line });
+        }
+        for item in fields.list("gcp_kms")? {
+            let line = item.line;
+            let id = self.fields(item, "a GCP KMS key", GCP_KEY, |_| false)?.required("resource_id", line)?;
+            keys.push(RuleKey { spec: KeySpec::GcpKms(without_blanks(&id)), line });
+        }
+        for item in fields.list("hckms")? {
+            let line = item.line;
+            let id =
+                self.fields(item, "a HuaweiCloud KMS key", HCKMS_KEY, |_| false)?.required("key_id", line)?;
+            keys.push(RuleKey { spec: KeySpec::Hckms(id), line });
+        }
+        for item in fields.list("azure_keyvault")? {
+            let line = item.line;
+            let mut key = self.fields(item, "an Azure Key Vault key", AZURE_KEY, |_| false)?;
+            let spec = KeySpec::AzureKv {
+                vault_url: key.required("vaultUrl", line)?,
+                name: key.required("key", line)?,
+                version: key.text("version")?.map(|(version, _)| version),
+            };
+            keys.push(RuleKey { spec, line });
+        }
+        for item in fields.list("hc_vault")? {
+            let (uri, line) = text(item, "hc_vault")?;
+            keys.push(RuleKey { spec: KeySpec::HcVault(uri.trim().to_owned()), line });
+        }
+        Ok(keys)
+    }
+
+    /// `publish` is sops's alone: its rules are not used here, and their keys are checked all the same.
+    fn destination_rule(&self, node: Node) -> Result<()> {
+        let mut fields = self.fields(node, "a destination rule", DESTINATION, |_| false)?;
+        if let Some(rule) = fields.node("recreation_rule") {
+            self.rule(rule)?;
+        }
+        Ok(())
+    }
+
+    fn stores(&self, node: Node) -> Result<Stores> {
+        let mut stores = self.fields(node, "`stores`", STORES, |_| false)?;
+        for store in ["dotenv", "ini"] {
+            if let Some(node) = stores.node(store) {
+                self.fields(node, &format!("`stores.{store}`"), &[], |_| false)?;
+            }
+        }
+        let mut indent = |store: &str, least: i64| -> Result<Option<i64>> {
+            let Some(node) = stores.node(store) else { return Ok(None) };
+            self.fields(node, &format!("`stores.{store}`"), INDENT, |_| false)?.number("indent", least)
+        };
+        Ok(Stores {
+            yaml_indent: indent("yaml", 0)?
+                .and_then(|blanks| usize::try_from(blanks).ok())
+                .unwrap_or_default(),
+            json_indent: indent("json", -1)?.and_then(|blanks| usize::try_from(blanks).ok()),
+            json_binary_indent: indent("json_binary", -1)?.and_then(|blanks| usize::try_from(blanks).ok()),
+        })
+    }
+
+    /// The fields of a mapping, which may have `known` ones, and those that `excused` lets through.
+    fn fields(
+        &self,
+        node: Node,
+        what: &str,
+        known: &[&str],
+        excused: impl Fn(&Entry) -> bool,
+    ) -> Result<Fields> {
+        let entries = match node.value {
+            Value::Null => Vec::new(),
+            Value::Map(entries) => entries,
+            other => {
+                let message = format!("{what} has to be a mapping, not {}", other.describe());
+                return Err(Error::new(Kind::Config, message).on_line(node.line));
+            }
+        };
+        if self.dialect == Dialect::Sealant {
+            let unknown =
+                entries.iter().find(|entry| !known.contains(&entry.key.as_str()) && !excused(entry));
+            if let Some(entry) = unknown {
+                return Err(unknown_key(entry, what, known));
+            }
+        }
+        Ok(Fields(entries))
+    }
+}
+
+fn unknown_key(entry: &Entry, what: &str, known: &[&str]) -> Error {
+    let mut message = format!("unknown key `{}` in {what}", entry.key);
+    match nearest(&entry.key, known) {
+        Some(name) => message.push_str(&format!("; did you mean `{name}`?")),
+        None if known.is_empty() => message.push_str("; this version knows none there"),
+        None => message.push_str(&format!("; it can have {}", known.join(", "))),
+    }
+    Error::new(Kind::Config, message).on_line(entry.line)
+}
+
+/// The known name that was probably meant: few edits away, or begun or ended alike.
+fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
+    let name = name.to_lowercase().replace('-', "_");
+    let (distance, best) = known
+        .iter()
+        .map(|known| (edit_distance(&name, &known.to_lowercase()), *known))
+        .min_by_key(|(distance, _)| *distance)?;
+    if distance <= (name.len() / 3).clamp(1, 3) {
+        return Some(best);
+    }
+    let alike =
+        |known: &&&str| known.starts_with(&name) || known.ends_with(&name) || name.starts_with(**known);
+    known.iter().filter(|_| name.len() > 2).filter(alike).min_by_key(|known| known.len()).copied()
+}
+
+/// How many letters must be added, dropped or replaced to make `a` of `b` (Levenshtein).
+fn edit_distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, from) in a.chars().enumerate() {
+        let mut diagonal = i;
+        row[0] = i + 1;
+        for (j, to) in b.iter().enumerate() {
+            let replaced = diagonal + usize::from(from != *to);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[b.len()]
+}
+
+/// The entries of a mapping, taken out by name.
+struct Fields(Vec<Entry>);
+
+impl Fields {
+    /// The field's value, unless it is absent or nothing.
+    fn node(&mut self, name: &str) -> Option<Node> {
+        let at = self.0.iter().position(|entry| entry.key == name)?;
+        let entry = self.0.swap_remove(at);
+        (!matches!(entry.value.value, Value::Null)).then_some(entry.value)
+    }
+
+    /// The field's text and its line, unless it is absent, nothing or empty: sops treats these alike.
+    fn text(&mut self, name: &str) -> Result<Option<(String, usize)>> {
+        let Some(node) = self.node(name) else { return Ok(None) };
+        text(node, name).map(|(text, line)| (!text.is_empty()).then_some((text, line)))
+    }
+
+    fn required(&mut self, name: &str, line: usize) -> Result<String> {
+        let missing = || Error::new(Kind::Config, format!("`{name}` is missing")).on_line(line);
+        self.text(name)?.map(|(text, _)| text).ok_or_else(missing)
+    }
+
+    fn list(&mut self, name: &str) -> Result<impl Iterator<Item = Node> + use<>> {
+        let items = self.node(name).map(|node| list(node, name)).transpose()?;
+        Ok(items.into_iter().flatten())
+    }
+
+    /// A text with commas, or a list of such texts, each part with its line.
+    fn comma_list(&mut self, name: &str) -> Result<Vec<(String, usize)>> {
+        let items = match self.node(name) {
+            None => Vec::new(),
+            Some(node) if matches!(node.value, Value::List(_)) => list(node, name)?.collect(),
+            Some(node) if matches!(node.value, Value::Scalar { .. }) => vec![node],
+            Some(node) => return Err(wrong_type(name, "a text or a list of texts", &node)),
+        };
+        let mut parts = Vec::new();
+        for item in items {
+            let (all, line) = text(item, name)?;
+            parts.extend(split(&all).map(|part| (part.to_owned(), line)));
+        }
+        Ok(parts)
+    }
+
+    fn text_map(&mut self, name: &str) -> Result<BTreeMap<String, String>> {
+        let entries = match self.node(name) {
+            None => Vec::new(),
+            Some(Node { value: Value::Map(entries), .. }) => entries,
+            Some(node) => return Err(wrong_type(name, "a mapping", &node)),
+        };
+        entries.into_iter().map(|entry| Ok((entry.key, text(entry.value, name)?.0))).collect()
+    }
+
+    fn number<N: TryFrom<i64>>(&mut self, name: &str, least: i64) -> Result<Option<N>> {
+        let Some(node) = self.node(name) else { return Ok(None) };
+        let number = match &node.value {
+            Value::Scalar { text, quoted: false } => text.parse::<i64>().ok(),
+            _ => None,
+        };
+        let number = number.filter(|number| *number >= least).and_then(|number| N::try_from(number).ok());
+        let expected = format!("a whole number, {least} or more");
+        number.map(Some).ok_or_else(|| wrong_type(name, &expected, &node))
+    }
+
+    fn flag(&mut self, name: &str) -> Result<bool> {
+        let Some(node) = self.node(name) else { return Ok(false) };
+        if let Value::Scalar { text, quoted: false } = &node.value {
+            // go-yaml takes YAML 1.1's words where a truth value is expected.
+            match text.to_ascii_lowercase().as_str() {
+                "true" | "yes" | "on" | "y" => return Ok(true),
+                "false" | "no" | "off" | "n" => return Ok(false),
+                _ => {}
+            }
+        }
+        Err(wrong_type(name, "true or false", &node))
+    }
+}
+
+fn text(node: Node, name: &str) -> Result<(String, usize)> {
+    match node.value {
+        Value::Scalar { text, .. } => Ok((text, node.line)),
+        Value::Null => Ok((String::new(), node.line)),
+        _ => Err(wrong_type(name, "a text", &node)),
+    }
+}
+
+fn list(node: Node, name: &str) -> Result<std::vec::IntoIter<Node>> {
+    match node.value {
+        Value::List(items) => Ok(items.into_iter()),
+        _ => Err(wrong_type(name, "a list", &node)),
+    }
+}
+
+fn wrong_type(name: &str, expected: &str, node: &Node) -> Error {
+    let found = match &node.value {
+        Value::Scalar { text, .. } => format!("`{text}`"),
+        other => other.describe().to_owned(),
+    };
+    Error::new(Kind::Config, format!("`{name}` has to be {expected}, not {found}")).on_line(node.line)
+}
+
+/// The parts of a text with commas, trimmed; empty ones are skipped, as sops does.
+fn split(text: &str) -> impl Iterator<Item = &str> {
+    text.split(',').map(str::trim).filter(|part| !part.is_empty())
+}
+
+fn without_blanks(text: &str) -> String {
+    text.replace(' ', "")
+}
+
+/// `ARN` or `ARN+ROLE`, where the role is an ARN too.
+fn kms(text: &str, profile: Option<&str>) -> KeySpec {
+    let text = without_blanks(text);
+    let (arn, role) = match text.find("+arn:").filter(|at| *at > 0) {
+        Some(at) => (text[..at].to_owned(), Some(text[at + 1..].to_owned())),
+        None => (text, None),
+    };
+    KeySpec::Kms { arn, role, context: BTreeMap::new(), aws_profile: profile.map(str::to_owned) }
+}
+
+/// `https://VAULT/keys/NAME`, with or without `/VERSION`.
+fn azure(text: &str) -> Option<KeySpec> {
+    let (vault, key) = text.strip_prefix("https://")?.split_once("/keys/")?;
+    let (name, version) = key.split_once('/').unwrap_or((key, ""));
+    let well_formed = !vault.is_empty() && !vault.contains('/') && !name.is_empty() && !version.contains('/');
+    well_formed.then(|| KeySpec::AzureKv {
+        vault_url: format!("https://{vault}"),
+        name: name.to_owned(),
+        version: (!version.is_empty()).then(|| version.to_owned()),
+    })
+}
+
+/// The keys without those that stand a second time.
+fn deduplicated(keys: Vec<RuleKey>) -> Vec<RuleKey> {
+    let mut unique: Vec<RuleKey> = Vec::with_capacity(keys.len());
+    for key in keys {
+        if !unique.iter().any(|seen| seen.spec == key.spec) {
+            unique.push(key);
+        }
+    }
+    unique
+}

@@ -1,0 +1,256 @@
+//! Replacing a file so that a crash at any instant leaves the old one or the new one, whole.
+
+use std::ffi::OsStr;
+use std::fs::{self, File, Metadata, OpenOptions, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::Access;
+use sha2::{Digest, Sha256};
+use tempfile::{Builder, NamedTempFile};
+
+use crate::error::{Error, Kind, Result};
+use crate::fs::cleanup;
+
+/// Who may read a file that did not exist before. One that did keeps its mode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Plaintext or keys: 0600.
+    Private,
+    /// Ciphertext and configs: 0644, less the umask.
+    Public,
+}
+
+/// What a file held when it was read, to tell whether somebody else has written it since.
+///
+/// The hash of its content: times and sizes miss a change within one tick of the clock, and cry over a mere `touch`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Snapshot(Option<[u8; 32]>);
+
+impl Snapshot {
+    /// Of a file that held these bytes.
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(Some(Sha256::digest(bytes).into()))
+    }
+
+    /// Of a file that was not there.
+    pub fn absent() -> Self {
+        Self(None)
+    }
+
+    fn now(path: &Path) -> io::Result<Self> {
+        let mut file = match File::open(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::absent()),
+            file => file?,
+        };
+        let mut hash = Sha256::new();
+        io::copy(&mut file, &mut hash)?;
+        Ok(Self(Some(hash.finalize().into())))
+    }
+}
+
+/// Writes a file whole or not at all.
+///
+/// A link stays, and what it leads to is replaced; mode and owner stay as far as we may set them. Anything that is no
+/// regular file, such as a pipe or `/dev/stdout`, is written to as it is.
+pub fn write_atomic(path: &Path, bytes: &[u8], mode: Mode) -> Result<()> {
+    write(path, bytes, mode, None, &mut |_| Ok(()))
+}
+
+/// As [`write_atomic`], unless the file is no longer what it was when it was read.
+pub fn write_atomic_if_unchanged(path: &Path, bytes: &[u8], mode: Mode, read: &Snapshot) -> Result<()> {
+    write(path, bytes, mode, Some(read), &mut |_| Ok(()))
+}
+
+/// Whether a file is what a killed run of [`write_atomic`] left behind. It may hold plaintext, and can be deleted.
+pub fn is_leftover(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    name.starts_with('.') && name.contains(MARK) && name.ends_with(SUFFIX)
+}
+
+const MARK: &str = ".sealant-";
+const SUFFIX: &str = ".tmp";
+
+/// What has just been done. Tests stop the process, or fail, after each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Step {
+    Create,
+    Write,
+    Attributes,
+    Sync,
+    Rename,
+    SyncFolder,
+}
+
+pub(super) type AfterStep<'a> = &'a mut dyn FnMut(Step) -> io::Result<()>;
+
+pub(super) fn write(
+    path: &Path,
+    bytes: &[u8],
+    mode: Mode,
+    expected: Option<&Snapshot>,
+    after: AfterStep,
+) -> Result<()> {
+    let target = target_of(path).map_err(|error| cannot_write(path, error))?;
+    let existing = fs::metadata(path).ok();
+    if existing.as_ref().is_some_and(Metadata::is_dir) {
+        return Err(Error::new(Kind::Write, "is a folder, and cannot be written as a file").in_file(path));
+    }
+    let is_stream =
+        ["/dev/stdout", "/dev/stderr", "/dev/fd", "/proc/self/fd"].iter().any(|open| path.starts_with(open));
+    if is_stream || existing.as_ref().is_some_and(|existing| !existing.is_file()) {
+        return write_through(path, bytes).map_err(|error| cannot_write(path, error));
+    }
+    if existing.is_some() && rustix::fs::access(&target, Access::WRITE_OK).is_err() {
+        return Err(Error::new(Kind::Write, "is read-only")
+            .in_file(path)
+            .advise("Make it writable with `chmod u+w`, or write elsewhere with --output."));
+    }
+    let folder = folder_of(&target);
+    let temporary = create_temporary(&target, existing.as_ref(), mode)
+        .map_err(|error| cannot_create(path, folder, error))?;
+    let _registered = cleanup::register(temporary.path());
+    let written =
+        fill(temporary, bytes, existing.as_ref(), after).map_err(|error| cannot_write(path, error))?;
+    if let Some(expected) = expected {
+        refuse_if_changed(path, &target, expected)?;
+    }
+    let done = written.persist(&target).map_err(|error| error.error);
+    done.and_then(|_| after(Step::Rename)).map_err(|error| cannot_write(path, error))?;
+    sync_folder(folder).and_then(|()| after(Step::SyncFolder)).map_err(|error| {
+        Error::new(
+            Kind::Write,
+            "was written, but may not survive a power failure: its folder could not be synced",
+        )
+        .in_file(path)
+        .caused_by(error)
+    })
+}
+
+/// The temporary file beside the target, on its file system. Nobody but us can read it, unless all may read the result.
+fn create_temporary(target: &Path, existing: Option<&Metadata>, mode: Mode) -> io::Result<NamedTempFile> {
+    let permissions = match (existing, mode) {
+        (None, Mode::Public) => 0o644,
+        _ => 0o600,
+    };
+    let name: String = target.file_name().unwrap_or_default().to_string_lossy().chars().take(50).collect();
+    Builder::new()
+        .prefix(&format!(".{name}{MARK}"))
+        .suffix(SUFFIX)
+        .rand_bytes(8)
+        .permissions(Permissions::from_mode(permissions))
+        .tempfile_in(folder_of(target))
+}
+
+fn fill(
+    mut temporary: NamedTempFile,
+    bytes: &[u8],
+    existing: Option<&Metadata>,
+    after: AfterStep,
+) -> io::Result<NamedTempFile> {
+    after(Step::Create)?;
+    temporary.write_all(bytes)?;
+    after(Step::Write)?;
+    if let Some(existing) = existing {
+        copy_attributes(existing, temporary.as_file())?;
+    }
+    after(Step::Attributes)?;
+    temporary.as_file().sync_all()?;
+    after(Step::Sync)?;
+    Ok(temporary)
+}
+
+fn copy_attributes(from: &Metadata, to: &File) -> io::Result<()> {
+    let ours = to.metadata()?;
+    let mut mode = from.mode() & 0o7777;
+    if rustix::process::geteuid().is_root() && ours.uid() != from.uid() {
+        fchown(to, Some(from.uid()), None)?;
+    }
+    if ours.gid() != from.gid() && fchown(to, None, Some(from.gid())).is_err() {
+        mode = for_another_group(mode);
+    }
+    to.set_permissions(Permissions::from_mode(mode))
+}
+
+/// The mode of a file that gets another group than it had: that one may do no more than everybody.
+pub(super) fn for_another_group(mode: u32) -> u32 {
+    let group_like_others = (mode & 0o007) << 3;
+    mode & (!0o070 | group_like_others)
+}
+
+fn refuse_if_changed(path: &Path, target: &Path, expected: &Snapshot) -> Result<()> {
+    let now = Snapshot::now(target).map_err(|error| cannot_write(path, error))?;
+    if now == *expected {
+        return Ok(());
+    }
+    let message = match (expected.0, now.0) {
+        (None, _) => "has come into being while we worked, and was left alone",
+        (_, None) => "was deleted while we worked, and was left so",
+        _ => "was changed by another program while we worked, and was left as that program wrote it",
+    };
+    Err(Error::new(Kind::Write, message)
+        .in_file(path)
+        .advise("Look at the file, then run the command again."))
+}
+
+fn write_through(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    OpenOptions::new().write(true).truncate(true).open(path)?.write_all(bytes)
+}
+
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    match File::open(folder)?.sync_all() {
+        // Some network file systems cannot sync a folder.
+        Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => {
+            Ok(())
+        }
+        result => result,
+    }
+}
+
+/// The file that a path leads to, which may not exist.
+pub(super) fn target_of(path: &Path) -> io::Result<PathBuf> {
+    /// As many links as Linux follows.
+    const MAX_LINKS: usize = 40;
+    let mut target = path.to_path_buf();
+    for _ in 0..MAX_LINKS {
+        match fs::read_link(&target) {
+            Ok(next) => target = folder_of(&target).join(next),
+            Err(_) => return Ok(target),
+        }
+    }
+    Err(io::Error::other("too many links lead from one to the next"))
+}
+
+pub(super) fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| *folder != OsStr::new("")).unwrap_or(Path::new("."))
+}
+
+fn cannot_create(path: &Path, folder: &Path, error: io::Error) -> Error {
+    let folder = folder.display();
+    match error.kind() {
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            Error::new(Kind::Write, format!("the folder {folder} is read-only"))
+                .in_file(path)
+                .caused_by(error)
+                .advise("A new version is made beside the file, so its folder has to be writable.")
+        }
+        io::ErrorKind::NotFound => Error::new(Kind::Write, format!("the folder {folder} does not exist"))
+            .in_file(path)
+            .advise(format!("Make it first: mkdir -p {folder}")),
+        _ => cannot_write(path, error),
+    }
+}
+
+fn cannot_write(path: &Path, error: io::Error) -> Error {
+    let advice = match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "The file is as it was. Make room on its disk, then run the command again."
+        }
+        io::ErrorKind::FileTooLarge => {
+            "The file is as it was. The limit is that of `ulimit -f`, or the disk's."
+        }
+        _ => "The file is as it was.",
+    };
+    Error::new(Kind::Write, "cannot be written").in_file(path).caused_by(error).advise(advice)
+}

@@ -1,0 +1,130 @@
+//! What must not outlive the process: temporary files, and folders with plaintext.
+//!
+//! Each is registered while it lives, and removed when the process is told to stop.
+
+use std::collections::BTreeSet;
+use std::fs::{self, OpenOptions, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread;
+
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+use signal_hook::iterator::Signals;
+use walkdir::WalkDir;
+
+use crate::error::{Error, Kind, Result};
+
+static LIVE: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+static HELD: AtomicUsize = AtomicUsize::new(0);
+
+pub(super) fn live() -> MutexGuard<'static, BTreeSet<PathBuf>> {
+    LIVE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A path that is removed when the process is told to stop, until this is dropped.
+pub(super) struct Registered(PathBuf);
+
+pub(super) fn register(path: &Path) -> Registered {
+    live().insert(path.to_path_buf());
+    Registered(path.to_path_buf())
+}
+
+impl Drop for Registered {
+    fn drop(&mut self) {
+        live().remove(&self.0);
+    }
+}
+
+/// Removes every temporary file and every folder of plaintext that is alive.
+pub fn wipe_all() {
+    wipe_each(&live());
+}
+
+fn wipe_each(paths: &BTreeSet<PathBuf>) {
+    for path in paths {
+        // Whatever fails, the others have their turn; there is nobody left to tell.
+        let _ = wipe(path);
+    }
+}
+
+/// From now on, INT, TERM, HUP and QUIT wipe all that [`wipe_all`] does and end the process with 128 + their number.
+///
+/// The handlers only write to a pipe, which is all that is safe in one; a thread reads it and does the work. Call it
+/// once, before the first plaintext is written.
+pub fn wipe_on_signals() -> Result<()> {
+    static STARTED: OnceLock<()> = OnceLock::new();
+    if STARTED.set(()).is_err() {
+        return Ok(());
+    }
+    let cannot = |error: io::Error| Error::new(Kind::Other, "cannot watch for signals").caused_by(error);
+    let mut signals = Signals::new([SIGHUP, SIGINT, SIGQUIT, SIGTERM]).map_err(cannot)?;
+    let watch = move || {
+        for signal in signals.forever() {
+            if matches!(signal, SIGINT | SIGQUIT) && HELD.load(Ordering::SeqCst) > 0 {
+                continue;
+            }
+            // The registry stays locked until the end: nothing new comes to life behind our back.
+            let live = live();
+            wipe_each(&live);
+            std::process::exit(128 + signal);
+        }
+    };
+    thread::Builder::new().name("signals".to_owned()).spawn(watch).map(drop).map_err(cannot)
+}
+
+/// Lets INT and QUIT pass until the guard is dropped: at a terminal they reach us and the editor that we started, and
+/// are meant for the editor.
+#[must_use]
+pub fn hold_interrupts() -> HeldInterrupts {
+    HELD.fetch_add(1, Ordering::SeqCst);
+    HeldInterrupts(())
+}
+
+/// The guard of [`hold_interrupts`].
+pub struct HeldInterrupts(());
+
+impl Drop for HeldInterrupts {
+    fn drop(&mut self) {
+        HELD.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// Removes what is at a path; the files of a folder are overwritten before. What is not there is no error.
+pub(super) fn wipe(path: &Path) -> io::Result<()> {
+    let removed = match fs::symlink_metadata(path) {
+        Ok(found) if found.is_dir() => {
+            overwrite_all(path);
+            fs::remove_dir_all(path)
+        }
+        // A temporary file is not overwritten: it may be renamed under our hands, and is then the user's file.
+        Ok(_) => fs::remove_file(path),
+        Err(error) => Err(error),
+    };
+    removed.or_else(|error| if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) })
+}
+
+fn overwrite_all(folder: &Path) {
+    for entry in WalkDir::new(folder).into_iter().filter_map(std::result::Result::ok) {
+        // Only files: to open a pipe would wait for its other end, and a link leads elsewhere.
+        if entry.file_type().is_file() {
+            // What cannot be overwritten can still be removed.
+            let _ = overwrite(entry.path());
+        }
+    }
+}
+
+fn overwrite(path: &Path) -> io::Result<()> {
+    fs::set_permissions(path, Permissions::from_mode(0o600))?;
+    let mut file = OpenOptions::new().write(true).open(path)?;
+    let mut left = file.metadata()?.len();
+    let zeros = [0; 1 << 16];
+    while left > 0 {
+        let count = left.min(zeros.len() as u64);
+        file.write_all(&zeros[..count as usize])?;
+        left -= count;
+    }
+    file.sync_data()
+}

@@ -1,0 +1,93 @@
+//! A folder for plaintext that nobody else can read, in memory where the system has such a place.
+
+use std::fs::{OpenOptions, Permissions};
+use std::io::Write;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Kind, Result};
+use crate::fs::cleanup::{self, Registered};
+use crate::host::Host;
+
+/// A folder of mode 0700 whose content, whoever put it there, is overwritten and removed when it is dropped.
+pub struct PrivateDir {
+    path: PathBuf,
+    in_memory: bool,
+    _registered: Registered,
+}
+
+impl PrivateDir {
+    /// A new folder: in `XDG_RUNTIME_DIR` or `/dev/shm` if they are in memory, else among the temporary files.
+    pub fn new(host: &dyn Host) -> Result<Self> {
+        let runtime = host.env("XDG_RUNTIME_DIR").map(PathBuf::from);
+        let in_memory =
+            runtime.into_iter().chain([PathBuf::from("/dev/shm")]).filter(|place| is_in_memory(place));
+        for place in in_memory {
+            if let Ok(folder) = Self::in_place(&place, true) {
+                return Ok(folder);
+            }
+        }
+        let temporary = host.env("TMPDIR").map_or_else(|| PathBuf::from("/tmp"), PathBuf::from);
+        Self::in_place(&temporary, false)
+    }
+
+    fn in_place(place: &Path, in_memory: bool) -> Result<Self> {
+        let mut builder = tempfile::Builder::new();
+        builder.prefix("sealant-").rand_bytes(8).permissions(Permissions::from_mode(0o700));
+        let folder = builder.tempdir_in(place).map_err(|error| {
+            Error::new(Kind::Write, "cannot make a private folder for plaintext")
+                .in_file(place)
+                .caused_by(error)
+                .advise("Set TMPDIR to a folder that you can write to.")
+        })?;
+        let registered = cleanup::register(folder.path());
+        Ok(Self { path: folder.keep(), in_memory, _registered: registered })
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether what is written here stays off the disks (swap aside).
+    pub fn is_in_memory(&self) -> bool {
+        self.in_memory
+    }
+
+    /// Writes a file of mode 0600, which must not be there yet, and returns its path.
+    pub fn create(&self, name: &str, bytes: &[u8]) -> Result<PathBuf> {
+        let path = self.path.join(name);
+        let cannot = |error| Error::new(Kind::Write, "cannot be written").in_file(&path).caused_by(error);
+        let mut file =
+            OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(cannot)?;
+        file.write_all(bytes).map_err(cannot)?;
+        Ok(path)
+    }
+
+    /// Wipes and removes the folder, and tells when that is not possible.
+    pub fn close(self) -> Result<()> {
+        cleanup::wipe(&self.path).map_err(|error| {
+            Error::new(Kind::Write, "plaintext is left here and cannot be removed")
+                .in_file(&self.path)
+                .caused_by(error)
+                .advise(format!("Remove it by hand: rm -r {}", self.path.display()))
+        })
+    }
+}
+
+impl Drop for PrivateDir {
+    fn drop(&mut self) {
+        let _ = cleanup::wipe(&self.path);
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn is_in_memory(place: &Path) -> bool {
+    const TMPFS: u64 = 0x0102_1994;
+    const RAMFS: u64 = 0x8584_58F6;
+    rustix::fs::statfs(place).is_ok_and(|found| [TMPFS, RAMFS].contains(&(found.f_type as u64)))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn is_in_memory(_: &Path) -> bool {
+    false
+}

@@ -1,0 +1,121 @@
+//! From what a person types to the files that are meant.
+
+use std::collections::HashSet;
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Component, Path, PathBuf};
+
+use globset::GlobBuilder;
+use walkdir::{DirEntry, WalkDir};
+
+use crate::error::{Error, Kind, Result};
+use crate::fs::{atomic, missing};
+
+/// What makes a path a pattern, unless a file has that very name.
+const PATTERN_CHARACTERS: [char; 4] = ['*', '?', '[', '{'];
+
+/// The files that were found, each once, and what could not be looked at.
+#[derive(Debug, Default)]
+pub struct Walk {
+    /// In the order of the paths that were given, those of a folder or a pattern sorted by name.
+    pub files: Vec<PathBuf>,
+    /// Paths that lead nowhere, and folders that cannot be read.
+    pub errors: Vec<Error>,
+}
+
+/// The files that `paths` stand for: themselves, all within folders, all that match patterns such as `**/*.yaml`.
+///
+/// Within folders `.git`, links, and leftovers of killed runs are passed by; so are hidden files for a pattern that
+/// does not name any, as in a shell. A file that is named itself is taken whatever it is.
+pub fn walk(paths: &[PathBuf]) -> Walk {
+    let mut walk = Walk::default();
+    for path in paths {
+        let found = match fs::metadata(path) {
+            Ok(metadata) if metadata.is_dir() => walk.folder(path),
+            Ok(_) => walk.push(path.clone()),
+            Err(_) => match path.to_str().filter(|text| text.contains(PATTERN_CHARACTERS)) {
+                Some(pattern) => walk.pattern(pattern),
+                None => Err(missing(path)),
+            },
+        };
+        walk.errors.extend(found.err());
+    }
+    if paths.len() > 1 {
+        let mut seen = HashSet::new();
+        walk.files.retain(|file| seen.insert(file.canonicalize().unwrap_or_else(|_| file.clone())));
+    }
+    walk
+}
+
+impl Walk {
+    fn push(&mut self, file: PathBuf) -> Result<()> {
+        self.files.push(file);
+        Ok(())
+    }
+
+    fn folder(&mut self, folder: &Path) -> Result<()> {
+        self.descend(WalkDir::new(folder), |path| Some(path.to_path_buf()));
+        Ok(())
+    }
+
+    fn pattern(&mut self, pattern: &str) -> Result<()> {
+        let components: Vec<_> = Path::new(pattern).components().collect();
+        let is_pattern = |part: &Component| part.as_os_str().to_string_lossy().contains(PATTERN_CHARACTERS);
+        let literal = components.iter().take_while(|part| !is_pattern(part)).count();
+        let start: PathBuf = components[..literal].iter().collect();
+        let names_hidden = components[literal..].iter().any(|part| is_hidden(part.as_os_str()));
+
+        let wrong = |error| {
+            Error::new(Kind::NoFile, format!("`{pattern}` is no file and no pattern")).caused_by(error)
+        };
+        let normal = components.iter().collect::<PathBuf>().to_string_lossy().into_owned();
+        let matcher =
+            GlobBuilder::new(&normal).literal_separator(true).build().map_err(wrong)?.compile_matcher();
+
+        let here = start.as_os_str().is_empty();
+        let mut tree = WalkDir::new(if here { Path::new(".") } else { &start });
+        if !pattern.contains("**") {
+            tree = tree.max_depth(components.len() - literal);
+        }
+        let before = self.files.len();
+        self.descend(tree, |path| {
+            let path = if here { path.strip_prefix(".").unwrap_or(path) } else { path };
+            let below = path.strip_prefix(&start).unwrap_or(path);
+            let passed_by = !names_hidden && below.iter().any(is_hidden);
+            (!passed_by && matcher.is_match(path)).then(|| path.to_path_buf())
+        });
+        if self.files.len() == before {
+            return Err(Error::new(Kind::NoFile, format!("no file matches `{pattern}`")));
+        }
+        Ok(())
+    }
+
+    fn descend(&mut self, tree: WalkDir, wanted: impl Fn(&Path) -> Option<PathBuf>) {
+        let enter = |entry: &DirEntry| entry.depth() == 0 || entry.file_name() != ".git";
+        for entry in tree.sort_by_file_name().into_iter().filter_entry(enter) {
+            match entry {
+                Ok(entry) if entry.file_type().is_file() && !atomic::is_leftover(entry.path()) => {
+                    self.files.extend(wanted(entry.path()));
+                }
+                Ok(_) => {}
+                Err(error) => self.errors.push(unreadable(error)),
+            }
+        }
+    }
+}
+
+fn is_hidden(name: &OsStr) -> bool {
+    name.as_encoded_bytes().starts_with(b".")
+}
+
+fn unreadable(error: walkdir::Error) -> Error {
+    let path = error.path().map(Path::to_path_buf);
+    let cause = error
+        .into_io_error()
+        .map_or_else(|| "a link leads back to itself".to_owned(), |error| error.to_string());
+    let unreadable = Error::new(Kind::Read, "this folder cannot be looked into").caused_by(cause);
+    match path {
+        Some(path) => unreadable.in_file(path),
+        None => unreadable,
+    }
+}
