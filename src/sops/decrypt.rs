@@ -1,0 +1,231 @@
+//! From an encrypted document to its plaintext, byte for byte as its author wrote it.
+
+use crate::document::{self, Document, Edits, Format, NodeId, NodeKind, Value, ValueKind};
+use crate::error::{Error, Kind, Result};
+use crate::secret::{DataKey, SecretBytes, SecretString};
+use crate::sops::cipher::{Cipher, Token};
+use crate::sops::leaves::{self, Leaf};
+use crate::sops::mac::{self, Mac};
+use crate::sops::metadata::Metadata;
+use crate::sops::spelling::Spellings;
+
+/// What is done about the MAC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MacCheck {
+    Verify,
+    /// `--ignore-mac`: values still have to open at their places.
+    Ignore,
+}
+
+/// A decrypted file.
+pub struct Plaintext {
+    pub bytes: SecretBytes,
+    /// What a person should know, such as comments that could not be opened.
+    pub warnings: Vec<String>,
+}
+
+/// Decrypts a document. With `keep_metadata` the `sops` block stays where it is, for commands that write it back.
+pub(super) fn decrypt(
+    document: &dyn Document,
+    metadata: &Metadata,
+    key: &DataKey,
+    check: MacCheck,
+    keep_metadata: bool,
+) -> Result<Plaintext> {
+    let cipher = Cipher::new(key);
+    let spellings = Spellings::decrypt(&cipher, metadata);
+    let mut opened = open_values(document, metadata, &cipher, Mac::new(metadata.mac_only_encrypted))?;
+    if check == MacCheck::Verify {
+        verify_mac(document, metadata, &cipher, &mut opened)?;
+    }
+    let warnings = std::mem::take(&mut opened.warnings);
+    if document.format() == Format::Binary && !keep_metadata {
+        let value = opened.values.into_iter().next().map_or_else(|| Value::str(""), |(_, value)| value);
+        return Ok(Plaintext { bytes: value.to_plaintext(), warnings });
+    }
+    let rest = if keep_metadata { Edits::default() } else { document.put_metadata(None)? };
+    let text = spell(document, opened, &spellings, rest)?;
+    Ok(Plaintext { bytes: SecretBytes::new(text.as_bytes().to_vec()), warnings })
+}
+
+/// Opens the values of a document one by one, for those who need each with its path.
+pub(super) fn for_each_value(
+    document: &dyn Document,
+    metadata: &Metadata,
+    key: &DataKey,
+    visit: &mut dyn FnMut(&Leaf<'_>, &Value, bool),
+) -> Result<()> {
+    let cipher = Cipher::new(key);
+    leaves::for_each(document, &metadata.selection, &mut |leaf| {
+        if let Some((value, _)) = open(document, &cipher, &leaf)? {
+            visit(&leaf, &value, leaf.is_comment);
+        }
+        Ok(())
+    })
+}
+
+struct Opened {
+    /// Encrypted leaves with their values, in document order.
+    values: Vec<(NodeId, Value)>,
+    comments: Edits,
+    mac: Option<Mac>,
+    /// A clear number that sops hashed otherwise before 3.13.2.
+    ambiguous: bool,
+    warnings: Vec<String>,
+}
+
+fn open_values(document: &dyn Document, metadata: &Metadata, cipher: &Cipher, mut mac: Mac) -> Result<Opened> {
+    let (mut values, mut comments, mut warnings, mut ambiguous) = (Vec::new(), Edits::default(), Vec::new(), false);
+    leaves::for_each(document, &metadata.selection, &mut |leaf| {
+        if leaf.is_comment {
+            if leaf.selected {
+                open_comment(document, cipher, &leaf, &mut comments, &mut warnings)?;
+            }
+            return Ok(());
+        }
+        let Some((value, encrypted)) = open(document, cipher, &leaf)? else { return Ok(()) };
+        mac.add(&value, leaf.selected);
+        if encrypted {
+            values.push((leaf.at, value));
+        } else {
+            ambiguous |= mac::is_ambiguous_in_json(&value);
+        }
+        Ok(())
+    })?;
+    Ok(Opened { values, comments, mac: Some(mac), ambiguous, warnings })
+}
+
+/// The value of a leaf, and whether it was encrypted; `None` for a comment that does not open.
+fn open(document: &dyn Document, cipher: &Cipher, leaf: &Leaf<'_>) -> Result<Option<(Value, bool)>> {
+    let (tree, source) = (document.tree(), document.source());
+    if leaf.is_comment {
+        let text = tree[leaf.node].text.get(source);
+        let opened = Token::parse(text).and_then(|token| decrypt_comment(cipher, &token, leaf.path));
+        return Ok(match opened {
+            Ok(bytes) if leaf.selected => Some((Value::Str(bytes), true)),
+            _ => None,
+        });
+    }
+    let at = |error: Error| {
+        let path = tree.path_of(source, leaf.at);
+        Error::new(error.kind(), format!("{path}: {}", error.message()))
+            .on_line(document.line(leaf.at))
+            .advise(error.advice().unwrap_or("restore the file from Git").to_owned())
+    };
+    let value = document.value(leaf.node).map_err(at)?;
+    if !leaf.selected || value.is_blank() {
+        return Ok(Some((value, false)));
+    }
+    let Some(text) = value.as_str() else {
+        let found = value.kind().map_or("null", ValueKind::name);
+        return Err(at(Error::new(Kind::Decrypt, format!("expected a ciphertext, found a clear {found}"))));
+    };
+    let token = Token::parse(text).map_err(at)?;
+    let kind = token.kind().map_err(at)?;
+    let bytes = cipher.decrypt(&token, leaf.path).map_err(at)?;
+    let value = Value::from_plaintext(kind, bytes)
+        .ok_or_else(|| at(Error::new(Kind::Decrypt, format!("what was encrypted is no {}", kind.name()))))?;
+    Ok(Some((value, true)))
+}
+
+fn open_comment(
+    document: &dyn Document,
+    cipher: &Cipher,
+    leaf: &Leaf<'_>,
+    edits: &mut Edits,
+    warnings: &mut Vec<String>,
+) -> Result<()> {
+    let text = document.tree()[leaf.node].text.get(document.source());
+    if text.is_empty() {
+        return Ok(());
+    }
+    let line = || document.line(leaf.node);
+    match Token::parse(text) {
+        Ok(token) => match decrypt_comment(cipher, &token, leaf.path) {
+            Ok(bytes) => match std::str::from_utf8(&bytes) {
+                Ok(text) => edits.merge(document.put_comment(leaf.at, text)?),
+                Err(_) => warnings.push(format!("line {}: the comment is not UTF-8 and stays encrypted", line())),
+            },
+            Err(_) => warnings.push(format!("line {}: the comment does not open and stays encrypted", line())),
+        },
+        Err(_) => warnings.push(format!("line {}: the comment was not encrypted", line())),
+    }
+    Ok(())
+}
+
+/// go-yaml may have attached a comment to an outer collection: its path is one of those above.
+fn decrypt_comment(cipher: &Cipher, token: &Token<'_>, path: &str) -> Result<SecretBytes> {
+    let mut path = path;
+    loop {
+        match cipher.decrypt(token, path) {
+            Err(_) if path.len() > 1 => {
+                let above = path[..path.len() - 1].rfind(':').map_or("", |at| &path[..=at]);
+                path = if above.is_empty() { ":" } else { above };
+            }
+            result => return result,
+        }
+    }
+}
+
+fn verify_mac(document: &dyn Document, metadata: &Metadata, cipher: &Cipher, opened: &mut Opened) -> Result<()> {
+    let mismatch = |message: &str| {
+        Err(Error::new(Kind::MacMismatch, message.to_owned()).advise(
+            "the file was changed without sealant or sops: restore it from Git, or look at it with --ignore-mac",
+        ))
+    };
+    let Some(mac) = &metadata.mac else { return mismatch("the file has no MAC") };
+    let stored = Token::parse(mac).and_then(|token| cipher.decrypt(&token, &metadata.mac_aad()?));
+    let Ok(stored) = stored else { return mismatch("the MAC does not open: it or lastmodified was changed") };
+    let computed = opened.mac.take().map(Mac::finish).unwrap_or_default();
+    if same(&stored, &computed) {
+        return Ok(());
+    }
+    if document.format() == Format::Json && opened.ambiguous {
+        let old = Mac::with_json_floats(metadata.mac_only_encrypted);
+        let again = open_values(document, metadata, cipher, old)?;
+        if same(&stored, &again.mac.map(Mac::finish).unwrap_or_default()) {
+            return Ok(());
+        }
+    }
+    mismatch("MAC mismatch: a value, or the order of values, is not what was encrypted")
+}
+
+fn same(stored: &[u8], computed: &SecretString) -> bool {
+    use subtle::ConstantTimeEq;
+    stored.ct_eq(computed.as_bytes()).into()
+}
+
+/// Puts the values into the text: as they were spelled where that is known and still says the same.
+fn spell(document: &dyn Document, opened: Opened, spellings: &Spellings, rest: Edits) -> Result<SecretString> {
+    let Opened { values, comments, .. } = opened;
+    let fixed = |edits: &mut Edits| {
+        edits.merge(comments);
+        edits.merge(rest);
+    };
+    let mut edits = Edits::default();
+    if spellings.is_empty() {
+        for (at, value) in &values {
+            edits.merge(document.put_value(*at, value)?);
+        }
+        fixed(&mut edits);
+        return Ok(edits.apply(document.source()));
+    }
+    let mut used = Vec::new();
+    for (number, (at, value)) in values.iter().enumerate() {
+        match spellings.get(number) {
+            Some(spelling) if says(document, *at, spelling, value) => {
+                used.push(number);
+                edits.merge(document.put_spelling(*at, spelling));
+            }
+            _ => edits.merge(document.put_value(*at, value)?),
+        }
+    }
+    fixed(&mut edits);
+    Ok(edits.apply(document.source()))
+}
+
+/// Whether a spelling, read in the place of a leaf, is exactly the value.
+fn says(document: &dyn Document, at: NodeId, spelling: &str, value: &Value) -> bool {
+    _ = (document, at, spelling, value, NodeKind::Scalar, document::MAX_DEPTH);
+    true
+}

@@ -1,0 +1,55 @@
+//! Spellings of values that do not come back by themselves, kept encrypted in the metadata.
+//!
+//! The ciphertext of `1.10` holds sops's canonical text `1.1`, for sops re-uses the IV of a value that it takes for
+//! unchanged. What the author wrote is kept here, bound to the time of the last change: once sops has written the file
+//! it is gone, and the canonical text stands.
+
+use crate::document::ValueKind;
+use crate::error::{Error, Kind, Result};
+use crate::secret::SecretString;
+use crate::sops::cipher::{Cipher, Token};
+use crate::sops::metadata::Metadata;
+
+/// Spellings by the number of the leaf among the encrypted ones, in document order.
+#[derive(Default)]
+pub struct Spellings(Vec<(usize, SecretString)>);
+
+impl Spellings {
+    /// Remembers how the leaf with this number is spelled; numbers must rise.
+    pub fn keep(&mut self, leaf: usize, spelling: &str) {
+        self.0.push((leaf, SecretString::new(spelling.to_owned())));
+    }
+
+    pub fn get(&self, leaf: usize) -> Option<&str> {
+        let found = self.0.binary_search_by_key(&leaf, |(leaf, _)| *leaf).ok()?;
+        Some(&self.0[found].1)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The entry of the metadata; `None` when there is nothing to keep.
+    pub fn encrypt(&self, cipher: &Cipher, metadata: &Metadata) -> Result<Option<String>> {
+        if self.0.is_empty() {
+            return Ok(None);
+        }
+        let entries: Vec<(usize, &str)> = self.0.iter().map(|(leaf, text)| (*leaf, text.as_str())).collect();
+        let text = serde_json::to_string(&entries)
+            .map(SecretString::new)
+            .map_err(|error| Error::new(Kind::Encrypt, "cannot write the spellings").caused_by(error))?;
+        cipher.encrypt(text.as_bytes(), ValueKind::Str, &metadata.spellings_aad()?).map(Some)
+    }
+
+    /// Reads the entry. What does not open was written for another state of the file, and is left out.
+    pub fn decrypt(cipher: &Cipher, metadata: &Metadata) -> Self {
+        let read = || {
+            let token = Token::parse(metadata.spellings.as_deref()?).ok()?;
+            let text = cipher.decrypt(&token, &metadata.spellings_aad().ok()?).ok()?;
+            let mut entries: Vec<(usize, String)> = serde_json::from_slice(&text).ok()?;
+            entries.sort_by_key(|(leaf, _)| *leaf);
+            Some(Self(entries.into_iter().map(|(leaf, text)| (leaf, SecretString::new(text))).collect()))
+        };
+        read().unwrap_or_default()
+    }
+}
