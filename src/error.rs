@@ -57,7 +57,11 @@ pub enum Kind {
 
 /// Every kind with its exit code and its meaning: what `sealant help exit-codes` prints.
 pub const EXIT_CODES: &[(Kind, u8, &str)] = &[
-    (Kind::Other, 1, "failed for a reason without a code of its own; for check, hook and diff: something was found"),
+    (
+        Kind::Other,
+        1,
+        "failed for a reason without a code of its own; for check, hook and diff: something was found",
+    ),
     (Kind::Read, 2, "the input cannot be read or does not parse"),
     (Kind::Write, 3, "the output cannot be written"),
     (Kind::Emit, 4, "the document cannot be expressed in the format asked for"),

@@ -73,10 +73,7 @@ pub trait Host: Send + Sync {
         let mut content = Zeroizing::new(Vec::with_capacity(room));
         file.take(LIMIT + 1).read_to_end(&mut content)?;
         if content.len() as u64 > LIMIT {
-            return Err(io::Error::new(
-                io::ErrorKind::FileTooLarge,
-                "the file has more than 16 MiB",
-            ));
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, "the file has more than 16 MiB"));
         }
         Ok(content)
     }
@@ -96,7 +93,11 @@ pub trait Host: Send + Sync {
             return Some(dir.into());
         }
         let home = self.home()?;
-        Some(if cfg!(target_os = "macos") { home.join("Library/Application Support") } else { home.join(".config") })
+        Some(if cfg!(target_os = "macos") {
+            home.join("Library/Application Support")
+        } else {
+            home.join(".config")
+        })
     }
 }
 
@@ -133,10 +134,7 @@ impl Host for Closed {
         false
     }
     fn read_secret(&self, _: &Path) -> io::Result<SecretBytes> {
-        Err(io::Error::new(
-            io::ErrorKind::Unsupported,
-            "reading files is not possible here",
-        ))
+        Err(io::Error::new(io::ErrorKind::Unsupported, "reading files is not possible here"))
     }
     fn note(&self, _: &str) {}
     fn now(&self) -> Timestamp {

@@ -25,11 +25,7 @@ impl JsonDocument {
     pub fn parse(source: SecretString) -> Result<Self> {
         let tree = Scanner::new(&source).document()?;
         let metadata = tree.entry(&source, tree.documents()[0], METADATA_KEY);
-        Ok(Self {
-            source,
-            tree,
-            metadata,
-        })
+        Ok(Self { source, tree, metadata })
     }
 
     fn root(&self) -> NodeId {
@@ -39,11 +35,7 @@ impl JsonDocument {
     /// Where an entry or item begins: at its key, if it has one.
     fn start_of(&self, node: NodeId) -> usize {
         let node = &self.tree[node];
-        if node.key_span.is_empty() {
-            node.span.start()
-        } else {
-            node.key_span.start()
-        }
+        if node.key_span.is_empty() { node.span.start() } else { node.key_span.start() }
     }
 
     fn blanks_before(&self, at: usize) -> &str {
@@ -53,19 +45,13 @@ impl JsonDocument {
 
     /// How the entries of `container` are laid out: like its second one, which tells more than the first.
     fn layout(&self, container: NodeId) -> Layout<'_> {
-        let eol = if self
-            .source
-            .split_once('\n')
-            .is_some_and(|(line, _)| line.ends_with('\r'))
-        {
+        let eol = if self.source.split_once('\n').is_some_and(|(line, _)| line.ends_with('\r')) {
             "\r\n"
         } else {
             "\n"
         };
-        let (root_gap, root_indent) = (
-            self.gap_in(self.root()),
-            self.indent_at(self.tree[self.root()].span.start()),
-        );
+        let (root_gap, root_indent) =
+            (self.gap_in(self.root()), self.indent_at(self.tree[self.root()].span.start()));
         let unit = match root_gap.rsplit_once('\n') {
             Some((_, indent)) if !indent.is_empty() || self.tree.entries(self.root()).next().is_some() => {
                 indent.strip_prefix(root_indent).unwrap_or(indent)
@@ -78,26 +64,14 @@ impl JsonDocument {
                 Some(_) => indent.to_owned(),
                 None => format!("{}{unit}", self.indent_at(self.tree[container].span.start())),
             };
-            return Layout {
-                lines: true,
-                gap: format!("{eol}{indent}"),
-                indent,
-                unit,
-                eol,
-            };
+            return Layout { lines: true, gap: format!("{eol}{indent}"), indent, unit, eol };
         }
         let gap = match entries.nth(1) {
             Some(_) => gap,
             None if root_gap.contains('\n') || self.has_blanks_after_colons() => " ",
             None => "",
         };
-        Layout {
-            lines: false,
-            gap: gap.to_owned(),
-            indent: String::new(),
-            unit,
-            eol,
-        }
+        Layout { lines: false, gap: gap.to_owned(), indent: String::new(), unit, eol }
     }
 
     /// The blanks before the second entry of a collection, else before the first, else all that is in it.
@@ -174,10 +148,8 @@ impl Document for JsonDocument {
                 (Ok(int), _) => Value::Int(int),
                 (_, Ok(float)) if float.is_finite() => Value::Float(float),
                 _ => {
-                    let message = format!(
-                        "the number at {} is too large",
-                        self.tree.path_of(&self.source, leaf)
-                    );
+                    let message =
+                        format!("the number at {} is too large", self.tree.path_of(&self.source, leaf));
                     return Err(Error::new(Kind::Read, message).on_line(self.line(leaf)));
                 }
             },
@@ -279,8 +251,7 @@ impl Document for JsonDocument {
     }
 
     fn is_metadata(&self, node: NodeId) -> bool {
-        self.metadata
-            .is_some_and(|metadata| self.tree.contains(metadata, node))
+        self.metadata.is_some_and(|metadata| self.tree.contains(metadata, node))
     }
 }
 
@@ -390,10 +361,7 @@ pub(super) fn spelled(value: &Value) -> Result<String> {
         Value::Str(bytes) => match std::str::from_utf8(bytes) {
             Ok(text) => quoted(text),
             Err(_) => {
-                return Err(Error::new(
-                    Kind::Emit,
-                    "JSON has no strings of bytes that are no UTF-8",
-                ));
+                return Err(Error::new(Kind::Emit, "JSON has no strings of bytes that are no UTF-8"));
             }
         },
     })
@@ -412,13 +380,7 @@ struct Scanner<'s> {
 
 impl<'s> Scanner<'s> {
     fn new(source: &'s str) -> Self {
-        Self {
-            source,
-            at: 0,
-            builder: TreeBuilder::default(),
-            keys: Vec::new(),
-            fresh: true,
-        }
+        Self { source, at: 0, builder: TreeBuilder::default(), keys: Vec::new(), fresh: true }
     }
 
     fn document(mut self) -> Result<Tree> {
@@ -467,16 +429,10 @@ impl<'s> Scanner<'s> {
             self.at += 1;
             self.skip_blanks();
             if self.peek() == Some(close) {
-                return Err(self
-                    .error(comma, "JSON has no comma after the last entry")
-                    .advise("remove it"));
+                return Err(self.error(comma, "JSON has no comma after the last entry").advise("remove it"));
             }
         }
-        let key = if container == NodeKind::Map {
-            Some(self.key()?)
-        } else {
-            None
-        };
+        let key = if container == NodeKind::Map { Some(self.key()?) } else { None };
         self.value(key)
     }
 
@@ -491,20 +447,11 @@ impl<'s> Scanner<'s> {
             Text::Owned(name) => Cow::Owned(name.to_string()),
         };
         let line = |at| line_of(source, at);
-        if let Some(first) = self
-            .keys
-            .last_mut()
-            .and_then(|keys| keys.insert(name, span.start()))
-        {
+        if let Some(first) = self.keys.last_mut().and_then(|keys| keys.insert(name, span.start())) {
             let name = text.get(source);
-            let message = format!(
-                "the key {name:?} stands twice, on lines {} and {}",
-                line(first),
-                line(span.start())
-            );
-            return Err(self
-                .error(span.start(), &message)
-                .advise("remove or rename one of the two"));
+            let message =
+                format!("the key {name:?} stands twice, on lines {} and {}", line(first), line(span.start()));
+            return Err(self.error(span.start(), &message).advise("remove or rename one of the two"));
         }
         self.skip_blanks();
         if self.peek() != Some(b':') {
@@ -524,14 +471,12 @@ impl<'s> Scanner<'s> {
             Some(b'[') => NodeKind::List,
             Some(b'"') => {
                 let (span, text) = self.string()?;
-                self.builder
-                    .add(NodeKind::Scalar, Style::DoubleQuoted, key, span, text);
+                self.builder.add(NodeKind::Scalar, Style::DoubleQuoted, key, span, text);
                 return Ok(());
             }
             _ => {
                 let span = self.word()?;
-                self.builder
-                    .add(NodeKind::Scalar, Style::Plain, key, span, Text::Source(span));
+                self.builder.add(NodeKind::Scalar, Style::Plain, key, span, Text::Source(span));
                 return Ok(());
             }
         };
@@ -540,8 +485,7 @@ impl<'s> Scanner<'s> {
         }
         self.at += 1;
         self.fresh = true;
-        self.builder
-            .add(kind, Style::Flow, key, Span::new(start, self.at), Text::default());
+        self.builder.add(kind, Style::Flow, key, Span::new(start, self.at), Text::default());
         if kind == NodeKind::Map {
             self.keys.push(HashMap::new());
         }
@@ -552,10 +496,7 @@ impl<'s> Scanner<'s> {
     fn word(&mut self) -> Result<Span> {
         let start = self.at;
         let rest = &self.source[start..];
-        if let Some(word) = ["true", "false", "null"]
-            .into_iter()
-            .find(|word| rest.starts_with(word))
-        {
+        if let Some(word) = ["true", "false", "null"].into_iter().find(|word| rest.starts_with(word)) {
             self.at += word.len();
             return Ok(Span::new(start, self.at));
         }
@@ -597,10 +538,7 @@ impl<'s> Scanner<'s> {
         }
         let text = unescaped(&self.source[inside.range()]);
         let text = text.map_err(|at| {
-            self.error(
-                inside.start() + at,
-                "JSON has no such escape, or half of a surrogate pair",
-            )
+            self.error(inside.start() + at, "JSON has no such escape, or half of a surrogate pair")
         })?;
         Ok((span, Text::new(self.source, inside, &text)))
     }
@@ -632,12 +570,7 @@ impl<'s> Scanner<'s> {
 
 /// The length of the number at the beginning of `bytes`.
 fn number_length(bytes: &[u8]) -> Option<usize> {
-    let digits = |from: usize| {
-        bytes[from..]
-            .iter()
-            .take_while(|byte| byte.is_ascii_digit())
-            .count()
-    };
+    let digits = |from: usize| bytes[from..].iter().take_while(|byte| byte.is_ascii_digit()).count();
     let mut at = usize::from(bytes.first() == Some(&b'-'));
     at += match bytes.get(at)? {
         b'0' => 1,
@@ -701,16 +634,11 @@ fn escaped_char(rest: &str) -> Option<(char, usize)> {
 
 fn code_unit(digits: &str) -> Option<u16> {
     let hexadecimal = digits.bytes().all(|digit| digit.is_ascii_hexdigit());
-    hexadecimal
-        .then(|| u16::from_str_radix(digits, 16).ok())
-        .flatten()
+    hexadecimal.then(|| u16::from_str_radix(digits, 16).ok()).flatten()
 }
 
 fn line_of(source: &str, at: usize) -> usize {
-    1 + source.as_bytes()[..at]
-        .iter()
-        .filter(|&&byte| byte == b'\n')
-        .count()
+    1 + source.as_bytes()[..at].iter().filter(|&&byte| byte == b'\n').count()
 }
 
 #[cfg(test)]
@@ -728,19 +656,13 @@ mod tests {
     fn with_metadata(source: &str) -> String {
         let document = read(Format::Json, source);
         let data = json!({"age": [{"enc": "x\n"}], "version": "3"});
-        document
-            .put_metadata(Some(&data))
-            .unwrap()
-            .apply(source)
-            .to_string()
+        document.put_metadata(Some(&data)).unwrap().apply(source).to_string()
     }
 
     fn edited(source: &str, path: &[&str], edit: impl Fn(&dyn Document, NodeId) -> Result<Edits>) -> String {
         let document = read(Format::Json, source);
         let root = document.tree().documents()[0];
-        let node = path
-            .iter()
-            .fold(root, |at, key| document.tree().entry(source, at, key).unwrap());
+        let node = path.iter().fold(root, |at, key| document.tree().entry(source, at, key).unwrap());
         edit(&*document, node).unwrap().apply(source).to_string()
     }
 
@@ -768,72 +690,35 @@ mod tests {
     fn what_is_no_json_is_refused_with_its_line() {
         assert_eq!(refused("[1]"), format!("line 1: {TOP_LEVEL}"));
         assert_eq!(refused(""), format!("line 1: {TOP_LEVEL}"));
-        assert_eq!(
-            refused("{\"a\": 1,\n}"),
-            "line 1: JSON has no comma after the last entry"
-        );
-        assert_eq!(
-            refused("{\"a\": [1,]}"),
-            "line 1: JSON has no comma after the last entry"
-        );
-        assert_eq!(
-            refused("{,\"a\": 1}"),
-            "line 1: a key in double quotes is due here"
-        );
+        assert_eq!(refused("{\"a\": 1,\n}"), "line 1: JSON has no comma after the last entry");
+        assert_eq!(refused("{\"a\": [1,]}"), "line 1: JSON has no comma after the last entry");
+        assert_eq!(refused("{,\"a\": 1}"), "line 1: a key in double quotes is due here");
         assert_eq!(refused("{\"a\" 1}"), "line 1: a colon is due here");
-        assert_eq!(
-            refused("{\"a\": 1 \"b\": 2}"),
-            "line 1: a comma or the end of the object is due here"
-        );
-        assert_eq!(
-            refused("{\"a\": [1 2]}"),
-            "line 1: a comma or the end of the list is due here"
-        );
+        assert_eq!(refused("{\"a\": 1 \"b\": 2}"), "line 1: a comma or the end of the object is due here");
+        assert_eq!(refused("{\"a\": [1 2]}"), "line 1: a comma or the end of the list is due here");
         assert_eq!(refused("{\n// x\n\"a\": 1}"), "line 2: JSON has no comments");
         assert_eq!(refused("{'a': 1}"), "line 1: JSON has no single quotes");
         assert_eq!(
             refused("{\"a\": \"x\ny\"}"),
             "line 1: a control character, such as a line break, in a string"
         );
-        assert_eq!(
-            refused("{\n\"a\": \"x"),
-            "line 2: the string that begins here is not closed"
-        );
-        assert_eq!(
-            refused("{\"a\": \"x\\"),
-            "line 1: the string that begins here is not closed"
-        );
-        assert_eq!(
-            refused("{\"a\": 1}\n{}"),
-            "line 2: the end of the document is due here"
-        );
+        assert_eq!(refused("{\n\"a\": \"x"), "line 2: the string that begins here is not closed");
+        assert_eq!(refused("{\"a\": \"x\\"), "line 1: the string that begins here is not closed");
+        assert_eq!(refused("{\"a\": 1}\n{}"), "line 2: the end of the document is due here");
         assert_eq!(
             refused("{\"a\": 1"),
             "line 1: the document ends where a comma or the end of the object is due"
         );
-        assert_eq!(
-            refused("\u{feff}{}"),
-            "line 1: the document begins with a byte order mark"
-        );
+        assert_eq!(refused("\u{feff}{}"), "line 1: the document begins with a byte order mark");
         assert_eq!(
             refused("{\"a\": 1,\n\"b\": {\"a\": 2},\n\"a\": 3}"),
             "line 3: the key \"a\" stands twice, on lines 1 and 3"
         );
         assert!(refused("{\"a\": 1, \"\\u0061\": 2}").contains("twice"));
-        for escape in [
-            "\\ud800",
-            "\\ud800\\u0061",
-            "\\udc00",
-            "\\ud800x",
-            "\\x",
-            "\\u00g0",
-            "\\u+123",
-            "\\u12é",
-        ] {
-            assert!(
-                refused(&format!("{{\"a\": \"{escape}\"}}")).contains("no such escape"),
-                "{escape}"
-            );
+        for escape in
+            ["\\ud800", "\\ud800\\u0061", "\\udc00", "\\ud800x", "\\x", "\\u00g0", "\\u+123", "\\u12é"]
+        {
+            assert!(refused(&format!("{{\"a\": \"{escape}\"}}")).contains("no such escape"), "{escape}");
         }
         for value in [
             "01", "+1", "1.", ".5", "1e", "-", "0x10", "NaN", "Infinity", "truex", "1.2.3", "nul", "--1",
@@ -847,10 +732,7 @@ mod tests {
     fn depth_is_bounded_without_recursion() {
         let nested = |depth: usize| format!("{{\"a\":{}{}}}", "[".repeat(depth), "]".repeat(depth));
         read(Format::Json, &nested(MAX_DEPTH - 1));
-        assert_eq!(
-            refused(&nested(MAX_DEPTH)),
-            format!("line 1: nested deeper than {MAX_DEPTH} levels")
-        );
+        assert_eq!(refused(&nested(MAX_DEPTH)), format!("line 1: nested deeper than {MAX_DEPTH} levels"));
         assert!(refused(&"{\"a\":".repeat(1_000_000)).contains("nested"));
     }
 
@@ -858,15 +740,9 @@ mod tests {
     fn numbers_are_typed_as_sops_types_them() {
         let source = "{\"a\":[1,-0,1.0,1e2,9223372036854775807,9223372036854775808,1E400]}";
         let document = read(Format::Json, source);
-        let numbers: Vec<_> = document
-            .tree()
-            .descendants(document.tree().documents()[0])
-            .skip(1)
-            .collect();
-        let kinds: Vec<_> = numbers[..6]
-            .iter()
-            .map(|&leaf| document.value(leaf).unwrap().kind().unwrap().name())
-            .collect();
+        let numbers: Vec<_> = document.tree().descendants(document.tree().documents()[0]).skip(1).collect();
+        let kinds: Vec<_> =
+            numbers[..6].iter().map(|&leaf| document.value(leaf).unwrap().kind().unwrap().name()).collect();
         assert_eq!(kinds, ["int", "int", "float", "float", "int", "float"]);
         assert_eq!(
             document.value(numbers[6]).unwrap_err().to_string(),
@@ -882,14 +758,8 @@ mod tests {
         assert_eq!(spelled(-1.5e21), "-1.5e+21");
         assert_eq!(spelled(0.000001), "0.000001");
         assert_eq!(spelled(1.5e-7), "1.5e-7");
-        assert_eq!(
-            super::spelled(&Value::str("<&>\u{1}é\n")).unwrap(),
-            "\"<&>\\u0001é\\n\""
-        );
-        assert_eq!(
-            super::spelled(&Value::Float(f64::NAN)).unwrap_err().kind(),
-            Kind::Emit
-        );
+        assert_eq!(super::spelled(&Value::str("<&>\u{1}é\n")).unwrap(), "\"<&>\\u0001é\\n\"");
+        assert_eq!(super::spelled(&Value::Float(f64::NAN)).unwrap_err().kind(), Kind::Emit);
         let bytes = Value::Str(SecretBytes::new(vec![0xff]));
         assert_eq!(super::spelled(&bytes).unwrap_err().kind(), Kind::Emit);
     }
@@ -912,10 +782,7 @@ mod tests {
             with_metadata("{ \"a\": 1 }"),
             "{ \"a\": 1, \"sops\": {\"age\": [{\"enc\": \"x\\n\"}], \"version\": \"3\"} }"
         );
-        assert_eq!(
-            with_metadata("{ }"),
-            "{\"sops\": {\"age\": [{\"enc\": \"x\\n\"}],\"version\": \"3\"} }"
-        );
+        assert_eq!(with_metadata("{ }"), "{\"sops\": {\"age\": [{\"enc\": \"x\\n\"}],\"version\": \"3\"} }");
         assert!(with_metadata("{\n}").starts_with("{\n\t\"sops\": {\n\t\t\"age\""));
     }
 
@@ -924,11 +791,7 @@ mod tests {
         let source =
             "{\"sops\": {\"version\" :\"3\",  \"mac\":\"m\",\"age\": [ {\"recipient\":\"r\"} ]}, \"a\": 1}";
         let change = |data: Data| {
-            read(Format::Json, source)
-                .put_metadata(Some(&data))
-                .unwrap()
-                .apply(source)
-                .to_string()
+            read(Format::Json, source).put_metadata(Some(&data)).unwrap().apply(source).to_string()
         };
         assert_eq!(
             change(json!({"mac": "n", "age": [{"recipient": "r"}], "version": "3"})),
@@ -943,10 +806,7 @@ mod tests {
     #[test]
     fn metadata_that_is_no_map_is_refused() {
         let error = read(Format::Json, "{\n\"sops\": 1}").metadata().unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "line 2: the entry \"sops\" is not a map, so it is no metadata"
-        );
+        assert_eq!(error.to_string(), "line 2: the entry \"sops\" is not a map, so it is no metadata");
     }
 
     #[test]
@@ -955,18 +815,12 @@ mod tests {
         let insert = |path: &[&str], key, data: Data| {
             edited(source, path, |document, at| document.insert(at, key, None, &data))
         };
-        assert_eq!(
-            insert(&["a"], None, json!({"x": [1, 2]})),
-            source.replace("2]", "2, {\"x\": [1, 2]}]")
-        );
+        assert_eq!(insert(&["a"], None, json!({"x": [1, 2]})), source.replace("2]", "2, {\"x\": [1, 2]}]"));
         assert_eq!(
             insert(&["b"], Some("k"), json!([1])),
             source.replace("{}", "{\n    \"k\": [\n      1\n    ]\n  }")
         );
-        assert_eq!(
-            insert(&[], Some("d\""), json!(1e21)),
-            source.replace("3\n", "3,\n  \"d\\\"\": 1e+21\n")
-        );
+        assert_eq!(insert(&[], Some("d\""), json!(1e21)), source.replace("3\n", "3,\n  \"d\\\"\": 1e+21\n"));
         assert_eq!(
             edited(source, &["c"], |document, at| document.replace(at, &json!([]))),
             source.replace('3', "[]")
@@ -994,11 +848,7 @@ mod tests {
         let object = |entries: Vec<(String, &str, &str, String, &str)>| {
             let mut seen = std::collections::HashSet::new();
             let entries = entries.into_iter().enumerate().map(|(n, (key, a, b, value, c))| {
-                let key = if seen.insert(key.clone()) {
-                    key
-                } else {
-                    format!("\"{n}-\"")
-                };
+                let key = if seen.insert(key.clone()) { key } else { format!("\"{n}-\"") };
                 format!("{a}{key}{b}:{a}{value}{c}")
             });
             entries.collect::<Vec<_>>().join(",")

@@ -135,7 +135,13 @@ pub trait Document: Send + Sync {
     ///
     /// Several insertions into a collection may be merged with one another and with one [`Document::remove`], as long
     /// as an entry stays and `before` is one that stays.
-    fn insert(&self, container: NodeId, key: Option<&str>, before: Option<NodeId>, data: &Data) -> Result<Edits>;
+    fn insert(
+        &self,
+        container: NodeId,
+        key: Option<&str>,
+        before: Option<NodeId>,
+        data: &Data,
+    ) -> Result<Edits>;
 
     /// Removes entries of one map or items of one list, with their lines. All that go are named in one call, since
     /// neighbours share a comma.
@@ -172,7 +178,10 @@ pub trait Document: Send + Sync {
 pub fn parse(format: Format, file: SecretBytes, encrypted: bool) -> Result<Box<dyn Document>> {
     let limit = if format == Format::Binary { MAX_BINARY } else { MAX_SOURCE };
     if file.len() > limit {
-        return Err(Error::new(Kind::Read, format!("larger than {} MiB, the most that is read as {format}", limit >> 20)));
+        return Err(Error::new(
+            Kind::Read,
+            format!("larger than {} MiB, the most that is read as {format}", limit >> 20),
+        ));
     }
     if format == Format::Binary && !encrypted {
         return Ok(Box::new(BinaryDocument::from_bytes(file)));

@@ -13,11 +13,7 @@ fn data_of(document: &dyn Document, node: NodeId, budget: &mut usize, aliased: b
     let (target, line) = (tree.resolve(node), document.line(node));
     let aliased = aliased || target != node;
     *budget = budget.checked_sub(usize::from(aliased)).ok_or_else(|| {
-        Error::new(
-            Kind::Read,
-            format!("aliases expand to more than {MAX_ALIAS_NODES} nodes"),
-        )
-        .on_line(line)
+        Error::new(Kind::Read, format!("aliases expand to more than {MAX_ALIAS_NODES} nodes")).on_line(line)
     })?;
     Ok(match tree[target].kind {
         NodeKind::Map => {
@@ -29,9 +25,7 @@ fn data_of(document: &dyn Document, node: NodeId, budget: &mut usize, aliased: b
             Data::Object(map)
         }
         NodeKind::List => {
-            let items = tree
-                .entries(target)
-                .map(|item| data_of(document, item, budget, aliased));
+            let items = tree.entries(target).map(|item| data_of(document, item, budget, aliased));
             Data::Array(items.collect::<Result<_>>()?)
         }
         _ => from_value(&document.value(target)?).map_err(|error| error.on_line(line))?,
@@ -118,11 +112,7 @@ pub(super) fn reconcile_entries(
         .filter(|(name, _)| !wanted.iter().any(|(key, _)| key == name))
         .map(|(_, id)| *id)
         .collect();
-    let mut edits = if gone.is_empty() {
-        Edits::default()
-    } else {
-        document.remove(&gone)?
-    };
+    let mut edits = if gone.is_empty() { Edits::default() } else { document.remove(&gone)? };
     let kept: Vec<_> = wanted.iter().map(|(key, _)| find(key)).collect();
     let ordered = kept.iter().flatten().is_sorted();
     for (index, (key, data)) in wanted.iter().enumerate() {
@@ -144,18 +134,10 @@ fn reconcile_items(
     items: &[NodeId],
     wanted: &[Data],
 ) -> Result<Edits> {
-    let present = items
-        .iter()
-        .map(|&item| to_data(document, item))
-        .collect::<Result<Vec<_>>>()?;
+    let present = items.iter().map(|&item| to_data(document, item)).collect::<Result<Vec<_>>>()?;
     let head = present.iter().zip(wanted).take_while(|(a, b)| a == b).count();
     let (items, present, wanted) = (&items[head..], &present[head..], &wanted[head..]);
-    let tail = present
-        .iter()
-        .rev()
-        .zip(wanted.iter().rev())
-        .take_while(|(a, b)| a == b)
-        .count();
+    let tail = present.iter().rev().zip(wanted.iter().rev()).take_while(|(a, b)| a == b).count();
     let next = items.get(items.len() - tail).copied();
     let (items, wanted) = (&items[..items.len() - tail], &wanted[..wanted.len() - tail]);
 

@@ -127,7 +127,10 @@ pub enum Step {
     /// The map or list that was entered last ends.
     Leave(NodeId),
     /// A scalar. `at` is where it stands: the alias through which it was reached, else itself.
-    Leaf { node: NodeId, at: NodeId },
+    Leaf {
+        node: NodeId,
+        at: NodeId,
+    },
     Comment(NodeId),
 }
 
@@ -212,7 +215,9 @@ impl Tree {
         let mut at = node;
         while let Some(parent) = self[at].parent {
             names.push(match self[parent].kind {
-                NodeKind::List => format!("[{}]", self.entries(parent).position(|entry| entry == at).unwrap_or(0)),
+                NodeKind::List => {
+                    format!("[{}]", self.entries(parent).position(|entry| entry == at).unwrap_or(0))
+                }
                 _ => self[at].key.get(source).to_owned(),
             });
             at = parent;
@@ -265,7 +270,10 @@ impl Tree {
             match self[node].kind {
                 NodeKind::Comment if via.is_none() => visit(path, Step::Comment(node))?,
                 NodeKind::Comment => {}
-                NodeKind::Scalar | NodeKind::Alias(_) => visit(path, Step::Leaf { node, at: if node == child { at } else { via.unwrap_or(child) } })?,
+                NodeKind::Scalar | NodeKind::Alias(_) => visit(
+                    path,
+                    Step::Leaf { node, at: if node == child { at } else { via.unwrap_or(child) } },
+                )?,
                 NodeKind::Map | NodeKind::List => {
                     let via = if node == child { via } else { Some(at) };
                     self.walk_children(source, node, path, via, budget, visit)?;
@@ -303,7 +311,14 @@ impl TreeBuilder {
     }
 
     /// Adds a node to the innermost open collection; a collection stays open until [`TreeBuilder::close`].
-    pub fn add(&mut self, kind: NodeKind, style: Style, key: Option<(Text, Span)>, span: Span, text: Text) -> NodeId {
+    pub fn add(
+        &mut self,
+        kind: NodeKind,
+        style: Style,
+        key: Option<(Text, Span)>,
+        span: Span,
+        text: Text,
+    ) -> NodeId {
         let id = NodeId::new(self.tree.nodes.len());
         let (key, key_span) = key.unwrap_or_default();
         let parent = self.container();

@@ -42,10 +42,7 @@ impl Recipient {
     /// One that does not parse can't be wrapped for.
     pub fn as_written(text: &str) -> Self {
         let text = text.trim();
-        Self {
-            text: text.into(),
-            key: parse(text).ok().map(Arc::new),
-        }
+        Self { text: text.into(), key: parse(text).ok().map(Arc::new) }
     }
 
     pub fn as_str(&self) -> &str {
@@ -66,23 +63,15 @@ impl Recipient {
         let wrapped = match &**key {
             Key::Native(recipient) => encrypt(&**recipient, payload),
             Key::Plugin(recipient) => plugin::run(host, |callbacks| {
-                RecipientPluginV1::new(
-                    recipient.plugin(),
-                    std::slice::from_ref(recipient),
-                    &[],
-                    callbacks,
-                )
-                .map_err(EncryptError::PluginResolve)
-                .and_then(|plugin| encrypt(&plugin, payload))
+                RecipientPluginV1::new(recipient.plugin(), std::slice::from_ref(recipient), &[], callbacks)
+                    .map_err(EncryptError::PluginResolve)
+                    .and_then(|plugin| encrypt(&plugin, payload))
             })
             .unwrap_or_else(|refused| Err(io::Error::other(refused).into())),
         };
         wrapped.map_err(|error| {
-            Error::new(
-                Kind::Other,
-                format!("cannot wrap the data key for {}", self.short()),
-            )
-            .caused_by(plain_text(&error))
+            Error::new(Kind::Other, format!("cannot wrap the data key for {}", self.short()))
+                .caused_by(plain_text(&error))
         })
     }
 }
@@ -94,10 +83,7 @@ impl FromStr for Recipient {
     fn from_str(text: &str) -> Result<Self> {
         let text = text.trim();
         let key = parse(text)?;
-        Ok(Self {
-            text: text.into(),
-            key: Some(Arc::new(key)),
-        })
+        Ok(Self { text: text.into(), key: Some(Arc::new(key)) })
     }
 }
 
@@ -130,18 +116,14 @@ impl std::hash::Hash for Recipient {
 /// Which kind of recipient a text is follows sops: a second `1` in an `age1` string marks a plugin.
 fn parse(text: &str) -> Result<Key> {
     if let Some(what) = looks_secret(text) {
-        return Err(
-            Error::new(Kind::Other, format!("{what} was given where a recipient belongs")).advise(
-                "give the public half, which begins with age1 or ssh- (`sealant keygen -y FILE` prints it). \
+        return Err(Error::new(Kind::Other, format!("{what} was given where a recipient belongs")).advise(
+            "give the public half, which begins with age1 or ssh- (`sealant keygen -y FILE` prints it). \
              A secret key that stood on a command line or in a config is known to others: make a new one",
-            ),
-        );
+        ));
     }
     if text.starts_with("age1pq1") {
         let parsed = text.parse::<age_pq::Recipient>();
-        return parsed
-            .map(native)
-            .map_err(|_| bad_bech32(text, Some(age_pq::RECIPIENT_LENGTH)));
+        return parsed.map(native).map_err(|_| bad_bech32(text, Some(age_pq::RECIPIENT_LENGTH)));
     }
     if text.starts_with("age1tag1") {
         let parsed = text.parse::<::age::tag::Recipient>();
@@ -160,10 +142,7 @@ fn parse(text: &str) -> Result<Key> {
         return parsed.map(native).map_err(|_| bad_bech32(text, Some(62)));
     }
     if text.starts_with("ssh-") {
-        return text
-            .parse::<::age::ssh::Recipient>()
-            .map(native)
-            .map_err(|error| bad_ssh(text, &error));
+        return text.parse::<::age::ssh::Recipient>().map(native).map_err(|error| bad_ssh(text, &error));
     }
     Err(unknown(text))
 }
@@ -188,10 +167,7 @@ fn looks_secret(text: &str) -> Option<&'static str> {
 
 fn bad_bech32(text: &str, length: Option<usize>) -> Error {
     let given = text.chars().count();
-    let error = Error::new(
-        Kind::Other,
-        format!("`{}` is not a valid age recipient", shorten(text)),
-    );
+    let error = Error::new(Kind::Other, format!("`{}` is not a valid age recipient", shorten(text)));
     if text.chars().any(char::is_uppercase) {
         return error.advise("age recipients are all in lower case");
     }
@@ -209,12 +185,8 @@ fn bad_bech32(text: &str, length: Option<usize>) -> Error {
 
 fn bad_ssh(text: &str, error: &ParseRecipientKeyError) -> Error {
     let shown = shorten(text);
-    let bad = |why: &str| {
-        Error::new(
-            Kind::Other,
-            format!("the SSH key `{shown}` cannot be a recipient: {why}"),
-        )
-    };
+    let bad =
+        |why: &str| Error::new(Kind::Other, format!("the SSH key `{shown}` cannot be a recipient: {why}"));
     match error {
         ParseRecipientKeyError::RsaModulusTooSmall => bad("it has less than 2048 bits")
             .advise("use an ssh-ed25519 key, or make an age key with `sealant keygen`"),
@@ -233,10 +205,7 @@ fn unknown(text: &str) -> Error {
     } else if lower.starts_with("age1") {
         bad_bech32(text, None)
     } else {
-        let error = Error::new(
-            Kind::Other,
-            format!("`{}` is not an age recipient", shorten(text)),
-        );
+        let error = Error::new(Kind::Other, format!("`{}` is not an age recipient", shorten(text)));
         if lower.starts_with("ecdsa-") || lower.starts_with("sk-") {
             error.advise("age takes only ssh-ed25519 and ssh-rsa keys")
         } else {
@@ -282,19 +251,14 @@ pub(super) fn unwrap(enc: &str, identity: &dyn ::age::Identity) -> Result<Secret
     let damaged = |error: &dyn fmt::Display| NotOpened::Damaged(plain_text(error));
     let decryptor =
         Decryptor::new_buffered(ArmoredReader::new(enc.as_bytes())).map_err(|error| damaged(&error))?;
-    let reader = decryptor
-        .decrypt(std::iter::once(identity))
-        .map_err(|error| match error {
-            DecryptError::NoMatchingKeys => NotOpened::NotForIt,
-            DecryptError::InvalidMac | DecryptError::InvalidHeader => damaged(&error),
-            error => NotOpened::Identity(plain_text(&error)),
-        })?;
+    let reader = decryptor.decrypt(std::iter::once(identity)).map_err(|error| match error {
+        DecryptError::NoMatchingKeys => NotOpened::NotForIt,
+        DecryptError::InvalidMac | DecryptError::InvalidHeader => damaged(&error),
+        error => NotOpened::Identity(plain_text(&error)),
+    })?;
     // With room for all of it no copy stays behind in a buffer that was outgrown.
     let mut payload = Zeroizing::new(Vec::with_capacity(LONGEST_PAYLOAD as usize));
-    reader
-        .take(LONGEST_PAYLOAD)
-        .read_to_end(&mut payload)
-        .map_err(|error| damaged(&error))?;
+    reader.take(LONGEST_PAYLOAD).read_to_end(&mut payload).map_err(|error| damaged(&error))?;
     Ok(payload)
 }
 
@@ -355,12 +319,9 @@ mod tests {
 
     #[test]
     fn a_secret_key_given_as_recipient_is_never_echoed() {
-        for text in [
-            SECRET.to_owned(),
-            SECRET.to_lowercase(),
-            format!("x{SECRET}"),
-            format!("ssh-rsa {SECRET}"),
-        ] {
+        for text in
+            [SECRET.to_owned(), SECRET.to_lowercase(), format!("x{SECRET}"), format!("ssh-rsa {SECRET}")]
+        {
             let (message, advice) = refusal(&text);
             assert_eq!(message, "an age secret key was given where a recipient belongs");
             assert!(advice.contains("keygen -y"));
@@ -370,57 +331,21 @@ mod tests {
             refusal("AGE-PLUGIN-YUBIKEY-1QQPSQ").0,
             "an age plugin's identity was given where a recipient belongs"
         );
-        assert!(
-            !refusal("-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNz")
-                .0
-                .contains("b3Blb")
-        );
+        assert!(!refusal("-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNz").0.contains("b3Blb"));
     }
 
     #[test]
     fn likely_mistakes_are_explained() {
         let cases = [
-            (
-                X25519[..50].to_owned(),
-                "is not a valid age recipient",
-                "50 characters instead of 62",
-            ),
-            (
-                format!("{X25519}x"),
-                "is not a valid age recipient",
-                "63 characters instead of 62",
-            ),
-            (
-                X25519.replace("lzd9", "lzd8"),
-                "is not a valid age recipient",
-                "mistyped",
-            ),
-            (
-                X25519.to_uppercase(),
-                "is not a valid age recipient",
-                "lower case",
-            ),
-            (
-                X25519.replace("nvun", "NVUN"),
-                "is not a valid age recipient",
-                "lower case",
-            ),
-            (
-                "age1pq1qqqq".to_owned(),
-                "`age1pq1qqqq` is not a valid age recipient",
-                "instead of 1959",
-            ),
-            (
-                "age1yubikey1qqqq".to_owned(),
-                "is not a valid age recipient",
-                "mistyped",
-            ),
+            (X25519[..50].to_owned(), "is not a valid age recipient", "50 characters instead of 62"),
+            (format!("{X25519}x"), "is not a valid age recipient", "63 characters instead of 62"),
+            (X25519.replace("lzd9", "lzd8"), "is not a valid age recipient", "mistyped"),
+            (X25519.to_uppercase(), "is not a valid age recipient", "lower case"),
+            (X25519.replace("nvun", "NVUN"), "is not a valid age recipient", "lower case"),
+            ("age1pq1qqqq".to_owned(), "`age1pq1qqqq` is not a valid age recipient", "instead of 1959"),
+            ("age1yubikey1qqqq".to_owned(), "is not a valid age recipient", "mistyped"),
             (String::new(), "an age recipient is empty", "comma"),
-            (
-                "alice".to_owned(),
-                "`alice` is not an age recipient",
-                "begins with age1",
-            ),
+            ("alice".to_owned(), "`alice` is not an age recipient", "begins with age1"),
             (
                 "ecdsa-sha2-nistp256 AAAA".to_owned(),
                 "is not an age recipient",
@@ -446,13 +371,9 @@ mod tests {
     #[test]
     fn a_plugin_recipient_needs_a_host_that_may_run_plugins() {
         // The recipient of age-plugin-yubikey's documentation.
-        let recipient: Recipient = "age1yubikey1q2w7u3vpya839jxxuq8g0sedh3d740d4xvn639sqhr95ejj8vu3hyfumptt"
-            .parse()
-            .unwrap();
+        let recipient: Recipient =
+            "age1yubikey1q2w7u3vpya839jxxuq8g0sedh3d740d4xvn639sqhr95ejj8vu3hyfumptt".parse().unwrap();
         let error = recipient.wrap(&Closed, &[7; 32]).unwrap_err();
-        assert!(
-            error.to_string().contains("age plugins may not be started here"),
-            "{error}"
-        );
+        assert!(error.to_string().contains("age plugins may not be started here"), "{error}");
     }
 }

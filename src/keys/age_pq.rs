@@ -66,10 +66,7 @@ impl Recipient {
         // FIPS 203, 7.2: a key whose numbers are not reduced is no key.
         let canonical = mlkem.as_bytes().as_slice() == encoded;
         let x25519: [u8; X25519_BYTES] = x25519.try_into().ok()?;
-        canonical.then_some(Self {
-            mlkem,
-            x25519: x25519.into(),
-        })
+        canonical.then_some(Self { mlkem, x25519: x25519.into() })
     }
 
     /// X-Wing's encapsulation: the shared secret and its ciphertext.
@@ -80,10 +77,7 @@ impl Recipient {
         let x25519_secret = contributory(ephemeral.diffie_hellman(&self.x25519))?;
         let secret = combine(&mlkem_secret, &x25519_secret, &x25519_ciphertext, &self.x25519);
         mlkem_secret.zeroize();
-        Some((
-            secret,
-            [mlkem_ciphertext.as_slice(), x25519_ciphertext.as_bytes()].concat(),
-        ))
+        Some((secret, [mlkem_ciphertext.as_slice(), x25519_ciphertext.as_bytes()].concat()))
     }
 }
 
@@ -108,14 +102,9 @@ impl ::age::Recipient for Recipient {
         let broken = || EncryptError::Io(std::io::Error::other("invalid MLKEM768-X25519 public key"));
         let (secret, enc) = self.encapsulate().ok_or_else(broken)?;
         let (cipher, nonce) = hpke_context(&secret);
-        let body = cipher
-            .encrypt(&nonce, &file_key.expose_secret()[..])
-            .map_err(|_| broken())?;
-        let stanza = Stanza {
-            tag: STANZA_TAG.to_owned(),
-            args: vec![BASE64_STANDARD_NO_PAD.encode(enc)],
-            body,
-        };
+        let body = cipher.encrypt(&nonce, &file_key.expose_secret()[..]).map_err(|_| broken())?;
+        let stanza =
+            Stanza { tag: STANZA_TAG.to_owned(), args: vec![BASE64_STANDARD_NO_PAD.encode(enc)], body };
         Ok((vec![stanza], HashSet::from([LABEL.to_owned()])))
     }
 }
@@ -144,18 +133,11 @@ impl Identity {
         };
         let (d, z, x25519) = (next(), next(), next());
         let (mlkem, _) = MlKem768::generate_deterministic(&(*d).into(), &(*z).into());
-        Self {
-            seed,
-            mlkem,
-            x25519: StaticSecret::from(*x25519),
-        }
+        Self { seed, mlkem, x25519: StaticSecret::from(*x25519) }
     }
 
     pub(super) fn to_public(&self) -> Recipient {
-        Recipient {
-            mlkem: self.mlkem.encapsulation_key().clone(),
-            x25519: PublicKey::from(&self.x25519),
-        }
+        Recipient { mlkem: self.mlkem.encapsulation_key().clone(), x25519: PublicKey::from(&self.x25519) }
     }
 
     /// The identity as it stands in an identity file.
@@ -172,12 +154,8 @@ impl Identity {
         let x25519_ciphertext = PublicKey::from(x25519_ciphertext);
         let x25519_secret = contributory(self.x25519.diffie_hellman(&x25519_ciphertext))?;
         let mut mlkem_secret = self.mlkem.decapsulate(mlkem_ciphertext.try_into().ok()?).ok()?;
-        let secret = combine(
-            &mlkem_secret,
-            &x25519_secret,
-            &x25519_ciphertext,
-            &PublicKey::from(&self.x25519),
-        );
+        let secret =
+            combine(&mlkem_secret, &x25519_secret, &x25519_ciphertext, &PublicKey::from(&self.x25519));
         mlkem_secret.zeroize();
         Some(secret)
     }
@@ -188,10 +166,7 @@ impl FromStr for Identity {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let bytes = decode(text, IDENTITY_PREFIX)?;
-        let seed: [u8; 32] = bytes
-            .as_slice()
-            .try_into()
-            .map_err(|_| "incorrect identity length")?;
+        let seed: [u8; 32] = bytes.as_slice().try_into().map_err(|_| "incorrect identity length")?;
         Ok(Self::from_seed(Zeroizing::new(seed)))
     }
 }
@@ -208,19 +183,14 @@ impl ::age::Identity for Identity {
         if stanza.body.len() != FILE_KEY_BYTES + TAG_BYTES {
             return invalid;
         }
-        let Some(secret) = BASE64_STANDARD_NO_PAD
-            .decode(enc)
-            .ok()
-            .and_then(|enc| self.decapsulate(&enc))
+        let Some(secret) = BASE64_STANDARD_NO_PAD.decode(enc).ok().and_then(|enc| self.decapsulate(&enc))
         else {
             return invalid;
         };
         let (cipher, nonce) = hpke_context(&secret);
         // ML-KEM rejects implicitly: whether the stanza is ours shows only here.
         let file_key = Zeroizing::new(cipher.decrypt(&nonce, &stanza.body[..]).ok()?);
-        Some(Ok(FileKey::init_with_mut(|bytes| {
-            bytes.copy_from_slice(&file_key)
-        })))
+        Some(Ok(FileKey::init_with_mut(|bytes| bytes.copy_from_slice(&file_key))))
     }
 }
 
@@ -229,11 +199,7 @@ fn decode(text: &str, prefix: Hrp) -> Result<Zeroizing<Vec<u8>>, &'static str> {
         text,
         |_| "invalid Bech32",
         |found| {
-            if found == prefix {
-                Ok(())
-            } else {
-                Err("another type of key")
-            }
+            if found == prefix { Ok(()) } else { Err("another type of key") }
         },
         |_, bytes| Ok(Zeroizing::new(bytes.collect())),
     )
@@ -314,17 +280,11 @@ mod tests {
                 let (key, value) = line.split_once(": ").unwrap();
                 (key.to_owned(), value.to_owned())
             });
-            Self {
-                header: header.collect(),
-                file: bytes[end + 2..].to_vec(),
-            }
+            Self { header: header.collect(), file: bytes[end + 2..].to_vec() }
         }
 
         fn all<'a>(&'a self, key: &'a str) -> impl Iterator<Item = &'a str> {
-            self.header
-                .iter()
-                .filter(move |(name, _)| name == key)
-                .map(|(_, value)| value.as_str())
+            self.header.iter().filter(move |(name, _)| name == key).map(|(_, value)| value.as_str())
         }
 
         /// The outcome in the words of the test suite, and the payload's SHA-256.
@@ -347,10 +307,7 @@ mod tests {
                 .map_err(outcome)?
                 .read_to_end(&mut payload)
                 .map_err(|_| "payload failure")?;
-            Ok(Sha256::digest(&payload)
-                .iter()
-                .map(|byte| format!("{byte:02x}"))
-                .collect())
+            Ok(Sha256::digest(&payload).iter().map(|byte| format!("{byte:02x}")).collect())
         }
     }
 
@@ -387,10 +344,7 @@ mod tests {
         let (ours, other) = (Identity::generate(), Identity::generate());
         let file = ::age::encrypt(&ours.to_public(), b"payload").unwrap();
         assert_eq!(::age::decrypt(&ours, &file).unwrap(), b"payload");
-        assert!(matches!(
-            ::age::decrypt(&other, &file),
-            Err(DecryptError::NoMatchingKeys)
-        ));
+        assert!(matches!(::age::decrypt(&other, &file), Err(DecryptError::NoMatchingKeys)));
     }
 
     #[test]
@@ -411,11 +365,6 @@ mod tests {
         assert!(Recipient::from_bytes(&[0; MLKEM_PUBLIC_BYTES]).is_none());
         let recipient = bech32_encode(RECIPIENT_PREFIX, &[7; 32]);
         assert!(recipient.parse::<Identity>().is_err());
-        assert!(
-            bech32_encode(IDENTITY_PREFIX, &[7; 31])
-                .to_uppercase()
-                .parse::<Identity>()
-                .is_err()
-        );
+        assert!(bech32_encode(IDENTITY_PREFIX, &[7; 31]).to_uppercase().parse::<Identity>().is_err());
     }
 }

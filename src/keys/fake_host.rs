@@ -74,11 +74,7 @@ impl Host for FakeHost {
 
     fn read_secret(&self, path: &Path) -> io::Result<SecretBytes> {
         self.called(format!("read {}", path.display()));
-        self.files
-            .get(path)
-            .cloned()
-            .map(Zeroizing::new)
-            .ok_or_else(|| io::ErrorKind::NotFound.into())
+        self.files.get(path).cloned().map(Zeroizing::new).ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
     fn ask_passphrase(&self, prompt: &str) -> Result<SecretString> {
@@ -100,11 +96,7 @@ impl Host for FakeHost {
 
     fn output_of(&self, command: &Command) -> Result<SecretBytes> {
         let program = command.program.to_str().unwrap();
-        let recipient = command
-            .env
-            .iter()
-            .find(|(name, _)| name == "SOPS_AGE_RECIPIENT")
-            .unwrap();
+        let recipient = command.env.iter().find(|(name, _)| name == "SOPS_AGE_RECIPIENT").unwrap();
         let recipient = recipient.1.to_str().unwrap();
         self.called(format!("run {program} for {recipient}"));
         self.programs

@@ -45,9 +45,7 @@ impl Identities {
     #[must_use]
     pub fn with_user_sources(self, host: &dyn Host) -> Self {
         let ssh = |name: &str| host.home().map(|home| Origin::File(home.join(".ssh").join(name)));
-        let user_file = host
-            .config_dir()
-            .map(|dir| Origin::File(dir.join("sops/age/keys.txt")));
+        let user_file = host.config_dir().map(|dir| Origin::File(dir.join("sops/age/keys.txt")));
         [
             Some(Origin::EnvFile("SOPS_AGE_SSH_PRIVATE_KEY_FILE")),
             Some(Origin::EnvCommand("SOPS_AGE_SSH_PRIVATE_KEY_CMD")),
@@ -64,10 +62,7 @@ impl Identities {
     }
 
     fn with(mut self, origin: Origin) -> Self {
-        self.sources.push(Source {
-            origin,
-            loads: Mutex::default(),
-        });
+        self.sources.push(Source { origin, loads: Mutex::default() });
         self
     }
 
@@ -79,12 +74,7 @@ impl Identities {
         wanted: &[Wanted],
         length: usize,
     ) -> Result<(usize, SecretBytes), Vec<String>> {
-        let mut search = Search {
-            host,
-            wanted,
-            length,
-            problems: Vec::new(),
-        };
+        let mut search = Search { host, wanted, length, problems: Vec::new() };
         for source in &self.sources {
             if !source.origin.is_command() {
                 if let Some(found) = search.in_load(&source.load(host, "")) {
@@ -143,10 +133,7 @@ impl Identities {
     }
 
     fn any_load(&self, is_so: impl Fn(&Load) -> bool) -> bool {
-        self.sources
-            .iter()
-            .flat_map(Source::loads)
-            .any(|load| is_so(&load))
+        self.sources.iter().flat_map(Source::loads).any(|load| is_so(&load))
     }
 }
 
@@ -174,10 +161,7 @@ impl Search<'_> {
         // The recipient in a file is a hint, no more; but it saves a curve operation for each key of somebody else,
         // and the start of a plugin.
         pairs.sort_by_key(|(identity, index)| {
-            (
-                !identity.is_for(self.wanted[*index].recipient),
-                identity.is_plugin(),
-            )
+            (!identity.is_for(self.wanted[*index].recipient), identity.is_plugin())
         });
 
         for (identity, index) in pairs {
@@ -276,12 +260,7 @@ struct Load {
 
 impl Load {
     fn nothing(found: Found) -> Self {
-        Self {
-            identities: Vec::new(),
-            found,
-            path: None,
-            digest: [0; 32],
-        }
+        Self { identities: Vec::new(), found, path: None, digest: [0; 32] }
     }
 }
 
@@ -290,10 +269,7 @@ enum Found {
     NotSet,
     NoFile,
     Failed(String),
-    Identities {
-        recipients: Vec<String>,
-        problems: Vec<String>,
-    },
+    Identities { recipients: Vec<String>, problems: Vec<String> },
 }
 
 impl fmt::Display for Found {
@@ -324,10 +300,7 @@ fn read(origin: &Origin, host: &dyn Host, recipient: &str) -> Load {
             Err(error) => Load::nothing(Found::Failed(error.to_string())),
         },
         Origin::EnvFile(name) => match host.env(name).map(PathBuf::from) {
-            Some(path) => Load {
-                path: Some(path.clone()),
-                ..read_file(&path, host)
-            },
+            Some(path) => Load { path: Some(path.clone()), ..read_file(&path, host) },
             None => Load::nothing(Found::NotSet),
         },
         Origin::EnvCommand(name) => match host.env_text(name) {
@@ -368,11 +341,7 @@ fn parse_load(content: &[u8], place: &str, host: &dyn Host) -> Load {
         }
         Err(why) => (Vec::new(), Found::Failed(why)),
     };
-    Load {
-        identities,
-        digest: Sha256::digest(content).into(),
-        ..Load::nothing(found)
-    }
+    Load { identities, digest: Sha256::digest(content).into(), ..Load::nothing(found) }
 }
 
 #[cfg(test)]
@@ -389,15 +358,10 @@ mod tests {
 
     /// Opens a data key that is wrapped for these recipients.
     fn open(identities: &Identities, host: &FakeHost, recipients: &[&Recipient]) -> Result<(), Vec<String>> {
-        let encs: Vec<_> = recipients
-            .iter()
-            .map(|recipient| recipient.wrap(host, &[7; 32]).unwrap())
-            .collect();
-        let wanted: Vec<_> = recipients
-            .iter()
-            .zip(&encs)
-            .map(|(recipient, enc)| Wanted { recipient, enc })
-            .collect();
+        let encs: Vec<_> =
+            recipients.iter().map(|recipient| recipient.wrap(host, &[7; 32]).unwrap()).collect();
+        let wanted: Vec<_> =
+            recipients.iter().zip(&encs).map(|(recipient, enc)| Wanted { recipient, enc }).collect();
         let (_, payload) = identities.open(host, &wanted, 32)?;
         assert_eq!(*payload, [7; 32]);
         Ok(())
@@ -415,9 +379,7 @@ mod tests {
             FakeHost::default()
                 .env("SOPS_AGE_KEY_FILE", "/k")
                 .file("/k", format!("# mine\n\n{}\n", key.secret)),
-            FakeHost::default()
-                .env("SOPS_AGE_KEY_CMD", "get 'the key'")
-                .program("get", "*", &key.secret),
+            FakeHost::default().env("SOPS_AGE_KEY_CMD", "get 'the key'").program("get", "*", &key.secret),
             FakeHost::default().file(KEYS_TXT, &key.secret),
         ];
         for host in hosts {
@@ -426,12 +388,8 @@ mod tests {
         }
         let ssh: Recipient = OPEN_SSH_PUB.parse().unwrap();
         let hosts = [
-            FakeHost::default()
-                .env("SOPS_AGE_SSH_PRIVATE_KEY_FILE", "/k")
-                .file("/k", OPEN_SSH),
-            FakeHost::default()
-                .env("SOPS_AGE_SSH_PRIVATE_KEY_CMD", "get")
-                .program("get", "*", OPEN_SSH),
+            FakeHost::default().env("SOPS_AGE_SSH_PRIVATE_KEY_FILE", "/k").file("/k", OPEN_SSH),
+            FakeHost::default().env("SOPS_AGE_SSH_PRIVATE_KEY_CMD", "get").program("get", "*", OPEN_SSH),
             FakeHost::default().file("/home/u/.ssh/id_ed25519", OPEN_SSH),
             FakeHost::default().file("/home/u/.ssh/id_rsa", OPEN_SSH),
         ];
@@ -474,10 +432,7 @@ mod tests {
         let host = FakeHost::default()
             .env("SOPS_AGE_SSH_PRIVATE_KEY_FILE", "/nowhere")
             .env("SOPS_AGE_SSH_PRIVATE_KEY_CMD", "unclosed '")
-            .file(
-                "/home/u/.ssh/id_ed25519",
-                "-----BEGIN OPENSSH PRIVATE KEY-----\nbroken",
-            )
+            .file("/home/u/.ssh/id_ed25519", "-----BEGIN OPENSSH PRIVATE KEY-----\nbroken")
             .file("/home/u/.ssh/id_rsa", [0xff, 0xfe])
             .env("SOPS_AGE_KEY", format!("{PLUGIN} nonsense"))
             .env("SOPS_AGE_KEY_FILE", "/k")
@@ -533,30 +488,18 @@ mod tests {
         for wanted in [&[r1][..], &[r1], &[r3, r4, r2], &[r2], &[r1, r3]] {
             open(&identities, &host, wanted).unwrap();
         }
-        let runs: Vec<_> = host
-            .calls()
-            .into_iter()
-            .filter(|call| call.starts_with("run"))
-            .collect();
-        assert_eq!(
-            runs,
-            [r1, r3, r4, r2].map(|recipient| format!("run get for {recipient}"))
-        );
+        let runs: Vec<_> = host.calls().into_iter().filter(|call| call.starts_with("run")).collect();
+        assert_eq!(runs, [r1, r3, r4, r2].map(|recipient| format!("run get for {recipient}")));
     }
 
     #[test]
     fn a_command_that_gives_the_same_for_all_is_not_asked_again() {
         let (key, a, b, c) = (pair(), pair(), pair(), pair());
-        let host = FakeHost::default()
-            .env("SOPS_AGE_KEY_CMD", "get")
-            .program("get", "*", &key.secret);
+        let host = FakeHost::default().env("SOPS_AGE_KEY_CMD", "get").program("get", "*", &key.secret);
         let identities = Identities::none().with_user_sources(&host);
         open(&identities, &host, &[&a.recipient, &b.recipient, &c.recipient]).unwrap_err();
         open(&identities, &host, &[&c.recipient, &key.recipient]).unwrap();
-        assert_eq!(
-            host.calls().iter().filter(|call| call.starts_with("run")).count(),
-            2
-        );
+        assert_eq!(host.calls().iter().filter(|call| call.starts_with("run")).count(), 2);
     }
 
     #[test]
@@ -581,9 +524,8 @@ mod tests {
         let ssh: Recipient = LOCKED_SSH_PUB.parse().unwrap();
         let other_ssh: Recipient = OPEN_SSH_PUB.parse().unwrap();
         let asked = |host: &FakeHost| host.calls().iter().filter(|call| call.starts_with("ask")).count();
-        let host = FakeHost::default()
-            .file("/home/u/.ssh/id_ed25519", LOCKED_SSH)
-            .passphrase("correct horse");
+        let host =
+            FakeHost::default().file("/home/u/.ssh/id_ed25519", LOCKED_SSH).passphrase("correct horse");
         let identities = Identities::none().with_user_sources(&host);
         open(&identities, &host, &[&key.recipient, &other_ssh]).unwrap_err();
         assert_eq!(asked(&host), 0);
@@ -591,9 +533,7 @@ mod tests {
         open(&identities, &host, &[&ssh]).unwrap();
         assert_eq!(asked(&host), 1);
 
-        let host = FakeHost::default()
-            .file("/home/u/.ssh/id_ed25519", LOCKED_SSH)
-            .passphrase("wrong");
+        let host = FakeHost::default().file("/home/u/.ssh/id_ed25519", LOCKED_SSH).passphrase("wrong");
         let identities = Identities::none().with_user_sources(&host);
         for _ in 0..2 {
             let problems = open(&identities, &host, &[&ssh]).unwrap_err();
@@ -608,20 +548,9 @@ mod tests {
         let host = FakeHost::default().env("SOPS_AGE_KEY", &key.secret);
         let identities = Identities::none().with_user_sources(&host);
         let short = key.recipient.wrap(&host, &[7; 16]).unwrap();
-        let wanted = |enc| {
-            [Wanted {
-                recipient: &key.recipient,
-                enc,
-            }]
-        };
+        let wanted = |enc| [Wanted { recipient: &key.recipient, enc }];
         let problems = identities.open(&host, &wanted(short.as_str()), 32).unwrap_err();
-        assert_eq!(
-            problems,
-            [format!(
-                "the key wrapped for {} has 16 bytes instead of 32",
-                key.recipient
-            )]
-        );
+        assert_eq!(problems, [format!("the key wrapped for {} has 16 bytes instead of 32", key.recipient)]);
         let problems = identities.open(&host, &wanted("ENC"), 32).unwrap_err();
         assert!(problems[0].starts_with(&format!("the key wrapped for {} is damaged: ", key.recipient)));
     }

@@ -70,23 +70,13 @@ fn parse_lines(content: &[u8], place: &str) -> Result<(Vec<Identity>, Vec<String
 
 fn parse_identity(word: &str, place: &str) -> Result<Identity, &'static str> {
     const DAMAGED: &str = "holds a damaged identity: a character was mistyped or lost";
-    let identity = |recipient: String, secret| Identity {
-        recipient,
-        secret,
-        place: place.to_owned(),
-    };
+    let identity = |recipient: String, secret| Identity { recipient, secret, place: place.to_owned() };
     if word.starts_with("AGE-SECRET-KEY-PQ-1") {
         let key: age_pq::Identity = word.parse().map_err(|_| DAMAGED)?;
-        Ok(identity(
-            key.to_public().to_string(),
-            Secret::Native(Box::new(key)),
-        ))
+        Ok(identity(key.to_public().to_string(), Secret::Native(Box::new(key))))
     } else if word.starts_with("AGE-SECRET-KEY-1") {
         let key: x25519::Identity = word.parse().map_err(|_| DAMAGED)?;
-        Ok(identity(
-            key.to_public().to_string(),
-            Secret::Native(Box::new(key)),
-        ))
+        Ok(identity(key.to_public().to_string(), Secret::Native(Box::new(key))))
     } else if word.starts_with("AGE-PLUGIN-") {
         let key: ::age::plugin::Identity = word.parse().map_err(|_| DAMAGED)?;
         Ok(identity(format!("age1{}1", key.plugin()), Secret::Plugin(key)))
@@ -102,19 +92,14 @@ fn parse_ssh(content: &[u8], place: &str) -> Result<Identity, String> {
         .map_err(|_| "not a private key that age can use: it takes OpenSSH's format and PEM of RSA keys")?;
     let recipient = ssh::Recipient::try_from(key.clone()).map(|recipient| recipient.to_string());
     let secret = match key {
-        ssh::Identity::Encrypted(key) => Secret::LockedSsh(Box::new(LockedSsh {
-            key,
-            opened: OnceLock::new(),
-        })),
+        ssh::Identity::Encrypted(key) => {
+            Secret::LockedSsh(Box::new(LockedSsh { key, opened: OnceLock::new() }))
+        }
         ssh::Identity::Unsupported(key) => return Err(unsupported(&key)),
         key @ ssh::Identity::Unencrypted(_) => Secret::Native(Box::new(key)),
     };
     let recipient = recipient.map_err(|_| "a private key of a type that age cannot use".to_owned())?;
-    Ok(Identity {
-        recipient,
-        secret,
-        place: place.to_owned(),
-    })
+    Ok(Identity { recipient, secret, place: place.to_owned() })
 }
 
 fn unsupported(key: &UnsupportedKey) -> String {
@@ -143,22 +128,15 @@ fn decrypt_file(content: &[u8], place: &str, host: &dyn Host) -> Result<SecretBy
         .map_err(|error| format!("encrypted with a passphrase, but {error}"))?;
     let mut identity = scrypt::Identity::new(SecretString::from(passphrase.as_str()));
     identity.set_max_work_factor(MAX_WORK_FACTOR);
-    let reader = file
-        .decrypt(std::iter::once(&identity as _))
-        .map_err(|error| match error {
-            DecryptError::DecryptionFailed => "wrong passphrase".to_owned(),
-            DecryptError::ExcessiveWork { required, .. } => {
-                format!(
-                    "its passphrase takes 2^{required} units of work, and 2^{MAX_WORK_FACTOR} are allowed"
-                )
-            }
-            error => damaged(&error),
-        })?;
+    let reader = file.decrypt(std::iter::once(&identity as _)).map_err(|error| match error {
+        DecryptError::DecryptionFailed => "wrong passphrase".to_owned(),
+        DecryptError::ExcessiveWork { required, .. } => {
+            format!("its passphrase takes 2^{required} units of work, and 2^{MAX_WORK_FACTOR} are allowed")
+        }
+        error => damaged(&error),
+    })?;
     let mut lines = Zeroizing::new(Vec::with_capacity(content.len()));
-    reader
-        .take(LONGEST_FILE)
-        .read_to_end(&mut lines)
-        .map_err(|error| damaged(&error))?;
+    reader.take(LONGEST_FILE).read_to_end(&mut lines).map_err(|error| damaged(&error))?;
     Ok(lines)
 }
 
@@ -222,10 +200,8 @@ impl LockedSsh {
             let passphrase = host
                 .ask_passphrase(&format!("Passphrase of the SSH key {place}"))
                 .map_err(|error| format!("protected by a passphrase, but {error}"))?;
-            let key = self
-                .key
-                .decrypt(SecretString::from(passphrase.as_str()))
-                .map_err(|_| "wrong passphrase")?;
+            let key =
+                self.key.decrypt(SecretString::from(passphrase.as_str())).map_err(|_| "wrong passphrase")?;
             Ok(key.into())
         })
     }
@@ -256,11 +232,7 @@ impl ::age::Identity for Attempt<'_> {
 
     fn unwrap_stanzas(&self, stanzas: &[Stanza]) -> Option<Result<FileKey, DecryptError>> {
         let failed = |why: &str| Some(Err(DecryptError::Io(io::Error::other(why))));
-        let Identity {
-            recipient,
-            secret,
-            place,
-        } = self.identity;
+        let Identity { recipient, secret, place } = self.identity;
         match secret {
             Secret::Native(identity) => identity.unwrap_stanzas(stanzas),
             Secret::LockedSsh(key) => {
@@ -315,10 +287,7 @@ mod tests {
         let key = pair();
         let mut mistyped = key.secret.clone();
         mistyped.replace_range(30..31, if &mistyped[30..31] == "Q" { "P" } else { "Q" });
-        let text = format!(
-            "hunter2\n{mistyped}\n{}\n{}\nssh-rsa AAAA\n",
-            key.recipient, key.secret
-        );
+        let text = format!("hunter2\n{mistyped}\n{}\n{}\nssh-rsa AAAA\n", key.recipient, key.secret);
         let (found, problems) = parsed(text, &FakeHost::default()).unwrap();
         assert_eq!(found, [key.recipient.to_string()]);
         let recipient = "holds a recipient, the public half: an identity begins with AGE-SECRET-KEY-1";
@@ -340,44 +309,16 @@ mod tests {
         let at = costly.windows(3).position(|bytes| bytes == b" 4\n").unwrap();
         costly.splice(at + 1..at + 2, *b"23");
         let file = || with_passphrase(&key.secret, "correct horse", 4);
-        let for_a_recipient = key
-            .recipient
-            .wrap(&FakeHost::default(), &[7; 32])
-            .unwrap()
-            .into_bytes();
+        let for_a_recipient = key.recipient.wrap(&FakeHost::default(), &[7; 32]).unwrap().into_bytes();
         let old_pem = "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00\n\nAAAA\n\
                        -----END RSA PRIVATE KEY-----\n";
         let cases = [
-            (
-                file(),
-                FakeHost::default().passphrase("wrong"),
-                "wrong passphrase",
-            ),
-            (
-                file(),
-                FakeHost::default(),
-                "encrypted with a passphrase, but there is no terminal to ask at",
-            ),
-            (
-                costly,
-                FakeHost::default().passphrase("x"),
-                "takes 2^23 units of work, and 2^20 are allowed",
-            ),
-            (
-                for_a_recipient,
-                FakeHost::default(),
-                "an age file that is not encrypted with a passphrase",
-            ),
-            (
-                b"age-encryption.org/v1\n".to_vec(),
-                FakeHost::default(),
-                "a damaged age file",
-            ),
-            (
-                vec![0xff, 0xfe],
-                FakeHost::default(),
-                "not a text of age identities",
-            ),
+            (file(), FakeHost::default().passphrase("wrong"), "wrong passphrase"),
+            (file(), FakeHost::default(), "encrypted with a passphrase, but there is no terminal to ask at"),
+            (costly, FakeHost::default().passphrase("x"), "takes 2^23 units of work, and 2^20 are allowed"),
+            (for_a_recipient, FakeHost::default(), "an age file that is not encrypted with a passphrase"),
+            (b"age-encryption.org/v1\n".to_vec(), FakeHost::default(), "a damaged age file"),
+            (vec![0xff, 0xfe], FakeHost::default(), "not a text of age identities"),
             (
                 b"-----BEGIN PRIVATE KEY-----\n".to_vec(),
                 FakeHost::default(),

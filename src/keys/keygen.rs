@@ -30,10 +30,7 @@ pub fn generate_identity(post_quantum: bool, now: Timestamp) -> NewIdentity {
     let created = now.strftime("%Y-%m-%dT%H:%M:%SZ");
     let public = format!("# created: {created}\n# public key: {recipient}\n");
     let file = [&public, secret.as_str(), "\n"].concat();
-    NewIdentity {
-        recipient: Recipient::as_written(&recipient),
-        file: Zeroizing::new(file),
-    }
+    NewIdentity { recipient: Recipient::as_written(&recipient), file: Zeroizing::new(file) }
 }
 
 /// The recipients of the identities in `content`, which came from `place`; what is no identity there is an error.
@@ -64,20 +61,16 @@ mod tests {
     #[test]
     fn a_new_identity_is_a_file_as_age_keygen_writes_it() {
         let now: Timestamp = "2026-11-22T10:11:12.345Z".parse().unwrap();
-        for (post_quantum, public, secret) in [
-            (false, "age1", "AGE-SECRET-KEY-1"),
-            (true, "age1pq1", "AGE-SECRET-KEY-PQ-1"),
-        ] {
+        for (post_quantum, public, secret) in
+            [(false, "age1", "AGE-SECRET-KEY-1"), (true, "age1pq1", "AGE-SECRET-KEY-PQ-1")]
+        {
             let made = generate_identity(post_quantum, now);
             let lines: Vec<_> = made.file.lines().collect();
             assert_eq!(lines[0], "# created: 2026-11-22T10:11:12Z");
             assert_eq!(lines[1], format!("# public key: {}", made.recipient));
             assert!(made.recipient.as_str().starts_with(public) && lines[2].starts_with(secret));
             assert_eq!(lines.len(), 3);
-            assert_eq!(
-                recipients_of(made.file.as_bytes(), "keys.txt", &Closed).unwrap(),
-                [made.recipient]
-            );
+            assert_eq!(recipients_of(made.file.as_bytes(), "keys.txt", &Closed).unwrap(), [made.recipient]);
         }
     }
 

@@ -40,15 +40,8 @@ pub enum KeyKind {
 }
 
 impl KeyKind {
-    pub const ALL: [Self; 7] = [
-        Self::Age,
-        Self::HcVault,
-        Self::Pgp,
-        Self::Kms,
-        Self::GcpKms,
-        Self::AzureKv,
-        Self::HcKms,
-    ];
+    pub const ALL: [Self; 7] =
+        [Self::Age, Self::HcVault, Self::Pgp, Self::Kms, Self::GcpKms, Self::AzureKv, Self::HcKms];
 
     /// The order in which sops tries the keys of a group (`DefaultDecryptionOrder`); kinds that are not named come
     /// after it, in the file's order.
@@ -76,11 +69,8 @@ impl KeyKind {
         for name in order.split(',').map(str::trim).filter(|name| !name.is_empty()) {
             let kind = Self::from_name(name).ok_or_else(|| {
                 let known = Self::ALL.map(Self::name).join(", ");
-                Error::new(
-                    Kind::Other,
-                    format!("unknown key type `{name}` in the decryption order"),
-                )
-                .advise(format!("the key types are {known}"))
+                Error::new(Kind::Other, format!("unknown key type `{name}` in the decryption order"))
+                    .advise(format!("the key types are {known}"))
             })?;
             if kinds.contains(&kind) {
                 return Err(Error::new(
@@ -142,10 +132,7 @@ pub struct KeySet {
 impl KeySet {
     /// A set of one group: any one of the keys opens the data key.
     pub fn any_of(keys: Vec<MasterKey>) -> Self {
-        Self {
-            groups: vec![keys],
-            threshold: None,
-        }
+        Self { groups: vec![keys], threshold: None }
     }
 
     /// How many groups it takes to make the data key.
@@ -176,31 +163,17 @@ impl WrappedKey {
         let id = match kind {
             KeyKind::Age => field("recipient").to_owned(),
             KeyKind::HcVault => {
-                format!(
-                    "{}/v1/{}/keys/{}",
-                    field("vault_address"),
-                    field("engine_path"),
-                    field("key_name")
-                )
+                format!("{}/v1/{}/keys/{}", field("vault_address"), field("engine_path"), field("key_name"))
             }
             KeyKind::Pgp => field("fp").to_owned(),
             KeyKind::Kms if field("role").is_empty() => field("arn").to_owned(),
             KeyKind::Kms => format!("{}+{}", field("arn"), field("role")),
             KeyKind::GcpKms => field("resource_id").to_owned(),
-            KeyKind::AzureKv => format!(
-                "{}/keys/{}/{}",
-                field("vault_url"),
-                field("name"),
-                field("version")
-            ),
+            KeyKind::AzureKv => format!("{}/keys/{}/{}", field("vault_url"), field("name"), field("version")),
             KeyKind::HcKms => field("key_id").to_owned(),
         };
         let enc = field("enc").to_owned();
-        Self {
-            key: MasterKey::Foreign { kind, id },
-            enc,
-            entry,
-        }
+        Self { key: MasterKey::Foreign { kind, id }, enc, entry }
     }
 }
 
@@ -237,16 +210,8 @@ mod tests {
     #[test]
     fn foreign_keys_are_named_as_sops_names_them() {
         let cases = [
-            (
-                KeyKind::Pgp,
-                json!({"fp": "85D77543", "enc": "x"}),
-                "pgp 85D77543",
-            ),
-            (
-                KeyKind::Kms,
-                json!({"arn": "arn:aws:kms:k", "role": "r"}),
-                "kms arn:aws:kms:k+r",
-            ),
+            (KeyKind::Pgp, json!({"fp": "85D77543", "enc": "x"}), "pgp 85D77543"),
+            (KeyKind::Kms, json!({"arn": "arn:aws:kms:k", "role": "r"}), "kms arn:aws:kms:k+r"),
             (
                 KeyKind::AzureKv,
                 json!({"vault_url": "https://v", "name": "n", "version": "1"}),
@@ -267,46 +232,20 @@ mod tests {
 
     #[test]
     fn a_decryption_order_names_each_kind_once() {
-        assert_eq!(
-            KeyKind::parse_order("pgp, age").unwrap(),
-            [KeyKind::Pgp, KeyKind::Age]
-        );
+        assert_eq!(KeyKind::parse_order("pgp, age").unwrap(), [KeyKind::Pgp, KeyKind::Age]);
         assert_eq!(KeyKind::parse_order("").unwrap(), []);
-        assert_eq!(
-            KeyKind::parse_order("age,pgp,age").unwrap_err().kind(),
-            Kind::DuplicateOrder
-        );
+        assert_eq!(KeyKind::parse_order("age,pgp,age").unwrap_err().kind(), Kind::DuplicateOrder);
         let unknown = KeyKind::parse_order("age,vault").unwrap_err();
-        assert_eq!(
-            unknown.to_string(),
-            "unknown key type `vault` in the decryption order"
-        );
+        assert_eq!(unknown.to_string(), "unknown key type `vault` in the decryption order");
         assert!(unknown.advice().unwrap().contains("hc_vault"));
     }
 
     #[test]
     fn threshold_zero_means_every_group() {
-        let file = |groups, threshold| {
-            WrappedDataKey {
-                groups: vec![Vec::new(); groups],
-                threshold,
-            }
-            .required()
-        };
-        assert_eq!(
-            [file(1, 0), file(1, 3), file(3, 0), file(3, 1), file(3, 2)],
-            [1, 1, 3, 2, 2]
-        );
-        let set = |groups, threshold| {
-            KeySet {
-                groups: vec![Vec::new(); groups],
-                threshold,
-            }
-            .required()
-        };
-        assert_eq!(
-            [set(1, Some(2)), set(3, None), set(3, Some(0)), set(3, Some(2))],
-            [1, 3, 3, 2]
-        );
+        let file =
+            |groups, threshold| WrappedDataKey { groups: vec![Vec::new(); groups], threshold }.required();
+        assert_eq!([file(1, 0), file(1, 3), file(3, 0), file(3, 1), file(3, 2)], [1, 1, 3, 2, 2]);
+        let set = |groups, threshold| KeySet { groups: vec![Vec::new(); groups], threshold }.required();
+        assert_eq!([set(1, Some(2)), set(3, None), set(3, Some(0)), set(3, Some(2))], [1, 3, 3, 2]);
     }
 }

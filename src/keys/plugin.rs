@@ -84,9 +84,7 @@ pub(super) fn run<T: Send>(
                 Question::Done => break,
             }
         }
-        worker
-            .join()
-            .map_err(|_| "the age plugin's connection broke down")
+        worker.join().map_err(|_| "the age plugin's connection broke down")
     })
 }
 
@@ -111,21 +109,11 @@ mod tests {
             callbacks.display_message("touch the key");
             let agreed = callbacks.confirm("Use it?", "go", Some("stop"));
             let line = callbacks.request_public_string("Slot");
-            let pin = callbacks
-                .request_passphrase("PIN")
-                .map(|pin| pin.expose_secret().to_owned());
+            let pin = callbacks.request_passphrase("PIN").map(|pin| pin.expose_secret().to_owned());
             (agreed, line, pin)
         });
-        assert_eq!(
-            answers,
-            Ok((Some(true), Some(String::new()), Some("1234".to_owned())))
-        );
-        let calls = [
-            "note touch the key",
-            "confirm Use it? (yes: go, no: stop)",
-            "ask Slot",
-            "ask PIN",
-        ];
+        assert_eq!(answers, Ok((Some(true), Some(String::new()), Some("1234".to_owned()))));
+        let calls = ["note touch the key", "confirm Use it? (yes: go, no: stop)", "ask Slot", "ask PIN"];
         assert_eq!(host.calls(), calls);
     }
 

@@ -32,12 +32,7 @@ pub struct KeyService<'h> {
 
 impl<'h> KeyService<'h> {
     pub fn new(host: &'h dyn Host, identities: Identities) -> Self {
-        Self {
-            host,
-            identities,
-            order: KeyKind::DEFAULT_ORDER.to_vec(),
-            opened: Mutex::default(),
-        }
+        Self { host, identities, order: KeyKind::DEFAULT_ORDER.to_vec(), opened: Mutex::default() }
     }
 
     /// The same service with another order in which the kinds of keys in a group are tried ([`KeyKind::parse_order`]).
@@ -50,29 +45,22 @@ impl<'h> KeyService<'h> {
     /// Wraps each data key for every master key of its set. With two groups or more each group gets a Shamir share of
     /// its own. The results stand in the order of the requests, their groups and keys in the order of the set.
     pub async fn wrap_many(&self, requests: &[(&DataKey, &KeySet)]) -> Vec<Result<Vec<Vec<WrappedKey>>>> {
-        requests
-            .par_iter()
-            .map(|(data_key, keys)| self.wrap(data_key, keys))
-            .collect()
+        requests.par_iter().map(|(data_key, keys)| self.wrap(data_key, keys)).collect()
     }
 
     fn wrap(&self, data_key: &DataKey, keys: &KeySet) -> Result<Vec<Vec<WrappedKey>>> {
         if keys.groups.is_empty() || keys.groups.iter().any(Vec::is_empty) {
-            return Err(Error::new(
-                Kind::Other,
-                "empty key group provided: nobody could open the data key",
-            )
-            .advise("name who shall: give a recipient with --age, or add a creation rule to .sops.yaml"));
+            return Err(Error::new(Kind::Other, "empty key group provided: nobody could open the data key")
+                .advise(
+                    "name who shall: give a recipient with --age, or add a creation rule to .sops.yaml",
+                ));
         }
         let payloads = match keys.groups.len() {
             1 => vec![Zeroizing::new(data_key.as_bytes().to_vec())],
             groups => shamir::split(data_key.as_bytes(), groups, keys.required())?,
         };
         let wrap_group = |(group, payload): (&Vec<MasterKey>, &SecretBytes)| {
-            group
-                .par_iter()
-                .map(|key| self.wrap_for(key, payload))
-                .collect::<Result<Vec<_>>>()
+            group.par_iter().map(|key| self.wrap_for(key, payload)).collect::<Result<Vec<_>>>()
         };
         keys.groups.iter().zip(&payloads).map(wrap_group).collect()
     }
@@ -81,28 +69,20 @@ impl<'h> KeyService<'h> {
         let enc = match key {
             MasterKey::Age(recipient) => recipient.wrap(self.host, payload)?,
             MasterKey::Foreign { kind, .. } => {
-                return Err(
-                    Error::new(Kind::Other, format!("cannot wrap a data key for {key}")).advise(format!(
-                        "Sealant does not speak {kind}: use age recipients, or sops for this file"
-                    )),
-                );
+                return Err(Error::new(Kind::Other, format!("cannot wrap a data key for {key}")).advise(
+                    format!("Sealant does not speak {kind}: use age recipients, or sops for this file"),
+                ));
             }
         };
-        Ok(WrappedKey {
-            key: key.clone(),
-            enc,
-            entry: serde_json::Map::new(),
-        })
+        Ok(WrappedKey { key: key.clone(), enc, entry: serde_json::Map::new() })
     }
 
     /// Unwraps each data key with whatever identities open it. The results stand in the order of the requests.
     pub async fn unwrap_many(&self, requests: &[&WrappedDataKey]) -> Vec<Result<DataKey>> {
         // The second of two equal requests waits for the first, and then finds what it needs in the cache.
         let mut seen = HashSet::new();
-        let (first, again): (Vec<_>, Vec<_>) = requests
-            .iter()
-            .enumerate()
-            .partition(|(_, request)| seen.insert(fingerprint(request)));
+        let (first, again): (Vec<_>, Vec<_>) =
+            requests.iter().enumerate().partition(|(_, request)| seen.insert(fingerprint(request)));
         let open = |(index, request): (usize, &&WrappedDataKey)| (index, self.unwrap(request));
         let mut results: Vec<_> = first.into_par_iter().map(open).collect();
         results.par_extend(again.into_par_iter().map(open));
@@ -135,10 +115,7 @@ impl<'h> KeyService<'h> {
         };
         DataKey::from_slice(&bytes).ok_or_else(|| {
             let found = bytes.len();
-            Error::new(
-                Kind::NoDataKey,
-                format!("the data key has {found} bytes instead of {}", DataKey::LEN),
-            )
+            Error::new(Kind::NoDataKey, format!("the data key has {found} bytes instead of {}", DataKey::LEN))
         })
     }
 
@@ -154,10 +131,7 @@ impl<'h> KeyService<'h> {
             }
         }
         kinds.sort_by_key(|kind| {
-            self.order
-                .iter()
-                .position(|named| named == kind)
-                .unwrap_or(self.order.len())
+            self.order.iter().position(|named| named == kind).unwrap_or(self.order.len())
         });
 
         let mut problems = Vec::new();
@@ -179,10 +153,7 @@ impl<'h> KeyService<'h> {
         let wanted: Vec<Wanted> = group
             .iter()
             .filter_map(|wrapped| match &wrapped.key {
-                MasterKey::Age(recipient) => Some(Wanted {
-                    recipient,
-                    enc: &wrapped.enc,
-                }),
+                MasterKey::Age(recipient) => Some(Wanted { recipient, enc: &wrapped.enc }),
                 MasterKey::Foreign { .. } => None,
             })
             .collect();
@@ -210,17 +181,11 @@ impl<'h> KeyService<'h> {
         failures: &[(usize, Vec<String>)],
     ) -> Error {
         if wrapped.groups.iter().all(Vec::is_empty) {
-            return Error::new(
-                Kind::NoDataKey,
-                "no master key is named that could open the data key",
-            );
+            return Error::new(Kind::NoDataKey, "no master key is named that could open the data key");
         }
         let shared = wrapped.groups.len() > 1;
         let mut message = if shared {
-            format!(
-                "{opened} of {} key groups could be opened, and it takes {needed}",
-                wrapped.groups.len()
-            )
+            format!("{opened} of {} key groups could be opened, and it takes {needed}", wrapped.groups.len())
         } else {
             "no identity at hand opens the data key".to_owned()
         };
@@ -235,11 +200,8 @@ impl<'h> KeyService<'h> {
                 MasterKey::Age(recipient) => recipient.short(),
                 MasterKey::Foreign { kind, .. } => format!("{} (Sealant does not speak {kind})", wrapped.key),
             });
-            let title = if shared {
-                format!("group {} wants any of:", index + 1)
-            } else {
-                "wanted, any of:".into()
-            };
+            let title =
+                if shared { format!("group {} wants any of:", index + 1) } else { "wanted, any of:".into() };
             add(&title, keys.collect());
         }
         let mut problems: Vec<String> = Vec::new();
@@ -307,17 +269,11 @@ mod tests {
         groups: &[&[&MasterKey]],
         threshold: Option<usize>,
     ) -> Result<WrappedDataKey> {
-        let groups = groups
-            .iter()
-            .map(|group| group.iter().map(|key| (*key).clone()).collect())
-            .collect();
+        let groups = groups.iter().map(|group| group.iter().map(|key| (*key).clone()).collect()).collect();
         let keys = KeySet { groups, threshold };
         let host = FakeHost::default();
         let groups = block_on(service(&host).wrap_many(&[(data_key, &keys)])).remove(0)?;
-        Ok(WrappedDataKey {
-            groups,
-            threshold: keys.required(),
-        })
+        Ok(WrappedDataKey { groups, threshold: keys.required() })
     }
 
     fn unwrap(service: &KeyService, wrapped: &WrappedDataKey) -> Result<DataKey> {
@@ -329,10 +285,8 @@ mod tests {
         let ((secret, mine), (_, other)) = (pair(), pair());
         let host = FakeHost::default().env("SOPS_AGE_KEY", secret);
         let data_keys: Vec<_> = (0..20).map(|_| DataKey::generate()).collect();
-        let mut wrapped: Vec<_> = data_keys
-            .iter()
-            .map(|data_key| wrap(data_key, &[&[&other, &mine]], None).unwrap())
-            .collect();
+        let mut wrapped: Vec<_> =
+            data_keys.iter().map(|data_key| wrap(data_key, &[&[&other, &mine]], None).unwrap()).collect();
         wrapped[7] = wrap(&data_keys[7], &[&[&other]], None).unwrap();
         wrapped[9] = wrapped[3].clone();
 
@@ -346,10 +300,7 @@ mod tests {
             }
         }
         let ssh = ["read /home/u/.ssh/id_ed25519", "read /home/u/.ssh/id_rsa"];
-        assert_eq!(
-            host.calls(),
-            [ssh[0], ssh[1], "read /home/u/.config/sops/age/keys.txt"]
-        );
+        assert_eq!(host.calls(), [ssh[0], ssh[1], "read /home/u/.config/sops/age/keys.txt"]);
     }
 
     #[test]
@@ -375,17 +326,7 @@ mod tests {
         }
         let host = FakeHost::default().env("SOPS_AGE_KEY", format!("{s1} {s3}"));
         let every = wrap(&data_key, &[&[&k1], &[&k3]], None).unwrap();
-        assert_eq!(
-            unwrap(
-                &service(&host),
-                &WrappedDataKey {
-                    threshold: 0,
-                    ..every
-                }
-            )
-            .unwrap(),
-            data_key
-        );
+        assert_eq!(unwrap(&service(&host), &WrappedDataKey { threshold: 0, ..every }).unwrap(), data_key);
     }
 
     #[test]
@@ -418,29 +359,17 @@ mod tests {
         let mut shares = wrap(&DataKey::generate(), &[&[&mine], &[&mine]], None).unwrap();
         let service = service(&host);
 
-        let single = WrappedDataKey {
-            groups: vec![shares.groups[0].clone()],
-            threshold: 0,
-        };
+        let single = WrappedDataKey { groups: vec![shares.groups[0].clone()], threshold: 0 };
         let error = unwrap(&service, &single).unwrap_err();
-        assert!(
-            error.to_string().contains("has 33 bytes instead of 32"),
-            "{error}"
-        );
+        assert!(error.to_string().contains("has 33 bytes instead of 32"), "{error}");
 
         shares.groups[1] = whole.groups[0].clone();
         let error = unwrap(&service, &shares).unwrap_err();
-        assert!(
-            error.to_string().contains("has 32 bytes instead of 33"),
-            "{error}"
-        );
+        assert!(error.to_string().contains("has 32 bytes instead of 33"), "{error}");
 
         shares.groups[1] = shares.groups[0].clone();
         let error = unwrap(&service, &shares).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "the Shamir shares do not fit: two groups hold the same share"
-        );
+        assert_eq!(error.to_string(), "the Shamir shares do not fit: two groups hold the same share");
     }
 
     #[test]
@@ -451,19 +380,11 @@ mod tests {
         wrapped.groups[0].insert(0, pgp());
         let host = FakeHost::default().env("SOPS_AGE_KEY", secret);
         let order = KeyKind::parse_order("pgp,age").unwrap();
-        assert_eq!(
-            unwrap(&service(&host).with_decryption_order(order), &wrapped).unwrap(),
-            data_key
-        );
+        assert_eq!(unwrap(&service(&host).with_decryption_order(order), &wrapped).unwrap(), data_key);
 
         wrapped.groups[0].truncate(1);
         let error = unwrap(&service(&host), &wrapped).unwrap_err();
-        assert!(
-            error
-                .to_string()
-                .contains(&format!("wanted, any of:\n  pgp {PGP}")),
-            "{error}"
-        );
+        assert!(error.to_string().contains(&format!("wanted, any of:\n  pgp {PGP}")), "{error}");
         assert!(error.advice().unwrap().contains("sops updatekeys"));
     }
 
@@ -480,11 +401,7 @@ mod tests {
         refused(&[], None, "empty key group provided");
         refused(&[&[]], None, "empty key group provided");
         refused(&[&[&mine], &[]], None, "empty key group provided");
-        refused(
-            &[&[&mine], &[&mine]],
-            Some(3),
-            "the Shamir threshold is 3, but there are only 2 key groups",
-        );
+        refused(&[&[&mine], &[&mine]], Some(3), "the Shamir threshold is 3, but there are only 2 key groups");
         refused(&[&[&mine, &foreign]], None, "cannot wrap a data key for pgp 85D7");
     }
 
@@ -493,10 +410,7 @@ mod tests {
         let host = FakeHost::default();
         for groups in [vec![], vec![vec![]]] {
             let error = unwrap(&service(&host), &WrappedDataKey { groups, threshold: 0 }).unwrap_err();
-            assert_eq!(
-                error.to_string(),
-                "no master key is named that could open the data key"
-            );
+            assert_eq!(error.to_string(), "no master key is named that could open the data key");
         }
     }
 
@@ -508,33 +422,17 @@ mod tests {
         let host = FakeHost::default()
             .env("SOPS_AGE_KEY", format!("{secret}\n{damaged}\n{planted}"))
             .env("SOPS_AGE_KEY_FILE", "/k")
-            .file(
-                "/k",
-                format!("AGE-SECRET-KEY-PQ-1{planted} AGE-PLUGIN-X-1{planted}\n{planted}"),
-            )
+            .file("/k", format!("AGE-SECRET-KEY-PQ-1{planted} AGE-PLUGIN-X-1{planted}\n{planted}"))
             .env("SOPS_AGE_KEY_CMD", format!("echo {planted} '"))
             .env("SOPS_AGE_SSH_PRIVATE_KEY_CMD", "get")
-            .program(
-                "get",
-                "*",
-                format!("-----BEGIN OPENSSH PRIVATE KEY-----\n{planted}\n"),
-            )
-            .file(
-                "/home/u/.ssh/id_ed25519",
-                include_str!("../../fixtures/age/ssh/locked"),
-            )
+            .program("get", "*", format!("-----BEGIN OPENSSH PRIVATE KEY-----\n{planted}\n"))
+            .file("/home/u/.ssh/id_ed25519", include_str!("../../fixtures/age/ssh/locked"))
             .passphrase("PLANTEDSECRET");
         let locked: Recipient = include_str!("../../fixtures/age/ssh/locked.pub").parse().unwrap();
         let wrapped = wrap(&DataKey::generate(), &[&[&wanted, &MasterKey::Age(locked)]], None).unwrap();
         let error = unwrap(&service(&host), &wrapped).unwrap_err();
         let text = format!("{error}{error:?}{}", error.advice().unwrap());
-        assert!(
-            text.contains("wrong passphrase") && text.contains("SOPS_AGE_KEY: 1 identity"),
-            "{text}"
-        );
-        assert!(
-            !text.contains(planted) && !text.contains(&secret[20..40]),
-            "{text}"
-        );
+        assert!(text.contains("wrong passphrase") && text.contains("SOPS_AGE_KEY: 1 identity"), "{text}");
+        assert!(!text.contains(planted) && !text.contains(&secret[20..40]), "{text}");
     }
 }

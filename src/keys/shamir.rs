@@ -16,10 +16,7 @@ use crate::secret::SecretBytes;
 /// as sops 3.13 numbers them.
 pub(super) fn split(secret: &[u8], shares: usize, threshold: usize) -> Result<Vec<SecretBytes>> {
     if threshold < 2 {
-        return Err(Error::new(
-            Kind::Other,
-            "the Shamir threshold has to be at least 2",
-        ));
+        return Err(Error::new(Kind::Other, "the Shamir threshold has to be at least 2"));
     }
     if threshold > shares {
         return Err(Error::new(
@@ -28,10 +25,7 @@ pub(super) fn split(secret: &[u8], shares: usize, threshold: usize) -> Result<Ve
         ));
     }
     let last_x = u8::try_from(shares).map_err(|_| {
-        Error::new(
-            Kind::Other,
-            format!("{shares} key groups are too many: at most 255 can share"),
-        )
+        Error::new(Kind::Other, format!("{shares} key groups are too many: at most 255 can share"))
     })?;
 
     let mut out: Vec<SecretBytes> = (1..=last_x)
@@ -54,12 +48,8 @@ pub(super) fn split(secret: &[u8], shares: usize, threshold: usize) -> Result<Ve
 
 /// Puts a secret together from shares. Too few shares, or shares of different secrets, give bytes without meaning.
 pub(super) fn combine(shares: &[SecretBytes]) -> Result<SecretBytes> {
-    let broken = |what: &str| {
-        Err(Error::new(
-            Kind::NoDataKey,
-            format!("the Shamir shares do not fit: {what}"),
-        ))
-    };
+    let broken =
+        |what: &str| Err(Error::new(Kind::NoDataKey, format!("the Shamir shares do not fit: {what}")));
     let mut points = Vec::with_capacity(shares.len());
     for share in shares {
         match share.split_last() {
@@ -82,9 +72,7 @@ pub(super) fn combine(shares: &[SecretBytes]) -> Result<SecretBytes> {
         let basis = points
             .iter()
             .filter(|(other, _)| other != x)
-            .fold(1, |basis, (other, _)| {
-                multiply(basis, multiply(*other, invert(x ^ other)))
-            });
+            .fold(1, |basis, (other, _)| multiply(basis, multiply(*other, invert(x ^ other))));
         for (byte, value) in secret.iter_mut().zip(*values) {
             *byte ^= multiply(*value, basis);
         }
@@ -94,10 +82,7 @@ pub(super) fn combine(shares: &[SecretBytes]) -> Result<SecretBytes> {
 
 /// The value at `x` of the polynomial with these coefficients, lowest degree first.
 fn evaluate(coefficients: &[u8], x: u8) -> u8 {
-    coefficients
-        .iter()
-        .rev()
-        .fold(0, |value, coefficient| multiply(value, x) ^ coefficient)
+    coefficients.iter().rev().fold(0, |value, coefficient| multiply(value, x) ^ coefficient)
 }
 
 fn multiply(a: u8, b: u8) -> u8 {
@@ -125,16 +110,11 @@ mod tests {
 
     /// Multiplication as the definition has it: a product of polynomials over GF(2), then the remainder.
     fn multiply_by_definition(a: u8, b: u8) -> u8 {
-        let product = (0..8)
-            .filter(|bit| b >> bit & 1 == 1)
-            .fold(0u16, |sum, bit| sum ^ (u16::from(a) << bit));
-        let remainder = (8..16).rev().fold(product, |rest, bit| {
-            if rest >> bit & 1 == 1 {
-                rest ^ (0x11b << (bit - 8))
-            } else {
-                rest
-            }
-        });
+        let product =
+            (0..8).filter(|bit| b >> bit & 1 == 1).fold(0u16, |sum, bit| sum ^ (u16::from(a) << bit));
+        let remainder = (8..16)
+            .rev()
+            .fold(product, |rest, bit| if rest >> bit & 1 == 1 { rest ^ (0x11b << (bit - 8)) } else { rest });
         remainder as u8
     }
 
@@ -173,19 +153,14 @@ mod tests {
     fn shares_are_numbered_from_one_in_the_last_byte() {
         let shares = split(&[7; 32], 3, 2).unwrap();
         assert!(shares.iter().all(|share| share.len() == 33));
-        assert_eq!(
-            shares.iter().map(|share| share[32]).collect::<Vec<_>>(),
-            [1, 2, 3]
-        );
+        assert_eq!(shares.iter().map(|share| share[32]).collect::<Vec<_>>(), [1, 2, 3]);
     }
 
     #[test]
     fn thresholds_that_make_no_sense_are_refused() {
-        for (shares, threshold, why) in [
-            (3, 1, "at least 2"),
-            (2, 3, "only 2 key groups"),
-            (256, 2, "at most 255"),
-        ] {
+        for (shares, threshold, why) in
+            [(3, 1, "at least 2"), (2, 3, "only 2 key groups"), (256, 2, "at most 255")]
+        {
             let error = split(&[0; 32], shares, threshold).unwrap_err();
             assert!(error.to_string().contains(why), "{error}");
         }

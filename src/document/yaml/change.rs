@@ -25,9 +25,14 @@ impl YamlDocument {
     /// How far this file indents: the first map below an entry of a root shows it.
     pub(super) fn indent_unit(&self) -> usize {
         let nested = |root: NodeId| {
-            let block = |node: NodeId| self.tree[node].kind == NodeKind::Map && self.tree[node].style != Style::Flow;
+            let block =
+                |node: NodeId| self.tree[node].kind == NodeKind::Map && self.tree[node].style != Style::Flow;
             let outer = self.tree.entries(root).next()?;
-            let inner = self.tree.entries(root).filter(|&node| block(node)).find_map(|node| self.tree.entries(node).next())?;
+            let inner = self
+                .tree
+                .entries(root)
+                .filter(|&node| block(node))
+                .find_map(|node| self.tree.entries(node).next())?;
             let columns = [inner, outer].map(|node| self.column(self.tree[node].key_span.start()));
             columns[0].checked_sub(columns[1]).filter(|unit| (2..=8).contains(unit))
         };
@@ -38,7 +43,9 @@ impl YamlDocument {
     pub(super) fn after_indicator(&self, node: NodeId) -> usize {
         let key = self.tree[node].key_span;
         match self.tree.parent(node).map(|parent| self.tree[parent].kind) {
-            Some(NodeKind::Map) => self.source[key.end()..].find(':').map_or(key.end(), |at| key.end() + at + 1),
+            Some(NodeKind::Map) => {
+                self.source[key.end()..].find(':').map_or(key.end(), |at| key.end() + at + 1)
+            }
             _ => key.end(),
         }
     }
@@ -66,7 +73,8 @@ impl YamlDocument {
             write_flow(data, &mut text);
             return Ok(Edits::replace(old.span, text));
         }
-        if scalar && !matches!(data, Data::Object(_) | Data::Array(_)) && matches!(old.kind, NodeKind::Scalar) {
+        if scalar && !matches!(data, Data::Object(_) | Data::Array(_)) && matches!(old.kind, NodeKind::Scalar)
+        {
             return self.put_value(node, &reconcile::to_value(data));
         }
         let Some(parent) = self.tree.parent(node) else {
@@ -154,11 +162,18 @@ impl YamlDocument {
 
     pub(super) fn remove_entries(&self, nodes: &[NodeId]) -> Result<Edits> {
         let mut edits = Edits::default();
-        let Some(container) = nodes.first().and_then(|&node| self.tree.parent(node)) else { return Ok(edits) };
+        let Some(container) = nodes.first().and_then(|&node| self.tree.parent(node)) else {
+            return Ok(edits);
+        };
         let entries: Vec<_> = self.tree.entries(container).collect();
         let flow = self.tree[container].style == Style::Flow;
-        if !flow && entries.iter().all(|entry| nodes.contains(entry)) && self.tree.parent(container).is_some() {
-            let empty = if self.tree[container].kind == NodeKind::Map { Data::Object(Default::default()) } else { Data::Array(vec![]) };
+        if !flow && entries.iter().all(|entry| nodes.contains(entry)) && self.tree.parent(container).is_some()
+        {
+            let empty = if self.tree[container].kind == NodeKind::Map {
+                Data::Object(Default::default())
+            } else {
+                Data::Array(vec![])
+            };
             return self.replace_entry(container, &empty);
         }
         for (at, &node) in entries.iter().enumerate().filter(|(_, node)| nodes.contains(node)) {
@@ -202,7 +217,8 @@ impl YamlDocument {
 
     fn line_break_before(&self, offset: usize) -> usize {
         let before = &self.source[..offset];
-        let shorter = before.strip_suffix('\n').map_or(before, |rest| rest.strip_suffix('\r').unwrap_or(rest));
+        let shorter =
+            before.strip_suffix('\n').map_or(before, |rest| rest.strip_suffix('\r').unwrap_or(rest));
         shorter.len()
     }
 
@@ -217,7 +233,10 @@ impl YamlDocument {
         let mut block = String::new();
         let writer = Writer { unit: INDENT, newline: self.newline };
         writer.write_entry(Some(METADATA_KEY), metadata, column, &mut block);
-        if part.empty && self.source[..part.end].rfind('\n').is_none_or(|at| at + 1 != part.end) && part.end < self.source.len() {
+        if part.empty
+            && self.source[..part.end].rfind('\n').is_none_or(|at| at + 1 != part.end)
+            && part.end < self.source.len()
+        {
             return Err(Error::new(Kind::Read, "a document without content on the line of its end marker")
                 .on_line(self.line_of(part.end)));
         }
@@ -340,7 +359,13 @@ pub(in crate::document) fn emit(document: &dyn Document) -> Result<SecretString>
     Ok(out)
 }
 
-fn emit_value(document: &dyn Document, node: NodeId, parent: NodeKind, column: usize, out: &mut String) -> Result<()> {
+fn emit_value(
+    document: &dyn Document,
+    node: NodeId,
+    parent: NodeKind,
+    column: usize,
+    out: &mut String,
+) -> Result<()> {
     let tree = document.tree();
     let target = tree.resolve(node);
     let indent = child_indent(parent, column, INDENT);
@@ -374,4 +399,3 @@ fn emit_value(document: &dyn Document, node: NodeId, parent: NodeKind, column: u
     }
     Ok(())
 }
-

@@ -80,7 +80,9 @@ impl YamlDocument {
         let blanks = |line: &str| line.len() - line.trim_start_matches(' ').len();
         let text = node.text.get(&self.source);
         let first = text.lines().find(|line| !line.is_empty()).map_or(0, blanks);
-        let indent = lines.find(|line| !line.trim_matches(' ').is_empty()).map(|line| blanks(line).saturating_sub(first));
+        let indent = lines
+            .find(|line| !line.trim_matches(' ').is_empty())
+            .map(|line| blanks(line).saturating_sub(first));
         Some((header, indent.unwrap_or_else(|| self.child_indent(leaf))))
     }
 
@@ -175,7 +177,13 @@ impl Document for YamlDocument {
         self.replace_entry(node, data)
     }
 
-    fn insert(&self, container: NodeId, key: Option<&str>, before: Option<NodeId>, data: &Data) -> Result<Edits> {
+    fn insert(
+        &self,
+        container: NodeId,
+        key: Option<&str>,
+        before: Option<NodeId>,
+        data: &Data,
+    ) -> Result<Edits> {
         self.insert_entry(container, key, before, data)
     }
 

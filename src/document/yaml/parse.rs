@@ -40,7 +40,8 @@ impl YamlDocument {
         for part in &mut parts {
             part.metadata = tree.entry(&source, part.root, METADATA_KEY);
         }
-        let newline = if source.find('\n').is_some_and(|at| source[..at].ends_with('\r')) { "\r\n" } else { "\n" };
+        let newline =
+            if source.find('\n').is_some_and(|at| source[..at].ends_with('\r')) { "\r\n" } else { "\n" };
         Ok(Self { source, tree, tags, parts, newline })
     }
 }
@@ -105,17 +106,24 @@ impl<'s> Reader<'s> {
     }
 
     fn fail<T>(&self, offset: usize, kind: Kind, message: impl Into<String>) -> Result<T> {
-        let line = 1 + self.source.as_bytes()[..offset.min(self.source.len())].iter().filter(|&&b| b == b'\n').count();
+        let line = 1 + self.source.as_bytes()[..offset.min(self.source.len())]
+            .iter()
+            .filter(|&&b| b == b'\n')
+            .count();
         Err(Error::new(kind, message).on_line(line))
     }
 
     fn read(&mut self, event: Event<'_>, span: Span, tag_start: Option<usize>) -> Result<()> {
         match event {
-            Event::DocumentStart(explicit, version) => self.start_document(explicit, version.map(|v| v.minor), span),
+            Event::DocumentStart(explicit, version) => {
+                self.start_document(explicit, version.map(|v| v.minor), span)
+            }
             Event::DocumentEnd => self.end_document(span),
             Event::StreamEnd => self.end_stream(),
             Event::Comment(_, placement) => self.comment(span, placement == Placement::Right),
-            Event::Scalar(text, style, anchor, tag) => self.scalar(&text, style, anchor, tag.as_deref(), span, tag_start),
+            Event::Scalar(text, style, anchor, tag) => {
+                self.scalar(&text, style, anchor, tag.as_deref(), span, tag_start)
+            }
             Event::Alias(id) => self.alias(id, span),
             Event::MappingStart(style, anchor, _) => self.start(NodeKind::Map, style, anchor, span),
             Event::SequenceStart(style, anchor, _) => self.start(NodeKind::List, style, anchor, span),
@@ -128,7 +136,10 @@ impl<'s> Reader<'s> {
     fn advance(&mut self, to: usize) -> Result<()> {
         let flow = self.open.last().is_some_and(|open| open.flow);
         if let Some(gap) = self.source.get(self.at..to).filter(|gap| !flow && gap.contains('\t')) {
-            let indents = gap.split_inclusive('\n').skip(1).map(|line| line.len() - line.trim_start_matches([' ', '\t']).len());
+            let indents = gap
+                .split_inclusive('\n')
+                .skip(1)
+                .map(|line| line.len() - line.trim_start_matches([' ', '\t']).len());
             let mut start = self.at + gap.find('\n').map_or(gap.len(), |at| at + 1);
             for (line, indent) in gap.split_inclusive('\n').skip(1).zip(indents) {
                 if line[..indent].contains('\t') {
@@ -143,10 +154,18 @@ impl<'s> Reader<'s> {
 
     fn start_document(&mut self, explicit: bool, minor: Option<u32>, span: Span) -> Result<()> {
         if !explicit && self.in_document {
-            return self.fail(span.start(), Kind::Read, "broken YAML: a document after `...` needs a `---` before it");
+            return self.fail(
+                span.start(),
+                Kind::Read,
+                "broken YAML: a document after `...` needs a `---` before it",
+            );
         }
         if minor.is_some_and(|minor| minor != 1) {
-            return self.fail(span.start(), Kind::Read, "`%YAML` with a version other than 1.1, which sops cannot read");
+            return self.fail(
+                span.start(),
+                Kind::Read,
+                "`%YAML` with a version other than 1.1, which sops cannot read",
+            );
         }
         self.finish_document(span.start());
         self.in_document = true;
@@ -181,7 +200,14 @@ impl<'s> Reader<'s> {
         }
     }
 
-    fn add(&mut self, kind: NodeKind, style: Style, key: Option<(Text, Span)>, span: Span, text: Text) -> NodeId {
+    fn add(
+        &mut self,
+        kind: NodeKind,
+        style: Style,
+        key: Option<(Text, Span)>,
+        span: Span,
+        text: Text,
+    ) -> NodeId {
         self.builder.add(kind, style, key, span, text)
     }
 
@@ -201,7 +227,9 @@ impl<'s> Reader<'s> {
             self.pending.push(PendingComment { span: text, column });
             return Ok(());
         }
-        if let Some(place) = self.flow_comment.take().filter(|_| !self.open.last().is_some_and(|open| open.flow)) {
+        if let Some(place) =
+            self.flow_comment.take().filter(|_| !self.open.last().is_some_and(|open| open.flow))
+        {
             self.builder.set_comment(place, text);
             return Ok(());
         }
@@ -242,7 +270,11 @@ impl<'s> Reader<'s> {
         if open.flow {
             return Ok(None);
         }
-        let dash = self.source.get(self.at..).and_then(|rest| rest.find('-')).map_or(node_start, |found| self.at + found);
+        let dash = self
+            .source
+            .get(self.at..)
+            .and_then(|rest| rest.find('-'))
+            .map_or(node_start, |found| self.at + found);
         if open.column == usize::MAX {
             open.column = dash - self.source[..dash].rfind('\n').map_or(0, |at| at + 1);
         }
@@ -266,7 +298,10 @@ impl<'s> Reader<'s> {
     ) -> Result<()> {
         let empty = span.is_empty() && style == ScalarStyle::Plain;
         if self.open.is_empty() {
-            return self.scalar_root(empty || matches!(resolve(text, style == ScalarStyle::Plain, None), Ok(Value::Null)), span);
+            return self.scalar_root(
+                empty || matches!(resolve(text, style == ScalarStyle::Plain, None), Ok(Value::Null)),
+                span,
+            );
         }
         let tag = tag.map(full_tag);
         if self.expects_key() {
@@ -315,7 +350,11 @@ impl<'s> Reader<'s> {
 
     fn scalar_root(&mut self, null: bool, span: Span) -> Result<()> {
         if !null {
-            return self.fail(span.start(), Kind::Read, "the top level of a YAML document must be a map, not a single value");
+            return self.fail(
+                span.start(),
+                Kind::Read,
+                "the top level of a YAML document must be a map, not a single value",
+            );
         }
         let at = Span::new(self.at, self.at);
         let root = self.add(NodeKind::Map, Style::Plain, None, at, Text::default());
@@ -358,7 +397,11 @@ impl<'s> Reader<'s> {
         let mut escaped = false;
         for c in token.chars() {
             if escaped && c == '/' {
-                return self.fail(span.start(), Kind::Read, "broken YAML: the escape `\\/`, which sops cannot read");
+                return self.fail(
+                    span.start(),
+                    Kind::Read,
+                    "broken YAML: the escape `\\/`, which sops cannot read",
+                );
             }
             escaped = c == '\\' && !escaped;
         }
@@ -388,13 +431,21 @@ impl<'s> Reader<'s> {
     fn start(&mut self, kind: NodeKind, style: StructureStyle, anchor: usize, span: Span) -> Result<()> {
         let flow = style == StructureStyle::Flow;
         if self.open.len() >= MAX_DEPTH {
-            return self.fail(span.start(), Kind::Read, format!("collections nest deeper than {MAX_DEPTH} levels"));
+            return self.fail(
+                span.start(),
+                Kind::Read,
+                format!("collections nest deeper than {MAX_DEPTH} levels"),
+            );
         }
         if self.expects_key() {
             return self.fail(span.start(), Kind::Encrypt, "a key that is a collection");
         }
         if self.open.is_empty() && kind == NodeKind::List {
-            return self.fail(span.start(), Kind::Read, "the top level of a YAML document must be a map, not a list");
+            return self.fail(
+                span.start(),
+                Kind::Read,
+                "the top level of a YAML document must be a map, not a list",
+            );
         }
         let in_flow = self.open.last().is_some_and(|open| open.flow);
         let in_list = self.open.last().is_some_and(|open| open.kind == NodeKind::List);
@@ -456,7 +507,8 @@ impl<'s> Reader<'s> {
     fn comments_inside(&mut self, open: &Open, next: usize) -> usize {
         let Some(first) = self.pending.first() else { return 0 };
         let next_column = next - self.source[..next].rfind('\n').map_or(0, |at| at + 1);
-        let breaks = |from: usize, to: usize| self.source.get(from..to).map_or(0, |gap| gap.matches('\n').count());
+        let breaks =
+            |from: usize, to: usize| self.source.get(from..to).map_or(0, |gap| gap.matches('\n').count());
         let (column, mut end) = (first.column, first.span.start());
         let group = self.pending.iter().take_while(|comment| {
             let together = comment.column == column && breaks(end, comment.span.start()) <= 1;
@@ -477,7 +529,8 @@ impl<'s> Reader<'s> {
             return 0;
         }
         let outer = self.open.last().map_or(0, |outer| outer.column);
-        let least = if open.kind == NodeKind::List && open.column == outer { usize::MAX } else { open.column };
+        let least =
+            if open.kind == NodeKind::List && open.column == outer { usize::MAX } else { open.column };
         self.pending.iter().take_while(|comment| comment.column >= least).count()
     }
 
@@ -492,26 +545,52 @@ impl<'s> Reader<'s> {
         let header_end = self.source[start..].find('\n').map_or(self.source.len(), |at| start + at);
         let line = self.source[start..header_end].trim_end_matches('\r');
         let Some(header) = Header::parse(line) else {
-            return self.fail(content.start(), Kind::Read, "broken YAML: a block scalar without an indicator");
+            return self.fail(
+                content.start(),
+                Kind::Read,
+                "broken YAML: a block scalar without an indicator",
+            );
         };
         let body_start = (header_end + 1).min(self.source.len());
         let body_end = content.end().max(body_start.min(self.source.len()));
         let body = self.source.get(body_start..body_end).unwrap_or_default();
         // The parser may run into the indentation of the next line.
-        let complete = body.rfind('\n').map_or(body, |at| if body[at + 1..].trim_matches([' ', '\t']).is_empty() && body_end < self.source.len() { &body[..=at] } else { body });
-        let first_blanks = text.lines().find(|line| !line.is_empty()).map_or(0, |line| line.len() - line.trim_start_matches(' ').len());
-        let indent = complete
+        let complete = body.rfind('\n').map_or(body, |at| {
+            if body[at + 1..].trim_matches([' ', '\t']).is_empty() && body_end < self.source.len() {
+                &body[..=at]
+            } else {
+                body
+            }
+        });
+        let first_blanks = text
             .lines()
-            .find(|line| !line.trim_matches(' ').is_empty())
-            .map_or(usize::MAX, |line| (line.len() - line.trim_start_matches(' ').len()).saturating_sub(first_blanks));
+            .find(|line| !line.is_empty())
+            .map_or(0, |line| line.len() - line.trim_start_matches(' ').len());
+        let indent =
+            complete.lines().find(|line| !line.trim_matches(' ').is_empty()).map_or(usize::MAX, |line| {
+                (line.len() - line.trim_start_matches(' ').len()).saturating_sub(first_blanks)
+            });
         let leading = complete.lines().take_while(|line| line.trim_matches(' ').is_empty()).count();
-        if header.digit.is_none() && complete.lines().nth(leading).is_some_and(|line| line.trim_start_matches(' ').starts_with('\t')) {
-            return self.fail(body_start, Kind::Read, "broken YAML: a tab in the indentation of a block scalar");
+        if header.digit.is_none()
+            && complete
+                .lines()
+                .nth(leading)
+                .is_some_and(|line| line.trim_start_matches(' ').starts_with('\t'))
+        {
+            return self.fail(
+                body_start,
+                Kind::Read,
+                "broken YAML: a tab in the indentation of a block scalar",
+            );
         }
         let mut kept = complete;
         if header.chomp != Chomp::Keep {
-            let blank = |line: &str| line.trim_matches(' ').is_empty() && (indent == usize::MAX || line.len() <= indent);
-            while let Some(shorter) = kept.strip_suffix('\n').map(|rest| rest.strip_suffix('\r').unwrap_or(rest)) {
+            let blank = |line: &str| {
+                line.trim_matches(' ').is_empty() && (indent == usize::MAX || line.len() <= indent)
+            };
+            while let Some(shorter) =
+                kept.strip_suffix('\n').map(|rest| rest.strip_suffix('\r').unwrap_or(rest))
+            {
                 let last = &shorter[shorter.rfind('\n').map_or(0, |at| at + 1)..];
                 if !blank(last) || shorter.is_empty() {
                     break;
@@ -523,7 +602,11 @@ impl<'s> Reader<'s> {
         let end = if kept.is_empty() { start + line.len() } else { body_start + kept.len() };
         // At the end of a file without a final line break, go-yaml's scalar has none either.
         let ended = body_end < self.source.len() || self.source.ends_with('\n');
-        let text = if ended || header.chomp == Chomp::Strip { text } else { text.strip_suffix('\n').unwrap_or(text) };
+        let text = if ended || header.chomp == Chomp::Strip {
+            text
+        } else {
+            text.strip_suffix('\n').unwrap_or(text)
+        };
         Ok((Span::new(start, end), Text::new(self.source, Span::new(body_start, body_end), text)))
     }
 
@@ -554,7 +637,9 @@ impl<'s> Reader<'s> {
 /// The text of a scalar token without its quotes.
 fn inner(span: Span, style: ScalarStyle) -> Span {
     match style {
-        ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted => Span::new(span.start() + 1, span.end().saturating_sub(1)),
+        ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted => {
+            Span::new(span.start() + 1, span.end().saturating_sub(1))
+        }
         _ => span,
     }
 }

@@ -47,7 +47,8 @@ pub(super) fn is_plain_string(text: &str) -> bool {
 }
 
 fn decode_binary(text: &str) -> Result<Value> {
-    let compact: Zeroizing<String> = Zeroizing::new(text.chars().filter(|c| !matches!(c, '\n' | '\r')).collect());
+    let compact: Zeroizing<String> =
+        Zeroizing::new(text.chars().filter(|c| !matches!(c, '\n' | '\r')).collect());
     match STANDARD.decode(compact.as_bytes()) {
         Ok(bytes) => Ok(Value::Str(Zeroizing::new(bytes))),
         Err(_) => Err(Error::new(Kind::Read, "the value of a !!binary is not base64")),
@@ -86,8 +87,10 @@ fn number(text: &str) -> Result<Option<Value>> {
         let signed = magnitude.and_then(|m| i128::try_from(m).ok()).map(|m| if negative { -m } else { m });
         return match signed.and_then(|int| i64::try_from(int).ok()) {
             Some(int) => Ok(Some(Value::Int(int))),
-            None => Err(Error::new(Kind::Encrypt, "the integer does not fit 64 bits, and sops cannot read it")
-                .advise("quote it, so that it is a string")),
+            None => {
+                Err(Error::new(Kind::Encrypt, "the integer does not fit 64 bits, and sops cannot read it")
+                    .advise("quote it, so that it is a string"))
+            }
         };
     }
     Ok(is_float(text).then(|| text.parse().ok().map(Value::Float)).flatten())
@@ -101,7 +104,9 @@ fn integer_parts(text: &str) -> Option<(bool, u32, &str)> {
         b'+' => (false, &text[1..]),
         _ => (false, text),
     };
-    let lower = |prefix: &str| body.len() > 2 && body.get(..2).is_some_and(|start| start.eq_ignore_ascii_case(prefix));
+    let lower = |prefix: &str| {
+        body.len() > 2 && body.get(..2).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+    };
     let (radix, digits) = if lower("0x") {
         (16, &body[2..])
     } else if lower("0o") {
@@ -144,7 +149,8 @@ fn timestamp(text: &str) -> Option<String> {
     let year = take_number(&mut rest, 4, 4)?;
     let month = take_char(&mut rest, '-').and_then(|()| take_number(&mut rest, 1, 2))?;
     let day = take_char(&mut rest, '-').and_then(|()| take_number(&mut rest, 1, 2))?;
-    let date = Date::new(i16::try_from(year).ok()?, i8::try_from(month).ok()?, i8::try_from(day).ok()?).ok()?;
+    let date =
+        Date::new(i16::try_from(year).ok()?, i8::try_from(month).ok()?, i8::try_from(day).ok()?).ok()?;
     if rest.is_empty() {
         return Some(format!("{date}T00:00:00Z"));
     }

@@ -78,7 +78,12 @@ impl<'a> Header<'a> {
 
 /// Writes a value in the given style if it can carry it, else in the one that go-yaml would choose.
 /// `header` is that of the block scalar whose place it takes.
-pub(super) fn value(value: &Value, style: Style, header: Option<Header<'_>>, place: Place<'_>) -> SecretString {
+pub(super) fn value(
+    value: &Value,
+    style: Style,
+    header: Option<Header<'_>>,
+    place: Place<'_>,
+) -> SecretString {
     let text = match value {
         Value::Null => return Zeroizing::new("null".to_owned()),
         Value::Bool(bool) => return Zeroizing::new(bool.to_string()),
@@ -196,7 +201,11 @@ fn block(text: &str, header: Header<'_>, traits: &Traits, place: Place<'_>) -> S
     header.write(&mut out);
     let mut lines = Zeroizing::new(Vec::new());
     let body = body.unwrap_or(text);
-    if folded { unfold(body, &mut lines) } else { lines.extend(body.split('\n').map(str::to_owned)) }
+    if folded {
+        unfold(body, &mut lines)
+    } else {
+        lines.extend(body.split('\n').map(str::to_owned))
+    }
     for line in lines.iter() {
         out.push_str(place.newline);
         if !line.is_empty() {
@@ -274,7 +283,10 @@ fn indicators(text: &str) -> (bool, bool) {
     while let Some((at, c)) = chars.next() {
         let blank_follows = chars.peek().is_none_or(|(_, next)| matches!(next, ' ' | '\t' | '\n' | '\r'));
         match c {
-            '#' | ',' | '[' | ']' | '{' | '}' | '&' | '*' | '!' | '|' | '>' | '\'' | '"' | '%' | '@' | '`' if at == 0 => {
+            '#' | ',' | '[' | ']' | '{' | '}' | '&' | '*' | '!' | '|' | '>' | '\'' | '"' | '%' | '@'
+            | '`'
+                if at == 0 =>
+            {
                 (flow, block) = (true, true);
             }
             '?' | ':' if at == 0 => {
@@ -305,7 +317,21 @@ fn is_printable(c: char) -> bool {
 fn is_old_bool(text: &str) -> bool {
     matches!(
         text,
-        "y" | "Y" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" | "n" | "N" | "no" | "No" | "NO" | "off" | "Off" | "OFF"
+        "y" | "Y"
+            | "yes"
+            | "Yes"
+            | "YES"
+            | "on"
+            | "On"
+            | "ON"
+            | "n"
+            | "N"
+            | "no"
+            | "No"
+            | "NO"
+            | "off"
+            | "Off"
+            | "OFF"
     )
 }
 

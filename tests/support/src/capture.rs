@@ -37,19 +37,14 @@ impl Capture {
             if result.is_some() || captured.closed || deadline.left().is_zero() {
                 return result;
             }
-            captured = self
-                .0
-                .1
-                .wait_timeout(captured, deadline.left())
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
+            captured =
+                self.0.1.wait_timeout(captured, deadline.left()).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 
     /// Waits until there is nothing more to come. False when the time is up.
     pub(crate) fn wait_closed(&self, deadline: &Deadline) -> bool {
-        self.wait_until(deadline, |captured| captured.closed.then_some(()))
-            .is_some()
+        self.wait_until(deadline, |captured| captured.closed.then_some(())).is_some()
     }
 
     pub(crate) fn bytes(&self) -> Vec<u8> {

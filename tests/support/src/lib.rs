@@ -54,18 +54,11 @@ impl Sandbox {
     /// `sealant` is the program under test. Only Cargo knows where it is, and tells only the tests of the package that
     /// owns it: pass `env!("CARGO_BIN_EXE_sealant")`.
     pub fn new(sealant: impl Into<PathBuf>) -> Self {
-        let root = tempfile::Builder::new()
-            .prefix("sealant-test-")
-            .tempdir()
-            .expect("a temporary directory");
+        let root = tempfile::Builder::new().prefix("sealant-test-").tempdir().expect("a temporary directory");
         for folder in ["work", "home/.config", "tmp", "bin"] {
             fs::create_dir_all(root.path().join(folder)).expect("a folder in the temporary directory");
         }
-        Self {
-            root,
-            sealant: sealant.into(),
-            scripts: AtomicUsize::new(0),
-        }
+        Self { root, sealant: sealant.into(), scripts: AtomicUsize::new(0) }
     }
 
     /// Where a file of the working directory is. An absolute path stays as it is.

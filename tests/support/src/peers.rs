@@ -19,9 +19,7 @@ impl Peers {
     pub fn get() -> &'static Self {
         static PEERS: OnceLock<Result<Peers, String>> = OnceLock::new();
         let peers = PEERS.get_or_init(|| find().map(|directory| Peers { directory }));
-        peers
-            .as_ref()
-            .unwrap_or_else(|error| panic!("{error}\n{HOW_TO_GET_THEM}"))
+        peers.as_ref().unwrap_or_else(|error| panic!("{error}\n{HOW_TO_GET_THEM}"))
     }
 
     /// The directory that has all of them, for a `PATH`.
@@ -36,11 +34,7 @@ impl Peers {
     #[track_caller]
     pub fn program(&self, name: &str) -> PathBuf {
         let path = self.directory.join(name);
-        assert!(
-            path.is_file(),
-            "there is no `{name}` in {}.\n{HOW_TO_GET_THEM}",
-            self.directory.display()
-        );
+        assert!(path.is_file(), "there is no `{name}` in {}.\n{HOW_TO_GET_THEM}", self.directory.display());
         path
     }
 }

@@ -39,12 +39,7 @@ impl Run {
                 Ok(())
             });
         }
-        Self {
-            command,
-            cwd,
-            stdin: None,
-            limit: LIMIT,
-        }
+        Self { command, cwd, stdin: None, limit: LIMIT }
     }
 
     /// One more argument, for instance a path.
@@ -102,25 +97,15 @@ impl Run {
     #[must_use = "check how it ended: ok() or code()"]
     pub fn run(mut self) -> Output {
         let name = self.to_string();
-        let stdin = if self.stdin.is_some() {
-            Stdio::piped()
-        } else {
-            Stdio::null()
-        };
-        self.command
-            .stdin(stdin)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+        let stdin = if self.stdin.is_some() { Stdio::piped() } else { Stdio::null() };
+        self.command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
         // A session of its own has no terminal: a program that wants to prompt fails at once, on a developer's
         // machine as in CI. And it is a process group, so that it can be killed together with its children.
         // SAFETY: setsid is async-signal-safe, and the closure allocates nothing.
         unsafe {
             self.command.pre_exec(|| Ok(setsid().map(drop)?));
         }
-        let mut child = self
-            .command
-            .spawn()
-            .unwrap_or_else(|error| panic!("cannot start {name}: {error}"));
+        let mut child = self.command.spawn().unwrap_or_else(|error| panic!("cannot start {name}: {error}"));
         let deadline = Deadline::new(self.limit);
 
         if let (Some(mut pipe), Some(bytes)) = (child.stdin.take(), self.stdin) {
@@ -139,18 +124,9 @@ impl Run {
                 Some(_) => "ended, but left a process behind that holds its output open",
                 None => "was not done",
             };
-            panic!(
-                "{name}\n{what} after {:?}\n{}",
-                self.limit,
-                streams(&stdout.text(), &stderr.text())
-            );
+            panic!("{name}\n{what} after {:?}\n{}", self.limit, streams(&stdout.text(), &stderr.text()));
         };
-        Output {
-            status: code_of(status),
-            stdout: stdout.bytes(),
-            stderr: stderr.text(),
-            name,
-        }
+        Output { status: code_of(status), stdout: stdout.bytes(), stderr: stderr.text(), name }
     }
 
     /// Starts the program on a terminal of its own, for prompts and for what is only shown to people.
@@ -168,9 +144,7 @@ impl Run {
 impl fmt::Display for Run {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "$ {}", self.command.get_program().to_string_lossy())?;
-        self.command
-            .get_args()
-            .try_for_each(|arg| write!(f, " {}", arg.to_string_lossy()))
+        self.command.get_args().try_for_each(|arg| write!(f, " {}", arg.to_string_lossy()))
     }
 }
 
@@ -209,17 +183,8 @@ impl Output {
 
 impl fmt::Display for Output {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            status,
-            stdout,
-            stderr,
-            name,
-        } = self;
-        write!(
-            f,
-            "{name}\nexit code: {status}\n{}",
-            streams(&String::from_utf8_lossy(stdout), stderr)
-        )
+        let Self { status, stdout, stderr, name } = self;
+        write!(f, "{name}\nexit code: {status}\n{}", streams(&String::from_utf8_lossy(stdout), stderr))
     }
 }
 
@@ -244,7 +209,5 @@ pub(crate) fn kill_group(child: &mut Child) {
 
 /// How the program ended; nothing when the time is up.
 pub(crate) fn wait(child: &mut Child, deadline: &Deadline) -> Option<ExitStatus> {
-    child
-        .wait_timeout(deadline.left())
-        .expect("a child can be waited for")
+    child.wait_timeout(deadline.left()).expect("a child can be waited for")
 }

@@ -39,21 +39,13 @@ impl Terminal {
     pub(crate) fn start(mut command: Command, name: String, limit: Duration) -> Self {
         command.env("TERM", "xterm-256color");
         let (pty, child_end) = open().unwrap_or_else(|error| panic!("cannot open a terminal: {error}"));
-        pty.resize(Size::new(40, 100))
-            .unwrap_or_else(|error| panic!("cannot resize a terminal: {error}"));
+        pty.resize(Size::new(40, 100)).unwrap_or_else(|error| panic!("cannot resize a terminal: {error}"));
         let child = PtyCommand::from(command)
             .spawn(child_end)
             .unwrap_or_else(|error| panic!("cannot start {name}: {error}"));
         let keyboard = Arc::new(pty);
         let screen = Capture::of(SharedPty(Arc::clone(&keyboard)));
-        Self {
-            name,
-            limit,
-            child,
-            keyboard,
-            screen,
-            seen: 0,
-        }
+        Self { name, limit, child, keyboard, screen, seen: 0 }
     }
 
     /// Waits until the terminal shows this text, after what earlier calls have waited for. Returns all that came
@@ -63,25 +55,12 @@ impl Terminal {
         let deadline = Deadline::new(self.limit);
         let found = self.screen.wait_until(&deadline, |screen| {
             let new = &screen.bytes[self.seen..];
-            let at = new
-                .windows(text.len())
-                .position(|window| window == text.as_bytes())?;
-            Some((
-                String::from_utf8_lossy(&new[..at]).into_owned(),
-                self.seen + at + text.len(),
-            ))
+            let at = new.windows(text.len()).position(|window| window == text.as_bytes())?;
+            Some((String::from_utf8_lossy(&new[..at]).into_owned(), self.seen + at + text.len()))
         });
         let Some((before, seen)) = found else {
-            let why = if deadline.left().is_zero() {
-                "its time is up"
-            } else {
-                "it has ended"
-            };
-            panic!(
-                "{}\nhas not shown {text:?}, and {why}\n{}",
-                self.name,
-                self.shown()
-            );
+            let why = if deadline.left().is_zero() { "its time is up" } else { "it has ended" };
+            panic!("{}\nhas not shown {text:?}, and {why}\n{}", self.name, self.shown());
         };
         self.seen = seen;
         before
@@ -108,12 +87,7 @@ impl Terminal {
         let deadline = Deadline::new(self.limit);
         while self.echoes() {
             let waiting = !deadline.left().is_zero() && self.is_running();
-            assert!(
-                waiting,
-                "{}\nhas not turned the echo off\n{}",
-                self.name,
-                self.shown()
-            );
+            assert!(waiting, "{}\nhas not turned the echo off\n{}", self.name, self.shown());
             thread::sleep(Duration::from_millis(5));
         }
         self.send_line(line);
@@ -130,19 +104,10 @@ impl Terminal {
     pub fn finish(mut self) -> Output {
         let deadline = Deadline::new(self.limit);
         let Some(status) = wait(&mut self.child, &deadline) else {
-            panic!(
-                "{}\nwas not done after {:?}\n{}",
-                self.name,
-                self.limit,
-                self.shown()
-            );
+            panic!("{}\nwas not done after {:?}\n{}", self.name, self.limit, self.shown());
         };
         if !self.screen.wait_closed(&deadline) {
-            panic!(
-                "{}\nended, but left a process on its terminal\n{}",
-                self.name,
-                self.shown()
-            );
+            panic!("{}\nended, but left a process on its terminal\n{}", self.name, self.shown());
         }
         Output {
             status: code_of(status),
@@ -159,10 +124,7 @@ impl Terminal {
     }
 
     fn is_running(&mut self) -> bool {
-        self.child
-            .try_wait()
-            .expect("a child can be waited for")
-            .is_none()
+        self.child.try_wait().expect("a child can be waited for").is_none()
     }
 
     fn shown(&self) -> String {
