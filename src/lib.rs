@@ -13,5 +13,6 @@ pub mod fs;
 pub mod host;
 pub mod keys;
 pub mod secret;
+pub mod sops;
 
 pub use error::{Error, Kind, Result};

@@ -58,6 +58,9 @@ impl Document for BinaryDocument {
     fn put_metadata(&self, _: Option<&Data>) -> Result<Edits> {
         todo!()
     }
+    fn carry_metadata(&self, _: &dyn Document) -> Result<Edits> {
+        todo!()
+    }
     fn is_metadata(&self, _: NodeId) -> bool {
         todo!()
     }

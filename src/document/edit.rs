@@ -8,10 +8,10 @@ use crate::document::Span;
 use crate::secret::SecretString;
 
 /// Replacements of ranges of one source text. Ranges must not overlap; insertions are empty ranges.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Edits(Vec<Edit>);
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Edit {
     range: Range<usize>,
     text: SecretString,

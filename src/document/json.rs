@@ -250,6 +250,10 @@ impl Document for JsonDocument {
         }
     }
 
+    fn carry_metadata(&self, _: &dyn Document) -> Result<Edits> {
+        todo!()
+    }
+
     fn is_metadata(&self, node: NodeId) -> bool {
         self.metadata.is_some_and(|metadata| self.tree.contains(metadata, node))
     }

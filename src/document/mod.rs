@@ -154,12 +154,17 @@ pub trait Document: Send + Sync {
     /// Writes the metadata: in place where there is some, else at the end of the document; `None` removes it.
     fn put_metadata(&self, metadata: Option<&Data>) -> Result<Edits>;
 
+    /// Puts the metadata of `from`, a document of the same format, at the end of this one as it stands there, byte for
+    /// byte.
+    fn carry_metadata(&self, from: &dyn Document) -> Result<Edits>;
+
     /// Whether a leaf belongs to the metadata and so is not data of the document.
     fn is_metadata(&self, node: NodeId) -> bool;
 
-    /// The file that `source` stands for: the same bytes, but for binary documents that are not encrypted.
-    fn to_file(&self) -> SecretBytes {
-        SecretBytes::new(self.source().as_bytes().to_vec())
+    /// The file that this document stands for, without metadata: the source, but for binary documents.
+    fn plaintext_file(&self) -> Result<SecretBytes> {
+        let text = self.put_metadata(None)?.apply(self.source());
+        Ok(SecretBytes::new(text.as_bytes().to_vec()))
     }
 
     /// The 1-based line of a byte of the source.

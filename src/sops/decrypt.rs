@@ -1,6 +1,7 @@
 //! From an encrypted document to its plaintext, byte for byte as its author wrote it.
 
-use crate::document::{self, Document, Edits, Format, NodeId, NodeKind, Value, ValueKind};
+use crate::config::Selection;
+use crate::document::{self, Document, Edits, Format, NodeId, Value, ValueKind};
 use crate::error::{Error, Kind, Result};
 use crate::secret::{DataKey, SecretBytes, SecretString};
 use crate::sops::cipher::{Cipher, Token};
@@ -43,8 +44,11 @@ pub(super) fn decrypt(
         let value = opened.values.into_iter().next().map_or_else(|| Value::str(""), |(_, value)| value);
         return Ok(Plaintext { bytes: value.to_plaintext(), warnings });
     }
-    let rest = if keep_metadata { Edits::default() } else { document.put_metadata(None)? };
-    let text = spell(document, opened, &spellings, rest)?;
+    let mut rest = opened.comments;
+    if !keep_metadata {
+        rest.merge(document.put_metadata(None)?);
+    }
+    let text = spell(document, &metadata.selection, &opened.values, &spellings, rest)?;
     Ok(Plaintext { bytes: SecretBytes::new(text.as_bytes().to_vec()), warnings })
 }
 
@@ -196,36 +200,53 @@ fn same(stored: &[u8], computed: &SecretString) -> bool {
 }
 
 /// Puts the values into the text: as they were spelled where that is known and still says the same.
-fn spell(document: &dyn Document, opened: Opened, spellings: &Spellings, rest: Edits) -> Result<SecretString> {
-    let Opened { values, comments, .. } = opened;
-    let fixed = |edits: &mut Edits| {
-        edits.merge(comments);
-        edits.merge(rest);
+fn spell(
+    document: &dyn Document,
+    selection: &Selection,
+    values: &[(NodeId, Value)],
+    spellings: &Spellings,
+    rest: Edits,
+) -> Result<SecretString> {
+    let write = |keep: &dyn Fn(usize) -> bool| -> Result<SecretString> {
+        let mut edits = rest.clone();
+        for (number, (at, value)) in values.iter().enumerate() {
+            edits.merge(match spellings.get(number).filter(|_| keep(number)) {
+                Some(spelling) => document.put_spelling(*at, spelling),
+                None => document.put_value(*at, value)?,
+            });
+        }
+        Ok(edits.apply(document.source()))
     };
-    let mut edits = Edits::default();
+    let text = write(&|_| true)?;
     if spellings.is_empty() {
-        for (at, value) in &values {
-            edits.merge(document.put_value(*at, value)?);
-        }
-        fixed(&mut edits);
-        return Ok(edits.apply(document.source()));
+        return Ok(text);
     }
-    let mut used = Vec::new();
-    for (number, (at, value)) in values.iter().enumerate() {
-        match spellings.get(number) {
-            Some(spelling) if says(document, *at, spelling, value) => {
-                used.push(number);
-                edits.merge(document.put_spelling(*at, spelling));
-            }
-            _ => edits.merge(document.put_value(*at, value)?),
-        }
+    match misspelled(document.format(), selection, &text, values) {
+        Some(wrong) if wrong.is_empty() => Ok(text),
+        Some(wrong) => write(&|number| wrong.binary_search(&number).is_err()),
+        None => write(&|_| false),
     }
-    fixed(&mut edits);
-    Ok(edits.apply(document.source()))
 }
 
-/// Whether a spelling, read in the place of a leaf, is exactly the value.
-fn says(document: &dyn Document, at: NodeId, spelling: &str, value: &Value) -> bool {
-    _ = (document, at, spelling, value, NodeKind::Scalar, document::MAX_DEPTH);
-    true
+/// The numbers of the values that a text does not say; `None` when it has other leaves altogether.
+fn misspelled(
+    format: Format,
+    selection: &Selection,
+    text: &SecretString,
+    values: &[(NodeId, Value)],
+) -> Option<Vec<usize>> {
+    let document = document::parse(format, SecretBytes::new(text.as_bytes().to_vec()), true).ok()?;
+    let (mut wrong, mut number) = (Vec::new(), 0);
+    leaves::for_each(&*document, selection, &mut |leaf| {
+        let value = if leaf.selected && !leaf.is_comment { document.value(leaf.node)? } else { Value::Null };
+        if !value.is_blank() {
+            if !values.get(number).is_some_and(|(_, meant)| meant.same(&value)) {
+                wrong.push(number);
+            }
+            number += 1;
+        }
+        Ok(())
+    })
+    .ok()?;
+    (number == values.len()).then_some(wrong)
 }
