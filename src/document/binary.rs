@@ -18,8 +18,8 @@ impl Document for BinaryDocument {
     fn put_spelling(&self, _: NodeId, _: &str) -> Edits { todo!() }
     fn put_comment(&self, _: NodeId, _: &str) -> Result<Edits> { todo!() }
     fn replace(&self, _: NodeId, _: &Data) -> Result<Edits> { todo!() }
-    fn insert(&self, _: NodeId, _: Option<&str>, _: &Data) -> Result<Edits> { todo!() }
-    fn remove(&self, _: NodeId) -> Result<Edits> { todo!() }
+    fn insert(&self, _: NodeId, _: Option<&str>, _: Option<NodeId>, _: &Data) -> Result<Edits> { todo!() }
+    fn remove(&self, _: &[NodeId]) -> Result<Edits> { todo!() }
     fn metadata(&self) -> Result<Option<Data>> { todo!() }
     fn put_metadata(&self, _: Option<&Data>) -> Result<Edits> { todo!() }
     fn is_metadata(&self, _: NodeId) -> bool { todo!() }

@@ -9,6 +9,9 @@ mod dotenv;
 mod edit;
 mod ini;
 mod json;
+mod reconcile;
+#[cfg(test)]
+mod testing;
 mod tree;
 mod value;
 mod yaml;
@@ -23,6 +26,7 @@ pub use dotenv::DotenvDocument;
 pub use edit::Edits;
 pub use ini::IniDocument;
 pub use json::JsonDocument;
+pub use reconcile::{reconcile, to_data};
 pub use tree::{Node, NodeId, NodeKind, Span, Step, Style, Text, Tree, TreeBuilder};
 pub use value::{Value, ValueKind};
 pub use yaml::YamlDocument;
@@ -129,11 +133,15 @@ pub trait Document: Send + Sync {
     /// Replaces the value of `node` (scalar or collection) by `data`.
     fn replace(&self, node: NodeId, data: &Data) -> Result<Edits>;
 
-    /// Adds an entry at the end of a map (`key` given) or an item at the end of a list.
-    fn insert(&self, container: NodeId, key: Option<&str>, data: &Data) -> Result<Edits>;
+    /// Adds an entry to a map (`key` given) or an item to a list: before the sibling `before`, else at the end.
+    ///
+    /// Several insertions into a collection may be merged with one another and with one [`Document::remove`], as long
+    /// as an entry stays and `before` is one that stays.
+    fn insert(&self, container: NodeId, key: Option<&str>, before: Option<NodeId>, data: &Data) -> Result<Edits>;
 
-    /// Removes an entry of a map or an item of a list, with its line.
-    fn remove(&self, node: NodeId) -> Result<Edits>;
+    /// Removes entries of one map or items of one list, with their lines. All that go are named in one call, since
+    /// neighbours share a comma.
+    fn remove(&self, nodes: &[NodeId]) -> Result<Edits>;
 
     /// The metadata of an encrypted document, as nested data whatever its layout in the file; `None` when there is
     /// none. Strings stay strings, in flattened formats all values are strings.

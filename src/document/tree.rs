@@ -168,6 +168,11 @@ impl Tree {
         (node.0 + 1..self[node].end.0).map(NodeId)
     }
 
+    /// Whether `node` is `root` or below it.
+    pub fn contains(&self, root: NodeId, node: NodeId) -> bool {
+        (root..self[root].end).contains(&node)
+    }
+
     /// The direct children, comments included.
     pub fn children(&self, node: NodeId) -> impl Iterator<Item = NodeId> + '_ {
         let (mut next, end) = (node.0 + 1, self[node].end.0);
