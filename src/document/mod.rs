@@ -7,6 +7,7 @@
 mod binary;
 mod dotenv;
 mod edit;
+mod flat;
 mod ini;
 mod json;
 mod reconcile;
