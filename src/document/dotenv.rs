@@ -77,22 +77,31 @@ impl DotenvDocument {
             .map(|entry| (self.tree[entry].key.get(&self.source), entry))
             .collect()
     }
+}
 
-    fn line_of_data(&self, key: &str, data: &Data) -> Result<String> {
-        if key.starts_with('#') || key.contains(['=', '\n']) {
-            return Err(Error::new(
-                Kind::Emit,
-                format!("{key:?} cannot be a key of a dotenv file"),
-            ));
-        }
-        if data.is_array() || data.is_object() {
-            return Err(Error::new(
-                Kind::Emit,
-                format!("a dotenv file cannot hold a nested value, as that of {key:?} is"),
-            ));
-        }
-        Ok(format!("{key}={}", spelled(&to_value(data))?))
+/// The line of a new key.
+fn line_of_data(key: &str, data: &Data) -> Result<String> {
+    if data.is_array() || data.is_object() {
+        return Err(nested(key));
     }
+    line(key, &to_value(data))
+}
+
+pub(super) fn line(key: &str, value: &Value) -> Result<String> {
+    if key.starts_with('#') || key.contains(['=', '\n']) {
+        return Err(Error::new(
+            Kind::Emit,
+            format!("{key:?} cannot be a key of a dotenv file"),
+        ));
+    }
+    Ok(format!("{key}={}", spelled(value)?))
+}
+
+pub(super) fn nested(key: &str) -> Error {
+    Error::new(
+        Kind::Emit,
+        format!("a dotenv file cannot hold a nested value, as that of {key:?} is"),
+    )
 }
 
 fn no_equals_sign(line: &str) -> Error {
@@ -107,7 +116,7 @@ fn no_equals_sign(line: &str) -> Error {
 }
 
 /// The text of a value as it stands in a line.
-pub(super) fn spelled(value: &Value) -> Result<String> {
+fn spelled(value: &Value) -> Result<String> {
     Ok(text_of(value)?.replace('\n', "\\n"))
 }
 
@@ -163,7 +172,7 @@ impl Document for DotenvDocument {
     }
 
     fn replace(&self, node: NodeId, data: &Data) -> Result<Edits> {
-        let line = self.line_of_data(self.tree[node].key.get(&self.source), data)?;
+        let line = line_of_data(self.tree[node].key.get(&self.source), data)?;
         let span = self.tree[node].span;
         Ok(Edits::replace(
             Span::new(self.tree[node].key_span.start(), span.end()),
@@ -172,7 +181,7 @@ impl Document for DotenvDocument {
     }
 
     fn insert(&self, _: NodeId, key: Option<&str>, before: Option<NodeId>, data: &Data) -> Result<Edits> {
-        let line = self.line_of_data(key.unwrap_or_default(), data)?;
+        let line = line_of_data(key.unwrap_or_default(), data)?;
         Ok(match before {
             Some(sibling) => Edits::insert(self.tree[sibling].key_span.start(), line + LINE_END),
             None => append_line(&self.source, &line, LINE_END),

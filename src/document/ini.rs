@@ -23,7 +23,8 @@ use super::flat::{end_of_line, flatten, remove_lines, text_of, unflatten};
 use super::reconcile::{reconcile_entries, to_value};
 use super::*;
 
-const DEFAULT: &str = "DEFAULT";
+/// The section of the keys that stand before the first one.
+pub(super) const DEFAULT: &str = "DEFAULT";
 const COMMENT: [char; 2] = ['#', ';'];
 const DELIMITER: [char; 2] = ['=', ':'];
 
@@ -94,11 +95,7 @@ impl IniDocument {
     /// A new section at the end of the file, an empty line before it.
     fn append_section(&self, name: &str, data: &Data) -> Result<Edits> {
         let Data::Object(map) = data else {
-            let error = Error::new(
-                Kind::Emit,
-                format!("in an INI file {name:?} must be a section, so its value a map"),
-            );
-            return Err(error);
+            return Err(no_section(name));
         };
         let eol = line_end(&self.source);
         let section = section_lines(name, map, eol)?;
@@ -282,11 +279,24 @@ impl Document for IniDocument {
 
 fn scalar(key: &str, data: &Data) -> Result<Value> {
     if data.is_array() || data.is_object() {
-        let message =
-            format!("an INI file cannot hold a nested value below a section, as that of {key:?} is");
-        return Err(Error::new(Kind::Emit, message));
+        Err(nested(key))
+    } else {
+        Ok(to_value(data))
     }
-    Ok(to_value(data))
+}
+
+pub(super) fn no_section(name: &str) -> Error {
+    Error::new(
+        Kind::Emit,
+        format!("in an INI file {name:?} must be a section, so its value a map"),
+    )
+}
+
+pub(super) fn nested(key: &str) -> Error {
+    Error::new(
+        Kind::Emit,
+        format!("an INI file cannot hold a nested value below a section, as that of {key:?} is"),
+    )
 }
 
 fn escaped(text: &str) -> String {
@@ -301,7 +311,7 @@ fn not_writable(key: &str) -> Error {
 }
 
 /// The header and the keys of a section, aligned at their `=` as sops does, without the last line end.
-pub(super) fn section_lines(name: &str, map: &serde_json::Map<String, Data>, eol: &str) -> Result<String> {
+fn section_lines(name: &str, map: &serde_json::Map<String, Data>, eol: &str) -> Result<String> {
     let header = header(name)?;
     let width = map.keys().map(|key| key_width(key)).max().unwrap_or(0);
     let lines = map

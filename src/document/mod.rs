@@ -5,6 +5,7 @@
 //! byte. This module knows nothing of encryption: a ciphertext is a text to put in a leaf's place.
 
 mod binary;
+mod convert;
 mod dotenv;
 mod edit;
 mod flat;
@@ -23,6 +24,7 @@ use std::path::Path;
 use serde_json::Value as Data;
 
 pub use binary::BinaryDocument;
+pub use convert::convert;
 pub use dotenv::DotenvDocument;
 pub use edit::Edits;
 pub use ini::IniDocument;
@@ -111,6 +113,11 @@ pub trait Document: Send + Sync {
     /// The typed value of a scalar. An error when the format has no such value, such as an integer above 64 bits.
     fn value(&self, leaf: NodeId) -> Result<Value>;
 
+    /// The bytes of a plain binary document, which are the plaintext of its one leaf; [`Document::value`] copies them.
+    fn payload(&self) -> Option<&[u8]> {
+        None
+    }
+
     /// Puts an opaque one-line text (a ciphertext) in the place of a scalar, an alias or a comment. The style of a
     /// scalar is kept around it.
     fn put_token(&self, leaf: NodeId, token: &str) -> Edits;
@@ -178,7 +185,7 @@ pub fn parse(format: Format, file: SecretBytes, encrypted: bool) -> Result<Box<d
         return Err(Error::new(Kind::Read, format!("larger than {} MiB, the most that is read as {format}", limit >> 20)));
     }
     if format == Format::Binary && !encrypted {
-        return Ok(Box::new(BinaryDocument::from_bytes(file)));
+        return Ok(Box::new(BinaryDocument::from_bytes(file)?));
     }
     let text = into_text(file)?;
     Ok(match format {
