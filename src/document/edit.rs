@@ -65,6 +65,14 @@ impl Edits {
     }
 }
 
+/// The line end of a text: that of its first line.
+pub(super) fn line_end(source: &str) -> &'static str {
+    match source.split_once('\n') {
+        Some((line, _)) if line.ends_with('\r') => "\r\n",
+        _ => "\n",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -37,9 +37,12 @@ impl<'d> Reuse<'d> {
     /// The ciphertexts of a document under the data key that will be used again.
     pub(super) fn of(document: &'d dyn Document, metadata: &Metadata, key: &DataKey) -> Result<Self> {
         let mut tokens: HashMap<_, VecDeque<_>> = HashMap::new();
-        decrypt::for_each_value(document, metadata, key, &mut |leaf, value, is_comment| {
+        decrypt::for_each_value(document, metadata, key, &mut |leaf, value| {
             if leaf.selected && !value.is_blank() {
-                tokens.entry(fingerprint(leaf.path, value, is_comment)).or_default().push_back(leaf.node);
+                tokens
+                    .entry(fingerprint(leaf.path, value, leaf.is_comment))
+                    .or_default()
+                    .push_back(leaf.node);
             }
         })?;
         Ok(Self { document, tokens })
@@ -113,7 +116,7 @@ struct Writer<'a> {
     spellings: Spellings,
     /// Scalars that became ciphertexts, if there are aliases to ask for them.
     encrypted: HashSet<NodeId>,
-    /// How many leaves became ciphertexts.
+    /// How many leaves and comments became ciphertexts.
     count: usize,
     has_aliases: bool,
 }
@@ -121,16 +124,21 @@ struct Writer<'a> {
 impl Writer<'_> {
     fn comment(&mut self, leaf: &Leaf<'_>, reuse: &mut Option<Reuse<'_>>) -> Result<()> {
         let text = self.document.tree()[leaf.node].text.get(self.document.source());
-        if !leaf.selected || text.is_empty() {
+        if !leaf.selected {
             return Ok(());
         }
         let value = Value::str(text);
         let token = self.token(leaf, &value, ValueKind::Comment, reuse)?;
-        if self.selection.kind() == SelectionKind::UnencryptedCommentRegex && self.selection.matches_comment(&token) {
-            let message = format!("unencrypted_comment_regex `{}` also matches ciphertexts", self.selection.pattern());
-            return Err(Error::new(Kind::Encrypt, message).advise("make it match nothing that begins with ENC["));
+        if self.selection.kind() == SelectionKind::UnencryptedCommentRegex
+            && self.selection.matches_comment(&token)
+        {
+            let message =
+                format!("unencrypted_comment_regex `{}` also matches ciphertexts", self.selection.pattern());
+            return Err(
+                Error::new(Kind::Encrypt, message).advise("make it match nothing that begins with ENC[")
+            );
         }
-        self.edits.merge(self.document.put_token(leaf.node, &token));
+        self.put(leaf, &value, &token);
         Ok(())
     }
 
@@ -146,16 +154,21 @@ impl Writer<'_> {
         }
         let kind = value.kind().unwrap_or(ValueKind::Str);
         let token = self.token(leaf, &value, kind, reuse)?;
-        let spelling = self.document.spelling(leaf.at);
-        if *self.document.spelling_after_token(leaf.at, &value) != spelling {
-            self.spellings.keep(self.count, spelling);
-        }
-        self.edits.merge(self.document.put_token(leaf.at, &token));
-        self.count += 1;
+        self.put(leaf, &value, &token);
         if self.has_aliases {
             self.encrypted.insert(leaf.at);
         }
         Ok(())
+    }
+
+    /// Puts a ciphertext in its place, and remembers what stood there if that does not come back by itself.
+    fn put(&mut self, leaf: &Leaf<'_>, value: &Value, token: &str) {
+        let spelling = self.document.spelling(leaf.at);
+        if *self.document.spelling_after_token(leaf.at, value) != spelling {
+            self.spellings.keep(self.count, spelling);
+        }
+        self.edits.merge(self.document.put_token(leaf.at, token));
+        self.count += 1;
     }
 
     fn token(
@@ -173,12 +186,17 @@ impl Writer<'_> {
 
     fn stay_clear(&self, leaf: &Leaf<'_>, value: &Value) -> Result<()> {
         if leaf.node != leaf.at && self.encrypted.contains(&leaf.node) {
-            let message = "a clear value is an alias of an encrypted one, which sops would write in clear here";
-            return Err(self.at(leaf, Error::new(Kind::Encrypt, message)).advise("write the value out instead"));
+            let message =
+                "a clear value is an alias of an encrypted one, which sops would write in clear here";
+            return Err(self
+                .at(leaf, Error::new(Kind::Encrypt, message))
+                .advise("write the value out instead"));
         }
         if self.document.format() == Format::Json && mac::is_ambiguous_in_json(value) {
             let message = "a clear integer beyond 2^53, which versions of sops hash differently";
-            return Err(self.at(leaf, Error::new(Kind::Encrypt, message)).advise("quote it, so that it is a string"));
+            return Err(self
+                .at(leaf, Error::new(Kind::Encrypt, message))
+                .advise("quote it, so that it is a string"));
         }
         Ok(())
     }
@@ -191,7 +209,10 @@ impl Writer<'_> {
         }
         let merge = tree[leaf.at].key.get(self.document.source()) == "<<";
         let what = if merge { "a merge key (<<)" } else { "an alias of a collection" };
-        let error = Error::new(Kind::Encrypt, format!("{what} in the encrypted part, whose values have no place of their own"));
+        let error = Error::new(
+            Kind::Encrypt,
+            format!("{what} in the encrypted part, whose values have no place of their own"),
+        );
         Err(self.at(leaf, error).advise("write the values out, or move them to the clear part"))
     }
 
@@ -215,8 +236,11 @@ pub fn is_encrypted(document: &dyn Document) -> bool {
 /// Reads what was written and decrypts it. Values that differ are an error, bytes that differ a warning.
 fn check(document: &dyn Document, text: &str, key: &DataKey) -> Result<Vec<String>> {
     let wrong = |why: &str| {
-        Error::new(Kind::Encrypt, format!("what would be written does not read back as what was meant: {why}"))
-            .advise("nothing was written; encrypt the file with --input-type binary, and report this as a bug")
+        Error::new(
+            Kind::Encrypt,
+            format!("what would be written does not read back as what was meant: {why}"),
+        )
+        .advise("nothing was written; encrypt the file with --input-type binary, and report this as a bug")
     };
     let format = document.format();
     let written = document::parse(format, SecretBytes::new(text.as_bytes().to_vec()), true)
@@ -271,4 +295,3 @@ fn first_difference(a: &dyn Document, b: &dyn Document) -> Option<Difference> {
     let line = a.source().lines().zip(b.source().lines()).take_while(|(x, y)| x == y).count() + 1;
     (a.source() != b.source()).then_some(Difference::Spelling(line))
 }
-

@@ -34,8 +34,11 @@ pub fn encrypt(
     onto: Option<&Encrypted>,
 ) -> Result<Ciphertext> {
     if is_encrypted(document) {
-        return Err(Error::new(Kind::AlreadyEncrypted, "the file is encrypted already: it has sops metadata")
-            .advise("change it with `sealant edit` or `sealant set`, its recipients with `sealant updatekeys`"));
+        return Err(Error::new(
+            Kind::AlreadyEncrypted,
+            "the file is encrypted already: it has sops metadata",
+        )
+        .advise("change it with `sealant edit` or `sealant set`, its recipients with `sealant updatekeys`"));
     }
     let reuse = onto.map(|old| encrypt::Reuse::of(&*old.document, &old.metadata, key)).transpose()?;
     encrypt::encrypt(document, metadata, key, now, reuse)
@@ -82,7 +85,10 @@ impl Encrypted {
     pub fn adopt(&self, plaintext: SecretBytes) -> Result<Box<dyn Document>> {
         let edited = document::parse(self.format(), plaintext, false)?;
         if is_encrypted(&*edited) {
-            return Err(Error::new(Kind::AlreadyEncrypted, "the plaintext has an entry that is named like sops metadata"));
+            return Err(Error::new(
+                Kind::AlreadyEncrypted,
+                "the plaintext has an entry that is named like sops metadata",
+            ));
         }
         if self.format() == Format::Binary {
             return Ok(edited);
@@ -117,8 +123,8 @@ impl Encrypted {
 
     /// Calls `visit` with the path and value of every leaf that is no comment, opened where it was encrypted.
     pub fn for_each_value(&self, key: &DataKey, visit: &mut dyn FnMut(&Leaf<'_>, &Value)) -> Result<()> {
-        decrypt::for_each_value(&*self.document, &self.metadata, key, &mut |leaf, value, is_comment| {
-            if !is_comment {
+        decrypt::for_each_value(&*self.document, &self.metadata, key, &mut |leaf, value| {
+            if !leaf.is_comment {
                 visit(leaf, value);
             }
         })

@@ -253,12 +253,14 @@ impl YamlDocument {
         let flow = |tree: &Tree, root: NodeId| tree[root].style == Style::Flow;
         for part in &self.parts {
             let same_style = flow(tree, root) == flow(&self.tree, part.root);
-            edits.merge(match (same_style, flow(&self.tree, part.root), self.tree.entries(part.root).last()) {
-                (true, true, Some(last)) => Edits::insert(self.flow_end(last), format!(", {text}")),
-                (true, true, None) => Edits::insert(self.tree[part.root].span.start() + 1, text),
-                (true, false, _) => self.insert_line(part.end, text, self.root_column(part)),
-                (false, ..) => self.append_metadata(part, &reconcile::to_data(from, block)?)?,
-            });
+            edits.merge(
+                match (same_style, flow(&self.tree, part.root), self.tree.entries(part.root).last()) {
+                    (true, true, Some(last)) => Edits::insert(self.flow_end(last), format!(", {text}")),
+                    (true, true, None) => Edits::insert(self.tree[part.root].span.start() + 1, text),
+                    (true, false, _) => self.insert_line(part.end, text, self.root_column(part)),
+                    (false, ..) => self.append_metadata(part, &reconcile::to_data(from, block)?)?,
+                },
+            );
         }
         Ok(edits)
     }

@@ -96,7 +96,8 @@ impl YamlDocument {
     }
 
     fn place(&self, leaf: NodeId) -> Place<'_> {
-        let indent = if self.headers.contains_key(&leaf) { self.block_indent(leaf) } else { self.child_indent(leaf) };
+        let indent =
+            if self.headers.contains_key(&leaf) { self.block_indent(leaf) } else { self.child_indent(leaf) };
         Place { flow: self.in_flow(leaf), indent, newline: self.newline }
     }
 
@@ -107,7 +108,8 @@ impl YamlDocument {
         let indicators = Span::new(at, at + header.indicators().len());
         match value.as_str().and_then(|text| Some((text, header.for_text(text)?))) {
             Some((text, fitting)) => {
-                let mut edits = Edits::replace(node.span, spell::block_lines(text, fitting, self.place(leaf)).as_str());
+                let mut edits =
+                    Edits::replace(node.span, spell::block_lines(text, fitting, self.place(leaf)).as_str());
                 if fitting != header {
                     edits.push(indicators, fitting.indicators());
                 }
@@ -160,7 +162,10 @@ impl Document for YamlDocument {
             return Edits::replace(node.span, token);
         }
         if self.headers.contains_key(&leaf) {
-            return Edits::replace(node.span, format!("{:indent$}{token}", "", indent = self.block_indent(leaf)));
+            return Edits::replace(
+                node.span,
+                format!("{:indent$}{token}", "", indent = self.block_indent(leaf)),
+            );
         }
         let text = match self.style_with_token(leaf) {
             Style::DoubleQuoted => format!("\"{token}\""),
@@ -171,6 +176,9 @@ impl Document for YamlDocument {
     }
 
     fn spelling_after_token(&self, leaf: NodeId, value: &Value) -> SecretString {
+        if self.tree[leaf].kind == NodeKind::Comment {
+            return SecretString::new(self.slice(self.tree[leaf].span).to_owned());
+        }
         if let Some((header, _)) = self.block_header(leaf) {
             let text = value.as_str().unwrap_or_default();
             return match header.for_text(text) {

@@ -6,6 +6,7 @@ use granit_parser::{Event, Parser, Placement, ScalarStyle, ScanError, StructureS
 
 use super::resolve::resolve;
 use super::{Part, YamlDocument, block, column};
+use crate::document::edit::line_end;
 use crate::document::{MAX_DEPTH, METADATA_KEY, NodeId, NodeKind, Span, Style, Text, TreeBuilder, Value};
 use crate::error::{Error, Kind, Result};
 use crate::secret::SecretString;
@@ -39,8 +40,7 @@ impl YamlDocument {
         for part in &mut parts {
             part.metadata = tree.entry(&source, part.root, METADATA_KEY);
         }
-        let newline =
-            if source.find('\n').is_some_and(|at| source[..at].ends_with('\r')) { "\r\n" } else { "\n" };
+        let newline = line_end(&source);
         Ok(Self { source, tree, headers, tags, parts, newline })
     }
 }
@@ -237,10 +237,10 @@ impl<'s> Reader<'s> {
             return Ok(());
         }
         let comment = self.add_comment(text);
-        if let Some(leaf) = self.last_leaf.take() {
-            if self.builder.swap_last_two() {
-                self.moved(leaf, comment);
-            }
+        if let Some(leaf) = self.last_leaf.take()
+            && self.builder.swap_last_two()
+        {
+            self.moved(leaf, comment);
         }
         Ok(())
     }

@@ -80,7 +80,8 @@ impl Header {
             (_, Some(_)) => Chomp::Clip,
         };
         let starts_blank = text.trim_start_matches('\n').starts_with([' ', '\t']);
-        let fits = !text.is_empty() && Traits::of(text).block_chars && (!starts_blank || self.digit.is_some());
+        let fits =
+            !text.is_empty() && Traits::of(text).block_chars && (!starts_blank || self.digit.is_some());
         fits.then_some(Self { chomp, ..*self })
     }
 }
