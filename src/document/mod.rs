@@ -11,6 +11,7 @@ mod edit;
 mod flat;
 mod ini;
 mod json;
+mod path;
 mod reconcile;
 #[cfg(test)]
 mod testing;
@@ -29,6 +30,7 @@ pub use dotenv::DotenvDocument;
 pub use edit::Edits;
 pub use ini::IniDocument;
 pub use json::JsonDocument;
+pub use path::TreePath;
 pub use reconcile::{reconcile, to_data};
 pub use tree::{Node, NodeId, NodeKind, Span, Step, Style, Text, Tree, TreeBuilder};
 pub use value::{Value, ValueKind};

@@ -6,6 +6,7 @@
 mod cipher;
 mod decrypt;
 mod encrypt;
+pub mod kubernetes;
 mod leaves;
 mod mac;
 mod metadata;

@@ -1,0 +1,109 @@
+//! Many files in one run: read and parsed in parallel, their data keys asked for in one request, transformed in
+//! parallel. One file is a run of one.
+//!
+//! Owns the order of these phases and nothing else: what is done to a file is the caller's.
+
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+use rayon::prelude::*;
+
+use crate::document::{self, Document, Format};
+use crate::error::Result;
+use crate::fs::Snapshot;
+use crate::keys::{KeyService, KeySet, WrappedDataKey};
+use crate::secret::{DataKey, SecretBytes};
+use crate::sops::{self, Ciphertext, Encrypted, Metadata};
+
+/// How many files are in memory at once.
+pub const CHUNK_FILES: usize = 256;
+
+/// How many bytes of files are in memory at once, unless one file alone is larger.
+pub const CHUNK_BYTES: usize = 64 << 20;
+
+/// A file that was read.
+pub struct Source {
+    /// As it is named in messages; for rules, the path that stands for it.
+    pub path: PathBuf,
+    pub format: Format,
+    pub bytes: SecretBytes,
+    /// What it was when it was read, so that no other writer's work is overwritten.
+    pub snapshot: Snapshot,
+}
+
+/// An encrypted file and its data key.
+pub struct Opened {
+    pub path: PathBuf,
+    pub snapshot: Snapshot,
+    pub file: Encrypted,
+    pub key: DataKey,
+}
+
+/// Reads encrypted files and opens their data keys. Results stand in the order of the sources.
+pub async fn open(service: &KeyService<'_>, sources: Vec<Source>) -> Vec<Result<Opened>> {
+    let parsed: Vec<_> = sources
+        .into_par_iter()
+        .map(|Source { path, format, bytes, snapshot }| {
+            let file = Encrypted::parse(format, bytes).map_err(|error| error.in_file(&path))?;
+            Ok((path, snapshot, file))
+        })
+        .collect();
+    let wrapped: Vec<&WrappedDataKey> =
+        parsed.iter().filter_map(|result: &Result<_>| Some(&result.as_ref().ok()?.2.metadata.keys)).collect();
+    let mut keys = service.unwrap_many(&wrapped).await.into_iter();
+    parsed
+        .into_iter()
+        .map(|result| {
+            let (path, snapshot, file) = result?;
+            let key =
+                keys.next().unwrap_or_else(|| Err(no_answer())).map_err(|error| error.in_file(&path))?;
+            Ok(Opened { path, snapshot, file, key })
+        })
+        .collect()
+}
+
+/// A plaintext file and how it is to be encrypted.
+pub struct Plain {
+    pub path: PathBuf,
+    pub document: Box<dyn Document>,
+    pub keys: KeySet,
+    pub selection: crate::config::Selection,
+    pub mac_only_encrypted: bool,
+}
+
+impl Plain {
+    /// Parses a plaintext file.
+    pub fn parse(source: &Source, format: Format) -> Result<Box<dyn Document>> {
+        document::parse(format, source.bytes.clone(), false).map_err(|error| error.in_file(&source.path))
+    }
+}
+
+/// Encrypts files, each under a new data key. Results stand in the order of the files.
+pub async fn encrypt(service: &KeyService<'_>, files: &[Plain], now: Timestamp) -> Vec<Result<Ciphertext>> {
+    let keys: Vec<DataKey> = files.iter().map(|_| DataKey::generate()).collect();
+    let requests: Vec<_> = keys.iter().zip(files).map(|(key, file)| (key, &file.keys)).collect();
+    let wrapped = service.wrap_many(&requests).await;
+    files
+        .par_iter()
+        .zip(keys.par_iter())
+        .zip(wrapped.into_par_iter())
+        .map(|((file, key), wrapped)| {
+            let write = || {
+                let keys = wrapped_set(wrapped?, &file.keys);
+                let metadata = Metadata::new(keys, file.selection.clone(), file.mac_only_encrypted);
+                sops::encrypt(&*file.document, metadata, key, now, None)
+            };
+            write().map_err(|error| error.in_file(&file.path))
+        })
+        .collect()
+}
+
+/// What a file holds of a data key that was wrapped for a set of keys.
+pub fn wrapped_set(groups: Vec<Vec<crate::keys::WrappedKey>>, keys: &KeySet) -> WrappedDataKey {
+    let threshold = if groups.len() > 1 { keys.required() } else { 0 };
+    WrappedDataKey { groups, threshold }
+}
+
+fn no_answer() -> crate::error::Error {
+    crate::error::Error::new(crate::error::Kind::NoDataKey, "the key service gave no answer")
+}

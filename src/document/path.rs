@@ -1,0 +1,229 @@
+//! Paths into a document as sops spells them, `["key"][0]`, and what is done at their end.
+
+use std::fmt;
+
+use serde_json::Value as Data;
+
+use super::{Document, Edits, NodeId, NodeKind, to_data};
+use crate::error::{Error, Kind, Result};
+
+/// One step of a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Part {
+    Key(String),
+    Index(usize),
+}
+
+/// A path from the root of a document: keys in quotes and positions of list items, each in brackets. Comments do not
+/// count as items.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TreePath(Vec<Part>);
+
+impl TreePath {
+    /// Reads a path. The empty text is the root.
+    pub fn parse(text: &str) -> Result<Self> {
+        let mut parts = Vec::new();
+        let mut rest = text.trim();
+        while !rest.is_empty() {
+            let (part, after) = parse_part(rest).ok_or_else(|| {
+                Error::new(Kind::TreePath, format!("`{text}` is not a path into a document")).advise(
+                    "write keys in quotes and positions as numbers, each in brackets: '[\"list\"][0]'",
+                )
+            })?;
+            parts.push(part);
+            rest = after;
+        }
+        Ok(Self(parts))
+    }
+
+    /// The node at the end of the path, in the first document of the file.
+    pub fn find(&self, document: &dyn Document) -> Result<NodeId> {
+        match self.walk(document)? {
+            (node, []) => Ok(document.tree().resolve(node)),
+            (_, [missing, ..]) => Err(self.not_found(missing)),
+        }
+    }
+
+    /// Puts `data` at the end of the path; what is missing on the way is made, a position behind the last item appends.
+    /// `None` when that is there already.
+    pub fn set(&self, document: &dyn Document, data: &Data) -> Result<Option<Edits>> {
+        let (node, rest) = self.walk(document)?;
+        let Some((step, deeper)) = rest.split_first() else {
+            if to_data(document, node)? == *data {
+                return Ok(None);
+            }
+            return document.replace(node, data).map(Some);
+        };
+        let entry = wrapped(deeper, data);
+        let kind = document.tree()[node].kind;
+        let edits = match (kind, step) {
+            (NodeKind::Map, Part::Key(key)) => document.insert(node, Some(key), None, &entry),
+            (NodeKind::List, Part::Index(_)) => document.insert(node, None, None, &entry),
+            (NodeKind::Map, Part::Index(_)) | (NodeKind::List, Part::Key(_)) => {
+                Err(self.wrong_step(step, kind))
+            }
+            _ => document.replace(node, &wrapped(rest, data)),
+        };
+        edits.map(Some)
+    }
+
+    /// Removes what is at the end of the path; `None` when there is nothing.
+    pub fn unset(&self, document: &dyn Document) -> Result<Option<Edits>> {
+        if self.0.is_empty() {
+            return Err(Error::new(Kind::SetFormat, "the root of a document cannot be removed"));
+        }
+        match self.walk(document)? {
+            (node, []) => document.remove(&[node]).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// Goes as far as the document does: the node that was reached, and what is left of the path.
+    fn walk(&self, document: &dyn Document) -> Result<(NodeId, &[Part])> {
+        let (tree, source) = (document.tree(), document.source());
+        let Some(&root) = tree.documents().first() else {
+            return Err(Error::new(Kind::TreePath, "the file holds no document"));
+        };
+        let mut node = root;
+        for (done, part) in self.0.iter().enumerate() {
+            let at = tree.resolve(node);
+            let next = match part {
+                Part::Key(key) => tree.entry(source, at, key).filter(|&entry| !document.is_metadata(entry)),
+                Part::Index(index) if tree[at].kind == NodeKind::List => tree.entries(at).nth(*index),
+                Part::Index(_) => None,
+            };
+            match next {
+                Some(next) => node = next,
+                None => return Ok((node, &self.0[done..])),
+            }
+        }
+        Ok((node, &[]))
+    }
+
+    fn not_found(&self, missing: &Part) -> Error {
+        Error::new(Kind::TreePath, format!("component {missing} of {self} not found"))
+    }
+
+    fn wrong_step(&self, step: &Part, kind: NodeKind) -> Error {
+        let found = if kind == NodeKind::List { "a list" } else { "a map" };
+        Error::new(Kind::SetFormat, format!("{step} of {self} does not fit: it leads into {found}"))
+    }
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Key(key) => write!(f, "[{key:?}]"),
+            Self::Index(index) => write!(f, "[{index}]"),
+        }
+    }
+}
+
+impl fmt::Display for TreePath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|part| part.fmt(f))
+    }
+}
+
+fn parse_part(text: &str) -> Option<(Part, &str)> {
+    let inner = text.strip_prefix('[')?;
+    for quote in ['"', '\''] {
+        if let Some(key) = inner.strip_prefix(quote) {
+            let end = key.find(&format!("{quote}]"))?;
+            return Some((Part::Key(key[..end].to_owned()), &key[end + 2..]));
+        }
+    }
+    let (index, rest) = inner.split_once(']')?;
+    Some((Part::Index(index.parse().ok()?), rest))
+}
+
+/// `data` at the end of what the steps make: maps of one entry, lists of one item.
+fn wrapped(steps: &[Part], data: &Data) -> Data {
+    steps.iter().rev().fold(data.clone(), |data, step| match step {
+        Part::Key(key) => Data::Object([(key.clone(), data)].into_iter().collect()),
+        Part::Index(_) => Data::Array(vec![data]),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::document::{self, Format};
+    use crate::secret::SecretBytes;
+
+    fn yaml(text: &str) -> Box<dyn Document> {
+        document::parse(Format::Yaml, SecretBytes::new(text.as_bytes().to_vec()), false).unwrap()
+    }
+
+    fn set(text: &str, path: &str, data: Data) -> String {
+        let document = yaml(text);
+        let edits = TreePath::parse(path).unwrap().set(&*document, &data).unwrap();
+        edits.unwrap_or_default().apply(document.source()).to_string()
+    }
+
+    fn unset(text: &str, path: &str) -> String {
+        let document = yaml(text);
+        TreePath::parse(path)
+            .unwrap()
+            .unset(&*document)
+            .unwrap()
+            .unwrap()
+            .apply(document.source())
+            .to_string()
+    }
+
+    #[test]
+    fn paths_read_as_sops_writes_them() {
+        let path = TreePath::parse("[\"a\"]['b'][0]").unwrap();
+        assert_eq!(path.to_string(), "[\"a\"][\"b\"][0]");
+        assert_eq!(TreePath::parse("[\"odd[key]\"]").unwrap().0, [Part::Key("odd[key]".to_owned())]);
+        for broken in ["a", "[\"a\"", "[a]", "[\"a\"]x"] {
+            assert_eq!(TreePath::parse(broken).unwrap_err().kind(), Kind::TreePath, "for {broken}");
+        }
+    }
+
+    #[test]
+    fn a_scalar_is_replaced_in_its_style() {
+        assert_eq!(set("a: 'x' # c\nb: 1\n", "[\"a\"]", json!("y")), "a: 'y' # c\nb: 1\n");
+        assert_eq!(set("a: x\n", "[\"a\"]", json!("yes")), "a: \"yes\"\n");
+        assert_eq!(set("a: |\n  x\n  y\nb: 1\n", "[\"a\"]", json!("one\n")), "a: |\n  one\nb: 1\n");
+        assert_eq!(set("a:\nb: 1\n", "[\"a\"]", json!("x")), "a: x\nb: 1\n");
+    }
+
+    #[test]
+    fn what_is_missing_is_made() {
+        assert_eq!(set("a: 1\n", "[\"b\"]", json!("x")), "a: 1\nb: x\n");
+        assert_eq!(set("a: 1", "[\"b\"]", json!("x")), "a: 1\nb: x");
+        assert_eq!(set("a:\n  b: 1\nc: 2\n", "[\"a\"][\"d\"]", json!(true)), "a:\n  b: 1\n  d: true\nc: 2\n");
+        assert_eq!(set("a: 1\n", "[\"b\"][\"c\"][0]", json!(1)), "a: 1\nb:\n    c:\n        - 1\n");
+        assert_eq!(set("l:\n- x # c\nz: 1\n", "[\"l\"][9]", json!("w")), "l:\n- x # c\n- w\nz: 1\n");
+        assert_eq!(set("a: {b: 1}\n", "[\"a\"][\"c\"]", json!("x, y")), "a: {b: 1, c: 'x, y'}\n");
+        assert_eq!(set("a: {}\n", "[\"a\"][\"c\"]", json!(1)), "a: {c: 1}\n");
+        assert_eq!(set("a: x\n", "[\"a\"][\"b\"]", json!(1)), "a:\n    b: 1\n");
+    }
+
+    #[test]
+    fn collections_replace_and_are_replaced() {
+        assert_eq!(
+            set("a: 1 # c\nb: 2\n", "[\"a\"]", json!({"x": [1, 2]})),
+            "a:\n    x:\n        - 1\n        - 2 # c\nb: 2\n"
+        );
+        assert_eq!(set("a:\n  x: 1\n  y: 2\nb: 2\n", "[\"a\"]", json!("s")), "a: s\nb: 2\n");
+        assert_eq!(set("a: 1\n", "[\"a\"]", json!(1)), "a: 1\n");
+    }
+
+    #[test]
+    fn entries_go_with_their_lines() {
+        assert_eq!(unset("a: 1\nb: 2 # c\nc: 3\n", "[\"b\"]"), "a: 1\nc: 3\n");
+        assert_eq!(unset("a: 1\nb: 2", "[\"b\"]"), "a: 1");
+        assert_eq!(unset("l:\n  - a: 1\n    b: 2\n", "[\"l\"][0][\"a\"]"), "l:\n  - b: 2\n");
+        assert_eq!(unset("m:\n  a: 1\nz: 2\n", "[\"m\"][\"a\"]"), "m: {}\nz: 2\n");
+        assert_eq!(unset("a: {b: 1, c: 2, d: 3}\n", "[\"a\"][\"c\"]"), "a: {b: 1, d: 3}\n");
+        assert_eq!(unset("a: {b: 1, c: 2}\n", "[\"a\"][\"b\"]"), "a: {c: 2}\n");
+        assert_eq!(unset("t: |\n  x\n\n  y\nz: 1\n", "[\"t\"]"), "z: 1\n");
+        let document = yaml("a: 1\n");
+        assert!(TreePath::parse("[\"b\"]").unwrap().unset(&*document).unwrap().is_none());
+    }
+}
