@@ -34,11 +34,12 @@ pub fn encrypt(
     now: Timestamp,
     onto: Option<&Encrypted>,
 ) -> Result<Ciphertext> {
-    if is_encrypted(document) {
+    if let Some(entry) = encrypt::metadata_entry(document) {
         return Err(Error::new(
             Kind::AlreadyEncrypted,
             "the file is encrypted already: it has sops metadata",
         )
+        .on_line(document.line(entry))
         .advise("change it with `sealant edit` or `sealant set`, its recipients with `sealant updatekeys`"));
     }
     let reuse = onto.map(|old| encrypt::Reuse::of(&*old.document, &old.metadata, key)).transpose()?;
@@ -78,20 +79,28 @@ impl Encrypted {
 
     /// The plaintext as a document in which the metadata still stands, for [`Encrypted::write`].
     pub fn open(&self, key: &DataKey, check: MacCheck) -> Result<Box<dyn Document>> {
+        // Without a final line break the last value may be one that reads otherwise when the metadata follow it.
+        let ends_open = self.format() == Format::Yaml && !self.document.source().ends_with('\n');
+        if ends_open || self.format() == Format::Binary {
+            return self.adopt(self.decrypt(key, check)?.bytes);
+        }
         let plaintext = decrypt::decrypt(&*self.document, &self.metadata, key, check, true)?;
         document::parse(self.format(), plaintext.bytes, true)
     }
 
-    /// A plaintext that was edited apart from its file, as a document with this file's metadata in its place.
+    /// A plaintext that was edited apart from its file, as a document with this file's metadata in its place where
+    /// that leaves all values as they are.
     pub fn adopt(&self, plaintext: SecretBytes) -> Result<Box<dyn Document>> {
         let edited = document::parse(self.format(), plaintext, false)?;
-        if is_encrypted(&*edited) {
+        if let Some(entry) = encrypt::metadata_entry(&*edited) {
             return Err(Error::new(
                 Kind::AlreadyEncrypted,
                 "the plaintext has an entry that is named like sops metadata",
-            ));
+            )
+            .on_line(edited.line(entry)));
         }
-        if self.format() == Format::Binary {
+        // What would change the last value is left for the one who writes the metadata anew.
+        if self.format() == Format::Binary || edited.open_end().is_some() {
             return Ok(edited);
         }
         let with_metadata = edited.carry_metadata(&*self.document)?.apply(edited.source());
