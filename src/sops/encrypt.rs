@@ -252,13 +252,16 @@ impl Writer<'_> {
 
 /// Whether a document holds metadata, or a key that would be taken for it.
 pub fn is_encrypted(document: &dyn Document) -> bool {
-    metadata_entry(document).is_some()
+    line_of_metadata(document).is_some()
 }
 
-/// The first entry of a document's metadata, or what would be taken for it.
-pub(super) fn metadata_entry(document: &dyn Document) -> Option<NodeId> {
+/// The line on which a document's metadata begin, or what would be taken for them.
+pub(super) fn line_of_metadata(document: &dyn Document) -> Option<usize> {
     let tree = document.tree();
-    tree.documents().iter().flat_map(|&root| tree.entries(root)).find(|&entry| document.is_metadata(entry))
+    let mut entries = tree.documents().iter().flat_map(|&root| tree.entries(root));
+    let first = &tree[entries.find(|&entry| document.is_metadata(entry))?];
+    let span = if first.key_span.is_empty() { first.span } else { first.key_span };
+    Some(document.line_of(span.start()))
 }
 
 /// Reads what was written and decrypts it. Values that differ are an error, bytes that differ a warning.

@@ -34,12 +34,12 @@ pub fn encrypt(
     now: Timestamp,
     onto: Option<&Encrypted>,
 ) -> Result<Ciphertext> {
-    if let Some(entry) = encrypt::metadata_entry(document) {
+    if let Some(line) = encrypt::line_of_metadata(document) {
         return Err(Error::new(
             Kind::AlreadyEncrypted,
             "the file is encrypted already: it has sops metadata",
         )
-        .on_line(document.line(entry))
+        .on_line(line)
         .advise("change it with `sealant edit` or `sealant set`, its recipients with `sealant updatekeys`"));
     }
     let reuse = onto.map(|old| encrypt::Reuse::of(&*old.document, &old.metadata, key)).transpose()?;
@@ -92,12 +92,12 @@ impl Encrypted {
     /// that leaves all values as they are.
     pub fn adopt(&self, plaintext: SecretBytes) -> Result<Box<dyn Document>> {
         let edited = document::parse(self.format(), plaintext, false)?;
-        if let Some(entry) = encrypt::metadata_entry(&*edited) {
+        if let Some(line) = encrypt::line_of_metadata(&*edited) {
             return Err(Error::new(
                 Kind::AlreadyEncrypted,
                 "the plaintext has an entry that is named like sops metadata",
             )
-            .on_line(edited.line(entry)));
+            .on_line(line));
         }
         // What would change the last value is left for the one who writes the metadata anew.
         if self.format() == Format::Binary || edited.open_end().is_some() {
