@@ -195,7 +195,7 @@ const REFUSED: &[(&str, Kind, usize, &str)] = &[
     ("yaml-escaped-slash.yaml", Kind::Read, 1, "the escape `\\/`, which sops cannot read"),
     ("yaml-integer-beyond-64-bits.yaml", Kind::Encrypt, 2, "the integer does not fit 64 bits"),
     ("yaml-integer-beyond-int64.yaml", Kind::Encrypt, 2, "the integer does not fit 64 bits"),
-    ("yaml-invalid-utf-8.yaml", Kind::Read, 2, "invalid UTF-8 at byte 25"),
+    ("yaml-invalid-utf-8.yaml", Kind::Read, 2, "invalid UTF-8 at byte 26"),
     ("yaml-key-boolean.yaml", Kind::Encrypt, 1, "the key `true` is not a string"),
     ("yaml-key-collection.yaml", Kind::Encrypt, 1, "a key that is a collection"),
     ("yaml-key-integer.yaml", Kind::Encrypt, 2, "the key `123` is not a string"),

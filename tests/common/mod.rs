@@ -44,7 +44,7 @@ pub fn fixtures(folder: &str) -> Vec<Fixture> {
 }
 
 /// Which leaves are encrypted, and what the MAC covers.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Rule {
     pub selection: Selection,
     pub mac_only_encrypted: bool,
@@ -63,12 +63,6 @@ impl Rule {
     /// The metadata of a new file under this rule.
     pub fn metadata(&self) -> Metadata {
         Metadata::new(somebody(), self.selection.clone(), self.mac_only_encrypted)
-    }
-}
-
-impl Default for Rule {
-    fn default() -> Self {
-        Self { selection: Selection::default(), mac_only_encrypted: false }
     }
 }
 
