@@ -6,12 +6,15 @@
 
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "cli")]
+pub mod cli;
 pub mod config;
 pub mod document;
 pub mod error;
 pub mod fs;
 pub mod host;
 pub mod keys;
+pub mod policy;
 pub mod secret;
 
 pub use error::{Error, Kind, Result};
