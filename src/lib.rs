@@ -16,5 +16,6 @@ pub mod host;
 pub mod keys;
 pub mod policy;
 pub mod secret;
+pub mod sops;
 
 pub use error::{Error, Kind, Result};

@@ -8,10 +8,10 @@ use crate::document::Span;
 use crate::secret::SecretString;
 
 /// Replacements of ranges of one source text. Ranges must not overlap; insertions are empty ranges.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Edits(Vec<Edit>);
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Edit {
     range: Range<usize>,
     text: SecretString,
@@ -62,6 +62,14 @@ impl Edits {
         }
         result.push_str(source.get(at..).unwrap_or_default());
         result
+    }
+}
+
+/// The line end of a text: that of its first line.
+pub(super) fn line_end(source: &str) -> &'static str {
+    match source.split_once('\n') {
+        Some((line, _)) if line.ends_with('\r') => "\r\n",
+        _ => "\n",
     }
 }
 

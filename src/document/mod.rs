@@ -5,11 +5,15 @@
 //! byte. This module knows nothing of encryption: a ciphertext is a text to put in a leaf's place.
 
 mod binary;
+mod convert;
 mod dotenv;
 mod edit;
+mod flat;
 mod ini;
 mod json;
 mod reconcile;
+#[cfg(test)]
+mod testing;
 mod tree;
 mod value;
 mod yaml;
@@ -20,6 +24,7 @@ use std::path::Path;
 use serde_json::Value as Data;
 
 pub use binary::BinaryDocument;
+pub use convert::convert;
 pub use dotenv::DotenvDocument;
 pub use edit::Edits;
 pub use ini::IniDocument;
@@ -108,12 +113,17 @@ pub trait Document: Send + Sync {
     /// The typed value of a scalar. An error when the format has no such value, such as an integer above 64 bits.
     fn value(&self, leaf: NodeId) -> Result<Value>;
 
+    /// The bytes of a plain binary document, which are the plaintext of its one leaf; [`Document::value`] copies them.
+    fn payload(&self) -> Option<&[u8]> {
+        None
+    }
+
     /// Puts an opaque one-line text (a ciphertext) in the place of a scalar, an alias or a comment. The style of a
     /// scalar is kept around it.
     fn put_token(&self, leaf: NodeId, token: &str) -> Edits;
 
-    /// How [`Document::put_value`] would spell `value` if `leaf` held a token: equal to [`Document::spelling`] when
-    /// nothing has to be remembered.
+    /// How [`Document::put_value`] would spell `value` if `leaf` held a token, or [`Document::put_comment`] if it is a
+    /// comment: equal to [`Document::spelling`] when nothing has to be remembered.
     fn spelling_after_token(&self, leaf: NodeId, value: &Value) -> SecretString;
 
     /// The present spelling of a leaf: exactly the bytes that [`Document::put_token`] replaces.
@@ -154,12 +164,19 @@ pub trait Document: Send + Sync {
     /// Writes the metadata: in place where there is some, else at the end of the document; `None` removes it.
     fn put_metadata(&self, metadata: Option<&Data>) -> Result<Edits>;
 
+    /// Puts the metadata of `from`, a document of the same format, at the end of this one: where a block of it can be
+    /// copied as it stands there, byte for byte.
+    fn carry_metadata(&self, from: &dyn Document) -> Result<Edits> {
+        self.put_metadata(from.metadata()?.as_ref())
+    }
+
     /// Whether a leaf belongs to the metadata and so is not data of the document.
     fn is_metadata(&self, node: NodeId) -> bool;
 
-    /// The file that `source` stands for: the same bytes, but for binary documents that are not encrypted.
-    fn to_file(&self) -> SecretBytes {
-        SecretBytes::new(self.source().as_bytes().to_vec())
+    /// The file that this document stands for, without metadata: the source, but for binary documents.
+    fn plaintext_file(&self) -> Result<SecretBytes> {
+        let text = self.put_metadata(None)?.apply(self.source());
+        Ok(SecretBytes::new(text.as_bytes().to_vec()))
     }
 
     /// The 1-based line of a byte of the source.
@@ -184,7 +201,7 @@ pub fn parse(format: Format, file: SecretBytes, encrypted: bool) -> Result<Box<d
         ));
     }
     if format == Format::Binary && !encrypted {
-        return Ok(Box::new(BinaryDocument::from_bytes(file)));
+        return Ok(Box::new(BinaryDocument::from_bytes(file)?));
     }
     let text = into_text(file)?;
     Ok(match format {

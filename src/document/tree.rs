@@ -157,6 +157,11 @@ impl Tree {
         self.nodes.is_empty()
     }
 
+    /// Whether there are aliases in it.
+    pub fn has_aliases(&self) -> bool {
+        self.nodes.iter().any(|node| matches!(node.kind, NodeKind::Alias(_)))
+    }
+
     /// The root maps: one, but for YAML streams of several documents.
     pub fn documents(&self) -> &[NodeId] {
         &self.documents

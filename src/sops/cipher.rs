@@ -46,10 +46,16 @@ impl<'a> Token<'a> {
     /// Reads a ciphertext; what follows its `]` is ignored, as sops does.
     pub fn parse(text: &'a str) -> Result<Self> {
         let Some(rest) = text.strip_prefix(PREFIX) else {
-            let unknown = text.strip_prefix("ENC[").and_then(|rest| rest.split_once(',')).map(|(cipher, _)| cipher);
+            let unknown =
+                text.strip_prefix("ENC[").and_then(|rest| rest.split_once(',')).map(|(cipher, _)| cipher);
             return Err(match unknown {
-                Some(cipher) if cipher != "AES256_GCM" => broken(format!("unknown cipher `{}`", clip(cipher))),
-                _ => Error::new(Kind::Decrypt, "the value is not encrypted, but its rule says that it should be"),
+                Some(cipher) if cipher != "AES256_GCM" => {
+                    broken(format!("unknown cipher `{}`", clip(cipher)))
+                }
+                _ => Error::new(
+                    Kind::Decrypt,
+                    "the value is not encrypted, but its rule says that it should be",
+                ),
             });
         };
         let parts = (|| {
@@ -64,7 +70,8 @@ impl<'a> Token<'a> {
 
     /// The type of the value inside.
     pub fn kind(&self) -> Result<ValueKind> {
-        ValueKind::from_name(self.kind).ok_or_else(|| broken(format!("unknown value type `{}`", clip(self.kind))))
+        ValueKind::from_name(self.kind)
+            .ok_or_else(|| broken(format!("unknown value type `{}`", clip(self.kind))))
     }
 }
 
@@ -124,8 +131,18 @@ impl Cipher {
         let (aad, tag, key) = (aad.as_bytes(), Tag::from_slice(&tag), self.key.as_bytes().into());
         let opened = match iv.len() {
             IV_LEN => self.aes.decrypt_in_place_detached(Nonce::from_slice(&iv), aad, &mut data, tag),
-            12 => AesGcm::<Aes256, U12>::new(key).decrypt_in_place_detached(Nonce::from_slice(&iv), aad, &mut data, tag),
-            16 => AesGcm::<Aes256, U16>::new(key).decrypt_in_place_detached(Nonce::from_slice(&iv), aad, &mut data, tag),
+            12 => AesGcm::<Aes256, U12>::new(key).decrypt_in_place_detached(
+                Nonce::from_slice(&iv),
+                aad,
+                &mut data,
+                tag,
+            ),
+            16 => AesGcm::<Aes256, U16>::new(key).decrypt_in_place_detached(
+                Nonce::from_slice(&iv),
+                aad,
+                &mut data,
+                tag,
+            ),
             length => return Err(broken(format!("an IV of {length} bytes"))),
         };
         opened.map_err(|_| {
@@ -176,6 +193,9 @@ mod tests {
         }
         let cipher = Cipher::new(&DataKey::generate());
         let token = Token::parse("ENC[AES256_GCM,data:A*==,iv:AA==,tag:AA==,type:str]").unwrap();
-        assert_eq!(cipher.decrypt(&token, "").unwrap_err().message(), "the data of the ciphertext is not base64");
+        assert_eq!(
+            cipher.decrypt(&token, "").unwrap_err().message(),
+            "the data of the ciphertext is not base64"
+        );
     }
 }

@@ -1,6 +1,9 @@
 //! From an encrypted document to its plaintext, byte for byte as its author wrote it.
 
-use crate::document::{self, Document, Edits, Format, NodeId, NodeKind, Value, ValueKind};
+use std::collections::HashSet;
+
+use crate::config::Selection;
+use crate::document::{self, Document, Edits, Format, NodeId, Value, ValueKind};
 use crate::error::{Error, Kind, Result};
 use crate::secret::{DataKey, SecretBytes, SecretString};
 use crate::sops::cipher::{Cipher, Token};
@@ -40,72 +43,88 @@ pub(super) fn decrypt(
     }
     let warnings = std::mem::take(&mut opened.warnings);
     if document.format() == Format::Binary && !keep_metadata {
-        let value = opened.values.into_iter().next().map_or_else(|| Value::str(""), |(_, value)| value);
+        let value = opened.found.into_iter().next().map_or_else(|| Value::str(""), |found| found.value);
         return Ok(Plaintext { bytes: value.to_plaintext(), warnings });
     }
     let rest = if keep_metadata { Edits::default() } else { document.put_metadata(None)? };
-    let text = spell(document, opened, &spellings, rest)?;
+    let text = spell(document, &metadata.selection, &opened.found, &spellings, rest)?;
     Ok(Plaintext { bytes: SecretBytes::new(text.as_bytes().to_vec()), warnings })
 }
 
-/// Opens the values of a document one by one, for those who need each with its path.
+/// Opens the values and encrypted comments of a document one by one, for those who need each with its path.
 pub(super) fn for_each_value(
     document: &dyn Document,
     metadata: &Metadata,
     key: &DataKey,
-    visit: &mut dyn FnMut(&Leaf<'_>, &Value, bool),
+    visit: &mut dyn FnMut(&Leaf<'_>, &Value),
 ) -> Result<()> {
     let cipher = Cipher::new(key);
     leaves::for_each(document, &metadata.selection, &mut |leaf| {
-        if let Some((value, _)) = open(document, &cipher, &leaf)? {
-            visit(&leaf, &value, leaf.is_comment);
+        if !leaf.is_comment {
+            visit(&leaf, &open(document, &cipher, &leaf)?.0);
+        } else if leaf.selected
+            && let Ok(value) = open_comment(document, &cipher, &leaf)
+        {
+            visit(&leaf, &value);
         }
         Ok(())
     })
 }
 
+/// What a ciphertext held.
+struct Found {
+    /// Its number among the ciphertexts of the document.
+    number: usize,
+    at: NodeId,
+    value: Value,
+    is_comment: bool,
+}
+
 struct Opened {
-    /// Encrypted leaves with their values, in document order.
-    values: Vec<(NodeId, Value)>,
-    comments: Edits,
+    /// In document order; comments that do not open are left out.
+    found: Vec<Found>,
     mac: Option<Mac>,
     /// A clear number that sops hashed otherwise before 3.13.2.
     ambiguous: bool,
     warnings: Vec<String>,
 }
 
-fn open_values(document: &dyn Document, metadata: &Metadata, cipher: &Cipher, mut mac: Mac) -> Result<Opened> {
-    let (mut values, mut comments, mut warnings, mut ambiguous) = (Vec::new(), Edits::default(), Vec::new(), false);
+fn open_values(
+    document: &dyn Document,
+    metadata: &Metadata,
+    cipher: &Cipher,
+    mut mac: Mac,
+) -> Result<Opened> {
+    let (mut found, mut number, mut warnings, mut ambiguous) = (Vec::new(), 0, Vec::new(), false);
     leaves::for_each(document, &metadata.selection, &mut |leaf| {
         if leaf.is_comment {
             if leaf.selected {
-                open_comment(document, cipher, &leaf, &mut comments, &mut warnings)?;
+                match open_comment(document, cipher, &leaf) {
+                    Ok(value) => found.push(Found { number, at: leaf.at, value, is_comment: true }),
+                    Err(why) => {
+                        warnings.push(format!("line {}: the comment {why}", document.line(leaf.node)))
+                    }
+                }
+                number += 1;
             }
             return Ok(());
         }
-        let Some((value, encrypted)) = open(document, cipher, &leaf)? else { return Ok(()) };
+        let (value, encrypted) = open(document, cipher, &leaf)?;
         mac.add(&value, leaf.selected);
         if encrypted {
-            values.push((leaf.at, value));
+            found.push(Found { number, at: leaf.at, value, is_comment: false });
+            number += 1;
         } else {
             ambiguous |= mac::is_ambiguous_in_json(&value);
         }
         Ok(())
     })?;
-    Ok(Opened { values, comments, mac: Some(mac), ambiguous, warnings })
+    Ok(Opened { found, mac: Some(mac), ambiguous, warnings })
 }
 
-/// The value of a leaf, and whether it was encrypted; `None` for a comment that does not open.
-fn open(document: &dyn Document, cipher: &Cipher, leaf: &Leaf<'_>) -> Result<Option<(Value, bool)>> {
+/// The value of a leaf, and whether it was encrypted.
+fn open(document: &dyn Document, cipher: &Cipher, leaf: &Leaf<'_>) -> Result<(Value, bool)> {
     let (tree, source) = (document.tree(), document.source());
-    if leaf.is_comment {
-        let text = tree[leaf.node].text.get(source);
-        let opened = Token::parse(text).and_then(|token| decrypt_comment(cipher, &token, leaf.path));
-        return Ok(match opened {
-            Ok(bytes) if leaf.selected => Some((Value::Str(bytes), true)),
-            _ => None,
-        });
-    }
     let at = |error: Error| {
         let path = tree.path_of(source, leaf.at);
         Error::new(error.kind(), format!("{path}: {}", error.message()))
@@ -114,7 +133,7 @@ fn open(document: &dyn Document, cipher: &Cipher, leaf: &Leaf<'_>) -> Result<Opt
     };
     let value = document.value(leaf.node).map_err(at)?;
     if !leaf.selected || value.is_blank() {
-        return Ok(Some((value, false)));
+        return Ok((value, false));
     }
     let Some(text) = value.as_str() else {
         let found = value.kind().map_or("null", ValueKind::name);
@@ -125,32 +144,17 @@ fn open(document: &dyn Document, cipher: &Cipher, leaf: &Leaf<'_>) -> Result<Opt
     let bytes = cipher.decrypt(&token, leaf.path).map_err(at)?;
     let value = Value::from_plaintext(kind, bytes)
         .ok_or_else(|| at(Error::new(Kind::Decrypt, format!("what was encrypted is no {}", kind.name()))))?;
-    Ok(Some((value, true)))
+    Ok((value, true))
 }
 
-fn open_comment(
-    document: &dyn Document,
-    cipher: &Cipher,
-    leaf: &Leaf<'_>,
-    edits: &mut Edits,
-    warnings: &mut Vec<String>,
-) -> Result<()> {
+/// The text of an encrypted comment; an error says what becomes of one that does not open.
+fn open_comment(document: &dyn Document, cipher: &Cipher, leaf: &Leaf<'_>) -> Result<Value, &'static str> {
     let text = document.tree()[leaf.node].text.get(document.source());
-    if text.is_empty() {
-        return Ok(());
+    let token = Token::parse(text).map_err(|_| "was not encrypted")?;
+    match decrypt_comment(cipher, &token, leaf.path) {
+        Ok(bytes) if std::str::from_utf8(&bytes).is_ok() => Ok(Value::Str(bytes)),
+        _ => Err("does not open and stays encrypted"),
     }
-    let line = || document.line(leaf.node);
-    match Token::parse(text) {
-        Ok(token) => match decrypt_comment(cipher, &token, leaf.path) {
-            Ok(bytes) => match std::str::from_utf8(&bytes) {
-                Ok(text) => edits.merge(document.put_comment(leaf.at, text)?),
-                Err(_) => warnings.push(format!("line {}: the comment is not UTF-8 and stays encrypted", line())),
-            },
-            Err(_) => warnings.push(format!("line {}: the comment does not open and stays encrypted", line())),
-        },
-        Err(_) => warnings.push(format!("line {}: the comment was not encrypted", line())),
-    }
-    Ok(())
 }
 
 /// go-yaml may have attached a comment to an outer collection: its path is one of those above.
@@ -167,7 +171,12 @@ fn decrypt_comment(cipher: &Cipher, token: &Token<'_>, path: &str) -> Result<Sec
     }
 }
 
-fn verify_mac(document: &dyn Document, metadata: &Metadata, cipher: &Cipher, opened: &mut Opened) -> Result<()> {
+fn verify_mac(
+    document: &dyn Document,
+    metadata: &Metadata,
+    cipher: &Cipher,
+    opened: &mut Opened,
+) -> Result<()> {
     let mismatch = |message: &str| {
         Err(Error::new(Kind::MacMismatch, message.to_owned()).advise(
             "the file was changed without sealant or sops: restore it from Git, or look at it with --ignore-mac",
@@ -196,36 +205,63 @@ fn same(stored: &[u8], computed: &SecretString) -> bool {
 }
 
 /// Puts the values into the text: as they were spelled where that is known and still says the same.
-fn spell(document: &dyn Document, opened: Opened, spellings: &Spellings, rest: Edits) -> Result<SecretString> {
-    let Opened { values, comments, .. } = opened;
-    let fixed = |edits: &mut Edits| {
-        edits.merge(comments);
-        edits.merge(rest);
+fn spell(
+    document: &dyn Document,
+    selection: &Selection,
+    found: &[Found],
+    spellings: &Spellings,
+    rest: Edits,
+) -> Result<SecretString> {
+    let write = |keep: &dyn Fn(usize) -> bool| -> Result<SecretString> {
+        let mut edits = rest.clone();
+        for Found { number, at, value, is_comment } in found {
+            edits.merge(match spellings.get(*number).filter(|_| keep(*number)) {
+                Some(spelling) => document.put_spelling(*at, spelling),
+                None if *is_comment => document.put_comment(*at, value.as_str().unwrap_or_default())?,
+                None => document.put_value(*at, value)?,
+            });
+        }
+        Ok(edits.apply(document.source()))
     };
-    let mut edits = Edits::default();
+    let text = write(&|_| true)?;
     if spellings.is_empty() {
-        for (at, value) in &values {
-            edits.merge(document.put_value(*at, value)?);
-        }
-        fixed(&mut edits);
-        return Ok(edits.apply(document.source()));
+        return Ok(text);
     }
-    let mut used = Vec::new();
-    for (number, (at, value)) in values.iter().enumerate() {
-        match spellings.get(number) {
-            Some(spelling) if says(document, *at, spelling, value) => {
-                used.push(number);
-                edits.merge(document.put_spelling(*at, spelling));
-            }
-            _ => edits.merge(document.put_value(*at, value)?),
-        }
+    match misspelled(document.format(), selection, &text, found) {
+        Some(wrong) if wrong.is_empty() => Ok(text),
+        Some(wrong) => write(&|number| !wrong.contains(&number)),
+        None => write(&|_| false),
     }
-    fixed(&mut edits);
-    Ok(edits.apply(document.source()))
 }
 
-/// Whether a spelling, read in the place of a leaf, is exactly the value.
-fn says(document: &dyn Document, at: NodeId, spelling: &str, value: &Value) -> bool {
-    _ = (document, at, spelling, value, NodeKind::Scalar, document::MAX_DEPTH);
-    true
+/// The numbers of the values that a text does not say; `None` when it has other leaves altogether.
+fn misspelled(
+    format: Format,
+    selection: &Selection,
+    text: &SecretString,
+    found: &[Found],
+) -> Option<HashSet<usize>> {
+    let document = document::parse(format, SecretBytes::new(text.as_bytes().to_vec()), true).ok()?;
+    let (mut wrong, mut number) = (HashSet::new(), 0);
+    let mut meant = found.iter().peekable();
+    leaves::for_each(&*document, selection, &mut |leaf| {
+        if !leaf.selected {
+            return Ok(());
+        }
+        let value = match leaf.is_comment {
+            true => Value::str(document.tree()[leaf.node].text.get(document.source())),
+            false => document.value(leaf.node)?,
+        };
+        if !value.is_blank() {
+            if let Some(found) = meant.next_if(|found| found.number == number)
+                && !(found.is_comment == leaf.is_comment && found.value.same(&value))
+            {
+                wrong.insert(number);
+            }
+            number += 1;
+        }
+        Ok(())
+    })
+    .ok()?;
+    meant.next().is_none().then_some(wrong)
 }

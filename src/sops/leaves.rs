@@ -35,7 +35,8 @@ struct Level {
     comment_matches: bool,
 }
 
-/// Calls `visit` for each leaf and comment in document order, the metadata left out, aliases expanded.
+/// Calls `visit` for each leaf and comment in document order: the metadata and empty comments left out, aliases
+/// expanded.
 pub fn for_each(
     document: &dyn Document,
     selection: &Selection,
@@ -55,7 +56,7 @@ pub fn for_each(
                 walk.leave();
                 Ok(())
             }
-            Step::Comment(node) if is_metadata(node) => Ok(()),
+            Step::Comment(node) if is_metadata(node) || tree[node].text.get(source).is_empty() => Ok(()),
             Step::Leaf { at, .. } if is_metadata(at) => Ok(()),
             Step::Comment(node) => walk.comment(node, visit),
             Step::Leaf { node, at } => walk.leaf(keys, node, at, visit),
@@ -90,7 +91,12 @@ impl Walk<'_> {
 
     fn enter(&mut self, keys: &[&str]) {
         let key_matches = self.descend(keys);
-        self.levels.push(Level { keys: keys.len(), path: self.path.len(), key_matches, comment_matches: false });
+        self.levels.push(Level {
+            keys: keys.len(),
+            path: self.path.len(),
+            key_matches,
+            comment_matches: false,
+        });
     }
 
     fn leave(&mut self) {
@@ -154,7 +160,9 @@ impl Walk<'_> {
         let tree = self.document.tree();
         let in_list = tree.parent(node).is_some_and(|parent| tree[parent].kind == NodeKind::List);
         let text = tree[node].text.get(self.document.source());
-        in_list && Token::is_like(text) && matches!(Token::parse(text).and_then(|token| token.kind()), Ok(ValueKind::Comment))
+        in_list
+            && Token::is_like(text)
+            && matches!(Token::parse(text).and_then(|token| token.kind()), Ok(ValueKind::Comment))
     }
 }
 
@@ -165,7 +173,8 @@ mod tests {
     use crate::secret::SecretBytes;
 
     fn selected(rule: (&str, &str), text: &str) -> Vec<String> {
-        let document = document::parse(Format::Yaml, SecretBytes::new(text.as_bytes().to_vec()), false).unwrap();
+        let document =
+            document::parse(Format::Yaml, SecretBytes::new(text.as_bytes().to_vec()), false).unwrap();
         let selection = Selection::from_field(rule.0, rule.1).unwrap();
         let mut found = Vec::new();
         for_each(&*document, &selection, &mut |leaf| {

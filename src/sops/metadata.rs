@@ -101,7 +101,8 @@ impl Metadata {
 
     /// Whether a rule stands in the block, rather than sops's default.
     pub fn has_rule(&self) -> bool {
-        self.block.is_empty() || SelectionKind::ALL.iter().any(|kind| get(&self.block, kind.field_name()).is_some())
+        self.block.is_empty()
+            || SelectionKind::ALL.iter().any(|kind| get(&self.block, kind.field_name()).is_some())
     }
 }
 
@@ -111,12 +112,15 @@ fn invalid(message: impl std::fmt::Display) -> Error {
 
 /// The entry with this name, in whatever case (sops decodes so).
 fn get<'a>(block: &'a Map<String, Data>, name: &str) -> Option<&'a Data> {
-    let found = block.get(name).or_else(|| block.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, v)| v));
+    let found = block
+        .get(name)
+        .or_else(|| block.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, v)| v));
     found.filter(|data| !data.is_null())
 }
 
 fn set(block: &mut Map<String, Data>, name: &str, data: Option<Data>) {
-    let name = block.keys().find(|key| key.eq_ignore_ascii_case(name)).cloned().unwrap_or_else(|| name.to_owned());
+    let name =
+        block.keys().find(|key| key.eq_ignore_ascii_case(name)).cloned().unwrap_or_else(|| name.to_owned());
     match data {
         Some(data) => {
             if block.get(&name) != Some(&data) {
@@ -156,10 +160,18 @@ fn number(block: &Map<String, Data>, name: &str) -> Result<usize> {
     let parsed = match get(block, name) {
         None => Some(0),
         Some(Data::Number(number)) => number.as_u64(),
-        Some(Data::String(text)) => if text.is_empty() { Some(0) } else { text.parse().ok() },
+        Some(Data::String(text)) => {
+            if text.is_empty() {
+                Some(0)
+            } else {
+                text.parse().ok()
+            }
+        }
         Some(_) => None,
     };
-    parsed.and_then(|number| usize::try_from(number).ok()).ok_or_else(|| invalid(format!("`{name}` is not a number")))
+    parsed
+        .and_then(|number| usize::try_from(number).ok())
+        .ok_or_else(|| invalid(format!("`{name}` is not a number")))
 }
 
 /// sops wants a semantic version or something that begins with `1.`.
@@ -169,7 +181,8 @@ fn check_version(version: &str) -> Result<()> {
     }
     let core = version.split(['-', '+']).next().unwrap_or_default();
     let parts: Vec<_> = core.split('.').collect();
-    let semantic = parts.len() == 3 && parts.iter().all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()));
+    let semantic = parts.len() == 3
+        && parts.iter().all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()));
     if semantic || version.starts_with("1.") {
         return Ok(());
     }
@@ -246,10 +259,13 @@ fn read_group(group: &Map<String, Data>) -> Result<Vec<WrappedKey>> {
             Some(_) => return Err(invalid(format!("`{kind}` is not a list"))),
         };
         for entry in entries {
-            let entry = entry.as_object().ok_or_else(|| invalid(format!("an entry of `{kind}` is not a map")))?;
+            let entry =
+                entry.as_object().ok_or_else(|| invalid(format!("an entry of `{kind}` is not a map")))?;
             keys.push(match kind {
                 KeyKind::Age => WrappedKey {
-                    key: MasterKey::Age(Recipient::as_written(&text(entry, "recipient")?.unwrap_or_default())),
+                    key: MasterKey::Age(Recipient::as_written(
+                        &text(entry, "recipient")?.unwrap_or_default(),
+                    )),
                     enc: text(entry, "enc")?.unwrap_or_default(),
                     entry: Map::new(),
                 },
@@ -262,7 +278,11 @@ fn read_group(group: &Map<String, Data>) -> Result<Vec<WrappedKey>> {
 
 fn write_keys(block: &mut Map<String, Data>, keys: &WrappedDataKey) {
     let several = keys.groups.len() > 1;
-    let flat = if several { Map::new() } else { keys.groups.first().map(|group| write_group(group)).unwrap_or_default() };
+    let flat = if several {
+        Map::new()
+    } else {
+        keys.groups.first().map(|group| write_group(group)).unwrap_or_default()
+    };
     for kind in KINDS {
         set(block, kind.name(), flat.get(kind.name()).cloned());
     }

@@ -10,7 +10,7 @@ use crate::secret::SecretString;
 use crate::sops::cipher::{Cipher, Token};
 use crate::sops::metadata::Metadata;
 
-/// Spellings by the number of the leaf among the encrypted ones, in document order.
+/// Spellings by the number of the leaf or comment among the encrypted ones, in document order.
 #[derive(Default)]
 pub struct Spellings(Vec<(usize, SecretString)>);
 

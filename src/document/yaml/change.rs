@@ -4,8 +4,8 @@ use serde_json::Value as Data;
 use zeroize::Zeroizing;
 
 use super::spell::{self, Place};
-use super::{Part, YamlDocument};
-use crate::document::{Document, Edits, METADATA_KEY, NodeId, NodeKind, Span, Style, reconcile};
+use super::{FLOW, Part, YamlDocument};
+use crate::document::{Document, Edits, METADATA_KEY, NodeId, NodeKind, Span, Style, Tree, reconcile};
 use crate::error::{Error, Kind, Result};
 use crate::secret::SecretString;
 
@@ -228,8 +228,7 @@ impl YamlDocument {
         if root.style == Style::Flow {
             return self.insert_entry(part.root, Some(METADATA_KEY), None, metadata);
         }
-        let first = self.tree.entries(part.root).next();
-        let column = first.map_or(0, |entry| self.column(self.tree[entry].key_span.start()));
+        let column = self.root_column(part);
         let mut block = String::new();
         let writer = Writer { unit: INDENT, newline: self.newline };
         writer.write_entry(Some(METADATA_KEY), metadata, column, &mut block);
@@ -243,6 +242,35 @@ impl YamlDocument {
         Ok(self.insert_line(part.end, &block, column))
     }
 
+    /// Adds the metadata of another YAML document, as it stands there, to every document of this stream.
+    pub(super) fn copy_metadata(&self, from: &dyn Document) -> Result<Edits> {
+        let mut edits = Edits::default();
+        let tree = from.tree();
+        let Some(&root) = tree.documents().first() else { return Ok(edits) };
+        let Some(block) = tree.entries(root).find(|&entry| from.is_metadata(entry)) else { return Ok(edits) };
+        let entry = Span::new(tree[block].key_span.start(), tree[block].span.end());
+        let text = from.source().get(entry.range()).unwrap_or_default();
+        let flow = |tree: &Tree, root: NodeId| tree[root].style == Style::Flow;
+        for part in &self.parts {
+            let same_style = flow(tree, root) == flow(&self.tree, part.root);
+            edits.merge(
+                match (same_style, flow(&self.tree, part.root), self.tree.entries(part.root).last()) {
+                    (true, true, Some(last)) => Edits::insert(self.flow_end(last), format!(", {text}")),
+                    (true, true, None) => Edits::insert(self.tree[part.root].span.start() + 1, text),
+                    (true, false, _) => self.insert_line(part.end, text, self.root_column(part)),
+                    (false, ..) => self.append_metadata(part, &reconcile::to_data(from, block)?)?,
+                },
+            );
+        }
+        Ok(edits)
+    }
+
+    /// The column of a root's keys.
+    fn root_column(&self, part: &Part) -> usize {
+        let first = self.tree.entries(part.root).next();
+        first.map_or(0, |entry| self.column(self.tree[entry].key_span.start()))
+    }
+
     /// The inverse of [`YamlDocument::append_metadata`].
     pub(super) fn remove_metadata(&self, part: &Part, block: NodeId) -> Result<Edits> {
         if self.tree[part.root].style == Style::Flow {
@@ -251,8 +279,6 @@ impl YamlDocument {
         Ok(Edits::replace(self.block_lines(block, None), ""))
     }
 }
-
-const FLOW: Place<'_> = Place { flow: true, indent: 0, newline: "\n" };
 
 /// Writes data in block style.
 struct Writer<'a> {
@@ -265,7 +291,7 @@ impl Writer<'_> {
     fn write_entry(&self, key: Option<&str>, data: &Data, column: usize, out: &mut String) {
         match key {
             Some(key) => {
-                out.push_str(&spell::string(key, FLOW_KEY));
+                out.push_str(&spell::string(key, FLOW));
                 out.push(':');
                 self.write_value(data, NodeKind::Map, column, out);
             }
@@ -300,15 +326,12 @@ impl Writer<'_> {
     }
 }
 
-/// Keys are written on one line.
-const FLOW_KEY: Place<'_> = Place { flow: true, indent: 0, newline: "\n" };
-
 fn write_scalar(data: &Data, place: Place<'_>, out: &mut String) {
     match data {
         Data::Object(_) => out.push_str("{}"),
         Data::Array(_) => out.push_str("[]"),
         Data::String(text) => out.push_str(&spell::string(text, place)),
-        other => out.push_str(&spell::value(&reconcile::to_value(other), Style::Plain, None, place)),
+        other => out.push_str(&spell::value(&reconcile::to_value(other), Style::Plain, place)),
     }
 }
 
@@ -350,7 +373,7 @@ pub(in crate::document) fn emit(document: &dyn Document) -> Result<SecretString>
         }
         for entry in entries {
             let key = tree[entry].key.get(document.source());
-            out.push_str(&spell::string(key, FLOW_KEY));
+            out.push_str(&spell::string(key, FLOW));
             out.push(':');
             emit_value(document, entry, NodeKind::Map, 0, &mut out)?;
             out.push('\n');
@@ -375,7 +398,7 @@ fn emit_value(
         _ => {
             let place = Place { flow: false, indent, newline: "\n" };
             out.push(' ');
-            out.push_str(&spell::value(&document.value(target)?, Style::Plain, None, place));
+            out.push_str(&spell::value(&document.value(target)?, Style::Plain, place));
             return Ok(());
         }
     };
@@ -390,7 +413,7 @@ fn emit_value(
             out.extend(std::iter::repeat_n(' ', indent));
         }
         if kind == NodeKind::Map {
-            out.push_str(&spell::string(tree[entry].key.get(document.source()), FLOW_KEY));
+            out.push_str(&spell::string(tree[entry].key.get(document.source()), FLOW));
             out.push(':');
         } else {
             out.push('-');

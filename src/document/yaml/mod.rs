@@ -3,6 +3,7 @@
 //! Owns what a YAML text means to sops (types as go-yaml v3 has them, comments where go-yaml attaches them) and how
 //! a token of it is replaced. It refuses what go-yaml cannot read, since sops could not either.
 
+mod block;
 mod change;
 mod parse;
 mod resolve;
@@ -23,6 +24,8 @@ pub(super) use self::change::emit;
 pub struct YamlDocument {
     source: SecretString,
     tree: Tree,
+    /// Where the headers of untagged block scalars begin; their spans are the lines below.
+    headers: HashMap<NodeId, usize>,
     /// Tags of scalars, in full.
     tags: HashMap<NodeId, Box<str>>,
     /// For each document of the stream, in order.
@@ -51,9 +54,8 @@ impl YamlDocument {
         self.source.get(span.range()).unwrap_or_default()
     }
 
-    /// Bytes from the beginning of its line to `offset`.
     fn column(&self, offset: usize) -> usize {
-        offset - self.source[..offset].rfind('\n').map_or(0, |at| at + 1)
+        column(&self.source, offset)
     }
 
     /// The style that a leaf has once a token stands in it: aliases and tagged scalars lose theirs, and inside a flow
@@ -69,21 +71,21 @@ impl YamlDocument {
         }
     }
 
-    /// The header of a block scalar and the indent of its lines, if the leaf is an untagged one.
-    fn block_header(&self, leaf: NodeId) -> Option<(Header<'_>, usize)> {
+    /// The header of a block scalar and where it stands, if the leaf is an untagged one.
+    fn block_header(&self, leaf: NodeId) -> Option<(Header, usize)> {
+        let at = *self.headers.get(&leaf)?;
+        Some((Header::parse(self.source.get(at..)?)?, at))
+    }
+
+    /// The indent of the lines of a block scalar.
+    fn block_indent(&self, leaf: NodeId) -> usize {
         let node = &self.tree[leaf];
-        if !matches!(node.style, Style::Literal | Style::Folded) || self.tags.contains_key(&leaf) {
-            return None;
-        }
-        let mut lines = self.slice(node.span).lines();
-        let header = Header::parse(lines.next()?)?;
         let blanks = |line: &str| line.len() - line.trim_start_matches(' ').len();
         let text = node.text.get(&self.source);
-        let first = text.lines().find(|line| !line.is_empty()).map_or(0, blanks);
-        let indent = lines
-            .find(|line| !line.trim_matches(' ').is_empty())
-            .map(|line| blanks(line).saturating_sub(first));
-        Some((header, indent.unwrap_or_else(|| self.child_indent(leaf))))
+        let inner = text.lines().find(|line| !line.is_empty()).map_or(0, blanks);
+        let mut lines = self.slice(node.span).lines();
+        let first = lines.find(|line| !line.trim_matches(' ').is_empty());
+        first.map_or_else(|| self.child_indent(leaf), |line| blanks(line).saturating_sub(inner))
     }
 
     /// The indent of lines below an entry of a map or an item of a list, as go-yaml chooses it.
@@ -93,17 +95,45 @@ impl YamlDocument {
         change::child_indent(self.tree[parent].kind, column, self.indent_unit())
     }
 
-    fn place(&self, leaf: NodeId, indent: usize) -> Place<'_> {
+    fn place(&self, leaf: NodeId) -> Place<'_> {
+        let indent =
+            if self.headers.contains_key(&leaf) { self.block_indent(leaf) } else { self.child_indent(leaf) };
         Place { flow: self.in_flow(leaf), indent, newline: self.newline }
     }
 
-    fn spell(&self, leaf: NodeId, value: &Value, style: Style) -> SecretString {
-        match self.block_header(leaf) {
-            Some((header, indent)) => spell::value(value, style, Some(header), self.place(leaf, indent)),
-            None => spell::value(value, style, None, self.place(leaf, self.child_indent(leaf))),
+    /// Puts a value where a block scalar stands: into its lines, with another header if it needs one, else in quotes
+    /// where its header was.
+    fn put_in_block(&self, leaf: NodeId, value: &Value, header: Header, at: usize) -> Edits {
+        let node = &self.tree[leaf];
+        let indicators = Span::new(at, at + header.indicators().len());
+        match value.as_str().and_then(|text| Some((text, header.for_text(text)?))) {
+            Some((text, fitting)) => {
+                let mut edits =
+                    Edits::replace(node.span, spell::block_lines(text, fitting, self.place(leaf)).as_str());
+                if fitting != header {
+                    edits.push(indicators, fitting.indicators());
+                }
+                edits
+            }
+            None => {
+                let line_end = self.source[..node.span.start()].trim_end_matches(['\n', '\r']).len();
+                let mut edits = Edits::replace(indicators, spell::value(value, Style::Plain, FLOW).as_str());
+                edits.push(Span::new(line_end, node.span.end()), "");
+                edits
+            }
         }
     }
 }
+
+/// Bytes from the beginning of its line to `offset`; a byte order mark does not count.
+fn column(source: &str, offset: usize) -> usize {
+    let line = source[..offset].rfind('\n').map_or(0, |at| at + 1);
+    let mark = if line == 0 && source.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
+    (offset - line).saturating_sub(mark)
+}
+
+/// Where one line is all there is.
+const FLOW: Place<'_> = Place { flow: true, indent: 0, newline: "\n" };
 
 impl Document for YamlDocument {
     fn format(&self) -> Format {
@@ -131,20 +161,32 @@ impl Document for YamlDocument {
         if node.kind == NodeKind::Comment {
             return Edits::replace(node.span, token);
         }
-        let text = match (self.style_with_token(leaf), self.block_header(leaf)) {
-            (_, Some((_, indent))) => {
-                let header = self.slice(node.span).lines().next().unwrap_or_default();
-                format!("{header}{}{:indent$}{token}", self.newline, "")
-            }
-            (Style::DoubleQuoted, _) => format!("\"{token}\""),
-            (Style::SingleQuoted, _) => format!("'{token}'"),
+        if self.headers.contains_key(&leaf) {
+            return Edits::replace(
+                node.span,
+                format!("{:indent$}{token}", "", indent = self.block_indent(leaf)),
+            );
+        }
+        let text = match self.style_with_token(leaf) {
+            Style::DoubleQuoted => format!("\"{token}\""),
+            Style::SingleQuoted => format!("'{token}'"),
             _ => token.to_owned(),
         };
         Edits::replace(node.span, text)
     }
 
     fn spelling_after_token(&self, leaf: NodeId, value: &Value) -> SecretString {
-        self.spell(leaf, value, self.style_with_token(leaf))
+        if self.tree[leaf].kind == NodeKind::Comment {
+            return SecretString::new(self.slice(self.tree[leaf].span).to_owned());
+        }
+        if let Some((header, _)) = self.block_header(leaf) {
+            let text = value.as_str().unwrap_or_default();
+            return match header.for_text(text) {
+                Some(fitting) if fitting == header => spell::block_lines(text, header, self.place(leaf)),
+                _ => SecretString::default(),
+            };
+        }
+        spell::value(value, self.style_with_token(leaf), self.place(leaf))
     }
 
     fn spelling(&self, leaf: NodeId) -> &str {
@@ -153,7 +195,10 @@ impl Document for YamlDocument {
 
     fn put_value(&self, leaf: NodeId, value: &Value) -> Result<Edits> {
         let node = &self.tree[leaf];
-        let text = self.spell(leaf, value, node.style);
+        if let Some((header, at)) = self.block_header(leaf) {
+            return Ok(self.put_in_block(leaf, value, header, at));
+        }
+        let text = spell::value(value, node.style, self.place(leaf));
         Ok(if node.span.is_empty() {
             Edits::insert(self.after_indicator(leaf), format!(" {}", *text))
         } else {
@@ -207,6 +252,10 @@ impl Document for YamlDocument {
             });
         }
         Ok(edits)
+    }
+
+    fn carry_metadata(&self, from: &dyn Document) -> Result<Edits> {
+        self.copy_metadata(from)
     }
 
     fn is_metadata(&self, node: NodeId) -> bool {

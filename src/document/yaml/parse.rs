@@ -5,8 +5,8 @@ use std::collections::{HashMap, HashSet};
 use granit_parser::{Event, Parser, Placement, ScalarStyle, ScanError, StructureStyle, Tag};
 
 use super::resolve::resolve;
-use super::spell::{Chomp, Header};
-use super::{Part, YamlDocument};
+use super::{Part, YamlDocument, block, column};
+use crate::document::edit::line_end;
 use crate::document::{MAX_DEPTH, METADATA_KEY, NodeId, NodeKind, Span, Style, Text, TreeBuilder, Value};
 use crate::error::{Error, Kind, Result};
 use crate::secret::SecretString;
@@ -35,14 +35,13 @@ impl YamlDocument {
             let tag = span.tag_span().and_then(|tag| tag.start.byte_offset());
             reader.read(event, bytes, tag)?;
         }
-        let Reader { builder, mut parts, tags, .. } = reader;
+        let Reader { builder, mut parts, tags, headers, .. } = reader;
         let tree = builder.finish(source.len());
         for part in &mut parts {
             part.metadata = tree.entry(&source, part.root, METADATA_KEY);
         }
-        let newline =
-            if source.find('\n').is_some_and(|at| source[..at].ends_with('\r')) { "\r\n" } else { "\n" };
-        Ok(Self { source, tree, tags, parts, newline })
+        let newline = line_end(&source);
+        Ok(Self { source, tree, headers, tags, parts, newline })
     }
 }
 
@@ -71,6 +70,7 @@ struct Reader<'s> {
     source: &'s str,
     builder: TreeBuilder,
     open: Vec<Open>,
+    headers: HashMap<NodeId, usize>,
     tags: HashMap<NodeId, Box<str>>,
     parts: Vec<Part>,
     anchors: HashMap<usize, NodeId>,
@@ -93,6 +93,7 @@ impl<'s> Reader<'s> {
             source,
             builder: TreeBuilder::default(),
             open: Vec::new(),
+            headers: HashMap::new(),
             tags: HashMap::new(),
             parts: Vec::new(),
             anchors: HashMap::new(),
@@ -216,13 +217,15 @@ impl<'s> Reader<'s> {
     }
 
     fn comment(&mut self, span: Span, right: bool) -> Result<()> {
-        // A comment in a block scalar's header is reported after the scalar.
+        // A comment in a block scalar's header is reported after the scalar; behind a tag it is replaced with it.
         if span.start() >= self.at {
             self.advance(span.start())?;
             self.at = span.end();
+        } else if self.last_leaf.is_some_and(|leaf| self.tags.contains_key(&leaf)) {
+            return Ok(());
         }
         let text = Span::new(span.start() + 1, span.end());
-        let column = span.start() - self.source[..span.start()].rfind('\n').map_or(0, |at| at + 1);
+        let column = column(self.source, span.start());
         if !right || self.builder.container().is_none() {
             self.pending.push(PendingComment { span: text, column });
             return Ok(());
@@ -234,16 +237,19 @@ impl<'s> Reader<'s> {
             return Ok(());
         }
         let comment = self.add_comment(text);
-        if let Some(leaf) = self.last_leaf.take() {
-            if self.builder.swap_last_two() {
-                self.moved(leaf, comment);
-            }
+        if let Some(leaf) = self.last_leaf.take()
+            && self.builder.swap_last_two()
+        {
+            self.moved(leaf, comment);
         }
         Ok(())
     }
 
     /// A leaf has changed its number.
     fn moved(&mut self, from: NodeId, to: NodeId) {
+        if let Some(header) = self.headers.remove(&from) {
+            self.headers.insert(to, header);
+        }
         if let Some(tag) = self.tags.remove(&from) {
             self.tags.insert(to, tag);
         }
@@ -276,7 +282,7 @@ impl<'s> Reader<'s> {
             .and_then(|rest| rest.find('-'))
             .map_or(node_start, |found| self.at + found);
         if open.column == usize::MAX {
-            open.column = dash - self.source[..dash].rfind('\n').map_or(0, |at| at + 1);
+            open.column = column(self.source, dash);
         }
         self.advance(dash)?;
         self.at = dash + 1;
@@ -312,13 +318,24 @@ impl<'s> Reader<'s> {
         }
         self.flush_comments(0);
         let key = self.take_key(span.start())?;
+        let mut header = None;
         let (span, text) = match style {
-            ScalarStyle::Literal | ScalarStyle::Folded => self.block_span(span, text)?,
+            ScalarStyle::Literal | ScalarStyle::Folded => {
+                let at = self.find_indicator(span.start());
+                header = Some(at);
+                match block::lines(self.source, at, span.end(), text) {
+                    Ok(lines) => (lines.span, Text::new(self.source, span, lines.text)),
+                    Err(why) => return self.fail(at, Kind::Read, format!("broken YAML: {why}")),
+                }
+            }
             _ if empty => (Span::new(self.at, self.at), Text::default()),
             _ => (span, Text::new(self.source, inner(span, style), text)),
         };
-        let span = Span::new(tag_start.filter(|_| tag.is_some()).unwrap_or(span.start()), span.end());
-        self.advance(span.start())?;
+        let span = match (&tag, tag_start) {
+            (Some(_), Some(start)) => Span::new(start, span.end()),
+            _ => span,
+        };
+        self.advance(header.unwrap_or(span.start()))?;
         let style = match style {
             ScalarStyle::Plain => Style::Plain,
             ScalarStyle::SingleQuoted => Style::SingleQuoted,
@@ -328,8 +345,10 @@ impl<'s> Reader<'s> {
         };
         let node = self.add(NodeKind::Scalar, style, key, span, text);
         self.at = self.at.max(span.end());
-        if let Some(tag) = tag {
-            self.tags.insert(node, tag);
+        match (tag, header) {
+            (Some(tag), _) => _ = self.tags.insert(node, tag),
+            (None, Some(header)) => _ = self.headers.insert(node, header),
+            (None, None) => {}
         }
         if anchor != 0 {
             self.anchors.insert(anchor, node);
@@ -466,7 +485,7 @@ impl<'s> Reader<'s> {
         }
         let column = match kind {
             NodeKind::List => usize::MAX,
-            _ => span.start() - self.source[..span.start()].rfind('\n').map_or(0, |at| at + 1),
+            _ => column(self.source, span.start()),
         };
         self.open.push(Open { node, kind, flow, column, key: None, keys: HashSet::new() });
         self.flush_comments(0);
@@ -506,7 +525,7 @@ impl<'s> Reader<'s> {
     /// belongs to the innermost collection, a second one to the map that holds it, others by their column.
     fn comments_inside(&mut self, open: &Open, next: usize) -> usize {
         let Some(first) = self.pending.first() else { return 0 };
-        let next_column = next - self.source[..next].rfind('\n').map_or(0, |at| at + 1);
+        let next_column = column(self.source, next);
         let breaks =
             |from: usize, to: usize| self.source.get(from..to).map_or(0, |gap| gap.matches('\n').count());
         let (column, mut end) = (first.column, first.span.start());
@@ -537,77 +556,6 @@ impl<'s> Reader<'s> {
     /// Where the last node that is no comment ends.
     fn last_end(&self) -> usize {
         self.builder.last_end()
-    }
-
-    /// The span of a block scalar from its indicator to the end of its last line, and its text as go-yaml reads it.
-    fn block_span(&self, content: Span, text: &str) -> Result<(Span, Text)> {
-        let start = self.find_indicator(content.start());
-        let header_end = self.source[start..].find('\n').map_or(self.source.len(), |at| start + at);
-        let line = self.source[start..header_end].trim_end_matches('\r');
-        let Some(header) = Header::parse(line) else {
-            return self.fail(
-                content.start(),
-                Kind::Read,
-                "broken YAML: a block scalar without an indicator",
-            );
-        };
-        let body_start = (header_end + 1).min(self.source.len());
-        let body_end = content.end().max(body_start.min(self.source.len()));
-        let body = self.source.get(body_start..body_end).unwrap_or_default();
-        // The parser may run into the indentation of the next line.
-        let complete = body.rfind('\n').map_or(body, |at| {
-            if body[at + 1..].trim_matches([' ', '\t']).is_empty() && body_end < self.source.len() {
-                &body[..=at]
-            } else {
-                body
-            }
-        });
-        let first_blanks = text
-            .lines()
-            .find(|line| !line.is_empty())
-            .map_or(0, |line| line.len() - line.trim_start_matches(' ').len());
-        let indent =
-            complete.lines().find(|line| !line.trim_matches(' ').is_empty()).map_or(usize::MAX, |line| {
-                (line.len() - line.trim_start_matches(' ').len()).saturating_sub(first_blanks)
-            });
-        let leading = complete.lines().take_while(|line| line.trim_matches(' ').is_empty()).count();
-        if header.digit.is_none()
-            && complete
-                .lines()
-                .nth(leading)
-                .is_some_and(|line| line.trim_start_matches(' ').starts_with('\t'))
-        {
-            return self.fail(
-                body_start,
-                Kind::Read,
-                "broken YAML: a tab in the indentation of a block scalar",
-            );
-        }
-        let mut kept = complete;
-        if header.chomp != Chomp::Keep {
-            let blank = |line: &str| {
-                line.trim_matches(' ').is_empty() && (indent == usize::MAX || line.len() <= indent)
-            };
-            while let Some(shorter) =
-                kept.strip_suffix('\n').map(|rest| rest.strip_suffix('\r').unwrap_or(rest))
-            {
-                let last = &shorter[shorter.rfind('\n').map_or(0, |at| at + 1)..];
-                if !blank(last) || shorter.is_empty() {
-                    break;
-                }
-                kept = &shorter[..shorter.len() - last.len()];
-            }
-        }
-        let kept = kept.strip_suffix('\n').map_or(kept, |rest| rest.strip_suffix('\r').unwrap_or(rest));
-        let end = if kept.is_empty() { start + line.len() } else { body_start + kept.len() };
-        // At the end of a file without a final line break, go-yaml's scalar has none either.
-        let ended = body_end < self.source.len() || self.source.ends_with('\n');
-        let text = if ended || header.chomp == Chomp::Strip {
-            text
-        } else {
-            text.strip_suffix('\n').unwrap_or(text)
-        };
-        Ok((Span::new(start, end), Text::new(self.source, Span::new(body_start, body_end), text)))
     }
 
     /// The `|` or `>` that follows the token read last, behind anchor, tag and comments.

@@ -22,14 +22,12 @@ pub(super) struct Place<'a> {
     pub newline: &'a str,
 }
 
-/// A block scalar's header: indicator, indentation digit, chomping, and whatever follows on its line.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Header<'a> {
+/// A block scalar's header: indicator, indentation digit, chomping.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Header {
     pub folded: bool,
     pub digit: Option<u8>,
     pub chomp: Chomp,
-    /// Blanks and comment after the indicators.
-    pub rest: &'a str,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,16 +37,15 @@ pub(super) enum Chomp {
     Keep,
 }
 
-impl<'a> Header<'a> {
+impl Header {
     /// Reads the line that begins at a `|` or `>`.
-    pub fn parse(line: &'a str) -> Option<Self> {
+    pub fn parse(line: &str) -> Option<Self> {
         let folded = match line.as_bytes().first()? {
             b'|' => false,
             b'>' => true,
             _ => return None,
         };
-        let mut header = Self { folded, digit: None, chomp: Chomp::Clip, rest: "" };
-        let mut end = 1;
+        let mut header = Self { folded, digit: None, chomp: Chomp::Clip };
         for byte in line.bytes().skip(1).take(2) {
             match byte {
                 b'1'..=b'9' => header.digit = Some(byte - b'0'),
@@ -56,34 +53,41 @@ impl<'a> Header<'a> {
                 b'+' => header.chomp = Chomp::Keep,
                 _ => break,
             }
-            end += 1;
         }
-        header.rest = &line[end..];
         Some(header)
     }
 
-    fn write(&self, out: &mut String) {
-        out.push(if self.folded { '>' } else { '|' });
-        if let Some(digit) = self.digit {
-            out.push((b'0' + digit) as char);
-        }
-        out.push_str(match self.chomp {
+    /// The indicators alone, without what follows them.
+    pub fn indicators(&self) -> String {
+        let mut text = String::from(if self.folded { '>' } else { '|' });
+        text.extend(self.digit.map(|digit| (b'0' + digit) as char));
+        text.push_str(match self.chomp {
             Chomp::Strip => "-",
             Chomp::Clip => "",
             Chomp::Keep => "+",
         });
-        out.push_str(self.rest);
+        text
+    }
+
+    /// This header with the chomping that a text needs; `None` when no block scalar of this kind can hold it.
+    pub fn for_text(&self, text: &str) -> Option<Self> {
+        let body = text.strip_suffix('\n');
+        let ends_twice = body.is_some_and(|body| body.is_empty() || body.ends_with('\n'));
+        let chomp = match (self.chomp, body) {
+            (_, None) => Chomp::Strip,
+            (Chomp::Keep, Some(_)) => Chomp::Keep,
+            (_, Some(_)) if ends_twice => Chomp::Keep,
+            (_, Some(_)) => Chomp::Clip,
+        };
+        let starts_blank = text.trim_start_matches('\n').starts_with([' ', '\t']);
+        let fits =
+            !text.is_empty() && Traits::of(text).block_chars && (!starts_blank || self.digit.is_some());
+        fits.then_some(Self { chomp, ..*self })
     }
 }
 
 /// Writes a value in the given style if it can carry it, else in the one that go-yaml would choose.
-/// `header` is that of the block scalar whose place it takes.
-pub(super) fn value(
-    value: &Value,
-    style: Style,
-    header: Option<Header<'_>>,
-    place: Place<'_>,
-) -> SecretString {
+pub(super) fn value(value: &Value, style: Style, place: Place<'_>) -> SecretString {
     let text = match value {
         Value::Null => return Zeroizing::new("null".to_owned()),
         Value::Bool(bool) => return Zeroizing::new(bool.to_string()),
@@ -95,14 +99,12 @@ pub(super) fn value(
             Err(_) => return binary(bytes),
         },
     };
-    let traits = Traits::of(text);
-    match (style, header) {
-        (Style::DoubleQuoted, _) => double_quoted(text),
+    match style {
+        Style::DoubleQuoted => double_quoted(text),
         // Inside a flow collection single quotes around a ciphertext mark a plain scalar (see `put_token`).
-        (Style::SingleQuoted, _) if place.flow && traits.can_be_plain(text, true) => plain(text),
-        (Style::SingleQuoted, _) if traits.single_quoted => single_quoted(text),
-        (Style::SingleQuoted, _) => double_quoted(text),
-        (_, Some(header)) if !place.flow => block(text, header, &traits, place),
+        Style::SingleQuoted if place.flow && Traits::of(text).can_be_plain(text, true) => plain(text),
+        Style::SingleQuoted if Traits::of(text).single_quoted => single_quoted(text),
+        Style::SingleQuoted => double_quoted(text),
         _ => string(text, place),
     }
 }
@@ -111,8 +113,14 @@ pub(super) fn value(
 pub(super) fn string(text: &str, place: Place<'_>) -> SecretString {
     let traits = Traits::of(text);
     if text.contains('\n') && !place.flow && traits.block {
-        let header = Header { folded: false, digit: None, chomp: Chomp::Clip, rest: "" };
-        return block(text, header, &traits, place);
+        let header = Header { folded: false, digit: None, chomp: Chomp::Clip };
+        return match header.for_text(text) {
+            Some(header) => {
+                let lines = block_lines(text, header, place);
+                Zeroizing::new(format!("{}{}{}", header.indicators(), place.newline, *lines))
+            }
+            None => double_quoted(text),
+        };
     }
     if text.contains('\n') || !is_plain_string(text) || is_old_bool(text) || is_base60(text) {
         return double_quoted(text);
@@ -180,34 +188,21 @@ pub(super) fn double_quoted(text: &str) -> SecretString {
     out
 }
 
-/// A block scalar from its indicator to the end of its last line, without the final line break.
-/// Falls back to double quotes for what no block scalar can hold.
-fn block(text: &str, header: Header<'_>, traits: &Traits, place: Place<'_>) -> SecretString {
-    let body = text.strip_suffix('\n');
-    let ends_twice = body.is_some_and(|body| body.is_empty() || body.ends_with('\n'));
-    let chomp = match (header.chomp, body) {
-        (Chomp::Keep, Some(_)) => Chomp::Keep,
-        (_, None) => Chomp::Strip,
-        (_, Some(_)) if ends_twice => Chomp::Keep,
-        (_, Some(_)) => Chomp::Clip,
-    };
-    let starts_blank = text.trim_start_matches('\n').starts_with([' ', '\t']);
-    if text.is_empty() || !traits.block_chars || (starts_blank && header.digit.is_none()) {
-        return double_quoted(text);
-    }
-    let folded = header.folded && (body.is_none() || !ends_twice || chomp == Chomp::Keep);
-    let header = Header { folded, chomp, ..header };
+/// The lines of a block scalar below its header, without the final line break; the header must be one that
+/// [`Header::for_text`] gave.
+pub(super) fn block_lines(text: &str, header: Header, place: Place<'_>) -> SecretString {
+    let body = text.strip_suffix('\n').unwrap_or(text);
     let mut out = Zeroizing::new(String::with_capacity(text.len() + 16));
-    header.write(&mut out);
     let mut lines = Zeroizing::new(Vec::new());
-    let body = body.unwrap_or(text);
-    if folded {
-        unfold(body, &mut lines)
+    if header.folded {
+        unfold(body, &mut lines);
     } else {
-        lines.extend(body.split('\n').map(str::to_owned))
+        lines.extend(body.split('\n').map(str::to_owned));
     }
-    for line in lines.iter() {
-        out.push_str(place.newline);
+    for (at, line) in lines.iter().enumerate() {
+        if at > 0 {
+            out.push_str(place.newline);
+        }
         if !line.is_empty() {
             out.extend(std::iter::repeat_n(' ', place.indent));
             out.push_str(line);
@@ -393,9 +388,8 @@ mod tests {
 
     #[test]
     fn folded_scalars_are_unfolded() {
-        let header = Header::parse(">- # c").unwrap();
         let text = "one two\nthree\n  code\nfour";
-        let spelled = value(&Value::str(text), Style::Folded, Some(header), BLOCK);
-        assert_eq!(*spelled, ">- # c\n    one two\n\n    three\n      code\n    four");
+        let header = Header::parse(">- # c").unwrap().for_text(text).unwrap();
+        assert_eq!(*block_lines(text, header, BLOCK), "    one two\n\n    three\n      code\n    four");
     }
 }

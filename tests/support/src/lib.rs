@@ -106,21 +106,25 @@ impl Sandbox {
     }
 
     /// The real sops of today.
+    #[track_caller]
     pub fn sops(&self, args: &[&str]) -> Run {
         self.real_sops("sops", args)
     }
 
     /// The real sops 3.11, which many people still have and which writes some things differently.
+    #[track_caller]
     pub fn sops_3_11(&self, args: &[&str]) -> Run {
         self.real_sops("sops-3.11", args)
     }
 
     /// The real age, with its plugins on the `PATH`.
+    #[track_caller]
     pub fn age(&self, args: &[&str]) -> Run {
         self.peer("age", args)
     }
 
     /// The real age-keygen.
+    #[track_caller]
     pub fn age_keygen(&self, args: &[&str]) -> Run {
         self.peer("age-keygen", args)
     }
@@ -151,11 +155,13 @@ impl Sandbox {
         path
     }
 
+    #[track_caller]
     fn real_sops(&self, name: &str, args: &[&str]) -> Run {
         // Without this, sops asks the network for its newest version.
         self.peer(name, args).env("SOPS_DISABLE_VERSION_CHECK", "1")
     }
 
+    #[track_caller]
     fn peer(&self, name: &str, args: &[&str]) -> Run {
         self.program(Peers::get().program(name), args).with_peers()
     }

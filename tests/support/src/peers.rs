@@ -18,8 +18,10 @@ impl Peers {
     #[track_caller]
     pub fn get() -> &'static Self {
         static PEERS: OnceLock<Result<Peers, String>> = OnceLock::new();
-        let peers = PEERS.get_or_init(|| find().map(|directory| Peers { directory }));
-        peers.as_ref().unwrap_or_else(|error| panic!("{error}\n{HOW_TO_GET_THEM}"))
+        match PEERS.get_or_init(|| find().map(|directory| Peers { directory })) {
+            Ok(peers) => peers,
+            Err(error) => panic!("{error}\n{HOW_TO_GET_THEM}"),
+        }
     }
 
     /// The directory that has all of them, for a `PATH`.
@@ -49,7 +51,7 @@ fn find() -> Result<PathBuf, String> {
         .output()
         .map_err(|error| format!("cannot run {}: {error}", script.display()))?;
     if !output.status.success() {
-        return Err(String::from_utf8_lossy(&output.stderr).into_owned());
+        return Err(String::from_utf8_lossy(&output.stderr).trim_end().to_owned());
     }
     let directory = String::from_utf8(output.stdout).map_err(|error| error.to_string())?;
     Ok(directory.trim_end().into())

@@ -1,0 +1,56 @@
+# Everything that a contributor or CI runs. `make` lists the targets.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+# One thing after another: each target uses all cores by itself.
+.NOTPARALLEL:
+.PHONY: help build check quick peers tools fuzz docs test
+
+# How long each fuzz target runs: enough to catch what broke today. For a long run: make fuzz FUZZ_SECONDS=3600
+FUZZ_SECONDS ?= 5
+
+# Tools are kept in the user's cache, by version, so that they are compiled once per machine and not once per checkout.
+TOOLS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/sealant-tools
+CARGO_DENY := $(TOOLS)/cargo-deny-0.20.2/bin/cargo-deny
+CARGO_FUZZ := $(TOOLS)/cargo-fuzz-0.13.2/bin/cargo-fuzz
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+
+build: ## Compile everything, for development
+	cargo build --workspace
+
+check: $(CARGO_DENY) ## Check format, lints, and the dependencies' licences and sources
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	$(CARGO_DENY) --workspace --log-level error check bans licenses sources
+
+quick: ## Run the unit tests and the tests of the command line: the everyday loop
+	cargo test --workspace --lib --bins $(if $(wildcard tests/cli*),--test 'cli*')
+
+peers: ## Build the real programs that tests run beside Sealant (three minutes, once per machine)
+	tests/peers/get
+
+tools: $(CARGO_DENY) $(CARGO_FUZZ) ## Install cargo-deny and cargo-fuzz (five minutes, once per machine)
+
+fuzz: $(patsubst fuzz/fuzz_targets/%.rs,fuzz-%,$(wildcard fuzz/fuzz_targets/*.rs)) ## Run each fuzz target for FUZZ_SECONDS
+
+docs: ## Build the documentation of the code
+	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --locked
+
+test: tools check ## Run everything, as CI does
+	SEALANT_PEERS=$$(tests/peers/get); export SEALANT_PEERS; cargo test --workspace --locked
+	$(MAKE) fuzz docs
+
+$(CARGO_DENY):
+	cargo install --locked --root $(TOOLS)/cargo-deny-0.20.2 cargo-deny@0.20.2
+
+$(CARGO_FUZZ):
+	cargo install --locked --root $(TOOLS)/cargo-fuzz-0.13.2 cargo-fuzz@0.13.2
+
+# One fuzz target. It starts from a copy of the corpus, since it writes what it finds into it. RUSTC_BOOTSTRAP because
+# coverage counters are a nightly feature; no sanitizer, because that would need a nightly standard library.
+fuzz-%: $(CARGO_FUZZ)
+	corpus=$$(mktemp -d); trap 'rm -r "$$corpus"' EXIT; \
+	if [[ -d fuzz/corpus/$* ]]; then cp -r fuzz/corpus/$*/. "$$corpus"; fi; \
+	RUSTC_BOOTSTRAP=1 $(CARGO_FUZZ) run --sanitizer none $* "$$corpus" -- -max_total_time=$(FUZZ_SECONDS) -timeout=10

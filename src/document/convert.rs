@@ -1,0 +1,199 @@
+//! Writing the values of a document in another format, laid out as sops does.
+//!
+//! Unlike all else here this keeps no bytes: aliases are written out, comments go where the target has none, and types
+//! become text in dotenv and INI. What the target cannot hold is an error of [`Kind::Emit`].
+
+use super::*;
+
+/// The values of `document` as a file of another format; metadata are left out.
+pub fn convert(document: &dyn Document, to: Format) -> Result<SecretBytes> {
+    if to == document.format() {
+        return document.plaintext_file();
+    }
+    let [root] = document.tree().documents() else {
+        let message = format!("a stream of several documents cannot become one of {to}");
+        return Err(Error::new(Kind::Emit, message).advise("split the file first"));
+    };
+    let mut text = match to {
+        Format::Yaml => yaml::emit(document)?,
+        Format::Json => json(document, *root)?,
+        Format::Dotenv => dotenv(document, *root)?,
+        Format::Ini => ini(document, *root)?,
+        Format::Binary => return Ok(document.value(binary::data_of(document)?)?.to_plaintext()),
+    };
+    Ok(SecretBytes::new(std::mem::take(&mut *text).into_bytes()))
+}
+
+/// A text for what a document holds, with room enough that it is not moved while it grows.
+fn room_for(document: &dyn Document) -> SecretString {
+    let size = document.payload().map_or(document.source().len(), <[u8]>::len);
+    SecretString::new(String::with_capacity(2 * size + 64))
+}
+
+fn json(document: &dyn Document, root: NodeId) -> Result<SecretString> {
+    let tree = document.tree();
+    let mut out = room_for(document);
+    // The open collections: whether each is a map, and whether it is empty so far.
+    let mut open: Vec<(bool, bool)> = Vec::new();
+    tree.walk(document.source(), root, &mut |path, step| {
+        let (Step::Enter(node) | Step::Leave(node) | Step::Leaf { node, .. } | Step::Comment(node)) = step;
+        if document.is_metadata(node) || matches!(step, Step::Comment(_)) {
+            return Ok(());
+        }
+        let map = tree[node].kind == NodeKind::Map;
+        if let Step::Leave(_) = step {
+            if let Some((_, false)) = open.pop() {
+                break_line(&mut out, open.len());
+            }
+            out.push(if map { '}' } else { ']' });
+            return Ok(());
+        }
+        let depth = open.len();
+        if let Some((keyed, empty)) = open.last_mut() {
+            if !std::mem::take(empty) {
+                out.push(',');
+            }
+            break_line(&mut out, depth);
+            if let Some(key) = path.last().filter(|_| *keyed) {
+                out.extend([json::quoted(key).as_str(), ": "]);
+            }
+        }
+        if let Step::Enter(_) = step {
+            out.push(if map { '{' } else { '[' });
+            open.push((map, true));
+        } else {
+            out.push_str(&SecretString::new(json::spelled(&document.value(node)?)?));
+        }
+        Ok(())
+    })?;
+    out.push('\n');
+    Ok(out)
+}
+
+fn break_line(out: &mut String, depth: usize) {
+    out.push('\n');
+    out.extend(std::iter::repeat_n('\t', depth));
+}
+
+fn dotenv(document: &dyn Document, root: NodeId) -> Result<SecretString> {
+    let mut out = room_for(document);
+    document.tree().walk(document.source(), root, &mut |path, step| {
+        match step {
+            Step::Enter(node) | Step::Leave(node) if node == root || document.is_metadata(node) => {}
+            Step::Leaf { node, .. } if document.is_metadata(node) => {}
+            Step::Enter(_) | Step::Leave(_) => return Err(dotenv::nested(path.last().unwrap_or(&""))),
+            Step::Leaf { node, .. } => {
+                let line = dotenv::line(path.last().unwrap_or(&""), &document.value(node)?)?;
+                out.extend([SecretString::new(line).as_str(), "\n"]);
+            }
+            Step::Comment(node) => {
+                for line in document.tree()[node].text.get(document.source()).split('\n') {
+                    out.extend(["#", line, "\n"]);
+                }
+            }
+        }
+        Ok(())
+    })?;
+    Ok(out)
+}
+
+/// Comments stay before what they stood before, also in front of sections (where sops drops or moves them).
+fn ini(document: &dyn Document, root: NodeId) -> Result<SecretString> {
+    let tree = document.tree();
+    let mut out = room_for(document);
+    let mut width = 0;
+    tree.walk(document.source(), root, &mut |path, step| {
+        let (Step::Enter(node) | Step::Leave(node) | Step::Leaf { node, .. } | Step::Comment(node)) = step;
+        if node == root || document.is_metadata(node) {
+            return Ok(());
+        }
+        match (step, path) {
+            (Step::Enter(_), [name]) if tree[node].kind == NodeKind::Map => {
+                let keys =
+                    tree.entries(node).map(|entry| ini::key_width(tree[entry].key.get(document.source())));
+                width = keys.max().unwrap_or(0);
+                if !(out.is_empty() && *name == ini::DEFAULT) {
+                    let blank = if out.is_empty() || out.ends_with("\n\n") { "" } else { "\n" };
+                    out.extend([blank, &ini::header(name)?, "\n"]);
+                }
+            }
+            (Step::Leave(_), _) => {}
+            (Step::Leaf { .. }, [_, key]) => {
+                let text = SecretString::new(flat::text_of(&document.value(node)?)?);
+                out.extend([SecretString::new(ini::entry_line(key, &text, width, " = ")?).as_str(), "\n"]);
+            }
+            (Step::Comment(_), _) => {
+                let text = ini::comment_lines(tree[node].text.get(document.source()).trim());
+                let blank = if path.is_empty() && !out.is_empty() { "\n" } else { "" };
+                out.extend([blank, "; ", &text, "\n"]);
+            }
+            (_, [name]) => return Err(ini::no_section(name)),
+            (_, path) => return Err(ini::nested(path.last().unwrap_or(&""))),
+        }
+        Ok(())
+    })?;
+    Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::document::testing::read;
+
+    fn converted(from: Format, source: &str, to: Format) -> Result<String> {
+        convert(&*read(from, source), to).map(|bytes| String::from_utf8(bytes.to_vec()).unwrap())
+    }
+
+    #[test]
+    fn json_is_written_as_sops_writes_it() {
+        assert_eq!(
+            converted(Format::Ini, "; c\na = 1\n[s]\n[t]\nk = \"x\\y\"\n[sops]\nmac = m\n", Format::Json)
+                .unwrap(),
+            "{\n\t\"DEFAULT\": {\n\t\t\"a\": \"1\"\n\t},\n\t\"s\": {},\n\t\"t\": {\n\t\t\"k\": \"x\\\\y\"\n\t}\n}\n"
+        );
+        assert_eq!(converted(Format::Dotenv, "# c\nA=1\n", Format::Json).unwrap(), "{\n\t\"A\": \"1\"\n}\n");
+        let binary = parse(Format::Binary, SecretBytes::new(b"a\n\"".to_vec()), false).unwrap();
+        assert_eq!(convert(&*binary, Format::Json).unwrap().as_slice(), b"{\n\t\"data\": \"a\\n\\\"\"\n}\n");
+        let binary = parse(Format::Binary, SecretBytes::new(vec![0xff]), false).unwrap();
+        assert_eq!(convert(&*binary, Format::Json).unwrap_err().kind(), Kind::Emit);
+    }
+
+    #[test]
+    fn dotenv_is_written_as_sops_writes_it() {
+        let source = "{\"a\": \"x\\ny\", \"b\": 1.0, \"c\": 1e6, \"d\": true, \"e\": \"\", \"sops\": {\"mac\": \"m\"}}";
+        assert_eq!(
+            converted(Format::Json, source, Format::Dotenv).unwrap(),
+            "a=x\\ny\nb=1.0\nc=1E+06\nd=true\ne=\n"
+        );
+        let error = converted(Format::Json, "{\"a\": {\"b\": [1]}}", Format::Dotenv).unwrap_err();
+        assert_eq!(
+            (error.kind(), error.message()),
+            (Kind::Emit, "a dotenv file cannot hold a nested value, as that of \"a\" is")
+        );
+    }
+
+    #[test]
+    fn ini_is_written_as_sops_writes_it() {
+        let source = "{\"DEFAULT\": {\"a\": 1}, \"s\": {\"key\": \"x;y\", \"k\": true}, \"sops\": {\"mac\": \"m\"}, \"t\": {}}";
+        assert_eq!(
+            converted(Format::Json, source, Format::Ini).unwrap(),
+            "a = 1\n\n[s]\nkey = `x;y`\nk   = true\n\n[t]\n"
+        );
+        for source in ["{\"a\": 1}", "{\"a\": []}", "{\"a\": {\"b\": {}}}", "{\"a\": {\"b\": [1]}}"] {
+            assert_eq!(
+                converted(Format::Json, source, Format::Ini).unwrap_err().kind(),
+                Kind::Emit,
+                "{source}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_binary_file_is_the_string_under_data() {
+        assert_eq!(
+            converted(Format::Json, "{\"data\": \"a\\nb\", \"x\": 1}", Format::Binary).unwrap(),
+            "a\nb"
+        );
+        assert_eq!(converted(Format::Json, "{\"x\": 1}", Format::Binary).unwrap_err().kind(), Kind::Emit);
+    }
+}

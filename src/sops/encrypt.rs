@@ -1,0 +1,297 @@
+//! From a plaintext document to an encrypted one: leaves and comments become ciphertexts, the metadata is written.
+//!
+//! What was written is read again and decrypted before it is returned: it either gives back the bytes it was made of,
+//! or at least its values, and then a warning says so.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+
+use jiff::Timestamp;
+use sha2::{Digest, Sha256};
+
+use crate::config::{Selection, SelectionKind};
+use crate::document::{self, Document, Edits, Format, NodeId, NodeKind, Value, ValueKind};
+use crate::error::{Error, Kind, Result};
+use crate::secret::{DataKey, SecretBytes};
+use crate::sops::cipher::Cipher;
+use crate::sops::decrypt::{self, MacCheck};
+use crate::sops::leaves::{self, Leaf};
+use crate::sops::mac::{self, Mac};
+use crate::sops::metadata::Metadata;
+use crate::sops::spelling::Spellings;
+
+/// An encrypted file.
+#[derive(Debug)]
+pub struct Ciphertext {
+    pub bytes: Vec<u8>,
+    /// What a person should know, such as spellings that will not come back.
+    pub warnings: Vec<String>,
+}
+
+/// Ciphertexts of an older state of a document: what is unchanged keeps its own.
+pub struct Reuse<'d> {
+    document: &'d dyn Document,
+    tokens: HashMap<[u8; 32], VecDeque<NodeId>>,
+}
+
+impl<'d> Reuse<'d> {
+    /// The ciphertexts of a document under the data key that will be used again.
+    pub(super) fn of(document: &'d dyn Document, metadata: &Metadata, key: &DataKey) -> Result<Self> {
+        let mut tokens: HashMap<_, VecDeque<_>> = HashMap::new();
+        decrypt::for_each_value(document, metadata, key, &mut |leaf, value| {
+            if leaf.selected && !value.is_blank() {
+                tokens
+                    .entry(fingerprint(leaf.path, value, leaf.is_comment))
+                    .or_default()
+                    .push_back(leaf.node);
+            }
+        })?;
+        Ok(Self { document, tokens })
+    }
+
+    fn take(&mut self, leaf: &Leaf<'_>, value: &Value) -> Option<&'d str> {
+        let found = self.tokens.get_mut(&fingerprint(leaf.path, value, leaf.is_comment))?.pop_front()?;
+        let text = self.document.tree()[found].text.get(self.document.source());
+        Some(text.trim_end_matches(['\n', '\r']))
+    }
+}
+
+/// What makes two values the same ciphertext: place, kind and byte form. A whole float counts as an integer, as which
+/// it is read back (see [`Value::same`]).
+fn fingerprint(path: &str, value: &Value, is_comment: bool) -> [u8; 32] {
+    let class = match value.kind() {
+        _ if is_comment => 0,
+        Some(ValueKind::Int | ValueKind::Float) => 1,
+        Some(ValueKind::Bool) => 2,
+        Some(ValueKind::Time) => 3,
+        _ => 4_u8,
+    };
+    let mut hash = Sha256::new();
+    hash.update((path.len() as u64).to_be_bytes());
+    hash.update(path);
+    hash.update([class]);
+    hash.update(&*value.to_plaintext());
+    hash.finalize().into()
+}
+
+/// Encrypts a plaintext document, which may still hold the metadata of the file it came from. `metadata` says for
+/// whom and by which rule; its MAC, time and spellings are made here.
+pub(super) fn encrypt(
+    document: &dyn Document,
+    mut metadata: Metadata,
+    key: &DataKey,
+    now: Timestamp,
+    mut reuse: Option<Reuse<'_>>,
+) -> Result<Ciphertext> {
+    let cipher = Cipher::new(key);
+    metadata.last_modified = now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    let mut writer = Writer {
+        document,
+        selection: &metadata.selection,
+        cipher: &cipher,
+        mac: Mac::new(metadata.mac_only_encrypted),
+        edits: Edits::default(),
+        spellings: Spellings::default(),
+        encrypted: HashSet::new(),
+        count: 0,
+        has_aliases: document.tree().has_aliases(),
+    };
+    leaves::for_each(document, &metadata.selection, &mut |leaf| {
+        if leaf.is_comment { writer.comment(&leaf, &mut reuse) } else { writer.leaf(&leaf, &mut reuse) }
+    })?;
+    let Writer { mac, mut edits, spellings, .. } = writer;
+    metadata.mac = Some(cipher.encrypt(mac.finish().as_bytes(), ValueKind::Str, &metadata.mac_aad()?)?);
+    metadata.spellings = spellings.encrypt(&cipher, &metadata)?;
+    edits.merge(document.put_metadata(Some(&metadata.to_data()))?);
+    let text = edits.apply(document.source());
+    let warnings = check(document, &text, key)?;
+    Ok(Ciphertext { bytes: text.as_bytes().to_vec(), warnings })
+}
+
+struct Writer<'a> {
+    document: &'a dyn Document,
+    selection: &'a Selection,
+    cipher: &'a Cipher,
+    mac: Mac,
+    edits: Edits,
+    spellings: Spellings,
+    /// Scalars that became ciphertexts, if there are aliases to ask for them.
+    encrypted: HashSet<NodeId>,
+    /// How many leaves and comments became ciphertexts.
+    count: usize,
+    has_aliases: bool,
+}
+
+impl Writer<'_> {
+    fn comment(&mut self, leaf: &Leaf<'_>, reuse: &mut Option<Reuse<'_>>) -> Result<()> {
+        let text = self.document.tree()[leaf.node].text.get(self.document.source());
+        if !leaf.selected {
+            return Ok(());
+        }
+        let value = Value::str(text);
+        let token = self.token(leaf, &value, ValueKind::Comment, reuse)?;
+        if self.selection.kind() == SelectionKind::UnencryptedCommentRegex
+            && self.selection.matches_comment(&token)
+        {
+            let message =
+                format!("unencrypted_comment_regex `{}` also matches ciphertexts", self.selection.pattern());
+            return Err(
+                Error::new(Kind::Encrypt, message).advise("make it match nothing that begins with ENC[")
+            );
+        }
+        self.put(leaf, &value, &token);
+        Ok(())
+    }
+
+    fn leaf(&mut self, leaf: &Leaf<'_>, reuse: &mut Option<Reuse<'_>>) -> Result<()> {
+        let value = self.document.value(leaf.node).map_err(|error| self.at(leaf, error))?;
+        self.mac.add(&value, leaf.selected);
+        if !leaf.selected {
+            return self.stay_clear(leaf, &value);
+        }
+        self.refuse_shared_collection(leaf)?;
+        if value.is_blank() {
+            return Ok(());
+        }
+        let kind = value.kind().unwrap_or(ValueKind::Str);
+        let token = self.token(leaf, &value, kind, reuse)?;
+        self.put(leaf, &value, &token);
+        if self.has_aliases {
+            self.encrypted.insert(leaf.at);
+        }
+        Ok(())
+    }
+
+    /// Puts a ciphertext in its place, and remembers what stood there if that does not come back by itself.
+    fn put(&mut self, leaf: &Leaf<'_>, value: &Value, token: &str) {
+        let spelling = self.document.spelling(leaf.at);
+        if *self.document.spelling_after_token(leaf.at, value) != spelling {
+            self.spellings.keep(self.count, spelling);
+        }
+        self.edits.merge(self.document.put_token(leaf.at, token));
+        self.count += 1;
+    }
+
+    fn token(
+        &self,
+        leaf: &Leaf<'_>,
+        value: &Value,
+        kind: ValueKind,
+        reuse: &mut Option<Reuse<'_>>,
+    ) -> Result<String> {
+        match reuse.as_mut().and_then(|reuse| reuse.take(leaf, value)) {
+            Some(token) => Ok(token.to_owned()),
+            None => self.cipher.encrypt(&value.to_plaintext(), kind, leaf.path),
+        }
+    }
+
+    fn stay_clear(&self, leaf: &Leaf<'_>, value: &Value) -> Result<()> {
+        if leaf.node != leaf.at && self.encrypted.contains(&leaf.node) {
+            let message =
+                "a clear value is an alias of an encrypted one, which sops would write in clear here";
+            return Err(self
+                .at(leaf, Error::new(Kind::Encrypt, message))
+                .advise("write the value out instead"));
+        }
+        if self.document.format() == Format::Json && mac::is_ambiguous_in_json(value) {
+            let message = "a clear integer beyond 2^53, which versions of sops hash differently";
+            return Err(self
+                .at(leaf, Error::new(Kind::Encrypt, message))
+                .advise("quote it, so that it is a string"));
+        }
+        Ok(())
+    }
+
+    fn refuse_shared_collection(&self, leaf: &Leaf<'_>) -> Result<()> {
+        let tree = self.document.tree();
+        let shared = tree.resolve(leaf.at);
+        if shared == leaf.at || !matches!(tree[shared].kind, NodeKind::Map | NodeKind::List) {
+            return Ok(());
+        }
+        let merge = tree[leaf.at].key.get(self.document.source()) == "<<";
+        let what = if merge { "a merge key (<<)" } else { "an alias of a collection" };
+        let error = Error::new(
+            Kind::Encrypt,
+            format!("{what} in the encrypted part, whose values have no place of their own"),
+        );
+        Err(self.at(leaf, error).advise("write the values out, or move them to the clear part"))
+    }
+
+    fn at(&self, leaf: &Leaf<'_>, error: Error) -> Error {
+        let path = self.document.tree().path_of(self.document.source(), leaf.at);
+        let line = error.line().unwrap_or_else(|| self.document.line(leaf.at));
+        let with_place = Error::new(error.kind(), format!("{path}: {}", error.message())).on_line(line);
+        match error.advice() {
+            Some(advice) => with_place.advise(advice.to_owned()),
+            None => with_place,
+        }
+    }
+}
+
+/// Whether a document holds metadata, or a key that would be taken for it.
+pub fn is_encrypted(document: &dyn Document) -> bool {
+    let tree = document.tree();
+    tree.documents().iter().any(|&root| tree.entries(root).any(|entry| document.is_metadata(entry)))
+}
+
+/// Reads what was written and decrypts it. Values that differ are an error, bytes that differ a warning.
+fn check(document: &dyn Document, text: &str, key: &DataKey) -> Result<Vec<String>> {
+    let wrong = |why: &str| {
+        Error::new(
+            Kind::Encrypt,
+            format!("what would be written does not read back as what was meant: {why}"),
+        )
+        .advise("nothing was written; encrypt the file with --input-type binary, and report this as a bug")
+    };
+    let format = document.format();
+    let written = document::parse(format, SecretBytes::new(text.as_bytes().to_vec()), true)
+        .map_err(|error| wrong(&error.to_string()))?;
+    let data = written.metadata()?.ok_or_else(|| wrong("it has no metadata"))?;
+    let metadata = Metadata::from_data(&data)?;
+    let opened = decrypt::decrypt(&*written, &metadata, key, MacCheck::Verify, false)
+        .map_err(|error| wrong(&error.to_string()))?;
+    let mut warnings = Vec::new();
+    let meant = document.plaintext_file()?;
+    if *opened.bytes == *meant {
+        return Ok(warnings);
+    }
+    let again = document::parse(format, opened.bytes, false).map_err(|error| wrong(&error.to_string()))?;
+    let before = document::parse(format, meant, false)?;
+    match first_difference(&*before, &*again) {
+        Some(Difference::Value(place)) => return Err(wrong(&place)),
+        Some(Difference::Spelling(line)) => {
+            warnings.push(format!("line {line}: the file will not come back byte for byte, only its values"));
+        }
+        None => {}
+    }
+    Ok(warnings)
+}
+
+enum Difference {
+    Value(String),
+    Spelling(usize),
+}
+
+fn first_difference(a: &dyn Document, b: &dyn Document) -> Option<Difference> {
+    let values = |document: &dyn Document| -> Result<Vec<(String, Value)>> {
+        let mut values = Vec::new();
+        leaves::for_each(document, &Selection::default(), &mut |leaf| {
+            if !leaf.is_comment {
+                values.push((leaf.path.to_owned(), document.value(leaf.node)?));
+            }
+            Ok(())
+        })?;
+        Ok(values)
+    };
+    let (Ok(left), Ok(right)) = (values(a), values(b)) else {
+        return Some(Difference::Value("a value does not read back".to_owned()));
+    };
+    let pairs = left.iter().zip(&right);
+    if let Some(((path, _), _)) = pairs.clone().find(|((p, v), (q, w))| p != q || !v.same(w)) {
+        return Some(Difference::Value(format!("the value at {path} differs")));
+    }
+    if left.len() != right.len() {
+        return Some(Difference::Value("it has another number of values".to_owned()));
+    }
+    let line = a.source().lines().zip(b.source().lines()).take_while(|(x, y)| x == y).count() + 1;
+    (a.source() != b.source()).then_some(Difference::Spelling(line))
+}

@@ -1,0 +1,132 @@
+//! The SOPS file format: which leaves are encrypted, their ciphertexts, the MAC and the metadata.
+//!
+//! Works on parsed documents, knows no files and no key service: whoever calls it brings the data key. What is written
+//! is what sops 3.13 reads, and what any sops since 3.0 wrote is read.
+
+mod cipher;
+mod decrypt;
+mod encrypt;
+mod leaves;
+mod mac;
+mod metadata;
+mod spelling;
+
+use jiff::Timestamp;
+
+pub use decrypt::{MacCheck, Plaintext};
+pub use encrypt::{Ciphertext, is_encrypted};
+pub use leaves::{Leaf, for_each as for_each_leaf};
+pub use metadata::{Metadata, SOPS_VERSION};
+
+use crate::document::{self, Document, Format, Value};
+use crate::error::{Error, Kind, Result};
+use crate::secret::{DataKey, SecretBytes};
+
+/// Encrypts a plaintext document. `metadata` says for whom and by which rule ([`Metadata::new`]).
+///
+/// With `onto`, an encrypted older state of the document under the same data key, unchanged values keep their
+/// ciphertexts.
+pub fn encrypt(
+    document: &dyn Document,
+    metadata: Metadata,
+    key: &DataKey,
+    now: Timestamp,
+    onto: Option<&Encrypted>,
+) -> Result<Ciphertext> {
+    if is_encrypted(document) {
+        return Err(Error::new(
+            Kind::AlreadyEncrypted,
+            "the file is encrypted already: it has sops metadata",
+        )
+        .advise("change it with `sealant edit` or `sealant set`, its recipients with `sealant updatekeys`"));
+    }
+    let reuse = onto.map(|old| encrypt::Reuse::of(&*old.document, &old.metadata, key)).transpose()?;
+    encrypt::encrypt(document, metadata, key, now, reuse)
+}
+
+/// An encrypted file, read but not opened.
+pub struct Encrypted {
+    document: Box<dyn Document>,
+    pub metadata: Metadata,
+}
+
+impl Encrypted {
+    /// Reads an encrypted file. An error of kind [`Kind::Other`] when it has no sops metadata.
+    pub fn parse(format: Format, file: SecretBytes) -> Result<Self> {
+        let document = document::parse(format, file, true)?;
+        let Some(data) = document.metadata()? else {
+            return Err(Error::new(Kind::Other, "the file is not encrypted: it has no sops metadata")
+                .advise("encrypt it with `sealant encrypt -i FILE`"));
+        };
+        let metadata = Metadata::from_data(&data)?;
+        Ok(Self { document, metadata })
+    }
+
+    pub fn document(&self) -> &dyn Document {
+        &*self.document
+    }
+
+    pub fn format(&self) -> Format {
+        self.document.format()
+    }
+
+    /// The plaintext file.
+    pub fn decrypt(&self, key: &DataKey, check: MacCheck) -> Result<Plaintext> {
+        decrypt::decrypt(&*self.document, &self.metadata, key, check, false)
+    }
+
+    /// The plaintext as a document in which the metadata still stands, for [`Encrypted::write`].
+    pub fn open(&self, key: &DataKey, check: MacCheck) -> Result<Box<dyn Document>> {
+        let plaintext = decrypt::decrypt(&*self.document, &self.metadata, key, check, true)?;
+        document::parse(self.format(), plaintext.bytes, true)
+    }
+
+    /// A plaintext that was edited apart from its file, as a document with this file's metadata in its place.
+    pub fn adopt(&self, plaintext: SecretBytes) -> Result<Box<dyn Document>> {
+        let edited = document::parse(self.format(), plaintext, false)?;
+        if is_encrypted(&*edited) {
+            return Err(Error::new(
+                Kind::AlreadyEncrypted,
+                "the plaintext has an entry that is named like sops metadata",
+            ));
+        }
+        if self.format() == Format::Binary {
+            return Ok(edited);
+        }
+        let with_metadata = edited.carry_metadata(&*self.document)?.apply(edited.source());
+        document::parse(self.format(), SecretBytes::new(with_metadata.as_bytes().to_vec()), true)
+    }
+
+    /// Encrypts a changed state of this file (of [`Encrypted::open`] or [`Encrypted::adopt`]) under `new_key` if there
+    /// is one, else under the old key, whose ciphertexts unchanged values then keep.
+    pub fn write(
+        &self,
+        plaintext: &dyn Document,
+        metadata: Metadata,
+        key: &DataKey,
+        new_key: Option<&DataKey>,
+        now: Timestamp,
+    ) -> Result<Ciphertext> {
+        let reuse = match new_key {
+            None => Some(encrypt::Reuse::of(&*self.document, &self.metadata, key)?),
+            Some(_) => None,
+        };
+        encrypt::encrypt(plaintext, metadata, new_key.unwrap_or(key), now, reuse)
+    }
+
+    /// This file with other metadata and nothing else changed: for new recipients of the same data key. The MAC and
+    /// the time stay.
+    pub fn with_metadata(&self, metadata: &Metadata) -> Result<Vec<u8>> {
+        let edits = self.document.put_metadata(Some(&metadata.to_data()))?;
+        Ok(edits.apply(self.document.source()).as_bytes().to_vec())
+    }
+
+    /// Calls `visit` with the path and value of every leaf that is no comment, opened where it was encrypted.
+    pub fn for_each_value(&self, key: &DataKey, visit: &mut dyn FnMut(&Leaf<'_>, &Value)) -> Result<()> {
+        decrypt::for_each_value(&*self.document, &self.metadata, key, &mut |leaf, value| {
+            if !leaf.is_comment {
+                visit(leaf, value);
+            }
+        })
+    }
+}
