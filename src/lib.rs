@@ -7,12 +7,15 @@
 #![forbid(unsafe_code)]
 
 pub mod batch;
+#[cfg(feature = "cli")]
+pub mod cli;
 pub mod config;
 pub mod document;
 pub mod error;
 pub mod fs;
 pub mod host;
 pub mod keys;
+pub mod policy;
 pub mod secret;
 pub mod sops;
 
