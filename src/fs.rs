@@ -83,5 +83,18 @@ fn missing(path: &Path) -> Error {
     Error::new(Kind::NoFile, message).in_file(path)
 }
 
+/// The size of a file in bytes, if it can be told.
+pub fn size(path: &Path) -> Option<u64> {
+    std::fs::metadata(path).ok().map(|metadata| metadata.len())
+}
+
+/// Makes the folder that `path` is to stand in, and those above it.
+pub fn create_parent(path: &Path) -> Result<()> {
+    let Some(parent) = path.parent() else { return Ok(()) };
+    std::fs::create_dir_all(parent).map_err(|error| {
+        Error::new(Kind::Write, "the folder cannot be made").in_file(parent).caused_by(error)
+    })
+}
+
 #[cfg(test)]
 mod tests;

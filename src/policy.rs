@@ -1,10 +1,60 @@
-//! From the names of master keys, as rules and flags give them, to the master keys themselves.
+//! For whom a file is encrypted, and which of its leaves: what flags ask for, else what its creation rule says.
 //!
-//! The bridge between `config`, which makes no keys, and `keys`, which knows no config.
+//! The bridge between `config`, which makes no keys, and `keys`, which knows no config. Recipients come from here
+//! alone, never from what a file says of itself.
 
-use crate::config::{KeySpec, Policy};
-use crate::error::Result;
+use crate::config::{KeySpec, Policy, Selection};
+use crate::document::Document;
+use crate::error::{Error, Kind, Result};
 use crate::keys::{KeyKind, KeySet, MasterKey};
+use crate::sops::kubernetes;
+
+/// What was asked for apart from the creation rule, by flags or the environment.
+#[derive(Debug, Clone, Default)]
+pub struct Wanted {
+    pub keys: Option<KeySet>,
+    pub selection: Option<Selection>,
+    pub mac_only_encrypted: bool,
+    pub threshold: Option<usize>,
+}
+
+/// How a file is encrypted.
+#[derive(Debug, Clone)]
+pub struct Recipe {
+    pub keys: KeySet,
+    pub selection: Selection,
+    pub mac_only_encrypted: bool,
+    /// The selection was made because the file holds Kubernetes Secrets, not because anybody asked for it.
+    pub is_preset: bool,
+}
+
+/// How to encrypt `document`: as wanted, else as its creation rule says. An error when nobody names a recipient.
+pub fn recipe(document: &dyn Document, wanted: &Wanted, rule: Option<&Policy>) -> Result<Recipe> {
+    let keys = match (&wanted.keys, rule) {
+        (Some(keys), _) => Some(keys.clone()),
+        (None, Some(rule)) => key_set(rule)?,
+        (None, None) => None,
+    };
+    let mut keys =
+        keys.filter(|keys| keys.groups.iter().any(|group| !group.is_empty())).ok_or_else(|| match rule {
+            Some(rule) => Error::new(Kind::Other, "the creation rule names no recipients")
+                .in_file(&rule.rule.file)
+                .on_line(rule.rule.line)
+                .advise("Add a line such as `age: age1...` to the rule."),
+            None => Error::new(Kind::Other, "nobody was named who shall be able to decrypt")
+                .advise("Run `sealant init` to make a config, or name recipients with --age."),
+        })?;
+    keys.threshold = wanted.threshold.or(keys.threshold);
+    let asked = wanted.selection.clone().or_else(|| rule.and_then(|rule| rule.selection.clone()));
+    let is_preset = asked.is_none() && kubernetes::holds_only_secrets(document);
+    let selection = match asked {
+        Some(selection) => selection,
+        None if is_preset => Selection::kubernetes(),
+        None => Selection::default(),
+    };
+    let mac_only_encrypted = wanted.mac_only_encrypted || rule.is_some_and(|rule| rule.mac_only_encrypted);
+    Ok(Recipe { keys, selection, mac_only_encrypted, is_preset })
+}
 
 /// The master keys that a creation rule names; `None` when it names none.
 pub fn key_set(policy: &Policy) -> Result<Option<KeySet>> {

@@ -23,6 +23,7 @@ pub mod host;
 mod init;
 mod keygen;
 mod man;
+mod pipeline;
 mod rotate;
 mod set;
 mod sops;

@@ -45,6 +45,18 @@ pub fn encrypt(
     encrypt::encrypt(document, metadata, key, now, reuse)
 }
 
+/// What is said of a file that holds metadata, or an entry that would be taken for it.
+pub fn already_encrypted() -> Error {
+    Error::new(Kind::AlreadyEncrypted, "the file is encrypted already: it has sops metadata")
+        .advise("change it with `sealant edit` or `sealant set`, its recipients with `sealant updatekeys`")
+}
+
+/// Whether a file may be encrypted, without parsing it: for folders full of other files.
+pub fn looks_encrypted(file: &[u8]) -> bool {
+    let holds = |needle: &[u8]| file.windows(needle.len()).any(|window| window == needle);
+    holds(document::METADATA_KEY.as_bytes()) && holds(b"ENC[AES256_GCM,")
+}
+
 /// An encrypted file, read but not opened.
 pub struct Encrypted {
     document: Box<dyn Document>,

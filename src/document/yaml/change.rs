@@ -359,7 +359,7 @@ fn write_flow(data: &Data, out: &mut String) {
     }
 }
 
-/// Any document as YAML, laid out as sops does it: block style, comments on lines of their own dropped.
+/// A plaintext document of any format as YAML, laid out as sops does it: block style, comments dropped.
 pub(in crate::document) fn emit(document: &dyn Document) -> Result<SecretString> {
     let mut out = Zeroizing::new(String::new());
     let tree = document.tree();
@@ -367,17 +367,34 @@ pub(in crate::document) fn emit(document: &dyn Document) -> Result<SecretString>
         if at > 0 {
             out.push_str("---\n");
         }
-        let entries: Vec<_> = tree.entries(root).filter(|&entry| !document.is_metadata(entry)).collect();
-        if entries.is_empty() {
-            out.push_str("{}\n");
+        out.push_str(&emit_node(document, root)?);
+    }
+    Ok(out)
+}
+
+/// One node of any document as YAML lines.
+pub(in crate::document) fn emit_node(document: &dyn Document, node: NodeId) -> Result<SecretString> {
+    let mut out = Zeroizing::new(String::new());
+    let tree = document.tree();
+    let entries: Vec<_> = match tree[node].kind {
+        NodeKind::Map | NodeKind::List => tree.entries(node).collect(),
+        _ => Vec::new(),
+    };
+    for &entry in &entries {
+        match tree[node].kind {
+            NodeKind::Map => {
+                out.push_str(&spell::string(tree[entry].key.get(document.source()), FLOW));
+                out.push(':');
+            }
+            _ => out.push('-'),
         }
-        for entry in entries {
-            let key = tree[entry].key.get(document.source());
-            out.push_str(&spell::string(key, FLOW));
-            out.push(':');
-            emit_value(document, entry, NodeKind::Map, 0, &mut out)?;
-            out.push('\n');
-        }
+        emit_value(document, entry, tree[node].kind, 0, &mut out)?;
+        out.push('\n');
+    }
+    if entries.is_empty() {
+        emit_value(document, node, NodeKind::Map, 0, &mut out)?;
+        out.remove(0);
+        out.push('\n');
     }
     Ok(out)
 }

@@ -18,7 +18,7 @@ use super::{Document, Edits, Format, NodeId, NodeKind, Span, Style, Tree, Value,
 use crate::error::Result;
 use crate::secret::SecretString;
 
-pub(super) use self::change::emit;
+pub(super) use self::change::{emit, emit_node};
 
 /// A YAML file: its text and the tree of its documents.
 pub struct YamlDocument {
