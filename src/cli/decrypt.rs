@@ -1,7 +1,7 @@
 use std::process::ExitCode;
 
 use crate::cli::args::{FormatArgs, IdentityArgs, InputArgs, OutputArgs};
-use crate::cli::{Context, not_built};
+use crate::cli::{Context, Failures, not_built};
 use crate::error::Result;
 
 /// Decrypt files, byte for byte as they were
@@ -35,6 +35,8 @@ pub struct Args {
 
 pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let inputs = args.inputs.inputs()?;
+    let mut failures = Failures::default();
+    inputs.errors.iter().for_each(|error| failures.add(context.ui, error));
     let _destination = args.outputs.destination(&inputs)?;
     let _formats = args.formats.formats(context.ui);
     let _service = args.identities.key_service(context.host)?;

@@ -1,7 +1,7 @@
 use std::process::ExitCode;
 
 use crate::cli::args::{FormatArgs, InputArgs, KeyArgs, OutputArgs, RuleArgs};
-use crate::cli::{Context, not_built};
+use crate::cli::{Context, Failures, not_built};
 use crate::error::Result;
 
 /// Encrypt the values of files; everything else stays byte for byte
@@ -34,6 +34,8 @@ pub struct Args {
 
 pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let inputs = args.inputs.inputs()?;
+    let mut failures = Failures::default();
+    inputs.errors.iter().for_each(|error| failures.add(context.ui, error));
     let _destination = args.outputs.destination(&inputs)?;
     let _formats = args.formats.formats(context.ui);
     let _keys = args.keys.key_set(context.host)?;
