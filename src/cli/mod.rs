@@ -12,6 +12,7 @@ mod demo;
 mod diff;
 mod doctor;
 mod edit;
+mod editor;
 mod encrypt;
 mod exec_env;
 mod exec_file;
@@ -56,7 +57,7 @@ struct Cli {
     command: Command,
 }
 
-// What every command understands.
+/// What every command understands.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Global options")]
 struct Globals {

@@ -10,9 +10,9 @@ use crate::host::Host;
 use crate::keys::{Identities, KeyKind, KeyService, KeySet};
 use crate::policy;
 
-// The master keys to encrypt for.
+/// The master keys to encrypt for.
 #[derive(Debug, Clone, Default, Args)]
-#[command(next_help_heading = "Who can decrypt (without these, the creation rule says so)")]
+#[command(next_help_heading = "Who can decrypt (by default whom the creation rule names)")]
 pub struct KeyArgs {
     /// age and SSH recipients [env: SOPS_AGE_RECIPIENTS]
     #[arg(short, long, value_name = "RECIPIENT,...")]
@@ -104,7 +104,7 @@ fn azure_kv(url: &str) -> Result<KeySpec> {
     })
 }
 
-// The identities to decrypt with.
+/// The identities to decrypt with.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "What to decrypt with")]
 pub struct IdentityArgs {
