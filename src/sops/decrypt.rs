@@ -47,8 +47,8 @@ pub(super) fn decrypt(
         return Ok(Plaintext { bytes: value.to_plaintext(), warnings });
     }
     let rest = if keep_metadata { Edits::default() } else { document.put_metadata(None)? };
-    let text = spell(document, &metadata.selection, &opened.found, &spellings, rest)?;
-    Ok(Plaintext { bytes: SecretBytes::new(text.as_bytes().to_vec()), warnings })
+    let mut text = spell(document, &metadata.selection, &opened.found, &spellings, rest)?;
+    Ok(Plaintext { bytes: SecretBytes::new(std::mem::take(&mut *text).into_bytes()), warnings })
 }
 
 /// Opens the values and encrypted comments of a document one by one, for those who need each with its path.
