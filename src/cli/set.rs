@@ -11,7 +11,8 @@ use crate::error::Result;
 Examples:
   sealant set secrets.enc.yaml '[\"database\"][\"port\"]' 5432
   sealant set secrets.enc.yaml '[\"name\"]' '\"a text is JSON, in quotes\"'
-  pass show db | sealant set secrets.enc.yaml '[\"password\"]' --value-stdin")]
+  pass show db | jq -R | sealant set --value-stdin secrets.enc.yaml '[\"password\"]'
+  sealant set --value-file secrets.enc.yaml '[\"users\"]' users.json")]
 pub struct Args {
     /// The encrypted file
     file: PathBuf,
@@ -20,14 +21,14 @@ pub struct Args {
     path: String,
 
     /// The new value, as JSON. Others on this machine can see it: --value-stdin hides it
-    #[arg(required_unless_present_any = ["value_file", "value_stdin"])]
+    #[arg(required_unless_present = "value_stdin")]
     value: Option<String>,
 
-    /// Take the value from this file
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["value", "value_stdin"])]
-    value_file: Option<PathBuf>,
+    /// VALUE is a file that holds the value
+    #[arg(long, conflicts_with = "value_stdin")]
+    value_file: bool,
 
-    /// Take the value from standard input
+    /// Read the value from standard input
     #[arg(long, conflicts_with = "value")]
     value_stdin: bool,
 
