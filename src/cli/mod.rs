@@ -6,6 +6,7 @@
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod args;
+mod change;
 mod completion;
 mod decrypt;
 mod demo;

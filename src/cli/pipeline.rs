@@ -49,7 +49,9 @@ impl Pipeline<'_> {
         let progress = ui.progress(self.doing, self.inputs.inputs.len());
         for chunk in chunks(&self.inputs.inputs) {
             let (mut items, mut inputs) = (Vec::new(), Vec::new());
-            for (input, read) in chunk.par_iter().map(|input| (input, self.read(input))).collect::<Vec<_>>() {
+            for (input, read) in
+                chunk.par_iter().map(|input| (input, read(input, self.formats))).collect::<Vec<_>>()
+            {
                 match read {
                     Ok(source) => {
                         inputs.push((input.clone(), source.snapshot));
@@ -76,14 +78,6 @@ impl Pipeline<'_> {
         Ok(failures.exit_code())
     }
 
-    fn read(&self, input: &Input) -> Result<Source> {
-        let format = self.formats.of_input(input.name.as_deref());
-        let limit = if format == Format::Binary { MAX_BINARY } else { MAX_SOURCE };
-        let bytes = input.read(limit).map_err(|error| error.in_file(input.shown()))?;
-        let snapshot = Snapshot::of(&bytes);
-        Ok(Source { path: input.shown().to_path_buf(), format, bytes, snapshot })
-    }
-
     fn write(&self, input: &Input, snapshot: &Snapshot, output: Option<Output>) -> Result<()> {
         let ui = self.context.ui;
         let Some(Output { bytes, warnings }) = output else { return Ok(()) };
@@ -108,6 +102,15 @@ impl Pipeline<'_> {
         }
         fs::write_atomic(&path, &bytes, self.mode)
     }
+}
+
+/// Reads an input, as what its name or a flag says it is.
+pub fn read(input: &Input, formats: Formats) -> Result<Source> {
+    let format = formats.of_input(input.name.as_deref());
+    let limit = if format == Format::Binary { MAX_BINARY } else { MAX_SOURCE };
+    let bytes = input.read(limit).map_err(|error| error.in_file(input.shown()))?;
+    let snapshot = Snapshot::of(&bytes);
+    Ok(Source { path: input.shown().to_path_buf(), format, bytes, snapshot })
 }
 
 /// Groups of files that fit into memory together.

@@ -49,6 +49,8 @@ impl Edits {
 
     /// The source with all edits in place.
     pub fn apply(mut self, source: &str) -> SecretString {
+        // Wiping touches spare capacity, too, which until then takes no memory.
+        self.texts.shrink_to_fit();
         self.list.sort_by_key(|edit| (edit.span.start(), edit.span.end()));
         let removed: usize = self.list.iter().map(|edit| edit.span.range().len()).sum();
         let length = (source.len() + self.texts.len()).saturating_sub(removed);

@@ -29,7 +29,7 @@ pub use convert::{convert, emit_value};
 pub use dotenv::DotenvDocument;
 pub use edit::Edits;
 pub use ini::IniDocument;
-pub use json::JsonDocument;
+pub use json::{JsonDocument, data_from_json};
 pub use path::TreePath;
 pub use reconcile::{reconcile, to_data};
 pub use tree::{Node, NodeId, NodeKind, Span, Step, Style, Text, Tree, TreeBuilder};

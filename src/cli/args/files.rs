@@ -36,6 +36,12 @@ pub struct Input {
 }
 
 impl Input {
+    /// One file that was named on the command line; `-` is standard input.
+    pub fn of(file: &Path) -> Self {
+        let path = (file != Path::new("-")).then(|| file.to_path_buf());
+        Self { name: path.clone(), path, named: true }
+    }
+
     /// Reads all of it, at most `limit` bytes.
     pub fn read(&self, limit: usize) -> Result<SecretBytes> {
         if let Some(path) = &self.path {
