@@ -35,11 +35,10 @@ pub fn encrypt(
     onto: Option<&Encrypted>,
 ) -> Result<Ciphertext> {
     if is_encrypted(document) {
-        return Err(Error::new(
-            Kind::AlreadyEncrypted,
-            "the file is encrypted already: it has sops metadata",
-        )
-        .advise("change it with `sealant edit` or `sealant set`, its recipients with `sealant updatekeys`"));
+        return Err(already_encrypted());
+    }
+    if document.tree().documents().is_empty() {
+        return Err(Error::new(Kind::EmptyFile, "there is nothing in the file to encrypt"));
     }
     let reuse = onto.map(|old| encrypt::Reuse::of(&*old.document, &old.metadata, key)).transpose()?;
     encrypt::encrypt(document, metadata, key, now, reuse)
