@@ -34,8 +34,8 @@ pub fn encrypt(
     now: Timestamp,
     onto: Option<&Encrypted>,
 ) -> Result<Ciphertext> {
-    if is_encrypted(document) {
-        return Err(already_encrypted());
+    if let Some(line) = encrypt::line_of_metadata(document) {
+        return Err(already_encrypted().on_line(line));
     }
     if document.tree().documents().is_empty() {
         return Err(Error::new(Kind::EmptyFile, "there is nothing in the file to encrypt"));
@@ -89,20 +89,28 @@ impl Encrypted {
 
     /// The plaintext as a document in which the metadata still stands, for [`Encrypted::write`].
     pub fn open(&self, key: &DataKey, check: MacCheck) -> Result<Box<dyn Document>> {
+        // Without a final line break the last value may be one that reads otherwise when the metadata follow it.
+        let ends_open = self.format() == Format::Yaml && !self.document.source().ends_with('\n');
+        if ends_open || self.format() == Format::Binary {
+            return self.adopt(self.decrypt(key, check)?.bytes);
+        }
         let plaintext = decrypt::decrypt(&*self.document, &self.metadata, key, check, true)?;
         document::parse(self.format(), plaintext.bytes, true)
     }
 
-    /// A plaintext that was edited apart from its file, as a document with this file's metadata in its place.
+    /// A plaintext that was edited apart from its file, as a document with this file's metadata in its place where
+    /// that leaves all values as they are.
     pub fn adopt(&self, plaintext: SecretBytes) -> Result<Box<dyn Document>> {
         let edited = document::parse(self.format(), plaintext, false)?;
-        if is_encrypted(&*edited) {
+        if let Some(line) = encrypt::line_of_metadata(&*edited) {
             return Err(Error::new(
                 Kind::AlreadyEncrypted,
                 "the plaintext has an entry that is named like sops metadata",
-            ));
+            )
+            .on_line(line));
         }
-        if self.format() == Format::Binary {
+        // What would change the last value is left for the one who writes the metadata anew.
+        if self.format() == Format::Binary || edited.open_end().is_some() {
             return Ok(edited);
         }
         let with_metadata = edited.carry_metadata(&*self.document)?.apply(edited.source());
