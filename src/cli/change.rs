@@ -87,9 +87,11 @@ impl ChangeArgs {
 fn refuse_conversion(formats: Formats, format: Format) -> Result<()> {
     match formats.output {
         Some(other) if other != format => {
-            let message = format!("--output-type {other} would turn the file from {format} into another type");
-            Err(Error::new(Kind::Conflict, message)
-                .advise("Convert it apart from this with `sealant decrypt --output-type` and `sealant encrypt`."))
+            let message =
+                format!("--output-type {other} would turn the file from {format} into another type");
+            Err(Error::new(Kind::Conflict, message).advise(
+                "Convert it apart from this with `sealant decrypt --output-type` and `sealant encrypt`.",
+            ))
         }
         _ => Ok(()),
     }

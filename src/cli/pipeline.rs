@@ -49,7 +49,9 @@ impl Pipeline<'_> {
         let progress = ui.progress(self.doing, self.inputs.inputs.len());
         for chunk in chunks(&self.inputs.inputs) {
             let (mut items, mut inputs) = (Vec::new(), Vec::new());
-            for (input, read) in chunk.par_iter().map(|input| (input, read(input, self.formats))).collect::<Vec<_>>() {
+            for (input, read) in
+                chunk.par_iter().map(|input| (input, read(input, self.formats))).collect::<Vec<_>>()
+            {
                 match read {
                     Ok(source) => {
                         inputs.push((input.clone(), source.snapshot));

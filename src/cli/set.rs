@@ -67,7 +67,8 @@ fn value(args: &Args) -> Result<Data> {
         let error = error.with_kind(Kind::SetFormat);
         match error.advice() {
             Some(_) => error,
-            None => error.advise("A text is JSON in double quotes: '\"text\"'. Or add --string to take it as it is."),
+            None => error
+                .advise("A text is JSON in double quotes: '\"text\"'. Or add --string to take it as it is."),
         }
     })
 }
