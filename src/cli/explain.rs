@@ -73,8 +73,7 @@ impl<'a> Found<'a> {
         }
         text += &self.explanation.to_string();
         if self.policy.is_none() && !self.explanation.trials.is_empty() {
-            text +=
-                "no rule matches: `sealant encrypt` needs --age or another flag that says who can decrypt\n";
+            text += "no rule matches\n";
         }
         text += &self.keys_to_text();
         if let Some(selection) = self.selection() {

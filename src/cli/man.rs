@@ -2,6 +2,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap_mangen::Man;
+use clap_mangen::roff::{Roff, roman};
 
 use crate::cli::{Context, help};
 use crate::error::{Error, Kind, Result};
@@ -51,10 +52,25 @@ fn write_all(root: &clap::Command, dir: &Path) -> Result<()> {
 
 /// The name of a page's file and its text.
 fn page(command: &clap::Command) -> Result<(String, Vec<u8>)> {
-    let man =
-        Man::new(command.clone()).manual("Sealant").source(format!("sealant {}", env!("CARGO_PKG_VERSION")));
+    let examples = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+    let man = Man::new(command.clone().after_help(None::<&str>))
+        .manual("Sealant")
+        .source(format!("sealant {}", env!("CARGO_PKG_VERSION")));
     let mut text = Vec::new();
     man.render(&mut text)
+        .and_then(|()| section_as_it_is(&examples).to_writer(&mut text))
         .map_err(|error| Error::new(Kind::Emit, "the manual page cannot be written").caused_by(error))?;
     Ok((man.get_filename(), text))
+}
+
+/// The examples as a section whose lines stay: man would fill them like prose.
+fn section_as_it_is(examples: &str) -> Roff {
+    let mut section = Roff::new();
+    let Some(lines) = examples.strip_prefix("Examples:\n") else { return section };
+    section.control("SH", ["EXAMPLES"]).control("nf", []);
+    lines.lines().for_each(|line| {
+        section.text([roman(line)]);
+    });
+    section.control("fi", []);
+    section
 }

@@ -158,6 +158,10 @@ impl Document for JsonDocument {
         &self.source
     }
 
+    fn into_source(self: Box<Self>) -> SecretString {
+        self.source
+    }
+
     fn tree(&self) -> &Tree {
         &self.tree
     }

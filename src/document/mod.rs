@@ -111,6 +111,9 @@ pub trait Document: Send + Sync {
     /// The text that the spans of the tree and all edits refer to.
     fn source(&self) -> &str;
 
+    /// The source, without a copy of it.
+    fn into_source(self: Box<Self>) -> SecretString;
+
     /// The nodes in document order.
     fn tree(&self) -> &Tree;
 

@@ -520,6 +520,37 @@ mod tests {
     }
 
     #[test]
+    fn a_survey_names_what_is_there_and_only_public_halves() {
+        let (key, other) = (pair(), pair());
+        let host = FakeHost::default()
+            .env("SOPS_AGE_KEY_FILE", "/nowhere")
+            .env("SOPS_AGE_KEY", PLUGIN)
+            .env("SOPS_AGE_KEY_CMD", "fails")
+            .file(KEYS_TXT, format!("{}\nnonsense", key.secret));
+        let identities = Identities::none().with_user_sources(&host);
+        let there: Vec<_> = identities.survey(&host).into_iter().filter(|source| source.exists).collect();
+        let named: Vec<_> =
+            there.iter().map(|source| (source.name.as_str(), source.recipients.clone())).collect();
+        assert_eq!(
+            named,
+            [
+                ("SOPS_AGE_KEY", vec!["age1foobar1".to_owned()]),
+                ("SOPS_AGE_KEY_FILE", vec![]),
+                ("SOPS_AGE_KEY_CMD", vec![]),
+                (KEYS_TXT, vec![key.recipient.to_string()]),
+            ]
+        );
+        assert_eq!(
+            (&there[1].path, &there[1].problems[..]),
+            (&Some("/nowhere".into()), &["no such file".to_owned()][..])
+        );
+        assert_eq!(there[2].problems, ["fails exited with 1"]);
+        assert_eq!(there[3].problems, ["line 2 is not an age identity"]);
+        assert!(identities.has_one_for(&key.recipient) && !identities.has_one_for(&other.recipient));
+        assert!(identities.has_one_for(&Recipient::as_written("age1foobar1qqqq")));
+    }
+
+    #[test]
     fn a_command_is_asked_once_for_each_recipient() {
         let (one, two, three, four) = (pair(), pair(), pair(), pair());
         let (r1, r2, r3, r4) = (&one.recipient, &two.recipient, &three.recipient, &four.recipient);

@@ -151,6 +151,10 @@ impl Document for YamlDocument {
         &self.source
     }
 
+    fn into_source(self: Box<Self>) -> SecretString {
+        self.source
+    }
+
     fn tree(&self) -> &Tree {
         &self.tree
     }
