@@ -80,6 +80,11 @@ pub async fn unwrap<T>(
     parsed.into_iter().map(pair).collect()
 }
 
+/// Reads one encrypted file and opens its data key.
+pub async fn open_one(service: &KeyService<'_>, source: Source) -> Result<Opened> {
+    open(service, vec![source]).await.pop().unwrap_or_else(|| Err(no_answer()))
+}
+
 /// A plaintext file and how it is to be encrypted.
 pub struct Plain {
     /// As it is named in messages.

@@ -11,8 +11,9 @@ mod lock;
 mod private_dir;
 mod walk;
 
-use std::fs::{self, File};
+use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
 use zeroize::Zeroizing;
@@ -73,6 +74,19 @@ pub(crate) fn read_at_most(
     }
     bytes.truncate(filled);
     Ok(Some(bytes))
+}
+
+/// Makes a folder, and those above it, where they are missing.
+pub fn create_folders(path: &Path, mode: Mode) -> Result<()> {
+    let bits = match mode {
+        Mode::Private => 0o700,
+        Mode::Public => 0o777,
+    };
+    DirBuilder::new()
+        .recursive(true)
+        .mode(bits)
+        .create(path)
+        .map_err(|error| Error::new(Kind::Write, "this folder cannot be made").in_file(path).caused_by(error))
 }
 
 fn missing(path: &Path) -> Error {

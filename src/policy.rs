@@ -92,3 +92,25 @@ pub fn master_key(spec: &KeySpec) -> Result<MasterKey> {
         }
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Config, Dialect};
+
+    #[test]
+    fn a_key_that_is_none_is_named_with_its_line() {
+        let text = "creation_rules:\n  - key_groups:\n      - age:\n          - nonsense\n";
+        let config = Config::parse(text, "/repo/.sops.yaml", Dialect::Sealant).unwrap();
+        let policy = config.policies().remove(0).unwrap();
+        let error = key_set(&policy).unwrap_err();
+        assert_eq!(error.to_string(), "/repo/.sops.yaml:4: `nonsense` is not an age recipient");
+    }
+
+    #[test]
+    fn a_rule_without_keys_has_no_key_set() {
+        let text = "creation_rules:\n  - encrypted_regex: ^data$\n";
+        let config = Config::parse(text, "/repo/.sops.yaml", Dialect::Sealant).unwrap();
+        assert_eq!(key_set(&config.policies().remove(0).unwrap()).unwrap(), None);
+    }
+}

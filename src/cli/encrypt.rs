@@ -111,7 +111,7 @@ struct Encrypt<'a> {
 
 impl Encrypt<'_> {
     /// Reads a file and decides how it is encrypted; `None` for one that was only found, and is not meant.
-    fn prepare(&self, Item { input, source }: Item) -> Result<Option<Plain>> {
+    fn prepare(&self, Item { input, mut source }: Item) -> Result<Option<Plain>> {
         let name = input.name.as_deref();
         let rule = match name {
             Some(name) => self.rule(name, input.named)?,
@@ -128,7 +128,7 @@ impl Encrypt<'_> {
             .advise("Say what it stands for with --filename-override NAME, or name recipients with --age."));
         }
         let in_file = |error: Error| error.in_file(input.shown());
-        let document = match self.parse(&source, name).map_err(in_file) {
+        let document = match self.parse(&mut source, name).map_err(in_file) {
             Err(error) if !input.named && error.kind() == Kind::AlreadyEncrypted => return Ok(None),
             parsed => parsed?,
         };
@@ -151,11 +151,11 @@ impl Encrypt<'_> {
         }
     }
 
-    fn parse(&self, source: &Source, name: Option<&Path>) -> Result<Box<dyn Document>> {
+    fn parse(&self, source: &mut Source, name: Option<&Path>) -> Result<Box<dyn Document>> {
         if source.bytes.is_empty() && source.format != Format::Binary {
             return Err(Error::new(Kind::EmptyFile, "the file is empty: there is nothing to encrypt"));
         }
-        let document = document::parse(source.format, source.bytes.clone(), false)?;
+        let document = document::parse(source.format, std::mem::take(&mut source.bytes), false)?;
         if sops::is_encrypted(&*document) {
             return Err(sops::already_encrypted());
         }

@@ -57,12 +57,18 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
 fn help_of(topic: Option<&str>) -> Result<StyledStr> {
     let mut root = command();
     root.build();
-    let Some(topic) = topic else { return Ok(root.render_long_help()) };
+    let Some(topic) = topic else { return Ok(root.render_help()) };
     let found = root.find_subcommand_mut(topic).ok_or_else(|| {
         Error::new(Kind::Other, format!("there is no help about `{topic}`"))
             .advise("`sealant help` lists the commands, `sealant help exit-codes` the exit codes.")
     })?;
-    Ok(found.render_long_help())
+    Ok(if has_long_help(found) { found.render_long_help() } else { found.render_help() })
+}
+
+/// Whether there is more to say than `-h` says; clap goes by the same to lay out `--help`.
+fn has_long_help(command: &clap::Command) -> bool {
+    let more = |arg: &clap::Arg| arg.get_long_help().is_some() || arg.is_hide_short_help_set();
+    command.get_long_about().is_some() || command.get_arguments().any(more)
 }
 
 fn print_exit_codes(context: &Context) -> Result<()> {

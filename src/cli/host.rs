@@ -52,7 +52,7 @@ impl<'u> Terminal<'u> {
         if self.interactive {
             return Ok(());
         }
-        Err(Error::new(Kind::Other, format!("{what} is needed, and this command never asks for one")))
+        Err(Error::new(Kind::Other, format!("this command never asks for {what}")))
     }
 
     /// Prints a question to the terminal and reads the answer's line.
@@ -79,6 +79,10 @@ impl Host for Terminal<'_> {
     fn ask_passphrase(&self, prompt: &str) -> Result<SecretString> {
         self.refuse_unless_interactive("a passphrase")?;
         let answer = self.ui.above_progress(|| rpassword::prompt_password(printable(&format!("{prompt}: "))));
+        if answer.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::Interrupted) {
+            // Ctrl-C comes as a signal too, and ends the process. Until it does there is nothing to say.
+            thread::sleep(Duration::from_secs(1));
+        }
         answer.map(Zeroizing::new).map_err(|error| cannot_ask("a passphrase", error))
     }
 
@@ -119,10 +123,10 @@ pub(super) fn variable(name: &str) -> Option<OsString> {
 fn cannot_ask(what: &str, error: io::Error) -> Error {
     // There is no terminal, or it is not ours to open.
     if File::open(TERMINAL).is_err() {
-        return Error::new(Kind::Other, format!("{what} is needed, and there is no terminal to ask on"))
+        return Error::new(Kind::Other, format!("there is no terminal to ask for {what}"))
             .advise("Run the command in a terminal, or give it what it needs by flags and variables.");
     }
-    Error::new(Kind::Other, format!("{what} is needed, and none was given")).caused_by(error)
+    Error::new(Kind::Other, format!("{what} was asked for, and not given")).caused_by(error)
 }
 
 /// Runs a program to its end. Its standard input is empty: ours may be the document. What it has to say to a person

@@ -6,12 +6,14 @@
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod args;
+mod change;
 mod completion;
 mod decrypt;
 mod demo;
 mod diff;
 mod doctor;
 mod edit;
+mod editor;
 mod encrypt;
 mod exec_env;
 mod exec_file;
@@ -56,7 +58,7 @@ struct Cli {
     command: Command,
 }
 
-// What every command understands.
+/// What every command understands.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Global options")]
 struct Globals {

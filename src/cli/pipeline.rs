@@ -66,7 +66,9 @@ impl Pipeline<'_> {
         let progress = ui.progress(self.doing, self.inputs.inputs.len());
         for chunk in chunks(&self.inputs.inputs) {
             let (mut items, mut inputs) = (Vec::new(), Vec::new());
-            for (input, read) in chunk.par_iter().map(|input| (input, self.read(input))).collect::<Vec<_>>() {
+            for (input, read) in
+                chunk.par_iter().map(|input| (input, read(input, self.formats))).collect::<Vec<_>>()
+            {
                 match read {
                     Ok(source) => {
                         inputs.push((input.clone(), source.snapshot));
@@ -90,14 +92,6 @@ impl Pipeline<'_> {
                 .filter_map(|result| result.as_ref().err())
                 .for_each(|error| failures.add(ui, error));
         }
-    }
-
-    fn read(&self, input: &Input) -> Result<Source> {
-        let format = self.formats.of_input(input.name.as_deref());
-        let limit = if format == Format::Binary { MAX_BINARY } else { MAX_SOURCE };
-        let bytes = input.read(limit).map_err(|error| error.in_file(input.shown()))?;
-        let snapshot = Snapshot::of(&bytes);
-        Ok(Source { path: input.shown().to_path_buf(), format, bytes, snapshot })
     }
 
     fn write(&self, input: &Input, snapshot: &Snapshot, output: Option<Output>) -> Result<()> {
@@ -124,6 +118,15 @@ impl Pipeline<'_> {
         }
         fs::write_atomic(&path, &bytes, self.mode)
     }
+}
+
+/// Reads an input, as what its name or a flag says it is.
+pub fn read(input: &Input, formats: Formats) -> Result<Source> {
+    let format = formats.of_input(input.name.as_deref());
+    let limit = if format == Format::Binary { MAX_BINARY } else { MAX_SOURCE };
+    let bytes = input.read(limit).map_err(|error| error.in_file(input.shown()))?;
+    let snapshot = Snapshot::of(&bytes);
+    Ok(Source { path: input.shown().to_path_buf(), format, bytes, snapshot })
 }
 
 /// Groups of files that fit into memory together.

@@ -1,9 +1,8 @@
-use std::path::PathBuf;
 use std::process::ExitCode;
 
-use crate::cli::args::{FormatArgs, IdentityArgs};
-use crate::cli::{Context, not_built};
-use crate::error::Result;
+use crate::cli::Context;
+use crate::cli::change::ChangeArgs;
+use crate::error::{Kind, Result};
 
 /// Remove one value from an encrypted file
 #[derive(Debug, clap::Args)]
@@ -12,27 +11,19 @@ Examples:
   sealant unset secrets.enc.yaml '[\"database\"][\"password\"]'
   sealant unset --idempotent secrets.enc.yaml '[\"hosts\"][0]'")]
 pub struct Args {
-    /// The encrypted file
-    file: PathBuf,
-
-    /// The path of the value, '["a"][0]' for instance
-    path: String,
-
-    /// Succeed when the value is not there
-    #[arg(long)]
-    idempotent: bool,
-
-    /// Go on when the file is not what was encrypted
-    #[arg(long)]
-    ignore_mac: bool,
-
     #[command(flatten)]
-    formats: FormatArgs,
-
-    #[command(flatten)]
-    identities: IdentityArgs,
+    change: ChangeArgs,
 }
 
-pub fn run(_: Args, _: &Context) -> Result<ExitCode> {
-    not_built("unset")
+pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
+    let path = args.change.tree_path()?;
+    args.change.run(context, |document| {
+        let edits = path.unset(document)?;
+        if edits.is_none() && !args.change.idempotent {
+            path.find(document).map_err(|error| {
+                error.with_kind(Kind::Other).advise("With --idempotent, nothing to remove is no error.")
+            })?;
+        }
+        Ok(edits)
+    })
 }

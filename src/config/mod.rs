@@ -150,6 +150,12 @@ impl Config {
         found.map(|(index, rule)| self.policy(index, rule)).transpose()
     }
 
+    /// What each rule says, in their order.
+    pub fn policies(&self) -> Vec<Result<Policy>> {
+        let rules = self.schema.creation_rules.as_deref().unwrap_or_default();
+        rules.iter().enumerate().map(|(index, rule)| self.policy(index, rule)).collect()
+    }
+
     /// Every rule, held against the path that [`Config::path_for_rules`] makes.
     fn trials(&self, path: &str) -> Vec<Trial> {
         let rules = self.schema.creation_rules.as_deref().unwrap_or_default();

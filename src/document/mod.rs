@@ -29,7 +29,7 @@ pub use convert::{convert, emit_value};
 pub use dotenv::DotenvDocument;
 pub use edit::Edits;
 pub use ini::IniDocument;
-pub use json::JsonDocument;
+pub use json::{JsonDocument, data_from_json};
 pub use path::TreePath;
 pub use reconcile::{reconcile, to_data};
 pub use tree::{Node, NodeId, NodeKind, Span, Step, Style, Text, Tree, TreeBuilder};
@@ -108,6 +108,9 @@ pub trait Document: Send + Sync {
 
     /// The text that the spans of the tree and all edits refer to.
     fn source(&self) -> &str;
+
+    /// The source, without a copy of it.
+    fn into_source(self: Box<Self>) -> SecretString;
 
     /// The nodes in document order.
     fn tree(&self) -> &Tree;

@@ -47,6 +47,9 @@ impl TreePath {
     /// Puts `data` at the end of the path; what is missing on the way is made, a position behind the last item appends.
     /// `None` when that is there already.
     pub fn set(&self, document: &dyn Document, data: &Data) -> Result<Option<Edits>> {
+        if self.0.is_empty() {
+            return Err(Error::new(Kind::SetFormat, "the root of a document cannot be replaced"));
+        }
         let (node, rest) = self.walk(document)?;
         let Some((step, deeper)) = rest.split_first() else {
             if to_data(document, node)? == *data {

@@ -19,7 +19,7 @@ pub use encrypt::{Ciphertext, is_encrypted};
 pub use leaves::{Leaf, for_each as for_each_leaf};
 pub use metadata::{Metadata, SOPS_VERSION};
 
-use crate::document::{self, Document, Format, Value};
+use crate::document::{self, Document, Edits, Format, Value};
 use crate::error::{Error, Kind, Result};
 use crate::secret::{DataKey, SecretBytes};
 
@@ -141,6 +141,30 @@ impl Encrypted {
             Some(_) => None,
         };
         encrypt::encrypt(plaintext, metadata, new_key.unwrap_or(key), now, reuse)
+    }
+
+    /// This file after `change`, encrypted under the same data key: what is unchanged keeps its ciphertext. `None` when
+    /// `change` gives no edits; empty ones only renew the time and the MAC.
+    pub fn change(
+        &self,
+        key: &DataKey,
+        check: MacCheck,
+        now: Timestamp,
+        change: impl FnOnce(&dyn Document) -> Result<Option<Edits>>,
+    ) -> Result<Option<Ciphertext>> {
+        if self.format() == Format::Binary {
+            return Err(Error::new(Kind::SetFormat, "a binary file has no values, only its content")
+                .advise("change it with `sealant edit`"));
+        }
+        let plaintext = self.open(key, check)?;
+        let Some(edits) = change(&*plaintext)? else { return Ok(None) };
+        let text = edits.apply(plaintext.source());
+        let changed = document::parse(self.format(), SecretBytes::new(text.as_bytes().to_vec()), true)?;
+        if changed.metadata()? != plaintext.metadata()? {
+            return Err(Error::new(Kind::SetFormat, "an entry of this name is taken for sops metadata")
+                .advise("choose a name that does not begin with `sops`"));
+        }
+        self.write(&*changed, self.metadata.clone(), key, None, now).map(Some)
     }
 
     /// This file with other metadata and nothing else changed: for new recipients of the same data key. The MAC and

@@ -12,7 +12,7 @@ use crate::error::{Error, Kind, Result};
 use crate::fs;
 use crate::secret::SecretBytes;
 
-// The files to work on.
+/// The files to work on.
 #[derive(Debug, Clone, Default, Args)]
 pub struct InputArgs {
     /// Files, folders, patterns such as '**/*.enc.yaml', or `-` for standard input
@@ -36,6 +36,12 @@ pub struct Input {
 }
 
 impl Input {
+    /// One file that was named on the command line; `-` is standard input.
+    pub fn of(file: &Path) -> Self {
+        let path = (file != Path::new("-")).then(|| file.to_path_buf());
+        Self { name: path.clone(), path, named: true }
+    }
+
     /// Reads all of it, at most `limit` bytes.
     pub fn read(&self, limit: usize) -> Result<SecretBytes> {
         if let Some(path) = &self.path {
@@ -112,7 +118,7 @@ impl InputArgs {
     }
 }
 
-// What the input is, and what the output shall be.
+/// What the input is, and what the output shall be.
 #[derive(Debug, Clone, Default, Args)]
 pub struct FormatArgs {
     /// Read the input as yaml, json, dotenv, ini or binary, whatever its name says
@@ -178,7 +184,7 @@ fn by_name(name: Option<&Path>) -> Format {
     name.map_or(Format::Binary, Format::of_path)
 }
 
-// Where results go.
+/// Where results go.
 #[derive(Debug, Clone, Default, Args)]
 pub struct OutputArgs {
     /// Replace each file by its result

@@ -11,9 +11,9 @@ use crate::keys::{Identities, KeyKind, KeyService, KeySet, MasterKey, Recipient}
 use crate::policy;
 use crate::rekey::Wish;
 
-// The master keys to encrypt for.
+/// The master keys to encrypt for.
 #[derive(Debug, Clone, Default, Args)]
-#[command(next_help_heading = "Who can decrypt (without these, the creation rule says so)")]
+#[command(next_help_heading = "Who can decrypt (by default whom the creation rule names)")]
 pub struct KeyArgs {
     /// age and SSH recipients [env: SOPS_AGE_RECIPIENTS]
     #[arg(short, long, value_name = "RECIPIENT,...")]
@@ -121,9 +121,9 @@ fn azure_kv(url: &str) -> Result<KeySpec> {
     })
 }
 
-// The master keys that come and go.
+/// The master keys that come and go.
 #[derive(Debug, Clone, Default, Args)]
-#[command(next_help_heading = "Who can decrypt from now on (without these, who can now)")]
+#[command(next_help_heading = "Who can decrypt from now on (by default who can now)")]
 pub struct ChangeKeyArgs {
     /// Let these age and SSH recipients decrypt, too
     #[arg(long, value_name = "RECIPIENT,...")]
@@ -225,7 +225,7 @@ impl ChangeKeyArgs {
     }
 }
 
-// The identities to decrypt with.
+/// The identities to decrypt with.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "What to decrypt with")]
 pub struct IdentityArgs {
@@ -262,5 +262,43 @@ impl IdentityArgs {
             Some(order) => service.with_decryption_order(KeyKind::parse_order(&order)?),
             None => service,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::Closed;
+
+    const ONE: &str = "age1yh642fmrn40k5e2xj8kfk9v0zctt8xx9ft2pwjltqr6uxd3x4euskwqtdy";
+    const TWO: &str = "age1y7vjqnlnw64gvpkcpjawve7el6gesg7f6wvyjanexwqke20yssss4yshtd";
+
+    #[test]
+    fn flags_name_one_group_without_repetition() {
+        let args = KeyArgs {
+            age: vec![format!("{ONE}, {TWO},"), ONE.to_owned()],
+            pgp: vec!["85D7 7543".to_owned()],
+            kms: vec!["arn:aws:kms:k+arn:aws:iam::role".to_owned()],
+            azure_kv: vec!["https://v.vault.azure.net/keys/k/1".to_owned()],
+            ..KeyArgs::default()
+        };
+        let keys = args.key_set(&Closed).unwrap().unwrap();
+        let names: Vec<_> = keys.groups.concat().iter().map(ToString::to_string).collect();
+        let expected = [
+            ONE,
+            TWO,
+            "pgp 85D77543",
+            "kms arn:aws:kms:k+arn:aws:iam::role",
+            "azure_kv https://v.vault.azure.net/keys/k/1",
+        ];
+        assert_eq!(names, expected);
+        assert_eq!(keys.groups.len(), 1);
+    }
+
+    #[test]
+    fn no_flags_leave_it_to_the_rule() {
+        assert_eq!(KeyArgs::default().key_set(&Closed).unwrap(), None);
+        let blank = KeyArgs { age: vec![" , ".to_owned()], ..KeyArgs::default() };
+        assert_eq!(blank.key_set(&Closed).unwrap(), None);
     }
 }

@@ -1,7 +1,6 @@
 //! Arguments that several commands share, and what they mean to the library.
 //!
 //! Each group is flattened into a command's `Args` and has one function that turns it into values of the library.
-//! Their doc comments are ordinary ones: clap would show a group's docstring as the help of the command.
 
 mod files;
 mod keys;
@@ -13,7 +12,7 @@ pub use rules::RuleArgs;
 
 use clap::{Args, ValueEnum};
 
-// How a result is printed that a program may want to read.
+/// How a result is printed that a program may want to read.
 #[derive(Debug, Clone, Copy, Args)]
 pub struct ReportArgs {
     /// Print the result for people, or as JSON for programs

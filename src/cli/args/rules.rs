@@ -5,9 +5,9 @@ use clap::Args;
 use crate::config::{Selection, SelectionKind};
 use crate::error::Result;
 
-// Which leaves to encrypt, and how many key groups it takes to decrypt.
+/// Which leaves to encrypt, and how many key groups it takes to decrypt.
 #[derive(Debug, Clone, Default, Args)]
-#[command(next_help_heading = "What is encrypted (without these, the creation rule says so)")]
+#[command(next_help_heading = "What is encrypted (by default what the creation rule says)")]
 pub struct RuleArgs {
     #[command(flatten)]
     selection: SelectionArgs,

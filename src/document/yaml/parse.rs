@@ -4,10 +4,13 @@ use std::collections::{HashMap, HashSet};
 
 use granit_parser::{Event, Parser, Placement, ScalarStyle, ScanError, StructureStyle, Tag};
 
+use super::change::SOPS_INDENT;
 use super::resolve::resolve;
 use super::{Part, YamlDocument, block, column};
 use crate::document::edit::line_end;
-use crate::document::{MAX_DEPTH, METADATA_KEY, NodeId, NodeKind, Span, Style, Text, TreeBuilder, Value};
+use crate::document::{
+    MAX_DEPTH, METADATA_KEY, NodeId, NodeKind, Span, Style, Text, Tree, TreeBuilder, Value,
+};
 use crate::error::{Error, Kind, Result};
 use crate::secret::SecretString;
 
@@ -41,8 +44,20 @@ impl YamlDocument {
             part.metadata = tree.entry(&source, part.root, METADATA_KEY);
         }
         let newline = line_end(&source);
-        Ok(Self { source, tree, headers, tags, parts, newline })
+        let indent_unit = indent_unit(&source, &tree);
+        Ok(Self { source, tree, headers, tags, parts, newline, indent_unit })
     }
+}
+
+/// How far a file indents: the first block map below an entry of a root shows it.
+fn indent_unit(source: &str, tree: &Tree) -> usize {
+    let first_key = |map| tree.entries(map).next().map(|entry| column(source, tree[entry].key_span.start()));
+    let is_block_map = |&node: &NodeId| tree[node].kind == NodeKind::Map && tree[node].style != Style::Flow;
+    let shown = tree.documents().iter().find_map(|&root| {
+        let inner = tree.entries(root).filter(is_block_map).find_map(first_key)?;
+        inner.checked_sub(first_key(root)?).filter(|unit| (2..=8).contains(unit))
+    });
+    shown.unwrap_or(SOPS_INDENT)
 }
 
 fn scan_error(error: &ScanError) -> Error {
@@ -485,6 +500,7 @@ impl<'s> Reader<'s> {
         }
         let column = match kind {
             NodeKind::List => usize::MAX,
+            _ if flow => 0,
             _ => column(self.source, span.start()),
         };
         self.open.push(Open { node, kind, flow, column, key: None, keys: HashSet::new() });
