@@ -57,6 +57,14 @@ pub fn looks_encrypted(file: &[u8]) -> bool {
     holds(document::METADATA_KEY.as_bytes()) && holds(b"ENC[AES256_GCM,")
 }
 
+/// Whether a file is encrypted: it has metadata where its format has them.
+pub fn is_encrypted_file(format: Format, file: &SecretBytes) -> bool {
+    looks_encrypted(file)
+        && document::parse(format, file.clone(), true)
+            .and_then(|document| document.metadata())
+            .is_ok_and(|metadata| metadata.is_some())
+}
+
 /// An encrypted file, read but not opened.
 pub struct Encrypted {
     document: Box<dyn Document>,
