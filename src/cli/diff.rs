@@ -222,7 +222,7 @@ impl Comparison<'_> {
     }
 
     fn changed_files(&self, revision: &str) -> Result<Vec<PathBuf>> {
-        let args = ["diff", "--name-only", "--relative", "--no-renames", "-z", revision, "--", "."];
+        let args = ["diff-index", "--name-only", "--relative", "--no-renames", "-z", revision, "--", "."];
         let names = self.git(Path::new("."), args.map(OsString::from))?;
         let names = names.split(|byte| *byte == 0).filter(|name| !name.is_empty());
         let mut names: Vec<PathBuf> = names.map(|name| OsString::from_vec(name.to_vec()).into()).collect();
@@ -239,7 +239,9 @@ impl Comparison<'_> {
             env: Vec::new(),
         };
         self.context.host.output_of(&command).map_err(|error| {
-            error.advise("One file is compared with what Git has of it. Two files: sealant diff OLD NEW")
+            Error::new(Kind::Read, "Git does not tell what there is to compare with")
+                .caused_by(error)
+                .advise("It takes a repository with a commit. To compare two files: sealant diff OLD NEW")
         })
     }
 
