@@ -17,6 +17,7 @@ pub mod fs;
 pub mod host;
 pub mod keys;
 pub mod policy;
+pub mod rekey;
 pub mod secret;
 pub mod sops;
 

@@ -86,14 +86,10 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
             results
                 .into_iter()
                 .take(files.len())
-                .map(|result| result.map(|file| Some(output(file))))
+                .map(|result| result.map(|file| Some(Output::from(file))))
                 .collect()
         })
     })
-}
-
-fn output(file: sops::Ciphertext) -> Output {
-    Output { bytes: SecretBytes::new(file.bytes), warnings: file.warnings }
 }
 
 /// How files are encrypted that are plaintext so far: by flags, else by their creation rules.

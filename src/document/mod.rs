@@ -177,6 +177,11 @@ pub trait Document: Send + Sync {
         self.put_metadata(from.metadata()?.as_ref())
     }
 
+    /// The leaf whose value would be another one if anything were written behind the end of the file.
+    fn open_end(&self) -> Option<NodeId> {
+        None
+    }
+
     /// Whether a leaf belongs to the metadata and so is not data of the document.
     fn is_metadata(&self, node: NodeId) -> bool;
 

@@ -34,12 +34,11 @@ pub fn encrypt(
     now: Timestamp,
     onto: Option<&Encrypted>,
 ) -> Result<Ciphertext> {
-    if is_encrypted(document) {
-        return Err(Error::new(
-            Kind::AlreadyEncrypted,
-            "the file is encrypted already: it has sops metadata",
-        )
-        .advise("change it with `sealant edit` or `sealant set`, its recipients with `sealant updatekeys`"));
+    if let Some(line) = encrypt::line_of_metadata(document) {
+        return Err(already_encrypted().on_line(line));
+    }
+    if document.tree().documents().is_empty() {
+        return Err(Error::new(Kind::EmptyFile, "there is nothing in the file to encrypt"));
     }
     let reuse = onto.map(|old| encrypt::Reuse::of(&*old.document, &old.metadata, key)).transpose()?;
     encrypt::encrypt(document, metadata, key, now, reuse)
@@ -57,12 +56,14 @@ pub fn looks_encrypted(file: &[u8]) -> bool {
     holds(document::METADATA_KEY.as_bytes()) && holds(b"ENC[AES256_GCM,")
 }
 
-/// Whether a file is encrypted: it has metadata where its format has them.
-pub fn is_encrypted_file(format: Format, file: &SecretBytes) -> bool {
-    looks_encrypted(file)
-        && document::parse(format, file.clone(), true)
-            .and_then(|document| document.metadata())
-            .is_ok_and(|metadata| metadata.is_some())
+/// Whether a file is encrypted, as `sops filestatus` tells it; no key is needed.
+pub fn status(format: Format, file: SecretBytes) -> Result<bool> {
+    let document = match document::parse(format, file, true) {
+        // Anything at all can be a binary file; an encrypted one is JSON.
+        Err(_) if format == Format::Binary => return Ok(false),
+        document => document?,
+    };
+    document.metadata()?.map_or(Ok(false), |data| Metadata::is_complete(&data))
 }
 
 /// An encrypted file, read but not opened.
@@ -91,6 +92,12 @@ impl Encrypted {
         self.document.format()
     }
 
+    /// An error when this is not the file's data key, tried on the MAC's ciphertext: for work that opens nothing else,
+    /// and must not hand on a key that opens nothing.
+    pub fn check_key(&self, key: &DataKey) -> Result<()> {
+        decrypt::check_key(&self.metadata, key)
+    }
+
     /// The plaintext file.
     pub fn decrypt(&self, key: &DataKey, check: MacCheck) -> Result<Plaintext> {
         decrypt::decrypt(&*self.document, &self.metadata, key, check, false)
@@ -98,20 +105,28 @@ impl Encrypted {
 
     /// The plaintext as a document in which the metadata still stands, for [`Encrypted::write`].
     pub fn open(&self, key: &DataKey, check: MacCheck) -> Result<Box<dyn Document>> {
+        // Without a final line break the last value may be one that reads otherwise when the metadata follow it.
+        let ends_open = self.format() == Format::Yaml && !self.document.source().ends_with('\n');
+        if ends_open || self.format() == Format::Binary {
+            return self.adopt(self.decrypt(key, check)?.bytes);
+        }
         let plaintext = decrypt::decrypt(&*self.document, &self.metadata, key, check, true)?;
         document::parse(self.format(), plaintext.bytes, true)
     }
 
-    /// A plaintext that was edited apart from its file, as a document with this file's metadata in its place.
+    /// A plaintext that was edited apart from its file, as a document with this file's metadata in its place where
+    /// that leaves all values as they are.
     pub fn adopt(&self, plaintext: SecretBytes) -> Result<Box<dyn Document>> {
         let edited = document::parse(self.format(), plaintext, false)?;
-        if is_encrypted(&*edited) {
+        if let Some(line) = encrypt::line_of_metadata(&*edited) {
             return Err(Error::new(
                 Kind::AlreadyEncrypted,
                 "the plaintext has an entry that is named like sops metadata",
-            ));
+            )
+            .on_line(line));
         }
-        if self.format() == Format::Binary {
+        // What would change the last value is left for the one who writes the metadata anew.
+        if self.format() == Format::Binary || edited.open_end().is_some() {
             return Ok(edited);
         }
         let with_metadata = edited.carry_metadata(&*self.document)?.apply(edited.source());
