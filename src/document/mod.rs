@@ -33,7 +33,7 @@ pub use example::{KUBERNETES_EXAMPLE, example};
 pub use ini::IniDocument;
 pub use json::{JsonDocument, data_from_json};
 pub use path::TreePath;
-pub use reconcile::{reconcile, to_data};
+pub use reconcile::{reconcile, scalar_to_data, to_data};
 pub use tree::{Node, NodeId, NodeKind, Span, Step, Style, Text, Tree, TreeBuilder};
 pub use value::{Value, ValueKind};
 pub use yaml::YamlDocument;
