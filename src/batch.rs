@@ -8,10 +8,11 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use rayon::prelude::*;
 
-use crate::document::{self, Document, Format};
-use crate::error::Result;
+use crate::document::{Document, Format};
+use crate::error::{Error, Kind, Result};
 use crate::fs::Snapshot;
-use crate::keys::{KeyService, KeySet, WrappedDataKey};
+use crate::keys::{KeyService, KeySet, WrappedDataKey, WrappedKey};
+use crate::policy::Recipe;
 use crate::secret::{DataKey, SecretBytes};
 use crate::sops::{self, Ciphertext, Encrypted, Metadata};
 
@@ -31,6 +32,13 @@ pub struct Source {
     pub snapshot: Snapshot,
 }
 
+/// An encrypted file that was parsed.
+pub struct Parsed {
+    pub path: PathBuf,
+    pub snapshot: Snapshot,
+    pub file: Encrypted,
+}
+
 /// An encrypted file and its data key.
 pub struct Opened {
     pub path: PathBuf,
@@ -39,49 +47,56 @@ pub struct Opened {
     pub key: DataKey,
 }
 
+/// Parses encrypted files. Results stand in the order of the sources.
+pub fn parse(sources: Vec<Source>) -> Vec<Result<Parsed>> {
+    let parse = |Source { path, format, bytes, snapshot }| {
+        let file = Encrypted::parse(format, bytes).map_err(|error| error.in_file(&path))?;
+        Ok(Parsed { path, snapshot, file })
+    };
+    sources.into_par_iter().map(parse).collect()
+}
+
 /// Reads encrypted files and opens their data keys. Results stand in the order of the sources.
 pub async fn open(service: &KeyService<'_>, sources: Vec<Source>) -> Vec<Result<Opened>> {
-    let parsed: Vec<_> = sources
-        .into_par_iter()
-        .map(|Source { path, format, bytes, snapshot }| {
-            let file = Encrypted::parse(format, bytes).map_err(|error| error.in_file(&path))?;
-            Ok((path, snapshot, file))
-        })
-        .collect();
+    let parsed = parse(sources).into_iter().map(|result| Ok((result?, ()))).collect();
+    let opened = unwrap(service, parsed).await;
+    opened.into_iter().map(|result| result.map(|(opened, ())| opened)).collect()
+}
+
+/// Opens the data keys of files in one request. What was decided about a file goes along with it; one that failed
+/// before stays failed.
+pub async fn unwrap<T>(
+    service: &KeyService<'_>,
+    parsed: Vec<Result<(Parsed, T)>>,
+) -> Vec<Result<(Opened, T)>> {
     let wrapped: Vec<&WrappedDataKey> =
-        parsed.iter().filter_map(|result: &Result<_>| Some(&result.as_ref().ok()?.2.metadata.keys)).collect();
+        parsed.iter().flatten().map(|(parsed, _)| &parsed.file.metadata.keys).collect();
     let mut keys = service.unwrap_many(&wrapped).await.into_iter();
-    parsed
-        .into_iter()
-        .map(|result| {
-            let (path, snapshot, file) = result?;
-            let key =
-                keys.next().unwrap_or_else(|| Err(no_answer())).map_err(|error| error.in_file(&path))?;
-            Ok(Opened { path, snapshot, file, key })
-        })
-        .collect()
+    let pair = |result: Result<(Parsed, T)>| {
+        let (Parsed { path, snapshot, file }, decided) = result?;
+        let key = keys.next().unwrap_or_else(|| Err(no_answer())).map_err(|error| error.in_file(&path))?;
+        Ok((Opened { path, snapshot, file, key }, decided))
+    };
+    parsed.into_iter().map(pair).collect()
+}
+
+/// Reads one encrypted file and opens its data key.
+pub async fn open_one(service: &KeyService<'_>, source: Source) -> Result<Opened> {
+    open(service, vec![source]).await.pop().unwrap_or_else(|| Err(no_answer()))
 }
 
 /// A plaintext file and how it is to be encrypted.
 pub struct Plain {
+    /// As it is named in messages.
     pub path: PathBuf,
     pub document: Box<dyn Document>,
-    pub keys: KeySet,
-    pub selection: crate::config::Selection,
-    pub mac_only_encrypted: bool,
-}
-
-impl Plain {
-    /// Parses a plaintext file.
-    pub fn parse(source: &Source, format: Format) -> Result<Box<dyn Document>> {
-        document::parse(format, source.bytes.clone(), false).map_err(|error| error.in_file(&source.path))
-    }
+    pub recipe: Recipe,
 }
 
 /// Encrypts files, each under a new data key. Results stand in the order of the files.
 pub async fn encrypt(service: &KeyService<'_>, files: &[Plain], now: Timestamp) -> Vec<Result<Ciphertext>> {
     let keys: Vec<DataKey> = files.iter().map(|_| DataKey::generate()).collect();
-    let requests: Vec<_> = keys.iter().zip(files).map(|(key, file)| (key, &file.keys)).collect();
+    let requests: Vec<_> = keys.iter().zip(files).map(|(key, file)| (key, &file.recipe.keys)).collect();
     let wrapped = service.wrap_many(&requests).await;
     files
         .par_iter()
@@ -89,8 +104,9 @@ pub async fn encrypt(service: &KeyService<'_>, files: &[Plain], now: Timestamp) 
         .zip(wrapped.into_par_iter())
         .map(|((file, key), wrapped)| {
             let write = || {
-                let keys = wrapped_set(wrapped?, &file.keys);
-                let metadata = Metadata::new(keys, file.selection.clone(), file.mac_only_encrypted);
+                let Recipe { keys, selection, mac_only_encrypted, .. } = &file.recipe;
+                let keys = wrapped_set(wrapped?, keys);
+                let metadata = Metadata::new(keys, selection.clone(), *mac_only_encrypted);
                 sops::encrypt(&*file.document, metadata, key, now, None)
             };
             write().map_err(|error| error.in_file(&file.path))
@@ -99,11 +115,11 @@ pub async fn encrypt(service: &KeyService<'_>, files: &[Plain], now: Timestamp) 
 }
 
 /// What a file holds of a data key that was wrapped for a set of keys.
-pub fn wrapped_set(groups: Vec<Vec<crate::keys::WrappedKey>>, keys: &KeySet) -> WrappedDataKey {
+pub fn wrapped_set(groups: Vec<Vec<WrappedKey>>, keys: &KeySet) -> WrappedDataKey {
     let threshold = if groups.len() > 1 { keys.required() } else { 0 };
     WrappedDataKey { groups, threshold }
 }
 
-fn no_answer() -> crate::error::Error {
-    crate::error::Error::new(crate::error::Kind::NoDataKey, "the key service gave no answer")
+pub(crate) fn no_answer() -> Error {
+    Error::new(Kind::NoDataKey, "the key service gave no answer")
 }

@@ -146,6 +146,13 @@ impl Error {
         self
     }
 
+    /// The same failure with another exit code: for a command in which it means something else.
+    #[must_use]
+    pub fn with_kind(mut self, kind: Kind) -> Self {
+        self.0.kind = kind;
+        self
+    }
+
     pub fn kind(&self) -> Kind {
         self.0.kind
     }

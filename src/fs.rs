@@ -11,14 +11,15 @@ mod lock;
 mod private_dir;
 mod walk;
 
-use std::fs::{self, File};
+use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
 use zeroize::Zeroizing;
 
-pub use atomic::{Mode, Snapshot, is_leftover, write_atomic, write_atomic_if_unchanged};
-pub use cleanup::{HeldInterrupts, hold_interrupts, wipe_all, wipe_on_signals};
+pub use atomic::{Mode, Snapshot, check_writable, is_leftover, write_atomic, write_atomic_if_unchanged};
+pub use cleanup::{HeldInterrupts, StoppedWithUs, hold_interrupts, stop_with_us, wipe_all, wipe_on_signals};
 pub use lock::Lock;
 pub use private_dir::PrivateDir;
 pub use walk::{Walk, walk};
@@ -45,7 +46,11 @@ pub fn read(path: &Path, limit: u64) -> Result<SecretBytes> {
 }
 
 /// Reads to the end; `None` when there are more than `limit` bytes.
-fn read_at_most(mut from: impl Read, limit: u64, expected: u64) -> io::Result<Option<SecretBytes>> {
+pub(crate) fn read_at_most(
+    mut from: impl Read,
+    limit: u64,
+    expected: u64,
+) -> io::Result<Option<SecretBytes>> {
     // One byte more than expected, so that the end is seen without growing.
     let capacity = usize::try_from(expected.min(limit)).unwrap_or_default().max(4096) + 1;
     let mut bytes = Zeroizing::new(vec![0; capacity]);
@@ -71,12 +76,38 @@ fn read_at_most(mut from: impl Read, limit: u64, expected: u64) -> io::Result<Op
     Ok(Some(bytes))
 }
 
+/// Makes a folder, and those above it, where they are missing.
+pub fn create_folders(path: &Path, mode: Mode) -> Result<()> {
+    let bits = match mode {
+        Mode::Private => 0o700,
+        Mode::Public => 0o777,
+    };
+    DirBuilder::new()
+        .recursive(true)
+        .mode(bits)
+        .create(path)
+        .map_err(|error| Error::new(Kind::Write, "this folder cannot be made").in_file(path).caused_by(error))
+}
+
 fn missing(path: &Path) -> Error {
     let message = match fs::read_link(path) {
         Ok(target) => format!("no such file: it is a link to {}, which is not there", target.display()),
         Err(_) => "no such file".to_owned(),
     };
     Error::new(Kind::NoFile, message).in_file(path)
+}
+
+/// The size of a file in bytes, if it can be told.
+pub fn size(path: &Path) -> Option<u64> {
+    std::fs::metadata(path).ok().map(|metadata| metadata.len())
+}
+
+/// Makes the folder that `path` is to stand in, and those above it.
+pub fn create_parent(path: &Path) -> Result<()> {
+    let Some(parent) = path.parent() else { return Ok(()) };
+    std::fs::create_dir_all(parent).map_err(|error| {
+        Error::new(Kind::Write, "the folder cannot be made").in_file(parent).caused_by(error)
+    })
 }
 
 #[cfg(test)]

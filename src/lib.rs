@@ -7,12 +7,17 @@
 #![forbid(unsafe_code)]
 
 pub mod batch;
+#[cfg(feature = "cli")]
+pub mod cli;
 pub mod config;
+pub mod diff;
 pub mod document;
 pub mod error;
 pub mod fs;
 pub mod host;
 pub mod keys;
+pub mod policy;
+pub mod rekey;
 pub mod secret;
 pub mod sops;
 

@@ -57,6 +57,10 @@ impl Document for BinaryDocument {
         self.envelope.source()
     }
 
+    fn into_source(self: Box<Self>) -> SecretString {
+        Box::new(self.envelope).into_source()
+    }
+
     fn tree(&self) -> &Tree {
         self.envelope.tree()
     }

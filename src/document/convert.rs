@@ -24,6 +24,31 @@ pub fn convert(document: &dyn Document, to: Format) -> Result<SecretBytes> {
     Ok(SecretBytes::new(std::mem::take(&mut *text).into_bytes()))
 }
 
+/// One value of a document, as `sops decrypt --extract` prints it: a string as it is, all else in the format `to`.
+pub fn emit_value(document: &dyn Document, node: NodeId, to: Format) -> Result<SecretBytes> {
+    let tree = document.tree();
+    let text = match (tree[node].kind, to) {
+        (NodeKind::Map | NodeKind::List, Format::Yaml) => yaml::emit_node(document, node)?,
+        (NodeKind::Map | NodeKind::List, Format::Json) => {
+            let mut text = json(document, node)?;
+            let end = text.trim_end().len();
+            text.truncate(end);
+            text
+        }
+        (NodeKind::Map | NodeKind::List, _) => {
+            return Err(Error::new(Kind::Emit, format!("a collection cannot be written as {to}"))
+                .advise("Add --output-type yaml or json."));
+        }
+        _ => match (document.value(node)?, to) {
+            (Value::Str(bytes), _) => return Ok(bytes),
+            (_, Format::Yaml) => yaml::emit_node(document, node)?,
+            (value, Format::Json) => SecretString::new(json::spelled(&value)?),
+            (value, _) => SecretString::new(flat::text_of(&value)?),
+        },
+    };
+    Ok(SecretBytes::new(text.as_bytes().to_vec()))
+}
+
 /// A text for what a document holds, with room enough that it is not moved while it grows.
 fn room_for(document: &dyn Document) -> SecretString {
     let size = document.payload().map_or(document.source().len(), <[u8]>::len);

@@ -106,6 +106,10 @@ impl Document for DotenvDocument {
         &self.source
     }
 
+    fn into_source(self: Box<Self>) -> SecretString {
+        self.source
+    }
+
     fn tree(&self) -> &Tree {
         &self.tree
     }

@@ -1,64 +1,66 @@
 //! Edits of a source text: ranges and what takes their place, applied in one pass.
 
-use std::ops::Range;
-
-use zeroize::Zeroizing;
-
 use crate::document::Span;
 use crate::secret::SecretString;
 
 /// Replacements of ranges of one source text. Ranges must not overlap; insertions are empty ranges.
 #[derive(Debug, Clone, Default)]
-pub struct Edits(Vec<Edit>);
+pub struct Edits {
+    list: Vec<Edit>,
+    /// The texts of all edits, one behind the other: documents can have hundreds of thousands.
+    texts: SecretString,
+}
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 struct Edit {
-    range: Range<usize>,
-    text: SecretString,
+    span: Span,
+    text: Span,
 }
 
 impl Edits {
     /// One replacement of `span` by `text`.
-    pub fn replace(span: Span, text: impl Into<String>) -> Self {
+    pub fn replace(span: Span, text: impl AsRef<str>) -> Self {
         let mut edits = Self::default();
         edits.push(span, text);
         edits
     }
 
     /// One insertion of `text` before the byte `at`.
-    pub fn insert(at: usize, text: impl Into<String>) -> Self {
+    pub fn insert(at: usize, text: impl AsRef<str>) -> Self {
         Self::replace(Span::new(at, at), text)
     }
 
-    pub fn push(&mut self, span: Span, text: impl Into<String>) {
-        self.0.push(Edit { range: span.range(), text: Zeroizing::new(text.into()) });
+    pub fn push(&mut self, span: Span, text: impl AsRef<str>) {
+        let start = self.texts.len();
+        self.texts.push_str(text.as_ref());
+        self.list.push(Edit { span, text: Span::new(start, self.texts.len()) });
     }
 
     /// Takes over all edits of another set; of two insertions at one place, the earlier added comes first.
     pub fn merge(&mut self, other: Self) {
-        self.0.extend(other.0);
+        for edit in &other.list {
+            self.push(edit.span, other.texts.get(edit.text.range()).unwrap_or_default());
+        }
     }
 
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    pub fn len(&self) -> usize {
-        self.0.len()
+        self.list.is_empty()
     }
 
     /// The source with all edits in place.
     pub fn apply(mut self, source: &str) -> SecretString {
-        self.0.sort_by_key(|edit| (edit.range.start, edit.range.end));
-        let removed: usize = self.0.iter().map(|edit| edit.range.len()).sum();
-        let added: usize = self.0.iter().map(|edit| edit.text.len()).sum();
-        let mut result = Zeroizing::new(String::with_capacity(source.len().saturating_sub(removed) + added));
+        // Wiping touches spare capacity, too, which until then takes no memory.
+        self.texts.shrink_to_fit();
+        self.list.sort_by_key(|edit| (edit.span.start(), edit.span.end()));
+        let removed: usize = self.list.iter().map(|edit| edit.span.range().len()).sum();
+        let length = (source.len() + self.texts.len()).saturating_sub(removed);
+        let mut result = SecretString::new(String::with_capacity(length));
         let mut at = 0;
-        for edit in &self.0 {
-            debug_assert!(edit.range.start >= at, "edits overlap at byte {}", edit.range.start);
-            result.push_str(source.get(at..edit.range.start).unwrap_or_default());
-            result.push_str(&edit.text);
-            at = edit.range.end.max(at);
+        for edit in &self.list {
+            debug_assert!(edit.span.start() >= at, "edits overlap at byte {}", edit.span.start());
+            result.push_str(source.get(at..edit.span.start()).unwrap_or_default());
+            result.push_str(self.texts.get(edit.text.range()).unwrap_or_default());
+            at = edit.span.end().max(at);
         }
         result.push_str(source.get(at..).unwrap_or_default());
         result

@@ -122,6 +122,10 @@ impl Document for IniDocument {
         &self.source
     }
 
+    fn into_source(self: Box<Self>) -> SecretString {
+        self.source
+    }
+
     fn tree(&self) -> &Tree {
         &self.tree
     }

@@ -119,6 +119,36 @@ impl JsonDocument {
     }
 }
 
+/// Reads a JSON value of any shape, with the rules of documents: no key twice, no integer that would lose digits.
+pub fn data_from_json(text: &[u8]) -> Result<Data> {
+    serde_json::from_slice::<serde::de::IgnoredAny>(text)
+        .map_err(|error| Error::new(Kind::Read, "the value is not JSON").caused_by(error))?;
+    let mut wrapped = SecretBytes::new(Vec::with_capacity(text.len() + 8));
+    wrapped.extend_from_slice(b"{\"\":");
+    wrapped.extend_from_slice(text);
+    wrapped.push(b'}');
+    let document = JsonDocument::parse(into_text(wrapped)?)?;
+    let (tree, source) = (document.tree(), document.source());
+    for &root in tree.documents() {
+        for node in tree.descendants(root).filter(|&node| tree[node].style == Style::Plain) {
+            refuse_large_integer(tree[node].text.get(source))?;
+        }
+        if let Some(value) = tree.entries(root).next() {
+            return to_data(&document, value);
+        }
+    }
+    Ok(Data::Null)
+}
+
+fn refuse_large_integer(word: &str) -> Result<()> {
+    let is_integer = word.bytes().all(|byte| byte == b'-' || byte.is_ascii_digit());
+    if !is_integer || word.parse::<i64>().is_ok() {
+        return Ok(());
+    }
+    Err(Error::new(Kind::Read, "an integer in the value does not fit into 64 bits")
+        .advise("put it in quotes, so that it is a text"))
+}
+
 impl Document for JsonDocument {
     fn format(&self) -> Format {
         Format::Json
@@ -126,6 +156,10 @@ impl Document for JsonDocument {
 
     fn source(&self) -> &str {
         &self.source
+    }
+
+    fn into_source(self: Box<Self>) -> SecretString {
+        self.source
     }
 
     fn tree(&self) -> &Tree {
@@ -661,6 +695,23 @@ mod tests {
 
     fn refused(source: &str) -> String {
         refusal(Format::Json, source)
+    }
+
+    #[test]
+    fn a_value_is_read_by_the_rules_of_documents() {
+        for (text, value) in [
+            (" 9007199254740993 ", json!(9007199254740993_i64)),
+            ("-1.5e3", json!(-1500.0)),
+            ("\"a\\u00e9\"", json!("a\u{e9}")),
+            ("{\"a\": [1, null]}", json!({"a": [1, null]})),
+        ] {
+            assert_eq!(data_from_json(text.as_bytes()).unwrap(), value, "for {text}");
+        }
+        for broken in
+            ["", "x", "1, \"b\": 2", "1}", "{\"a\":1,\"a\":2}", "9223372036854775808", "\"\\ud800\"", "1e999"]
+        {
+            assert_eq!(data_from_json(broken.as_bytes()).unwrap_err().kind(), Kind::Read, "for {broken}");
+        }
     }
 
     fn with_metadata(source: &str) -> String {

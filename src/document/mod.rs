@@ -8,6 +8,7 @@ mod binary;
 mod convert;
 mod dotenv;
 mod edit;
+mod example;
 mod flat;
 mod ini;
 mod json;
@@ -25,13 +26,14 @@ use std::path::Path;
 use serde_json::Value as Data;
 
 pub use binary::BinaryDocument;
-pub use convert::convert;
+pub use convert::{convert, emit_value};
 pub use dotenv::DotenvDocument;
 pub use edit::Edits;
+pub use example::{KUBERNETES_EXAMPLE, example};
 pub use ini::IniDocument;
-pub use json::JsonDocument;
+pub use json::{JsonDocument, data_from_json};
 pub use path::TreePath;
-pub use reconcile::{reconcile, to_data};
+pub use reconcile::{reconcile, scalar_to_data, to_data};
 pub use tree::{Node, NodeId, NodeKind, Span, Step, Style, Text, Tree, TreeBuilder};
 pub use value::{Value, ValueKind};
 pub use yaml::YamlDocument;
@@ -108,6 +110,9 @@ pub trait Document: Send + Sync {
 
     /// The text that the spans of the tree and all edits refer to.
     fn source(&self) -> &str;
+
+    /// The source, without a copy of it.
+    fn into_source(self: Box<Self>) -> SecretString;
 
     /// The nodes in document order.
     fn tree(&self) -> &Tree;

@@ -12,6 +12,9 @@ use crate::error::{Error, Kind, Result};
 pub struct NodeId(u32);
 
 impl NodeId {
+    /// Stands for no node: trees are bounded to fewer.
+    const NONE: Self = Self(u32::MAX);
+
     fn new(index: usize) -> Self {
         Self(u32::try_from(index).unwrap_or(u32::MAX))
     }
@@ -106,7 +109,7 @@ pub enum Style {
 pub struct Node {
     pub kind: NodeKind,
     pub style: Style,
-    parent: Option<NodeId>,
+    parent: NodeId,
     end: NodeId,
     /// The key under which it stands in a map; empty in a list.
     pub key: Text,
@@ -168,7 +171,7 @@ impl Tree {
     }
 
     pub fn parent(&self, node: NodeId) -> Option<NodeId> {
-        self[node].parent
+        Some(self[node].parent).filter(|&parent| parent != NodeId::NONE)
     }
 
     /// All nodes of a subtree but its root, in document order.
@@ -223,7 +226,7 @@ impl Tree {
     pub fn path_of(&self, source: &str, node: NodeId) -> String {
         let mut names = Vec::new();
         let mut at = node;
-        while let Some(parent) = self[at].parent {
+        while let Some(parent) = self.parent(at) {
             names.push(match self[parent].kind {
                 NodeKind::List => {
                     format!("[{}]", self.entries(parent).position(|entry| entry == at).unwrap_or(0))
@@ -333,9 +336,9 @@ impl TreeBuilder {
     ) -> NodeId {
         let id = NodeId::new(self.tree.nodes.len());
         let (key, key_span) = key.unwrap_or_default();
-        let parent = self.container();
+        let parent = self.container().unwrap_or(NodeId::NONE);
         self.tree.nodes.push(Node { kind, style, parent, end: NodeId(id.0 + 1), key, key_span, span, text });
-        if parent.is_none() {
+        if parent == NodeId::NONE {
             self.tree.documents.push(id);
         }
         match kind {

@@ -101,6 +101,16 @@ impl Identities {
         Err(search.problems)
     }
 
+    /// Looks into every source at once, also those that would ask for a passphrase, and says what is there.
+    pub fn survey(&self, host: &dyn Host) -> Vec<SourceReport> {
+        self.sources.iter().map(|source| source.survey(host)).collect()
+    }
+
+    /// Whether what was looked into holds an identity for this recipient, or a plugin's that may be for it.
+    pub fn has_one_for(&self, recipient: &Recipient) -> bool {
+        self.any_load(|load| load.identities.iter().any(|identity| identity.is_for(recipient)))
+    }
+
     /// Each source that was looked into, a line each, with what was found there.
     pub(super) fn report(&self) -> Vec<String> {
         let mut lines = Vec::new();
@@ -188,6 +198,21 @@ impl Search<'_> {
     }
 }
 
+/// What a source of identities holds. Names public halves alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceReport {
+    /// A variable, or the path of a file.
+    pub name: String,
+    /// The file that it is, or that the variable names.
+    pub path: Option<PathBuf>,
+    /// Whether the variable is set, or the file is there.
+    pub exists: bool,
+    /// Of each identity the recipient; of a plugin's only how its recipients begin.
+    pub recipients: Vec<String>,
+    /// Why it, or a line of it, cannot be used.
+    pub problems: Vec<String>,
+}
+
 /// Where identities come from.
 enum Origin {
     File(PathBuf),
@@ -220,6 +245,24 @@ struct Source {
 }
 
 impl Source {
+    fn survey(&self, host: &dyn Host) -> SourceReport {
+        let load = self.load(host, "");
+        let path = match &self.origin {
+            Origin::File(path) => Some(path.clone()),
+            _ => load.path.clone(),
+        };
+        let (exists, problems) = match &load.found {
+            Found::NotSet => (false, Vec::new()),
+            // A variable that names no file is a mistake; a place where there could be one is not.
+            Found::NoFile if load.path.is_some() => (true, vec!["no such file".to_owned()]),
+            Found::NoFile => (false, Vec::new()),
+            Found::Failed(why) => (true, vec![why.clone()]),
+            Found::Identities { problems, .. } => (true, problems.clone()),
+        };
+        let recipients = load.identities.iter().map(|identity| identity.public_half().to_owned()).collect();
+        SourceReport { name: self.origin.to_string(), path, exists, recipients, problems }
+    }
+
     fn loads(&self) -> Vec<Arc<Load>> {
         let loads = self.loads.lock().unwrap_or_else(PoisonError::into_inner);
         loads.iter().map(|(_, load)| load.clone()).collect()
@@ -474,6 +517,37 @@ mod tests {
         assert_eq!(report(&identities), expected);
         let unset = Identities::none().with_user_sources(&host);
         assert_eq!(report(&unset), "", "nothing was looked into yet");
+    }
+
+    #[test]
+    fn a_survey_names_what_is_there_and_only_public_halves() {
+        let (key, other) = (pair(), pair());
+        let host = FakeHost::default()
+            .env("SOPS_AGE_KEY_FILE", "/nowhere")
+            .env("SOPS_AGE_KEY", PLUGIN)
+            .env("SOPS_AGE_KEY_CMD", "fails")
+            .file(KEYS_TXT, format!("{}\nnonsense", key.secret));
+        let identities = Identities::none().with_user_sources(&host);
+        let there: Vec<_> = identities.survey(&host).into_iter().filter(|source| source.exists).collect();
+        let named: Vec<_> =
+            there.iter().map(|source| (source.name.as_str(), source.recipients.clone())).collect();
+        assert_eq!(
+            named,
+            [
+                ("SOPS_AGE_KEY", vec!["age1foobar1".to_owned()]),
+                ("SOPS_AGE_KEY_FILE", vec![]),
+                ("SOPS_AGE_KEY_CMD", vec![]),
+                (KEYS_TXT, vec![key.recipient.to_string()]),
+            ]
+        );
+        assert_eq!(
+            (&there[1].path, &there[1].problems[..]),
+            (&Some("/nowhere".into()), &["no such file".to_owned()][..])
+        );
+        assert_eq!(there[2].problems, ["fails exited with 1"]);
+        assert_eq!(there[3].problems, ["line 2 is not an age identity"]);
+        assert!(identities.has_one_for(&key.recipient) && !identities.has_one_for(&other.recipient));
+        assert!(identities.has_one_for(&Recipient::as_written("age1foobar1qqqq")));
     }
 
     #[test]

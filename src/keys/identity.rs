@@ -160,6 +160,11 @@ impl Identity {
         (!matches!(self.secret, Secret::Plugin(_))).then_some(&self.recipient)
     }
 
+    /// The recipient; of a plugin only how its recipients begin.
+    pub(super) fn public_half(&self) -> &str {
+        &self.recipient
+    }
+
     /// Whether a recipient as written in a file is this identity's.
     pub(super) fn is_for(&self, recipient: &Recipient) -> bool {
         recipient.as_str().starts_with(&self.recipient)

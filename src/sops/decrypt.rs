@@ -37,18 +37,21 @@ pub(super) fn decrypt(
 ) -> Result<Plaintext> {
     let cipher = Cipher::new(key);
     let spellings = Spellings::decrypt(&cipher, metadata);
-    let mut opened = open_values(document, metadata, &cipher, Mac::new(metadata.mac_only_encrypted))?;
+    let mac = Mac::new(metadata.mac_only_encrypted);
+    let Opened { mut edits, spelled, mac, ambiguous, warnings } =
+        open_values(document, metadata, &cipher, &spellings, mac)?;
     if check == MacCheck::Verify {
-        verify_mac(document, metadata, &cipher, &mut opened)?;
+        verify_mac(document, metadata, &cipher, &mac.finish(), ambiguous)?;
     }
-    let warnings = std::mem::take(&mut opened.warnings);
     if document.format() == Format::Binary && !keep_metadata {
-        let value = opened.found.into_iter().next().map_or_else(|| Value::str(""), |found| found.value);
-        return Ok(Plaintext { bytes: value.to_plaintext(), warnings });
+        let bytes = spelled.first().map(|file| file.value.to_plaintext()).unwrap_or_default();
+        return Ok(Plaintext { bytes, warnings });
     }
-    let rest = if keep_metadata { Edits::default() } else { document.put_metadata(None)? };
-    let text = spell(document, &metadata.selection, &opened.found, &spellings, rest)?;
-    Ok(Plaintext { bytes: SecretBytes::new(text.as_bytes().to_vec()), warnings })
+    if !keep_metadata {
+        edits.merge(document.put_metadata(None)?);
+    }
+    let mut text = spell(document, &metadata.selection, edits, &spelled, &spellings)?;
+    Ok(Plaintext { bytes: SecretBytes::new(std::mem::take(&mut *text).into_bytes()), warnings })
 }
 
 /// Opens the values and encrypted comments of a document one by one, for those who need each with its path.
@@ -71,8 +74,8 @@ pub(super) fn for_each_value(
     })
 }
 
-/// What a ciphertext held.
-struct Found {
+/// A value whose spelling was kept, or the whole of a binary file.
+struct Spelled {
     /// Its number among the ciphertexts of the document.
     number: usize,
     at: NodeId,
@@ -80,10 +83,12 @@ struct Found {
     is_comment: bool,
 }
 
+/// What the ciphertexts of a document held.
 struct Opened {
-    /// In document order; comments that do not open are left out.
-    found: Vec<Found>,
-    mac: Option<Mac>,
+    /// Puts the values in their places, but for those whose spelling was kept.
+    edits: Edits,
+    spelled: Vec<Spelled>,
+    mac: Mac,
     /// A clear number that sops hashed otherwise before 3.13.2.
     ambiguous: bool,
     warnings: Vec<String>,
@@ -93,33 +98,52 @@ fn open_values(
     document: &dyn Document,
     metadata: &Metadata,
     cipher: &Cipher,
-    mut mac: Mac,
+    spellings: &Spellings,
+    mac: Mac,
 ) -> Result<Opened> {
-    let (mut found, mut number, mut warnings, mut ambiguous) = (Vec::new(), 0, Vec::new(), false);
+    let (edits, spelled, warnings) = (Edits::default(), Vec::new(), Vec::new());
+    let mut opened = Opened { edits, spelled, mac, ambiguous: false, warnings };
+    let is_binary = document.format() == Format::Binary;
+    let mut number = 0;
     leaves::for_each(document, &metadata.selection, &mut |leaf| {
-        if leaf.is_comment {
-            if leaf.selected {
-                match open_comment(document, cipher, &leaf) {
-                    Ok(value) => found.push(Found { number, at: leaf.at, value, is_comment: true }),
-                    Err(why) => {
-                        warnings.push(format!("line {}: the comment {why}", document.line(leaf.node)))
-                    }
-                }
-                number += 1;
+        let is_comment = leaf.is_comment;
+        let value = if is_comment {
+            if !leaf.selected {
+                return Ok(());
             }
-            return Ok(());
-        }
-        let (value, encrypted) = open(document, cipher, &leaf)?;
-        mac.add(&value, leaf.selected);
-        if encrypted {
-            found.push(Found { number, at: leaf.at, value, is_comment: false });
-            number += 1;
+            open_comment(document, cipher, &leaf)
+                .map_err(|why| {
+                    opened.warnings.push(format!("line {}: the comment {why}", document.line(leaf.node)));
+                })
+                .ok()
         } else {
-            ambiguous |= mac::is_ambiguous_in_json(&value);
+            let (value, encrypted) = open(document, cipher, &leaf)?;
+            opened.mac.add(&value, leaf.selected);
+            if !encrypted {
+                opened.ambiguous |= mac::is_ambiguous_in_json(&value);
+                return Ok(());
+            }
+            Some(value)
+        };
+        match value {
+            Some(value) if is_binary || spellings.get(number).is_some() => {
+                opened.spelled.push(Spelled { number, at: leaf.at, value, is_comment });
+            }
+            Some(value) => opened.edits.merge(put(document, leaf.at, &value, is_comment)?),
+            None => {}
         }
+        number += 1;
         Ok(())
     })?;
-    Ok(Opened { found, mac: Some(mac), ambiguous, warnings })
+    Ok(opened)
+}
+
+/// Puts what was decrypted in the place of its ciphertext.
+fn put(document: &dyn Document, at: NodeId, value: &Value, is_comment: bool) -> Result<Edits> {
+    match is_comment {
+        true => document.put_comment(at, value.as_str().unwrap_or_default()),
+        false => document.put_value(at, value),
+    }
 }
 
 /// The value of a leaf, and whether it was encrypted.
@@ -171,11 +195,22 @@ fn decrypt_comment(cipher: &Cipher, token: &Token<'_>, path: &str) -> Result<Sec
     }
 }
 
+/// Whether a data key opens the MAC's ciphertext. A file without one is not checked.
+pub(super) fn check_key(metadata: &Metadata, key: &DataKey) -> Result<()> {
+    let Some(mac) = &metadata.mac else { return Ok(()) };
+    let opens = Token::parse(mac).and_then(|token| Cipher::new(key).decrypt(&token, &metadata.mac_aad()?));
+    opens.map(drop).map_err(|_| {
+        Error::new(Kind::MacMismatch, "what was wrapped for us is not the data key of this file, or its MAC or lastmodified was changed")
+            .advise("restore the file from Git")
+    })
+}
+
 fn verify_mac(
     document: &dyn Document,
     metadata: &Metadata,
     cipher: &Cipher,
-    opened: &mut Opened,
+    computed: &SecretString,
+    ambiguous: bool,
 ) -> Result<()> {
     let mismatch = |message: &str| {
         Err(Error::new(Kind::MacMismatch, message.to_owned()).advise(
@@ -185,14 +220,13 @@ fn verify_mac(
     let Some(mac) = &metadata.mac else { return mismatch("the file has no MAC") };
     let stored = Token::parse(mac).and_then(|token| cipher.decrypt(&token, &metadata.mac_aad()?));
     let Ok(stored) = stored else { return mismatch("the MAC does not open: it or lastmodified was changed") };
-    let computed = opened.mac.take().map(Mac::finish).unwrap_or_default();
-    if same(&stored, &computed) {
+    if same(&stored, computed) {
         return Ok(());
     }
-    if document.format() == Format::Json && opened.ambiguous {
+    if document.format() == Format::Json && ambiguous {
         let old = Mac::with_json_floats(metadata.mac_only_encrypted);
-        let again = open_values(document, metadata, cipher, old)?;
-        if same(&stored, &again.mac.map(Mac::finish).unwrap_or_default()) {
+        let again = open_values(document, metadata, cipher, &Spellings::default(), old)?;
+        if same(&stored, &again.mac.finish()) {
             return Ok(());
         }
     }
@@ -204,64 +238,76 @@ fn same(stored: &[u8], computed: &SecretString) -> bool {
     stored.ct_eq(computed.as_bytes()).into()
 }
 
-/// Puts the values into the text: as they were spelled where that is known and still says the same.
+/// Puts the values into the text, those with a kept spelling as they were spelled where that still says the same.
 fn spell(
     document: &dyn Document,
     selection: &Selection,
-    found: &[Found],
+    edits: Edits,
+    spelled: &[Spelled],
     spellings: &Spellings,
-    rest: Edits,
 ) -> Result<SecretString> {
-    let write = |keep: &dyn Fn(usize) -> bool| -> Result<SecretString> {
-        let mut edits = rest.clone();
-        for Found { number, at, value, is_comment } in found {
+    let write = |mut edits: Edits, keep: &dyn Fn(usize) -> bool| -> Result<SecretString> {
+        for Spelled { number, at, value, is_comment } in spelled {
             edits.merge(match spellings.get(*number).filter(|_| keep(*number)) {
                 Some(spelling) => document.put_spelling(*at, spelling),
-                None if *is_comment => document.put_comment(*at, value.as_str().unwrap_or_default())?,
-                None => document.put_value(*at, value)?,
+                None => put(document, *at, value, *is_comment)?,
             });
         }
         Ok(edits.apply(document.source()))
     };
-    let text = write(&|_| true)?;
-    if spellings.is_empty() {
-        return Ok(text);
+    if spelled.is_empty() {
+        return write(edits, &|_| true);
     }
-    match misspelled(document.format(), selection, &text, found) {
+    let text = write(edits.clone(), &|_| true)?;
+    match misspelled(document, selection, &text, spelled) {
         Some(wrong) if wrong.is_empty() => Ok(text),
-        Some(wrong) => write(&|number| !wrong.contains(&number)),
-        None => write(&|_| false),
+        Some(wrong) => write(edits, &|number| !wrong.contains(&number)),
+        None => write(edits, &|_| false),
     }
 }
 
-/// The numbers of the values that a text does not say; `None` when it has other leaves altogether.
+/// The numbers of the values that a text does not say as they are spelled in it; `None` when it has another number of
+/// them altogether.
 fn misspelled(
-    format: Format,
+    encrypted: &dyn Document,
     selection: &Selection,
     text: &SecretString,
-    found: &[Found],
+    spelled: &[Spelled],
 ) -> Option<HashSet<usize>> {
-    let document = document::parse(format, SecretBytes::new(text.as_bytes().to_vec()), true).ok()?;
+    let bytes = SecretBytes::new(text.as_bytes().to_vec());
+    let document = document::parse(encrypted.format(), bytes, true).ok()?;
     let (mut wrong, mut number) = (HashSet::new(), 0);
-    let mut meant = found.iter().peekable();
-    leaves::for_each(&*document, selection, &mut |leaf| {
-        if !leaf.selected {
-            return Ok(());
+    let mut meant = spelled.iter().peekable();
+    for_each_encrypted(&*document, selection, &mut |leaf, value| {
+        if let Some(spelled) = meant.next_if(|spelled| spelled.number == number)
+            && !(spelled.is_comment == leaf.is_comment && spelled.value.same(value))
+        {
+            wrong.insert(number);
         }
-        let value = match leaf.is_comment {
-            true => Value::str(document.tree()[leaf.node].text.get(document.source())),
-            false => document.value(leaf.node)?,
-        };
-        if !value.is_blank() {
-            if let Some(found) = meant.next_if(|found| found.number == number)
-                && !(found.is_comment == leaf.is_comment && found.value.same(&value))
-            {
-                wrong.insert(number);
+        number += 1;
+    })
+    .ok()?;
+    let mut expected = 0;
+    for_each_encrypted(encrypted, selection, &mut |_, _| expected += 1).ok()?;
+    (number == expected).then_some(wrong)
+}
+
+/// The leaves and comments that are ciphertexts in an encrypted document, and their plaintexts in a plain one.
+fn for_each_encrypted(
+    document: &dyn Document,
+    selection: &Selection,
+    visit: &mut dyn FnMut(&Leaf<'_>, &Value),
+) -> Result<()> {
+    leaves::for_each(document, selection, &mut |leaf| {
+        if leaf.selected {
+            let value = match leaf.is_comment {
+                true => Value::str(document.tree()[leaf.node].text.get(document.source())),
+                false => document.value(leaf.node)?,
+            };
+            if !value.is_blank() {
+                visit(&leaf, &value);
             }
-            number += 1;
         }
         Ok(())
     })
-    .ok()?;
-    meant.next().is_none().then_some(wrong)
 }

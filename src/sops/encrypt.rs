@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use crate::config::{Selection, SelectionKind};
 use crate::document::{self, Document, Edits, Format, NodeId, NodeKind, Value, ValueKind};
 use crate::error::{Error, Kind, Result};
-use crate::secret::{DataKey, SecretBytes};
+use crate::secret::{DataKey, SecretBytes, SecretString};
 use crate::sops::cipher::Cipher;
 use crate::sops::decrypt::{self, MacCheck};
 use crate::sops::leaves::{self, Leaf};
@@ -118,8 +118,7 @@ pub(super) fn encrypt(
     metadata.spellings = spellings.encrypt(&cipher, &metadata)?;
     edits.merge(document.put_metadata(Some(&metadata.to_data()))?);
     let text = edits.apply(document.source());
-    let warnings = check(document, &text, key)?;
-    Ok(Ciphertext { bytes: text.as_bytes().to_vec(), warnings })
+    check(document, text, key)
 }
 
 struct Writer<'a> {
@@ -264,37 +263,45 @@ pub(super) fn line_of_metadata(document: &dyn Document) -> Option<usize> {
     Some(document.line_of(span.start()))
 }
 
-/// Reads what was written and decrypts it. Values that differ are an error, bytes that differ a warning.
-fn check(document: &dyn Document, text: &str, key: &DataKey) -> Result<Vec<String>> {
-    let wrong = |why: &str| {
-        Error::new(
-            Kind::Encrypt,
-            format!("what would be written does not read back as what was meant: {why}"),
-        )
-        .advise("nothing was written; encrypt the file with --input-type binary, and report this as a bug")
-    };
-    let format = document.format();
-    let written = document::parse(format, SecretBytes::new(text.as_bytes().to_vec()), true)
-        .map_err(|error| wrong(&error.to_string()))?;
-    let data = written.metadata()?.ok_or_else(|| wrong("it has no metadata"))?;
+/// Reads what is to be written and decrypts it. Values that differ are an error, bytes that differ a warning.
+fn check(document: &dyn Document, text: SecretString, key: &DataKey) -> Result<Ciphertext> {
+    let written = document::parse(document.format(), into_bytes(text), true)
+        .map_err(|error| does_not_read_back(&error.to_string()))?;
+    let data = written.metadata()?.ok_or_else(|| does_not_read_back("it has no metadata"))?;
     let metadata = Metadata::from_data(&data)?;
     let opened = decrypt::decrypt(&*written, &metadata, key, MacCheck::Verify, false)
-        .map_err(|error| wrong(&error.to_string()))?;
-    let mut warnings = Vec::new();
+        .map_err(|error| does_not_read_back(&error.to_string()))?;
+    let warnings = compare(document, opened.bytes)?;
+    let bytes = std::mem::take(&mut *written.into_source()).into_bytes();
+    Ok(Ciphertext { bytes, warnings })
+}
+
+fn into_bytes(mut text: SecretString) -> SecretBytes {
+    SecretBytes::new(std::mem::take(&mut *text).into_bytes())
+}
+
+fn does_not_read_back(why: &str) -> Error {
+    Error::new(Kind::Encrypt, format!("what would be written does not read back as what was meant: {why}"))
+        .advise("nothing was written; encrypt the file with --input-type binary, and report this as a bug")
+}
+
+/// Compares what came back with the plaintext that a document stands for.
+fn compare(document: &dyn Document, back: SecretBytes) -> Result<Vec<String>> {
     let meant = document.plaintext_file()?;
-    if *opened.bytes == *meant {
-        return Ok(warnings);
+    if *back == *meant {
+        return Ok(Vec::new());
     }
-    let again = document::parse(format, opened.bytes, false).map_err(|error| wrong(&error.to_string()))?;
-    let before = document::parse(format, meant, false)?;
-    match first_difference(&*before, &*again) {
-        Some(Difference::Value(place)) => return Err(wrong(&place)),
+    let format = document.format();
+    let back =
+        document::parse(format, back, false).map_err(|error| does_not_read_back(&error.to_string()))?;
+    let meant = document::parse(format, meant, false)?;
+    match first_difference(&*meant, &*back) {
+        Some(Difference::Value(place)) => Err(does_not_read_back(&place)),
         Some(Difference::Spelling(line)) => {
-            warnings.push(format!("line {line}: the file will not come back byte for byte, only its values"));
+            Ok(vec![format!("line {line}: the file will not come back byte for byte, only its values")])
         }
-        None => {}
+        None => Ok(Vec::new()),
     }
-    Ok(warnings)
 }
 
 enum Difference {

@@ -19,7 +19,7 @@ pub use encrypt::{Ciphertext, is_encrypted};
 pub use leaves::{Leaf, for_each as for_each_leaf};
 pub use metadata::{Metadata, SOPS_VERSION};
 
-use crate::document::{self, Document, Format, Value};
+use crate::document::{self, Document, Edits, Format, Value};
 use crate::error::{Error, Kind, Result};
 use crate::secret::{DataKey, SecretBytes};
 
@@ -35,15 +35,35 @@ pub fn encrypt(
     onto: Option<&Encrypted>,
 ) -> Result<Ciphertext> {
     if let Some(line) = encrypt::line_of_metadata(document) {
-        return Err(Error::new(
-            Kind::AlreadyEncrypted,
-            "the file is encrypted already: it has sops metadata",
-        )
-        .on_line(line)
-        .advise("change it with `sealant edit` or `sealant set`, its recipients with `sealant updatekeys`"));
+        return Err(already_encrypted().on_line(line));
+    }
+    if document.tree().documents().is_empty() {
+        return Err(Error::new(Kind::EmptyFile, "there is nothing in the file to encrypt"));
     }
     let reuse = onto.map(|old| encrypt::Reuse::of(&*old.document, &old.metadata, key)).transpose()?;
     encrypt::encrypt(document, metadata, key, now, reuse)
+}
+
+/// What is said of a file that holds metadata, or an entry that would be taken for it.
+pub fn already_encrypted() -> Error {
+    Error::new(Kind::AlreadyEncrypted, "the file is encrypted already: it has sops metadata")
+        .advise("change it with `sealant edit` or `sealant set`, its recipients with `sealant updatekeys`")
+}
+
+/// Whether a file may be encrypted, without parsing it: for folders full of other files.
+pub fn looks_encrypted(file: &[u8]) -> bool {
+    let holds = |needle: &[u8]| file.windows(needle.len()).any(|window| window == needle);
+    holds(document::METADATA_KEY.as_bytes()) && holds(b"ENC[AES256_GCM,")
+}
+
+/// Whether a file is encrypted, as `sops filestatus` tells it; no key is needed.
+pub fn status(format: Format, file: SecretBytes) -> Result<bool> {
+    let document = match document::parse(format, file, true) {
+        // Anything at all can be a binary file; an encrypted one is JSON.
+        Err(_) if format == Format::Binary => return Ok(false),
+        document => document?,
+    };
+    document.metadata()?.map_or(Ok(false), |data| Metadata::is_complete(&data))
 }
 
 /// An encrypted file, read but not opened.
@@ -70,6 +90,12 @@ impl Encrypted {
 
     pub fn format(&self) -> Format {
         self.document.format()
+    }
+
+    /// An error when this is not the file's data key, tried on the MAC's ciphertext: for work that opens nothing else,
+    /// and must not hand on a key that opens nothing.
+    pub fn check_key(&self, key: &DataKey) -> Result<()> {
+        decrypt::check_key(&self.metadata, key)
     }
 
     /// The plaintext file.
@@ -107,6 +133,32 @@ impl Encrypted {
         document::parse(self.format(), SecretBytes::new(with_metadata.as_bytes().to_vec()), true)
     }
 
+    /// A plaintext that was edited together with the metadata in it, as a document with the metadata that it is to
+    /// have. Recipients may have gone; new ones are refused, for nobody has wrapped the data key for them.
+    pub fn adopt_with_metadata(&self, plaintext: SecretBytes) -> Result<(Box<dyn Document>, Metadata)> {
+        let document = document::parse(self.format(), plaintext, true)?;
+        let data = document.metadata()?.ok_or_else(|| {
+            Error::new(Kind::Read, "the metadata is gone").advise("leave at least the recipients in it")
+        })?;
+        let metadata = Metadata::from_data(&data)?;
+        let (old, new) = (&self.metadata.keys, &metadata.keys);
+        let is_part = new.groups.len() == old.groups.len()
+            && new.threshold == old.threshold
+            && new
+                .groups
+                .iter()
+                .zip(&old.groups)
+                .all(|(new, old)| !new.is_empty() && new.iter().all(|key| old.contains(key)));
+        if !is_part {
+            return Err(Error::new(
+                Kind::Conflict,
+                "recipients can be removed in an editor, but not added or changed",
+            )
+            .advise("add them with `sealant updatekeys` or `sealant rotate`"));
+        }
+        Ok((document, metadata))
+    }
+
     /// Encrypts a changed state of this file (of [`Encrypted::open`] or [`Encrypted::adopt`]) under `new_key` if there
     /// is one, else under the old key, whose ciphertexts unchanged values then keep.
     pub fn write(
@@ -122,6 +174,30 @@ impl Encrypted {
             Some(_) => None,
         };
         encrypt::encrypt(plaintext, metadata, new_key.unwrap_or(key), now, reuse)
+    }
+
+    /// This file after `change`, encrypted under the same data key: what is unchanged keeps its ciphertext. `None` when
+    /// `change` gives no edits; empty ones only renew the time and the MAC.
+    pub fn change(
+        &self,
+        key: &DataKey,
+        check: MacCheck,
+        now: Timestamp,
+        change: impl FnOnce(&dyn Document) -> Result<Option<Edits>>,
+    ) -> Result<Option<Ciphertext>> {
+        if self.format() == Format::Binary {
+            return Err(Error::new(Kind::SetFormat, "a binary file has no values, only its content")
+                .advise("change it with `sealant edit`"));
+        }
+        let plaintext = self.open(key, check)?;
+        let Some(edits) = change(&*plaintext)? else { return Ok(None) };
+        let text = edits.apply(plaintext.source());
+        let changed = document::parse(self.format(), SecretBytes::new(text.as_bytes().to_vec()), true)?;
+        if changed.metadata()? != plaintext.metadata()? {
+            return Err(Error::new(Kind::SetFormat, "an entry of this name is taken for sops metadata")
+                .advise("choose a name that does not begin with `sops`"));
+        }
+        self.write(&*changed, self.metadata.clone(), key, None, now).map(Some)
     }
 
     /// This file with other metadata and nothing else changed: for new recipients of the same data key. The MAC and

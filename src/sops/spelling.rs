@@ -25,10 +25,6 @@ impl Spellings {
         Some(&self.0[found].1)
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
     /// The entry of the metadata; `None` when there is nothing to keep.
     pub fn encrypt(&self, cipher: &Cipher, metadata: &Metadata) -> Result<Option<String>> {
         if self.0.is_empty() {

@@ -10,7 +10,7 @@ use crate::error::{Error, Kind, Result};
 use crate::secret::SecretString;
 
 /// How far sops indents what is below an entry.
-const INDENT: usize = 4;
+pub(super) const SOPS_INDENT: usize = 4;
 
 /// The column of what stands below an entry of a map in `column`, or below an item whose dash stands there
 /// (go-yaml's `yaml_emitter_increase_indent`).
@@ -22,23 +22,6 @@ pub(super) fn child_indent(parent: NodeKind, column: usize, unit: usize) -> usiz
 }
 
 impl YamlDocument {
-    /// How far this file indents: the first map below an entry of a root shows it.
-    pub(super) fn indent_unit(&self) -> usize {
-        let nested = |root: NodeId| {
-            let block =
-                |node: NodeId| self.tree[node].kind == NodeKind::Map && self.tree[node].style != Style::Flow;
-            let outer = self.tree.entries(root).next()?;
-            let inner = self
-                .tree
-                .entries(root)
-                .filter(|&node| block(node))
-                .find_map(|node| self.tree.entries(node).next())?;
-            let columns = [inner, outer].map(|node| self.column(self.tree[node].key_span.start()));
-            columns[0].checked_sub(columns[1]).filter(|unit| (2..=8).contains(unit))
-        };
-        self.parts.iter().find_map(|part| nested(part.root)).unwrap_or(INDENT)
-    }
-
     /// Right behind the `:` of an entry's key, or the dash of an item.
     pub(super) fn after_indicator(&self, node: NodeId) -> usize {
         let key = self.tree[node].key_span;
@@ -56,7 +39,7 @@ impl YamlDocument {
     }
 
     fn writer(&self) -> Writer<'_> {
-        Writer { unit: self.indent_unit(), newline: self.newline }
+        Writer { unit: self.indent_unit, newline: self.newline }
     }
 
     /// Where what a node covers begins: its key or dash.
@@ -230,7 +213,7 @@ impl YamlDocument {
         }
         let column = self.root_column(part);
         let mut block = String::new();
-        let writer = Writer { unit: INDENT, newline: self.newline };
+        let writer = Writer { unit: SOPS_INDENT, newline: self.newline };
         writer.write_entry(Some(METADATA_KEY), metadata, column, &mut block);
         if part.empty
             && self.source[..part.end].rfind('\n').is_none_or(|at| at + 1 != part.end)
@@ -379,7 +362,7 @@ fn write_flow(data: &Data, out: &mut String) {
     }
 }
 
-/// Any document as YAML, laid out as sops does it: block style, comments on lines of their own dropped.
+/// A plaintext document of any format as YAML, laid out as sops does it: block style, comments dropped.
 pub(in crate::document) fn emit(document: &dyn Document) -> Result<SecretString> {
     let mut out = Zeroizing::new(String::new());
     let tree = document.tree();
@@ -387,17 +370,34 @@ pub(in crate::document) fn emit(document: &dyn Document) -> Result<SecretString>
         if at > 0 {
             out.push_str("---\n");
         }
-        let entries: Vec<_> = tree.entries(root).filter(|&entry| !document.is_metadata(entry)).collect();
-        if entries.is_empty() {
-            out.push_str("{}\n");
+        out.push_str(&emit_node(document, root)?);
+    }
+    Ok(out)
+}
+
+/// One node of any document as YAML lines.
+pub(in crate::document) fn emit_node(document: &dyn Document, node: NodeId) -> Result<SecretString> {
+    let mut out = Zeroizing::new(String::new());
+    let tree = document.tree();
+    let entries: Vec<_> = match tree[node].kind {
+        NodeKind::Map | NodeKind::List => tree.entries(node).collect(),
+        _ => Vec::new(),
+    };
+    for &entry in &entries {
+        match tree[node].kind {
+            NodeKind::Map => {
+                out.push_str(&spell::string(tree[entry].key.get(document.source()), FLOW));
+                out.push(':');
+            }
+            _ => out.push('-'),
         }
-        for entry in entries {
-            let key = tree[entry].key.get(document.source());
-            out.push_str(&spell::string(key, FLOW));
-            out.push(':');
-            emit_value(document, entry, NodeKind::Map, 0, &mut out)?;
-            out.push('\n');
-        }
+        emit_value(document, entry, tree[node].kind, 0, &mut out)?;
+        out.push('\n');
+    }
+    if entries.is_empty() {
+        emit_value(document, node, NodeKind::Map, 0, &mut out)?;
+        out.remove(0);
+        out.push('\n');
     }
     Ok(out)
 }
@@ -411,7 +411,7 @@ fn emit_value(
 ) -> Result<()> {
     let tree = document.tree();
     let target = tree.resolve(node);
-    let indent = child_indent(parent, column, INDENT);
+    let indent = child_indent(parent, column, SOPS_INDENT);
     let kind = tree[target].kind;
     let entries: Vec<_> = match kind {
         NodeKind::Map | NodeKind::List => tree.entries(target).collect(),

@@ -18,7 +18,7 @@ use super::{Document, Edits, Format, NodeId, NodeKind, Span, Style, Tree, Value,
 use crate::error::Result;
 use crate::secret::SecretString;
 
-pub(super) use self::change::emit;
+pub(super) use self::change::{emit, emit_node};
 
 /// A YAML file: its text and the tree of its documents.
 pub struct YamlDocument {
@@ -30,6 +30,8 @@ pub struct YamlDocument {
     tags: HashMap<NodeId, Box<str>>,
     /// For each document of the stream, in order.
     parts: Vec<Part>,
+    /// How far it indents what is below an entry, in columns.
+    indent_unit: usize,
     /// `\n` or `\r\n`: what ends its first line.
     newline: &'static str,
 }
@@ -92,13 +94,18 @@ impl YamlDocument {
     fn child_indent(&self, node: NodeId) -> usize {
         let Some(parent) = self.tree.parent(node) else { return 0 };
         let column = self.column(self.tree[node].key_span.start());
-        change::child_indent(self.tree[parent].kind, column, self.indent_unit())
+        change::child_indent(self.tree[parent].kind, column, self.indent_unit)
     }
 
     fn place(&self, leaf: NodeId) -> Place<'_> {
-        let indent =
-            if self.headers.contains_key(&leaf) { self.block_indent(leaf) } else { self.child_indent(leaf) };
-        Place { flow: self.in_flow(leaf), indent, newline: self.newline }
+        if self.in_flow(leaf) {
+            return FLOW;
+        }
+        let indent = match self.headers.contains_key(&leaf) {
+            true => self.block_indent(leaf),
+            false => self.child_indent(leaf),
+        };
+        Place { flow: false, indent, newline: self.newline }
     }
 
     /// Puts a value where a block scalar stands: into its lines, with another header if it needs one, else in quotes
@@ -142,6 +149,10 @@ impl Document for YamlDocument {
 
     fn source(&self) -> &str {
         &self.source
+    }
+
+    fn into_source(self: Box<Self>) -> SecretString {
+        self.source
     }
 
     fn tree(&self) -> &Tree {

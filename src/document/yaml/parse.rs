@@ -4,15 +4,21 @@ use std::collections::{HashMap, HashSet};
 
 use granit_parser::{Event, Parser, Placement, ScalarStyle, ScanError, StructureStyle, Tag};
 
+use super::change::SOPS_INDENT;
 use super::resolve::resolve;
 use super::{Part, YamlDocument, block, column};
 use crate::document::edit::line_end;
-use crate::document::{MAX_DEPTH, METADATA_KEY, NodeId, NodeKind, Span, Style, Text, TreeBuilder, Value};
+use crate::document::{
+    MAX_DEPTH, METADATA_KEY, NodeId, NodeKind, Span, Style, Text, Tree, TreeBuilder, Value,
+};
 use crate::error::{Error, Kind, Result};
 use crate::secret::SecretString;
 
 /// The most comment lines between a key and its value.
 const MAX_COMMENT_LINES: usize = 1 << 20;
+
+/// How deep the parser itself follows collections, which it does without recursion.
+const MAX_NESTING: usize = 1 << 20;
 
 /// The most characters of a key (YAML 1.2 and go-yaml: 1024).
 const MAX_KEY: usize = 1024;
@@ -25,8 +31,9 @@ impl YamlDocument {
         options.emit_anchor_events = true;
         options.max_buffered_comment_events = MAX_COMMENT_LINES;
         options.simple_key_max_lookahead = MAX_KEY;
-        options.flow_nesting_limit = MAX_DEPTH + 1;
-        options.block_nesting_limit = MAX_DEPTH + 1;
+        // Ours is the bound that is named in errors; the parser looks further ahead than events show.
+        options.flow_nesting_limit = MAX_NESTING;
+        options.block_nesting_limit = MAX_NESTING;
         let mut parser = Parser::new_from_str_with_options(&source, options);
         let mut reader = Reader::new(&source);
         while let Some(next) = parser.next_event() {
@@ -41,8 +48,20 @@ impl YamlDocument {
             part.metadata = tree.entry(&source, part.root, METADATA_KEY);
         }
         let newline = line_end(&source);
-        Ok(Self { source, tree, headers, tags, parts, newline })
+        let indent_unit = indent_unit(&source, &tree);
+        Ok(Self { source, tree, headers, tags, parts, newline, indent_unit })
     }
+}
+
+/// How far a file indents: the first block map below an entry of a root shows it.
+fn indent_unit(source: &str, tree: &Tree) -> usize {
+    let first_key = |map| tree.entries(map).next().map(|entry| column(source, tree[entry].key_span.start()));
+    let is_block_map = |&node: &NodeId| tree[node].kind == NodeKind::Map && tree[node].style != Style::Flow;
+    let shown = tree.documents().iter().find_map(|&root| {
+        let inner = tree.entries(root).filter(is_block_map).find_map(first_key)?;
+        inner.checked_sub(first_key(root)?).filter(|unit| (2..=8).contains(unit))
+    });
+    shown.unwrap_or(SOPS_INDENT)
 }
 
 fn scan_error(error: &ScanError) -> Error {
@@ -485,6 +504,7 @@ impl<'s> Reader<'s> {
         }
         let column = match kind {
             NodeKind::List => usize::MAX,
+            _ if flow => 0,
             _ => column(self.source, span.start()),
         };
         self.open.push(Open { node, kind, flow, column, key: None, keys: HashSet::new() });

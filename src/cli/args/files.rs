@@ -1,0 +1,344 @@
+//! Which files to read, as what, and where results go.
+
+use std::collections::HashSet;
+use std::io::{self, IsTerminal};
+use std::path::{Component, Path, PathBuf};
+
+use clap::Args;
+
+use crate::cli::ui::Ui;
+use crate::document::Format;
+use crate::error::{Error, Kind, Result};
+use crate::fs;
+use crate::secret::SecretBytes;
+
+/// The files to work on.
+#[derive(Debug, Clone, Default, Args)]
+pub struct InputArgs {
+    /// Files, folders, patterns such as '**/*.enc.yaml', or `-` for standard input
+    #[arg(value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+
+    /// Choose creation rule and file type as for a file of this name
+    #[arg(long, value_name = "NAME")]
+    pub filename_override: Option<PathBuf>,
+}
+
+/// What to read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Input {
+    /// `None` is standard input.
+    pub path: Option<PathBuf>,
+    /// What creation rule and file type are chosen by; `None` for standard input without `--filename-override`.
+    pub name: Option<PathBuf>,
+    /// Named on the command line; else found in a folder or by a pattern, among files that may be none of ours.
+    pub named: bool,
+}
+
+impl Input {
+    /// One file that was named on the command line; `-` is standard input.
+    pub fn of(file: &Path) -> Self {
+        let path = (file != Path::new("-")).then(|| file.to_path_buf());
+        Self { name: path.clone(), path, named: true }
+    }
+
+    /// Reads all of it, at most `limit` bytes.
+    pub fn read(&self, limit: usize) -> Result<SecretBytes> {
+        if let Some(path) = &self.path {
+            return fs::read(path, limit as u64);
+        }
+        let cannot = |why: &str| Error::new(Kind::Read, format!("standard input {why}"));
+        let bytes = fs::read_at_most(io::stdin().lock(), limit as u64, 0)
+            .map_err(|error| cannot("cannot be read").caused_by(error))?;
+        bytes.ok_or_else(|| cannot(&format!("is larger than {limit} bytes, the most that can be read")))
+    }
+
+    /// What to call it in a message.
+    pub fn shown(&self) -> &Path {
+        self.path.as_deref().unwrap_or(Path::new("standard input"))
+    }
+}
+
+/// All there is to read.
+#[derive(Debug, Default)]
+pub struct Inputs {
+    pub inputs: Vec<Input>,
+    /// What could not be looked at.
+    pub errors: Vec<Error>,
+    /// There are several, or there could be: results can't all go to one place.
+    pub many: bool,
+}
+
+impl InputArgs {
+    /// The inputs that are meant. Without any FILE it is standard input, unless that is a terminal.
+    pub fn inputs(&self) -> Result<Inputs> {
+        let is_stdin = |path: &Path| path == Path::new("-");
+        let name = &self.filename_override;
+        let [only] = &self.files[..] else {
+            if self.files.is_empty() {
+                return self.only_stdin(io::stdin().is_terminal());
+            }
+            if name.is_some() {
+                return Err(conflict("--filename-override names one file, and several were given"));
+            }
+            if self.files.iter().any(|file| is_stdin(file)) {
+                return Err(conflict("standard input (`-`) cannot be read along with files"));
+            }
+            return Ok(self.walk(true));
+        };
+        if is_stdin(only) {
+            return self.only_stdin(false);
+        }
+        let walk = self.walk(false);
+        if walk.many && name.is_some() {
+            return Err(conflict("--filename-override names one file, and a folder or pattern was given"));
+        }
+        Ok(walk)
+    }
+
+    fn only_stdin(&self, is_terminal: bool) -> Result<Inputs> {
+        if is_terminal {
+            return Err(Error::new(Kind::NoFile, "no file was given")
+                .advise("Name a file, or pipe one in. `-` stands for standard input."));
+        }
+        let input = Input { path: None, name: self.filename_override.clone(), named: true };
+        Ok(Inputs { inputs: vec![input], ..Inputs::default() })
+    }
+
+    fn walk(&self, many: bool) -> Inputs {
+        let found = fs::walk(&self.files);
+        let input = |path: PathBuf| Input {
+            name: Some(self.filename_override.clone().unwrap_or_else(|| path.clone())),
+            named: self.files.contains(&path),
+            path: Some(path),
+        };
+        let inputs: Vec<_> = found.files.into_iter().map(input).collect();
+        let many = many || inputs.iter().any(|input| !input.named) || inputs.len() > 1;
+        Inputs { inputs, errors: found.errors, many }
+    }
+}
+
+/// What the input is, and what the output shall be.
+#[derive(Debug, Clone, Default, Args)]
+pub struct FormatArgs {
+    /// Read the input as yaml, json, dotenv, ini or binary, whatever its name says
+    #[arg(long, value_name = "TYPE")]
+    pub input_type: Option<String>,
+
+    /// Write the output as yaml, json, dotenv, ini or binary, whatever the input's name says
+    #[arg(long, value_name = "TYPE")]
+    pub output_type: Option<String>,
+}
+
+/// The types that flags ask for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Formats {
+    pub input: Option<Format>,
+    pub output: Option<Format>,
+}
+
+impl FormatArgs {
+    /// The types that are asked for. As in sops, one that nobody knows counts as not given; but we say so.
+    pub fn formats(&self, ui: &Ui) -> Formats {
+        let format = |flag: &str, given: &Option<String>| {
+            let given = given.as_deref().filter(|name| !name.is_empty())?;
+            let format = Format::from_name(given);
+            if format.is_none() {
+                ui.warning(format!(
+                    "{flag} {given}: there is no such type, so the file's name says what it is"
+                ));
+            }
+            format
+        };
+        Formats {
+            input: format("--input-type", &self.input_type),
+            output: format("--output-type", &self.output_type),
+        }
+    }
+
+    /// The input's type, for a command that writes no other: there `--output-type` is an error.
+    pub fn input_only(&self, ui: &Ui) -> Result<Formats> {
+        match self.output_type {
+            None => Ok(self.formats(ui)),
+            Some(_) => {
+                Err(conflict("--output-type has no meaning here: files stay of the type that they are")
+                    .advise("To convert a file, decrypt it with --output-type and encrypt the result."))
+            }
+        }
+    }
+}
+
+impl Formats {
+    /// As what to read a file of this name.
+    pub fn of_input(&self, name: Option<&Path>) -> Format {
+        self.input.unwrap_or_else(|| by_name(name))
+    }
+
+    /// As what to write what came from a file of this name. As in sops, `--input-type` says nothing about it.
+    pub fn of_output(&self, name: Option<&Path>) -> Format {
+        self.output.unwrap_or_else(|| by_name(name))
+    }
+}
+
+fn by_name(name: Option<&Path>) -> Format {
+    name.map_or(Format::Binary, Format::of_path)
+}
+
+/// Where results go.
+#[derive(Debug, Clone, Default, Args)]
+pub struct OutputArgs {
+    /// Replace each file by its result
+    #[arg(short, long)]
+    pub in_place: bool,
+
+    /// Write the result to this file
+    #[arg(long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+
+    /// Write the results into this folder, under the paths that were given
+    #[arg(long, value_name = "DIR")]
+    pub output_dir: Option<PathBuf>,
+
+    /// Do everything but write: say which files would be written
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// Where results go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Destination {
+    Stdout,
+    InPlace,
+    File(PathBuf),
+    Folder(PathBuf),
+}
+
+impl OutputArgs {
+    /// Where the results of `inputs` go; an error of kind [`Kind::Conflict`] when that cannot be.
+    pub fn destination(&self, inputs: &Inputs) -> Result<Destination> {
+        let destination = match (self.in_place, &self.output, &self.output_dir) {
+            (false, None, None) => Destination::Stdout,
+            (true, None, None) => Destination::InPlace,
+            (false, Some(file), None) => Destination::File(file.clone()),
+            (false, None, Some(folder)) => Destination::Folder(folder.clone()),
+            _ => return Err(conflict("--in-place, --output and --output-dir exclude one another")),
+        };
+        match &destination {
+            Destination::Stdout | Destination::File(_) if inputs.many => {
+                Err(conflict("the results of several files do not go into one")
+                    .advise("Add --in-place to replace the files, or --output-dir DIR to write copies."))
+            }
+            Destination::InPlace | Destination::Folder(_)
+                if inputs.inputs.iter().any(|input| input.path.is_none()) =>
+            {
+                Err(conflict("standard input has no place to write its result to")
+                    .advise("Leave the flag out to print the result, or add --output FILE."))
+            }
+            Destination::Folder(_) => destination.refuse_collisions(inputs).map(|()| destination),
+            _ => Ok(destination),
+        }
+    }
+}
+
+impl Destination {
+    /// The file into which the result of `input` goes; `None` is standard output.
+    pub fn path_for(&self, input: &Input) -> Option<PathBuf> {
+        match self {
+            Self::Stdout => None,
+            Self::InPlace => input.path.clone(),
+            Self::File(file) => Some(file.clone()),
+            Self::Folder(folder) => input.path.as_deref().map(|path| folder.join(below(path))),
+        }
+    }
+
+    fn refuse_collisions(&self, inputs: &Inputs) -> Result<()> {
+        let mut taken = HashSet::new();
+        let paths = inputs.inputs.iter().filter_map(|input| self.path_for(input));
+        match paths.into_iter().find(|path| !taken.insert(path.clone())) {
+            Some(twice) => Err(conflict("the results of two files would go into this one").in_file(twice)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The path as it was given, without what would lead out of a folder.
+fn below(path: &Path) -> PathBuf {
+    path.components().filter(|part| matches!(part, Component::Normal(_))).collect()
+}
+
+fn conflict(message: &str) -> Error {
+    Error::new(Kind::Conflict, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(path: &str) -> Input {
+        Input { path: Some(path.into()), name: Some(path.into()), named: true }
+    }
+
+    fn stdin() -> Input {
+        Input { path: None, name: None, named: true }
+    }
+
+    fn inputs(inputs: Vec<Input>) -> Inputs {
+        Inputs { many: inputs.len() > 1, inputs, errors: Vec::new() }
+    }
+
+    fn output(flags: &str) -> OutputArgs {
+        OutputArgs {
+            in_place: flags.contains('i'),
+            output: flags.contains('o').then(|| "out".into()),
+            output_dir: flags.contains('d').then(|| "dir".into()),
+            dry_run: false,
+        }
+    }
+
+    #[test]
+    fn results_go_where_the_flags_say() {
+        let one = inputs(vec![file("../a/./b.yaml")]);
+        let cases =
+            [("", None), ("i", Some("../a/./b.yaml")), ("o", Some("out")), ("d", Some("dir/a/b.yaml"))];
+        for (flags, path) in cases {
+            let destination = output(flags).destination(&one).unwrap();
+            assert_eq!(destination.path_for(&one.inputs[0]), path.map(PathBuf::from), "{flags}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_is_a_conflict() {
+        let cases = [
+            ("io", vec![file("a")]),
+            ("id", vec![file("a")]),
+            ("od", vec![file("a")]),
+            ("", vec![file("a"), file("b")]),
+            ("o", vec![file("a"), file("b")]),
+            ("i", vec![stdin()]),
+            ("d", vec![stdin()]),
+            ("d", vec![file("a"), file("../a")]),
+        ];
+        for (flags, files) in cases {
+            let error = output(flags).destination(&inputs(files)).unwrap_err();
+            assert_eq!(error.kind(), Kind::Conflict, "{flags}: {error}");
+        }
+    }
+
+    #[test]
+    fn without_files_standard_input_is_read_but_not_a_terminal() {
+        let args = InputArgs::default();
+        assert_eq!(args.only_stdin(false).unwrap().inputs, [stdin()]);
+        assert_eq!(args.only_stdin(true).unwrap_err().kind(), Kind::NoFile);
+    }
+
+    #[test]
+    fn a_type_that_nobody_knows_falls_back_to_the_name() {
+        let ui = Ui::new(crate::cli::ui::ColorWhen::Never, true, true);
+        let args = FormatArgs { input_type: Some("yml".into()), output_type: Some("json".into()) };
+        let formats = args.formats(&ui);
+        assert_eq!(formats, Formats { input: None, output: Some(Format::Json) });
+        assert_eq!(formats.of_input(Some(Path::new("a.env"))), Format::Dotenv);
+        assert_eq!(formats.of_input(None), Format::Binary);
+        assert_eq!(formats.of_output(Some(Path::new("a.env"))), Format::Json);
+    }
+}

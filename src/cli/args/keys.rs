@@ -1,0 +1,304 @@
+//! Who shall be able to decrypt, and with what to decrypt.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::config::KeySpec;
+use crate::error::{Error, Kind, Result};
+use crate::host::Host;
+use crate::keys::{Identities, KeyKind, KeyService, KeySet, MasterKey, Recipient};
+use crate::policy;
+use crate::rekey::Wish;
+
+/// The master keys to encrypt for.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Who can decrypt (by default whom the creation rule names)")]
+pub struct KeyArgs {
+    /// age and SSH recipients [env: SOPS_AGE_RECIPIENTS]
+    #[arg(short, long, value_name = "RECIPIENT,...")]
+    pub age: Vec<String>,
+
+    /// Vault or OpenBao transit keys, https://HOST/v1/ENGINE/keys/NAME [env: SOPS_VAULT_URIS]
+    #[arg(long, value_name = "URI,...")]
+    pub hc_vault_transit: Vec<String>,
+
+    /// PGP fingerprints [env: SOPS_PGP_FP]
+    #[arg(short, long, value_name = "FINGERPRINT,...", hide_short_help = true)]
+    pub pgp: Vec<String>,
+
+    /// AWS KMS keys [env: SOPS_KMS_ARN]
+    #[arg(short, long, value_name = "ARN,...", hide_short_help = true)]
+    pub kms: Vec<String>,
+
+    /// Google Cloud KMS keys [env: SOPS_GCP_KMS_IDS]
+    #[arg(long, value_name = "ID,...", hide_short_help = true)]
+    pub gcp_kms: Vec<String>,
+
+    /// Azure Key Vault keys [env: SOPS_AZURE_KEYVAULT_URLS]
+    #[arg(long, value_name = "URL,...", hide_short_help = true)]
+    pub azure_kv: Vec<String>,
+
+    /// Huawei Cloud KMS keys [env: SOPS_HUAWEICLOUD_KMS_IDS]
+    #[arg(long, value_name = "ID,...", hide_short_help = true)]
+    pub hckms: Vec<String>,
+}
+
+impl KeyArgs {
+    /// The master keys that flags and environment name: one group, as in sops. `None` when they name none, and the
+    /// creation rule counts.
+    pub fn key_set(&self, host: &dyn Host) -> Result<Option<KeySet>> {
+        let sources = [
+            (KeyKind::Age, &self.age, "SOPS_AGE_RECIPIENTS"),
+            (KeyKind::HcVault, &self.hc_vault_transit, "SOPS_VAULT_URIS"),
+            (KeyKind::Pgp, &self.pgp, "SOPS_PGP_FP"),
+            (KeyKind::Kms, &self.kms, "SOPS_KMS_ARN"),
+            (KeyKind::GcpKms, &self.gcp_kms, "SOPS_GCP_KMS_IDS"),
+            (KeyKind::AzureKv, &self.azure_kv, "SOPS_AZURE_KEYVAULT_URLS"),
+            (KeyKind::HcKms, &self.hckms, "SOPS_HUAWEICLOUD_KMS_IDS"),
+        ];
+        let mut keys = Vec::new();
+        for (kind, flags, variable) in sources {
+            let (names, from) = match &flags[..] {
+                [] => (host.env_text(variable)?.into_iter().collect(), variable.to_owned()),
+                flags => (flags.to_vec(), format!("--{}", kind.flag())),
+            };
+            add_named(&mut keys, kind, &names, &from)?;
+        }
+        Ok((!keys.is_empty()).then(|| KeySet::any_of(keys)))
+    }
+}
+
+/// The names in values that hold several with commas between them.
+fn split(values: &[String]) -> impl Iterator<Item = &str> {
+    values.iter().flat_map(|value| value.split(',')).map(str::trim).filter(|name| !name.is_empty())
+}
+
+/// Adds the master keys of one kind that `names` hold. An error says that they come `from` a flag or a variable.
+fn add_named(keys: &mut Vec<MasterKey>, kind: KeyKind, names: &[String], from: &str) -> Result<()> {
+    for name in split(names) {
+        let key = spec(kind, name).and_then(|spec| policy::master_key(&spec));
+        let key = key.map_err(|error| error.in_file(from))?;
+        if !keys.contains(&key) {
+            keys.push(key);
+        }
+    }
+    Ok(())
+}
+
+fn spec(kind: KeyKind, name: &str) -> Result<KeySpec> {
+    let name = name.to_owned();
+    Ok(match kind {
+        KeyKind::Age => KeySpec::Age(name),
+        KeyKind::HcVault => KeySpec::HcVault(name),
+        KeyKind::Pgp => KeySpec::Pgp(name),
+        KeyKind::Kms => kms(&name),
+        KeyKind::GcpKms => KeySpec::GcpKms(name),
+        KeyKind::AzureKv => azure_kv(&name)?,
+        KeyKind::HcKms => KeySpec::Hckms(name),
+    })
+}
+
+fn kms(key: &str) -> KeySpec {
+    let (arn, role) = match key.split_once('+') {
+        Some((arn, role)) => (arn, Some(role.to_owned())),
+        None => (key, None),
+    };
+    KeySpec::Kms { arn: arn.to_owned(), role, context: Default::default(), aws_profile: None }
+}
+
+fn azure_kv(url: &str) -> Result<KeySpec> {
+    let parts =
+        url.split_once("/keys/").map(|(vault, key)| (vault, key.split_once('/').unwrap_or((key, ""))));
+    let Some((vault_url, (name, version))) = parts else {
+        return Err(Error::new(Kind::Other, format!("`{url}` is not the URL of a key"))
+            .advise("It has the form https://VAULT.vault.azure.net/keys/NAME/VERSION."));
+    };
+    Ok(KeySpec::AzureKv {
+        vault_url: vault_url.to_owned(),
+        name: name.to_owned(),
+        version: (!version.is_empty()).then(|| version.to_owned()),
+    })
+}
+
+/// The master keys that come and go.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Who can decrypt from now on (by default who can now)")]
+pub struct ChangeKeyArgs {
+    /// Let these age and SSH recipients decrypt, too
+    #[arg(long, value_name = "RECIPIENT,...")]
+    add_age: Vec<String>,
+
+    /// No longer let these age and SSH recipients decrypt
+    #[arg(long, value_name = "RECIPIENT,...")]
+    rm_age: Vec<String>,
+
+    /// Keep this recipient, though the creation rule does not name it; may be repeated
+    #[arg(long, value_name = "RECIPIENT")]
+    allow_recipient: Vec<String>,
+
+    /// Let these Vault or OpenBao transit keys decrypt, too
+    #[arg(long, value_name = "URI,...", hide_short_help = true)]
+    add_hc_vault_transit: Vec<String>,
+
+    /// No longer let these Vault or OpenBao transit keys decrypt
+    #[arg(long, value_name = "URI,...", hide_short_help = true)]
+    rm_hc_vault_transit: Vec<String>,
+
+    /// Let these PGP keys decrypt, too
+    #[arg(long, value_name = "FINGERPRINT,...", hide_short_help = true)]
+    add_pgp: Vec<String>,
+
+    /// No longer let these PGP keys decrypt
+    #[arg(long, value_name = "FINGERPRINT,...", hide_short_help = true)]
+    rm_pgp: Vec<String>,
+
+    /// Let these AWS KMS keys decrypt, too
+    #[arg(long, value_name = "ARN,...", hide_short_help = true)]
+    add_kms: Vec<String>,
+
+    /// No longer let these AWS KMS keys decrypt
+    #[arg(long, value_name = "ARN,...", hide_short_help = true)]
+    rm_kms: Vec<String>,
+
+    /// Let these Google Cloud KMS keys decrypt, too
+    #[arg(long, value_name = "ID,...", hide_short_help = true)]
+    add_gcp_kms: Vec<String>,
+
+    /// No longer let these Google Cloud KMS keys decrypt
+    #[arg(long, value_name = "ID,...", hide_short_help = true)]
+    rm_gcp_kms: Vec<String>,
+
+    /// Let these Azure Key Vault keys decrypt, too
+    #[arg(long, value_name = "URL,...", hide_short_help = true)]
+    add_azure_kv: Vec<String>,
+
+    /// No longer let these Azure Key Vault keys decrypt
+    #[arg(long, value_name = "URL,...", hide_short_help = true)]
+    rm_azure_kv: Vec<String>,
+
+    /// Let these Huawei Cloud KMS keys decrypt, too
+    #[arg(long, value_name = "ID,...", hide_short_help = true)]
+    add_hckms: Vec<String>,
+
+    /// No longer let these Huawei Cloud KMS keys decrypt
+    #[arg(long, value_name = "ID,...", hide_short_help = true)]
+    rm_hckms: Vec<String>,
+}
+
+impl ChangeKeyArgs {
+    /// What the flags ask for. An error for a master key that nothing can be wrapped for.
+    pub fn wish(&self) -> Result<Wish> {
+        let flags = [
+            (KeyKind::Age, &self.add_age, &self.rm_age),
+            (KeyKind::HcVault, &self.add_hc_vault_transit, &self.rm_hc_vault_transit),
+            (KeyKind::Pgp, &self.add_pgp, &self.rm_pgp),
+            (KeyKind::Kms, &self.add_kms, &self.rm_kms),
+            (KeyKind::GcpKms, &self.add_gcp_kms, &self.rm_gcp_kms),
+            (KeyKind::AzureKv, &self.add_azure_kv, &self.rm_azure_kv),
+            (KeyKind::HcKms, &self.add_hckms, &self.rm_hckms),
+        ];
+        let mut wish = Wish::default();
+        for (kind, add, remove) in flags {
+            add_named(&mut wish.add, kind, add, &format!("--add-{}", kind.flag()))?;
+            // As it stands in a file, where a recipient may not even parse.
+            match kind {
+                KeyKind::Age => {
+                    wish.remove.extend(split(remove).map(|name| MasterKey::Age(Recipient::as_written(name))))
+                }
+                _ => add_named(&mut wish.remove, kind, remove, &format!("--rm-{}", kind.flag()))?,
+            }
+        }
+        if let Some(foreign) = wish.add.iter().find(|key| matches!(key, MasterKey::Foreign { .. })) {
+            return Err(Error::new(
+                Kind::Other,
+                format!("Sealant does not speak {}, and cannot add such a key", foreign.kind()),
+            )
+            .in_file(format!("--add-{}", foreign.kind().flag()))
+            .advise("Add an age recipient with --add-age, or use sops for this file."));
+        }
+        if let Some(both) = wish.add.iter().find(|key| wish.remove.contains(key)) {
+            return Err(Error::new(Kind::Conflict, format!("{both} is to be added and removed")));
+        }
+        wish.allow = split(&self.allow_recipient).map(str::to_owned).collect();
+        Ok(wish)
+    }
+}
+
+/// The identities to decrypt with.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "What to decrypt with")]
+pub struct IdentityArgs {
+    /// Try the age identities or the SSH key in this file before those that sops would find; may be repeated
+    #[arg(long, value_name = "FILE")]
+    pub identity: Vec<PathBuf>,
+
+    /// The order in which kinds of keys are tried, `age,hc_vault` for instance [env: SOPS_DECRYPTION_ORDER]
+    #[arg(long, value_name = "KIND,...")]
+    pub decryption_order: Option<String>,
+}
+
+impl IdentityArgs {
+    /// The sources of identities: files that were named, then the places into which sops looks.
+    pub fn identities(&self, host: &dyn Host) -> Result<Identities> {
+        // The library takes a missing file as one source of many that gave nothing; here somebody named it.
+        if let Some(missing) = self.identity.iter().find(|file| !file.exists()) {
+            return Err(Error::new(Kind::NoFile, "no such file")
+                .in_file(missing)
+                .advise("Correct the path that was given with --identity."));
+        }
+        let named = self.identity.iter().fold(Identities::none(), |found, file| found.with_file(file));
+        Ok(named.with_user_sources(host))
+    }
+
+    /// The service that opens data keys with these identities.
+    pub fn key_service<'h>(&self, host: &'h dyn Host) -> Result<KeyService<'h>> {
+        let service = KeyService::new(host, self.identities(host)?);
+        let order = match &self.decryption_order {
+            Some(order) => Some(order.clone()),
+            None => host.env_text("SOPS_DECRYPTION_ORDER")?,
+        };
+        Ok(match order {
+            Some(order) => service.with_decryption_order(KeyKind::parse_order(&order)?),
+            None => service,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::Closed;
+
+    const ONE: &str = "age1yh642fmrn40k5e2xj8kfk9v0zctt8xx9ft2pwjltqr6uxd3x4euskwqtdy";
+    const TWO: &str = "age1y7vjqnlnw64gvpkcpjawve7el6gesg7f6wvyjanexwqke20yssss4yshtd";
+
+    #[test]
+    fn flags_name_one_group_without_repetition() {
+        let args = KeyArgs {
+            age: vec![format!("{ONE}, {TWO},"), ONE.to_owned()],
+            pgp: vec!["85D7 7543".to_owned()],
+            kms: vec!["arn:aws:kms:k+arn:aws:iam::role".to_owned()],
+            azure_kv: vec!["https://v.vault.azure.net/keys/k/1".to_owned()],
+            ..KeyArgs::default()
+        };
+        let keys = args.key_set(&Closed).unwrap().unwrap();
+        let names: Vec<_> = keys.groups.concat().iter().map(ToString::to_string).collect();
+        let expected = [
+            ONE,
+            TWO,
+            "pgp 85D77543",
+            "kms arn:aws:kms:k+arn:aws:iam::role",
+            "azure_kv https://v.vault.azure.net/keys/k/1",
+        ];
+        assert_eq!(names, expected);
+        assert_eq!(keys.groups.len(), 1);
+    }
+
+    #[test]
+    fn no_flags_leave_it_to_the_rule() {
+        assert_eq!(KeyArgs::default().key_set(&Closed).unwrap(), None);
+        let blank = KeyArgs { age: vec![" , ".to_owned()], ..KeyArgs::default() };
+        assert_eq!(blank.key_set(&Closed).unwrap(), None);
+    }
+}

@@ -1,0 +1,93 @@
+use std::process::ExitCode;
+
+use rayon::prelude::*;
+
+use crate::batch::{self, Opened};
+use crate::cli::args::{FormatArgs, IdentityArgs, InputArgs, OutputArgs};
+use crate::cli::pipeline::{Item, Output, Pipeline, encrypted_or_named, in_two_steps};
+use crate::cli::{Context, block_on};
+use crate::document::{self, Document, Format, TreePath};
+use crate::error::Result;
+use crate::fs::Mode;
+use crate::secret::SecretBytes;
+use crate::sops::{MacCheck, Plaintext};
+
+/// Decrypt files, byte for byte as they were
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  sealant decrypt secrets.enc.yaml
+  sealant decrypt --extract '[\"database\"][\"password\"]' secrets.enc.yaml
+  sealant decrypt --output-dir /run/user/1000/plain secrets/")]
+pub struct Args {
+    #[command(flatten)]
+    inputs: InputArgs,
+
+    /// Print only the value at this path, '["a"][0]' for instance
+    #[arg(long, value_name = "PATH")]
+    extract: Option<String>,
+
+    /// Go on when the file is not what was encrypted
+    #[arg(long)]
+    ignore_mac: bool,
+
+    #[command(flatten)]
+    outputs: OutputArgs,
+
+    #[command(flatten)]
+    formats: FormatArgs,
+
+    #[command(flatten)]
+    identities: IdentityArgs,
+}
+
+pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
+    let inputs = args.inputs.inputs()?;
+    let destination = args.outputs.destination(&inputs)?;
+    let formats = args.formats.formats(context.ui);
+    let extract = args.extract.as_deref().map(TreePath::parse).transpose()?;
+    let check = if args.ignore_mac { MacCheck::Ignore } else { MacCheck::Verify };
+    let service = args.identities.key_service(context.host)?;
+    let pipeline = Pipeline {
+        context,
+        inputs,
+        formats,
+        destination,
+        dry_run: args.outputs.dry_run,
+        mode: Mode::Private,
+        doing: "decrypting",
+    };
+    pipeline.run(|items| {
+        in_two_steps(items, encrypted_or_named, |items| {
+            let (names, sources): (Vec<_>, Vec<_>) =
+                items.into_iter().map(|Item { input, source }| (input.name, source)).unzip();
+            let opened = block_on(batch::open(&service, sources));
+            let decrypt = |(opened, name): (Result<Opened>, &Option<_>)| {
+                let Opened { file, key, .. } = opened?;
+                let plaintext = file.decrypt(&key, check)?;
+                let target = formats.output.map_or(file.format(), |_| formats.of_output(name.as_deref()));
+                show(plaintext, file.format(), target, extract.as_ref()).map(Some)
+            };
+            opened.into_par_iter().zip(&names).map(decrypt).collect()
+        })
+    })
+}
+
+/// The plaintext as it was asked for: whole or one value of it, in its own format or another.
+fn show(plaintext: Plaintext, format: Format, target: Format, extract: Option<&TreePath>) -> Result<Output> {
+    let Plaintext { bytes, warnings } = plaintext;
+    let bytes = match extract {
+        None if target == format => bytes,
+        None => document::convert(&*parse(format, bytes)?, target)?,
+        Some(path) => {
+            let document = parse(format, bytes)?;
+            let node = path.find(&*document)?;
+            document::emit_value(&*document, node, target)?
+        }
+    };
+    Ok(Output { bytes, warnings })
+}
+
+fn parse(format: Format, bytes: SecretBytes) -> Result<Box<dyn Document>> {
+    document::parse(format, bytes, false)
+}

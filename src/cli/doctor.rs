@@ -1,0 +1,240 @@
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::builder::styling::{AnsiColor, Style};
+use serde::Serialize;
+
+use crate::cli::args::{IdentityArgs, ReportArgs};
+use crate::cli::{Context, editor};
+use crate::config::{Config, Policy, SOPS_NAME};
+use crate::error::{Error, Result};
+use crate::fs::PrivateDir;
+use crate::keys::{Identities, MasterKey, SourceReport};
+use crate::policy;
+
+/// Check that all is in place: config, identities, editor
+///
+/// Does what `decrypt` would do to find identities, so it may ask for a passphrase.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  sealant doctor
+  sealant doctor --format json | jq '.checks[] | select(.status != \"ok\")'
+
+The exit code is 1 when something is broken.")]
+pub struct Args {
+    #[command(flatten)]
+    identities: IdentityArgs,
+
+    #[command(flatten)]
+    report: ReportArgs,
+}
+
+pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
+    let identities = args.identities.identities(context.host)?;
+    let sources = identities.survey(context.host);
+
+    let mut checks = vec![Check::ok("version", format!("sealant {}", env!("CARGO_PKG_VERSION")))];
+    let (check, config) = check_config(context);
+    checks.push(check);
+    checks.extend(check_sources(&sources));
+    checks.extend(config.iter().flat_map(|config| check_rules(config, &identities)));
+    checks.push(check_editor(context));
+    checks.push(check_private_folder(context));
+
+    print(&checks, args.report, context)?;
+    let is_broken = checks.iter().any(|check| check.status == Status::Broken);
+    Ok(if is_broken { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Status {
+    Ok,
+    Warning,
+    Broken,
+}
+
+/// What was looked at, and how it was found.
+#[derive(Debug, Serialize)]
+struct Check {
+    name: &'static str,
+    status: Status,
+    detail: String,
+    advice: Option<String>,
+}
+
+impl Check {
+    fn ok(name: &'static str, detail: impl Into<String>) -> Self {
+        Self { name, status: Status::Ok, detail: detail.into(), advice: None }
+    }
+
+    fn warning(name: &'static str, detail: impl Into<String>, advice: impl Into<String>) -> Self {
+        Self { name, status: Status::Warning, detail: detail.into(), advice: Some(advice.into()) }
+    }
+
+    fn broken(name: &'static str, detail: impl Into<String>, advice: impl Into<String>) -> Self {
+        Self { name, status: Status::Broken, detail: detail.into(), advice: Some(advice.into()) }
+    }
+
+    fn failed(name: &'static str, error: &Error) -> Self {
+        let advice = error.advice().map(ToOwned::to_owned);
+        Self { name, status: Status::Broken, detail: error.to_string(), advice }
+    }
+}
+
+fn check_config(context: &Context) -> (Check, Option<std::sync::Arc<Config>>) {
+    let found = context.lookup().and_then(|lookup| {
+        let here = lookup.working_dir.join(SOPS_NAME);
+        let configs = context.configs()?;
+        Ok((configs.explain(&here)?.search, configs.config_for(&here)?))
+    });
+    let (search, config) = match found {
+        Ok(found) => found,
+        Err(error) => return (Check::failed("config", &error), None),
+    };
+    let check = match (&config, search.warning()) {
+        (Some(config), _) => {
+            let rules = config.policies().len();
+            let rules = if rules == 1 { "1 rule".to_owned() } else { format!("{rules} rules") };
+            Check::ok("config", format!("{}, {rules}", config.path().display()))
+        }
+        (None, Some(warning)) => Check::warning("config", warning, format!("Rename it to {SOPS_NAME}.")),
+        (None, None) => Check::warning(
+            "config",
+            "there is none here or above",
+            "Run `sealant init`, or say with flags who can decrypt.",
+        ),
+    };
+    (check, config)
+}
+
+fn check_sources(sources: &[SourceReport]) -> Vec<Check> {
+    let mut checks: Vec<_> = sources.iter().filter(|source| source.exists).flat_map(check_source).collect();
+    if sources.iter().all(|source| source.recipients.is_empty()) {
+        checks.push(Check::broken(
+            "identities",
+            "there are none: nothing can be decrypted",
+            "Run `sealant init`, or name a file of identities in SOPS_AGE_KEY_FILE.",
+        ));
+    }
+    checks
+}
+
+fn check_source(source: &SourceReport) -> Vec<Check> {
+    let shown = match &source.path {
+        Some(path) if path != Path::new(&source.name) => format!("{} ({})", source.name, path.display()),
+        _ => source.name.clone(),
+    };
+    let mut checks = Vec::new();
+    if !source.recipients.is_empty() {
+        checks.push(Check::ok("identities", format!("{shown}: {}", source.recipients.join(", "))));
+    }
+    for problem in &source.problems {
+        let advice = "Mend or remove it. Identities from other places still count.";
+        checks.push(Check::warning("identities", format!("{shown}: {problem}"), advice));
+    }
+    if let Some(path) = source.path.as_deref().filter(|path| is_open_to_others(path)) {
+        checks.push(Check::warning(
+            "identities",
+            format!("{shown}: others on this machine can read it"),
+            format!("Run `chmod 600 {}`.", path.display()),
+        ));
+    }
+    checks
+}
+
+fn is_open_to_others(path: &Path) -> bool {
+    path.metadata().is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o077 != 0)
+}
+
+fn check_rules(config: &Config, identities: &Identities) -> Vec<Check> {
+    let policies = config.policies();
+    let mut checks: Vec<_> = policies
+        .iter()
+        .filter_map(|policy| {
+            policy.as_ref().map_or_else(
+                |error| Some(Check::failed("rule", error)),
+                |policy| check_rule(policy, identities),
+            )
+        })
+        .collect();
+    // One that is closed to us may well be meant so. When all are, something is wrong.
+    if !checks.is_empty() && checks.iter().all(|check| check.status != Status::Ok) {
+        checks.iter_mut().for_each(|check| check.status = Status::Broken);
+    }
+    checks
+}
+
+/// Whether what a rule encrypts can be decrypted here; `None` for a rule that names no keys.
+fn check_rule(policy: &Policy, identities: &Identities) -> Option<Check> {
+    let keys = match policy::key_set(policy) {
+        Ok(keys) => keys?,
+        Err(error) => return Some(Check::failed("rule", &error)),
+    };
+    let opens =
+        |key: &MasterKey| matches!(key, MasterKey::Age(recipient) if identities.has_one_for(recipient));
+    let open = keys.groups.iter().filter(|group| group.iter().any(opens)).count();
+    let required = keys.required();
+    let rule = &policy.rule;
+    Some(match (open >= required, keys.groups.len()) {
+        (true, _) => Check::ok("rule", format!("{rule}: what it encrypts, you can decrypt")),
+        (false, 1) => Check::warning(
+            "rule",
+            format!("{rule}: none of your identities can decrypt what it encrypts"),
+            "Let somebody who can add your recipient and run `sealant updatekeys .`",
+        ),
+        (false, _) => Check::warning(
+            "rule",
+            format!("{rule}: your identities open {open} of the {required} key groups that it takes"),
+            "Somebody with other keys has to help, or to add your recipient to more groups.",
+        ),
+    })
+}
+
+fn check_editor(context: &Context) -> Check {
+    match editor::find(context.host) {
+        Ok(command) => Check::ok("editor", command.program.to_string_lossy()),
+        Err(error) => Check { status: Status::Warning, ..Check::failed("editor", &error) },
+    }
+}
+
+fn check_private_folder(context: &Context) -> Check {
+    let folder = match PrivateDir::new(context.host) {
+        Ok(folder) => folder,
+        Err(error) => return Check::failed("edit", &error),
+    };
+    let place = folder.path().parent().unwrap_or(folder.path()).display().to_string();
+    match folder.is_in_memory() {
+        true => Check::ok("edit", format!("plaintext stays in memory, in {place}")),
+        false => Check::warning(
+            "edit",
+            format!("while you edit, plaintext stands in {place}, on a disk"),
+            "Set XDG_RUNTIME_DIR to a folder in memory (tmpfs), if there is one.",
+        ),
+    }
+}
+
+fn print(checks: &[Check], report: ReportArgs, context: &Context) -> Result<()> {
+    if report.is_json() {
+        return context.ui.json(&serde_json::json!({ "checks": checks }));
+    }
+    for check in checks {
+        let (style, word) = match check.status {
+            Status::Ok => (AnsiColor::Green.on_default(), "ok"),
+            Status::Warning => (AnsiColor::Yellow.on_default(), "warning"),
+            Status::Broken => (AnsiColor::Red.on_default().bold(), "broken"),
+        };
+        let word = styled(context, style, word);
+        context.ui.line(format!("{word} {:<10} {}", check.name, check.detail))?;
+        if let Some(advice) = &check.advice {
+            context.ui.line(format!("{:19} {advice}", ""))?;
+        }
+    }
+    Ok(())
+}
+
+fn styled(context: &Context, style: Style, word: &str) -> String {
+    context.ui.styled_out(style, &format!("{word:<8}"))
+}

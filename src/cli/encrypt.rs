@@ -1,0 +1,233 @@
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use crate::batch::{self, Plain, Source};
+use crate::cli::args::{FormatArgs, Formats, IdentityArgs, InputArgs, KeyArgs, OutputArgs, RuleArgs};
+use crate::cli::pipeline::{Item, Output, Pipeline, in_two_steps};
+use crate::cli::{Context, block_on};
+use crate::config::Configs;
+use crate::document::{self, Document, Format};
+use crate::error::{Error, Kind, Result};
+use crate::fs::{self, Mode, Snapshot};
+use crate::host::Host;
+use crate::policy::{self, Wanted};
+use crate::secret::SecretBytes;
+use crate::sops::{self, kubernetes};
+
+/// Encrypt the values of files; everything else stays byte for byte
+///
+/// Who can decrypt, and which values are encrypted, is said by the creation rule of the file (`sealant explain FILE`),
+/// or by flags.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  sealant encrypt --age age1... secrets.yaml > secrets.enc.yaml
+  sealant encrypt -i secrets/
+  sealant encrypt --onto secrets.enc.yaml --output secrets.enc.yaml secrets.yaml
+  kubectl create secret generic db --from-literal=password=x --dry-run=client -o yaml \\
+    | sealant encrypt --filename-override secrets/db.yaml - > secrets/db.yaml")]
+pub struct Args {
+    #[command(flatten)]
+    inputs: InputArgs,
+
+    #[command(flatten)]
+    outputs: OutputArgs,
+
+    /// Keep the ciphertexts of values that are unchanged since this encrypted state of the file
+    #[arg(long, value_name = "OLD")]
+    onto: Option<PathBuf>,
+
+    /// Take out the annotation in which kubectl keeps a Secret's plaintext
+    #[arg(long)]
+    strip_last_applied: bool,
+
+    #[command(flatten)]
+    formats: FormatArgs,
+
+    #[command(flatten)]
+    keys: KeyArgs,
+
+    #[command(flatten)]
+    rules: RuleArgs,
+
+    #[command(flatten)]
+    identities: IdentityArgs,
+}
+
+pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
+    let inputs = args.inputs.inputs()?;
+    let destination = args.outputs.destination(&inputs)?;
+    if args.onto.is_some() && inputs.many {
+        return Err(Error::new(
+            Kind::Conflict,
+            "--onto is the old state of one file, and several were given",
+        ));
+    }
+    let formats = args.formats.formats(context.ui);
+    let mut encrypt = Encrypt::new(context, formats, &args.keys, &args.rules)?;
+    encrypt.strip_last_applied = args.strip_last_applied;
+    let service = args.identities.key_service(context.host)?;
+    let pipeline = Pipeline {
+        context,
+        inputs,
+        formats,
+        destination,
+        dry_run: args.outputs.dry_run,
+        mode: Mode::Public,
+        doing: "encrypting",
+    };
+    pipeline.run(|items| {
+        let prepare = |item: Item| encrypt.prepare(item);
+        in_two_steps(items, prepare, |files: Vec<Plain>| {
+            let results = match &args.onto {
+                Some(old) => vec![encrypt.onto(old, &files, &service)],
+                None => block_on(batch::encrypt(&service, &files, context.host.now())),
+            };
+            results
+                .into_iter()
+                .take(files.len())
+                .map(|result| result.map(|file| Some(Output::from(file))))
+                .collect()
+        })
+    })
+}
+
+/// How files are encrypted that are plaintext so far: by flags, else by their creation rules.
+pub(super) struct Encrypt<'a> {
+    context: &'a Context<'a>,
+    formats: Formats,
+    configs: Configs,
+    wanted: Wanted,
+    strip_last_applied: bool,
+}
+
+impl<'a> Encrypt<'a> {
+    pub(super) fn new(
+        context: &'a Context<'a>,
+        formats: Formats,
+        keys: &KeyArgs,
+        rules: &RuleArgs,
+    ) -> Result<Self> {
+        let wanted = Wanted {
+            keys: keys.key_set(context.host)?,
+            selection: rules.selection()?,
+            mac_only_encrypted: rules.mac_only_encrypted,
+            threshold: rules.shamir_secret_sharing_threshold,
+        };
+        Ok(Self { context, formats, configs: context.configs()?, wanted, strip_last_applied: false })
+    }
+
+    /// Reads a file and decides how it is encrypted; `None` for one that was only found, and is not meant.
+    pub(super) fn prepare(&self, Item { input, mut source }: Item) -> Result<Option<Plain>> {
+        let name = input.name.as_deref();
+        let rule = match name {
+            Some(name) => self.rule(name, input.named)?,
+            None => None,
+        };
+        let nobody_asked = rule.is_none() && (source.format == Format::Binary || self.wanted.keys.is_none());
+        if !input.named && (is_config(&source.path) || nobody_asked) {
+            return Ok(None);
+        }
+        if name.is_none() && self.wanted.keys.is_none() {
+            return Err(Error::new(
+                Kind::Conflict,
+                "standard input has no name to choose a creation rule by",
+            )
+            .advise("Say what it stands for with --filename-override NAME, or name recipients with --age."));
+        }
+        let in_file = |error: Error| error.in_file(input.shown());
+        let document = match self.parse(&mut source, name).map_err(in_file) {
+            Err(error) if !input.named && error.kind() == Kind::AlreadyEncrypted => return Ok(None),
+            parsed => parsed?,
+        };
+        let document = self.without_last_applied(document).map_err(in_file)?;
+        let recipe = policy::recipe(&*document, &self.wanted, rule.as_ref()).map_err(in_file)?;
+        if recipe.is_preset {
+            self.context.ui.note(format!(
+                "{}: a Kubernetes Secret, so only data and stringData are encrypted",
+                input.shown().display()
+            ));
+        }
+        Ok(Some(Plain { path: source.path, document, recipe }))
+    }
+
+    /// The creation rule of a file. That none matches matters for what was named alone, and not if flags say for whom.
+    fn rule(&self, name: &Path, named: bool) -> Result<Option<crate::config::Policy>> {
+        match self.configs.policy_for(&absolute(self.context, name)?) {
+            Err(error) if error.kind() == Kind::Other && (!named || self.wanted.keys.is_some()) => Ok(None),
+            found => found,
+        }
+    }
+
+    fn parse(&self, source: &mut Source, name: Option<&Path>) -> Result<Box<dyn Document>> {
+        if source.bytes.is_empty() && source.format != Format::Binary {
+            return Err(Error::new(Kind::EmptyFile, "the file is empty: there is nothing to encrypt"));
+        }
+        let document = document::parse(source.format, std::mem::take(&mut source.bytes), false)?;
+        if sops::is_encrypted(&*document) {
+            return Err(sops::already_encrypted());
+        }
+        let target = self.formats.output.map_or(source.format, |_| self.formats.of_output(name));
+        if target == source.format {
+            return Ok(document);
+        }
+        document::parse(target, document::convert(&*document, target)?, false)
+    }
+
+    fn without_last_applied(&self, document: Box<dyn Document>) -> Result<Box<dyn Document>> {
+        let found = kubernetes::last_applied(&*document);
+        let Some(&first) = found.first() else { return Ok(document) };
+        if !self.strip_last_applied {
+            return Err(Error::new(
+                Kind::Encrypt,
+                format!("the annotation {} holds the Secret in plaintext", kubernetes::LAST_APPLIED),
+            )
+            .on_line(document.line(first))
+            .advise("Add --strip-last-applied to take it out."));
+        }
+        let mut edits = document::Edits::default();
+        for node in found {
+            edits.merge(document.remove(&[node])?);
+        }
+        let text = edits.apply(document.source());
+        document::parse(document.format(), SecretBytes::new(text.as_bytes().to_vec()), false)
+    }
+
+    /// Encrypts one file under the data key of its older state.
+    fn onto(
+        &self,
+        old: &Path,
+        files: &[Plain],
+        service: &crate::keys::KeyService<'_>,
+    ) -> Result<sops::Ciphertext> {
+        let Some(Plain { document, recipe, .. }) = files.first() else {
+            return Err(Error::new(Kind::NoFile, "no file was given"));
+        };
+        let bytes = fs::read(old, document::MAX_BINARY as u64)?;
+        let source = Source {
+            path: old.to_path_buf(),
+            format: document.format(),
+            snapshot: Snapshot::of(&bytes),
+            bytes,
+        };
+        let opened = block_on(batch::open(service, vec![source])).pop();
+        let opened = opened.unwrap_or_else(|| Err(Error::new(Kind::Read, "the old state was not read")))?;
+        let wrapped = block_on(service.wrap_many(&[(&opened.key, &recipe.keys)])).pop();
+        let wrapped =
+            wrapped.unwrap_or_else(|| Err(Error::new(Kind::Other, "the key service gave no answer")))?;
+        let keys = batch::wrapped_set(wrapped, &recipe.keys);
+        let metadata = sops::Metadata::new(keys, recipe.selection.clone(), recipe.mac_only_encrypted);
+        sops::encrypt(&**document, metadata, &opened.key, self.context.host.now(), Some(&opened.file))
+    }
+}
+
+/// Configs hold no secrets.
+fn is_config(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default();
+    [crate::config::SOPS_NAME, crate::config::SEALANT_NAME, ".sops.yml"].iter().any(|config| name == *config)
+}
+
+/// The path as creation rules see it.
+fn absolute(context: &Context, path: &Path) -> Result<PathBuf> {
+    Ok(context.lookup()?.working_dir.join(path))
+}

@@ -1,0 +1,260 @@
+//! The outside as the command line gives it to the library: this process's environment, its terminal, its programs.
+//!
+//! The only place of the command line that reads the environment or starts programs for the library. Whether it may
+//! ask a person is decided once, when it is made.
+
+#![allow(clippy::disallowed_methods, reason = "what is disallowed elsewhere is done here")]
+
+use std::env;
+use std::ffi::OsString;
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufRead, BufReader, Write};
+use std::path::PathBuf;
+use std::process::{Child, ExitStatus, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use zeroize::Zeroizing;
+
+use crate::cli::ui::{Ui, printable};
+use crate::error::{Error, Kind, Result};
+use crate::fs;
+use crate::host::{Command, Host};
+use crate::secret::{SecretBytes, SecretString};
+
+/// A program that fetches a key may wait for a touch or a password, but not for ever: a forgotten one must not hold
+/// up a pipeline.
+const PROGRAM_LIMIT: Duration = Duration::from_secs(120);
+
+/// When to say what the command waits for.
+const TELL_AFTER: Duration = Duration::from_secs(3);
+
+/// The most that a program may print.
+const OUTPUT_LIMIT: u64 = 16 << 20;
+
+const TERMINAL: &str = "/dev/tty";
+
+/// This process and the person in front of it.
+pub struct Terminal<'u> {
+    ui: &'u Ui,
+    interactive: bool,
+}
+
+impl<'u> Terminal<'u> {
+    /// `interactive`: may ask a person and start age plugins, which ask for a touch. Not for what tools start.
+    pub fn new(ui: &'u Ui, interactive: bool) -> Self {
+        Self { ui, interactive }
+    }
+
+    /// Runs a program that works with the person itself, such as an editor, on our standard streams. INT and QUIT are
+    /// for that program while it runs.
+    pub fn run_in_front(&self, command: &Command) -> io::Result<ExitStatus> {
+        let _held = fs::hold_interrupts();
+        let mut child = start(command).spawn()?;
+        let _stopped = fs::stop_with_us(&child);
+        child.wait()
+    }
+
+    /// Whether there is somebody to ask.
+    pub fn can_ask(&self) -> bool {
+        self.interactive && File::open(TERMINAL).is_ok()
+    }
+
+    fn refuse_unless_interactive(&self, what: &str) -> Result<()> {
+        if self.interactive {
+            return Ok(());
+        }
+        Err(Error::new(Kind::Other, format!("this command never asks for {what}")))
+    }
+
+    /// Prints a question to the terminal and reads the answer's line.
+    fn ask(&self, question: &str) -> io::Result<String> {
+        self.ui.above_progress(|| {
+            let mut terminal = OpenOptions::new().read(true).write(true).open(TERMINAL)?;
+            terminal.write_all(printable(question).as_bytes())?;
+            let mut answer = String::new();
+            BufReader::new(terminal).read_line(&mut answer)?;
+            Ok(answer.trim().to_owned())
+        })
+    }
+}
+
+impl Host for Terminal<'_> {
+    fn env(&self, name: &str) -> Option<OsString> {
+        variable(name)
+    }
+
+    fn home(&self) -> Option<PathBuf> {
+        env::home_dir().filter(|home| !home.as_os_str().is_empty())
+    }
+
+    fn ask_passphrase(&self, prompt: &str) -> Result<SecretString> {
+        self.refuse_unless_interactive("a passphrase")?;
+        let answer = self.ui.above_progress(|| rpassword::prompt_password(printable(&format!("{prompt}: "))));
+        if answer.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::Interrupted) {
+            // Ctrl-C comes as a signal too, and ends the process. Until it does there is nothing to say.
+            thread::sleep(Duration::from_secs(1));
+        }
+        answer.map(Zeroizing::new).map_err(|error| cannot_ask("a passphrase", error))
+    }
+
+    fn ask_line(&self, prompt: &str) -> Result<String> {
+        self.refuse_unless_interactive("an answer")?;
+        self.ask(&format!("{prompt}: ")).map_err(|error| cannot_ask("an answer", error))
+    }
+
+    fn confirm(&self, question: &str) -> Result<bool> {
+        self.refuse_unless_interactive("a confirmation")?;
+        let answer =
+            self.ask(&format!("{question} [y/N] ")).map_err(|error| cannot_ask("a confirmation", error))?;
+        Ok(matches!(answer.to_lowercase().as_str(), "y" | "yes"))
+    }
+
+    fn output_of(&self, command: &Command) -> Result<SecretBytes> {
+        output_of(command, PROGRAM_LIMIT, self.ui)
+    }
+
+    fn may_run_plugins(&self) -> bool {
+        self.interactive
+    }
+
+    fn note(&self, message: &str) {
+        self.ui.note(message);
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+}
+
+/// The value of an environment variable; `None` when unset or empty.
+pub(super) fn variable(name: &str) -> Option<OsString> {
+    env::var_os(name).filter(|value| !value.is_empty())
+}
+
+fn cannot_ask(what: &str, error: io::Error) -> Error {
+    // There is no terminal, or it is not ours to open.
+    if File::open(TERMINAL).is_err() {
+        return Error::new(Kind::Other, format!("there is no terminal to ask for {what}"))
+            .advise("Run the command in a terminal, or give it what it needs by flags and variables.");
+    }
+    Error::new(Kind::Other, format!("{what} was asked for, and not given")).caused_by(error)
+}
+
+fn start(command: &Command) -> std::process::Command {
+    let mut started = std::process::Command::new(&command.program);
+    started.args(&command.args).envs(command.env.iter().map(|(name, value)| (name, value)));
+    started
+}
+
+/// Runs a program to its end. Its standard input is empty: ours may be the document. What it has to say to a person
+/// goes to standard error, which it shares with us. Messages name the program alone: its arguments may hold a key.
+fn output_of(command: &Command, limit: Duration, ui: &Ui) -> Result<SecretBytes> {
+    let name = command.program.display();
+    let failed = |why: String| Error::new(Kind::Other, format!("`{name}` {why}"));
+    let mut child = start(command)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .map_err(|error| failed("cannot be started".to_owned()).caused_by(error))?;
+    let started = Instant::now();
+    let left = || limit.saturating_sub(started.elapsed());
+
+    let stdout = child.stdout.take();
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        let read = stdout.map(|stdout| fs::read_at_most(stdout, OUTPUT_LIMIT, 0));
+        // Nobody listens any more when the time is up.
+        let _ = sender.send(read.unwrap_or(Ok(None)));
+    });
+    let mut output = receiver.recv_timeout(TELL_AFTER.min(limit));
+    if let Err(RecvTimeoutError::Timeout) = output {
+        ui.note(format!("waiting for `{name}`"));
+        output = receiver.recv_timeout(left());
+    }
+    let status = match &output {
+        Ok(_) => wait(&mut child, left),
+        Err(_) => None,
+    };
+
+    let Some(status) = status else {
+        // It may have ended this very moment.
+        let _ = child.kill();
+        let _ = child.wait();
+        return Err(failed(format!("was not done after {} seconds, and was stopped", limit.as_secs())));
+    };
+    if !status.success() {
+        return Err(failed(match status.code() {
+            Some(code) => format!("exited with {code}"),
+            None => "was stopped by a signal".to_owned(),
+        }));
+    }
+    match output {
+        Ok(Ok(Some(bytes))) => Ok(bytes),
+        Ok(Err(error)) => Err(failed("gave nothing that can be read".to_owned()).caused_by(error)),
+        _ => Err(failed(format!("printed more than {} MiB", OUTPUT_LIMIT >> 20))),
+    }
+}
+
+/// Waits for a child that has closed its output, which is about to end.
+fn wait(child: &mut Child, left: impl Fn() -> Duration) -> Option<ExitStatus> {
+    loop {
+        match child.try_wait() {
+            Ok(Some(status)) => return Some(status),
+            Ok(None) if !left().is_zero() => thread::sleep(Duration::from_millis(2)),
+            _ => return None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::ui::ColorWhen;
+
+    fn run(line: &str, limit: Duration) -> Result<SecretBytes> {
+        let ui = Ui::new(ColorWhen::Never, true, true);
+        output_of(&Command::parse(line).unwrap(), limit, &ui)
+    }
+
+    #[test]
+    fn a_program_gives_its_output() {
+        let output = run("sh -c 'cat; printf \"a\\0b\"'", PROGRAM_LIMIT).unwrap();
+        assert_eq!(*output, b"a\0b");
+    }
+
+    #[test]
+    fn a_program_that_fails_is_named_without_its_arguments() {
+        let cases = [
+            ("sh -c 'exit 3' hunter2", "`sh` exited with 3"),
+            ("sh -c 'kill -9 $$' hunter2", "`sh` was stopped by a signal"),
+            (
+                "/nowhere/get hunter2",
+                "`/nowhere/get` cannot be started: No such file or directory (os error 2)",
+            ),
+        ];
+        for (line, message) in cases {
+            assert_eq!(run(line, PROGRAM_LIMIT).unwrap_err().to_string(), message);
+        }
+    }
+
+    #[test]
+    fn a_program_that_hangs_is_stopped() {
+        for line in ["sleep 60", "sh -c 'exec >&-; sleep 60'"] {
+            let error = run(line, Duration::from_millis(50)).unwrap_err();
+            assert!(error.to_string().contains("was not done after"), "{error}");
+        }
+    }
+
+    #[test]
+    fn nobody_is_asked_when_that_is_not_allowed() {
+        let ui = Ui::new(ColorWhen::Never, true, true);
+        let host = Terminal::new(&ui, false);
+        assert!(
+            host.ask_passphrase("x").is_err() && host.ask_line("x").is_err() && host.confirm("x").is_err()
+        );
+        assert!(!host.may_run_plugins());
+    }
+}

@@ -1,0 +1,110 @@
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::ValueEnum;
+
+use crate::cli::{Context, keygen};
+use crate::config::{Config, KeySpec, Policy, Preset, SOPS_NAME, starter};
+use crate::error::Result;
+use crate::fs::{self, Mode, Snapshot};
+use crate::keys::{Identities, MasterKey, Recipient};
+use crate::policy;
+
+/// Make all that encrypting takes: an identity and a config; what is there stays
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  sealant init
+  sealant init --preset kubernetes
+  sealant init --recipient age1... --recipient https://vault:8200/v1/transit/keys/shop")]
+pub struct Args {
+    /// Encrypt for this recipient or Vault transit key, and make no identity; may be repeated
+    #[arg(long = "recipient", value_name = "RECIPIENT")]
+    recipients: Vec<String>,
+
+    /// What the files are
+    #[arg(long, value_enum, value_name = "PRESET", default_value_t)]
+    preset: PresetArg,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+enum PresetArg {
+    /// Encrypt every value
+    #[default]
+    Everything,
+    /// Encrypt the data of Kubernetes Secrets, leave kind, names and labels readable
+    Kubernetes,
+}
+
+pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
+    let working_dir = context.lookup()?.working_dir;
+    let config = context.configs()?.config_for(&working_dir.join(SOPS_NAME))?;
+
+    let recipients = match &args.recipients[..] {
+        [] => vec![own_recipient(context)?],
+        given => given.iter().map(|recipient| checked(recipient)).collect::<Result<_>>()?,
+    };
+    let ui = context.ui;
+    let Some(config) = config else {
+        let path = write_config(&working_dir, &recipients, args.preset)?;
+        ui.say(format!("Config:   {} is new, for {}", path.display(), recipients.join(", ")));
+        ui.say("Next:     put a file into the folder `secrets`, then run `sealant encrypt -i secrets`");
+        return Ok(ExitCode::SUCCESS);
+    };
+    let path = config.path().display();
+    ui.say(format!("Config:   {path}, as it was"));
+    match recipients.iter().find(|recipient| !names(&config, recipient)) {
+        Some(missing) => ui.say(format!(
+            "Next:     let somebody who can decrypt add {missing} to {path} and run `sealant updatekeys .`"
+        )),
+        None => ui.say("Next:     nothing; `sealant doctor` says whether all is well"),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The recipient of the person's first age identity, which is made if there is none.
+fn own_recipient(context: &Context) -> Result<String> {
+    let sources = Identities::none().with_user_sources(context.host).survey(context.host);
+    for source in &sources {
+        // SSH keys are identities too, but have other work to do: whoever wants that says so.
+        let is_age =
+            |recipient: &&String| recipient.starts_with("age1") && recipient.parse::<Recipient>().is_ok();
+        if let Some(recipient) = source.recipients.iter().find(is_age) {
+            context.ui.say(format!("Identity: {}, as it was", source.name));
+            return Ok(recipient.clone());
+        }
+    }
+    let (path, recipient) = keygen::add_to_default_file(context.host, false)?;
+    context.ui.say(format!("Identity: {} is new: keep a copy in a safe place", path.display()));
+    Ok(recipient.to_string())
+}
+
+/// Whether any rule of a config names this recipient.
+fn names(config: &Config, recipient: &str) -> bool {
+    let keys = |policy: &Policy| policy::key_set(policy).ok().flatten().map(|keys| keys.groups.concat());
+    let mut keys = config.policies().into_iter().flatten().filter_map(|policy| keys(&policy)).flatten();
+    keys.any(|key| match key {
+        MasterKey::Age(named) => named.as_str() == recipient,
+        MasterKey::Foreign { id, .. } => id == recipient,
+    })
+}
+
+fn checked(recipient: &str) -> Result<String> {
+    let spec = match recipient.contains("://") {
+        true => KeySpec::HcVault(recipient.to_owned()),
+        false => KeySpec::Age(recipient.to_owned()),
+    };
+    policy::master_key(&spec).map_err(|error| error.in_file("--recipient"))?;
+    Ok(recipient.to_owned())
+}
+
+fn write_config(folder: &Path, recipients: &[String], preset: PresetArg) -> Result<PathBuf> {
+    let preset = match preset {
+        PresetArg::Everything => Preset::Everything,
+        PresetArg::Kubernetes => Preset::Kubernetes,
+    };
+    let path = folder.join(SOPS_NAME);
+    let text = starter(recipients, preset);
+    fs::write_atomic_if_unchanged(&path, text.as_bytes(), Mode::Public, &Snapshot::absent())?;
+    Ok(path)
+}

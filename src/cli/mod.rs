@@ -1,0 +1,296 @@
+//! The command line: arguments, one call into the library, output.
+//!
+//! One file per subcommand. Owns the exit codes of usage errors and the wiring of terminal, environment and flags to
+//! the library. No cryptography and no YAML here; all printing goes through [`ui`].
+
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
+pub mod args;
+mod change;
+mod completion;
+mod decrypt;
+mod demo;
+mod diff;
+mod doctor;
+mod edit;
+mod editor;
+mod encrypt;
+mod exec_env;
+mod exec_file;
+mod explain;
+mod filestatus;
+mod get;
+mod help;
+pub mod host;
+mod init;
+mod keygen;
+mod man;
+mod pipeline;
+mod rotate;
+mod set;
+mod sops;
+pub mod ui;
+mod unset;
+mod updatekeys;
+
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{FromArgMatches, Parser, Subcommand};
+
+use crate::config::{Configs, Dialect, Lookup};
+use crate::error::{Error, Kind, Result};
+use crate::fs;
+use crate::host::Host;
+use host::Terminal;
+use ui::{ColorWhen, Ui};
+
+/// Secrets in Git, encrypted, byte for byte
+#[derive(Debug, Parser)]
+#[command(name = "sealant", version, disable_help_subcommand = true)]
+struct Cli {
+    #[command(flatten)]
+    globals: Globals,
+
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What every command understands.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Global options")]
+struct Globals {
+    /// Use this config instead of the .sops.yaml above the file [env: SOPS_CONFIG]
+    #[arg(long, value_name = "FILE", global = true)]
+    config: Option<PathBuf>,
+
+    /// Print no notes and no progress, only warnings and errors
+    #[arg(short, long, global = true)]
+    quiet: bool,
+
+    /// Use colours: auto, always or never
+    #[arg(
+        long,
+        value_enum,
+        value_name = "WHEN",
+        global = true,
+        default_value_t,
+        hide_default_value = true,
+        hide_possible_values = true
+    )]
+    color: ColorWhen,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Init(init::Args),
+    Keygen(keygen::Args),
+    Doctor(doctor::Args),
+    Explain(explain::Args),
+    Demo(demo::Args),
+    Encrypt(encrypt::Args),
+    Decrypt(decrypt::Args),
+    Edit(edit::Args),
+    Get(get::Args),
+    Set(set::Args),
+    Unset(unset::Args),
+    Rotate(rotate::Args),
+    Updatekeys(updatekeys::Args),
+    Diff(diff::Args),
+    ExecEnv(exec_env::Args),
+    ExecFile(exec_file::Args),
+    Filestatus(filestatus::Args),
+    Sops(sops::Args),
+    Completion(completion::Args),
+    Man(man::Args),
+    Help(help::Args),
+}
+
+/// Runs the command line `args`, the program's name first, and says how the process shall end.
+pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let args: Vec<OsString> = args.into_iter().collect();
+    if args.first().and_then(|name| Path::new(name).file_name()) == Some(OsStr::new("sops")) {
+        let ui = Ui::new(ColorWhen::Auto, no_color(), false);
+        return finish(&ui, sops::run(&args[1..], &ui).map_err(anyhow::Error::from));
+    }
+    let parsed = help::command().try_get_matches_from(args).and_then(|found| Cli::from_arg_matches(&found));
+    let Cli { globals, command } = match parsed {
+        Ok(cli) => cli,
+        Err(error) => return not_to_be_run(&error),
+    };
+    let ui = Ui::new(globals.color, no_color(), globals.quiet);
+    let host = Terminal::new(&ui, true);
+    let context = Context { ui: &ui, host: &host, config: globals.config };
+    finish(&ui, fs::wipe_on_signals().map_err(anyhow::Error::from).and_then(|()| dispatch(command, &context)))
+}
+
+fn dispatch(command: Command, context: &Context) -> anyhow::Result<ExitCode> {
+    let done = match command {
+        Command::Init(args) => init::run(args, context),
+        Command::Keygen(args) => keygen::run(args, context),
+        Command::Doctor(args) => doctor::run(args, context),
+        Command::Explain(args) => explain::run(args, context),
+        Command::Demo(args) => return demo::run(args, context),
+        Command::Encrypt(args) => encrypt::run(args, context),
+        Command::Decrypt(args) => decrypt::run(args, context),
+        Command::Edit(args) => edit::run(args, context),
+        Command::Get(args) => get::run(args, context),
+        Command::Set(args) => set::run(args, context),
+        Command::Unset(args) => unset::run(args, context),
+        Command::Rotate(args) => rotate::run(args, context),
+        Command::Updatekeys(args) => updatekeys::run(args, context),
+        Command::Diff(args) => diff::run(args, context),
+        Command::ExecEnv(args) => exec_env::run(args, context),
+        Command::ExecFile(args) => exec_file::run(args, context),
+        Command::Filestatus(args) => filestatus::run(args, context),
+        Command::Sops(args) => sops::run(&args.args, context.ui),
+        Command::Completion(args) => completion::run(args, context),
+        Command::Man(args) => man::run(args, context),
+        Command::Help(args) => help::run(args, context),
+    };
+    Ok(done?)
+}
+
+/// What a command has besides its own arguments.
+pub struct Context<'a> {
+    pub ui: &'a Ui,
+    pub host: &'a Terminal<'a>,
+    config: Option<PathBuf>,
+}
+
+impl Context<'_> {
+    /// Where configs are looked for.
+    pub fn lookup(&self) -> Result<Lookup> {
+        let working_dir = std::env::current_dir().map_err(|error| {
+            Error::new(Kind::Read, "the working directory is not there any more").caused_by(error)
+        })?;
+        let explicit = self.config.clone().or_else(|| self.host.env("SOPS_CONFIG").map(PathBuf::from));
+        Ok(Lookup { working_dir, explicit, dialect: Dialect::Sealant })
+    }
+
+    /// The configs of the files that this command works on.
+    pub fn configs(&self) -> Result<Configs> {
+        Ok(Configs::new(self.lookup()?))
+    }
+}
+
+/// What failed of a command over many files. Each failure is told at once; together they make the exit code.
+#[derive(Debug, Default)]
+pub struct Failures(Vec<Kind>);
+
+impl Failures {
+    pub fn add(&mut self, ui: &Ui, error: &Error) {
+        ui.error(error);
+        self.0.push(error.kind());
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The code that all failures share, else 1; 0 when there were none.
+    pub fn exit_code(&self) -> ExitCode {
+        match &self.0[..] {
+            [] => ExitCode::SUCCESS,
+            [first, rest @ ..] if rest.iter().all(|kind| kind == first) => first.exit_code().into(),
+            _ => Kind::Other.exit_code().into(),
+        }
+    }
+}
+
+/// Waits for the key service. The only place that does.
+pub fn block_on<T>(future: impl Future<Output = T>) -> T {
+    pollster::block_on(future)
+}
+
+/// Tells why a command failed, and makes the exit code of it.
+fn finish(ui: &Ui, result: anyhow::Result<ExitCode>) -> ExitCode {
+    let error = match result {
+        Ok(code) => return code,
+        Err(error) => error.downcast::<Error>(),
+    };
+    let error = error.unwrap_or_else(|other| Error::new(Kind::Other, format!("{other:#}")));
+    ui.error(&error);
+    error.kind().exit_code().into()
+}
+
+/// Prints the help or the version that was asked for, or what is wrong with the arguments.
+fn not_to_be_run(error: &clap::Error) -> ExitCode {
+    // When nobody reads it, there is nobody to tell.
+    let _ = error.print();
+    usage_exit_code(error).into()
+}
+
+fn usage_exit_code(error: &clap::Error) -> u8 {
+    let wrong_number = Kind::NoFile.exit_code();
+    // A positional argument stands as `<NAME>` where it is missing and as itself where it is too much.
+    let names = match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(name)) => vec![name.as_str()],
+        Some(ContextValue::Strings(names)) => names.iter().map(String::as_str).collect(),
+        _ => Vec::new(),
+    };
+    let positional =
+        !names.is_empty() && names.iter().all(|name| !name.trim_start_matches('<').starts_with('-'));
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => 0,
+        ErrorKind::MissingRequiredArgument | ErrorKind::UnknownArgument if positional => wrong_number,
+        _ => Kind::Other.exit_code(),
+    }
+}
+
+fn no_color() -> bool {
+    host::variable("NO_COLOR").is_some() || host::variable("TERM").is_some_and(|term| term == "dumb")
+}
+
+fn not_built(command: &str) -> Result<ExitCode> {
+    Err(Error::new(Kind::Other, format!("`sealant {command}` is not built yet")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        help::command().debug_assert();
+    }
+
+    #[test]
+    fn usage_errors_have_the_codes_of_sops() {
+        let code = |line: &str| {
+            let error = help::command().try_get_matches_from(line.split(' ')).unwrap_err();
+            usage_exit_code(&error)
+        };
+        let cases = [
+            ("sealant --help", 0),
+            ("sealant --version", 0),
+            ("sealant encrypt --help", 0),
+            ("sealant", 1),
+            ("sealant encrpt", 1),
+            ("sealant encrypt --nonsense", 1),
+            ("sealant encrypt --color pink a", 1),
+            ("sealant encrypt --encrypted-regex a --encrypted-suffix b c", 1),
+            ("sealant set a", 100),
+            ("sealant set a b c d", 100),
+            ("sealant explain", 100),
+        ];
+        for (line, expected) in cases {
+            assert_eq!(code(line), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn failures_that_share_a_code_end_with_it() {
+        let ui = Ui::new(ColorWhen::Never, true, true);
+        let code = |kinds: &[Kind]| {
+            let mut failures = Failures::default();
+            kinds.iter().for_each(|kind| failures.add(&ui, &Error::new(*kind, "x")));
+            failures.exit_code()
+        };
+        assert_eq!(code(&[]), ExitCode::SUCCESS);
+        assert_eq!(code(&[Kind::NoDataKey, Kind::NoDataKey]), 128.into());
+        assert_eq!(code(&[Kind::NoDataKey, Kind::Read]), 1.into());
+    }
+}

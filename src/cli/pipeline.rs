@@ -1,0 +1,175 @@
+//! What commands over many files have in common: read in chunks, work, write where the results go, tell of failures.
+
+use std::process::ExitCode;
+
+use rayon::prelude::*;
+
+use crate::batch::{CHUNK_BYTES, CHUNK_FILES, Source};
+use crate::cli::args::{Destination, Formats, Input, Inputs};
+use crate::cli::{Context, Failures};
+use crate::document::{Format, MAX_BINARY, MAX_SOURCE};
+use crate::error::{Error, Result};
+use crate::fs::{self, Lock, Mode, Snapshot};
+use crate::secret::SecretBytes;
+use crate::sops::{self, Ciphertext};
+
+/// A file to work on.
+pub struct Item {
+    pub input: Input,
+    pub source: Source,
+}
+
+/// What became of a file.
+pub struct Output {
+    pub bytes: SecretBytes,
+    pub warnings: Vec<String>,
+}
+
+impl From<Ciphertext> for Output {
+    fn from(Ciphertext { bytes, warnings }: Ciphertext) -> Self {
+        Self { bytes: SecretBytes::new(bytes), warnings }
+    }
+}
+
+/// A command over files and where its results go.
+pub struct Pipeline<'a> {
+    pub context: &'a Context<'a>,
+    pub inputs: Inputs,
+    pub formats: Formats,
+    pub destination: Destination,
+    pub dry_run: bool,
+    /// Who may read new files: ciphertext is public, plaintext private.
+    pub mode: Mode,
+    /// What the progress bar says, such as `encrypting`.
+    pub doing: &'static str,
+}
+
+impl Pipeline<'_> {
+    /// Works through the files. `work` gets as many as fit into memory and answers for each in order: its result,
+    /// `None` for one that is none of its business, or why it failed. A failure does not hold up other files.
+    pub fn run(self, work: impl FnMut(Vec<Item>) -> Vec<Result<Option<Output>>>) -> Result<ExitCode> {
+        let mut failures = Failures::default();
+        self.run_among(&mut failures, work);
+        Ok(failures.exit_code())
+    }
+
+    /// As [`Pipeline::run`], for one step of several of a command.
+    pub fn run_among(
+        self,
+        failures: &mut Failures,
+        mut work: impl FnMut(Vec<Item>) -> Vec<Result<Option<Output>>>,
+    ) {
+        let ui = self.context.ui;
+        for error in &self.inputs.errors {
+            failures.add(ui, error);
+        }
+        let progress = ui.progress(self.doing, self.inputs.inputs.len());
+        for chunk in chunks(&self.inputs.inputs) {
+            let (mut items, mut inputs) = (Vec::new(), Vec::new());
+            for (input, read) in
+                chunk.par_iter().map(|input| (input, read(input, self.formats))).collect::<Vec<_>>()
+            {
+                match read {
+                    Ok(source) => {
+                        inputs.push((input.clone(), source.snapshot));
+                        items.push(Item { input: input.clone(), source });
+                    }
+                    Err(error) => failures.add(ui, &error),
+                }
+            }
+            let results = work(items);
+            let written: Vec<_> = inputs
+                .par_iter()
+                .zip(results.into_par_iter())
+                .map(|((input, snapshot), result)| {
+                    let written = result.and_then(|output| self.write(input, snapshot, output));
+                    progress.advance();
+                    written.map_err(|error| error.in_file(input.shown()))
+                })
+                .collect();
+            written
+                .iter()
+                .filter_map(|result| result.as_ref().err())
+                .for_each(|error| failures.add(ui, error));
+        }
+    }
+
+    fn write(&self, input: &Input, snapshot: &Snapshot, output: Option<Output>) -> Result<()> {
+        let ui = self.context.ui;
+        let Some(Output { bytes, warnings }) = output else { return Ok(()) };
+        for warning in warnings {
+            ui.warning(format!("{}: {warning}", input.shown().display()));
+        }
+        let Some(path) = self.destination.path_for(input) else {
+            return if self.dry_run { Ok(()) } else { ui.out(&bytes) };
+        };
+        if self.dry_run {
+            return ui.line(format!("would write {}", path.display()));
+        }
+        if self.destination == Destination::InPlace {
+            if Snapshot::of(&bytes) == *snapshot {
+                return Ok(());
+            }
+            let _lock = Lock::exclusive(&path)?;
+            return fs::write_atomic_if_unchanged(&path, &bytes, self.mode, snapshot);
+        }
+        if matches!(self.destination, Destination::Folder(_)) {
+            fs::create_parent(&path)?;
+        }
+        fs::write_atomic(&path, &bytes, self.mode)
+    }
+}
+
+/// Reads an input, as what its name or a flag says it is.
+pub fn read(input: &Input, formats: Formats) -> Result<Source> {
+    let format = formats.of_input(input.name.as_deref());
+    let limit = if format == Format::Binary { MAX_BINARY } else { MAX_SOURCE };
+    let bytes = input.read(limit).map_err(|error| error.in_file(input.shown()))?;
+    let snapshot = Snapshot::of(&bytes);
+    Ok(Source { path: input.shown().to_path_buf(), format, bytes, snapshot })
+}
+
+/// Groups of files that fit into memory together.
+fn chunks(inputs: &[Input]) -> Vec<&[Input]> {
+    let size = |input: &Input| input.path.as_deref().and_then(fs::size).unwrap_or(0);
+    let (mut chunks, mut start, mut bytes) = (Vec::new(), 0, 0);
+    for (at, input) in inputs.iter().enumerate() {
+        let size = size(input);
+        if at > start && (at - start == CHUNK_FILES || bytes + size > CHUNK_BYTES as u64) {
+            chunks.push(&inputs[start..at]);
+            (start, bytes) = (at, 0);
+        }
+        bytes += size;
+    }
+    chunks.push(&inputs[start..]);
+    chunks
+}
+
+/// Leaves out files that were only found in a folder and are not encrypted.
+pub fn encrypted_or_named(item: Item) -> Result<Option<Item>> {
+    let is_ours = item.input.named || sops::looks_encrypted(&item.source.bytes);
+    Ok(is_ours.then_some(item))
+}
+
+/// Runs `step` on each item, in parallel, and hands those that are left to `all` in one call.
+pub fn in_two_steps<T: Send>(
+    items: Vec<Item>,
+    step: impl Fn(Item) -> Result<Option<T>> + Sync + Send,
+    all: impl FnOnce(Vec<T>) -> Vec<Result<Option<Output>>>,
+) -> Vec<Result<Option<Output>>> {
+    let stepped: Vec<Result<Option<T>>> = items.into_par_iter().map(step).collect();
+    let (mut ready, mut results) = (Vec::new(), Vec::new());
+    for result in stepped {
+        results.push(match result {
+            Ok(Some(item)) => {
+                ready.push(item);
+                None
+            }
+            Ok(None) => Some(Ok(None)),
+            Err(error) => Some(Err(error)),
+        });
+    }
+    let mut done = all(ready).into_iter();
+    let missing = || Err(Error::new(crate::error::Kind::Other, "no result"));
+    results.into_iter().map(|result| result.unwrap_or_else(|| done.next().unwrap_or_else(missing))).collect()
+}

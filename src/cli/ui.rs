@@ -1,0 +1,218 @@
+//! All that the command line prints: results to standard output, everything for people to standard error.
+//!
+//! Owns colours, progress bars and tables, and the shape of errors. Standard output is pure data: errors, warnings and
+//! notes are text on standard error whatever `--format` says, and a program goes by the exit code.
+
+use std::fmt::{self, Write as _};
+use std::io::{self, IsTerminal, Write as _};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use clap::ValueEnum;
+use clap::builder::styling::{AnsiColor, Style};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde::Serialize;
+
+use crate::error::{Error, Kind, Result};
+
+/// A command that is done sooner shows no progress bar.
+const PROGRESS_AFTER: Duration = Duration::from_millis(500);
+
+const ERROR: Style = AnsiColor::Red.on_default().bold();
+const WARNING: Style = AnsiColor::Yellow.on_default().bold();
+const NOTE: Style = AnsiColor::Cyan.on_default().bold();
+const HELP: Style = AnsiColor::Green.on_default();
+const HEADER: Style = Style::new().bold();
+
+/// When to use colours.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum ColorWhen {
+    /// On a terminal, unless NO_COLOR is set
+    #[default]
+    Auto,
+    Always,
+    Never,
+}
+
+/// Prints for a person and for the program behind the pipe.
+pub struct Ui {
+    quiet: bool,
+    colored_stdout: bool,
+    colored_stderr: bool,
+    progress: Mutex<Option<ProgressBar>>,
+}
+
+impl Ui {
+    /// `no_color` says what the environment asks for, which counts when `color` leaves it open.
+    pub fn new(color: ColorWhen, no_color: bool, quiet: bool) -> Self {
+        let colored = |is_terminal: bool| match color {
+            ColorWhen::Auto => is_terminal && !no_color,
+            ColorWhen::Always => true,
+            ColorWhen::Never => false,
+        };
+        Self {
+            quiet,
+            colored_stdout: colored(io::stdout().is_terminal()),
+            colored_stderr: colored(io::stderr().is_terminal()),
+            progress: Mutex::default(),
+        }
+    }
+
+    /// Writes a result to standard output, as it is. A reader that has seen enough and closed the pipe is no error.
+    pub fn out(&self, bytes: &[u8]) -> Result<()> {
+        self.above_progress(|| {
+            let mut stdout = io::stdout().lock();
+            match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
+                Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                    Err(Error::new(Kind::Write, "standard output cannot be written").caused_by(error))
+                }
+                _ => Ok(()),
+            }
+        })
+    }
+
+    /// Writes a line of text to standard output.
+    pub fn line(&self, text: impl fmt::Display) -> Result<()> {
+        self.out(format!("{text}\n").as_bytes())
+    }
+
+    /// Writes a value as indented JSON to standard output.
+    pub fn json(&self, value: &impl Serialize) -> Result<()> {
+        let text = serde_json::to_string_pretty(value).map_err(|error| {
+            Error::new(Kind::Emit, "the result cannot be written as JSON").caused_by(error)
+        })?;
+        self.line(text)
+    }
+
+    /// Writes rows under a header to standard output, in columns as wide as their widest cell.
+    pub fn table(&self, header: &[&str], rows: &[Vec<String>]) -> Result<()> {
+        let rows: Vec<Vec<String>> =
+            rows.iter().map(|row| row.iter().map(|cell| printable(cell)).collect()).collect();
+        let width = |column: usize| {
+            let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
+            cells.chain(header.get(column).map(|title| title.len())).max().unwrap_or_default()
+        };
+        let widths: Vec<usize> = (0..header.len()).map(width).collect();
+        let line = |cells: &mut dyn Iterator<Item = &str>| {
+            let mut line = String::new();
+            for (cell, width) in cells.zip(&widths) {
+                let _ = write!(line, "{cell:<width$}  ");
+            }
+            line.trim_end().to_owned()
+        };
+        let mut text = self.styled_out(HEADER, &line(&mut header.iter().copied())) + "\n";
+        for row in &rows {
+            text += &(line(&mut row.iter().map(String::as_str)) + "\n");
+        }
+        self.out(text.as_bytes())
+    }
+
+    /// `text` in a style, if standard output has colours.
+    pub fn styled_out(&self, style: Style, text: &str) -> String {
+        if self.colored_stdout { format!("{style}{text}{style:#}") } else { text.to_owned() }
+    }
+
+    /// Prints text that clap has laid out to standard output.
+    pub fn help(&self, text: &clap::builder::StyledStr) -> Result<()> {
+        let text = if self.colored_stdout { text.ansi().to_string() } else { text.to_string() };
+        self.out(text.as_bytes())
+    }
+
+    /// Tells how things went; `--quiet` silences it.
+    pub fn say(&self, message: impl fmt::Display) {
+        if !self.quiet {
+            self.err(&printable(&message.to_string()));
+        }
+    }
+
+    /// Tells what is good to know; `--quiet` silences it.
+    pub fn note(&self, message: impl fmt::Display) {
+        if !self.quiet {
+            self.labelled(NOTE, "note:", &message.to_string());
+        }
+    }
+
+    /// Tells what is not as it should be, though the command goes on.
+    pub fn warning(&self, message: impl fmt::Display) {
+        self.labelled(WARNING, "warning:", &message.to_string());
+    }
+
+    /// Tells what failed, where, why, and what to do about it.
+    pub fn error(&self, error: &Error) {
+        self.labelled(ERROR, "error:", &error.to_string());
+        if let Some(advice) = error.advice() {
+            let label = self.styled_err(HELP, "help:");
+            self.err(&format!("  {label} {}", printable(advice).replace('\n', "\n        ")));
+        }
+    }
+
+    /// A bar that shows how many of `total` are done, on a terminal and when it takes long. It goes when it is dropped.
+    pub fn progress(&self, what: &'static str, total: usize) -> Progress<'_> {
+        let bar = ProgressBar::with_draw_target(Some(total as u64), ProgressDrawTarget::hidden());
+        if let Ok(style) = ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len}") {
+            bar.set_style(style);
+        }
+        bar.set_message(what);
+        *self.current() = Some(bar.clone());
+        Progress { ui: self, bar, since: Instant::now() }
+    }
+
+    /// Does something to the terminal, a question for instance, while no progress bar is in the way.
+    pub fn above_progress<T>(&self, print: impl FnOnce() -> T) -> T {
+        let bar = self.current().clone();
+        match bar {
+            Some(bar) => bar.suspend(print),
+            None => print(),
+        }
+    }
+
+    fn current(&self) -> std::sync::MutexGuard<'_, Option<ProgressBar>> {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn labelled(&self, style: Style, label: &str, message: &str) {
+        self.err(&format!("{} {}", self.styled_err(style, label), printable(message)));
+    }
+
+    fn styled_err(&self, style: Style, text: &str) -> String {
+        if self.colored_stderr { format!("{style}{text}{style:#}") } else { text.to_owned() }
+    }
+
+    fn err(&self, line: &str) {
+        // When standard error is gone there is nobody left to tell.
+        self.above_progress(|| {
+            let _ = io::stderr().write_all(format!("{line}\n").as_bytes());
+        });
+    }
+}
+
+/// A progress bar. Threads may share it.
+pub struct Progress<'u> {
+    ui: &'u Ui,
+    bar: ProgressBar,
+    since: Instant,
+}
+
+impl Progress<'_> {
+    /// One more is done.
+    pub fn advance(&self) {
+        if self.bar.is_hidden() && !self.ui.quiet && self.since.elapsed() >= PROGRESS_AFTER {
+            // On anything but a terminal this stays hidden.
+            self.bar.set_draw_target(ProgressDrawTarget::stderr());
+        }
+        self.bar.inc(1);
+    }
+}
+
+impl Drop for Progress<'_> {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+        *self.ui.current() = None;
+    }
+}
+
+/// The text without what could command the terminal: messages quote names from files that others wrote.
+pub(super) fn printable(text: &str) -> String {
+    let is_command = |c: char| c.is_control() && c != '\n' && c != '\t';
+    text.chars().map(|c| if is_command(c) { '\u{fffd}' } else { c }).collect()
+}

@@ -1,0 +1,116 @@
+//! For whom a file is encrypted, and which of its leaves: what flags ask for, else what its creation rule says.
+//!
+//! The bridge between `config`, which makes no keys, and `keys`, which knows no config. Recipients come from here
+//! alone, never from what a file says of itself.
+
+use crate::config::{KeySpec, Policy, Selection};
+use crate::document::Document;
+use crate::error::{Error, Kind, Result};
+use crate::keys::{KeyKind, KeySet, MasterKey};
+use crate::sops::kubernetes;
+
+/// What was asked for apart from the creation rule, by flags or the environment.
+#[derive(Debug, Clone, Default)]
+pub struct Wanted {
+    pub keys: Option<KeySet>,
+    pub selection: Option<Selection>,
+    pub mac_only_encrypted: bool,
+    pub threshold: Option<usize>,
+}
+
+/// How a file is encrypted.
+#[derive(Debug, Clone)]
+pub struct Recipe {
+    pub keys: KeySet,
+    pub selection: Selection,
+    pub mac_only_encrypted: bool,
+    /// The selection was made because the file holds Kubernetes Secrets, not because anybody asked for it.
+    pub is_preset: bool,
+}
+
+/// How to encrypt `document`: as wanted, else as its creation rule says. An error when nobody names a recipient.
+pub fn recipe(document: &dyn Document, wanted: &Wanted, rule: Option<&Policy>) -> Result<Recipe> {
+    let keys = match (&wanted.keys, rule) {
+        (Some(keys), _) => Some(keys.clone()),
+        (None, Some(rule)) => key_set(rule)?,
+        (None, None) => None,
+    };
+    let mut keys =
+        keys.filter(|keys| keys.groups.iter().any(|group| !group.is_empty())).ok_or_else(|| match rule {
+            Some(rule) => Error::new(Kind::Other, "the creation rule names no recipients")
+                .in_file(&rule.rule.file)
+                .on_line(rule.rule.line)
+                .advise("Add a line such as `age: age1...` to the rule."),
+            None => Error::new(Kind::Other, "nobody was named who shall be able to decrypt")
+                .advise("Run `sealant init` to make a config, or name recipients with --age."),
+        })?;
+    keys.threshold = wanted.threshold.or(keys.threshold);
+    let asked = wanted.selection.clone().or_else(|| rule.and_then(|rule| rule.selection.clone()));
+    let is_preset = asked.is_none() && kubernetes::holds_only_secrets(document);
+    let selection = match asked {
+        Some(selection) => selection,
+        None if is_preset => Selection::kubernetes(),
+        None => Selection::default(),
+    };
+    let mac_only_encrypted = wanted.mac_only_encrypted || rule.is_some_and(|rule| rule.mac_only_encrypted);
+    Ok(Recipe { keys, selection, mac_only_encrypted, is_preset })
+}
+
+/// The master keys that a creation rule names; `None` when it names none.
+pub fn key_set(policy: &Policy) -> Result<Option<KeySet>> {
+    if policy.key_groups.is_empty() {
+        return Ok(None);
+    }
+    let mut groups = Vec::new();
+    for group in &policy.key_groups {
+        let mut keys = Vec::new();
+        for key in group {
+            let at_rule = |error: crate::Error| error.in_file(&policy.rule.file).on_line(key.line);
+            keys.push(master_key(&key.spec).map_err(at_rule)?);
+        }
+        groups.push(keys);
+    }
+    Ok(Some(KeySet { groups, threshold: policy.shamir_threshold }))
+}
+
+/// The master key of this name. One of a kind that Sealant does not speak is a [`MasterKey::Foreign`], named as it
+/// would be in a file: it may stay in a file that has it, and to encrypt for it is an error.
+pub fn master_key(spec: &KeySpec) -> Result<MasterKey> {
+    let foreign = |kind, id: String| MasterKey::Foreign { kind, id };
+    Ok(match spec {
+        KeySpec::Age(recipient) => MasterKey::Age(recipient.parse()?),
+        KeySpec::HcVault(uri) => foreign(KeyKind::HcVault, uri.clone()),
+        // sops takes fingerprints as gpg prints them, in groups of four.
+        KeySpec::Pgp(fingerprint) => foreign(KeyKind::Pgp, fingerprint.replace(' ', "")),
+        KeySpec::Kms { arn, role: Some(role), .. } => foreign(KeyKind::Kms, format!("{arn}+{role}")),
+        KeySpec::Kms { arn, role: None, .. } => foreign(KeyKind::Kms, arn.clone()),
+        KeySpec::GcpKms(resource) => foreign(KeyKind::GcpKms, resource.clone()),
+        KeySpec::Hckms(id) => foreign(KeyKind::HcKms, id.clone()),
+        KeySpec::AzureKv { vault_url, name, version } => {
+            let version = version.as_deref().unwrap_or_default();
+            foreign(KeyKind::AzureKv, format!("{vault_url}/keys/{name}/{version}"))
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Config, Dialect};
+
+    #[test]
+    fn a_key_that_is_none_is_named_with_its_line() {
+        let text = "creation_rules:\n  - key_groups:\n      - age:\n          - nonsense\n";
+        let config = Config::parse(text, "/repo/.sops.yaml", Dialect::Sealant).unwrap();
+        let policy = config.policies().remove(0).unwrap();
+        let error = key_set(&policy).unwrap_err();
+        assert_eq!(error.to_string(), "/repo/.sops.yaml:4: `nonsense` is not an age recipient");
+    }
+
+    #[test]
+    fn a_rule_without_keys_has_no_key_set() {
+        let text = "creation_rules:\n  - encrypted_regex: ^data$\n";
+        let config = Config::parse(text, "/repo/.sops.yaml", Dialect::Sealant).unwrap();
+        assert_eq!(key_set(&config.policies().remove(0).unwrap()).unwrap(), None);
+    }
+}

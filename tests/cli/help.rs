@@ -1,0 +1,46 @@
+use insta::assert_snapshot;
+
+use super::sandbox;
+
+/// All help texts in one file each: whoever changes a flag sees what its users will see.
+#[test]
+fn every_command_has_help() {
+    let test = sandbox();
+    let root = test.sealant(&["--help"]).run().ok().text().to_owned();
+    let commands: Vec<_> = root
+        .lines()
+        .skip_while(|line| *line != "Start:")
+        .take_while(|line| *line != "Global options:")
+        .filter_map(|line| line.strip_prefix("  ")?.split(' ').next())
+        .collect();
+    assert!(commands.len() > 15, "{root}");
+    for command in commands {
+        if command != "sops" {
+            let help = test.sealant(&[command, "--help"]).run().ok();
+            assert_snapshot!(format!("help_{command}"), help.text());
+        }
+    }
+    assert_snapshot!("help", root);
+}
+
+#[test]
+fn help_of_a_command_is_its_help() {
+    let test = sandbox();
+    for command in ["get", "encrypt", "edit", "keygen", "doctor"] {
+        let help = test.sealant(&["help", command]).run().ok();
+        assert_eq!(help.text(), test.sealant(&[command, "--help"]).run().ok().text());
+    }
+    assert_eq!(test.sealant(&["help"]).run().ok().text(), test.sealant(&["--help"]).run().ok().text());
+}
+
+#[test]
+fn exit_codes_are_listed() {
+    let test = sandbox();
+    assert_snapshot!(test.sealant(&["help", "exit-codes"]).run().ok().text());
+}
+
+#[test]
+fn version_is_the_packages() {
+    let version = sandbox().sealant(&["--version"]).run().ok();
+    assert_eq!(version.text(), concat!("sealant ", env!("CARGO_PKG_VERSION"), "\n"));
+}

@@ -1,0 +1,40 @@
+use sealant_test_support::Sandbox;
+
+use super::{IDENTITY, RECIPIENT, sandbox};
+
+/// A sandbox with an identity file that a passphrase protects.
+fn locked() -> Sandbox {
+    let test = sandbox();
+    test.write("key.txt", IDENTITY);
+    let encrypt = ["-e", "-j", "batchpass", "-o", "key.age", "key.txt"];
+    test.age(&encrypt).env("AGE_PASSPHRASE", "correct horse").with_peers().run().ok();
+    test
+}
+
+#[test]
+fn a_passphrase_is_asked_for_on_the_terminal() {
+    let test = locked();
+    let mut terminal = test.sealant(&["keygen", "-y", "key.age"]).on_terminal();
+    terminal.wait_for("Passphrase of the identity file key.age: ");
+    terminal.send_hidden_line("correct horse");
+    let output = terminal.finish().ok();
+    assert!(output.text().contains(RECIPIENT) && !output.text().contains("correct horse"), "{output}");
+}
+
+#[test]
+fn without_a_terminal_it_says_so() {
+    let output = locked().sealant(&["keygen", "-y", "key.age"]).run().code(2);
+    assert_eq!(
+        output.stderr,
+        "error: key.age: encrypted with a passphrase, but there is no terminal to ask for a passphrase\n"
+    );
+}
+
+#[test]
+fn what_a_program_is_waited_for_is_said() {
+    let test = sandbox();
+    let run = test.sealant(&["doctor"]).env("SOPS_AGE_KEY_CMD", format!("sh -c 'sleep 4; echo {IDENTITY}'"));
+    let output = run.run().ok();
+    assert_eq!(output.stderr, "note: waiting for `sh`\n");
+    assert!(output.text().contains(RECIPIENT), "{output}");
+}

@@ -1,0 +1,101 @@
+use super::{RECIPIENT, sandbox};
+
+/// How a command line ends: its exit code, and the first line of what it says.
+#[track_caller]
+fn ends(args: &[&str], code: i32, message: &str) {
+    let test = sandbox();
+    test.write("a.yaml", "a: 1\n");
+    test.write("b.yaml", "b: 1\n");
+    test.write("folder/c.yaml", "c: 1\n");
+    let output = test.sealant(args).run().code(code);
+    assert_eq!(output.stderr.lines().next().unwrap_or_default(), message, "{output}");
+    assert_eq!(output.text(), "");
+}
+
+#[test]
+fn usage_errors_end_with_1() {
+    ends(&["encrpt"], 1, "error: unrecognized subcommand 'encrpt'");
+    ends(&["decrypt", "--nonsense"], 1, "error: unexpected argument '--nonsense' found");
+    ends(&["help", "nonsense"], 1, "error: there is no help about `nonsense`");
+    ends(&["man", "nonsense"], 1, "error: there is no command `nonsense`");
+}
+
+#[test]
+fn a_wrong_number_of_arguments_ends_with_100() {
+    ends(&["set", "a.yaml"], 100, "error: the following required arguments were not provided:");
+    ends(&["get", "a.yaml", "b", "c"], 100, "error: unexpected argument 'c' found");
+    ends(&["explain"], 100, "error: the following required arguments were not provided:");
+}
+
+#[test]
+fn arguments_that_exclude_each_other_end_with_8() {
+    let cases: [(&[&str], &str); 7] = [
+        (&["-i", "--output", "x", "a.yaml"], "--in-place, --output and --output-dir exclude one another"),
+        (&["a.yaml", "b.yaml"], "the results of several files do not go into one"),
+        (&["--output", "x", "folder"], "the results of several files do not go into one"),
+        (&["*.yaml"], "the results of several files do not go into one"),
+        (&["-i", "-"], "standard input has no place to write its result to"),
+        (&["-i", "-", "a.yaml"], "standard input (`-`) cannot be read along with files"),
+        (
+            &["-i", "--filename-override", "x", "folder"],
+            "--filename-override names one file, and a folder or pattern was given",
+        ),
+    ];
+    for (args, message) in cases {
+        for command in ["encrypt", "decrypt"] {
+            ends(&[&[command], args].concat(), 8, &format!("error: {message}"));
+        }
+    }
+}
+
+#[test]
+fn what_is_wrong_with_a_key_is_said_with_the_flag() {
+    ends(&["encrypt", "--age", "nonsense", "a.yaml"], 1, "error: --age: `nonsense` is not an age recipient");
+    let test = sandbox();
+    test.write("a.yaml", "a: 1\n");
+    let output = test.sealant(&["encrypt", "a.yaml"]).env("SOPS_AGE_RECIPIENTS", "nonsense").run().code(1);
+    assert!(output.stderr.starts_with("error: SOPS_AGE_RECIPIENTS: `nonsense`"), "{output}");
+    let order = ["decrypt", "--decryption-order", "age,age", "a.yaml"];
+    ends(&order, 112, "error: the key type age stands twice in the decryption order");
+    let rules = ["encrypt", "--encrypted-regex", "(", "--age", RECIPIENT, "a.yaml"];
+    ends(&rules, 5, "error: encrypted_regex `(` is not a regular expression: unclosed group");
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_error() {
+    let test = sandbox();
+    let sealant = env!("CARGO_BIN_EXE_sealant");
+    // The reader is gone before anything is written.
+    let line = format!("{{ sleep 0.2; {sealant} help exit-codes; echo $? >&2; }} | true");
+    let output = test.program("sh", &["-c", &line]).run().ok();
+    assert_eq!(output.stderr, "0\n");
+    let full = format!("{sealant} help exit-codes > /dev/full");
+    let output = test.program("sh", &["-c", &full]).run().code(3);
+    assert!(output.stderr.starts_with("error: standard output cannot be written: "), "{output}");
+}
+
+#[test]
+fn colours_are_for_terminals() {
+    let test = sandbox();
+    let explain = |args: &[&str]| test.sealant(&[args, &["help", "nonsense"]].concat());
+    assert!(!explain(&[]).run().code(1).stderr.contains('\x1b'));
+    assert!(explain(&["--color", "always"]).run().code(1).stderr.contains('\x1b'));
+    assert!(explain(&[]).on_terminal().finish().code(1).text().contains('\x1b'));
+    let plain = [explain(&[]).env("NO_COLOR", "1"), explain(&["--color", "never"])];
+    for run in plain {
+        assert!(!run.on_terminal().finish().code(1).text().contains('\x1b'));
+    }
+}
+
+#[test]
+fn what_others_wrote_cannot_command_the_terminal() {
+    let output = sandbox().sealant(&["help", "\x1b]0;owned\x07"]).run().code(1);
+    assert!(!output.stderr.contains('\x1b'), "{output}");
+}
+
+#[test]
+fn called_as_sops_it_is_sops() {
+    let test = sandbox();
+    let output = test.sealant(&["-d", "a.yaml"]).called_as("sops").run().code(1);
+    assert_eq!(output.stderr, "error: `sealant sops` is not built yet\n");
+}
