@@ -101,6 +101,8 @@ struct Reader<'s> {
     last_leaf: Option<NodeId>,
     /// Where the tokens that were read so far end.
     at: usize,
+    /// Where the last token ended before comments were read: a dash may stand before one of them.
+    before_comments: Option<usize>,
     /// Comments were attached to a collection that ended, and no further token was read since.
     footed: bool,
     in_document: bool,
@@ -120,6 +122,7 @@ impl<'s> Reader<'s> {
             flow_comment: None,
             last_leaf: None,
             at: 0,
+            before_comments: None,
             footed: false,
             in_document: false,
         }
@@ -238,6 +241,7 @@ impl<'s> Reader<'s> {
     fn comment(&mut self, span: Span, right: bool) -> Result<()> {
         // A comment in a block scalar's header is reported after the scalar; behind a tag it is replaced with it.
         if span.start() >= self.at {
+            self.before_comments.get_or_insert(self.at);
             self.advance(span.start())?;
             self.at = span.end();
         } else if self.last_leaf.is_some_and(|leaf| self.tags.contains_key(&leaf)) {
@@ -288,6 +292,8 @@ impl<'s> Reader<'s> {
 
     /// What stands before a node in its collection: the key in a map, the dash in a block list.
     fn take_key(&mut self, node_start: usize) -> Result<Option<(Text, Span)>> {
+        let from = self.before_comments.take().unwrap_or(self.at);
+        let dash = self.find_indicator(from, node_start, b"-");
         let Some(open) = self.open.last_mut() else { return Ok(None) };
         if open.kind == NodeKind::Map {
             return Ok(open.key.take());
@@ -295,11 +301,6 @@ impl<'s> Reader<'s> {
         if open.flow {
             return Ok(None);
         }
-        let dash = self
-            .source
-            .get(self.at..)
-            .and_then(|rest| rest.find('-'))
-            .map_or(node_start, |found| self.at + found);
         if open.column == usize::MAX {
             open.column = column(self.source, dash);
         }
@@ -340,7 +341,7 @@ impl<'s> Reader<'s> {
         let mut header = None;
         let (span, text) = match style {
             ScalarStyle::Literal | ScalarStyle::Folded => {
-                let at = self.find_indicator(span.start());
+                let at = self.find_indicator(self.at, span.start(), b"|>");
                 header = Some(at);
                 match block::lines(self.source, at, span.end(), text) {
                     Ok(lines) => (lines.span, Text::new(self.source, span, lines.text)),
@@ -414,6 +415,7 @@ impl<'s> Reader<'s> {
         self.advance(span.start())?;
         self.flush_comments(0);
         self.forget_line();
+        self.before_comments = None;
         self.at = span.end();
         let key = Text::new(self.source, inner(span, style), text);
         let duplicate = match self.open.last_mut() {
@@ -547,7 +549,8 @@ impl<'s> Reader<'s> {
         let Some(first) = self.pending.first() else { return 0 };
         // At the end of a document as if its metadata followed, in the column of the root.
         let root_column = self.open.first().map_or(0, |root| root.column);
-        let next_column = column(self.source, next).max(root_column);
+        let ends = next >= self.source.len();
+        let next_column = if ends { root_column } else { column(self.source, next).max(root_column) };
         let breaks =
             |from: usize, to: usize| self.source.get(from..to).map_or(0, |gap| gap.matches('\n').count());
         let (column, mut end) = (first.column, first.span.start());
@@ -566,7 +569,7 @@ impl<'s> Reader<'s> {
             self.footed = true;
             return group;
         }
-        if next >= self.source.len() {
+        if ends {
             return 0;
         }
         let outer = self.open.last().map_or(0, |outer| outer.column);
@@ -580,13 +583,13 @@ impl<'s> Reader<'s> {
         self.builder.last_end()
     }
 
-    /// The `|` or `>` that follows the token read last, behind anchor, tag and comments.
-    fn find_indicator(&self, before: usize) -> usize {
+    /// The first of `indicators` behind `from`, with anchors, tags and comments between.
+    fn find_indicator(&self, from: usize, before: usize, indicators: &[u8]) -> usize {
         let bytes = self.source.as_bytes();
-        let mut at = self.at;
-        while at < before.max(self.at + 1).min(bytes.len()) {
+        let mut at = from;
+        while at < before.max(from + 1).min(bytes.len()) {
             match bytes[at] {
-                b'|' | b'>' => return at,
+                byte if indicators.contains(&byte) => return at,
                 b'&' | b'!' => {
                     while at < bytes.len() && !bytes[at].is_ascii_whitespace() {
                         at += 1;
