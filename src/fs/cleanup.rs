@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::iterator::Signals;
 use walkdir::WalkDir;
 
@@ -19,6 +19,7 @@ use crate::error::{Error, Kind, Result};
 
 static LIVE: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 static HELD: AtomicUsize = AtomicUsize::new(0);
+static DIVERTED: Mutex<Option<Box<dyn Fn(i32) + Send>>> = Mutex::new(None);
 
 pub(super) fn live() -> MutexGuard<'static, BTreeSet<PathBuf>> {
     LIVE.lock().unwrap_or_else(PoisonError::into_inner)
@@ -50,7 +51,7 @@ fn wipe_each(paths: &BTreeSet<PathBuf>) {
     }
 }
 
-/// From now on, INT, TERM, HUP and QUIT wipe all that [`wipe_all`] does and end the process with 128 + their number.
+/// From now on, INT, TERM, HUP, QUIT, USR1 and USR2 wipe all that [`wipe_all`] does and end the process with 128 + their number.
 ///
 /// The handlers only write to a pipe, which is all that is safe in one; a thread reads it and does the work. Call it
 /// once, before the first plaintext is written.
@@ -60,10 +61,14 @@ pub fn wipe_on_signals() -> Result<()> {
         return Ok(());
     }
     let cannot = |error: io::Error| Error::new(Kind::Other, "cannot watch for signals").caused_by(error);
-    let mut signals = Signals::new([SIGHUP, SIGINT, SIGQUIT, SIGTERM]).map_err(cannot)?;
+    let mut signals = Signals::new([SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2]).map_err(cannot)?;
     let watch = move || {
         for signal in signals.forever() {
             if matches!(signal, SIGINT | SIGQUIT) && HELD.load(Ordering::SeqCst) > 0 {
+                continue;
+            }
+            if let Some(handle) = &*diverted() {
+                handle(signal);
                 continue;
             }
             // The registry stays locked until the end: nothing new comes to life behind our back.
@@ -90,6 +95,27 @@ impl Drop for HeldInterrupts {
     fn drop(&mut self) {
         HELD.fetch_sub(1, Ordering::SeqCst);
     }
+}
+
+/// Gives signals to `handle` until the guard is dropped, instead of ending: for a process that lives as long as the
+/// program that it has started.
+#[must_use]
+pub fn divert_signals(handle: impl Fn(i32) + Send + 'static) -> DivertedSignals {
+    *diverted() = Some(Box::new(handle));
+    DivertedSignals(())
+}
+
+/// The guard of [`divert_signals`].
+pub struct DivertedSignals(());
+
+impl Drop for DivertedSignals {
+    fn drop(&mut self) {
+        *diverted() = None;
+    }
+}
+
+fn diverted() -> MutexGuard<'static, Option<Box<dyn Fn(i32) + Send>>> {
+    DIVERTED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Removes what is at a path; the files of a folder are overwritten before. What is not there is no error.
