@@ -60,10 +60,11 @@ pub(super) fn run(mut command: Command) -> Result<ExitCode> {
             pass_on(signal, pid);
         }
     });
-    let mut child = command.spawn().map_err(|error| cannot_start(&command, error))?;
-    let pid = Pid::from_child(&child);
-    *starting = Some(pid);
+    let spawned = command.spawn();
+    *starting = spawned.as_ref().ok().map(Pid::from_child);
     drop(starting);
+    let mut child = spawned.map_err(|error| cannot_start(&command, error))?;
+    let pid = Pid::from_child(&child);
 
     // Not taken from the process table before signals stop: they would go to whoever gets its number next.
     let ended = || rustix::process::waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT);

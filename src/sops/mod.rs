@@ -10,6 +10,7 @@ pub mod kubernetes;
 mod leaves;
 mod mac;
 mod metadata;
+mod reasons;
 mod spelling;
 
 use std::collections::HashMap;
@@ -20,6 +21,7 @@ pub use decrypt::{MacCheck, Plaintext};
 pub use encrypt::{Ciphertext, is_encrypted};
 pub use leaves::{Leaf, for_each as for_each_leaf};
 pub use metadata::{Metadata, SOPS_VERSION};
+pub use reasons::{Reason, reasons};
 
 use crate::document::{self, Document, Edits, Format, Value};
 use crate::error::{Error, Kind, Result};
@@ -36,12 +38,11 @@ pub fn encrypt(
     now: Timestamp,
     onto: Option<&Encrypted>,
 ) -> Result<Ciphertext> {
-    if is_encrypted(document) {
-        return Err(Error::new(
-            Kind::AlreadyEncrypted,
-            "the file is encrypted already: it has sops metadata",
-        )
-        .advise("change it with `sealant edit` or `sealant set`, its recipients with `sealant updatekeys`"));
+    if let Some(line) = encrypt::line_of_metadata(document) {
+        return Err(already_encrypted().on_line(line));
+    }
+    if document.tree().documents().is_empty() {
+        return Err(Error::new(Kind::EmptyFile, "there is nothing in the file to encrypt"));
     }
     let reuse = onto.map(|old| encrypt::Reuse::of(&*old.document, &old.metadata, key)).transpose()?;
     encrypt::encrypt(document, metadata, key, now, reuse)
@@ -108,24 +109,58 @@ impl Encrypted {
 
     /// The plaintext as a document in which the metadata still stands, for [`Encrypted::write`].
     pub fn open(&self, key: &DataKey, check: MacCheck) -> Result<Box<dyn Document>> {
+        // Without a final line break the last value may be one that reads otherwise when the metadata follow it.
+        let ends_open = self.format() == Format::Yaml && !self.document.source().ends_with('\n');
+        if ends_open || self.format() == Format::Binary {
+            return self.adopt(self.decrypt(key, check)?.bytes);
+        }
         let plaintext = decrypt::decrypt(&*self.document, &self.metadata, key, check, true)?;
         document::parse(self.format(), plaintext.bytes, true)
     }
 
-    /// A plaintext that was edited apart from its file, as a document with this file's metadata in its place.
+    /// A plaintext that was edited apart from its file, as a document with this file's metadata in its place where
+    /// that leaves all values as they are.
     pub fn adopt(&self, plaintext: SecretBytes) -> Result<Box<dyn Document>> {
         let edited = document::parse(self.format(), plaintext, false)?;
-        if is_encrypted(&*edited) {
+        if let Some(line) = encrypt::line_of_metadata(&*edited) {
             return Err(Error::new(
                 Kind::AlreadyEncrypted,
                 "the plaintext has an entry that is named like sops metadata",
-            ));
+            )
+            .on_line(line));
         }
-        if self.format() == Format::Binary {
+        // What would change the last value is left for the one who writes the metadata anew.
+        if self.format() == Format::Binary || edited.open_end().is_some() {
             return Ok(edited);
         }
         let with_metadata = edited.carry_metadata(&*self.document)?.apply(edited.source());
         document::parse(self.format(), SecretBytes::new(with_metadata.as_bytes().to_vec()), true)
+    }
+
+    /// A plaintext that was edited together with the metadata in it, as a document with the metadata that it is to
+    /// have. Recipients may have gone; new ones are refused, for nobody has wrapped the data key for them.
+    pub fn adopt_with_metadata(&self, plaintext: SecretBytes) -> Result<(Box<dyn Document>, Metadata)> {
+        let document = document::parse(self.format(), plaintext, true)?;
+        let data = document.metadata()?.ok_or_else(|| {
+            Error::new(Kind::Read, "the metadata is gone").advise("leave at least the recipients in it")
+        })?;
+        let metadata = Metadata::from_data(&data)?;
+        let (old, new) = (&self.metadata.keys, &metadata.keys);
+        let is_part = new.groups.len() == old.groups.len()
+            && new.threshold == old.threshold
+            && new
+                .groups
+                .iter()
+                .zip(&old.groups)
+                .all(|(new, old)| !new.is_empty() && new.iter().all(|key| old.contains(key)));
+        if !is_part {
+            return Err(Error::new(
+                Kind::Conflict,
+                "recipients can be removed in an editor, but not added or changed",
+            )
+            .advise("add them with `sealant updatekeys` or `sealant rotate`"));
+        }
+        Ok((document, metadata))
     }
 
     /// Encrypts a changed state of this file (of [`Encrypted::open`] or [`Encrypted::adopt`]) under `new_key` if there
