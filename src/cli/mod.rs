@@ -7,6 +7,7 @@
 
 pub mod args;
 mod change;
+mod child;
 mod completion;
 mod decrypt;
 mod demo;
