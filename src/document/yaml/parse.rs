@@ -1,12 +1,13 @@
 //! From the parser's events to a tree: spans that can be replaced, comments where go-yaml would attach them.
 
 use std::collections::{HashMap, HashSet};
+use std::ops::Range;
 
 use granit_parser::{Event, Parser, Placement, ScalarStyle, ScanError, StructureStyle, Tag};
 
 use super::change::SOPS_INDENT;
 use super::resolve::resolve;
-use super::{Part, YamlDocument, block, column};
+use super::{Part, YamlDocument, block, column, quirks};
 use crate::document::edit::line_end;
 use crate::document::{
     MAX_DEPTH, METADATA_KEY, NodeId, NodeKind, Span, Style, Text, Tree, TreeBuilder, Value,
@@ -77,6 +78,8 @@ struct Open {
     column: usize,
     /// The key whose value comes next.
     key: Option<(Text, Span)>,
+    /// The dash of the item that comes next, if a comment stands between them.
+    dash: Option<usize>,
     keys: HashSet<String>,
 }
 
@@ -145,6 +148,9 @@ impl<'s> Reader<'s> {
                 self.scalar(&text, style, anchor, tag.as_deref(), span, tag_start)
             }
             Event::Alias(id) => self.alias(id, span),
+            Event::Anchor(_, name) if !quirks::is_anchor_name(&name) => {
+                self.unreadable(span.start(), &format!("the anchor name `{name}`"))
+            }
             Event::MappingStart(style, anchor, _) => self.start(NodeKind::Map, style, anchor, span),
             Event::SequenceStart(style, anchor, _) => self.start(NodeKind::List, style, anchor, span),
             Event::MappingEnd | Event::SequenceEnd => self.end(span),
@@ -154,22 +160,28 @@ impl<'s> Reader<'s> {
 
     /// Moves on to a token. Refuses a tab in the indentation before it, which go-yaml cannot read in block context.
     fn advance(&mut self, to: usize) -> Result<()> {
-        let flow = self.open.last().is_some_and(|open| open.flow);
-        if let Some(gap) = self.source.get(self.at..to).filter(|gap| !flow && gap.contains('\t')) {
-            let indents = gap
-                .split_inclusive('\n')
-                .skip(1)
-                .map(|line| line.len() - line.trim_start_matches([' ', '\t']).len());
-            let mut start = self.at + gap.find('\n').map_or(gap.len(), |at| at + 1);
-            for (line, indent) in gap.split_inclusive('\n').skip(1).zip(indents) {
-                if line[..indent].contains('\t') {
-                    return self.fail(start, Kind::Read, "broken YAML: a tab in the indentation");
-                }
-                start += line.len();
-            }
+        if let Some(gap) = self.source.get(self.at..to).filter(|gap| gap.contains('\t') && !self.in_flow())
+            && let Some(offset) = quirks::tab_in_indentation(gap)
+        {
+            return self.fail(self.at + offset, Kind::Read, "broken YAML: a tab in the indentation");
         }
         self.at = self.at.max(to);
         Ok(())
+    }
+
+    fn in_flow(&self) -> bool {
+        self.open.last().is_some_and(|open| open.flow)
+    }
+
+    /// What follows a byte.
+    fn after(&self, offset: usize) -> &'s str {
+        self.source.get(offset..).unwrap_or_default()
+    }
+
+    /// An error that says what sops could not read.
+    fn unreadable<T>(&self, offset: usize, what: &str) -> Result<T> {
+        self.fail(offset, Kind::Read, format!("{what}, which sops cannot read"))
+            .map_err(|error: Error| error.advise("write it in quotes, or otherwise"))
     }
 
     fn start_document(&mut self, explicit: bool, minor: Option<u32>, span: Span) -> Result<()> {
@@ -238,7 +250,12 @@ impl<'s> Reader<'s> {
     fn comment(&mut self, span: Span, right: bool) -> Result<()> {
         // A comment in a block scalar's header is reported after the scalar; behind a tag it is replaced with it.
         if span.start() >= self.at {
+            let gap = self.at..span.start();
             self.advance(span.start())?;
+            if let Some(open) = self.open.last_mut().filter(|open| open.kind == NodeKind::List && !open.flow)
+            {
+                open.dash = open.dash.or_else(|| dash_in(self.source, gap));
+            }
             self.at = span.end();
         } else if self.last_leaf.is_some_and(|leaf| self.tags.contains_key(&leaf)) {
             return Ok(());
@@ -287,7 +304,7 @@ impl<'s> Reader<'s> {
     }
 
     /// What stands before a node in its collection: the key in a map, the dash in a block list.
-    fn take_key(&mut self, node_start: usize) -> Result<Option<(Text, Span)>> {
+    fn take_key(&mut self, node_start: usize, empty: bool) -> Result<Option<(Text, Span)>> {
         let Some(open) = self.open.last_mut() else { return Ok(None) };
         if open.kind == NodeKind::Map {
             return Ok(open.key.take());
@@ -295,16 +312,20 @@ impl<'s> Reader<'s> {
         if open.flow {
             return Ok(None);
         }
-        let dash = self
-            .source
-            .get(self.at..)
-            .and_then(|rest| rest.find('-'))
-            .map_or(node_start, |found| self.at + found);
+        // An empty item is reported anywhere between its dash and the next token.
+        let limit = if empty { self.source.len() } else { node_start.max(self.at) };
+        let dash = open.dash.take().or_else(|| dash_in(self.source, self.at..limit)).unwrap_or(node_start);
         if open.column == usize::MAX {
             open.column = column(self.source, dash);
         }
-        self.advance(dash)?;
-        self.at = dash + 1;
+        if dash >= self.at {
+            self.advance(dash)?;
+            self.at = dash + 1;
+        }
+        let rest = self.source.get(dash + 1..).unwrap_or_default();
+        if quirks::tab_behind(rest) {
+            return self.unreadable(dash, "a tab behind a dash");
+        }
         Ok(Some((Text::default(), Span::new(dash, dash + 1))))
     }
 
@@ -328,15 +349,17 @@ impl<'s> Reader<'s> {
                 span,
             );
         }
-        let tag = tag.map(full_tag);
+        // `!` says no more than that there is a tag.
+        let tag = tag.map(full_tag).filter(|tag| &**tag != "!");
         if self.expects_key() {
             return self.key(text, style, tag.as_deref(), span);
         }
-        if style == ScalarStyle::DoubleQuoted {
-            self.refuse_escapes(span)?;
+        self.refuse_quirks(style, span, false)?;
+        if empty && tag.is_some() && self.in_flow() {
+            return self.unreadable(span.start(), "a tag without a value inside of braces or brackets");
         }
         self.flush_comments(0);
-        let key = self.take_key(span.start())?;
+        let key = self.take_key(span.start(), empty)?;
         let mut header = None;
         let (span, text) = match style {
             ScalarStyle::Literal | ScalarStyle::Folded => {
@@ -408,9 +431,7 @@ impl<'s> Reader<'s> {
             let error = self.fail(span.start(), Kind::Encrypt, format!("the key `{text}` is not a string"));
             return error.map_err(|error: Error| error.advise("quote it: sops knows string keys alone"));
         }
-        if style == ScalarStyle::DoubleQuoted {
-            self.refuse_escapes(span)?;
-        }
+        self.refuse_quirks(style, span, true)?;
         self.advance(span.start())?;
         self.flush_comments(0);
         self.forget_line();
@@ -429,21 +450,22 @@ impl<'s> Reader<'s> {
         Ok(())
     }
 
-    /// go-yaml does not know `\/`.
-    fn refuse_escapes(&self, span: Span) -> Result<()> {
+    /// Refuses scalars and keys that go-yaml would read otherwise.
+    fn refuse_quirks(&self, style: ScalarStyle, span: Span, is_key: bool) -> Result<()> {
         let token = self.source.get(span.range()).unwrap_or_default();
-        let mut escaped = false;
-        for c in token.chars() {
-            if escaped && c == '/' {
-                return self.fail(
-                    span.start(),
-                    Kind::Read,
-                    "broken YAML: the escape `\\/`, which sops cannot read",
-                );
-            }
-            escaped = c == '\\' && !escaped;
+        if style == ScalarStyle::DoubleQuoted && quirks::has_escaped_slash(token) {
+            return self.unreadable(span.start(), "the escape `\\/`");
         }
-        Ok(())
+        let is_plain = style == ScalarStyle::Plain;
+        if !self.in_flow() || (is_plain && span.is_empty()) {
+            return Ok(());
+        }
+        let after = self.after(span.end());
+        let why = is_plain.then(|| quirks::plain_in_flow(token, after)).flatten();
+        match why.or_else(|| is_key.then(|| quirks::key_in_flow(is_plain, after)).flatten()) {
+            Some(why) => self.unreadable(span.start(), why),
+            None => Ok(()),
+        }
     }
 
     fn alias(&mut self, id: usize, span: Span) -> Result<()> {
@@ -457,7 +479,7 @@ impl<'s> Reader<'s> {
             return self.fail(span.start(), Kind::Read, "an alias inside of what it stands for");
         }
         self.flush_comments(0);
-        let key = self.take_key(span.start())?;
+        let key = self.take_key(span.start(), false)?;
         self.advance(span.start())?;
         let node = self.add(NodeKind::Alias(target), Style::Plain, key, span, Text::default());
         self.at = span.end();
@@ -487,7 +509,7 @@ impl<'s> Reader<'s> {
         }
         let in_flow = self.open.last().is_some_and(|open| open.flow);
         let in_list = self.open.last().is_some_and(|open| open.kind == NodeKind::List);
-        let key = self.take_key(span.start())?;
+        let key = self.take_key(span.start(), false)?;
         // go-yaml hands the comment behind a flow collection to its first item, behind a list's item to the list.
         if flow && !in_flow && in_list {
             self.flush_comments(0);
@@ -507,7 +529,7 @@ impl<'s> Reader<'s> {
             _ if flow => 0,
             _ => column(self.source, span.start()),
         };
-        self.open.push(Open { node, kind, flow, column, key: None, keys: HashSet::new() });
+        self.open.push(Open { node, kind, flow, column, key: None, dash: None, keys: HashSet::new() });
         self.flush_comments(0);
         if flow && !in_flow && !in_list {
             self.flow_comment = Some(self.add_comment(Span::default()));
@@ -602,6 +624,11 @@ impl<'s> Reader<'s> {
         }
         at
     }
+}
+
+/// The first dash in a part of the source that holds nothing but blanks and dashes.
+fn dash_in(source: &str, part: Range<usize>) -> Option<usize> {
+    Some(part.start + source.get(part)?.find('-')?)
 }
 
 /// The text of a scalar token without its quotes.
