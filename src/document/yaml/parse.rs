@@ -1,7 +1,6 @@
 //! From the parser's events to a tree: spans that can be replaced, comments where go-yaml would attach them.
 
 use std::collections::{HashMap, HashSet};
-use std::ops::Range;
 
 use granit_parser::{Event, Parser, Placement, ScalarStyle, ScanError, StructureStyle, Tag};
 
@@ -78,8 +77,6 @@ struct Open {
     column: usize,
     /// The key whose value comes next.
     key: Option<(Text, Span)>,
-    /// The dash of the item that comes next, if a comment stands between them.
-    dash: Option<usize>,
     keys: HashSet<String>,
 }
 
@@ -104,6 +101,8 @@ struct Reader<'s> {
     last_leaf: Option<NodeId>,
     /// Where the tokens that were read so far end.
     at: usize,
+    /// Where the last token ended before comments were read: a dash may stand before one of them.
+    before_comments: Option<usize>,
     /// Comments were attached to a collection that ended, and no further token was read since.
     footed: bool,
     in_document: bool,
@@ -123,6 +122,7 @@ impl<'s> Reader<'s> {
             flow_comment: None,
             last_leaf: None,
             at: 0,
+            before_comments: None,
             footed: false,
             in_document: false,
         }
@@ -250,12 +250,8 @@ impl<'s> Reader<'s> {
     fn comment(&mut self, span: Span, right: bool) -> Result<()> {
         // A comment in a block scalar's header is reported after the scalar; behind a tag it is replaced with it.
         if span.start() >= self.at {
-            let gap = self.at..span.start();
+            self.before_comments.get_or_insert(self.at);
             self.advance(span.start())?;
-            if let Some(open) = self.open.last_mut().filter(|open| open.kind == NodeKind::List && !open.flow)
-            {
-                open.dash = open.dash.or_else(|| dash_in(self.source, gap));
-            }
             self.at = span.end();
         } else if self.last_leaf.is_some_and(|leaf| self.tags.contains_key(&leaf)) {
             return Ok(());
@@ -304,7 +300,9 @@ impl<'s> Reader<'s> {
     }
 
     /// What stands before a node in its collection: the key in a map, the dash in a block list.
-    fn take_key(&mut self, node_start: usize, empty: bool) -> Result<Option<(Text, Span)>> {
+    fn take_key(&mut self, node_start: usize) -> Result<Option<(Text, Span)>> {
+        let from = self.before_comments.take().unwrap_or(self.at);
+        let dash = self.find_indicator(from, node_start, b"-");
         let Some(open) = self.open.last_mut() else { return Ok(None) };
         if open.kind == NodeKind::Map {
             return Ok(open.key.take());
@@ -312,16 +310,11 @@ impl<'s> Reader<'s> {
         if open.flow {
             return Ok(None);
         }
-        // An empty item is reported anywhere between its dash and the next token.
-        let limit = if empty { self.source.len() } else { node_start.max(self.at) };
-        let dash = open.dash.take().or_else(|| dash_in(self.source, self.at..limit)).unwrap_or(node_start);
         if open.column == usize::MAX {
             open.column = column(self.source, dash);
         }
-        if dash >= self.at {
-            self.advance(dash)?;
-            self.at = dash + 1;
-        }
+        self.advance(dash)?;
+        self.at = dash + 1;
         let rest = self.source.get(dash + 1..).unwrap_or_default();
         if quirks::tab_behind(rest) {
             return self.unreadable(dash, "a tab behind a dash");
@@ -359,11 +352,11 @@ impl<'s> Reader<'s> {
             return self.unreadable(span.start(), "a tag without a value inside of braces or brackets");
         }
         self.flush_comments(0);
-        let key = self.take_key(span.start(), empty)?;
+        let key = self.take_key(span.start())?;
         let mut header = None;
         let (span, text) = match style {
             ScalarStyle::Literal | ScalarStyle::Folded => {
-                let at = self.find_indicator(span.start());
+                let at = self.find_indicator(self.at, span.start(), b"|>");
                 header = Some(at);
                 match block::lines(self.source, at, span.end(), text) {
                     Ok(lines) => (lines.span, Text::new(self.source, span, lines.text)),
@@ -435,6 +428,7 @@ impl<'s> Reader<'s> {
         self.advance(span.start())?;
         self.flush_comments(0);
         self.forget_line();
+        self.before_comments = None;
         self.at = span.end();
         let key = Text::new(self.source, inner(span, style), text);
         let duplicate = match self.open.last_mut() {
@@ -479,7 +473,7 @@ impl<'s> Reader<'s> {
             return self.fail(span.start(), Kind::Read, "an alias inside of what it stands for");
         }
         self.flush_comments(0);
-        let key = self.take_key(span.start(), false)?;
+        let key = self.take_key(span.start())?;
         self.advance(span.start())?;
         let node = self.add(NodeKind::Alias(target), Style::Plain, key, span, Text::default());
         self.at = span.end();
@@ -509,7 +503,7 @@ impl<'s> Reader<'s> {
         }
         let in_flow = self.open.last().is_some_and(|open| open.flow);
         let in_list = self.open.last().is_some_and(|open| open.kind == NodeKind::List);
-        let key = self.take_key(span.start(), false)?;
+        let key = self.take_key(span.start())?;
         // go-yaml hands the comment behind a flow collection to its first item, behind a list's item to the list.
         if flow && !in_flow && in_list {
             self.flush_comments(0);
@@ -529,7 +523,7 @@ impl<'s> Reader<'s> {
             _ if flow => 0,
             _ => column(self.source, span.start()),
         };
-        self.open.push(Open { node, kind, flow, column, key: None, dash: None, keys: HashSet::new() });
+        self.open.push(Open { node, kind, flow, column, key: None, keys: HashSet::new() });
         self.flush_comments(0);
         if flow && !in_flow && !in_list {
             self.flow_comment = Some(self.add_comment(Span::default()));
@@ -569,7 +563,8 @@ impl<'s> Reader<'s> {
         let Some(first) = self.pending.first() else { return 0 };
         // At the end of a document as if its metadata followed, in the column of the root.
         let root_column = self.open.first().map_or(0, |root| root.column);
-        let next_column = column(self.source, next).max(root_column);
+        let ends = next >= self.source.len();
+        let next_column = if ends { root_column } else { column(self.source, next).max(root_column) };
         let breaks =
             |from: usize, to: usize| self.source.get(from..to).map_or(0, |gap| gap.matches('\n').count());
         let (column, mut end) = (first.column, first.span.start());
@@ -588,7 +583,7 @@ impl<'s> Reader<'s> {
             self.footed = true;
             return group;
         }
-        if next >= self.source.len() {
+        if ends {
             return 0;
         }
         let outer = self.open.last().map_or(0, |outer| outer.column);
@@ -602,13 +597,13 @@ impl<'s> Reader<'s> {
         self.builder.last_end()
     }
 
-    /// The `|` or `>` that follows the token read last, behind anchor, tag and comments.
-    fn find_indicator(&self, before: usize) -> usize {
+    /// The first of `indicators` behind `from`, with anchors, tags and comments between.
+    fn find_indicator(&self, from: usize, before: usize, indicators: &[u8]) -> usize {
         let bytes = self.source.as_bytes();
-        let mut at = self.at;
-        while at < before.max(self.at + 1).min(bytes.len()) {
+        let mut at = from;
+        while at < before.max(from + 1).min(bytes.len()) {
             match bytes[at] {
-                b'|' | b'>' => return at,
+                byte if indicators.contains(&byte) => return at,
                 b'&' | b'!' => {
                     while at < bytes.len() && !bytes[at].is_ascii_whitespace() {
                         at += 1;
@@ -624,11 +619,6 @@ impl<'s> Reader<'s> {
         }
         at
     }
-}
-
-/// The first dash in a part of the source that holds nothing but blanks and dashes.
-fn dash_in(source: &str, part: Range<usize>) -> Option<usize> {
-    Some(part.start + source.get(part)?.find('-')?)
 }
 
 /// The text of a scalar token without its quotes.
