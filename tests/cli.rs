@@ -4,18 +4,42 @@ mod cli {
     mod decrypt;
     mod doctor;
     mod encrypt;
+    mod exec_env;
+    mod exec_file;
     mod explain;
+    mod filestatus;
     mod help;
     mod init;
     mod keygen;
     mod prompts;
+    mod rotate;
     mod shell;
+    mod updatekeys;
     mod usage;
 
     use sealant_test_support::Sandbox;
 
     fn sandbox() -> Sandbox {
         Sandbox::new(env!("CARGO_BIN_EXE_sealant"))
+    }
+
+    /// A sandbox in which our identity lies where it is looked for.
+    fn at_home() -> Sandbox {
+        let test = sandbox();
+        test.write(test.home(KEYS_TXT), IDENTITY);
+        test
+    }
+
+    /// Makes an identity file, and returns its recipient.
+    fn identity(test: &Sandbox, file: &str) -> String {
+        test.sealant(&["keygen", "-o", file]).run().ok();
+        test.sealant(&["keygen", "-y", file]).run().ok().text().trim().to_owned()
+    }
+
+    /// Writes an encrypted file.
+    fn encrypted(test: &Sandbox, file: &str, plaintext: &str, recipients: &[&str]) {
+        test.write(file, plaintext);
+        test.sealant(&["encrypt", "-i", "--age", &recipients.join(","), file]).run().ok();
     }
 
     /// A text in which the folders of the test have names that do not change.
