@@ -1,19 +1,49 @@
 //! What a user of the command line sees: help, messages, exit codes, files.
 
 mod cli {
+    mod diff;
     mod doctor;
+    mod edit;
     mod explain;
+    mod get;
     mod help;
     mod init;
     mod keygen;
     mod prompts;
+    mod set;
     mod shell;
+    mod unset;
     mod usage;
 
     use sealant_test_support::Sandbox;
 
     fn sandbox() -> Sandbox {
         Sandbox::new(env!("CARGO_BIN_EXE_sealant"))
+    }
+
+    /// A sandbox with an identity, and this text in `secret.yaml`, encrypted for it.
+    fn with_secret(text: &str) -> Sandbox {
+        let test = sandbox();
+        test.write(test.home(KEYS_TXT), IDENTITY);
+        encrypt(&test, "secret.yaml", text);
+        test
+    }
+
+    /// Writes a file and encrypts it.
+    fn encrypt(test: &Sandbox, name: &str, text: &str) {
+        test.write(name, text);
+        let encrypted = test.sealant(&["encrypt", "-i", "--age", RECIPIENT, name]).run().ok();
+        assert_eq!(encrypted.stderr, "");
+    }
+
+    fn decrypted(test: &Sandbox, name: &str) -> String {
+        test.sealant(&["decrypt", name]).run().ok().text().to_owned()
+    }
+
+    /// The lines of a file that are not in another.
+    fn new_lines(old: &str, new: &str) -> Vec<String> {
+        let old: Vec<_> = old.lines().collect();
+        new.lines().filter(|line| !old.contains(line)).map(|line| line.trim().to_owned()).collect()
     }
 
     /// A text in which the folders of the test have names that do not change.

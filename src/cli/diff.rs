@@ -285,8 +285,7 @@ impl Comparison<'_> {
 
 fn is_encrypted(source: &Source) -> bool {
     // One that cannot be parsed is told of as what it claims to be.
-    sops::looks_encrypted(&source.bytes)
-        && sops::status(source.format, source.bytes.clone()).unwrap_or(false)
+    sops::looks_encrypted(&source.bytes) && sops::status(source.format, source.bytes.clone()).unwrap_or(false)
 }
 
 fn print_text(context: &Context, pair: &Pair<State>, difference: &Difference) -> Result<()> {

@@ -7,7 +7,7 @@ use std::fs::{self, OpenOptions, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::Child;
+use std::process::{Child, Command};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
@@ -100,16 +100,18 @@ impl Drop for HeldInterrupts {
     }
 }
 
-/// Has a child process told to stop (TERM) when we are, until the guard is dropped: an editor without us would keep
-/// plaintext open, and a terminal that somebody else reads from.
-#[must_use]
-pub fn stop_with_us(child: &Child) -> StoppedWithUs {
-    let pid = Pid::from_child(child);
-    children().push(pid);
-    StoppedWithUs(pid)
+/// Starts a child process that is told to stop (TERM) when we are, until the guard is dropped: an editor without us
+/// would keep plaintext open, and a terminal that somebody else reads from.
+pub fn spawn_to_stop_with_us(command: &mut Command) -> io::Result<(Child, StoppedWithUs)> {
+    // Locked over the start: a signal that comes right after it finds the child.
+    let mut children = children();
+    let child = command.spawn()?;
+    let pid = Pid::from_child(&child);
+    children.push(pid);
+    Ok((child, StoppedWithUs(pid)))
 }
 
-/// The guard of [`stop_with_us`].
+/// The guard of [`spawn_to_stop_with_us`].
 pub struct StoppedWithUs(Pid);
 
 impl Drop for StoppedWithUs {

@@ -117,6 +117,9 @@ impl Encrypted {
     /// A plaintext that was edited apart from its file, as a document with this file's metadata in its place where
     /// that leaves all values as they are.
     pub fn adopt(&self, plaintext: SecretBytes) -> Result<Box<dyn Document>> {
+        if plaintext.trim_ascii().is_empty() && self.format() != Format::Binary {
+            return Err(Error::new(Kind::EmptyFile, "the file is empty: there is nothing to encrypt"));
+        }
         let edited = document::parse(self.format(), plaintext, false)?;
         if let Some(line) = encrypt::line_of_metadata(&*edited) {
             return Err(Error::new(
