@@ -37,11 +37,16 @@ pub fn encrypt(
     if let Some(line) = encrypt::line_of_metadata(document) {
         return Err(already_encrypted().on_line(line));
     }
+    refuse_nothing(document)?;
+    let reuse = onto.map(|old| encrypt::Reuse::of(&*old.document, &old.metadata, key)).transpose()?;
+    encrypt::encrypt(document, metadata, key, now, reuse)
+}
+
+fn refuse_nothing(document: &dyn Document) -> Result<()> {
     if document.tree().documents().is_empty() {
         return Err(Error::new(Kind::EmptyFile, "there is nothing in the file to encrypt"));
     }
-    let reuse = onto.map(|old| encrypt::Reuse::of(&*old.document, &old.metadata, key)).transpose()?;
-    encrypt::encrypt(document, metadata, key, now, reuse)
+    Ok(())
 }
 
 /// What is said of a file that holds metadata, or an entry that would be taken for it.
@@ -117,10 +122,8 @@ impl Encrypted {
     /// A plaintext that was edited apart from its file, as a document with this file's metadata in its place where
     /// that leaves all values as they are.
     pub fn adopt(&self, plaintext: SecretBytes) -> Result<Box<dyn Document>> {
-        if plaintext.trim_ascii().is_empty() && self.format() != Format::Binary {
-            return Err(Error::new(Kind::EmptyFile, "the file is empty: there is nothing to encrypt"));
-        }
         let edited = document::parse(self.format(), plaintext, false)?;
+        refuse_nothing(&*edited)?;
         if let Some(line) = encrypt::line_of_metadata(&*edited) {
             return Err(Error::new(
                 Kind::AlreadyEncrypted,

@@ -83,7 +83,8 @@ fn whatever_the_editor_does_the_file_stays_and_the_plaintext_goes() {
         ("printf '\\377' >> \"$1\"", 2, "secret.yaml:7: invalid UTF-8"),
         ("echo 'db: hunter3' >> \"$1\"", 2, "secret.yaml:7: the key `db` stands twice"),
         ("echo 'sops: {mac: hunter3}' >> \"$1\"", 203, "named like sops metadata"),
-        ("cp \"$1\" \"$1.swp\"; : > \"$1\"", 92, "secret.yaml: the file is empty"),
+        ("cp \"$1\" \"$1.swp\"; : > \"$1\"", 92, "nothing in the file to encrypt"),
+        ("echo '# hunter3' > \"$1\"", 92, "nothing in the file to encrypt"),
         // The whole group gets what Ctrl-C sends, and this editor does not care for itself.
         ("kill -INT 0; sleep 60", 201, "was stopped by a signal"),
     ];
