@@ -1,9 +1,11 @@
 //! What a user of the command line sees: help, messages, exit codes, files.
 
 mod cli {
+    mod decrypt;
     mod diff;
     mod doctor;
     mod edit;
+    mod encrypt;
     mod explain;
     mod get;
     mod help;

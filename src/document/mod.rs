@@ -26,7 +26,7 @@ use std::path::Path;
 use serde_json::Value as Data;
 
 pub use binary::BinaryDocument;
-pub use convert::{convert, emit_value};
+pub use convert::{convert, emit_value, variables};
 pub use dotenv::DotenvDocument;
 pub use edit::Edits;
 pub use example::{KUBERNETES_EXAMPLE, example};

@@ -10,7 +10,10 @@ pub mod kubernetes;
 mod leaves;
 mod mac;
 mod metadata;
+mod reasons;
 mod spelling;
+
+use std::collections::HashMap;
 
 use jiff::Timestamp;
 
@@ -18,6 +21,7 @@ pub use decrypt::{MacCheck, Plaintext};
 pub use encrypt::{Ciphertext, is_encrypted};
 pub use leaves::{Leaf, for_each as for_each_leaf};
 pub use metadata::{Metadata, SOPS_VERSION};
+pub use reasons::{Reason, reasons};
 
 use crate::document::{self, Document, Edits, Format, Value};
 use crate::error::{Error, Kind, Result};
@@ -211,6 +215,15 @@ impl Encrypted {
     pub fn with_metadata(&self, metadata: &Metadata) -> Result<Vec<u8>> {
         let edits = self.document.put_metadata(Some(&metadata.to_data()))?;
         Ok(edits.apply(self.document.source()).as_bytes().to_vec())
+    }
+
+    /// The values of the first document as environment variables. The MAC is verified.
+    pub fn variables(&self, key: &DataKey) -> Result<Vec<(String, SecretBytes)>> {
+        self.decrypt(key, MacCheck::Verify)?;
+        let mut values = HashMap::new();
+        // By their types in the ciphertexts: a float `1` is `1.0` to sops, whatever the text of the file makes of it.
+        self.for_each_value(key, &mut |leaf, value| _ = values.insert(leaf.at, value.clone()))?;
+        document::variables(&*self.document, &|node| values.get(&node).cloned())
     }
 
     /// Calls `visit` with the path and value of every leaf that is no comment, opened where it was encrypted.

@@ -545,7 +545,9 @@ impl<'s> Reader<'s> {
     /// belongs to the innermost collection, a second one to the map that holds it, others by their column.
     fn comments_inside(&mut self, open: &Open, next: usize) -> usize {
         let Some(first) = self.pending.first() else { return 0 };
-        let next_column = column(self.source, next);
+        // At the end of a document as if its metadata followed, in the column of the root.
+        let root_column = self.open.first().map_or(0, |root| root.column);
+        let next_column = column(self.source, next).max(root_column);
         let breaks =
             |from: usize, to: usize| self.source.get(from..to).map_or(0, |gap| gap.matches('\n').count());
         let (column, mut end) = (first.column, first.span.start());
