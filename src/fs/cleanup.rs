@@ -22,10 +22,9 @@ use crate::error::{Error, Kind, Result};
 
 static LIVE: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 static HELD: AtomicUsize = AtomicUsize::new(0);
-static DIVERTED: Mutex<Option<Handler>> = Mutex::new(None);
+static DIVERTED: Mutex<Option<SignalHandler>> = Mutex::new(None);
 
-/// What takes a signal instead of us.
-type Handler = Box<dyn Fn(i32) + Send>;
+type SignalHandler = Box<dyn Fn(i32) + Send>;
 static CHILDREN: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
 
 /// How long a program may take to stop.
@@ -125,7 +124,7 @@ impl Drop for DivertedSignals {
     }
 }
 
-fn diverted() -> MutexGuard<'static, Option<Handler>> {
+fn diverted() -> MutexGuard<'static, Option<SignalHandler>> {
     DIVERTED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
