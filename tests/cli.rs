@@ -1,7 +1,9 @@
 //! What a user of the command line sees: help, messages, exit codes, files.
 
 mod cli {
+    mod decrypt;
     mod doctor;
+    mod encrypt;
     mod exec_env;
     mod exec_file;
     mod explain;
