@@ -32,6 +32,13 @@ pub struct Source {
     pub snapshot: Snapshot,
 }
 
+/// An encrypted file that was parsed.
+pub struct Parsed {
+    pub path: PathBuf,
+    pub snapshot: Snapshot,
+    pub file: Encrypted,
+}
+
 /// An encrypted file and its data key.
 pub struct Opened {
     pub path: PathBuf,
@@ -40,27 +47,37 @@ pub struct Opened {
     pub key: DataKey,
 }
 
+/// Parses encrypted files. Results stand in the order of the sources.
+pub fn parse(sources: Vec<Source>) -> Vec<Result<Parsed>> {
+    let parse = |Source { path, format, bytes, snapshot }| {
+        let file = Encrypted::parse(format, bytes).map_err(|error| error.in_file(&path))?;
+        Ok(Parsed { path, snapshot, file })
+    };
+    sources.into_par_iter().map(parse).collect()
+}
+
 /// Reads encrypted files and opens their data keys. Results stand in the order of the sources.
 pub async fn open(service: &KeyService<'_>, sources: Vec<Source>) -> Vec<Result<Opened>> {
-    let parsed: Vec<_> = sources
-        .into_par_iter()
-        .map(|Source { path, format, bytes, snapshot }| {
-            let file = Encrypted::parse(format, bytes).map_err(|error| error.in_file(&path))?;
-            Ok((path, snapshot, file))
-        })
-        .collect();
+    let parsed = parse(sources).into_iter().map(|result| Ok((result?, ()))).collect();
+    let opened = unwrap(service, parsed).await;
+    opened.into_iter().map(|result| result.map(|(opened, ())| opened)).collect()
+}
+
+/// Opens the data keys of files in one request. What was decided about a file goes along with it; one that failed
+/// before stays failed.
+pub async fn unwrap<T>(
+    service: &KeyService<'_>,
+    parsed: Vec<Result<(Parsed, T)>>,
+) -> Vec<Result<(Opened, T)>> {
     let wrapped: Vec<&WrappedDataKey> =
-        parsed.iter().filter_map(|result: &Result<_>| Some(&result.as_ref().ok()?.2.metadata.keys)).collect();
+        parsed.iter().flatten().map(|(parsed, _)| &parsed.file.metadata.keys).collect();
     let mut keys = service.unwrap_many(&wrapped).await.into_iter();
-    parsed
-        .into_iter()
-        .map(|result| {
-            let (path, snapshot, file) = result?;
-            let key =
-                keys.next().unwrap_or_else(|| Err(no_answer())).map_err(|error| error.in_file(&path))?;
-            Ok(Opened { path, snapshot, file, key })
-        })
-        .collect()
+    let pair = |result: Result<(Parsed, T)>| {
+        let (Parsed { path, snapshot, file }, decided) = result?;
+        let key = keys.next().unwrap_or_else(|| Err(no_answer())).map_err(|error| error.in_file(&path))?;
+        Ok((Opened { path, snapshot, file, key }, decided))
+    };
+    parsed.into_iter().map(pair).collect()
 }
 
 /// Reads one encrypted file and opens its data key.
@@ -103,6 +120,6 @@ pub fn wrapped_set(groups: Vec<Vec<WrappedKey>>, keys: &KeySet) -> WrappedDataKe
     WrappedDataKey { groups, threshold }
 }
 
-fn no_answer() -> Error {
+pub(crate) fn no_answer() -> Error {
     Error::new(Kind::NoDataKey, "the key service gave no answer")
 }

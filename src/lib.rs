@@ -16,6 +16,7 @@ pub mod fs;
 pub mod host;
 pub mod keys;
 pub mod policy;
+pub mod rekey;
 pub mod secret;
 pub mod sops;
 

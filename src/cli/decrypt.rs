@@ -4,13 +4,13 @@ use rayon::prelude::*;
 
 use crate::batch::{self, Opened};
 use crate::cli::args::{FormatArgs, IdentityArgs, InputArgs, OutputArgs};
-use crate::cli::pipeline::{Item, Output, Pipeline, in_two_steps};
+use crate::cli::pipeline::{Item, Output, Pipeline, encrypted_or_named, in_two_steps};
 use crate::cli::{Context, block_on};
 use crate::document::{self, Document, Format, TreePath};
 use crate::error::Result;
 use crate::fs::Mode;
 use crate::secret::SecretBytes;
-use crate::sops::{self, MacCheck, Plaintext};
+use crate::sops::{MacCheck, Plaintext};
 
 /// Decrypt files, byte for byte as they were
 #[derive(Debug, clap::Args)]
@@ -71,12 +71,6 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
             opened.into_par_iter().zip(&names).map(decrypt).collect()
         })
     })
-}
-
-/// Leaves out files that were only found in a folder and are not encrypted.
-fn encrypted_or_named(item: Item) -> Result<Option<Item>> {
-    let is_ours = item.input.named || sops::looks_encrypted(&item.source.bytes);
-    Ok(is_ours.then_some(item))
 }
 
 /// The plaintext as it was asked for: whole or one value of it, in its own format or another.

@@ -95,14 +95,10 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
             results
                 .into_iter()
                 .take(files.len())
-                .map(|result| result.map(|file| Some(output(file))))
+                .map(|result| result.map(|file| Some(Output::from(file))))
                 .collect()
         })
     })
-}
-
-fn output(file: sops::Ciphertext) -> Output {
-    Output { bytes: SecretBytes::new(file.bytes), warnings: file.warnings }
 }
 
 struct Encrypt<'a> {

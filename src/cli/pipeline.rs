@@ -11,6 +11,7 @@ use crate::document::{Format, MAX_BINARY, MAX_SOURCE};
 use crate::error::{Error, Result};
 use crate::fs::{self, Lock, Mode, Snapshot};
 use crate::secret::SecretBytes;
+use crate::sops::{self, Ciphertext};
 
 /// A file to work on.
 pub struct Item {
@@ -22,6 +23,12 @@ pub struct Item {
 pub struct Output {
     pub bytes: SecretBytes,
     pub warnings: Vec<String>,
+}
+
+impl From<Ciphertext> for Output {
+    fn from(Ciphertext { bytes, warnings }: Ciphertext) -> Self {
+        Self { bytes: SecretBytes::new(bytes), warnings }
+    }
 }
 
 /// A command over files and where its results go.
@@ -40,9 +47,19 @@ pub struct Pipeline<'a> {
 impl Pipeline<'_> {
     /// Works through the files. `work` gets as many as fit into memory and answers for each in order: its result,
     /// `None` for one that is none of its business, or why it failed. A failure does not hold up other files.
-    pub fn run(self, mut work: impl FnMut(Vec<Item>) -> Vec<Result<Option<Output>>>) -> Result<ExitCode> {
-        let ui = self.context.ui;
+    pub fn run(self, work: impl FnMut(Vec<Item>) -> Vec<Result<Option<Output>>>) -> Result<ExitCode> {
         let mut failures = Failures::default();
+        self.run_among(&mut failures, work);
+        Ok(failures.exit_code())
+    }
+
+    /// As [`Pipeline::run`], for one step of several of a command.
+    pub fn run_among(
+        self,
+        failures: &mut Failures,
+        mut work: impl FnMut(Vec<Item>) -> Vec<Result<Option<Output>>>,
+    ) {
+        let ui = self.context.ui;
         for error in &self.inputs.errors {
             failures.add(ui, error);
         }
@@ -75,7 +92,6 @@ impl Pipeline<'_> {
                 .filter_map(|result| result.as_ref().err())
                 .for_each(|error| failures.add(ui, error));
         }
-        Ok(failures.exit_code())
     }
 
     fn write(&self, input: &Input, snapshot: &Snapshot, output: Option<Output>) -> Result<()> {
@@ -127,6 +143,12 @@ fn chunks(inputs: &[Input]) -> Vec<&[Input]> {
     }
     chunks.push(&inputs[start..]);
     chunks
+}
+
+/// Leaves out files that were only found in a folder and are not encrypted.
+pub fn encrypted_or_named(item: Item) -> Result<Option<Item>> {
+    let is_ours = item.input.named || sops::looks_encrypted(&item.source.bytes);
+    Ok(is_ours.then_some(item))
 }
 
 /// Runs `step` on each item, in parallel, and hands those that are left to `all` in one call.

@@ -1,17 +1,34 @@
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use crate::cli::args::{FormatArgs, IdentityArgs, InputArgs};
-use crate::cli::{Context, not_built};
-use crate::error::Result;
+use serde::Serialize;
+
+use crate::batch::{self, Parsed};
+use crate::cli::args::{
+    Destination, FormatArgs, Formats, IdentityArgs, Input, InputArgs, Inputs, ReportArgs,
+};
+use crate::cli::pipeline::{Item, Output, Pipeline, encrypted_or_named, in_two_steps};
+use crate::cli::{Context, Failures, block_on};
+use crate::config::Configs;
+use crate::error::{Error, Kind, Result};
+use crate::fs::{Mode, Snapshot};
+use crate::host::Host;
+use crate::keys::KeySet;
+use crate::policy;
+use crate::rekey::{self, Change};
+use crate::secret::SecretBytes;
 
 /// Let exactly those decrypt files whom the creation rules name
 ///
-/// The data key stays: `sealant rotate` makes a new one, which is what you want when somebody has left.
+/// The data key stays, and with it all values, byte for byte. Whoever goes can still decrypt with what they have: with
+/// --rotate the files get a new data key in the same step.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   sealant updatekeys secrets.enc.yaml
-  sealant updatekeys --yes .")]
+  sealant updatekeys --dry-run .
+  sealant updatekeys --rotate --yes .      # when somebody has left")]
 pub struct Args {
     #[command(flatten)]
     inputs: InputArgs,
@@ -20,6 +37,17 @@ pub struct Args {
     #[arg(short, long)]
     yes: bool,
 
+    /// Make a new data key, too: whoever is removed cannot decrypt what is set from now on
+    #[arg(long)]
+    rotate: bool,
+
+    /// Say what would change, and write nothing
+    #[arg(long)]
+    dry_run: bool,
+
+    #[command(flatten)]
+    report: ReportArgs,
+
     #[command(flatten)]
     formats: FormatArgs,
 
@@ -27,6 +55,175 @@ pub struct Args {
     identities: IdentityArgs,
 }
 
-pub fn run(_: Args, _: &Context) -> Result<ExitCode> {
-    not_built("updatekeys")
+pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
+    let inputs = args.inputs.inputs()?;
+    if inputs.inputs.iter().any(|input| input.path.is_none()) {
+        return Err(Error::new(
+            Kind::Conflict,
+            "updatekeys changes files in place, and standard input is none",
+        ));
+    }
+    let service = args.identities.key_service(context.host)?;
+    let formats = args.formats.input_only(context.ui)?;
+    let update = Update { context, configs: context.configs()?, formats, args: &args };
+    let mut failures = Failures::default();
+    let plans = update.plan(inputs, &mut failures);
+    update.show(&plans)?;
+    let work: Vec<Plan> = plans.into_iter().filter(|plan| args.rotate || !plan.change.is_empty()).collect();
+    if !work.is_empty() && !args.dry_run && update.may_go_on(&work)? {
+        update.write(&service, work, &mut failures);
+    }
+    Ok(failures.exit_code())
+}
+
+struct Update<'a> {
+    context: &'a Context<'a>,
+    configs: Configs,
+    formats: Formats,
+    args: &'a Args,
+}
+
+/// What is to be done to a file.
+#[derive(Serialize)]
+struct Plan {
+    file: PathBuf,
+    up_to_date: bool,
+    #[serde(flatten)]
+    change: Change,
+    #[serde(skip)]
+    input: Input,
+    #[serde(skip)]
+    keys: KeySet,
+    /// The file that the plan is for.
+    #[serde(skip)]
+    snapshot: Snapshot,
+}
+
+impl Update<'_> {
+    /// Reads the files and says what has to change. No key is needed.
+    fn plan(&self, inputs: Inputs, failures: &mut Failures) -> Vec<Plan> {
+        let mut plans = Vec::new();
+        self.pipeline(inputs, "reading").run_among(failures, |items| {
+            in_two_steps(items, encrypted_or_named, |items| {
+                let (inputs, sources): (Vec<Input>, Vec<_>) =
+                    items.into_iter().map(|Item { input, source }| (input, source)).unzip();
+                let planned = batch::parse(sources).into_iter().zip(inputs).map(|(parsed, input)| {
+                    plans.push(self.plan_for(parsed?, input)?);
+                    Ok(None)
+                });
+                planned.collect()
+            })
+        });
+        plans
+    }
+
+    fn plan_for(&self, parsed: Parsed, input: Input) -> Result<Plan> {
+        let current = &parsed.file.metadata.keys;
+        let keys = self.keys_of_rule(input.name.as_deref().unwrap_or(&parsed.path))?;
+        rekey::refuse_new_foreign(current, &keys, self.args.rotate)?;
+        let change = Change::between(current, &keys);
+        Ok(Plan {
+            up_to_date: change.is_empty(),
+            change,
+            input,
+            keys,
+            file: parsed.path,
+            snapshot: parsed.snapshot,
+        })
+    }
+
+    fn keys_of_rule(&self, name: &Path) -> Result<KeySet> {
+        let policy = self.configs.policy_for(name)?.ok_or_else(|| {
+            Error::new(Kind::ConfigNotFound, "there is no config whose creation rules could name recipients")
+                .advise("Run `sealant init` to make one, or change the recipients with `sealant rotate --add-age ... --rm-age ...`.")
+        })?;
+        policy::key_set(&policy)?.ok_or_else(|| {
+            Error::new(Kind::Other, "the creation rule names no recipients")
+                .in_file(&policy.rule.file)
+                .on_line(policy.rule.line)
+                .advise("Add a line such as `age: age1...` to the rule.")
+        })
+    }
+
+    fn show(&self, plans: &[Plan]) -> Result<()> {
+        let ui = self.context.ui;
+        if self.args.report.is_json() {
+            return ui.json(&plans);
+        }
+        for plan in plans {
+            match plan.up_to_date {
+                true if self.args.rotate => ui.line(format!("{}\n  a new data key", plan.file.display()))?,
+                true => ui.note(format!("{}: already up to date", plan.file.display())),
+                false => ui.out(format!("{}\n{}", plan.file.display(), plan.change).as_bytes())?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells what this does not do, and asks, unless that was answered beforehand.
+    fn may_go_on(&self, work: &[Plan]) -> Result<bool> {
+        let ui = self.context.ui;
+        if !self.args.rotate && work.iter().any(|plan| plan.change.removes()) {
+            ui.warning(
+                "whoever is removed can still decrypt: the data key stays the same, and older states of the files are in \
+                 Git's history. Give the files a new data key with --rotate, and change the secrets where they come from.",
+            );
+        }
+        if self.args.yes {
+            return Ok(true);
+        }
+        let files = match work {
+            [only] => only.file.display().to_string(),
+            several => format!("these {} files", several.len()),
+        };
+        let go_on = self.context.host.confirm(&format!("Change {files}?")).map_err(|error| {
+            Error::new(error.kind(), error.to_string())
+                .advise("Add --yes to go on without being asked, or --dry-run to only see what would change.")
+        })?;
+        if !go_on {
+            ui.say("Nothing was changed.");
+        }
+        Ok(go_on)
+    }
+
+    fn write(&self, service: &crate::keys::KeyService<'_>, work: Vec<Plan>, failures: &mut Failures) {
+        let inputs = work.iter().map(|plan| plan.input.clone()).collect();
+        let by_file: HashMap<PathBuf, (KeySet, Snapshot)> =
+            work.into_iter().map(|plan| (plan.file, (plan.keys, plan.snapshot))).collect();
+        let decide = |parsed: &Parsed| match by_file.get(&parsed.path) {
+            Some((keys, snapshot)) if *snapshot == parsed.snapshot => Ok(keys.clone()),
+            _ => Err(Error::new(
+                Kind::Write,
+                "was changed by somebody else in the meantime, and is left as it is",
+            )
+            .advise("Run the command again.")),
+        };
+        let inputs = Inputs { inputs, errors: Vec::new(), many: true };
+        self.pipeline(inputs, "updating").run_among(failures, |items| {
+            let sources = items.into_iter().map(|item| item.source).collect();
+            if self.args.rotate {
+                let now = self.context.host.now();
+                let rotated = block_on(rekey::rotate(service, sources, now, decide));
+                return rotated
+                    .into_iter()
+                    .map(|result| result.map(|file| Some(Output::from(file))))
+                    .collect();
+            }
+            let updated = block_on(rekey::update_keys(service, sources, decide));
+            let output = |bytes| Some(Output { bytes: SecretBytes::new(bytes), warnings: Vec::new() });
+            updated.into_iter().map(|result| result.map(output)).collect()
+        });
+    }
+
+    fn pipeline(&self, inputs: Inputs, doing: &'static str) -> Pipeline<'_> {
+        Pipeline {
+            context: self.context,
+            inputs,
+            formats: self.formats,
+            destination: Destination::InPlace,
+            dry_run: self.args.dry_run,
+            mode: Mode::Public,
+            doing,
+        }
+    }
 }

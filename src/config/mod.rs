@@ -136,12 +136,18 @@ impl Config {
     /// What the first rule that matches `file`, an absolute path, says of it; `None` when the config has no
     /// `creation_rules`; an error when it has, and none of them matches.
     pub fn policy_for(&self, file: &Path) -> Result<Option<Policy>> {
-        let Some(rules) = &self.schema.creation_rules else { return Ok(None) };
-        let path = self.path_for_rules(file);
-        match rules.iter().position(|rule| matches(rule, &path)) {
-            Some(index) => self.policy(index, &rules[index]).map(Some),
-            None => Err(self.no_match(&path)),
+        match self.matching_policy(file)? {
+            None if self.schema.creation_rules.is_some() => Err(self.no_match(&self.path_for_rules(file))),
+            found => Ok(found),
         }
+    }
+
+    /// As [`Config::policy_for`], but `None` when no rule matches.
+    fn matching_policy(&self, file: &Path) -> Result<Option<Policy>> {
+        let path = self.path_for_rules(file);
+        let rules = self.schema.creation_rules.as_deref().unwrap_or_default();
+        let found = rules.iter().enumerate().find(|(_, rule)| matches(rule, &path));
+        found.map(|(index, rule)| self.policy(index, rule)).transpose()
     }
 
     /// What each rule says, in their order.
@@ -227,6 +233,14 @@ impl Configs {
     pub fn policy_for(&self, file: &Path) -> Result<Option<Policy>> {
         match self.config_for(file)? {
             Some(config) => config.policy_for(&find::absolute(file, &self.lookup.working_dir)),
+            None => Ok(None),
+        }
+    }
+
+    /// As [`Configs::policy_for`], but `None` also when no rule of the config matches.
+    pub fn matching_policy(&self, file: &Path) -> Result<Option<Policy>> {
+        match self.config_for(file)? {
+            Some(config) => config.matching_policy(&find::absolute(file, &self.lookup.working_dir)),
             None => Ok(None),
         }
     }

@@ -23,7 +23,7 @@ use serde_json::{Map, Value};
 pub use self::age::Recipient;
 pub use self::identities::{Identities, SourceReport};
 pub use self::keygen::{NewIdentity, generate_identity, recipients_of};
-pub use self::service::KeyService;
+pub use self::service::{KeyService, Rewrap};
 use crate::error::{Error, Kind, Result};
 
 /// The kinds of master keys that a SOPS file can name, by sops's identifiers (`KeyTypeIdentifier` of its key sources,
@@ -56,6 +56,16 @@ impl KeyKind {
             Self::GcpKms => "gcp_kms",
             Self::AzureKv => "azure_kv",
             Self::HcKms => "hckms",
+        }
+    }
+
+    /// How sops's flags name it: `--KIND`, `--add-KIND`, `--rm-KIND`.
+    pub fn flag(self) -> &'static str {
+        match self {
+            Self::HcVault => "hc-vault-transit",
+            Self::GcpKms => "gcp-kms",
+            Self::AzureKv => "azure-kv",
+            Self::Age | Self::Pgp | Self::Kms | Self::HcKms => self.name(),
         }
     }
 
@@ -107,6 +117,14 @@ impl MasterKey {
         match self {
             Self::Age(_) => KeyKind::Age,
             Self::Foreign { kind, .. } => *kind,
+        }
+    }
+
+    /// Its name as flags and configs have it, without the kind.
+    pub fn id(&self) -> &str {
+        match self {
+            Self::Age(recipient) => recipient.as_str(),
+            Self::Foreign { id, .. } => id,
         }
     }
 }
@@ -194,6 +212,11 @@ impl WrappedDataKey {
             (groups, 0) => groups,
             (_, threshold) => threshold.max(2),
         }
+    }
+
+    /// Whether it is split as `keys` ask for: into as many groups, of which as many are needed.
+    pub fn is_shared_as(&self, keys: &KeySet) -> bool {
+        self.groups.len() == keys.groups.len() && self.required() == keys.required()
     }
 }
 

@@ -22,6 +22,14 @@ use crate::secret::{DataKey, SecretBytes};
 /// A share is as long as a data key and has its number behind it.
 const SHARE_LENGTH: usize = DataKey::LEN + 1;
 
+/// A data key that was opened, what held it, and for whom it is to be wrapped.
+#[derive(Clone, Copy)]
+pub struct Rewrap<'a> {
+    pub data_key: &'a DataKey,
+    pub wrapped: &'a WrappedDataKey,
+    pub keys: &'a KeySet,
+}
+
 /// Wraps and unwraps data keys.
 pub struct KeyService<'h> {
     host: &'h dyn Host,
@@ -75,6 +83,64 @@ impl<'h> KeyService<'h> {
             }
         };
         Ok(WrappedKey { key: key.clone(), enc, entry: serde_json::Map::new() })
+    }
+
+    /// Wraps data keys that [`KeyService::unwrap_many`] has opened for other master keys. Where groups and threshold
+    /// stay, what was wrapped for a master key that stays in its group is kept as it is, byte for byte, foreign ones
+    /// included. The results stand in the order of the requests.
+    pub async fn rewrap_many(&self, requests: &[Rewrap<'_>]) -> Vec<Result<WrappedDataKey>> {
+        requests.par_iter().map(|request| self.rewrap(request)).collect()
+    }
+
+    fn rewrap(&self, &Rewrap { data_key, wrapped, keys }: &Rewrap<'_>) -> Result<WrappedDataKey> {
+        let Some(payloads) = self.payloads(data_key, wrapped, keys)? else {
+            let threshold = if keys.groups.len() > 1 { keys.required() } else { 0 };
+            return Ok(WrappedDataKey { groups: self.wrap(data_key, keys)?, threshold });
+        };
+        let rewrap_group = |((old, new), payload): ((&Vec<WrappedKey>, &Vec<MasterKey>), &SecretBytes)| {
+            let mut group: Vec<WrappedKey> = Vec::new();
+            for kept in old.iter().filter(|kept| new.contains(&kept.key)) {
+                if !group.iter().any(|known| known.key == kept.key) {
+                    group.push(kept.clone());
+                }
+            }
+            for key in new {
+                if !group.iter().any(|known| known.key == *key) {
+                    group.push(self.wrap_for(key, payload)?);
+                }
+            }
+            Ok(group)
+        };
+        let groups = wrapped.groups.iter().zip(&keys.groups).zip(&payloads).map(rewrap_group);
+        Ok(WrappedDataKey { groups: groups.collect::<Result<_>>()?, threshold: wrapped.threshold })
+    }
+
+    /// What each group's keys have wrapped; `None` when it has to be split anew.
+    fn payloads(
+        &self,
+        data_key: &DataKey,
+        wrapped: &WrappedDataKey,
+        keys: &KeySet,
+    ) -> Result<Option<Vec<SecretBytes>>> {
+        if !wrapped.is_shared_as(keys) {
+            return Ok(None);
+        }
+        if wrapped.groups.len() == 1 {
+            return Ok(Some(vec![Zeroizing::new(data_key.as_bytes().to_vec())]));
+        }
+        let opened = wrapped.groups.iter().map(|group| self.remembered(group, SHARE_LENGTH));
+        let known: Vec<(usize, SecretBytes)> =
+            opened.enumerate().filter_map(|(index, share)| Some((index, share?))).collect();
+        // Others may number their shares otherwise than by the groups; then nobody can tell what the others are.
+        let is_numbered = |(index, share): &(usize, SecretBytes)| {
+            share.last().is_some_and(|x| usize::from(*x) == index + 1)
+        };
+        if known.len() < wrapped.required() || !known.iter().all(is_numbered) {
+            return Ok(None);
+        }
+        let shares: Vec<_> = known.into_iter().map(|(_, share)| share).take(wrapped.required()).collect();
+        let last_x = u8::try_from(wrapped.groups.len()).unwrap_or(u8::MAX);
+        (1..=last_x).map(|x| shamir::share_at(&shares, x)).collect::<Result<_>>().map(Some)
     }
 
     /// Unwraps each data key with whatever identities open it. The results stand in the order of the requests.

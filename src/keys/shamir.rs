@@ -48,6 +48,20 @@ pub(super) fn split(secret: &[u8], shares: usize, threshold: usize) -> Result<Ve
 
 /// Puts a secret together from shares. Too few shares, or shares of different secrets, give bytes without meaning.
 pub(super) fn combine(shares: &[SecretBytes]) -> Result<SecretBytes> {
+    interpolate(shares, 0)
+}
+
+/// The share with number `x` that belongs to these: for a group of which nobody is at hand.
+pub(super) fn share_at(shares: &[SecretBytes], x: u8) -> Result<SecretBytes> {
+    let mut values = interpolate(shares, x)?;
+    let mut share = Zeroizing::new(Vec::with_capacity(values.len() + 1));
+    share.append(&mut values);
+    share.push(x);
+    Ok(share)
+}
+
+/// The values at `x` of the polynomials that go through these shares.
+fn interpolate(shares: &[SecretBytes], at: u8) -> Result<SecretBytes> {
     let broken =
         |what: &str| Err(Error::new(Kind::NoDataKey, format!("the Shamir shares do not fit: {what}")));
     let mut points = Vec::with_capacity(shares.len());
@@ -66,18 +80,18 @@ pub(super) fn combine(shares: &[SecretBytes]) -> Result<SecretBytes> {
         return broken("it takes at least two, of equal length");
     }
 
-    let mut secret = Zeroizing::new(vec![0; length]);
+    let mut found = Zeroizing::new(vec![0; length]);
     for (x, values) in &points {
-        // Lagrange's basis polynomial at 0.
+        // Lagrange's basis polynomial.
         let basis = points
             .iter()
             .filter(|(other, _)| other != x)
-            .fold(1, |basis, (other, _)| multiply(basis, multiply(*other, invert(x ^ other))));
-        for (byte, value) in secret.iter_mut().zip(*values) {
+            .fold(1, |basis, (other, _)| multiply(basis, multiply(at ^ other, invert(x ^ other))));
+        for (byte, value) in found.iter_mut().zip(*values) {
             *byte ^= multiply(*value, basis);
         }
     }
-    Ok(secret)
+    Ok(found)
 }
 
 /// The value at `x` of the polynomial with these coefficients, lowest degree first.
@@ -194,6 +208,9 @@ mod tests {
                 order.into_iter().filter(|i| *i < count).take(threshold).map(|i| shares[i].clone()).collect();
             prop_assert_eq!(&*combine(&picked).unwrap(), &secret);
             prop_assert_eq!(&*combine(&shares).unwrap(), &secret);
+            for share in &shares {
+                prop_assert_eq!(&share_at(&picked, share[secret.len()]).unwrap(), share);
+            }
         }
     }
 }

@@ -51,6 +51,12 @@ impl Metadata {
         }
     }
 
+    /// The same metadata for other master keys.
+    #[must_use]
+    pub fn for_keys(&self, keys: WrappedDataKey) -> Self {
+        Self { keys, ..self.clone() }
+    }
+
     /// Reads a block as [`crate::document::Document::metadata`] gives it.
     pub fn from_data(data: &Data) -> Result<Self> {
         let block = data.as_object().cloned().ok_or_else(|| invalid("it is not a map"))?;
@@ -68,6 +74,17 @@ impl Metadata {
             spellings: text(&block, SPELLINGS)?,
             block,
         })
+    }
+
+    /// Whether a block says that a file is encrypted: with a version and a MAC, as sops decides it.
+    pub fn is_complete(data: &Data) -> Result<bool> {
+        let Some(block) = data.as_object() else { return Err(invalid("it is not a map")) };
+        for name in ["version", "mac"] {
+            if text(block, name)?.unwrap_or_default().is_empty() {
+                return Ok(false);
+            }
+        }
+        Self::from_data(data).map(|_| true)
     }
 
     /// The block to write: the one that was read with what changed, or a new one.

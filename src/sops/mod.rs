@@ -57,6 +57,16 @@ pub fn looks_encrypted(file: &[u8]) -> bool {
     holds(document::METADATA_KEY.as_bytes()) && holds(b"ENC[AES256_GCM,")
 }
 
+/// Whether a file is encrypted, as `sops filestatus` tells it; no key is needed.
+pub fn status(format: Format, file: SecretBytes) -> Result<bool> {
+    let document = match document::parse(format, file, true) {
+        // Anything at all can be a binary file; an encrypted one is JSON.
+        Err(_) if format == Format::Binary => return Ok(false),
+        document => document?,
+    };
+    document.metadata()?.map_or(Ok(false), |data| Metadata::is_complete(&data))
+}
+
 /// An encrypted file, read but not opened.
 pub struct Encrypted {
     document: Box<dyn Document>,
@@ -81,6 +91,12 @@ impl Encrypted {
 
     pub fn format(&self) -> Format {
         self.document.format()
+    }
+
+    /// An error when this is not the file's data key, tried on the MAC's ciphertext: for work that opens nothing else,
+    /// and must not hand on a key that opens nothing.
+    pub fn check_key(&self, key: &DataKey) -> Result<()> {
+        decrypt::check_key(&self.metadata, key)
     }
 
     /// The plaintext file.

@@ -155,6 +155,17 @@ impl FormatArgs {
             output: format("--output-type", &self.output_type),
         }
     }
+
+    /// The input's type, for a command that writes no other: there `--output-type` is an error.
+    pub fn input_only(&self, ui: &Ui) -> Result<Formats> {
+        match self.output_type {
+            None => Ok(self.formats(ui)),
+            Some(_) => {
+                Err(conflict("--output-type has no meaning here: files stay of the type that they are")
+                    .advise("To convert a file, decrypt it with --output-type and encrypt the result."))
+            }
+        }
+    }
 }
 
 impl Formats {

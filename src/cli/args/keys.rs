@@ -7,8 +7,9 @@ use clap::Args;
 use crate::config::KeySpec;
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
-use crate::keys::{Identities, KeyKind, KeyService, KeySet};
+use crate::keys::{Identities, KeyKind, KeyService, KeySet, MasterKey, Recipient};
 use crate::policy;
+use crate::rekey::Wish;
 
 /// The master keys to encrypt for.
 #[derive(Debug, Clone, Default, Args)]
@@ -47,31 +48,22 @@ impl KeyArgs {
     /// The master keys that flags and environment name: one group, as in sops. `None` when they name none, and the
     /// creation rule counts.
     pub fn key_set(&self, host: &dyn Host) -> Result<Option<KeySet>> {
-        type Spec = fn(String) -> Result<KeySpec>;
-        let sources: [(&[String], &str, &str, Spec); 7] = [
-            (&self.age, "--age", "SOPS_AGE_RECIPIENTS", |key| Ok(KeySpec::Age(key))),
-            (&self.hc_vault_transit, "--hc-vault-transit", "SOPS_VAULT_URIS", |key| {
-                Ok(KeySpec::HcVault(key))
-            }),
-            (&self.pgp, "--pgp", "SOPS_PGP_FP", |key| Ok(KeySpec::Pgp(key))),
-            (&self.kms, "--kms", "SOPS_KMS_ARN", |key| Ok(kms(&key))),
-            (&self.gcp_kms, "--gcp-kms", "SOPS_GCP_KMS_IDS", |key| Ok(KeySpec::GcpKms(key))),
-            (&self.azure_kv, "--azure-kv", "SOPS_AZURE_KEYVAULT_URLS", |key| azure_kv(&key)),
-            (&self.hckms, "--hckms", "SOPS_HUAWEICLOUD_KMS_IDS", |key| Ok(KeySpec::Hckms(key))),
+        let sources = [
+            (KeyKind::Age, &self.age, "SOPS_AGE_RECIPIENTS"),
+            (KeyKind::HcVault, &self.hc_vault_transit, "SOPS_VAULT_URIS"),
+            (KeyKind::Pgp, &self.pgp, "SOPS_PGP_FP"),
+            (KeyKind::Kms, &self.kms, "SOPS_KMS_ARN"),
+            (KeyKind::GcpKms, &self.gcp_kms, "SOPS_GCP_KMS_IDS"),
+            (KeyKind::AzureKv, &self.azure_kv, "SOPS_AZURE_KEYVAULT_URLS"),
+            (KeyKind::HcKms, &self.hckms, "SOPS_HUAWEICLOUD_KMS_IDS"),
         ];
         let mut keys = Vec::new();
-        for (flags, flag, variable, spec) in sources {
-            let (names, from) = match flags {
-                [] => (host.env_text(variable)?.into_iter().collect(), variable),
-                flags => (flags.to_vec(), flag),
+        for (kind, flags, variable) in sources {
+            let (names, from) = match &flags[..] {
+                [] => (host.env_text(variable)?.into_iter().collect(), variable.to_owned()),
+                flags => (flags.to_vec(), format!("--{}", kind.flag())),
             };
-            for name in split(&names) {
-                let key = spec(name.to_owned()).and_then(|spec| policy::master_key(&spec));
-                let key = key.map_err(|error| error.in_file(from))?;
-                if !keys.contains(&key) {
-                    keys.push(key);
-                }
-            }
+            add_named(&mut keys, kind, &names, &from)?;
         }
         Ok((!keys.is_empty()).then(|| KeySet::any_of(keys)))
     }
@@ -80,6 +72,31 @@ impl KeyArgs {
 /// The names in values that hold several with commas between them.
 fn split(values: &[String]) -> impl Iterator<Item = &str> {
     values.iter().flat_map(|value| value.split(',')).map(str::trim).filter(|name| !name.is_empty())
+}
+
+/// Adds the master keys of one kind that `names` hold. An error says that they come `from` a flag or a variable.
+fn add_named(keys: &mut Vec<MasterKey>, kind: KeyKind, names: &[String], from: &str) -> Result<()> {
+    for name in split(names) {
+        let key = spec(kind, name).and_then(|spec| policy::master_key(&spec));
+        let key = key.map_err(|error| error.in_file(from))?;
+        if !keys.contains(&key) {
+            keys.push(key);
+        }
+    }
+    Ok(())
+}
+
+fn spec(kind: KeyKind, name: &str) -> Result<KeySpec> {
+    let name = name.to_owned();
+    Ok(match kind {
+        KeyKind::Age => KeySpec::Age(name),
+        KeyKind::HcVault => KeySpec::HcVault(name),
+        KeyKind::Pgp => KeySpec::Pgp(name),
+        KeyKind::Kms => kms(&name),
+        KeyKind::GcpKms => KeySpec::GcpKms(name),
+        KeyKind::AzureKv => azure_kv(&name)?,
+        KeyKind::HcKms => KeySpec::Hckms(name),
+    })
 }
 
 fn kms(key: &str) -> KeySpec {
@@ -102,6 +119,110 @@ fn azure_kv(url: &str) -> Result<KeySpec> {
         name: name.to_owned(),
         version: (!version.is_empty()).then(|| version.to_owned()),
     })
+}
+
+/// The master keys that come and go.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Who can decrypt from now on (by default who can now)")]
+pub struct ChangeKeyArgs {
+    /// Let these age and SSH recipients decrypt, too
+    #[arg(long, value_name = "RECIPIENT,...")]
+    add_age: Vec<String>,
+
+    /// No longer let these age and SSH recipients decrypt
+    #[arg(long, value_name = "RECIPIENT,...")]
+    rm_age: Vec<String>,
+
+    /// Keep this recipient, though the creation rule does not name it; may be repeated
+    #[arg(long, value_name = "RECIPIENT")]
+    allow_recipient: Vec<String>,
+
+    /// Let these Vault or OpenBao transit keys decrypt, too
+    #[arg(long, value_name = "URI,...", hide_short_help = true)]
+    add_hc_vault_transit: Vec<String>,
+
+    /// No longer let these Vault or OpenBao transit keys decrypt
+    #[arg(long, value_name = "URI,...", hide_short_help = true)]
+    rm_hc_vault_transit: Vec<String>,
+
+    /// Let these PGP keys decrypt, too
+    #[arg(long, value_name = "FINGERPRINT,...", hide_short_help = true)]
+    add_pgp: Vec<String>,
+
+    /// No longer let these PGP keys decrypt
+    #[arg(long, value_name = "FINGERPRINT,...", hide_short_help = true)]
+    rm_pgp: Vec<String>,
+
+    /// Let these AWS KMS keys decrypt, too
+    #[arg(long, value_name = "ARN,...", hide_short_help = true)]
+    add_kms: Vec<String>,
+
+    /// No longer let these AWS KMS keys decrypt
+    #[arg(long, value_name = "ARN,...", hide_short_help = true)]
+    rm_kms: Vec<String>,
+
+    /// Let these Google Cloud KMS keys decrypt, too
+    #[arg(long, value_name = "ID,...", hide_short_help = true)]
+    add_gcp_kms: Vec<String>,
+
+    /// No longer let these Google Cloud KMS keys decrypt
+    #[arg(long, value_name = "ID,...", hide_short_help = true)]
+    rm_gcp_kms: Vec<String>,
+
+    /// Let these Azure Key Vault keys decrypt, too
+    #[arg(long, value_name = "URL,...", hide_short_help = true)]
+    add_azure_kv: Vec<String>,
+
+    /// No longer let these Azure Key Vault keys decrypt
+    #[arg(long, value_name = "URL,...", hide_short_help = true)]
+    rm_azure_kv: Vec<String>,
+
+    /// Let these Huawei Cloud KMS keys decrypt, too
+    #[arg(long, value_name = "ID,...", hide_short_help = true)]
+    add_hckms: Vec<String>,
+
+    /// No longer let these Huawei Cloud KMS keys decrypt
+    #[arg(long, value_name = "ID,...", hide_short_help = true)]
+    rm_hckms: Vec<String>,
+}
+
+impl ChangeKeyArgs {
+    /// What the flags ask for. An error for a master key that nothing can be wrapped for.
+    pub fn wish(&self) -> Result<Wish> {
+        let flags = [
+            (KeyKind::Age, &self.add_age, &self.rm_age),
+            (KeyKind::HcVault, &self.add_hc_vault_transit, &self.rm_hc_vault_transit),
+            (KeyKind::Pgp, &self.add_pgp, &self.rm_pgp),
+            (KeyKind::Kms, &self.add_kms, &self.rm_kms),
+            (KeyKind::GcpKms, &self.add_gcp_kms, &self.rm_gcp_kms),
+            (KeyKind::AzureKv, &self.add_azure_kv, &self.rm_azure_kv),
+            (KeyKind::HcKms, &self.add_hckms, &self.rm_hckms),
+        ];
+        let mut wish = Wish::default();
+        for (kind, add, remove) in flags {
+            add_named(&mut wish.add, kind, add, &format!("--add-{}", kind.flag()))?;
+            // As it stands in a file, where a recipient may not even parse.
+            match kind {
+                KeyKind::Age => {
+                    wish.remove.extend(split(remove).map(|name| MasterKey::Age(Recipient::as_written(name))))
+                }
+                _ => add_named(&mut wish.remove, kind, remove, &format!("--rm-{}", kind.flag()))?,
+            }
+        }
+        if let Some(foreign) = wish.add.iter().find(|key| matches!(key, MasterKey::Foreign { .. })) {
+            return Err(Error::new(
+                Kind::Other,
+                format!("Sealant does not speak {}, and cannot add such a key", foreign.kind()),
+            )
+            .in_file(format!("--add-{}", foreign.kind().flag()))
+            .advise("Add an age recipient with --add-age, or use sops for this file."));
+        }
+        if let Some(both) = wish.add.iter().find(|key| wish.remove.contains(key)) {
+            return Err(Error::new(Kind::Conflict, format!("{both} is to be added and removed")));
+        }
+        wish.allow = split(&self.allow_recipient).map(str::to_owned).collect();
+        Ok(wish)
+    }
 }
 
 /// The identities to decrypt with.

@@ -7,7 +7,7 @@ mod keys;
 mod rules;
 
 pub use files::{Destination, FormatArgs, Formats, Input, InputArgs, Inputs, OutputArgs};
-pub use keys::{IdentityArgs, KeyArgs};
+pub use keys::{ChangeKeyArgs, IdentityArgs, KeyArgs};
 pub use rules::RuleArgs;
 
 use clap::{Args, ValueEnum};

@@ -1,0 +1,316 @@
+//! Other master keys, or another data key, for files that are encrypted already.
+//!
+//! Owns who may stay in a file and who has to go, and the two ways to bring that about: under a new data key
+//! ([`rotate`]) or under the old one ([`update_keys`]). A file's own list of master keys is not authenticated: whoever
+//! can write to a file can write himself into it. So it is held against the creation rule before anything is
+//! encrypted for it.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use rayon::prelude::*;
+use serde::{Serialize, Serializer};
+
+use crate::batch::{self, Opened, Parsed, Source};
+use crate::error::{Error, Kind, Result};
+use crate::keys::{KeyService, KeySet, MasterKey, Rewrap, WrappedDataKey};
+use crate::secret::DataKey;
+use crate::sops::{Ciphertext, MacCheck};
+
+/// What a person asks for when a file gets a new data key.
+#[derive(Debug, Clone, Default)]
+pub struct Wish {
+    /// Go into the first group.
+    pub add: Vec<MasterKey>,
+    /// Go out of all groups.
+    pub remove: Vec<MasterKey>,
+    /// Stay, though the creation rule does not name them; as they are written in files.
+    pub allow: Vec<String>,
+}
+
+/// For whom a file gets a new data key: those in the file, as wished. An error of kind [`Kind::Conflict`] names who
+/// stands in the file and not in the rule.
+pub fn recipients(current: &WrappedDataKey, rule: Option<&KeySet>, wish: &Wish) -> Result<KeySet> {
+    let stays = |key: &MasterKey| !wish.remove.contains(key);
+    let mut groups: Vec<Vec<MasterKey>> =
+        names(current).into_iter().map(|group| group.into_iter().filter(stays).collect()).collect();
+    if let Some(rule) = rule {
+        refuse_weaker(current, rule)?;
+        refuse_strangers(&groups, rule, &wish.allow)?;
+    }
+    refuse_foreign(&groups)?;
+    if let Some(first) = groups.first_mut() {
+        let new: Vec<_> = wish.add.iter().filter(|key| !first.contains(key)).cloned().collect();
+        first.extend(new);
+    }
+    if let Some(empty) = groups.iter().position(Vec::is_empty) {
+        let which =
+            if groups.len() > 1 { format!("group {} of the file", empty + 1) } else { "the file".into() };
+        return Err(Error::new(Kind::Conflict, format!("nobody would be left who can decrypt {which}"))
+            .advise("Add somebody, with --add-age for instance."));
+    }
+    let threshold = (groups.len() > 1).then(|| current.required());
+    Ok(KeySet { groups, threshold })
+}
+
+/// The master keys of a file, each once in its group.
+fn names(wrapped: &WrappedDataKey) -> Vec<Vec<MasterKey>> {
+    let group_names = |group: &Vec<crate::keys::WrappedKey>| {
+        let mut names: Vec<MasterKey> = Vec::new();
+        for wrapped in group {
+            if !names.contains(&wrapped.key) {
+                names.push(wrapped.key.clone());
+            }
+        }
+        names
+    };
+    wrapped.groups.iter().map(group_names).collect()
+}
+
+/// A file that takes fewer people to open than the rule asks for, be it by its threshold or by who is in which group.
+fn refuse_weaker(current: &WrappedDataKey, rule: &KeySet) -> Result<()> {
+    let (groups, required) = (current.groups.len(), current.required());
+    if rule.groups.len() < 2 || (groups == rule.groups.len() && required >= rule.required()) {
+        return Ok(());
+    }
+    let message = format!(
+        "the file takes keys from {required} of {groups} groups to decrypt, and its creation rule asks for {} of {}",
+        rule.required(),
+        rule.groups.len()
+    );
+    Err(Error::new(Kind::Conflict, message).advise(
+        "Bring the file in line with the rule, under a new data key: `sealant updatekeys --rotate FILE`",
+    ))
+}
+
+fn refuse_strangers(groups: &[Vec<MasterKey>], rule: &KeySet, allowed: &[String]) -> Result<()> {
+    let is_named = |index: usize, key: &MasterKey| match &rule.groups[..] {
+        [only] => only.contains(key),
+        several => several.get(index).is_some_and(|group| group.contains(key)),
+    };
+    let mut strangers: Vec<String> = Vec::new();
+    for (index, group) in groups.iter().enumerate() {
+        for key in group {
+            let name = key.to_string();
+            if !is_named(index, key) && !allowed.contains(&name) && !strangers.contains(&name) {
+                strangers.push(name);
+            }
+        }
+    }
+    if strangers.is_empty() {
+        return Ok(());
+    }
+    let list: String = strangers.iter().map(|name| format!("\n  {name}")).collect();
+    Err(Error::new(Kind::Conflict, format!("the file names recipients that its creation rule does not name:{list}"))
+        .advise(
+            "They may have written themselves into the file. To let them decrypt from now on, add them to the rule or \
+             give --allow-recipient R; to shut them out, run `sealant updatekeys --rotate FILE`.",
+        ))
+}
+
+fn refuse_foreign(groups: &[Vec<MasterKey>]) -> Result<()> {
+    let Some(key) = groups.iter().flatten().find(|key| matches!(key, MasterKey::Foreign { .. })) else {
+        return Ok(());
+    };
+    let flag = key.kind().flag();
+    let id = key.id();
+    Err(Error::new(
+        Kind::Conflict,
+        format!("the new data key cannot be wrapped for {key}, which would lose access"),
+    )
+    .advise(format!(
+        "Sealant does not speak {}: leave the key out with --rm-{flag} '{id}', or rotate the file with sops.",
+        key.kind()
+    )))
+}
+
+/// What of a file's master keys a creation rule changes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Change {
+    /// Those groups in which something changes.
+    pub groups: Vec<GroupChange>,
+    /// Of how many groups keys are needed, before and after, when that or the number of groups changes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sharing: Option<SharingChange>,
+}
+
+/// How a data key was shared, and how it is to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct SharingChange {
+    pub before: Sharing,
+    pub after: Sharing,
+}
+
+/// How many groups there are, and of how many of them it takes a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Sharing {
+    pub required: usize,
+    pub groups: usize,
+}
+
+/// What changes in a group of master keys.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct GroupChange {
+    /// From 1.
+    pub group: usize,
+    #[serde(serialize_with = "as_text")]
+    pub added: Vec<MasterKey>,
+    #[serde(serialize_with = "as_text")]
+    pub removed: Vec<MasterKey>,
+}
+
+fn as_text<S: Serializer>(keys: &[MasterKey], serializer: S) -> std::result::Result<S::Ok, S::Error> {
+    serializer.collect_seq(keys.iter().map(ToString::to_string))
+}
+
+impl Change {
+    /// What has to change so that exactly those of `rule` can open the file.
+    pub fn between(current: &WrappedDataKey, rule: &KeySet) -> Self {
+        let before = names(current);
+        let (none, count) = (Vec::new(), before.len().max(rule.groups.len()));
+        let change = |index: usize| {
+            let (old, new) = (before.get(index).unwrap_or(&none), rule.groups.get(index).unwrap_or(&none));
+            let missing_in = |from: &[MasterKey], other: &[MasterKey]| -> Vec<MasterKey> {
+                from.iter().filter(|key| !other.contains(key)).cloned().collect()
+            };
+            GroupChange { group: index + 1, added: missing_in(new, old), removed: missing_in(old, new) }
+        };
+        let groups =
+            (0..count).map(change).filter(|group| !(group.added.is_empty() && group.removed.is_empty()));
+        let sharing = SharingChange {
+            before: Sharing { required: current.required(), groups: before.len() },
+            after: Sharing { required: rule.required(), groups: rule.groups.len() },
+        };
+        Self { groups: groups.collect(), sharing: (sharing.before != sharing.after).then_some(sharing) }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.groups.is_empty() && self.sharing.is_none()
+    }
+
+    /// Whether somebody can open less than before.
+    pub fn removes(&self) -> bool {
+        self.groups.iter().any(|group| !group.removed.is_empty())
+    }
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(SharingChange { before, after }) = self.sharing {
+            let Sharing { required, groups } = before;
+            writeln!(
+                f,
+                "  keys from {} of {} groups are needed, instead of {required} of {groups}",
+                after.required, after.groups
+            )?;
+        }
+        let several = self.sharing.is_some() || self.groups.iter().any(|group| group.group > 1);
+        for group in &self.groups {
+            let indent = if several { "    " } else { "  " };
+            if several {
+                writeln!(f, "  group {}", group.group)?;
+            }
+            group.added.iter().try_for_each(|key| writeln!(f, "{indent}+ {key}"))?;
+            group.removed.iter().try_for_each(|key| writeln!(f, "{indent}- {key}"))?;
+        }
+        Ok(())
+    }
+}
+
+/// Refuses what [`update_keys`] could not do: to wrap for a master key of a kind that Sealant does not speak. One that
+/// stays where it is, is kept.
+pub fn refuse_new_foreign(current: &WrappedDataKey, rule: &KeySet, new_data_key: bool) -> Result<()> {
+    let keeps = !new_data_key && current.is_shared_as(rule);
+    let before = names(current);
+    for (index, group) in rule.groups.iter().enumerate() {
+        let stays = |key: &MasterKey| keeps && before.get(index).is_some_and(|old| old.contains(key));
+        if let Some(key) = group.iter().find(|key| matches!(key, MasterKey::Foreign { .. }) && !stays(key)) {
+            return Err(Error::new(
+                Kind::Other,
+                format!("the data key cannot be wrapped for {key}, which the creation rule names"),
+            )
+            .advise(format!(
+                "Sealant does not speak {}: take the key out of the rule, or use sops for this file.",
+                key.kind()
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Encrypts files anew, each under a new data key for the master keys that `decide` names. MACs are verified first.
+/// Results stand in the order of the sources.
+pub async fn rotate(
+    service: &KeyService<'_>,
+    sources: Vec<Source>,
+    now: Timestamp,
+    decide: impl Fn(&Parsed) -> Result<KeySet> + Sync,
+) -> Vec<Result<Ciphertext>> {
+    let opened = batch::unwrap(service, decided(sources, decide)).await;
+    let opened: Vec<Result<(Opened, KeySet, DataKey)>> = opened
+        .into_iter()
+        .map(|result| result.map(|(file, keys)| (file, keys, DataKey::generate())))
+        .collect();
+    let requests: Vec<_> = opened.iter().flatten().map(|(_, keys, new_key)| (new_key, keys)).collect();
+    let mut wrapped = service.wrap_many(&requests).await.into_iter();
+    let files: Vec<_> = opened
+        .into_iter()
+        .map(|result| result.map(|file| (file, wrapped.next().unwrap_or_else(|| Err(batch::no_answer())))))
+        .collect();
+    files
+        .into_par_iter()
+        .map(|result| {
+            let ((Opened { path, file, key, .. }, keys, new_key), wrapped) = result?;
+            let write = || {
+                let plaintext = file.open(&key, MacCheck::Verify)?;
+                let metadata = file.metadata.for_keys(batch::wrapped_set(wrapped?, &keys));
+                file.write(&*plaintext, metadata, &key, Some(&new_key), now)
+            };
+            write().map_err(|error| error.in_file(&path))
+        })
+        .collect()
+}
+
+/// Wraps the data keys of files for the master keys that `decide` names, and changes nothing else. Results stand in
+/// the order of the sources.
+pub async fn update_keys(
+    service: &KeyService<'_>,
+    sources: Vec<Source>,
+    decide: impl Fn(&Parsed) -> Result<KeySet> + Sync,
+) -> Vec<Result<Vec<u8>>> {
+    let opened = batch::unwrap(service, decided(sources, decide)).await;
+    let opened: Vec<Result<(Opened, KeySet)>> = opened
+        .into_iter()
+        .map(|result| {
+            let (opened, keys) = result?;
+            opened.file.check_key(&opened.key).map_err(|error| error.in_file(&opened.path))?;
+            Ok((opened, keys))
+        })
+        .collect();
+    let requests: Vec<_> = opened
+        .iter()
+        .flatten()
+        .map(|(Opened { file, key, .. }, keys)| Rewrap { data_key: key, wrapped: &file.metadata.keys, keys })
+        .collect();
+    let mut wrapped = service.rewrap_many(&requests).await.into_iter();
+    let write = |result: Result<(Opened, KeySet)>| {
+        let (Opened { path, file, .. }, _) = result?;
+        let keys = wrapped.next().unwrap_or_else(|| Err(batch::no_answer()));
+        keys.and_then(|keys| file.with_metadata(&file.metadata.for_keys(keys)))
+            .map_err(|error| error.in_file(&path))
+    };
+    opened.into_iter().map(write).collect()
+}
+
+/// Parses files and decides for whom each shall be.
+fn decided(
+    sources: Vec<Source>,
+    decide: impl Fn(&Parsed) -> Result<KeySet> + Sync,
+) -> Vec<Result<(Parsed, KeySet)>> {
+    let decide = |result: Result<Parsed>| {
+        let parsed = result?;
+        let keys = decide(&parsed).map_err(|error| error.in_file(&parsed.path))?;
+        Ok((parsed, keys))
+    };
+    batch::parse(sources).into_par_iter().map(decide).collect()
+}
