@@ -18,8 +18,8 @@ use std::path::Path;
 
 use zeroize::Zeroizing;
 
-pub use atomic::{Mode, Snapshot, is_leftover, write_atomic, write_atomic_if_unchanged};
-pub use cleanup::{HeldInterrupts, hold_interrupts, wipe_all, wipe_on_signals};
+pub use atomic::{Mode, Snapshot, check_writable, is_leftover, write_atomic, write_atomic_if_unchanged};
+pub use cleanup::{HeldInterrupts, StoppedWithUs, hold_interrupts, stop_with_us, wipe_all, wipe_on_signals};
 pub use lock::Lock;
 pub use private_dir::PrivateDir;
 pub use walk::{Walk, walk};

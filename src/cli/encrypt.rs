@@ -63,23 +63,14 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
             "--onto is the old state of one file, and several were given",
         ));
     }
-    let encrypt = Encrypt {
-        context,
-        formats: args.formats.formats(context.ui),
-        configs: context.configs()?,
-        wanted: Wanted {
-            keys: args.keys.key_set(context.host)?,
-            selection: args.rules.selection()?,
-            mac_only_encrypted: args.rules.mac_only_encrypted,
-            threshold: args.rules.shamir_secret_sharing_threshold,
-        },
-        strip_last_applied: args.strip_last_applied,
-    };
+    let formats = args.formats.formats(context.ui);
+    let mut encrypt = Encrypt::new(context, formats, &args.keys, &args.rules)?;
+    encrypt.strip_last_applied = args.strip_last_applied;
     let service = args.identities.key_service(context.host)?;
     let pipeline = Pipeline {
         context,
         inputs,
-        formats: encrypt.formats,
+        formats,
         destination,
         dry_run: args.outputs.dry_run,
         mode: Mode::Public,
@@ -101,7 +92,8 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     })
 }
 
-struct Encrypt<'a> {
+/// How files are encrypted that are plaintext so far: by flags, else by their creation rules.
+pub(super) struct Encrypt<'a> {
     context: &'a Context<'a>,
     formats: Formats,
     configs: Configs,
@@ -109,9 +101,24 @@ struct Encrypt<'a> {
     strip_last_applied: bool,
 }
 
-impl Encrypt<'_> {
+impl<'a> Encrypt<'a> {
+    pub(super) fn new(
+        context: &'a Context<'a>,
+        formats: Formats,
+        keys: &KeyArgs,
+        rules: &RuleArgs,
+    ) -> Result<Self> {
+        let wanted = Wanted {
+            keys: keys.key_set(context.host)?,
+            selection: rules.selection()?,
+            mac_only_encrypted: rules.mac_only_encrypted,
+            threshold: rules.shamir_secret_sharing_threshold,
+        };
+        Ok(Self { context, formats, configs: context.configs()?, wanted, strip_last_applied: false })
+    }
+
     /// Reads a file and decides how it is encrypted; `None` for one that was only found, and is not meant.
-    fn prepare(&self, Item { input, mut source }: Item) -> Result<Option<Plain>> {
+    pub(super) fn prepare(&self, Item { input, mut source }: Item) -> Result<Option<Plain>> {
         let name = input.name.as_deref();
         let rule = match name {
             Some(name) => self.rule(name, input.named)?,

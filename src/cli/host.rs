@@ -48,6 +48,20 @@ impl<'u> Terminal<'u> {
         Self { ui, interactive }
     }
 
+    /// Runs a program that works with the person itself, such as an editor, on our standard streams. INT and QUIT are
+    /// for that program while it runs.
+    pub fn run_in_front(&self, command: &Command) -> io::Result<ExitStatus> {
+        let _held = fs::hold_interrupts();
+        let mut child = start(command).spawn()?;
+        let _stopped = fs::stop_with_us(&child);
+        child.wait()
+    }
+
+    /// Whether there is somebody to ask.
+    pub fn can_ask(&self) -> bool {
+        self.interactive && File::open(TERMINAL).is_ok()
+    }
+
     fn refuse_unless_interactive(&self, what: &str) -> Result<()> {
         if self.interactive {
             return Ok(());
@@ -129,14 +143,18 @@ fn cannot_ask(what: &str, error: io::Error) -> Error {
     Error::new(Kind::Other, format!("{what} was asked for, and not given")).caused_by(error)
 }
 
+fn start(command: &Command) -> std::process::Command {
+    let mut started = std::process::Command::new(&command.program);
+    started.args(&command.args).envs(command.env.iter().map(|(name, value)| (name, value)));
+    started
+}
+
 /// Runs a program to its end. Its standard input is empty: ours may be the document. What it has to say to a person
 /// goes to standard error, which it shares with us. Messages name the program alone: its arguments may hold a key.
 fn output_of(command: &Command, limit: Duration, ui: &Ui) -> Result<SecretBytes> {
     let name = command.program.display();
     let failed = |why: String| Error::new(Kind::Other, format!("`{name}` {why}"));
-    let mut child = std::process::Command::new(&command.program)
-        .args(&command.args)
-        .envs(command.env.iter().map(|(name, value)| (name, value)))
+    let mut child = start(command)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()

@@ -185,6 +185,10 @@ impl Failures {
         self.0.push(error.kind());
     }
 
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The code that all failures share, else 1; 0 when there were none.
     pub fn exit_code(&self) -> ExitCode {
         match &self.0[..] {

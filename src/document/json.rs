@@ -697,6 +697,23 @@ mod tests {
         refusal(Format::Json, source)
     }
 
+    #[test]
+    fn a_value_is_read_by_the_rules_of_documents() {
+        for (text, value) in [
+            (" 9007199254740993 ", json!(9007199254740993_i64)),
+            ("-1.5e3", json!(-1500.0)),
+            ("\"a\\u00e9\"", json!("a\u{e9}")),
+            ("{\"a\": [1, null]}", json!({"a": [1, null]})),
+        ] {
+            assert_eq!(data_from_json(text.as_bytes()).unwrap(), value, "for {text}");
+        }
+        for broken in
+            ["", "x", "1, \"b\": 2", "1}", "{\"a\":1,\"a\":2}", "9223372036854775808", "\"\\ud800\"", "1e999"]
+        {
+            assert_eq!(data_from_json(broken.as_bytes()).unwrap_err().kind(), Kind::Read, "for {broken}");
+        }
+    }
+
     fn with_metadata(source: &str) -> String {
         let document = read(Format::Json, source);
         let data = json!({"age": [{"enc": "x\n"}], "version": "3"});

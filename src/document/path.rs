@@ -26,9 +26,10 @@ impl TreePath {
         let mut rest = text.trim();
         while !rest.is_empty() {
             let (part, after) = parse_part(rest).ok_or_else(|| {
-                Error::new(Kind::TreePath, format!("`{text}` is not a path into a document")).advise(
-                    "write keys in quotes and positions as numbers, each in brackets: '[\"list\"][0]'",
-                )
+                Error::new(Kind::TreePath, format!("`{text}` is not a path into a document")).advise(format!(
+                    "write keys in quotes and positions as numbers, each in brackets: '{}'",
+                    suggestion(text)
+                ))
             })?;
             parts.push(part);
             rest = after;
@@ -50,6 +51,7 @@ impl TreePath {
         if self.0.is_empty() {
             return Err(Error::new(Kind::SetFormat, "the root of a document cannot be replaced"));
         }
+        self.refuse_metadata(document)?;
         let (node, rest) = self.walk(document)?;
         let Some((step, deeper)) = rest.split_first() else {
             if to_data(document, node)? == *data {
@@ -103,6 +105,20 @@ impl TreePath {
         Ok((node, &[]))
     }
 
+    fn refuse_metadata(&self, document: &dyn Document) -> Result<()> {
+        let tree = document.tree();
+        let (Some(&root), Some(Part::Key(key))) = (tree.documents().first(), self.0.first()) else {
+            return Ok(());
+        };
+        match tree.entry(document.source(), root, key) {
+            Some(entry) if document.is_metadata(entry) => {
+                Err(Error::new(Kind::SetFormat, format!("{self} is metadata, and no value of the document"))
+                    .advise("recipients are changed with `sealant updatekeys` and `sealant rotate`"))
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn not_found(&self, missing: &Part) -> Error {
         Error::new(Kind::TreePath, format!("component {missing} of {self} not found"))
     }
@@ -138,6 +154,20 @@ fn parse_part(text: &str) -> Option<(Part, &str)> {
     }
     let (index, rest) = inner.split_once(']')?;
     Some((Part::Index(index.parse().ok()?), rest))
+}
+
+/// A path that `a.b.0` may be meant to be, else an example of one.
+fn suggestion(text: &str) -> String {
+    let is_name =
+        |word: &str| !word.is_empty() && word.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '-');
+    if !text.split('.').all(is_name) {
+        return "[\"list\"][0]".to_owned();
+    }
+    let part = |word: &str| match word.parse() {
+        Ok(index) => Part::Index(index),
+        Err(_) => Part::Key(word.to_owned()),
+    };
+    TreePath(text.split('.').map(part).collect()).to_string()
 }
 
 /// `data` at the end of what the steps make: maps of one entry, lists of one item.
@@ -184,6 +214,24 @@ mod tests {
         assert_eq!(TreePath::parse("[\"odd[key]\"]").unwrap().0, [Part::Key("odd[key]".to_owned())]);
         for broken in ["a", "[\"a\"", "[a]", "[\"a\"]x"] {
             assert_eq!(TreePath::parse(broken).unwrap_err().kind(), Kind::TreePath, "for {broken}");
+        }
+    }
+
+    #[test]
+    fn a_path_with_dots_is_told_how_to_be_written() {
+        let advice = |text| TreePath::parse(text).unwrap_err().advice().unwrap().to_owned();
+        assert!(advice("db.hosts.0").ends_with("'[\"db\"][\"hosts\"][0]'"));
+        assert!(advice("[a]").ends_with("'[\"list\"][0]'"));
+    }
+
+    #[test]
+    fn what_is_no_value_is_not_set() {
+        let document =
+            document::parse(Format::Yaml, SecretBytes::new(b"a: 1\nsops:\n  mac: x\n".to_vec()), true)
+                .unwrap();
+        for path in ["", "[\"sops\"]", "[\"sops\"][\"mac\"]"] {
+            let refused = TreePath::parse(path).unwrap().set(&*document, &json!(1)).unwrap_err();
+            assert_eq!(refused.kind(), Kind::SetFormat, "for {path}");
         }
     }
 

@@ -63,6 +63,24 @@ pub fn write_atomic_if_unchanged(path: &Path, bytes: &[u8], mode: Mode, read: &S
     write(path, bytes, mode, Some(read), &mut |_| Ok(()))
 }
 
+/// Fails if [`write_atomic`] would for want of permission: for those who ask a person to work before they write.
+pub fn check_writable(path: &Path) -> Result<()> {
+    let target = target_of(path).map_err(|error| cannot_write(path, error))?;
+    if target.exists() {
+        refuse_read_only(path, &target)?;
+    }
+    let folder = folder_of(&target);
+    rustix::fs::access(folder, Access::WRITE_OK).map_err(|error| cannot_create(path, folder, error.into()))
+}
+
+fn refuse_read_only(path: &Path, target: &Path) -> Result<()> {
+    rustix::fs::access(target, Access::WRITE_OK).map_err(|_| {
+        Error::new(Kind::Write, "is read-only")
+            .in_file(path)
+            .advise("Make it writable with `chmod u+w`, or write elsewhere with --output.")
+    })
+}
+
 /// Whether a file is what a killed run of [`write_atomic`] left behind. It may hold plaintext, and can be deleted.
 pub fn is_leftover(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -102,10 +120,8 @@ pub(super) fn write(
     if is_stream || existing.as_ref().is_some_and(|existing| !existing.is_file()) {
         return write_through(path, bytes).map_err(|error| cannot_write(path, error));
     }
-    if existing.is_some() && rustix::fs::access(&target, Access::WRITE_OK).is_err() {
-        return Err(Error::new(Kind::Write, "is read-only")
-            .in_file(path)
-            .advise("Make it writable with `chmod u+w`, or write elsewhere with --output."));
+    if existing.is_some() {
+        refuse_read_only(path, &target)?;
     }
     let folder = folder_of(&target);
     let temporary = create_temporary(&target, existing.as_ref(), mode)

@@ -1,16 +1,19 @@
-//! What must not outlive the process: temporary files, and folders with plaintext.
+//! What must not outlive the process: temporary files, folders with plaintext, and programs that have it open.
 //!
-//! Each is registered while it lives, and removed when the process is told to stop.
+//! Each is registered while it lives, and removed or stopped when the process is told to stop.
 
 use std::collections::BTreeSet;
 use std::fs::{self, OpenOptions, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::Child;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
+use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::Signals;
 use walkdir::WalkDir;
@@ -19,6 +22,10 @@ use crate::error::{Error, Kind, Result};
 
 static LIVE: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 static HELD: AtomicUsize = AtomicUsize::new(0);
+static CHILDREN: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
+
+/// How long a program may take to stop.
+const CHILD_LIMIT: Duration = Duration::from_secs(1);
 
 pub(super) fn live() -> MutexGuard<'static, BTreeSet<PathBuf>> {
     LIVE.lock().unwrap_or_else(PoisonError::into_inner)
@@ -68,6 +75,7 @@ pub fn wipe_on_signals() -> Result<()> {
             }
             // The registry stays locked until the end: nothing new comes to life behind our back.
             let live = live();
+            stop_children();
             wipe_each(&live);
             std::process::exit(128 + signal);
         }
@@ -89,6 +97,40 @@ pub struct HeldInterrupts(());
 impl Drop for HeldInterrupts {
     fn drop(&mut self) {
         HELD.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// Has a child process told to stop (TERM) when we are, until the guard is dropped: an editor without us would keep
+/// plaintext open, and a terminal that somebody else reads from.
+#[must_use]
+pub fn stop_with_us(child: &Child) -> StoppedWithUs {
+    let pid = Pid::from_child(child);
+    children().push(pid);
+    StoppedWithUs(pid)
+}
+
+/// The guard of [`stop_with_us`].
+pub struct StoppedWithUs(Pid);
+
+impl Drop for StoppedWithUs {
+    fn drop(&mut self) {
+        children().retain(|child| *child != self.0);
+    }
+}
+
+fn children() -> MutexGuard<'static, Vec<Pid>> {
+    CHILDREN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Stops the children, and gives them a moment to end: an editor saves its swap file before it does.
+fn stop_children() {
+    for child in children().iter() {
+        // It may have ended this very moment.
+        let _ = kill_process(*child, Signal::TERM);
+    }
+    let deadline = Instant::now() + CHILD_LIMIT;
+    while !children().is_empty() && Instant::now() < deadline {
+        thread::sleep(Duration::from_millis(5));
     }
 }
 

@@ -126,6 +126,32 @@ impl Encrypted {
         document::parse(self.format(), SecretBytes::new(with_metadata.as_bytes().to_vec()), true)
     }
 
+    /// A plaintext that was edited together with the metadata in it, as a document with the metadata that it is to
+    /// have. Recipients may have gone; new ones are refused, for nobody has wrapped the data key for them.
+    pub fn adopt_with_metadata(&self, plaintext: SecretBytes) -> Result<(Box<dyn Document>, Metadata)> {
+        let document = document::parse(self.format(), plaintext, true)?;
+        let data = document.metadata()?.ok_or_else(|| {
+            Error::new(Kind::Read, "the metadata is gone").advise("leave at least the recipients in it")
+        })?;
+        let metadata = Metadata::from_data(&data)?;
+        let (old, new) = (&self.metadata.keys, &metadata.keys);
+        let is_part = new.groups.len() == old.groups.len()
+            && new.threshold == old.threshold
+            && new
+                .groups
+                .iter()
+                .zip(&old.groups)
+                .all(|(new, old)| !new.is_empty() && new.iter().all(|key| old.contains(key)));
+        if !is_part {
+            return Err(Error::new(
+                Kind::Conflict,
+                "recipients can be removed in an editor, but not added or changed",
+            )
+            .advise("add them with `sealant updatekeys` or `sealant rotate`"));
+        }
+        Ok((document, metadata))
+    }
+
     /// Encrypts a changed state of this file (of [`Encrypted::open`] or [`Encrypted::adopt`]) under `new_key` if there
     /// is one, else under the old key, whose ciphertexts unchanged values then keep.
     pub fn write(
