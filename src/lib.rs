@@ -10,6 +10,7 @@ pub mod batch;
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod config;
+pub mod diff;
 pub mod document;
 pub mod error;
 pub mod fs;

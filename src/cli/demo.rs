@@ -1,11 +1,12 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
+use anyhow::{Context as _, Result, ensure};
 use clap::builder::styling::Style;
 
 use crate::cli::{Context, ui::Ui};
 use crate::document::MAX_SOURCE;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind};
 use crate::fs::{self, Mode};
 
 /// Show what Sealant does, on a real file in a temporary folder
@@ -26,24 +27,18 @@ const MANIFEST: &str = include_str!("../../fixtures/demo/database.yaml");
 const FILE: &str = "secrets/database.yaml";
 
 pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
-    let temporary = tempfile::tempdir()
-        .map_err(|error| Error::new(Kind::Write, "no temporary folder can be made").caused_by(error))?;
+    let temporary = tempfile::tempdir().context("no temporary folder can be made")?;
     let folder = match &args.keep {
         Some(folder) if folder.exists() => {
-            return Err(Error::new(Kind::Conflict, "the folder exists already").in_file(folder));
+            return Err(Error::new(Kind::Conflict, "the folder exists already").in_file(folder).into());
         }
         Some(folder) => folder.clone(),
         None => temporary.path().to_path_buf(),
     };
-    let tour = Tour { ui: context.ui, folder, program: this_program()? };
+    let program = std::env::current_exe().context("this program does not know where it stands")?;
+    let tour = Tour { ui: context.ui, folder, program };
     tour.run()?;
     Ok(ExitCode::SUCCESS)
-}
-
-fn this_program() -> Result<PathBuf> {
-    std::env::current_exe().map_err(|error| {
-        Error::new(Kind::Other, "this program does not know where it stands").caused_by(error)
-    })
 }
 
 struct Tour<'a> {
@@ -80,27 +75,26 @@ impl Tour<'_> {
         let plain = self.read(&self.folder.join("plain.yaml"))?;
         let expected = MANIFEST.replace("correct-horse", "battery-staple");
         self.show_diff(MANIFEST, &plain)?;
-        if plain != expected {
-            return Err(Error::new(
-                Kind::Other,
-                "the bytes did not come back: this is a bug, please report it",
-            ));
-        }
-        self.ui
-            .line(format!("All {} bytes are as they were but for the one word that was edited.", plain.len()))
+        ensure!(plain == expected, "the bytes did not come back: this is a bug, please report it");
+        let bytes = plain.len();
+        self.ui.line(format!("All {bytes} bytes are as they were but for the one word that was edited."))?;
+        Ok(())
     }
 
     fn say(&self, text: &str) -> Result<()> {
-        self.ui.line(format!("\n{}", self.ui.styled_out(Style::new().bold(), &format!("# {text}"))))
+        self.ui.line(format!("\n{}", self.ui.styled_out(Style::new().bold(), &format!("# {text}"))))?;
+        Ok(())
     }
 
     fn command(&self, line: &str) -> Result<()> {
-        self.ui.line(format!("$ {line}"))
+        self.ui.line(format!("$ {line}"))?;
+        Ok(())
     }
 
     fn show_file(&self, command: &str, text: &str) -> Result<()> {
         self.command(&format!("{command} {FILE}"))?;
-        self.ui.out(text.as_bytes())
+        self.ui.out(text.as_bytes())?;
+        Ok(())
     }
 
     /// The lines that differ, long ones cut.
@@ -127,13 +121,9 @@ impl Tour<'_> {
             command.env("PATH", path);
         }
         command.env("HOME", self.folder.join("home")).envs(env.iter().copied());
-        let status = command.status().map_err(|error| {
-            Error::new(Kind::Other, "this program cannot be started again").caused_by(error)
-        })?;
-        if status.success() {
-            return Ok(());
-        }
-        Err(Error::new(Kind::Other, format!("`sealant {}` failed ({status})", args.join(" "))))
+        let status = command.status().context("this program cannot be started again")?;
+        ensure!(status.success(), "`sealant {}` failed ({status})", args.join(" "));
+        Ok(())
     }
 
     fn read(&self, path: &Path) -> Result<String> {

@@ -1,24 +1,62 @@
-use std::path::PathBuf;
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use crate::cli::args::{FormatArgs, IdentityArgs, ReportArgs};
-use crate::cli::{Context, not_built};
-use crate::error::Result;
+use clap::builder::styling::{AnsiColor, Style};
+use serde_json::{Value as Data, json};
 
-/// Show which values differ between two files, encrypted or not
+use crate::batch::{self, Source};
+use crate::cli::args::{FormatArgs, Formats, IdentityArgs, Input, ReportArgs};
+use crate::cli::{Context, Failures, block_on, pipeline};
+use crate::diff::{self, Change, Difference, State, ValueChange};
+use crate::document::{self, Value};
+use crate::error::{Error, Kind, Result};
+use crate::fs::Snapshot;
+use crate::host::{Command, Host};
+use crate::keys::KeyService;
+use crate::secret::SecretBytes;
+use crate::sops::{self, MacCheck};
+
+const HEADER: Style = Style::new().bold();
+const PLACE: Style = AnsiColor::Cyan.on_default();
+const ADDED: Style = AnsiColor::Green.on_default();
+const REMOVED: Style = AnsiColor::Red.on_default();
+const CHANGED: Style = AnsiColor::Yellow.on_default();
+
+/// Show what differs between two states of files, decrypted
+///
+/// One file is compared with what Git has of it at HEAD, two files with each other, and without a file all encrypted
+/// files below this folder that are not as they are at HEAD. Recipients and rules that came or went are shown, too.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
+  sealant diff secrets.enc.yaml
+  sealant diff --from main --names-only
   sealant diff old.enc.yaml new.enc.yaml
   sealant diff secrets.yaml secrets.enc.yaml
 
-The exit code is 0 when nothing differs, 1 when something does, another one when the files could not be read.")]
+The exit code is 0 when nothing differs, 1 when something does, another one when a file could not be read.")]
 pub struct Args {
-    /// The file before
-    old: PathBuf,
+    /// One file, or the one before and the one after; `-` is standard input
+    #[arg(value_name = "FILE")]
+    files: Vec<PathBuf>,
 
-    /// The file after
-    new: PathBuf,
+    /// Compare files, however many, with this commit or branch of Git, instead of HEAD
+    #[arg(long, value_name = "REVISION")]
+    from: Option<String>,
+
+    /// Show which values differ, but no values
+    #[arg(long, visible_alias = "redact")]
+    names_only: bool,
+
+    /// With --format json: the values as well
+    #[arg(long, conflicts_with = "names_only")]
+    show_values: bool,
+
+    /// Go on when a file is not what was encrypted
+    #[arg(long)]
+    ignore_mac: bool,
 
     #[command(flatten)]
     report: ReportArgs,
@@ -30,6 +68,314 @@ pub struct Args {
     identities: IdentityArgs,
 }
 
-pub fn run(_: Args, _: &Context) -> Result<ExitCode> {
-    not_built("diff")
+pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
+    if args.show_values && !args.report.is_json() {
+        return Err(Error::new(
+            Kind::Conflict,
+            "--show-values is for --format json: as text they are shown anyway",
+        ));
+    }
+    let comparison = Comparison {
+        context,
+        formats: args.formats.formats(context.ui),
+        check: if args.ignore_mac { MacCheck::Ignore } else { MacCheck::Verify },
+        service: args.identities.key_service(context.host)?,
+    };
+    let pairs = comparison.pairs(&args).map_err(could_not_look)?;
+
+    let mut failures = Failures::default();
+    let mut reports = Vec::new();
+    let mut any_difference = false;
+    for pair in comparison.open(pairs) {
+        let compared = pair.and_then(|pair| Ok((Difference::of(&pair.old.state, &pair.new.state)?, pair)));
+        let (difference, pair) = match compared {
+            Ok(compared) => compared,
+            Err(error) => {
+                failures.add(context.ui, &could_not_look(error));
+                continue;
+            }
+        };
+        if difference.is_empty() {
+            continue;
+        }
+        any_difference = true;
+        match (args.report.is_json(), args.names_only) {
+            (true, _) => reports.push(as_json(&pair, &difference, args.show_values)?),
+            (false, true) => print_names(context, &pair, &difference)?,
+            (false, false) => print_text(context, &pair, &difference)?,
+        }
+    }
+    if args.report.is_json() {
+        context.ui.json(&reports)?;
+    }
+    match failures.is_empty() {
+        false => Ok(failures.exit_code()),
+        true if any_difference => Ok(ExitCode::FAILURE),
+        true => Ok(ExitCode::SUCCESS),
+    }
+}
+
+/// The exit code 1 means that something differs, so that no failure may have it.
+fn could_not_look(error: Error) -> Error {
+    if error.kind() == Kind::Other { error.with_kind(Kind::Read) } else { error }
+}
+
+/// One of two states of a file: what was read, later what it says. `label` names it in the output.
+struct Side<T> {
+    label: String,
+    state: T,
+}
+
+/// Two states of a file.
+struct Pair<T> {
+    old: Side<T>,
+    new: Side<T>,
+}
+
+struct Comparison<'a> {
+    context: &'a Context<'a>,
+    formats: Formats,
+    check: MacCheck,
+    service: KeyService<'a>,
+}
+
+impl Comparison<'_> {
+    /// What is to be compared, read; `None` for a state in which there is no such file.
+    fn pairs(&self, args: &Args) -> Result<Vec<Pair<Option<Source>>>> {
+        let revision = args.from.as_deref().unwrap_or("HEAD");
+        if revision.starts_with('-') {
+            return Err(Error::new(Kind::Conflict, format!("`{revision}` is no revision")));
+        }
+        match &args.files[..] {
+            [old, new] if args.from.is_none() => Ok(vec![self.two_files(old, new)?]),
+            [] => {
+                let pairs = self.changed_files(revision)?.into_iter().map(|file| self.since(revision, &file));
+                // Those that are encrypted in neither state are none of our business.
+                let is_ours = |pair: &Pair<Option<Source>>| {
+                    [&pair.old.state, &pair.new.state]
+                        .into_iter()
+                        .flatten()
+                        .any(|source| is_encrypted(source))
+                };
+                Ok(pairs.collect::<Result<Vec<_>>>()?.into_iter().filter(is_ours).collect())
+            }
+            [_] => args.files.iter().map(|file| self.since(revision, file)).collect(),
+            files if args.from.is_some() => files.iter().map(|file| self.since(revision, file)).collect(),
+            _ => Err(Error::new(Kind::NoFile, "two files are compared with each other, and more were given")
+                .advise("Add --from HEAD to compare each with what Git has of it.")),
+        }
+    }
+
+    fn two_files(&self, old: &Path, new: &Path) -> Result<Pair<Option<Source>>> {
+        let is_stdin = |path: &Path| path == Path::new("-");
+        if is_stdin(old) && is_stdin(new) {
+            return Err(Error::new(Kind::Conflict, "standard input cannot be both files"));
+        }
+        let side = |file: &Path, other: &Path| {
+            let mut input = Input::of(file);
+            input.name.get_or_insert_with(|| other.to_path_buf());
+            let source = pipeline::read(&input, self.formats)?;
+            Ok(Side { label: input.shown().display().to_string(), state: Some(source) })
+        };
+        Ok(Pair { old: side(old, new)?, new: side(new, old)? })
+    }
+
+    /// A file now and at a revision.
+    fn since(&self, revision: &str, file: &Path) -> Result<Pair<Option<Source>>> {
+        let now = match pipeline::read(&Input::of(file), self.formats) {
+            Err(error) if error.kind() == Kind::NoFile => None,
+            source => Some(source?),
+        };
+        let then = self.at_revision(revision, file)?;
+        if now.is_none() && then.is_none() {
+            return Err(Error::new(Kind::NoFile, format!("no such file, neither here nor in {revision}"))
+                .in_file(file));
+        }
+        let side = |prefix: &str, state: Option<Source>| {
+            let label = match &state {
+                Some(_) => format!("{prefix}{}", file.display()),
+                None => "/dev/null".to_owned(),
+            };
+            Side { label, state }
+        };
+        Ok(Pair { old: side(&format!("{revision}:"), then), new: side("", now) })
+    }
+
+    fn at_revision(&self, revision: &str, file: &Path) -> Result<Option<Source>> {
+        let name = file.file_name().unwrap_or_default();
+        let folder = file.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
+        let mut here = OsString::from("./");
+        here.push(name);
+        // `MODE blob ID`, a tab, the name; nothing when the revision has no such file.
+        let listed = self.git(folder, ["ls-tree".into(), "-z".into(), revision.into(), "--".into(), here])?;
+        let listed = String::from_utf8_lossy(&listed).into_owned();
+        let Some(blob) = listed.split('\t').next().and_then(|entry| entry.split(' ').nth(2)) else {
+            return Ok(None);
+        };
+        let bytes = self.git(folder, ["cat-file".into(), "blob".into(), blob.into()])?;
+        Ok(Some(Source {
+            path: format!("{revision}:{}", file.display()).into(),
+            format: self.formats.of_input(Some(file)),
+            snapshot: Snapshot::of(&bytes),
+            bytes,
+        }))
+    }
+
+    fn changed_files(&self, revision: &str) -> Result<Vec<PathBuf>> {
+        let args = ["diff-index", "--name-only", "--relative", "--no-renames", "-z", revision, "--", "."];
+        let names = self.git(Path::new("."), args.map(OsString::from))?;
+        let names = names.split(|byte| *byte == 0).filter(|name| !name.is_empty());
+        let mut names: Vec<PathBuf> = names.map(|name| OsString::from_vec(name.to_vec()).into()).collect();
+        // A file with a conflict stands there twice.
+        names.dedup();
+        Ok(names)
+    }
+
+    fn git(&self, folder: &Path, args: impl IntoIterator<Item = OsString>) -> Result<SecretBytes> {
+        let folder = [OsString::from("-C"), folder.into()];
+        let command = Command {
+            program: "git".into(),
+            args: folder.into_iter().chain(args).collect(),
+            env: Vec::new(),
+        };
+        self.context.host.output_of(&command).map_err(|error| {
+            Error::new(Kind::Read, "Git does not tell what there is to compare with")
+                .caused_by(error)
+                .advise("It takes a repository with a commit. To compare two files: sealant diff OLD NEW")
+        })
+    }
+
+    /// Opens the states of all files, with one request for their data keys.
+    fn open(&self, pairs: Vec<Pair<Option<Source>>>) -> Vec<Result<Pair<State>>> {
+        let (mut encrypted, mut labels) = (Vec::new(), Vec::new());
+        let mut others = Vec::new();
+        for Pair { old, new } in pairs {
+            labels.push((old.label, new.label));
+            for source in [old.state, new.state] {
+                others.push(match source {
+                    Some(source) if is_encrypted(&source) => {
+                        encrypted.push(source);
+                        None
+                    }
+                    plain => Some(plain),
+                });
+            }
+        }
+        let mut opened = block_on(batch::open(&self.service, encrypted)).into_iter();
+        let mut states = others.into_iter().map(|other| match other {
+            Some(None) => Ok(State::absent()),
+            Some(Some(Source { path, format, bytes, .. })) => {
+                State::plain(format, bytes).map_err(|error| error.in_file(path))
+            }
+            None => {
+                let opened =
+                    opened.next().unwrap_or_else(|| Err(Error::new(Kind::Read, "was not opened")))?;
+                State::encrypted(&opened.file, &opened.key, self.check)
+                    .map_err(|error| error.in_file(opened.path))
+            }
+        });
+        let mut next = || states.next().unwrap_or_else(|| Ok(State::absent()));
+        let pair = |(old, new)| {
+            let (before, after) = (next(), next());
+            Ok(Pair { old: Side { label: old, state: before? }, new: Side { label: new, state: after? } })
+        };
+        labels.into_iter().map(pair).collect()
+    }
+}
+
+fn is_encrypted(source: &Source) -> bool {
+    // One that cannot be parsed is told of as what it claims to be.
+    sops::looks_encrypted(&source.bytes) && sops::status(source.format, source.bytes.clone()).unwrap_or(false)
+}
+
+fn print_text(context: &Context, pair: &Pair<State>, difference: &Difference) -> Result<()> {
+    let ui = context.ui;
+    ui.line(ui.styled_out(HEADER, &format!("--- {}\n+++ {}", pair.old.label, pair.new.label)))?;
+    if !difference.facts.is_empty() {
+        ui.line(ui.styled_out(PLACE, "@@ who can decrypt, and what is encrypted @@"))?;
+    }
+    for (change, fact) in &difference.facts {
+        let (sign, style) = sign(*change);
+        ui.line(ui.styled_out(style, &format!("{sign}{fact}")))?;
+    }
+    if !difference.text {
+        return Ok(());
+    }
+    let Some(text) = diff::unified(&pair.old.state, &pair.new.state) else {
+        return ui.line("The contents are no text, and differ.");
+    };
+    for line in text.split_inclusive('\n') {
+        let style = match line.as_bytes().first() {
+            Some(b'@') => PLACE,
+            Some(b'+') => ADDED,
+            Some(b'-') => REMOVED,
+            _ => Style::new(),
+        };
+        let (line, end) = line.strip_suffix('\n').map_or((line, ""), |line| (line, "\n"));
+        ui.out(format!("{}{end}", ui.styled_out(style, line)).as_bytes())?;
+    }
+    Ok(())
+}
+
+fn print_names(context: &Context, pair: &Pair<State>, difference: &Difference) -> Result<()> {
+    let ui = context.ui;
+    ui.line(ui.styled_out(HEADER, name_of(pair)))?;
+    let facts = difference.facts.iter().map(|(change, fact)| (*change, fact));
+    let values = difference.values.iter().map(|value| (value.change, &value.path));
+    for (change, what) in facts.chain(values) {
+        let (sign, style) = sign(change);
+        ui.line(ui.styled_out(style, &format!("{sign} {what}")))?;
+    }
+    if difference.facts.is_empty() && difference.values.is_empty() {
+        ui.line(ui.styled_out(CHANGED, "~ comments or layout only"))?;
+    }
+    Ok(())
+}
+
+fn as_json(pair: &Pair<State>, difference: &Difference, with_values: bool) -> Result<Data> {
+    let value = |ValueChange { path, change, old, new }: &ValueChange| {
+        let mut entry = json!({"path": path, "change": name(*change)});
+        if with_values {
+            entry["old"] = data(old)?;
+            entry["new"] = data(new)?;
+        }
+        Ok(entry)
+    };
+    let fact = |(change, fact): &(Change, String)| json!({"change": name(*change), "fact": fact});
+    Ok(json!({
+        "old": pair.old.label,
+        "new": pair.new.label,
+        "values": difference.values.iter().map(value).collect::<Result<Vec<_>>>()?,
+        "metadata": difference.facts.iter().map(fact).collect::<Vec<_>>(),
+        "text": difference.text,
+    }))
+}
+
+fn data(values: &[Value]) -> Result<Data> {
+    match values {
+        [] => Ok(Data::Null),
+        [value] => document::scalar_to_data(value),
+        values => values.iter().map(document::scalar_to_data).collect(),
+    }
+}
+
+/// The file itself, or the one before if there is none after.
+fn name_of(pair: &Pair<State>) -> &str {
+    if pair.new.label == "/dev/null" { &pair.old.label } else { &pair.new.label }
+}
+
+fn sign(change: Change) -> (char, Style) {
+    match change {
+        Change::Added => ('+', ADDED),
+        Change::Removed => ('-', REMOVED),
+        Change::Changed => ('~', CHANGED),
+    }
+}
+
+fn name(change: Change) -> &'static str {
+    match change {
+        Change::Added => "added",
+        Change::Removed => "removed",
+        Change::Changed => "changed",
+    }
 }

@@ -110,6 +110,13 @@ impl Edit<'_> {
     fn encrypted(&self, source: Source) -> Result<Outcome> {
         let Opened { path, snapshot, file, key } = block_on(batch::open_one(&self.service, source))?;
         let with_metadata = self.args.show_master_keys;
+        if with_metadata && file.format() == Format::Binary {
+            return Err(Error::new(
+                Kind::Conflict,
+                "a binary file cannot be shown together with its metadata",
+            )
+            .advise("Leave --show-master-keys out."));
+        }
         let check = if self.args.ignore_mac { MacCheck::Ignore } else { MacCheck::Verify };
         let before = if with_metadata {
             SecretBytes::new(file.open(&key, check)?.source().as_bytes().to_vec())

@@ -7,6 +7,7 @@
 
 pub mod args;
 mod change;
+mod child;
 mod completion;
 mod decrypt;
 mod demo;
@@ -113,7 +114,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let args: Vec<OsString> = args.into_iter().collect();
     if args.first().and_then(|name| Path::new(name).file_name()) == Some(OsStr::new("sops")) {
         let ui = Ui::new(ColorWhen::Auto, no_color(), false);
-        return finish(&ui, sops::run(&args[1..], &ui));
+        return finish(&ui, sops::run(&args[1..], &ui).map_err(anyhow::Error::from));
     }
     let parsed = help::command().try_get_matches_from(args).and_then(|found| Cli::from_arg_matches(&found));
     let Cli { globals, command } = match parsed {
@@ -123,16 +124,16 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let ui = Ui::new(globals.color, no_color(), globals.quiet);
     let host = Terminal::new(&ui, true);
     let context = Context { ui: &ui, host: &host, config: globals.config };
-    finish(&ui, fs::wipe_on_signals().and_then(|()| dispatch(command, &context)))
+    finish(&ui, fs::wipe_on_signals().map_err(anyhow::Error::from).and_then(|()| dispatch(command, &context)))
 }
 
-fn dispatch(command: Command, context: &Context) -> Result<ExitCode> {
-    match command {
+fn dispatch(command: Command, context: &Context) -> anyhow::Result<ExitCode> {
+    let done = match command {
         Command::Init(args) => init::run(args, context),
         Command::Keygen(args) => keygen::run(args, context),
         Command::Doctor(args) => doctor::run(args, context),
         Command::Explain(args) => explain::run(args, context),
-        Command::Demo(args) => demo::run(args, context),
+        Command::Demo(args) => return demo::run(args, context),
         Command::Encrypt(args) => encrypt::run(args, context),
         Command::Decrypt(args) => decrypt::run(args, context),
         Command::Edit(args) => edit::run(args, context),
@@ -149,7 +150,8 @@ fn dispatch(command: Command, context: &Context) -> Result<ExitCode> {
         Command::Completion(args) => completion::run(args, context),
         Command::Man(args) => man::run(args, context),
         Command::Help(args) => help::run(args, context),
-    }
+    };
+    Ok(done?)
 }
 
 /// What a command has besides its own arguments.
@@ -204,11 +206,13 @@ pub fn block_on<T>(future: impl Future<Output = T>) -> T {
     pollster::block_on(future)
 }
 
-fn finish(ui: &Ui, result: Result<ExitCode>) -> ExitCode {
-    result.unwrap_or_else(|error| {
-        ui.error(&error);
-        error.kind().exit_code().into()
-    })
+/// Tells why a command failed, and makes the exit code of it.
+fn finish(ui: &Ui, result: anyhow::Result<ExitCode>) -> ExitCode {
+    let Err(error) = result else { return result.unwrap_or(ExitCode::FAILURE) };
+    let error =
+        error.downcast::<Error>().unwrap_or_else(|error| Error::new(Kind::Other, format!("{error:#}")));
+    ui.error(&error);
+    error.kind().exit_code().into()
 }
 
 /// Prints the help or the version that was asked for, or what is wrong with the arguments.

@@ -26,14 +26,14 @@ use std::path::Path;
 use serde_json::Value as Data;
 
 pub use binary::BinaryDocument;
-pub use convert::{convert, emit_value};
+pub use convert::{convert, emit_value, variables};
 pub use dotenv::DotenvDocument;
 pub use edit::Edits;
 pub use example::{KUBERNETES_EXAMPLE, example};
 pub use ini::IniDocument;
 pub use json::{JsonDocument, data_from_json};
 pub use path::TreePath;
-pub use reconcile::{reconcile, to_data};
+pub use reconcile::{reconcile, scalar_to_data, to_data};
 pub use tree::{Node, NodeId, NodeKind, Span, Step, Style, Text, Tree, TreeBuilder};
 pub use value::{Value, ValueKind};
 pub use yaml::YamlDocument;
@@ -175,6 +175,11 @@ pub trait Document: Send + Sync {
     /// copied as it stands there, byte for byte.
     fn carry_metadata(&self, from: &dyn Document) -> Result<Edits> {
         self.put_metadata(from.metadata()?.as_ref())
+    }
+
+    /// The leaf whose value would be another one if anything were written behind the end of the file.
+    fn open_end(&self) -> Option<NodeId> {
+        None
     }
 
     /// Whether a leaf belongs to the metadata and so is not data of the document.

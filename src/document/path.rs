@@ -37,6 +37,28 @@ impl TreePath {
         Ok(Self(parts))
     }
 
+    /// How the path of a node is written. In a stream of several documents its number stands before it.
+    pub fn of(document: &dyn Document, node: NodeId) -> String {
+        let (tree, source) = (document.tree(), document.source());
+        let (mut parts, mut at) = (Vec::new(), node);
+        while let Some(parent) = tree.parent(at) {
+            parts.push(match tree[parent].kind {
+                NodeKind::List => {
+                    Part::Index(tree.entries(parent).position(|entry| entry == at).unwrap_or(0))
+                }
+                _ => Part::Key(tree[at].key.get(source).to_owned()),
+            });
+            at = parent;
+        }
+        parts.reverse();
+        match tree.documents().iter().position(|&root| root == at) {
+            Some(number) if tree.documents().len() > 1 => {
+                format!("document {}: {}", number + 1, Self(parts))
+            }
+            _ => Self(parts).to_string(),
+        }
+    }
+
     /// The node at the end of the path, in the first document of the file.
     pub fn find(&self, document: &dyn Document) -> Result<NodeId> {
         match self.walk(document)? {

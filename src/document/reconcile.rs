@@ -28,11 +28,12 @@ fn data_of(document: &dyn Document, node: NodeId, budget: &mut usize, aliased: b
             let items = tree.entries(target).map(|item| data_of(document, item, budget, aliased));
             Data::Array(items.collect::<Result<_>>()?)
         }
-        _ => from_value(&document.value(target)?).map_err(|error| error.on_line(line))?,
+        _ => scalar_to_data(&document.value(target)?).map_err(|error| error.on_line(line))?,
     })
 }
 
-fn from_value(value: &Value) -> Result<Data> {
+/// A value as data; a time is a string.
+pub fn scalar_to_data(value: &Value) -> Result<Data> {
     Ok(match value {
         Value::Null => Data::Null,
         Value::Bool(bool) => Data::Bool(*bool),

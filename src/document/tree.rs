@@ -179,6 +179,11 @@ impl Tree {
         (node.0 + 1..self[node].end.0).map(NodeId)
     }
 
+    /// The last node of which `is_it` says that it is meant.
+    pub fn last(&self, is_it: impl Fn(&Node) -> bool) -> Option<NodeId> {
+        self.nodes.iter().rposition(is_it).map(NodeId::new)
+    }
+
     /// Whether `node` is `root` or below it.
     pub fn contains(&self, root: NodeId, node: NodeId) -> bool {
         (root..self[root].end).contains(&node)
@@ -267,7 +272,9 @@ impl Tree {
             let node = self.resolve(child);
             if via.is_some() || node != child {
                 *budget = budget.checked_sub(1).ok_or_else(|| {
+                    let line = 1 + source[..self[at].span.start()].matches('\n').count();
                     Error::new(Kind::Read, format!("aliases expand to more than {MAX_ALIAS_NODES} nodes"))
+                        .on_line(line)
                         .advise("write the repeated parts out, or remove the aliases")
                 })?;
             }

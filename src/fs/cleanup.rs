@@ -14,7 +14,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::iterator::Signals;
 use walkdir::WalkDir;
 
@@ -22,6 +22,7 @@ use crate::error::{Error, Kind, Result};
 
 static LIVE: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 static HELD: AtomicUsize = AtomicUsize::new(0);
+static DIVERTED: Mutex<Option<Box<dyn Fn(i32) + Send>>> = Mutex::new(None);
 static CHILDREN: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
 
 /// How long a program may take to stop.
@@ -57,7 +58,7 @@ fn wipe_each(paths: &BTreeSet<PathBuf>) {
     }
 }
 
-/// From now on, INT, TERM, HUP and QUIT wipe all that [`wipe_all`] does and end the process with 128 + their number.
+/// From now on, INT, TERM, HUP, QUIT, USR1 and USR2 wipe all that [`wipe_all`] does and end the process with 128 + their number.
 ///
 /// The handlers only write to a pipe, which is all that is safe in one; a thread reads it and does the work. Call it
 /// once, before the first plaintext is written.
@@ -67,10 +68,14 @@ pub fn wipe_on_signals() -> Result<()> {
         return Ok(());
     }
     let cannot = |error: io::Error| Error::new(Kind::Other, "cannot watch for signals").caused_by(error);
-    let mut signals = Signals::new([SIGHUP, SIGINT, SIGQUIT, SIGTERM]).map_err(cannot)?;
+    let mut signals = Signals::new([SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2]).map_err(cannot)?;
     let watch = move || {
         for signal in signals.forever() {
             if matches!(signal, SIGINT | SIGQUIT) && HELD.load(Ordering::SeqCst) > 0 {
+                continue;
+            }
+            if let Some(handle) = &*diverted() {
+                handle(signal);
                 continue;
             }
             // The registry stays locked until the end: nothing new comes to life behind our back.
@@ -98,6 +103,27 @@ impl Drop for HeldInterrupts {
     fn drop(&mut self) {
         HELD.fetch_sub(1, Ordering::SeqCst);
     }
+}
+
+/// Gives signals to `handle` until the guard is dropped, instead of ending: for a process that lives as long as the
+/// program that it has started.
+#[must_use]
+pub fn divert_signals(handle: impl Fn(i32) + Send + 'static) -> DivertedSignals {
+    *diverted() = Some(Box::new(handle));
+    DivertedSignals(())
+}
+
+/// The guard of [`divert_signals`].
+pub struct DivertedSignals(());
+
+impl Drop for DivertedSignals {
+    fn drop(&mut self) {
+        *diverted() = None;
+    }
+}
+
+fn diverted() -> MutexGuard<'static, Option<Box<dyn Fn(i32) + Send>>> {
+    DIVERTED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Has a child process told to stop (TERM) when we are, until the guard is dropped: an editor without us would keep

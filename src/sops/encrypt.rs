@@ -3,7 +3,7 @@
 //! What was written is read again and decrypted before it is returned: it either gives back the bytes it was made of,
 //! or at least its values, and then a warning says so.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
@@ -30,27 +30,41 @@ pub struct Ciphertext {
 /// Ciphertexts of an older state of a document: what is unchanged keeps its own.
 pub struct Reuse<'d> {
     document: &'d dyn Document,
-    tokens: HashMap<[u8; 32], VecDeque<NodeId>>,
+    /// By fingerprint and number in the document.
+    tokens: HashMap<[u8; 32], BTreeMap<usize, NodeId>>,
+    /// The number that the next value has if nothing was added or removed before it.
+    next: usize,
 }
 
 impl<'d> Reuse<'d> {
     /// The ciphertexts of a document under the data key that will be used again.
     pub(super) fn of(document: &'d dyn Document, metadata: &Metadata, key: &DataKey) -> Result<Self> {
-        let mut tokens: HashMap<_, VecDeque<_>> = HashMap::new();
+        let mut tokens: HashMap<_, BTreeMap<_, _>> = HashMap::new();
+        let mut number = 0;
         decrypt::for_each_value(document, metadata, key, &mut |leaf, value| {
             if leaf.selected && !value.is_blank() {
-                tokens
-                    .entry(fingerprint(leaf.path, value, leaf.is_comment))
-                    .or_default()
-                    .push_back(leaf.node);
+                let print = fingerprint(leaf.path, value, leaf.is_comment);
+                tokens.entry(print).or_default().insert(number, leaf.node);
+                number += 1;
             }
         })?;
-        Ok(Self { document, tokens })
+        Ok(Self { document, tokens, next: 0 })
     }
 
+    /// Of several that are equal (items of a list, entries of the documents of a stream) the one that stood nearest to
+    /// where the value stands now.
     fn take(&mut self, leaf: &Leaf<'_>, value: &Value) -> Option<&'d str> {
-        let found = self.tokens.get_mut(&fingerprint(leaf.path, value, leaf.is_comment))?.pop_front()?;
-        let text = self.document.tree()[found].text.get(self.document.source());
+        let expected = self.next;
+        self.next += 1;
+        let equal = self.tokens.get_mut(&fingerprint(leaf.path, value, leaf.is_comment))?;
+        let before = equal.range(..expected).next_back().map(|(&number, _)| number);
+        let after = equal.range(expected..).next().map(|(&number, _)| number);
+        let number = match (before, after) {
+            (Some(before), Some(after)) if expected - before < after - expected => before,
+            (before, after) => after.or(before)?,
+        };
+        self.next = number + 1;
+        let text = self.document.tree()[equal.remove(&number)?].text.get(self.document.source());
         Some(text.trim_end_matches(['\n', '\r']))
     }
 }
@@ -94,6 +108,7 @@ pub(super) fn encrypt(
         encrypted: HashSet::new(),
         count: 0,
         has_aliases: document.tree().has_aliases(),
+        open_end: document.open_end(),
     };
     leaves::for_each(document, &metadata.selection, &mut |leaf| {
         if leaf.is_comment { writer.comment(&leaf, &mut reuse) } else { writer.leaf(&leaf, &mut reuse) }
@@ -118,6 +133,7 @@ struct Writer<'a> {
     /// How many leaves and comments became ciphertexts.
     count: usize,
     has_aliases: bool,
+    open_end: Option<NodeId>,
 }
 
 impl Writer<'_> {
@@ -191,6 +207,13 @@ impl Writer<'_> {
                 .at(leaf, Error::new(Kind::Encrypt, message))
                 .advise("write the value out instead"));
         }
+        if self.open_end == Some(leaf.node) {
+            let message =
+                "a clear block scalar at the end of a file without a final line break, which it would gain";
+            return Err(self
+                .at(leaf, Error::new(Kind::Encrypt, message))
+                .advise("end the file with a line break"));
+        }
         if self.document.format() == Format::Json && mac::is_ambiguous_in_json(value) {
             let message = "a clear integer beyond 2^53, which versions of sops hash differently";
             return Err(self
@@ -228,8 +251,16 @@ impl Writer<'_> {
 
 /// Whether a document holds metadata, or a key that would be taken for it.
 pub fn is_encrypted(document: &dyn Document) -> bool {
+    line_of_metadata(document).is_some()
+}
+
+/// The line on which a document's metadata begin, or what would be taken for them.
+pub(super) fn line_of_metadata(document: &dyn Document) -> Option<usize> {
     let tree = document.tree();
-    tree.documents().iter().any(|&root| tree.entries(root).any(|entry| document.is_metadata(entry)))
+    let mut entries = tree.documents().iter().flat_map(|&root| tree.entries(root));
+    let first = &tree[entries.find(|&entry| document.is_metadata(entry))?];
+    let span = if first.key_span.is_empty() { first.span } else { first.key_span };
+    Some(document.line_of(span.start()))
 }
 
 /// Reads what is to be written and decrypts it. Values that differ are an error, bytes that differ a warning.

@@ -10,7 +10,10 @@ pub mod kubernetes;
 mod leaves;
 mod mac;
 mod metadata;
+mod reasons;
 mod spelling;
+
+use std::collections::HashMap;
 
 use jiff::Timestamp;
 
@@ -18,6 +21,7 @@ pub use decrypt::{MacCheck, Plaintext};
 pub use encrypt::{Ciphertext, is_encrypted};
 pub use leaves::{Leaf, for_each as for_each_leaf};
 pub use metadata::{Metadata, SOPS_VERSION};
+pub use reasons::{Reason, reasons};
 
 use crate::document::{self, Document, Edits, Format, Value};
 use crate::error::{Error, Kind, Result};
@@ -34,12 +38,11 @@ pub fn encrypt(
     now: Timestamp,
     onto: Option<&Encrypted>,
 ) -> Result<Ciphertext> {
-    if is_encrypted(document) {
-        return Err(Error::new(
-            Kind::AlreadyEncrypted,
-            "the file is encrypted already: it has sops metadata",
-        )
-        .advise("change it with `sealant edit` or `sealant set`, its recipients with `sealant updatekeys`"));
+    if let Some(line) = encrypt::line_of_metadata(document) {
+        return Err(already_encrypted().on_line(line));
+    }
+    if document.tree().documents().is_empty() {
+        return Err(Error::new(Kind::EmptyFile, "there is nothing in the file to encrypt"));
     }
     let reuse = onto.map(|old| encrypt::Reuse::of(&*old.document, &old.metadata, key)).transpose()?;
     encrypt::encrypt(document, metadata, key, now, reuse)
@@ -106,20 +109,28 @@ impl Encrypted {
 
     /// The plaintext as a document in which the metadata still stands, for [`Encrypted::write`].
     pub fn open(&self, key: &DataKey, check: MacCheck) -> Result<Box<dyn Document>> {
+        // Without a final line break the last value may be one that reads otherwise when the metadata follow it.
+        let ends_open = self.format() == Format::Yaml && !self.document.source().ends_with('\n');
+        if ends_open || self.format() == Format::Binary {
+            return self.adopt(self.decrypt(key, check)?.bytes);
+        }
         let plaintext = decrypt::decrypt(&*self.document, &self.metadata, key, check, true)?;
         document::parse(self.format(), plaintext.bytes, true)
     }
 
-    /// A plaintext that was edited apart from its file, as a document with this file's metadata in its place.
+    /// A plaintext that was edited apart from its file, as a document with this file's metadata in its place where
+    /// that leaves all values as they are.
     pub fn adopt(&self, plaintext: SecretBytes) -> Result<Box<dyn Document>> {
         let edited = document::parse(self.format(), plaintext, false)?;
-        if is_encrypted(&*edited) {
+        if let Some(line) = encrypt::line_of_metadata(&*edited) {
             return Err(Error::new(
                 Kind::AlreadyEncrypted,
                 "the plaintext has an entry that is named like sops metadata",
-            ));
+            )
+            .on_line(line));
         }
-        if self.format() == Format::Binary {
+        // What would change the last value is left for the one who writes the metadata anew.
+        if self.format() == Format::Binary || edited.open_end().is_some() {
             return Ok(edited);
         }
         let with_metadata = edited.carry_metadata(&*self.document)?.apply(edited.source());
@@ -198,6 +209,15 @@ impl Encrypted {
     pub fn with_metadata(&self, metadata: &Metadata) -> Result<Vec<u8>> {
         let edits = self.document.put_metadata(Some(&metadata.to_data()))?;
         Ok(edits.apply(self.document.source()).as_bytes().to_vec())
+    }
+
+    /// The values of the first document as environment variables. The MAC is verified.
+    pub fn variables(&self, key: &DataKey) -> Result<Vec<(String, SecretBytes)>> {
+        self.decrypt(key, MacCheck::Verify)?;
+        let mut values = HashMap::new();
+        // By their types in the ciphertexts: a float `1` is `1.0` to sops, whatever the text of the file makes of it.
+        self.for_each_value(key, &mut |leaf, value| _ = values.insert(leaf.at, value.clone()))?;
+        document::variables(&*self.document, &|node| values.get(&node).cloned())
     }
 
     /// Calls `visit` with the path and value of every leaf that is no comment, opened where it was encrypted.

@@ -225,25 +225,31 @@ impl YamlDocument {
         Ok(self.insert_line(part.end, &block, column))
     }
 
-    /// Adds the metadata of another YAML document, as it stands there, to every document of this stream.
+    /// Adds the metadata of another YAML document, as it stands there, to every document of this stream: that of the
+    /// document with the same number, if there is one.
     pub(super) fn copy_metadata(&self, from: &dyn Document) -> Result<Edits> {
         let mut edits = Edits::default();
         let tree = from.tree();
-        let Some(&root) = tree.documents().first() else { return Ok(edits) };
-        let Some(block) = tree.entries(root).find(|&entry| from.is_metadata(entry)) else { return Ok(edits) };
-        let entry = Span::new(tree[block].key_span.start(), tree[block].span.end());
-        let text = from.source().get(entry.range()).unwrap_or_default();
         let flow = |tree: &Tree, root: NodeId| tree[root].style == Style::Flow;
-        for part in &self.parts {
-            let same_style = flow(tree, root) == flow(&self.tree, part.root);
-            edits.merge(
-                match (same_style, flow(&self.tree, part.root), self.tree.entries(part.root).last()) {
-                    (true, true, Some(last)) => Edits::insert(self.flow_end(last), format!(", {text}")),
-                    (true, true, None) => Edits::insert(self.tree[part.root].span.start() + 1, text),
-                    (true, false, _) => self.insert_line(part.end, text, self.root_column(part)),
-                    (false, ..) => self.append_metadata(part, &reconcile::to_data(from, block)?)?,
-                },
-            );
+        let mut last = None;
+        for (at, part) in self.parts.iter().enumerate() {
+            let root = tree.documents().get(at).copied();
+            let own = root.and_then(|root| tree.entries(root).find(|&entry| from.is_metadata(entry)));
+            last = own.or(last);
+            let Some(block) = last else { continue };
+            let entry = Span::new(tree[block].key_span.start(), tree[block].span.end());
+            let text = from.source().get(entry.range()).unwrap_or_default();
+            let was_flow = tree.parent(block).is_some_and(|root| flow(tree, root));
+            edits.merge(match (was_flow, flow(&self.tree, part.root), self.tree.entries(part.root).last()) {
+                (true, true, Some(last)) => Edits::insert(self.flow_end(last), format!(", {text}")),
+                (true, true, None) => Edits::insert(self.tree[part.root].span.start() + 1, text),
+                (false, false, _) => {
+                    let column = self.root_column(part);
+                    let text = moved(text, super::column(from.source(), entry.start()), column);
+                    self.insert_line(part.end, &text, column)
+                }
+                _ => self.append_metadata(part, &reconcile::to_data(from, block)?)?,
+            });
         }
         Ok(edits)
     }
@@ -261,6 +267,20 @@ impl YamlDocument {
         }
         Ok(Edits::replace(self.block_lines(block, None), ""))
     }
+}
+
+/// An entry in block style that stood in column `from`, as it reads in column `to`.
+fn moved(entry: &str, from: usize, to: usize) -> String {
+    let mut lines = entry.split_inclusive('\n');
+    let mut out = lines.next().unwrap_or_default().to_owned();
+    for line in lines {
+        let blanks = line.len() - line.trim_start_matches(' ').len();
+        let blank_line = line[blanks..].trim_end().is_empty();
+        let indent = if blank_line { 0 } else { to + blanks.saturating_sub(from) };
+        out.extend(std::iter::repeat_n(' ', indent));
+        out.push_str(&line[blanks..]);
+    }
+    out
 }
 
 /// Writes data in block style.

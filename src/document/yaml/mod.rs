@@ -13,7 +13,7 @@ use std::collections::HashMap;
 
 use serde_json::Value as Data;
 
-use self::spell::{Header, Place};
+use self::spell::{Chomp, Header, Place};
 use super::{Document, Edits, Format, NodeId, NodeKind, Span, Style, Tree, Value, reconcile};
 use crate::error::Result;
 use crate::secret::SecretString;
@@ -267,6 +267,18 @@ impl Document for YamlDocument {
 
     fn carry_metadata(&self, from: &dyn Document) -> Result<Edits> {
         self.copy_metadata(from)
+    }
+
+    /// A block scalar ends without a line break where its file does, unless its header strips line breaks anyway.
+    fn open_end(&self) -> Option<NodeId> {
+        if self.source.ends_with('\n') {
+            return None;
+        }
+        let leaf = self.tree.last(|node| node.kind == NodeKind::Scalar)?;
+        let node = &self.tree[leaf];
+        let stripped = self.block_header(leaf).is_some_and(|(header, _)| header.chomp == Chomp::Strip);
+        let block = matches!(node.style, Style::Literal | Style::Folded) && !stripped;
+        (block && node.span.end() == self.source.len()).then_some(leaf)
     }
 
     fn is_metadata(&self, node: NodeId) -> bool {

@@ -17,6 +17,9 @@ use crate::secret::SecretString;
 /// The most comment lines between a key and its value.
 const MAX_COMMENT_LINES: usize = 1 << 20;
 
+/// How deep the parser itself follows collections, which it does without recursion.
+const MAX_NESTING: usize = 1 << 20;
+
 /// The most characters of a key (YAML 1.2 and go-yaml: 1024).
 const MAX_KEY: usize = 1024;
 
@@ -28,8 +31,9 @@ impl YamlDocument {
         options.emit_anchor_events = true;
         options.max_buffered_comment_events = MAX_COMMENT_LINES;
         options.simple_key_max_lookahead = MAX_KEY;
-        options.flow_nesting_limit = MAX_DEPTH + 1;
-        options.block_nesting_limit = MAX_DEPTH + 1;
+        // Ours is the bound that is named in errors; the parser looks further ahead than events show.
+        options.flow_nesting_limit = MAX_NESTING;
+        options.block_nesting_limit = MAX_NESTING;
         let mut parser = Parser::new_from_str_with_options(&source, options);
         let mut reader = Reader::new(&source);
         while let Some(next) = parser.next_event() {
