@@ -30,19 +30,19 @@ Examples:
   sealant updatekeys --rotate secrets/     # for the recipients of the creation rule")]
 pub struct Args {
     #[command(flatten)]
-    inputs: InputArgs,
+    pub(super) inputs: InputArgs,
 
     #[command(flatten)]
-    outputs: OutputArgs,
+    pub(super) outputs: OutputArgs,
 
     #[command(flatten)]
-    formats: FormatArgs,
+    pub(super) formats: FormatArgs,
 
     #[command(flatten)]
-    keys: ChangeKeyArgs,
+    pub(super) keys: ChangeKeyArgs,
 
     #[command(flatten)]
-    identities: IdentityArgs,
+    pub(super) identities: IdentityArgs,
 }
 
 pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
@@ -99,7 +99,15 @@ impl Rotate<'_> {
             Some(name) => name.as_deref().map(|name| self.rule(name)).transpose()?.flatten(),
             None => self.rule(&file.path)?,
         };
-        let keys = rekey::recipients(current, rule.as_ref(), &self.wish)?;
+        let keys = match rekey::recipients(current, rule.as_ref(), &self.wish) {
+            Err(error) if self.context.is_sops() => {
+                // sops keeps whom the file names; whoever is no reason to refuse it is one to say so.
+                let keys = rekey::recipients(current, None, &self.wish)?;
+                self.context.ui.warning(error.in_file(&file.path));
+                keys
+            }
+            keys => keys?,
+        };
         for wrapped in current.groups.iter().flatten() {
             self.missing().remove(&wrapped.key.to_string());
         }
