@@ -126,8 +126,11 @@ impl Host for Terminal<'_> {
     fn confirm(&self, question: &str) -> Result<bool> {
         self.refuse_unless_interactive("a confirmation")?;
         let question = format!("{question} [y/N] ");
-        let answer = if self.confirms_on_stdin { self.ask_on_stdin(&question) } else { self.ask(&question) };
-        let answer = answer.map_err(|error| cannot_ask("a confirmation", error))?;
+        let answer = if self.confirms_on_stdin {
+            self.ask_on_stdin(&question).map_err(|error| not_given("a confirmation", error))?
+        } else {
+            self.ask(&question).map_err(|error| cannot_ask("a confirmation", error))?
+        };
         Ok(matches!(answer.to_lowercase().as_str(), "y" | "yes"))
     }
 
@@ -159,6 +162,10 @@ fn cannot_ask(what: &str, error: io::Error) -> Error {
         return Error::new(Kind::Other, format!("there is no terminal to ask for {what}"))
             .advise("Run the command in a terminal, or give it what it needs by flags and variables.");
     }
+    not_given(what, error)
+}
+
+fn not_given(what: &str, error: io::Error) -> Error {
     Error::new(Kind::Other, format!("{what} was asked for, and not given")).caused_by(error)
 }
 

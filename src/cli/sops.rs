@@ -81,6 +81,7 @@ fn not_to_be_run(error: &clap::Error) -> ExitCode {
 
 fn dispatch(sops: Sops, context: &Context) -> Result<ExitCode> {
     refuse_key_services(&sops.globals, context)?;
+    refuse_missing_config(context)?;
     let mac_only_encrypted = sops.flags.rules.mac_only_encrypted;
     let verb = match sops.verb {
         Some(verb) => verb,
@@ -121,10 +122,10 @@ fn verb_of_flags(flags: args::Flags, context: &Context) -> Result<Verb> {
     }
     let name = flags.filename_override.clone().unwrap_or_else(|| file.clone());
     let only_decrypts = asked == [true, false, false, false];
-    let verb = flags.verb()?;
-    if matches!(verb, Verb::Encrypt(_) | Verb::Decrypt(_) | Verb::Rotate(_)) {
+    if flags.rotate && !flags.change.wish()?.names_any() {
         refuse_missing(&file, Kind::NoFile)?;
     }
+    let verb = flags.verb()?;
     if !only_decrypts {
         let configs = in_sops_codes(context.configs(), &CONFIG)?;
         in_sops_codes(configs.policy_for(&name), &CONFIG)?;
@@ -133,6 +134,7 @@ fn verb_of_flags(flags: args::Flags, context: &Context) -> Result<Verb> {
 }
 
 fn encrypt_file(args: args::Encrypt, context: &Context) -> Result<ExitCode> {
+    refuse_two_places(&args.place)?;
     if args.words.is_empty() && args.filename_override.is_none() && !args.place.in_place {
         return Err(Error::new(Kind::Conflict, "standard input has no name to choose a creation rule by")
             .advise("Say what it stands for with --filename-override NAME."));
@@ -152,6 +154,7 @@ fn encrypt_file(args: args::Encrypt, context: &Context) -> Result<ExitCode> {
 }
 
 fn decrypt_file(args: args::Decrypt, context: &Context) -> Result<ExitCode> {
+    refuse_two_places(&args.place)?;
     let files = file_or_stdin(args.words, args.place.in_place, context)?;
     args.extract.as_deref().map(TreePath::parse).transpose()?;
     let args = decrypt::Args {
@@ -238,16 +241,20 @@ fn change(
 }
 
 fn rotate_file(args: args::Rotate, context: &Context) -> Result<ExitCode> {
+    refuse_two_places(&args.place)?;
     let file = only_file(args.words, context)?;
-    let wish = args.change.wish()?;
-    if !file.exists() && !(wish.add.is_empty() && wish.remove.is_empty()) {
-        return Err(Error::new(Kind::NoFile, "no such file").in_file(file));
+    if !file.exists() && args.change.wish()?.names_any() {
+        context
+            .ui
+            .error(&Error::new(Kind::Other, "no such file, and so no recipients to change").in_file(file));
+        return Ok(NO_FILE_TO_CHANGE.into());
     }
     refuse_missing(&file, Kind::Read)?;
     let name = args.filename_override.clone().unwrap_or_else(|| file.clone());
     let args = rotate::Args {
         inputs: InputArgs { files: vec![file], filename_override: args.filename_override },
         outputs: args.place.into(),
+        ignore_mac: args.ignore_mac,
         formats: without_conversion(known(args.formats), &name),
         keys: args.change,
         identities: args.identities,
@@ -325,6 +332,9 @@ fn complete(args: &args::Completion, context: &Context) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// What sops exits with when recipients of a file shall come or go, and there is no such file.
+const NO_FILE_TO_CHANGE: u8 = 49;
+
 /// What of our codes sops has none for when it reads its config.
 const CONFIG: [Kind; 2] = [Kind::Config, Kind::ConfigNotFound];
 
@@ -346,6 +356,13 @@ fn code_in_sops_codes(result: Result<ExitCode>, ours: &[Kind]) -> Result<ExitCod
 
 fn generic(code: ExitCode) -> ExitCode {
     if code == ExitCode::SUCCESS { code } else { Kind::Other.exit_code().into() }
+}
+
+fn refuse_two_places(place: &args::Place) -> Result<()> {
+    if place.in_place && place.output.is_some() {
+        return Err(Error::new(Kind::Conflict, "--in-place and --output exclude one another"));
+    }
+    Ok(())
 }
 
 /// The only file of a command that may do without: then it is standard input.
@@ -441,6 +458,14 @@ fn refuse_key_services(globals: &Globals, context: &Context) -> Result<()> {
         context.ui.warning("key services are not built yet: only the keys of this machine are used");
     }
     Ok(())
+}
+
+/// sops does not even decrypt when the config that was asked for is not there.
+fn refuse_missing_config(context: &Context) -> Result<()> {
+    match context.lookup()?.explicit {
+        Some(config) => refuse_missing(&config, Kind::Other),
+        None => Ok(()),
+    }
 }
 
 fn not_built(what: &str) -> Result<ExitCode> {

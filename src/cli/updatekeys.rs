@@ -18,6 +18,7 @@ use crate::keys::KeySet;
 use crate::policy;
 use crate::rekey::{self, Change};
 use crate::secret::SecretBytes;
+use crate::sops::MacCheck;
 
 /// Let exactly those decrypt files whom the creation rules name
 ///
@@ -203,7 +204,7 @@ impl Update<'_> {
             let sources = items.into_iter().map(|item| item.source).collect();
             if self.args.rotate {
                 let now = self.context.host.now();
-                let rotated = block_on(rekey::rotate(service, sources, now, decide));
+                let rotated = block_on(rekey::rotate(service, sources, now, MacCheck::Verify, decide));
                 return rotated
                     .into_iter()
                     .map(|result| result.map(|file| Some(Output::from(file))))

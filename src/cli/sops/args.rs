@@ -338,6 +338,10 @@ pub struct Rotate {
     #[command(flatten)]
     pub place: Place,
 
+    /// Go on when the file is not what was encrypted
+    #[arg(long)]
+    pub ignore_mac: bool,
+
     /// Choose the file type as for a file of this name
     #[arg(long, value_name = "NAME")]
     pub filename_override: Option<PathBuf>,
@@ -477,6 +481,7 @@ impl Flags {
             let change = self.change;
             return Ok(Verb::Rotate(Rotate {
                 place,
+                ignore_mac,
                 filename_override,
                 formats,
                 words,
