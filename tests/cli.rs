@@ -8,6 +8,7 @@ mod cli {
     mod keygen;
     mod prompts;
     mod shell;
+    mod sops;
     mod usage;
 
     use sealant_test_support::Sandbox;
