@@ -1,6 +1,9 @@
 //! The commands in the documentation do what it says: every block marked `sh` of a page runs, in order, in one sandbox.
 //! Blocks marked `sh no-run` are for a fresh machine and are run by CI itself.
 
+// A test may ask for the PATH.
+#![allow(clippy::disallowed_methods)]
+
 use std::path::{Path, PathBuf};
 
 use sealant_test_support::Sandbox;

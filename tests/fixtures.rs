@@ -119,7 +119,7 @@ fn an_edit_of_one_value_changes_one_ciphertext_and_nothing_else() {
         leaves.retain(|&leaf| {
             !plain.spelling(leaf).starts_with('!') && !plain.spelling(leaf).trim().is_empty()
         });
-        for &leaf in [leaves.first(), leaves.get(leaves.len() / 2), leaves.last()].into_iter().flatten() {
+        for &leaf in [leaves.first(), leaves.last()].into_iter().flatten() {
             let text = with_other_text(&*plain, leaf)?;
             let again = write(&old, &*old.adopt(secret(&text))?)?;
             same_bytes(&decrypt(fixture.format, &again)?, &text)?;

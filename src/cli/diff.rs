@@ -152,10 +152,7 @@ impl Comparison<'_> {
                 let pairs = self.changed_files(revision)?.into_iter().map(|file| self.since(revision, &file));
                 // Those that are encrypted in neither state are none of our business.
                 let is_ours = |pair: &Pair<Option<Source>>| {
-                    [&pair.old.state, &pair.new.state]
-                        .into_iter()
-                        .flatten()
-                        .any(|source| is_encrypted(source))
+                    [&pair.old.state, &pair.new.state].into_iter().flatten().any(is_encrypted)
                 };
                 Ok(pairs.collect::<Result<Vec<_>>>()?.into_iter().filter(is_ours).collect())
             }

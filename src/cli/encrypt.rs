@@ -125,7 +125,8 @@ impl<'a> Encrypt<'a> {
             Some(name) => self.rule(name, input.named)?,
             None => None,
         };
-        if !input.named && (is_config(&source.path) || (rule.is_none() && source.format == Format::Binary)) {
+        let nobody_asked = rule.is_none() && (source.format == Format::Binary || self.wanted.keys.is_none());
+        if !input.named && (is_config(&source.path) || nobody_asked) {
             return Ok(None);
         }
         if name.is_none() && self.wanted.keys.is_none() {

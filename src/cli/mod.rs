@@ -224,9 +224,11 @@ pub fn block_on<T>(future: impl Future<Output = T>) -> T {
 
 /// Tells why a command failed, and makes the exit code of it.
 fn finish(ui: &Ui, result: anyhow::Result<ExitCode>) -> ExitCode {
-    let Err(error) = result else { return result.unwrap_or(ExitCode::FAILURE) };
-    let error =
-        error.downcast::<Error>().unwrap_or_else(|error| Error::new(Kind::Other, format!("{error:#}")));
+    let error = match result {
+        Ok(code) => return code,
+        Err(error) => error.downcast::<Error>(),
+    };
+    let error = error.unwrap_or_else(|other| Error::new(Kind::Other, format!("{other:#}")));
     ui.error(&error);
     error.kind().exit_code().into()
 }

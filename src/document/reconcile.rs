@@ -10,10 +10,11 @@ pub fn to_data(document: &dyn Document, node: NodeId) -> Result<Data> {
 
 fn data_of(document: &dyn Document, node: NodeId, budget: &mut usize, aliased: bool) -> Result<Data> {
     let tree = document.tree();
-    let (target, line) = (tree.resolve(node), document.line(node));
+    let target = tree.resolve(node);
     let aliased = aliased || target != node;
     *budget = budget.checked_sub(usize::from(aliased)).ok_or_else(|| {
-        Error::new(Kind::Read, format!("aliases expand to more than {MAX_ALIAS_NODES} nodes")).on_line(line)
+        Error::new(Kind::Read, format!("aliases expand to more than {MAX_ALIAS_NODES} nodes"))
+            .on_line(document.line(node))
     })?;
     Ok(match tree[target].kind {
         NodeKind::Map => {
@@ -28,7 +29,7 @@ fn data_of(document: &dyn Document, node: NodeId, budget: &mut usize, aliased: b
             let items = tree.entries(target).map(|item| data_of(document, item, budget, aliased));
             Data::Array(items.collect::<Result<_>>()?)
         }
-        _ => scalar_to_data(&document.value(target)?).map_err(|error| error.on_line(line))?,
+        _ => scalar_to_data(&document.value(target)?).map_err(|error| error.on_line(document.line(node)))?,
     })
 }
 

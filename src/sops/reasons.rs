@@ -36,7 +36,7 @@ fn reason(document: &dyn Document, selection: &Selection, leaf: &Leaf<'_>) -> Re
     // A value that the format cannot hold is for `encrypt` to complain of.
     let is_blank = !leaf.is_comment && document.value(leaf.node).is_ok_and(|value| value.is_blank());
     Reason {
-        line: document.line(leaf.at),
+        line: if document.format() == Format::Binary { 1 } else { document.line(leaf.at) },
         path: document.tree().path_of(document.source(), place),
         is_comment: leaf.is_comment,
         encrypted: leaf.selected && !is_blank,

@@ -6,7 +6,7 @@ use granit_parser::{Event, Parser, Placement, ScalarStyle, ScanError, StructureS
 
 use super::change::SOPS_INDENT;
 use super::resolve::resolve;
-use super::{Part, YamlDocument, block, column};
+use super::{Part, YamlDocument, block, column, quirks};
 use crate::document::edit::line_end;
 use crate::document::{
     MAX_DEPTH, METADATA_KEY, NodeId, NodeKind, Span, Style, Text, Tree, TreeBuilder, Value,
@@ -101,6 +101,8 @@ struct Reader<'s> {
     last_leaf: Option<NodeId>,
     /// Where the tokens that were read so far end.
     at: usize,
+    /// Where the last token ended before comments were read: a dash may stand before one of them.
+    before_comments: Option<usize>,
     /// Comments were attached to a collection that ended, and no further token was read since.
     footed: bool,
     in_document: bool,
@@ -120,6 +122,7 @@ impl<'s> Reader<'s> {
             flow_comment: None,
             last_leaf: None,
             at: 0,
+            before_comments: None,
             footed: false,
             in_document: false,
         }
@@ -145,6 +148,9 @@ impl<'s> Reader<'s> {
                 self.scalar(&text, style, anchor, tag.as_deref(), span, tag_start)
             }
             Event::Alias(id) => self.alias(id, span),
+            Event::Anchor(_, name) if !quirks::is_anchor_name(&name) => {
+                self.unreadable(span.start(), &format!("the anchor name `{name}`"))
+            }
             Event::MappingStart(style, anchor, _) => self.start(NodeKind::Map, style, anchor, span),
             Event::SequenceStart(style, anchor, _) => self.start(NodeKind::List, style, anchor, span),
             Event::MappingEnd | Event::SequenceEnd => self.end(span),
@@ -154,22 +160,28 @@ impl<'s> Reader<'s> {
 
     /// Moves on to a token. Refuses a tab in the indentation before it, which go-yaml cannot read in block context.
     fn advance(&mut self, to: usize) -> Result<()> {
-        let flow = self.open.last().is_some_and(|open| open.flow);
-        if let Some(gap) = self.source.get(self.at..to).filter(|gap| !flow && gap.contains('\t')) {
-            let indents = gap
-                .split_inclusive('\n')
-                .skip(1)
-                .map(|line| line.len() - line.trim_start_matches([' ', '\t']).len());
-            let mut start = self.at + gap.find('\n').map_or(gap.len(), |at| at + 1);
-            for (line, indent) in gap.split_inclusive('\n').skip(1).zip(indents) {
-                if line[..indent].contains('\t') {
-                    return self.fail(start, Kind::Read, "broken YAML: a tab in the indentation");
-                }
-                start += line.len();
-            }
+        if let Some(gap) = self.source.get(self.at..to).filter(|gap| gap.contains('\t') && !self.in_flow())
+            && let Some(offset) = quirks::tab_in_indentation(gap)
+        {
+            return self.fail(self.at + offset, Kind::Read, "broken YAML: a tab in the indentation");
         }
         self.at = self.at.max(to);
         Ok(())
+    }
+
+    fn in_flow(&self) -> bool {
+        self.open.last().is_some_and(|open| open.flow)
+    }
+
+    /// What follows a byte.
+    fn after(&self, offset: usize) -> &'s str {
+        self.source.get(offset..).unwrap_or_default()
+    }
+
+    /// An error that says what sops could not read.
+    fn unreadable<T>(&self, offset: usize, what: &str) -> Result<T> {
+        self.fail(offset, Kind::Read, format!("{what}, which sops cannot read"))
+            .map_err(|error: Error| error.advise("write it in quotes, or otherwise"))
     }
 
     fn start_document(&mut self, explicit: bool, minor: Option<u32>, span: Span) -> Result<()> {
@@ -238,6 +250,7 @@ impl<'s> Reader<'s> {
     fn comment(&mut self, span: Span, right: bool) -> Result<()> {
         // A comment in a block scalar's header is reported after the scalar; behind a tag it is replaced with it.
         if span.start() >= self.at {
+            self.before_comments.get_or_insert(self.at);
             self.advance(span.start())?;
             self.at = span.end();
         } else if self.last_leaf.is_some_and(|leaf| self.tags.contains_key(&leaf)) {
@@ -288,6 +301,8 @@ impl<'s> Reader<'s> {
 
     /// What stands before a node in its collection: the key in a map, the dash in a block list.
     fn take_key(&mut self, node_start: usize) -> Result<Option<(Text, Span)>> {
+        let from = self.before_comments.take().unwrap_or(self.at);
+        let dash = self.find_indicator(from, node_start, b"-");
         let Some(open) = self.open.last_mut() else { return Ok(None) };
         if open.kind == NodeKind::Map {
             return Ok(open.key.take());
@@ -295,16 +310,15 @@ impl<'s> Reader<'s> {
         if open.flow {
             return Ok(None);
         }
-        let dash = self
-            .source
-            .get(self.at..)
-            .and_then(|rest| rest.find('-'))
-            .map_or(node_start, |found| self.at + found);
         if open.column == usize::MAX {
             open.column = column(self.source, dash);
         }
         self.advance(dash)?;
         self.at = dash + 1;
+        let rest = self.source.get(dash + 1..).unwrap_or_default();
+        if quirks::tab_behind(rest) {
+            return self.unreadable(dash, "a tab behind a dash");
+        }
         Ok(Some((Text::default(), Span::new(dash, dash + 1))))
     }
 
@@ -328,19 +342,21 @@ impl<'s> Reader<'s> {
                 span,
             );
         }
-        let tag = tag.map(full_tag);
+        // `!` says no more than that there is a tag.
+        let tag = tag.map(full_tag).filter(|tag| &**tag != "!");
         if self.expects_key() {
             return self.key(text, style, tag.as_deref(), span);
         }
-        if style == ScalarStyle::DoubleQuoted {
-            self.refuse_escapes(span)?;
+        self.refuse_quirks(style, span, false)?;
+        if empty && tag.is_some() && self.in_flow() {
+            return self.unreadable(span.start(), "a tag without a value inside of braces or brackets");
         }
         self.flush_comments(0);
         let key = self.take_key(span.start())?;
         let mut header = None;
         let (span, text) = match style {
             ScalarStyle::Literal | ScalarStyle::Folded => {
-                let at = self.find_indicator(span.start());
+                let at = self.find_indicator(self.at, span.start(), b"|>");
                 header = Some(at);
                 match block::lines(self.source, at, span.end(), text) {
                     Ok(lines) => (lines.span, Text::new(self.source, span, lines.text)),
@@ -408,12 +424,11 @@ impl<'s> Reader<'s> {
             let error = self.fail(span.start(), Kind::Encrypt, format!("the key `{text}` is not a string"));
             return error.map_err(|error: Error| error.advise("quote it: sops knows string keys alone"));
         }
-        if style == ScalarStyle::DoubleQuoted {
-            self.refuse_escapes(span)?;
-        }
+        self.refuse_quirks(style, span, true)?;
         self.advance(span.start())?;
         self.flush_comments(0);
         self.forget_line();
+        self.before_comments = None;
         self.at = span.end();
         let key = Text::new(self.source, inner(span, style), text);
         let duplicate = match self.open.last_mut() {
@@ -429,21 +444,22 @@ impl<'s> Reader<'s> {
         Ok(())
     }
 
-    /// go-yaml does not know `\/`.
-    fn refuse_escapes(&self, span: Span) -> Result<()> {
+    /// Refuses scalars and keys that go-yaml would read otherwise.
+    fn refuse_quirks(&self, style: ScalarStyle, span: Span, is_key: bool) -> Result<()> {
         let token = self.source.get(span.range()).unwrap_or_default();
-        let mut escaped = false;
-        for c in token.chars() {
-            if escaped && c == '/' {
-                return self.fail(
-                    span.start(),
-                    Kind::Read,
-                    "broken YAML: the escape `\\/`, which sops cannot read",
-                );
-            }
-            escaped = c == '\\' && !escaped;
+        if style == ScalarStyle::DoubleQuoted && quirks::has_escaped_slash(token) {
+            return self.unreadable(span.start(), "the escape `\\/`");
         }
-        Ok(())
+        let is_plain = style == ScalarStyle::Plain;
+        if !self.in_flow() || (is_plain && span.is_empty()) {
+            return Ok(());
+        }
+        let after = self.after(span.end());
+        let why = is_plain.then(|| quirks::plain_in_flow(token, after)).flatten();
+        match why.or_else(|| is_key.then(|| quirks::key_in_flow(is_plain, after)).flatten()) {
+            Some(why) => self.unreadable(span.start(), why),
+            None => Ok(()),
+        }
     }
 
     fn alias(&mut self, id: usize, span: Span) -> Result<()> {
@@ -545,7 +561,10 @@ impl<'s> Reader<'s> {
     /// belongs to the innermost collection, a second one to the map that holds it, others by their column.
     fn comments_inside(&mut self, open: &Open, next: usize) -> usize {
         let Some(first) = self.pending.first() else { return 0 };
-        let next_column = column(self.source, next);
+        // At the end of a document as if its metadata followed, in the column of the root.
+        let root_column = self.open.first().map_or(0, |root| root.column);
+        let ends = next >= self.source.len();
+        let next_column = if ends { root_column } else { column(self.source, next).max(root_column) };
         let breaks =
             |from: usize, to: usize| self.source.get(from..to).map_or(0, |gap| gap.matches('\n').count());
         let (column, mut end) = (first.column, first.span.start());
@@ -564,7 +583,7 @@ impl<'s> Reader<'s> {
             self.footed = true;
             return group;
         }
-        if next >= self.source.len() {
+        if ends {
             return 0;
         }
         let outer = self.open.last().map_or(0, |outer| outer.column);
@@ -578,13 +597,13 @@ impl<'s> Reader<'s> {
         self.builder.last_end()
     }
 
-    /// The `|` or `>` that follows the token read last, behind anchor, tag and comments.
-    fn find_indicator(&self, before: usize) -> usize {
+    /// The first of `indicators` behind `from`, with anchors, tags and comments between.
+    fn find_indicator(&self, from: usize, before: usize, indicators: &[u8]) -> usize {
         let bytes = self.source.as_bytes();
-        let mut at = self.at;
-        while at < before.max(self.at + 1).min(bytes.len()) {
+        let mut at = from;
+        while at < before.max(from + 1).min(bytes.len()) {
             match bytes[at] {
-                b'|' | b'>' => return at,
+                byte if indicators.contains(&byte) => return at,
                 b'&' | b'!' => {
                     while at < bytes.len() && !bytes[at].is_ascii_whitespace() {
                         at += 1;

@@ -1,0 +1,255 @@
+use sealant_test_support::Sandbox;
+
+use super::{IDENTITY, RECIPIENT, STRANGER, sandbox};
+
+const FILE: &str = "# note\npassword: hunter2   # inline\nport: 0x1F\nname_unencrypted: shop\n";
+
+/// A sandbox with a config for everything under `secrets/`.
+fn repository() -> Sandbox {
+    let test = sandbox();
+    test.write(".sops.yaml", format!("creation_rules:\n  - path_regex: ^secrets/\n    age: {RECIPIENT}\n"));
+    test
+}
+
+fn decrypted(test: &Sandbox, file: &str) -> String {
+    test.sealant(&["decrypt", file]).env("SOPS_AGE_KEY", IDENTITY).run().ok().text().to_owned()
+}
+
+/// The ciphertext of the line that begins so.
+fn token(text: &str, key: &str) -> String {
+    let line = text.lines().find(|line| line.trim_start().starts_with(key)).expect(key);
+    line[line.find("ENC[").expect(line)..=line.find(']').expect(line)].to_owned()
+}
+
+#[test]
+fn only_values_change_and_decrypting_gives_the_bytes_back() {
+    let test = repository();
+    test.write("secrets/a.yaml", FILE);
+    test.sealant(&["encrypt", "-i", "secrets/a.yaml"]).run().ok();
+    let encrypted = test.read_text("secrets/a.yaml");
+    assert!(encrypted.contains("\nname_unencrypted: shop\n"), "{encrypted}");
+    assert!(!encrypted.contains("hunter2") && !encrypted.contains("note"), "{encrypted}");
+    assert_eq!(decrypted(&test, "secrets/a.yaml"), FILE);
+}
+
+#[test]
+fn the_result_goes_to_standard_output_unless_told_otherwise() {
+    let test = repository();
+    test.write("secrets/a.yaml", FILE);
+    let printed = test.sealant(&["encrypt", "secrets/a.yaml"]).run().ok();
+    assert_eq!(test.read_text("secrets/a.yaml"), FILE);
+    test.write("copy.yaml", &printed.stdout);
+    assert_eq!(decrypted(&test, "copy.yaml"), FILE);
+    test.sealant(&["encrypt", "--output", "other.yaml", "secrets/a.yaml"]).run().ok();
+    assert_eq!(decrypted(&test, "other.yaml"), FILE);
+}
+
+#[test]
+fn folders_patterns_and_several_files_run_at_once() {
+    let test = repository();
+    for name in ["secrets/a.yaml", "secrets/deep/b.json", "secrets/c.env", "notes/d.yaml"] {
+        test.write(name, if name.ends_with("json") { "{\"k\": \"v\"}\n" } else { "k: v\n" });
+    }
+    test.write("secrets/c.env", "K=v\n");
+    test.sealant(&["encrypt", "-i", "."]).run().ok();
+    for name in ["secrets/a.yaml", "secrets/deep/b.json", "secrets/c.env"] {
+        assert!(test.read_text(name).contains("ENC["), "{name}");
+    }
+    assert_eq!(test.read_text("notes/d.yaml"), "k: v\n", "no rule matches it");
+    assert!(!test.read_text(".sops.yaml").contains("ENC["), "a config is no secret");
+
+    test.sealant(&["encrypt", "-i", "."]).run().ok();
+    test.sealant(&["decrypt", "--output-dir", "plain", "secrets/**/*.json", "secrets/a.yaml"])
+        .env("SOPS_AGE_KEY", IDENTITY)
+        .run()
+        .ok();
+    assert_eq!(test.read_text("plain/secrets/deep/b.json"), "{\"k\": \"v\"}\n");
+    assert_eq!(test.read_text("plain/secrets/a.yaml"), "k: v\n");
+}
+
+#[test]
+fn a_dry_run_says_what_it_would_write() {
+    let test = repository();
+    test.write("secrets/a.yaml", FILE);
+    let output = test.sealant(&["encrypt", "-i", "--dry-run", "secrets"]).run().ok();
+    assert_eq!(output.text(), "would write secrets/a.yaml\n");
+    assert_eq!(test.read_text("secrets/a.yaml"), FILE);
+}
+
+#[test]
+fn one_broken_file_does_not_hold_up_the_others() {
+    let test = repository();
+    test.write("secrets/a.yaml", "k: v\n");
+    test.write("secrets/b.yaml", "k: [\n");
+    test.write("secrets/c.yaml", "k: v\n");
+    let output = test.sealant(&["encrypt", "-i", "secrets"]).run().code(2);
+    assert!(output.stderr.contains("error: secrets/b.yaml:"), "{}", output.stderr);
+    assert!(test.read_text("secrets/a.yaml").contains("ENC["));
+    assert_eq!(test.read_text("secrets/b.yaml"), "k: [\n");
+    assert!(test.read_text("secrets/c.yaml").contains("ENC["));
+}
+
+#[test]
+fn encrypting_onto_an_older_state_keeps_what_did_not_change() {
+    let test = repository();
+    test.write("secrets/a.yaml", "a: one\nb: two\n");
+    test.sealant(&["encrypt", "--output", "secrets/a.enc.yaml", "secrets/a.yaml"]).run().ok();
+    let before = test.read_text("secrets/a.enc.yaml");
+    test.write("secrets/a.yaml", "a: one\nb: changed\nc: new\n");
+    test.sealant(&[
+        "encrypt",
+        "--onto",
+        "secrets/a.enc.yaml",
+        "--output",
+        "secrets/a.enc.yaml",
+        "secrets/a.yaml",
+    ])
+    .env("SOPS_AGE_KEY", IDENTITY)
+    .run()
+    .ok();
+    let after = test.read_text("secrets/a.enc.yaml");
+    assert_eq!(token(&before, "a:"), token(&after, "a:"));
+    assert_ne!(token(&before, "b:"), token(&after, "b:"));
+    assert_eq!(decrypted(&test, "secrets/a.enc.yaml"), "a: one\nb: changed\nc: new\n");
+}
+
+#[test]
+fn of_a_kubernetes_secret_only_the_values_are_encrypted() {
+    let test = repository();
+    let secret = "apiVersion: v1\nkind: Secret\nmetadata:\n  name: db\nstringData:\n  password: hunter2\n";
+    test.write("secrets/db.yaml", secret);
+    let output = test.sealant(&["encrypt", "-i", "secrets/db.yaml"]).run().ok();
+    assert!(output.stderr.contains("only data and stringData"), "{}", output.stderr);
+    let encrypted = test.read_text("secrets/db.yaml");
+    assert!(encrypted.contains("kind: Secret\nmetadata:\n  name: db\n"), "{encrypted}");
+    assert!(encrypted.contains("encrypted_regex: ^(data|stringData)$"), "{encrypted}");
+    assert_eq!(decrypted(&test, "secrets/db.yaml"), secret);
+}
+
+#[test]
+fn a_secret_that_carries_its_plaintext_in_an_annotation_is_refused() {
+    let test = repository();
+    let secret = "apiVersion: v1\nkind: Secret\nmetadata:\n  annotations:\n    \
+        kubectl.kubernetes.io/last-applied-configuration: |\n      {\"stringData\":{\"p\":\"hunter2\"}}\n  name: db\n\
+        stringData:\n  p: hunter2\n";
+    test.write("secrets/db.yaml", secret);
+    let output = test.sealant(&["encrypt", "-i", "secrets/db.yaml"]).run().code(23);
+    assert!(output.stderr.starts_with("error: secrets/db.yaml:"), "{}", output.stderr);
+    assert!(output.stderr.contains("--strip-last-applied"), "{}", output.stderr);
+    assert!(!output.stderr.contains("hunter2"), "{}", output.stderr);
+    assert_eq!(test.read_text("secrets/db.yaml"), secret);
+
+    test.sealant(&["encrypt", "-i", "--strip-last-applied", "secrets/db.yaml"]).run().ok();
+    let plain = decrypted(&test, "secrets/db.yaml");
+    assert!(!plain.contains("last-applied") && plain.contains("  p: hunter2\n"), "{plain}");
+}
+
+#[test]
+fn standard_input_is_named_by_a_flag() {
+    let test = repository();
+    let unnamed = test.sealant(&["encrypt", "-"]).stdin(FILE).run().code(8);
+    assert!(unnamed.stderr.contains("--filename-override"), "{}", unnamed.stderr);
+    let named =
+        test.sealant(&["encrypt", "--filename-override", "secrets/x.yaml", "-"]).stdin(FILE).run().ok();
+    let plain = test
+        .sealant(&["decrypt", "--filename-override", "x.yaml"])
+        .stdin(named.stdout)
+        .env("SOPS_AGE_KEY", IDENTITY)
+        .run()
+        .ok();
+    assert_eq!(plain.text(), FILE);
+}
+
+#[test]
+fn flags_go_before_the_rule() {
+    let test = repository();
+    test.write("secrets/a.yaml", "public: 1\nsecret_enc: 2\n");
+    test.sealant(&["encrypt", "-i", "--age", STRANGER, "--encrypted-suffix", "_enc", "secrets/a.yaml"])
+        .run()
+        .ok();
+    let encrypted = test.read_text("secrets/a.yaml");
+    assert!(encrypted.contains("public: 1\n") && encrypted.contains(STRANGER), "{encrypted}");
+    assert!(!encrypted.contains(RECIPIENT), "{encrypted}");
+}
+
+#[test]
+fn who_names_nobody_hears_how_to() {
+    let test = sandbox();
+    test.write("a.yaml", FILE);
+    let output = test.sealant(&["encrypt", "a.yaml"]).run().code(1);
+    assert!(output.stderr.contains("sealant init"), "{}", output.stderr);
+}
+
+#[test]
+fn a_file_that_no_rule_matches_hears_of_the_rules() {
+    let test = repository();
+    test.write("other/a.yaml", FILE);
+    let output = test.sealant(&["encrypt", "other/a.yaml"]).run().code(1);
+    assert!(output.stderr.contains("^secrets/"), "{}", output.stderr);
+}
+
+#[test]
+fn what_cannot_be_encrypted_has_the_exit_codes_of_sops() {
+    let test = repository();
+    test.write("secrets/empty.yaml", "");
+    test.write("secrets/comment.yaml", "# nothing\n");
+    test.write("secrets/list.yaml", "- a\n");
+    test.write("secrets/key.yaml", "1: a\n");
+    test.write("secrets/twice.yaml", "a: 1\na: 2\n");
+    test.write("secrets/sops.yaml", "sops: {a: 1}\n");
+    test.write("secrets/latin.yaml", b"a: \xe4\n");
+    test.write("secrets/deep.yaml", format!("a: {}{}\n", "[".repeat(10_000), "]".repeat(10_000)));
+    for (file, code) in [
+        ("secrets/missing.yaml", 100),
+        ("secrets/empty.yaml", 92),
+        ("secrets/comment.yaml", 92),
+        ("secrets/list.yaml", 2),
+        ("secrets/key.yaml", 23),
+        ("secrets/twice.yaml", 2),
+        ("secrets/sops.yaml", 203),
+        ("secrets/latin.yaml", 2),
+        ("secrets/deep.yaml", 2),
+    ] {
+        let output = test.sealant(&["encrypt", file]).run().code(code);
+        assert!(output.stderr.starts_with(&format!("error: {file}")), "{}", output.stderr);
+        assert!(output.stdout.is_empty());
+    }
+    for flags in [["-i", "--output"], ["--output", "--output-dir"]] {
+        let mut run = test.sealant(&["encrypt", "secrets/key.yaml"]);
+        for flag in flags {
+            run = run.arg(flag);
+            run = if flag == "-i" { run } else { run.arg("x") };
+        }
+        run.run().code(8);
+    }
+}
+
+#[test]
+fn a_read_only_file_stays_as_it_is() {
+    use std::os::unix::fs::PermissionsExt;
+    let test = repository();
+    test.write("secrets/a.yaml", FILE);
+    let folder = test.path("secrets");
+    std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o555)).unwrap();
+    let output = test.sealant(&["encrypt", "-i", "secrets/a.yaml"]).run();
+    std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o755)).unwrap();
+    // root may write anywhere.
+    if output.status != 0 {
+        assert_eq!(output.status, 3, "{}", output.stderr);
+        assert_eq!(test.read_text("secrets/a.yaml"), FILE);
+    }
+}
+
+#[test]
+fn mode_and_link_of_a_file_are_kept() {
+    use std::os::unix::fs::PermissionsExt;
+    let test = repository();
+    test.write("secrets/real.yaml", FILE);
+    std::fs::set_permissions(test.path("secrets/real.yaml"), std::fs::Permissions::from_mode(0o640)).unwrap();
+    std::os::unix::fs::symlink("real.yaml", test.path("secrets/link.yaml")).unwrap();
+    test.sealant(&["encrypt", "-i", "secrets/link.yaml"]).run().ok();
+    assert!(test.path("secrets/link.yaml").is_symlink());
+    let mode = std::fs::metadata(test.path("secrets/real.yaml")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o640);
+    assert_eq!(decrypted(&test, "secrets/real.yaml"), FILE);
+}
