@@ -16,6 +16,8 @@ pub struct Wanted {
     pub selection: Option<Selection>,
     pub mac_only_encrypted: bool,
     pub threshold: Option<usize>,
+    /// Kubernetes Secrets are documents like others, as to sops: all of their values are encrypted.
+    pub all_of_kubernetes: bool,
 }
 
 /// How a file is encrypted.
@@ -46,6 +48,7 @@ pub fn recipe(document: &dyn Document, wanted: &Wanted, rule: Option<&Policy>) -
         })?;
     keys.threshold = wanted.threshold.or(keys.threshold);
     let asked = wanted.selection.clone().or_else(|| rule.and_then(|rule| rule.selection.clone()));
+    let asked = asked.or_else(|| wanted.all_of_kubernetes.then(Selection::default));
     let (selection, is_preset) = selection(document, asked);
     let mac_only_encrypted = wanted.mac_only_encrypted || rule.is_some_and(|rule| rule.mac_only_encrypted);
     Ok(Recipe { keys, selection, mac_only_encrypted, is_preset })

@@ -28,6 +28,13 @@ pub struct Wish {
     pub allow: Vec<String>,
 }
 
+impl Wish {
+    /// Whether anybody is to come or to go.
+    pub fn names_any(&self) -> bool {
+        !(self.add.is_empty() && self.remove.is_empty())
+    }
+}
+
 /// For whom a file gets a new data key: those in the file, as wished. An error of kind [`Kind::Conflict`] names who
 /// stands in the file and not in the rule.
 pub fn recipients(current: &WrappedDataKey, rule: Option<&KeySet>, wish: &Wish) -> Result<KeySet> {
@@ -238,12 +245,13 @@ pub fn refuse_new_foreign(current: &WrappedDataKey, rule: &KeySet, new_data_key:
     Ok(())
 }
 
-/// Encrypts files anew, each under a new data key for the master keys that `decide` names. MACs are verified first.
-/// Results stand in the order of the sources.
+/// Encrypts files anew, each under a new data key for the master keys that `decide` names. Results stand in the order
+/// of the sources.
 pub async fn rotate(
     service: &KeyService<'_>,
     sources: Vec<Source>,
     now: Timestamp,
+    check: MacCheck,
     decide: impl Fn(&Parsed) -> Result<KeySet> + Sync,
 ) -> Vec<Result<Ciphertext>> {
     let opened = batch::unwrap(service, decided(sources, decide)).await;
@@ -262,7 +270,7 @@ pub async fn rotate(
         .map(|result| {
             let ((Opened { path, file, key, .. }, keys, new_key), wrapped) = result?;
             let write = || {
-                let plaintext = file.open(&key, MacCheck::Verify)?;
+                let plaintext = file.open(&key, check)?;
                 let metadata = file.metadata.for_keys(batch::wrapped_set(wrapped?, &keys));
                 file.write(&*plaintext, metadata, &key, Some(&new_key), now)
             };

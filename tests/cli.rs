@@ -18,6 +18,7 @@ mod cli {
     mod rotate;
     mod set;
     mod shell;
+    mod sops;
     mod unset;
     mod updatekeys;
     mod usage;

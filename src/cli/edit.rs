@@ -32,27 +32,27 @@ Examples:
 pub struct Args {
     /// The files to edit, one after the other
     #[arg(required = true, value_name = "FILE")]
-    files: Vec<PathBuf>,
+    pub(super) files: Vec<PathBuf>,
 
     /// Show the metadata too, recipients among them
     #[arg(short, long)]
-    show_master_keys: bool,
+    pub(super) show_master_keys: bool,
 
     /// Go on when the file is not what was encrypted
     #[arg(long)]
-    ignore_mac: bool,
+    pub(super) ignore_mac: bool,
 
     #[command(flatten)]
-    formats: FormatArgs,
+    pub(super) formats: FormatArgs,
 
     #[command(flatten)]
-    identities: IdentityArgs,
+    pub(super) identities: IdentityArgs,
 
     #[command(flatten)]
-    keys: KeyArgs,
+    pub(super) keys: KeyArgs,
 
     #[command(flatten)]
-    rules: RuleArgs,
+    pub(super) rules: RuleArgs,
 }
 
 pub fn run(args: Args, context: &Context) -> Result<ExitCode> {

@@ -20,29 +20,29 @@ Examples:
   sealant exec-env --pristine app.enc.env env")]
 pub struct Args {
     /// The encrypted file
-    file: PathBuf,
+    pub(super) file: PathBuf,
 
     /// What to run: one argument is a line for /bin/sh, several are a program and its arguments
     #[arg(required = true, trailing_var_arg = true)]
-    command: Vec<OsString>,
+    pub(super) command: Vec<OsString>,
 
     /// Give the command no other environment
     #[arg(long)]
-    pristine: bool,
+    pub(super) pristine: bool,
 
     /// Become the command instead of starting it
     #[arg(long)]
-    same_process: bool,
+    pub(super) same_process: bool,
 
     /// Run the command as this user
     #[arg(long, value_name = "USER")]
-    user: Option<String>,
+    pub(super) user: Option<String>,
 
     #[command(flatten)]
-    formats: FormatArgs,
+    pub(super) formats: FormatArgs,
 
     #[command(flatten)]
-    identities: IdentityArgs,
+    pub(super) identities: IdentityArgs,
 }
 
 pub fn run(args: Args, context: &Context) -> Result<ExitCode> {

@@ -11,7 +11,7 @@ use crate::fs::PrivateDir;
 use crate::sops::MacCheck;
 
 /// What the decrypted file is called if nobody says, as in sops.
-const DEFAULT_NAME: &str = "tmp-file";
+pub(super) const DEFAULT_NAME: &str = "tmp-file";
 
 /// Run a command that reads a file decrypted, without leaving it on disk
 ///
@@ -24,26 +24,26 @@ Examples:
   sealant exec-file --no-fifo --filename app.json app.enc.json 'server --config {}'")]
 pub struct Args {
     /// The encrypted file
-    file: PathBuf,
+    pub(super) file: PathBuf,
 
     /// What to run, {} standing for the path of the decrypted file: one argument is a line for /bin/sh, several are a
     /// program and its arguments
     #[arg(required = true, trailing_var_arg = true)]
-    command: Vec<OsString>,
+    pub(super) command: Vec<OsString>,
 
     /// Use a file instead of a pipe, in memory if possible: for programs that read it twice or jump about in it
     #[arg(long)]
-    no_fifo: bool,
+    pub(super) no_fifo: bool,
 
     /// Give the decrypted file this name
     #[arg(long, value_name = "NAME", default_value = DEFAULT_NAME, hide_default_value = true)]
-    filename: PathBuf,
+    pub(super) filename: PathBuf,
 
     #[command(flatten)]
-    formats: FormatArgs,
+    pub(super) formats: FormatArgs,
 
     #[command(flatten)]
-    identities: IdentityArgs,
+    pub(super) identities: IdentityArgs,
 }
 
 pub fn run(args: Args, context: &Context) -> Result<ExitCode> {

@@ -86,7 +86,7 @@ impl Encrypted {
     pub fn parse(format: Format, file: SecretBytes) -> Result<Self> {
         let document = document::parse(format, file, true)?;
         let Some(data) = document.metadata()? else {
-            return Err(Error::new(Kind::Other, "the file is not encrypted: it has no sops metadata")
+            return Err(Error::new(Kind::Other, "the file is not encrypted: sops metadata not found")
                 .advise("encrypt it with `sealant encrypt -i FILE`"));
         };
         let metadata = Metadata::from_data(&data)?;
