@@ -21,8 +21,8 @@ use zeroize::Zeroizing;
 
 pub use atomic::{Mode, Snapshot, check_writable, is_leftover, write_atomic, write_atomic_if_unchanged};
 pub use cleanup::{
-    DivertedSignals, HeldInterrupts, StoppedWithUs, divert_signals, hold_interrupts, stop_with_us, wipe_all,
-    wipe_on_signals,
+    DivertedSignals, HeldInterrupts, StoppedWithUs, divert_signals, hold_interrupts, spawn_to_stop_with_us,
+    wipe_all, wipe_on_signals,
 };
 pub use fifo::Fifo;
 pub use lock::Lock;

@@ -2,18 +2,23 @@
 
 mod cli {
     mod decrypt;
+    mod diff;
     mod doctor;
+    mod edit;
     mod encrypt;
     mod exec_env;
     mod exec_file;
     mod explain;
     mod filestatus;
+    mod get;
     mod help;
     mod init;
     mod keygen;
     mod prompts;
     mod rotate;
+    mod set;
     mod shell;
+    mod unset;
     mod updatekeys;
     mod usage;
 
@@ -39,7 +44,30 @@ mod cli {
     /// Writes an encrypted file.
     fn encrypted(test: &Sandbox, file: &str, plaintext: &str, recipients: &[&str]) {
         test.write(file, plaintext);
-        test.sealant(&["encrypt", "-i", "--age", &recipients.join(","), file]).run().ok();
+        let output = test.sealant(&["encrypt", "-i", "--age", &recipients.join(","), file]).run().ok();
+        assert_eq!(output.stderr, "");
+    }
+
+    /// A sandbox with an identity, and this text in `secret.yaml`, encrypted for it.
+    fn with_secret(text: &str) -> Sandbox {
+        let test = at_home();
+        encrypt(&test, "secret.yaml", text);
+        test
+    }
+
+    /// Writes a file, encrypted for our identity.
+    fn encrypt(test: &Sandbox, name: &str, text: &str) {
+        encrypted(test, name, text, &[RECIPIENT]);
+    }
+
+    fn decrypted(test: &Sandbox, name: &str) -> String {
+        test.sealant(&["decrypt", name]).run().ok().text().to_owned()
+    }
+
+    /// The lines of a file that are not in another.
+    fn new_lines(old: &str, new: &str) -> Vec<String> {
+        let old: Vec<_> = old.lines().collect();
+        new.lines().filter(|line| !old.contains(line)).map(|line| line.trim().to_owned()).collect()
     }
 
     /// A text in which the folders of the test have names that do not change.

@@ -52,8 +52,7 @@ impl<'u> Terminal<'u> {
     /// for that program while it runs.
     pub fn run_in_front(&self, command: &Command) -> io::Result<ExitStatus> {
         let _held = fs::hold_interrupts();
-        let mut child = start(command).spawn()?;
-        let _stopped = fs::stop_with_us(&child);
+        let (mut child, _stopped) = fs::spawn_to_stop_with_us(&mut start(command))?;
         child.wait()
     }
 

@@ -7,7 +7,7 @@ use std::fs::{self, OpenOptions, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::Child;
+use std::process::{Child, Command};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
@@ -22,11 +22,10 @@ use crate::error::{Error, Kind, Result};
 
 static LIVE: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 static HELD: AtomicUsize = AtomicUsize::new(0);
-static DIVERTED: Mutex<Option<Handler>> = Mutex::new(None);
-static CHILDREN: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
+static DIVERTED: Mutex<Option<SignalHandler>> = Mutex::new(None);
 
-/// What is done with a signal, by its number.
-type Handler = Box<dyn Fn(i32) + Send>;
+type SignalHandler = Box<dyn Fn(i32) + Send>;
+static CHILDREN: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
 
 /// How long a program may take to stop.
 const CHILD_LIMIT: Duration = Duration::from_secs(1);
@@ -125,20 +124,22 @@ impl Drop for DivertedSignals {
     }
 }
 
-fn diverted() -> MutexGuard<'static, Option<Handler>> {
+fn diverted() -> MutexGuard<'static, Option<SignalHandler>> {
     DIVERTED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Has a child process told to stop (TERM) when we are, until the guard is dropped: an editor without us would keep
-/// plaintext open, and a terminal that somebody else reads from.
-#[must_use]
-pub fn stop_with_us(child: &Child) -> StoppedWithUs {
-    let pid = Pid::from_child(child);
-    children().push(pid);
-    StoppedWithUs(pid)
+/// Starts a child process that is told to stop (TERM) when we are, until the guard is dropped: an editor without us
+/// would keep plaintext open, and a terminal that somebody else reads from.
+pub fn spawn_to_stop_with_us(command: &mut Command) -> io::Result<(Child, StoppedWithUs)> {
+    // Locked over the start: a signal that comes right after it finds the child.
+    let mut children = children();
+    let child = command.spawn()?;
+    let pid = Pid::from_child(&child);
+    children.push(pid);
+    Ok((child, StoppedWithUs(pid)))
 }
 
-/// The guard of [`stop_with_us`].
+/// The guard of [`spawn_to_stop_with_us`].
 pub struct StoppedWithUs(Pid);
 
 impl Drop for StoppedWithUs {

@@ -41,11 +41,16 @@ pub fn encrypt(
     if let Some(line) = encrypt::line_of_metadata(document) {
         return Err(already_encrypted().on_line(line));
     }
+    refuse_nothing(document)?;
+    let reuse = onto.map(|old| encrypt::Reuse::of(&*old.document, &old.metadata, key)).transpose()?;
+    encrypt::encrypt(document, metadata, key, now, reuse)
+}
+
+fn refuse_nothing(document: &dyn Document) -> Result<()> {
     if document.tree().documents().is_empty() {
         return Err(Error::new(Kind::EmptyFile, "there is nothing in the file to encrypt"));
     }
-    let reuse = onto.map(|old| encrypt::Reuse::of(&*old.document, &old.metadata, key)).transpose()?;
-    encrypt::encrypt(document, metadata, key, now, reuse)
+    Ok(())
 }
 
 /// What is said of a file that holds metadata, or an entry that would be taken for it.
@@ -122,6 +127,7 @@ impl Encrypted {
     /// that leaves all values as they are.
     pub fn adopt(&self, plaintext: SecretBytes) -> Result<Box<dyn Document>> {
         let edited = document::parse(self.format(), plaintext, false)?;
+        refuse_nothing(&*edited)?;
         if let Some(line) = encrypt::line_of_metadata(&*edited) {
             return Err(Error::new(
                 Kind::AlreadyEncrypted,
