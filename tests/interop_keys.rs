@@ -269,8 +269,8 @@ fn the_identity_may_come_from_a_command() {
         test.sops(&["encrypt", "-i", "--age", &a.recipient, file]).run().ok();
     }
     config(&test, 0, &[&[&b]]);
-    let command = format!("sh -c 'echo $SOPS_AGE_RECIPIENT >> asked; cat key.txt'");
-    test.sealant(&["updatekeys", "-y", "d"]).env("SOPS_AGE_KEY_CMD", &command).run().ok();
+    let command = "sh -c 'echo $SOPS_AGE_RECIPIENT >> asked; cat key.txt'";
+    test.sealant(&["updatekeys", "-y", "d"]).env("SOPS_AGE_KEY_CMD", command).run().ok();
     assert_eq!(test.read_text("asked"), format!("{}\n", a.recipient), "asked once for all files");
     opens(&test, "d/b.yaml", &[&b]);
     stays_shut(&test, "d/b.yaml", &[&a]);

@@ -217,7 +217,7 @@ fn a_path(document: &dyn Document, number: usize) -> Option<String> {
         NodeKind::List => "[99]",
         _ => "",
     };
-    let mut path = if number % 2 == 0 { String::new() } else { missing.to_owned() };
+    let mut path = if number.is_multiple_of(2) { String::new() } else { missing.to_owned() };
     while let Some(parent) = tree.parent(at) {
         path = match tree[parent].kind {
             NodeKind::List => format!("[{}]{path}", tree.entries(parent).position(|entry| entry == at)?),
