@@ -23,6 +23,7 @@ build: ## Compile everything, for development
 check: $(CARGO_DENY) ## Check format, lints, and the dependencies' licences and sources
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
+	cargo clippy --package sealant --lib --no-default-features --locked -- -D warnings
 	$(CARGO_DENY) --workspace --log-level error check bans licenses sources
 
 quick: ## Run the unit tests and the tests of the command line: the everyday loop

@@ -1,12 +1,13 @@
 //! Files: the only place that writes them, and what has to be so when it does.
 //!
-//! Owns atomic replacement, locks between our own processes, folders for plaintext, what happens to all of these when
+//! Owns atomic replacement, locks between our own processes, folders and pipes for plaintext, what happens to all of these when
 //! the process is told to stop, and the walk over files and folders. It knows no formats.
 
 #![allow(clippy::disallowed_methods, reason = "what is disallowed elsewhere is done here")]
 
 mod atomic;
 mod cleanup;
+mod fifo;
 mod lock;
 mod private_dir;
 mod walk;
@@ -19,7 +20,11 @@ use std::path::Path;
 use zeroize::Zeroizing;
 
 pub use atomic::{Mode, Snapshot, check_writable, is_leftover, write_atomic, write_atomic_if_unchanged};
-pub use cleanup::{HeldInterrupts, StoppedWithUs, hold_interrupts, stop_with_us, wipe_all, wipe_on_signals};
+pub use cleanup::{
+    DivertedSignals, HeldInterrupts, StoppedWithUs, divert_signals, hold_interrupts, spawn_to_stop_with_us,
+    wipe_all, wipe_on_signals,
+};
+pub use fifo::Fifo;
 pub use lock::Lock;
 pub use private_dir::PrivateDir;
 pub use walk::{Walk, walk};

@@ -5,6 +5,7 @@
 //! `cli -> encrypted_file -> sops -> {document, config} -> keys`.
 
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod batch;
 #[cfg(feature = "cli")]

@@ -16,6 +16,8 @@ pub struct Wanted {
     pub selection: Option<Selection>,
     pub mac_only_encrypted: bool,
     pub threshold: Option<usize>,
+    /// Kubernetes Secrets are documents like others, as to sops: all of their values are encrypted.
+    pub all_of_kubernetes: bool,
 }
 
 /// How a file is encrypted.
@@ -46,14 +48,20 @@ pub fn recipe(document: &dyn Document, wanted: &Wanted, rule: Option<&Policy>) -
         })?;
     keys.threshold = wanted.threshold.or(keys.threshold);
     let asked = wanted.selection.clone().or_else(|| rule.and_then(|rule| rule.selection.clone()));
-    let is_preset = asked.is_none() && kubernetes::holds_only_secrets(document);
-    let selection = match asked {
-        Some(selection) => selection,
-        None if is_preset => Selection::kubernetes(),
-        None => Selection::default(),
-    };
+    let asked = asked.or_else(|| wanted.all_of_kubernetes.then(Selection::default));
+    let (selection, is_preset) = selection(document, asked);
     let mac_only_encrypted = wanted.mac_only_encrypted || rule.is_some_and(|rule| rule.mac_only_encrypted);
     Ok(Recipe { keys, selection, mac_only_encrypted, is_preset })
+}
+
+/// Which leaves of a plaintext document are encrypted when `asked` says so or nothing is said, and whether that is the
+/// preset for Kubernetes Secrets.
+pub fn selection(document: &dyn Document, asked: Option<Selection>) -> (Selection, bool) {
+    match asked {
+        Some(selection) => (selection, false),
+        None if kubernetes::holds_only_secrets(document) => (Selection::kubernetes(), true),
+        None => (Selection::default(), false),
+    }
 }
 
 /// The master keys that a creation rule names; `None` when it names none.

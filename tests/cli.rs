@@ -2,20 +2,73 @@
 
 mod cli {
     mod decrypt;
+    mod diff;
     mod doctor;
+    mod edit;
     mod encrypt;
+    mod exec_env;
+    mod exec_file;
     mod explain;
+    mod filestatus;
+    mod get;
     mod help;
     mod init;
     mod keygen;
     mod prompts;
+    mod rotate;
+    mod set;
     mod shell;
+    mod sops;
+    mod unset;
+    mod updatekeys;
     mod usage;
 
     use sealant_test_support::Sandbox;
 
     fn sandbox() -> Sandbox {
         Sandbox::new(env!("CARGO_BIN_EXE_sealant"))
+    }
+
+    /// A sandbox in which our identity lies where it is looked for.
+    fn at_home() -> Sandbox {
+        let test = sandbox();
+        test.write(test.home(KEYS_TXT), IDENTITY);
+        test
+    }
+
+    /// Makes an identity file, and returns its recipient.
+    fn identity(test: &Sandbox, file: &str) -> String {
+        test.sealant(&["keygen", "-o", file]).run().ok();
+        test.sealant(&["keygen", "-y", file]).run().ok().text().trim().to_owned()
+    }
+
+    /// Writes an encrypted file.
+    fn encrypted(test: &Sandbox, file: &str, plaintext: &str, recipients: &[&str]) {
+        test.write(file, plaintext);
+        let output = test.sealant(&["encrypt", "-i", "--age", &recipients.join(","), file]).run().ok();
+        assert_eq!(output.stderr, "");
+    }
+
+    /// A sandbox with an identity, and this text in `secret.yaml`, encrypted for it.
+    fn with_secret(text: &str) -> Sandbox {
+        let test = at_home();
+        encrypt(&test, "secret.yaml", text);
+        test
+    }
+
+    /// Writes a file, encrypted for our identity.
+    fn encrypt(test: &Sandbox, name: &str, text: &str) {
+        encrypted(test, name, text, &[RECIPIENT]);
+    }
+
+    fn decrypted(test: &Sandbox, name: &str) -> String {
+        test.sealant(&["decrypt", name]).run().ok().text().to_owned()
+    }
+
+    /// The lines of a file that are not in another.
+    fn new_lines(old: &str, new: &str) -> Vec<String> {
+        let old: Vec<_> = old.lines().collect();
+        new.lines().filter(|line| !old.contains(line)).map(|line| line.trim().to_owned()).collect()
     }
 
     /// A text in which the folders of the test have names that do not change.

@@ -16,28 +16,28 @@ use crate::sops::MacCheck;
 #[derive(Debug, clap::Args)]
 pub struct ChangeArgs {
     /// The encrypted file
-    file: PathBuf,
+    pub(super) file: PathBuf,
 
     /// The path of the value, '["a"][0]' for instance
-    path: String,
+    pub(super) path: String,
 
     /// Succeed and write nothing when there is nothing to change
     #[arg(long)]
-    pub idempotent: bool,
+    pub(super) idempotent: bool,
 
     /// Do everything but write: say whether the file would be written
     #[arg(long)]
-    dry_run: bool,
+    pub(super) dry_run: bool,
 
     /// Go on when the file is not what was encrypted
     #[arg(long)]
-    ignore_mac: bool,
+    pub(super) ignore_mac: bool,
 
     #[command(flatten)]
-    formats: FormatArgs,
+    pub(super) formats: FormatArgs,
 
     #[command(flatten)]
-    identities: IdentityArgs,
+    pub(super) identities: IdentityArgs,
 }
 
 impl ChangeArgs {
@@ -84,7 +84,7 @@ impl ChangeArgs {
 }
 
 /// A file that is changed in place stays what it is.
-fn refuse_conversion(formats: Formats, format: Format) -> Result<()> {
+pub fn refuse_conversion(formats: Formats, format: Format) -> Result<()> {
     match formats.output {
         Some(other) if other != format => {
             let message =

@@ -21,24 +21,24 @@ Examples:
   sealant decrypt --output-dir /run/user/1000/plain secrets/")]
 pub struct Args {
     #[command(flatten)]
-    inputs: InputArgs,
+    pub(super) inputs: InputArgs,
 
     /// Print only the value at this path, '["a"][0]' for instance
     #[arg(long, value_name = "PATH")]
-    extract: Option<String>,
+    pub(super) extract: Option<String>,
 
     /// Go on when the file is not what was encrypted
     #[arg(long)]
-    ignore_mac: bool,
+    pub(super) ignore_mac: bool,
 
     #[command(flatten)]
-    outputs: OutputArgs,
+    pub(super) outputs: OutputArgs,
 
     #[command(flatten)]
-    formats: FormatArgs,
+    pub(super) formats: FormatArgs,
 
     #[command(flatten)]
-    identities: IdentityArgs,
+    pub(super) identities: IdentityArgs,
 }
 
 pub fn run(args: Args, context: &Context) -> Result<ExitCode> {

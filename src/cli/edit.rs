@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::batch::{self, Opened, Source};
 use crate::cli::args::{FormatArgs, Formats, IdentityArgs, Input, KeyArgs, RuleArgs};
+use crate::cli::change::refuse_conversion;
 use crate::cli::encrypt::Encrypt;
 use crate::cli::pipeline::{self, Item};
 use crate::cli::{Context, Failures, block_on, editor};
@@ -31,27 +32,27 @@ Examples:
 pub struct Args {
     /// The files to edit, one after the other
     #[arg(required = true, value_name = "FILE")]
-    files: Vec<PathBuf>,
+    pub(super) files: Vec<PathBuf>,
 
     /// Show the metadata too, recipients among them
     #[arg(short, long)]
-    show_master_keys: bool,
+    pub(super) show_master_keys: bool,
 
     /// Go on when the file is not what was encrypted
     #[arg(long)]
-    ignore_mac: bool,
+    pub(super) ignore_mac: bool,
 
     #[command(flatten)]
-    formats: FormatArgs,
+    pub(super) formats: FormatArgs,
 
     #[command(flatten)]
-    identities: IdentityArgs,
+    pub(super) identities: IdentityArgs,
 
     #[command(flatten)]
-    keys: KeyArgs,
+    pub(super) keys: KeyArgs,
 
     #[command(flatten)]
-    rules: RuleArgs,
+    pub(super) rules: RuleArgs,
 }
 
 pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
@@ -100,6 +101,7 @@ impl Edit<'_> {
         if input.path.is_none() {
             return Err(Error::new(Kind::Conflict, "standard input cannot be edited").advise("Name a file."));
         }
+        refuse_conversion(self.formats, self.formats.of_input(Some(path)))?;
         fs::check_writable(path)?;
         match pipeline::read(&input, self.formats) {
             Err(error) if error.kind() == Kind::NoFile => self.new_file(&input, path),

@@ -5,7 +5,7 @@ use crate::batch::{self, Plain, Source};
 use crate::cli::args::{FormatArgs, Formats, IdentityArgs, InputArgs, KeyArgs, OutputArgs, RuleArgs};
 use crate::cli::pipeline::{Item, Output, Pipeline, in_two_steps};
 use crate::cli::{Context, block_on};
-use crate::config::Configs;
+use crate::config::{Configs, Selection};
 use crate::document::{self, Document, Format};
 use crate::error::{Error, Kind, Result};
 use crate::fs::{self, Mode, Snapshot};
@@ -28,30 +28,30 @@ Examples:
     | sealant encrypt --filename-override secrets/db.yaml - > secrets/db.yaml")]
 pub struct Args {
     #[command(flatten)]
-    inputs: InputArgs,
+    pub(super) inputs: InputArgs,
 
     #[command(flatten)]
-    outputs: OutputArgs,
+    pub(super) outputs: OutputArgs,
 
     /// Keep the ciphertexts of values that are unchanged since this encrypted state of the file
     #[arg(long, value_name = "OLD")]
-    onto: Option<PathBuf>,
+    pub(super) onto: Option<PathBuf>,
 
     /// Take out the annotation in which kubectl keeps a Secret's plaintext
     #[arg(long)]
-    strip_last_applied: bool,
+    pub(super) strip_last_applied: bool,
 
     #[command(flatten)]
-    formats: FormatArgs,
+    pub(super) formats: FormatArgs,
 
     #[command(flatten)]
-    keys: KeyArgs,
+    pub(super) keys: KeyArgs,
 
     #[command(flatten)]
-    rules: RuleArgs,
+    pub(super) rules: RuleArgs,
 
     #[command(flatten)]
-    identities: IdentityArgs,
+    pub(super) identities: IdentityArgs,
 }
 
 pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
@@ -113,6 +113,7 @@ impl<'a> Encrypt<'a> {
             selection: rules.selection()?,
             mac_only_encrypted: rules.mac_only_encrypted,
             threshold: rules.shamir_secret_sharing_threshold,
+            all_of_kubernetes: context.is_sops(),
         };
         Ok(Self { context, formats, configs: context.configs()?, wanted, strip_last_applied: false })
     }
@@ -140,8 +141,15 @@ impl<'a> Encrypt<'a> {
             Err(error) if !input.named && error.kind() == Kind::AlreadyEncrypted => return Ok(None),
             parsed => parsed?,
         };
-        let document = self.without_last_applied(document).map_err(in_file)?;
+        let document = if self.context.is_sops() {
+            document
+        } else {
+            self.without_last_applied(document).map_err(in_file)?
+        };
         let recipe = policy::recipe(&*document, &self.wanted, rule.as_ref()).map_err(in_file)?;
+        if self.context.is_sops() && recipe.selection != Selection::default() {
+            self.warn_of_last_applied(&*document, input.shown());
+        }
         if recipe.is_preset {
             self.context.ui.note(format!(
                 "{}: a Kubernetes Secret, so only data and stringData are encrypted",
@@ -151,10 +159,12 @@ impl<'a> Encrypt<'a> {
         Ok(Some(Plain { path: source.path, document, recipe }))
     }
 
-    /// The creation rule of a file. That none matches matters for what was named alone, and not if flags say for whom.
+    /// The creation rule of a file. That none matches matters for what was named alone, and not if flags say for whom;
+    /// to sops it always does.
     fn rule(&self, name: &Path, named: bool) -> Result<Option<crate::config::Policy>> {
+        let may_be_missing = !self.context.is_sops() && (!named || self.wanted.keys.is_some());
         match self.configs.policy_for(&absolute(self.context, name)?) {
-            Err(error) if error.kind() == Kind::Other && (!named || self.wanted.keys.is_some()) => Ok(None),
+            Err(error) if error.kind() == Kind::Other && may_be_missing => Ok(None),
             found => found,
         }
     }
@@ -191,6 +201,16 @@ impl<'a> Encrypt<'a> {
         }
         let text = edits.apply(document.source());
         document::parse(document.format(), SecretBytes::new(text.as_bytes().to_vec()), false)
+    }
+
+    /// What sops would not refuse may still be told.
+    fn warn_of_last_applied(&self, document: &dyn Document, shown: &Path) {
+        let Some(&first) = kubernetes::last_applied(document).first() else { return };
+        let (shown, line) = (shown.display(), document.line(first));
+        self.context.ui.warning(format!(
+            "{shown}:{line}: the annotation {} holds the Secret in plaintext, and may stay so",
+            kubernetes::LAST_APPLIED
+        ));
     }
 
     /// Encrypts one file under the data key of its older state.

@@ -1,42 +1,93 @@
-use std::path::PathBuf;
+use std::ffi::OsString;
+use std::path::{Component, Path, PathBuf};
 use std::process::ExitCode;
 
-use crate::cli::args::{FormatArgs, IdentityArgs};
-use crate::cli::{Context, not_built};
-use crate::error::Result;
+use crate::batch;
+use crate::cli::args::{FormatArgs, IdentityArgs, Input};
+use crate::cli::{Context, block_on, child, pipeline};
+use crate::document;
+use crate::error::{Error, Kind, Result};
+use crate::fs::PrivateDir;
+use crate::sops::MacCheck;
+
+/// What the decrypted file is called if nobody says, as in sops.
+pub(super) const DEFAULT_NAME: &str = "tmp-file";
 
 /// Run a command that reads a file decrypted, without leaving it on disk
+///
+/// It reads from a named pipe, which can be read once, from front to back. It is gone when the command has ended.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   sealant exec-file kubeconfig.enc.yaml 'kubectl --kubeconfig {} get pods'
+  sealant exec-file kubeconfig.enc.yaml -- kubectl --kubeconfig {} get pods   # without a shell
   sealant exec-file --no-fifo --filename app.json app.enc.json 'server --config {}'")]
 pub struct Args {
     /// The encrypted file
-    file: PathBuf,
+    pub(super) file: PathBuf,
 
-    /// What to run, a line for /bin/sh in which {} stands for the path of the decrypted file
-    command: String,
+    /// What to run, {} standing for the path of the decrypted file: one argument is a line for /bin/sh, several are a
+    /// program and its arguments
+    #[arg(required = true, trailing_var_arg = true)]
+    pub(super) command: Vec<OsString>,
 
-    /// Use a file in memory instead of a pipe, for programs that read it twice
+    /// Use a file instead of a pipe, in memory if possible: for programs that read it twice or jump about in it
     #[arg(long)]
-    no_fifo: bool,
+    pub(super) no_fifo: bool,
 
     /// Give the decrypted file this name
-    #[arg(long, value_name = "NAME")]
-    filename: Option<String>,
-
-    /// Run the command as this user
-    #[arg(long, value_name = "USER")]
-    user: Option<String>,
+    #[arg(long, value_name = "NAME", default_value = DEFAULT_NAME, hide_default_value = true)]
+    pub(super) filename: PathBuf,
 
     #[command(flatten)]
-    formats: FormatArgs,
+    pub(super) formats: FormatArgs,
 
     #[command(flatten)]
-    identities: IdentityArgs,
+    pub(super) identities: IdentityArgs,
 }
 
-pub fn run(_: Args, _: &Context) -> Result<ExitCode> {
-    not_built("exec-file")
+pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
+    let name = plain_name(&args.filename)?;
+    let input = Input::of(&args.file);
+    let formats = args.formats.formats(context.ui);
+    let service = args.identities.key_service(context.host)?;
+    let opened = block_on(batch::open_one(&service, pipeline::read(&input, formats)?))?;
+    let in_file = |error: Error| error.in_file(input.shown());
+    let format = opened.file.format();
+    let plaintext = opened.file.decrypt(&opened.key, MacCheck::Verify).map_err(in_file)?.bytes;
+    let plaintext = match formats.output.filter(|wanted| *wanted != format) {
+        None => plaintext,
+        Some(wanted) => {
+            let document = document::parse(format, plaintext, false).map_err(in_file)?;
+            document::convert(&*document, wanted).map_err(in_file)?
+        }
+    };
+
+    let folder = PrivateDir::new(context.host)?;
+    let (path, _fifo) = if args.no_fifo {
+        if !folder.is_in_memory() {
+            context.ui.note(
+                "there is no place in memory for the decrypted file: it is on disk until the command ends",
+            );
+        }
+        (folder.create(name, &plaintext)?, None)
+    } else {
+        let fifo = folder.create_fifo(name, plaintext)?;
+        (fifo.path().to_path_buf(), Some(fifo))
+    };
+    let code = child::run(child::command(&args.command, Some(path.as_os_str())));
+    folder.close()?;
+    code
+}
+
+/// A name that leads into no other folder.
+fn plain_name(name: &Path) -> Result<&str> {
+    let mut parts = name.components();
+    match (parts.next(), parts.next()) {
+        (Some(Component::Normal(only)), None) => only.to_str(),
+        _ => None,
+    }
+    .ok_or_else(|| {
+        Error::new(Kind::Conflict, format!("--filename {}: this is no plain name of a file", name.display()))
+    })
 }

@@ -3,12 +3,16 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
-use crate::cli::Context;
 use crate::cli::args::{KeyArgs, ReportArgs};
+use crate::cli::{Context, Failures};
 use crate::config::{Configs, Explanation, Policy, Selection, SelectionKind, Verdict};
-use crate::error::Result;
+use crate::document::{self, Format};
+use crate::error::{Kind, Result};
+use crate::fs;
 use crate::keys::KeySet;
 use crate::policy;
+use crate::rekey::Change;
+use crate::sops::{self, Encrypted, Reason};
 
 /// Say which creation rule a file has and why, who can decrypt it, and which values are encrypted
 #[derive(Debug, clap::Args)]
@@ -17,7 +21,9 @@ Examples:
   sealant explain secrets/db.yaml
   sealant explain --format json secrets/*.yaml | jq '.[].key_groups'
 
-The file need not exist: `sealant explain secrets/new.yaml` says what would be.")]
+The file need not exist: `sealant explain secrets/new.yaml` says what would be.
+Of an encrypted file it also says what `sealant updatekeys` would change.
+No key is needed, and no value is shown.")]
 pub struct Args {
     /// Files, also such as do not exist yet
     #[arg(value_name = "FILE", required = true)]
@@ -30,9 +36,12 @@ pub struct Args {
 pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let configs = context.configs()?;
     let from_environment = KeyArgs::default().key_set(context.host)?;
-    let mut found = Vec::new();
+    let (mut found, mut failures) = (Vec::new(), Failures::default());
     for file in &args.files {
-        found.push(Found::of(file, &configs, from_environment.clone())?);
+        match Found::of(file, &configs, from_environment.clone()) {
+            Ok(this) => found.push(this),
+            Err(error) => failures.add(context.ui, &error),
+        }
     }
     if args.report.is_json() {
         context.ui.json(&found.iter().map(Found::to_json).collect::<Vec<_>>())?;
@@ -40,7 +49,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         let texts: Vec<_> = found.iter().map(|found| found.to_text(args.files.len() > 1)).collect();
         context.ui.out(texts.join("\n").as_bytes())?;
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(failures.exit_code())
 }
 
 /// What applies to a file.
@@ -50,6 +59,24 @@ struct Found<'a> {
     policy: Option<Policy>,
     keys: Option<KeySet>,
     keys_are_from_environment: bool,
+    /// What the rule says, else what is implied; `None` when there is no rule.
+    selection: Option<Selection>,
+    /// What is in the file, if it exists.
+    content: Option<Content>,
+}
+
+/// What a rule means for a file that exists.
+struct Content {
+    is_preset: bool,
+    leaves: Vec<Reason>,
+    encrypted: Option<IsEncrypted>,
+}
+
+/// What an encrypted file says of itself.
+struct IsEncrypted {
+    selection: Selection,
+    /// What would change if it were brought in line with the rule; `None` when no rule names recipients.
+    change: Option<Change>,
 }
 
 impl<'a> Found<'a> {
@@ -58,12 +85,16 @@ impl<'a> Found<'a> {
         let matches = explanation.trials.iter().any(|trial| trial.verdict == Verdict::Matches);
         let policy = if matches { configs.policy_for(file)? } else { None };
         let keys_are_from_environment = from_environment.is_some();
-        let keys = match (from_environment, &policy) {
-            (Some(keys), _) => Some(keys),
-            (None, Some(policy)) => policy::key_set(policy)?,
-            (None, None) => None,
+        let of_rule = policy.as_ref().map(policy::key_set).transpose()?.flatten();
+        let asked = policy.as_ref().and_then(|policy| policy.selection.clone());
+        let content =
+            Content::of(file, asked.clone(), of_rule.as_ref()).map_err(|error| error.in_file(file))?;
+        let selection = match &content {
+            Some(Content { is_preset: true, .. }) => Some(Selection::kubernetes()),
+            _ => policy.as_ref().map(|_| asked.unwrap_or_default()),
         };
-        Ok(Self { file, explanation, policy, keys, keys_are_from_environment })
+        let keys = from_environment.or(of_rule);
+        Ok(Self { file, explanation, policy, keys, keys_are_from_environment, selection, content })
     }
 
     fn to_text(&self, with_name: bool) -> String {
@@ -76,10 +107,21 @@ impl<'a> Found<'a> {
             text += "no rule matches\n";
         }
         text += &self.keys_to_text();
-        if let Some(selection) = self.selection() {
-            text += &format!("encrypted: {} ({selection})\n", in_words(&selection));
+        if self.selection.is_some() && Format::of_path(self.file) == Format::Binary {
+            text += "encrypted: the whole file, for it is binary\n";
+        } else if let Some(selection) = &self.selection {
+            let because = match &self.content {
+                Some(Content { is_preset: true, .. }) => {
+                    "; this is a Kubernetes Secret, and the rule says nothing else"
+                }
+                _ => "",
+            };
+            text += &format!("encrypted: {} ({selection}{because})\n", in_words(selection));
         }
-        text + &leaves(self.file, self.selection())
+        match &self.content {
+            Some(content) => text + &content.to_text(self.file, self.selection.as_ref()),
+            None => text,
+        }
     }
 
     fn keys_to_text(&self) -> String {
@@ -106,11 +148,6 @@ impl<'a> Found<'a> {
         text
     }
 
-    /// What the rule says, or what sops implies; `None` when there is no rule.
-    fn selection(&self) -> Option<Selection> {
-        self.policy.as_ref().map(|policy| policy.selection.clone().unwrap_or_default())
-    }
-
     fn to_json(&self) -> Value {
         let trial = |trial: &crate::config::Trial| {
             json!({
@@ -133,8 +170,87 @@ impl<'a> Found<'a> {
             "key_groups": self.keys.iter().flat_map(|keys| &keys.groups).map(names).collect::<Vec<_>>(),
             "required_groups": self.keys.as_ref().map(KeySet::required),
             "keys_are_from_environment": self.keys_are_from_environment,
-            "selection": self.selection().map(|selection| json!({selection.field_name(): selection.pattern()})),
+            "selection": self.selection.as_ref().map(selection_to_json),
+            "is_kubernetes_preset": self.content.as_ref().is_some_and(|content| content.is_preset),
+            "leaves": self.content.as_ref().map(|content| &content.leaves),
+            "encrypted_file": self.content.as_ref().and_then(|content| content.encrypted.as_ref()).map(|file| json!({
+                "selection": selection_to_json(&file.selection),
+                "change": file.change,
+            })),
         })
+    }
+}
+
+fn selection_to_json(selection: &Selection) -> Value {
+    json!({selection.field_name(): selection.pattern()})
+}
+
+impl Content {
+    /// What is in a file; `None` when there is none.
+    fn of(file: &Path, asked: Option<Selection>, keys: Option<&KeySet>) -> Result<Option<Self>> {
+        let format = Format::of_path(file);
+        let bytes = match fs::read(file, document::MAX_BINARY as u64) {
+            Err(error) if error.kind() == Kind::NoFile => return Ok(None),
+            bytes => bytes?,
+        };
+        if sops::status(format, bytes.clone())? {
+            let file = Encrypted::parse(format, bytes)?;
+            let selection = file.metadata.selection.clone();
+            let leaves = sops::reasons(file.document(), &selection)?;
+            let change = keys.map(|keys| Change::between(&file.metadata.keys, keys));
+            let encrypted = Some(IsEncrypted { selection, change });
+            return Ok(Some(Self { is_preset: false, leaves, encrypted }));
+        }
+        let document = document::parse(format, bytes, false)?;
+        let (selection, is_preset) = policy::selection(&*document, asked);
+        let leaves = sops::reasons(&*document, &selection)?;
+        Ok(Some(Self { is_preset, leaves, encrypted: None }))
+    }
+
+    fn to_text(&self, file: &Path, asked: Option<&Selection>) -> String {
+        let mut text = match &self.encrypted {
+            None => String::from("the file is not encrypted; this is what would become of it:\n"),
+            Some(encrypted) => encrypted.to_text(file, asked),
+        };
+        let places: Vec<String> = self.leaves.iter().map(place).collect();
+        let width = places.iter().map(|place| place.chars().count()).max().unwrap_or_default().min(40);
+        let digits = self.leaves.iter().map(|leaf| leaf.line.to_string().len()).max().unwrap_or_default();
+        for (leaf, place) in self.leaves.iter().zip(&places) {
+            let state = if leaf.encrypted { "encrypted" } else { "clear" };
+            text += &format!("  line {:>digits$}  {state:<9}  {place:<width$}  {}\n", leaf.line, leaf.why);
+        }
+        text
+    }
+}
+
+fn place(leaf: &Reason) -> String {
+    match (leaf.is_comment, leaf.path.as_str()) {
+        (false, path) => path.to_owned(),
+        (true, "") => "(comment)".to_owned(),
+        (true, path) => format!("{path} (comment)"),
+    }
+}
+
+impl IsEncrypted {
+    fn to_text(&self, file: &Path, asked: Option<&Selection>) -> String {
+        let mut text = match &self.change {
+            None => "the file is encrypted; no rule says for whom it should be\n".to_owned(),
+            Some(change) if change.is_empty() => "the file is encrypted for exactly these\n".to_owned(),
+            Some(change) => format!(
+                "the file is encrypted for others than these; `sealant updatekeys {}` would change:\n{change}",
+                file.display()
+            ),
+        };
+        match asked {
+            Some(asked) if *asked != self.selection => {
+                text += &format!(
+                    "it keeps the rule that it was encrypted by, which is another: {}\n",
+                    self.selection
+                );
+            }
+            _ => {}
+        }
+        text
     }
 }
 
@@ -149,9 +265,4 @@ fn in_words(selection: &Selection) -> String {
     };
     let which = if selection.encrypts_matches() { "only" } else { "all but" };
     format!("{which} {whose} `{}`", selection.pattern())
-}
-
-/// Which leaves of the file are encrypted: stands here until it is asked of `sops`.
-fn leaves(_file: &Path, _selection: Option<Selection>) -> String {
-    String::new()
 }

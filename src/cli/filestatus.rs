@@ -22,10 +22,10 @@ Examples:
   sealant filestatus secrets/ | jq -r 'select(.encrypted | not).file'")]
 pub struct Args {
     #[command(flatten)]
-    inputs: InputArgs,
+    pub(super) inputs: InputArgs,
 
     #[command(flatten)]
-    formats: FormatArgs,
+    pub(super) formats: FormatArgs,
 }
 
 #[derive(Serialize)]

@@ -40,26 +40,32 @@ const TERMINAL: &str = "/dev/tty";
 pub struct Terminal<'u> {
     ui: &'u Ui,
     interactive: bool,
+    confirms_on_stdin: bool,
 }
 
 impl<'u> Terminal<'u> {
     /// `interactive`: may ask a person and start age plugins, which ask for a touch. Not for what tools start.
     pub fn new(ui: &'u Ui, interactive: bool) -> Self {
-        Self { ui, interactive }
+        Self { ui, interactive, confirms_on_stdin: false }
     }
 
     /// Runs a program that works with the person itself, such as an editor, on our standard streams. INT and QUIT are
     /// for that program while it runs.
     pub fn run_in_front(&self, command: &Command) -> io::Result<ExitStatus> {
         let _held = fs::hold_interrupts();
-        let mut child = start(command).spawn()?;
-        let _stopped = fs::stop_with_us(&child);
+        let (mut child, _stopped) = fs::spawn_to_stop_with_us(&mut start(command))?;
         child.wait()
     }
 
     /// Whether there is somebody to ask.
     pub fn can_ask(&self) -> bool {
         self.interactive && File::open(TERMINAL).is_ok()
+    }
+
+    /// Takes yes and no from standard input, as sops does: `echo y | sops updatekeys FILE`.
+    pub fn confirming_on_stdin(mut self) -> Self {
+        self.confirms_on_stdin = true;
+        self
     }
 
     fn refuse_unless_interactive(&self, what: &str) -> Result<()> {
@@ -76,6 +82,17 @@ impl<'u> Terminal<'u> {
             terminal.write_all(printable(question).as_bytes())?;
             let mut answer = String::new();
             BufReader::new(terminal).read_line(&mut answer)?;
+            Ok(answer.trim().to_owned())
+        })
+    }
+
+    fn ask_on_stdin(&self, question: &str) -> io::Result<String> {
+        self.ui.above_progress(|| {
+            io::stderr().write_all(printable(question).as_bytes())?;
+            let mut answer = String::new();
+            if io::stdin().lock().read_line(&mut answer)? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
             Ok(answer.trim().to_owned())
         })
     }
@@ -107,8 +124,12 @@ impl Host for Terminal<'_> {
 
     fn confirm(&self, question: &str) -> Result<bool> {
         self.refuse_unless_interactive("a confirmation")?;
-        let answer =
-            self.ask(&format!("{question} [y/N] ")).map_err(|error| cannot_ask("a confirmation", error))?;
+        let question = format!("{question} [y/N] ");
+        let answer = if self.confirms_on_stdin {
+            self.ask_on_stdin(&question).map_err(|error| not_given("a confirmation", error))?
+        } else {
+            self.ask(&question).map_err(|error| cannot_ask("a confirmation", error))?
+        };
         Ok(matches!(answer.to_lowercase().as_str(), "y" | "yes"))
     }
 
@@ -140,6 +161,10 @@ fn cannot_ask(what: &str, error: io::Error) -> Error {
         return Error::new(Kind::Other, format!("there is no terminal to ask for {what}"))
             .advise("Run the command in a terminal, or give it what it needs by flags and variables.");
     }
+    not_given(what, error)
+}
+
+fn not_given(what: &str, error: io::Error) -> Error {
     Error::new(Kind::Other, format!("{what} was asked for, and not given")).caused_by(error)
 }
 

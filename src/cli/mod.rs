@@ -7,6 +7,7 @@
 
 pub mod args;
 mod change;
+mod child;
 mod completion;
 mod decrypt;
 mod demo;
@@ -111,9 +112,8 @@ enum Command {
 /// Runs the command line `args`, the program's name first, and says how the process shall end.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let args: Vec<OsString> = args.into_iter().collect();
-    if args.first().and_then(|name| Path::new(name).file_name()) == Some(OsStr::new("sops")) {
-        let ui = Ui::new(ColorWhen::Auto, no_color(), false);
-        return finish(&ui, sops::run(&args[1..], &ui).map_err(anyhow::Error::from));
+    if let Some(args) = args_of_sops(&args) {
+        return sops::run(args);
     }
     let parsed = help::command().try_get_matches_from(args).and_then(|found| Cli::from_arg_matches(&found));
     let Cli { globals, command } = match parsed {
@@ -122,8 +122,18 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let ui = Ui::new(globals.color, no_color(), globals.quiet);
     let host = Terminal::new(&ui, true);
-    let context = Context { ui: &ui, host: &host, config: globals.config };
+    let context = Context { ui: &ui, host: &host, config: globals.config, dialect: Dialect::Sealant };
     finish(&ui, fs::wipe_on_signals().map_err(anyhow::Error::from).and_then(|()| dispatch(command, &context)))
+}
+
+/// What belongs to sops's command line, when the program is called by that name or as `sealant sops`.
+fn args_of_sops(args: &[OsString]) -> Option<&[OsString]> {
+    let is_sops = |word: &OsString| Path::new(word).file_name() == Some(OsStr::new("sops"));
+    match args {
+        [name, args @ ..] if is_sops(name) => Some(args),
+        [_, command, args @ ..] if command == "sops" => Some(args),
+        _ => None,
+    }
 }
 
 fn dispatch(command: Command, context: &Context) -> anyhow::Result<ExitCode> {
@@ -145,7 +155,7 @@ fn dispatch(command: Command, context: &Context) -> anyhow::Result<ExitCode> {
         Command::ExecEnv(args) => exec_env::run(args, context),
         Command::ExecFile(args) => exec_file::run(args, context),
         Command::Filestatus(args) => filestatus::run(args, context),
-        Command::Sops(args) => sops::run(&args.args, context.ui),
+        Command::Sops(args) => Ok(sops::run(&args.args)),
         Command::Completion(args) => completion::run(args, context),
         Command::Man(args) => man::run(args, context),
         Command::Help(args) => help::run(args, context),
@@ -158,16 +168,23 @@ pub struct Context<'a> {
     pub ui: &'a Ui,
     pub host: &'a Terminal<'a>,
     config: Option<PathBuf>,
+    /// Whose manners to follow: called as sops, the program does as sops does.
+    dialect: Dialect,
 }
 
 impl Context<'_> {
+    /// Whether to do as sops does, where that is not what we would do.
+    pub fn is_sops(&self) -> bool {
+        self.dialect == Dialect::Sops
+    }
+
     /// Where configs are looked for.
     pub fn lookup(&self) -> Result<Lookup> {
         let working_dir = std::env::current_dir().map_err(|error| {
             Error::new(Kind::Read, "the working directory is not there any more").caused_by(error)
         })?;
         let explicit = self.config.clone().or_else(|| self.host.env("SOPS_CONFIG").map(PathBuf::from));
-        Ok(Lookup { working_dir, explicit, dialect: Dialect::Sealant })
+        Ok(Lookup { working_dir, explicit, dialect: self.dialect })
     }
 
     /// The configs of the files that this command works on.
@@ -242,10 +259,6 @@ fn usage_exit_code(error: &clap::Error) -> u8 {
 
 fn no_color() -> bool {
     host::variable("NO_COLOR").is_some() || host::variable("TERM").is_some_and(|term| term == "dumb")
-}
-
-fn not_built(command: &str) -> Result<ExitCode> {
-    Err(Error::new(Kind::Other, format!("`sealant {command}` is not built yet")))
 }
 
 #[cfg(test)]

@@ -24,23 +24,23 @@ Examples:
   printf %s \"$PASSWORD\" | sealant set --string --value-stdin secrets.enc.yaml '[\"password\"]'")]
 pub struct Args {
     #[command(flatten)]
-    change: ChangeArgs,
+    pub(super) change: ChangeArgs,
 
     /// The new value, as JSON. Others on this machine can see it: --value-stdin and --value-file hide it
     #[arg(required_unless_present = "value_stdin")]
-    value: Option<String>,
+    pub(super) value: Option<String>,
 
     /// VALUE is the path of a file that holds the value
     #[arg(long, conflicts_with = "value_stdin")]
-    value_file: bool,
+    pub(super) value_file: bool,
 
     /// Take the value from standard input
     #[arg(long, conflicts_with = "value")]
-    value_stdin: bool,
+    pub(super) value_stdin: bool,
 
     /// The value is not JSON but a text, taken as it is: a line end at its end belongs to it
     #[arg(long)]
-    string: bool,
+    pub(super) string: bool,
 }
 
 pub fn run(args: Args, context: &Context) -> Result<ExitCode> {

@@ -12,7 +12,7 @@ Examples:
   sealant unset --idempotent secrets.enc.yaml '[\"hosts\"][0]'")]
 pub struct Args {
     #[command(flatten)]
-    change: ChangeArgs,
+    pub(super) change: ChangeArgs,
 }
 
 pub fn run(args: Args, context: &Context) -> Result<ExitCode> {

@@ -18,6 +18,7 @@ use crate::keys::KeySet;
 use crate::policy;
 use crate::rekey::{self, Change};
 use crate::secret::SecretBytes;
+use crate::sops::MacCheck;
 
 /// Let exactly those decrypt files whom the creation rules name
 ///
@@ -31,28 +32,28 @@ Examples:
   sealant updatekeys --rotate --yes .      # when somebody has left")]
 pub struct Args {
     #[command(flatten)]
-    inputs: InputArgs,
+    pub(super) inputs: InputArgs,
 
     /// Do not ask before files are written
     #[arg(short, long)]
-    yes: bool,
+    pub(super) yes: bool,
 
     /// Make a new data key, too: whoever is removed cannot decrypt what is set from now on
     #[arg(long)]
-    rotate: bool,
+    pub(super) rotate: bool,
 
     /// Say what would change, and write nothing
     #[arg(long)]
-    dry_run: bool,
+    pub(super) dry_run: bool,
 
     #[command(flatten)]
-    report: ReportArgs,
+    pub(super) report: ReportArgs,
 
     #[command(flatten)]
-    formats: FormatArgs,
+    pub(super) formats: FormatArgs,
 
     #[command(flatten)]
-    identities: IdentityArgs,
+    pub(super) identities: IdentityArgs,
 }
 
 pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
@@ -151,11 +152,13 @@ impl Update<'_> {
             return ui.json(&plans);
         }
         for plan in plans {
-            match plan.up_to_date {
-                true if self.args.rotate => ui.line(format!("{}\n  a new data key", plan.file.display()))?,
-                true => ui.note(format!("{}: already up to date", plan.file.display())),
-                false => ui.out(format!("{}\n{}", plan.file.display(), plan.change).as_bytes())?,
+            let file = plan.file.display();
+            if plan.up_to_date && !self.args.rotate {
+                ui.note(format!("{file}: already up to date"));
+                continue;
             }
+            let new_data_key = if self.args.rotate { "  a new data key\n" } else { "" };
+            ui.out(format!("{file}\n{}{new_data_key}", plan.change).as_bytes())?;
         }
         Ok(())
     }
@@ -203,7 +206,7 @@ impl Update<'_> {
             let sources = items.into_iter().map(|item| item.source).collect();
             if self.args.rotate {
                 let now = self.context.host.now();
-                let rotated = block_on(rekey::rotate(service, sources, now, decide));
+                let rotated = block_on(rekey::rotate(service, sources, now, MacCheck::Verify, decide));
                 return rotated
                     .into_iter()
                     .map(|result| result.map(|file| Some(Output::from(file))))

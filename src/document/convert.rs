@@ -49,6 +49,53 @@ pub fn emit_value(document: &dyn Document, node: NodeId, to: Format) -> Result<S
     Ok(SecretBytes::new(text.as_bytes().to_vec()))
 }
 
+/// The entries of a file's first document as environment variables, as sops's `exec-env` makes them, with the values
+/// that `value_of` knows. What is no flat map of values is an error, and so are names and values that no environment
+/// can hold.
+pub fn variables(
+    document: &dyn Document,
+    value_of: &dyn Fn(NodeId) -> Option<Value>,
+) -> Result<Vec<(String, SecretBytes)>> {
+    let (tree, source) = (document.tree(), document.source());
+    let Some(&root) = tree.documents().first() else { return Ok(Vec::new()) };
+    let mut variables = Vec::new();
+    tree.walk(source, root, &mut |path, step| {
+        let node = match step {
+            Step::Comment(_) => return Ok(()),
+            Step::Enter(node) | Step::Leave(node) if node == root => return Ok(()),
+            Step::Enter(node) | Step::Leave(node) => node,
+            Step::Leaf { at, .. } => at,
+        };
+        if document.is_metadata(node) {
+            return Ok(());
+        }
+        let name = path.last().copied().unwrap_or_default();
+        let cannot = |what: &str| {
+            Error::new(Kind::Other, format!("{name:?} cannot become an environment variable: {what}"))
+                .on_line(document.line(node))
+        };
+        let Some(value) = value_of(node) else {
+            return Err(
+                cannot("its value is nested").advise("Hand over the whole file with `sealant exec-file`.")
+            );
+        };
+        if name.is_empty() || name.contains(['=', '\0']) {
+            return Err(cannot("such a name is empty, or holds `=` or a zero byte").advise("Rename the key."));
+        }
+        let bytes = match value {
+            Value::Str(bytes) => bytes,
+            value => SecretBytes::new(flat::text_of(&value)?.into_bytes()),
+        };
+        if bytes.contains(&0) {
+            return Err(cannot("its value holds a zero byte")
+                .advise("Hand over the whole file with `sealant exec-file`."));
+        }
+        variables.push((name.to_owned(), bytes));
+        Ok(())
+    })?;
+    Ok(variables)
+}
+
 /// A text for what a document holds, with room enough that it is not moved while it grows.
 fn room_for(document: &dyn Document) -> SecretString {
     let size = document.payload().map_or(document.source().len(), <[u8]>::len);

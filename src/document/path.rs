@@ -1,5 +1,6 @@
 //! Paths into a document as sops spells them, `["key"][0]`, and what is done at their end.
 
+use std::collections::HashMap;
 use std::fmt;
 
 use serde_json::Value as Data;
@@ -37,28 +38,6 @@ impl TreePath {
             rest = after;
         }
         Ok(Self(parts))
-    }
-
-    /// How the path of a node is written. In a stream of several documents its number stands before it.
-    pub fn of(document: &dyn Document, node: NodeId) -> String {
-        let (tree, source) = (document.tree(), document.source());
-        let (mut parts, mut at) = (Vec::new(), node);
-        while let Some(parent) = tree.parent(at) {
-            parts.push(match tree[parent].kind {
-                NodeKind::List => {
-                    Part::Index(tree.entries(parent).position(|entry| entry == at).unwrap_or(0))
-                }
-                _ => Part::Key(tree[at].key.get(source).to_owned()),
-            });
-            at = parent;
-        }
-        parts.reverse();
-        match tree.documents().iter().position(|&root| root == at) {
-            Some(number) if tree.documents().len() > 1 => {
-                format!("document {}: {}", number + 1, Self(parts))
-            }
-            _ => Self(parts).to_string(),
-        }
     }
 
     /// The node at the end of the path, in the first document of the file.
@@ -199,6 +178,44 @@ fn parse_part(text: &str) -> Option<(Part, &str)> {
     }
     let (index, rest) = inner.split_once(']')?;
     Some((Part::Index(index.parse().ok()?), rest))
+}
+
+/// How the paths of nodes are written: for those who ask for many.
+pub struct Paths<'d> {
+    document: &'d dyn Document,
+    /// The positions of list items.
+    positions: HashMap<NodeId, usize>,
+}
+
+impl<'d> Paths<'d> {
+    pub fn of(document: &'d dyn Document) -> Self {
+        let tree = document.tree();
+        let nodes = tree.documents().iter().flat_map(|&root| tree.descendants(root));
+        let lists = nodes.filter(|&node| tree[node].kind == NodeKind::List);
+        let positions =
+            lists.flat_map(|list| tree.entries(list).enumerate().map(|(at, item)| (item, at))).collect();
+        Self { document, positions }
+    }
+
+    /// The path of a node. In a stream of several documents its number stands before it.
+    pub fn to(&self, node: NodeId) -> String {
+        let tree = self.document.tree();
+        let (mut parts, mut at) = (Vec::new(), node);
+        while let Some(parent) = tree.parent(at) {
+            parts.push(match self.positions.get(&at) {
+                Some(&position) => Part::Index(position),
+                None => Part::Key(tree[at].key.get(self.document.source()).to_owned()),
+            });
+            at = parent;
+        }
+        parts.reverse();
+        match tree.documents().iter().position(|&root| root == at) {
+            Some(number) if tree.documents().len() > 1 => {
+                format!("document {}: {}", number + 1, TreePath(parts))
+            }
+            _ => TreePath(parts).to_string(),
+        }
+    }
 }
 
 /// A path that `a.b.0` may be meant to be, else an example of one.

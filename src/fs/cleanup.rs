@@ -7,14 +7,14 @@ use std::fs::{self, OpenOptions, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::Child;
+use std::process::{Child, Command};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::iterator::Signals;
 use walkdir::WalkDir;
 
@@ -22,7 +22,11 @@ use crate::error::{Error, Kind, Result};
 
 static LIVE: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 static HELD: AtomicUsize = AtomicUsize::new(0);
+static DIVERTED: Mutex<Option<Handler>> = Mutex::new(None);
 static CHILDREN: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
+
+/// What is done with a signal, by its number.
+type Handler = Box<dyn Fn(i32) + Send>;
 
 /// How long a program may take to stop.
 const CHILD_LIMIT: Duration = Duration::from_secs(1);
@@ -57,7 +61,7 @@ fn wipe_each(paths: &BTreeSet<PathBuf>) {
     }
 }
 
-/// From now on, INT, TERM, HUP and QUIT wipe all that [`wipe_all`] does and end the process with 128 + their number.
+/// From now on, INT, TERM, HUP, QUIT, USR1 and USR2 wipe all that [`wipe_all`] does and end the process with 128 + their number.
 ///
 /// The handlers only write to a pipe, which is all that is safe in one; a thread reads it and does the work. Call it
 /// once, before the first plaintext is written.
@@ -67,10 +71,14 @@ pub fn wipe_on_signals() -> Result<()> {
         return Ok(());
     }
     let cannot = |error: io::Error| Error::new(Kind::Other, "cannot watch for signals").caused_by(error);
-    let mut signals = Signals::new([SIGHUP, SIGINT, SIGQUIT, SIGTERM]).map_err(cannot)?;
+    let mut signals = Signals::new([SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2]).map_err(cannot)?;
     let watch = move || {
         for signal in signals.forever() {
             if matches!(signal, SIGINT | SIGQUIT) && HELD.load(Ordering::SeqCst) > 0 {
+                continue;
+            }
+            if let Some(handle) = &*diverted() {
+                handle(signal);
                 continue;
             }
             // The registry stays locked until the end: nothing new comes to life behind our back.
@@ -100,16 +108,39 @@ impl Drop for HeldInterrupts {
     }
 }
 
-/// Has a child process told to stop (TERM) when we are, until the guard is dropped: an editor without us would keep
-/// plaintext open, and a terminal that somebody else reads from.
+/// Gives signals to `handle` until the guard is dropped, instead of ending: for a process that lives as long as the
+/// program that it has started.
 #[must_use]
-pub fn stop_with_us(child: &Child) -> StoppedWithUs {
-    let pid = Pid::from_child(child);
-    children().push(pid);
-    StoppedWithUs(pid)
+pub fn divert_signals(handle: impl Fn(i32) + Send + 'static) -> DivertedSignals {
+    *diverted() = Some(Box::new(handle));
+    DivertedSignals(())
 }
 
-/// The guard of [`stop_with_us`].
+/// The guard of [`divert_signals`].
+pub struct DivertedSignals(());
+
+impl Drop for DivertedSignals {
+    fn drop(&mut self) {
+        *diverted() = None;
+    }
+}
+
+fn diverted() -> MutexGuard<'static, Option<Handler>> {
+    DIVERTED.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Starts a child process that is told to stop (TERM) when we are, until the guard is dropped: an editor without us
+/// would keep plaintext open, and a terminal that somebody else reads from.
+pub fn spawn_to_stop_with_us(command: &mut Command) -> io::Result<(Child, StoppedWithUs)> {
+    // Locked over the start: a signal that comes right after it finds the child.
+    let mut children = children();
+    let child = command.spawn()?;
+    let pid = Pid::from_child(&child);
+    children.push(pid);
+    Ok((child, StoppedWithUs(pid)))
+}
+
+/// The guard of [`spawn_to_stop_with_us`].
 pub struct StoppedWithUs(Pid);
 
 impl Drop for StoppedWithUs {

@@ -6,8 +6,10 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Kind, Result};
+use crate::fs::Fifo;
 use crate::fs::cleanup::{self, Registered};
 use crate::host::Host;
+use crate::secret::SecretBytes;
 
 /// A folder of mode 0700 whose content, whoever put it there, is overwritten and removed when it is dropped.
 pub struct PrivateDir {
@@ -61,6 +63,11 @@ impl PrivateDir {
             OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(cannot)?;
         file.write_all(bytes).map_err(cannot)?;
         Ok(path)
+    }
+
+    /// Makes a named pipe of mode 0600 out of which `bytes` can be read once.
+    pub fn create_fifo(&self, name: &str, bytes: SecretBytes) -> Result<Fifo> {
+        Fifo::new(self.path.join(name), bytes)
     }
 
     /// Wipes and removes the folder, and tells when that is not possible.

@@ -249,6 +249,7 @@ fn labeled_extract(salt: &[u8], label: &[u8], input: &[u8]) -> (Zeroizing<[u8; 3
 
 fn labeled_expand(secret: &Hkdf<Sha256>, label: &[u8], context: &[u8], out: &mut [u8]) {
     let length = [0, out.len() as u8];
+    #[allow(clippy::expect_used, reason = "the length is ours and never too large")]
     secret
         .expand_multi_info(&[&length, b"HPKE-v1", SUITE, label, context], out)
         .expect("HKDF-SHA256 gives up to 8160 bytes; 32 at most are asked for");

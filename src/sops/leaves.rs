@@ -18,21 +18,30 @@ pub struct Leaf<'a> {
     pub is_comment: bool,
     /// Whether the rule says that it is encrypted.
     pub selected: bool,
+    /// What the rule matched, be it that this makes it encrypted or clear.
+    pub because: Option<Match<'a>>,
     /// The keys on the way to it, each followed by a colon: what its ciphertext is bound to.
     pub path: &'a str,
 }
 
+/// What a rule matched on the way to a leaf.
+#[derive(Debug, Clone, Copy)]
+pub enum Match<'a> {
+    Key(&'a str),
+    Comment(NodeId),
+}
+
 /// What one open collection adds to the decision.
 #[derive(Debug, Default)]
-struct Level {
+struct Level<'a> {
     /// Number of keys on the way to it.
     keys: usize,
     /// Length of its path.
     path: usize,
-    /// A key on the way to it matches the rule.
-    key_matches: bool,
-    /// A comment that is active in it matches the rule.
-    comment_matches: bool,
+    /// The first key on the way to it that matches the rule.
+    key: Option<&'a str>,
+    /// The first comment that is active in it and matches the rule.
+    comment: Option<NodeId>,
 }
 
 /// Calls `visit` for each leaf and comment in document order: the metadata and empty comments left out, aliases
@@ -69,19 +78,19 @@ struct Walk<'a> {
     document: &'a dyn Document,
     selection: &'a Selection,
     path: String,
-    levels: Vec<Level>,
+    levels: Vec<Level<'a>>,
 }
 
-impl Walk<'_> {
+impl<'a> Walk<'a> {
     /// The path and the match of a node of which `keys` lead to: its own key is the last, unless it is a list's item.
-    fn descend(&mut self, keys: &[&str]) -> bool {
-        let (known, path, matches) =
-            self.levels.last().map_or((0, 0, false), |level| (level.keys, level.path, level.key_matches));
+    fn descend(&mut self, keys: &[&'a str]) -> Option<&'a str> {
+        let (known, path, found) =
+            self.levels.last().map_or((0, 0, None), |level| (level.keys, level.path, level.key));
         self.path.truncate(path);
-        let Some(key) = keys.last().filter(|_| keys.len() > known) else { return matches };
+        let Some(key) = keys.last().filter(|_| keys.len() > known) else { return found };
         self.path.push_str(key);
         self.path.push(':');
-        matches || self.selection.matches_key(key)
+        found.or_else(|| self.selection.matches_key(key).then_some(*key))
     }
 
     /// The root's own path is a lone colon.
@@ -89,14 +98,9 @@ impl Walk<'_> {
         if self.path.is_empty() { ":" } else { &self.path }
     }
 
-    fn enter(&mut self, keys: &[&str]) {
-        let key_matches = self.descend(keys);
-        self.levels.push(Level {
-            keys: keys.len(),
-            path: self.path.len(),
-            key_matches,
-            comment_matches: false,
-        });
+    fn enter(&mut self, keys: &[&'a str]) {
+        let key = self.descend(keys);
+        self.levels.push(Level { keys: keys.len(), path: self.path.len(), key, comment: None });
     }
 
     fn leave(&mut self) {
@@ -107,19 +111,20 @@ impl Walk<'_> {
     /// An entry ends the reach of the comments before it.
     fn forget_comments(&mut self) {
         if let Some(level) = self.levels.last_mut() {
-            level.comment_matches = false;
+            level.comment = None;
         }
     }
 
-    fn selects(&self, key_matches: bool) -> bool {
-        if self.document.format() == Format::Binary {
-            return true;
+    /// What the rule matches, given the key that it matches.
+    fn found(&self, key: Option<&'a str>) -> Option<Match<'a>> {
+        match self.selection.is_comment_rule() {
+            true => self.levels.iter().find_map(|level| level.comment).map(Match::Comment),
+            false => key.map(Match::Key),
         }
-        let matches = match self.selection.is_comment_rule() {
-            true => self.levels.iter().any(|level| level.comment_matches),
-            false => key_matches,
-        };
-        matches == self.selection.encrypts_matches()
+    }
+
+    fn selects(&self, found: Option<Match<'_>>) -> bool {
+        self.document.format() == Format::Binary || found.is_some() == self.selection.encrypts_matches()
     }
 
     /// A comment is under the rule itself. With a rule that comments switch encryption on by, the one that does so
@@ -129,26 +134,28 @@ impl Walk<'_> {
         self.path.truncate(path);
         let text = self.document.tree()[node].text.get(self.document.source());
         let matches = self.selection.is_comment_rule() && self.selection.matches_comment(text);
-        let key_matches = self.levels.last().is_some_and(|level| level.key_matches);
-        let before = self.selects(key_matches);
-        if let Some(level) = self.levels.last_mut() {
-            level.comment_matches |= matches;
+        let key = self.levels.last().and_then(|level| level.key);
+        let before = self.found(key);
+        if let Some(level) = self.levels.last_mut().filter(|_| matches) {
+            level.comment.get_or_insert(node);
         }
-        let selected = if self.selection.encrypts_matches() { before } else { self.selects(key_matches) };
-        visit(Leaf { node, at: node, is_comment: true, selected, path: self.bound_path() })
+        let because = if self.selection.encrypts_matches() { before } else { self.found(key) };
+        let selected = self.selects(because);
+        visit(Leaf { node, at: node, is_comment: true, selected, because, path: self.bound_path() })
     }
 
     fn leaf(
         &mut self,
-        keys: &[&str],
+        keys: &[&'a str],
         node: NodeId,
         at: NodeId,
         visit: &mut dyn FnMut(Leaf<'_>) -> Result<()>,
     ) -> Result<()> {
-        let key_matches = self.descend(keys);
+        let key = self.descend(keys);
         let is_comment = self.stands_for_comment(node);
-        let selected = self.selects(key_matches);
-        visit(Leaf { node, at, is_comment, selected, path: self.bound_path() })?;
+        let because = self.found(key);
+        let selected = self.selects(because);
+        visit(Leaf { node, at, is_comment, selected, because, path: self.bound_path() })?;
         if !is_comment {
             self.forget_comments();
         }

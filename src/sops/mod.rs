@@ -10,7 +10,10 @@ pub mod kubernetes;
 mod leaves;
 mod mac;
 mod metadata;
+mod reasons;
 mod spelling;
+
+use std::collections::HashMap;
 
 use jiff::Timestamp;
 
@@ -18,6 +21,7 @@ pub use decrypt::{MacCheck, Plaintext};
 pub use encrypt::{Ciphertext, is_encrypted};
 pub use leaves::{Leaf, for_each as for_each_leaf};
 pub use metadata::{Metadata, SOPS_VERSION};
+pub use reasons::{Reason, reasons};
 
 use crate::document::{self, Document, Edits, Format, Value};
 use crate::error::{Error, Kind, Result};
@@ -37,11 +41,16 @@ pub fn encrypt(
     if let Some(line) = encrypt::line_of_metadata(document) {
         return Err(already_encrypted().on_line(line));
     }
+    refuse_nothing(document)?;
+    let reuse = onto.map(|old| encrypt::Reuse::of(&*old.document, &old.metadata, key)).transpose()?;
+    encrypt::encrypt(document, metadata, key, now, reuse)
+}
+
+fn refuse_nothing(document: &dyn Document) -> Result<()> {
     if document.tree().documents().is_empty() {
         return Err(Error::new(Kind::EmptyFile, "there is nothing in the file to encrypt"));
     }
-    let reuse = onto.map(|old| encrypt::Reuse::of(&*old.document, &old.metadata, key)).transpose()?;
-    encrypt::encrypt(document, metadata, key, now, reuse)
+    Ok(())
 }
 
 /// What is said of a file that holds metadata, or an entry that would be taken for it.
@@ -77,7 +86,7 @@ impl Encrypted {
     pub fn parse(format: Format, file: SecretBytes) -> Result<Self> {
         let document = document::parse(format, file, true)?;
         let Some(data) = document.metadata()? else {
-            return Err(Error::new(Kind::Other, "the file is not encrypted: it has no sops metadata")
+            return Err(Error::new(Kind::Other, "the file is not encrypted: sops metadata not found")
                 .advise("encrypt it with `sealant encrypt -i FILE`"));
         };
         let metadata = Metadata::from_data(&data)?;
@@ -118,6 +127,7 @@ impl Encrypted {
     /// that leaves all values as they are.
     pub fn adopt(&self, plaintext: SecretBytes) -> Result<Box<dyn Document>> {
         let edited = document::parse(self.format(), plaintext, false)?;
+        refuse_nothing(&*edited)?;
         if let Some(line) = encrypt::line_of_metadata(&*edited) {
             return Err(Error::new(
                 Kind::AlreadyEncrypted,
@@ -205,6 +215,15 @@ impl Encrypted {
     pub fn with_metadata(&self, metadata: &Metadata) -> Result<Vec<u8>> {
         let edits = self.document.put_metadata(Some(&metadata.to_data()))?;
         Ok(edits.apply(self.document.source()).as_bytes().to_vec())
+    }
+
+    /// The values of the first document as environment variables. The MAC is verified.
+    pub fn variables(&self, key: &DataKey) -> Result<Vec<(String, SecretBytes)>> {
+        self.decrypt(key, MacCheck::Verify)?;
+        let mut values = HashMap::new();
+        // By their types in the ciphertexts: a float `1` is `1.0` to sops, whatever the text of the file makes of it.
+        self.for_each_value(key, &mut |leaf, value| _ = values.insert(leaf.at, value.clone()))?;
+        document::variables(&*self.document, &|node| values.get(&node).cloned())
     }
 
     /// Calls `visit` with the path and value of every leaf that is no comment, opened where it was encrypted.

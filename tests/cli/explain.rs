@@ -1,6 +1,6 @@
 use insta::assert_snapshot;
 
-use super::{RECIPIENT, STRANGER, sandbox, shown};
+use super::{RECIPIENT, STRANGER, encrypted, sandbox, shown};
 
 fn config() -> String {
     format!(
@@ -61,4 +61,59 @@ fn a_config_that_was_asked_for_has_to_be_there() {
         let expected = "error: WORK/nowhere.yaml: this config does not exist\n  help: ";
         assert!(shown(&test, &output.stderr).starts_with(expected), "{output}");
     }
+}
+
+#[test]
+fn each_value_of_a_plain_file_has_a_reason() {
+    let test = sandbox();
+    test.write(
+        ".sops.yaml",
+        format!("creation_rules:\n  - encrypted_regex: ^(pass|token)\n    age: {RECIPIENT}\n"),
+    );
+    test.write(
+        "a.yaml",
+        "user: root\n# mind the key\npassword: hunter2\ntokens:\n  # first\n  - hunter3\n  - null\n",
+    );
+    let output = test.sealant(&["explain", "a.yaml"]).run().ok();
+    assert!(!output.text().contains("hunter") && !output.text().contains("mind"), "{output}");
+    assert_snapshot!(shown(&test, output.text()));
+}
+
+#[test]
+fn of_a_kubernetes_secret_the_data_is_encrypted() {
+    let test = sandbox();
+    test.write(".sops.yaml", format!("creation_rules:\n  - age: {RECIPIENT}\n"));
+    test.write(
+        "s.yaml",
+        "apiVersion: v1\nkind: Secret\nmetadata: {name: db}\nstringData:\n  password: hunter2\n",
+    );
+    let output = test.sealant(&["explain", "s.yaml"]).run().ok();
+    assert_snapshot!(shown(&test, output.text()));
+}
+
+#[test]
+fn an_encrypted_file_is_held_against_its_rule() {
+    let test = sandbox();
+    encrypted(&test, "a.yaml", "a: hunter2\nb_enc: 1\n", &[STRANGER]);
+    test.write(".sops.yaml", format!("creation_rules:\n  - encrypted_suffix: _enc\n    age: {RECIPIENT}\n"));
+    let output = test.sealant(&["explain", "a.yaml"]).run().ok();
+    assert_snapshot!(shown(&test, output.text()));
+    test.write(".sops.yaml", format!("creation_rules:\n  - age: {STRANGER}\n"));
+    let output = test.sealant(&["explain", "a.yaml"]).run().ok();
+    assert!(output.text().contains("the file is encrypted for exactly these\n"), "{output}");
+    let output = test.sealant(&["explain", "--format", "json", "a.yaml"]).run().ok();
+    assert!(
+        output.text().contains("\"why\": \"the default: no key matches unencrypted_suffix: _unencrypted\"")
+    );
+}
+
+#[test]
+fn a_broken_file_holds_up_no_other() {
+    let test = sandbox();
+    test.write("broken.yaml", "a: [");
+    let output = test.sealant(&["explain", "broken.yaml", "b.yaml"]).run().code(2);
+    assert!(
+        output.text().starts_with("b.yaml:\n") && output.stderr.contains("error: broken.yaml:"),
+        "{output}"
+    );
 }

@@ -92,10 +92,3 @@ fn what_others_wrote_cannot_command_the_terminal() {
     let output = sandbox().sealant(&["help", "\x1b]0;owned\x07"]).run().code(1);
     assert!(!output.stderr.contains('\x1b'), "{output}");
 }
-
-#[test]
-fn called_as_sops_it_is_sops() {
-    let test = sandbox();
-    let output = test.sealant(&["-d", "a.yaml"]).called_as("sops").run().code(1);
-    assert_eq!(output.stderr, "error: `sealant sops` is not built yet\n");
-}

@@ -13,7 +13,7 @@ pub use rules::RuleArgs;
 use clap::{Args, ValueEnum};
 
 /// How a result is printed that a program may want to read.
-#[derive(Debug, Clone, Copy, Args)]
+#[derive(Debug, Clone, Copy, Default, Args)]
 pub struct ReportArgs {
     /// Print the result for people, or as JSON for programs
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]

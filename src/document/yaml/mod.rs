@@ -6,6 +6,7 @@
 mod block;
 mod change;
 mod parse;
+mod quirks;
 mod resolve;
 mod spell;
 

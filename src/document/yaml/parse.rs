@@ -6,7 +6,7 @@ use granit_parser::{Event, Parser, Placement, ScalarStyle, ScanError, StructureS
 
 use super::change::SOPS_INDENT;
 use super::resolve::resolve;
-use super::{Part, YamlDocument, block, column};
+use super::{Part, YamlDocument, block, column, quirks};
 use crate::document::edit::line_end;
 use crate::document::{
     MAX_DEPTH, METADATA_KEY, NodeId, NodeKind, Span, Style, Text, Tree, TreeBuilder, Value,
@@ -151,6 +151,9 @@ impl<'s> Reader<'s> {
                 self.scalar(&text, style, anchor, tag.as_deref(), span, tag_start)
             }
             Event::Alias(id) => self.alias(id, span),
+            Event::Anchor(_, name) if !quirks::is_anchor_name(&name) => {
+                self.unreadable(span.start(), &format!("the anchor name `{name}`"))
+            }
             Event::MappingStart(style, anchor, _) => self.start(NodeKind::Map, style, anchor, span),
             Event::SequenceStart(style, anchor, _) => self.start(NodeKind::List, style, anchor, span),
             Event::MappingEnd | Event::SequenceEnd => self.end(span),
@@ -160,22 +163,28 @@ impl<'s> Reader<'s> {
 
     /// Moves on to a token. Refuses a tab in the indentation before it, which go-yaml cannot read in block context.
     fn advance(&mut self, to: usize) -> Result<()> {
-        let flow = self.open.last().is_some_and(|open| open.flow);
-        if let Some(gap) = self.source.get(self.at..to).filter(|gap| !flow && gap.contains('\t')) {
-            let indents = gap
-                .split_inclusive('\n')
-                .skip(1)
-                .map(|line| line.len() - line.trim_start_matches([' ', '\t']).len());
-            let mut start = self.at + gap.find('\n').map_or(gap.len(), |at| at + 1);
-            for (line, indent) in gap.split_inclusive('\n').skip(1).zip(indents) {
-                if line[..indent].contains('\t') {
-                    return self.fail(start, Kind::Read, "broken YAML: a tab in the indentation");
-                }
-                start += line.len();
-            }
+        if let Some(gap) = self.source.get(self.at..to).filter(|gap| gap.contains('\t') && !self.in_flow())
+            && let Some(offset) = quirks::tab_in_indentation(gap)
+        {
+            return self.fail(self.at + offset, Kind::Read, "broken YAML: a tab in the indentation");
         }
         self.at = self.at.max(to);
         Ok(())
+    }
+
+    fn in_flow(&self) -> bool {
+        self.open.last().is_some_and(|open| open.flow)
+    }
+
+    /// What follows a byte.
+    fn after(&self, offset: usize) -> &'s str {
+        self.source.get(offset..).unwrap_or_default()
+    }
+
+    /// An error that says what sops could not read.
+    fn unreadable<T>(&self, offset: usize, what: &str) -> Result<T> {
+        self.fail(offset, Kind::Read, format!("{what}, which sops cannot read"))
+            .map_err(|error: Error| error.advise("write it in quotes, or otherwise"))
     }
 
     fn start_document(&mut self, explicit: bool, minor: Option<u32>, span: Span) -> Result<()> {
@@ -315,6 +324,10 @@ impl<'s> Reader<'s> {
         }
         self.advance(dash)?;
         self.at = dash + 1;
+        let rest = self.source.get(dash + 1..).unwrap_or_default();
+        if quirks::tab_behind(rest) {
+            return self.unreadable(dash, "a tab behind a dash");
+        }
         Ok(Some((Text::default(), Span::new(dash, dash + 1))))
     }
 
@@ -344,12 +357,14 @@ impl<'s> Reader<'s> {
                 span,
             );
         }
-        let tag = tag.map(full_tag);
+        // `!` says no more than that there is a tag.
+        let tag = tag.map(full_tag).filter(|tag| &**tag != "!");
         if self.expects_key() {
             return self.key(text, style, tag.as_deref(), span);
         }
-        if style == ScalarStyle::DoubleQuoted {
-            self.refuse_escapes(span)?;
+        self.refuse_quirks(style, span, false)?;
+        if empty && tag.is_some() && self.in_flow() {
+            return self.unreadable(span.start(), "a tag without a value inside of braces or brackets");
         }
         let key = self.take_key(span.start())?;
         self.flush_comments(if empty { self.comments_behind(&key) } else { 0 });
@@ -425,9 +440,7 @@ impl<'s> Reader<'s> {
             let error = self.fail(span.start(), Kind::Encrypt, format!("the key `{text}` is not a string"));
             return error.map_err(|error: Error| error.advise("quote it: sops knows string keys alone"));
         }
-        if style == ScalarStyle::DoubleQuoted {
-            self.refuse_escapes(span)?;
-        }
+        self.refuse_quirks(style, span, true)?;
         self.advance(span.start())?;
         self.flush_comments(0);
         self.forget_line();
@@ -446,21 +459,22 @@ impl<'s> Reader<'s> {
         Ok(())
     }
 
-    /// go-yaml does not know `\/`.
-    fn refuse_escapes(&self, span: Span) -> Result<()> {
+    /// Refuses scalars and keys that go-yaml would read otherwise.
+    fn refuse_quirks(&self, style: ScalarStyle, span: Span, is_key: bool) -> Result<()> {
         let token = self.source.get(span.range()).unwrap_or_default();
-        let mut escaped = false;
-        for c in token.chars() {
-            if escaped && c == '/' {
-                return self.fail(
-                    span.start(),
-                    Kind::Read,
-                    "broken YAML: the escape `\\/`, which sops cannot read",
-                );
-            }
-            escaped = c == '\\' && !escaped;
+        if style == ScalarStyle::DoubleQuoted && quirks::has_escaped_slash(token) {
+            return self.unreadable(span.start(), "the escape `\\/`");
         }
-        Ok(())
+        let is_plain = style == ScalarStyle::Plain;
+        if !self.in_flow() || (is_plain && span.is_empty()) {
+            return Ok(());
+        }
+        let after = self.after(span.end());
+        let why = is_plain.then(|| quirks::plain_in_flow(token, after)).flatten();
+        match why.or_else(|| is_key.then(|| quirks::key_in_flow(is_plain, after)).flatten()) {
+            Some(why) => self.unreadable(span.start(), why),
+            None => Ok(()),
+        }
     }
 
     fn alias(&mut self, id: usize, span: Span) -> Result<()> {

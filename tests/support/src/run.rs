@@ -48,6 +48,12 @@ impl Run {
         self
     }
 
+    /// More arguments.
+    pub fn args(mut self, args: &[&str]) -> Self {
+        self.command.args(args);
+        self
+    }
+
     /// The name by which the program is called, for a program that acts by it.
     pub fn called_as(mut self, name: &str) -> Self {
         self.command.arg0(name);

@@ -1,0 +1,538 @@
+//! The flags and commands of sops, as clap sees them.
+//!
+//! Owns their names and which command has which. Where a flag means what it means to a command of ours, that command's
+//! group of arguments is used. What is done with them is not decided here.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::LazyLock;
+
+use clap::{ArgAction, Args, Parser, Subcommand};
+use clap_complete::Shell;
+
+use crate::cli::args::{ChangeKeyArgs, FormatArgs, IdentityArgs, KeyArgs, OutputArgs, RuleArgs};
+use crate::error::{Error, Kind, Result};
+use crate::sops::SOPS_VERSION;
+
+/// Scripts take the first number of it for the version of sops, and it is one: of the sops that we do as.
+static VERSION: LazyLock<String> =
+    LazyLock::new(|| format!("{SOPS_VERSION} (sealant {})", env!("CARGO_PKG_VERSION")));
+
+/// Edit encrypted files, as sops does, but byte for byte
+///
+/// Without a command or one of -d, -e, -r and --set, the file is opened in an editor.
+#[derive(Debug, Parser)]
+#[command(
+    name = "sops",
+    version = VERSION.as_str(),
+    disable_version_flag = true,
+    override_usage = "sops [FLAGS] FILE\n       sops COMMAND [FLAGS] [FILE]"
+)]
+pub struct Sops {
+    #[command(flatten)]
+    pub globals: Globals,
+
+    #[command(flatten)]
+    pub flags: Flags,
+
+    #[command(subcommand)]
+    pub verb: Option<Verb>,
+}
+
+/// What stands before or behind a command.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Global options")]
+pub struct Globals {
+    /// Use this config instead of the .sops.yaml above the working directory [env: SOPS_CONFIG]
+    #[arg(long, value_name = "FILE", global = true)]
+    pub config: Option<PathBuf>,
+
+    /// Say more of what is done
+    #[arg(long, global = true)]
+    pub verbose: bool,
+
+    /// Accepted, and without effect: files keep their bytes
+    #[arg(long, value_name = "N", global = true, allow_negative_numbers = true, hide_short_help = true)]
+    indent: Option<i64>,
+
+    /// Use these key services, too (not built yet) [env: SOPS_KEYSERVICE]
+    #[arg(long, value_name = "URI", global = true, hide_short_help = true)]
+    pub keyservice: Vec<String>,
+
+    /// Use the keys of this machine [env: SOPS_ENABLE_LOCAL_KEYSERVICE]
+    #[arg(long, global = true, num_args = 0..=1, require_equals = true, default_missing_value = "true", hide_short_help = true)]
+    pub enable_local_keyservice: Option<bool>,
+
+    /// Accepted, and without effect: there is no such check
+    #[arg(long, global = true, hide_short_help = true)]
+    disable_version_check: bool,
+
+    /// Accepted, and without effect: there is no such check
+    #[arg(long, global = true, hide_short_help = true)]
+    check_for_updates: bool,
+
+    /// Print the version
+    #[arg(short = 'v', long, action = ArgAction::Version)]
+    version: Option<bool>,
+}
+
+/// What sops understands without a command.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Options without a command")]
+pub struct Flags {
+    /// Decrypt the file
+    #[arg(short, long)]
+    pub decrypt: bool,
+
+    /// Encrypt the file
+    #[arg(short, long)]
+    pub encrypt: bool,
+
+    /// Encrypt the file anew under a new data key
+    #[arg(short, long)]
+    pub rotate: bool,
+
+    /// Set one value: its path, a blank, and the value as JSON
+    #[arg(long, value_name = "PATH VALUE")]
+    pub set: Option<String>,
+
+    #[command(flatten)]
+    pub place: Place,
+
+    /// With -d, print only the value at this path
+    #[arg(long, value_name = "PATH")]
+    pub extract: Option<String>,
+
+    /// Go on when the file is not what was encrypted
+    #[arg(long)]
+    pub ignore_mac: bool,
+
+    /// Show the metadata too while editing, recipients among them
+    #[arg(short, long)]
+    pub show_master_keys: bool,
+
+    /// Choose creation rule and file type as for a file of this name
+    #[arg(long, value_name = "NAME")]
+    pub filename_override: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub formats: FormatArgs,
+
+    /// The file
+    #[arg(value_name = "FILE")]
+    pub words: Vec<OsString>,
+
+    #[command(flatten)]
+    pub keys: KeyArgs,
+
+    #[command(flatten)]
+    pub change: ChangeKeyArgs,
+
+    #[command(flatten)]
+    pub rules: RuleArgs,
+
+    #[command(flatten)]
+    pub identities: IdentityArgs,
+
+    #[command(flatten)]
+    cloud: CloudArgs,
+}
+
+/// What only masters keys need that we do not speak.
+#[derive(Debug, Default, Args)]
+struct CloudArgs {
+    /// The AWS profile for KMS keys
+    #[arg(long, value_name = "NAME", hide_short_help = true)]
+    aws_profile: Option<String>,
+
+    /// The encryption context for KMS keys
+    #[arg(long, value_name = "KEY:VALUE,...", hide_short_help = true)]
+    encryption_context: Option<String>,
+}
+
+/// Where the result goes; to standard output by default.
+#[derive(Debug, Default, Args)]
+pub struct Place {
+    /// Replace the file by the result
+    #[arg(short, long)]
+    pub in_place: bool,
+
+    /// Write the result to this file
+    #[arg(long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+impl From<Place> for OutputArgs {
+    fn from(Place { in_place, output }: Place) -> Self {
+        Self { in_place, output, ..Self::default() }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    Encrypt(Encrypt),
+    Decrypt(Decrypt),
+    Edit(Edit),
+    Set(Set),
+    Unset(Unset),
+    Rotate(Rotate),
+    Updatekeys(Updatekeys),
+    ExecEnv(ExecEnv),
+    ExecFile(ExecFile),
+    Filestatus(Filestatus),
+    Completion(Completion),
+    /// Change the key groups of a file (not built yet)
+    Groups(NotBuilt),
+    /// Send files to where destination rules say (not built yet)
+    Publish(NotBuilt),
+    /// Serve the keys of this machine to others (not built yet)
+    Keyservice(NotBuilt),
+}
+
+/// Encrypt a file, or standard input
+#[derive(Debug, Default, Args)]
+pub struct Encrypt {
+    #[command(flatten)]
+    pub place: Place,
+
+    /// Choose creation rule and file type as for a file of this name; needed for standard input
+    #[arg(long, value_name = "NAME")]
+    pub filename_override: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub formats: FormatArgs,
+
+    /// The file
+    #[arg(value_name = "FILE")]
+    pub words: Vec<OsString>,
+
+    #[command(flatten)]
+    pub keys: KeyArgs,
+
+    #[command(flatten)]
+    pub rules: RuleArgs,
+
+    #[command(flatten)]
+    cloud: CloudArgs,
+}
+
+/// Decrypt a file, or standard input
+#[derive(Debug, Default, Args)]
+pub struct Decrypt {
+    #[command(flatten)]
+    pub place: Place,
+
+    /// Print only the value at this path, '["a"][0]' for instance
+    #[arg(long, value_name = "PATH")]
+    pub extract: Option<String>,
+
+    /// Go on when the file is not what was encrypted
+    #[arg(long)]
+    pub ignore_mac: bool,
+
+    /// Choose the file type as for a file of this name
+    #[arg(long, value_name = "NAME")]
+    pub filename_override: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub formats: FormatArgs,
+
+    /// The file
+    #[arg(value_name = "FILE")]
+    pub words: Vec<OsString>,
+
+    #[command(flatten)]
+    pub identities: IdentityArgs,
+}
+
+/// Open a file decrypted in an editor
+#[derive(Debug, Default, Args)]
+pub struct Edit {
+    /// Show the metadata too, recipients among them
+    #[arg(short, long)]
+    pub show_master_keys: bool,
+
+    /// Go on when the file is not what was encrypted
+    #[arg(long)]
+    pub ignore_mac: bool,
+
+    /// Choose the file type as for a file of this name
+    #[arg(long, value_name = "NAME")]
+    pub filename_override: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub formats: FormatArgs,
+
+    /// The file
+    #[arg(value_name = "FILE")]
+    pub words: Vec<OsString>,
+
+    #[command(flatten)]
+    pub keys: KeyArgs,
+
+    #[command(flatten)]
+    pub rules: RuleArgs,
+
+    #[command(flatten)]
+    pub identities: IdentityArgs,
+
+    #[command(flatten)]
+    cloud: CloudArgs,
+}
+
+/// Set one value of an encrypted file
+#[derive(Debug, Default, Args)]
+pub struct Set {
+    /// VALUE is the path of a file that holds the value
+    #[arg(long)]
+    pub value_file: bool,
+
+    /// Take the value from standard input
+    #[arg(long)]
+    pub value_stdin: bool,
+
+    /// Write nothing when the value is there already
+    #[arg(long)]
+    pub idempotent: bool,
+
+    /// Go on when the file is not what was encrypted
+    #[arg(long)]
+    pub ignore_mac: bool,
+
+    #[command(flatten)]
+    pub formats: FormatArgs,
+
+    /// The file, the path of the value, and the value as JSON
+    #[arg(value_name = "FILE PATH VALUE")]
+    pub words: Vec<OsString>,
+
+    #[command(flatten)]
+    pub identities: IdentityArgs,
+}
+
+/// Remove one value from an encrypted file
+#[derive(Debug, Default, Args)]
+pub struct Unset {
+    /// Succeed when there is no such value
+    #[arg(long)]
+    pub idempotent: bool,
+
+    /// Go on when the file is not what was encrypted
+    #[arg(long)]
+    pub ignore_mac: bool,
+
+    #[command(flatten)]
+    pub formats: FormatArgs,
+
+    /// The file, and the path of the value
+    #[arg(value_name = "FILE PATH")]
+    pub words: Vec<OsString>,
+
+    #[command(flatten)]
+    pub identities: IdentityArgs,
+}
+
+/// Encrypt a file anew under a new data key
+#[derive(Debug, Default, Args)]
+pub struct Rotate {
+    #[command(flatten)]
+    pub place: Place,
+
+    /// Go on when the file is not what was encrypted
+    #[arg(long)]
+    pub ignore_mac: bool,
+
+    /// Choose the file type as for a file of this name
+    #[arg(long, value_name = "NAME")]
+    pub filename_override: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub formats: FormatArgs,
+
+    /// The file
+    #[arg(value_name = "FILE")]
+    pub words: Vec<OsString>,
+
+    #[command(flatten)]
+    pub change: ChangeKeyArgs,
+
+    #[command(flatten)]
+    pub identities: IdentityArgs,
+
+    #[command(flatten)]
+    cloud: CloudArgs,
+}
+
+/// Let exactly those decrypt files whom the creation rules name
+#[derive(Debug, Default, Args)]
+pub struct Updatekeys {
+    /// Do not ask before files are written
+    #[arg(short, long)]
+    pub yes: bool,
+
+    /// Read the files as yaml, json, dotenv, ini or binary, whatever their names say
+    #[arg(long, value_name = "TYPE")]
+    pub input_type: Option<String>,
+
+    /// The files
+    #[arg(value_name = "FILE")]
+    pub words: Vec<OsString>,
+
+    #[command(flatten)]
+    pub identities: IdentityArgs,
+}
+
+/// Run a command with the values of a file in its environment
+#[derive(Debug, Default, Args)]
+pub struct ExecEnv {
+    /// Give the command no other environment
+    #[arg(long)]
+    pub pristine: bool,
+
+    /// Become the command instead of starting it
+    #[arg(long)]
+    pub same_process: bool,
+
+    /// Run the command as this user
+    #[arg(long, value_name = "USER")]
+    pub user: Option<String>,
+
+    /// Do not wait for the command (not built yet)
+    #[arg(long, hide_short_help = true)]
+    pub background: bool,
+
+    /// The file, and the command
+    #[arg(value_name = "FILE COMMAND")]
+    pub words: Vec<OsString>,
+
+    #[command(flatten)]
+    pub identities: IdentityArgs,
+}
+
+/// Run a command that reads a file decrypted
+#[derive(Debug, Default, Args)]
+pub struct ExecFile {
+    /// Use a file instead of a pipe
+    #[arg(long)]
+    pub no_fifo: bool,
+
+    /// Give the decrypted file this name
+    #[arg(long, value_name = "NAME")]
+    pub filename: Option<PathBuf>,
+
+    /// Run the command as this user (not built yet)
+    #[arg(long, value_name = "USER", hide_short_help = true)]
+    pub user: Option<String>,
+
+    /// Do not wait for the command (not built yet)
+    #[arg(long, hide_short_help = true)]
+    pub background: bool,
+
+    #[command(flatten)]
+    pub formats: FormatArgs,
+
+    /// The file, and the command, in which {} stands for the path of the decrypted file
+    #[arg(value_name = "FILE COMMAND")]
+    pub words: Vec<OsString>,
+
+    #[command(flatten)]
+    pub identities: IdentityArgs,
+}
+
+/// Print as JSON whether a file is encrypted
+#[derive(Debug, Default, Args)]
+pub struct Filestatus {
+    /// Read the file as yaml, json, dotenv, ini or binary, whatever its name says
+    #[arg(long, value_name = "TYPE")]
+    pub input_type: Option<String>,
+
+    /// The file
+    #[arg(value_name = "FILE")]
+    pub words: Vec<OsString>,
+}
+
+/// Print a script that completes sops's commands in a shell
+#[derive(Debug, Args)]
+pub struct Completion {
+    /// The shell
+    pub shell: Shell,
+}
+
+/// What we do not have yet, whatever its arguments are.
+#[derive(Debug, Args)]
+pub struct NotBuilt {
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    words: Vec<OsString>,
+}
+
+impl Flags {
+    /// The command that these flags stand for. As in sops, of several the last counts, in the order encrypt, decrypt,
+    /// rotate, set.
+    pub fn verb(self) -> Result<Verb> {
+        let Self {
+            place, filename_override, formats, words, keys, rules, identities, ignore_mac, cloud, ..
+        } = self;
+        if let Some(set) = self.set {
+            let (path, value) = split(&set)?;
+            let words = words.into_iter().take(1).chain([path.into(), value.into()]).collect();
+            return Ok(Verb::Set(Set { ignore_mac, formats, words, identities, ..Set::default() }));
+        }
+        if self.rotate {
+            let change = self.change;
+            return Ok(Verb::Rotate(Rotate {
+                place,
+                ignore_mac,
+                filename_override,
+                formats,
+                words,
+                change,
+                identities,
+                cloud,
+            }));
+        }
+        if self.decrypt {
+            let extract = self.extract;
+            return Ok(Verb::Decrypt(Decrypt {
+                place,
+                extract,
+                ignore_mac,
+                filename_override,
+                formats,
+                words,
+                identities,
+            }));
+        }
+        if self.encrypt {
+            return Ok(Verb::Encrypt(Encrypt {
+                place,
+                filename_override,
+                formats,
+                words,
+                keys,
+                rules,
+                cloud,
+            }));
+        }
+        let show_master_keys = self.show_master_keys;
+        Ok(Verb::Edit(Edit {
+            show_master_keys,
+            ignore_mac,
+            filename_override,
+            formats,
+            words,
+            keys,
+            rules,
+            identities,
+            cloud,
+        }))
+    }
+}
+
+/// The path and the value of `--set`.
+fn split(set: &str) -> Result<(&str, &str)> {
+    let end = set.find("] ").map(|at| at + 1);
+    end.map(|end| (&set[..end], &set[end + 1..])).ok_or_else(|| {
+        Error::new(Kind::SetFormat, "--set takes a path, a blank, and a value as JSON")
+            .advise("For instance --set '[\"database\"][\"port\"] 5432'.")
+    })
+}

@@ -1,0 +1,161 @@
+//! Reads the words of a command line as Go's flag package does, and spells them as clap wants them.
+//!
+//! One dash is as good as two, a switch may be told `=false`, the last of several flags of a name counts, and an empty
+//! value is none. Beyond that, flags may stand behind the file, too. Which flags there are is clap's business.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+
+use clap::{Arg, ArgAction, Command};
+
+/// The only flag whose values add up.
+const KEEPS_ALL: &str = "keyservice";
+
+/// The same command line for clap: flags first, each with its value, then what is no flag.
+pub fn spelled(words: &[OsString], sops: &Command) -> Vec<OsString> {
+    let mut command = sops;
+    let mut line = vec![OsString::from(sops.get_name())];
+    let mut flags = Flags::default();
+    let mut rest: Vec<OsString> = Vec::new();
+    let mut words = words.iter();
+    while let Some(word) = words.next() {
+        if word == "--" {
+            rest.extend(words.by_ref().cloned());
+            continue;
+        }
+        let Some((name, value)) = flag(word) else {
+            let verb = sops.find_subcommand(word).filter(|_| rest.is_empty() && line.len() == 1);
+            match verb {
+                Some(verb) => {
+                    line.append(&mut flags.0.drain(..).map(|(_, word)| word).collect());
+                    line.push(word.clone());
+                    command = verb;
+                }
+                None => rest.push(word.clone()),
+            }
+            continue;
+        };
+        match command.get_arguments().find(|arg| is_named(arg, name)) {
+            Some(arg) if value.is_none() && needs_value(arg) => flags.add(arg, words.next().map(|w| &**w)),
+            Some(arg) => flags.add(arg, value),
+            // Behind the file sops has no flags: it is an argument, such as a negative number.
+            None if !rest.is_empty() => rest.push(word.clone()),
+            None => flags.0.push((String::new(), word.clone())),
+        }
+    }
+    line.extend(flags.0.into_iter().map(|(_, word)| word));
+    let is_help = command.get_name() == "help";
+    if !rest.is_empty() && !is_help {
+        line.push("--".into());
+    }
+    line.extend(rest);
+    line
+}
+
+/// Flags that were given, each with the word that clap understands.
+#[derive(Default)]
+struct Flags(Vec<(String, OsString)>);
+
+impl Flags {
+    fn add(&mut self, arg: &Arg, value: Option<&OsStr>) {
+        let id = arg.get_id().as_str();
+        if id != KEEPS_ALL {
+            self.0.retain(|(known, _)| known != id);
+        }
+        let mut word = match (arg.get_long(), arg.get_short()) {
+            (Some(long), _) => OsString::from(format!("--{long}")),
+            (None, Some(short)) => OsString::from(format!("-{short}")),
+            (None, None) => return,
+        };
+        match value {
+            Some(value) if is_switch(arg) => match value.as_bytes() {
+                b"1" | b"t" | b"T" | b"true" | b"True" | b"TRUE" => {}
+                b"0" | b"f" | b"F" | b"false" | b"False" | b"FALSE" => return,
+                _ => word.push(joined(value)),
+            },
+            Some(value) if value.is_empty() => return,
+            Some(value) => word.push(joined(value)),
+            None => {}
+        }
+        self.0.push((id.to_owned(), word));
+    }
+}
+
+fn joined(value: &OsStr) -> OsString {
+    let mut joined = OsString::from("=");
+    joined.push(value);
+    joined
+}
+
+/// The name of a flag, and the value that hangs on it.
+fn flag(word: &OsStr) -> Option<(&str, Option<&OsStr>)> {
+    let name = word.as_bytes().strip_prefix(b"-")?;
+    let name = name.strip_prefix(b"-").unwrap_or(name);
+    let (name, value) = match name.iter().position(|byte| *byte == b'=') {
+        Some(at) => (&name[..at], Some(OsStr::from_bytes(&name[at + 1..]))),
+        None => (name, None),
+    };
+    let name = std::str::from_utf8(name).ok()?;
+    (!name.is_empty()).then_some((name, value))
+}
+
+fn is_named(arg: &Arg, name: &str) -> bool {
+    let mut letters = name.chars();
+    let is_letter =
+        arg.get_short().is_some() && arg.get_short() == letters.next() && letters.next().is_none();
+    arg.get_long() == Some(name) || is_letter
+}
+
+fn needs_value(arg: &Arg) -> bool {
+    arg.get_action().takes_values() && arg.get_num_args().is_none_or(|count| count.min_values() > 0)
+}
+
+fn is_switch(arg: &Arg) -> bool {
+    matches!(arg.get_action(), ArgAction::SetTrue | ArgAction::Help | ArgAction::Version)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+    use crate::cli::sops::args::Sops;
+
+    #[test]
+    fn words_are_read_as_go_reads_them() {
+        let mut sops = Sops::command();
+        sops.build();
+        let cases = [
+            ("-d f", "--decrypt -- f"),
+            ("-decrypt f", "--decrypt -- f"),
+            ("--d f", "--decrypt -- f"),
+            ("f -d", "--decrypt -- f"),
+            ("-d=true -i=false f", "--decrypt -- f"),
+            ("-i -i=0 f", "-- f"),
+            ("-i=maybe f", "--in-place=maybe -- f"),
+            ("-input-type json --output-type=yaml f", "--input-type=json --output-type=yaml -- f"),
+            ("--extract -d f", "--extract=-d -- f"),
+            ("-a one --age two f", "--age=two -- f"),
+            ("--keyservice a --keyservice b f", "--keyservice=a --keyservice=b -- f"),
+            ("--output= f", "-- f"),
+            ("--input-type", "--input-type"),
+            ("--nonsense f", "--nonsense -- f"),
+            ("f --nonsense -5", "-- f --nonsense -5"),
+            ("--config c decrypt -i f", "--config=c decrypt --in-place -- f"),
+            ("decrypt f -i", "decrypt --in-place -- f"),
+            ("-- -d", "-- -d"),
+            ("f decrypt", "-- f decrypt"),
+            ("set f p -5", "set -- f p -5"),
+            ("help decrypt", "help decrypt"),
+            ("--enable-local-keyservice=false -d f", "--enable-local-keyservice=false --decrypt -- f"),
+            ("--enable-local-keyservice f", "--enable-local-keyservice -- f"),
+            ("-", "-- -"),
+        ];
+        for (words, expected) in cases {
+            let words: Vec<OsString> = words.split(' ').map(OsString::from).collect();
+            let line = spelled(&words, &sops);
+            let line: Vec<_> = line.iter().skip(1).map(|word| word.to_string_lossy()).collect();
+            assert_eq!(line.join(" "), expected);
+        }
+    }
+}

@@ -1,0 +1,149 @@
+use sealant_test_support::Sandbox;
+
+use super::{RECIPIENT, STRANGER, encrypt, with_secret};
+
+const TEXT: &str = "# all of it\ndb:\n  password: hunter2\n  port: 5432\nhosts: [a, b]\n";
+
+fn git(test: &Sandbox, args: &[&str]) {
+    let who = ["-c", "user.name=Test", "-c", "user.email=test@example.org"];
+    let _ = test.program("git", &who).args(args).run().ok();
+}
+
+fn committed() -> Sandbox {
+    let test = with_secret(TEXT);
+    git(&test, &["init", "-q"]);
+    git(&test, &["add", "."]);
+    git(&test, &["commit", "-qm", "first"]);
+    test
+}
+
+fn set(test: &Sandbox, path: &str, value: &str) {
+    let _ = test.sealant(&["set", "secret.yaml", path, value]).run().ok();
+}
+
+#[test]
+fn a_file_is_compared_with_the_last_commit() {
+    let test = committed();
+    assert_eq!(test.sealant(&["diff", "secret.yaml"]).run().ok().text(), "");
+    set(&test, "[\"db\"][\"password\"]", "\"correct\"");
+    let output = test.sealant(&["diff", "secret.yaml"]).run().code(1);
+    assert_eq!(
+        output.text(),
+        "--- HEAD:secret.yaml\n+++ secret.yaml\n@@ -1,5 +1,5 @@\n # all of it\n db:\n-  password: hunter2\n\
+         +  password: correct\n   port: 5432\n hosts: [a, b]\n"
+    );
+    git(&test, &["commit", "-qam", "second"]);
+    assert_eq!(test.sealant(&["diff", "secret.yaml"]).run().ok().text(), "");
+    let output = test.sealant(&["diff", "--from", "HEAD~1", "--names-only"]).run().code(1);
+    assert_eq!(output.text(), "secret.yaml\n~ [\"db\"][\"password\"]\n");
+}
+
+#[test]
+fn without_a_file_all_encrypted_ones_are_compared() {
+    let test = committed();
+    test.write("plain.yaml", "a: 1\n");
+    encrypt(&test, "sub/new.yaml", "n: 1\n");
+    git(&test, &["add", "."]);
+    set(&test, "[\"db\"][\"port\"]", "1");
+    let names = |folder: &str| {
+        let output = test.sealant(&["diff", "--names-only"]).cwd(folder).run().code(1);
+        output.text().to_owned()
+    };
+    let new = format!("+ recipient {RECIPIENT}\n+ unencrypted_suffix: _unencrypted\n+ [\"n\"]\n");
+    assert_eq!(names(""), format!("secret.yaml\n~ [\"db\"][\"port\"]\nsub/new.yaml\n{new}"));
+    assert_eq!(names("sub"), format!("new.yaml\n{new}"));
+}
+
+#[test]
+fn two_files_are_compared_encrypted_or_not() {
+    let test = with_secret(TEXT);
+    test.write("plain.yaml", TEXT);
+    assert_eq!(test.sealant(&["diff", "plain.yaml", "secret.yaml"]).run().ok().text(), "");
+    test.write("plain.yaml", TEXT.replace("# all", "# some"));
+    let output = test.sealant(&["diff", "secret.yaml", "plain.yaml"]).run().code(1);
+    assert!(output.text().contains("-# all of it\n+# some of it\n"), "{output}");
+    let output = test.sealant(&["diff", "--names-only", "secret.yaml", "plain.yaml"]).run().code(1);
+    assert_eq!(output.text(), "plain.yaml\n~ comments or layout only\n");
+    let piped = test.sealant(&["diff", "-", "secret.yaml"]).stdin(TEXT).run().ok();
+    assert_eq!(piped.text(), "");
+}
+
+#[test]
+fn who_can_decrypt_is_part_of_it() {
+    let test = with_secret(TEXT);
+    test.write("other.yaml", TEXT);
+    let two = format!("{RECIPIENT},{STRANGER}");
+    test.sealant(&["encrypt", "-i", "--age", &two, "--encrypted-regex", "^db$", "other.yaml"]).run().ok();
+    let output = test.sealant(&["diff", "secret.yaml", "other.yaml"]).run().code(1);
+    assert_eq!(
+        output.text(),
+        format!(
+            "--- secret.yaml\n+++ other.yaml\n@@ who can decrypt, and what is encrypted @@\n\
+             -unencrypted_suffix: _unencrypted\n+recipient {STRANGER}\n+encrypted_regex: ^db$\n"
+        )
+    );
+}
+
+#[test]
+fn values_are_shown_to_programs_on_request_only() {
+    let test = committed();
+    set(&test, "[\"db\"][\"password\"]", "\"correct\"");
+    set(&test, "[\"new\"]", "1");
+    let json = |flags: &[&str]| {
+        let output = test.sealant(&["diff", "--format", "json", "secret.yaml"]).args(flags).run().code(1);
+        output.text().to_owned()
+    };
+    let names = json(&[]);
+    assert!(!names.contains("hunter2") && !names.contains("correct"), "{names}");
+    assert!(
+        names.contains("\"path\": \"[\\\"db\\\"][\\\"password\\\"]\",\n        \"change\": \"changed\""),
+        "{names}"
+    );
+    let values = json(&["--show-values"]);
+    assert!(values.contains("\"old\": \"hunter2\",\n        \"new\": \"correct\""), "{values}");
+    let _ = test.sealant(&["diff", "--show-values", "secret.yaml"]).run().code(8);
+    let redacted = test.sealant(&["diff", "--redact", "secret.yaml"]).run().code(1);
+    assert_eq!(redacted.text(), "secret.yaml\n~ [\"db\"][\"password\"]\n+ [\"new\"]\n");
+}
+
+#[test]
+fn colours_are_for_terminals() {
+    let test = committed();
+    set(&test, "[\"db\"][\"port\"]", "1");
+    let shown = test.sealant(&["diff", "secret.yaml"]).on_terminal().finish().code(1);
+    assert!(shown.text().contains("\x1b[31m-  port: 5432\x1b[0m"), "{shown}");
+    let piped = test.sealant(&["diff", "secret.yaml"]).run().code(1);
+    assert!(!piped.text().contains('\x1b'), "{piped}");
+}
+
+#[test]
+fn what_cannot_be_compared_does_not_look_like_a_difference() {
+    let test = with_secret(TEXT);
+    let outside = test.sealant(&["diff", "secret.yaml"]).run().code(2);
+    assert!(outside.stderr.contains("sealant diff OLD NEW"), "{outside}");
+    let test = committed();
+    test.write("broken.yaml", test.read_text("secret.yaml").replacen("port", "prt", 1));
+    let cases: [(&[&str], i32, &str); 7] = [
+        (&["--from", "nowhere", "secret.yaml"], 2, "Git does not tell"),
+        (&["--from=--output=x", "secret.yaml"], 8, "is no revision"),
+        (&["nowhere.yaml"], 100, "neither here nor in HEAD"),
+        (&["secret.yaml", "nowhere.yaml"], 100, "nowhere.yaml: no such file"),
+        (&["a", "b", "c"], 100, "--from HEAD"),
+        (&["-", "-"], 8, "standard input"),
+        (&["secret.yaml", "broken.yaml"], 25, "broken.yaml:4: db.prt"),
+    ];
+    for (args, code, message) in cases {
+        let output = test.sealant(&["diff"]).args(args).run();
+        assert!(output.status == code && output.stderr.contains(message), "{args:?}\n{output}");
+        assert!(!output.stderr.contains("hunter2"), "{output}");
+    }
+}
+
+#[test]
+fn a_deleted_file_is_compared_too() {
+    let test = committed();
+    std::fs::remove_file(test.path("secret.yaml")).expect("the file goes");
+    let output = test.sealant(&["diff"]).run().code(1);
+    assert!(output.text().starts_with("--- HEAD:secret.yaml\n+++ /dev/null\n"), "{output}");
+    assert!(output.text().contains("-  password: hunter2\n"), "{output}");
+}

@@ -1,0 +1,108 @@
+use super::{RECIPIENT, at_home, encrypted, shown};
+
+#[test]
+fn values_are_in_the_environment() {
+    let test = at_home();
+    encrypted(
+        &test,
+        "a.yaml",
+        "# c\ns: |\n  x\n  y\nf: 1.0\nt: 2001-01-01\nb: yes\nn: null\n---\ns: other\n",
+        &[RECIPIENT],
+    );
+    let output =
+        test.sealant(&["exec-env", "a.yaml", "printf '%s|' \"$s\" $f $t $b \"$n\" $HOME"]).run().ok();
+    assert_eq!(shown(&test, output.text()), "x\ny\n|1.0|2001-01-01T00:00:00Z|yes|<nil>|HOME/|");
+    let output = test.sealant(&["exec-env", "--pristine", "a.yaml", "echo \"$HOME\" $f"]).run().ok();
+    assert_eq!(output.text(), " 1.0\n");
+}
+
+#[test]
+fn it_does_as_sops_does() {
+    let test = at_home();
+    for (file, plaintext) in [
+        (
+            "a.yaml",
+            "f: 1.0\ne: 2e-10\nbig: 1e21\nt: 2001-01-01T01:02:03Z\nb: true\nn: null\nempty: ''\nhex: 0x1F\n",
+        ),
+        ("a.json", "{\"a\": 1, \"f\": 1.5, \"s\": \"x\\ny\", \"n\": null}\n"),
+        ("a.env", "A=1\n# c\nB=x=y\nC=a\\nb\n"),
+        ("a.txt", "the whole file\n"),
+    ] {
+        encrypted(&test, file, plaintext, &[RECIPIENT]);
+        let args = ["exec-env", "--pristine", file, "env | sort"];
+        let theirs = test.sops(&args).run().ok();
+        assert_eq!(test.sealant(&args).run().ok().text(), theirs.text(), "{file}");
+    }
+}
+
+#[test]
+fn the_exit_code_is_the_childs() {
+    let test = at_home();
+    encrypted(&test, "a.env", "A=1\n", &[RECIPIENT]);
+    for (command, code) in [("exit 7", 7), ("kill -9 $$", 137), ("true", 0), ("no-such-command 2>&-", 127)] {
+        test.sealant(&["exec-env", "a.env", command]).run().code(code);
+    }
+    test.sealant(&["exec-env", "--same-process", "a.env", "exit $((A + 5))"]).run().code(6);
+    let output = test.sealant(&["exec-env", "a.env", "--", "no-such-program", "x"]).run().code(1);
+    assert!(output.stderr.contains("`no-such-program` cannot be started"), "{output}");
+    test.sealant(&["exec-env", "a.env"]).run().code(100);
+}
+
+#[test]
+fn without_a_shell_arguments_arrive_as_they_are() {
+    let test = at_home();
+    encrypted(&test, "a.env", "A=1\n", &[RECIPIENT]);
+    let output = test.sealant(&["exec-env", "a.env", "--", "printf", "<%s>", "$A", "--x", "a b"]).run().ok();
+    assert_eq!(output.text(), "<$A><--x><a b>");
+}
+
+#[test]
+fn what_no_environment_can_hold_is_refused() {
+    let test = at_home();
+    for (plaintext, message) in [
+        ("a: 1\nb:\n  c: 2\n", "a.yaml:3: \"b\" cannot become an environment variable: its value is nested"),
+        ("a=b: 1\n", "a.yaml:1: \"a=b\" cannot become an environment variable: such a name"),
+        ("a: \"x\\0y\"\n", "its value holds a zero byte"),
+    ] {
+        encrypted(&test, "a.yaml", plaintext, &[RECIPIENT]);
+        let output = test.sealant(&["exec-env", "a.yaml", "true"]).run().code(1);
+        assert!(output.stderr.contains(message) && output.stderr.contains("help:"), "{output}");
+    }
+}
+
+#[test]
+fn a_changed_file_runs_nothing() {
+    let test = at_home();
+    encrypted(&test, "a.yaml", "a: 1\nb_unencrypted: 2\n", &[RECIPIENT]);
+    test.write("a.yaml", test.read_text("a.yaml").replace("b_unencrypted: 2", "b_unencrypted: 3"));
+    let output = test.sealant(&["exec-env", "a.yaml", "echo ran"]).run().code(51);
+    assert_eq!(output.text(), "");
+}
+
+#[test]
+fn signals_reach_the_child() {
+    let test = at_home();
+    encrypted(&test, "a.env", "A=1\n", &[RECIPIENT]);
+    for signal in ["TERM", "INT", "HUP", "USR1"] {
+        let script = format!(
+            "mkfifo ready.{signal}; trap '' PIPE; \
+             \"$0\" exec-env a.env 'trap \"echo got {signal}; exit 9\" {signal}; echo > ready.{signal}; while :; do sleep 0.01; done' & \
+             read x < ready.{signal}; kill -{signal} $!; wait $!"
+        );
+        // A shell starts what is in its background with INT ignored, but for one that is interactive.
+        let output = test.program("bash", &["-mc", &script, env!("CARGO_BIN_EXE_sealant")]).run().code(9);
+        assert_eq!(output.text(), format!("got {signal}\n"));
+    }
+}
+
+#[test]
+fn ctrl_c_at_a_terminal_comes_once() {
+    let test = at_home();
+    encrypted(&test, "a.env", "A=1\n", &[RECIPIENT]);
+    let script = "trap 'echo got; n=x$n' INT; echo ready; while [ \"$n\" = '' ]; do sleep 0.02; done; sleep 0.3; echo $n end; exit 3";
+    let mut terminal = test.sealant(&["exec-env", "a.env", script]).on_terminal();
+    terminal.wait_for("ready");
+    terminal.send("\x03");
+    let output = terminal.finish().code(3);
+    assert!(output.text().contains("\nx end"), "{output}");
+}

@@ -1,0 +1,63 @@
+use super::{encrypt, with_secret};
+
+const TEXT: &str =
+    "# all of it\ndb: {password: \"hunter2\", port: 5432}\nhosts:\n  - a # first\n  - b\nempty:\n";
+
+#[test]
+fn a_text_is_printed_as_it_is() {
+    let test = with_secret(TEXT);
+    let get = |path: &str| test.sealant(&["get", "secret.yaml", path]).run().ok().text().to_owned();
+    assert_eq!(get("[\"db\"][\"password\"]"), "hunter2");
+    assert_eq!(get("[\"hosts\"][1]"), "b");
+    assert_eq!(get("[\"db\"][\"port\"]"), "5432\n");
+    assert_eq!(get("[\"hosts\"]"), "- a\n- b\n");
+}
+
+#[test]
+fn json_is_printed_for_programs() {
+    let test = with_secret(TEXT);
+    let get = |path: &str| {
+        let output = test.sealant(&["get", "--format", "json", "secret.yaml", path]).run().ok();
+        output.text().to_owned()
+    };
+    assert_eq!(get("[\"db\"][\"password\"]"), "\"hunter2\"\n");
+    assert_eq!(get("[\"db\"]"), "{\n  \"password\": \"hunter2\",\n  \"port\": 5432\n}\n");
+    assert_eq!(get("[\"empty\"]"), "null\n");
+}
+
+#[test]
+fn other_formats_and_standard_input_are_read() {
+    let test = with_secret(TEXT);
+    encrypt(&test, "a.env", "A=x y\n");
+    assert_eq!(test.sealant(&["get", "a.env", "[\"A\"]"]).run().ok().text(), "x y");
+    let run = test.sealant(&["get", "--input-type", "yaml", "-", "[\"hosts\"][0]"]);
+    assert_eq!(run.stdin(test.read("secret.yaml")).run().ok().text(), "a");
+}
+
+#[test]
+fn what_is_not_there_has_the_codes_of_sops() {
+    let test = with_secret(TEXT);
+    test.write("plain.yaml", "a: 1\n");
+    let cases = [
+        ("secret.yaml", "[\"db\"][\"user\"]", 91, "error: secret.yaml: component [\"user\"] of"),
+        ("secret.yaml", "db.user", 91, "each in brackets: '[\"db\"][\"user\"]'"),
+        ("plain.yaml", "[\"a\"]", 1, "error: plain.yaml: the file is not encrypted"),
+        ("nowhere.yaml", "[\"a\"]", 100, "error: nowhere.yaml: no such file"),
+    ];
+    for (file, path, code, message) in cases {
+        let output = test.sealant(&["get", file, path]).run().code(code);
+        assert!(output.stderr.contains(message) && !output.stderr.contains("hunter2"), "{output}");
+    }
+}
+
+#[test]
+fn a_file_that_was_changed_is_read_on_request_only() {
+    let test = with_secret(TEXT);
+    let text = test.read_text("secret.yaml");
+    let second = text.lines().filter(|line| line.starts_with("  - ENC[")).nth(1).expect("the second host");
+    test.write("secret.yaml", text.replacen(&format!("{second}\n"), "", 1));
+    let get =
+        |flags: &[&str]| test.sealant(&[&["get"], flags, &["secret.yaml", "[\"hosts\"][0]"]].concat()).run();
+    assert!(get(&[]).code(51).stderr.contains("MAC mismatch"));
+    assert_eq!(get(&["--ignore-mac"]).ok().text(), "a");
+}

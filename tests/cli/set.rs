@@ -1,0 +1,130 @@
+use std::thread;
+
+use super::{decrypted, encrypt, new_lines, with_secret};
+
+const TEXT: &str = "# all of it\ndb:\n  password: 'hunter2' # old\n  port: 5432\n\nhosts: [a, b]\n";
+
+#[test]
+fn one_value_changes_and_nothing_else() {
+    let test = with_secret(TEXT);
+    let before = test.read_text("secret.yaml");
+    let output = test.sealant(&["set", "secret.yaml", "[\"db\"][\"password\"]", "\"correct\""]).run().ok();
+    assert_eq!((output.text(), output.stderr.as_str()), ("", ""));
+    let after = test.read_text("secret.yaml");
+    let changed = new_lines(&before, &after);
+    assert!(changed.iter().any(|line| line.starts_with("password: 'ENC[")), "{changed:?}");
+    assert!(
+        changed.iter().all(|line| !line.starts_with("port") && !line.starts_with("recipient")),
+        "{changed:?}"
+    );
+    assert_eq!(decrypted(&test, "secret.yaml"), TEXT.replace("hunter2", "correct"));
+}
+
+#[test]
+fn json_says_the_type() {
+    let test = with_secret("a: 1\n");
+    let cases = [
+        ("[\"int\"]", "9007199254740993", "int: 9007199254740993"),
+        ("[\"float\"]", "1.5e-7", "float: 1.5e-07"),
+        ("[\"text\"]", "\"5432\"", "text: \"5432\""),
+        ("[\"yes\"]", "\"yes\"", "\"yes\": \"yes\""),
+        ("[\"bool\"]", "true", "bool: true"),
+        ("[\"null\"]", "null", "\"null\": null"),
+        ("[\"list\"][0]", "{\"x\": [1, \"2\"]}", "list:\n    - x:\n        - 1\n        - \"2\""),
+        ("[\"list\"][9]", "\"end\"", "    - end"),
+        ("[\"lines\"]", "\"a\\nb\\n\"", "lines: |\n    a\n    b"),
+    ];
+    for (path, value, _) in cases {
+        test.sealant(&["set", "secret.yaml", path, value]).run().ok();
+    }
+    let text = decrypted(&test, "secret.yaml");
+    for (path, _, line) in cases {
+        assert!(text.contains(line), "{path} in:\n{text}");
+    }
+}
+
+#[test]
+fn a_value_comes_from_a_file_or_standard_input() {
+    let test = with_secret("a: 1\n");
+    test.write("value.json", "{\"x\": 1}\n");
+    test.write("key.pem", "BEGIN\nEND\n");
+    test.sealant(&["set", "--value-file", "secret.yaml", "[\"json\"]", "value.json"]).run().ok();
+    test.sealant(&["set", "secret.yaml", "[\"pem\"]", "key.pem", "--value-file", "--string"]).run().ok();
+    let run = test.sealant(&["set", "--value-stdin", "secret.yaml", "[\"stdin\"]"]);
+    run.stdin("\"from a pipe\"\n").run().ok();
+    let run = test.sealant(&["set", "--value-stdin", "--string", "secret.yaml", "[\"text\"]"]);
+    run.stdin("12 \"quotes\"").run().ok();
+    assert_eq!(
+        decrypted(&test, "secret.yaml"),
+        "a: 1\njson:\n    x: 1\npem: |\n    BEGIN\n    END\nstdin: from a pipe\ntext: 12 \"quotes\"\n"
+    );
+}
+
+#[test]
+fn what_cannot_be_set_has_the_codes_of_sops_and_leaves_the_file() {
+    let test = with_secret(TEXT);
+    encrypt(&test, "a.env", "A=1\n");
+    test.write("plain.yaml", "a: 1\n");
+    test.write("a.bin", "x");
+    test.sealant(&["set", "a.env", "[\"sops_new\"]", "\"hunter3\""]).run().code(7);
+    let before = test.read("secret.yaml");
+    let cases: [(&[&str], i32, &str); 14] = [
+        (&["secret.yaml", "[\"a\"]", "hunter3"], 7, "the value is not JSON"),
+        (&["secret.yaml", "[\"a\"]", "\"hunter3"], 7, "the value is not JSON"),
+        (&["secret.yaml", "[\"a\"]", "{\"x\": 1, \"x\": 2}"], 7, "stands twice"),
+        (&["secret.yaml", "[\"a\"]", "9223372036854775808"], 7, "does not fit into 64 bits"),
+        (&["secret.yaml", "db.password", "1"], 7, "'[\"db\"][\"password\"]'"),
+        (&["secret.yaml", "", "1"], 7, "the root of a document"),
+        (&["secret.yaml", "[\"db\"][0]", "1"], 7, "it leads into a map"),
+        (&["secret.yaml", "[\"sops\"][\"mac\"]", "1"], 7, "is metadata"),
+        (&["secret.yaml", "[\"a\"]"], 100, "<VALUE>"),
+        (&["secret.yaml", "[\"a\"]", "1", "2"], 100, "unexpected argument"),
+        (&["plain.yaml", "[\"a\"]", "1"], 1, "plain.yaml: the file is not encrypted"),
+        (&["nowhere/x.yaml", "[\"a\"]", "1"], 100, "nowhere/x.yaml: no such file"),
+        (&["-", "[\"a\"]", "1"], 8, "standard input"),
+        (&["--output-type", "json", "secret.yaml", "[\"a\"]", "1"], 8, "--output-type json"),
+    ];
+    for (args, code, message) in cases {
+        let output = test.sealant(&["set"]).args(args).run().code(code);
+        assert!(output.stderr.contains(message) && !output.stderr.contains("hunter"), "{output}");
+    }
+    assert_eq!(test.read("secret.yaml"), before);
+    assert_eq!(decrypted(&test, "a.env"), "A=1\n");
+}
+
+#[test]
+fn equal_values_are_written_anew_unless_idempotent() {
+    let test = with_secret(TEXT);
+    let before = test.read_text("secret.yaml");
+    let set = |flags: &[&str]| {
+        let args = ["secret.yaml", "[\"db\"][\"port\"]", "5432"];
+        test.sealant(&["set"]).args(flags).args(&args).run().ok().text().to_owned()
+    };
+    set(&["--idempotent"]);
+    assert_eq!(test.read_text("secret.yaml"), before);
+    assert_eq!(set(&["--dry-run"]), "would write secret.yaml\n");
+    assert_eq!(set(&["--dry-run", "--idempotent"]), "");
+    assert_eq!(test.read_text("secret.yaml"), before);
+    set(&[]);
+    let changed = new_lines(&before, &test.read_text("secret.yaml"));
+    assert!(
+        changed.iter().all(|line| line.starts_with("mac:") || line.starts_with("lastmodified:")),
+        "{changed:?}"
+    );
+    assert!(changed.iter().any(|line| line.starts_with("mac:")), "{changed:?}");
+}
+
+#[test]
+fn runs_at_the_same_time_build_on_each_other() {
+    let test = with_secret("a: 1\n");
+    thread::scope(|scope| {
+        for key in 0..8 {
+            let test = &test;
+            scope.spawn(move || {
+                test.sealant(&["set", "secret.yaml", &format!("[\"k{key}\"]"), "true"]).run().ok();
+            });
+        }
+    });
+    let text = decrypted(&test, "secret.yaml");
+    assert!((0..8).all(|key| text.contains(&format!("k{key}: true\n"))), "{text}");
+}

@@ -1,0 +1,236 @@
+use sealant_test_support::Sandbox;
+
+use super::{IDENTITY, RECIPIENT, STRANGER, at_home, encrypted, identity, sandbox};
+
+const PLAIN: &str = "# note\na: 1.10\n\nb: [x, \"y\"]   # end\n";
+
+fn rule(test: &Sandbox, recipients: &[&str]) {
+    test.write(".sops.yaml", format!("creation_rules:\n  - age: {}\n", recipients.join(",")));
+}
+
+/// Lines of `after` that are not in `before`, and the other way round.
+fn changed(before: &str, after: &str) -> (usize, usize) {
+    let only = |a: &str, b: &str| a.lines().filter(|line| !b.lines().any(|other| other == *line)).count();
+    (only(before, after), only(after, before))
+}
+
+#[test]
+fn what_stays_stays_byte_for_byte() {
+    let test = at_home();
+    let newcomer = identity(&test, "newcomer.txt");
+    encrypted(&test, "a.yaml", PLAIN, &[RECIPIENT, STRANGER]);
+    rule(&test, &[RECIPIENT, STRANGER, &newcomer]);
+    let before = test.read_text("a.yaml");
+    let output = test.sealant(&["updatekeys", "-y", "a.yaml"]).run().ok();
+    assert_eq!(output.text(), format!("a.yaml\n  + {newcomer}\n"));
+    let after = test.read_text("a.yaml");
+    assert_eq!(changed(&before, &after).0, 0, "no line went:\n{after}");
+    let output = test.sealant(&["decrypt", "--identity", "newcomer.txt", "a.yaml"]).run().ok();
+    assert_eq!(output.text(), PLAIN);
+
+    let output = test.sealant(&["updatekeys", "-y", "a.yaml"]).run().ok();
+    assert_eq!((output.text(), output.stderr.as_str()), ("", "note: a.yaml: already up to date\n"));
+    assert_eq!(test.read_text("a.yaml"), after);
+}
+
+#[test]
+fn who_is_removed_is_warned_about_and_with_rotate_shut_out() {
+    let test = at_home();
+    let leaver = identity(&test, "leaver.txt");
+    encrypted(&test, "a.yaml", PLAIN, &[RECIPIENT, &leaver]);
+    rule(&test, &[RECIPIENT]);
+    let before = test.read_text("a.yaml");
+    let output = test.sealant(&["updatekeys", "--dry-run", "a.yaml"]).run().ok();
+    assert_eq!(output.text(), format!("a.yaml\n  - {leaver}\n"));
+    assert_eq!(test.read_text("a.yaml"), before);
+    let output = test.sealant(&["updatekeys", "--dry-run", "--rotate", "a.yaml"]).run().ok();
+    assert_eq!(output.text(), format!("a.yaml\n  - {leaver}\n  a new data key\n"));
+    let output = test.sealant(&["updatekeys", "--yes", "a.yaml"]).run().ok();
+    assert!(output.stderr.starts_with("warning: whoever is removed can still decrypt"), "{output}");
+    let token = |text: &str| text.lines().nth(1).unwrap_or_default().to_owned();
+    assert_eq!(token(&test.read_text("a.yaml")), token(&before));
+
+    let output = test.sealant(&["updatekeys", "--yes", "--rotate", "a.yaml"]).run().ok();
+    assert_eq!((output.text(), output.stderr.as_str()), ("a.yaml\n  a new data key\n", ""));
+    assert_ne!(token(&test.read_text("a.yaml")), token(&before));
+    assert_eq!(test.sealant(&["decrypt", "a.yaml"]).run().ok().text(), PLAIN);
+}
+
+#[test]
+fn groups_and_threshold_come_from_the_rule_and_shares_stay() {
+    let test = at_home();
+    let [b, c, d] = ["b.txt", "c.txt", "d.txt"].map(|file| identity(&test, file));
+    encrypted(&test, "a.yaml", PLAIN, &[RECIPIENT]);
+    let groups = |third: &str| {
+        let config = format!(
+            "creation_rules:\n  - shamir_threshold: 2\n    key_groups:\n      - age: [{RECIPIENT}]\n      \
+             - age: [{b}]\n      - age: [{third}]\n"
+        );
+        test.write(".sops.yaml", config);
+    };
+    groups(&c);
+    let output = test.sealant(&["updatekeys", "-y", "a.yaml"]).run().ok();
+    assert_eq!(
+        output.text(),
+        format!(
+            "a.yaml\n  keys from 2 of 3 groups are needed, instead of 1 of 1\n  group 2\n    + {b}\n  group 3\n    + {c}\n"
+        )
+    );
+    let opens = |identities: &[&str], code| {
+        let mut run = test.sealant(&["decrypt", "a.yaml"]).env("HOME", "/").env("XDG_CONFIG_HOME", "/");
+        for identity in identities {
+            run = run.arg("--identity").arg(identity);
+        }
+        let output = run.run().code(code);
+        assert!(code != 0 || output.text() == PLAIN, "{output}");
+    };
+    test.write("own.txt", IDENTITY);
+    opens(&["own.txt"], 128);
+    for pair in [["own.txt", "b.txt"], ["own.txt", "c.txt"], ["b.txt", "c.txt"]] {
+        opens(&pair, 0);
+    }
+
+    // Nobody of the third group is at hand, and yet its share can be wrapped for a new one of it.
+    groups(&format!("{c}, {d}"));
+    let before = test.read_text("a.yaml");
+    test.sealant(&["updatekeys", "-y", "--identity", "b.txt", "a.yaml"]).run().ok();
+    assert_eq!(changed(&before, &test.read_text("a.yaml")).0, 0);
+    for pair in [["own.txt", "d.txt"], ["b.txt", "d.txt"], ["b.txt", "c.txt"]] {
+        opens(&pair, 0);
+    }
+    opens(&["c.txt", "d.txt"], 128);
+}
+
+#[test]
+fn without_a_terminal_it_wants_to_be_told() {
+    let test = at_home();
+    encrypted(&test, "a.yaml", PLAIN, &[RECIPIENT]);
+    rule(&test, &[RECIPIENT, STRANGER]);
+    let before = test.read("a.yaml");
+    let output = test.sealant(&["updatekeys", "a.yaml"]).run().code(1);
+    assert!(output.stderr.contains("Add --yes to go on without being asked"), "{output}");
+    assert_eq!(test.read("a.yaml"), before);
+}
+
+#[test]
+fn it_asks_once_for_all_files() {
+    let test = at_home();
+    for file in ["d/a.yaml", "d/b.yaml"] {
+        encrypted(&test, file, PLAIN, &[RECIPIENT]);
+    }
+    rule(&test, &[RECIPIENT, STRANGER]);
+    let before = test.read("d/a.yaml");
+    let mut terminal = test.sealant(&["updatekeys", "d"]).on_terminal();
+    terminal.wait_for("Change these 2 files? [y/N] ");
+    terminal.send_line("n");
+    terminal.wait_for("Nothing was changed.");
+    terminal.finish().ok();
+    assert_eq!(test.read("d/a.yaml"), before);
+    let mut terminal = test.sealant(&["updatekeys", "d"]).on_terminal();
+    terminal.wait_for("Change these 2 files? [y/N] ");
+    terminal.send_line("y");
+    terminal.finish().ok();
+    assert!(test.read_text("d/a.yaml").contains(STRANGER) && test.read_text("d/b.yaml").contains(STRANGER));
+}
+
+#[test]
+fn foreign_keys_stay_and_new_ones_are_refused() {
+    let test = at_home();
+    encrypted(&test, "a.yaml", PLAIN, &[RECIPIENT]);
+    let entry = "    pgp:\n        - fp: 85D77543\n          created_at: \"2026-01-01T00:00:00Z\"\n          enc: |-\n            \
+                 -----BEGIN PGP MESSAGE-----\n          odd: 1\n";
+    let with_pgp = test
+        .read_text("a.yaml")
+        .replace("    unencrypted_suffix:", &format!("{entry}    unencrypted_suffix:"));
+    test.write("a.yaml", &with_pgp);
+    test.write(
+        ".sops.yaml",
+        format!("creation_rules:\n  - age: {RECIPIENT},{STRANGER}\n    pgp: 85D77543\n"),
+    );
+    test.sealant(&["updatekeys", "-y", "a.yaml"]).run().ok();
+    assert_eq!(changed(&with_pgp, &test.read_text("a.yaml")).0, 0);
+
+    test.write(".sops.yaml", format!("creation_rules:\n  - age: {RECIPIENT}\n    pgp: 85D77543,FFFF\n"));
+    let output = test.sealant(&["updatekeys", "-y", "a.yaml"]).run().code(1);
+    assert!(output.stderr.contains("the data key cannot be wrapped for pgp FFFF"), "{output}");
+    test.write(".sops.yaml", format!("creation_rules:\n  - age: {RECIPIENT}\n    pgp: 85D77543\n"));
+    test.sealant(&["updatekeys", "-y", "--rotate", "a.yaml"]).run().code(1);
+    rule(&test, &[RECIPIENT]);
+    test.sealant(&["updatekeys", "-y", "a.yaml"]).run().ok();
+    assert!(!test.read_text("a.yaml").contains("pgp"));
+}
+
+#[test]
+fn without_an_identity_it_says_which_and_other_files_go_on() {
+    let test = at_home();
+    encrypted(&test, "a.yaml", PLAIN, &[STRANGER]);
+    encrypted(&test, "b.yaml", PLAIN, &[RECIPIENT]);
+    rule(&test, &[RECIPIENT, STRANGER]);
+    let output = test.sealant(&["updatekeys", "-y", "a.yaml", "b.yaml"]).run().code(128);
+    assert!(output.stderr.contains("error: a.yaml: no identity at hand opens the data key"), "{output}");
+    assert!(output.stderr.contains(".config/sops/age/keys.txt"), "{output}");
+    assert!(test.read_text("b.yaml").contains(STRANGER));
+}
+
+#[test]
+fn a_data_key_that_is_not_the_files_is_not_handed_on() {
+    let test = at_home();
+    encrypted(&test, "a.yaml", PLAIN, &[RECIPIENT]);
+    encrypted(&test, "b.yaml", PLAIN, &[RECIPIENT]);
+    let enc = |text: &str| {
+        let from = text.find("-----BEGIN").unwrap_or_default();
+        text[from..text.find("-----END").unwrap_or_default()].to_owned()
+    };
+    let (a, b) = (test.read_text("a.yaml"), test.read_text("b.yaml"));
+    test.write("a.yaml", a.replace(&enc(&a), &enc(&b)));
+    rule(&test, &[RECIPIENT, STRANGER]);
+    let output = test.sealant(&["updatekeys", "-y", "a.yaml"]).run().code(51);
+    assert!(output.stderr.contains("is not the data key of this file"), "{output}");
+}
+
+#[test]
+fn there_has_to_be_a_rule() {
+    let test = sandbox();
+    encrypted(&test, "a.yaml", PLAIN, &[RECIPIENT]);
+    let output = test.sealant(&["updatekeys", "-y", "a.yaml"]).run().code(61);
+    assert!(output.stderr.contains("there is no config"), "{output}");
+    test.write(".sops.yaml", format!("creation_rules:\n  - path_regex: x\n    age: {RECIPIENT}\n"));
+    let output = test.sealant(&["updatekeys", "-y", "a.yaml"]).run().code(1);
+    assert!(output.stderr.contains("no creation rule matches `a.yaml`"), "{output}");
+}
+
+#[test]
+fn programs_read_json() {
+    let test = at_home();
+    encrypted(&test, "a.yaml", PLAIN, &[RECIPIENT]);
+    rule(&test, &[RECIPIENT]);
+    encrypted(&test, "b.yaml", PLAIN, &[STRANGER]);
+    let output =
+        test.sealant(&["updatekeys", "--dry-run", "--format", "json", "a.yaml", "b.yaml"]).run().ok();
+    let expected = format!(
+        r#"[
+  {{
+    "file": "a.yaml",
+    "up_to_date": true,
+    "groups": []
+  }},
+  {{
+    "file": "b.yaml",
+    "up_to_date": false,
+    "groups": [
+      {{
+        "group": 1,
+        "added": [
+          "{RECIPIENT}"
+        ],
+        "removed": [
+          "{STRANGER}"
+        ]
+      }}
+    ]
+  }}
+]
+"#
+    );
+    assert_eq!(output.text(), expected);
+}

@@ -1,0 +1,144 @@
+//! `edit`, `set`, `unset` and `get` beside the real sops: each works on what the other has written, in turn.
+
+use sealant_test_support::{Run, Sandbox};
+
+const TEXT: &str =
+    "# all of it\ndb:\n  password: 'hunter2' # old\n  port: 5432\n\nhosts: [a, b]\nratio: 1.10\n";
+
+/// A sandbox with an identity for both programs, and `secret.yaml` encrypted by Sealant.
+fn sandbox(flags: &[&str]) -> Sandbox {
+    let test = Sandbox::new(env!("CARGO_BIN_EXE_sealant"));
+    std::fs::create_dir_all(test.home(".config/sops/age")).expect("a folder");
+    let keys = test.home(".config/sops/age/keys.txt");
+    let made = test.age_keygen(&["-o"]).arg(keys).run().ok();
+    let recipient = made.stderr.trim().strip_prefix("Public key: ").expect("a recipient").to_owned();
+    test.write("secret.yaml", TEXT);
+    test.sealant(&["encrypt", "-i", "--age", &recipient, "secret.yaml"]).args(flags).run().ok();
+    test
+}
+
+/// Both programs read the file alike; returns what it says as JSON.
+#[track_caller]
+fn read_by_both(test: &Sandbox, file: &str) -> String {
+    let json = ["decrypt", "--output-type", "json", file];
+    let theirs = test.sops(&json).run().ok();
+    let ours = test.sealant(&json).run().ok();
+    assert_eq!(ours.text(), theirs.text());
+    theirs.text().split_whitespace().collect()
+}
+
+fn with_editor(test: &Sandbox, run: Run, commands: &str) -> Run {
+    run.env("EDITOR", test.editor(commands))
+}
+
+#[test]
+fn both_change_one_file_in_turn() {
+    for flags in [&[][..], &["--encrypted-regex", "^(db|new|list)$"], &["--mac-only-encrypted"]] {
+        let test = sandbox(flags);
+        let step = |run: Run| {
+            let _ = run.run().ok();
+            read_by_both(&test, "secret.yaml")
+        };
+        let json = step(test.sealant(&["set", "secret.yaml", "[\"db\"][\"password\"]", "\"ours\""]));
+        assert!(json.contains("\"password\":\"ours\""), "{json}");
+        let json =
+            step(test.sops(&["set", "secret.yaml", "[\"new\"]", "{\"a\": [1, 2.5, true, null, \"x\"]}"]));
+        assert!(json.contains("\"new\":{\"a\":[1,2.5,true,null,\"x\"]}"), "{json}");
+        let json = step(test.sealant(&["set", "secret.yaml", "[\"new\"][\"a\"][9]", "{\"k\": -3}"]));
+        assert!(json.contains("\"x\",{\"k\":-3}]"), "{json}");
+        let json =
+            step(with_editor(&test, test.sops(&["edit", "secret.yaml"]), "sed -i s/ours/theirs/ \"$1\""));
+        assert!(json.contains("\"password\":\"theirs\""), "{json}");
+        let json = step(test.sealant(&["unset", "secret.yaml", "[\"new\"][\"a\"][0]"]));
+        assert!(json.contains("\"a\":[2.5,"), "{json}");
+        let editor = "sed -i 's/theirs/ours/; $ a list:\\n- 0777\\n- 2001-01-01\\n- |\\n  a\\n  b' \"$1\"";
+        let json = step(with_editor(&test, test.sealant(&["edit", "secret.yaml"]), editor));
+        assert!(json.contains("\"password\":\"ours\"") && json.contains("\"list\":[511,"), "{json}");
+        let json = step(test.sops(&["unset", "secret.yaml", "[\"hosts\"]"]));
+        assert!(!json.contains("hosts"), "{json}");
+        // sops itself drops what was changed under `edit -s`.
+        let shown = test.sealant(&["edit", "-s", "secret.yaml"]);
+        let json = step(with_editor(&test, shown, "sed -i s/ours/third/ \"$1\""));
+        assert!(json.contains("\"password\":\"third\""), "{json}");
+        let json =
+            step(with_editor(&test, test.sops(&["edit", "secret.yaml"]), "sed -i s/third/fourth/ \"$1\""));
+        assert!(json.contains("\"password\":\"fourth\""), "{json}");
+    }
+}
+
+#[test]
+fn flat_formats_are_changed_in_turn() {
+    for (file, text, path) in [
+        ("a.env", "# c\nPASSWORD=hunter2\nB=1\n", "[\"PASSWORD\"]"),
+        ("a.ini", "[db]\npassword = hunter2\nb = 1\n", "[\"db\"][\"password\"]"),
+        ("a.json", "{\"password\": \"hunter2\", \"b\": 1}\n", "[\"password\"]"),
+    ] {
+        let test = sandbox(&[]);
+        test.write(".sops.yaml", {
+            let recipient = test.age_keygen(&["-y"]).arg(test.home(".config/sops/age/keys.txt")).run().ok();
+            format!("creation_rules: [{{age: {}}}]", recipient.text().trim())
+        });
+        test.write(file, text);
+        test.sealant(&["encrypt", "-i", file]).run().ok();
+        let both_say = |value: &str| {
+            for read in [test.sops(&["decrypt", file]), test.sealant(&["decrypt", file])] {
+                let output = read.run().ok();
+                assert!(output.text().contains(value), "no {value}\n{output}");
+            }
+        };
+        test.sealant(&["set", file, path, "\"one\""]).run().ok();
+        both_say("one");
+        test.sops(&["set", file, path, "\"two\""]).run().ok();
+        both_say("two");
+        with_editor(&test, test.sealant(&["edit", file]), "sed -i s/two/three/ \"$1\"").run().ok();
+        both_say("three");
+        with_editor(&test, test.sops(&["edit", file]), "sed -i s/three/four/ \"$1\"").run().ok();
+        both_say("four");
+        assert_eq!(test.sealant(&["get", file, path]).run().ok().text(), "four");
+        test.sealant(&["unset", file, path]).run().ok();
+        assert!(!test.sops(&["decrypt", file]).run().ok().text().contains("four"));
+    }
+}
+
+#[test]
+fn exit_codes_are_those_of_sops() {
+    let test = sandbox(&[]);
+    test.write("plain.yaml", "a: 1\n");
+    let cases: [&[&str]; 10] = [
+        &["set", "secret.yaml", "[\"a\"]", "broken"],
+        &["set", "secret.yaml", "a", "1"],
+        &["set", "secret.yaml", "[\"a\"]"],
+        &["set", "plain.yaml", "[\"a\"]", "1"],
+        &["set", "secret.yaml", "[\"a\"]", "1"],
+        &["set", "--idempotent", "secret.yaml", "[\"a\"]", "1"],
+        &["unset", "secret.yaml", "[\"b\"]"],
+        &["unset", "--idempotent", "secret.yaml", "[\"b\"]"],
+        &["unset", "secret.yaml", "[\"a\"]"],
+        &["edit", "plain.yaml"],
+    ];
+    for args in cases {
+        let theirs = test.sops(args).env("EDITOR", "true").run();
+        let ours = test.sealant(args).env("EDITOR", "true").run();
+        // A value that sops has removed is not there for us to remove.
+        let expected = if args == ["unset", "secret.yaml", "[\"a\"]"] { 1 } else { theirs.status };
+        assert_eq!(ours.status, expected, "{ours}\n{theirs}");
+    }
+    for (editor, code) in [("true", 200), ("false", 201)] {
+        let theirs = test.sops(&["edit", "secret.yaml"]).env("EDITOR", editor).run();
+        let ours = test.sealant(&["edit", "secret.yaml"]).env("EDITOR", editor).run();
+        assert_eq!((theirs.status, ours.status), (code, code), "{ours}\n{theirs}");
+    }
+}
+
+#[test]
+fn values_that_sops_has_written_keep_their_ciphertexts() {
+    let test = sandbox(&[]);
+    let _ = test.sops(&["set", "secret.yaml", "[\"x\"]", "1"]).run().ok();
+    let before = test.read_text("secret.yaml");
+    let _ = test.sealant(&["set", "secret.yaml", "[\"db\"][\"password\"]", "\"new\""]).run().ok();
+    let after = test.read_text("secret.yaml");
+    let changed: Vec<_> = after.lines().filter(|line| !before.contains(line)).collect();
+    let expected =
+        |line: &&str| ["password:", "mac:", "lastmodified:"].iter().any(|key| line.trim().starts_with(key));
+    assert!(changed.iter().all(expected), "{changed:#?}");
+}
