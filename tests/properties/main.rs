@@ -60,7 +60,7 @@ fn check<S: Strategy>(factor: u32, cases: S, property: impl Fn(S::Value) -> Test
     let asked = std::env::var_os("PROPTEST_CASES").is_some();
     let default = Config { failure_persistence: None, ..Config::default() };
     let cases_wanted = if asked { default.cases } else { 64 * factor };
-    let config = Config { cases: cases_wanted, max_global_rejects: cases_wanted / 2 + 16, ..default };
+    let config = Config { cases: cases_wanted, max_global_rejects: cases_wanted + 16, ..default };
     let mut runner = match asked {
         true => TestRunner::new(config),
         false => TestRunner::new_with_rng(config, TestRng::deterministic_rng(Default::default())),
@@ -110,6 +110,21 @@ fn what_is_encrypted_and_decrypted_is_what_it_was() {
     check(16, (any_source(), any_rule()), |(source, rule)| {
         let file = encrypt_source(&source, &rule)?;
         prop_assert_eq!(decrypted(&file)?, source.text, "from {}", file.document().source());
+        Ok(())
+    });
+}
+
+#[test]
+fn with_anchors_and_tags_anywhere_values_stay_what_they_are() {
+    check(8, (yaml::marked_yaml(), any_rule()), |(source, rule)| {
+        let written =
+            encrypt(source.format, source.text.as_bytes(), &rule).map_err(|error| refused(&error))?;
+        let file = encrypted(source.format, &written.bytes).map_err(fail)?;
+        let text = decrypted(&file)?;
+        let (before, after) =
+            (parse(source.format, source.text.as_bytes()), parse(source.format, text.as_bytes()));
+        same_values(&*after.map_err(fail)?, &*before.map_err(fail)?).map_err(fail)?;
+        prop_assert_eq!(written.warnings.is_empty(), text == source.text, "{:?} {}", written.warnings, text);
         Ok(())
     });
 }

@@ -58,10 +58,19 @@ enum Gap {
     Comment(isize, String),
 }
 
-/// A stream of documents.
+/// A stream of documents whose bytes are kept: anchors, aliases and tags stand in clear parts alone.
 pub fn yaml() -> impl Strategy<Value = Source> {
+    stream(false)
+}
+
+/// A stream of documents with anchors, aliases and tags anywhere.
+pub fn marked_yaml() -> impl Strategy<Value = Source> {
+    stream(true)
+}
+
+fn stream(marks: bool) -> impl Strategy<Value = Source> {
     (
-        vec(document(), 1..=3),
+        vec(document(marks), 1..=3),
         any::<bool>(),
         any::<bool>(),
         prop_oneof![5 => Just(false), 1 => Just(true)],
@@ -86,11 +95,17 @@ pub fn yaml() -> impl Strategy<Value = Source> {
 }
 
 /// One document, which ends in a line break.
-fn document() -> impl Strategy<Value = String> {
+fn document(marks: bool) -> impl Strategy<Value = String> {
     let layout = prop_oneof![5 => Just(0_usize), 1 => 1..4_usize];
-    let block = (layout, entries(node()), vec(gap(), 0..2), shared(), any::<bool>()).prop_map(
-        |(indent, entries, after, shared, closed)| {
+    let block = (layout, entries(node(marks)), vec(gap(), 0..2), shared(), any::<bool>()).prop_map(
+        move |(indent, entries, after, shared, closed)| {
             let mut text = String::new();
+            if marks {
+                text.push_str(&format!(
+                    "{0:indent$}s: &s value\n{0:indent$}m_unencrypted: &m {{k: 1}}\n",
+                    ""
+                ));
+            }
             write_map(&entries, indent, false, &mut text);
             for line in shared {
                 text.push_str(&format!("{:indent$}{line}\n", ""));
@@ -121,12 +136,36 @@ fn shared() -> impl Strategy<Value = Vec<&'static str>> {
     ]
 }
 
-fn node() -> impl Strategy<Value = Node> {
+fn node(marks: bool) -> impl Strategy<Value = Node> {
+    let marked = select(vec![
+        "*s",
+        "*m",
+        "&s other",
+        "&t new",
+        "!!str 1",
+        "!!int 2",
+        "!!float 3",
+        "!!binary aGVsbG8=",
+        "!own x",
+        "!!str",
+        "&t !!str x",
+        "!!str &t 'x'",
+        "!!null ''",
+        "!!timestamp 2001-01-01",
+        "[*s, *s]",
+        "{<<: *m}",
+        "&m {k: 2}",
+        "&t",
+        "!!str |\n text",
+        "&t >-\n text",
+    ]);
     let leaf = prop_oneof![
         6 => scalar().prop_map(Node::Inline),
         2 => block().prop_map(Node::Block),
         1 => flow().prop_map(Node::Inline),
         1 => many_lines().prop_map(Node::Inline),
+        // The last, for smaller cases are looked for among those before.
+        if marks { 3 } else { 0 } => marked.prop_map(|text| Node::Inline(text.to_owned())),
     ];
     leaf.prop_recursive(3, 12, 4, |inner| {
         let items = vec((vec(gap(), 0..2), inner.clone(), comment()), 1..4).prop_map(|items| {

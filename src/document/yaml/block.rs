@@ -76,7 +76,7 @@ fn without_trailing_blank_lines(body: &str, indent: usize) -> &str {
     loop {
         let shorter = without_break(kept);
         let last = &shorter[shorter.rfind('\n').map_or(0, |at| at + 1)..];
-        if shorter.is_empty() || shorter.len() == kept.len() || !is_blank(last) || last.len() > indent {
+        if shorter.is_empty() || !is_blank(last) || last.len() > indent {
             return kept;
         }
         kept = &shorter[..shorter.len() - last.len()];
