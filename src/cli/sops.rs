@@ -14,8 +14,8 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use clap::FromArgMatches;
 use clap::error::ErrorKind;
-use clap::{CommandFactory, FromArgMatches};
 
 use self::args::{Globals, Sops, Verb};
 use super::args::{FormatArgs, IdentityArgs, InputArgs};
@@ -52,8 +52,7 @@ pub struct Args {
 
 /// Runs a command line of sops, without the program's name.
 pub fn run(words: &[OsString]) -> ExitCode {
-    let mut command = Sops::command();
-    command.build();
+    let command = args::command();
     let words = words::spelled(words, &command);
     let parsed = command.try_get_matches_from(words).and_then(|found| Sops::from_arg_matches(&found));
     let sops = match parsed {
@@ -327,7 +326,7 @@ fn file_status(args: args::Filestatus, context: &Context) -> Result<ExitCode> {
 
 fn complete(args: &args::Completion, context: &Context) -> Result<ExitCode> {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Sops::command(), "sops", &mut script);
+    clap_complete::generate(args.shell, &mut args::command(), "sops", &mut script);
     context.ui.out(&script)?;
     Ok(ExitCode::SUCCESS)
 }
