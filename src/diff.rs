@@ -8,7 +8,7 @@ use std::time::Duration;
 use similar::TextDiff;
 
 use crate::config::Selection;
-use crate::document::{self, Document, Format, TreePath, Value};
+use crate::document::{self, Document, Format, Paths, Value};
 use crate::error::Result;
 use crate::secret::{DataKey, SecretBytes, SecretString};
 use crate::sops::{self, Encrypted, MacCheck, Metadata};
@@ -49,12 +49,13 @@ impl State {
     /// The values in document order, each with its path. Those that an alias repeats share the alias's path.
     fn values(&self) -> Result<Vec<(String, Vec<Value>)>> {
         let Some(document) = self.document.as_deref() else { return Ok(Vec::new()) };
+        let paths = Paths::of(document);
         let mut values: Vec<(String, Vec<Value>)> = Vec::new();
         sops::for_each_leaf(document, &Selection::default(), &mut |leaf| {
             if leaf.is_comment {
                 return Ok(());
             }
-            let path = TreePath::of(document, leaf.at);
+            let path = paths.to(leaf.at);
             let value = document.value(leaf.node)?;
             match values.last_mut() {
                 Some((last, values)) if *last == path => values.push(value),

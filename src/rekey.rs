@@ -322,3 +322,105 @@ fn decided(
     };
     batch::parse(sources).into_par_iter().map(decide).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keys::{KeyKind, Recipient, WrappedKey};
+
+    fn key(name: &str) -> MasterKey {
+        match name.strip_prefix("pgp:") {
+            Some(id) => MasterKey::Foreign { kind: KeyKind::Pgp, id: id.to_owned() },
+            None => MasterKey::Age(Recipient::as_written(name)),
+        }
+    }
+
+    /// Groups with bars between them.
+    fn keys(groups: &str, threshold: Option<usize>) -> KeySet {
+        let group = |names: &str| names.split_whitespace().map(key).collect();
+        KeySet { groups: groups.split('|').map(group).collect(), threshold }
+    }
+
+    fn file(groups: &str, threshold: usize) -> WrappedDataKey {
+        let wrapped = |key| WrappedKey { key, enc: String::new(), entry: serde_json::Map::new() };
+        let groups = keys(groups, None).groups.into_iter();
+        let groups = groups.map(|group| group.into_iter().map(wrapped).collect()).collect();
+        WrappedDataKey { groups, threshold }
+    }
+
+    fn wish(add: &str, remove: &str, allow: &[&str]) -> Wish {
+        let [add, remove] = [add, remove].map(|names| keys(names, None).groups.concat());
+        Wish { add, remove, allow: allow.iter().map(ToString::to_string).collect() }
+    }
+
+    fn refused(file: &WrappedDataKey, rule: &KeySet) -> String {
+        let error = recipients(file, Some(rule), &Wish::default()).unwrap_err();
+        assert_eq!(error.kind(), Kind::Conflict);
+        error.message().to_owned()
+    }
+
+    #[test]
+    fn without_a_rule_those_in_the_file_stay_with_groups_and_threshold() {
+        let stay = |file: &WrappedDataKey| recipients(file, None, &Wish::default()).unwrap();
+        assert_eq!(stay(&file("a a | b | a", 2)), keys("a | b | a", Some(2)));
+        assert_eq!(stay(&file("a", 0)), keys("a", None));
+    }
+
+    #[test]
+    fn some_come_to_the_first_group_and_some_go_from_all() {
+        let found = recipients(&file("a b | b a", 0), None, &wish("c", "a", &[])).unwrap();
+        assert_eq!(found, keys("b c | b", Some(2)));
+        let error = recipients(&file("a | a", 0), None, &wish("c", "a", &[])).unwrap_err();
+        assert_eq!(error.message(), "nobody would be left who can decrypt group 2 of the file");
+    }
+
+    #[test]
+    fn who_stands_in_the_file_and_not_in_the_rule_is_refused() {
+        let (strange, rule) = (file("a c", 0), keys("a b", None));
+        assert!(refused(&strange, &rule).ends_with(":\n  c"));
+        assert!(recipients(&strange, Some(&rule), &wish("", "", &["c"])).is_ok());
+        assert!(recipients(&strange, Some(&rule), &wish("", "c", &[])).is_ok());
+        // More groups than the rule asks for take more people, and all of them are named.
+        assert!(recipients(&file("a | b", 0), Some(&rule), &Wish::default()).is_ok());
+    }
+
+    #[test]
+    fn a_file_that_takes_fewer_people_than_the_rule_asks_for_is_refused() {
+        // One who is named stands in two groups, and could open the file alone.
+        assert!(refused(&file("a | b a", 0), &keys("a | b", None)).ends_with(":\n  a"));
+        assert!(refused(&file("a b", 0), &keys("a | b", None)).contains("1 of 1 groups"));
+        assert!(refused(&file("a | b | c", 2), &keys("a | b | c", None)).contains("2 of 3 groups"));
+    }
+
+    #[test]
+    fn a_foreign_key_is_lost_only_on_demand() {
+        let with_pgp = file("a pgp:F", 0);
+        let error = recipients(&with_pgp, None, &Wish::default()).unwrap_err();
+        assert_eq!(error.kind(), Kind::Conflict);
+        assert!(error.advice().unwrap().contains("--rm-pgp 'F'"), "{error}");
+        assert!(recipients(&with_pgp, None, &wish("", "pgp:F", &[])).is_ok());
+    }
+
+    #[test]
+    fn foreign_keys_stay_where_nothing_is_wrapped_anew() {
+        let allowed =
+            |before, rule, new_key| refuse_new_foreign(&file(before, 0), &keys(rule, None), new_key).is_ok();
+        assert!(allowed("a pgp:F", "a b pgp:F", false));
+        assert!(!allowed("a pgp:F", "a b pgp:F", true));
+        assert!(!allowed("a pgp:F", "a | pgp:F", false));
+        assert!(allowed("a | pgp:F", "b | pgp:F", false));
+        assert!(!allowed("a | pgp:F", "pgp:F | a", false));
+    }
+
+    #[test]
+    fn changes_are_told_group_by_group() {
+        let change = |before, rule| Change::between(&file(before, 0), &keys(rule, None)).to_string();
+        assert_eq!(change("a b", "b a"), "");
+        assert_eq!(change("a b", "c a"), "  + c\n  - b\n");
+        assert_eq!(change("a | b", "a | b c"), "  group 2\n    + c\n");
+        assert_eq!(
+            change("a b", "a | b"),
+            "  keys from 2 of 2 groups are needed, instead of 1 of 1\n  group 1\n    - b\n  group 2\n    + b\n"
+        );
+    }
+}

@@ -1,6 +1,6 @@
 //! The compatibility vectors: files that real versions of sops wrote, with their plaintexts and data keys.
 //!
-//! They are no part of this project. With `SEALANT_VECTORS` set to their folder, all of them are checked; without it,
+//! They are no part of this project. With `SEALANT_VECTORS` set to their folder, all in `sops` in it are checked; without it,
 //! a line says that nobody asked.
 
 mod common;
@@ -31,7 +31,7 @@ fn vectors() -> Option<PathBuf> {
     if folder.is_none() {
         SAY_IT.call_once(|| say("not asked to run: SEALANT_VECTORS names no folder"));
     }
-    folder.map(PathBuf::from)
+    folder.map(|folder| PathBuf::from(folder).join("sops"))
 }
 
 fn say(line: &str) {

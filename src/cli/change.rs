@@ -84,7 +84,7 @@ impl ChangeArgs {
 }
 
 /// A file that is changed in place stays what it is.
-fn refuse_conversion(formats: Formats, format: Format) -> Result<()> {
+pub fn refuse_conversion(formats: Formats, format: Format) -> Result<()> {
     match formats.output {
         Some(other) if other != format => {
             let message =

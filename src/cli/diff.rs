@@ -46,8 +46,8 @@ pub struct Args {
     #[arg(long, value_name = "REVISION")]
     from: Option<String>,
 
-    /// Show which values differ, but no values
-    #[arg(long, visible_alias = "redact")]
+    /// Show which values differ, but no values; --redact is the same
+    #[arg(long, alias = "redact")]
     names_only: bool,
 
     /// With --format json: the values as well
@@ -61,8 +61,9 @@ pub struct Args {
     #[command(flatten)]
     report: ReportArgs,
 
-    #[command(flatten)]
-    formats: FormatArgs,
+    /// Read the files as yaml, json, dotenv, ini or binary, whatever their names say
+    #[arg(long, value_name = "TYPE")]
+    input_type: Option<String>,
 
     #[command(flatten)]
     identities: IdentityArgs,
@@ -75,9 +76,10 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
             "--show-values is for --format json: as text they are shown anyway",
         ));
     }
+    let formats = FormatArgs { input_type: args.input_type.clone(), output_type: None };
     let comparison = Comparison {
         context,
-        formats: args.formats.formats(context.ui),
+        formats: formats.formats(context.ui),
         check: if args.ignore_mac { MacCheck::Ignore } else { MacCheck::Verify },
         service: args.identities.key_service(context.host)?,
     };

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::batch::{self, Opened, Source};
 use crate::cli::args::{FormatArgs, Formats, IdentityArgs, Input, KeyArgs, RuleArgs};
+use crate::cli::change::refuse_conversion;
 use crate::cli::encrypt::Encrypt;
 use crate::cli::pipeline::{self, Item};
 use crate::cli::{Context, Failures, block_on, editor};
@@ -100,6 +101,7 @@ impl Edit<'_> {
         if input.path.is_none() {
             return Err(Error::new(Kind::Conflict, "standard input cannot be edited").advise("Name a file."));
         }
+        refuse_conversion(self.formats, self.formats.of_input(Some(path)))?;
         fs::check_writable(path)?;
         match pipeline::read(&input, self.formats) {
             Err(error) if error.kind() == Kind::NoFile => self.new_file(&input, path),

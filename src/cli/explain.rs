@@ -21,8 +21,9 @@ Examples:
   sealant explain secrets/db.yaml
   sealant explain --format json secrets/*.yaml | jq '.[].key_groups'
 
-The file need not exist: `sealant explain secrets/new.yaml` says what would be. No key is needed, no value is shown.
-Of an encrypted file it also says what `sealant updatekeys` would change.")]
+The file need not exist: `sealant explain secrets/new.yaml` says what would be.
+Of an encrypted file it also says what `sealant updatekeys` would change.
+No key is needed, and no value is shown.")]
 pub struct Args {
     /// Files, also such as do not exist yet
     #[arg(value_name = "FILE", required = true)]

@@ -152,11 +152,13 @@ impl Update<'_> {
             return ui.json(&plans);
         }
         for plan in plans {
-            match plan.up_to_date {
-                true if self.args.rotate => ui.line(format!("{}\n  a new data key", plan.file.display()))?,
-                true => ui.note(format!("{}: already up to date", plan.file.display())),
-                false => ui.out(format!("{}\n{}", plan.file.display(), plan.change).as_bytes())?,
+            let file = plan.file.display();
+            if plan.up_to_date && !self.args.rotate {
+                ui.note(format!("{file}: already up to date"));
+                continue;
             }
+            let new_data_key = if self.args.rotate { "  a new data key\n" } else { "" };
+            ui.out(format!("{file}\n{}{new_data_key}", plan.change).as_bytes())?;
         }
         Ok(())
     }

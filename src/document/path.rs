@@ -1,11 +1,14 @@
 //! Paths into a document as sops spells them, `["key"][0]`, and what is done at their end.
 
+use std::collections::HashMap;
 use std::fmt;
 
 use serde_json::Value as Data;
 
-use super::{Document, Edits, NodeId, NodeKind, to_data};
+use super::{Document, Edits, Format, NodeId, NodeKind, to_data};
+use crate::document;
 use crate::error::{Error, Kind, Result};
+use crate::secret::SecretBytes;
 
 /// One step of a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,28 +40,6 @@ impl TreePath {
         Ok(Self(parts))
     }
 
-    /// How the path of a node is written. In a stream of several documents its number stands before it.
-    pub fn of(document: &dyn Document, node: NodeId) -> String {
-        let (tree, source) = (document.tree(), document.source());
-        let (mut parts, mut at) = (Vec::new(), node);
-        while let Some(parent) = tree.parent(at) {
-            parts.push(match tree[parent].kind {
-                NodeKind::List => {
-                    Part::Index(tree.entries(parent).position(|entry| entry == at).unwrap_or(0))
-                }
-                _ => Part::Key(tree[at].key.get(source).to_owned()),
-            });
-            at = parent;
-        }
-        parts.reverse();
-        match tree.documents().iter().position(|&root| root == at) {
-            Some(number) if tree.documents().len() > 1 => {
-                format!("document {}: {}", number + 1, Self(parts))
-            }
-            _ => Self(parts).to_string(),
-        }
-    }
-
     /// The node at the end of the path, in the first document of the file.
     pub fn find(&self, document: &dyn Document) -> Result<NodeId> {
         match self.walk(document)? {
@@ -79,7 +60,8 @@ impl TreePath {
             if to_data(document, node)? == *data {
                 return Ok(None);
             }
-            return document.replace(node, data).map(Some);
+            let edits = document.replace(node, data)?;
+            return self.check(document, edits, Some(data)).map(Some);
         };
         let entry = wrapped(deeper, data);
         let kind = document.tree()[node].kind;
@@ -91,7 +73,7 @@ impl TreePath {
             }
             _ => document.replace(node, &wrapped(rest, data)),
         };
-        edits.map(Some)
+        self.check(document, edits?, Some(data)).map(Some)
     }
 
     /// Removes what is at the end of the path; `None` when there is nothing.
@@ -100,8 +82,28 @@ impl TreePath {
             return Err(Error::new(Kind::SetFormat, "the root of a document cannot be removed"));
         }
         match self.walk(document)? {
-            (node, []) => document.remove(&[node]).map(Some),
+            (node, []) => self.check(document, document.remove(&[node])?, None).map(Some),
             _ => Ok(None),
+        }
+    }
+
+    /// Makes sure that edits say what is meant and nothing else. In YAML a comment can come to stand in a block scalar,
+    /// and what is changed at an anchor changes at its aliases.
+    fn check(&self, document: &dyn Document, edits: Edits, data: Option<&Data>) -> Result<Edits> {
+        let (Format::Yaml, Ok(mut meant)) = (document.format(), all_data(document)) else { return Ok(edits) };
+        if let Some(first) = meant.first_mut() {
+            put(first, &self.0, data);
+        }
+        let text = edits.clone().apply(document.source());
+        let changed = document::parse(Format::Yaml, SecretBytes::new(text.as_bytes().to_vec()), true);
+        match changed.and_then(|changed| all_data(&*changed)) {
+            Ok(found) if found.iter().zip(&meant).all(|(a, b)| same(a, b)) && found.len() == meant.len() => {
+                Ok(edits)
+            }
+            _ => {
+                Err(Error::new(Kind::SetFormat, format!("a change of {self} would change other values, too"))
+                    .advise("change the file with `sealant edit`"))
+            }
         }
     }
 
@@ -178,6 +180,44 @@ fn parse_part(text: &str) -> Option<(Part, &str)> {
     Some((Part::Index(index.parse().ok()?), rest))
 }
 
+/// How the paths of nodes are written: for those who ask for many.
+pub struct Paths<'d> {
+    document: &'d dyn Document,
+    /// The positions of list items.
+    positions: HashMap<NodeId, usize>,
+}
+
+impl<'d> Paths<'d> {
+    pub fn of(document: &'d dyn Document) -> Self {
+        let tree = document.tree();
+        let nodes = tree.documents().iter().flat_map(|&root| tree.descendants(root));
+        let lists = nodes.filter(|&node| tree[node].kind == NodeKind::List);
+        let positions =
+            lists.flat_map(|list| tree.entries(list).enumerate().map(|(at, item)| (item, at))).collect();
+        Self { document, positions }
+    }
+
+    /// The path of a node. In a stream of several documents its number stands before it.
+    pub fn to(&self, node: NodeId) -> String {
+        let tree = self.document.tree();
+        let (mut parts, mut at) = (Vec::new(), node);
+        while let Some(parent) = tree.parent(at) {
+            parts.push(match self.positions.get(&at) {
+                Some(&position) => Part::Index(position),
+                None => Part::Key(tree[at].key.get(self.document.source()).to_owned()),
+            });
+            at = parent;
+        }
+        parts.reverse();
+        match tree.documents().iter().position(|&root| root == at) {
+            Some(number) if tree.documents().len() > 1 => {
+                format!("document {}: {}", number + 1, TreePath(parts))
+            }
+            _ => TreePath(parts).to_string(),
+        }
+    }
+}
+
 /// A path that `a.b.0` may be meant to be, else an example of one.
 fn suggestion(text: &str) -> String {
     let is_name =
@@ -190,6 +230,41 @@ fn suggestion(text: &str) -> String {
         Err(_) => Part::Key(word.to_owned()),
     };
     TreePath(text.split('.').map(part).collect()).to_string()
+}
+
+fn all_data(document: &dyn Document) -> Result<Vec<Data>> {
+    document.tree().documents().iter().map(|&root| to_data(document, root)).collect()
+}
+
+/// Puts data at the end of a path, or removes what is there.
+fn put(tree: &mut Data, path: &[Part], data: Option<&Data>) {
+    let Some((step, rest)) = path.split_first() else {
+        return *tree = data.cloned().unwrap_or_default();
+    };
+    match (tree, step, data) {
+        (Data::Object(map), Part::Key(key), None) if rest.is_empty() => _ = map.shift_remove(key),
+        (Data::Array(items), Part::Index(at), None) if rest.is_empty() && *at < items.len() => {
+            items.remove(*at);
+        }
+        (Data::Object(map), Part::Key(key), _) if map.contains_key(key) => put(&mut map[key], rest, data),
+        (Data::Array(items), Part::Index(at), _) if *at < items.len() => put(&mut items[*at], rest, data),
+        (_, _, None) => {}
+        (Data::Object(map), Part::Key(key), Some(data)) => _ = map.insert(key.clone(), wrapped(rest, data)),
+        (Data::Array(items), Part::Index(_), Some(data)) => items.push(wrapped(rest, data)),
+        (other, _, Some(data)) => *other = wrapped(path, data),
+    }
+}
+
+/// Whether data are equal, but for the spelling of numbers.
+fn same(a: &Data, b: &Data) -> bool {
+    match (a, b) {
+        (Data::Number(a), Data::Number(b)) => a == b || a.as_f64() == b.as_f64(),
+        (Data::Array(a), Data::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b)),
+        (Data::Object(a), Data::Object(b)) => {
+            a.len() == b.len() && a.iter().zip(b).all(|((k, a), (l, b))| k == l && same(a, b))
+        }
+        _ => a == b,
+    }
 }
 
 /// `data` at the end of what the steps make: maps of one entry, lists of one item.

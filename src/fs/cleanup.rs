@@ -22,10 +22,11 @@ use crate::error::{Error, Kind, Result};
 
 static LIVE: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 static HELD: AtomicUsize = AtomicUsize::new(0);
-static DIVERTED: Mutex<Option<SignalHandler>> = Mutex::new(None);
-
-type SignalHandler = Box<dyn Fn(i32) + Send>;
+static DIVERTED: Mutex<Option<Handler>> = Mutex::new(None);
 static CHILDREN: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
+
+/// What is done with a signal, by its number.
+type Handler = Box<dyn Fn(i32) + Send>;
 
 /// How long a program may take to stop.
 const CHILD_LIMIT: Duration = Duration::from_secs(1);
@@ -124,7 +125,7 @@ impl Drop for DivertedSignals {
     }
 }
 
-fn diverted() -> MutexGuard<'static, Option<SignalHandler>> {
+fn diverted() -> MutexGuard<'static, Option<Handler>> {
     DIVERTED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

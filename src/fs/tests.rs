@@ -259,11 +259,14 @@ mod writing {
 #[test]
 fn what_is_read_only_in_child() {
     let Some(folder) = in_child() else { return };
-    let error = write_atomic(&folder.join("a.yaml"), NEW, Mode::Private).unwrap_err();
-    assert_eq!((error.kind(), error.message()), (Kind::Write, "is read-only"));
-    assert!(error.advice().unwrap().contains("chmod u+w"));
-    let error = write_atomic(&folder.join("locked/a.yaml"), NEW, Mode::Private).unwrap_err();
-    assert_eq!(error.message(), format!("the folder {}/locked is read-only", folder.display()));
+    let write = |path: &Path| write_atomic(path, NEW, Mode::Private);
+    for attempt in [&write as &dyn Fn(&Path) -> Result<()>, &check_writable] {
+        let error = attempt(&folder.join("a.yaml")).unwrap_err();
+        assert_eq!((error.kind(), error.message()), (Kind::Write, "is read-only"));
+        assert!(error.advice().unwrap().contains("chmod u+w"));
+        let error = attempt(&folder.join("locked/a.yaml")).unwrap_err();
+        assert_eq!(error.message(), format!("the folder {}/locked is read-only", folder.display()));
+    }
 }
 
 #[test]

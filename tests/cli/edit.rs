@@ -85,8 +85,6 @@ fn whatever_the_editor_does_the_file_stays_and_the_plaintext_goes() {
         ("echo 'sops: {mac: hunter3}' >> \"$1\"", 203, "named like sops metadata"),
         ("cp \"$1\" \"$1.swp\"; : > \"$1\"", 92, "nothing in the file to encrypt"),
         ("echo '# hunter3' > \"$1\"", 92, "nothing in the file to encrypt"),
-        // The whole group gets what Ctrl-C sends, and this editor does not care for itself.
-        ("kill -INT 0; sleep 60", 201, "was stopped by a signal"),
     ];
     for (commands, code, message) in cases {
         let output = edit(&test, commands, &["secret.yaml"]).run();
@@ -112,9 +110,20 @@ fn a_signal_ends_the_editor_too() {
 }
 
 #[test]
+fn an_interrupt_that_ends_the_editor_leaves_nothing() {
+    let test = with_secret(TEXT);
+    let before = test.read("secret.yaml");
+    // The whole group gets what Ctrl-C sends. We may learn of it after the editor's end, and then it is for us.
+    let output = edit(&test, "echo hunter3 >> \"$1\"; kill -INT 0; sleep 60", &["secret.yaml"]).run();
+    assert!([201, 130].contains(&output.status) && !output.stderr.contains("hunter"), "{output}");
+    assert_eq!(test.read("secret.yaml"), before);
+    assert_wiped(&test);
+}
+
+#[test]
 fn an_interrupt_is_for_the_editor() {
     let test = with_secret(TEXT);
-    let commands = "trap '' INT; kill -INT 0; sed -i s/hunter2/correct/ \"$1\"";
+    let commands = "trap '' INT; kill -INT 0; sleep 0.3; sed -i s/hunter2/correct/ \"$1\"";
     edit(&test, commands, &["secret.yaml"]).run().ok();
     assert_eq!(decrypted(&test, "secret.yaml"), TEXT.replace("hunter2", "correct"));
 }
@@ -259,6 +268,7 @@ fn what_is_not_encrypted_is_not_edited() {
         "error: plain.yaml: the file is not encrypted: sops metadata not found\n  help: encrypt it with `sealant encrypt -i FILE`\n"
     );
     let _ = edit(&test, "true", &["-"]).run().code(8);
+    let _ = edit(&test, "true", &["--output-type", "json", "secret.yaml"]).run().code(8);
     let _ = edit(&test, "true", &[]).run().code(100);
     assert!(!test.path("opened").exists());
 }

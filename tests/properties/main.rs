@@ -8,14 +8,13 @@ mod json;
 mod lines;
 mod yaml;
 
-use std::cell::Cell;
 use std::collections::HashSet;
 use std::fmt;
 
 use common::*;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseResult, TestRng, TestRunner};
-use sealant::document::{self, Document, Format, TreePath, to_data};
+use sealant::document::{Document, Edits, Format, NodeKind, TreePath, to_data};
 use sealant::sops::{self, Encrypted, MacCheck};
 use sealant::{Error, Kind};
 
@@ -110,6 +109,195 @@ fn what_is_encrypted_and_decrypted_is_what_it_was() {
     check(16, (any_source(), any_rule()), |(source, rule)| {
         let file = encrypt_source(&source, &rule)?;
         prop_assert_eq!(decrypted(&file)?, source.text, "from {}", file.document().source());
+        Ok(())
+    });
+}
+
+/// The IVs of a file, its MAC's and that of its spellings included.
+fn ivs(file: &Encrypted) -> Vec<String> {
+    let tokens = file.document().source().split(",iv:").skip(1);
+    tokens.filter_map(|rest| rest.split_once(",tag:")).map(|(iv, _)| iv.to_owned()).collect()
+}
+
+#[test]
+fn no_initialization_vector_is_used_twice() {
+    check(2, (any_source(), any_rule()), |(source, rule)| {
+        let documents = parse(source.format, source.text.as_bytes()).map_err(|error| refused(&error))?;
+        let (first, second) = (encrypt_source(&source, &rule)?, encrypt_source(&source, &rule)?);
+        // The metadata stand once in each document of a stream.
+        let copies = documents.tree().documents().len();
+        let all: Vec<_> = ivs(&first).into_iter().chain(ivs(&second)).collect();
+        let different: HashSet<_> = all.iter().collect();
+        let of_metadata =
+            |file: &Encrypted| (copies - 1) * (1 + usize::from(file.metadata.spellings.is_some()));
+        prop_assert_eq!(different.len() + of_metadata(&first) + of_metadata(&second), all.len());
+        Ok(())
+    });
+}
+
+#[test]
+fn encrypting_onto_an_older_state_keeps_the_ciphertexts_of_what_is_equal() {
+    check(4, (any_source(), any_source(), any_rule()), |(source, other, rule)| {
+        let old = encrypt_source(&source, &rule)?;
+        let encrypt_onto = |source: &Source| -> Result<Encrypted, TestCaseError> {
+            let plain = parse(source.format, source.text.as_bytes()).map_err(|error| refused(&error))?;
+            let written = sops::encrypt(&*plain, rule.metadata(), &data_key(), moment(1), Some(&old));
+            encrypted(source.format, &written.map_err(|error| refused(&error))?.bytes).map_err(fail)
+        };
+        let same = encrypt_onto(&source)?;
+        prop_assert_eq!(tokens(&same).map_err(fail)?, tokens(&old).map_err(fail)?);
+
+        // A ciphertext may come to stand elsewhere under its path, but never for another value.
+        let new = encrypt_onto(&other)?;
+        prop_assert_eq!(decrypted(&new)?, other.text);
+        let (before, after) = (opened(&old)?, opened(&new)?);
+        for (path, token, value) in &after {
+            match before.iter().find(|(_, old, _)| old == token) {
+                Some((old_path, _, old_value)) => prop_assert_eq!((path, value), (old_path, old_value)),
+                None => {
+                    let free = before.iter().find(|(p, t, v)| {
+                        (p, v) == (path, value) && !after.iter().any(|(_, used, _)| used == t)
+                    });
+                    prop_assert!(free.is_none(), "{path} {value} could have kept {free:?}");
+                }
+            }
+        }
+        Ok(())
+    });
+}
+
+/// The encrypted values of a file: path, ciphertext and what is in it.
+fn opened(file: &Encrypted) -> Result<Vec<(String, String, String)>, TestCaseError> {
+    let document = file.document();
+    let mut found = Vec::new();
+    file.for_each_value(&data_key(), &mut |leaf, value| {
+        let token = document.tree()[leaf.node].text.get(document.source()).trim_end();
+        if leaf.selected && token.starts_with("ENC[") {
+            let value = format!("{value:?} {}", String::from_utf8_lossy(&value.to_plaintext()));
+            found.push((leaf.path.to_owned(), token.to_owned(), value.replace("float", "int")));
+        }
+    })
+    .map_err(fail)?;
+    Ok(found)
+}
+
+/// A change of a document by a path.
+#[derive(Debug, Clone)]
+enum Change {
+    Set(serde_json::Value),
+    Unset,
+}
+
+fn any_change() -> impl Strategy<Value = Change> {
+    let data = proptest::sample::select(vec![
+        serde_json::json!("new"),
+        serde_json::json!(""),
+        serde_json::json!("two\nlines\n"),
+        serde_json::json!("yes"),
+        serde_json::json!("# no comment"),
+        serde_json::json!(17),
+        serde_json::json!(1.5),
+        serde_json::json!(true),
+        serde_json::json!(null),
+        serde_json::json!({"n": {"m": ["x", {"y": 1}]}}),
+        serde_json::json!([]),
+        serde_json::json!({}),
+    ]);
+    prop_oneof![2 => data.prop_map(Change::Set), 1 => Just(Change::Unset)]
+}
+
+/// A path to one of a document's nodes, or to one that is missing: `number` chooses it.
+fn a_path(document: &dyn Document, number: usize) -> Option<String> {
+    let (tree, source) = (document.tree(), document.source());
+    let root = *tree.documents().first()?;
+    let nodes: Vec<_> = tree.descendants(root).filter(|&node| tree[node].kind != NodeKind::Comment).collect();
+    let mut at = *nodes.get(number / 2 % nodes.len().max(1)).unwrap_or(&root);
+    let missing = match tree[at].kind {
+        NodeKind::Map => "[\"zz\"]",
+        NodeKind::List => "[99]",
+        _ => "",
+    };
+    let mut path = if number.is_multiple_of(2) { String::new() } else { missing.to_owned() };
+    while let Some(parent) = tree.parent(at) {
+        path = match tree[parent].kind {
+            NodeKind::List => format!("[{}]{path}", tree.entries(parent).position(|entry| entry == at)?),
+            _ => format!("[\"{}\"]{path}", tree[at].key.get(source)),
+        };
+        at = parent;
+    }
+    (!path.is_empty()).then_some(path)
+}
+
+/// The text after a change; nothing when there is nothing to change.
+fn after(document: &dyn Document, path: &TreePath, change: &Change) -> sealant::Result<Option<Edits>> {
+    match change {
+        Change::Set(data) => path.set(document, data),
+        Change::Unset => path.unset(document),
+    }
+}
+
+/// What a change does to data.
+fn changed(mut data: serde_json::Value, path: &str, change: &Change) -> serde_json::Value {
+    let pointer = path.replace("[\"", "/").replace("\"]", "").replace('[', "/").replace(']', "");
+    let (parent, last) = pointer.rsplit_once('/').expect("a path has steps");
+    let target = match data.pointer_mut(parent) {
+        Some(target) => target,
+        None => return data,
+    };
+    match (target, change) {
+        (serde_json::Value::Object(map), Change::Set(new)) => _ = map.insert(last.to_owned(), new.clone()),
+        (serde_json::Value::Object(map), Change::Unset) => _ = map.shift_remove(last),
+        (serde_json::Value::Array(items), change) => {
+            let at: usize = last.parse().expect("a position");
+            match change {
+                Change::Set(new) if at < items.len() => items[at] = new.clone(),
+                Change::Set(new) => items.push(new.clone()),
+                Change::Unset if at < items.len() => _ = items.remove(at),
+                Change::Unset => {}
+            }
+        }
+        (_, _) => {}
+    }
+    data
+}
+
+fn data(document: &dyn Document) -> sealant::Result<serde_json::Value> {
+    document.tree().documents().first().map_or(Ok(serde_json::Value::Null), |&root| to_data(document, root))
+}
+
+#[test]
+fn a_change_of_an_encrypted_file_is_the_same_change_of_its_plaintext() {
+    let source = prop_oneof![4 => yaml::yaml(), 1 => json::json()];
+    check(8, (source, any_rule(), any::<usize>(), any_change()), |(source, rule, number, change)| {
+        let file = encrypt_source(&source, &rule)?;
+        let plain = parse(source.format, source.text.as_bytes()).map_err(fail)?;
+        let Some(path) = a_path(&*plain, number) else { return Ok(()) };
+        // Keys that a path cannot say.
+        prop_assume!(!path.contains('~') && !path.contains("a/") && !path.contains("/y"));
+        let steps = TreePath::parse(&path).map_err(fail)?;
+
+        let edits = match after(&*plain, &steps, &change) {
+            Ok(edits) => edits.unwrap_or_default(),
+            Err(error) => return Err(TestCaseError::reject(error.to_string())),
+        };
+        let edited = edits.apply(plain.source()).to_string();
+        let again = parse(source.format, edited.as_bytes())
+            .map_err(|error| fail(format!("{path}: {error} in {edited}")))?;
+        prop_assert_eq!(
+            data(&*again).map_err(fail)?,
+            changed(data(&*plain).map_err(fail)?, &path, &change),
+            "{} in {:?}",
+            path,
+            edited
+        );
+
+        let write = file.change(&data_key(), MacCheck::Verify, moment(1), |opened| {
+            Ok(Some(after(opened, &steps, &change)?.unwrap_or_default()))
+        });
+        let written = write.map_err(|error| refused(&error))?.expect("edits, be they empty");
+        let new = encrypted(source.format, &written.bytes).map_err(fail)?;
+        let new_text = decrypted(&new)?;
+        prop_assert_eq!(new_text, edited, "after {} of {}", path, source.text);
         Ok(())
     });
 }

@@ -8,7 +8,8 @@ use crate::document::Span;
 
 /// The lines of a block scalar.
 pub(super) struct Lines<'t> {
-    /// From the line below the header to the end of the last line, its break left out.
+    /// From the line below the header to the end of the last line, its break left out; where there are no lines, the
+    /// end of the header's line.
     pub span: Span,
     /// The value as go-yaml reads it.
     pub text: &'t str,
@@ -40,7 +41,14 @@ pub(super) fn lines<'t>(
     // At the end of a file without a final line break, go-yaml's scalar has none either.
     let ends_file = start + body.len() == source.len() && !source.ends_with('\n');
     let text = if ends_file { text.strip_suffix('\n').unwrap_or(text) } else { text };
-    Ok(Lines { span: Span::new(start, start + without_break(kept).len()), text })
+    let span = match kept.is_empty() {
+        true => {
+            let header_end = without_break(&source[..start]).len();
+            Span::new(header_end, header_end)
+        }
+        false => Span::new(start, start + without_break(kept).len()),
+    };
+    Ok(Lines { span, text })
 }
 
 fn blanks(line: &str) -> usize {
@@ -58,10 +66,8 @@ fn without_break(text: &str) -> &str {
 /// The parser may have gone on into the indentation of the next line.
 fn without_next_indent(source: &str, start: usize, end: usize) -> &str {
     let body = source.get(start..end).unwrap_or_default();
-    match body.rfind('\n') {
-        Some(at) if end < source.len() && body[at + 1..].trim_matches([' ', '\t']).is_empty() => &body[..=at],
-        _ => body,
-    }
+    let last = body.rfind('\n').map_or(0, |at| at + 1);
+    if end < source.len() && body[last..].trim_matches([' ', '\t']).is_empty() { &body[..last] } else { body }
 }
 
 /// Lines of blanks at the end are no part of the value, unless they are longer than the indent.

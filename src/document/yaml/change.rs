@@ -39,7 +39,7 @@ impl YamlDocument {
     }
 
     fn writer(&self) -> Writer<'_> {
-        Writer { unit: self.indent_unit, newline: self.newline }
+        Writer { unit: self.indent_unit, newline: self.newline, one_line: false }
     }
 
     /// Where what a node covers begins: its key or dash.
@@ -65,8 +65,10 @@ impl YamlDocument {
         };
         let mut text = String::new();
         let column = self.column(old.key_span.start());
-        self.writer().write_value(data, self.tree[parent].kind, column, &mut text);
-        Ok(Edits::replace(Span::new(self.after_indicator(node), old.span.end()), text))
+        let writer = Writer { one_line: self.is_followed(node), ..self.writer() };
+        writer.write_value(data, self.tree[parent].kind, column, &mut text);
+        let behind = self.after_indicator(node);
+        Ok(Edits::replace(Span::new(behind, old.span.end().max(behind)), text))
     }
 
     pub(super) fn insert_entry(
@@ -84,13 +86,29 @@ impl YamlDocument {
             return self.insert_first(container, key, data);
         };
         let column = self.column(self.tree[last].key_span.start());
-        let mut entry = String::new();
-        self.writer().write_entry(key, data, column, &mut entry);
         if let Some(before) = before {
+            let mut entry = String::new();
+            self.writer().write_entry(key, data, column, &mut entry);
             let text = format!("{entry}{}{:column$}", self.newline, "");
             return Ok(Edits::insert(self.tree[before].key_span.start(), text));
         }
-        Ok(self.insert_line(self.line_end(self.tree[last].span.end()), &entry, column))
+        Ok(self.insert_behind(self.line_end(self.tree[last].span.end()), key, data, column))
+    }
+
+    /// Adds an entry at the beginning of a line, or behind a last line without a line break: there it must not need
+    /// one, and what was the end of the file must not get one.
+    fn insert_behind(&self, at: usize, key: Option<&str>, data: &Data, column: usize) -> Edits {
+        let ends_open = at > 0 && !self.source[..at].ends_with('\n');
+        let mut entry = String::new();
+        Writer { one_line: ends_open, ..self.writer() }.write_entry(key, data, column, &mut entry);
+        let mut edits = self.insert_line(at, &entry, column);
+        if let Some(leaf) = self.open_end().filter(|_| ends_open)
+            && let Some((header, at)) = self.block_header(leaf)
+            && let Some(fitting) = header.for_text(self.tree[leaf].text.get(&self.source))
+        {
+            edits.push(Span::new(at, at + header.indicators().len()), fitting.indicators());
+        }
+        edits
     }
 
     /// Adds whole lines at the beginning of a line, or behind a last line without a line break.
@@ -105,9 +123,7 @@ impl YamlDocument {
 
     fn insert_first(&self, container: NodeId, key: Option<&str>, data: &Data) -> Result<Edits> {
         if let Some(part) = self.parts.iter().find(|part| part.root == container) {
-            let mut entry = String::new();
-            self.writer().write_entry(key, data, 0, &mut entry);
-            return Ok(self.insert_line(part.end, &entry, 0));
+            return Ok(self.insert_behind(part.end, key, data, 0));
         }
         let data = match key {
             Some(key) => Data::Object([(key.to_owned(), data.clone())].into_iter().collect()),
@@ -143,6 +159,15 @@ impl YamlDocument {
         node.span.end().max(node.key_span.end())
     }
 
+    /// Behind the comma that follows an entry of a flow collection, if one does.
+    fn behind_comma(&self, end: usize) -> usize {
+        let mut rest = self.source[end..].trim_start();
+        while rest.starts_with('#') {
+            rest = rest.split_once('\n').map_or("", |(_, below)| below).trim_start();
+        }
+        rest.strip_prefix(',').map_or(end, |behind| self.source.len() - behind.len())
+    }
+
     pub(super) fn remove_entries(&self, nodes: &[NodeId]) -> Result<Edits> {
         let mut edits = Edits::default();
         let Some(container) = nodes.first().and_then(|&node| self.tree.parent(node)) else {
@@ -171,7 +196,7 @@ impl YamlDocument {
             } else if let Some(next) = next {
                 Span::new(self.entry_start(node), self.entry_start(next))
             } else {
-                Span::new(self.entry_start(node), self.flow_end(node))
+                Span::new(self.entry_start(node), self.behind_comma(self.flow_end(node)))
             };
             edits.push(span, "");
         }
@@ -213,7 +238,7 @@ impl YamlDocument {
         }
         let column = self.root_column(part);
         let mut block = String::new();
-        let writer = Writer { unit: SOPS_INDENT, newline: self.newline };
+        let writer = Writer { unit: SOPS_INDENT, ..self.writer() };
         writer.write_entry(Some(METADATA_KEY), metadata, column, &mut block);
         if part.empty
             && self.source[..part.end].rfind('\n').is_none_or(|at| at + 1 != part.end)
@@ -287,6 +312,8 @@ fn moved(entry: &str, from: usize, to: usize) -> String {
 struct Writer<'a> {
     unit: usize,
     newline: &'a str,
+    /// Something follows on the last line that is written.
+    one_line: bool,
 }
 
 impl Writer<'_> {
@@ -315,7 +342,8 @@ impl Writer<'_> {
         };
         if entries.is_empty() {
             out.push(' ');
-            return write_scalar(data, Place { flow: false, indent, newline: self.newline }, out);
+            let place = Place { flow: false, one_line: self.one_line, indent, newline: self.newline };
+            return write_scalar(data, place, out);
         }
         for (at, (key, data)) in entries.into_iter().enumerate() {
             if at == 0 && parent == NodeKind::List {
@@ -416,7 +444,7 @@ fn emit_value(
     let entries: Vec<_> = match kind {
         NodeKind::Map | NodeKind::List => tree.entries(target).collect(),
         _ => {
-            let place = Place { flow: false, indent, newline: "\n" };
+            let place = Place { flow: false, one_line: false, indent, newline: "\n" };
             out.push(' ');
             out.push_str(&spell::value(&document.value(target)?, Style::Plain, place));
             return Ok(());

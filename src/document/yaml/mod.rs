@@ -98,6 +98,12 @@ impl YamlDocument {
         change::child_indent(self.tree[parent].kind, column, self.indent_unit)
     }
 
+    /// Whether something else stands behind a node on its last line.
+    fn is_followed(&self, node: NodeId) -> bool {
+        let behind = self.source.get(self.tree[node].span.end()..).unwrap_or_default();
+        behind.lines().next().is_some_and(|rest| !rest.trim().is_empty())
+    }
+
     fn place(&self, leaf: NodeId) -> Place<'_> {
         if self.in_flow(leaf) {
             return FLOW;
@@ -106,7 +112,7 @@ impl YamlDocument {
             true => self.block_indent(leaf),
             false => self.child_indent(leaf),
         };
-        Place { flow: false, indent, newline: self.newline }
+        Place { flow: false, one_line: self.is_followed(leaf), indent, newline: self.newline }
     }
 
     /// Puts a value where a block scalar stands: into its lines, with another header if it needs one, else in quotes
@@ -116,8 +122,10 @@ impl YamlDocument {
         let indicators = Span::new(at, at + header.indicators().len());
         match value.as_str().and_then(|text| Some((text, header.for_text(text)?))) {
             Some((text, fitting)) => {
-                let mut edits =
-                    Edits::replace(node.span, spell::block_lines(text, fitting, self.place(leaf)).as_str());
+                let lines = spell::block_lines(text, fitting, self.place(leaf));
+                let starts_line = self.source[..node.span.start()].ends_with('\n');
+                let line_break = if starts_line { "" } else { self.newline };
+                let mut edits = Edits::replace(node.span, format!("{line_break}{}", *lines));
                 if fitting != header {
                     edits.push(indicators, fitting.indicators());
                 }
@@ -141,7 +149,7 @@ fn column(source: &str, offset: usize) -> usize {
 }
 
 /// Where one line is all there is.
-const FLOW: Place<'_> = Place { flow: true, indent: 0, newline: "\n" };
+const FLOW: Place<'_> = Place { flow: true, one_line: true, indent: 0, newline: "\n" };
 
 impl Document for YamlDocument {
     fn format(&self) -> Format {

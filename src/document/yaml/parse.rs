@@ -53,10 +53,13 @@ impl YamlDocument {
     }
 }
 
-/// How far a file indents: the first block map below an entry of a root shows it.
+/// How far a file indents: the first block map below an entry of a root shows it, other than metadata.
 fn indent_unit(source: &str, tree: &Tree) -> usize {
     let first_key = |map| tree.entries(map).next().map(|entry| column(source, tree[entry].key_span.start()));
-    let is_block_map = |&node: &NodeId| tree[node].kind == NodeKind::Map && tree[node].style != Style::Flow;
+    let is_block_map = |&node: &NodeId| {
+        let node = &tree[node];
+        node.kind == NodeKind::Map && node.style != Style::Flow && node.key.get(source) != METADATA_KEY
+    };
     let shown = tree.documents().iter().find_map(|&root| {
         let inner = tree.entries(root).filter(is_block_map).find_map(first_key)?;
         inner.checked_sub(first_key(root)?).filter(|unit| (2..=8).contains(unit))

@@ -16,6 +16,8 @@ use crate::secret::SecretString;
 pub(super) struct Place<'a> {
     /// Inside a flow collection.
     pub flow: bool,
+    /// Something follows on its line, such as a comment.
+    pub one_line: bool,
     /// Spaces before the lines of a block scalar.
     pub indent: usize,
     /// The document's line break.
@@ -112,7 +114,7 @@ pub(super) fn value(value: &Value, style: Style, place: Place<'_>) -> SecretStri
 /// Writes a string as go-yaml does: plain if that reads back as the same string, in quotes or as a literal otherwise.
 pub(super) fn string(text: &str, place: Place<'_>) -> SecretString {
     let traits = Traits::of(text);
-    if text.contains('\n') && !place.flow && traits.block {
+    if text.contains('\n') && !place.one_line && traits.block {
         let header = Header { folded: false, digit: None, chomp: Chomp::Clip };
         return match header.for_text(text) {
             Some(header) => {
@@ -254,7 +256,7 @@ impl Traits {
         let (flow_indicators, block_indicators) = indicators(text);
         let plain = !special && !tab && !space_break && !break_space && !breaks && !edge && !text.is_empty();
         Self {
-            single_quoted: !special && !tab && !space_break && !break_space,
+            single_quoted: !special && !tab && !breaks,
             block: !special && !space_break && !text.ends_with(' '),
             block_chars: !special,
             plain_block: plain && !block_indicators,
@@ -353,7 +355,7 @@ fn is_base60(text: &str) -> bool {
 mod tests {
     use super::*;
 
-    const BLOCK: Place<'_> = Place { flow: false, indent: 4, newline: "\n" };
+    const BLOCK: Place<'_> = Place { flow: false, one_line: false, indent: 4, newline: "\n" };
 
     #[test]
     fn strings_get_the_style_that_go_yaml_gives_them() {
@@ -381,7 +383,7 @@ mod tests {
         ] {
             assert_eq!(*string(text, BLOCK), expected, "for {text:?}");
         }
-        let flow = Place { flow: true, ..BLOCK };
+        let flow = Place { flow: true, one_line: true, ..BLOCK };
         assert_eq!(*string("a, b", flow), "'a, b'");
         assert_eq!(*string("a\nb", flow), "\"a\\nb\"");
     }
