@@ -171,7 +171,7 @@ impl Writer<'_> {
         }
         self.refuse_shared_collection(leaf)?;
         if value.is_blank() {
-            return Ok(());
+            return self.refuse_open_end(leaf);
         }
         let kind = value.kind().unwrap_or(ValueKind::Str);
         let token = self.token(leaf, &value, kind, reuse)?;
@@ -213,13 +213,7 @@ impl Writer<'_> {
                 .at(leaf, Error::new(Kind::Encrypt, message))
                 .advise("write the value out instead"));
         }
-        if self.open_end == Some(leaf.node) {
-            let message =
-                "a clear block scalar at the end of a file without a final line break, which it would gain";
-            return Err(self
-                .at(leaf, Error::new(Kind::Encrypt, message))
-                .advise("end the file with a line break"));
-        }
+        self.refuse_open_end(leaf)?;
         if self.document.format() == Format::Json && mac::is_ambiguous_in_json(value) {
             let message = "a clear integer beyond 2^53, which versions of sops hash differently";
             return Err(self
@@ -227,6 +221,15 @@ impl Writer<'_> {
                 .advise("quote it, so that it is a string"));
         }
         Ok(())
+    }
+
+    fn refuse_open_end(&self, leaf: &Leaf<'_>) -> Result<()> {
+        if self.open_end != Some(leaf.node) {
+            return Ok(());
+        }
+        let message =
+            "a clear block scalar at the end of a file without a final line break, which it would gain";
+        Err(self.at(leaf, Error::new(Kind::Encrypt, message)).advise("end the file with a line break"))
     }
 
     fn refuse_shared_collection(&self, leaf: &Leaf<'_>) -> Result<()> {

@@ -261,7 +261,13 @@ impl<'s> Reader<'s> {
         }
         let text = Span::new(span.start() + 1, span.end());
         let column = column(self.source, span.start());
-        if !right || self.builder.container().is_none() {
+        // Behind a dash it belongs to what begins there.
+        let line_start = span.start() - column;
+        let item = self.source[line_start..span.start()].trim_end().ends_with('-')
+            && self
+                .before_comments
+                .is_some_and(|from| self.find_indicator(from, span.start(), b"-") < span.start());
+        if !right || item || self.builder.container().is_none() {
             self.pending.push(PendingComment { span: text, column });
             return Ok(());
         }
@@ -304,8 +310,7 @@ impl<'s> Reader<'s> {
 
     /// What stands before a node in its collection: the key in a map, the dash in a block list.
     fn take_key(&mut self, node_start: usize) -> Result<Option<(Text, Span)>> {
-        let from = self.before_comments.take().unwrap_or(self.at);
-        let dash = self.find_indicator(from, node_start, b"-");
+        let dash = self.find_indicator(self.before_comments.unwrap_or(self.at), node_start, b"-");
         let Some(open) = self.open.last_mut() else { return Ok(None) };
         if open.kind == NodeKind::Map {
             return Ok(open.key.take());
@@ -313,6 +318,7 @@ impl<'s> Reader<'s> {
         if open.flow {
             return Ok(None);
         }
+        self.before_comments = None;
         if open.column == usize::MAX {
             open.column = column(self.source, dash);
         }
@@ -323,6 +329,12 @@ impl<'s> Reader<'s> {
             return self.unreadable(dash, "a tab behind a dash");
         }
         Ok(Some((Text::default(), Span::new(dash, dash + 1))))
+    }
+
+    /// How many of the pending comments stand behind the key or dash of a node: all, if it has none.
+    fn comments_behind(&self, key: &Option<(Text, Span)>) -> usize {
+        let start = key.as_ref().map_or(0, |(_, span)| span.start());
+        self.pending.len() - self.pending.iter().take_while(|comment| comment.span.start() < start).count()
     }
 
     fn expects_key(&self) -> bool {
@@ -354,8 +366,8 @@ impl<'s> Reader<'s> {
         if empty && tag.is_some() && self.in_flow() {
             return self.unreadable(span.start(), "a tag without a value inside of braces or brackets");
         }
-        self.flush_comments(0);
         let key = self.take_key(span.start())?;
+        self.flush_comments(if empty { self.comments_behind(&key) } else { 0 });
         let mut header = None;
         let (span, text) = match style {
             ScalarStyle::Literal | ScalarStyle::Folded => {
@@ -398,6 +410,7 @@ impl<'s> Reader<'s> {
 
     /// A further token in block context: comments after it do not stand behind what came before.
     fn forget_line(&mut self) {
+        self.before_comments = None;
         self.last_leaf = None;
         self.footed = false;
         if !self.open.last().is_some_and(|open| open.flow) {
@@ -431,7 +444,6 @@ impl<'s> Reader<'s> {
         self.advance(span.start())?;
         self.flush_comments(0);
         self.forget_line();
-        self.before_comments = None;
         self.at = span.end();
         let key = Text::new(self.source, inner(span, style), text);
         let duplicate = match self.open.last_mut() {
@@ -508,6 +520,7 @@ impl<'s> Reader<'s> {
         let in_list = self.open.last().is_some_and(|open| open.kind == NodeKind::List);
         let key = self.take_key(span.start())?;
         // go-yaml hands the comment behind a flow collection to its first item, behind a list's item to the list.
+        self.flush_comments(self.comments_behind(&key));
         if flow && !in_flow && in_list {
             self.flush_comments(0);
             self.flow_comment = Some(self.add_comment(Span::default()));
@@ -585,9 +598,6 @@ impl<'s> Reader<'s> {
         if breaks(self.builder.last_end(), first.span.start()) <= 1 && column > next_column {
             self.footed = true;
             return group;
-        }
-        if ends {
-            return 0;
         }
         let outer = self.open.last().map_or(0, |outer| outer.column);
         let least =
