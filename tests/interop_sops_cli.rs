@@ -69,6 +69,8 @@ const LINES: &[(&str, Stdout)] = &[
     ("sops -d --input-type nonsense e.yaml 2>&1", Bytes),
     ("sops --indent 2 --verbose=false -d e.yaml", Of("x.yaml")),
     ("sops decrypt e.yaml", Bytes),
+    ("sops -i --input-type json decrypt e.yaml", Bytes),
+    ("sops -d decrypt e.yaml", Bytes),
     ("sops decrypt -i e.yaml", Bytes),
     ("sops decrypt --output out.env e.env", Bytes),
     ("sops decrypt < e.txt", Bytes),

@@ -15,7 +15,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
-use clap::{CommandFactory, FromArgMatches};
+use clap::parser::ValueSource;
+use clap::{ArgMatches, FromArgMatches};
 
 use self::args::{Globals, Sops, Verb};
 use super::args::{FormatArgs, IdentityArgs, InputArgs};
@@ -50,22 +51,42 @@ pub struct Args {
     pub args: Vec<OsString>,
 }
 
+/// The only flag of the kind that sops looks for before a command, though commands have it.
+const MAC_ONLY_ENCRYPTED: &str = "mac_only_encrypted";
+
 /// Runs a command line of sops, without the program's name.
 pub fn run(words: &[OsString]) -> ExitCode {
-    let mut command = Sops::command();
-    command.build();
+    let command = args::command();
     let words = words::spelled(words, &command);
-    let parsed = command.try_get_matches_from(words).and_then(|found| Sops::from_arg_matches(&found));
-    let sops = match parsed {
-        Ok(sops) => sops,
+    let parsed = command
+        .clone()
+        .try_get_matches_from(words)
+        .and_then(|found| Ok((Sops::from_arg_matches(&found)?, passed_over(&found, &command))));
+    let (sops, passed_over) = match parsed {
+        Ok(parsed) => parsed,
         Err(error) => return not_to_be_run(&error),
     };
     let ui = Ui::new(ColorWhen::Auto, no_color(), !sops.globals.verbose);
     let host = Terminal::new(&ui, true).confirming_on_stdin();
     let config = sops.globals.config.clone();
     let context = Context { ui: &ui, host: &host, config, dialect: Dialect::Sops };
+    for flag in passed_over {
+        ui.warning(format!("--{flag} has no effect before the command, in sops neither: put it behind"));
+    }
     let done = fs::wipe_on_signals().and_then(|()| dispatch(sops, &context));
     finish(&ui, done.map_err(anyhow::Error::from))
+}
+
+/// The flags before a command that are not for commands, but only for when there is none.
+fn passed_over(found: &ArgMatches, sops: &clap::Command) -> Vec<String> {
+    if found.subcommand().is_none() {
+        return Vec::new();
+    }
+    let is_given =
+        |arg: &&clap::Arg| found.value_source(arg.get_id().as_str()) == Some(ValueSource::CommandLine);
+    let is_for_all = |arg: &clap::Arg| arg.is_global_set() || arg.get_id() == MAC_ONLY_ENCRYPTED;
+    let flags = sops.get_arguments().filter(|arg| !is_for_all(arg)).filter(is_given);
+    flags.filter_map(|arg| arg.get_long().map(str::to_owned)).collect()
 }
 
 /// Prints the help or the version that was asked for, or what is wrong with the arguments.
@@ -327,7 +348,7 @@ fn file_status(args: args::Filestatus, context: &Context) -> Result<ExitCode> {
 
 fn complete(args: &args::Completion, context: &Context) -> Result<ExitCode> {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Sops::command(), "sops", &mut script);
+    clap_complete::generate(args.shell, &mut args::command(), "sops", &mut script);
     context.ui.out(&script)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -167,10 +167,11 @@ impl Update<'_> {
     fn may_go_on(&self, work: &[Plan]) -> Result<bool> {
         let ui = self.context.ui;
         if !self.args.rotate && work.iter().any(|plan| plan.change.removes()) {
-            ui.warning(
+            let rotate = if self.context.is_sops() { "`sops rotate -i FILE`" } else { "--rotate" };
+            ui.warning(format!(
                 "whoever is removed can still decrypt: the data key stays the same, and older states of the files are in \
-                 Git's history. Give the files a new data key with --rotate, and change the secrets where they come from.",
-            );
+                 Git's history. Give the files a new data key with {rotate}, and change the secrets where they come from."
+            ));
         }
         if self.args.yes {
             return Ok(true);
@@ -180,8 +181,9 @@ impl Update<'_> {
             several => format!("these {} files", several.len()),
         };
         let go_on = self.context.host.confirm(&format!("Change {files}?")).map_err(|error| {
+            let or = if self.context.is_sops() { "" } else { ", or --dry-run to only see what would change" };
             Error::new(error.kind(), error.to_string())
-                .advise("Add --yes to go on without being asked, or --dry-run to only see what would change.")
+                .advise(format!("Add --yes to go on without being asked{or}."))
         })?;
         if !go_on {
             ui.say("Nothing was changed.");

@@ -30,6 +30,15 @@ impl Edits {
         Self::replace(Span::new(at, at), text)
     }
 
+    /// One replacement of `span` by several texts behind one another.
+    pub fn replace_by_parts(span: Span, parts: &[&str]) -> Self {
+        let mut edits = Self::default();
+        edits.texts.reserve_exact(parts.iter().map(|part| part.len()).sum());
+        parts.iter().for_each(|part| edits.texts.push_str(part));
+        edits.list.push(Edit { span, text: Span::new(0, edits.texts.len()) });
+        edits
+    }
+
     pub fn push(&mut self, span: Span, text: impl AsRef<str>) {
         let start = self.texts.len();
         self.texts.push_str(text.as_ref());
@@ -38,6 +47,10 @@ impl Edits {
 
     /// Takes over all edits of another set; of two insertions at one place, the earlier added comes first.
     pub fn merge(&mut self, other: Self) {
+        if self.list.is_empty() {
+            *self = other;
+            return;
+        }
         for edit in &other.list {
             self.push(edit.span, other.texts.get(edit.text.range()).unwrap_or_default());
         }

@@ -188,7 +188,7 @@ impl Document for JsonDocument {
     }
 
     fn put_token(&self, leaf: NodeId, token: &str) -> Edits {
-        Edits::replace(self.tree[leaf].span, quoted(token))
+        Edits::replace_by_parts(self.tree[leaf].span, &["\"", token, "\""])
     }
 
     fn spelling_after_token(&self, _: NodeId, value: &Value) -> SecretString {

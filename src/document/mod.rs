@@ -125,7 +125,7 @@ pub trait Document: Send + Sync {
         None
     }
 
-    /// Puts an opaque one-line text (a ciphertext) in the place of a scalar, an alias or a comment. The style of a
+    /// Puts an opaque one-line text (a ciphertext, without quotes or backslashes) in the place of a scalar, an alias or a comment. The style of a
     /// scalar is kept around it.
     fn put_token(&self, leaf: NodeId, token: &str) -> Edits;
 

@@ -83,7 +83,7 @@ fn fingerprint(path: &str, value: &Value, is_comment: bool) -> [u8; 32] {
     hash.update((path.len() as u64).to_be_bytes());
     hash.update(path);
     hash.update([class]);
-    hash.update(&*value.to_plaintext());
+    value.with_plaintext(|bytes| hash.update(bytes));
     hash.finalize().into()
 }
 
@@ -158,6 +158,12 @@ impl Writer<'_> {
     }
 
     fn leaf(&mut self, leaf: &Leaf<'_>, reuse: &mut Option<Reuse<'_>>) -> Result<()> {
+        if let Some(file) = self.document.payload().filter(|file| !file.is_empty()) {
+            self.mac.add_file(file);
+            let token = self.cipher.encrypt(file, ValueKind::Str, leaf.path)?;
+            self.edits.merge(self.document.put_token(leaf.at, &token));
+            return Ok(());
+        }
         let value = self.document.value(leaf.node).map_err(|error| self.at(leaf, error))?;
         self.mac.add(&value, leaf.selected);
         if !leaf.selected {
@@ -195,7 +201,7 @@ impl Writer<'_> {
     ) -> Result<String> {
         match reuse.as_mut().and_then(|reuse| reuse.take(leaf, value)) {
             Some(token) => Ok(token.to_owned()),
-            None => self.cipher.encrypt(&value.to_plaintext(), kind, leaf.path),
+            None => value.with_plaintext(|bytes| self.cipher.encrypt(bytes, kind, leaf.path)),
         }
     }
 
@@ -290,6 +296,9 @@ fn does_not_read_back(why: &str) -> Error {
 
 /// Compares what came back with the plaintext that a document stands for.
 fn compare(document: &dyn Document, back: SecretBytes) -> Result<Vec<String>> {
+    if let Some(file) = document.payload() {
+        return if *back == *file { Ok(Vec::new()) } else { Err(does_not_read_back("the file differs")) };
+    }
     let meant = document.plaintext_file()?;
     if *back == *meant {
         return Ok(Vec::new());

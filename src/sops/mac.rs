@@ -44,8 +44,13 @@ impl Mac {
             Value::Int(int) if self.json_floats && !encrypted => {
                 self.hash.update(&*Value::Float(*int as f64).to_plaintext());
             }
-            value => self.hash.update(&*value.to_plaintext()),
+            value => value.with_plaintext(|bytes| self.hash.update(bytes)),
         }
+    }
+
+    /// Adds the content of a binary file.
+    pub fn add_file(&mut self, file: &[u8]) {
+        self.hash.update(file);
     }
 
     /// 128 upper-case hex digits.

@@ -244,6 +244,14 @@ fn flags_before_a_command_are_for_all_commands() {
 }
 
 #[test]
+fn other_flags_before_a_command_have_no_effect() {
+    let test = filled();
+    let output = sops(&test, &["-i", "decrypt", "e.yaml"]).run().ok();
+    let warning = "warning: --in-place has no effect before the command, in sops neither: put it behind\n";
+    assert_eq!((output.text(), &*output.stderr), (PLAIN, warning));
+}
+
+#[test]
 fn what_is_not_built_says_so() {
     for args in [&["groups", "add", "-f", "e.yaml"][..], &["publish", "-y", "e.yaml"], &["keyservice"]] {
         ends(args, 1, &format!("error: `sops {}` is not built yet", args[0]));

@@ -7,7 +7,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
-use clap::{ArgAction, Args, Parser, Subcommand};
+use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::cli::args::{ChangeKeyArgs, FormatArgs, IdentityArgs, KeyArgs, OutputArgs, RuleArgs};
@@ -63,12 +63,12 @@ pub struct Globals {
     #[arg(long, global = true, num_args = 0..=1, require_equals = true, default_missing_value = "true", hide_short_help = true)]
     pub enable_local_keyservice: Option<bool>,
 
-    /// Accepted, and without effect: there is no such check
-    #[arg(long, global = true, hide_short_help = true)]
+    /// We never look for a newer version
+    #[arg(long, global = true, hide = true)]
     disable_version_check: bool,
 
-    /// Accepted, and without effect: there is no such check
-    #[arg(long, global = true, hide_short_help = true)]
+    /// We never look for a newer version
+    #[arg(long, global = true, hide = true)]
     check_for_updates: bool,
 
     /// Print the version
@@ -138,15 +138,13 @@ pub struct Flags {
     cloud: CloudArgs,
 }
 
-/// What only masters keys need that we do not speak.
+/// What only master keys need that we do not speak.
 #[derive(Debug, Default, Args)]
 struct CloudArgs {
-    /// The AWS profile for KMS keys
-    #[arg(long, value_name = "NAME", hide_short_help = true)]
+    #[arg(long, value_name = "NAME", hide = true)]
     aws_profile: Option<String>,
 
-    /// The encryption context for KMS keys
-    #[arg(long, value_name = "KEY:VALUE,...", hide_short_help = true)]
+    #[arg(long, value_name = "KEY:VALUE,...", hide = true)]
     encryption_context: Option<String>,
 }
 
@@ -463,6 +461,16 @@ pub struct Completion {
 pub struct NotBuilt {
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     words: Vec<OsString>,
+}
+
+/// The whole command line, without what our groups of arguments have and sops does not need.
+pub fn command() -> clap::Command {
+    let hide = |arg: clap::Arg| arg.hide(true);
+    let mut command = Sops::command()
+        .mut_arg("allow_recipient", hide)
+        .mut_subcommand("rotate", |rotate| rotate.mut_arg("allow_recipient", hide));
+    command.build();
+    command
 }
 
 impl Flags {

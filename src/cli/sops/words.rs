@@ -36,8 +36,10 @@ pub fn spelled(words: &[OsString], sops: &Command) -> Vec<OsString> {
             continue;
         };
         match command.get_arguments().find(|arg| is_named(arg, name)) {
-            Some(arg) if value.is_none() && needs_value(arg) => flags.add(arg, words.next().map(|w| &**w)),
-            Some(arg) => flags.add(arg, value),
+            Some(arg) if value.is_none() && needs_value(arg) => {
+                flags.add(arg, name, words.next().map(OsString::as_os_str));
+            }
+            Some(arg) => flags.add(arg, name, value),
             // Behind the file sops has no flags: it is an argument, such as a negative number.
             None if !rest.is_empty() => rest.push(word.clone()),
             None => flags.0.push((String::new(), word.clone())),
@@ -57,16 +59,13 @@ pub fn spelled(words: &[OsString], sops: &Command) -> Vec<OsString> {
 struct Flags(Vec<(String, OsString)>);
 
 impl Flags {
-    fn add(&mut self, arg: &Arg, value: Option<&OsStr>) {
+    fn add(&mut self, arg: &Arg, name: &str, value: Option<&OsStr>) {
         let id = arg.get_id().as_str();
         if id != KEEPS_ALL {
             self.0.retain(|(known, _)| known != id);
         }
-        let mut word = match (arg.get_long(), arg.get_short()) {
-            (Some(long), _) => OsString::from(format!("--{long}")),
-            (None, Some(short)) => OsString::from(format!("-{short}")),
-            (None, None) => return,
-        };
+        let dashes = if name.chars().count() == 1 { "-" } else { "--" };
+        let mut word = OsString::from(format!("{dashes}{name}"));
         match value {
             Some(value) if is_switch(arg) => match value.as_bytes() {
                 b"1" | b"t" | b"T" | b"true" | b"True" | b"TRUE" => {}
@@ -116,23 +115,20 @@ fn is_switch(arg: &Arg) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
-    use crate::cli::sops::args::Sops;
+    use crate::cli::sops::args;
 
     #[test]
     fn words_are_read_as_go_reads_them() {
-        let mut sops = Sops::command();
-        sops.build();
+        let sops = args::command();
         let cases = [
-            ("-d f", "--decrypt -- f"),
+            ("-d f", "-d -- f"),
             ("-decrypt f", "--decrypt -- f"),
-            ("--d f", "--decrypt -- f"),
-            ("f -d", "--decrypt -- f"),
-            ("-d=true -i=false f", "--decrypt -- f"),
+            ("--d f", "-d -- f"),
+            ("f -d", "-d -- f"),
+            ("-d=true -i=false f", "-d -- f"),
             ("-i -i=0 f", "-- f"),
-            ("-i=maybe f", "--in-place=maybe -- f"),
+            ("-i=maybe f", "-i=maybe -- f"),
             ("-input-type json --output-type=yaml f", "--input-type=json --output-type=yaml -- f"),
             ("--extract -d f", "--extract=-d -- f"),
             ("-a one --age two f", "--age=two -- f"),
@@ -141,13 +137,13 @@ mod tests {
             ("--input-type", "--input-type"),
             ("--nonsense f", "--nonsense -- f"),
             ("f --nonsense -5", "-- f --nonsense -5"),
-            ("--config c decrypt -i f", "--config=c decrypt --in-place -- f"),
-            ("decrypt f -i", "decrypt --in-place -- f"),
+            ("--config c decrypt -i f", "--config=c decrypt -i -- f"),
+            ("decrypt f --in-place", "decrypt --in-place -- f"),
             ("-- -d", "-- -d"),
             ("f decrypt", "-- f decrypt"),
             ("set f p -5", "set -- f p -5"),
             ("help decrypt", "help decrypt"),
-            ("--enable-local-keyservice=false -d f", "--enable-local-keyservice=false --decrypt -- f"),
+            ("--enable-local-keyservice=false -d f", "--enable-local-keyservice=false -d -- f"),
             ("--enable-local-keyservice f", "--enable-local-keyservice -- f"),
             ("-", "-- -"),
         ];
