@@ -156,8 +156,10 @@ impl Document for DotenvDocument {
     }
 
     fn insert(&self, _: NodeId, key: Option<&str>, before: Option<NodeId>, data: &Data) -> Result<Edits> {
-        let line = line_of_data(key.unwrap_or_default(), data)?;
-        Ok(match before {
+        let key = key.unwrap_or_default();
+        let line = line_of_data(key, data)?;
+        let metadata = || self.tree.entries(self.root()).find(|&entry| self.is_metadata(entry));
+        Ok(match before.or_else(|| metadata().filter(|_| !key.starts_with(PREFIX))) {
             Some(sibling) => Edits::insert(self.tree[sibling].key_span.start(), line + LINE_END),
             None => append_line(&self.source, &line, LINE_END),
         })

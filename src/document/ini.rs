@@ -90,12 +90,14 @@ impl IniDocument {
         };
         let eol = line_end(&self.source);
         let section = section_lines(name, map, eol)?;
-        let text = match self.source.as_str() {
+        let at = self.metadata.map_or(self.source.len(), |metadata| self.section_span(metadata).start());
+        let text = match &self.source[..at] {
+            "" if self.metadata.is_some() => format!("{section}{eol}{eol}"),
             "" => section + eol,
-            source if source.ends_with('\n') => format!("{eol}{section}{eol}"),
+            above if above.ends_with('\n') => format!("{eol}{section}{eol}"),
             _ => format!("{eol}{eol}{section}"),
         };
-        Ok(Edits::insert(self.source.len(), text))
+        Ok(Edits::insert(at, text))
     }
 
     /// All lines of a section, and an empty line before it.

@@ -225,7 +225,11 @@ impl Document for JsonDocument {
         before: Option<NodeId>,
         data: &Data,
     ) -> Result<Edits> {
-        let Some(last) = self.tree.entries(container).last() else {
+        let before = before.or_else(|| match self.last_entry(container) {
+            Some(_) => None,
+            None => self.tree.entries(container).next(),
+        });
+        let Some(last) = self.last_entry(container).or(before) else {
             return self.insert_first(container, key, data);
         };
         let layout = self.layout(container);

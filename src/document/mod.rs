@@ -148,7 +148,8 @@ pub trait Document: Send + Sync {
     /// Replaces the value of `node` (scalar or collection) by `data`.
     fn replace(&self, node: NodeId, data: &Data) -> Result<Edits>;
 
-    /// Adds an entry to a map (`key` given) or an item to a list: before the sibling `before`, else at the end.
+    /// Adds an entry to a map (`key` given) or an item to a list: before the sibling `before`, else at the end, but
+    /// before metadata.
     ///
     /// Several insertions into a collection may be merged with one another and with one [`Document::remove`], as long
     /// as an entry stays and `before` is one that stays.
@@ -175,6 +176,12 @@ pub trait Document: Send + Sync {
     /// copied as it stands there, byte for byte.
     fn carry_metadata(&self, from: &dyn Document) -> Result<Edits> {
         self.put_metadata(from.metadata()?.as_ref())
+    }
+
+    /// The last entry of a collection behind which a new one goes: in a root, metadata stay at the end.
+    fn last_entry(&self, container: NodeId) -> Option<NodeId> {
+        let root = self.tree().parent(container).is_none();
+        self.tree().entries(container).filter(|&entry| !(root && self.is_metadata(entry))).last()
     }
 
     /// The leaf whose value would be another one if anything were written behind the end of the file.

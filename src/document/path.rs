@@ -255,13 +255,13 @@ fn put(tree: &mut Data, path: &[Part], data: Option<&Data>) {
     }
 }
 
-/// Whether data are equal, but for the spelling of numbers.
+/// Whether data are equal, but for the spelling of numbers and the order of keys.
 fn same(a: &Data, b: &Data) -> bool {
     match (a, b) {
         (Data::Number(a), Data::Number(b)) => a == b || a.as_f64() == b.as_f64(),
         (Data::Array(a), Data::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b)),
         (Data::Object(a), Data::Object(b)) => {
-            a.len() == b.len() && a.iter().zip(b).all(|((k, a), (l, b))| k == l && same(a, b))
+            a.len() == b.len() && a.iter().all(|(key, a)| b.get(key).is_some_and(|b| same(a, b)))
         }
         _ => a == b,
     }

@@ -57,6 +57,7 @@ pub fn for_each(
         let is_metadata = |node| metadata.iter().any(|&entry| tree.contains(entry, node));
         let mut walk = Walk { document, selection, path: String::new(), levels: Vec::new() };
         tree.walk(source, root, &mut |keys, step| match step {
+            Step::Enter(node) | Step::Leave(node) if is_metadata(node) => Ok(()),
             Step::Enter(_) => {
                 walk.enter(keys);
                 Ok(())

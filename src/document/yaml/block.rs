@@ -30,16 +30,16 @@ pub(super) fn lines<'t>(
     if header.digit.is_none() && first.is_some_and(|line| line.trim_start_matches(' ').starts_with('\t')) {
         return Err("a tab in the indentation of a block scalar");
     }
+    let inner = text.lines().find(|line| !line.is_empty()).map_or(0, blanks);
+    let indent = first.map_or(usize::MAX, |line| blanks(line).saturating_sub(inner));
     let kept = match header.chomp {
         Chomp::Keep => body,
-        Chomp::Clip | Chomp::Strip => {
-            let inner = text.lines().find(|line| !line.is_empty()).map_or(0, blanks);
-            let indent = first.map_or(usize::MAX, |line| blanks(line).saturating_sub(inner));
-            without_trailing_blank_lines(body, indent)
-        }
+        Chomp::Clip | Chomp::Strip => without_trailing_blank_lines(body, indent),
     };
     // At the end of a file without a final line break, go-yaml's scalar has none either.
-    let ends_file = start + body.len() == source.len() && !source.ends_with('\n');
+    let last = &body[body.rfind('\n').map_or(0, |at| at + 1)..];
+    let is_content = !is_blank(last) || last.len() > indent;
+    let ends_file = start + body.len() == source.len() && is_content;
     let text = if ends_file { text.strip_suffix('\n').unwrap_or(text) } else { text };
     let span = match kept.is_empty() {
         true => {

@@ -65,7 +65,8 @@ impl YamlDocument {
         };
         let mut text = String::new();
         let column = self.column(old.key_span.start());
-        let writer = Writer { one_line: self.is_followed(node), ..self.writer() };
+        let one_line = self.is_followed(node) || !self.source.ends_with('\n');
+        let writer = Writer { one_line, ..self.writer() };
         writer.write_value(data, self.tree[parent].kind, column, &mut text);
         let behind = self.after_indicator(node);
         Ok(Edits::replace(Span::new(behind, old.span.end().max(behind)), text))
@@ -78,12 +79,21 @@ impl YamlDocument {
         before: Option<NodeId>,
         data: &Data,
     ) -> Result<Edits> {
-        let last = self.tree.entries(container).last();
+        let last = self.last_entry(container);
+        let metadata = || self.tree.entries(container).next();
         if self.tree[container].style == Style::Flow {
+            let before = before.or_else(|| if last.is_none() { metadata() } else { None });
             return Ok(self.insert_flow(container, key, before, last, data));
         }
         let Some(last) = last else {
-            return self.insert_first(container, key, data);
+            return match metadata() {
+                None => self.insert_first(container, key, data),
+                Some(block) => {
+                    let start = self.tree[block].key_span.start();
+                    let column = self.column(start);
+                    Ok(self.insert_behind(start - column, key, data, column))
+                }
+            };
         };
         let column = self.column(self.tree[last].key_span.start());
         if let Some(before) = before {
@@ -100,7 +110,8 @@ impl YamlDocument {
     fn insert_behind(&self, at: usize, key: Option<&str>, data: &Data, column: usize) -> Edits {
         let ends_open = at > 0 && !self.source[..at].ends_with('\n');
         let mut entry = String::new();
-        Writer { one_line: ends_open, ..self.writer() }.write_entry(key, data, column, &mut entry);
+        Writer { one_line: !self.source.ends_with('\n'), ..self.writer() }
+            .write_entry(key, data, column, &mut entry);
         let mut edits = self.insert_line(at, &entry, column);
         if let Some(leaf) = self.open_end().filter(|_| ends_open)
             && let Some((header, at)) = self.block_header(leaf)

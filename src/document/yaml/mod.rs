@@ -35,6 +35,8 @@ pub struct YamlDocument {
     indent_unit: usize,
     /// `\n` or `\r\n`: what ends its first line.
     newline: &'static str,
+    /// The scalar with which a file without a final line break ends, but for metadata.
+    last_in_file: Option<NodeId>,
 }
 
 /// One document of the stream.
@@ -98,6 +100,12 @@ impl YamlDocument {
         change::child_indent(self.tree[parent].kind, column, self.indent_unit)
     }
 
+    /// Whether a leaf must not become a block scalar, which would take what follows on its line for its own, and
+    /// would lose its last line break at the end of a file that has none.
+    fn must_stay_on_line(&self, leaf: NodeId) -> bool {
+        self.is_followed(leaf) || self.last_in_file == Some(leaf)
+    }
+
     /// Whether something else stands behind a node on its last line.
     fn is_followed(&self, node: NodeId) -> bool {
         let behind = self.source.get(self.tree[node].span.end()..).unwrap_or_default();
@@ -112,7 +120,7 @@ impl YamlDocument {
             true => self.block_indent(leaf),
             false => self.child_indent(leaf),
         };
-        Place { flow: false, one_line: self.is_followed(leaf), indent, newline: self.newline }
+        Place { flow: false, one_line: self.must_stay_on_line(leaf), indent, newline: self.newline }
     }
 
     /// Puts a value where a block scalar stands: into its lines, with another header if it needs one, else in quotes
@@ -120,7 +128,8 @@ impl YamlDocument {
     fn put_in_block(&self, leaf: NodeId, value: &Value, header: Header, at: usize) -> Edits {
         let node = &self.tree[leaf];
         let indicators = Span::new(at, at + header.indicators().len());
-        match value.as_str().and_then(|text| Some((text, header.for_text(text)?))) {
+        let fits = |text: &&str| !(text.ends_with('\n') && self.last_in_file == Some(leaf));
+        match value.as_str().filter(fits).and_then(|text| Some((text, header.for_text(text)?))) {
             Some((text, fitting)) => {
                 let lines = spell::block_lines(text, fitting, self.place(leaf));
                 let starts_line = self.source[..node.span.start()].ends_with('\n');

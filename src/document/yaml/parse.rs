@@ -49,8 +49,26 @@ impl YamlDocument {
         }
         let newline = line_end(&source);
         let indent_unit = indent_unit(&source, &tree);
-        Ok(Self { source, tree, headers, tags, parts, newline, indent_unit })
+        let last_in_file = last_in_file(&source, &tree, &parts);
+        Ok(Self { source, tree, headers, tags, parts, newline, indent_unit, last_in_file })
     }
+}
+
+/// The scalar with which a file without a final line break ends, but for metadata.
+fn last_in_file(source: &str, tree: &Tree, parts: &[Part]) -> Option<NodeId> {
+    let part = parts.last().filter(|_| !source.ends_with('\n'))?;
+    let is_metadata = |&node: &NodeId| part.metadata.is_some_and(|block| tree.contains(block, node));
+    let scalar = |node: &NodeId| tree[*node].kind == NodeKind::Scalar && !is_metadata(node);
+    let last = tree.descendants(part.root).filter(scalar).last()?;
+    let metadata = part.metadata.map_or(Span::new(source.len(), source.len()), |block| {
+        Span::new(tree[block].key_span.start(), tree[block].span.end())
+    });
+    let between = source.get(tree[last].span.end()..metadata.start())?;
+    // The break before the metadata comes and goes with them.
+    let between = between.trim_end_matches(' ').strip_suffix('\n').unwrap_or(between);
+    let behind = source.get(metadata.end()..)?;
+    let ends = between.trim().is_empty() && !between.contains('\n') && behind.trim().is_empty();
+    ends.then_some(last)
 }
 
 /// How far a file indents: the first block map below an entry of a root shows it, other than metadata.
