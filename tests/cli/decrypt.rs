@@ -107,3 +107,13 @@ fn what_many_files_lack_alike_is_explained_once() {
         "{output}"
     );
 }
+
+#[test]
+fn a_merge_conflict_is_named_as_such() {
+    let test = encrypted();
+    let text = test.read_text("a.yaml");
+    let (first, rest) = text.split_once('\n').expect("several lines");
+    test.write("a.yaml", format!("{first}\n<<<<<<< HEAD\n=======\n>>>>>>> theirs\n{rest}"));
+    let output = decrypt(&test, &["a.yaml"]).code(2);
+    assert!(output.stderr.starts_with("error: a.yaml:2: a merge conflict of Git begins here\n"), "{output}");
+}
