@@ -130,11 +130,11 @@ impl<'a> Encrypt<'a> {
             return Ok(None);
         }
         if name.is_none() && self.wanted.keys.is_none() {
-            return Err(Error::new(
-                Kind::Conflict,
-                "standard input has no name to choose a creation rule by",
-            )
-            .advise("Say what it stands for with --filename-override NAME, or name recipients with --age."));
+            return Err(Error::new(Kind::Conflict, "has no name to choose a creation rule by")
+                .in_file(input.shown())
+                .advise(
+                    "Say what it stands for with --filename-override NAME, or name recipients with --age.",
+                ));
         }
         let in_file = |error: Error| error.in_file(input.shown());
         let document = match self.parse(&mut source, name).map_err(in_file) {

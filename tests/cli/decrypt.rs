@@ -95,3 +95,25 @@ fn a_plain_file_is_named_as_such() {
     assert!(output.stderr.contains("not encrypted"), "{}", output.stderr);
     assert!(!output.stderr.contains("hunter2"), "{}", output.stderr);
 }
+
+#[test]
+fn what_many_files_lack_alike_is_explained_once() {
+    let test = encrypted();
+    test.write("b.yaml", test.read("a.yaml"));
+    let output = test.sealant(&["decrypt", "--output-dir", "out", "a.yaml", "b.yaml"]).run().code(128);
+    assert_eq!(output.stderr.matches("looked for identities in:").count(), 1, "{output}");
+    assert!(
+        output.stderr.ends_with("error: b.yaml: no identity at hand opens the data key, as above\n"),
+        "{output}"
+    );
+}
+
+#[test]
+fn a_merge_conflict_is_named_as_such() {
+    let test = encrypted();
+    let text = test.read_text("a.yaml");
+    let (first, rest) = text.split_once('\n').expect("several lines");
+    test.write("a.yaml", format!("{first}\n<<<<<<< HEAD\n=======\n>>>>>>> theirs\n{rest}"));
+    let output = decrypt(&test, &["a.yaml"]).code(2);
+    assert!(output.stderr.starts_with("error: a.yaml:2: a merge conflict of Git begins here\n"), "{output}");
+}
