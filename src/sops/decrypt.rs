@@ -37,9 +37,8 @@ pub(super) fn decrypt(
 ) -> Result<Plaintext> {
     let cipher = Cipher::new(key);
     let spellings = Spellings::decrypt(&cipher, metadata);
-    let mac = Mac::new(metadata.mac_only_encrypted);
     let Opened { mut edits, spelled, mac, ambiguous, warnings } =
-        open_values(document, metadata, &cipher, &spellings, mac)?;
+        open_values(document, metadata, &cipher, &spellings, Hashing::Today)?;
     if check == MacCheck::Verify {
         verify_mac(document, metadata, &cipher, &mac.finish(), ambiguous)?;
     }
@@ -94,15 +93,25 @@ struct Opened {
     warnings: Vec<String>,
 }
 
+/// How clear JSON numbers go into the MAC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Hashing {
+    Today,
+    /// As sops before 3.13.2 did it.
+    OldJson,
+}
+
 fn open_values(
     document: &dyn Document,
     metadata: &Metadata,
     cipher: &Cipher,
     spellings: &Spellings,
-    mac: Mac,
+    hashing: Hashing,
 ) -> Result<Opened> {
     let (edits, spelled, warnings) = (Edits::default(), Vec::new(), Vec::new());
+    let mac = Mac::new(metadata.mac_only_encrypted);
     let mut opened = Opened { edits, spelled, mac, ambiguous: false, warnings };
+    let is_json = document.format() == Format::Json;
     let is_binary = document.format() == Format::Binary;
     let mut number = 0;
     leaves::for_each(document, &metadata.selection, &mut |leaf| {
@@ -118,9 +127,16 @@ fn open_values(
                 .ok()
         } else {
             let (value, encrypted) = open(document, cipher, &leaf)?;
-            opened.mac.add(&value, leaf.selected);
+            let old = if is_json && !encrypted {
+                mac::in_old_json(&value, document.spelling(leaf.at))
+            } else {
+                None
+            };
+            opened.ambiguous |= old.is_some();
+            opened
+                .mac
+                .add(old.as_ref().filter(|_| hashing == Hashing::OldJson).unwrap_or(&value), leaf.selected);
             if !encrypted {
-                opened.ambiguous |= mac::is_ambiguous_in_json(&value);
                 return Ok(());
             }
             Some(value)
@@ -223,9 +239,8 @@ fn verify_mac(
     if same(&stored, computed) {
         return Ok(());
     }
-    if document.format() == Format::Json && ambiguous {
-        let old = Mac::with_json_floats(metadata.mac_only_encrypted);
-        let again = open_values(document, metadata, cipher, &Spellings::default(), old)?;
+    if ambiguous {
+        let again = open_values(document, metadata, cipher, &Spellings::default(), Hashing::OldJson)?;
         if same(&stored, &again.mac.finish()) {
             return Ok(());
         }

@@ -164,7 +164,7 @@ impl<'s> Reader<'s> {
     /// Moves on to a token. Refuses a tab in the indentation before it, which go-yaml cannot read in block context.
     fn advance(&mut self, to: usize) -> Result<()> {
         if let Some(gap) = self.source.get(self.at..to).filter(|gap| gap.contains('\t') && !self.in_flow())
-            && let Some(offset) = quirks::tab_in_indentation(gap)
+            && let Some(offset) = quirks::tab_in_indentation(gap, self.at == 0)
         {
             return self.fail(self.at + offset, Kind::Read, "broken YAML: a tab in the indentation");
         }
