@@ -12,7 +12,7 @@ use crate::config::{Selection, SelectionKind};
 use crate::document::{self, Document, Edits, Format, NodeId, NodeKind, Value, ValueKind};
 use crate::error::{Error, Kind, Result};
 use crate::secret::{DataKey, SecretBytes, SecretString};
-use crate::sops::cipher::Cipher;
+use crate::sops::cipher::{Cipher, Token};
 use crate::sops::decrypt::{self, MacCheck};
 use crate::sops::leaves::{self, Leaf};
 use crate::sops::mac::{self, Mac};
@@ -65,7 +65,7 @@ impl<'d> Reuse<'d> {
         };
         self.next = number + 1;
         let text = self.document.tree()[equal.remove(&number)?].text.get(self.document.source());
-        Some(text.trim_end_matches(['\n', '\r']))
+        Some(Token::parse(text).ok()?.text())
     }
 }
 
