@@ -158,7 +158,7 @@ impl Writer<'_> {
     }
 
     fn leaf(&mut self, leaf: &Leaf<'_>, reuse: &mut Option<Reuse<'_>>) -> Result<()> {
-        if let Some(file) = self.document.payload().filter(|file| !file.is_empty()) {
+        if let Some(file) = self.document.payload().filter(|file| !file.is_empty() && reuse.is_none()) {
             self.mac.add_file(file);
             let token = self.cipher.encrypt(file, ValueKind::Str, leaf.path)?;
             self.edits.merge(self.document.put_token(leaf.at, &token));
