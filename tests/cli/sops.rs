@@ -137,7 +137,7 @@ fn arguments_that_are_wrong() {
     ends(&["-d", "-i", "--output", "x", "e.yaml"], 8, both);
     ends(&["rotate", "-i", "--output", "x", "e.yaml"], 8, both);
     ends(&["decrypt", "-i"], 8, "error: --in-place has no place: standard input is read");
-    ends(&["encrypt"], 8, "error: standard input: has no name to choose a creation rule by");
+    ends(&["encrypt"], 8, "error: standard input has no name to choose a creation rule by");
     ends(&["--set", "[\"a\"]", "e.yaml"], 7, "error: --set takes a path, a blank, and a value as JSON");
     ends(
         &["set", "e.yaml", "[\"a\"]", "x"],
