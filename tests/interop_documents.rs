@@ -28,6 +28,10 @@ const OTHER_COMMENTS: &[(&str, &str)] = &[
     ("flow-multi-line-comments.yaml", "sops loses the comment behind an opening bracket"),
 ];
 
+/// Manifests of which sops prints another value than it encrypted.
+const OTHER_VALUES: &[(&str, &str)] =
+    &[("json-numbers.json", "sops prints the float -0.0 as -0, which is an integer when it is read again")];
+
 fn sandbox() -> Sandbox {
     Sandbox::new(env!("CARGO_BIN_EXE_sealant"))
 }
@@ -133,6 +137,13 @@ fn we_decrypt_what_every_sops_encrypts_to_what_it_prints() {
             }
             let printed = printed.ok();
             let found = test.sealant(&["decrypt", &file]).env("SOPS_AGE_KEY", IDENTITY).run().ok();
+            if OTHER_VALUES.iter().any(|(name, _)| *name == fixture.name) {
+                same_bytes(
+                    &found.stdout,
+                    &String::from_utf8_lossy(&printed.stdout).replace("-0,", "-0.0,").into_bytes(),
+                )?;
+                continue;
+            }
             same_values(fixture, &found.stdout, &printed.stdout)
                 .map_err(|error| error.context(format!("by the {version} sops")))?;
         }
