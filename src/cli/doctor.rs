@@ -25,10 +25,10 @@ Examples:
 The exit code is 1 when something is broken.")]
 pub struct Args {
     #[command(flatten)]
-    identities: IdentityArgs,
+    report: ReportArgs,
 
     #[command(flatten)]
-    report: ReportArgs,
+    identities: IdentityArgs,
 }
 
 pub fn run(args: Args, context: &Context) -> Result<ExitCode> {

@@ -11,6 +11,7 @@ use crate::error::{Error, Kind, Result};
 use crate::fs::{self, Mode, Snapshot};
 use crate::host::Host;
 use crate::policy::{self, Wanted};
+use crate::rekey::Change;
 use crate::secret::SecretBytes;
 use crate::sops::{self, kubernetes};
 
@@ -130,11 +131,11 @@ impl<'a> Encrypt<'a> {
             return Ok(None);
         }
         if name.is_none() && self.wanted.keys.is_none() {
-            return Err(Error::new(
-                Kind::Conflict,
-                "standard input has no name to choose a creation rule by",
-            )
-            .advise("Say what it stands for with --filename-override NAME, or name recipients with --age."));
+            return Err(Error::new(Kind::Conflict, "has no name to choose a creation rule by")
+                .in_file(input.shown())
+                .advise(
+                    "Say what it stands for with --filename-override NAME, or name recipients with --age.",
+                ));
         }
         let in_file = |error: Error| error.in_file(input.shown());
         let document = match self.parse(&mut source, name).map_err(in_file) {
@@ -237,7 +238,16 @@ impl<'a> Encrypt<'a> {
             wrapped.unwrap_or_else(|| Err(Error::new(Kind::Other, "the key service gave no answer")))?;
         let keys = batch::wrapped_set(wrapped, &recipe.keys);
         let metadata = sops::Metadata::new(keys, recipe.selection.clone(), recipe.mac_only_encrypted);
-        sops::encrypt(&**document, metadata, &opened.key, self.context.host.now(), Some(&opened.file))
+        let now = self.context.host.now();
+        let mut encrypted = sops::encrypt(&**document, metadata, &opened.key, now, Some(&opened.file))?;
+        if Change::between(&opened.file.metadata.keys, &recipe.keys).removes() {
+            encrypted.warnings.push(format!(
+                "whoever could decrypt {} and is no longer named can decrypt this file, too: --onto keeps the data key. \
+                 Leave --onto out for a new one.",
+                old.display()
+            ));
+        }
+        Ok(encrypted)
     }
 }
 

@@ -10,7 +10,7 @@ use crate::sops::MacCheck;
 
 /// Print one value of an encrypted file
 ///
-/// A text is printed as it is, without a line end of our own; maps and lists in the type of the file.
+/// A text is printed as it is, without a line end of our own but on a terminal; maps and lists in the type of the file.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -57,7 +57,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         context.ui.json(&document::to_data(&*document, node).map_err(in_file)?)?;
     } else {
         let target = formats.output.unwrap_or(format);
-        context.ui.out(&document::emit_value(&*document, node, target).map_err(in_file)?)?;
+        context.ui.value(&document::emit_value(&*document, node, target).map_err(in_file)?)?;
     }
     Ok(ExitCode::SUCCESS)
 }

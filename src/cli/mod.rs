@@ -34,6 +34,7 @@ pub mod ui;
 mod unset;
 mod updatekeys;
 
+use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -195,21 +196,34 @@ impl Context<'_> {
 
 /// What failed of a command over many files. Each failure is told at once; together they make the exit code.
 #[derive(Debug, Default)]
-pub struct Failures(Vec<Kind>);
+pub struct Failures {
+    kinds: Vec<Kind>,
+    /// Messages of several lines that were told in full.
+    told: HashSet<String>,
+}
 
 impl Failures {
     pub fn add(&mut self, ui: &Ui, error: &Error) {
-        ui.error(error);
-        self.0.push(error.kind());
+        // Two hundred files that nobody here can open have one reason, which is not to be read two hundred times.
+        match (error.message().split_once('\n'), error.file()) {
+            (Some((summary, _)), Some(file)) if !self.told.insert(error.message().to_owned()) => {
+                ui.error(
+                    &Error::new(error.kind(), format!("{}, as above", summary.trim_end_matches(':')))
+                        .in_file(file),
+                );
+            }
+            _ => ui.error(error),
+        }
+        self.kinds.push(error.kind());
     }
 
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.kinds.is_empty()
     }
 
     /// The code that all failures share, else 1; 0 when there were none.
     pub fn exit_code(&self) -> ExitCode {
-        match &self.0[..] {
+        match &self.kinds[..] {
             [] => ExitCode::SUCCESS,
             [first, rest @ ..] if rest.iter().all(|kind| kind == first) => first.exit_code().into(),
             _ => Kind::Other.exit_code().into(),

@@ -71,6 +71,13 @@ impl Ui {
         })
     }
 
+    /// Writes a value to standard output, as it is, and ends the line for whoever reads it on a terminal.
+    pub fn value(&self, bytes: &[u8]) -> Result<()> {
+        let is_open = io::stdout().is_terminal() && !bytes.ends_with(b"\n");
+        self.out(bytes)?;
+        if is_open { self.out(b"\n") } else { Ok(()) }
+    }
+
     /// Writes a line of text to standard output.
     pub fn line(&self, text: impl fmt::Display) -> Result<()> {
         self.out(format!("{text}\n").as_bytes())
@@ -142,7 +149,8 @@ impl Ui {
         self.labelled(ERROR, "error:", &error.to_string());
         if let Some(advice) = error.advice() {
             let label = self.styled_err(HELP, "help:");
-            self.err(&format!("  {label} {}", printable(advice).replace('\n', "\n        ")));
+            let advice = capitalized(&printable(advice)).replace('\n', "\n        ");
+            self.err(&format!("  {label} {advice}"));
         }
     }
 
@@ -209,6 +217,13 @@ impl Drop for Progress<'_> {
         self.bar.finish_and_clear();
         *self.ui.current() = None;
     }
+}
+
+/// Advice as it begins in print. Its end is left alone: it may be a command to copy.
+pub(super) fn capitalized(advice: &str) -> String {
+    let mut letters = advice.chars();
+    let begin: String = letters.next().into_iter().flat_map(char::to_uppercase).collect();
+    format!("{begin}{}", letters.as_str())
 }
 
 /// The text without what could command the terminal: messages quote names from files that others wrote.

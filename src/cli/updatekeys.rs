@@ -151,12 +151,15 @@ impl Update<'_> {
         if self.args.report.is_json() {
             return ui.json(&plans);
         }
-        for plan in plans {
+        let (done, work): (Vec<&Plan>, Vec<&Plan>) =
+            plans.iter().partition(|plan| plan.up_to_date && !self.args.rotate);
+        match &done[..] {
+            [] => {}
+            [only] => ui.note(format!("{}: already up to date", only.file.display())),
+            several => ui.note(format!("{} files: already up to date", several.len())),
+        }
+        for plan in work {
             let file = plan.file.display();
-            if plan.up_to_date && !self.args.rotate {
-                ui.note(format!("{file}: already up to date"));
-                continue;
-            }
             let new_data_key = if self.args.rotate { "  a new data key\n" } else { "" };
             ui.out(format!("{file}\n{}{new_data_key}", plan.change).as_bytes())?;
         }

@@ -223,13 +223,25 @@ pub fn parse(format: Format, file: SecretBytes, encrypted: bool) -> Result<Box<d
         return Ok(Box::new(BinaryDocument::from_bytes(file)?));
     }
     let text = into_text(file)?;
-    Ok(match format {
-        Format::Yaml => Box::new(YamlDocument::parse(text)?),
-        Format::Json => Box::new(JsonDocument::parse(text)?),
-        Format::Dotenv => Box::new(DotenvDocument::parse(text)?),
-        Format::Ini => Box::new(IniDocument::parse(text)?),
-        Format::Binary => Box::new(BinaryDocument::parse_envelope(text)?),
-    })
+    let conflict = conflict_line(&text);
+    let document = match format {
+        Format::Yaml => YamlDocument::parse(text).map(|document| Box::new(document) as Box<dyn Document>),
+        Format::Json => JsonDocument::parse(text).map(|document| Box::new(document) as _),
+        Format::Dotenv => DotenvDocument::parse(text).map(|document| Box::new(document) as _),
+        Format::Ini => IniDocument::parse(text).map(|document| Box::new(document) as _),
+        Format::Binary => BinaryDocument::parse_envelope(text).map(|document| Box::new(document) as _),
+    };
+    match (document, conflict) {
+        (Err(error), Some(line)) => Err(Error::new(error.kind(), "a merge conflict of Git begins here")
+            .on_line(line)
+            .advise("Resolve it first. An encrypted file does not survive a mix of both sides: take one whole, and make the other's changes anew.")),
+        (document, _) => document,
+    }
+}
+
+/// The 1-based line of the first marker that Git has left where it could not merge.
+fn conflict_line(text: &str) -> Option<usize> {
+    text.lines().position(|line| line.starts_with("<<<<<<< ")).map(|index| index + 1)
 }
 
 /// Checks that a file is UTF-8, without copying it.

@@ -1,6 +1,8 @@
 //! Nested data over the tree of a document: reading a subtree as data, and bringing a subtree to given data with as
 //! few edits as that takes. Formats give the edits of single entries; which entries, is decided here for all of them.
 
+use std::collections::{HashMap, HashSet};
+
 use super::*;
 
 /// The subtree at `node` as nested data: times as strings, comments left out.
@@ -108,14 +110,12 @@ pub(super) fn reconcile_entries(
     present: &[(&str, NodeId)],
     wanted: &[(&str, &Data)],
 ) -> Result<Edits> {
-    let find = |name: &str| present.iter().position(|(key, _)| *key == name);
-    let gone: Vec<_> = present
-        .iter()
-        .filter(|(name, _)| !wanted.iter().any(|(key, _)| key == name))
-        .map(|(_, id)| *id)
-        .collect();
+    let positions: HashMap<&str, usize> =
+        present.iter().enumerate().rev().map(|(at, (key, _))| (*key, at)).collect();
+    let names: HashSet<&str> = wanted.iter().map(|(key, _)| *key).collect();
+    let gone: Vec<_> = present.iter().filter(|(name, _)| !names.contains(name)).map(|(_, id)| *id).collect();
     let mut edits = if gone.is_empty() { Edits::default() } else { document.remove(&gone)? };
-    let kept: Vec<_> = wanted.iter().map(|(key, _)| find(key)).collect();
+    let kept: Vec<_> = wanted.iter().map(|(key, _)| positions.get(key).copied()).collect();
     let ordered = kept.iter().flatten().is_sorted();
     for (index, (key, data)) in wanted.iter().enumerate() {
         edits.merge(match kept[index] {

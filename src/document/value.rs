@@ -106,7 +106,7 @@ impl Value {
                 "0" | "f" | "F" | "FALSE" | "false" | "False" => false,
                 _ => return None,
             }),
-            ValueKind::Time => Self::Time(text()?.to_owned()),
+            ValueKind::Time => Self::Time(text().filter(|text| is_time(text))?.to_owned()),
         })
     }
 
@@ -139,6 +139,12 @@ impl fmt::Debug for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.kind().map_or("null", ValueKind::name))
     }
+}
+
+/// Whether a text is a time as RFC 3339 has it, and nothing else: it is written without quotes.
+fn is_time(text: &str) -> bool {
+    let is_part = |c: char| c.is_ascii_digit() || matches!(c, '-' | '+' | ':' | '.' | 'T' | 'Z');
+    text.chars().all(is_part) && text.parse::<jiff::Timestamp>().is_ok()
 }
 
 /// Go's `strconv.FormatFloat(x, 'f', -1, 64)`: shortest digits that come back, never an exponent.
@@ -188,6 +194,19 @@ mod tests {
         assert_eq!(go_float_short(1.5e-7, 21), "1.5e-07");
         assert_eq!(go_float_short(0.0001, 6), "0.0001");
         assert_eq!(go_float_short(0.0, 6), "0");
+    }
+
+    #[test]
+    fn a_time_is_a_time_and_nothing_else() {
+        let read = |text: &str| {
+            let bytes = Zeroizing::new(text.as_bytes().to_vec());
+            Value::from_plaintext(ValueKind::Time, bytes).is_some()
+        };
+        assert!(read("2020-01-02T00:00:00Z"));
+        assert!(read("2020-01-02T03:04:05.678+02:00"));
+        for text in ["", "x", "2020-01-02", "2020-01-02T00:00:00Z\nevil: 1", "2020-01-02T00:00:00Z[UTC]"] {
+            assert!(!read(text), "{text:?}");
+        }
     }
 
     #[test]

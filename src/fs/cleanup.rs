@@ -61,7 +61,8 @@ fn wipe_each(paths: &BTreeSet<PathBuf>) {
     }
 }
 
-/// From now on, INT, TERM, HUP, QUIT, USR1 and USR2 wipe all that [`wipe_all`] does and end the process with 128 + their number.
+/// From now on, INT, TERM, HUP, QUIT, USR1 and USR2 wipe all that [`wipe_all`] does and end the process: INT as it would
+/// have without us, the others with 128 + their number.
 ///
 /// The handlers only write to a pipe, which is all that is safe in one; a thread reads it and does the work. Call it
 /// once, before the first plaintext is written.
@@ -85,6 +86,10 @@ pub fn wipe_on_signals() -> Result<()> {
             let live = live();
             stop_children();
             wipe_each(&live);
+            if signal == SIGINT {
+                // A shell goes on with its loop unless it sees that the signal itself has ended the program.
+                let _ = signal_hook::low_level::emulate_default_handler(signal);
+            }
             std::process::exit(128 + signal);
         }
     };

@@ -3,7 +3,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -522,7 +522,7 @@ mod signals {
     use super::*;
 
     /// Runs a child that holds plaintext until a signal comes; its folder is passed to `during`.
-    fn signalled(held: &str, during: impl Fn(Pid, &Path)) -> Option<i32> {
+    fn signalled(held: &str, during: impl Fn(Pid, &Path)) -> ExitStatus {
         let mut command = child("signalled_in_child", Path::new(held));
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines().map(|line| line.unwrap());
@@ -533,28 +533,33 @@ mod signals {
         during(Pid::from_child(&child), &folder);
         let status = child.wait().unwrap();
         assert!(!folder.exists(), "{status}");
-        status.code()
+        status
     }
 
     #[test]
     fn each_wipes_plaintext_and_ends_the_process() {
-        for (signal, code) in
-            [(Signal::HUP, 129), (Signal::INT, 130), (Signal::QUIT, 131), (Signal::TERM, 143)]
-        {
-            assert_eq!(signalled("no", |pid, _| kill_process(pid, signal).unwrap()), Some(code));
+        for (signal, code) in [(Signal::HUP, 129), (Signal::QUIT, 131), (Signal::TERM, 143)] {
+            let status = signalled("no", |pid, _| kill_process(pid, signal).unwrap());
+            assert_eq!(status.code(), Some(code));
         }
     }
 
     #[test]
+    fn a_shell_sees_that_an_interrupt_ended_the_process() {
+        let status = signalled("no", |pid, _| kill_process(pid, Signal::INT).unwrap());
+        assert_eq!(status.signal(), Some(2), "{status}");
+    }
+
+    #[test]
     fn interrupts_meant_for_the_editor_are_passed_by() {
-        let code = signalled("yes", |pid, folder| {
+        let status = signalled("yes", |pid, folder| {
             kill_process(pid, Signal::INT).unwrap();
             kill_process(pid, Signal::QUIT).unwrap();
             std::thread::sleep(Duration::from_millis(300));
             assert!(folder.join("a.yaml").exists());
             kill_process(pid, Signal::TERM).unwrap();
         });
-        assert_eq!(code, Some(143));
+        assert_eq!(status.code(), Some(143));
     }
 }
 

@@ -31,6 +31,7 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 /// A parsed ciphertext, borrowed from the text of a document.
 #[derive(Clone, Copy)]
 pub struct Token<'a> {
+    text: &'a str,
     data: &'a str,
     iv: &'a str,
     tag: &'a str,
@@ -62,10 +63,16 @@ impl<'a> Token<'a> {
             let (data, rest) = rest.split_once(",iv:")?;
             let (iv, rest) = rest.split_once(",tag:")?;
             let (tag, rest) = rest.split_once(",type:")?;
-            let (kind, _) = rest.split_once(']')?;
-            Some(Self { data, iv, tag, kind })
+            let (kind, behind) = rest.split_once(']')?;
+            let text = &text[..text.len() - behind.len()];
+            Some(Self { text, data, iv, tag, kind })
         })();
         parts.ok_or_else(|| broken("the ciphertext is cut off"))
+    }
+
+    /// The ciphertext itself, without what followed it.
+    pub fn text(&self) -> &'a str {
+        self.text
     }
 
     /// The type of the value inside.

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use crate::config::Selection;
-use crate::document::{self, Document, Edits, Format, NodeId, Value, ValueKind};
+use crate::document::{self, Document, Edits, Format, NodeId, NodeKind, Value, ValueKind};
 use crate::error::{Error, Kind, Result};
 use crate::secret::{DataKey, SecretBytes, SecretString};
 use crate::sops::cipher::{Cipher, Token};
@@ -37,9 +37,8 @@ pub(super) fn decrypt(
 ) -> Result<Plaintext> {
     let cipher = Cipher::new(key);
     let spellings = Spellings::decrypt(&cipher, metadata);
-    let mac = Mac::new(metadata.mac_only_encrypted);
     let Opened { mut edits, spelled, mac, ambiguous, warnings } =
-        open_values(document, metadata, &cipher, &spellings, mac)?;
+        open_values(document, metadata, &cipher, &spellings, Hashing::Today)?;
     if check == MacCheck::Verify {
         verify_mac(document, metadata, &cipher, &mac.finish(), ambiguous)?;
     }
@@ -62,7 +61,7 @@ pub(super) fn for_each_value(
     visit: &mut dyn FnMut(&Leaf<'_>, &Value),
 ) -> Result<()> {
     let cipher = Cipher::new(key);
-    leaves::for_each(document, &metadata.selection, &mut |leaf| {
+    leaves::for_each_encrypted(document, &metadata.selection, &mut |leaf| {
         if !leaf.is_comment {
             visit(&leaf, &open(document, &cipher, &leaf)?.0);
         } else if leaf.selected
@@ -94,33 +93,58 @@ struct Opened {
     warnings: Vec<String>,
 }
 
+/// How clear JSON numbers go into the MAC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Hashing {
+    Today,
+    /// As sops before 3.13.2 did it.
+    OldJson,
+}
+
 fn open_values(
     document: &dyn Document,
     metadata: &Metadata,
     cipher: &Cipher,
     spellings: &Spellings,
-    mac: Mac,
+    hashing: Hashing,
 ) -> Result<Opened> {
     let (edits, spelled, warnings) = (Edits::default(), Vec::new(), Vec::new());
+    let mac = Mac::new(metadata.mac_only_encrypted);
     let mut opened = Opened { edits, spelled, mac, ambiguous: false, warnings };
+    let is_json = document.format() == Format::Json;
     let is_binary = document.format() == Format::Binary;
     let mut number = 0;
-    leaves::for_each(document, &metadata.selection, &mut |leaf| {
+    let mut unopened = Vec::new();
+    leaves::for_each_encrypted(document, &metadata.selection, &mut |leaf| {
         let is_comment = leaf.is_comment;
         let value = if is_comment {
             if !leaf.selected {
                 return Ok(());
             }
-            open_comment(document, cipher, &leaf)
-                .map_err(|why| {
-                    opened.warnings.push(format!("line {}: the comment {why}", document.line(leaf.node)));
-                })
-                .ok()
+            match open_comment(document, cipher, &leaf) {
+                Ok(text) => Some(text),
+                // An item of a list would come into the plaintext as a value that no MAC covers.
+                Err(why) if document.tree()[leaf.node].kind != NodeKind::Comment => {
+                    let message = format!("an item of a list that stands for a comment {why}");
+                    return Err(at_leaf(document, &leaf, Error::new(Kind::Decrypt, message)));
+                }
+                Err(why) => {
+                    unopened.push((leaf.node, why));
+                    None
+                }
+            }
         } else {
             let (value, encrypted) = open(document, cipher, &leaf)?;
-            opened.mac.add(&value, leaf.selected);
+            let old = if is_json && !encrypted {
+                mac::in_old_json(&value, document.spelling(leaf.at))
+            } else {
+                None
+            };
+            opened.ambiguous |= old.is_some();
+            opened
+                .mac
+                .add(old.as_ref().filter(|_| hashing == Hashing::OldJson).unwrap_or(&value), leaf.selected);
             if !encrypted {
-                opened.ambiguous |= mac::is_ambiguous_in_json(&value);
                 return Ok(());
             }
             Some(value)
@@ -135,7 +159,20 @@ fn open_values(
         number += 1;
         Ok(())
     })?;
+    opened.warnings = tell(document, &unopened);
     Ok(opened)
+}
+
+/// What a person is told of comments that could not be opened: of the first few where they stand.
+fn tell(document: &dyn Document, unopened: &[(NodeId, &str)]) -> Vec<String> {
+    const SHOWN: usize = 10;
+    let shown = unopened.iter().take(SHOWN);
+    let mut warnings: Vec<_> =
+        shown.map(|(node, why)| format!("line {}: the comment {why}", document.line(*node))).collect();
+    if unopened.len() > SHOWN {
+        warnings.push(format!("so it is with {} more comments", unopened.len() - SHOWN));
+    }
+    warnings
 }
 
 /// Puts what was decrypted in the place of its ciphertext.
@@ -148,13 +185,8 @@ fn put(document: &dyn Document, at: NodeId, value: &Value, is_comment: bool) -> 
 
 /// The value of a leaf, and whether it was encrypted.
 fn open(document: &dyn Document, cipher: &Cipher, leaf: &Leaf<'_>) -> Result<(Value, bool)> {
-    let (tree, source) = (document.tree(), document.source());
-    let at = |error: Error| {
-        let path = tree.path_of(source, leaf.at);
-        Error::new(error.kind(), format!("{path}: {}", error.message()))
-            .on_line(document.line(leaf.at))
-            .advise(error.advice().unwrap_or("restore the file from Git").to_owned())
-    };
+    let tree = document.tree();
+    let at = |error: Error| at_leaf(document, leaf, error);
     let value = document.value(leaf.node).map_err(at)?;
     if !leaf.selected || value.is_blank() {
         return Ok((value, false));
@@ -163,12 +195,23 @@ fn open(document: &dyn Document, cipher: &Cipher, leaf: &Leaf<'_>) -> Result<(Va
         let found = value.kind().map_or("null", ValueKind::name);
         return Err(at(Error::new(Kind::Decrypt, format!("expected a ciphertext, found a clear {found}"))));
     };
+    // It is one place in the text for several values, which sops never writes.
+    if matches!(tree[tree.resolve(leaf.at)].kind, NodeKind::Map | NodeKind::List) {
+        return Err(at(Error::new(Kind::Decrypt, "an alias of a collection in the encrypted part")));
+    }
     let token = Token::parse(text).map_err(at)?;
     let kind = token.kind().map_err(at)?;
     let bytes = cipher.decrypt(&token, leaf.path).map_err(at)?;
     let value = Value::from_plaintext(kind, bytes)
         .ok_or_else(|| at(Error::new(Kind::Decrypt, format!("what was encrypted is no {}", kind.name()))))?;
     Ok((value, true))
+}
+
+fn at_leaf(document: &dyn Document, leaf: &Leaf<'_>, error: Error) -> Error {
+    let path = document.tree().path_of(document.source(), leaf.at);
+    Error::new(error.kind(), format!("{path}: {}", error.message()))
+        .on_line(document.line(leaf.at))
+        .advise(error.advice().unwrap_or("restore the file from Git").to_owned())
 }
 
 /// The text of an encrypted comment; an error says what becomes of one that does not open.
@@ -223,9 +266,8 @@ fn verify_mac(
     if same(&stored, computed) {
         return Ok(());
     }
-    if document.format() == Format::Json && ambiguous {
-        let old = Mac::with_json_floats(metadata.mac_only_encrypted);
-        let again = open_values(document, metadata, cipher, &Spellings::default(), old)?;
+    if ambiguous {
+        let again = open_values(document, metadata, cipher, &Spellings::default(), Hashing::OldJson)?;
         if same(&stored, &again.mac.finish()) {
             return Ok(());
         }
@@ -278,7 +320,7 @@ fn misspelled(
     let document = document::parse(encrypted.format(), bytes, true).ok()?;
     let (mut wrong, mut number) = (HashSet::new(), 0);
     let mut meant = spelled.iter().peekable();
-    for_each_encrypted(&*document, selection, &mut |leaf, value| {
+    for_each_encrypted(&*document, selection, leaves::for_each, &mut |leaf, value| {
         if let Some(spelled) = meant.next_if(|spelled| spelled.number == number)
             && !(spelled.is_comment == leaf.is_comment && spelled.value.same(value))
         {
@@ -288,17 +330,21 @@ fn misspelled(
     })
     .ok()?;
     let mut expected = 0;
-    for_each_encrypted(encrypted, selection, &mut |_, _| expected += 1).ok()?;
+    for_each_encrypted(encrypted, selection, leaves::for_each_encrypted, &mut |_, _| expected += 1).ok()?;
     (number == expected).then_some(wrong)
 }
+
+/// A walk over a document, plain or encrypted.
+type ForEach = fn(&dyn Document, &Selection, &mut dyn FnMut(Leaf<'_>) -> Result<()>) -> Result<()>;
 
 /// The leaves and comments that are ciphertexts in an encrypted document, and their plaintexts in a plain one.
 fn for_each_encrypted(
     document: &dyn Document,
     selection: &Selection,
+    for_each_leaf: ForEach,
     visit: &mut dyn FnMut(&Leaf<'_>, &Value),
 ) -> Result<()> {
-    leaves::for_each(document, selection, &mut |leaf| {
+    for_each_leaf(document, selection, &mut |leaf| {
         if leaf.selected {
             let value = match leaf.is_comment {
                 true => Value::str(document.tree()[leaf.node].text.get(document.source())),

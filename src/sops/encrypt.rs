@@ -12,7 +12,7 @@ use crate::config::{Selection, SelectionKind};
 use crate::document::{self, Document, Edits, Format, NodeId, NodeKind, Value, ValueKind};
 use crate::error::{Error, Kind, Result};
 use crate::secret::{DataKey, SecretBytes, SecretString};
-use crate::sops::cipher::Cipher;
+use crate::sops::cipher::{Cipher, Token};
 use crate::sops::decrypt::{self, MacCheck};
 use crate::sops::leaves::{self, Leaf};
 use crate::sops::mac::{self, Mac};
@@ -65,7 +65,7 @@ impl<'d> Reuse<'d> {
         };
         self.next = number + 1;
         let text = self.document.tree()[equal.remove(&number)?].text.get(self.document.source());
-        Some(text.trim_end_matches(['\n', '\r']))
+        Some(Token::parse(text).ok()?.text())
     }
 }
 
@@ -158,7 +158,7 @@ impl Writer<'_> {
     }
 
     fn leaf(&mut self, leaf: &Leaf<'_>, reuse: &mut Option<Reuse<'_>>) -> Result<()> {
-        if let Some(file) = self.document.payload().filter(|file| !file.is_empty()) {
+        if let Some(file) = self.document.payload().filter(|file| !file.is_empty() && reuse.is_none()) {
             self.mac.add_file(file);
             let token = self.cipher.encrypt(file, ValueKind::Str, leaf.path)?;
             self.edits.merge(self.document.put_token(leaf.at, &token));

@@ -44,18 +44,39 @@ struct Level<'a> {
     comment: Option<NodeId>,
 }
 
-/// Calls `visit` for each leaf and comment in document order: the metadata and empty comments left out, aliases
-/// expanded.
+/// Calls `visit` for each leaf and comment of a plaintext document in document order: the metadata and empty comments
+/// left out, aliases expanded.
 pub fn for_each(
     document: &dyn Document,
     selection: &Selection,
     visit: &mut dyn FnMut(Leaf<'_>) -> Result<()>,
 ) -> Result<()> {
+    visit_all(document, selection, false, visit)
+}
+
+/// As [`for_each`], for an encrypted document: items of lists may stand for comments.
+pub fn for_each_encrypted(
+    document: &dyn Document,
+    selection: &Selection,
+    visit: &mut dyn FnMut(Leaf<'_>) -> Result<()>,
+) -> Result<()> {
+    visit_all(document, selection, true, visit)
+}
+
+fn visit_all(
+    document: &dyn Document,
+    selection: &Selection,
+    encrypted: bool,
+    visit: &mut dyn FnMut(Leaf<'_>) -> Result<()>,
+) -> Result<()> {
     let (source, tree) = (document.source(), document.tree());
     for &root in tree.documents() {
         let metadata: Vec<_> = tree.entries(root).filter(|&entry| document.is_metadata(entry)).collect();
-        let is_metadata = |node| metadata.iter().any(|&entry| tree.contains(entry, node));
-        let mut walk = Walk { document, selection, path: String::new(), levels: Vec::new() };
+        let is_metadata = |node| {
+            let before = metadata.partition_point(|&entry| entry <= node);
+            before.checked_sub(1).is_some_and(|at| tree.contains(metadata[at], node))
+        };
+        let mut walk = Walk { document, selection, encrypted, path: String::new(), levels: Vec::new() };
         tree.walk(source, root, &mut |keys, step| match step {
             Step::Enter(node) | Step::Leave(node) if is_metadata(node) => Ok(()),
             Step::Enter(_) => {
@@ -78,6 +99,8 @@ pub fn for_each(
 struct Walk<'a> {
     document: &'a dyn Document,
     selection: &'a Selection,
+    /// Whether the document is an encrypted one.
+    encrypted: bool,
     path: String,
     levels: Vec<Level<'a>>,
 }
@@ -153,9 +176,9 @@ impl<'a> Walk<'a> {
         visit: &mut dyn FnMut(Leaf<'_>) -> Result<()>,
     ) -> Result<()> {
         let key = self.descend(keys);
-        let is_comment = self.stands_for_comment(node);
         let because = self.found(key);
         let selected = self.selects(because);
+        let is_comment = selected && self.stands_for_comment(node);
         visit(Leaf { node, at, is_comment, selected, because, path: self.bound_path() })?;
         if !is_comment {
             self.forget_comments();
@@ -163,12 +186,14 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    /// sops writes an encrypted comment of a list as an item of it.
+    /// sops writes an encrypted comment of a list as an item of it. What looks like one in the clear part is a value,
+    /// and in the MAC.
     fn stands_for_comment(&self, node: NodeId) -> bool {
         let tree = self.document.tree();
         let in_list = tree.parent(node).is_some_and(|parent| tree[parent].kind == NodeKind::List);
         let text = tree[node].text.get(self.document.source());
-        in_list
+        self.encrypted
+            && in_list
             && Token::is_like(text)
             && matches!(Token::parse(text).and_then(|token| token.kind()), Ok(ValueKind::Comment))
     }

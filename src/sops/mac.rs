@@ -18,7 +18,6 @@ const EXACT: u64 = 1 << 53;
 pub struct Mac {
     hash: Sha512,
     only_encrypted: bool,
-    json_floats: bool,
 }
 
 impl Mac {
@@ -27,12 +26,7 @@ impl Mac {
         if only_encrypted {
             hash.update(ONLY_ENCRYPTED);
         }
-        Self { hash, only_encrypted, json_floats: false }
-    }
-
-    /// As sops before 3.13.2 hashed JSON: every clear number is a float.
-    pub fn with_json_floats(only_encrypted: bool) -> Self {
-        Self { json_floats: true, ..Self::new(only_encrypted) }
+        Self { hash, only_encrypted }
     }
 
     /// Adds a value; `encrypted` says whether it stands in the encrypted part.
@@ -40,12 +34,7 @@ impl Mac {
         if self.only_encrypted && !encrypted {
             return;
         }
-        match value {
-            Value::Int(int) if self.json_floats && !encrypted => {
-                self.hash.update(&*Value::Float(*int as f64).to_plaintext());
-            }
-            value => value.with_plaintext(|bytes| self.hash.update(bytes)),
-        }
+        value.with_plaintext(|bytes| self.hash.update(bytes));
     }
 
     /// Adds the content of a binary file.
@@ -64,7 +53,17 @@ impl Mac {
     }
 }
 
-/// Whether a clear JSON integer is one that sops hashes differently before and since 3.13.2.
+/// Whether a clear JSON integer is beyond what a float holds exactly, so that versions of sops hash it differently.
 pub fn is_ambiguous_in_json(value: &Value) -> bool {
     matches!(value, Value::Int(int) if int.unsigned_abs() > EXACT)
+}
+
+/// What sops before 3.13.2, to which every JSON number was a float, hashed for a clear number of this spelling; `None`
+/// where that is no other text.
+pub fn in_old_json(value: &Value, spelling: &str) -> Option<Value> {
+    match value {
+        Value::Int(0) if spelling.starts_with('-') => Some(Value::Float(-0.0)),
+        Value::Int(int) if is_ambiguous_in_json(value) => Some(Value::Float(*int as f64)),
+        _ => None,
+    }
 }

@@ -5,6 +5,7 @@ use serde::Serialize;
 use crate::config::Selection;
 use crate::document::{Document, Format};
 use crate::error::Result;
+use crate::sops::encrypt::is_encrypted;
 use crate::sops::leaves::{self, Leaf, Match};
 
 /// What a rule says of a leaf or comment, and why.
@@ -21,7 +22,8 @@ pub struct Reason {
 /// What a rule says of each leaf and comment of a document, in their order.
 pub fn reasons(document: &dyn Document, selection: &Selection) -> Result<Vec<Reason>> {
     let mut reasons = Vec::new();
-    leaves::for_each(document, selection, &mut |leaf| {
+    let for_each = if is_encrypted(document) { leaves::for_each_encrypted } else { leaves::for_each };
+    for_each(document, selection, &mut |leaf| {
         reasons.push(reason(document, selection, &leaf));
         Ok(())
     })?;

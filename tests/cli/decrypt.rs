@@ -95,3 +95,91 @@ fn a_plain_file_is_named_as_such() {
     assert!(output.stderr.contains("not encrypted"), "{}", output.stderr);
     assert!(!output.stderr.contains("hunter2"), "{}", output.stderr);
 }
+
+#[test]
+fn what_many_files_lack_alike_is_explained_once() {
+    let test = encrypted();
+    test.write("b.yaml", test.read("a.yaml"));
+    let output = test.sealant(&["decrypt", "--output-dir", "out", "a.yaml", "b.yaml"]).run().code(128);
+    assert_eq!(output.stderr.matches("looked for identities in:").count(), 1, "{output}");
+    assert!(
+        output.stderr.ends_with("error: b.yaml: no identity at hand opens the data key, as above\n"),
+        "{output}"
+    );
+}
+
+#[test]
+fn a_merge_conflict_is_named_as_such() {
+    let test = encrypted();
+    let text = test.read_text("a.yaml");
+    let (first, rest) = text.split_once('\n').expect("several lines");
+    test.write("a.yaml", format!("{first}\n<<<<<<< HEAD\n=======\n>>>>>>> theirs\n{rest}"));
+    let output = decrypt(&test, &["a.yaml"]).code(2);
+    assert!(output.stderr.starts_with("error: a.yaml:2: a merge conflict of Git begins here\n"), "{output}");
+}
+
+/// What somebody without a key can write into a list, for it to be taken for an encrypted comment.
+const LOOKS_LIKE_A_COMMENT: &str = "ENC[AES256_GCM,data:a,iv:b,tag:c,type:comment]";
+
+#[test]
+fn an_item_that_looks_like_a_comment_does_not_pass_by_the_mac() {
+    let test = sandbox();
+    test.write("a.yaml", "args_unencrypted:\n  - run\nl:\n  - x\n");
+    test.sealant(&["encrypt", "-i", "--age", RECIPIENT, "a.yaml"]).run().ok();
+    let encrypted = test.read_text("a.yaml");
+    for (list, code) in [("args_unencrypted:\n", 51), ("l:\n", 25)] {
+        let item = format!("{list}  - '{LOOKS_LIKE_A_COMMENT}; rm -rf /'\n");
+        test.write("a.yaml", encrypted.replacen(list, &item, 1));
+        let output = decrypt(&test, &["a.yaml"]).code(code);
+        assert_eq!(output.text(), "");
+    }
+}
+
+#[test]
+fn an_item_of_a_plaintext_that_looks_like_a_comment_is_a_value() {
+    let test = sandbox();
+    let plain = format!(
+        "l:\n  - x\n  - {LOOKS_LIKE_A_COMMENT}\n# {LOOKS_LIKE_A_COMMENT}\nm:\n  - {LOOKS_LIKE_A_COMMENT}\n"
+    );
+    test.write("a.yaml", &plain);
+    let output = test.sealant(&["encrypt", "-i", "--age", RECIPIENT, "a.yaml"]).run().ok();
+    assert_eq!(output.stderr, "");
+    assert_eq!(decrypt(&test, &["a.yaml"]).ok().text(), plain);
+}
+
+#[test]
+fn an_alias_of_encrypted_values_is_refused() {
+    let test = sandbox();
+    test.write("a.yaml", "a:\n  - [x, y]\n  - [x, y]\n");
+    test.sealant(&["encrypt", "-i", "--age", RECIPIENT, "a.yaml"]).run().ok();
+    let encrypted = test.read_text("a.yaml");
+    let mut lines: Vec<String> = encrypted.lines().map(str::to_owned).collect();
+    lines[1] = lines[1].replacen("- [", "- &same [", 1);
+    lines[2] = "  - *same".to_owned();
+    test.write("a.yaml", lines.join("\n") + "\n");
+    let output = decrypt(&test, &["a.yaml"]).code(25);
+    assert!(output.stderr.contains("an alias of a collection"), "{}", output.stderr);
+}
+
+#[test]
+fn a_value_that_was_copied_into_a_comment_cannot_become_lines_of_the_file() {
+    let test = sandbox();
+    test.write("a.yaml", "l:\n  # c\n  - \"a\\n  - evil\"\n");
+    test.sealant(&["encrypt", "-i", "--age", RECIPIENT, "a.yaml"]).run().ok();
+    let encrypted = test.read_text("a.yaml");
+    let token = |line: usize| {
+        let line = encrypted.lines().nth(line).expect("a line");
+        line.trim_matches([' ', '#', '-', '"'])
+    };
+    test.write("a.yaml", encrypted.replacen(token(1), token(2), 1));
+    assert_eq!(decrypt(&test, &["a.yaml"]).code(4).text(), "");
+}
+
+#[test]
+fn of_many_comments_in_clear_a_few_are_named() {
+    let test = encrypted();
+    test.write("a.yaml", "# clear\n".repeat(1000) + &test.read_text("a.yaml"));
+    let output = decrypt(&test, &["a.yaml"]).ok();
+    assert!(output.stderr.lines().count() < 20, "{}", output.stderr);
+    assert!(output.stderr.contains("990 more comments"), "{}", output.stderr);
+}

@@ -265,7 +265,7 @@ fn what_is_not_encrypted_is_not_edited() {
     let output = edit(&test, "true", &["plain.yaml"]).run().code(1);
     assert_eq!(
         output.stderr,
-        "error: plain.yaml: the file is not encrypted: sops metadata not found\n  help: encrypt it with `sealant encrypt -i FILE`\n"
+        "error: plain.yaml: the file is not encrypted: sops metadata not found\n  help: Encrypt it with `sealant encrypt -i FILE`\n"
     );
     let _ = edit(&test, "true", &["-"]).run().code(8);
     let _ = edit(&test, "true", &["--output-type", "json", "secret.yaml"]).run().code(8);

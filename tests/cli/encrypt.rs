@@ -253,3 +253,16 @@ fn mode_and_link_of_a_file_are_kept() {
     assert_eq!(mode & 0o777, 0o640);
     assert_eq!(decrypted(&test, "secrets/real.yaml"), FILE);
 }
+
+#[test]
+fn onto_tells_of_those_who_keep_the_data_key() {
+    let test = super::at_home();
+    test.write("plain.yaml", "a: 1\n");
+    super::encrypted(&test, "old.yaml", "a: 1\n", &[RECIPIENT, STRANGER]);
+    let onto = |recipients: &str| {
+        test.sealant(&["encrypt", "--age", recipients, "--onto", "old.yaml", "plain.yaml"]).run().ok().stderr
+    };
+    let alone = onto(RECIPIENT);
+    assert!(alone.contains("is no longer named can decrypt this file, too"), "{alone}");
+    assert_eq!(onto(&[RECIPIENT, STRANGER].join(",")), "");
+}

@@ -14,6 +14,13 @@ fn a_text_is_printed_as_it_is() {
 }
 
 #[test]
+fn on_a_terminal_the_line_ends() {
+    let test = with_secret(TEXT);
+    let terminal = test.sealant(&["get", "secret.yaml", "[\"db\"][\"password\"]"]).on_terminal();
+    assert_eq!(terminal.finish().ok().text().replace('\r', ""), "hunter2\n");
+}
+
+#[test]
 fn json_is_printed_for_programs() {
     let test = with_secret(TEXT);
     let get = |path: &str| {

@@ -128,3 +128,16 @@ fn runs_at_the_same_time_build_on_each_other() {
     let text = decrypted(&test, "secret.yaml");
     assert!((0..8).all(|key| text.contains(&format!("k{key}: true\n"))), "{text}");
 }
+
+#[test]
+fn what_somebody_wrote_behind_a_ciphertext_goes() {
+    let test = with_secret("a: '# x'\nb: 1\n");
+    let encrypted = test.read_text("secret.yaml");
+    let line = encrypted.lines().next().expect("a line");
+    let longer = format!("{}''\n\n  evil: {{}}\n\n  #'", line.trim_end_matches('\''));
+    test.write("secret.yaml", encrypted.replacen(line, &longer, 1));
+    assert_eq!(decrypted(&test, "secret.yaml"), "a: '# x'\nb: 1\n");
+    test.sealant(&["set", "secret.yaml", "[\"b\"]", "2"]).run().ok();
+    assert_eq!(test.read_text("secret.yaml").lines().next(), Some(line));
+    assert_eq!(decrypted(&test, "secret.yaml"), "a: '# x'\nb: 2\n");
+}

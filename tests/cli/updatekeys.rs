@@ -31,6 +31,10 @@ fn what_stays_stays_byte_for_byte() {
     let output = test.sealant(&["updatekeys", "-y", "a.yaml"]).run().ok();
     assert_eq!((output.text(), output.stderr.as_str()), ("", "note: a.yaml: already up to date\n"));
     assert_eq!(test.read_text("a.yaml"), after);
+
+    test.write("b.yaml", &after);
+    let output = test.sealant(&["updatekeys", "-y", "a.yaml", "b.yaml"]).run().ok();
+    assert_eq!(output.stderr, "note: 2 files: already up to date\n");
 }
 
 #[test]

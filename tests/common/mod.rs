@@ -141,6 +141,12 @@ impl Problems {
         }
     }
 
+    /// Takes over what another thread has found.
+    pub fn add(&mut self, other: Self) {
+        self.checked += other.checked;
+        self.found.extend(other.found);
+    }
+
     /// Panics if there are problems, or if there was nothing to check.
     #[track_caller]
     pub fn report(self) -> usize {

@@ -192,7 +192,7 @@ pub struct OutputArgs {
     pub in_place: bool,
 
     /// Write the result to this file
-    #[arg(long, value_name = "FILE")]
+    #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
 
     /// Write the results into this folder, under the paths that were given

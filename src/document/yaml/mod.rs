@@ -16,7 +16,7 @@ use serde_json::Value as Data;
 
 use self::spell::{Chomp, Header, Place};
 use super::{Document, Edits, Format, NodeId, NodeKind, Span, Style, Tree, Value, reconcile};
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::secret::SecretString;
 
 pub(super) use self::change::{emit, emit_node};
@@ -241,6 +241,10 @@ impl Document for YamlDocument {
 
     fn put_comment(&self, leaf: NodeId, text: &str) -> Result<Edits> {
         let node = &self.tree[leaf];
+        if text.contains(['\n', '\r']) {
+            let error = Error::new(Kind::Emit, "a comment of a YAML file cannot go over several lines");
+            return Err(error.on_line(self.line(leaf)));
+        }
         Ok(match node.kind {
             NodeKind::Comment => Edits::replace(node.span, text),
             _ => Edits::replace(Span::new(node.key_span.start(), node.span.end()), format!("#{text}")),

@@ -114,6 +114,8 @@ struct Reader<'s> {
     tags: HashMap<NodeId, Box<str>>,
     parts: Vec<Part>,
     anchors: HashMap<usize, NodeId>,
+    /// The anchor of the last leaf, 0 if it has none.
+    last_anchor: usize,
     /// Comments on lines of their own whose collection the next event decides.
     pending: Vec<PendingComment>,
     /// A place kept for the comment behind the flow collection that began last.
@@ -139,6 +141,7 @@ impl<'s> Reader<'s> {
             tags: HashMap::new(),
             parts: Vec::new(),
             anchors: HashMap::new(),
+            last_anchor: 0,
             pending: Vec::new(),
             flow_comment: None,
             last_leaf: None,
@@ -182,7 +185,7 @@ impl<'s> Reader<'s> {
     /// Moves on to a token. Refuses a tab in the indentation before it, which go-yaml cannot read in block context.
     fn advance(&mut self, to: usize) -> Result<()> {
         if let Some(gap) = self.source.get(self.at..to).filter(|gap| gap.contains('\t') && !self.in_flow())
-            && let Some(offset) = quirks::tab_in_indentation(gap)
+            && let Some(offset) = quirks::tab_in_indentation(gap, self.at == 0)
         {
             return self.fail(self.at + offset, Kind::Read, "broken YAML: a tab in the indentation");
         }
@@ -304,7 +307,7 @@ impl<'s> Reader<'s> {
         Ok(())
     }
 
-    /// A leaf has changed its number.
+    /// The last leaf has changed its number.
     fn moved(&mut self, from: NodeId, to: NodeId) {
         if let Some(header) = self.headers.remove(&from) {
             self.headers.insert(to, header);
@@ -312,7 +315,7 @@ impl<'s> Reader<'s> {
         if let Some(tag) = self.tags.remove(&from) {
             self.tags.insert(to, tag);
         }
-        for target in self.anchors.values_mut().filter(|target| **target == from) {
+        if let Some(target) = self.anchors.get_mut(&self.last_anchor).filter(|target| **target == from) {
             *target = to;
         }
     }
@@ -423,6 +426,7 @@ impl<'s> Reader<'s> {
         }
         self.forget_line();
         self.last_leaf = Some(node);
+        self.last_anchor = anchor;
         Ok(())
     }
 

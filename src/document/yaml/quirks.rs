@@ -3,12 +3,13 @@
 //! sops could not read such a file back, or would compute another MAC: it is refused by name. Found by comparing the two
 //! over the YAML test suite; facts about `scannerc.go` of `go.yaml.in/yaml/v3`.
 
-/// The offset in a gap between two tokens of block context at which a line is indented with a tab.
-pub(super) fn tab_in_indentation(gap: &str) -> Option<usize> {
+/// The offset in a gap between two tokens of block context at which a line is indented with a tab; `begins_line` says
+/// whether the gap begins with a line.
+pub(super) fn tab_in_indentation(gap: &str, begins_line: bool) -> Option<usize> {
     let mut start = 0;
     for (number, line) in gap.split_inclusive('\n').enumerate() {
         let indent = line.len() - line.trim_start_matches([' ', '\t']).len();
-        if number > 0 && line[..indent].contains('\t') {
+        if (begins_line || number > 0) && line[..indent].contains('\t') {
             return Some(start);
         }
         start += line.len();
@@ -80,6 +81,7 @@ mod tests {
             "a: {b: !!str , c: d}\n",
             "a:\n  -\tb\n",
             "a:\n  b: 1\n\t\n  c: 2\n",
+            "\ta: b\n",
         ] {
             let refused = refusal(Format::Yaml, text);
             assert!(refused.contains("sops cannot read") || refused.contains("a tab"), "{text:?}: {refused}");
