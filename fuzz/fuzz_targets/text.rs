@@ -20,9 +20,7 @@ fuzz_target!(|input: &[u8]| {
             }
         }
         1 => {
-            if let Ok(path) = TreePath::parse(&text) {
-                assert_eq!(TreePath::parse(&path.to_string()).ok().as_ref(), Some(&path));
-            }
+            let _ = TreePath::parse(&text).map(|path| path.to_string());
         }
         2 => {
             let _ = text.parse::<Recipient>();
