@@ -14,6 +14,7 @@ use serde::{Serialize, Serializer};
 use crate::batch::{self, Opened, Parsed, Source};
 use crate::error::{Error, Kind, Result};
 use crate::keys::{KeyService, KeySet, MasterKey, Rewrap, WrappedDataKey};
+use crate::sealed_secret::{self, Spec};
 use crate::secret::DataKey;
 use crate::sops::{Ciphertext, MacCheck};
 
@@ -58,6 +59,50 @@ pub fn recipients(current: &WrappedDataKey, rule: Option<&KeySet>, wish: &Wish) 
     }
     let threshold = (groups.len() > 1).then(|| current.required());
     Ok(KeySet { groups, threshold })
+}
+
+/// For whom a new data key of a SealedSecret is: those of the rule, else those who can read all of it, as wished. An
+/// error of kind [`Kind::Conflict`] names who stands in it and not in the rule.
+pub fn recipients_of_sealed(spec: &Spec, rule: Option<&KeySet>, wish: &Wish) -> Result<KeySet> {
+    let stays = |key: &MasterKey| !wish.remove.contains(key);
+    let nobody = || {
+        Error::new(Kind::Conflict, "nobody was named who shall be able to decrypt")
+            .advise("Run `sealant init` to make a config, or name recipients with --age.")
+    };
+    let mut keys = match rule {
+        None => sealed_secret::recipients(spec)?.ok_or_else(nobody)?,
+        Some(rule) => {
+            let mut keys = rule.clone();
+            for current in sealed_secret::wrapped_data_keys(spec)? {
+                let groups: Vec<Vec<MasterKey>> = names(&current)
+                    .into_iter()
+                    .map(|group| group.into_iter().filter(stays).collect())
+                    .collect();
+                refuse_strangers(&groups, rule, &wish.allow)?;
+                // Those that are left are named by the rule, or allowed.
+                let last = keys.groups.len().saturating_sub(1);
+                for (index, key) in groups
+                    .into_iter()
+                    .enumerate()
+                    .flat_map(|(index, group)| group.into_iter().map(move |key| (index.min(last), key)))
+                {
+                    if let Some(group) = keys.groups.get_mut(index).filter(|group| !group.contains(&key)) {
+                        group.push(key);
+                    }
+                }
+            }
+            keys
+        }
+    };
+    keys.groups.iter_mut().for_each(|group| group.retain(stays));
+    if let Some(first) = keys.groups.first_mut() {
+        let new: Vec<_> = wish.add.iter().filter(|key| !first.contains(key)).cloned().collect();
+        first.extend(new);
+    }
+    match keys.groups.is_empty() || keys.groups.iter().any(Vec::is_empty) {
+        true => Err(nobody()),
+        false => Ok(keys),
+    }
 }
 
 /// The master keys of a file, each once in its group.

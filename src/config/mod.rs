@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 pub use find::{Disk, Lookup, SEALANT_NAME, SOPS_NAME, Search, Source};
+pub(crate) use schema::nearest;
 pub use schema::{Dialect, KeySpec, RuleKey, Stores};
 pub use selection::{Selection, SelectionKind};
 pub use starter::{Preset, starter};

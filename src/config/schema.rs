@@ -362,7 +362,7 @@ fn unknown_key(entry: &Entry, what: &str, known: &[&str]) -> Error {
 }
 
 /// The known name that was probably meant: few edits away, or begun or ended alike.
-fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
     let name = name.to_lowercase().replace('-', "_");
     let (distance, best) = known
         .iter()
