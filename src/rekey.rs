@@ -468,4 +468,35 @@ mod tests {
             "  keys from 2 of 2 groups are needed, instead of 1 of 1\n  group 1\n    - b\n  group 2\n    + b\n"
         );
     }
+
+    /// A SealedSecret with a data key for each of these groups of master keys.
+    fn sealed(data_keys: &[&str]) -> Spec {
+        let entry = |name: &MasterKey| serde_json::json!({"recipient": name.id(), "enc": ""});
+        let data_key = |names: &&str| {
+            let names = keys(names, None).groups.concat();
+            serde_json::json!({"id": "", "commitment": "", "age": names.iter().map(entry).collect::<Vec<_>>()})
+        };
+        let data_keys: Vec<_> = data_keys.iter().map(data_key).collect();
+        serde_json::from_value(serde_json::json!({"dataKeys": data_keys, "encryptedData": {}})).unwrap()
+    }
+
+    #[test]
+    fn a_sealed_secret_is_for_those_of_the_rule_else_for_those_who_can_read_all_of_it() {
+        let found = |data_keys: &[&str], rule: Option<&str>, wish: &Wish| {
+            let rule = rule.map(|names| keys(names, None));
+            recipients_of_sealed(&sealed(data_keys), rule.as_ref(), wish).map_err(|error| error.to_string())
+        };
+        let nothing = Wish::default();
+        assert_eq!(found(&["a b", "b c"], None, &nothing), Ok(keys("b", None)));
+        assert_eq!(found(&["a"], Some("a b"), &nothing), Ok(keys("a b", None)));
+        assert_eq!(found(&[], Some("a | b"), &nothing), Ok(keys("a | b", None)));
+        assert_eq!(found(&["a b"], None, &wish("c", "a", &[])), Ok(keys("b c", None)));
+        assert!(found(&["a", "a x"], Some("a"), &nothing).unwrap_err().ends_with(":\n  x"));
+        assert_eq!(found(&["a", "a x"], Some("a"), &wish("", "", &["x"])), Ok(keys("a x", None)));
+        assert_eq!(found(&["a", "a x"], Some("a"), &wish("", "x", &[])), Ok(keys("a", None)));
+        for (data_keys, wish) in [(&[][..], &nothing), (&["a"], &wish("", "a", &[]))] {
+            let error = found(data_keys, None, wish).unwrap_err();
+            assert_eq!(error, "nobody was named who shall be able to decrypt");
+        }
+    }
 }
