@@ -19,9 +19,11 @@
 // This crate is the outside for the programs under test: reading the environment and writing files is its purpose.
 #![allow(clippy::disallowed_methods)]
 
+mod bao;
 mod capture;
 mod peers;
 mod run;
+mod server;
 mod terminal;
 
 use std::ffi::OsString;
@@ -32,6 +34,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tempfile::TempDir;
 
+pub use bao::{AuditRequest, Bao};
 pub use peers::Peers;
 pub use run::{Output, Run};
 pub use terminal::Terminal;
