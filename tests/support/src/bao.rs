@@ -1,8 +1,10 @@
+use std::fmt::Write;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde_json::Value;
 
+use crate::authority::{make_authority, make_certificate};
 use crate::server::{Server, folder, on_free_port};
 use crate::{Peers, Run};
 
@@ -24,8 +26,15 @@ const ROOT_TOKEN: &str = "root";
 /// It stops when it is dropped. One that many tests share may stand in a `LazyLock`: it stops when the tests end.
 pub struct Bao {
     server: Server,
+    tls: Tls,
     address: String,
-    ca_file: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Tls {
+    No,
+    Server,
+    Mutual,
 }
 
 /// A request that the server has answered, from its audit log.
@@ -50,38 +59,60 @@ impl Bao {
     /// Starts a server that speaks HTTP.
     #[track_caller]
     pub fn start() -> Self {
-        Self::start_with(false)
+        Self::start_with(Tls::No)
     }
 
-    /// Starts a server that speaks HTTPS, with a certificate by an authority of its own: see [`ca_file`](Self::ca_file).
+    /// Starts a server that speaks HTTPS. Its certificate is by an authority of its own: see [`ca_file`](Self::ca_file).
     #[track_caller]
     pub fn start_tls() -> Self {
-        Self::start_with(true)
+        Self::start_with(Tls::Server)
+    }
+
+    /// Starts a server that speaks HTTPS, and only with those who have a certificate by the same authority: see
+    /// [`client_certificate`](Self::client_certificate).
+    #[track_caller]
+    pub fn start_mutual_tls() -> Self {
+        Self::start_with(Tls::Mutual)
     }
 
     #[track_caller]
-    fn start_with(tls: bool) -> Self {
-        let program = Peers::get().program("bao");
+    fn start_with(tls: Tls) -> Self {
         on_free_port(|port| {
             let folder = folder("bao");
-            let path = |name: &str| folder.path().join(name).into_os_string().into_string().expect("UTF-8");
-            let audit = format!("audit \"file\" \"log\" {{ options {{ file_path = {:?} }} }}", path("audit"));
-            fs::write(path("config.hcl"), audit).expect("a file in the temporary directory");
-            let mut args = vec![
+            let mut config = "audit \"file\" \"log\" {\n options { file_path = \"audit\" }\n}\n".to_owned();
+            let listen = format!("127.0.0.1:{port}");
+            let mut dev_listen = listen.as_str();
+            if tls != Tls::No {
+                make_authority(folder.path());
+                make_certificate(folder.path(), "server");
+                make_certificate(folder.path(), "client");
+                // Beside the listener of the development mode, which speaks HTTP and gets a port that nobody knows.
+                dev_listen = "127.0.0.1:0";
+                write!(
+                    config,
+                    "listener \"tcp\" {{
+                        address = {listen:?}
+                        tls_cert_file = \"server.crt\"
+                        tls_key_file = \"server.key\"
+                        tls_client_ca_file = \"ca.crt\"
+                        tls_require_and_verify_client_cert = {}
+                    }}",
+                    tls == Tls::Mutual
+                )
+                .expect("a String can be written to");
+            }
+            fs::write(folder.path().join("config.hcl"), config).expect("a file in the temporary directory");
+            let args = [
                 "server".to_owned(),
+                "-config=config.hcl".to_owned(),
                 "-dev".to_owned(),
                 "-dev-no-store-token".to_owned(),
                 format!("-dev-root-token-id={ROOT_TOKEN}"),
-                format!("-dev-listen-address=127.0.0.1:{port}"),
-                format!("-config={}", path("config.hcl")),
+                format!("-dev-listen-address={dev_listen}"),
             ];
-            if tls {
-                args.extend(["-dev-tls".to_owned(), format!("-dev-tls-cert-dir={}", path(""))]);
-            }
-            let ca_file = tls.then(|| path("vault-ca.pem").into());
-            let address = format!("http{}://127.0.0.1:{port}", if tls { "s" } else { "" });
-            let server = Server::start(folder, &program, &args, &[]).wait_for("OpenBao server started!")?;
-            Ok(Self { server, address, ca_file })
+            let address = format!("{}://{listen}", if tls == Tls::No { "http" } else { "https" });
+            let server = Server::start(folder, &Peers::get().program("bao"), &args);
+            Ok(Self { server: server.wait_for("OpenBao server started!")?, tls, address })
         })
     }
 
@@ -100,22 +131,37 @@ impl Bao {
     /// # Panics
     /// When the server speaks HTTP.
     #[track_caller]
-    pub fn ca_file(&self) -> &Path {
-        self.ca_file.as_deref().expect("only a server of start_tls() has a certificate")
+    pub fn ca_file(&self) -> PathBuf {
+        assert!(self.tls != Tls::No, "a server that speaks HTTP has no certificate: use start_tls()");
+        self.server.folder().join("ca.crt")
+    }
+
+    /// For `VAULT_CLIENT_CERT` and `VAULT_CLIENT_KEY`: a certificate by the same authority, and its key, in PEM.
+    ///
+    /// # Panics
+    /// When the server speaks HTTP.
+    #[track_caller]
+    pub fn client_certificate(&self) -> (PathBuf, PathBuf) {
+        let folder = self.ca_file().with_file_name("");
+        (folder.join("client.crt"), folder.join("client.key"))
     }
 
     /// The real CLI, as root: `bao(&["write", "-f", "transit/keys/team/rotate"])`. As somebody else with
     /// `.env("BAO_TOKEN", ..)`.
     #[track_caller]
     pub fn bao(&self, args: &[&str]) -> Run {
-        let run = Run::new(&Peers::get().program("bao"), args, self.server.folder().to_owned())
+        let mut run = Run::new(&Peers::get().program("bao"), args, self.server.folder().to_owned())
             .env("HOME", self.server.folder())
             .env("BAO_ADDR", &self.address)
             .env("BAO_TOKEN", ROOT_TOKEN);
-        match &self.ca_file {
-            Some(file) => run.env("BAO_CACERT", file),
-            None => run,
+        if self.tls != Tls::No {
+            run = run.env("BAO_CACERT", self.ca_file());
         }
+        if self.tls == Tls::Mutual {
+            let (certificate, key) = self.client_certificate();
+            run = run.env("BAO_CLIENT_CERT", certificate).env("BAO_CLIENT_KEY", key);
+        }
+        run
     }
 
     /// Makes a transit key, and enables the engine at this path unless it is.

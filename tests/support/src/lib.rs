@@ -19,6 +19,7 @@
 // This crate is the outside for the programs under test: reading the environment and writing files is its purpose.
 #![allow(clippy::disallowed_methods)]
 
+mod authority;
 mod bao;
 mod capture;
 mod peers;

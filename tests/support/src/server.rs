@@ -1,4 +1,4 @@
-use std::ffi::OsString;
+use std::fmt;
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use crate::capture::{Capture, Deadline};
 
 /// Servers are ready within seconds, on a busy machine within tens of seconds.
-const LIMIT: Duration = Duration::from_secs(90);
+pub(crate) const LIMIT: Duration = Duration::from_secs(90);
 
 /// The shell that keeps a server: it waits for the end of its standard input, which the test process holds open, then
 /// kills the server and removes its folder. Thereby both are gone when the [`Server`] is dropped, and also when the
@@ -39,19 +39,24 @@ pub(crate) struct Server {
 }
 
 /// Why a server did not start.
-pub(crate) struct NotStarted {
-    output: String,
-    why: &'static str,
+#[derive(Debug)]
+pub(crate) struct NotStarted(String);
+
+impl fmt::Display for NotStarted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
 }
 
 impl Server {
-    /// Starts a program in its folder, with these arguments and nothing in its environment but this.
-    pub(crate) fn start(folder: TempDir, program: &Path, args: &[String], env: &[(&str, OsString)]) -> Self {
+    /// Starts a program in its folder, with nothing of the developer's own in its environment.
+    #[track_caller]
+    pub(crate) fn start(folder: TempDir, program: &Path, args: &[String]) -> Self {
         let name = format!("$ {} {}", program.display(), args.join(" "));
         let mut command = Command::new("/bin/sh");
         command.args(["-c", KEEPER, "keeper"]).arg(folder.path()).arg(program).args(args);
         command.env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin").env("HOME", folder.path());
-        command.envs(env.iter().map(|(key, value)| (key, value))).current_dir(folder.path());
+        command.current_dir(folder.path());
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         // Ctrl-C in the terminal of the tests must end the keeper after them, not with them.
         // SAFETY: setsid is async-signal-safe, and the closure allocates nothing.
@@ -88,7 +93,7 @@ impl Server {
     }
 
     fn not_started(&self, why: &'static str) -> NotStarted {
-        NotStarted { output: format!("{}\n--- output\n{}\n---", self.name, self.output()), why }
+        NotStarted(format!("{}\n--- output\n{}\n---\n{why}", self.name, self.output()))
     }
 }
 
@@ -116,8 +121,8 @@ pub(crate) fn on_free_port<T>(start: impl Fn(u16) -> Result<T, NotStarted>) -> T
         attempts -= 1;
         match start(free_port()) {
             Ok(server) => return server,
-            Err(failed) if attempts > 0 && failed.output.contains("address already in use") => {}
-            Err(NotStarted { output, why }) => panic!("{output}\n{why}"),
+            Err(NotStarted(why)) if attempts > 0 && why.contains("address already in use") => {}
+            Err(error) => panic!("{error}"),
         }
     }
 }

@@ -49,6 +49,15 @@ fn bao_with_tls_is_verified_by_its_own_authority() {
 }
 
 #[test]
+fn bao_with_mutual_tls_wants_a_certificate() {
+    let bao = Bao::start_mutual_tls();
+    bao.transit_key("transit", "team");
+    let _ = bao.bao(&["status"]).run().ok();
+    // With TLS 1.3 it is a matter of luck how much of the refusal the client sees.
+    let _ = bao.bao(&["status"]).env("BAO_CLIENT_CERT", "").env("BAO_CLIENT_KEY", "").run().code(1);
+}
+
+#[test]
 fn a_sealed_bao_refuses_until_it_is_unsealed() {
     let bao = Bao::start();
     bao.seal();
