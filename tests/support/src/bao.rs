@@ -169,15 +169,15 @@ impl Bao {
     pub fn transit_key(&self, mount: &str, name: &str) {
         let enabled = self.bao(&["secrets", "enable", &format!("-path={mount}"), "transit"]).run();
         if !enabled.stderr.contains("path is already in use") {
-            let _ = enabled.ok();
+            enabled.ok();
         }
-        let _ = self.bao(&["write", "-f", &format!("{mount}/keys/{name}")]).run().ok();
+        self.bao(&["write", "-f", &format!("{mount}/keys/{name}")]).run().ok();
     }
 
     /// Makes a policy.
     #[track_caller]
     pub fn policy(&self, name: &str, rules: &str) {
-        let _ = self.bao(&["policy", "write", name, "-"]).stdin(rules).run().ok();
+        self.bao(&["policy", "write", name, "-"]).stdin(rules).run().ok();
     }
 
     /// Makes a token, for instance `token(&["-policy=decrypt", "-ttl=1h"])`.
@@ -190,7 +190,7 @@ impl Bao {
     /// Seals the server: from now on it answers each request with an error, until [`unseal`](Self::unseal).
     #[track_caller]
     pub fn seal(&self) {
-        let _ = self.bao(&["operator", "seal"]).run().ok();
+        self.bao(&["operator", "seal"]).run().ok();
     }
 
     /// Unseals the server.
@@ -198,7 +198,7 @@ impl Bao {
     pub fn unseal(&self) {
         let output = self.server.output();
         let key = output.lines().find_map(|line| line.strip_prefix("Unseal Key: ")).expect("an unseal key");
-        let _ = self.bao(&["operator", "unseal", key]).run().ok();
+        self.bao(&["operator", "unseal", key]).run().ok();
     }
 
     /// All requests that the server has answered, oldest first, those of [`bao`](Self::bao) included. Not among them

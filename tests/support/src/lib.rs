@@ -22,6 +22,7 @@
 mod authority;
 mod bao;
 mod capture;
+mod cluster;
 mod peers;
 mod run;
 mod server;
@@ -36,6 +37,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tempfile::TempDir;
 
 pub use bao::{AuditRequest, Bao};
+pub use cluster::Cluster;
 pub use peers::Peers;
 pub use run::{Output, Run};
 pub use terminal::Terminal;
@@ -131,6 +133,12 @@ impl Sandbox {
     #[track_caller]
     pub fn age_keygen(&self, args: &[&str]) -> Run {
         self.peer("age-keygen", args)
+    }
+
+    /// The real kubeseal.
+    #[track_caller]
+    pub fn kubeseal(&self, args: &[&str]) -> Run {
+        self.peer("kubeseal", args)
     }
 
     /// Any other program: a path, or a name on the `PATH` such as `git`.
