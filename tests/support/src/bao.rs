@@ -51,7 +51,7 @@ pub struct AuditRequest {
     pub namespace: String,
     /// What was sent. Each string in it is replaced by its HMAC, but lists keep their lengths.
     pub data: Value,
-    /// Why it was refused. Empty when it was not.
+    /// Why it was refused; what an engine has said about it is replaced by its HMAC. Empty when it was not refused.
     pub error: String,
 }
 
@@ -221,7 +221,7 @@ impl Bao {
                 display_name: text("/auth/display_name"),
                 namespace: text("/request/namespace/path").trim_end_matches('/').to_owned(),
                 data: entry.pointer("/request/data").cloned().unwrap_or_default(),
-                error: text("/error"),
+                error: text("/error") + &text("/response/data/error"),
             };
             match requests.iter_mut().rev().find(|(known, _)| *known == id) {
                 Some((_, known)) => *known = request,

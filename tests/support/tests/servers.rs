@@ -35,12 +35,22 @@ fn bao_encrypts_and_tells_who_asked_for_what() {
     ];
     assert_eq!(bao.bao(&decrypt).run().ok().text().trim(), "aGVsbG8=");
     assert!(encrypt("other").code(2).stderr.contains("permission denied"));
+    bao.bao(&["write", "transit/encrypt/team", "plaintext=!"]).run().code(2);
 
     let requests = bao.requests_to("transit/encrypt/");
-    let seen: Vec<_> =
-        requests.iter().map(|request| (request.path.as_str(), request.error.contains("denied"))).collect();
-    assert_eq!(seen, [("transit/encrypt/team", false), ("transit/encrypt/other", true)]);
-    assert!(requests.iter().all(|request| request.display_name == "token-tester"), "{requests:?}");
+    let seen: Vec<_> = requests
+        .iter()
+        .map(|request| (&*request.path, &*request.display_name, request.error.is_empty()))
+        .collect();
+    assert_eq!(
+        seen,
+        [
+            ("transit/encrypt/team", "token-tester", true),
+            ("transit/encrypt/other", "token-tester", false),
+            ("transit/encrypt/team", "token", false),
+        ]
+    );
+    assert!(requests[1].error.contains("permission denied"), "{requests:?}");
 }
 
 #[test]
