@@ -53,6 +53,9 @@ pub const MAX_DEPTH: usize = 200;
 /// How many nodes the aliases of one YAML file may add to it when they are expanded.
 pub const MAX_ALIAS_NODES: usize = 100_000;
 
+/// How many bytes of keys and values the aliases of one YAML file may add to it when they are expanded.
+pub const MAX_ALIAS_BYTES: usize = 16 << 20;
+
 /// The name of the map that holds the metadata of an encrypted document, and the prefix of its flattened keys.
 pub const METADATA_KEY: &str = "sops";
 
