@@ -102,7 +102,9 @@ impl Edit<'_> {
             return Err(Error::new(Kind::Conflict, "standard input cannot be edited").advise("Name a file."));
         }
         refuse_conversion(self.formats, self.formats.of_input(Some(path)))?;
-        fs::check_writable(path)?;
+        if !path.is_dir() {
+            fs::check_writable(path)?;
+        }
         match pipeline::read(&input, self.formats) {
             Err(error) if error.kind() == Kind::NoFile => self.new_file(&input, path),
             source => self.encrypted(source?),

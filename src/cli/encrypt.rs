@@ -109,6 +109,9 @@ impl<'a> Encrypt<'a> {
         keys: &KeyArgs,
         rules: &RuleArgs,
     ) -> Result<Self> {
+        if !context.is_sops() {
+            keys.warn_of_empty(context.ui);
+        }
         let wanted = Wanted {
             keys: keys.key_set(context.host)?,
             selection: rules.selection()?,
@@ -147,7 +150,14 @@ impl<'a> Encrypt<'a> {
         } else {
             self.without_last_applied(document).map_err(in_file)?
         };
-        let recipe = policy::recipe(&*document, &self.wanted, rule.as_ref()).map_err(in_file)?;
+        let recipe = policy::recipe(&*document, &self.wanted, rule.as_ref());
+        let recipe = recipe.map_err(|error| match (&rule, name) {
+            (None, Some(name)) => {
+                let advice = self.configs.advice_for(name);
+                in_file(error.advise(format!("{advice}, or name recipients with --age.")))
+            }
+            _ => in_file(error),
+        })?;
         if self.context.is_sops() && recipe.selection != Selection::default() {
             self.warn_of_last_applied(&*document, input.shown());
         }

@@ -54,6 +54,9 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let inputs = args.inputs.inputs()?;
     let destination = args.outputs.destination(&inputs)?;
     let formats = args.formats.input_only(context.ui)?;
+    if !context.is_sops() {
+        args.keys.warn_of_empty(context.ui);
+    }
     let rotate = Rotate {
         context,
         configs: context.configs()?,

@@ -135,8 +135,9 @@ impl Update<'_> {
 
     fn keys_of_rule(&self, name: &Path) -> Result<KeySet> {
         let policy = self.configs.policy_for(name)?.ok_or_else(|| {
+            let rotate = "change the recipients with `sealant rotate --add-age ... --rm-age ...`";
             Error::new(Kind::ConfigNotFound, "there is no config whose creation rules could name recipients")
-                .advise("Run `sealant init` to make one, or change the recipients with `sealant rotate --add-age ... --rm-age ...`.")
+                .advise(format!("{}, or {rotate}.", self.configs.advice_for(name)))
         })?;
         policy::key_set(&policy)?.ok_or_else(|| {
             Error::new(Kind::Other, "the creation rule names no recipients")

@@ -267,6 +267,9 @@ fn what_is_not_encrypted_is_not_edited() {
         output.stderr,
         "error: plain.yaml: the file is not encrypted: sops metadata not found\n  help: Encrypt it with `sealant encrypt -i FILE`\n"
     );
+    fs::create_dir(test.path("folder")).expect("a folder");
+    let output = edit(&test, "true", &["folder"]).run().code(2);
+    assert_eq!(output.stderr, "error: folder: is a folder, not a file\n  help: Name a file that is in it.\n");
     let _ = edit(&test, "true", &["-"]).run().code(8);
     let _ = edit(&test, "true", &["--output-type", "json", "secret.yaml"]).run().code(8);
     let _ = edit(&test, "true", &[]).run().code(100);

@@ -1,6 +1,6 @@
 use sealant_test_support::Sandbox;
 
-use super::{IDENTITY, RECIPIENT, STRANGER, at_home, encrypted, identity, sandbox};
+use super::{IDENTITY, RECIPIENT, STRANGER, at_home, encrypted, identity, sandbox, shown};
 
 const PLAIN: &str = "# note\na: 1.10\n\nb: [x, \"y\"]   # end\n";
 
@@ -198,6 +198,13 @@ fn there_has_to_be_a_rule() {
     encrypted(&test, "a.yaml", PLAIN, &[RECIPIENT]);
     let output = test.sealant(&["updatekeys", "-y", "a.yaml"]).run().code(61);
     assert!(output.stderr.contains("there is no config"), "{output}");
+    assert!(output.stderr.contains("Run `sealant init` to make a config"), "{output}");
+    test.write(".sops.yaml", "");
+    let output = test.sealant(&["updatekeys", "-y", "a.yaml"]).run().code(61);
+    assert!(
+        shown(&test, &output.stderr).contains("help: Add a rule to WORK/.sops.yaml, such as"),
+        "{output}"
+    );
     test.write(".sops.yaml", format!("creation_rules:\n  - path_regex: x\n    age: {RECIPIENT}\n"));
     let output = test.sealant(&["updatekeys", "-y", "a.yaml"]).run().code(1);
     assert!(output.stderr.contains("no creation rule matches `a.yaml`"), "{output}");
