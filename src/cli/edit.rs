@@ -230,7 +230,14 @@ impl Edit<'_> {
             return Err(error);
         }
         ui.error(&error);
-        host.ask_line("Press Enter to go back to the editor, or Ctrl-C to leave the file as it was").map(drop)
+        let mut question = "Press Enter to go back to the editor, or n to leave the file as it was";
+        loop {
+            match host.ask_line(question)?.trim().to_lowercase().as_str() {
+                "" | "y" | "yes" => return Ok(()),
+                "n" | "no" => return Err(Error::new(error.kind(), "given up: the file is as it was")),
+                _ => question = "Enter or y goes back to the editor, n leaves the file as it was",
+            }
+        }
     }
 
     fn tell_unchanged(&self, path: &Path, time: Duration) {
