@@ -211,6 +211,21 @@ fn there_has_to_be_a_rule() {
 }
 
 #[test]
+fn files_that_change_alike_are_listed_together() {
+    let test = at_home();
+    for (file, recipients) in
+        [("a.yaml", &[RECIPIENT][..]), ("b.yaml", &[STRANGER]), ("c.yaml", &[RECIPIENT])]
+    {
+        encrypted(&test, file, PLAIN, recipients);
+    }
+    rule(&test, &[RECIPIENT, STRANGER]);
+    let output = test.sealant(&["updatekeys", "--dry-run", "a.yaml", "b.yaml", "c.yaml"]).run().ok();
+    assert_eq!(output.text(), format!("a.yaml\nc.yaml\n  + {STRANGER}\nb.yaml\n  + {RECIPIENT}\n"));
+    let output = test.sealant(&["updatekeys", "--dry-run", "--rotate", "a.yaml", "c.yaml"]).run().ok();
+    assert_eq!(output.text(), format!("a.yaml\nc.yaml\n  + {STRANGER}\n  a new data key\n"));
+}
+
+#[test]
 fn programs_read_json() {
     let test = at_home();
     encrypted(&test, "a.yaml", PLAIN, &[RECIPIENT]);
