@@ -1,9 +1,9 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use crate::batch::{self, Plain, Source};
+use crate::batch::{self, Opened, Plain, Source};
 use crate::cli::args::{FormatArgs, Formats, IdentityArgs, InputArgs, KeyArgs, OutputArgs, RuleArgs};
-use crate::cli::pipeline::{Item, Output, Pipeline, in_two_steps};
+use crate::cli::pipeline::{Item, Output, Pipeline, Summary, in_two_steps};
 use crate::cli::{Context, block_on};
 use crate::config::{Configs, Selection};
 use crate::document::{self, Document, Format};
@@ -76,6 +76,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         dry_run: args.outputs.dry_run,
         mode: Mode::Public,
         doing: "encrypting",
+        summary: Some(Summary { done: "encrypted", skipped: "encrypted already, or no rule is for them" }),
     };
     pipeline.run(|items| {
         let prepare = |item: Item| encrypt.prepare(item);
@@ -141,8 +142,9 @@ impl<'a> Encrypt<'a> {
                 ));
         }
         let in_file = |error: Error| error.in_file(input.shown());
+        let is_done = !input.named && sops::is_meant_to_be_encrypted(source.format, &source.bytes);
         let document = match self.parse(&mut source, name).map_err(in_file) {
-            Err(error) if !input.named && error.kind() == Kind::AlreadyEncrypted => return Ok(None),
+            Err(error) if is_done && error.kind() == Kind::AlreadyEncrypted => return Ok(None),
             parsed => parsed?,
         };
         let document = if self.context.is_sops() {

@@ -244,6 +244,7 @@ impl Update<'_> {
             dry_run: self.args.dry_run,
             mode: Mode::Public,
             doing,
+            summary: None,
         }
     }
 }

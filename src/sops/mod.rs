@@ -59,10 +59,41 @@ pub fn already_encrypted() -> Error {
         .advise("change it with `sealant edit` or `sealant set`, its recipients with `sealant updatekeys`")
 }
 
+/// How ciphertexts begin.
+const TOKEN: &str = "ENC[AES256_GCM";
+
 /// Whether a file may be encrypted, without parsing it: for folders full of other files.
 pub fn looks_encrypted(file: &[u8]) -> bool {
-    let holds = |needle: &[u8]| file.windows(needle.len()).any(|window| window == needle);
-    holds(document::METADATA_KEY.as_bytes()) && holds(b"ENC[AES256_GCM,")
+    holds(file, document::METADATA_KEY) && holds(file, TOKEN)
+}
+
+/// Whether a file is meant to be encrypted, though it may be broken: in folders full of other files, one that is must
+/// not be passed by.
+pub fn is_meant_to_be_encrypted(format: Format, file: &SecretBytes) -> bool {
+    let has_token = holds(file, TOKEN);
+    if format == Format::Binary {
+        // Any text may speak of ciphertexts; an encrypted binary file is JSON.
+        return has_token && file.trim_ascii_start().starts_with(b"{");
+    }
+    if looks_encrypted(file) || !(has_token || holds(file, document::METADATA_KEY)) {
+        return has_token;
+    }
+    let Ok(document) = document::parse(format, file.clone(), true) else { return has_token };
+    match document.metadata() {
+        Ok(Some(data)) => ["mac", "lastmodified"].iter().any(|name| data.get(name).is_some()),
+        _ => has_token && holds_tokens(&*document),
+    }
+}
+
+fn holds(file: &[u8], needle: &str) -> bool {
+    file.windows(needle.len()).any(|window| window == needle.as_bytes())
+}
+
+/// Whether a value of a document is a ciphertext.
+fn holds_tokens(document: &dyn Document) -> bool {
+    let tree = document.tree();
+    let mut nodes = tree.documents().iter().flat_map(|&root| tree.descendants(root));
+    nodes.any(|node| tree[node].text.get(document.source()).starts_with(TOKEN))
 }
 
 /// Whether a file is encrypted, as `sops filestatus` tells it; no key is needed.
@@ -86,8 +117,15 @@ impl Encrypted {
     pub fn parse(format: Format, file: SecretBytes) -> Result<Self> {
         let document = document::parse(format, file, true)?;
         let Some(data) = document.metadata()? else {
-            return Err(Error::new(Kind::Other, "the file is not encrypted: sops metadata not found")
-                .advise("encrypt it with `sealant encrypt -i FILE`"));
+            return Err(match holds_tokens(&*document) {
+                true => Error::new(
+                    Kind::Other,
+                    "sops metadata not found, without which its values cannot be decrypted",
+                )
+                .advise("restore the file from Git"),
+                false => Error::new(Kind::Other, "the file is not encrypted: sops metadata not found")
+                    .advise("encrypt it with `sealant encrypt -i FILE`"),
+            });
         };
         let metadata = Metadata::from_data(&data)?;
         Ok(Self { document, metadata })
@@ -233,5 +271,32 @@ impl Encrypted {
                 visit(leaf, value);
             }
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_meant_to_be_encrypted_is_not_passed_by() {
+        let meant = |format, text: &str| is_meant_to_be_encrypted(format, &SecretBytes::new(text.into()));
+        let token = "ENC[AES256_GCM,data:AA==,iv:AA==,tag:AA==,type:str]";
+        for (text, expected) in [
+            (format!("a: {token}\nsops:\n    mac: x\n"), true),
+            (format!("a: {token}\nsops: [\n"), true),
+            (format!("a: {token}\n"), true),
+            (format!("a: {token}\nb: [\n"), true),
+            ("a: ''\nsops:\n    mac: x\n".to_owned(), true),
+            ("a: 1\nsops:\n    enabled: true\n".to_owned(), false),
+            ("a: we use sops\n".to_owned(), false),
+            ("a: we use sops\nb: [\n".to_owned(), false),
+            (format!("a: |\n  b: {token}\n"), false),
+            (String::new(), false),
+        ] {
+            assert_eq!(meant(Format::Yaml, &text), expected, "{text}");
+        }
+        assert!(meant(Format::Binary, &format!("{{\"data\": \"{token}\"}}")));
+        assert!(!meant(Format::Binary, &format!("sops writes {token}\n")));
     }
 }
