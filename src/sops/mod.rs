@@ -26,6 +26,7 @@ pub use reasons::{Reason, reasons};
 use crate::document::{self, Document, Edits, Format, Value};
 use crate::error::{Error, Kind, Result};
 use crate::secret::{DataKey, SecretBytes};
+use encrypt::Origin;
 
 /// Encrypts a plaintext document. `metadata` says for whom and by which rule ([`Metadata::new`]).
 ///
@@ -42,7 +43,9 @@ pub fn encrypt(
         return Err(already_encrypted().on_line(line));
     }
     refuse_nothing(document)?;
-    let reuse = onto.map(|old| encrypt::Reuse::of(&*old.document, &old.metadata, key)).transpose()?;
+    let reuse = onto
+        .map(|old| encrypt::Reuse::of(&*old.document, &old.metadata, key, Origin::Elsewhere))
+        .transpose()?;
     encrypt::encrypt(document, metadata, key, now, reuse)
 }
 
@@ -218,7 +221,7 @@ impl Encrypted {
         now: Timestamp,
     ) -> Result<Ciphertext> {
         let reuse = match new_key {
-            None => Some(encrypt::Reuse::of(&*self.document, &self.metadata, key)?),
+            None => Some(encrypt::Reuse::of(&*self.document, &self.metadata, key, Origin::Decrypted)?),
             Some(_) => None,
         };
         encrypt::encrypt(plaintext, metadata, new_key.unwrap_or(key), now, reuse)
