@@ -10,10 +10,11 @@ use crate::document::{self, Document, Format};
 use crate::error::{Error, Kind, Result};
 use crate::fs::{self, Mode, Snapshot};
 use crate::host::Host;
+use crate::keys::KeySet;
 use crate::policy::{self, Wanted};
-use crate::rekey::Change;
+use crate::rekey::{self, Wish};
 use crate::secret::SecretBytes;
-use crate::sops::{self, kubernetes};
+use crate::sops::{self, MacCheck, kubernetes};
 
 /// Encrypt the values of files; everything else stays byte for byte
 ///
@@ -245,22 +246,27 @@ impl<'a> Encrypt<'a> {
         };
         let opened = block_on(batch::open(service, vec![source])).pop();
         let opened = opened.unwrap_or_else(|| Err(Error::new(Kind::Read, "the old state was not read")))?;
+        refuse_strangers(&opened, &recipe.keys).map_err(|error| error.in_file(old))?;
         let wrapped = block_on(service.wrap_many(&[(&opened.key, &recipe.keys)])).pop();
         let wrapped =
             wrapped.unwrap_or_else(|| Err(Error::new(Kind::Other, "the key service gave no answer")))?;
         let keys = batch::wrapped_set(wrapped, &recipe.keys);
         let metadata = sops::Metadata::new(keys, recipe.selection.clone(), recipe.mac_only_encrypted);
         let now = self.context.host.now();
-        let mut encrypted = sops::encrypt(&**document, metadata, &opened.key, now, Some(&opened.file))?;
-        if Change::between(&opened.file.metadata.keys, &recipe.keys).removes() {
-            encrypted.warnings.push(format!(
-                "whoever could decrypt {} and is no longer named can decrypt this file, too: --onto keeps the data key. \
-                 Leave --onto out for a new one.",
-                old.display()
-            ));
-        }
-        Ok(encrypted)
+        sops::encrypt(&**document, metadata, &opened.key, now, Some(&opened.file))
     }
+}
+
+/// Refuses an old state of which something was changed by somebody without its data key, or whose data key others have
+/// than those for whom it would be used again.
+fn refuse_strangers(old: &Opened, keys: &KeySet) -> Result<()> {
+    let or_new = "or leave --onto out: then the file gets a new data key, and every value a new ciphertext";
+    old.file
+        .decrypt(&old.key, MacCheck::Verify)
+        .map_err(|error| error.advise(format!("restore the file from Git, {or_new}")))?;
+    rekey::recipients(&old.file.metadata.keys, Some(keys), &Wish::default())
+        .map(drop)
+        .map_err(|error| error.advise(format!("encrypt for them, too, {or_new}")))
 }
 
 /// Configs hold no secrets.
