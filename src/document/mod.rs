@@ -25,7 +25,7 @@ use std::path::Path;
 
 use serde_json::Value as Data;
 
-pub use binary::BinaryDocument;
+pub use binary::{BinaryDocument, binary_content};
 pub use convert::{convert, emit_value, variables};
 pub use dotenv::DotenvDocument;
 pub use edit::Edits;

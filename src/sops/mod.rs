@@ -236,14 +236,14 @@ impl Encrypted {
         now: Timestamp,
         change: impl FnOnce(&dyn Document) -> Result<Option<Edits>>,
     ) -> Result<Option<Ciphertext>> {
-        if self.format() == Format::Binary {
-            return Err(Error::new(Kind::SetFormat, "a binary file has no values, only its content")
-                .advise("change it with `sealant edit`"));
-        }
         let plaintext = self.open(key, check)?;
         let Some(edits) = change(&*plaintext)? else { return Ok(None) };
         let text = edits.apply(plaintext.source());
-        let changed = document::parse(self.format(), SecretBytes::new(text.as_bytes().to_vec()), true)?;
+        let text = SecretBytes::new(text.as_bytes().to_vec());
+        let changed = match self.format() {
+            Format::Binary => self.adopt(document::binary_content(text)?)?,
+            format => document::parse(format, text, true)?,
+        };
         if changed.metadata()? != plaintext.metadata()? {
             return Err(Error::new(Kind::SetFormat, "an entry of this name is taken for sops metadata")
                 .advise("choose a name that does not begin with `sops`"));
