@@ -13,7 +13,7 @@ use serde::{Serialize, Serializer};
 
 use crate::batch::{self, Opened, Parsed, Source};
 use crate::error::{Error, Kind, Result};
-use crate::keys::{KeyService, KeySet, MasterKey, Rewrap, WrappedDataKey};
+use crate::keys::{KeyService, KeySet, MasterKey, Rekey, WrappedDataKey};
 use crate::secret::DataKey;
 use crate::sops::{Ciphertext, MacCheck};
 
@@ -298,9 +298,9 @@ pub async fn update_keys(
     let requests: Vec<_> = opened
         .iter()
         .flatten()
-        .map(|(Opened { file, key, .. }, keys)| Rewrap { data_key: key, wrapped: &file.metadata.keys, keys })
+        .map(|(Opened { file, key, .. }, keys)| Rekey { data_key: key, wrapped: &file.metadata.keys, keys })
         .collect();
-    let mut wrapped = service.rewrap_many(&requests).await.into_iter();
+    let mut wrapped = service.rekey_many(&requests).await.into_iter();
     let write = |result: Result<(Opened, KeySet)>| {
         let (Opened { path, file, .. }, _) = result?;
         let keys = wrapped.next().unwrap_or_else(|| Err(batch::no_answer()));

@@ -7,7 +7,7 @@ use crate::cli::{Context, keygen};
 use crate::config::{Config, KeySpec, Policy, Preset, SOPS_NAME, starter};
 use crate::error::Result;
 use crate::fs::{self, Mode, Snapshot};
-use crate::keys::{Identities, MasterKey, Recipient};
+use crate::keys::{Identities, Recipient};
 use crate::policy;
 
 /// Make all that encrypting takes: an identity and a config; what is there stays
@@ -83,10 +83,7 @@ fn own_recipient(context: &Context) -> Result<String> {
 fn names(config: &Config, recipient: &str) -> bool {
     let keys = |policy: &Policy| policy::key_set(policy).ok().flatten().map(|keys| keys.groups.concat());
     let mut keys = config.policies().into_iter().flatten().filter_map(|policy| keys(&policy)).flatten();
-    keys.any(|key| match key {
-        MasterKey::Age(named) => named.as_str() == recipient,
-        MasterKey::Foreign { id, .. } => id == recipient,
-    })
+    keys.any(|key| key.id() == recipient)
 }
 
 fn checked(recipient: &str) -> Result<String> {

@@ -38,9 +38,11 @@ use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::OnceLock;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{FromArgMatches, Parser, Subcommand};
+use tokio::runtime::Runtime;
 
 use crate::config::{Configs, Dialect, Lookup};
 use crate::error::{Error, Kind, Result};
@@ -231,9 +233,16 @@ impl Failures {
     }
 }
 
-/// Waits for the key service. The only place that does.
+/// Waits for the key service. The only place that does. Connections live as long as the runtime that made them, so
+/// there is one, made when it is first needed.
 pub fn block_on<T>(future: impl Future<Output = T>) -> T {
-    pollster::block_on(future)
+    static RUNTIME: OnceLock<Runtime> = OnceLock::new();
+    let start = || match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        // Not even an event queue can be had: nothing else would work either.
+        Err(error) => panic!("the operating system gives no event queue: {error}"),
+    };
+    RUNTIME.get_or_init(start).block_on(future)
 }
 
 /// Tells why a command failed, and makes the exit code of it.

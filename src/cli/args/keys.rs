@@ -8,6 +8,7 @@ use crate::cli::ui::Ui;
 use crate::config::KeySpec;
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
+use crate::keys::vault::{StartedBy, Vault};
 use crate::keys::{Identities, KeyKind, KeyService, KeySet, MasterKey, Recipient};
 use crate::policy;
 use crate::rekey::Wish;
@@ -283,7 +284,8 @@ impl IdentityArgs {
 
     /// The service that opens data keys with these identities.
     pub fn key_service<'h>(&self, host: &'h dyn Host) -> Result<KeyService<'h>> {
-        let service = KeyService::new(host, self.identities(host)?);
+        let service =
+            KeyService::new(host, self.identities(host)?).with_vault(Vault::of_user(StartedBy::Person));
         let order = match &self.decryption_order {
             Some(order) => Some(order.clone()),
             None => host.env_text("SOPS_DECRYPTION_ORDER")?,
