@@ -15,6 +15,7 @@ pub mod diff;
 pub mod document;
 pub mod error;
 pub mod fs;
+mod hints;
 pub mod host;
 pub mod keys;
 pub mod policy;

@@ -268,8 +268,7 @@ fn finish(ui: &Ui, result: anyhow::Result<ExitCode>) -> ExitCode {
 
 /// Prints the help or the version that was asked for, or what is wrong with the arguments.
 fn not_to_be_run(error: &clap::Error) -> ExitCode {
-    // When nobody reads it, there is nobody to tell.
-    let _ = error.print();
+    ui::usage(error, no_color());
     usage_exit_code(error).into()
 }
 
