@@ -61,6 +61,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         dry_run: args.dry_run,
         mode: Mode::Public,
         doing: "rewrapping",
+        summary: None,
     };
     let (mut failures, mut done) = (Failures::default(), Vec::new());
     pipeline.run_among(&mut failures, |items| {

@@ -79,6 +79,7 @@ fn read(args: &Args, context: &Context, failures: &mut Failures) -> Result<Vec<F
         dry_run: false,
         mode: Mode::Public,
         doing: "reading",
+        summary: None,
     };
     let mut found = Vec::new();
     pipeline.run_among(failures, |items| {
