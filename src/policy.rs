@@ -6,7 +6,7 @@
 use crate::config::{KeySpec, Policy, Selection};
 use crate::document::Document;
 use crate::error::{Error, Kind, Result};
-use crate::keys::{KeyKind, KeySet, MasterKey};
+use crate::keys::{KeyKind, KeySet, MasterKey, TransitKey};
 use crate::sops::kubernetes;
 
 /// What was asked for apart from the creation rule, by flags or the environment.
@@ -87,7 +87,7 @@ pub fn master_key(spec: &KeySpec) -> Result<MasterKey> {
     let foreign = |kind, id: String| MasterKey::Foreign { kind, id };
     Ok(match spec {
         KeySpec::Age(recipient) => MasterKey::Age(recipient.parse()?),
-        KeySpec::HcVault(uri) => foreign(KeyKind::HcVault, uri.clone()),
+        KeySpec::HcVault(uri) => MasterKey::Vault(TransitKey::parse(uri)?),
         // sops takes fingerprints as gpg prints them, in groups of four.
         KeySpec::Pgp(fingerprint) => foreign(KeyKind::Pgp, fingerprint.replace(' ', "")),
         KeySpec::Kms { arn, role: Some(role), .. } => foreign(KeyKind::Kms, format!("{arn}+{role}")),

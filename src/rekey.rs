@@ -13,7 +13,7 @@ use serde::{Serialize, Serializer};
 
 use crate::batch::{self, Opened, Parsed, Source};
 use crate::error::{Error, Kind, Result};
-use crate::keys::{KeyService, KeySet, MasterKey, Rewrap, WrappedDataKey};
+use crate::keys::{KeyService, KeySet, MasterKey, Rekey, WrappedDataKey};
 use crate::sealed_secret::{self, Spec};
 use crate::secret::DataKey;
 use crate::sops::{Ciphertext, MacCheck};
@@ -343,9 +343,9 @@ pub async fn update_keys(
     let requests: Vec<_> = opened
         .iter()
         .flatten()
-        .map(|(Opened { file, key, .. }, keys)| Rewrap { data_key: key, wrapped: &file.metadata.keys, keys })
+        .map(|(Opened { file, key, .. }, keys)| Rekey { data_key: key, wrapped: &file.metadata.keys, keys })
         .collect();
-    let mut wrapped = service.rewrap_many(&requests).await.into_iter();
+    let mut wrapped = service.rekey_many(&requests).await.into_iter();
     let write = |result: Result<(Opened, KeySet)>| {
         let (Opened { path, file, .. }, _) = result?;
         let keys = wrapped.next().unwrap_or_else(|| Err(batch::no_answer()));
@@ -353,6 +353,27 @@ pub async fn update_keys(
             .map_err(|error| error.in_file(&path))
     };
     opened.into_iter().map(write).collect()
+}
+
+/// Moves what transit keys have wrapped to the newest versions of these keys, and changes nothing else. `None` for a file
+/// of which nothing changes. Results stand in the order of the files.
+pub async fn rewrap(
+    service: &KeyService<'_>,
+    files: Vec<Result<Parsed>>,
+) -> Vec<Result<(Parsed, Option<Vec<u8>>)>> {
+    let wrapped: Vec<&WrappedDataKey> =
+        files.iter().flatten().map(|parsed| &parsed.file.metadata.keys).collect();
+    let mut rewrapped = service.rewrap_many(&wrapped).await.into_iter();
+    let write = |result: Result<Parsed>| {
+        let parsed = result?;
+        let keys = rewrapped.next().unwrap_or_else(|| Err(batch::no_answer()));
+        let written = keys.and_then(|keys| {
+            keys.map(|keys| parsed.file.with_metadata(&parsed.file.metadata.for_keys(keys))).transpose()
+        });
+        let bytes = written.map_err(|error| error.in_file(&parsed.path))?;
+        Ok((parsed, bytes))
+    };
+    files.into_iter().map(write).collect()
 }
 
 /// Parses files and decides for whom each shall be.

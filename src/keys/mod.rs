@@ -15,6 +15,7 @@ mod keygen;
 mod plugin;
 mod service;
 mod shamir;
+pub mod vault;
 
 use std::fmt;
 
@@ -23,7 +24,8 @@ use serde_json::{Map, Value};
 pub use self::age::{Recipient, takes_passphrase};
 pub use self::identities::{Identities, SourceReport};
 pub use self::keygen::{NewIdentity, generate_identity, recipients_of};
-pub use self::service::{KeyService, Rewrap};
+pub use self::service::{KeyService, Rekey};
+pub use self::vault::{TransitKey, Vault, version_of};
 use crate::error::{Error, Kind, Result};
 
 /// The kinds of master keys that a SOPS file can name, by sops's identifiers (`KeyTypeIdentifier` of its key sources,
@@ -104,8 +106,10 @@ impl fmt::Display for KeyKind {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum MasterKey {
     Age(Recipient),
-    // A Vault transit key gets its own variant here when `vault.rs` can speak to Vault; until then it is foreign.
-    /// A key that Sealant does not speak: named in messages, and kept verbatim in files.
+    /// A transit key of Vault or OpenBao.
+    Vault(TransitKey),
+    /// A key that Sealant does not speak, or an entry of a file that names no key: named in messages, and kept
+    /// verbatim in files.
     Foreign {
         kind: KeyKind,
         id: String,
@@ -116,6 +120,7 @@ impl MasterKey {
     pub fn kind(&self) -> KeyKind {
         match self {
             Self::Age(_) => KeyKind::Age,
+            Self::Vault(_) => KeyKind::HcVault,
             Self::Foreign { kind, .. } => *kind,
         }
     }
@@ -124,6 +129,7 @@ impl MasterKey {
     pub fn id(&self) -> &str {
         match self {
             Self::Age(recipient) => recipient.as_str(),
+            Self::Vault(key) => key.uri(),
             Self::Foreign { id, .. } => id,
         }
     }
@@ -133,6 +139,7 @@ impl fmt::Display for MasterKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Age(recipient) => recipient.fmt(f),
+            Self::Vault(key) => key.fmt(f),
             Self::Foreign { kind, id } => write!(f, "{kind} {id}"),
         }
     }
@@ -169,7 +176,8 @@ pub struct WrappedKey {
     pub key: MasterKey,
     /// The ciphertext as it stands in the file: for age a whole armored age file.
     pub enc: String,
-    /// The metadata entry verbatim for a foreign key; empty for others.
+    /// What a SOPS file's entry holds besides: all of it for a foreign key and for a transit key that was read,
+    /// `created_at` for a new one, nothing for age.
     pub entry: Map<String, Value>,
 }
 
@@ -192,6 +200,18 @@ impl WrappedKey {
         };
         let enc = field("enc").to_owned();
         Self { key: MasterKey::Foreign { kind, id }, enc, entry }
+    }
+
+    /// How it is named where somebody is told who could open a data key.
+    pub(crate) fn wanted(&self) -> String {
+        match &self.key {
+            MasterKey::Age(recipient) => recipient.short(),
+            MasterKey::Vault(_) => self.key.to_string(),
+            MasterKey::Foreign { kind: KeyKind::HcVault, .. } => {
+                format!("{} (not the name of a transit key)", self.key)
+            }
+            MasterKey::Foreign { kind, .. } => format!("{} (Sealant does not speak {kind})", self.key),
+        }
     }
 }
 

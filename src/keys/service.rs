@@ -6,14 +6,16 @@
 //! serves several tenants, has to be thrown away in time by its owner. Work on age keys blocks the thread that polls
 //! it, up to a plugin's or a person's answer: inside a runtime it belongs on a thread for blocking work.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Mutex, PoisonError};
 
 use rayon::prelude::*;
+use serde_json::Map;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use super::identities::Wanted;
+use super::vault::{TransitKey, Vault, version_of};
 use super::{Identities, KeyKind, KeySet, MasterKey, WrappedDataKey, WrappedKey, shamir};
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
@@ -24,7 +26,7 @@ const SHARE_LENGTH: usize = DataKey::LEN + 1;
 
 /// A data key that was opened, what held it, and for whom it is to be wrapped.
 #[derive(Clone, Copy)]
-pub struct Rewrap<'a> {
+pub struct Rekey<'a> {
     pub data_key: &'a DataKey,
     pub wrapped: &'a WrappedDataKey,
     pub keys: &'a KeySet,
@@ -34,13 +36,16 @@ pub struct Rewrap<'a> {
 pub struct KeyService<'h> {
     host: &'h dyn Host,
     identities: Identities,
+    vault: Option<Vault>,
     order: Vec<KeyKind>,
     opened: Mutex<HashMap<[u8; 32], SecretBytes>>,
 }
 
 impl<'h> KeyService<'h> {
+    /// A service that asks no Vault server.
     pub fn new(host: &'h dyn Host, identities: Identities) -> Self {
-        Self { host, identities, order: KeyKind::DEFAULT_ORDER.to_vec(), opened: Mutex::default() }
+        let order = KeyKind::DEFAULT_ORDER.to_vec();
+        Self { host, identities, vault: None, order, opened: Mutex::default() }
     }
 
     /// The same service with another order in which the kinds of keys in a group are tried ([`KeyKind::parse_order`]).
@@ -50,69 +55,140 @@ impl<'h> KeyService<'h> {
         self
     }
 
+    /// The same service with transit keys of Vault and OpenBao.
+    #[must_use]
+    pub fn with_vault(mut self, vault: Vault) -> Self {
+        self.vault = Some(vault);
+        self
+    }
+
+    /// The transit keys of this service, if it has any.
+    pub fn vault(&self) -> Option<&Vault> {
+        self.vault.as_ref()
+    }
+
     /// Wraps each data key for every master key of its set. With two groups or more each group gets a Shamir share of
     /// its own. The results stand in the order of the requests, their groups and keys in the order of the set.
     pub async fn wrap_many(&self, requests: &[(&DataKey, &KeySet)]) -> Vec<Result<Vec<Vec<WrappedKey>>>> {
-        requests.par_iter().map(|(data_key, keys)| self.wrap(data_key, keys)).collect()
+        let payloads: Vec<_> =
+            requests.par_iter().map(|(data_key, keys)| new_payloads(data_key, keys)).collect();
+        let ready = requests.iter().zip(&payloads).filter_map(|((_, keys), payloads)| {
+            payloads.as_ref().ok().map(|payloads| keys.groups.iter().zip(payloads))
+        });
+        let tasks: Vec<(&MasterKey, &[u8])> = ready
+            .flatten()
+            .flat_map(|(group, payload)| group.iter().map(|key| (key, payload.as_slice())))
+            .collect();
+        let mut wrapped = self.wrap_payloads(&tasks).await.into_iter();
+        let mut take = |group: &Vec<MasterKey>| -> Vec<Result<WrappedKey>> {
+            wrapped.by_ref().take(group.len()).collect()
+        };
+        let assemble = |((_, keys), payloads): (&(&DataKey, &KeySet), Result<_>)| {
+            payloads?;
+            // All of them are taken before the first error counts: what is left belongs to the next request.
+            let groups: Vec<_> = keys.groups.iter().map(&mut take).collect();
+            groups.into_iter().map(|group| group.into_iter().collect()).collect()
+        };
+        requests.iter().zip(payloads).map(assemble).collect()
     }
 
-    fn wrap(&self, data_key: &DataKey, keys: &KeySet) -> Result<Vec<Vec<WrappedKey>>> {
-        if keys.groups.is_empty() || keys.groups.iter().any(Vec::is_empty) {
-            return Err(Error::new(Kind::Other, "empty key group provided: nobody could open the data key")
-                .advise(
-                    "name who shall: give a recipient with --age, or add a creation rule to .sops.yaml",
-                ));
+    /// Wraps each payload for its master key: age keys here, transit keys in as few requests as can be.
+    async fn wrap_payloads(&self, tasks: &[(&MasterKey, &[u8])]) -> Vec<Result<WrappedKey>> {
+        let in_vault: Vec<(&TransitKey, &[u8])> = tasks
+            .iter()
+            .filter_map(|(key, payload)| match key {
+                MasterKey::Vault(key) => Some((key, *payload)),
+                _ => None,
+            })
+            .collect();
+        let here: Vec<Option<Result<String>>> =
+            tasks.par_iter().map(|(key, payload)| self.wrap_here(key, payload)).collect();
+        let mut from_vault = match &self.vault {
+            Some(vault) if !in_vault.is_empty() => vault.encrypt_many(self.host, &in_vault).await,
+            _ => in_vault.iter().map(|(key, _)| Err(no_vault(key))).collect(),
         }
-        let payloads = match keys.groups.len() {
-            1 => vec![Zeroizing::new(data_key.as_bytes().to_vec())],
-            groups => shamir::split(data_key.as_bytes(), groups, keys.required())?,
+        .into_iter();
+        let mut answer =
+            |enc: Option<_>| enc.or_else(|| from_vault.next()).unwrap_or_else(|| Err(no_answer()));
+        let wrapped = |((key, _), enc): (&(&MasterKey, _), Option<_>)| {
+            let enc = answer(enc)?;
+            let mut entry = Map::new();
+            if matches!(key, MasterKey::Vault(_)) {
+                entry.insert("created_at".to_owned(), self.now().into());
+            }
+            Ok(WrappedKey { key: (*key).clone(), enc, entry })
         };
-        let wrap_group = |(group, payload): (&Vec<MasterKey>, &SecretBytes)| {
-            group.par_iter().map(|key| self.wrap_for(key, payload)).collect::<Result<Vec<_>>>()
-        };
-        keys.groups.iter().zip(&payloads).map(wrap_group).collect()
+        tasks.iter().zip(here).map(wrapped).collect()
     }
 
-    fn wrap_for(&self, key: &MasterKey, payload: &[u8]) -> Result<WrappedKey> {
-        let enc = match key {
-            MasterKey::Age(recipient) => recipient.wrap(self.host, payload)?,
+    /// Wraps for a key that takes no server; `None` for one that does.
+    fn wrap_here(&self, key: &MasterKey, payload: &[u8]) -> Option<Result<String>> {
+        match key {
+            MasterKey::Age(recipient) => Some(recipient.wrap(self.host, payload)),
+            MasterKey::Vault(_) => None,
             MasterKey::Foreign { kind, .. } => {
-                return Err(Error::new(Kind::Other, format!("cannot wrap a data key for {key}")).advise(
-                    format!("Sealant does not speak {kind}: use age recipients, or sops for this file"),
-                ));
+                let error = Error::new(Kind::Other, format!("cannot wrap a data key for {key}"));
+                Some(Err(error.advise(format!(
+                    "Sealant does not speak {kind}: use age recipients, or sops for this file"
+                ))))
             }
-        };
-        Ok(WrappedKey { key: key.clone(), enc, entry: serde_json::Map::new() })
+        }
+    }
+
+    /// The time as files have it.
+    fn now(&self) -> String {
+        self.host.now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
     }
 
     /// Wraps data keys that [`KeyService::unwrap_many`] has opened for other master keys. Where groups and threshold
     /// stay, what was wrapped for a master key that stays in its group is kept as it is, byte for byte, foreign ones
     /// included. The results stand in the order of the requests.
-    pub async fn rewrap_many(&self, requests: &[Rewrap<'_>]) -> Vec<Result<WrappedDataKey>> {
-        requests.par_iter().map(|request| self.rewrap(request)).collect()
+    pub async fn rekey_many(&self, requests: &[Rekey<'_>]) -> Vec<Result<WrappedDataKey>> {
+        let plans: Vec<Result<Plan>> = requests.par_iter().map(|request| self.plan(request)).collect();
+        let tasks: Vec<(&MasterKey, &[u8])> = plans
+            .iter()
+            .flatten()
+            .flat_map(|plan| plan.missing.iter().map(|(_, key, payload)| (*key, &payload[..])))
+            .collect();
+        let mut wrapped = self.wrap_payloads(&tasks).await.into_iter();
+        let carry_out = |plan: Result<Plan>| {
+            let Plan { mut groups, threshold, missing } = plan?;
+            let new: Vec<_> = wrapped.by_ref().take(missing.len()).collect();
+            for ((index, ..), wrapped) in missing.iter().zip(new) {
+                groups[*index].push(wrapped?);
+            }
+            Ok(WrappedDataKey { groups, threshold })
+        };
+        plans.into_iter().map(carry_out).collect()
     }
 
-    fn rewrap(&self, &Rewrap { data_key, wrapped, keys }: &Rewrap<'_>) -> Result<WrappedDataKey> {
-        let Some(payloads) = self.payloads(data_key, wrapped, keys)? else {
-            let threshold = if keys.groups.len() > 1 { keys.required() } else { 0 };
-            return Ok(WrappedDataKey { groups: self.wrap(data_key, keys)?, threshold });
+    /// What of a data key's wrappings stays, and which are missing.
+    fn plan<'a>(&self, &Rekey { data_key, wrapped, keys }: &Rekey<'a>) -> Result<Plan<'a>> {
+        let (kept, payloads, threshold) = match self.payloads(data_key, wrapped, keys)? {
+            Some(payloads) => (&wrapped.groups[..], payloads, wrapped.threshold),
+            None => {
+                let threshold = if keys.groups.len() > 1 { keys.required() } else { 0 };
+                (&[][..], new_payloads(data_key, keys)?, threshold)
+            }
         };
-        let rewrap_group = |((old, new), payload): ((&Vec<WrappedKey>, &Vec<MasterKey>), &SecretBytes)| {
+        let mut plan = Plan { groups: Vec::new(), threshold, missing: Vec::new() };
+        for (index, (new, payload)) in keys.groups.iter().zip(payloads).enumerate() {
             let mut group: Vec<WrappedKey> = Vec::new();
-            for kept in old.iter().filter(|kept| new.contains(&kept.key)) {
+            for kept in kept.get(index).into_iter().flatten().filter(|kept| new.contains(&kept.key)) {
                 if !group.iter().any(|known| known.key == kept.key) {
                     group.push(kept.clone());
                 }
             }
+            let mut missing: Vec<&MasterKey> = Vec::new();
             for key in new {
-                if !group.iter().any(|known| known.key == *key) {
-                    group.push(self.wrap_for(key, payload)?);
+                if !missing.contains(&key) && !group.iter().any(|known| known.key == *key) {
+                    missing.push(key);
                 }
             }
-            Ok(group)
-        };
-        let groups = wrapped.groups.iter().zip(&keys.groups).zip(&payloads).map(rewrap_group);
-        Ok(WrappedDataKey { groups: groups.collect::<Result<_>>()?, threshold: wrapped.threshold })
+            plan.missing.extend(missing.into_iter().map(|key| (index, key, payload.clone())));
+            plan.groups.push(group);
+        }
+        Ok(plan)
     }
 
     /// What each group's keys have wrapped; `None` when it has to be split anew.
@@ -143,90 +219,152 @@ impl<'h> KeyService<'h> {
         (1..=last_x).map(|x| shamir::share_at(&shares, x)).collect::<Result<_>>().map(Some)
     }
 
-    /// Unwraps each data key with whatever identities open it. The results stand in the order of the requests.
+    /// Moves what transit keys have wrapped to the newest versions of these keys, without learning any data key; what
+    /// other keys have wrapped stays. `None` for a data key of which nothing changes. The results stand in the order
+    /// of the requests.
+    pub async fn rewrap_many(&self, requests: &[&WrappedDataKey]) -> Vec<Result<Option<WrappedDataKey>>> {
+        let in_vault: Vec<(&TransitKey, &str)> =
+            requests.iter().flat_map(|wrapped| wrapped.groups.iter().flatten()).filter_map(transit).collect();
+        let mut answers = match &self.vault {
+            Some(vault) if !in_vault.is_empty() => vault.rewrap_many(self.host, &in_vault).await,
+            _ => in_vault.iter().map(|(key, _)| Err(no_vault(key))).collect(),
+        }
+        .into_iter();
+        let rewrapped = |wrapped: &&WrappedDataKey| {
+            let mut wrapped = (*wrapped).clone();
+            let (mut changed, mut failed) = (false, None);
+            for key in
+                wrapped.groups.iter_mut().flatten().filter(|key| matches!(key.key, MasterKey::Vault(_)))
+            {
+                match answers.next().unwrap_or_else(|| Err(no_answer())) {
+                    Ok(enc) if version_of(&enc) > version_of(&key.enc) => {
+                        changed = true;
+                        key.enc = enc;
+                        key.entry.insert("created_at".to_owned(), self.now().into());
+                    }
+                    Ok(_) => {}
+                    Err(error) => failed = failed.or(Some(error)),
+                }
+            }
+            match failed {
+                Some(error) => Err(error),
+                None => Ok(changed.then_some(wrapped)),
+            }
+        };
+        requests.iter().map(rewrapped).collect()
+    }
+
+    /// Unwraps each data key with whatever opens it. The results stand in the order of the requests.
     pub async fn unwrap_many(&self, requests: &[&WrappedDataKey]) -> Vec<Result<DataKey>> {
         // The second of two equal requests waits for the first, and then finds what it needs in the cache.
         let mut seen = HashSet::new();
         let (first, again): (Vec<_>, Vec<_>) =
             requests.iter().enumerate().partition(|(_, request)| seen.insert(fingerprint(request)));
-        let open = |(index, request): (usize, &&WrappedDataKey)| (index, self.unwrap(request));
-        let mut results: Vec<_> = first.into_par_iter().map(open).collect();
-        results.par_extend(again.into_par_iter().map(open));
+        let mut results = Vec::new();
+        for part in [first, again] {
+            let wrapped: Vec<&WrappedDataKey> = part.iter().map(|(_, wrapped)| **wrapped).collect();
+            results.extend(part.iter().map(|(index, _)| *index).zip(self.open_many(&wrapped).await));
+        }
         results.sort_by_key(|(index, _)| *index);
         results.into_iter().map(|(_, result)| result).collect()
     }
 
-    fn unwrap(&self, wrapped: &WrappedDataKey) -> Result<DataKey> {
-        let (length, needed) = match wrapped.groups.len() {
-            1 => (DataKey::LEN, 1),
-            _ => (SHARE_LENGTH, wrapped.required()),
-        };
-        let mut payloads = Vec::new();
-        let mut failures = Vec::new();
-        for (index, group) in wrapped.groups.iter().enumerate() {
-            match self.open_group(group, length) {
-                Ok(payload) => payloads.push(payload),
-                Err(problems) => failures.push((index, problems)),
+    /// Opens data keys in rounds: in each, every data key that is not open yet tries what comes next for as many of
+    /// its groups as it still needs, all of them together.
+    async fn open_many(&self, wrapped: &[&WrappedDataKey]) -> Vec<Result<DataKey>> {
+        let mut openings: Vec<Opening> =
+            wrapped.iter().map(|wrapped| Opening::new(wrapped, &self.order)).collect();
+        loop {
+            let mut steps = Vec::new();
+            for (index, opening) in openings.iter_mut().enumerate() {
+                steps.extend(opening.next_steps().into_iter().map(|(group, step)| (index, group, step)));
             }
-            if payloads.len() == needed {
+            if steps.is_empty() {
                 break;
             }
+            let answers = self.take_steps(&steps).await;
+            for ((index, group, _), answer) in steps.iter().zip(answers) {
+                openings[*index].groups[*group].record(answer);
+            }
         }
-        if payloads.len() < needed {
-            return Err(self.no_data_key(wrapped, payloads.len(), needed, &failures));
+        openings.iter().map(|opening| self.data_key_of(opening)).collect()
+    }
+
+    async fn take_steps(&self, steps: &[(usize, usize, Step<'_>)]) -> Vec<Result<SecretBytes, Vec<Failure>>> {
+        let mut in_vault = Vec::new();
+        let here: Vec<Option<_>> = steps
+            .par_iter()
+            .map(|(_, _, step)| match self.remembered(step.group, step.length) {
+                Some(payload) => Some(Ok(payload)),
+                None if step.transit.is_none() => Some(self.open_age(step.group, step.length)),
+                None => None,
+            })
+            .collect();
+        for ((_, _, step), _) in steps.iter().zip(&here).filter(|(_, here)| here.is_none()) {
+            in_vault.extend(step.transit.map(|(key, enc)| (key, enc, step.length)));
+        }
+        let mut from_vault = self.open_in_vault(&in_vault).await.into_iter();
+        let answer = |here: Option<_>| here.or_else(|| from_vault.next()).unwrap_or_else(|| Err(Vec::new()));
+        here.into_iter().map(answer).collect()
+    }
+
+    fn open_age(&self, group: &[WrappedKey], length: usize) -> Result<SecretBytes, Vec<Failure>> {
+        let wanted: Vec<Wanted> = group
+            .iter()
+            .filter_map(|wrapped| match &wrapped.key {
+                MasterKey::Age(recipient) => Some(Wanted { recipient, enc: &wrapped.enc }),
+                _ => None,
+            })
+            .collect();
+        let opened = self.identities.open(self.host, &wanted, length);
+        let (index, payload) =
+            opened.map_err(|problems| problems.into_iter().map(Failure::from).collect::<Vec<_>>())?;
+        self.remember(wanted[index].enc, &payload);
+        Ok(payload)
+    }
+
+    async fn open_in_vault(
+        &self,
+        wanted: &[(&TransitKey, &str, usize)],
+    ) -> Vec<Result<SecretBytes, Vec<Failure>>> {
+        let requests: Vec<_> = wanted.iter().map(|(key, enc, _)| (*key, *enc)).collect();
+        let answers = match &self.vault {
+            Some(vault) if !requests.is_empty() => vault.decrypt_many(self.host, &requests).await,
+            _ => requests.iter().map(|(key, _)| Err(no_vault(key))).collect(),
+        };
+        let open = |(&(key, enc, length), answer): (&(&TransitKey, &str, usize), Result<SecretBytes>)| {
+            let payload = answer.map_err(|error| vec![Failure::from(&error)])?;
+            if payload.len() != length {
+                let found = payload.len();
+                return Err(vec![Failure::from(format!(
+                    "{key}: what it wrapped has {found} bytes instead of {length}"
+                ))]);
+            }
+            self.remember(enc, &payload);
+            Ok(payload)
+        };
+        wanted.iter().zip(answers).map(open).collect()
+    }
+
+    fn remember(&self, enc: &str, payload: &SecretBytes) {
+        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        opened.insert(Sha256::digest(enc).into(), payload.clone());
+    }
+
+    fn data_key_of(&self, opening: &Opening) -> Result<DataKey> {
+        let payloads: Vec<&SecretBytes> =
+            opening.groups.iter().filter_map(|group| group.payload.as_ref()).collect();
+        if payloads.len() < opening.needed {
+            return Err(self.no_data_key(opening, payloads.len()));
         }
         let bytes = match &payloads[..] {
-            [whole] if needed == 1 => whole.clone(),
-            shares => shamir::combine(shares)?,
+            [whole] if opening.needed == 1 => (*whole).clone(),
+            shares => shamir::combine(&shares.iter().map(|share| (*share).clone()).collect::<Vec<_>>())?,
         };
         DataKey::from_slice(&bytes).ok_or_else(|| {
             let found = bytes.len();
             Error::new(Kind::NoDataKey, format!("the data key has {found} bytes instead of {}", DataKey::LEN))
         })
-    }
-
-    /// Opens what the keys of a group have wrapped, with the first key that can; else what went wrong on the way.
-    fn open_group(&self, group: &[WrappedKey], length: usize) -> Result<SecretBytes, Vec<String>> {
-        if let Some(payload) = self.remembered(group, length) {
-            return Ok(payload);
-        }
-        let mut kinds: Vec<KeyKind> = Vec::new();
-        for wrapped in group {
-            if !kinds.contains(&wrapped.key.kind()) {
-                kinds.push(wrapped.key.kind());
-            }
-        }
-        kinds.sort_by_key(|kind| {
-            self.order.iter().position(|named| named == kind).unwrap_or(self.order.len())
-        });
-
-        let mut problems = Vec::new();
-        for kind in kinds {
-            let opened = match kind {
-                KeyKind::Age => self.open_age(group, length),
-                // Vault transit keys come here.
-                _ => Err(Vec::new()),
-            };
-            match opened {
-                Ok(payload) => return Ok(payload),
-                Err(more) => problems.extend(more),
-            }
-        }
-        Err(problems)
-    }
-
-    fn open_age(&self, group: &[WrappedKey], length: usize) -> Result<SecretBytes, Vec<String>> {
-        let wanted: Vec<Wanted> = group
-            .iter()
-            .filter_map(|wrapped| match &wrapped.key {
-                MasterKey::Age(recipient) => Some(Wanted { recipient, enc: &wrapped.enc }),
-                MasterKey::Foreign { .. } => None,
-            })
-            .collect();
-        let (index, payload) = self.identities.open(self.host, &wanted, length)?;
-        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
-        opened.insert(Sha256::digest(wanted[index].enc).into(), payload.clone());
-        Ok(payload)
     }
 
     fn remembered(&self, group: &[WrappedKey], length: usize) -> Option<SecretBytes> {
@@ -239,19 +377,15 @@ impl<'h> KeyService<'h> {
     }
 
     /// Says what would have opened the data key, where identities were looked for, and what was found there.
-    fn no_data_key(
-        &self,
-        wrapped: &WrappedDataKey,
-        opened: usize,
-        needed: usize,
-        failures: &[(usize, Vec<String>)],
-    ) -> Error {
+    fn no_data_key(&self, opening: &Opening, opened: usize) -> Error {
+        let wrapped = opening.wrapped;
         if wrapped.groups.iter().all(Vec::is_empty) {
             return Error::new(Kind::NoDataKey, "no master key is named that could open the data key");
         }
         let shared = wrapped.groups.len() > 1;
         let mut message = if shared {
-            format!("{opened} of {} key groups could be opened, and it takes {needed}", wrapped.groups.len())
+            let (groups, needed) = (wrapped.groups.len(), opening.needed);
+            format!("{opened} of {groups} key groups could be opened, and it takes {needed}")
         } else {
             "no identity at hand opens the data key".to_owned()
         };
@@ -261,37 +395,177 @@ impl<'h> KeyService<'h> {
                 message.extend(lines.iter().map(|line| format!("\n  {line}")));
             }
         };
-        for (index, _) in failures {
-            let keys = wrapped.groups[*index].iter().map(|wrapped| match &wrapped.key {
-                MasterKey::Age(recipient) => recipient.short(),
-                MasterKey::Foreign { kind, .. } => format!("{} (Sealant does not speak {kind})", wrapped.key),
-            });
+        let closed: Vec<(usize, &Group)> =
+            opening.groups.iter().enumerate().filter(|(_, group)| group.payload.is_none()).collect();
+        for (index, _) in &closed {
             let title =
                 if shared { format!("group {} wants any of:", index + 1) } else { "wanted, any of:".into() };
-            add(&title, keys.collect());
+            add(&title, wrapped.groups[*index].iter().map(|wrapped| wrapped.wanted()).collect());
         }
-        let mut problems: Vec<String> = Vec::new();
-        for problem in failures.iter().flat_map(|(_, problems)| problems) {
-            if !problems.contains(problem) {
-                problems.push(problem.clone());
+        let mut failures: Vec<&Failure> = Vec::new();
+        for failure in closed.iter().flat_map(|(_, group)| &group.failures) {
+            if !failures.contains(&failure) {
+                failures.push(failure);
             }
         }
-        add("what went wrong:", problems);
-        add("looked for identities in:", self.identities.report());
+        add("what went wrong:", failures.iter().map(|failure| failure.problem.clone()).collect());
+        let has =
+            |test: fn(&MasterKey) -> bool| wrapped.groups.iter().flatten().any(|wrapped| test(&wrapped.key));
+        let speaks_age = has(|key| matches!(key, MasterKey::Age(_)));
+        let speaks_vault = has(|key| matches!(key, MasterKey::Vault(_)));
+        if speaks_age {
+            add("looked for identities in:", self.identities.report());
+        }
 
-        let speaks_age = |wrapped: &&WrappedKey| matches!(wrapped.key, MasterKey::Age(_));
-        let advice = if wrapped.groups.iter().flatten().find(speaks_age).is_none() {
-            "use sops for this file, or have sops add an age recipient to it with `sops updatekeys`"
-        } else if self.identities.found_any() {
-            "use an identity of one of the recipients, or have somebody who can open the file add your recipient and \
-             run `sealant updatekeys`"
-        } else if self.identities.any_failed() {
-            "put right what is said about the sources above"
-        } else {
-            "name your identity file with --identity or SOPS_AGE_KEY_FILE; `sealant keygen` makes one"
+        let of_vault = failures.iter().find_map(|failure| failure.advice.clone());
+        let advice = match of_vault {
+            Some(advice) => advice,
+            None if !speaks_age && speaks_vault => "put right what is said above".to_owned(),
+            None if !speaks_age => {
+                "use sops for this file, or have sops add an age recipient to it with `sops updatekeys`"
+                    .to_owned()
+            }
+            None if self.identities.found_any() => {
+                "use an identity of one of the recipients, or have somebody who can open the file add your \
+                 recipient and run `sealant updatekeys`"
+                    .to_owned()
+            }
+            None if self.identities.any_failed() => {
+                "put right what is said about the sources above".to_owned()
+            }
+            None => {
+                "name your identity file with --identity or SOPS_AGE_KEY_FILE; `sealant keygen` makes one"
+                    .to_owned()
+            }
         };
         Error::new(Kind::NoDataKey, message).advise(advice)
     }
+}
+
+/// What of a data key's wrappings stays, and what is missing: for which group, for whom, of what.
+struct Plan<'a> {
+    groups: Vec<Vec<WrappedKey>>,
+    threshold: usize,
+    missing: Vec<(usize, &'a MasterKey, SecretBytes)>,
+}
+
+/// A data key that is being opened.
+struct Opening<'a> {
+    wrapped: &'a WrappedDataKey,
+    /// How many groups have to be opened.
+    needed: usize,
+    groups: Vec<Group<'a>>,
+}
+
+/// A group of which one key has to open its payload.
+struct Group<'a> {
+    steps: VecDeque<Step<'a>>,
+    payload: Option<SecretBytes>,
+    failures: Vec<Failure>,
+}
+
+/// One try: with the age identities at hand, or with one transit key.
+struct Step<'a> {
+    group: &'a [WrappedKey],
+    /// Of the payload, in bytes.
+    length: usize,
+    transit: Option<(&'a TransitKey, &'a str)>,
+}
+
+/// Why a try failed, and what to do about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Failure {
+    problem: String,
+    advice: Option<String>,
+}
+
+impl From<String> for Failure {
+    fn from(problem: String) -> Self {
+        Self { problem, advice: None }
+    }
+}
+
+impl From<&Error> for Failure {
+    fn from(error: &Error) -> Self {
+        Self { problem: error.message().to_owned(), advice: error.advice().map(str::to_owned) }
+    }
+}
+
+impl<'a> Opening<'a> {
+    fn new(wrapped: &'a WrappedDataKey, order: &[KeyKind]) -> Self {
+        let (length, needed) = match wrapped.groups.len() {
+            1 => (DataKey::LEN, 1),
+            _ => (SHARE_LENGTH, wrapped.required()),
+        };
+        let groups = wrapped.groups.iter().map(|group| Group::new(group, length, order)).collect();
+        Self { wrapped, needed, groups }
+    }
+
+    /// What to try next for the first groups of which an answer is still needed.
+    fn next_steps(&mut self) -> Vec<(usize, Step<'a>)> {
+        let opened = self.groups.iter().filter(|group| group.payload.is_some()).count();
+        let closed = self.groups.iter_mut().enumerate().filter(|(_, group)| group.payload.is_none());
+        let next = closed.filter_map(|(index, group)| Some((index, group.steps.pop_front()?)));
+        next.take(self.needed.saturating_sub(opened)).collect()
+    }
+}
+
+impl<'a> Group<'a> {
+    fn new(group: &'a [WrappedKey], length: usize, order: &[KeyKind]) -> Self {
+        let mut kinds: Vec<KeyKind> = Vec::new();
+        for wrapped in group {
+            if !kinds.contains(&wrapped.key.kind()) {
+                kinds.push(wrapped.key.kind());
+            }
+        }
+        kinds.sort_by_key(|kind| order.iter().position(|named| named == kind).unwrap_or(order.len()));
+        let mut steps = VecDeque::new();
+        for kind in kinds {
+            match kind {
+                KeyKind::Age => steps.push_back(Step { group, length, transit: None }),
+                KeyKind::HcVault => {
+                    let keys = group.iter().filter_map(transit);
+                    steps.extend(keys.map(|transit| Step { group, length, transit: Some(transit) }));
+                }
+                _ => {}
+            }
+        }
+        Self { steps, payload: None, failures: Vec::new() }
+    }
+
+    fn record(&mut self, answer: Result<SecretBytes, Vec<Failure>>) {
+        match answer {
+            Ok(payload) => self.payload = Some(payload),
+            Err(failures) => self.failures.extend(failures),
+        }
+    }
+}
+
+/// A new data key's share for each group, or the whole of it for the only one.
+fn new_payloads(data_key: &DataKey, keys: &KeySet) -> Result<Vec<SecretBytes>> {
+    if keys.groups.is_empty() || keys.groups.iter().any(Vec::is_empty) {
+        return Err(Error::new(Kind::Other, "empty key group provided: nobody could open the data key")
+            .advise("name who shall: give a recipient with --age, or add a creation rule to .sops.yaml"));
+    }
+    match keys.groups.len() {
+        1 => Ok(vec![Zeroizing::new(data_key.as_bytes().to_vec())]),
+        groups => shamir::split(data_key.as_bytes(), groups, keys.required()),
+    }
+}
+
+fn transit(wrapped: &WrappedKey) -> Option<(&TransitKey, &str)> {
+    match &wrapped.key {
+        MasterKey::Vault(key) => Some((key, &wrapped.enc)),
+        _ => None,
+    }
+}
+
+fn no_vault(key: &TransitKey) -> Error {
+    Error::new(Kind::NoDataKey, format!("{key}: no Vault server is asked here"))
+}
+
+fn no_answer() -> Error {
+    Error::new(Kind::NoDataKey, "the key service gave no answer")
 }
 
 /// Equal for requests that hold the same ciphertexts in the same groups.

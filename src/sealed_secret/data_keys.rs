@@ -11,7 +11,7 @@ use super::cipher::{Commitment, ItemKey, Token};
 use super::types::{DataKeyEntry, Spec};
 use super::wraps;
 use crate::error::{Error, Kind, Result};
-use crate::keys::{KeyService, KeySet, Rewrap, WrappedDataKey};
+use crate::keys::{KeyService, KeySet, Rekey, WrappedDataKey};
 use crate::secret::{DataKey, SecretBytes};
 
 /// A data key for the items that one change of one SealedSecret writes.
@@ -99,7 +99,7 @@ impl OpenedKeys {
     /// Wraps the data keys of SealedSecrets for other master keys, in one request, and changes nothing else. What is
     /// wrapped for somebody who stays is kept, byte for byte; data keys that no item uses go. Results stand in the
     /// order of the requests.
-    pub async fn rewrap(
+    pub(super) async fn rekey(
         service: &KeyService<'_>,
         requests: &[(&Spec, &Self, &KeySet)],
     ) -> Vec<Result<Vec<DataKeyEntry>>> {
@@ -118,13 +118,13 @@ impl OpenedKeys {
                     .collect()
             })
             .collect();
-        let all: Vec<Rewrap> = prepared
+        let all: Vec<Rekey> = prepared
             .iter()
             .flatten()
             .flatten()
-            .map(|(data_key, _, wrapped, keys)| Rewrap { data_key, wrapped, keys })
+            .map(|(data_key, _, wrapped, keys)| Rekey { data_key, wrapped, keys })
             .collect();
-        let mut answers = service.rewrap_many(&all).await.into_iter();
+        let mut answers = service.rekey_many(&all).await.into_iter();
         let finish = |entries: Result<Vec<(&DataKey, &ItemKey, WrappedDataKey, &KeySet)>>| {
             let entries = entries?;
             let answered: Vec<_> = entries.iter().zip(answers.by_ref()).collect();

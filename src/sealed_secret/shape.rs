@@ -6,9 +6,9 @@
 
 use serde_json::Value as Schema;
 
-use crate::config::nearest;
 use crate::document::{Document, NodeId, NodeKind, Value};
 use crate::error::{Error, Kind, Result};
+use crate::hints::nearest;
 
 /// Refuses a node that is not as the schema says. `path` is what messages call it.
 pub(super) fn check(document: &dyn Document, node: NodeId, schema: &Schema, path: &str) -> Result<()> {
@@ -82,7 +82,7 @@ fn check_entries(document: &dyn Document, map: NodeId, schema: &Schema, path: &s
                 let names: Vec<&str> =
                     properties.into_iter().flat_map(|map| map.keys().map(String::as_str)).collect();
                 let mut message = format!("unknown field `{deeper}`");
-                if let Some(name) = nearest(key, &names) {
+                if let Some(name) = nearest(key, names) {
                     message.push_str(&format!("; did you mean `{name}`?"));
                 }
                 return Err(Error::new(Kind::Read, message).on_line(document.line(entry)));

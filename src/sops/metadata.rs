@@ -7,7 +7,7 @@ use serde_json::{Map, Value as Data};
 
 use crate::config::{Selection, SelectionKind};
 use crate::error::{Error, Kind, Result};
-use crate::keys::{KeyKind, MasterKey, Recipient, WrappedDataKey, WrappedKey};
+use crate::keys::{KeyKind, MasterKey, Recipient, TransitKey, WrappedDataKey, WrappedKey};
 
 /// The version that is written into new files: the newest sops whose format this is.
 pub const SOPS_VERSION: &str = "3.13.3";
@@ -286,11 +286,36 @@ fn read_group(group: &Map<String, Data>) -> Result<Vec<WrappedKey>> {
                     enc: text(entry, "enc")?.unwrap_or_default(),
                     entry: Map::new(),
                 },
+                KeyKind::HcVault => read_transit(entry)?,
                 _ => WrappedKey::foreign(kind, entry.clone()),
             });
         }
     }
     Ok(keys)
+}
+
+/// An entry that names no transit key stays as it is: others may open the file.
+fn read_transit(entry: &Map<String, Data>) -> Result<WrappedKey> {
+    let field = |name| text(entry, name).map(Option::unwrap_or_default);
+    let enc = field("enc")?;
+    Ok(match TransitKey::new(&field("vault_address")?, None, &field("engine_path")?, &field("key_name")?) {
+        Ok(key) => WrappedKey { key: MasterKey::Vault(key), enc, entry: entry.clone() },
+        Err(_) => WrappedKey::foreign(KeyKind::HcVault, entry.clone()),
+    })
+}
+
+fn write_transit(key: &TransitKey, wrapped: &WrappedKey) -> Map<String, Data> {
+    let mut entry = wrapped.entry.clone();
+    set(&mut entry, "enc", Some(wrapped.enc.clone().into()));
+    // What a file has of these is as good, be it spelled with a slash more.
+    for (name, value) in
+        [("engine_path", key.engine()), ("key_name", key.name()), ("vault_address", key.address())]
+    {
+        if get(&entry, name).is_none() {
+            set(&mut entry, name, Some(value.into()));
+        }
+    }
+    entry
 }
 
 fn write_keys(block: &mut Map<String, Data>, keys: &WrappedDataKey) {
@@ -316,6 +341,7 @@ fn write_group(group: &[WrappedKey]) -> Map<String, Data> {
                 ("enc".to_owned(), wrapped.enc.clone().into()),
                 ("recipient".to_owned(), recipient.as_str().into()),
             ]),
+            MasterKey::Vault(key) => write_transit(key, wrapped),
             MasterKey::Foreign { .. } => wrapped.entry.clone(),
         };
         let list = lists.entry(wrapped.key.kind().name()).or_insert_with(|| Data::Array(Vec::new()));

@@ -19,9 +19,13 @@
 // This crate is the outside for the programs under test: reading the environment and writing files is its purpose.
 #![allow(clippy::disallowed_methods)]
 
+mod authority;
+mod bao;
 mod capture;
+mod cluster;
 mod peers;
 mod run;
+mod server;
 mod terminal;
 
 use std::ffi::OsString;
@@ -32,6 +36,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tempfile::TempDir;
 
+pub use bao::{AuditRequest, Bao};
+pub use cluster::Cluster;
 pub use peers::Peers;
 pub use run::{Output, Run};
 pub use terminal::Terminal;
@@ -127,6 +133,12 @@ impl Sandbox {
     #[track_caller]
     pub fn age_keygen(&self, args: &[&str]) -> Run {
         self.peer("age-keygen", args)
+    }
+
+    /// The real kubeseal.
+    #[track_caller]
+    pub fn kubeseal(&self, args: &[&str]) -> Run {
+        self.peer("kubeseal", args)
     }
 
     /// Any other program: a path, or a name on the `PATH` such as `git`.

@@ -140,3 +140,27 @@ fn age_finds_its_plugin() {
     let decrypt = test.age(&["-d", "-j", "batchpass", "out.age"]).env("AGE_PASSPHRASE", "correct horse");
     assert_eq!(decrypt.run().ok().text(), "hello");
 }
+
+#[test]
+fn kubeseal_seals_for_a_certificate() {
+    let test = test();
+    let new_key = [
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-noenc",
+        "-subj",
+        "/CN=test",
+        "-keyout",
+        "key",
+        "-out",
+        "certificate",
+    ];
+    test.program("openssl", &new_key).run().ok();
+    let secret = "{apiVersion: v1, kind: Secret, metadata: {name: app, namespace: team}, stringData: {password: hunter2}}";
+    let sealed = test.kubeseal(&["--cert=certificate", "--format=yaml"]).stdin(secret).run().ok();
+    let unseal = test.kubeseal(&["--recovery-unseal", "--recovery-private-key=key"]);
+    let unsealed = unseal.stdin(sealed.stdout).run().ok();
+    assert!(unsealed.text().contains(r#""password": "aHVudGVyMg==""#), "{unsealed}");
+}

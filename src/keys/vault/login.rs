@@ -1,0 +1,274 @@
+//! How we become somebody to a server: a token at hand, or credentials that are exchanged for one.
+//!
+//! Owns the sources of tokens and credentials and their order. Credentials go only to servers that the user has named
+//! (see [`Settings`](super::Settings)): a file of a repository can name any server, and a password is worth more than
+//! a token. Stores nothing.
+
+use std::path::{Path, PathBuf};
+
+use vaultrs::api::AuthInfo;
+use vaultrs::client::Client;
+use vaultrs::error::ClientError;
+use zeroize::Zeroizing;
+
+use super::problem::{Cause, Problem};
+use super::server::Server;
+use super::settings::{Auth, Method, secret_variable, variable};
+use crate::error::{Error, Result};
+use crate::host::Host;
+use crate::secret::SecretString;
+
+/// Where `vault login` and `bao login` keep a token, in the home folder.
+pub const TOKEN_FILE: &str = ".vault-token";
+
+/// Where Kubernetes puts the token of a pod's service account.
+const SERVICE_ACCOUNT_TOKEN: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
+
+/// A token, or what gets us one.
+pub(super) enum Token {
+    Given(SecretString),
+    By(Credentials),
+}
+
+/// What is exchanged for a token.
+pub(super) struct Credentials {
+    mount: String,
+    proof: Proof,
+}
+
+enum Proof {
+    AppRole { role_id: SecretString, secret_id: SecretString },
+    Kubernetes { role: String, jwt: SecretString },
+    Jwt { role: Option<String>, jwt: SecretString },
+    UserPass { username: String, password: SecretString },
+}
+
+impl Credentials {
+    pub fn method(&self) -> &'static str {
+        match self.proof {
+            Proof::AppRole { .. } => "approle",
+            Proof::Kubernetes { .. } => "kubernetes",
+            Proof::Jwt { .. } => "jwt",
+            Proof::UserPass { .. } => "userpass",
+        }
+    }
+
+    pub async fn send(&self, client: &impl Client) -> Result<AuthInfo, ClientError> {
+        use vaultrs::auth;
+        match &self.proof {
+            Proof::AppRole { role_id, secret_id } => {
+                auth::approle::login(client, &self.mount, role_id, secret_id).await
+            }
+            Proof::Kubernetes { role, jwt } => auth::kubernetes::login(client, &self.mount, role, jwt).await,
+            Proof::Jwt { role, jwt } => auth::oidc::login(client, &self.mount, jwt, role.clone()).await,
+            Proof::UserPass { username, password } => {
+                auth::userpass::login(client, &self.mount, username, password).await
+            }
+        }
+    }
+}
+
+/// The token to use at a server, or what to log in with. An error when neither is at hand.
+pub(super) async fn token(host: &dyn Host, auth: &Auth, server: &Server) -> Result<Token, Problem> {
+    if let Some(token) = server.settled_token() {
+        return usable("the token", token).map(Token::Given);
+    }
+    let method = match auth.method {
+        Some(method) => method,
+        None => {
+            if let Some(token) = given(host)? {
+                return Ok(Token::Given(token));
+            }
+            match inferred(host, auth)? {
+                Some(method) => method,
+                None => Method::Token,
+            }
+        }
+    };
+    if method == Method::Token {
+        return match given(host)? {
+            Some(token) => Ok(Token::Given(token)),
+            None => token_file(host)?.map(Token::Given).ok_or_else(|| nothing(host)),
+        };
+    }
+    if !server.is_trusted() {
+        return Err(Problem::new(
+            Cause::Denied,
+            format!(
+                "no {} login is sent to an address that only a file names: set VAULT_ADDR to it, or allow it in your \
+                 own settings",
+                method.name()
+            ),
+        ));
+    }
+    let mount = auth.mount.as_deref().unwrap_or(method.name()).trim_matches('/').to_owned();
+    if !mount.split('/').all(super::transit_key::is_plain) {
+        return Err(denied(format!("`{mount}` is not a path at which a method of login can be mounted")));
+    }
+    Ok(Token::By(Credentials { mount, proof: proof(host, auth, method, server).await? }))
+}
+
+/// The method for which credentials lie in the environment.
+fn inferred(host: &dyn Host, auth: &Auth) -> Result<Option<Method>, Problem> {
+    let is_set =
+        |name: &str| variable(host, name).map(|value| value.is_some()).map_err(|error| of_host(&error));
+    if is_set("ROLE_ID")? {
+        return Ok(Some(Method::AppRole));
+    }
+    if is_set("ID_TOKEN")? || (auth.role.is_some() && host.env(GITHUB_URL).is_some()) {
+        return Ok(Some(Method::Jwt));
+    }
+    Ok(None)
+}
+
+async fn proof(host: &dyn Host, auth: &Auth, method: Method, server: &Server) -> Result<Proof, Problem> {
+    Ok(match method {
+        Method::AppRole => Proof::AppRole {
+            role_id: needed(host, "ROLE_ID", "of an AppRole")?,
+            // A role can be bound by addresses alone.
+            secret_id: optional(host, "SECRET_ID")?.unwrap_or_default(),
+        },
+        Method::Kubernetes => Proof::Kubernetes {
+            role: auth
+                .role
+                .clone()
+                .ok_or_else(|| denied("set VAULT_AUTH_ROLE to the role to log in with"))?,
+            jwt: match optional(host, "ID_TOKEN")? {
+                Some(jwt) => jwt,
+                None => read(host, Path::new(SERVICE_ACCOUNT_TOKEN))?,
+            },
+        },
+        Method::Jwt => Proof::Jwt {
+            role: auth.role.clone(),
+            jwt: match optional(host, "ID_TOKEN")? {
+                Some(jwt) => jwt,
+                None => github_token(host, server).await?,
+            },
+        },
+        Method::UserPass | Method::Token => {
+            let username =
+                auth.username.clone().ok_or_else(|| denied("set VAULT_USERNAME to the user to log in as"))?;
+            let prompt = format!("Password of {username} at {}", server.address());
+            let password = host.ask_passphrase(&prompt).map_err(|error| of_host(&error))?;
+            if !super::transit_key::is_plain(&username) {
+                return Err(denied(
+                    "VAULT_USERNAME holds something that is no letter, digit, `_`, `.` or `-`",
+                ));
+            }
+            Proof::UserPass { username, password }
+        }
+    })
+}
+
+/// `BAO_TOKEN` or `VAULT_TOKEN`.
+fn given(host: &dyn Host) -> Result<Option<SecretString>, Problem> {
+    match secret_variable(host, "TOKEN").map_err(|error| of_host(&error))? {
+        Some(token) => usable("VAULT_TOKEN", &token).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// What `vault login` has stored.
+fn token_file(host: &dyn Host) -> Result<Option<SecretString>, Problem> {
+    let Some(path) = token_path(host) else { return Ok(None) };
+    match host.read_secret(&path) {
+        Ok(content) => {
+            let text = text(&content, &path)?;
+            if text.is_empty() { Ok(None) } else { usable(&path.display().to_string(), &text).map(Some) }
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(denied(format!("{}: cannot be read: {error}", path.display()))),
+    }
+}
+
+/// Where the token is that `vault login` stores.
+pub fn token_path(host: &dyn Host) -> Option<PathBuf> {
+    Some(host.home()?.join(TOKEN_FILE))
+}
+
+/// A token goes into a header, which not everything can.
+fn usable(source: &str, token: &str) -> Result<SecretString, Problem> {
+    let token = token.trim();
+    match !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic()) {
+        true => Ok(Zeroizing::new(token.to_owned())),
+        false => Err(denied(format!("{source}: this cannot be a token"))),
+    }
+}
+
+/// A variable, or the content of the file that `..._FILE` names.
+fn optional(host: &dyn Host, name: &str) -> Result<Option<SecretString>, Problem> {
+    if let Some(value) = secret_variable(host, name).map_err(|error| of_host(&error))? {
+        return Ok(Some(Zeroizing::new(value.trim().to_owned())));
+    }
+    match variable(host, &format!("{name}_FILE")).map_err(|error| of_host(&error))? {
+        Some(file) => read(host, Path::new(&file)).map(Some),
+        None => Ok(None),
+    }
+}
+
+fn needed(host: &dyn Host, name: &str, what: &str) -> Result<SecretString, Problem> {
+    optional(host, name)?
+        .ok_or_else(|| denied(format!("VAULT_{name} {what} is not set, nor VAULT_{name}_FILE")))
+}
+
+fn read(host: &dyn Host, path: &Path) -> Result<SecretString, Problem> {
+    let content = host
+        .read_secret(path)
+        .map_err(|error| denied(format!("{}: cannot be read: {error}", path.display())))?;
+    text(&content, path)
+}
+
+fn text(content: &[u8], path: &Path) -> Result<SecretString, Problem> {
+    let text =
+        std::str::from_utf8(content).map_err(|_| denied(format!("{}: is not text", path.display())))?;
+    Ok(Zeroizing::new(text.trim().to_owned()))
+}
+
+const GITHUB_URL: &str = "ACTIONS_ID_TOKEN_REQUEST_URL";
+const GITHUB_TOKEN: &str = "ACTIONS_ID_TOKEN_REQUEST_TOKEN";
+
+/// The signed token of a GitHub Actions job, which GitHub gives for the asking
+/// (docs.github.com, "OpenID Connect reference": a GET with a bearer token, answered by `{"value": "..."}`).
+async fn github_token(host: &dyn Host, server: &Server) -> Result<SecretString, Problem> {
+    let var = |name: &str| host.env_text(name).map_err(|error| of_host(&error));
+    let (Some(url), Some(bearer)) = (var(GITHUB_URL)?, var(GITHUB_TOKEN)?) else {
+        return Err(denied(
+            "there is no signed token to log in with: set VAULT_ID_TOKEN or VAULT_ID_TOKEN_FILE, or give the GitHub \
+             job the permission `id-token: write`",
+        ));
+    };
+    let mut url = reqwest::Url::parse(&url).map_err(|_| denied(format!("{GITHUB_URL} is not an address")))?;
+    let audience = variable(host, "AUTH_AUDIENCE").map_err(|error| of_host(&error))?;
+    url.query_pairs_mut().append_pair("audience", audience.as_deref().unwrap_or(server.address()));
+    let cannot = |error: reqwest::Error| {
+        let problem = Problem::on_the_way(&error);
+        Problem::new(problem.cause, format!("GitHub gave no token: {}", problem.message))
+    };
+    let answer = server.plain_http().get(url).bearer_auth(bearer).send().await.map_err(cannot)?;
+    let body = answer.error_for_status().map_err(|error| {
+        let status = error.status().map_or(0, |status| status.as_u16());
+        denied(format!("GitHub gave no token: it answered with {status}"))
+    })?;
+    #[derive(serde::Deserialize)]
+    struct Answer {
+        value: String,
+    }
+    let bytes = Zeroizing::new(body.bytes().await.map_err(cannot)?.to_vec());
+    let answer: Answer =
+        serde_json::from_slice(&bytes).map_err(|_| denied("GitHub's answer holds no token"))?;
+    Ok(Zeroizing::new(answer.value))
+}
+
+fn nothing(host: &dyn Host) -> Problem {
+    let file =
+        token_path(host).map_or_else(|| "~/.vault-token".to_owned(), |path| path.display().to_string());
+    denied(format!("no token at hand: VAULT_TOKEN and BAO_TOKEN are not set, and there is no {file}"))
+}
+
+fn denied(message: impl Into<String>) -> Problem {
+    Problem::new(Cause::Denied, message)
+}
+
+fn of_host(error: &Error) -> Problem {
+    denied(error.message())
+}

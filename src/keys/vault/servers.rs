@@ -1,0 +1,328 @@
+//! All servers of a run, and the many requests to them: grouped by server and key, a few at a time.
+
+use std::collections::{BTreeMap, HashMap};
+use std::marker::PhantomData;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use futures_util::stream::{self, StreamExt};
+use rustify::endpoint::Endpoint;
+use rustify::enums::{RequestMethod, RequestType, ResponseType};
+use serde::Deserialize;
+
+use super::TransitKey;
+use super::problem::{Cause, Problem};
+use super::server::Server;
+use super::settings::{Settings, StartedBy};
+use super::transit::{self, BATCH, KeyVersions, Operation};
+use crate::error::{Error, Kind, Result};
+use crate::host::Host;
+use crate::secret::{SecretBytes, SecretString};
+
+/// How many requests are on their way at once.
+const AT_ONCE: usize = 8;
+
+/// The transit keys of every server that the user's settings allow.
+pub struct Vault {
+    started_by: StartedBy,
+    /// Read when the first key is met: who uses none needs none.
+    settings: OnceLock<Result<Settings, Problem>>,
+    servers: Mutex<HashMap<String, Arc<Server>>>,
+}
+
+/// Who we are to a server.
+#[derive(Debug, Clone, Deserialize)]
+pub struct WhoAmI {
+    #[serde(default)]
+    pub display_name: String,
+    #[serde(default)]
+    pub policies: Vec<String>,
+    /// Seconds that the token has left; 0 for one that does not end.
+    #[serde(default)]
+    pub ttl: u64,
+}
+
+/// What we may do with a transit key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Access {
+    pub encrypt: bool,
+    pub decrypt: bool,
+    pub rewrap: bool,
+    pub read: bool,
+}
+
+impl Access {
+    /// In words: `you may encrypt and rewrap with it`.
+    pub fn described(&self) -> String {
+        let all = [(self.encrypt, "encrypt"), (self.decrypt, "decrypt"), (self.rewrap, "rewrap")];
+        let may: Vec<&str> = all.into_iter().filter_map(|(may, word)| may.then_some(word)).collect();
+        match may.split_last() {
+            None => "you may not use it".to_owned(),
+            Some((last, [])) => format!("you may {last} with it"),
+            Some((last, first)) => format!("you may {} and {last} with it", first.join(", ")),
+        }
+    }
+}
+
+impl WhoAmI {
+    /// In words, with what the policies are and how long the token lives.
+    pub fn described(&self) -> String {
+        let life = match self.ttl {
+            0 => "the token does not end".to_owned(),
+            seconds => format!("the token ends in {}", duration(seconds)),
+        };
+        let policies = if self.policies.is_empty() { "none".to_owned() } else { self.policies.join(", ") };
+        format!("{} (policies: {policies}; {life})", self.display_name)
+    }
+}
+
+/// Seconds in words: `3h 12m`, `45s`.
+fn duration(seconds: u64) -> String {
+    match (seconds / 3600, seconds / 60 % 60, seconds) {
+        (0, 0, seconds) => format!("{seconds}s"),
+        (0, minutes, _) => format!("{minutes}m"),
+        (hours, minutes, _) => format!("{hours}h {minutes}m"),
+    }
+}
+
+impl Vault {
+    /// As the user of this host has settled it.
+    pub fn of_user(started_by: StartedBy) -> Self {
+        Self { started_by, settings: OnceLock::new(), servers: Mutex::default() }
+    }
+
+    /// With these settings.
+    pub fn with_settings(settings: Settings) -> Self {
+        let vault = Self::of_user(StartedBy::Program);
+        // It was just made, so it is empty.
+        let _ = vault.settings.set(Ok(settings));
+        vault
+    }
+
+    /// The settings, read at the first call.
+    pub fn settings(&self, host: &dyn Host) -> Result<&Settings> {
+        self.settings_or_problem(host).map_err(|problem| Error::new(Kind::Config, problem.message))
+    }
+
+    fn settings_or_problem(&self, host: &dyn Host) -> Result<&Settings, Problem> {
+        let read = || {
+            Settings::of_user(host, self.started_by)
+                .map_err(|error| Problem::new(Cause::Other, error.to_string()))
+        };
+        self.settings.get_or_init(read).as_ref().map_err(Clone::clone)
+    }
+
+    /// Encrypts data keys, or shares of them. Answers stand in the order of the requests.
+    pub(in crate::keys) async fn encrypt_many(
+        &self,
+        host: &dyn Host,
+        requests: &[(&TransitKey, &[u8])],
+    ) -> Vec<Result<String>> {
+        self.many(host, Operation::Encrypt, requests, async |server, key, payloads| {
+            transit::encrypt(server, host, key, payloads).await
+        })
+        .await
+    }
+
+    /// Decrypts data keys, or shares of them. Answers stand in the order of the requests.
+    pub(in crate::keys) async fn decrypt_many(
+        &self,
+        host: &dyn Host,
+        requests: &[(&TransitKey, &str)],
+    ) -> Vec<Result<SecretBytes>> {
+        self.many(host, Operation::Decrypt, requests, async |server, key, ciphertexts| {
+            transit::decrypt(server, host, key, ciphertexts).await
+        })
+        .await
+    }
+
+    /// Encrypts ciphertexts anew with the newest version of their keys. Answers stand in the order of the requests.
+    pub(in crate::keys) async fn rewrap_many(
+        &self,
+        host: &dyn Host,
+        requests: &[(&TransitKey, &str)],
+    ) -> Vec<Result<String>> {
+        self.many(host, Operation::Rewrap, requests, async |server, key, ciphertexts| {
+            transit::rewrap(server, host, key, ciphertexts).await
+        })
+        .await
+    }
+
+    /// Groups items by key, asks for each group in as few requests as can be, and puts the answers back in order.
+    async fn many<I: Copy, T>(
+        &self,
+        host: &dyn Host,
+        operation: Operation,
+        requests: &[(&TransitKey, I)],
+        ask: impl AsyncFn(&Server, &TransitKey, &[I]) -> Result<Vec<Result<T, Problem>>, Problem>,
+    ) -> Vec<Result<T>> {
+        let mut groups: BTreeMap<&TransitKey, Vec<usize>> = BTreeMap::new();
+        for (index, (key, _)) in requests.iter().enumerate() {
+            groups.entry(key).or_default().push(index);
+        }
+        let batches: Vec<(&TransitKey, &[usize])> = groups
+            .iter()
+            .flat_map(|(key, indexes)| indexes.chunks(BATCH).map(|batch| (*key, batch)))
+            .collect();
+        let ask = &ask;
+        let answered: Vec<Vec<(usize, Result<T>)>> = stream::iter(batches)
+            .map(|(key, batch)| async move {
+                let results: Vec<Result<T>> = match self.server(host, key) {
+                    Ok(server) => {
+                        let items: Vec<I> = batch.iter().map(|index| requests[*index].1).collect();
+                        let answers = ask(&server, key, &items).await;
+                        let answers = answers
+                            .unwrap_or_else(|problem| batch.iter().map(|_| Err(problem.clone())).collect());
+                        let fail = |problem: Problem| failure(&problem, key, operation);
+                        answers.into_iter().map(|answer| answer.map_err(fail)).collect()
+                    }
+                    Err(error) => batch.iter().map(|_| Err(again(&error))).collect(),
+                };
+                batch.iter().copied().zip(results).collect()
+            })
+            .buffer_unordered(AT_ONCE)
+            .collect()
+            .await;
+        let mut results: Vec<(usize, Result<T>)> = answered.into_iter().flatten().collect();
+        results.sort_by_key(|(index, _)| *index);
+        results.into_iter().map(|(_, result)| result).collect()
+    }
+
+    /// The versions of transit keys. Answers stand in the order of the keys.
+    pub async fn versions(&self, host: &dyn Host, keys: &[&TransitKey]) -> Vec<Result<KeyVersions>> {
+        let read = |key: &&TransitKey| {
+            let key = (*key).clone();
+            async move {
+                let answer = transit::versions(&*self.server(host, &key)?, host, &key).await;
+                answer.map_err(|problem| {
+                    let policy = format!("path \"{}\" {{ capabilities = [\"read\"] }}", key.path());
+                    let advice = problem
+                        .is_forbidden()
+                        .then(|| format!("The token may not read the key: its policy needs {policy}."));
+                    problem.error(&key, advice)
+                })
+            }
+        };
+        stream::iter(keys.iter().map(read)).buffered(AT_ONCE).collect().await
+    }
+
+    /// Who we are to the server that stands in files with this address.
+    pub async fn who_am_i(&self, host: &dyn Host, address: &str) -> Result<WhoAmI> {
+        let server = self.server_at(host, address, &format!("{address}/v1"))?;
+        let answer =
+            server.ask(host, None, || Get { path: "auth/token/lookup-self", response: PhantomData }).await;
+        answer.map_err(|problem| server.error(&problem, None))
+    }
+
+    /// What our token may do with transit keys of one server. Answers stand in the order of the keys.
+    pub async fn access(&self, host: &dyn Host, keys: &[&TransitKey]) -> Result<Vec<Access>> {
+        let Some(first) = keys.first() else { return Ok(Vec::new()) };
+        let server = self.server(host, first)?;
+        let path = |key: &TransitKey, operation: &str| format!("{}/{operation}/{}", key.engine(), key.name());
+        let operations = ["encrypt", "decrypt", "rewrap", "keys"];
+        let paths: Vec<String> =
+            keys.iter().flat_map(|key| operations.map(|operation| path(key, operation))).collect();
+        let answer = server.ask(host, first.namespace(), || Capabilities { paths: &paths }).await;
+        let found = answer.map_err(|problem| server.error(&problem, None))?;
+        let may = |path: String, capability: &str| {
+            found.get(&path).and_then(|granted| granted.as_array()).is_some_and(|granted| {
+                granted.iter().any(|granted| *granted == capability || *granted == "root")
+            })
+        };
+        let access = |key: &&TransitKey| Access {
+            encrypt: may(path(key, "encrypt"), "update"),
+            decrypt: may(path(key, "decrypt"), "update"),
+            rewrap: may(path(key, "rewrap"), "update"),
+            read: may(path(key, "keys"), "read"),
+        };
+        Ok(keys.iter().map(access).collect())
+    }
+
+    /// Logs in at a server and gives the token, which nobody keeps.
+    pub async fn log_in(&self, host: &dyn Host, address: &str) -> Result<SecretString> {
+        let server = self.server_at(host, address, &format!("{address}/v1"))?;
+        server.fresh_login(host).await.map_err(|problem| server.error(&problem, None))
+    }
+
+    fn server(&self, host: &dyn Host, key: &TransitKey) -> Result<Arc<Server>> {
+        self.server_at(host, key.address(), &format!("{}/v1/{}", key.address(), key.path()))
+    }
+
+    /// The server of an address, if requests whose URL begins with `url` may be made.
+    fn server_at(&self, host: &dyn Host, address: &str, url: &str) -> Result<Arc<Server>> {
+        let settings = self.settings(host)?;
+        let route = settings.route(address, url)?;
+        let mut servers = self.servers.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = servers.get(address) {
+            return Ok(Arc::clone(known));
+        }
+        let server = Arc::new(Server::new(host, address, route, settings)?);
+        servers.insert(address.to_owned(), Arc::clone(&server));
+        Ok(server)
+    }
+}
+
+/// An error said once more: an [`Error`] holds its causes, and cannot be copied.
+fn again(error: &Error) -> Error {
+    let again = Error::new(error.kind(), error.message());
+    match error.advice() {
+        Some(advice) => again.advise(advice),
+        None => again,
+    }
+}
+
+fn failure(problem: &Problem, key: &TransitKey, operation: Operation) -> Error {
+    let path = format!("{}/{}/{}", key.engine(), operation.name(), key.name());
+    let advice = match problem.cause {
+        _ if problem.is_forbidden() => Some(format!(
+            "Log in as somebody whose policy has: path \"{path}\" {{ capabilities = [\"update\"] }}"
+        )),
+        Cause::Missing => {
+            Some("Check the engine's path and the key's name; the engine may not be mounted.".into())
+        }
+        _ => None,
+    };
+    problem.error(key, advice)
+}
+
+struct Get<R> {
+    path: &'static str,
+    response: PhantomData<fn() -> R>,
+}
+
+impl<R: serde::de::DeserializeOwned + Send + Sync> Endpoint for Get<R> {
+    type Response = R;
+    const REQUEST_BODY_TYPE: RequestType = RequestType::JSON;
+    const RESPONSE_BODY_TYPE: ResponseType = ResponseType::JSON;
+
+    fn path(&self) -> String {
+        self.path.to_owned()
+    }
+
+    fn method(&self) -> RequestMethod {
+        RequestMethod::GET
+    }
+}
+
+/// Asks what our token may do with paths (`sys/capabilities-self`, which Vault's default policy allows).
+struct Capabilities<'a> {
+    paths: &'a [String],
+}
+
+impl Endpoint for Capabilities<'_> {
+    type Response = serde_json::Map<String, serde_json::Value>;
+    const REQUEST_BODY_TYPE: RequestType = RequestType::JSON;
+    const RESPONSE_BODY_TYPE: ResponseType = ResponseType::JSON;
+
+    fn path(&self) -> String {
+        "sys/capabilities-self".to_owned()
+    }
+
+    fn method(&self) -> RequestMethod {
+        RequestMethod::POST
+    }
+
+    fn body(&self) -> Result<Option<Vec<u8>>, rustify::errors::ClientError> {
+        let body = serde_json::json!({ "paths": self.paths });
+        Ok(Some(body.to_string().into_bytes()))
+    }
+}

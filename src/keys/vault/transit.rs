@@ -1,0 +1,210 @@
+//! The requests to a transit engine: many data keys in one.
+//!
+//! Owns the batch form of `encrypt`, `decrypt` and `rewrap`, which `vaultrs` lacks (Vault's API documentation, "Transit
+//! secrets engine", `batch_input`), and the reading of a key's versions. One item that fails does not fail the others.
+//! The engine is given no context and no associated data, as sops gives none.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use rustify::endpoint::Endpoint;
+use rustify::enums::{RequestMethod, RequestType, ResponseType};
+use rustify::errors::ClientError;
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use super::TransitKey;
+use super::problem::{Cause, Problem, plain};
+use super::server::Server;
+use crate::host::Host;
+use crate::secret::{SecretBytes, SecretString};
+
+/// How many data keys one request carries.
+pub(super) const BATCH: usize = 1000;
+
+/// What is asked of a transit engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Operation {
+    Encrypt,
+    Decrypt,
+    Rewrap,
+}
+
+impl Operation {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Encrypt => "encrypt",
+            Self::Decrypt => "decrypt",
+            Self::Rewrap => "rewrap",
+        }
+    }
+}
+
+/// What is sent: base64 of a data key, or a ciphertext.
+#[derive(Serialize)]
+struct Item<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    plaintext: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ciphertext: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    batch_input: &'a [Item<'a>],
+    /// Else the answer to a batch with one bad item is an error, which holds the plaintexts of the good ones.
+    partial_failure_response_code: u16,
+}
+
+struct Batch<'a> {
+    path: String,
+    items: &'a [Item<'a>],
+}
+
+#[derive(Deserialize)]
+struct Answers {
+    batch_results: Vec<Answer>,
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    #[serde(default)]
+    plaintext: Option<String>,
+    #[serde(default)]
+    ciphertext: Option<String>,
+    #[serde(default)]
+    error: Option<String>,
+}
+
+impl Endpoint for Batch<'_> {
+    type Response = Answers;
+    const REQUEST_BODY_TYPE: RequestType = RequestType::JSON;
+    const RESPONSE_BODY_TYPE: ResponseType = ResponseType::JSON;
+
+    fn path(&self) -> String {
+        self.path.clone()
+    }
+
+    fn method(&self) -> RequestMethod {
+        RequestMethod::POST
+    }
+
+    fn body(&self) -> Result<Option<Vec<u8>>, ClientError> {
+        let body = Body { batch_input: self.items, partial_failure_response_code: 200 };
+        serde_json::to_vec(&body)
+            .map(Some)
+            .map_err(|error| ClientError::DataParseError { source: error.into() })
+    }
+}
+
+/// Sends a batch, and gives the answer to each item in their order: a ciphertext, or base64 of a data key.
+async fn send(
+    server: &Server,
+    host: &dyn Host,
+    key: &TransitKey,
+    operation: Operation,
+    items: &[Item<'_>],
+) -> Result<Vec<Result<SecretString, Problem>>, Problem> {
+    let path = format!("{}/{}/{}", key.engine(), operation.name(), key.name());
+    let answers: Answers = server.ask(host, key.namespace(), || Batch { path: path.clone(), items }).await?;
+    if answers.batch_results.len() != items.len() {
+        return Err(Problem::new(Cause::Other, "the server's answer is not to what was asked"));
+    }
+    let result = |answer: Answer| {
+        if let Some(error) = answer.error.filter(|error| !error.is_empty()) {
+            return Err(Problem::new(Cause::Other, plain(&error, "")));
+        }
+        let text = if operation == Operation::Decrypt { answer.plaintext } else { answer.ciphertext };
+        text.map(Zeroizing::new)
+            .ok_or_else(|| Problem::new(Cause::Other, "the server's answer lacks the result"))
+    };
+    Ok(answers.batch_results.into_iter().map(result).collect())
+}
+
+/// Encrypts data keys, or shares of them. Answers stand in the order of `payloads`.
+pub(super) async fn encrypt(
+    server: &Server,
+    host: &dyn Host,
+    key: &TransitKey,
+    payloads: &[&[u8]],
+) -> Result<Vec<Result<String, Problem>>, Problem> {
+    let encoded: Vec<SecretString> =
+        payloads.iter().map(|payload| Zeroizing::new(BASE64.encode(payload))).collect();
+    let items: Vec<_> =
+        encoded.iter().map(|text| Item { plaintext: Some(text.as_str()), ciphertext: None }).collect();
+    let answers = send(server, host, key, Operation::Encrypt, &items).await?;
+    Ok(answers.into_iter().map(|answer| answer.and_then(|text| ciphertext(&text))).collect())
+}
+
+/// Encrypts ciphertexts anew with the newest version of their key, without showing them to us. Answers stand in the
+/// order of `ciphertexts`.
+pub(super) async fn rewrap(
+    server: &Server,
+    host: &dyn Host,
+    key: &TransitKey,
+    ciphertexts: &[&str],
+) -> Result<Vec<Result<String, Problem>>, Problem> {
+    let answers = send(server, host, key, Operation::Rewrap, &of(ciphertexts)).await?;
+    Ok(answers.into_iter().map(|answer| answer.and_then(|text| ciphertext(&text))).collect())
+}
+
+/// Decrypts data keys, or shares of them. Answers stand in the order of `ciphertexts`.
+pub(super) async fn decrypt(
+    server: &Server,
+    host: &dyn Host,
+    key: &TransitKey,
+    ciphertexts: &[&str],
+) -> Result<Vec<Result<SecretBytes, Problem>>, Problem> {
+    let answers = send(server, host, key, Operation::Decrypt, &of(ciphertexts)).await?;
+    let decode = |text: SecretString| {
+        let bytes = BASE64.decode(text.as_bytes()).map(Zeroizing::new);
+        bytes.map_err(|_| Problem::new(Cause::Other, "what was decrypted is not a data key"))
+    };
+    Ok(answers.into_iter().map(|answer| answer.and_then(decode)).collect())
+}
+
+fn of<'a>(ciphertexts: &[&'a str]) -> Vec<Item<'a>> {
+    ciphertexts.iter().map(|text| Item { plaintext: None, ciphertext: Some(*text) }).collect()
+}
+
+fn ciphertext(text: &str) -> Result<String, Problem> {
+    match super::version_of(text) {
+        Some(_) => Ok(text.to_owned()),
+        None => Err(Problem::new(Cause::Other, "the server's answer is no ciphertext of a transit engine")),
+    }
+}
+
+/// The versions of a transit key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyVersions {
+    /// The newest, with which new data keys are encrypted.
+    pub latest_version: u32,
+    /// Older ones decrypt nothing any more.
+    pub min_decryption_version: u32,
+}
+
+struct ReadKey {
+    path: String,
+}
+
+impl Endpoint for ReadKey {
+    type Response = KeyVersions;
+    const REQUEST_BODY_TYPE: RequestType = RequestType::JSON;
+    const RESPONSE_BODY_TYPE: ResponseType = ResponseType::JSON;
+
+    fn path(&self) -> String {
+        self.path.clone()
+    }
+
+    fn method(&self) -> RequestMethod {
+        RequestMethod::GET
+    }
+}
+
+/// Reads the versions of a key.
+pub(super) async fn versions(
+    server: &Server,
+    host: &dyn Host,
+    key: &TransitKey,
+) -> Result<KeyVersions, Problem> {
+    server.ask(host, key.namespace(), || ReadKey { path: key.path() }).await
+}
