@@ -20,6 +20,8 @@ pub mod host;
 pub mod keys;
 pub mod policy;
 pub mod rekey;
+#[cfg(feature = "vault")]
+pub mod repo;
 pub mod secret;
 pub mod sops;
 
