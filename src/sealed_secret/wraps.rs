@@ -103,3 +103,61 @@ pub fn refuse_foreign(keys: &KeySet) -> Result<()> {
     let foreign = |key: &&MasterKey| matches!(key, MasterKey::Foreign { .. });
     keys.groups.iter().flatten().find(foreign).map_or(Ok(()), |key| Err(refuse(key)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::*;
+    use super::*;
+    use crate::keys::KeyKind;
+
+    fn beside_vault(change: impl FnOnce(&mut VaultEntry)) -> DataKeyEntry {
+        let mut vault = VaultEntry {
+            address: "https://vault:8200".to_owned(),
+            namespace: Some("team/a".to_owned()),
+            engine_path: "team/transit".to_owned(),
+            key_name: "shop".to_owned(),
+            enc: "vault:v1:x".to_owned(),
+        };
+        change(&mut vault);
+        DataKeyEntry {
+            hc_vault: vec![vault],
+            ..sealed(&[("a", "1")], &[&Person::new()]).spec.data_keys.remove(0)
+        }
+    }
+
+    #[test]
+    fn an_entry_is_what_it_was_on_its_way_through_the_key_service() {
+        let entry = beside_vault(|_| {});
+        let wrapped = entry.wrapped().unwrap();
+        let names: Vec<_> = wrapped.groups[0].iter().map(|wrapped| wrapped.key.to_string()).collect();
+        assert_eq!(names[1], "https://vault:8200/v1/team/transit/keys/shop (namespace team/a)");
+        assert_eq!(entry.rewrapped(&wrapped).unwrap(), entry);
+    }
+
+    #[test]
+    fn a_transit_key_that_leads_elsewhere_is_refused() {
+        let cases: [fn(&mut VaultEntry); 5] = [
+            |vault| vault.engine_path = "transit/decrypt/../../auth/token".to_owned(),
+            |vault| vault.key_name = "..".to_owned(),
+            |vault| vault.key_name = "a/b".to_owned(),
+            |vault| vault.namespace = Some("a/../b".to_owned()),
+            |vault| vault.address = "https://vault:8200/v1/evil?".to_owned(),
+        ];
+        for change in cases {
+            let mut spec = sealed(&[("a", "1")], &[&Person::new()]).spec;
+            spec.data_keys[0].hc_vault = beside_vault(change).hc_vault;
+            assert_ne!(refusal(spec.check()), "not refused");
+        }
+    }
+
+    #[test]
+    fn a_sealed_secret_is_for_no_master_key_that_it_cannot_name() {
+        let pgp = MasterKey::Foreign { kind: KeyKind::Pgp, id: "85D77543".to_owned() };
+        let error = refuse_foreign(&KeySet::any_of(vec![Person::new().key(), pgp])).unwrap_err();
+        assert_eq!(
+            (error.kind(), error.message()),
+            (Kind::Conflict, "a SealedSecret cannot be for pgp 85D77543")
+        );
+        assert!(refuse_foreign(&any_of(&[&Person::new()])).is_ok());
+    }
+}
