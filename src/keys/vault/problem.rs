@@ -3,6 +3,7 @@
 //! Maps the errors of the HTTP client, whose `Debug` can hold decrypted data, to what may be said. The server's own
 //! words are quoted, shortened and without our token, if it should send that back.
 
+use serde::Deserialize;
 use vaultrs::error::ClientError;
 
 use crate::error::{Error, Kind};
@@ -15,6 +16,8 @@ const MOST_WORDS: usize = 300;
 pub(super) struct Problem {
     pub cause: Cause,
     pub message: String,
+    /// Of a batch in which every item failed: why each did. The answer to such a one is an error as a whole.
+    pub each: Vec<String>,
 }
 
 /// What a failure means for what we do next.
@@ -34,7 +37,7 @@ pub(super) enum Cause {
 
 impl Problem {
     pub fn new(cause: Cause, message: impl Into<String>) -> Self {
-        Self { cause, message: message.into() }
+        Self { cause, message: message.into(), each: Vec::new() }
     }
 
     /// What an error of the client may say.
@@ -52,7 +55,10 @@ impl Problem {
     fn of_request(error: &rustify::errors::ClientError, token: &str) -> Self {
         use rustify::errors::ClientError as Rest;
         match error {
-            Rest::ServerResponseError { code, .. } => Self::answered(*code, "", token),
+            Rest::ServerResponseError { code, content } => {
+                let each = content.as_deref().and_then(failed_items).unwrap_or_default();
+                Self { each, ..Self::answered(*code, "", token) }
+            }
             Rest::RequestError { source, .. } | Rest::ResponseError { source } => {
                 match source.downcast_ref::<reqwest::Error>() {
                     Some(error) => Self::on_the_way(error),
@@ -110,6 +116,11 @@ impl Problem {
         }
     }
 
+    /// Whether the server knows who we are, and says no.
+    pub fn is_forbidden(&self) -> bool {
+        self.cause == Cause::Denied && self.message.starts_with("permission")
+    }
+
     fn advice(&self) -> Option<String> {
         let advice = match self.cause {
             Cause::Down if self.message.contains("sealed") => {
@@ -120,11 +131,29 @@ impl Problem {
             }
             Cause::Down => "Check the address, and whether it can be reached from here.",
             Cause::Busy => "Try again later.",
-            Cause::Denied => "Log in again: `sealant vault login`.",
+            Cause::Denied => "Log in: `sealant vault login`.",
             Cause::Missing | Cause::Other => return None,
         };
         Some(advice.to_owned())
     }
+}
+
+/// Why each item of a batch failed, when all did.
+fn failed_items(body: &str) -> Option<Vec<String>> {
+    #[derive(Deserialize)]
+    struct Body {
+        data: Data,
+    }
+    #[derive(Deserialize)]
+    struct Data {
+        batch_results: Vec<Item>,
+    }
+    #[derive(Deserialize)]
+    struct Item {
+        error: String,
+    }
+    let body: Body = serde_json::from_str(body).ok()?;
+    Some(body.data.batch_results.into_iter().map(|item| plain(&item.error, "")).collect())
 }
 
 /// Words of somebody else, in one line, not too long, without the token.
