@@ -3,7 +3,7 @@
 use sealant_test_support::Bao;
 use serde_json::json;
 
-use super::place::{BAO, PLAIN, Place, ask, count, key, token, uri, wrapped};
+use super::place::{BAO, PLAIN, Place, ask, count, key, token, token_of_both, uri, wrapped};
 
 const FILES: usize = 300;
 
@@ -106,8 +106,7 @@ fn two_servers_and_two_keys_in_one_run() {
     second.transit_key("batch/two", "a");
     let there = uri(&second, "batch/two", "a");
     // One token for both, as in an organisation with two servers and one person's token on each.
-    let mine = token(&BAO, &["-policy=root"]);
-    second.bao(&["token", "create", &format!("-id={mine}"), "-policy=root"]).run().ok();
+    let mine = token_of_both(&BAO, &second);
     test.write(
         ".sops.yaml",
         format!(

@@ -4,7 +4,7 @@
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::ops::Deref;
-use std::sync::{LazyLock, Mutex};
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use sealant_test_support::{Bao, Output, Run, Sandbox, Terminal};
@@ -29,13 +29,27 @@ static SECRETS: Mutex<Vec<String>> = Mutex::new(Vec::new());
 pub fn secret(text: impl Into<String>) -> String {
     let text = text.into();
     assert!(text.len() > 8, "`{text}` may stand in an output by chance");
-    SECRETS.lock().unwrap().push(text.clone());
+    secrets().push(text.clone());
     text
+}
+
+/// A test that has failed while it looked is no reason not to look.
+fn secrets() -> MutexGuard<'static, Vec<String>> {
+    SECRETS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Makes a token, which is a secret.
 pub fn token(bao: &Bao, options: &[&str]) -> String {
     secret(bao.token(options))
+}
+
+/// Makes one token that may do everything on two servers.
+pub fn token_of_both(one: &Bao, other: &Bao) -> String {
+    let id = secret(format!("planted-{}", &token(one, &["-policy=default"])[2..]));
+    for bao in [one, other] {
+        bao.bao(&["token", "create", &format!("-id={id}"), "-policy=root"]).run().ok();
+    }
+    id
 }
 
 /// The URI of a transit key.
@@ -175,10 +189,6 @@ impl Searched {
         variables.iter().fold(self, |run, (name, value)| run.env(name, value))
     }
 
-    pub fn stdin(self, bytes: &str) -> Self {
-        Self(self.0.stdin(bytes))
-    }
-
     /// How long it may take. A minute otherwise.
     pub fn within(self, seconds: u64) -> Self {
         Self(self.0.limit(Duration::from_secs(seconds)))
@@ -213,7 +223,7 @@ impl Searched {
 #[track_caller]
 pub fn search(output: &Output) {
     let all = format!("{}\n{}", String::from_utf8_lossy(&output.stdout), output.stderr);
-    for secret in SECRETS.lock().unwrap().iter() {
+    for secret in secrets().iter() {
         assert!(!all.contains(secret.as_str()), "the secret `{secret}` is in the output\n{output}");
     }
     assert!(!output.stderr.contains(PLAINTEXT), "plaintext is in the messages\n{output}");
