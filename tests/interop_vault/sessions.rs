@@ -9,7 +9,7 @@ use super::place::{BAO, PLAIN, Place, ask, count, key, token};
 use super::relay::{Relay, Reply};
 
 /// Two chunks of files, each with a data key of its own, all at this address.
-const FILES: usize = 300;
+const FILES: usize = 258;
 const CHUNK: usize = 256;
 
 fn many(test: &Place, folder: &str, uri: &str) {
@@ -37,20 +37,20 @@ fn slow(pause: Duration) -> Relay {
 #[test]
 fn a_token_is_renewed_while_work_lasts() {
     let test = Place::new();
-    let (uri, relay) = (key("transit", "renewed"), slow(Duration::from_millis(1500)));
+    let (uri, relay) = (key("transit", "renewed"), slow(Duration::from_secs(2)));
     many(&test, "d", &uri);
     move_to(&test, "d", relay.address());
     BAO.policy("renewed", "path \"transit/+/renewed\" { capabilities = [\"update\"] }");
-    let mine = token(&BAO, &["-policy=renewed", "-period=4s", "-display-name=renewed"]);
+    let mine = token(&BAO, &["-policy=renewed", "-period=6s", "-display-name=renewed"]);
     let started = Instant::now();
     let run = test.stranger(&["rotate", "-i", "d"]).env("VAULT_TOKEN", &mine);
     run.run().ok();
-    assert!(started.elapsed() > Duration::from_secs(5), "the work was too short to show anything");
+    assert!(started.elapsed() > Duration::from_secs(7), "the work was too short to show anything");
     assert_eq!(relay.count("/transit/"), 4);
     let mine = |path| BAO.requests_to(path).into_iter().filter(|r| r.display_name == "token-renewed").count();
     assert!(mine("auth/token/renew-self") >= 1);
     test.sealant(&["decrypt", "--output-dir", "out", "d"]).run().ok();
-    assert_eq!(test.read_text("out/d/299.yaml"), PLAIN);
+    assert_eq!(test.read_text("out/d/257.yaml"), PLAIN);
 }
 
 #[test]
@@ -76,7 +76,7 @@ fn a_login_that_ends_is_replaced() {
         assert!(relay.count("/transit/") - work <= 6, "{name}");
     }
     test.sealant(&["decrypt", "--output-dir", "out", "d"]).run().ok();
-    assert_eq!(test.read_text("out/d/299.yaml"), PLAIN);
+    assert_eq!(test.read_text("out/d/257.yaml"), PLAIN);
 }
 
 #[test]
@@ -125,8 +125,7 @@ fn a_token_that_is_revoked_leaves_whole_files() {
         assert_eq!(output.stderr.contains(&name), number >= CHUNK, "{name}\n{output}");
         assert_eq!(text(number) == moved(number), number >= CHUNK, "{name}");
     }
-    let output = test.sealant(&["decrypt", "--output-dir", "out", "d"]).run().ok();
-    assert_eq!(output.stderr, "");
+    test.sealant(&["decrypt", "--output-dir", "out", "d"]).run().ok();
     assert_eq!(count(&BAO, "transit/rewrap/revoked"), 0);
     for number in [0, CHUNK - 1, CHUNK, FILES - 1] {
         assert_eq!(test.read_text(format!("out/d/{number:03}.yaml")), PLAIN);

@@ -14,6 +14,8 @@ fn metadata(text: &str) -> String {
         (r"ENC\[[^\]]*\]", "VALUE"),
         (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "TIME"),
         (r"(?s)-----BEGIN AGE.*?-----END AGE ENCRYPTED FILE-----", "AGE"),
+        // sops writes a list of no recipients into a group, and reads as well what has none.
+        (r"age: \[\]\n +", ""),
     ] {
         block = Regex::new(pattern).expect("a pattern").replace_all(&block, what).into_owned();
     }
@@ -66,12 +68,12 @@ fn both_take_turns_on_one_file() {
     };
     test.write(file, PLAIN);
     test.sops(&["encrypt", "-i", "--hc-vault-transit", &a, file]).run().ok();
-    test.sealant(&["set", file, "[\"name\"]", "\"x\""]).run().ok();
-    test.sops(&["set", file, "[\"name\"]", "\"y\""]).run().ok();
+    test.sealant(&["set", file, "[\"name\"]", "\"one\""]).run().ok();
+    test.sops(&["set", file, "[\"name\"]", "\"two\""]).run().ok();
     let before = wrapped(&test.read_text(file)).concat();
     let editor = |change: &str| test.editor(&format!("sed -i 's/{change}/' \"$1\""));
-    test.sealant(&["edit", file]).env("EDITOR", editor("name: y/name: z")).run().ok();
-    test.sops(&["edit", file]).env("EDITOR", editor("name: z/name: shop")).run().ok();
+    test.sealant(&["edit", file]).env("EDITOR", editor("name: two/name: three")).run().ok();
+    test.sops(&["edit", file]).env("EDITOR", editor("name: three/name: shop")).run().ok();
     assert_eq!(wrapped(&test.read_text(file)).concat(), before, "the wrapped data key stays");
     test.opens(file);
 
@@ -183,8 +185,7 @@ fn keys_come_from_the_environment_and_the_command_line_of_sops() {
     test.sealant(&["sops", "-e", "-i", "--hc-vault-transit", &uri, "g.yaml"]).run().ok();
     test.opens("g.yaml");
     assert_eq!(test.sealant(&["sops", "-d", "f.yaml"]).run().ok().text(), PLAIN);
-    let verbose = test.sealant(&["get", "f.yaml", "[\"name\"]"]).run().ok();
-    assert_eq!(verbose.text(), "shop\n");
+    assert_eq!(test.sealant(&["get", "f.yaml", "[\"name\"]"]).run().ok().text(), "shop");
 }
 
 #[test]

@@ -70,6 +70,9 @@ fn reports_for_programs_hold_no_secrets() {
         &["diff", "--format", "json", "f.yaml", "f.yaml"],
         &["doctor", "--format", "json"],
         &["doctor"],
+        &["status", "--format", "json", "."],
+        &["status", "."],
+        &["rewrap", "f.yaml"],
         &["updatekeys", "-y", "f.yaml"],
     ] {
         let output = test.sealant(args).env("VAULT_ADDR", BAO.address()).run();

@@ -27,6 +27,9 @@ const LEFT_ALONE: Duration = Duration::from_secs(10);
 /// How long nobody tries to log in again who was refused: a server may lock out whoever is wrong too often.
 const REFUSED_FOR: Duration = Duration::from_secs(60);
 
+/// How many logins one request may take: others can use up a token that is good for a few uses alone.
+const MOST_LOGINS: usize = 3;
+
 /// The first pause before another try; it doubles, and is never longer than [`LONGEST_PAUSE`].
 const PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
@@ -79,7 +82,7 @@ impl Life {
     fn of(auth: &AuthInfo) -> Self {
         match auth.lease_duration {
             0 => Self::Endless,
-            seconds => Self::RenewAt(Instant::now() + Duration::from_secs(seconds) * 2 / 3),
+            seconds => Self::RenewAt(Instant::now() + Duration::from_secs(seconds) / 2),
         }
     }
 }
@@ -125,8 +128,8 @@ impl Server {
         &self.settings
     }
 
-    /// Makes a request with our token, tried again while the server is busy, and once with a new login when ours has
-    /// come to its end. What `secrets` holds is in the request, and is not repeated.
+    /// Makes a request with our token, tried again while the server is busy, and with a new login when ours has come to
+    /// its end. What `secrets` holds is in the request, and is not repeated.
     pub async fn ask<E>(
         &self,
         host: &dyn Host,
@@ -138,17 +141,17 @@ impl Server {
         E: Endpoint,
         E::Response: DeserializeOwned,
     {
-        let mut logged_in_again = false;
+        let mut logins_left = MOST_LOGINS;
         loop {
             let (token, is_ours) = self.token(host).await?;
             match self.try_often(namespace, &token, secrets, &request).await {
                 Err(problem)
                     if problem.cause == Cause::Denied
                         && is_ours
-                        && !logged_in_again
+                        && logins_left > 0
                         && !self.is_known(&token).await =>
                 {
-                    logged_in_again = true;
+                    logins_left -= 1;
                     self.forget(&token).await;
                 }
                 result => return result?.data.ok_or_else(Problem::no_data),
@@ -237,7 +240,8 @@ impl Server {
         !matches!(self.once(None, token, &[], LookupTokenSelfRequest {}).await, Err(problem) if problem.cause == Cause::Denied)
     }
 
-    /// Renews a token when two thirds of its life are over. A failure is not told: the next request will be.
+    /// Renews a token when half of its life is over: nobody does so while a request takes its time. A failure is not
+    /// told: the next request will be.
     async fn keep_alive(&self, session: &mut Session) {
         if matches!(session.life, Life::Unknown) && session.since.elapsed() > LOOK_AFTER {
             session.life = Life::Endless;
@@ -246,7 +250,7 @@ impl Server {
                 && found.renewable == Some(true)
                 && found.ttl > 0
             {
-                let spare = found.ttl.saturating_sub(found.creation_ttl / 3);
+                let spare = found.ttl.saturating_sub(found.creation_ttl / 2);
                 session.life = Life::RenewAt(Instant::now() + Duration::from_secs(spare));
             }
         }
