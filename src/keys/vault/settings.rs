@@ -488,7 +488,11 @@ mod tests {
         }
         let host = FakeHost::default().env(ALLOW_LIST, "vault.example.com");
         assert!(
-            Settings::of_user(&host, StartedBy::Person).unwrap_err().message().contains("is not an address")
+            Settings::of_user(&host, StartedBy::Person)
+                .err()
+                .unwrap()
+                .message()
+                .contains("is not an address")
         );
     }
 
@@ -516,7 +520,7 @@ mod tests {
             ("vault:\n  allow: [vault]\n", "is not an address"),
         ] {
             let host = FakeHost::default().file(FILE, text);
-            let error = Settings::of_user(&host, StartedBy::Person).unwrap_err();
+            let error = Settings::of_user(&host, StartedBy::Person).err().unwrap();
             assert!(error.to_string().contains(message), "{error}");
             assert_eq!(error.kind() == Kind::Config, message != "is not the address", "{error}");
         }
