@@ -266,7 +266,9 @@ impl Settings {
             allow,
             address: var("ADDR")?.map(|address| address.trim_end_matches('/').to_owned()),
             agent: var("AGENT_ADDR")?.map(|address| address.trim_end_matches('/').to_owned()),
-            namespace: var("NAMESPACE")?.map(|path| checked_namespace("VAULT_NAMESPACE", path)).transpose()?,
+            namespace: var("NAMESPACE")?
+                .map(|path| checked_namespace("VAULT_NAMESPACE", path))
+                .transpose()?,
             servers: user.servers,
             tls,
             proxy,
@@ -486,6 +488,8 @@ mod tests {
                 assert_eq!(addresses.map(|address| routes(&settings, address)), allowed, "{list}");
             }
         }
+        let none = FakeHost::default().env(ALLOW_LIST, "none").env("VAULT_ADDR", "https://mine");
+        assert!(!routes(&Settings::of_user(&none, StartedBy::Program).unwrap(), "https://mine"));
         let host = FakeHost::default().env(ALLOW_LIST, "vault.example.com");
         assert!(
             Settings::of_user(&host, StartedBy::Person)
