@@ -41,7 +41,8 @@ pub fn read(path: &Path, limit: u64) -> Result<SecretBytes> {
     };
     let metadata = file.metadata().map_err(cannot)?;
     if metadata.is_dir() {
-        return Err(Error::new(Kind::Read, "is a folder, not a file").in_file(path));
+        let folder = Error::new(Kind::Read, "is a folder, not a file").in_file(path);
+        return Err(folder.advise("Name a file that is in it."));
     }
     let bytes = read_at_most(file, limit, metadata.len()).map_err(cannot)?;
     bytes.ok_or_else(|| {

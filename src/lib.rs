@@ -15,10 +15,13 @@ pub mod diff;
 pub mod document;
 pub mod error;
 pub mod fs;
+mod hints;
 pub mod host;
 pub mod keys;
 pub mod policy;
 pub mod rekey;
+#[cfg(feature = "vault")]
+pub mod repo;
 pub mod secret;
 pub mod sops;
 

@@ -310,6 +310,27 @@ pub async fn update_keys(
     opened.into_iter().map(write).collect()
 }
 
+/// Moves what transit keys have wrapped to the newest versions of these keys, and changes nothing else. `None` for a file
+/// of which nothing changes. Results stand in the order of the files.
+pub async fn rewrap(
+    service: &KeyService<'_>,
+    files: Vec<Result<Parsed>>,
+) -> Vec<Result<(Parsed, Option<Vec<u8>>)>> {
+    let wrapped: Vec<&WrappedDataKey> =
+        files.iter().flatten().map(|parsed| &parsed.file.metadata.keys).collect();
+    let mut rewrapped = service.rewrap_many(&wrapped).await.into_iter();
+    let write = |result: Result<Parsed>| {
+        let parsed = result?;
+        let keys = rewrapped.next().unwrap_or_else(|| Err(batch::no_answer()));
+        let written = keys.and_then(|keys| {
+            keys.map(|keys| parsed.file.with_metadata(&parsed.file.metadata.for_keys(keys))).transpose()
+        });
+        let bytes = written.map_err(|error| error.in_file(&parsed.path))?;
+        Ok((parsed, bytes))
+    };
+    files.into_iter().map(write).collect()
+}
+
 /// Parses files and decides for whom each shall be.
 fn decided(
     sources: Vec<Source>,

@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use crate::batch::{self, Opened};
 use crate::cli::args::{FormatArgs, IdentityArgs, InputArgs, OutputArgs};
-use crate::cli::pipeline::{Item, Output, Pipeline, encrypted_or_named, in_two_steps};
+use crate::cli::pipeline::{Item, Output, Pipeline, Summary, encrypted_or_named, in_two_steps};
 use crate::cli::{Context, block_on};
 use crate::document::{self, Document, Format, TreePath};
 use crate::error::Result;
@@ -56,6 +56,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         dry_run: args.outputs.dry_run,
         mode: Mode::Private,
         doing: "decrypting",
+        summary: Some(Summary { done: "decrypted", skipped: "not encrypted" }),
     };
     pipeline.run(|items| {
         in_two_steps(items, encrypted_or_named, |items| {

@@ -1,3 +1,4 @@
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::ExitCode;
@@ -6,11 +7,12 @@ use clap::builder::styling::{AnsiColor, Style};
 use serde::Serialize;
 
 use crate::cli::args::{IdentityArgs, ReportArgs};
-use crate::cli::{Context, editor};
+use crate::cli::{Context, block_on, editor};
 use crate::config::{Config, Policy, SOPS_NAME};
 use crate::error::{Error, Result};
 use crate::fs::PrivateDir;
-use crate::keys::{Identities, MasterKey, SourceReport};
+use crate::keys::vault::{Access, StartedBy, Vault};
+use crate::keys::{Identities, MasterKey, SourceReport, TransitKey};
 use crate::policy;
 
 /// Check that all is in place: config, identities, editor
@@ -38,8 +40,10 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let mut checks = vec![Check::ok("version", format!("sealant {}", env!("CARGO_PKG_VERSION")))];
     let (check, config) = check_config(context);
     checks.push(check);
-    checks.extend(check_sources(&sources));
-    checks.extend(config.iter().flat_map(|config| check_rules(config, &identities)));
+    let (vault_checks, decryptable) = check_vault(config.as_deref(), context);
+    checks.extend(check_sources(&sources, decryptable.is_empty()));
+    checks.extend(vault_checks);
+    checks.extend(config.iter().flat_map(|config| check_rules(config, &identities, &decryptable)));
     checks.push(check_editor(context));
     checks.push(check_private_folder(context));
 
@@ -110,9 +114,9 @@ fn check_config(context: &Context) -> (Check, Option<std::sync::Arc<Config>>) {
     (check, config)
 }
 
-fn check_sources(sources: &[SourceReport]) -> Vec<Check> {
+fn check_sources(sources: &[SourceReport], are_needed: bool) -> Vec<Check> {
     let mut checks: Vec<_> = sources.iter().filter(|source| source.exists).flat_map(check_source).collect();
-    if sources.iter().all(|source| source.recipients.is_empty()) {
+    if are_needed && sources.iter().all(|source| source.recipients.is_empty()) {
         checks.push(Check::broken(
             "identities",
             "there are none: nothing can be decrypted",
@@ -149,14 +153,67 @@ fn is_open_to_others(path: &Path) -> bool {
     path.metadata().is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o077 != 0)
 }
 
-fn check_rules(config: &Config, identities: &Identities) -> Vec<Check> {
+/// Who we are to the servers of the transit keys that the rules name, and what we may do with these keys. Returns those
+/// that we may decrypt with, too.
+fn check_vault(config: Option<&Config>, context: &Context) -> (Vec<Check>, HashSet<TransitKey>) {
+    let sets = config.into_iter().flat_map(Config::policies).flatten();
+    let sets = sets.filter_map(|policy| policy::key_set(&policy).ok().flatten());
+    let mut keys: BTreeMap<String, BTreeSet<TransitKey>> = BTreeMap::new();
+    for key in sets.flat_map(|set| set.groups.concat()) {
+        if let MasterKey::Vault(key) = key {
+            keys.entry(key.address().to_owned()).or_default().insert(key);
+        }
+    }
+    let vault = Vault::of_user(StartedBy::Person);
+    let (mut checks, mut decryptable) = (Vec::new(), HashSet::new());
+    for (address, keys) in keys {
+        let keys: Vec<&TransitKey> = keys.iter().collect();
+        let (who, access) = block_on(async {
+            let who = vault.who_am_i(context.host, &address).await;
+            let access = if who.is_ok() { vault.access(context.host, &keys).await } else { Ok(Vec::new()) };
+            (who, access)
+        });
+        match who {
+            Ok(who) => checks.push(Check::ok("vault", format!("{address}: you are {}", who.described()))),
+            Err(error) => checks.push(Check { status: Status::Warning, ..Check::failed("vault", &error) }),
+        }
+        match access {
+            Ok(access) => {
+                for (key, access) in keys.iter().zip(access) {
+                    checks.push(check_access(key, access));
+                    if access.decrypt {
+                        decryptable.insert((*key).clone());
+                    }
+                }
+            }
+            Err(error) => checks.push(Check { status: Status::Warning, ..Check::failed("vault", &error) }),
+        }
+    }
+    (checks, decryptable)
+}
+
+/// What we may do with a key. Who may only encrypt, or only decrypt, may well be meant to: that is no warning.
+fn check_access(key: &TransitKey, access: Access) -> Check {
+    let path = |operation| format!("{}/{operation}/{}", key.engine(), key.name());
+    let missing: Vec<String> =
+        [(access.encrypt, "encrypt"), (access.decrypt, "decrypt"), (access.rewrap, "rewrap")]
+            .into_iter()
+            .filter(|(may, _)| !may)
+            .map(|(_, operation)| format!("path \"{}\" {{ capabilities = [\"update\"] }}", path(operation)))
+            .collect();
+    let status = if access.encrypt || access.decrypt { Status::Ok } else { Status::Warning };
+    let advice = (!missing.is_empty()).then(|| format!("For more, a policy needs: {}", missing.join(" ")));
+    Check { name: "vault", status, detail: format!("{key}: {}", access.described()), advice }
+}
+
+fn check_rules(config: &Config, identities: &Identities, decryptable: &HashSet<TransitKey>) -> Vec<Check> {
     let policies = config.policies();
     let mut checks: Vec<_> = policies
         .iter()
         .filter_map(|policy| {
             policy.as_ref().map_or_else(
                 |error| Some(Check::failed("rule", error)),
-                |policy| check_rule(policy, identities),
+                |policy| check_rule(policy, identities, decryptable),
             )
         })
         .collect();
@@ -168,13 +225,16 @@ fn check_rules(config: &Config, identities: &Identities) -> Vec<Check> {
 }
 
 /// Whether what a rule encrypts can be decrypted here; `None` for a rule that names no keys.
-fn check_rule(policy: &Policy, identities: &Identities) -> Option<Check> {
+fn check_rule(policy: &Policy, identities: &Identities, decryptable: &HashSet<TransitKey>) -> Option<Check> {
     let keys = match policy::key_set(policy) {
         Ok(keys) => keys?,
         Err(error) => return Some(Check::failed("rule", &error)),
     };
-    let opens =
-        |key: &MasterKey| matches!(key, MasterKey::Age(recipient) if identities.has_one_for(recipient));
+    let opens = |key: &MasterKey| match key {
+        MasterKey::Age(recipient) => identities.has_one_for(recipient),
+        MasterKey::Vault(key) => decryptable.contains(key),
+        MasterKey::Foreign { .. } => false,
+    };
     let open = keys.groups.iter().filter(|group| group.iter().any(opens)).count();
     let required = keys.required();
     let rule = &policy.rule;
@@ -182,7 +242,7 @@ fn check_rule(policy: &Policy, identities: &Identities) -> Option<Check> {
         (true, _) => Check::ok("rule", format!("{rule}: what it encrypts, you can decrypt")),
         (false, 1) => Check::warning(
             "rule",
-            format!("{rule}: none of your identities can decrypt what it encrypts"),
+            format!("{rule}: nothing that you have can decrypt what it encrypts"),
             "Let somebody who can add your recipient and run `sealant updatekeys .`",
         ),
         (false, _) => Check::warning(

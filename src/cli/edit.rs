@@ -102,7 +102,9 @@ impl Edit<'_> {
             return Err(Error::new(Kind::Conflict, "standard input cannot be edited").advise("Name a file."));
         }
         refuse_conversion(self.formats, self.formats.of_input(Some(path)))?;
-        fs::check_writable(path)?;
+        if !path.is_dir() {
+            fs::check_writable(path)?;
+        }
         match pipeline::read(&input, self.formats) {
             Err(error) if error.kind() == Kind::NoFile => self.new_file(&input, path),
             source => self.encrypted(source?),
@@ -228,7 +230,14 @@ impl Edit<'_> {
             return Err(error);
         }
         ui.error(&error);
-        host.ask_line("Press Enter to go back to the editor, or Ctrl-C to leave the file as it was").map(drop)
+        let mut question = "Press Enter to go back to the editor, or n to leave the file as it was";
+        loop {
+            match host.ask_line(question)?.trim().to_lowercase().as_str() {
+                "" | "y" | "yes" => return Ok(()),
+                "n" | "no" => return Err(Error::new(error.kind(), "given up: the file is as it was")),
+                _ => question = "Enter or y goes back to the editor, n leaves the file as it was",
+            }
+        }
     }
 
     fn tell_unchanged(&self, path: &Path, time: Duration) {

@@ -1,19 +1,20 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use crate::batch::{self, Plain, Source};
+use crate::batch::{self, Opened, Plain, Source};
 use crate::cli::args::{FormatArgs, Formats, IdentityArgs, InputArgs, KeyArgs, OutputArgs, RuleArgs};
-use crate::cli::pipeline::{Item, Output, Pipeline, in_two_steps};
+use crate::cli::pipeline::{Item, Output, Pipeline, Summary, in_two_steps};
 use crate::cli::{Context, block_on};
 use crate::config::{Configs, Selection};
 use crate::document::{self, Document, Format};
 use crate::error::{Error, Kind, Result};
 use crate::fs::{self, Mode, Snapshot};
 use crate::host::Host;
+use crate::keys::KeySet;
 use crate::policy::{self, Wanted};
-use crate::rekey::Change;
+use crate::rekey::{self, Wish};
 use crate::secret::SecretBytes;
-use crate::sops::{self, kubernetes};
+use crate::sops::{self, MacCheck, kubernetes};
 
 /// Encrypt the values of files; everything else stays byte for byte
 ///
@@ -76,6 +77,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         dry_run: args.outputs.dry_run,
         mode: Mode::Public,
         doing: "encrypting",
+        summary: Some(Summary { done: "encrypted", skipped: "encrypted already, or no rule is for them" }),
     };
     pipeline.run(|items| {
         let prepare = |item: Item| encrypt.prepare(item);
@@ -109,6 +111,9 @@ impl<'a> Encrypt<'a> {
         keys: &KeyArgs,
         rules: &RuleArgs,
     ) -> Result<Self> {
+        if !context.is_sops() {
+            keys.warn_of_empty(context.ui);
+        }
         let wanted = Wanted {
             keys: keys.key_set(context.host)?,
             selection: rules.selection()?,
@@ -138,8 +143,9 @@ impl<'a> Encrypt<'a> {
                 ));
         }
         let in_file = |error: Error| error.in_file(input.shown());
+        let is_done = !input.named && sops::is_meant_to_be_encrypted(source.format, &source.bytes);
         let document = match self.parse(&mut source, name).map_err(in_file) {
-            Err(error) if !input.named && error.kind() == Kind::AlreadyEncrypted => return Ok(None),
+            Err(error) if is_done && error.kind() == Kind::AlreadyEncrypted => return Ok(None),
             parsed => parsed?,
         };
         let document = if self.context.is_sops() {
@@ -147,7 +153,14 @@ impl<'a> Encrypt<'a> {
         } else {
             self.without_last_applied(document).map_err(in_file)?
         };
-        let recipe = policy::recipe(&*document, &self.wanted, rule.as_ref()).map_err(in_file)?;
+        let recipe = policy::recipe(&*document, &self.wanted, rule.as_ref());
+        let recipe = recipe.map_err(|error| match (&rule, name) {
+            (None, Some(name)) => {
+                let advice = self.configs.advice_for(name);
+                in_file(error.advise(format!("{advice}, or name recipients with --age.")))
+            }
+            _ => in_file(error),
+        })?;
         if self.context.is_sops() && recipe.selection != Selection::default() {
             self.warn_of_last_applied(&*document, input.shown());
         }
@@ -233,22 +246,27 @@ impl<'a> Encrypt<'a> {
         };
         let opened = block_on(batch::open(service, vec![source])).pop();
         let opened = opened.unwrap_or_else(|| Err(Error::new(Kind::Read, "the old state was not read")))?;
+        refuse_strangers(&opened, &recipe.keys).map_err(|error| error.in_file(old))?;
         let wrapped = block_on(service.wrap_many(&[(&opened.key, &recipe.keys)])).pop();
         let wrapped =
             wrapped.unwrap_or_else(|| Err(Error::new(Kind::Other, "the key service gave no answer")))?;
         let keys = batch::wrapped_set(wrapped, &recipe.keys);
         let metadata = sops::Metadata::new(keys, recipe.selection.clone(), recipe.mac_only_encrypted);
         let now = self.context.host.now();
-        let mut encrypted = sops::encrypt(&**document, metadata, &opened.key, now, Some(&opened.file))?;
-        if Change::between(&opened.file.metadata.keys, &recipe.keys).removes() {
-            encrypted.warnings.push(format!(
-                "whoever could decrypt {} and is no longer named can decrypt this file, too: --onto keeps the data key. \
-                 Leave --onto out for a new one.",
-                old.display()
-            ));
-        }
-        Ok(encrypted)
+        sops::encrypt(&**document, metadata, &opened.key, now, Some(&opened.file))
     }
+}
+
+/// Refuses an old state of which something was changed by somebody without its data key, or whose data key others have
+/// than those for whom it would be used again.
+fn refuse_strangers(old: &Opened, keys: &KeySet) -> Result<()> {
+    let or_new = "or leave --onto out: then the file gets a new data key, and every value a new ciphertext";
+    old.file
+        .decrypt(&old.key, MacCheck::Verify)
+        .map_err(|error| error.advise(format!("restore the file from Git, {or_new}")))?;
+    rekey::recipients(&old.file.metadata.keys, Some(keys), &Wish::default())
+        .map(drop)
+        .map_err(|error| error.advise(format!("encrypt for them, too, {or_new}")))
 }
 
 /// Configs hold no secrets.

@@ -120,7 +120,7 @@ impl<'a> Found<'a> {
         }
         match &self.content {
             Some(content) => text + &content.to_text(self.file, self.selection.as_ref()),
-            None => text,
+            None => text + "the file does not exist: this is what would be\n",
         }
     }
 
@@ -163,6 +163,7 @@ impl<'a> Found<'a> {
         let names = |group: &Vec<_>| group.iter().map(ToString::to_string).collect::<Vec<_>>();
         json!({
             "file": self.file,
+            "exists": self.content.is_some(),
             "config": self.explanation.search.found,
             "folders": self.explanation.search.folders,
             "path": self.explanation.path,

@@ -53,6 +53,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         dry_run: false,
         mode: Mode::Public,
         doing: "looking at files",
+        summary: None,
     };
     pipeline.run(|items| {
         let lines: Vec<Result<String>> = items.into_par_iter().map(status).collect();

@@ -23,13 +23,15 @@ const GROUPS: &[(&str, &[&str])] = &[
             "unset",
             "rotate",
             "updatekeys",
+            "rewrap",
             "diff",
             "exec-env",
             "exec-file",
             "filestatus",
         ],
     ),
-    ("Integrations", &["sops"]),
+    ("Repository", &["status"]),
+    ("Integrations", &["vault", "sops"]),
     ("Shell", &["completion", "man", "help"]),
 ];
 

@@ -3,11 +3,12 @@ use std::process::ExitCode;
 
 use clap::ValueEnum;
 
-use crate::cli::{Context, keygen};
+use crate::cli::{Context, block_on, keygen};
 use crate::config::{Config, KeySpec, Policy, Preset, SOPS_NAME, starter};
 use crate::error::Result;
 use crate::fs::{self, Mode, Snapshot};
-use crate::keys::{Identities, Recipient};
+use crate::keys::vault::{StartedBy, Vault};
+use crate::keys::{Identities, Recipient, TransitKey};
 use crate::policy;
 
 /// Make all that encrypting takes: an identity and a config; what is there stays
@@ -16,11 +17,16 @@ use crate::policy;
 Examples:
   sealant init
   sealant init --preset kubernetes
-  sealant init --recipient age1... --recipient https://vault:8200/v1/transit/keys/shop")]
+  sealant init --vault https://vault.example.com:8200/transit/shop
+  sealant init --vault https://vault.example.com:8200/transit/shop --recipient age1...   # and a break-glass key")]
 pub struct Args {
     /// Encrypt for this recipient or Vault transit key, and make no identity; may be repeated
     #[arg(long = "recipient", value_name = "RECIPIENT")]
     recipients: Vec<String>,
+
+    /// Encrypt for this transit key of Vault or OpenBao, and make no identity; may be repeated
+    #[arg(long = "vault", value_name = "ADDRESS/ENGINE/KEY")]
+    transit_keys: Vec<String>,
 
     /// What the files are
     #[arg(long, value_enum, value_name = "PRESET", default_value_t)]
@@ -40,10 +46,18 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let working_dir = context.lookup()?.working_dir;
     let config = context.configs()?.config_for(&working_dir.join(SOPS_NAME))?;
 
-    let recipients = match &args.recipients[..] {
-        [] => vec![own_recipient(context)?],
-        given => given.iter().map(|recipient| checked(recipient)).collect::<Result<_>>()?,
-    };
+    let mut recipients = Vec::new();
+    for name in &args.transit_keys {
+        let key = TransitKey::from_short(name).map_err(|error| error.in_file("--vault"))?;
+        recipients.push(key.uri().to_owned());
+        say_access(&key, context);
+    }
+    for recipient in &args.recipients {
+        recipients.push(checked(recipient)?);
+    }
+    if recipients.is_empty() {
+        recipients.push(own_recipient(context)?);
+    }
     let ui = context.ui;
     let Some(config) = config else {
         let path = write_config(&working_dir, &recipients, args.preset)?;
@@ -77,6 +91,18 @@ fn own_recipient(context: &Context) -> Result<String> {
     let (path, recipient) = keygen::add_to_default_file(context.host, false)?;
     context.ui.say(format!("Identity: {} is new: keep a copy in a safe place", path.display()));
     Ok(recipient.to_string())
+}
+
+/// Says what we may do with a transit key, as far as a server tells us now. That it does not is no reason to stop.
+fn say_access(key: &TransitKey, context: &Context) {
+    let vault = Vault::of_user(StartedBy::Person);
+    let access = block_on(vault.access(context.host, &[key])).map(|access| access.into_iter().next());
+    let may = match access {
+        Ok(Some(access)) => access.described(),
+        Ok(None) => return,
+        Err(error) => format!("cannot be asked now: {}", error.message()),
+    };
+    context.ui.say(format!("Vault:    {key}: {may}"));
 }
 
 /// Whether any rule of a config names this recipient.

@@ -27,12 +27,15 @@ mod init;
 mod keygen;
 mod man;
 mod pipeline;
+mod rewrap;
 mod rotate;
 mod set;
 mod sops;
+mod status;
 pub mod ui;
 mod unset;
 mod updatekeys;
+mod vault;
 
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
@@ -102,10 +105,13 @@ enum Command {
     Unset(unset::Args),
     Rotate(rotate::Args),
     Updatekeys(updatekeys::Args),
+    Rewrap(rewrap::Args),
     Diff(diff::Args),
     ExecEnv(exec_env::Args),
     ExecFile(exec_file::Args),
     Filestatus(filestatus::Args),
+    Status(status::Args),
+    Vault(vault::Args),
     Sops(sops::Args),
     Completion(completion::Args),
     Man(man::Args),
@@ -154,10 +160,13 @@ fn dispatch(command: Command, context: &Context) -> anyhow::Result<ExitCode> {
         Command::Unset(args) => unset::run(args, context),
         Command::Rotate(args) => rotate::run(args, context),
         Command::Updatekeys(args) => updatekeys::run(args, context),
+        Command::Rewrap(args) => rewrap::run(args, context),
         Command::Diff(args) => diff::run(args, context),
         Command::ExecEnv(args) => exec_env::run(args, context),
         Command::ExecFile(args) => exec_file::run(args, context),
         Command::Filestatus(args) => filestatus::run(args, context),
+        Command::Status(args) => status::run(args, context),
+        Command::Vault(args) => vault::run(args, context),
         Command::Sops(args) => Ok(sops::run(&args.args)),
         Command::Completion(args) => completion::run(args, context),
         Command::Man(args) => man::run(args, context),
@@ -235,6 +244,7 @@ impl Failures {
 
 /// Waits for the key service. The only place that does. Connections live as long as the runtime that made them, so
 /// there is one, made when it is first needed.
+#[allow(clippy::panic, reason = "there is nothing to go on with")]
 pub fn block_on<T>(future: impl Future<Output = T>) -> T {
     static RUNTIME: OnceLock<Runtime> = OnceLock::new();
     let start = || match tokio::runtime::Builder::new_current_thread().enable_all().build() {
@@ -258,8 +268,7 @@ fn finish(ui: &Ui, result: anyhow::Result<ExitCode>) -> ExitCode {
 
 /// Prints the help or the version that was asked for, or what is wrong with the arguments.
 fn not_to_be_run(error: &clap::Error) -> ExitCode {
-    // When nobody reads it, there is nobody to tell.
-    let _ = error.print();
+    ui::usage(error, no_color());
     usage_exit_code(error).into()
 }
 

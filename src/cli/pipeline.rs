@@ -42,6 +42,18 @@ pub struct Pipeline<'a> {
     pub mode: Mode,
     /// What the progress bar says, such as `encrypting`.
     pub doing: &'static str,
+    /// What is said in the end of those that were worked on and of those that were passed by, when files were found
+    /// and not named.
+    pub summary: Option<Summary>,
+}
+
+/// The words for what became of files.
+#[derive(Debug, Clone, Copy)]
+pub struct Summary {
+    /// Such as `encrypted`.
+    pub done: &'static str,
+    /// Why one may have been passed by.
+    pub skipped: &'static str,
 }
 
 impl Pipeline<'_> {
@@ -51,6 +63,21 @@ impl Pipeline<'_> {
         let mut failures = Failures::default();
         self.run_among(&mut failures, work);
         Ok(failures.exit_code())
+    }
+
+    /// Tells how many files were worked on, passed by and failed: not every file of a folder is ours.
+    fn tell(&self, done: usize, skipped: usize, failed: usize) {
+        let found = self.inputs.inputs.iter().any(|input| !input.named);
+        let Some(words) = self.summary.filter(|_| found) else { return };
+        let would = if self.dry_run { "would be " } else { "" };
+        let mut text = format!("{done} {would}{}", words.done);
+        if skipped > 0 {
+            text += &format!(", {skipped} skipped ({})", words.skipped);
+        }
+        if failed > 0 {
+            text += &format!(", {failed} failed");
+        }
+        self.context.ui.say(text);
     }
 
     /// As [`Pipeline::run`], for one step of several of a command.
@@ -64,6 +91,7 @@ impl Pipeline<'_> {
             failures.add(ui, error);
         }
         let progress = ui.progress(self.doing, self.inputs.inputs.len());
+        let (mut done, mut skipped) = (0, 0);
         for chunk in chunks(&self.inputs.inputs) {
             let (mut items, mut inputs) = (Vec::new(), Vec::new());
             for (input, read) in
@@ -87,16 +115,27 @@ impl Pipeline<'_> {
                     written.map_err(|error| error.in_file(input.shown()))
                 })
                 .collect();
-            written
-                .iter()
-                .filter_map(|result| result.as_ref().err())
-                .for_each(|error| failures.add(ui, error));
+            for result in written {
+                match result {
+                    Ok(true) => done += 1,
+                    Ok(false) => skipped += 1,
+                    Err(error) => failures.add(ui, &error),
+                }
+            }
         }
+        drop(progress);
+        self.tell(done, skipped, self.inputs.inputs.len() - done - skipped);
     }
 
-    fn write(&self, input: &Input, snapshot: &Snapshot, output: Option<Output>) -> Result<()> {
+    /// Writes a result where it goes; false when there is none.
+    fn write(&self, input: &Input, snapshot: &Snapshot, output: Option<Output>) -> Result<bool> {
+        let Some(output) = output else { return Ok(false) };
+        self.write_output(input, snapshot, output).map(|()| true)
+    }
+
+    fn write_output(&self, input: &Input, snapshot: &Snapshot, output: Output) -> Result<()> {
         let ui = self.context.ui;
-        let Some(Output { bytes, warnings }) = output else { return Ok(()) };
+        let Output { bytes, warnings } = output;
         for warning in warnings {
             ui.warning(format!("{}: {warning}", input.shown().display()));
         }
@@ -147,7 +186,8 @@ fn chunks(inputs: &[Input]) -> Vec<&[Input]> {
 
 /// Leaves out files that were only found in a folder and are not encrypted.
 pub fn encrypted_or_named(item: Item) -> Result<Option<Item>> {
-    let is_ours = item.input.named || sops::looks_encrypted(&item.source.bytes);
+    let Source { format, bytes, .. } = &item.source;
+    let is_ours = item.input.named || sops::is_meant_to_be_encrypted(*format, bytes);
     Ok(is_ours.then_some(item))
 }
 

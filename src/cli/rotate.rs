@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::batch::Parsed;
 use crate::cli::args::{ChangeKeyArgs, FormatArgs, IdentityArgs, InputArgs, OutputArgs};
-use crate::cli::pipeline::{Item, Output, Pipeline, encrypted_or_named, in_two_steps};
+use crate::cli::pipeline::{Item, Output, Pipeline, Summary, encrypted_or_named, in_two_steps};
 use crate::cli::{Context, block_on};
 use crate::config::Configs;
 use crate::error::Result;
@@ -54,6 +54,9 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let inputs = args.inputs.inputs()?;
     let destination = args.outputs.destination(&inputs)?;
     let formats = args.formats.input_only(context.ui)?;
+    if !context.is_sops() {
+        args.keys.warn_of_empty(context.ui);
+    }
     let rotate = Rotate {
         context,
         configs: context.configs()?,
@@ -72,6 +75,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         dry_run: args.outputs.dry_run,
         mode: Mode::Public,
         doing: "rotating",
+        summary: Some(Summary { done: "rotated", skipped: "not encrypted" }),
     };
     let code = pipeline.run(|items| {
         in_two_steps(items, encrypted_or_named, |items| {

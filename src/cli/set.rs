@@ -48,6 +48,9 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let value = value(&args)?;
     args.change.run(context, |document| {
         let edits = path.set(document, &value)?;
+        if let Some(nearly) = path.nearly(document) {
+            context.ui.note(nearly);
+        }
         Ok(if args.change.idempotent { edits } else { edits.or(Some(Edits::default())) })
     })
 }

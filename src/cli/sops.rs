@@ -22,7 +22,7 @@ use self::args::{Globals, Sops, Verb};
 use super::args::{FormatArgs, IdentityArgs, InputArgs};
 use super::change::ChangeArgs;
 use super::host::Terminal;
-use super::ui::{ColorWhen, Ui};
+use super::ui::{self, ColorWhen, Ui};
 use super::{
     Context, decrypt, edit, encrypt, exec_env, exec_file, filestatus, finish, no_color, rotate, set, unset,
     updatekeys,
@@ -91,8 +91,7 @@ fn passed_over(found: &ArgMatches, sops: &clap::Command) -> Vec<String> {
 
 /// Prints the help or the version that was asked for, or what is wrong with the arguments.
 fn not_to_be_run(error: &clap::Error) -> ExitCode {
-    // When nobody reads it, there is nobody to tell.
-    let _ = error.print();
+    ui::usage(error, no_color());
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ExitCode::SUCCESS,
         ErrorKind::ArgumentConflict => Kind::Conflict.exit_code().into(),

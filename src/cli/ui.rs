@@ -219,6 +219,35 @@ impl Drop for Progress<'_> {
     }
 }
 
+/// Prints the help or the version that was asked for, or what is wrong with the arguments.
+pub fn usage(error: &clap::Error, no_color: bool) {
+    // When nobody reads it, there is nobody to tell.
+    if !error.use_stderr() {
+        let _ = error.print();
+        return;
+    }
+    let text = error.render();
+    let text = match io::stderr().is_terminal() && !no_color {
+        true => text.ansi().to_string(),
+        false => text.to_string(),
+    };
+    let _ = io::stderr().write_all(relabelled(&text).as_bytes());
+}
+
+/// A message of clap with its advice labelled and begun as ours is.
+fn relabelled(text: &str) -> String {
+    let line = |line: &str| match line.split_once("tip:") {
+        Some((before, advice))
+            if before.trim_start().is_empty() || before.trim_start().starts_with('\x1b') =>
+        {
+            let (style, advice) = advice.split_once(' ').unwrap_or(("", advice));
+            format!("{before}help:{style} {}", capitalized(advice))
+        }
+        _ => line.to_owned(),
+    };
+    text.split_inclusive('\n').map(line).collect()
+}
+
 /// Advice as it begins in print. Its end is left alone: it may be a command to copy.
 pub(super) fn capitalized(advice: &str) -> String {
     let mut letters = advice.chars();
@@ -230,4 +259,16 @@ pub(super) fn capitalized(advice: &str) -> String {
 pub(super) fn printable(text: &str) -> String {
     let is_command = |c: char| c.is_control() && c != '\n' && c != '\t';
     text.chars().map(|c| if is_command(c) { '\u{fffd}' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn advice_has_one_label() {
+        let plain = "error: unexpected argument '--x' tip: y\n\n  tip: a similar argument exists: '--xy'\n\nUsage: z\n";
+        assert_eq!(relabelled(plain), plain.replace("  tip: a", "  help: A"));
+        assert_eq!(relabelled("  \x1b[32mtip:\x1b[0m to pass\n"), "  \x1b[32mhelp:\x1b[0m To pass\n");
+    }
 }

@@ -21,7 +21,9 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         let edits = path.unset(document)?;
         if edits.is_none() && !args.change.idempotent {
             path.find(document).map_err(|error| {
-                error.with_kind(Kind::Other).advise("With --idempotent, nothing to remove is no error.")
+                let hint = error.advice().map(|hint| format!("{hint}\n")).unwrap_or_default();
+                let idempotent = "With --idempotent, nothing to remove is no error.";
+                error.with_kind(Kind::Other).advise(format!("{hint}{idempotent}"))
             })?;
         }
         Ok(edits)

@@ -100,6 +100,18 @@ struct Plan {
     snapshot: Snapshot,
 }
 
+/// The plans in groups of those that change the same, in the order of their first.
+fn alike(plans: Vec<&Plan>) -> Vec<Vec<&Plan>> {
+    let mut groups: Vec<Vec<&Plan>> = Vec::new();
+    for plan in plans {
+        match groups.iter_mut().find(|group| group[0].change == plan.change) {
+            Some(group) => group.push(plan),
+            None => groups.push(vec![plan]),
+        }
+    }
+    groups
+}
+
 impl Update<'_> {
     /// Reads the files and says what has to change. No key is needed.
     fn plan(&self, inputs: Inputs, failures: &mut Failures) -> Vec<Plan> {
@@ -135,8 +147,9 @@ impl Update<'_> {
 
     fn keys_of_rule(&self, name: &Path) -> Result<KeySet> {
         let policy = self.configs.policy_for(name)?.ok_or_else(|| {
+            let rotate = "change the recipients with `sealant rotate --add-age ... --rm-age ...`";
             Error::new(Kind::ConfigNotFound, "there is no config whose creation rules could name recipients")
-                .advise("Run `sealant init` to make one, or change the recipients with `sealant rotate --add-age ... --rm-age ...`.")
+                .advise(format!("{}, or {rotate}.", self.configs.advice_for(name)))
         })?;
         policy::key_set(&policy)?.ok_or_else(|| {
             Error::new(Kind::Other, "the creation rule names no recipients")
@@ -158,12 +171,11 @@ impl Update<'_> {
             [only] => ui.note(format!("{}: already up to date", only.file.display())),
             several => ui.note(format!("{} files: already up to date", several.len())),
         }
-        for plan in work {
-            let file = plan.file.display();
-            let new_data_key = if self.args.rotate { "  a new data key\n" } else { "" };
-            ui.out(format!("{file}\n{}{new_data_key}", plan.change).as_bytes())?;
-        }
-        Ok(())
+        let new_data_key = if self.args.rotate { "  a new data key\n" } else { "" };
+        alike(work).into_iter().try_for_each(|plans| {
+            let files: String = plans.iter().map(|plan| format!("{}\n", plan.file.display())).collect();
+            ui.out(format!("{files}{}{new_data_key}", plans[0].change).as_bytes())
+        })
     }
 
     /// Tells what this does not do, and asks, unless that was answered beforehand.
@@ -232,6 +244,7 @@ impl Update<'_> {
             dry_run: self.args.dry_run,
             mode: Mode::Public,
             doing,
+            summary: None,
         }
     }
 }

@@ -102,7 +102,7 @@ impl fmt::Display for Explanation {
             return Ok(());
         }
         if self.trials.is_empty() {
-            return writeln!(f, "it has no creation rules");
+            return writeln!(f, "it has no creation rules: all is as if there were no config");
         }
         writeln!(f, "its rules are held against the path `{}`:", self.path)?;
         self.trials.iter().try_for_each(|trial| writeln!(f, "  {trial}"))
@@ -268,6 +268,17 @@ impl Configs {
         let config = self.load(found)?;
         let path = config.path_for_rules(&file);
         Ok(Explanation { search, trials: config.trials(&path), path })
+    }
+
+    /// How a person comes to a rule that names recipients of `file`, where none does.
+    pub fn advice_for(&self, file: &Path) -> String {
+        match self.config_for(file) {
+            Ok(Some(config)) => format!(
+                "Add a rule to {}, such as `creation_rules: [{{age: age1...}}]`",
+                config.path.display()
+            ),
+            _ => "Run `sealant init` to make a config".to_owned(),
+        }
     }
 
     fn load(&self, path: PathBuf) -> Result<Arc<Config>> {

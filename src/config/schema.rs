@@ -10,6 +10,7 @@ use regex::Regex;
 use crate::config::selection::{self, Selection, SelectionKind};
 use crate::config::yaml::{self, Entry, Node, Value};
 use crate::error::{Error, Kind, Result};
+use crate::hints::nearest;
 
 /// Whose manners to follow where sops and Sealant differ.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -151,7 +152,7 @@ impl Reader {
         let mut schema = Schema::default();
         let mut fields = self.fields(root, "the config", TOP, |entry| {
             // The usual place for anchors (`keys: [&alice age1...]`); a misspelt key is still told apart.
-            entry.value.anchored && nearest(&entry.key, TOP).is_none()
+            entry.value.anchored && nearest(&entry.key, TOP.iter().copied()).is_none()
         })?;
         if let Some(rules) = fields.node("creation_rules") {
             schema.creation_rules =
@@ -353,43 +354,12 @@ impl Reader {
 
 fn unknown_key(entry: &Entry, what: &str, known: &[&str]) -> Error {
     let mut message = format!("unknown key `{}` in {what}", entry.key);
-    match nearest(&entry.key, known) {
+    match nearest(&entry.key, known.iter().copied()) {
         Some(name) => message.push_str(&format!("; did you mean `{name}`?")),
         None if known.is_empty() => message.push_str("; this version knows none there"),
         None => message.push_str(&format!("; it can have {}", known.join(", "))),
     }
     Error::new(Kind::Config, message).on_line(entry.line)
-}
-
-/// The known name that was probably meant: few edits away, or begun or ended alike.
-fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
-    let name = name.to_lowercase().replace('-', "_");
-    let (distance, best) = known
-        .iter()
-        .map(|known| (edit_distance(&name, &known.to_lowercase()), *known))
-        .min_by_key(|(distance, _)| *distance)?;
-    if distance <= (name.len() / 3).clamp(1, 3) {
-        return Some(best);
-    }
-    let alike =
-        |known: &&&str| known.starts_with(&name) || known.ends_with(&name) || name.starts_with(**known);
-    known.iter().filter(|_| name.len() > 2).filter(alike).min_by_key(|known| known.len()).copied()
-}
-
-/// How many letters must be added, dropped or replaced to make `a` of `b` (Levenshtein).
-fn edit_distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, from) in a.chars().enumerate() {
-        let mut diagonal = i;
-        row[0] = i + 1;
-        for (j, to) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(from != *to);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
 }
 
 /// The entries of a mapping, taken out by name.

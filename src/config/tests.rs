@@ -497,7 +497,7 @@ mod finding {
         let empty = configs(Dialect::Sealant, Some("/c.yaml"), &[("/c.yaml", "")]);
         assert_eq!(
             empty.explain(Path::new("a.yaml")).unwrap().to_string(),
-            "the config /c.yaml was asked for by name\nit has no creation rules\n"
+            "the config /c.yaml was asked for by name\nit has no creation rules: all is as if there were no config\n"
         );
     }
 

@@ -5,9 +5,10 @@
 
 use std::collections::BTreeMap;
 
-use granit_parser::{Event, Parser, ScalarStyle, ScanError};
+use granit_parser::{Event, Parser, ScalarStyle};
 
 use crate::error::{Error, Kind, Result};
+use crate::hints::yaml_error;
 
 /// How many nodes a config may have once its aliases are expanded.
 const MAX_NODES: usize = 100_000;
@@ -85,7 +86,7 @@ impl<'a> Builder<'a> {
             match self.parser.next_event() {
                 Some(Ok((Event::Comment(..), _))) => {}
                 Some(Ok((event, span))) => return Ok((event, span.start.line())),
-                Some(Err(error)) => return Err(syntax_error(&error)),
+                Some(Err(error)) => return Err(yaml_error(Kind::Config, &error)),
                 None => return Ok((Event::StreamEnd, 1)),
             }
         }
@@ -217,10 +218,6 @@ fn merge_sources(node: Node) -> Result<Vec<Entry>> {
     }
 }
 
-fn syntax_error(error: &ScanError) -> Error {
-    Error::new(Kind::Config, format!("not YAML: {}", error.info())).on_line(error.marker().line())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -275,8 +272,8 @@ mod tests {
         assert_eq!(tree("a: 1\nb: 2\na: 3\n"), "line 3: key `a` stands twice; the first is on line 1");
         assert_eq!(tree("a: 1\n? [x]\n: 2\n"), "line 2: a key has to be a text");
         assert_eq!(tree("a:\n  <<: x\n"), "line 2: `<<` merges mappings, not a text");
-        assert_eq!(tree("a:\n  b: [\n"), "line 2: not YAML: unclosed bracket '['");
-        assert!(tree("a: *nope\n").starts_with("line 1: not YAML: "), "{}", tree("a: *nope\n"));
+        assert_eq!(tree("a:\n  b: [\n"), "line 2: broken YAML: unclosed bracket '['");
+        assert!(tree("a: *nope\n").starts_with("line 1: broken YAML: "), "{}", tree("a: *nope\n"));
         assert_eq!(tree("a: &a [*a]\n"), "line 1: an alias stands inside its own anchor");
     }
 

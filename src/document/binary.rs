@@ -48,6 +48,21 @@ pub(super) fn data_of(document: &dyn Document) -> Result<NodeId> {
     })
 }
 
+/// The content of a plain file whose envelope was edited as a document: it may have become another text, but nothing
+/// else.
+pub fn binary_content(envelope: SecretBytes) -> Result<SecretBytes> {
+    let document = JsonDocument::parse(into_text(envelope)?)?;
+    let is_alone = document.tree().documents().iter().all(|&root| document.tree().entries(root).count() == 1);
+    match data_of(&document).and_then(|data| document.value(data)) {
+        Ok(value) if is_alone => Ok(value.to_plaintext()),
+        _ => Err(Error::new(
+            Kind::SetFormat,
+            format!("a binary file has one value, which is a text: its content, at [{DATA:?}]"),
+        )
+        .advise("change it with `sealant edit`")),
+    }
+}
+
 impl Document for BinaryDocument {
     fn format(&self) -> Format {
         Format::Binary
@@ -165,6 +180,15 @@ mod tests {
         assert_eq!(document.format(), Format::Binary);
         assert_eq!(document.metadata().unwrap(), Some(json!({"mac": "m"})));
         assert_eq!(document.value(data_of(&*document).unwrap()).unwrap().as_str(), Some("ENC[x]"));
+    }
+
+    #[test]
+    fn an_edited_envelope_gives_a_content_and_nothing_else() {
+        let content = |text: &str| binary_content(SecretBytes::new(text.into()));
+        assert_eq!(**content("{\"data\": \"a\\nb\"}").unwrap(), *b"a\nb");
+        for text in ["{}", "{\"data\": 1}", "{\"data\": {}}", "{\"data\": \"a\", \"b\": 1}"] {
+            assert_eq!(content(text).unwrap_err().kind(), Kind::SetFormat, "{text}");
+        }
     }
 
     #[test]

@@ -96,6 +96,18 @@ pub fn variables(
     Ok(variables)
 }
 
+/// The largest file that is written in another format, in bytes: what is larger could not be read again.
+const MAX_OUTPUT: usize = if cfg!(test) { 1 << 20 } else { MAX_SOURCE };
+
+/// Indentation makes many bytes of few.
+pub(super) fn refuse_too_large(out: &str, to: Format) -> Result<()> {
+    if out.len() <= MAX_OUTPUT {
+        return Ok(());
+    }
+    let limit = MAX_OUTPUT >> 20;
+    Err(Error::new(Kind::Emit, format!("as {to} it would be larger than {limit} MiB, the most that is read")))
+}
+
 /// A text for what a document holds, with room enough that it is not moved while it grows.
 fn room_for(document: &dyn Document) -> SecretString {
     let size = document.payload().map_or(document.source().len(), <[u8]>::len);
@@ -125,6 +137,7 @@ fn json(document: &dyn Document, root: NodeId) -> Result<SecretString> {
             if !std::mem::take(empty) {
                 out.push(',');
             }
+            refuse_too_large(&out, Format::Json)?;
             break_line(&mut out, depth);
             if let Some(key) = path.last().filter(|_| *keyed) {
                 out.extend([json::quoted(key).as_str(), ": "]);
@@ -228,6 +241,23 @@ mod tests {
         assert_eq!(convert(&*binary, Format::Json).unwrap().as_slice(), b"{\n\t\"data\": \"a\\n\\\"\"\n}\n");
         let binary = parse(Format::Binary, SecretBytes::new(vec![0xff]), false).unwrap();
         assert_eq!(convert(&*binary, Format::Json).unwrap_err().kind(), Kind::Emit);
+    }
+
+    #[test]
+    fn what_could_not_be_read_again_is_not_written() {
+        let nested = |items: usize| {
+            let depth = MAX_DEPTH - 2;
+            format!("{{\"a\":{}{}1{}}}", "[".repeat(depth), "1,".repeat(items), "]".repeat(depth))
+        };
+        for (from, to) in [(Format::Yaml, Format::Json), (Format::Json, Format::Yaml)] {
+            assert!(converted(from, &nested(100), to).is_ok());
+            let error = converted(from, &nested(10_000), to).unwrap_err();
+            assert_eq!(error.kind(), Kind::Emit);
+            assert_eq!(
+                error.message(),
+                format!("as {to} it would be larger than 1 MiB, the most that is read")
+            );
+        }
     }
 
     #[test]

@@ -25,7 +25,7 @@ use std::path::Path;
 
 use serde_json::Value as Data;
 
-pub use binary::BinaryDocument;
+pub use binary::{BinaryDocument, binary_content};
 pub use convert::{convert, emit_value, variables};
 pub use dotenv::DotenvDocument;
 pub use edit::Edits;
@@ -52,6 +52,9 @@ pub const MAX_DEPTH: usize = 200;
 
 /// How many nodes the aliases of one YAML file may add to it when they are expanded.
 pub const MAX_ALIAS_NODES: usize = 100_000;
+
+/// How many bytes of keys and values the aliases of one YAML file may add to it when they are expanded.
+pub const MAX_ALIAS_BYTES: usize = 16 << 20;
 
 /// The name of the map that holds the metadata of an encrypted document, and the prefix of its flattened keys.
 pub const METADATA_KEY: &str = "sops";

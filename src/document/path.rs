@@ -8,6 +8,7 @@ use serde_json::Value as Data;
 use super::{Document, Edits, Format, NodeId, NodeKind, to_data};
 use crate::document;
 use crate::error::{Error, Kind, Result};
+use crate::hints;
 use crate::secret::SecretBytes;
 
 /// One step of a path.
@@ -44,7 +45,7 @@ impl TreePath {
     pub fn find(&self, document: &dyn Document) -> Result<NodeId> {
         match self.walk(document)? {
             (node, []) => Ok(document.tree().resolve(node)),
-            (_, [missing, ..]) => Err(self.not_found(missing)),
+            (at, [missing, ..]) => Err(self.not_found(document, at, missing)),
         }
     }
 
@@ -74,6 +75,22 @@ impl TreePath {
             _ => document.replace(node, &wrapped(rest, data)),
         };
         self.check(document, edits?, Some(data)).map(Some)
+    }
+
+    /// What to tell a person whose path makes a key that is another one but for a letter or two.
+    pub fn nearly(&self, document: &dyn Document) -> Option<String> {
+        let (at, rest) = self.walk(document).ok()?;
+        let (tree, at) = (document.tree(), document.tree().resolve(at));
+        let Part::Key(new) = rest.first().filter(|_| tree[at].kind == NodeKind::Map)? else { return None };
+        // Short names are near to one another without being meant for one another.
+        if new.chars().count() < 4 {
+            return None;
+        }
+        let entries = tree.entries(at).filter(|&entry| !document.is_metadata(entry));
+        let known = hints::misspelt(new, entries.map(|entry| tree[entry].key.get(document.source())))?;
+        let way = TreePath(self.0[..self.0.len() - rest.len()].to_vec());
+        let [new, known] = [new, known].map(|key| format!("{way}{}", Part::Key(key.to_owned())));
+        Some(format!("{new} is new; there was {known} already"))
     }
 
     /// Removes what is at the end of the path; `None` when there is nothing.
@@ -143,8 +160,13 @@ impl TreePath {
         }
     }
 
-    fn not_found(&self, missing: &Part) -> Error {
-        Error::new(Kind::TreePath, format!("component {missing} of {self} not found"))
+    /// `at` is as far as the document goes.
+    fn not_found(&self, document: &dyn Document, at: NodeId, missing: &Part) -> Error {
+        let error = Error::new(Kind::TreePath, format!("component {missing} of {self} not found"));
+        match hint(document, document.tree().resolve(at), missing) {
+            Some(hint) => error.advise(hint),
+            None => error,
+        }
     }
 
     fn wrong_step(&self, step: &Part, kind: NodeKind) -> Error {
@@ -215,6 +237,30 @@ impl<'d> Paths<'d> {
             }
             _ => TreePath(parts).to_string(),
         }
+    }
+}
+
+/// What stands where a step of a path leads nowhere.
+fn hint(document: &dyn Document, at: NodeId, missing: &Part) -> Option<String> {
+    let tree = document.tree();
+    let entries = || tree.entries(at).filter(|&entry| !document.is_metadata(entry));
+    match (tree[at].kind, missing) {
+        (NodeKind::Map, Part::Key(key)) => {
+            let keys: Vec<_> = entries().map(|entry| tree[entry].key.get(document.source())).collect();
+            let nearest = Part::Key(hints::nearest(key, keys.iter().copied())?.to_owned());
+            Some(format!("there is {nearest}"))
+        }
+        (NodeKind::Map, Part::Index(_)) => {
+            Some("it leads into a map, in which keys stand in quotes".to_owned())
+        }
+        (NodeKind::List, Part::Index(_)) => Some(match entries().count() {
+            0 => "the list is empty".to_owned(),
+            count => format!("the last item of the list is [{}]", count - 1),
+        }),
+        (NodeKind::List, Part::Key(_)) => {
+            Some("it leads into a list, whose items have positions: [0] is the first".to_owned())
+        }
+        _ => Some("what is before it is a value, and has nothing below it".to_owned()),
     }
 }
 
@@ -319,6 +365,38 @@ mod tests {
         let advice = |text| TreePath::parse(text).unwrap_err().advice().unwrap().to_owned();
         assert!(advice("db.hosts.0").ends_with("'[\"db\"][\"hosts\"][0]'"));
         assert!(advice("[a]").ends_with("'[\"list\"][0]'"));
+    }
+
+    #[test]
+    fn where_a_path_leads_nowhere_it_is_said_what_is_there() {
+        let document = yaml("password: x\nlist: [1, 2]\nnone: []\nmap: {a: 1}\n");
+        let advice = |path| {
+            let error = TreePath::parse(path).unwrap().find(&*document).unwrap_err();
+            error.advice().unwrap_or_default().to_owned()
+        };
+        assert_eq!(advice("[\"pasword\"]"), "there is [\"password\"]");
+        assert_eq!(advice("[\"other\"]"), "");
+        assert_eq!(advice("[\"list\"][2]"), "the last item of the list is [1]");
+        assert_eq!(advice("[\"none\"][0]"), "the list is empty");
+        assert!(advice("[\"list\"][\"a\"]").starts_with("it leads into a list"));
+        assert!(advice("[\"map\"][0]").starts_with("it leads into a map"));
+        assert!(advice("[\"password\"][\"a\"][0]").starts_with("what is before it is a value"));
+    }
+
+    #[test]
+    fn a_new_key_that_is_nearly_another_is_told_of() {
+        let document = yaml("password: x\nhost1: y\nmap: {proto: 1}\n");
+        let near = |path| TreePath::parse(path).unwrap().nearly(&*document);
+        assert_eq!(near("[\"pasword\"]").unwrap(), "[\"pasword\"] is new; there was [\"password\"] already");
+        assert_eq!(
+            near("[\"map\"][\"prot\"]").unwrap(),
+            "[\"map\"][\"prot\"] is new; there was [\"map\"][\"proto\"] already"
+        );
+        for other in
+            ["[\"password\"]", "[\"host2\"]", "[\"mpa\"]", "[\"map\"][\"user\"]", "[\"password_old\"]"]
+        {
+            assert_eq!(near(other), None, "{other}");
+        }
     }
 
     #[test]

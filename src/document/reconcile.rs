@@ -3,36 +3,46 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::tree::AliasBudget;
 use super::*;
 
 /// The subtree at `node` as nested data: times as strings, comments left out.
 pub fn to_data(document: &dyn Document, node: NodeId) -> Result<Data> {
-    data_of(document, node, &mut MAX_ALIAS_NODES.clone(), false)
+    data_of(document, node, &mut AliasBudget::default(), None)
 }
 
-fn data_of(document: &dyn Document, node: NodeId, budget: &mut usize, aliased: bool) -> Result<Data> {
+/// `via` is the outermost alias on the way to `node`.
+fn data_of(
+    document: &dyn Document,
+    node: NodeId,
+    budget: &mut AliasBudget,
+    via: Option<NodeId>,
+) -> Result<Data> {
     let tree = document.tree();
     let target = tree.resolve(node);
-    let aliased = aliased || target != node;
-    *budget = budget.checked_sub(usize::from(aliased)).ok_or_else(|| {
-        Error::new(Kind::Read, format!("aliases expand to more than {MAX_ALIAS_NODES} nodes"))
-            .on_line(document.line(node))
-    })?;
-    Ok(match tree[target].kind {
+    let via = via.or((target != node).then_some(node));
+    if let Some(alias) = via {
+        let spent = budget.spend(tree, document.source(), node);
+        spent.map_err(|error| error.on_line(document.line(alias)))?;
+    }
+    budget.depth += 1;
+    let data = match tree[target].kind {
         NodeKind::Map => {
             let mut map = serde_json::Map::new();
             for entry in tree.entries(target) {
                 let key = tree[entry].key.get(document.source()).to_owned();
-                map.insert(key, data_of(document, entry, budget, aliased)?);
+                map.insert(key, data_of(document, entry, budget, via)?);
             }
             Data::Object(map)
         }
         NodeKind::List => {
-            let items = tree.entries(target).map(|item| data_of(document, item, budget, aliased));
+            let items = tree.entries(target).map(|item| data_of(document, item, budget, via));
             Data::Array(items.collect::<Result<_>>()?)
         }
         _ => scalar_to_data(&document.value(target)?).map_err(|error| error.on_line(document.line(node)))?,
-    })
+    };
+    budget.depth -= 1;
+    Ok(data)
 }
 
 /// A value as data; a time is a string.

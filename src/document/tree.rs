@@ -4,7 +4,7 @@ use std::ops::{Index, Range};
 
 use zeroize::Zeroizing;
 
-use crate::document::MAX_ALIAS_NODES;
+use crate::document::{MAX_ALIAS_BYTES, MAX_ALIAS_NODES, MAX_DEPTH};
 use crate::error::{Error, Kind, Result};
 
 /// The number of a node in its [`Tree`].
@@ -253,7 +253,7 @@ impl Tree {
         root: NodeId,
         visit: &mut dyn FnMut(&[&'a str], Step) -> Result<()>,
     ) -> Result<()> {
-        let mut budget = MAX_ALIAS_NODES;
+        let mut budget = AliasBudget::default();
         self.walk_children(source, root, &mut Vec::new(), None, &mut budget, visit)
     }
 
@@ -263,19 +263,17 @@ impl Tree {
         container: NodeId,
         path: &mut Vec<&'a str>,
         via: Option<NodeId>,
-        budget: &mut usize,
+        budget: &mut AliasBudget,
         visit: &mut dyn FnMut(&[&'a str], Step) -> Result<()>,
     ) -> Result<()> {
+        budget.depth += 1;
         visit(path, Step::Enter(container))?;
         for child in self.children(container) {
             let at = via.unwrap_or(child);
             let node = self.resolve(child);
             if via.is_some() || node != child {
-                *budget = budget.checked_sub(1).ok_or_else(|| {
-                    let line = 1 + source[..self[at].span.start()].matches('\n').count();
-                    Error::new(Kind::Read, format!("aliases expand to more than {MAX_ALIAS_NODES} nodes"))
-                        .on_line(line)
-                        .advise("write the repeated parts out, or remove the aliases")
+                budget.spend(self, source, child).map_err(|error| {
+                    error.on_line(1 + source[..self[at].span.start()].matches('\n').count())
                 })?;
             }
             let keyed = self[container].kind == NodeKind::Map && self[child].kind != NodeKind::Comment;
@@ -298,7 +296,46 @@ impl Tree {
                 path.pop();
             }
         }
+        budget.depth -= 1;
         visit(path, Step::Leave(container))
+    }
+}
+
+/// What the aliases of a document may still add to it while they are expanded: a short text can stand for a huge one.
+pub(super) struct AliasBudget {
+    nodes: usize,
+    bytes: usize,
+    /// How many collections are open.
+    pub(super) depth: usize,
+}
+
+impl Default for AliasBudget {
+    fn default() -> Self {
+        Self { nodes: MAX_ALIAS_NODES, bytes: MAX_ALIAS_BYTES, depth: 0 }
+    }
+}
+
+impl AliasBudget {
+    /// Counts an alias, or a node below one; an error without a line when that is too much.
+    pub(super) fn spend(&mut self, tree: &Tree, source: &str, node: NodeId) -> Result<()> {
+        let too_much = |what: String| {
+            Err(Error::new(Kind::Read, what).advise("write the repeated parts out, or remove the aliases"))
+        };
+        let target = &tree[tree.resolve(node)];
+        let is_collection = matches!(target.kind, NodeKind::Map | NodeKind::List);
+        if is_collection && self.depth >= MAX_DEPTH {
+            return too_much(format!("aliases nest collections deeper than {MAX_DEPTH} levels"));
+        }
+        let text = if is_collection { 0 } else { target.text.get(source).len() };
+        let Some(nodes) = self.nodes.checked_sub(1) else {
+            return too_much(format!("aliases expand to more than {MAX_ALIAS_NODES} nodes"));
+        };
+        let Some(bytes) = self.bytes.checked_sub(text + tree[node].key.get(source).len()) else {
+            let limit = MAX_ALIAS_BYTES >> 20;
+            return too_much(format!("aliases repeat more than {limit} MiB of text"));
+        };
+        (self.nodes, self.bytes) = (nodes, bytes);
+        Ok(())
     }
 }
 
@@ -396,5 +433,45 @@ impl TreeBuilder {
     pub fn finish(mut self, end: usize) -> Tree {
         while self.close(end).is_some() {}
         self.tree
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::document::testing::read;
+    use crate::document::{Format, to_data};
+
+    /// Why the aliases of a YAML text are not expanded, by those who walk and by those who copy.
+    fn refused(text: &str) -> Option<String> {
+        let document = read(Format::Yaml, text);
+        let (tree, root) = (document.tree(), document.tree().documents()[0]);
+        let walked = tree.walk(document.source(), root, &mut |_, _| Ok(())).err().map(|e| e.to_string());
+        let copied = to_data(&*document, root).err().map(|error| error.to_string());
+        assert_eq!(walked, copied);
+        walked
+    }
+
+    #[test]
+    fn what_aliases_repeat_is_bounded() {
+        let lists = |text: &str| {
+            let line =
+                |n: usize| format!("l{}: &l{} [{}]\n", n + 1, n + 1, vec![format!("*l{n}"); 17].join(","));
+            format!("l0: &l0 {text}\n{}", (0..4).map(line).collect::<String>())
+        };
+        assert_eq!(refused(&lists("x")), None);
+        let long = refused(&lists(&"x".repeat(4000)));
+        assert_eq!(long.as_deref(), Some("line 4: aliases repeat more than 16 MiB of text"));
+    }
+
+    #[test]
+    fn what_aliases_nest_is_bounded() {
+        let chain = |links: usize| {
+            let (open, close) = ("[".repeat(90), "]".repeat(90));
+            let link = |n: usize| format!("l{}: &l{} {open}*l{n}{close}\n", n + 1, n + 1);
+            format!("l0: &l0 x\n{}", (0..links).map(link).collect::<String>())
+        };
+        assert_eq!(refused(&chain(2)), None);
+        let deep = refused(&chain(3));
+        assert_eq!(deep.as_deref(), Some("line 4: aliases nest collections deeper than 200 levels"));
     }
 }

@@ -75,9 +75,7 @@ pub fn check_writable(path: &Path) -> Result<()> {
 
 fn refuse_read_only(path: &Path, target: &Path) -> Result<()> {
     rustix::fs::access(target, Access::WRITE_OK).map_err(|_| {
-        Error::new(Kind::Write, "is read-only")
-            .in_file(path)
-            .advise("Make it writable with `chmod u+w`, or write elsewhere with --output.")
+        Error::new(Kind::Write, "is read-only").in_file(path).advise("Make it writable with `chmod u+w`.")
     })
 }
 

@@ -28,6 +28,9 @@ use crate::secret::SecretBytes;
 /// itself writes 2^18.
 const MAX_WORK_FACTOR: u8 = 20;
 
+/// A file that is no identity file at all is bad in each of its lines: so many are told.
+const PROBLEMS_SHOWN: usize = 5;
+
 /// An identity file is small; what decrypts to more is none.
 const LONGEST_FILE: u64 = 16 << 20;
 
@@ -64,6 +67,11 @@ fn parse_lines(content: &[u8], place: &str) -> Result<(Vec<Identity>, Vec<String
                 }
             }
         }
+    }
+    let more = problems.len().saturating_sub(PROBLEMS_SHOWN);
+    if more > 0 {
+        problems.truncate(PROBLEMS_SHOWN);
+        problems.push(format!("and {more} more"));
     }
     Ok((identities, problems))
 }
@@ -305,6 +313,18 @@ mod tests {
                 format!("line 5 {recipient}"),
             ]
         );
+    }
+
+    #[test]
+    fn of_many_bad_lines_the_first_are_named() {
+        let key = pair();
+        let text = format!("{}{}\n", "not a key\n".repeat(8), key.secret);
+        let (found, problems) = parsed(text, &FakeHost::default()).unwrap();
+        assert_eq!(found, [key.recipient.to_string()]);
+        assert_eq!(problems.len(), 6);
+        assert_eq!(problems[4..], ["line 5 is not an age identity", "and 3 more"]);
+        let (_, problems) = parsed("not a key\n".repeat(5), &FakeHost::default()).unwrap();
+        assert_eq!(problems.len(), 5);
     }
 
     #[test]

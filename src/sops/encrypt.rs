@@ -36,15 +36,36 @@ pub struct Reuse<'d> {
     next: usize,
 }
 
+/// Where the values come from that may keep ciphertexts of an older state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// The older state was decrypted, and its text changed. What is a whole float in it may read as an integer there.
+    Decrypted,
+    /// Somewhere else: what has another type than in the older state was changed.
+    Elsewhere,
+}
+
 impl<'d> Reuse<'d> {
     /// The ciphertexts of a document under the data key that will be used again.
-    pub(super) fn of(document: &'d dyn Document, metadata: &Metadata, key: &DataKey) -> Result<Self> {
+    pub(super) fn of(
+        document: &'d dyn Document,
+        metadata: &Metadata,
+        key: &DataKey,
+        origin: Origin,
+    ) -> Result<Self> {
+        let spellings = Spellings::decrypt(&Cipher::new(key), metadata);
         let mut tokens: HashMap<_, BTreeMap<_, _>> = HashMap::new();
         let mut number = 0;
         decrypt::for_each_value(document, metadata, key, &mut |leaf, value| {
             if leaf.selected && !value.is_blank() {
-                let print = fingerprint(leaf.path, value, leaf.is_comment);
-                tokens.entry(print).or_default().insert(number, leaf.node);
+                let mut keep = |value: &Value| {
+                    let print = fingerprint(leaf.path, value, leaf.is_comment);
+                    tokens.entry(print).or_default().insert(number, leaf.node);
+                };
+                keep(value);
+                if origin == Origin::Decrypted && spellings.get(number).is_none() {
+                    read_back(document, leaf.at, value).iter().for_each(keep);
+                }
                 number += 1;
             }
         })?;
@@ -69,15 +90,23 @@ impl<'d> Reuse<'d> {
     }
 }
 
-/// What makes two values the same ciphertext: place, kind and byte form. A whole float counts as an integer, as which
-/// it is read back (see [`Value::same`]).
+/// The integer that a decrypted float reads as, where its text is that of one.
+fn read_back(document: &dyn Document, at: NodeId, value: &Value) -> Option<Value> {
+    let Value::Float(_) = value else { return None };
+    let integer = Value::from_plaintext(ValueKind::Int, value.to_plaintext())?;
+    let text = |value| document.spelling_after_token(at, value);
+    (text(value) == text(&integer)).then_some(integer)
+}
+
+/// What makes two values the same ciphertext: place, kind and byte form.
 fn fingerprint(path: &str, value: &Value, is_comment: bool) -> [u8; 32] {
     let class = match value.kind() {
         _ if is_comment => 0,
-        Some(ValueKind::Int | ValueKind::Float) => 1,
+        Some(ValueKind::Int) => 1,
         Some(ValueKind::Bool) => 2,
         Some(ValueKind::Time) => 3,
-        _ => 4_u8,
+        Some(ValueKind::Float) => 4,
+        _ => 5_u8,
     };
     let mut hash = Sha256::new();
     hash.update((path.len() as u64).to_be_bytes());
@@ -344,4 +373,78 @@ fn first_difference(a: &dyn Document, b: &dyn Document) -> Option<Difference> {
     }
     let line = a.source().lines().zip(b.source().lines()).take_while(|(x, y)| x == y).count() + 1;
     (a.source() != b.source()).then_some(Difference::Spelling(line))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keys::{MasterKey, Recipient, WrappedDataKey, WrappedKey};
+    use crate::sops::Encrypted;
+
+    fn now() -> Timestamp {
+        Timestamp::from_second(1_790_000_000).unwrap()
+    }
+
+    fn parse(format: Format, text: &str) -> Box<dyn Document> {
+        document::parse(format, SecretBytes::new(text.into()), false).unwrap()
+    }
+
+    fn encrypt_onto(format: Format, text: &str, key: &DataKey, onto: Option<&Encrypted>) -> String {
+        let recipient = MasterKey::Age(Recipient::as_written("age1x"));
+        let wrapped = WrappedKey { key: recipient, enc: "x".to_owned(), entry: Default::default() };
+        let keys = WrappedDataKey { groups: vec![vec![wrapped]], threshold: 0 };
+        let metadata = Metadata::new(keys, Selection::default(), false);
+        let file = crate::sops::encrypt(&*parse(format, text), metadata, key, now(), onto).unwrap();
+        String::from_utf8(file.bytes).unwrap()
+    }
+
+    fn read(format: Format, text: &str) -> Encrypted {
+        Encrypted::parse(format, SecretBytes::new(text.into())).unwrap()
+    }
+
+    /// The ciphertext under `a` of a file.
+    fn token(text: &str) -> String {
+        let at = text.find("ENC[").unwrap();
+        text[at..].split_inclusive(']').next().unwrap_or_default().to_owned()
+    }
+
+    /// Whether the value of `a` keeps its ciphertext when a file with `old` is replaced by one with `new`.
+    fn keeps(format: Format, old: &str, new: &str) -> bool {
+        let key = DataKey::generate();
+        let old = encrypt_onto(format, old, &key, None);
+        token(&encrypt_onto(format, new, &key, Some(&read(format, &old)))) == token(&old)
+    }
+
+    #[test]
+    fn what_has_another_type_gets_another_ciphertext() {
+        use Format::{Json, Yaml};
+        let values =
+            ["1", "1.0", "'1'", "1000000", "1000000.0", "true", "'true'", "2020-01-02", "'2020-01-02'"];
+        for old in values {
+            for new in values {
+                let [old, new] = [old, new].map(|value| format!("a: {value}\n"));
+                assert_eq!(keeps(Yaml, &old, &new), old == new, "{old}{new}");
+            }
+        }
+        assert!(keeps(Yaml, "a: 1.10\n", "a: 1.1\n"));
+        assert!(!keeps(Json, "{\"a\": 1.0}", "{\"a\": 1}"));
+        assert!(!keeps(Json, "{\"a\": 1}", "{\"a\": \"1\"}"));
+    }
+
+    #[test]
+    fn a_float_that_reads_as_an_integer_keeps_its_ciphertext_when_something_else_changes() {
+        // To sops before 3.13.2 every number of JSON was a float.
+        for (format, float) in [(Format::Json, "{\"a\": 5432, \"b\": 1}"), (Format::Yaml, "a: 5432\nb: 1\n")]
+        {
+            let key = DataKey::generate();
+            let cipher = Cipher::new(&key);
+            let by_sops = cipher.encrypt(b"5432", ValueKind::Float, "a:").unwrap();
+            let text = encrypt_onto(format, float, &key, None);
+            let old = read(format, &text.replace(&token(&text), &by_sops));
+            let plain = old.open(&key, MacCheck::Ignore).unwrap();
+            assert!(plain.source().contains("5432"), "it reads as an integer");
+            let file = old.write(&*plain, old.metadata.clone(), &key, None, now()).unwrap();
+            assert_eq!(token(&String::from_utf8(file.bytes).unwrap()), by_sops);
+        }
+    }
 }

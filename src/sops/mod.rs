@@ -26,6 +26,7 @@ pub use reasons::{Reason, reasons};
 use crate::document::{self, Document, Edits, Format, Value};
 use crate::error::{Error, Kind, Result};
 use crate::secret::{DataKey, SecretBytes};
+use encrypt::Origin;
 
 /// Encrypts a plaintext document. `metadata` says for whom and by which rule ([`Metadata::new`]).
 ///
@@ -42,7 +43,9 @@ pub fn encrypt(
         return Err(already_encrypted().on_line(line));
     }
     refuse_nothing(document)?;
-    let reuse = onto.map(|old| encrypt::Reuse::of(&*old.document, &old.metadata, key)).transpose()?;
+    let reuse = onto
+        .map(|old| encrypt::Reuse::of(&*old.document, &old.metadata, key, Origin::Elsewhere))
+        .transpose()?;
     encrypt::encrypt(document, metadata, key, now, reuse)
 }
 
@@ -59,10 +62,41 @@ pub fn already_encrypted() -> Error {
         .advise("change it with `sealant edit` or `sealant set`, its recipients with `sealant updatekeys`")
 }
 
+/// How ciphertexts begin.
+const TOKEN: &str = "ENC[AES256_GCM";
+
 /// Whether a file may be encrypted, without parsing it: for folders full of other files.
 pub fn looks_encrypted(file: &[u8]) -> bool {
-    let holds = |needle: &[u8]| file.windows(needle.len()).any(|window| window == needle);
-    holds(document::METADATA_KEY.as_bytes()) && holds(b"ENC[AES256_GCM,")
+    holds(file, document::METADATA_KEY) && holds(file, TOKEN)
+}
+
+/// Whether a file is meant to be encrypted, though it may be broken: in folders full of other files, one that is must
+/// not be passed by.
+pub fn is_meant_to_be_encrypted(format: Format, file: &SecretBytes) -> bool {
+    let has_token = holds(file, TOKEN);
+    if format == Format::Binary {
+        // Any text may speak of ciphertexts; an encrypted binary file is JSON.
+        return has_token && file.trim_ascii_start().starts_with(b"{");
+    }
+    if looks_encrypted(file) || !(has_token || holds(file, document::METADATA_KEY)) {
+        return has_token;
+    }
+    let Ok(document) = document::parse(format, file.clone(), true) else { return has_token };
+    match document.metadata() {
+        Ok(Some(data)) => ["mac", "lastmodified"].iter().any(|name| data.get(name).is_some()),
+        _ => has_token && holds_tokens(&*document),
+    }
+}
+
+fn holds(file: &[u8], needle: &str) -> bool {
+    file.windows(needle.len()).any(|window| window == needle.as_bytes())
+}
+
+/// Whether a value of a document is a ciphertext.
+fn holds_tokens(document: &dyn Document) -> bool {
+    let tree = document.tree();
+    let mut nodes = tree.documents().iter().flat_map(|&root| tree.descendants(root));
+    nodes.any(|node| tree[node].text.get(document.source()).starts_with(TOKEN))
 }
 
 /// Whether a file is encrypted, as `sops filestatus` tells it; no key is needed.
@@ -86,8 +120,15 @@ impl Encrypted {
     pub fn parse(format: Format, file: SecretBytes) -> Result<Self> {
         let document = document::parse(format, file, true)?;
         let Some(data) = document.metadata()? else {
-            return Err(Error::new(Kind::Other, "the file is not encrypted: sops metadata not found")
-                .advise("encrypt it with `sealant encrypt -i FILE`"));
+            return Err(match holds_tokens(&*document) {
+                true => Error::new(
+                    Kind::Other,
+                    "sops metadata not found, without which its values cannot be decrypted",
+                )
+                .advise("restore the file from Git"),
+                false => Error::new(Kind::Other, "the file is not encrypted: sops metadata not found")
+                    .advise("encrypt it with `sealant encrypt -i FILE`"),
+            });
         };
         let metadata = Metadata::from_data(&data)?;
         Ok(Self { document, metadata })
@@ -180,7 +221,7 @@ impl Encrypted {
         now: Timestamp,
     ) -> Result<Ciphertext> {
         let reuse = match new_key {
-            None => Some(encrypt::Reuse::of(&*self.document, &self.metadata, key)?),
+            None => Some(encrypt::Reuse::of(&*self.document, &self.metadata, key, Origin::Decrypted)?),
             Some(_) => None,
         };
         encrypt::encrypt(plaintext, metadata, new_key.unwrap_or(key), now, reuse)
@@ -195,14 +236,14 @@ impl Encrypted {
         now: Timestamp,
         change: impl FnOnce(&dyn Document) -> Result<Option<Edits>>,
     ) -> Result<Option<Ciphertext>> {
-        if self.format() == Format::Binary {
-            return Err(Error::new(Kind::SetFormat, "a binary file has no values, only its content")
-                .advise("change it with `sealant edit`"));
-        }
         let plaintext = self.open(key, check)?;
         let Some(edits) = change(&*plaintext)? else { return Ok(None) };
         let text = edits.apply(plaintext.source());
-        let changed = document::parse(self.format(), SecretBytes::new(text.as_bytes().to_vec()), true)?;
+        let text = SecretBytes::new(text.as_bytes().to_vec());
+        let changed = match self.format() {
+            Format::Binary => self.adopt(document::binary_content(text)?)?,
+            format => document::parse(format, text, true)?,
+        };
         if changed.metadata()? != plaintext.metadata()? {
             return Err(Error::new(Kind::SetFormat, "an entry of this name is taken for sops metadata")
                 .advise("choose a name that does not begin with `sops`"));
@@ -233,5 +274,32 @@ impl Encrypted {
                 visit(leaf, value);
             }
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_meant_to_be_encrypted_is_not_passed_by() {
+        let meant = |format, text: &str| is_meant_to_be_encrypted(format, &SecretBytes::new(text.into()));
+        let token = "ENC[AES256_GCM,data:AA==,iv:AA==,tag:AA==,type:str]";
+        for (text, expected) in [
+            (format!("a: {token}\nsops:\n    mac: x\n"), true),
+            (format!("a: {token}\nsops: [\n"), true),
+            (format!("a: {token}\n"), true),
+            (format!("a: {token}\nb: [\n"), true),
+            ("a: ''\nsops:\n    mac: x\n".to_owned(), true),
+            ("a: 1\nsops:\n    enabled: true\n".to_owned(), false),
+            ("a: we use sops\n".to_owned(), false),
+            ("a: we use sops\nb: [\n".to_owned(), false),
+            (format!("a: |\n  b: {token}\n"), false),
+            (String::new(), false),
+        ] {
+            assert_eq!(meant(Format::Yaml, &text), expected, "{text}");
+        }
+        assert!(meant(Format::Binary, &format!("{{\"data\": \"{token}\"}}")));
+        assert!(!meant(Format::Binary, &format!("sops writes {token}\n")));
     }
 }

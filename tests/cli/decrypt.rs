@@ -183,3 +183,34 @@ fn of_many_comments_in_clear_a_few_are_named() {
     assert!(output.stderr.lines().count() < 20, "{}", output.stderr);
     assert!(output.stderr.contains("990 more comments"), "{}", output.stderr);
 }
+
+#[test]
+fn in_a_folder_what_is_broken_is_told_of_and_what_is_plain_is_counted() {
+    let test = encrypted();
+    let text = test.read_text("a.yaml");
+    let (values, _) = text.split_once("\nsops:").expect("metadata");
+    for (name, text) in [
+        ("d/good.yaml", text.clone()),
+        ("d/without.yaml", format!("{values}\n")),
+        ("d/cut.yaml", format!("{text}    x: [\n")),
+        ("d/no-map.yaml", format!("{values}\nsops: gone\n")),
+        ("d/plain.yaml", PLAIN.to_owned()),
+        ("d/README.md", "sops writes ENC[AES256_GCM,data:...]\n".to_owned()),
+    ] {
+        test.write(name, text);
+    }
+    let output = decrypt(&test, &["--dry-run", "--output-dir", "out", "d"]).code(1);
+    assert_eq!(output.text(), "would write out/d/good.yaml\n");
+    assert!(
+        output.stderr.ends_with("\n1 would be decrypted, 2 skipped (not encrypted), 3 failed\n"),
+        "{output}"
+    );
+    for name in ["without", "cut", "no-map"] {
+        assert!(output.stderr.contains(&format!("error: d/{name}.yaml:")), "{output}");
+    }
+    assert!(output.stderr.contains("sops metadata not found, without which"), "{output}");
+    let output = decrypt(&test, &["-i", "d/good.yaml", "a.yaml"]).ok();
+    assert_eq!(output.stderr, "", "named files need no summary");
+    let output = decrypt(&test, &["--quiet", "-i", "d/plain.*"]).ok();
+    assert_eq!(output.stderr, "");
+}

@@ -134,8 +134,10 @@ fn a_mistake_is_shown_and_can_be_mended() {
     let commands =
         "if grep -q '\\[$' \"$1\"; then sed -i 's/\\[$/[]/' \"$1\"; else echo 'c: [' >> \"$1\"; fi";
     let mut terminal = edit(&test, commands, &["secret.yaml"]).on_terminal();
-    let shown = terminal.wait_for("Press Enter to go back to the editor, or Ctrl-C");
+    let shown = terminal.wait_for("Press Enter to go back to the editor, or n");
     assert!(shown.contains("secret.yaml:7: ") && !shown.contains("hunter2"), "{shown}");
+    terminal.send_line("what?");
+    terminal.wait_for("Enter or y goes back to the editor, n leaves");
     terminal.send_line("");
     let _ = terminal.finish().ok();
     assert_eq!(decrypted(&test, "secret.yaml"), format!("{TEXT}c: []\n"));
@@ -146,12 +148,14 @@ fn a_mistake_is_shown_and_can_be_mended() {
 fn a_mistake_can_be_given_up() {
     let test = with_secret(TEXT);
     let before = test.read("secret.yaml");
-    let mut terminal = edit(&test, "echo 'c: [' >> \"$1\"", &["secret.yaml"]).on_terminal();
-    terminal.wait_for("Press Enter to go back to the editor, or Ctrl-C");
-    terminal.send("\x03");
-    let _ = terminal.finish().code(130);
-    assert_eq!(test.read("secret.yaml"), before);
-    assert_wiped(&test);
+    for (answer, code) in [("\x03", 130), ("n\n", 2)] {
+        let mut terminal = edit(&test, "echo 'c: [' >> \"$1\"", &["secret.yaml"]).on_terminal();
+        terminal.wait_for("Press Enter to go back to the editor, or n");
+        terminal.send(answer);
+        let _ = terminal.finish().code(code);
+        assert_eq!(test.read("secret.yaml"), before);
+        assert_wiped(&test);
+    }
 }
 
 #[test]
@@ -267,6 +271,9 @@ fn what_is_not_encrypted_is_not_edited() {
         output.stderr,
         "error: plain.yaml: the file is not encrypted: sops metadata not found\n  help: Encrypt it with `sealant encrypt -i FILE`\n"
     );
+    fs::create_dir(test.path("folder")).expect("a folder");
+    let output = edit(&test, "true", &["folder"]).run().code(2);
+    assert_eq!(output.stderr, "error: folder: is a folder, not a file\n  help: Name a file that is in it.\n");
     let _ = edit(&test, "true", &["-"]).run().code(8);
     let _ = edit(&test, "true", &["--output-type", "json", "secret.yaml"]).run().code(8);
     let _ = edit(&test, "true", &[]).run().code(100);

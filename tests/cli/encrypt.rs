@@ -255,14 +255,46 @@ fn mode_and_link_of_a_file_are_kept() {
 }
 
 #[test]
-fn onto_tells_of_those_who_keep_the_data_key() {
+fn an_old_state_whose_data_key_strangers_have_is_refused() {
     let test = super::at_home();
     test.write("plain.yaml", "a: 1\n");
     super::encrypted(&test, "old.yaml", "a: 1\n", &[RECIPIENT, STRANGER]);
     let onto = |recipients: &str| {
-        test.sealant(&["encrypt", "--age", recipients, "--onto", "old.yaml", "plain.yaml"]).run().ok().stderr
+        test.sealant(&["encrypt", "--age", recipients, "--onto", "old.yaml", "plain.yaml"]).run()
     };
-    let alone = onto(RECIPIENT);
-    assert!(alone.contains("is no longer named can decrypt this file, too"), "{alone}");
-    assert_eq!(onto(&[RECIPIENT, STRANGER].join(",")), "");
+    let alone = onto(RECIPIENT).code(8);
+    assert!(alone.stderr.starts_with("error: old.yaml: the file names recipients"), "{alone}");
+    assert!(alone.stderr.contains(STRANGER) && alone.stderr.contains("leave --onto out"), "{alone}");
+    assert_eq!(alone.text(), "");
+    assert_eq!(onto(&[RECIPIENT, STRANGER].join(",")).ok().stderr, "");
+}
+
+#[test]
+fn an_old_state_that_was_changed_is_refused() {
+    let test = super::at_home();
+    test.write("plain.yaml", "a: 1\nb_unencrypted: 1\n");
+    super::encrypted(&test, "old.yaml", "a: 1\nb_unencrypted: 1\n", &[RECIPIENT]);
+    let old = test.read_text("old.yaml");
+    let onto = |old: String| {
+        test.write("old.yaml", old);
+        test.sealant(&["encrypt", "--age", RECIPIENT, "--onto", "old.yaml", "plain.yaml"]).run()
+    };
+    let output = onto(old.replace("b_unencrypted: 1", "b_unencrypted: 2")).code(51);
+    assert!(output.stderr.starts_with("error: old.yaml: MAC mismatch"), "{output}");
+    assert!(output.stderr.contains("leave --onto out"), "{output}");
+    onto(old).ok();
+}
+
+#[test]
+fn in_a_folder_what_only_looks_encrypted_is_not_passed_by() {
+    let test = sandbox();
+    test.write(".sops.yaml", format!("creation_rules:\n  - age: {RECIPIENT}\n"));
+    test.write("d/values.yaml", "password: hunter2\nsops:\n  enabled: true\n");
+    test.write("d/a.yaml", "a: 1\n");
+    test.write("d/b.yaml", "b: 1\n");
+    test.sealant(&["encrypt", "-i", "d/b.yaml"]).run().ok();
+    let output = test.sealant(&["encrypt", "-i", "d"]).run().code(203);
+    assert!(output.stderr.starts_with("error: d/values.yaml: the file is encrypted already"), "{output}");
+    let summary = "\n1 encrypted, 1 skipped (encrypted already, or no rule is for them), 1 failed\n";
+    assert!(output.stderr.ends_with(summary), "{output}");
 }

@@ -161,3 +161,16 @@ fn a_kill_leaves_every_file_old_or_new() {
     }
     test.sealant(&["rotate", "-q", "-i", "d"]).run().ok();
 }
+
+#[test]
+fn a_flag_that_names_nobody_is_told_of() {
+    let test = at_home();
+    encrypted(&test, "a.yaml", PLAIN, &[RECIPIENT]);
+    let output = test.sealant(&["rotate", "--add-age", "", "--rm-age", " , ", "a.yaml"]).run().ok();
+    for flag in ["--add-age", "--rm-age"] {
+        let warning = format!("warning: {flag} is empty, and counts as not given\n");
+        assert!(output.stderr.contains(&warning), "{output}");
+    }
+    let output = test.sealant(&["encrypt", "--age", "", "a.yaml"]).run().code(203);
+    assert!(output.stderr.starts_with("warning: --age is empty"), "{output}");
+}

@@ -1,6 +1,6 @@
 use std::thread;
 
-use super::{decrypted, encrypt, new_lines, with_secret};
+use super::{at_home, decrypted, encrypt, new_lines, with_secret};
 
 const TEXT: &str = "# all of it\ndb:\n  password: 'hunter2' # old\n  port: 5432\n\nhosts: [a, b]\n";
 
@@ -140,4 +140,27 @@ fn what_somebody_wrote_behind_a_ciphertext_goes() {
     test.sealant(&["set", "secret.yaml", "[\"b\"]", "2"]).run().ok();
     assert_eq!(test.read_text("secret.yaml").lines().next(), Some(line));
     assert_eq!(decrypted(&test, "secret.yaml"), "a: '# x'\nb: 2\n");
+}
+
+#[test]
+fn the_content_of_a_binary_file_is_its_one_value() {
+    let test = at_home();
+    encrypt(&test, "a.bin", "hunter2\n");
+    let set = |args: &[&str]| test.sealant(&["set", "a.bin"]).args(args).run();
+    set(&["[\"data\"]", "\"a\\nb\""]).ok();
+    assert_eq!(decrypted(&test, "a.bin"), "a\nb");
+    set(&["--string", "[\"data\"]", "x"]).ok();
+    assert_eq!(decrypted(&test, "a.bin"), "x");
+    let before = test.read("a.bin");
+    set(&["--idempotent", "--string", "[\"data\"]", "x"]).ok();
+    for path in ["[\"data\"]", "[\"other\"]", "[\"data\"][\"a\"]"] {
+        let output = set(&[path, "5"]).code(7);
+        assert!(output.stderr.contains("a binary file has one value"), "{output}");
+    }
+    let unset = |args: &[&str]| test.sealant(&["unset", "a.bin"]).args(args).run();
+    let output = unset(&["[\"data\"]"]).code(7);
+    assert!(output.stderr.contains("a binary file has one value"), "{output}");
+    let _ = unset(&["[\"other\"]"]).code(1);
+    let _ = unset(&["--idempotent", "[\"other\"]"]).ok();
+    assert_eq!(test.read("a.bin"), before);
 }

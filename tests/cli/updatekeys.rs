@@ -1,6 +1,6 @@
 use sealant_test_support::Sandbox;
 
-use super::{IDENTITY, RECIPIENT, STRANGER, at_home, encrypted, identity, sandbox};
+use super::{IDENTITY, RECIPIENT, STRANGER, at_home, encrypted, identity, sandbox, shown};
 
 const PLAIN: &str = "# note\na: 1.10\n\nb: [x, \"y\"]   # end\n";
 
@@ -198,9 +198,31 @@ fn there_has_to_be_a_rule() {
     encrypted(&test, "a.yaml", PLAIN, &[RECIPIENT]);
     let output = test.sealant(&["updatekeys", "-y", "a.yaml"]).run().code(61);
     assert!(output.stderr.contains("there is no config"), "{output}");
+    assert!(output.stderr.contains("Run `sealant init` to make a config"), "{output}");
+    test.write(".sops.yaml", "");
+    let output = test.sealant(&["updatekeys", "-y", "a.yaml"]).run().code(61);
+    assert!(
+        shown(&test, &output.stderr).contains("help: Add a rule to WORK/.sops.yaml, such as"),
+        "{output}"
+    );
     test.write(".sops.yaml", format!("creation_rules:\n  - path_regex: x\n    age: {RECIPIENT}\n"));
     let output = test.sealant(&["updatekeys", "-y", "a.yaml"]).run().code(1);
     assert!(output.stderr.contains("no creation rule matches `a.yaml`"), "{output}");
+}
+
+#[test]
+fn files_that_change_alike_are_listed_together() {
+    let test = at_home();
+    for (file, recipients) in
+        [("a.yaml", &[RECIPIENT][..]), ("b.yaml", &[STRANGER]), ("c.yaml", &[RECIPIENT])]
+    {
+        encrypted(&test, file, PLAIN, recipients);
+    }
+    rule(&test, &[RECIPIENT, STRANGER]);
+    let output = test.sealant(&["updatekeys", "--dry-run", "a.yaml", "b.yaml", "c.yaml"]).run().ok();
+    assert_eq!(output.text(), format!("a.yaml\nc.yaml\n  + {STRANGER}\nb.yaml\n  + {RECIPIENT}\n"));
+    let output = test.sealant(&["updatekeys", "--dry-run", "--rotate", "a.yaml", "c.yaml"]).run().ok();
+    assert_eq!(output.text(), format!("a.yaml\nc.yaml\n  + {STRANGER}\n  a new data key\n"));
 }
 
 #[test]

@@ -21,6 +21,17 @@ fn usage_errors_end_with_1() {
 }
 
 #[test]
+fn advice_about_arguments_looks_like_all_advice() {
+    let test = sandbox();
+    for run in [test.sealant(&["keygn"]), test.sealant(&["--descrypt", "a"]).called_as("sops")] {
+        let output = run.run().code(1);
+        assert!(output.stderr.contains("\n  help: A similar"), "{output}");
+    }
+    let output = test.sealant(&["keygn"]).on_terminal().finish().code(1);
+    assert!(output.text().contains("help:\x1b[0m A similar") && !output.text().contains("tip"), "{output}");
+}
+
+#[test]
 fn a_wrong_number_of_arguments_ends_with_100() {
     ends(&["set", "a.yaml"], 100, "error: the following required arguments were not provided:");
     ends(&["get", "a.yaml", "b", "c"], 100, "error: unexpected argument 'c' found");

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::cli::ui::Ui;
 use crate::config::KeySpec;
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
@@ -49,7 +50,26 @@ impl KeyArgs {
     /// The master keys that flags and environment name: one group, as in sops. `None` when they name none, and the
     /// creation rule counts.
     pub fn key_set(&self, host: &dyn Host) -> Result<Option<KeySet>> {
-        let sources = [
+        let mut keys = Vec::new();
+        for (kind, flags, variable) in self.sources() {
+            let (names, from) = match flags {
+                [] => (host.env_text(variable)?.into_iter().collect(), variable.to_owned()),
+                flags => (flags.to_vec(), format!("--{}", kind.flag())),
+            };
+            add_named(&mut keys, kind, &names, &from)?;
+        }
+        Ok((!keys.is_empty()).then(|| KeySet::any_of(keys)))
+    }
+
+    /// Tells of flags that were given and name nobody.
+    pub fn warn_of_empty(&self, ui: &Ui) {
+        for (kind, flags, _) in self.sources() {
+            warn_of_empty(ui, kind.flag(), flags);
+        }
+    }
+
+    fn sources(&self) -> [(KeyKind, &[String], &'static str); 7] {
+        [
             (KeyKind::Age, &self.age, "SOPS_AGE_RECIPIENTS"),
             (KeyKind::HcVault, &self.hc_vault_transit, "SOPS_VAULT_URIS"),
             (KeyKind::Pgp, &self.pgp, "SOPS_PGP_FP"),
@@ -57,16 +77,14 @@ impl KeyArgs {
             (KeyKind::GcpKms, &self.gcp_kms, "SOPS_GCP_KMS_IDS"),
             (KeyKind::AzureKv, &self.azure_kv, "SOPS_AZURE_KEYVAULT_URLS"),
             (KeyKind::HcKms, &self.hckms, "SOPS_HUAWEICLOUD_KMS_IDS"),
-        ];
-        let mut keys = Vec::new();
-        for (kind, flags, variable) in sources {
-            let (names, from) = match &flags[..] {
-                [] => (host.env_text(variable)?.into_iter().collect(), variable.to_owned()),
-                flags => (flags.to_vec(), format!("--{}", kind.flag())),
-            };
-            add_named(&mut keys, kind, &names, &from)?;
-        }
-        Ok((!keys.is_empty()).then(|| KeySet::any_of(keys)))
+        ]
+    }
+}
+
+/// As in sops a flag that names nobody counts as not given. It mostly comes of a variable that is not set.
+fn warn_of_empty(ui: &Ui, flag: &str, values: &[String]) {
+    if !values.is_empty() && split(values).next().is_none() {
+        ui.warning(format!("--{flag} is empty, and counts as not given"));
     }
 }
 
@@ -190,17 +208,8 @@ pub struct ChangeKeyArgs {
 impl ChangeKeyArgs {
     /// What the flags ask for. An error for a master key that nothing can be wrapped for.
     pub fn wish(&self) -> Result<Wish> {
-        let flags = [
-            (KeyKind::Age, &self.add_age, &self.rm_age),
-            (KeyKind::HcVault, &self.add_hc_vault_transit, &self.rm_hc_vault_transit),
-            (KeyKind::Pgp, &self.add_pgp, &self.rm_pgp),
-            (KeyKind::Kms, &self.add_kms, &self.rm_kms),
-            (KeyKind::GcpKms, &self.add_gcp_kms, &self.rm_gcp_kms),
-            (KeyKind::AzureKv, &self.add_azure_kv, &self.rm_azure_kv),
-            (KeyKind::HcKms, &self.add_hckms, &self.rm_hckms),
-        ];
         let mut wish = Wish::default();
-        for (kind, add, remove) in flags {
+        for (kind, add, remove) in self.flags() {
             add_named(&mut wish.add, kind, add, &format!("--add-{}", kind.flag()))?;
             // As it stands in a file, where a recipient may not even parse.
             match kind {
@@ -223,6 +232,27 @@ impl ChangeKeyArgs {
         }
         wish.allow = split(&self.allow_recipient).map(str::to_owned).collect();
         Ok(wish)
+    }
+
+    /// Tells of flags that were given and name nobody.
+    pub fn warn_of_empty(&self, ui: &Ui) {
+        for (kind, add, remove) in self.flags() {
+            warn_of_empty(ui, &format!("add-{}", kind.flag()), add);
+            warn_of_empty(ui, &format!("rm-{}", kind.flag()), remove);
+        }
+        warn_of_empty(ui, "allow-recipient", &self.allow_recipient);
+    }
+
+    fn flags(&self) -> [(KeyKind, &[String], &[String]); 7] {
+        [
+            (KeyKind::Age, &self.add_age, &self.rm_age),
+            (KeyKind::HcVault, &self.add_hc_vault_transit, &self.rm_hc_vault_transit),
+            (KeyKind::Pgp, &self.add_pgp, &self.rm_pgp),
+            (KeyKind::Kms, &self.add_kms, &self.rm_kms),
+            (KeyKind::GcpKms, &self.add_gcp_kms, &self.rm_gcp_kms),
+            (KeyKind::AzureKv, &self.add_azure_kv, &self.rm_azure_kv),
+            (KeyKind::HcKms, &self.add_hckms, &self.rm_hckms),
+        ]
     }
 }
 

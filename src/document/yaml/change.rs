@@ -5,7 +5,10 @@ use zeroize::Zeroizing;
 
 use super::spell::{self, Place};
 use super::{FLOW, Part, YamlDocument};
-use crate::document::{Document, Edits, METADATA_KEY, NodeId, NodeKind, Span, Style, Tree, reconcile};
+use crate::document::convert::refuse_too_large;
+use crate::document::{
+    Document, Edits, Format, METADATA_KEY, NodeId, NodeKind, Span, Style, Tree, reconcile,
+};
 use crate::error::{Error, Kind, Result};
 use crate::secret::SecretString;
 
@@ -465,6 +468,7 @@ fn emit_value(
         out.push_str(if kind == NodeKind::Map { " {}" } else { " []" });
     }
     for (at, entry) in entries.into_iter().enumerate() {
+        refuse_too_large(out, Format::Yaml)?;
         if at == 0 && parent == NodeKind::List {
             out.push(' ');
         } else {

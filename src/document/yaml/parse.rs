@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use granit_parser::{Event, Parser, Placement, ScalarStyle, ScanError, StructureStyle, Tag};
+use granit_parser::{Event, Parser, Placement, ScalarStyle, StructureStyle, Tag};
 
 use super::change::SOPS_INDENT;
 use super::resolve::resolve;
@@ -12,6 +12,7 @@ use crate::document::{
     MAX_DEPTH, METADATA_KEY, NodeId, NodeKind, Span, Style, Text, Tree, TreeBuilder, Value,
 };
 use crate::error::{Error, Kind, Result};
+use crate::hints::yaml_error;
 use crate::secret::SecretString;
 
 /// The most comment lines between a key and its value.
@@ -37,7 +38,7 @@ impl YamlDocument {
         let mut parser = Parser::new_from_str_with_options(&source, options);
         let mut reader = Reader::new(&source);
         while let Some(next) = parser.next_event() {
-            let (event, span) = next.map_err(|error| scan_error(&error))?;
+            let (event, span) = next.map_err(|error| yaml_error(Kind::Read, &error))?;
             let bytes = Span::new(span.start.byte_offset().unwrap_or(0), span.end.byte_offset().unwrap_or(0));
             let tag = span.tag_span().and_then(|tag| tag.start.byte_offset());
             reader.read(event, bytes, tag)?;
@@ -83,10 +84,6 @@ fn indent_unit(source: &str, tree: &Tree) -> usize {
         inner.checked_sub(first_key(root)?).filter(|unit| (2..=8).contains(unit))
     });
     shown.unwrap_or(SOPS_INDENT)
-}
-
-fn scan_error(error: &ScanError) -> Error {
-    Error::new(Kind::Read, format!("broken YAML: {}", error.info())).on_line(error.marker().line())
 }
 
 /// What the reader has to know of an open collection.

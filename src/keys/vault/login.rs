@@ -70,6 +70,9 @@ impl Credentials {
 
 /// The token to use at a server, or what to log in with. An error when neither is at hand.
 pub(super) async fn token(host: &dyn Host, auth: &Auth, server: &Server) -> Result<Token, Problem> {
+    if let Some(token) = server.settled_token() {
+        return usable("the token", token).map(Token::Given);
+    }
     let method = match auth.method {
         Some(method) => method,
         None => {

@@ -26,7 +26,7 @@ pub use self::absent::Vault;
 #[cfg(feature = "vault")]
 pub use self::login::token_path;
 #[cfg(feature = "vault")]
-pub use self::servers::{Access, Login, Vault, WhoAmI};
+pub use self::servers::{Access, Vault, WhoAmI};
 #[cfg(feature = "vault")]
 pub use self::settings::{Auth, Method, Settings, StartedBy};
 #[cfg(feature = "vault")]

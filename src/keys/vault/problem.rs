@@ -110,6 +110,11 @@ impl Problem {
         }
     }
 
+    /// Whether the server knows who we are, and says no.
+    pub fn is_forbidden(&self) -> bool {
+        self.cause == Cause::Denied && self.message.starts_with("permission")
+    }
+
     fn advice(&self) -> Option<String> {
         let advice = match self.cause {
             Cause::Down if self.message.contains("sealed") => {
@@ -120,7 +125,7 @@ impl Problem {
             }
             Cause::Down => "Check the address, and whether it can be reached from here.",
             Cause::Busy => "Try again later.",
-            Cause::Denied => "Log in again: `sealant vault login`.",
+            Cause::Denied => "Log in: `sealant vault login`.",
             Cause::Missing | Cause::Other => return None,
         };
         Some(advice.to_owned())

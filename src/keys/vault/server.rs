@@ -40,6 +40,8 @@ pub(super) struct Server {
     address: String,
     route: Route,
     auth: Auth,
+    /// Instead of any other.
+    token: Option<SecretString>,
     http: HttpClient,
     client_settings: VaultClientSettings,
     retries: u32,
@@ -111,6 +113,7 @@ impl Server {
         Ok(Self {
             address: address.to_owned(),
             auth: settings.auth_for(address),
+            token: settings.token.clone(),
             http: HttpClient::new(&route.url, client),
             client_settings,
             retries: settings.retries,
@@ -123,6 +126,11 @@ impl Server {
     /// As it stands in files.
     pub fn address(&self) -> &str {
         &self.address
+    }
+
+    /// The token that was settled on, if any.
+    pub fn settled_token(&self) -> Option<&SecretString> {
+        self.token.as_ref()
     }
 
     /// Whether credentials may go there, and not only a token.
@@ -186,12 +194,10 @@ impl Server {
     }
 
     /// Logs in, whatever token is at hand.
-    pub async fn fresh_login(&self, host: &dyn Host) -> Result<AuthInfo, Problem> {
+    pub async fn fresh_login(&self, host: &dyn Host) -> Result<SecretString, Problem> {
         match login::token(host, &self.auth, self).await? {
-            Token::By(credentials) => self.log_in(credentials).await,
-            Token::Given(_) => {
-                Err(Problem::new(Cause::Other, "the method `token` has nothing to log in with"))
-            }
+            Token::By(credentials) => Ok(SecretString::new(self.log_in(credentials).await?.client_token)),
+            Token::Given(token) => Ok(token),
         }
     }
 

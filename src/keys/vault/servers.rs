@@ -50,12 +50,38 @@ pub struct Access {
     pub read: bool,
 }
 
-/// A token that a login has brought.
-pub struct Login {
-    pub token: SecretString,
-    pub policies: Vec<String>,
-    /// Seconds; 0 for one that does not end.
-    pub ttl: u64,
+impl Access {
+    /// In words: `you may encrypt and rewrap with it`.
+    pub fn described(&self) -> String {
+        let all = [(self.encrypt, "encrypt"), (self.decrypt, "decrypt"), (self.rewrap, "rewrap")];
+        let may: Vec<&str> = all.into_iter().filter_map(|(may, word)| may.then_some(word)).collect();
+        match may.split_last() {
+            None => "you may not use it".to_owned(),
+            Some((last, [])) => format!("you may {last} with it"),
+            Some((last, first)) => format!("you may {} and {last} with it", first.join(", ")),
+        }
+    }
+}
+
+impl WhoAmI {
+    /// In words, with what the policies are and how long the token lives.
+    pub fn described(&self) -> String {
+        let life = match self.ttl {
+            0 => "the token does not end".to_owned(),
+            seconds => format!("the token ends in {}", duration(seconds)),
+        };
+        let policies = if self.policies.is_empty() { "none".to_owned() } else { self.policies.join(", ") };
+        format!("{} (policies: {policies}; {life})", self.display_name)
+    }
+}
+
+/// Seconds in words: `3h 12m`, `45s`.
+fn duration(seconds: u64) -> String {
+    match (seconds / 3600, seconds / 60 % 60, seconds) {
+        (0, 0, seconds) => format!("{seconds}s"),
+        (0, minutes, _) => format!("{minutes}m"),
+        (hours, minutes, _) => format!("{hours}h {minutes}m"),
+    }
 }
 
 impl Vault {
@@ -169,7 +195,8 @@ impl Vault {
                 let answer = transit::versions(&*self.server(host, &key)?, host, &key).await;
                 answer.map_err(|problem| {
                     let policy = format!("path \"{}\" {{ capabilities = [\"read\"] }}", key.path());
-                    let advice = (problem.cause == Cause::Denied)
+                    let advice = problem
+                        .is_forbidden()
                         .then(|| format!("The token may not read the key: its policy needs {policy}."));
                     problem.error(&key, advice)
                 })
@@ -211,14 +238,9 @@ impl Vault {
     }
 
     /// Logs in at a server and gives the token, which nobody keeps.
-    pub async fn log_in(&self, host: &dyn Host, address: &str) -> Result<Login> {
+    pub async fn log_in(&self, host: &dyn Host, address: &str) -> Result<SecretString> {
         let server = self.server_at(host, address, &format!("{address}/v1"))?;
-        let auth = server.fresh_login(host).await.map_err(|problem| server.error(&problem, None))?;
-        Ok(Login {
-            token: SecretString::new(auth.client_token),
-            policies: auth.policies,
-            ttl: auth.lease_duration,
-        })
+        server.fresh_login(host).await.map_err(|problem| server.error(&problem, None))
     }
 
     fn server(&self, host: &dyn Host, key: &TransitKey) -> Result<Arc<Server>> {
@@ -251,7 +273,7 @@ fn again(error: &Error) -> Error {
 fn failure(problem: &Problem, key: &TransitKey, operation: Operation) -> Error {
     let path = format!("{}/{}/{}", key.engine(), operation.name(), key.name());
     let advice = match problem.cause {
-        Cause::Denied if problem.message.starts_with("permission") => Some(format!(
+        _ if problem.is_forbidden() => Some(format!(
             "Log in as somebody whose policy has: path \"{path}\" {{ capabilities = [\"update\"] }}"
         )),
         Cause::Missing => {

@@ -33,8 +33,8 @@ pub enum StartedBy {
     Program,
 }
 
-/// Everything that is settled about Vault before a file is read.
-#[derive(Debug, Clone)]
+/// Everything that is settled about Vault before a file is read. It can hold a token: it is never printed.
+#[derive(Clone)]
 pub struct Settings {
     started_by: StartedBy,
     allow: Option<Allow>,
@@ -50,6 +50,8 @@ pub struct Settings {
     pub(super) timeout: Duration,
     pub(super) retries: u32,
     auth: Auth,
+    /// Instead of any other.
+    pub(super) token: Option<SecretString>,
 }
 
 /// Certificates.
@@ -221,6 +223,7 @@ impl Settings {
             timeout: TIMEOUT,
             retries: RETRIES,
             auth: Auth::default(),
+            token: None,
         }
     }
 
@@ -270,6 +273,7 @@ impl Settings {
                 None => RETRIES,
             },
             auth,
+            token: None,
         })
     }
 
@@ -284,6 +288,23 @@ impl Settings {
     pub fn with_auth(self, auth: Auth) -> Self {
         let auth = auth.or(&self.auth);
         Self { auth, ..self }
+    }
+
+    /// The same settings with this token, whatever else is at hand.
+    #[must_use]
+    pub fn with_token(self, token: SecretString) -> Self {
+        let auth = Auth { method: Some(Method::Token), ..Auth::default() };
+        Self { token: Some(token), auth, ..self }
+    }
+
+    /// How somebody logs in who is asked to.
+    pub fn method(&self) -> Method {
+        self.auth_for(self.address.as_deref().unwrap_or_default()).method.unwrap_or(Method::Token)
+    }
+
+    /// Whether it is known whose password is asked for.
+    pub fn names_user(&self) -> bool {
+        self.auth_for(self.address.as_deref().unwrap_or_default()).username.is_some()
     }
 
     /// The same settings with these addresses allowed, and no others.

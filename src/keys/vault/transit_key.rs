@@ -56,6 +56,19 @@ impl TransitKey {
         Self::new(address, None, engine, name)
     }
 
+    /// A key in short: `https://HOST[:PORT]/ENGINE/NAME`. The whole of it, as [`TransitKey::parse`] takes it, is as good.
+    pub fn from_short(name: &str) -> Result<Self> {
+        let path = |name: &str| Some(name.find("://")? + 3 + name.split_once("://")?.1.find('/')?);
+        match path(name).map(|slash| name.split_at(slash)) {
+            Some((_, path)) if path.starts_with("/v1/") => Self::parse(name),
+            Some((address, path)) => {
+                let (engine, key) = path[1..].rsplit_once('/').unwrap_or(("", &path[1..]));
+                Self::new(address, None, engine, key)
+            }
+            None => Self::parse(name),
+        }
+    }
+
     /// `https://vault:8200`: scheme, host and port, without a slash at the end.
     pub fn address(&self) -> &str {
         &self.address
@@ -159,6 +172,21 @@ mod tests {
             TransitKey::parse("https://v/v1/transit/keys/k/").unwrap().uri(),
             "https://v/v1/transit/keys/k"
         );
+    }
+
+    #[test]
+    fn a_key_has_a_short_name() {
+        for name in ["https://vault:8200/team/transit/shop", "https://vault:8200/v1/team/transit/keys/shop"] {
+            assert_eq!(
+                TransitKey::from_short(name).unwrap().uri(),
+                "https://vault:8200/v1/team/transit/keys/shop"
+            );
+        }
+        for name in
+            ["https://vault:8200", "https://vault:8200/", "https://vault:8200/shop", "vault/transit/shop"]
+        {
+            assert!(TransitKey::from_short(name).is_err(), "{name}");
+        }
     }
 
     #[test]

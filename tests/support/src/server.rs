@@ -20,7 +20,6 @@ const KEEPER: &str = r#"
     folder=$1
     shift
     "$@" 2>&1 &
-    echo $! >"$folder/pid"
     exec >/dev/null 2>&1
     cat
     kill -KILL $!

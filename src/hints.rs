@@ -1,0 +1,214 @@
+//! Guesses at what somebody meant: the name that is nearest to one that is not there, and what mostly lies behind what
+//! the YAML parser could not read.
+//!
+//! Below `config` and `document`, which both have names and YAML. It knows neither, and quotes nothing of a text.
+
+use granit_parser::{ErrorKind, ScanError};
+
+use crate::error::{Error, Kind};
+
+/// The known name that was probably meant: few edits away, or begun or ended alike.
+pub(crate) fn nearest<'a>(
+    name: &str,
+    known: impl IntoIterator<Item = &'a str, IntoIter: Clone>,
+) -> Option<&'a str> {
+    let known = known.into_iter();
+    misspelt(name, known.clone()).or_else(|| {
+        let name = comparable(name);
+        let alike = |other: &&str| {
+            let other = comparable(other);
+            let is_alike = other.starts_with(&name) || other.ends_with(&name) || name.starts_with(&other);
+            is_alike && name.len() > 2 && other.len() > 2
+        };
+        known.filter(alike).min_by_key(|other| other.len())
+    })
+}
+
+/// The known name that is few edits away from `name`, and not only another number.
+pub(crate) fn misspelt<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let name = comparable(name);
+    let length = name.chars().count();
+    let limit = if length < 2 { 0 } else { (length / 3).clamp(1, 3) };
+    let without_digits = |name: &str| name.replace(|c: char| c.is_ascii_digit(), "");
+    let near = |candidate: &'a str| {
+        let other = comparable(candidate);
+        let may_be = other.chars().count().abs_diff(length) <= limit
+            && (other == name || without_digits(&other) != without_digits(&name));
+        let distance = may_be.then(|| edit_distance(&name, &other))?;
+        (distance <= limit).then_some((distance, candidate))
+    };
+    known.into_iter().filter_map(near).min_by_key(|(distance, _)| *distance).map(|(_, name)| name)
+}
+
+/// A name as it is compared with others.
+fn comparable(name: &str) -> String {
+    name.to_lowercase().replace('-', "_")
+}
+
+/// How many letters must be added, dropped or replaced to make `a` of `b` (Levenshtein).
+fn edit_distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, from) in a.chars().enumerate() {
+        let mut diagonal = i;
+        row[0] = i + 1;
+        for (j, to) in b.iter().enumerate() {
+            let replaced = diagonal + usize::from(from != *to);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[b.len()]
+}
+
+/// What is wrong with a YAML text, and what to look for.
+pub(crate) fn yaml_error(kind: Kind, error: &ScanError) -> Error {
+    Error::new(kind, format!("broken YAML: {}", error.info()))
+        .on_line(error.marker().line())
+        .advise(yaml_advice(error.kind()))
+}
+
+/// By the mistakes that people make, of which the parser sees where they lead.
+fn yaml_advice(kind: &ErrorKind) -> &'static str {
+    use ErrorKind as Is;
+    match kind {
+        Is::TabNotAllowed
+        | Is::TabInBlockIndentation
+        | Is::TabInIndentation
+        | Is::TabAtBlockScalarStart
+        | Is::TabInPlainScalar => "indent with blanks: YAML takes no tabs there",
+        Is::MappingValueNotAllowed | Is::InvalidColonPlacement => {
+            "a value that holds `: ` has to be in quotes. If none does here, a bracket or quote above is not closed, or this \
+             line is not indented as it should be"
+        }
+        Is::SimpleKeyExpected | Is::InvalidSimpleKey => {
+            "a key ends in a colon and a blank, as in `key: value`; a text of several lines is indented below its key"
+        }
+        Is::ExpectedBlockMappingKey
+        | Is::ExpectedBlockSequenceEntry
+        | Is::BlockSequenceEntryNotAllowed
+        | Is::MappingKeyNotAllowed
+        | Is::InvalidIndentation => {
+            "indent this line as the others beside it; nothing follows a value that ends in a quote, bracket or brace"
+        }
+        Is::UnclosedQuotedScalar | Is::DocumentIndicatorInQuotedScalar => {
+            "a quote is opened and not closed; one that belongs to the value stands in quotes of the other kind"
+        }
+        Is::InvalidTrailingSingleQuotedScalar => {
+            "nothing follows a closing quote; one that belongs to the value is doubled: 'it''s'"
+        }
+        Is::InvalidTrailingDoubleQuotedScalar => {
+            "nothing follows a closing quote; one that belongs to the value has a backslash: \"a \\\" b\""
+        }
+        Is::UnknownQuotedScalarEscape
+        | Is::InvalidQuotedScalarHexEscape
+        | Is::InvalidLowSurrogateHexEscape
+        | Is::InvalidLowSurrogate
+        | Is::MissingLowSurrogate
+        | Is::UnpairedLowSurrogate
+        | Is::InvalidUnicodeEscape => {
+            "in double quotes a backslash is doubled; in single quotes it stands for itself"
+        }
+        Is::UnexpectedEofFlowSequence
+        | Is::UnexpectedEofFlowMapping
+        | Is::UnexpectedEofImplicitFlowMapping
+        | Is::ExpectedFlowMappingSeparator
+        | Is::ExpectedFlowSequenceSeparator
+        | Is::MisplacedFlowCollectionEnd
+        | Is::MismatchedFlowCollectionEnd { .. }
+        | Is::UnclosedFlowCollection { .. }
+        | Is::BlockEntryInFlowCollection
+        | Is::FlowMappingValueAdjacentCollection
+        | Is::InvalidFlowScalarIndent => {
+            "a value that begins with `[` or `{` is a list or a map: close it, or put a text, such as a template's \
+             `{{ ... }}`, in quotes"
+        }
+        Is::UnknownAnchor | Is::MissingAnchorOrAliasName => {
+            "a value that begins with `*` or `&` names an anchor: put a text that does in quotes"
+        }
+        Is::ExpectedTagBang
+        | Is::UndeclaredTagHandle
+        | Is::InvalidTagTerminator
+        | Is::MissingTagUri
+        | Is::UnclosedVerbatimTag
+        | Is::InvalidTagEscape => {
+            "a value that begins with `!` names its type: put a text that does in quotes"
+        }
+        Is::UnexpectedCharacter { .. } | Is::PlainScalarStartsWithDashFlowIndicator => {
+            "a value that begins with this character has to be in quotes"
+        }
+        Is::InvalidBlockScalarIndent | Is::ZeroBlockScalarIndent | Is::InvalidBlockScalarHeader => {
+            "the lines of a text below `|` or `>` are indented alike, further than its key"
+        }
+        Is::InvalidQuotedScalarIndent => {
+            "a quote is opened and not closed, or the further lines of what stands in quotes are not indented"
+        }
+        Is::CommentInterceptedScalar => "no comment stands between the lines of a value",
+        Is::InvalidBlockEntryWhitespace | Is::InvalidMappingValueWhitespace => {
+            "a blank follows a dash, and the colon behind a key"
+        }
+        _ => "look for a missing quote, colon or blank in this line and the one before it",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use granit_parser::Parser;
+
+    use super::*;
+
+    #[test]
+    fn the_nearest_name_is_few_edits_away_or_begins_alike() {
+        let known = ["age", "path_regex", "Password", "db-host"];
+        let cases = [
+            ("passwrod", Some("Password")),
+            ("db_hots", Some("db-host")),
+            ("path", Some("path_regex")),
+            ("AGE", Some("age")),
+            ("ag", Some("age")),
+            ("a", None),
+            ("nothing", None),
+            ("", None),
+        ];
+        for (name, expected) in cases {
+            assert_eq!(nearest(name, known), expected, "{name}");
+        }
+        assert_eq!(nearest("x", []), None);
+        assert_eq!(misspelt("host2", ["host1"]), None);
+    }
+
+    #[test]
+    fn advice_is_about_the_mistake() {
+        let advice = |text: &str| {
+            let mut parser = Parser::new_from_str(text);
+            let error = loop {
+                match parser.next_event() {
+                    Some(Ok(_)) => {}
+                    Some(Err(error)) => break error,
+                    None => panic!("{text:?} is YAML"),
+                }
+            };
+            yaml_advice(error.kind())
+        };
+        for (text, about) in [
+            ("a: b: c\n", "holds `: `"),
+            ("a:\n\tb: 1\n", "no tabs"),
+            ("a: 1\nb:2\nc: 3\n", "ends in a colon and a blank"),
+            ("a:\n  b: 1\n c: 2\n", "indent"),
+            ("a: 'it's'\nb: 1\n", "'it''s'"),
+            ("a: \"x\" y\n", "has a backslash"),
+            ("a: \"x\nb: 1\n", "opened and not closed"),
+            ("a: \"C:\\path\"\n", "backslash is doubled"),
+            ("a: [1, 2\nb: 1\n", "bracket or quote above"),
+            ("a: [1, 2\n", "begins with `[` or `{`"),
+            ("a: {{ x }} y\n", "brace"),
+            ("a: *b\n", "`*` or `&`"),
+            ("a: !b!c d\n", "`!`"),
+            ("a: @b\n", "this character"),
+            ("a: `b\n", "this character"),
+            ("a: 1\n- b\n", "indent"),
+        ] {
+            assert!(advice(text).contains(about), "{text:?}: {}", advice(text));
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! A whole repository: what can be said about its files together, without opening any.
+
+pub mod status;

@@ -1,0 +1,98 @@
+//! Who can decrypt a file, and whether the transit keys that wrap its data key are up to date.
+//!
+//! Works without any key: recipients and versions stand in the metadata, and which version is the newest is asked of
+//! the server, once per transit key.
+
+use std::collections::HashMap;
+
+use serde::Serialize;
+
+use crate::error::Result;
+use crate::keys::vault::KeyVersions;
+use crate::keys::{KeyKind, MasterKey, TransitKey, WrappedDataKey, version_of};
+
+/// What the servers say of transit keys.
+pub type Versions = HashMap<TransitKey, Option<KeyVersions>>;
+
+/// How a wrapped data key stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// Nothing is to be done, as far as anybody can tell from here.
+    Current,
+    /// The server did not say which version of the transit key is the newest.
+    Unknown,
+    /// Wrapped by an older version of the transit key.
+    Old,
+    /// By a version that decrypts nothing any more.
+    Expired,
+}
+
+/// One master key of a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct KeyStatus {
+    /// The group, from 1.
+    pub group: usize,
+    #[serde(serialize_with = "as_name")]
+    pub kind: KeyKind,
+    pub id: String,
+    /// Of the transit key, when the data key was wrapped.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<u32>,
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub versions: Option<KeyVersions>,
+    pub state: State,
+}
+
+fn as_name<S: serde::Serializer>(kind: &KeyKind, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(kind.name())
+}
+
+/// The transit keys of a file.
+pub fn transit_keys(wrapped: &WrappedDataKey) -> impl Iterator<Item = &TransitKey> {
+    wrapped.groups.iter().flatten().filter_map(|wrapped| match &wrapped.key {
+        MasterKey::Vault(key) => Some(key),
+        _ => None,
+    })
+}
+
+/// How each master key of a file stands.
+pub fn of_file(wrapped: &WrappedDataKey, versions: &Versions) -> Vec<KeyStatus> {
+    let groups = wrapped.groups.iter().enumerate();
+    let keys = groups.flat_map(|(index, group)| group.iter().map(move |wrapped| (index + 1, wrapped)));
+    keys.map(|(group, wrapped)| {
+        let versions = match &wrapped.key {
+            MasterKey::Vault(key) => versions.get(key).copied().flatten(),
+            _ => None,
+        };
+        let version = version_of(&wrapped.enc);
+        let state = match (&wrapped.key, version, versions) {
+            (MasterKey::Vault(_), Some(version), Some(versions)) => state(version, versions),
+            (MasterKey::Vault(_), ..) => State::Unknown,
+            _ => State::Current,
+        };
+        let id = wrapped.key.id().to_owned();
+        KeyStatus { group, kind: wrapped.key.kind(), id, version, versions, state }
+    })
+    .collect()
+}
+
+fn state(version: u32, versions: KeyVersions) -> State {
+    match version {
+        version if version < versions.min_decryption_version => State::Expired,
+        version if version < versions.latest_version => State::Old,
+        _ => State::Current,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_is_held_against_what_the_server_says() {
+        let versions = KeyVersions { latest_version: 4, min_decryption_version: 2 };
+        let states = [1, 2, 3, 4, 5].map(|version| state(version, versions));
+        assert_eq!(states, [State::Expired, State::Old, State::Old, State::Current, State::Current]);
+    }
+}
