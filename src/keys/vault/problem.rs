@@ -3,6 +3,7 @@
 //! Maps the errors of the HTTP client, whose `Debug` can hold decrypted data, to what may be said. The server's own
 //! words are quoted, shortened and without our token, if it should send that back.
 
+use serde::Deserialize;
 use vaultrs::error::ClientError;
 
 use crate::error::{Error, Kind};
@@ -15,6 +16,8 @@ const MOST_WORDS: usize = 300;
 pub(super) struct Problem {
     pub cause: Cause,
     pub message: String,
+    /// Of a batch in which every item failed: why each did. The answer to such a one is an error as a whole.
+    pub each: Vec<String>,
 }
 
 /// What a failure means for what we do next.
@@ -34,7 +37,7 @@ pub(super) enum Cause {
 
 impl Problem {
     pub fn new(cause: Cause, message: impl Into<String>) -> Self {
-        Self { cause, message: message.into() }
+        Self { cause, message: message.into(), each: Vec::new() }
     }
 
     /// What an error of the client may say.
@@ -52,7 +55,10 @@ impl Problem {
     fn of_request(error: &rustify::errors::ClientError, token: &str) -> Self {
         use rustify::errors::ClientError as Rest;
         match error {
-            Rest::ServerResponseError { code, .. } => Self::answered(*code, "", token),
+            Rest::ServerResponseError { code, content } => {
+                let each = content.as_deref().and_then(failed_items).unwrap_or_default();
+                Self { each, ..Self::answered(*code, "", token) }
+            }
             Rest::RequestError { source, .. } | Rest::ResponseError { source } => {
                 match source.downcast_ref::<reqwest::Error>() {
                     Some(error) => Self::on_the_way(error),
@@ -130,6 +136,24 @@ impl Problem {
         };
         Some(advice.to_owned())
     }
+}
+
+/// Why each item of a batch failed, when all did.
+fn failed_items(body: &str) -> Option<Vec<String>> {
+    #[derive(Deserialize)]
+    struct Body {
+        data: Data,
+    }
+    #[derive(Deserialize)]
+    struct Data {
+        batch_results: Vec<Item>,
+    }
+    #[derive(Deserialize)]
+    struct Item {
+        error: String,
+    }
+    let body: Body = serde_json::from_str(body).ok()?;
+    Some(body.data.batch_results.into_iter().map(|item| plain(&item.error, "")).collect())
 }
 
 /// Words of somebody else, in one line, not too long, without the token.

@@ -105,7 +105,13 @@ async fn send(
     items: &[Item<'_>],
 ) -> Result<Vec<Result<SecretString, Problem>>, Problem> {
     let path = format!("{}/{}/{}", key.engine(), operation.name(), key.name());
-    let answers: Answers = server.ask(host, key.namespace(), || Batch { path: path.clone(), items }).await?;
+    let asked = server.ask(host, key.namespace(), || Batch { path: path.clone(), items }).await;
+    let answers: Answers = match asked {
+        Err(problem) if problem.each.len() == items.len() => {
+            return Ok(problem.each.into_iter().map(|error| Err(Problem::new(Cause::Other, error))).collect());
+        }
+        answer => answer?,
+    };
     if answers.batch_results.len() != items.len() {
         return Err(Problem::new(Cause::Other, "the server's answer is not to what was asked"));
     }
