@@ -45,18 +45,15 @@ enum Step {
 impl Page {
     fn parse(text: &str) -> Self {
         let mut page = Self::default();
-        let mut block: Option<(&str, Option<&str>)> = None;
+        let mut block: Option<(&str, &str)> = None;
         for line in text.lines() {
             if let Some(info) = line.strip_prefix("```") {
-                let mut words = info.split(' ');
-                let language = words.next().unwrap_or_default();
-                let option = words.next();
-                block = (block.is_none() && option != Some("no-run")).then_some((language, option));
+                block = if block.is_some() { None } else { Some(info.split_once(' ').unwrap_or((info, ""))) };
                 continue;
             }
             match block {
-                Some(("sh", _)) => page.run(line),
-                Some(("console", option)) => page.show(line, option),
+                Some(("sh", "")) => page.run(line),
+                Some(("console", option)) => page.show(line, option.strip_prefix("answer=")),
                 _ => {}
             }
         }
@@ -72,8 +69,7 @@ impl Page {
         }
     }
 
-    fn show(&mut self, line: &str, option: Option<&str>) {
-        let answer = option.and_then(|option| option.strip_prefix("answer="));
+    fn show(&mut self, line: &str, answer: Option<&str>) {
         match (line.strip_prefix("$ "), answer) {
             (Some(command), _) => self.script.extend([command, "\n"]),
             (None, Some(answer)) if line.ends_with(':') => {

@@ -137,20 +137,31 @@ fn status_tells_what_decrypts_nothing_any_more_and_what_it_cannot_know() {
     shop.encrypted(&["a.yaml"]);
     shop.rotate_transit_key();
     shop.bao.bao(&["write", "transit/keys/shop/config", "min_decryption_version=2"]).run().ok();
-    assert_eq!(shop.states(shop.bao.root_token(), &["a.yaml"]), [("a.yaml".to_owned(), "expired".to_owned())]);
+    assert_eq!(
+        shop.states(shop.bao.root_token(), &["a.yaml"]),
+        [("a.yaml".to_owned(), "expired".to_owned())]
+    );
     let output = shop.root(&["status", "a.yaml"]).run().ok();
-    assert!(output.text().contains("v1 of v2") && output.stderr.contains("min_decryption_version"), "{output:?}");
+    assert!(
+        output.text().contains("v1 of v2") && output.stderr.contains("min_decryption_version"),
+        "{output:?}"
+    );
     let output = shop.root(&["decrypt", "a.yaml"]).run().code(128);
     assert!(output.stderr.contains("too old") && output.stderr.contains(&shop.uri()), "{}", output.stderr);
 
     let blind = shop.token("blind", &["encrypt"]);
     let output = shop.with(&blind, &["status", "a.yaml"]).run().code(128);
     assert!(output.text().contains("unknown"), "{}", output.text());
-    assert!(output.stderr.contains("path \"transit/keys/shop\" { capabilities = [\"read\"] }"), "{}", output.stderr);
+    assert!(
+        output.stderr.contains("path \"transit/keys/shop\" { capabilities = [\"read\"] }"),
+        "{}",
+        output.stderr
+    );
 
     // A tool may have started it: it asks nobody whom only a file names.
     let asked = shop.bao.requests().len();
-    let output = shop.test.sealant(&["status", "a.yaml"]).env("VAULT_TOKEN", shop.bao.root_token()).run().code(128);
+    let output =
+        shop.test.sealant(&["status", "a.yaml"]).env("VAULT_TOKEN", shop.bao.root_token()).run().code(128);
     assert!(output.stderr.contains("is not allowed"), "{}", output.stderr);
     assert_eq!(shop.bao.requests().len(), asked);
 }
@@ -204,7 +215,8 @@ fn a_login_leaves_a_token_where_vault_would() {
 fn a_repository_starts_on_vault_with_a_break_glass_key() {
     let shop = Shop::new();
     let secret = shop.test.age_keygen(&[]).run().ok().text().to_owned();
-    let recipient = shop.test.age_keygen(&["-y"]).stdin(secret.as_bytes()).run().ok().text().trim().to_owned();
+    let recipient =
+        shop.test.age_keygen(&["-y"]).stdin(secret.as_bytes()).run().ok().text().trim().to_owned();
     let short = format!("{}/transit/shop", shop.bao.address());
     let output = shop.root(&["init", "--vault", &short, "--recipient", &recipient]).run().ok();
     assert!(output.stderr.contains("you may encrypt, decrypt and rewrap with it"), "{}", output.stderr);
@@ -243,6 +255,10 @@ fn doctor_says_who_one_is_and_what_policy_is_missing() {
     assert!(!output.text().contains(&writer));
 
     let output = shop.with("nonsense", &["doctor"]).run();
-    assert!(output.text().contains("warning  vault") && output.text().contains("vault login"), "{}", output.text());
+    assert!(
+        output.text().contains("warning  vault") && output.text().contains("vault login"),
+        "{}",
+        output.text()
+    );
     assert!(!output.text().contains("nonsense"));
 }
