@@ -108,7 +108,11 @@ async fn send(
     let asked = server.ask(host, key.namespace(), || Batch { path: path.clone(), items }).await;
     let answers: Answers = match asked {
         Err(problem) if problem.each.len() == items.len() => {
-            return Ok(problem.each.into_iter().map(|error| Err(Problem::new(Cause::Other, error))).collect());
+            return Ok(problem
+                .each
+                .into_iter()
+                .map(|error| Err(Problem::new(Cause::Other, error)))
+                .collect());
         }
         answer => answer?,
     };
