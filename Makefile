@@ -40,7 +40,9 @@ docs: ## Build the documentation of the code
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --locked
 
 bench: ## Measure beside sops, and write the figures into docs/performance.md (a quarter of an hour)
-	SEALANT_PEERS=$$(tests/peers/get); export SEALANT_PEERS; cargo bench --locked --bench documents --bench vault
+	SEALANT_PEERS=$$(tests/peers/get); export SEALANT_PEERS; \
+	cargo bench --locked --bench documents --bench vault; \
+	TMPDIR=/dev/shm cargo bench --locked --bench vault
 
 test: tools check ## Run everything, as CI does
 	SEALANT_PEERS=$$(tests/peers/get); export SEALANT_PEERS; cargo test --workspace --locked

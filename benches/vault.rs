@@ -1,7 +1,8 @@
 //! Encrypt, update the keys of, and decrypt 500 files with a transit key: sealant, which takes the folder, beside sops,
 //! which takes one file at a time. Requests are counted in the audit log of the real server.
 //!
-//! `cargo bench --bench vault`, or `make bench`. Writes its table into docs/performance.md.
+//! `cargo bench --bench vault`, or `make bench`. Writes its table into docs/performance.md, into one of two sections: the
+//! files are in `TMPDIR`, which is on a disk or in memory.
 
 // A benchmark is the outside for the programs that it measures.
 #![allow(clippy::disallowed_methods)]
@@ -11,7 +12,7 @@ mod common;
 use std::collections::HashMap;
 use std::time::Instant;
 
-use common::{megabytes, publish, seconds, times, version};
+use common::{is_in_memory, megabytes, publish, seconds, times, version};
 use sealant_test_support::{Bao, Sandbox, Usage};
 
 const FILES: usize = 500;
@@ -56,7 +57,8 @@ fn main() {
         }
     }
     let bao = version(&bench.bao.bao(&["version"]).run().ok());
-    publish("vault", &[version(&bench.test.sops(&["--version"]).run().ok()), bao], &table);
+    let section = if is_in_memory() { "vault in memory" } else { "vault on a disk" };
+    publish(section, &[version(&bench.test.sops(&["--version"]).run().ok()), bao], &table);
 }
 
 #[derive(Clone, Copy)]

@@ -10,7 +10,10 @@ use sealant_test_support::{Output, Usage};
 pub fn publish(section: &str, programs: &[String], table: &str) {
     let mut text = String::new();
     let today = jiff::Zoned::now().date();
-    writeln!(text, "Measured on {today} by `cargo bench --bench {section}`, on {}.", machine()).unwrap();
+    let bench = env!("CARGO_CRATE_NAME");
+    let place = if is_in_memory() { "in memory" } else { "on a disk" };
+    writeln!(text, "Measured on {today} by `cargo bench --bench {bench}`, files {place}, on {}.", machine())
+        .unwrap();
     writeln!(text, "Programs: sealant {}, {}.\n\n{table}", sealant_version(), programs.join(", ")).unwrap();
     print!("{text}");
 
@@ -22,6 +25,12 @@ pub fn publish(section: &str, programs: &[String], table: &str) {
     let page = format!("{before}{begin}{text}{end}{after}");
     std::fs::write(&path, page).expect("docs/performance.md can be written");
     println!("Written to {}", path.display());
+}
+
+/// Whether temporary files, which is all that is measured, stay in memory: then no time goes into waiting for a disk.
+pub fn is_in_memory() -> bool {
+    const TMPFS: i64 = 0x0102_1994;
+    rustix::fs::statfs(&std::env::temp_dir()).is_ok_and(|found| found.f_type as i64 == TMPFS)
 }
 
 /// Seconds, with as many digits as mean something.

@@ -147,7 +147,10 @@ fn who_may_only_encrypt_encrypts_and_who_may_only_decrypt_decrypts() {
     let uri = key("batch/duties", "shop");
     let mut tokens = ["encrypt", "decrypt"].iter().map(|operation| {
         let name = format!("batch-{operation}");
-        BAO.policy(&name, &format!("path \"batch/duties/{operation}/shop\" {{ capabilities = [\"update\"] }}"));
+        BAO.policy(
+            &name,
+            &format!("path \"batch/duties/{operation}/shop\" {{ capabilities = [\"update\"] }}"),
+        );
         token(&BAO, &[&format!("-policy={name}")])
     });
     let (developer, operator) = (tokens.next().expect("a token"), tokens.next().expect("a token"));

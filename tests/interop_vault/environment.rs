@@ -96,7 +96,8 @@ fn what_is_wrong_in_the_environment_is_named() {
         let _ = test.sealant(&["decrypt", "f.yaml"]).env(name, value).fails(128, &[&uri, name]);
     }
     for agent in ["vault:8200", "unix:///run/vault.sock"] {
-        let _ = test.sealant(&["decrypt", "f.yaml"]).env("VAULT_AGENT_ADDR", agent).fails(128, &[&uri, agent]);
+        let _ =
+            test.sealant(&["decrypt", "f.yaml"]).env("VAULT_AGENT_ADDR", agent).fails(128, &[&uri, agent]);
     }
 }
 
@@ -196,7 +197,8 @@ fn an_agent_takes_the_requests_for_every_server_and_brings_its_own_token() {
         let decrypted = test.stranger(&["decrypt", "e.yaml"]).env(variable, agent.address()).run().ok();
         assert_eq!(decrypted.text(), PLAIN);
     }
-    let run = test.sops(&["decrypt", "e.yaml"]).env("VAULT_TOKEN", "").env("VAULT_AGENT_ADDR", agent.address());
+    let run =
+        test.sops(&["decrypt", "e.yaml"]).env("VAULT_TOKEN", "").env("VAULT_AGENT_ADDR", agent.address());
     assert_eq!(run.run().ok().text(), PLAIN);
     // Where a file may lead us is still decided by its own address.
     let run = test.stranger(&["decrypt", "e.yaml"]).env("VAULT_AGENT_ADDR", agent.address());
@@ -280,7 +282,9 @@ fn the_users_own_settings_count_where_the_environment_says_nothing() {
 
     // The address in the file is one that others reach.
     test.replace("f.yaml", address, "https://vault.svc:8200");
-    test.settings(&format!("vault:\n  servers:\n    - address: https://vault.svc:8200\n      reach: {address}\n"));
+    test.settings(&format!(
+        "vault:\n  servers:\n    - address: https://vault.svc:8200\n      reach: {address}\n"
+    ));
     assert_eq!(decrypt().run().ok().text(), PLAIN);
 
     // A namespace, and a login, that belong to one server.
@@ -291,8 +295,11 @@ fn the_users_own_settings_count_where_the_environment_says_nothing() {
     inside("sys/auth/machines", serde_json::json!({ "type": "approle" }));
     let policy = "path \"transit/*\" { capabilities = [\"update\"] }";
     inside("sys/policies/acl/use", serde_json::json!({ "policy": policy }));
-    inside("auth/machines/role/app", serde_json::json!({ "token_policies": "use", "bind_secret_id": false,
-        "secret_id_bound_cidrs": [], "token_bound_cidrs": ["127.0.0.0/8"] }));
+    inside(
+        "auth/machines/role/app",
+        serde_json::json!({ "token_policies": "use", "bind_secret_id": false,
+        "secret_id_bound_cidrs": [], "token_bound_cidrs": ["127.0.0.0/8"] }),
+    );
     let role = ask(&BAO, "GET", "settings/auth/machines/role/app/role-id", serde_json::json!({}));
     let role = secret(role["data"]["role_id"].as_str().expect("a role id"));
     test.settings(&format!(
@@ -300,7 +307,8 @@ fn the_users_own_settings_count_where_the_environment_says_nothing() {
          auth: {{method: approle, mount: machines}}\n"
     ));
     test.write("g.yaml", PLAIN);
-    let args = ["encrypt", "-i", "--hc-vault-transit", "https://vault.svc:8200/v1/transit/keys/shop", "g.yaml"];
+    let args =
+        ["encrypt", "-i", "--hc-vault-transit", "https://vault.svc:8200/v1/transit/keys/shop", "g.yaml"];
     test.stranger(&args).env("VAULT_ROLE_ID", &role).run().ok();
     test.replace("g.yaml", "https://vault.svc:8200", address);
     let run = test.sops(&["decrypt", "g.yaml"]).env("VAULT_NAMESPACE", "settings");

@@ -158,7 +158,10 @@ fn the_token_may_not() {
     let env = [("VAULT_TOKEN", mine.as_str())];
     let [decrypt, encrypt] = fault.shows(&others, &env, 20, &["permission denied (403)"]);
     for (output, operation) in [(decrypt, "decrypt"), (encrypt, "encrypt")] {
-        has(&output, &[&format!("path \"faults/{operation}/denied-others\" {{ capabilities = [\"update\"] }}")]);
+        has(
+            &output,
+            &[&format!("path \"faults/{operation}/denied-others\" {{ capabilities = [\"update\"] }}")],
+        );
     }
     let bad = secret("hvs.nobodyhasgivenusthistoken");
     let run = fault.test.stranger(&["decrypt", "good.yaml"]).env("VAULT_TOKEN", bad);
@@ -244,7 +247,11 @@ fn a_busy_server_is_asked_again_a_few_times() {
         });
         fault.at(busy.address());
         let output = fault.test.sealant(&["decrypt", "bad.yaml"]).within(20).run().ok();
-        assert_eq!((output.text(), output.stderr.as_str(), busy.requests().len()), (PLAIN, "", 3), "{status}");
+        assert_eq!(
+            (output.text(), output.stderr.as_str(), busy.requests().len()),
+            (PLAIN, "", 3),
+            "{status}"
+        );
     }
     for (status, words) in
         [(429, "slow down (429): not now"), (500, "failed (500): not now"), (503, "failed (503): not now")]
@@ -267,7 +274,8 @@ fn a_busy_server_is_asked_again_a_few_times() {
     for status in [400, 403, 404, 405, 501] {
         let firm = Relay::before(&BAO, move |_, _| Reply::error(status, "never"));
         let uri = fault.at(firm.address());
-        let _ = fault.test.sealant(&["decrypt", "bad.yaml"]).fails(128, &[&uri, "never", &status.to_string()]);
+        let _ =
+            fault.test.sealant(&["decrypt", "bad.yaml"]).fails(128, &[&uri, "never", &status.to_string()]);
         assert_eq!(firm.requests().len(), 1, "{status}");
     }
 }
@@ -453,7 +461,8 @@ fn two_servers_fail_each_in_its_own_way() {
     test.write("down.yaml", text.replace(BAO.address(), &down));
     test.write("both.yaml", text.replace("key_name: two", "key_name: none"));
     let run = test.sealant(&["decrypt", "--output-dir", "out"]).env("VAULT_CLIENT_TIMEOUT", "1").within(20);
-    let run = ["silent.yaml", "down.yaml", "both.yaml", "good.yaml"].iter().fold(run, |run, file| run.arg(file));
+    let run =
+        ["silent.yaml", "down.yaml", "both.yaml", "good.yaml"].iter().fold(run, |run, file| run.arg(file));
     let words = ["no answer in time", "refused", "encryption key not found", silent.address(), &down];
     let _ = run.fails(128, &words);
     assert_eq!(test.read_text("out/good.yaml"), PLAIN);

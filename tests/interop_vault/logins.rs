@@ -18,7 +18,8 @@ fn enable(method: &str, mount: &str) {
 
 /// A policy that lets use one transit key. Returns its name, which is the key's.
 fn policy(engine: &str, name: &str) -> String {
-    let rule = |operation| format!("path \"{engine}/{operation}/{name}\" {{ capabilities = [\"update\"] }}\n");
+    let rule =
+        |operation| format!("path \"{engine}/{operation}/{name}\" {{ capabilities = [\"update\"] }}\n");
     BAO.policy(name, &["encrypt", "decrypt"].map(rule).concat());
     name.to_owned()
 }
@@ -189,10 +190,13 @@ fn a_signed_token_of_a_ci_system_logs_in() {
     let of_address = issuer.sign(&claims(address));
     let github = Relay::before(&BAO, {
         let (bearer, for_vault, of_address) = (bearer.clone(), for_vault.clone(), of_address.clone());
-        let encoded: String = address.bytes().map(|byte| match byte {
-            b'.' | b'0'..=b'9' | b'a'..=b'z' => char::from(byte).to_string(),
-            other => format!("%{other:02X}"),
-        }).collect();
+        let encoded: String = address
+            .bytes()
+            .map(|byte| match byte {
+                b'.' | b'0'..=b'9' | b'a'..=b'z' => char::from(byte).to_string(),
+                other => format!("%{other:02X}"),
+            })
+            .collect();
         move |_, request: &Request| {
             let audience = request.line.split_once("audience=").map_or("", |(_, audience)| audience);
             let shown = request.head.to_ascii_lowercase().contains(&format!("bearer {bearer}"));
@@ -383,7 +387,8 @@ fn a_service_account_of_kubernetes_logs_in() {
     }
     let _ = run(&[("VAULT_AUTH_ROLE", "")]).fails(128, &[&uri, "VAULT_AUTH_ROLE"]);
     let _ = run(&[]).fails(128, &[&uri, "/var/run/secrets/kubernetes.io/serviceaccount/token"]);
-    let _ = run(&[("VAULT_ID_TOKEN", &app), ("VAULT_AUTH_ROLE", "none")]).fails(128, &[&uri, "cannot log in"]);
+    let _ =
+        run(&[("VAULT_ID_TOKEN", &app), ("VAULT_AUTH_ROLE", "none")]).fails(128, &[&uri, "cannot log in"]);
 }
 
 #[test]

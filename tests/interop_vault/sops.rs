@@ -113,7 +113,9 @@ fn configs_name_keys_as_for_sops() {
     for rule in [
         format!("hc_vault_transit_uri: \"{a}, {b}\"\nage: {recipient}"),
         format!("key_groups:\n  - hc_vault: [\"{a}\", \"{b}\"]\n    age: [{recipient}]"),
-        format!("shamir_threshold: 2\nkey_groups:\n  - hc_vault: [\"{a}\"]\n  - hc_vault: [\"{b}\", \"{c}\"]"),
+        format!(
+            "shamir_threshold: 2\nkey_groups:\n  - hc_vault: [\"{a}\"]\n  - hc_vault: [\"{b}\", \"{c}\"]"
+        ),
     ] {
         test.rule(&rule);
         for (file, run) in [
@@ -123,7 +125,11 @@ fn configs_name_keys_as_for_sops() {
             test.write(file, run.ok().stdout);
             test.opens(file);
         }
-        assert_eq!(metadata(&test.read_text("ours.yaml")), metadata(&test.read_text("theirs.yaml")), "{rule}");
+        assert_eq!(
+            metadata(&test.read_text("ours.yaml")),
+            metadata(&test.read_text("theirs.yaml")),
+            "{rule}"
+        );
         for up_to_date in [
             test.sealant(&["updatekeys", "-y", "theirs.yaml"]).run().ok(),
             test.sops(&["updatekeys", "-y", "ours.yaml"]).run().ok(),
@@ -148,7 +154,8 @@ fn namespaces_stand_beside_the_path_or_in_it() {
     {
         let (ours, theirs) = (format!("ours-{name}.yaml"), format!("theirs-{name}.yaml"));
         let args = ["encrypt", "--hc-vault-transit", uri, "plain.yaml"];
-        let variables: Vec<_> = namespace.map(|namespace| ("VAULT_NAMESPACE", namespace)).into_iter().collect();
+        let variables: Vec<_> =
+            namespace.map(|namespace| ("VAULT_NAMESPACE", namespace)).into_iter().collect();
         test.write(&ours, test.sealant(&args).envs(&variables).run().ok().stdout);
         let run = variables.iter().fold(test.sops(&args), |run, (name, value)| run.env(name, value));
         test.write(&theirs, run.run().ok().stdout);

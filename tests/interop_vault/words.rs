@@ -18,9 +18,8 @@ fn what_we_said_is_not_repeated() {
     let original = test.read_text("f.yaml");
     let mine = token(&BAO, &["-policy=root"]);
     let as_error = |status| move |_, request: &Request| Reply::error(status, &all_of(request));
-    let as_item = |_, request: &Request| {
-        Reply::data(json!({ "batch_results": [{ "error": all_of(request) }] }))
-    };
+    let as_item =
+        |_, request: &Request| Reply::data(json!({ "batch_results": [{ "error": all_of(request) }] }));
     let as_page = |_, request: &Request| Reply::Answer(400, String::new(), all_of(request));
     let as_warning = |_, request: &Request| {
         let body = json!({ "data": null, "warnings": [all_of(request)], "errors": [] });

@@ -74,8 +74,7 @@ impl rustify::client::Client for Connection {
     {
         Box::pin(async move {
             let (url, method) = (request.uri().to_string(), request.method().to_string());
-            let request =
-                request.try_into().map_err(|source| ClientError::ReqwestBuildError { source })?;
+            let request = request.try_into().map_err(|source| ClientError::ReqwestBuildError { source })?;
             let sent = self.client.execute(request).await;
             let answer =
                 sent.map_err(|error| ClientError::RequestError { source: error.into(), url, method })?;

@@ -70,11 +70,8 @@ impl Credentials {
                 server.exchange(&[role_id, secret_id], request).await
             }
             Proof::Kubernetes { role, jwt } => {
-                let request = || LoginWithKubernetesRequest {
-                    mount: mount(),
-                    role: role.clone(),
-                    jwt: text(jwt),
-                };
+                let request =
+                    || LoginWithKubernetesRequest { mount: mount(), role: role.clone(), jwt: text(jwt) };
                 server.exchange(&[jwt], request).await
             }
             Proof::Jwt { role, jwt } => {
@@ -82,11 +79,8 @@ impl Credentials {
                 server.exchange(&[jwt], request).await
             }
             Proof::UserPass { username, password } => {
-                let request = || LoginRequest {
-                    mount: mount(),
-                    username: username.clone(),
-                    password: text(password),
-                };
+                let request =
+                    || LoginRequest { mount: mount(), username: username.clone(), password: text(password) };
                 server.exchange(&[password], request).await
             }
         }

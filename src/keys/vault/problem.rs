@@ -209,7 +209,10 @@ mod tests {
 
     #[test]
     fn words_of_a_server_are_one_short_line_without_our_token() {
-        assert_eq!(plain("1 error occurred:\n\t* permission denied\n\n", &["hvs.x", ""]), "permission denied");
+        assert_eq!(
+            plain("1 error occurred:\n\t* permission denied\n\n", &["hvs.x", ""]),
+            "permission denied"
+        );
         assert_eq!(plain("bad token hvs.x\u{1b}[31m", &["hvs.x"]), "bad token *** [31m");
         assert_eq!(plain(&"x ".repeat(500), &[]).len(), MOST_WORDS + 3);
     }

@@ -211,8 +211,9 @@ impl Vault {
     /// Who we are to the server that stands in files with this address.
     pub async fn who_am_i(&self, host: &dyn Host, address: &str) -> Result<WhoAmI> {
         let server = self.server_of(host, address)?;
-        let answer =
-            server.ask(host, None, &[], || Get { path: "auth/token/lookup-self", response: PhantomData }).await;
+        let answer = server
+            .ask(host, None, &[], || Get { path: "auth/token/lookup-self", response: PhantomData })
+            .await;
         answer.map_err(|problem| server.error(&problem, None))
     }
 

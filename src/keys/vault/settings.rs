@@ -266,7 +266,9 @@ impl Settings {
             allow,
             address: var("ADDR")?.map(|address| address.trim_end_matches('/').to_owned()),
             agent: var("AGENT_ADDR")?.map(|address| address.trim_end_matches('/').to_owned()),
-            namespace: var("NAMESPACE")?.map(|path| checked_namespace("VAULT_NAMESPACE", path)).transpose()?,
+            namespace: var("NAMESPACE")?
+                .map(|path| checked_namespace("VAULT_NAMESPACE", path))
+                .transpose()?,
             servers: user.servers,
             tls,
             proxy,
