@@ -100,24 +100,23 @@ impl Secret {
 
     /// Its manifest in YAML, with the items at its end.
     pub fn to_yaml(&self) -> SecretString {
-        let head = document::yaml_of(&self.head());
         let Spelled { texts, bytes } = self.spelled();
-        let room = 2 * texts.iter().map(|(key, text)| key.len() + text.len() + 16).sum::<usize>();
-        let room = room + bytes.iter().map(|(key, text)| key.len() + text.len() + 16).sum::<usize>();
-        let mut out = SecretString::new(String::with_capacity(head.len() + room + 32));
-        out.push_str(&head);
+        let mut parts = vec![SecretString::new(document::yaml_of(&self.head()))];
+        let field = |name: &str| SecretString::new(name.to_owned());
+        if !bytes.is_empty() {
+            parts.push(field("data:\n"));
+            parts.extend(bytes.iter().map(|(key, text)| document::yaml_entry(key, text, 2)));
+        }
+        if !texts.is_empty() {
+            parts.push(field("stringData:\n"));
+            parts.extend(texts.iter().map(|(key, text)| document::yaml_entry(key, text, 2)));
+        }
         if self.items.is_empty() {
-            out.push_str("stringData: {}\n");
+            parts.push(field("stringData: {}\n"));
         }
-        let bytes: Vec<_> = bytes.iter().map(|(key, text)| (*key, text.as_str())).collect();
-        for (field, items) in [("data", &bytes), ("stringData", &texts)] {
-            if !items.is_empty() {
-                out.extend([field, ":\n"]);
-                for (key, text) in items {
-                    out.push_str(&document::yaml_entry(key, text, 2));
-                }
-            }
-        }
+        // With room for all of it no copy stays behind in a buffer that was outgrown.
+        let mut out = SecretString::new(String::with_capacity(parts.iter().map(|part| part.len()).sum()));
+        out.extend(parts.iter().map(|part| part.as_str()));
         out
     }
 
@@ -148,8 +147,9 @@ impl Secret {
                 serializer.collect_map(self.0.iter().copied())
             }
         }
-        let size: usize = self.items.iter().map(|(key, value)| key.len() + value.len()).sum();
-        let mut out = Zeroizing::new(Vec::with_capacity(4096 + 2 * size));
+        // With room for all of it no copy stays behind in a buffer that was outgrown: a byte can become an escape of six.
+        let items: usize = self.items.iter().map(|(key, value)| 16 + key.len() + 6 * value.len()).sum();
+        let mut out = Zeroizing::new(Vec::with_capacity(256 + 4 * self.head().to_string().len() + items));
         serde_json::to_writer_pretty(&mut *out, &Manifest(self))
             .map_err(|_| Error::new(Kind::Emit, "the Secret cannot be written as JSON"))?;
         out.push(b'\n');
