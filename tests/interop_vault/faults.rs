@@ -1,6 +1,7 @@
 //! A server that does not do what it was asked for. Each time: what failed and where, within bounds, other files of
 //! the same run as if nothing had been, nothing written half.
 
+use std::thread;
 use std::time::{Duration, Instant};
 
 use sealant_test_support::{Bao, Output};
@@ -122,7 +123,7 @@ fn nobody_answers() {
 #[test]
 fn a_slow_server_is_waited_for() {
     let fault = Fault::new("slow");
-    let slow = Relay::before(&BAO, |_, _| Reply::Late(Duration::from_secs(2)));
+    let slow = Relay::before(&BAO, |_, _| Reply::Late(Duration::from_millis(1200)));
     fault.at(slow.address());
     assert_eq!(fault.test.sealant(&["decrypt", "bad.yaml"]).run().ok().text(), PLAIN);
     let run = fault.test.sealant(&["decrypt", "bad.yaml"]).env("VAULT_CLIENT_TIMEOUT", "500ms");
@@ -237,45 +238,64 @@ fn the_version_is_no_longer_decrypted() {
     let _ = fault.decrypt_fails(&fault.good, &[], 20, &["too old"]);
 }
 
+/// Most of their time these wait, and there are no more tests at once than cores: so they wait together.
 #[test]
 fn a_busy_server_is_asked_again_a_few_times() {
+    thread::scope(|scope| {
+        for status in [429, 503, 502, 500, 412] {
+            scope.spawn(move || is_asked_again(status));
+        }
+        for (status, words) in [
+            (429, "slow down (429): not now"),
+            (500, "failed (500): not now"),
+            (503, "failed (503): not now"),
+        ] {
+            scope.spawn(move || is_given_up(status, words));
+        }
+        for (name, value, tries) in
+            [("VAULT_MAX_RETRIES", "0", 1), ("VAULT_MAX_RETRIES", "1", 2), ("BAO_MAX_RETRIES", "3", 4)]
+        {
+            scope.spawn(move || is_asked_as_often_as_we_say(name, value, tries));
+        }
+    });
+}
+
+/// Twice busy, then as usual.
+fn is_asked_again(status: u16) {
     let fault = Fault::new("busy");
-    for status in [429, 503, 502, 500, 412] {
-        let busy = Relay::before(&BAO, move |number, _| match number {
-            0 | 1 => Reply::error(status, "not now"),
-            _ => Reply::Forward,
-        });
-        fault.at(busy.address());
-        let output = fault.test.sealant(&["decrypt", "bad.yaml"]).within(20).run().ok();
-        assert_eq!(
-            (output.text(), output.stderr.as_str(), busy.requests().len()),
-            (PLAIN, "", 3),
-            "{status}"
-        );
-    }
-    for (status, words) in
-        [(429, "slow down (429): not now"), (500, "failed (500): not now"), (503, "failed (503): not now")]
-    {
-        let busy = Relay::before(&BAO, move |_, _| Reply::error(status, "not now"));
-        let uri = fault.at(busy.address());
-        let _ = fault.shows(&uri, &[], 20, &[words, "Try again later"]);
-        assert_eq!(busy.requests().len(), 6, "three times each, {status}");
-    }
-    for (name, value, tries) in
-        [("VAULT_MAX_RETRIES", "0", 1), ("VAULT_MAX_RETRIES", "1", 2), ("BAO_MAX_RETRIES", "3", 4)]
-    {
-        let busy = Relay::before(&BAO, |_, _| Reply::error(500, "not now"));
-        let uri = fault.at(busy.address());
-        let run = fault.test.sealant(&["decrypt", "bad.yaml"]).env(name, value);
-        let _ = run.fails(128, &[&uri, "not now"]);
-        assert_eq!(busy.requests().len(), tries, "{name}={value}");
-    }
-    // What another try does not change is not tried again.
+    let busy = Relay::before(&BAO, move |number, _| match number {
+        0 | 1 => Reply::error(status, "not now"),
+        _ => Reply::Forward,
+    });
+    fault.at(busy.address());
+    let output = fault.test.sealant(&["decrypt", "bad.yaml"]).within(30).run().ok();
+    assert_eq!((output.text(), output.stderr.as_str(), busy.requests().len()), (PLAIN, "", 3), "{status}");
+}
+
+fn is_given_up(status: u16, words: &str) {
+    let fault = Fault::new("busy");
+    let busy = Relay::before(&BAO, move |_, _| Reply::error(status, "not now"));
+    let uri = fault.at(busy.address());
+    let _ = fault.shows(&uri, &[], 30, &[words, "Try again later"]);
+    assert_eq!(busy.requests().len(), 6, "three times each, {status}");
+}
+
+fn is_asked_as_often_as_we_say(name: &str, value: &str, tries: usize) {
+    let fault = Fault::new("busy");
+    let busy = Relay::before(&BAO, |_, _| Reply::error(500, "not now"));
+    let uri = fault.at(busy.address());
+    let _ = fault.test.sealant(&["decrypt", "bad.yaml"]).env(name, value).fails(128, &[&uri, "not now"]);
+    assert_eq!(busy.requests().len(), tries, "{name}={value}");
+}
+
+#[test]
+fn what_another_try_does_not_change_is_not_tried_again() {
+    let fault = Fault::new("firm");
     for status in [400, 403, 404, 405, 501] {
         let firm = Relay::before(&BAO, move |_, _| Reply::error(status, "never"));
         let uri = fault.at(firm.address());
-        let _ =
-            fault.test.sealant(&["decrypt", "bad.yaml"]).fails(128, &[&uri, "never", &status.to_string()]);
+        let words = [uri.as_str(), "never", &status.to_string()];
+        let _ = fault.test.sealant(&["decrypt", "bad.yaml"]).fails(128, &words);
         assert_eq!(firm.requests().len(), 1, "{status}");
     }
 }

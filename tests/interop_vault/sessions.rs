@@ -1,8 +1,9 @@
 //! Tokens that end while there is work left: renewed, replaced, or missed in a way that says so.
 
+use std::thread;
 use std::time::{Duration, Instant};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::logins::app_role;
 use super::place::{BAO, PLAIN, Place, ask, count, key, token};
@@ -34,49 +35,63 @@ fn slow(pause: Duration) -> Relay {
     })
 }
 
+/// Most of their time these wait, and there are no more tests at once than cores: so they wait together.
 #[test]
-fn a_token_is_renewed_while_work_lasts() {
-    let test = Place::new();
-    let (uri, relay) = (key("transit", "renewed"), slow(Duration::from_secs(2)));
-    many(&test, "d", &uri);
-    move_to(&test, "d", relay.address());
+fn tokens_that_end_in_the_middle_of_work() {
+    let ends = json!({ "token_policies": "replaced", "token_ttl": "2s", "token_max_ttl": "2s" });
+    let batch = json!({ "token_policies": "replaced", "token_ttl": "2s", "token_type": "batch" });
+    BAO.policy("replaced", "path \"transit/+/replaced-*\" { capabilities = [\"update\"] }");
+    ask(&BAO, "POST", "sys/auth/replaced", json!({ "type": "approle" }));
+    thread::scope(|scope| {
+        scope.spawn(a_token_is_renewed);
+        scope.spawn(|| a_login_is_replaced("ends", ends));
+        scope.spawn(|| a_login_is_replaced("batch", batch));
+    });
+}
+
+/// Files whose requests are slow, and what rotates them: two requests for each of two chunks.
+struct Work {
+    test: Place,
+    relay: Relay,
+}
+
+impl Work {
+    fn new(name: &str, pause: Duration) -> Self {
+        let (test, relay) = (Place::new(), slow(pause));
+        many(&test, "d", &key("transit", name));
+        move_to(&test, "d", relay.address());
+        Self { test, relay }
+    }
+
+    fn finish(&self) {
+        assert_eq!(self.test.sealant(&["decrypt", "d/000.yaml"]).run().ok().text(), PLAIN);
+        assert_eq!(self.test.sealant(&["decrypt", "d/257.yaml"]).run().ok().text(), PLAIN);
+    }
+}
+
+fn a_token_is_renewed() {
+    let work = Work::new("renewed", Duration::from_secs(2));
     BAO.policy("renewed", "path \"transit/+/renewed\" { capabilities = [\"update\"] }");
     let mine = token(&BAO, &["-policy=renewed", "-period=6s", "-display-name=renewed"]);
     let started = Instant::now();
-    let run = test.stranger(&["rotate", "-i", "d"]).env("VAULT_TOKEN", &mine);
-    run.run().ok();
+    work.test.stranger(&["rotate", "-i", "d"]).env("VAULT_TOKEN", &mine).run().ok();
     assert!(started.elapsed() > Duration::from_secs(7), "the work was too short to show anything");
-    assert_eq!(relay.count("/transit/"), 4);
-    let mine = |path| BAO.requests_to(path).into_iter().filter(|r| r.display_name == "token-renewed").count();
-    assert!(mine("auth/token/renew-self") >= 1);
-    test.sealant(&["decrypt", "--output-dir", "out", "d"]).run().ok();
-    assert_eq!(test.read_text("out/d/257.yaml"), PLAIN);
+    assert_eq!(work.relay.count("/transit/"), 4);
+    let renewed = BAO.requests_to("auth/token/renew-self");
+    assert!(renewed.iter().any(|request| request.display_name == "token-renewed"), "{renewed:?}");
+    work.finish();
 }
 
-#[test]
-fn a_login_that_ends_is_replaced() {
-    let test = Place::new();
-    let (uri, relay) = (key("transit", "replaced"), slow(Duration::from_secs(1)));
-    many(&test, "d", &uri);
-    move_to(&test, "d", relay.address());
-    BAO.policy("replaced", "path \"transit/+/replaced\" { capabilities = [\"update\"] }");
-    ask(&BAO, "POST", "sys/auth/replaced", json!({ "type": "approle" }));
-    for (name, settings) in [
-        ("ends", json!({ "token_policies": "replaced", "token_ttl": "2s", "token_max_ttl": "2s" })),
-        ("batch", json!({ "token_policies": "replaced", "token_ttl": "2s", "token_type": "batch" })),
-    ] {
-        let (role, secret_id) = app_role("replaced", name, settings);
-        let logins = || relay.count("auth/replaced/login");
-        let (before, work) = (logins(), relay.count("/transit/"));
-        let own = [("VAULT_ADDR", relay.address()), ("VAULT_AUTH_PATH", "replaced")];
-        let run = test.stranger(&["rotate", "-i", "d"]).envs(&own);
-        run.env("VAULT_ROLE_ID", role).env("VAULT_SECRET_ID", secret_id).run().ok();
-        let logins = logins() - before;
-        assert!((2..=4).contains(&logins), "{name}: {logins} logins");
-        assert!(relay.count("/transit/") - work <= 6, "{name}");
-    }
-    test.sealant(&["decrypt", "--output-dir", "out", "d"]).run().ok();
-    assert_eq!(test.read_text("out/d/257.yaml"), PLAIN);
+fn a_login_is_replaced(name: &str, settings: Value) {
+    let work = Work::new(&format!("replaced-{name}"), Duration::from_secs(1));
+    let (role, secret_id) = app_role("replaced", name, settings);
+    let run = work.test.stranger(&["rotate", "-i", "d"]).env("VAULT_ADDR", work.relay.address());
+    let run = run.env("VAULT_AUTH_PATH", "replaced").env("VAULT_ROLE_ID", role);
+    run.env("VAULT_SECRET_ID", secret_id).run().ok();
+    let logins = work.relay.count("auth/replaced/login");
+    assert!((2..=4).contains(&logins), "{name}: {logins} logins");
+    assert!(work.relay.count("/transit/") <= 6, "{name}");
+    work.finish();
 }
 
 #[test]

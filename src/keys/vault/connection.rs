@@ -212,3 +212,26 @@ fn read(host: &dyn Host, path: &Path) -> Result<SecretBytes, Problem> {
 fn unreadable(path: &Path, error: &std::io::Error) -> Problem {
     Problem::new(Cause::Other, format!("{}: cannot be read: {error}", path.display()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_machine_has_many_names() {
+        for (url, here) in [
+            ("http://127.0.0.1:8200", true),
+            ("http://127.1.2.3", true),
+            ("https://[::1]:8200", true),
+            ("http://localhost:8100", true),
+            ("http://localhost.example.com", false),
+            ("http://10.0.0.1", false),
+            ("https://vault.example.com", false),
+        ] {
+            assert_eq!(is_here(&checked_url(url).unwrap()), here, "{url}");
+        }
+        for url in ["vault:8200", "unix:///run/vault.sock", "file:///etc/passwd", ""] {
+            assert!(checked_url(url).is_err(), "{url}");
+        }
+    }
+}

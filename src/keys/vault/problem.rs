@@ -226,5 +226,21 @@ mod tests {
         assert_eq!(of(429, "").cause, Cause::Busy);
         assert_eq!(of(400, "x").message, "refused (400): x");
         assert_eq!(of(501, "").cause, Cause::Other);
+        assert_eq!(of(502, "<html>Bad gateway</html>").message, "the server failed (502)");
+        let mixed_up = of(400, "Client sent an HTTP request to an HTTPS server.\n");
+        assert!(mixed_up.message.contains("https://") && mixed_up.cause == Cause::Down);
+    }
+
+    #[test]
+    fn secrets_are_not_repeated_in_any_form_of_an_answer() {
+        for body in [
+            r#"{"errors": ["hvs.x is none"]}"#,
+            "hvs.x is none",
+            r#"{"data": {"batch_results": [{"error": "hvs.x is none"}]}}"#,
+        ] {
+            let problem = Problem::answered(400, body, &["hvs.x"]);
+            let all = problem.each.concat() + &problem.message;
+            assert!(all.contains("*** is none") && !all.contains("hvs"), "{all}");
+        }
     }
 }

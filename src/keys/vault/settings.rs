@@ -488,6 +488,8 @@ mod tests {
                 assert_eq!(addresses.map(|address| routes(&settings, address)), allowed, "{list}");
             }
         }
+        let none = FakeHost::default().env(ALLOW_LIST, "none").env("VAULT_ADDR", "https://mine");
+        assert!(!routes(&Settings::of_user(&none, StartedBy::Program).unwrap(), "https://mine"));
         let host = FakeHost::default().env(ALLOW_LIST, "vault.example.com");
         assert!(
             Settings::of_user(&host, StartedBy::Person)
