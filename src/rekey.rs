@@ -14,6 +14,7 @@ use serde::{Serialize, Serializer};
 use crate::batch::{self, Opened, Parsed, Source};
 use crate::error::{Error, Kind, Result};
 use crate::keys::{KeyService, KeySet, MasterKey, Rekey, WrappedDataKey};
+use crate::sealed_secret::{self, Spec};
 use crate::secret::DataKey;
 use crate::sops::{Ciphertext, MacCheck};
 
@@ -58,6 +59,50 @@ pub fn recipients(current: &WrappedDataKey, rule: Option<&KeySet>, wish: &Wish) 
     }
     let threshold = (groups.len() > 1).then(|| current.required());
     Ok(KeySet { groups, threshold })
+}
+
+/// For whom a new data key of a SealedSecret is: those of the rule, else those who can read all of it, as wished. An
+/// error of kind [`Kind::Conflict`] names who stands in it and not in the rule.
+pub fn recipients_of_sealed(spec: &Spec, rule: Option<&KeySet>, wish: &Wish) -> Result<KeySet> {
+    let stays = |key: &MasterKey| !wish.remove.contains(key);
+    let nobody = || {
+        Error::new(Kind::Conflict, "nobody was named who shall be able to decrypt")
+            .advise("Run `sealant init` to make a config, or name recipients with --age.")
+    };
+    let mut keys = match rule {
+        None => sealed_secret::recipients(spec)?.ok_or_else(nobody)?,
+        Some(rule) => {
+            let mut keys = rule.clone();
+            for current in sealed_secret::wrapped_data_keys(spec)? {
+                let groups: Vec<Vec<MasterKey>> = names(&current)
+                    .into_iter()
+                    .map(|group| group.into_iter().filter(stays).collect())
+                    .collect();
+                refuse_strangers(&groups, rule, &wish.allow)?;
+                // Those that are left are named by the rule, or allowed.
+                let last = keys.groups.len().saturating_sub(1);
+                for (index, key) in groups
+                    .into_iter()
+                    .enumerate()
+                    .flat_map(|(index, group)| group.into_iter().map(move |key| (index.min(last), key)))
+                {
+                    if let Some(group) = keys.groups.get_mut(index).filter(|group| !group.contains(&key)) {
+                        group.push(key);
+                    }
+                }
+            }
+            keys
+        }
+    };
+    keys.groups.iter_mut().for_each(|group| group.retain(stays));
+    if let Some(first) = keys.groups.first_mut() {
+        let new: Vec<_> = wish.add.iter().filter(|key| !first.contains(key)).cloned().collect();
+        first.extend(new);
+    }
+    match keys.groups.is_empty() || keys.groups.iter().any(Vec::is_empty) {
+        true => Err(nobody()),
+        false => Ok(keys),
+    }
 }
 
 /// The master keys of a file, each once in its group.
@@ -443,5 +488,36 @@ mod tests {
             change("a b", "a | b"),
             "  keys from 2 of 2 groups are needed, instead of 1 of 1\n  group 1\n    - b\n  group 2\n    + b\n"
         );
+    }
+
+    /// A SealedSecret with a data key for each of these groups of master keys.
+    fn sealed(data_keys: &[&str]) -> Spec {
+        let entry = |name: &MasterKey| serde_json::json!({"recipient": name.id(), "enc": ""});
+        let data_key = |names: &&str| {
+            let names = keys(names, None).groups.concat();
+            serde_json::json!({"id": "", "commitment": "", "age": names.iter().map(entry).collect::<Vec<_>>()})
+        };
+        let data_keys: Vec<_> = data_keys.iter().map(data_key).collect();
+        serde_json::from_value(serde_json::json!({"dataKeys": data_keys, "encryptedData": {}})).unwrap()
+    }
+
+    #[test]
+    fn a_sealed_secret_is_for_those_of_the_rule_else_for_those_who_can_read_all_of_it() {
+        let found = |data_keys: &[&str], rule: Option<&str>, wish: &Wish| {
+            let rule = rule.map(|names| keys(names, None));
+            recipients_of_sealed(&sealed(data_keys), rule.as_ref(), wish).map_err(|error| error.to_string())
+        };
+        let nothing = Wish::default();
+        assert_eq!(found(&["a b", "b c"], None, &nothing), Ok(keys("b", None)));
+        assert_eq!(found(&["a"], Some("a b"), &nothing), Ok(keys("a b", None)));
+        assert_eq!(found(&[], Some("a | b"), &nothing), Ok(keys("a | b", None)));
+        assert_eq!(found(&["a b"], None, &wish("c", "a", &[])), Ok(keys("b c", None)));
+        assert!(found(&["a", "a x"], Some("a"), &nothing).unwrap_err().ends_with(":\n  x"));
+        assert_eq!(found(&["a", "a x"], Some("a"), &wish("", "", &["x"])), Ok(keys("a x", None)));
+        assert_eq!(found(&["a", "a x"], Some("a"), &wish("", "x", &[])), Ok(keys("a", None)));
+        for (data_keys, wish) in [(&[][..], &nothing), (&["a"], &wish("", "a", &[]))] {
+            let error = found(data_keys, None, wish).unwrap_err();
+            assert_eq!(error, "nobody was named who shall be able to decrypt");
+        }
     }
 }

@@ -36,7 +36,7 @@ pub use path::{Paths, TreePath};
 pub use reconcile::{reconcile, scalar_to_data, to_data};
 pub use tree::{Node, NodeId, NodeKind, Span, Step, Style, Text, Tree, TreeBuilder};
 pub use value::{Value, ValueKind};
-pub use yaml::YamlDocument;
+pub use yaml::{YamlDocument, yaml_entry, yaml_of};
 
 use crate::error::{Error, Kind, Result};
 use crate::secret::{SecretBytes, SecretString};

@@ -262,6 +262,11 @@ pub(super) fn unwrap(enc: &str, identity: &dyn ::age::Identity) -> Result<Secret
     Ok(payload)
 }
 
+/// Whether an age file is encrypted with a passphrase, which no recipient can be.
+pub fn takes_passphrase(enc: &str) -> bool {
+    Decryptor::new_buffered(ArmoredReader::new(enc.as_bytes())).is_ok_and(|file| file.is_scrypt())
+}
+
 /// An error of the age crate in one line, without the marks that isolate text of another direction.
 pub(super) fn plain_text(error: &dyn fmt::Display) -> String {
     let text = error.to_string().replace(['\u{2068}', '\u{2069}'], "");

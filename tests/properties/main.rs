@@ -6,6 +6,7 @@
 mod common;
 mod json;
 mod lines;
+mod sealed;
 mod yaml;
 
 use std::collections::HashSet;

@@ -404,6 +404,38 @@ fn write_flow(data: &Data, out: &mut String) {
     }
 }
 
+/// How far what is below an entry is indented in manifests of Kubernetes.
+const MANIFEST_INDENT: usize = 2;
+
+/// Data as a YAML document in block style, indented as manifests of Kubernetes are.
+pub fn yaml_of(data: &Data) -> String {
+    let mut out = String::new();
+    let writer = Writer { unit: MANIFEST_INDENT, newline: "\n", one_line: false };
+    match data {
+        Data::Object(map) if !map.is_empty() => {
+            for (key, data) in map {
+                writer.write_entry(Some(key), data, 0, &mut out);
+                out.push('\n');
+            }
+        }
+        other => {
+            write_flow(other, &mut out);
+            out.push('\n');
+        }
+    }
+    out
+}
+
+/// A line (or more, for a text of several lines) of such a document: an entry of a map in this column.
+pub fn yaml_entry(key: &str, text: &str, column: usize) -> SecretString {
+    let indent = column + MANIFEST_INDENT;
+    let spelled = spell::string(text, Place { flow: false, one_line: false, indent, newline: "\n" });
+    let mut out = SecretString::new(String::with_capacity(column + key.len() + spelled.len() + 8));
+    out.extend(std::iter::repeat_n(' ', column));
+    out.extend([spell::string(key, FLOW).as_str(), ": ", &spelled, "\n"]);
+    out
+}
+
 /// A plaintext document of any format as YAML, laid out as sops does it: block style, comments dropped.
 pub(in crate::document) fn emit(document: &dyn Document) -> Result<SecretString> {
     let mut out = Zeroizing::new(String::new());

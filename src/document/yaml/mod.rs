@@ -20,6 +20,7 @@ use crate::error::{Error, Kind, Result};
 use crate::secret::SecretString;
 
 pub(super) use self::change::{emit, emit_node};
+pub use self::change::{yaml_entry, yaml_of};
 
 /// A YAML file: its text and the tree of its documents.
 pub struct YamlDocument {

@@ -103,7 +103,8 @@ impl Problem {
 
     /// As an error of the library, about `what`, with what to do about it.
     pub fn error(&self, what: impl std::fmt::Display, advice: Option<String>) -> Error {
-        let error = Error::new(Kind::NoDataKey, format!("{what}: {}", self.message));
+        let error = Error::new(Kind::NoDataKey, format!("{what}: {}", self.message))
+            .passing(matches!(self.cause, Cause::Busy | Cause::Down));
         match advice.or_else(|| self.advice()) {
             Some(advice) => error.advise(advice),
             None => error,

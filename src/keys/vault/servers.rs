@@ -263,7 +263,7 @@ impl Vault {
 
 /// An error said once more: an [`Error`] holds its causes, and cannot be copied.
 fn again(error: &Error) -> Error {
-    let again = Error::new(error.kind(), error.message());
+    let again = Error::new(error.kind(), error.message()).passing(error.may_pass());
     match error.advice() {
         Some(advice) => again.advise(advice),
         None => again,

@@ -1,0 +1,35 @@
+//! The SealedSecret resource: Secrets in Git and in a cluster, encrypted for any number of master keys.
+//!
+//! Works on parsed documents and typed resources, and knows neither files nor a Kubernetes client. It decides for
+//! nobody who may decrypt: whoever calls it brings the master keys. `docs/format.md` is the format, exact enough to
+//! write another implementation from.
+
+mod binding;
+mod check;
+mod cipher;
+mod data_keys;
+mod edit;
+mod file;
+mod merge;
+mod recipients;
+mod seal;
+mod secret;
+mod shape;
+#[cfg(test)]
+mod testing;
+mod types;
+mod unseal;
+mod wraps;
+
+pub use binding::Binding;
+pub use check::{FORBIDDEN_TYPES, Part, check_item_name, is_forbidden};
+pub use data_keys::{NewDataKey, OpenedKeys, used_data_keys};
+pub use edit::{Changes, adopt, change, difference, merge_into, rotate, unset};
+pub use file::{Rewrite, looks_sealed, manifest, objects, read, rewrite, spec_schema};
+pub use merge::{Merged, Values, merge};
+pub use recipients::{recipients, update_keys, wrapped_data_keys};
+pub use seal::{LARGE_MANIFEST, MANY_DATA_KEYS, Options, seal, secrets, warnings};
+pub use secret::Secret;
+pub use types::*;
+pub use unseal::{shell, unseal};
+pub use wraps::refuse_foreign;
