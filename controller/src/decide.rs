@@ -225,9 +225,9 @@ fn has_shell(sealed: &SealedSecret, secret: &Secret, desired: &Desired) -> bool 
         wanted.iter().all(|(key, value)| found.and_then(|found| found.get(key)) == Some(value))
     };
     let metadata = &secret.metadata;
-    let ours =
-        |wanted: &BTreeMap<String, String>| wanted.keys().map(String::as_str).collect::<BTreeSet<_>>();
-    let set = |field: &str| set_by_us(secret, field);
+    let asked_for = |field: &str, wanted: &BTreeMap<String, String>| {
+        set_by_us(secret, field).into_iter().all(|key| wanted.contains_key(key))
+    };
     let is_owner = |owner: &&OwnerReference| is_sealed_secret(owner, sealed.name());
     let found_owner = owners(secret).iter().find(is_owner);
     let right_owner = match (&desired.owner, found_owner) {
@@ -243,8 +243,8 @@ fn has_shell(sealed: &SealedSecret, secret: &Secret, desired: &Desired) -> bool 
         && secret.immutable.unwrap_or_default() == desired.immutable
         && holds(metadata.labels.as_ref(), &desired.labels)
         && holds(metadata.annotations.as_ref(), &desired.annotations)
-        && set("f:labels").is_subset(&ours(&desired.labels))
-        && set("f:annotations").is_subset(&ours(&desired.annotations))
+        && asked_for("f:labels", &desired.labels)
+        && asked_for("f:annotations", &desired.annotations)
 }
 
 /// The labels or annotations that we have set, as the API server remembers it.

@@ -102,10 +102,6 @@ impl<K: Resource> Mirror<K> {
         self.lock().objects.keys().cloned().collect()
     }
 
-    pub fn objects(&self) -> Vec<Arc<K>> {
-        self.lock().objects.values().cloned().collect()
-    }
-
     /// Whether each watch has listed everything once.
     pub fn is_complete(&self) -> bool {
         self.lock().complete.len() == self.watches

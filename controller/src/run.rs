@@ -197,7 +197,7 @@ fn watch_all(parts: &Arc<Parts>) {
     };
     for (index, scope) in scopes.into_iter().enumerate() {
         let sealed: Api<Seen> = api(&parts.client, scope.as_deref());
-        let secrets: Api<Secret> = api(&parts.client, scope.as_deref());
+        let secrets: Api<PartialObjectMeta<Secret>> = api(&parts.client, scope.as_deref());
         let shared = Arc::clone(parts);
         tokio::spawn(async move {
             let events = watcher::watcher(sealed, watcher::Config::default()).default_backoff();
@@ -215,7 +215,7 @@ fn watch_all(parts: &Arc<Parts>) {
         let shared = Arc::clone(parts);
         tokio::spawn(async move {
             let config = watcher::Config::default().labels(&format!("{MANAGED}=true"));
-            let events = watcher::metadata_watcher(secrets, config).default_backoff();
+            let events = watcher::watcher(secrets, config).default_backoff();
             let mut events = std::pin::pin!(events.modify(|seen| seen.metadata.managed_fields = None));
             while let Some(event) = events.next().await {
                 match event {
