@@ -203,7 +203,10 @@ fn is_being_deleted(secret: &Secret) -> bool {
 fn has_data(secret: &Secret, items: &Items) -> bool {
     let found = secret.data.as_ref();
     found.map_or(0, BTreeMap::len) == items.len()
-        && found.into_iter().flatten().all(|(key, value)| items.get(key).is_some_and(|item| **item == value.0))
+        && found
+            .into_iter()
+            .flatten()
+            .all(|(key, value)| items.get(key).is_some_and(|item| **item == value.0))
 }
 
 fn foreign_keys(secret: &Secret, items: &Items) -> Vec<String> {
@@ -251,6 +254,261 @@ fn has_shell(sealed: &SealedSecret, secret: &Secret, desired: &Desired) -> bool 
 fn set_by_us<'s>(secret: &'s Secret, field: &str) -> BTreeSet<&'s str> {
     let entries = secret.metadata.managed_fields.iter().flatten();
     let ours = entries.filter(|entry| entry.manager.as_deref() == Some(MANAGER));
-    let fields = ours.filter_map(|entry| entry.fields_v1.as_ref()?.0.get("f:metadata")?.get(field)?.as_object());
+    let fields =
+        ours.filter_map(|entry| entry.fields_v1.as_ref()?.0.get("f:metadata")?.get(field)?.as_object());
     fields.flat_map(|fields| fields.keys()).filter_map(|key| key.strip_prefix("f:")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn sealed(change: impl FnOnce(&mut Value)) -> SealedSecret {
+        let mut object = json!({
+            "metadata": {"name": "db", "namespace": "shop", "uid": "u1", "generation": 1, "annotations": {}},
+            "spec": {"encryptedData": {}},
+        });
+        change(&mut object);
+        serde_json::from_value(object).unwrap()
+    }
+
+    fn items(pairs: &[(&str, &str)]) -> Items {
+        let item =
+            |(key, value): &(&str, &str)| ((*key).to_owned(), SecretBytes::new(value.as_bytes().to_vec()));
+        pairs.iter().map(item).collect()
+    }
+
+    /// The Secret as we would have made it from these items, and then changed.
+    fn secret(sealed: &SealedSecret, pairs: &[(&str, &str)], change: impl FnOnce(&mut Secret)) -> Secret {
+        let desired = desired(sealed);
+        let mut secret: Secret = serde_json::from_value(json!({"type": desired.kind, "metadata": {
+            "name": "db", "namespace": "shop", "labels": desired.labels, "annotations": desired.annotations,
+            "ownerReferences": desired.owner.as_slice(), "resourceVersion": "7", "uid": "s1",
+        }}))
+        .unwrap();
+        let data = pairs
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), k8s_openapi::ByteString(value.as_bytes().to_vec())));
+        secret.data = Some(data.collect());
+        secret.immutable = desired.immutable.then_some(true);
+        change(&mut secret);
+        secret
+    }
+
+    fn decided(sealed: &SealedSecret, current: Option<&Secret>) -> Result<Write, Reason> {
+        if let Some(verdict) =
+            before_opening(sealed, &Policy::default()).or_else(|| about_current(sealed, current))
+        {
+            return Err(verdict.reason);
+        }
+        write(sealed, current, &desired(sealed), &items(&[("a", "1")])).map_err(|verdict| verdict.reason)
+    }
+
+    /// What is decided about a Secret that was right, and then changed.
+    fn after(change: impl FnOnce(&mut Secret)) -> Result<Write, Reason> {
+        let sealed = sealed(|_| {});
+        let secret = secret(&sealed, &[("a", "1")], change);
+        decided(&sealed, Some(&secret))
+    }
+
+    fn update() -> Result<Write, Reason> {
+        Ok(Write::Update(Removals::default()))
+    }
+
+    fn owner(value: Value) -> Option<Vec<OwnerReference>> {
+        Some(vec![serde_json::from_value(value).unwrap()])
+    }
+
+    fn ours(uid: &str) -> Value {
+        json!({"apiVersion": "sealant.dev/v1alpha1", "kind": "SealedSecret", "name": "db", "uid": uid, "controller": true})
+    }
+
+    #[test]
+    fn a_secret_is_made_where_there_is_none_and_left_alone_where_it_is_right() {
+        assert_eq!(decided(&sealed(|_| {}), None), Ok(Write::Create));
+        assert_eq!(after(|_| {}), Ok(Write::Nothing));
+        assert_eq!(after(|secret| secret.immutable = Some(false)), Ok(Write::Nothing));
+        // What others add beside ours is theirs.
+        let others = |secret: &mut Secret| {
+            let labels = secret.metadata.labels.as_mut().unwrap();
+            labels.insert("theirs".to_owned(), "x".to_owned());
+        };
+        assert_eq!(after(others), Ok(Write::Nothing));
+        let deleting = json!("2026-11-22T00:00:00Z");
+        let deleting = |secret: &mut Secret| {
+            secret.metadata.deletion_timestamp = serde_json::from_value(deleting).unwrap();
+            secret.data = None;
+        };
+        assert_eq!(after(deleting), Ok(Write::Nothing));
+    }
+
+    #[test]
+    fn drift_is_repaired() {
+        let data = |secret: &mut Secret, key: &str, value: &str| {
+            let value = k8s_openapi::ByteString(value.as_bytes().to_vec());
+            secret.data.as_mut().unwrap().insert(key.to_owned(), value);
+        };
+        assert_eq!(after(|secret| data(secret, "a", "2")), update());
+        assert_eq!(after(|secret| secret.data = None), update());
+        let removals = Removals { data: vec!["b".to_owned()], stale_owners: false };
+        assert_eq!(after(|secret| data(secret, "b", "2")), Ok(Write::Update(removals)));
+        assert_eq!(after(|secret| secret.metadata.labels = None), update());
+        assert_eq!(after(|secret| secret.metadata.annotations = None), update());
+        assert_eq!(after(|secret| secret.metadata.owner_references = None), update());
+        let stale = Removals { data: Vec::new(), stale_owners: true };
+        assert_eq!(
+            after(|secret| secret.metadata.owner_references = owner(ours("old"))),
+            Ok(Write::Update(stale))
+        );
+        let once_ours = json!([{"manager": MANAGER, "operation": "Apply", "fieldsType": "FieldsV1",
+            "fieldsV1": {"f:metadata": {"f:labels": {"f:was-in-template": {}, "f:sealant.dev/managed": {}}}}}]);
+        let managed =
+            |secret: &mut Secret| secret.metadata.managed_fields = serde_json::from_value(once_ours).unwrap();
+        assert_eq!(after(managed), update());
+    }
+
+    #[test]
+    fn a_secret_of_somebody_else_is_left_alone_unless_it_may_be_adopted() {
+        let foreign = |change: &dyn Fn(&mut Secret)| {
+            after(|secret| {
+                secret.metadata.owner_references = None;
+                secret.metadata.annotations = Some(BTreeMap::new());
+                change(secret);
+            })
+        };
+        let annotate = |secret: &mut Secret, key: &str, value: &str| {
+            secret.metadata.annotations.as_mut().unwrap().insert(key.to_owned(), value.to_owned());
+        };
+        assert_eq!(foreign(&|_| {}), Err(Reason::AlreadyExists));
+        assert_eq!(foreign(&|secret| annotate(secret, resource::ADOPT, "yes")), Err(Reason::AlreadyExists));
+        assert_eq!(
+            foreign(&|secret| annotate(secret, resource::MADE_BY, "other")),
+            Err(Reason::AlreadyExists)
+        );
+        assert_eq!(foreign(&|secret| annotate(secret, resource::ADOPT, "true")), update());
+        // It was made by us, and retained.
+        assert_eq!(foreign(&|secret| annotate(secret, resource::MADE_BY, "db")), update());
+        let deployment = json!({"apiVersion": "apps/v1", "kind": "Deployment", "name": "db", "uid": "x", "controller": true});
+        let namesake = json!({"apiVersion": "bitnami.com/v1alpha1", "kind": "SealedSecret", "name": "db", "uid": "x", "controller": true});
+        for other in [deployment, namesake] {
+            let owned = |secret: &mut Secret| {
+                secret.metadata.owner_references = owner(other.clone());
+                annotate(secret, resource::ADOPT, "true");
+            };
+            assert_eq!(foreign(&owned), Err(Reason::AlreadyExists));
+        }
+        // Identities are nobody's, whatever else they carry.
+        let identity = |secret: &mut Secret| {
+            secret
+                .metadata
+                .labels
+                .as_mut()
+                .unwrap()
+                .insert(resource::IDENTITY.to_owned(), "active".to_owned());
+        };
+        assert_eq!(after(identity), Err(Reason::AlreadyExists));
+    }
+
+    #[test]
+    fn what_cannot_change_is_made_again_only_on_demand() {
+        let immutable = |annotation: Option<&str>, wanted: bool| {
+            sealed(|object| {
+                object["spec"]["template"] = json!({"immutable": wanted});
+                if let Some(value) = annotation {
+                    object["metadata"]["annotations"][resource::ON_IMMUTABLE] = value.into();
+                }
+            })
+        };
+        let found = |annotation, wanted, value: &str, change: &dyn Fn(&mut Secret)| {
+            let sealed = immutable(annotation, wanted);
+            let secret = secret(&sealed, &[("a", value)], |secret| {
+                secret.immutable = Some(true);
+                change(secret);
+            });
+            decided(&sealed, Some(&secret))
+        };
+        let same = |_: &mut Secret| {};
+        assert_eq!(found(None, true, "1", &same), Ok(Write::Nothing));
+        assert_eq!(found(None, true, "1", &|secret| secret.metadata.labels = None), update());
+        assert_eq!(found(None, true, "2", &same), Err(Reason::Immutable));
+        assert_eq!(found(None, false, "1", &same), Err(Reason::Immutable));
+        assert_eq!(found(Some("recreate"), true, "2", &same), Err(Reason::Immutable));
+        assert_eq!(found(Some("Recreate"), true, "2", &same), Ok(Write::Recreate));
+        assert_eq!(after(|secret| secret.type_ = Some("x/y".to_owned())), Err(Reason::Immutable));
+        // To become immutable is a change like any other.
+        let sealed = immutable(None, true);
+        let mutable = secret(&sealed, &[("a", "1")], |secret| secret.immutable = None);
+        assert_eq!(decided(&sealed, Some(&mutable)), update());
+    }
+
+    #[test]
+    fn a_retained_secret_has_no_owner() {
+        let retained = sealed(|object| object["spec"]["deletionPolicy"] = "Retain".into());
+        assert_eq!(desired(&retained).owner, None);
+        let right = secret(&retained, &[("a", "1")], |_| {});
+        assert_eq!(decided(&retained, Some(&right)), Ok(Write::Nothing));
+        let owned =
+            secret(&retained, &[("a", "1")], |secret| secret.metadata.owner_references = owner(ours("u1")));
+        assert_eq!(decided(&retained, Some(&owned)), update());
+        let deleted = desired(&sealed(|_| {})).owner.unwrap();
+        assert_eq!(serde_json::to_value(deleted).unwrap(), ours("u1"));
+    }
+
+    #[test]
+    fn a_template_is_refused_before_anything_is_opened() {
+        let policy = Policy { allowed_types: vec!["bootstrap.kubernetes.io/token".to_owned()] };
+        let cases = [
+            (json!({"type": "kubernetes.io/service-account-token"}), Some(Reason::TemplateForbidden)),
+            (json!({"type": "bootstrap.kubernetes.io/token"}), None),
+            (json!({"type": "kubernetes.io/tls"}), None),
+            (json!({"data": {"a": "b"}}), Some(Reason::TemplateForbidden)),
+            (
+                json!({"metadata": {"labels": {"sealant.dev/identity": "active"}}}),
+                Some(Reason::TemplateForbidden),
+            ),
+            (
+                json!({"metadata": {"annotations": {"sealedsecrets.bitnami.com/managed": "true"}}}),
+                Some(Reason::TemplateForbidden),
+            ),
+            (
+                json!({"metadata": {"annotations": {"kubernetes.io/service-account.name": "x"}}}),
+                Some(Reason::TemplateForbidden),
+            ),
+            (
+                json!({"metadata": {"annotations": {"kubectl.kubernetes.io/x": "x"}}}),
+                Some(Reason::TemplateForbidden),
+            ),
+        ];
+        for (template, expected) in cases {
+            let sealed = sealed(|object| object["spec"]["template"] = template.clone());
+            assert_eq!(
+                before_opening(&sealed, &policy).map(|verdict| verdict.reason),
+                expected,
+                "{template}"
+            );
+        }
+    }
+
+    #[test]
+    fn suspension_comes_before_everything_else() {
+        let suspended = |value: &str| {
+            sealed(|object| {
+                object["metadata"]["annotations"][resource::SUSPEND] = value.into();
+                object["spec"]["template"] = json!({"data": {"a": "b"}});
+            })
+        };
+        let reason = |sealed: &SealedSecret| before_opening(sealed, &Policy::default()).unwrap().reason;
+        assert_eq!(reason(&suspended("true")), Reason::Suspended);
+        assert_eq!(reason(&suspended("false")), Reason::TemplateForbidden);
+    }
+
+    #[test]
+    fn what_did_not_open_waits_for_vault_or_for_a_person() {
+        let error = |kind, passing| not_opened(&Error::new(kind, "x").passing(passing)).reason;
+        assert_eq!(error(Kind::NoDataKey, true), Reason::VaultUnavailable);
+        assert_eq!(error(Kind::NoDataKey, false), Reason::NoIdentity);
+        assert_eq!(error(Kind::Decrypt, false), Reason::BadCiphertext);
+    }
 }

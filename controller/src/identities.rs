@@ -244,8 +244,7 @@ fn of_path(path: &Path) -> Vec<Result<Entry, String>> {
         Err(_) => vec![path.to_owned()],
         Ok(entries) => {
             let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
-            let mut paths: Vec<_> =
-                paths.filter(|path| path.to_string_lossy().ends_with(ENDING)).collect();
+            let mut paths: Vec<_> = paths.filter(|path| path.to_string_lossy().ends_with(ENDING)).collect();
             paths.sort();
             paths
         }

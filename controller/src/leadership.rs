@@ -144,7 +144,8 @@ impl Candidate {
     /// Creates, takes or renews the Lease; `false` when somebody else has it.
     async fn attempt(&mut self, now: Instant) -> Result<bool, kube::Error> {
         let lease = self.leases.get_opt(&self.name).await?;
-        let action = self.evaluate(lease.as_ref().and_then(|lease| lease.spec.as_ref()), lease.is_some(), now);
+        let action =
+            self.evaluate(lease.as_ref().and_then(|lease| lease.spec.as_ref()), lease.is_some(), now);
         let written = match (action, lease) {
             (Action::Create, _) => {
                 self.leases.create(&PostParams::default(), &self.claim(None)).await.map(drop)

@@ -85,7 +85,8 @@ impl<K: Resource> Mirror<K> {
             Event::InitDone => {
                 let found = state.listing.remove(&watch).unwrap_or_default();
                 state.complete.insert(watch);
-                let of_watch = state.from.iter().filter(|(key, from)| **from == watch && !found.contains(*key));
+                let of_watch =
+                    state.from.iter().filter(|(key, from)| **from == watch && !found.contains(*key));
                 let gone: Vec<Key> = of_watch.map(|(key, _)| key.clone()).collect();
                 gone.into_iter().map(|key| state.remove(key, true)).collect()
             }

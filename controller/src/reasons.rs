@@ -106,8 +106,7 @@ pub const RECREATED: &str = "deleted the immutable Secret and made it again";
 pub const HAD_CHANGED: &str = "the Secret had been changed; it is as the SealedSecret says again";
 pub const HAD_GONE: &str = "the Secret had been deleted; it was made again";
 pub const IS_IDENTITY: &str = "it holds identities of the controller";
-pub const IS_FOREIGN: &str =
-    "it was not made from this SealedSecret; annotate it with sealant.dev/adopt: \"true\" to have it taken over";
+pub const IS_FOREIGN: &str = "it was not made from this SealedSecret; annotate it with sealant.dev/adopt: \"true\" to have it taken over";
 pub const IS_IMMUTABLE: &str = "the Secret is immutable or would get another type; delete it, or annotate the \
                                 SealedSecret with sealant.dev/on-immutable: Recreate";
 pub const NO_ANSWER: &str = "the API server gave no answer";

@@ -178,8 +178,7 @@ impl Reconciler {
         if write != Write::Nothing && !self.leadership.is_leader() {
             return Err(Trouble::Conflict);
         }
-        let secret_version =
-            writes::secret(&self.client, &write, current, &desired, &secret.items).await?;
+        let secret_version = writes::secret(&self.client, &write, current, &desired, &secret.items).await?;
         self.count_write(&write);
         let verdict = Verdict::new(Reason::Unsealed, crate::reasons::IN_SYNC);
         Ok(Outcome { verdict, written: write, secret_version })

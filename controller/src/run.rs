@@ -51,10 +51,12 @@ struct Parts {
 pub async fn run(settings: Settings) -> anyhow::Result<()> {
     let host: &'static ControllerHost = Box::leak(Box::new(ControllerHost::new(&settings.vault)));
     host.vault().map_err(|error| anyhow::anyhow!("{error}")).context("the settings of Vault are wrong")?;
-    let config = kube::Config::infer().await.context("there is neither a cluster around us nor a kubeconfig")?;
+    let config =
+        kube::Config::infer().await.context("there is neither a cluster around us nor a kubeconfig")?;
     let namespace = settings.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
     let client = Client::try_from(config).context("no client for this cluster")?;
-    let identity = settings.pod_name.clone().unwrap_or_else(|| format!("{MANAGER}-{:08x}", rand::random::<u32>()));
+    let identity =
+        settings.pod_name.clone().unwrap_or_else(|| format!("{MANAGER}-{:08x}", rand::random::<u32>()));
 
     let metrics = Arc::new(Metrics::new());
     let opener = Opener::start().context("no thread for opening")?;

@@ -112,8 +112,12 @@ pub struct VaultSettings {
     pub vault_namespace: Option<String>,
 
     /// The token of the service account to log in with: best one of its own audience
-    #[arg(long, env = "SEALANT_VAULT_TOKEN_FILE", value_name = "PATH",
-          default_value = "/var/run/secrets/kubernetes.io/serviceaccount/token")]
+    #[arg(
+        long,
+        env = "SEALANT_VAULT_TOKEN_FILE",
+        value_name = "PATH",
+        default_value = "/var/run/secrets/kubernetes.io/serviceaccount/token"
+    )]
     pub vault_token_file: PathBuf,
 
     /// The authority that has signed the servers' certificates, in PEM
@@ -131,7 +135,8 @@ mod tests {
     fn every_flag_is_described_and_is_a_variable() {
         let command = Cli::command();
         command.clone().debug_assert();
-        let flags = command.get_arguments().filter(|flag| !matches!(flag.get_id().as_str(), "help" | "version"));
+        let flags =
+            command.get_arguments().filter(|flag| !matches!(flag.get_id().as_str(), "help" | "version"));
         let mut count = 0;
         for flag in flags {
             let long = flag.get_long().unwrap();

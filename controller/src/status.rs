@@ -69,8 +69,8 @@ pub fn news(previous: &Status, verdict: &Verdict, generation: Option<i64>, writt
         (reason, Write::Nothing) | (reason, _) => (reason.name(), verdict.message.as_str()),
     };
     let known = previous.condition("Synced");
-    let is_known = known
-        .is_some_and(|known| known.reason == verdict.reason.name() && known.message == verdict.message);
+    let is_known =
+        known.is_some_and(|known| known.reason == verdict.reason.name() && known.message == verdict.message);
     let wrote = verdict.reason == Reason::Unsealed && *written != Write::Nothing;
     let warning = matches!(verdict.reason.standing(), Standing::Waiting | Standing::Stalled);
     (wrote || !is_known).then(|| News { warning, reason, message: message.to_owned() })

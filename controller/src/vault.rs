@@ -32,7 +32,8 @@ impl ControllerHost {
     /// Of these settings. It stays for as long as the controller runs.
     pub fn new(settings: &VaultSettings) -> Self {
         let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
-        let allowed = if settings.vault_allow.is_empty() { "none".to_owned() } else { settings.vault_allow.join(",") };
+        let allowed =
+            if settings.vault_allow.is_empty() { "none".to_owned() } else { settings.vault_allow.join(",") };
         let variables = [
             ("SOPS_HC_VAULT_ALLOWLIST", Some(allowed)),
             ("VAULT_AUTH_METHOD", Some("kubernetes".to_owned())),

@@ -31,7 +31,8 @@ impl From<kube::Error> for Trouble {
             return Self::Refused(Verdict::new(Reason::ApiServerUnavailable, reasons::NO_ANSWER));
         };
         // Messages of the API server and of admission webhooks can quote values: they are never passed on.
-        let fields = status.details.iter().flat_map(|details| &details.causes).map(|cause| cause.field.as_str());
+        let fields =
+            status.details.iter().flat_map(|details| &details.causes).map(|cause| cause.field.as_str());
         let fields: Vec<&str> = fields.filter(|field| !field.is_empty()).collect();
         let about = if fields.is_empty() { String::new() } else { format!(": {}", fields.join(", ")) };
         let message = format!("the API server refuses it ({} {}){about}", status.code, status.reason);
@@ -57,7 +58,9 @@ pub async fn secret(
             return Ok(current.and_then(|current| current.metadata.resource_version.clone()));
         }
         (Write::Create, _) => create(&secrets, desired, items).await?,
-        (Write::Update(removals), Some(current)) => update(&secrets, current, removals, desired, items).await?,
+        (Write::Update(removals), Some(current)) => {
+            update(&secrets, current, removals, desired, items).await?
+        }
         (Write::Recreate, Some(current)) => {
             delete(&secrets, &current.metadata, &desired.name).await?;
             create(&secrets, desired, items).await?
@@ -175,7 +178,8 @@ fn manifest(desired: &Desired, items: &Items, mut metadata: Value) -> Value {
 
 /// Wipes the values of a Secret that was read.
 pub fn wipe(secret: Option<Secret>) {
-    for ByteString(value) in secret.and_then(|secret| secret.data).into_iter().flat_map(|data| data.into_values())
+    for ByteString(value) in
+        secret.and_then(|secret| secret.data).into_iter().flat_map(|data| data.into_values())
     {
         drop(zeroize::Zeroizing::new(value));
     }

@@ -81,7 +81,14 @@ impl Place {
         let start = Instant::now();
         loop {
             let field = format!("involvedObject.name={name},reason={reason}");
-            let note = self.kubectl(&["get", "events", "--field-selector", &field, "-o", "jsonpath={.items[*].message}"]);
+            let note = self.kubectl(&[
+                "get",
+                "events",
+                "--field-selector",
+                &field,
+                "-o",
+                "jsonpath={.items[*].message}",
+            ]);
             if !note.is_empty() {
                 return note;
             }
@@ -110,14 +117,22 @@ fn a_sealed_secret_becomes_a_secret_within_a_second() {
                         "uid": sealed["metadata"]["uid"], "controller": true}]);
     assert_eq!(secret["metadata"]["ownerReferences"], owner);
     assert_eq!(condition(&sealed, "Synced")["status"], "True");
-    assert_eq!([condition(&sealed, "Stalled"), condition(&sealed, "Reconciling")], [Value::Null, Value::Null]);
+    assert_eq!(
+        [condition(&sealed, "Stalled"), condition(&sealed, "Reconciling")],
+        [Value::Null, Value::Null]
+    );
     assert_eq!(sealed["status"]["secretResourceVersion"], secret["metadata"]["resourceVersion"]);
     assert_eq!(place.event("db", "Unsealed"), "made the Secret");
 
-    let time = |object: &Value| object["metadata"]["creationTimestamp"].as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
+    let time = |object: &Value| {
+        object["metadata"]["creationTimestamp"].as_str().unwrap().parse::<jiff::Timestamp>().unwrap()
+    };
     assert!(time(&secret).duration_since(time(&sealed)) <= jiff::SignedDuration::from_secs(1));
     let columns = place.kubectl(&["get", "sls"]);
-    assert!(columns.contains("READY") && columns.contains("True") && columns.contains("Unsealed"), "{columns}");
+    assert!(
+        columns.contains("READY") && columns.contains("True") && columns.contains("Unsealed"),
+        "{columns}"
+    );
     let explained = place.kubectl(&["explain", "sealedsecrets.sealant.dev.spec.dataKeys.commitment"]);
     assert!(explained.contains("base64 of 32 bytes"), "{explained}");
 }
@@ -127,7 +142,8 @@ fn a_sealed_secret_becomes_a_secret_within_a_second() {
 fn what_changes_is_followed_and_what_goes_is_gone() {
     let place = place("changes");
     let mut sealed = place.sealed("db", &[("a", "1"), ("b", "2")]);
-    sealed.spec.template = Some(serde_json::from_value(json!({"metadata": {"labels": {"x": "1", "y": "1"}}})).unwrap());
+    sealed.spec.template =
+        Some(serde_json::from_value(json!({"metadata": {"labels": {"x": "1", "y": "1"}}})).unwrap());
     place.apply(&sealed);
     let first = place.items("db", &[("a", "1"), ("b", "2")]);
     let mut sealed = place.sealed("db", &[("a", "1"), ("c", "3")]);
@@ -141,8 +157,14 @@ fn what_changes_is_followed_and_what_goes_is_gone() {
     let mut sealed = place.sealed("db", &[("a", "1"), ("c", "3")]);
     sealed.spec.template = Some(serde_json::from_value(json!({"metadata": {"labels": {"x": "2"}}})).unwrap());
     place.apply(&sealed);
-    place.world.cluster.wait(SEALED, &place.namespace, "db", |sealed| sealed["status"]["observedGeneration"] == 3);
-    assert_eq!(place.secret("db").unwrap()["metadata"]["resourceVersion"], second["metadata"]["resourceVersion"]);
+    place
+        .world
+        .cluster
+        .wait(SEALED, &place.namespace, "db", |sealed| sealed["status"]["observedGeneration"] == 3);
+    assert_eq!(
+        place.secret("db").unwrap()["metadata"]["resourceVersion"],
+        second["metadata"]["resourceVersion"]
+    );
 }
 
 /// C9, A2.
@@ -155,14 +177,19 @@ fn a_secret_that_somebody_changes_is_repaired() {
     let patch = |patch: &str| place.kubectl(&["patch", "secret", "db", "--type=merge", "-p", patch]);
     patch(r#"{"stringData": {"a": "changed"}}"#);
     place.items("db", &[("a", "1")]);
-    assert_eq!(place.event("db", "Repaired"), "the Secret had been changed; it is as the SealedSecret says again");
+    assert_eq!(
+        place.event("db", "Repaired"),
+        "the Secret had been changed; it is as the SealedSecret says again"
+    );
     patch(r#"{"stringData": {"b": "added"}}"#);
     place.items("db", &[("a", "1")]);
     let is_labelled = |secret: &Value| secret["metadata"]["labels"]["sealant.dev/managed"] == "true";
     patch(r#"{"metadata": {"labels": {"sealant.dev/managed": null}}}"#);
     place.world.cluster.wait("secret", &place.namespace, "db", is_labelled);
     patch(r#"{"metadata": {"ownerReferences": null}}"#);
-    place.world.cluster.wait("secret", &place.namespace, "db", |secret| secret["metadata"]["ownerReferences"][0]["name"] == "db");
+    place.world.cluster.wait("secret", &place.namespace, "db", |secret| {
+        secret["metadata"]["ownerReferences"][0]["name"] == "db"
+    });
     let old = place.secret("db").unwrap();
     place.kubectl(&["delete", "secret", "db"]);
     let new = place.items("db", &[("a", "1")]);
@@ -179,7 +206,9 @@ fn a_secret_of_somebody_else_is_left_alone_unless_it_asks_to_be_adopted() {
     let place = place("foreign");
     place.kubectl(&["create", "secret", "generic", "db", "--from-literal=theirs=1"]);
     place.kubectl(&["create", "secret", "generic", "other", "--from-literal=theirs=1"]);
-    for (key, value) in [("sealedsecrets.bitnami.com/managed", "true"), ("sealedsecrets.bitnami.com/patch", "true")] {
+    for (key, value) in
+        [("sealedsecrets.bitnami.com/managed", "true"), ("sealedsecrets.bitnami.com/patch", "true")]
+    {
         place.kubectl(&["annotate", "secret", "db", &format!("{key}={value}")]);
     }
     let before = [place.secret("db"), place.secret("other")];
@@ -221,7 +250,8 @@ fn the_secret_goes_with_its_sealed_secret_unless_it_is_to_be_retained() {
     place.apply(&sealed);
     let owner = place.reason("kept", "Unsealed")["metadata"]["uid"].clone();
     place.world.cluster.wait("secret", &place.namespace, "kept", |secret| {
-        items_of(secret) == [("a".to_owned(), "3".to_owned())] && secret["metadata"]["ownerReferences"][0]["uid"] == owner
+        items_of(secret) == [("a".to_owned(), "3".to_owned())]
+            && secret["metadata"]["ownerReferences"][0]["uid"] == owner
     });
 }
 
@@ -248,7 +278,8 @@ fn an_immutable_secret_is_made_again_only_when_its_sealed_secret_says_so() {
     place.kubectl(&["annotate", "sls", "db", "sealant.dev/on-immutable=Recreate"]);
     place.items("db", &[("a", "2")]);
     let mut typed = place.sealed("db", &[("a", "3")]);
-    typed.spec.template = Some(Template { kind: Some("example.com/other".to_owned()), ..Template::default() });
+    typed.spec.template =
+        Some(Template { kind: Some("example.com/other".to_owned()), ..Template::default() });
     place.apply(&typed);
     assert_eq!(place.items("db", &[("a", "3")])["type"], "example.com/other");
 }
@@ -393,7 +424,8 @@ fn a_secret_that_was_made_from_a_sealed_secret_is_never_an_identity() {
     let world = &*WORLD;
     let stranger = identity();
     let here = place("never");
-    let sealed = seal(&secret("sealant-system", "smuggled", &[("key.agekey", &stranger.file)]), &world.identity);
+    let sealed =
+        seal(&secret("sealant-system", "smuggled", &[("key.agekey", &stranger.file)]), &world.identity);
     world.cluster.apply(&json(&sealed)).ok();
     world.cluster.wait_for_items("sealant-system", "smuggled", &[("key.agekey", &stranger.file)]);
     // As it would be if somebody could set the label.
@@ -424,7 +456,14 @@ fn no_plaintext_is_in_logs_events_status_or_metrics() {
     moved.metadata.name = "elsewhere".to_owned();
     place.apply(&moved);
     place.reason("elsewhere", "BadCiphertext");
-    place.kubectl(&["patch", "secret", "good", "--type=merge", "-p", r#"{"stringData": {"a": "planted-by-hand"}}"#]);
+    place.kubectl(&[
+        "patch",
+        "secret",
+        "good",
+        "--type=merge",
+        "-p",
+        r#"{"stringData": {"a": "planted-by-hand"}}"#,
+    ]);
     place.event("good", "Repaired");
     let everything = [
         place.world.controller.log(),

@@ -6,9 +6,9 @@
 
 use serde_json::Value as Schema;
 
-use crate::hints::nearest;
 use crate::document::{Document, NodeId, NodeKind, Value};
 use crate::error::{Error, Kind, Result};
+use crate::hints::nearest;
 
 /// Refuses a node that is not as the schema says. `path` is what messages call it.
 pub(super) fn check(document: &dyn Document, node: NodeId, schema: &Schema, path: &str) -> Result<()> {

@@ -2,6 +2,8 @@
 //! account.
 #![allow(dead_code, clippy::disallowed_methods)]
 
+mod tenant;
+
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -18,6 +20,7 @@ use sealant::sealed_secret::{self, NewDataKey, Options, SealedSecret, Secret, ma
 use sealant::secret::SecretBytes;
 use sealant_test_support::{Cluster, Output};
 use serde_json::{Value, json};
+pub use tenant::Tenant;
 
 /// How long anything may take before a test fails: nothing takes more than a second or two on an idle machine.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -83,7 +86,8 @@ impl Client for Cluster {
     }
 
     fn get(&self, kind: &str, namespace: &str, name: &str) -> Option<Value> {
-        let args = ["get", kind, name, "-n", namespace, "-o", "json", "--ignore-not-found", "--show-managed-fields"];
+        let args =
+            ["get", kind, name, "-n", namespace, "-o", "json", "--ignore-not-found", "--show-managed-fields"];
         serde_json::from_str(&self.kubectl_ok(&args)).ok()
     }
 
@@ -103,13 +107,15 @@ pub fn items_of(secret: &Value) -> Vec<(String, String)> {
         String::from_utf8_lossy(&bytes).into_owned()
     };
     let data = secret["data"].as_object();
-    let mut items: Vec<_> = data.into_iter().flatten().map(|(key, value)| (key.clone(), decode(value))).collect();
+    let mut items: Vec<_> =
+        data.into_iter().flatten().map(|(key, value)| (key.clone(), decode(value))).collect();
     items.sort();
     items
 }
 
 fn expected(items: &[(&str, &str)]) -> Vec<(String, String)> {
-    let mut items: Vec<_> = items.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+    let mut items: Vec<_> =
+        items.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
     items.sort();
     items
 }
@@ -150,10 +156,19 @@ pub fn seal(secret: &Secret, identity: &NewIdentity) -> SealedSecret {
 }
 
 pub fn seal_for(secret: &Secret, options: &Options, keys: Vec<MasterKey>) -> SealedSecret {
-    let service = KeyService::new(&Closed, Identities::none());
+    seal_by(&KeyService::new(&Closed, Identities::none()), secret, options, keys)
+}
+
+/// Seals a Secret by a key service of the test's own.
+pub fn seal_by(
+    service: &KeyService<'_>,
+    secret: &Secret,
+    options: &Options,
+    keys: Vec<MasterKey>,
+) -> SealedSecret {
     let keys = KeySet::any_of(keys);
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let key = runtime.block_on(NewDataKey::make(&service, &[&keys])).remove(0).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let key = runtime.block_on(NewDataKey::make(service, &[&keys])).remove(0).unwrap();
     sealed_secret::seal(secret, options, key).unwrap()
 }
 
@@ -162,7 +177,7 @@ pub fn json(sealed: &SealedSecret) -> String {
 }
 
 /// Keeps the controller as `Server` of the support crate keeps its servers: it ends when the tests do.
-const KEEPER: &str = r#"log=$1; shift; "$@" </dev/null >>"$log" 2>&1 & echo $!; exec >/dev/null; cat; kill -KILL $!; wait"#;
+const KEEPER: &str = r#"log=$1; shift; "$@" </dev/null >>"$log" 2>&1 & echo $!; exec >/dev/null; cat; kill -KILL $! 2>/dev/null; wait"#;
 
 /// A running controller.
 pub struct Controller {
@@ -179,7 +194,8 @@ impl Controller {
     #[track_caller]
     pub fn start(kubeconfig: &Path, flags: &[&str]) -> Self {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
-        let log = kubeconfig.with_file_name(format!("controller-{}.log", COUNT.fetch_add(1, Ordering::SeqCst)));
+        let log =
+            kubeconfig.with_file_name(format!("controller-{}.log", COUNT.fetch_add(1, Ordering::SeqCst)));
         let (metrics, health) = (free_port(), free_port());
         let mut command = Command::new("/bin/sh");
         command.args(["-c", KEEPER, "keeper"]).arg(&log).arg(env!("CARGO_BIN_EXE_sealant-controller"));
