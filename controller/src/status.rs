@@ -75,3 +75,84 @@ pub fn news(previous: &Status, verdict: &Verdict, generation: Option<i64>, writt
     let warning = matches!(verdict.reason.standing(), Standing::Waiting | Standing::Stalled);
     (wrote || !is_known).then(|| News { warning, reason, message: message.to_owned() })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decide::Removals;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn verdict(reason: Reason) -> Verdict {
+        Verdict::new(reason, reason.name().to_lowercase())
+    }
+
+    fn status(previous: &Status, reason: Reason, generation: i64, second: i64) -> Status {
+        let version = Some(format!("v{generation}"));
+        after(previous, &verdict(reason), Some(generation), version, at(second))
+    }
+
+    fn shown(status: &Status) -> Vec<String> {
+        let show = |condition: &Condition| {
+            let second = condition.last_transition_time.as_second();
+            format!("{}={} {} {second}", condition.name, condition.status, condition.reason)
+        };
+        status.conditions.iter().map(show).collect()
+    }
+
+    #[test]
+    fn conditions_are_those_of_kstatus_and_their_times_those_of_changes() {
+        let good = status(&Status::default(), Reason::Unsealed, 1, 10);
+        assert_eq!(shown(&good), ["Ready=True Unsealed 10", "Synced=True Unsealed 10"]);
+        assert_eq!(good.secret_resource_version.as_deref(), Some("v1"));
+        assert_eq!(status(&good, Reason::Unsealed, 1, 20), good);
+
+        let bad = status(&good, Reason::BadCiphertext, 2, 30);
+        let expected =
+            ["Ready=False BadCiphertext 30", "Stalled=True BadCiphertext 30", "Synced=False BadCiphertext 30"];
+        assert_eq!(shown(&bad), expected);
+        assert_eq!((bad.observed_generation, &bad.secret_resource_version), (Some(2), &None));
+        let waiting = status(&bad, Reason::VaultUnavailable, 2, 40);
+        let expected = [
+            "Ready=False VaultUnavailable 30",
+            "Reconciling=True VaultUnavailable 40",
+            "Synced=False VaultUnavailable 30",
+        ];
+        assert_eq!(shown(&waiting), expected);
+    }
+
+    #[test]
+    fn suspension_leaves_what_was_said_of_the_secret() {
+        let good = status(&Status::default(), Reason::Unsealed, 1, 10);
+        let suspended = status(&good, Reason::Suspended, 2, 20);
+        assert_eq!(shown(&suspended), ["Ready=True Unsealed 10", "Synced=False Suspended 20"]);
+        assert_eq!(suspended.observed_generation, Some(1));
+        assert_eq!(status(&suspended, Reason::Suspended, 3, 30), suspended);
+        let resumed = status(&suspended, Reason::Unsealed, 3, 40);
+        assert_eq!(shown(&resumed), ["Ready=True Unsealed 10", "Synced=True Unsealed 40"]);
+    }
+
+    #[test]
+    fn news_are_told_once() {
+        let none = Status::default();
+        let good = status(&none, Reason::Unsealed, 1, 10);
+        let bad = status(&none, Reason::AlreadyExists, 1, 10);
+        let update = || Write::Update(Removals::default());
+        let told = |previous: &Status, reason: Reason, generation: i64, write: Write| {
+            let news = news(previous, &verdict(reason), Some(generation), &write)?;
+            Some((news.warning, news.reason, news.message))
+        };
+        let normal = |reason, message: &str| Some((false, reason, message.to_owned()));
+        assert_eq!(told(&none, Reason::Unsealed, 1, Write::Create), normal("Unsealed", reasons::CREATED));
+        assert_eq!(told(&good, Reason::Unsealed, 2, update()), normal("Unsealed", reasons::UPDATED));
+        assert_eq!(told(&good, Reason::Unsealed, 1, update()), normal("Repaired", reasons::HAD_CHANGED));
+        assert_eq!(told(&good, Reason::Unsealed, 1, Write::Create), normal("Repaired", reasons::HAD_GONE));
+        assert_eq!(told(&good, Reason::Unsealed, 2, Write::Nothing), None);
+        assert_eq!(told(&bad, Reason::Unsealed, 1, Write::Nothing), normal("Unsealed", "unsealed"));
+        let warning = Some((true, "AlreadyExists", "alreadyexists".to_owned()));
+        assert_eq!(told(&good, Reason::AlreadyExists, 1, Write::Nothing), warning);
+        assert_eq!(told(&bad, Reason::AlreadyExists, 1, Write::Nothing), None);
+    }
+}
