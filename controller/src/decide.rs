@@ -18,6 +18,9 @@ use crate::resource::{self, GROUP, SealedSecret};
 /// As whom the controller owns fields.
 pub const MANAGER: &str = "sealant-controller";
 
+/// Longer messages are cut: a SealedSecret can have thousands of recipients, each with a name.
+const LONGEST_MESSAGE: usize = 2000;
+
 /// The type of a Secret whose template names none.
 const OPAQUE: &str = "Opaque";
 
@@ -33,7 +36,9 @@ pub struct Verdict {
 
 impl Verdict {
     pub fn new(reason: Reason, message: impl Into<String>) -> Self {
-        Self { reason, message: message.into() }
+        let message = message.into();
+        let end = message.char_indices().nth(LONGEST_MESSAGE).map(|(end, _)| end);
+        Self { reason, message: end.map_or_else(|| message.clone(), |end| format!("{}...", &message[..end])) }
     }
 }
 
@@ -51,7 +56,7 @@ pub enum Write {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Removals {
     pub data: Vec<String>,
-    /// Owners of our kind and name that are gone, and their successor.
+    /// SealedSecrets that own it no more: it is to be retained, or they are gone.
     pub stale_owners: bool,
 }
 
@@ -105,7 +110,9 @@ pub fn not_opened(error: &Error) -> Verdict {
         Kind::NoDataKey => Reason::NoIdentity,
         _ => Reason::BadCiphertext,
     };
-    Verdict::new(reason, error.message())
+    // Which identities there are is nothing for all who may read a SealedSecret.
+    let message = error.message().split("\nlooked for identities in:").next().unwrap_or_default();
+    Verdict::new(reason, message)
 }
 
 /// What to write, now that it is open; an error where nothing can be.
@@ -130,7 +137,8 @@ pub fn write(
     let removals = Removals {
         data: foreign_keys(current, items),
         stale_owners: owners(current).iter().any(|owner| {
-            is_sealed_secret(owner, sealed.name()) && Some(&owner.uid) != sealed.metadata.uid.as_ref()
+            let is_wanted = desired.owner.as_ref().is_some_and(|wanted| wanted.uid == owner.uid);
+            is_sealed_secret(owner, sealed.name()) && !is_wanted
         }),
     };
     match same_data && has_shell(sealed, current, desired) && removals == Removals::default() {
@@ -235,11 +243,7 @@ fn has_shell(sealed: &SealedSecret, secret: &Secret, desired: &Desired) -> bool 
     let found_owner = owners(secret).iter().find(is_owner);
     let right_owner = match (&desired.owner, found_owner) {
         (None, None) => true,
-        (Some(wanted), Some(found)) => {
-            wanted.uid == found.uid
-                && found.controller == Some(true)
-                && found.block_owner_deletion != Some(true)
-        }
+        (Some(wanted), Some(found)) => wanted.uid == found.uid && found.controller == Some(true),
         _ => false,
     };
     right_owner
@@ -449,9 +453,10 @@ mod tests {
         assert_eq!(desired(&retained).owner, None);
         let right = secret(&retained, &[("a", "1")], |_| {});
         assert_eq!(decided(&retained, Some(&right)), Ok(Write::Nothing));
+        let stale = Removals { data: Vec::new(), stale_owners: true };
         let owned =
             secret(&retained, &[("a", "1")], |secret| secret.metadata.owner_references = owner(ours("u1")));
-        assert_eq!(decided(&retained, Some(&owned)), update());
+        assert_eq!(decided(&retained, Some(&owned)), Ok(Write::Update(stale)));
         let deleted = desired(&sealed(|_| {})).owner.unwrap();
         assert_eq!(serde_json::to_value(deleted).unwrap(), ours("u1"));
     }
@@ -510,5 +515,9 @@ mod tests {
         assert_eq!(error(Kind::NoDataKey, true), Reason::VaultUnavailable);
         assert_eq!(error(Kind::NoDataKey, false), Reason::NoIdentity);
         assert_eq!(error(Kind::Decrypt, false), Reason::BadCiphertext);
+        let found = Error::new(Kind::NoDataKey, "nothing opens it\nlooked for identities in:\n  Secret team");
+        assert_eq!(not_opened(&found).message, "nothing opens it");
+        let long = Verdict::new(Reason::NoIdentity, "x".repeat(5000));
+        assert_eq!(long.message.len(), LONGEST_MESSAGE + 3);
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
@@ -32,6 +32,9 @@ const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 /// The first wait.
 const SHORTEST_WAIT: Duration = Duration::from_millis(500);
+
+/// How many times in a row a Secret is repaired without a wait.
+const REPAIRS_AT_ONCE: u32 = 10;
 
 /// How long an opened key, or the API server, may let us wait.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -64,9 +67,19 @@ pub struct Reconciler {
 #[derive(Debug, Clone, Default)]
 struct Memory {
     settled: Option<Settled>,
-    /// How often in a row it has failed, or been repaired.
+    /// How often in a row it has failed.
     attempts: u32,
+    /// How often it was written lately, and when last.
+    writes: (u32, Option<Instant>),
     reason: Option<Reason>,
+}
+
+impl Memory {
+    /// How often it was written lately.
+    fn lately(&self) -> u32 {
+        let (count, last) = self.writes;
+        if last.is_some_and(|last| last.elapsed() < LONGEST_WAIT) { count } else { 0 }
+    }
 }
 
 /// When nothing was left to do.
@@ -228,8 +241,10 @@ impl Reconciler {
         let known = memory.entry(key.clone()).or_default();
         known.settled = Some(settled);
         known.reason = Some(verdict.reason);
-        // Whoever fights with us over a Secret is answered more and more slowly.
-        known.attempts = if *written == Write::Nothing { 0 } else { known.attempts };
+        known.attempts = 0;
+        if *written != Write::Nothing {
+            known.writes = (known.lately() + 1, Some(Instant::now()));
+        }
         Next::Wait
     }
 
@@ -269,6 +284,12 @@ impl Reconciler {
         let memory = self.memory();
         let settled = memory.get(key).and_then(|known| known.settled.as_ref());
         settled.is_some_and(|settled| settled.secret_version.as_deref() == version)
+    }
+
+    /// How long to wait before a Secret is repaired: whoever fights with us over one is answered more and more slowly.
+    pub fn wait_before_repair(&self, key: &Key) -> Option<Duration> {
+        let lately = self.memory().get(key).map_or(0, Memory::lately);
+        lately.checked_sub(REPAIRS_AT_ONCE).map(|more| wait(more + 1))
     }
 
     /// Looks at everything again: identities have gone.

@@ -32,7 +32,7 @@ use crate::vault::ControllerHost;
 /// How long work in hand may take when the controller is told to stop.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// How often numbers are counted and unfinished duties of the leader tried again.
+/// How often numbers are counted, and duties of the leader tried again that could not be done.
 const HOUSEKEEPING: Duration = Duration::from_secs(5);
 
 /// What the parts share.
@@ -179,7 +179,10 @@ impl Parts {
         let is_ours = version.is_some() && self.reconciler.knows_secret(&change.key, version);
         // The first list of SealedSecrets brings all of them anyway.
         if self.is_ready() && !is_ours && self.reconciler.sealed.get(&change.key).is_some() {
-            self.queue.push(change.key.clone(), Lane::Fresh);
+            match self.reconciler.wait_before_repair(&change.key) {
+                None => self.queue.push(change.key.clone(), Lane::Fresh),
+                Some(wait) => self.queue.push_after(change.key.clone(), wait),
+            }
         }
     }
 }
@@ -291,8 +294,13 @@ async fn lead(parts: Arc<Parts>) {
     let mut rings = parts.ring.clone();
     let mut known = rings.borrow_and_update().clone();
     leads.mark_changed();
+    let mut done = true;
     loop {
         tokio::select! {
+            () = tokio::time::sleep(HOUSEKEEPING), if !done => {
+                done = fulfil_duties(&parts).await;
+                continue;
+            }
             changed = leads.changed() => {
                 if changed.is_err() {
                     return;
@@ -315,14 +323,15 @@ async fn lead(parts: Arc<Parts>) {
             }
         }
         parts.metrics.leader.set(i64::from(*leads.borrow()));
-        if *leads.borrow() {
-            fulfil_duties(&parts).await;
+        let is_leader = *leads.borrow();
+        if is_leader {
             parts.push_all();
         }
+        done = !is_leader || fulfil_duties(&parts).await;
     }
 }
 
-/// Counts, and tries again what the leader could not do.
+/// Counts.
 async fn keep_house(parts: Arc<Parts>) {
     let mut ticks = tokio::time::interval(HOUSEKEEPING);
     loop {
@@ -332,25 +341,31 @@ async fn keep_house(parts: Arc<Parts>) {
     }
 }
 
-/// The first identity, and the recipients.
-async fn fulfil_duties(parts: &Parts) {
-    let Some(ring) = parts.ring.borrow().clone() else { return };
-    let secrets: Api<Secret> = Api::namespaced(parts.client.clone(), &parts.namespace);
-    let maps: Api<ConfigMap> = Api::namespaced(parts.client.clone(), &parts.namespace);
-    let settings = &parts.settings;
-    let nothing_is_configured =
-        ring.is_empty() && settings.identity_file.is_empty() && settings.vault.vault_allow.is_empty();
-    let nothing_is_sealed = parts.reconciler.sealed.keys().is_empty();
-    if nothing_is_configured && nothing_is_sealed && settings.generate_identity {
-        if let Err(error) = identities::generate(&secrets).await {
-            tracing::warn!("no first identity could be made: {error}");
+/// The first identity, and the recipients; `false` when something could not be done.
+async fn fulfil_duties(parts: &Parts) -> bool {
+    let Some(ring) = parts.ring.borrow().clone() else { return true };
+    if !parts.leadership.is_leader() {
+        return true;
+    }
+    let outcome = match ring.is_empty() {
+        true => make_first_identity(parts).await,
+        false => {
+            let maps: Api<ConfigMap> = Api::namespaced(parts.client.clone(), &parts.namespace);
+            identities::publish(&maps, &ring, &parts.metrics).await
         }
-    } else if nothing_is_configured {
+    };
+    outcome.inspect_err(|error| tracing::warn!("identities or recipients could not be written: {error}")).is_ok()
+}
+
+/// Only where nothing is configured and nothing is sealed: a second identity could open nothing that is there.
+async fn make_first_identity(parts: &Parts) -> kube::Result<()> {
+    let settings = &parts.settings;
+    if !settings.identity_file.is_empty() || !settings.vault.vault_allow.is_empty() {
+        return Ok(());
+    }
+    if !parts.reconciler.sealed.keys().is_empty() || !settings.generate_identity {
         tracing::warn!("there is no identity: label a Secret with sealant.dev/identity: active");
+        return Ok(());
     }
-    if !ring.is_empty()
-        && let Err(error) = identities::publish(&maps, &ring, &parts.metrics).await
-    {
-        tracing::warn!("the recipients could not be published: {error}");
-    }
+    identities::generate(&Api::namespaced(parts.client.clone(), &parts.namespace)).await
 }
