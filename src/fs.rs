@@ -15,7 +15,7 @@ mod walk;
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read};
 use std::os::unix::fs::DirBuilderExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
@@ -30,6 +30,7 @@ pub use private_dir::PrivateDir;
 pub use walk::{Walk, walk};
 
 use crate::error::{Error, Kind, Result};
+use crate::hints;
 use crate::secret::SecretBytes;
 
 /// Reads a file, a pipe or `/dev/stdin` that holds at most `limit` bytes.
@@ -100,7 +101,23 @@ fn missing(path: &Path) -> Error {
         Ok(target) => format!("no such file: it is a link to {}, which is not there", target.display()),
         Err(_) => "no such file".to_owned(),
     };
-    Error::new(Kind::NoFile, message).in_file(path)
+    let error = Error::new(Kind::NoFile, message).in_file(path);
+    match beside(path) {
+        Some(other) => error.advise(format!("There is {}.", other.display())),
+        None => error,
+    }
+}
+
+/// The file beside one that is not there, of which the name was probably misspelt.
+fn beside(path: &Path) -> Option<PathBuf> {
+    /// In a folder of more files it would take too long.
+    const MOST: usize = 10_000;
+    let name = path.file_name()?.to_str()?;
+    let files = fs::read_dir(atomic::folder_of(path)).ok()?.take(MOST);
+    let files: Vec<_> = files.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
+    // A link that leads nowhere is there itself.
+    let name = hints::misspelt(name, files.iter().map(String::as_str).filter(|other| *other != name))?;
+    Some(path.with_file_name(name))
 }
 
 /// The size of a file in bytes, if it can be told.

@@ -45,18 +45,21 @@ fn comparable(name: &str) -> String {
     name.to_lowercase().replace('-', "_")
 }
 
-/// How many letters must be added, dropped or replaced to make `a` of `b` (Levenshtein).
+/// How many letters must be added, dropped, replaced, or swapped with their neighbour to make `a` of `b`.
 fn edit_distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    let mut above = vec![0; b.len() + 1];
     let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, from) in a.chars().enumerate() {
-        let mut diagonal = i;
-        row[0] = i + 1;
-        for (j, to) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(from != *to);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
+    for i in 1..=a.len() {
+        let mut next = vec![i; b.len() + 1];
+        for j in 1..=b.len() {
+            let replaced = row[j - 1] + usize::from(a[i - 1] != b[j - 1]);
+            next[j] = replaced.min(row[j] + 1).min(next[j - 1] + 1);
+            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                next[j] = next[j].min(above[j - 2] + 1);
+            }
         }
+        above = std::mem::replace(&mut row, next);
     }
     row[b.len()]
 }
@@ -165,6 +168,7 @@ mod tests {
             ("db_hots", Some("db-host")),
             ("path", Some("path_regex")),
             ("AGE", Some("age")),
+            ("aeg", Some("age")),
             ("ag", Some("age")),
             ("a", None),
             ("nothing", None),

@@ -4,7 +4,7 @@
 //! alone, never from what a file says of itself.
 
 use crate::config::{KeySpec, Policy, Selection};
-use crate::document::Document;
+use crate::document::{Document, Format};
 use crate::error::{Error, Kind, Result};
 use crate::keys::{KeyKind, KeySet, MasterKey, TransitKey};
 use crate::sops::kubernetes;
@@ -49,6 +49,8 @@ pub fn recipe(document: &dyn Document, wanted: &Wanted, rule: Option<&Policy>) -
     keys.threshold = wanted.threshold.or(keys.threshold);
     let asked = wanted.selection.clone().or_else(|| rule.and_then(|rule| rule.selection.clone()));
     let asked = asked.or_else(|| wanted.all_of_kubernetes.then(Selection::default));
+    // A binary file is encrypted as a whole, and sops does not open one whose metadata say otherwise.
+    let asked = if document.format() == Format::Binary { Some(Selection::default()) } else { asked };
     let (selection, is_preset) = selection(document, asked);
     let mac_only_encrypted = wanted.mac_only_encrypted || rule.is_some_and(|rule| rule.mac_only_encrypted);
     Ok(Recipe { keys, selection, mac_only_encrypted, is_preset })

@@ -212,6 +212,20 @@ fn every_rule_means_the_same_to_both() {
 }
 
 #[test]
+fn rules_about_keys_do_not_concern_a_binary_file() {
+    let test = sandbox();
+    test.write("plain.txt", "any bytes\n");
+    for rule in ["encrypted_regex: ^nothing$", "unencrypted_regex: .", "encrypted_suffix: _enc"] {
+        test.write(".sops.yaml", format!("creation_rules:\n  - age: {RECIPIENT}\n    {rule}\n"));
+        test.sealant(&["encrypt", "--output", "ours.txt", "plain.txt"]).run().ok();
+        assert_eq!(sops_decrypts(&test, "ours.txt").ok().text(), "any bytes\n", "{rule}");
+        test.sops(&["rotate", "-i", "ours.txt"]).env("SOPS_AGE_KEY", IDENTITY).run().ok();
+        let by_us = test.sealant(&["decrypt", "ours.txt"]).env("SOPS_AGE_KEY", IDENTITY).run().ok();
+        assert_eq!(by_us.text(), "any bytes\n", "{rule}");
+    }
+}
+
+#[test]
 fn comments_in_lists_stay_readable_for_both() {
     let test = sandbox();
     let plain = "list:\n    # before a\n    - a\n    # before b\n    - b\n";

@@ -29,7 +29,7 @@ pub struct ChangeArgs {
     #[arg(long)]
     pub(super) dry_run: bool,
 
-    /// Go on when the file is not what was encrypted
+    /// Go on when the MAC does not match: the file is not what was encrypted
     #[arg(long)]
     pub(super) ignore_mac: bool,
 

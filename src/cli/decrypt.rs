@@ -27,7 +27,7 @@ pub struct Args {
     #[arg(long, value_name = "PATH")]
     pub(super) extract: Option<String>,
 
-    /// Go on when the file is not what was encrypted
+    /// Go on when the MAC does not match: the file is not what was encrypted
     #[arg(long)]
     pub(super) ignore_mac: bool,
 

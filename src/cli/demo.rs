@@ -30,7 +30,8 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let temporary = tempfile::tempdir().context("no temporary folder can be made")?;
     let folder = match &args.keep {
         Some(folder) if folder.exists() => {
-            return Err(Error::new(Kind::Conflict, "the folder exists already").in_file(folder).into());
+            let exists = Error::new(Kind::Conflict, "the folder exists already").in_file(folder);
+            return Err(exists.advise("Name one that is not there yet.").into());
         }
         Some(folder) => folder.clone(),
         None => temporary.path().to_path_buf(),

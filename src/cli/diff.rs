@@ -54,7 +54,7 @@ pub struct Args {
     #[arg(long, conflicts_with = "names_only")]
     show_values: bool,
 
-    /// Go on when a file is not what was encrypted
+    /// Go on when a MAC does not match: the file is not what was encrypted
     #[arg(long)]
     ignore_mac: bool,
 

@@ -38,7 +38,7 @@ pub struct Args {
     #[arg(short, long)]
     pub(super) show_master_keys: bool,
 
-    /// Go on when the file is not what was encrypted
+    /// Go on when the MAC does not match: the file is not what was encrypted
     #[arg(long)]
     pub(super) ignore_mac: bool,
 

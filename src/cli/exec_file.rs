@@ -48,6 +48,9 @@ pub struct Args {
 
 pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let name = plain_name(&args.filename)?;
+    if !args.command.iter().any(|word| word.to_string_lossy().contains("{}")) {
+        context.ui.note("the command does not hold {}, which stands for the decrypted file");
+    }
     let input = Input::of(&args.file);
     let formats = args.formats.formats(context.ui);
     let service = args.identities.key_service(context.host)?;

@@ -23,7 +23,7 @@ pub struct Args {
     /// The path of the value, '["a"][0]' for instance
     path: String,
 
-    /// Go on when the file is not what was encrypted
+    /// Go on when the MAC does not match: the file is not what was encrypted
     #[arg(long)]
     ignore_mac: bool,
 

@@ -35,6 +35,9 @@ const GROUPS: &[(&str, &[&str])] = &[
     ("Shell", &["completion", "man", "help"]),
 ];
 
+/// The commands that read files, or change them, and write no other type.
+const STAY_OF_THEIR_TYPE: &[&str] = &["edit", "set", "unset", "rotate", "updatekeys", "rewrap", "status"];
+
 const TOPIC_EXIT_CODES: &str = "exit-codes";
 
 /// Print help about sealant, one of its commands, or its exit codes
@@ -82,7 +85,10 @@ fn print_exit_codes(context: &Context) -> Result<()> {
 
 /// The whole command line, its commands in groups.
 pub(super) fn command() -> clap::Command {
-    let command = Cli::command();
+    // There the flag of sops is understood, and says nothing new.
+    let command = STAY_OF_THEIR_TYPE.iter().fold(Cli::command(), |command, name| {
+        command.mut_subcommand(name, |command| command.mut_arg("output_type", |arg| arg.hide(true)))
+    });
     let header = command.get_styles().get_header();
     let literal = command.get_styles().get_literal();
     let mut list = String::new();

@@ -27,19 +27,19 @@ pub struct Args {
     pub(super) change: ChangeArgs,
 
     /// The new value, as JSON. Others on this machine can see it: --value-stdin and --value-file hide it
-    #[arg(required_unless_present = "value_stdin")]
+    #[arg(required_unless_present = "value_stdin", help_heading = None::<&str>)]
     pub(super) value: Option<String>,
 
     /// VALUE is the path of a file that holds the value
-    #[arg(long, conflicts_with = "value_stdin")]
+    #[arg(long, conflicts_with = "value_stdin", help_heading = None::<&str>)]
     pub(super) value_file: bool,
 
     /// Take the value from standard input
-    #[arg(long, conflicts_with = "value")]
+    #[arg(long, conflicts_with = "value", help_heading = None::<&str>)]
     pub(super) value_stdin: bool,
 
     /// The value is not JSON but a text, taken as it is: a line end at its end belongs to it
-    #[arg(long)]
+    #[arg(long, help_heading = None::<&str>)]
     pub(super) string: bool,
 }
 

@@ -62,7 +62,8 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         return Err(Error::new(
             Kind::Conflict,
             "updatekeys changes files in place, and standard input is none",
-        ));
+        )
+        .advise("Name files or folders, as in `sealant updatekeys .`"));
     }
     let service = args.identities.key_service(context.host)?;
     let formats = args.formats.input_only(context.ui)?;

@@ -26,6 +26,12 @@ impl BinaryDocument {
 
     /// An encrypted file.
     pub fn parse_envelope(source: SecretString) -> Result<Self> {
+        if !source.trim_start().starts_with('{') {
+            return Err(Error::new(Kind::Read, "no encrypted binary file, which would be a JSON object").advise(
+                "if it is yaml, json, dotenv or ini, say so with --input-type; if it is not encrypted yet, run \
+                 `sealant encrypt`",
+            ));
+        }
         let envelope = JsonDocument::parse(source)?;
         data_of(&envelope)?;
         Ok(Self { envelope, payload: None })
@@ -193,6 +199,9 @@ mod tests {
 
     #[test]
     fn an_envelope_without_data_is_refused() {
+        for source in ["", "a: 1\n", "[]"] {
+            assert!(refusal(Format::Binary, source).starts_with("no encrypted binary file"), "{source:?}");
+        }
         for source in ["{}", "{\"data\": 1}", "{\"data\": {}}"] {
             assert_eq!(refusal(Format::Binary, source), "no binary data: there is no string under \"data\"");
         }

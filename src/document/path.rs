@@ -45,7 +45,10 @@ impl TreePath {
     pub fn find(&self, document: &dyn Document) -> Result<NodeId> {
         match self.walk(document)? {
             (node, []) => Ok(document.tree().resolve(node)),
-            (at, [missing, ..]) => Err(self.not_found(document, at, missing)),
+            (at, [missing, ..]) => {
+                let message = format!("component {missing} of {self} not found");
+                Err(with_hint(Error::new(Kind::TreePath, message), document, at, missing))
+            }
         }
     }
 
@@ -70,7 +73,8 @@ impl TreePath {
             (NodeKind::Map, Part::Key(key)) => document.insert(node, Some(key), None, &entry),
             (NodeKind::List, Part::Index(_)) => document.insert(node, None, None, &entry),
             (NodeKind::Map, Part::Index(_)) | (NodeKind::List, Part::Key(_)) => {
-                Err(self.wrong_step(step, kind))
+                let error = Error::new(Kind::SetFormat, format!("{step} of {self} does not fit"));
+                Err(with_hint(error, document, node, step))
             }
             _ => document.replace(node, &wrapped(rest, data)),
         };
@@ -159,20 +163,6 @@ impl TreePath {
             _ => Ok(()),
         }
     }
-
-    /// `at` is as far as the document goes.
-    fn not_found(&self, document: &dyn Document, at: NodeId, missing: &Part) -> Error {
-        let error = Error::new(Kind::TreePath, format!("component {missing} of {self} not found"));
-        match hint(document, document.tree().resolve(at), missing) {
-            Some(hint) => error.advise(hint),
-            None => error,
-        }
-    }
-
-    fn wrong_step(&self, step: &Part, kind: NodeKind) -> Error {
-        let found = if kind == NodeKind::List { "a list" } else { "a map" };
-        Error::new(Kind::SetFormat, format!("{step} of {self} does not fit: it leads into {found}"))
-    }
 }
 
 impl fmt::Display for Part {
@@ -240,7 +230,14 @@ impl<'d> Paths<'d> {
     }
 }
 
-/// What stands where a step of a path leads nowhere.
+/// The error with what there is at `at`, from where a step leads nowhere.
+fn with_hint(error: Error, document: &dyn Document, at: NodeId, step: &Part) -> Error {
+    match hint(document, document.tree().resolve(at), step) {
+        Some(hint) => error.advise(hint),
+        None => error,
+    }
+}
+
 fn hint(document: &dyn Document, at: NodeId, missing: &Part) -> Option<String> {
     let tree = document.tree();
     let entries = || tree.entries(at).filter(|&entry| !document.is_metadata(entry));

@@ -104,7 +104,7 @@ impl OpenedKeys {
     /// Wraps the data keys of SealedSecrets for other master keys, in one request, and changes nothing else. What is
     /// wrapped for somebody who stays is kept, byte for byte; data keys that no item uses go. Results stand in the
     /// order of the requests.
-    pub async fn rewrap(
+    pub(super) async fn rekey(
         service: &KeyService<'_>,
         requests: &[(&Spec, &Self, &KeySet)],
     ) -> Vec<Result<Vec<DataKeyEntry>>> {

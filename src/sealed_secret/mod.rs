@@ -27,7 +27,7 @@ pub use data_keys::{NewDataKey, OpenedKeys, used_data_keys};
 pub use edit::{Changes, adopt, change, difference, merge_into, rotate, unset};
 pub use file::{Rewrite, looks_sealed, manifest, objects, read, rewrite, spec_schema};
 pub use merge::{Merged, Values, merge};
-pub use recipients::{recipients, update_keys, wrapped_data_keys};
+pub use recipients::{recipients, rewrap, update_keys, wrapped_data_keys};
 pub use seal::{LARGE_MANIFEST, MANY_DATA_KEYS, Options, seal, secrets, warnings};
 pub use secret::Secret;
 pub use types::*;

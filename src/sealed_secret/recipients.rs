@@ -52,15 +52,40 @@ pub async fn update_keys(
     service: &KeyService<'_>,
     requests: &[(&SealedSecret, &OpenedKeys, &KeySet)],
 ) -> Vec<Result<SealedSecret>> {
-    let rewraps: Vec<_> =
+    let rekeys: Vec<_> =
         requests.iter().map(|(sealed, opened, keys)| (&sealed.spec, *opened, *keys)).collect();
-    let rewrapped = OpenedKeys::rewrap(service, &rewraps).await;
+    let rekeyed = OpenedKeys::rekey(service, &rekeys).await;
     let finish = |((sealed, ..), data_keys): (&(&SealedSecret, &OpenedKeys, &KeySet), Result<_>)| {
         let spec = Spec { data_keys: data_keys?, ..sealed.spec.clone() };
         spec.check()?;
         Ok(SealedSecret { metadata: sealed.metadata.clone(), spec })
     };
-    requests.iter().zip(rewrapped).map(finish).collect()
+    requests.iter().zip(rekeyed).map(finish).collect()
+}
+
+/// Moves what transit keys have wrapped to the newest versions of these keys, without learning any data key, in one
+/// request. `None` for a SealedSecret of which nothing changes. Results stand in the order of the specs.
+pub async fn rewrap(service: &KeyService<'_>, sealed: &[&SealedSecret]) -> Vec<Result<Option<SealedSecret>>> {
+    let wrapped: Vec<Result<Vec<WrappedDataKey>>> = sealed
+        .iter()
+        .map(|sealed| sealed.spec.check().and_then(|()| wrapped_data_keys(&sealed.spec)))
+        .collect();
+    let all: Vec<&WrappedDataKey> = wrapped.iter().flatten().flatten().collect();
+    let mut answers = service.rewrap_many(&all).await.into_iter();
+    let finish = |(sealed, wrapped): (&&SealedSecret, Result<Vec<WrappedDataKey>>)| {
+        // All of its answers are taken before an error counts: what is left belongs to the next.
+        let answers: Vec<_> = answers.by_ref().take(wrapped?.len()).collect();
+        let mut changed = (*sealed).clone();
+        let mut changes = false;
+        for (entry, answer) in changed.spec.data_keys.iter_mut().zip(answers) {
+            if let Some(wrapped) = answer? {
+                *entry = entry.rewrapped(&wrapped)?;
+                changes = true;
+            }
+        }
+        Ok(changes.then_some(changed))
+    };
+    sealed.iter().zip(wrapped).map(finish).collect()
 }
 
 #[cfg(test)]

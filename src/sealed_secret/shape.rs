@@ -82,7 +82,7 @@ fn check_entries(document: &dyn Document, map: NodeId, schema: &Schema, path: &s
                 let names: Vec<&str> =
                     properties.into_iter().flat_map(|map| map.keys().map(String::as_str)).collect();
                 let mut message = format!("unknown field `{deeper}`");
-                if let Some(name) = nearest(key, names.iter().copied()) {
+                if let Some(name) = nearest(key, names) {
                     message.push_str(&format!("; did you mean `{name}`?"));
                 }
                 return Err(Error::new(Kind::Read, message).on_line(document.line(entry)));

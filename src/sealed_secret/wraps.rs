@@ -2,12 +2,12 @@
 //!
 //! The one place that knows which field of an entry means what to which kind of master key.
 
-use serde_json::{Map, Value};
+use serde_json::Map;
 
 use super::cipher::Commitment;
 use super::types::{AgeEntry, DataKeyEntry, GroupEntry, VaultEntry};
 use crate::error::{Error, Kind, Result};
-use crate::keys::{KeyKind, KeySet, MasterKey, Recipient, WrappedDataKey, WrappedKey};
+use crate::keys::{KeySet, MasterKey, Recipient, TransitKey, WrappedDataKey, WrappedKey};
 
 impl DataKeyEntry {
     /// Each group's wrappings: one group, unless it is shared out.
@@ -37,15 +37,19 @@ impl DataKeyEntry {
 
     /// The entry of a data key with this commitment.
     pub(super) fn new(commitment: &Commitment, wrapped: &WrappedDataKey) -> Result<Self> {
+        let entry = Self { id: commitment.id(), commitment: commitment.to_base64(), ..Self::default() };
+        entry.rewrapped(wrapped)
+    }
+
+    /// The entry of the same data key, wrapped otherwise.
+    pub(super) fn rewrapped(&self, wrapped: &WrappedDataKey) -> Result<Self> {
         let mut groups = wrapped.groups.iter().map(|group| to_group(group)).collect::<Result<Vec<_>>>()?;
-        let mut entry = Self { id: commitment.id(), commitment: commitment.to_base64(), ..Self::default() };
-        match (groups.pop(), groups.is_empty()) {
-            (Some(only), true) => (entry.age, entry.hc_vault) = (only.age, only.hc_vault),
-            (last, _) => {
-                groups.extend(last);
-                entry.key_groups = groups;
-                entry.shamir_threshold = u32::try_from(wrapped.required()).ok();
-            }
+        let mut entry = Self { id: self.id.clone(), commitment: self.commitment.clone(), ..Self::default() };
+        if groups.len() > 1 {
+            entry.shamir_threshold = u32::try_from(wrapped.required()).ok();
+            entry.key_groups = groups;
+        } else if let Some(only) = groups.pop() {
+            (entry.age, entry.hc_vault) = (only.age, only.hc_vault);
         }
         Ok(entry)
     }
@@ -65,33 +69,27 @@ fn to_group(group: &[WrappedKey]) -> Result<GroupEntry> {
                     .age
                     .push(AgeEntry { recipient: recipient.as_str().to_owned(), enc: wrapped.enc.clone() });
             }
-            key => entry.hc_vault.push(to_vault(wrapped).ok_or_else(|| refuse(key))?),
+            MasterKey::Vault(key) => entry.hc_vault.push(to_vault(key, &wrapped.enc)),
+            key @ MasterKey::Foreign { .. } => return Err(refuse(key)),
         }
     }
     Ok(entry)
 }
 
-/// What `of_vault` keeps of an entry, by the names in a SOPS file. Goes with both when `MasterKey` has Vault's keys.
-const VAULT_FIELDS: [&str; 4] = ["vault_address", "namespace", "engine_path", "key_name"];
-
 fn of_vault(entry: &VaultEntry) -> Result<WrappedKey> {
-    let namespace = entry.namespace.clone().unwrap_or_default();
-    let values = [entry.address.clone(), namespace, entry.engine_path.clone(), entry.key_name.clone()];
-    let fields = VAULT_FIELDS.into_iter().zip(values).chain([("enc", entry.enc.clone())]);
-    let fields = fields.map(|(name, value)| (name.to_owned(), Value::String(value)));
-    Ok(WrappedKey::foreign(KeyKind::HcVault, fields.collect()))
+    let VaultEntry { address, namespace, engine_path, key_name, enc } = entry;
+    let key = TransitKey::new(address, namespace.as_deref(), engine_path, key_name)?;
+    Ok(WrappedKey { key: MasterKey::Vault(key), enc: enc.clone(), entry: Map::new() })
 }
 
-fn to_vault(wrapped: &WrappedKey) -> Option<VaultEntry> {
-    let [address, namespace, engine_path, key_name] =
-        VAULT_FIELDS.map(|name| Some(wrapped.entry.get(name)?.as_str()?.to_owned()));
-    Some(VaultEntry {
-        address: address?,
-        namespace: namespace.filter(|namespace| !namespace.is_empty()),
-        engine_path: engine_path?,
-        key_name: key_name?,
-        enc: wrapped.enc.clone(),
-    })
+fn to_vault(key: &TransitKey, enc: &str) -> VaultEntry {
+    VaultEntry {
+        address: key.address().to_owned(),
+        namespace: key.namespace().map(str::to_owned),
+        engine_path: key.engine().to_owned(),
+        key_name: key.name().to_owned(),
+        enc: enc.to_owned(),
+    }
 }
 
 /// An error for a master key that no entry can name.
@@ -102,6 +100,64 @@ fn refuse(key: &MasterKey) -> Error {
 
 /// An error when a SealedSecret cannot be for one of these master keys.
 pub fn refuse_foreign(keys: &KeySet) -> Result<()> {
-    let foreign = |key: &&MasterKey| !matches!(key.kind(), KeyKind::Age | KeyKind::HcVault);
+    let foreign = |key: &&MasterKey| matches!(key, MasterKey::Foreign { .. });
     keys.groups.iter().flatten().find(foreign).map_or(Ok(()), |key| Err(refuse(key)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::*;
+    use super::*;
+    use crate::keys::KeyKind;
+
+    fn beside_vault(change: impl FnOnce(&mut VaultEntry)) -> DataKeyEntry {
+        let mut vault = VaultEntry {
+            address: "https://vault:8200".to_owned(),
+            namespace: Some("team/a".to_owned()),
+            engine_path: "team/transit".to_owned(),
+            key_name: "shop".to_owned(),
+            enc: "vault:v1:x".to_owned(),
+        };
+        change(&mut vault);
+        DataKeyEntry {
+            hc_vault: vec![vault],
+            ..sealed(&[("a", "1")], &[&Person::new()]).spec.data_keys.remove(0)
+        }
+    }
+
+    #[test]
+    fn an_entry_is_what_it_was_on_its_way_through_the_key_service() {
+        let entry = beside_vault(|_| {});
+        let wrapped = entry.wrapped().unwrap();
+        let names: Vec<_> = wrapped.groups[0].iter().map(|wrapped| wrapped.key.to_string()).collect();
+        assert_eq!(names[1], "https://vault:8200/v1/team/transit/keys/shop (namespace team/a)");
+        assert_eq!(entry.rewrapped(&wrapped).unwrap(), entry);
+    }
+
+    #[test]
+    fn a_transit_key_that_leads_elsewhere_is_refused() {
+        let cases: [fn(&mut VaultEntry); 5] = [
+            |vault| vault.engine_path = "transit/decrypt/../../auth/token".to_owned(),
+            |vault| vault.key_name = "..".to_owned(),
+            |vault| vault.key_name = "a/b".to_owned(),
+            |vault| vault.namespace = Some("a/../b".to_owned()),
+            |vault| vault.address = "https://vault:8200/v1/evil?".to_owned(),
+        ];
+        for change in cases {
+            let mut spec = sealed(&[("a", "1")], &[&Person::new()]).spec;
+            spec.data_keys[0].hc_vault = beside_vault(change).hc_vault;
+            assert_ne!(refusal(spec.check()), "not refused");
+        }
+    }
+
+    #[test]
+    fn a_sealed_secret_is_for_no_master_key_that_it_cannot_name() {
+        let pgp = MasterKey::Foreign { kind: KeyKind::Pgp, id: "85D77543".to_owned() };
+        let error = refuse_foreign(&KeySet::any_of(vec![Person::new().key(), pgp])).unwrap_err();
+        assert_eq!(
+            (error.kind(), error.message()),
+            (Kind::Conflict, "a SealedSecret cannot be for pgp 85D77543")
+        );
+        assert!(refuse_foreign(&any_of(&[&Person::new()])).is_ok());
+    }
 }

@@ -46,6 +46,12 @@ fn a_file_can_be_read_twice_and_has_the_name_that_it_is_given() {
 }
 
 #[test]
+fn a_command_that_does_not_take_the_file_is_told_of() {
+    let output = with_file().sealant(&["exec-file", "a.yaml", "true"]).run().ok();
+    assert_eq!(output.stderr, "note: the command does not hold {}, which stands for the decrypted file\n");
+}
+
+#[test]
 fn it_can_be_of_another_type() {
     let test = with_file();
     let output = test.sealant(&["exec-file", "--output-type", "json", "a.yaml", "cat {}"]).run().ok();

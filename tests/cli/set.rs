@@ -75,7 +75,7 @@ fn what_cannot_be_set_has_the_codes_of_sops_and_leaves_the_file() {
         (&["secret.yaml", "[\"a\"]", "9223372036854775808"], 7, "does not fit into 64 bits"),
         (&["secret.yaml", "db.password", "1"], 7, "'[\"db\"][\"password\"]'"),
         (&["secret.yaml", "", "1"], 7, "the root of a document"),
-        (&["secret.yaml", "[\"db\"][0]", "1"], 7, "it leads into a map"),
+        (&["secret.yaml", "[\"db\"][0]", "1"], 7, "does not fit"),
         (&["secret.yaml", "[\"sops\"][\"mac\"]", "1"], 7, "is metadata"),
         (&["secret.yaml", "[\"a\"]"], 100, "<VALUE>"),
         (&["secret.yaml", "[\"a\"]", "1", "2"], 100, "unexpected argument"),

@@ -103,7 +103,7 @@ pub struct Flags {
     #[arg(long, value_name = "PATH")]
     pub extract: Option<String>,
 
-    /// Go on when the file is not what was encrypted
+    /// Go on when the MAC does not match: the file is not what was encrypted
     #[arg(long)]
     pub ignore_mac: bool,
 
@@ -224,7 +224,7 @@ pub struct Decrypt {
     #[arg(long, value_name = "PATH")]
     pub extract: Option<String>,
 
-    /// Go on when the file is not what was encrypted
+    /// Go on when the MAC does not match: the file is not what was encrypted
     #[arg(long)]
     pub ignore_mac: bool,
 
@@ -250,7 +250,7 @@ pub struct Edit {
     #[arg(short, long)]
     pub show_master_keys: bool,
 
-    /// Go on when the file is not what was encrypted
+    /// Go on when the MAC does not match: the file is not what was encrypted
     #[arg(long)]
     pub ignore_mac: bool,
 
@@ -293,7 +293,7 @@ pub struct Set {
     #[arg(long)]
     pub idempotent: bool,
 
-    /// Go on when the file is not what was encrypted
+    /// Go on when the MAC does not match: the file is not what was encrypted
     #[arg(long)]
     pub ignore_mac: bool,
 
@@ -315,7 +315,7 @@ pub struct Unset {
     #[arg(long)]
     pub idempotent: bool,
 
-    /// Go on when the file is not what was encrypted
+    /// Go on when the MAC does not match: the file is not what was encrypted
     #[arg(long)]
     pub ignore_mac: bool,
 
@@ -336,7 +336,7 @@ pub struct Rotate {
     #[command(flatten)]
     pub place: Place,
 
-    /// Go on when the file is not what was encrypted
+    /// Go on when the MAC does not match: the file is not what was encrypted
     #[arg(long)]
     pub ignore_mac: bool,
 

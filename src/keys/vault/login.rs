@@ -7,10 +7,13 @@
 use std::path::{Path, PathBuf};
 
 use vaultrs::api::AuthInfo;
-use vaultrs::client::Client;
-use vaultrs::error::ClientError;
+use vaultrs::api::auth::approle::requests::LoginWithApproleRequest;
+use vaultrs::api::auth::kubernetes::requests::LoginWithKubernetesRequest;
+use vaultrs::api::auth::oidc::requests::JWTLoginRequest;
+use vaultrs::api::auth::userpass::requests::LoginRequest;
 use zeroize::Zeroizing;
 
+use super::connection::Connection;
 use super::problem::{Cause, Problem};
 use super::server::Server;
 use super::settings::{Auth, Method, secret_variable, variable};
@@ -53,16 +56,32 @@ impl Credentials {
         }
     }
 
-    pub async fn send(&self, client: &impl Client) -> Result<AuthInfo, ClientError> {
-        use vaultrs::auth;
+    /// Exchanges them for a token.
+    pub async fn send(&self, server: &Server) -> Result<AuthInfo, Problem> {
+        let mount = || self.mount.clone();
+        let text = |secret: &SecretString| secret.as_str().to_owned();
         match &self.proof {
             Proof::AppRole { role_id, secret_id } => {
-                auth::approle::login(client, &self.mount, role_id, secret_id).await
+                let request = || LoginWithApproleRequest {
+                    mount: mount(),
+                    role_id: text(role_id),
+                    secret_id: text(secret_id),
+                };
+                server.exchange(&[role_id, secret_id], request).await
             }
-            Proof::Kubernetes { role, jwt } => auth::kubernetes::login(client, &self.mount, role, jwt).await,
-            Proof::Jwt { role, jwt } => auth::oidc::login(client, &self.mount, jwt, role.clone()).await,
+            Proof::Kubernetes { role, jwt } => {
+                let request =
+                    || LoginWithKubernetesRequest { mount: mount(), role: role.clone(), jwt: text(jwt) };
+                server.exchange(&[jwt], request).await
+            }
+            Proof::Jwt { role, jwt } => {
+                let request = || JWTLoginRequest { mount: mount(), jwt: text(jwt), role: role.clone() };
+                server.exchange(&[jwt], request).await
+            }
             Proof::UserPass { username, password } => {
-                auth::userpass::login(client, &self.mount, username, password).await
+                let request =
+                    || LoginRequest { mount: mount(), username: username.clone(), password: text(password) };
+                server.exchange(&[password], request).await
             }
         }
     }
@@ -88,7 +107,11 @@ pub(super) async fn token(host: &dyn Host, auth: &Auth, server: &Server) -> Resu
     if method == Method::Token {
         return match given(host)? {
             Some(token) => Ok(Token::Given(token)),
-            None => token_file(host)?.map(Token::Given).ok_or_else(|| nothing(host)),
+            None => match token_file(host)? {
+                Some(token) => Ok(Token::Given(token)),
+                None if server.has_agent() => Ok(Token::Given(SecretString::default())),
+                None => Err(nothing(host)),
+            },
         };
     }
     if !server.is_trusted() {
@@ -110,8 +133,10 @@ pub(super) async fn token(host: &dyn Host, auth: &Auth, server: &Server) -> Resu
 
 /// The method for which credentials lie in the environment.
 fn inferred(host: &dyn Host, auth: &Auth) -> Result<Option<Method>, Problem> {
-    let is_set =
-        |name: &str| variable(host, name).map(|value| value.is_some()).map_err(|error| of_host(&error));
+    let is_set = |name: &str| {
+        let value = |name: &str| variable(host, name).map_err(|error| of_host(&error));
+        Ok::<_, Problem>(value(name)?.is_some() || value(&format!("{name}_FILE"))?.is_some())
+    };
     if is_set("ROLE_ID")? {
         return Ok(Some(Method::AppRole));
     }
@@ -148,13 +173,13 @@ async fn proof(host: &dyn Host, auth: &Auth, method: Method, server: &Server) ->
         Method::UserPass | Method::Token => {
             let username =
                 auth.username.clone().ok_or_else(|| denied("set VAULT_USERNAME to the user to log in as"))?;
-            let prompt = format!("Password of {username} at {}", server.address());
-            let password = host.ask_passphrase(&prompt).map_err(|error| of_host(&error))?;
             if !super::transit_key::is_plain(&username) {
                 return Err(denied(
                     "VAULT_USERNAME holds something that is no letter, digit, `_`, `.` or `-`",
                 ));
             }
+            let prompt = format!("Password of {username} at {}", server.address());
+            let password = host.ask_passphrase(&prompt).map_err(|error| of_host(&error))?;
             Proof::UserPass { username, password }
         }
     })
@@ -231,7 +256,8 @@ const GITHUB_TOKEN: &str = "ACTIONS_ID_TOKEN_REQUEST_TOKEN";
 /// (docs.github.com, "OpenID Connect reference": a GET with a bearer token, answered by `{"value": "..."}`).
 async fn github_token(host: &dyn Host, server: &Server) -> Result<SecretString, Problem> {
     let var = |name: &str| host.env_text(name).map_err(|error| of_host(&error));
-    let (Some(url), Some(bearer)) = (var(GITHUB_URL)?, var(GITHUB_TOKEN)?) else {
+    let bearer = var(GITHUB_TOKEN)?.map(SecretString::new);
+    let (Some(url), Some(bearer)) = (var(GITHUB_URL)?, bearer) else {
         return Err(denied(
             "there is no signed token to log in with: set VAULT_ID_TOKEN or VAULT_ID_TOKEN_FILE, or give the GitHub \
              job the permission `id-token: write`",
@@ -240,22 +266,23 @@ async fn github_token(host: &dyn Host, server: &Server) -> Result<SecretString, 
     let mut url = reqwest::Url::parse(&url).map_err(|_| denied(format!("{GITHUB_URL} is not an address")))?;
     let audience = variable(host, "AUTH_AUDIENCE").map_err(|error| of_host(&error))?;
     url.query_pairs_mut().append_pair("audience", audience.as_deref().unwrap_or(server.address()));
-    let cannot = |error: reqwest::Error| {
-        let problem = Problem::on_the_way(&error);
-        Problem::new(problem.cause, format!("GitHub gave no token: {}", problem.message))
+    let answer = match Connection::to_others(server.settings(), &url) {
+        Ok(github) => github.get(&bearer).await,
+        Err(problem) => Err(problem),
     };
-    let answer = server.plain_http().get(url).bearer_auth(bearer).send().await.map_err(cannot)?;
-    let body = answer.error_for_status().map_err(|error| {
-        let status = error.status().map_or(0, |status| status.as_u16());
-        denied(format!("GitHub gave no token: it answered with {status}"))
+    let (status, body) = answer.map_err(|problem| Problem {
+        message: format!("GitHub gave no token: {}", problem.message),
+        ..problem
     })?;
+    if status != 200 {
+        return Err(denied(format!("GitHub gave no token: it answered with {status}")));
+    }
     #[derive(serde::Deserialize)]
     struct Answer {
         value: String,
     }
-    let bytes = Zeroizing::new(body.bytes().await.map_err(cannot)?.to_vec());
     let answer: Answer =
-        serde_json::from_slice(&bytes).map_err(|_| denied("GitHub's answer holds no token"))?;
+        serde_json::from_slice(&body).map_err(|_| denied("GitHub's answer holds no token"))?;
     Ok(Zeroizing::new(answer.value))
 }
 

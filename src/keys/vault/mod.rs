@@ -9,6 +9,8 @@ mod transit_key;
 #[cfg(not(feature = "vault"))]
 mod absent;
 #[cfg(feature = "vault")]
+mod connection;
+#[cfg(feature = "vault")]
 mod login;
 #[cfg(feature = "vault")]
 mod problem;

@@ -1,32 +1,34 @@
-//! One server: its connections, our login there, and how often a request is tried.
+//! One server: our login there, and how often a request is tried.
 //!
 //! Owns tokens, from the first request to the last: where they come from, when they are renewed, and what happens when
-//! one ends in the middle of the work. Decides by [`Settings`] where a token may go, also when a server sends us to
-//! another. Knows no transit engine: see `transit.rs`.
+//! one ends in the middle of the work. Nothing that a server says goes into a message before our secrets are out of
+//! it. Knows no transit engine: see `transit.rs`.
 
-use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rand::Rng;
-use rustify::clients::reqwest::Client as HttpClient;
 use rustify::endpoint::Endpoint;
 use serde::de::DeserializeOwned;
-use vaultrs::api::{self, AuthInfo, EndpointMiddleware};
-use vaultrs::client::{Client, VaultClientSettings, VaultClientSettingsBuilder};
+use vaultrs::api::token::requests::{LookupTokenSelfRequest, RenewTokenSelfRequest};
+use vaultrs::api::{AuthInfo, EndpointMiddleware, EndpointResult};
 
+use super::connection::Connection;
 use super::login::{self, Token};
-use super::problem::{Cause, Problem};
+use super::problem::{Cause, Problem, plain};
 use super::settings::{Auth, Route, Settings};
-use crate::error::{Error, Result};
+use crate::error::Error;
 use crate::host::Host;
-use crate::secret::{SecretBytes, SecretString};
-
-/// A connection that nobody takes up is given up earlier than an answer that takes its time.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+use crate::secret::SecretString;
 
 /// How long a server that was down is left alone.
 const LEFT_ALONE: Duration = Duration::from_secs(10);
+
+/// How long nobody tries to log in again who was refused: a server may lock out whoever is wrong too often.
+const REFUSED_FOR: Duration = Duration::from_secs(60);
+
+/// How many logins one request may take: others can use up a token that is good for a few uses alone.
+const MOST_LOGINS: usize = 3;
 
 /// The first pause before another try; it doubles, and is never longer than [`LONGEST_PAUSE`].
 const PAUSE: Duration = Duration::from_millis(500);
@@ -42,11 +44,22 @@ pub(super) struct Server {
     auth: Auth,
     /// Instead of any other.
     token: Option<SecretString>,
-    http: HttpClient,
-    client_settings: VaultClientSettings,
-    retries: u32,
-    session: tokio::sync::Mutex<Option<Session>>,
+    connection: Connection,
+    settings: Settings,
+    session: tokio::sync::Mutex<Login>,
+    /// Every token that went there: none of them is repeated when the server repeats it.
+    used: Mutex<Vec<SecretString>>,
     down: Mutex<Option<(Instant, Problem)>>,
+}
+
+/// How far we have come with becoming somebody.
+#[derive(Default)]
+enum Login {
+    #[default]
+    NotYet,
+    Done(Session),
+    /// The same credentials would be refused again, and the same question be asked.
+    Refused(Instant, Problem),
 }
 
 /// A token in use.
@@ -69,55 +82,22 @@ impl Life {
     fn of(auth: &AuthInfo) -> Self {
         match auth.lease_duration {
             0 => Self::Endless,
-            seconds => Self::RenewAt(Instant::now() + Duration::from_secs(seconds) * 2 / 3),
+            seconds => Self::RenewAt(Instant::now() + Duration::from_secs(seconds) / 2),
         }
-    }
-}
-
-/// One request's view of a server: its connections, with a token and a namespace.
-struct Call<'a> {
-    server: &'a Server,
-    middle: EndpointMiddleware,
-}
-
-impl Client for Call<'_> {
-    fn http(&self) -> &HttpClient {
-        &self.server.http
-    }
-    fn middle(&self) -> &EndpointMiddleware {
-        &self.middle
-    }
-    fn settings(&self) -> &VaultClientSettings {
-        &self.server.client_settings
-    }
-    fn set_token(&mut self, token: &str) {
-        token.clone_into(&mut self.middle.token);
     }
 }
 
 impl Server {
     /// Makes no connection yet.
-    pub fn new(host: &dyn Host, address: &str, route: Route, settings: &Settings) -> Result<Self> {
-        let failed = |problem: Problem| problem.error(address, None);
-        let client = http_client(host, &route, settings).map_err(failed)?;
-        // Everything is named, so that nothing is read from the environment here.
-        let client_settings = VaultClientSettingsBuilder::default()
-            .address(checked_url(&route.url).map_err(failed)?)
-            .ca_certs(Vec::new())
-            .identity(None)
-            .timeout(None)
-            .token("")
-            .verify(true)
-            .build()
-            .map_err(|_| failed(Problem::new(Cause::Other, "it is not an address")))?;
+    pub fn new(host: &dyn Host, address: &str, route: Route, settings: &Settings) -> Result<Self, Problem> {
         Ok(Self {
             address: address.to_owned(),
             auth: settings.auth_for(address),
             token: settings.token.clone(),
-            http: HttpClient::new(&route.url, client),
-            client_settings,
-            retries: settings.retries,
+            connection: Connection::new(host, &route, settings)?,
+            settings: settings.clone(),
             session: tokio::sync::Mutex::default(),
+            used: Mutex::default(),
             down: Mutex::default(),
             route,
         })
@@ -138,59 +118,90 @@ impl Server {
         self.route.is_trusted
     }
 
-    /// Makes a request with our token, tried again while the server is busy, and once with a new login when ours has
-    /// come to its end.
+    /// Whether an agent of the user's takes the requests, which may have a token of its own.
+    pub fn has_agent(&self) -> bool {
+        self.route.by_agent
+    }
+
+    /// The settings that everybody else is reached with.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Makes a request with our token, tried again while the server is busy, and with a new login when ours has come to
+    /// its end. What `secrets` holds is in the request, and is not repeated.
     pub async fn ask<E>(
         &self,
         host: &dyn Host,
         namespace: Option<&str>,
+        secrets: &[&str],
         request: impl Fn() -> E,
     ) -> Result<E::Response, Problem>
     where
         E: Endpoint,
         E::Response: DeserializeOwned,
     {
-        let mut logged_in_again = false;
+        let mut logins_left = MOST_LOGINS;
         loop {
             let (token, is_ours) = self.token(host).await?;
-            let answer = self.try_often(namespace, &token, |call| {
-                let endpoint = request();
-                async move { api::exec_with_result(&call, endpoint).await }
-            });
-            match answer.await {
-                Err(problem) if problem.cause == Cause::Denied && is_ours && !logged_in_again => {
-                    logged_in_again = true;
+            match self.try_often(namespace, &token, secrets, &request).await {
+                Err(problem)
+                    if problem.cause == Cause::Denied
+                        && is_ours
+                        && logins_left > 0
+                        && !self.is_known(&token).await =>
+                {
+                    logins_left -= 1;
                     self.forget(&token).await;
                 }
-                result => return result,
+                result => return result?.data.ok_or_else(Problem::no_data),
             }
         }
     }
 
     /// Logs in, or takes the token at hand.
     pub async fn token(&self, host: &dyn Host) -> Result<(SecretString, bool), Problem> {
-        let mut session = self.session.lock().await;
-        if let Some(known) = &mut *session {
-            self.keep_alive(known).await;
-            if known.is_alive() {
-                return Ok((known.token.clone(), known.is_ours));
+        let mut login = self.session.lock().await;
+        match &mut *login {
+            Login::Refused(since, problem) if since.elapsed() < REFUSED_FOR => return Err(problem.clone()),
+            Login::Done(known) => {
+                self.keep_alive(known).await;
+                if known.is_alive() {
+                    return Ok((known.token.clone(), known.is_ours));
+                }
+            }
+            Login::NotYet | Login::Refused(..) => {}
+        }
+        match self.new_session(host).await {
+            Ok(new) => {
+                let (token, is_ours) = (new.token.clone(), new.is_ours);
+                self.used.lock().unwrap_or_else(PoisonError::into_inner).push(token.clone());
+                *login = Login::Done(new);
+                Ok((token, is_ours))
+            }
+            Err(problem) => {
+                if matches!(problem.cause, Cause::Denied | Cause::Missing | Cause::Other) {
+                    *login = Login::Refused(Instant::now(), problem.clone());
+                }
+                Err(problem)
             }
         }
-        let new = match login::token(host, &self.auth, self).await? {
+    }
+
+    async fn new_session(&self, host: &dyn Host) -> Result<Session, Problem> {
+        let since = Instant::now();
+        Ok(match login::token(host, &self.auth, self).await? {
             Token::Given(token) => {
-                Session { token, is_ours: false, since: Instant::now(), life: Life::Unknown }
+                // None at all is an agent's, who looks after its own.
+                let life = if token.is_empty() { Life::Endless } else { Life::Unknown };
+                Session { token, is_ours: false, since, life }
             }
             Token::By(credentials) => {
                 let auth = self.log_in(credentials).await?;
                 let life = Life::of(&auth);
-                let token = SecretString::new(auth.client_token);
-                Session { token, is_ours: true, since: Instant::now(), life }
+                Session { token: SecretString::new(auth.client_token), is_ours: true, since, life }
             }
-        };
-        let token = new.token.clone();
-        let is_ours = new.is_ours;
-        *session = Some(new);
-        Ok((token, is_ours))
+        })
     }
 
     /// Logs in, whatever token is at hand.
@@ -203,72 +214,85 @@ impl Server {
 
     async fn log_in(&self, credentials: login::Credentials) -> Result<AuthInfo, Problem> {
         let method = credentials.method();
-        let credentials = &credentials;
-        let answer = self.try_often(None, "", |call| async move { credentials.send(&call).await }).await;
-        answer.map_err(|problem| Problem {
+        credentials.send(self).await.map_err(|problem| Problem {
             message: format!("cannot log in by {method}: {}", problem.message),
             ..problem
         })
     }
 
+    /// Exchanges credentials for a token.
+    pub async fn exchange<E>(&self, secrets: &[&str], request: impl Fn() -> E) -> Result<AuthInfo, Problem>
+    where
+        E: Endpoint<Response = ()>,
+    {
+        self.try_often(None, "", secrets, &request).await?.auth.ok_or_else(Problem::no_data)
+    }
+
     async fn forget(&self, token: &SecretString) {
-        let mut session = self.session.lock().await;
-        if session.as_ref().is_some_and(|known| known.token == *token) {
-            *session = None;
+        let mut login = self.session.lock().await;
+        if matches!(&*login, Login::Done(known) if known.token == *token) {
+            *login = Login::NotYet;
         }
     }
 
-    /// Renews a token when two thirds of its life are over. A failure is not told: the next request will be.
+    /// Whether a token has not come to its end: another login would not give a better one.
+    async fn is_known(&self, token: &str) -> bool {
+        !matches!(self.once(None, token, &[], LookupTokenSelfRequest {}).await, Err(problem) if problem.cause == Cause::Denied)
+    }
+
+    /// Renews a token when half of its life is over: nobody does so while a request takes its time. A failure is not
+    /// told: the next request will be.
     async fn keep_alive(&self, session: &mut Session) {
         if matches!(session.life, Life::Unknown) && session.since.elapsed() > LOOK_AFTER {
             session.life = Life::Endless;
-            let call = self.call(None, &session.token);
-            if let Ok(found) = vaultrs::token::lookup_self(&call).await
+            let answer = self.once(None, &session.token, &[], LookupTokenSelfRequest {}).await;
+            if let Ok(EndpointResult { data: Some(found), .. }) = answer
                 && found.renewable == Some(true)
                 && found.ttl > 0
             {
-                let spare = found.ttl.saturating_sub(found.creation_ttl / 3);
+                let spare = found.ttl.saturating_sub(found.creation_ttl / 2);
                 session.life = Life::RenewAt(Instant::now() + Duration::from_secs(spare));
             }
         }
         let Life::RenewAt(at) = session.life else { return };
         if Instant::now() >= at {
-            let call = self.call(None, &session.token);
-            session.life = match vaultrs::token::renew_self(&call, None).await {
-                Ok(auth) => Life::of(&auth),
+            let request = RenewTokenSelfRequest { increment: None };
+            session.life = match self.once(None, &session.token, &[], request).await {
+                Ok(EndpointResult { auth: Some(auth), .. }) => Life::of(&auth),
                 // Not ours to end: whoever gave it may see it fail.
-                Err(_) if !session.is_ours => Life::Endless,
-                Err(_) => session.life,
+                _ if !session.is_ours => Life::Endless,
+                _ => session.life,
             };
         }
     }
 
     /// Tries a request until it is answered, but not too often, and not at all at a server that is down.
-    async fn try_often<'a, T, F>(
-        &'a self,
+    async fn try_often<E>(
+        &self,
         namespace: Option<&str>,
         token: &str,
-        request: impl Fn(Call<'a>) -> F,
-    ) -> Result<T, Problem>
+        secrets: &[&str],
+        request: &impl Fn() -> E,
+    ) -> Result<EndpointResult<E::Response>, Problem>
     where
-        F: Future<Output = Result<T, vaultrs::error::ClientError>>,
+        E: Endpoint,
+        E::Response: DeserializeOwned,
     {
         if let Some(problem) = self.known_down() {
             return Err(problem);
         }
         let mut pause = PAUSE;
-        for tries_left in (0..=self.retries).rev() {
-            let error = match request(self.call(namespace, token)).await {
+        for tries_left in (0..=self.settings.retries).rev() {
+            let problem = match self.once(namespace, token, secrets, request()).await {
                 Ok(answer) => return Ok(answer),
-                Err(error) => error,
+                Err(problem) => problem,
             };
-            let problem = Problem::of(&error, token);
             match problem.cause {
-                Cause::Busy if tries_left > 0 => {
+                Cause::Busy | Cause::Broken if tries_left > 0 => {
                     tokio::time::sleep(pause.mul_f64(rand::thread_rng().gen_range(0.75..1.25))).await;
                     pause = (pause * 2).min(LONGEST_PAUSE);
                 }
-                Cause::Down => {
+                Cause::Down | Cause::Broken => {
                     let mut down = self.down.lock().unwrap_or_else(PoisonError::into_inner);
                     *down = Some((Instant::now(), problem.clone()));
                     return Err(problem);
@@ -279,26 +303,41 @@ impl Server {
         Err(Problem::new(Cause::Busy, "the server failed"))
     }
 
+    /// Makes a request once.
+    async fn once<E>(
+        &self,
+        namespace: Option<&str>,
+        token: &str,
+        secrets: &[&str],
+        request: E,
+    ) -> Result<EndpointResult<E::Response>, Problem>
+    where
+        E: Endpoint,
+        E::Response: DeserializeOwned,
+    {
+        let namespace = namespace.map(str::to_owned).or_else(|| self.route.namespace.clone());
+        let middle =
+            EndpointMiddleware { token: token.to_owned(), version: "v1".to_owned(), wrap: None, namespace };
+        let secrets = [&[token], secrets].concat();
+        let answer = request.with_middleware(&middle).exec(&self.connection).await;
+        answer.and_then(|answer| answer.wrap()).map_err(|error| Problem::of(&error, &secrets))
+    }
+
     fn known_down(&self) -> Option<Problem> {
         let down = self.down.lock().unwrap_or_else(PoisonError::into_inner);
         down.as_ref().filter(|(since, _)| since.elapsed() < LEFT_ALONE).map(|(_, problem)| problem.clone())
     }
 
-    fn call(&self, namespace: Option<&str>, token: &str) -> Call<'_> {
-        let namespace = namespace.map(str::to_owned).or_else(|| self.route.namespace.clone());
-        let middle =
-            EndpointMiddleware { token: token.to_owned(), version: "v1".to_owned(), wrap: None, namespace };
-        Call { server: self, middle }
+    /// Words of this server in an answer that was no error, without what we have told it.
+    pub fn plain(&self, words: &str, secrets: &[&str]) -> String {
+        let used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        let used = used.iter().map(|token| token.as_str());
+        plain(words, &used.chain(secrets.iter().copied()).collect::<Vec<_>>())
     }
 
     /// An error about this server rather than one of its keys.
     pub fn error(&self, problem: &Problem, advice: Option<String>) -> Error {
         problem.error(&self.address, advice)
-    }
-
-    /// A request to somebody else than the server, through the same connections: a CI system for its token.
-    pub fn plain_http(&self) -> &reqwest::Client {
-        &self.http.http
     }
 }
 
@@ -307,105 +346,4 @@ impl Session {
     fn is_alive(&self) -> bool {
         !self.is_ours || !matches!(self.life, Life::RenewAt(at) if Instant::now() >= at)
     }
-}
-
-fn checked_url(url: &str) -> Result<String, Problem> {
-    match reqwest::Url::parse(url) {
-        Ok(parsed) if parsed.has_host() && matches!(parsed.scheme(), "http" | "https") => Ok(url.to_owned()),
-        _ => {
-            Err(Problem::new(Cause::Other, format!("`{}` is not an address", super::problem::plain(url, ""))))
-        }
-    }
-}
-
-fn http_client(host: &dyn Host, route: &Route, settings: &Settings) -> Result<reqwest::Client, Problem> {
-    // reqwest is built without a cryptography of its own, so that there is one in the program, and takes the process's.
-    if rustls::crypto::CryptoProvider::get_default().is_none() {
-        // Somebody else may have been faster, which is as good.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-    }
-    let mut builder = reqwest::Client::builder()
-        .connect_timeout(CONNECT_TIMEOUT.min(settings.timeout))
-        .timeout(settings.timeout)
-        .redirect(redirects(settings.clone()))
-        .user_agent(concat!("sealant/", env!("CARGO_PKG_VERSION")));
-    builder = if route.url.starts_with("http://") {
-        // Loading the system's certificates takes longer than the request.
-        builder.tls_certs_only(Vec::new())
-    } else {
-        with_certificates(host, builder, route, settings)?
-    };
-    if let Some(proxy) = &settings.proxy {
-        builder = builder.proxy(reqwest::Proxy::all(proxy).map_err(|error| Problem::on_the_way(&error))?);
-    }
-    builder.build().map_err(|error| Problem::on_the_way(&error))
-}
-
-/// A standby sends us to the active server: with our token, so only where a token may go, and never from https to http.
-fn redirects(settings: Settings) -> reqwest::redirect::Policy {
-    reqwest::redirect::Policy::custom(move |attempt| {
-        let (from, to) = (attempt.previous().last(), attempt.url());
-        let downgrade = from.is_some_and(|from| from.scheme() == "https") && to.scheme() != "https";
-        let shown = to.origin().ascii_serialization();
-        let url = format!("{shown}{}", to.path());
-        if attempt.previous().len() > 2 {
-            attempt.error("too many redirects")
-        } else if downgrade {
-            attempt.error(format!("to {shown}, without encryption"))
-        } else if !settings.allows_redirect(&url) {
-            attempt.error(format!("to {shown}, which is not allowed"))
-        } else {
-            attempt.follow()
-        }
-    })
-}
-
-fn with_certificates(
-    host: &dyn Host,
-    builder: reqwest::ClientBuilder,
-    route: &Route,
-    settings: &Settings,
-) -> Result<reqwest::ClientBuilder, Problem> {
-    let tls = &settings.tls;
-    let mut pems = Vec::new();
-    let files = route.ca_cert.iter().chain(&tls.ca_files);
-    for file in files.cloned().chain(tls.ca_dir.iter().flat_map(|folder| files_of(folder))) {
-        pems.push((file.display().to_string(), read(host, &file)?));
-    }
-    let given = tls.ca_pem.iter();
-    pems.extend(given.map(|pem| ("VAULT_CACERT_BYTES".to_owned(), pem.clone().into_bytes().into())));
-    let mut builder = builder.tls_danger_accept_invalid_certs(tls.skip_verify);
-    if !pems.is_empty() {
-        let mut certificates = Vec::new();
-        for (name, pem) in pems {
-            let found = reqwest::Certificate::from_pem_bundle(&pem).unwrap_or_default();
-            if found.is_empty() {
-                return Err(Problem::new(Cause::Other, format!("{name}: there is no certificate in it")));
-            }
-            certificates.extend(found);
-        }
-        builder = builder.tls_certs_only(certificates);
-    }
-    if let (Some(certificate), Some(key)) = (&tls.client_cert, &tls.client_key) {
-        let pem = [read(host, certificate)?, read(host, key)?].map(|file| file.to_vec()).join(&b'\n');
-        let identity = reqwest::Identity::from_pem(&zeroize::Zeroizing::new(pem)).map_err(|_| {
-            let shown = certificate.display();
-            Problem::new(
-                Cause::Other,
-                format!("{shown}: not a certificate with its key (VAULT_CLIENT_CERT, _KEY)"),
-            )
-        })?;
-        builder = builder.identity(identity);
-    }
-    Ok(builder)
-}
-
-fn files_of(folder: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    entries.map(|entry| entry.path()).filter(|path| path.is_file()).collect()
-}
-
-fn read(host: &dyn Host, path: &Path) -> Result<SecretBytes, Problem> {
-    host.read_secret(path)
-        .map_err(|error| Problem::new(Cause::Other, format!("{}: cannot be read: {error}", path.display())))
 }

@@ -175,7 +175,7 @@ impl Vault {
                         let fail = |problem: Problem| failure(&problem, key, operation);
                         answers.into_iter().map(|answer| answer.map_err(fail)).collect()
                     }
-                    Err(error) => batch.iter().map(|_| Err(again(&error))).collect(),
+                    Err(problem) => batch.iter().map(|_| Err(failure(&problem, key, operation))).collect(),
                 };
                 batch.iter().copied().zip(results).collect()
             })
@@ -192,7 +192,10 @@ impl Vault {
         let read = |key: &&TransitKey| {
             let key = (*key).clone();
             async move {
-                let answer = transit::versions(&*self.server(host, &key)?, host, &key).await;
+                let answer = match self.server(host, &key) {
+                    Ok(server) => transit::versions(&server, host, &key).await,
+                    Err(problem) => Err(problem),
+                };
                 answer.map_err(|problem| {
                     let policy = format!("path \"{}\" {{ capabilities = [\"read\"] }}", key.path());
                     let advice = problem
@@ -207,21 +210,22 @@ impl Vault {
 
     /// Who we are to the server that stands in files with this address.
     pub async fn who_am_i(&self, host: &dyn Host, address: &str) -> Result<WhoAmI> {
-        let server = self.server_at(host, address, &format!("{address}/v1"))?;
-        let answer =
-            server.ask(host, None, || Get { path: "auth/token/lookup-self", response: PhantomData }).await;
+        let server = self.server_of(host, address)?;
+        let answer = server
+            .ask(host, None, &[], || Get { path: "auth/token/lookup-self", response: PhantomData })
+            .await;
         answer.map_err(|problem| server.error(&problem, None))
     }
 
     /// What our token may do with transit keys of one server. Answers stand in the order of the keys.
     pub async fn access(&self, host: &dyn Host, keys: &[&TransitKey]) -> Result<Vec<Access>> {
         let Some(first) = keys.first() else { return Ok(Vec::new()) };
-        let server = self.server(host, first)?;
+        let server = self.server(host, first).map_err(|problem| problem.error(first.address(), None))?;
         let path = |key: &TransitKey, operation: &str| format!("{}/{operation}/{}", key.engine(), key.name());
         let operations = ["encrypt", "decrypt", "rewrap", "keys"];
         let paths: Vec<String> =
             keys.iter().flat_map(|key| operations.map(|operation| path(key, operation))).collect();
-        let answer = server.ask(host, first.namespace(), || Capabilities { paths: &paths }).await;
+        let answer = server.ask(host, first.namespace(), &[], || Capabilities { paths: &paths }).await;
         let found = answer.map_err(|problem| server.error(&problem, None))?;
         let may = |path: String, capability: &str| {
             found.get(&path).and_then(|granted| granted.as_array()).is_some_and(|granted| {
@@ -239,17 +243,23 @@ impl Vault {
 
     /// Logs in at a server and gives the token, which nobody keeps.
     pub async fn log_in(&self, host: &dyn Host, address: &str) -> Result<SecretString> {
-        let server = self.server_at(host, address, &format!("{address}/v1"))?;
+        let server = self.server_of(host, address)?;
         server.fresh_login(host).await.map_err(|problem| server.error(&problem, None))
     }
 
-    fn server(&self, host: &dyn Host, key: &TransitKey) -> Result<Arc<Server>> {
+    fn server(&self, host: &dyn Host, key: &TransitKey) -> Result<Arc<Server>, Problem> {
         self.server_at(host, key.address(), &format!("{}/v1/{}", key.address(), key.path()))
     }
 
+    /// The server of an address, for requests that concern none of its keys.
+    fn server_of(&self, host: &dyn Host, address: &str) -> Result<Arc<Server>> {
+        let server = self.server_at(host, address, &format!("{address}/v1"));
+        server.map_err(|problem| problem.error(address, None))
+    }
+
     /// The server of an address, if requests whose URL begins with `url` may be made.
-    fn server_at(&self, host: &dyn Host, address: &str, url: &str) -> Result<Arc<Server>> {
-        let settings = self.settings(host)?;
+    fn server_at(&self, host: &dyn Host, address: &str, url: &str) -> Result<Arc<Server>, Problem> {
+        let settings = self.settings_or_problem(host)?;
         let route = settings.route(address, url)?;
         let mut servers = self.servers.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = servers.get(address) {
@@ -258,15 +268,6 @@ impl Vault {
         let server = Arc::new(Server::new(host, address, route, settings)?);
         servers.insert(address.to_owned(), Arc::clone(&server));
         Ok(server)
-    }
-}
-
-/// An error said once more: an [`Error`] holds its causes, and cannot be copied.
-fn again(error: &Error) -> Error {
-    let again = Error::new(error.kind(), error.message()).passing(error.may_pass());
-    match error.advice() {
-        Some(advice) => again.advise(advice),
-        None => again,
     }
 }
 
@@ -281,7 +282,9 @@ fn failure(problem: &Problem, key: &TransitKey, operation: Operation) -> Error {
         }
         _ => None,
     };
-    problem.error(key, advice)
+    // Only what cannot be opened lacks a key, to sops as to us.
+    let kind = if operation == Operation::Encrypt { Kind::Other } else { Kind::NoDataKey };
+    problem.error_of(kind, key, advice)
 }
 
 struct Get<R> {

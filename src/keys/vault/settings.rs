@@ -11,6 +11,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::TransitKey;
+use super::problem::{Cause, Problem};
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::secret::SecretString;
@@ -201,6 +202,8 @@ struct UserVault {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Route {
     pub url: String,
+    /// Whether that is an agent of the user's.
+    pub by_agent: bool,
     /// The namespace of our login and, where a key names none, of the key.
     pub namespace: Option<String>,
     pub ca_cert: Option<PathBuf>,
@@ -263,7 +266,9 @@ impl Settings {
             allow,
             address: var("ADDR")?.map(|address| address.trim_end_matches('/').to_owned()),
             agent: var("AGENT_ADDR")?.map(|address| address.trim_end_matches('/').to_owned()),
-            namespace: var("NAMESPACE")?,
+            namespace: var("NAMESPACE")?
+                .map(|path| checked_namespace("VAULT_NAMESPACE", path))
+                .transpose()?,
             servers: user.servers,
             tls,
             proxy,
@@ -322,27 +327,24 @@ impl Settings {
 
     /// How the server with this address is reached, for requests whose URL begins with `url`. An error when nobody has
     /// allowed that a token goes there.
-    pub(super) fn route(&self, address: &str, url: &str) -> Result<Route> {
+    pub(super) fn route(&self, address: &str, url: &str) -> Result<Route, Problem> {
         let entry = self.servers.iter().find(|server| server.address.trim_end_matches('/') == address);
         let listed = self.allow.as_ref().is_some_and(|allow| *allow != Allow::All && allow.names(url));
         let is_own = self.address.as_deref() == Some(address) || entry.is_some();
         let allowed = match (&self.allow, self.started_by) {
             (Some(Allow::All), _) | (None, StartedBy::Person) => true,
             (Some(Allow::Prefixes(_)), StartedBy::Person) => listed,
+            // Who has said `none` means it.
+            (Some(Allow::Prefixes(prefixes)), _) if prefixes.is_empty() => false,
             (_, StartedBy::Program) => listed || is_own,
         };
         if !allowed {
-            return Err(Error::new(
-                Kind::NoDataKey,
-                format!("{address} is not allowed: no token is sent there"),
-            )
-            .advise(format!(
-                "If you trust this server, add it to {ALLOW_LIST}, or to `allow` under `vault` in the user's \
-                     settings (sealant/config.yaml)."
-            )));
+            let message = "this address is not allowed: no token is sent there";
+            return Err(Problem::new(Cause::NotAllowed, message));
         }
         let reach = entry.and_then(|server| server.reach.clone());
         Ok(Route {
+            by_agent: self.agent.is_some(),
             url: self.agent.clone().or(reach).unwrap_or_else(|| address.to_owned()),
             namespace: entry.and_then(|server| server.namespace.clone()).or_else(|| self.namespace.clone()),
             ca_cert: entry.and_then(|server| server.ca_cert.clone()),
@@ -404,11 +406,22 @@ fn read_user_file(host: &dyn Host) -> Result<UserVault> {
         }
     })?;
     for server in &file.vault.servers {
+        if let Some(namespace) = &server.namespace {
+            checked_namespace("namespace", namespace.clone()).map_err(failed)?;
+        }
         for address in [Some(&server.address), server.reach.as_ref()].into_iter().flatten() {
             TransitKey::new(address, None, "transit", "key").map_err(failed)?;
         }
     }
     Ok(file.vault)
+}
+
+/// A namespace goes into a header, which not everything can.
+fn checked_namespace(from: &str, path: String) -> Result<String> {
+    match path.bytes().all(|byte| byte.is_ascii_graphic()) {
+        true => Ok(path),
+        false => Err(Error::new(Kind::Config, format!("{from}: {path:?} cannot be a namespace"))),
+    }
 }
 
 /// As Go's `ParseBool` reads it, which Vault's clients use.
@@ -439,7 +452,7 @@ mod tests {
 
     const FILE: &str = "/home/u/.config/sealant/config.yaml";
 
-    fn route(settings: &Settings, address: &str) -> Result<Route> {
+    fn route(settings: &Settings, address: &str) -> Result<Route, Problem> {
         settings.route(address, &format!("{address}/v1/transit/keys/shop"))
     }
 
@@ -475,9 +488,15 @@ mod tests {
                 assert_eq!(addresses.map(|address| routes(&settings, address)), allowed, "{list}");
             }
         }
+        let none = FakeHost::default().env(ALLOW_LIST, "none").env("VAULT_ADDR", "https://mine");
+        assert!(!routes(&Settings::of_user(&none, StartedBy::Program).unwrap(), "https://mine"));
         let host = FakeHost::default().env(ALLOW_LIST, "vault.example.com");
         assert!(
-            Settings::of_user(&host, StartedBy::Person).unwrap_err().message().contains("is not an address")
+            Settings::of_user(&host, StartedBy::Person)
+                .err()
+                .unwrap()
+                .message()
+                .contains("is not an address")
         );
     }
 
@@ -505,7 +524,7 @@ mod tests {
             ("vault:\n  allow: [vault]\n", "is not an address"),
         ] {
             let host = FakeHost::default().file(FILE, text);
-            let error = Settings::of_user(&host, StartedBy::Person).unwrap_err();
+            let error = Settings::of_user(&host, StartedBy::Person).err().unwrap();
             assert!(error.to_string().contains(message), "{error}");
             assert_eq!(error.kind() == Kind::Config, message != "is not the address", "{error}");
         }

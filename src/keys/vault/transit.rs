@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::TransitKey;
-use super::problem::{Cause, Problem, plain};
+use super::problem::{Cause, Problem};
 use super::server::Server;
 use crate::host::Host;
 use crate::secret::{SecretBytes, SecretString};
@@ -105,13 +105,25 @@ async fn send(
     items: &[Item<'_>],
 ) -> Result<Vec<Result<SecretString, Problem>>, Problem> {
     let path = format!("{}/{}/{}", key.engine(), operation.name(), key.name());
-    let answers: Answers = server.ask(host, key.namespace(), || Batch { path: path.clone(), items }).await?;
+    let secrets: Vec<&str> = items.iter().filter_map(|item| item.plaintext).collect();
+    let request = || Batch { path: path.clone(), items };
+    let asked = server.ask(host, key.namespace(), &secrets, request).await;
+    let answers: Answers = match asked {
+        Err(problem) if problem.each.len() == items.len() => {
+            return Ok(problem
+                .each
+                .into_iter()
+                .map(|error| Err(Problem::new(Cause::Other, error)))
+                .collect());
+        }
+        answer => answer?,
+    };
     if answers.batch_results.len() != items.len() {
         return Err(Problem::new(Cause::Other, "the server's answer is not to what was asked"));
     }
     let result = |answer: Answer| {
         if let Some(error) = answer.error.filter(|error| !error.is_empty()) {
-            return Err(Problem::new(Cause::Other, plain(&error, "")));
+            return Err(Problem::new(Cause::Other, server.plain(&error, &secrets)));
         }
         let text = if operation == Operation::Decrypt { answer.plaintext } else { answer.ciphertext };
         text.map(Zeroizing::new)
@@ -168,8 +180,8 @@ fn of<'a>(ciphertexts: &[&'a str]) -> Vec<Item<'a>> {
 
 fn ciphertext(text: &str) -> Result<String, Problem> {
     match super::version_of(text) {
-        Some(_) => Ok(text.to_owned()),
-        None => Err(Problem::new(Cause::Other, "the server's answer is no ciphertext of a transit engine")),
+        Some(_) if text.bytes().all(|byte| byte.is_ascii_graphic()) => Ok(text.to_owned()),
+        _ => Err(Problem::new(Cause::Other, "the server's answer is no ciphertext of a transit engine")),
     }
 }
 
@@ -206,5 +218,5 @@ pub(super) async fn versions(
     host: &dyn Host,
     key: &TransitKey,
 ) -> Result<KeyVersions, Problem> {
-    server.ask(host, key.namespace(), || ReadKey { path: key.path() }).await
+    server.ask(host, key.namespace(), &[], || ReadKey { path: key.path() }).await
 }

@@ -26,7 +26,6 @@ impl TransitKey {
     pub fn new(address: &str, namespace: Option<&str>, engine: &str, name: &str) -> Result<Self> {
         let address = checked_address(address)?;
         let namespace = namespace.map(|path| path.trim_matches('/')).filter(|path| !path.is_empty());
-        let engine = engine.trim_matches('/');
         for (what, path) in [("namespace", namespace), ("engine path", Some(engine))] {
             if let Some(bad) = path.and_then(|path| path.split('/').find(|segment| !is_plain(segment))) {
                 return Err(invalid(format!("`{bad}` cannot stand in the {what} of a transit key")));

@@ -37,6 +37,19 @@ enum Tls {
     Mutual,
 }
 
+/// A real proxy before a [`Bao`], with a token of its own. It stops when it is dropped.
+pub struct BaoProxy {
+    _server: Server,
+    address: String,
+}
+
+impl BaoProxy {
+    /// For `VAULT_AGENT_ADDR`: `http://127.0.0.1:PORT`.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+}
+
 /// A request that the server has answered, from its audit log.
 #[derive(Debug, Clone)]
 pub struct AuditRequest {
@@ -185,6 +198,38 @@ impl Bao {
     pub fn token(&self, options: &[&str]) -> String {
         let run = self.bao(&["token", "create", "-field=token"]).args(options);
         run.run().ok().text().trim().to_owned()
+    }
+
+    /// Starts the real proxy (`bao proxy`) before this server, which must speak HTTP. It has a token that may do
+    /// everything, and lends it to everybody whose requests say that they are meant for it.
+    #[track_caller]
+    pub fn start_proxy(&self) -> BaoProxy {
+        on_free_port(|port| {
+            let folder = folder("bao-proxy");
+            let config = format!(
+                "vault {{ address = {:?} }}
+                auto_auth {{
+                    method {{
+                        type = \"token_file\"
+                        config = {{ token_file_path = \"token\" }}
+                    }}
+                }}
+                api_proxy {{ use_auto_auth_token = true }}
+                listener \"tcp\" {{
+                    address = \"127.0.0.1:{port}\"
+                    tls_disable = true
+                    require_request_header = true
+                }}",
+                self.address
+            );
+            for (name, content) in [("config.hcl", config.as_str()), ("token", ROOT_TOKEN)] {
+                fs::write(folder.path().join(name), content).expect("a file in the temporary directory");
+            }
+            let args = ["proxy".to_owned(), "-config=config.hcl".to_owned()];
+            let server = Server::start(folder, &Peers::get().program("bao"), &args);
+            let server = server.wait_for("authentication successful")?;
+            Ok(BaoProxy { _server: server, address: format!("http://127.0.0.1:{port}") })
+        })
     }
 
     /// Seals the server: from now on it answers each request with an error, until [`unseal`](Self::unseal).

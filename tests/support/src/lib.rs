@@ -36,10 +36,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tempfile::TempDir;
 
-pub use bao::{AuditRequest, Bao};
+pub use bao::{AuditRequest, Bao, BaoProxy};
 pub use cluster::Cluster;
 pub use peers::Peers;
-pub use run::{Output, Run};
+pub use run::{Output, Run, Usage};
 pub use terminal::Terminal;
 
 /// The files of one test, removed with it:

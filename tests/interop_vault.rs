@@ -1,0 +1,19 @@
+//! Transit keys of a real OpenBao server, beside the real sops: what one wraps the other unwraps, however we log in,
+//! and what happens when the server does not do what it was asked for.
+
+#![allow(clippy::disallowed_methods, reason = "tests are outside of the doors that the library has")]
+
+mod interop_vault {
+    mod place;
+    mod relay;
+
+    mod batches;
+    mod environment;
+    mod faults;
+    mod groups;
+    mod logins;
+    mod redirects;
+    mod sessions;
+    mod sops;
+    mod words;
+}
