@@ -102,6 +102,7 @@ struct Inner {
     file: Option<PathBuf>,
     line: Option<usize>,
     advice: Option<String>,
+    passing: bool,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -114,6 +115,7 @@ impl Error {
             file: None,
             line: None,
             advice: None,
+            passing: false,
             source: None,
         }))
     }
@@ -137,6 +139,18 @@ impl Error {
     pub fn advise(mut self, advice: impl Into<String>) -> Self {
         self.0.advice = Some(advice.into());
         self
+    }
+
+    /// Says that it may pass by itself: a server is down, sealed or busy.
+    #[must_use]
+    pub fn passing(mut self, passing: bool) -> Self {
+        self.0.passing = passing;
+        self
+    }
+
+    /// Whether it may pass by itself, so that trying again makes sense.
+    pub fn may_pass(&self) -> bool {
+        self.0.passing
     }
 
     /// The same error with what caused it.

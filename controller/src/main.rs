@@ -1,5 +1,76 @@
-//! The in-cluster controller. For now it only says which version it is.
+//! The in-cluster controller: turns SealedSecrets into native Secrets. Parses the flags, sets up the log, and runs.
 
-fn main() {
-    println!("sealant-controller {}", env!("CARGO_PKG_VERSION"));
+mod decide;
+mod endpoints;
+mod identities;
+mod leadership;
+mod metrics;
+mod mirror;
+mod opening;
+mod queue;
+mod reasons;
+mod reconcile;
+mod resource;
+mod run;
+mod settings;
+mod status;
+mod vault;
+mod writes;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use settings::{Cli, Command, LogFormat, Settings};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    if let Some(Command::Crd) = cli.command {
+        return print_crd();
+    }
+    log_as(&cli.settings);
+    // It fails only if there is one already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return failed(&error.into()),
+    };
+    match runtime.block_on(run::run(cli.settings)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failed(&error),
+    }
+}
+
+fn failed(error: &anyhow::Error) -> ExitCode {
+    tracing::error!("{error:#}");
+    ExitCode::FAILURE
+}
+
+fn print_crd() -> ExitCode {
+    match serde_yaml::to_string(&resource::crd()) {
+        Ok(text) => {
+            print!("{text}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("the CustomResourceDefinition cannot be written: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Logs to standard error. The client's own log is kept to warnings: in its traces stand bodies of requests.
+fn log_as(settings: &Settings) {
+    use tracing_subscriber::filter::{LevelFilter, Targets};
+    use tracing_subscriber::prelude::*;
+    let level = LevelFilter::from_level(settings.log_level);
+    let ours = Targets::new()
+        .with_default(level.min(LevelFilter::WARN))
+        .with_target("sealant_controller", level)
+        .with_target("audit", LevelFilter::INFO);
+    let format = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false);
+    let log = tracing_subscriber::registry().with(ours);
+    match settings.log_format {
+        LogFormat::Json => log.with(format.json().flatten_event(true)).init(),
+        LogFormat::Text => log.with(format).init(),
+    }
 }

@@ -62,6 +62,11 @@ impl<'h> KeyService<'h> {
         self
     }
 
+    /// Forgets what it has unwrapped.
+    pub fn forget(&self) {
+        self.opened.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     /// The transit keys of this service, if it has any.
     pub fn vault(&self) -> Option<&Vault> {
         self.vault.as_ref()
@@ -438,7 +443,8 @@ impl<'h> KeyService<'h> {
                     .to_owned()
             }
         };
-        Error::new(Kind::NoDataKey, message).advise(advice)
+        let passing = failures.iter().any(|failure| failure.passing);
+        Error::new(Kind::NoDataKey, message).advise(advice).passing(passing)
     }
 }
 
@@ -477,17 +483,22 @@ struct Step<'a> {
 struct Failure {
     problem: String,
     advice: Option<String>,
+    passing: bool,
 }
 
 impl From<String> for Failure {
     fn from(problem: String) -> Self {
-        Self { problem, advice: None }
+        Self { problem, advice: None, passing: false }
     }
 }
 
 impl From<&Error> for Failure {
     fn from(error: &Error) -> Self {
-        Self { problem: error.message().to_owned(), advice: error.advice().map(str::to_owned) }
+        Self {
+            problem: error.message().to_owned(),
+            advice: error.advice().map(str::to_owned),
+            passing: error.may_pass(),
+        }
     }
 }
 

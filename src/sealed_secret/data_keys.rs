@@ -73,6 +73,11 @@ impl OpenedKeys {
         requests.into_iter().map(open).collect()
     }
 
+    /// Those that were opened elsewhere, if each is the one that its entry commits to.
+    pub fn of(keys: Vec<(&DataKeyEntry, DataKey)>) -> Result<Self> {
+        keys.into_iter().map(|(entry, key)| verified(entry, key)).collect::<Result<_>>().map(Self)
+    }
+
     /// The value of an item.
     pub fn item(&self, spec: &Spec, binding: &Binding, item: &str) -> Result<SecretBytes> {
         let Some(text) = spec.encrypted_data.get(item) else {
@@ -135,6 +140,11 @@ impl OpenedKeys {
         };
         prepared.into_iter().map(finish).collect()
     }
+}
+
+/// The data keys that the items of a SealedSecret use, for who opens them by himself; the spec is checked first.
+pub fn used_data_keys(spec: &Spec) -> Result<Vec<(&DataKeyEntry, WrappedDataKey)>> {
+    wrapped_keys(spec, None)
 }
 
 /// The data keys that one item uses, or any.

@@ -131,7 +131,8 @@ impl Problem {
 
     /// The same, as an error of another kind.
     pub fn error_of(&self, kind: Kind, what: impl std::fmt::Display, advice: Option<String>) -> Error {
-        let error = Error::new(kind, format!("{what}: {}", self.message));
+        let error = Error::new(kind, format!("{what}: {}", self.message))
+            .passing(matches!(self.cause, Cause::Busy | Cause::Down));
         match advice.or_else(|| self.advice()) {
             Some(advice) => error.advise(advice),
             None => error,

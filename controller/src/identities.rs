@@ -1,0 +1,349 @@
+//! Which identities are at hand: labelled Secrets of the controller's namespace, and files; read again when they change.
+//!
+//! Also makes the first identity, if nothing else is there, and publishes the recipients. Both are the leader's.
+
+use std::collections::{BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::{Stream, StreamExt};
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use kube::api::{Api, Patch, PatchParams, PostParams};
+use kube::runtime::WatchStreamExt;
+use kube::runtime::watcher::{self, Event, watcher};
+use sealant::host::Closed;
+use sealant::keys::{Identities, KeyService, generate_identity, recipients_of};
+use sealant::secret::SecretBytes;
+use serde_json::json;
+use sha2::{Digest, Sha256};
+use tokio::sync::watch;
+
+use crate::decide::{MANAGER, is_managed};
+use crate::metrics::Metrics;
+use crate::opening::Opener;
+use crate::resource::IDENTITY;
+use crate::vault::{ControllerHost, read};
+
+/// The first identity, if the controller makes it.
+const FIRST: &str = "sealant-identity";
+
+/// Where the recipients are published.
+const RECIPIENTS: &str = "sealant-recipients";
+
+/// How the keys of a Secret end that hold identities, as Flux names them.
+const ENDING: &str = ".agekey";
+
+/// How often files are looked at.
+const FILES_EVERY: Duration = Duration::from_secs(2);
+
+/// An identity file.
+#[derive(Clone)]
+struct Entry {
+    name: String,
+    text: SecretBytes,
+    recipients: Vec<String>,
+    is_retired: bool,
+    /// Files come first, then the newest.
+    created: Option<Timestamp>,
+}
+
+impl Entry {
+    fn new(name: String, text: SecretBytes) -> Result<Self, String> {
+        let recipients = recipients_of(&text, &name, &Closed).map_err(|error| error.to_string())?;
+        let recipients = recipients.iter().map(ToString::to_string).collect();
+        Ok(Self { name, text, recipients, is_retired: false, created: None })
+    }
+}
+
+/// All identities at hand, in their order.
+#[derive(Clone, Default)]
+pub struct Ring {
+    entries: Vec<Entry>,
+    problems: Vec<String>,
+}
+
+impl Ring {
+    fn new(mut entries: Vec<Entry>, problems: Vec<String>) -> Self {
+        entries.sort_by(|a, b| {
+            let place = |entry: &Entry| {
+                let newest_first = entry.created.map(|created| std::cmp::Reverse(created.as_second()));
+                (entry.is_retired, entry.created.is_some(), newest_first, entry.name.clone())
+            };
+            place(a).cmp(&place(b))
+        });
+        Self { entries, problems }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Whether everything that one of them could open, another ring can open, too.
+    pub fn is_within(&self, other: &Self) -> bool {
+        self.recipients(true).is_subset(&other.recipients(true))
+    }
+
+    fn recipients(&self, with_retired: bool) -> BTreeSet<&str> {
+        let entries = self.entries.iter().filter(|entry| with_retired || !entry.is_retired);
+        entries.flat_map(|entry| &entry.recipients).map(String::as_str).collect()
+    }
+
+    /// The recipients to seal for, a line each, the newest first.
+    fn published(&self) -> String {
+        let mut lines: Vec<&str> = Vec::new();
+        for entry in self.entries.iter().filter(|entry| !entry.is_retired) {
+            for recipient in &entry.recipients {
+                if !lines.contains(&recipient.as_str()) {
+                    lines.push(recipient);
+                }
+            }
+        }
+        lines.iter().map(|line| format!("{line}\n")).collect()
+    }
+
+    /// Changes when anything in it does.
+    fn print(&self) -> [u8; 32] {
+        let mut hash = Sha256::new();
+        for entry in &self.entries {
+            for part in [entry.name.as_bytes(), &*entry.text, &[u8::from(entry.is_retired)]] {
+                hash.update((part.len() as u64).to_be_bytes());
+                hash.update(part);
+            }
+        }
+        self.problems.iter().for_each(|problem| hash.update(problem));
+        hash.finalize().into()
+    }
+
+    fn identities(&self) -> Identities {
+        let add = |identities: Identities, entry: &Entry| {
+            identities.with_text(entry.name.clone(), entry.text.clone())
+        };
+        self.entries.iter().fold(Identities::none(), add)
+    }
+}
+
+/// Keeps the identities up to date.
+pub struct Keeper {
+    pub secrets: Api<Secret>,
+    pub files: Vec<PathBuf>,
+    pub host: &'static ControllerHost,
+    pub opener: Opener,
+    pub metrics: Arc<Metrics>,
+    /// `None` until the first list.
+    pub ring: watch::Sender<Option<Arc<Ring>>>,
+}
+
+impl Keeper {
+    pub async fn run(self) {
+        let mut events = self.events();
+        let mut ticks = tokio::time::interval(FILES_EVERY);
+        let mut known: HashMap<String, Secret> = HashMap::new();
+        let mut complete = false;
+        let mut print = None;
+        loop {
+            tokio::select! {
+                event = events.next() => match event {
+                    Some(Ok(event)) => {
+                        complete |= matches!(event, Event::InitDone);
+                        take_in(&mut known, event);
+                    }
+                    Some(Err(error)) => tracing::warn!("cannot watch the identities: {error}"),
+                    None => return,
+                },
+                _ = ticks.tick() => {}
+            }
+            if !complete {
+                continue;
+            }
+            let ring = self.gather(known.values());
+            if print.replace(ring.print()) != Some(ring.print()) {
+                self.announce(ring);
+            }
+        }
+    }
+
+    fn events(&self) -> impl Stream<Item = watcher::Result<Event<Secret>>> + Unpin + use<> {
+        let config = watcher::Config::default().labels(IDENTITY);
+        Box::pin(watcher(self.secrets.clone(), config).default_backoff())
+    }
+
+    fn gather<'s>(&self, secrets: impl Iterator<Item = &'s Secret>) -> Ring {
+        let (mut entries, mut problems) = (Vec::new(), Vec::new());
+        let found = secrets.flat_map(of_secret).chain(self.files.iter().flat_map(|path| of_path(path)));
+        for entry in found {
+            match entry {
+                Ok(entry) => entries.push(entry),
+                Err(problem) => problems.push(problem),
+            }
+        }
+        Ring::new(entries, problems)
+    }
+
+    fn announce(&self, ring: Ring) {
+        ring.problems.iter().for_each(|problem| tracing::warn!("an identity cannot be used: {problem}"));
+        let names: Vec<&str> = ring.entries.iter().map(|entry| entry.name.as_str()).collect();
+        tracing::info!(identities = names.join(", "), "identities at hand: {}", names.len());
+        self.metrics.identities.set(i64::try_from(ring.entries.len()).unwrap_or(i64::MAX));
+        self.metrics.broken_identities.set(i64::try_from(ring.problems.len()).unwrap_or(i64::MAX));
+        let (identities, host) = (ring.identities(), self.host);
+        self.opener.replace(Box::new(move || {
+            let service = KeyService::new(host, identities);
+            match host.vault() {
+                Ok(vault) => service.with_vault(vault),
+                // The settings were looked at when the controller started.
+                Err(_) => service,
+            }
+        }));
+        self.ring.send_replace(Some(Arc::new(ring)));
+    }
+}
+
+fn take_in(known: &mut HashMap<String, Secret>, event: Event<Secret>) {
+    let name = |secret: &Secret| secret.metadata.name.clone().unwrap_or_default();
+    match event {
+        Event::Init => known.clear(),
+        Event::InitApply(secret) | Event::Apply(secret) => drop(known.insert(name(&secret), secret)),
+        Event::Delete(secret) => drop(known.remove(&name(&secret))),
+        Event::InitDone => {}
+    }
+}
+
+/// The identities of a labelled Secret.
+fn of_secret(secret: &Secret) -> Vec<Result<Entry, String>> {
+    let name = secret.metadata.name.as_deref().unwrap_or_default();
+    let role = secret.metadata.labels.as_ref().and_then(|labels| labels.get(IDENTITY)).map(String::as_str);
+    if is_managed(&secret.metadata) {
+        // Or whoever may create a SealedSecret could give the controller an identity.
+        return vec![Err(format!("Secret {name}: it was made from a SealedSecret"))];
+    }
+    let is_retired = match role {
+        Some("active") => false,
+        Some("retired") => true,
+        _ => return vec![Err(format!("Secret {name}: the label {IDENTITY} is neither active nor retired"))],
+    };
+    let created = secret.metadata.creation_timestamp.as_ref().map(|time| time.0).unwrap_or_default();
+    let files = secret.data.iter().flatten().filter(|(key, _)| key.ends_with(ENDING));
+    let entries: Vec<_> = files
+        .map(|(key, value)| {
+            let entry = Entry::new(format!("Secret {name}/{key}"), SecretBytes::new(value.0.clone()))?;
+            Ok(Entry { is_retired, created: Some(created), ..entry })
+        })
+        .collect();
+    match entries.is_empty() {
+        true => vec![Err(format!("Secret {name}: it has no key that ends in {ENDING}"))],
+        false => entries,
+    }
+}
+
+/// The identities of a file, or of the files of a folder.
+fn of_path(path: &Path) -> Vec<Result<Entry, String>> {
+    let failed = |path: &Path, error: std::io::Error| format!("{}: {error}", path.display());
+    let files = match std::fs::read_dir(path) {
+        Err(_) => vec![path.to_owned()],
+        Ok(entries) => {
+            let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
+            let mut paths: Vec<_> = paths.filter(|path| path.to_string_lossy().ends_with(ENDING)).collect();
+            paths.sort();
+            paths
+        }
+    };
+    files
+        .iter()
+        .map(|file| Entry::new(file.display().to_string(), read(file).map_err(|error| failed(file, error))?))
+        .collect()
+}
+
+/// Makes the first identity. Somebody else may be faster: then it is theirs.
+pub async fn generate(secrets: &Api<Secret>) -> Result<(), kube::Error> {
+    let identity = generate_identity(false, Timestamp::now());
+    let body = json!({
+        "metadata": {"name": FIRST, "labels": {IDENTITY: "active", "app.kubernetes.io/part-of": "sealant"}},
+        "stringData": {format!("first{ENDING}"): &*identity.file},
+    });
+    let secret: Secret = serde_json::from_value(body).map_err(kube::Error::SerdeError)?;
+    match secrets.create(&PostParams::default(), &secret).await {
+        Ok(_) => {
+            tracing::info!(recipient = %identity.recipient, "made the first identity: keep a copy of Secret {FIRST} in a safe place");
+            Ok(())
+        }
+        Err(kube::Error::Api(status)) if status.code == 409 => {
+            tracing::warn!("Secret {FIRST} exists, but is not labelled {IDENTITY}");
+            Ok(())
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Publishes the recipients, if they are not published yet.
+pub async fn publish(maps: &Api<ConfigMap>, ring: &Ring, metrics: &Metrics) -> Result<(), kube::Error> {
+    let recipients = ring.published();
+    let current = maps.get_opt(RECIPIENTS).await?;
+    let published = current.as_ref().and_then(|map| map.data.as_ref()?.get("recipients"));
+    if published == Some(&recipients) {
+        return Ok(());
+    }
+    let body = json!({
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": RECIPIENTS, "labels": {"app.kubernetes.io/part-of": "sealant"}},
+        "data": {"recipients": recipients},
+    });
+    maps.patch(RECIPIENTS, &PatchParams::apply(MANAGER).force(), &Patch::Apply(&body)).await?;
+    metrics.recipients_published.set(Timestamp::now().as_second() as f64);
+    tracing::info!("published the recipients in ConfigMap {RECIPIENTS}");
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::ByteString;
+
+    use super::*;
+
+    fn secret(name: &str, role: &str, age: i64, text: &[u8]) -> Secret {
+        let body = json!({"metadata": {
+            "name": name,
+            "labels": {IDENTITY: role},
+            "creationTimestamp": Timestamp::from_second(age).unwrap(),
+        }});
+        let mut secret: Secret = serde_json::from_value(body).unwrap();
+        secret.data = Some([("key.agekey".to_owned(), ByteString(text.to_vec()))].into());
+        secret
+    }
+
+    #[test]
+    fn the_newest_active_identity_comes_first_and_retired_ones_are_not_published() {
+        let made: Vec<_> = (0..3).map(|_| generate_identity(false, Timestamp::UNIX_EPOCH)).collect();
+        let secrets = [
+            secret("old", "active", 1, made[0].file.as_bytes()),
+            secret("retired", "retired", 3, made[1].file.as_bytes()),
+            secret("new", "active", 2, made[2].file.as_bytes()),
+        ];
+        let entries = secrets.iter().flat_map(of_secret).map(Result::unwrap).collect();
+        let ring = Ring::new(entries, Vec::new());
+        assert_eq!(ring.published(), format!("{}\n{}\n", made[2].recipient, made[0].recipient));
+        let fewer = Ring::new(ring.entries[..2].to_vec(), Vec::new());
+        assert!(fewer.is_within(&ring) && !ring.is_within(&fewer));
+    }
+
+    #[test]
+    fn what_is_no_identity_is_named_and_never_quoted() {
+        let mut managed = secret("managed", "active", 1, b"x");
+        managed.metadata.annotations =
+            Some([(crate::resource::MADE_BY.to_owned(), "managed".to_owned())].into());
+        let mut empty = secret("empty", "active", 1, b"x");
+        empty.data = None;
+        let cases = [
+            (managed, "made from a SealedSecret"),
+            (empty, "no key that ends in .agekey"),
+            (secret("odd", "maybe", 1, b"x"), "neither active nor retired"),
+            (secret("bad", "active", 1, b"hunter2"), "Secret bad/key.agekey: line 1 is not an age identity"),
+        ];
+        for (secret, expected) in cases {
+            let Err(problem) = of_secret(&secret).remove(0) else { panic!("{expected}") };
+            assert!(problem.contains(expected) && !problem.contains("hunter2"), "{problem}");
+        }
+    }
+}

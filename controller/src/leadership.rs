@@ -1,0 +1,272 @@
+//! Which replica writes: the one that holds the Lease.
+//!
+//! A Lease cannot fence: who has been stopped for a while may still believe that it leads. So it goes by its own clock
+//! here, and each write is bound to what was seen (`writes.rs`).
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
+use kube::api::{Api, ObjectMeta, PostParams};
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout};
+
+/// How long a Lease is good for without being renewed.
+const DURATION: Duration = Duration::from_secs(10);
+
+/// How long the leader tries to renew it before it steps down.
+const RENEW_WITHIN: Duration = Duration::from_secs(6);
+
+/// How often it is looked at.
+const EVERY: Duration = Duration::from_secs(2);
+
+/// Whether we lead.
+#[derive(Clone)]
+pub struct Leadership(Arc<State>);
+
+struct State {
+    leads: watch::Sender<bool>,
+    /// Until when; `None` for a controller that is alone.
+    until: Mutex<Option<Instant>>,
+    alone: AtomicBool,
+}
+
+impl Leadership {
+    /// Of one that does not lead yet.
+    pub fn new() -> Self {
+        let (leads, _) = watch::channel(false);
+        Self(Arc::new(State { leads, until: Mutex::new(None), alone: AtomicBool::new(false) }))
+    }
+
+    /// Leads without asking anybody.
+    pub fn lead_alone(&self) {
+        self.0.alone.store(true, Ordering::SeqCst);
+        self.0.leads.send_replace(true);
+    }
+
+    /// Whether we lead at this instant, by our own clock.
+    pub fn is_leader(&self) -> bool {
+        let until = *self.0.until.lock().unwrap_or_else(PoisonError::into_inner);
+        self.0.alone.load(Ordering::SeqCst) || until.is_some_and(|until| Instant::now() < until)
+    }
+
+    /// Tells of changes.
+    pub fn changes(&self) -> watch::Receiver<bool> {
+        self.0.leads.subscribe()
+    }
+
+    fn set(&self, until: Option<Instant>) {
+        *self.0.until.lock().unwrap_or_else(PoisonError::into_inner) = until;
+        let leads = until.is_some();
+        self.0.leads.send_if_modified(|known| std::mem::replace(known, leads) != leads);
+    }
+}
+
+/// What to do about a Lease.
+#[derive(Debug, PartialEq, Eq)]
+enum Action {
+    Create,
+    /// Take it, or renew it.
+    Take,
+    Wait,
+}
+
+/// What was seen of a Lease, and since when it is like this.
+struct Seen {
+    holder: Option<String>,
+    renewed: Option<MicroTime>,
+    since: Instant,
+}
+
+/// One replica among several.
+pub struct Candidate {
+    leases: Api<Lease>,
+    name: String,
+    identity: String,
+    leadership: Leadership,
+    seen: Option<Seen>,
+}
+
+impl Candidate {
+    pub fn new(leases: Api<Lease>, name: &str, identity: &str, leadership: Leadership) -> Self {
+        Self { leases, name: name.to_owned(), identity: identity.to_owned(), leadership, seen: None }
+    }
+
+    /// Tries to lead, and to go on leading, until it is told to stop; then lets somebody else.
+    pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
+        let mut ticks = tokio::time::interval(EVERY);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                _ = ticks.tick() => {}
+                _ = stop.wait_for(|stop| *stop) => break,
+            }
+            // A renewal counts from when it was begun.
+            let begun = Instant::now();
+            match timeout(EVERY, self.attempt(begun)).await {
+                Ok(Ok(true)) => self.lead(begun),
+                Ok(Ok(false)) => self.follow("another replica holds the lease"),
+                Ok(Err(error)) => self.could_not_renew(&error.to_string()),
+                Err(_) => self.could_not_renew("no answer in time"),
+            }
+        }
+        let led = self.leadership.is_leader();
+        self.follow("stopping");
+        if led && let Err(error) = timeout(EVERY, self.release()).await {
+            tracing::warn!("the lease could not be released: {error}");
+        }
+    }
+
+    fn lead(&self, begun: Instant) {
+        if !self.leadership.is_leader() {
+            tracing::info!(identity = self.identity, "this replica leads");
+        }
+        self.leadership.set(Some(begun + RENEW_WITHIN));
+    }
+
+    fn follow(&self, why: &str) {
+        if *self.leadership.0.leads.borrow() {
+            tracing::info!(identity = self.identity, "this replica does not lead any more: {why}");
+        }
+        self.leadership.set(None);
+    }
+
+    fn could_not_renew(&self, why: &str) {
+        tracing::warn!("the lease could not be renewed: {why}");
+        if !self.leadership.is_leader() {
+            self.follow("the lease could not be renewed");
+        }
+    }
+
+    /// Creates, takes or renews the Lease; `false` when somebody else has it.
+    async fn attempt(&mut self, now: Instant) -> Result<bool, kube::Error> {
+        let lease = self.leases.get_opt(&self.name).await?;
+        let action =
+            self.evaluate(lease.as_ref().and_then(|lease| lease.spec.as_ref()), lease.is_some(), now);
+        let written = match (action, lease) {
+            (Action::Create, _) => {
+                self.leases.create(&PostParams::default(), &self.claim(None)).await.map(drop)
+            }
+            (Action::Take, lease) => {
+                let claim = self.claim(lease);
+                self.leases.replace(&self.name, &PostParams::default(), &claim).await.map(drop)
+            }
+            (Action::Wait, _) => return Ok(false),
+        };
+        match written {
+            Ok(()) => Ok(true),
+            // Somebody was faster.
+            Err(kube::Error::Api(status)) if status.code == 409 => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether a Lease has run out is told by our own clock alone: those of others may be wrong.
+    fn evaluate(&mut self, spec: Option<&LeaseSpec>, exists: bool, now: Instant) -> Action {
+        if !exists {
+            return Action::Create;
+        }
+        let holder = spec.and_then(|spec| spec.holder_identity.clone()).filter(|holder| !holder.is_empty());
+        let renewed = spec.and_then(|spec| spec.renew_time.clone());
+        let is_known =
+            self.seen.as_ref().is_some_and(|seen| seen.holder == holder && seen.renewed == renewed);
+        if !is_known {
+            self.seen = Some(Seen { holder: holder.clone(), renewed, since: now });
+        }
+        let since = self.seen.as_ref().map_or(now, |seen| seen.since);
+        let duration = spec.and_then(|spec| u64::try_from(spec.lease_duration_seconds?).ok());
+        let duration = duration.map_or(DURATION, Duration::from_secs);
+        match holder {
+            None => Action::Take,
+            Some(holder) if holder == self.identity => Action::Take,
+            Some(_) if now.duration_since(since) >= duration => Action::Take,
+            Some(_) => Action::Wait,
+        }
+    }
+
+    fn claim(&self, lease: Option<Lease>) -> Lease {
+        let now = MicroTime(Timestamp::now());
+        let old = lease.as_ref().and_then(|lease| lease.spec.clone()).unwrap_or_default();
+        let is_ours = old.holder_identity.as_deref() == Some(&self.identity);
+        let metadata = lease.map_or_else(
+            || ObjectMeta { name: Some(self.name.clone()), ..ObjectMeta::default() },
+            |lease| lease.metadata,
+        );
+        let spec = LeaseSpec {
+            holder_identity: Some(self.identity.clone()),
+            lease_duration_seconds: i32::try_from(DURATION.as_secs()).ok(),
+            acquire_time: old.acquire_time.filter(|_| is_ours).or_else(|| Some(now.clone())),
+            renew_time: Some(now),
+            lease_transitions: Some(old.lease_transitions.unwrap_or_default() + i32::from(!is_ours)),
+            ..LeaseSpec::default()
+        };
+        Lease { metadata, spec: Some(spec) }
+    }
+
+    async fn release(&self) -> Result<(), kube::Error> {
+        let Some(mut lease) = self.leases.get_opt(&self.name).await? else { return Ok(()) };
+        let Some(spec) = lease.spec.as_mut() else { return Ok(()) };
+        if spec.holder_identity.as_deref() != Some(&self.identity) {
+            return Ok(());
+        }
+        spec.holder_identity = None;
+        self.leases.replace(&self.name, &PostParams::default(), &lease).await.map(drop)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::Client;
+
+    use super::*;
+
+    fn candidate() -> Candidate {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let config = kube::Config::new("http://127.0.0.1:1".parse().unwrap());
+        let client = Client::try_from(config).unwrap();
+        Candidate::new(Api::namespaced(client, "x"), "lease", "me", Leadership::new())
+    }
+
+    fn held_by(holder: Option<&str>, renewed: i64) -> LeaseSpec {
+        LeaseSpec {
+            holder_identity: holder.map(str::to_owned),
+            renew_time: Some(MicroTime(Timestamp::from_second(renewed).unwrap())),
+            lease_duration_seconds: Some(10),
+            ..LeaseSpec::default()
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lease_is_taken_when_nobody_renews_it_whatever_its_times_say() {
+        let mut me = candidate();
+        let start = Instant::now();
+        let at = |seconds: u64| start + Duration::from_secs(seconds);
+        assert_eq!(me.evaluate(None, false, at(0)), Action::Create);
+        assert_eq!(me.evaluate(None, true, at(0)), Action::Take);
+        assert_eq!(me.evaluate(Some(&held_by(Some("me"), 0)), true, at(0)), Action::Take);
+        assert_eq!(me.evaluate(Some(&held_by(None, 0)), true, at(0)), Action::Take);
+        let other = |renewed| held_by(Some("other"), renewed);
+        assert_eq!(me.evaluate(Some(&other(0)), true, at(0)), Action::Wait);
+        assert_eq!(me.evaluate(Some(&other(0)), true, at(9)), Action::Wait);
+        assert_eq!(me.evaluate(Some(&other(1)), true, at(9)), Action::Wait);
+        assert_eq!(me.evaluate(Some(&other(1)), true, at(18)), Action::Wait);
+        assert_eq!(me.evaluate(Some(&other(1)), true, at(19)), Action::Take);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_leader_that_cannot_renew_stops_by_itself() {
+        let me = candidate();
+        me.lead(Instant::now());
+        assert!(me.leadership.is_leader());
+        tokio::time::advance(Duration::from_secs(5)).await;
+        me.could_not_renew("x");
+        assert!(me.leadership.is_leader() && *me.leadership.changes().borrow());
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert!(!me.leadership.is_leader());
+        me.could_not_renew("x");
+        assert!(!*me.leadership.changes().borrow());
+    }
+}

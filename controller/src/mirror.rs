@@ -1,0 +1,168 @@
+//! What the watches have seen: a copy of the objects that counts as complete once each watch has listed them.
+
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use kube::Resource;
+use kube::runtime::watcher::Event;
+
+/// Namespace and name.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Key {
+    pub namespace: String,
+    pub name: String,
+}
+
+impl Key {
+    pub fn new(namespace: impl Into<String>, name: impl Into<String>) -> Self {
+        Self { namespace: namespace.into(), name: name.into() }
+    }
+
+    pub fn of<K: Resource>(object: &K) -> Self {
+        let meta = object.meta();
+        Self::new(meta.namespace.clone().unwrap_or_default(), meta.name.clone().unwrap_or_default())
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
+/// What an event has changed.
+#[derive(Debug)]
+pub struct Change<K> {
+    pub key: Key,
+    pub old: Option<Arc<K>>,
+    pub new: Option<Arc<K>>,
+    /// It was found by a list, not told by a watch.
+    pub listed: bool,
+}
+
+/// Objects of one kind, from one watch or, one for each namespace, from several.
+#[derive(Debug)]
+pub struct Mirror<K> {
+    state: Mutex<State<K>>,
+    watches: usize,
+}
+
+#[derive(Debug)]
+struct State<K> {
+    objects: HashMap<Key, Arc<K>>,
+    /// What the lists that are under way have found, by watch.
+    listing: HashMap<usize, HashSet<Key>>,
+    complete: HashSet<usize>,
+    /// Which watch an object is from.
+    from: HashMap<Key, usize>,
+}
+
+impl<K: Resource> Mirror<K> {
+    pub fn new(watches: usize) -> Self {
+        let state = State {
+            objects: HashMap::new(),
+            listing: HashMap::new(),
+            complete: HashSet::new(),
+            from: HashMap::new(),
+        };
+        Self { state: Mutex::new(state), watches }
+    }
+
+    /// Takes an event of a watch in, and says what has changed by it.
+    pub fn apply(&self, watch: usize, event: Event<K>) -> Vec<Change<K>> {
+        let mut state = self.lock();
+        match event {
+            Event::Init => {
+                state.listing.insert(watch, HashSet::new());
+                Vec::new()
+            }
+            Event::InitApply(object) => {
+                let change = state.put(watch, object, true);
+                state.listing.entry(watch).or_default().insert(change.key.clone());
+                vec![change]
+            }
+            Event::InitDone => {
+                let found = state.listing.remove(&watch).unwrap_or_default();
+                state.complete.insert(watch);
+                let of_watch =
+                    state.from.iter().filter(|(key, from)| **from == watch && !found.contains(*key));
+                let gone: Vec<Key> = of_watch.map(|(key, _)| key.clone()).collect();
+                gone.into_iter().map(|key| state.remove(key, true)).collect()
+            }
+            Event::Apply(object) => vec![state.put(watch, object, false)],
+            Event::Delete(object) => vec![state.remove(Key::of(&object), false)],
+        }
+    }
+
+    pub fn get(&self, key: &Key) -> Option<Arc<K>> {
+        self.lock().objects.get(key).cloned()
+    }
+
+    pub fn keys(&self) -> Vec<Key> {
+        self.lock().objects.keys().cloned().collect()
+    }
+
+    /// Whether each watch has listed everything once.
+    pub fn is_complete(&self) -> bool {
+        self.lock().complete.len() == self.watches
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State<K>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<K: Resource> State<K> {
+    fn put(&mut self, watch: usize, object: K, listed: bool) -> Change<K> {
+        let (key, new) = (Key::of(&object), Arc::new(object));
+        self.from.insert(key.clone(), watch);
+        let old = self.objects.insert(key.clone(), Arc::clone(&new));
+        Change { key, old, new: Some(new), listed }
+    }
+
+    fn remove(&mut self, key: Key, listed: bool) -> Change<K> {
+        self.from.remove(&key);
+        let old = self.objects.remove(&key);
+        Change { key, old, new: None, listed }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::api::core::v1::ConfigMap;
+    use kube::api::ObjectMeta;
+
+    use super::*;
+
+    fn object(namespace: &str, name: &str) -> ConfigMap {
+        let metadata = ObjectMeta {
+            namespace: Some(namespace.to_owned()),
+            name: Some(name.to_owned()),
+            ..ObjectMeta::default()
+        };
+        ConfigMap { metadata, ..ConfigMap::default() }
+    }
+
+    #[test]
+    fn a_new_list_shows_what_has_gone_meanwhile_in_its_own_namespace() {
+        let mirror = Mirror::new(2);
+        for (watch, namespace) in ["a", "b"].into_iter().enumerate() {
+            mirror.apply(watch, Event::Init);
+            mirror.apply(watch, Event::InitApply(object(namespace, "x")));
+            assert!(!mirror.is_complete());
+            mirror.apply(watch, Event::InitDone);
+        }
+        assert!(mirror.is_complete());
+        mirror.apply(0, Event::Apply(object("a", "y")));
+
+        mirror.apply(0, Event::Init);
+        let change = mirror.apply(0, Event::InitApply(object("a", "y"))).remove(0);
+        assert!(change.old.is_some() && change.listed);
+        let gone = mirror.apply(0, Event::InitDone);
+        assert_eq!(gone.iter().map(|change| change.key.to_string()).collect::<Vec<_>>(), ["a/x"]);
+        let mut left = mirror.keys();
+        left.sort();
+        assert_eq!(left, [Key::new("a", "y"), Key::new("b", "x")]);
+    }
+}

@@ -1,0 +1,224 @@
+//! Opens data keys, those of many SealedSecrets in one request, and remembers them for a while.
+//!
+//! Lives on a thread of its own: work on age keys blocks it, and nothing else. SealedSecrets that need the same Vault
+//! servers are opened together, and wait for no others. Remembers data keys by namespace and by all that wraps them,
+//! never by an id or a commitment, which anybody can write.
+
+use std::cell::RefCell;
+use std::collections::{BTreeSet, HashMap};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use sealant::error::{Error, Kind, Result};
+use sealant::keys::{KeyService, MasterKey, WrappedDataKey};
+use sealant::sealed_secret::{DataKeyEntry, OpenedKeys, used_data_keys};
+use sealant::secret::DataKey;
+use sha2::{Digest, Sha256};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::resource::SealedSecret;
+
+/// How long an opened data key is remembered, and thereby how long a revocation in Vault may take.
+const MEMORY: Duration = Duration::from_secs(600);
+
+/// How many data keys are remembered.
+const MOST_REMEMBERED: usize = 20_000;
+
+/// How many SealedSecrets are opened in one request.
+const BATCH: usize = 256;
+
+/// How long a request waits for others that could go with it.
+const LINGER: Duration = Duration::from_millis(5);
+
+/// Makes the key service, on the thread that it stays on.
+pub type MakeService = Box<dyn FnOnce() -> KeyService<'static> + Send>;
+
+/// Opens SealedSecrets.
+#[derive(Clone)]
+pub struct Opener {
+    requests: mpsc::UnboundedSender<Request>,
+}
+
+enum Request {
+    Open(Arc<SealedSecret>, oneshot::Sender<Result<OpenedKeys>>),
+    Use(MakeService),
+}
+
+impl Opener {
+    /// An opener that has no identities yet.
+    pub fn start() -> std::io::Result<Self> {
+        let (requests, inbox) = mpsc::unbounded_channel();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let run = move || runtime.block_on(tokio::task::LocalSet::new().run_until(serve(inbox)));
+        std::thread::Builder::new().name("opening".to_owned()).spawn(run)?;
+        Ok(Self { requests })
+    }
+
+    /// Opens the data keys of a SealedSecret.
+    pub async fn open(&self, sealed: Arc<SealedSecret>) -> Result<OpenedKeys> {
+        let (reply, answer) = oneshot::channel();
+        // Without a receiver the answer fails as well.
+        let _ = self.requests.send(Request::Open(sealed, reply));
+        answer.await.unwrap_or_else(|_| Err(gone()))
+    }
+
+    /// Uses other identities from now on, and forgets what was opened with the old ones.
+    pub fn replace(&self, service: MakeService) {
+        let _ = self.requests.send(Request::Use(service));
+    }
+}
+
+fn gone() -> Error {
+    Error::new(Kind::NoDataKey, "the key service gave no answer").passing(true)
+}
+
+/// The key service and what it has opened.
+struct Keys {
+    service: KeyService<'static>,
+    memory: RefCell<Memory>,
+}
+
+type Open = (Arc<SealedSecret>, oneshot::Sender<Result<OpenedKeys>>);
+
+/// The servers that a SealedSecret may need.
+type Lane = BTreeSet<String>;
+
+async fn serve(mut inbox: mpsc::UnboundedReceiver<Request>) {
+    let mut keys: Option<Rc<Keys>> = None;
+    let mut lanes: HashMap<Lane, mpsc::UnboundedSender<(Rc<Keys>, Open)>> = HashMap::new();
+    while let Some(request) = inbox.recv().await {
+        match (request, &keys) {
+            (Request::Use(make), _) => {
+                keys = Some(Rc::new(Keys { service: make(), memory: RefCell::default() }));
+            }
+            (Request::Open(_, reply), None) => drop(reply.send(Err(gone()))),
+            (Request::Open(sealed, reply), Some(keys)) => {
+                let servers = sealed.spec.data_keys.iter().flat_map(|entry| {
+                    entry.hc_vault.iter().chain(entry.key_groups.iter().flat_map(|group| &group.hc_vault))
+                });
+                let lane: Lane = servers.map(|entry| entry.address.clone()).collect();
+                let sender = lanes.entry(lane).or_insert_with(|| {
+                    let (sender, receiver) = mpsc::unbounded_channel();
+                    tokio::task::spawn_local(serve_lane(receiver));
+                    sender
+                });
+                let _ = sender.send((Rc::clone(keys), (sealed, reply)));
+            }
+        }
+    }
+}
+
+async fn serve_lane(mut inbox: mpsc::UnboundedReceiver<(Rc<Keys>, Open)>) {
+    while let Some((keys, first)) = inbox.recv().await {
+        tokio::time::sleep(LINGER).await;
+        let mut batches: Vec<(Rc<Keys>, Vec<Open>)> = vec![(keys, vec![first])];
+        while batches.iter().map(|(_, batch)| batch.len()).sum::<usize>() < BATCH {
+            let Ok((keys, open)) = inbox.try_recv() else { break };
+            match batches.iter_mut().find(|(known, _)| Rc::ptr_eq(known, &keys)) {
+                Some((_, batch)) => batch.push(open),
+                None => batches.push((keys, vec![open])),
+            }
+        }
+        for (keys, batch) in batches {
+            keys.open(batch).await;
+        }
+    }
+}
+
+/// The data keys that a SealedSecret uses, and what each was remembered under.
+type Used<'s> = Vec<(&'s DataKeyEntry, WrappedDataKey, [u8; 32])>;
+
+impl Keys {
+    async fn open(&self, batch: Vec<Open>) {
+        let used: Vec<Result<Used<'_>>> = batch.iter().map(|(sealed, _)| used(sealed)).collect();
+        let known = |print: &[u8; 32]| self.memory.borrow_mut().get(print);
+        let wanted = used.iter().flatten().flatten();
+        let missing: Vec<_> = wanted.filter(|(_, _, print)| known(print).is_none()).collect();
+        let requests: Vec<&WrappedDataKey> = missing.iter().map(|(_, wrapped, _)| wrapped).collect();
+        let answers = match requests.is_empty() {
+            true => Vec::new(),
+            false => self.service.unwrap_many(&requests).await,
+        };
+        // What a namespace may see is remembered here, and not by the service, which knows no namespaces.
+        self.service.forget();
+        let mut failed: HashMap<[u8; 32], Error> = HashMap::new();
+        for ((_, _, print), answer) in missing.into_iter().zip(answers) {
+            match answer {
+                Ok(key) => self.memory.borrow_mut().put(*print, key),
+                Err(error) => drop(failed.insert(*print, error)),
+            }
+        }
+        let opened = used.into_iter().map(|used| self.opened(used?, &failed)).collect::<Vec<_>>();
+        for ((_, reply), opened) in batch.into_iter().zip(opened) {
+            let _ = reply.send(opened);
+        }
+    }
+
+    fn opened(&self, used: Used<'_>, failed: &HashMap<[u8; 32], Error>) -> Result<OpenedKeys> {
+        let open = |(entry, _, print): (_, _, [u8; 32])| match self.memory.borrow_mut().get(&print) {
+            Some(key) => Ok((entry, key)),
+            None => Err(failed.get(&print).map_or_else(gone, again)),
+        };
+        OpenedKeys::of(used.into_iter().map(open).collect::<Result<_>>()?)
+    }
+}
+
+/// An error said once more, for another SealedSecret.
+fn again(error: &Error) -> Error {
+    Error::new(error.kind(), error.message()).passing(error.may_pass())
+}
+
+fn used(sealed: &SealedSecret) -> Result<Used<'_>> {
+    let namespace = sealed.namespace();
+    let used = used_data_keys(&sealed.spec)?.into_iter();
+    Ok(used
+        .map(|(entry, wrapped)| {
+            let print = fingerprint(namespace, &wrapped);
+            (entry, wrapped, print)
+        })
+        .collect())
+}
+
+/// Namespace, threshold, and each master key with what it has wrapped.
+fn fingerprint(namespace: &str, wrapped: &WrappedDataKey) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    let mut add = |text: &str| {
+        hash.update((text.len() as u64).to_be_bytes());
+        hash.update(text);
+    };
+    add(namespace);
+    add(&wrapped.threshold.to_string());
+    for group in &wrapped.groups {
+        add("group");
+        for key in group {
+            add(key.key.kind().name());
+            add(key.key.id());
+            if let MasterKey::Vault(key) = &key.key {
+                add(key.namespace().unwrap_or_default());
+            }
+            add(&key.enc);
+        }
+    }
+    hash.finalize().into()
+}
+
+/// Data keys that were opened not long ago.
+#[derive(Default)]
+struct Memory(HashMap<[u8; 32], (DataKey, Instant)>);
+
+impl Memory {
+    fn get(&mut self, print: &[u8; 32]) -> Option<DataKey> {
+        self.0.get(print).filter(|(_, since)| since.elapsed() < MEMORY).map(|(key, _)| key.clone())
+    }
+
+    fn put(&mut self, print: [u8; 32], key: DataKey) {
+        if self.0.len() >= MOST_REMEMBERED {
+            self.0.retain(|_, (_, since)| since.elapsed() < MEMORY);
+        }
+        if self.0.len() >= MOST_REMEMBERED {
+            self.0.clear();
+        }
+        self.0.insert(print, (key, Instant::now()));
+    }
+}

@@ -1,0 +1,117 @@
+//! Every reason that a condition or an event can have, and what it means for what comes next.
+
+/// What a reason means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// The Secret is as it should be.
+    Good,
+    /// Something outside is not there, and the next try may succeed.
+    Waiting,
+    /// A person has to do something. It is tried again nevertheless, where something other than the SealedSecret or the
+    /// identities could help.
+    Stalled,
+    /// Nothing is done, because somebody wants it so.
+    Suspended,
+}
+
+/// Why a SealedSecret is in the state that it is in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Reason {
+    Unsealed,
+    Suspended,
+    BadCiphertext,
+    NoIdentity,
+    AlreadyExists,
+    Immutable,
+    TemplateForbidden,
+    Invalid,
+    Refused,
+    VaultUnavailable,
+    ApiServerUnavailable,
+}
+
+impl Reason {
+    pub const ALL: [Self; 11] = [
+        Self::Unsealed,
+        Self::Suspended,
+        Self::BadCiphertext,
+        Self::NoIdentity,
+        Self::AlreadyExists,
+        Self::Immutable,
+        Self::TemplateForbidden,
+        Self::Invalid,
+        Self::Refused,
+        Self::VaultUnavailable,
+        Self::ApiServerUnavailable,
+    ];
+
+    /// As it stands in conditions, events and metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Unsealed => "Unsealed",
+            Self::Suspended => "Suspended",
+            Self::BadCiphertext => "BadCiphertext",
+            Self::NoIdentity => "NoIdentity",
+            Self::AlreadyExists => "AlreadyExists",
+            Self::Immutable => "Immutable",
+            Self::TemplateForbidden => "TemplateForbidden",
+            Self::Invalid => "Invalid",
+            Self::Refused => "Refused",
+            Self::VaultUnavailable => "VaultUnavailable",
+            Self::ApiServerUnavailable => "ApiServerUnavailable",
+        }
+    }
+
+    pub fn standing(self) -> Standing {
+        match self {
+            Self::Unsealed => Standing::Good,
+            Self::Suspended => Standing::Suspended,
+            Self::VaultUnavailable | Self::ApiServerUnavailable => Standing::Waiting,
+            Self::BadCiphertext
+            | Self::NoIdentity
+            | Self::AlreadyExists
+            | Self::Immutable
+            | Self::TemplateForbidden
+            | Self::Invalid
+            | Self::Refused => Standing::Stalled,
+        }
+    }
+
+    /// Whether trying again can help, though neither the SealedSecret nor the identities have changed.
+    pub fn is_retried(self) -> bool {
+        match self {
+            Self::Unsealed
+            | Self::Suspended
+            | Self::BadCiphertext
+            | Self::TemplateForbidden
+            | Self::Invalid => false,
+            Self::NoIdentity
+            | Self::AlreadyExists
+            | Self::Immutable
+            | Self::Refused
+            | Self::VaultUnavailable
+            | Self::ApiServerUnavailable => true,
+        }
+    }
+}
+
+/// Reason of the event about a Secret that somebody had changed or deleted.
+pub const REPAIRED: &str = "Repaired";
+
+pub const IN_SYNC: &str = "the Secret is as the SealedSecret says";
+pub const SUSPENDED: &str = "nothing is written while the annotation sealant.dev/suspend is \"true\"";
+pub const CREATED: &str = "made the Secret";
+pub const UPDATED: &str = "brought the Secret up to date";
+pub const RECREATED: &str = "deleted the immutable Secret and made it again";
+pub const HAD_CHANGED: &str = "the Secret had been changed; it is as the SealedSecret says again";
+pub const HAD_GONE: &str = "the Secret had been deleted; it was made again";
+pub const IS_IDENTITY: &str = "it holds identities of the controller";
+pub const IS_FOREIGN: &str = "it was not made from this SealedSecret; annotate it with sealant.dev/adopt: \"true\" to have it taken over";
+pub const IS_IMMUTABLE: &str = "the Secret is immutable or would get another type; delete it, or annotate the \
+                                SealedSecret with sealant.dev/on-immutable: Recreate";
+pub const NO_ANSWER: &str = "the API server gave no answer";
+
+/// A type of Secret that nobody has allowed.
+pub fn forbidden_type(kind: &str) -> String {
+    format!("a Secret of type {kind} is not made from a SealedSecret: whoever wrote it would get a token")
+}

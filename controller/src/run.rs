@@ -1,0 +1,371 @@
+//! Puts the parts together: watches fill mirrors and the queue, workers empty the queue while this replica leads.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use futures_util::{FutureExt, StreamExt};
+use hyper::StatusCode;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use kube::api::{Api, PartialObjectMeta};
+use kube::runtime::events::{Recorder, Reporter};
+use kube::runtime::{WatchStreamExt, watcher};
+use kube::{Client, Resource};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::decide::{MANAGER, Policy};
+use crate::endpoints;
+use crate::identities::{self, Keeper, Ring};
+use crate::leadership::{Candidate, Leadership};
+use crate::metrics::Metrics;
+use crate::mirror::{Change, Key, Mirror};
+use crate::opening::Opener;
+use crate::queue::{Lane, Queue};
+use crate::reconcile::{Next, Reconciler, Seen};
+use crate::resource::MANAGED;
+use crate::settings::Settings;
+use crate::vault::ControllerHost;
+
+/// How long work in hand may take when the controller is told to stop.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// How often numbers are counted, and duties of the leader tried again that could not be done.
+const HOUSEKEEPING: Duration = Duration::from_secs(5);
+
+/// What the parts share.
+struct Parts {
+    settings: Settings,
+    namespace: String,
+    client: Client,
+    queue: Queue<Key>,
+    reconciler: Reconciler,
+    ring: watch::Receiver<Option<Arc<Ring>>>,
+    leadership: Leadership,
+    metrics: Arc<Metrics>,
+}
+
+/// Runs until it is told to stop.
+pub async fn run(settings: Settings) -> anyhow::Result<()> {
+    let host: &'static ControllerHost = Box::leak(Box::new(ControllerHost::new(&settings.vault)));
+    host.vault().map_err(|error| anyhow::anyhow!("{error}")).context("the settings of Vault are wrong")?;
+    let config =
+        kube::Config::infer().await.context("there is neither a cluster around us nor a kubeconfig")?;
+    let namespace = settings.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
+    let client = Client::try_from(config).context("no client for this cluster")?;
+    let identity =
+        settings.pod_name.clone().unwrap_or_else(|| format!("{MANAGER}-{:08x}", rand::random::<u32>()));
+
+    let metrics = Arc::new(Metrics::new());
+    let opener = Opener::start().context("no thread for opening")?;
+    let (ring_sender, ring) = watch::channel(None);
+    let keeper = Keeper {
+        secrets: Api::namespaced(client.clone(), &namespace),
+        files: settings.identity_file.clone(),
+        host,
+        opener: opener.clone(),
+        metrics: Arc::clone(&metrics),
+        ring: ring_sender,
+    };
+    let watches = settings.watch_namespaces.len().max(1);
+    let reporter = Reporter { controller: MANAGER.to_owned(), instance: Some(identity.clone()) };
+    let leadership = Leadership::new();
+    let reconciler = Reconciler::new(
+        client.clone(),
+        Arc::new(Mirror::new(watches)),
+        Arc::new(Mirror::new(watches)),
+        opener,
+        Policy { allowed_types: settings.allow_type.clone() },
+        Recorder::new(client.clone(), reporter),
+        Arc::clone(&metrics),
+        leadership.clone(),
+    );
+    let queue = Queue::new();
+    let parts = Arc::new(Parts { settings, namespace, client, queue, reconciler, ring, leadership, metrics });
+
+    serve(&parts).await?;
+    tokio::spawn(keeper.run());
+    watch_all(&parts);
+    tokio::spawn(lead(Arc::clone(&parts)));
+    tokio::spawn(keep_house(Arc::clone(&parts)));
+    let (stop, stopped) = watch::channel(false);
+    let (stop_lease, lease_stopped) = watch::channel(false);
+    let lease = tokio::spawn(hold_lease(Arc::clone(&parts), identity, lease_stopped));
+    let mut workers = start_workers(&parts, &stopped);
+
+    until_told_to_stop().await?;
+    tracing::info!("stopping");
+    stop.send_replace(true);
+    let finished = async { while workers.join_next().await.is_some() {} };
+    if tokio::time::timeout(GRACE, finished).await.is_err() {
+        tracing::warn!("work in hand was not finished in time");
+    }
+    // The next one must not begin before we have ended.
+    stop_lease.send_replace(true);
+    lease.await.context("the lease was not released")?;
+    Ok(())
+}
+
+async fn until_told_to_stop() -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate()).context("no signals")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("no signals")?;
+    tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+    Ok(())
+}
+
+async fn hold_lease(parts: Arc<Parts>, identity: String, stop: watch::Receiver<bool>) {
+    if !parts.settings.leader_elect {
+        return parts.leadership.lead_alone();
+    }
+    let leases = Api::namespaced(parts.client.clone(), &parts.namespace);
+    Candidate::new(leases, MANAGER, &identity, parts.leadership.clone()).run(stop).await;
+}
+
+async fn serve(parts: &Arc<Parts>) -> anyhow::Result<()> {
+    let metrics = Arc::clone(&parts.metrics);
+    const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    let numbers: endpoints::Answer =
+        Arc::new(move |path| (path == "/metrics").then(|| (StatusCode::OK, OPEN_METRICS, metrics.text())));
+    let health = Arc::clone(parts);
+    let health: endpoints::Answer = Arc::new(move |path| match path {
+        "/healthz" => Some((StatusCode::OK, "text/plain", "ok\n".to_owned())),
+        "/readyz" if health.is_ready() => Some((StatusCode::OK, "text/plain", "ok\n".to_owned())),
+        "/readyz" => {
+            Some((StatusCode::SERVICE_UNAVAILABLE, "text/plain", "has not seen everything yet\n".to_owned()))
+        }
+        _ => None,
+    });
+    let Settings { metrics_address, health_address, .. } = parts.settings;
+    let taken = |address| format!("cannot serve at {address}");
+    endpoints::serve(metrics_address, numbers).await.with_context(|| taken(metrics_address))?;
+    endpoints::serve(health_address, health).await.with_context(|| taken(health_address))
+}
+
+impl Parts {
+    /// Whether everything was listed once.
+    fn is_ready(&self) -> bool {
+        self.reconciler.sealed.is_complete()
+            && self.reconciler.secrets.is_complete()
+            && self.ring.borrow().is_some()
+    }
+
+    async fn until_ready(&self) {
+        while !self.is_ready() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    fn push_all(&self) {
+        self.reconciler.sealed.keys().into_iter().for_each(|key| self.queue.push(key, Lane::Backlog));
+    }
+
+    /// A SealedSecret was seen.
+    fn saw_sealed(&self, change: &Change<Seen>) {
+        let is_new = match (&change.old, &change.new) {
+            (Some(old), Some(new)) => differs(old, new),
+            _ => true,
+        };
+        if is_new {
+            self.reconciler.reset(&change.key);
+            self.queue.push(change.key.clone(), if change.listed { Lane::Backlog } else { Lane::Fresh });
+        }
+    }
+
+    /// A Secret was seen that was made from a SealedSecret of its name.
+    fn saw_secret(&self, change: &Change<PartialObjectMeta<Secret>>) {
+        let version = change.new.as_ref().and_then(|secret| secret.metadata.resource_version.as_deref());
+        let is_ours = version.is_some() && self.reconciler.knows_secret(&change.key, version);
+        // The first list of SealedSecrets brings all of them anyway.
+        if self.is_ready() && !is_ours && self.reconciler.sealed.get(&change.key).is_some() {
+            match self.reconciler.wait_before_repair(&change.key) {
+                None => self.queue.push(change.key.clone(), Lane::Fresh),
+                Some(wait) => self.queue.push_after(change.key.clone(), wait),
+            }
+        }
+    }
+}
+
+/// Whether anything has changed that we go by: status is not among it, since we write that ourselves.
+fn differs(old: &Seen, new: &Seen) -> bool {
+    let (a, b) = (old.meta(), new.meta());
+    (&a.uid, a.generation, &a.labels, &a.annotations, &a.deletion_timestamp)
+        != (&b.uid, b.generation, &b.labels, &b.annotations, &b.deletion_timestamp)
+        || old.0.is_ok() != new.0.is_ok()
+}
+
+fn watch_all(parts: &Arc<Parts>) {
+    let scopes: Vec<Option<String>> = match parts.settings.watch_namespaces.as_slice() {
+        [] => vec![None],
+        names => names.iter().cloned().map(Some).collect(),
+    };
+    for (index, scope) in scopes.into_iter().enumerate() {
+        let sealed: Api<Seen> = api(&parts.client, scope.as_deref());
+        let secrets: Api<PartialObjectMeta<Secret>> = api(&parts.client, scope.as_deref());
+        let shared = Arc::clone(parts);
+        tokio::spawn(async move {
+            let events = watcher::watcher(sealed, watcher::Config::default()).default_backoff();
+            let mut events = std::pin::pin!(events.modify(|seen| seen.meta_mut().managed_fields = None));
+            while let Some(event) = events.next().await {
+                match event {
+                    Ok(event) => {
+                        let changes = shared.reconciler.sealed.apply(index, event);
+                        changes.iter().for_each(|change| shared.saw_sealed(change));
+                    }
+                    Err(error) => tracing::warn!("cannot watch the SealedSecrets: {error}"),
+                }
+            }
+        });
+        let shared = Arc::clone(parts);
+        tokio::spawn(async move {
+            let config = watcher::Config::default().labels(&format!("{MANAGED}=true"));
+            let events = watcher::watcher(secrets, config).default_backoff();
+            let mut events = std::pin::pin!(events.modify(|seen| seen.metadata.managed_fields = None));
+            while let Some(event) = events.next().await {
+                match event {
+                    Ok(event) => {
+                        let changes = shared.reconciler.secrets.apply(index, event);
+                        changes.iter().for_each(|change| shared.saw_secret(change));
+                    }
+                    Err(error) => tracing::warn!("cannot watch the Secrets: {error}"),
+                }
+            }
+        });
+    }
+}
+
+fn api<K>(client: &Client, namespace: Option<&str>) -> Api<K>
+where
+    K: Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>,
+{
+    match namespace {
+        None => Api::all(client.clone()),
+        Some(namespace) => Api::namespaced(client.clone(), namespace),
+    }
+}
+
+fn start_workers(parts: &Arc<Parts>, stop: &watch::Receiver<bool>) -> JoinSet<()> {
+    let mut workers = JoinSet::new();
+    for _ in 0..parts.settings.concurrency {
+        workers.spawn(work(Arc::clone(parts), stop.clone()));
+    }
+    workers
+}
+
+/// Takes keys from the queue as long as this replica leads.
+async fn work(parts: Arc<Parts>, mut stop: watch::Receiver<bool>) {
+    let mut leads = parts.leadership.changes();
+    loop {
+        let next = async {
+            parts.until_ready().await;
+            // The sender lives as long as the parts do.
+            let _ = leads.wait_for(|leads| *leads).await;
+            parts.queue.next().await
+        };
+        let key = tokio::select! {
+            biased;
+            _ = stop.wait_for(|stop| *stop) => return,
+            key = next => key,
+        };
+        if parts.leadership.is_leader() {
+            let begun = Instant::now();
+            let next = AssertUnwindSafe(parts.reconciler.reconcile(&key)).catch_unwind().await;
+            parts.metrics.seconds.observe(begun.elapsed().as_secs_f64());
+            match next {
+                Ok(Next::Wait) => {}
+                Ok(Next::After(delay)) => parts.queue.push_after(key.clone(), delay),
+                Err(_) => {
+                    parts.metrics.panics.inc();
+                    tracing::error!(sealed_secret = %key, "an error in the controller itself");
+                    parts.queue.push_after(key.clone(), Duration::from_secs(60));
+                }
+            }
+        }
+        // What is dropped without leading comes again with the leadership.
+        parts.queue.done(&key);
+    }
+}
+
+/// Looks at everything when this replica begins to lead, and when identities change.
+async fn lead(parts: Arc<Parts>) {
+    parts.until_ready().await;
+    let mut leads = parts.leadership.changes();
+    let mut rings = parts.ring.clone();
+    let mut known = rings.borrow_and_update().clone();
+    leads.mark_changed();
+    let mut done = true;
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(HOUSEKEEPING), if !done => {
+                done = fulfil_duties(&parts).await;
+                continue;
+            }
+            changed = leads.changed() => {
+                if changed.is_err() {
+                    return;
+                }
+                if *leads.borrow_and_update() {
+                    parts.reconciler.start_anew();
+                }
+            }
+            changed = rings.changed() => {
+                if changed.is_err() {
+                    return;
+                }
+                let new = rings.borrow_and_update().clone();
+                if let (Some(old), Some(new)) = (&known, &new)
+                    && !old.is_within(new)
+                {
+                    parts.reconciler.distrust();
+                }
+                known = new;
+            }
+        }
+        parts.metrics.leader.set(i64::from(*leads.borrow()));
+        let is_leader = *leads.borrow();
+        if is_leader {
+            parts.push_all();
+        }
+        done = !is_leader || fulfil_duties(&parts).await;
+    }
+}
+
+/// Counts.
+async fn keep_house(parts: Arc<Parts>) {
+    let mut ticks = tokio::time::interval(HOUSEKEEPING);
+    loop {
+        ticks.tick().await;
+        parts.metrics.queued.set(i64::try_from(parts.queue.len()).unwrap_or(i64::MAX));
+        parts.reconciler.count_objects();
+    }
+}
+
+/// The first identity, and the recipients; `false` when something could not be done.
+async fn fulfil_duties(parts: &Parts) -> bool {
+    let Some(ring) = parts.ring.borrow().clone() else { return true };
+    if !parts.leadership.is_leader() {
+        return true;
+    }
+    let outcome = match ring.is_empty() {
+        true => make_first_identity(parts).await,
+        false => {
+            let maps: Api<ConfigMap> = Api::namespaced(parts.client.clone(), &parts.namespace);
+            identities::publish(&maps, &ring, &parts.metrics).await
+        }
+    };
+    outcome.inspect_err(|error| tracing::warn!("identities or recipients could not be written: {error}")).is_ok()
+}
+
+/// Only where nothing is configured and nothing is sealed: a second identity could open nothing that is there.
+async fn make_first_identity(parts: &Parts) -> kube::Result<()> {
+    let settings = &parts.settings;
+    if !settings.identity_file.is_empty() || !settings.vault.vault_allow.is_empty() {
+        return Ok(());
+    }
+    if !parts.reconciler.sealed.keys().is_empty() || !settings.generate_identity {
+        tracing::warn!("there is no identity: label a Secret with sealant.dev/identity: active");
+        return Ok(());
+    }
+    identities::generate(&Api::namespaced(parts.client.clone(), &parts.namespace)).await
+}

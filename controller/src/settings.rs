@@ -1,0 +1,150 @@
+//! The flags. Each of them is a variable of the environment, too: `--x-y` is `SEALANT_X_Y`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Turns SealedSecrets into native Kubernetes Secrets.
+///
+/// Runs in a cluster as its service account, or with a kubeconfig (KUBECONFIG). Each flag is also a variable of the
+/// environment; a flag wins.
+#[derive(Debug, Parser)]
+#[command(name = "sealant-controller", version, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Option<Command>,
+
+    #[command(flatten)]
+    pub settings: Settings,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Print the CustomResourceDefinition of SealedSecrets
+    Crd,
+}
+
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Options")]
+pub struct Settings {
+    /// Namespace of the controller: of its identities, its Lease and the recipients that it publishes. Without it, the
+    /// one that it runs in
+    #[arg(long, env = "SEALANT_NAMESPACE", value_name = "NAME")]
+    pub namespace: Option<String>,
+
+    /// Namespaces to look after, with commas between them. Without it, all of them, which takes the cluster-wide rights
+    #[arg(long, env = "SEALANT_WATCH_NAMESPACES", value_name = "NAMES", value_delimiter = ',')]
+    pub watch_namespaces: Vec<String>,
+
+    /// Files with age identities, or folders of *.agekey files, beside the labelled Secrets. They are read again when
+    /// they change
+    #[arg(long, env = "SEALANT_IDENTITY_FILE", value_name = "PATHS", value_delimiter = ',')]
+    pub identity_file: Vec<PathBuf>,
+
+    /// Whether to make a first identity when none is configured and there is no SealedSecret yet
+    #[arg(long, env = "SEALANT_GENERATE_IDENTITY", value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set)]
+    pub generate_identity: bool,
+
+    /// Types of Secrets to make although they are refused, as kubernetes.io/service-account-token is: whoever may create
+    /// SealedSecrets can then get such tokens
+    #[arg(long, env = "SEALANT_ALLOW_TYPE", value_name = "TYPES", value_delimiter = ',')]
+    pub allow_type: Vec<String>,
+
+    /// How many SealedSecrets to work on at once
+    #[arg(long, env = "SEALANT_CONCURRENCY", value_name = "NUMBER", default_value_t = 64,
+          value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub concurrency: u16,
+
+    /// Whether several replicas agree by a Lease on one that writes
+    #[arg(long, env = "SEALANT_LEADER_ELECT", value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set)]
+    pub leader_elect: bool,
+
+    /// What this replica is called in the Lease and in events: the name of its pod
+    #[arg(long, env = "SEALANT_POD_NAME", value_name = "NAME")]
+    pub pod_name: Option<String>,
+
+    /// Where to serve /metrics
+    #[arg(long, env = "SEALANT_METRICS_ADDRESS", value_name = "ADDRESS", default_value = "0.0.0.0:8080")]
+    pub metrics_address: SocketAddr,
+
+    /// Where to serve /healthz and /readyz
+    #[arg(long, env = "SEALANT_HEALTH_ADDRESS", value_name = "ADDRESS", default_value = "0.0.0.0:8081")]
+    pub health_address: SocketAddr,
+
+    /// How to write the log
+    #[arg(long, env = "SEALANT_LOG_FORMAT", value_enum, value_name = "FORMAT", default_value_t = LogFormat::Json)]
+    pub log_format: LogFormat,
+
+    /// What to log: error, warn, info, debug or trace
+    #[arg(long, env = "SEALANT_LOG_LEVEL", value_name = "LEVEL", default_value = "info")]
+    pub log_level: tracing::Level,
+
+    #[command(flatten)]
+    pub vault: VaultSettings,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    Json,
+    Text,
+}
+
+/// How we log in to Vault.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Vault and OpenBao")]
+pub struct VaultSettings {
+    /// Servers that may be asked, with commas between them: https://vault.example:8200. No other is ever sent anything,
+    /// whatever a SealedSecret names
+    #[arg(long, env = "SEALANT_VAULT_ALLOW", value_name = "ADDRESSES", value_delimiter = ',')]
+    pub vault_allow: Vec<String>,
+
+    /// Role of the Kubernetes auth method to log in with
+    #[arg(long, env = "SEALANT_VAULT_ROLE", value_name = "NAME")]
+    pub vault_role: Option<String>,
+
+    /// Where the Kubernetes auth method is mounted [default: kubernetes]
+    #[arg(long, env = "SEALANT_VAULT_AUTH_MOUNT", value_name = "PATH")]
+    pub vault_auth_mount: Option<String>,
+
+    /// Namespace to log in to
+    #[arg(long, env = "SEALANT_VAULT_NAMESPACE", value_name = "NAME")]
+    pub vault_namespace: Option<String>,
+
+    /// The token of the service account to log in with: best one of its own audience
+    #[arg(
+        long,
+        env = "SEALANT_VAULT_TOKEN_FILE",
+        value_name = "PATH",
+        default_value = "/var/run/secrets/kubernetes.io/serviceaccount/token"
+    )]
+    pub vault_token_file: PathBuf,
+
+    /// The authority that has signed the servers' certificates, in PEM
+    #[arg(long, env = "SEALANT_VAULT_CA_FILE", value_name = "PATH")]
+    pub vault_ca_file: Option<PathBuf>,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn every_flag_is_described_and_is_a_variable() {
+        let command = Cli::command();
+        command.clone().debug_assert();
+        let flags =
+            command.get_arguments().filter(|flag| !matches!(flag.get_id().as_str(), "help" | "version"));
+        let mut count = 0;
+        for flag in flags {
+            let long = flag.get_long().unwrap();
+            let variable = format!("SEALANT_{}", long.to_uppercase().replace('-', "_"));
+            assert_eq!(flag.get_env().and_then(|name| name.to_str()), Some(variable.as_str()), "--{long}");
+            assert!(flag.get_help().is_some(), "--{long}");
+            count += 1;
+        }
+        assert!(count > 15, "{count}");
+    }
+}

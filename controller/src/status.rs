@@ -1,0 +1,158 @@
+//! A verdict as status and as event.
+//!
+//! In kstatus form, so that `kubectl wait`, Argo CD and Flux understand it. Nothing in it changes as long as nothing
+//! has happened, for each change is a write.
+
+use jiff::Timestamp;
+
+use crate::decide::{Verdict, Write};
+use crate::reasons::{self, Reason, Standing};
+use crate::resource::{Condition, Status};
+
+/// What people are told about a SealedSecret.
+#[derive(Debug, PartialEq, Eq)]
+pub struct News {
+    pub warning: bool,
+    pub reason: &'static str,
+    pub message: String,
+}
+
+/// The status after a verdict.
+pub fn after(
+    previous: &Status,
+    verdict: &Verdict,
+    generation: Option<i64>,
+    secret_version: Option<String>,
+    now: Timestamp,
+) -> Status {
+    let of = |name: &str, holds: bool, generation: Option<i64>| {
+        let status = if holds { "True" } else { "False" };
+        let since = previous.condition(name).filter(|known| known.status == status);
+        Condition {
+            name: name.to_owned(),
+            status: status.to_owned(),
+            observed_generation: generation,
+            last_transition_time: since.map_or(now, |known| known.last_transition_time),
+            reason: verdict.reason.name().to_owned(),
+            message: verdict.message.clone(),
+        }
+    };
+    let new = |name: &str, holds: bool| of(name, holds, generation);
+    let conditions = match verdict.reason.standing() {
+        Standing::Good => vec![new("Ready", true), new("Synced", true)],
+        Standing::Waiting => vec![new("Ready", false), new("Reconciling", true), new("Synced", false)],
+        Standing::Stalled => vec![new("Ready", false), new("Stalled", true), new("Synced", false)],
+        Standing::Suspended => {
+            // What was said of the Secret stays true; of the generation that it was said of.
+            let synced = of("Synced", false, previous.observed_generation);
+            let kept = previous.conditions.iter().filter(|known| known.name != "Synced").cloned();
+            let conditions = kept.chain([synced]).collect();
+            return Status { conditions, ..previous.clone() };
+        }
+    };
+    let secret_resource_version = match verdict.reason {
+        Reason::Unsealed => secret_version,
+        _ => None,
+    };
+    Status { observed_generation: generation, conditions, secret_resource_version }
+}
+
+/// What is new, if anything is.
+pub fn news(previous: &Status, verdict: &Verdict, generation: Option<i64>, written: &Write) -> Option<News> {
+    let was_good = previous.is_true("Synced") && previous.observed_generation == generation;
+    let (reason, message) = match (verdict.reason, written) {
+        (Reason::Unsealed, Write::Update(_)) if was_good => (reasons::REPAIRED, reasons::HAD_CHANGED),
+        (Reason::Unsealed, Write::Create) if was_good => (reasons::REPAIRED, reasons::HAD_GONE),
+        (Reason::Unsealed, Write::Create) => (Reason::Unsealed.name(), reasons::CREATED),
+        (Reason::Unsealed, Write::Update(_)) => (Reason::Unsealed.name(), reasons::UPDATED),
+        (Reason::Unsealed, Write::Recreate) => (Reason::Unsealed.name(), reasons::RECREATED),
+        (reason, Write::Nothing) | (reason, _) => (reason.name(), verdict.message.as_str()),
+    };
+    let known = previous.condition("Synced");
+    let is_known =
+        known.is_some_and(|known| known.reason == verdict.reason.name() && known.message == verdict.message);
+    let wrote = verdict.reason == Reason::Unsealed && *written != Write::Nothing;
+    let warning = matches!(verdict.reason.standing(), Standing::Waiting | Standing::Stalled);
+    (wrote || !is_known).then(|| News { warning, reason, message: message.to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decide::Removals;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn verdict(reason: Reason) -> Verdict {
+        Verdict::new(reason, reason.name().to_lowercase())
+    }
+
+    fn status(previous: &Status, reason: Reason, generation: i64, second: i64) -> Status {
+        let version = Some(format!("v{generation}"));
+        after(previous, &verdict(reason), Some(generation), version, at(second))
+    }
+
+    fn shown(status: &Status) -> Vec<String> {
+        let show = |condition: &Condition| {
+            let second = condition.last_transition_time.as_second();
+            format!("{}={} {} {second}", condition.name, condition.status, condition.reason)
+        };
+        status.conditions.iter().map(show).collect()
+    }
+
+    #[test]
+    fn conditions_are_those_of_kstatus_and_their_times_those_of_changes() {
+        let good = status(&Status::default(), Reason::Unsealed, 1, 10);
+        assert_eq!(shown(&good), ["Ready=True Unsealed 10", "Synced=True Unsealed 10"]);
+        assert_eq!(good.secret_resource_version.as_deref(), Some("v1"));
+        assert_eq!(status(&good, Reason::Unsealed, 1, 20), good);
+
+        let bad = status(&good, Reason::BadCiphertext, 2, 30);
+        let expected =
+            ["Ready=False BadCiphertext 30", "Stalled=True BadCiphertext 30", "Synced=False BadCiphertext 30"];
+        assert_eq!(shown(&bad), expected);
+        assert_eq!((bad.observed_generation, &bad.secret_resource_version), (Some(2), &None));
+        let waiting = status(&bad, Reason::VaultUnavailable, 2, 40);
+        let expected = [
+            "Ready=False VaultUnavailable 30",
+            "Reconciling=True VaultUnavailable 40",
+            "Synced=False VaultUnavailable 30",
+        ];
+        assert_eq!(shown(&waiting), expected);
+    }
+
+    #[test]
+    fn suspension_leaves_what_was_said_of_the_secret() {
+        let good = status(&Status::default(), Reason::Unsealed, 1, 10);
+        let suspended = status(&good, Reason::Suspended, 2, 20);
+        assert_eq!(shown(&suspended), ["Ready=True Unsealed 10", "Synced=False Suspended 20"]);
+        assert_eq!(suspended.observed_generation, Some(1));
+        assert_eq!(status(&suspended, Reason::Suspended, 3, 30), suspended);
+        let resumed = status(&suspended, Reason::Unsealed, 3, 40);
+        assert_eq!(shown(&resumed), ["Ready=True Unsealed 10", "Synced=True Unsealed 40"]);
+    }
+
+    #[test]
+    fn news_are_told_once() {
+        let none = Status::default();
+        let good = status(&none, Reason::Unsealed, 1, 10);
+        let bad = status(&none, Reason::AlreadyExists, 1, 10);
+        let update = || Write::Update(Removals::default());
+        let told = |previous: &Status, reason: Reason, generation: i64, write: Write| {
+            let news = news(previous, &verdict(reason), Some(generation), &write)?;
+            Some((news.warning, news.reason, news.message))
+        };
+        let normal = |reason, message: &str| Some((false, reason, message.to_owned()));
+        assert_eq!(told(&none, Reason::Unsealed, 1, Write::Create), normal("Unsealed", reasons::CREATED));
+        assert_eq!(told(&good, Reason::Unsealed, 2, update()), normal("Unsealed", reasons::UPDATED));
+        assert_eq!(told(&good, Reason::Unsealed, 1, update()), normal("Repaired", reasons::HAD_CHANGED));
+        assert_eq!(told(&good, Reason::Unsealed, 1, Write::Create), normal("Repaired", reasons::HAD_GONE));
+        assert_eq!(told(&good, Reason::Unsealed, 2, Write::Nothing), None);
+        assert_eq!(told(&bad, Reason::Unsealed, 1, Write::Nothing), normal("Unsealed", "unsealed"));
+        let warning = Some((true, "AlreadyExists", "alreadyexists".to_owned()));
+        assert_eq!(told(&good, Reason::AlreadyExists, 1, Write::Nothing), warning);
+        assert_eq!(told(&bad, Reason::AlreadyExists, 1, Write::Nothing), None);
+    }
+}

@@ -1,0 +1,186 @@
+//! The only place that writes Secrets, and the status of SealedSecrets.
+//!
+//! Every write is bound to what was seen: a Secret that changed meanwhile, or was made by somebody faster, is a
+//! conflict and is looked at again. So a replica that does not know yet that another one leads does no harm.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use kube::api::{Api, DeleteParams, ObjectMeta, Patch, PatchParams, Preconditions};
+use kube::{Client, Resource};
+use serde_json::{Value, json};
+
+use crate::decide::{Desired, Items, MANAGER, Removals, Verdict, Write};
+use crate::reasons::{self, Reason};
+use crate::resource::{SealedSecret, Status};
+
+/// Why a write was not done.
+#[derive(Debug)]
+pub enum Trouble {
+    /// Somebody was faster: look again.
+    Conflict,
+    /// What the API server says of it.
+    Refused(Verdict),
+}
+
+impl From<kube::Error> for Trouble {
+    fn from(error: kube::Error) -> Self {
+        let kube::Error::Api(status) = &error else {
+            return Self::Refused(Verdict::new(Reason::ApiServerUnavailable, reasons::NO_ANSWER));
+        };
+        // Messages of the API server and of admission webhooks can quote values: they are never passed on.
+        let fields =
+            status.details.iter().flat_map(|details| &details.causes).map(|cause| cause.field.as_str());
+        let fields: Vec<&str> = fields.filter(|field| !field.is_empty()).collect();
+        let about = if fields.is_empty() { String::new() } else { format!(": {}", fields.join(", ")) };
+        let message = format!("the API server refuses it ({} {}){about}", status.code, status.reason);
+        match status.code {
+            404 | 409 if status.reason != "NamespaceNotFound" => Self::Conflict,
+            429 | 500.. => Self::Refused(Verdict::new(Reason::ApiServerUnavailable, message)),
+            _ => Self::Refused(Verdict::new(Reason::Refused, message)),
+        }
+    }
+}
+
+/// Does what was decided, and returns the Secret's new version if there is one.
+pub async fn secret(
+    client: &Client,
+    write: &Write,
+    current: Option<&Secret>,
+    desired: &Desired,
+    items: &Items,
+) -> Result<Option<String>, Trouble> {
+    let secrets: Api<Secret> = Api::namespaced(client.clone(), &desired.namespace);
+    let written = match (write, current) {
+        (Write::Nothing, current) => {
+            return Ok(current.and_then(|current| current.metadata.resource_version.clone()));
+        }
+        (Write::Create, _) => create(&secrets, desired, items).await?,
+        (Write::Update(removals), Some(current)) => {
+            update(&secrets, current, removals, desired, items).await?
+        }
+        (Write::Recreate, Some(current)) => {
+            delete(&secrets, &current.metadata, &desired.name).await?;
+            create(&secrets, desired, items).await?
+        }
+        (Write::Update(_) | Write::Recreate, None) => return Err(Trouble::Conflict),
+    };
+    Ok(written.metadata.resource_version)
+}
+
+/// A version that no Secret has: the API server makes one where there is none, and refuses where there is.
+const NOT_THERE: &str = "1";
+
+async fn create(secrets: &Api<Secret>, desired: &Desired, items: &Items) -> Result<Secret, Trouble> {
+    let body = manifest(desired, items, json!({"resourceVersion": NOT_THERE}));
+    Ok(secrets.patch(&desired.name, &PatchParams::apply(MANAGER), &Patch::Apply(&body)).await?)
+}
+
+async fn update(
+    secrets: &Api<Secret>,
+    current: &Secret,
+    removals: &Removals,
+    desired: &Desired,
+    items: &Items,
+) -> Result<Secret, Trouble> {
+    let mut bound = bound(&current.metadata);
+    if removals.stale_owners {
+        // Two controllers at once would be refused.
+        bound = bound_after(remove_owners(secrets, current, bound, desired).await?);
+    }
+    let body = manifest(desired, items, bound);
+    let params = PatchParams::apply(MANAGER).force();
+    let applied = secrets.patch(&desired.name, &params, &Patch::Apply(&body)).await?;
+    let left = |key: &&String| applied.data.as_ref().is_some_and(|data| data.contains_key(*key));
+    let foreign: Vec<&String> = removals.data.iter().filter(left).collect();
+    if foreign.is_empty() {
+        return Ok(applied);
+    }
+    let gone: serde_json::Map<_, _> = foreign.into_iter().map(|key| (key.clone(), Value::Null)).collect();
+    let body = json!({"metadata": self::bound(&applied.metadata), "data": gone});
+    Ok(secrets.patch(&desired.name, &merge(), &Patch::Merge(&body)).await?)
+}
+
+/// Puts our own owner reference in the place of those with an old UID, or none.
+async fn remove_owners(
+    secrets: &Api<Secret>,
+    current: &Secret,
+    bound: Value,
+    desired: &Desired,
+) -> Result<Secret, Trouble> {
+    let others = current.metadata.owner_references.iter().flatten();
+    let kept = others.filter(|owner| owner.kind != SealedSecret::kind(&()) || owner.name != desired.name);
+    let owners: Vec<&OwnerReference> = kept.chain(&desired.owner).collect();
+    let mut body = json!({"metadata": bound});
+    body["metadata"]["ownerReferences"] = json!(owners);
+    Ok(secrets.patch(&desired.name, &merge(), &Patch::Merge(&body)).await?)
+}
+
+async fn delete(secrets: &Api<Secret>, current: &ObjectMeta, name: &str) -> Result<(), Trouble> {
+    let preconditions =
+        Preconditions { uid: current.uid.clone(), resource_version: current.resource_version.clone() };
+    let params = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
+    secrets.delete(name, &params).await?;
+    Ok(())
+}
+
+/// Writes the status of a SealedSecret as it was seen.
+pub async fn status(client: &Client, sealed: &ObjectMeta, status: &Status) -> Result<(), Trouble> {
+    let namespace = sealed.namespace.as_deref().unwrap_or_default();
+    let objects: Api<kube::api::PartialObjectMeta<SealedSecret>> = Api::namespaced(client.clone(), namespace);
+    let mut body = json!({"metadata": bound(sealed), "status": status});
+    if status.secret_resource_version.is_none() {
+        body["status"]["secretResourceVersion"] = Value::Null;
+    }
+    let name = sealed.name.as_deref().unwrap_or_default();
+    objects.patch_status(name, &merge(), &Patch::Merge(&body)).await?;
+    Ok(())
+}
+
+fn merge() -> PatchParams {
+    PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() }
+}
+
+/// What binds a write to the object that was seen.
+fn bound(seen: &ObjectMeta) -> Value {
+    json!({"uid": seen.uid, "resourceVersion": seen.resource_version})
+}
+
+fn bound_after(written: Secret) -> Value {
+    bound(&written.metadata)
+}
+
+/// The whole of the Secret, with the values in `data`.
+fn manifest(desired: &Desired, items: &Items, mut metadata: Value) -> Value {
+    metadata["name"] = json!(desired.name);
+    metadata["namespace"] = json!(desired.namespace);
+    metadata["labels"] = json!(desired.labels);
+    metadata["annotations"] = json!(desired.annotations);
+    if let Some(owner) = &desired.owner {
+        metadata["ownerReferences"] = json!([owner]);
+    }
+    let data: serde_json::Map<_, _> =
+        items.iter().map(|(key, value)| (key.clone(), STANDARD.encode(value.as_slice()).into())).collect();
+    let mut manifest = json!({
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": metadata,
+        "type": desired.kind,
+        "data": data,
+    });
+    if desired.immutable {
+        manifest["immutable"] = true.into();
+    }
+    manifest
+}
+
+/// Wipes the values of a Secret that was read.
+pub fn wipe(secret: Option<Secret>) {
+    for ByteString(value) in
+        secret.and_then(|secret| secret.data).into_iter().flat_map(|data| data.into_values())
+    {
+        drop(zeroize::Zeroizing::new(value));
+    }
+}

@@ -1,0 +1,265 @@
+//! A real cluster with what `deploy/` installs, and the controller as a process with exactly the rights of its service
+//! account.
+#![allow(dead_code, clippy::disallowed_methods)]
+
+mod tenant;
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use sealant::document::Format;
+use sealant::host::Closed;
+use sealant::keys::{Identities, KeyService, KeySet, MasterKey, NewIdentity, generate_identity};
+use sealant::sealed_secret::{self, NewDataKey, Options, SealedSecret, Secret, manifest};
+use sealant::secret::SecretBytes;
+use sealant_test_support::{Cluster, Output};
+use serde_json::{Value, json};
+pub use tenant::Tenant;
+
+/// How long anything may take before a test fails: nothing takes more than a second or two on an idle machine.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// Starts a cluster with what `kubectl apply -k deploy/` installs.
+pub fn cluster() -> Cluster {
+    let cluster = Cluster::start_with_controllers();
+    let deploy = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy");
+    cluster.kubectl(&["apply", "--server-side", "-k"]).arg(deploy).run().ok();
+    let crd = "customresourcedefinition/sealedsecrets.sealant.dev";
+    cluster.kubectl(&["wait", "--for=condition=Established", crd, "--timeout=60s"]).run().ok();
+    cluster
+}
+
+/// What tests do to a cluster.
+pub trait Client {
+    fn kubectl_ok(&self, args: &[&str]) -> String;
+    fn apply(&self, manifest: &str) -> Output;
+    fn get(&self, kind: &str, namespace: &str, name: &str) -> Option<Value>;
+    fn new_namespace(&self, prefix: &str) -> String;
+
+    /// Waits until an object is as it should be.
+    #[track_caller]
+    fn wait(&self, kind: &str, namespace: &str, name: &str, is_right: impl Fn(&Value) -> bool) -> Value {
+        let start = Instant::now();
+        loop {
+            let found = self.get(kind, namespace, name);
+            match found {
+                Some(found) if is_right(&found) => return found,
+                found => assert!(start.elapsed() < LIMIT, "{kind} {namespace}/{name} is {found:#?}"),
+            }
+            sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Waits until a Secret holds exactly these values.
+    #[track_caller]
+    fn wait_for_items(&self, namespace: &str, name: &str, items: &[(&str, &str)]) -> Value {
+        self.wait("secret", namespace, name, |secret| items_of(secret) == expected(items))
+    }
+
+    /// Waits until a SealedSecret has this reason in its condition Ready, for its newest generation.
+    #[track_caller]
+    fn wait_for_reason(&self, namespace: &str, name: &str, reason: &str) -> Value {
+        self.wait(SEALED, namespace, name, |sealed| {
+            condition(sealed, "Ready")["reason"] == reason
+                && sealed["status"]["observedGeneration"] == sealed["metadata"]["generation"]
+        })
+    }
+}
+
+pub const SEALED: &str = "sealedsecrets.sealant.dev";
+
+impl Client for Cluster {
+    #[track_caller]
+    fn kubectl_ok(&self, args: &[&str]) -> String {
+        self.kubectl(args).run().ok().text().to_owned()
+    }
+
+    fn apply(&self, manifest: &str) -> Output {
+        let args = ["apply", "--server-side", "--force-conflicts", "--field-manager=test", "-f", "-"];
+        self.kubectl(&args).stdin(manifest).run()
+    }
+
+    fn get(&self, kind: &str, namespace: &str, name: &str) -> Option<Value> {
+        let args =
+            ["get", kind, name, "-n", namespace, "-o", "json", "--ignore-not-found", "--show-managed-fields"];
+        serde_json::from_str(&self.kubectl_ok(&args)).ok()
+    }
+
+    fn new_namespace(&self, prefix: &str) -> String {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let name = format!("{prefix}-{}", COUNT.fetch_add(1, Ordering::SeqCst));
+        self.kubectl_ok(&["create", "namespace", &name]);
+        name
+    }
+}
+
+/// The values of a Secret, as text.
+pub fn items_of(secret: &Value) -> Vec<(String, String)> {
+    use base64::Engine;
+    let decode = |value: &Value| {
+        let bytes = base64::engine::general_purpose::STANDARD.decode(value.as_str().unwrap()).unwrap();
+        String::from_utf8_lossy(&bytes).into_owned()
+    };
+    let data = secret["data"].as_object();
+    let mut items: Vec<_> =
+        data.into_iter().flatten().map(|(key, value)| (key.clone(), decode(value))).collect();
+    items.sort();
+    items
+}
+
+fn expected(items: &[(&str, &str)]) -> Vec<(String, String)> {
+    let mut items: Vec<_> =
+        items.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+    items.sort();
+    items
+}
+
+pub fn condition(sealed: &Value, name: &str) -> Value {
+    let conditions = sealed["status"]["conditions"].as_array();
+    conditions.into_iter().flatten().find(|condition| condition["type"] == name).cloned().unwrap_or_default()
+}
+
+/// Somebody with an age identity.
+pub fn identity() -> NewIdentity {
+    generate_identity(false, "2026-11-22T00:00:00Z".parse().unwrap())
+}
+
+/// A Secret with an identity, for the controller.
+pub fn identity_secret(name: &str, identity: &NewIdentity) -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "Secret",
+        "metadata": {"name": name, "labels": {"sealant.dev/identity": "active"}},
+        "stringData": {"key.agekey": &*identity.file},
+    })
+}
+
+/// A Secret before it is sealed.
+pub fn secret(namespace: &str, name: &str, items: &[(&str, &str)]) -> Secret {
+    let item = |(key, value): &(&str, &str)| ((*key).to_owned(), SecretBytes::new(value.as_bytes().to_vec()));
+    Secret {
+        name: name.to_owned(),
+        namespace: Some(namespace.to_owned()),
+        items: items.iter().map(item).collect(),
+        ..Secret::default()
+    }
+}
+
+/// Seals a Secret for somebody.
+pub fn seal(secret: &Secret, identity: &NewIdentity) -> SealedSecret {
+    seal_for(secret, &Options::default(), vec![MasterKey::Age(identity.recipient.clone())])
+}
+
+pub fn seal_for(secret: &Secret, options: &Options, keys: Vec<MasterKey>) -> SealedSecret {
+    seal_by(&KeyService::new(&Closed, Identities::none()), secret, options, keys)
+}
+
+/// Seals a Secret by a key service of the test's own.
+pub fn seal_by(
+    service: &KeyService<'_>,
+    secret: &Secret,
+    options: &Options,
+    keys: Vec<MasterKey>,
+) -> SealedSecret {
+    let keys = KeySet::any_of(keys);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let key = runtime.block_on(NewDataKey::make(service, &[&keys])).remove(0).unwrap();
+    sealed_secret::seal(secret, options, key).unwrap()
+}
+
+pub fn json(sealed: &SealedSecret) -> String {
+    manifest(sealed, Format::Json).unwrap()
+}
+
+/// Keeps the controller as `Server` of the support crate keeps its servers: it ends when the tests do.
+const KEEPER: &str = r#"log=$1; shift; "$@" </dev/null >>"$log" 2>&1 & echo $!; exec >/dev/null; cat; kill -KILL $! 2>/dev/null; wait"#;
+
+/// A running controller.
+pub struct Controller {
+    keeper: Child,
+    lifeline: Option<ChildStdin>,
+    pid: String,
+    log: PathBuf,
+    pub metrics: u16,
+    pub health: u16,
+}
+
+impl Controller {
+    /// Starts a controller as a service account, with these flags.
+    #[track_caller]
+    pub fn start(kubeconfig: &Path, flags: &[&str]) -> Self {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let log =
+            kubeconfig.with_file_name(format!("controller-{}.log", COUNT.fetch_add(1, Ordering::SeqCst)));
+        let (metrics, health) = (free_port(), free_port());
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", KEEPER, "keeper"]).arg(&log).arg(env!("CARGO_BIN_EXE_sealant-controller"));
+        command.arg(format!("--metrics-address=127.0.0.1:{metrics}"));
+        command.arg(format!("--health-address=127.0.0.1:{health}"));
+        command.args(flags).env_clear().env("KUBECONFIG", kubeconfig).env("PATH", "/usr/bin:/bin");
+        let mut keeper = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut pid = String::new();
+        BufReader::new(keeper.stdout.take().unwrap()).read_line(&mut pid).unwrap();
+        let lifeline = keeper.stdin.take();
+        let controller = Self { keeper, lifeline, pid: pid.trim().to_owned(), log, metrics, health };
+        let start = Instant::now();
+        while get(health, "/readyz").is_none_or(|answer| !answer.starts_with("HTTP/1.1 200")) {
+            assert!(start.elapsed() < LIMIT, "{}", controller.log());
+            sleep(Duration::from_millis(20));
+        }
+        controller
+    }
+
+    /// All that it has logged.
+    pub fn log(&self) -> String {
+        fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    #[track_caller]
+    pub fn wait_for_log(&self, text: &str) {
+        let start = Instant::now();
+        while !self.log().contains(text) {
+            assert!(start.elapsed() < LIMIT, "no {text:?} in\n{}", self.log());
+            sleep(Duration::from_millis(20));
+        }
+    }
+
+    pub fn signal(&self, name: &str) {
+        assert!(Command::new("kill").args([&format!("-{name}"), &self.pid]).status().unwrap().success());
+    }
+
+    /// The sum of a metric's samples with this text in their labels; 0 where there is none.
+    pub fn metric(&self, name: &str, labels: &str) -> f64 {
+        let answer = get(self.metrics, "/metrics").unwrap_or_default();
+        let samples = answer.lines().filter(|line| line.starts_with(name) && line.contains(labels));
+        samples.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+    }
+}
+
+impl Drop for Controller {
+    fn drop(&mut self) {
+        self.lifeline = None;
+        self.keeper.wait().ok();
+        if std::thread::panicking() {
+            eprintln!("--- log of the controller\n{}", self.log());
+        }
+    }
+}
+
+/// A GET request, and the whole answer.
+pub fn get(port: u16, path: &str) -> Option<String> {
+    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok()?;
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    Some(answer)
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
+}

@@ -1,0 +1,129 @@
+//! Transit keys of a real OpenBao, which asks the real API server who the controller is.
+
+mod common;
+
+use std::fs;
+use std::sync::LazyLock;
+use std::thread::sleep;
+use std::time::Duration;
+
+use common::*;
+use sealant::host::Closed;
+use sealant::keys::vault::Settings;
+use sealant::keys::{Identities, KeyService, MasterKey, TransitKey, Vault};
+use sealant::sealed_secret::{Options, SealedSecret};
+use sealant::secret::SecretString;
+use sealant_test_support::{Bao, Cluster};
+
+static CLUSTER: LazyLock<Cluster> = LazyLock::new(cluster);
+
+/// OpenBao, where the service account of the controller in a namespace may decrypt with the key `transit/shop`.
+fn bao(tenant: &Tenant) -> Bao {
+    let bao = Bao::start();
+    bao.transit_key("transit", "shop");
+    bao.policy("unseal", "path \"transit/decrypt/shop\" { capabilities = [\"update\"] }");
+    CLUSTER.kubectl_ok(&["create", "serviceaccount", "vault", "-n", &tenant.namespace]);
+    let account = format!("--serviceaccount={}:vault", tenant.namespace);
+    CLUSTER.kubectl_ok(&[
+        "create",
+        "clusterrolebinding",
+        "vault",
+        "--clusterrole=system:auth-delegator",
+        &account,
+    ]);
+    let reviewer = CLUSTER.service_account_token(&tenant.namespace, "vault", None);
+    bao.bao(&["auth", "enable", "kubernetes"]).run().ok();
+    let ca = fs::read_to_string(CLUSTER.ca_file()).unwrap();
+    let config = ["write", "auth/kubernetes/config", "disable_local_ca_jwt=true"];
+    bao.bao(&config)
+        .arg(format!("kubernetes_host={}", CLUSTER.address()))
+        .arg(format!("token_reviewer_jwt={reviewer}"))
+        .arg(format!("kubernetes_ca_cert={ca}"))
+        .run()
+        .ok();
+    bao.bao(&["write", "auth/kubernetes/role/sealant", "audience=vault", "token_policies=unseal"])
+        .args(&["bound_service_account_names=sealant-controller"])
+        .arg(format!("bound_service_account_namespaces={}", tenant.namespace))
+        .run()
+        .ok();
+    bao
+}
+
+fn sealed(bao: &Bao, tenant: &Tenant, name: &str, value: &str) -> SealedSecret {
+    let allowed = [bao.address().to_owned()];
+    let settings = Settings::none().allowing(&allowed).unwrap();
+    let settings = settings.with_token(SecretString::new(bao.root_token().to_owned()));
+    let service = KeyService::new(&Closed, Identities::none()).with_vault(Vault::with_settings(settings));
+    let key = TransitKey::new(bao.address(), None, "transit", "shop").unwrap();
+    let secret = secret(&tenant.namespace, name, &[("a", value)]);
+    seal_by(&service, &secret, &Options::default(), vec![MasterKey::Vault(key)])
+}
+
+#[test]
+fn many_are_opened_by_vault_in_few_requests_and_a_sealed_vault_heals_by_itself() {
+    const COUNT: usize = 40;
+    let tenant = Tenant::new(&CLUSTER, "vault");
+    let bao = bao(&tenant);
+    let many: String =
+        (0..COUNT).map(|index| json(&sealed(&bao, &tenant, &format!("s{index}"), "1"))).collect();
+    CLUSTER.apply(&many).ok();
+    let identity = identity();
+    tenant.give(&identity);
+
+    let token = CLUSTER.ca_file().with_file_name("vault-token");
+    fs::write(&token, CLUSTER.service_account_token(&tenant.namespace, "sealant-controller", Some("vault")))
+        .unwrap();
+    let allow = format!("--vault-allow={}", bao.address());
+    let token = format!("--vault-token-file={}", token.display());
+    let controller = tenant.start_with("a", &[&allow, &token, "--vault-role=sealant"]);
+    tenant.wait_for_all(COUNT);
+    let requests = bao.requests_to("transit/decrypt").len();
+    assert!((1..=COUNT / 4).contains(&requests), "{requests} requests for {COUNT} SealedSecrets");
+    assert!(bao.requests_to("auth/kubernetes/login").iter().all(|login| login.error.is_empty()));
+
+    // While Vault is sealed, what was opened not long ago is still repaired, and age keys need no Vault.
+    bao.seal();
+    let patch = ["patch", "secret", "s0", "--type=merge", "-p", r#"{"stringData": {"a": "changed"}}"#];
+    CLUSTER.kubectl(&patch).args(&["-n", &tenant.namespace]).run().ok();
+    CLUSTER.wait_for_items(&tenant.namespace, "s0", &[("a", "1")]);
+    let new = sealed_offline(&tenant, &many);
+    CLUSTER.apply(&new).ok();
+    let waiting = CLUSTER.wait_for_reason(&tenant.namespace, "s0", "VaultUnavailable");
+    assert_eq!(condition(&waiting, "Reconciling")["status"], "True");
+    CLUSTER.apply(&json(&seal(&secret(&tenant.namespace, "age", &[("a", "2")]), &identity))).ok();
+    CLUSTER.wait_for_items(&tenant.namespace, "age", &[("a", "2")]);
+    bao.unseal();
+    // What was spoilt above is spoilt: now Vault can say so.
+    CLUSTER.wait_for_reason(&tenant.namespace, "s0", "NoIdentity");
+    CLUSTER.apply(&json(&sealed(&bao, &tenant, "s0", "3"))).ok();
+    CLUSTER.wait_for_items(&tenant.namespace, "s0", &[("a", "3")]);
+
+    // Where nobody has allowed it, nothing goes.
+    let other = Bao::start();
+    other.transit_key("transit", "shop");
+    let before = other.requests().len();
+    CLUSTER.apply(&json(&sealed(&other, &tenant, "elsewhere", "1"))).ok();
+    let refused = CLUSTER.wait_for_reason(&tenant.namespace, "elsewhere", "NoIdentity");
+    let message = condition(&refused, "Ready")["message"].as_str().unwrap().to_owned();
+    assert!(message.contains("is not allowed"), "{message}");
+    sleep(Duration::from_millis(500));
+    let after: Vec<_> = other
+        .requests()
+        .into_iter()
+        .skip(before)
+        .filter(|request| !request.path.contains("encrypt"))
+        .collect();
+    assert!(after.is_empty(), "{after:?}");
+    assert!(!controller.log().contains("hunter2"));
+}
+
+/// The first SealedSecret with a data key that Vault was never asked about: another version of what wraps it.
+fn sealed_offline(tenant: &Tenant, many: &str) -> String {
+    let first =
+        serde_json::Deserializer::from_str(many).into_iter::<serde_json::Value>().next().unwrap().unwrap();
+    let mut first = first;
+    assert_eq!(first["metadata"]["namespace"], tenant.namespace);
+    let enc = first["spec"]["dataKeys"][0]["hcVault"][0]["enc"].as_str().unwrap().to_owned();
+    first["spec"]["dataKeys"][0]["hcVault"][0]["enc"] = format!("vault:v1:AAAA{}", &enc[13..]).into();
+    first.to_string()
+}
