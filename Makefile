@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 # One thing after another: each target uses all cores by itself.
 .NOTPARALLEL:
-.PHONY: help build check quick peers tools fuzz docs test
+.PHONY: help build check quick peers tools fuzz docs bench test
 
 # How long each fuzz target runs: enough to catch what broke today. For a long run: make fuzz FUZZ_SECONDS=3600
 FUZZ_SECONDS ?= 5
@@ -38,6 +38,11 @@ fuzz: $(patsubst fuzz/fuzz_targets/%.rs,fuzz-%,$(wildcard fuzz/fuzz_targets/*.rs
 
 docs: ## Build the documentation of the code
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --locked
+
+bench: ## Measure beside sops, and write the figures into docs/performance.md (a quarter of an hour)
+	SEALANT_PEERS=$$(tests/peers/get); export SEALANT_PEERS; \
+	cargo bench --locked --bench documents --bench vault; \
+	TMPDIR=/dev/shm cargo bench --locked --bench vault
 
 test: tools check ## Run everything, as CI does
 	SEALANT_PEERS=$$(tests/peers/get); export SEALANT_PEERS; cargo test --workspace --locked

@@ -35,8 +35,8 @@ const GROUPS: &[(&str, &[&str])] = &[
     ("Shell", &["completion", "man", "help"]),
 ];
 
-/// The commands that change files, which stay of the type that they are.
-const STAY_OF_THEIR_TYPE: &[&str] = &["edit", "set", "unset", "rotate", "updatekeys"];
+/// The commands that read files, or change them, and write no other type.
+const STAY_OF_THEIR_TYPE: &[&str] = &["edit", "set", "unset", "rotate", "updatekeys", "rewrap", "status"];
 
 const TOPIC_EXIT_CODES: &str = "exit-codes";
 

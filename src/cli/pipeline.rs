@@ -106,15 +106,17 @@ impl Pipeline<'_> {
                 }
             }
             let results = work(items);
-            let written: Vec<_> = inputs
-                .par_iter()
-                .zip(results.into_par_iter())
-                .map(|((input, snapshot), result)| {
-                    let written = result.and_then(|output| self.write(input, snapshot, output));
-                    progress.advance();
-                    written.map_err(|error| error.in_file(input.shown()))
-                })
-                .collect();
+            let written: Vec<_> = at_once(inputs.len(), || {
+                inputs
+                    .par_iter()
+                    .zip(results.into_par_iter())
+                    .map(|((input, snapshot), result)| {
+                        let written = result.and_then(|output| self.write(input, snapshot, output));
+                        progress.advance();
+                        written.map_err(|error| error.in_file(input.shown()))
+                    })
+                    .collect()
+            });
             for result in written {
                 match result {
                     Ok(true) => done += 1,
@@ -156,6 +158,17 @@ impl Pipeline<'_> {
             fs::create_parent(&path)?;
         }
         fs::write_atomic(&path, &bytes, self.mode)
+    }
+}
+
+/// How many files are written at once. Each waits for the disk twice, and the more do, the less each waits.
+const WRITERS: usize = 16;
+
+/// Runs work that mostly waits for the disk with more threads than there are cores.
+fn at_once<T: Send>(files: usize, work: impl FnOnce() -> T + Send) -> T {
+    match rayon::ThreadPoolBuilder::new().num_threads(WRITERS.min(files)).build() {
+        Ok(pool) if files > 1 => pool.install(work),
+        _ => work(),
     }
 }
 

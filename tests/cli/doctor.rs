@@ -51,7 +51,7 @@ fn what_is_wrong_is_named() {
         format!("warning identities HOME/{KEYS_TXT}: line 2 is not an age identity"),
         format!("warning identities HOME/{KEYS_TXT}: others on this machine can read it"),
         "ok rule WORK/.sops.yaml:2 (rule 1): what it encrypts, you can decrypt".to_owned(),
-        "warning rule WORK/.sops.yaml:4 (rule 2): none of your identities can decrypt what it encrypts"
+        "warning rule WORK/.sops.yaml:4 (rule 2): nothing that you have can decrypt what it encrypts"
             .to_owned(),
     ];
     assert_eq!(findings(&test, &output), expected);

@@ -111,20 +111,16 @@ fn a_changed_file_is_not_rotated() {
 fn a_key_that_nothing_can_be_wrapped_for_is_refused() {
     let test = at_home();
     encrypted(&test, "a.yaml", PLAIN, &[RECIPIENT]);
-    let with_vault = test.read_text("a.yaml").replace(
+    let with_pgp = test.read_text("a.yaml").replace(
         "    lastmodified:",
-        "    hc_vault:\n        - vault_address: https://vault:8200\n          engine_path: transit\n          \
-         key_name: shop\n          created_at: \"2026-01-01T00:00:00Z\"\n          enc: vault:v1:abc\n    lastmodified:",
+        "    pgp:\n        - created_at: \"2026-01-01T00:00:00Z\"\n          enc: x\n          fp: 85D77543\n    lastmodified:",
     );
-    test.write("a.yaml", &with_vault);
+    test.write("a.yaml", &with_pgp);
     let output = test.sealant(&["rotate", "-i", "a.yaml"]).run().code(8);
-    let advice = "--rm-hc-vault-transit 'https://vault:8200/v1/transit/keys/shop'";
-    assert!(output.stderr.contains(advice), "{output}");
-    assert_eq!(test.read_text("a.yaml"), with_vault);
-    let removed =
-        ["rotate", "-i", "--rm-hc-vault-transit", "https://vault:8200/v1/transit/keys/shop", "a.yaml"];
-    test.sealant(&removed).run().ok();
-    assert!(!test.read_text("a.yaml").contains("hc_vault"));
+    assert!(output.stderr.contains("--rm-pgp '85D77543'"), "{output}");
+    assert_eq!(test.read_text("a.yaml"), with_pgp);
+    test.sealant(&["rotate", "-i", "--rm-pgp", "85D77543", "a.yaml"]).run().ok();
+    assert!(!test.read_text("a.yaml").contains("pgp"));
     let output = test.sealant(&["rotate", "--add-pgp", "85D77543", "a.yaml"]).run().code(1);
     assert!(output.stderr.starts_with("error: --add-pgp: Sealant does not speak pgp"), "{output}");
 }

@@ -39,7 +39,7 @@ use tempfile::TempDir;
 pub use bao::{AuditRequest, Bao, BaoProxy};
 pub use cluster::Cluster;
 pub use peers::Peers;
-pub use run::{Output, Run};
+pub use run::{Output, Run, Usage};
 pub use terminal::Terminal;
 
 /// The files of one test, removed with it:

@@ -5,7 +5,7 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process_group, setsid};
 use wait_timeout::ChildExt;
@@ -135,6 +135,33 @@ impl Run {
         Output { status: code_of(status), stdout: stdout.bytes(), stderr: stderr.text(), name }
     }
 
+    /// Runs the program to its end, however long that takes, and says what it needed. For benchmarks: what it prints to
+    /// standard output is thrown away.
+    ///
+    /// # Panics
+    /// When it cannot be started, or fails.
+    #[track_caller]
+    pub fn measure(mut self) -> Usage {
+        let name = self.to_string();
+        self.command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let start = Instant::now();
+        let mut child = self.command.spawn().unwrap_or_else(|error| panic!("cannot start {name}: {error}"));
+        let stderr = Capture::of(child.stderr.take().expect("stderr is a pipe"));
+        let (status, usage) = wait_with_usage(&child);
+        let wall = start.elapsed();
+        assert!(status.success(), "{name}\n{status}\n{}", stderr.text());
+        let time = |time: libc::timeval| {
+            Duration::from_secs(time.tv_sec.unsigned_abs())
+                + Duration::from_micros(time.tv_usec.unsigned_abs())
+        };
+        Usage {
+            wall,
+            cpu: time(usage.ru_utime) + time(usage.ru_stime),
+            // Linux counts in KiB.
+            peak_bytes: usage.ru_maxrss.unsigned_abs() * 1024,
+        }
+    }
+
     /// Starts the program on a terminal of its own, for prompts and for what is only shown to people.
     #[track_caller]
     pub fn on_terminal(self) -> Terminal {
@@ -152,6 +179,18 @@ impl fmt::Display for Run {
         write!(f, "$ {}", self.command.get_program().to_string_lossy())?;
         self.command.get_args().try_for_each(|arg| write!(f, " {}", arg.to_string_lossy()))
     }
+}
+
+/// What a run of a program needed.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Usage {
+    /// From its start to its end.
+    pub wall: Duration,
+    /// Of all cores.
+    pub cpu: Duration,
+    /// The most memory that it had at once. That of the process which started it counts as its own until it begins,
+    /// so a benchmark keeps itself small.
+    pub peak_bytes: u64,
 }
 
 /// How a program ended, and what it said.
@@ -203,6 +242,18 @@ pub(crate) fn code_of(status: ExitStatus) -> i32 {
         .code()
         .or_else(|| status.signal().map(|signal| 128 + signal))
         .expect("a process exits or is killed")
+}
+
+/// Waits for the end of a child. The standard library has no way to get its usage.
+fn wait_with_usage(child: &Child) -> (ExitStatus, libc::rusage) {
+    let mut status = 0;
+    let pid = child.id().cast_signed();
+    // SAFETY: all zeros is a value of this plain structure, and wait4 writes to nothing but the two given.
+    unsafe {
+        let mut usage: libc::rusage = std::mem::zeroed();
+        assert_eq!(libc::wait4(pid, &raw mut status, 0, &raw mut usage), pid, "a child can be waited for");
+        (ExitStatus::from_raw(status), usage)
+    }
 }
 
 /// Kills the leader of a session with all that it has started.
