@@ -30,7 +30,7 @@ pub fn publish(section: &str, programs: &[String], table: &str) {
 /// Whether temporary files, which is all that is measured, stay in memory: then no time goes into waiting for a disk.
 pub fn is_in_memory() -> bool {
     const TMPFS: i64 = 0x0102_1994;
-    rustix::fs::statfs(&std::env::temp_dir()).is_ok_and(|found| found.f_type as i64 == TMPFS)
+    rustix::fs::statfs(std::env::temp_dir()).is_ok_and(|found| found.f_type == TMPFS)
 }
 
 /// Seconds, with as many digits as mean something.

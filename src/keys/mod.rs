@@ -206,7 +206,7 @@ impl WrappedKey {
     pub(crate) fn wanted(&self) -> String {
         match &self.key {
             MasterKey::Age(recipient) => recipient.short(),
-            MasterKey::Vault(_) => self.key.to_string(),
+            MasterKey::Vault(key) => format!("{} {key}", KeyKind::HcVault),
             MasterKey::Foreign { kind: KeyKind::HcVault, .. } => {
                 format!("{} (not the name of a transit key)", self.key)
             }

@@ -141,6 +141,10 @@ impl Run {
     /// # Panics
     /// When it cannot be started, or fails.
     #[track_caller]
+    #[allow(
+        clippy::zombie_processes,
+        reason = "`wait_with_usage` waits, which Child::wait cannot tell the usage by"
+    )]
     pub fn measure(mut self) -> Usage {
         let name = self.to_string();
         self.command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
