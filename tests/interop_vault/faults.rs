@@ -103,6 +103,10 @@ fn nobody_answers() {
     let silent = Relay::silent();
     let uri = fault.at(silent.address());
     let _ = fault.shows(&uri, &env, 10, &["no answer in time"]);
+    let (full, _kept) = Relay::full();
+    let uri_of_full = fault.at(&full);
+    let _ = fault.shows(&uri_of_full, &env, 10, &["no answer in time"]);
+    fault.at(silent.address());
     // Many files, and many keys there, wait together and not one after another.
     let before = silent.requests().len();
     let test = &fault.test;

@@ -11,8 +11,14 @@ fn a_standby_leads_to_the_active_server() {
     let uri = key("transit", "standby");
     test.encrypted("f.yaml", &[&uri]);
     let active = BAO.address().to_owned();
-    let standby = Relay::before(&BAO, move |_, request| Reply::redirect(request, &active));
+    let statuses = [307, 308, 301, 302];
+    let standby = Relay::before(&BAO, move |number, request| {
+        Reply::redirect_by(statuses[number % statuses.len()], request, &active)
+    });
     test.replace("f.yaml", BAO.address(), standby.address());
+    for _ in statuses {
+        assert_eq!(test.sealant(&["decrypt", "f.yaml"]).run().ok().text(), PLAIN);
+    }
     let decrypt = |list: Option<&str>| {
         let run = test.sealant(&["decrypt", "f.yaml"]);
         match list {

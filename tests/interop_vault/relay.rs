@@ -66,8 +66,13 @@ impl Reply {
 
     /// Sends the client to the same path at another address.
     pub fn redirect(request: &Request, address: &str) -> Self {
+        Self::redirect_by(307, request, address)
+    }
+
+    /// The same, with another status.
+    pub fn redirect_by(status: u16, request: &Request, address: &str) -> Self {
         let path = request.line.split(' ').nth(1).unwrap_or("/");
-        Self::Answer(307, format!("Location: {address}{path}\r\n"), String::new())
+        Self::Answer(status, format!("Location: {address}{path}\r\n"), String::new())
     }
 }
 
@@ -107,6 +112,16 @@ impl Relay {
     /// Takes connections, and never says a word.
     pub fn silent() -> Self {
         Self::start("http", "", None, Arc::new(|_, _: &Request| Reply::Silence))
+    }
+
+    /// A listener that takes no more connections: whoever wants one waits. Returns its address, and what keeps it so.
+    pub fn full() -> (String, impl Sized) {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+        let address = listener.local_addr().expect("a listener has an address");
+        let connect = || TcpStream::connect_timeout(&address, Duration::from_millis(300)).ok();
+        let waiting: Vec<TcpStream> = std::iter::from_fn(connect).take(8192).collect();
+        assert!(waiting.len() < 8192, "the queue of a listener has no end here");
+        (format!("http://{address}"), (listener, waiting))
     }
 
     fn start(scheme: &str, server: &str, tls: Option<Arc<ServerConfig>>, decide: Arc<Decide>) -> Self {

@@ -23,31 +23,33 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// What is longer is no answer to a batch of ours, which has a hundred bytes for each data key.
 const LONGEST_ANSWER: usize = 16 << 20;
 
+/// A standby leads to the active server, and that is all.
+const MOST_REDIRECTS: usize = 2;
+
 /// A client of one server.
 pub(super) struct Connection {
     client: reqwest::Client,
     base: String,
+    settings: Settings,
 }
 
 impl Connection {
     /// Makes no connection yet.
     pub fn new(host: &dyn Host, route: &Route, settings: &Settings) -> Result<Self, Problem> {
         let base = checked_url(&route.url)?;
-        let mut builder = builder(settings, &base).redirect(redirects(settings.clone()));
-        builder = with_certificates(host, builder, route, settings)?;
+        let mut builder = with_certificates(host, builder(settings, &base), route, settings)?;
         if let Some(proxy) = &settings.proxy {
             builder = builder.proxy(reqwest::Proxy::all(proxy).map_err(|error| Problem::on_the_way(&error))?);
         }
         let client = builder.build().map_err(|error| Problem::on_the_way(&error))?;
-        Ok(Self { client, base: base.into() })
+        Ok(Self { client, base: base.into(), settings: settings.clone() })
     }
 
     /// A client for somebody else than a Vault server, at this address: a CI system. It is trusted as the operating
     /// system says, and leads nowhere else.
     pub fn to_others(settings: &Settings, url: &reqwest::Url) -> Result<Self, Problem> {
-        let builder = builder(settings, url).redirect(reqwest::redirect::Policy::none());
-        let client = builder.build().map_err(|error| Problem::on_the_way(&error))?;
-        Ok(Self { client, base: url.to_string() })
+        let client = builder(settings, url).build().map_err(|error| Problem::on_the_way(&error))?;
+        Ok(Self { client, base: url.to_string(), settings: settings.clone() })
     }
 
     /// Sends a request without a body, with a bearer token. Gives the status and the answer.
@@ -73,16 +75,54 @@ impl rustify::client::Client for Connection {
         Self: 'a,
     {
         Box::pin(async move {
-            let (url, method) = (request.uri().to_string(), request.method().to_string());
-            let request = request.try_into().map_err(|source| ClientError::ReqwestBuildError { source })?;
-            let sent = self.client.execute(request).await;
-            let answer =
-                sent.map_err(|error| ClientError::RequestError { source: error.into(), url, method })?;
+            let mut answer = self.send_once(request.clone()).await?;
+            let mut led = 0;
+            while let Some(to) = self.leads_to(&answer)? {
+                led += 1;
+                if led > MOST_REDIRECTS {
+                    return Err(Elsewhere("in a circle".to_owned()).into());
+                }
+                let mut request = request.clone();
+                *request.uri_mut() =
+                    to.as_str().parse().map_err(|_| Elsewhere("to no address".to_owned()))?;
+                answer = self.send_once(request).await?;
+            }
             let status = answer.status();
             let body = read_answer(answer).await?.to_vec();
             let response = Response::builder().status(status).body(body);
             response.map_err(|error| ClientError::ResponseError { source: error.into() })
         })
+    }
+}
+
+impl Connection {
+    async fn send_once(&self, request: Request<Vec<u8>>) -> Result<reqwest::Response, ClientError> {
+        let (url, method) = (request.uri().to_string(), request.method().to_string());
+        let request = request.try_into().map_err(|source| ClientError::ReqwestBuildError { source })?;
+        let sent = self.client.execute(request).await;
+        sent.map_err(|error| ClientError::RequestError { source: error.into(), url, method })
+    }
+
+    /// Where an answer sends us. A standby sends us to the active server: with our token, so only where a token may
+    /// go, and never from https to http. To Vault's own client every status means the same request again; a browser,
+    /// and reqwest, would make another one of it.
+    fn leads_to(&self, answer: &reqwest::Response) -> Result<Option<reqwest::Url>, Elsewhere> {
+        if !matches!(answer.status().as_u16(), 301 | 302 | 307 | 308) {
+            return Ok(None);
+        }
+        let location = answer.headers().get(reqwest::header::LOCATION).and_then(|value| value.to_str().ok());
+        let to = location.filter(|location| !location.is_empty()).and_then(|to| answer.url().join(to).ok());
+        let Some(to) = to.filter(|to| to.has_host() && matches!(to.scheme(), "http" | "https")) else {
+            return Err(Elsewhere("to no address".to_owned()));
+        };
+        let shown = to.origin().ascii_serialization();
+        if answer.url().scheme() == "https" && to.scheme() != "https" {
+            return Err(Elsewhere(format!("to {shown}, without encryption")));
+        }
+        if !self.settings.allows_redirect(&format!("{shown}{}", to.path())) {
+            return Err(Elsewhere(format!("to {shown}, which is not allowed")));
+        }
+        Ok(Some(to))
     }
 }
 
@@ -105,6 +145,17 @@ async fn read_answer(mut answer: reqwest::Response) -> Result<SecretBytes, Clien
 #[error("the server's answer is too long")]
 pub(super) struct TooLong;
 
+/// A server has sent us to where we do not go.
+#[derive(Debug, thiserror::Error)]
+#[error("the server sends us elsewhere: {0}")]
+pub(super) struct Elsewhere(String);
+
+impl From<Elsewhere> for ClientError {
+    fn from(elsewhere: Elsewhere) -> Self {
+        Self::ResponseError { source: elsewhere.into() }
+    }
+}
+
 fn checked_url(url: &str) -> Result<reqwest::Url, Problem> {
     match reqwest::Url::parse(url) {
         Ok(parsed) if parsed.has_host() && matches!(parsed.scheme(), "http" | "https") => Ok(parsed),
@@ -122,6 +173,7 @@ fn builder(settings: &Settings, url: &reqwest::Url) -> reqwest::ClientBuilder {
     let builder = reqwest::Client::builder()
         .connect_timeout(CONNECT_TIMEOUT.min(settings.timeout))
         .timeout(settings.timeout)
+        .redirect(reqwest::redirect::Policy::none())
         .user_agent(concat!("sealant/", env!("CARGO_PKG_VERSION")));
     // As Go does: the proxy of an organisation cannot reach this machine, and should not see what stays on it.
     if is_here(url) { builder.no_proxy() } else { builder }
@@ -131,25 +183,6 @@ fn builder(settings: &Settings, url: &reqwest::Url) -> reqwest::ClientBuilder {
 fn is_here(url: &reqwest::Url) -> bool {
     let name = url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
     name == "localhost" || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
-}
-
-/// A standby sends us to the active server: with our token, so only where a token may go, and never from https to http.
-fn redirects(settings: Settings) -> reqwest::redirect::Policy {
-    reqwest::redirect::Policy::custom(move |attempt| {
-        let (from, to) = (attempt.previous().last(), attempt.url());
-        let downgrade = from.is_some_and(|from| from.scheme() == "https") && to.scheme() != "https";
-        let shown = to.origin().ascii_serialization();
-        let url = format!("{shown}{}", to.path());
-        if attempt.previous().len() > 2 {
-            attempt.error("too many redirects")
-        } else if downgrade {
-            attempt.error(format!("to {shown}, without encryption"))
-        } else if !settings.allows_redirect(&url) {
-            attempt.error(format!("to {shown}, which is not allowed"))
-        } else {
-            attempt.follow()
-        }
-    })
 }
 
 /// The certificates of the user's settings: those to trust, and our own.

@@ -7,7 +7,7 @@ use rustify::errors::ClientError;
 use serde::Deserialize;
 use vaultrs::api::EndpointError;
 
-use super::connection::TooLong;
+use super::connection::{Elsewhere, TooLong};
 use crate::error::{Error, Kind};
 
 /// Longer words of a server are cut.
@@ -61,6 +61,9 @@ impl Problem {
                 match source.downcast_ref::<reqwest::Error>() {
                     Some(error) => Self::on_the_way(error),
                     None if source.is::<TooLong>() => Self::new(Cause::Other, TooLong.to_string()),
+                    None if source.is::<Elsewhere>() => {
+                        Self::new(Cause::Down, plain(&source.to_string(), secrets))
+                    }
                     None => Self::new(Cause::Down, "the request could not be sent"),
                 }
             }
@@ -87,12 +90,11 @@ impl Problem {
         }
         // What the two sides of TLS think of each other does not change.
         let is_final = error.is_connect() || words.contains("fatal alert");
-        match (error.is_redirect(), error.is_builder()) {
-            (true, _) => Self::new(Cause::Down, format!("the server sends us elsewhere: {words}")),
-            (_, true) => Self::new(Cause::Other, format!("the request could not be made: {words}")),
-            _ if is_final => Self::new(Cause::Down, format!("cannot be reached: {words}")),
-            _ => Self::new(Cause::Broken, format!("cannot be reached: {words}")),
+        if error.is_builder() {
+            return Self::new(Cause::Other, format!("the request could not be made: {words}"));
         }
+        let cause = if is_final { Cause::Down } else { Cause::Broken };
+        Self::new(cause, format!("cannot be reached: {words}"))
     }
 
     /// The server's answer was an error.
@@ -115,7 +117,6 @@ impl Problem {
             _ if sealed => (Cause::Down, "the server is sealed"),
             412 | 429 => (Cause::Busy, "the server asks to slow down"),
             500 | 502..=599 => (Cause::Busy, "the server failed"),
-            300..=399 => (Cause::Down, "the server sends us elsewhere"),
             _ => (Cause::Other, "refused"),
         };
         let repeats = words.is_empty() || words.eq_ignore_ascii_case(meaning);
