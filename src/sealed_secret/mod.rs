@@ -25,7 +25,7 @@ pub use binding::Binding;
 pub use check::{FORBIDDEN_TYPES, Part, check_item_name, is_forbidden};
 pub use data_keys::{NewDataKey, OpenedKeys, used_data_keys};
 pub use edit::{Changes, adopt, change, difference, merge_into, rotate, unset};
-pub use file::{Rewrite, looks_sealed, manifest, objects, read, rewrite, spec_schema};
+pub use file::{Rewrite, SealedFile, looks_sealed, manifest, objects, read, rewrite, spec_schema};
 pub use merge::{Merged, Values, merge};
 pub use recipients::{recipients, rewrap, update_keys, wrapped_data_keys};
 pub use seal::{LARGE_MANIFEST, MANY_DATA_KEYS, Options, seal, secrets, warnings};
