@@ -7,10 +7,11 @@ use crate::cli::args::{FormatArgs, IdentityArgs, InputArgs, OutputArgs};
 use crate::cli::pipeline::{Item, Output, Pipeline, Summary, encrypted_or_named, in_two_steps};
 use crate::cli::{Context, block_on};
 use crate::document::{self, Document, Format, TreePath};
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::fs::Mode;
+use crate::sealed_secret;
 use crate::secret::SecretBytes;
-use crate::sops::{MacCheck, Plaintext};
+use crate::sops::{self, MacCheck, Plaintext};
 
 /// Decrypt files, byte for byte as they were
 #[derive(Debug, clap::Args)]
@@ -59,7 +60,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         summary: Some(Summary { done: "decrypted", skipped: "not encrypted" }),
     };
     pipeline.run(|items| {
-        in_two_steps(items, encrypted_or_named, |items| {
+        in_two_steps(items, not_sealed, |items| {
             let (names, sources): (Vec<_>, Vec<_>) =
                 items.into_iter().map(|Item { input, source }| (input.name, source)).unzip();
             let opened = block_on(batch::open(&service, sources));
@@ -72,6 +73,16 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
             opened.into_par_iter().zip(&names).map(decrypt).collect()
         })
     })
+}
+
+/// Leaves out files that were only found and are not encrypted, and refuses what is for `unseal`.
+fn not_sealed(item: Item) -> Result<Option<Item>> {
+    let bytes = &item.source.bytes;
+    if item.input.named && sealed_secret::looks_sealed(bytes) && !sops::looks_encrypted(bytes) {
+        let error = Error::new(Kind::Other, "this is a SealedSecret, not a SOPS document");
+        return Err(error.in_file(item.input.shown()).advise("Unseal it: `sealant unseal FILE`."));
+    }
+    encrypted_or_named(item)
 }
 
 /// The plaintext as it was asked for: whole or one value of it, in its own format or another.
