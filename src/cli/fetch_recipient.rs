@@ -1,9 +1,10 @@
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::ConfigMap;
-use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Api, Client, Config};
 use reqwest::Url;
 use serde::Serialize;
@@ -21,23 +22,20 @@ use crate::secret::SecretBytes;
 ///
 /// The controller publishes them in the ConfigMap `sealant-recipients` of its namespace, for everybody who can log in to
 /// the cluster; the newest comes first. They are public, but they decide who can read what you seal: fetch them from
-/// where nobody else can write. Then write them into the config, once, so that every file is sealed for the cluster:
-///
-///   creation_rules:
-///     - path_regex: ^clusters/prod/
-///       age: age1...,age1...
+/// where nobody else can write. Best fetch them once, and write them into the config.
 #[derive(Debug, clap::Args)]
-#[command(
-    verbatim_doc_comment,
-    after_help = "\
+#[command(after_help = "\
 Examples:
   sealant fetch-recipient
   sealant fetch-recipient --context prod | head -n 1      # only the newest
   sealant seal --age \"$(sealant fetch-recipient)\" secret.yaml > sealed.yaml
   sealant fetch-recipient --url https://keys.example.com/prod/recipients.txt
-  kubectl get configmap sealant-recipients -n sealant-system -o yaml > prod.yaml
-  sealant fetch-recipient --file prod.yaml"
-)]
+  kubectl get configmap sealant-recipients -n sealant-system -o yaml | sealant fetch-recipient --file -
+
+In .sops.yaml, beside your own, so that every file in a folder is for the cluster, too:
+  creation_rules:
+    - path_regex: ^clusters/prod/
+      age: age1cluster...,age1you...")]
 pub struct Args {
     /// Use this context of the kubeconfig, instead of the current one
     #[arg(long, value_name = "NAME", conflicts_with_all = ["url", "file"])]
@@ -213,15 +211,21 @@ async fn config(args: &Args) -> Result<Config> {
             "Name another one with --kubeconfig, or one of its contexts with --context (`kubectl config get-contexts`).",
         )
     };
-    let found = match &args.kubeconfig {
-        Some(file) => Kubeconfig::read_from(file).map_err(|error| unusable(&error).in_file(file))?,
-        None => match Kubeconfig::read() {
-            Ok(found) => found,
-            Err(error) => {
-                return Config::incluster().map_err(|_| {
-                    unusable(&error).advise("Name a kubeconfig with --kubeconfig, or a file with --file.")
-                });
+    let read = |found: std::result::Result<Kubeconfig, KubeconfigError>| {
+        found.map_err(|error| match error {
+            KubeconfigError::ReadConfig(error, path) if error.kind() == io::ErrorKind::NotFound => {
+                Error::new(Kind::NoFile, "there is no kubeconfig")
+                    .in_file(path)
+                    .advise("Name one with --kubeconfig; or recipients in a file with --file.")
             }
+            other => unusable(&other),
+        })
+    };
+    let found = match &args.kubeconfig {
+        Some(file) => read(Kubeconfig::read_from(file))?,
+        None => match read(Kubeconfig::read()) {
+            Err(error) => return Config::incluster().map_err(|_| error),
+            found => found?,
         },
     };
     let mut config =

@@ -1,8 +1,10 @@
 mod into;
 mod values;
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::{Mutex, PoisonError};
 
 use crate::batch::Source;
 use crate::cli::args::{Destination, Formats, IdentityArgs, InputArgs, KeyArgs, OutputArgs};
@@ -46,9 +48,6 @@ pub struct Args {
     #[command(flatten)]
     manifest: ManifestArgs,
 
-    #[command(flatten)]
-    place: PlaceArgs,
-
     /// Seal a Secret that has no values, too
     #[arg(long)]
     allow_empty_data: bool,
@@ -68,6 +67,9 @@ pub struct Args {
     /// Keep the ciphertexts of values that are unchanged since this SealedSecret, which an identity at hand can unseal
     #[arg(long, value_name = "OLD")]
     onto: Option<PathBuf>,
+
+    #[command(flatten)]
+    place: PlaceArgs,
 
     #[command(flatten)]
     keys: KeyArgs,
@@ -98,7 +100,7 @@ struct PlaceArgs {
 }
 
 fn scope(name: &str) -> std::result::Result<Scope, String> {
-    Scope::from_name(name).ok_or_else(|| "there are strict, namespace and cluster".to_owned())
+    Scope::from_name(name).ok_or_else(|| "it is strict, namespace or cluster".to_owned())
 }
 
 pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
@@ -106,7 +108,8 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let service = args.identities.key_service(context.host)?;
     args.keys.warn_of_empty(context.ui);
     let wanted = Wanted { keys: args.keys.key_set(context.host)?, ..Wanted::default() };
-    let seal = Seal { args: &args, context, configs: context.configs()?, wanted, service };
+    let seal =
+        Seal { args: &args, context, configs: context.configs()?, wanted, service, told: Mutex::default() };
     match &args.merge_into {
         Some(file) => seal.merge_into(file),
         None if args.raw || !args.from_file.is_empty() => seal.values(),
@@ -165,6 +168,8 @@ struct Seal<'a> {
     configs: Configs,
     wanted: Wanted,
     service: KeyService<'a>,
+    /// Lists of recipients that were told.
+    told: Mutex<HashSet<String>>,
 }
 
 /// The Secrets of a file, and for whom they are.
@@ -213,12 +218,15 @@ impl Seal<'_> {
         let in_file = |error: Error| error.in_file(input.shown());
         let Some(format) = format(&source, input.named).map_err(in_file)? else { return Ok(None) };
         let output = match destination {
-            Destination::File(file) => Some(file),
+            Destination::File(file) => Some(file.as_path()),
             _ => None,
         };
-        // What comes in through a pipe is known by where it goes.
-        let name = self.args.onto.as_ref().or(input.name.as_ref()).or(output);
-        let rule = self.rule(name.map(PathBuf::as_path))?;
+        let name = self.args.onto.as_deref().or(input.name.as_deref()).or(output);
+        let rule = match self.rule(name)? {
+            // Plaintext that lies elsewhere is sealed as what it becomes.
+            None => self.rule(output)?,
+            found => found,
+        };
         if !input.named && rule.is_none() && self.wanted.keys.is_none() {
             return Ok(None);
         }
@@ -227,7 +235,15 @@ impl Seal<'_> {
         if !input.named && (!says_secret || sealed_secret::looks_sealed(&bytes)) {
             return Ok(None);
         }
-        let document = document::parse(format, bytes, false).map_err(in_file)?;
+        let is_template = !input.named && bytes.windows(2).any(|window| window == b"{{");
+        let document = match document::parse(format, bytes, false) {
+            Err(error) if is_template => {
+                let error = in_file(error);
+                self.context.ui.note(format!("passed by, as a template that is no manifest yet: {error}"));
+                return Ok(None);
+            }
+            document => document.map_err(in_file)?,
+        };
         if !input.named && !sealed_secret::holds_secrets(&*document) {
             return Ok(None);
         }
@@ -241,7 +257,7 @@ impl Seal<'_> {
         let keys = match &self.args.onto {
             // It is decided for each of its objects.
             Some(_) => KeySet::any_of(Vec::new()),
-            None => self.keys(name.map(PathBuf::as_path), rule.as_ref()).map_err(in_file)?,
+            None => self.keys(name, rule.as_ref()).map_err(in_file)?,
         };
         let format = self.args.manifest.of(destination, format);
         Ok(Some(Prepared { secrets, keys, format, shown: input.shown().to_path_buf() }))
@@ -286,6 +302,13 @@ impl Seal<'_> {
             ),
         })?;
         sealed_secret::refuse_foreign(&keys).map(|()| keys)
+    }
+
+    /// Tells what is good to know, once.
+    fn tell_once(&self, message: String) {
+        if self.told.lock().unwrap_or_else(PoisonError::into_inner).insert(message.clone()) {
+            self.context.ui.say(message);
+        }
     }
 
     /// Seals the Secrets of files, with one request to the key service. Results stand in the order of the files.

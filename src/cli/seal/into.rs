@@ -138,8 +138,8 @@ impl Seal<'_> {
         let keys = rekey::recipients_of_sealed(&sealed.spec, named.as_ref(), &wish)?;
         if named.is_none() {
             let list: String = keys.groups.iter().flatten().map(|key| format!("\n  {key}")).collect();
-            self.context.ui.say(format!(
-                "{}: no creation rule names recipients, so what is new is for these of the file:{list}",
+            self.tell_once(format!(
+                "{}: no creation rule names recipients, so new values are for these of the file:{list}",
                 path.display()
             ));
         }
@@ -213,12 +213,12 @@ impl Seal<'_> {
         let namespace = secret.namespace.clone().or_else(|| old.metadata.namespace.clone());
         let secret = Secret { namespace, ..secret.clone() };
         let changes = sealed_secret::difference(old, opened, &secret)?;
+        if !changes.values().any(Option::is_some) {
+            return sealed_secret::adopt(old, &secret, &changes, None);
+        }
         let keys = self.keys_of(old, path)?;
-        let key = match changes.values().any(Option::is_some) {
-            true => Some(one(block_on(NewDataKey::make(&self.service, &[&keys])))?),
-            false => None,
-        };
-        let sealed = sealed_secret::adopt(old, &secret, &changes, key)?;
+        let key = one(block_on(NewDataKey::make(&self.service, &[&keys])))?;
+        let sealed = sealed_secret::adopt(old, &secret, &changes, Some(key))?;
         self.tell_who_is_left_out(&sealed, &keys, path);
         Ok(sealed)
     }
