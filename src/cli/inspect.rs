@@ -227,7 +227,7 @@ fn sealed_rows(overview: &Overview, place: &str) -> Rows {
         };
         rows.push((
             "readers",
-            format!("{what}: {}{}", reader.recipient, versions(&reader.recipient, overview)),
+            format!("{what}: {}{}", short(&reader.recipient), versions(&reader.recipient, overview)),
         ));
     }
     for data_key in overview.data_keys.iter().filter(|data_key| several || data_key.required > 1) {
@@ -284,7 +284,15 @@ fn shared(required: usize, groups: &[Vec<Holder>]) -> impl Iterator<Item = Strin
 
 fn holder(holder: &Holder) -> String {
     let version = holder.version.map(|version| format!(" (key version {version})"));
-    format!("{}{}", holder.recipient, version.unwrap_or_default())
+    format!("{}{}", short(&holder.recipient), version.unwrap_or_default())
+}
+
+/// A recipient as people can take it in: post-quantum ones have two thousand characters.
+fn short(recipient: &str) -> String {
+    match (recipient.get(..20), recipient.get(recipient.len().saturating_sub(8)..)) {
+        (Some(head), Some(tail)) if recipient.len() > 200 => format!("{head}...{tail}"),
+        _ => recipient.to_owned(),
+    }
 }
 
 fn sops_rows(sops: &Sops) -> Rows {
