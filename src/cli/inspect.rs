@@ -220,15 +220,12 @@ fn sealed_rows(overview: &Overview, place: &str) -> Rows {
         },
     ));
     for reader in &overview.readers {
-        let what = match (reader.all, &reader.items[..]) {
-            (true, _) => "everything".to_owned(),
-            (false, []) => "nothing".to_owned(),
-            (false, items) => format!("only {}", items.join(", ")),
-        };
-        rows.push((
-            "readers",
-            format!("{what}: {}{}", short(&reader.recipient), versions(&reader.recipient, overview)),
-        ));
+        let name = short(&reader.recipient) + &versions(&reader.recipient, overview);
+        match &reader.items[..] {
+            _ if reader.all => rows.push(("readers", name)),
+            [] => rows.push(("only some", format!("{name}: nothing"))),
+            items => rows.push(("only some", format!("{name}: {}", items.join(", ")))),
+        }
     }
     for data_key in overview.data_keys.iter().filter(|data_key| several || data_key.required > 1) {
         let used = overview.items.iter().filter(|item| item.data_key == data_key.id);

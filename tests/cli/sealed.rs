@@ -6,7 +6,7 @@ use insta::assert_snapshot;
 use sealant_test_support::{Output, Sandbox};
 use serde_json::Value;
 
-use super::{RECIPIENT, STRANGER, at_home, encrypted, identity, new_lines, sandbox};
+use super::{RECIPIENT, STRANGER, at_home, identity, new_lines, sandbox};
 
 const SECRET: &str = "\
 apiVersion: v1
@@ -23,7 +23,7 @@ stringData:
 /// Another Secret, of a name and with a value.
 fn secret(name: &str, value: &str) -> String {
     format!(
-        "apiVersion: v1\nkind: Secret\nmetadata: {{name: {name}, namespace: shop}}\nstringData: {{v: {value}}}\n"
+        "apiVersion: v1\nkind: Secret\nmetadata: {{name: {name}, namespace: shop}}\nstringData: {{v: '{value}'}}\n"
     )
 }
 
@@ -47,6 +47,12 @@ fn seal_stdin(test: &Sandbox, args: &[&str], stdin: &str) -> Output {
         assert!(!output.stderr.contains(planted), "{output}");
     }
     output
+}
+
+/// Writes the Secret as a SOPS document.
+fn encrypt_with_sops(test: &Sandbox, file: &str, recipients: &str) {
+    test.write(file, SECRET);
+    test.sealant(&["encrypt", "-i", "--age", recipients, file]).run().ok();
 }
 
 fn unsealed(test: &Sandbox, file: &str) -> String {
@@ -131,7 +137,7 @@ fn scopes_bind_to_what_they_say() {
 #[test]
 fn what_cannot_be_sealed_is_refused_with_advice() {
     let test = with_sealed();
-    encrypted(&test, "sops.yaml", SECRET, &[RECIPIENT]);
+    encrypt_with_sops(&test, "sops.yaml", RECIPIENT);
     let cases = [
         (SECRET.replace("  namespace: shop\n", ""), 1, "Name it in metadata.namespace, or with --namespace."),
         (
@@ -405,7 +411,7 @@ fn of_several_those_that_open_are_printed() {
 #[test]
 fn each_command_names_the_one_that_fits() {
     let test = with_sealed();
-    encrypted(&test, "sops.yaml", SECRET, &[RECIPIENT]);
+    encrypt_with_sops(&test, "sops.yaml", RECIPIENT);
     test.write("bitnami.yaml", "apiVersion: bitnami.com/v1alpha1\nkind: SealedSecret\nmetadata: {name: x}\n");
     let cases = [
         (["decrypt", "sealed.yaml"], "Unseal it: `sealant unseal FILE`."),
@@ -445,7 +451,7 @@ fn anybody_can_look_at_what_is_encrypted() {
 #[test]
 fn inspect_takes_sops_documents_too() {
     let test = at_home();
-    encrypted(&test, "a.yaml", SECRET, &[RECIPIENT, STRANGER]);
+    encrypt_with_sops(&test, "a.yaml", &format!("{RECIPIENT},{STRANGER}"));
     let json = test.sealant(&["inspect", "--format", "json", "a.yaml"]).run().ok();
     let json: Value = serde_json::from_str(json.text()).expect("JSON");
     let found = &json[0];
