@@ -6,7 +6,7 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use sealant_test_support::{Cluster, Output, Run, Sandbox};
+use sealant_test_support::{Bao, Cluster, Output, Run, Sandbox};
 
 /// A cluster that knows SealedSecrets, in which a controller has published its recipients.
 struct Shop {
@@ -115,10 +115,16 @@ fn everybody_who_is_logged_in_may_fetch_recipients_and_nobody_else() {
     assert!(output.stderr.contains("you may not read the ConfigMap"), "{output}");
 
     let kubeconfig = std::fs::read_to_string(&someone).expect("a kubeconfig");
-    let token = kubeconfig.lines().find(|line| line.trim().starts_with("token:")).expect("a token");
-    shop.test.write("stranger", kubeconfig.replace(token, "    token: nobody"));
+    let (before, token) = kubeconfig.split_once("token: ").expect("a token");
+    assert!(token.ends_with("}}]\n"));
+    let authority = shop.cluster.ca_file();
+    let before = before.replace("ca.crt", authority.to_str().expect("a path"));
+    shop.test.write("stranger", format!("{before}token: nobody}}}}]\n"));
     let output = shop.test.sealant(&["fetch-recipient", "--kubeconfig", "stranger"]).run().code(1);
     assert!(output.stderr.contains("you may not read"), "{output}");
+    // A proxy has nothing to do with what is on this machine, unless the kubeconfig says so.
+    let proxied = shop.sealant(&["fetch-recipient"]).env("HTTPS_PROXY", "http://127.0.0.1:1").run().ok();
+    assert_eq!(proxied.text(), format!("{new}\n"));
     let output = shop.sealant(&["fetch-recipient", "--context", "nowhere"]).run().code(5);
     assert!(output.stderr.contains("kubectl config get-contexts"), "{output}");
 }
@@ -142,4 +148,36 @@ fn a_server_that_does_not_answer_is_given_up() {
         assert!(output.stderr.contains("no answer within 10 seconds"), "{output}");
         assert!(started.elapsed() < Duration::from_secs(30));
     }
+}
+
+#[test]
+fn a_transit_key_unseals_and_its_versions_are_seen() {
+    let bao = Bao::start();
+    bao.transit_key("transit", "shop");
+    let test = Sandbox::new(env!("CARGO_BIN_EXE_sealant"));
+    let uri = format!("{}/v1/transit/keys/shop", bao.address());
+    let as_root = |args: &[&str]| {
+        test.sealant(args).env("VAULT_ADDR", bao.address()).env("VAULT_TOKEN", bao.root_token())
+    };
+    let seal = [
+        "seal",
+        "--hc-vault-transit",
+        &uri,
+        "--name",
+        "db",
+        "-n",
+        "shop",
+        "--from-file",
+        "a=-",
+        "-o",
+        "x.yaml",
+    ];
+    as_root(&seal).stdin("hunter2").run().ok();
+    bao.bao(&["write", "-f", "transit/keys/shop/rotate"]).run().ok();
+    as_root(&["seal", "--merge-into", "x.yaml", "--from-file", "b=-"]).stdin("planted").run().ok();
+    let inspected = test.sealant(&["inspect", "x.yaml"]).run().ok();
+    assert!(inspected.text().contains(&format!("  readers     {uri} (key version 1, 2)\n")), "{inspected}");
+    let plain = as_root(&["unseal", "x.yaml"]).run().ok();
+    assert!(plain.text().ends_with("stringData:\n  a: hunter2\n  b: planted\n"), "{plain}");
+    test.sealant(&["unseal", "x.yaml"]).run().code(128);
 }

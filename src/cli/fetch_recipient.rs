@@ -3,6 +3,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use hyper_util::client::proxy::matcher::Matcher;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Api, Client, Config};
@@ -15,7 +16,7 @@ use crate::cli::{Context, block_on};
 use crate::document::{self, Format, to_data};
 use crate::error::{Error, Kind, Result};
 use crate::keys::Recipient;
-use crate::keys::vault::install_cryptography;
+use crate::keys::vault::{install_cryptography, is_here};
 use crate::secret::SecretBytes;
 
 /// Print the recipients of a cluster: for whom to seal what its controller shall unseal
@@ -137,7 +138,7 @@ fn of_file(file: &Path) -> Result<String> {
 fn of_url(url: &str) -> Result<String> {
     let refuse = |message: &str| Error::new(Kind::Other, format!("{url}: {message}"));
     let parsed = Url::parse(url).map_err(|_| refuse("this is no address"))?;
-    let is_here = matches!(parsed.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
+    let is_here = is_here(&parsed);
     if parsed.scheme() != "https" && !(parsed.scheme() == "http" && is_here) {
         return Err(refuse(
             "recipients are fetched by https alone: who can change them on the way reads what is sealed",
@@ -145,10 +146,10 @@ fn of_url(url: &str) -> Result<String> {
     }
     install_cryptography();
     let fetch = async {
-        let client = reqwest::Client::builder()
+        let builder = reqwest::Client::builder()
             .user_agent(concat!("sealant/", env!("CARGO_PKG_VERSION")))
-            .https_only(!is_here)
-            .build()?;
+            .https_only(!is_here);
+        let client = if is_here { builder.no_proxy() } else { builder }.build()?;
         let mut answer = client.get(parsed).send().await?.error_for_status()?;
         let mut body = SecretBytes::new(Vec::new());
         while let Some(chunk) = answer.chunk().await?.filter(|_| body.len() <= LONGEST) {
@@ -173,10 +174,10 @@ async fn of_cluster(args: &Args) -> Result<String> {
     let failed = |message: &str, error: &(dyn std::error::Error + 'static)| {
         Error::new(Kind::Other, format!("{server}: {message}")).caused_by(reasons(error))
     };
-    let fetch = async {
-        let client = Client::try_from(config)?;
-        Api::<ConfigMap>::namespaced(client, &args.controller_namespace).get(RECIPIENTS.0).await
-    };
+    // Here somebody may be asked to log in, which takes its time.
+    let client = Client::try_from(config).map_err(|error| failed("nobody can be logged in there", &error))?;
+    let maps = Api::<ConfigMap>::namespaced(client, &args.controller_namespace);
+    let fetch = maps.get(RECIPIENTS.0);
     let place = format!("the ConfigMap {} in namespace {}", RECIPIENTS.0, args.controller_namespace);
     let map = match timeout(LIMIT, fetch).await.map_err(|_| too_late(&server))? {
         Ok(map) => map,
@@ -228,8 +229,18 @@ async fn config(args: &Args) -> Result<Config> {
             found => found?,
         },
     };
+    let named = |config: &Config| {
+        let proxies = found.clusters.iter().filter_map(|named| named.cluster.as_ref()?.proxy_url.as_deref());
+        proxies.filter_map(|url| url.parse().ok()).any(|url| config.proxy_url.as_ref() == Some(&url))
+    };
     let mut config =
-        Config::from_custom_kubeconfig(found, &options).await.map_err(|error| unusable(&error))?;
+        Config::from_custom_kubeconfig(found.clone(), &options).await.map_err(|error| unusable(&error))?;
+    // A proxy of the environment counts as it does for kubectl: kube asks NO_PROXY about the proxy, not the server.
+    let reached_directly = Url::parse(&config.cluster_url.to_string()).is_ok_and(|url| is_here(&url))
+        || Matcher::from_env().intercept(&config.cluster_url).is_none();
+    if reached_directly && !named(&config) {
+        config.proxy_url = None;
+    }
     config.connect_timeout = Some(LIMIT);
     config.read_timeout = Some(LIMIT);
     Ok(config)

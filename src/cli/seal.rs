@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::{Mutex, PoisonError};
 
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+
 use crate::batch::Source;
 use crate::cli::args::{Destination, Formats, IdentityArgs, InputArgs, KeyArgs, OutputArgs};
 use crate::cli::manifests::{self, ManifestArgs};
@@ -87,7 +89,7 @@ pub struct Args {
 #[command(next_help_heading = "What the values are bound to")]
 struct PlaceArgs {
     /// strict (namespace and name, the default), namespace, or cluster (nothing: whoever copies it can use it)
-    #[arg(long, value_name = "SCOPE", value_parser = scope)]
+    #[arg(long, value_name = "SCOPE", value_parser = scopes(), hide_possible_values = true)]
     scope: Option<Scope>,
 
     /// The namespace of Secrets that name none
@@ -99,8 +101,11 @@ struct PlaceArgs {
     name: Option<String>,
 }
 
-fn scope(name: &str) -> std::result::Result<Scope, String> {
-    Scope::from_name(name).ok_or_else(|| "it is strict, namespace or cluster".to_owned())
+/// The scopes, and the names that kubeseal has for them.
+fn scopes() -> impl TypedValueParser<Value = Scope> {
+    let [strict, namespace, cluster] = Scope::ALL.map(|scope| PossibleValue::new(scope.name()));
+    let names = [strict, namespace.alias("namespace-wide"), cluster.alias("cluster-wide")];
+    PossibleValuesParser::new(names).try_map(|name| Scope::from_name(&name).ok_or("there is no such scope"))
 }
 
 pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
@@ -357,11 +362,16 @@ fn written(sealed: &[SealedSecret], format: Format) -> Result<Output> {
     let (mut texts, mut warnings) = (Vec::new(), Vec::new());
     for sealed in sealed {
         let text = SecretString::new(sealed_secret::manifest(sealed, format)?);
-        let found = sealed_secret::warnings(sealed, text.len());
-        warnings.extend(found.into_iter().map(|warning| format!("{}: {warning}", sealed.metadata.name)));
+        warnings.extend(warnings_of(sealed, text.len()));
         texts.push(text);
     }
     Ok(Output { bytes: manifests::joined(&texts, format), warnings })
+}
+
+/// What people should know of a SealedSecret, by its name.
+fn warnings_of(sealed: &SealedSecret, manifest_len: usize) -> Vec<String> {
+    let warnings = sealed_secret::warnings(sealed, manifest_len).into_iter();
+    warnings.map(|warning| format!("{}: {warning}", sealed.metadata.name)).collect()
 }
 
 /// Refuses to write over a Secret in plaintext: that is for `-i` to do.

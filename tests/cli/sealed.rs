@@ -131,7 +131,7 @@ fn scopes_bind_to_what_they_say() {
     assert_eq!([moved("namespace", name.0, name.1), moved("namespace", namespace.0, namespace.1)], [0, 25]);
     assert_eq!([moved("cluster-wide", name.0, name.1), moved("cluster", namespace.0, namespace.1)], [0, 0]);
     let output = seal(&test, &["--scope", "global", "plain.yaml"]).code(1);
-    assert!(output.stderr.contains("it is strict, namespace or cluster"), "{output}");
+    assert!(output.stderr.contains("[possible values: strict, namespace, cluster]"), "{output}");
 }
 
 #[test]

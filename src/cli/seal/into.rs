@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use super::values::one;
-use super::{Prepared, Seal, format, named, written};
+use super::{Prepared, Seal, format, named, warnings_of, written};
 use crate::cli::args::{Formats, Input};
 use crate::cli::block_on;
 use crate::cli::pipeline::{self, Output};
@@ -40,7 +40,9 @@ impl Seal<'_> {
             merged += secret.items.len();
         }
         let bytes = file.rewritten(&new).map_err(in_file)?;
-        for warning in new.iter().flatten().flat_map(|sealed| sealed_secret::warnings(sealed, bytes.len())) {
+        for warning in
+            new.iter().flatten().map(|sealed| warned(sealed, &file)).collect::<Result<Vec<_>>>()?.concat()
+        {
             self.context.ui.warning(format!("{}: {warning}", path.display()));
         }
         if self.args.outputs.dry_run {
@@ -185,7 +187,7 @@ impl Seal<'_> {
             if olds.len() == file.objects.len() && new.iter().all(Option::is_some) {
                 let bytes = SecretBytes::new(file.rewritten(&new).map_err(in_old)?);
                 let warnings =
-                    sealed.iter().flat_map(|sealed| sealed_secret::warnings(sealed, bytes.len())).collect();
+                    sealed.iter().map(|sealed| warned(sealed, &file)).collect::<Result<Vec<_>>>()?.concat();
                 return Ok(Output { bytes, warnings });
             }
         }
@@ -241,6 +243,11 @@ impl Seal<'_> {
             ));
         }
     }
+}
+
+/// What people should know of a SealedSecret of a file.
+fn warned(sealed: &SealedSecret, file: &SealedFile) -> Result<Vec<String>> {
+    Ok(warnings_of(sealed, sealed_secret::manifest(sealed, file.document.format())?.len()))
 }
 
 /// Reads a file with SealedSecrets in it.
