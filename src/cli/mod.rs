@@ -27,6 +27,7 @@ mod init;
 mod keygen;
 mod man;
 mod pipeline;
+mod recipients;
 mod rewrap;
 mod rotate;
 mod set;

@@ -197,6 +197,7 @@ fn edit_file(args: args::Edit, context: &Context) -> Result<ExitCode> {
     let args = edit::Args {
         files: vec![file],
         show_master_keys: args.show_master_keys,
+        allow_recipient: Vec::new(),
         ignore_mac: args.ignore_mac,
         formats,
         identities: args.identities,
@@ -252,6 +253,7 @@ fn change(
         idempotent,
         dry_run: false,
         ignore_mac,
+        allow_recipient: Vec::new(),
         formats: known(formats),
         identities,
     };

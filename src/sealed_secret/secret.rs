@@ -14,7 +14,7 @@ use serde_json::{Map, Value as Data, json};
 use zeroize::Zeroizing;
 
 use super::check::check_item_name;
-use crate::document::{self, Document, NodeId, NodeKind, Value};
+use crate::document::{self, Document, Format, NodeId, NodeKind, Value};
 use crate::error::{Error, Kind, Result};
 use crate::secret::{SecretBytes, SecretString};
 
@@ -190,6 +190,28 @@ impl Secret {
         head.extend(self.immutable.map(|immutable| ("immutable".to_owned(), immutable.into())));
         Data::Object(head)
     }
+}
+
+/// The manifests of Secrets: a stream in YAML; in JSON the only one, or a List.
+pub fn manifests(secrets: &[Secret], format: Format) -> Result<SecretBytes> {
+    let (texts, [start, between, end]) = match (format, secrets) {
+        (Format::Json, [only]) => (vec![only.to_json()?], ["", "", ""]),
+        (Format::Json, several) => {
+            let texts = several.iter().map(Secret::to_json).collect::<Result<_>>()?;
+            (texts, ["{\"apiVersion\": \"v1\", \"kind\": \"List\", \"items\": [\n", ",\n", "]}\n"])
+        }
+        (_, secrets) => (secrets.iter().map(Secret::to_yaml).collect(), ["", "---\n", ""]),
+    };
+    // With room for all of it no copy stays behind in a buffer that was outgrown.
+    let size = texts.iter().map(|text| text.len() + between.len()).sum::<usize>() + start.len() + end.len();
+    let mut out = SecretBytes::new(Vec::with_capacity(size));
+    out.extend_from_slice(start.as_bytes());
+    for (at, text) in texts.iter().enumerate() {
+        out.extend_from_slice(if at == 0 { b"" } else { between.as_bytes() });
+        out.extend_from_slice(text.as_bytes());
+    }
+    out.extend_from_slice(end.as_bytes());
+    Ok(out)
 }
 
 /// The items of a Secret by the field in which they stand.
