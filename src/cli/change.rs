@@ -38,10 +38,6 @@ pub struct ChangeArgs {
     #[arg(long)]
     pub(super) ignore_mac: bool,
 
-    /// For SealedSecrets: keep this recipient, though the creation rule does not name it; may be repeated
-    #[arg(long, value_name = "RECIPIENT")]
-    pub(super) allow_recipient: Vec<String>,
-
     #[command(flatten)]
     pub(super) formats: FormatArgs,
 
@@ -55,8 +51,8 @@ impl ChangeArgs {
         TreePath::parse(&self.path).map_err(|error| error.with_kind(Kind::SetFormat))
     }
 
-    /// Applies a change to the file; when it gives none, nothing is written.
-    pub fn run(&self, context: &Context, change: impl Change) -> Result<ExitCode> {
+    /// Applies a change to the file; when it gives none, nothing is written. `wish` is for SealedSecrets.
+    pub fn run(&self, context: &Context, wish: Wish, change: impl Change) -> Result<ExitCode> {
         let input = Input::of(&self.file);
         let Some(path) = &input.path else {
             return Err(Error::new(Kind::Conflict, "standard input cannot be changed in place")
@@ -74,7 +70,9 @@ impl ChangeArgs {
         let parsed = batch::parse_one(source)?;
         let snapshot = parsed.snapshot.clone();
         let changed = match parsed.file {
-            EncryptedFile::Sealed(file) => self.change_sealed(&file, context, &service, change),
+            EncryptedFile::Sealed(file) => {
+                self.change_sealed(&file, &Recipients::new(context, wish)?, &service, change)
+            }
             EncryptedFile::Document(_) => self.change_document(parsed, context, &service, change),
         };
         let Some(changed) = changed.map_err(|error| error.in_file(path))? else {
@@ -110,13 +108,11 @@ impl ChangeArgs {
     fn change_sealed(
         &self,
         file: &SealedFile,
-        context: &Context,
+        recipients: &Recipients<'_>,
         service: &KeyService<'_>,
         change: impl Change,
     ) -> Result<Option<Ciphertext>> {
         let path = ItemPath::parse(&self.path).map_err(|error| error.with_kind(Kind::SetFormat))?;
-        let wish = Wish { allow: self.allow_recipient.clone(), ..Wish::default() };
-        let recipients = Recipients::new(context, wish)?;
         let new_key = |sealed: &SealedSecret| {
             let keys = recipients.of(Holder::Sealed(sealed), Some(&self.file), &self.file)?;
             block_on(NewDataKey::make(service, &[&keys])).pop().unwrap_or_else(|| Err(no_answer()))

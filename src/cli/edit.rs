@@ -164,8 +164,11 @@ impl Edit<'_> {
         keys: &[OpenedKeys],
     ) -> Result<Outcome> {
         if self.args.show_master_keys {
-            let error = Error::new(Kind::Conflict, "a SealedSecret cannot be edited together with its recipients");
-            return Err(error.advise("See them with `sealant inspect`, change them with `sealant updatekeys`."));
+            let error =
+                Error::new(Kind::Conflict, "a SealedSecret cannot be edited together with its recipients");
+            return Err(
+                error.advise("See them with `sealant inspect`, change them with `sealant updatekeys`.")
+            );
         }
         let wish = Wish { allow: self.args.allow_recipient.clone(), ..Wish::default() };
         let recipients = Recipients::new(self.context, wish)?;

@@ -9,6 +9,7 @@ use crate::cli::{Context, block_on};
 use crate::document::{Document, Edits, MAX_SOURCE, TreePath, data_from_json};
 use crate::error::{Error, Kind, Result};
 use crate::keys::KeyService;
+use crate::rekey::Wish;
 use crate::sealed_secret::{self, Binding, ItemPath, NewDataKey, OpenedKeys, SealedFile, SealedSecret};
 use crate::secret::SecretBytes;
 
@@ -47,6 +48,10 @@ pub struct Args {
     /// The value is not JSON but a text, taken as it is: a line end at its end belongs to it
     #[arg(long, help_heading = None::<&str>)]
     pub(super) string: bool,
+
+    /// For SealedSecrets: keep this recipient, though the creation rule does not name it; may be repeated
+    #[arg(long, value_name = "RECIPIENT", help_heading = None::<&str>)]
+    pub(super) allow_recipient: Vec<String>,
 }
 
 pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
@@ -55,7 +60,12 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         Some(value) => SecretBytes::new(value.clone().into_bytes()),
         None => Input::of(Path::new("-")).read(MAX_SOURCE)?,
     };
-    args.change.run(context, Value { bytes, args: &args, context })
+    let value = Value { bytes, args: &args, context };
+    if !value.is_raw() {
+        value.as_json()?;
+    }
+    let wish = Wish { allow: args.allow_recipient.clone(), ..Wish::default() };
+    args.change.run(context, wish, value)
 }
 
 /// A value to be set, as it was given.
@@ -78,16 +88,22 @@ impl Value<'_> {
         })
     }
 
+    /// Whether it may be something else than JSON.
+    fn is_raw(&self) -> bool {
+        self.args.string || self.args.value_file || self.args.value_stdin
+    }
+
     /// The bytes of an item: those of a file or of standard input as they are.
     fn as_item(&self) -> Result<SecretBytes> {
-        if self.args.string || self.args.value_file || self.args.value_stdin {
+        if self.is_raw() {
             return Ok(self.bytes.clone());
         }
         match self.as_json()? {
             Data::String(text) => Ok(SecretBytes::new(text.into_bytes())),
-            _ => Err(Error::new(Kind::SetFormat, "an item of a SealedSecret is a text, and this is none").advise(
-                "Write it as JSON in double quotes, '\"5432\"', or add --string to take it as it is.",
-            )),
+            _ => Err(Error::new(Kind::SetFormat, "an item of a SealedSecret is a text, and this is none")
+                .advise(
+                    "Write it as JSON in double quotes, '\"5432\"', or add --string to take it as it is.",
+                )),
         }
     }
 }

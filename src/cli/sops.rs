@@ -222,6 +222,7 @@ fn set_value(args: args::Set, context: &Context) -> Result<ExitCode> {
         _ => return Err(wrong_number("set takes a file, the path of a value, and the value as JSON")),
     };
     let args = set::Args {
+        allow_recipient: Vec::new(),
         change: change(file, path, args.idempotent, args.ignore_mac, args.formats, args.identities)?,
         value,
         value_file: args.value_file,
@@ -253,7 +254,6 @@ fn change(
         idempotent,
         dry_run: false,
         ignore_mac,
-        allow_recipient: Vec::new(),
         formats: known(formats),
         identities,
     };

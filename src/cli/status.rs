@@ -125,7 +125,12 @@ fn print(rows: &[Row], context: &Context) -> Result<()> {
         .iter()
         .map(|row| {
             let keys: Vec<String> = row.keys.iter().map(|key| shown(key, &row.keys)).collect();
-            vec![row.file.clone(), word(row.state).to_owned(), row.last_modified.clone().unwrap_or_default(), keys.join(", ")]
+            vec![
+                row.file.clone(),
+                word(row.state).to_owned(),
+                row.last_modified.clone().unwrap_or_default(),
+                keys.join(", "),
+            ]
         })
         .collect();
     context.ui.table(&["file", "state", "last modified", "master keys"], &cells)?;

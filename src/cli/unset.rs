@@ -5,6 +5,7 @@ use crate::cli::change::{Change, ChangeArgs};
 use crate::document::{Document, Edits, TreePath};
 use crate::error::{Error, Kind, Result};
 use crate::keys::KeyService;
+use crate::rekey::Wish;
 use crate::sealed_secret::{self, ItemPath, NewDataKey, SealedFile, SealedSecret};
 
 /// Remove one value from an encrypted file
@@ -20,7 +21,7 @@ pub struct Args {
 }
 
 pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
-    args.change.run(context, Removal { idempotent: args.change.idempotent })
+    args.change.run(context, Wish::default(), Removal { idempotent: args.change.idempotent })
 }
 
 struct Removal {

@@ -60,13 +60,17 @@ async fn rotate_documents(
         .collect()
 }
 
-async fn rotate_sealed(service: &KeyService<'_>, files: Vec<(Sealed, Vec<KeySet>)>) -> Vec<Result<Ciphertext>> {
+async fn rotate_sealed(
+    service: &KeyService<'_>,
+    files: Vec<(Sealed, Vec<KeySet>)>,
+) -> Vec<Result<Ciphertext>> {
     let sets: Vec<&KeySet> = files.iter().flat_map(|(_, sets)| sets).collect();
     let mut new_keys = NewDataKey::make(service, &sets).await.into_iter();
     let rotate = |(file, sets): &(Sealed, Vec<KeySet>)| {
         let new_keys: Vec<_> = new_keys.by_ref().take(sets.len()).collect();
         let rotated = file.objects().zip(new_keys);
-        let rotated = rotated.map(|((sealed, keys), key)| sealed_secret::rotate(sealed, keys, key?).map(Some));
+        let rotated =
+            rotated.map(|((sealed, keys), key)| sealed_secret::rotate(sealed, keys, key?).map(Some));
         file.rewritten(rotated.collect())
     };
     files.iter().map(rotate).collect()
@@ -97,16 +101,20 @@ async fn update_documents(
         })
         .collect();
     let wrapped = service.rekey_many(&requests).await;
-    let write = |((OpenedDocument { path, file, key, .. }, _), wrapped): (&(OpenedDocument, _), Result<_>)| {
-        let written = file.check_key(key).and(wrapped);
-        let written = written.and_then(|keys| file.with_metadata(&file.metadata.for_keys(keys)));
-        let written = written.map(|bytes| Ciphertext { bytes, warnings: Vec::new() });
-        written.map_err(|error| error.in_file(path))
-    };
+    let write =
+        |((OpenedDocument { path, file, key, .. }, _), wrapped): (&(OpenedDocument, _), Result<_>)| {
+            let written = file.check_key(key).and(wrapped);
+            let written = written.and_then(|keys| file.with_metadata(&file.metadata.for_keys(keys)));
+            let written = written.map(|bytes| Ciphertext { bytes, warnings: Vec::new() });
+            written.map_err(|error| error.in_file(path))
+        };
     files.iter().zip(wrapped).map(write).collect()
 }
 
-async fn update_sealed(service: &KeyService<'_>, files: Vec<(Sealed, Vec<KeySet>)>) -> Vec<Result<Ciphertext>> {
+async fn update_sealed(
+    service: &KeyService<'_>,
+    files: Vec<(Sealed, Vec<KeySet>)>,
+) -> Vec<Result<Ciphertext>> {
     let all = files.iter().flat_map(|(file, sets)| file.objects().zip(sets));
     let requests: Vec<_> = all.map(|((sealed, opened), keys)| (sealed, opened, keys)).collect();
     let mut updated = sealed_secret::update_keys(service, &requests).await.into_iter();

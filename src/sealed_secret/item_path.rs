@@ -30,7 +30,8 @@ impl ItemPath {
                 _ => Err(is_no_item()),
             };
         }
-        let (object, item) = text.rsplit_once('/').map_or((None, text), |(object, item)| (Some(object), item));
+        let (object, item) =
+            text.rsplit_once('/').map_or((None, text), |(object, item)| (Some(object), item));
         match item.is_empty() || object.is_some_and(|object| object.is_empty() || object.contains('/')) {
             true => Err(is_no_item()),
             false => Ok(Self { object: object.map(str::to_owned), item: item.to_owned() }),
@@ -84,8 +85,11 @@ impl ItemPath {
     fn ambiguous(&self, file: &SealedFile, among: &[usize]) -> Error {
         let of = |sealed: &SealedSecret| format!("{}/{}", sealed.metadata.name, self.item);
         let paths: Vec<String> = among.iter().map(|&at| of(&file.objects[at].1)).collect();
-        Error::new(Kind::TreePath, format!("the file holds several SealedSecrets, and `{}` says not which", self.item))
-            .advise(format!("Name it: {}.", paths.join(" or ")))
+        Error::new(
+            Kind::TreePath,
+            format!("the file holds several SealedSecrets, and `{}` says not which", self.item),
+        )
+        .advise(format!("Name it: {}.", paths.join(" or ")))
     }
 }
 
@@ -118,7 +122,8 @@ mod tests {
         for path in ["a", "b.c", "db/a", "[\"a\"]", "[\"stringData\"][\"b.c\"]", "['data']['a']"] {
             assert_eq!(find(&file, path), Ok(0), "{path}");
         }
-        for path in ["", "db/", "/a", "x/db/a", "[\"metadata\"][\"name\"]", "[0]", "[\"data\"][\"a\"][\"b\"]"] {
+        for path in ["", "db/", "/a", "x/db/a", "[\"metadata\"][\"name\"]", "[0]", "[\"data\"][\"a\"][\"b\"]"]
+        {
             assert!(find(&file, path).unwrap_err().contains("names no item"), "{path}");
         }
         let missing = ItemPath::parse("x").unwrap().find(&file).unwrap_err();
