@@ -10,7 +10,7 @@ use rayon::prelude::*;
 
 use crate::document::{Document, Format};
 use crate::encrypted_file::{EncryptedFile, OpenedFile, no_answer};
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::fs::Snapshot;
 use crate::keys::{KeyService, KeySet, WrappedDataKey, WrappedKey};
 use crate::policy::Recipe;
@@ -89,8 +89,13 @@ async fn open_parsed(service: &KeyService<'_>, parsed: Vec<Result<Parsed>>) -> V
 
 /// As [`open`], for work that knows documents in SOPS's format alone: SealedSecrets are refused.
 pub async fn open_documents(service: &KeyService<'_>, sources: Vec<Source>) -> Vec<Result<OpenedDocument>> {
-    let parsed =
-        parse_as(sources, |format, bytes| Encrypted::parse(format, bytes).map(EncryptedFile::Document));
+    let parsed = parse_as(sources, |format, bytes| match EncryptedFile::parse(format, bytes)? {
+        EncryptedFile::Sealed(_) => {
+            Err(Error::new(Kind::Other, "this is a SealedSecret, not a SOPS document")
+                .advise("Unseal it: `sealant unseal FILE`."))
+        }
+        document => Ok(document),
+    });
     let only = |result: Result<Opened>| {
         let Opened { path, snapshot, file } = result?;
         match file {

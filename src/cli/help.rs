@@ -30,13 +30,15 @@ const GROUPS: &[(&str, &[&str])] = &[
             "filestatus",
         ],
     ),
+    ("Kubernetes", &["seal", "unseal", "inspect", "fetch-recipient"]),
     ("Repository", &["status"]),
     ("Integrations", &["vault", "sops"]),
     ("Shell", &["completion", "man", "help"]),
 ];
 
 /// The commands that read files, or change them, and write no other type.
-const STAY_OF_THEIR_TYPE: &[&str] = &["edit", "set", "unset", "rotate", "updatekeys", "rewrap", "status"];
+const STAY_OF_THEIR_TYPE: &[&str] =
+    &["edit", "set", "unset", "rotate", "updatekeys", "rewrap", "inspect", "status"];
 
 const TOPIC_EXIT_CODES: &str = "exit-codes";
 
@@ -97,7 +99,7 @@ pub(super) fn command() -> clap::Command {
         for name in *names {
             let about = command.find_subcommand(name).and_then(clap::Command::get_about);
             let about = about.map(ToString::to_string).unwrap_or_default();
-            let _ = writeln!(list, "  {literal}{name:<12}{literal:#} {about}");
+            let _ = writeln!(list, "  {literal}{name:<15}{literal:#} {about}");
         }
         list.push('\n');
     }

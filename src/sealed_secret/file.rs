@@ -293,6 +293,17 @@ pub fn manifest(sealed: &SealedSecret, format: Format) -> Result<String> {
     }
 }
 
+/// The data keys and items of a SealedSecret, as they are put into another one by hand.
+pub fn fragment(sealed: &SealedSecret, format: Format) -> Result<String> {
+    let cannot = |_| Error::new(Kind::Emit, "the items cannot be written");
+    let Spec { data_keys, encrypted_data, .. } = &sealed.spec;
+    let data = json!({"spec": {"dataKeys": data_keys, "encryptedData": encrypted_data}});
+    match format {
+        Format::Json => serde_json::to_string_pretty(&data).map(|text| text + "\n").map_err(cannot),
+        _ => Ok(document::yaml_of(&data)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::testing::*;

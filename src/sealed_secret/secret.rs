@@ -192,26 +192,40 @@ impl Secret {
     }
 }
 
-/// The manifests of Secrets: a stream in YAML; in JSON the only one, or a List.
+/// The manifests of Secrets as one text.
 pub fn manifests(secrets: &[Secret], format: Format) -> Result<SecretBytes> {
-    let (texts, [start, between, end]) = match (format, secrets) {
-        (Format::Json, [only]) => (vec![only.to_json()?], ["", "", ""]),
-        (Format::Json, several) => {
-            let texts = several.iter().map(Secret::to_json).collect::<Result<_>>()?;
-            (texts, ["{\"apiVersion\": \"v1\", \"kind\": \"List\", \"items\": [\n", ",\n", "]}\n"])
-        }
-        (_, secrets) => (secrets.iter().map(Secret::to_yaml).collect(), ["", "---\n", ""]),
+    let manifest = |secret: &Secret| match format {
+        Format::Json => secret.to_json(),
+        _ => Ok(secret.to_yaml()),
     };
-    // With room for all of it no copy stays behind in a buffer that was outgrown.
-    let size = texts.iter().map(|text| text.len() + between.len()).sum::<usize>() + start.len() + end.len();
-    let mut out = SecretBytes::new(Vec::with_capacity(size));
-    out.extend_from_slice(start.as_bytes());
-    for (at, text) in texts.iter().enumerate() {
-        out.extend_from_slice(if at == 0 { b"" } else { between.as_bytes() });
-        out.extend_from_slice(text.as_bytes());
+    Ok(joined(&secrets.iter().map(manifest).collect::<Result<Vec<_>>>()?, format))
+}
+
+/// Several manifests as one output: documents of a YAML stream, or items of a List in JSON, which has no streams.
+pub fn joined(manifests: &[SecretString], format: Format) -> SecretBytes {
+    let mut parts: Vec<&str> = Vec::new();
+    match (format, manifests) {
+        (_, [only]) => parts.push(only),
+        (Format::Json, _) => {
+            parts.push("{\n  \"apiVersion\": \"v1\",\n  \"kind\": \"List\",\n  \"items\": [");
+            for (index, manifest) in manifests.iter().enumerate() {
+                parts.push(if index == 0 { "" } else { "," });
+                for line in manifest.lines() {
+                    parts.extend(["\n    ", line]);
+                }
+            }
+            parts.push("\n  ]\n}\n");
+        }
+        _ => {
+            for (index, manifest) in manifests.iter().enumerate() {
+                parts.extend([if index == 0 { "" } else { "---\n" }, manifest]);
+            }
+        }
     }
-    out.extend_from_slice(end.as_bytes());
-    Ok(out)
+    // With room for all of it no copy stays behind in a buffer that was outgrown.
+    let mut out = SecretBytes::new(Vec::with_capacity(parts.iter().map(|part| part.len()).sum()));
+    parts.iter().for_each(|part| out.extend_from_slice(part.as_bytes()));
+    out
 }
 
 /// The items of a Secret by the field in which they stand.
@@ -335,6 +349,19 @@ mod tests {
 
     fn reads(body: &str) -> Secret {
         read(&format!("apiVersion: v1\nkind: Secret\nmetadata: {{name: db}}\n{body}")).unwrap()
+    }
+
+    #[test]
+    fn several_manifests_are_a_stream_or_a_list() {
+        let texts = |texts: &[&str]| -> Vec<SecretString> {
+            texts.iter().map(|text| SecretString::new((*text).to_owned())).collect()
+        };
+        assert_eq!(*joined(&texts(&["a: 1\n"]), Format::Yaml), b"a: 1\n");
+        assert_eq!(*joined(&texts(&["a: 1\n", "b: 2\n"]), Format::Yaml), b"a: 1\n---\nb: 2\n");
+        assert_eq!(*joined(&texts(&["{}\n"]), Format::Json), b"{}\n");
+        let list: serde_json::Value =
+            serde_json::from_slice(&joined(&texts(&["{\n  \"a\": 1\n}\n", "{}\n"]), Format::Json)).unwrap();
+        assert_eq!(list, serde_json::json!({"apiVersion": "v1", "kind": "List", "items": [{"a": 1}, {}]}));
     }
 
     #[test]

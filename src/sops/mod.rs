@@ -146,6 +146,17 @@ impl Encrypted {
         self.document.format()
     }
 
+    /// How many values are encrypted. No key is needed.
+    pub fn count_encrypted(&self) -> Result<usize> {
+        let (tree, source, mut count) = (self.document.tree(), self.document.source(), 0);
+        leaves::for_each_encrypted(&*self.document, &self.metadata.selection, &mut |leaf| {
+            let is_token = tree[leaf.node].text.get(source).starts_with(TOKEN);
+            count += usize::from(!leaf.is_comment && is_token);
+            Ok(())
+        })?;
+        Ok(count)
+    }
+
     /// An error when this is not the file's data key, tried on the MAC's ciphertext: for work that opens nothing else,
     /// and must not hand on a key that opens nothing.
     pub fn check_key(&self, key: &DataKey) -> Result<()> {

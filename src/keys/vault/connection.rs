@@ -163,13 +163,18 @@ fn checked_url(url: &str) -> Result<reqwest::Url, Problem> {
     }
 }
 
-/// What counts for every client.
-fn builder(settings: &Settings, url: &reqwest::Url) -> reqwest::ClientBuilder {
-    // reqwest is built without a cryptography of its own, so that there is one in the program, and takes the process's.
+/// Gives TLS its cryptography: clients are built without one of their own, so that there is one in the program, and
+/// take the process's.
+pub fn install_cryptography() {
     if rustls::crypto::CryptoProvider::get_default().is_none() {
         // Somebody else may have been faster, which is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
     }
+}
+
+/// What counts for every client.
+fn builder(settings: &Settings, url: &reqwest::Url) -> reqwest::ClientBuilder {
+    install_cryptography();
     let builder = reqwest::Client::builder()
         .connect_timeout(CONNECT_TIMEOUT.min(settings.timeout))
         .timeout(settings.timeout)
