@@ -17,6 +17,7 @@ mod cli {
     mod prompts;
     mod rotate;
     mod sealed;
+    mod sealed_changes;
     mod set;
     mod shell;
     mod sops;

@@ -354,7 +354,9 @@ async fn fulfil_duties(parts: &Parts) -> bool {
             identities::publish(&maps, &ring, &parts.metrics).await
         }
     };
-    outcome.inspect_err(|error| tracing::warn!("identities or recipients could not be written: {error}")).is_ok()
+    outcome
+        .inspect_err(|error| tracing::warn!("identities or recipients could not be written: {error}"))
+        .is_ok()
 }
 
 /// Only where nothing is configured and nothing is sealed: a second identity could open nothing that is there.

@@ -2,16 +2,15 @@ use std::process::ExitCode;
 
 use rayon::prelude::*;
 
-use crate::batch::{self, Opened};
+use crate::batch::{self, OpenedDocument};
 use crate::cli::args::{FormatArgs, IdentityArgs, InputArgs, OutputArgs};
-use crate::cli::pipeline::{Item, Output, Pipeline, Summary, encrypted_or_named, in_two_steps};
+use crate::cli::pipeline::{Item, Output, Pipeline, Summary, documents_or_named, in_two_steps};
 use crate::cli::{Context, block_on};
 use crate::document::{self, Document, Format, TreePath};
-use crate::error::{Error, Kind, Result};
+use crate::error::Result;
 use crate::fs::Mode;
-use crate::sealed_secret;
 use crate::secret::SecretBytes;
-use crate::sops::{self, MacCheck, Plaintext};
+use crate::sops::{MacCheck, Plaintext};
 
 /// Decrypt files, byte for byte as they were
 #[derive(Debug, clap::Args)]
@@ -60,12 +59,12 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         summary: Some(Summary { done: "decrypted", skipped: "not encrypted" }),
     };
     pipeline.run(|items| {
-        in_two_steps(items, not_sealed, |items| {
+        in_two_steps(items, documents_or_named, |items| {
             let (names, sources): (Vec<_>, Vec<_>) =
                 items.into_iter().map(|Item { input, source }| (input.name, source)).unzip();
-            let opened = block_on(batch::open(&service, sources));
-            let decrypt = |(opened, name): (Result<Opened>, &Option<_>)| {
-                let Opened { file, key, .. } = opened?;
+            let opened = block_on(batch::open_documents(&service, sources));
+            let decrypt = |(opened, name): (Result<OpenedDocument>, &Option<_>)| {
+                let OpenedDocument { file, key, .. } = opened?;
                 let plaintext = file.decrypt(&key, check)?;
                 let target = formats.output.map_or(file.format(), |_| formats.of_output(name.as_deref()));
                 show(plaintext, file.format(), target, extract.as_ref()).map(Some)
@@ -73,16 +72,6 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
             opened.into_par_iter().zip(&names).map(decrypt).collect()
         })
     })
-}
-
-/// Leaves out files that were only found and are not encrypted, and refuses what is for `unseal`.
-fn not_sealed(item: Item) -> Result<Option<Item>> {
-    let bytes = &item.source.bytes;
-    if item.input.named && sealed_secret::looks_sealed(bytes) && !sops::looks_encrypted(bytes) {
-        let error = Error::new(Kind::Other, "this is a SealedSecret, not a SOPS document");
-        return Err(error.in_file(item.input.shown()).advise("Unseal it: `sealant unseal FILE`."));
-    }
-    encrypted_or_named(item)
 }
 
 /// The plaintext as it was asked for: whole or one value of it, in its own format or another.

@@ -6,7 +6,6 @@ use clap::{Args, ValueEnum};
 
 use crate::cli::args::Destination;
 use crate::document::Format;
-use crate::secret::{SecretBytes, SecretString};
 
 /// As what manifests are written.
 #[derive(Debug, Clone, Copy, Default, Args)]
@@ -47,49 +46,9 @@ pub fn by_content(bytes: &[u8]) -> Format {
     if bytes.trim_ascii_start().starts_with(b"{") { Format::Json } else { Format::Yaml }
 }
 
-/// Several manifests as one output: documents of a YAML stream, or items of a List in JSON, which has no streams.
-pub fn joined(manifests: &[SecretString], format: Format) -> SecretBytes {
-    let mut parts: Vec<&str> = Vec::new();
-    match (format, manifests) {
-        (_, [only]) => parts.push(only),
-        (Format::Json, _) => {
-            parts.push("{\n  \"apiVersion\": \"v1\",\n  \"kind\": \"List\",\n  \"items\": [");
-            for (index, manifest) in manifests.iter().enumerate() {
-                parts.push(if index == 0 { "" } else { "," });
-                for line in manifest.lines() {
-                    parts.extend(["\n    ", line]);
-                }
-            }
-            parts.push("\n  ]\n}\n");
-        }
-        _ => {
-            for (index, manifest) in manifests.iter().enumerate() {
-                parts.extend([if index == 0 { "" } else { "---\n" }, manifest]);
-            }
-        }
-    }
-    // With room for all of it no copy stays behind in a buffer that was outgrown.
-    let mut out = SecretBytes::new(Vec::with_capacity(parts.iter().map(|part| part.len()).sum()));
-    parts.iter().for_each(|part| out.extend_from_slice(part.as_bytes()));
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn several_manifests_are_a_stream_or_a_list() {
-        let texts = |texts: &[&str]| -> Vec<SecretString> {
-            texts.iter().map(|text| SecretString::new((*text).to_owned())).collect()
-        };
-        assert_eq!(*joined(&texts(&["a: 1\n"]), Format::Yaml), b"a: 1\n");
-        assert_eq!(*joined(&texts(&["a: 1\n", "b: 2\n"]), Format::Yaml), b"a: 1\n---\nb: 2\n");
-        assert_eq!(*joined(&texts(&["{}\n"]), Format::Json), b"{}\n");
-        let list: serde_json::Value =
-            serde_json::from_slice(&joined(&texts(&["{\n  \"a\": 1\n}\n", "{}\n"]), Format::Json)).unwrap();
-        assert_eq!(list, serde_json::json!({"apiVersion": "v1", "kind": "List", "items": [{"a": 1}, {}]}));
-    }
 
     #[test]
     fn a_flag_counts_before_a_name_and_a_name_before_what_was_read() {

@@ -30,6 +30,7 @@ mod keygen;
 mod man;
 mod manifests;
 mod pipeline;
+mod recipients;
 mod rewrap;
 mod rotate;
 mod seal;

@@ -362,16 +362,11 @@ fn written(sealed: &[SealedSecret], format: Format) -> Result<Output> {
     let (mut texts, mut warnings) = (Vec::new(), Vec::new());
     for sealed in sealed {
         let text = SecretString::new(sealed_secret::manifest(sealed, format)?);
-        warnings.extend(warnings_of(sealed, text.len()));
+        let found = sealed_secret::warnings(sealed, text.len());
+        warnings.extend(found.into_iter().map(|warning| format!("{}: {warning}", sealed.metadata.name)));
         texts.push(text);
     }
-    Ok(Output { bytes: manifests::joined(&texts, format), warnings })
-}
-
-/// What people should know of a SealedSecret, by its name.
-fn warnings_of(sealed: &SealedSecret, manifest_len: usize) -> Vec<String> {
-    let warnings = sealed_secret::warnings(sealed, manifest_len).into_iter();
-    warnings.map(|warning| format!("{}: {warning}", sealed.metadata.name)).collect()
+    Ok(Output { bytes: sealed_secret::joined(&texts, format), warnings })
 }
 
 /// Refuses to write over a Secret in plaintext: that is for `-i` to do.

@@ -179,7 +179,7 @@ fn unsealed(
             partial.extend(last);
             let others = "what is no SealedSecret in it is left out".to_owned();
             let warnings = if skips_others { vec![others] } else { Vec::new() };
-            Ok(Output { bytes: manifests::joined(&texts, format), warnings })
+            Ok(Output { bytes: sealed_secret::joined(&texts, format), warnings })
         }
     }
 }

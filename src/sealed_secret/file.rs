@@ -8,8 +8,11 @@ use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value as Data, json};
 
 use super::check::Part;
+use super::data_keys::OpenedKeys;
+use super::secret::Secret;
 use super::shape;
 use super::types::{API_VERSION, KIND, SealedSecret, Spec};
+use super::unseal::unseal;
 use crate::document::{self, Document, Edits, Format, METADATA_KEY, NodeId, NodeKind, reconcile, to_data};
 use crate::error::{Error, Kind, Result};
 use crate::secret::SecretBytes;
@@ -148,12 +151,21 @@ pub struct SealedFile {
 impl SealedFile {
     /// Reads a file that may hold no SealedSecret at all. Errors name lines, not the file.
     pub fn parse(format: Format, bytes: SecretBytes) -> Result<Self> {
-        let document = document::parse(format, bytes, true)?;
+        Self::of(document::parse(format, bytes, true)?)
+    }
+
+    /// Reads the SealedSecrets of a document.
+    pub fn of(document: Box<dyn Document>) -> Result<Self> {
         let objects = objects(&*document)
             .into_iter()
             .map(|node| Ok((node, read(&*document, node)?)))
             .collect::<Result<_>>()?;
         Ok(Self { document, objects })
+    }
+
+    /// The Secrets that its SealedSecrets make, with the data keys of each.
+    pub fn unseal(&self, keys: &[OpenedKeys]) -> Result<Vec<Secret>> {
+        self.objects.iter().zip(keys).map(|((_, sealed), keys)| unseal(sealed, keys)).collect()
     }
 
     /// The file with what became of each of its SealedSecrets, in their order; `None` stays as it is.

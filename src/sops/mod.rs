@@ -118,7 +118,11 @@ pub struct Encrypted {
 impl Encrypted {
     /// Reads an encrypted file. An error of kind [`Kind::Other`] when it has no sops metadata.
     pub fn parse(format: Format, file: SecretBytes) -> Result<Self> {
-        let document = document::parse(format, file, true)?;
+        Self::of(document::parse(format, file, true)?)
+    }
+
+    /// An encrypted document; errors as for [`Encrypted::parse`].
+    pub fn of(document: Box<dyn Document>) -> Result<Self> {
         let Some(data) = document.metadata()? else {
             return Err(match holds_tokens(&*document) {
                 true => Error::new(

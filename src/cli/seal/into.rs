@@ -5,18 +5,19 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use super::values::one;
-use super::{Prepared, Seal, format, named, warnings_of, written};
+use super::{Prepared, Seal, format, named, written};
 use crate::cli::args::{Formats, Input};
 use crate::cli::block_on;
 use crate::cli::pipeline::{self, Output};
 use crate::document::{self, Format};
+use crate::encrypted_file::{Holder, write_sealed};
 use crate::error::{Error, Kind, Result};
 use crate::fs::{self, Lock, Mode, Snapshot};
 use crate::keys::{KeySet, MasterKey};
 use crate::policy;
 use crate::rekey::{self, Wish};
 use crate::sealed_secret::{self, NewDataKey, OpenedKeys, SealedFile, SealedSecret, Secret};
-use crate::secret::SecretBytes;
+use crate::sops::Ciphertext;
 
 impl Seal<'_> {
     /// Puts Secrets into the SealedSecrets of a file, in place.
@@ -39,10 +40,8 @@ impl Seal<'_> {
             new[at] = Some(sealed_secret::merge_into(old, secret, key).map_err(in_file)?);
             merged += secret.items.len();
         }
-        let bytes = file.rewritten(&new).map_err(in_file)?;
-        for warning in
-            new.iter().flatten().map(|sealed| warned(sealed, &file)).collect::<Result<Vec<_>>>()?.concat()
-        {
+        let Ciphertext { bytes, warnings } = write_sealed(&file, &new).map_err(in_file)?;
+        for warning in warnings {
             self.context.ui.warning(format!("{}: {warning}", path.display()));
         }
         if self.args.outputs.dry_run {
@@ -137,7 +136,7 @@ impl Seal<'_> {
         let rule = self.rule(Some(path))?;
         let named = rule.as_ref().map(|rule| policy::keys(&self.wanted, Some(rule))).transpose()?;
         let wish = Wish { allow: self.args.allow_recipient.clone(), ..Wish::default() };
-        let keys = rekey::recipients_of_sealed(&sealed.spec, named.as_ref(), &wish)?;
+        let keys = rekey::recipients(Holder::Sealed(sealed), named.as_ref(), &wish)?;
         if named.is_none() {
             let list: String = keys.groups.iter().flatten().map(|key| format!("\n  {key}")).collect();
             self.tell_once(format!(
@@ -185,10 +184,7 @@ impl Seal<'_> {
                 new[*at] = Some(sealed.clone());
             }
             if olds.len() == file.objects.len() && new.iter().all(Option::is_some) {
-                let bytes = SecretBytes::new(file.rewritten(&new).map_err(in_old)?);
-                let warnings =
-                    sealed.iter().map(|sealed| warned(sealed, &file)).collect::<Result<Vec<_>>>()?.concat();
-                return Ok(Output { bytes, warnings });
+                return write_sealed(&file, &new).map(Output::from).map_err(in_old);
             }
         }
         written(&sealed, format)
@@ -243,11 +239,6 @@ impl Seal<'_> {
             ));
         }
     }
-}
-
-/// What people should know of a SealedSecret of a file.
-fn warned(sealed: &SealedSecret, file: &SealedFile) -> Result<Vec<String>> {
-    Ok(warnings_of(sealed, sealed_secret::manifest(sealed, file.document.format())?.len()))
 }
 
 /// Reads a file with SealedSecrets in it.
