@@ -22,6 +22,7 @@ use tokio::sync::watch;
 
 use crate::decide::{MANAGER, is_managed};
 use crate::metrics::Metrics;
+use crate::mirror::Waits;
 use crate::opening::Opener;
 use crate::resource::IDENTITY;
 use crate::vault::{ControllerHost, read};
@@ -78,6 +79,11 @@ impl Ring {
 
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
+    }
+
+    /// Whether somebody has configured an identity, though it may be broken.
+    pub fn is_configured(&self) -> bool {
+        !self.entries.is_empty() || !self.problems.is_empty()
     }
 
     /// Whether everything that one of them could open, another ring can open, too.
@@ -152,7 +158,7 @@ impl Keeper {
                     Some(Err(error)) => tracing::warn!("cannot watch the identities: {error}"),
                     None => return,
                 },
-                _ = ticks.tick() => {}
+                _ = ticks.tick(), if !self.files.is_empty() => {}
             }
             if !complete {
                 continue;
@@ -166,7 +172,7 @@ impl Keeper {
 
     fn events(&self) -> impl Stream<Item = watcher::Result<Event<Secret>>> + Unpin + use<> {
         let config = watcher::Config::default().labels(IDENTITY);
-        Box::pin(watcher(self.secrets.clone(), config).default_backoff())
+        Box::pin(watcher(self.secrets.clone(), config).backoff(Waits::default()))
     }
 
     fn gather<'s>(&self, secrets: impl Iterator<Item = &'s Secret>) -> Ring {
@@ -253,6 +259,11 @@ fn of_path(path: &Path) -> Vec<Result<Entry, String>> {
         .iter()
         .map(|file| Entry::new(file.display().to_string(), read(file).map_err(|error| failed(file, error))?))
         .collect()
+}
+
+/// Whether recipients were published: then there was an identity, and people have sealed for it.
+pub async fn were_published(maps: &Api<ConfigMap>) -> Result<bool, kube::Error> {
+    Ok(maps.get_opt(RECIPIENTS).await?.is_some())
 }
 
 /// Makes the first identity. Somebody else may be faster: then it is theirs.

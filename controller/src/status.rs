@@ -110,8 +110,11 @@ mod tests {
         assert_eq!(status(&good, Reason::Unsealed, 1, 20), good);
 
         let bad = status(&good, Reason::BadCiphertext, 2, 30);
-        let expected =
-            ["Ready=False BadCiphertext 30", "Stalled=True BadCiphertext 30", "Synced=False BadCiphertext 30"];
+        let expected = [
+            "Ready=False BadCiphertext 30",
+            "Stalled=True BadCiphertext 30",
+            "Synced=False BadCiphertext 30",
+        ];
         assert_eq!(shown(&bad), expected);
         assert_eq!((bad.observed_generation, &bad.secret_resource_version), (Some(2), &None));
         let waiting = status(&bad, Reason::VaultUnavailable, 2, 40);
