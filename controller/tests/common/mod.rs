@@ -39,6 +39,16 @@ pub fn deploy() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy")
 }
 
+/// Waits until something is so.
+#[track_caller]
+pub fn wait_until(mut is_so: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !is_so() {
+        assert!(start.elapsed() < LIMIT, "it does not come to that");
+        sleep(Duration::from_millis(50));
+    }
+}
+
 /// What tests do to a cluster.
 pub trait Client {
     fn kubectl_ok(&self, args: &[&str]) -> String;
