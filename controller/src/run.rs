@@ -372,7 +372,11 @@ async fn fulfil_duties(parts: &Parts) -> bool {
 /// Only where nothing is configured and nothing is sealed: a second identity could open nothing that is there.
 async fn make_first_identity(parts: &Parts, ring: &Ring) -> kube::Result<()> {
     let settings = &parts.settings;
-    if ring.is_configured() || !settings.identity_file.is_empty() || !settings.vault.vault_allow.is_empty() {
+    if ring.is_configured() {
+        tracing::warn!("there is no identity that can be used");
+        return Ok(());
+    }
+    if !settings.identity_file.is_empty() || !settings.vault.vault_allow.is_empty() {
         return Ok(());
     }
     if !parts.reconciler.sealed.keys().is_empty() || !settings.generate_identity {

@@ -283,8 +283,21 @@ pub fn json(sealed: &SealedSecret) -> String {
     manifest(sealed, Format::Json).unwrap()
 }
 
-/// Keeps the controller as `Server` of the support crate keeps its servers: it ends when the tests do.
-const KEEPER: &str = r#"log=$1; shift; "$@" </dev/null >>"$log" 2>&1 & echo $!; exec >/dev/null; cat; kill -KILL $! 2>/dev/null; wait"#;
+/// Keeps the controller as `Server` of the support crate keeps its servers: it ends when the tests do. Says in the log
+/// how it has ended.
+const KEEPER: &str = r#"
+    exec 3<&0
+    log=$1
+    shift
+    "$@" </dev/null >>"$log" 2>&1 3<&- &
+    controller=$!
+    echo $controller
+    exec >/dev/null 2>&1
+    { cat; kill -KILL $controller; } <&3 &
+    wait $controller
+    echo "this was the end: $?" >>"$log"
+    kill $!
+"#;
 
 /// A running controller.
 pub struct Controller {
@@ -334,6 +347,13 @@ impl Controller {
             assert!(start.elapsed() < LIMIT, "no {text:?} in\n{}", self.log());
             sleep(Duration::from_millis(20));
         }
+    }
+
+    /// Tells it to stop, and waits until it has ended, and well.
+    #[track_caller]
+    pub fn stop(&self) {
+        self.signal("TERM");
+        self.wait_for_log("this was the end: 0");
     }
 
     pub fn signal(&self, name: &str) {
