@@ -121,13 +121,11 @@ pub trait Client {
         self.wait("secret", namespace, name, |secret| items_of(secret) == expected(items))
     }
 
-    /// Waits until a SealedSecret has this reason in its condition Ready, for its newest generation.
+    /// Waits until a SealedSecret has this reason, as [`wait_for_reasons`](Self::wait_for_reasons) does.
     #[track_caller]
     fn wait_for_reason(&self, namespace: &str, name: &str, reason: &str) -> Value {
-        self.wait(SEALED, namespace, name, |sealed| {
-            condition(sealed, "Ready")["reason"] == reason
-                && sealed["status"]["observedGeneration"] == sealed["metadata"]["generation"]
-        })
+        let mut found = self.wait_for_reasons(namespace, &[(name.to_owned(), reason)]);
+        found.remove(name).unwrap()
     }
 }
 
