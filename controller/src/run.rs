@@ -125,7 +125,12 @@ async fn until_told_to_stop() -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn hold_lease(parts: Arc<Parts>, identity: String, stop: watch::Receiver<bool>) {
+/// One that cannot see what there is does not lead: another may see it.
+async fn hold_lease(parts: Arc<Parts>, identity: String, mut stop: watch::Receiver<bool>) {
+    tokio::select! {
+        () = parts.until_ready() => {}
+        _ = stop.wait_for(|stop| *stop) => return,
+    }
     if !parts.settings.leader_elect {
         return parts.leadership.lead_alone();
     }
@@ -268,7 +273,6 @@ async fn work(parts: Arc<Parts>, mut stop: watch::Receiver<bool>) {
     let mut leads = parts.leadership.changes();
     loop {
         let next = async {
-            parts.until_ready().await;
             // The sender lives as long as the parts do.
             let _ = leads.wait_for(|leads| *leads).await;
             parts.queue.next().await
