@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use rayon::prelude::*;
 
 use crate::document::{Document, Format};
+use crate::encrypted_file::{EncryptedFile, OpenedFile, no_answer};
 use crate::error::{Error, Kind, Result};
 use crate::fs::Snapshot;
 use crate::keys::{KeyService, KeySet, WrappedDataKey, WrappedKey};
@@ -36,11 +37,18 @@ pub struct Source {
 pub struct Parsed {
     pub path: PathBuf,
     pub snapshot: Snapshot,
-    pub file: Encrypted,
+    pub file: EncryptedFile,
 }
 
-/// An encrypted file and its data key.
+/// An encrypted file and its data keys.
 pub struct Opened {
+    pub path: PathBuf,
+    pub snapshot: Snapshot,
+    pub file: OpenedFile,
+}
+
+/// A document in SOPS's format and its data key.
+pub struct OpenedDocument {
     pub path: PathBuf,
     pub snapshot: Snapshot,
     pub file: Encrypted,
@@ -49,8 +57,20 @@ pub struct Opened {
 
 /// Parses encrypted files. Results stand in the order of the sources.
 pub fn parse(sources: Vec<Source>) -> Vec<Result<Parsed>> {
+    parse_as(sources, EncryptedFile::parse)
+}
+
+/// Parses one encrypted file.
+pub fn parse_one(source: Source) -> Result<Parsed> {
+    parse(vec![source]).pop().unwrap_or_else(|| Err(no_answer()))
+}
+
+fn parse_as(
+    sources: Vec<Source>,
+    parse: impl Fn(Format, SecretBytes) -> Result<EncryptedFile> + Sync,
+) -> Vec<Result<Parsed>> {
     let parse = |Source { path, format, bytes, snapshot }| {
-        let file = Encrypted::parse(format, bytes).map_err(|error| error.in_file(&path))?;
+        let file = parse(format, bytes).map_err(|error| error.in_file(&path))?;
         Ok(Parsed { path, snapshot, file })
     };
     sources.into_par_iter().map(parse).collect()
@@ -58,9 +78,32 @@ pub fn parse(sources: Vec<Source>) -> Vec<Result<Parsed>> {
 
 /// Reads encrypted files and opens their data keys. Results stand in the order of the sources.
 pub async fn open(service: &KeyService<'_>, sources: Vec<Source>) -> Vec<Result<Opened>> {
-    let parsed = parse(sources).into_iter().map(|result| Ok((result?, ()))).collect();
+    open_parsed(service, parse(sources)).await
+}
+
+async fn open_parsed(service: &KeyService<'_>, parsed: Vec<Result<Parsed>>) -> Vec<Result<Opened>> {
+    let parsed = parsed.into_iter().map(|result| Ok((result?, ()))).collect();
     let opened = unwrap(service, parsed).await;
     opened.into_iter().map(|result| result.map(|(opened, ())| opened)).collect()
+}
+
+/// As [`open`], for work that knows documents in SOPS's format alone: SealedSecrets are refused.
+pub async fn open_documents(service: &KeyService<'_>, sources: Vec<Source>) -> Vec<Result<OpenedDocument>> {
+    let parsed = parse_as(sources, |format, bytes| match EncryptedFile::parse(format, bytes)? {
+        EncryptedFile::Sealed(_) => {
+            Err(Error::new(Kind::Other, "this is a SealedSecret, not a SOPS document")
+                .advise("Unseal it: `sealant unseal FILE`."))
+        }
+        document => Ok(document),
+    });
+    let only = |result: Result<Opened>| {
+        let Opened { path, snapshot, file } = result?;
+        match file {
+            OpenedFile::Document(file, key) => Ok(OpenedDocument { path, snapshot, file, key }),
+            OpenedFile::Sealed(..) => Err(no_answer()),
+        }
+    };
+    open_parsed(service, parsed).await.into_iter().map(only).collect()
 }
 
 /// Opens the data keys of files in one request. What was decided about a file goes along with it; one that failed
@@ -69,20 +112,40 @@ pub async fn unwrap<T>(
     service: &KeyService<'_>,
     parsed: Vec<Result<(Parsed, T)>>,
 ) -> Vec<Result<(Opened, T)>> {
-    let wrapped: Vec<&WrappedDataKey> =
-        parsed.iter().flatten().map(|(parsed, _)| &parsed.file.metadata.keys).collect();
-    let mut keys = service.unwrap_many(&wrapped).await.into_iter();
-    let pair = |result: Result<(Parsed, T)>| {
-        let (Parsed { path, snapshot, file }, decided) = result?;
-        let key = keys.next().unwrap_or_else(|| Err(no_answer())).map_err(|error| error.in_file(&path))?;
-        Ok((Opened { path, snapshot, file, key }, decided))
+    let wanted: Vec<Result<(Parsed, T, Vec<WrappedDataKey>)>> = parsed
+        .into_iter()
+        .map(|result| {
+            let (parsed, decided) = result?;
+            let wrapped = parsed.file.data_keys().map_err(|error| error.in_file(&parsed.path))?;
+            Ok((parsed, decided, wrapped))
+        })
+        .collect();
+    let all: Vec<&WrappedDataKey> = wanted.iter().flatten().flat_map(|(.., wrapped)| wrapped).collect();
+    let mut answers = service.unwrap_many(&all).await.into_iter();
+    let pair = |result: Result<(Parsed, T, Vec<WrappedDataKey>)>| {
+        let (Parsed { path, snapshot, file }, decided, wrapped) = result?;
+        // All answers of a file are taken, whether one of them is an error or not.
+        let keys: Vec<_> = answers.by_ref().take(wrapped.len()).collect();
+        let keys = keys.into_iter().collect::<Result<Vec<_>>>();
+        let file = keys.and_then(|keys| file.opened(keys)).map_err(|error| error.in_file(&path))?;
+        Ok((Opened { path, snapshot, file }, decided))
     };
-    parsed.into_iter().map(pair).collect()
+    wanted.into_iter().map(pair).collect()
 }
 
-/// Reads one encrypted file and opens its data key.
+/// Reads one encrypted file and opens its data keys.
 pub async fn open_one(service: &KeyService<'_>, source: Source) -> Result<Opened> {
-    open(service, vec![source]).await.pop().unwrap_or_else(|| Err(no_answer()))
+    open_one_parsed(service, parse_one(source)?).await
+}
+
+/// Opens the data keys of a file that was read.
+pub async fn open_one_parsed(service: &KeyService<'_>, parsed: Parsed) -> Result<Opened> {
+    open_parsed(service, vec![Ok(parsed)]).await.pop().unwrap_or_else(|| Err(no_answer()))
+}
+
+/// As [`open_one`], for a document in SOPS's format.
+pub async fn open_document(service: &KeyService<'_>, source: Source) -> Result<OpenedDocument> {
+    open_documents(service, vec![source]).await.pop().unwrap_or_else(|| Err(no_answer()))
 }
 
 /// A plaintext file and how it is to be encrypted.
@@ -118,8 +181,4 @@ pub async fn encrypt(service: &KeyService<'_>, files: &[Plain], now: Timestamp) 
 pub fn wrapped_set(groups: Vec<Vec<WrappedKey>>, keys: &KeySet) -> WrappedDataKey {
     let threshold = if groups.len() > 1 { keys.required() } else { 0 };
     WrappedDataKey { groups, threshold }
-}
-
-pub(crate) fn no_answer() -> Error {
-    Error::new(Kind::NoDataKey, "the key service gave no answer")
 }

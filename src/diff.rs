@@ -10,6 +10,7 @@ use similar::TextDiff;
 use crate::config::Selection;
 use crate::document::{self, Document, Format, Paths, Value};
 use crate::error::Result;
+use crate::sealed_secret::{self, OpenedKeys, SealedFile, SealedSecret};
 use crate::secret::{DataKey, SecretBytes, SecretString};
 use crate::sops::{self, Encrypted, MacCheck, Metadata};
 
@@ -44,6 +45,14 @@ impl State {
     pub fn encrypted(file: &Encrypted, key: &DataKey, check: MacCheck) -> Result<Self> {
         let plain = Self::plain(file.format(), file.decrypt(key, check)?.bytes)?;
         Ok(Self { facts: Some(facts(&file.metadata)), ..plain })
+    }
+
+    /// Of a file with SealedSecrets: the Secrets that they make.
+    pub fn sealed(file: &SealedFile, keys: &[OpenedKeys]) -> Result<Self> {
+        let format = file.document.format();
+        let plain = Self::plain(format, sealed_secret::manifests(&file.unseal(keys)?, format)?)?;
+        let facts = file.objects.iter().map(|(_, sealed)| facts_of_sealed(sealed));
+        Ok(Self { facts: Some(facts.flatten().collect()), ..plain })
     }
 
     /// The values in document order, each with its path. Those that an alias repeats share the alias's path.
@@ -83,6 +92,20 @@ fn facts(metadata: &Metadata) -> Vec<String> {
     facts.push(format!("{}: {}", selection.field_name(), selection.pattern()));
     if metadata.mac_only_encrypted {
         facts.push("mac_only_encrypted: true".to_owned());
+    }
+    facts
+}
+
+/// What a SealedSecret says of who can decrypt all of it, and where.
+fn facts_of_sealed(sealed: &SealedSecret) -> Vec<String> {
+    let name = &sealed.metadata.name;
+    let mut facts = vec![format!("{name}: scope {}", sealed.spec.scope.unwrap_or_default())];
+    // Those who can read a part of it alone come and go with the items that they can read.
+    if let Some(keys) = sealed_secret::recipients(&sealed.spec).ok().flatten() {
+        facts.extend(keys.groups.iter().flatten().map(|key| format!("{name}: recipient {key}")));
+        if keys.groups.len() > 1 {
+            facts.push(format!("{name}: key groups needed: {}", keys.required()));
+        }
     }
     facts
 }

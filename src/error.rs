@@ -134,6 +134,13 @@ impl Error {
         self
     }
 
+    /// The same error with the thing that it is about at its beginning: one of several in a file.
+    #[must_use]
+    pub fn about(mut self, thing: impl fmt::Display) -> Self {
+        self.0.message = format!("{thing}: {}", self.0.message);
+        self
+    }
+
     /// The same error with what its reader should do next: a sentence, or a command to run.
     #[must_use]
     pub fn advise(mut self, advice: impl Into<String>) -> Self {

@@ -13,6 +13,7 @@ pub mod cli;
 pub mod config;
 pub mod diff;
 pub mod document;
+pub mod encrypted_file;
 pub mod error;
 pub mod fs;
 mod hints;

@@ -30,8 +30,8 @@ pub struct Recipe {
     pub is_preset: bool,
 }
 
-/// How to encrypt `document`: as wanted, else as its creation rule says. An error when nobody names a recipient.
-pub fn recipe(document: &dyn Document, wanted: &Wanted, rule: Option<&Policy>) -> Result<Recipe> {
+/// For whom to encrypt: as wanted, else as a creation rule says. An error when nobody names a recipient.
+pub fn keys(wanted: &Wanted, rule: Option<&Policy>) -> Result<KeySet> {
     let keys = match (&wanted.keys, rule) {
         (Some(keys), _) => Some(keys.clone()),
         (None, Some(rule)) => key_set(rule)?,
@@ -47,6 +47,12 @@ pub fn recipe(document: &dyn Document, wanted: &Wanted, rule: Option<&Policy>) -
                 .advise("Run `sealant init` to make a config, or name recipients with --age."),
         })?;
     keys.threshold = wanted.threshold.or(keys.threshold);
+    Ok(keys)
+}
+
+/// How to encrypt `document`: as wanted, else as its creation rule says. An error when nobody names a recipient.
+pub fn recipe(document: &dyn Document, wanted: &Wanted, rule: Option<&Policy>) -> Result<Recipe> {
+    let keys = keys(wanted, rule)?;
     let asked = wanted.selection.clone().or_else(|| rule.and_then(|rule| rule.selection.clone()));
     let asked = asked.or_else(|| wanted.all_of_kubernetes.then(Selection::default));
     // A binary file is encrypted as a whole, and sops does not open one whose metadata say otherwise.

@@ -3,14 +3,19 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use crate::batch;
+use crate::batch::{self, Parsed};
 use crate::cli::args::{FormatArgs, Formats, IdentityArgs, Input};
+use crate::cli::recipients::Recipients;
 use crate::cli::{Context, block_on, pipeline};
 use crate::document::{Document, Edits, Format, TreePath};
+use crate::encrypted_file::{self, EncryptedFile, Holder, OpenedFile, no_answer};
 use crate::error::{Error, Kind, Result};
 use crate::fs::{self, Lock, Mode};
 use crate::host::Host;
-use crate::sops::MacCheck;
+use crate::keys::KeyService;
+use crate::rekey::Wish;
+use crate::sealed_secret::{ItemPath, NewDataKey, SealedFile, SealedSecret};
+use crate::sops::{Ciphertext, MacCheck};
 
 /// The change of a file, and how to come by the file.
 #[derive(Debug, clap::Args)]
@@ -18,7 +23,7 @@ pub struct ChangeArgs {
     /// The encrypted file
     pub(super) file: PathBuf,
 
-    /// The path of the value, '["a"][0]' for instance
+    /// The path of the value, '["a"][0]' for instance; of a SealedSecret the key of the item
     pub(super) path: String,
 
     /// Succeed and write nothing when there is nothing to change
@@ -41,16 +46,13 @@ pub struct ChangeArgs {
 }
 
 impl ChangeArgs {
+    /// The path into a document.
     pub fn tree_path(&self) -> Result<TreePath> {
         TreePath::parse(&self.path).map_err(|error| error.with_kind(Kind::SetFormat))
     }
 
-    /// Applies `change` to the file; when it gives no edits, nothing is written.
-    pub fn run(
-        &self,
-        context: &Context,
-        change: impl FnOnce(&dyn Document) -> Result<Option<Edits>>,
-    ) -> Result<ExitCode> {
+    /// Applies a change to the file; when it gives none, nothing is written. `wish` is for SealedSecrets.
+    pub fn run(&self, context: &Context, wish: Wish, change: impl Change) -> Result<ExitCode> {
         let input = Input::of(&self.file);
         let Some(path) = &input.path else {
             return Err(Error::new(Kind::Conflict, "standard input cannot be changed in place")
@@ -65,9 +67,14 @@ impl ChangeArgs {
         let lock = Lock::exclusive(path);
         let source = pipeline::read(&input, formats)?;
         let _lock = lock?;
-        let opened = block_on(batch::open_one(&service, source))?;
-        let check = if self.ignore_mac { MacCheck::Ignore } else { MacCheck::Verify };
-        let changed = opened.file.change(&opened.key, check, context.host.now(), change);
+        let parsed = batch::parse_one(source)?;
+        let snapshot = parsed.snapshot.clone();
+        let changed = match parsed.file {
+            EncryptedFile::Sealed(file) => {
+                self.change_sealed(&file, &Recipients::new(context, wish)?, &service, change)
+            }
+            EncryptedFile::Document(_) => self.change_document(parsed, context, &service, change),
+        };
         let Some(changed) = changed.map_err(|error| error.in_file(path))? else {
             return Ok(ExitCode::SUCCESS);
         };
@@ -77,10 +84,60 @@ impl ChangeArgs {
         if self.dry_run {
             context.ui.line(format!("would write {}", path.display()))?;
         } else {
-            fs::write_atomic_if_unchanged(path, &changed.bytes, Mode::Public, &opened.snapshot)?;
+            fs::write_atomic_if_unchanged(path, &changed.bytes, Mode::Public, &snapshot)?;
         }
         Ok(ExitCode::SUCCESS)
     }
+
+    fn change_document(
+        &self,
+        parsed: Parsed,
+        context: &Context,
+        service: &KeyService<'_>,
+        change: impl Change,
+    ) -> Result<Option<Ciphertext>> {
+        let path = self.tree_path()?;
+        let OpenedFile::Document(file, key) = block_on(batch::open_one_parsed(service, parsed))?.file else {
+            return Err(no_answer());
+        };
+        let check = if self.ignore_mac { MacCheck::Ignore } else { MacCheck::Verify };
+        file.change(&key, check, context.host.now(), |document| change.of_document(&path, document))
+    }
+
+    /// Nothing is opened for this, unless the change itself asks for it.
+    fn change_sealed(
+        &self,
+        file: &SealedFile,
+        recipients: &Recipients<'_>,
+        service: &KeyService<'_>,
+        change: impl Change,
+    ) -> Result<Option<Ciphertext>> {
+        let path = ItemPath::parse(&self.path).map_err(|error| error.with_kind(Kind::SetFormat))?;
+        let new_key = |sealed: &SealedSecret| {
+            let keys = recipients.of(Holder::Sealed(sealed), Some(&self.file), &self.file)?;
+            block_on(NewDataKey::make(service, &[&keys])).pop().unwrap_or_else(|| Err(no_answer()))
+        };
+        let Some((at, changed)) = change.of_sealed(&path, file, service, &new_key)? else { return Ok(None) };
+        let mut new: Vec<_> = file.objects.iter().map(|_| None).collect();
+        new[at] = Some(changed);
+        encrypted_file::write_sealed(file, &new).map(Some)
+    }
+}
+
+/// What `set` and `unset` do to each of the two formats.
+pub trait Change {
+    /// The edits that change a document in plaintext; `None` when there is nothing to change.
+    fn of_document(self, path: &TreePath, document: &dyn Document) -> Result<Option<Edits>>;
+
+    /// The SealedSecret that changes, by its position, and what becomes of it; `None` when there is nothing to change.
+    /// `new_key` makes a data key for it.
+    fn of_sealed(
+        self,
+        path: &ItemPath,
+        file: &SealedFile,
+        service: &KeyService<'_>,
+        new_key: &dyn Fn(&SealedSecret) -> Result<NewDataKey>,
+    ) -> Result<Option<(usize, SealedSecret)>>;
 }
 
 /// A file that is changed in place stays what it is.

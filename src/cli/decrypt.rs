@@ -2,9 +2,9 @@ use std::process::ExitCode;
 
 use rayon::prelude::*;
 
-use crate::batch::{self, Opened};
+use crate::batch::{self, OpenedDocument};
 use crate::cli::args::{FormatArgs, IdentityArgs, InputArgs, OutputArgs};
-use crate::cli::pipeline::{Item, Output, Pipeline, Summary, encrypted_or_named, in_two_steps};
+use crate::cli::pipeline::{Item, Output, Pipeline, Summary, documents_or_named, in_two_steps};
 use crate::cli::{Context, block_on};
 use crate::document::{self, Document, Format, TreePath};
 use crate::error::Result;
@@ -59,12 +59,12 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         summary: Some(Summary { done: "decrypted", skipped: "not encrypted" }),
     };
     pipeline.run(|items| {
-        in_two_steps(items, encrypted_or_named, |items| {
+        in_two_steps(items, documents_or_named, |items| {
             let (names, sources): (Vec<_>, Vec<_>) =
                 items.into_iter().map(|Item { input, source }| (input.name, source)).unzip();
-            let opened = block_on(batch::open(&service, sources));
-            let decrypt = |(opened, name): (Result<Opened>, &Option<_>)| {
-                let Opened { file, key, .. } = opened?;
+            let opened = block_on(batch::open_documents(&service, sources));
+            let decrypt = |(opened, name): (Result<OpenedDocument>, &Option<_>)| {
+                let OpenedDocument { file, key, .. } = opened?;
                 let plaintext = file.decrypt(&key, check)?;
                 let target = formats.output.map_or(file.format(), |_| formats.of_output(name.as_deref()));
                 show(plaintext, file.format(), target, extract.as_ref()).map(Some)

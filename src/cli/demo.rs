@@ -25,6 +25,7 @@ pub struct Args {
 
 const MANIFEST: &str = include_str!("../../fixtures/demo/database.yaml");
 const FILE: &str = "secrets/database.yaml";
+const SEALED: &str = "secrets/sealed.yaml";
 
 pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let temporary = tempfile::tempdir().context("no temporary folder can be made")?;
@@ -79,7 +80,22 @@ impl Tour<'_> {
         ensure!(plain == expected, "the bytes did not come back: this is a bug, please report it");
         let bytes = plain.len();
         self.ui.line(format!("All {bytes} bytes are as they were but for the one word that was edited."))?;
-        Ok(())
+        self.seal()
+    }
+
+    fn seal(&self) -> Result<()> {
+        self.say("For Kubernetes: the Secret sealed, to be committed and applied. The cluster's controller opens it:")?;
+        self.sealant(&["seal", "--output", SEALED, "plain.yaml"], &[])?;
+        self.sealant(&["inspect", SEALED], &[])?;
+
+        self.say("One value replaced in it, without any key:")?;
+        fs::write_atomic(&self.folder.join("password"), b"tr0ub4dor", Mode::Private)?;
+        let before = self.read(&self.folder.join(SEALED))?;
+        self.sealant(&["seal", "--merge-into", SEALED, "--from-file", "password"], &[])?;
+        self.show_diff(&before, &self.read(&self.folder.join(SEALED))?)?;
+
+        self.say("And unsealed by whoever has the identity:")?;
+        self.sealant(&["unseal", SEALED], &[])
     }
 
     fn say(&self, text: &str) -> Result<()> {

@@ -11,6 +11,7 @@ use crate::cli::args::{FormatArgs, Formats, IdentityArgs, Input, ReportArgs};
 use crate::cli::{Context, Failures, block_on, pipeline};
 use crate::diff::{self, Change, Difference, State, ValueChange};
 use crate::document::{self, Value};
+use crate::encrypted_file::{self, OpenedFile};
 use crate::error::{Error, Kind, Result};
 use crate::fs::Snapshot;
 use crate::host::{Command, Host};
@@ -269,8 +270,11 @@ impl Comparison<'_> {
             None => {
                 let opened =
                     opened.next().unwrap_or_else(|| Err(Error::new(Kind::Read, "was not opened")))?;
-                State::encrypted(&opened.file, &opened.key, self.check)
-                    .map_err(|error| error.in_file(opened.path))
+                let state = match &opened.file {
+                    OpenedFile::Document(file, key) => State::encrypted(file, key, self.check),
+                    OpenedFile::Sealed(file, keys) => State::sealed(file, keys),
+                };
+                state.map_err(|error| error.in_file(opened.path))
             }
         });
         let mut next = || states.next().unwrap_or_else(|| Ok(State::absent()));
@@ -284,7 +288,9 @@ impl Comparison<'_> {
 
 fn is_encrypted(source: &Source) -> bool {
     // One that cannot be parsed is told of as what it claims to be.
-    sops::looks_encrypted(&source.bytes) && sops::status(source.format, source.bytes.clone()).unwrap_or(false)
+    let Source { format, bytes, .. } = source;
+    encrypted_file::is_meant_to_be_sealed(*format, bytes)
+        || (sops::looks_encrypted(bytes) && sops::status(*format, bytes.clone()).unwrap_or(false))
 }
 
 fn print_text(context: &Context, pair: &Pair<State>, difference: &Difference) -> Result<()> {

@@ -7,15 +7,19 @@ use crate::cli::args::{FormatArgs, Formats, IdentityArgs, Input, KeyArgs, RuleAr
 use crate::cli::change::refuse_conversion;
 use crate::cli::encrypt::Encrypt;
 use crate::cli::pipeline::{self, Item};
+use crate::cli::recipients::Recipients;
 use crate::cli::{Context, Failures, block_on, editor};
 use crate::config::Selection;
 use crate::document::{self, Format, MAX_BINARY};
+use crate::encrypted_file::{self, Holder, OpenedFile, no_answer};
 use crate::error::{Error, Kind, Result};
 use crate::fs::{self, Lock, Mode, PrivateDir, Snapshot};
 use crate::host::{Command, Host};
 use crate::keys::KeyService;
-use crate::secret::SecretBytes;
-use crate::sops::{Ciphertext, MacCheck};
+use crate::rekey::Wish;
+use crate::sealed_secret::{self, NewDataKey, OpenedKeys, SealedFile, SealedSecret};
+use crate::secret::{DataKey, SecretBytes};
+use crate::sops::{Ciphertext, Encrypted, MacCheck};
 
 /// An editor that comes back sooner has hardly been read by anybody.
 const GLANCE: Duration = Duration::from_millis(500);
@@ -23,7 +27,8 @@ const GLANCE: Duration = Duration::from_millis(500);
 /// Open files decrypted in an editor, and encrypt what changed
 ///
 /// The editor is $SOPS_EDITOR, else $EDITOR, else vim, nano or vi. A file that does not exist yet begins with an
-/// example. Nothing is written when nothing was changed; the exit code is 200 then.
+/// example. Nothing is written when nothing was changed; the exit code is 200 then. A SealedSecret is shown as the Secret
+/// that it makes.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -41,6 +46,10 @@ pub struct Args {
     /// Go on when the MAC does not match: the file is not what was encrypted
     #[arg(long)]
     pub(super) ignore_mac: bool,
+
+    /// For SealedSecrets: keep this recipient, though the creation rule does not name it; may be repeated
+    #[arg(long, value_name = "RECIPIENT")]
+    pub(super) allow_recipient: Vec<String>,
 
     #[command(flatten)]
     pub(super) formats: FormatArgs,
@@ -112,7 +121,14 @@ impl Edit<'_> {
     }
 
     fn encrypted(&self, source: Source) -> Result<Outcome> {
-        let Opened { path, snapshot, file, key } = block_on(batch::open_one(&self.service, source))?;
+        let Opened { path, snapshot, file } = block_on(batch::open_one(&self.service, source))?;
+        match file {
+            OpenedFile::Document(file, key) => self.document(&path, &snapshot, &file, &key),
+            OpenedFile::Sealed(file, keys) => self.sealed(&path, &snapshot, &file, &keys),
+        }
+    }
+
+    fn document(&self, path: &Path, snapshot: &Snapshot, file: &Encrypted, key: &DataKey) -> Result<Outcome> {
         let with_metadata = self.args.show_master_keys;
         if with_metadata && file.format() == Format::Binary {
             return Err(Error::new(
@@ -123,19 +139,48 @@ impl Edit<'_> {
         }
         let check = if self.args.ignore_mac { MacCheck::Ignore } else { MacCheck::Verify };
         let before = if with_metadata {
-            SecretBytes::new(file.open(&key, check)?.source().as_bytes().to_vec())
+            SecretBytes::new(file.open(key, check)?.source().as_bytes().to_vec())
         } else {
-            let plaintext = file.decrypt(&key, check)?;
-            self.warn(&path, &plaintext.warnings);
+            let plaintext = file.decrypt(key, check)?;
+            self.warn(path, &plaintext.warnings);
             plaintext.bytes
         };
-        self.session(&path, &before, &snapshot, &|edited| {
+        self.session(path, &before, snapshot, &|edited| {
             let (document, metadata) = if with_metadata {
                 file.adopt_with_metadata(edited)?
             } else {
                 (file.adopt(edited)?, file.metadata.clone())
             };
-            file.write(&*document, metadata, &key, None, self.context.host.now())
+            file.write(&*document, metadata, key, None, self.context.host.now())
+        })
+    }
+
+    /// SealedSecrets are shown as the Secrets that they make. What is changed gets a new data key.
+    fn sealed(
+        &self,
+        path: &Path,
+        snapshot: &Snapshot,
+        file: &SealedFile,
+        keys: &[OpenedKeys],
+    ) -> Result<Outcome> {
+        if self.args.show_master_keys {
+            let error =
+                Error::new(Kind::Conflict, "a SealedSecret cannot be edited together with its recipients");
+            return Err(
+                error.advise("See them with `sealant inspect`, change them with `sealant updatekeys`.")
+            );
+        }
+        let wish = Wish { allow: self.args.allow_recipient.clone(), ..Wish::default() };
+        let recipients = Recipients::new(self.context, wish)?;
+        let format = file.document.format();
+        let before = sealed_secret::manifests(&file.unseal(keys)?, format)?;
+        self.session(path, &before, snapshot, &|edited| {
+            let edited = sealed_secret::secrets(&*document::parse(format, edited, false)?)?;
+            let new_key = |sealed: &SealedSecret| {
+                let keys = recipients.of(Holder::Sealed(sealed), Some(path), path)?;
+                block_on(NewDataKey::make(&self.service, &[&keys])).pop().unwrap_or_else(|| Err(no_answer()))
+            };
+            encrypted_file::write_sealed(file, &sealed_secret::adopt_all(file, keys, &edited, &new_key)?)
         })
     }
 

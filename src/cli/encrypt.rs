@@ -1,12 +1,13 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use crate::batch::{self, Opened, Plain, Source};
+use crate::batch::{self, OpenedDocument, Plain, Source};
 use crate::cli::args::{FormatArgs, Formats, IdentityArgs, InputArgs, KeyArgs, OutputArgs, RuleArgs};
 use crate::cli::pipeline::{Item, Output, Pipeline, Summary, in_two_steps};
 use crate::cli::{Context, block_on};
 use crate::config::{Configs, Selection};
 use crate::document::{self, Document, Format};
+use crate::encrypted_file::Holder;
 use crate::error::{Error, Kind, Result};
 use crate::fs::{self, Mode, Snapshot};
 use crate::host::Host;
@@ -244,8 +245,7 @@ impl<'a> Encrypt<'a> {
             snapshot: Snapshot::of(&bytes),
             bytes,
         };
-        let opened = block_on(batch::open(service, vec![source])).pop();
-        let opened = opened.unwrap_or_else(|| Err(Error::new(Kind::Read, "the old state was not read")))?;
+        let opened = block_on(batch::open_document(service, source))?;
         refuse_strangers(&opened, &recipe.keys).map_err(|error| error.in_file(old))?;
         let wrapped = block_on(service.wrap_many(&[(&opened.key, &recipe.keys)])).pop();
         let wrapped =
@@ -259,12 +259,12 @@ impl<'a> Encrypt<'a> {
 
 /// Refuses an old state of which something was changed by somebody without its data key, or whose data key others have
 /// than those for whom it would be used again.
-fn refuse_strangers(old: &Opened, keys: &KeySet) -> Result<()> {
+fn refuse_strangers(old: &OpenedDocument, keys: &KeySet) -> Result<()> {
     let or_new = "or leave --onto out: then the file gets a new data key, and every value a new ciphertext";
     old.file
         .decrypt(&old.key, MacCheck::Verify)
         .map_err(|error| error.advise(format!("restore the file from Git, {or_new}")))?;
-    rekey::recipients(&old.file.metadata.keys, Some(keys), &Wish::default())
+    rekey::recipients(Holder::Document(&old.file.metadata.keys), Some(keys), &Wish::default())
         .map(drop)
         .map_err(|error| error.advise(format!("encrypt for them, too, {or_new}")))
 }

@@ -198,7 +198,7 @@ impl Content {
             let file = Encrypted::parse(format, bytes)?;
             let selection = file.metadata.selection.clone();
             let leaves = sops::reasons(file.document(), &selection)?;
-            let change = keys.map(|keys| Change::between(&file.metadata.keys, keys));
+            let change = keys.map(|keys| Change::between(std::slice::from_ref(&file.metadata.keys), keys));
             let encrypted = Some(IsEncrypted { selection, change });
             return Ok(Some(Self { is_preset: false, leaves, encrypted }));
         }

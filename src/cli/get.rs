@@ -1,11 +1,14 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use crate::batch;
-use crate::cli::args::{FormatArgs, IdentityArgs, Input, ReportArgs};
+use crate::batch::{self, Parsed};
+use crate::cli::args::{FormatArgs, Formats, IdentityArgs, Input, ReportArgs};
 use crate::cli::{Context, block_on, pipeline};
 use crate::document::{self, TreePath};
-use crate::error::Result;
+use crate::encrypted_file::{EncryptedFile, OpenedFile, no_answer};
+use crate::error::{Error, Kind, Result};
+use crate::keys::KeyService;
+use crate::sealed_secret::{Binding, ItemPath, OpenedKeys, SealedFile};
 use crate::sops::MacCheck;
 
 /// Print one value of an encrypted file
@@ -15,12 +18,13 @@ use crate::sops::MacCheck;
 #[command(after_help = "\
 Examples:
   sealant get secrets.enc.yaml '[\"database\"][\"password\"]'
-  sealant get --format json secrets.enc.yaml '[\"hosts\"]' | jq length")]
+  sealant get --format json secrets.enc.yaml '[\"hosts\"]' | jq length
+  sealant get sealedsecret.yaml tls.crt")]
 pub struct Args {
     /// The encrypted file
     file: PathBuf,
 
-    /// The path of the value, '["a"][0]' for instance
+    /// The path of the value, '["a"][0]' for instance; of a SealedSecret the key of the item
     path: String,
 
     /// Go on when the MAC does not match: the file is not what was encrypted
@@ -38,26 +42,56 @@ pub struct Args {
 }
 
 pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
-    let path = TreePath::parse(&args.path)?;
     let input = Input::of(&args.file);
     let formats = args.formats.formats(context.ui);
     let service = args.identities.key_service(context.host)?;
-    let opened = block_on(batch::open_one(&service, pipeline::read(&input, formats)?))?;
-
-    let check = if args.ignore_mac { MacCheck::Ignore } else { MacCheck::Verify };
-    let in_file = |error: crate::Error| error.in_file(input.shown());
-    let plaintext = opened.file.decrypt(&opened.key, check).map_err(in_file)?;
-    for warning in &plaintext.warnings {
-        context.ui.warning(format!("{}: {warning}", input.shown().display()));
-    }
-    let format = opened.file.format();
-    let document = document::parse(format, plaintext.bytes, false).map_err(in_file)?;
-    let node = path.find(&*document).map_err(in_file)?;
-    if args.report.is_json() {
-        context.ui.json(&document::to_data(&*document, node).map_err(in_file)?)?;
-    } else {
-        let target = formats.output.unwrap_or(format);
-        context.ui.value(&document::emit_value(&*document, node, target).map_err(in_file)?)?;
-    }
+    let parsed = batch::parse_one(pipeline::read(&input, formats)?)?;
+    let shown = match parsed.file {
+        EncryptedFile::Sealed(file) => show_item(&args, &file, context, &service),
+        EncryptedFile::Document(_) => show_value(&args, parsed, formats, context, &service),
+    };
+    shown.map_err(|error| error.in_file(input.shown()))?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn show_value(
+    args: &Args,
+    parsed: Parsed,
+    formats: Formats,
+    context: &Context,
+    service: &KeyService<'_>,
+) -> Result<()> {
+    let path = TreePath::parse(&args.path)?;
+    let shown = parsed.path.display().to_string();
+    let OpenedFile::Document(file, key) = block_on(batch::open_one_parsed(service, parsed))?.file else {
+        return Err(no_answer());
+    };
+    let check = if args.ignore_mac { MacCheck::Ignore } else { MacCheck::Verify };
+    let plaintext = file.decrypt(&key, check)?;
+    for warning in &plaintext.warnings {
+        context.ui.warning(format!("{shown}: {warning}"));
+    }
+    let format = file.format();
+    let document = document::parse(format, plaintext.bytes, false)?;
+    let node = path.find(&*document)?;
+    if args.report.is_json() {
+        return context.ui.json(&document::to_data(&*document, node)?);
+    }
+    context.ui.value(&document::emit_value(&*document, node, formats.output.unwrap_or(format))?)
+}
+
+/// Opens nothing but the data key of this item.
+fn show_item(args: &Args, file: &SealedFile, context: &Context, service: &KeyService<'_>) -> Result<()> {
+    let path = ItemPath::parse(&args.path)?;
+    let (_, sealed) = &file.objects[path.find(file)?];
+    let keys = block_on(OpenedKeys::open_item(service, &sealed.spec, &path.item))?;
+    let value = keys.item(&sealed.spec, &Binding::of(sealed)?, &path.item)?;
+    if !args.report.is_json() {
+        return context.ui.value(&value);
+    }
+    let text = std::str::from_utf8(&value).map_err(|_| {
+        Error::new(Kind::Emit, format!("item `{}` is not UTF-8, and cannot be written as JSON", path.item))
+            .advise("Leave --format out to get its bytes.")
+    })?;
+    context.ui.json(&text)
 }

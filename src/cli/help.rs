@@ -30,13 +30,15 @@ const GROUPS: &[(&str, &[&str])] = &[
             "filestatus",
         ],
     ),
+    ("Kubernetes", &["seal", "unseal", "inspect", "fetch-recipient"]),
     ("Repository", &["status"]),
     ("Integrations", &["vault", "sops"]),
     ("Shell", &["completion", "man", "help"]),
 ];
 
 /// The commands that read files, or change them, and write no other type.
-const STAY_OF_THEIR_TYPE: &[&str] = &["edit", "set", "unset", "rotate", "updatekeys", "rewrap", "status"];
+const STAY_OF_THEIR_TYPE: &[&str] =
+    &["edit", "set", "unset", "rotate", "updatekeys", "rewrap", "inspect", "status"];
 
 const TOPIC_EXIT_CODES: &str = "exit-codes";
 
@@ -89,6 +91,12 @@ pub(super) fn command() -> clap::Command {
     let command = STAY_OF_THEIR_TYPE.iter().fold(Cli::command(), |command, name| {
         command.mut_subcommand(name, |command| command.mut_arg("output_type", |arg| arg.hide(true)))
     });
+    // Nothing can be sealed for these, and whoever tries is told so.
+    let command = command.mut_subcommand("seal", |command| {
+        ["pgp", "kms", "gcp_kms", "azure_kv", "hckms"]
+            .into_iter()
+            .fold(command, |command, name| command.mut_arg(name, |arg| arg.hide(true)))
+    });
     let header = command.get_styles().get_header();
     let literal = command.get_styles().get_literal();
     let mut list = String::new();
@@ -97,7 +105,7 @@ pub(super) fn command() -> clap::Command {
         for name in *names {
             let about = command.find_subcommand(name).and_then(clap::Command::get_about);
             let about = about.map(ToString::to_string).unwrap_or_default();
-            let _ = writeln!(list, "  {literal}{name:<12}{literal:#} {about}");
+            let _ = writeln!(list, "  {literal}{name:<16}{literal:#} {about}");
         }
         list.push('\n');
     }

@@ -19,20 +19,26 @@ mod encrypt;
 mod exec_env;
 mod exec_file;
 mod explain;
+mod fetch_recipient;
 mod filestatus;
 mod get;
 mod help;
 pub mod host;
 mod init;
+mod inspect;
 mod keygen;
 mod man;
+mod manifests;
 mod pipeline;
+mod recipients;
 mod rewrap;
 mod rotate;
+mod seal;
 mod set;
 mod sops;
 mod status;
 pub mod ui;
+mod unseal;
 mod unset;
 mod updatekeys;
 mod vault;
@@ -110,6 +116,10 @@ enum Command {
     ExecEnv(exec_env::Args),
     ExecFile(exec_file::Args),
     Filestatus(filestatus::Args),
+    Seal(seal::Args),
+    Unseal(unseal::Args),
+    Inspect(inspect::Args),
+    FetchRecipient(fetch_recipient::Args),
     Status(status::Args),
     Vault(vault::Args),
     Sops(sops::Args),
@@ -165,6 +175,10 @@ fn dispatch(command: Command, context: &Context) -> anyhow::Result<ExitCode> {
         Command::ExecEnv(args) => exec_env::run(args, context),
         Command::ExecFile(args) => exec_file::run(args, context),
         Command::Filestatus(args) => filestatus::run(args, context),
+        Command::Seal(args) => seal::run(args, context),
+        Command::Unseal(args) => unseal::run(args, context),
+        Command::Inspect(args) => inspect::run(args, context),
+        Command::FetchRecipient(args) => fetch_recipient::run(args, context),
         Command::Status(args) => status::run(args, context),
         Command::Vault(args) => vault::run(args, context),
         Command::Sops(args) => Ok(sops::run(&args.args)),

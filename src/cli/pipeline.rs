@@ -8,6 +8,7 @@ use crate::batch::{CHUNK_BYTES, CHUNK_FILES, Source};
 use crate::cli::args::{Destination, Formats, Input, Inputs};
 use crate::cli::{Context, Failures};
 use crate::document::{Format, MAX_BINARY, MAX_SOURCE};
+use crate::encrypted_file;
 use crate::error::{Error, Result};
 use crate::fs::{self, Lock, Mode, Snapshot};
 use crate::secret::SecretBytes;
@@ -199,8 +200,16 @@ fn chunks(inputs: &[Input]) -> Vec<&[Input]> {
 
 /// Leaves out files that were only found in a folder and are not encrypted.
 pub fn encrypted_or_named(item: Item) -> Result<Option<Item>> {
-    let Source { format, bytes, .. } = &item.source;
-    let is_ours = item.input.named || sops::is_meant_to_be_encrypted(*format, bytes);
+    named_or(encrypted_file::is_meant_to_be_encrypted, item)
+}
+
+/// As [`encrypted_or_named`], for commands that know documents in SOPS's format alone.
+pub fn documents_or_named(item: Item) -> Result<Option<Item>> {
+    named_or(sops::is_meant_to_be_encrypted, item)
+}
+
+fn named_or(is_ours: fn(Format, &SecretBytes) -> bool, item: Item) -> Result<Option<Item>> {
+    let is_ours = item.input.named || is_ours(item.source.format, &item.source.bytes);
     Ok(is_ours.then_some(item))
 }
 

@@ -197,6 +197,7 @@ fn edit_file(args: args::Edit, context: &Context) -> Result<ExitCode> {
     let args = edit::Args {
         files: vec![file],
         show_master_keys: args.show_master_keys,
+        allow_recipient: Vec::new(),
         ignore_mac: args.ignore_mac,
         formats,
         identities: args.identities,
@@ -221,6 +222,7 @@ fn set_value(args: args::Set, context: &Context) -> Result<ExitCode> {
         _ => return Err(wrong_number("set takes a file, the path of a value, and the value as JSON")),
     };
     let args = set::Args {
+        allow_recipient: Vec::new(),
         change: change(file, path, args.idempotent, args.ignore_mac, args.formats, args.identities)?,
         value,
         value_file: args.value_file,

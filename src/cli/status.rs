@@ -38,15 +38,17 @@ pub struct Args {
 /// A file that was read.
 struct Found {
     file: String,
-    last_modified: String,
-    keys: WrappedDataKey,
+    /// SealedSecrets have no such time.
+    last_modified: Option<String>,
+    keys: Vec<WrappedDataKey>,
 }
 
 #[derive(Serialize)]
 struct Row {
     file: String,
     state: State,
-    last_modified: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_modified: Option<String>,
     keys: Vec<KeyStatus>,
 }
 
@@ -87,10 +89,11 @@ fn read(args: &Args, context: &Context, failures: &mut Failures) -> Result<Vec<F
             let sources = items.into_iter().map(|Item { source, .. }| source).collect();
             let note = |result: Result<Parsed>| {
                 let Parsed { path, file, .. } = result?;
+                let holders = file.holders().into_iter().map(|holder| holder.data_keys());
                 found.push(Found {
                     file: path.display().to_string(),
-                    last_modified: file.metadata.last_modified.clone(),
-                    keys: file.metadata.keys,
+                    last_modified: file.last_modified().map(str::to_owned),
+                    keys: holders.collect::<Result<Vec<_>>>()?.concat(),
                 });
                 Ok(None)
             };
@@ -102,7 +105,7 @@ fn read(args: &Args, context: &Context, failures: &mut Failures) -> Result<Vec<F
 
 /// Asks each server once about each of its keys.
 fn ask_versions(found: &[Found], context: &Context, failures: &mut Failures) -> Versions {
-    let all = found.iter().flat_map(|found| status::transit_keys(&found.keys));
+    let all = found.iter().flat_map(|found| found.keys.iter().flat_map(status::transit_keys));
     let keys: BTreeMap<&TransitKey, ()> = all.map(|key| (key, ())).collect();
     let keys: Vec<&TransitKey> = keys.into_keys().collect();
     let vault = Vault::of_user(StartedBy::Program);
@@ -122,7 +125,12 @@ fn print(rows: &[Row], context: &Context) -> Result<()> {
         .iter()
         .map(|row| {
             let keys: Vec<String> = row.keys.iter().map(|key| shown(key, &row.keys)).collect();
-            vec![row.file.clone(), word(row.state).to_owned(), row.last_modified.clone(), keys.join(", ")]
+            vec![
+                row.file.clone(),
+                word(row.state).to_owned(),
+                row.last_modified.clone().unwrap_or_default(),
+                keys.join(", "),
+            ]
         })
         .collect();
     context.ui.table(&["file", "state", "last modified", "master keys"], &cells)?;

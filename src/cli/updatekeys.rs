@@ -11,13 +11,13 @@ use crate::cli::args::{
 use crate::cli::pipeline::{Item, Output, Pipeline, encrypted_or_named, in_two_steps};
 use crate::cli::{Context, Failures, block_on};
 use crate::config::Configs;
+use crate::encrypted_file::Holder;
 use crate::error::{Error, Kind, Result};
 use crate::fs::{Mode, Snapshot};
 use crate::host::Host;
 use crate::keys::KeySet;
 use crate::policy;
 use crate::rekey::{self, Change};
-use crate::secret::SecretBytes;
 use crate::sops::MacCheck;
 
 /// Let exactly those decrypt files whom the creation rules name
@@ -132,10 +132,13 @@ impl Update<'_> {
     }
 
     fn plan_for(&self, parsed: Parsed, input: Input) -> Result<Plan> {
-        let current = &parsed.file.metadata.keys;
+        let holders = parsed.file.holders().into_iter();
+        let current = holders.map(|holder| holder.data_keys()).collect::<Result<Vec<_>>>()?.concat();
         let keys = self.keys_of_rule(input.name.as_deref().unwrap_or(&parsed.path))?;
-        rekey::refuse_new_foreign(current, &keys, self.args.rotate)?;
-        let change = Change::between(current, &keys);
+        for wrapped in &current {
+            rekey::refuse_new_foreign(wrapped, &keys, self.args.rotate)?;
+        }
+        let change = Change::between(&current, &keys);
         Ok(Plan {
             up_to_date: change.is_empty(),
             change,
@@ -211,7 +214,7 @@ impl Update<'_> {
         let inputs = work.iter().map(|plan| plan.input.clone()).collect();
         let by_file: HashMap<PathBuf, (KeySet, Snapshot)> =
             work.into_iter().map(|plan| (plan.file, (plan.keys, plan.snapshot))).collect();
-        let decide = |parsed: &Parsed| match by_file.get(&parsed.path) {
+        let decide = |parsed: &Parsed, _: Holder<'_>| match by_file.get(&parsed.path) {
             Some((keys, snapshot)) if *snapshot == parsed.snapshot => Ok(keys.clone()),
             _ => Err(Error::new(
                 Kind::Write,
@@ -222,17 +225,12 @@ impl Update<'_> {
         let inputs = Inputs { inputs, errors: Vec::new(), many: true };
         self.pipeline(inputs, "updating").run_among(failures, |items| {
             let sources = items.into_iter().map(|item| item.source).collect();
-            if self.args.rotate {
-                let now = self.context.host.now();
-                let rotated = block_on(rekey::rotate(service, sources, now, MacCheck::Verify, decide));
-                return rotated
-                    .into_iter()
-                    .map(|result| result.map(|file| Some(Output::from(file))))
-                    .collect();
-            }
-            let updated = block_on(rekey::update_keys(service, sources, decide));
-            let output = |bytes| Some(Output { bytes: SecretBytes::new(bytes), warnings: Vec::new() });
-            updated.into_iter().map(|result| result.map(output)).collect()
+            let now = self.context.host.now();
+            let written = match self.args.rotate {
+                true => block_on(rekey::rotate(service, sources, now, MacCheck::Verify, decide)),
+                false => block_on(rekey::update_keys(service, sources, decide)),
+            };
+            written.into_iter().map(|result| result.map(|file| Some(Output::from(file)))).collect()
         });
     }
 

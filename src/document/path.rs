@@ -41,6 +41,17 @@ impl TreePath {
         Ok(Self(parts))
     }
 
+    /// The keys on the way, if it goes through maps alone.
+    pub fn keys(&self) -> Option<Vec<&str>> {
+        fn key(part: &Part) -> Option<&str> {
+            match part {
+                Part::Key(key) => Some(key),
+                Part::Index(_) => None,
+            }
+        }
+        self.0.iter().map(key).collect()
+    }
+
     /// The node at the end of the path, in the first document of the file.
     pub fn find(&self, document: &dyn Document) -> Result<NodeId> {
         match self.walk(document)? {

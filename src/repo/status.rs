@@ -56,8 +56,23 @@ pub fn transit_keys(wrapped: &WrappedDataKey) -> impl Iterator<Item = &TransitKe
     })
 }
 
-/// How each master key of a file stands.
-pub fn of_file(wrapped: &WrappedDataKey, versions: &Versions) -> Vec<KeyStatus> {
+/// How each master key of a file stands; one that wraps several of its data keys, as the worst of them.
+pub fn of_file(data_keys: &[WrappedDataKey], versions: &Versions) -> Vec<KeyStatus> {
+    let mut found: Vec<KeyStatus> = Vec::new();
+    for status in data_keys.iter().flat_map(|wrapped| of_data_key(wrapped, versions)) {
+        let is_same = |known: &&mut KeyStatus| {
+            (known.group, known.kind, &known.id) == (status.group, status.kind, &status.id)
+        };
+        match found.iter_mut().find(is_same) {
+            Some(known) if known.state < status.state => *known = status,
+            Some(_) => {}
+            None => found.push(status),
+        }
+    }
+    found
+}
+
+fn of_data_key(wrapped: &WrappedDataKey, versions: &Versions) -> Vec<KeyStatus> {
     let groups = wrapped.groups.iter().enumerate();
     let keys = groups.flat_map(|(index, group)| group.iter().map(move |wrapped| (index + 1, wrapped)));
     keys.map(|(group, wrapped)| {

@@ -9,6 +9,7 @@ use super::binding::Binding;
 use super::check::check_item_name;
 use super::cipher::Token;
 use super::data_keys::{NewDataKey, OpenedKeys};
+use super::file::SealedFile;
 use super::seal::route;
 use super::secret::Secret;
 use super::types::{SealedSecret, Spec, Template};
@@ -81,6 +82,37 @@ pub fn adopt(
         }
     }
     Ok(changed)
+}
+
+/// Brings the SealedSecrets of a file to what its Secrets say that were edited together, in their order. `None` for one
+/// that did not change. `new_key` makes a data key for one of which an item was set.
+pub fn adopt_all(
+    file: &SealedFile,
+    keys: &[OpenedKeys],
+    edited: &[Secret],
+    new_key: &dyn Fn(&SealedSecret) -> Result<NewDataKey>,
+) -> Result<Vec<Option<SealedSecret>>> {
+    if edited.len() != file.objects.len() {
+        let message = format!(
+            "there were {} Secrets in the file, and now there are {}",
+            file.objects.len(),
+            edited.len()
+        );
+        return Err(Error::new(Kind::Conflict, message)
+            .advise("Add one with `sealant seal`; take one out of the encrypted file itself."));
+    }
+    let objects = file.objects.iter().map(|(_, sealed)| sealed);
+    objects
+        .zip(keys)
+        .zip(edited)
+        .map(|((sealed, keys), edited)| {
+            let changes = difference(sealed, keys, edited)?;
+            let sets = changes.values().any(Option::is_some);
+            let key = if sets { Some(new_key(sealed)?) } else { None };
+            let adopted = adopt(sealed, edited, &changes, key)?;
+            Ok((adopted != *sealed).then_some(adopted))
+        })
+        .collect()
 }
 
 /// Puts the values, labels and annotations of a Secret into a SealedSecret, as kubeseal's `--merge-into` does: what

@@ -8,8 +8,11 @@ use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value as Data, json};
 
 use super::check::Part;
+use super::data_keys::OpenedKeys;
+use super::secret::Secret;
 use super::shape;
 use super::types::{API_VERSION, KIND, SealedSecret, Spec};
+use super::unseal::unseal;
 use crate::document::{self, Document, Edits, Format, METADATA_KEY, NodeId, NodeKind, reconcile, to_data};
 use crate::error::{Error, Kind, Result};
 use crate::secret::SecretBytes;
@@ -138,6 +141,46 @@ fn without_nulls(data: Data) -> Data {
     }
 }
 
+/// A file with SealedSecrets in it, among whatever else.
+pub struct SealedFile {
+    pub document: Box<dyn Document>,
+    /// In the order of the file.
+    pub objects: Vec<(NodeId, SealedSecret)>,
+}
+
+impl SealedFile {
+    /// Reads a file that may hold no SealedSecret at all. Errors name lines, not the file.
+    pub fn parse(format: Format, bytes: SecretBytes) -> Result<Self> {
+        Self::of(document::parse(format, bytes, true)?)
+    }
+
+    /// Reads the SealedSecrets of a document.
+    pub fn of(document: Box<dyn Document>) -> Result<Self> {
+        let objects = objects(&*document)
+            .into_iter()
+            .map(|node| Ok((node, read(&*document, node)?)))
+            .collect::<Result<_>>()?;
+        Ok(Self { document, objects })
+    }
+
+    /// The Secrets that its SealedSecrets make, with the data keys of each.
+    pub fn unseal(&self, keys: &[OpenedKeys]) -> Result<Vec<Secret>> {
+        self.objects.iter().zip(keys).map(|((_, sealed), keys)| unseal(sealed, keys)).collect()
+    }
+
+    /// The file with what became of each of its SealedSecrets, in their order; `None` stays as it is.
+    pub fn rewritten(&self, new: &[Option<SealedSecret>]) -> Result<Vec<u8>> {
+        let changed = self.objects.iter().zip(new).filter_map(|((node, old), new)| {
+            let new = new.as_ref().filter(|new| *new != old)?;
+            Some(Rewrite { node: *node, old, new })
+        });
+        match &changed.collect::<Vec<_>>()[..] {
+            [] => Ok(self.document.source().as_bytes().to_vec()),
+            changed => rewrite(&*self.document, changed),
+        }
+    }
+}
+
 /// A SealedSecret of a document that was changed.
 pub struct Rewrite<'a> {
     pub node: NodeId,
@@ -250,6 +293,17 @@ pub fn manifest(sealed: &SealedSecret, format: Format) -> Result<String> {
     }
 }
 
+/// The data keys and items of a SealedSecret, as they are put into another one by hand.
+pub fn fragment(sealed: &SealedSecret, format: Format) -> Result<String> {
+    let cannot = |_| Error::new(Kind::Emit, "the items cannot be written");
+    let Spec { data_keys, encrypted_data, .. } = &sealed.spec;
+    let data = json!({"spec": {"dataKeys": data_keys, "encryptedData": encrypted_data}});
+    match format {
+        Format::Json => serde_json::to_string_pretty(&data).map(|text| text + "\n").map_err(cannot),
+        _ => Ok(document::yaml_of(&data)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::testing::*;
@@ -321,6 +375,22 @@ mod tests {
         // And back again.
         let back = changed(Format::Yaml, &after, |old| unset(old, &["b"]).unwrap());
         assert_eq!(back, stream);
+    }
+
+    #[test]
+    fn of_a_file_with_several_only_what_changed_is_written() {
+        let alice = Person::new();
+        let text = |items| manifest(&sealed(items, &[&alice]), Format::Yaml).unwrap();
+        let (first, second) = (text(&[("a", "1")]), text(&[("b", "2")]));
+        let stream = format!("{first}---\nkind: Pod # ours\n---\n{second}");
+        let file = SealedFile::parse(Format::Yaml, bytes(&stream)).unwrap();
+        let [(_, old), (_, other)] = &file.objects[..] else { panic!("{} objects", file.objects.len()) };
+        assert_eq!(file.rewritten(&[None, Some(other.clone())]).unwrap(), stream.as_bytes());
+        let new = set(old, "c", "3", &[&alice]);
+        let after = String::from_utf8(file.rewritten(&[Some(new.clone()), None]).unwrap()).unwrap();
+        assert!(after.ends_with(&format!("---\nkind: Pod # ours\n---\n{second}")));
+        assert_eq!(SealedFile::parse(Format::Yaml, bytes(&after)).unwrap().objects[0].1, new);
+        assert!(SealedFile::parse(Format::Yaml, bytes("kind: Pod\n")).unwrap().objects.is_empty());
     }
 
     #[test]

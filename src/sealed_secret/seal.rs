@@ -175,6 +175,11 @@ pub fn warnings(sealed: &SealedSecret, manifest_len: usize) -> Vec<String> {
             "the manifest has {manifest_len} bytes: `kubectl apply` takes it with --server-side alone"
         ));
     }
+    let used: Vec<&str> = sealed.spec.encrypted_data.values().filter_map(|text| id_of(text)).collect();
+    let entries = sealed.spec.data_keys.iter();
+    for unused in entries.filter(|entry| !used.contains(&entry.id.as_str())) {
+        warnings.push(format!("no item uses the data key {}: `sealant rotate` drops it", unused.id));
+    }
     let keys = sealed.spec.data_keys.len();
     if keys > MANY_DATA_KEYS {
         warnings.push(format!("there are {keys} data keys: `sealant rotate` makes one of them"));
@@ -182,8 +187,26 @@ pub fn warnings(sealed: &SealedSecret, manifest_len: usize) -> Vec<String> {
     warnings
 }
 
+/// The id of the data key that an item names.
+pub(super) fn id_of(item: &str) -> Option<&str> {
+    item.split_once(':').map(|(id, _)| id)
+}
+
 /// How many data keys make it worth while to rotate.
 pub const MANY_DATA_KEYS: usize = 8;
+
+/// Whether a plaintext document holds a Secret, whatever stands beside it.
+pub fn holds_secrets(document: &dyn Document) -> bool {
+    fn holds(document: &dyn Document, node: NodeId) -> bool {
+        let (tree, source) = (document.tree(), document.source());
+        let entry = |key: &str| tree.entry(source, tree.resolve(node), key).map(|entry| tree.resolve(entry));
+        let is = |key: &str, text: &str| entry(key).is_some_and(|entry| tree[entry].text.get(source) == text);
+        let mut items = entry("items").into_iter().flat_map(|items| tree.entries(items));
+        is("apiVersion", "v1")
+            && (is("kind", "Secret") || (is("kind", "List") && items.any(|item| holds(document, item))))
+    }
+    document.tree().documents().iter().any(|&root| holds(document, root))
+}
 
 /// The Secrets of a plaintext document, those of Lists included. Anything else in it is refused by name.
 pub fn secrets(document: &dyn Document) -> Result<Vec<Secret>> {
@@ -221,7 +244,8 @@ fn collect(document: &dyn Document, node: NodeId, secrets: &mut Vec<Secret>) -> 
         }
         (_, "") => return Err(refuse("this is no manifest: it has no `kind`")),
         (_, kind) => {
-            return Err(refuse(&format!("this is a {kind}, and only Secrets can be sealed")));
+            return Err(refuse(&format!("this is a {kind}, and only Secrets can be sealed"))
+                .advise("Put the Secrets into a file of their own."));
         }
     }
     Ok(())

@@ -14,7 +14,7 @@ use serde_json::{Map, Value as Data, json};
 use zeroize::Zeroizing;
 
 use super::check::check_item_name;
-use crate::document::{self, Document, NodeId, NodeKind, Value};
+use crate::document::{self, Document, Format, NodeId, NodeKind, Value};
 use crate::error::{Error, Kind, Result};
 use crate::secret::{SecretBytes, SecretString};
 
@@ -192,6 +192,42 @@ impl Secret {
     }
 }
 
+/// The manifests of Secrets as one text.
+pub fn manifests(secrets: &[Secret], format: Format) -> Result<SecretBytes> {
+    let manifest = |secret: &Secret| match format {
+        Format::Json => secret.to_json(),
+        _ => Ok(secret.to_yaml()),
+    };
+    Ok(joined(&secrets.iter().map(manifest).collect::<Result<Vec<_>>>()?, format))
+}
+
+/// Several manifests as one output: documents of a YAML stream, or items of a List in JSON, which has no streams.
+pub fn joined(manifests: &[SecretString], format: Format) -> SecretBytes {
+    let mut parts: Vec<&str> = Vec::new();
+    match (format, manifests) {
+        (_, [only]) => parts.push(only),
+        (Format::Json, _) => {
+            parts.push("{\n  \"apiVersion\": \"v1\",\n  \"kind\": \"List\",\n  \"items\": [");
+            for (index, manifest) in manifests.iter().enumerate() {
+                parts.push(if index == 0 { "" } else { "," });
+                for line in manifest.lines() {
+                    parts.extend(["\n    ", line]);
+                }
+            }
+            parts.push("\n  ]\n}\n");
+        }
+        _ => {
+            for (index, manifest) in manifests.iter().enumerate() {
+                parts.extend([if index == 0 { "" } else { "---\n" }, manifest]);
+            }
+        }
+    }
+    // With room for all of it no copy stays behind in a buffer that was outgrown.
+    let mut out = SecretBytes::new(Vec::with_capacity(parts.iter().map(|part| part.len()).sum()));
+    parts.iter().for_each(|part| out.extend_from_slice(part.as_bytes()));
+    out
+}
+
 /// The items of a Secret by the field in which they stand.
 #[derive(Default)]
 struct Spelled<'s> {
@@ -313,6 +349,19 @@ mod tests {
 
     fn reads(body: &str) -> Secret {
         read(&format!("apiVersion: v1\nkind: Secret\nmetadata: {{name: db}}\n{body}")).unwrap()
+    }
+
+    #[test]
+    fn several_manifests_are_a_stream_or_a_list() {
+        let texts = |texts: &[&str]| -> Vec<SecretString> {
+            texts.iter().map(|text| SecretString::new((*text).to_owned())).collect()
+        };
+        assert_eq!(*joined(&texts(&["a: 1\n"]), Format::Yaml), b"a: 1\n");
+        assert_eq!(*joined(&texts(&["a: 1\n", "b: 2\n"]), Format::Yaml), b"a: 1\n---\nb: 2\n");
+        assert_eq!(*joined(&texts(&["{}\n"]), Format::Json), b"{}\n");
+        let list: serde_json::Value =
+            serde_json::from_slice(&joined(&texts(&["{\n  \"a\": 1\n}\n", "{}\n"]), Format::Json)).unwrap();
+        assert_eq!(list, serde_json::json!({"apiVersion": "v1", "kind": "List", "items": [{"a": 1}, {}]}));
     }
 
     #[test]

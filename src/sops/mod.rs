@@ -118,7 +118,11 @@ pub struct Encrypted {
 impl Encrypted {
     /// Reads an encrypted file. An error of kind [`Kind::Other`] when it has no sops metadata.
     pub fn parse(format: Format, file: SecretBytes) -> Result<Self> {
-        let document = document::parse(format, file, true)?;
+        Self::of(document::parse(format, file, true)?)
+    }
+
+    /// An encrypted document; errors as for [`Encrypted::parse`].
+    pub fn of(document: Box<dyn Document>) -> Result<Self> {
         let Some(data) = document.metadata()? else {
             return Err(match holds_tokens(&*document) {
                 true => Error::new(
@@ -140,6 +144,17 @@ impl Encrypted {
 
     pub fn format(&self) -> Format {
         self.document.format()
+    }
+
+    /// How many values are encrypted. No key is needed.
+    pub fn count_encrypted(&self) -> Result<usize> {
+        let (tree, source, mut count) = (self.document.tree(), self.document.source(), 0);
+        leaves::for_each_encrypted(&*self.document, &self.metadata.selection, &mut |leaf| {
+            let is_token = tree[leaf.node].text.get(source).starts_with(TOKEN);
+            count += usize::from(!leaf.is_comment && is_token);
+            Ok(())
+        })?;
+        Ok(count)
     }
 
     /// An error when this is not the file's data key, tried on the MAC's ciphertext: for work that opens nothing else,

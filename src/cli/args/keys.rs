@@ -88,9 +88,9 @@ fn warn_of_empty(ui: &Ui, flag: &str, values: &[String]) {
     }
 }
 
-/// The names in values that hold several with commas between them.
+/// The names in values that hold several, with commas between them, or a line each as commands print them.
 fn split(values: &[String]) -> impl Iterator<Item = &str> {
-    values.iter().flat_map(|value| value.split(',')).map(str::trim).filter(|name| !name.is_empty())
+    values.iter().flat_map(|value| value.split([',', '\n'])).map(str::trim).filter(|name| !name.is_empty())
 }
 
 /// Adds the master keys of one kind that `names` hold. An error says that they come `from` a flag or a variable.
@@ -308,7 +308,7 @@ mod tests {
     #[test]
     fn flags_name_one_group_without_repetition() {
         let args = KeyArgs {
-            age: vec![format!("{ONE}, {TWO},"), ONE.to_owned()],
+            age: vec![format!("{ONE}, {TWO},"), format!("{TWO}\n{ONE}\n")],
             pgp: vec!["85D7 7543".to_owned()],
             kms: vec!["arn:aws:kms:k+arn:aws:iam::role".to_owned()],
             azure_kv: vec!["https://v.vault.azure.net/keys/k/1".to_owned()],

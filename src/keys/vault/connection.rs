@@ -163,13 +163,18 @@ fn checked_url(url: &str) -> Result<reqwest::Url, Problem> {
     }
 }
 
-/// What counts for every client.
-fn builder(settings: &Settings, url: &reqwest::Url) -> reqwest::ClientBuilder {
-    // reqwest is built without a cryptography of its own, so that there is one in the program, and takes the process's.
+/// Gives TLS its cryptography: clients are built without one of their own, so that there is one in the program, and
+/// take the process's.
+pub fn install_cryptography() {
     if rustls::crypto::CryptoProvider::get_default().is_none() {
         // Somebody else may have been faster, which is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
     }
+}
+
+/// What counts for every client.
+fn builder(settings: &Settings, url: &reqwest::Url) -> reqwest::ClientBuilder {
+    install_cryptography();
     let builder = reqwest::Client::builder()
         .connect_timeout(CONNECT_TIMEOUT.min(settings.timeout))
         .timeout(settings.timeout)
@@ -180,7 +185,7 @@ fn builder(settings: &Settings, url: &reqwest::Url) -> reqwest::ClientBuilder {
 }
 
 /// Whether an address is this machine's own.
-fn is_here(url: &reqwest::Url) -> bool {
+pub fn is_here(url: &reqwest::Url) -> bool {
     let name = url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
     name == "localhost" || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }

@@ -25,6 +25,8 @@ mod transit;
 
 #[cfg(not(feature = "vault"))]
 pub use self::absent::Vault;
+#[cfg(feature = "cli")]
+pub(crate) use self::connection::{install_cryptography, is_here};
 #[cfg(feature = "vault")]
 pub use self::login::token_path;
 #[cfg(feature = "vault")]

@@ -1,22 +1,12 @@
-//! Other master keys, or another data key, for files that are encrypted already.
+//! Who may stay in an encrypted file, and for whom its new data keys are.
 //!
-//! Owns who may stay in a file and who has to go, and the two ways to bring that about: under a new data key
-//! ([`rotate`]) or under the old one ([`update_keys`]). A file's own list of master keys is not authenticated: whoever
-//! can write to a file can write himself into it. So it is held against the creation rule before anything is
-//! encrypted for it.
+//! A file's own list of master keys is not authenticated: whoever can write to a file can write himself into it. So it
+//! is held against the creation rule before anything is encrypted for it.
 
-use std::fmt;
-
-use jiff::Timestamp;
-use rayon::prelude::*;
-use serde::{Serialize, Serializer};
-
-use crate::batch::{self, Opened, Parsed, Source};
+use crate::encrypted_file::Holder;
 use crate::error::{Error, Kind, Result};
-use crate::keys::{KeyService, KeySet, MasterKey, Rekey, WrappedDataKey};
+use crate::keys::{KeySet, MasterKey, WrappedDataKey};
 use crate::sealed_secret::{self, Spec};
-use crate::secret::DataKey;
-use crate::sops::{Ciphertext, MacCheck};
 
 /// What a person asks for when a file gets a new data key.
 #[derive(Debug, Clone, Default)]
@@ -36,9 +26,16 @@ impl Wish {
     }
 }
 
-/// For whom a file gets a new data key: those in the file, as wished. An error of kind [`Kind::Conflict`] names who
-/// stands in the file and not in the rule.
-pub fn recipients(current: &WrappedDataKey, rule: Option<&KeySet>, wish: &Wish) -> Result<KeySet> {
+/// For whom a new data key is made. An error of kind [`Kind::Conflict`] names who stands in the file and not in the rule.
+pub fn recipients(holder: Holder<'_>, rule: Option<&KeySet>, wish: &Wish) -> Result<KeySet> {
+    match holder {
+        Holder::Document(current) => of_document(current, rule, wish),
+        Holder::Sealed(sealed) => of_sealed(&sealed.spec, rule, wish),
+    }
+}
+
+/// Those who stand in the document, as wished.
+fn of_document(current: &WrappedDataKey, rule: Option<&KeySet>, wish: &Wish) -> Result<KeySet> {
     let stays = |key: &MasterKey| !wish.remove.contains(key);
     let mut groups: Vec<Vec<MasterKey>> =
         names(current).into_iter().map(|group| group.into_iter().filter(stays).collect()).collect();
@@ -61,9 +58,8 @@ pub fn recipients(current: &WrappedDataKey, rule: Option<&KeySet>, wish: &Wish) 
     Ok(KeySet { groups, threshold })
 }
 
-/// For whom a new data key of a SealedSecret is: those of the rule, else those who can read all of it, as wished. An
-/// error of kind [`Kind::Conflict`] names who stands in it and not in the rule.
-pub fn recipients_of_sealed(spec: &Spec, rule: Option<&KeySet>, wish: &Wish) -> Result<KeySet> {
+/// Those of the rule, else those who can read all of the SealedSecret, as wished.
+fn of_sealed(spec: &Spec, rule: Option<&KeySet>, wish: &Wish) -> Result<KeySet> {
     let stays = |key: &MasterKey| !wish.remove.contains(key);
     let nobody = || {
         Error::new(Kind::Conflict, "nobody was named who shall be able to decrypt")
@@ -106,7 +102,7 @@ pub fn recipients_of_sealed(spec: &Spec, rule: Option<&KeySet>, wish: &Wish) -> 
 }
 
 /// The master keys of a file, each once in its group.
-fn names(wrapped: &WrappedDataKey) -> Vec<Vec<MasterKey>> {
+pub(super) fn names(wrapped: &WrappedDataKey) -> Vec<Vec<MasterKey>> {
     let group_names = |group: &Vec<crate::keys::WrappedKey>| {
         let mut names: Vec<MasterKey> = Vec::new();
         for wrapped in group {
@@ -176,100 +172,7 @@ fn refuse_foreign(groups: &[Vec<MasterKey>]) -> Result<()> {
     )))
 }
 
-/// What of a file's master keys a creation rule changes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Change {
-    /// Those groups in which something changes.
-    pub groups: Vec<GroupChange>,
-    /// Of how many groups keys are needed, before and after, when that or the number of groups changes.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub sharing: Option<SharingChange>,
-}
-
-/// How a data key was shared, and how it is to be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct SharingChange {
-    pub before: Sharing,
-    pub after: Sharing,
-}
-
-/// How many groups there are, and of how many of them it takes a key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Sharing {
-    pub required: usize,
-    pub groups: usize,
-}
-
-/// What changes in a group of master keys.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct GroupChange {
-    /// From 1.
-    pub group: usize,
-    #[serde(serialize_with = "as_text")]
-    pub added: Vec<MasterKey>,
-    #[serde(serialize_with = "as_text")]
-    pub removed: Vec<MasterKey>,
-}
-
-fn as_text<S: Serializer>(keys: &[MasterKey], serializer: S) -> std::result::Result<S::Ok, S::Error> {
-    serializer.collect_seq(keys.iter().map(ToString::to_string))
-}
-
-impl Change {
-    /// What has to change so that exactly those of `rule` can open the file.
-    pub fn between(current: &WrappedDataKey, rule: &KeySet) -> Self {
-        let before = names(current);
-        let (none, count) = (Vec::new(), before.len().max(rule.groups.len()));
-        let change = |index: usize| {
-            let (old, new) = (before.get(index).unwrap_or(&none), rule.groups.get(index).unwrap_or(&none));
-            let missing_in = |from: &[MasterKey], other: &[MasterKey]| -> Vec<MasterKey> {
-                from.iter().filter(|key| !other.contains(key)).cloned().collect()
-            };
-            GroupChange { group: index + 1, added: missing_in(new, old), removed: missing_in(old, new) }
-        };
-        let groups =
-            (0..count).map(change).filter(|group| !(group.added.is_empty() && group.removed.is_empty()));
-        let sharing = SharingChange {
-            before: Sharing { required: current.required(), groups: before.len() },
-            after: Sharing { required: rule.required(), groups: rule.groups.len() },
-        };
-        Self { groups: groups.collect(), sharing: (sharing.before != sharing.after).then_some(sharing) }
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.groups.is_empty() && self.sharing.is_none()
-    }
-
-    /// Whether somebody can open less than before.
-    pub fn removes(&self) -> bool {
-        self.groups.iter().any(|group| !group.removed.is_empty())
-    }
-}
-
-impl fmt::Display for Change {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(SharingChange { before, after }) = self.sharing {
-            let Sharing { required, groups } = before;
-            writeln!(
-                f,
-                "  keys from {} of {} groups are needed, instead of {required} of {groups}",
-                after.required, after.groups
-            )?;
-        }
-        let several = self.sharing.is_some() || self.groups.iter().any(|group| group.group > 1);
-        for group in &self.groups {
-            let indent = if several { "    " } else { "  " };
-            if several {
-                writeln!(f, "  group {}", group.group)?;
-            }
-            group.added.iter().try_for_each(|key| writeln!(f, "{indent}+ {key}"))?;
-            group.removed.iter().try_for_each(|key| writeln!(f, "{indent}- {key}"))?;
-        }
-        Ok(())
-    }
-}
-
-/// Refuses what [`update_keys`] could not do: to wrap for a master key of a kind that Sealant does not speak. One that
+/// Refuses what [`super::update_keys`] could not do: to wrap for a master key of a kind that Sealant does not speak. One that
 /// stays where it is, is kept.
 pub fn refuse_new_foreign(current: &WrappedDataKey, rule: &KeySet, new_data_key: bool) -> Result<()> {
     let keeps = !new_data_key && current.is_shared_as(rule);
@@ -290,107 +193,8 @@ pub fn refuse_new_foreign(current: &WrappedDataKey, rule: &KeySet, new_data_key:
     Ok(())
 }
 
-/// Encrypts files anew, each under a new data key for the master keys that `decide` names. Results stand in the order
-/// of the sources.
-pub async fn rotate(
-    service: &KeyService<'_>,
-    sources: Vec<Source>,
-    now: Timestamp,
-    check: MacCheck,
-    decide: impl Fn(&Parsed) -> Result<KeySet> + Sync,
-) -> Vec<Result<Ciphertext>> {
-    let opened = batch::unwrap(service, decided(sources, decide)).await;
-    let opened: Vec<Result<(Opened, KeySet, DataKey)>> = opened
-        .into_iter()
-        .map(|result| result.map(|(file, keys)| (file, keys, DataKey::generate())))
-        .collect();
-    let requests: Vec<_> = opened.iter().flatten().map(|(_, keys, new_key)| (new_key, keys)).collect();
-    let mut wrapped = service.wrap_many(&requests).await.into_iter();
-    let files: Vec<_> = opened
-        .into_iter()
-        .map(|result| result.map(|file| (file, wrapped.next().unwrap_or_else(|| Err(batch::no_answer())))))
-        .collect();
-    files
-        .into_par_iter()
-        .map(|result| {
-            let ((Opened { path, file, key, .. }, keys, new_key), wrapped) = result?;
-            let write = || {
-                let plaintext = file.open(&key, check)?;
-                let metadata = file.metadata.for_keys(batch::wrapped_set(wrapped?, &keys));
-                file.write(&*plaintext, metadata, &key, Some(&new_key), now)
-            };
-            write().map_err(|error| error.in_file(&path))
-        })
-        .collect()
-}
-
-/// Wraps the data keys of files for the master keys that `decide` names, and changes nothing else. Results stand in
-/// the order of the sources.
-pub async fn update_keys(
-    service: &KeyService<'_>,
-    sources: Vec<Source>,
-    decide: impl Fn(&Parsed) -> Result<KeySet> + Sync,
-) -> Vec<Result<Vec<u8>>> {
-    let opened = batch::unwrap(service, decided(sources, decide)).await;
-    let opened: Vec<Result<(Opened, KeySet)>> = opened
-        .into_iter()
-        .map(|result| {
-            let (opened, keys) = result?;
-            opened.file.check_key(&opened.key).map_err(|error| error.in_file(&opened.path))?;
-            Ok((opened, keys))
-        })
-        .collect();
-    let requests: Vec<_> = opened
-        .iter()
-        .flatten()
-        .map(|(Opened { file, key, .. }, keys)| Rekey { data_key: key, wrapped: &file.metadata.keys, keys })
-        .collect();
-    let mut wrapped = service.rekey_many(&requests).await.into_iter();
-    let write = |result: Result<(Opened, KeySet)>| {
-        let (Opened { path, file, .. }, _) = result?;
-        let keys = wrapped.next().unwrap_or_else(|| Err(batch::no_answer()));
-        keys.and_then(|keys| file.with_metadata(&file.metadata.for_keys(keys)))
-            .map_err(|error| error.in_file(&path))
-    };
-    opened.into_iter().map(write).collect()
-}
-
-/// Moves what transit keys have wrapped to the newest versions of these keys, and changes nothing else. `None` for a file
-/// of which nothing changes. Results stand in the order of the files.
-pub async fn rewrap(
-    service: &KeyService<'_>,
-    files: Vec<Result<Parsed>>,
-) -> Vec<Result<(Parsed, Option<Vec<u8>>)>> {
-    let wrapped: Vec<&WrappedDataKey> =
-        files.iter().flatten().map(|parsed| &parsed.file.metadata.keys).collect();
-    let mut rewrapped = service.rewrap_many(&wrapped).await.into_iter();
-    let write = |result: Result<Parsed>| {
-        let parsed = result?;
-        let keys = rewrapped.next().unwrap_or_else(|| Err(batch::no_answer()));
-        let written = keys.and_then(|keys| {
-            keys.map(|keys| parsed.file.with_metadata(&parsed.file.metadata.for_keys(keys))).transpose()
-        });
-        let bytes = written.map_err(|error| error.in_file(&parsed.path))?;
-        Ok((parsed, bytes))
-    };
-    files.into_iter().map(write).collect()
-}
-
-/// Parses files and decides for whom each shall be.
-fn decided(
-    sources: Vec<Source>,
-    decide: impl Fn(&Parsed) -> Result<KeySet> + Sync,
-) -> Vec<Result<(Parsed, KeySet)>> {
-    let decide = |result: Result<Parsed>| {
-        let parsed = result?;
-        let keys = decide(&parsed).map_err(|error| error.in_file(&parsed.path))?;
-        Ok((parsed, keys))
-    };
-    batch::parse(sources).into_par_iter().map(decide).collect()
-}
-
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::keys::{KeyKind, Recipient, WrappedKey};
 
@@ -402,12 +206,12 @@ mod tests {
     }
 
     /// Groups with bars between them.
-    fn keys(groups: &str, threshold: Option<usize>) -> KeySet {
+    pub(in crate::rekey) fn keys(groups: &str, threshold: Option<usize>) -> KeySet {
         let group = |names: &str| names.split_whitespace().map(key).collect();
         KeySet { groups: groups.split('|').map(group).collect(), threshold }
     }
 
-    fn file(groups: &str, threshold: usize) -> WrappedDataKey {
+    pub(in crate::rekey) fn file(groups: &str, threshold: usize) -> WrappedDataKey {
         let wrapped = |key| WrappedKey { key, enc: String::new(), entry: serde_json::Map::new() };
         let groups = keys(groups, None).groups.into_iter();
         let groups = groups.map(|group| group.into_iter().map(wrapped).collect()).collect();
@@ -420,23 +224,23 @@ mod tests {
     }
 
     fn refused(file: &WrappedDataKey, rule: &KeySet) -> String {
-        let error = recipients(file, Some(rule), &Wish::default()).unwrap_err();
+        let error = of_document(file, Some(rule), &Wish::default()).unwrap_err();
         assert_eq!(error.kind(), Kind::Conflict);
         error.message().to_owned()
     }
 
     #[test]
     fn without_a_rule_those_in_the_file_stay_with_groups_and_threshold() {
-        let stay = |file: &WrappedDataKey| recipients(file, None, &Wish::default()).unwrap();
+        let stay = |file: &WrappedDataKey| of_document(file, None, &Wish::default()).unwrap();
         assert_eq!(stay(&file("a a | b | a", 2)), keys("a | b | a", Some(2)));
         assert_eq!(stay(&file("a", 0)), keys("a", None));
     }
 
     #[test]
     fn some_come_to_the_first_group_and_some_go_from_all() {
-        let found = recipients(&file("a b | b a", 0), None, &wish("c", "a", &[])).unwrap();
+        let found = of_document(&file("a b | b a", 0), None, &wish("c", "a", &[])).unwrap();
         assert_eq!(found, keys("b c | b", Some(2)));
-        let error = recipients(&file("a | a", 0), None, &wish("c", "a", &[])).unwrap_err();
+        let error = of_document(&file("a | a", 0), None, &wish("c", "a", &[])).unwrap_err();
         assert_eq!(error.message(), "nobody would be left who can decrypt group 2 of the file");
     }
 
@@ -444,10 +248,10 @@ mod tests {
     fn who_stands_in_the_file_and_not_in_the_rule_is_refused() {
         let (strange, rule) = (file("a c", 0), keys("a b", None));
         assert!(refused(&strange, &rule).ends_with(":\n  c"));
-        assert!(recipients(&strange, Some(&rule), &wish("", "", &["c"])).is_ok());
-        assert!(recipients(&strange, Some(&rule), &wish("", "c", &[])).is_ok());
+        assert!(of_document(&strange, Some(&rule), &wish("", "", &["c"])).is_ok());
+        assert!(of_document(&strange, Some(&rule), &wish("", "c", &[])).is_ok());
         // More groups than the rule asks for take more people, and all of them are named.
-        assert!(recipients(&file("a | b", 0), Some(&rule), &Wish::default()).is_ok());
+        assert!(of_document(&file("a | b", 0), Some(&rule), &Wish::default()).is_ok());
     }
 
     #[test]
@@ -461,10 +265,10 @@ mod tests {
     #[test]
     fn a_foreign_key_is_lost_only_on_demand() {
         let with_pgp = file("a pgp:F", 0);
-        let error = recipients(&with_pgp, None, &Wish::default()).unwrap_err();
+        let error = of_document(&with_pgp, None, &Wish::default()).unwrap_err();
         assert_eq!(error.kind(), Kind::Conflict);
         assert!(error.advice().unwrap().contains("--rm-pgp 'F'"), "{error}");
-        assert!(recipients(&with_pgp, None, &wish("", "pgp:F", &[])).is_ok());
+        assert!(of_document(&with_pgp, None, &wish("", "pgp:F", &[])).is_ok());
     }
 
     #[test]
@@ -476,18 +280,6 @@ mod tests {
         assert!(!allowed("a pgp:F", "a | pgp:F", false));
         assert!(allowed("a | pgp:F", "b | pgp:F", false));
         assert!(!allowed("a | pgp:F", "pgp:F | a", false));
-    }
-
-    #[test]
-    fn changes_are_told_group_by_group() {
-        let change = |before, rule| Change::between(&file(before, 0), &keys(rule, None)).to_string();
-        assert_eq!(change("a b", "b a"), "");
-        assert_eq!(change("a b", "c a"), "  + c\n  - b\n");
-        assert_eq!(change("a | b", "a | b c"), "  group 2\n    + c\n");
-        assert_eq!(
-            change("a b", "a | b"),
-            "  keys from 2 of 2 groups are needed, instead of 1 of 1\n  group 1\n    - b\n  group 2\n    + b\n"
-        );
     }
 
     /// A SealedSecret with a data key for each of these groups of master keys.
@@ -505,7 +297,7 @@ mod tests {
     fn a_sealed_secret_is_for_those_of_the_rule_else_for_those_who_can_read_all_of_it() {
         let found = |data_keys: &[&str], rule: Option<&str>, wish: &Wish| {
             let rule = rule.map(|names| keys(names, None));
-            recipients_of_sealed(&sealed(data_keys), rule.as_ref(), wish).map_err(|error| error.to_string())
+            of_sealed(&sealed(data_keys), rule.as_ref(), wish).map_err(|error| error.to_string())
         };
         let nothing = Wish::default();
         assert_eq!(found(&["a b", "b c"], None, &nothing), Ok(keys("b", None)));

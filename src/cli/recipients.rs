@@ -1,0 +1,88 @@
+//! For whom the new data key of a file is, and what people are told of it: for all commands that make one.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::cli::Context;
+use crate::config::Configs;
+use crate::encrypted_file::Holder;
+use crate::error::Result;
+use crate::keys::{KeySet, MasterKey};
+use crate::policy;
+use crate::rekey::{self, Wish};
+
+pub struct Recipients<'a> {
+    context: &'a Context<'a>,
+    configs: Configs,
+    wish: Wish,
+    /// Master keys to be removed that no file has named so far.
+    missing: Mutex<BTreeSet<String>>,
+}
+
+impl<'a> Recipients<'a> {
+    pub fn new(context: &'a Context<'a>, wish: Wish) -> Result<Self> {
+        let missing = wish.remove.iter().map(ToString::to_string).collect();
+        Ok(Self { context, configs: context.configs()?, wish, missing: Mutex::new(missing) })
+    }
+
+    /// For whom a file is encrypted from now on, or a SealedSecret in it. `name` is what creation rules are chosen by,
+    /// `shown` what the file is called in messages.
+    pub fn of(&self, holder: Holder<'_>, name: Option<&Path>, shown: &Path) -> Result<KeySet> {
+        let rule = name.map(|name| self.rule(name)).transpose()?.flatten();
+        for wrapped in holder.data_keys()?.iter().flat_map(|wrapped| wrapped.groups.iter().flatten()) {
+            self.missing().remove(&wrapped.key.to_string());
+        }
+        let keys = match rekey::recipients(holder, rule.as_ref(), &self.wish) {
+            Err(error) if self.context.is_sops() => {
+                // sops keeps whom the file names; whoever is no reason to refuse it is one to say so.
+                let keys = rekey::recipients(holder, None, &self.wish)?;
+                self.context.ui.warning(error.in_file(shown));
+                keys
+            }
+            keys => keys?,
+        };
+        self.tell(&keys, rule.as_ref(), shown);
+        Ok(keys)
+    }
+
+    fn tell(&self, keys: &KeySet, rule: Option<&KeySet>, shown: &Path) {
+        let (ui, shown) = (self.context.ui, shown.display());
+        let Some(rule) = rule else {
+            return ui.say(format!(
+                "{shown}: no creation rule names recipients, so these of the file stay:{}",
+                list(keys.groups.iter().flatten())
+            ));
+        };
+        let known = |key: &&MasterKey| rule.groups.iter().flatten().any(|named| named == *key);
+        let new: Vec<_> = self.wish.add.iter().filter(|key| !known(key)).collect();
+        if !new.is_empty() {
+            ui.note(format!(
+                "{shown}: add these to the creation rule, or the next rotation will refuse them:{}",
+                list(new)
+            ));
+        }
+    }
+
+    /// Says whom no file has named, though they were to be removed.
+    pub fn tell_missing(&self) {
+        for key in &*self.missing() {
+            self.context.ui.warning(format!("no file names {key}, which was to be removed"));
+        }
+    }
+
+    fn rule(&self, name: &Path) -> Result<Option<KeySet>> {
+        match self.configs.matching_policy(name)? {
+            Some(policy) => policy::key_set(&policy),
+            None => Ok(None),
+        }
+    }
+
+    fn missing(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.missing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn list<'k>(keys: impl IntoIterator<Item = &'k MasterKey>) -> String {
+    keys.into_iter().map(|key| format!("\n  {key}")).collect()
+}

@@ -1,0 +1,392 @@
+mod into;
+mod values;
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::{Mutex, PoisonError};
+
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+
+use crate::batch::Source;
+use crate::cli::args::{Destination, Formats, IdentityArgs, InputArgs, KeyArgs, OutputArgs};
+use crate::cli::manifests::{self, ManifestArgs};
+use crate::cli::pipeline::{Item, Output, Pipeline, Summary, in_two_steps};
+use crate::cli::{Context, block_on};
+use crate::config::{Configs, Policy};
+use crate::document::{Document, Format, MAX_SOURCE};
+use crate::error::{Error, Kind, Result};
+use crate::fs::{self, Mode};
+use crate::keys::{KeyService, KeySet};
+use crate::policy::{self, Wanted};
+use crate::sealed_secret::{self, NewDataKey, Options, Scope, SealedSecret, Secret};
+use crate::secret::SecretString;
+
+/// Seal Kubernetes Secrets: turn them into SealedSecrets that may be committed and applied
+///
+/// The manifests of Secrets come from files, folders or standard input; what comes out can be applied with `kubectl
+/// apply --server-side`, and the controller in the cluster makes the Secrets of it. Nothing is asked of a cluster.
+///
+/// Who can unseal is said by the creation rule of the file, or by flags; the cluster's own recipient is among them
+/// (`sealant fetch-recipient`). Of several Secrets in one input, a stream or a List, each is sealed by itself: they
+/// come out as a stream in YAML, and as a List in JSON. Labels and annotations of a Secret are not encrypted.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  sealant seal secret.yaml > sealed.yaml
+  sealant seal -i apps/                          # every Secret in there that a creation rule is for
+  kubectl create secret generic db -n shop --from-file=password --dry-run=client -o yaml \\
+    | sealant seal --age \"$(sealant fetch-recipient)\" | kubectl apply --server-side -f -
+  sealant seal -n shop --name db --from-file password=pw.txt --output db.yaml
+  sealant seal --merge-into db.yaml --from-file password=-   # one value
+  sealant seal --onto db.yaml --output db.yaml secret.yaml  # what changed")]
+pub struct Args {
+    #[command(flatten)]
+    inputs: InputArgs,
+
+    #[command(flatten)]
+    outputs: OutputArgs,
+
+    #[command(flatten)]
+    manifest: ManifestArgs,
+
+    /// Seal a Secret that has no values, too
+    #[arg(long)]
+    allow_empty_data: bool,
+
+    /// Make the Secret of files instead of a manifest: a value each, under KEY or the file's name; `-` is standard input
+    #[arg(long, value_name = "[KEY=]PATH")]
+    from_file: Vec<String>,
+
+    /// Print only the sealed values of --from-file and their data key, to be put into a SealedSecret by hand
+    #[arg(long)]
+    raw: bool,
+
+    /// Put the values into this SealedSecret, in place; its other values stay as they are, and no identity is needed
+    #[arg(long, value_name = "FILE")]
+    merge_into: Option<PathBuf>,
+
+    /// Keep the ciphertexts of values that are unchanged since this SealedSecret, which an identity at hand can unseal
+    #[arg(long, value_name = "OLD")]
+    onto: Option<PathBuf>,
+
+    #[command(flatten)]
+    place: PlaceArgs,
+
+    #[command(flatten)]
+    keys: KeyArgs,
+
+    /// With --merge-into or --onto: keep this recipient, though the creation rule does not name it; may be repeated
+    #[arg(long, value_name = "RECIPIENT")]
+    allow_recipient: Vec<String>,
+
+    #[command(flatten)]
+    identities: IdentityArgs,
+}
+
+/// What the values are bound to.
+#[derive(Debug, Clone, Default, clap::Args)]
+#[command(next_help_heading = "What the values are bound to")]
+struct PlaceArgs {
+    /// strict (namespace and name, the default), namespace, or cluster (nothing: whoever copies it can use it)
+    #[arg(long, value_name = "SCOPE", value_parser = scopes(), hide_possible_values = true)]
+    scope: Option<Scope>,
+
+    /// The namespace of Secrets that name none
+    #[arg(short, long, value_name = "NAME")]
+    namespace: Option<String>,
+
+    /// The name of the Secret, whatever its manifest says
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+}
+
+/// The scopes, and the names that kubeseal has for them.
+fn scopes() -> impl TypedValueParser<Value = Scope> {
+    let [strict, namespace, cluster] = Scope::ALL.map(|scope| PossibleValue::new(scope.name()));
+    let names = [strict, namespace.alias("namespace-wide"), cluster.alias("cluster-wide")];
+    PossibleValuesParser::new(names).try_map(|name| Scope::from_name(&name).ok_or("there is no such scope"))
+}
+
+pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
+    args.refuse_conflicts()?;
+    let service = args.identities.key_service(context.host)?;
+    args.keys.warn_of_empty(context.ui);
+    let wanted = Wanted { keys: args.keys.key_set(context.host)?, ..Wanted::default() };
+    let seal =
+        Seal { args: &args, context, configs: context.configs()?, wanted, service, told: Mutex::default() };
+    match &args.merge_into {
+        Some(file) => seal.merge_into(file),
+        None if args.raw || !args.from_file.is_empty() => seal.values(),
+        None => seal.files(),
+    }
+}
+
+impl Args {
+    fn refuse_conflicts(&self) -> Result<()> {
+        let outputs = &self.outputs;
+        let places = outputs.in_place || outputs.output.is_some() || outputs.output_dir.is_some();
+        let conflicts = [
+            (self.merge_into.is_some() && self.onto.is_some(), "--merge-into and --onto exclude one another"),
+            (
+                self.merge_into.is_some() && places,
+                "--merge-into writes to the file that it names, and nowhere else",
+            ),
+            (self.merge_into.is_some() && self.raw, "--merge-into and --raw exclude one another"),
+            (self.onto.is_some() && self.raw, "--onto and --raw exclude one another"),
+            (
+                self.onto.is_some() && !self.from_file.is_empty(),
+                "--onto takes a manifest, and not --from-file",
+            ),
+            (
+                !self.from_file.is_empty() && !self.inputs.files.is_empty(),
+                "--from-file makes the Secret, and a manifest was given, too",
+            ),
+            (
+                !self.from_file.is_empty() && (outputs.in_place || outputs.output_dir.is_some()),
+                "with --from-file the result goes to standard output, or to a file with --output",
+            ),
+            (
+                !self.allow_recipient.is_empty() && self.onto.is_none() && self.merge_into.is_none(),
+                "--allow-recipient is about a SealedSecret that is there, with --merge-into or --onto",
+            ),
+        ];
+        match conflicts.into_iter().find(|(is_one, _)| *is_one) {
+            Some((_, message)) => Err(Error::new(Kind::Conflict, message)),
+            None => Ok(()),
+        }
+    }
+
+    fn options(&self) -> Options {
+        Options {
+            scope: self.place.scope,
+            namespace: self.place.namespace.clone(),
+            allow_empty: self.allow_empty_data,
+        }
+    }
+}
+
+/// One run of the command.
+struct Seal<'a> {
+    args: &'a Args,
+    context: &'a Context<'a>,
+    configs: Configs,
+    wanted: Wanted,
+    service: KeyService<'a>,
+    /// Lists of recipients that were told.
+    told: Mutex<HashSet<String>>,
+}
+
+/// The Secrets of a file, and for whom they are.
+struct Prepared {
+    secrets: Vec<Secret>,
+    keys: KeySet,
+    format: Format,
+    shown: PathBuf,
+}
+
+impl Seal<'_> {
+    /// Seals the Secrets of files.
+    fn files(&self) -> Result<ExitCode> {
+        let inputs = self.args.inputs.inputs()?;
+        let destination = self.args.outputs.destination(&inputs)?;
+        if inputs.many && (self.args.onto.is_some() || self.args.place.name.is_some()) {
+            let flag = if self.args.onto.is_some() { "--onto" } else { "--name" };
+            let message = format!("{flag} is about one file, and several were given");
+            return Err(Error::new(Kind::Conflict, message));
+        }
+        let pipeline = Pipeline {
+            context: self.context,
+            inputs,
+            formats: Formats::default(),
+            destination: destination.clone(),
+            dry_run: self.args.outputs.dry_run,
+            mode: Mode::Public,
+            doing: "sealing",
+            summary: Some(Summary { done: "sealed", skipped: "no Secrets, or no rule is for them" }),
+        };
+        pipeline.run(|items| {
+            let prepare = |item: Item| self.prepare(item, &destination);
+            in_two_steps(items, prepare, |files: Vec<Prepared>| match &self.args.onto {
+                Some(old) => files.into_iter().map(|file| self.onto(old, file).map(Some)).collect(),
+                None => self.seal(files),
+            })
+        })
+    }
+
+    /// Reads a file and decides for whom it is sealed; `None` for one that was only found, and is not meant.
+    fn prepare(
+        &self,
+        Item { input, mut source }: Item,
+        destination: &Destination,
+    ) -> Result<Option<Prepared>> {
+        let in_file = |error: Error| error.in_file(input.shown());
+        let Some(format) = format(&source, input.named).map_err(in_file)? else { return Ok(None) };
+        let output = match destination {
+            Destination::File(file) => Some(file.as_path()),
+            _ => None,
+        };
+        let name = self.args.onto.as_deref().or(input.name.as_deref()).or(output);
+        let rule = match self.rule(name)? {
+            // Plaintext that lies elsewhere is sealed as what it becomes.
+            None => self.rule(output)?,
+            found => found,
+        };
+        if !input.named && rule.is_none() && self.wanted.keys.is_none() {
+            return Ok(None);
+        }
+        let bytes = std::mem::take(&mut source.bytes);
+        let says_secret = bytes.windows(6).any(|window| window == b"Secret");
+        if !input.named && (!says_secret || sealed_secret::looks_sealed(&bytes)) {
+            return Ok(None);
+        }
+        let is_template = !input.named && bytes.windows(2).any(|window| window == b"{{");
+        let documents = match manifests::parse(format, bytes) {
+            Err(error) if is_template => {
+                let error = in_file(error);
+                self.context.ui.note(format!("passed by, as a template that is no manifest yet: {error}"));
+                return Ok(None);
+            }
+            documents => documents.map_err(in_file)?,
+        };
+        if !input.named && !hold_secrets(&documents) {
+            return Ok(None);
+        }
+        let secrets = match self.secrets(&documents) {
+            Err(error) if !input.named && error.kind() == Kind::AlreadyEncrypted => return Ok(None),
+            secrets => secrets.map_err(in_file)?,
+        };
+        if let Some(path) = destination.path_for(&input).filter(|_| *destination != Destination::InPlace) {
+            refuse_plaintext(&path)?;
+        }
+        let keys = match &self.args.onto {
+            // It is decided for each of its objects.
+            Some(_) => KeySet::any_of(Vec::new()),
+            None => self.keys(name, rule.as_ref()).map_err(in_file)?,
+        };
+        let format = self.args.manifest.of(destination, format);
+        Ok(Some(Prepared { secrets, keys, format, shown: input.shown().to_path_buf() }))
+    }
+
+    /// The Secrets of a manifest, named as flags say.
+    fn secrets(&self, documents: &[Box<dyn Document>]) -> Result<Vec<Secret>> {
+        let secrets = documents.iter().map(|document| sealed_secret::secrets(&**document));
+        let mut secrets = secrets.collect::<Result<Vec<_>>>()?.concat();
+        if secrets.is_empty() {
+            return Err(Error::new(Kind::EmptyFile, "there is no Secret in it"));
+        }
+        match (&self.args.place.name, &mut secrets[..]) {
+            (None, _) => {}
+            (Some(name), [only]) => only.name.clone_from(name),
+            (Some(_), several) => {
+                let message = format!("--name is the name of one Secret, and there are {}", several.len());
+                return Err(Error::new(Kind::Conflict, message));
+            }
+        }
+        Ok(secrets)
+    }
+
+    /// The creation rule of a file, if one matches.
+    fn rule(&self, name: Option<&Path>) -> Result<Option<Policy>> {
+        match name.filter(|_| self.wanted.keys.is_none()) {
+            Some(name) => self.configs.matching_policy(name),
+            None => Ok(None),
+        }
+    }
+
+    /// For whom a new SealedSecret is.
+    fn keys(&self, name: Option<&Path>, rule: Option<&Policy>) -> Result<KeySet> {
+        let keys = policy::keys(&self.wanted, rule).map_err(|error| match (rule, name) {
+            (Some(_), _) => error,
+            (None, Some(name)) => {
+                let advice = self.configs.advice_for(name);
+                error.advise(format!("{advice}, or name recipients with --age."))
+            }
+            (None, None) => error.advise(
+                "Name recipients with --age; or name the file that it goes to, with --output or \
+                 --filename-override, for its creation rule to count.",
+            ),
+        })?;
+        sealed_secret::refuse_foreign(&keys).map(|()| keys)
+    }
+
+    /// Tells what is good to know, once.
+    fn tell_once(&self, message: String) {
+        if self.told.lock().unwrap_or_else(PoisonError::into_inner).insert(message.clone()) {
+            self.context.ui.say(message);
+        }
+    }
+
+    /// Seals the Secrets of files, with one request to the key service. Results stand in the order of the files.
+    fn seal(&self, files: Vec<Prepared>) -> Vec<Result<Option<Output>>> {
+        let sets: Vec<&KeySet> =
+            files.iter().flat_map(|file| file.secrets.iter().map(|_| &file.keys)).collect();
+        let mut made = block_on(NewDataKey::make(&self.service, &sets)).into_iter();
+        let options = self.args.options();
+        let seal = |file: &Prepared| {
+            // All keys of a file are taken, whether one of them is an error or not.
+            let keys: Vec<_> = made.by_ref().take(file.secrets.len()).collect();
+            let several = file.secrets.len() > 1;
+            let sealed = file.secrets.iter().zip(keys).map(|(secret, key)| {
+                let sealed = key.and_then(|key| sealed_secret::seal(secret, &options, key));
+                sealed.map_err(|error| if several { error.about(named(secret)) } else { error })
+            });
+            let sealed: Result<Vec<_>> = sealed.collect();
+            sealed
+                .and_then(|sealed| written(&sealed, file.format).map(Some))
+                .map_err(|error| error.in_file(&file.shown))
+        };
+        files.iter().map(seal).collect()
+    }
+}
+
+/// As what to read a manifest; `None` for a file that was only found, and is none.
+fn format(source: &Source, named: bool) -> Result<Option<Format>> {
+    match source.format {
+        format @ (Format::Yaml | Format::Json) => Ok(Some(format)),
+        _ if !named => Ok(None),
+        Format::Binary => Ok(Some(manifests::by_content(&source.bytes))),
+        other => {
+            Err(Error::new(Kind::Read, format!("a manifest is YAML or JSON, and this is a file of {other}"))
+                .advise("To seal the file as a value, give it with --from-file."))
+        }
+    }
+}
+
+fn named(secret: &Secret) -> String {
+    let name = if secret.name.is_empty() { "without a name" } else { &secret.name };
+    format!("Secret {name}")
+}
+
+/// SealedSecrets as one manifest, and what people should know of them.
+fn written(sealed: &[SealedSecret], format: Format) -> Result<Output> {
+    let (mut texts, mut warnings) = (Vec::new(), Vec::new());
+    for sealed in sealed {
+        let text = SecretString::new(sealed_secret::manifest(sealed, format)?);
+        let found = sealed_secret::warnings(sealed, text.len());
+        warnings.extend(found.into_iter().map(|warning| format!("{}: {warning}", sealed.metadata.name)));
+        texts.push(text);
+    }
+    Ok(Output { bytes: sealed_secret::joined(&texts, format), warnings })
+}
+
+fn hold_secrets(documents: &[Box<dyn Document>]) -> bool {
+    documents.iter().any(|document| sealed_secret::holds_secrets(&**document))
+}
+
+/// Refuses to write over a Secret in plaintext: that is for `-i` to do.
+fn refuse_plaintext(path: &Path) -> Result<()> {
+    if fs::size(path).is_none_or(|size| size > MAX_SOURCE as u64) {
+        return Ok(());
+    }
+    let bytes = fs::read(path, MAX_SOURCE as u64)?;
+    let format = manifests::of_name(path).unwrap_or_else(|| manifests::by_content(&bytes));
+    if manifests::parse(format, bytes).is_ok_and(|documents| hold_secrets(&documents)) {
+        let error =
+            Error::new(Kind::Conflict, "there is a Secret in plaintext, which would be gone").in_file(path);
+        return Err(
+            error.advise("Write to another file; or replace the Secret by what it is sealed to, with -i.")
+        );
+    }
+    Ok(())
+}

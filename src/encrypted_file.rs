@@ -1,0 +1,136 @@
+//! An encrypted file, whichever of the two formats it has: the one place that tells them apart.
+//!
+//! Every command that takes both goes through here. What is done to a file is the caller's.
+
+use crate::document::{self, Format};
+use crate::error::{Error, Kind, Result};
+use crate::keys::WrappedDataKey;
+use crate::sealed_secret::{self, OpenedKeys, SealedFile, SealedSecret};
+use crate::secret::{DataKey, SecretBytes};
+use crate::sops::{self, Ciphertext, Encrypted};
+
+/// An encrypted file, read but not opened.
+pub enum EncryptedFile {
+    /// A document in SOPS's format.
+    Document(Encrypted),
+    /// A manifest with SealedSecrets.
+    Sealed(SealedFile),
+}
+
+/// What of an encrypted file has master keys of its own.
+#[derive(Clone, Copy)]
+pub enum Holder<'f> {
+    Document(&'f WrappedDataKey),
+    Sealed(&'f SealedSecret),
+}
+
+/// An encrypted file and its data keys.
+pub enum OpenedFile {
+    Document(Encrypted, DataKey),
+    /// The data keys of each SealedSecret, in the order of the file.
+    Sealed(SealedFile, Vec<OpenedKeys>),
+}
+
+/// Whether a file is meant to be encrypted, though it may be broken: in folders full of other files, one that is must
+/// not be passed by.
+pub fn is_meant_to_be_encrypted(format: Format, file: &SecretBytes) -> bool {
+    sops::is_meant_to_be_encrypted(format, file) || is_meant_to_be_sealed(format, file)
+}
+
+/// Whether a file is meant to hold SealedSecrets, though it may be broken.
+pub fn is_meant_to_be_sealed(format: Format, file: &SecretBytes) -> bool {
+    may_hold_sealed(format, file)
+        && document::parse(format, file.clone(), true)
+            .map_or(true, |document| !sealed_secret::objects(&*document).is_empty())
+}
+
+fn may_hold_sealed(format: Format, file: &[u8]) -> bool {
+    matches!(format, Format::Yaml | Format::Json) && sealed_secret::looks_sealed(file)
+}
+
+impl EncryptedFile {
+    /// Reads a file. An error of kind [`Kind::Other`] when it is not encrypted.
+    pub fn parse(format: Format, bytes: SecretBytes) -> Result<Self> {
+        if !may_hold_sealed(format, &bytes) {
+            return Encrypted::parse(format, bytes).map(Self::Document);
+        }
+        let document = document::parse(format, bytes, true)?;
+        // A SealedSecret that somebody has encrypted with sops has to be decrypted first.
+        match sealed_secret::objects(&*document).is_empty() || document.metadata()?.is_some() {
+            true => Encrypted::of(document).map(Self::Document),
+            false => SealedFile::of(document).map(Self::Sealed),
+        }
+    }
+
+    pub fn holders(&self) -> Vec<Holder<'_>> {
+        match self {
+            Self::Document(file) => vec![Holder::Document(&file.metadata.keys)],
+            Self::Sealed(file) => file.objects.iter().map(|(_, sealed)| Holder::Sealed(sealed)).collect(),
+        }
+    }
+
+    /// When a document was encrypted last. SealedSecrets do not say so.
+    pub fn last_modified(&self) -> Option<&str> {
+        match self {
+            Self::Document(file) => Some(&file.metadata.last_modified),
+            Self::Sealed(_) => None,
+        }
+    }
+
+    /// The data keys that it takes to open all of it.
+    pub fn data_keys(&self) -> Result<Vec<WrappedDataKey>> {
+        match self {
+            Self::Document(file) => Ok(vec![file.metadata.keys.clone()]),
+            Self::Sealed(file) => {
+                let used = file.objects.iter().map(|(_, sealed)| sealed_secret::used_data_keys(&sealed.spec));
+                let used = used.collect::<Result<Vec<_>>>()?;
+                Ok(used.into_iter().flatten().map(|(_, wrapped)| wrapped).collect())
+            }
+        }
+    }
+
+    /// The file with what [`EncryptedFile::data_keys`] were opened to.
+    pub fn opened(self, keys: Vec<DataKey>) -> Result<OpenedFile> {
+        let mut keys = keys.into_iter();
+        match self {
+            Self::Document(file) => {
+                keys.next().map(|key| OpenedFile::Document(file, key)).ok_or_else(no_answer)
+            }
+            Self::Sealed(file) => {
+                let mut open = |sealed: &SealedSecret| {
+                    let used = sealed_secret::used_data_keys(&sealed.spec)?;
+                    let pairs: Vec<_> = used.iter().map(|(entry, _)| *entry).zip(keys.by_ref()).collect();
+                    OpenedKeys::of(pairs)
+                };
+                let opened =
+                    file.objects.iter().map(|(_, sealed)| open(sealed)).collect::<Result<Vec<_>>>()?;
+                Ok(OpenedFile::Sealed(file, opened))
+            }
+        }
+    }
+}
+
+impl Holder<'_> {
+    /// Its data keys, as they are wrapped.
+    pub fn data_keys(&self) -> Result<Vec<WrappedDataKey>> {
+        match self {
+            Self::Document(wrapped) => Ok(vec![(*wrapped).clone()]),
+            Self::Sealed(sealed) => sealed_secret::wrapped_data_keys(&sealed.spec),
+        }
+    }
+}
+
+/// A file with what became of each of its SealedSecrets, in their order; `None` stays as it is.
+pub fn write_sealed(file: &SealedFile, new: &[Option<SealedSecret>]) -> Result<Ciphertext> {
+    let bytes = file.rewritten(new)?;
+    let mut warnings = Vec::new();
+    for sealed in new.iter().flatten() {
+        let size = sealed_secret::manifest(sealed, file.document.format())?.len();
+        warnings.extend(sealed_secret::warnings(sealed, size));
+    }
+    Ok(Ciphertext { bytes, warnings })
+}
+
+pub(crate) fn no_answer() -> Error {
+    Error::new(Kind::NoDataKey, "the key service gave no answer")
+}

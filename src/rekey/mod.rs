@@ -1,0 +1,243 @@
+//! Other master keys, or another data key, for files that are encrypted already.
+//!
+//! Owns who may stay in a file and who has to go, and the ways to bring that about: under a new data key ([`rotate`])
+//! or under the old one ([`update_keys`], [`rewrap`]).
+
+mod change;
+mod recipients;
+
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+use rayon::prelude::*;
+
+use crate::batch::{self, Opened, OpenedDocument, Parsed, Source};
+use crate::encrypted_file::{self, EncryptedFile, Holder, OpenedFile, no_answer};
+use crate::error::Result;
+use crate::keys::{KeyService, KeySet, Rekey};
+use crate::sealed_secret::{self, NewDataKey, OpenedKeys, SealedFile, SealedSecret};
+use crate::secret::DataKey;
+use crate::sops::{Ciphertext, MacCheck};
+
+pub use change::{Change, GroupChange, Sharing, SharingChange};
+pub use recipients::{Wish, recipients, refuse_new_foreign};
+
+/// Encrypts files anew, all that has a data key under a new one for the master keys that `decide` names. Results stand in
+/// the order of the sources.
+pub async fn rotate(
+    service: &KeyService<'_>,
+    sources: Vec<Source>,
+    now: Timestamp,
+    check: MacCheck,
+    decide: impl Fn(&Parsed, Holder<'_>) -> Result<KeySet> + Sync,
+) -> Vec<Result<Ciphertext>> {
+    let (order, documents, sealed) = divide(batch::unwrap(service, decided(sources, decide)).await);
+    let documents = rotate_documents(service, documents, now, check).await;
+    order.join(documents, rotate_sealed(service, sealed).await)
+}
+
+async fn rotate_documents(
+    service: &KeyService<'_>,
+    files: Vec<(OpenedDocument, KeySet)>,
+    now: Timestamp,
+    check: MacCheck,
+) -> Vec<Result<Ciphertext>> {
+    let new_keys: Vec<DataKey> = files.iter().map(|_| DataKey::generate()).collect();
+    let requests: Vec<_> = new_keys.iter().zip(files.iter().map(|(_, keys)| keys)).collect();
+    let wrapped = service.wrap_many(&requests).await;
+    files
+        .par_iter()
+        .zip(new_keys.par_iter())
+        .zip(wrapped.into_par_iter())
+        .map(|(((OpenedDocument { path, file, key, .. }, keys), new_key), wrapped)| {
+            let write = || {
+                let plaintext = file.open(key, check)?;
+                let metadata = file.metadata.for_keys(batch::wrapped_set(wrapped?, keys));
+                file.write(&*plaintext, metadata, key, Some(new_key), now)
+            };
+            write().map_err(|error| error.in_file(path))
+        })
+        .collect()
+}
+
+async fn rotate_sealed(
+    service: &KeyService<'_>,
+    files: Vec<(Sealed, Vec<KeySet>)>,
+) -> Vec<Result<Ciphertext>> {
+    let sets: Vec<&KeySet> = files.iter().flat_map(|(_, sets)| sets).collect();
+    let mut new_keys = NewDataKey::make(service, &sets).await.into_iter();
+    let rotate = |(file, sets): &(Sealed, Vec<KeySet>)| {
+        let new_keys: Vec<_> = new_keys.by_ref().take(sets.len()).collect();
+        let rotated = file.objects().zip(new_keys);
+        let rotated =
+            rotated.map(|((sealed, keys), key)| sealed_secret::rotate(sealed, keys, key?).map(Some));
+        file.rewritten(rotated.collect())
+    };
+    files.iter().map(rotate).collect()
+}
+
+/// Wraps the data keys of files for the master keys that `decide` names, and changes nothing else. Results stand in
+/// the order of the sources.
+pub async fn update_keys(
+    service: &KeyService<'_>,
+    sources: Vec<Source>,
+    decide: impl Fn(&Parsed, Holder<'_>) -> Result<KeySet> + Sync,
+) -> Vec<Result<Ciphertext>> {
+    let (order, documents, sealed) = divide(batch::unwrap(service, decided(sources, decide)).await);
+    let documents = update_documents(service, documents).await;
+    order.join(documents, update_sealed(service, sealed).await)
+}
+
+async fn update_documents(
+    service: &KeyService<'_>,
+    files: Vec<(OpenedDocument, KeySet)>,
+) -> Vec<Result<Ciphertext>> {
+    let requests: Vec<_> = files
+        .iter()
+        .map(|(OpenedDocument { file, key, .. }, keys)| Rekey {
+            data_key: key,
+            wrapped: &file.metadata.keys,
+            keys,
+        })
+        .collect();
+    let wrapped = service.rekey_many(&requests).await;
+    let write =
+        |((OpenedDocument { path, file, key, .. }, _), wrapped): (&(OpenedDocument, _), Result<_>)| {
+            let written = file.check_key(key).and(wrapped);
+            let written = written.and_then(|keys| file.with_metadata(&file.metadata.for_keys(keys)));
+            let written = written.map(|bytes| Ciphertext { bytes, warnings: Vec::new() });
+            written.map_err(|error| error.in_file(path))
+        };
+    files.iter().zip(wrapped).map(write).collect()
+}
+
+async fn update_sealed(
+    service: &KeyService<'_>,
+    files: Vec<(Sealed, Vec<KeySet>)>,
+) -> Vec<Result<Ciphertext>> {
+    let all = files.iter().flat_map(|(file, sets)| file.objects().zip(sets));
+    let requests: Vec<_> = all.map(|((sealed, opened), keys)| (sealed, opened, keys)).collect();
+    let mut updated = sealed_secret::update_keys(service, &requests).await.into_iter();
+    let write = |(file, sets): &(Sealed, Vec<KeySet>)| {
+        let updated: Vec<_> = updated.by_ref().take(sets.len()).map(|result| result.map(Some)).collect();
+        file.rewritten(updated)
+    };
+    files.iter().map(write).collect()
+}
+
+/// Moves what transit keys have wrapped to the newest versions of these keys, and changes nothing else. `None` for a file
+/// of which nothing changes. Results stand in the order of the files.
+pub async fn rewrap(
+    service: &KeyService<'_>,
+    files: Vec<Result<Parsed>>,
+) -> Vec<Result<(Parsed, Option<Vec<u8>>)>> {
+    let (mut documents, mut sealed) = (Vec::new(), Vec::new());
+    for parsed in files.iter().flatten() {
+        match &parsed.file {
+            EncryptedFile::Document(file) => documents.push(&file.metadata.keys),
+            EncryptedFile::Sealed(file) => sealed.extend(file.objects.iter().map(|(_, sealed)| sealed)),
+        }
+    }
+    let mut documents = service.rewrap_many(&documents).await.into_iter();
+    let mut sealed = sealed_secret::rewrap(service, &sealed).await.into_iter();
+    let mut write = |file: &EncryptedFile| match file {
+        EncryptedFile::Document(file) => {
+            let keys = documents.next().unwrap_or_else(|| Err(no_answer()))?;
+            keys.map(|keys| file.with_metadata(&file.metadata.for_keys(keys))).transpose()
+        }
+        EncryptedFile::Sealed(file) => {
+            let new: Vec<_> = sealed.by_ref().take(file.objects.len()).collect();
+            let new = new.into_iter().collect::<Result<Vec<Option<SealedSecret>>>>()?;
+            new.iter().any(Option::is_some).then(|| file.rewritten(&new)).transpose()
+        }
+    };
+    files
+        .into_iter()
+        .map(|result| {
+            let parsed = result?;
+            let bytes = write(&parsed.file).map_err(|error| error.in_file(&parsed.path))?;
+            Ok((parsed, bytes))
+        })
+        .collect()
+}
+
+/// Parses files and decides for whom each shall be.
+fn decided(
+    sources: Vec<Source>,
+    decide: impl Fn(&Parsed, Holder<'_>) -> Result<KeySet> + Sync,
+) -> Vec<Result<(Parsed, Vec<KeySet>)>> {
+    let decide = |result: Result<Parsed>| {
+        let parsed = result?;
+        let holders = parsed.file.holders();
+        let sets = holders.into_iter().map(|holder| decide(&parsed, holder)).collect::<Result<Vec<_>>>();
+        let sets = sets.map_err(|error| error.in_file(&parsed.path))?;
+        Ok((parsed, sets))
+    };
+    batch::parse(sources).into_par_iter().map(decide).collect()
+}
+
+/// A file with SealedSecrets, opened.
+struct Sealed {
+    path: PathBuf,
+    file: SealedFile,
+    keys: Vec<OpenedKeys>,
+}
+
+impl Sealed {
+    fn objects(&self) -> impl Iterator<Item = (&SealedSecret, &OpenedKeys)> {
+        self.file.objects.iter().map(|(_, sealed)| sealed).zip(&self.keys)
+    }
+
+    fn rewritten(&self, new: Vec<Result<Option<SealedSecret>>>) -> Result<Ciphertext> {
+        let write = || {
+            let new = new.into_iter().collect::<Result<Vec<_>>>()?;
+            encrypted_file::write_sealed(&self.file, &new)
+        };
+        write().map_err(|error: crate::Error| error.in_file(&self.path))
+    }
+}
+
+/// How results of documents and of SealedSecrets come back into the order of the files.
+struct Order(Vec<Result<Which>>);
+
+enum Which {
+    Document,
+    Sealed,
+}
+
+type Decided = (Opened, Vec<KeySet>);
+
+/// Divides files by their formats, which are worked on apart from each other.
+fn divide(files: Vec<Result<Decided>>) -> (Order, Vec<(OpenedDocument, KeySet)>, Vec<(Sealed, Vec<KeySet>)>) {
+    let (mut documents, mut sealed) = (Vec::new(), Vec::new());
+    let which = |result: Result<Decided>| {
+        let (Opened { path, snapshot, file }, mut sets) = result?;
+        Ok(match file {
+            OpenedFile::Document(file, key) => {
+                let keys = sets.pop().ok_or_else(no_answer)?;
+                documents.push((OpenedDocument { path, snapshot, file, key }, keys));
+                Which::Document
+            }
+            OpenedFile::Sealed(file, keys) => {
+                sealed.push((Sealed { path, file, keys }, sets));
+                Which::Sealed
+            }
+        })
+    };
+    let order = Order(files.into_iter().map(which).collect());
+    (order, documents, sealed)
+}
+
+impl Order {
+    fn join<T>(self, documents: Vec<Result<T>>, sealed: Vec<Result<T>>) -> Vec<Result<T>> {
+        let (mut documents, mut sealed) = (documents.into_iter(), sealed.into_iter());
+        let next = |which: Result<Which>| {
+            let result = match which? {
+                Which::Document => documents.next(),
+                Which::Sealed => sealed.next(),
+            };
+            result.unwrap_or_else(|| Err(no_answer()))
+        };
+        self.0.into_iter().map(next).collect()
+    }
+}
