@@ -212,11 +212,7 @@ fn check_access(key: &TransitKey, access: Access) -> Check {
     Check { name: "vault", status, detail: format!("{key}: {}", access.described()), advice }
 }
 
-fn check_rules(
-    config: &Config,
-    identities: &Identities,
-    access: &HashMap<TransitKey, Access>,
-) -> Vec<Check> {
+fn check_rules(config: &Config, identities: &Identities, access: &HashMap<TransitKey, Access>) -> Vec<Check> {
     let policies = config.policies();
     let mut checks: Vec<_> = policies
         .iter()

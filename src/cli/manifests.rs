@@ -44,9 +44,13 @@ pub fn of_name(name: &Path) -> Option<Format> {
     Some(Format::of_path(name)).filter(|format| matches!(format, Format::Yaml | Format::Json))
 }
 
-/// As what to read a manifest that came without a name which says it.
+/// As what to read a manifest that came without a name which says it. A map of YAML in braces seldom has its keys in
+/// quotes, as JSON has to.
 pub fn by_content(bytes: &[u8]) -> Format {
-    if bytes.trim_ascii_start().starts_with(b"{") { Format::Json } else { Format::Yaml }
+    match bytes.trim_ascii_start().strip_prefix(b"{").map(<[u8]>::trim_ascii_start) {
+        Some([b'"' | b'}', ..]) => Format::Json,
+        _ => Format::Yaml,
+    }
 }
 
 /// Reads manifests. Programs write several in JSON one after the other, which is no document of its own.
@@ -88,6 +92,7 @@ mod tests {
         assert_eq!(format(None, &other), Format::Json);
         assert_eq!(format(Some(ManifestFormat::Json), &yaml), Format::Json);
         assert_eq!(format(Some(ManifestFormat::Yaml), &Destination::Stdout), Format::Yaml);
-        assert_eq!(by_content(b"\n {\"a\": 1}"), Format::Json);
+        assert_eq!(by_content(b"\n { \"a\": 1}"), Format::Json);
+        assert_eq!(by_content(b"{a: 1}"), Format::Yaml);
     }
 }
