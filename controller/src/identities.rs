@@ -22,6 +22,7 @@ use tokio::sync::watch;
 
 use crate::decide::{MANAGER, is_managed};
 use crate::metrics::Metrics;
+use crate::mirror::Waits;
 use crate::opening::Opener;
 use crate::resource::IDENTITY;
 use crate::vault::{ControllerHost, read};
@@ -78,6 +79,11 @@ impl Ring {
 
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
+    }
+
+    /// Whether somebody has configured an identity, though it may be broken.
+    pub fn is_configured(&self) -> bool {
+        !self.entries.is_empty() || !self.problems.is_empty()
     }
 
     /// Whether everything that one of them could open, another ring can open, too.
@@ -139,25 +145,19 @@ impl Keeper {
     pub async fn run(self) {
         let mut events = self.events();
         let mut ticks = tokio::time::interval(FILES_EVERY);
-        let mut known: HashMap<String, Secret> = HashMap::new();
-        let mut complete = false;
+        let mut known = Known::default();
         let mut print = None;
         loop {
             tokio::select! {
                 event = events.next() => match event {
-                    Some(Ok(event)) => {
-                        complete |= matches!(event, Event::InitDone);
-                        take_in(&mut known, event);
-                    }
+                    Some(Ok(event)) => known.take_in(event),
                     Some(Err(error)) => tracing::warn!("cannot watch the identities: {error}"),
                     None => return,
                 },
-                _ = ticks.tick() => {}
+                _ = ticks.tick(), if !self.files.is_empty() => {}
             }
-            if !complete {
-                continue;
-            }
-            let ring = self.gather(known.values());
+            let Some(secrets) = &known.secrets else { continue };
+            let ring = self.gather(secrets.values());
             if print.replace(ring.print()) != Some(ring.print()) {
                 self.announce(ring);
             }
@@ -166,7 +166,7 @@ impl Keeper {
 
     fn events(&self) -> impl Stream<Item = watcher::Result<Event<Secret>>> + Unpin + use<> {
         let config = watcher::Config::default().labels(IDENTITY);
-        Box::pin(watcher(self.secrets.clone(), config).default_backoff())
+        Box::pin(watcher(self.secrets.clone(), config).backoff(Waits::default()))
     }
 
     fn gather<'s>(&self, secrets: impl Iterator<Item = &'s Secret>) -> Ring {
@@ -200,13 +200,25 @@ impl Keeper {
     }
 }
 
-fn take_in(known: &mut HashMap<String, Secret>, event: Event<Secret>) {
-    let name = |secret: &Secret| secret.metadata.name.clone().unwrap_or_default();
-    match event {
-        Event::Init => known.clear(),
-        Event::InitApply(secret) | Event::Apply(secret) => drop(known.insert(name(&secret), secret)),
-        Event::Delete(secret) => drop(known.remove(&name(&secret))),
-        Event::InitDone => {}
+/// The Secrets that are labelled as identities.
+#[derive(Default)]
+struct Known {
+    /// `None` until they were listed once.
+    secrets: Option<HashMap<String, Secret>>,
+    /// What a list that is under way has found: until it is complete, nothing has gone.
+    listed: HashMap<String, Secret>,
+}
+
+impl Known {
+    fn take_in(&mut self, event: Event<Secret>) {
+        let name = |secret: &Secret| secret.metadata.name.clone().unwrap_or_default();
+        match event {
+            Event::Init => self.listed.clear(),
+            Event::InitApply(secret) => drop(self.listed.insert(name(&secret), secret)),
+            Event::InitDone => self.secrets = Some(std::mem::take(&mut self.listed)),
+            Event::Apply(secret) => drop(self.secrets.get_or_insert_default().insert(name(&secret), secret)),
+            Event::Delete(secret) => drop(self.secrets.get_or_insert_default().remove(&name(&secret))),
+        }
     }
 }
 
@@ -253,6 +265,11 @@ fn of_path(path: &Path) -> Vec<Result<Entry, String>> {
         .iter()
         .map(|file| Entry::new(file.display().to_string(), read(file).map_err(|error| failed(file, error))?))
         .collect()
+}
+
+/// Whether recipients were published: then there was an identity, and people have sealed for it.
+pub async fn were_published(maps: &Api<ConfigMap>) -> Result<bool, kube::Error> {
+    Ok(maps.get_opt(RECIPIENTS).await?.is_some())
 }
 
 /// Makes the first identity. Somebody else may be faster: then it is theirs.
@@ -326,6 +343,28 @@ mod tests {
         assert_eq!(ring.published(), format!("{}\n{}\n", made[2].recipient, made[0].recipient));
         let fewer = Ring::new(ring.entries[..2].to_vec(), Vec::new());
         assert!(fewer.is_within(&ring) && !ring.is_within(&fewer));
+    }
+
+    #[test]
+    fn an_identity_has_not_gone_because_they_are_listed_anew() {
+        let mut known = Known::default();
+        let names = |known: &Known| known.secrets.as_ref().map(|secrets| secrets.len());
+        let listed = |name| Event::InitApply(secret(name, "active", 1, b"x"));
+        known.take_in(Event::Init);
+        known.take_in(listed("a"));
+        assert_eq!(names(&known), None);
+        known.take_in(Event::InitDone);
+        known.take_in(Event::Apply(secret("b", "active", 1, b"x")));
+        assert_eq!(names(&known), Some(2));
+        // A list that breaks off and begins again.
+        for event in [Event::Init, listed("a"), Event::Init, listed("b")] {
+            known.take_in(event);
+            assert_eq!(names(&known), Some(2));
+        }
+        known.take_in(Event::InitDone);
+        assert_eq!(names(&known), Some(1));
+        known.take_in(Event::Delete(secret("b", "active", 1, b"x")));
+        assert_eq!(names(&known), Some(0));
     }
 
     #[test]

@@ -59,9 +59,11 @@ impl Leadership {
     }
 
     fn set(&self, until: Option<Instant>) {
+        // Who was stopped for a while has let things pass, though nobody else may have led meanwhile: that begins anew.
+        let lapsed = !self.is_leader();
         *self.0.until.lock().unwrap_or_else(PoisonError::into_inner) = until;
         let leads = until.is_some();
-        self.0.leads.send_if_modified(|known| std::mem::replace(known, leads) != leads);
+        self.0.leads.send_if_modified(|known| std::mem::replace(known, leads) != leads || (leads && lapsed));
     }
 }
 
@@ -254,6 +256,20 @@ mod tests {
         assert_eq!(me.evaluate(Some(&other(1)), true, at(9)), Action::Wait);
         assert_eq!(me.evaluate(Some(&other(1)), true, at(18)), Action::Wait);
         assert_eq!(me.evaluate(Some(&other(1)), true, at(19)), Action::Take);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_leader_whose_lease_had_run_out_begins_anew() {
+        let me = candidate();
+        me.lead(Instant::now());
+        let mut changes = me.leadership.changes();
+        tokio::time::advance(Duration::from_secs(5)).await;
+        me.lead(Instant::now());
+        assert!(!changes.has_changed().unwrap());
+        tokio::time::advance(Duration::from_secs(7)).await;
+        assert!(!me.leadership.is_leader());
+        me.lead(Instant::now());
+        assert!(changes.has_changed().unwrap() && *changes.borrow_and_update());
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,11 +1,35 @@
-//! What the watches have seen: a copy of the objects that counts as complete once each watch has listed them.
+//! What the watches have seen: a copy of the objects that counts as complete once each watch has listed them. And how
+//! soon a watch that has failed begins anew.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use kube::Resource;
-use kube::runtime::watcher::Event;
+use kube::runtime::utils::Backoff;
+use kube::runtime::watcher::{DefaultBackoff, Event};
+
+/// The longest wait before a watch begins anew: what has changed meanwhile is seen only then.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+
+/// The waits of a watch that has failed.
+#[derive(Default)]
+pub struct Waits(DefaultBackoff);
+
+impl Iterator for Waits {
+    type Item = Duration;
+
+    fn next(&mut self) -> Option<Duration> {
+        Some(self.0.next()?.min(LONGEST_WAIT))
+    }
+}
+
+impl Backoff for Waits {
+    fn reset(&mut self) {
+        self.0.reset();
+    }
+}
 
 /// Namespace and name.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]

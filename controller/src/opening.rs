@@ -31,6 +31,13 @@ const BATCH: usize = 256;
 /// How long a request waits for others that could go with it.
 const LINGER: Duration = Duration::from_millis(5);
 
+/// How long one waits for the answer of a server. What comes later is remembered, and is there when it is tried again:
+/// so a server that does not answer keeps no worker from what needs none.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How many groups of servers are asked side by side. Whoever writes SealedSecrets can name any number of them.
+const MOST_LANES: usize = 1000;
+
 /// Makes the key service, on the thread that it stays on.
 pub type MakeService = Box<dyn FnOnce() -> KeyService<'static> + Send>;
 
@@ -60,7 +67,15 @@ impl Opener {
         let (reply, answer) = oneshot::channel();
         // Without a receiver the answer fails as well.
         let _ = self.requests.send(Request::Open(sealed, reply));
-        answer.await.unwrap_or_else(|_| Err(gone()))
+        match tokio::time::timeout(PATIENCE, answer).await {
+            Ok(Ok(opened)) => opened,
+            Ok(Err(_)) | Err(_) => Err(gone()),
+        }
+    }
+
+    /// Waits until nothing can be opened any more, which should never be.
+    pub async fn has_ended(&self) {
+        self.requests.closed().await;
     }
 
     /// Uses other identities from now on, and forgets what was opened with the old ones.
@@ -98,15 +113,24 @@ async fn serve(mut inbox: mpsc::UnboundedReceiver<Request>) {
                     entry.hc_vault.iter().chain(entry.key_groups.iter().flat_map(|group| &group.hc_vault))
                 });
                 let lane: Lane = servers.map(|entry| entry.address.clone()).collect();
-                let sender = lanes.entry(lane).or_insert_with(|| {
-                    let (sender, receiver) = mpsc::unbounded_channel();
-                    tokio::task::spawn_local(serve_lane(receiver));
-                    sender
-                });
+                if lanes.len() >= MOST_LANES && !lanes.contains_key(&lane) {
+                    // Each ends when it has done what it was given.
+                    lanes.clear();
+                }
+                let sender = lanes.entry(lane).or_insert_with(start_lane);
+                if sender.is_closed() {
+                    *sender = start_lane();
+                }
                 let _ = sender.send((Rc::clone(keys), (sealed, reply)));
             }
         }
     }
+}
+
+fn start_lane() -> mpsc::UnboundedSender<(Rc<Keys>, Open)> {
+    let (sender, receiver) = mpsc::unbounded_channel();
+    tokio::task::spawn_local(serve_lane(receiver));
+    sender
 }
 
 async fn serve_lane(mut inbox: mpsc::UnboundedReceiver<(Rc<Keys>, Open)>) {
@@ -120,7 +144,9 @@ async fn serve_lane(mut inbox: mpsc::UnboundedReceiver<(Rc<Keys>, Open)>) {
                 None => batches.push((keys, vec![open])),
             }
         }
-        for (keys, batch) in batches {
+        for (keys, mut batch) in batches {
+            // Who has given up asks again.
+            batch.retain(|(_, reply)| !reply.is_closed());
             keys.open(batch).await;
         }
     }
@@ -142,23 +168,24 @@ impl Keys {
         };
         // What a namespace may see is remembered here, and not by the service, which knows no namespaces.
         self.service.forget();
-        let mut failed: HashMap<[u8; 32], Error> = HashMap::new();
+        let mut answered: HashMap<[u8; 32], Result<DataKey>> = HashMap::new();
         for ((_, _, print), answer) in missing.into_iter().zip(answers) {
-            match answer {
-                Ok(key) => self.memory.borrow_mut().put(*print, key),
-                Err(error) => drop(failed.insert(*print, error)),
+            if let Ok(key) = &answer {
+                self.memory.borrow_mut().put(*print, key.clone());
             }
+            answered.insert(*print, answer);
         }
-        let opened = used.into_iter().map(|used| self.opened(used?, &failed)).collect::<Vec<_>>();
+        let opened = used.into_iter().map(|used| self.opened(used?, &answered)).collect::<Vec<_>>();
         for ((_, reply), opened) in batch.into_iter().zip(opened) {
             let _ = reply.send(opened);
         }
     }
 
-    fn opened(&self, used: Used<'_>, failed: &HashMap<[u8; 32], Error>) -> Result<OpenedKeys> {
-        let open = |(entry, _, print): (_, _, [u8; 32])| match self.memory.borrow_mut().get(&print) {
-            Some(key) => Ok((entry, key)),
-            None => Err(failed.get(&print).map_or_else(gone, again)),
+    fn opened(&self, used: Used<'_>, answered: &HashMap<[u8; 32], Result<DataKey>>) -> Result<OpenedKeys> {
+        let open = |(entry, _, print): (_, _, [u8; 32])| match answered.get(&print) {
+            Some(Ok(key)) => Ok((entry, key.clone())),
+            Some(Err(error)) => Err(again(error)),
+            None => self.memory.borrow_mut().get(&print).map(|key| (entry, key)).ok_or_else(gone),
         };
         OpenedKeys::of(used.into_iter().map(open).collect::<Result<_>>()?)
     }

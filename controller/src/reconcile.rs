@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Api, ObjectMeta, PartialObjectMeta};
-use kube::core::DeserializeGuard;
+use kube::core::{DeserializeGuard, error_boundary::InvalidObject};
 use kube::runtime::events::{Event, EventType, Recorder};
 use kube::{Client, Resource};
 use rand::Rng;
@@ -36,8 +36,11 @@ const SHORTEST_WAIT: Duration = Duration::from_millis(500);
 /// How many times in a row a Secret is repaired without a wait.
 const REPAIRS_AT_ONCE: u32 = 10;
 
-/// How long an opened key, or the API server, may let us wait.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// How often the API server may fail in a row before that is said: mostly it has passed by then.
+const FAILURES_UNSAID: u32 = 2;
+
+/// How long the API server may let us wait.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// When to look at it again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -138,27 +141,34 @@ impl Reconciler {
         };
         let sealed = match &seen.0 {
             Ok(sealed) => sealed,
-            Err(invalid) => {
-                let verdict = Verdict::new(Reason::Invalid, format!("it cannot be read: {}", invalid.error));
-                return self.conclude(key, &invalid.metadata, &Status::default(), verdict.into()).await;
-            }
+            Err(invalid) => return self.conclude_invalid(key, invalid).await,
         };
         if sealed.metadata.deletion_timestamp.is_some() || self.is_settled(key, sealed) {
             return Next::Wait;
         }
+        let epoch = self.epoch.load(Ordering::SeqCst);
         let previous = sealed.status.clone().unwrap_or_default();
         let work = tokio::time::timeout(PATIENCE, self.work(sealed)).await;
-        match work {
-            Ok(Ok(outcome)) => self.conclude(key, &sealed.metadata, &previous, outcome).await,
-            Ok(Err(Trouble::Conflict)) => self.soon(key),
-            Ok(Err(Trouble::Refused(verdict))) => {
-                self.conclude(key, &sealed.metadata, &previous, verdict.into()).await
-            }
-            Err(_) => {
-                let verdict = Verdict::new(Reason::ApiServerUnavailable, crate::reasons::NO_ANSWER);
-                self.conclude(key, &sealed.metadata, &previous, verdict.into()).await
-            }
+        let outcome = match work {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(Trouble::Conflict)) => return self.soon(key),
+            Ok(Err(Trouble::Refused(verdict))) => verdict.into(),
+            Err(_) => Verdict::new(Reason::ApiServerUnavailable, crate::reasons::NO_ANSWER).into(),
+        };
+        if outcome.verdict.reason == Reason::ApiServerUnavailable && self.attempts(key) < FAILURES_UNSAID {
+            return self.again(key);
         }
+        self.conclude(key, &sealed.metadata, &previous, outcome, epoch).await
+    }
+
+    /// One that is not as the CustomResourceDefinition says; its status may be readable all the same.
+    async fn conclude_invalid(&self, key: &Key, invalid: &InvalidObject) -> Next {
+        let previous = match writes::current_status(&self.client, key).await {
+            Ok(status) => status,
+            Err(_) => return self.again(key),
+        };
+        let verdict = Verdict::new(Reason::Invalid, format!("it cannot be read: {}", invalid.error));
+        self.conclude(key, &invalid.metadata, &previous, verdict.into(), 0).await
     }
 
     async fn work(&self, sealed: &SealedSecret) -> Result<Outcome, Trouble> {
@@ -198,7 +208,14 @@ impl Reconciler {
     }
 
     /// Says what has come out, where it is not said yet.
-    async fn conclude(&self, key: &Key, object: &ObjectMeta, previous: &Status, outcome: Outcome) -> Next {
+    async fn conclude(
+        &self,
+        key: &Key,
+        object: &ObjectMeta,
+        previous: &Status,
+        outcome: Outcome,
+        epoch: u64,
+    ) -> Next {
         let Outcome { verdict, written, secret_version } = outcome;
         let generation = object.generation;
         let now = Timestamp::from_second(Timestamp::now().as_second()).unwrap_or_default();
@@ -213,14 +230,14 @@ impl Reconciler {
                 Err(Trouble::Conflict) => return self.soon(key),
                 Err(Trouble::Refused(why)) => {
                     tracing::warn!(sealed_secret = %key, reason = why.reason.name(), "the status could not be written: {}", why.message);
-                    return self.later(key, &verdict);
+                    return self.again(key);
                 }
             }
         }
         if let Some(news) = status::news(previous, &verdict, generation, &written) {
             self.tell(object, &news).await;
         }
-        self.settle(key, object, &verdict, &written, secret_version)
+        self.settle(key, object, &verdict, &written, secret_version, epoch)
     }
 
     fn settle(
@@ -230,11 +247,11 @@ impl Reconciler {
         verdict: &Verdict,
         written: &Write,
         secret_version: Option<String>,
+        epoch: u64,
     ) -> Next {
         if verdict.reason.standing() != Standing::Good {
             return self.later(key, verdict);
         }
-        let epoch = self.epoch.load(Ordering::SeqCst);
         let settled =
             Settled { uid: object.uid.clone(), generation: object.generation, secret_version, epoch };
         let mut memory = self.memory();
@@ -313,11 +330,11 @@ impl Reconciler {
         self.memory().remove(key);
     }
 
-    /// Counts SealedSecrets by what is said of them.
-    pub fn count_objects(&self) {
+    /// Counts SealedSecrets by what is said of them; one that does not lead says nothing.
+    pub fn count_objects(&self, leads: bool) {
         let mut counts: HashMap<Reason, i64> = HashMap::new();
-        for known in self.memory().values() {
-            *counts.entry(known.reason.unwrap_or(Reason::Invalid)).or_default() += 1;
+        for reason in self.memory().values().filter_map(|known| known.reason).filter(|_| leads) {
+            *counts.entry(reason).or_default() += 1;
         }
         for reason in Reason::ALL {
             let count = counts.get(&reason).copied().unwrap_or_default();
@@ -337,10 +354,23 @@ impl Reconciler {
     /// After a conflict, which is nobody's fault.
     fn soon(&self, key: &Key) -> Next {
         self.metrics.conflicts.inc();
+        match self.again(key) {
+            Next::After(delay) => Next::After(delay / 4),
+            Next::Wait => Next::Wait,
+        }
+    }
+
+    /// What could not be done or said, whatever it was, is tried again.
+    fn again(&self, key: &Key) -> Next {
         let mut memory = self.memory();
         let known = memory.entry(key.clone()).or_default();
+        known.settled = None;
         known.attempts = known.attempts.saturating_add(1);
-        Next::After(wait(known.attempts) / 4)
+        Next::After(wait(known.attempts))
+    }
+
+    fn attempts(&self, key: &Key) -> u32 {
+        self.memory().get(key).map_or(0, |known| known.attempts)
     }
 
     async fn tell(&self, object: &ObjectMeta, news: &News) {
@@ -404,9 +434,9 @@ fn wait(attempts: u32) -> Duration {
     longest.min(LONGEST_WAIT).mul_f64(rand::thread_rng().gen_range(0.5..1.0))
 }
 
-/// Events hold up to 1 kB.
+/// Events hold up to 1024 bytes.
 fn shortened(message: &str) -> String {
-    match message.char_indices().nth(900) {
+    match message.char_indices().find(|(at, _)| *at > 1000) {
         Some((at, _)) => format!("{}...", &message[..at]),
         None => message.to_owned(),
     }
@@ -415,6 +445,15 @@ fn shortened(message: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn notes_of_events_are_cut_where_the_api_server_would_refuse_them() {
+        assert_eq!(shortened("short"), "short");
+        for long in ["x".repeat(5000), "\u{1F511}".repeat(1000)] {
+            let note = shortened(&long);
+            assert!(note.len() <= 1024 && note.ends_with("..."), "{}", note.len());
+        }
+    }
 
     #[test]
     fn waits_grow_up_to_a_minute_and_differ() {

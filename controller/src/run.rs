@@ -21,7 +21,7 @@ use crate::endpoints;
 use crate::identities::{self, Keeper, Ring};
 use crate::leadership::{Candidate, Leadership};
 use crate::metrics::Metrics;
-use crate::mirror::{Change, Key, Mirror};
+use crate::mirror::{Change, Key, Mirror, Waits};
 use crate::opening::Opener;
 use crate::queue::{Lane, Queue};
 use crate::reconcile::{Next, Reconciler, Seen};
@@ -51,8 +51,10 @@ struct Parts {
 pub async fn run(settings: Settings) -> anyhow::Result<()> {
     let host: &'static ControllerHost = Box::leak(Box::new(ControllerHost::new(&settings.vault)));
     host.vault().map_err(|error| anyhow::anyhow!("{error}")).context("the settings of Vault are wrong")?;
-    let config =
+    let mut config =
         kube::Config::infer().await.context("there is neither a cluster around us nor a kubeconfig")?;
+    // It would keep a worker for minutes; we try again ourselves, and do others meanwhile.
+    config.default_retry = false;
     let namespace = settings.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
     let client = Client::try_from(config).context("no client for this cluster")?;
     let identity =
@@ -60,6 +62,7 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
 
     let metrics = Arc::new(Metrics::new());
     let opener = Opener::start().context("no thread for opening")?;
+    let opening = opener.clone();
     let (ring_sender, ring) = watch::channel(None);
     let keeper = Keeper {
         secrets: Api::namespaced(client.clone(), &namespace),
@@ -86,16 +89,22 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
     let parts = Arc::new(Parts { settings, namespace, client, queue, reconciler, ring, leadership, metrics });
 
     serve(&parts).await?;
-    tokio::spawn(keeper.run());
-    watch_all(&parts);
-    tokio::spawn(lead(Arc::clone(&parts)));
-    tokio::spawn(keep_house(Arc::clone(&parts)));
+    let mut essential = JoinSet::new();
+    essential.spawn(async move { opening.has_ended().await });
+    essential.spawn(keeper.run());
+    watch_all(&parts, &mut essential);
+    essential.spawn(lead(Arc::clone(&parts)));
+    essential.spawn(keep_house(Arc::clone(&parts)));
     let (stop, stopped) = watch::channel(false);
     let (stop_lease, lease_stopped) = watch::channel(false);
     let lease = tokio::spawn(hold_lease(Arc::clone(&parts), identity, lease_stopped));
     let mut workers = start_workers(&parts, &stopped);
 
-    until_told_to_stop().await?;
+    let failed = tokio::select! {
+        told = until_told_to_stop() => { told?; false }
+        // Without it we would look well and do nothing: whoever has started us starts us again.
+        _ = essential.join_next() => true,
+    };
     tracing::info!("stopping");
     stop.send_replace(true);
     let finished = async { while workers.join_next().await.is_some() {} };
@@ -105,6 +114,7 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
     // The next one must not begin before we have ended.
     stop_lease.send_replace(true);
     lease.await.context("the lease was not released")?;
+    anyhow::ensure!(!failed, "a part of the controller has ended");
     Ok(())
 }
 
@@ -195,7 +205,7 @@ fn differs(old: &Seen, new: &Seen) -> bool {
         || old.0.is_ok() != new.0.is_ok()
 }
 
-fn watch_all(parts: &Arc<Parts>) {
+fn watch_all(parts: &Arc<Parts>, tasks: &mut JoinSet<()>) {
     let scopes: Vec<Option<String>> = match parts.settings.watch_namespaces.as_slice() {
         [] => vec![None],
         names => names.iter().cloned().map(Some).collect(),
@@ -204,8 +214,8 @@ fn watch_all(parts: &Arc<Parts>) {
         let sealed: Api<Seen> = api(&parts.client, scope.as_deref());
         let secrets: Api<PartialObjectMeta<Secret>> = api(&parts.client, scope.as_deref());
         let shared = Arc::clone(parts);
-        tokio::spawn(async move {
-            let events = watcher::watcher(sealed, watcher::Config::default()).default_backoff();
+        tasks.spawn(async move {
+            let events = watcher::watcher(sealed, watcher::Config::default()).backoff(Waits::default());
             let mut events = std::pin::pin!(events.modify(|seen| seen.meta_mut().managed_fields = None));
             while let Some(event) = events.next().await {
                 match event {
@@ -218,9 +228,9 @@ fn watch_all(parts: &Arc<Parts>) {
             }
         });
         let shared = Arc::clone(parts);
-        tokio::spawn(async move {
+        tasks.spawn(async move {
             let config = watcher::Config::default().labels(&format!("{MANAGED}=true"));
-            let events = watcher::watcher(secrets, config).default_backoff();
+            let events = watcher::watcher(secrets, config).backoff(Waits::default());
             let mut events = std::pin::pin!(events.modify(|seen| seen.metadata.managed_fields = None));
             while let Some(event) = events.next().await {
                 match event {
@@ -337,7 +347,7 @@ async fn keep_house(parts: Arc<Parts>) {
     loop {
         ticks.tick().await;
         parts.metrics.queued.set(i64::try_from(parts.queue.len()).unwrap_or(i64::MAX));
-        parts.reconciler.count_objects();
+        parts.reconciler.count_objects(parts.leadership.is_leader());
     }
 }
 
@@ -348,7 +358,7 @@ async fn fulfil_duties(parts: &Parts) -> bool {
         return true;
     }
     let outcome = match ring.is_empty() {
-        true => make_first_identity(parts).await,
+        true => make_first_identity(parts, &ring).await,
         false => {
             let maps: Api<ConfigMap> = Api::namespaced(parts.client.clone(), &parts.namespace);
             identities::publish(&maps, &ring, &parts.metrics).await
@@ -360,13 +370,17 @@ async fn fulfil_duties(parts: &Parts) -> bool {
 }
 
 /// Only where nothing is configured and nothing is sealed: a second identity could open nothing that is there.
-async fn make_first_identity(parts: &Parts) -> kube::Result<()> {
+async fn make_first_identity(parts: &Parts, ring: &Ring) -> kube::Result<()> {
     let settings = &parts.settings;
-    if !settings.identity_file.is_empty() || !settings.vault.vault_allow.is_empty() {
+    if ring.is_configured() || !settings.identity_file.is_empty() || !settings.vault.vault_allow.is_empty() {
         return Ok(());
     }
     if !parts.reconciler.sealed.keys().is_empty() || !settings.generate_identity {
         tracing::warn!("there is no identity: label a Secret with sealant.dev/identity: active");
+        return Ok(());
+    }
+    if identities::were_published(&Api::namespaced(parts.client.clone(), &parts.namespace)).await? {
+        tracing::warn!("there is no identity, but recipients of one are published: bring its Secret back");
         return Ok(());
     }
     identities::generate(&Api::namespaced(parts.client.clone(), &parts.namespace)).await

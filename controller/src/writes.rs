@@ -8,11 +8,15 @@ use base64::engine::general_purpose::STANDARD;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
-use kube::api::{Api, DeleteParams, ObjectMeta, Patch, PatchParams, Preconditions};
+use kube::api::{
+    Api, ApiResource, DeleteParams, DynamicObject, ObjectMeta, Patch, PatchParams, Preconditions,
+};
 use kube::{Client, Resource};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::decide::{Desired, Items, MANAGER, Removals, Verdict, Write};
+use crate::mirror::Key;
 use crate::reasons::{self, Reason};
 use crate::resource::{SealedSecret, Status};
 
@@ -36,8 +40,13 @@ impl From<kube::Error> for Trouble {
         let fields: Vec<&str> = fields.filter(|field| !field.is_empty()).collect();
         let about = if fields.is_empty() { String::new() } else { format!(": {}", fields.join(", ")) };
         let message = format!("the API server refuses it ({} {}){about}", status.code, status.reason);
+        let mut causes = status.details.iter().flat_map(|details| &details.causes);
+        if causes.any(|cause| cause.reason == "NamespaceTerminating") {
+            // Soon there will be nothing to do.
+            return Self::Conflict;
+        }
         match status.code {
-            404 | 409 if status.reason != "NamespaceNotFound" => Self::Conflict,
+            404 | 409 => Self::Conflict,
             429 | 500.. => Self::Refused(Verdict::new(Reason::ApiServerUnavailable, message)),
             _ => Self::Refused(Verdict::new(Reason::Refused, message)),
         }
@@ -124,6 +133,14 @@ async fn delete(secrets: &Api<Secret>, current: &ObjectMeta, name: &str) -> Resu
     let params = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
     secrets.delete(name, &params).await?;
     Ok(())
+}
+
+/// The status of a SealedSecret, of which nothing else has to be readable.
+pub async fn current_status(client: &Client, key: &Key) -> Result<Status, Trouble> {
+    let resource = ApiResource::erase::<SealedSecret>(&());
+    let objects: Api<DynamicObject> = Api::namespaced_with(client.clone(), &key.namespace, &resource);
+    let object = objects.get(&key.name).await?;
+    Ok(object.data.get("status").and_then(|status| Status::deserialize(status).ok()).unwrap_or_default())
 }
 
 /// Writes the status of a SealedSecret as it was seen.

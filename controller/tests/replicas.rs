@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use common::tenant::Tenant;
 use common::*;
 use sealant_test_support::Cluster;
 

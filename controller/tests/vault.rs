@@ -7,11 +7,12 @@ use std::sync::LazyLock;
 use std::thread::sleep;
 use std::time::Duration;
 
+use common::tenant::Tenant;
 use common::*;
 use sealant::host::Closed;
 use sealant::keys::vault::Settings;
-use sealant::keys::{Identities, KeyService, MasterKey, TransitKey, Vault};
-use sealant::sealed_secret::{Options, SealedSecret};
+use sealant::keys::{Identities, KeyService, KeySet, MasterKey, TransitKey, Vault};
+use sealant::sealed_secret::SealedSecret;
 use sealant::secret::SecretString;
 use sealant_test_support::{Bao, Cluster};
 
@@ -56,7 +57,7 @@ fn sealed(bao: &Bao, tenant: &Tenant, name: &str, value: &str) -> SealedSecret {
     let service = KeyService::new(&Closed, Identities::none()).with_vault(Vault::with_settings(settings));
     let key = TransitKey::new(bao.address(), None, "transit", "shop").unwrap();
     let secret = secret(&tenant.namespace, name, &[("a", value)]);
-    seal_by(&service, &secret, &Options::default(), vec![MasterKey::Vault(key)])
+    seal_with(&secret, new_key_by(&service, &KeySet::any_of(vec![MasterKey::Vault(key)])))
 }
 
 #[test]

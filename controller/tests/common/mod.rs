@@ -2,8 +2,9 @@
 //! account.
 #![allow(dead_code, clippy::disallowed_methods)]
 
-mod tenant;
+pub mod tenant;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -20,7 +21,6 @@ use sealant::sealed_secret::{self, NewDataKey, Options, SealedSecret, Secret, ma
 use sealant::secret::SecretBytes;
 use sealant_test_support::{Cluster, Output};
 use serde_json::{Value, json};
-pub use tenant::Tenant;
 
 /// How long anything may take before a test fails: nothing takes more than a second or two on an idle machine.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -28,11 +28,25 @@ const LIMIT: Duration = Duration::from_secs(60);
 /// Starts a cluster with what `kubectl apply -k deploy/` installs.
 pub fn cluster() -> Cluster {
     let cluster = Cluster::start_with_controllers();
-    let deploy = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy");
-    cluster.kubectl(&["apply", "--server-side", "-k"]).arg(deploy).run().ok();
+    cluster.kubectl(&["apply", "--server-side", "-k"]).arg(deploy()).run().ok();
     let crd = "customresourcedefinition/sealedsecrets.sealant.dev";
     cluster.kubectl(&["wait", "--for=condition=Established", crd, "--timeout=60s"]).run().ok();
     cluster
+}
+
+/// What ships for clusters.
+pub fn deploy() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy")
+}
+
+/// Waits until something is so.
+#[track_caller]
+pub fn wait_until(mut is_so: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !is_so() {
+        assert!(start.elapsed() < LIMIT, "it does not come to that");
+        sleep(Duration::from_millis(50));
+    }
 }
 
 /// What tests do to a cluster.
@@ -56,6 +70,51 @@ pub trait Client {
         }
     }
 
+    /// Waits until each of these SealedSecrets has its reason, for its newest generation and with an event that says
+    /// so, and returns them by their names.
+    #[track_caller]
+    fn wait_for_reasons(&self, namespace: &str, expected: &[(String, &str)]) -> BTreeMap<String, Value> {
+        let start = Instant::now();
+        loop {
+            let events = self.events(namespace);
+            let found: BTreeMap<String, Value> =
+                self.list(SEALED, namespace).into_iter().map(|sealed| (name_of(&sealed), sealed)).collect();
+            let wrong = |(name, reason): &&(String, &str)| {
+                found.get(name).is_none_or(|sealed| {
+                    condition(sealed, "Ready")["reason"] != *reason
+                        || sealed["status"]["observedGeneration"] != sealed["metadata"]["generation"]
+                }) || !events.iter().any(|event| event.name == *name && event.reason == *reason)
+            };
+            let wrong: Vec<_> = expected.iter().filter(wrong).collect();
+            if wrong.is_empty() {
+                return found;
+            }
+            let shown = wrong.iter().map(|(name, _)| found.get(name).map(|sealed| &sealed["status"]));
+            assert!(start.elapsed() < LIMIT, "{wrong:?} are {:#?}\n{events:#?}", shown.collect::<Vec<_>>());
+            sleep(Duration::from_millis(200));
+        }
+    }
+
+    /// All objects of a kind in a namespace.
+    #[track_caller]
+    fn list(&self, kind: &str, namespace: &str) -> Vec<Value> {
+        let text = self.kubectl_ok(&["get", kind, "-n", namespace, "-o", "json"]);
+        let list: Value = serde_json::from_str(&text).unwrap();
+        list["items"].as_array().unwrap().clone()
+    }
+
+    #[track_caller]
+    fn events(&self, namespace: &str) -> Vec<Told> {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let events = self.list("events", namespace).into_iter().map(|event| Told {
+            name: text(&event["involvedObject"]["name"]),
+            kind: text(&event["type"]),
+            reason: text(&event["reason"]),
+            message: text(&event["message"]),
+        });
+        events.collect()
+    }
+
     /// Waits until a Secret holds exactly these values.
     #[track_caller]
     fn wait_for_items(&self, namespace: &str, name: &str, items: &[(&str, &str)]) -> Value {
@@ -70,6 +129,41 @@ pub trait Client {
                 && sealed["status"]["observedGeneration"] == sealed["metadata"]["generation"]
         })
     }
+}
+
+/// An event.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Told {
+    pub name: String,
+    pub kind: String,
+    pub reason: String,
+    pub message: String,
+}
+
+/// How each value begins that must not be found anywhere but in a Secret.
+pub const PLANTED: &str = "planted-7f3a9c41-";
+
+/// Asserts that no planted value is where people look who may not read Secrets.
+#[track_caller]
+pub fn assert_nothing_leaked(cluster: &Cluster, controllers: &[&Controller]) {
+    let kubectl = |kind: &str| cluster.kubectl_ok(&["get", kind, "-A", "-o", "yaml"]);
+    let mut everything = vec![kubectl("events"), kubectl(SEALED), kubectl("configmaps")];
+    for controller in controllers {
+        everything.extend([controller.log(), get(controller.metrics, "/metrics").unwrap_or_default()]);
+    }
+    for text in everything {
+        // In base64, too.
+        for planted in [PLANTED, "cGxhbnRlZC03ZjNhOWM0"] {
+            if let Some(at) = text.find(planted) {
+                let from = text[..at].rfind('\n').unwrap_or_default();
+                panic!("{}", &text[from..(at + 100).min(text.len())]);
+            }
+        }
+    }
+}
+
+pub fn name_of(object: &Value) -> String {
+    object["metadata"]["name"].as_str().unwrap_or_default().to_owned()
 }
 
 pub const SEALED: &str = "sealedsecrets.sealant.dev";
@@ -156,20 +250,33 @@ pub fn seal(secret: &Secret, identity: &NewIdentity) -> SealedSecret {
 }
 
 pub fn seal_for(secret: &Secret, options: &Options, keys: Vec<MasterKey>) -> SealedSecret {
-    seal_by(&KeyService::new(&Closed, Identities::none()), secret, options, keys)
+    sealed_secret::seal(secret, options, new_key(keys)).unwrap()
 }
 
-/// Seals a Secret by a key service of the test's own.
-pub fn seal_by(
-    service: &KeyService<'_>,
-    secret: &Secret,
-    options: &Options,
-    keys: Vec<MasterKey>,
-) -> SealedSecret {
-    let keys = KeySet::any_of(keys);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let key = runtime.block_on(NewDataKey::make(service, &[&keys])).remove(0).unwrap();
-    sealed_secret::seal(secret, options, key).unwrap()
+/// Seals a Secret under this data key.
+pub fn seal_with(secret: &Secret, key: NewDataKey) -> SealedSecret {
+    sealed_secret::seal(secret, &Options::default(), key).unwrap()
+}
+
+/// A data key that any of these master keys opens.
+pub fn new_key(keys: Vec<MasterKey>) -> NewDataKey {
+    new_key_by(&KeyService::new(&Closed, Identities::none()), &KeySet::any_of(keys))
+}
+
+/// A data key that takes so many of these groups.
+pub fn new_key_of(groups: Vec<Vec<MasterKey>>, threshold: usize) -> NewDataKey {
+    let keys = KeySet { groups, threshold: Some(threshold) };
+    new_key_by(&KeyService::new(&Closed, Identities::none()), &keys)
+}
+
+/// A data key by a key service of the test's own.
+pub fn new_key_by(service: &KeyService<'_>, keys: &KeySet) -> NewDataKey {
+    wait_for(NewDataKey::make(service, &[keys])).remove(0).unwrap()
+}
+
+/// What the library does while others wait for it.
+pub fn wait_for<T>(work: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
 }
 
 pub fn json(sealed: &SealedSecret) -> String {
@@ -253,8 +360,18 @@ impl Drop for Controller {
 
 /// A GET request, and the whole answer.
 pub fn get(port: u16, path: &str) -> Option<String> {
+    ask(port, "GET", path, "")
+}
+
+/// A request, and the whole answer.
+pub fn ask(port: u16, method: &str, path: &str, body: &str) -> Option<String> {
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok()?;
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").ok()?;
+    let length = body.len();
+    write!(
+        stream,
+        "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
+    )
+    .ok()?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).ok()?;
     Some(answer)

@@ -12,10 +12,9 @@ pub struct Tenant {
 impl Tenant {
     pub fn new(cluster: &'static Cluster, name: &str) -> Self {
         let namespace = cluster.new_namespace(name);
-        let deploy = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy");
         for file in ["base/own-namespace.yaml", "namespaced/role.yaml"] {
             let manifest =
-                fs::read_to_string(deploy.join(file)).unwrap().replace("sealant-system", &namespace);
+                fs::read_to_string(deploy().join(file)).unwrap().replace("sealant-system", &namespace);
             let manifest = manifest.replace("namespace: default", &format!("namespace: {namespace}"));
             // Two roles of one name, in what is one namespace here.
             let manifest = match file.starts_with("namespaced") {

@@ -1,7 +1,12 @@
 use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
+
+use serde_json::{Value, json};
 
 use crate::authority::{make_authority, make_certificate, openssl};
 use crate::capture::Deadline;
@@ -24,8 +29,31 @@ pub struct Cluster {
     // In the order in which they stop.
     _controllers: Option<Server>,
     server: Server,
-    _etcd: Server,
+    etcd: Server,
     address: String,
+}
+
+/// A request of a service account that the API server has answered, from its audit log.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ApiRequest {
+    /// `get`, `list`, `watch`, `create`, `update`, `patch` (an apply, too), `delete`.
+    pub verb: String,
+    /// Empty for the core group.
+    pub group: String,
+    /// With its subresource: `secrets`, `sealedsecrets/status`.
+    pub resource: String,
+    pub namespace: String,
+    /// Empty for a list or a watch.
+    pub name: String,
+    /// The status of the answer.
+    pub code: u64,
+}
+
+impl ApiRequest {
+    /// Whether it could have changed anything.
+    pub fn is_write(&self) -> bool {
+        !matches!(self.verb.as_str(), "get" | "list" | "watch")
+    }
 }
 
 impl Cluster {
@@ -34,7 +62,7 @@ impl Cluster {
     pub fn start() -> Self {
         let etcd = start_etcd();
         let (server, address) = on_free_port(|port| start_server(&etcd, port));
-        let cluster = Self { _controllers: None, server, _etcd: etcd, address };
+        let cluster = Self { _controllers: None, server, etcd, address };
         cluster.wait_until_ready();
         cluster
     }
@@ -94,6 +122,76 @@ impl Cluster {
         run.run().ok().text().trim().to_owned()
     }
 
+    /// All requests of a service account that the API server has answered, oldest first. A watch is among them when it
+    /// has begun, and once more when it has ended.
+    #[track_caller]
+    pub fn requests_of(&self, namespace: &str, name: &str) -> Vec<ApiRequest> {
+        let user = format!("system:serviceaccount:{namespace}:{name}");
+        let log = fs::read_to_string(self.server.folder().join("audit.log")).expect("the audit log");
+        // What comes after the last line break is still being written.
+        let complete = log.rfind('\n').map_or("", |end| &log[..end]);
+        let entries = complete
+            .lines()
+            .filter(|line| line.contains(&user))
+            .map(|line| serde_json::from_str::<Value>(line).expect("a line of the audit log is JSON"));
+        entries
+            .filter(|entry| entry.pointer("/user/username").and_then(Value::as_str) == Some(&user))
+            .map(|entry| {
+                let text =
+                    |path: &str| entry.pointer(path).and_then(Value::as_str).unwrap_or_default().to_owned();
+                let part = text("/objectRef/subresource");
+                let resource = text("/objectRef/resource");
+                ApiRequest {
+                    verb: text("/verb"),
+                    group: text("/objectRef/apiGroup"),
+                    resource: if part.is_empty() { resource } else { format!("{resource}/{part}") },
+                    namespace: text("/objectRef/namespace"),
+                    name: text("/objectRef/name"),
+                    code: entry.pointer("/responseStatus/code").and_then(Value::as_u64).unwrap_or_default(),
+                }
+            })
+            .collect()
+    }
+
+    /// Kills the API server. What it has stored stays.
+    #[track_caller]
+    pub fn stop(&self) {
+        self.server.stop();
+        let deadline = Deadline::new(LIMIT);
+        while TcpStream::connect(self.address.trim_start_matches("https://")).is_ok() {
+            assert!(!deadline.left().is_zero(), "the API server goes on");
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Starts the API server again after [`stop`](Self::stop), and waits until it is ready.
+    #[track_caller]
+    pub fn start_again(&self) {
+        self.server.start_again();
+        self.wait_until_ready();
+    }
+
+    /// Makes etcd forget all that was before now: whoever asks for changes since then is told to list anew.
+    #[track_caller]
+    pub fn compact(&self) {
+        let found = self.ask_etcd("kv/range", &json!({"key": "AA==", "limit": "1"}));
+        let revision = found.pointer("/header/revision").expect("etcd says its revision").clone();
+        self.ask_etcd("kv/compaction", &json!({"revision": revision, "physical": true}));
+    }
+
+    #[track_caller]
+    fn ask_etcd(&self, method: &str, request: &Value) -> Value {
+        let body = request.to_string();
+        let mut stream = UnixStream::connect(self.etcd.folder().join("clients:0")).expect("etcd listens");
+        let head = format!("POST /v3/{method} HTTP/1.0\r\nHost: etcd\r\nContent-Length: {}\r\n", body.len());
+        write!(stream, "{head}Content-Type: application/json\r\n\r\n{body}").expect("etcd listens");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("etcd answers in text");
+        let (head, body) = answer.split_once("\r\n\r\n").expect("etcd answers in HTTP");
+        assert!(head.starts_with("HTTP/1.0 200") || head.starts_with("HTTP/1.1 200"), "{answer}");
+        serde_json::from_str(body).expect("etcd answers in JSON")
+    }
+
     #[track_caller]
     fn wait_until_ready(&self) {
         let deadline = Deadline::new(LIMIT);
@@ -129,6 +227,16 @@ fn start_etcd() -> Server {
         .unwrap_or_else(|error| panic!("{error}"))
 }
 
+/// What service accounts ask for, without what they send and get.
+const AUDIT_POLICY: &str = r#"
+apiVersion: audit.k8s.io/v1
+kind: Policy
+omitStages: [RequestReceived]
+rules:
+  - {level: Metadata, userGroups: ["system:serviceaccounts"]}
+  - {level: None}
+"#;
+
 fn start_server(etcd: &Server, port: u16) -> Result<(Server, String), NotStarted> {
     const ADMIN_TOKEN: &str = "admin";
     let folder = folder("kubernetes");
@@ -136,6 +244,7 @@ fn start_server(etcd: &Server, port: u16) -> Result<(Server, String), NotStarted
     make_authority(path);
     make_certificate(path, "server");
     openssl(path, &["genrsa", "-out", "service-accounts.key", "2048"]);
+    fs::write(path.join("audit.yaml"), AUDIT_POLICY).expect("a file in the temporary directory");
     fs::write(path.join("tokens.csv"), format!("{ADMIN_TOKEN},admin,admin,system:masters\n"))
         .expect("a file in the temporary directory");
     let address = format!("https://127.0.0.1:{port}");
@@ -154,6 +263,8 @@ fn start_server(etcd: &Server, port: u16) -> Result<(Server, String), NotStarted
         "--service-account-signing-key-file=service-accounts.key".to_owned(),
         "--disable-admission-plugins=ServiceAccount".to_owned(),
         "--service-cluster-ip-range=10.0.0.0/24".to_owned(),
+        "--audit-policy-file=audit.yaml".to_owned(),
+        "--audit-log-path=audit.log".to_owned(),
         // It would publish its address in the cluster, and complain that it is a loopback one.
         "--endpoint-reconciler-type=none".to_owned(),
     ];

@@ -37,7 +37,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tempfile::TempDir;
 
 pub use bao::{AuditRequest, Bao, BaoProxy};
-pub use cluster::Cluster;
+pub use cluster::{ApiRequest, Cluster};
 pub use peers::Peers;
 pub use run::{Output, Run, Usage};
 pub use terminal::Terminal;

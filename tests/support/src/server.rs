@@ -1,4 +1,5 @@
 use std::fmt;
+use std::io::Write;
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -16,12 +17,19 @@ pub(crate) const LIMIT: Duration = Duration::from_secs(90);
 /// The shell that keeps a server: it waits for the end of its standard input, which the test process holds open, then
 /// kills the server and removes its folder. Thereby both are gone when the [`Server`] is dropped, and also when the
 /// test process ends in any other way: statics are not dropped, and neither is anything when a test run is killed.
+///
+/// On the lines `stop` and `start` it kills the server, and starts it again in the same folder.
 const KEEPER: &str = r#"
     folder=$1
     shift
     "$@" 2>&1 &
     exec >/dev/null 2>&1
-    cat
+    while read -r command; do
+        case $command in
+            stop) kill -KILL $!; wait ;;
+            start) "$@" & ;;
+        esac
+    done
     kill -KILL $!
     wait
     rm -rf "$folder"
@@ -79,6 +87,21 @@ impl Server {
             None if deadline.left().is_zero() => Err(self.not_started("was not ready in time")),
             None => Err(self.not_started("has ended")),
         }
+    }
+
+    /// Kills the server with SIGKILL. Its folder stays.
+    pub(crate) fn stop(&self) {
+        self.tell("stop");
+    }
+
+    /// Starts the server again, as it was started first. What it writes from then on is lost.
+    pub(crate) fn start_again(&self) {
+        self.tell("start");
+    }
+
+    fn tell(&self, command: &str) {
+        let mut lifeline = self.lifeline.as_ref().expect("the keeper listens until the server is dropped");
+        writeln!(lifeline, "{command}").expect("the keeper listens");
     }
 
     /// The folder of the server, removed with it.

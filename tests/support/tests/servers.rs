@@ -185,3 +185,35 @@ fn a_cluster_with_controllers_removes_what_a_namespace_held() {
     }
     cluster.kubectl(&["get", "configmap", "kept", "--namespace=team"]).run().code(1);
 }
+
+#[test]
+fn a_cluster_stops_forgets_and_tells_who_asked_for_what() {
+    let cluster = Cluster::start();
+    for args in [
+        &["create", "namespace", "team"][..],
+        &["create", "serviceaccount", "app", "--namespace=team"],
+        &["create", "configmap", "kept", "--namespace=team"],
+    ] {
+        cluster.kubectl(args).run().ok();
+    }
+    let app = cluster.kubeconfig_of("team", "app");
+    let get = ["get", "configmap", "kept", "--namespace=team"];
+    cluster.kubectl(&get).env("KUBECONFIG", app).run().code(1);
+    let requests = cluster.requests_of("team", "app");
+    let refused = requests.iter().find(|request| request.resource == "configmaps").unwrap();
+    assert_eq!((refused.verb.as_str(), refused.name.as_str(), refused.code), ("get", "kept", 403));
+    assert!(!refused.is_write());
+
+    let version = "--output=jsonpath={.metadata.resourceVersion}";
+    let old = cluster.kubectl(&[&get[..], &[version]].concat()).run().ok().text().to_owned();
+    cluster.kubectl(&["label", "configmap", "kept", "x=y", "--namespace=team"]).run().ok();
+    cluster.stop();
+    cluster.kubectl(&get).run().code(1);
+    cluster.compact();
+    cluster.start_again();
+    cluster.kubectl(&get).run().ok();
+    let watch =
+        format!("--raw=/api/v1/namespaces/team/configmaps?watch=true&timeoutSeconds=5&resourceVersion={old}");
+    let watched = cluster.kubectl(&["get", &watch]).run();
+    assert!(watched.to_string().contains("too old resource version"), "{watched}");
+}

@@ -1,16 +1,26 @@
 //! What one controller does in a real cluster, with the rights that ship.
 //!
-//! C1 to C26 and A1 to A15 are the cases that every controller of sealed Secrets should pass.
+//! C1 to C26 and A1 to A15, here and beside it, are the cases that every controller of sealed Secrets should pass.
 
+mod bad_input;
+#[path = "../common/mod.rs"]
 mod common;
+mod identities;
+mod install;
 
 use std::sync::LazyLock;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use common::*;
-use sealant::keys::{MasterKey, NewIdentity};
-use sealant::sealed_secret::{DeletionPolicy, Options, Scope, SealedSecret, Template};
+use sealant::document::{Format, parse};
+use sealant::host::Closed;
+use sealant::keys::{Identities, KeyService, MasterKey, NewIdentity};
+use sealant::sealed_secret::{
+    DeletionPolicy, OpenedKeys, Options, Rewrite, Scope, SealedSecret, Template, manifest, objects, read,
+    rewrite, rotate,
+};
+use sealant::secret::SecretBytes;
 use sealant_test_support::Cluster;
 use serde_json::{Value, json};
 
@@ -65,6 +75,11 @@ impl Place {
     #[track_caller]
     fn kubectl(&self, args: &[&str]) -> String {
         self.world.cluster.kubectl(args).args(&["-n", &self.namespace]).run().ok().text().to_owned()
+    }
+
+    #[track_caller]
+    fn nothing_leaked(&self) {
+        assert_nothing_leaked(&self.world.cluster, &[&self.world.controller]);
     }
 
     fn secret(&self, name: &str) -> Option<Value> {
@@ -200,17 +215,14 @@ fn a_secret_that_somebody_changes_is_repaired() {
     assert_eq!(place.items("db", &[("a", "1")])["metadata"]["labels"]["other"], "x");
 }
 
-/// C5 (by adoption), C11, A3; C6 to C8, C10 and C12: there is nothing by which a Secret is merged into.
+/// C5 is our adoption, A3. C11: what nobody has sealed is not made, deleted or not.
 #[test]
 fn a_secret_of_somebody_else_is_left_alone_unless_it_asks_to_be_adopted() {
     let place = place("foreign");
-    place.kubectl(&["create", "secret", "generic", "db", "--from-literal=theirs=1"]);
-    place.kubectl(&["create", "secret", "generic", "other", "--from-literal=theirs=1"]);
-    for (key, value) in
-        [("sealedsecrets.bitnami.com/managed", "true"), ("sealedsecrets.bitnami.com/patch", "true")]
-    {
-        place.kubectl(&["annotate", "secret", "db", &format!("{key}={value}")]);
+    for name in ["db", "other", "plain"] {
+        place.kubectl(&["create", "secret", "generic", name, "--from-literal=theirs=1"]);
     }
+    place.kubectl(&["delete", "secret", "plain"]);
     let before = [place.secret("db"), place.secret("other")];
     place.apply(&place.sealed("db", &[("ours", "2")]));
     place.apply(&place.sealed("other", &[("ours", "2")]));
@@ -224,6 +236,51 @@ fn a_secret_of_somebody_else_is_left_alone_unless_it_asks_to_be_adopted() {
     place.reason("db", "Unsealed");
     place.kubectl(&["delete", "secret", "other"]);
     place.items("other", &[("ours", "2")]);
+    assert!(place.secret("plain").is_none());
+    // One that belongs to somebody else is not ours to take, whatever it carries.
+    place.kubectl(&["create", "configmap", "x"]);
+    let uid = place.kubectl(&["get", "configmap", "x", "-o", "jsonpath={.metadata.uid}"]);
+    let owned = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {
+        "name": "owned", "namespace": place.namespace, "annotations": {"sealant.dev/adopt": "true"},
+        "ownerReferences": [{"apiVersion": "v1", "kind": "ConfigMap", "name": "x", "uid": uid, "controller": true}],
+    }});
+    place.world.cluster.apply(&owned.to_string()).ok();
+    let before = place.secret("owned");
+    place.apply(&place.sealed("owned", &[("ours", "2")]));
+    place.reason("owned", "AlreadyExists");
+    assert!(place.event("owned", "AlreadyExists").contains("ConfigMap x"));
+    assert_eq!(before, place.secret("owned"));
+}
+
+/// C6, C7, C8, C10, C12: Bitnami's annotations, by which a Secret is merged into, mean nothing here: it is untouched.
+#[test]
+fn the_annotations_of_others_do_not_open_a_secret_to_us() {
+    let place = place("annotated");
+    let (managed, patch) = ("sealedsecrets.bitnami.com/managed=true", "sealedsecrets.bitnami.com/patch=true");
+    let cases: [(&str, &[&str], &[&str]); 5] = [
+        ("c6-managed-and-patched", &["--from-literal=theirs=1"], &[managed, patch]),
+        ("c7-patched", &["--from-literal=theirs=1"], &[patch]),
+        ("c8-patched-and-empty", &[], &[patch]),
+        ("c10-managed", &["--from-literal=theirs=1"], &[managed]),
+        ("c12-patched", &["--from-literal=theirs=1"], &[patch]),
+    ];
+    for (name, values, annotations) in cases {
+        place.kubectl(&[&["create", "secret", "generic", name], values].concat());
+        place.kubectl(&[&["annotate", "secret", name], annotations].concat());
+    }
+    let all = || cases.map(|(name, ..)| place.secret(name));
+    let before = all();
+    let sealed: String = cases.iter().map(|(name, ..)| json(&place.sealed(name, &[("ours", "2")]))).collect();
+    place.world.cluster.apply(&sealed).ok();
+    let expected: Vec<_> = cases.iter().map(|(name, ..)| ((*name).to_owned(), "AlreadyExists")).collect();
+    place.world.cluster.wait_for_reasons(&place.namespace, &expected);
+    assert_eq!(before, all());
+    // C10, C12: once it is gone, nothing is in the way any more, and ours is made.
+    for name in ["c10-managed", "c12-patched"] {
+        place.kubectl(&["delete", "secret", name]);
+        let made = place.items(name, &[("ours", "2")]);
+        assert_eq!(made["metadata"]["ownerReferences"][0]["kind"], "SealedSecret");
+    }
 }
 
 /// A4, A15.
@@ -255,7 +312,7 @@ fn the_secret_goes_with_its_sealed_secret_unless_it_is_to_be_retained() {
     });
 }
 
-/// C16, C17, A14, and another type.
+/// C16, C17 with our reason, A14, and another type.
 #[test]
 fn an_immutable_secret_is_made_again_only_when_its_sealed_secret_says_so() {
     let place = place("immutable");
@@ -284,27 +341,7 @@ fn an_immutable_secret_is_made_again_only_when_its_sealed_secret_says_so() {
     assert_eq!(place.items("db", &[("a", "3")])["type"], "example.com/other");
 }
 
-#[test]
-fn a_template_cannot_ask_for_a_token_or_for_our_own_labels() {
-    let place = place("template");
-    let templates = [
-        json!({"type": "kubernetes.io/service-account-token", "metadata": {"annotations": {"note": "x"}}}),
-        json!({"type": "bootstrap.kubernetes.io/token"}),
-        json!({"metadata": {"labels": {"sealant.dev/identity": "active"}}}),
-        json!({"metadata": {"annotations": {"kubernetes.io/service-account.name": "default"}}}),
-    ];
-    for (index, template) in templates.into_iter().enumerate() {
-        let name = format!("t{index}");
-        let mut sealed = place.sealed(&name, &[("a", "1")]);
-        sealed.spec.template = Some(serde_json::from_value(template).unwrap());
-        place.apply(&sealed);
-        let found = place.reason(&name, "TemplateForbidden");
-        assert_eq!(condition(&found, "Stalled")["status"], "True");
-        assert!(place.secret(&name).is_none());
-    }
-}
-
-/// C18 to C25.
+/// C18 and C19 another name, C20 and C21 another namespace, C22, C23, C24 and C25 the same for wider scopes.
 #[test]
 fn a_sealed_secret_opens_only_where_its_scope_allows() {
     let (here, there) = (place("here"), place("there"));
@@ -336,7 +373,7 @@ fn a_sealed_secret_opens_only_where_its_scope_allows() {
     here.reason("widened", "BadCiphertext");
 }
 
-/// A9 for our annotation.
+/// A9: our annotation, too, is followed at once.
 #[test]
 fn nothing_is_written_while_a_sealed_secret_is_suspended() {
     let place = place("suspend");
@@ -357,84 +394,74 @@ fn nothing_is_written_while_a_sealed_secret_is_suspended() {
     place.reason("db", "Unsealed");
 }
 
-/// A7, and what can be wrong with a SealedSecret: each has its condition, and none holds up the others.
+/// A12: a rotation keeps template, labels, annotations and comments byte for byte, and pods do not restart for it.
 #[test]
-fn a_broken_sealed_secret_says_what_is_wrong_and_stops_no_other() {
-    let place = place("broken");
-    let broken = |name: &str, spoil: &dyn Fn(&mut SealedSecret)| {
-        let mut sealed = place.sealed(name, &[("a", "1"), ("b", "2")]);
-        spoil(&mut sealed);
-        place.apply(&sealed);
+fn a_rotation_changes_neither_the_rest_of_the_file_nor_the_secret() {
+    let place = place("rotate");
+    let service = || {
+        KeyService::new(
+            &Closed,
+            Identities::none()
+                .with_text("team", SecretBytes::new(place.world.identity.file.as_bytes().to_vec())),
+        )
     };
-    broken("swapped", &|sealed| {
-        let items = &mut sealed.spec.encrypted_data;
-        let (a, b) = (items["a"].clone(), items["b"].clone());
-        items.extend([("a".to_owned(), b), ("b".to_owned(), a)]);
-    });
-    broken("truncated", &|sealed| {
-        sealed.spec.encrypted_data.get_mut("a").unwrap().pop();
-    });
-    broken("unknown-key", &|sealed| sealed.spec.data_keys.clear());
-    broken("twice", &|sealed| sealed.spec.data_keys.extend(sealed.spec.data_keys.clone()));
-    broken("bad-item", &|sealed| {
-        let value = sealed.spec.encrypted_data["a"].clone();
-        sealed.spec.encrypted_data.insert("not a key".to_owned(), value);
-    });
-    place.apply(&place.sealed("good", &[("a", "1")]));
-    place.items("good", &[("a", "1")]);
-    for name in ["swapped", "truncated", "unknown-key", "twice", "bad-item"] {
-        place.reason(name, "BadCiphertext");
-        assert!(place.secret(name).is_none(), "{name}");
-    }
-}
+    let mut sealed = place.sealed("db", &[("a", "1"), ("b", "2")]);
+    sealed.spec.template =
+        Some(serde_json::from_value(json!({"metadata": {"labels": {"app": "shop"}}})).unwrap());
+    let yaml = manifest(&sealed, Format::Yaml).unwrap();
+    let commented = format!("# Asked for by the shop.\n{yaml}")
+        .replace("  template:\n", "  template:   # kept\n")
+        .replace("metadata:\n  name: db\n", "metadata:\n  labels: {team: shop}   # theirs\n  name: db\n");
+    assert!(commented.contains("# kept") && commented.contains("# theirs"), "{commented}");
+    place.world.cluster.apply(&commented).ok();
+    let before = place.items("db", &[("a", "1"), ("b", "2")]);
 
-/// C13, C14, A1, A6: and it heals by itself when the identity comes.
-#[test]
-fn a_sealed_secret_waits_for_its_identity() {
-    let place = place("identity");
-    let stranger = identity();
-    place.apply(&seal(&secret(&place.namespace, "db", &[("a", "1")]), &stranger));
-    let waiting = place.reason("db", "NoIdentity");
-    assert_eq!(condition(&waiting, "Stalled")["status"], "True");
-    place.event("db", "NoIdentity");
-    assert!(place.secret("db").is_none());
-    // A broken identity harms nobody.
-    let mut broken = identity_secret("broken", &stranger);
-    broken["stringData"]["key.agekey"] = "AGE-SECRET-KEY-1HUNTER2".into();
-    let apply = |secret: &Value| {
-        let args = ["apply", "-n", "sealant-system", "-f", "-"];
-        place.world.cluster.kubectl(&args).stdin(secret.to_string()).run().ok();
+    let document = parse(Format::Yaml, SecretBytes::new(commented.clone().into_bytes()), false).unwrap();
+    let node = objects(&*document)[0];
+    let old = read(&*document, node).unwrap();
+    let opened = wait_for(OpenedKeys::open(&service(), &[&old.spec])).remove(0).unwrap();
+    let key = new_key(vec![MasterKey::Age(place.world.identity.recipient.clone())]);
+    let new = rotate(&old, &opened, key).unwrap();
+    let rotated = rewrite(&*document, &[Rewrite { node, old: &old, new: &new }]).unwrap();
+    let rotated = String::from_utf8(rotated).unwrap();
+    let rest = |text: &str| -> Vec<String> {
+        let mut inside = false;
+        let kept = text.lines().filter(|line| {
+            let is_ours = ["  dataKeys:", "  encryptedData:"].iter().any(|key| line.starts_with(key));
+            inside = is_ours || (inside && line.starts_with("   "));
+            !inside
+        });
+        kept.map(str::to_owned).collect()
     };
-    apply(&broken);
-    apply(&identity_secret("stranger", &stranger));
-    place.items("db", &[("a", "1")]);
+    assert_eq!(rest(&rotated), rest(&commented));
+    assert!(rest(&rotated).len() > 8 && rotated != commented, "{rotated}");
+    place.world.cluster.apply(&rotated).ok();
     place.reason("db", "Unsealed");
-    let is_published = |map: &Value| {
-        map["data"]["recipients"].as_str().is_some_and(|text| text.contains(stranger.recipient.as_str()))
-    };
-    place.world.cluster.wait("configmap", "sealant-system", "sealant-recipients", is_published);
-    // When it goes, that is said, and the Secret stays.
-    place.world.cluster.kubectl_ok(&["delete", "secret", "stranger", "broken", "-n", "sealant-system"]);
-    place.reason("db", "NoIdentity");
-    place.items("db", &[("a", "1")]);
+    let seen = place.world.cluster.get(SEALED, &place.namespace, "db").unwrap();
+    assert_eq!(seen["status"]["observedGeneration"], 2);
+    assert_eq!(
+        place.secret("db").unwrap()["metadata"]["resourceVersion"],
+        before["metadata"]["resourceVersion"]
+    );
 }
 
+/// A13: there is nothing to ask that would open, rotate or verify anything, and nothing takes input.
 #[test]
-fn a_secret_that_was_made_from_a_sealed_secret_is_never_an_identity() {
-    let world = &*WORLD;
-    let stranger = identity();
-    let here = place("never");
-    let sealed =
-        seal(&secret("sealant-system", "smuggled", &[("key.agekey", &stranger.file)]), &world.identity);
-    world.cluster.apply(&json(&sealed)).ok();
-    world.cluster.wait_for_items("sealant-system", "smuggled", &[("key.agekey", &stranger.file)]);
-    // As it would be if somebody could set the label.
-    let label = ["label", "secret", "smuggled", "sealant.dev/identity=active", "-n", "sealant-system"];
-    world.cluster.kubectl_ok(&label);
-    world.controller.wait_for_log("Secret smuggled: it was made from a SealedSecret");
-    here.apply(&seal(&secret(&here.namespace, "db", &[("a", "1")]), &stranger));
-    here.reason("db", "NoIdentity");
-    world.cluster.kubectl_ok(&["delete", "sls", "smuggled", "-n", "sealant-system"]);
+fn no_endpoint_opens_anything() {
+    let place = place("endpoints");
+    let sealed = json(&place.sealed("db", &[("a", PLANTED)]));
+    for port in [place.world.controller.metrics, place.world.controller.health] {
+        for path in ["/v1/verify", "/v1/rotate", "/v1/cert.pem", "/", "/metrics/x", "/debug/pprof"] {
+            for method in ["GET", "POST"] {
+                let answer = ask(port, method, path, &sealed).unwrap();
+                assert!(answer.starts_with("HTTP/1.1 404") && answer.len() < 300, "{path}: {answer}");
+            }
+        }
+    }
+    let answer = ask(place.world.controller.metrics, "POST", "/metrics", &sealed).unwrap();
+    assert!(!answer.contains(PLANTED), "{answer}");
+    assert!(answer.contains("\n# EOF\n"), "{answer}");
+    place.nothing_leaked();
 }
 
 #[test]
