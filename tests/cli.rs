@@ -16,6 +16,7 @@ mod cli {
     mod keygen;
     mod prompts;
     mod rotate;
+    mod sealed;
     mod sealed_changes;
     mod set;
     mod shell;

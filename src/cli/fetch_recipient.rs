@@ -1,9 +1,11 @@
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use hyper_util::client::proxy::matcher::Matcher;
 use k8s_openapi::api::core::v1::ConfigMap;
-use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Api, Client, Config};
 use reqwest::Url;
 use serde::Serialize;
@@ -14,30 +16,27 @@ use crate::cli::{Context, block_on};
 use crate::document::{self, Format, to_data};
 use crate::error::{Error, Kind, Result};
 use crate::keys::Recipient;
-use crate::keys::vault::install_cryptography;
+use crate::keys::vault::{install_cryptography, is_here};
 use crate::secret::SecretBytes;
 
 /// Print the recipients of a cluster: for whom to seal what its controller shall unseal
 ///
 /// The controller publishes them in the ConfigMap `sealant-recipients` of its namespace, for everybody who can log in to
 /// the cluster; the newest comes first. They are public, but they decide who can read what you seal: fetch them from
-/// where nobody else can write. Then write them into the config, once, so that every file is sealed for the cluster:
-///
-///   creation_rules:
-///     - path_regex: ^clusters/prod/
-///       age: age1...,age1...
+/// where nobody else can write. Best fetch them once, and write them into the config.
 #[derive(Debug, clap::Args)]
-#[command(
-    verbatim_doc_comment,
-    after_help = "\
+#[command(after_help = "\
 Examples:
   sealant fetch-recipient
   sealant fetch-recipient --context prod | head -n 1      # only the newest
   sealant seal --age \"$(sealant fetch-recipient)\" secret.yaml > sealed.yaml
   sealant fetch-recipient --url https://keys.example.com/prod/recipients.txt
-  kubectl get configmap sealant-recipients -n sealant-system -o yaml > prod.yaml
-  sealant fetch-recipient --file prod.yaml"
-)]
+  kubectl get configmap sealant-recipients -n sealant-system -o yaml | sealant fetch-recipient --file -
+
+In .sops.yaml, beside your own, so that every file in a folder is for the cluster, too:
+  creation_rules:
+    - path_regex: ^clusters/prod/
+      age: age1cluster...,age1you...")]
 pub struct Args {
     /// Use this context of the kubeconfig, instead of the current one
     #[arg(long, value_name = "NAME", conflicts_with_all = ["url", "file"])]
@@ -139,7 +138,7 @@ fn of_file(file: &Path) -> Result<String> {
 fn of_url(url: &str) -> Result<String> {
     let refuse = |message: &str| Error::new(Kind::Other, format!("{url}: {message}"));
     let parsed = Url::parse(url).map_err(|_| refuse("this is no address"))?;
-    let is_here = matches!(parsed.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
+    let is_here = is_here(&parsed);
     if parsed.scheme() != "https" && !(parsed.scheme() == "http" && is_here) {
         return Err(refuse(
             "recipients are fetched by https alone: who can change them on the way reads what is sealed",
@@ -147,10 +146,10 @@ fn of_url(url: &str) -> Result<String> {
     }
     install_cryptography();
     let fetch = async {
-        let client = reqwest::Client::builder()
+        let builder = reqwest::Client::builder()
             .user_agent(concat!("sealant/", env!("CARGO_PKG_VERSION")))
-            .https_only(!is_here)
-            .build()?;
+            .https_only(!is_here);
+        let client = if is_here { builder.no_proxy() } else { builder }.build()?;
         let mut answer = client.get(parsed).send().await?.error_for_status()?;
         let mut body = SecretBytes::new(Vec::new());
         while let Some(chunk) = answer.chunk().await?.filter(|_| body.len() <= LONGEST) {
@@ -175,10 +174,10 @@ async fn of_cluster(args: &Args) -> Result<String> {
     let failed = |message: &str, error: &(dyn std::error::Error + 'static)| {
         Error::new(Kind::Other, format!("{server}: {message}")).caused_by(reasons(error))
     };
-    let fetch = async {
-        let client = Client::try_from(config)?;
-        Api::<ConfigMap>::namespaced(client, &args.controller_namespace).get(RECIPIENTS.0).await
-    };
+    // Here somebody may be asked to log in, which takes its time.
+    let client = Client::try_from(config).map_err(|error| failed("nobody can be logged in there", &error))?;
+    let maps = Api::<ConfigMap>::namespaced(client, &args.controller_namespace);
+    let fetch = maps.get(RECIPIENTS.0);
     let place = format!("the ConfigMap {} in namespace {}", RECIPIENTS.0, args.controller_namespace);
     let map = match timeout(LIMIT, fetch).await.map_err(|_| too_late(&server))? {
         Ok(map) => map,
@@ -213,19 +212,35 @@ async fn config(args: &Args) -> Result<Config> {
             "Name another one with --kubeconfig, or one of its contexts with --context (`kubectl config get-contexts`).",
         )
     };
-    let found = match &args.kubeconfig {
-        Some(file) => Kubeconfig::read_from(file).map_err(|error| unusable(&error).in_file(file))?,
-        None => match Kubeconfig::read() {
-            Ok(found) => found,
-            Err(error) => {
-                return Config::incluster().map_err(|_| {
-                    unusable(&error).advise("Name a kubeconfig with --kubeconfig, or a file with --file.")
-                });
+    let read = |found: std::result::Result<Kubeconfig, KubeconfigError>| {
+        found.map_err(|error| match error {
+            KubeconfigError::ReadConfig(error, path) if error.kind() == io::ErrorKind::NotFound => {
+                Error::new(Kind::NoFile, "there is no kubeconfig")
+                    .in_file(path)
+                    .advise("Name one with --kubeconfig; or recipients in a file with --file.")
             }
+            other => unusable(&other),
+        })
+    };
+    let found = match &args.kubeconfig {
+        Some(file) => read(Kubeconfig::read_from(file))?,
+        None => match read(Kubeconfig::read()) {
+            Err(error) => return Config::incluster().map_err(|_| error),
+            found => found?,
         },
     };
+    let named = |config: &Config| {
+        let proxies = found.clusters.iter().filter_map(|named| named.cluster.as_ref()?.proxy_url.as_deref());
+        proxies.filter_map(|url| url.parse().ok()).any(|url| config.proxy_url.as_ref() == Some(&url))
+    };
     let mut config =
-        Config::from_custom_kubeconfig(found, &options).await.map_err(|error| unusable(&error))?;
+        Config::from_custom_kubeconfig(found.clone(), &options).await.map_err(|error| unusable(&error))?;
+    // A proxy of the environment counts as it does for kubectl: kube asks NO_PROXY about the proxy, not the server.
+    let reached_directly = Url::parse(&config.cluster_url.to_string()).is_ok_and(|url| is_here(&url))
+        || Matcher::from_env().intercept(&config.cluster_url).is_none();
+    if reached_directly && !named(&config) {
+        config.proxy_url = None;
+    }
     config.connect_timeout = Some(LIMIT);
     config.read_timeout = Some(LIMIT);
     Ok(config)

@@ -99,7 +99,7 @@ pub(super) fn command() -> clap::Command {
         for name in *names {
             let about = command.find_subcommand(name).and_then(clap::Command::get_about);
             let about = about.map(ToString::to_string).unwrap_or_default();
-            let _ = writeln!(list, "  {literal}{name:<15}{literal:#} {about}");
+            let _ = writeln!(list, "  {literal}{name:<16}{literal:#} {about}");
         }
         list.push('\n');
     }

@@ -4,7 +4,6 @@ use std::process::ExitCode;
 use clap::builder::styling::Style;
 use serde::Serialize;
 
-use crate::batch::Source;
 use crate::cli::args::{Destination, FormatArgs, InputArgs, ReportArgs};
 use crate::cli::manifests;
 use crate::cli::pipeline::{Item, Pipeline, in_two_steps};
@@ -12,9 +11,10 @@ use crate::cli::ui::{Ui, printable};
 use crate::cli::{Context, Failures};
 use crate::config::Selection;
 use crate::document::Format;
+use crate::encrypted_file::{self, EncryptedFile};
 use crate::error::{Error, Kind, Result};
 use crate::fs::Mode;
-use crate::sealed_secret::{self, Binding, DataKeyOverview, Holder, Overview, SealedFile, SealedSecret};
+use crate::sealed_secret::{self, Binding, DataKeyOverview, Holder, Overview, SealedSecret};
 use crate::sops::{self, Encrypted};
 
 /// Say what is in encrypted files and who can read it; no key is needed
@@ -119,24 +119,16 @@ fn inspect(Item { input, source }: Item) -> Result<Option<Vec<Report>>> {
         }
         format => format,
     };
-    if matches!(format, Format::Yaml | Format::Json) && sealed_secret::looks_sealed(&source.bytes) {
-        let found = SealedFile::parse(format, source.bytes).map_err(in_file)?;
-        let reports: Result<Vec<_>> =
-            found.objects.iter().map(|(_, sealed)| of_sealed(&file, sealed, format)).collect();
-        let reports = reports.map_err(in_file)?;
-        if input.named && reports.is_empty() {
-            return Err(in_file(not_encrypted()));
-        }
-        return Ok(Some(reports));
+    if !encrypted_file::is_meant_to_be_encrypted(format, &source.bytes) {
+        return if input.named { Err(in_file(not_encrypted())) } else { Ok(None) };
     }
-    match (sops::is_meant_to_be_encrypted(format, &source.bytes), input.named) {
-        (true, _) => {
-            let source = Source { format, ..source };
-            of_sops(file, source).map(|report| Some(vec![report])).map_err(in_file)
+    let reports = match EncryptedFile::parse(format, source.bytes).map_err(in_file)? {
+        EncryptedFile::Document(encrypted) => of_sops(&file, &encrypted).map(|report| vec![report]),
+        EncryptedFile::Sealed(found) => {
+            found.objects.iter().map(|(_, sealed)| of_sealed(&file, sealed, format)).collect()
         }
-        (false, true) => Err(in_file(not_encrypted())),
-        (false, false) => Ok(None),
-    }
+    };
+    reports.map(Some).map_err(in_file)
 }
 
 fn not_encrypted() -> Error {
@@ -160,8 +152,7 @@ fn of_sealed(file: &str, sealed: &SealedSecret, format: Format) -> Result<Report
     Ok(Report { file: file.to_owned(), content: Content::SealedSecret { overview, place }, warnings })
 }
 
-fn of_sops(file: String, source: Source) -> Result<Report> {
-    let encrypted = Encrypted::parse(source.format, source.bytes)?;
+fn of_sops(file: &str, encrypted: &Encrypted) -> Result<Report> {
     let metadata = &encrypted.metadata;
     let sops = Sops {
         format: encrypted.format().name(),
@@ -175,7 +166,11 @@ fn of_sops(file: String, source: Source) -> Result<Report> {
     };
     let warnings =
         metadata.mac.is_none().then(|| "it has no MAC: nothing shows whether it was changed".to_owned());
-    Ok(Report { file, content: Content::Sops(sops), warnings: warnings.into_iter().collect() })
+    Ok(Report {
+        file: file.to_owned(),
+        content: Content::Sops(sops),
+        warnings: warnings.into_iter().collect(),
+    })
 }
 
 impl Report {
@@ -220,15 +215,12 @@ fn sealed_rows(overview: &Overview, place: &str) -> Rows {
         },
     ));
     for reader in &overview.readers {
-        let what = match (reader.all, &reader.items[..]) {
-            (true, _) => "everything".to_owned(),
-            (false, []) => "nothing".to_owned(),
-            (false, items) => format!("only {}", items.join(", ")),
-        };
-        rows.push((
-            "readers",
-            format!("{what}: {}{}", reader.recipient, versions(&reader.recipient, overview)),
-        ));
+        let name = short(&reader.recipient) + &versions(&reader.recipient, overview);
+        match &reader.items[..] {
+            _ if reader.all => rows.push(("readers", name)),
+            [] => rows.push(("only some", format!("{name}: nothing"))),
+            items => rows.push(("only some", format!("{name}: {}", items.join(", ")))),
+        }
     }
     for data_key in overview.data_keys.iter().filter(|data_key| several || data_key.required > 1) {
         let used = overview.items.iter().filter(|item| item.data_key == data_key.id);
@@ -284,7 +276,15 @@ fn shared(required: usize, groups: &[Vec<Holder>]) -> impl Iterator<Item = Strin
 
 fn holder(holder: &Holder) -> String {
     let version = holder.version.map(|version| format!(" (key version {version})"));
-    format!("{}{}", holder.recipient, version.unwrap_or_default())
+    format!("{}{}", short(&holder.recipient), version.unwrap_or_default())
+}
+
+/// A recipient as people can take it in: post-quantum ones have two thousand characters.
+fn short(recipient: &str) -> String {
+    match (recipient.get(..20), recipient.get(recipient.len().saturating_sub(8)..)) {
+        (Some(head), Some(tail)) if recipient.len() > 200 => format!("{head}...{tail}"),
+        _ => recipient.to_owned(),
+    }
 }
 
 fn sops_rows(sops: &Sops) -> Rows {

@@ -1,8 +1,12 @@
 mod into;
 mod values;
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::{Mutex, PoisonError};
+
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 
 use crate::batch::Source;
 use crate::cli::args::{Destination, Formats, IdentityArgs, InputArgs, KeyArgs, OutputArgs};
@@ -46,9 +50,6 @@ pub struct Args {
     #[command(flatten)]
     manifest: ManifestArgs,
 
-    #[command(flatten)]
-    place: PlaceArgs,
-
     /// Seal a Secret that has no values, too
     #[arg(long)]
     allow_empty_data: bool,
@@ -70,6 +71,9 @@ pub struct Args {
     onto: Option<PathBuf>,
 
     #[command(flatten)]
+    place: PlaceArgs,
+
+    #[command(flatten)]
     keys: KeyArgs,
 
     /// With --merge-into or --onto: keep this recipient, though the creation rule does not name it; may be repeated
@@ -85,7 +89,7 @@ pub struct Args {
 #[command(next_help_heading = "What the values are bound to")]
 struct PlaceArgs {
     /// strict (namespace and name, the default), namespace, or cluster (nothing: whoever copies it can use it)
-    #[arg(long, value_name = "SCOPE", value_parser = scope)]
+    #[arg(long, value_name = "SCOPE", value_parser = scopes(), hide_possible_values = true)]
     scope: Option<Scope>,
 
     /// The namespace of Secrets that name none
@@ -97,8 +101,11 @@ struct PlaceArgs {
     name: Option<String>,
 }
 
-fn scope(name: &str) -> std::result::Result<Scope, String> {
-    Scope::from_name(name).ok_or_else(|| "there are strict, namespace and cluster".to_owned())
+/// The scopes, and the names that kubeseal has for them.
+fn scopes() -> impl TypedValueParser<Value = Scope> {
+    let [strict, namespace, cluster] = Scope::ALL.map(|scope| PossibleValue::new(scope.name()));
+    let names = [strict, namespace.alias("namespace-wide"), cluster.alias("cluster-wide")];
+    PossibleValuesParser::new(names).try_map(|name| Scope::from_name(&name).ok_or("there is no such scope"))
 }
 
 pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
@@ -106,7 +113,8 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let service = args.identities.key_service(context.host)?;
     args.keys.warn_of_empty(context.ui);
     let wanted = Wanted { keys: args.keys.key_set(context.host)?, ..Wanted::default() };
-    let seal = Seal { args: &args, context, configs: context.configs()?, wanted, service };
+    let seal =
+        Seal { args: &args, context, configs: context.configs()?, wanted, service, told: Mutex::default() };
     match &args.merge_into {
         Some(file) => seal.merge_into(file),
         None if args.raw || !args.from_file.is_empty() => seal.values(),
@@ -165,6 +173,8 @@ struct Seal<'a> {
     configs: Configs,
     wanted: Wanted,
     service: KeyService<'a>,
+    /// Lists of recipients that were told.
+    told: Mutex<HashSet<String>>,
 }
 
 /// The Secrets of a file, and for whom they are.
@@ -213,12 +223,15 @@ impl Seal<'_> {
         let in_file = |error: Error| error.in_file(input.shown());
         let Some(format) = format(&source, input.named).map_err(in_file)? else { return Ok(None) };
         let output = match destination {
-            Destination::File(file) => Some(file),
+            Destination::File(file) => Some(file.as_path()),
             _ => None,
         };
-        // What comes in through a pipe is known by where it goes.
-        let name = self.args.onto.as_ref().or(input.name.as_ref()).or(output);
-        let rule = self.rule(name.map(PathBuf::as_path))?;
+        let name = self.args.onto.as_deref().or(input.name.as_deref()).or(output);
+        let rule = match self.rule(name)? {
+            // Plaintext that lies elsewhere is sealed as what it becomes.
+            None => self.rule(output)?,
+            found => found,
+        };
         if !input.named && rule.is_none() && self.wanted.keys.is_none() {
             return Ok(None);
         }
@@ -227,7 +240,15 @@ impl Seal<'_> {
         if !input.named && (!says_secret || sealed_secret::looks_sealed(&bytes)) {
             return Ok(None);
         }
-        let document = document::parse(format, bytes, false).map_err(in_file)?;
+        let is_template = !input.named && bytes.windows(2).any(|window| window == b"{{");
+        let document = match document::parse(format, bytes, false) {
+            Err(error) if is_template => {
+                let error = in_file(error);
+                self.context.ui.note(format!("passed by, as a template that is no manifest yet: {error}"));
+                return Ok(None);
+            }
+            document => document.map_err(in_file)?,
+        };
         if !input.named && !sealed_secret::holds_secrets(&*document) {
             return Ok(None);
         }
@@ -241,7 +262,7 @@ impl Seal<'_> {
         let keys = match &self.args.onto {
             // It is decided for each of its objects.
             Some(_) => KeySet::any_of(Vec::new()),
-            None => self.keys(name.map(PathBuf::as_path), rule.as_ref()).map_err(in_file)?,
+            None => self.keys(name, rule.as_ref()).map_err(in_file)?,
         };
         let format = self.args.manifest.of(destination, format);
         Ok(Some(Prepared { secrets, keys, format, shown: input.shown().to_path_buf() }))
@@ -286,6 +307,13 @@ impl Seal<'_> {
             ),
         })?;
         sealed_secret::refuse_foreign(&keys).map(|()| keys)
+    }
+
+    /// Tells what is good to know, once.
+    fn tell_once(&self, message: String) {
+        if self.told.lock().unwrap_or_else(PoisonError::into_inner).insert(message.clone()) {
+            self.context.ui.say(message);
+        }
     }
 
     /// Seals the Secrets of files, with one request to the key service. Results stand in the order of the files.

@@ -10,14 +10,14 @@ use crate::cli::args::{Formats, Input};
 use crate::cli::block_on;
 use crate::cli::pipeline::{self, Output};
 use crate::document::{self, Format};
-use crate::encrypted_file::Holder;
+use crate::encrypted_file::{Holder, write_sealed};
 use crate::error::{Error, Kind, Result};
 use crate::fs::{self, Lock, Mode, Snapshot};
 use crate::keys::{KeySet, MasterKey};
 use crate::policy;
 use crate::rekey::{self, Wish};
 use crate::sealed_secret::{self, NewDataKey, OpenedKeys, SealedFile, SealedSecret, Secret};
-use crate::secret::SecretBytes;
+use crate::sops::Ciphertext;
 
 impl Seal<'_> {
     /// Puts Secrets into the SealedSecrets of a file, in place.
@@ -40,8 +40,8 @@ impl Seal<'_> {
             new[at] = Some(sealed_secret::merge_into(old, secret, key).map_err(in_file)?);
             merged += secret.items.len();
         }
-        let bytes = file.rewritten(&new).map_err(in_file)?;
-        for warning in new.iter().flatten().flat_map(|sealed| sealed_secret::warnings(sealed, bytes.len())) {
+        let Ciphertext { bytes, warnings } = write_sealed(&file, &new).map_err(in_file)?;
+        for warning in warnings {
             self.context.ui.warning(format!("{}: {warning}", path.display()));
         }
         if self.args.outputs.dry_run {
@@ -139,8 +139,8 @@ impl Seal<'_> {
         let keys = rekey::recipients(Holder::Sealed(sealed), named.as_ref(), &wish)?;
         if named.is_none() {
             let list: String = keys.groups.iter().flatten().map(|key| format!("\n  {key}")).collect();
-            self.context.ui.say(format!(
-                "{}: no creation rule names recipients, so what is new is for these of the file:{list}",
+            self.tell_once(format!(
+                "{}: no creation rule names recipients, so new values are for these of the file:{list}",
                 path.display()
             ));
         }
@@ -184,10 +184,7 @@ impl Seal<'_> {
                 new[*at] = Some(sealed.clone());
             }
             if olds.len() == file.objects.len() && new.iter().all(Option::is_some) {
-                let bytes = SecretBytes::new(file.rewritten(&new).map_err(in_old)?);
-                let warnings =
-                    sealed.iter().flat_map(|sealed| sealed_secret::warnings(sealed, bytes.len())).collect();
-                return Ok(Output { bytes, warnings });
+                return write_sealed(&file, &new).map(Output::from).map_err(in_old);
             }
         }
         written(&sealed, format)
@@ -214,12 +211,12 @@ impl Seal<'_> {
         let namespace = secret.namespace.clone().or_else(|| old.metadata.namespace.clone());
         let secret = Secret { namespace, ..secret.clone() };
         let changes = sealed_secret::difference(old, opened, &secret)?;
+        if !changes.values().any(Option::is_some) {
+            return sealed_secret::adopt(old, &secret, &changes, None);
+        }
         let keys = self.keys_of(old, path)?;
-        let key = match changes.values().any(Option::is_some) {
-            true => Some(one(block_on(NewDataKey::make(&self.service, &[&keys])))?),
-            false => None,
-        };
-        let sealed = sealed_secret::adopt(old, &secret, &changes, key)?;
+        let key = one(block_on(NewDataKey::make(&self.service, &[&keys])))?;
+        let sealed = sealed_secret::adopt(old, &secret, &changes, Some(key))?;
         self.tell_who_is_left_out(&sealed, &keys, path);
         Ok(sealed)
     }

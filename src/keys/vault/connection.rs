@@ -185,7 +185,7 @@ fn builder(settings: &Settings, url: &reqwest::Url) -> reqwest::ClientBuilder {
 }
 
 /// Whether an address is this machine's own.
-fn is_here(url: &reqwest::Url) -> bool {
+pub fn is_here(url: &reqwest::Url) -> bool {
     let name = url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
     name == "localhost" || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }

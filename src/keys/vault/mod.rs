@@ -26,7 +26,7 @@ mod transit;
 #[cfg(not(feature = "vault"))]
 pub use self::absent::Vault;
 #[cfg(feature = "cli")]
-pub(crate) use self::connection::install_cryptography;
+pub(crate) use self::connection::{install_cryptography, is_here};
 #[cfg(feature = "vault")]
 pub use self::login::token_path;
 #[cfg(feature = "vault")]
