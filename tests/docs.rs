@@ -21,7 +21,7 @@ fn run_page(path: &Path) {
     if !page.runs() {
         return;
     }
-    let cluster = page.text().contains("\nkubectl ").then(Cluster::start);
+    let cluster = page.calls("kubectl").then(Cluster::start);
     let issuer = page.text().contains(issuer::STANDS_FOR).then(|| Issuer::start("https://vault.example.com"));
     let page = match &cluster {
         Some(cluster) => page.on(cluster),

@@ -1,4 +1,4 @@
-//! What docs/controller.md says is so: its commands run on a real cluster, and its tables are those of the program.
+//! The commands of docs/controller.md do what it says, on a real cluster.
 //!
 //! Pods do not run there. What its Deployment asks for is run beside it: the real program, with the variables and the
 //! tokens that the Deployment gives it, and with the rights of its service account.
@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, sleep};
 use std::time::Duration;
 
-use common::{Client, Controller};
+use common::{Client, Controller, get, wait_until};
 use sealant_test_support::{Cluster, Page};
 use serde_json::Value;
 
@@ -54,7 +54,7 @@ fn run_deployment(cluster: &Cluster, ended: &AtomicBool) {
         let deployment = cluster.get("deployment", NAMESPACE, NAME);
         let wanted = deployment.map(|found| (found["metadata"]["uid"].clone(), found["spec"].clone()));
         if wanted != known {
-            running.clear();
+            running.drain(..).for_each(stop);
             if let Some((_, spec)) = &wanted {
                 running = start_replicas(cluster, spec);
             }
@@ -62,6 +62,12 @@ fn run_deployment(cluster: &Cluster, ended: &AtomicBool) {
         }
         sleep(Duration::from_millis(200));
     }
+}
+
+/// As a cluster stops pods.
+fn stop(controller: Controller) {
+    controller.signal("TERM");
+    wait_until(|| get(controller.health, "/healthz").is_none());
 }
 
 fn start_replicas(cluster: &Cluster, spec: &Value) -> Vec<Controller> {

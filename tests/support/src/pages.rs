@@ -43,6 +43,12 @@ impl Page {
         !Parsed::of(&self.text).script.is_empty()
     }
 
+    /// Whether it runs this program.
+    pub fn calls(&self, program: &str) -> bool {
+        let script = Parsed::of(&self.text).script;
+        script.lines().any(|line| line.split_whitespace().next() == Some(program))
+    }
+
     /// Lets something real stand for what the page names.
     pub fn with(mut self, named: &str, real: &str) -> Self {
         self.text = self.text.replace(named, real);
