@@ -99,7 +99,7 @@ pub async fn open_documents(service: &KeyService<'_>, sources: Vec<Source>) -> V
     let only = |result: Result<Opened>| {
         let Opened { path, snapshot, file } = result?;
         match file {
-            OpenedFile::Document(file, key) => Ok(OpenedDocument { path, snapshot, file, key }),
+            OpenedFile::Document(file, key) => Ok(OpenedDocument { path, snapshot, file: *file, key }),
             OpenedFile::Sealed(..) => Err(no_answer()),
         }
     };

@@ -12,7 +12,7 @@ use crate::sops::{self, Ciphertext, Encrypted};
 /// An encrypted file, read but not opened.
 pub enum EncryptedFile {
     /// A document in SOPS's format.
-    Document(Encrypted),
+    Document(Box<Encrypted>),
     /// A manifest with SealedSecrets.
     Sealed(SealedFile),
 }
@@ -26,7 +26,7 @@ pub enum Holder<'f> {
 
 /// An encrypted file and its data keys.
 pub enum OpenedFile {
-    Document(Encrypted, DataKey),
+    Document(Box<Encrypted>, DataKey),
     /// The data keys of each SealedSecret, in the order of the file.
     Sealed(SealedFile, Vec<OpenedKeys>),
 }
@@ -52,12 +52,12 @@ impl EncryptedFile {
     /// Reads a file. An error of kind [`Kind::Other`] when it is not encrypted.
     pub fn parse(format: Format, bytes: SecretBytes) -> Result<Self> {
         if !may_hold_sealed(format, &bytes) {
-            return Encrypted::parse(format, bytes).map(Self::Document);
+            return Encrypted::parse(format, bytes).map(Box::new).map(Self::Document);
         }
         let document = document::parse(format, bytes, true)?;
         // A SealedSecret that somebody has encrypted with sops has to be decrypted first.
         match sealed_secret::objects(&*document).is_empty() || document.metadata()?.is_some() {
-            true => Encrypted::of(document).map(Self::Document),
+            true => Encrypted::of(document).map(Box::new).map(Self::Document),
             false => SealedFile::of(document).map(Self::Sealed),
         }
     }

@@ -60,10 +60,18 @@ fn the_demo_ends_with_the_bytes_that_it_began_with() {
     let test = Sandbox::new(env!("CARGO_BIN_EXE_sealant"));
     let output = test.sealant(&["demo", "--keep", "tour"]).run().ok();
     let lines = output.text();
-    for step in ["sealant init", "sealant encrypt -i", "sealant edit", "sealant decrypt"] {
+    for step in [
+        "sealant init",
+        "sealant encrypt -i",
+        "sealant edit",
+        "sealant decrypt",
+        "sealant seal",
+        "sealant unseal",
+    ] {
         assert!(lines.contains(step), "{step} is missing:\n{lines}");
     }
     let manifest = include_str!("../fixtures/demo/database.yaml");
     assert_eq!(test.read_text("tour/plain.yaml"), manifest.replace("correct-horse", "battery-staple"));
     assert!(test.read_text("tour/secrets/database.yaml").contains("ENC[AES256_GCM,"));
+    assert!(lines.ends_with("    -----END CERTIFICATE-----\n  username: shop\n"), "{lines}");
 }

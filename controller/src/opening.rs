@@ -8,7 +8,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sealant::error::{Error, Kind, Result};
 use sealant::keys::{KeyService, MasterKey, WrappedDataKey};
@@ -16,6 +16,7 @@ use sealant::sealed_secret::{DataKeyEntry, OpenedKeys, used_data_keys};
 use sealant::secret::DataKey;
 use sha2::{Digest, Sha256};
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, timeout};
 
 use crate::resource::SealedSecret;
 
@@ -65,9 +66,14 @@ impl Opener {
     /// Opens the data keys of a SealedSecret.
     pub async fn open(&self, sealed: Arc<SealedSecret>) -> Result<OpenedKeys> {
         let (reply, answer) = oneshot::channel();
+        let asks_nobody = servers(&sealed).next().is_none();
         // Without a receiver the answer fails as well.
         let _ = self.requests.send(Request::Open(sealed, reply));
-        match tokio::time::timeout(PATIENCE, answer).await {
+        let answer = match asks_nobody {
+            true => Ok(answer.await),
+            false => timeout(PATIENCE, answer).await,
+        };
+        match answer {
             Ok(Ok(opened)) => opened,
             Ok(Err(_)) | Err(_) => Err(gone()),
         }
@@ -109,10 +115,7 @@ async fn serve(mut inbox: mpsc::UnboundedReceiver<Request>) {
             }
             (Request::Open(_, reply), None) => drop(reply.send(Err(gone()))),
             (Request::Open(sealed, reply), Some(keys)) => {
-                let servers = sealed.spec.data_keys.iter().flat_map(|entry| {
-                    entry.hc_vault.iter().chain(entry.key_groups.iter().flat_map(|group| &group.hc_vault))
-                });
-                let lane: Lane = servers.map(|entry| entry.address.clone()).collect();
+                let lane: Lane = servers(&sealed).map(str::to_owned).collect();
                 if lanes.len() >= MOST_LANES && !lanes.contains_key(&lane) {
                     // Each ends when it has done what it was given.
                     lanes.clear();
@@ -125,6 +128,14 @@ async fn serve(mut inbox: mpsc::UnboundedReceiver<Request>) {
             }
         }
     }
+}
+
+/// The servers that a SealedSecret names.
+fn servers(sealed: &SealedSecret) -> impl Iterator<Item = &str> {
+    let entries = sealed.spec.data_keys.iter().flat_map(|entry| {
+        entry.hc_vault.iter().chain(entry.key_groups.iter().flat_map(|group| &group.hc_vault))
+    });
+    entries.map(|entry| entry.address.as_str())
 }
 
 fn start_lane() -> mpsc::UnboundedSender<(Rc<Keys>, Open)> {
@@ -247,5 +258,60 @@ impl Memory {
             self.0.clear();
         }
         self.0.insert(print, (key, Instant::now()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sealant::keys::{WrappedDataKey, WrappedKey};
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_opened_is_remembered_for_a_while_and_not_without_end() {
+        let mut memory = Memory::default();
+        let print = |number: usize| {
+            let mut print = [0; 32];
+            print[..8].copy_from_slice(&number.to_be_bytes());
+            print
+        };
+        memory.put(print(0), DataKey::generate());
+        tokio::time::advance(MEMORY - Duration::from_secs(1)).await;
+        assert!(memory.get(&print(0)).is_some() && memory.get(&print(1)).is_none());
+        // Looking at it does not keep it.
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert!(memory.get(&print(0)).is_none());
+        for number in 0..MOST_REMEMBERED * 2 + 5 {
+            memory.put(print(number), DataKey::generate());
+            assert!(memory.0.len() <= MOST_REMEMBERED && memory.get(&print(number)).is_some());
+        }
+    }
+
+    #[test]
+    fn a_data_key_is_remembered_by_all_that_opens_it_and_by_its_namespace() {
+        let key = |enc: &str| WrappedKey {
+            key: MasterKey::Age(
+                sealant::keys::generate_identity(false, jiff::Timestamp::UNIX_EPOCH).recipient,
+            ),
+            enc: enc.to_owned(),
+            entry: serde_json::Map::new(),
+        };
+        let (a, b) = (key("a"), key("b"));
+        let wrapped = |groups: Vec<Vec<&WrappedKey>>, threshold| WrappedDataKey {
+            groups: groups.into_iter().map(|group| group.into_iter().cloned().collect()).collect(),
+            threshold,
+        };
+        let same_key = WrappedKey { enc: "c".to_owned(), ..a.clone() };
+        let prints: BTreeSet<[u8; 32]> = [
+            fingerprint("x", &wrapped(vec![vec![&a]], 0)),
+            fingerprint("y", &wrapped(vec![vec![&a]], 0)),
+            fingerprint("x", &wrapped(vec![vec![&same_key]], 0)),
+            fingerprint("x", &wrapped(vec![vec![&a, &b]], 0)),
+            fingerprint("x", &wrapped(vec![vec![&a], vec![&b]], 2)),
+            fingerprint("x", &wrapped(vec![vec![&a], vec![&b]], 1)),
+        ]
+        .into();
+        assert_eq!(prints.len(), 6);
+        assert!(prints.contains(&fingerprint("x", &wrapped(vec![vec![&a]], 0))));
     }
 }

@@ -125,7 +125,12 @@ async fn until_told_to_stop() -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn hold_lease(parts: Arc<Parts>, identity: String, stop: watch::Receiver<bool>) {
+/// One that cannot see what there is does not lead: another may see it.
+async fn hold_lease(parts: Arc<Parts>, identity: String, mut stop: watch::Receiver<bool>) {
+    tokio::select! {
+        () = parts.until_ready() => {}
+        _ = stop.wait_for(|stop| *stop) => return,
+    }
     if !parts.settings.leader_elect {
         return parts.leadership.lead_alone();
     }
@@ -268,7 +273,6 @@ async fn work(parts: Arc<Parts>, mut stop: watch::Receiver<bool>) {
     let mut leads = parts.leadership.changes();
     loop {
         let next = async {
-            parts.until_ready().await;
             // The sender lives as long as the parts do.
             let _ = leads.wait_for(|leads| *leads).await;
             parts.queue.next().await
@@ -372,7 +376,11 @@ async fn fulfil_duties(parts: &Parts) -> bool {
 /// Only where nothing is configured and nothing is sealed: a second identity could open nothing that is there.
 async fn make_first_identity(parts: &Parts, ring: &Ring) -> kube::Result<()> {
     let settings = &parts.settings;
-    if ring.is_configured() || !settings.identity_file.is_empty() || !settings.vault.vault_allow.is_empty() {
+    if ring.is_configured() {
+        tracing::warn!("there is no identity that can be used");
+        return Ok(());
+    }
+    if !settings.identity_file.is_empty() || !settings.vault.vault_allow.is_empty() {
         return Ok(());
     }
     if !parts.reconciler.sealed.keys().is_empty() || !settings.generate_identity {

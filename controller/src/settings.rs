@@ -26,7 +26,6 @@ pub enum Command {
 }
 
 #[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Options")]
 pub struct Settings {
     /// Namespace of the controller: of its identities, its Lease and the recipients that it publishes. Without it, the
     /// one that it runs in

@@ -68,7 +68,7 @@ impl ChangeArgs {
         let source = pipeline::read(&input, formats)?;
         let _lock = lock?;
         let parsed = batch::parse_one(source)?;
-        let snapshot = parsed.snapshot.clone();
+        let snapshot = parsed.snapshot;
         let changed = match parsed.file {
             EncryptedFile::Sealed(file) => {
                 self.change_sealed(&file, &Recipients::new(context, wish)?, &service, change)

@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::ExitCode;
@@ -40,10 +40,11 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let mut checks = vec![Check::ok("version", format!("sealant {}", env!("CARGO_PKG_VERSION")))];
     let (check, config) = check_config(context);
     checks.push(check);
-    let (vault_checks, decryptable) = check_vault(config.as_deref(), context);
-    checks.extend(check_sources(&sources, decryptable.is_empty()));
+    let (vault_checks, access) = check_vault(config.as_deref(), context);
+    let needs_identities = !access.values().any(|access| access.encrypt || access.decrypt);
+    checks.extend(check_sources(&sources, needs_identities));
     checks.extend(vault_checks);
-    checks.extend(config.iter().flat_map(|config| check_rules(config, &identities, &decryptable)));
+    checks.extend(config.iter().flat_map(|config| check_rules(config, &identities, &access)));
     checks.push(check_editor(context));
     checks.push(check_private_folder(context));
 
@@ -100,9 +101,16 @@ fn check_config(context: &Context) -> (Check, Option<std::sync::Arc<Config>>) {
     };
     let check = match (&config, search.warning()) {
         (Some(config), _) => {
-            let rules = config.policies().len();
-            let rules = if rules == 1 { "1 rule".to_owned() } else { format!("{rules} rules") };
-            Check::ok("config", format!("{}, {rules}", config.path().display()))
+            let shown = config.path().display();
+            match config.policies().len() {
+                0 => Check::warning(
+                    "config",
+                    format!("{shown}: it has no creation rules, and so says of no file who can decrypt it"),
+                    "Add a rule, as `sealant init` writes one.",
+                ),
+                1 => Check::ok("config", format!("{shown}, 1 rule")),
+                rules => Check::ok("config", format!("{shown}, {rules} rules")),
+            }
         }
         (None, Some(warning)) => Check::warning("config", warning, format!("Rename it to {SOPS_NAME}.")),
         (None, None) => Check::warning(
@@ -153,9 +161,9 @@ fn is_open_to_others(path: &Path) -> bool {
     path.metadata().is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o077 != 0)
 }
 
-/// Who we are to the servers of the transit keys that the rules name, and what we may do with these keys. Returns those
-/// that we may decrypt with, too.
-fn check_vault(config: Option<&Config>, context: &Context) -> (Vec<Check>, HashSet<TransitKey>) {
+/// Who we are to the servers of the transit keys that the rules name, and what we may do with these keys, as far as the
+/// servers tell.
+fn check_vault(config: Option<&Config>, context: &Context) -> (Vec<Check>, HashMap<TransitKey, Access>) {
     let sets = config.into_iter().flat_map(Config::policies).flatten();
     let sets = sets.filter_map(|policy| policy::key_set(&policy).ok().flatten());
     let mut keys: BTreeMap<String, BTreeSet<TransitKey>> = BTreeMap::new();
@@ -165,7 +173,7 @@ fn check_vault(config: Option<&Config>, context: &Context) -> (Vec<Check>, HashS
         }
     }
     let vault = Vault::of_user(StartedBy::Person);
-    let (mut checks, mut decryptable) = (Vec::new(), HashSet::new());
+    let (mut checks, mut known) = (Vec::new(), HashMap::new());
     for (address, keys) in keys {
         let keys: Vec<&TransitKey> = keys.iter().collect();
         let (who, access) = block_on(async {
@@ -181,15 +189,13 @@ fn check_vault(config: Option<&Config>, context: &Context) -> (Vec<Check>, HashS
             Ok(access) => {
                 for (key, access) in keys.iter().zip(access) {
                     checks.push(check_access(key, access));
-                    if access.decrypt {
-                        decryptable.insert((*key).clone());
-                    }
+                    known.insert((*key).clone(), access);
                 }
             }
             Err(error) => checks.push(Check { status: Status::Warning, ..Check::failed("vault", &error) }),
         }
     }
-    (checks, decryptable)
+    (checks, known)
 }
 
 /// What we may do with a key. Who may only encrypt, or only decrypt, may well be meant to: that is no warning.
@@ -206,14 +212,14 @@ fn check_access(key: &TransitKey, access: Access) -> Check {
     Check { name: "vault", status, detail: format!("{key}: {}", access.described()), advice }
 }
 
-fn check_rules(config: &Config, identities: &Identities, decryptable: &HashSet<TransitKey>) -> Vec<Check> {
+fn check_rules(config: &Config, identities: &Identities, access: &HashMap<TransitKey, Access>) -> Vec<Check> {
     let policies = config.policies();
     let mut checks: Vec<_> = policies
         .iter()
         .filter_map(|policy| {
             policy.as_ref().map_or_else(
                 |error| Some(Check::failed("rule", error)),
-                |policy| check_rule(policy, identities, decryptable),
+                |policy| check_rule(policy, identities, access),
             )
         })
         .collect();
@@ -225,21 +231,33 @@ fn check_rules(config: &Config, identities: &Identities, decryptable: &HashSet<T
 }
 
 /// Whether what a rule encrypts can be decrypted here; `None` for a rule that names no keys.
-fn check_rule(policy: &Policy, identities: &Identities, decryptable: &HashSet<TransitKey>) -> Option<Check> {
+fn check_rule(
+    policy: &Policy,
+    identities: &Identities,
+    access: &HashMap<TransitKey, Access>,
+) -> Option<Check> {
     let keys = match policy::key_set(policy) {
         Ok(keys) => keys?,
         Err(error) => return Some(Check::failed("rule", &error)),
     };
     let opens = |key: &MasterKey| match key {
         MasterKey::Age(recipient) => identities.has_one_for(recipient),
-        MasterKey::Vault(key) => decryptable.contains(key),
+        MasterKey::Vault(key) => access.get(key).is_some_and(|access| access.decrypt),
         MasterKey::Foreign { .. } => false,
+    };
+    let only_encrypts = |key: &MasterKey| match key {
+        MasterKey::Vault(key) => access.get(key).is_some_and(|access| access.encrypt && !access.decrypt),
+        _ => false,
     };
     let open = keys.groups.iter().filter(|group| group.iter().any(opens)).count();
     let required = keys.required();
     let rule = &policy.rule;
     Some(match (open >= required, keys.groups.len()) {
         (true, _) => Check::ok("rule", format!("{rule}: what it encrypts, you can decrypt")),
+        // A role that may only encrypt is meant so.
+        (false, _) if keys.groups.iter().flatten().any(only_encrypts) => {
+            Check::ok("rule", format!("{rule}: you can encrypt, and not decrypt"))
+        }
         (false, 1) => Check::warning(
             "rule",
             format!("{rule}: nothing that you have can decrypt what it encrypts"),

@@ -7,13 +7,14 @@ use crate::cli::pipeline::{Item, Output, Pipeline, Summary, in_two_steps};
 use crate::cli::{Context, block_on};
 use crate::config::{Configs, Selection};
 use crate::document::{self, Document, Format};
-use crate::encrypted_file::Holder;
+use crate::encrypted_file::{self, Holder};
 use crate::error::{Error, Kind, Result};
 use crate::fs::{self, Mode, Snapshot};
 use crate::host::Host;
 use crate::keys::KeySet;
 use crate::policy::{self, Wanted};
 use crate::rekey::{self, Wish};
+use crate::sealed_secret;
 use crate::secret::SecretBytes;
 use crate::sops::{self, MacCheck, kubernetes};
 
@@ -144,7 +145,7 @@ impl<'a> Encrypt<'a> {
                 ));
         }
         let in_file = |error: Error| error.in_file(input.shown());
-        let is_done = !input.named && sops::is_meant_to_be_encrypted(source.format, &source.bytes);
+        let is_done = !input.named && encrypted_file::is_meant_to_be_encrypted(source.format, &source.bytes);
         let document = match self.parse(&mut source, name).map_err(in_file) {
             Err(error) if is_done && error.kind() == Kind::AlreadyEncrypted => return Ok(None),
             parsed => parsed?,
@@ -191,6 +192,9 @@ impl<'a> Encrypt<'a> {
         let document = document::parse(source.format, std::mem::take(&mut source.bytes), false)?;
         if sops::is_encrypted(&*document) {
             return Err(sops::already_encrypted());
+        }
+        if !self.context.is_sops() {
+            refuse_sealed(&*document)?;
         }
         let target = self.formats.output.map_or(source.format, |_| self.formats.of_output(name));
         if target == source.format {
@@ -267,6 +271,26 @@ fn refuse_strangers(old: &OpenedDocument, keys: &KeySet) -> Result<()> {
     rekey::recipients(Holder::Document(&old.file.metadata.keys), Some(keys), &Wish::default())
         .map(drop)
         .map_err(|error| error.advise(format!("encrypt for them, too, {or_new}")))
+}
+
+/// SealedSecrets are not encrypted once more, be it that a folder is encrypted that holds some.
+fn refuse_sealed(document: &dyn Document) -> Result<()> {
+    let sealed = sealed_secret::objects(document);
+    let Some(&first) = sealed.first() else { return Ok(()) };
+    let is_nothing_else = document.tree().documents().len() <= sealed.len();
+    let (kind, message, advice) = match is_nothing_else {
+        true => (
+            Kind::AlreadyEncrypted,
+            "this is a SealedSecret: its values are encrypted already",
+            "Change it with `sealant edit` or `sealant set`, its recipients with `sealant updatekeys`.",
+        ),
+        false => (
+            Kind::Conflict,
+            "a SealedSecret, whose values are encrypted already, stands here beside something else",
+            "Put it into a file of its own.",
+        ),
+    };
+    Err(Error::new(kind, message).on_line(document.line(first)).advise(advice))
 }
 
 /// Configs hold no secrets.

@@ -7,11 +7,13 @@ use crate::cli::args::{KeyArgs, ReportArgs};
 use crate::cli::{Context, Failures};
 use crate::config::{Configs, Explanation, Policy, Selection, SelectionKind, Verdict};
 use crate::document::{self, Format};
+use crate::encrypted_file;
 use crate::error::{Kind, Result};
 use crate::fs;
 use crate::keys::KeySet;
 use crate::policy;
 use crate::rekey::Change;
+use crate::sealed_secret::{self, SealedFile};
 use crate::sops::{self, Encrypted, Reason};
 
 /// Say which creation rule a file has and why, who can decrypt it, and which values are encrypted
@@ -74,7 +76,8 @@ struct Content {
 
 /// What an encrypted file says of itself.
 struct IsEncrypted {
-    selection: Selection,
+    /// `None` for SealedSecrets, of which all values are encrypted.
+    selection: Option<Selection>,
     /// What would change if it were brought in line with the rule; `None` when no rule names recipients.
     change: Option<Change>,
 }
@@ -91,6 +94,7 @@ impl<'a> Found<'a> {
             Content::of(file, asked.clone(), of_rule.as_ref()).map_err(|error| error.in_file(file))?;
         let selection = match &content {
             Some(Content { is_preset: true, .. }) => Some(Selection::kubernetes()),
+            Some(Content { encrypted: Some(IsEncrypted { selection: None, .. }), .. }) => None,
             _ => policy.as_ref().map(|_| asked.unwrap_or_default()),
         };
         let keys = from_environment.or(of_rule);
@@ -175,7 +179,7 @@ impl<'a> Found<'a> {
             "is_kubernetes_preset": self.content.as_ref().is_some_and(|content| content.is_preset),
             "leaves": self.content.as_ref().map(|content| &content.leaves),
             "encrypted_file": self.content.as_ref().and_then(|content| content.encrypted.as_ref()).map(|file| json!({
-                "selection": selection_to_json(&file.selection),
+                "selection": file.selection.as_ref().map(selection_to_json),
                 "change": file.change,
             })),
         })
@@ -194,12 +198,21 @@ impl Content {
             Err(error) if error.kind() == Kind::NoFile => return Ok(None),
             bytes => bytes?,
         };
+        if encrypted_file::is_meant_to_be_sealed(format, &bytes) {
+            let file = SealedFile::parse(format, bytes)?;
+            let objects = file.objects.iter().map(|(_, sealed)| sealed);
+            let data_keys = objects.map(|sealed| sealed_secret::wrapped_data_keys(&sealed.spec));
+            let data_keys = data_keys.collect::<Result<Vec<_>>>()?.concat();
+            let change = keys.map(|keys| Change::between(&data_keys, keys));
+            let encrypted = Some(IsEncrypted { selection: None, change });
+            return Ok(Some(Self { is_preset: false, leaves: Vec::new(), encrypted }));
+        }
         if sops::status(format, bytes.clone())? {
             let file = Encrypted::parse(format, bytes)?;
             let selection = file.metadata.selection.clone();
             let leaves = sops::reasons(file.document(), &selection)?;
             let change = keys.map(|keys| Change::between(std::slice::from_ref(&file.metadata.keys), keys));
-            let encrypted = Some(IsEncrypted { selection, change });
+            let encrypted = Some(IsEncrypted { selection: Some(selection), change });
             return Ok(Some(Self { is_preset: false, leaves, encrypted }));
         }
         let document = document::parse(format, bytes, false)?;
@@ -242,12 +255,10 @@ impl IsEncrypted {
                 file.display()
             ),
         };
-        match asked {
-            Some(asked) if *asked != self.selection => {
-                text += &format!(
-                    "it keeps the rule that it was encrypted by, which is another: {}\n",
-                    self.selection
-                );
+        match (asked, &self.selection) {
+            (Some(asked), Some(selection)) if asked != selection => {
+                text +=
+                    &format!("it keeps the rule that it was encrypted by, which is another: {selection}\n");
             }
             _ => {}
         }

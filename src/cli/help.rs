@@ -91,6 +91,12 @@ pub(super) fn command() -> clap::Command {
     let command = STAY_OF_THEIR_TYPE.iter().fold(Cli::command(), |command, name| {
         command.mut_subcommand(name, |command| command.mut_arg("output_type", |arg| arg.hide(true)))
     });
+    // Nothing can be sealed for these, and whoever tries is told so.
+    let command = command.mut_subcommand("seal", |command| {
+        ["pgp", "kms", "gcp_kms", "azure_kv", "hckms"]
+            .into_iter()
+            .fold(command, |command, name| command.mut_arg(name, |arg| arg.hide(true)))
+    });
     let header = command.get_styles().get_header();
     let literal = command.get_styles().get_literal();
     let mut list = String::new();

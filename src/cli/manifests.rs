@@ -3,9 +3,12 @@
 use std::path::Path;
 
 use clap::{Args, ValueEnum};
+use serde::de::IgnoredAny;
 
 use crate::cli::args::Destination;
-use crate::document::Format;
+use crate::document::{self, Document, Format};
+use crate::error::Result;
+use crate::secret::SecretBytes;
 
 /// As what manifests are written.
 #[derive(Debug, Clone, Copy, Default, Args)]
@@ -41,14 +44,44 @@ pub fn of_name(name: &Path) -> Option<Format> {
     Some(Format::of_path(name)).filter(|format| matches!(format, Format::Yaml | Format::Json))
 }
 
-/// As what to read a manifest that came without a name which says it.
+/// As what to read a manifest that came without a name which says it. A map of YAML in braces seldom has its keys in
+/// quotes, as JSON has to.
 pub fn by_content(bytes: &[u8]) -> Format {
-    if bytes.trim_ascii_start().starts_with(b"{") { Format::Json } else { Format::Yaml }
+    match bytes.trim_ascii_start().strip_prefix(b"{").map(<[u8]>::trim_ascii_start) {
+        Some([b'"' | b'}', ..]) => Format::Json,
+        _ => Format::Yaml,
+    }
+}
+
+/// Reads manifests. Programs write several in JSON one after the other, which is no document of its own.
+pub fn parse(format: Format, bytes: SecretBytes) -> Result<Vec<Box<dyn Document>>> {
+    if format == Format::Json {
+        let mut values = serde_json::Deserializer::from_slice(&bytes).into_iter::<IgnoredAny>();
+        let (mut parts, mut start) = (Vec::new(), 0);
+        while let Some(Ok(_)) = values.next() {
+            let end = values.byte_offset();
+            parts.push(SecretBytes::new(bytes[start..end].to_vec()));
+            start = end;
+        }
+        // What is wrong with it is told by who reads it as a whole.
+        if parts.len() > 1 && bytes[start..].trim_ascii().is_empty() {
+            return parts.into_iter().map(|part| document::parse(format, part, false)).collect();
+        }
+    }
+    document::parse(format, bytes, false).map(|document| vec![document])
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn values_in_json_may_follow_one_another() {
+        let parsed =
+            |text: &str| parse(Format::Json, SecretBytes::new(text.into())).map(|all| all.len()).ok();
+        let counts = ["{}", "{}\n{\"a\": {}}\n", "{}{}{}", "{} x", "{\"a\": 1", ""].map(parsed);
+        assert_eq!(counts, [Some(1), Some(2), Some(3), None, None, None]);
+    }
 
     #[test]
     fn a_flag_counts_before_a_name_and_a_name_before_what_was_read() {
@@ -59,6 +92,7 @@ mod tests {
         assert_eq!(format(None, &other), Format::Json);
         assert_eq!(format(Some(ManifestFormat::Json), &yaml), Format::Json);
         assert_eq!(format(Some(ManifestFormat::Yaml), &Destination::Stdout), Format::Yaml);
-        assert_eq!(by_content(b"\n {\"a\": 1}"), Format::Json);
+        assert_eq!(by_content(b"\n { \"a\": 1}"), Format::Json);
+        assert_eq!(by_content(b"{a: 1}"), Format::Yaml);
     }
 }

@@ -50,7 +50,8 @@ struct Done {
 pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let inputs = args.inputs.inputs()?;
     if inputs.inputs.iter().any(|input| input.path.is_none()) {
-        return Err(Error::new(Kind::Conflict, "rewrap changes files in place, and standard input is none"));
+        return Err(Error::new(Kind::Conflict, "rewrap changes files in place, and standard input is none")
+            .advise("Name files or folders, as in `sealant rewrap .`"));
     }
     let service = args.identities.key_service(context.host)?;
     let pipeline = Pipeline {

@@ -14,7 +14,7 @@ use crate::cli::manifests::{self, ManifestArgs};
 use crate::cli::pipeline::{Item, Output, Pipeline, Summary, in_two_steps};
 use crate::cli::{Context, block_on};
 use crate::config::{Configs, Policy};
-use crate::document::{self, Document, Format, MAX_SOURCE};
+use crate::document::{Document, Format, MAX_SOURCE};
 use crate::error::{Error, Kind, Result};
 use crate::fs::{self, Mode};
 use crate::keys::{KeyService, KeySet};
@@ -38,8 +38,8 @@ Examples:
   kubectl create secret generic db -n shop --from-file=password --dry-run=client -o yaml \\
     | sealant seal --age \"$(sealant fetch-recipient)\" | kubectl apply --server-side -f -
   sealant seal -n shop --name db --from-file password=pw.txt --output db.yaml
-  sealant seal --merge-into db.yaml --from-file password=-         # one value, from standard input
-  sealant seal --onto db.yaml --output db.yaml secret.yaml         # only what changed gets a new ciphertext")]
+  sealant seal --merge-into db.yaml --from-file password=-   # one value
+  sealant seal --onto db.yaml --output db.yaml secret.yaml  # what changed")]
 pub struct Args {
     #[command(flatten)]
     inputs: InputArgs,
@@ -241,18 +241,18 @@ impl Seal<'_> {
             return Ok(None);
         }
         let is_template = !input.named && bytes.windows(2).any(|window| window == b"{{");
-        let document = match document::parse(format, bytes, false) {
+        let documents = match manifests::parse(format, bytes) {
             Err(error) if is_template => {
                 let error = in_file(error);
                 self.context.ui.note(format!("passed by, as a template that is no manifest yet: {error}"));
                 return Ok(None);
             }
-            document => document.map_err(in_file)?,
+            documents => documents.map_err(in_file)?,
         };
-        if !input.named && !sealed_secret::holds_secrets(&*document) {
+        if !input.named && !hold_secrets(&documents) {
             return Ok(None);
         }
-        let secrets = match self.secrets(&*document) {
+        let secrets = match self.secrets(&documents) {
             Err(error) if !input.named && error.kind() == Kind::AlreadyEncrypted => return Ok(None),
             secrets => secrets.map_err(in_file)?,
         };
@@ -269,8 +269,9 @@ impl Seal<'_> {
     }
 
     /// The Secrets of a manifest, named as flags say.
-    fn secrets(&self, document: &dyn Document) -> Result<Vec<Secret>> {
-        let mut secrets = sealed_secret::secrets(document)?;
+    fn secrets(&self, documents: &[Box<dyn Document>]) -> Result<Vec<Secret>> {
+        let secrets = documents.iter().map(|document| sealed_secret::secrets(&**document));
+        let mut secrets = secrets.collect::<Result<Vec<_>>>()?.concat();
         if secrets.is_empty() {
             return Err(Error::new(Kind::EmptyFile, "there is no Secret in it"));
         }
@@ -369,6 +370,10 @@ fn written(sealed: &[SealedSecret], format: Format) -> Result<Output> {
     Ok(Output { bytes: sealed_secret::joined(&texts, format), warnings })
 }
 
+fn hold_secrets(documents: &[Box<dyn Document>]) -> bool {
+    documents.iter().any(|document| sealed_secret::holds_secrets(&**document))
+}
+
 /// Refuses to write over a Secret in plaintext: that is for `-i` to do.
 fn refuse_plaintext(path: &Path) -> Result<()> {
     if fs::size(path).is_none_or(|size| size > MAX_SOURCE as u64) {
@@ -376,8 +381,7 @@ fn refuse_plaintext(path: &Path) -> Result<()> {
     }
     let bytes = fs::read(path, MAX_SOURCE as u64)?;
     let format = manifests::of_name(path).unwrap_or_else(|| manifests::by_content(&bytes));
-    let holds = |document: Box<dyn Document>| sealed_secret::holds_secrets(&*document);
-    if document::parse(format, bytes, false).is_ok_and(holds) {
+    if manifests::parse(format, bytes).is_ok_and(|documents| hold_secrets(&documents)) {
         let error =
             Error::new(Kind::Conflict, "there is a Secret in plaintext, which would be gone").in_file(path);
         return Err(

@@ -31,7 +31,8 @@ pub async fn rotate(
     check: MacCheck,
     decide: impl Fn(&Parsed, Holder<'_>) -> Result<KeySet> + Sync,
 ) -> Vec<Result<Ciphertext>> {
-    let (order, documents, sealed) = divide(batch::unwrap(service, decided(sources, decide)).await);
+    let Divided { order, documents, sealed } =
+        Divided::of(batch::unwrap(service, decided(sources, decide)).await);
     let documents = rotate_documents(service, documents, now, check).await;
     order.join(documents, rotate_sealed(service, sealed).await)
 }
@@ -83,7 +84,8 @@ pub async fn update_keys(
     sources: Vec<Source>,
     decide: impl Fn(&Parsed, Holder<'_>) -> Result<KeySet> + Sync,
 ) -> Vec<Result<Ciphertext>> {
-    let (order, documents, sealed) = divide(batch::unwrap(service, decided(sources, decide)).await);
+    let Divided { order, documents, sealed } =
+        Divided::of(batch::unwrap(service, decided(sources, decide)).await);
     let documents = update_documents(service, documents).await;
     order.join(documents, update_sealed(service, sealed).await)
 }
@@ -197,6 +199,14 @@ impl Sealed {
     }
 }
 
+/// Files divided by their formats, which are worked on apart from each other; each with the master keys that were
+/// decided on, one set for a document and one for each SealedSecret.
+struct Divided {
+    order: Order,
+    documents: Vec<(OpenedDocument, KeySet)>,
+    sealed: Vec<(Sealed, Vec<KeySet>)>,
+}
+
 /// How results of documents and of SealedSecrets come back into the order of the files.
 struct Order(Vec<Result<Which>>);
 
@@ -205,27 +215,26 @@ enum Which {
     Sealed,
 }
 
-type Decided = (Opened, Vec<KeySet>);
-
-/// Divides files by their formats, which are worked on apart from each other.
-fn divide(files: Vec<Result<Decided>>) -> (Order, Vec<(OpenedDocument, KeySet)>, Vec<(Sealed, Vec<KeySet>)>) {
-    let (mut documents, mut sealed) = (Vec::new(), Vec::new());
-    let which = |result: Result<Decided>| {
-        let (Opened { path, snapshot, file }, mut sets) = result?;
-        Ok(match file {
-            OpenedFile::Document(file, key) => {
-                let keys = sets.pop().ok_or_else(no_answer)?;
-                documents.push((OpenedDocument { path, snapshot, file, key }, keys));
-                Which::Document
-            }
-            OpenedFile::Sealed(file, keys) => {
-                sealed.push((Sealed { path, file, keys }, sets));
-                Which::Sealed
-            }
-        })
-    };
-    let order = Order(files.into_iter().map(which).collect());
-    (order, documents, sealed)
+impl Divided {
+    fn of(files: Vec<Result<(Opened, Vec<KeySet>)>>) -> Self {
+        let (mut documents, mut sealed) = (Vec::new(), Vec::new());
+        let which = |result: Result<(Opened, Vec<KeySet>)>| {
+            let (Opened { path, snapshot, file }, mut sets) = result?;
+            Ok(match file {
+                OpenedFile::Document(file, key) => {
+                    let keys = sets.pop().ok_or_else(no_answer)?;
+                    documents.push((OpenedDocument { path, snapshot, file: *file, key }, keys));
+                    Which::Document
+                }
+                OpenedFile::Sealed(file, keys) => {
+                    sealed.push((Sealed { path, file, keys }, sets));
+                    Which::Sealed
+                }
+            })
+        };
+        let order = Order(files.into_iter().map(which).collect());
+        Self { order, documents, sealed }
+    }
 }
 
 impl Order {

@@ -27,6 +27,15 @@ fn a_fresh_machine_is_told_to_begin() {
 }
 
 #[test]
+fn a_config_without_rules_is_one_to_mend() {
+    let test = sandbox();
+    test.write(test.home(KEYS_TXT), IDENTITY);
+    test.write(".sops.yaml", "creation_rules: []\n");
+    let output = test.sealant(&["doctor"]).run().ok();
+    assert!(output.text().contains(".sops.yaml: it has no creation rules"), "{output}");
+}
+
+#[test]
 fn all_is_well_after_init() {
     let test = sandbox();
     test.sealant(&["init"]).run().ok();

@@ -111,7 +111,12 @@ fn streams_and_lists_become_streams_or_lists() {
     let json = seal_stdin(&test, &["--format", "json"], &stream).ok();
     let list: Value = serde_json::from_str(json.text()).expect("JSON");
     assert_eq!((&list["kind"], list["items"].as_array().expect("items").len()), (&Value::from("List"), 2));
-    for sealed in [yaml, json] {
+    // As programs write several in JSON, one after the other.
+    let values = ["a", "b"].map(|name| {
+        format!("{{\"apiVersion\": \"v1\", \"kind\": \"Secret\", \"metadata\": {{\"name\": \"{name}\", \"namespace\": \"x\"}}, \"data\": {{\"v\": \"\"}}}}\n")
+    });
+    let followed = seal_stdin(&test, &[], &values.concat()).ok();
+    for sealed in [yaml, json, followed] {
         let plain = test.sealant(&["unseal", "--format", "yaml"]).stdin(sealed.text()).run().ok();
         let names: Vec<_> = plain.text().lines().filter(|line| line.starts_with("  name: ")).collect();
         assert_eq!(names, ["  name: a", "  name: b"]);

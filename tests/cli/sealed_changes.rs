@@ -213,3 +213,23 @@ fn documents_and_sealed_secrets_are_worked_on_in_one_run() {
     assert_eq!(test.read_text("plain/d/doc.yaml"), "a: planted-doc\n");
     assert!(!test.path("plain/d/one.yaml").exists(), "SealedSecrets are for `unseal`");
 }
+
+#[test]
+fn a_sealed_secret_is_not_encrypted_once_more() {
+    let test = with_sealed(STRICT);
+    let alice = recipient(ALICE);
+    test.write(".sops.yaml", format!("creation_rules:\n  - age: {alice}\n"));
+    let output = test.sealant(&["encrypt", "db.yaml"]).run().code(203);
+    assert!(output.stderr.contains("this is a SealedSecret: its values are encrypted already"), "{output}");
+    let output = test.sealant(&["explain", "db.yaml"]).run().ok();
+    assert!(output.text().contains("the file is encrypted for others than these"), "{output}");
+
+    test.write("d/sealed.yaml", STRICT);
+    test.write("d/plain.yaml", "a: 1\n");
+    test.sealant(&["encrypt", "-i", "d"]).run().ok();
+    assert_eq!(test.read_text("d/sealed.yaml"), STRICT);
+    assert!(test.read_text("d/plain.yaml").contains("sops:"));
+    test.write("d/mixed.yaml", format!("{STRICT}---\nkind: Secret\nstringData: {{a: planted}}\n"));
+    let output = test.sealant(&["encrypt", "-i", "d"]).run().code(8);
+    assert!(output.stderr.contains("stands here beside something else"), "{output}");
+}

@@ -121,13 +121,11 @@ pub trait Client {
         self.wait("secret", namespace, name, |secret| items_of(secret) == expected(items))
     }
 
-    /// Waits until a SealedSecret has this reason in its condition Ready, for its newest generation.
+    /// Waits until a SealedSecret has this reason, as [`wait_for_reasons`](Self::wait_for_reasons) does.
     #[track_caller]
     fn wait_for_reason(&self, namespace: &str, name: &str, reason: &str) -> Value {
-        self.wait(SEALED, namespace, name, |sealed| {
-            condition(sealed, "Ready")["reason"] == reason
-                && sealed["status"]["observedGeneration"] == sealed["metadata"]["generation"]
-        })
+        let mut found = self.wait_for_reasons(namespace, &[(name.to_owned(), reason)]);
+        found.remove(name).unwrap()
     }
 }
 
@@ -283,8 +281,21 @@ pub fn json(sealed: &SealedSecret) -> String {
     manifest(sealed, Format::Json).unwrap()
 }
 
-/// Keeps the controller as `Server` of the support crate keeps its servers: it ends when the tests do.
-const KEEPER: &str = r#"log=$1; shift; "$@" </dev/null >>"$log" 2>&1 & echo $!; exec >/dev/null; cat; kill -KILL $! 2>/dev/null; wait"#;
+/// Keeps the controller as `Server` of the support crate keeps its servers: it ends when the tests do. Says in the log
+/// how it has ended.
+const KEEPER: &str = r#"
+    exec 3<&0
+    log=$1
+    shift
+    "$@" </dev/null >>"$log" 2>&1 3<&- &
+    controller=$!
+    echo $controller
+    exec >/dev/null 2>&1
+    { cat; kill -KILL $controller; } <&3 &
+    wait $controller
+    echo "this was the end: $?" >>"$log"
+    kill $!
+"#;
 
 /// A running controller.
 pub struct Controller {
@@ -341,6 +352,13 @@ impl Controller {
             assert!(start.elapsed() < LIMIT, "no {text:?} in\n{}", self.log());
             sleep(Duration::from_millis(20));
         }
+    }
+
+    /// Tells it to stop, and waits until it has ended, and well.
+    #[track_caller]
+    pub fn stop(&self) {
+        self.signal("TERM");
+        self.wait_for_log("this was the end: 0");
     }
 
     pub fn signal(&self, name: &str) {

@@ -1,22 +1,39 @@
 //! A namespace that controllers with rights in it alone look after.
 
+use std::collections::BTreeSet;
+use std::ops::Range;
+
+use sealant_test_support::ApiRequest;
+
 use super::*;
 
-/// A namespace that is looked after by controllers in it, which have no rights elsewhere.
+/// A namespace that is looked after by controllers which have no rights elsewhere.
 pub struct Tenant {
     pub namespace: String,
+    /// Where the controllers and their identities are.
+    pub own: String,
     cluster: &'static Cluster,
     kubeconfig: PathBuf,
 }
 
 impl Tenant {
+    /// With the controllers in the namespace itself.
     pub fn new(cluster: &'static Cluster, name: &str) -> Self {
         let namespace = cluster.new_namespace(name);
+        Self::with(cluster, namespace.clone(), namespace)
+    }
+
+    /// With the controllers in a namespace of their own, as `deploy/namespaced` has it.
+    pub fn apart(cluster: &'static Cluster, name: &str) -> Self {
+        let own = cluster.new_namespace(&format!("{name}-own"));
+        Self::with(cluster, cluster.new_namespace(name), own)
+    }
+
+    fn with(cluster: &'static Cluster, namespace: String, own: String) -> Self {
         for file in ["base/own-namespace.yaml", "namespaced/role.yaml"] {
-            let manifest =
-                fs::read_to_string(deploy().join(file)).unwrap().replace("sealant-system", &namespace);
+            let manifest = fs::read_to_string(deploy().join(file)).unwrap().replace("sealant-system", &own);
             let manifest = manifest.replace("namespace: default", &format!("namespace: {namespace}"));
-            // Two roles of one name, in what is one namespace here.
+            // Two roles of one name, in what can be one namespace here.
             let manifest = match file.starts_with("namespaced") {
                 true => manifest
                     .replace("name: sealant-controller\n", "name: sealant-namespaced\n")
@@ -25,8 +42,8 @@ impl Tenant {
             };
             cluster.kubectl(&["apply", "-f", "-"]).stdin(manifest).run().ok();
         }
-        let kubeconfig = cluster.kubeconfig_of(&namespace, "sealant-controller");
-        Self { namespace, cluster, kubeconfig }
+        let kubeconfig = cluster.kubeconfig_of(&own, "sealant-controller");
+        Self { namespace, own, cluster, kubeconfig }
     }
 
     pub fn start(&self, name: &str) -> Controller {
@@ -34,7 +51,7 @@ impl Tenant {
     }
 
     pub fn start_with(&self, name: &str, flags: &[&str]) -> Controller {
-        let namespace = format!("--namespace={}", self.namespace);
+        let namespace = format!("--namespace={}", self.own);
         let watch = format!("--watch-namespaces={}", self.namespace);
         let name = format!("--pod-name={name}");
         let flags = [&[namespace.as_str(), watch.as_str(), name.as_str()], flags].concat();
@@ -43,60 +60,52 @@ impl Tenant {
 
     pub fn give(&self, identity: &NewIdentity) {
         let secret = identity_secret("team", identity).to_string();
-        self.cluster.kubectl(&["apply", "-n", &self.namespace, "-f", "-"]).stdin(secret).run().ok();
+        self.cluster.kubectl(&["apply", "-n", &self.own, "-f", "-"]).stdin(secret).run().ok();
     }
 
-    /// Applies this many SealedSecrets.
-    pub fn apply_many(&self, identity: &NewIdentity, count: usize) {
+    /// Applies SealedSecrets of these numbers.
+    pub fn apply_many(&self, identity: &NewIdentity, numbers: Range<usize>) {
         let one = |index: usize| {
             json(&seal(&secret(&self.namespace, &format!("s{index}"), &[("a", "1")]), identity))
         };
-        self.cluster.apply(&(0..count).map(one).collect::<String>()).ok();
+        self.cluster.apply(&numbers.map(one).collect::<String>()).ok();
     }
 
-    pub fn names_and_versions(&self, kind: &str) -> Vec<(String, String)> {
-        let list: Value = serde_json::from_str(&self.cluster.kubectl_ok(&[
-            "get",
-            kind,
-            "-n",
-            &self.namespace,
-            "-o",
-            "json",
-        ]))
-        .unwrap();
-        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        let items = list["items"].as_array().unwrap().iter();
-        items
-            .map(|item| (text(&item["metadata"]["name"]), text(&item["metadata"]["resourceVersion"])))
-            .collect()
+    pub fn names_and_versions(&self, kind: &str) -> BTreeSet<(String, String)> {
+        let version = |object: &Value| object["metadata"]["resourceVersion"].as_str().unwrap().to_owned();
+        let objects = self.cluster.list(kind, &self.namespace);
+        objects.iter().map(|object| (name_of(object), version(object))).collect()
     }
 
+    /// All that the controllers have asked of the API server.
+    pub fn requests(&self) -> Vec<ApiRequest> {
+        self.cluster.requests_of(&self.own, "sealant-controller")
+    }
+
+    /// How often each Secret was written.
+    pub fn writes_of_secrets(&self) -> BTreeMap<String, usize> {
+        let mut counts = BTreeMap::new();
+        for request in self.requests() {
+            if request.resource == "secrets" && request.is_write() && request.code < 300 {
+                *counts.entry(request.name).or_default() += 1;
+            }
+        }
+        counts
+    }
+
+    /// Waits until this many SealedSecrets are well. `kubectl wait` looks at one after another, ten in a second.
     #[track_caller]
     pub fn wait_for_all(&self, count: usize) {
-        let all = [
-            "wait",
-            "--for=condition=Ready",
-            "sealedsecrets.sealant.dev",
-            "--all",
-            "--timeout=120s",
-            "-n",
-            &self.namespace,
-        ];
-        self.cluster.kubectl_ok(&all);
-        let made = self.names_and_versions("secret").into_iter().filter(|(name, _)| name.starts_with('s'));
-        assert_eq!(made.filter(|(name, _)| name[1..].parse::<usize>().is_ok()).count(), count);
+        let is_ready = |sealed: &&Value| condition(sealed, "Ready")["status"] == "True";
+        wait_until(|| self.cluster.list(SEALED, &self.namespace).iter().filter(is_ready).count() >= count);
+        let made = self.names_and_versions("secret").into_iter();
+        let made = made.filter(|(name, _)| name.starts_with('s') && name[1..].parse::<usize>().is_ok());
+        assert_eq!(made.count(), count);
     }
 
     pub fn holder(&self) -> String {
-        let args = [
-            "get",
-            "lease",
-            "sealant-controller",
-            "-n",
-            &self.namespace,
-            "-o",
-            "jsonpath={.spec.holderIdentity}",
-        ];
+        let args =
+            ["get", "lease", "sealant-controller", "-n", &self.own, "-o", "jsonpath={.spec.holderIdentity}"];
         self.cluster.kubectl(&args).run().text().trim().to_owned()
     }
 

@@ -7,9 +7,9 @@ use std::process::ExitCode;
 use super::values::one;
 use super::{Prepared, Seal, format, named, written};
 use crate::cli::args::{Formats, Input};
-use crate::cli::block_on;
 use crate::cli::pipeline::{self, Output};
-use crate::document::{self, Format};
+use crate::cli::{block_on, manifests};
+use crate::document::Format;
 use crate::encrypted_file::{Holder, write_sealed};
 use crate::error::{Error, Kind, Result};
 use crate::fs::{self, Lock, Mode, Snapshot};
@@ -69,8 +69,8 @@ impl Seal<'_> {
         let in_file = |error: Error| error.in_file(input.shown());
         let mut source = pipeline::read(input, Formats::default())?;
         let format = format(&source, true).map_err(in_file)?.unwrap_or(Format::Yaml);
-        let document = document::parse(format, std::mem::take(&mut source.bytes), false).map_err(in_file)?;
-        let secrets = self.secrets(&*document).map_err(in_file)?;
+        let documents = manifests::parse(format, std::mem::take(&mut source.bytes)).map_err(in_file)?;
+        let secrets = self.secrets(&documents).map_err(in_file)?;
         match secrets.iter().find(|secret| secret.items.is_empty()) {
             Some(empty) if !self.args.allow_empty_data => {
                 let message = format!("{} has neither data nor stringData", named(empty));
