@@ -28,9 +28,7 @@ fn run_page(path: &Path) {
         None => page,
     };
     let page = match &issuer {
-        Some(issuer) => {
-            page.with(issuer::STANDS_FOR, issuer.address()).env("JOB_TOKEN", issuer.token())
-        }
+        Some(issuer) => page.with(issuer::STANDS_FOR, issuer.address()).env("JOB_TOKEN", issuer.token()),
         None => page,
     };
     page.run(Path::new(env!("CARGO_BIN_EXE_sealant")));
@@ -47,7 +45,8 @@ fn the_readme_runs() {
 fn every_page_under_docs_runs() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
     let paths = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    let mut pages: Vec<PathBuf> = paths.filter(|path| path.extension().is_some_and(|ext| ext == "md")).collect();
+    let mut pages: Vec<PathBuf> =
+        paths.filter(|path| path.extension().is_some_and(|ext| ext == "md")).collect();
     pages.sort();
     let count = pages.len();
     pages.retain(|path| !path.ends_with(WITH_A_CONTROLLER));

@@ -113,5 +113,7 @@ fn variables(container: &Value, pod: &str, mounted: &[(String, String)]) -> Vec<
             mounted.iter().fold(text.to_owned(), |text, (inside, here)| text.replace(inside, here))
         }
     };
-    variables.map(|variable| (variable["name"].as_str().unwrap_or_default().to_owned(), value(variable))).collect()
+    variables
+        .map(|variable| (variable["name"].as_str().unwrap_or_default().to_owned(), value(variable)))
+        .collect()
 }

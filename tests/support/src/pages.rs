@@ -29,7 +29,8 @@ impl Page {
     /// Reads a page.
     #[track_caller]
     pub fn read(path: &Path) -> Self {
-        let text = std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let text =
+            std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         Self { path: path.to_owned(), text, env: Vec::new() }
     }
 
