@@ -510,3 +510,40 @@ fn who_writes_at_the_same_time_is_a_conflict_and_no_harm() {
         assert_eq!(items_of(&secret), [("a".to_owned(), round.to_string())], "{}", name_of(&secret));
     }
 }
+
+/// 409: a Secret that somebody makes between our look and our write is theirs, and nothing is merged into it.
+#[test]
+fn a_secret_that_somebody_makes_at_the_same_moment_is_theirs() {
+    const COUNT: usize = 30;
+    let place = place("race");
+    let cluster = &place.world.cluster;
+    let lost = || {
+        let requests = cluster.requests_of("sealant-system", "sealant-controller");
+        let ours = requests.iter().filter(|request| request.namespace == place.namespace);
+        ours.filter(|request| request.resource == "secrets" && request.code == 409).count()
+    };
+    let mut rounds = 0;
+    while lost() == 0 {
+        assert!(rounds < 20, "nobody was faster in {rounds} rounds");
+        // One after the other: a Secret comes while the controller is busy with its SealedSecret.
+        let pairs = (0..COUNT).map(|index| {
+            let name = format!("s{rounds}-{index}");
+            let theirs = json!({"apiVersion": "v1", "kind": "Secret", "stringData": {"theirs": "1"},
+                "metadata": {"name": name, "namespace": place.namespace}});
+            json(&place.sealed(&name, &[("ours", "2")])) + &theirs.to_string()
+        });
+        // Where ours is first, theirs is refused.
+        let _ = cluster.kubectl(&["create", "-f", "-"]).stdin(pairs.collect::<String>()).run();
+        rounds += 1;
+    }
+    let outcome = |secret: &Value| match &items_of(secret)[..] {
+        [(name, _)] if name == "theirs" => "AlreadyExists",
+        [(name, _)] if name == "ours" => "Unsealed",
+        merged => panic!("{merged:?}"),
+    };
+    wait_until(|| cluster.list("secrets", &place.namespace).len() == COUNT * rounds);
+    let secrets = cluster.list("secrets", &place.namespace);
+    let expected: Vec<_> = secrets.iter().map(|secret| (name_of(secret), outcome(secret))).collect();
+    assert!(expected.iter().any(|(_, reason)| *reason == "AlreadyExists"));
+    cluster.wait_for_reasons(&place.namespace, &expected);
+}
