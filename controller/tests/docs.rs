@@ -3,6 +3,8 @@
 //! Pods do not run there. What its Deployment asks for is run beside it: the real program, with the variables and the
 //! tokens that the Deployment gives it, and with the rights of its service account.
 
+#![allow(clippy::disallowed_methods, reason = "tests are outside of the doors that the library has")]
+
 mod common;
 
 use std::fs;
