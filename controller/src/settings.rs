@@ -129,6 +129,7 @@ mod tests {
     use clap::CommandFactory;
 
     use super::*;
+    use crate::page::column;
 
     #[test]
     fn every_flag_is_described_and_is_a_variable() {
@@ -145,5 +146,20 @@ mod tests {
             count += 1;
         }
         assert!(count > 15, "{count}");
+    }
+
+    #[test]
+    fn the_page_has_every_flag_its_variable_and_its_default() {
+        let command = Cli::command();
+        let flags: Vec<_> = command.get_arguments().filter(|flag| flag.get_env().is_some()).collect();
+        let names: Vec<_> =
+            flags.iter().map(|flag| format!("--{}", flag.get_long().unwrap_or_default())).collect();
+        assert_eq!(column("## Settings", 1), names);
+        let variables: Vec<_> = flags.iter().filter_map(|flag| flag.get_env()?.to_str()).collect();
+        assert_eq!(column("## Settings", 2), variables);
+        for (flag, said) in flags.iter().zip(column("## Settings", 3)) {
+            let default = flag.get_default_values().first().and_then(|value| value.to_str());
+            assert_eq!(default.unwrap_or(said), said, "{}", flag.get_id());
+        }
     }
 }
