@@ -122,6 +122,26 @@ pub struct VaultSettings {
     /// The authority that has signed the servers' certificates, in PEM
     #[arg(long, env = "SEALANT_VAULT_CA_FILE", value_name = "PATH")]
     pub vault_ca_file: Option<PathBuf>,
+
+    /// A certificate to show to servers that ask for one, in PEM; with --vault-client-key
+    #[arg(long, env = "SEALANT_VAULT_CLIENT_CERT", value_name = "PATH")]
+    pub vault_client_cert: Option<PathBuf>,
+
+    /// The key of that certificate, in PEM
+    #[arg(long, env = "SEALANT_VAULT_CLIENT_KEY", value_name = "PATH")]
+    pub vault_client_key: Option<PathBuf>,
+
+    /// A file that says how each server is reached from in here, where SealedSecrets name another address: as a user's
+    /// sealant/config.yaml
+    #[arg(long, env = "SEALANT_VAULT_CONFIG", value_name = "PATH")]
+    pub vault_config: Option<PathBuf>,
+}
+
+impl VaultSettings {
+    /// Whether any server may be asked.
+    pub fn is_used(&self) -> bool {
+        !self.vault_allow.is_empty() || self.vault_config.is_some()
+    }
 }
 
 #[cfg(test)]
