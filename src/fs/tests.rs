@@ -32,6 +32,9 @@ fn others(folder: &Path) -> Vec<PathBuf> {
     paths.filter(|path| path.file_name() != Some(OsStr::new("a.yaml"))).collect()
 }
 
+/// A user without any rights.
+const NOBODY: u32 = 65534;
+
 /// This test program, to run one of the `in_child` tests by itself: for what a process cannot do to its siblings.
 fn child(test: &str, argument: &Path) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
@@ -39,6 +42,22 @@ fn child(test: &str, argument: &Path) -> Command {
         .args(["--exact", "--nocapture", &format!("fs::tests::{test}")])
         .env("SEALANT_TEST_CHILD", argument);
     command
+}
+
+/// The same, as a user for whom files can be read-only: as they never are for root. The folder holds a copy of the test
+/// program, which that user may not reach where it stands.
+fn unprivileged_child(test: &str, argument: &Path) -> (Command, TempDir) {
+    let programs = folder();
+    let command = child(test, argument);
+    if !rustix::process::geteuid().is_root() {
+        return (command, programs);
+    }
+    let copy = programs.path().join("tests");
+    fs::copy(command.get_program(), &copy).unwrap();
+    fs::set_permissions(programs.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let mut unprivileged = Command::new(copy);
+    unprivileged.args(command.get_args()).env("SEALANT_TEST_CHILD", argument).uid(NOBODY).gid(NOBODY);
+    (unprivileged, programs)
 }
 
 /// What the parent gave, in a child; `None` when the test is run as all others are, and has nothing to do.
@@ -245,14 +264,11 @@ mod writing {
         fs::create_dir(&locked).unwrap();
         fs::write(&file, OLD).unwrap();
         fs::write(locked.join("a.yaml"), OLD).unwrap();
-        let mut command = child("what_is_read_only_in_child", folder.path());
+        let (mut command, _programs) = unprivileged_child("what_is_read_only_in_child", folder.path());
         if rustix::process::geteuid().is_root() {
-            // Nothing is read-only for root.
-            const NOBODY: u32 = 65534;
             for path in [folder.path(), &file, &locked, &locked.join("a.yaml")] {
                 chown(path, Some(NOBODY), Some(NOBODY)).unwrap();
             }
-            command.uid(NOBODY).gid(NOBODY);
         }
         fs::set_permissions(&file, fs::Permissions::from_mode(0o444)).unwrap();
         fs::set_permissions(&locked, fs::Permissions::from_mode(0o555)).unwrap();
@@ -681,12 +697,8 @@ mod walking {
     fn folders_that_cannot_be_read_are_told() {
         let folder = tree(&["a", "locked/b"]);
         let locked = folder.path().join("locked");
-        let mut command = child("unreadable_in_child", folder.path());
-        if rustix::process::geteuid().is_root() {
-            // Nothing is unreadable for root.
-            fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
-            command.uid(65534).gid(65534);
-        }
+        let (mut command, _programs) = unprivileged_child("unreadable_in_child", folder.path());
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
         fs::set_permissions(&locked, fs::Permissions::from_mode(0o0)).unwrap();
         let output = command.output().unwrap();
         fs::set_permissions(&locked, fs::Permissions::from_mode(0o700)).unwrap();
