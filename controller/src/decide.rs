@@ -195,7 +195,7 @@ pub fn sealed_secret_of(metadata: &kube::api::ObjectMeta) -> Option<&str> {
 }
 
 /// One of our kind and name counts as ours even when its UID is that of a SealedSecret that is gone.
-fn is_sealed_secret(owner: &OwnerReference, name: &str) -> bool {
+pub fn is_sealed_secret(owner: &OwnerReference, name: &str) -> bool {
     let group = owner.api_version.split('/').next();
     owner.kind == KIND && group == Some(GROUP) && owner.name == name
 }

@@ -198,8 +198,11 @@ impl Reconciler {
             Ok(write) => write,
             Err(verdict) => return Ok(verdict.into()),
         };
-        if write != Write::Nothing && !self.leadership.is_leader() {
-            return Err(Trouble::Conflict);
+        if write != Write::Nothing {
+            writes::is_current(&self.client, sealed).await?;
+            if !self.leadership.is_leader() {
+                return Err(Trouble::Conflict);
+            }
         }
         let secret_version = writes::secret(&self.client, &write, current, &desired, &secret.items).await?;
         self.count_write(&write);

@@ -33,6 +33,11 @@ pub const ON_IMMUTABLE: &str = "sealant.dev/on-immutable";
 /// On Secrets in the controller's namespace that hold identities.
 pub const IDENTITY: &str = "sealant.dev/identity";
 
+/// What annotations ask of us: they change without a new generation.
+pub fn annotations_of_ours(metadata: &ObjectMeta) -> impl Iterator<Item = (&String, &String)> {
+    metadata.annotations.iter().flatten().filter(|(key, _)| key.starts_with("sealant.dev/"))
+}
+
 #[derive(Debug, Clone, Deserialize)]
 pub struct SealedSecret {
     #[serde(default)]

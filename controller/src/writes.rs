@@ -11,14 +11,14 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::api::{
     Api, ApiResource, DeleteParams, DynamicObject, ObjectMeta, Patch, PatchParams, Preconditions,
 };
-use kube::{Client, Resource};
+use kube::Client;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::decide::{Desired, Items, MANAGER, Removals, Verdict, Write};
+use crate::decide::{self, Desired, Items, MANAGER, Removals, Verdict, Write};
 use crate::mirror::Key;
 use crate::reasons::{self, Reason};
-use crate::resource::{SealedSecret, Status};
+use crate::resource::{self, SealedSecret, Status};
 
 /// Why a write was not done.
 #[derive(Debug)]
@@ -120,7 +120,7 @@ async fn remove_owners(
     desired: &Desired,
 ) -> Result<Secret, Trouble> {
     let others = current.metadata.owner_references.iter().flatten();
-    let kept = others.filter(|owner| owner.kind != SealedSecret::kind(&()) || owner.name != desired.name);
+    let kept = others.filter(|owner| !decide::is_sealed_secret(owner, &desired.name));
     let owners: Vec<&OwnerReference> = kept.chain(&desired.owner).collect();
     let mut body = json!({"metadata": bound});
     body["metadata"]["ownerReferences"] = json!(owners);
@@ -133,6 +133,21 @@ async fn delete(secrets: &Api<Secret>, current: &ObjectMeta, name: &str) -> Resu
     let params = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
     secrets.delete(name, &params).await?;
     Ok(())
+}
+
+/// Whether a SealedSecret is still as it was seen. A write is bound to the Secret, and nothing else would keep one with
+/// an old view from writing old values over new ones.
+pub async fn is_current(client: &Client, seen: &SealedSecret) -> Result<(), Trouble> {
+    let objects: Api<SealedSecret> = Api::namespaced(client.clone(), seen.namespace());
+    let found = objects.get_metadata(seen.name()).await?;
+    if is_same(&seen.metadata, &found.metadata) { Ok(()) } else { Err(Trouble::Conflict) }
+}
+
+fn is_same(seen: &ObjectMeta, found: &ObjectMeta) -> bool {
+    seen.uid == found.uid
+        && seen.generation == found.generation
+        && resource::annotations_of_ours(seen).eq(resource::annotations_of_ours(found))
+        && found.deletion_timestamp.is_none()
 }
 
 /// The status of a SealedSecret, of which nothing else has to be readable.
@@ -199,5 +214,32 @@ pub fn wipe(secret: Option<Secret>) {
         secret.and_then(|secret| secret.data).into_iter().flat_map(|data| data.into_values())
     {
         drop(zeroize::Zeroizing::new(value));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sealed_secret_that_has_changed_is_not_the_one_that_was_seen() {
+        let meta = |change: Value| -> ObjectMeta {
+            let mut body = json!({"uid": "u", "generation": 1, "resourceVersion": "1",
+                "annotations": {"theirs": "1", "sealant.dev/x": "1"}});
+            body.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+            serde_json::from_value(body).unwrap()
+        };
+        let seen = meta(json!({}));
+        let same = json!({"resourceVersion": "2", "annotations": {"theirs": "2", "sealant.dev/x": "1"}});
+        assert!(is_same(&seen, &meta(same)));
+        for change in [
+            json!({"uid": "v"}),
+            json!({"generation": 2}),
+            json!({"annotations": {"sealant.dev/x": "1", "sealant.dev/suspend": "true"}}),
+            json!({"annotations": {}}),
+            json!({"deletionTimestamp": "2026-11-22T00:00:00Z"}),
+        ] {
+            assert!(!is_same(&seen, &meta(change.clone())), "{change}");
+        }
     }
 }
