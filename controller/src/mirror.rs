@@ -8,10 +8,22 @@ use std::time::Duration;
 
 use kube::Resource;
 use kube::runtime::utils::Backoff;
-use kube::runtime::watcher::{DefaultBackoff, Event};
+use kube::runtime::watcher::{self, DefaultBackoff, Event};
 
 /// The longest wait before a watch begins anew: what has changed meanwhile is seen only then.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
+
+/// After how many seconds the API server ends a watch, which then goes on where it was: so one whose connection is dead
+/// is not waited for much longer.
+const WATCH: u32 = 50;
+
+/// How many objects one answer to a list holds: SealedSecrets can have a megabyte each.
+const PAGE: u32 = 100;
+
+/// How everything is watched.
+pub fn watching() -> watcher::Config {
+    watcher::Config::default().timeout(WATCH).page_size(PAGE)
+}
 
 /// The waits of a watch that has failed.
 #[derive(Default)]

@@ -42,6 +42,9 @@ const FAILURES_UNSAID: u32 = 2;
 /// How long the API server may let us wait.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// How long one SealedSecret may keep a worker, with all that is said of it.
+const PATIENCE_FOR_ALL: Duration = Duration::from_secs(90);
+
 /// When to look at it again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Next {
@@ -135,6 +138,16 @@ impl Reconciler {
 
     /// Looks at one SealedSecret.
     pub async fn reconcile(&self, key: &Key) -> Next {
+        match tokio::time::timeout(PATIENCE_FOR_ALL, self.look_at(key)).await {
+            Ok(next) => next,
+            Err(_) => {
+                tracing::warn!(sealed_secret = %key, "it took too long, and is tried again");
+                self.again(key)
+            }
+        }
+    }
+
+    async fn look_at(&self, key: &Key) -> Next {
         let Some(seen) = self.sealed.get(key) else {
             self.forget(key);
             return Next::Wait;

@@ -21,7 +21,7 @@ use crate::endpoints;
 use crate::identities::{self, Keeper, Ring};
 use crate::leadership::{Candidate, Leadership};
 use crate::metrics::Metrics;
-use crate::mirror::{Change, Key, Mirror, Waits};
+use crate::mirror::{Change, Key, Mirror, Waits, watching};
 use crate::opening::Opener;
 use crate::queue::{Lane, Queue};
 use crate::reconcile::{Next, Reconciler, Seen};
@@ -34,6 +34,15 @@ const GRACE: Duration = Duration::from_secs(10);
 
 /// How often numbers are counted, and duties of the leader tried again that could not be done.
 const HOUSEKEEPING: Duration = Duration::from_secs(5);
+
+/// How often the duties of the leader are looked at again: somebody may have deleted or edited what is published.
+const LOOK_AGAIN: Duration = Duration::from_secs(60);
+
+/// How long the API server may say nothing at all on a connection.
+const SILENCE: Duration = Duration::from_secs(75);
+
+/// How long the duties of the leader may take.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What the parts share.
 struct Parts {
@@ -55,6 +64,9 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
         kube::Config::infer().await.context("there is neither a cluster around us nor a kubeconfig")?;
     // It would keep a worker for minutes; we try again ourselves, and do others meanwhile.
     config.default_retry = false;
+    // Longer than a watch may be silent.
+    config.read_timeout = Some(SILENCE);
+    config.reset_reader_on_write = true;
     let namespace = settings.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
     let client = Client::try_from(config).context("no client for this cluster")?;
     let identity =
@@ -220,7 +232,7 @@ fn watch_all(parts: &Arc<Parts>, tasks: &mut JoinSet<()>) {
         let secrets: Api<PartialObjectMeta<Secret>> = api(&parts.client, scope.as_deref());
         let shared = Arc::clone(parts);
         tasks.spawn(async move {
-            let events = watcher::watcher(sealed, watcher::Config::default()).backoff(Waits::default());
+            let events = watcher(sealed, watching()).backoff(Waits::default());
             let mut events = std::pin::pin!(events.modify(|seen| seen.meta_mut().managed_fields = None));
             while let Some(event) = events.next().await {
                 match event {
@@ -234,8 +246,8 @@ fn watch_all(parts: &Arc<Parts>, tasks: &mut JoinSet<()>) {
         });
         let shared = Arc::clone(parts);
         tasks.spawn(async move {
-            let config = watcher::Config::default().labels(&format!("{MANAGED}=true"));
-            let events = watcher::watcher(secrets, config).backoff(Waits::default());
+            let config = watching().labels(&format!("{MANAGED}=true"));
+            let events = watcher(secrets, config).backoff(Waits::default());
             let mut events = std::pin::pin!(events.modify(|seen| seen.metadata.managed_fields = None));
             while let Some(event) = events.next().await {
                 match event {
@@ -311,8 +323,11 @@ async fn lead(parts: Arc<Parts>) {
     let mut done = true;
     loop {
         tokio::select! {
-            () = tokio::time::sleep(HOUSEKEEPING), if !done => {
-                done = fulfil_duties(&parts).await;
+            () = tokio::time::sleep(if done { LOOK_AGAIN } else { HOUSEKEEPING }) => {
+                // A first identity is made where there never was one, not where all have just gone.
+                if !done || known.as_ref().is_some_and(|ring| !ring.is_empty()) {
+                    done = fulfil_duties(&parts).await;
+                }
                 continue;
             }
             changed = leads.changed() => {
@@ -361,15 +376,19 @@ async fn fulfil_duties(parts: &Parts) -> bool {
     if !parts.leadership.is_leader() {
         return true;
     }
-    let outcome = match ring.is_empty() {
-        true => make_first_identity(parts, &ring).await,
-        false => {
-            let maps: Api<ConfigMap> = Api::namespaced(parts.client.clone(), &parts.namespace);
-            identities::publish(&maps, &ring, &parts.metrics).await
+    let work = async {
+        match ring.is_empty() {
+            true => make_first_identity(parts, &ring).await,
+            false => {
+                let maps: Api<ConfigMap> = Api::namespaced(parts.client.clone(), &parts.namespace);
+                identities::publish(&maps, &ring, &parts.metrics, &parts.leadership).await
+            }
         }
     };
+    let outcome = tokio::time::timeout(PATIENCE, work).await.context("the API server gave no answer");
+    let outcome = outcome.and_then(|outcome| Ok(outcome?));
     outcome
-        .inspect_err(|error| tracing::warn!("identities or recipients could not be written: {error}"))
+        .inspect_err(|error| tracing::warn!("identities or recipients could not be written: {error:#}"))
         .is_ok()
 }
 

@@ -79,8 +79,8 @@ pub async fn secret(
     Ok(written.metadata.resource_version)
 }
 
-/// A version that no Secret has: the API server makes one where there is none, and refuses where there is.
-const NOT_THERE: &str = "1";
+/// A version that no object has: the API server makes one where there is none, and refuses where there is.
+pub const NOT_THERE: &str = "1";
 
 async fn create(secrets: &Api<Secret>, desired: &Desired, items: &Items) -> Result<Secret, Trouble> {
     let body = manifest(desired, items, json!({"resourceVersion": NOT_THERE}));
