@@ -98,9 +98,13 @@ pub fn before_opening(sealed: &SealedSecret, policy: &Policy) -> Option<Verdict>
 
 /// What can be said of the Secret that is there, before the SealedSecret is opened: `None` when it may be written.
 pub fn about_current(sealed: &SealedSecret, current: Option<&Secret>) -> Option<Verdict> {
-    let why = foreign(sealed, current?)?;
-    let message = format!("the Secret {} exists: {why}", sealed.name());
-    Some(Verdict::new(Reason::AlreadyExists, message))
+    let current = current?;
+    if let Some(why) = foreign(sealed, current) {
+        let message = format!("the Secret {} exists: {why}", sealed.name());
+        return Some(Verdict::new(Reason::AlreadyExists, message));
+    }
+    // Its end is an event of its own.
+    is_being_deleted(current).then(|| Verdict::new(Reason::Terminating, reasons::IS_GOING))
 }
 
 /// Why it could not be opened.
@@ -110,9 +114,19 @@ pub fn not_opened(error: &Error) -> Verdict {
         Kind::NoDataKey => Reason::NoIdentity,
         _ => Reason::BadCiphertext,
     };
-    // Which identities there are is nothing for all who may read a SealedSecret.
-    let message = error.message().split("\nlooked for identities in:").next().unwrap_or_default();
-    Verdict::new(reason, message)
+    // Which identities and files there are is nothing for all who may read a SealedSecret.
+    let (message, more) = said_to_all(error.message());
+    let not_allowed = more.contains(" is not allowed").then_some(reasons::NOT_ALLOWED);
+    let more = (!more.is_empty()).then_some(reasons::LOG_SAYS_MORE);
+    let lines: Vec<&str> = [message].into_iter().chain(not_allowed).chain(more).collect();
+    Verdict::new(reason, lines.join("\n"))
+}
+
+/// Parts what an error says of the SealedSecret from what it says of the controller.
+pub fn said_to_all(message: &str) -> (&str, &str) {
+    let titles = ["\nwhat went wrong:", "\nlooked for identities in:"];
+    let end = titles.iter().filter_map(|title| message.find(title)).min().unwrap_or(message.len());
+    message.split_at(end)
 }
 
 /// What to write, now that it is open; an error where nothing can be.
@@ -123,10 +137,6 @@ pub fn write(
     items: &Items,
 ) -> Result<Write, Verdict> {
     let Some(current) = current else { return Ok(Write::Create) };
-    if is_being_deleted(current) {
-        // It is made again when it is gone, which is an event of its own.
-        return Ok(Write::Nothing);
-    }
     let same_data = has_data(current, items);
     if has_to_be_remade(current, desired, same_data) {
         return match sealed.is_annotated(resource::ON_IMMUTABLE, "Recreate") {
@@ -145,6 +155,12 @@ pub fn write(
         true => Ok(Write::Nothing),
         false => Ok(Write::Update(removals)),
     }
+}
+
+/// Whether a Secret that was written is as it should be: webhooks may have changed it on its way.
+pub fn is_right(sealed: &SealedSecret, written: &Secret, desired: &Desired, items: &Items) -> bool {
+    about_current(sealed, Some(written)).is_none()
+        && write(sealed, Some(written), desired, items) == Ok(Write::Nothing)
 }
 
 /// The Secret that a SealedSecret asks for, without its values.
@@ -345,7 +361,20 @@ mod tests {
             secret.metadata.deletion_timestamp = serde_json::from_value(deleting).unwrap();
             secret.data = None;
         };
-        assert_eq!(after(deleting), Ok(Write::Nothing));
+        assert_eq!(after(deleting), Err(Reason::Terminating));
+    }
+
+    #[test]
+    fn what_was_written_is_right_unless_it_was_changed_on_its_way() {
+        let sealed = sealed(|_| {});
+        let is_right = |change: &dyn Fn(&mut Secret)| {
+            let written = secret(&sealed, &[("a", "1")], change);
+            super::is_right(&sealed, &written, &desired(&sealed), &items(&[("a", "1")]))
+        };
+        assert!(is_right(&|_| {}));
+        assert!(!is_right(&|secret| secret.data = None));
+        assert!(!is_right(&|secret| secret.metadata.annotations = None));
+        assert!(!is_right(&|secret| secret.metadata.owner_references = None));
     }
 
     #[test]
@@ -516,7 +545,12 @@ mod tests {
         assert_eq!(error(Kind::NoDataKey, false), Reason::NoIdentity);
         assert_eq!(error(Kind::Decrypt, false), Reason::BadCiphertext);
         let found = Error::new(Kind::NoDataKey, "nothing opens it\nlooked for identities in:\n  Secret team");
-        assert_eq!(not_opened(&found).message, "nothing opens it");
+        let said = |error: &Error| not_opened(error).message;
+        assert_eq!(said(&found), format!("nothing opens it\n{}", reasons::LOG_SAYS_MORE));
+        let failed = "nothing opens it\nwhat went wrong:\n  /run/token: gone\n  https://x is not allowed";
+        let expected = format!("nothing opens it\n{}\n{}", reasons::NOT_ALLOWED, reasons::LOG_SAYS_MORE);
+        assert_eq!(said(&Error::new(Kind::NoDataKey, failed)), expected);
+        assert_eq!(said(&Error::new(Kind::NoDataKey, "nothing opens it")), "nothing opens it");
         let long = Verdict::new(Reason::NoIdentity, "x".repeat(5000));
         assert_eq!(long.message.len(), LONGEST_MESSAGE + 3);
     }

@@ -9,7 +9,7 @@ use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::api::{
-    Api, ApiResource, DeleteParams, DynamicObject, ObjectMeta, Patch, PatchParams, Preconditions,
+    Api, ApiResource, DeleteParams, DynamicObject, ObjectMeta, Patch, PatchParams, PostParams, Preconditions,
 };
 use kube::Client;
 use serde::Deserialize;
@@ -53,30 +53,29 @@ impl From<kube::Error> for Trouble {
     }
 }
 
-/// Does what was decided, and returns the Secret's new version if there is one.
+/// Does what was decided, and returns the Secret as it was written; `None` where there was nothing to do.
 pub async fn secret(
     client: &Client,
     write: &Write,
     current: Option<&Secret>,
     desired: &Desired,
     items: &Items,
-) -> Result<Option<String>, Trouble> {
+) -> Result<Option<Secret>, Trouble> {
     let secrets: Api<Secret> = Api::namespaced(client.clone(), &desired.namespace);
     let written = match (write, current) {
-        (Write::Nothing, current) => {
-            return Ok(current.and_then(|current| current.metadata.resource_version.clone()));
-        }
+        (Write::Nothing, _) => return Ok(None),
         (Write::Create, _) => create(&secrets, desired, items).await?,
         (Write::Update(removals), Some(current)) => {
             update(&secrets, current, removals, desired, items).await?
         }
         (Write::Recreate, Some(current)) => {
+            try_to_create(&secrets, desired, items).await?;
             delete(&secrets, &current.metadata, &desired.name).await?;
             create(&secrets, desired, items).await?
         }
         (Write::Update(_) | Write::Recreate, None) => return Err(Trouble::Conflict),
     };
-    Ok(written.metadata.resource_version)
+    Ok(Some(written))
 }
 
 /// A version that no object has: the API server makes one where there is none, and refuses where there is.
@@ -85,6 +84,18 @@ pub const NOT_THERE: &str = "1";
 async fn create(secrets: &Api<Secret>, desired: &Desired, items: &Items) -> Result<Secret, Trouble> {
     let body = manifest(desired, items, json!({"resourceVersion": NOT_THERE}));
     Ok(secrets.patch(&desired.name, &PatchParams::apply(MANAGER), &Patch::Apply(&body)).await?)
+}
+
+/// Asks whether the Secret could be made, beside the one that is there: what cannot be made again is not deleted.
+async fn try_to_create(secrets: &Api<Secret>, desired: &Desired, items: &Items) -> Result<(), Trouble> {
+    let mut body = manifest(desired, items, json!({"generateName": "sealant-"}));
+    body["metadata"].as_object_mut().map(|metadata| metadata.remove("name"));
+    let secret: Secret = serde_json::from_value(body).map_err(kube::Error::SerdeError)?;
+    let params = PostParams { dry_run: true, field_manager: Some(MANAGER.to_owned()) };
+    let tried = secrets.create(&params, &secret).await;
+    wipe(Some(secret));
+    wipe(Some(tried?));
+    Ok(())
 }
 
 async fn update(
@@ -131,8 +142,14 @@ async fn delete(secrets: &Api<Secret>, current: &ObjectMeta, name: &str) -> Resu
     let preconditions =
         Preconditions { uid: current.uid.clone(), resource_version: current.resource_version.clone() };
     let params = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
-    secrets.delete(name, &params).await?;
-    Ok(())
+    match secrets.delete(name, &params).await?.left() {
+        None => Ok(()),
+        // It is still there: a finalizer holds it.
+        held => {
+            wipe(held);
+            Err(Trouble::Refused(Verdict::new(Reason::Terminating, reasons::IS_GOING)))
+        }
+    }
 }
 
 /// Whether a SealedSecret is still as it was seen. A write is bound to the Secret, and nothing else would keep one with
