@@ -21,6 +21,9 @@ pub const MANAGER: &str = "sealant-controller";
 /// Longer messages are cut: a SealedSecret can have thousands of recipients, each with a name.
 const LONGEST_MESSAGE: usize = 2000;
 
+/// How many transit keys of one data key, or of a group of it, are tried: each takes requests that others wait for.
+const MOST_TRANSIT_KEYS: usize = 16;
+
 /// The type of a Secret whose template names none.
 const OPAQUE: &str = "Opaque";
 
@@ -92,8 +95,14 @@ pub fn before_opening(sealed: &SealedSecret, policy: &Policy) -> Option<Verdict>
     if FORBIDDEN_TYPES.contains(&kind) && !policy.allowed_types.iter().any(|allowed| allowed == kind) {
         return Some(Verdict::new(Reason::TemplateForbidden, reasons::forbidden_type(kind)));
     }
-    let checked = sealed.spec.check();
-    checked.err().map(|error| Verdict::new(Reason::BadCiphertext, error.message()))
+    if let Err(error) = sealed.spec.check() {
+        return Some(Verdict::new(Reason::BadCiphertext, error.message()));
+    }
+    let mut transit_keys = sealed.spec.data_keys.iter().flat_map(|entry| {
+        [&entry.hc_vault].into_iter().chain(entry.key_groups.iter().map(|group| &group.hc_vault))
+    });
+    let too_many = transit_keys.any(|keys| keys.len() > MOST_TRANSIT_KEYS);
+    too_many.then(|| Verdict::new(Reason::BadCiphertext, reasons::too_many_transit_keys(MOST_TRANSIT_KEYS)))
 }
 
 /// What can be said of the Secret that is there, before the SealedSecret is opened: `None` when it may be written.
@@ -522,6 +531,27 @@ mod tests {
                 expected,
                 "{template}"
             );
+        }
+    }
+
+    #[test]
+    fn many_transit_keys_are_refused() {
+        let reason = |count: usize, grouped: bool| {
+            let entry = json!({"address": "https://v", "enginePath": "transit", "keyName": "k", "enc": "vault:v1:x"});
+            let keys = vec![entry; count];
+            let commitment = "A".repeat(43) + "=";
+            let mut key = json!({"id": "00000000", "commitment": commitment});
+            match grouped {
+                false => key["hcVault"] = keys.into(),
+                true => key["keyGroups"] = json!([{"hcVault": keys}, {"hcVault": keys}]),
+            }
+            let sealed = sealed(|object| object["spec"]["dataKeys"] = json!([key]));
+            before_opening(&sealed, &Policy::default()).map(|verdict| verdict.message)
+        };
+        for grouped in [false, true] {
+            assert_eq!(reason(MOST_TRANSIT_KEYS, grouped), None);
+            let refused = Some(reasons::too_many_transit_keys(MOST_TRANSIT_KEYS));
+            assert_eq!(reason(MOST_TRANSIT_KEYS + 1, grouped), refused);
         }
     }
 

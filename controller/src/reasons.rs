@@ -140,3 +140,8 @@ pub const NOT_ALLOWED: &str = "a server that it names is not allowed to the cont
 pub fn forbidden_type(kind: &str) -> String {
     format!("a Secret of type {kind} is not made from a SealedSecret: whoever wrote it would get a token")
 }
+
+/// More transit keys than the controller tries.
+pub fn too_many_transit_keys(most: usize) -> String {
+    format!("a data key, or a group of it, names more than {most} transit keys, and the controller tries no more")
+}

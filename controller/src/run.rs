@@ -230,7 +230,8 @@ fn watch_all(parts: &Arc<Parts>, tasks: &mut JoinSet<()>) {
     for (index, scope) in scopes.into_iter().enumerate() {
         let sealed: Api<Seen> = api(&parts.client, scope.as_deref());
         let secrets: Api<PartialObjectMeta<Secret>> = api(&parts.client, scope.as_deref());
-        let shared = Arc::clone(parts);
+        let (shared, scope) = (Arc::clone(parts), Arc::<Option<String>>::new(scope));
+        let of_secrets = Arc::clone(&scope);
         tasks.spawn(async move {
             let events = watcher(sealed, watching()).backoff(Waits::default());
             let mut events = std::pin::pin!(events.modify(|seen| seen.meta_mut().managed_fields = None));
@@ -240,11 +241,17 @@ fn watch_all(parts: &Arc<Parts>, tasks: &mut JoinSet<()>) {
                         let changes = shared.reconciler.sealed.apply(index, event);
                         changes.iter().for_each(|change| shared.saw_sealed(change));
                     }
-                    Err(error) => tracing::warn!("cannot watch the SealedSecrets: {error}"),
+                    Err(error) => {
+                        if is_refused(&error) {
+                            shared.reconciler.sealed.refuse(index);
+                        }
+                        let namespace = scope.as_deref().unwrap_or_default();
+                        tracing::warn!(namespace, "cannot watch the SealedSecrets: {error}");
+                    }
                 }
             }
         });
-        let shared = Arc::clone(parts);
+        let (shared, scope) = (Arc::clone(parts), of_secrets);
         tasks.spawn(async move {
             let config = watching().labels(&format!("{MANAGED}=true"));
             let events = watcher(secrets, config).backoff(Waits::default());
@@ -255,11 +262,23 @@ fn watch_all(parts: &Arc<Parts>, tasks: &mut JoinSet<()>) {
                         let changes = shared.reconciler.secrets.apply(index, event);
                         changes.iter().for_each(|change| shared.saw_secret(change));
                     }
-                    Err(error) => tracing::warn!("cannot watch the Secrets: {error}"),
+                    Err(error) => {
+                        if is_refused(&error) {
+                            shared.reconciler.secrets.refuse(index);
+                        }
+                        let namespace = scope.as_deref().unwrap_or_default();
+                        tracing::warn!(namespace, "cannot watch the Secrets: {error}");
+                    }
                 }
             }
         });
     }
+}
+
+/// Whether a list is not for us, rather than not there for a moment.
+fn is_refused(error: &watcher::Error) -> bool {
+    use watcher::Error::InitialListFailed;
+    matches!(error, InitialListFailed(kube::Error::Api(status)) if matches!(status.code, 403 | 404))
 }
 
 fn api<K>(client: &Client, namespace: Option<&str>) -> Api<K>
@@ -381,19 +400,19 @@ async fn fulfil_duties(parts: &Parts) -> bool {
             true => make_first_identity(parts, &ring).await,
             false => {
                 let maps: Api<ConfigMap> = Api::namespaced(parts.client.clone(), &parts.namespace);
-                identities::publish(&maps, &ring, &parts.metrics, &parts.leadership).await
+                Ok(identities::publish(&maps, &ring, &parts.metrics, &parts.leadership).await?)
             }
         }
     };
     let outcome = tokio::time::timeout(PATIENCE, work).await.context("the API server gave no answer");
-    let outcome = outcome.and_then(|outcome| Ok(outcome?));
+    let outcome = outcome.flatten();
     outcome
         .inspect_err(|error| tracing::warn!("identities or recipients could not be written: {error:#}"))
         .is_ok()
 }
 
 /// Only where nothing is configured and nothing is sealed: a second identity could open nothing that is there.
-async fn make_first_identity(parts: &Parts, ring: &Ring) -> kube::Result<()> {
+async fn make_first_identity(parts: &Parts, ring: &Ring) -> anyhow::Result<()> {
     let settings = &parts.settings;
     if ring.is_configured() {
         tracing::warn!("there is no identity that can be used");
@@ -401,6 +420,9 @@ async fn make_first_identity(parts: &Parts, ring: &Ring) -> kube::Result<()> {
     }
     if !settings.identity_file.is_empty() || !settings.vault.vault_allow.is_empty() {
         return Ok(());
+    }
+    if parts.reconciler.sealed.is_refused() {
+        anyhow::bail!("a namespace cannot be looked at: no first identity is made meanwhile");
     }
     if !parts.reconciler.sealed.keys().is_empty() || !settings.generate_identity {
         tracing::warn!("there is no identity: label a Secret with sealant.dev/identity: active");
@@ -410,5 +432,5 @@ async fn make_first_identity(parts: &Parts, ring: &Ring) -> kube::Result<()> {
         tracing::warn!("there is no identity, but recipients of one are published: bring its Secret back");
         return Ok(());
     }
-    identities::generate(&Api::namespaced(parts.client.clone(), &parts.namespace)).await
+    Ok(identities::generate(&Api::namespaced(parts.client.clone(), &parts.namespace)).await?)
 }

@@ -200,3 +200,19 @@ fn a_controller_of_single_namespaces_looks_at_no_other() {
         assert_eq!(may.text().trim(), "no", "{verb} {what} in {namespace}");
     }
 }
+
+/// One of several namespaces gives it no rights: the others go on, and nothing is taken for empty that cannot be seen.
+#[test]
+fn a_namespace_without_rights_holds_up_no_other() {
+    let (here, identity) = (Tenant::apart(&CLUSTER, "open"), identity());
+    let there = CLUSTER.new_namespace("closed");
+    CLUSTER.apply(&json(&seal(&secret(&there, "db", &[("a", "1")]), &identity))).ok();
+    let controller = here.start_with("a", &[&format!("--watch-namespaces={there}")]);
+    controller.wait_for_log("no first identity is made meanwhile");
+    assert!(CLUSTER.get("secret", &here.own, "sealant-identity").is_none());
+    here.give(&identity);
+    here.apply_many(&identity, 0..1);
+    here.wait_for_all(1);
+    here.open(&there);
+    CLUSTER.wait_for_items(&there, "db", &[("a", "1")]);
+}
