@@ -243,14 +243,18 @@ fn a_server_that_never_answers_holds_up_no_other() {
     ];
     let controller = tenant.start_with("a", &flags.each_ref().map(String::as_str));
     let template = json(&seal(&secret(&tenant.namespace, "x", &[("a", "1")]), &identity));
-    let many = (0..COUNT).map(|index| {
-        let mut object: Value = serde_json::from_str(&template).unwrap();
-        object["metadata"]["name"] = format!("waiting{index}").into();
+    let with_server = |template: &str, index: usize| {
+        let mut object: Value = serde_json::from_str(template).unwrap();
         let key = &mut object["spec"]["dataKeys"][0];
-        key.as_object_mut().unwrap().remove("age");
         let enc = format!("vault:v1:{index:040}");
         key["hcVault"] =
             serde_json::json!([{"address": address, "enginePath": "transit", "keyName": "shop", "enc": enc}]);
+        object
+    };
+    let many = (0..COUNT).map(|index| {
+        let mut object = with_server(&template, index);
+        object["metadata"]["name"] = format!("waiting{index}").into();
+        object["spec"]["dataKeys"][0].as_object_mut().unwrap().remove("age");
         object.to_string()
     });
     CLUSTER.apply(&many.collect::<String>()).ok();
@@ -258,6 +262,13 @@ fn a_server_that_never_answers_holds_up_no_other() {
     assert_eq!(condition(&waiting, "Reconciling")["status"], "True");
     CLUSTER.apply(&json(&seal(&secret(&tenant.namespace, "age", &[("a", &planted("2"))]), &identity))).ok();
     CLUSTER.wait_for_items(&tenant.namespace, "age", &[("a", &planted("2"))]);
+    // Nor one that an age key opens as well.
+    let both = json(&seal(&secret(&tenant.namespace, "both", &[("a", &planted("3"))]), &identity));
+    CLUSTER.apply(&with_server(&both, COUNT).to_string()).ok();
+    CLUSTER.wait_for_items(&tenant.namespace, "both", &[("a", &planted("3"))]);
+    CLUSTER.wait_for_reason(&tenant.namespace, "both", "Unsealed");
+    let told = CLUSTER.events(&tenant.namespace);
+    assert!(!told.iter().any(|told| told.name == "both" && told.reason == "VaultUnavailable"));
     let waiting = CLUSTER.wait_for_reason(&tenant.namespace, "waiting0", "VaultUnavailable");
     assert_eq!(condition(&waiting, "Ready")["status"], "False");
     // It may go at any time, and one that refuses says no more than that.
