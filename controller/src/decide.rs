@@ -87,7 +87,7 @@ pub fn before_opening(sealed: &SealedSecret, policy: &Policy) -> Option<Verdict>
     if sealed.is_annotated(resource::SUSPEND, "true") {
         return Some(Verdict::new(Reason::Suspended, reasons::SUSPENDED));
     }
-    let template = sealed.spec.template.clone().unwrap_or_default();
+    let template = sealed.spec().template.clone().unwrap_or_default();
     if let Err(error) = template.check() {
         return Some(Verdict::new(Reason::TemplateForbidden, error.message()));
     }
@@ -95,10 +95,10 @@ pub fn before_opening(sealed: &SealedSecret, policy: &Policy) -> Option<Verdict>
     if FORBIDDEN_TYPES.contains(&kind) && !policy.allowed_types.iter().any(|allowed| allowed == kind) {
         return Some(Verdict::new(Reason::TemplateForbidden, reasons::forbidden_type(kind)));
     }
-    if let Err(error) = sealed.spec.check() {
+    if let Err(error) = sealed.spec().check() {
         return Some(Verdict::new(Reason::BadCiphertext, error.message()));
     }
-    let mut transit_keys = sealed.spec.data_keys.iter().flat_map(|entry| {
+    let mut transit_keys = sealed.spec().data_keys.iter().flat_map(|entry| {
         [&entry.hc_vault].into_iter().chain(entry.key_groups.iter().map(|group| &group.hc_vault))
     });
     let too_many = transit_keys.any(|keys| keys.len() > MOST_TRANSIT_KEYS);
@@ -174,11 +174,11 @@ pub fn is_right(sealed: &SealedSecret, written: &Secret, desired: &Desired, item
 
 /// The Secret that a SealedSecret asks for, without its values.
 pub fn desired(sealed: &SealedSecret) -> Desired {
-    let made = shell(&sealed.sealed());
+    let made = shell(&sealed.sealed);
     let (mut labels, mut annotations) = (made.labels, made.annotations);
     labels.insert(resource::MANAGED.to_owned(), "true".to_owned());
     annotations.insert(resource::MADE_BY.to_owned(), sealed.name().to_owned());
-    let retained = sealed.spec.deletion_policy == Some(DeletionPolicy::Retain);
+    let retained = sealed.spec().deletion_policy == Some(DeletionPolicy::Retain);
     Desired {
         name: sealed.name().to_owned(),
         namespace: sealed.namespace().to_owned(),
@@ -537,7 +537,8 @@ mod tests {
     #[test]
     fn many_transit_keys_are_refused() {
         let reason = |count: usize, grouped: bool| {
-            let entry = json!({"address": "https://v", "enginePath": "transit", "keyName": "k", "enc": "vault:v1:x"});
+            let entry =
+                json!({"address": "https://v", "enginePath": "transit", "keyName": "k", "enc": "vault:v1:x"});
             let keys = vec![entry; count];
             let commitment = "A".repeat(43) + "=";
             let mut key = json!({"id": "00000000", "commitment": commitment});

@@ -148,7 +148,7 @@ async fn ask_servers(mut inbox: mpsc::UnboundedReceiver<Job>) {
 
 /// The servers that a SealedSecret names.
 fn servers(sealed: &SealedSecret) -> impl Iterator<Item = &str> {
-    let entries = sealed.spec.data_keys.iter().flat_map(|entry| {
+    let entries = sealed.spec().data_keys.iter().flat_map(|entry| {
         entry.hc_vault.iter().chain(entry.key_groups.iter().flat_map(|group| &group.hc_vault))
     });
     entries.map(|entry| entry.address.as_str())
@@ -183,8 +183,7 @@ async fn serve_lane(mut inbox: mpsc::UnboundedReceiver<Job>, stage: Stage) {
             batch.retain(|(_, reply)| !reply.is_closed());
             if let Stage::WithoutServers(remaining) = &stage {
                 let left;
-                (left, batch) =
-                    batch.into_iter().partition(|(sealed, _)| servers(sealed).next().is_some());
+                (left, batch) = batch.into_iter().partition(|(sealed, _)| servers(sealed).next().is_some());
                 keys.open_without_servers(&left).await;
                 for open in left {
                     match keys.remembers(&open.0) {
@@ -278,7 +277,7 @@ fn again(error: &Error) -> Error {
 
 fn used(sealed: &SealedSecret) -> Result<Used<'_>> {
     let namespace = sealed.namespace();
-    let used = used_data_keys(&sealed.spec)?.into_iter();
+    let used = used_data_keys(sealed.spec())?.into_iter();
     Ok(used
         .map(|(entry, wrapped)| {
             let print = fingerprint(namespace, &wrapped);

@@ -131,7 +131,8 @@ pub const IS_IMMUTABLE: &str = "the Secret is immutable or would get another typ
 pub const NO_ANSWER: &str = "the API server gave no answer";
 pub const IS_GOING: &str = "the Secret is being deleted; it is made again when it is gone";
 pub const IS_CONTESTED: &str = "the SealedSecret, the Secret or its namespace is changing all the time";
-pub const CHANGED_AT_ONCE: &str = "the Secret is not as it was written: somebody changes it, a webhook perhaps";
+pub const CHANGED_AT_ONCE: &str =
+    "the Secret is not as it was written: somebody changes it, a webhook perhaps";
 pub const TAKES_LONG: &str = "the controller has much to open, and has not come to it";
 pub const LOG_SAYS_MORE: &str = "what went wrong stands in the log of the controller";
 pub const NOT_ALLOWED: &str = "a server that it names is not allowed to the controller";
@@ -143,5 +144,7 @@ pub fn forbidden_type(kind: &str) -> String {
 
 /// More transit keys than the controller tries.
 pub fn too_many_transit_keys(most: usize) -> String {
-    format!("a data key, or a group of it, names more than {most} transit keys, and the controller tries no more")
+    format!(
+        "a data key, or a group of it, names more than {most} transit keys, and the controller tries no more"
+    )
 }

@@ -209,12 +209,11 @@ impl Reconciler {
         if let Some(verdict) = decide::about_current(sealed, current) {
             return Ok(verdict.into());
         }
-        let shared = Arc::new(sealed.clone());
-        let opening = self.opener.open(Arc::clone(&shared));
+        let opening = self.opener.open(Arc::new(sealed.clone()));
         let Ok(opened) = tokio::time::timeout(PATIENCE_TO_OPEN, opening).await else {
             return Ok(Verdict::new(Reason::Busy, crate::reasons::TAKES_LONG).into());
         };
-        let secret = match opened.and_then(|keys| unseal(&sealed.sealed(), &keys)) {
+        let secret = match opened.and_then(|keys| unseal(&sealed.sealed, &keys)) {
             Ok(secret) => secret,
             Err(error) => {
                 let (_, more) = decide::said_to_all(error.message());
@@ -239,7 +238,8 @@ impl Reconciler {
         }
         let written = writes::secret(&self.client, &write, current, &desired, &secret.items).await?;
         self.count_write(&write);
-        let is_right = written.as_ref().is_none_or(|it| decide::is_right(sealed, it, &desired, &secret.items));
+        let is_right =
+            written.as_ref().is_none_or(|it| decide::is_right(sealed, it, &desired, &secret.items));
         let verdict = match is_right {
             true => Verdict::new(Reason::Unsealed, crate::reasons::IN_SYNC),
             false => Verdict::new(Reason::Conflict, crate::reasons::CHANGED_AT_ONCE),
@@ -444,16 +444,16 @@ impl Reconciler {
     /// Who reads logs of a cluster learns that something was opened, never what was in it.
     fn audit(&self, sealed: &SealedSecret) {
         self.metrics.unseals.inc();
-        let data_keys: Vec<&str> = sealed.spec.data_keys.iter().map(|entry| entry.id.as_str()).collect();
+        let data_keys: Vec<&str> = sealed.spec().data_keys.iter().map(|entry| entry.id.as_str()).collect();
         tracing::info!(
             target: "audit",
             namespace = sealed.namespace(),
             name = sealed.name(),
             uid = sealed.metadata.uid.as_deref().unwrap_or_default(),
             generation = sealed.metadata.generation.unwrap_or_default(),
-            scope = sealed.spec.scope.unwrap_or_default().name(),
+            scope = sealed.spec().scope.unwrap_or_default().name(),
             data_keys = data_keys.join(","),
-            items = sealed.spec.encrypted_data.len(),
+            items = sealed.spec().encrypted_data.len(),
             "unsealed"
         );
     }
