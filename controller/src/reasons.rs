@@ -148,3 +148,20 @@ pub fn too_many_transit_keys(most: usize) -> String {
         "a data key, or a group of it, names more than {most} transit keys, and the controller tries no more"
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::page::column;
+
+    #[test]
+    fn the_page_has_every_reason_and_says_when_it_is_tried_again() {
+        let said = |reason: Reason| match reason.standing() {
+            Standing::Good => "",
+            _ if reason.is_retried() => "by itself",
+            _ => "on a change",
+        };
+        let found: Vec<_> = column("### Reasons", 1).into_iter().zip(column("### Reasons", 4)).collect();
+        assert_eq!(found, Reason::ALL.map(|reason| (reason.name(), said(reason))));
+    }
+}

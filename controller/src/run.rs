@@ -418,7 +418,7 @@ async fn make_first_identity(parts: &Parts, ring: &Ring) -> anyhow::Result<()> {
         tracing::warn!("there is no identity that can be used");
         return Ok(());
     }
-    if !settings.identity_file.is_empty() || !settings.vault.vault_allow.is_empty() {
+    if !settings.identity_file.is_empty() || settings.vault.is_used() {
         return Ok(());
     }
     if parts.reconciler.sealed.is_refused() {
