@@ -2,8 +2,7 @@
 //!
 //! Lives on a thread of its own: work on age keys blocks it, and nothing else. What was opened before, or opens with age
 //! keys, waits for no server. SealedSecrets that need the same Vault servers are opened together, and wait for no others.
-//! Remembers data keys by namespace and by all that wraps them,
-//! never by an id or a commitment, which anybody can write.
+//! Remembers data keys by namespace and by all that wraps them, never by an id or a commitment, which anybody can write.
 
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};

@@ -36,7 +36,7 @@ const GRACE: Duration = Duration::from_secs(10);
 const HOUSEKEEPING: Duration = Duration::from_secs(5);
 
 /// How often the duties of the leader are looked at again: somebody may have deleted or edited what is published.
-const LOOK_AGAIN: Duration = Duration::from_secs(60);
+const LOOK_AGAIN: Duration = Duration::from_secs(30);
 
 /// How long the API server may say nothing at all on a connection.
 const SILENCE: Duration = Duration::from_secs(75);

@@ -165,12 +165,17 @@ fn identities_of_files_are_read_again_when_they_change() {
     CLUSTER.wait_for_items(&place.namespace, "s0", &[("a", "1")]);
     let is_published =
         |map: &serde_json::Value| map["data"]["recipients"] == format!("{}\n", identity.recipient);
-    CLUSTER.wait("configmap", &place.namespace, "sealant-recipients", is_published);
+    let published = CLUSTER.wait("configmap", &place.namespace, "sealant-recipients", is_published);
     std::fs::write(folder.join("team.agekey"), "AGE-SECRET-KEY-1HUNTER2").unwrap();
     CLUSTER.wait_for_reason(&place.namespace, "s0", "NoIdentity");
     controller.wait_for_log("team.agekey: line 1 holds a damaged identity");
     std::fs::write(folder.join("team.agekey"), identity.file.as_bytes()).unwrap();
     CLUSTER.wait_for_reason(&place.namespace, "s0", "Unsealed");
+    // What is published comes back by itself.
+    CLUSTER.kubectl_ok(&["delete", "configmap", "sealant-recipients", "-n", &place.namespace]);
+    let is_new =
+        |map: &serde_json::Value| is_published(map) && map["metadata"]["uid"] != published["metadata"]["uid"];
+    CLUSTER.wait("configmap", &place.namespace, "sealant-recipients", is_new);
     assert!(!controller.log().contains("HUNTER2") && !controller.log().contains("AGE-SECRET-KEY"));
 }
 
