@@ -21,6 +21,9 @@ pub const MANAGER: &str = "sealant-controller";
 /// Longer messages are cut: a SealedSecret can have thousands of recipients, each with a name.
 const LONGEST_MESSAGE: usize = 2000;
 
+/// How many transit keys of one data key, or of a group of it, are tried: each takes requests that others wait for.
+const MOST_TRANSIT_KEYS: usize = 16;
+
 /// The type of a Secret whose template names none.
 const OPAQUE: &str = "Opaque";
 
@@ -84,7 +87,7 @@ pub fn before_opening(sealed: &SealedSecret, policy: &Policy) -> Option<Verdict>
     if sealed.is_annotated(resource::SUSPEND, "true") {
         return Some(Verdict::new(Reason::Suspended, reasons::SUSPENDED));
     }
-    let template = sealed.spec.template.clone().unwrap_or_default();
+    let template = sealed.spec().template.clone().unwrap_or_default();
     if let Err(error) = template.check() {
         return Some(Verdict::new(Reason::TemplateForbidden, error.message()));
     }
@@ -92,15 +95,25 @@ pub fn before_opening(sealed: &SealedSecret, policy: &Policy) -> Option<Verdict>
     if FORBIDDEN_TYPES.contains(&kind) && !policy.allowed_types.iter().any(|allowed| allowed == kind) {
         return Some(Verdict::new(Reason::TemplateForbidden, reasons::forbidden_type(kind)));
     }
-    let checked = sealed.spec.check();
-    checked.err().map(|error| Verdict::new(Reason::BadCiphertext, error.message()))
+    if let Err(error) = sealed.spec().check() {
+        return Some(Verdict::new(Reason::BadCiphertext, error.message()));
+    }
+    let mut transit_keys = sealed.spec().data_keys.iter().flat_map(|entry| {
+        [&entry.hc_vault].into_iter().chain(entry.key_groups.iter().map(|group| &group.hc_vault))
+    });
+    let too_many = transit_keys.any(|keys| keys.len() > MOST_TRANSIT_KEYS);
+    too_many.then(|| Verdict::new(Reason::BadCiphertext, reasons::too_many_transit_keys(MOST_TRANSIT_KEYS)))
 }
 
 /// What can be said of the Secret that is there, before the SealedSecret is opened: `None` when it may be written.
 pub fn about_current(sealed: &SealedSecret, current: Option<&Secret>) -> Option<Verdict> {
-    let why = foreign(sealed, current?)?;
-    let message = format!("the Secret {} exists: {why}", sealed.name());
-    Some(Verdict::new(Reason::AlreadyExists, message))
+    let current = current?;
+    if let Some(why) = foreign(sealed, current) {
+        let message = format!("the Secret {} exists: {why}", sealed.name());
+        return Some(Verdict::new(Reason::AlreadyExists, message));
+    }
+    // Its end is an event of its own.
+    is_being_deleted(current).then(|| Verdict::new(Reason::Terminating, reasons::IS_GOING))
 }
 
 /// Why it could not be opened.
@@ -110,9 +123,19 @@ pub fn not_opened(error: &Error) -> Verdict {
         Kind::NoDataKey => Reason::NoIdentity,
         _ => Reason::BadCiphertext,
     };
-    // Which identities there are is nothing for all who may read a SealedSecret.
-    let message = error.message().split("\nlooked for identities in:").next().unwrap_or_default();
-    Verdict::new(reason, message)
+    // Which identities and files there are is nothing for all who may read a SealedSecret.
+    let (message, more) = said_to_all(error.message());
+    let not_allowed = more.contains(" is not allowed").then_some(reasons::NOT_ALLOWED);
+    let more = (!more.is_empty()).then_some(reasons::LOG_SAYS_MORE);
+    let lines: Vec<&str> = [message].into_iter().chain(not_allowed).chain(more).collect();
+    Verdict::new(reason, lines.join("\n"))
+}
+
+/// Parts what an error says of the SealedSecret from what it says of the controller.
+pub fn said_to_all(message: &str) -> (&str, &str) {
+    let titles = ["\nwhat went wrong:", "\nlooked for identities in:"];
+    let end = titles.iter().filter_map(|title| message.find(title)).min().unwrap_or(message.len());
+    message.split_at(end)
 }
 
 /// What to write, now that it is open; an error where nothing can be.
@@ -123,10 +146,6 @@ pub fn write(
     items: &Items,
 ) -> Result<Write, Verdict> {
     let Some(current) = current else { return Ok(Write::Create) };
-    if is_being_deleted(current) {
-        // It is made again when it is gone, which is an event of its own.
-        return Ok(Write::Nothing);
-    }
     let same_data = has_data(current, items);
     if has_to_be_remade(current, desired, same_data) {
         return match sealed.is_annotated(resource::ON_IMMUTABLE, "Recreate") {
@@ -147,13 +166,19 @@ pub fn write(
     }
 }
 
+/// Whether a Secret that was written is as it should be: webhooks may have changed it on its way.
+pub fn is_right(sealed: &SealedSecret, written: &Secret, desired: &Desired, items: &Items) -> bool {
+    about_current(sealed, Some(written)).is_none()
+        && write(sealed, Some(written), desired, items) == Ok(Write::Nothing)
+}
+
 /// The Secret that a SealedSecret asks for, without its values.
 pub fn desired(sealed: &SealedSecret) -> Desired {
-    let made = shell(&sealed.sealed());
+    let made = shell(&sealed.sealed);
     let (mut labels, mut annotations) = (made.labels, made.annotations);
     labels.insert(resource::MANAGED.to_owned(), "true".to_owned());
     annotations.insert(resource::MADE_BY.to_owned(), sealed.name().to_owned());
-    let retained = sealed.spec.deletion_policy == Some(DeletionPolicy::Retain);
+    let retained = sealed.spec().deletion_policy == Some(DeletionPolicy::Retain);
     Desired {
         name: sealed.name().to_owned(),
         namespace: sealed.namespace().to_owned(),
@@ -195,7 +220,7 @@ pub fn sealed_secret_of(metadata: &kube::api::ObjectMeta) -> Option<&str> {
 }
 
 /// One of our kind and name counts as ours even when its UID is that of a SealedSecret that is gone.
-fn is_sealed_secret(owner: &OwnerReference, name: &str) -> bool {
+pub fn is_sealed_secret(owner: &OwnerReference, name: &str) -> bool {
     let group = owner.api_version.split('/').next();
     owner.kind == KIND && group == Some(GROUP) && owner.name == name
 }
@@ -345,7 +370,20 @@ mod tests {
             secret.metadata.deletion_timestamp = serde_json::from_value(deleting).unwrap();
             secret.data = None;
         };
-        assert_eq!(after(deleting), Ok(Write::Nothing));
+        assert_eq!(after(deleting), Err(Reason::Terminating));
+    }
+
+    #[test]
+    fn what_was_written_is_right_unless_it_was_changed_on_its_way() {
+        let sealed = sealed(|_| {});
+        let is_right = |change: &dyn Fn(&mut Secret)| {
+            let written = secret(&sealed, &[("a", "1")], change);
+            super::is_right(&sealed, &written, &desired(&sealed), &items(&[("a", "1")]))
+        };
+        assert!(is_right(&|_| {}));
+        assert!(!is_right(&|secret| secret.data = None));
+        assert!(!is_right(&|secret| secret.metadata.annotations = None));
+        assert!(!is_right(&|secret| secret.metadata.owner_references = None));
     }
 
     #[test]
@@ -497,6 +535,28 @@ mod tests {
     }
 
     #[test]
+    fn many_transit_keys_are_refused() {
+        let reason = |count: usize, grouped: bool| {
+            let entry =
+                json!({"address": "https://v", "enginePath": "transit", "keyName": "k", "enc": "vault:v1:x"});
+            let keys = vec![entry; count];
+            let commitment = "A".repeat(43) + "=";
+            let mut key = json!({"id": "00000000", "commitment": commitment});
+            match grouped {
+                false => key["hcVault"] = keys.into(),
+                true => key["keyGroups"] = json!([{"hcVault": keys}, {"hcVault": keys}]),
+            }
+            let sealed = sealed(|object| object["spec"]["dataKeys"] = json!([key]));
+            before_opening(&sealed, &Policy::default()).map(|verdict| verdict.message)
+        };
+        for grouped in [false, true] {
+            assert_eq!(reason(MOST_TRANSIT_KEYS, grouped), None);
+            let refused = Some(reasons::too_many_transit_keys(MOST_TRANSIT_KEYS));
+            assert_eq!(reason(MOST_TRANSIT_KEYS + 1, grouped), refused);
+        }
+    }
+
+    #[test]
     fn suspension_comes_before_everything_else() {
         let suspended = |value: &str| {
             sealed(|object| {
@@ -516,7 +576,12 @@ mod tests {
         assert_eq!(error(Kind::NoDataKey, false), Reason::NoIdentity);
         assert_eq!(error(Kind::Decrypt, false), Reason::BadCiphertext);
         let found = Error::new(Kind::NoDataKey, "nothing opens it\nlooked for identities in:\n  Secret team");
-        assert_eq!(not_opened(&found).message, "nothing opens it");
+        let said = |error: &Error| not_opened(error).message;
+        assert_eq!(said(&found), format!("nothing opens it\n{}", reasons::LOG_SAYS_MORE));
+        let failed = "nothing opens it\nwhat went wrong:\n  /run/token: gone\n  https://x is not allowed";
+        let expected = format!("nothing opens it\n{}\n{}", reasons::NOT_ALLOWED, reasons::LOG_SAYS_MORE);
+        assert_eq!(said(&Error::new(Kind::NoDataKey, failed)), expected);
+        assert_eq!(said(&Error::new(Kind::NoDataKey, "nothing opens it")), "nothing opens it");
         let long = Verdict::new(Reason::NoIdentity, "x".repeat(5000));
         assert_eq!(long.message.len(), LONGEST_MESSAGE + 3);
     }

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
@@ -12,19 +13,34 @@ use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 
 /// Answers to a path with a status, a type and a text; `None` where there is nothing.
 pub type Answer = Arc<dyn Fn(&str) -> Option<(StatusCode, &'static str, String)> + Send + Sync>;
 
+/// How many connections there are at most: others wait.
+const MOST_CONNECTIONS: usize = 64;
+
+/// How long a connection may keep its place.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// Serves answers at an address, until it is dropped.
 pub async fn serve(address: SocketAddr, answer: Answer) -> std::io::Result<()> {
     let listener = TcpListener::bind(address).await?;
+    let room = Arc::new(Semaphore::new(MOST_CONNECTIONS));
     tokio::spawn(async move {
-        loop {
+        // It is never closed.
+        while let Ok(place) = Arc::clone(&room).acquire_owned().await {
             match listener.accept().await {
-                Ok((stream, _)) => drop(tokio::spawn(serve_one(stream, Arc::clone(&answer)))),
+                Ok((stream, _)) => {
+                    let answer = Arc::clone(&answer);
+                    tokio::spawn(async move {
+                        serve_one(stream, answer).await;
+                        drop(place);
+                    });
+                }
                 // Too many open files, for instance: that passes.
-                Err(_) => tokio::time::sleep(std::time::Duration::from_millis(100)).await,
+                Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
             }
         }
     });
@@ -38,9 +54,10 @@ async fn serve_one(stream: tokio::net::TcpStream, answer: Answer) {
     };
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
+        .keep_alive(false)
         .serve_connection(TokioIo::new(stream), service_fn(respond));
     // Who goes away in the middle of an answer is no concern of ours.
-    let _ = connection.await;
+    let _ = tokio::time::timeout(PATIENCE, connection).await;
 }
 
 fn response(found: Option<(StatusCode, &'static str, String)>) -> Response<Full<Bytes>> {
@@ -50,4 +67,33 @@ fn response(found: Option<(StatusCode, &'static str, String)>) -> Response<Full<
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, hyper::header::HeaderValue::from_static(kind));
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn whoever_holds_all_connections_open_holds_them_for_a_while_only() {
+        let place = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = place.local_addr().unwrap();
+        drop(place);
+        let answer: Answer = Arc::new(|_| Some((StatusCode::OK, "text/plain", "well".to_owned())));
+        serve(address, answer).await.unwrap();
+        let mut silent = Vec::new();
+        for _ in 0..MOST_CONNECTIONS {
+            silent.push(TcpStream::connect(address).await.unwrap());
+        }
+        let mut asking = TcpStream::connect(address).await.unwrap();
+        asking.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        let mut answer = String::new();
+        let soon = tokio::time::timeout(Duration::from_millis(300), asking.read_to_string(&mut answer));
+        assert!(soon.await.is_err(), "{answer}");
+        drop(silent);
+        asking.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.ends_with("well"), "{answer}");
+    }
 }

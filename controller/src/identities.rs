@@ -21,11 +21,13 @@ use sha2::{Digest, Sha256};
 use tokio::sync::watch;
 
 use crate::decide::{MANAGER, is_managed};
+use crate::leadership::Leadership;
 use crate::metrics::Metrics;
-use crate::mirror::Waits;
+use crate::mirror::{Waits, watching};
 use crate::opening::Opener;
 use crate::resource::IDENTITY;
 use crate::vault::{ControllerHost, read};
+use crate::writes::NOT_THERE;
 
 /// The first identity, if the controller makes it.
 const FIRST: &str = "sealant-identity";
@@ -165,7 +167,7 @@ impl Keeper {
     }
 
     fn events(&self) -> impl Stream<Item = watcher::Result<Event<Secret>>> + Unpin + use<> {
-        let config = watcher::Config::default().labels(IDENTITY);
+        let config = watching().labels(IDENTITY);
         Box::pin(watcher(self.secrets.clone(), config).backoff(Waits::default()))
     }
 
@@ -294,17 +296,28 @@ pub async fn generate(secrets: &Api<Secret>) -> Result<(), kube::Error> {
 }
 
 /// Publishes the recipients, if they are not published yet.
-pub async fn publish(maps: &Api<ConfigMap>, ring: &Ring, metrics: &Metrics) -> Result<(), kube::Error> {
+pub async fn publish(
+    maps: &Api<ConfigMap>,
+    ring: &Ring,
+    metrics: &Metrics,
+    leadership: &Leadership,
+) -> Result<(), kube::Error> {
     let recipients = ring.published();
     let current = maps.get_opt(RECIPIENTS).await?;
     let published = current.as_ref().and_then(|map| map.data.as_ref()?.get("recipients"));
-    if published == Some(&recipients) {
+    // Who leads no more may know of older identities.
+    if published == Some(&recipients) || !leadership.is_leader() {
         return Ok(());
     }
+    let version = current.as_ref().and_then(|map| map.metadata.resource_version.as_deref());
     let body = json!({
         "apiVersion": "v1",
         "kind": "ConfigMap",
-        "metadata": {"name": RECIPIENTS, "labels": {"app.kubernetes.io/part-of": "sealant"}},
+        "metadata": {
+            "name": RECIPIENTS,
+            "resourceVersion": version.unwrap_or(NOT_THERE),
+            "labels": {"app.kubernetes.io/part-of": "sealant"},
+        },
         "data": {"recipients": recipients},
     });
     maps.patch(RECIPIENTS, &PatchParams::apply(MANAGER).force(), &Patch::Apply(&body)).await?;

@@ -21,11 +21,10 @@ mod writes;
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use settings::{Cli, Command, LogFormat, Settings};
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::of_program();
     if let Some(Command::Crd) = cli.command {
         return print_crd();
     }

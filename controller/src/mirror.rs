@@ -8,10 +8,22 @@ use std::time::Duration;
 
 use kube::Resource;
 use kube::runtime::utils::Backoff;
-use kube::runtime::watcher::{DefaultBackoff, Event};
+use kube::runtime::watcher::{self, DefaultBackoff, Event};
 
 /// The longest wait before a watch begins anew: what has changed meanwhile is seen only then.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
+
+/// After how many seconds the API server ends a watch, which then goes on where it was: so one whose connection is dead
+/// is not waited for much longer.
+const WATCH: u32 = 50;
+
+/// How many objects one answer to a list holds: SealedSecrets can have a megabyte each.
+const PAGE: u32 = 100;
+
+/// How everything is watched.
+pub fn watching() -> watcher::Config {
+    watcher::Config::default().timeout(WATCH).page_size(PAGE)
+}
 
 /// The waits of a watch that has failed.
 #[derive(Default)]
@@ -78,6 +90,8 @@ struct State<K> {
     /// What the lists that are under way have found, by watch.
     listing: HashMap<usize, HashSet<Key>>,
     complete: HashSet<usize>,
+    /// Watches that we may not have.
+    refused: HashSet<usize>,
     /// Which watch an object is from.
     from: HashMap<Key, usize>,
 }
@@ -88,6 +102,7 @@ impl<K: Resource> Mirror<K> {
             objects: HashMap::new(),
             listing: HashMap::new(),
             complete: HashSet::new(),
+            refused: HashSet::new(),
             from: HashMap::new(),
         };
         Self { state: Mutex::new(state), watches }
@@ -109,6 +124,7 @@ impl<K: Resource> Mirror<K> {
             Event::InitDone => {
                 let found = state.listing.remove(&watch).unwrap_or_default();
                 state.complete.insert(watch);
+                state.refused.remove(&watch);
                 let of_watch =
                     state.from.iter().filter(|(key, from)| **from == watch && !found.contains(*key));
                 let gone: Vec<Key> = of_watch.map(|(key, _)| key.clone()).collect();
@@ -127,9 +143,20 @@ impl<K: Resource> Mirror<K> {
         self.lock().objects.keys().cloned().collect()
     }
 
-    /// Whether each watch has listed everything once.
+    /// A watch was refused: the others go on without it.
+    pub fn refuse(&self, watch: usize) {
+        self.lock().refused.insert(watch);
+    }
+
+    /// Whether there may be objects that we must not see.
+    pub fn is_refused(&self) -> bool {
+        !self.lock().refused.is_empty()
+    }
+
+    /// Whether each watch has listed everything once, or, if there are others, was refused.
     pub fn is_complete(&self) -> bool {
-        self.lock().complete.len() == self.watches
+        let state = self.lock();
+        !state.complete.is_empty() && state.complete.union(&state.refused).count() == self.watches
     }
 
     fn lock(&self) -> MutexGuard<'_, State<K>> {
@@ -166,6 +193,24 @@ mod tests {
             ..ObjectMeta::default()
         };
         ConfigMap { metadata, ..ConfigMap::default() }
+    }
+
+    #[test]
+    fn a_namespace_that_is_refused_holds_up_no_other() {
+        let mirror = Mirror::<ConfigMap>::new(2);
+        let list = |watch| [Event::Init, Event::InitDone].map(|event| drop(mirror.apply(watch, event)));
+        mirror.refuse(0);
+        assert!(!mirror.is_complete() && mirror.is_refused());
+        list(1);
+        assert!(mirror.is_complete() && mirror.is_refused());
+        list(0);
+        assert!(mirror.is_complete() && !mirror.is_refused());
+        mirror.refuse(1);
+        assert!(mirror.is_complete() && mirror.is_refused());
+        let all = Mirror::<ConfigMap>::new(2);
+        all.refuse(0);
+        all.refuse(1);
+        assert!(!all.is_complete());
     }
 
     #[test]

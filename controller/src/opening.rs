@@ -1,8 +1,8 @@
 //! Opens data keys, those of many SealedSecrets in one request, and remembers them for a while.
 //!
-//! Lives on a thread of its own: work on age keys blocks it, and nothing else. SealedSecrets that need the same Vault
-//! servers are opened together, and wait for no others. Remembers data keys by namespace and by all that wraps them,
-//! never by an id or a commitment, which anybody can write.
+//! Lives on a thread of its own: work on age keys blocks it, and nothing else. What was opened before, or opens with age
+//! keys, waits for no server. SealedSecrets that need the same Vault servers are opened together, and wait for no others.
+//! Remembers data keys by namespace and by all that wraps them, never by an id or a commitment, which anybody can write.
 
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
@@ -100,6 +100,9 @@ struct Keys {
     memory: RefCell<Memory>,
 }
 
+/// A SealedSecret to open, with the keys that were at hand when it came.
+type Job = (Rc<Keys>, Open);
+
 type Open = (Arc<SealedSecret>, oneshot::Sender<Result<OpenedKeys>>);
 
 /// The servers that a SealedSecret may need.
@@ -107,44 +110,63 @@ type Lane = BTreeSet<String>;
 
 async fn serve(mut inbox: mpsc::UnboundedReceiver<Request>) {
     let mut keys: Option<Rc<Keys>> = None;
-    let mut lanes: HashMap<Lane, mpsc::UnboundedSender<(Rc<Keys>, Open)>> = HashMap::new();
+    let (remaining, for_servers) = mpsc::unbounded_channel();
+    let first = start_lane(Stage::WithoutServers(remaining));
+    tokio::task::spawn_local(ask_servers(for_servers));
     while let Some(request) = inbox.recv().await {
         match (request, &keys) {
             (Request::Use(make), _) => {
                 keys = Some(Rc::new(Keys { service: make(), memory: RefCell::default() }));
             }
             (Request::Open(_, reply), None) => drop(reply.send(Err(gone()))),
+            // Who gets no answer learns that there is none.
             (Request::Open(sealed, reply), Some(keys)) => {
-                let lane: Lane = servers(&sealed).map(str::to_owned).collect();
-                if lanes.len() >= MOST_LANES && !lanes.contains_key(&lane) {
-                    // Each ends when it has done what it was given.
-                    lanes.clear();
-                }
-                let sender = lanes.entry(lane).or_insert_with(start_lane);
-                if sender.is_closed() {
-                    *sender = start_lane();
-                }
-                let _ = sender.send((Rc::clone(keys), (sealed, reply)));
+                drop(first.send((Rc::clone(keys), (sealed, reply))));
             }
         }
     }
 }
 
+/// Hands out what needs a server, to a lane for each group of servers.
+async fn ask_servers(mut inbox: mpsc::UnboundedReceiver<Job>) {
+    let mut lanes: HashMap<Lane, mpsc::UnboundedSender<Job>> = HashMap::new();
+    while let Some(job) = inbox.recv().await {
+        let (_, (sealed, _)) = &job;
+        let lane: Lane = servers(sealed).map(str::to_owned).collect();
+        if lanes.len() >= MOST_LANES && !lanes.contains_key(&lane) {
+            // Each ends when it has done what it was given.
+            lanes.clear();
+        }
+        let sender = lanes.entry(lane).or_insert_with(|| start_lane(Stage::WithServers));
+        if sender.is_closed() {
+            *sender = start_lane(Stage::WithServers);
+        }
+        let _ = sender.send(job);
+    }
+}
+
 /// The servers that a SealedSecret names.
 fn servers(sealed: &SealedSecret) -> impl Iterator<Item = &str> {
-    let entries = sealed.spec.data_keys.iter().flat_map(|entry| {
+    let entries = sealed.spec().data_keys.iter().flat_map(|entry| {
         entry.hc_vault.iter().chain(entry.key_groups.iter().flat_map(|group| &group.hc_vault))
     });
     entries.map(|entry| entry.address.as_str())
 }
 
-fn start_lane() -> mpsc::UnboundedSender<(Rc<Keys>, Open)> {
+/// What a lane does.
+enum Stage {
+    /// Opens what takes no server, and passes on what is left.
+    WithoutServers(mpsc::UnboundedSender<Job>),
+    WithServers,
+}
+
+fn start_lane(stage: Stage) -> mpsc::UnboundedSender<Job> {
     let (sender, receiver) = mpsc::unbounded_channel();
-    tokio::task::spawn_local(serve_lane(receiver));
+    tokio::task::spawn_local(serve_lane(receiver, stage));
     sender
 }
 
-async fn serve_lane(mut inbox: mpsc::UnboundedReceiver<(Rc<Keys>, Open)>) {
+async fn serve_lane(mut inbox: mpsc::UnboundedReceiver<Job>, stage: Stage) {
     while let Some((keys, first)) = inbox.recv().await {
         tokio::time::sleep(LINGER).await;
         let mut batches: Vec<(Rc<Keys>, Vec<Open>)> = vec![(keys, vec![first])];
@@ -158,6 +180,17 @@ async fn serve_lane(mut inbox: mpsc::UnboundedReceiver<(Rc<Keys>, Open)>) {
         for (keys, mut batch) in batches {
             // Who has given up asks again.
             batch.retain(|(_, reply)| !reply.is_closed());
+            if let Stage::WithoutServers(remaining) = &stage {
+                let left;
+                (left, batch) = batch.into_iter().partition(|(sealed, _)| servers(sealed).next().is_some());
+                keys.open_without_servers(&left).await;
+                for open in left {
+                    match keys.remembers(&open.0) {
+                        true => batch.push(open),
+                        false => drop(remaining.send((Rc::clone(&keys), open))),
+                    }
+                }
+            }
             keys.open(batch).await;
         }
     }
@@ -167,6 +200,31 @@ async fn serve_lane(mut inbox: mpsc::UnboundedReceiver<(Rc<Keys>, Open)>) {
 type Used<'s> = Vec<(&'s DataKeyEntry, WrappedDataKey, [u8; 32])>;
 
 impl Keys {
+    /// Whether nothing has to be opened for a SealedSecret any more.
+    fn remembers(&self, sealed: &SealedSecret) -> bool {
+        let mut memory = self.memory.borrow_mut();
+        used(sealed).is_ok_and(|used| used.iter().all(|(_, _, print)| memory.get(print).is_some()))
+    }
+
+    /// Opens with age keys alone what others wrap, too, and remembers it.
+    async fn open_without_servers(&self, batch: &[Open]) {
+        let used = batch.iter().filter_map(|(sealed, _)| used(sealed).ok()).flatten();
+        let missing = used.filter(|(_, _, print)| self.memory.borrow_mut().get(print).is_none());
+        let requests: Vec<_> =
+            missing.filter_map(|(_, wrapped, print)| Some((without_servers(wrapped)?, print))).collect();
+        if requests.is_empty() {
+            return;
+        }
+        let wrapped: Vec<&WrappedDataKey> = requests.iter().map(|(wrapped, _)| wrapped).collect();
+        let answers = self.service.unwrap_many(&wrapped).await;
+        self.service.forget();
+        for ((_, print), answer) in requests.iter().zip(answers) {
+            if let Ok(key) = answer {
+                self.memory.borrow_mut().put(*print, key);
+            }
+        }
+    }
+
     async fn open(&self, batch: Vec<Open>) {
         let used: Vec<Result<Used<'_>>> = batch.iter().map(|(sealed, _)| used(sealed)).collect();
         let known = |print: &[u8; 32]| self.memory.borrow_mut().get(print);
@@ -202,6 +260,15 @@ impl Keys {
     }
 }
 
+/// What age keys alone can open of a data key, if they can.
+fn without_servers(mut wrapped: WrappedDataKey) -> Option<WrappedDataKey> {
+    for group in &mut wrapped.groups {
+        group.retain(|key| !matches!(key.key, MasterKey::Vault(_)));
+    }
+    let open = wrapped.groups.iter().filter(|group| !group.is_empty()).count();
+    (open > 0 && open >= wrapped.required()).then_some(wrapped)
+}
+
 /// An error said once more, for another SealedSecret.
 fn again(error: &Error) -> Error {
     Error::new(error.kind(), error.message()).passing(error.may_pass())
@@ -209,7 +276,7 @@ fn again(error: &Error) -> Error {
 
 fn used(sealed: &SealedSecret) -> Result<Used<'_>> {
     let namespace = sealed.namespace();
-    let used = used_data_keys(&sealed.spec)?.into_iter();
+    let used = used_data_keys(sealed.spec())?.into_iter();
     Ok(used
         .map(|(entry, wrapped)| {
             let print = fingerprint(namespace, &wrapped);

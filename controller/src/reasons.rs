@@ -28,10 +28,16 @@ pub enum Reason {
     Refused,
     VaultUnavailable,
     ApiServerUnavailable,
+    /// The Secret that is there is being deleted, and something holds it.
+    Terminating,
+    /// Somebody else writes at the same time, again and again.
+    Conflict,
+    /// Opening takes its time, though no server is asked.
+    Busy,
 }
 
 impl Reason {
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 14] = [
         Self::Unsealed,
         Self::Suspended,
         Self::BadCiphertext,
@@ -43,6 +49,9 @@ impl Reason {
         Self::Refused,
         Self::VaultUnavailable,
         Self::ApiServerUnavailable,
+        Self::Terminating,
+        Self::Conflict,
+        Self::Busy,
     ];
 
     /// As it stands in conditions, events and metrics.
@@ -59,6 +68,9 @@ impl Reason {
             Self::Refused => "Refused",
             Self::VaultUnavailable => "VaultUnavailable",
             Self::ApiServerUnavailable => "ApiServerUnavailable",
+            Self::Terminating => "Terminating",
+            Self::Conflict => "Conflict",
+            Self::Busy => "Busy",
         }
     }
 
@@ -66,7 +78,11 @@ impl Reason {
         match self {
             Self::Unsealed => Standing::Good,
             Self::Suspended => Standing::Suspended,
-            Self::VaultUnavailable | Self::ApiServerUnavailable => Standing::Waiting,
+            Self::VaultUnavailable
+            | Self::ApiServerUnavailable
+            | Self::Terminating
+            | Self::Conflict
+            | Self::Busy => Standing::Waiting,
             Self::BadCiphertext
             | Self::NoIdentity
             | Self::AlreadyExists
@@ -90,7 +106,10 @@ impl Reason {
             | Self::Immutable
             | Self::Refused
             | Self::VaultUnavailable
-            | Self::ApiServerUnavailable => true,
+            | Self::ApiServerUnavailable
+            | Self::Terminating
+            | Self::Conflict
+            | Self::Busy => true,
         }
     }
 }
@@ -110,10 +129,24 @@ pub const IS_FOREIGN: &str = "it was not made from this SealedSecret; annotate i
 pub const IS_IMMUTABLE: &str = "the Secret is immutable or would get another type; delete it, or annotate the \
                                 SealedSecret with sealant.dev/on-immutable: Recreate";
 pub const NO_ANSWER: &str = "the API server gave no answer";
+pub const IS_GOING: &str = "the Secret is being deleted; it is made again when it is gone";
+pub const IS_CONTESTED: &str = "the SealedSecret, the Secret or its namespace is changing all the time";
+pub const CHANGED_AT_ONCE: &str =
+    "the Secret is not as it was written: somebody changes it, a webhook perhaps";
+pub const TAKES_LONG: &str = "the controller has much to open, and has not come to it";
+pub const LOG_SAYS_MORE: &str = "what went wrong stands in the log of the controller";
+pub const NOT_ALLOWED: &str = "a server that it names is not allowed to the controller";
 
 /// A type of Secret that nobody has allowed.
 pub fn forbidden_type(kind: &str) -> String {
     format!("a Secret of type {kind} is not made from a SealedSecret: whoever wrote it would get a token")
+}
+
+/// More transit keys than the controller tries.
+pub fn too_many_transit_keys(most: usize) -> String {
+    format!(
+        "a data key, or a group of it, names more than {most} transit keys, and the controller tries no more"
+    )
 }
 
 #[cfg(test)]

@@ -39,8 +39,17 @@ const REPAIRS_AT_ONCE: u32 = 10;
 /// How often the API server may fail in a row before that is said: mostly it has passed by then.
 const FAILURES_UNSAID: u32 = 2;
 
+/// And how often somebody else may be faster: mostly the next try goes well.
+const CONFLICTS_UNSAID: u32 = 6;
+
+/// How long opening may take where no server is asked; `opening.rs` knows how long servers are waited for.
+const PATIENCE_TO_OPEN: Duration = Duration::from_secs(30);
+
 /// How long the API server may let us wait.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long one SealedSecret may keep a worker, with all that is said of it.
+const PATIENCE_FOR_ALL: Duration = Duration::from_secs(90);
 
 /// When to look at it again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -135,6 +144,16 @@ impl Reconciler {
 
     /// Looks at one SealedSecret.
     pub async fn reconcile(&self, key: &Key) -> Next {
+        match tokio::time::timeout(PATIENCE_FOR_ALL, self.look_at(key)).await {
+            Ok(next) => next,
+            Err(_) => {
+                tracing::warn!(sealed_secret = %key, "it took too long, and is tried again");
+                self.again(key)
+            }
+        }
+    }
+
+    async fn look_at(&self, key: &Key) -> Next {
         let Some(seen) = self.sealed.get(key) else {
             self.forget(key);
             return Next::Wait;
@@ -151,7 +170,11 @@ impl Reconciler {
         let work = tokio::time::timeout(PATIENCE, self.work(sealed)).await;
         let outcome = match work {
             Ok(Ok(outcome)) => outcome,
-            Ok(Err(Trouble::Conflict)) => return self.soon(key),
+            Ok(Err(Trouble::Conflict)) if self.attempts(key) < CONFLICTS_UNSAID => return self.soon(key),
+            Ok(Err(Trouble::Conflict)) => {
+                self.metrics.conflicts.inc();
+                Verdict::new(Reason::Conflict, crate::reasons::IS_CONTESTED).into()
+            }
             Ok(Err(Trouble::Refused(verdict))) => verdict.into(),
             Err(_) => Verdict::new(Reason::ApiServerUnavailable, crate::reasons::NO_ANSWER).into(),
         };
@@ -186,11 +209,20 @@ impl Reconciler {
         if let Some(verdict) = decide::about_current(sealed, current) {
             return Ok(verdict.into());
         }
-        let shared = Arc::new(sealed.clone());
-        let opened = self.opener.open(Arc::clone(&shared)).await;
-        let secret = match opened.and_then(|keys| unseal(&sealed.sealed(), &keys)) {
+        let opening = self.opener.open(Arc::new(sealed.clone()));
+        let Ok(opened) = tokio::time::timeout(PATIENCE_TO_OPEN, opening).await else {
+            return Ok(Verdict::new(Reason::Busy, crate::reasons::TAKES_LONG).into());
+        };
+        let secret = match opened.and_then(|keys| unseal(&sealed.sealed, &keys)) {
             Ok(secret) => secret,
-            Err(error) => return Ok(decide::not_opened(&error).into()),
+            Err(error) => {
+                let (_, more) = decide::said_to_all(error.message());
+                if !more.is_empty() {
+                    let (namespace, name) = (sealed.namespace(), sealed.name());
+                    tracing::info!(namespace, name, "it could not be opened: {}", more.trim_start());
+                }
+                return Ok(decide::not_opened(&error).into());
+            }
         };
         self.audit(sealed);
         let desired = decide::desired(sealed);
@@ -198,12 +230,23 @@ impl Reconciler {
             Ok(write) => write,
             Err(verdict) => return Ok(verdict.into()),
         };
-        if write != Write::Nothing && !self.leadership.is_leader() {
-            return Err(Trouble::Conflict);
+        if write != Write::Nothing {
+            writes::is_current(&self.client, sealed).await?;
+            if !self.leadership.is_leader() {
+                return Err(Trouble::Conflict);
+            }
         }
-        let secret_version = writes::secret(&self.client, &write, current, &desired, &secret.items).await?;
+        let written = writes::secret(&self.client, &write, current, &desired, &secret.items).await?;
         self.count_write(&write);
-        let verdict = Verdict::new(Reason::Unsealed, crate::reasons::IN_SYNC);
+        let is_right =
+            written.as_ref().is_none_or(|it| decide::is_right(sealed, it, &desired, &secret.items));
+        let verdict = match is_right {
+            true => Verdict::new(Reason::Unsealed, crate::reasons::IN_SYNC),
+            false => Verdict::new(Reason::Conflict, crate::reasons::CHANGED_AT_ONCE),
+        };
+        let secret_version =
+            written.as_ref().or(current).and_then(|secret| secret.metadata.resource_version.clone());
+        writes::wipe(written);
         Ok(Outcome { verdict, written: write, secret_version })
     }
 
@@ -249,6 +292,11 @@ impl Reconciler {
         secret_version: Option<String>,
         epoch: u64,
     ) -> Next {
+        if *written != Write::Nothing {
+            let mut memory = self.memory();
+            let known = memory.entry(key.clone()).or_default();
+            known.writes = (known.lately() + 1, Some(Instant::now()));
+        }
         if verdict.reason.standing() != Standing::Good {
             return self.later(key, verdict);
         }
@@ -259,9 +307,6 @@ impl Reconciler {
         known.settled = Some(settled);
         known.reason = Some(verdict.reason);
         known.attempts = 0;
-        if *written != Write::Nothing {
-            known.writes = (known.lately() + 1, Some(Instant::now()));
-        }
         Next::Wait
     }
 
@@ -399,16 +444,16 @@ impl Reconciler {
     /// Who reads logs of a cluster learns that something was opened, never what was in it.
     fn audit(&self, sealed: &SealedSecret) {
         self.metrics.unseals.inc();
-        let data_keys: Vec<&str> = sealed.spec.data_keys.iter().map(|entry| entry.id.as_str()).collect();
+        let data_keys: Vec<&str> = sealed.spec().data_keys.iter().map(|entry| entry.id.as_str()).collect();
         tracing::info!(
             target: "audit",
             namespace = sealed.namespace(),
             name = sealed.name(),
             uid = sealed.metadata.uid.as_deref().unwrap_or_default(),
             generation = sealed.metadata.generation.unwrap_or_default(),
-            scope = sealed.spec.scope.unwrap_or_default().name(),
+            scope = sealed.spec().scope.unwrap_or_default().name(),
             data_keys = data_keys.join(","),
-            items = sealed.spec.encrypted_data.len(),
+            items = sealed.spec().encrypted_data.len(),
             "unsealed"
         );
     }

@@ -3,6 +3,7 @@
 //! The spec, its bounds and its descriptions are the library's; here is what only a cluster has: status and columns.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use kube::api::ObjectMeta;
@@ -33,12 +34,39 @@ pub const ON_IMMUTABLE: &str = "sealant.dev/on-immutable";
 /// On Secrets in the controller's namespace that hold identities.
 pub const IDENTITY: &str = "sealant.dev/identity";
 
+/// What annotations ask of us: they change without a new generation.
+pub fn annotations_of_ours(metadata: &ObjectMeta) -> impl Iterator<Item = (&String, &String)> {
+    metadata.annotations.iter().flatten().filter(|(key, _)| key.starts_with("sealant.dev/"))
+}
+
+/// A SealedSecret of a cluster. Those can be large: what is sealed is never copied.
 #[derive(Debug, Clone, Deserialize)]
+#[serde(from = "Stored")]
 pub struct SealedSecret {
-    #[serde(default)]
     pub metadata: ObjectMeta,
-    pub spec: Spec,
+    /// What the library knows of it.
+    pub sealed: Arc<sealed_secret::SealedSecret>,
     pub status: Option<Status>,
+}
+
+/// As the API server has it.
+#[derive(Deserialize)]
+struct Stored {
+    #[serde(default)]
+    metadata: ObjectMeta,
+    spec: Spec,
+    status: Option<Status>,
+}
+
+impl From<Stored> for SealedSecret {
+    fn from(Stored { metadata, spec, status }: Stored) -> Self {
+        let known = Metadata {
+            name: metadata.name.clone().unwrap_or_default(),
+            namespace: metadata.namespace.clone(),
+            ..Metadata::default()
+        };
+        Self { metadata, sealed: Arc::new(sealed_secret::SealedSecret { metadata: known, spec }), status }
+    }
 }
 
 impl SealedSecret {
@@ -56,14 +84,8 @@ impl SealedSecret {
         annotations.and_then(|annotations| annotations.get(key)).is_some_and(|found| found == value)
     }
 
-    /// What the library knows of it.
-    pub fn sealed(&self) -> sealed_secret::SealedSecret {
-        let metadata = Metadata {
-            name: self.name().to_owned(),
-            namespace: self.metadata.namespace.clone(),
-            ..Metadata::default()
-        };
-        sealed_secret::SealedSecret { metadata, spec: self.spec.clone() }
+    pub fn spec(&self) -> &Spec {
+        &self.sealed.spec
     }
 }
 

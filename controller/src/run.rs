@@ -21,7 +21,7 @@ use crate::endpoints;
 use crate::identities::{self, Keeper, Ring};
 use crate::leadership::{Candidate, Leadership};
 use crate::metrics::Metrics;
-use crate::mirror::{Change, Key, Mirror, Waits};
+use crate::mirror::{Change, Key, Mirror, Waits, watching};
 use crate::opening::Opener;
 use crate::queue::{Lane, Queue};
 use crate::reconcile::{Next, Reconciler, Seen};
@@ -34,6 +34,15 @@ const GRACE: Duration = Duration::from_secs(10);
 
 /// How often numbers are counted, and duties of the leader tried again that could not be done.
 const HOUSEKEEPING: Duration = Duration::from_secs(5);
+
+/// How often the duties of the leader are looked at again: somebody may have deleted or edited what is published.
+const LOOK_AGAIN: Duration = Duration::from_secs(30);
+
+/// How long the API server may say nothing at all on a connection.
+const SILENCE: Duration = Duration::from_secs(75);
+
+/// How long the duties of the leader may take.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What the parts share.
 struct Parts {
@@ -55,6 +64,9 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
         kube::Config::infer().await.context("there is neither a cluster around us nor a kubeconfig")?;
     // It would keep a worker for minutes; we try again ourselves, and do others meanwhile.
     config.default_retry = false;
+    // Longer than a watch may be silent.
+    config.read_timeout = Some(SILENCE);
+    config.reset_reader_on_write = true;
     let namespace = settings.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
     let client = Client::try_from(config).context("no client for this cluster")?;
     let identity =
@@ -218,9 +230,10 @@ fn watch_all(parts: &Arc<Parts>, tasks: &mut JoinSet<()>) {
     for (index, scope) in scopes.into_iter().enumerate() {
         let sealed: Api<Seen> = api(&parts.client, scope.as_deref());
         let secrets: Api<PartialObjectMeta<Secret>> = api(&parts.client, scope.as_deref());
-        let shared = Arc::clone(parts);
+        let (shared, scope) = (Arc::clone(parts), Arc::<Option<String>>::new(scope));
+        let of_secrets = Arc::clone(&scope);
         tasks.spawn(async move {
-            let events = watcher::watcher(sealed, watcher::Config::default()).backoff(Waits::default());
+            let events = watcher(sealed, watching()).backoff(Waits::default());
             let mut events = std::pin::pin!(events.modify(|seen| seen.meta_mut().managed_fields = None));
             while let Some(event) = events.next().await {
                 match event {
@@ -228,14 +241,20 @@ fn watch_all(parts: &Arc<Parts>, tasks: &mut JoinSet<()>) {
                         let changes = shared.reconciler.sealed.apply(index, event);
                         changes.iter().for_each(|change| shared.saw_sealed(change));
                     }
-                    Err(error) => tracing::warn!("cannot watch the SealedSecrets: {error}"),
+                    Err(error) => {
+                        if is_refused(&error) {
+                            shared.reconciler.sealed.refuse(index);
+                        }
+                        let namespace = scope.as_deref().unwrap_or_default();
+                        tracing::warn!(namespace, "cannot watch the SealedSecrets: {error}");
+                    }
                 }
             }
         });
-        let shared = Arc::clone(parts);
+        let (shared, scope) = (Arc::clone(parts), of_secrets);
         tasks.spawn(async move {
-            let config = watcher::Config::default().labels(&format!("{MANAGED}=true"));
-            let events = watcher::watcher(secrets, config).backoff(Waits::default());
+            let config = watching().labels(&format!("{MANAGED}=true"));
+            let events = watcher(secrets, config).backoff(Waits::default());
             let mut events = std::pin::pin!(events.modify(|seen| seen.metadata.managed_fields = None));
             while let Some(event) = events.next().await {
                 match event {
@@ -243,11 +262,23 @@ fn watch_all(parts: &Arc<Parts>, tasks: &mut JoinSet<()>) {
                         let changes = shared.reconciler.secrets.apply(index, event);
                         changes.iter().for_each(|change| shared.saw_secret(change));
                     }
-                    Err(error) => tracing::warn!("cannot watch the Secrets: {error}"),
+                    Err(error) => {
+                        if is_refused(&error) {
+                            shared.reconciler.secrets.refuse(index);
+                        }
+                        let namespace = scope.as_deref().unwrap_or_default();
+                        tracing::warn!(namespace, "cannot watch the Secrets: {error}");
+                    }
                 }
             }
         });
     }
+}
+
+/// Whether a list is not for us, rather than not there for a moment.
+fn is_refused(error: &watcher::Error) -> bool {
+    use watcher::Error::InitialListFailed;
+    matches!(error, InitialListFailed(kube::Error::Api(status)) if matches!(status.code, 403 | 404))
 }
 
 fn api<K>(client: &Client, namespace: Option<&str>) -> Api<K>
@@ -311,8 +342,11 @@ async fn lead(parts: Arc<Parts>) {
     let mut done = true;
     loop {
         tokio::select! {
-            () = tokio::time::sleep(HOUSEKEEPING), if !done => {
-                done = fulfil_duties(&parts).await;
+            () = tokio::time::sleep(if done { LOOK_AGAIN } else { HOUSEKEEPING }) => {
+                // A first identity is made where there never was one, not where all have just gone.
+                if !done || known.as_ref().is_some_and(|ring| !ring.is_empty()) {
+                    done = fulfil_duties(&parts).await;
+                }
                 continue;
             }
             changed = leads.changed() => {
@@ -361,20 +395,24 @@ async fn fulfil_duties(parts: &Parts) -> bool {
     if !parts.leadership.is_leader() {
         return true;
     }
-    let outcome = match ring.is_empty() {
-        true => make_first_identity(parts, &ring).await,
-        false => {
-            let maps: Api<ConfigMap> = Api::namespaced(parts.client.clone(), &parts.namespace);
-            identities::publish(&maps, &ring, &parts.metrics).await
+    let work = async {
+        match ring.is_empty() {
+            true => make_first_identity(parts, &ring).await,
+            false => {
+                let maps: Api<ConfigMap> = Api::namespaced(parts.client.clone(), &parts.namespace);
+                Ok(identities::publish(&maps, &ring, &parts.metrics, &parts.leadership).await?)
+            }
         }
     };
+    let outcome = tokio::time::timeout(PATIENCE, work).await.context("the API server gave no answer");
+    let outcome = outcome.flatten();
     outcome
-        .inspect_err(|error| tracing::warn!("identities or recipients could not be written: {error}"))
+        .inspect_err(|error| tracing::warn!("identities or recipients could not be written: {error:#}"))
         .is_ok()
 }
 
 /// Only where nothing is configured and nothing is sealed: a second identity could open nothing that is there.
-async fn make_first_identity(parts: &Parts, ring: &Ring) -> kube::Result<()> {
+async fn make_first_identity(parts: &Parts, ring: &Ring) -> anyhow::Result<()> {
     let settings = &parts.settings;
     if ring.is_configured() {
         tracing::warn!("there is no identity that can be used");
@@ -382,6 +420,9 @@ async fn make_first_identity(parts: &Parts, ring: &Ring) -> kube::Result<()> {
     }
     if !settings.identity_file.is_empty() || settings.vault.is_used() {
         return Ok(());
+    }
+    if parts.reconciler.sealed.is_refused() {
+        anyhow::bail!("a namespace cannot be looked at: no first identity is made meanwhile");
     }
     if !parts.reconciler.sealed.keys().is_empty() || !settings.generate_identity {
         tracing::warn!("there is no identity: label a Secret with sealant.dev/identity: active");
@@ -391,5 +432,5 @@ async fn make_first_identity(parts: &Parts, ring: &Ring) -> kube::Result<()> {
         tracing::warn!("there is no identity, but recipients of one are published: bring its Secret back");
         return Ok(());
     }
-    identities::generate(&Api::namespaced(parts.client.clone(), &parts.namespace)).await
+    Ok(identities::generate(&Api::namespaced(parts.client.clone(), &parts.namespace)).await?)
 }

@@ -1,9 +1,11 @@
 //! The flags. Each of them is a variable of the environment, too: `--x-y` is `SEALANT_X_Y`.
 
+use std::ffi::{OsStr, OsString};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::builder::Resettable;
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 /// Turns SealedSecrets into native Kubernetes Secrets.
 ///
@@ -17,6 +19,22 @@ pub struct Cli {
 
     #[command(flatten)]
     pub settings: Settings,
+}
+
+impl Cli {
+    /// Reads the flags and the environment, or ends the program. A variable that is empty is not given.
+    pub fn of_program() -> Self {
+        #[allow(clippy::disallowed_methods)]
+        let command = without_empty(Self::command(), |name| std::env::var_os(name));
+        Self::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit())
+    }
+}
+
+fn without_empty(command: clap::Command, value: impl Fn(&OsStr) -> Option<OsString>) -> clap::Command {
+    command.mut_args(|flag| {
+        let is_empty = flag.get_env().and_then(&value).is_some_and(|value| value.is_empty());
+        if is_empty { flag.env(Resettable::Reset) } else { flag }
+    })
 }
 
 #[derive(Debug, Subcommand)]
@@ -146,10 +164,20 @@ impl VaultSettings {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
     use crate::page::column;
+
+    #[test]
+    fn a_variable_that_is_empty_is_not_given() {
+        let value = |name: &OsStr| (name == "SEALANT_NAMESPACE").then(OsString::new);
+        let command = without_empty(Cli::command(), value);
+        let variable = |id: &str| {
+            let flag = command.get_arguments().find(|flag| flag.get_id() == id).unwrap();
+            flag.get_env().map(OsStr::to_owned)
+        };
+        assert_eq!(variable("namespace"), None);
+        assert_eq!(variable("pod_name"), Some("SEALANT_POD_NAME".into()));
+    }
 
     #[test]
     fn every_flag_is_described_and_is_a_variable() {

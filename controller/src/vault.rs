@@ -130,6 +130,7 @@ pub fn read(path: &Path) -> io::Result<SecretBytes> {
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_methods)]
 mod tests {
     use clap::Parser;
 

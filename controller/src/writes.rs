@@ -8,17 +8,17 @@ use base64::engine::general_purpose::STANDARD;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use kube::Client;
 use kube::api::{
-    Api, ApiResource, DeleteParams, DynamicObject, ObjectMeta, Patch, PatchParams, Preconditions,
+    Api, ApiResource, DeleteParams, DynamicObject, ObjectMeta, Patch, PatchParams, PostParams, Preconditions,
 };
-use kube::{Client, Resource};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::decide::{Desired, Items, MANAGER, Removals, Verdict, Write};
+use crate::decide::{self, Desired, Items, MANAGER, Removals, Verdict, Write};
 use crate::mirror::Key;
 use crate::reasons::{self, Reason};
-use crate::resource::{SealedSecret, Status};
+use crate::resource::{self, SealedSecret, Status};
 
 /// Why a write was not done.
 #[derive(Debug)]
@@ -53,38 +53,49 @@ impl From<kube::Error> for Trouble {
     }
 }
 
-/// Does what was decided, and returns the Secret's new version if there is one.
+/// Does what was decided, and returns the Secret as it was written; `None` where there was nothing to do.
 pub async fn secret(
     client: &Client,
     write: &Write,
     current: Option<&Secret>,
     desired: &Desired,
     items: &Items,
-) -> Result<Option<String>, Trouble> {
+) -> Result<Option<Secret>, Trouble> {
     let secrets: Api<Secret> = Api::namespaced(client.clone(), &desired.namespace);
     let written = match (write, current) {
-        (Write::Nothing, current) => {
-            return Ok(current.and_then(|current| current.metadata.resource_version.clone()));
-        }
+        (Write::Nothing, _) => return Ok(None),
         (Write::Create, _) => create(&secrets, desired, items).await?,
         (Write::Update(removals), Some(current)) => {
             update(&secrets, current, removals, desired, items).await?
         }
         (Write::Recreate, Some(current)) => {
+            try_to_create(&secrets, desired, items).await?;
             delete(&secrets, &current.metadata, &desired.name).await?;
             create(&secrets, desired, items).await?
         }
         (Write::Update(_) | Write::Recreate, None) => return Err(Trouble::Conflict),
     };
-    Ok(written.metadata.resource_version)
+    Ok(Some(written))
 }
 
-/// A version that no Secret has: the API server makes one where there is none, and refuses where there is.
-const NOT_THERE: &str = "1";
+/// A version that no object has: the API server makes one where there is none, and refuses where there is.
+pub const NOT_THERE: &str = "1";
 
 async fn create(secrets: &Api<Secret>, desired: &Desired, items: &Items) -> Result<Secret, Trouble> {
     let body = manifest(desired, items, json!({"resourceVersion": NOT_THERE}));
     Ok(secrets.patch(&desired.name, &PatchParams::apply(MANAGER), &Patch::Apply(&body)).await?)
+}
+
+/// Asks whether the Secret could be made, beside the one that is there: what cannot be made again is not deleted.
+async fn try_to_create(secrets: &Api<Secret>, desired: &Desired, items: &Items) -> Result<(), Trouble> {
+    let mut body = manifest(desired, items, json!({"generateName": "sealant-"}));
+    body["metadata"].as_object_mut().map(|metadata| metadata.remove("name"));
+    let secret: Secret = serde_json::from_value(body).map_err(kube::Error::SerdeError)?;
+    let params = PostParams { dry_run: true, field_manager: Some(MANAGER.to_owned()) };
+    let tried = secrets.create(&params, &secret).await;
+    wipe(Some(secret));
+    wipe(Some(tried?));
+    Ok(())
 }
 
 async fn update(
@@ -120,7 +131,7 @@ async fn remove_owners(
     desired: &Desired,
 ) -> Result<Secret, Trouble> {
     let others = current.metadata.owner_references.iter().flatten();
-    let kept = others.filter(|owner| owner.kind != SealedSecret::kind(&()) || owner.name != desired.name);
+    let kept = others.filter(|owner| !decide::is_sealed_secret(owner, &desired.name));
     let owners: Vec<&OwnerReference> = kept.chain(&desired.owner).collect();
     let mut body = json!({"metadata": bound});
     body["metadata"]["ownerReferences"] = json!(owners);
@@ -131,8 +142,29 @@ async fn delete(secrets: &Api<Secret>, current: &ObjectMeta, name: &str) -> Resu
     let preconditions =
         Preconditions { uid: current.uid.clone(), resource_version: current.resource_version.clone() };
     let params = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
-    secrets.delete(name, &params).await?;
-    Ok(())
+    match secrets.delete(name, &params).await?.left() {
+        None => Ok(()),
+        // It is still there: a finalizer holds it.
+        held => {
+            wipe(held);
+            Err(Trouble::Refused(Verdict::new(Reason::Terminating, reasons::IS_GOING)))
+        }
+    }
+}
+
+/// Whether a SealedSecret is still as it was seen. A write is bound to the Secret, and nothing else would keep one with
+/// an old view from writing old values over new ones.
+pub async fn is_current(client: &Client, seen: &SealedSecret) -> Result<(), Trouble> {
+    let objects: Api<SealedSecret> = Api::namespaced(client.clone(), seen.namespace());
+    let found = objects.get_metadata(seen.name()).await?;
+    if is_same(&seen.metadata, &found.metadata) { Ok(()) } else { Err(Trouble::Conflict) }
+}
+
+fn is_same(seen: &ObjectMeta, found: &ObjectMeta) -> bool {
+    seen.uid == found.uid
+        && seen.generation == found.generation
+        && resource::annotations_of_ours(seen).eq(resource::annotations_of_ours(found))
+        && found.deletion_timestamp.is_none()
 }
 
 /// The status of a SealedSecret, of which nothing else has to be readable.
@@ -199,5 +231,32 @@ pub fn wipe(secret: Option<Secret>) {
         secret.and_then(|secret| secret.data).into_iter().flat_map(|data| data.into_values())
     {
         drop(zeroize::Zeroizing::new(value));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sealed_secret_that_has_changed_is_not_the_one_that_was_seen() {
+        let meta = |change: Value| -> ObjectMeta {
+            let mut body = json!({"uid": "u", "generation": 1, "resourceVersion": "1",
+                "annotations": {"theirs": "1", "sealant.dev/x": "1"}});
+            body.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+            serde_json::from_value(body).unwrap()
+        };
+        let seen = meta(json!({}));
+        let same = json!({"resourceVersion": "2", "annotations": {"theirs": "2", "sealant.dev/x": "1"}});
+        assert!(is_same(&seen, &meta(same)));
+        for change in [
+            json!({"uid": "v"}),
+            json!({"generation": 2}),
+            json!({"annotations": {"sealant.dev/x": "1", "sealant.dev/suspend": "true"}}),
+            json!({"annotations": {}}),
+            json!({"deletionTimestamp": "2026-11-22T00:00:00Z"}),
+        ] {
+            assert!(!is_same(&seen, &meta(change.clone())), "{change}");
+        }
     }
 }

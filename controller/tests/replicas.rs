@@ -165,12 +165,17 @@ fn identities_of_files_are_read_again_when_they_change() {
     CLUSTER.wait_for_items(&place.namespace, "s0", &[("a", "1")]);
     let is_published =
         |map: &serde_json::Value| map["data"]["recipients"] == format!("{}\n", identity.recipient);
-    CLUSTER.wait("configmap", &place.namespace, "sealant-recipients", is_published);
+    let published = CLUSTER.wait("configmap", &place.namespace, "sealant-recipients", is_published);
     std::fs::write(folder.join("team.agekey"), "AGE-SECRET-KEY-1HUNTER2").unwrap();
     CLUSTER.wait_for_reason(&place.namespace, "s0", "NoIdentity");
     controller.wait_for_log("team.agekey: line 1 holds a damaged identity");
     std::fs::write(folder.join("team.agekey"), identity.file.as_bytes()).unwrap();
     CLUSTER.wait_for_reason(&place.namespace, "s0", "Unsealed");
+    // What is published comes back by itself.
+    CLUSTER.kubectl_ok(&["delete", "configmap", "sealant-recipients", "-n", &place.namespace]);
+    let is_new =
+        |map: &serde_json::Value| is_published(map) && map["metadata"]["uid"] != published["metadata"]["uid"];
+    CLUSTER.wait("configmap", &place.namespace, "sealant-recipients", is_new);
     assert!(!controller.log().contains("HUNTER2") && !controller.log().contains("AGE-SECRET-KEY"));
 }
 
@@ -199,4 +204,20 @@ fn a_controller_of_single_namespaces_looks_at_no_other() {
         let may = CLUSTER.kubectl(&["auth", "can-i", verb, what, "-n", namespace, "--as", &account]).run();
         assert_eq!(may.text().trim(), "no", "{verb} {what} in {namespace}");
     }
+}
+
+/// One of several namespaces gives it no rights: the others go on, and nothing is taken for empty that cannot be seen.
+#[test]
+fn a_namespace_without_rights_holds_up_no_other() {
+    let (here, identity) = (Tenant::apart(&CLUSTER, "open"), identity());
+    let there = CLUSTER.new_namespace("closed");
+    CLUSTER.apply(&json(&seal(&secret(&there, "db", &[("a", "1")]), &identity))).ok();
+    let controller = here.start_with("a", &[&format!("--watch-namespaces={there}")]);
+    controller.wait_for_log("no first identity is made meanwhile");
+    assert!(CLUSTER.get("secret", &here.own, "sealant-identity").is_none());
+    here.give(&identity);
+    here.apply_many(&identity, 0..1);
+    here.wait_for_all(1);
+    here.open(&there);
+    CLUSTER.wait_for_items(&there, "db", &[("a", "1")]);
 }

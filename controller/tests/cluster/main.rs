@@ -338,7 +338,30 @@ fn an_immutable_secret_is_made_again_only_when_its_sealed_secret_says_so() {
     typed.spec.template =
         Some(Template { kind: Some("example.com/other".to_owned()), ..Template::default() });
     place.apply(&typed);
-    assert_eq!(place.items("db", &[("a", "3")])["type"], "example.com/other");
+    let made = place.items("db", &[("a", "3")]);
+    assert_eq!(made["type"], "example.com/other");
+    // What the API server would not take is not worth a Secret that is there.
+    typed.spec.template =
+        Some(Template { kind: Some("kubernetes.io/tls".to_owned()), ..Template::default() });
+    place.apply(&typed);
+    place.reason("db", "Refused");
+    assert_eq!(place.secret("db").unwrap()["metadata"]["uid"], made["metadata"]["uid"]);
+}
+
+/// A Secret that cannot go, since something holds it, is not as it should be; when it has gone it is made again.
+#[test]
+fn a_secret_that_is_being_deleted_is_waited_for() {
+    let place = place("held");
+    place.apply(&place.sealed("db", &[("a", "1")]));
+    let made = place.items("db", &[("a", "1")]);
+    let hold = r#"{"metadata": {"finalizers": ["example.com/hold"]}}"#;
+    place.kubectl(&["patch", "secret", "db", "--type=merge", "-p", hold]);
+    place.kubectl(&["delete", "secret", "db", "--wait=false"]);
+    let waiting = place.reason("db", "Terminating");
+    assert_eq!(condition(&waiting, "Reconciling")["status"], "True");
+    place.kubectl(&["patch", "secret", "db", "--type=merge", "-p", r#"{"metadata": {"finalizers": null}}"#]);
+    place.reason("db", "Unsealed");
+    assert_ne!(place.items("db", &[("a", "1")])["metadata"]["uid"], made["metadata"]["uid"]);
 }
 
 /// C18 and C19 another name, C20 and C21 another namespace, C22, C23, C24 and C25 the same for wider scopes.

@@ -30,20 +30,25 @@ impl Tenant {
     }
 
     fn with(cluster: &'static Cluster, namespace: String, own: String) -> Self {
-        for file in ["base/own-namespace.yaml", "namespaced/role.yaml"] {
-            let manifest = fs::read_to_string(deploy().join(file)).unwrap().replace("sealant-system", &own);
-            let manifest = manifest.replace("namespace: default", &format!("namespace: {namespace}"));
-            // Two roles of one name, in what can be one namespace here.
-            let manifest = match file.starts_with("namespaced") {
-                true => manifest
-                    .replace("name: sealant-controller\n", "name: sealant-namespaced\n")
-                    .replace("kind: Role, name: sealant-controller", "kind: Role, name: sealant-namespaced"),
-                false => manifest,
-            };
-            cluster.kubectl(&["apply", "-f", "-"]).stdin(manifest).run().ok();
-        }
+        let manifest = fs::read_to_string(deploy().join("base/own-namespace.yaml")).unwrap();
+        let manifest = manifest.replace("sealant-system", &own);
+        cluster.kubectl(&["apply", "-f", "-"]).stdin(manifest).run().ok();
         let kubeconfig = cluster.kubeconfig_of(&own, "sealant-controller");
-        Self { namespace, own, cluster, kubeconfig }
+        let tenant = Self { namespace, own, cluster, kubeconfig };
+        tenant.open(&tenant.namespace);
+        tenant
+    }
+
+    /// Gives the controllers their rights in a namespace.
+    pub fn open(&self, namespace: &str) {
+        let manifest = fs::read_to_string(deploy().join("namespaced/role.yaml")).unwrap();
+        let manifest = manifest
+            .replace("sealant-system", &self.own)
+            .replace("namespace: default", &format!("namespace: {namespace}"))
+            // Two roles of one name, in what can be one namespace here.
+            .replace("name: sealant-controller\n", "name: sealant-namespaced\n")
+            .replace("kind: Role, name: sealant-controller", "kind: Role, name: sealant-namespaced");
+        self.cluster.kubectl(&["apply", "-f", "-"]).stdin(manifest).run().ok();
     }
 
     pub fn start(&self, name: &str) -> Controller {
