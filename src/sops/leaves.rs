@@ -256,7 +256,8 @@ mod tests {
     #[test]
     fn what_is_neither_empty_nor_a_ciphertext_is_in_clear() {
         let token = "ENC[AES256_GCM,data:AA==,iv:AA==,tag:AA==,type:str]";
-        let text = format!("a: {token}\nb: ''\nc: ~\nd: 1\ne: ENC[AES256_GCM,x]\nf: {token} x\ng_unencrypted: 2\n");
+        let text =
+            format!("a: {token}\nb: ''\nc: ~\nd: 1\ne: ENC[AES256_GCM,x]\nf: {token} x\ng_unencrypted: 2\n");
         let document = document::parse(Format::Yaml, SecretBytes::new(text.into_bytes()), true).unwrap();
         let found = in_clear(&*document, &Selection::default()).unwrap();
         let keys = found.iter().map(|&node| document.tree()[node].key.get(document.source()));
