@@ -1,10 +1,12 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::ValueEnum;
 use rayon::prelude::*;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use serde_json::{Value as Data, json};
 
 use crate::cli::args::{FormatArgs, Formats, Input, InputArgs};
@@ -14,13 +16,16 @@ use crate::config::Configs;
 use crate::document::{Format, MAX_BINARY, MAX_SOURCE};
 use crate::error::{Kind, Result};
 use crate::fs;
+use crate::host::{Command, Host};
 use crate::repo::check::{self, Finding, Rule};
+use crate::secret::SecretBytes;
 
 /// Look for secrets in clear, stale recipients and private keys; no key is needed
 ///
 /// Finds values in clear that a creation rule says are encrypted, Kubernetes Secrets in clear, files whose recipients
 /// are not those of their creation rule, private keys and tokens, and encrypted files that are broken. No value is
-/// quoted. Without FILE it looks through the folder that you are in. A creation rule without a path_regex matches every
+/// quoted. Without FILE it looks through the folder that you are in. In folders, what Git ignores is left out: nobody
+/// commits it. A creation rule without a path_regex matches every
 /// file, and so does not say which are secret, unless it picks values by their names.
 ///
 /// The exit code is 0 when nothing was found, 1 when something was, and another when something could not be looked at.
@@ -57,6 +62,7 @@ const LARGE: u64 = 32 << 20;
 /// A finding and where it is.
 #[derive(Serialize)]
 struct Found {
+    #[serde(serialize_with = "as_text")]
     file: PathBuf,
     #[serde(flatten)]
     finding: Finding,
@@ -68,7 +74,8 @@ pub fn run(mut args: Args, context: &Context) -> Result<ExitCode> {
         args.inputs.files.push(PathBuf::from("."));
     }
     let formats = args.formats.input_only(context.ui)?;
-    let inputs = args.inputs.inputs()?;
+    let mut inputs = args.inputs.inputs()?;
+    leave_out_ignored(&mut inputs.inputs, &args.inputs.files, context)?;
     let configs = context.configs()?;
     let mut failures = Failures::default();
     for error in &inputs.errors {
@@ -115,6 +122,39 @@ pub fn run(mut args: Args, context: &Context) -> Result<ExitCode> {
         (false, _) if failures.code() == Kind::Other.exit_code() => Kind::Read.exit_code().into(),
         (false, _) => failures.code().into(),
     })
+}
+
+/// A path need not be valid UTF-8, and JSON has to be.
+fn as_text<S: Serializer>(path: &Path, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+    serializer.collect_str(&path.display())
+}
+
+/// Leaves out what Git ignores of what was found in folders: results of builds, a plaintext beside its ciphertext. What
+/// is in the index stays, ignored or not. Where there is no repository, nothing is ignored.
+fn leave_out_ignored(inputs: &mut Vec<Input>, paths: &[PathBuf], context: &Context) -> Result<()> {
+    let working_dir = context.lookup()?.working_dir;
+    let is_in_repository =
+        |folder: &Path| working_dir.join(folder).ancestors().any(|above| above.join(".git").exists());
+    let mut ignored = HashSet::new();
+    for folder in paths.iter().filter(|path| path.is_dir() && is_in_repository(path)) {
+        let args =
+            ["ls-files", "-z", "--others", "--ignored", "--exclude-standard", "--directory", "--", "."];
+        let args = [OsStr::new("-C"), folder.as_os_str()].into_iter().chain(args.map(OsStr::new));
+        let command =
+            Command { program: "git".into(), args: args.map(OsString::from).collect(), env: Vec::new() };
+        let names = context.host.output_of(&command).unwrap_or_else(|error| {
+            context
+                .ui
+                .warning(format!("Git does not tell what it ignores, so that is checked, too: {error}"));
+            SecretBytes::default()
+        });
+        // A folder that is ignored as a whole was named all the same.
+        let names = names.split(|byte| *byte == 0).filter(|name| !matches!(*name, [] | [b'.', b'/']));
+        ignored.extend(names.map(|name| folder.join(OsStr::from_bytes(name))));
+    }
+    let is_ignored = |path: &Path| path.ancestors().any(|above| ignored.contains(above));
+    inputs.retain(|input| input.named || !input.path.as_deref().is_some_and(is_ignored));
+    Ok(())
 }
 
 fn look(input: &Input, formats: Formats, configs: &Configs) -> Result<Vec<Finding>> {

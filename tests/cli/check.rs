@@ -151,6 +151,28 @@ fn what_cannot_be_looked_at_is_not_said_to_be_clean() {
 }
 
 #[test]
+fn what_git_ignores_is_left_out_unless_it_is_tracked_or_named() {
+    let test = repository();
+    test.write(".gitignore", "*.agekey\n/build/\ntracked.yaml\n");
+    test.write("my.agekey", IDENTITY);
+    test.write("build/deep/a.yaml", SECRET);
+    test.write("deploy/tracked.yaml", SECRET);
+    test.write("deploy/new.yaml", SECRET);
+    let files = |args: &[&str]| {
+        let output = test.sealant(args).run().code(1);
+        let files = output.text().lines().map(|line| line.split(':').next().unwrap_or_default().to_owned());
+        files.collect::<Vec<_>>()
+    };
+    assert_eq!(files(&["check"]).len(), 4);
+    test.program("git", &["init", "-q"]).run().ok();
+    test.program("git", &["add", "-f", "deploy/tracked.yaml"]).run().ok();
+    assert_eq!(files(&["check"]), ["deploy/new.yaml", "deploy/tracked.yaml"]);
+    assert_eq!(files(&["check", "deploy"]), ["deploy/new.yaml", "deploy/tracked.yaml"]);
+    assert_eq!(files(&["check", "my.agekey"]), ["my.agekey"]);
+    assert_eq!(files(&["check", "build"]), ["build/deep/a.yaml"]);
+}
+
+#[test]
 fn odd_files_do_not_stop_it() {
     let test = repository();
     test.write("outside/a.yaml", SECRET);
@@ -166,6 +188,8 @@ fn odd_files_do_not_stop_it() {
     assert_eq!(lines.len(), 2, "{output}");
     assert!(lines[0].starts_with("tree/line\\nbreak.yaml:5: "), "{output}");
     assert!(lines[1].starts_with("tree/\u{fffd}.yaml:5: "), "{output}");
+    let json = test.sealant(&["check", "tree", "--format", "json"]).run().code(1);
+    assert!(json.text().contains("tree/\u{fffd}.yaml"), "{json}");
     let sarif = test.sealant(&["check", "tree", "--format", "sarif"]).run().code(1);
     assert!(sarif.text().contains("tree/%FF.yaml"), "{sarif}");
     assert!(sarif.text().contains("tree/line%0Abreak.yaml"), "{sarif}");

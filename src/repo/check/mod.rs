@@ -382,7 +382,7 @@ fn shown(policy: &Policy) -> String {
 fn told(change: &Change, holder: Holder<'_>, policy: &Policy) -> String {
     let list = |keys: Vec<String>| keys.join(", ");
     let of = |pick: fn(&crate::rekey::GroupChange) -> &Vec<crate::keys::MasterKey>| {
-        list(change.groups.iter().flat_map(|group| pick(group)).map(ToString::to_string).collect())
+        list(change.groups.iter().flat_map(pick).map(ToString::to_string).collect())
     };
     let (missing, strange) = (of(|group| &group.added), of(|group| &group.removed));
     let what = match holder {

@@ -134,7 +134,7 @@ fn recipients_are_those_of_the_rule() {
     assert_eq!(messages(&text, &of(ALICE)), Vec::<String>::new());
     assert_eq!(found(Format::Yaml, &text, &of(BOB)), ["2 recipients"]);
     let both = format!("is not encrypted for whom .sops.yaml:2 says: it lacks {BOB}");
-    assert_eq!(messages(&text, &of(&format!("{ALICE},{BOB}"))), [both.clone()]);
+    assert_eq!(messages(&text, &of(&format!("{ALICE},{BOB}"))), [both.as_str()]);
     assert_eq!(messages(&text, &of(BOB)), [format!("{both}; it has {ALICE}, whom the rule does not name")]);
     let groups = rule(&format!("{{key_groups: [{{age: [{ALICE}]}}, {{age: [{BOB}]}}]}}"));
     assert_eq!(found(Format::Yaml, &text, &groups), ["2 recipients"]);
