@@ -9,16 +9,21 @@ use rayon::prelude::*;
 use serde::{Serialize, Serializer};
 use serde_json::{Value as Data, json};
 
-use crate::cli::args::{FormatArgs, Formats, Input, InputArgs};
-use crate::cli::pipeline::{chunks, is_config};
-use crate::cli::{Context, Failures};
+use crate::batch::{self, Source};
+use crate::cli::args::{FormatArgs, Formats, IdentityArgs, Input, InputArgs};
+use crate::cli::host::Terminal;
+use crate::cli::pipeline::{chunks, is_config, read};
+use crate::cli::{Context, Failures, block_on};
 use crate::config::Configs;
 use crate::document::{Format, MAX_BINARY, MAX_SOURCE};
+use crate::encrypted_file::{OpenedFile, is_meant_to_be_encrypted};
 use crate::error::{Kind, Result};
 use crate::fs;
 use crate::host::{Command, Host};
+use crate::keys::vault::StartedBy;
 use crate::repo::check::{self, Finding, Rule};
 use crate::secret::SecretBytes;
+use crate::sops::MacCheck;
 
 /// Look for secrets in clear, stale recipients and private keys; no key is needed
 ///
@@ -34,6 +39,7 @@ use crate::secret::SecretBytes;
 Examples:
   sealant check
   sealant check deploy/ secrets/db.enc.yaml
+  sealant check --verify                         # with a key: also whether files were changed by others
   sealant check --format sarif > sealant.sarif   # for code scanning in CI")]
 pub struct Args {
     #[command(flatten)]
@@ -42,6 +48,16 @@ pub struct Args {
     /// Print the findings for people, as JSON, or as SARIF for code scanning
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
     format: Report,
+
+    /// Also verify the MAC of each encrypted file that one of your identities opens
+    ///
+    /// Nobody is asked for a passphrase and no plugin is started; of Vault servers only those are asked that you have
+    /// named. Files that none of your identities opens are passed by.
+    #[arg(long)]
+    verify: bool,
+
+    #[command(flatten)]
+    identities: IdentityArgs,
 
     #[command(flatten)]
     formats: FormatArgs,
@@ -110,6 +126,10 @@ pub fn run(mut args: Args, context: &Context) -> Result<ExitCode> {
         }
     }
     drop(progress);
+    if args.verify {
+        let more = verify(&args.identities, formats, &inputs.inputs, &found, context, &mut failures)?;
+        found.extend(more);
+    }
     match args.format {
         Report::Text => print(&found, inputs.inputs.len(), context)?,
         Report::Json => context.ui.json(&found)?,
@@ -122,6 +142,56 @@ pub fn run(mut args: Args, context: &Context) -> Result<ExitCode> {
         (false, _) if failures.code() == Kind::Other.exit_code() => Kind::Read.exit_code().into(),
         (false, _) => failures.code().into(),
     })
+}
+
+/// What is wrong with encrypted files that only those see who have a key.
+fn verify(
+    identities: &IdentityArgs,
+    formats: Formats,
+    inputs: &[Input],
+    told: &[Found],
+    context: &Context,
+    failures: &mut Failures,
+) -> Result<Vec<Found>> {
+    let is_told = |found: &&Found| matches!(found.finding.rule, Rule::Plaintext | Rule::Broken);
+    let known: HashSet<&Path> = told.iter().filter(is_told).map(|found| found.file.as_path()).collect();
+    let host = Terminal::new(context.ui, false);
+    let service = identities.key_service_of(&host, StartedBy::Program)?;
+    let (mut found, mut closed) = (Vec::new(), 0);
+    for chunk in chunks(inputs) {
+        // What cannot be read was told before.
+        let sources = chunk.par_iter().filter_map(|input| read(input, formats).ok());
+        let is_encrypted = |source: &Source| is_meant_to_be_encrypted(source.format, &source.bytes);
+        let sources: Vec<Source> = sources.filter(is_encrypted).collect();
+        let paths: Vec<PathBuf> = sources.iter().map(|source| plain_path(&source.path)).collect();
+        let opened = block_on(batch::open(&service, sources));
+        for (file, opened) in paths.into_iter().zip(opened) {
+            let verified = opened.and_then(|opened| match opened.file {
+                OpenedFile::Document(file, key) => file.decrypt(&key, MacCheck::Verify).map(drop),
+                OpenedFile::Sealed(file, keys) => file.unseal(&keys).map(drop),
+            });
+            match verified {
+                Err(error) if error.kind() == Kind::NoDataKey => closed += 1,
+                // What is wrong with it was told already.
+                Err(_) if known.contains(file.as_path()) => {}
+                Err(error)
+                    if matches!(error.kind(), Kind::MacMismatch | Kind::DecryptMac | Kind::Decrypt) =>
+                {
+                    let (rule, line) = (Rule::Broken, error.line().unwrap_or(1));
+                    let finding = Finding { line, rule, message: error.message().to_owned() };
+                    found.push(Found { file, finding, advice: rule.advice() });
+                }
+                Err(error) => failures.add(context.ui, &error.in_file(file)),
+                Ok(()) => {}
+            }
+        }
+    }
+    if closed > 0 {
+        context
+            .ui
+            .note(format!("{closed} encrypted files were not verified: no identity at hand opens them"));
+    }
+    Ok(found)
 }
 
 /// A path need not be valid UTF-8, and JSON has to be.

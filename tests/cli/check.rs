@@ -151,6 +151,27 @@ fn what_cannot_be_looked_at_is_not_said_to_be_clean() {
 }
 
 #[test]
+fn with_a_key_at_hand_the_mac_is_verified() {
+    let test = repository();
+    encrypted(&test, "secrets/other.yaml", "a: 1\n", &[RECIPIENT]);
+    test.sealant(&["check", "--verify"]).env("SOPS_AGE_KEY", IDENTITY).run().ok();
+    // One value in the place of another: nothing that could be seen without a key.
+    encrypted(&test, "secrets/two.yaml", "a_unencrypted: 1\nb: 2\n", &[RECIPIENT]);
+    let changed = test.read_text("secrets/two.yaml").replace("a_unencrypted: 1", "a_unencrypted: 2");
+    test.write("secrets/two.yaml", changed);
+    test.sealant(&["check"]).run().ok();
+    let output = test.sealant(&["check", "--verify"]).env("SOPS_AGE_KEY", IDENTITY).run().code(1);
+    assert!(output.text().starts_with("secrets/two.yaml:"), "{output}");
+    assert!(output.text().contains("MAC") && output.text().ends_with(" [broken]\n"), "{output}");
+    // What is seen without a key is not told once more.
+    test.write("secrets/three.yaml", format!("added: 1\n{}", test.read_text("secrets/good.yaml")));
+    let output = test.sealant(&["check", "--verify"]).env("SOPS_AGE_KEY", IDENTITY).run().code(1);
+    assert_eq!(output.text().lines().count(), 2, "{output}");
+    let output = test.sealant(&["check", "--verify", "secrets/two.yaml", "secrets/good.yaml"]).run().ok();
+    assert!(output.stderr.contains("2 encrypted files were not verified"), "{output}");
+}
+
+#[test]
 fn what_git_ignores_is_left_out_unless_it_is_tracked_or_named() {
     let test = repository();
     test.write(".gitignore", "*.agekey\n/build/\ntracked.yaml\n");
