@@ -39,8 +39,8 @@ use crate::sops::MacCheck;
 Examples:
   sealant check
   sealant check deploy/ secrets/db.enc.yaml
-  sealant check --verify                         # with a key: also whether files were changed by others
-  sealant check --format sarif > sealant.sarif   # for code scanning in CI")]
+  sealant check --verify    # with a key at hand: MACs, too
+  sealant check --format sarif > sealant.sarif    # for code scanning in CI")]
 pub struct Args {
     #[command(flatten)]
     inputs: InputArgs,
@@ -48,6 +48,9 @@ pub struct Args {
     /// Print the findings for people, as JSON, or as SARIF for code scanning
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
     format: Report,
+
+    #[command(flatten)]
+    formats: FormatArgs,
 
     /// Also verify the MAC of each encrypted file that one of your identities opens
     ///
@@ -58,9 +61,6 @@ pub struct Args {
 
     #[command(flatten)]
     identities: IdentityArgs,
-
-    #[command(flatten)]
-    formats: FormatArgs,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
