@@ -39,10 +39,18 @@ pub fn is_meant_to_be_encrypted(format: Format, file: &SecretBytes) -> bool {
 
 /// Whether a file is meant to hold SealedSecrets, though it may be broken.
 pub fn is_meant_to_be_sealed(format: Format, file: &SecretBytes) -> bool {
-    may_hold_sealed(format, file)
-        && document::parse(format, file.clone(), true)
-            .map_or(true, |document| !sealed_secret::objects(&*document).is_empty())
+    if !may_hold_sealed(format, file) {
+        return false;
+    }
+    match document::parse(format, file.clone(), true) {
+        Ok(document) => !sealed_secret::objects(&*document).is_empty(),
+        // Perhaps somebody else's.
+        Err(_) => file.windows(GROUP.len()).any(|window| window == GROUP.as_bytes()),
+    }
 }
+
+/// What the `apiVersion` of our own SealedSecrets begins with.
+const GROUP: &str = "sealant.dev/";
 
 fn may_hold_sealed(format: Format, file: &[u8]) -> bool {
     matches!(format, Format::Yaml | Format::Json) && sealed_secret::looks_sealed(file)

@@ -7,6 +7,8 @@ mod leadership;
 mod metrics;
 mod mirror;
 mod opening;
+#[cfg(test)]
+mod page;
 mod queue;
 mod reasons;
 mod reconcile;

@@ -92,3 +92,25 @@ impl Metrics {
         text
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::page::column;
+
+    #[test]
+    fn the_page_has_every_metric() {
+        let metrics = Metrics::new();
+        metrics.reconciles.get_or_create(&ByReason { reason: "x" }).inc();
+        metrics.writes.get_or_create(&ByVerb { verb: "x" }).inc();
+        metrics.objects.get_or_create(&ByReason { reason: "x" }).set(1);
+        let text = metrics.text();
+        let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '));
+        let names = types.map(|(name, kind)| match kind {
+            "counter" => format!("{name}_total"),
+            "info" => format!("{name}_info"),
+            _ => name.to_owned(),
+        });
+        assert_eq!(names.collect::<Vec<_>>(), column("## Metrics", 1));
+    }
+}

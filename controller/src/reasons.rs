@@ -115,3 +115,20 @@ pub const NO_ANSWER: &str = "the API server gave no answer";
 pub fn forbidden_type(kind: &str) -> String {
     format!("a Secret of type {kind} is not made from a SealedSecret: whoever wrote it would get a token")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::page::column;
+
+    #[test]
+    fn the_page_has_every_reason_and_says_when_it_is_tried_again() {
+        let said = |reason: Reason| match reason.standing() {
+            Standing::Good => "",
+            _ if reason.is_retried() => "by itself",
+            _ => "on a change",
+        };
+        let found: Vec<_> = column("### Reasons", 1).into_iter().zip(column("### Reasons", 4)).collect();
+        assert_eq!(found, Reason::ALL.map(|reason| (reason.name(), said(reason))));
+    }
+}

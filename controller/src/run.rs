@@ -380,7 +380,7 @@ async fn make_first_identity(parts: &Parts, ring: &Ring) -> kube::Result<()> {
         tracing::warn!("there is no identity that can be used");
         return Ok(());
     }
-    if !settings.identity_file.is_empty() || !settings.vault.vault_allow.is_empty() {
+    if !settings.identity_file.is_empty() || settings.vault.is_used() {
         return Ok(());
     }
     if !parts.reconciler.sealed.keys().is_empty() || !settings.generate_identity {

@@ -122,6 +122,26 @@ pub struct VaultSettings {
     /// The authority that has signed the servers' certificates, in PEM
     #[arg(long, env = "SEALANT_VAULT_CA_FILE", value_name = "PATH")]
     pub vault_ca_file: Option<PathBuf>,
+
+    /// A certificate to show to servers that ask for one, in PEM; with --vault-client-key
+    #[arg(long, env = "SEALANT_VAULT_CLIENT_CERT", value_name = "PATH")]
+    pub vault_client_cert: Option<PathBuf>,
+
+    /// The key of that certificate, in PEM
+    #[arg(long, env = "SEALANT_VAULT_CLIENT_KEY", value_name = "PATH")]
+    pub vault_client_key: Option<PathBuf>,
+
+    /// A file that says how each server is reached from in here, where SealedSecrets name another address: as a user's
+    /// sealant/config.yaml
+    #[arg(long, env = "SEALANT_VAULT_CONFIG", value_name = "PATH")]
+    pub vault_config: Option<PathBuf>,
+}
+
+impl VaultSettings {
+    /// Whether any server may be asked.
+    pub fn is_used(&self) -> bool {
+        !self.vault_allow.is_empty() || self.vault_config.is_some()
+    }
 }
 
 #[cfg(test)]
@@ -129,6 +149,7 @@ mod tests {
     use clap::CommandFactory;
 
     use super::*;
+    use crate::page::column;
 
     #[test]
     fn every_flag_is_described_and_is_a_variable() {
@@ -145,5 +166,20 @@ mod tests {
             count += 1;
         }
         assert!(count > 15, "{count}");
+    }
+
+    #[test]
+    fn the_page_has_every_flag_its_variable_and_its_default() {
+        let command = Cli::command();
+        let flags: Vec<_> = command.get_arguments().filter(|flag| flag.get_env().is_some()).collect();
+        let names: Vec<_> =
+            flags.iter().map(|flag| format!("--{}", flag.get_long().unwrap_or_default())).collect();
+        assert_eq!(column("## Settings", 1), names);
+        let variables: Vec<_> = flags.iter().filter_map(|flag| flag.get_env()?.to_str()).collect();
+        assert_eq!(column("## Settings", 2), variables);
+        for (flag, said) in flags.iter().zip(column("## Settings", 3)) {
+            let default = flag.get_default_values().first().and_then(|value| value.to_str());
+            assert_eq!(default.unwrap_or(said), said, "{}", flag.get_id());
+        }
     }
 }

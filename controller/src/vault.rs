@@ -26,29 +26,44 @@ const PATIENCE: &str = "10";
 pub struct ControllerHost {
     variables: BTreeMap<&'static str, String>,
     readable: Vec<PathBuf>,
+    /// A user's settings, wherever they lie.
+    config: Option<PathBuf>,
 }
+
+/// Where the library is told that a user's settings lie.
+const CONFIG_DIR: &str = "/settings";
+
+/// Where it looks for them there.
+const CONFIG: &str = "/settings/sealant/config.yaml";
 
 impl ControllerHost {
     /// Of these settings. It stays for as long as the controller runs.
     pub fn new(settings: &VaultSettings) -> Self {
         let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
-        let allowed =
-            if settings.vault_allow.is_empty() { "none".to_owned() } else { settings.vault_allow.join(",") };
+        let allowed = match (settings.vault_allow.as_slice(), &settings.vault_config) {
+            ([], None) => Some("none".to_owned()),
+            // What the file says counts.
+            ([], Some(_)) => None,
+            (servers, _) => Some(servers.join(",")),
+        };
         let variables = [
-            ("SOPS_HC_VAULT_ALLOWLIST", Some(allowed)),
+            ("SOPS_HC_VAULT_ALLOWLIST", allowed),
             ("VAULT_AUTH_METHOD", Some("kubernetes".to_owned())),
             ("VAULT_AUTH_ROLE", settings.vault_role.clone()),
             ("VAULT_AUTH_PATH", settings.vault_auth_mount.clone()),
             ("VAULT_NAMESPACE", settings.vault_namespace.clone()),
             ("VAULT_ID_TOKEN_FILE", path(&Some(settings.vault_token_file.clone()))),
             ("VAULT_CACERT", path(&settings.vault_ca_file)),
+            ("VAULT_CLIENT_CERT", path(&settings.vault_client_cert)),
+            ("VAULT_CLIENT_KEY", path(&settings.vault_client_key)),
             ("VAULT_CLIENT_TIMEOUT", Some(PATIENCE.to_owned())),
             ("VAULT_MAX_RETRIES", Some("1".to_owned())),
         ];
         let variables = variables.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
-        let readable =
-            settings.vault_ca_file.iter().cloned().chain([settings.vault_token_file.clone()]).collect();
-        Self { variables, readable }
+        let named = [&settings.vault_ca_file, &settings.vault_client_cert, &settings.vault_client_key];
+        let named = named.into_iter().flatten().cloned();
+        let readable = named.chain([settings.vault_token_file.clone()]).collect();
+        Self { variables, readable, config: settings.vault_config.clone() }
     }
 
     /// The Vault servers that these settings allow; an error when they are wrong.
@@ -63,6 +78,9 @@ impl Host for ControllerHost {
     }
     fn home(&self) -> Option<PathBuf> {
         None
+    }
+    fn config_dir(&self) -> Option<PathBuf> {
+        self.config.as_ref().map(|_| CONFIG_DIR.into())
     }
     fn ask_passphrase(&self, prompt: &str) -> Result<SecretString> {
         Closed.ask_passphrase(prompt)
@@ -86,9 +104,15 @@ impl Host for ControllerHost {
         Timestamp::now()
     }
     fn read_secret(&self, path: &Path) -> io::Result<SecretBytes> {
-        match self.readable.iter().any(|known| known == path) {
-            true => read(path),
-            false => Closed.read_secret(path),
+        match &self.config {
+            // One that was named has to be there.
+            Some(config) if path == Path::new(CONFIG) => {
+                read(config).map_err(|error| io::Error::other(format!("{}: {error}", config.display())))
+            }
+            // It names certificates of its own.
+            Some(_) => read(path),
+            None if self.readable.iter().any(|known| known == path) => read(path),
+            None => Closed.read_secret(path),
         }
     }
 }
@@ -102,5 +126,34 @@ pub fn read(path: &Path) -> io::Result<SecretBytes> {
     match content.len() as u64 > LONGEST_FILE {
         true => Err(io::Error::new(io::ErrorKind::FileTooLarge, "the file is too large")),
         false => Ok(content),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::settings::Cli;
+
+    fn vault(flags: &[&str]) -> Result<Vault> {
+        let flags = ["sealant-controller"].iter().chain(flags);
+        ControllerHost::new(&Cli::try_parse_from(flags).unwrap().settings.vault).vault()
+    }
+
+    #[test]
+    fn a_file_of_settings_that_was_named_has_to_be_there_and_right() {
+        let folder = std::env::temp_dir().join(format!("sealant-vault-config-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let [file, missing] =
+            ["config.yaml", "missing.yaml"].map(|name| folder.join(name).display().to_string());
+        let good = "vault:\n  allow: [https://outside]\n  servers:\n    - {address: https://outside, reach: https://inside}\n";
+        std::fs::write(&file, good).unwrap();
+        assert!(vault(&[]).is_ok() && vault(&["--vault-config", &file]).is_ok());
+        std::fs::write(&file, "vault: {serverz: []}\n").unwrap();
+        assert!(vault(&["--vault-config", &file]).is_err());
+        let error = vault(&["--vault-config", &missing]).err().unwrap().to_string();
+        assert!(error.contains("missing.yaml"), "{error}");
+        std::fs::remove_dir_all(folder).unwrap();
     }
 }

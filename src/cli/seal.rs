@@ -15,6 +15,7 @@ use crate::cli::pipeline::{Item, Output, Pipeline, Summary, in_two_steps};
 use crate::cli::{Context, block_on};
 use crate::config::{Configs, Policy};
 use crate::document::{Document, Format, MAX_SOURCE};
+use crate::encrypted_file;
 use crate::error::{Error, Kind, Result};
 use crate::fs::{self, Mode};
 use crate::keys::{KeyService, KeySet};
@@ -237,7 +238,7 @@ impl Seal<'_> {
         }
         let bytes = std::mem::take(&mut source.bytes);
         let says_secret = bytes.windows(6).any(|window| window == b"Secret");
-        if !input.named && (!says_secret || sealed_secret::looks_sealed(&bytes)) {
+        if !input.named && (!says_secret || encrypted_file::is_meant_to_be_sealed(format, &bytes)) {
             return Ok(None);
         }
         let is_template = !input.named && bytes.windows(2).any(|window| window == b"{{");

@@ -6,6 +6,7 @@ use crate::cli::manifests::{self, ManifestArgs};
 use crate::cli::pipeline::{Item, Output, Pipeline, Summary, in_two_steps};
 use crate::cli::{Context, Failures, block_on};
 use crate::document::Format;
+use crate::encrypted_file;
 use crate::error::{Error, Kind, Result};
 use crate::fs::Mode;
 use crate::keys::KeyService;
@@ -100,8 +101,7 @@ fn read(Item { input, mut source }: Item) -> Result<Option<Found>> {
         Format::Binary if input.named => manifests::by_content(&source.bytes),
         format => format,
     };
-    let is_manifest =
-        matches!(format, Format::Yaml | Format::Json) && sealed_secret::looks_sealed(&source.bytes);
+    let is_manifest = encrypted_file::is_meant_to_be_sealed(format, &source.bytes);
     if !is_manifest {
         return if input.named { Err(in_file(nothing_sealed(&source, format))) } else { Ok(None) };
     }

@@ -4,7 +4,7 @@
 //! are the identities' business.
 
 use std::fmt;
-use std::io::{self, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -265,6 +265,12 @@ pub(super) fn unwrap(enc: &str, identity: &dyn ::age::Identity) -> Result<Secret
 /// Whether an age file is encrypted with a passphrase, which no recipient can be.
 pub fn takes_passphrase(enc: &str) -> bool {
     Decryptor::new_buffered(ArmoredReader::new(enc.as_bytes())).is_ok_and(|file| file.is_scrypt())
+}
+
+/// How many stanzas the header of an age file has: each is work for whoever tries to open it.
+pub fn stanzas(enc: &str) -> usize {
+    let lines = BufReader::new(ArmoredReader::new(enc.as_bytes())).lines().map_while(Result::ok);
+    lines.take_while(|line| !line.starts_with("---")).filter(|line| line.starts_with("-> ")).count()
 }
 
 /// An error of the age crate in one line, without the marks that isolate text of another direction.

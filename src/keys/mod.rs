@@ -21,7 +21,7 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
-pub use self::age::{Recipient, takes_passphrase};
+pub use self::age::{Recipient, stanzas, takes_passphrase};
 pub use self::identities::{Identities, SourceReport};
 pub use self::keygen::{NewIdentity, generate_identity, recipients_of};
 pub use self::service::{KeyService, Rekey};

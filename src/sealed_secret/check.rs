@@ -7,6 +7,10 @@ use super::types::{DataKeyEntry, MAX_DATA, MAX_DATA_KEYS, MAX_ITEMS, MAX_WRAPS, 
 use crate::error::{Error, Kind, Result};
 use crate::keys;
 
+/// How many stanzas a wrapped data key may have. It is for one recipient, for which it takes one, or a few with some
+/// plugins, and one that means nothing.
+const MAX_STANZAS: usize = 16;
+
 /// A part of a SealedSecret that an error is about, for those who know on which line it stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part<'a> {
@@ -111,6 +115,9 @@ fn check_data_key(entry: &DataKeyEntry) -> Result<()> {
     for age in entry.groups().iter().flat_map(|(age, _)| age.iter()) {
         if keys::takes_passphrase(&age.enc) {
             return Err(refused(format!("the data key {id} is wrapped with a passphrase")));
+        }
+        if keys::stanzas(&age.enc) > MAX_STANZAS {
+            return Err(refused(format!("an entry of the data key {id} is for more than one recipient")));
         }
     }
     // Names of Vault's are checked where they are made into master keys.
@@ -301,6 +308,30 @@ mod tests {
             spec.data_keys[0].age.push(AgeEntry { recipient: "age1x".to_owned(), enc: file });
         });
         assert!(found.ends_with("is wrapped with a passphrase"), "{found}");
+    }
+
+    #[test]
+    fn a_wrapped_data_key_is_for_one_recipient() {
+        let wrapped_for = |count: usize| {
+            let recipients: Vec<::age::x25519::Recipient> =
+                (0..count).map(|_| ::age::x25519::Identity::generate().to_public()).collect();
+            let all = recipients.iter().map(|recipient| recipient as &dyn ::age::Recipient);
+            let encryptor = ::age::Encryptor::with_recipients(all).unwrap();
+            let mut file = Vec::new();
+            let armored =
+                ::age::armor::ArmoredWriter::wrap_output(&mut file, ::age::armor::Format::AsciiArmor);
+            let mut writer = encryptor.wrap_output(armored.unwrap()).unwrap();
+            std::io::Write::write_all(&mut writer, &[7; 32]).unwrap();
+            writer.finish().and_then(|armored| armored.finish()).unwrap();
+            AgeEntry { recipient: "age1x".to_owned(), enc: String::from_utf8(file).unwrap() }
+        };
+        let check = |count: usize| {
+            let mut spec = sealed(&[("a", "1")], &[&Person::new()]).spec;
+            spec.data_keys[0].age.push(wrapped_for(count));
+            spec.check().map_err(|error| error.message().to_owned())
+        };
+        assert_eq!(check(3), Ok(()));
+        assert!(check(20).unwrap_err().ends_with("is for more than one recipient"));
     }
 
     #[test]

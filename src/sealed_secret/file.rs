@@ -55,10 +55,16 @@ pub fn spec_schema() -> Data {
     schema
 }
 
-/// Whether a file may hold SealedSecrets, without parsing it: for folders full of other files.
+/// Whether a file may hold SealedSecrets, ours or somebody else's, without parsing it: for folders full of other files.
 pub fn looks_sealed(file: &[u8]) -> bool {
-    let holds = |needle: &str| file.windows(needle.len()).any(|window| window == needle.as_bytes());
-    holds("sealant.dev/") && holds(KIND)
+    // Not by our group: in JSON its slash may be escaped.
+    file.windows(KIND.len()).any(|window| window == KIND.as_bytes())
+}
+
+/// Whether the `apiVersion` is of our group.
+fn is_ours(version: &str) -> bool {
+    let group = |version: &str| version.split_once('/').map(|(group, _)| group.to_owned());
+    group(version) == group(API_VERSION)
 }
 
 /// The SealedSecrets of a document, those of Lists included.
@@ -78,8 +84,7 @@ fn collect(document: &dyn Document, node: NodeId, found: &mut Vec<NodeId>) {
         let scalar = entry.filter(|&entry| tree[entry].kind == NodeKind::Scalar);
         scalar.map_or("", |entry| tree[entry].text.get(source))
     };
-    let group = |version: &str| version.split_once('/').map_or("", |(group, _)| group).to_owned();
-    if text("kind") == KIND && group(text("apiVersion")) == group(API_VERSION) {
+    if text("kind") == KIND && is_ours(text("apiVersion")) {
         found.push(node);
     } else if text("kind").ends_with("List") {
         let items = entry("items").filter(|&items| tree[items].kind == NodeKind::List);
@@ -232,7 +237,7 @@ fn verify(before: &dyn Document, rewrites: &[Rewrite<'_>], text: &[u8]) -> Resul
 /// A document of a stream without what a rewrite may change in it.
 fn without_objects(document: &dyn Document, root: NodeId) -> Result<Data> {
     fn strip(data: &mut Data) {
-        let is_sealed = data["kind"] == KIND;
+        let is_sealed = data["kind"] == KIND && data["apiVersion"].as_str().is_some_and(is_ours);
         let is_list = data["kind"].as_str().is_some_and(|kind| kind.ends_with("List"));
         if let Some(map) = data.as_object_mut() {
             if is_sealed {

@@ -7,8 +7,8 @@ use crate::error::{Error, Kind, Result};
 use crate::hints;
 
 /// An item of a SealedSecret: its key, `password`, or the path to it in the Secret that people see,
-/// `["stringData"]["password"]`. Where a file holds several SealedSecrets the name of one stands in front:
-/// `db/password`. Neither names nor keys hold a slash.
+/// `["stringData"]["password"]`. Where a file holds several SealedSecrets the name of one stands in front,
+/// `db/password`, or its namespace and name, `shop/db/password`. None of these holds a slash.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ItemPath {
     object: Option<String>,
@@ -32,7 +32,9 @@ impl ItemPath {
         }
         let (object, item) =
             text.rsplit_once('/').map_or((None, text), |(object, item)| (Some(object), item));
-        match item.is_empty() || object.is_some_and(|object| object.is_empty() || object.contains('/')) {
+        let is_name =
+            |object: &str| object.split('/').count() <= 2 && object.split('/').all(|part| !part.is_empty());
+        match item.is_empty() || !object.is_none_or(is_name) {
             true => Err(is_no_item()),
             false => Ok(Self { object: object.map(str::to_owned), item: item.to_owned() }),
         }
@@ -69,8 +71,11 @@ impl ItemPath {
 
     /// Those of the name that was given, and those of them that have the item.
     fn candidates(&self, file: &SealedFile) -> Result<(Vec<usize>, Vec<usize>)> {
-        let name = |at: &usize| &file.objects[*at].1.metadata.name;
-        let is_named = |at: &usize| self.object.as_ref().is_none_or(|object| object == name(at));
+        let is_named = |at: &usize| {
+            let sealed = &file.objects[*at].1;
+            let names = |object: &String| *object == sealed.metadata.name || *object == full_name(sealed);
+            self.object.as_ref().is_none_or(names)
+        };
         let named: Vec<usize> = (0..file.objects.len()).filter(is_named).collect();
         if let (Some(object), []) = (&self.object, &named[..]) {
             let names: Vec<&str> = file.objects.iter().map(|(_, sealed)| &*sealed.metadata.name).collect();
@@ -83,13 +88,26 @@ impl ItemPath {
     }
 
     fn ambiguous(&self, file: &SealedFile, among: &[usize]) -> Error {
-        let of = |sealed: &SealedSecret| format!("{}/{}", sealed.metadata.name, self.item);
-        let paths: Vec<String> = among.iter().map(|&at| of(&file.objects[at].1)).collect();
+        let all = || among.iter().map(|&at| &file.objects[at].1);
+        let path = |sealed: &SealedSecret| {
+            let namesakes = all().filter(|other| other.metadata.name == sealed.metadata.name).count();
+            let name = if namesakes > 1 { full_name(sealed) } else { sealed.metadata.name.clone() };
+            format!("{name}/{}", self.item)
+        };
+        let paths: Vec<String> = all().map(path).collect();
         Error::new(
             Kind::TreePath,
             format!("the file holds several SealedSecrets, and `{}` says not which", self.item),
         )
         .advise(format!("Name it: {}.", paths.join(" or ")))
+    }
+}
+
+/// Namespace and name, as far as they are known.
+fn full_name(sealed: &SealedSecret) -> String {
+    match &sealed.metadata.namespace {
+        Some(namespace) => format!("{namespace}/{}", sealed.metadata.name),
+        None => sealed.metadata.name.clone(),
     }
 }
 
@@ -122,8 +140,16 @@ mod tests {
         for path in ["a", "b.c", "db/a", "[\"a\"]", "[\"stringData\"][\"b.c\"]", "['data']['a']"] {
             assert_eq!(find(&file, path), Ok(0), "{path}");
         }
-        for path in ["", "db/", "/a", "x/db/a", "[\"metadata\"][\"name\"]", "[0]", "[\"data\"][\"a\"][\"b\"]"]
-        {
+        for path in [
+            "",
+            "db/",
+            "/a",
+            "x//a",
+            "x/y/db/a",
+            "[\"metadata\"][\"name\"]",
+            "[0]",
+            "[\"data\"][\"a\"][\"b\"]",
+        ] {
             assert!(find(&file, path).unwrap_err().contains("names no item"), "{path}");
         }
         let missing = ItemPath::parse("x").unwrap().find(&file).unwrap_err();
@@ -138,5 +164,14 @@ mod tests {
         assert!(find(&file, "a").unwrap_err().contains("says not which"));
         let add = |path: &str| ItemPath::parse(path).unwrap().find_or_add(&file).ok();
         assert_eq!([add("b"), add("cache/new"), add("new"), add("a")], [Some(0), Some(1), None, None]);
+    }
+
+    #[test]
+    fn those_of_one_name_are_told_apart_by_their_namespaces() {
+        let mut file = file(&[("db", &["a"]), ("db", &["a"])]);
+        file.objects[1].1.metadata.namespace = Some("prod".to_owned());
+        assert_eq!([find(&file, "shop/db/a"), find(&file, "prod/db/a")], [Ok(0), Ok(1)]);
+        let error = ItemPath::parse("db/a").unwrap().find(&file).unwrap_err();
+        assert_eq!(error.advice(), Some("Name it: shop/db/a or prod/db/a."));
     }
 }

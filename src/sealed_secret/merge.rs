@@ -75,6 +75,8 @@ pub fn merge(
     }
     drop_unused(&mut spec)?;
     merge.lost_recipients(b, &[o, t], &spec);
+    merge.returned_recipients(b, o, t, &spec);
+    merge.returned_recipients(b, t, o, &spec);
     spec.check()?;
     Ok(Merged { sealed: SealedSecret { metadata, spec }, conflicts: merge.conflicts })
 }
@@ -192,6 +194,25 @@ impl Merge {
         }
     }
 
+    /// One side has taken somebody out, and the other has made a new data key for him meanwhile, since nobody had told:
+    /// he would read the newest values.
+    fn returned_recipients(&mut self, base: &Spec, removing: &Spec, adding: &Spec, merged: &Spec) {
+        let find = |spec: &Spec, id: &str| spec.data_keys.iter().find(|entry| entry.id == id).cloned();
+        let mut removed = Vec::new();
+        for before in &base.data_keys {
+            if let Some(after) = find(removing, &before.id) {
+                let left = keys(&after);
+                removed.extend(keys(before).into_iter().filter(|key| !left.contains(key)));
+            }
+        }
+        for entry in adding.data_keys.iter().filter(|entry| find(base, &entry.id).is_none()) {
+            let is_returned = keys(entry).iter().any(|key| removed.contains(key));
+            if is_returned && find(merged, &entry.id).is_some() {
+                self.conflicts.push(format!("spec.dataKeys.{}", entry.id));
+            }
+        }
+    }
+
     fn typed<T: Serialize + DeserializeOwned>(
         &mut self,
         path: &str,
@@ -252,6 +273,16 @@ fn names(entry: &DataKeyEntry) -> DataKeyEntry {
     names
 }
 
+/// The master keys of a data key, in whichever group.
+fn keys(entry: &DataKeyEntry) -> Vec<String> {
+    let names = names(entry);
+    let groups = names.key_groups.iter();
+    let age = names.age.iter().chain(groups.clone().flat_map(|group| &group.age));
+    let vault = names.hc_vault.iter().chain(groups.flat_map(|group| &group.hc_vault));
+    let vault = vault.map(|key| format!("{key:?}"));
+    age.map(|key| key.recipient.clone()).chain(vault).collect()
+}
+
 /// All keys of two maps, with what the second has.
 fn union<'m>(
     ours: &'m BTreeMap<String, String>,
@@ -285,8 +316,10 @@ fn wraps<T: Clone + PartialEq, K: PartialEq>(
 
 #[cfg(test)]
 mod tests {
+    use pollster::block_on;
+
     use super::super::testing::*;
-    use super::super::{Options, rotate, seal, unset};
+    use super::super::{Options, rotate, seal, unset, update_keys};
     use super::*;
     use crate::sealed_secret::{Binding, Template, recipients};
 
@@ -391,6 +424,25 @@ mod tests {
         let rotated = rotate(&base, &keys, new_key(&any_of(&[&case.alice]))).unwrap();
         let merged = merge(Some(&base), &rotated, &ours, None).unwrap();
         assert_eq!(merged.conflicts, [format!("spec.dataKeys.{}", base.spec.data_keys[0].id)]);
+    }
+
+    #[test]
+    fn who_was_taken_out_does_not_come_back_with_a_new_value() {
+        let case = case();
+        let bob = Person::new();
+        let base = sealed(&[("a", "1"), ("b", "2")], &[&case.alice, &bob]);
+        let keys = open(&base, &[&case.alice]).unwrap();
+        let only_alice = any_of(&[&case.alice]);
+        let without = block_on(update_keys(&service(&[&case.alice]), &[(&base, &keys, &only_alice)]));
+        let without = without.into_iter().next().unwrap().unwrap();
+        let still = set(&base, "b", "newest", &[&case.alice, &bob]);
+        let new = still.spec.data_keys.iter().find(|entry| entry.id != base.spec.data_keys[0].id).unwrap();
+        for (ours, theirs) in [(&without, &still), (&still, &without)] {
+            let merged = merge(Some(&base), ours, theirs, None).unwrap();
+            assert_eq!(merged.conflicts, [format!("spec.dataKeys.{}", new.id)]);
+        }
+        let told = set(&base, "b", "newest", &[&case.alice]);
+        assert_eq!(merge(Some(&base), &without, &told, None).unwrap().conflicts, [""; 0]);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! The list in a file is not authenticated: whoever can write to it can write himself into it. So it decides nothing
 //! where a creation rule does; that is for the caller to see to.
 
+use super::binding::Binding;
 use super::data_keys::OpenedKeys;
 use super::types::{SealedSecret, Spec};
 use crate::error::{Error, Kind, Result};
@@ -47,20 +48,27 @@ pub fn recipients(spec: &Spec) -> Result<Option<KeySet>> {
 
 /// Wraps the data keys of SealedSecrets for exactly these master keys, in one request, and changes nothing but
 /// `dataKeys`. Whoever goes can still open what they could before: shutting somebody out takes
-/// [`super::rotate`]. Results stand in the order of the requests.
+/// [`super::rotate`]. All items are opened first: a data key that somebody has carried here from elsewhere, where he is
+/// not a recipient, opens none of them and is handed on to nobody. Results stand in the order of the requests.
 pub async fn update_keys(
     service: &KeyService<'_>,
     requests: &[(&SealedSecret, &OpenedKeys, &KeySet)],
 ) -> Vec<Result<SealedSecret>> {
-    let rekeys: Vec<_> =
-        requests.iter().map(|(sealed, opened, keys)| (&sealed.spec, *opened, *keys)).collect();
-    let rekeyed = OpenedKeys::rekey(service, &rekeys).await;
-    let finish = |((sealed, ..), data_keys): (&(&SealedSecret, &OpenedKeys, &KeySet), Result<_>)| {
-        let spec = Spec { data_keys: data_keys?, ..sealed.spec.clone() };
+    let check = |(sealed, opened, _): &(&SealedSecret, &OpenedKeys, &KeySet)| {
+        opened.items(&sealed.spec, &Binding::of(sealed)?).map(drop)
+    };
+    let checked: Vec<Result<()>> = requests.iter().map(check).collect();
+    let fit = requests.iter().zip(&checked).filter(|(_, checked)| checked.is_ok());
+    let rekeys: Vec<_> = fit.map(|((sealed, opened, keys), _)| (&sealed.spec, *opened, *keys)).collect();
+    let mut rekeyed = OpenedKeys::rekey(service, &rekeys).await.into_iter();
+    let finish = |((sealed, ..), checked): (&(&SealedSecret, &OpenedKeys, &KeySet), Result<()>)| {
+        checked?;
+        let data_keys = rekeyed.next().unwrap_or_else(|| Err(Error::new(Kind::NoDataKey, "no answer")))?;
+        let spec = Spec { data_keys, ..sealed.spec.clone() };
         spec.check()?;
         Ok(SealedSecret { metadata: sealed.metadata.clone(), spec })
     };
-    requests.iter().zip(rekeyed).map(finish).collect()
+    requests.iter().zip(checked).map(finish).collect()
 }
 
 /// Moves what transit keys have wrapped to the newest versions of these keys, without learning any data key, in one
@@ -138,6 +146,26 @@ mod tests {
         assert!(open(&shared, &[&a]).is_err());
         let together = updated(&shared, &[&a, &c], &any_of(&[&b])).unwrap();
         assert_eq!(texts(&unsealed(&together, &b).unwrap()), ["x=1"]);
+    }
+
+    #[test]
+    fn a_data_key_that_was_carried_here_is_not_handed_on() {
+        let [a, b] = [(); 2].map(|()| Person::new());
+        let secret_one = sealed(&[("x", "1")], &[&a]);
+        let mut bait = sealed(&[("y", "2")], &[&a, &b]);
+        let carried = secret_one.spec.data_keys[0].clone();
+        let junk = format!("{}:{}", carried.id, "A".repeat(56));
+        bait.spec.data_keys.push(carried);
+        bait.spec.encrypted_data.insert("z".to_owned(), junk);
+        let error = updated(&bait, &[&a], &any_of(&[&a, &b])).unwrap_err();
+        assert_eq!(error.kind(), Kind::Decrypt);
+        assert!(error.message().contains("`z`"), "{error}");
+        // One that fails holds up no other.
+        let opened = [&bait, &secret_one].map(|sealed| open(sealed, &[&a]).unwrap());
+        let keys = any_of(&[&a, &b]);
+        let requests = [(&bait, &opened[0], &keys), (&secret_one, &opened[1], &keys)];
+        let results = block_on(update_keys(&service(&[&a]), &requests));
+        assert!(results[0].is_err() && unsealed(results[1].as_ref().unwrap(), &b).is_ok());
     }
 
     #[test]

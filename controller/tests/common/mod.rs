@@ -311,6 +311,12 @@ impl Controller {
     /// Starts a controller as a service account, with these flags.
     #[track_caller]
     pub fn start(kubeconfig: &Path, flags: &[&str]) -> Self {
+        Self::start_with(kubeconfig, flags, &[])
+    }
+
+    /// Starts a controller as a service account, with these flags, and these variables in its environment.
+    #[track_caller]
+    pub fn start_with(kubeconfig: &Path, flags: &[&str], variables: &[(String, String)]) -> Self {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let log =
             kubeconfig.with_file_name(format!("controller-{}.log", COUNT.fetch_add(1, Ordering::SeqCst)));
@@ -320,6 +326,7 @@ impl Controller {
         command.arg(format!("--metrics-address=127.0.0.1:{metrics}"));
         command.arg(format!("--health-address=127.0.0.1:{health}"));
         command.args(flags).env_clear().env("KUBECONFIG", kubeconfig).env("PATH", "/usr/bin:/bin");
+        command.envs(variables.iter().cloned());
         let mut keeper = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let mut pid = String::new();
         BufReader::new(keeper.stdout.take().unwrap()).read_line(&mut pid).unwrap();

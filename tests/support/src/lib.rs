@@ -23,6 +23,7 @@ mod authority;
 mod bao;
 mod capture;
 mod cluster;
+mod pages;
 mod peers;
 mod run;
 mod server;
@@ -38,6 +39,7 @@ use tempfile::TempDir;
 
 pub use bao::{AuditRequest, Bao, BaoProxy};
 pub use cluster::{ApiRequest, Cluster};
+pub use pages::Page;
 pub use peers::Peers;
 pub use run::{Output, Run, Usage};
 pub use terminal::Terminal;

@@ -1,0 +1,185 @@
+use std::fmt::Write;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::{Cluster, Sandbox};
+
+/// A page that starts servers has some work to do.
+const LIMIT: Duration = Duration::from_secs(300);
+
+/// A page of the documentation, to be run: every block marked `sh`, in order, in one shell of one sandbox, with the real
+/// programs on its `PATH`.
+///
+/// | in a page | is |
+/// |---|---|
+/// | a block marked `sh` | run; it must not fail |
+/// | a line of it that ends in `# fails`, and maybe why | run; it must fail |
+/// | a block marked `console` | its lines behind `$ ` are run, and the others have to be shown, as far as `...` at their end; `answer=X` is what is typed at the prompt that it shows last before a line |
+/// | a block marked `sh no-run` | for a fresh machine: run by CI itself |
+/// | `127.0.0.1:8200` | a free port: a server that the page starts there is a real one |
+/// | `deploy/` | that of the project |
+pub struct Page {
+    path: PathBuf,
+    text: String,
+    env: Vec<(String, String)>,
+}
+
+impl Page {
+    /// Reads a page.
+    #[track_caller]
+    pub fn read(path: &Path) -> Self {
+        let text =
+            std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        Self { path: path.to_owned(), text, env: Vec::new() }
+    }
+
+    /// What it says.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether there is anything to run in it.
+    pub fn runs(&self) -> bool {
+        !Parsed::of(&self.text).script.is_empty()
+    }
+
+    /// Whether it runs this program.
+    pub fn calls(&self, program: &str) -> bool {
+        let script = Parsed::of(&self.text).script;
+        script.lines().any(|line| line.split_whitespace().next() == Some(program))
+    }
+
+    /// Lets something real stand for what the page names.
+    pub fn with(mut self, named: &str, real: &str) -> Self {
+        self.text = self.text.replace(named, real);
+        self
+    }
+
+    /// Sets a variable of the shell's environment.
+    pub fn env(mut self, key: &str, value: &str) -> Self {
+        self.env.push((key.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Lets `kubectl` and `sealant` work on a cluster.
+    pub fn on(self, cluster: &Cluster) -> Self {
+        let kubeconfig = cluster.kubeconfig().display().to_string();
+        self.env("KUBECONFIG", &kubeconfig)
+    }
+
+    /// Runs it with the program under test.
+    #[track_caller]
+    pub fn run(self, sealant: &Path) {
+        let port = free_port();
+        let page = Parsed::of(&self.text.replace("127.0.0.1:8200", &format!("127.0.0.1:{port}")));
+        let test = Sandbox::new(sealant);
+        if self.text.contains("deploy/") {
+            let deploy = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy");
+            std::os::unix::fs::symlink(deploy, test.path("deploy")).expect("a link in the working directory");
+        }
+        let folder = sealant.parent().expect("the binary stands in a folder");
+        let path_variable = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap_or_default());
+        // What a page has started in the background ends with it.
+        let script = format!("trap 'kill $(jobs -p) 2> /dev/null || true' EXIT\n{}", page.script);
+        let mut run = test
+            .program("bash", &["-euxo", "pipefail", "-c", &script])
+            .env("PATH", path_variable)
+            .with_peers()
+            .limit(LIMIT);
+        for (key, value) in &self.env {
+            run = run.env(key, value);
+        }
+        let mut terminal = run.on_terminal();
+        for step in &page.dialogue {
+            match step {
+                Step::Shows(line) => drop(terminal.wait_for(line)),
+                Step::Type(answer) => terminal.send_hidden_line(answer),
+            }
+        }
+        let output = terminal.finish();
+        assert_eq!(output.status, 0, "{}\n{}", self.path.display(), output.text());
+    }
+}
+
+/// What has to be run, and what has to be seen on the terminal meanwhile.
+#[derive(Default)]
+struct Parsed {
+    script: String,
+    dialogue: Vec<Step>,
+}
+
+enum Step {
+    /// The terminal shows this.
+    Shows(String),
+    /// It is typed without being shown.
+    Type(String),
+}
+
+impl Parsed {
+    fn of(text: &str) -> Self {
+        let mut page = Self::default();
+        let mut block: Option<(&str, &str)> = None;
+        for line in text.lines() {
+            if let Some(info) = line.strip_prefix("```") {
+                block = if block.is_some() { None } else { Some(info.split_once(' ').unwrap_or((info, ""))) };
+                continue;
+            }
+            match block {
+                Some(("sh", "")) => page.run(line),
+                Some(("console", option)) => page.show(line, option.strip_prefix("answer=")),
+                _ => {}
+            }
+        }
+        page
+    }
+
+    fn run(&mut self, line: &str) {
+        match line.split_once("# fails") {
+            Some((command, _)) => {
+                let _ = writeln!(self.script, "if {command}; then echo 'this had to fail'; exit 99; fi");
+            }
+            None => self.script.extend([line, "\n"]),
+        }
+    }
+
+    fn show(&mut self, line: &str, answer: Option<&str>) {
+        match (line.strip_prefix("$ "), answer) {
+            (Some(command), _) => self.script.extend([command, "\n"]),
+            (None, Some(answer)) if line.ends_with(':') => {
+                self.dialogue.push(Step::Shows(line.to_owned()));
+                self.dialogue.push(Step::Type(answer.to_owned()));
+            }
+            (None, _) => {
+                let shown = line.strip_suffix("...").unwrap_or(line);
+                self.dialogue.push(Step::Shows(shown.to_owned()));
+            }
+        }
+    }
+}
+
+/// Somebody else could take it before the page does, which has not happened yet.
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("a listener has an address").port()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_says_what_is_run_and_what_has_to_be_seen() {
+        let page = Parsed::of(
+            "```sh\ntrue\nfalse   # fails: it is false\n```\n```sh no-run\nrm x\n```\n```yaml\na: b\n```\n\
+             ```console answer=horse\n$ log in\nPassword:\nLogged in for ...\n```\n",
+        );
+        let script = "true\nif false   ; then echo 'this had to fail'; exit 99; fi\nlog in\n";
+        assert_eq!(page.script, script);
+        let shown = page.dialogue.iter().map(|step| match step {
+            Step::Shows(line) => format!("shows {line}"),
+            Step::Type(answer) => format!("type {answer}"),
+        });
+        assert_eq!(shown.collect::<Vec<_>>(), ["shows Password:", "type horse", "shows Logged in for "]);
+    }
+}
