@@ -3,7 +3,7 @@ use std::process::ExitCode;
 
 use crate::batch::{self, OpenedDocument, Plain, Source};
 use crate::cli::args::{FormatArgs, Formats, IdentityArgs, InputArgs, KeyArgs, OutputArgs, RuleArgs};
-use crate::cli::pipeline::{Item, Output, Pipeline, Summary, in_two_steps};
+use crate::cli::pipeline::{Item, Output, Pipeline, Summary, in_two_steps, is_config};
 use crate::cli::{Context, block_on};
 use crate::config::{Configs, Selection};
 use crate::document::{self, Document, Format};
@@ -291,12 +291,6 @@ fn refuse_sealed(document: &dyn Document) -> Result<()> {
         ),
     };
     Err(Error::new(kind, message).on_line(document.line(first)).advise(advice))
-}
-
-/// Configs hold no secrets.
-fn is_config(path: &Path) -> bool {
-    let name = path.file_name().unwrap_or_default();
-    [crate::config::SOPS_NAME, crate::config::SEALANT_NAME, ".sops.yml"].iter().any(|config| name == *config)
 }
 
 /// The path as creation rules see it.

@@ -31,14 +31,14 @@ const GROUPS: &[(&str, &[&str])] = &[
         ],
     ),
     ("Kubernetes", &["seal", "unseal", "inspect", "fetch-recipient"]),
-    ("Repository", &["status"]),
+    ("Repository", &["check", "status"]),
     ("Integrations", &["vault", "sops"]),
     ("Shell", &["completion", "man", "help"]),
 ];
 
 /// The commands that read files, or change them, and write no other type.
 const STAY_OF_THEIR_TYPE: &[&str] =
-    &["edit", "set", "unset", "rotate", "updatekeys", "rewrap", "inspect", "status"];
+    &["edit", "set", "unset", "rotate", "updatekeys", "rewrap", "inspect", "check", "status"];
 
 const TOPIC_EXIT_CODES: &str = "exit-codes";
 

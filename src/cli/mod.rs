@@ -7,6 +7,7 @@
 
 pub mod args;
 mod change;
+mod check;
 mod child;
 mod completion;
 mod decrypt;
@@ -120,6 +121,7 @@ enum Command {
     Unseal(unseal::Args),
     Inspect(inspect::Args),
     FetchRecipient(fetch_recipient::Args),
+    Check(check::Args),
     Status(status::Args),
     Vault(vault::Args),
     Sops(sops::Args),
@@ -179,6 +181,7 @@ fn dispatch(command: Command, context: &Context) -> anyhow::Result<ExitCode> {
         Command::Unseal(args) => unseal::run(args, context),
         Command::Inspect(args) => inspect::run(args, context),
         Command::FetchRecipient(args) => fetch_recipient::run(args, context),
+        Command::Check(args) => check::run(args, context),
         Command::Status(args) => status::run(args, context),
         Command::Vault(args) => vault::run(args, context),
         Command::Sops(args) => Ok(sops::run(&args.args)),
@@ -248,10 +251,14 @@ impl Failures {
 
     /// The code that all failures share, else 1; 0 when there were none.
     pub fn exit_code(&self) -> ExitCode {
+        self.code().into()
+    }
+
+    fn code(&self) -> u8 {
         match &self.kinds[..] {
-            [] => ExitCode::SUCCESS,
-            [first, rest @ ..] if rest.iter().all(|kind| kind == first) => first.exit_code().into(),
-            _ => Kind::Other.exit_code().into(),
+            [] => 0,
+            [first, rest @ ..] if rest.iter().all(|kind| kind == first) => first.exit_code(),
+            _ => Kind::Other.exit_code(),
         }
     }
 }

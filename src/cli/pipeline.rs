@@ -1,5 +1,6 @@
 //! What commands over many files have in common: read in chunks, work, write where the results go, tell of failures.
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use rayon::prelude::*;
@@ -7,6 +8,7 @@ use rayon::prelude::*;
 use crate::batch::{CHUNK_BYTES, CHUNK_FILES, Source};
 use crate::cli::args::{Destination, Formats, Input, Inputs};
 use crate::cli::{Context, Failures};
+use crate::config::{SEALANT_NAME, SOPS_NAME};
 use crate::document::{Format, MAX_BINARY, MAX_SOURCE};
 use crate::encrypted_file;
 use crate::error::{Error, Result};
@@ -183,7 +185,7 @@ pub fn read(input: &Input, formats: Formats) -> Result<Source> {
 }
 
 /// Groups of files that fit into memory together.
-fn chunks(inputs: &[Input]) -> Vec<&[Input]> {
+pub(super) fn chunks(inputs: &[Input]) -> Vec<&[Input]> {
     let size = |input: &Input| input.path.as_deref().and_then(fs::size).unwrap_or(0);
     let (mut chunks, mut start, mut bytes) = (Vec::new(), 0, 0);
     for (at, input) in inputs.iter().enumerate() {
@@ -196,6 +198,12 @@ fn chunks(inputs: &[Input]) -> Vec<&[Input]> {
     }
     chunks.push(&inputs[start..]);
     chunks
+}
+
+/// Configs hold no secrets.
+pub(super) fn is_config(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default();
+    [SOPS_NAME, SEALANT_NAME, ".sops.yml"].iter().any(|config| name == *config)
 }
 
 /// Leaves out files that were only found in a folder and are not encrypted.

@@ -1,3 +1,4 @@
 //! A whole repository: what can be said about its files together, without opening any.
 
+pub mod check;
 pub mod status;

@@ -1,5 +1,7 @@
 //! What Sealant knows of Kubernetes manifests: which leaves of a Secret are secret, and where kubectl leaves a copy.
 
+use std::iter;
+
 use crate::document::{Document, NodeId, NodeKind};
 
 /// Where kubectl keeps the manifest that was applied last, plaintext included.
@@ -19,21 +21,33 @@ pub fn holds_only_secrets(document: &dyn Document) -> bool {
     roots.iter().any(|&root| !empty(root)) && roots.iter().all(|&root| empty(root) || is_secret(root))
 }
 
+/// Every `v1` Secret of a document: alone, in Lists, and inside of other objects.
+pub fn secrets(document: &dyn Document) -> Vec<NodeId> {
+    let tree = document.tree();
+    let nodes = tree.documents().iter().flat_map(|&root| iter::once(root).chain(tree.descendants(root)));
+    nodes.filter(|&node| tree[node].kind == NodeKind::Map && is_kind(document, node, "Secret")).collect()
+}
+
+/// The values of a Secret.
+pub fn values(document: &dyn Document, secret: NodeId) -> Vec<NodeId> {
+    let tree = document.tree();
+    let maps = ["data", "stringData"].into_iter().filter_map(|key| entry(document, secret, key));
+    let values = maps.flat_map(|map| tree.descendants(tree.resolve(map)));
+    values.filter(|&node| matches!(tree[node].kind, NodeKind::Scalar | NodeKind::Alias(_))).collect()
+}
+
+/// Whether this is an object of Kubernetes, of any kind.
+pub fn is_object(document: &dyn Document, node: NodeId) -> bool {
+    ["apiVersion", "kind"].into_iter().all(|key| entry(document, node, key).is_some())
+}
+
 /// The annotations of Secrets that carry their plaintext.
 pub fn last_applied(document: &dyn Document) -> Vec<NodeId> {
-    let mut found = Vec::new();
-    for &root in document.tree().documents() {
-        let objects = match items(document, root) {
-            Some(items) => items,
-            None => vec![root],
-        };
-        let secrets = objects.into_iter().filter(|&object| is_kind(document, object, "Secret"));
-        found.extend(secrets.filter_map(|secret| {
-            let annotations = entry(document, entry(document, secret, "metadata")?, "annotations")?;
-            entry(document, annotations, LAST_APPLIED)
-        }));
-    }
-    found
+    let annotation = |secret| {
+        let annotations = entry(document, entry(document, secret, "metadata")?, "annotations")?;
+        entry(document, annotations, LAST_APPLIED)
+    };
+    secrets(document).into_iter().filter_map(annotation).collect()
 }
 
 fn entry(document: &dyn Document, map: NodeId, key: &str) -> Option<NodeId> {
@@ -84,6 +98,17 @@ mod tests {
         ] {
             assert!(!holds_only_secrets(&*yaml(other)), "{other}");
         }
+    }
+
+    #[test]
+    fn secrets_are_found_wherever_they_stand() {
+        let text = "kind: Template\nspec:\n  objects:\n  - apiVersion: v1\n    kind: Secret\n    data: {a: b, c: ''}\n\
+                    ---\napiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: Secret, stringData: {d: e}}\n";
+        let document = yaml(text);
+        let found = secrets(&*document);
+        assert_eq!(found.len(), 2);
+        let count = |secret| values(&*document, secret).len();
+        assert_eq!([count(found[0]), count(found[1])], [2, 1]);
     }
 
     #[test]

@@ -63,6 +63,31 @@ pub fn for_each_encrypted(
     visit_all(document, selection, true, visit)
 }
 
+/// Whether a scalar of a document holds something that is no ciphertext.
+pub fn is_clear(document: &dyn Document, leaf: NodeId) -> bool {
+    let tree = document.tree();
+    let leaf = tree.resolve(leaf);
+    let text = tree[leaf].text.get(document.source());
+    match Token::parse(text) {
+        // What follows a ciphertext is read by nobody, and may be what was to be hidden.
+        Ok(token) => text.trim_end() != token.text(),
+        // sops leaves alone what is empty.
+        Err(_) => !document.value(leaf).is_ok_and(|value| value.is_blank()),
+    }
+}
+
+/// The values that a rule says are encrypted, and that are not. Comments are let be: sops takes clear ones, too.
+pub fn in_clear(document: &dyn Document, selection: &Selection) -> Result<Vec<NodeId>> {
+    let mut found = Vec::new();
+    for_each_encrypted(document, selection, &mut |leaf| {
+        if leaf.selected && !leaf.is_comment && is_clear(document, leaf.at) {
+            found.push(leaf.at);
+        }
+        Ok(())
+    })?;
+    Ok(found)
+}
+
 fn visit_all(
     document: &dyn Document,
     selection: &Selection,
@@ -226,6 +251,17 @@ mod tests {
         let text = "a: 1\nb_enc: {c: 2, l: [3]}\n# note\nd: 4\n";
         assert_eq!(selected(("encrypted_suffix", "_enc"), text), ["b_enc:c:2", "b_enc:l:3"]);
         assert_eq!(selected(("unencrypted_regex", "^b"), text), ["a:1", ":note", "d:4"]);
+    }
+
+    #[test]
+    fn what_is_neither_empty_nor_a_ciphertext_is_in_clear() {
+        let token = "ENC[AES256_GCM,data:AA==,iv:AA==,tag:AA==,type:str]";
+        let text =
+            format!("a: {token}\nb: ''\nc: ~\nd: 1\ne: ENC[AES256_GCM,x]\nf: {token} x\ng_unencrypted: 2\n");
+        let document = document::parse(Format::Yaml, SecretBytes::new(text.into_bytes()), true).unwrap();
+        let found = in_clear(&*document, &Selection::default()).unwrap();
+        let keys = found.iter().map(|&node| document.tree()[node].key.get(document.source()));
+        assert_eq!(keys.collect::<Vec<_>>(), ["d", "e", "f"]);
     }
 
     #[test]

@@ -19,7 +19,7 @@ use jiff::Timestamp;
 
 pub use decrypt::{MacCheck, Plaintext};
 pub use encrypt::{Ciphertext, is_encrypted};
-pub use leaves::{Leaf, for_each as for_each_leaf};
+pub use leaves::{Leaf, for_each as for_each_leaf, in_clear, is_clear};
 pub use metadata::{Metadata, SOPS_VERSION};
 pub use reasons::{Reason, reasons};
 
@@ -81,10 +81,14 @@ pub fn is_meant_to_be_encrypted(format: Format, file: &SecretBytes) -> bool {
     if looks_encrypted(file) || !(has_token || holds(file, document::METADATA_KEY)) {
         return has_token;
     }
-    let Ok(document) = document::parse(format, file.clone(), true) else { return has_token };
+    document::parse(format, file.clone(), true).map_or(has_token, |document| is_meant(&*document))
+}
+
+/// Whether a document is meant to be encrypted: it has metadata that no other program would write, or ciphertexts.
+pub fn is_meant(document: &dyn Document) -> bool {
     match document.metadata() {
         Ok(Some(data)) => ["mac", "lastmodified"].iter().any(|name| data.get(name).is_some()),
-        _ => has_token && holds_tokens(&*document),
+        _ => holds_tokens(document),
     }
 }
 

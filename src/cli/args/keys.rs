@@ -284,8 +284,12 @@ impl IdentityArgs {
 
     /// The service that opens data keys with these identities.
     pub fn key_service<'h>(&self, host: &'h dyn Host) -> Result<KeyService<'h>> {
-        let service =
-            KeyService::new(host, self.identities(host)?).with_vault(Vault::of_user(StartedBy::Person));
+        self.key_service_of(host, StartedBy::Person)
+    }
+
+    /// As [`IdentityArgs::key_service`]; who started the command decides which servers are asked.
+    pub fn key_service_of<'h>(&self, host: &'h dyn Host, started_by: StartedBy) -> Result<KeyService<'h>> {
+        let service = KeyService::new(host, self.identities(host)?).with_vault(Vault::of_user(started_by));
         let order = match &self.decryption_order {
             Some(order) => Some(order.clone()),
             None => host.env_text("SOPS_DECRYPTION_ORDER")?,

@@ -1,0 +1,162 @@
+use super::*;
+use crate::config::{Config, Dialect};
+
+const ALICE: &str = "age1yh642fmrn40k5e2xj8kfk9v0zctt8xx9ft2pwjltqr6uxd3x4euskwqtdy";
+const BOB: &str = "age1y7vjqnlnw64gvpkcpjawve7el6gesg7f6wvyjanexwqke20yssss4yshtd";
+const TOKEN: &str = "ENC[AES256_GCM,data:AA==,iv:AA==,tag:AA==,type:str]";
+
+/// The policy of the only rule of a config.
+fn rule(rule: &str) -> Option<Policy> {
+    let text = format!("creation_rules:\n  - {rule}\n");
+    let config = Config::parse(&text, "/repo/.sops.yaml", Dialect::Sealant).unwrap();
+    Some(config.policies().remove(0).unwrap())
+}
+
+/// What is found, as `LINE ID`.
+fn found(format: Format, text: &str, policy: &Option<Policy>) -> Vec<String> {
+    let findings = check(format, SecretBytes::new(text.into()), policy.as_ref()).unwrap();
+    findings.iter().map(|finding| format!("{} {}", finding.line, finding.rule.id())).collect()
+}
+
+fn messages(text: &str, policy: &Option<Policy>) -> Vec<String> {
+    let findings = check(Format::Yaml, SecretBytes::new(text.into()), policy.as_ref()).unwrap();
+    findings.into_iter().map(|finding| finding.message).collect()
+}
+
+/// A document with these lines and metadata for Alice.
+fn encrypted(lines: &str) -> String {
+    format!(
+        "{lines}sops:\n    age:\n        - recipient: {ALICE}\n          enc: x\n    lastmodified: \"2026-01-01T00:00:00Z\"\n    mac: {TOKEN}\n    unencrypted_suffix: _unencrypted\n    version: 3.13.3\n"
+    )
+}
+
+const SECRET: &str = "apiVersion: v1\nkind: Secret\nmetadata: {name: a}\ndata:\n  a: aHVudGVyMg==\n";
+
+#[test]
+fn what_a_rule_covers_is_encrypted() {
+    let secrets = rule(&format!("{{path_regex: secrets/, age: {ALICE}}}"));
+    let all = rule(&format!("{{age: {ALICE}}}"));
+    let picks = rule(&format!("{{encrypted_suffix: _enc, age: {ALICE}}}"));
+    let flux = rule(&format!("{{path_regex: .*, encrypted_regex: ^(data|stringData)$, age: {ALICE}}}"));
+    let token = encrypted(&format!("a: {TOKEN}\nb_unencrypted: 1\n"));
+    let config_map = "apiVersion: v1\nkind: ConfigMap\ndata: {a: b}\n";
+    use Format::{Binary, Dotenv, Ini, Json, Yaml};
+    for (format, text, policy, expected) in [
+        (Yaml, "# a\na: 1\nb: 2\n", &secrets, vec!["2 plaintext"]),
+        (Json, "{\"a\": 1}", &secrets, vec!["1 plaintext"]),
+        (Dotenv, "A=1\n", &secrets, vec!["1 plaintext"]),
+        (Ini, "[a]\nb = 1\n", &secrets, vec!["2 plaintext"]),
+        (Binary, "x", &secrets, vec!["1 plaintext"]),
+        (Yaml, "a: ''\n# b\n", &secrets, vec![]),
+        (Binary, "", &secrets, vec![]),
+        (Yaml, "a: [\n", &secrets, vec!["1 broken"]),
+        (
+            Yaml,
+            "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n",
+            &secrets,
+            vec!["1 broken"],
+        ),
+        (Yaml, &token, &secrets, vec![]),
+        // A rule for every file does not say that every file is secret, but what it picks is.
+        (Yaml, "a: 1\n", &all, vec![]),
+        (Yaml, "a: [\n", &all, vec![]),
+        (Yaml, "a: 1\nb_enc: 2\n", &picks, vec!["2 plaintext"]),
+        (Binary, "x", &picks, vec![]),
+        (Yaml, config_map, &flux, vec![]),
+        (Yaml, SECRET, &flux, vec!["5 plaintext"]),
+        (Yaml, "data: {a: b}\n", &flux, vec!["1 plaintext"]),
+        (Yaml, "a: {{ b }}\n", &flux, vec![]),
+    ] {
+        assert_eq!(found(format, text, policy), expected, "{format}: {text}");
+    }
+}
+
+#[test]
+fn a_value_that_came_into_an_encrypted_file_is_found_and_not_quoted() {
+    let text = encrypted(&format!("a: {TOKEN}\nb: {{c: [hunter2]}}\nd: {TOKEN} hunter3\n"));
+    assert_eq!(found(Format::Yaml, &text, &None), ["2 plaintext", "3 plaintext"]);
+    let told = messages(&text, &None);
+    assert_eq!(told[0], "b.c[0] is in clear, and its metadata says that it is encrypted");
+    assert!(told.iter().all(|message| !message.contains("hunter")));
+    // The rule may want more than the file says of itself.
+    let all = rule(&format!("{{unencrypted_suffix: _plain, age: {ALICE}}}"));
+    let text = encrypted(&format!("a: {TOKEN}\nb_unencrypted: 1\n"));
+    assert_eq!(found(Format::Yaml, &text, &None), Vec::<String>::new());
+    assert_eq!(
+        messages(&text, &all),
+        ["b_unencrypted is in clear, and .sops.yaml:2 says that it is encrypted"]
+    );
+}
+
+#[test]
+fn secrets_in_clear_are_found_without_any_rule() {
+    for (text, expected) in [
+        (SECRET.to_owned(), vec!["5 kubernetes-secret"]),
+        (format!("a: 1\n---\n{SECRET}"), vec!["7 kubernetes-secret"]),
+        (SECRET.replace("data:", "stringData:"), vec!["5 kubernetes-secret"]),
+        (
+            "apiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: Secret\n  data: {a: b}\n".into(),
+            vec!["6 kubernetes-secret"],
+        ),
+        (SECRET.replace("aHVudGVyMg==", "''"), vec![]),
+        (SECRET.replace("aHVudGVyMg==", "${PASSWORD}"), vec![]),
+        (SECRET.replace("aHVudGVyMg==", "'{{ .Values.a }}'"), vec![]),
+        (SECRET.replace("name: a", "name: {{ .Values.name }}"), vec!["5 kubernetes-secret"]),
+        (SECRET.replace("aHVudGVyMg==", "{{ .Values.a }}"), vec![]),
+        (SECRET.replace("v1", "external-secrets.io/v1"), vec![]),
+        (SECRET.replace("Secret", "ConfigMap"), vec![]),
+    ] {
+        assert_eq!(found(Format::Yaml, &text, &None), expected, "{text}");
+    }
+    let json = r#"{"apiVersion":"v1","kind":"Secret","data":{"a":"b"}}"#;
+    assert_eq!(found(Format::Json, json, &None), ["1 kubernetes-secret"]);
+}
+
+#[test]
+fn the_copy_that_kubectl_leaves_is_found_in_encrypted_files_too() {
+    let of = |value: &str| {
+        format!(
+            "apiVersion: v1\nkind: Secret\nmetadata:\n  annotations:\n    \
+             kubectl.kubernetes.io/last-applied-configuration: |\n      \
+             {{\"apiVersion\":\"v1\",\"kind\":\"Secret\",\"data\":{{\"a\":\"{value}\"}}}}\ndata:\n  a: {TOKEN}\n"
+        )
+    };
+    let file =
+        |value| encrypted(&of(value)).replace("unencrypted_suffix: _unencrypted", "encrypted_regex: ^data$");
+    assert_eq!(found(Format::Yaml, &file("aHVudGVyMg=="), &None), ["5 last-applied"]);
+    assert_eq!(found(Format::Yaml, &file(TOKEN), &None), Vec::<String>::new());
+}
+
+#[test]
+fn recipients_are_those_of_the_rule() {
+    let text = encrypted(&format!("a: {TOKEN}\n"));
+    let of = |recipients: &str| rule(&format!("{{age: '{recipients}'}}"));
+    assert_eq!(messages(&text, &of(ALICE)), Vec::<String>::new());
+    assert_eq!(found(Format::Yaml, &text, &of(BOB)), ["2 recipients"]);
+    let both = format!("is not encrypted for whom .sops.yaml:2 says: it lacks {BOB}");
+    assert_eq!(messages(&text, &of(&format!("{ALICE},{BOB}"))), [both.as_str()]);
+    assert_eq!(messages(&text, &of(BOB)), [format!("{both}; it has {ALICE}, whom the rule does not name")]);
+    let groups = rule(&format!("{{key_groups: [{{age: [{ALICE}]}}, {{age: [{BOB}]}}]}}"));
+    assert_eq!(found(Format::Yaml, &text, &groups), ["2 recipients"]);
+    let nonsense = rule("{age: nonsense}");
+    assert!(check(Format::Yaml, SecretBytes::new(text.into()), nonsense.as_ref()).is_err());
+}
+
+#[test]
+fn what_is_meant_to_be_encrypted_and_is_not_readable_is_found() {
+    let text = encrypted(&format!("a: {TOKEN}\n"));
+    let mac = format!("    mac: {TOKEN}\n");
+    for (text, expected) in [
+        (text.replace("sops:\n", "sops: [\n"), "broken"),
+        (text.replace(&mac, ""), "2 broken"),
+        (text.replace("    version: 3.13.3\n", "    version: x\n"), "broken"),
+        (format!("a: {TOKEN}\n"), "broken"),
+        (format!("<<<<<<< a\n{text}=======\n{text}>>>>>>> b\n"), "1 broken"),
+        ("apiVersion: sealant.dev/v1alpha1\nkind: SealedSecret\nspec: 1\n".to_owned(), "broken"),
+    ] {
+        let found = found(Format::Yaml, &text, &None);
+        assert!(found.len() == 1 && found[0].ends_with(expected), "{found:?}: {text}");
+    }
+    assert_eq!(found(Format::Yaml, "a: we use sops\nb: [\n", &None), Vec::<String>::new());
+    assert_eq!(found(Format::Binary, "sops writes ENC[AES256_GCM,\n", &None), Vec::<String>::new());
+}

@@ -1,0 +1,217 @@
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::symlink;
+
+use sealant_test_support::Sandbox;
+use serde_json::{Value, json};
+
+use super::{IDENTITY, RECIPIENT, STRANGER, encrypted, sandbox};
+
+const SECRET: &str = "apiVersion: v1\nkind: Secret\nmetadata: {name: a}\nstringData:\n  a: hunter2\n";
+
+/// A repository whose folder `secrets` is encrypted.
+fn repository() -> Sandbox {
+    let test = sandbox();
+    test.write(
+        ".sops.yaml",
+        format!("creation_rules:\n  - path_regex: ^secrets/\n    age: {RECIPIENT}\n  - age: {RECIPIENT}\n"),
+    );
+    encrypted(&test, "secrets/good.yaml", "password: hunter2\n", &[RECIPIENT]);
+    test.write("README.md", "hello\n");
+    test.write("deploy/app.yaml", "kind: Deployment\n");
+    test
+}
+
+#[test]
+fn a_clean_repository_is_told_to_be_clean() {
+    let test = repository();
+    let output = test.sealant(&["check"]).run().ok();
+    assert_eq!((output.text(), output.stderr.as_str()), ("", "4 files checked, nothing found\n"));
+    assert_eq!(test.sealant(&["check", "--format", "json"]).run().ok().text(), "[]\n");
+}
+
+#[test]
+fn each_finding_is_told_with_its_line_and_without_the_value() {
+    let cases: &[(&str, String, &str)] = &[
+        (
+            "secrets/a.yaml",
+            "# x\na: hunter2\n".into(),
+            "2: a value is in clear that .sops.yaml:2 says is encrypted [plaintext]",
+        ),
+        (
+            "secrets/a b.bin",
+            "hunter2".into(),
+            "1: is in clear, and .sops.yaml:2 says that it is encrypted [plaintext]",
+        ),
+        ("secrets/a.json", "{".into(), "[broken]"),
+        (
+            "deploy/a.yaml",
+            format!("a: 1\n---\n{SECRET}"),
+            "7: a Kubernetes Secret has a value in clear [kubernetes-secret]",
+        ),
+        (
+            "src/main.rs",
+            format!("// \n{IDENTITY}\n"),
+            "2: an age identity, which is a private key [private-key]",
+        ),
+    ];
+    for (file, text, expected) in cases {
+        let test = repository();
+        test.write(file, text);
+        for args in [&["check"][..], &["check", "."], &["check", file]] {
+            let output = test.sealant(args).run().code(1);
+            assert!(output.text().starts_with(&format!("{file}:")), "{output}");
+            assert!(output.text().trim_end().ends_with(expected), "{output}");
+            assert_eq!(output.text().lines().count(), 1, "{output}");
+            let all = format!("{}{}", output.text(), output.stderr);
+            assert!(!all.contains("hunter2") && !all.contains(IDENTITY), "{all}");
+        }
+    }
+}
+
+#[test]
+fn a_value_that_was_put_into_an_encrypted_file_and_a_stranger_are_found() {
+    let test = repository();
+    let good = test.read_text("secrets/good.yaml");
+    test.write("secrets/more.yaml", format!("added: hunter2\n{good}"));
+    encrypted(&test, "stranger.yaml", "a: 1\n", &[RECIPIENT, STRANGER]);
+    let output = test.sealant(&["check"]).run().code(1);
+    let lines: Vec<_> = output.text().lines().collect();
+    assert_eq!(
+        lines[0],
+        "secrets/more.yaml:1: added is in clear, and its metadata says that it is encrypted [plaintext]"
+    );
+    let line = 1 + test.read_text("stranger.yaml").lines().position(|line| line == "sops:").unwrap();
+    assert_eq!(
+        lines[1..],
+        [format!(
+            "stranger.yaml:{line}: is not encrypted for whom .sops.yaml:4 says: it has {STRANGER}, whom the rule does not name \
+             [recipients]"
+        )]
+    );
+    // What `check` finds, `updatekeys` mends.
+    test.sealant(&["updatekeys", "--yes", "stranger.yaml"]).env("SOPS_AGE_KEY", IDENTITY).run().ok();
+    test.sealant(&["check", "stranger.yaml"]).run().ok();
+}
+
+#[test]
+fn the_recipients_of_a_sealed_secret_are_those_of_its_rule() {
+    let test = repository();
+    test.write("secret.yaml", SECRET.replace("name: a", "name: a, namespace: b"));
+    let seal = |recipients: &[&str]| {
+        let args = ["seal", "secret.yaml", "--age", &recipients.join(",")];
+        let sealed = test.sealant(&args).run().ok();
+        test.write("secrets/sealed.yaml", format!("# sealed\n{}", sealed.text()));
+        test.sealant(&["check", "secrets"]).run()
+    };
+    seal(&[RECIPIENT]).ok();
+    let output = seal(&[STRANGER]).code(1);
+    assert_eq!(
+        output.text(),
+        format!(
+            "secrets/sealed.yaml:2: the SealedSecret is not encrypted for whom .sops.yaml:2 says: it lacks {RECIPIENT}; it has \
+             {STRANGER}, whom the rule does not name [recipients]\n"
+        )
+    );
+}
+
+#[test]
+fn programs_read_json_and_sarif() {
+    let test = repository();
+    test.write("deploy/a b.yaml", SECRET);
+    let json_of = |format| -> Value {
+        let output = test.sealant(&["check", "--format", format]).run().code(1);
+        serde_json::from_str(output.text()).unwrap()
+    };
+    let found = json_of("json");
+    assert_eq!(found[0]["file"], "deploy/a b.yaml");
+    assert_eq!((&found[0]["line"], &found[0]["rule"]), (&json!(5), &json!("kubernetes-secret")));
+    assert!(found[0]["advice"].as_str().unwrap().starts_with("Encrypt it"));
+    let sarif = json_of("sarif");
+    assert_eq!(sarif["version"], "2.1.0");
+    let run = &sarif["runs"][0];
+    let result = &run["results"][0];
+    let place = &result["locations"][0]["physicalLocation"];
+    assert_eq!(place["artifactLocation"]["uri"], "deploy/a%20b.yaml");
+    assert_eq!(place["region"]["startLine"], 5);
+    let index = usize::try_from(result["ruleIndex"].as_u64().unwrap()).unwrap();
+    assert_eq!(run["tool"]["driver"]["rules"][index]["id"], result["ruleId"]);
+}
+
+#[test]
+fn what_cannot_be_looked_at_is_not_said_to_be_clean() {
+    let test = repository();
+    test.sealant(&["check", "none.yaml"]).run().code(100);
+    test.write("deploy/a.yaml", SECRET);
+    test.sealant(&["check", "none.yaml", "deploy/a.yaml"]).run().code(100);
+    // A config that makes no sense is told once, for all files that it is about.
+    test.write(".sops.yaml", "creation_rules: 1\n");
+    let output = test.sealant(&["check"]).run().code(5);
+    assert_eq!(output.stderr.matches("error:").count(), 1, "{output}");
+}
+
+#[test]
+fn with_a_key_at_hand_the_mac_is_verified() {
+    let test = repository();
+    encrypted(&test, "secrets/other.yaml", "a: 1\n", &[RECIPIENT]);
+    test.sealant(&["check", "--verify"]).env("SOPS_AGE_KEY", IDENTITY).run().ok();
+    // One value in the place of another: nothing that could be seen without a key.
+    encrypted(&test, "secrets/two.yaml", "a_unencrypted: 1\nb: 2\n", &[RECIPIENT]);
+    let changed = test.read_text("secrets/two.yaml").replace("a_unencrypted: 1", "a_unencrypted: 2");
+    test.write("secrets/two.yaml", changed);
+    test.sealant(&["check"]).run().ok();
+    let output = test.sealant(&["check", "--verify"]).env("SOPS_AGE_KEY", IDENTITY).run().code(1);
+    assert!(output.text().starts_with("secrets/two.yaml:"), "{output}");
+    assert!(output.text().contains("MAC") && output.text().ends_with(" [broken]\n"), "{output}");
+    // What is seen without a key is not told once more.
+    test.write("secrets/three.yaml", format!("added: 1\n{}", test.read_text("secrets/good.yaml")));
+    let output = test.sealant(&["check", "--verify"]).env("SOPS_AGE_KEY", IDENTITY).run().code(1);
+    assert_eq!(output.text().lines().count(), 2, "{output}");
+    let output = test.sealant(&["check", "--verify", "secrets/two.yaml", "secrets/good.yaml"]).run().ok();
+    assert!(output.stderr.contains("2 encrypted files were not verified"), "{output}");
+}
+
+#[test]
+fn what_git_ignores_is_left_out_unless_it_is_tracked_or_named() {
+    let test = repository();
+    test.write(".gitignore", "*.agekey\n/build/\ntracked.yaml\n");
+    test.write("my.agekey", IDENTITY);
+    test.write("build/deep/a.yaml", SECRET);
+    test.write("deploy/tracked.yaml", SECRET);
+    test.write("deploy/new.yaml", SECRET);
+    let files = |args: &[&str]| {
+        let output = test.sealant(args).run().code(1);
+        let files = output.text().lines().map(|line| line.split(':').next().unwrap_or_default().to_owned());
+        files.collect::<Vec<_>>()
+    };
+    assert_eq!(files(&["check"]).len(), 4);
+    test.program("git", &["init", "-q"]).run().ok();
+    test.program("git", &["add", "-f", "deploy/tracked.yaml"]).run().ok();
+    assert_eq!(files(&["check"]), ["deploy/new.yaml", "deploy/tracked.yaml"]);
+    assert_eq!(files(&["check", "deploy"]), ["deploy/new.yaml", "deploy/tracked.yaml"]);
+    assert_eq!(files(&["check", "my.agekey"]), ["my.agekey"]);
+    assert_eq!(files(&["check", "build"]), ["build/deep/a.yaml"]);
+}
+
+#[test]
+fn odd_files_do_not_stop_it() {
+    let test = repository();
+    test.write("outside/a.yaml", SECRET);
+    test.write("tree/binary.dat", [0, 159, 146, 150].repeat(1000));
+    test.write("tree/latin1.yaml", b"a: \xe9 sops\n");
+    test.write("tree/line\nbreak.yaml", SECRET);
+    test.write(std::path::Path::new("tree").join(OsStr::from_bytes(b"\xff.yaml")), SECRET);
+    symlink(test.path("outside"), test.path("tree/folder")).unwrap();
+    symlink(test.path("outside/a.yaml"), test.path("tree/file.yaml")).unwrap();
+    symlink(test.path("nowhere"), test.path("tree/dangling.yaml")).unwrap();
+    let output = test.sealant(&["check", "tree"]).run().code(1);
+    let lines: Vec<_> = output.text().lines().collect();
+    assert_eq!(lines.len(), 2, "{output}");
+    assert!(lines[0].starts_with("tree/line\\nbreak.yaml:5: "), "{output}");
+    assert!(lines[1].starts_with("tree/\u{fffd}.yaml:5: "), "{output}");
+    let json = test.sealant(&["check", "tree", "--format", "json"]).run().code(1);
+    assert!(json.text().contains("tree/\u{fffd}.yaml"), "{json}");
+    let sarif = test.sealant(&["check", "tree", "--format", "sarif"]).run().code(1);
+    assert!(sarif.text().contains("tree/%FF.yaml"), "{sarif}");
+    assert!(sarif.text().contains("tree/line%0Abreak.yaml"), "{sarif}");
+}
