@@ -30,8 +30,11 @@ use crate::sops::MacCheck;
 /// Finds values in clear that a creation rule says are encrypted, Kubernetes Secrets in clear, files whose recipients
 /// are not those of their creation rule, private keys and tokens, and encrypted files that are broken. No value is
 /// quoted. Without FILE it looks through the folder that you are in. In folders, what Git ignores is left out: nobody
-/// commits it. A creation rule without a path_regex matches every
-/// file, and so does not say which are secret, unless it picks values by their names.
+/// commits it. A creation rule without a path_regex matches every file, and so does not say which are secret, unless it
+/// picks values by their names.
+///
+/// Test keys and fixtures are passed by when the config names them: `sealant: {check: {exclude: ['tests/**']}}`, as
+/// patterns of paths below the config's folder.
 ///
 /// The exit code is 0 when nothing was found, 1 when something was, and another when something could not be looked at.
 #[derive(Debug, clap::Args)]
@@ -230,6 +233,9 @@ fn leave_out_ignored(inputs: &mut Vec<Input>, paths: &[PathBuf], context: &Conte
 fn look(input: &Input, formats: Formats, configs: &Configs) -> Result<Vec<Finding>> {
     let name = input.name.as_deref();
     let format = formats.of_input(name);
+    if name.map_or(Ok(false), |name| configs.is_excluded_from_check(name))? {
+        return Ok(Vec::new());
+    }
     let policy = match name.filter(|name| !is_config(name)) {
         Some(name) => configs.matching_policy(name)?,
         None => None,

@@ -128,6 +128,12 @@ impl Config {
         &self.path
     }
 
+    /// Whether `check` passes a file by, of an absolute path.
+    pub fn is_excluded_from_check(&self, file: &Path) -> bool {
+        let path = self.path_for_rules(file);
+        self.schema.check_exclude.iter().any(|pattern| pattern.is_match(&path))
+    }
+
     /// How sops's stores indent.
     pub fn stores(&self) -> &Stores {
         &self.schema.stores
@@ -256,6 +262,12 @@ impl Configs {
         let config = search.found.map(|path| self.load(path)).transpose()?;
         lock(&self.by_folder).insert(folder, config.clone());
         Ok(config)
+    }
+
+    /// Whether the config of `file` says that `check` passes it by. The file need not exist.
+    pub fn is_excluded_from_check(&self, file: &Path) -> Result<bool> {
+        let absolute = find::absolute(file, &self.lookup.working_dir);
+        Ok(self.config_for(file)?.is_some_and(|config| config.is_excluded_from_check(&absolute)))
     }
 
     /// How the policy of `file` comes about; an error when a config does not parse.

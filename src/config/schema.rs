@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use globset::{GlobBuilder, GlobMatcher};
 use regex::Regex;
 
 use crate::config::selection::{self, Selection, SelectionKind};
@@ -87,6 +88,8 @@ pub(super) struct Schema {
     /// `None`: there is no such key, and all is as if there were no config.
     pub(super) creation_rules: Option<Vec<Rule>>,
     pub(super) stores: Stores,
+    /// Files that `check` passes by, relative to the config's folder.
+    pub(super) check_exclude: Vec<GlobMatcher>,
 }
 
 const TOP: &[&str] = &["creation_rules", "destination_rules", "stores", "sealant"];
@@ -165,7 +168,12 @@ impl Reader {
             schema.stores = self.stores(stores)?;
         }
         if let (Some(own), Dialect::Sealant) = (fields.node("sealant"), self.dialect) {
-            self.fields(own, "`sealant`", &[], |_| false)?;
+            let mut own = self.fields(own, "`sealant`", &["check"], |_| false)?;
+            if let Some(check) = own.node("check") {
+                let mut check = self.fields(check, "`check`", &["exclude"], |_| false)?;
+                schema.check_exclude =
+                    check.list("exclude")?.map(|node| glob(node, "exclude")).collect::<Result<_>>()?;
+            }
         }
         Ok(schema)
     }
@@ -356,7 +364,6 @@ fn unknown_key(entry: &Entry, what: &str, known: &[&str]) -> Error {
     let mut message = format!("unknown key `{}` in {what}", entry.key);
     match nearest(&entry.key, known.iter().copied()) {
         Some(name) => message.push_str(&format!("; did you mean `{name}`?")),
-        None if known.is_empty() => message.push_str("; this version knows none there"),
         None => message.push_str(&format!("; it can have {}", known.join(", "))),
     }
     Error::new(Kind::Config, message).on_line(entry.line)
@@ -445,6 +452,15 @@ fn text(node: Node, name: &str) -> Result<(String, usize)> {
         Value::Null => Ok((String::new(), node.line)),
         _ => Err(wrong_type(name, "a text", &node)),
     }
+}
+
+/// A pattern of paths: `*` stops at a slash, `**` does not.
+fn glob(node: Node, name: &str) -> Result<GlobMatcher> {
+    let (pattern, line) = text(node, name)?;
+    let glob = GlobBuilder::new(&pattern).literal_separator(true).build().map_err(|error| {
+        Error::new(Kind::Config, format!("`{pattern}` is no pattern: {}", error.kind())).on_line(line)
+    })?;
+    Ok(glob.compile_matcher())
 }
 
 fn list(node: Node, name: &str) -> Result<std::vec::IntoIter<Node>> {

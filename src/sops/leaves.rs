@@ -70,7 +70,7 @@ pub fn is_clear(document: &dyn Document, leaf: NodeId) -> bool {
     let text = tree[leaf].text.get(document.source());
     match Token::parse(text) {
         // What follows a ciphertext is read by nobody, and may be what was to be hidden.
-        Ok(token) => text.trim_end() != token.text(),
+        Ok(token) => text.trim_end() != token.text() || !token.is_well_formed(),
         // sops leaves alone what is empty.
         Err(_) => !document.value(leaf).is_ok_and(|value| value.is_blank()),
     }
@@ -255,7 +255,8 @@ mod tests {
 
     #[test]
     fn what_is_neither_empty_nor_a_ciphertext_is_in_clear() {
-        let token = "ENC[AES256_GCM,data:AA==,iv:AA==,tag:AA==,type:str]";
+        let (iv, tag) = ("A".repeat(43), "A".repeat(22));
+        let token = format!("ENC[AES256_GCM,data:AA==,iv:{iv}=,tag:{tag}==,type:str]");
         let text =
             format!("a: {token}\nb: ''\nc: ~\nd: 1\ne: ENC[AES256_GCM,x]\nf: {token} x\ng_unencrypted: 2\n");
         let document = document::parse(Format::Yaml, SecretBytes::new(text.into_bytes()), true).unwrap();

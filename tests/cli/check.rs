@@ -215,3 +215,19 @@ fn odd_files_do_not_stop_it() {
     assert!(sarif.text().contains("tree/%FF.yaml"), "{sarif}");
     assert!(sarif.text().contains("tree/line%0Abreak.yaml"), "{sarif}");
 }
+
+#[test]
+fn what_the_config_excludes_is_passed_by() {
+    let test = sandbox();
+    let secret = "apiVersion: v1\nkind: Secret\nstringData: {a: hunter2}\n";
+    for file in ["tests/deep/a.yaml", "tests.yaml", "apps/b.yaml"] {
+        test.write(file, secret);
+    }
+    test.write(".sops.yaml", "sealant: {check: {exclude: ['tests/**', '*.yaml']}}\n");
+    let output = test.sealant(&["check"]).run().code(1);
+    assert!(output.text().starts_with("apps/b.yaml:3: "), "{output}");
+    assert_eq!(output.text().lines().count(), 1, "{output}");
+    test.write(".sops.yaml", "sealant: {check: {exclude: ['tests/[']}}\n");
+    let output = test.sealant(&["check"]).run();
+    assert!(output.status > 1 && output.stderr.contains(".sops.yaml:1: `tests/[` is no pattern"), "{output}");
+}

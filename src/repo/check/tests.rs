@@ -3,7 +3,7 @@ use crate::config::{Config, Dialect};
 
 const ALICE: &str = "age1yh642fmrn40k5e2xj8kfk9v0zctt8xx9ft2pwjltqr6uxd3x4euskwqtdy";
 const BOB: &str = "age1y7vjqnlnw64gvpkcpjawve7el6gesg7f6wvyjanexwqke20yssss4yshtd";
-const TOKEN: &str = "ENC[AES256_GCM,data:AA==,iv:AA==,tag:AA==,type:str]";
+const TOKEN: &str = "ENC[AES256_GCM,data:AA==,iv:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=,tag:AAAAAAAAAAAAAAAAAAAAAA==,type:str]";
 
 /// The policy of the only rule of a config.
 fn rule(rule: &str) -> Option<Policy> {
@@ -78,6 +78,11 @@ fn a_value_that_came_into_an_encrypted_file_is_found_and_not_quoted() {
     let told = messages(&text, &None);
     assert_eq!(told[0], "b.c[0] is in clear, and its metadata says that it is encrypted");
     assert!(told.iter().all(|message| !message.contains("hunter")));
+    // Something that only looks like a ciphertext hides nothing.
+    for made_up in ["data:hunter2,iv:x,tag:y", "data:AA==,iv:AA==,tag:AA=="] {
+        let text = encrypted(&format!("a: ENC[AES256_GCM,{made_up},type:str]\n"));
+        assert_eq!(found(Format::Yaml, &text, &None), ["1 plaintext"], "{made_up}");
+    }
     // The rule may want more than the file says of itself.
     let all = rule(&format!("{{unencrypted_suffix: _plain, age: {ALICE}}}"));
     let text = encrypted(&format!("a: {TOKEN}\nb_unencrypted: 1\n"));
