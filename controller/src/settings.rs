@@ -1,5 +1,8 @@
 //! The flags. Each of them is a variable of the environment, too: `--x-y` is `SEALANT_X_Y`.
 
+// Help texts are for terminals.
+#![allow(rustdoc::bare_urls)]
+
 use std::ffi::{OsStr, OsString};
 use std::net::SocketAddr;
 use std::path::PathBuf;

@@ -175,7 +175,7 @@ pub struct AgeEntry {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct VaultEntry {
-    /// Where the server is: https://vault.example:8200.
+    /// Where the server is: `https://vault.example:8200`.
     #[schemars(length(max = MAX_NAME))]
     pub address: String,
 
