@@ -180,4 +180,18 @@ fn a_transit_key_unseals_and_its_versions_are_seen() {
     let plain = as_root(&["unseal", "x.yaml"]).run().ok();
     assert!(plain.text().ends_with("stringData:\n  a: hunter2\n  b: planted\n"), "{plain}");
     test.sealant(&["unseal", "x.yaml"]).run().code(128);
+
+    // Nothing but the wrapped data keys changes, and a token that may only rewrap is enough.
+    bao.policy("rewrapper", "path \"transit/rewrap/shop\" { capabilities = [\"update\"] }");
+    let rewrapper = bao.token(&["-policy=rewrapper"]);
+    let before = test.read_text("x.yaml");
+    as_root(&["rewrap", "x.yaml"]).env("VAULT_TOKEN", &rewrapper).run().ok();
+    let after = test.read_text("x.yaml");
+    let changed =
+        |(old, new): (&str, &str)| (old != new).then(|| old.trim_start().starts_with("enc: vault:v1:"));
+    let changed: Vec<bool> = before.lines().zip(after.lines()).filter_map(changed).collect();
+    assert_eq!(changed, [true], "{after}");
+    let inspected = test.sealant(&["inspect", "x.yaml"]).run().ok();
+    assert!(inspected.text().contains(&format!("  readers     {uri} (key version 2)\n")), "{inspected}");
+    assert_eq!(as_root(&["unseal", "x.yaml"]).run().ok().text(), plain.text());
 }

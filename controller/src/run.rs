@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use futures_util::{FutureExt, StreamExt};
+use futures_util::{FutureExt, Stream, StreamExt};
 use hyper::StatusCode;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::api::{Api, PartialObjectMeta};
@@ -59,9 +59,13 @@ struct Parts {
 /// Runs until it is told to stop.
 pub async fn run(settings: Settings) -> anyhow::Result<()> {
     let host: &'static ControllerHost = Box::leak(Box::new(ControllerHost::new(&settings.vault)));
-    host.vault().map_err(|error| anyhow::anyhow!("{error}")).context("the settings of Vault are wrong")?;
-    let mut config =
-        kube::Config::infer().await.context("there is neither a cluster around us nor a kubeconfig")?;
+    host.vault().map_err(|error| {
+        let error = ControllerHost::by_flags(&error.to_string());
+        anyhow::anyhow!("the settings of Vault are wrong: {error}")
+    })?;
+    let mut config = kube::Config::infer().await.map_err(|error| {
+        anyhow::anyhow!("there is neither a cluster around us nor a kubeconfig (KUBECONFIG): {error}")
+    })?;
     // It would keep a worker for minutes; we try again ourselves, and do others meanwhile.
     config.default_retry = false;
     // Longer than a watch may be silent.
@@ -228,50 +232,21 @@ fn watch_all(parts: &Arc<Parts>, tasks: &mut JoinSet<()>) {
         names => names.iter().cloned().map(Some).collect(),
     };
     for (index, scope) in scopes.into_iter().enumerate() {
+        let namespace = scope.clone().unwrap_or_default();
         let sealed: Api<Seen> = api(&parts.client, scope.as_deref());
+        let events = watcher(sealed, watching()).backoff(Waits::default());
+        let events = events.modify(|seen| seen.meta_mut().managed_fields = None);
+        let (shared, of) = (Arc::clone(parts), Arc::clone(&parts.reconciler.sealed));
+        let what = format!("SealedSecrets of {namespace:?}");
+        tasks.spawn(follow(of, index, what, events, move |change| shared.saw_sealed(change)));
+
         let secrets: Api<PartialObjectMeta<Secret>> = api(&parts.client, scope.as_deref());
-        let (shared, scope) = (Arc::clone(parts), Arc::<Option<String>>::new(scope));
-        let of_secrets = Arc::clone(&scope);
-        tasks.spawn(async move {
-            let events = watcher(sealed, watching()).backoff(Waits::default());
-            let mut events = std::pin::pin!(events.modify(|seen| seen.meta_mut().managed_fields = None));
-            while let Some(event) = events.next().await {
-                match event {
-                    Ok(event) => {
-                        let changes = shared.reconciler.sealed.apply(index, event);
-                        changes.iter().for_each(|change| shared.saw_sealed(change));
-                    }
-                    Err(error) => {
-                        if is_refused(&error) {
-                            shared.reconciler.sealed.refuse(index);
-                        }
-                        let namespace = scope.as_deref().unwrap_or_default();
-                        tracing::warn!(namespace, "cannot watch the SealedSecrets: {error}");
-                    }
-                }
-            }
-        });
-        let (shared, scope) = (Arc::clone(parts), of_secrets);
-        tasks.spawn(async move {
-            let config = watching().labels(&format!("{MANAGED}=true"));
-            let events = watcher(secrets, config).backoff(Waits::default());
-            let mut events = std::pin::pin!(events.modify(|seen| seen.metadata.managed_fields = None));
-            while let Some(event) = events.next().await {
-                match event {
-                    Ok(event) => {
-                        let changes = shared.reconciler.secrets.apply(index, event);
-                        changes.iter().for_each(|change| shared.saw_secret(change));
-                    }
-                    Err(error) => {
-                        if is_refused(&error) {
-                            shared.reconciler.secrets.refuse(index);
-                        }
-                        let namespace = scope.as_deref().unwrap_or_default();
-                        tracing::warn!(namespace, "cannot watch the Secrets: {error}");
-                    }
-                }
-            }
-        });
+        let events =
+            watcher(secrets, watching().labels(&format!("{MANAGED}=true"))).backoff(Waits::default());
+        let events = events.modify(|seen| seen.metadata.managed_fields = None);
+        let (shared, of) = (Arc::clone(parts), Arc::clone(&parts.reconciler.secrets));
+        let what = format!("Secrets of {namespace:?}");
+        tasks.spawn(follow(of, index, what, events, move |change| shared.saw_secret(change)));
     }
 }
 
@@ -279,6 +254,28 @@ fn watch_all(parts: &Arc<Parts>, tasks: &mut JoinSet<()>) {
 fn is_refused(error: &watcher::Error) -> bool {
     use watcher::Error::InitialListFailed;
     matches!(error, InitialListFailed(kube::Error::Api(status)) if matches!(status.code, 403 | 404))
+}
+
+/// Takes what a watch brings into its mirror, and tells what has changed by it.
+async fn follow<K: Resource>(
+    mirror: Arc<Mirror<K>>,
+    index: usize,
+    what: String,
+    events: impl Stream<Item = watcher::Result<watcher::Event<K>>>,
+    saw: impl Fn(&Change<K>),
+) {
+    let mut events = std::pin::pin!(events);
+    while let Some(event) = events.next().await {
+        match event {
+            Ok(event) => mirror.apply(index, event).iter().for_each(&saw),
+            Err(error) => {
+                if is_refused(&error) {
+                    mirror.refuse(index);
+                }
+                tracing::warn!("cannot watch the {what}: {error}");
+            }
+        }
+    }
 }
 
 fn api<K>(client: &Client, namespace: Option<&str>) -> Api<K>

@@ -72,6 +72,18 @@ impl ControllerHost {
     }
 }
 
+impl ControllerHost {
+    /// A message of the library, which goes by variables that people set elsewhere, with the flags in their place.
+    pub fn by_flags(message: &str) -> String {
+        let flags = [
+            ("SOPS_HC_VAULT_ALLOWLIST", "--vault-allow"),
+            ("VAULT_NAMESPACE", "--vault-namespace"),
+            ("VAULT_AUTH_PATH", "--vault-auth-mount"),
+        ];
+        flags.iter().fold(message.to_owned(), |text, (variable, flag)| text.replace(variable, flag))
+    }
+}
+
 impl Host for ControllerHost {
     fn env(&self, name: &str) -> Option<OsString> {
         self.variables.get(name).map(OsString::from)
@@ -156,5 +168,11 @@ mod tests {
         let error = vault(&["--vault-config", &missing]).err().unwrap().to_string();
         assert!(error.contains("missing.yaml"), "{error}");
         std::fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_by_its_flag() {
+        let error = vault(&["--vault-allow", "nonsense"]).err().unwrap().to_string();
+        assert!(ControllerHost::by_flags(&error).starts_with("--vault-allow: `nonsense`"), "{error}");
     }
 }
