@@ -55,6 +55,11 @@ pub trait Host: Send + Sync {
     /// Runs a program and returns what it prints to standard output; an error when it may not be run or fails.
     fn output_of(&self, command: &Command) -> Result<SecretBytes>;
 
+    /// As [`Host::output_of`], for a program whose exit code is an answer.
+    fn answer_of(&self, command: &Command) -> Result<(i32, SecretBytes)> {
+        self.output_of(command).map(|output| (0, output))
+    }
+
     /// Whether age plugins (programs named `age-plugin-*` on the `PATH`) may be started.
     fn may_run_plugins(&self) -> bool;
 

@@ -23,6 +23,7 @@ mod explain;
 mod fetch_recipient;
 mod filestatus;
 mod get;
+mod git;
 mod help;
 pub mod host;
 mod init;
@@ -32,9 +33,11 @@ mod man;
 mod manifests;
 mod pipeline;
 mod recipients;
+mod resolve;
 mod rewrap;
 mod rotate;
 mod seal;
+mod session;
 mod set;
 mod sops;
 mod status;
@@ -123,6 +126,8 @@ enum Command {
     FetchRecipient(fetch_recipient::Args),
     Check(check::Args),
     Status(status::Args),
+    Git(git::Args),
+    Resolve(resolve::Args),
     Vault(vault::Args),
     Sops(sops::Args),
     Completion(completion::Args),
@@ -183,6 +188,8 @@ fn dispatch(command: Command, context: &Context) -> anyhow::Result<ExitCode> {
         Command::FetchRecipient(args) => fetch_recipient::run(args, context),
         Command::Check(args) => check::run(args, context),
         Command::Status(args) => status::run(args, context),
+        Command::Git(args) => git::run(args, context),
+        Command::Resolve(args) => resolve::run(args, context),
         Command::Vault(args) => vault::run(args, context),
         Command::Sops(args) => Ok(sops::run(&args.args)),
         Command::Completion(args) => completion::run(args, context),
