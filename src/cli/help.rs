@@ -38,19 +38,8 @@ const GROUPS: &[(&str, &[&str])] = &[
 ];
 
 /// The commands that read files, or change them, and write no other type.
-const STAY_OF_THEIR_TYPE: &[&str] = &[
-    "edit",
-    "set",
-    "unset",
-    "rotate",
-    "updatekeys",
-    "rewrap",
-    "inspect",
-    "check",
-    "status",
-    "git",
-    "resolve",
-];
+const STAY_OF_THEIR_TYPE: &[&str] =
+    &["edit", "set", "unset", "rotate", "updatekeys", "rewrap", "inspect", "check", "status"];
 
 const TOPIC_EXIT_CODES: &str = "exit-codes";
 
