@@ -120,7 +120,13 @@ impl Repo {
         let json = ["decrypt", "--output-type", "json", name];
         let keys = self.test.home(".config/sops/age/keys.txt");
         let theirs = self.test.sops(&json).env("SOPS_AGE_KEY_FILE", keys).run().ok();
-        assert_eq!(self.sealant(&json).text(), theirs.text());
+        let data = |output: &Output| {
+            let mut data: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+            // What sops makes of an INI file without entries outside of sections.
+            data.as_object_mut().expect("a map").retain(|key, _| key != "DEFAULT");
+            data
+        };
+        assert_eq!(data(&self.sealant(&json)), data(&theirs));
         ours.text().to_owned()
     }
 

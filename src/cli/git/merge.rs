@@ -40,7 +40,7 @@ pub struct Args {
     marker_size: usize,
 
     /// Where the file stands in the repository: its name says the format, and which creation rule is its own
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", allow_hyphen_values = true)]
     path: PathBuf,
 
     #[command(flatten)]

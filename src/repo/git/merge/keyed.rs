@@ -76,25 +76,34 @@ pub struct Claim<'s> {
     pub merged: &'s [Shape],
 }
 
+/// What is believed of what a merge by keys gives no answer to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trust {
+    Nothing,
+    /// Lists that both sides changed: lines have an answer.
+    Lists,
+    /// And values that both sides changed: of a text that is to hold one side of each conflict.
+    Sides,
+}
+
 impl Claim<'_> {
-    /// Whether it is what a merge by keys gives. Lists that both sides changed, to which it gives no answer, are believed to
-    /// a merge of lines (`by_lines`), else not.
-    pub fn holds(&self, by_lines: bool) -> bool {
+    /// Whether it is what a merge by keys gives.
+    pub fn holds(&self, trust: Trust) -> bool {
         let Self { base, ours, theirs, merged } = *self;
         let count = ours.len();
         if theirs.len() == count && merged.len() == count && (base.len() == count || base.is_empty()) {
             return (0..count)
-                .all(|at| holds(base.get(at), ours.get(at), theirs.get(at), merged.get(at), by_lines));
+                .all(|at| holds(base.get(at), ours.get(at), theirs.get(at), merged.get(at), trust));
         }
         let list = |shapes: &[Shape]| Some(Shape::List(shapes.to_vec()));
         let [base, ours, theirs, merged] = [base, ours, theirs, merged].map(list);
-        holds(base.as_ref(), ours.as_ref(), theirs.as_ref(), merged.as_ref(), by_lines)
+        holds(base.as_ref(), ours.as_ref(), theirs.as_ref(), merged.as_ref(), trust)
     }
 }
 
 type Maybe<'s> = Option<&'s Shape>;
 
-fn holds(base: Maybe, ours: Maybe, theirs: Maybe, merged: Maybe, by_lines: bool) -> bool {
+fn holds(base: Maybe, ours: Maybe, theirs: Maybe, merged: Maybe, trust: Trust) -> bool {
     if ours == theirs || theirs == base {
         return merged == ours;
     }
@@ -109,10 +118,12 @@ fn holds(base: Maybe, ours: Maybe, theirs: Maybe, merged: Maybe, by_lines: bool)
                 _ => &nothing,
             };
             let keys: BTreeSet<&String> = [b, o, t, m].into_iter().flat_map(BTreeMap::keys).collect();
-            keys.into_iter().all(|key| holds(b.get(key), o.get(key), t.get(key), m.get(key), by_lines))
+            keys.into_iter().all(|key| holds(b.get(key), o.get(key), t.get(key), m.get(key), trust))
         }
-        (Some(Shape::List(_)), Some(Shape::List(_)), Some(Shape::List(_)), Some(Shape::List(_))) => by_lines,
-        _ => false,
+        (Some(Shape::List(_)), Some(Shape::List(_)), Some(Shape::List(_)), Some(Shape::List(_))) => {
+            trust != Trust::Nothing
+        }
+        _ => trust == Trust::Sides && (merged == ours || merged == theirs),
     }
 }
 
@@ -208,34 +219,37 @@ mod tests {
         document::parse(format, SecretBytes::new(text.into()), false).unwrap()
     }
 
-    fn holds(base: &str, ours: &str, theirs: &str, merged: &str, by_lines: bool) -> bool {
+    fn holds(base: &str, ours: &str, theirs: &str, merged: &str, trust: Trust) -> bool {
         let shape = |text: &str| match text {
             "" => Vec::new(),
             text => Shape::of(&*parse(Format::Yaml, text)).unwrap(),
         };
         let [base, ours, theirs, merged] = [base, ours, theirs, merged].map(shape);
-        Claim { base: &base, ours: &ours, theirs: &theirs, merged: &merged }.holds(by_lines)
+        Claim { base: &base, ours: &ours, theirs: &theirs, merged: &merged }.holds(trust)
     }
 
     #[test]
     fn a_merge_is_held_against_what_keys_say() {
-        assert!(holds("a: 1\nb: 1\n", "a: 2\nb: 1\n", "a: 1\nb: 2\n", "b: 2\na: 2\n", false));
-        assert!(!holds("a: 1\nb: 1\n", "a: 2\nb: 1\n", "a: 1\nb: 2\n", "a: 2\nb: 1\n", true));
-        assert!(!holds("a: 1\n", "a: 2\n", "a: 3\n", "a: 3\n", true));
-        assert!(holds("a: {}\n", "a: {b: 1}\n", "a: {c: 1}\n", "a: {b: 1, c: 1}\n", false));
+        use Trust::{Lists, Nothing, Sides};
+        assert!(holds("a: 1\nb: 1\n", "a: 2\nb: 1\n", "a: 1\nb: 2\n", "b: 2\na: 2\n", Nothing));
+        assert!(!holds("a: 1\nb: 1\n", "a: 2\nb: 1\n", "a: 1\nb: 2\n", "a: 2\nb: 1\n", Lists));
+        assert!(!holds("a: 1\n", "a: 2\n", "a: 3\n", "a: 3\n", Lists));
+        assert!(holds("a: {}\n", "a: {b: 1}\n", "a: {c: 1}\n", "a: {b: 1, c: 1}\n", Nothing));
         assert!(!holds(
             "a: {x: 1}\nb: {}\n",
             "a: {}\nb: {x: 1}\n",
             "a: {x: 2}\nb: {}\n",
             "a: {}\nb: {x: 2}\n",
-            true
+            Lists
         ));
-        assert!(holds("", "a: 1\n", "b: 1\n", "a: 1\nb: 1\n", false));
-        assert!(!holds("", "a: 1\n", "a: 2\n", "a: 2\n", true));
-        assert!(!holds("a: [1]\n", "a: [1, 2]\n", "a: [0, 1]\n", "a: [0, 1, 2]\n", false));
-        assert!(holds("a: [1]\n", "a: [1, 2]\n", "a: [0, 1]\n", "a: [0, 1, 2]\n", true));
-        assert!(!holds("a: 1\n", "a: 1\nb: 1\n", "a: 1\n", "a: 1\nb: '1'\n", true));
-        assert!(holds("a: 1\n", "a: 2\n---\nb: 1\n", "a: 1\n---\nb: 2\n", "a: 3\n", true));
+        assert!(holds("", "a: 1\n", "b: 1\n", "a: 1\nb: 1\n", Nothing));
+        assert!(!holds("", "a: 1\n", "a: 2\n", "a: 2\n", Lists));
+        assert!(!holds("a: [1]\n", "a: [1, 2]\n", "a: [0, 1]\n", "a: [0, 1, 2]\n", Nothing));
+        assert!(holds("a: [1]\n", "a: [1, 2]\n", "a: [0, 1]\n", "a: [0, 1, 2]\n", Lists));
+        assert!(!holds("a: 1\n", "a: 1\nb: 1\n", "a: 1\n", "a: 1\nb: '1'\n", Lists));
+        assert!(holds("a: 1\n", "a: 2\n---\nb: 1\n", "a: 1\n---\nb: 2\n", "a: 3\n", Lists));
+        assert!(holds("a: 1\nb: 1\n", "a: 2\nb: 2\n", "a: 3\nb: 1\n", "a: 3\nb: 2\n", Sides));
+        assert!(!holds("a: 1\nb: 1\n", "a: 2\nb: 2\n", "a: 3\nb: 1\n", "a: 3\nb: 1\n", Sides));
     }
 
     #[test]

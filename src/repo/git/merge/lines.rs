@@ -71,17 +71,13 @@ impl<'t> LineMerge<'t> {
         joined(lines.copied())
     }
 
-    /// The text with both sides where they changed different lines, though side by side, which to Git is a conflict;
-    /// what was added at one place comes in the order ours, theirs. `None` when they changed the same lines.
-    pub fn side_by_side(&self) -> Option<SecretBytes> {
-        let mut lines = Lines::new();
-        for part in &self.0 {
-            match part {
-                Part::Merged(merged) => lines.extend(merged),
-                Part::Conflict { base, ours, theirs } => lines.extend(both(base, ours, theirs)?),
-            }
-        }
-        Some(joined(lines.into_iter()))
+    /// The same with both sides where they changed different lines, though side by side, which to Git is a conflict.
+    pub fn refined(&self) -> Self {
+        let refine = |part: &Part<'t>| match part {
+            Part::Merged(lines) => vec![Part::Merged(lines.clone())],
+            Part::Conflict { base, ours, theirs } => refined(base, ours, theirs),
+        };
+        Self(self.0.iter().flat_map(refine).collect())
     }
 }
 
@@ -99,6 +95,7 @@ fn joined<'t>(lines: impl Iterator<Item = &'t [u8]>) -> SecretBytes {
 }
 
 /// A change of lines: which of the base go, and what comes in their place.
+#[derive(PartialEq, Eq)]
 struct Edit<'t> {
     start: usize,
     end: usize,
@@ -108,37 +105,70 @@ struct Edit<'t> {
 fn edits<'t>(base: &Lines<'t>, side: &Lines<'t>) -> Vec<Edit<'t>> {
     let operations = capture_diff_slices(Algorithm::Myers, base, side);
     let changes = operations.iter().filter(|operation| !matches!(operation, DiffOp::Equal { .. }));
-    changes
-        .map(|change| {
-            let (old, new) = (change.old_range(), change.new_range());
-            Edit { start: old.start, end: old.end, new: side[new].to_vec() }
-        })
-        .collect()
+    let mut edits = Vec::new();
+    for change in changes {
+        let (old, new) = (change.old_range(), change.new_range());
+        if old.len() == new.len() {
+            // Line for line: that is how values change.
+            let pairs =
+                old.zip(new).map(|(old, new)| Edit { start: old, end: old + 1, new: vec![side[new]] });
+            edits.extend(pairs);
+        } else {
+            edits.push(Edit { start: old.start, end: old.end, new: side[new].to_vec() });
+        }
+    }
+    edits
 }
 
-/// The base with the edits of both sides, if none touches a line of another.
-fn both<'t>(base: &Lines<'t>, ours: &Lines<'t>, theirs: &Lines<'t>) -> Option<Lines<'t>> {
-    let (ours, theirs) = (edits(base, ours), edits(base, theirs));
-    let (mut ours, mut theirs) = (ours.into_iter().peekable(), theirs.into_iter().peekable());
-    let (mut lines, mut at) = (Lines::new(), 0);
-    loop {
-        // Insertions before replacements, ours before theirs.
-        let next = match (ours.peek(), theirs.peek()) {
-            (Some(o), Some(t)) if (o.start, o.end, &o.new) == (t.start, t.end, &t.new) => {
-                theirs.next();
-                ours.next()
-            }
-            (Some(o), Some(t)) if (o.start, o.end) <= (t.start, t.end) => ours.next(),
-            (_, Some(_)) => theirs.next(),
-            (_, None) => ours.next(),
+/// A conflict with no more in it than the lines that both sides changed. What was added at one place comes in the order
+/// ours, theirs.
+fn refined<'t>(base: &Lines<'t>, ours: &Lines<'t>, theirs: &Lines<'t>) -> Vec<Part<'t>> {
+    let ours = edits(base, ours);
+    let is_of_both = |edit: &Edit<'_>| ours.contains(edit);
+    let theirs: Vec<_> = edits(base, theirs).into_iter().filter(|edit| !is_of_both(edit)).collect();
+    let mut all: Vec<(bool, &Edit<'t>)> = ours.iter().map(|edit| (false, edit)).collect();
+    all.extend(theirs.iter().map(|edit| (true, edit)));
+    all.sort_by_key(|(is_theirs, edit)| (edit.start, edit.end, *is_theirs));
+
+    let (mut parts, mut at) = (Vec::new(), 0);
+    let mut left = &all[..];
+    while let [(_, first), ..] = left {
+        let (start, mut end, mut count) = (first.start, first.end, 1);
+        while let Some((_, next)) = left.get(count).filter(|(_, next)| next.start < end) {
+            end = end.max(next.end);
+            count += 1;
+        }
+        let (group, rest) = left.split_at(count);
+        let of = |side: bool| {
+            let edits = group.iter().filter(|(is_theirs, _)| *is_theirs == side).map(|(_, edit)| *edit);
+            changed(base, start, end, edits)
         };
-        let Some(Edit { start, end, new }) = next else { break };
-        lines.extend(base.get(at..start)?);
-        lines.extend(new);
-        at = end;
+        parts.push(Part::Merged(base[at..start].to_vec()));
+        parts.push(match group {
+            [(_, only)] => Part::Merged(only.new.clone()),
+            _ => Part::Conflict { base: base[start..end].to_vec(), ours: of(false), theirs: of(true) },
+        });
+        (at, left) = (end, rest);
     }
-    lines.extend(base.get(at..)?);
-    Some(lines)
+    parts.push(Part::Merged(base[at..].to_vec()));
+    parts
+}
+
+/// A stretch of the base with some edits.
+fn changed<'e, 't: 'e>(
+    base: &Lines<'t>,
+    start: usize,
+    end: usize,
+    edits: impl Iterator<Item = &'e Edit<'t>>,
+) -> Lines<'t> {
+    let (mut lines, mut at) = (Lines::new(), start);
+    for edit in edits {
+        lines.extend(&base[at..edit.start]);
+        lines.extend(&edit.new);
+        at = edit.end;
+    }
+    lines.extend(&base[at..end]);
+    lines
 }
 
 /// Lines as numbers: equal ones have the same.
@@ -324,8 +354,8 @@ mod tests {
     }
 
     fn side_by_side(base: &str, ours: &str, theirs: &str) -> Option<String> {
-        let both = both(&lines(base), &lines(ours), &lines(theirs))?;
-        Some(String::from_utf8(joined(both.into_iter()).to_vec()).unwrap())
+        let merged = LineMerge(refined(&lines(base), &lines(ours), &lines(theirs)));
+        merged.is_clean().then(|| String::from_utf8(merged.with(Side::Ours).to_vec()).unwrap())
     }
 
     #[test]
@@ -339,6 +369,22 @@ mod tests {
         assert_eq!(side_by_side(base, "a\nX\nc\n", "a\nY\nc\n"), None);
         assert_eq!(side_by_side(base, "a\nc\n", "a\nY\nc\n"), None);
         assert_eq!(side_by_side("", "x\n", "x\n").unwrap(), "x\n");
+    }
+
+    #[test]
+    fn a_conflict_is_no_larger_than_it_must_be() {
+        let (base, ours, theirs) = ("a\nb\nc\n", "A\nB\nc\n", "a\nX\nC\n");
+        let merged =
+            LineMerge(vec![Part::Conflict { base: lines(base), ours: lines(ours), theirs: lines(theirs) }]);
+        let text = |side| String::from_utf8(merged.refined().with(side).to_vec()).unwrap();
+        assert_eq!((text(Side::Ours).as_str(), text(Side::Theirs).as_str()), ("A\nB\nC\n", "A\nX\nC\n"));
+        let merged =
+            LineMerge(refined(&lines("a\nb\nc\nd\n"), &lines("A\nb\nX\nd\n"), &lines("a\nb\nY\nD\n")));
+        let text = |side| String::from_utf8(merged.with(side).to_vec()).unwrap();
+        assert_eq!(
+            (text(Side::Ours).as_str(), text(Side::Theirs).as_str()),
+            ("A\nb\nX\nd\n", "A\nb\nY\nD\n")
+        );
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! merge by keys gives: lines that fit together can still name a key twice, or lose a change. Where they are at odds, both
 //! sides still come together if they changed different keys.
 
-use super::keyed::{Claim, Shape, grafted};
+use super::keyed::{Claim, Shape, Trust, grafted};
 use super::lines::{self, LineMerge, Side};
 use crate::document::{self, Document, Format};
 use crate::error::Result;
@@ -45,17 +45,21 @@ pub fn merge(host: &dyn Host, format: Format, texts: Texts<'_>) -> Result<Merged
     let Ok(versions) = Versions::read(format, texts) else { return Ok(whole()) };
     if by_lines.is_clean() {
         let text = by_lines.with(Side::Ours);
-        return Ok(if versions.come_to(&text, true) { Merged::Clean(text) } else { whole() });
+        return Ok(if versions.come_to(&text, Trust::Lists) { Merged::Clean(text) } else { whole() });
     }
-    if let Some(text) = by_lines.side_by_side().filter(|text| versions.come_to(text, false)) {
-        return Ok(Merged::Clean(text));
+    let refined = by_lines.refined();
+    if refined.is_clean() {
+        let text = refined.with(Side::Ours);
+        if versions.come_to(&text, Trust::Nothing) {
+            return Ok(Merged::Clean(text));
+        }
     }
     if let Ok(Some(text)) = versions.grafted()
-        && versions.come_to(&text, false)
+        && versions.come_to(&text, Trust::Nothing)
     {
         return Ok(Merged::Clean(text));
     }
-    Ok(versions.conflict(&by_lines).unwrap_or_else(whole))
+    Ok([refined, by_lines].iter().find_map(|lines| versions.conflict(lines)).unwrap_or_else(whole))
 }
 
 struct Versions {
@@ -77,21 +81,22 @@ impl Versions {
     }
 
     /// Whether a text is what a merge by keys gives.
-    fn come_to(&self, text: &SecretBytes, by_lines: bool) -> bool {
+    fn come_to(&self, text: &SecretBytes, trust: Trust) -> bool {
         let merged = document::parse(self.format, text.clone(), false);
         let Ok(merged) = merged.and_then(|merged| Shape::of(&*merged)) else { return false };
         let [base, ours, theirs] = &self.shapes;
-        Claim { base, ours, theirs, merged: &merged }.holds(by_lines)
+        Claim { base, ours, theirs, merged: &merged }.holds(trust)
     }
 
     fn grafted(&self) -> Result<Option<SecretBytes>> {
         grafted(self.base.as_deref(), &*self.ours, &*self.theirs)
     }
 
-    /// The conflicts as lines have them, if the document can be read with either side of them.
-    fn conflict(&self, by_lines: &LineMerge<'_>) -> Option<Merged> {
-        let (ours, theirs) = (by_lines.with(Side::Ours), by_lines.with(Side::Theirs));
-        let reads = |text: &SecretBytes| document::parse(self.format, text.clone(), false).is_ok();
-        (reads(&ours) && reads(&theirs)).then_some(Merged::Conflict { ours, theirs })
+    /// The conflicts as lines have them, if either side of them leaves a document in which all else is merged.
+    fn conflict(&self, lines: &LineMerge<'_>) -> Option<Merged> {
+        let (ours, theirs) = (lines.with(Side::Ours), lines.with(Side::Theirs));
+        let is_merged = |text: &SecretBytes| self.come_to(text, Trust::Sides);
+        (ours != theirs && is_merged(&ours) && is_merged(&theirs))
+            .then_some(Merged::Conflict { ours, theirs })
     }
 }
