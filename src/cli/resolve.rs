@@ -5,6 +5,7 @@ use crate::batch::Source;
 use crate::cli::args::{FormatArgs, Formats, IdentityArgs, Input};
 use crate::cli::session::{Outcome, Session};
 use crate::cli::{Context, Failures, block_on, pipeline};
+use crate::encrypted_file::is_meant_to_be_encrypted;
 use crate::error::{Error, Kind, Result};
 use crate::fs::{self, Lock, Mode, Snapshot};
 use crate::host::Host;
@@ -152,8 +153,7 @@ impl Resolve<'_> {
 
     fn is_encrypted(&self, file: &File<'_>) -> bool {
         let Stages { base, ours, theirs } = &file.stages;
-        let is_encrypted =
-            |stage: &SecretBytes| crate::encrypted_file::is_meant_to_be_encrypted(file.source.format, stage);
+        let is_encrypted = |stage: &SecretBytes| is_meant_to_be_encrypted(file.source.format, stage);
         [base, ours, theirs].into_iter().flatten().any(is_encrypted)
     }
 
@@ -165,10 +165,7 @@ impl Resolve<'_> {
                 "Take the one that is there, `sealant resolve --ours FILE` or `--theirs`, or `git rm FILE`.",
             )
         })?;
-        let rule = || match self.context.configs()?.matching_policy(file.path)? {
-            Some(policy) => policy::key_set(&policy),
-            None => Ok(None),
-        };
+        let rule = || policy::keys_of_file(&self.context.configs()?, file.path);
         let merge = Merge {
             host,
             service: &self.service,

@@ -144,6 +144,45 @@ fn a_side_that_was_tampered_with_is_not_made_valid() {
 }
 
 #[test]
+fn a_rule_of_one_side_leaves_nothing_of_the_other_in_clear() {
+    // The rule is in no MAC: this takes no key.
+    let repo = Repo::new(&[("s.yaml", "a: one\n")]);
+    let relax = || {
+        let text = repo.test.read_text("s.yaml");
+        assert!(text.contains("unencrypted_suffix: _unencrypted"));
+        repo.test.write("s.yaml", text.replace("unencrypted_suffix: _unencrypted", "encrypted_regex: ^a$"));
+    };
+    repo.branches(|| repo.set("s.yaml", "new", "planted-new"), relax);
+    let ours = repo.test.read_text("s.yaml");
+    let refused = repo.merge().code(1);
+    assert!(format!("{refused}").contains("new would stand in clear"), "{refused}");
+    assert_eq!(repo.test.read_text("s.yaml"), ours);
+    repo.holds_none_of(&["planted"]);
+}
+
+#[test]
+fn a_rule_that_one_side_changed_is_that_of_the_merge() {
+    for (key, code) in [("a", 0), ("b", 1)] {
+        let repo = Repo::new(&[("s.yaml", TEXT)]);
+        repo.branches(
+            || repo.set("s.yaml", key, "planted"),
+            || {
+                repo.rule(&repo.recipient, "    encrypted_regex: ^a$\n");
+                repo.encrypted("s.yaml", TEXT);
+            },
+        );
+        let merge = repo.merge().code(code);
+        if code == 0 {
+            assert_eq!(repo.plain("s.yaml"), TEXT.replace("one", "planted"));
+            assert!(repo.test.read_text("s.yaml").contains("\nb: two\n"));
+        } else {
+            assert!(format!("{merge}").contains("b would stand in clear"), "{merge}");
+        }
+        repo.holds_none_of(&["planted"]);
+    }
+}
+
+#[test]
 fn without_a_key_git_merges_text_and_resolve_finishes_it() {
     for (ours, theirs, code) in [("a", "c", 0), ("a", "a", 1)] {
         let repo = Repo::new(&[("s.yaml", TEXT)]);

@@ -41,8 +41,8 @@ impl Repo {
         for (key, value) in CONFIG {
             let _ = repo.git(&["config", key, value]).run().ok();
         }
-        let attributes =
-            ["yaml", "yml", "json", "env", "ini"].map(|ext| format!("*.{ext} diff=sealant merge=sealant\n"));
+        let attributes = ["yaml", "yml", "json", "env", "ini", "txt"]
+            .map(|ext| format!("*.{ext} diff=sealant merge=sealant\n"));
         repo.test.write(".gitattributes", attributes.concat());
         repo.rule(&repo.recipient, more);
         repo

@@ -121,6 +121,7 @@ fn all_formats_have_conflicts_that_can_be_resolved() {
         ("s.yaml", "a: |\n  x\n  y\nb: 1.10\n", "a: |\n  x\n  o\nb: 1.10\n", "a: |\n  x\n  t\nb: 1.10\n"),
         ("s.yaml", "a: 1\r\nb: 1\r\n", "a: 2\r\nb: 1\r\n", "a: 3\r\nb: 1\r\n"),
         ("s.yaml", "a: 1", "a: 2", "a: 3"),
+        ("s.txt", "any text\n", "any text, ours\n", "any text, theirs\n"),
         // Whole files.
         ("s.yaml", "a: 1\n", "b: 1\nc: 1\n", "d: {e: 1}\n"),
     ] {

@@ -69,10 +69,7 @@ fn merge(args: &Args, context: &Context) -> Result<bool> {
     let host = Terminal::new(context.ui, false);
     let service = args.identities.key_service_of(&host, StartedBy::Program)?;
     let path = args.path.as_path();
-    let rule = || match context.configs()?.matching_policy(path)? {
-        Some(policy) => policy::key_set(&policy),
-        None => Ok(None),
-    };
+    let rule = || policy::keys_of_file(&context.configs()?, path);
     let merge = Merge {
         host: &host,
         service: &service,

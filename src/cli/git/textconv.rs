@@ -29,8 +29,10 @@ pub fn run(args: &Args, context: &Context) -> Result<ExitCode> {
     let formats = FormatArgs { input_type: None, output_type: None }.formats(context.ui);
     let source = pipeline::read(&Input::of(&args.file), formats)?;
     let host = Terminal::new(context.ui, false);
-    let service = args.identities.key_service_of(&host, StartedBy::Program)?;
-    let (text, problem) = block_on(textconv(&service, source));
+    let (text, problem) = match args.identities.key_service_of(&host, StartedBy::Program) {
+        Ok(service) => block_on(textconv(&service, source)),
+        Err(error) => (source.bytes, Some(error)),
+    };
     if let Some(problem) = problem {
         context.ui.note(format!("shown as it is: {problem}"));
     }

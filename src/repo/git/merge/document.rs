@@ -3,10 +3,14 @@
 //! Plaintexts are merged, and what came of them is encrypted again: what one of the sides has keeps its ciphertext. No merge
 //! without the MACs of all three: what somebody changed without the key would get a new MAC by it.
 
+use std::collections::HashSet;
+
+use super::keyed::digest;
 use super::recipients::{self, Locked};
 use super::{Merge, Merged, Outcome, Texts, Versions, lines, text};
+use crate::config::Selection;
 use crate::diff::{Difference, State};
-use crate::document::Format;
+use crate::document::{self, Document, Format, Value};
 use crate::error::{Error, Kind, Result};
 use crate::rekey::names;
 use crate::secret::{DataKey, SecretBytes};
@@ -90,6 +94,7 @@ async fn bring_together(merge: &Merge<'_>, opened: &Versions<Version>, texts: Te
     let writer = Writer {
         carrier: &carrier.file,
         metadata: carrier.file.metadata.for_keys(wrapped),
+        in_clear: in_clear(&opened.ours)?.into_iter().chain(in_clear(&opened.theirs)?).collect(),
         sources: [&opened.ours, &opened.theirs]
             .into_iter()
             .filter(|side| side.key == key)
@@ -157,6 +162,31 @@ fn settings(opened: &Versions<Version>) -> Result<&Version> {
         .advise("Encrypt one side as the other is, and merge again."))
 }
 
+/// A value or comment in clear: where, and its digest.
+type Clear = (String, [u8; 32]);
+
+fn in_clear(version: &Version) -> Result<HashSet<Clear>> {
+    let plaintext = document::parse(version.file.format(), version.plaintext.clone(), false)?;
+    clear_of(&*plaintext, &version.file.metadata.selection)
+}
+
+fn clear_of(plaintext: &dyn Document, selection: &Selection) -> Result<HashSet<Clear>> {
+    let mut found = HashSet::new();
+    sops::for_each_leaf(plaintext, selection, &mut |leaf| {
+        if !leaf.selected {
+            let value = match leaf.is_comment {
+                true => Value::str(plaintext.tree()[leaf.node].text.get(plaintext.source())),
+                false => plaintext.value(leaf.node)?,
+            };
+            if !value.is_blank() {
+                found.insert((leaf.path.to_owned(), digest(&value)));
+            }
+        }
+        Ok(())
+    })?;
+    Ok(found)
+}
+
 /// Encrypts what came of a merge.
 struct Writer<'w> {
     /// Its settings, and its layout of the metadata.
@@ -165,14 +195,30 @@ struct Writer<'w> {
     /// The versions with the same data key, whose ciphertexts stay.
     sources: Vec<&'w Encrypted>,
     key: &'w DataKey,
+    /// What stands in clear on a side already.
+    in_clear: HashSet<Clear>,
     merge: &'w Merge<'w>,
 }
 
 impl Writer<'_> {
     fn write(&self, text: &SecretBytes, more: &[&Encrypted]) -> Result<Ciphertext> {
         let plaintext = self.carrier.adopt(text.clone())?;
+        self.refuse_new_clear(&*plaintext)?;
         let sources: Vec<_> = self.sources.iter().chain(more).copied().collect();
         Encrypted::write_onto(&sources, &*plaintext, self.metadata.clone(), self.key, self.merge.now)
+    }
+
+    /// The settings of one side, which no MAC covers, could leave in clear what the other has encrypted.
+    fn refuse_new_clear(&self, plaintext: &dyn Document) -> Result<()> {
+        let clear = clear_of(plaintext, &self.metadata.selection)?;
+        let Some((path, _)) = clear.iter().find(|clear| !self.in_clear.contains(*clear)) else {
+            return Ok(());
+        };
+        let path = path.trim_end_matches(':').replace(':', ".");
+        let message = format!("{path} would stand in clear, and is encrypted on the side that it comes from");
+        Err(Error::new(Kind::Conflict, message).advise(
+            "The sides do not agree on which values are encrypted. Look at what changed that, and encrypt both in one way.",
+        ))
     }
 
     /// Both texts as one encrypted file, with markers around what differs.

@@ -127,6 +127,9 @@ fn holds(base: Maybe, ours: Maybe, theirs: Maybe, merged: Maybe, trust: Trust) -
     }
 }
 
+/// How many changes are made one by one, each of which reads the whole text.
+const MOST_CHANGES: usize = 200;
+
 /// Our text with the changes of the other side, key by key; new keys come last in their map. `None` where that cannot be
 /// done without losing anything: in streams of several documents, and when the other side changed comments.
 pub fn grafted(
@@ -148,6 +151,9 @@ pub fn grafted(
     }
     let mut changes = Vec::new();
     collect(before, (theirs, root_of_theirs), &mut Vec::new(), &mut changes)?;
+    if changes.len() > MOST_CHANGES {
+        return Ok(None);
+    }
     let format = ours.format();
     let mut text = SecretBytes::new(ours.source().as_bytes().to_vec());
     for (path, data) in changes {

@@ -5,9 +5,12 @@
 
 use std::collections::HashMap;
 use std::ffi::OsString;
+use std::hash::Hash;
+use std::time::Instant;
 
-use similar::{Algorithm, DiffOp, capture_diff_slices};
+use similar::{Algorithm, DiffOp, capture_diff_slices_deadline};
 
+use crate::diff::PATIENCE;
 use crate::error::{Error, Kind, Result};
 use crate::fs::PrivateDir;
 use crate::host::{Command, Host};
@@ -94,6 +97,10 @@ fn joined<'t>(lines: impl Iterator<Item = &'t [u8]>) -> SecretBytes {
     SecretBytes::new(text)
 }
 
+fn differences<T: Hash + Ord>(old: &[T], new: &[T]) -> Vec<DiffOp> {
+    capture_diff_slices_deadline(Algorithm::Myers, old, new, Some(Instant::now() + PATIENCE))
+}
+
 /// A change of lines: which of the base go, and what comes in their place.
 #[derive(PartialEq, Eq)]
 struct Edit<'t> {
@@ -103,7 +110,7 @@ struct Edit<'t> {
 }
 
 fn edits<'t>(base: &Lines<'t>, side: &Lines<'t>) -> Vec<Edit<'t>> {
-    let operations = capture_diff_slices(Algorithm::Myers, base, side);
+    let operations = differences(base, side);
     let changes = operations.iter().filter(|operation| !matches!(operation, DiffOp::Equal { .. }));
     let mut edits = Vec::new();
     for change in changes {
@@ -263,7 +270,7 @@ pub fn marked(ours: &str, theirs: &str, marker_size: usize) -> String {
     };
     let [ours, theirs] = [ours, theirs].map(|text| text.split_inclusive('\n').collect::<Vec<_>>());
     let mut text = String::new();
-    for operation in capture_diff_slices(Algorithm::Myers, &ours, &theirs) {
+    for operation in differences(&ours, &theirs) {
         let (old, new) = (&ours[operation.old_range()], &theirs[operation.new_range()]);
         if matches!(operation, DiffOp::Equal { .. }) {
             text.extend(old.iter().copied());
