@@ -1,135 +1,191 @@
 //! Random edits on two branches merge as Git would merge the plaintexts, or conflict where it would.
 
-use std::collections::BTreeMap;
+use std::cell::Cell;
 
 use jiff::Timestamp;
 use pollster::block_on;
 use proptest::prelude::*;
-use proptest::sample::Index;
+use proptest::sample::{Index, select};
 use proptest::test_runner::{Config, TestRng, TestRunner};
 use sealant::batch;
 use sealant::cli::host::Terminal;
 use sealant::cli::ui::{ColorWhen, Ui};
 use sealant::config::Selection;
 use sealant::document::{self, Format};
-use sealant::keys::{Identities, KeyService, KeySet, MasterKey};
+use sealant::keys::{Identities, KeyService, KeySet, MasterKey, WrappedDataKey};
 use sealant::repo::git::merge::lines::Marked;
 use sealant::repo::git::merge::{Merge, Outcome, Versions};
 use sealant::secret::{DataKey, SecretBytes};
 use sealant::sops::{self, Encrypted, MacCheck, Metadata};
 use sealant_test_support::Sandbox;
+use serde_json::Value as Data;
 
 use crate::repo::new_identity;
 
-const CASES: u32 = 160;
+const CASES: u32 = 240;
 
 #[derive(Debug, Clone)]
 enum Edit {
-    Change(Index, u8),
+    Change(Index, Index, u8),
     Remove(Index),
     Insert(Index, u8, u8),
+    InsertInto(Index, u8, u8),
+    Rename(Index, u8),
     Comment(Index, u8),
 }
 
 fn any_edit() -> impl Strategy<Value = Edit> {
+    let at = any::<Index>;
     prop_oneof![
-        4 => (any::<Index>(), 0..4_u8).prop_map(|(at, value)| Edit::Change(at, value)),
-        1 => any::<Index>().prop_map(Edit::Remove),
-        3 => (any::<Index>(), 0..20_u8, 0..3_u8).prop_map(|(at, key, value)| Edit::Insert(at, key, value)),
-        1 => (any::<Index>(), 0..3_u8).prop_map(|(at, text)| Edit::Comment(at, text)),
+        4 => (at(), at(), 0..4_u8).prop_map(|(at, within, value)| Edit::Change(at, within, value)),
+        1 => at().prop_map(Edit::Remove),
+        3 => (at(), 0..20_u8, 0..3_u8).prop_map(|(at, key, value)| Edit::Insert(at, key, value)),
+        3 => (at(), 0..20_u8, 0..3_u8).prop_map(|(at, key, value)| Edit::InsertInto(at, key, value)),
+        1 => (at(), 0..3_u8).prop_map(|(at, name)| Edit::Rename(at, name)),
+        1 => (at(), 0..3_u8).prop_map(|(at, text)| Edit::Comment(at, text)),
     ]
 }
 
-/// Lines of a flat document, each with its key.
-type Text = Vec<(String, String)>;
+type Leaf = (String, String);
 
-fn edited(base: &Text, edits: &[Edit]) -> Text {
-    let mut text = base.clone();
+/// What stands at the top of a document.
+#[derive(Debug, Clone)]
+enum Item {
+    Leaf(Leaf),
+    Map(String, Vec<Leaf>),
+    Comment(String),
+}
+
+impl Item {
+    fn key(&self) -> &str {
+        match self {
+            Self::Leaf((key, _)) | Self::Map(key, _) => key,
+            Self::Comment(_) => "",
+        }
+    }
+}
+
+fn edited(base: &[Item], edits: &[Edit]) -> Vec<Item> {
+    let mut items = base.to_vec();
     for edit in edits {
-        if text.is_empty() {
+        if items.is_empty() {
             break;
         }
         match edit {
-            Edit::Change(at, value) => {
-                let line = at.get_mut(&mut text);
-                if !line.0.is_empty() {
-                    line.1 = format!("planted{value}");
-                }
-            }
-            Edit::Remove(at) => _ = text.remove(at.index(text.len())),
+            Edit::Change(at, within, value) => match at.get_mut(&mut items) {
+                Item::Leaf(leaf) => leaf.1 = format!("planted{value}"),
+                Item::Map(_, leaves) => within.get_mut(leaves).1 = format!("planted{value}"),
+                Item::Comment(text) => *text = format!("planted note {value}"),
+            },
+            Edit::Remove(at) => _ = items.remove(at.index(items.len())),
             Edit::Insert(at, key, value) => {
                 let key = format!("n{key}");
-                if !text.iter().any(|line| line.0 == key) {
-                    text.insert(at.index(text.len() + 1), (key, format!("planted{value}")));
+                if !items.iter().any(|item| item.key() == key) {
+                    items.insert(at.index(items.len() + 1), Item::Leaf((key, format!("planted{value}"))));
+                }
+            }
+            Edit::InsertInto(at, key, value) => {
+                if let Item::Map(_, leaves) = at.get_mut(&mut items)
+                    && !leaves.iter().any(|leaf| leaf.0 == format!("n{key}"))
+                {
+                    leaves.insert(at.index(leaves.len() + 1), (format!("n{key}"), format!("planted{value}")));
+                }
+            }
+            Edit::Rename(at, name) => {
+                let new = format!("renamed{name}");
+                let is_free = !items.iter().any(|item| item.key() == new);
+                if let Item::Map(key, _) = at.get_mut(&mut items)
+                    && is_free
+                {
+                    *key = new;
                 }
             }
             Edit::Comment(at, note) => {
-                text.insert(at.index(text.len() + 1), (String::new(), format!("planted note {note}")))
+                items.insert(at.index(items.len() + 1), Item::Comment(format!("planted note {note}")));
             }
         }
     }
-    text
+    items
 }
 
-fn yaml(text: &Text) -> String {
-    let line = |(key, value): &(String, String)| match key.as_str() {
-        "" => format!("# {value}\n"),
-        key => format!("{key}: {value}\n"),
+fn text(format: Format, items: &[Item]) -> String {
+    if format == Format::Json {
+        let leaves = |leaves: &[Leaf]| {
+            leaves.iter().map(|(key, value)| (key.clone(), Data::from(value.as_str()))).collect()
+        };
+        let entry = |item: &Item| match item {
+            Item::Leaf((key, value)) => Some((key.clone(), Data::from(value.as_str()))),
+            Item::Map(key, entries) => Some((key.clone(), Data::Object(leaves(entries)))),
+            Item::Comment(_) => None,
+        };
+        let data: serde_json::Map<_, _> = items.iter().filter_map(entry).collect();
+        return serde_json::to_string_pretty(&data).expect("JSON") + "\n";
+    }
+    let leaf = |indent: &str, (key, value): &Leaf| format!("{indent}{key}: {value}\n");
+    let item = |item: &Item| match item {
+        Item::Leaf(entry) => leaf("", entry),
+        Item::Map(key, leaves) => {
+            format!("{key}:\n") + &leaves.iter().map(|entry| leaf("  ", entry)).collect::<String>()
+        }
+        Item::Comment(text) => format!("# {text}\n"),
     };
     // A document needs a value.
-    text.iter().map(line).chain(["end: x\n".to_owned()]).collect()
+    items.iter().map(item).chain(["end: x\n".to_owned()]).collect()
 }
 
-/// The values of a flat document; `None` when a key stands in it twice.
-fn values(text: &str) -> Option<BTreeMap<String, String>> {
-    let mut found = BTreeMap::new();
-    for (key, value) in
-        text.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once(": "))
-    {
-        if found.insert(key.to_owned(), value.to_owned()).is_some() {
-            return None;
-        }
-    }
-    Some(found)
+/// What a document says; `None` when it cannot be read, for instance because a key stands in it twice.
+fn values(format: Format, text: &str) -> Option<Data> {
+    let document = document::parse(format, SecretBytes::new(text.into()), false).ok()?;
+    document::to_data(&*document, *document.tree().documents().first()?).ok()
 }
 
-/// What a merge by keys gives.
-fn by_keys(base: &str, ours: &str, theirs: &str) -> Option<BTreeMap<String, String>> {
-    let [base, ours, theirs] = [values(base)?, values(ours)?, values(theirs)?];
-    let mut merged = BTreeMap::new();
-    let keys = base.keys().chain(ours.keys()).chain(theirs.keys());
-    for key in keys {
-        let [b, o, t] = [base.get(key), ours.get(key), theirs.get(key)];
-        let value = match () {
-            () if o == t || t == b => o,
-            () if o == b => t,
-            () => return None,
-        };
-        if let Some(value) = value {
-            merged.insert(key.clone(), value.clone());
+/// What a merge by keys gives; an error for a conflict.
+fn by_keys(base: Option<&Data>, ours: Option<&Data>, theirs: Option<&Data>) -> Result<Option<Data>, ()> {
+    if ours == theirs || theirs == base {
+        return Ok(ours.cloned());
+    }
+    if ours == base {
+        return Ok(theirs.cloned());
+    }
+    let empty = serde_json::Map::new();
+    let (base, Some(Data::Object(ours)), Some(Data::Object(theirs))) = (base, ours, theirs) else {
+        return Err(());
+    };
+    let base = match base {
+        None => &empty,
+        Some(Data::Object(base)) => base,
+        Some(_) => return Err(()),
+    };
+    let mut merged = serde_json::Map::new();
+    for key in base.keys().chain(ours.keys()).chain(theirs.keys()) {
+        if let Some(value) = by_keys(base.get(key), ours.get(key), theirs.get(key))? {
+            merged.insert(key.clone(), value);
         }
     }
-    Some(merged)
+    Ok(Some(Data::Object(merged)))
 }
 
 struct Case<'a> {
     test: &'a Sandbox,
-    merge: Merge<'a>,
+    host: &'a Terminal<'a>,
+    service: &'a KeyService<'a>,
+    format: Format,
     key: &'a DataKey,
-    wrapped: sealant::keys::WrappedDataKey,
+    wrapped: &'a WrappedDataKey,
 }
 
 impl Case<'_> {
     fn encrypted(&self, text: &str, onto: Option<&Encrypted>) -> Encrypted {
-        let document = document::parse(Format::Yaml, SecretBytes::new(text.into()), false).expect("YAML");
+        let document =
+            document::parse(self.format, SecretBytes::new(text.into()), false).expect("a document");
         let metadata = Metadata::new(self.wrapped.clone(), Selection::default(), false);
-        let file =
-            sops::encrypt(&*document, metadata, self.key, self.merge.now, onto).expect("can be encrypted");
-        Encrypted::parse(Format::Yaml, SecretBytes::new(file.bytes)).expect("reads back")
+        let file = sops::encrypt(&*document, metadata, self.key, Timestamp::UNIX_EPOCH, onto)
+            .expect("can be encrypted");
+        Encrypted::parse(self.format, SecretBytes::new(file.bytes)).expect("reads back")
     }
 
     fn decrypted(&self, file: Vec<u8>, check: MacCheck) -> String {
-        let file = Encrypted::parse(Format::Yaml, SecretBytes::new(file)).expect("an encrypted file");
+        let file = Encrypted::parse(self.format, SecretBytes::new(file)).expect("an encrypted file");
         String::from_utf8(file.decrypt(self.key, check).expect("opens").bytes.to_vec()).expect("a text")
     }
 
@@ -142,24 +198,35 @@ impl Case<'_> {
         (merged.status == 0).then(|| merged.text().to_owned())
     }
 
+    /// Whether it came together.
     fn check(&self, base: &str, ours: &str, theirs: &str) -> Result<bool, TestCaseError> {
         let before = self.encrypted(base, None);
         let [mine, other] = [ours, theirs].map(|text| self.encrypted(text, Some(&before)));
         let bytes = |file: &Encrypted| SecretBytes::new(file.document().source().as_bytes().to_vec());
         let versions = Versions { base: Some(bytes(&before)), ours: bytes(&mine), theirs: bytes(&other) };
         let by_git = self.by_git(base, ours, theirs);
-        let by_keys = by_keys(base, ours, theirs);
-        let of_git = by_git.as_deref().and_then(values);
-        match block_on(self.merge.file(&versions)) {
+        let [base, ours, theirs] = [base, ours, theirs].map(|text| values(self.format, text));
+        let by_keys = by_keys(base.as_ref(), ours.as_ref(), theirs.as_ref()).ok().flatten();
+        let merge = Merge {
+            host: self.host,
+            service: self.service,
+            path: "s".as_ref(),
+            format: self.format,
+            rule: &|| Ok(None),
+            marker_size: 7,
+            now: Timestamp::UNIX_EPOCH,
+        };
+        match block_on(merge.file(&versions)) {
             Outcome::Clean { file, .. } => {
                 let text = self.decrypted(file, MacCheck::Verify);
-                prop_assert_eq!(values(&text), by_keys);
+                prop_assert_eq!(values(self.format, &text), by_keys);
                 if let Some(by_git) = by_git {
                     prop_assert_eq!(text, by_git);
                 }
                 Ok(true)
             }
             Outcome::Conflict { file, .. } => {
+                let of_git = by_git.as_deref().and_then(|text| values(self.format, text));
                 prop_assert!(of_git.is_none() || of_git != by_keys, "Git merges these");
                 let text = String::from_utf8(file).expect("a text");
                 prop_assert!(!text.contains("planted"), "{}", text);
@@ -185,36 +252,34 @@ fn random_edits_merge_as_git_would_or_conflict_where_it_would() {
     let keys = KeySet::any_of(vec![MasterKey::Age(recipient.parse().expect("a recipient"))]);
     let key = DataKey::generate();
     let groups = block_on(service.wrap_many(&[(&key, &keys)])).pop().expect("an answer").expect("wrapped");
-    let merge = Merge {
-        host: &host,
-        service: &service,
-        path: "s.yaml".as_ref(),
-        format: Format::Yaml,
-        rule: &|| Ok(None),
-        marker_size: 7,
-        now: Timestamp::now(),
-    };
-    let case = Case { test: &test, merge, key: &key, wrapped: batch::wrapped_set(groups, &keys) };
+    let wrapped = batch::wrapped_set(groups, &keys);
 
     let edits = || proptest::collection::vec(any_edit(), 0..5);
-    let config = Config { cases: CASES, failure_persistence: None, ..Config::default() };
-    let mut runner = TestRunner::new_with_rng(config, TestRng::deterministic_rng(Default::default()));
-    let clean = std::cell::Cell::new(0);
-    let result = runner.run(&(1..12_usize, edits(), edits()), |(length, ours, theirs)| {
-        let base: Text =
-            (0..length).map(|number| (format!("k{number}"), format!("planted-{number}"))).collect();
-        let [ours, theirs] = [ours, theirs].map(|edits| yaml(&edited(&base, &edits)));
-        if case.check(&yaml(&base), &ours, &theirs)? {
-            clean.set(clean.get() + 1);
-        }
+    // As in tests/properties: the same cases each time, unless another number is asked for.
+    let asked = std::env::var_os("PROPTEST_CASES").is_some();
+    let default = Config { failure_persistence: None, ..Config::default() };
+    let config = Config { cases: if asked { default.cases } else { CASES }, ..default };
+    let total = config.cases;
+    let mut runner = match asked {
+        true => TestRunner::new(config),
+        false => TestRunner::new_with_rng(config, TestRng::deterministic_rng(Default::default())),
+    };
+    let clean = Cell::new(0);
+    let cases = (select(&[Format::Yaml, Format::Json][..]), 1..10_usize, edits(), edits());
+    let result = runner.run(&cases, |(format, length, ours, theirs)| {
+        let leaf = |number| (format!("k{number}"), format!("planted-{number}"));
+        let item = |number| match number % 3 {
+            1 => Item::Map(format!("m{number}"), (0..=number % 4).map(leaf).collect()),
+            _ => Item::Leaf(leaf(number)),
+        };
+        let base: Vec<Item> = (0..length).map(item).collect();
+        let [ours, theirs] = [ours, theirs].map(|edits| text(format, &edited(&base, &edits)));
+        let case = Case { test: &test, host: &host, service: &service, format, key: &key, wrapped: &wrapped };
+        clean.set(clean.get() + u32::from(case.check(&text(format, &base), &ours, &theirs)?));
         Ok(())
     });
     if let Err(error) = result {
         panic!("{error}");
     }
-    let clean: u32 = clean.get();
-    assert!(
-        (CASES / 10..CASES).contains(&clean),
-        "{clean} of {CASES} came together: the edits try too little"
-    );
+    assert!((total / 10..total).contains(&clean.get()), "{} of {total} came together", clean.get());
 }

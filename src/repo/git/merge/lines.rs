@@ -390,7 +390,7 @@ mod tests {
         let text = |side| String::from_utf8(merged.with(side).to_vec()).unwrap();
         assert_eq!(
             (text(Side::Ours).as_str(), text(Side::Theirs).as_str()),
-            ("A\nb\nX\nd\n", "A\nb\nY\nD\n")
+            ("A\nb\nX\nD\n", "A\nb\nY\nD\n")
         );
     }
 
