@@ -270,6 +270,16 @@ impl Failures {
     }
 }
 
+/// A path as it is typed in a shell.
+pub fn typed(path: &Path) -> String {
+    let text = path.to_string_lossy();
+    let text = if text.starts_with('-') { format!("./{text}") } else { text.into_owned() };
+    match shlex::try_quote(&text) {
+        Ok(quoted) => quoted.into_owned(),
+        Err(_) => text,
+    }
+}
+
 /// Waits for the key service. The only place that does. Connections live as long as the runtime that made them, so
 /// there is one, made when it is first needed.
 #[allow(clippy::panic, reason = "there is nothing to go on with")]
@@ -351,6 +361,14 @@ mod tests {
         ];
         for (line, expected) in cases {
             assert_eq!(code(line), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn paths_are_typed_as_a_shell_takes_them() {
+        let cases = [("a/b.yaml", "a/b.yaml"), ("a b", "'a b'"), ("-x", "./-x"), ("$HOME", "'$HOME'")];
+        for (path, expected) in cases {
+            assert_eq!(typed(Path::new(path)), expected);
         }
     }
 

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use crate::batch::Source;
 use crate::cli::args::{FormatArgs, Formats, IdentityArgs, Input};
 use crate::cli::session::{Outcome, Session};
-use crate::cli::{Context, Failures, block_on, pipeline};
+use crate::cli::{Context, Failures, block_on, pipeline, typed};
 use crate::encrypted_file::is_meant_to_be_encrypted;
 use crate::error::{Error, Kind, Result};
 use crate::fs::{self, Lock, Mode, Snapshot};
@@ -222,7 +222,8 @@ impl Resolve<'_> {
             ui.line(format!("  {path}"))?;
         }
         ui.note(format!(
-            "take a side with --ours or --theirs, or open it with --edit; or take out the lines of one side and the markers with any editor, then `sealant resolve {shown}`"
+            "take a side with --ours or --theirs, or open it with --edit; or take out the lines of one side and the markers with any editor, then `sealant resolve {}`",
+            typed(file.path)
         ));
         Ok(false)
     }
@@ -279,7 +280,7 @@ impl Resolve<'_> {
 
     fn tell(&self, file: &File<'_>) {
         let shown = file.path.display();
-        self.context.ui.say(format!("{shown}: resolved. Now: git add {shown}"));
+        self.context.ui.say(format!("{shown}: resolved. Now: git add {}", typed(file.path)));
     }
 
     fn warn(&self, file: &File<'_>, warnings: &[String]) {

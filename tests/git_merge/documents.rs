@@ -74,6 +74,21 @@ fn lines_that_fit_together_and_lose_a_change_are_a_conflict() {
 }
 
 #[test]
+fn streams_of_kubernetes_secrets_come_together() {
+    let secret = |name: &str, value: &str| {
+        format!("apiVersion: v1\nkind: Secret\nmetadata:\n  name: {name}\nstringData:\n  key: {value}\n")
+    };
+    let base = secret("one", "planted-1") + "---\n" + &secret("two", "planted-2");
+    let repo = Repo::new(&[("s.yaml", &base)]);
+    let ours = base.replace("planted-1", "planted-ours");
+    let theirs = base.clone() + "---\n" + &secret("three", "planted-3");
+    repo.branches(|| repo.edit("s.yaml", &ours), || repo.edit("s.yaml", &theirs));
+    let _ = repo.merge().ok();
+    assert_eq!(repo.sealant(&["decrypt", "s.yaml"]).text(), theirs.replace("planted-1", "planted-ours"));
+    repo.holds_none_of(&["planted"]);
+}
+
+#[test]
 fn all_names_of_files_are_merged() {
     for name in [
         OsString::from("with space.yaml"),

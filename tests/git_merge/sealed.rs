@@ -79,6 +79,44 @@ fn one_item_changed_by_both_is_a_conflict_that_either_side_resolves() {
 }
 
 #[test]
+fn a_rotation_and_an_edit_take_a_key() {
+    let repo = repo();
+    repo.branches(
+        || _ = repo.sealant(&["rotate", "-i", "s.yaml"]),
+        || repo.set("s.yaml", "a", "planted-theirs"),
+    );
+    repo.without_key();
+    let _ = repo.merge().code(1);
+    repo.ok(&["merge", "--abort"]);
+    repo.with_key();
+    let _ = repo.merge().ok();
+    assert_eq!(value(&repo, "a"), "planted-theirs");
+    assert_eq!(value(&repo, "b"), "planted-two");
+}
+
+#[test]
+fn objects_come_and_go() {
+    let repo = repo();
+    let more = |name: &str| {
+        repo.test.write("../more.yaml", SECRET.replace("name: db", &format!("name: {name}")));
+        repo.sealant(&["seal", "../more.yaml"]).text().to_owned()
+    };
+    let text = repo.test.read_text("s.yaml");
+    repo.branches(
+        || repo.test.write("s.yaml", format!("{}---\n{text}", more("first"))),
+        || {
+            repo.test.write("s.yaml", format!("{text}---\n{}", more("last")));
+            repo.sealant(&["unset", "s.yaml", "db/c"]);
+        },
+    );
+    let _ = repo.merge().ok();
+    let secrets = repo.sealant(&["unseal", "s.yaml"]);
+    for (part, count) in [("name: first", 1), ("name: db", 1), ("name: last", 1), ("planted-three", 2)] {
+        assert_eq!(secrets.text().matches(part).count(), count, "{part} in {secrets}");
+    }
+}
+
+#[test]
 fn one_side_in_clear_is_not_merged() {
     let repo = repo();
     let ours = |text: &str| repo.test.write("s.yaml", text);

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use crate::cli::args::IdentityArgs;
 use crate::cli::host::Terminal;
-use crate::cli::{Context, block_on};
+use crate::cli::{Context, block_on, typed};
 use crate::document::{Format, MAX_BINARY};
 use crate::error::Result;
 use crate::fs::{self, Mode};
@@ -84,7 +84,7 @@ fn merge(args: &Args, context: &Context) -> Result<bool> {
 }
 
 fn settle(args: &Args, context: &Context, host: &Terminal<'_>, outcome: Outcome) -> Result<bool> {
-    let (ui, path) = (context.ui, args.path.display());
+    let (ui, path, name) = (context.ui, args.path.display(), typed(&args.path));
     let note_all = |notes: &[String]| notes.iter().for_each(|note| ui.note(format!("{path}: {note}")));
     match outcome {
         Outcome::Plain => merge_as_text(args, host),
@@ -100,13 +100,13 @@ fn settle(args: &Args, context: &Context, host: &Terminal<'_>, outcome: Outcome)
                 "{path}: both sides changed{}",
                 paths.iter().map(|path| format!("\n  {path}")).collect::<String>()
             ));
-            ui.say(format!("Finish it with `sealant resolve {path}`, then `git add {path}`."));
+            ui.say(format!("Finish it with `sealant resolve {name}`, then `git add {name}`."));
             Ok(false)
         }
         Outcome::Unopened(error) => {
             ui.warning(error.in_file(&args.path));
             ui.say(format!(
-                "{path}: merged as text, which is not valid yet. Whoever has a key finishes it: `sealant resolve {path}`"
+                "{path}: merged as text, which is not valid yet. Whoever has a key finishes it: `sealant resolve {name}`"
             ));
             merge_as_text(args, host)?;
             Ok(false)

@@ -38,6 +38,7 @@ pub async fn merged(
     if let Some(wrapped) = wrapped.as_ref().filter(|_| kept == keys.groups) {
         return Ok((key, wrapped.clone()));
     }
+    refuse_weaker(versions, &keys, rule)?;
     let both = [names(versions.ours.wrapped), names(versions.theirs.wrapped)];
     for (index, group) in keys.groups.iter().enumerate() {
         let is_in =
@@ -68,6 +69,24 @@ pub async fn merged(
         }
     };
     Ok((key, wrapped))
+}
+
+/// Where shares are made anew, it takes as many keys to open the file as the rule asks for, or as on both sides.
+fn refuse_weaker(versions: &Versions<Locked<'_>>, keys: &KeySet, rule: Option<&KeySet>) -> Result<()> {
+    let sides =
+        [versions.ours, versions.theirs].map(|side| (side.wrapped.groups.len(), side.wrapped.required()));
+    let merged = (keys.groups.len(), keys.required());
+    let is_settled = match rule {
+        Some(rule) => rule.groups.len() < 2 || (merged.0 == rule.groups.len() && merged.1 >= rule.required()),
+        None => sides.iter().all(|side| *side == merged),
+    };
+    if is_settled {
+        return Ok(());
+    }
+    let message = format!("the file would take keys from {} of {} groups to decrypt", merged.1, merged.0);
+    Err(Error::new(Kind::Conflict, format!("{message}, and nobody says that this is enough")).advise(
+        "Bring both sides in line with the creation rule, `sealant updatekeys --rotate FILE`, and merge again.",
+    ))
 }
 
 fn no_answer() -> Error {
@@ -275,6 +294,13 @@ mod tests {
         refused("ab0", "abd1", "ab2", Some("ab"));
         refused("ab0", "abd1", "ab2", None);
         refused("", "ab1", "ad2", None);
+        let weaker = |base, ours, theirs, rule: Option<&str>| {
+            let message = merge(base, ours, theirs, rule).unwrap_err();
+            assert!(message.starts_with("the file would take keys from 1 of 1 groups"), "{message}");
+        };
+        weaker("a|b0", "a|b1", "a0", Some("a|b"));
+        weaker("a|b0", "a|b1", "a0", None);
+        weaker("a|b0", "a|b1", "ab0", None);
         assert!(merge("ab0", "a0", "b0", None).unwrap_err().starts_with("nobody would be left"));
         assert!(
             merge("ab0", "a|b0", "abc0", None).unwrap_err().starts_with("both sides changed the key groups")
