@@ -2,7 +2,10 @@
 //!
 //! Whatever happens there is something to show: the file as it is, where it cannot be opened. Nothing is kept.
 
+use super::merge::lines::{self, Marked};
+use super::resolve::{Conflicted, Sides};
 use crate::batch::{self, Source};
+use crate::document::Format;
 use crate::encrypted_file::{OpenedFile, is_meant_to_be_encrypted};
 use crate::error::{Error, Kind, Result};
 use crate::keys::KeyService;
@@ -23,8 +26,31 @@ pub async fn textconv(service: &KeyService<'_>, source: Source) -> (SecretBytes,
     }
 }
 
+/// A conflict that our merge driver has left, with its markers. Both sides are shown as they open: the MAC of neither is
+/// made yet.
+async fn open_conflict(
+    service: &KeyService<'_>,
+    format: Format,
+    marked: &Marked,
+) -> Result<Option<SecretBytes>> {
+    let Some(Conflicted::Document { ours, theirs }) = Conflicted::read(format, marked) else {
+        return Ok(None);
+    };
+    let sides = Sides::open(service, &ours, &theirs).await?;
+    let (Ok(ours), Ok(theirs)) = (std::str::from_utf8(&sides.ours), std::str::from_utf8(&sides.theirs))
+    else {
+        return Ok(None);
+    };
+    Ok(Some(SecretBytes::new(lines::marked(ours, theirs, lines::MARKER_SIZE).into_bytes())))
+}
+
 async fn open(service: &KeyService<'_>, source: Source) -> Result<SecretBytes> {
     let format = source.format;
+    if let Some(marked) = Marked::read(&source.bytes)?
+        && let Some(text) = open_conflict(service, format, &marked).await?
+    {
+        return Ok(text);
+    }
     match batch::open_one(service, source).await?.file {
         OpenedFile::Document(file, key) => Ok(file.decrypt(&key, MacCheck::Verify)?.bytes),
         OpenedFile::Sealed(file, keys) => sealed_secret::manifests(&file.unseal(&keys)?, format),
