@@ -152,6 +152,20 @@ fn files_without_ciphertext_are_merged_as_without_the_driver() {
 }
 
 #[test]
+fn what_git_cannot_merge_stays_as_it_is() {
+    let repo = Repo::empty("");
+    let file = |byte: u8| repo.test.write("b.yaml", [b'a', 0, byte]);
+    file(0);
+    repo.commit("base");
+    repo.branches(|| file(1), || file(2));
+    let _ = repo.merge().code(1);
+    assert_eq!(repo.test.read("b.yaml"), [b'a', 0, 1]);
+    // Git stops when there is nothing to merge.
+    let driver = ["git", "merge", "no", "such", "files", "--path", "s.yaml"];
+    let _ = repo.test.sealant(&driver).run().code(129);
+}
+
+#[test]
 fn diffs_show_plaintext_and_git_keeps_none() {
     let repo = Repo::new(&[("s.yaml", "a: planted-one\nb: x\n"), ("s.json", "{\"a\": \"planted-json\"}\n")]);
     repo.branches(|| repo.set("s.yaml", "a", "planted-ours"), || repo.set("s.yaml", "b", "planted-theirs"));

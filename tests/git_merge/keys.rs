@@ -41,6 +41,9 @@ fn a_data_key_that_one_side_changed_is_that_of_the_merge() {
 #[test]
 fn data_keys_that_both_changed_make_a_third() {
     let repo = Repo::new(&[("s.yaml", TEXT)]);
+    // Whom both sides name needs no rule.
+    repo.ok(&["rm", "-q", ".sops.yaml"]);
+    repo.commit("no rule");
     let change = |key: &str| {
         repo.sealant(&["rotate", "-i", "s.yaml"]);
         repo.set("s.yaml", key, "edited");

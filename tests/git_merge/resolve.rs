@@ -25,12 +25,13 @@ fn a_conflict_is_encrypted_and_a_side_finishes_it() {
     assert_eq!(text.matches("<<<<<<< ours\n").count(), 2, "{text}");
     repo.holds_none_of(&["planted"]);
     let diff = repo.ok(&["diff"]);
-    for line in ["++<<<<<<< ours", "  a: planted-a-ours", "++=======", " +a: planted-a-theirs"] {
+    for line in ["++<<<<<<< ours", " +a: planted-a-ours", "++=======", "+ a: planted-a-theirs"] {
         assert!(diff.text().contains(line), "{diff}");
     }
     let listed = repo.test.sealant(&["resolve", "s.yaml"]).run().code(1);
     assert_eq!(listed.text(), "s.yaml: conflicts begin on line 1, 9\n  [\"a\"]\n  [\"b\"]\n");
     assert_eq!(repo.test.read_text("s.yaml"), text);
+    repo.holds_none_of(&["planted"]);
     for side in ["ours", "theirs"] {
         repo.test.write("s.yaml", &text);
         let resolved = repo.sealant(&["resolve", &format!("--{side}"), "s.yaml"]);
