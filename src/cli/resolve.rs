@@ -201,7 +201,7 @@ impl Resolve<'_> {
             (_, Some(side)) => self.finish(file, marked.take(side)),
             (Conflicted::Document { ours, theirs }, None) if self.edit => self.edit(file, ours, theirs),
             (Conflicted::Document { ours, theirs }, None) => {
-                let sides = block_on(Sides::open(&self.service, ours, theirs))?;
+                let sides = block_on(Sides::open(&self.service, ours, theirs, &file.stages))?;
                 self.list(file, &marked, &sides.paths(file.source.format)?)
             }
             (Conflicted::Sealed, None) if self.edit => Err(Error::new(
@@ -230,7 +230,7 @@ impl Resolve<'_> {
 
     /// Both sides in plaintext in an editor, with markers.
     fn edit(&self, file: &File<'_>, ours: &Encrypted, theirs: &Encrypted) -> Result<bool> {
-        let sides = block_on(Sides::open(&self.service, ours, theirs))?;
+        let sides = block_on(Sides::open(&self.service, ours, theirs, &file.stages))?;
         let text = |bytes: &SecretBytes| {
             std::str::from_utf8(bytes).map(|text| SecretString::new(text.to_owned())).map_err(|_| {
                 Error::new(Kind::NoEditor, "the plaintext is no text")

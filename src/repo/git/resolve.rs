@@ -3,7 +3,7 @@
 //! Owns that a MAC is made only for what can be answered for: every value has to open under the data key at its place, Git
 //! has to have a conflict at the file, and what is in none of the versions of that conflict is named.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
@@ -13,7 +13,7 @@ use super::merge::lines::Marked;
 use super::merge::{Versions, differing, digest, without_unused_keys};
 use crate::batch::Source;
 use crate::config::Selection;
-use crate::document::{self, Document, Format};
+use crate::document::{self, Document, Edits, Format, NodeId, Value};
 use crate::encrypted_file::{self, EncryptedFile};
 use crate::error::{Error, Kind, Result};
 use crate::fs::Snapshot;
@@ -108,9 +108,21 @@ pub struct Sides {
 }
 
 impl Sides {
-    pub async fn open(service: &KeyService<'_>, ours: &Encrypted, theirs: &Encrypted) -> Result<Self> {
+    /// Opens both. With the versions of the conflict at hand, values are spelled as these spell them.
+    pub async fn open(
+        service: &KeyService<'_>,
+        ours: &Encrypted,
+        theirs: &Encrypted,
+        stages: &Stages,
+    ) -> Result<Self> {
         let key = unwrap(service, ours).await?;
-        let plain = |file: &Encrypted| file.decrypt(&key, MacCheck::Ignore).map(|plaintext| plaintext.bytes);
+        let format = ours.format();
+        let versions = PlainStages::open(service, format, stages).await;
+        let plain = |file: &Encrypted| {
+            let plaintext = file.decrypt(&key, MacCheck::Ignore)?.bytes;
+            let document = versions.respelled(document::parse(format, plaintext, false)?, false)?;
+            document.plaintext_file()
+        };
         Ok(Self { ours: plain(ours)?, theirs: plain(theirs)?, key })
     }
 
@@ -169,24 +181,25 @@ async fn finish_document(
         return Ok(Resolved { bytes: file.document().source().as_bytes().to_vec(), warnings: Vec::new() });
     }
     // The plaintext is complete only if every value opens where it stands.
-    let plaintext = file.open(&key, MacCheck::Ignore)?;
-    let mut known = Vec::new();
-    for stage in [&stages.base, &stages.ours, &stages.theirs] {
-        known.push(match stage {
-            Some(stage) => values_of_stage(service, file.format(), stage).await?,
-            None => HashSet::new(),
-        });
-    }
+    let versions = PlainStages::open(service, file.format(), stages).await;
+    let plaintext = versions.respelled(file.open(&key, MacCheck::Ignore)?, true)?;
+    let known = versions.0.iter().map(|stage| stage.as_deref().map_or(Ok(HashSet::new()), values));
+    let known = known.collect::<Result<Vec<_>>>()?;
     let here = values(&*plaintext)?;
     let name = |value: &Known| value.path.trim_end_matches(':').replace(':', ".");
     let news = here.iter().filter(|value| !known.iter().any(|stage| stage.contains(*value)));
     let mut warnings: Vec<String> = news
         .map(|value| format!("{}: this value is in none of the versions that were merged", name(value)))
         .collect();
-    let paths: HashSet<&str> = here.iter().map(|value| value.path.as_str()).collect();
-    let both = known[1].iter().filter(|value| known[2].iter().any(|other| other.path == value.path));
-    let gone = both.filter(|value| !paths.contains(value.path.as_str()));
-    warnings.extend(gone.map(|value| format!("{}: this value is gone, and both sides have it", name(value))));
+    let paths =
+        |values: &HashSet<Known>| values.iter().map(|value| value.path.clone()).collect::<HashSet<_>>();
+    if let [_, ours, theirs] = &known[..] {
+        let (here, theirs) = (paths(&here), paths(theirs));
+        let is_gone = |value: &&Known| theirs.contains(&value.path) && !here.contains(&value.path);
+        let gone = ours.iter().filter(is_gone);
+        warnings
+            .extend(gone.map(|value| format!("{}: this value is gone, and both sides have it", name(value))));
+    }
     warnings.sort();
     warnings.dedup();
     let written = file.write(&*plaintext, file.metadata.clone(), &key, None, now)?;
@@ -201,32 +214,78 @@ struct Known {
     digest: [u8; 32],
 }
 
-/// The values of a version. One that was tampered with vouches for nothing.
-async fn values_of_stage(
+/// The versions of a conflict in plaintext: the base, ours, theirs. One that cannot be opened, or was tampered with, vouches
+/// for nothing.
+struct PlainStages([Option<Box<dyn Document>>; 3]);
+
+impl PlainStages {
+    async fn open(service: &KeyService<'_>, format: Format, stages: &Stages) -> Self {
+        let mut opened = [None, None, None];
+        for (opened, stage) in opened.iter_mut().zip([&stages.base, &stages.ours, &stages.theirs]) {
+            if let Some(stage) = stage {
+                *opened = plain_stage(service, format, stage).await.ok();
+            }
+        }
+        Self(opened)
+    }
+
+    /// A document whose numbers, times and the like are spelled as a version spells them: spellings are kept by the
+    /// positions of values, which are others on each side of a conflict.
+    fn respelled(&self, plaintext: Box<dyn Document>, with_metadata: bool) -> Result<Box<dyn Document>> {
+        if plaintext.format() == Format::Binary {
+            return Ok(plaintext);
+        }
+        let mut spellings: HashMap<Known, Vec<&str>> = HashMap::new();
+        for version in self.0.iter().skip(1).flatten() {
+            for_each_value(&**version, &mut |known, at| {
+                spellings.entry(known).or_default().push(version.spelling(at));
+            })?;
+        }
+        let mut edits = Edits::default();
+        for_each_value(&*plaintext, &mut |known, at| {
+            let Some(spelled) = spellings.get(&known) else { return };
+            let is_text = matches!(plaintext.value(plaintext.tree().resolve(at)), Ok(Value::Str(_)) | Err(_));
+            if let Some(spelling) =
+                spelled.first().filter(|_| !is_text && !spelled.contains(&plaintext.spelling(at)))
+            {
+                edits.merge(plaintext.put_spelling(at, spelling));
+            }
+        })?;
+        if edits.is_empty() {
+            return Ok(plaintext);
+        }
+        let text = SecretBytes::new(edits.apply(plaintext.source()).as_bytes().to_vec());
+        let respelled = document::parse(plaintext.format(), text, with_metadata)?;
+        Ok(if values(&*respelled)? == values(&*plaintext)? { respelled } else { plaintext })
+    }
+}
+
+async fn plain_stage(
     service: &KeyService<'_>,
     format: Format,
     stage: &SecretBytes,
-) -> Result<HashSet<Known>> {
+) -> Result<Box<dyn Document>> {
     if !sops::is_meant_to_be_encrypted(format, stage) {
-        return values(&*document::parse(format, stage.clone(), false)?);
+        return document::parse(format, stage.clone(), false);
     }
-    let Ok(file) = Encrypted::parse(format, stage.clone()) else { return Ok(HashSet::new()) };
-    let Ok(key) = unwrap(service, &file).await else { return Ok(HashSet::new()) };
-    match file.decrypt(&key, MacCheck::Verify) {
-        Ok(plaintext) => values(&*document::parse(format, plaintext.bytes, false)?),
-        Err(_) => Ok(HashSet::new()),
-    }
+    let file = Encrypted::parse(format, stage.clone())?;
+    let key = unwrap(service, &file).await?;
+    document::parse(format, file.decrypt(&key, MacCheck::Verify)?.bytes, false)
+}
+
+fn for_each_value(document: &dyn Document, visit: &mut dyn FnMut(Known, NodeId)) -> Result<()> {
+    sops::for_each_leaf(document, &Selection::default(), &mut |leaf| {
+        if !leaf.is_comment {
+            let digest = digest(&document.value(leaf.node)?);
+            visit(Known { path: leaf.path.to_owned(), digest }, leaf.at);
+        }
+        Ok(())
+    })
 }
 
 fn values(document: &dyn Document) -> Result<HashSet<Known>> {
     let mut found = HashSet::new();
-    sops::for_each_leaf(document, &Selection::default(), &mut |leaf| {
-        if !leaf.is_comment {
-            let digest = digest(&document.value(leaf.node)?);
-            found.insert(Known { path: leaf.path.to_owned(), digest });
-        }
-        Ok(())
-    })?;
+    for_each_value(document, &mut |known, _| _ = found.insert(known))?;
     Ok(found)
 }
 

@@ -3,7 +3,7 @@
 //! Whatever happens there is something to show: the file as it is, where it cannot be opened. Nothing is kept.
 
 use super::merge::lines::{self, Marked};
-use super::resolve::{Conflicted, Sides};
+use super::resolve::{Conflicted, Sides, Stages};
 use crate::batch::{self, Source};
 use crate::document::Format;
 use crate::encrypted_file::{OpenedFile, is_meant_to_be_encrypted};
@@ -36,7 +36,7 @@ async fn open_conflict(
     let Some(Conflicted::Document { ours, theirs }) = Conflicted::read(format, marked) else {
         return Ok(None);
     };
-    let sides = Sides::open(service, &ours, &theirs).await?;
+    let sides = Sides::open(service, &ours, &theirs, &Stages::default()).await?;
     let (Ok(ours), Ok(theirs)) = (std::str::from_utf8(&sides.ours), std::str::from_utf8(&sides.theirs))
     else {
         return Ok(None);
