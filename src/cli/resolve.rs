@@ -107,18 +107,17 @@ impl Resolve<'_> {
 
     /// What Git has no conflict at is no merge to be finished, and gets no MAC.
     fn without_conflict(&self, path: &Path, source: &Source) -> Result<bool> {
-        let none = Stages::default();
-        let copy = resolve::source(path, source.format, source.bytes.clone());
-        let finished = block_on(resolve::finish(&self.service, copy, &none, self.context.host.now()))?;
-        if finished.bytes == **source.bytes {
-            self.context.ui.say(format!("{}: there is nothing to resolve", path.display()));
-            return Ok(true);
-        }
-        Err(Error::new(
-            Kind::MacMismatch,
-            "Git has no conflict at this file, and it is not what was encrypted",
-        )
-        .advise("Restore it from Git. After `git add`, `git checkout -m FILE` brings the conflict back."))
+        block_on(resolve::verify(&self.service, source)).map_err(|error| match error.kind() {
+            Kind::MacMismatch => {
+                let message = "Git has no conflict at this file, and it is not what was encrypted";
+                Error::new(Kind::MacMismatch, message).advise(
+                    "Restore it from Git. After `git add`, `git checkout -m FILE` brings the conflict back.",
+                )
+            }
+            _ => error,
+        })?;
+        self.context.ui.say(format!("{}: there is nothing to resolve", path.display()));
+        Ok(true)
     }
 
     fn unmarked(&self, file: &File<'_>) -> Result<bool> {
@@ -134,6 +133,11 @@ impl Resolve<'_> {
         let chosen = chosen.ok_or_else(|| {
             Error::new(Kind::NoFile, "this side has deleted the file").advise("Delete it too: `git rm FILE`.")
         })?;
+        if self.side.is_some() {
+            // A side is taken whole only if it is what was encrypted.
+            let source = resolve::source(file.path, file.source.format, chosen.clone());
+            block_on(resolve::verify(&self.service, &source))?;
+        }
         self.finish(file, chosen)
     }
 

@@ -173,6 +173,7 @@ fn diffs_show_plaintext_and_git_keeps_none() {
         (&["diff", "HEAD~1"][..], &["-a: planted-one", "+a: planted-ours"][..]),
         (&["log", "-p", "--all"], &["+a: planted-ours", "+b: planted-theirs", "+{\"a\": \"planted-json\"}"]),
         (&["show", "theirs"], &["+b: planted-theirs"]),
+        (&["blame", "s.yaml"], &[") a: planted-ours"]),
         (&["show", "--textconv", "HEAD:s.yaml"], &["a: planted-ours"]),
     ] {
         let text = repo.ok(args);

@@ -143,6 +143,15 @@ fn a_side_that_was_tampered_with_is_not_made_valid() {
         assert!(format!("{refused}").contains(side), "{refused}");
         assert_eq!(repo.test.read_text("s.yaml"), ours);
         assert!(repo.ok(&["status", "--porcelain"]).text().starts_with("UU s.yaml"));
+        // Nor by a detour over the conflict.
+        let (good, bad) = if ours_is_tampered { ("--theirs", "--ours") } else { ("--ours", "--theirs") };
+        let refused = repo.test.sealant(&["resolve", bad, "s.yaml"]).run();
+        assert!(refused.status != 0 && refused.stderr.contains("MAC mismatch"), "{refused}");
+        repo.test.write("s.yaml", ours.replace("clear: good", "clear: evil"));
+        let refused = repo.test.sealant(&["resolve", "s.yaml"]).run();
+        assert!(refused.status != 0 && refused.stderr.contains(side), "{refused}");
+        repo.sealant(&["resolve", good, "s.yaml"]);
+        assert!(repo.plain("s.yaml").contains("clear: good"));
     }
 }
 

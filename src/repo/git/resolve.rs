@@ -10,7 +10,7 @@ use std::path::Path;
 use jiff::Timestamp;
 
 use super::merge::lines::Marked;
-use super::merge::{Versions, differing, digest, without_unused_keys};
+use super::merge::{Versions, differing, digest, in_version, without_unused_keys};
 use crate::batch::Source;
 use crate::config::Selection;
 use crate::document::{self, Document, Edits, Format, NodeId, Value};
@@ -117,7 +117,7 @@ impl Sides {
     ) -> Result<Self> {
         let key = unwrap(service, ours).await?;
         let format = ours.format();
-        let versions = PlainStages::open(service, format, stages).await;
+        let versions = PlainStages::open(service, format, stages).await?;
         let plain = |file: &Encrypted| {
             let plaintext = file.decrypt(&key, MacCheck::Ignore)?.bytes;
             let document = versions.respelled(document::parse(format, plaintext, false)?, false)?;
@@ -142,6 +142,19 @@ pub struct Resolved {
     pub bytes: Vec<u8>,
     /// What is in none of the versions, or gone though both sides have it.
     pub warnings: Vec<String>,
+}
+
+/// An error when a file is not valid as it is.
+pub async fn verify(service: &KeyService<'_>, source: &Source) -> Result<()> {
+    if !encrypted_file::is_meant_to_be_encrypted(source.format, &source.bytes) {
+        return Ok(());
+    }
+    match EncryptedFile::parse(source.format, source.bytes.clone())? {
+        EncryptedFile::Document(file) => {
+            file.decrypt(&unwrap(service, &file).await?, MacCheck::Verify).map(drop)
+        }
+        EncryptedFile::Sealed(_) => Ok(()),
+    }
 }
 
 /// Makes a valid file of one without markers.
@@ -181,7 +194,7 @@ async fn finish_document(
         return Ok(Resolved { bytes: file.document().source().as_bytes().to_vec(), warnings: Vec::new() });
     }
     // The plaintext is complete only if every value opens where it stands.
-    let versions = PlainStages::open(service, file.format(), stages).await;
+    let versions = PlainStages::open(service, file.format(), stages).await?;
     let plaintext = versions.respelled(file.open(&key, MacCheck::Ignore)?, true)?;
     let known = versions.0.iter().map(|stage| stage.as_deref().map_or(Ok(HashSet::new()), values));
     let known = known.collect::<Result<Vec<_>>>()?;
@@ -214,19 +227,26 @@ struct Known {
     digest: [u8; 32],
 }
 
-/// The versions of a conflict in plaintext: the base, ours, theirs. One that cannot be opened, or was tampered with, vouches
-/// for nothing.
+/// The versions of a conflict in plaintext: the base, ours, theirs. One that cannot be opened vouches for nothing.
 struct PlainStages([Option<Box<dyn Document>>; 3]);
 
 impl PlainStages {
-    async fn open(service: &KeyService<'_>, format: Format, stages: &Stages) -> Self {
+    /// An error when one was tampered with: what is in it must not get a new MAC by way of a conflict.
+    async fn open(service: &KeyService<'_>, format: Format, stages: &Stages) -> Result<Self> {
         let mut opened = [None, None, None];
-        for (opened, stage) in opened.iter_mut().zip([&stages.base, &stages.ours, &stages.theirs]) {
-            if let Some(stage) = stage {
-                *opened = plain_stage(service, format, stage).await.ok();
-            }
+        let stages = [
+            ("the common ancestor", &stages.base),
+            ("our side", &stages.ours),
+            ("their side", &stages.theirs),
+        ];
+        for (opened, (name, stage)) in opened.iter_mut().zip(stages) {
+            let Some(stage) = stage else { continue };
+            *opened = match plain_stage(service, format, stage).await {
+                Err(error) if error.kind() == Kind::NoDataKey => None,
+                stage => Some(stage.map_err(|error| in_version(name, &error))?),
+            };
         }
-        Self(opened)
+        Ok(Self(opened))
     }
 
     /// A document whose numbers, times and the like are spelled as a version spells them: spellings are kept by the

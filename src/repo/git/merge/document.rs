@@ -56,7 +56,8 @@ pub async fn merge(merge: &Merge<'_>, versions: &Versions<SecretBytes>) -> Outco
     }
 }
 
-fn in_version(name: &str, error: &Error) -> Error {
+/// The error of a version, by its name.
+pub fn in_version(name: &str, error: &Error) -> Error {
     let line = error.line().map(|line| format!("line {line}: ")).unwrap_or_default();
     let named = Error::new(error.kind(), format!("{name}: {line}{}", error.message()));
     match error.advice() {

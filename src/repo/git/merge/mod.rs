@@ -20,7 +20,7 @@ use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::keys::{KeyService, KeySet};
 use crate::secret::SecretBytes;
-pub use document::differing;
+pub use document::{differing, in_version};
 pub use keyed::digest;
 pub use sealed::without_unused_keys;
 pub use text::{Merged, Texts};

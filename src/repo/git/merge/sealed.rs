@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::lines::{self, Side};
-use super::{Merge, Outcome, Versions};
+use super::{Merge, Outcome, Versions, in_version};
 use crate::error::{Error, Kind, Result};
 use crate::sealed_secret::{self, Binding, OpenedKeys, SealedFile, SealedSecret, Values};
 use crate::secret::SecretBytes;
@@ -20,10 +20,7 @@ fn name(sealed: &SealedSecret) -> Name {
 
 pub async fn merge(merge: &Merge<'_>, versions: &Versions<SecretBytes>) -> Outcome {
     let parse = |name, file: &SecretBytes| {
-        SealedFile::parse(merge.format, file.clone()).map_err(|error| {
-            let line = error.line().map(|line| format!("line {line}: ")).unwrap_or_default();
-            Error::new(error.kind(), format!("{name}: {line}{}", error.message()))
-        })
+        SealedFile::parse(merge.format, file.clone()).map_err(|error| in_version(name, &error))
     };
     let merged = async {
         let files = versions.as_ref().try_map(parse)?;
