@@ -9,7 +9,7 @@ use std::path::Path;
 
 use jiff::Timestamp;
 
-use super::merge::lines::Marked;
+use super::merge::markers::Marked;
 use super::merge::{Versions, differing, digest, in_version, without_unused_keys};
 use crate::batch::Source;
 use crate::config::Selection;
