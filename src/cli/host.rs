@@ -137,6 +137,10 @@ impl Host for Terminal<'_> {
         output_of(command, PROGRAM_LIMIT, self.ui)
     }
 
+    fn start(&self, command: &Command) -> io::Result<Child> {
+        start(command).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()
+    }
+
     fn may_run_plugins(&self) -> bool {
         self.interactive
     }

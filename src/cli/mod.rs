@@ -23,7 +23,9 @@ mod explain;
 mod fetch_recipient;
 mod filestatus;
 mod get;
+mod git;
 mod help;
+mod hook;
 pub mod host;
 mod init;
 mod inspect;
@@ -123,6 +125,8 @@ enum Command {
     FetchRecipient(fetch_recipient::Args),
     Check(check::Args),
     Status(status::Args),
+    Git(git::Args),
+    Hook(hook::Args),
     Vault(vault::Args),
     Sops(sops::Args),
     Completion(completion::Args),
@@ -183,6 +187,8 @@ fn dispatch(command: Command, context: &Context) -> anyhow::Result<ExitCode> {
         Command::FetchRecipient(args) => fetch_recipient::run(args, context),
         Command::Check(args) => check::run(args, context),
         Command::Status(args) => status::run(args, context),
+        Command::Git(args) => git::run(args, context),
+        Command::Hook(args) => hook::run(args, context),
         Command::Vault(args) => vault::run(args, context),
         Command::Sops(args) => Ok(sops::run(&args.args)),
         Command::Completion(args) => completion::run(args, context),

@@ -3,6 +3,7 @@
 //! Pure: bytes and a creation rule in, findings out. Which leaves a rule selects is `sops`'s to say, for whom a file is
 //! encrypted `rekey`'s. A finding never quotes a value.
 
+mod plan;
 mod text;
 
 use std::collections::BTreeSet;
@@ -18,6 +19,7 @@ use crate::rekey::Change;
 use crate::sealed_secret::{self, SealedFile};
 use crate::secret::SecretBytes;
 use crate::sops::{self, Encrypted, kubernetes};
+pub use plan::Plan;
 use text::{PrivateKey, Signs};
 
 /// What is looked for. The names are for programs, and stay.
