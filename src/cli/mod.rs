@@ -34,6 +34,7 @@ mod man;
 mod manifests;
 mod pipeline;
 mod recipients;
+mod redact;
 mod rewrap;
 mod rotate;
 mod seal;

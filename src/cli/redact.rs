@@ -2,8 +2,8 @@
 //!
 //! Pure: bytes in, bytes out. A value is known by its text, its lines, and the forms in which programs often print it.
 
-use std::collections::BTreeSet;
 use std::io::{self, Read, Write};
+use std::ops::Range;
 
 use aho_corasick::AhoCorasick;
 use base64::Engine;
@@ -25,33 +25,38 @@ const REDACTED: &[u8] = b"[redacted]";
 
 /// All but the unreserved characters of RFC 3986; and all but these and slashes, which some leave as they are.
 const STRICT: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-const WITH_SLASHES: AsciiSet = STRICT.remove(b'/');
+pub const WITH_SLASHES: AsciiSet = STRICT.remove(b'/');
 
-/// The forms of values, the shortest of them left out.
-pub struct Forms(BTreeSet<SecretBytes>);
+/// The forms of values, sorted, the shortest of them left out.
+pub struct Forms(Vec<SecretBytes>);
 
 impl Forms {
     pub fn of<'v>(values: impl IntoIterator<Item = &'v SecretBytes>) -> Self {
-        let mut forms = BTreeSet::new();
+        let mut forms = Vec::new();
         for value in values.into_iter().filter(|value| value.len() >= SHORTEST) {
-            let lines: Vec<&[u8]> = lines(value).collect();
-            forms.extend(lines.iter().map(|line| line.to_vec()));
-            forms.insert(value.to_vec());
-            // As a program prints it, and as `echo` hands it on. The padding says nothing.
-            for end in [&b""[..], b"\n"] {
-                let encoded = STANDARD_NO_PAD.encode([value, end].concat());
-                forms.extend(encoded.as_bytes().chunks(BASE64_LINE).map(<[u8]>::to_vec));
-                forms.insert(encoded.into_bytes());
+            let mut add = |form: Vec<u8>| forms.push(SecretBytes::new(form));
+            lines(value).for_each(|line| add(line.to_vec()));
+            add(value.to_vec());
+            // As it is, as `echo` hands it on, and as a shell has it that has cut off its end. The padding says nothing.
+            let cut = value.trim_ascii_end();
+            for text in [[value, &b""[..]], [value, b"\n"], [cut, b""], [cut, b"\n"]] {
+                let text = SecretBytes::new(text.concat());
+                let encoded = Zeroizing::new(STANDARD_NO_PAD.encode(&text));
+                encoded.as_bytes().chunks(BASE64_LINE).for_each(|line| add(line.to_vec()));
+                add(encoded.as_bytes().to_vec());
             }
             for set in [&STRICT, &WITH_SLASHES] {
-                forms.insert(percent_encode(value, set).to_string().into_bytes());
+                add(percent_encode(value, set).to_string().into_bytes());
             }
-            if let Some(json) = str::from_utf8(value).ok().and_then(|text| serde_json::to_string(text).ok()) {
-                forms.insert(json[1..json.len() - 1].as_bytes().to_vec());
+            let json = str::from_utf8(value).ok().and_then(|text| serde_json::to_string(text).ok());
+            if let Some(text) = json.map(Zeroizing::new).as_deref().and_then(|json| json.get(1..json.len() - 1)) {
+                add(text.as_bytes().to_vec());
             }
         }
         forms.retain(|form| form.len() >= SHORTEST);
-        Self(forms.into_iter().map(SecretBytes::new).collect())
+        forms.sort_by(|one, other| one.as_slice().cmp(other));
+        forms.dedup();
+        Self(forms)
     }
 
     /// Lines by which a job tells GitHub what to mask in its log from now on.
@@ -87,7 +92,7 @@ fn lines(value: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 /// Takes values out of what a command prints.
 pub struct Redactor {
-    forms: BTreeSet<SecretBytes>,
+    forms: Vec<SecretBytes>,
     longest: usize,
     finder: AhoCorasick,
 }
@@ -121,18 +126,15 @@ impl Redactor {
     }
 
     fn is_beginning(&self, text: &[u8]) -> bool {
-        // They are sorted: if any begins like this, the first that is not less does, or the one behind it that is longer.
-        let from = SecretBytes::new(text.to_vec());
-        let mut at_least = self.forms.range(from..).skip_while(|form| form.len() == text.len());
-        at_least.next().is_some_and(|form| form.starts_with(text))
+        // They are sorted: those that begin like this stand together, behind the text itself.
+        let from = self.forms.partition_point(|form| form.as_slice() <= text);
+        self.forms.get(from).is_some_and(|form| form.starts_with(text))
     }
 
     /// Takes the first bytes out of what is held, without the values that they belong to.
     fn take(&self, state: &mut State, ready: usize) -> Zeroizing<Vec<u8>> {
-        let mut hidden = Vec::new();
-        for found in self.finder.find_overlapping_iter(state.held.as_slice()) {
-            hidden.push(found.range());
-        }
+        let found = self.finder.find_overlapping_iter(state.held.as_slice());
+        let mut hidden: Vec<Range<usize>> = found.map(|found| found.range()).collect();
         hidden.sort_by_key(|range| range.start);
         let mut output = Zeroizing::new(Vec::with_capacity(ready));
         // Where what is known to be of a value ends.
@@ -148,7 +150,7 @@ impl Redactor {
                     output.extend_from_slice(REDACTED);
                 }
                 state.told = true;
-                at = end;
+                at = end.min(ready);
             } else {
                 let next = ranges.peek().map_or(ready, |range| range.start.min(ready));
                 output.extend_from_slice(&state.held[at..next]);
@@ -156,8 +158,11 @@ impl Redactor {
                 at = next;
             }
         }
-        // The longest of those that begin at the last byte may reach further.
-        state.hidden = end.max(at).saturating_sub(ready);
+        // One that has begun may reach further than what is written now.
+        while let Some(range) = ranges.next_if(|range| range.start < ready) {
+            end = end.max(range.end);
+        }
+        state.hidden = end.saturating_sub(ready);
         let rest = Zeroizing::new(state.held[ready..].to_vec());
         state.held = rest;
         output
@@ -246,9 +251,9 @@ mod tests {
     fn github_is_told_each_form_on_a_line_of_its_own() {
         let masks = Forms::of(&values(&["50%\r\nof it", "abc"])).github_masks();
         let masks = str::from_utf8(&masks).unwrap();
-        let lines: BTreeSet<&str> = masks.lines().collect();
+        let lines: Vec<&str> = masks.lines().collect();
         for expected in ["::add-mask::50%25%0D%0Aof it", "::add-mask::of it", "::add-mask::50%2525%250D%250Aof%2520it"] {
-            assert!(lines.contains(expected), "{expected} is not in {lines:?}");
+            assert!(lines.contains(&expected), "{expected} is not in {lines:?}");
         }
         assert!(masks.lines().all(|line| line.starts_with("::add-mask::")) && !masks.contains("abc"));
     }

@@ -4,9 +4,11 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use percent_encoding::percent_encode;
 use serde::{Serialize, Serializer};
 use serde_json::{Value as Data, json};
 
+use crate::cli::redact::WITH_SLASHES;
 use crate::cli::{Context, Failures};
 use crate::error::{Kind, Result};
 use crate::repo::check::{Finding, Rule};
@@ -134,13 +136,6 @@ pub fn sarif(found: &[Found]) -> Data {
 
 /// A path as a reference of RFC 3986, whatever bytes it has.
 fn uri(path: &Path) -> String {
-    let bytes = path.as_os_str().as_encoded_bytes();
-    let uri = bytes.iter().map(|&byte| match byte {
-        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => {
-            char::from(byte).to_string()
-        }
-        _ => format!("%{byte:02X}"),
-    });
-    let uri: String = uri.collect();
-    if path.is_absolute() { format!("file://{uri}") } else { uri }
+    let uri = percent_encode(path.as_os_str().as_encoded_bytes(), &WITH_SLASHES);
+    if path.is_absolute() { format!("file://{uri}") } else { uri.to_string() }
 }

@@ -1,0 +1,64 @@
+//! The jobs of CI systems that a page shows, as commands for a shell: what a runner would do, as far as it is said there.
+
+use std::fmt::Write;
+
+use serde_json::Value;
+
+/// Where a page wants them to be run.
+pub const RUN_HERE: &str = "<!-- The test of this page runs the jobs here. -->";
+
+/// The blocks marked `yaml` whose first line names the file in which they stand.
+fn files(page: &str) -> Vec<(&str, Value)> {
+    let blocks = page.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```\n").next());
+    blocks
+        .filter_map(|block| {
+            let name = block.lines().next()?.strip_prefix("# .")?;
+            let parsed = serde_yaml::from_str(block).unwrap_or_else(|error| panic!("{name}: {error}"));
+            Some((name, parsed))
+        })
+        .collect()
+}
+
+/// A block for the page that runs every job in a shell of its own, with the variables that its runner gives it.
+/// `base` is the branch that the checked one comes from.
+pub fn script(page: &str, base: &str) -> String {
+    let mut script = String::from("```sh\n");
+    let mut count = 0;
+    for (name, file) in files(page) {
+        let is_github = name.starts_with("github/");
+        let jobs = if is_github { &file["jobs"] } else { &file };
+        for (job, settings) in jobs.as_object().expect("jobs") {
+            count += 1;
+            let _ = writeln!(script, ": the job {job} of .{name}\n(");
+            let _ = match is_github {
+                true => writeln!(script, "export GITHUB_ACTIONS=true GITHUB_BASE_REF={base}"),
+                false => writeln!(script, "export GITLAB_CI=true CI_MERGE_REQUEST_TARGET_BRANCH_NAME={base}"),
+            };
+            if settings["id_tokens"]["VAULT_ID_TOKEN"].is_object() {
+                script += "export VAULT_ID_TOKEN=$JOB_TOKEN\n";
+            }
+            if settings["permissions"]["id-token"] == "write" {
+                script += "export ACTIONS_ID_TOKEN_REQUEST_URL=$JOB_TOKEN_URL ACTIONS_ID_TOKEN_REQUEST_TOKEN=x\n";
+            }
+            let variables = &settings[if is_github { "env" } else { "variables" }];
+            for (key, value) in variables.as_object().into_iter().flatten() {
+                let value = value.as_str().expect("a text").replace("https://vault.example.com", "http://127.0.0.1:8200");
+                let _ = writeln!(script, "export {key}='{value}'");
+            }
+            let lines = commands(settings, is_github);
+            assert!(!lines.is_empty(), "{job} of .{name} does nothing");
+            // What installs the program under test would take minutes, and is not what is shown.
+            for line in lines.iter().filter(|line| !line.starts_with("cargo install ")) {
+                let _ = writeln!(script, "{line}");
+            }
+            script += ")\n";
+        }
+    }
+    assert!(count > 0, "the page shows no jobs");
+    script + "```\n"
+}
+
+fn commands(settings: &Value, is_github: bool) -> Vec<&str> {
+    let steps = settings[if is_github { "steps" } else { "script" }].as_array().expect("steps");
+    steps.iter().filter_map(|step| if is_github { step["run"].as_str() } else { step.as_str() }).collect()
+}
