@@ -33,7 +33,8 @@ pub struct Forms(Vec<SecretBytes>);
 impl Forms {
     pub fn of<'v>(values: impl IntoIterator<Item = &'v SecretBytes>) -> Self {
         let mut forms = Vec::new();
-        for value in values.into_iter().filter(|value| value.len() >= SHORTEST) {
+        let values = values.into_iter().map(|value| value.as_slice());
+        for value in values.filter(|value| value.len() >= SHORTEST) {
             let mut add = |form: Vec<u8>| forms.push(SecretBytes::new(form));
             lines(value).for_each(|line| add(line.to_vec()));
             add(value.to_vec());

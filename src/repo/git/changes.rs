@@ -8,8 +8,8 @@ use crate::repo::git::{Git, revision};
 
 /// Names alone, one for each path: whoever wants renamed content finds it under its new name. What a person has set for
 /// `git diff` counts as little as their own programs for it.
-const NAMES: [&str; 7] =
-    ["diff", "--name-only", "-z", "--no-renames", "--no-ext-diff", "--no-relative", "--ignore-submodules=dirty"];
+const NAMES: [&str; 6] =
+    ["diff", "--name-only", "-z", "--no-renames", "--no-ext-diff", "--ignore-submodules=dirty"];
 
 /// The files that the next commit would add or change.
 pub fn staged(git: &Git) -> Result<Vec<PathBuf>> {
