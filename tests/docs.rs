@@ -52,7 +52,8 @@ fn committing(page: Page, hooks: &Sandbox) -> Page {
     let commit = "git init -q && git add . && git -c user.name=a -c user.email=a@example.com commit -qm a && git tag v0.1.0";
     hooks.program("sh", &["-ec", commit]).run().ok();
     let framework = Peers::get().directory().join("pre-commit").display().to_string();
-    let page = page.with(env!("CARGO_PKG_REPOSITORY"), hooks.path("").display().to_string().trim_end_matches('/'));
+    let page =
+        page.with(env!("CARGO_PKG_REPOSITORY"), hooks.path("").display().to_string().trim_end_matches('/'));
     ["GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL"]
         .into_iter()
         .fold(page, |page, name| page.env(name, "anna@example.com"))

@@ -1,5 +1,8 @@
 //! What is staged is looked at, with the real Git and the real pre-commit framework on the other side.
 
+// Tests are outside of the doors that the library has.
+#![allow(clippy::disallowed_methods)]
+
 #[path = "interop_git_hook/base.rs"]
 mod base;
 #[path = "interop_git_hook/framework.rs"]

@@ -137,7 +137,8 @@ pub fn run(mut args: Args, context: &Context) -> Result<ExitCode> {
     }
     if args.fix {
         let clear = fix::files_in_clear(&looked.found);
-        let inputs = inputs.inputs.into_iter().map(|input| Input { path: Some(plain_path(input.shown())), ..input });
+        let inputs =
+            inputs.inputs.into_iter().map(|input| Input { path: Some(plain_path(input.shown())), ..input });
         let inputs = inputs.filter(|input| clear.contains(input.shown()));
         fix::encrypt(inputs.collect(), formats, &Encrypt::by_rules(context, formats, configs), context)?;
     }
@@ -151,7 +152,8 @@ fn leave_out_unchanged(inputs: &mut Vec<Input>, base: &str, context: &Context) -
     let changed = changes::since(&git, base)?;
     let below: BTreeSet<&Path> =
         changed.iter().filter(|path| is_config(path)).filter_map(|path| path.parent()).collect();
-    let is_changed = |path: &Path| changed.contains(path) || path.ancestors().any(|above| below.contains(above));
+    let is_changed =
+        |path: &Path| changed.contains(path) || path.ancestors().any(|above| below.contains(above));
     inputs.retain(|input| {
         let path = input.path.as_deref().map(|path| absolute(path, &working_dir));
         // What is not of this repository was named, and standard input is nowhere.
@@ -169,7 +171,8 @@ fn verify(
     context: &Context,
 ) -> Result<()> {
     let is_told = |found: &&Found| matches!(found.finding.rule, Rule::Plaintext | Rule::Broken);
-    let known: HashSet<PathBuf> = looked.found.iter().filter(is_told).map(|found| found.file.clone()).collect();
+    let known: HashSet<PathBuf> =
+        looked.found.iter().filter(is_told).map(|found| found.file.clone()).collect();
     let host = Terminal::new(context.ui, false);
     let service = identities.key_service_of(&host, StartedBy::Program)?;
     let mut closed = 0;

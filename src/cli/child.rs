@@ -89,7 +89,8 @@ pub(super) fn run(mut command: Command, redactor: Option<Redactor>) -> Result<Ex
 /// Copies what a child prints to where we print. When nobody reads that any more, the child is not read, either.
 fn copies(redactor: Arc<Redactor>, child: &mut Child) -> Vec<JoinHandle<()>> {
     let other = Arc::clone(&redactor);
-    let stdout = child.stdout.take().map(|from| thread::spawn(move || drop(redactor.copy(from, io::stdout()))));
+    let stdout =
+        child.stdout.take().map(|from| thread::spawn(move || drop(redactor.copy(from, io::stdout()))));
     let stderr = child.stderr.take().map(|from| thread::spawn(move || drop(other.copy(from, io::stderr()))));
     stdout.into_iter().chain(stderr).collect()
 }

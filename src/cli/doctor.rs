@@ -333,7 +333,10 @@ fn check_git(context: &Context) -> Vec<Check> {
         checks.push(Check::warning("git", "no hook looks at what is committed", install));
     }
     if checks.is_empty() {
-        checks.push(Check::ok("git", "Git shows and merges secrets by sealant, and looks at what is committed"));
+        checks.push(Check::ok(
+            "git",
+            "Git shows and merges secrets by sealant, and looks at what is committed",
+        ));
     }
     checks
 }

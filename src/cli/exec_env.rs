@@ -78,8 +78,11 @@ const GITHUB: &str = "GITHUB_ACTIONS";
 
 pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     if args.mask == Some(Mask::Github) && context.host.env(GITHUB).is_none_or(|value| value != "true") {
-        return Err(Error::new(Kind::Conflict, "--mask github prints the values, and this is no job of GitHub's")
-            .advise(format!("Use --redact here. A runner that knows `::add-mask::` sets {GITHUB}=true.")));
+        return Err(Error::new(
+            Kind::Conflict,
+            "--mask github prints the values, and this is no job of GitHub's",
+        )
+        .advise(format!("Use --redact here. A runner that knows `::add-mask::` sets {GITHUB}=true.")));
     }
     let mut command = child::command(&args.command, None);
     if let Some(user) = &args.user {
@@ -116,7 +119,9 @@ fn hide(args: &Args, variables: &[(String, SecretBytes)], context: &Context) -> 
     let short: Vec<&str> = short.map(|(name, _)| name.as_str()).collect();
     if !short.is_empty() {
         let (count, names) = (SHORTEST, short.join(", "));
-        context.ui.warning(format!("not hidden, for values of fewer than {count} bytes stand in any text: {names}"));
+        context.ui.warning(format!(
+            "not hidden, for values of fewer than {count} bytes stand in any text: {names}"
+        ));
     }
     let forms = Forms::of(variables.iter().map(|(_, value)| value));
     if args.mask.is_some() {

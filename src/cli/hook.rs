@@ -109,7 +109,9 @@ fn pre_commit(args: PreCommitArgs, context: &Context) -> Result<ExitCode> {
     if args.fix && !looked.found.is_empty() {
         match range {
             None => fix(&looked, &git, &here.working_dir, configs, context)?,
-            Some(_) => context.ui.warning("--fix changes nothing here: what was looked at is committed already"),
+            Some(_) => {
+                context.ui.warning("--fix changes nothing here: what was looked at is committed already")
+            }
         }
     }
     Ok(looked.exit_code())

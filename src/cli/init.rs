@@ -8,9 +8,9 @@ use crate::cli::{Context, block_on, keygen};
 use crate::config::{Config, KeySpec, Policy, Preset, SOPS_NAME, starter};
 use crate::error::Result;
 use crate::fs::{self, Mode, Snapshot};
+use crate::host::Host;
 use crate::keys::vault::{StartedBy, Vault};
 use crate::keys::{Identities, Recipient, TransitKey};
-use crate::host::Host;
 use crate::policy;
 use crate::repo::git::Git;
 use crate::repo::git::install::{Attributes, Clone};
@@ -103,11 +103,14 @@ fn offer_git(git: Option<&Git>, asked_for: bool, context: &Context) -> Result<()
     if survey.hook && survey.drivers.iter().all(Option::is_some) {
         return Ok(());
     }
-    let question = "Let Git merge and show secrets, and keep those in clear out of commits (`sealant git install`)?";
+    let question =
+        "Let Git merge and show secrets, and keep those in clear out of commits (`sealant git install`)?";
     if asked_for || (context.host.can_ask() && context.host.confirm(question)?) {
         return install::install(git, Attributes::Committed, context);
     }
-    context.ui.say("Git:      `sealant git install` lets it merge secrets, and keeps those in clear out of commits");
+    context.ui.say(
+        "Git:      `sealant git install` lets it merge secrets, and keeps those in clear out of commits",
+    );
     Ok(())
 }
 

@@ -50,7 +50,9 @@ impl Forms {
                 add(percent_encode(value, set).to_string().into_bytes());
             }
             let json = str::from_utf8(value).ok().and_then(|text| serde_json::to_string(text).ok());
-            if let Some(text) = json.map(Zeroizing::new).as_deref().and_then(|json| json.get(1..json.len() - 1)) {
+            if let Some(text) =
+                json.map(Zeroizing::new).as_deref().and_then(|json| json.get(1..json.len() - 1))
+            {
                 add(text.as_bytes().to_vec());
             }
         }
@@ -82,8 +84,13 @@ impl Forms {
     pub fn redactor(self) -> Result<Redactor> {
         // Overlapping matches are wanted, all of them.
         let finder = AhoCorasick::new(self.0.iter().map(|form| form.as_slice()));
-        let finder = finder.map_err(|error| Error::new(Kind::Other, "too many values to redact").caused_by(error))?;
-        Ok(Redactor { longest: self.0.iter().map(|form| form.len()).max().unwrap_or(0), forms: self.0, finder })
+        let finder =
+            finder.map_err(|error| Error::new(Kind::Other, "too many values to redact").caused_by(error))?;
+        Ok(Redactor {
+            longest: self.0.iter().map(|form| form.len()).max().unwrap_or(0),
+            forms: self.0,
+            finder,
+        })
     }
 }
 
@@ -222,7 +229,11 @@ mod tests {
             // What two values share is not the end of either.
             (&["abcdef", "defghi"], "xabcdefghix", "x[redacted]x"),
             (&["aaaa"], "aaaaaa aaa", "[redacted] aaa"),
-            (&["first line\nsecond line\nx"], "second line, first line\nsecond line\nx", "[redacted], [redacted]"),
+            (
+                &["first line\nsecond line\nx"],
+                "second line, first line\nsecond line\nx",
+                "[redacted], [redacted]",
+            ),
             (&["one\r\ntwo two"], "two two one", "[redacted] one"),
             (&["abc", ""], "abc", "abc"),
             // base64, `echo` before it, and in a query.
@@ -234,16 +245,23 @@ mod tests {
         }
         let long = "0123456789".repeat(20);
         let encoded = STANDARD_NO_PAD.encode(&long);
-        let broken: Vec<&str> = encoded.as_bytes().chunks(76).map(|line| str::from_utf8(line).unwrap()).collect();
+        let broken: Vec<&str> =
+            encoded.as_bytes().chunks(76).map(|line| str::from_utf8(line).unwrap()).collect();
         assert_eq!(redacted(&[&long], &broken.join("\n")), ["[redacted]"; 4].join("\n"));
     }
 
     #[test]
     fn nothing_else_is_held_back() {
         let redactor = Forms::of(&values(&["hunter2", "huge\nvalue"])).redactor().unwrap();
-        for (text, held) in
-            [("Password: ", 0), ("a hunt", 4), ("a hunter2", 0), ("", 0), ("hu", 2), ("huge", 4), ("x valu", 4)]
-        {
+        for (text, held) in [
+            ("Password: ", 0),
+            ("a hunt", 4),
+            ("a hunter2", 0),
+            ("", 0),
+            ("hu", 2),
+            ("huge", 4),
+            ("x valu", 4),
+        ] {
             assert_eq!(redactor.begun(text.as_bytes()), held, "{text}");
         }
     }
@@ -253,7 +271,9 @@ mod tests {
         let masks = Forms::of(&values(&["50%\r\nof it", "abc"])).github_masks();
         let masks = str::from_utf8(&masks).unwrap();
         let lines: Vec<&str> = masks.lines().collect();
-        for expected in ["::add-mask::50%25%0D%0Aof it", "::add-mask::of it", "::add-mask::50%2525%250D%250Aof%2520it"] {
+        for expected in
+            ["::add-mask::50%25%0D%0Aof it", "::add-mask::of it", "::add-mask::50%2525%250D%250Aof%2520it"]
+        {
             assert!(lines.contains(&expected), "{expected} is not in {lines:?}");
         }
         assert!(masks.lines().all(|line| line.starts_with("::add-mask::")) && !masks.contains("abc"));

@@ -126,7 +126,8 @@ fn values_are_taken_out_of_what_the_command_prints() {
         "warning: not hidden, for values of fewer than 4 bytes stand in any text: short\n[redacted]\n[redacted]=\n"
     );
     // The command gets the values as they are.
-    let output = test.sealant(&["exec-env", "--redact", "a.yaml", "printf %s \"$password\" | wc -c"]).run().ok();
+    let output =
+        test.sealant(&["exec-env", "--redact", "a.yaml", "printf %s \"$password\" | wc -c"]).run().ok();
     assert_eq!(output.text().trim(), "7");
     test.sealant(&["exec-env", "--redact", "--same-process", "a.yaml", "true"]).run().code(1);
 }
@@ -155,11 +156,17 @@ fn who_reads_no_more_stops_the_command() {
 #[test]
 fn github_is_told_what_to_mask_before_anything_is_printed() {
     let test = at_home();
-    encrypted(&test, "a.yaml", "password: 100%ter\nkey: \"one line\\nother line\"\nshort: abc\n", &[RECIPIENT]);
+    encrypted(
+        &test,
+        "a.yaml",
+        "password: 100%ter\nkey: \"one line\\nother line\"\nshort: abc\n",
+        &[RECIPIENT],
+    );
     let args = ["exec-env", "--mask", "github", "a.yaml", "echo ran"];
     let output = test.sealant(&args).env("GITHUB_ACTIONS", "true").run().ok();
     let lines: Vec<_> = output.text().lines().collect();
-    for value in ["100%25ter", "MTAwJXRlcg", "100%2525ter", "one line", "other line", "one line%0Aother line"] {
+    for value in ["100%25ter", "MTAwJXRlcg", "100%2525ter", "one line", "other line", "one line%0Aother line"]
+    {
         assert!(lines.contains(&format!("::add-mask::{value}").as_str()), "{value}: {output}");
     }
     assert_eq!(lines.last(), Some(&"ran"));

@@ -44,7 +44,8 @@ pub fn script(page: &str, base: &str) -> String {
                 script += "export VAULT_ID_TOKEN=$JOB_TOKEN\n";
             }
             if settings["permissions"]["id-token"] == "write" {
-                script += "export ACTIONS_ID_TOKEN_REQUEST_URL=$JOB_TOKEN_URL ACTIONS_ID_TOKEN_REQUEST_TOKEN=x\n";
+                script +=
+                    "export ACTIONS_ID_TOKEN_REQUEST_URL=$JOB_TOKEN_URL ACTIONS_ID_TOKEN_REQUEST_TOKEN=x\n";
             }
             let variables = &settings[if is_github { "env" } else { "variables" }];
             for (key, value) in variables.as_object().into_iter().flatten() {
@@ -63,7 +64,8 @@ pub fn script(page: &str, base: &str) -> String {
     script += "printf 'MAIL=hunter2\\n' > secrets/mail.env\n\
                git add secrets && git commit -qm 'In clear' --no-verify\n";
     for check in checks {
-        let _ = writeln!(script, "job{check}   # fails\ngrep secrets/mail.env sealant.sarif; rm sealant.sarif");
+        let _ =
+            writeln!(script, "job{check}   # fails\ngrep secrets/mail.env sealant.sarif; rm sealant.sarif");
     }
     // In what both deployments print, and in nothing that they do.
     script += "test \"$(grep -c 'deploying with \\[redacted\\]' ../jobs.log)\" = 2\n\

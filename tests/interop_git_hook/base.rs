@@ -44,7 +44,10 @@ fn base_is_what_a_branch_has_changed() {
     test.write(".gitignore", "ignored.yaml\n");
     test.write("secrets/same.yaml", "c: hunter2\n");
     let output = check(&test, &["--base", "main"]).run().code(1);
-    assert_eq!(files(&output), ["secrets/a b.yaml", "secrets/moved.yaml", "secrets/new.yaml", "secrets/same.yaml"]);
+    assert_eq!(
+        files(&output),
+        ["secrets/a b.yaml", "secrets/moved.yaml", "secrets/new.yaml", "secrets/same.yaml"]
+    );
     git(&test, &["checkout", "-q", "secrets/same.yaml"]).run().ok();
     // A rule that changes is about files that do not.
     test.write(".sops.yaml", format!("# changed\n{}", rule()));
@@ -56,15 +59,22 @@ fn base_is_what_a_branch_has_changed() {
 fn what_a_clone_does_not_have_is_said() {
     let test = branches();
     let origin = format!("file://{}", test.path("").display());
-    let clone = |args: &[&str]| git(&test, &["clone", "-q"]).args(args).arg(&origin).arg("../clone").run().ok();
+    let clone =
+        |args: &[&str]| git(&test, &["clone", "-q"]).args(args).arg(&origin).arg("../clone").run().ok();
     clone(&["--depth", "1", "--branch", "branch"]);
     let check = |base: &str| check(&test, &["--base", base]).cwd("../clone").run();
     let output = check("origin/main").code(2);
-    assert!(output.stderr.contains("git fetch origin main") && output.stderr.contains("fetch-depth: 0"), "{output}");
+    assert!(
+        output.stderr.contains("git fetch origin main") && output.stderr.contains("fetch-depth: 0"),
+        "{output}"
+    );
     let fetch = |args: &[&str]| git(&test, &["fetch", "-q"]).args(args).cwd("../clone").run().ok();
     fetch(&["--depth", "1", "origin", "main:refs/remotes/origin/main"]);
     let output = check("origin/main").code(2);
-    assert!(output.stderr.contains("this shallow clone") && output.stderr.contains("--unshallow"), "{output}");
+    assert!(
+        output.stderr.contains("this shallow clone") && output.stderr.contains("--unshallow"),
+        "{output}"
+    );
     fetch(&["--unshallow"]);
     assert_eq!(files(&check("origin/main").code(1)).len(), 2);
     for nonsense in ["", "--output=x", "none"] {

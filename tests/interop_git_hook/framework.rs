@@ -86,7 +86,8 @@ fn commits_are_looked_at_and_all_files() {
     git(&test, &["commit", "-qm", "bad"]).run().ok();
     add(&test, "README.md", "hello\n");
     git(&test, &["commit", "-qm", "good"]).run().ok();
-    let between = |from: &str, to: &str| pre_commit(&test, &["run", "--from-ref", from, "--to-ref", to]).run();
+    let between =
+        |from: &str, to: &str| pre_commit(&test, &["run", "--from-ref", from, "--to-ref", to]).run();
     let output = between(&base, "HEAD").code(1);
     assert!(output.text().contains("secrets/a.yaml:1: "), "{output}");
     between("HEAD~1", "HEAD").ok();

@@ -53,6 +53,25 @@ fn the_config_is_the_one_that_is_staged() {
 }
 
 #[test]
+fn a_config_that_is_named_is_the_staged_one_too() {
+    let test = repository();
+    add(&test, "apps/a.yaml", "a: hunter2\n");
+    add(&test, "conf/rules.yaml", rule().replace("^secrets/", "apps/"));
+    test.write("conf/rules.yaml", "nonsense: [");
+    hook(&test, &[]).run().ok();
+    let found = [format!("apps/a.yaml:1: {}", FOUND.replace(".sops.yaml", "rules.yaml"))];
+    assert_eq!(lines(&hook(&test, &["--config", "conf/rules.yaml"]).run().code(1)), found);
+    let output = hook(&test, &["--config", "rules.yaml"]).cwd("conf").run().code(1);
+    assert_eq!(lines(&output), found);
+    assert_eq!(lines(&hook(&test, &[]).env("SOPS_CONFIG", "conf/rules.yaml").run().code(1)), found);
+    test.write("conf/unstaged.yaml", "creation_rules: []\n");
+    hook(&test, &["--config", "conf/unstaged.yaml"]).run().code(61);
+    // One of another place is nobody's to stage.
+    test.write("../tmp/rules.yaml", rule().replace("^secrets/", "apps/"));
+    assert_eq!(lines(&hook(&test, &["--config", "../tmp/rules.yaml"]).run().code(1)), found);
+}
+
+#[test]
 fn a_config_that_is_a_link_is_followed_within_the_repository() {
     let test = repository();
     test.write("conf/rules.yaml", rule().replace("^secrets/", "^x"));
@@ -127,7 +146,9 @@ fn odd_entries_of_the_index_stop_nothing_and_hide_nothing() {
     git(&other, &["add", "."]).run().ok();
     git(&other, &["commit", "-qm", "x"]).run().ok();
     let url = other.path("").display().to_string();
-    git(&test, &["-c", "protocol.file.allow=always", "submodule", "--quiet", "add", &url, "secrets/sub"]).run().ok();
+    git(&test, &["-c", "protocol.file.allow=always", "submodule", "--quiet", "add", &url, "secrets/sub"])
+        .run()
+        .ok();
 
     let odd = Path::new("secrets").join(OsStr::from_bytes(b"\xff.yaml"));
     test.write(&odd, "a: hunter2\n");
@@ -136,20 +157,17 @@ fn odd_entries_of_the_index_stop_nothing_and_hide_nothing() {
     test.write("secrets/-x.yaml", "a: hunter2\n");
     test.write("secrets/binary.dat", [0, 159, 146, 150].repeat(1000));
     test.write("secrets/empty.yaml", "");
-    test.write(
-        "secrets/lfs.yaml",
-        "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n",
-    );
+    test.write("secrets/lfs.yaml", "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n");
     test.write("outside.yaml", "a: 1\n");
     symlink(test.path("outside.yaml"), test.path("secrets/link.yaml")).unwrap();
     symlink("/nowhere", test.path("secrets/dangling.yaml")).unwrap();
     // Larger than anything that a key was left in, and of no known type.
-    let large = std::fs::File::create(test.path("large.bin")).unwrap();
-    large.set_len(40 << 20).unwrap();
+    program(&test, "truncate", &["-s", "40M", "large.bin"]).run().ok();
     git(&test, &["-c", "core.bigFileThreshold=1m", "add", "--", "."]).run().ok();
 
     let output = hook(&test, &[]).run().code(1);
-    let mut found: Vec<_> = lines(&output).iter().map(|line| line.split(": ").next().unwrap().to_owned()).collect();
+    let mut found: Vec<_> =
+        lines(&output).iter().map(|line| line.split(": ").next().unwrap().to_owned()).collect();
     found.sort();
     let expected = [
         "secrets/-x.yaml:1",
@@ -231,10 +249,19 @@ fn fix_encrypts_what_is_staged_as_it_stands_and_stages_nothing() {
     assert_eq!(test.read_text("apps/unruly.yaml"), SECRET);
     assert_eq!(both("secrets/a b.yaml"), "a: hunter2\n");
     let decrypt = ["decrypt", "secrets/a b.yaml"];
-    let output = program(&test, env!("CARGO_BIN_EXE_sealant"), &decrypt).env("SOPS_AGE_KEY", IDENTITY).run().ok();
+    let output =
+        program(&test, env!("CARGO_BIN_EXE_sealant"), &decrypt).env("SOPS_AGE_KEY", IDENTITY).run().ok();
     assert_eq!(output.text(), "a: hunter2\n");
     git(&test, &["add", "secrets/a b.yaml"]).run().ok();
     hook(&test, &["secrets/a b.yaml"]).run().ok();
+    // As the advice says: what came in goes out, and comes in as a ciphertext.
+    let later = test.read_text("secrets/later.yaml").replace("added: hunter2\n", "");
+    test.write("secrets/later.yaml", later);
+    let editor = test.editor("echo 'added: hunter2' >> \"$1\"");
+    let edit = program(&test, env!("CARGO_BIN_EXE_sealant"), &["edit", "secrets/later.yaml"]);
+    edit.env("SOPS_AGE_KEY", IDENTITY).env("EDITOR", editor).run().ok();
+    git(&test, &["add", "secrets/later.yaml"]).run().ok();
+    hook(&test, &["secrets/later.yaml"]).run().ok();
     // From a subfolder it is the same file.
     git(&test, &["checkout", "-q", ".sops.yaml"]).run().ok();
     test.write("secrets/deep/c.yaml", "c: hunter2\n");
@@ -268,6 +295,56 @@ fn where_nobody_can_look_the_commit_fails() {
     // And no Git at all.
     let output = hook(&test, &[]).env("PATH", "/nowhere").run().code(2);
     assert!(output.stderr.contains("`git` cannot be started"), "{output}");
+}
+
+#[test]
+fn what_git_leaves_unanswered_is_not_clean() {
+    let test = repository();
+    for number in 0..300 {
+        test.write(format!("secrets/{number}.yaml"), format!("a: hunter{number}\n"));
+    }
+    git(&test, &["add", "."]).run().ok();
+    let real = program(&test, "sh", &["-c", "command -v git"]).run().ok().text().trim().to_owned();
+    for answer in [
+        "exit 1",
+        "echo 'fatal: out of luck' >&2; exit 128",
+        "printf nonsense",
+        "read id; echo \"$id blob 1000\"; printf short",
+        "read id; echo \"$id commit 1\"; echo x; cat > rest",
+        "while read id; do echo \"0000$id blob 1\"; echo x; done",
+    ] {
+        let script = format!(
+            "#!/bin/sh\nreal={real}\ncase $* in *cat-file*) {answer};; *) exec \"$real\" \"$@\";; esac\n"
+        );
+        test.write("../bin/git", script);
+        program(&test, "chmod", &["+x", "../bin/git"]).run().ok();
+        let path = format!("{}:{}", test.path("../bin").display(), std::env::var("PATH").unwrap());
+        let output = hook(&test, &[]).env("PATH", path).run().code(2);
+        assert_eq!(output.stderr.matches("error:").count(), 1, "{output}");
+        assert!(output.stderr.contains("git cat-file"), "{output}");
+    }
+}
+
+#[test]
+fn a_submodule_is_a_repository_of_its_own() {
+    let test = repository();
+    let other = unborn();
+    git(&other, &["commit", "-qm", "x"]).run().ok();
+    let url = other.path("").display().to_string();
+    git(&test, &["-c", "protocol.file.allow=always", "submodule", "--quiet", "add", &url, "sub"]).run().ok();
+    git(&test, &["commit", "-qm", "sub"]).run().ok();
+    program(&test, env!("CARGO_BIN_EXE_sealant"), &["git", "install"]).cwd("sub").run().ok();
+    assert!(test.path("sub/.gitattributes").exists() && !test.path(".gitattributes").exists());
+    test.write("sub/secrets/a.yaml", "a: hunter2\n");
+    git(&test, &["add", "."]).cwd("sub").run().ok();
+    let output = git(&test, &["commit", "-qm", "x"]).cwd("sub").run();
+    assert!(output.status != 0 && output.stderr.contains("secrets/a.yaml:1: "), "{output}");
+    // Only its own config counts for it, as in a clone by itself.
+    git(&test, &["rm", "-qf", ".sops.yaml"]).cwd("sub").run().ok();
+    git(&test, &["commit", "-qm", "x"]).cwd("sub").run().ok();
+    // To the other it is one entry, whatever is in it.
+    git(&test, &["add", "sub"]).run().ok();
+    hook(&test, &[]).run().ok();
 }
 
 #[test]

@@ -7,7 +7,8 @@ fn install(test: &Sandbox, args: &[&str]) -> Run {
 }
 
 fn doctor(test: &Sandbox) -> String {
-    let doctor = program(test, env!("CARGO_BIN_EXE_sealant"), &["doctor"]).env("SOPS_AGE_KEY", IDENTITY).run();
+    let doctor =
+        program(test, env!("CARGO_BIN_EXE_sealant"), &["doctor"]).env("SOPS_AGE_KEY", IDENTITY).run();
     let lines: Vec<_> = doctor.text().lines().collect();
     let git = lines.iter().position(|line| line.split_whitespace().nth(1) == Some("git"));
     let told = git.map_or(&[][..], |at| &lines[at..]);
@@ -39,7 +40,9 @@ fn one_command_writes_all_and_takes_all_back() {
         assert_eq!(setting("merge.sealant.driver"), "sealant git merge %O %A %B --marker-size %L --path %P");
         assert_eq!(setting("merge.sealant.recursive"), "binary");
         git(&test, &["config", "diff.sealant.cachetextconv"]).run().code(1);
-        let of = |file: &str| git(&test, &["check-attr", "diff", "merge", "--", file]).run().ok().text().to_owned();
+        let of = |file: &str| {
+            git(&test, &["check-attr", "diff", "merge", "--", file]).run().ok().text().to_owned()
+        };
         for file in ["a.yaml", "deep/b c.yml", ".env", "x.ini"] {
             assert_eq!(of(file).matches(": sealant\n").count(), 2, "{}", of(file));
         }
@@ -51,8 +54,11 @@ fn one_command_writes_all_and_takes_all_back() {
         let output = install(&test, &["--attributes", place]).cwd(".").run().ok();
         assert!(!output.stderr.contains("written:"), "{output}");
         assert_eq!(written(&test), after);
-        install(&test, &["--uninstall"]).run().ok();
+        let output = install(&test, &["--uninstall"]).run().ok();
+        assert_eq!(output.stderr.matches("taken out: ").count(), 3, "{output}");
         assert_eq!(written(&test), before);
+        let output = install(&test, &["--uninstall"]).run().ok();
+        assert_eq!(output.stderr, "nothing was installed here\n");
     }
 }
 
@@ -87,6 +93,11 @@ fn a_hook_of_somebody_else_is_not_touched() {
     let output = install(&test, &[]).run().ok();
     assert!(output.stderr.contains("the pre-commit framework owns the hook"), "{output}");
     assert!(!test.path(".git/hooks/pre-commit").exists());
+    // Who has done what was said hears no more of it.
+    test.write(".pre-commit-config.yaml", "repos: [{repo: x, rev: y, hooks: [{id: sealant}]}]\n");
+    let output = install(&test, &[]).run().ok();
+    assert!(output.stderr.contains("as it was: .pre-commit-config.yaml"), "{output}");
+    assert!(doctor(&test).starts_with("ok "), "{}", doctor(&test));
 }
 
 #[test]
@@ -125,13 +136,19 @@ fn doctor_says_what_a_clone_lacks() {
     let test = repository();
     assert_eq!(doctor(&test), "");
     install(&test, &[]).run().ok();
-    assert_eq!(doctor(&test), "ok       git        Git shows and merges secrets by sealant, and looks at what is committed\n");
+    assert_eq!(
+        doctor(&test),
+        "ok       git        Git shows and merges secrets by sealant, and looks at what is committed\n"
+    );
     git(&test, &["add", "."]).run().ok();
     git(&test, &["commit", "-qm", "attributes"]).run().ok();
     // Git clones neither drivers nor hooks.
     git(&test, &["clone", "-q", ".", "../clone"]).run().ok();
     let clone = program(&test, env!("CARGO_BIN_EXE_sealant"), &["doctor"]).cwd("../clone").run();
-    assert!(clone.text().contains("this clone has no drivers") && clone.text().contains("sealant git install"), "{clone}");
+    assert!(
+        clone.text().contains("this clone has no drivers") && clone.text().contains("sealant git install"),
+        "{clone}"
+    );
 
     git(&test, &["config", "diff.sealant.textconv", "/opt/gone/sealant git textconv"]).run().ok();
     assert!(doctor(&test).starts_with("broken   git        /opt/gone/sealant"), "{}", doctor(&test));

@@ -35,7 +35,8 @@ pub fn encrypt(inputs: Vec<Input>, formats: Formats, encrypt: &Encrypt, context:
     let (done, clear): (Vec<Input>, Vec<Input>) = inputs.into_iter().partition(is_encrypted);
     for input in done {
         context.ui.warning(format!(
-            "{}: not changed: it is encrypted, and values came in later; `sealant edit` encrypts these",
+            "{}: not changed: it is encrypted, and values came in later; take these out, and put them in with \
+             `sealant edit`",
             input.shown().display()
         ));
     }

@@ -42,7 +42,11 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let git = Git::at_top(context.host, context.lookup()?.working_dir)?;
     let clone = Clone::of(&git);
     if args.uninstall {
-        tell(clone.uninstall()?, &git, context);
+        let steps = clone.uninstall()?;
+        if steps.is_empty() {
+            context.ui.say("nothing was installed here");
+        }
+        tell(steps, &git, context);
         return Ok(ExitCode::SUCCESS);
     }
     let place = match args.attributes {

@@ -66,8 +66,8 @@ impl Rule {
     pub fn advice(self) -> &'static str {
         match self {
             Self::Plaintext => {
-                "Encrypt the file: `sealant encrypt -i FILE`; where only some values are in clear, `sealant edit FILE`. \
-                 If it was committed before, change the secret where it comes from."
+                "Encrypt the file: `sealant encrypt -i FILE`. A value that was put into an encrypted file comes out again, \
+                 and in by `sealant edit FILE`. If it was committed before, change the secret where it comes from."
             }
             Self::Secret => {
                 "Encrypt it with `sealant encrypt -i FILE`, or make a SealedSecret of it with `sealant seal FILE`."

@@ -32,13 +32,20 @@ impl Blobs {
         let message = Some(message_of(child.stderr.take()));
         let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
         let Some(stdout) = stdout else { return Err(failed(&args, "gave no answer")) };
-        Ok(Self { args, child, stdin, stdout: BufReader::with_capacity(1 << 16, stdout), message, ended: false })
+        Ok(Self {
+            args,
+            child,
+            stdin,
+            stdout: BufReader::with_capacity(1 << 16, stdout),
+            message,
+            ended: false,
+        })
     }
 
     /// The content of one object.
     pub fn read(&mut self, id: &ObjectId, limit: u64) -> Result<SecretBytes> {
         self.ask(&[id])?;
-        let read = self.next(|_| Ok(Some(((), limit))))?;
+        let read = self.next(id, |_| Ok(Some(((), limit))))?;
         read.map(|((), bytes)| bytes).ok_or_else(|| failed(&self.args, "gave no answer"))
     }
 
@@ -57,7 +64,7 @@ impl Blobs {
                 0 => self.ask(&ids[at..ids.len().min(at + AT_ONCE)]),
                 _ => Ok(()),
             };
-            Some((at, asked.and_then(|()| self.next(|size| wanted(at, size)))))
+            Some((at, asked.and_then(|()| self.next(ids[at], |size| wanted(at, size)))))
         })
     }
 
@@ -70,6 +77,7 @@ impl Blobs {
     /// Reads the next answer: `ID TYPE SIZE`, then the content and an end of line.
     fn next<T>(
         &mut self,
+        id: &ObjectId,
         wanted: impl FnOnce(u64) -> Result<Option<(T, u64)>>,
     ) -> Result<Option<(T, SecretBytes)>> {
         let mut head = String::new();
@@ -78,22 +86,23 @@ impl Blobs {
             Ok(count) if count > 0 => {}
             _ => return Err(self.gone()),
         }
-        let words: Vec<&str> = head.split_whitespace().collect();
-        let (id, size) = match words[..] {
-            [id, "blob", size] => (id, size.parse::<u64>().ok()),
-            [id, ..] => (id, None),
-            [] => return Err(self.gone()),
-        };
-        let Some(size) = size else {
-            return Err(Error::new(Kind::Read, format!("Git does not have the content of the object {id}"))
-                .advise("`git fsck` says what is missing; a partial clone has to fetch it."));
+        let size = match head.split_whitespace().collect::<Vec<_>>()[..] {
+            [name, "blob", size] if name == id.as_str() => size.parse().map_err(|_| self.gone())?,
+            [name, "missing"] if name == id.as_str() => {
+                let message = format!("Git does not have the content of the object {name}");
+                return Err(Error::new(Kind::Read, message)
+                    .advise("`git fsck` says what is missing; a partial clone has to fetch it."));
+            }
+            // Whatever this answers, it is not what was asked.
+            _ => return Err(self.gone()),
         };
         // All of an answer is read, whatever becomes of it: the next one stands behind it.
         let verdict = match wanted(size) {
             Ok(Some((belongs, limit))) if size <= limit => Ok(Some(belongs)),
-            Ok(Some((_, limit))) => {
-                Err(Error::new(Kind::Read, format!("is larger than {limit} bytes, the most that can be read")))
-            }
+            Ok(Some((_, limit))) => Err(Error::new(
+                Kind::Read,
+                format!("is larger than {limit} bytes, the most that can be read"),
+            )),
             other => other.map(|_| None),
         };
         let mut body = (&mut self.stdout).take(size);

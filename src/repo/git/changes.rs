@@ -26,7 +26,11 @@ pub fn unstaged(git: &Git) -> Result<BTreeSet<PathBuf>> {
 pub fn between(git: &Git, from: &str, to: &str) -> Result<Vec<PathBuf>> {
     let (from, to) = (revision(from)?, revision(to)?);
     let names = |range: String| {
-        let args = NAMES.into_iter().map(str::to_owned).chain(["--diff-filter=d".to_owned(), range, "--".to_owned()]);
+        let args = NAMES.into_iter().map(str::to_owned).chain([
+            "--diff-filter=d".to_owned(),
+            range,
+            "--".to_owned(),
+        ]);
         git.paths_of(args)
     };
     // Histories that have nothing in common are compared as they are.

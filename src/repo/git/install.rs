@@ -60,7 +60,10 @@ pub enum Step {
     Removed(PathBuf),
     AsItWas(PathBuf),
     /// Left to the person: what there is, and what to do.
-    Left { what: String, advice: String },
+    Left {
+        what: String,
+        advice: String,
+    },
 }
 
 /// A clone and what it is told.
@@ -84,7 +87,7 @@ impl<'a, 'h> Clone<'a, 'h> {
         Ok(steps)
     }
 
-    /// Takes back what [`Clone::install`] has written.
+    /// Takes back what [`Clone::install`] has written; nothing is said of what it has not.
     pub fn uninstall(&self) -> Result<Vec<Step>> {
         let mut steps = vec![self.remove_settings()?];
         for place in [Attributes::Committed, Attributes::Info] {
@@ -102,6 +105,7 @@ impl<'a, 'h> Clone<'a, 'h> {
             },
             _ => Step::AsItWas(path),
         });
+        steps.retain(|step| !matches!(step, Step::AsItWas(_)));
         Ok(steps)
     }
 
@@ -159,11 +163,16 @@ impl<'a, 'h> Clone<'a, 'h> {
         self.git.ask(["config", "--local", "--unset-all", CACHE])?;
         self.git.run(["update-ref", "-d", CACHE_REF])?;
         if self.caches()? {
-            return Err(Error::new(Kind::Conflict, format!("{CACHE} is true: Git would keep plaintext in {CACHE_REF}"))
-                .advise(format!("`git config --show-origin {CACHE}` says where it is set: take it out there.")));
+            return Err(Error::new(
+                Kind::Conflict,
+                format!("{CACHE} is true: Git would keep plaintext in {CACHE_REF}"),
+            )
+            .advise(format!("`git config --show-origin {CACHE}` says where it is set: take it out there.")));
         }
         Ok(Some(Step::Left {
-            what: format!("{CACHE} was true, so Git may have kept plaintext: it is off now, and {CACHE_REF} is gone"),
+            what: format!(
+                "{CACHE} was true, so Git may have kept plaintext: it is off now, and {CACHE_REF} is gone"
+            ),
             advice: "`git gc --prune=now` also removes the plaintext that it pointed to.".to_owned(),
         }))
     }
@@ -204,7 +213,8 @@ impl<'a, 'h> Clone<'a, 'h> {
             PATTERNS.into_iter().filter(|pattern| !self.has_attributes(pattern).unwrap_or(false)).collect();
         Ok((!others.is_empty()).then(|| Step::Left {
             what: format!("other attributes count more for {}", others.join(", ")),
-            advice: "Put `diff=sealant merge=sealant` into those lines where the files may hold secrets.".to_owned(),
+            advice: "Put `diff=sealant merge=sealant` into those lines where the files may hold secrets."
+                .to_owned(),
         }))
     }
 
@@ -223,18 +233,21 @@ impl<'a, 'h> Clone<'a, 'h> {
     }
 
     fn write_hook(&self) -> Result<Step> {
+        if let Some(path) = self.hook()? {
+            return Ok(Step::AsItWas(path));
+        }
         let folder = self.hooks()?;
         let path = folder.join("pre-commit");
         let old = read(&path)?;
-        if old.as_ref().is_some_and(|old| contains(old, HOOK_LINE)) {
-            return Ok(Step::AsItWas(path));
-        }
         if let Some(manager) = Manager::of(self.git.folder(), &folder, old.as_ref()) {
             return Ok(manager.told(&path));
         }
         if !self.is_own(&folder)? {
             return Ok(Step::Left {
-                what: format!("core.hooksPath leads to {}, which other repositories may share", folder.display()),
+                what: format!(
+                    "core.hooksPath leads to {}, which other repositories may share",
+                    folder.display()
+                ),
                 advice: format!("Add the line `{HOOK_LINE}` to `pre-commit` there if all of them want it."),
             });
         }
@@ -250,12 +263,18 @@ impl<'a, 'h> Clone<'a, 'h> {
         Ok([self.git.folder(), &common].iter().any(|own| real(folder).starts_with(real(own))))
     }
 
-    /// Whether something looks at what is committed.
-    fn has_hook(&self) -> Result<bool> {
-        let hook = read(&self.hooks()?.join("pre-commit"))?;
-        let framework = read(&self.git.folder().join(FRAMEWORK))?;
-        Ok(hook.is_some_and(|hook| contains(&hook, HOOK_LINE))
-            || framework.is_some_and(|config| contains(&config, "id: sealant")))
+    /// The file by which what is committed is looked at, Git's own or that of a program that owns the hooks.
+    fn hook(&self) -> Result<Option<PathBuf>> {
+        let own = (self.hooks()?.join("pre-commit"), HOOK_LINE);
+        let top = self.git.folder();
+        let others =
+            [(".husky/pre-commit", HOOK_LINE), ("lefthook.yml", HOOK_LINE), (FRAMEWORK, "id: sealant")];
+        for (path, says) in [own].into_iter().chain(others.map(|(path, says)| (top.join(path), says))) {
+            if read(&path)?.is_some_and(|text| contains(&text, says)) {
+                return Ok(Some(path));
+            }
+        }
+        Ok(None)
     }
 
     /// What there is.
@@ -264,13 +283,14 @@ impl<'a, 'h> Clone<'a, 'h> {
         let [textconv, driver] = drivers;
         let (textconv, driver) = (textconv?, driver?);
         let outdated = SETTINGS.iter().any(|(name, value)| {
-            let found = [(TEXTCONV, &textconv), (DRIVER, &driver)].into_iter().find(|(known, _)| known == name);
+            let found =
+                [(TEXTCONV, &textconv), (DRIVER, &driver)].into_iter().find(|(known, _)| known == name);
             found.and_then(|(_, found)| found.as_deref()).is_some_and(|found| found != *value)
         });
         Ok(Survey {
             attributes: PATTERNS.iter().any(|pattern| self.has_attributes(pattern).unwrap_or(false)),
             caches: self.caches()?,
-            hook: self.has_hook()?,
+            hook: self.hook()?.is_some(),
             outdated,
             drivers: [textconv, driver],
         })
@@ -326,9 +346,10 @@ impl Manager {
                     env!("CARGO_PKG_VERSION"),
                 ),
             ),
-            Self::Husky => {
-                ("husky owns the hooks".to_owned(), format!("Add the line `{HOOK_LINE}` to .husky/pre-commit."))
-            }
+            Self::Husky => (
+                "husky owns the hooks".to_owned(),
+                format!("Add the line `{HOOK_LINE}` to .husky/pre-commit."),
+            ),
             Self::Lefthook => (
                 "lefthook owns the hooks".to_owned(),
                 format!("Add to lefthook.yml:\npre-commit: {{commands: {{sealant: {{run: {HOOK_LINE}}}}}}}"),
@@ -386,7 +407,9 @@ mod tests {
 
     #[test]
     fn attributes_come_and_go_and_leave_the_others_as_they_are() {
-        for text in [&b""[..], b"*.yaml text", b"# x\r\n*.json -diff\r\n", b"\xef\xbb\xbf*.ini text\n", b"\xff\n"] {
+        for text in
+            [&b""[..], b"*.yaml text", b"# x\r\n*.json -diff\r\n", b"\xef\xbb\xbf*.ini text\n", b"\xff\n"]
+        {
             let with = with_block(text);
             assert!(with.len() > text.len() && with.ends_with(&text[text.len().min(3)..]));
             assert_eq!(without_block(&with).unwrap(), text);

@@ -102,9 +102,11 @@ mod tests {
 
     #[test]
     fn both_lists_are_read() {
-        let index = b"100644 aa 0\ta b\0120000 bb 0\tl\0160000 cc 0\ts\0100644 dd 1\tx\0100644 dd 2\tx\0";
+        let index =
+            b"100644 aa 0\ta b\x00120000 bb 0\tl\x00160000 cc 0\ts\x00100644 dd 1\tx\x00100644 dd 2\tx\0";
         let tree = Tree::parse(index).unwrap();
-        let found: Vec<_> = tree.iter().map(|(path, entry)| (path.to_str().unwrap(), entry.clone())).collect();
+        let found: Vec<_> =
+            tree.iter().map(|(path, entry)| (path.to_str().unwrap(), entry.clone())).collect();
         let id = |id: &str| ObjectId(id.to_owned());
         assert_eq!(
             found,
@@ -115,7 +117,8 @@ mod tests {
                 ("x", Entry::Unmerged),
             ]
         );
-        let commit = b"100755 blob aa\td/\xff\n\0100644 blob ab\td/e\0100644 blob bb\tda\0160000 commit cc\ts\0";
+        let commit =
+            b"100755 blob aa\td/\xff\n\x00100644 blob ab\td/e\x00100644 blob bb\tda\x00160000 commit cc\ts\0";
         let tree = Tree::parse(commit).unwrap();
         assert_eq!(tree.at_or_below(Path::new("d")).count(), 2);
         assert_eq!(tree.at_or_below(Path::new("")).count(), 4);
