@@ -96,6 +96,29 @@ fn commits_are_looked_at_and_all_files() {
 }
 
 #[test]
+fn a_push_of_what_was_committed_without_the_hook_is_refused() {
+    let ours = ours();
+    let test = with_config(&ours, "");
+    git(&test, &["init", "-q", "--bare", "../origin.git"]).run().ok();
+    git(&test, &["remote", "add", "origin", "../origin.git"]).run().ok();
+    git(&test, &["push", "-q", "origin", "main"]).run().ok();
+    pre_commit(&test, &["install", "--hook-type", "pre-push"]).run().ok();
+    let push = |branch: &str| with_framework(git(&test, &["push", "-q", "origin", branch])).run();
+    add(&test, "README.md", "hello\n");
+    git(&test, &["commit", "-qm", "good"]).run().ok();
+    push("main").ok();
+    git(&test, &["checkout", "-qb", "new"]).run().ok();
+    add(&test, "secrets/a.yaml", "a: hunter2\n");
+    git(&test, &["commit", "-qm", "bad"]).run().ok();
+    // What stands in the working tree and in the index is better already.
+    program(&test, env!("CARGO_BIN_EXE_sealant"), &["encrypt", "-i", "secrets/a.yaml"]).run().ok();
+    git(&test, &["add", "."]).run().ok();
+    let output = push("new");
+    assert!(output.status != 0 && output.to_string().contains("secrets/a.yaml:1: "), "{output}");
+    git(&test, &["rev-parse", "-q", "--verify", "new"]).cwd("../origin.git").run().code(1);
+}
+
+#[test]
 fn files_that_are_split_over_processes_are_all_looked_at() {
     let ours = ours();
     let test = with_config(&ours, "    require_serial: false\n");

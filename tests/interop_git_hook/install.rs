@@ -172,3 +172,39 @@ fn init_does_it_in_the_same_step() {
     let output = init(&[]).ok();
     assert!(!output.stderr.contains("sealant git install"), "{output}");
 }
+
+#[test]
+fn init_asks_whom_it_can_ask() {
+    for (answer, installed) in [("y", true), ("n", false)] {
+        let test = Sandbox::new(env!("CARGO_BIN_EXE_sealant"));
+        git(&test, &["init", "-q"]).run().ok();
+        let mut terminal = program(&test, env!("CARGO_BIN_EXE_sealant"), &["init"]).on_terminal();
+        terminal.wait_for("(`sealant git install`)? [y/N]");
+        terminal.send_line(answer);
+        let _ = terminal.finish().ok();
+        assert!(test.path(".sops.yaml").exists());
+        assert_eq!(test.path(".gitattributes").exists(), installed);
+    }
+    let test = Sandbox::new(env!("CARGO_BIN_EXE_sealant"));
+    git(&test, &["init", "-q"]).run().ok();
+    let _ = program(&test, env!("CARGO_BIN_EXE_sealant"), &["init", "--no-git"]).on_terminal().finish().ok();
+    assert!(!test.path(".gitattributes").exists());
+}
+
+#[test]
+fn what_git_would_not_find_is_said() {
+    let test = repository();
+    let output = test.sealant(&["git", "install"]).env("PATH", "/usr/bin:/bin").run().ok();
+    assert!(output.stderr.contains("warning: sealant is not on the PATH"), "{output}");
+    let output = install(&test, &[]).run().ok();
+    assert!(!output.stderr.contains("warning"), "{output}");
+    // A link would be written through, and Git follows none.
+    let test = repository();
+    std::os::unix::fs::symlink("/dev/null", test.path(".gitattributes")).unwrap();
+    let output = install(&test, &[]).run().code(8);
+    assert!(output.stderr.contains("--attributes info"), "{output}");
+    let bare = Sandbox::new("");
+    git(&bare, &["init", "-q", "--bare"]).run().ok();
+    let output = install(&bare, &[]).run().code(2);
+    assert!(output.stderr.contains("must be run in a work tree"), "{output}");
+}
