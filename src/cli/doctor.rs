@@ -17,7 +17,7 @@ use crate::keys::vault::{Access, StartedBy, Vault};
 use crate::keys::{Identities, MasterKey, SourceReport, TransitKey};
 use crate::policy;
 use crate::repo::git::Git;
-use crate::repo::git::install::Clone;
+use crate::repo::git::install::Setup;
 
 /// Check that all is in place: config, identities, editor, Git
 ///
@@ -303,7 +303,7 @@ fn check_private_folder(context: &Context) -> Check {
 fn check_git(context: &Context) -> Vec<Check> {
     let survey = || {
         let git = Git::at_top(context.host, context.lookup()?.working_dir)?;
-        Clone::of(&git).survey()
+        Setup::of(&git).survey()
     };
     let Ok(survey) = survey() else { return Vec::new() };
     let mut checks = Vec::new();

@@ -13,7 +13,7 @@ use crate::keys::vault::{StartedBy, Vault};
 use crate::keys::{Identities, Recipient, TransitKey};
 use crate::policy;
 use crate::repo::git::Git;
-use crate::repo::git::install::{Attributes, Clone};
+use crate::repo::git::install::{Attributes, Setup};
 
 /// Make all that encrypting takes: an identity, a config, and what Git has to know; what is there stays
 ///
@@ -99,7 +99,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
 /// Tells Git how to work with secrets, if the person wants that, or says how to do it later.
 fn offer_git(git: Option<&Git>, asked_for: bool, context: &Context) -> Result<()> {
     let Some(git) = git else { return Ok(()) };
-    let survey = Clone::of(git).survey()?;
+    let survey = Setup::of(git).survey()?;
     if survey.hook && survey.drivers.iter().all(Option::is_some) {
         return Ok(());
     }

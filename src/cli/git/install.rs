@@ -8,7 +8,7 @@ use crate::cli::Context;
 use crate::error::Result;
 use crate::host::Host;
 use crate::repo::git::Git;
-use crate::repo::git::install::{Attributes, Clone, Step};
+use crate::repo::git::install::{Attributes, Setup, Step};
 
 /// Tell Git how to show and merge secrets, and to keep those in clear out of commits
 ///
@@ -40,9 +40,9 @@ enum Place {
 
 pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let git = Git::at_top(context.host, context.lookup()?.working_dir)?;
-    let clone = Clone::of(&git);
+    let setup = Setup::of(&git);
     if args.uninstall {
-        let steps = clone.uninstall()?;
+        let steps = setup.uninstall()?;
         if steps.is_empty() {
             context.ui.say("nothing was installed here");
         }
@@ -59,7 +59,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
 
 /// Installs all of it, and says what was done.
 pub fn install(git: &Git, place: Attributes, context: &Context) -> Result<()> {
-    let steps = Clone::of(git).install(place)?;
+    let steps = Setup::of(git).install(place)?;
     let is_to_commit =
         steps.iter().any(|step| matches!(step, Step::Written(path) if path.ends_with(".gitattributes")));
     tell(steps, git, context);

@@ -67,11 +67,11 @@ pub enum Step {
 }
 
 /// A clone and what it is told.
-pub struct Clone<'a, 'h> {
+pub struct Setup<'a, 'h> {
     git: &'a Git<'h>,
 }
 
-impl<'a, 'h> Clone<'a, 'h> {
+impl<'a, 'h> Setup<'a, 'h> {
     /// Git's folder is the top of the working tree.
     pub fn of(git: &'a Git<'h>) -> Self {
         Self { git }
@@ -87,7 +87,7 @@ impl<'a, 'h> Clone<'a, 'h> {
         Ok(steps)
     }
 
-    /// Takes back what [`Clone::install`] has written; nothing is said of what it has not.
+    /// Takes back what [`Setup::install`] has written; nothing is said of what it has not.
     pub fn uninstall(&self) -> Result<Vec<Step>> {
         let mut steps = vec![self.remove_settings()?];
         for place in [Attributes::Committed, Attributes::Info] {
