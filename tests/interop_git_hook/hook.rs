@@ -92,6 +92,17 @@ fn a_config_that_is_a_link_is_followed_within_the_repository() {
 }
 
 #[test]
+fn an_object_that_another_stands_in_for_is_looked_at_itself() {
+    let test = repository();
+    add(&test, "secrets/a.yaml", "a: hunter2\n");
+    let id = |file: &str| git(&test, &["rev-parse", &format!(":{file}")]).run().ok().text().trim().to_owned();
+    add(&test, "empty", "");
+    git(&test, &["replace", &id("secrets/a.yaml"), &id("empty")]).run().ok();
+    assert_eq!(git(&test, &["show", ":secrets/a.yaml"]).run().ok().text(), "");
+    assert_eq!(lines(&hook(&test, &[]).run().code(1)), [format!("secrets/a.yaml:1: {FOUND}")]);
+}
+
+#[test]
 fn every_way_to_commit_is_looked_at() {
     let test = repository();
     program(&test, env!("CARGO_BIN_EXE_sealant"), &["git", "install"]).run().ok();

@@ -96,7 +96,8 @@ impl<'h> Git<'h> {
     }
 
     fn start(&self, args: &[OsString]) -> Result<Child> {
-        let folder = [OsString::from("-C"), self.folder.clone().into()];
+        // What stands in for an object here does not do so where it is pushed.
+        let folder = ["--no-replace-objects".into(), "-C".into(), self.folder.clone().into_os_string()];
         // Nobody is asked for a password, no lock is taken for a mere look, and messages are in one language.
         let env = [("GIT_TERMINAL_PROMPT", "0"), ("GIT_OPTIONAL_LOCKS", "0"), ("LC_ALL", "C")];
         let command = Command {
