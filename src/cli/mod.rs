@@ -35,9 +35,11 @@ mod manifests;
 mod pipeline;
 mod recipients;
 mod redact;
+mod resolve;
 mod rewrap;
 mod rotate;
 mod seal;
+mod session;
 mod set;
 mod sops;
 mod status;
@@ -128,6 +130,7 @@ enum Command {
     Status(status::Args),
     Git(git::Args),
     Hook(hook::Args),
+    Resolve(resolve::Args),
     Vault(vault::Args),
     Sops(sops::Args),
     Completion(completion::Args),
@@ -190,6 +193,7 @@ fn dispatch(command: Command, context: &Context) -> anyhow::Result<ExitCode> {
         Command::Status(args) => status::run(args, context),
         Command::Git(args) => git::run(args, context),
         Command::Hook(args) => hook::run(args, context),
+        Command::Resolve(args) => resolve::run(args, context),
         Command::Vault(args) => vault::run(args, context),
         Command::Sops(args) => Ok(sops::run(&args.args)),
         Command::Completion(args) => completion::run(args, context),
@@ -267,6 +271,16 @@ impl Failures {
             [first, rest @ ..] if rest.iter().all(|kind| kind == first) => first.exit_code(),
             _ => Kind::Other.exit_code(),
         }
+    }
+}
+
+/// A path as it is typed in a shell.
+pub fn typed(path: &Path) -> String {
+    let text = path.to_string_lossy();
+    let text = if text.starts_with('-') { format!("./{text}") } else { text.into_owned() };
+    match shlex::try_quote(&text) {
+        Ok(quoted) => quoted.into_owned(),
+        Err(_) => text,
     }
 }
 
@@ -351,6 +365,14 @@ mod tests {
         ];
         for (line, expected) in cases {
             assert_eq!(code(line), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn paths_are_typed_as_a_shell_takes_them() {
+        let cases = [("a/b.yaml", "a/b.yaml"), ("a b", "'a b'"), ("-x", "./-x"), ("$HOME", "'$HOME'")];
+        for (path, expected) in cases {
+            assert_eq!(typed(Path::new(path)), expected);
         }
     }
 

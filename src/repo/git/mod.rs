@@ -6,6 +6,9 @@ pub mod blobs;
 pub mod changes;
 pub mod configs;
 pub mod install;
+pub mod merge;
+pub mod resolve;
+pub mod textconv;
 pub mod tree;
 
 use std::ffi::{OsStr, OsString};
