@@ -62,11 +62,6 @@ pub trait Host: Send + Sync {
         Err(io::Error::new(io::ErrorKind::Unsupported, "running a program is not possible here"))
     }
 
-    /// As [`Host::output_of`], for a program whose exit code is an answer.
-    fn answer_of(&self, command: &Command) -> Result<(i32, SecretBytes)> {
-        self.output_of(command).map(|output| (0, output))
-    }
-
     /// Whether age plugins (programs named `age-plugin-*` on the `PATH`) may be started.
     fn may_run_plugins(&self) -> bool;
 
