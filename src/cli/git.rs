@@ -1,3 +1,4 @@
+pub(super) mod install;
 mod merge;
 mod textconv;
 
@@ -8,30 +9,31 @@ use clap::Subcommand;
 use crate::cli::Context;
 use crate::error::Result;
 
-/// What Git calls: show encrypted files in diffs, merge them
+/// Let Git show, merge and guard secrets
 ///
-/// Both are started by Git, so they ask for nothing, start no plugins, and of Vault servers ask only those that you have
-/// named (VAULT_ADDR, SOPS_HC_VAULT_ALLOWLIST, your own config).
+/// `install` is for you, the others are started by Git: they ask for nothing, start no plugins, and of Vault servers ask
+/// only those that you have named (VAULT_ADDR, SOPS_HC_VAULT_ALLOWLIST, your own config).
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  git config diff.sealant.textconv 'sealant git textconv'
-  git config merge.sealant.driver 'sealant git merge %O %A %B --marker-size %L --path %P'
-  echo '*.yaml diff=sealant merge=sealant' >> .gitattributes")]
+  sealant git install
+  sealant git install --uninstall")]
 pub struct Args {
     #[command(subcommand)]
-    command: GitCommand,
+    command: Command,
 }
 
 #[derive(Debug, Subcommand)]
-enum GitCommand {
+enum Command {
+    Install(install::Args),
     Textconv(textconv::Args),
     Merge(merge::Args),
 }
 
 pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     match args.command {
-        GitCommand::Textconv(args) => textconv::run(&args, context),
-        GitCommand::Merge(args) => Ok(merge::run(&args, context)),
+        Command::Install(args) => install::run(args, context),
+        Command::Textconv(args) => textconv::run(&args, context),
+        Command::Merge(args) => Ok(merge::run(&args, context)),
     }
 }

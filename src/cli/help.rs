@@ -32,7 +32,7 @@ const GROUPS: &[(&str, &[&str])] = &[
     ),
     ("Kubernetes", &["seal", "unseal", "inspect", "fetch-recipient"]),
     ("Repository", &["check", "status"]),
-    ("Git", &["git", "resolve"]),
+    ("Git", &["git", "resolve", "hook"]),
     ("Integrations", &["vault", "sops"]),
     ("Shell", &["completion", "man", "help"]),
 ];

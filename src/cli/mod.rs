@@ -25,6 +25,7 @@ mod filestatus;
 mod get;
 mod git;
 mod help;
+mod hook;
 pub mod host;
 mod init;
 mod inspect;
@@ -33,6 +34,7 @@ mod man;
 mod manifests;
 mod pipeline;
 mod recipients;
+mod redact;
 mod resolve;
 mod rewrap;
 mod rotate;
@@ -127,6 +129,7 @@ enum Command {
     Check(check::Args),
     Status(status::Args),
     Git(git::Args),
+    Hook(hook::Args),
     Resolve(resolve::Args),
     Vault(vault::Args),
     Sops(sops::Args),
@@ -189,6 +192,7 @@ fn dispatch(command: Command, context: &Context) -> anyhow::Result<ExitCode> {
         Command::Check(args) => check::run(args, context),
         Command::Status(args) => status::run(args, context),
         Command::Git(args) => git::run(args, context),
+        Command::Hook(args) => hook::run(args, context),
         Command::Resolve(args) => resolve::run(args, context),
         Command::Vault(args) => vault::run(args, context),
         Command::Sops(args) => Ok(sops::run(&args.args)),

@@ -4,11 +4,12 @@
 //! has to have a conflict at the file, and what is in none of the versions of that conflict is named.
 
 use std::collections::{HashMap, HashSet};
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::path::Path;
 
 use jiff::Timestamp;
 
+use super::Git;
 use super::merge::markers::Marked;
 use super::merge::{Versions, differing, digest, in_version, without_unused_keys};
 use crate::batch::Source;
@@ -17,7 +18,7 @@ use crate::document::{self, Document, Edits, Format, NodeId, Value};
 use crate::encrypted_file::{self, EncryptedFile};
 use crate::error::{Error, Kind, Result};
 use crate::fs::Snapshot;
-use crate::host::{Command, Host};
+use crate::host::Host;
 use crate::keys::KeyService;
 use crate::sealed_secret::SealedFile;
 use crate::secret::{DataKey, SecretBytes};
@@ -36,18 +37,9 @@ impl Stages {
     pub fn read(host: &dyn Host, file: &Path) -> Result<Option<Self>> {
         let name = file.file_name().unwrap_or_default();
         let folder = file.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
-        let git = |args: &[&OsStr]| {
-            let first = [OsStr::new("-C"), folder.as_os_str(), OsStr::new("--literal-pathspecs")];
-            let args = first.into_iter().chain(args.iter().copied()).map(OsString::from).collect();
-            host.output_of(&Command { program: "git".into(), args, env: Vec::new() }).map_err(|error| {
-                Error::new(Kind::Read, "Git does not tell what the conflict is about").caused_by(error)
-            })
-        };
-        let listed = git(&["ls-files", "--unmerged", "-z", "--"]
-            .map(OsStr::new)
-            .into_iter()
-            .chain([name])
-            .collect::<Vec<_>>())?;
+        let git = Git::in_folder(host, folder);
+        let list = ["--literal-pathspecs", "ls-files", "--unmerged", "-z", "--"].map(OsStr::new);
+        let listed = git.run(list.into_iter().chain([name]))?;
         let mut stages = Self::default();
         let mut any = false;
         // `MODE ID STAGE`, a tab, the name.
@@ -56,7 +48,7 @@ impl Stages {
             let fields = String::from_utf8_lossy(fields).into_owned();
             let mut fields = fields.split(' ').skip(1);
             let (Some(id), Some(stage)) = (fields.next(), fields.next()) else { continue };
-            let blob = git(&["cat-file", "blob", id].map(OsStr::new))?;
+            let blob = git.run(["cat-file", "blob", id])?;
             any = true;
             match stage {
                 "1" => stages.base = Some(blob),
