@@ -25,6 +25,7 @@ mod cli {
     mod unset;
     mod updatekeys;
     mod usage;
+    mod who_can_decrypt;
 
     use sealant_test_support::Sandbox;
 

@@ -1,6 +1,4 @@
 use std::collections::{BTreeSet, HashSet};
-use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -13,16 +11,15 @@ use crate::batch::{self, Source};
 use crate::cli::args::{FormatArgs, Formats, IdentityArgs, Input, InputArgs};
 use crate::cli::host::Terminal;
 use crate::cli::pipeline::{chunks, is_config, read};
+use crate::cli::repository::{self, plain_path};
 use crate::cli::{Context, Failures, block_on};
 use crate::config::Configs;
 use crate::document::{Format, MAX_BINARY, MAX_SOURCE};
 use crate::encrypted_file::{OpenedFile, is_meant_to_be_encrypted};
 use crate::error::{Kind, Result};
 use crate::fs;
-use crate::host::{Command, Host};
 use crate::keys::vault::StartedBy;
 use crate::repo::check::{self, Finding, Rule};
-use crate::secret::SecretBytes;
 use crate::sops::MacCheck;
 
 /// Look for secrets in clear, stale recipients and private keys; no key is needed
@@ -88,13 +85,9 @@ struct Found {
     advice: &'static str,
 }
 
-pub fn run(mut args: Args, context: &Context) -> Result<ExitCode> {
-    if args.inputs.files.is_empty() {
-        args.inputs.files.push(PathBuf::from("."));
-    }
+pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let formats = args.formats.input_only(context.ui)?;
-    let mut inputs = args.inputs.inputs()?;
-    leave_out_ignored(&mut inputs.inputs, &args.inputs.files, context)?;
+    let inputs = repository::inputs(args.inputs, context)?;
     let configs = context.configs()?;
     let mut failures = Failures::default();
     for error in &inputs.errors {
@@ -202,34 +195,6 @@ fn as_text<S: Serializer>(path: &Path, serializer: S) -> std::result::Result<S::
     serializer.collect_str(&path.display())
 }
 
-/// Leaves out what Git ignores of what was found in folders: results of builds, a plaintext beside its ciphertext. What
-/// is in the index stays, ignored or not. Where there is no repository, nothing is ignored.
-fn leave_out_ignored(inputs: &mut Vec<Input>, paths: &[PathBuf], context: &Context) -> Result<()> {
-    let working_dir = context.lookup()?.working_dir;
-    let is_in_repository =
-        |folder: &Path| working_dir.join(folder).ancestors().any(|above| above.join(".git").exists());
-    let mut ignored = HashSet::new();
-    for folder in paths.iter().filter(|path| path.is_dir() && is_in_repository(path)) {
-        let args =
-            ["ls-files", "-z", "--others", "--ignored", "--exclude-standard", "--directory", "--", "."];
-        let args = [OsStr::new("-C"), folder.as_os_str()].into_iter().chain(args.map(OsStr::new));
-        let command =
-            Command { program: "git".into(), args: args.map(OsString::from).collect(), env: Vec::new() };
-        let names = context.host.output_of(&command).unwrap_or_else(|error| {
-            context
-                .ui
-                .warning(format!("Git does not tell what it ignores, so that is checked, too: {error}"));
-            SecretBytes::default()
-        });
-        // A folder that is ignored as a whole was named all the same.
-        let names = names.split(|byte| *byte == 0).filter(|name| !matches!(*name, [] | [b'.', b'/']));
-        ignored.extend(names.map(|name| folder.join(OsStr::from_bytes(name))));
-    }
-    let is_ignored = |path: &Path| path.ancestors().any(|above| ignored.contains(above));
-    inputs.retain(|input| input.named || !input.path.as_deref().is_some_and(is_ignored));
-    Ok(())
-}
-
 fn look(input: &Input, formats: Formats, configs: &Configs) -> Result<Vec<Finding>> {
     let name = input.name.as_deref();
     let format = formats.of_input(name);
@@ -249,11 +214,6 @@ fn look(input: &Input, formats: Formats, configs: &Configs) -> Result<Vec<Findin
     }
     let bytes = input.read(if format == Format::Binary { MAX_BINARY } else { MAX_SOURCE })?;
     check::check(format, bytes, policy.as_ref())
-}
-
-/// The path without the `./` that comes from looking through the folder that one is in.
-fn plain_path(path: &Path) -> PathBuf {
-    path.strip_prefix(".").unwrap_or(path).to_path_buf()
 }
 
 fn print(found: &[Found], files: usize, context: &Context) -> Result<()> {

@@ -32,6 +32,7 @@ mod man;
 mod manifests;
 mod pipeline;
 mod recipients;
+mod repository;
 mod rewrap;
 mod rotate;
 mod seal;
@@ -43,6 +44,7 @@ mod unseal;
 mod unset;
 mod updatekeys;
 mod vault;
+mod who_can_decrypt;
 
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
@@ -123,6 +125,7 @@ enum Command {
     FetchRecipient(fetch_recipient::Args),
     Check(check::Args),
     Status(status::Args),
+    WhoCanDecrypt(who_can_decrypt::Args),
     Vault(vault::Args),
     Sops(sops::Args),
     Completion(completion::Args),
@@ -183,6 +186,7 @@ fn dispatch(command: Command, context: &Context) -> anyhow::Result<ExitCode> {
         Command::FetchRecipient(args) => fetch_recipient::run(args, context),
         Command::Check(args) => check::run(args, context),
         Command::Status(args) => status::run(args, context),
+        Command::WhoCanDecrypt(args) => who_can_decrypt::run(args, context),
         Command::Vault(args) => vault::run(args, context),
         Command::Sops(args) => Ok(sops::run(&args.args)),
         Command::Completion(args) => completion::run(args, context),

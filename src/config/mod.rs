@@ -134,6 +134,11 @@ impl Config {
         self.schema.check_exclude.iter().any(|pattern| pattern.is_match(&path))
     }
 
+    /// What people here call a recipient, or another master key.
+    pub fn recipient_name(&self, recipient: &str) -> Option<&str> {
+        self.schema.recipient_names.get(recipient).map(String::as_str)
+    }
+
     /// How sops's stores indent.
     pub fn stores(&self) -> &Stores {
         &self.schema.stores

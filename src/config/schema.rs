@@ -90,6 +90,8 @@ pub(super) struct Schema {
     pub(super) stores: Stores,
     /// Files that `check` passes by, relative to the config's folder.
     pub(super) check_exclude: Vec<GlobMatcher>,
+    /// What people call recipients.
+    pub(super) recipient_names: BTreeMap<String, String>,
 }
 
 const TOP: &[&str] = &["creation_rules", "destination_rules", "stores", "sealant"];
@@ -168,7 +170,8 @@ impl Reader {
             schema.stores = self.stores(stores)?;
         }
         if let (Some(own), Dialect::Sealant) = (fields.node("sealant"), self.dialect) {
-            let mut own = self.fields(own, "`sealant`", &["check"], |_| false)?;
+            let mut own = self.fields(own, "`sealant`", &["check", "recipients"], |_| false)?;
+            schema.recipient_names = own.text_map("recipients")?;
             if let Some(check) = own.node("check") {
                 let mut check = self.fields(check, "`check`", &["exclude"], |_| false)?;
                 schema.check_exclude =

@@ -33,3 +33,12 @@ pub enum ReportFormat {
     Text,
     Json,
 }
+
+/// How a list is printed that people read, or take into a spreadsheet, or give to a program.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum ListFormat {
+    #[default]
+    Table,
+    Json,
+    Csv,
+}
