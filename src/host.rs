@@ -5,7 +5,7 @@
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, BufRead, Read};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -54,6 +54,17 @@ pub trait Host: Send + Sync {
 
     /// Runs a program and returns what it prints to standard output; an error when it may not be run or fails.
     fn output_of(&self, command: &Command) -> Result<SecretBytes>;
+
+    /// Starts a program, feeds it `input`, and lets `read` have what it prints, as it comes: for what need not fit into
+    /// memory. An error when it may not be run, or fails.
+    fn stream(
+        &self,
+        command: &Command,
+        _input: Vec<u8>,
+        _read: &mut dyn FnMut(&mut dyn BufRead) -> Result<()>,
+    ) -> Result<()> {
+        Err(Error::new(Kind::Other, format!("running `{}` is not possible here", command.program.display())))
+    }
 
     /// Whether age plugins (programs named `age-plugin-*` on the `PATH`) may be started.
     fn may_run_plugins(&self) -> bool;

@@ -31,7 +31,7 @@ const GROUPS: &[(&str, &[&str])] = &[
         ],
     ),
     ("Kubernetes", &["seal", "unseal", "inspect", "fetch-recipient"]),
-    ("Repository", &["check", "status", "who-can-decrypt"]),
+    ("Repository", &["check", "status", "who-can-decrypt", "blast-radius"]),
     ("Integrations", &["vault", "sops"]),
     ("Shell", &["completion", "man", "help"]),
 ];

@@ -6,6 +6,7 @@
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod args;
+mod blast_radius;
 mod change;
 mod check;
 mod child;
@@ -126,6 +127,7 @@ enum Command {
     Check(check::Args),
     Status(status::Args),
     WhoCanDecrypt(who_can_decrypt::Args),
+    BlastRadius(blast_radius::Args),
     Vault(vault::Args),
     Sops(sops::Args),
     Completion(completion::Args),
@@ -187,6 +189,7 @@ fn dispatch(command: Command, context: &Context) -> anyhow::Result<ExitCode> {
         Command::Check(args) => check::run(args, context),
         Command::Status(args) => status::run(args, context),
         Command::WhoCanDecrypt(args) => who_can_decrypt::run(args, context),
+        Command::BlastRadius(args) => blast_radius::run(args, context),
         Command::Vault(args) => vault::run(args, context),
         Command::Sops(args) => Ok(sops::run(&args.args)),
         Command::Completion(args) => completion::run(args, context),

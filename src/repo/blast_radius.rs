@@ -1,0 +1,617 @@
+//! What the holder of one master key could ever read, as far as the history of a repository tells.
+//!
+//! Whoever could open one version of a file may have kept its data key, and with it reads whatever is encrypted under
+//! it, before and after, whether he is still among the recipients or not. Two versions have the same data key when they
+//! share a ciphertext or a wrapped data key; a change that leaves neither counts as a new one. Where no key is at hand,
+//! nobody can tell a new value from an old one that was encrypted anew: so everything is listed, and what is known of
+//! it is said.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use serde::{Serialize, Serializer};
+
+use crate::config::Selection;
+use crate::document::{self, Document, Format, NodeId, Paths};
+use crate::encrypted_file::{EncryptedFile, is_meant_to_be_encrypted};
+use crate::error::{Error, Kind, Result};
+use crate::keys::MasterKey;
+use crate::repo::check;
+use crate::repo::git::Git;
+use crate::repo::git::history::{self, Commit, Content, History, Scope};
+use crate::repo::values::{Mark, Values};
+use crate::repo::who_can_decrypt::{Share, share};
+use crate::secret::SecretBytes;
+use crate::sops;
+
+/// What became of a value since.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum State {
+    /// What could be read is what HEAD has.
+    Live,
+    /// HEAD has another ciphertext there: of a new value, or of the same one, encrypted anew.
+    EncryptedAnew,
+    /// HEAD has no such value.
+    Gone,
+}
+
+/// How a value could be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Way {
+    /// It stood in clear: everybody could, who has the repository.
+    InClear,
+    /// As a recipient.
+    Recipient(Share),
+    /// With the data key of another version, in which he was a recipient.
+    KeptDataKey(Share),
+}
+
+impl std::fmt::Display for Way {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::InClear => f.write_str("in clear, by anybody"),
+            Self::Recipient(share) => share.fmt(f),
+            Self::KeptDataKey(share) => write!(f, "{share}, by a kept data key"),
+        }
+    }
+}
+
+impl Serialize for Way {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// A value that could be read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Exposed {
+    /// From the top of the repository.
+    #[serde(serialize_with = "as_text")]
+    pub file: PathBuf,
+    /// Where it stands in the file.
+    pub value: String,
+    pub state: State,
+    pub way: Way,
+    /// How many ciphertexts of it could be read; for values in clear, in how many versions.
+    pub versions: usize,
+    /// By which commit the newest version of it came that could be read, and when.
+    pub commit: String,
+    pub time: Timestamp,
+}
+
+fn as_text<S: Serializer>(path: &Path, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+    serializer.collect_str(&path.display())
+}
+
+/// What was found, the most urgent first, and versions that nobody could look into.
+#[derive(Debug, Default)]
+pub struct Found {
+    pub exposed: Vec<Exposed>,
+    pub unread: Vec<Error>,
+    /// Some version is encrypted for whom was asked about.
+    pub is_known: bool,
+    pub commits: usize,
+    pub is_shallow: bool,
+}
+
+/// Looks for what the master key of which `is_it` says so could ever read. With `since`, what it could no longer read
+/// then in the newest state of any branch is left out.
+pub fn find(
+    git: &Git<'_>,
+    scope: &Scope,
+    since: Option<Timestamp>,
+    is_it: impl Fn(&MasterKey) -> bool + Sync,
+) -> Result<Found> {
+    let history = History::read(git, scope, |_| true)?;
+    let mut search = Search::new(&history, git, since)?;
+    search.versions(git, &is_it)?;
+    search.in_clear(git)?;
+    Ok(search.finish())
+}
+
+/// What a content is.
+enum Look {
+    /// Nothing that is encrypted; the values of Kubernetes Secrets that are in it.
+    Other(Vec<String>),
+    Encrypted {
+        values: Values,
+        shares: Vec<Option<Share>>,
+        selection: Option<Selection>,
+        clear: Vec<String>,
+    },
+    Unread(Error),
+}
+
+/// A value: its file and its path in there, by their numbers.
+type Place = (usize, usize);
+
+/// All that is known of a ciphertext.
+struct Token {
+    class: usize,
+    /// The newest version that has it, and the newest of those in which he is a recipient.
+    newest: usize,
+    newest_open: Option<usize>,
+    /// Where it is in the newest.
+    place: Place,
+    first: Timestamp,
+    /// Of any version of it, when it was replaced; `None` while some branch has it.
+    until: Option<Timestamp>,
+}
+
+/// A value that stood in clear.
+struct Clear {
+    newest: usize,
+    versions: usize,
+    in_head: bool,
+}
+
+struct Search<'h> {
+    history: &'h History,
+    since: Option<Timestamp>,
+    /// Of each content: the commits by which it came first and last, and the paths under which it did, the newest first.
+    first: Vec<usize>,
+    last: Vec<usize>,
+    paths: Vec<Vec<usize>>,
+    /// The contents of HEAD, and their paths.
+    head: HashMap<usize, Vec<usize>>,
+    at_tips: HashSet<history::ObjectId>,
+    classes: Classes,
+    tokens: HashMap<Mark, Token>,
+    values: Interned,
+    /// Which ciphertexts ever were in a place, and which is there in HEAD.
+    history_of: HashMap<Place, Vec<Mark>>,
+    head_values: HashMap<Place, Mark>,
+    /// Somebody asked about a recipient that there is.
+    is_known: bool,
+    /// How values of files are selected that were encrypted once.
+    selections: HashMap<usize, Vec<Option<Selection>>>,
+    others: Vec<usize>,
+    clear: BTreeMap<Place, Clear>,
+    unread: Vec<Error>,
+}
+
+impl<'h> Search<'h> {
+    fn new(history: &'h History, git: &Git<'_>, since: Option<Timestamp>) -> Result<Self> {
+        let mut paths = vec![Vec::new(); history.blobs.len()];
+        for version in &history.versions {
+            let known: &mut Vec<usize> = &mut paths[version.blob];
+            if !known.contains(&version.path) {
+                known.push(version.path);
+            }
+        }
+        let mut head: HashMap<usize, Vec<usize>> = HashMap::new();
+        if history.has_head {
+            let blobs = history.blobs.iter().enumerate().map(|(at, blob)| ((blob.id, blob.format), at));
+            let blobs: HashMap<_, _> = blobs.collect();
+            let names = history.paths.iter().enumerate().map(|(at, path)| (path.as_path(), at));
+            let names: HashMap<&Path, usize> = names.collect();
+            for (path, id) in history::tree(git, "HEAD")? {
+                if let (Some(&blob), Some(&path)) =
+                    (blobs.get(&(id, Format::of_path(&path))), names.get(path.as_path()))
+                {
+                    head.entry(blob).or_default().push(path);
+                }
+            }
+        }
+        let mut at_tips = HashSet::new();
+        if since.is_some() {
+            for tip in history::tips(git, history.has_head)? {
+                at_tips.extend(history::tree(git, &tip)?.into_iter().map(|(_, id)| id));
+            }
+        }
+        Ok(Self {
+            history,
+            since,
+            first: history.first_commits(),
+            last: history.last_commits(),
+            paths,
+            head,
+            at_tips,
+            classes: Classes::default(),
+            tokens: HashMap::new(),
+            values: Interned::default(),
+            history_of: HashMap::new(),
+            head_values: HashMap::new(),
+            is_known: false,
+            selections: HashMap::new(),
+            others: Vec::new(),
+            clear: BTreeMap::new(),
+            unread: Vec::new(),
+        })
+    }
+
+    fn commit_of(&self, blob: usize) -> Commit {
+        self.history.commits[self.last[blob]]
+    }
+
+    fn path_of(&self, blob: usize) -> &Path {
+        self.paths[blob].first().map_or(Path::new(""), |&path| &self.history.paths[path])
+    }
+
+    /// Looks at every content there ever was.
+    fn versions(&mut self, git: &Git<'_>, is_it: &(impl Fn(&MasterKey) -> bool + Sync)) -> Result<()> {
+        let history = self.history;
+        let all: Vec<usize> = (0..history.blobs.len()).collect();
+        history.read_blobs(
+            git,
+            &all,
+            |blob, content| look(history.blobs[blob].format, content, is_it),
+            |blob, look| match look {
+                Look::Other(secrets) => {
+                    self.others.push(blob);
+                    for path in self.paths[blob].clone() {
+                        secrets.iter().for_each(|value| self.note_clear(blob, path, value));
+                    }
+                }
+                Look::Unread(error) => {
+                    let commit = self.commit_of(blob);
+                    let error = Error::new(
+                        error.kind(),
+                        format!("{} (as of {})", error.message(), commit.id.short()),
+                    );
+                    self.unread.push(error.in_file(self.path_of(blob)));
+                }
+                Look::Encrypted { values, shares, selection, clear } => {
+                    self.encrypted(blob, &values, &shares);
+                    for path in self.paths[blob].clone() {
+                        self.selections.entry(path).or_default().push(selection.clone());
+                        clear.iter().for_each(|value| self.note_clear(blob, path, value));
+                    }
+                }
+            },
+        )
+    }
+
+    fn encrypted(&mut self, blob: usize, values: &Values, shares: &[Option<Share>]) {
+        let classes: Vec<usize> = values
+            .data_keys
+            .iter()
+            .zip(shares)
+            .map(|(key, share)| {
+                self.is_known |= share.is_some();
+                let class = self.classes.add(*share);
+                key.marks.iter().for_each(|mark| self.classes.join(class, *mark));
+                class
+            })
+            .collect();
+        let until = self.until(blob);
+        let first = self.history.commits[self.first[blob]].time;
+        for value in &values.values {
+            let class = classes[value.data_key];
+            self.classes.join(class, value.mark);
+            let number = self.values.of(&value.path);
+            let Some(&path) = self.paths[blob].first() else { continue };
+            // The log is newest first: a smaller number is a newer commit.
+            let is_newer = |known: usize| self.last[known] > self.last[blob];
+            let new = Token { class, newest: blob, newest_open: None, place: (path, number), first, until };
+            let token = self.tokens.entry(value.mark).or_insert(new);
+            if is_newer(token.newest) {
+                (token.newest, token.place) = (blob, (path, number));
+            }
+            if shares[value.data_key].is_some() && token.newest_open.is_none_or(is_newer) {
+                token.newest_open = Some(blob);
+            }
+            token.first = token.first.min(first);
+            token.until = token.until.zip(until).map(|(one, other)| one.max(other));
+            for &path in &self.paths[blob] {
+                let known = self.history_of.entry((path, number)).or_default();
+                if !known.contains(&value.mark) {
+                    known.push(value.mark);
+                }
+            }
+            for &path in self.head.get(&blob).into_iter().flatten() {
+                self.head_values.insert((path, number), value.mark);
+            }
+        }
+    }
+
+    /// When a content was last replaced; `None` while it is there on some branch.
+    fn until(&self, blob: usize) -> Option<Timestamp> {
+        let id = self.history.blobs[blob].id;
+        self.history.replaced.get(&id).copied().filter(|_| !self.at_tips.contains(&id))
+    }
+
+    fn is_too_old(&self, until: Option<Timestamp>) -> bool {
+        self.since.zip(until).is_some_and(|(since, until)| until < since)
+    }
+
+    /// Looks for values that stood in clear in files that are encrypted in another version.
+    fn in_clear(&mut self, git: &Git<'_>) -> Result<()> {
+        let history = self.history;
+        let is_known = |blob: &usize| self.paths[*blob].iter().any(|path| self.selections.contains_key(path));
+        let blobs: Vec<usize> = self.others.iter().copied().filter(is_known).collect();
+        let selections = std::mem::take(&mut self.selections);
+        let paths = &self.paths;
+        let look = |blob: usize, content: Content| {
+            let Content::Bytes(bytes) = content else { return Vec::new() };
+            let format = history.blobs[blob].format;
+            let found = paths[blob].iter().filter_map(|path| Some((*path, selections.get(path)?)));
+            found.map(|(path, selections)| (path, clear_values(format, &bytes, selections))).collect()
+        };
+        let mut found = Vec::new();
+        history.read_blobs(git, &blobs, look, |blob, values: Vec<(usize, Vec<String>)>| {
+            found.push((blob, values))
+        })?;
+        for (blob, values) in found {
+            for (path, values) in values {
+                values.iter().for_each(|value| self.note_clear(blob, path, value));
+            }
+        }
+        Ok(())
+    }
+
+    fn note_clear(&mut self, blob: usize, path: usize, value: &str) {
+        if self.is_too_old(self.until(blob)) {
+            return;
+        }
+        let in_head = self.head.get(&blob).is_some_and(|paths| paths.contains(&path));
+        let place = (path, self.values.of(value));
+        let clear = self.clear.entry(place).or_insert(Clear { newest: blob, versions: 0, in_head });
+        if self.last[clear.newest] > self.last[blob] {
+            clear.newest = blob;
+        }
+        clear.versions += 1;
+        clear.in_head |= in_head;
+    }
+
+    /// Where a value went: files are renamed, and values in lists move. It is followed by its ciphertexts.
+    fn follow(&self, mut place: Place) -> Place {
+        // A chain longer than that has been going in circles.
+        for _ in 0..64 {
+            let marks = self.history_of.get(&place).into_iter().flatten();
+            let newest =
+                marks.filter_map(|mark| self.tokens.get(mark)).min_by_key(|token| self.last[token.newest]);
+            match newest {
+                Some(token) if token.place != place => place = token.place,
+                _ => break,
+            }
+        }
+        place
+    }
+
+    fn finish(mut self) -> Found {
+        let mut rows: BTreeMap<(PathBuf, String, bool), Exposed> = BTreeMap::new();
+        let mut in_head: HashMap<Mark, Vec<Place>> = HashMap::new();
+        for (place, mark) in &self.head_values {
+            in_head.entry(*mark).or_default().push(*place);
+        }
+        let mut classes = std::mem::take(&mut self.classes);
+        for (mark, token) in &self.tokens {
+            let Some(share) = classes.share(token.class).filter(|_| !self.is_too_old(token.until)) else {
+                continue;
+            };
+            let way = match token.newest_open {
+                Some(_) => Way::Recipient(share),
+                None => Way::KeptDataKey(share),
+            };
+            let blob = token.newest_open.unwrap_or(token.newest);
+            match in_head.get(mark) {
+                Some(places) => {
+                    places.iter().for_each(|&place| self.add(&mut rows, place, State::Live, way, 1, blob));
+                }
+                None => {
+                    let place = self.follow(token.place);
+                    let state = match self.head_values.contains_key(&place) {
+                        true => State::EncryptedAnew,
+                        false => State::Gone,
+                    };
+                    self.add(&mut rows, place, state, way, 1, blob);
+                }
+            }
+        }
+        for (&place, clear) in &self.clear {
+            let now = self.follow(place);
+            let state = match self.head_values.get(&now) {
+                _ if clear.in_head => State::Live,
+                Some(mark) if self.is_first_since(place, clear, mark) => State::Live,
+                Some(_) => State::EncryptedAnew,
+                None => State::Gone,
+            };
+            let place = if clear.in_head { place } else { now };
+            self.add(&mut rows, place, state, Way::InClear, clear.versions, clear.newest);
+        }
+        let mut exposed: Vec<Exposed> = rows.into_values().collect();
+        exposed.sort_by_key(|row| row.state);
+        Found {
+            exposed,
+            unread: self.unread,
+            is_known: self.is_known,
+            commits: self.history.commits.len(),
+            is_shallow: self.history.is_shallow,
+        }
+    }
+
+    /// Whether a ciphertext may be of the very value that stood in clear: nothing newer came since it was encrypted.
+    fn is_first_since(&self, place: Place, clear: &Clear, mark: &Mark) -> bool {
+        let since = self.commit_of(clear.newest).time;
+        let first = |mark: &Mark| self.tokens.get(mark).map(|token| token.first);
+        let firsts = self.history_of.get(&place).into_iter().flatten().filter_map(first);
+        let encrypted = firsts.filter(|first| *first >= since).min();
+        first(mark).zip(encrypted).is_none_or(|(first, encrypted)| first <= encrypted)
+    }
+
+    /// One row for each value: its worst state, the easiest way to it, the newest version of it.
+    fn add(
+        &self,
+        rows: &mut BTreeMap<(PathBuf, String, bool), Exposed>,
+        place: Place,
+        state: State,
+        way: Way,
+        versions: usize,
+        blob: usize,
+    ) {
+        let (file, value) = (self.history.paths[place.0].clone(), self.values.text(place.1).to_owned());
+        let Commit { id, time, .. } = self.commit_of(blob);
+        let key = (file.clone(), value.clone(), way != Way::InClear);
+        let new = Exposed { file, value, state, way, versions: 0, commit: id.to_string(), time };
+        let row = rows.entry(key).or_insert(new);
+        row.state = row.state.min(state);
+        row.way = row.way.min(way);
+        row.versions += versions;
+        if row.time < time {
+            (row.commit, row.time) = (id.to_string(), time);
+        }
+    }
+}
+
+/// Looks at a content: whether it is encrypted, and for whom.
+fn look(format: Format, content: Content, is_it: &impl Fn(&MasterKey) -> bool) -> Look {
+    let bytes = match content {
+        Content::Bytes(bytes) => bytes,
+        // Nothing of that size is encrypted: it could not be opened.
+        Content::TooLarge => return Look::Other(Vec::new()),
+        Content::Missing => {
+            let error = Error::new(Kind::Read, "this version is not in this clone");
+            return Look::Unread(error);
+        }
+    };
+    if !is_meant_to_be_encrypted(format, &bytes) {
+        return Look::Other(secrets_of(format, bytes));
+    }
+    let read = || {
+        let file = EncryptedFile::parse(format, bytes)?;
+        let values = Values::of(&file)?;
+        let shares = values.data_keys.iter().map(|key| share(&key.wrapped, is_it)).collect();
+        let (selection, clear) = match &file {
+            EncryptedFile::Document(file) => {
+                let selection = file.metadata.selection.clone();
+                let clear = paths_in_clear(file.document(), &selection)?;
+                (Some(selection), clear)
+            }
+            EncryptedFile::Sealed(_) => (None, Vec::new()),
+        };
+        Ok(Look::Encrypted { values, shares, selection, clear })
+    };
+    read().unwrap_or_else(Look::Unread)
+}
+
+/// The values of a file in clear that are encrypted in other versions of it.
+fn clear_values(format: Format, bytes: &SecretBytes, selections: &[Option<Selection>]) -> Vec<String> {
+    // A pointer of Git LFS holds nothing.
+    if bytes.starts_with(b"version https://git-lfs") || bytes.trim_ascii().is_empty() {
+        return Vec::new();
+    }
+    if format == Format::Binary {
+        return vec!["data".to_owned()];
+    }
+    let Ok(document) = document::parse(format, bytes.clone(), true) else { return Vec::new() };
+    let mut found: Vec<String> = Vec::new();
+    let mut tried: Vec<&Option<Selection>> = Vec::new();
+    for selection in selections {
+        if !tried.contains(&selection) {
+            tried.push(selection);
+            found.extend(match selection {
+                Some(selection) => paths_in_clear(&*document, selection).unwrap_or_default(),
+                // Where a SealedSecret stands today, the Secret may have stood before.
+                None => secrets_in_clear(&*document),
+            });
+        }
+    }
+    found.sort();
+    found.dedup();
+    found
+}
+
+fn paths_in_clear(document: &dyn Document, selection: &Selection) -> Result<Vec<String>> {
+    let paths = Paths::of(document);
+    Ok(sops::in_clear(document, selection)?.into_iter().map(|node| paths.to(node)).collect())
+}
+
+/// The values of Kubernetes Secrets in clear, whatever else the file has.
+fn secrets_of(format: Format, bytes: SecretBytes) -> Vec<String> {
+    const KIND: &[u8] = b"Secret";
+    let may_be =
+        matches!(format, Format::Yaml | Format::Json) && bytes.windows(KIND.len()).any(|found| found == KIND);
+    match may_be.then(|| document::parse(format, bytes, true)) {
+        Some(Ok(document)) => secrets_in_clear(&*document),
+        _ => Vec::new(),
+    }
+}
+
+/// Named as the items of SealedSecrets are: many a Secret became one.
+fn secrets_in_clear(document: &dyn Document) -> Vec<String> {
+    let (tree, source) = (document.tree(), document.source());
+    let entry = |map: NodeId, key: &str| tree.entry(source, tree.resolve(map), key);
+    let text = |map: NodeId, key: &str| entry(map, key).map(|node| tree[tree.resolve(node)].text.get(source));
+    let named = |secret: NodeId| {
+        let metadata = entry(secret, "metadata");
+        let of = |key: &str| metadata.and_then(|metadata| text(metadata, key));
+        let namespace = of("namespace").map(|namespace| format!("{namespace}/")).unwrap_or_default();
+        let place = namespace + of("name").unwrap_or_default();
+        let values = check::clear_values(document, secret).into_iter();
+        values.map(move |value| format!("{place}: {}", tree[value].key.get(source)))
+    };
+    sops::kubernetes::secrets(document).into_iter().flat_map(named).collect()
+}
+
+/// Which versions have the same data key, and what can be done about it.
+#[derive(Default)]
+struct Classes {
+    parents: Vec<usize>,
+    shares: Vec<Option<Share>>,
+    by_mark: HashMap<Mark, usize>,
+}
+
+impl Classes {
+    fn add(&mut self, share: Option<Share>) -> usize {
+        self.parents.push(self.parents.len());
+        self.shares.push(share);
+        self.parents.len() - 1
+    }
+
+    /// What this stands under is the same data key as wherever else it stands.
+    fn join(&mut self, class: usize, mark: Mark) {
+        let other = *self.by_mark.entry(mark).or_insert(class);
+        let (root, other) = (self.root(class), self.root(other));
+        if root != other {
+            self.parents[root] = other;
+            // The less it takes, the more it counts.
+            self.shares[other] = match (self.shares[root], self.shares[other]) {
+                (Some(one), Some(other)) => Some(one.min(other)),
+                (one, other) => one.or(other),
+            };
+        }
+    }
+
+    fn root(&mut self, mut class: usize) -> usize {
+        while self.parents[class] != class {
+            self.parents[class] = self.parents[self.parents[class]];
+            class = self.parents[class];
+        }
+        class
+    }
+
+    fn share(&mut self, class: usize) -> Option<Share> {
+        let root = self.root(class);
+        self.shares[root]
+    }
+}
+
+/// Texts that occur again and again.
+#[derive(Default)]
+struct Interned {
+    numbers: HashMap<std::sync::Arc<str>, usize>,
+    texts: Vec<std::sync::Arc<str>>,
+}
+
+impl Interned {
+    fn of(&mut self, text: &str) -> usize {
+        if let Some(&number) = self.numbers.get(text) {
+            return number;
+        }
+        let text: std::sync::Arc<str> = text.into();
+        self.numbers.insert(std::sync::Arc::clone(&text), self.texts.len());
+        self.texts.push(text);
+        self.texts.len() - 1
+    }
+
+    fn find(&self, text: &str) -> Option<usize> {
+        self.numbers.get(text).copied()
+    }
+
+    fn text(&self, number: usize) -> &str {
+        &self.texts[number]
+    }
+}
