@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use zeroize::Zeroizing;
 
 use crate::error::{Error, Kind, Result};
+use crate::journal::Journal;
 use crate::secret::{SecretBytes, SecretString};
 
 /// A program to run, its arguments and what its environment gets on top of ours.
@@ -64,6 +65,11 @@ pub trait Host: Send + Sync {
         _read: &mut dyn FnMut(&mut dyn BufRead) -> Result<()>,
     ) -> Result<()> {
         Err(Error::new(Kind::Other, format!("running `{}` is not possible here", command.program.display())))
+    }
+
+    /// Where it is written down what is opened and written; `None` where nobody asks for that.
+    fn journal(&self) -> Option<&dyn Journal> {
+        None
     }
 
     /// Whether age plugins (programs named `age-plugin-*` on the `PATH`) may be started.

@@ -236,7 +236,7 @@ impl Edit<'_> {
                     continue;
                 }
             };
-            match write(path, &encrypted, snapshot) {
+            match write(path, &encrypted, snapshot, self.context) {
                 Ok(()) => {
                     folder.close()?;
                     self.warn(path, &encrypted.warnings);
@@ -307,9 +307,9 @@ fn how_it_ended(status: ExitStatus) -> String {
     }
 }
 
-fn write(path: &Path, file: &Ciphertext, snapshot: &Snapshot) -> Result<()> {
+fn write(path: &Path, file: &Ciphertext, snapshot: &Snapshot, context: &Context) -> Result<()> {
     let _lock = Lock::exclusive(path)?;
-    fs::write_atomic_if_unchanged(path, &file.bytes, Mode::Public, snapshot)
+    pipeline::replace(path, &file.bytes, snapshot, context)
 }
 
 /// Saves a person's work where it is in nobody's way, under a name of the same type that is still free.

@@ -31,7 +31,7 @@ const GROUPS: &[(&str, &[&str])] = &[
         ],
     ),
     ("Kubernetes", &["seal", "unseal", "inspect", "fetch-recipient"]),
-    ("Repository", &["check", "status", "who-can-decrypt", "blast-radius"]),
+    ("Repository", &["check", "status", "who-can-decrypt", "blast-radius", "audit"]),
     ("Integrations", &["vault", "sops"]),
     ("Shell", &["completion", "man", "help"]),
 ];

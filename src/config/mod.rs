@@ -134,6 +134,11 @@ impl Config {
         self.schema.check_exclude.iter().any(|pattern| pattern.is_match(&path))
     }
 
+    /// Whether whoever opens a file here has to keep an audit log.
+    pub fn requires_audit_log(&self) -> bool {
+        self.schema.audit
+    }
+
     /// What people here call a recipient, or another master key.
     pub fn recipient_name(&self, recipient: &str) -> Option<&str> {
         self.schema.recipient_names.get(recipient).map(String::as_str)

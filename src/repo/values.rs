@@ -48,7 +48,7 @@ impl Values {
             EncryptedFile::Sealed(file) => {
                 let mut found = Self::default();
                 for (_, sealed) in &file.objects {
-                    let place = sealed_secret::place(sealed);
+                    let (place, start) = (sealed_secret::place(sealed), found.values.len());
                     for (entry, wrapped) in sealed_secret::used_data_keys(&sealed.spec)? {
                         let data_key = found.data_keys.len();
                         found.data_keys.push(HeldKey { wrapped, marks: vec![mark(&entry.commitment)] });
@@ -58,6 +58,7 @@ impl Values {
                             found.values.push(Value { path, mark: mark(text), data_key });
                         }
                     }
+                    found.values[start..].sort_by(|a, b| a.path.cmp(&b.path));
                 }
                 Ok(found)
             }

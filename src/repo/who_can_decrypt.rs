@@ -162,11 +162,11 @@ fn of_sealed(sealed: &SealedSecret, name: &dyn Fn(&str) -> Option<String>) -> Re
             None => found.push((access, items.collect())),
         }
     }
+    // The order of data keys is that of their ids, which says nothing to people.
+    found.iter_mut().for_each(|(_, items)| items.sort());
+    found.sort_by(|(_, one), (_, other)| one.cmp(other));
     let several = found.len() > 1;
-    let with_items = |(access, mut items): (Access, Vec<String>)| {
-        items.sort();
-        Access { items: several.then_some(items), ..access }
-    };
+    let with_items = |(access, items)| Access { items: several.then_some(items), ..access };
     Ok(found.into_iter().map(with_items).collect())
 }
 
