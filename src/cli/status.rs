@@ -3,6 +3,7 @@ mod ages;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use serde::Serialize;
 
@@ -11,6 +12,7 @@ use crate::cli::args::{Destination, FormatArgs, Input, InputArgs, ReportArgs};
 use crate::cli::pipeline::{Item, Pipeline, encrypted_or_named, in_two_steps};
 use crate::cli::repository::plain_path;
 use crate::cli::{Context, Failures, block_on};
+use crate::config::Config;
 use crate::error::{Kind, Result};
 use crate::fs::Mode;
 use crate::keys::vault::{StartedBy, Vault};
@@ -67,6 +69,7 @@ struct Found {
     last_modified: Option<String>,
     keys: Vec<WrappedDataKey>,
     values: Values,
+    config: Option<Arc<Config>>,
     /// What its creation rule would change.
     change: Option<Change>,
 }
@@ -95,8 +98,13 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         .into_iter()
         .map(|found| {
             let ages = ages.of_file(&found, args.values);
-            let Found { file, last_modified, keys, change, .. } = found;
-            let keys = status::of_file(&keys, &versions);
+            let Found { file, last_modified, keys, change, config, .. } = found;
+            let named = |key: KeyStatus| {
+                let name =
+                    config.as_ref().and_then(|config| config.recipient_name(&key.id)).map(str::to_owned);
+                KeyStatus { name, ..key }
+            };
+            let keys: Vec<_> = status::of_file(&keys, &versions).into_iter().map(named).collect();
             let state = keys.iter().map(|key| key.state).max().unwrap_or(State::Current);
             Row { file, state, last_modified, differs_from_rule: change, ages, keys }
         })
@@ -141,7 +149,10 @@ fn read(args: &Args, context: &Context, failures: &mut Failures) -> Result<Vec<F
                 let policy = input.name.as_deref().map(|name| configs.matching_policy(name)).transpose()?;
                 let rule = policy.flatten().map(|policy| policy::key_set(&policy)).transpose()?.flatten();
                 let change = rule.map(|rule| Change::between(&keys, &rule));
+                let config =
+                    input.name.as_deref().map(|name| configs.config_for(name)).transpose()?.flatten();
                 found.push(Found {
+                    config,
                     file: plain_path(&path).display().to_string(),
                     path: input.path,
                     last_modified: file.last_modified().map(str::to_owned),
@@ -237,9 +248,10 @@ fn word(state: State) -> &'static str {
 }
 
 fn shown(key: &KeyStatus, all: &[KeyStatus]) -> String {
-    let name = match key.kind {
-        KeyKind::Age => Recipient::as_written(&key.id).short(),
-        _ => key.id.clone(),
+    let name = match (&key.name, key.kind) {
+        (Some(name), _) => name.clone(),
+        (None, KeyKind::Age) => Recipient::as_written(&key.id).short(),
+        (None, _) => key.id.clone(),
     };
     let version = match (key.version, key.versions) {
         (Some(version), Some(versions)) => format!(" v{version} of v{}", versions.latest_version),
