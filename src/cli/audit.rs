@@ -1,5 +1,7 @@
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::{Mutex, PoisonError};
 
 use serde::Serialize;
 use serde_json::Value;
@@ -90,6 +92,8 @@ pub struct AuditLog {
     command: String,
     working_dir: PathBuf,
     configs: Configs,
+    /// What is known, by folder.
+    required: Mutex<HashMap<PathBuf, bool>>,
 }
 
 /// A line of the log.
@@ -110,12 +114,20 @@ struct Line<'e> {
 impl AuditLog {
     pub fn new(command: &str, lookup: Lookup) -> Self {
         let working_dir = lookup.working_dir.clone();
-        Self { command: command.to_owned(), working_dir, configs: Configs::new(lookup) }
+        let configs = Configs::new(lookup);
+        Self { command: command.to_owned(), working_dir, configs, required: Mutex::default() }
     }
 
     /// Whether the config of a file says that there has to be a log.
     fn is_required(&self, file: &Path) -> Result<bool> {
-        Ok(self.configs.config_for(file)?.is_some_and(|config| config.requires_audit_log()))
+        let folder = file.parent().unwrap_or(file).to_path_buf();
+        let mut known = self.required.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(required) = known.get(&folder) {
+            return Ok(*required);
+        }
+        let required = self.configs.requires_audit_log(file)?;
+        known.insert(folder, required);
+        Ok(required)
     }
 }
 

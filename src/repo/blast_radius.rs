@@ -162,13 +162,13 @@ struct Search<'h> {
 
 impl<'h> Search<'h> {
     fn new(history: &'h History, git: &Git<'_>, since: Option<Timestamp>) -> Result<Self> {
-        let mut paths = vec![Vec::new(); history.blobs.len()];
+        let (mut paths, mut known) = (vec![Vec::new(); history.blobs.len()], HashSet::new());
         for version in &history.versions {
-            let known: &mut Vec<usize> = &mut paths[version.blob];
-            if !known.contains(&version.path) {
-                known.push(version.path);
+            if known.insert((version.blob, version.path)) {
+                paths[version.blob].push(version.path);
             }
         }
+        drop(known);
         let mut head: HashMap<usize, Vec<usize>> = HashMap::new();
         if history.has_head {
             let blobs = history.blobs.iter().enumerate().map(|(at, blob)| ((blob.id, blob.format), at));

@@ -152,6 +152,14 @@ fn a_repository_can_ask_for_a_log_and_not_say_where() {
     assert_eq!(told(&test)[2], "sops decrypt open repo/a.yaml: ok");
     test.write("repo/.sops.yaml", "sealant: {audit: {log: /tmp/x}}\n");
     test.sealant(&["decrypt", "repo/a.yaml"]).run().code(5);
+    // To open a file takes no config, so another mistake in one keeps nobody from it.
+    for config in ["creation_rule: []\n", "[", "sealant: {check: 7}\n"] {
+        test.write("repo/.sops.yaml", config);
+        test.sealant(&["decrypt", "repo/a.yaml"]).run().ok();
+    }
+    test.write("repo/.sops.yaml", "our_own: 1\nsealant: {audit: true}\n");
+    test.sealant(&["decrypt", "repo/a.yaml"]).run().ok();
+    assert_eq!(told(&test).len(), 6);
 }
 
 #[test]

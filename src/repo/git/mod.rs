@@ -23,8 +23,10 @@ impl<'h> Git<'h> {
     }
 
     fn command(&self, args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Command {
-        let folder = [OsString::from("-C"), self.folder.clone().into_os_string()];
-        let args = folder.into_iter().chain(args.into_iter().map(|arg| arg.as_ref().to_owned()));
+        // What stands in for objects here does not stand in for them elsewhere.
+        let before = ["--no-replace-objects", "-C"].map(OsString::from);
+        let before = before.into_iter().chain([self.folder.clone().into_os_string()]);
+        let args = before.chain(args.into_iter().map(|arg| arg.as_ref().to_owned()));
         Command { program: "git".into(), args: args.collect(), env: Vec::new() }
     }
 
