@@ -4,10 +4,13 @@ use std::process::ExitCode;
 use jiff::civil::Date;
 use jiff::{Timestamp, tz::TimeZone};
 
-use crate::cli::args::ListFormat;
-use crate::cli::{Context, Failures};
+use crate::batch;
+use crate::cli::args::{IdentityArgs, ListFormat};
+use crate::cli::host::Terminal;
+use crate::cli::{Context, Failures, block_on};
 use crate::error::{Error, Kind, Result};
 use crate::keys::MasterKey;
+use crate::keys::vault::StartedBy;
 use crate::repo::blast_radius::{self, Exposed, Found, State};
 use crate::repo::git::Git;
 use crate::repo::git::history::Scope;
@@ -22,6 +25,7 @@ use crate::repo::who_can_decrypt::Asked;
 ///   encrypted-anew  HEAD has another ciphertext: of a new value, or of the same one under a new data key (`rotate`).
 ///                   Without a key nobody can tell, so it counts until you know that it was replaced
 ///   gone            HEAD has no such value, which may be in use all the same
+///   changed         HEAD has another value, as --compare has found
 ///
 /// Whoever could open one version may have kept its data key, and reads with it what was set under it later: such values
 /// are listed "by a kept data key". Values that once stood in clear, in a file that is encrypted in other versions, are
@@ -34,6 +38,7 @@ use crate::repo::who_can_decrypt::Asked;
 Examples:
   sealant blast-radius --recipient age1...
   sealant blast-radius --recipient \"Anna's laptop\" --format csv > replace.csv
+  sealant blast-radius --recipient age1... --compare    # with a key: is it still the same value?
   sealant blast-radius --recipient age1... --since 2026-01-31 production/")]
 pub struct Args {
     /// The recipient or Vault key, or the name that the config has for it
@@ -48,6 +53,13 @@ pub struct Args {
     #[arg(long)]
     head: bool,
 
+    /// With a key at hand: open what was encrypted anew, and tell whether the value is still the same
+    ///
+    /// No value is shown or kept. Nobody is asked for a passphrase and no plugin is started; of Vault servers only those
+    /// are asked that you have named. What none of your identities opens stays `encrypted-anew`.
+    #[arg(long)]
+    compare: bool,
+
     /// Print the list for people, as JSON, or as CSV for a spreadsheet
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
     format: ListFormat,
@@ -55,6 +67,9 @@ pub struct Args {
     /// Look at the history of these files and folders alone
     #[arg(value_name = "PATH")]
     paths: Vec<PathBuf>,
+
+    #[command(flatten)]
+    identities: IdentityArgs,
 }
 
 pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
@@ -69,7 +84,11 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let is_it =
         |key: &MasterKey| asked.is(key, config.as_ref().and_then(|config| config.recipient_name(key.id())));
     let scope = Scope { all: !args.head, paths: args.paths };
-    let found = blast_radius::find(&git, &scope, since, is_it)?;
+    let host = Terminal::new(context.ui, false).sharing_journal_of(context.host);
+    let service = args.identities.key_service_of(&host, StartedBy::Program)?;
+    let mut open = |sources| block_on(batch::open(&service, sources));
+    let open: Option<&mut blast_radius::Open<'_>> = if args.compare { Some(&mut open) } else { None };
+    let found = blast_radius::find(&git, &scope, since, is_it, open)?;
     let mut failures = Failures::default();
     found.unread.iter().for_each(|error| failures.add(context.ui, error));
     if found.is_shallow {
@@ -77,6 +96,11 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     }
     if !found.is_known {
         context.ui.warning("no version of any file names this recipient: is it spelled as files have it?");
+    }
+    if found.closed > 0 {
+        context
+            .ui
+            .note(format!("{} versions were not compared: no identity at hand opens them", found.closed));
     }
     match args.format {
         ListFormat::Json => context.ui.json(&found.exposed)?,
@@ -124,6 +148,7 @@ fn word(state: State) -> &'static str {
         State::Live => "live",
         State::EncryptedAnew => "encrypted-anew",
         State::Gone => "gone",
+        State::Changed => "changed",
     }
 }
 
@@ -133,11 +158,15 @@ fn tell(found: &Found, context: &Context) {
     context.ui.say(match found.exposed.len() {
         0 => format!("nothing in {commits} commits could be decrypted by this recipient"),
         values => format!(
-            "{values} values in {commits} commits: {} live, {} encrypted anew, {} gone; replace each where it comes from, \
-             unless you know that it was",
+            "{values} values in {commits} commits: {} live, {} encrypted anew, {} gone{}; replace each where it comes \
+             from, unless you know that it was",
             count(State::Live),
             count(State::EncryptedAnew),
-            count(State::Gone)
+            count(State::Gone),
+            match count(State::Changed) {
+                0 => String::new(),
+                changed => format!(", {changed} changed"),
+            }
         ),
     });
 }

@@ -7,6 +7,7 @@
 //! it is said.
 
 mod classes;
+mod compare;
 mod look;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -24,6 +25,8 @@ use crate::repo::git::history::{self, Commit, Content, History, Scope};
 use crate::repo::values::{Mark, Values};
 use crate::repo::who_can_decrypt::Share;
 use classes::{Classes, Interned};
+use compare::Compared;
+pub use compare::Open;
 use look::{Look, clear_values, look};
 
 /// What became of a value since.
@@ -36,6 +39,8 @@ pub enum State {
     EncryptedAnew,
     /// HEAD has no such value.
     Gone,
+    /// HEAD has another value there, as somebody with a key can tell.
+    Changed,
 }
 
 /// How a value could be read.
@@ -93,22 +98,28 @@ pub struct Found {
     pub unread: Vec<Error>,
     /// Some version is encrypted for whom was asked about.
     pub is_known: bool,
+    /// Versions that were to be compared, and could not be opened.
+    pub closed: usize,
     pub commits: usize,
     pub is_shallow: bool,
 }
 
 /// Looks for what the master key of which `is_it` says so could ever read. With `since`, what it could no longer read
-/// then in the newest state of any branch is left out.
+/// then in the newest state of any branch is left out. With `open`, values are compared where that can be done.
 pub fn find(
     git: &Git<'_>,
     scope: &Scope,
     since: Option<Timestamp>,
     is_it: impl Fn(&MasterKey) -> bool + Sync,
+    open: Option<&mut Open<'_>>,
 ) -> Result<Found> {
     let history = History::read(git, scope, |_| true)?;
     let mut search = Search::new(&history, git, since)?;
     search.versions(git, &is_it)?;
     search.in_clear(git)?;
+    if let Some(open) = open {
+        search.compare(git, open)?;
+    }
     Ok(search.finish())
 }
 
@@ -157,6 +168,7 @@ struct Search<'h> {
     selections: HashMap<usize, Vec<Option<Selection>>>,
     others: Vec<usize>,
     clear: BTreeMap<Place, Clear>,
+    compared: Compared,
     unread: Vec<Error>,
 }
 
@@ -206,6 +218,7 @@ impl<'h> Search<'h> {
             selections: HashMap::new(),
             others: Vec::new(),
             clear: BTreeMap::new(),
+            compared: Compared::default(),
             unread: Vec::new(),
         })
     }
@@ -381,9 +394,12 @@ impl<'h> Search<'h> {
                 }
                 None => {
                     let place = self.follow(token.place);
-                    let state = match self.head_values.contains_key(&place) {
-                        true => State::EncryptedAnew,
-                        false => State::Gone,
+                    let same = |head| self.compared.are_same(mark, head);
+                    let state = match self.head_values.get(&place).map(same) {
+                        Some(Some(true)) => State::Live,
+                        Some(Some(false)) => State::Changed,
+                        Some(None) => State::EncryptedAnew,
+                        None => State::Gone,
                     };
                     self.add(&mut rows, place, state, way, 1, blob);
                 }
@@ -406,6 +422,7 @@ impl<'h> Search<'h> {
             exposed,
             unread: self.unread,
             is_known: self.is_known,
+            closed: self.compared.closed,
             commits: self.history.commits.len(),
             is_shallow: self.history.is_shallow,
         }

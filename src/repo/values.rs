@@ -84,7 +84,8 @@ impl Values {
     }
 }
 
-fn mark(text: &str) -> Mark {
+/// What a ciphertext is known again by.
+pub(super) fn mark(text: &str) -> Mark {
     let digest: [u8; 32] = Sha256::digest(text).into();
     let mut mark = Mark::default();
     mark.copy_from_slice(&digest[..16]);

@@ -197,3 +197,39 @@ fn the_list_is_for_people_and_for_spreadsheets() {
     let named = repo.sealant(&["blast-radius", "--recipient", "Anna", "--format", "json"]).run().ok();
     assert_eq!(rows(&named), repo.radius(&[]));
 }
+
+#[test]
+fn with_a_key_a_new_value_is_told_from_an_old_one() {
+    let repo = anna_has_left(&["--rotate"]);
+    let sealed = "apiVersion: v1\nkind: Secret\nmetadata: {name: db, namespace: shop}\nstringData: {x: hunter2, y: hunter2}\n";
+    repo.rule(&[&repo.me, &repo.anna]);
+    repo.test.write("db.yaml", sealed);
+    repo.sealant(&["seal", "-i", "db.yaml"]).run().ok();
+    repo.commit(70);
+    repo.rule(&[&repo.me]);
+    repo.sealant(&["updatekeys", "--yes", "--rotate", "db.yaml"]).run().ok();
+    repo.sealant(&["set", "db.yaml", "y", "\"new\""]).run().ok();
+    repo.set("app.yaml", r#"["b"]"#, "new");
+    repo.commit(60);
+    assert!(repo.radius(&[]).iter().all(|row| row.starts_with("encrypted-anew ")));
+    let expected = [
+        r#"live app.yaml ["a"]: alone"#,
+        "live db.yaml shop/db: x: alone",
+        r#"changed app.yaml ["b"]: alone"#,
+        "changed db.yaml shop/db: y: alone",
+    ];
+    assert_eq!(repo.radius(&["--compare"]), expected);
+    // Changed and put back is not changed.
+    repo.set("app.yaml", r#"["b"]"#, "hunter2");
+    repo.commit(50);
+    assert_eq!(repo.radius(&["--compare"])[1], r#"live app.yaml ["b"]: alone"#);
+    // Without the key it stays open.
+    let args = ["blast-radius", "--compare", "--recipient", &repo.anna];
+    let output = repo.test.sealant(&args).run().ok();
+    assert!(
+        output.text().contains("encrypted-anew  app.yaml") && !output.text().contains("live"),
+        "{output}"
+    );
+    assert!(output.stderr.contains("versions were not compared"), "{output}");
+    assert!(!output.text().contains(PLANTED));
+}
