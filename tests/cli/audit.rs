@@ -133,6 +133,11 @@ fn where_nothing_can_be_written_down_nothing_is_shown() {
         );
     }
     assert_eq!(test.read("a.yaml"), before);
+    test.write(test.home(SETTINGS), "audit: {logs: /tmp/x}\n");
+    test.sealant(&["decrypt", "a.yaml"]).run().code(5);
+    // Other mistakes are told where it matters.
+    test.write(test.home(SETTINGS), "vault: {alow: []}\n");
+    test.sealant(&["decrypt", "a.yaml"]).run().ok();
     test.write(test.home(SETTINGS), "audit: {log: here.jsonl}\n");
     assert!(test.sealant(&["decrypt", "a.yaml"]).run().code(5).stderr.contains("has to be an absolute path"));
 }

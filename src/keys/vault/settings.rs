@@ -384,13 +384,29 @@ pub(super) fn secret_variable(host: &dyn Host, name: &str) -> Result<Option<Secr
     Ok(variable(host, name)?.map(SecretString::new))
 }
 
-/// Whether the user's own settings ask for an audit log, and where they want it.
+/// Whether the user's own settings ask for an audit log, and where they want it. Settings that are wrong elsewhere keep
+/// nobody from opening files, which may take none of them.
 pub(crate) fn user_audit_log(host: &dyn Host) -> Result<Option<Option<PathBuf>>> {
-    Ok(read_user_file(host)?.audit.map(|audit| audit.log))
+    const AUDIT: &[u8] = b"audit";
+    let may_ask = || {
+        let text = user_file(host).map(|path| host.read_secret(&path));
+        text.is_some_and(|text| {
+            !text.is_ok_and(|text| !text.windows(AUDIT.len()).any(|found| found == AUDIT))
+        })
+    };
+    match read_user_file(host) {
+        Ok(file) => Ok(file.audit.map(|audit| audit.log)),
+        Err(error) if may_ask() => Err(error),
+        Err(_) => Ok(None),
+    }
+}
+
+fn user_file(host: &dyn Host) -> Option<PathBuf> {
+    host.config_dir().map(|folder| folder.join("sealant/config.yaml"))
 }
 
 fn read_user_file(host: &dyn Host) -> Result<UserFile> {
-    let Some(path) = host.config_dir().map(|folder| folder.join("sealant/config.yaml")) else {
+    let Some(path) = user_file(host) else {
         return Ok(UserFile::default());
     };
     let failed = |error: Error| error.in_file(&path);
