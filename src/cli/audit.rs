@@ -1,13 +1,15 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use serde::Serialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::cli::Context;
+use crate::cli::args::STDIN;
+use crate::cli::repository::plain_path;
 use crate::config::{Configs, Lookup};
 use crate::error::{Error, Kind, Result};
 use crate::fs;
@@ -87,8 +89,21 @@ fn hash(line: &[u8]) -> String {
     format!("{:x}", Sha256::digest(line))
 }
 
+/// What this process does is one command, whoever of it opens files.
+static JOURNAL: OnceLock<AuditLog> = OnceLock::new();
+
+/// Lets what is done from now on be written down, as of this command.
+pub(super) fn begin(command: &str, lookup: Lookup) {
+    let _ = JOURNAL.set(AuditLog::new(command, lookup));
+}
+
+/// Where it is written down.
+pub(super) fn journal() -> Option<&'static dyn Journal> {
+    JOURNAL.get().map(|log| log as &dyn Journal)
+}
+
 /// The log of what this process does.
-pub struct AuditLog {
+struct AuditLog {
     command: String,
     working_dir: PathBuf,
     configs: Configs,
@@ -112,7 +127,7 @@ struct Line<'e> {
 }
 
 impl AuditLog {
-    pub fn new(command: &str, lookup: Lookup) -> Self {
+    fn new(command: &str, lookup: Lookup) -> Self {
         let working_dir = lookup.working_dir.clone();
         let configs = Configs::new(lookup);
         Self { command: command.to_owned(), working_dir, configs, required: Mutex::default() }
@@ -137,7 +152,11 @@ impl Journal for AuditLog {
         let mut logged = Vec::new();
         for entry in entries {
             if wanted || self.is_required(&entry.file)? {
-                logged.push(Entry { file: self.working_dir.join(&entry.file), ..entry.clone() });
+                let file = match entry.file.to_str() {
+                    Some(STDIN) => entry.file.clone(),
+                    _ => self.working_dir.join(plain_path(&entry.file)),
+                };
+                logged.push(Entry { file, ..entry.clone() });
             }
         }
         if logged.is_empty() {

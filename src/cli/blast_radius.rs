@@ -84,7 +84,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let is_it =
         |key: &MasterKey| asked.is(key, config.as_ref().and_then(|config| config.recipient_name(key.id())));
     let scope = Scope { all: !args.head, paths: args.paths };
-    let host = Terminal::new(context.ui, false).sharing_journal_of(context.host);
+    let host = Terminal::new(context.ui, false);
     let service = args.identities.key_service_of(&host, StartedBy::Program)?;
     let mut open = |sources| block_on(batch::open(&service, sources));
     let open: Option<&mut blast_radius::Open<'_>> = if args.compare { Some(&mut open) } else { None };

@@ -151,7 +151,7 @@ fn verify(
 ) -> Result<Vec<Found>> {
     let is_told = |found: &&Found| matches!(found.finding.rule, Rule::Plaintext | Rule::Broken);
     let known: HashSet<&Path> = told.iter().filter(is_told).map(|found| found.file.as_path()).collect();
-    let host = Terminal::new(context.ui, false).sharing_journal_of(context.host);
+    let host = Terminal::new(context.ui, false);
     let service = identities.key_service_of(&host, StartedBy::Program)?;
     let (mut found, mut closed) = (Vec::new(), 0);
     for chunk in chunks(inputs) {

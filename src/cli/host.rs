@@ -12,14 +12,13 @@ use std::io::{self, BufRead, BufReader, Write};
 use std::path::PathBuf;
 use std::process::{Child, ExitStatus, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
-use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use zeroize::Zeroizing;
 
-use crate::cli::audit::AuditLog;
+use crate::cli::audit;
 use crate::cli::ui::{Ui, printable};
 use crate::error::{Error, Kind, Result};
 use crate::fs;
@@ -44,13 +43,12 @@ pub struct Terminal<'u> {
     ui: &'u Ui,
     interactive: bool,
     confirms_on_stdin: bool,
-    journal: OnceLock<Arc<AuditLog>>,
 }
 
 impl<'u> Terminal<'u> {
     /// `interactive`: may ask a person and start age plugins, which ask for a touch. Not for what tools start.
     pub fn new(ui: &'u Ui, interactive: bool) -> Self {
-        Self { ui, interactive, confirms_on_stdin: false, journal: OnceLock::new() }
+        Self { ui, interactive, confirms_on_stdin: false }
     }
 
     /// Runs a program that works with the person itself, such as an editor, on our standard streams. INT and QUIT are
@@ -70,17 +68,6 @@ impl<'u> Terminal<'u> {
     pub fn confirming_on_stdin(mut self) -> Self {
         self.confirms_on_stdin = true;
         self
-    }
-
-    /// Writes down what the command does.
-    pub fn keep_journal(&self, journal: AuditLog) {
-        // There is one for a process.
-        let _ = self.journal.set(Arc::new(journal));
-    }
-
-    /// Another host that writes down where this one does.
-    pub fn sharing_journal_of(self, other: &Terminal<'_>) -> Self {
-        Self { journal: other.journal.clone(), ..self }
     }
 
     fn refuse_unless_interactive(&self, what: &str) -> Result<()> {
@@ -162,7 +149,7 @@ impl Host for Terminal<'_> {
     }
 
     fn journal(&self) -> Option<&dyn Journal> {
-        self.journal.get().map(|journal| &**journal as &dyn Journal)
+        audit::journal()
     }
 
     fn may_run_plugins(&self) -> bool {

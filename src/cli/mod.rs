@@ -225,7 +225,7 @@ impl Context<'_> {
     fn keep_journal(&self, command: &str) {
         // Without a working directory no command does anything.
         if let Ok(lookup) = self.lookup() {
-            self.host.keep_journal(audit::AuditLog::new(command, lookup));
+            audit::begin(command, lookup);
         }
     }
 

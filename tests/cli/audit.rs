@@ -48,6 +48,9 @@ fn what_is_opened_is_written_down_with_the_key_that_did_it() {
         open["uid"].is_u64() && open["host"].is_string() && open["time"].as_str().unwrap().ends_with('Z')
     );
     assert_eq!((&open["prev"], write["prev"].as_str().map(str::len)), (&Value::Null, Some(64)));
+    let text = test.read("a.yaml");
+    test.sealant(&["decrypt", "--filename-override", "a.yaml"]).stdin(text).run().ok();
+    assert_eq!(log(&test)[2]["file"], "standard input");
     let mode = std::fs::metadata(test.home(LOG)).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
 }
@@ -90,8 +93,8 @@ fn every_command_that_opens_or_writes_leaves_a_line() {
             "unseal write db.yaml: ok",
             "get open db.yaml: ok",
             "check open plain.yaml: ok",
-            "decrypt open ./a.yaml: ok",
-            "decrypt open ./plain.yaml: ok",
+            "decrypt open a.yaml: ok",
+            "decrypt open plain.yaml: ok",
         ]
     );
     let lines = log(&test);

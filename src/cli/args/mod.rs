@@ -6,7 +6,7 @@ mod files;
 mod keys;
 mod rules;
 
-pub use files::{Destination, FormatArgs, Formats, Input, InputArgs, Inputs, OutputArgs};
+pub use files::{Destination, FormatArgs, Formats, Input, InputArgs, Inputs, OutputArgs, STDIN};
 pub use keys::{ChangeKeyArgs, IdentityArgs, KeyArgs};
 pub use rules::RuleArgs;
 
