@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use zeroize::Zeroizing;
 
 use crate::error::{Error, Kind, Result};
+use crate::journal::Journal;
 use crate::secret::{SecretBytes, SecretString};
 
 /// A program to run, its arguments and what its environment gets on top of ours.
@@ -60,6 +61,11 @@ pub trait Host: Send + Sync {
     /// has more to say than [`Host::output_of`] takes.
     fn start(&self, _: &Command) -> io::Result<Child> {
         Err(io::Error::new(io::ErrorKind::Unsupported, "running a program is not possible here"))
+    }
+
+    /// Where it is written down what is opened and written; `None` where nobody asks for that.
+    fn journal(&self) -> Option<&dyn Journal> {
+        None
     }
 
     /// Whether age plugins (programs named `age-plugin-*` on the `PATH`) may be started.

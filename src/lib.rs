@@ -18,6 +18,7 @@ pub mod error;
 pub mod fs;
 mod hints;
 pub mod host;
+pub mod journal;
 pub mod keys;
 pub mod policy;
 pub mod rekey;

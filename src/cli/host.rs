@@ -18,10 +18,12 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use zeroize::Zeroizing;
 
+use crate::cli::audit;
 use crate::cli::ui::{Ui, printable};
 use crate::error::{Error, Kind, Result};
 use crate::fs;
 use crate::host::{Command, Host};
+use crate::journal::Journal;
 use crate::secret::{SecretBytes, SecretString};
 
 /// A program that fetches a key may wait for a touch or a password, but not for ever: a forgotten one must not hold
@@ -139,6 +141,10 @@ impl Host for Terminal<'_> {
 
     fn start(&self, command: &Command) -> io::Result<Child> {
         start(command).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()
+    }
+
+    fn journal(&self) -> Option<&dyn Journal> {
+        audit::journal()
     }
 
     fn may_run_plugins(&self) -> bool {

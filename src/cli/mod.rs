@@ -6,6 +6,8 @@
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod args;
+mod audit;
+mod blast_radius;
 mod change;
 mod check;
 mod child;
@@ -35,6 +37,7 @@ mod manifests;
 mod pipeline;
 mod recipients;
 mod redact;
+mod repository;
 mod resolve;
 mod rewrap;
 mod rotate;
@@ -48,6 +51,7 @@ mod unseal;
 mod unset;
 mod updatekeys;
 mod vault;
+mod who_can_decrypt;
 
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
@@ -131,6 +135,9 @@ enum Command {
     Git(git::Args),
     Hook(hook::Args),
     Resolve(resolve::Args),
+    WhoCanDecrypt(who_can_decrypt::Args),
+    BlastRadius(blast_radius::Args),
+    Audit(audit::Args),
     Vault(vault::Args),
     Sops(sops::Args),
     Completion(completion::Args),
@@ -144,14 +151,18 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     if let Some(args) = args_of_sops(&args) {
         return sops::run(args);
     }
-    let parsed = help::command().try_get_matches_from(args).and_then(|found| Cli::from_arg_matches(&found));
-    let Cli { globals, command } = match parsed {
-        Ok(cli) => cli,
+    let parsed = help::command().try_get_matches_from(args).and_then(|found| {
+        let name = found.subcommand_name().unwrap_or_default().to_owned();
+        Ok((Cli::from_arg_matches(&found)?, name))
+    });
+    let (Cli { globals, command }, name) = match parsed {
+        Ok(parsed) => parsed,
         Err(error) => return not_to_be_run(&error),
     };
     let ui = Ui::new(globals.color, no_color(), globals.quiet);
     let host = Terminal::new(&ui, true);
     let context = Context { ui: &ui, host: &host, config: globals.config, dialect: Dialect::Sealant };
+    context.keep_journal(&name);
     finish(&ui, fs::wipe_on_signals().map_err(anyhow::Error::from).and_then(|()| dispatch(command, &context)))
 }
 
@@ -194,6 +205,9 @@ fn dispatch(command: Command, context: &Context) -> anyhow::Result<ExitCode> {
         Command::Git(args) => git::run(args, context),
         Command::Hook(args) => hook::run(args, context),
         Command::Resolve(args) => resolve::run(args, context),
+        Command::WhoCanDecrypt(args) => who_can_decrypt::run(args, context),
+        Command::BlastRadius(args) => blast_radius::run(args, context),
+        Command::Audit(args) => audit::run(args, context),
         Command::Vault(args) => vault::run(args, context),
         Command::Sops(args) => Ok(sops::run(&args.args)),
         Command::Completion(args) => completion::run(args, context),
@@ -216,6 +230,14 @@ impl Context<'_> {
     /// Whether to do as sops does, where that is not what we would do.
     pub fn is_sops(&self) -> bool {
         self.dialect == Dialect::Sops
+    }
+
+    /// Lets what this command does be written down.
+    fn keep_journal(&self, command: &str) {
+        // Without a working directory no command does anything.
+        if let Ok(lookup) = self.lookup() {
+            audit::begin(command, lookup);
+        }
     }
 
     /// Where configs are looked for.
