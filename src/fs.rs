@@ -14,7 +14,7 @@ mod walk;
 
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read};
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
@@ -118,6 +118,34 @@ fn beside(path: &Path) -> Option<PathBuf> {
     // A link that leads nowhere is there itself.
     let name = hints::misspelt(name, files.iter().map(String::as_str).filter(|other| *other != name))?;
     Some(path.with_file_name(name))
+}
+
+/// The symbolic links below a folder.
+pub fn links(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut links = Vec::new();
+    for entry in walkdir::WalkDir::new(folder) {
+        let entry = entry.map_err(|error| {
+            Error::new(Kind::Read, "the folder cannot be searched").in_file(folder).caused_by(error)
+        })?;
+        if entry.path_is_symlink() {
+            links.push(entry.into_path());
+        }
+    }
+    Ok(links)
+}
+
+/// Puts a copy of a program at `to`, whole or not at all, that everybody may run.
+pub fn install(from: &Path, to: &Path) -> Result<()> {
+    let copy = || -> io::Result<()> {
+        let mut copy = tempfile::Builder::new()
+            .permissions(fs::Permissions::from_mode(0o755))
+            .tempfile_in(atomic::folder_of(to))?;
+        io::copy(&mut File::open(from)?, &mut copy)?;
+        copy.as_file().set_permissions(fs::Permissions::from_mode(0o755))?;
+        copy.persist(to)?;
+        Ok(())
+    };
+    copy().map_err(|error| Error::new(Kind::Write, "cannot be installed").in_file(to).caused_by(error))
 }
 
 /// The size of a file in bytes, if it can be told.

@@ -214,7 +214,7 @@ fn leave_out_ignored(inputs: &mut Vec<Input>, paths: &[PathBuf], context: &Conte
             ["ls-files", "-z", "--others", "--ignored", "--exclude-standard", "--directory", "--", "."];
         let args = [OsStr::new("-C"), folder.as_os_str()].into_iter().chain(args.map(OsStr::new));
         let command =
-            Command { program: "git".into(), args: args.map(OsString::from).collect(), env: Vec::new() };
+            Command { program: "git".into(), args: args.map(OsString::from).collect(), ..Command::default() };
         let names = context.host.output_of(&command).unwrap_or_else(|error| {
             context
                 .ui

@@ -32,7 +32,7 @@ const GROUPS: &[(&str, &[&str])] = &[
     ),
     ("Kubernetes", &["seal", "unseal", "inspect", "fetch-recipient"]),
     ("Repository", &["check", "status"]),
-    ("Integrations", &["vault", "sops"]),
+    ("Integrations", &["vault", "ksops", "sops"]),
     ("Shell", &["completion", "man", "help"]),
 ];
 

@@ -28,6 +28,7 @@ pub mod host;
 mod init;
 mod inspect;
 mod keygen;
+mod ksops;
 mod man;
 mod manifests;
 mod pipeline;
@@ -124,6 +125,7 @@ enum Command {
     Check(check::Args),
     Status(status::Args),
     Vault(vault::Args),
+    Ksops(ksops::Args),
     Sops(sops::Args),
     Completion(completion::Args),
     Man(man::Args),
@@ -136,6 +138,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     if let Some(args) = args_of_sops(&args) {
         return sops::run(args);
     }
+    let args = as_ksops(args);
     let parsed = help::command().try_get_matches_from(args).and_then(|found| Cli::from_arg_matches(&found));
     let Cli { globals, command } = match parsed {
         Ok(cli) => cli,
@@ -149,12 +152,23 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 /// What belongs to sops's command line, when the program is called by that name or as `sealant sops`.
 fn args_of_sops(args: &[OsString]) -> Option<&[OsString]> {
-    let is_sops = |word: &OsString| Path::new(word).file_name() == Some(OsStr::new("sops"));
     match args {
-        [name, args @ ..] if is_sops(name) => Some(args),
+        [name, args @ ..] if is_called(name, "sops") => Some(args),
         [_, command, args @ ..] if command == "sops" => Some(args),
         _ => None,
     }
+}
+
+/// The command line of `sealant ksops`, when the program is called by that name.
+fn as_ksops(mut args: Vec<OsString>) -> Vec<OsString> {
+    if args.first().is_some_and(|name| is_called(name, "ksops")) {
+        args.insert(1, "ksops".into());
+    }
+    args
+}
+
+fn is_called(word: &OsStr, name: &str) -> bool {
+    Path::new(word).file_name() == Some(OsStr::new(name))
 }
 
 fn dispatch(command: Command, context: &Context) -> anyhow::Result<ExitCode> {
@@ -184,6 +198,7 @@ fn dispatch(command: Command, context: &Context) -> anyhow::Result<ExitCode> {
         Command::Check(args) => check::run(args, context),
         Command::Status(args) => status::run(args, context),
         Command::Vault(args) => vault::run(args, context),
+        Command::Ksops(args) => ksops::run(args, context),
         Command::Sops(args) => Ok(sops::run(&args.args)),
         Command::Completion(args) => completion::run(args, context),
         Command::Man(args) => man::run(args, context),
