@@ -27,7 +27,7 @@ pub use cleanup::{
 pub use fifo::Fifo;
 pub use lock::Lock;
 pub use private_dir::PrivateDir;
-pub use walk::{Walk, walk};
+pub use walk::{Walk, files_below, links, walk};
 
 use crate::error::{Error, Kind, Result};
 use crate::hints;
@@ -118,20 +118,6 @@ fn beside(path: &Path) -> Option<PathBuf> {
     // A link that leads nowhere is there itself.
     let name = hints::misspelt(name, files.iter().map(String::as_str).filter(|other| *other != name))?;
     Some(path.with_file_name(name))
-}
-
-/// The symbolic links below a folder.
-pub fn links(folder: &Path) -> Result<Vec<PathBuf>> {
-    let mut links = Vec::new();
-    for entry in walkdir::WalkDir::new(folder) {
-        let entry = entry.map_err(|error| {
-            Error::new(Kind::Read, "the folder cannot be searched").in_file(folder).caused_by(error)
-        })?;
-        if entry.path_is_symlink() {
-            links.push(entry.into_path());
-        }
-    }
-    Ok(links)
 }
 
 /// Puts a copy of a program at `to`, whole or not at all, that everybody may run.

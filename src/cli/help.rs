@@ -32,7 +32,7 @@ const GROUPS: &[(&str, &[&str])] = &[
     ),
     ("Kubernetes", &["seal", "unseal", "inspect", "fetch-recipient"]),
     ("Repository", &["check", "status"]),
-    ("Integrations", &["vault", "ksops", "sops"]),
+    ("Integrations", &["argocd", "ksops", "vault", "sops"]),
     ("Shell", &["completion", "man", "help"]),
 ];
 

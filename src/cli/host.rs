@@ -186,8 +186,9 @@ fn output_of(command: &Command, limit: Duration, ui: &Ui) -> Result<SecretBytes>
     let name = command.program.display();
     let failed = |why: String| Error::new(Kind::Other, format!("`{name}` {why}"));
     let mut program = start(command);
-    let (mut child, _stopped) = fs::spawn_to_stop_with_us(program.stdin(Stdio::null()).stdout(Stdio::piped()))
-        .map_err(|error| failed("cannot be started".to_owned()).caused_by(error))?;
+    let (mut child, _stopped) =
+        fs::spawn_to_stop_with_us(program.stdin(Stdio::null()).stdout(Stdio::piped()))
+            .map_err(|error| failed("cannot be started".to_owned()).caused_by(error))?;
     let started = Instant::now();
     let left = || limit.saturating_sub(started.elapsed());
 

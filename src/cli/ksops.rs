@@ -47,8 +47,11 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
             return Err(Error::new(Kind::Conflict, "--with-kustomize is for `ksops install`"));
         }
         [] if io::stdin().is_terminal() => {
-            return Err(Error::new(Kind::NoFile, "kustomize calls this program, with a ResourceList on standard input")
-                .advise("To see what a generator makes: `sealant ksops GENERATOR.yaml`."));
+            return Err(Error::new(
+                Kind::NoFile,
+                "kustomize calls this program, with a ResourceList on standard input",
+            )
+            .advise("To see what a generator makes: `sealant ksops GENERATOR.yaml`."));
         }
         [] => return function(context),
         [file] => plugin(file, context)?,
@@ -87,10 +90,7 @@ fn plugin(file: &Path, context: &Context) -> Result<()> {
 }
 
 /// A program starts us: nobody is asked, and only servers are that are allowed.
-fn with_service<T>(
-    context: &Context,
-    work: impl FnOnce(&Place, &KeyService<'_>) -> Result<T>,
-) -> Result<T> {
+fn with_service<T>(context: &Context, work: impl FnOnce(&Place, &KeyService<'_>) -> Result<T>) -> Result<T> {
     let host = Terminal::new(context.ui, false);
     let service = IdentityArgs::default().key_service_of(&host, StartedBy::Program)?;
     work(&Place::of(Path::new("."), &host)?, &service)

@@ -5,6 +5,7 @@
 
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
+mod argocd;
 pub mod args;
 mod change;
 mod check;
@@ -125,6 +126,7 @@ enum Command {
     Check(check::Args),
     Status(status::Args),
     Vault(vault::Args),
+    Argocd(argocd::Args),
     Ksops(ksops::Args),
     Sops(sops::Args),
     Completion(completion::Args),
@@ -198,6 +200,7 @@ fn dispatch(command: Command, context: &Context) -> anyhow::Result<ExitCode> {
         Command::Check(args) => check::run(args, context),
         Command::Status(args) => status::run(args, context),
         Command::Vault(args) => vault::run(args, context),
+        Command::Argocd(args) => argocd::run(args, context),
         Command::Ksops(args) => ksops::run(args, context),
         Command::Sops(args) => Ok(sops::run(&args.args)),
         Command::Completion(args) => completion::run(args, context),

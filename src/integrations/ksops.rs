@@ -101,10 +101,13 @@ impl Generator {
             .map_err(|error| refuse(format!("this is no generator of KSOPS: {error}")))?;
         if generator.files.is_none() && generator.secret_from.is_none() {
             let error = refuse("the generator has neither `files` nor `secretFrom`".to_owned());
-            return Err(error.advise("`files` lists encrypted manifests, `secretFrom` Secrets made of files."));
+            return Err(
+                error.advise("`files` lists encrypted manifests, `secretFrom` Secrets made of files.")
+            );
         }
         if generator.output == Output::SealedSecret && generator.secret_from.is_some() {
-            let error = refuse("`secretFrom` takes plaintext, and `output: sealedsecret` has none".to_owned());
+            let error =
+                refuse("`secretFrom` takes plaintext, and `output: sealedsecret` has none".to_owned());
             return Err(error.advise(
                 "Seal once, and commit that: `sealant seal -n NAMESPACE --name NAME --from-file KEY=FILE \
                  --output FILE`. Then list it under `files`.",
@@ -260,8 +263,10 @@ impl Request {
         let (tree, source) = (document.tree(), document.source());
         let refuse = |message: &str| Err(Error::new(Kind::Read, message));
         let [root] = tree.documents() else { return refuse("one ResourceList is expected") };
-        let entry = |node: NodeId, key: &str| tree.entry(source, tree.resolve(node), key).map(|e| tree.resolve(e));
-        let text = |node: NodeId, key: &str| entry(node, key).map_or("", |found| tree[found].text.get(source));
+        let entry =
+            |node: NodeId, key: &str| tree.entry(source, tree.resolve(node), key).map(|e| tree.resolve(e));
+        let text =
+            |node: NodeId, key: &str| entry(node, key).map_or("", |found| tree[found].text.get(source));
         if text(*root, "kind") != "ResourceList" {
             return refuse("standard input is no ResourceList: kustomize calls this program with one");
         }
@@ -292,7 +297,11 @@ impl Request {
     }
 
     /// The ResourceList that answers it.
-    pub async fn answer(&self, place: &Place, service: &KeyService<'_>) -> Result<(SecretBytes, Vec<String>)> {
+    pub async fn answer(
+        &self,
+        place: &Place,
+        service: &KeyService<'_>,
+    ) -> Result<(SecretBytes, Vec<String>)> {
         let (mut made, mut warnings) = (Vec::new(), Vec::new());
         for generator in &self.generators {
             let generated = generator.generate(place, service).await?;
@@ -355,14 +364,17 @@ mod tests {
         assert!(refusal(head).contains("neither `files` nor `secretFrom`"));
         assert!(refusal(&format!("{head}filse: [a]\n")).contains("unknown field `filse`"));
         assert!(refusal(&format!("{head}files: [a]\noutput: plain\n")).contains("unknown variant `plain`"));
-        assert!(refusal(&format!("{head}secretFrom: []\noutput: sealedsecret\n")).contains("takes plaintext"));
+        assert!(
+            refusal(&format!("{head}secretFrom: []\noutput: sealedsecret\n")).contains("takes plaintext")
+        );
         assert!(refusal(&format!("{head}---\n{head}")).contains("there are 2"));
     }
 
     #[test]
     fn the_config_is_taken_from_where_it_stands_and_dropped() {
         let config = "{kind: ksops, metadata: {name: x}, files: [a]}";
-        let other = "{kind: Pod, metadata: {name: y, annotations: {internal.config.kubernetes.io/index: '1'}}}";
+        let other =
+            "{kind: Pod, metadata: {name: y, annotations: {internal.config.kubernetes.io/index: '1'}}}";
         let parse = |body: &str| Request::parse(secret(&format!("kind: ResourceList\n{body}")));
         let both = parse(&format!("items: [{config}, {other}]\nfunctionConfig: {config}\n")).unwrap();
         assert_eq!((both.generators.len(), both.passing.len()), (1, 1));

@@ -2,6 +2,7 @@
 //!
 //! Nothing here decides for whom something is encrypted, and nothing leaves it with a ciphertext in the place of a value.
 
+pub mod argocd;
 pub mod ksops;
 mod objects;
 mod place;

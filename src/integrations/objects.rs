@@ -265,7 +265,9 @@ mod tests {
             let message = refusal(&format!("{head}{body}"));
             assert!(message.contains("Secret shop/db holds a ciphertext"), "{body}: {message}");
         }
-        let list = format!("apiVersion: v1\nkind: List\nitems:\n- {{apiVersion: v1, kind: Secret, metadata: {{name: a}}, data: {{b: '{ENC}'}}}}\n");
+        let list = format!(
+            "apiVersion: v1\nkind: List\nitems:\n- {{apiVersion: v1, kind: Secret, metadata: {{name: a}}, data: {{b: '{ENC}'}}}}\n"
+        );
         assert_eq!(
             refusal(&list),
             "line 4: Secret a holds a ciphertext of sops in the place of a value, at items[0].data.b"

@@ -21,9 +21,8 @@ impl Place {
         let folder = resolved(folder, folder)?;
         let source = host.env("ARGOCD_APP_SOURCE_PATH").map(PathBuf::from);
         let named = source.and_then(|source| above(&folder, &source));
-        let root = named.or_else(|| {
-            folder.ancestors().find(|above| above.join(".git").exists()).map(Path::to_path_buf)
-        });
+        let root = named
+            .or_else(|| folder.ancestors().find(|above| above.join(".git").exists()).map(Path::to_path_buf));
         Ok(Self { folder, root })
     }
 
@@ -39,17 +38,20 @@ impl Place {
     }
 
     /// The file that a path stands for. It is refused if it leads out of the repository, be it by a link.
-    pub fn file(&self, path: &str) -> Result<PathBuf> {
+    pub fn file(&self, path: impl AsRef<Path>) -> Result<PathBuf> {
+        let path = path.as_ref();
         let refuse = |why: &str| {
-            Error::new(Kind::Read, why).in_file(path).advise("Name a file of the repository, by a relative path.")
+            Error::new(Kind::Read, why)
+                .in_file(path)
+                .advise("Name a file of the repository, by a relative path.")
         };
-        if path.contains("://") {
+        if path.to_string_lossy().contains("://") {
             return Err(refuse("this is an address, and nothing is fetched"));
         }
-        if Path::new(path).is_absolute() {
+        if path.is_absolute() {
             return Err(refuse("absolute paths are not taken"));
         }
-        let file = resolved(&self.folder.join(path), Path::new(path))?;
+        let file = resolved(&self.folder.join(path), path)?;
         match &self.root {
             Some(root) if !file.starts_with(root) => Err(refuse("this leads out of the repository")),
             _ => Ok(file),
@@ -57,9 +59,9 @@ impl Place {
     }
 
     /// The file that a path stands for, and what is in it.
-    pub fn read(&self, path: &str) -> Result<SecretBytes> {
-        let file = self.file(path)?;
-        fs::read(&file, MAX_SOURCE as u64).map_err(|error| error.in_file(path))
+    pub fn read(&self, path: impl AsRef<Path>) -> Result<SecretBytes> {
+        let file = self.file(&path)?;
+        fs::read(&file, MAX_SOURCE as u64)
     }
 
     /// Refuses links below the folder that lead out of the repository: programs that read all of it follow them.

@@ -35,7 +35,8 @@ fn statement(text: &str) -> Result<(&str, SecretString, &str)> {
     let end = text.find(['=', ':', '\n']).filter(|&at| !text[at..].starts_with('\n'));
     let at = end.ok_or_else(|| refuse("this is no line `KEY=VALUE`"))?;
     let key = text[..at].trim();
-    let key = key.strip_prefix("export").filter(|key| key.starts_with(char::is_whitespace)).unwrap_or(key).trim();
+    let key =
+        key.strip_prefix("export").filter(|key| key.starts_with(char::is_whitespace)).unwrap_or(key).trim();
     let value = text[at + 1..].trim_start_matches([' ', '\t', '\r']);
     let Some(quote) = value.chars().next().filter(|first| matches!(first, '\'' | '"')) else {
         let (line, rest) = value.split_once('\n').unwrap_or((value, ""));
@@ -58,7 +59,8 @@ fn statement(text: &str) -> Result<(&str, SecretString, &str)> {
 fn plain(value: &str, key: &str) -> Result<SecretString> {
     let named = |(at, _): (usize, &str)| {
         let next = value[at + 1..].trim_start_matches(['(', '{']).bytes().next();
-        let is_name = next.is_some_and(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_');
+        let is_name =
+            next.is_some_and(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_');
         is_name || value[..at].ends_with('\\')
     };
     if value.match_indices('$').any(named) {
