@@ -231,3 +231,10 @@ fn what_the_config_excludes_is_passed_by() {
     let output = test.sealant(&["check"]).run();
     assert!(output.status > 1 && output.stderr.contains(".sops.yaml:1: `tests/[` is no pattern"), "{output}");
 }
+
+#[test]
+fn this_repository_is_clean() {
+    let test = sandbox();
+    let checked = test.sealant(&["check"]).cwd(env!("CARGO_MANIFEST_DIR")).run().ok();
+    assert_eq!(checked.text(), "");
+}

@@ -23,6 +23,7 @@ mod authority;
 mod bao;
 mod capture;
 mod cluster;
+mod flux;
 mod pages;
 mod peers;
 mod run;
@@ -39,6 +40,7 @@ use tempfile::TempDir;
 
 pub use bao::{AuditRequest, Bao, BaoProxy};
 pub use cluster::{ApiRequest, Cluster};
+pub use flux::Flux;
 pub use pages::Page;
 pub use peers::Peers;
 pub use run::{Output, Run, Usage};

@@ -143,7 +143,8 @@ pub(crate) fn on_free_port<T>(start: impl Fn(u16) -> Result<T, NotStarted>) -> T
         attempts -= 1;
         match start(free_port()) {
             Ok(server) => return server,
-            Err(NotStarted(why)) if attempts > 0 && why.contains("address already in use") => {}
+            Err(NotStarted(why)) if attempts > 0 && why.to_lowercase().contains("address already in use") => {
+            }
             Err(error) => panic!("{error}"),
         }
     }
