@@ -16,12 +16,12 @@ pub use parameters::{Parameters, announcements};
 use super::{Objects, Place, joined};
 use crate::batch::{self, Source};
 use crate::document::{Format, MAX_SOURCE};
-use crate::encrypted_file::{self, no_answer};
+use crate::encrypted_file;
 use crate::error::{Error, Kind, Result};
 use crate::fs::{self, Snapshot};
 use crate::host::{Command, Host};
 use crate::keys::KeyService;
-use crate::secret::{SecretBytes, SecretString};
+use crate::secret::SecretBytes;
 use crate::sops::MacCheck;
 
 /// What kustomize takes for its file.
@@ -29,8 +29,8 @@ const KUSTOMIZATIONS: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "K
 
 const CHART: &str = "Chart.yaml";
 
-/// What programs get of our environment. kustomize gives any variable to whoever names it in an env file, so an
-/// identity must not be among them, nor a token.
+/// What programs get of our environment. Older kustomize gives any variable to whoever names it in an env file, and
+/// what it starts sees all: so an identity must not be among them, nor a token.
 const PASSED: [&str; 6] =
     ["PATH", "HOME", "TMPDIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "ARGOCD_APP_SOURCE_PATH"];
 
@@ -257,9 +257,8 @@ async fn decrypt_file(
     shown: &Path,
     format: Format,
     bytes: SecretBytes,
-) -> Result<SecretString> {
+) -> Result<SecretBytes> {
     let opened = batch::open_document(service, source(shown, format, bytes)).await?;
-    let plain = opened.file.decrypt(&opened.key, MacCheck::Verify).map_err(|error| error.in_file(shown))?;
-    let text = std::str::from_utf8(&plain.bytes).map_err(|_| no_answer())?;
-    Ok(Zeroizing::new(text.to_owned()))
+    let plain = opened.file.decrypt(&opened.key, MacCheck::Verify);
+    plain.map(|plain| plain.bytes).map_err(|error| error.in_file(shown))
 }

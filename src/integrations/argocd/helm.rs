@@ -3,10 +3,10 @@
 use std::ffi::OsString;
 use std::path::Path;
 
-use super::{Part, Run, decrypt_file, seal_it};
+use super::{Part, Run, decrypt_file};
 use crate::document::Format;
 use crate::error::{Error, Kind, Result};
-use crate::fs::PrivateDir;
+use crate::fs::{Fifo, PrivateDir};
 use crate::sops;
 
 /// The values that helm reads without being told to.
@@ -36,20 +36,20 @@ impl Run<'_> {
         {
             args.push(format!("--api-versions={version}").into());
         }
-        let (values, private) = self.values().await?;
+        let (values, opened) = self.values().await?;
         args.extend(values);
         args.extend(self.options.helm_args.iter().cloned());
-        let output = self.output_of("helm", args, private.is_some());
-        if let Some(private) = private {
-            private.close()?;
-            return Part::read("helm template", Format::Yaml, output.map_err(unsaid)?, false);
-        }
-        Part::read("helm template", Format::Yaml, output?, false)
+        let holds_plaintext = opened.is_some();
+        let output = self.output_of("helm", args, holds_plaintext);
+        drop(opened);
+        let output = output.map_err(|error| if holds_plaintext { unsaid(error) } else { error })?;
+        Part::read("helm template", Format::Yaml, output, false)
     }
 
-    /// The arguments for values, and the folder in memory that holds those which were decrypted.
-    async fn values(&self) -> Result<(Vec<OsString>, Option<PrivateDir>)> {
-        let (mut args, mut private) = (Vec::new(), None);
+    /// The arguments for values, and the pipes out of which helm reads those that are decrypted. There is no file: Argo
+    /// CD's plugin server kills what takes too long, and nobody would be left to remove one.
+    async fn values(&self) -> Result<(Vec<OsString>, Option<(Vec<Fifo>, PrivateDir)>)> {
+        let (mut args, mut opened) = (Vec::new(), None);
         let has_default = self.place.folder().join(DEFAULT_VALUES).exists();
         let default = has_default.then_some(DEFAULT_VALUES);
         let named = self.parameters.value_files.iter().map(String::as_str);
@@ -57,37 +57,30 @@ impl Run<'_> {
             let (file, bytes) = (self.place.file(name)?, self.place.read(name)?);
             let format = if Format::of_path(&file) == Format::Json { Format::Json } else { Format::Yaml };
             if sops::is_meant_to_be_encrypted(format, &bytes) {
-                let folder = match &private {
-                    Some(folder) => folder,
-                    None => private.insert(self.folder_in_memory().map_err(|error| error.in_file(name))?),
+                if !self.options.decrypt {
+                    return Err(encrypted_values(name));
+                }
+                let plain = decrypt_file(self.service, Path::new(name), format, bytes).await?;
+                let (pipes, folder) = match &mut opened {
+                    Some(opened) => opened,
+                    None => opened.insert((Vec::new(), PrivateDir::new(self.host)?)),
                 };
-                let text = decrypt_file(self.service, Path::new(name), format, bytes).await?;
-                args.push(flag(&folder.create(&format!("values-{at}.yaml"), text.as_bytes())?)?);
+                let pipe = folder.create_fifo(&format!("values-{at}.yaml"), plain)?;
+                args.push(flag(pipe.path())?);
+                pipes.push(pipe);
             } else if Some(name) != default {
                 args.push(flag(&file)?);
             }
         }
-        Ok((args, private))
+        Ok((args, opened))
     }
+}
 
-    /// Where plaintext may lie for a moment.
-    fn folder_in_memory(&self) -> Result<PrivateDir> {
-        if !self.options.decrypt {
-            let error = Error::new(Kind::AlreadyEncrypted, "these values are encrypted with sops");
-            return Err(error.advise(format!(
-                "Take the secret ones out of the chart's values, and give the chart the name of a Secret that is \
-                 sealed. {}",
-                seal_it("FILE")
-            )));
-        }
-        let folder = PrivateDir::new(self.host)?;
-        if folder.is_in_memory() {
-            return Ok(folder);
-        }
-        Err(Error::new(Kind::Write, "decrypted values would lie on a disk").advise(
-            "Give the sidecar a volume in memory (emptyDir with `medium: Memory`) and name it in XDG_RUNTIME_DIR.",
-        ))
-    }
+fn encrypted_values(name: &str) -> Error {
+    Error::new(Kind::AlreadyEncrypted, "these values are encrypted with sops").in_file(name).advise(
+        "Seal what is secret in them, and let the chart name that Secret: `sealant seal -n NAMESPACE --name NAME \
+         --from-file KEY=FILE --output templates/sealed.yaml`. Then nothing but the controller in the cluster needs a key.",
+    )
 }
 
 /// Commas and quotes part the files of one flag, so that the name of one could name another.
