@@ -31,11 +31,13 @@ pub struct Args {
 #[derive(Debug, Subcommand)]
 enum ArgocdCommand {
     Generate(GenerateArgs),
+    /// Print a file of an application that is sealed or encrypted, if there is one: then the plugin takes it
     Discover(FolderArgs),
+    /// Print the parameters that an application has, as JSON
     Parameters(FolderArgs),
 }
 
-/// Print the manifests of an application, with nothing encrypted left that no controller opens
+/// Print the manifests of an application, if nothing in them is encrypted that no controller opens
 ///
 /// A folder with a kustomization goes through `kustomize build`, one with a chart through `helm template`, of any other
 /// its manifests are read. SealedSecrets pass as they are. What is encrypted with sops is refused: no key is needed
@@ -78,7 +80,7 @@ struct GenerateArgs {
     identities: IdentityArgs,
 }
 
-/// Print a file of an application that is sealed or encrypted, if there is one: then it is ours
+/// Whose folder.
 #[derive(Debug, clap::Args)]
 struct FolderArgs {
     /// The application's folder

@@ -5,6 +5,7 @@
 
 mod helm;
 mod parameters;
+mod rebuilt;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -198,17 +199,11 @@ impl Run<'_> {
         let opened = batch::open_documents(self.service, closed.iter().map(source).collect()).await;
         for (at, opened) in closed.into_iter().zip(opened) {
             let piece = &mut pieces[at];
-            let open = || {
-                let opened = opened?;
-                opened.file.decrypt(&opened.key, MacCheck::Verify)
-            };
-            let plain = open().map_err(|error| match error.kind() {
-                Kind::MacMismatch if !piece.is_file => error.advise(
-                    "What stands around the values has changed on the way, a label or a namespace perhaps. List \
-                     the encrypted file in a generator of `sealant ksops`, which opens it before.",
-                ),
-                _ => error,
-            });
+            let mut plain = opened.and_then(|file| file.file.decrypt(&file.key, MacCheck::Verify));
+            if !piece.is_file && plain.as_ref().is_err_and(|error| error.kind() == Kind::MacMismatch) {
+                let rebuilt = rebuilt::open(self.service, self.place, piece.bytes.clone()).await;
+                plain = rebuilt.and_then(|found| found.map_or(plain.map_err(not_found), Ok));
+            }
             let plain = plain.map_err(|error| error.in_file(&piece.shown))?;
             let warning = |text: String| format!("{}: {text}", piece.shown.display());
             notes.extend(plain.warnings.into_iter().map(warning));
@@ -216,6 +211,10 @@ impl Run<'_> {
         }
         Ok(pieces)
     }
+}
+
+fn not_found(error: Error) -> Error {
+    error.advise("The file that it was made of is not in the repository, or not in YAML or JSON: nothing can be verified.")
 }
 
 fn source(shown: &Path, format: Format, bytes: SecretBytes) -> Source {

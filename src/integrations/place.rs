@@ -37,6 +37,11 @@ impl Place {
         &self.folder
     }
 
+    /// The repository, or the folder where none is known.
+    pub fn root(&self) -> &Path {
+        self.root.as_deref().unwrap_or(&self.folder)
+    }
+
     /// The file that a path stands for. It is refused if it leads out of the repository, be it by a link.
     pub fn file(&self, path: impl AsRef<Path>) -> Result<PathBuf> {
         let path = path.as_ref();

@@ -246,6 +246,65 @@ fn decrypting_is_asked_for_and_verifies_the_mac() {
 }
 
 #[test]
+fn what_kustomize_has_rearranged_is_verified_by_the_file_that_it_comes_from() {
+    let test = repository();
+    sops_secret(&test, "base/db.enc.yaml", "db");
+    sops_secret(&test, "base/mail.enc.yaml", "mail");
+    test.write("base/kustomization.yaml", "resources: [db.enc.yaml, mail.enc.yaml]\n");
+    let overlay =
+        "resources: [../base]\nnamespace: shop\nnamePrefix: prod-\nlabels: [{pairs: {env: prod}}]\n";
+    test.write("app/kustomization.yaml", overlay);
+    let output = decrypt(&test, "app").run().ok();
+    for part in [
+        "name: prod-db\n",
+        "namespace: shop\n",
+        "env: prod\n",
+        "planted-hunter2-db",
+        "planted-hunter2-mail",
+        "  a: |\n",
+    ] {
+        assert!(output.text().contains(part), "{part:?} is missing\n{output}");
+    }
+    assert!(!output.text().contains("sops"), "{output}");
+    refused(generate(&test, "app").run(), "is encrypted with sops");
+    refused(generate(&test, "app").args(&["--decrypt"]).run(), RECIPIENT);
+
+    // Values of elsewhere, put there by a patch: of another path, of another file, and of yesterday.
+    let token = |file: &str| {
+        let text = test.read_text(file);
+        let line = text.lines().find(|line| line.trim_start().starts_with("password:")).unwrap();
+        let start = line.find("ENC[").unwrap();
+        line[start..=start + line[start..].find(']').unwrap()].to_owned()
+    };
+    let of_yesterday = token("base/db.enc.yaml");
+    let set =
+        ["set", "base/db.enc.yaml", "[\"stringData\"][\"password\"]", &format!("\"{PLANTED}-db-of-today\"")];
+    test.sops(&set).env("SOPS_AGE_KEY", IDENTITY).run().ok();
+    assert!(decrypt(&test, "app").run().ok().text().contains("of-today"));
+    for (key, token, said) in [
+        ("a", token("base/db.enc.yaml"), "the ciphertext does not open"),
+        ("password", token("base/mail.enc.yaml"), "the ciphertext does not open"),
+        ("password", of_yesterday, "a value in it is not the one that base/db.enc.yaml has there"),
+    ] {
+        let patch = format!(
+            "patches:\n- target: {{kind: Secret, name: db}}\n  patch: |-\n    - op: replace\n      path: /stringData/{key}\n      value: {token}\n"
+        );
+        test.write("app/kustomization.yaml", format!("{overlay}{patch}"));
+        refused(decrypt(&test, "app").run(), said);
+    }
+    let text = test.read_text("base/db.enc.yaml");
+    // The file itself was tampered with.
+    test.write("app/kustomization.yaml", overlay);
+    test.write("base/db.enc.yaml", text.replace("name: db", "name: bd"));
+    refused(decrypt(&test, "app").run(), "MAC mismatch");
+    // The file is not there.
+    let built = on_path(test.program("kustomize", &["build", "base"])).run().ok();
+    std::fs::remove_dir_all(test.path("base")).unwrap();
+    let run = test.sealant(&["argocd", "generate", "--decrypt", "-"]).stdin(built.stdout);
+    refused(run.env("SOPS_AGE_KEY", IDENTITY).run(), "MAC mismatch");
+}
+
+#[test]
 fn an_application_can_say_nothing_that_matters() {
     let test = repository();
     sops_secret(&test, "app/db.enc.yaml", "db");
