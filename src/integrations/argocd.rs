@@ -136,6 +136,9 @@ impl Run<'_> {
     }
 
     fn directory(&self, notes: &mut Vec<String>) -> Result<Vec<Part>> {
+        if self.parameters.recurse {
+            self.place.refuse_links_out()?;
+        }
         let mut parts = Vec::new();
         let folder = self.place.folder();
         for file in fs::files_below(folder, self.parameters.recurse)? {

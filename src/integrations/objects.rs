@@ -235,6 +235,8 @@ fn decoded(text: &str) -> Option<SecretBytes> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const ENC: &str = "ENC[AES256_GCM,data:AA==,iv:AA==,tag:AA==,type:str]";
@@ -255,7 +257,7 @@ mod tests {
             format!("stringData:\n  a: {ENC}\n"),
             format!("stringData:\n  a: |\n    user=x\n    password={ENC}\n"),
             format!("stringData:\n  '{ENC}': a\n"),
-            format!("stringData:\n  a: \"\\x45NC[AES256_GCM,data\"\n"),
+            "stringData:\n  a: \"\\x45NC[AES256_GCM,data\"\n".to_owned(),
             format!("data:\n  a: {}\n", encode(ENC)),
             format!("data:\n  a: {}\n", encode(&format!("password={ENC}")).trim_end_matches('=')),
             format!("data:\n  a: |\n    {}\n    {}\n", &encode(ENC)[..20], &encode(ENC)[20..]),
@@ -300,5 +302,23 @@ mod tests {
         let joined = joined(["a: 1", "---\nb: 1\n", "# c\nc: 1\n"]);
         assert_eq!(String::from_utf8(joined.to_vec()).unwrap(), "a: 1\n---\nb: 1\n---\n# c\nc: 1\n");
         assert_eq!(*indented("a: |\n\n  x", "  "), "  a: |\n\n    x\n");
+    }
+
+    proptest! {
+        #[test]
+        fn every_document_of_a_stream_stands_in_one_part(lines in prop::collection::vec(prop::sample::select(vec![
+            "---\n", "--- # x\n", "--- {a: 1}\n", "...\n", "a: 1\n", "b: |\n  ---\n  x\n", "# c\n", "\n", "{c: 3}\n", "---\r\n", "d: 'x\n  --- y'\n",
+        ]), 0..12)) {
+            let text = lines.concat();
+            if let Ok(found) = Objects::parse(Format::Yaml, SecretBytes::new(text.into_bytes())) {
+                let texts = found.texts().unwrap();
+                prop_assert_eq!(texts.len(), found.roots.len());
+                for text in &texts {
+                    prop_assert_eq!(objects(text).roots.len(), 1);
+                }
+                let together = Objects::parse(Format::Yaml, joined(texts)).unwrap();
+                prop_assert_eq!(together.count(), found.count());
+            }
+        }
     }
 }

@@ -206,6 +206,9 @@ fn values_that_are_encrypted_are_opened_in_memory_alone() {
     sops_encrypted(&test, "chart/values.yaml", format!("a: {PLANTED}\nb: c\n"), &[]);
     refused(generate(&test, "chart").run(), "values.yaml: these values are encrypted with sops");
     assert!(decrypt(&test, "chart").run().ok().text().contains(PLANTED));
+    sops_encrypted(&test, "chart/secret.yaml", "b: of-the-second-file\n", &[]);
+    let both = parameters(decrypt(&test, "chart"), &secret).run().ok();
+    assert!(both.text().contains(PLANTED) && both.text().contains("of-the-second-file"), "{both}");
     // A ciphertext that a template takes out of a file.
     test.write("chart/values.yaml", "a: 1\nb: 2\n");
     std::fs::copy(test.path("chart/secret.yaml"), test.path("chart/extra.txt")).unwrap();
@@ -390,6 +393,13 @@ fn paths_of_an_application_stay_in_its_repository() {
     link(&test, "app/b.yaml", "../shared.yaml");
     test.write("shared.yaml", config_map("shared"));
     assert!(generate(&test, "app").run().ok().text().contains("name: shared"));
+    // Not even walked into.
+    link(&test, "app/everything", "/");
+    let recurse = r#"[{"name":"recurse","string":"true"}]"#;
+    refused(
+        parameters(generate(&test, "app"), recurse).run(),
+        "everything: this link leads out of the repository",
+    );
 }
 
 #[test]

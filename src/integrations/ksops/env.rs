@@ -91,6 +91,8 @@ fn unescaped(value: &str) -> SecretString {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn read(text: &str) -> Result<Vec<(String, String)>> {
@@ -125,5 +127,12 @@ mod tests {
         }
         assert!(read("A\n").is_err());
         assert!(read("A='x\n").unwrap_err().to_string().contains("not closed"));
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_or_refused(text in "([ab#=:'\"\\\\$ \n{é]|export |\r\n){0,40}") {
+            let _ = read(&text);
+        }
     }
 }
