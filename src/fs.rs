@@ -131,7 +131,7 @@ pub fn install(from: &Path, to: &Path) -> Result<()> {
         copy.persist(to)?;
         Ok(())
     };
-    copy().map_err(|error| Error::new(Kind::Write, "cannot be installed").in_file(to).caused_by(error))
+    copy().map_err(|error| atomic::cannot_create(to, atomic::folder_of(to), error))
 }
 
 /// The size of a file in bytes, if it can be told.

@@ -162,11 +162,13 @@ fn args_of_sops(args: &[OsString]) -> Option<&[OsString]> {
 }
 
 /// The command line of `sealant ksops`, when the program is called by that name.
-fn as_ksops(mut args: Vec<OsString>) -> Vec<OsString> {
-    if args.first().is_some_and(|name| is_called(name, "ksops")) {
-        args.insert(1, "ksops".into());
+fn as_ksops(args: Vec<OsString>) -> Vec<OsString> {
+    match &args[..] {
+        [name, rest @ ..] if is_called(name, "ksops") && rest != ["--version"] => {
+            ["sealant", "ksops"].into_iter().map(OsString::from).chain(rest.iter().cloned()).collect()
+        }
+        _ => args,
     }
-    args
 }
 
 fn is_called(word: &OsStr, name: &str) -> bool {

@@ -72,7 +72,8 @@ fn a_link_named_ksops_is_one_and_so_is_a_legacy_plugin() {
     let test = app("files: [db.enc.yaml]\n");
     let expected = build(&test).ok().text().to_owned();
     // As KSOPS is installed: by a name of its own.
-    test.sealant(&["ksops", "install", "bin"]).run().code(3);
+    let nowhere = test.sealant(&["ksops", "install", "bin"]).run().code(3);
+    assert!(nowhere.stderr.contains("the folder bin does not exist"), "{nowhere}");
     std::fs::create_dir(test.path("bin")).unwrap();
     let output = test.sealant(&["ksops", "install", "bin"]).run().ok();
     assert_eq!(output.stderr, "installed bin/ksops\n");
@@ -86,6 +87,9 @@ fn a_link_named_ksops_is_one_and_so_is_a_legacy_plugin() {
         );
         assert_eq!(build(&test).ok().text(), expected, "{path}");
     }
+    let usage = test.sealant(&["--nonsense"]).called_as("ksops").run().code(1);
+    assert!(usage.stderr.contains("Usage: sealant ksops"), "{usage}");
+    test.sealant(&["--version"]).called_as("/usr/bin/ksops").run().ok();
     // As a plugin in the user's folder, for a generator that names no function.
     let plugin = test.home(".config/kustomize/plugin/viaduct.ai/v1/ksops");
     std::fs::create_dir_all(&plugin).unwrap();
