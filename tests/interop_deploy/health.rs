@@ -1,18 +1,7 @@
 //! What Argo CD makes of a SealedSecret, by its own Lua interpreter.
 
-use sealant_test_support::{Peers, Sandbox};
+use sealant_test_support::argocd_health;
 use serde_json::{Value, json};
-
-use super::sealant;
-
-fn health(object: &Value) -> (String, String) {
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/argocd/health.lua");
-    let test = Sandbox::new(sealant());
-    let run = test.program(Peers::get().program("argocd-health"), &[script]);
-    let answer: Value = serde_json::from_slice(&run.stdin(object.to_string()).run().ok().stdout).unwrap();
-    let text = |key: &str| answer[key].as_str().unwrap_or_default().to_owned();
-    (text("status"), text("message"))
-}
 
 /// A SealedSecret of generation 2 with conditions as the controller writes them.
 fn object(observed: i64, conditions: &[(&str, &str, &str)]) -> Value {
@@ -49,12 +38,12 @@ fn each_state_of_a_sealed_secret_is_shown_as_what_it_is() {
         (object(2, &[]), "Progressing", waits),
         (object(2, &[("Ready", "False", "Odd")]), "Degraded", "Odd: why Odd"),
     ] {
-        assert_eq!(health(&object), (status.to_owned(), message.to_owned()), "{object}");
+        assert_eq!(argocd_health(&object.to_string()), (status.to_owned(), message.to_owned()), "{object}");
     }
     let mut new = object(2, good);
     new.as_object_mut().unwrap().remove("status");
-    assert_eq!(health(&new), ("Progressing".to_owned(), waits.to_owned()));
+    assert_eq!(argocd_health(&new.to_string()), ("Progressing".to_owned(), waits.to_owned()));
     let mut suspended = object(1, good);
     suspended["metadata"]["annotations"] = json!({"sealant.dev/suspend": "true"});
-    assert_eq!(health(&suspended).0, "Suspended");
+    assert_eq!(argocd_health(&suspended.to_string()).0, "Suspended");
 }

@@ -65,3 +65,15 @@ impl PluginServer {
         self.server.folder().join("tmp")
     }
 }
+
+/// What Argo CD shows of an object (in JSON) by the health check in `deploy/argocd`: its status, and its message. Argo CD's
+/// own interpreter runs it.
+#[track_caller]
+pub fn argocd_health(object: &str) -> (String, String) {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/argocd/health.lua");
+    let program = Peers::get().program("argocd-health");
+    let output = Run::new(&program, &[], std::env::temp_dir()).arg(script).stdin(object).run().ok();
+    let answer: serde_json::Value = serde_json::from_slice(&output.stdout).expect("a health in JSON");
+    let text = |key: &str| answer[key].as_str().unwrap_or_default().to_owned();
+    (text("status"), text("message"))
+}

@@ -39,7 +39,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tempfile::TempDir;
 
-pub use argocd::PluginServer;
+pub use argocd::{PluginServer, argocd_health};
 pub use bao::{AuditRequest, Bao, BaoProxy};
 pub use cluster::{ApiRequest, Cluster};
 pub use flux::Flux;
