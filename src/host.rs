@@ -22,6 +22,10 @@ pub struct Command {
     pub program: OsString,
     pub args: Vec<OsString>,
     pub env: Vec<(OsString, OsString)>,
+    /// It gets nothing of our environment, only `env`.
+    pub bare: bool,
+    /// What it says on standard error is thrown away: it may quote plaintext that it was given.
+    pub silent: bool,
 }
 
 impl Command {
@@ -33,7 +37,7 @@ impl Command {
             .into_iter()
             .map(OsString::from);
         let program = words.next().unwrap_or_default();
-        Ok(Self { program, args: words.collect(), env: Vec::new() })
+        Ok(Self { program, args: words.collect(), ..Self::default() })
     }
 }
 

@@ -33,7 +33,7 @@ const GROUPS: &[(&str, &[&str])] = &[
     ("Kubernetes", &["seal", "unseal", "inspect", "fetch-recipient"]),
     ("Repository", &["check", "status", "who-can-decrypt", "blast-radius", "audit"]),
     ("Git", &["git", "resolve", "hook"]),
-    ("Integrations", &["vault", "sops"]),
+    ("Integrations", &["argocd", "ksops", "vault", "sops"]),
     ("Shell", &["completion", "man", "help"]),
 ];
 

@@ -5,6 +5,7 @@
 
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
+mod argocd;
 pub mod args;
 mod audit;
 mod blast_radius;
@@ -32,6 +33,7 @@ pub mod host;
 mod init;
 mod inspect;
 mod keygen;
+mod ksops;
 mod man;
 mod manifests;
 mod pipeline;
@@ -139,6 +141,8 @@ enum Command {
     BlastRadius(blast_radius::Args),
     Audit(audit::Args),
     Vault(vault::Args),
+    Argocd(argocd::Args),
+    Ksops(ksops::Args),
     Sops(sops::Args),
     Completion(completion::Args),
     Man(man::Args),
@@ -151,6 +155,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     if let Some(args) = args_of_sops(&args) {
         return sops::run(args);
     }
+    let args = as_ksops(args);
     let parsed = help::command().try_get_matches_from(args).and_then(|found| {
         let name = found.subcommand_name().unwrap_or_default().to_owned();
         Ok((Cli::from_arg_matches(&found)?, name))
@@ -168,12 +173,25 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 /// What belongs to sops's command line, when the program is called by that name or as `sealant sops`.
 fn args_of_sops(args: &[OsString]) -> Option<&[OsString]> {
-    let is_sops = |word: &OsString| Path::new(word).file_name() == Some(OsStr::new("sops"));
     match args {
-        [name, args @ ..] if is_sops(name) => Some(args),
+        [name, args @ ..] if is_called(name, "sops") => Some(args),
         [_, command, args @ ..] if command == "sops" => Some(args),
         _ => None,
     }
+}
+
+/// The command line of `sealant ksops`, when the program is called by that name.
+fn as_ksops(args: Vec<OsString>) -> Vec<OsString> {
+    match &args[..] {
+        [name, rest @ ..] if is_called(name, "ksops") && rest != ["--version"] => {
+            ["sealant", "ksops"].into_iter().map(OsString::from).chain(rest.iter().cloned()).collect()
+        }
+        _ => args,
+    }
+}
+
+fn is_called(word: &OsStr, name: &str) -> bool {
+    Path::new(word).file_name() == Some(OsStr::new(name))
 }
 
 fn dispatch(command: Command, context: &Context) -> anyhow::Result<ExitCode> {
@@ -209,6 +227,8 @@ fn dispatch(command: Command, context: &Context) -> anyhow::Result<ExitCode> {
         Command::BlastRadius(args) => blast_radius::run(args, context),
         Command::Audit(args) => audit::run(args, context),
         Command::Vault(args) => vault::run(args, context),
+        Command::Argocd(args) => argocd::run(args, context),
+        Command::Ksops(args) => ksops::run(args, context),
         Command::Sops(args) => Ok(sops::run(&args.args)),
         Command::Completion(args) => completion::run(args, context),
         Command::Man(args) => man::run(args, context),

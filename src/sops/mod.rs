@@ -63,7 +63,7 @@ pub fn already_encrypted() -> Error {
 }
 
 /// How ciphertexts begin.
-const TOKEN: &str = "ENC[AES256_GCM";
+pub(crate) const TOKEN: &str = "ENC[AES256_GCM";
 
 /// Whether a file may be encrypted, without parsing it: for folders full of other files.
 pub fn looks_encrypted(file: &[u8]) -> bool {

@@ -146,6 +146,7 @@ impl<'h> Git<'h> {
             program: "git".into(),
             args: folder.into_iter().chain(args.iter().cloned()).collect(),
             env: env.map(|(name, value)| (name.into(), value.into())).to_vec(),
+            ..Command::default()
         };
         self.host.start(&command).map_err(|error| {
             Error::new(Kind::Read, "`git` cannot be started")
