@@ -5,8 +5,9 @@
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{self, BufRead, Read};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::process::Child;
 
 use jiff::Timestamp;
 use zeroize::Zeroizing;
@@ -56,20 +57,15 @@ pub trait Host: Send + Sync {
     /// Runs a program and returns what it prints to standard output; an error when it may not be run or fails.
     fn output_of(&self, command: &Command) -> Result<SecretBytes>;
 
-    /// Starts a program, feeds it `input`, and lets `read` have what it prints, as it comes: for what need not fit into
-    /// memory. An error when it may not be run, or fails.
-    fn stream(
-        &self,
-        command: &Command,
-        _input: Vec<u8>,
-        _read: &mut dyn FnMut(&mut dyn BufRead) -> Result<()>,
-    ) -> Result<()> {
-        Err(Error::new(Kind::Other, format!("running `{}` is not possible here", command.program.display())))
-    }
-
     /// Where it is written down what is opened and written; `None` where nobody asks for that.
     fn journal(&self) -> Option<&dyn Journal> {
         None
+    }
+
+    /// Starts a program whose standard streams are pipes to us: for one that is told more than its arguments, or that
+    /// has more to say than [`Host::output_of`] takes.
+    fn start(&self, _: &Command) -> io::Result<Child> {
+        Err(io::Error::new(io::ErrorKind::Unsupported, "running a program is not possible here"))
     }
 
     /// Whether age plugins (programs named `age-plugin-*` on the `PATH`) may be started.

@@ -12,8 +12,8 @@ use crate::error::{Error, Kind, Result};
 use crate::keys::MasterKey;
 use crate::keys::vault::StartedBy;
 use crate::repo::blast_radius::{self, Exposed, Found, State};
-use crate::repo::git::Git;
 use crate::repo::git::history::Scope;
+use crate::repo::git::{Git, root_of};
 use crate::repo::who_can_decrypt::Asked;
 
 /// List all that a recipient could ever decrypt, from the history of the repository; no key is needed
@@ -74,10 +74,11 @@ pub struct Args {
 
 pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let working_dir = context.lookup()?.working_dir;
-    let git = Git::of(context.host, &working_dir).ok_or_else(|| {
+    root_of(&working_dir).ok_or_else(|| {
         Error::new(Kind::Read, "this folder is in no Git repository, so there is no history to look at")
             .advise("Go into a clone of the repository.")
     })?;
+    let git = Git::in_folder(context.host, &working_dir);
     let since = args.since.as_deref().map(day).transpose()?;
     let asked = Asked::new(&args.recipient);
     let config = context.configs()?.config_for(&working_dir.join("any"))?;

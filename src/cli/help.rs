@@ -32,6 +32,7 @@ const GROUPS: &[(&str, &[&str])] = &[
     ),
     ("Kubernetes", &["seal", "unseal", "inspect", "fetch-recipient"]),
     ("Repository", &["check", "status", "who-can-decrypt", "blast-radius", "audit"]),
+    ("Git", &["git", "hook"]),
     ("Integrations", &["vault", "sops"]),
     ("Shell", &["completion", "man", "help"]),
 ];

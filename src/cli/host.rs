@@ -139,17 +139,12 @@ impl Host for Terminal<'_> {
         output_of(command, PROGRAM_LIMIT, self.ui)
     }
 
-    fn stream(
-        &self,
-        command: &Command,
-        input: Vec<u8>,
-        read: &mut dyn FnMut(&mut dyn BufRead) -> Result<()>,
-    ) -> Result<()> {
-        stream(command, &input, read)
-    }
-
     fn journal(&self) -> Option<&dyn Journal> {
         audit::journal()
+    }
+
+    fn start(&self, command: &Command) -> io::Result<Child> {
+        start(command).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()
     }
 
     fn may_run_plugins(&self) -> bool {
@@ -235,40 +230,6 @@ fn output_of(command: &Command, limit: Duration, ui: &Ui) -> Result<SecretBytes>
         Ok(Ok(Some(bytes))) => Ok(bytes),
         Ok(Err(error)) => Err(failed("gave nothing that can be read".to_owned()).caused_by(error)),
         _ => Err(failed(format!("printed more than {} MiB", OUTPUT_LIMIT >> 20))),
-    }
-}
-
-/// Runs a program to its end, however long that takes: it is a person who waits.
-fn stream(
-    command: &Command,
-    input: &[u8],
-    read: &mut dyn FnMut(&mut dyn BufRead) -> Result<()>,
-) -> Result<()> {
-    let name = command.program.display();
-    let failed = |why: String| Error::new(Kind::Other, format!("`{name}` {why}"));
-    let mut child = start(command)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .map_err(|error| failed("cannot be started".to_owned()).caused_by(error))?;
-    let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
-    let read = thread::scope(|scope| {
-        scope.spawn(move || {
-            // Whoever does not read to the end says by its exit code why.
-            let _ = stdin.map(|mut stdin| stdin.write_all(input));
-        });
-        let done = stdout.map_or(Ok(()), |stdout| read(&mut BufReader::with_capacity(1 << 16, stdout)));
-        if done.is_err() {
-            let _ = child.kill();
-        }
-        done
-    });
-    let status = child.wait().map_err(|error| failed("cannot be waited for".to_owned()).caused_by(error))?;
-    read?;
-    match status.code() {
-        Some(0) => Ok(()),
-        Some(code) => Err(failed(format!("exited with {code}"))),
-        None => Err(failed("was stopped by a signal".to_owned())),
     }
 }
 

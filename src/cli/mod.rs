@@ -25,7 +25,9 @@ mod explain;
 mod fetch_recipient;
 mod filestatus;
 mod get;
+mod git;
 mod help;
+mod hook;
 pub mod host;
 mod init;
 mod inspect;
@@ -34,6 +36,7 @@ mod man;
 mod manifests;
 mod pipeline;
 mod recipients;
+mod redact;
 mod repository;
 mod rewrap;
 mod rotate;
@@ -130,6 +133,8 @@ enum Command {
     WhoCanDecrypt(who_can_decrypt::Args),
     BlastRadius(blast_radius::Args),
     Audit(audit::Args),
+    Git(git::Args),
+    Hook(hook::Args),
     Vault(vault::Args),
     Sops(sops::Args),
     Completion(completion::Args),
@@ -197,6 +202,8 @@ fn dispatch(command: Command, context: &Context) -> anyhow::Result<ExitCode> {
         Command::WhoCanDecrypt(args) => who_can_decrypt::run(args, context),
         Command::BlastRadius(args) => blast_radius::run(args, context),
         Command::Audit(args) => audit::run(args, context),
+        Command::Git(args) => git::run(args, context),
+        Command::Hook(args) => hook::run(args, context),
         Command::Vault(args) => vault::run(args, context),
         Command::Sops(args) => Ok(sops::run(&args.args)),
         Command::Completion(args) => completion::run(args, context),

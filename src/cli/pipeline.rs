@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use crate::batch::{CHUNK_BYTES, CHUNK_FILES, Source};
 use crate::cli::args::{Destination, Formats, Input, Inputs};
 use crate::cli::{Context, Failures};
-use crate::config::{SEALANT_NAME, SOPS_NAME};
+pub(super) use crate::config::is_config;
 use crate::document::{Format, MAX_BINARY, MAX_SOURCE};
 use crate::encrypted_file;
 use crate::error::{Error, Result};
@@ -223,12 +223,6 @@ pub(super) fn chunks(inputs: &[Input]) -> Vec<&[Input]> {
     }
     chunks.push(&inputs[start..]);
     chunks
-}
-
-/// Configs hold no secrets.
-pub(super) fn is_config(path: &Path) -> bool {
-    let name = path.file_name().unwrap_or_default();
-    [SOPS_NAME, SEALANT_NAME, ".sops.yml"].iter().any(|config| name == *config)
 }
 
 /// Leaves out files that were only found in a folder and are not encrypted.
