@@ -147,6 +147,22 @@ pub async fn unwrap<T>(
     wanted.into_iter().map(pair).collect()
 }
 
+/// Opens the data keys of several versions of one document.
+pub async fn open_versions(
+    service: &KeyService<'_>,
+    file: &Path,
+    wrapped: &[&WrappedDataKey],
+) -> Vec<Result<DataKey>> {
+    let opened = service.unwrap_many(wrapped).await;
+    journal::recorded(service.host(), opened, |opened| {
+        let entry = |(wrapped, opened): (&&WrappedDataKey, &Result<_>)| {
+            let entry = Entry::new(Action::Open, file).ended(opened.as_ref().err());
+            Entry { keys: service.used([*wrapped]), ..entry }
+        };
+        wrapped.iter().zip(opened).map(entry).collect()
+    })
+}
+
 /// Opens the data keys of SealedSecrets that stand in files: of one item each, or of all. Results stand in the order of
 /// what is wanted.
 pub async fn open_sealed(

@@ -15,7 +15,7 @@ mod walk;
 
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read};
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
@@ -29,7 +29,7 @@ pub use cleanup::{
 pub use fifo::Fifo;
 pub use lock::Lock;
 pub use private_dir::PrivateDir;
-pub use walk::{Walk, walk};
+pub use walk::{Walk, files_below, links, walk};
 
 use crate::error::{Error, Kind, Result};
 use crate::hints;
@@ -136,6 +136,20 @@ pub fn host_name() -> String {
 /// The number of the user as whom this process runs.
 pub fn user_id() -> u32 {
     rustix::process::getuid().as_raw()
+}
+
+/// Puts a copy of a program at `to`, whole or not at all, that everybody may run.
+pub fn install(from: &Path, to: &Path) -> Result<()> {
+    let copy = || -> io::Result<()> {
+        let mut copy = tempfile::Builder::new()
+            .permissions(fs::Permissions::from_mode(0o755))
+            .tempfile_in(atomic::folder_of(to))?;
+        io::copy(&mut File::open(from)?, &mut copy)?;
+        copy.as_file().set_permissions(fs::Permissions::from_mode(0o755))?;
+        copy.persist(to)?;
+        Ok(())
+    };
+    copy().map_err(|error| atomic::cannot_create(to, atomic::folder_of(to), error))
 }
 
 /// The size of a file in bytes, if it can be told.

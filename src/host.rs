@@ -22,6 +22,10 @@ pub struct Command {
     pub program: OsString,
     pub args: Vec<OsString>,
     pub env: Vec<(OsString, OsString)>,
+    /// It gets nothing of our environment, only `env`.
+    pub bare: bool,
+    /// What it says on standard error is thrown away: it may quote plaintext that it was given.
+    pub silent: bool,
 }
 
 impl Command {
@@ -33,7 +37,7 @@ impl Command {
             .into_iter()
             .map(OsString::from);
         let program = words.next().unwrap_or_default();
-        Ok(Self { program, args: words.collect(), env: Vec::new() })
+        Ok(Self { program, args: words.collect(), ..Self::default() })
     }
 }
 
@@ -57,15 +61,15 @@ pub trait Host: Send + Sync {
     /// Runs a program and returns what it prints to standard output; an error when it may not be run or fails.
     fn output_of(&self, command: &Command) -> Result<SecretBytes>;
 
-    /// Where it is written down what is opened and written; `None` where nobody asks for that.
-    fn journal(&self) -> Option<&dyn Journal> {
-        None
-    }
-
     /// Starts a program whose standard streams are pipes to us: for one that is told more than its arguments, or that
     /// has more to say than [`Host::output_of`] takes.
     fn start(&self, _: &Command) -> io::Result<Child> {
         Err(io::Error::new(io::ErrorKind::Unsupported, "running a program is not possible here"))
+    }
+
+    /// Where it is written down what is opened and written; `None` where nobody asks for that.
+    fn journal(&self) -> Option<&dyn Journal> {
+        None
     }
 
     /// Whether age plugins (programs named `age-plugin-*` on the `PATH`) may be started.

@@ -90,7 +90,7 @@ enum Report {
 
 pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let formats = args.formats.input_only(context.ui)?;
-    let mut inputs = repository::inputs(args.inputs.clone(), context)?;
+    let mut inputs = repository::inputs(args.inputs, context)?;
     if let Some(base) = &args.base {
         leave_out_unchanged(&mut inputs.inputs, base, context)?;
     }

@@ -32,8 +32,8 @@ const GROUPS: &[(&str, &[&str])] = &[
     ),
     ("Kubernetes", &["seal", "unseal", "inspect", "fetch-recipient"]),
     ("Repository", &["check", "status", "who-can-decrypt", "blast-radius", "audit"]),
-    ("Git", &["git", "hook"]),
-    ("Integrations", &["vault", "sops"]),
+    ("Git", &["git", "resolve", "hook"]),
+    ("Integrations", &["argocd", "ksops", "vault", "sops"]),
     ("Shell", &["completion", "man", "help"]),
 ];
 

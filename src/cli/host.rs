@@ -139,12 +139,12 @@ impl Host for Terminal<'_> {
         output_of(command, PROGRAM_LIMIT, self.ui)
     }
 
-    fn journal(&self) -> Option<&dyn Journal> {
-        audit::journal()
-    }
-
     fn start(&self, command: &Command) -> io::Result<Child> {
         start(command).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()
+    }
+
+    fn journal(&self) -> Option<&dyn Journal> {
+        audit::journal()
     }
 
     fn may_run_plugins(&self) -> bool {
@@ -180,6 +180,12 @@ fn not_given(what: &str, error: io::Error) -> Error {
 
 fn start(command: &Command) -> std::process::Command {
     let mut started = std::process::Command::new(&command.program);
+    if command.bare {
+        started.env_clear();
+    }
+    if command.silent {
+        started.stderr(Stdio::null());
+    }
     started.args(&command.args).envs(command.env.iter().map(|(name, value)| (name, value)));
     started
 }
@@ -189,11 +195,10 @@ fn start(command: &Command) -> std::process::Command {
 fn output_of(command: &Command, limit: Duration, ui: &Ui) -> Result<SecretBytes> {
     let name = command.program.display();
     let failed = |why: String| Error::new(Kind::Other, format!("`{name}` {why}"));
-    let mut child = start(command)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn()
-        .map_err(|error| failed("cannot be started".to_owned()).caused_by(error))?;
+    let mut program = start(command);
+    let (mut child, _stopped) =
+        fs::spawn_to_stop_with_us(program.stdin(Stdio::null()).stdout(Stdio::piped()))
+            .map_err(|error| failed("cannot be started".to_owned()).caused_by(error))?;
     let started = Instant::now();
     let left = || limit.saturating_sub(started.elapsed());
 

@@ -5,6 +5,7 @@
 
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
+mod argocd;
 pub mod args;
 mod audit;
 mod blast_radius;
@@ -32,15 +33,18 @@ pub mod host;
 mod init;
 mod inspect;
 mod keygen;
+mod ksops;
 mod man;
 mod manifests;
 mod pipeline;
 mod recipients;
 mod redact;
 mod repository;
+mod resolve;
 mod rewrap;
 mod rotate;
 mod seal;
+mod session;
 mod set;
 mod sops;
 mod status;
@@ -130,12 +134,15 @@ enum Command {
     FetchRecipient(fetch_recipient::Args),
     Check(check::Args),
     Status(status::Args),
+    Git(git::Args),
+    Hook(hook::Args),
+    Resolve(resolve::Args),
     WhoCanDecrypt(who_can_decrypt::Args),
     BlastRadius(blast_radius::Args),
     Audit(audit::Args),
-    Git(git::Args),
-    Hook(hook::Args),
     Vault(vault::Args),
+    Argocd(argocd::Args),
+    Ksops(ksops::Args),
     Sops(sops::Args),
     Completion(completion::Args),
     Man(man::Args),
@@ -148,6 +155,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     if let Some(args) = args_of_sops(&args) {
         return sops::run(args);
     }
+    let args = as_ksops(args);
     let parsed = help::command().try_get_matches_from(args).and_then(|found| {
         let name = found.subcommand_name().unwrap_or_default().to_owned();
         Ok((Cli::from_arg_matches(&found)?, name))
@@ -165,12 +173,25 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 /// What belongs to sops's command line, when the program is called by that name or as `sealant sops`.
 fn args_of_sops(args: &[OsString]) -> Option<&[OsString]> {
-    let is_sops = |word: &OsString| Path::new(word).file_name() == Some(OsStr::new("sops"));
     match args {
-        [name, args @ ..] if is_sops(name) => Some(args),
+        [name, args @ ..] if is_called(name, "sops") => Some(args),
         [_, command, args @ ..] if command == "sops" => Some(args),
         _ => None,
     }
+}
+
+/// The command line of `sealant ksops`, when the program is called by that name.
+fn as_ksops(args: Vec<OsString>) -> Vec<OsString> {
+    match &args[..] {
+        [name, rest @ ..] if is_called(name, "ksops") && rest != ["--version"] => {
+            ["sealant", "ksops"].into_iter().map(OsString::from).chain(rest.iter().cloned()).collect()
+        }
+        _ => args,
+    }
+}
+
+fn is_called(word: &OsStr, name: &str) -> bool {
+    Path::new(word).file_name() == Some(OsStr::new(name))
 }
 
 fn dispatch(command: Command, context: &Context) -> anyhow::Result<ExitCode> {
@@ -199,12 +220,15 @@ fn dispatch(command: Command, context: &Context) -> anyhow::Result<ExitCode> {
         Command::FetchRecipient(args) => fetch_recipient::run(args, context),
         Command::Check(args) => check::run(args, context),
         Command::Status(args) => status::run(args, context),
+        Command::Git(args) => git::run(args, context),
+        Command::Hook(args) => hook::run(args, context),
+        Command::Resolve(args) => resolve::run(args, context),
         Command::WhoCanDecrypt(args) => who_can_decrypt::run(args, context),
         Command::BlastRadius(args) => blast_radius::run(args, context),
         Command::Audit(args) => audit::run(args, context),
-        Command::Git(args) => git::run(args, context),
-        Command::Hook(args) => hook::run(args, context),
         Command::Vault(args) => vault::run(args, context),
+        Command::Argocd(args) => argocd::run(args, context),
+        Command::Ksops(args) => ksops::run(args, context),
         Command::Sops(args) => Ok(sops::run(&args.args)),
         Command::Completion(args) => completion::run(args, context),
         Command::Man(args) => man::run(args, context),
@@ -292,6 +316,16 @@ impl Failures {
     }
 }
 
+/// A path as it is typed in a shell.
+pub fn typed(path: &Path) -> String {
+    let text = path.to_string_lossy();
+    let text = if text.starts_with('-') { format!("./{text}") } else { text.into_owned() };
+    match shlex::try_quote(&text) {
+        Ok(quoted) => quoted.into_owned(),
+        Err(_) => text,
+    }
+}
+
 /// Waits for the key service. The only place that does. Connections live as long as the runtime that made them, so
 /// there is one, made when it is first needed.
 #[allow(clippy::panic, reason = "there is nothing to go on with")]
@@ -373,6 +407,14 @@ mod tests {
         ];
         for (line, expected) in cases {
             assert_eq!(code(line), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn paths_are_typed_as_a_shell_takes_them() {
+        let cases = [("a/b.yaml", "a/b.yaml"), ("a b", "'a b'"), ("-x", "./-x"), ("$HOME", "'$HOME'")];
+        for (path, expected) in cases {
+            assert_eq!(typed(Path::new(path)), expected);
         }
     }
 

@@ -1,14 +1,14 @@
 //! The files of a repository, for commands that look through all of it.
 
 use std::collections::HashSet;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use crate::cli::Context;
 use crate::cli::args::{Input, InputArgs, Inputs};
 use crate::error::Result;
-use crate::host::{Command, Host};
+use crate::repo::git::Git;
 use crate::secret::SecretBytes;
 
 /// The inputs that are meant; without any, the folder that one is in. What Git ignores is left out.
@@ -31,10 +31,7 @@ fn leave_out_ignored(inputs: &mut Vec<Input>, paths: &[PathBuf], context: &Conte
     for folder in paths.iter().filter(|path| path.is_dir() && is_in_repository(path)) {
         let args =
             ["ls-files", "-z", "--others", "--ignored", "--exclude-standard", "--directory", "--", "."];
-        let args = [OsStr::new("-C"), folder.as_os_str()].into_iter().chain(args.map(OsStr::new));
-        let command =
-            Command { program: "git".into(), args: args.map(OsString::from).collect(), env: Vec::new() };
-        let names = context.host.output_of(&command).unwrap_or_else(|error| {
+        let names = Git::in_folder(context.host, folder).run(args).unwrap_or_else(|error| {
             context
                 .ui
                 .warning(format!("Git does not tell what it ignores, so that is checked, too: {error}"));

@@ -7,6 +7,9 @@ pub mod changes;
 pub mod configs;
 pub mod history;
 pub mod install;
+pub mod merge;
+pub mod resolve;
+pub mod textconv;
 pub mod tree;
 
 use std::ffi::{OsStr, OsString};
@@ -98,8 +101,9 @@ impl<'h> Git<'h> {
             // It waits for somebody to read on.
             let _ = child.kill();
         }
-        let code = child.wait().map_err(|error| failed(&args, "gave no answer").caused_by(error))?.code();
+        let ended = child.wait().map_err(|error| failed(&args, "gave no answer").caused_by(error));
         done?;
+        let code = ended?.code();
         let answer =
             Answer { code, stdout: SecretBytes::default(), message: message.join().unwrap_or_default() };
         if code == Some(0) { Ok(()) } else { Err(answer.into_error(&args)) }
@@ -128,6 +132,7 @@ impl<'h> Git<'h> {
             program: "git".into(),
             args: folder.into_iter().chain(args.iter().cloned()).collect(),
             env: env.map(|(name, value)| (name.into(), value.into())).to_vec(),
+            ..Command::default()
         };
         self.host.start(&command).map_err(|error| {
             Error::new(Kind::Read, "`git` cannot be started")
@@ -154,11 +159,6 @@ fn failed<S: AsRef<OsStr>>(args: &[S], how: &str) -> Error {
     Error::new(Kind::Read, format!("`git {}` {how}", command.unwrap_or_default().display()))
 }
 
-/// The topmost folder of the working tree in which a folder stands, as its `.git` has it.
-pub fn root_of(folder: &Path) -> Option<&Path> {
-    folder.ancestors().find(|above| above.join(".git").exists())
-}
-
 /// Reads what Git has to say to its end, so that it never waits for somebody to do so.
 fn message_of(stderr: Option<ChildStderr>) -> JoinHandle<String> {
     thread::spawn(move || {
@@ -177,4 +177,9 @@ pub fn revision(name: &str) -> Result<&str> {
         return Err(Error::new(Kind::Other, format!("`{name}` is no name of a commit")));
     }
     Ok(name)
+}
+
+/// The topmost folder of the working tree in which a folder stands.
+pub fn root_of(folder: &Path) -> Option<&Path> {
+    folder.ancestors().find(|above| above.join(".git").exists())
 }
