@@ -54,6 +54,12 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         }
         last = Some(hash(line));
         Ok(())
+    })
+    .map_err(|error| match error.kind() {
+        Kind::NoFile => {
+            error.advise("Nothing was written down yet. `sealant help audit` says how to ask for a log.")
+        }
+        _ => error,
     })?;
     for line in &broken {
         context.ui.line(format!("{}:{line}: is not what followed the line before it", path.display()))?;

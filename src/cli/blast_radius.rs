@@ -12,20 +12,19 @@ use crate::error::{Error, Kind, Result};
 use crate::keys::MasterKey;
 use crate::keys::vault::StartedBy;
 use crate::repo::blast_radius::{self, Exposed, Found, State};
-use crate::repo::git::Git;
 use crate::repo::git::history::Scope;
+use crate::repo::git::{Git, root_of};
 use crate::repo::who_can_decrypt::Asked;
 
 /// List all that a recipient could ever decrypt, from the history of the repository; no key is needed
 ///
 /// For somebody who leaves, or a laptop that is gone: which values to replace where they come from. Every version of
-/// every file is looked at, on all branches and tags, those that were deleted since included. A value is
+/// every file is looked at, on all branches and tags, those that were deleted since included.
 ///
-///   live            what could be read is what HEAD has
-///   encrypted-anew  HEAD has another ciphertext: of a new value, or of the same one under a new data key (`rotate`).
-///                   Without a key nobody can tell, so it counts until you know that it was replaced
-///   gone            HEAD has no such value, which may be in use all the same
-///   changed         HEAD has another value, as --compare has found
+/// "live" is a value that HEAD has as it could be read. "encrypted-anew" is one of which HEAD has another ciphertext: of a
+/// new value, or of the same one under a new data key (`rotate`). Without a key nobody can tell, so it counts until you know
+/// that it was replaced; "changed" is one that was, as --compare has found. "gone" is one that HEAD does not have, which may
+/// be in use all the same.
 ///
 /// Whoever could open one version may have kept its data key, and reads with it what was set under it later: such values
 /// are listed "by a kept data key". Values that once stood in clear, in a file that is encrypted in other versions, are
@@ -74,10 +73,11 @@ pub struct Args {
 
 pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let working_dir = context.lookup()?.working_dir;
-    let git = Git::of(context.host, &working_dir).ok_or_else(|| {
+    root_of(&working_dir).ok_or_else(|| {
         Error::new(Kind::Read, "this folder is in no Git repository, so there is no history to look at")
             .advise("Go into a clone of the repository.")
     })?;
+    let git = Git::in_folder(context.host, &working_dir);
     let since = args.since.as_deref().map(day).transpose()?;
     let asked = Asked::new(&args.recipient);
     let config = context.configs()?.config_for(&working_dir.join("any"))?;

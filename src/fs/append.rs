@@ -40,7 +40,13 @@ pub fn append(path: &Path, lines: impl FnOnce(Option<&[u8]>) -> String) -> Resul
 /// Calls `line` with each line of a file, without its line break.
 pub fn read_lines(path: &Path, mut line: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
     let cannot = |error: io::Error| Error::new(Kind::Read, "cannot be read").in_file(path).caused_by(error);
-    let mut reader = BufReader::new(File::open(path).map_err(cannot)?);
+    let file = match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Err(Error::new(Kind::NoFile, "no such file").in_file(path));
+        }
+        file => file.map_err(cannot)?,
+    };
+    let mut reader = BufReader::new(file);
     let mut bytes = Vec::new();
     while (&mut reader).take(LONGEST).read_until(b'\n', &mut bytes).map_err(cannot)? > 0 {
         line(bytes.strip_suffix(b"\n").unwrap_or(&bytes))?;

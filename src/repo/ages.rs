@@ -49,7 +49,7 @@ pub fn first_seen(
     };
     let mut seen: HashMap<Mark, Since> = HashMap::new();
     history.read_blobs(git, &all, look, |blob, marks: Vec<Mark>| {
-        let commit = history.commits[first[blob]];
+        let commit = &history.commits[first[blob]];
         let since = Since { time: commit.time, at_least: history.is_shallow && commit.is_first };
         for mark in marks {
             let known = seen.entry(mark).or_insert(since);

@@ -21,7 +21,8 @@ use crate::document::Format;
 use crate::error::{Error, Result};
 use crate::keys::MasterKey;
 use crate::repo::git::Git;
-use crate::repo::git::history::{self, Commit, Content, History, Scope};
+use crate::repo::git::history::{self, Blob, Commit, Content, History, Scope};
+use crate::repo::git::tree::{Entry, Tree};
 use crate::repo::values::{Mark, Values};
 use crate::repo::who_can_decrypt::Share;
 use classes::{Classes, Interned};
@@ -183,13 +184,13 @@ impl<'h> Search<'h> {
         drop(known);
         let mut head: HashMap<usize, Vec<usize>> = HashMap::new();
         if history.has_head {
-            let blobs = history.blobs.iter().enumerate().map(|(at, blob)| ((blob.id, blob.format), at));
+            let blobs = history.blobs.iter().enumerate().map(|(at, blob)| (blob, at));
             let blobs: HashMap<_, _> = blobs.collect();
             let names = history.paths.iter().enumerate().map(|(at, path)| (path.as_path(), at));
             let names: HashMap<&Path, usize> = names.collect();
-            for (path, id) in history::tree(git, "HEAD")? {
+            for (path, id) in files_of(git, "HEAD")? {
                 if let (Some(&blob), Some(&path)) =
-                    (blobs.get(&(id, Format::of_path(&path))), names.get(path.as_path()))
+                    (blobs.get(&Blob { id, format: Format::of_path(&path) }), names.get(path.as_path()))
                 {
                     head.entry(blob).or_default().push(path);
                 }
@@ -198,7 +199,7 @@ impl<'h> Search<'h> {
         let mut at_tips = HashSet::new();
         if since.is_some() {
             for tip in history::tips(git, history.has_head)? {
-                at_tips.extend(history::tree(git, &tip)?.into_iter().map(|(_, id)| id));
+                at_tips.extend(files_of(git, &tip)?.into_iter().map(|(_, id)| id));
             }
         }
         Ok(Self {
@@ -223,8 +224,8 @@ impl<'h> Search<'h> {
         })
     }
 
-    fn commit_of(&self, blob: usize) -> Commit {
-        self.history.commits[self.last[blob]]
+    fn commit_of(&self, blob: usize) -> &Commit {
+        &self.history.commits[self.last[blob]]
     }
 
     fn path_of(&self, blob: usize) -> &Path {
@@ -310,8 +311,8 @@ impl<'h> Search<'h> {
 
     /// When a content was last replaced; `None` while it is there on some branch.
     fn until(&self, blob: usize) -> Option<Timestamp> {
-        let id = self.history.blobs[blob].id;
-        self.history.replaced.get(&id).copied().filter(|_| !self.at_tips.contains(&id))
+        let id = &self.history.blobs[blob].id;
+        self.history.replaced.get(id).copied().filter(|_| !self.at_tips.contains(id))
     }
 
     fn is_too_old(&self, until: Option<Timestamp>) -> bool {
@@ -449,14 +450,25 @@ impl<'h> Search<'h> {
     ) {
         let (file, value) = (self.history.paths[place.0].clone(), self.values.text(place.1).to_owned());
         let Commit { id, time, .. } = self.commit_of(blob);
+        let (id, time) = (id.as_str(), *time);
         let key = (file.clone(), value.clone(), way != Way::InClear);
-        let new = Exposed { file, value, state, way, versions: 0, commit: id.to_string(), time };
+        let new = Exposed { file, value, state, way, versions: 0, commit: id.to_owned(), time };
         let row = rows.entry(key).or_insert(new);
         row.state = row.state.min(state);
         row.way = row.way.min(way);
         row.versions += versions;
         if row.time < time {
-            (row.commit, row.time) = (id.to_string(), time);
+            (row.commit, row.time) = (id.to_owned(), time);
         }
     }
+}
+
+/// The files of a commit, from the top of the repository; links and submodules are none.
+fn files_of(git: &Git<'_>, commit: &str) -> Result<Vec<(PathBuf, history::ObjectId)>> {
+    let tree = Tree::of_commit(git, commit)?;
+    let file = |(path, entry): (&PathBuf, &Entry)| match entry {
+        Entry::File(id) => Some((path.clone(), id.clone())),
+        _ => None,
+    };
+    Ok(tree.iter().filter_map(file).collect())
 }

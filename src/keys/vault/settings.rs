@@ -386,7 +386,7 @@ pub(super) fn secret_variable(host: &dyn Host, name: &str) -> Result<Option<Secr
 
 /// Whether the user's own settings ask for an audit log, and where they want it. Settings that are wrong elsewhere keep
 /// nobody from opening files, which may take none of them.
-pub(crate) fn user_audit_log(host: &dyn Host) -> Result<Option<Option<PathBuf>>> {
+pub fn user_audit_log(host: &dyn Host) -> Result<Option<Option<PathBuf>>> {
     const AUDIT: &[u8] = b"audit";
     let may_ask = || {
         let text = user_file(host).map(|path| host.read_secret(&path));

@@ -3,7 +3,7 @@
 use crate::config::Selection;
 use crate::document::{self, Document, Format, NodeId, Paths};
 use crate::encrypted_file::{EncryptedFile, is_meant_to_be_encrypted};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use crate::keys::MasterKey;
 use crate::repo::check;
 use crate::repo::git::history::Content;
@@ -31,10 +31,7 @@ pub(super) fn look(format: Format, content: Content, is_it: &impl Fn(&MasterKey)
         Content::Bytes(bytes) => bytes,
         // Nothing of that size is encrypted: it could not be opened.
         Content::TooLarge => return Look::Other(Vec::new()),
-        Content::Missing => {
-            let error = Error::new(Kind::Read, "this version is not in this clone");
-            return Look::Unread(error);
-        }
+        Content::Unread(error) => return Look::Unread(error),
     };
     if !is_meant_to_be_encrypted(format, &bytes) {
         return Look::Other(secrets_of(format, bytes));

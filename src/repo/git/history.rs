@@ -6,25 +6,20 @@
 
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
-use std::io::{BufRead, Read};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::io::BufRead;
+use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use rayon::prelude::*;
 
 use super::Git;
+use super::blobs::Blobs;
+pub use super::tree::ObjectId;
 use crate::batch::{CHUNK_BYTES, CHUNK_FILES};
 use crate::document::{Format, MAX_BINARY, MAX_SOURCE};
 use crate::error::{Error, Kind, Result};
 use crate::secret::SecretBytes;
-
-/// The name of an object of Git, of either hash that there is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct ObjectId {
-    bytes: [u8; 32],
-    length: u8,
-}
 
 /// Which part of the history to look at.
 #[derive(Debug, Clone, Default)]
@@ -36,7 +31,7 @@ pub struct Scope {
 }
 
 /// A commit that changed something.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Commit {
     pub id: ObjectId,
     /// When it was made: the earlier of the author's and the committer's time.
@@ -54,7 +49,7 @@ pub struct Version {
 }
 
 /// A content that some file had, and as what it is to be read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Blob {
     pub id: ObjectId,
     pub format: Format,
@@ -80,37 +75,8 @@ pub enum Content {
     Bytes(SecretBytes),
     /// It has more bytes than such a file may have.
     TooLarge,
-    /// It is not in this clone.
-    Missing,
-}
-
-impl ObjectId {
-    fn parse(hex: &[u8]) -> Option<Self> {
-        let (mut bytes, length) = ([0; 32], hex.len() / 2);
-        if !matches!(hex.len(), 40 | 64) {
-            return None;
-        }
-        for (byte, digits) in bytes.iter_mut().zip(hex.chunks(2)) {
-            *byte = u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
-        }
-        Some(Self { bytes, length: u8::try_from(length).ok()? })
-    }
-
-    /// Git writes it where there is no object.
-    fn is_null(&self) -> bool {
-        self.bytes.iter().all(|byte| *byte == 0)
-    }
-
-    /// As Git shows it to people.
-    pub fn short(&self) -> String {
-        self.to_string().chars().take(10).collect()
-    }
-}
-
-impl std::fmt::Display for ObjectId {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.bytes[..usize::from(self.length)].iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
+    /// It is not to be had: in a partial clone, for instance.
+    Unread(Error),
 }
 
 /// `%x01` begins a commit, so that its line is known from what follows it.
@@ -141,7 +107,7 @@ impl History {
         let facts = git.run(["rev-parse", "--is-shallow-repository"])?;
         let mut history = Self { is_shallow: facts.starts_with(b"true"), ..Self::default() };
         // Before the first commit HEAD leads nowhere, and Git takes that for an error.
-        let has_head = git.run(["rev-parse", "--verify", "--quiet", "HEAD"]).is_ok();
+        let has_head = git.ask(["rev-parse", "--verify", "--quiet", "HEAD"])?.code == Some(0);
         history.has_head = has_head;
         if !has_head && !scope.all {
             return Ok(history);
@@ -153,7 +119,7 @@ impl History {
         args.extend(scope.paths.iter().map(|path| path.as_os_str()));
         let mut reader =
             LogReader { history: &mut history, wanted, paths: HashMap::new(), blobs: HashMap::new() };
-        git.stream(args, &[], &mut |output| reader.read(output))?;
+        git.stream(args, |output| reader.read(output))?;
         Ok(history)
     }
 
@@ -187,52 +153,46 @@ impl History {
         look: impl Fn(usize, Content) -> T + Sync,
         mut found: impl FnMut(usize, T),
     ) -> Result<()> {
-        let names: String = blobs.iter().map(|&blob| format!("{}\n", self.blobs[blob].id)).collect();
-        git.stream(["cat-file", "--batch"], names.as_bytes(), &mut |output| {
-            let (mut chunk, mut bytes) = (Vec::new(), 0);
-            for (at, &blob) in blobs.iter().enumerate() {
-                let content = read_object(output, limit(self.blobs[blob].format)).map_err(cannot_read)?;
-                if let Content::Bytes(content) = &content {
-                    bytes += content.len();
-                }
-                chunk.push((blob, content));
-                if chunk.len() == CHUNK_FILES || bytes > CHUNK_BYTES || at + 1 == blobs.len() {
-                    let looked: Vec<(usize, T)> =
-                        chunk.par_drain(..).map(|(blob, content)| (blob, look(blob, content))).collect();
-                    looked.into_iter().for_each(|(blob, result)| found(blob, result));
-                    bytes = 0;
-                }
-            }
-            Ok(())
-        })
-    }
-}
-
-/// The files of a commit: their contents by their paths from the top of the repository.
-pub fn tree(git: &Git<'_>, commit: &str) -> Result<Vec<(PathBuf, ObjectId)>> {
-    let mut files = Vec::new();
-    git.stream(["ls-tree", "-r", "-z", "--full-tree", commit], &[], &mut |output| {
-        while let Some(entry) = field(output).map_err(cannot_read)? {
-            // `100644 blob ID<TAB>PATH`
-            let Some(tab) = entry.iter().position(|byte| *byte == b'\t') else {
-                return Err(not_understood());
+        let ids: Vec<&ObjectId> = blobs.iter().map(|&blob| &self.blobs[blob].id).collect();
+        let mut objects = Blobs::open(git)?;
+        let small_enough = |at: usize, size: u64| {
+            let limit = limit(self.blobs[blobs[at]].format);
+            Ok((size <= limit).then_some(((), limit)))
+        };
+        let (mut chunk, mut bytes, mut read) = (Vec::new(), 0, 0);
+        let mut finish = |chunk: &mut Vec<(usize, Content)>| {
+            let looked: Vec<(usize, T)> =
+                chunk.par_drain(..).map(|(blob, content)| (blob, look(blob, content))).collect();
+            looked.into_iter().for_each(|(blob, result)| found(blob, result));
+        };
+        for (at, content) in objects.each(&ids, small_enough) {
+            read += 1;
+            let content = match content {
+                Ok(Some(((), content))) => Content::Bytes(content),
+                Ok(None) => Content::TooLarge,
+                Err(error) => Content::Unread(error),
             };
-            let mut words = entry[..tab].split(|byte| *byte == b' ');
-            let (mode, id) = (words.next().unwrap_or_default(), words.nth(1).unwrap_or_default());
-            if is_file(mode) {
-                let id = ObjectId::parse(id).ok_or_else(not_understood)?;
-                files.push((PathBuf::from(OsStr::from_bytes(&entry[tab + 1..])), id));
+            if let Content::Bytes(content) = &content {
+                bytes += content.len();
+            }
+            chunk.push((blobs[at], content));
+            if chunk.len() == CHUNK_FILES || bytes > CHUNK_BYTES {
+                finish(&mut chunk);
+                bytes = 0;
             }
         }
+        if read < blobs.len() {
+            return Err(Error::new(Kind::Read, "`git cat-file` ended before its time"));
+        }
+        finish(&mut chunk);
         Ok(())
-    })?;
-    Ok(files)
+    }
 }
 
 /// The commits to which HEAD and branches lead, those of remotes too.
 pub fn tips(git: &Git<'_>, has_head: bool) -> Result<Vec<String>> {
     let args = ["rev-list", "--no-walk=unsorted", "--branches", "--remotes", "HEAD"];
-    let names = git.run(if has_head { &args[..] } else { &args[..4] })?;
+    let names = git.run(if has_head { &args } else { &args[..4] })?;
     Ok(String::from_utf8_lossy(&names).lines().map(str::to_owned).collect())
 }
 
@@ -290,7 +250,7 @@ impl<W: Fn(&Path) -> bool> LogReader<'_, W> {
         };
         let time = self.history.commits[commit].time;
         for id in old.iter().filter(|id| !id.is_null()) {
-            let replaced = self.history.replaced.entry(*id).or_insert(time);
+            let replaced = self.history.replaced.entry(id.clone()).or_insert(time);
             *replaced = time.max(*replaced);
         }
         let path = OsString::from_vec(path);
@@ -300,10 +260,10 @@ impl<W: Fn(&Path) -> bool> LogReader<'_, W> {
         {
             return Ok(());
         }
-        let blob = Blob { id: *new, format: Format::of_path(Path::new(&path)) };
+        let blob = Blob { id: new.clone(), format: Format::of_path(Path::new(&path)) };
         let history = &mut *self.history;
-        let blob = *self.blobs.entry(blob).or_insert_with(|| {
-            history.blobs.push(blob);
+        let blob = *self.blobs.entry(blob).or_insert_with_key(|blob| {
+            history.blobs.push(blob.clone());
             history.blobs.len() - 1
         });
         let path = *self.paths.entry(path).or_insert_with_key(|path| {
@@ -329,30 +289,8 @@ fn field(output: &mut dyn BufRead) -> std::io::Result<Option<Vec<u8>>> {
     Ok((read > 0).then_some(field))
 }
 
-fn limit(format: Format) -> usize {
-    if format == Format::Binary { MAX_BINARY } else { MAX_SOURCE }
-}
-
-/// `ID blob SIZE`, a line break, the content, and a line break again.
-fn read_object(output: &mut dyn BufRead, limit: usize) -> std::io::Result<Content> {
-    let mut head = String::new();
-    output.read_line(&mut head)?;
-    let mut words = head.split_whitespace().skip(1);
-    let size: u64 = match (words.next(), words.next().map(str::parse)) {
-        (Some("blob"), Some(Ok(size))) => size,
-        (Some("missing"), _) => return Ok(Content::Missing),
-        _ => return Err(std::io::Error::other("Git answered something else than was asked for")),
-    };
-    let too_large = size > limit as u64;
-    let mut bytes = Vec::new();
-    if too_large {
-        std::io::copy(&mut output.take(size), &mut std::io::sink())?;
-    } else {
-        bytes = vec![0; usize::try_from(size).unwrap_or_default()];
-        output.read_exact(&mut bytes)?;
-    }
-    output.read_exact(&mut [0])?;
-    Ok(if too_large { Content::TooLarge } else { Content::Bytes(SecretBytes::new(bytes)) })
+fn limit(format: Format) -> u64 {
+    (if format == Format::Binary { MAX_BINARY } else { MAX_SOURCE }) as u64
 }
 
 fn cannot_read(error: std::io::Error) -> Error {
@@ -410,17 +348,5 @@ mod tests {
         assert_eq!(["d", "e", "f"].map(replaced), [Some(100), Some(100), None]);
         assert_eq!((history.first_commits(), history.last_commits()), (vec![0, 1], vec![0, 1]));
         assert!(parsed("hello\0").is_err() && parsed(":100644 100644 x y M\0a\0").is_err());
-    }
-
-    #[test]
-    fn objects_are_read_one_after_the_other() {
-        let mut text: &[u8] = b"aa blob 3\na\nb\nbb missing\ncc blob 9\n123456789\ndd blob 0\n\n";
-        let mut next = || match read_object(&mut text, 5).unwrap() {
-            Content::Bytes(bytes) => String::from_utf8(bytes.to_vec()).unwrap(),
-            Content::TooLarge => "too large".to_owned(),
-            Content::Missing => "missing".to_owned(),
-        };
-        assert_eq!([next(), next(), next(), next()], ["a\nb", "missing", "too large", ""]);
-        assert!(read_object(&mut &b"aa tree 3\n"[..], 5).is_err());
     }
 }

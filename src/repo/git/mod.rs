@@ -13,7 +13,7 @@ pub mod textconv;
 pub mod tree;
 
 use std::ffi::{OsStr, OsString};
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr};
@@ -47,11 +47,6 @@ pub struct Answer {
 impl<'h> Git<'h> {
     pub fn in_folder(host: &'h dyn Host, folder: impl Into<PathBuf>) -> Self {
         Self { host, folder: folder.into() }
-    }
-
-    /// Git in a folder of a repository; `None` when it stands in none.
-    pub fn of(host: &'h dyn Host, folder: &Path) -> Option<Self> {
-        root_of(folder).map(|_| Self::in_folder(host, folder))
     }
 
     /// Git in the top folder of the working tree in which `folder` is.
@@ -90,37 +85,28 @@ impl<'h> Git<'h> {
         Ok(Answer { code, stdout, message: message.join().unwrap_or_default() })
     }
 
-    /// Feeds a command of Git, and lets `read` have what it prints, as it comes: for what need not fit into memory.
+    /// Lets `read` have what Git prints as it comes, which need not fit into memory.
     pub fn stream<I: IntoIterator<Item: AsRef<OsStr>>>(
         &self,
         args: I,
-        input: &[u8],
-        read: &mut dyn FnMut(&mut dyn BufRead) -> Result<()>,
+        mut read: impl FnMut(&mut dyn BufRead) -> Result<()>,
     ) -> Result<()> {
         let args: Vec<OsString> = args.into_iter().map(|arg| arg.as_ref().to_owned()).collect();
         let mut child = self.start(&args)?;
+        drop(child.stdin.take());
         let message = message_of(child.stderr.take());
-        let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
-        let done = thread::scope(|scope| {
-            // Whoever does not read to the end says by its exit code why.
-            scope.spawn(move || stdin.map(|mut stdin| stdin.write_all(input)));
-            let done = stdout.map_or(Ok(()), |stdout| read(&mut BufReader::with_capacity(1 << 16, stdout)));
-            if done.is_err() {
-                // It waits for somebody to read on.
-                let _ = child.kill();
-            }
-            done
-        });
+        let done =
+            child.stdout.take().map_or(Ok(()), |out| read(&mut BufReader::with_capacity(1 << 16, out)));
+        if done.is_err() {
+            // It waits for somebody to read on.
+            let _ = child.kill();
+        }
         let ended = child.wait().map_err(|error| failed(&args, "gave no answer").caused_by(error));
         done?;
         let code = ended?.code();
-        match code {
-            Some(0) => Ok(()),
-            _ => {
-                let message = message.join().unwrap_or_default();
-                Err(Answer { code, stdout: SecretBytes::default(), message }.into_error(&args))
-            }
-        }
+        let answer =
+            Answer { code, stdout: SecretBytes::default(), message: message.join().unwrap_or_default() };
+        if code == Some(0) { Ok(()) } else { Err(answer.into_error(&args)) }
     }
 
     /// A path that Git prints.
