@@ -15,7 +15,7 @@ use crate::secret::{DataKey, SecretBytes, SecretString};
 use crate::sops::{self, Encrypted, MacCheck, Metadata};
 
 /// How long to look for the shortest difference of two texts; then a longer one will do.
-const PATIENCE: Duration = Duration::from_secs(5);
+pub const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Lines around a change.
 const CONTEXT: usize = 3;

@@ -87,13 +87,19 @@ pub(crate) fn read_at_most(
 pub fn create_folders(path: &Path, mode: Mode) -> Result<()> {
     let bits = match mode {
         Mode::Private => 0o700,
-        Mode::Public => 0o777,
+        Mode::Public | Mode::Executable => 0o777,
     };
     DirBuilder::new()
         .recursive(true)
         .mode(bits)
         .create(path)
         .map_err(|error| Error::new(Kind::Write, "this folder cannot be made").in_file(path).caused_by(error))
+}
+
+/// Removes a file.
+pub fn remove(path: &Path) -> Result<()> {
+    fs::remove_file(path)
+        .map_err(|error| Error::new(Kind::Write, "cannot be removed").in_file(path).caused_by(error))
 }
 
 fn missing(path: &Path) -> Error {

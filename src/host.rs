@@ -7,6 +7,7 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::process::Child;
 
 use jiff::Timestamp;
 use zeroize::Zeroizing;
@@ -58,6 +59,17 @@ pub trait Host: Send + Sync {
 
     /// Runs a program and returns what it prints to standard output; an error when it may not be run or fails.
     fn output_of(&self, command: &Command) -> Result<SecretBytes>;
+
+    /// Starts a program whose standard streams are pipes to us: for one that is told more than its arguments, or that
+    /// has more to say than [`Host::output_of`] takes.
+    fn start(&self, _: &Command) -> io::Result<Child> {
+        Err(io::Error::new(io::ErrorKind::Unsupported, "running a program is not possible here"))
+    }
+
+    /// As [`Host::output_of`], for a program whose exit code is an answer.
+    fn answer_of(&self, command: &Command) -> Result<(i32, SecretBytes)> {
+        self.output_of(command).map(|output| (0, output))
+    }
 
     /// Whether age plugins (programs named `age-plugin-*` on the `PATH`) may be started.
     fn may_run_plugins(&self) -> bool;

@@ -3,7 +3,9 @@
 //! The bridge between `config`, which makes no keys, and `keys`, which knows no config. Recipients come from here
 //! alone, never from what a file says of itself.
 
-use crate::config::{KeySpec, Policy, Selection};
+use std::path::Path;
+
+use crate::config::{Configs, KeySpec, Policy, Selection};
 use crate::document::{Document, Format};
 use crate::error::{Error, Kind, Result};
 use crate::keys::{KeyKind, KeySet, MasterKey, TransitKey};
@@ -69,6 +71,14 @@ pub fn selection(document: &dyn Document, asked: Option<Selection>) -> (Selectio
         Some(selection) => (selection, false),
         None if kubernetes::holds_only_secrets(document) => (Selection::kubernetes(), true),
         None => (Selection::default(), false),
+    }
+}
+
+/// The master keys that the creation rule of a file names; `None` when there is no rule, or it names none.
+pub fn keys_of_file(configs: &Configs, file: &Path) -> Result<Option<KeySet>> {
+    match configs.matching_policy(file)? {
+        Some(policy) => key_set(&policy),
+        None => Ok(None),
     }
 }
 

@@ -3,15 +3,19 @@
 //! | in a page here | is |
 //! |---|---|
 //! | `kubectl` | a real cluster, if it occurs |
-//! | `https://gitlab.example.com` | a server that issues tokens, if it occurs, and `$JOB_TOKEN` is one of these |
+//! | `https://gitlab.example.com` | a server that issues tokens, if it occurs, and `$JOB_TOKEN` is one of these; for GitHub's, too |
+//! | the jobs of a page about CI | run where it says so |
+//! | `pre-commit` | the real one, which finds our hooks in a repository of their own |
 
 #[path = "docs/issuer.rs"]
 mod issuer;
+#[path = "docs/jobs.rs"]
+mod jobs;
 
 use std::path::{Path, PathBuf};
 
 use issuer::Issuer;
-use sealant_test_support::{Cluster, Page, Sandbox};
+use sealant_test_support::{Cluster, Page, Peers, Sandbox};
 
 /// Run by `controller/tests/docs.rs`, beside a controller.
 const WITH_A_CONTROLLER: &str = "controller.md";
@@ -28,10 +32,35 @@ fn run_page(path: &Path) {
         None => page,
     };
     let page = match &issuer {
-        Some(issuer) => page.with(issuer::STANDS_FOR, issuer.address()).env("JOB_TOKEN", issuer.token()),
+        Some(issuer) => {
+            let script = page.text().contains(jobs::RUN_HERE).then(|| jobs::script(page.text(), "main"));
+            let page = page.with(issuer::STANDS_FOR, issuer.address());
+            let page = page.with(issuer::STANDS_FOR_GITHUB, issuer.address());
+            let page = page.env("JOB_TOKEN", issuer.token()).env("JOB_TOKEN_URL", &issuer.token_url());
+            page.with(jobs::RUN_HERE, &script.unwrap_or_default())
+        }
         None => page,
     };
+    let hooks = Sandbox::new("");
+    let page = if page.calls("git") { committing(page, &hooks) } else { page };
     page.run(Path::new(env!("CARGO_BIN_EXE_sealant")));
+}
+
+/// Lets Git know who commits, and `pre-commit` find our hooks.
+fn committing(page: Page, hooks: &Sandbox) -> Page {
+    hooks.write(".pre-commit-hooks.yaml", include_str!("../.pre-commit-hooks.yaml"));
+    let commit = "git init -q && git add . && git -c user.name=a -c user.email=a@example.com commit -qm a && git tag v0.1.0";
+    hooks.program("sh", &["-ec", commit]).run().ok();
+    let framework = Peers::get().directory().join("pre-commit").display().to_string();
+    let page =
+        page.with(env!("CARGO_PKG_REPOSITORY"), hooks.path("").display().to_string().trim_end_matches('/'));
+    ["GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL"]
+        .into_iter()
+        .fold(page, |page, name| page.env(name, "anna@example.com"))
+        .env("PYTHONPATH", &framework)
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        // A function that bash finds in its environment.
+        .env("BASH_FUNC_pre-commit%%", "() { python3 -m pre_commit \"$@\"; }")
 }
 
 #[test]

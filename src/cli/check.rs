@@ -1,3 +1,6 @@
+pub(super) mod fix;
+pub(super) mod report;
+
 use std::collections::{BTreeSet, HashSet};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
@@ -6,24 +9,24 @@ use std::process::ExitCode;
 
 use clap::ValueEnum;
 use rayon::prelude::*;
-use serde::{Serialize, Serializer};
-use serde_json::{Value as Data, json};
 
 use crate::batch::{self, Source};
 use crate::cli::args::{FormatArgs, Formats, IdentityArgs, Input, InputArgs};
+use crate::cli::encrypt::Encrypt;
 use crate::cli::host::Terminal;
-use crate::cli::pipeline::{chunks, is_config, read};
-use crate::cli::{Context, Failures, block_on};
-use crate::config::Configs;
-use crate::document::{Format, MAX_BINARY, MAX_SOURCE};
+use crate::cli::pipeline::{chunks, read};
+use crate::cli::{Context, block_on};
+use crate::config::{Configs, absolute, is_config};
 use crate::encrypted_file::{OpenedFile, is_meant_to_be_encrypted};
-use crate::error::{Kind, Result};
+use crate::error::{Error, Kind, Result};
 use crate::fs;
 use crate::host::{Command, Host};
 use crate::keys::vault::StartedBy;
-use crate::repo::check::{self, Finding, Rule};
+use crate::repo::check::{Finding, Plan, Rule};
+use crate::repo::git::{Git, changes};
 use crate::secret::SecretBytes;
 use crate::sops::MacCheck;
+use report::{Found, Looked};
 
 /// Look for secrets in clear, stale recipients and private keys; no key is needed
 ///
@@ -43,6 +46,8 @@ Examples:
   sealant check
   sealant check deploy/ secrets/db.enc.yaml
   sealant check --verify    # with a key at hand: MACs, too
+  sealant check --fix       # encrypts what it finds in clear
+  sealant check --base origin/main    # in CI: what a branch changes
   sealant check --format sarif > sealant.sarif    # for code scanning in CI")]
 pub struct Args {
     #[command(flatten)]
@@ -51,6 +56,18 @@ pub struct Args {
     /// Print the findings for people, as JSON, or as SARIF for code scanning
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
     format: Report,
+
+    /// Look only at what differs from where HEAD has left this branch or commit, in commits and in the working tree
+    ///
+    /// Where a config differs, all that it is about is looked at.
+    #[arg(long, value_name = "REV")]
+    base: Option<String>,
+
+    /// Encrypt the files that are found to be in clear, in place, as their creation rules say
+    ///
+    /// The exit code says what was found before, so that somebody looks at the result.
+    #[arg(long)]
+    fix: bool,
 
     #[command(flatten)]
     formats: FormatArgs,
@@ -74,20 +91,6 @@ enum Report {
     Sarif,
 }
 
-/// Files of no known type above this size are passed by, unless a rule says that they are encrypted: they are no text
-/// that a key was left in.
-const LARGE: u64 = 32 << 20;
-
-/// A finding and where it is.
-#[derive(Serialize)]
-struct Found {
-    #[serde(serialize_with = "as_text")]
-    file: PathBuf,
-    #[serde(flatten)]
-    finding: Finding,
-    advice: &'static str,
-}
-
 pub fn run(mut args: Args, context: &Context) -> Result<ExitCode> {
     if args.inputs.files.is_empty() {
         args.inputs.files.push(PathBuf::from("."));
@@ -95,12 +98,19 @@ pub fn run(mut args: Args, context: &Context) -> Result<ExitCode> {
     let formats = args.formats.input_only(context.ui)?;
     let mut inputs = args.inputs.inputs()?;
     leave_out_ignored(&mut inputs.inputs, &args.inputs.files, context)?;
-    let configs = context.configs()?;
-    let mut failures = Failures::default();
-    for error in &inputs.errors {
-        failures.add(context.ui, error);
+    if let Some(base) = &args.base {
+        leave_out_unchanged(&mut inputs.inputs, base, context)?;
     }
-    let (mut found, mut told) = (Vec::new(), BTreeSet::new());
+    let inputs = inputs;
+    if args.fix && inputs.inputs.iter().any(|input| input.path.is_none()) {
+        return Err(Error::new(Kind::Conflict, "standard input cannot be replaced by its result")
+            .advise("Leave --fix out, or name a file."));
+    }
+    let configs = context.configs()?;
+    let mut looked = Looked::default();
+    for error in &inputs.errors {
+        looked.failures.add(context.ui, error);
+    }
     let progress = context.ui.progress("checking", inputs.inputs.len());
     for chunk in chunks(&inputs.inputs) {
         let look = |input: &Input| {
@@ -108,43 +118,48 @@ pub fn run(mut args: Args, context: &Context) -> Result<ExitCode> {
             progress.advance();
             findings
         };
-        let looked: Vec<Result<Vec<Finding>>> = chunk.par_iter().map(look).collect();
-        for (input, result) in chunk.iter().zip(looked) {
-            let file = plain_path(input.shown());
-            match result {
-                Ok(findings) => {
-                    found.extend(findings.into_iter().map(|finding| {
-                        let advice = finding.rule.advice();
-                        Found { file: file.clone(), finding, advice }
-                    }));
-                }
-                // What is wrong with a config is told once, not for each of its files.
-                Err(error) => {
-                    let error = error.in_file(file);
-                    if told.insert(error.to_string()) {
-                        failures.add(context.ui, &error);
-                    }
-                }
-            }
+        let findings: Vec<Result<Vec<Finding>>> = chunk.par_iter().map(look).collect();
+        for (input, findings) in chunk.iter().zip(findings) {
+            looked.add(&plain_path(input.shown()), findings, context);
         }
     }
     drop(progress);
     if args.verify {
-        let more = verify(&args.identities, formats, &inputs.inputs, &found, context, &mut failures)?;
-        found.extend(more);
+        verify(&args.identities, formats, &inputs.inputs, &mut looked, context)?;
     }
     match args.format {
-        Report::Text => print(&found, inputs.inputs.len(), context)?,
-        Report::Json => context.ui.json(&found)?,
-        Report::Sarif => context.ui.json(&sarif(&found))?,
+        Report::Text => {
+            report::print(&looked.found, context)?;
+            looked.tell_count(inputs.inputs.len(), context);
+        }
+        Report::Json => context.ui.json(&looked.found)?,
+        Report::Sarif => context.ui.json(&report::sarif(&looked.found))?,
     }
-    Ok(match (failures.is_empty(), found.is_empty()) {
-        (true, true) => ExitCode::SUCCESS,
-        (true, false) => Kind::Other.exit_code().into(),
-        // Not the code that says that something was found.
-        (false, _) if failures.code() == Kind::Other.exit_code() => Kind::Read.exit_code().into(),
-        (false, _) => failures.code().into(),
-    })
+    if args.fix {
+        let clear = fix::files_in_clear(&looked.found);
+        let inputs =
+            inputs.inputs.into_iter().map(|input| Input { path: Some(plain_path(input.shown())), ..input });
+        let inputs = inputs.filter(|input| clear.contains(input.shown()));
+        fix::encrypt(inputs.collect(), formats, &Encrypt::by_rules(context, formats, configs), context)?;
+    }
+    Ok(looked.exit_code())
+}
+
+/// Leaves out what is as it was where HEAD left another branch, unless a config differs that may be about it.
+fn leave_out_unchanged(inputs: &mut Vec<Input>, base: &str, context: &Context) -> Result<()> {
+    let working_dir = context.lookup()?.working_dir;
+    let git = Git::at_top(context.host, &working_dir)?;
+    let changed = changes::since(&git, base)?;
+    let below: BTreeSet<&Path> =
+        changed.iter().filter(|path| is_config(path)).filter_map(|path| path.parent()).collect();
+    let is_changed =
+        |path: &Path| changed.contains(path) || path.ancestors().any(|above| below.contains(above));
+    inputs.retain(|input| {
+        let path = input.path.as_deref().map(|path| absolute(path, &working_dir));
+        // What is not of this repository was named, and standard input is nowhere.
+        path.as_deref().and_then(|path| path.strip_prefix(git.folder()).ok()).is_none_or(is_changed)
+    });
+    Ok(())
 }
 
 /// What is wrong with encrypted files that only those see who have a key.
@@ -152,15 +167,15 @@ fn verify(
     identities: &IdentityArgs,
     formats: Formats,
     inputs: &[Input],
-    told: &[Found],
+    looked: &mut Looked,
     context: &Context,
-    failures: &mut Failures,
-) -> Result<Vec<Found>> {
+) -> Result<()> {
     let is_told = |found: &&Found| matches!(found.finding.rule, Rule::Plaintext | Rule::Broken);
-    let known: HashSet<&Path> = told.iter().filter(is_told).map(|found| found.file.as_path()).collect();
+    let known: HashSet<PathBuf> =
+        looked.found.iter().filter(is_told).map(|found| found.file.clone()).collect();
     let host = Terminal::new(context.ui, false);
     let service = identities.key_service_of(&host, StartedBy::Program)?;
-    let (mut found, mut closed) = (Vec::new(), 0);
+    let mut closed = 0;
     for chunk in chunks(inputs) {
         // What cannot be read was told before.
         let sources = chunk.par_iter().filter_map(|input| read(input, formats).ok());
@@ -176,15 +191,15 @@ fn verify(
             match verified {
                 Err(error) if error.kind() == Kind::NoDataKey => closed += 1,
                 // What is wrong with it was told already.
-                Err(_) if known.contains(file.as_path()) => {}
+                Err(_) if known.contains(&file) => {}
                 Err(error)
                     if matches!(error.kind(), Kind::MacMismatch | Kind::DecryptMac | Kind::Decrypt) =>
                 {
                     let (rule, line) = (Rule::Broken, error.line().unwrap_or(1));
                     let finding = Finding { line, rule, message: error.message().to_owned() };
-                    found.push(Found { file, finding, advice: rule.advice() });
+                    looked.found.push(Found::new(&file, finding));
                 }
-                Err(error) => failures.add(context.ui, &error.in_file(file)),
+                Err(error) => looked.failures.add(context.ui, &error.in_file(file)),
                 Ok(()) => {}
             }
         }
@@ -194,12 +209,7 @@ fn verify(
             .ui
             .note(format!("{closed} encrypted files were not verified: no identity at hand opens them"));
     }
-    Ok(found)
-}
-
-/// A path need not be valid UTF-8, and JSON has to be.
-fn as_text<S: Serializer>(path: &Path, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-    serializer.collect_str(&path.display())
+    Ok(())
 }
 
 /// Leaves out what Git ignores of what was found in folders: results of builds, a plaintext beside its ciphertext. What
@@ -232,98 +242,14 @@ fn leave_out_ignored(inputs: &mut Vec<Input>, paths: &[PathBuf], context: &Conte
 
 fn look(input: &Input, formats: Formats, configs: &Configs) -> Result<Vec<Finding>> {
     let name = input.name.as_deref();
-    let format = formats.of_input(name);
-    if name.map_or(Ok(false), |name| configs.is_excluded_from_check(name))? {
-        return Ok(Vec::new());
-    }
-    let policy = match name.filter(|name| !is_config(name)) {
-        Some(name) => configs.matching_policy(name)?,
-        None => None,
-    };
     let size = input.path.as_deref().and_then(fs::size).unwrap_or(0);
-    if format == Format::Binary
-        && size > LARGE
-        && policy.as_ref().is_none_or(|policy| policy.rule.path_regex.is_none())
-    {
-        return Ok(Vec::new());
+    match Plan::of(name, formats.of_input(name), size, configs)? {
+        Some(plan) => plan.check(input.read(plan.limit)?),
+        None => Ok(Vec::new()),
     }
-    let bytes = input.read(if format == Format::Binary { MAX_BINARY } else { MAX_SOURCE })?;
-    check::check(format, bytes, policy.as_ref())
 }
 
 /// The path without the `./` that comes from looking through the folder that one is in.
 fn plain_path(path: &Path) -> PathBuf {
     path.strip_prefix(".").unwrap_or(path).to_path_buf()
-}
-
-fn print(found: &[Found], files: usize, context: &Context) -> Result<()> {
-    let mut text = String::new();
-    for Found { file, finding: Finding { line, rule, message }, .. } in found {
-        let file = file.display().to_string();
-        text += &format!("{}:{line}: {message} [{}]\n", file.escape_debug(), rule.id());
-    }
-    context.ui.out(text.as_bytes())?;
-    let rules: BTreeSet<Rule> = found.iter().map(|found| found.finding.rule).collect();
-    for rule in rules {
-        context.ui.say(format!("{}: {}", rule.id(), rule.advice()));
-    }
-    let in_files = found.iter().map(|found| &found.file).collect::<BTreeSet<_>>().len();
-    match found.len() {
-        0 => context.ui.say(format!("{files} files checked, nothing found")),
-        count => context.ui.say(format!("{files} files checked, {count} findings in {in_files}")),
-    }
-    Ok(())
-}
-
-/// The findings as SARIF 2.1.0, as GitHub and GitLab read it.
-fn sarif(found: &[Found]) -> Data {
-    let rules = Rule::ALL.map(|rule| {
-        json!({
-            "id": rule.id(),
-            "shortDescription": {"text": rule.description()},
-            "help": {"text": rule.advice()},
-            "defaultConfiguration": {"level": "error"},
-        })
-    });
-    let results: Vec<Data> = found
-        .iter()
-        .map(|Found { file, finding: Finding { line, rule, message }, .. }| {
-            json!({
-                "ruleId": rule.id(),
-                "ruleIndex": Rule::ALL.iter().position(|known| known == rule),
-                "level": "error",
-                "message": {"text": message},
-                "locations": [{"physicalLocation": {
-                    "artifactLocation": {"uri": uri(file)},
-                    "region": {"startLine": line},
-                }}],
-            })
-        })
-        .collect();
-    json!({
-        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
-        "version": "2.1.0",
-        "runs": [{
-            "tool": {"driver": {
-                "name": "sealant",
-                "version": env!("CARGO_PKG_VERSION"),
-                "informationUri": env!("CARGO_PKG_REPOSITORY"),
-                "rules": rules,
-            }},
-            "results": results,
-        }],
-    })
-}
-
-/// A path as a reference of RFC 3986, whatever bytes it has.
-fn uri(path: &Path) -> String {
-    let bytes = path.as_os_str().as_encoded_bytes();
-    let uri = bytes.iter().map(|&byte| match byte {
-        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => {
-            char::from(byte).to_string()
-        }
-        _ => format!("%{byte:02X}"),
-    });
-    let uri: String = uri.collect();
-    if path.is_absolute() { format!("file://{uri}") } else { uri }
 }

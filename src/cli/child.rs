@@ -1,15 +1,18 @@
-//! The command that `exec-env` and `exec-file` start: what it is, signals for it, and how it ends.
+//! The command that `exec-env` and `exec-file` start: what it is, signals for it, what it prints, and how it ends.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
+use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::process::ExitStatusExt;
-use std::process::{Command, ExitCode, ExitStatus};
+use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
 
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
 
+use crate::cli::redact::Redactor;
 use crate::error::{Error, Kind, Result};
 use crate::fs;
 
@@ -48,8 +51,11 @@ fn replace(word: &OsStr, path: &OsStr) -> OsString {
 }
 
 /// Runs a command to its end, and gives it the signals that we get. Its exit code is ours; 128 and the signal's number
-/// for one that a signal ended.
-pub(super) fn run(mut command: Command) -> Result<ExitCode> {
+/// for one that a signal ended. What it prints goes through `redactor`, if there is one.
+pub(super) fn run(mut command: Command, redactor: Option<Redactor>) -> Result<ExitCode> {
+    if redactor.is_some() {
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    }
     let child_pid: Arc<Mutex<Option<Pid>>> = Arc::default();
     let lock = |pid: &Mutex<Option<Pid>>| *pid.lock().unwrap_or_else(PoisonError::into_inner);
     let receiver = Arc::clone(&child_pid);
@@ -65,6 +71,7 @@ pub(super) fn run(mut command: Command) -> Result<ExitCode> {
     drop(starting);
     let mut child = spawned.map_err(|error| cannot_start(&command, error))?;
     let pid = Pid::from_child(&child);
+    let copies = redactor.map(|redactor| copies(Arc::new(redactor), &mut child)).unwrap_or_default();
 
     // Not taken from the process table before signals stop: they would go to whoever gets its number next.
     let ended = || rustix::process::waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT);
@@ -72,7 +79,20 @@ pub(super) fn run(mut command: Command) -> Result<ExitCode> {
     drop(diverted);
     let status =
         child.wait().map_err(|error| Error::new(Kind::Other, "the command is lost").caused_by(error))?;
+    // What it has started may have more to say.
+    for copy in copies {
+        let _ = copy.join();
+    }
     Ok(code_of(status))
+}
+
+/// Copies what a child prints to where we print. When nobody reads that any more, the child is not read, either.
+fn copies(redactor: Arc<Redactor>, child: &mut Child) -> Vec<JoinHandle<()>> {
+    let other = Arc::clone(&redactor);
+    let stdout =
+        child.stdout.take().map(|from| thread::spawn(move || drop(redactor.copy(from, io::stdout()))));
+    let stderr = child.stderr.take().map(|from| thread::spawn(move || drop(other.copy(from, io::stderr()))));
+    stdout.into_iter().chain(stderr).collect()
 }
 
 pub(super) fn cannot_start(command: &Command, error: std::io::Error) -> Error {

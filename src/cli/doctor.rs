@@ -7,15 +7,19 @@ use clap::builder::styling::{AnsiColor, Style};
 use serde::Serialize;
 
 use crate::cli::args::{IdentityArgs, ReportArgs};
+use crate::cli::git::install;
 use crate::cli::{Context, block_on, editor};
 use crate::config::{Config, Policy, SOPS_NAME};
 use crate::error::{Error, Result};
 use crate::fs::PrivateDir;
+use crate::host::Command;
 use crate::keys::vault::{Access, StartedBy, Vault};
 use crate::keys::{Identities, MasterKey, SourceReport, TransitKey};
 use crate::policy;
+use crate::repo::git::Git;
+use crate::repo::git::install::Setup;
 
-/// Check that all is in place: config, identities, editor
+/// Check that all is in place: config, identities, editor, Git
 ///
 /// Does what `decrypt` would do to find identities, so it may ask for a passphrase.
 #[derive(Debug, clap::Args)]
@@ -47,6 +51,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     checks.extend(config.iter().flat_map(|config| check_rules(config, &identities, &access)));
     checks.push(check_editor(context));
     checks.push(check_private_folder(context));
+    checks.extend(check_git(context));
 
     print(&checks, args.report, context)?;
     let is_broken = checks.iter().any(|check| check.status == Status::Broken);
@@ -292,6 +297,48 @@ fn check_private_folder(context: &Context) -> Check {
             "Set XDG_RUNTIME_DIR to a folder in memory (tmpfs), if there is one.",
         ),
     }
+}
+
+/// What Git has been told in this clone; nothing outside of a repository, nor where nobody has told it anything.
+fn check_git(context: &Context) -> Vec<Check> {
+    let survey = || {
+        let git = Git::at_top(context.host, context.lookup()?.working_dir)?;
+        Setup::of(&git).survey()
+    };
+    let Ok(survey) = survey() else { return Vec::new() };
+    let mut checks = Vec::new();
+    let install = "Run `sealant git install`.";
+    if survey.caches {
+        let detail = "diff.sealant.cachetextconv is true: Git keeps the plaintext that it shows";
+        checks.push(Check::broken("git", detail, install));
+    }
+    let programs = survey.drivers.iter().flatten().filter_map(|line| Command::parse(line).ok());
+    let programs: BTreeSet<_> = programs.map(|command| command.program).collect();
+    for program in programs.iter().filter(|program| !install::is_found(program, context.host)) {
+        let detail = format!("{}, which Git runs for secrets, is not there", program.display());
+        checks.push(Check::broken("git", detail, format!("Install it there, or on the PATH. {install}")));
+    }
+    match &survey.drivers {
+        [None, _] | [_, None] if survey.attributes => {
+            let detail = "this clone has no drivers for the attributes that call Sealant";
+            checks.push(Check::warning("git", detail, install));
+        }
+        [None, None] => return checks,
+        _ if survey.outdated => {
+            checks.push(Check::warning("git", "the drivers are those of another version", install));
+        }
+        _ => {}
+    }
+    if !survey.hook {
+        checks.push(Check::warning("git", "no hook looks at what is committed", install));
+    }
+    if checks.is_empty() {
+        checks.push(Check::ok(
+            "git",
+            "Git shows and merges secrets by sealant, and looks at what is committed",
+        ));
+    }
+    checks
 }
 
 fn print(checks: &[Check], report: ReportArgs, context: &Context) -> Result<()> {

@@ -126,6 +126,11 @@ impl<'a> Encrypt<'a> {
         Ok(Self { context, formats, configs: context.configs()?, wanted, strip_last_applied: false })
     }
 
+    /// By the creation rules of these configs alone, whatever flags and variables say.
+    pub(super) fn by_rules(context: &'a Context<'a>, formats: Formats, configs: Configs) -> Self {
+        Self { context, formats, configs, wanted: Wanted::default(), strip_last_applied: false }
+    }
+
     /// Reads a file and decides how it is encrypted; `None` for one that was only found, and is not meant.
     pub(super) fn prepare(&self, Item { input, mut source }: Item) -> Result<Option<Plain>> {
         let name = input.name.as_deref();

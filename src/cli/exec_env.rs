@@ -4,20 +4,30 @@ use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::ValueEnum;
+
 use crate::batch;
 use crate::cli::args::{FormatArgs, IdentityArgs, Input};
+use crate::cli::redact::{Forms, Redactor, SHORTEST};
 use crate::cli::{Context, block_on, child, pipeline};
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
+use crate::host::Host;
+use crate::secret::SecretBytes;
 
 /// Run a command with the values of a file in its environment
 ///
 /// Of a YAML stream it is the first document. Its values must not be nested.
+///
+/// With --redact or --mask, a value is known by its text, by each of its lines, and as base64, in a URL or in JSON. A
+/// value of fewer than four bytes stands in any text, so it is left alone, which is said.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   sealant exec-env app.enc.env 'npm start | tee log'
   sealant exec-env app.enc.env -- npm start       # without a shell
-  sealant exec-env --pristine app.enc.env env")]
+  sealant exec-env --pristine app.enc.env env
+  sealant exec-env --redact app.enc.env ./deploy.sh          # its log shows no values
+  sealant exec-env --mask github app.enc.env ./deploy.sh     # nor does the rest of the job's")]
 pub struct Args {
     /// The encrypted file
     pub(super) file: PathBuf,
@@ -34,6 +44,19 @@ pub struct Args {
     #[arg(long)]
     pub(super) same_process: bool,
 
+    /// Replace the values in what the command prints by `[redacted]`
+    ///
+    /// Its standard output and error are pipes then, and no terminal. What it writes elsewhere stays as it is.
+    #[arg(long, conflicts_with = "same_process")]
+    pub(super) redact: bool,
+
+    /// Before the command starts, tell the CI system to mask the values in the job's log from now on
+    ///
+    /// They are printed to standard output, in clear, which only a runner of GitHub Actions takes out of the log: so
+    /// this is refused where GITHUB_ACTIONS is not `true`.
+    #[arg(long, value_enum, value_name = "SYSTEM")]
+    pub(super) mask: Option<Mask>,
+
     /// Run the command as this user
     #[arg(long, value_name = "USER")]
     pub(super) user: Option<String>,
@@ -45,7 +68,22 @@ pub struct Args {
     pub(super) identities: IdentityArgs,
 }
 
+/// Who can be told to mask values while a job runs. GitLab cannot: there, use --redact.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Mask {
+    Github,
+}
+
+const GITHUB: &str = "GITHUB_ACTIONS";
+
 pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
+    if args.mask == Some(Mask::Github) && context.host.env(GITHUB).is_none_or(|value| value != "true") {
+        return Err(Error::new(
+            Kind::Conflict,
+            "--mask github prints the values, and this is no job of GitHub's",
+        )
+        .advise(format!("Use --redact here. A runner that knows `::add-mask::` sets {GITHUB}=true.")));
+    }
     let mut command = child::command(&args.command, None);
     if let Some(user) = &args.user {
         let (uid, gid) = child::user(user)?;
@@ -60,6 +98,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let source = pipeline::read(&input, args.formats.input_only(context.ui)?)?;
     let opened = block_on(batch::open_document(&service, source))?;
     let variables = opened.file.variables(&opened.key).map_err(|error| error.in_file(input.shown()))?;
+    let redactor = hide(&args, &variables, context)?;
     for (name, value) in variables {
         command.env(name, OsStr::from_bytes(&value));
     }
@@ -68,5 +107,25 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         let error = command.exec();
         return Err(child::cannot_start(&command, error));
     }
-    child::run(command)
+    child::run(command, redactor)
+}
+
+/// Does what is asked for to keep the values out of a log.
+fn hide(args: &Args, variables: &[(String, SecretBytes)], context: &Context) -> Result<Option<Redactor>> {
+    if !args.redact && args.mask.is_none() {
+        return Ok(None);
+    }
+    let short = variables.iter().filter(|(_, value)| (1..SHORTEST).contains(&value.len()));
+    let short: Vec<&str> = short.map(|(name, _)| name.as_str()).collect();
+    if !short.is_empty() {
+        let (count, names) = (SHORTEST, short.join(", "));
+        context.ui.warning(format!(
+            "not hidden, for values of fewer than {count} bytes stand in any text: {names}"
+        ));
+    }
+    let forms = Forms::of(variables.iter().map(|(_, value)| value));
+    if args.mask.is_some() {
+        context.ui.out(&forms.github_masks())?;
+    }
+    args.redact.then(|| forms.redactor()).transpose()
 }

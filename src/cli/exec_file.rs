@@ -78,7 +78,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         let fifo = folder.create_fifo(name, plaintext)?;
         (fifo.path().to_path_buf(), Some(fifo))
     };
-    let code = child::run(child::command(&args.command, Some(path.as_os_str())));
+    let code = child::run(child::command(&args.command, Some(path.as_os_str())), None);
     folder.close()?;
     code
 }

@@ -32,6 +32,7 @@ const GROUPS: &[(&str, &[&str])] = &[
     ),
     ("Kubernetes", &["seal", "unseal", "inspect", "fetch-recipient"]),
     ("Repository", &["check", "status"]),
+    ("Git", &["git", "resolve", "hook"]),
     ("Integrations", &["argocd", "ksops", "vault", "sops"]),
     ("Shell", &["completion", "man", "help"]),
 ];

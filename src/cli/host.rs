@@ -137,6 +137,17 @@ impl Host for Terminal<'_> {
         output_of(command, PROGRAM_LIMIT, self.ui)
     }
 
+    fn start(&self, command: &Command) -> io::Result<Child> {
+        start(command).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()
+    }
+
+    fn answer_of(&self, command: &Command) -> Result<(i32, SecretBytes)> {
+        let failed = |why: String| Error::new(Kind::Other, format!("`{}` {why}", command.program.display()));
+        let (status, output) = ended(command, PROGRAM_LIMIT, self.ui)?;
+        let code = status.code().ok_or_else(|| failed("was stopped by a signal".to_owned()))?;
+        Ok((code, output?))
+    }
+
     fn may_run_plugins(&self) -> bool {
         self.interactive
     }
@@ -183,6 +194,19 @@ fn start(command: &Command) -> std::process::Command {
 /// Runs a program to its end. Its standard input is empty: ours may be the document. What it has to say to a person
 /// goes to standard error, which it shares with us. Messages name the program alone: its arguments may hold a key.
 fn output_of(command: &Command, limit: Duration, ui: &Ui) -> Result<SecretBytes> {
+    let (status, output) = ended(command, limit, ui)?;
+    if !status.success() {
+        let why = match status.code() {
+            Some(code) => format!("exited with {code}"),
+            None => "was stopped by a signal".to_owned(),
+        };
+        return Err(Error::new(Kind::Other, format!("`{}` {why}", command.program.display())));
+    }
+    output
+}
+
+/// How a program ended, and what it printed until then.
+fn ended(command: &Command, limit: Duration, ui: &Ui) -> Result<(ExitStatus, Result<SecretBytes>)> {
     let name = command.program.display();
     let failed = |why: String| Error::new(Kind::Other, format!("`{name}` {why}"));
     let mut program = start(command);
@@ -215,17 +239,12 @@ fn output_of(command: &Command, limit: Duration, ui: &Ui) -> Result<SecretBytes>
         let _ = child.wait();
         return Err(failed(format!("was not done after {} seconds, and was stopped", limit.as_secs())));
     };
-    if !status.success() {
-        return Err(failed(match status.code() {
-            Some(code) => format!("exited with {code}"),
-            None => "was stopped by a signal".to_owned(),
-        }));
-    }
-    match output {
+    let output = match output {
         Ok(Ok(Some(bytes))) => Ok(bytes),
         Ok(Err(error)) => Err(failed("gave nothing that can be read".to_owned()).caused_by(error)),
         _ => Err(failed(format!("printed more than {} MiB", OUTPUT_LIMIT >> 20))),
-    }
+    };
+    Ok((status, output))
 }
 
 /// Waits for a child that has closed its output, which is about to end.

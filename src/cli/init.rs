@@ -3,20 +3,26 @@ use std::process::ExitCode;
 
 use clap::ValueEnum;
 
+use crate::cli::git::install;
 use crate::cli::{Context, block_on, keygen};
 use crate::config::{Config, KeySpec, Policy, Preset, SOPS_NAME, starter};
 use crate::error::Result;
 use crate::fs::{self, Mode, Snapshot};
+use crate::host::Host;
 use crate::keys::vault::{StartedBy, Vault};
 use crate::keys::{Identities, Recipient, TransitKey};
 use crate::policy;
+use crate::repo::git::Git;
+use crate::repo::git::install::{Attributes, Setup};
 
-/// Make all that encrypting takes: an identity and a config; what is there stays
+/// Make all that encrypting takes: an identity, a config, and what Git has to know; what is there stays
+///
+/// On a terminal, in a repository, it asks whether to run `sealant git install`, too.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   sealant init
-  sealant init --preset kubernetes
+  sealant init --preset kubernetes --git
   sealant init --vault https://vault.example.com:8200/transit/shop
   sealant init --vault https://vault.example.com:8200/transit/shop --recipient age1...   # and a break-glass key")]
 pub struct Args {
@@ -31,6 +37,14 @@ pub struct Args {
     /// What the files are
     #[arg(long, value_enum, value_name = "PRESET", default_value_t)]
     preset: PresetArg,
+
+    /// Also do what `sealant git install` does, and do not ask
+    #[arg(long, conflicts_with = "no_git")]
+    git: bool,
+
+    /// Leave Git alone, and do not ask
+    #[arg(long)]
+    no_git: bool,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
@@ -45,6 +59,10 @@ enum PresetArg {
 pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let working_dir = context.lookup()?.working_dir;
     let config = context.configs()?.config_for(&working_dir.join(SOPS_NAME))?;
+    let git = match Git::at_top(context.host, &working_dir) {
+        Err(error) if args.git => return Err(error),
+        found => found.ok().filter(|_| !args.no_git),
+    };
 
     let mut recipients = Vec::new();
     for name in &args.transit_keys {
@@ -62,11 +80,13 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let Some(config) = config else {
         let path = write_config(&working_dir, &recipients, args.preset)?;
         ui.say(format!("Config:   {} is new, for {}", path.display(), recipients.join(", ")));
+        offer_git(git.as_ref(), args.git, context)?;
         ui.say("Next:     put a file into the folder `secrets`, then run `sealant encrypt -i secrets`");
         return Ok(ExitCode::SUCCESS);
     };
     let path = config.path().display();
     ui.say(format!("Config:   {path}, as it was"));
+    offer_git(git.as_ref(), args.git, context)?;
     match recipients.iter().find(|recipient| !names(&config, recipient)) {
         Some(missing) => ui.say(format!(
             "Next:     let somebody who can decrypt add {missing} to {path} and run `sealant updatekeys .`"
@@ -74,6 +94,24 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         None => ui.say("Next:     nothing; `sealant doctor` says whether all is well"),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Tells Git how to work with secrets, if the person wants that, or says how to do it later.
+fn offer_git(git: Option<&Git>, asked_for: bool, context: &Context) -> Result<()> {
+    let Some(git) = git else { return Ok(()) };
+    let survey = Setup::of(git).survey()?;
+    if survey.hook && survey.drivers.iter().all(Option::is_some) {
+        return Ok(());
+    }
+    let question =
+        "Let Git merge and show secrets, and keep those in clear out of commits (`sealant git install`)?";
+    if asked_for || (context.host.can_ask() && context.host.confirm(question)?) {
+        return install::install(git, Attributes::Committed, context);
+    }
+    context.ui.say(
+        "Git:      `sealant git install` lets it merge secrets, and keeps those in clear out of commits",
+    );
+    Ok(())
 }
 
 /// The recipient of the person's first age identity, which is made if there is none.

@@ -24,7 +24,9 @@ mod explain;
 mod fetch_recipient;
 mod filestatus;
 mod get;
+mod git;
 mod help;
+mod hook;
 pub mod host;
 mod init;
 mod inspect;
@@ -34,9 +36,12 @@ mod man;
 mod manifests;
 mod pipeline;
 mod recipients;
+mod redact;
+mod resolve;
 mod rewrap;
 mod rotate;
 mod seal;
+mod session;
 mod set;
 mod sops;
 mod status;
@@ -125,6 +130,9 @@ enum Command {
     FetchRecipient(fetch_recipient::Args),
     Check(check::Args),
     Status(status::Args),
+    Git(git::Args),
+    Hook(hook::Args),
+    Resolve(resolve::Args),
     Vault(vault::Args),
     Argocd(argocd::Args),
     Ksops(ksops::Args),
@@ -201,6 +209,9 @@ fn dispatch(command: Command, context: &Context) -> anyhow::Result<ExitCode> {
         Command::FetchRecipient(args) => fetch_recipient::run(args, context),
         Command::Check(args) => check::run(args, context),
         Command::Status(args) => status::run(args, context),
+        Command::Git(args) => git::run(args, context),
+        Command::Hook(args) => hook::run(args, context),
+        Command::Resolve(args) => resolve::run(args, context),
         Command::Vault(args) => vault::run(args, context),
         Command::Argocd(args) => argocd::run(args, context),
         Command::Ksops(args) => ksops::run(args, context),
@@ -280,6 +291,16 @@ impl Failures {
             [first, rest @ ..] if rest.iter().all(|kind| kind == first) => first.exit_code(),
             _ => Kind::Other.exit_code(),
         }
+    }
+}
+
+/// A path as it is typed in a shell.
+pub fn typed(path: &Path) -> String {
+    let text = path.to_string_lossy();
+    let text = if text.starts_with('-') { format!("./{text}") } else { text.into_owned() };
+    match shlex::try_quote(&text) {
+        Ok(quoted) => quoted.into_owned(),
+        Err(_) => text,
     }
 }
 
@@ -364,6 +385,14 @@ mod tests {
         ];
         for (line, expected) in cases {
             assert_eq!(code(line), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn paths_are_typed_as_a_shell_takes_them() {
+        let cases = [("a/b.yaml", "a/b.yaml"), ("a b", "'a b'"), ("-x", "./-x"), ("$HOME", "'$HOME'")];
+        for (path, expected) in cases {
+            assert_eq!(typed(Path::new(path)), expected);
         }
     }
 

@@ -1,6 +1,5 @@
 //! What commands over many files have in common: read in chunks, work, write where the results go, tell of failures.
 
-use std::path::Path;
 use std::process::ExitCode;
 
 use rayon::prelude::*;
@@ -8,7 +7,7 @@ use rayon::prelude::*;
 use crate::batch::{CHUNK_BYTES, CHUNK_FILES, Source};
 use crate::cli::args::{Destination, Formats, Input, Inputs};
 use crate::cli::{Context, Failures};
-use crate::config::{SEALANT_NAME, SOPS_NAME};
+pub(super) use crate::config::is_config;
 use crate::document::{Format, MAX_BINARY, MAX_SOURCE};
 use crate::encrypted_file;
 use crate::error::{Error, Result};
@@ -198,12 +197,6 @@ pub(super) fn chunks(inputs: &[Input]) -> Vec<&[Input]> {
     }
     chunks.push(&inputs[start..]);
     chunks
-}
-
-/// Configs hold no secrets.
-pub(super) fn is_config(path: &Path) -> bool {
-    let name = path.file_name().unwrap_or_default();
-    [SOPS_NAME, SEALANT_NAME, ".sops.yml"].iter().any(|config| name == *config)
 }
 
 /// Leaves out files that were only found in a folder and are not encrypted.

@@ -72,10 +72,7 @@ impl<'a> Recipients<'a> {
     }
 
     fn rule(&self, name: &Path) -> Result<Option<KeySet>> {
-        match self.configs.matching_policy(name)? {
-            Some(policy) => policy::key_set(&policy),
-            None => Ok(None),
-        }
+        policy::keys_of_file(&self.configs, name)
     }
 
     fn missing(&self) -> MutexGuard<'_, BTreeSet<String>> {

@@ -314,6 +314,8 @@ fn run_with_env(args: args::ExecEnv, context: &Context) -> Result<ExitCode> {
         command: vec![command],
         pristine: args.pristine,
         same_process: args.same_process,
+        redact: false,
+        mask: None,
         user: args.user,
         formats: FormatArgs::default(),
         identities: args.identities,

@@ -25,6 +25,12 @@ const MAX_LEVELS: usize = 100;
 /// The most that a config may hold.
 const MAX_CONFIG_BYTES: u64 = 16 << 20;
 
+/// Whether a file is a config by its name, or meant as one. Configs hold no secrets.
+pub fn is_config(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default();
+    [SOPS_NAME, SEALANT_NAME, MISNAMED].iter().any(|config| name == *config)
+}
+
 /// Where configs are read from. Paths are absolute.
 pub trait Source: Send + Sync {
     fn exists(&self, path: &Path) -> bool;
@@ -157,7 +163,7 @@ fn config_in(folder: &Path, dialect: Dialect, source: &dyn Source) -> Result<Opt
 }
 
 /// The absolute path without `.` and `..`, as Go's `filepath.Abs` makes it: links are not followed.
-pub(super) fn absolute(path: &Path, working_dir: &Path) -> PathBuf {
+pub fn absolute(path: &Path, working_dir: &Path) -> PathBuf {
     let mut clean = PathBuf::new();
     for component in working_dir.join(path).components() {
         match component {

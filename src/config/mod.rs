@@ -15,7 +15,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-pub use find::{Disk, Lookup, SEALANT_NAME, SOPS_NAME, Search, Source};
+pub use find::{Disk, Lookup, SEALANT_NAME, SOPS_NAME, Search, Source, absolute, is_config};
 pub use schema::{Dialect, KeySpec, RuleKey, Stores};
 pub use selection::{Selection, SelectionKind};
 pub use starter::{Preset, starter};

@@ -237,7 +237,7 @@ pub fn parse(format: Format, file: SecretBytes, encrypted: bool) -> Result<Box<d
     match (document, conflict) {
         (Err(error), Some(line)) => Err(Error::new(error.kind(), "a merge conflict of Git begins here")
             .on_line(line)
-            .advise("Resolve it first. An encrypted file does not survive a mix of both sides: take one whole, and make the other's changes anew.")),
+            .advise("Finish the merge first: `sealant resolve FILE`.")),
         (document, _) => document,
     }
 }

@@ -41,6 +41,11 @@ impl TreePath {
         Ok(Self(parts))
     }
 
+    /// The path through maps that these keys lead to.
+    pub fn of_keys(keys: &[&str]) -> Self {
+        Self(keys.iter().map(|key| Part::Key((*key).to_owned())).collect())
+    }
+
     /// The keys on the way, if it goes through maps alone.
     pub fn keys(&self) -> Option<Vec<&str>> {
         fn key(part: &Part) -> Option<&str> {

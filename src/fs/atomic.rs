@@ -20,6 +20,8 @@ pub enum Mode {
     Private,
     /// Ciphertext and configs: 0644, less the umask.
     Public,
+    /// Scripts: 0755, less the umask.
+    Executable,
 }
 
 /// What a file held when it was read, to tell whether somebody else has written it since.
@@ -146,6 +148,7 @@ pub(super) fn write(
 fn create_temporary(target: &Path, existing: Option<&Metadata>, mode: Mode) -> io::Result<NamedTempFile> {
     let permissions = match (existing, mode) {
         (None, Mode::Public) => 0o644,
+        (None, Mode::Executable) => 0o755,
         _ => 0o600,
     };
     let name: String = target.file_name().unwrap_or_default().to_string_lossy().chars().take(50).collect();

@@ -20,7 +20,7 @@ use crate::secret::DataKey;
 use crate::sops::{Ciphertext, MacCheck};
 
 pub use change::{Change, GroupChange, Sharing, SharingChange};
-pub use recipients::{Wish, recipients, refuse_new_foreign};
+pub use recipients::{Wish, names, recipients, refuse_new_foreign};
 
 /// Encrypts files anew, all that has a data key under a new one for the master keys that `decide` names. Results stand in
 /// the order of the sources.

@@ -102,7 +102,7 @@ fn of_sealed(spec: &Spec, rule: Option<&KeySet>, wish: &Wish) -> Result<KeySet> 
 }
 
 /// The master keys of a file, each once in its group.
-pub(super) fn names(wrapped: &WrappedDataKey) -> Vec<Vec<MasterKey>> {
+pub fn names(wrapped: &WrappedDataKey) -> Vec<Vec<MasterKey>> {
     let group_names = |group: &Vec<crate::keys::WrappedKey>| {
         let mut names: Vec<MasterKey> = Vec::new();
         for wrapped in group {

@@ -27,8 +27,15 @@ pub struct Ciphertext {
     pub warnings: Vec<String>,
 }
 
-/// Ciphertexts of an older state of a document: what is unchanged keeps its own.
+/// Ciphertexts of older states of a document: what is unchanged keeps its own.
 pub struct Reuse<'d> {
+    /// That of the first counts most.
+    states: Vec<State<'d>>,
+    /// What was taken: no ciphertext stands at two places.
+    used: HashSet<&'d str>,
+}
+
+struct State<'d> {
     document: &'d dyn Document,
     /// By fingerprint and number in the document.
     tokens: HashMap<[u8; 32], BTreeMap<usize, NodeId>>,
@@ -69,15 +76,37 @@ impl<'d> Reuse<'d> {
                 number += 1;
             }
         })?;
-        Ok(Self { document, tokens, next: 0 })
+        Ok(Self { states: vec![State { document, tokens, next: 0 }], used: HashSet::new() })
     }
 
+    /// Also what another state has.
+    #[must_use]
+    pub(super) fn and(mut self, other: Self) -> Self {
+        self.states.extend(other.states);
+        self
+    }
+
+    fn take(&mut self, leaf: &Leaf<'_>, value: &Value) -> Option<&'d str> {
+        let print = fingerprint(leaf.path, value, leaf.is_comment);
+        let Self { states, used } = self;
+        for state in states {
+            state.next += 1;
+            while let Some(token) = state.take(&print) {
+                if used.insert(token) {
+                    return Some(token);
+                }
+            }
+        }
+        None
+    }
+}
+
+impl<'d> State<'d> {
     /// Of several that are equal (items of a list, entries of the documents of a stream) the one that stood nearest to
     /// where the value stands now.
-    fn take(&mut self, leaf: &Leaf<'_>, value: &Value) -> Option<&'d str> {
-        let expected = self.next;
-        self.next += 1;
-        let equal = self.tokens.get_mut(&fingerprint(leaf.path, value, leaf.is_comment))?;
+    fn take(&mut self, print: &[u8; 32]) -> Option<&'d str> {
+        let expected = self.next.saturating_sub(1);
+        let equal = self.tokens.get_mut(print)?;
         let before = equal.range(..expected).next_back().map(|(&number, _)| number);
         let after = equal.range(expected..).next().map(|(&number, _)| number);
         let number = match (before, after) {

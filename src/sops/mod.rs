@@ -246,6 +246,26 @@ impl Encrypted {
         encrypt::encrypt(plaintext, metadata, new_key.unwrap_or(key), now, reuse)
     }
 
+    /// Encrypts what came of several states of a file, all under one data key: what stands in one of them keeps its
+    /// ciphertext, that of the first if several have it.
+    pub fn write_onto(
+        states: &[&Self],
+        plaintext: &dyn Document,
+        metadata: Metadata,
+        key: &DataKey,
+        now: Timestamp,
+    ) -> Result<Ciphertext> {
+        let mut reuse: Option<encrypt::Reuse<'_>> = None;
+        for state in states {
+            let more = encrypt::Reuse::of(&*state.document, &state.metadata, key, Origin::Decrypted)?;
+            reuse = Some(match reuse {
+                Some(reuse) => reuse.and(more),
+                None => more,
+            });
+        }
+        encrypt::encrypt(plaintext, metadata, key, now, reuse)
+    }
+
     /// This file after `change`, encrypted under the same data key: what is unchanged keeps its ciphertext. `None` when
     /// `change` gives no edits; empty ones only renew the time and the MAC.
     pub fn change(

@@ -106,3 +106,74 @@ fn ctrl_c_at_a_terminal_comes_once() {
     let output = terminal.finish().code(3);
     assert!(output.text().contains("\nx end"), "{output}");
 }
+
+#[test]
+fn values_are_taken_out_of_what_the_command_prints() {
+    let test = at_home();
+    encrypted(
+        &test,
+        "a.yaml",
+        "password: hunter2\nshort: abc\nkey: |\n  first line\n  second line\nempty: ''\n",
+        &[RECIPIENT],
+    );
+    // In pieces, on both streams, as others print it; and what is no value comes at once.
+    let script = "printf 'a hun'; printf 'ter2 $'; printf '%s' \"$password\" | base64; echo \"$key\" >&2; \
+                  printf '%s' \"$key\" | base64 >&2; echo $short; exit 3";
+    let output = test.sealant(&["exec-env", "--redact", "a.yaml", script]).run().code(3);
+    assert_eq!(output.text(), "a [redacted] $[redacted]==\nabc\n");
+    assert_eq!(
+        output.stderr,
+        "warning: not hidden, for values of fewer than 4 bytes stand in any text: short\n[redacted]\n[redacted]=\n"
+    );
+    // The command gets the values as they are.
+    let output =
+        test.sealant(&["exec-env", "--redact", "a.yaml", "printf %s \"$password\" | wc -c"]).run().ok();
+    assert_eq!(output.text().trim(), "7");
+    test.sealant(&["exec-env", "--redact", "--same-process", "a.yaml", "true"]).run().code(1);
+}
+
+#[test]
+fn a_prompt_is_shown_before_its_line_ends() {
+    let test = at_home();
+    encrypted(&test, "a.env", "A=hunter2\n", &[RECIPIENT]);
+    let script = "printf 'Go on? '; read answer; echo \"$answer$A\"";
+    let mut terminal = test.sealant(&["exec-env", "--redact", "a.env", script]).on_terminal();
+    terminal.wait_for("Go on? ");
+    terminal.send("yes\r");
+    let output = terminal.finish().ok();
+    assert!(output.text().contains("yes[redacted]") && !output.text().contains("hunter2"), "{output}");
+}
+
+#[test]
+fn who_reads_no_more_stops_the_command() {
+    let test = at_home();
+    encrypted(&test, "a.env", "A=hunter2\n", &[RECIPIENT]);
+    let script = "\"$0\" exec-env --redact a.env 'yes $A' | head -n 1";
+    let output = test.program("sh", &["-c", script, env!("CARGO_BIN_EXE_sealant")]).run().ok();
+    assert_eq!(output.text(), "[redacted]\n");
+}
+
+#[test]
+fn github_is_told_what_to_mask_before_anything_is_printed() {
+    let test = at_home();
+    encrypted(
+        &test,
+        "a.yaml",
+        "password: 100%ter\nkey: \"one line\\nother line\"\nshort: abc\n",
+        &[RECIPIENT],
+    );
+    let args = ["exec-env", "--mask", "github", "a.yaml", "echo ran"];
+    let output = test.sealant(&args).env("GITHUB_ACTIONS", "true").run().ok();
+    let lines: Vec<_> = output.text().lines().collect();
+    for value in ["100%25ter", "MTAwJXRlcg", "100%2525ter", "one line", "other line", "one line%0Aother line"]
+    {
+        assert!(lines.contains(&format!("::add-mask::{value}").as_str()), "{value}: {output}");
+    }
+    assert_eq!(lines.last(), Some(&"ran"));
+    assert!(lines[..lines.len() - 1].iter().all(|line| line.starts_with("::add-mask::")), "{output}");
+    // Elsewhere nobody would take them out of the log again.
+    for other in ["", "false"] {
+        let output = test.sealant(&args).env("GITHUB_ACTIONS", other).run().code(8);
+        assert!(output.text().is_empty() && output.stderr.contains("--redact"), "{output}");
+    }
+}

@@ -3,6 +3,7 @@
 //! Pure: bytes and a creation rule in, findings out. Which leaves a rule selects is `sops`'s to say, for whom a file is
 //! encrypted `rekey`'s. A finding never quotes a value.
 
+mod plan;
 mod text;
 
 use std::collections::BTreeSet;
@@ -18,6 +19,7 @@ use crate::rekey::Change;
 use crate::sealed_secret::{self, SealedFile};
 use crate::secret::SecretBytes;
 use crate::sops::{self, Encrypted, kubernetes};
+pub use plan::Plan;
 use text::{PrivateKey, Signs};
 
 /// What is looked for. The names are for programs, and stay.
@@ -64,8 +66,8 @@ impl Rule {
     pub fn advice(self) -> &'static str {
         match self {
             Self::Plaintext => {
-                "Encrypt the file: `sealant encrypt -i FILE`; where only some values are in clear, `sealant edit FILE`. \
-                 If it was committed before, change the secret where it comes from."
+                "Encrypt the file: `sealant encrypt -i FILE`. A value that was put into an encrypted file comes out again, \
+                 and in by `sealant edit FILE`. If it was committed before, change the secret where it comes from."
             }
             Self::Secret => {
                 "Encrypt it with `sealant encrypt -i FILE`, or make a SealedSecret of it with `sealant seal FILE`."

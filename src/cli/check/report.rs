@@ -1,0 +1,141 @@
+//! How findings are told: to people, as JSON, as SARIF, and by the exit code.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use percent_encoding::percent_encode;
+use serde::{Serialize, Serializer};
+use serde_json::{Value as Data, json};
+
+use crate::cli::redact::WITH_SLASHES;
+use crate::cli::{Context, Failures};
+use crate::error::{Kind, Result};
+use crate::repo::check::{Finding, Rule};
+
+/// A finding and where it is.
+#[derive(Serialize)]
+pub struct Found {
+    #[serde(serialize_with = "as_text")]
+    pub file: PathBuf,
+    #[serde(flatten)]
+    pub finding: Finding,
+    pub advice: &'static str,
+}
+
+impl Found {
+    pub fn new(file: &Path, finding: Finding) -> Self {
+        let advice = finding.rule.advice();
+        Self { file: file.to_path_buf(), finding, advice }
+    }
+}
+
+/// A path need not be valid UTF-8, and JSON has to be.
+fn as_text<S: Serializer>(path: &Path, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+    serializer.collect_str(&path.display())
+}
+
+/// What came of looking at files.
+#[derive(Default)]
+pub struct Looked {
+    pub found: Vec<Found>,
+    /// What could not be looked at.
+    pub failures: Failures,
+    told: BTreeSet<String>,
+}
+
+impl Looked {
+    pub fn add(&mut self, file: &Path, findings: Result<Vec<Finding>>, context: &Context) {
+        match findings {
+            Ok(findings) => self.found.extend(findings.into_iter().map(|finding| Found::new(file, finding))),
+            // What is wrong with a config is told once, not for each of its files.
+            Err(error) => {
+                let error = error.in_file(file);
+                if self.told.insert(error.to_string()) {
+                    self.failures.add(context.ui, &error);
+                }
+            }
+        }
+    }
+
+    /// Tells how much was found, in how many of the files that were looked at.
+    pub fn tell_count(&self, files: usize, context: &Context) {
+        let in_files = self.found.iter().map(|found| &found.file).collect::<BTreeSet<_>>().len();
+        context.ui.say(match self.found.len() {
+            0 => format!("{files} files checked, nothing found"),
+            count => format!("{files} files checked, {count} findings in {in_files}"),
+        });
+    }
+
+    /// 0 when nothing was found, 1 when something was, and another code when something could not be looked at.
+    pub fn exit_code(&self) -> ExitCode {
+        match (self.failures.is_empty(), self.found.is_empty()) {
+            (true, true) => ExitCode::SUCCESS,
+            (true, false) => Kind::Other.exit_code().into(),
+            // Not the code that says that something was found.
+            (false, _) if self.failures.code() == Kind::Other.exit_code() => Kind::Read.exit_code().into(),
+            (false, _) => self.failures.code().into(),
+        }
+    }
+}
+
+/// Tells people what was found, and once for each rule what to do about it.
+pub fn print(found: &[Found], context: &Context) -> Result<()> {
+    let mut text = String::new();
+    for Found { file, finding: Finding { line, rule, message }, .. } in found {
+        let file = file.display().to_string();
+        text += &format!("{}:{line}: {message} [{}]\n", file.escape_debug(), rule.id());
+    }
+    context.ui.out(text.as_bytes())?;
+    let rules: BTreeSet<Rule> = found.iter().map(|found| found.finding.rule).collect();
+    for rule in rules {
+        context.ui.say(format!("{}: {}", rule.id(), rule.advice()));
+    }
+    Ok(())
+}
+
+/// The findings as SARIF 2.1.0, as GitHub and GitLab read it.
+pub fn sarif(found: &[Found]) -> Data {
+    let rules = Rule::ALL.map(|rule| {
+        json!({
+            "id": rule.id(),
+            "shortDescription": {"text": rule.description()},
+            "help": {"text": rule.advice()},
+            "defaultConfiguration": {"level": "error"},
+        })
+    });
+    let results: Vec<Data> = found
+        .iter()
+        .map(|Found { file, finding: Finding { line, rule, message }, .. }| {
+            json!({
+                "ruleId": rule.id(),
+                "ruleIndex": Rule::ALL.iter().position(|known| known == rule),
+                "level": "error",
+                "message": {"text": message},
+                "locations": [{"physicalLocation": {
+                    "artifactLocation": {"uri": uri(file)},
+                    "region": {"startLine": line},
+                }}],
+            })
+        })
+        .collect();
+    json!({
+        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
+        "version": "2.1.0",
+        "runs": [{
+            "tool": {"driver": {
+                "name": "sealant",
+                "version": env!("CARGO_PKG_VERSION"),
+                "informationUri": env!("CARGO_PKG_REPOSITORY"),
+                "rules": rules,
+            }},
+            "results": results,
+        }],
+    })
+}
+
+/// A path as a reference of RFC 3986, whatever bytes it has.
+fn uri(path: &Path) -> String {
+    let uri = percent_encode(path.as_os_str().as_encoded_bytes(), &WITH_SLASHES);
+    if path.is_absolute() { format!("file://{uri}") } else { uri.to_string() }
+}

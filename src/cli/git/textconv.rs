@@ -1,0 +1,41 @@
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use crate::cli::args::{FormatArgs, IdentityArgs, Input};
+use crate::cli::host::Terminal;
+use crate::cli::{Context, block_on, pipeline};
+use crate::error::Result;
+use crate::keys::vault::StartedBy;
+use crate::repo::git::textconv::textconv;
+
+/// Print a file as `git diff`, `git log -p` and `git show` are to show it
+///
+/// A document is printed decrypted, a SealedSecret as the Secret that it makes. Everything else is printed as it is, and
+/// so is what you have no key for. Never set diff.sealant.cachetextconv: Git would keep the plaintext.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  git config diff.sealant.textconv 'sealant git textconv'
+  echo '*.yaml diff=sealant' >> .gitattributes")]
+pub struct Args {
+    /// The file, which Git may have named anew
+    file: PathBuf,
+
+    #[command(flatten)]
+    identities: IdentityArgs,
+}
+
+pub fn run(args: &Args, context: &Context) -> Result<ExitCode> {
+    let formats = FormatArgs { input_type: None, output_type: None }.formats(context.ui);
+    let source = pipeline::read(&Input::of(&args.file), formats)?;
+    let host = Terminal::new(context.ui, false);
+    let (text, problem) = match args.identities.key_service_of(&host, StartedBy::Program) {
+        Ok(service) => block_on(textconv(&service, source)),
+        Err(error) => (source.bytes, Some(error)),
+    };
+    if let Some(problem) = problem {
+        context.ui.note(format!("shown as it is: {problem}"));
+    }
+    context.ui.out(&text)?;
+    Ok(ExitCode::SUCCESS)
+}

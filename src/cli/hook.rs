@@ -1,0 +1,209 @@
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Subcommand;
+use rayon::prelude::*;
+
+use crate::cli::Context;
+use crate::cli::args::{Formats, Input};
+use crate::cli::check::fix;
+use crate::cli::check::report::{self, Looked};
+use crate::cli::encrypt::Encrypt;
+use crate::config::{Configs, Lookup, absolute};
+use crate::document::Format;
+use crate::error::{Error, Kind, Result};
+use crate::host::Host;
+use crate::repo::check::{Finding, Plan};
+use crate::repo::git::blobs::Blobs;
+use crate::repo::git::configs::Staged;
+use crate::repo::git::tree::{Entry, ObjectId, Tree};
+use crate::repo::git::{Git, changes};
+
+/// What Git's hooks run
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  sealant git install    # writes the hook
+  sealant hook pre-commit
+  sealant hook pre-commit --fix")]
+pub struct Args {
+    #[command(subcommand)]
+    hook: Hook,
+}
+
+#[derive(Debug, Subcommand)]
+enum Hook {
+    PreCommit(PreCommitArgs),
+}
+
+/// Keep secrets in clear out of a commit; no key is needed
+///
+/// Looks at what is staged as `check` looks at files, by the configs that are staged: what stands in the working tree
+/// does not count, nor does a config above the repository. Links are not followed, and submodules not entered.
+///
+/// With PRE_COMMIT_FROM_REF and PRE_COMMIT_TO_REF, which the pre-commit framework sets for a push and for
+/// --from-ref and --to-ref, it looks at what these commits change.
+///
+/// The exit code is 0 when nothing was found, 1 when something was, and another when something could not be looked at.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  sealant hook pre-commit
+  sealant hook pre-commit --fix
+  sealant hook pre-commit secrets/db.yaml    # as the pre-commit framework calls it")]
+struct PreCommitArgs {
+    /// Look at these files instead of all that are staged
+    #[arg(value_name = "FILE")]
+    files: Vec<PathBuf>,
+
+    /// Encrypt the files that are found to be in clear; what was staged stays so, and the commit fails
+    ///
+    /// A file whose working tree is not what is staged is left alone. Nothing is staged: that is yours to do, once you
+    /// have looked at it.
+    #[arg(long)]
+    fix: bool,
+}
+
+pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
+    match args.hook {
+        Hook::PreCommit(args) => pre_commit(args, context),
+    }
+}
+
+/// A file that is to be looked at, and where its content is.
+struct Target {
+    path: PathBuf,
+    id: ObjectId,
+}
+
+fn pre_commit(args: PreCommitArgs, context: &Context) -> Result<ExitCode> {
+    let here = context.lookup()?;
+    let git = Git::at_top(context.host, &here.working_dir)?;
+    let range = range(context.host)?;
+    let tree = match &range {
+        Some((_, to)) => Tree::of_commit(&git, to)?,
+        None => Tree::of_index(&git)?,
+    };
+    let mut looked = Looked::default();
+    let paths = match (&args.files[..], &range) {
+        ([], Some((from, to))) => changes::between(&git, from, to)?,
+        ([], None) => changes::staged(&git)?,
+        (files, _) => named(files, &tree, &git, &here.working_dir, context)?,
+    };
+    let targets = targets(paths, &tree, &mut looked, context);
+
+    let mut blobs = Blobs::open(&git)?;
+    let explicit = here.explicit.as_deref().map(|path| absolute(path, &here.working_dir));
+    let staged = Staged::read(git.folder(), &tree, explicit.as_deref(), &mut blobs)?;
+    let lookup = Lookup { working_dir: git.folder().to_path_buf(), explicit, dialect: here.dialect };
+    let configs = Configs::from_source(lookup, staged);
+    for (target, findings) in targets.iter().zip(look(&targets, &mut blobs, &configs)) {
+        looked.add(&target.path, findings, context);
+    }
+    drop(blobs);
+
+    report::print(&looked.found, context)?;
+    if !looked.found.is_empty() {
+        looked.tell_count(targets.len(), context);
+    }
+    if args.fix && !looked.found.is_empty() {
+        match range {
+            None => fix(&looked, &git, &here.working_dir, configs, context)?,
+            Some(_) => {
+                context.ui.warning("--fix changes nothing here: what was looked at is committed already")
+            }
+        }
+    }
+    Ok(looked.exit_code())
+}
+
+/// The commits that stand for the index, if there are any.
+fn range(host: &dyn Host) -> Result<Option<(String, String)>> {
+    let [from, to] = ["PRE_COMMIT_FROM_REF", "PRE_COMMIT_TO_REF"].map(|name| host.env_text(name));
+    Ok(from?.zip(to?))
+}
+
+/// The paths below the top folder that files on the command line stand for.
+fn named(
+    files: &[PathBuf],
+    tree: &Tree,
+    git: &Git,
+    working_dir: &Path,
+    context: &Context,
+) -> Result<Vec<PathBuf>> {
+    let mut paths = Vec::new();
+    for file in files {
+        let path = absolute(file, working_dir);
+        let below = path.strip_prefix(git.folder()).map_err(|_| {
+            let message = format!("is not in the repository {}", git.folder().display());
+            Error::new(Kind::NoFile, message).in_file(file)
+        })?;
+        let before = paths.len();
+        paths.extend(tree.at_or_below(below).map(|(path, _)| path.clone()));
+        if paths.len() == before {
+            context.ui.note(format!("{}: not staged, so nothing of it would be committed", file.display()));
+        }
+    }
+    paths.sort();
+    paths.dedup();
+    Ok(paths)
+}
+
+/// What stands at the paths and has a content of its own.
+fn targets(paths: Vec<PathBuf>, tree: &Tree, looked: &mut Looked, context: &Context) -> Vec<Target> {
+    let mut targets = Vec::new();
+    for path in paths {
+        match tree.get(&path) {
+            Some(Entry::File(id)) => targets.push(Target { id: id.clone(), path }),
+            Some(Entry::Unmerged) => {
+                let error = Error::new(Kind::Read, "has a conflict that is not resolved");
+                looked.add(&path, Err(error.advise("Resolve it, and stage the result.")), context);
+            }
+            Some(Entry::Link(_) | Entry::Submodule) | None => {}
+        }
+    }
+    targets
+}
+
+/// Looks at contents while others are being read. Findings stand in the order of the targets.
+fn look(targets: &[Target], blobs: &mut Blobs, configs: &Configs) -> Vec<Result<Vec<Finding>>> {
+    let ids: Vec<&ObjectId> = targets.iter().map(|target| &target.id).collect();
+    let plan = |at: usize, size: u64| {
+        let path = &targets[at].path;
+        let plan = Plan::of(Some(path), Format::of_path(path), size, configs)?;
+        Ok(plan.map(|plan| {
+            let limit = plan.limit as u64;
+            (plan, limit)
+        }))
+    };
+    let check = |(at, read): (usize, Result<Option<_>>)| {
+        let findings = read.and_then(|file: Option<(Plan, _)>| match file {
+            Some((plan, bytes)) => plan.check(bytes),
+            None => Ok(Vec::new()),
+        });
+        (at, findings)
+    };
+    let mut looked: Vec<_> = blobs.each(&ids, plan).par_bridge().map(check).collect();
+    looked.sort_by_key(|(at, _)| *at);
+    looked.into_iter().map(|(_, findings)| findings).collect()
+}
+
+/// Encrypts files in clear in the working tree, where that is what is staged.
+fn fix(looked: &Looked, git: &Git, working_dir: &Path, configs: Configs, context: &Context) -> Result<()> {
+    let unstaged = changes::unstaged(git)?;
+    let mut inputs = Vec::new();
+    for path in fix::files_in_clear(&looked.found) {
+        if unstaged.contains(&path) {
+            context.ui.warning(format!(
+                "{}: not changed: the working tree has something else than what is staged; stage all of the file, \
+                 or stash the rest",
+                path.display()
+            ));
+            continue;
+        }
+        let path = if git.folder() == working_dir { path } else { git.folder().join(path) };
+        inputs.push(Input { name: Some(path.clone()), path: Some(path), named: true });
+    }
+    let formats = Formats::default();
+    fix::encrypt(inputs, formats, &Encrypt::by_rules(context, formats, configs), context)
+}

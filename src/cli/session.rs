@@ -1,0 +1,161 @@
+//! A person edits plaintext, and what came of it is written encrypted: for all commands that open an editor.
+//!
+//! Owns that plaintext stands in a private folder alone and that nobody's work is lost.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
+use std::time::{Duration, Instant};
+
+use crate::cli::{Context, editor};
+use crate::document::MAX_BINARY;
+use crate::error::{Error, Kind, Result};
+use crate::fs::{self, Lock, Mode, PrivateDir, Snapshot};
+use crate::host::{Command, Host};
+use crate::secret::SecretBytes;
+use crate::sops::Ciphertext;
+
+/// An editor that comes back sooner has hardly been read by anybody.
+const GLANCE: Duration = Duration::from_millis(500);
+
+/// What became of a file.
+pub enum Outcome {
+    Written,
+    Unchanged,
+}
+
+/// Makes a file of what was edited.
+pub type Encryption<'a> = &'a dyn Fn(SecretBytes) -> Result<Ciphertext>;
+
+/// An editor, and the person in front of it.
+pub struct Session<'a> {
+    context: &'a Context<'a>,
+    editor: Command,
+}
+
+impl<'a> Session<'a> {
+    pub fn new(context: &'a Context<'a>) -> Result<Self> {
+        Ok(Self { context, editor: editor::find(context.host)? })
+    }
+
+    /// Has a person edit a text until it can be encrypted and written.
+    pub fn run(
+        &self,
+        path: &Path,
+        before: &SecretBytes,
+        snapshot: &Snapshot,
+        encrypt: Encryption,
+    ) -> Result<Outcome> {
+        let folder = PrivateDir::new(self.context.host)?;
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let plain = folder.create(&name, before)?;
+        loop {
+            let time = self.run_editor(&plain)?;
+            let edited = fs::read(&plain, MAX_BINARY as u64).map_err(|error| {
+                Error::new(Kind::NoEditor, "the editor left no file that can be read; nothing was changed")
+                    .caused_by(error.message().to_owned())
+            })?;
+            if edited == *before {
+                folder.close()?;
+                self.tell_unchanged(path, time);
+                return Ok(Outcome::Unchanged);
+            }
+            let encrypted = match encrypt(edited) {
+                Ok(encrypted) => encrypted,
+                Err(error) => {
+                    self.ask_to_go_on(error.in_file(path))?;
+                    continue;
+                }
+            };
+            match write(path, &encrypted, snapshot) {
+                Ok(()) => {
+                    folder.close()?;
+                    self.warn(path, &encrypted.warnings);
+                    self.context.ui.say(format!("{}: encrypted and written", path.display()));
+                    return Ok(Outcome::Written);
+                }
+                Err(error) => match keep_beside(path, &encrypted) {
+                    Ok(kept) => return Err(error.advise(what_was_kept(path, &kept))),
+                    Err(_) => self.ask_to_go_on(error)?,
+                },
+            }
+        }
+    }
+
+    fn run_editor(&self, file: &Path) -> Result<Duration> {
+        let mut command = self.editor.clone();
+        command.args.push(file.into());
+        let failed = |why: String| {
+            Error::new(Kind::NoEditor, format!("the editor `{}` {why}", command.program.display()))
+                .advise("The file is as it was.")
+        };
+        let since = Instant::now();
+        let ended = self.context.host.run_in_front(&command);
+        let status = ended.map_err(|error| failed("cannot be started".to_owned()).caused_by(error))?;
+        if !status.success() {
+            return Err(failed(how_it_ended(status)));
+        }
+        Ok(since.elapsed())
+    }
+
+    /// Tells what is wrong and waits for the person; an error when there is none, or when it is given up.
+    fn ask_to_go_on(&self, error: Error) -> Result<()> {
+        let Context { ui, host, .. } = self.context;
+        if !host.can_ask() {
+            ui.note("there is no terminal to ask on: what was edited is gone, the file is as it was");
+            return Err(error);
+        }
+        ui.error(&error);
+        let mut question = "Press Enter to go back to the editor, or n to leave the file as it was";
+        loop {
+            match host.ask_line(question)?.trim().to_lowercase().as_str() {
+                "" | "y" | "yes" => return Ok(()),
+                "n" | "no" => return Err(Error::new(error.kind(), "given up: the file is as it was")),
+                _ => question = "Enter or y goes back to the editor, n leaves the file as it was",
+            }
+        }
+    }
+
+    fn tell_unchanged(&self, path: &Path, time: Duration) {
+        let ui = self.context.ui;
+        ui.say(format!("{}: nothing was changed", path.display()));
+        if time < GLANCE {
+            ui.note("the editor came back at once. Some need an option to wait, as in EDITOR='code --wait'");
+        }
+    }
+
+    pub fn warn(&self, path: &Path, warnings: &[String]) {
+        for warning in warnings {
+            self.context.ui.warning(format!("{}: {warning}", path.display()));
+        }
+    }
+}
+
+fn how_it_ended(status: ExitStatus) -> String {
+    match status.code() {
+        Some(code) => format!("exited with {code}"),
+        None => "was stopped by a signal".to_owned(),
+    }
+}
+
+fn write(path: &Path, file: &Ciphertext, snapshot: &Snapshot) -> Result<()> {
+    let _lock = Lock::exclusive(path)?;
+    fs::write_atomic_if_unchanged(path, &file.bytes, Mode::Public, snapshot)
+}
+
+/// Saves a person's work where it is in nobody's way, under a name of the same type that is still free.
+fn keep_beside(path: &Path, file: &Ciphertext) -> Result<PathBuf> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let mark = |mark: &str| match name.rsplit_once('.') {
+        Some((stem, extension)) => path.with_file_name(format!("{stem}.{mark}.{extension}")),
+        None => path.with_file_name(format!("{name}.{mark}")),
+    };
+    let mut names = (1..).map(|n| if n == 1 { mark("edited") } else { mark(&format!("edited-{n}")) });
+    let kept = names.find(|name| !name.exists()).unwrap_or_default();
+    fs::write_atomic_if_unchanged(&kept, &file.bytes, Mode::Public, &Snapshot::absent())?;
+    Ok(kept)
+}
+
+fn what_was_kept(path: &Path, kept: &Path) -> String {
+    let (path, kept) = (path.display(), kept.display());
+    format!("What you edited is in {kept}, encrypted. See what differs with `sealant diff {path} {kept}`.")
+}

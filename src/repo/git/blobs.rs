@@ -1,0 +1,143 @@
+//! The content of objects, read one after another from one `git cat-file --batch`.
+
+use std::ffi::OsString;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{Child, ChildStdin, ChildStdout};
+use std::thread::JoinHandle;
+
+use crate::error::{Error, Kind, Result};
+use crate::fs;
+use crate::repo::git::tree::ObjectId;
+use crate::repo::git::{Git, failed, message_of};
+use crate::secret::SecretBytes;
+
+/// How many objects are asked for before the first is read. Their names fit into a pipe, so neither side ever waits
+/// for the other.
+const AT_ONCE: usize = 256;
+
+/// Git, at hand for its objects.
+pub struct Blobs {
+    args: Vec<OsString>,
+    child: Child,
+    stdin: Option<ChildStdin>,
+    stdout: BufReader<ChildStdout>,
+    message: Option<JoinHandle<String>>,
+    ended: bool,
+}
+
+impl Blobs {
+    pub fn open(git: &Git) -> Result<Self> {
+        let args: Vec<OsString> = vec!["cat-file".into(), "--batch".into()];
+        let mut child = git.start(&args)?;
+        let message = Some(message_of(child.stderr.take()));
+        let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
+        let Some(stdout) = stdout else { return Err(failed(&args, "gave no answer")) };
+        Ok(Self {
+            args,
+            child,
+            stdin,
+            stdout: BufReader::with_capacity(1 << 16, stdout),
+            message,
+            ended: false,
+        })
+    }
+
+    /// The content of one object.
+    pub fn read(&mut self, id: &ObjectId, limit: u64) -> Result<SecretBytes> {
+        self.ask(&[id])?;
+        let read = self.next(id, |_| Ok(Some(((), limit))))?;
+        read.map(|((), bytes)| bytes).ok_or_else(|| failed(&self.args, "gave no answer"))
+    }
+
+    /// The contents of objects, in their order. `wanted` gets each one's place and size, and says what belongs to it
+    /// and how large it may be; `None` passes it by. When Git ends before its time, the last result is an error.
+    pub fn each<'b, T: 'b>(
+        &'b mut self,
+        ids: &'b [&'b ObjectId],
+        wanted: impl Fn(usize, u64) -> Result<Option<(T, u64)>> + 'b,
+    ) -> impl Iterator<Item = (usize, Result<Option<(T, SecretBytes)>>)> + 'b {
+        (0..ids.len()).map_while(move |at| {
+            if self.ended {
+                return None;
+            }
+            let asked = match at % AT_ONCE {
+                0 => self.ask(&ids[at..ids.len().min(at + AT_ONCE)]),
+                _ => Ok(()),
+            };
+            Some((at, asked.and_then(|()| self.next(ids[at], |size| wanted(at, size)))))
+        })
+    }
+
+    fn ask(&mut self, ids: &[&ObjectId]) -> Result<()> {
+        let names: String = ids.iter().map(|id| format!("{}\n", id.as_str())).collect();
+        let written = self.stdin.as_mut().map(|stdin| stdin.write_all(names.as_bytes()));
+        written.unwrap_or(Ok(())).map_err(|_| self.gone())
+    }
+
+    /// Reads the next answer: `ID TYPE SIZE`, then the content and an end of line.
+    fn next<T>(
+        &mut self,
+        id: &ObjectId,
+        wanted: impl FnOnce(u64) -> Result<Option<(T, u64)>>,
+    ) -> Result<Option<(T, SecretBytes)>> {
+        let mut head = String::new();
+        // A head is short; anything else is not Git.
+        match (&mut self.stdout).take(1024).read_line(&mut head) {
+            Ok(count) if count > 0 => {}
+            _ => return Err(self.gone()),
+        }
+        let size = match head.split_whitespace().collect::<Vec<_>>()[..] {
+            [name, "blob", size] if name == id.as_str() => size.parse().map_err(|_| self.gone())?,
+            [name, "missing"] if name == id.as_str() => {
+                let message = format!("Git does not have the content of the object {name}");
+                return Err(Error::new(Kind::Read, message)
+                    .advise("`git fsck` says what is missing; a partial clone has to fetch it."));
+            }
+            // Whatever this answers, it is not what was asked.
+            _ => return Err(self.gone()),
+        };
+        // All of an answer is read, whatever becomes of it: the next one stands behind it.
+        let verdict = match wanted(size) {
+            Ok(Some((belongs, limit))) if size <= limit => Ok(Some(belongs)),
+            Ok(Some((_, limit))) => Err(Error::new(
+                Kind::Read,
+                format!("is larger than {limit} bytes, the most that can be read"),
+            )),
+            other => other.map(|_| None),
+        };
+        let mut body = (&mut self.stdout).take(size);
+        let read = match &verdict {
+            Ok(Some(_)) => fs::read_at_most(&mut body, size, size).map(Option::unwrap_or_default),
+            _ => std::io::copy(&mut body, &mut std::io::sink()).map(|_| SecretBytes::default()),
+        };
+        let complete = body.limit() == 0;
+        let mut end = [0];
+        let ended = self.stdout.read_exact(&mut end);
+        match (read, complete, ended) {
+            (Ok(bytes), true, Ok(())) => Ok(verdict?.map(|belongs| (belongs, bytes))),
+            _ => Err(self.gone()),
+        }
+    }
+
+    /// Git has ended, which it does not do by itself.
+    fn gone(&mut self) -> Error {
+        self.ended = true;
+        drop(self.stdin.take());
+        // Were it still there, it would be told to go.
+        let _ = self.child.kill();
+        let message = self.message.take().and_then(|message| message.join().ok()).unwrap_or_default();
+        match message.trim() {
+            "" => failed(&self.args, "ended before it gave an answer"),
+            message => failed(&self.args, "failed").caused_by(message.replace('\n', "; ")),
+        }
+    }
+}
+
+impl Drop for Blobs {
+    fn drop(&mut self) {
+        drop(self.stdin.take());
+        // It may wait for somebody to read what nobody wants any more.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,84 @@
+//! Which files differ: staged from committed, one commit from another, the working tree from either.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use crate::error::{Error, Kind, Result};
+use crate::repo::git::{Git, revision};
+
+/// Names alone, one for each path: whoever wants renamed content finds it under its new name. What a person has set for
+/// `git diff` counts as little as their own programs for it.
+const NAMES: [&str; 6] =
+    ["diff", "--name-only", "-z", "--no-renames", "--no-ext-diff", "--ignore-submodules=dirty"];
+
+/// The files that the next commit would add or change.
+pub fn staged(git: &Git) -> Result<Vec<PathBuf>> {
+    // Where there is no commit yet, all that is staged.
+    git.paths_of(NAMES.into_iter().chain(["--cached", "--diff-filter=d"]))
+}
+
+/// The files whose working tree is not what is staged.
+pub fn unstaged(git: &Git) -> Result<BTreeSet<PathBuf>> {
+    Ok(git.paths_of(NAMES)?.into_iter().collect())
+}
+
+/// The files that commits up to `to` have added or changed since they left `from`.
+pub fn between(git: &Git, from: &str, to: &str) -> Result<Vec<PathBuf>> {
+    let (from, to) = (revision(from)?, revision(to)?);
+    let names = |range: String| {
+        let args = NAMES.into_iter().map(str::to_owned).chain([
+            "--diff-filter=d".to_owned(),
+            range,
+            "--".to_owned(),
+        ]);
+        git.paths_of(args)
+    };
+    // Histories that have nothing in common are compared as they are.
+    names(format!("{from}...{to}")).or_else(|_| names(format!("{from}..{to}")))
+}
+
+/// The files that differ from where HEAD has left `base`: in commits, staged, in the working tree, and new ones there.
+pub fn since(git: &Git, base: &str) -> Result<BTreeSet<PathBuf>> {
+    let fork = fork_point(git, base)?;
+    let mut changed = BTreeSet::new();
+    for range in [&[fork.as_str(), "HEAD"][..], &["HEAD"], &["--cached", "HEAD"]] {
+        changed.extend(git.paths_of(NAMES.iter().chain(range).chain(&["--"]))?);
+    }
+    changed.extend(git.paths_of(["ls-files", "-z", "--others", "--exclude-standard"])?);
+    Ok(changed)
+}
+
+/// The newest commit that HEAD and `base` have in common.
+fn fork_point(git: &Git, base: &str) -> Result<String> {
+    const HOW: &str = "a job's clone often has the newest commit alone. Fetch the others: `git fetch --unshallow`, in \
+                       GitHub `fetch-depth: 0`, in GitLab `GIT_DEPTH: 0`";
+    let base = revision(base)?;
+    let is_known = |name: &str| {
+        let commit = format!("{name}^{{commit}}");
+        Ok::<_, Error>(git.ask(["rev-parse", "--verify", "--quiet", &commit])?.code == Some(0))
+    };
+    if !is_known(base)? {
+        let branch = base.rsplit('/').next().unwrap_or(base);
+        return Err(Error::new(Kind::Read, format!("there is no commit `{base}` in this clone"))
+            .advise(format!("correct the name, or `git fetch origin {branch}`. And {HOW}.")));
+    }
+    if !is_known("HEAD")? {
+        return Err(Error::new(Kind::Read, "there is no commit yet to compare with")
+            .advise("Leave --base out to check all files."));
+    }
+    let args = ["merge-base", base, "HEAD"];
+    let answer = git.ask(args)?;
+    match answer.code {
+        Some(0) => Ok(String::from_utf8_lossy(&answer.stdout).trim().to_owned()),
+        Some(1) => {
+            let is_shallow = git.run(["rev-parse", "--is-shallow-repository"])?.starts_with(b"true");
+            let message = format!("HEAD and `{base}` have no commit in common");
+            Err(match is_shallow {
+                true => Error::new(Kind::Read, format!("{message} that this shallow clone has"))
+                    .advise(format!("{HOW}.")),
+                false => Error::new(Kind::Read, message).advise("Name the branch that HEAD comes from."),
+            })
+        }
+        _ => Err(answer.into_error(&args)),
+    }
+}

@@ -1,0 +1,106 @@
+//! Configs as the index or a commit holds them, whatever stands in the working tree.
+
+use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Component, Path, PathBuf};
+
+use crate::config::{Disk, Source, is_config};
+use crate::error::{Error, Kind, Result};
+use crate::repo::git::blobs::Blobs;
+use crate::repo::git::tree::{Entry, Tree};
+
+/// The most that a config may hold.
+const LIMIT: u64 = 16 << 20;
+
+/// How many links may lead to one another.
+const MOST_LINKS: usize = 8;
+
+/// The configs of a tree.
+pub struct Staged {
+    /// A config that was asked for by name, and is not of this repository.
+    foreign: Option<PathBuf>,
+    texts: HashMap<PathBuf, Result<String, String>>,
+}
+
+impl Staged {
+    /// Reads the configs of a tree, and `explicit`, an absolute path that was asked for by name. Above `top`, the top
+    /// folder of the working tree, no other counts.
+    pub fn read(top: &Path, tree: &Tree, explicit: Option<&Path>, blobs: &mut Blobs) -> Result<Self> {
+        let foreign = explicit.filter(|path| !path.starts_with(top)).map(Path::to_path_buf);
+        let explicit = explicit.and_then(|path| path.strip_prefix(top).ok());
+        let mut texts = HashMap::new();
+        for (path, entry) in tree.iter() {
+            if is_config(path) || explicit == Some(path) {
+                let text = text(path, entry, tree, blobs)?;
+                texts.insert(top.join(path), text);
+            }
+        }
+        Ok(Self { foreign, texts })
+    }
+}
+
+impl Source for Staged {
+    fn exists(&self, path: &Path) -> bool {
+        self.texts.contains_key(path) || (self.foreign.as_deref() == Some(path) && Disk.exists(path))
+    }
+
+    fn read(&self, path: &Path) -> Result<String> {
+        match self.texts.get(path) {
+            Some(Ok(text)) => Ok(text.clone()),
+            Some(Err(problem)) => Err(Error::new(Kind::Config, problem.clone()).in_file(path)),
+            // The one that is not of this repository.
+            None => Disk.read(path),
+        }
+    }
+}
+
+/// The text of a config, or what is wrong with it. Links within the repository are followed, as they are on disk.
+fn text(path: &Path, entry: &Entry, tree: &Tree, blobs: &mut Blobs) -> Result<Result<String, String>> {
+    let (mut path, mut entry) = (path.to_path_buf(), entry);
+    for _ in 0..MOST_LINKS {
+        let id = match entry {
+            Entry::File(id) => {
+                let mut bytes = blobs.read(id, LIMIT)?;
+                return Ok(String::from_utf8(std::mem::take(&mut *bytes))
+                    .map_err(|_| "the config is not valid UTF-8".to_owned()));
+            }
+            Entry::Link(id) => id,
+            Entry::Unmerged => return Ok(Err("the config has a conflict that is not resolved".to_owned())),
+            Entry::Submodule => return Ok(Err("the config is a submodule, not a file".to_owned())),
+        };
+        let target = blobs.read(id, LIMIT)?;
+        let Some(next) = followed(&path, Path::new(OsStr::from_bytes(&target))) else { break };
+        let Some(found) = tree.get(&next) else { break };
+        (path, entry) = (next, found);
+    }
+    Ok(Err("the config is a link that leads to no file of the repository, so nobody else has it".to_owned()))
+}
+
+/// Where a link leads, if that is in the repository.
+fn followed(link: &Path, target: &Path) -> Option<PathBuf> {
+    let mut path = link.parent()?.to_path_buf();
+    for component in target.components() {
+        match component {
+            Component::CurDir => {}
+            Component::Normal(name) => path.push(name),
+            Component::ParentDir if path.pop() => {}
+            _ => return None,
+        }
+    }
+    Some(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_are_followed_within_the_repository() {
+        let to = |link: &str, target: &str| followed(Path::new(link), Path::new(target));
+        assert_eq!(to("a/b/.sops.yaml", "../../.sops.yaml"), Some(".sops.yaml".into()));
+        assert_eq!(to(".sops.yaml", "./conf/x.yaml"), Some("conf/x.yaml".into()));
+        assert_eq!(to("a/.sops.yaml", "../../x"), None);
+        assert_eq!(to(".sops.yaml", "/etc/x"), None);
+    }
+}

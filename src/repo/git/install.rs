@@ -1,0 +1,420 @@
+//! What Git has to be told in a clone: which driver merges and shows secrets, for which files, and which hook looks at
+//! what is committed.
+//!
+//! Owns what is written there, and takes back exactly that. Whatever somebody else has written stays as it is.
+
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Kind, Result};
+use crate::fs::{self, Mode, Snapshot};
+use crate::repo::git::Git;
+use crate::secret::SecretBytes;
+
+/// The drivers. Git gives these lines to a shell, and quotes what it puts into them or behind them.
+pub const SETTINGS: [(&str, &str); 4] = [
+    (TEXTCONV, "sealant git textconv"),
+    ("merge.sealant.name", "Sealant: secrets, value by value"),
+    (DRIVER, "sealant git merge %O %A %B --marker-size %L --path %P"),
+    // Where branches have several common ancestors, these are merged as Git does it by itself.
+    ("merge.sealant.recursive", "binary"),
+];
+const TEXTCONV: &str = "diff.sealant.textconv";
+const DRIVER: &str = "merge.sealant.driver";
+
+/// Git would keep what textconv prints, which is plaintext.
+const CACHE: &str = "diff.sealant.cachetextconv";
+const CACHE_REF: &str = "refs/notes/textconv/sealant";
+
+/// Which files may hold secrets. The drivers look into each, and leave others to Git.
+const PATTERNS: [&str; 5] = ["*.yaml", "*.yml", "*.json", "*.env", "*.ini"];
+const BEGIN: &str = "# sealant: written by `sealant git install`\n";
+const END: &str = "# sealant: end\n";
+
+/// What a hook says that looks at what is staged.
+pub const HOOK_LINE: &str = "sealant hook pre-commit";
+const HOOK: &str = "#!/bin/sh
+# Written by `sealant git install`; `sealant git install --uninstall` takes it away.
+if ! command -v sealant > /dev/null; then
+    echo 'sealant is not on the PATH, so nobody can tell whether a secret would be committed in clear' >&2
+    exit 1
+fi
+exec sealant hook pre-commit
+";
+
+/// The most that any of the files may hold.
+const LIMIT: u64 = 16 << 20;
+
+/// Where the attributes stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Attributes {
+    /// `.gitattributes`, which is committed: for everybody.
+    Committed,
+    /// `info/attributes` of the clone: for this person alone.
+    Info,
+}
+
+/// What became of a part.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Step {
+    Written(PathBuf),
+    Removed(PathBuf),
+    AsItWas(PathBuf),
+    /// Left to the person: what there is, and what to do.
+    Left {
+        what: String,
+        advice: String,
+    },
+}
+
+/// A clone and what it is told.
+pub struct Setup<'a, 'h> {
+    git: &'a Git<'h>,
+}
+
+impl<'a, 'h> Setup<'a, 'h> {
+    /// Git's folder is the top of the working tree.
+    pub fn of(git: &'a Git<'h>) -> Self {
+        Self { git }
+    }
+
+    /// Tells Git all that it needs.
+    pub fn install(&self, place: Attributes) -> Result<Vec<Step>> {
+        let mut steps: Vec<Step> = self.stop_caching()?.into_iter().collect();
+        steps.push(self.write_settings()?);
+        steps.push(self.edit_attributes(place, |text| Ok(with_block(&without_block(text)?)))?);
+        steps.extend(self.overruled()?);
+        steps.push(self.write_hook()?);
+        Ok(steps)
+    }
+
+    /// Takes back what [`Setup::install`] has written; nothing is said of what it has not.
+    pub fn uninstall(&self) -> Result<Vec<Step>> {
+        let mut steps = vec![self.remove_settings()?];
+        for place in [Attributes::Committed, Attributes::Info] {
+            steps.push(self.edit_attributes(place, without_block)?);
+        }
+        let path = self.hooks()?.join("pre-commit");
+        steps.push(match read(&path)? {
+            Some(text) if *text == *HOOK.as_bytes() => {
+                fs::remove(&path)?;
+                Step::Removed(path)
+            }
+            Some(text) if contains(&text, HOOK_LINE) => Step::Left {
+                what: format!("{} calls sealant, and has more in it than was written there", path.display()),
+                advice: format!("Take the line `{HOOK_LINE}` out of it."),
+            },
+            _ => Step::AsItWas(path),
+        });
+        steps.retain(|step| !matches!(step, Step::AsItWas(_)));
+        Ok(steps)
+    }
+
+    fn setting(&self, name: &str) -> Result<Option<String>> {
+        let answer = self.git.ask(["config", "--get", name])?;
+        let value = String::from_utf8_lossy(&answer.stdout).trim_end_matches('\n').to_owned();
+        Ok((answer.code == Some(0)).then_some(value))
+    }
+
+    fn config_path(&self) -> Result<PathBuf> {
+        self.git.path_of(["rev-parse", "--git-path", "config"])
+    }
+
+    fn write_settings(&self) -> Result<Step> {
+        let path = self.config_path()?;
+        let mut is_new = false;
+        for (name, value) in SETTINGS {
+            if self.local_setting(name)?.as_deref() != Some(value) {
+                self.git.run(["config", "--local", "--replace-all", name, value])?;
+                is_new = true;
+            }
+        }
+        Ok(if is_new { Step::Written(path) } else { Step::AsItWas(path) })
+    }
+
+    fn local_setting(&self, name: &str) -> Result<Option<String>> {
+        let answer = self.git.ask(["config", "--local", "--get-all", name])?;
+        let value = String::from_utf8_lossy(&answer.stdout).trim_end_matches('\n').to_owned();
+        Ok((answer.code == Some(0)).then_some(value))
+    }
+
+    fn remove_settings(&self) -> Result<Step> {
+        let path = self.config_path()?;
+        let mut was_there = false;
+        for (name, value) in SETTINGS {
+            if self.local_setting(name)?.as_deref() == Some(value) {
+                self.git.run(["config", "--local", "--unset-all", name])?;
+                was_there = true;
+            }
+        }
+        Ok(if was_there { Step::Removed(path) } else { Step::AsItWas(path) })
+    }
+
+    /// Whether Git keeps what textconv prints.
+    pub fn caches(&self) -> Result<bool> {
+        let answer = self.git.ask(["config", "--type=bool", "--get", CACHE])?;
+        Ok(answer.code == Some(0) && answer.stdout.starts_with(b"true"))
+    }
+
+    fn stop_caching(&self) -> Result<Option<Step>> {
+        if !self.caches()? {
+            return Ok(None);
+        }
+        // It may be set elsewhere, which is not ours to change.
+        self.git.ask(["config", "--local", "--unset-all", CACHE])?;
+        self.git.run(["update-ref", "-d", CACHE_REF])?;
+        if self.caches()? {
+            return Err(Error::new(
+                Kind::Conflict,
+                format!("{CACHE} is true: Git would keep plaintext in {CACHE_REF}"),
+            )
+            .advise(format!("`git config --show-origin {CACHE}` says where it is set: take it out there.")));
+        }
+        Ok(Some(Step::Left {
+            what: format!(
+                "{CACHE} was true, so Git may have kept plaintext: it is off now, and {CACHE_REF} is gone"
+            ),
+            advice: "`git gc --prune=now` also removes the plaintext that it pointed to.".to_owned(),
+        }))
+    }
+
+    fn attributes_path(&self, place: Attributes) -> Result<PathBuf> {
+        match place {
+            Attributes::Committed => Ok(self.git.folder().join(".gitattributes")),
+            Attributes::Info => self.git.path_of(["rev-parse", "--git-path", "info/attributes"]),
+        }
+    }
+
+    fn edit_attributes(&self, place: Attributes, edit: impl Fn(&[u8]) -> Result<Vec<u8>>) -> Result<Step> {
+        let path = self.attributes_path(place)?;
+        if place == Attributes::Committed && path.is_symlink() {
+            return Err(Error::new(Kind::Conflict, "is a link, and Git follows none here")
+                .in_file(path)
+                .advise("Make a file of it, or use `--attributes info`."));
+        }
+        let old = read(&path)?;
+        let snapshot = old.as_ref().map_or(Snapshot::absent(), |old| Snapshot::of(old));
+        let new = edit(old.as_ref().map_or(&[][..], |old| old)).map_err(|error| error.in_file(&path))?;
+        if old.as_ref().map_or(new.is_empty(), |old| **old == *new) {
+            return Ok(Step::AsItWas(path));
+        }
+        if new.is_empty() {
+            fs::remove(&path)?;
+            return Ok(Step::Removed(path));
+        }
+        fs::create_parent(&path)?;
+        fs::write_atomic_if_unchanged(&path, &new, Mode::Public, &snapshot)?;
+        let is_in = contains(&new, BEGIN);
+        Ok(if is_in { Step::Written(path) } else { Step::Removed(path) })
+    }
+
+    /// The kinds of files for which the attributes say something else, for a line of the person's own counts more.
+    fn overruled(&self) -> Result<Option<Step>> {
+        let others: Vec<&str> =
+            PATTERNS.into_iter().filter(|pattern| !self.has_attributes(pattern).unwrap_or(false)).collect();
+        Ok((!others.is_empty()).then(|| Step::Left {
+            what: format!("other attributes count more for {}", others.join(", ")),
+            advice: "Put `diff=sealant merge=sealant` into those lines where the files may hold secrets."
+                .to_owned(),
+        }))
+    }
+
+    /// Whether Git calls Sealant for files of this kind in the top folder.
+    fn has_attributes(&self, pattern: &str) -> Result<bool> {
+        let file = pattern.replace('*', "sealant");
+        let output = self.git.run(["check-attr", "-z", "diff", "merge", "--", &file])?;
+        // FILE, ATTRIBUTE, VALUE, twice.
+        let fields: Vec<&[u8]> = output.split(|byte| *byte == 0).collect();
+        Ok(fields.get(2) == Some(&&b"sealant"[..]) && fields.get(5) == Some(&&b"sealant"[..]))
+    }
+
+    /// Where Git looks for hooks.
+    fn hooks(&self) -> Result<PathBuf> {
+        self.git.path_of(["rev-parse", "--git-path", "hooks"])
+    }
+
+    fn write_hook(&self) -> Result<Step> {
+        if let Some(path) = self.hook()? {
+            return Ok(Step::AsItWas(path));
+        }
+        let folder = self.hooks()?;
+        let path = folder.join("pre-commit");
+        let old = read(&path)?;
+        if let Some(manager) = Manager::of(self.git.folder(), &folder, old.as_ref()) {
+            return Ok(manager.told(&path));
+        }
+        if !self.is_own(&folder)? {
+            return Ok(Step::Left {
+                what: format!(
+                    "core.hooksPath leads to {}, which other repositories may share",
+                    folder.display()
+                ),
+                advice: format!("Add the line `{HOOK_LINE}` to `pre-commit` there if all of them want it."),
+            });
+        }
+        fs::create_parent(&path)?;
+        fs::write_atomic_if_unchanged(&path, HOOK.as_bytes(), Mode::Executable, &Snapshot::absent())?;
+        Ok(Step::Written(path))
+    }
+
+    /// Whether a folder belongs to this repository alone.
+    fn is_own(&self, folder: &Path) -> Result<bool> {
+        let common = self.git.path_of(["rev-parse", "--git-common-dir"])?;
+        let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
+        Ok([self.git.folder(), &common].iter().any(|own| real(folder).starts_with(real(own))))
+    }
+
+    /// The file by which what is committed is looked at, Git's own or that of a program that owns the hooks.
+    fn hook(&self) -> Result<Option<PathBuf>> {
+        let own = (self.hooks()?.join("pre-commit"), HOOK_LINE);
+        let top = self.git.folder();
+        let others =
+            [(".husky/pre-commit", HOOK_LINE), ("lefthook.yml", HOOK_LINE), (FRAMEWORK, "id: sealant")];
+        for (path, says) in [own].into_iter().chain(others.map(|(path, says)| (top.join(path), says))) {
+            if read(&path)?.is_some_and(|text| contains(&text, says)) {
+                return Ok(Some(path));
+            }
+        }
+        Ok(None)
+    }
+
+    /// What there is.
+    pub fn survey(&self) -> Result<Survey> {
+        let drivers = [TEXTCONV, DRIVER].map(|name| self.setting(name));
+        let [textconv, driver] = drivers;
+        let (textconv, driver) = (textconv?, driver?);
+        let outdated = SETTINGS.iter().any(|(name, value)| {
+            let found =
+                [(TEXTCONV, &textconv), (DRIVER, &driver)].into_iter().find(|(known, _)| known == name);
+            found.and_then(|(_, found)| found.as_deref()).is_some_and(|found| found != *value)
+        });
+        Ok(Survey {
+            attributes: PATTERNS.iter().any(|pattern| self.has_attributes(pattern).unwrap_or(false)),
+            caches: self.caches()?,
+            hook: self.hook()?.is_some(),
+            outdated,
+            drivers: [textconv, driver],
+        })
+    }
+}
+
+/// What Git has been told in a clone.
+pub struct Survey {
+    /// Some files have the attributes: somebody has installed the drivers, maybe in another clone.
+    pub attributes: bool,
+    /// The command lines of textconv and of the merge driver.
+    pub drivers: [Option<String>; 2],
+    /// One of them is not what would be written today.
+    pub outdated: bool,
+    /// Git keeps what textconv prints.
+    pub caches: bool,
+    /// Something looks at what is committed.
+    pub hook: bool,
+}
+
+/// The config of the pre-commit framework.
+const FRAMEWORK: &str = ".pre-commit-config.yaml";
+
+/// Who writes a repository's hooks.
+enum Manager {
+    Framework,
+    Husky,
+    Lefthook,
+    Person,
+}
+
+impl Manager {
+    fn of(top: &Path, hooks: &Path, hook: Option<&SecretBytes>) -> Option<Self> {
+        let says = |text: &str| hook.is_some_and(|hook| contains(hook, text));
+        if hooks.components().any(|part| part.as_os_str() == ".husky") {
+            Some(Self::Husky)
+        } else if says("lefthook") {
+            Some(Self::Lefthook)
+        } else if says("pre-commit.com") || (hook.is_none() && top.join(FRAMEWORK).exists()) {
+            Some(Self::Framework)
+        } else {
+            hook.map(|_| Self::Person)
+        }
+    }
+
+    fn told(&self, hook: &Path) -> Step {
+        let (what, advice) = match self {
+            Self::Framework => (
+                format!("the pre-commit framework owns the hook ({FRAMEWORK})"),
+                format!(
+                    "Add Sealant to {FRAMEWORK}:\n- repo: {}\n  rev: v{}\n  hooks: [{{id: sealant-system}}]",
+                    env!("CARGO_PKG_REPOSITORY"),
+                    env!("CARGO_PKG_VERSION"),
+                ),
+            ),
+            Self::Husky => (
+                "husky owns the hooks".to_owned(),
+                format!("Add the line `{HOOK_LINE}` to .husky/pre-commit."),
+            ),
+            Self::Lefthook => (
+                "lefthook owns the hooks".to_owned(),
+                format!("Add to lefthook.yml:\npre-commit: {{commands: {{sealant: {{run: {HOOK_LINE}}}}}}}"),
+            ),
+            Self::Person => (
+                format!("{} is there already, and stays as it is", hook.display()),
+                format!("Add the line `{HOOK_LINE} || exit` to it."),
+            ),
+        };
+        Step::Left { what, advice }
+    }
+}
+
+fn read(path: &Path) -> Result<Option<SecretBytes>> {
+    match fs::read(path, LIMIT) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == Kind::NoFile => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn contains(text: &[u8], part: &str) -> bool {
+    find(text, part).is_some()
+}
+
+fn find(text: &[u8], part: &str) -> Option<usize> {
+    text.windows(part.len()).position(|window| window == part.as_bytes())
+}
+
+/// Attributes with ours at their beginning: of several lines about a file the last one counts, and the person's own
+/// shall.
+fn with_block(text: &[u8]) -> Vec<u8> {
+    let mut block = BEGIN.to_owned();
+    for pattern in PATTERNS {
+        block += &format!("{pattern} diff=sealant merge=sealant\n");
+    }
+    block += END;
+    // A mark of UTF-8 stays in front, where Git skips it.
+    let mark = if text.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
+    [&text[..mark], block.as_bytes(), &text[mark..]].concat()
+}
+
+fn without_block(text: &[u8]) -> Result<Vec<u8>> {
+    let Some(start) = find(text, BEGIN) else { return Ok(text.to_vec()) };
+    let Some(length) = find(&text[start..], END) else {
+        return Err(Error::new(Kind::Conflict, format!("the line `{}` is missing", END.trim_end()))
+            .advise("Put it back behind the lines of `sealant git install`, or take all of them out."));
+    };
+    Ok([&text[..start], &text[start + length + END.len()..]].concat())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attributes_come_and_go_and_leave_the_others_as_they_are() {
+        for text in
+            [&b""[..], b"*.yaml text", b"# x\r\n*.json -diff\r\n", b"\xef\xbb\xbf*.ini text\n", b"\xff\n"]
+        {
+            let with = with_block(text);
+            assert!(with.len() > text.len() && with.ends_with(&text[text.len().min(3)..]));
+            assert_eq!(without_block(&with).unwrap(), text);
+        }
+        assert!(with_block(b"\xef\xbb\xbfx\n").starts_with(b"\xef\xbb\xbf# sealant"));
+        assert!(without_block(BEGIN.as_bytes()).is_err());
+    }
+}

@@ -1,0 +1,117 @@
+//! A merge of one file, as Git asks a driver for it.
+//!
+//! Owns which of the ways of merging a file takes, and that no way makes a valid file of versions that were tampered with.
+//! It reads and writes no files: whoever calls it brings three versions and writes what comes of them.
+
+mod document;
+mod keyed;
+pub mod lines;
+mod recipients;
+mod sealed;
+mod text;
+
+use std::path::Path;
+
+use jiff::Timestamp;
+
+use crate::document::Format;
+use crate::encrypted_file::{is_meant_to_be_encrypted, is_meant_to_be_sealed};
+use crate::error::{Error, Kind, Result};
+use crate::host::Host;
+use crate::keys::{KeyService, KeySet};
+use crate::secret::SecretBytes;
+pub use document::{differing, in_version};
+pub use keyed::digest;
+pub use sealed::without_unused_keys;
+pub use text::{Merged, Texts};
+
+/// Three versions of something. There is no base where both sides added it.
+#[derive(Debug, Clone, Copy)]
+pub struct Versions<T> {
+    pub base: Option<T>,
+    pub ours: T,
+    pub theirs: T,
+}
+
+impl<T> Versions<T> {
+    pub fn as_ref(&self) -> Versions<&T> {
+        Versions { base: self.base.as_ref(), ours: &self.ours, theirs: &self.theirs }
+    }
+
+    /// Each with how it is called in messages.
+    pub fn named(self) -> impl Iterator<Item = (&'static str, T)> {
+        let others = [("our side", self.ours), ("their side", self.theirs)];
+        self.base.map(|base| ("the common ancestor", base)).into_iter().chain(others)
+    }
+
+    /// The same of each.
+    pub fn try_map<U>(self, mut of: impl FnMut(&'static str, T) -> Result<U>) -> Result<Versions<U>> {
+        Ok(Versions {
+            base: self.base.map(|base| of("the common ancestor", base)).transpose()?,
+            ours: of("our side", self.ours)?,
+            theirs: of("their side", self.theirs)?,
+        })
+    }
+}
+
+/// What it takes to merge a file.
+pub struct Merge<'a> {
+    pub host: &'a dyn Host,
+    pub service: &'a KeyService<'a>,
+    /// The file's place in the repository.
+    pub path: &'a Path,
+    pub format: Format,
+    /// Whom the creation rule of the file names, if there is one.
+    pub rule: &'a dyn Fn() -> Result<Option<KeySet>>,
+    /// How long markers of conflicts are.
+    pub marker_size: usize,
+    pub now: Timestamp,
+}
+
+/// What came of a merge.
+#[derive(Debug)]
+pub enum Outcome {
+    /// The file is merged.
+    Clean { file: Vec<u8>, notes: Vec<String> },
+    /// The file with markers around what both sides changed, and the paths of these values.
+    Conflict { file: Vec<u8>, paths: Vec<String>, notes: Vec<String> },
+    /// No key is at hand: as Git merges text, and nothing that may be used as it is.
+    Unopened(Error),
+    /// It is for a person to decide; our side stays in the working tree.
+    Refused(Error),
+    /// Nothing in it is encrypted: as Git merges text.
+    Plain,
+}
+
+/// What a version is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Content {
+    Plain,
+    Document,
+    Sealed,
+}
+
+impl Merge<'_> {
+    /// Merges three versions of a file.
+    pub async fn file(&self, versions: &Versions<SecretBytes>) -> Outcome {
+        let content = |file: &SecretBytes| match is_meant_to_be_encrypted(self.format, file) {
+            _ if is_meant_to_be_sealed(self.format, file) => Content::Sealed,
+            true => Content::Document,
+            false => Content::Plain,
+        };
+        let base = versions.base.as_ref().map(content);
+        match (content(&versions.ours), content(&versions.theirs)) {
+            (Content::Plain, Content::Plain) => Outcome::Plain,
+            (Content::Document, Content::Document) if base != Some(Content::Sealed) => {
+                document::merge(self, versions).await
+            }
+            (Content::Sealed, Content::Sealed) if base != Some(Content::Document) => {
+                sealed::merge(self, versions).await
+            }
+            _ => Outcome::Refused(
+                Error::new(Kind::Conflict, "the two sides are not encrypted in the same way, or one is in clear")
+                    .advise("Decide on a side with `sealant resolve --ours FILE` or `--theirs`, and make the other's changes anew."),
+            ),
+        }
+    }
+}

@@ -1,0 +1,309 @@
+//! Who can decrypt what came of a merge, and under which data key.
+//!
+//! Recipients merge as values do: who is new on one side comes, who is gone from one goes. But lists in files are not
+//! authenticated, and a merge wraps data keys: so nobody gets what he could not read before, unless the creation rule names
+//! him or both sides do.
+
+use crate::batch;
+use crate::error::{Error, Kind, Result};
+use crate::keys::{KeyService, KeySet, MasterKey, Rekey, WrappedDataKey};
+use crate::rekey::names;
+use crate::repo::git::merge::Versions;
+use crate::secret::DataKey;
+
+/// How a version is encrypted.
+#[derive(Clone, Copy)]
+pub struct Locked<'k> {
+    pub key: &'k DataKey,
+    pub wrapped: &'k WrappedDataKey,
+}
+
+/// The data key of a merged document and how it is wrapped. An error of kind [`Kind::Conflict`] where both sides changed the
+/// same about it, or made somebody a recipient whom nobody vouches for.
+pub async fn merged(
+    service: &KeyService<'_>,
+    versions: &Versions<Locked<'_>>,
+    rule: Option<&KeySet>,
+) -> Result<(DataKey, WrappedDataKey)> {
+    let keys = merged_keys(versions)?;
+    let (key, wrapped) = match holders(versions) {
+        Some((key, holders)) => (key.clone(), Some(combined(versions, &holders, &keys))),
+        None => (DataKey::generate(), None),
+    };
+    // Whoever is in it opens the data key as before. Where shares change, all may be wrapped anew.
+    let is_kept = |wrapped: &&WrappedDataKey| {
+        wrapped.is_shared_as(&keys) && (keys.groups.len() == 1 || names(wrapped) == keys.groups)
+    };
+    let kept = wrapped.as_ref().filter(is_kept).map(names).unwrap_or_default();
+    if let Some(wrapped) = wrapped.as_ref().filter(|_| kept == keys.groups) {
+        return Ok((key, wrapped.clone()));
+    }
+    refuse_weaker(versions, &keys, rule)?;
+    let both = [names(versions.ours.wrapped), names(versions.theirs.wrapped)];
+    for (index, group) in keys.groups.iter().enumerate() {
+        let is_in =
+            |groups: &[Vec<MasterKey>], key| groups.get(index).is_some_and(|group| group.contains(key));
+        for key in group.iter().filter(|key| !is_in(&kept, key)) {
+            let by_rule = |rule: &KeySet| match &rule.groups[..] {
+                [only] => only.contains(key),
+                groups => is_in(groups, key),
+            };
+            let is_settled = match rule {
+                Some(rule) => by_rule(rule),
+                None => both.iter().all(|groups| is_in(groups, key)),
+            };
+            if !is_settled {
+                return Err(unsettled(key, rule.is_some()));
+            }
+        }
+    }
+    let wrapped = match wrapped {
+        Some(wrapped) => {
+            let request = Rekey { data_key: &key, wrapped: &wrapped, keys: &keys };
+            service.rekey_many(&[request]).await.pop().unwrap_or_else(|| Err(no_answer()))?
+        }
+        None => {
+            let groups =
+                service.wrap_many(&[(&key, &keys)]).await.pop().unwrap_or_else(|| Err(no_answer()))?;
+            batch::wrapped_set(groups, &keys)
+        }
+    };
+    Ok((key, wrapped))
+}
+
+/// Where shares are made anew, it takes as many keys to open the file as the rule asks for, or as on both sides.
+fn refuse_weaker(versions: &Versions<Locked<'_>>, keys: &KeySet, rule: Option<&KeySet>) -> Result<()> {
+    let sides =
+        [versions.ours, versions.theirs].map(|side| (side.wrapped.groups.len(), side.wrapped.required()));
+    let merged = (keys.groups.len(), keys.required());
+    let is_settled = match rule {
+        Some(rule) => rule.groups.len() < 2 || (merged.0 == rule.groups.len() && merged.1 >= rule.required()),
+        None => sides.iter().all(|side| *side == merged),
+    };
+    if is_settled {
+        return Ok(());
+    }
+    let message = format!("the file would take keys from {} of {} groups to decrypt", merged.1, merged.0);
+    Err(Error::new(Kind::Conflict, format!("{message}, and nobody says that this is enough")).advise(
+        "Bring both sides in line with the creation rule, `sealant updatekeys --rotate FILE`, and merge again.",
+    ))
+}
+
+fn no_answer() -> Error {
+    Error::new(Kind::NoDataKey, "the key service gave no answer")
+}
+
+fn unsettled(key: &MasterKey, by_rule: bool) -> Error {
+    let why = match by_rule {
+        true => "and its creation rule does not name this recipient",
+        false => "and no creation rule says whether that shall be",
+    };
+    Error::new(Kind::Conflict, format!("the data key would have to be wrapped for {key}, {why}")).advise(
+        "He may have written himself into the file. Add him to the rule and merge again, or bring both sides in line with \
+         the rule: `sealant updatekeys --rotate FILE`",
+    )
+}
+
+/// The data key, and the versions that have it: the side that changed it gives it. `None` when both did.
+fn holders<'k>(versions: &Versions<Locked<'k>>) -> Option<(&'k DataKey, Vec<Locked<'k>>)> {
+    let Versions { base, ours, theirs } = *versions;
+    if ours.key == theirs.key {
+        return Some((ours.key, vec![ours, theirs]));
+    }
+    match base?.key {
+        base if base == theirs.key => Some((ours.key, vec![ours])),
+        base if base == ours.key => Some((theirs.key, vec![theirs])),
+        _ => None,
+    }
+}
+
+/// What the versions with the data key have wrapped, of which as much as possible is kept.
+fn combined(versions: &Versions<Locked<'_>>, holders: &[Locked<'_>], keys: &KeySet) -> WrappedDataKey {
+    let is_whole = |locked: &&Locked<'_>| names(locked.wrapped) == keys.groups;
+    let [first, others @ ..] = holders else {
+        return WrappedDataKey { groups: vec![Vec::new(); keys.groups.len()], threshold: 0 };
+    };
+    if keys.groups.len() > 1 {
+        // Shares of two splits do not fit together.
+        let is_old = |locked: &Locked<'_>| versions.base.is_some_and(|base| base.wrapped == locked.wrapped);
+        let mut whole: Vec<_> = holders.iter().filter(is_whole).collect();
+        whole.sort_by_key(|locked| is_old(locked));
+        return whole.first().unwrap_or(&first).wrapped.clone();
+    }
+    let mut wrapped = first.wrapped.clone();
+    for (index, group) in others.iter().flat_map(|other| other.wrapped.groups.iter().enumerate()) {
+        let Some(known) = wrapped.groups.get_mut(index) else { continue };
+        for entry in group {
+            let is_of_base = |entry: &_| {
+                let base = versions.base.and_then(|base| base.wrapped.groups.get(index));
+                base.is_some_and(|base| base.contains(entry))
+            };
+            match known.iter_mut().find(|known| known.key == entry.key) {
+                Some(ours) if is_of_base(ours) => *ours = entry.clone(),
+                Some(_) => {}
+                None => known.push(entry.clone()),
+            }
+        }
+    }
+    wrapped
+}
+
+/// Recipients and threshold by a merge of three.
+fn merged_keys(versions: &Versions<Locked<'_>>) -> Result<KeySet> {
+    let set = |locked: Locked<'_>| KeySet {
+        groups: names(locked.wrapped),
+        threshold: (locked.wrapped.groups.len() > 1).then(|| locked.wrapped.required()),
+    };
+    let (base, ours, theirs) = (versions.base.map(set), set(versions.ours), set(versions.theirs));
+    let differ = || {
+        Error::new(Kind::Conflict, "both sides changed the key groups").advise(
+            "Bring both sides in line with the creation rule, `sealant updatekeys FILE`, and merge again.",
+        )
+    };
+    if ours == theirs || base.as_ref() == Some(&theirs) {
+        return Ok(ours);
+    }
+    if base.as_ref() == Some(&ours) {
+        return Ok(theirs);
+    }
+    let count = ours.groups.len();
+    let same_count =
+        theirs.groups.len() == count && base.as_ref().is_none_or(|base| base.groups.len() == count);
+    let threshold = match base.as_ref().map(|base| base.threshold) {
+        _ if ours.threshold == theirs.threshold => ours.threshold,
+        Some(base) if base == theirs.threshold => ours.threshold,
+        Some(base) if base == ours.threshold => theirs.threshold,
+        _ => return Err(differ()),
+    };
+    if !same_count {
+        return Err(differ());
+    }
+    let nobody = Vec::new();
+    let merge = |index: usize| {
+        let base = base.as_ref().map_or(&nobody, |base| &base.groups[index]);
+        let (ours, theirs) = (&ours.groups[index], &theirs.groups[index]);
+        let stays = |key: &&MasterKey| !base.contains(key) || theirs.contains(key);
+        let comes = |key: &&MasterKey| !base.contains(key) && !ours.contains(key);
+        ours.iter().filter(stays).chain(theirs.iter().filter(comes)).cloned().collect::<Vec<_>>()
+    };
+    let groups: Vec<_> = (0..count).map(merge).collect();
+    if groups.iter().any(Vec::is_empty) {
+        return Err(Error::new(Kind::Conflict, "nobody would be left who can decrypt the file")
+            .advise("Add somebody on one side, `sealant updatekeys FILE`, and merge again."));
+    }
+    Ok(KeySet { groups, threshold })
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use pollster::block_on;
+
+    use super::*;
+    use crate::host::Closed;
+    use crate::keys::{Identities, NewIdentity, WrappedKey, generate_identity};
+
+    struct People(Vec<NewIdentity>);
+
+    impl People {
+        fn key(&self, name: char) -> MasterKey {
+            let index = usize::from(name as u8 - b'a');
+            MasterKey::Age(self.0[index].recipient.clone())
+        }
+
+        /// Groups stand as `ab|c`.
+        fn set(&self, names: &str) -> KeySet {
+            let group = |names: &str| names.chars().map(|name| self.key(name)).collect();
+            KeySet { groups: names.split('|').map(group).collect(), threshold: None }
+        }
+
+        fn names(&self, wrapped: &WrappedDataKey) -> String {
+            let name = |key: &WrappedKey| ('a'..='d').find(|name| self.key(*name) == key.key).unwrap();
+            let groups = wrapped.groups.iter().map(|group| group.iter().map(name).collect::<String>());
+            groups.collect::<Vec<_>>().join("|")
+        }
+    }
+
+    /// Each version is who can open it, and after a digit which of two data keys it has.
+    fn merge(
+        base: &str,
+        ours: &str,
+        theirs: &str,
+        rule: Option<&str>,
+    ) -> std::result::Result<(String, usize), String> {
+        let people = People((0..4).map(|_| generate_identity(false, Timestamp::UNIX_EPOCH)).collect());
+        let service = KeyService::new(&Closed, Identities::none());
+        let keys = [DataKey::generate(), DataKey::generate(), DataKey::generate()];
+        let wrap = |version: &str| {
+            let (names, key) = version.split_at(version.len() - 1);
+            let (set, key) = (people.set(names), key.parse::<usize>().unwrap());
+            let groups = block_on(service.wrap_many(&[(&keys[key], &set)])).pop().unwrap().unwrap();
+            (batch::wrapped_set(groups, &set), key)
+        };
+        let base = (!base.is_empty()).then(|| wrap(base));
+        let (ours, theirs) = (wrap(ours), wrap(theirs));
+        fn locked<'k>((wrapped, key): &'k (WrappedDataKey, usize), keys: &'k [DataKey]) -> Locked<'k> {
+            Locked { key: &keys[*key], wrapped }
+        }
+        let versions = Versions {
+            base: base.as_ref().map(|base| locked(base, &keys)),
+            ours: locked(&ours, &keys),
+            theirs: locked(&theirs, &keys),
+        };
+        let rule = rule.map(|rule| people.set(rule));
+        let (key, wrapped) = block_on(merged(&service, &versions, rule.as_ref()))
+            .map_err(|error| error.message().to_owned())?;
+        for entry in wrapped.groups.iter().flatten() {
+            let is_old =
+                [&ours.0, &theirs.0].iter().any(|side| side.groups.iter().flatten().any(|old| old == entry));
+            let is_new_key = !keys.contains(&key);
+            assert!(is_old || is_new_key || rule.is_some(), "wrapped though nobody said so");
+        }
+        Ok((people.names(&wrapped), keys.iter().position(|known| *known == key).unwrap_or(9)))
+    }
+
+    #[test]
+    fn recipients_come_and_go() {
+        let ok = |names: &str, key| Ok((names.to_owned(), key));
+        assert_eq!(merge("ab0", "ab0", "ab0", None), ok("ab", 0));
+        assert_eq!(merge("ab0", "abc0", "a0", None), ok("ac", 0));
+        assert_eq!(merge("ab0", "abc0", "abd0", None), ok("abcd", 0));
+        // One side has a new data key, and gives it.
+        assert_eq!(merge("ab0", "a1", "ab0", None), ok("a", 1));
+        assert_eq!(merge("ab0", "ab0", "a1", None), ok("a", 1));
+        assert_eq!(merge("ab0", "ab1", "abc0", Some("abc")), ok("abc", 1));
+        assert_eq!(merge("ab0", "a1", "abc0", Some("abc")), ok("ac", 1));
+        // Both have one: there is a third.
+        assert_eq!(merge("ab0", "ab1", "ab2", None), ok("ab", 9));
+        assert_eq!(merge("ab0", "a1", "ab2", Some("abc")), ok("a", 9));
+        assert_eq!(merge("", "ab1", "ab2", Some("ab")), ok("ab", 9));
+        assert_eq!(merge("", "ab1", "ab1", None), ok("ab", 1));
+        assert_eq!(merge("a|b0", "a|bc0", "a|b0", None), ok("a|bc", 0));
+    }
+
+    #[test]
+    fn nobody_comes_in_by_a_merge() {
+        let refused = |base, ours, theirs, rule: Option<&str>| {
+            assert!(
+                merge(base, ours, theirs, rule).unwrap_err().starts_with("the data key would have to be")
+            );
+        };
+        // A stranger has written himself into a file whose data key changes on the other side.
+        refused("ab0", "ab1", "abd0", None);
+        refused("ab0", "ab1", "abd0", Some("ab"));
+        refused("ab0", "abd1", "ab2", Some("ab"));
+        refused("ab0", "abd1", "ab2", None);
+        refused("", "ab1", "ad2", None);
+        let weaker = |base, ours, theirs, rule: Option<&str>| {
+            let message = merge(base, ours, theirs, rule).unwrap_err();
+            assert!(message.starts_with("the file would take keys from 1 of 1 groups"), "{message}");
+        };
+        weaker("a|b0", "a|b1", "a0", Some("a|b"));
+        weaker("a|b0", "a|b1", "a0", None);
+        weaker("a|b0", "a|b1", "ab0", None);
+        assert!(merge("ab0", "a0", "b0", None).unwrap_err().starts_with("nobody would be left"));
+        assert!(
+            merge("ab0", "a|b0", "abc0", None).unwrap_err().starts_with("both sides changed the key groups")
+        );
+    }
+}

@@ -1,0 +1,315 @@
+//! The end of a merge that a person had to finish.
+//!
+//! Owns that a MAC is made only for what can be answered for: every value has to open under the data key at its place, Git
+//! has to have a conflict at the file, and what is in none of the versions of that conflict is named.
+
+use std::collections::{HashMap, HashSet};
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+
+use jiff::Timestamp;
+
+use super::merge::lines::Marked;
+use super::merge::{Versions, differing, digest, in_version, without_unused_keys};
+use crate::batch::Source;
+use crate::config::Selection;
+use crate::document::{self, Document, Edits, Format, NodeId, Value};
+use crate::encrypted_file::{self, EncryptedFile};
+use crate::error::{Error, Kind, Result};
+use crate::fs::Snapshot;
+use crate::host::{Command, Host};
+use crate::keys::KeyService;
+use crate::sealed_secret::SealedFile;
+use crate::secret::{DataKey, SecretBytes};
+use crate::sops::{self, Encrypted, MacCheck};
+
+/// The versions of a file in conflict, as Git's index has them; those that a side has deleted are not there.
+#[derive(Debug, Default)]
+pub struct Stages {
+    pub base: Option<SecretBytes>,
+    pub ours: Option<SecretBytes>,
+    pub theirs: Option<SecretBytes>,
+}
+
+impl Stages {
+    /// Asks Git. `None` when it has no conflict at the file.
+    pub fn read(host: &dyn Host, file: &Path) -> Result<Option<Self>> {
+        let name = file.file_name().unwrap_or_default();
+        let folder = file.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
+        let git = |args: &[&OsStr]| {
+            let first = [OsStr::new("-C"), folder.as_os_str(), OsStr::new("--literal-pathspecs")];
+            let args = first.into_iter().chain(args.iter().copied()).map(OsString::from).collect();
+            host.output_of(&Command { program: "git".into(), args, ..Command::default() }).map_err(|error| {
+                Error::new(Kind::Read, "Git does not tell what the conflict is about").caused_by(error)
+            })
+        };
+        let listed = git(&["ls-files", "--unmerged", "-z", "--"]
+            .map(OsStr::new)
+            .into_iter()
+            .chain([name])
+            .collect::<Vec<_>>())?;
+        let mut stages = Self::default();
+        let mut any = false;
+        // `MODE ID STAGE`, a tab, the name.
+        for entry in listed.split(|byte| *byte == 0).filter(|entry| !entry.is_empty()) {
+            let fields = entry.split(|byte| *byte == b'\t').next().unwrap_or_default();
+            let fields = String::from_utf8_lossy(fields).into_owned();
+            let mut fields = fields.split(' ').skip(1);
+            let (Some(id), Some(stage)) = (fields.next(), fields.next()) else { continue };
+            let blob = git(&["cat-file", "blob", id].map(OsStr::new))?;
+            any = true;
+            match stage {
+                "1" => stages.base = Some(blob),
+                "2" => stages.ours = Some(blob),
+                _ => stages.theirs = Some(blob),
+            }
+        }
+        Ok(any.then_some(stages))
+    }
+
+    /// The versions to merge; `None` when a side has deleted the file.
+    pub fn versions(&self) -> Option<Versions<SecretBytes>> {
+        let (ours, theirs) = (self.ours.clone()?, self.theirs.clone()?);
+        Some(Versions { base: self.base.clone(), ours, theirs })
+    }
+
+    fn all(&self) -> impl Iterator<Item = &SecretBytes> {
+        [&self.base, &self.ours, &self.theirs].into_iter().flatten()
+    }
+}
+
+/// A file with the markers of our merge driver, which holds one document for each side.
+pub enum Conflicted {
+    Document { ours: Box<Encrypted>, theirs: Box<Encrypted> },
+    Sealed,
+}
+
+impl Conflicted {
+    /// `None` for what others have made: Git's merge of ciphertexts says nothing of what both sides changed.
+    pub fn read(format: Format, marked: &Marked) -> Option<Self> {
+        let parse = |text: &SecretBytes| EncryptedFile::parse(format, text.clone()).ok();
+        match (parse(&marked.ours)?, parse(&marked.theirs)?) {
+            (EncryptedFile::Document(ours), EncryptedFile::Document(theirs)) => {
+                let is_one =
+                    ours.metadata.mac == theirs.metadata.mac && ours.metadata.keys == theirs.metadata.keys;
+                is_one.then_some(Self::Document { ours, theirs })
+            }
+            (EncryptedFile::Sealed(_), EncryptedFile::Sealed(_)) => Some(Self::Sealed),
+            _ => None,
+        }
+    }
+}
+
+/// Both sides of a conflict in plaintext.
+pub struct Sides {
+    pub key: DataKey,
+    pub ours: SecretBytes,
+    pub theirs: SecretBytes,
+}
+
+impl Sides {
+    /// Opens both. With the versions of the conflict at hand, values are spelled as these spell them.
+    pub async fn open(
+        service: &KeyService<'_>,
+        ours: &Encrypted,
+        theirs: &Encrypted,
+        stages: &Stages,
+    ) -> Result<Self> {
+        let key = unwrap(service, ours).await?;
+        let format = ours.format();
+        let versions = PlainStages::open(service, format, stages).await?;
+        let plain = |file: &Encrypted| {
+            let plaintext = file.decrypt(&key, MacCheck::Ignore)?.bytes;
+            let document = versions.respelled(document::parse(format, plaintext, false)?, false)?;
+            document.plaintext_file()
+        };
+        Ok(Self { ours: plain(ours)?, theirs: plain(theirs)?, key })
+    }
+
+    /// The paths of the values about which the sides are at odds.
+    pub fn paths(&self, format: Format) -> Result<Vec<String>> {
+        differing(format, &self.ours, &self.theirs)
+    }
+}
+
+async fn unwrap(service: &KeyService<'_>, file: &Encrypted) -> Result<DataKey> {
+    let no_answer = || Err(Error::new(Kind::NoDataKey, "the key service gave no answer"));
+    service.unwrap_many(&[&file.metadata.keys]).await.pop().unwrap_or_else(no_answer)
+}
+
+/// A conflict that was resolved.
+pub struct Resolved {
+    pub bytes: Vec<u8>,
+    /// What is in none of the versions, or gone though both sides have it.
+    pub warnings: Vec<String>,
+}
+
+/// An error when a file is not valid as it is.
+pub async fn verify(service: &KeyService<'_>, source: &Source) -> Result<()> {
+    if !encrypted_file::is_meant_to_be_encrypted(source.format, &source.bytes) {
+        return Ok(());
+    }
+    match EncryptedFile::parse(source.format, source.bytes.clone())? {
+        EncryptedFile::Document(file) => {
+            file.decrypt(&unwrap(service, &file).await?, MacCheck::Verify).map(drop)
+        }
+        EncryptedFile::Sealed(_) => Ok(()),
+    }
+}
+
+/// Makes a valid file of one without markers.
+pub async fn finish(
+    service: &KeyService<'_>,
+    source: Source,
+    stages: &Stages,
+    now: Timestamp,
+) -> Result<Resolved> {
+    let Source { format, bytes, .. } = source;
+    if !encrypted_file::is_meant_to_be_encrypted(format, &bytes) {
+        if stages.all().any(|stage| encrypted_file::is_meant_to_be_encrypted(format, stage)) {
+            return Err(Error::new(Kind::Conflict, "the file is in clear, and a version of it is encrypted")
+                .advise("Encrypt it, `sealant encrypt -i FILE`, then `git add FILE`."));
+        }
+        return Ok(Resolved { bytes: bytes.to_vec(), warnings: Vec::new() });
+    }
+    match EncryptedFile::parse(format, bytes)? {
+        EncryptedFile::Document(file) => finish_document(service, &file, stages, now).await,
+        EncryptedFile::Sealed(file) => {
+            let bytes = without_unused_keys(&file)?;
+            // An item without its data key is refused by what reads it.
+            SealedFile::parse(format, SecretBytes::new(bytes.clone()))?;
+            Ok(Resolved { bytes, warnings: Vec::new() })
+        }
+    }
+}
+
+async fn finish_document(
+    service: &KeyService<'_>,
+    file: &Encrypted,
+    stages: &Stages,
+    now: Timestamp,
+) -> Result<Resolved> {
+    let key = unwrap(service, file).await?;
+    if file.decrypt(&key, MacCheck::Verify).is_ok() {
+        return Ok(Resolved { bytes: file.document().source().as_bytes().to_vec(), warnings: Vec::new() });
+    }
+    // The plaintext is complete only if every value opens where it stands.
+    let versions = PlainStages::open(service, file.format(), stages).await?;
+    let plaintext = versions.respelled(file.open(&key, MacCheck::Ignore)?, true)?;
+    let known = versions.0.iter().map(|stage| stage.as_deref().map_or(Ok(HashSet::new()), values));
+    let known = known.collect::<Result<Vec<_>>>()?;
+    let here = values(&*plaintext)?;
+    let name = |value: &Known| value.path.trim_end_matches(':').replace(':', ".");
+    let news = here.iter().filter(|value| !known.iter().any(|stage| stage.contains(*value)));
+    let mut warnings: Vec<String> = news
+        .map(|value| format!("{}: this value is in none of the versions that were merged", name(value)))
+        .collect();
+    let paths =
+        |values: &HashSet<Known>| values.iter().map(|value| value.path.clone()).collect::<HashSet<_>>();
+    if let [_, ours, theirs] = &known[..] {
+        let (here, theirs) = (paths(&here), paths(theirs));
+        let is_gone = |value: &&Known| theirs.contains(&value.path) && !here.contains(&value.path);
+        let gone = ours.iter().filter(is_gone);
+        warnings
+            .extend(gone.map(|value| format!("{}: this value is gone, and both sides have it", name(value))));
+    }
+    warnings.sort();
+    warnings.dedup();
+    let written = file.write(&*plaintext, file.metadata.clone(), &key, None, now)?;
+    warnings.extend(written.warnings);
+    Ok(Resolved { bytes: written.bytes, warnings })
+}
+
+/// A value at its place, by its digest. Positions in lists do not count: they move.
+#[derive(PartialEq, Eq, Hash)]
+struct Known {
+    path: String,
+    digest: [u8; 32],
+}
+
+/// The versions of a conflict in plaintext: the base, ours, theirs. One that cannot be opened vouches for nothing.
+struct PlainStages([Option<Box<dyn Document>>; 3]);
+
+impl PlainStages {
+    /// An error when one was tampered with: what is in it must not get a new MAC by way of a conflict.
+    async fn open(service: &KeyService<'_>, format: Format, stages: &Stages) -> Result<Self> {
+        let mut opened = [None, None, None];
+        let stages = [
+            ("the common ancestor", &stages.base),
+            ("our side", &stages.ours),
+            ("their side", &stages.theirs),
+        ];
+        for (opened, (name, stage)) in opened.iter_mut().zip(stages) {
+            let Some(stage) = stage else { continue };
+            *opened = match plain_stage(service, format, stage).await {
+                Err(error) if error.kind() == Kind::NoDataKey => None,
+                stage => Some(stage.map_err(|error| in_version(name, &error))?),
+            };
+        }
+        Ok(Self(opened))
+    }
+
+    /// A document whose numbers, times and the like are spelled as a version spells them: spellings are kept by the
+    /// positions of values, which are others on each side of a conflict.
+    fn respelled(&self, plaintext: Box<dyn Document>, with_metadata: bool) -> Result<Box<dyn Document>> {
+        if plaintext.format() == Format::Binary {
+            return Ok(plaintext);
+        }
+        let mut spellings: HashMap<Known, Vec<&str>> = HashMap::new();
+        for version in self.0.iter().skip(1).flatten() {
+            for_each_value(&**version, &mut |known, at| {
+                spellings.entry(known).or_default().push(version.spelling(at));
+            })?;
+        }
+        let mut edits = Edits::default();
+        for_each_value(&*plaintext, &mut |known, at| {
+            let Some(spelled) = spellings.get(&known) else { return };
+            let is_text = matches!(plaintext.value(plaintext.tree().resolve(at)), Ok(Value::Str(_)) | Err(_));
+            if let Some(spelling) =
+                spelled.first().filter(|_| !is_text && !spelled.contains(&plaintext.spelling(at)))
+            {
+                edits.merge(plaintext.put_spelling(at, spelling));
+            }
+        })?;
+        if edits.is_empty() {
+            return Ok(plaintext);
+        }
+        let text = SecretBytes::new(edits.apply(plaintext.source()).as_bytes().to_vec());
+        let respelled = document::parse(plaintext.format(), text, with_metadata)?;
+        Ok(if values(&*respelled)? == values(&*plaintext)? { respelled } else { plaintext })
+    }
+}
+
+async fn plain_stage(
+    service: &KeyService<'_>,
+    format: Format,
+    stage: &SecretBytes,
+) -> Result<Box<dyn Document>> {
+    if !sops::is_meant_to_be_encrypted(format, stage) {
+        return document::parse(format, stage.clone(), false);
+    }
+    let file = Encrypted::parse(format, stage.clone())?;
+    let key = unwrap(service, &file).await?;
+    document::parse(format, file.decrypt(&key, MacCheck::Verify)?.bytes, false)
+}
+
+fn for_each_value(document: &dyn Document, visit: &mut dyn FnMut(Known, NodeId)) -> Result<()> {
+    sops::for_each_leaf(document, &Selection::default(), &mut |leaf| {
+        if !leaf.is_comment {
+            let digest = digest(&document.value(leaf.node)?);
+            visit(Known { path: leaf.path.to_owned(), digest }, leaf.at);
+        }
+        Ok(())
+    })
+}
+
+fn values(document: &dyn Document) -> Result<HashSet<Known>> {
+    let mut found = HashSet::new();
+    for_each_value(document, &mut |known, _| _ = found.insert(known))?;
+    Ok(found)
+}
+
+/// A file as it is to be finished.
+pub fn source(path: &Path, format: Format, bytes: SecretBytes) -> Source {
+    Source { path: path.to_owned(), format, snapshot: Snapshot::of(&bytes), bytes }
+}

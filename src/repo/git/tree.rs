@@ -1,0 +1,128 @@
+//! What the index or a commit holds: paths, and the objects that stand there.
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Kind, Result};
+use crate::repo::git::{Git, revision};
+
+/// The name that Git has for an object: hexadecimal digits.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ObjectId(String);
+
+impl ObjectId {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// What stands at a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Entry {
+    File(ObjectId),
+    /// A symbolic link, whose target is the content of the object.
+    Link(ObjectId),
+    /// A submodule: its files belong to another repository.
+    Submodule,
+    /// A merge has left several versions, and nobody has chosen one.
+    Unmerged,
+}
+
+/// All that a commit would hold, or holds. Paths are relative to the top folder.
+#[derive(Debug, Default)]
+pub struct Tree {
+    entries: BTreeMap<PathBuf, Entry>,
+}
+
+impl Tree {
+    /// What is staged. Git's folder is the top of the working tree.
+    pub fn of_index(git: &Git) -> Result<Self> {
+        Self::parse(&git.run(["ls-files", "--stage", "-z"])?)
+    }
+
+    /// What a commit holds.
+    pub fn of_commit(git: &Git, name: &str) -> Result<Self> {
+        Self::parse(&git.run(["ls-tree", "-r", "-z", "--full-tree", revision(name)?])?)
+    }
+
+    /// The lines of both are `MODE ... ID ...<tab>PATH`, of the index with a number of a merge's side behind the id, of
+    /// a commit with the type before it.
+    fn parse(output: &[u8]) -> Result<Self> {
+        let mut tree = Self::default();
+        for line in output.split(|byte| *byte == 0).filter(|line| !line.is_empty()) {
+            let tab = line.iter().position(|&byte| byte == b'\t');
+            let read = tab.and_then(|tab| {
+                let words: Vec<&str> = str::from_utf8(&line[..tab]).ok()?.split(' ').collect();
+                let entry = match words[..] {
+                    [mode, "blob" | "commit" | "tree", id] => entry(mode, id),
+                    [mode, id, "0"] => entry(mode, id),
+                    [_, _, _] => Entry::Unmerged,
+                    _ => return None,
+                };
+                Some((PathBuf::from(OsStr::from_bytes(&line[tab + 1..])), entry))
+            });
+            let Some((path, entry)) = read else {
+                return Err(Error::new(Kind::Read, "Git lists its files in a form that is not known here"));
+            };
+            tree.entries.insert(path, entry);
+        }
+        Ok(tree)
+    }
+
+    pub fn get(&self, path: &Path) -> Option<&Entry> {
+        self.entries.get(path)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (&PathBuf, &Entry)> {
+        self.entries.iter()
+    }
+
+    /// The path itself, if something stands there, or all that is below it.
+    pub fn at_or_below<'t>(&'t self, path: &'t Path) -> impl Iterator<Item = (&'t PathBuf, &'t Entry)> {
+        let all = path.as_os_str().is_empty();
+        let range = self.entries.range(path.to_path_buf()..);
+        range.take_while(move |(entry, _)| all || entry.starts_with(path))
+    }
+}
+
+fn entry(mode: &str, id: &str) -> Entry {
+    let id = ObjectId(id.to_owned());
+    match mode {
+        "120000" => Entry::Link(id),
+        "160000" => Entry::Submodule,
+        _ => Entry::File(id),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_lists_are_read() {
+        let index =
+            b"100644 aa 0\ta b\x00120000 bb 0\tl\x00160000 cc 0\ts\x00100644 dd 1\tx\x00100644 dd 2\tx\0";
+        let tree = Tree::parse(index).unwrap();
+        let found: Vec<_> =
+            tree.iter().map(|(path, entry)| (path.to_str().unwrap(), entry.clone())).collect();
+        let id = |id: &str| ObjectId(id.to_owned());
+        assert_eq!(
+            found,
+            [
+                ("a b", Entry::File(id("aa"))),
+                ("l", Entry::Link(id("bb"))),
+                ("s", Entry::Submodule),
+                ("x", Entry::Unmerged),
+            ]
+        );
+        let commit =
+            b"100755 blob aa\td/\xff\n\x00100644 blob ab\td/e\x00100644 blob bb\tda\x00160000 commit cc\ts\0";
+        let tree = Tree::parse(commit).unwrap();
+        assert_eq!(tree.at_or_below(Path::new("d")).count(), 2);
+        assert_eq!(tree.at_or_below(Path::new("")).count(), 4);
+        assert_eq!(tree.get(Path::new("s")), Some(&Entry::Submodule));
+        assert!(Tree::parse(b"nonsense\0").is_err());
+    }
+}

@@ -1,0 +1,246 @@
+//! Who can decrypt what came of a merge, under which data key; and merges by those who cannot open all of it.
+
+use sealant_test_support::Bao;
+
+use crate::repo::{Repo, new_identity, tokens};
+
+const TEXT: &str = "a: one\nb: two\nc: three\n";
+
+fn recipients(repo: &Repo, name: &str) -> Vec<String> {
+    let text = repo.test.read_text(name);
+    let lines =
+        text.lines().filter_map(|line| line.trim().trim_start_matches("- ").strip_prefix("recipient: "));
+    lines.map(str::to_owned).collect()
+}
+
+#[test]
+fn a_data_key_that_one_side_changed_is_that_of_the_merge() {
+    for ours_rotates in [true, false] {
+        let repo = Repo::new(&[("s.yaml", TEXT)]);
+        let rotate = || _ = repo.sealant(&["rotate", "-i", "s.yaml"]);
+        let edit = || repo.set("s.yaml", "b", "edited");
+        if ours_rotates {
+            repo.branches(rotate, edit)
+        } else {
+            repo.branches(edit, rotate)
+        }
+        let rotated = if ours_rotates { "main" } else { "theirs" };
+        let rotated = tokens(repo.ok(&["show", "--no-textconv", &format!("{rotated}:s.yaml")]).text());
+        let _ = repo.merge().ok();
+        assert_eq!(repo.plain("s.yaml"), TEXT.replace("two", "edited"));
+        let merged = tokens(&repo.test.read_text("s.yaml"));
+        let kept = merged.iter().filter(|token| rotated.contains(token)).count();
+        assert_eq!(
+            (kept, merged.len()),
+            (2, 3),
+            "all but the edited value are those of the side that rotated"
+        );
+    }
+}
+
+#[test]
+fn data_keys_that_both_changed_make_a_third() {
+    let repo = Repo::new(&[("s.yaml", TEXT)]);
+    // Whom both sides name needs no rule.
+    repo.ok(&["rm", "-q", ".sops.yaml"]);
+    repo.commit("no rule");
+    let change = |key: &str| {
+        repo.sealant(&["rotate", "-i", "s.yaml"]);
+        repo.set("s.yaml", key, "edited");
+    };
+    repo.branches(|| change("a"), || change("c"));
+    let old = ["main", "theirs"]
+        .map(|side| tokens(repo.ok(&["show", "--no-textconv", &format!("{side}:s.yaml")]).text()))
+        .concat();
+    let _ = repo.merge().ok();
+    assert_eq!(repo.plain("s.yaml"), "a: edited\nb: two\nc: edited\n");
+    assert!(!tokens(&repo.test.read_text("s.yaml")).iter().any(|token| old.contains(token)));
+}
+
+#[test]
+fn recipients_come_together_and_nobody_is_brought_back() {
+    let repo = Repo::empty("");
+    let [bob, carol] = ["bob.txt", "carol.txt"].map(|name| new_identity(&repo.test, &repo.test.home(name)));
+    let me = repo.recipient.clone();
+    repo.rule(&format!("{me},{bob}"), "");
+    repo.encrypted("s.yaml", TEXT);
+    repo.commit("base");
+    // Ours: Bob leaves, and with him the data key. Theirs: Carol comes, under the old one.
+    let rule = |who: &str| {
+        repo.rule(who, "");
+        repo.sealant(&["updatekeys", "-y", "s.yaml"]);
+    };
+    repo.branches(
+        || {
+            rule(&me);
+            repo.sealant(&["rotate", "-i", "s.yaml"]);
+        },
+        || {
+            rule(&format!("{me},{bob},{carol}"));
+            repo.set("s.yaml", "c", "for carol");
+        },
+    );
+    // The rule in the working tree does not name Carol.
+    let refused = repo.merge().code(1);
+    assert!(refused.stderr.contains(&carol) || refused.text().contains(&carol), "{refused}");
+    repo.ok(&["merge", "--abort"]);
+    repo.rule(&format!("{me},{carol}"), "");
+    repo.commit("Carol is named");
+    let merge = repo.merge().code(1);
+    assert!(!merge.text().contains("CONFLICT (content): Merge conflict in s.yaml"), "{merge}");
+    repo.ok(&["checkout", "--ours", ".sops.yaml"]);
+    let merged = recipients(&repo, "s.yaml");
+    assert!(merged.contains(&me) && merged.contains(&carol) && !merged.contains(&bob), "{merged:?}");
+    assert_eq!(repo.plain("s.yaml"), TEXT.replace("three", "for carol"));
+    for (name, code) in [("carol.txt", 0), ("bob.txt", 128)] {
+        let keys = repo.test.home(name);
+        let _ = repo
+            .test
+            .sops(&["decrypt", "s.yaml"])
+            .env("SOPS_AGE_KEY_FILE", keys)
+            .env("XDG_CONFIG_HOME", repo.test.tmp())
+            .run()
+            .code(code);
+    }
+}
+
+#[test]
+fn a_stranger_who_wrote_himself_into_a_file_gets_nothing() {
+    let repo = Repo::new(&[("s.yaml", TEXT)]);
+    let mallory = new_identity(&repo.test, &repo.test.home("mallory.txt"));
+    let stranger = |name: &str| {
+        let text = repo.test.read_text(name);
+        let (before, entry) = text.split_once("        - enc: |").expect("a recipient");
+        let end = entry.find("    lastmodified").expect("its end");
+        let mine = entry[..end].replace(&repo.recipient, &mallory);
+        let text = format!("{before}        - enc: |{mine}        - enc: |{entry}");
+        repo.test.write(name, text);
+    };
+    repo.branches(|| _ = repo.sealant(&["rotate", "-i", "s.yaml"]), || stranger("s.yaml"));
+    let ours = repo.test.read_text("s.yaml");
+    let refused = repo.merge().code(1);
+    assert!(format!("{refused}").contains(&mallory), "{refused}");
+    assert_eq!(repo.test.read_text("s.yaml"), ours);
+}
+
+#[test]
+fn a_side_that_was_tampered_with_is_not_made_valid() {
+    for ours_is_tampered in [false, true] {
+        let repo = Repo::empty("    encrypted_regex: ^secret\n");
+        repo.encrypted("s.yaml", "secret: one\nclear: good\nsecret2: two\n");
+        repo.commit("base");
+        let tamper =
+            || repo.test.write("s.yaml", repo.test.read_text("s.yaml").replace("clear: good", "clear: evil"));
+        let edit = || repo.set("s.yaml", "secret2", "edited");
+        if ours_is_tampered {
+            repo.branches(tamper, edit)
+        } else {
+            repo.branches(edit, tamper)
+        }
+        let ours = repo.test.read_text("s.yaml");
+        let refused = repo.merge().code(1);
+        let side = if ours_is_tampered { "our side: MAC mismatch" } else { "their side: MAC mismatch" };
+        assert!(format!("{refused}").contains(side), "{refused}");
+        assert_eq!(repo.test.read_text("s.yaml"), ours);
+        assert!(repo.ok(&["status", "--porcelain"]).text().starts_with("UU s.yaml"));
+        // Nor by a detour over the conflict.
+        let (good, bad) = if ours_is_tampered { ("--theirs", "--ours") } else { ("--ours", "--theirs") };
+        let refused = repo.test.sealant(&["resolve", bad, "s.yaml"]).run();
+        assert!(refused.status != 0 && refused.stderr.contains("MAC mismatch"), "{refused}");
+        repo.test.write("s.yaml", ours.replace("clear: good", "clear: evil"));
+        let refused = repo.test.sealant(&["resolve", "s.yaml"]).run();
+        assert!(refused.status != 0 && refused.stderr.contains(side), "{refused}");
+        repo.sealant(&["resolve", good, "s.yaml"]);
+        assert!(repo.plain("s.yaml").contains("clear: good"));
+    }
+}
+
+#[test]
+fn a_rule_of_one_side_leaves_nothing_of_the_other_in_clear() {
+    // The rule is in no MAC: this takes no key.
+    let repo = Repo::new(&[("s.yaml", "a: one\n")]);
+    let relax = || {
+        let text = repo.test.read_text("s.yaml");
+        assert!(text.contains("unencrypted_suffix: _unencrypted"));
+        repo.test.write("s.yaml", text.replace("unencrypted_suffix: _unencrypted", "encrypted_regex: ^a$"));
+    };
+    repo.branches(|| repo.set("s.yaml", "new", "planted-new"), relax);
+    let ours = repo.test.read_text("s.yaml");
+    let refused = repo.merge().code(1);
+    assert!(format!("{refused}").contains("new would stand in clear"), "{refused}");
+    assert_eq!(repo.test.read_text("s.yaml"), ours);
+    repo.holds_none_of(&["planted"]);
+}
+
+#[test]
+fn a_rule_that_one_side_changed_is_that_of_the_merge() {
+    for (key, code) in [("a", 0), ("b", 1)] {
+        let repo = Repo::new(&[("s.yaml", TEXT)]);
+        repo.branches(
+            || repo.set("s.yaml", key, "planted"),
+            || {
+                repo.rule(&repo.recipient, "    encrypted_regex: ^a$\n");
+                repo.encrypted("s.yaml", TEXT);
+            },
+        );
+        let merge = repo.merge().code(code);
+        if code == 0 {
+            assert_eq!(repo.plain("s.yaml"), TEXT.replace("one", "planted"));
+            assert!(repo.test.read_text("s.yaml").contains("\nb: two\n"));
+        } else {
+            assert!(format!("{merge}").contains("b would stand in clear"), "{merge}");
+        }
+        repo.holds_none_of(&["planted"]);
+    }
+}
+
+#[test]
+fn without_a_key_git_merges_text_and_resolve_finishes_it() {
+    for (ours, theirs, code) in [("a", "c", 0), ("a", "a", 1)] {
+        let repo = Repo::new(&[("s.yaml", TEXT)]);
+        repo.branches(|| repo.set("s.yaml", ours, "planted-1"), || repo.set("s.yaml", theirs, "planted-2"));
+        repo.without_key();
+        let merge = repo.merge().code(1);
+        assert!(format!("{merge}").contains("sealant resolve s.yaml"), "{merge}");
+        assert!(repo.test.read_text("s.yaml").contains("<<<<<<< ours"));
+        let _ = repo.test.sealant(&["resolve", "s.yaml"]).run().code(128);
+        repo.with_key();
+        let _ = repo.test.sealant(&["resolve", "s.yaml"]).run().code(code);
+        if code == 1 {
+            repo.sealant(&["resolve", "--theirs", "s.yaml"]);
+        }
+        repo.commit("merged");
+        let plain = repo.plain("s.yaml");
+        assert_eq!(plain.matches("planted").count(), if code == 0 { 2 } else { 1 }, "{plain}");
+        repo.holds_none_of(&["planted"]);
+    }
+}
+
+#[test]
+fn values_that_a_vault_key_wraps_are_merged_where_the_address_is_ones_own() {
+    let bao = Bao::start();
+    bao.transit_key("transit", "shop");
+    let repo = Repo::empty("");
+    let uri = format!("{}/v1/transit/keys/shop", bao.address());
+    repo.test.write(".sops.yaml", format!("creation_rules:\n  - hc_vault_transit_uri: {uri}\n"));
+    let vault = |args: &[&str]| {
+        let run = repo.test.sealant(args).env("VAULT_TOKEN", bao.root_token());
+        run.env("VAULT_ADDR", bao.address()).run().ok()
+    };
+    repo.test.write("s.yaml", TEXT);
+    vault(&["encrypt", "-i", "s.yaml"]);
+    repo.commit("base");
+    repo.branches(
+        || _ = vault(&["set", "s.yaml", "[\"a\"]", "\"ours\""]),
+        || _ = vault(&["set", "s.yaml", "[\"b\"]", "\"theirs\""]),
+    );
+    // A token, and no word of whose server this is: it is not sent there.
+    let before = bao.requests().len();
+    let merge = repo.git(&["merge", "theirs"]).env("VAULT_TOKEN", bao.root_token()).run().code(1);
+    assert!(format!("{merge}").contains("sealant resolve"), "{merge}");
+    assert_eq!(bao.requests().len(), before);
+    repo.ok(&["merge", "--abort"]);
+    let merge = repo.git(&["merge", "-m", "merged", "theirs"]).env("VAULT_TOKEN", bao.root_token());
+    let _ = merge.env("VAULT_ADDR", bao.address()).run().ok();
+    assert_eq!(vault(&["decrypt", "s.yaml"]).text(), "a: ours\nb: theirs\nc: three\n");
+}

@@ -1,0 +1,123 @@
+//! `check --base`, and `check --fix`.
+
+use super::*;
+
+fn check(test: &Sandbox, args: &[&str]) -> Run {
+    program(test, env!("CARGO_BIN_EXE_sealant"), &["check"]).args(args)
+}
+
+fn files(output: &sealant_test_support::Output) -> Vec<String> {
+    lines(output).iter().map(|line| line.split(':').next().unwrap().to_owned()).collect()
+}
+
+/// Two branches: what was bad before they parted, what `main` did since, and what the branch does.
+fn branches() -> Sandbox {
+    let test = repository();
+    add(&test, "secrets/old.yaml", "a: hunter2\n");
+    add(&test, "secrets/same.yaml", "b: hunter2\n");
+    git(&test, &["commit", "-qm", "old"]).run().ok();
+    git(&test, &["checkout", "-qb", "branch"]).run().ok();
+    add(&test, "secrets/a b.yaml", "a: hunter2\n");
+    git(&test, &["mv", "secrets/old.yaml", "secrets/moved.yaml"]).run().ok();
+    git(&test, &["commit", "-qm", "branch"]).run().ok();
+    git(&test, &["checkout", "-q", "main"]).run().ok();
+    add(&test, "secrets/main.yaml", "a: hunter2\n");
+    git(&test, &["commit", "-qm", "main"]).run().ok();
+    git(&test, &["checkout", "-q", "branch"]).run().ok();
+    test
+}
+
+#[test]
+fn base_is_what_a_branch_has_changed() {
+    let test = branches();
+    assert_eq!(files(&check(&test, &[]).run().code(1)).len(), 3);
+    let branch = ["secrets/a b.yaml", "secrets/moved.yaml"];
+    assert_eq!(files(&check(&test, &["--base", "main"]).run().code(1)), branch);
+    assert_eq!(files(&check(&test, &["--base", "main", "secrets/a b.yaml"]).run().code(1)), branch[..1]);
+    check(&test, &["--base", "main", "secrets/same.yaml"]).run().ok();
+    // In a subfolder it is what is there.
+    let output = check(&test, &["--base", "main"]).cwd("secrets").run().code(1);
+    assert_eq!(files(&output), ["a b.yaml", "moved.yaml"]);
+    // What stands in the working tree belongs to it, but for what Git ignores.
+    test.write("secrets/new.yaml", "a: hunter2\n");
+    test.write("ignored.yaml", SECRET);
+    test.write(".gitignore", "ignored.yaml\n");
+    test.write("secrets/same.yaml", "c: hunter2\n");
+    let output = check(&test, &["--base", "main"]).run().code(1);
+    assert_eq!(
+        files(&output),
+        ["secrets/a b.yaml", "secrets/moved.yaml", "secrets/new.yaml", "secrets/same.yaml"]
+    );
+    git(&test, &["checkout", "-q", "secrets/same.yaml"]).run().ok();
+    // A rule that changes is about files that do not.
+    test.write(".sops.yaml", format!("# changed\n{}", rule()));
+    let output = check(&test, &["--base", "main"]).run().code(1);
+    assert!(files(&output).contains(&"secrets/same.yaml".to_owned()), "{output}");
+}
+
+#[test]
+fn what_a_clone_does_not_have_is_said() {
+    let test = branches();
+    let origin = format!("file://{}", test.path("").display());
+    let clone =
+        |args: &[&str]| git(&test, &["clone", "-q"]).args(args).arg(&origin).arg("../clone").run().ok();
+    clone(&["--depth", "1", "--branch", "branch"]);
+    let check = |base: &str| check(&test, &["--base", base]).cwd("../clone").run();
+    let output = check("origin/main").code(2);
+    assert!(
+        output.stderr.contains("git fetch origin main") && output.stderr.contains("fetch-depth: 0"),
+        "{output}"
+    );
+    let fetch = |args: &[&str]| git(&test, &["fetch", "-q"]).args(args).cwd("../clone").run().ok();
+    fetch(&["--depth", "1", "origin", "main:refs/remotes/origin/main"]);
+    let output = check("origin/main").code(2);
+    assert!(
+        output.stderr.contains("this shallow clone") && output.stderr.contains("--unshallow"),
+        "{output}"
+    );
+    fetch(&["--unshallow"]);
+    assert_eq!(files(&check("origin/main").code(1)).len(), 2);
+    for nonsense in ["", "--output=x", "none"] {
+        assert!(is_error(&check(nonsense)), "{nonsense}");
+    }
+}
+
+fn is_error(output: &sealant_test_support::Output) -> bool {
+    output.status != 0 && output.stderr.starts_with("error:") && output.text().is_empty()
+}
+
+#[test]
+fn there_has_to_be_something_to_compare_with() {
+    let test = unborn();
+    assert!(is_error(&check(&test, &["--base", "main"]).run()));
+    let elsewhere = Sandbox::new("");
+    assert!(is_error(&check(&elsewhere, &["--base", "main"]).run()));
+    let test = repository();
+    git(&test, &["checkout", "-q", "--orphan", "other"]).run().ok();
+    git(&test, &["commit", "-qm", "x"]).run().ok();
+    let output = check(&test, &["--base", "main"]).run().code(2);
+    assert!(output.stderr.contains("have no commit in common"), "{output}");
+}
+
+#[test]
+fn fix_encrypts_what_is_found_in_clear() {
+    let test = repository();
+    test.write("secrets/a b.yaml", "a: hunter2\n");
+    test.write("secrets/key.bin", [0, 159, 146, 150]);
+    test.write("secrets/broken.yaml", "a: [");
+    test.write("apps/unruly.yaml", SECRET);
+    let output = check(&test, &["--fix"]).run().code(1);
+    assert_eq!(lines(&output).len(), 4);
+    for file in ["secrets/a b.yaml", "secrets/key.bin"] {
+        assert!(output.stderr.contains(&format!("encrypted {file}: look at it, and stage it")), "{output}");
+        assert!(String::from_utf8_lossy(&test.read(file)).contains("ENC[AES256_GCM,"));
+    }
+    assert!(output.stderr.contains("no creation rule matches `apps/unruly.yaml`"), "{output}");
+    assert_eq!(test.read_text("apps/unruly.yaml"), SECRET);
+    assert_eq!(test.read_text("secrets/broken.yaml"), "a: [");
+    // Only what the rule does not say is left; nothing is changed twice.
+    let encrypted = test.read("secrets/a b.yaml");
+    assert_eq!(files(&check(&test, &["--fix"]).run().code(1)), ["apps/unruly.yaml", "secrets/broken.yaml"]);
+    assert_eq!(test.read("secrets/a b.yaml"), encrypted);
+    check(&test, &["--fix", "-"]).stdin("a: 1\n").run().code(8);
+}

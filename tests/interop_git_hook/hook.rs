@@ -1,0 +1,372 @@
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
+use sealant_test_support::Output;
+
+use super::*;
+
+const FOUND: &str = "a value is in clear that .sops.yaml:2 says is encrypted [plaintext]";
+
+#[test]
+fn what_is_staged_counts_and_not_what_stands_in_the_working_tree() {
+    for test in [unborn(), repository()] {
+        hook(&test, &[]).run().ok();
+        add(&test, "secrets/a.yaml", "a: hunter2\n");
+        // What is staged is in clear, whatever is done in the working tree.
+        program(&test, env!("CARGO_BIN_EXE_sealant"), &["encrypt", "-i", "secrets/a.yaml"]).run().ok();
+        let output = hook(&test, &[]).run().code(1);
+        assert_eq!(lines(&output), [format!("secrets/a.yaml:1: {FOUND}")]);
+        // And the other way round.
+        git(&test, &["add", "secrets"]).run().ok();
+        test.write("secrets/a.yaml", "a: hunter2\n");
+        test.write("secrets/unstaged.yaml", "a: hunter2\n");
+        let output = hook(&test, &[]).run().ok();
+        assert_eq!((output.text(), output.stderr.as_str()), ("", ""));
+    }
+}
+
+#[test]
+fn the_config_is_the_one_that_is_staged() {
+    let test = repository();
+    add(&test, "secrets/a.yaml", "a: hunter2\n");
+    // In the working tree nothing is secret, or nothing can be read, or there is no config.
+    for text in [Some("creation_rules: []\n"), Some("nonsense: ["), None] {
+        match text {
+            Some(text) => test.write(".sops.yaml", text),
+            None => std::fs::remove_file(test.path(".sops.yaml")).unwrap(),
+        }
+        let output = hook(&test, &[]).run().code(1);
+        assert_eq!(lines(&output), [format!("secrets/a.yaml:1: {FOUND}")]);
+    }
+    // A config that nobody commits makes nothing clean, nor does one above the repository.
+    add(&test, "apps/a.yaml", SECRET);
+    test.write("apps/.sealant.yaml", "sealant: {check: {exclude: ['**']}}\n");
+    assert_eq!(lines(&hook(&test, &[]).run().code(1)).len(), 2);
+    git(&test, &["add", "apps"]).run().ok();
+    assert_eq!(lines(&hook(&test, &[]).run().code(1)).len(), 1);
+    // One that makes no sense makes nothing clean, either.
+    add(&test, ".sops.yaml", "creation_rules: 1\n");
+    let output = hook(&test, &[]).run().code(5);
+    assert_eq!(output.stderr.matches("error:").count(), 1, "{output}");
+}
+
+#[test]
+fn a_config_that_is_named_is_the_staged_one_too() {
+    let test = repository();
+    add(&test, "apps/a.yaml", "a: hunter2\n");
+    add(&test, "conf/rules.yaml", rule().replace("^secrets/", "apps/"));
+    test.write("conf/rules.yaml", "nonsense: [");
+    hook(&test, &[]).run().ok();
+    let found = [format!("apps/a.yaml:1: {}", FOUND.replace(".sops.yaml", "rules.yaml"))];
+    assert_eq!(lines(&hook(&test, &["--config", "conf/rules.yaml"]).run().code(1)), found);
+    let output = hook(&test, &["--config", "rules.yaml"]).cwd("conf").run().code(1);
+    assert_eq!(lines(&output), found);
+    assert_eq!(lines(&hook(&test, &[]).env("SOPS_CONFIG", "conf/rules.yaml").run().code(1)), found);
+    test.write("conf/unstaged.yaml", "creation_rules: []\n");
+    hook(&test, &["--config", "conf/unstaged.yaml"]).run().code(61);
+    // One of another place is nobody's to stage.
+    test.write("../tmp/rules.yaml", rule().replace("^secrets/", "apps/"));
+    assert_eq!(lines(&hook(&test, &["--config", "../tmp/rules.yaml"]).run().code(1)), found);
+}
+
+#[test]
+fn a_config_that_is_a_link_is_followed_within_the_repository() {
+    let test = repository();
+    test.write("conf/rules.yaml", rule().replace("^secrets/", "^x"));
+    std::fs::create_dir_all(test.path("team/deep")).unwrap();
+    symlink("../../conf/rules.yaml", test.path("team/deep/.sops.yaml")).unwrap();
+    test.write("team/deep/x.yaml", "a: hunter2\n");
+    git(&test, &["add", "."]).run().ok();
+    // The working tree has it as a file of its own, which does not count.
+    std::fs::remove_file(test.path("team/deep/.sops.yaml")).unwrap();
+    test.write("team/deep/.sops.yaml", "");
+    let output = hook(&test, &[]).run().code(1);
+    assert_eq!(lines(&output), [format!("team/deep/x.yaml:1: {FOUND}")]);
+    std::fs::remove_file(test.path("team/deep/.sops.yaml")).unwrap();
+    symlink(test.path("conf/rules.yaml"), test.path("team/deep/.sops.yaml")).unwrap();
+    git(&test, &["add", "."]).run().ok();
+    let output = hook(&test, &[]).run().code(5);
+    assert!(output.stderr.contains("a link that leads to no file of the repository"), "{output}");
+}
+
+#[test]
+fn an_object_that_another_stands_in_for_is_looked_at_itself() {
+    let test = repository();
+    add(&test, "secrets/a.yaml", "a: hunter2\n");
+    let id = |file: &str| git(&test, &["rev-parse", &format!(":{file}")]).run().ok().text().trim().to_owned();
+    add(&test, "empty", "");
+    git(&test, &["replace", &id("secrets/a.yaml"), &id("empty")]).run().ok();
+    assert_eq!(git(&test, &["show", ":secrets/a.yaml"]).run().ok().text(), "");
+    assert_eq!(lines(&hook(&test, &[]).run().code(1)), [format!("secrets/a.yaml:1: {FOUND}")]);
+}
+
+#[test]
+fn every_way_to_commit_is_looked_at() {
+    let test = repository();
+    program(&test, env!("CARGO_BIN_EXE_sealant"), &["git", "install"]).run().ok();
+    test.write("secrets/a.yaml", "a_unencrypted: 1\nb: 2\n");
+    program(&test, env!("CARGO_BIN_EXE_sealant"), &["encrypt", "-i", "secrets/a.yaml"]).run().ok();
+    git(&test, &["add", "."]).run().ok();
+    git(&test, &["commit", "-qm", "clean"]).run().ok();
+    std::fs::create_dir_all(test.path("deep/er")).unwrap();
+
+    let head = || git(&test, &["rev-parse", "HEAD"]).run().ok().stdout;
+    let clean = head();
+    let refused = |output: Output| {
+        assert_ne!(output.status, 0, "{output}");
+        assert!(output.to_string().contains("secrets/a.yaml:1: "), "{output}");
+        assert!(!output.to_string().contains(PLANTED), "{output}");
+        assert_eq!(head(), clean);
+    };
+    test.write("secrets/a.yaml", "a: hunter2\n");
+    // With these, Git tells the hook of an index of its own.
+    refused(git(&test, &["commit", "-qam", "x"]).run());
+    refused(git(&test, &["commit", "-qm", "x", "--", "secrets/a.yaml"]).run());
+    refused(git(&test, &["commit", "-qm", "x", "-i", "secrets/a.yaml"]).run());
+    refused(git(&test, &["commit", "-qam", "x"]).cwd("deep/er").run());
+    refused(git(&test, &["commit", "-qm", "x", "../../secrets/a.yaml"]).cwd("deep/er").run());
+    // A commit of other files does not carry it.
+    git(&test, &["reset", "-q"]).run().ok();
+    test.write("README.md", "hello\n");
+    git(&test, &["add", "README.md"]).run().ok();
+    git(&test, &["commit", "-qm", "other", "README.md"]).run().ok();
+    let clean = head();
+    git(&test, &["checkout", "-q", "--detach"]).run().ok();
+    git(&test, &["add", "secrets"]).run().ok();
+    assert_ne!(git(&test, &["commit", "-qm", "x"]).run().status, 0);
+    assert_ne!(git(&test, &["commit", "-q", "--amend", "-m", "x"]).run().status, 0);
+    assert_eq!(head(), clean);
+    // A working tree elsewhere has an index of its own, and the same hook.
+    git(&test, &["worktree", "add", "-q", "../else where", "main"]).run().ok();
+    test.write("../else where/secrets/a.yaml", "a: hunter2\n");
+    let commit = |args: &[&str]| git(&test, args).cwd("../else where").run();
+    let output = commit(&["commit", "-qam", "x"]);
+    assert!(output.status != 0 && output.to_string().contains("secrets/a.yaml:1: "), "{output}");
+    git(&test, &["checkout", "-q", "."]).cwd("../else where").run().ok();
+    commit(&["commit", "-q", "--allow-empty", "-m", "clean"]).ok();
+}
+
+#[test]
+fn odd_entries_of_the_index_stop_nothing_and_hide_nothing() {
+    let test = repository();
+    let other = Sandbox::new("");
+    git(&other, &["init", "-q"]).run().ok();
+    other.write("secrets/in.yaml", SECRET);
+    git(&other, &["add", "."]).run().ok();
+    git(&other, &["commit", "-qm", "x"]).run().ok();
+    let url = other.path("").display().to_string();
+    git(&test, &["-c", "protocol.file.allow=always", "submodule", "--quiet", "add", &url, "secrets/sub"])
+        .run()
+        .ok();
+
+    let odd = Path::new("secrets").join(OsStr::from_bytes(b"\xff.yaml"));
+    test.write(&odd, "a: hunter2\n");
+    test.write("secrets/a b.yaml", "a: hunter2\n");
+    test.write("secrets/line\nbreak.yaml", "a: hunter2\n");
+    test.write("secrets/-x.yaml", "a: hunter2\n");
+    test.write("secrets/binary.dat", [0, 159, 146, 150].repeat(1000));
+    test.write("secrets/empty.yaml", "");
+    test.write("secrets/lfs.yaml", "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n");
+    test.write("outside.yaml", "a: 1\n");
+    symlink(test.path("outside.yaml"), test.path("secrets/link.yaml")).unwrap();
+    symlink("/nowhere", test.path("secrets/dangling.yaml")).unwrap();
+    // Larger than anything that a key was left in, and of no known type.
+    program(&test, "truncate", &["-s", "40M", "large.bin"]).run().ok();
+    git(&test, &["-c", "core.bigFileThreshold=1m", "add", "--", "."]).run().ok();
+
+    let output = hook(&test, &[]).run().code(1);
+    let mut found: Vec<_> =
+        lines(&output).iter().map(|line| line.split(": ").next().unwrap().to_owned()).collect();
+    found.sort();
+    let expected = [
+        "secrets/-x.yaml:1",
+        "secrets/a b.yaml:1",
+        "secrets/binary.dat:1",
+        "secrets/lfs.yaml:1",
+        "secrets/line\\nbreak.yaml:1",
+        "secrets/\u{fffd}.yaml:1",
+    ];
+    assert_eq!(found, expected, "{output}");
+    let named = hook(&test, &["--", "secrets/-x.yaml"]).arg(test.path(&odd)).run().code(1);
+    assert_eq!(lines(&named).len(), 2);
+}
+
+#[test]
+fn files_that_are_named_are_looked_at_though_they_are_not_changed() {
+    let test = repository();
+    add(&test, "secrets/a.yaml", "a: hunter2\n");
+    add(&test, "secrets/deep/b.yaml", "a: hunter2\n");
+    git(&test, &["commit", "-qm", "too late"]).run().ok();
+    hook(&test, &[]).run().ok();
+    let count = |output: Output| lines(&output).len();
+    assert_eq!(count(hook(&test, &["secrets/a.yaml"]).run().code(1)), 1);
+    assert_eq!(count(hook(&test, &["secrets"]).run().code(1)), 2);
+    assert_eq!(count(hook(&test, &["../a.yaml", "b.yaml"]).cwd("secrets/deep").run().code(1)), 2);
+    let output = hook(&test, &["none.yaml"]).run().ok();
+    assert!(output.stderr.contains("none.yaml: not staged"), "{output}");
+    hook(&test, &["/etc/passwd"]).run().code(100);
+}
+
+#[test]
+fn commits_take_the_place_of_the_index() {
+    let test = repository();
+    add(&test, "secrets/a.yaml", "a: hunter2\n");
+    git(&test, &["commit", "-qm", "bad"]).run().ok();
+    git(&test, &["rm", "-q", "secrets/a.yaml"]).run().ok();
+    add(&test, "secrets/b.yaml", "b: hunter2\n");
+    let between = |from: &str, to: &str, args: &[&str]| {
+        hook(&test, args).env("PRE_COMMIT_FROM_REF", from).env("PRE_COMMIT_TO_REF", to).run()
+    };
+    assert_eq!(lines(&between("HEAD~1", "HEAD", &[]).code(1)), [format!("secrets/a.yaml:1: {FOUND}")]);
+    assert_eq!(lines(&between("HEAD~1", "HEAD", &["secrets/a.yaml"]).code(1)).len(), 1);
+    between("HEAD", "HEAD", &[]).ok();
+    between("HEAD~1", "HEAD~1", &[]).ok();
+    // The rules are those of the commit, too.
+    add(&test, ".sops.yaml", "creation_rules: []\n");
+    assert_eq!(lines(&between("HEAD~1", "HEAD", &[]).code(1)).len(), 1);
+    let output = between("HEAD~1", "HEAD", &["--fix"]).code(1);
+    assert!(output.stderr.contains("--fix changes nothing here"), "{output}");
+    // What Git does not know is not clean.
+    for (from, to) in [("HEAD", "none"), ("none", "HEAD"), ("--output=x", "HEAD"), ("HEAD", "--help")] {
+        let output = between(from, to, &[]);
+        assert!(output.status > 1 || output.stderr.contains("no name of a commit"), "{output}");
+    }
+    assert!(!test.path("x").exists());
+}
+
+#[test]
+fn fix_encrypts_what_is_staged_as_it_stands_and_stages_nothing() {
+    let test = repository();
+    let both = |file: &str| git(&test, &["show", &format!(":{file}")]).run().ok().text().to_owned();
+    add(&test, "secrets/a b.yaml", "a: hunter2\n");
+    add(&test, "secrets/partly.yaml", "a: hunter2\n");
+    test.write("secrets/partly.yaml", "a: hunter2\nb: 3\n");
+    add(&test, "apps/unruly.yaml", SECRET);
+    test.write("secrets/later.yaml", "a: hunter2\n");
+    program(&test, env!("CARGO_BIN_EXE_sealant"), &["encrypt", "-i", "secrets/later.yaml"]).run().ok();
+    add(&test, "secrets/later.yaml", format!("added: hunter2\n{}", test.read_text("secrets/later.yaml")));
+    // What is staged says for whom, not what stands beside it.
+    test.write(".sops.yaml", "creation_rules: []\n");
+
+    let output = hook(&test, &["--fix"]).run().code(1);
+    let _ = lines(&output);
+    assert!(output.stderr.contains("encrypted secrets/a b.yaml: look at it, and stage it"), "{output}");
+    assert!(output.stderr.contains("secrets/partly.yaml: not changed: the working tree"), "{output}");
+    assert!(output.stderr.contains("secrets/later.yaml: not changed: it is encrypted"), "{output}");
+    assert!(output.stderr.contains("no creation rule matches `apps/unruly.yaml`"), "{output}");
+    assert_eq!(test.read_text("secrets/partly.yaml"), "a: hunter2\nb: 3\n");
+    assert_eq!(test.read_text("apps/unruly.yaml"), SECRET);
+    assert_eq!(both("secrets/a b.yaml"), "a: hunter2\n");
+    let decrypt = ["decrypt", "secrets/a b.yaml"];
+    let output =
+        program(&test, env!("CARGO_BIN_EXE_sealant"), &decrypt).env("SOPS_AGE_KEY", IDENTITY).run().ok();
+    assert_eq!(output.text(), "a: hunter2\n");
+    git(&test, &["add", "secrets/a b.yaml"]).run().ok();
+    hook(&test, &["secrets/a b.yaml"]).run().ok();
+    // As the advice says: what came in goes out, and comes in as a ciphertext.
+    let later = test.read_text("secrets/later.yaml").replace("added: hunter2\n", "");
+    test.write("secrets/later.yaml", later);
+    let editor = test.editor("echo 'added: hunter2' >> \"$1\"");
+    let edit = program(&test, env!("CARGO_BIN_EXE_sealant"), &["edit", "secrets/later.yaml"]);
+    edit.env("SOPS_AGE_KEY", IDENTITY).env("EDITOR", editor).run().ok();
+    git(&test, &["add", "secrets/later.yaml"]).run().ok();
+    hook(&test, &["secrets/later.yaml"]).run().ok();
+    // From a subfolder it is the same file.
+    git(&test, &["checkout", "-q", ".sops.yaml"]).run().ok();
+    test.write("secrets/deep/c.yaml", "c: hunter2\n");
+    git(&test, &["add", "secrets/deep"]).run().ok();
+    hook(&test, &["--fix", "c.yaml"]).cwd("secrets/deep").run().code(1);
+    assert!(test.read_text("secrets/deep/c.yaml").contains("ENC[AES256_GCM,"));
+}
+
+#[test]
+fn where_nobody_can_look_the_commit_fails() {
+    let test = repository();
+    let elsewhere = Sandbox::new("");
+    let outside = program(&elsewhere, env!("CARGO_BIN_EXE_sealant"), &["hook", "pre-commit"]).run().code(2);
+    assert!(outside.stderr.contains("not a git repository"), "{outside}");
+    // The content of what is staged is gone.
+    add(&test, "secrets/a.yaml", "a: 1\n");
+    add(&test, "secrets/b.yaml", "a: hunter2\n");
+    let id = git(&test, &["rev-parse", ":secrets/a.yaml"]).run().ok().text().trim().to_owned();
+    let object = test.path(format!(".git/objects/{}/{}", &id[..2], &id[2..]));
+    std::fs::remove_file(object).unwrap();
+    let output = hook(&test, &[]).run().code(2);
+    assert!(output.stderr.contains("secrets/a.yaml: Git does not have the content"), "{output}");
+    assert_eq!(lines(&output), [format!("secrets/b.yaml:1: {FOUND}")]);
+    // A merge that is not done.
+    git(&test, &["reset", "-q", "--hard"]).run().ok();
+    let conflict = "git checkout -qb one && echo a > f && git add f && git commit -qm a && \
+                    git checkout -q main && echo b > f && git add f && git commit -qm b && ! git merge -q one";
+    program(&test, "sh", &["-ec", conflict]).run().ok();
+    let output = hook(&test, &[]).run().code(2);
+    assert!(output.stderr.contains("f: has a conflict that is not resolved"), "{output}");
+    // And no Git at all.
+    let output = hook(&test, &[]).env("PATH", "/nowhere").run().code(2);
+    assert!(output.stderr.contains("`git` cannot be started"), "{output}");
+}
+
+#[test]
+fn what_git_leaves_unanswered_is_not_clean() {
+    let test = repository();
+    for number in 0..300 {
+        test.write(format!("secrets/{number}.yaml"), format!("a: hunter{number}\n"));
+    }
+    git(&test, &["add", "."]).run().ok();
+    let real = program(&test, "sh", &["-c", "command -v git"]).run().ok().text().trim().to_owned();
+    for answer in [
+        "exit 1",
+        "echo 'fatal: out of luck' >&2; exit 128",
+        "printf nonsense",
+        "read id; echo \"$id blob 1000\"; printf short",
+        "read id; echo \"$id commit 1\"; echo x; cat > rest",
+        "while read id; do echo \"0000$id blob 1\"; echo x; done",
+    ] {
+        let script = format!(
+            "#!/bin/sh\nreal={real}\ncase $* in *cat-file*) {answer};; *) exec \"$real\" \"$@\";; esac\n"
+        );
+        test.write("../bin/git", script);
+        program(&test, "chmod", &["+x", "../bin/git"]).run().ok();
+        let path = format!("{}:{}", test.path("../bin").display(), std::env::var("PATH").unwrap());
+        let output = hook(&test, &[]).env("PATH", path).run().code(2);
+        assert_eq!(output.stderr.matches("error:").count(), 1, "{output}");
+        assert!(output.stderr.contains("git cat-file"), "{output}");
+    }
+}
+
+#[test]
+fn a_submodule_is_a_repository_of_its_own() {
+    let test = repository();
+    let other = unborn();
+    git(&other, &["commit", "-qm", "x"]).run().ok();
+    let url = other.path("").display().to_string();
+    git(&test, &["-c", "protocol.file.allow=always", "submodule", "--quiet", "add", &url, "sub"]).run().ok();
+    git(&test, &["commit", "-qm", "sub"]).run().ok();
+    program(&test, env!("CARGO_BIN_EXE_sealant"), &["git", "install"]).cwd("sub").run().ok();
+    assert!(test.path("sub/.gitattributes").exists() && !test.path(".gitattributes").exists());
+    test.write("sub/secrets/a.yaml", "a: hunter2\n");
+    git(&test, &["add", "."]).cwd("sub").run().ok();
+    let output = git(&test, &["commit", "-qm", "x"]).cwd("sub").run();
+    assert!(output.status != 0 && output.stderr.contains("secrets/a.yaml:1: "), "{output}");
+    // Only its own config counts for it, as in a clone by itself.
+    git(&test, &["rm", "-qf", ".sops.yaml"]).cwd("sub").run().ok();
+    git(&test, &["commit", "-qm", "x"]).cwd("sub").run().ok();
+    // To the other it is one entry, whatever is in it.
+    git(&test, &["add", "sub"]).run().ok();
+    hook(&test, &[]).run().ok();
+}
+
+#[test]
+fn thousands_of_files_are_looked_at() {
+    let test = repository();
+    for number in 0..3000 {
+        test.write(format!("secrets/{}/{number}.yaml", number % 50), "");
+        test.write(format!("apps/{}/{number}.yaml", number % 50), format!("kind: ConfigMap\nn: {number}\n"));
+    }
+    test.write("apps/0/last.yaml", SECRET);
+    test.write("secrets/49/last.yaml", "a: hunter2\n");
+    git(&test, &["add", "."]).run().ok();
+    assert_eq!(lines(&hook(&test, &[]).run().code(1)).len(), 2);
+}
