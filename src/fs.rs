@@ -5,6 +5,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "what is disallowed elsewhere is done here")]
 
+mod append;
 mod atomic;
 mod cleanup;
 mod fifo;
@@ -19,6 +20,7 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
+pub use append::{append, read_lines};
 pub use atomic::{Mode, Snapshot, check_writable, is_leftover, write_atomic, write_atomic_if_unchanged};
 pub use cleanup::{
     DivertedSignals, HeldInterrupts, StoppedWithUs, divert_signals, hold_interrupts, spawn_to_stop_with_us,
@@ -124,6 +126,16 @@ fn beside(path: &Path) -> Option<PathBuf> {
     // A link that leads nowhere is there itself.
     let name = hints::misspelt(name, files.iter().map(String::as_str).filter(|other| *other != name))?;
     Some(path.with_file_name(name))
+}
+
+/// What this machine is called, as far as the operating system tells.
+pub fn host_name() -> String {
+    fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned()
+}
+
+/// The number of the user as whom this process runs.
+pub fn user_id() -> u32 {
+    rustix::process::getuid().as_raw()
 }
 
 /// Puts a copy of a program at `to`, whole or not at all, that everybody may run.

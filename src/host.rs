@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use zeroize::Zeroizing;
 
 use crate::error::{Error, Kind, Result};
+use crate::journal::Journal;
 use crate::secret::{SecretBytes, SecretString};
 
 /// A program to run, its arguments and what its environment gets on top of ours.
@@ -66,9 +67,9 @@ pub trait Host: Send + Sync {
         Err(io::Error::new(io::ErrorKind::Unsupported, "running a program is not possible here"))
     }
 
-    /// As [`Host::output_of`], for a program whose exit code is an answer.
-    fn answer_of(&self, command: &Command) -> Result<(i32, SecretBytes)> {
-        self.output_of(command).map(|output| (0, output))
+    /// Where it is written down what is opened and written; `None` where nobody asks for that.
+    fn journal(&self) -> Option<&dyn Journal> {
+        None
     }
 
     /// Whether age plugins (programs named `age-plugin-*` on the `PATH`) may be started.

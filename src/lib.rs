@@ -20,6 +20,7 @@ mod hints;
 pub mod host;
 #[cfg(feature = "vault")]
 pub mod integrations;
+pub mod journal;
 pub mod keys;
 pub mod policy;
 pub mod rekey;

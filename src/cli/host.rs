@@ -18,10 +18,12 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use zeroize::Zeroizing;
 
+use crate::cli::audit;
 use crate::cli::ui::{Ui, printable};
 use crate::error::{Error, Kind, Result};
 use crate::fs;
 use crate::host::{Command, Host};
+use crate::journal::Journal;
 use crate::secret::{SecretBytes, SecretString};
 
 /// A program that fetches a key may wait for a touch or a password, but not for ever: a forgotten one must not hold
@@ -141,11 +143,8 @@ impl Host for Terminal<'_> {
         start(command).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()
     }
 
-    fn answer_of(&self, command: &Command) -> Result<(i32, SecretBytes)> {
-        let failed = |why: String| Error::new(Kind::Other, format!("`{}` {why}", command.program.display()));
-        let (status, output) = ended(command, PROGRAM_LIMIT, self.ui)?;
-        let code = status.code().ok_or_else(|| failed("was stopped by a signal".to_owned()))?;
-        Ok((code, output?))
+    fn journal(&self) -> Option<&dyn Journal> {
+        audit::journal()
     }
 
     fn may_run_plugins(&self) -> bool {
@@ -194,19 +193,6 @@ fn start(command: &Command) -> std::process::Command {
 /// Runs a program to its end. Its standard input is empty: ours may be the document. What it has to say to a person
 /// goes to standard error, which it shares with us. Messages name the program alone: its arguments may hold a key.
 fn output_of(command: &Command, limit: Duration, ui: &Ui) -> Result<SecretBytes> {
-    let (status, output) = ended(command, limit, ui)?;
-    if !status.success() {
-        let why = match status.code() {
-            Some(code) => format!("exited with {code}"),
-            None => "was stopped by a signal".to_owned(),
-        };
-        return Err(Error::new(Kind::Other, format!("`{}` {why}", command.program.display())));
-    }
-    output
-}
-
-/// How a program ended, and what it printed until then.
-fn ended(command: &Command, limit: Duration, ui: &Ui) -> Result<(ExitStatus, Result<SecretBytes>)> {
     let name = command.program.display();
     let failed = |why: String| Error::new(Kind::Other, format!("`{name}` {why}"));
     let mut program = start(command);
@@ -239,12 +225,17 @@ fn ended(command: &Command, limit: Duration, ui: &Ui) -> Result<(ExitStatus, Res
         let _ = child.wait();
         return Err(failed(format!("was not done after {} seconds, and was stopped", limit.as_secs())));
     };
-    let output = match output {
+    if !status.success() {
+        return Err(failed(match status.code() {
+            Some(code) => format!("exited with {code}"),
+            None => "was stopped by a signal".to_owned(),
+        }));
+    }
+    match output {
         Ok(Ok(Some(bytes))) => Ok(bytes),
         Ok(Err(error)) => Err(failed("gave nothing that can be read".to_owned()).caused_by(error)),
         _ => Err(failed(format!("printed more than {} MiB", OUTPUT_LIMIT >> 20))),
-    };
-    Ok((status, output))
+    }
 }
 
 /// Waits for a child that has closed its output, which is about to end.

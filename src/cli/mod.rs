@@ -7,6 +7,8 @@
 
 mod argocd;
 pub mod args;
+mod audit;
+mod blast_radius;
 mod change;
 mod check;
 mod child;
@@ -37,6 +39,7 @@ mod manifests;
 mod pipeline;
 mod recipients;
 mod redact;
+mod repository;
 mod resolve;
 mod rewrap;
 mod rotate;
@@ -50,6 +53,7 @@ mod unseal;
 mod unset;
 mod updatekeys;
 mod vault;
+mod who_can_decrypt;
 
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
@@ -133,6 +137,9 @@ enum Command {
     Git(git::Args),
     Hook(hook::Args),
     Resolve(resolve::Args),
+    WhoCanDecrypt(who_can_decrypt::Args),
+    BlastRadius(blast_radius::Args),
+    Audit(audit::Args),
     Vault(vault::Args),
     Argocd(argocd::Args),
     Ksops(ksops::Args),
@@ -149,14 +156,18 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         return sops::run(args);
     }
     let args = as_ksops(args);
-    let parsed = help::command().try_get_matches_from(args).and_then(|found| Cli::from_arg_matches(&found));
-    let Cli { globals, command } = match parsed {
-        Ok(cli) => cli,
+    let parsed = help::command().try_get_matches_from(args).and_then(|found| {
+        let name = found.subcommand_name().unwrap_or_default().to_owned();
+        Ok((Cli::from_arg_matches(&found)?, name))
+    });
+    let (Cli { globals, command }, name) = match parsed {
+        Ok(parsed) => parsed,
         Err(error) => return not_to_be_run(&error),
     };
     let ui = Ui::new(globals.color, no_color(), globals.quiet);
     let host = Terminal::new(&ui, true);
     let context = Context { ui: &ui, host: &host, config: globals.config, dialect: Dialect::Sealant };
+    context.keep_journal(&name);
     finish(&ui, fs::wipe_on_signals().map_err(anyhow::Error::from).and_then(|()| dispatch(command, &context)))
 }
 
@@ -212,6 +223,9 @@ fn dispatch(command: Command, context: &Context) -> anyhow::Result<ExitCode> {
         Command::Git(args) => git::run(args, context),
         Command::Hook(args) => hook::run(args, context),
         Command::Resolve(args) => resolve::run(args, context),
+        Command::WhoCanDecrypt(args) => who_can_decrypt::run(args, context),
+        Command::BlastRadius(args) => blast_radius::run(args, context),
+        Command::Audit(args) => audit::run(args, context),
         Command::Vault(args) => vault::run(args, context),
         Command::Argocd(args) => argocd::run(args, context),
         Command::Ksops(args) => ksops::run(args, context),
@@ -236,6 +250,14 @@ impl Context<'_> {
     /// Whether to do as sops does, where that is not what we would do.
     pub fn is_sops(&self) -> bool {
         self.dialect == Dialect::Sops
+    }
+
+    /// Lets what this command does be written down.
+    fn keep_journal(&self, command: &str) {
+        // Without a working directory no command does anything.
+        if let Ok(lookup) = self.lookup() {
+            audit::begin(command, lookup);
+        }
     }
 
     /// Where configs are looked for.

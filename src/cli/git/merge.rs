@@ -8,9 +8,10 @@ use crate::cli::{Context, block_on, typed};
 use crate::document::{Format, MAX_BINARY};
 use crate::error::Result;
 use crate::fs::{self, Mode};
-use crate::host::{Command, Host};
+use crate::host::Host;
 use crate::keys::vault::StartedBy;
 use crate::policy;
+use crate::repo::git::Git;
 use crate::repo::git::merge::{Merge, Outcome, Versions, lines};
 
 /// Merge three versions of a file as Git's merge driver
@@ -125,11 +126,5 @@ fn merge_as_text(args: &Args, host: &Terminal<'_>) -> Result<bool> {
     let [ours, base, theirs] = lines::LABELS;
     let words = ["merge-file", "-q", &size, "-L", ours, "-L", base, "-L", theirs, "--"].map(OsString::from);
     let files = [&args.ours, &args.base, &args.theirs].map(|file| file.clone().into_os_string());
-    let command = Command {
-        program: "git".into(),
-        args: words.into_iter().chain(files).collect(),
-        ..Command::default()
-    };
-    let (code, _) = host.answer_of(&command)?;
-    Ok(code == 0)
+    Ok(Git::in_folder(host, ".").ask(words.into_iter().chain(files))?.code == Some(0))
 }

@@ -31,6 +31,8 @@ pub(crate) use self::connection::{install_cryptography, is_here};
 pub use self::login::token_path;
 #[cfg(feature = "vault")]
 pub use self::servers::{Access, Vault, WhoAmI};
+#[cfg(feature = "cli")]
+pub(crate) use self::settings::user_audit_log;
 #[cfg(feature = "vault")]
 pub use self::settings::{Auth, Method, Settings, StartedBy};
 #[cfg(feature = "vault")]

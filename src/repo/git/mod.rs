@@ -5,6 +5,7 @@
 pub mod blobs;
 pub mod changes;
 pub mod configs;
+pub mod history;
 pub mod install;
 pub mod merge;
 pub mod resolve;
@@ -12,7 +13,7 @@ pub mod textconv;
 pub mod tree;
 
 use std::ffi::{OsStr, OsString};
-use std::io::Read;
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr};
@@ -46,6 +47,11 @@ pub struct Answer {
 impl<'h> Git<'h> {
     pub fn in_folder(host: &'h dyn Host, folder: impl Into<PathBuf>) -> Self {
         Self { host, folder: folder.into() }
+    }
+
+    /// Git in a folder of a repository; `None` when it stands in none.
+    pub fn of(host: &'h dyn Host, folder: &Path) -> Option<Self> {
+        root_of(folder).map(|_| Self::in_folder(host, folder))
     }
 
     /// Git in the top folder of the working tree in which `folder` is.
@@ -82,6 +88,39 @@ impl<'h> Git<'h> {
         };
         let code = child.wait().map_err(cannot)?.code();
         Ok(Answer { code, stdout, message: message.join().unwrap_or_default() })
+    }
+
+    /// Feeds a command of Git, and lets `read` have what it prints, as it comes: for what need not fit into memory.
+    pub fn stream<I: IntoIterator<Item: AsRef<OsStr>>>(
+        &self,
+        args: I,
+        input: &[u8],
+        read: &mut dyn FnMut(&mut dyn BufRead) -> Result<()>,
+    ) -> Result<()> {
+        let args: Vec<OsString> = args.into_iter().map(|arg| arg.as_ref().to_owned()).collect();
+        let mut child = self.start(&args)?;
+        let message = message_of(child.stderr.take());
+        let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
+        let done = thread::scope(|scope| {
+            // Whoever does not read to the end says by its exit code why.
+            scope.spawn(move || stdin.map(|mut stdin| stdin.write_all(input)));
+            let done = stdout.map_or(Ok(()), |stdout| read(&mut BufReader::with_capacity(1 << 16, stdout)));
+            if done.is_err() {
+                // It waits for somebody to read on.
+                let _ = child.kill();
+            }
+            done
+        });
+        let ended = child.wait().map_err(|error| failed(&args, "gave no answer").caused_by(error));
+        done?;
+        let code = ended?.code();
+        match code {
+            Some(0) => Ok(()),
+            _ => {
+                let message = message.join().unwrap_or_default();
+                Err(Answer { code, stdout: SecretBytes::default(), message }.into_error(&args))
+            }
+        }
     }
 
     /// A path that Git prints.
@@ -152,4 +191,9 @@ pub fn revision(name: &str) -> Result<&str> {
         return Err(Error::new(Kind::Other, format!("`{name}` is no name of a commit")));
     }
     Ok(name)
+}
+
+/// The topmost folder of the working tree in which a folder stands.
+pub fn root_of(folder: &Path) -> Option<&Path> {
+    folder.ancestors().find(|above| above.join(".git").exists())
 }

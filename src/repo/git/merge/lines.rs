@@ -13,7 +13,8 @@ use similar::{Algorithm, DiffOp, capture_diff_slices_deadline};
 use crate::diff::PATIENCE;
 use crate::error::{Error, Kind, Result};
 use crate::fs::PrivateDir;
-use crate::host::{Command, Host};
+use crate::host::Host;
+use crate::repo::git::Git;
 use crate::secret::SecretBytes;
 
 /// The lines of a text, each with its end.
@@ -45,13 +46,13 @@ pub fn merge<'t>(host: &dyn Host, base: &'t [u8], ours: &'t [u8], theirs: &'t [u
     for (name, text) in [("ours", ours), ("base", base), ("theirs", theirs)] {
         args.push(folder.create(name, numbers.of(text).as_bytes())?.into());
     }
-    let (code, output) = host.answer_of(&Command { program: "git".into(), args, ..Command::default() })?;
+    let answer = Git::in_folder(host, ".").ask(args)?;
     folder.close()?;
     // The code is the number of conflicts, up to 127.
-    if code > 127 {
+    if !matches!(answer.code, Some(0..=127)) {
         return Err(not_merged());
     }
-    let parts = numbers.read(&output).ok_or_else(not_merged)?;
+    let parts = numbers.read(&answer.stdout).ok_or_else(not_merged)?;
     Ok(LineMerge(parts))
 }
 
