@@ -3,7 +3,7 @@
 //!
 //! Owns the order of these phases and nothing else: what is done to a file is the caller's.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use rayon::prelude::*;
@@ -12,8 +12,10 @@ use crate::document::{Document, Format};
 use crate::encrypted_file::{EncryptedFile, OpenedFile, no_answer};
 use crate::error::{Error, Kind, Result};
 use crate::fs::Snapshot;
+use crate::journal::{self, Action, Entry};
 use crate::keys::{KeyService, KeySet, WrappedDataKey, WrappedKey};
 use crate::policy::Recipe;
+use crate::sealed_secret::{OpenedKeys, SealedSecret, place, wrapped_data_keys};
 use crate::secret::{DataKey, SecretBytes};
 use crate::sops::{self, Ciphertext, Encrypted, Metadata};
 
@@ -121,7 +123,19 @@ pub async fn unwrap<T>(
         })
         .collect();
     let all: Vec<&WrappedDataKey> = wanted.iter().flatten().flat_map(|(.., wrapped)| wrapped).collect();
-    let mut answers = service.unwrap_many(&all).await.into_iter();
+    let answers = service.unwrap_many(&all).await;
+    let wanted = journal::recorded(service.host(), wanted, |wanted| {
+        let mut answers = answers.iter();
+        let files = wanted.iter().flatten();
+        let entry = |(Parsed { path, file, .. }, _, wrapped): &(Parsed, T, Vec<WrappedDataKey>)| {
+            let error =
+                answers.by_ref().take(wrapped.len()).filter_map(|answer| answer.as_ref().err()).last();
+            let keys = service.used(wrapped);
+            Entry { objects: file.objects(), keys, ..Entry::new(Action::Open, path) }.ended(error)
+        };
+        files.map(entry).collect()
+    });
+    let mut answers = answers.into_iter();
     let pair = |result: Result<(Parsed, T, Vec<WrappedDataKey>)>| {
         let (Parsed { path, snapshot, file }, decided, wrapped) = result?;
         // All answers of a file are taken, whether one of them is an error or not.
@@ -131,6 +145,50 @@ pub async fn unwrap<T>(
         Ok((Opened { path, snapshot, file }, decided))
     };
     wanted.into_iter().map(pair).collect()
+}
+
+/// Opens the data keys of several versions of one document.
+pub async fn open_versions(
+    service: &KeyService<'_>,
+    file: &Path,
+    wrapped: &[&WrappedDataKey],
+) -> Vec<Result<DataKey>> {
+    let opened = service.unwrap_many(wrapped).await;
+    journal::recorded(service.host(), opened, |opened| {
+        let entry = |(wrapped, opened): (&&WrappedDataKey, &Result<_>)| {
+            let entry = Entry::new(Action::Open, file).ended(opened.as_ref().err());
+            Entry { keys: service.used([*wrapped]), ..entry }
+        };
+        wrapped.iter().zip(opened).map(entry).collect()
+    })
+}
+
+/// Opens the data keys of SealedSecrets that stand in files: of one item each, or of all. Results stand in the order of
+/// what is wanted.
+pub async fn open_sealed(
+    service: &KeyService<'_>,
+    wanted: &[(&Path, &SealedSecret, Option<&str>)],
+) -> Vec<Result<OpenedKeys>> {
+    let specs: Vec<_> = wanted.iter().map(|(_, sealed, item)| (&sealed.spec, *item)).collect();
+    let opened = OpenedKeys::open_for(service, &specs).await;
+    journal::recorded(service.host(), opened, |opened| {
+        let entry = |((path, sealed, item), opened): (&(&Path, &SealedSecret, Option<&str>), &Result<_>)| {
+            let entry = Entry::new(Action::Open, path).ended(opened.as_ref().err());
+            let keys = wrapped_data_keys(&sealed.spec).map(|keys| service.used(&keys)).unwrap_or_default();
+            Entry { objects: vec![place(sealed)], item: item.map(str::to_owned), keys, ..entry }
+        };
+        wanted.iter().zip(opened).map(entry).collect()
+    })
+}
+
+/// As [`open_sealed`], for one item of one.
+pub async fn open_item(
+    service: &KeyService<'_>,
+    file: &Path,
+    sealed: &SealedSecret,
+    item: &str,
+) -> Result<OpenedKeys> {
+    open_sealed(service, &[(file, sealed, Some(item))]).await.pop().unwrap_or_else(|| Err(no_answer()))
 }
 
 /// Reads one encrypted file and opens its data keys.

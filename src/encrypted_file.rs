@@ -77,6 +77,16 @@ impl EncryptedFile {
         }
     }
 
+    /// The SealedSecrets in it, for people.
+    pub fn objects(&self) -> Vec<String> {
+        match self {
+            Self::Document(_) => Vec::new(),
+            Self::Sealed(file) => {
+                file.objects.iter().map(|(_, sealed)| sealed_secret::place(sealed)).collect()
+            }
+        }
+    }
+
     /// When a document was encrypted last. SealedSecrets do not say so.
     pub fn last_modified(&self) -> Option<&str> {
         match self {

@@ -60,7 +60,7 @@ pub const EXIT_CODES: &[(Kind, u8, &str)] = &[
     (
         Kind::Other,
         1,
-        "failed for a reason without a code of its own; for check, hook, diff and doctor: something was found",
+        "failed for a reason without a code of its own; for check, hook, diff, doctor, audit and status --max-age: something was found",
     ),
     (Kind::Read, 2, "the input cannot be read or does not parse"),
     (Kind::Write, 3, "the output cannot be written"),

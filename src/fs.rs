@@ -5,6 +5,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "what is disallowed elsewhere is done here")]
 
+mod append;
 mod atomic;
 mod cleanup;
 mod fifo;
@@ -14,11 +15,12 @@ mod walk;
 
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read};
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
+pub use append::{append, read_lines};
 pub use atomic::{Mode, Snapshot, check_writable, is_leftover, write_atomic, write_atomic_if_unchanged};
 pub use cleanup::{
     DivertedSignals, HeldInterrupts, StoppedWithUs, divert_signals, hold_interrupts, spawn_to_stop_with_us,
@@ -27,7 +29,7 @@ pub use cleanup::{
 pub use fifo::Fifo;
 pub use lock::Lock;
 pub use private_dir::PrivateDir;
-pub use walk::{Walk, walk};
+pub use walk::{Walk, files_below, links, walk};
 
 use crate::error::{Error, Kind, Result};
 use crate::hints;
@@ -124,6 +126,30 @@ fn beside(path: &Path) -> Option<PathBuf> {
     // A link that leads nowhere is there itself.
     let name = hints::misspelt(name, files.iter().map(String::as_str).filter(|other| *other != name))?;
     Some(path.with_file_name(name))
+}
+
+/// What this machine is called, as far as the operating system tells.
+pub fn host_name() -> String {
+    fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned()
+}
+
+/// The number of the user as whom this process runs.
+pub fn user_id() -> u32 {
+    rustix::process::getuid().as_raw()
+}
+
+/// Puts a copy of a program at `to`, whole or not at all, that everybody may run.
+pub fn install(from: &Path, to: &Path) -> Result<()> {
+    let copy = || -> io::Result<()> {
+        let mut copy = tempfile::Builder::new()
+            .permissions(fs::Permissions::from_mode(0o755))
+            .tempfile_in(atomic::folder_of(to))?;
+        io::copy(&mut File::open(from)?, &mut copy)?;
+        copy.as_file().set_permissions(fs::Permissions::from_mode(0o755))?;
+        copy.persist(to)?;
+        Ok(())
+    };
+    copy().map_err(|error| atomic::cannot_create(to, atomic::folder_of(to), error))
 }
 
 /// The size of a file in bytes, if it can be told.

@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use zeroize::Zeroizing;
 
 use crate::error::{Error, Kind, Result};
+use crate::journal::Journal;
 use crate::secret::{SecretBytes, SecretString};
 
 /// A program to run, its arguments and what its environment gets on top of ours.
@@ -21,6 +22,10 @@ pub struct Command {
     pub program: OsString,
     pub args: Vec<OsString>,
     pub env: Vec<(OsString, OsString)>,
+    /// It gets nothing of our environment, only `env`.
+    pub bare: bool,
+    /// What it says on standard error is thrown away: it may quote plaintext that it was given.
+    pub silent: bool,
 }
 
 impl Command {
@@ -32,7 +37,7 @@ impl Command {
             .into_iter()
             .map(OsString::from);
         let program = words.next().unwrap_or_default();
-        Ok(Self { program, args: words.collect(), env: Vec::new() })
+        Ok(Self { program, args: words.collect(), ..Self::default() })
     }
 }
 
@@ -60,6 +65,11 @@ pub trait Host: Send + Sync {
     /// has more to say than [`Host::output_of`] takes.
     fn start(&self, _: &Command) -> io::Result<Child> {
         Err(io::Error::new(io::ErrorKind::Unsupported, "running a program is not possible here"))
+    }
+
+    /// Where it is written down what is opened and written; `None` where nobody asks for that.
+    fn journal(&self) -> Option<&dyn Journal> {
+        None
     }
 
     /// Whether age plugins (programs named `age-plugin-*` on the `PATH`) may be started.

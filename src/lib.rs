@@ -18,6 +18,9 @@ pub mod error;
 pub mod fs;
 mod hints;
 pub mod host;
+#[cfg(feature = "vault")]
+pub mod integrations;
+pub mod journal;
 pub mod keys;
 pub mod policy;
 pub mod rekey;

@@ -1,6 +1,7 @@
 //! What a user of the command line sees: help, messages, exit codes, files.
 
 mod cli {
+    mod audit;
     mod check;
     mod decrypt;
     mod diff;
@@ -25,6 +26,7 @@ mod cli {
     mod unset;
     mod updatekeys;
     mod usage;
+    mod who_can_decrypt;
 
     use sealant_test_support::Sandbox;
 

@@ -261,3 +261,23 @@ fn doctor_says_who_one_is_and_what_policy_is_missing() {
     );
     assert!(!output.text().contains("nonsense"));
 }
+
+#[test]
+fn auditors_see_the_transit_key_and_no_server_is_asked_for_it() {
+    let shop = Shop::new();
+    shop.encrypted(&["a.yaml"]);
+    let (uri, asked) = (shop.uri(), shop.bao.requests().len());
+    let output = shop.test.sealant(&["who-can-decrypt"]).run().ok();
+    assert_eq!(output.text(), format!("file    who can decrypt it\na.yaml  {uri}\n"));
+    let output = shop.test.sealant(&["who-can-decrypt", "--recipient", &uri]).run().ok();
+    assert_eq!(output.text(), "file    can decrypt it\na.yaml  alone\n");
+    assert_eq!(shop.bao.requests().len(), asked);
+
+    let test = &shop.test;
+    test.write(test.home(".config/sealant/config.yaml"), "audit: {}\n");
+    shop.root(&["decrypt", "a.yaml"]).run().ok();
+    let log = test.read_text(test.home(".local/state/sealant/audit.jsonl"));
+    let line: Value = serde_json::from_str(log.lines().next().unwrap()).unwrap();
+    assert_eq!(line["keys"], serde_json::json!([uri]));
+    assert!(!log.contains(shop.bao.root_token()), "{log}");
+}

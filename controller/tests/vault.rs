@@ -18,7 +18,7 @@ use sealant::keys::vault::Settings;
 use sealant::keys::{Identities, KeyService, KeySet, MasterKey, TransitKey, Vault};
 use sealant::sealed_secret::SealedSecret;
 use sealant::secret::SecretString;
-use sealant_test_support::{Bao, Cluster};
+use sealant_test_support::{Bao, Cluster, argocd_health};
 use serde_json::Value;
 
 static CLUSTER: LazyLock<Cluster> = LazyLock::new(cluster);
@@ -98,6 +98,7 @@ fn many_are_opened_by_vault_in_few_requests_and_a_sealed_vault_heals_by_itself()
     CLUSTER.apply(&new).ok();
     let waiting = CLUSTER.wait_for_reason(&tenant.namespace, "s0", "VaultUnavailable");
     assert_eq!(condition(&waiting, "Reconciling")["status"], "True");
+    assert_eq!(argocd_health(&waiting.to_string()).0, "Progressing");
     CLUSTER.apply(&json(&seal(&secret(&tenant.namespace, "age", &[("a", "2")]), &identity))).ok();
     CLUSTER.wait_for_items(&tenant.namespace, "age", &[("a", "2")]);
     bao.unseal();

@@ -10,7 +10,7 @@ use crate::cli::{Context, block_on, pipeline};
 use crate::document::{Document, Edits, Format, TreePath};
 use crate::encrypted_file::{self, EncryptedFile, Holder, OpenedFile, no_answer};
 use crate::error::{Error, Kind, Result};
-use crate::fs::{self, Lock, Mode};
+use crate::fs::Lock;
 use crate::host::Host;
 use crate::keys::KeyService;
 use crate::rekey::Wish;
@@ -84,7 +84,7 @@ impl ChangeArgs {
         if self.dry_run {
             context.ui.line(format!("would write {}", path.display()))?;
         } else {
-            fs::write_atomic_if_unchanged(path, &changed.bytes, Mode::Public, &snapshot)?;
+            pipeline::replace(path, &changed.bytes, &snapshot, context)?;
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -2,8 +2,6 @@ pub(super) mod fix;
 pub(super) mod report;
 
 use std::collections::{BTreeSet, HashSet};
-use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -15,16 +13,15 @@ use crate::cli::args::{FormatArgs, Formats, IdentityArgs, Input, InputArgs};
 use crate::cli::encrypt::Encrypt;
 use crate::cli::host::Terminal;
 use crate::cli::pipeline::{chunks, read};
+use crate::cli::repository::{self, plain_path};
 use crate::cli::{Context, block_on};
 use crate::config::{Configs, absolute, is_config};
 use crate::encrypted_file::{OpenedFile, is_meant_to_be_encrypted};
 use crate::error::{Error, Kind, Result};
 use crate::fs;
-use crate::host::{Command, Host};
 use crate::keys::vault::StartedBy;
 use crate::repo::check::{Finding, Plan, Rule};
 use crate::repo::git::{Git, changes};
-use crate::secret::SecretBytes;
 use crate::sops::MacCheck;
 use report::{Found, Looked};
 
@@ -91,13 +88,9 @@ enum Report {
     Sarif,
 }
 
-pub fn run(mut args: Args, context: &Context) -> Result<ExitCode> {
-    if args.inputs.files.is_empty() {
-        args.inputs.files.push(PathBuf::from("."));
-    }
+pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let formats = args.formats.input_only(context.ui)?;
-    let mut inputs = args.inputs.inputs()?;
-    leave_out_ignored(&mut inputs.inputs, &args.inputs.files, context)?;
+    let mut inputs = repository::inputs(args.inputs, context)?;
     if let Some(base) = &args.base {
         leave_out_unchanged(&mut inputs.inputs, base, context)?;
     }
@@ -212,34 +205,6 @@ fn verify(
     Ok(())
 }
 
-/// Leaves out what Git ignores of what was found in folders: results of builds, a plaintext beside its ciphertext. What
-/// is in the index stays, ignored or not. Where there is no repository, nothing is ignored.
-fn leave_out_ignored(inputs: &mut Vec<Input>, paths: &[PathBuf], context: &Context) -> Result<()> {
-    let working_dir = context.lookup()?.working_dir;
-    let is_in_repository =
-        |folder: &Path| working_dir.join(folder).ancestors().any(|above| above.join(".git").exists());
-    let mut ignored = HashSet::new();
-    for folder in paths.iter().filter(|path| path.is_dir() && is_in_repository(path)) {
-        let args =
-            ["ls-files", "-z", "--others", "--ignored", "--exclude-standard", "--directory", "--", "."];
-        let args = [OsStr::new("-C"), folder.as_os_str()].into_iter().chain(args.map(OsStr::new));
-        let command =
-            Command { program: "git".into(), args: args.map(OsString::from).collect(), env: Vec::new() };
-        let names = context.host.output_of(&command).unwrap_or_else(|error| {
-            context
-                .ui
-                .warning(format!("Git does not tell what it ignores, so that is checked, too: {error}"));
-            SecretBytes::default()
-        });
-        // A folder that is ignored as a whole was named all the same.
-        let names = names.split(|byte| *byte == 0).filter(|name| !matches!(*name, [] | [b'.', b'/']));
-        ignored.extend(names.map(|name| folder.join(OsStr::from_bytes(name))));
-    }
-    let is_ignored = |path: &Path| path.ancestors().any(|above| ignored.contains(above));
-    inputs.retain(|input| input.named || !input.path.as_deref().is_some_and(is_ignored));
-    Ok(())
-}
-
 fn look(input: &Input, formats: Formats, configs: &Configs) -> Result<Vec<Finding>> {
     let name = input.name.as_deref();
     let size = input.path.as_deref().and_then(fs::size).unwrap_or(0);
@@ -247,9 +212,4 @@ fn look(input: &Input, formats: Formats, configs: &Configs) -> Result<Vec<Findin
         Some(plan) => plan.check(input.read(plan.limit)?),
         None => Ok(Vec::new()),
     }
-}
-
-/// The path without the `./` that comes from looking through the folder that one is in.
-fn plain_path(path: &Path) -> PathBuf {
-    path.strip_prefix(".").unwrap_or(path).to_path_buf()
 }

@@ -95,7 +95,47 @@ impl Tour<'_> {
         self.show_diff(&before, &self.read(&self.folder.join(SEALED))?)?;
 
         self.say("And unsealed by whoever has the identity:")?;
-        self.sealant(&["unseal", SEALED], &[])
+        self.sealant(&["unseal", SEALED], &[])?;
+        self.commit()
+    }
+
+    fn commit(&self) -> Result<()> {
+        self.say("In Git. One command sets up the hook, and how Git shows and merges encrypted files:")?;
+        self.git(&["init", "--quiet", "--initial-branch=main"])?;
+        self.sealant(&["git", "install"], &[])?;
+
+        self.say("A commit with the Secret in clear is refused:")?;
+        self.git(&["add", ".sops.yaml", ".gitattributes", "secrets", "plain.yaml"])?;
+        let commit = ["commit", "--quiet", "--message", "Add the database"];
+        let refused = !self.run_command("git", &commit, &[])?;
+        ensure!(refused, "plaintext could be committed: this is a bug, please report it");
+
+        self.say("Without it, the commit goes through:")?;
+        self.git(&["rm", "--quiet", "--cached", "plain.yaml"])?;
+        self.git(&commit)?;
+        self.merge()
+    }
+
+    fn merge(&self) -> Result<()> {
+        self.say("Two people change two values of the same encrypted file:")?;
+        self.git(&["switch", "--quiet", "--create", "colleague"])?;
+        self.sealant(&["set", FILE, r#"["stringData"]["username"]"#, r#""clerk""#], &[])?;
+        self.git(&["commit", "--quiet", "--all", "--message", "Another user"])?;
+        self.git(&["switch", "--quiet", "main"])?;
+        self.sealant(&["set", FILE, r#"["stringData"]["port"]"#, r#""6432""#], &[])?;
+        self.git(&["commit", "--quiet", "--all", "--message", "Another port"])?;
+
+        self.say("The MAC and the time differ, so Git alone would stop with a conflict. It asks Sealant, which merges values:")?;
+        self.git(&["merge", "--no-edit", "colleague"])?;
+        self.git(&["diff", "HEAD~2", "--", FILE])?;
+        self.sealant(&["decrypt", "--output", "merged.yaml", FILE], &[])?;
+        let merged = self.read(&self.folder.join("merged.yaml"))?;
+        let plain = self.read(&self.folder.join("plain.yaml"))?;
+        let expected = plain.replace("username: shop", "username: clerk").replace("5432", "6432");
+        ensure!(merged == expected, "the merge did not bring both values: this is a bug, please report it");
+        self.ui
+            .line("Both values are there, every other byte is as it was, and nothing had to be resolved.")?;
+        Ok(())
     }
 
     fn say(&self, text: &str) -> Result<()> {
@@ -128,19 +168,41 @@ impl Tour<'_> {
         Ok(())
     }
 
-    /// Runs this program as a person would, with the folder as home.
     fn sealant(&self, args: &[&str], env: &[(&str, &str)]) -> Result<()> {
-        let prefix: String = env.iter().map(|(name, value)| format!("{name}='{value}' ")).collect();
-        self.command(&format!("{prefix}sealant {}", args.join(" ")))?;
-        let mut command = Command::new(&self.program);
-        command.args(args).current_dir(&self.folder).env_clear().stdin(Stdio::null());
-        if let Some(path) = crate::cli::host::variable("PATH") {
-            command.env("PATH", path);
-        }
-        command.env("HOME", self.folder.join("home")).envs(env.iter().copied());
-        let status = command.status().context("this program cannot be started again")?;
-        ensure!(status.success(), "`sealant {}` failed ({status})", args.join(" "));
+        ensure!(self.run_command("sealant", args, env)?, "`sealant {}` failed", args.join(" "));
         Ok(())
+    }
+
+    fn git(&self, args: &[&str]) -> Result<()> {
+        ensure!(self.run_command("git", args, &[])?, "`git {}` failed", args.join(" "));
+        Ok(())
+    }
+
+    /// Runs a program as a person would, with the folder as home and this program on the `PATH`. Whether it succeeded.
+    fn run_command(&self, program: &str, args: &[&str], env: &[(&str, &str)]) -> Result<bool> {
+        let prefix: String = env.iter().map(|(name, value)| format!("{name}='{value}' ")).collect();
+        let quoted = args.iter().map(|arg| match arg.contains([' ', '[', '"']) {
+            true => format!("'{arg}'"),
+            false => (*arg).to_owned(),
+        });
+        self.command(&format!("{prefix}{program} {}", quoted.collect::<Vec<_>>().join(" ")))?;
+        let mut command = match program {
+            "sealant" => Command::new(&self.program),
+            other => Command::new(other),
+        };
+        let path = crate::cli::host::variable("PATH").unwrap_or_default();
+        let own = self.program.parent().into_iter().map(Path::to_path_buf);
+        let path = std::env::join_paths(own.chain(std::env::split_paths(&path))).context("PATH")?;
+        command.args(args).current_dir(&self.folder).env_clear().stdin(Stdio::null());
+        command.env("PATH", path).env("HOME", self.folder.join("home")).env("GIT_CONFIG_NOSYSTEM", "1");
+        for role in ["AUTHOR", "COMMITTER"] {
+            command
+                .env(format!("GIT_{role}_NAME"), "You")
+                .env(format!("GIT_{role}_EMAIL"), "you@example.com");
+        }
+        let done = command.envs(env.iter().copied()).status();
+        let status = done.with_context(|| format!("`{program}` cannot be started"))?;
+        Ok(status.success())
     }
 
     fn read(&self, path: &Path) -> Result<String> {

@@ -236,7 +236,7 @@ impl Comparison<'_> {
         let command = Command {
             program: "git".into(),
             args: folder.into_iter().chain(args).collect(),
-            env: Vec::new(),
+            ..Command::default()
         };
         self.context.host.output_of(&command).map_err(|error| {
             Error::new(Kind::Read, "Git does not tell what there is to compare with")

@@ -8,7 +8,7 @@ use crate::document::{self, TreePath};
 use crate::encrypted_file::{EncryptedFile, OpenedFile, no_answer};
 use crate::error::{Error, Kind, Result};
 use crate::keys::KeyService;
-use crate::sealed_secret::{Binding, ItemPath, OpenedKeys, SealedFile};
+use crate::sealed_secret::{Binding, ItemPath, SealedFile};
 use crate::sops::MacCheck;
 
 /// Print one value of an encrypted file
@@ -84,7 +84,7 @@ fn show_value(
 fn show_item(args: &Args, file: &SealedFile, context: &Context, service: &KeyService<'_>) -> Result<()> {
     let path = ItemPath::parse(&args.path)?;
     let (_, sealed) = &file.objects[path.find(file)?];
-    let keys = block_on(OpenedKeys::open_item(service, &sealed.spec, &path.item))?;
+    let keys = block_on(batch::open_item(service, &args.file, sealed, &path.item))?;
     let value = keys.item(&sealed.spec, &Binding::of(sealed)?, &path.item)?;
     if !args.report.is_json() {
         return context.ui.value(&value);

@@ -31,15 +31,25 @@ const GROUPS: &[(&str, &[&str])] = &[
         ],
     ),
     ("Kubernetes", &["seal", "unseal", "inspect", "fetch-recipient"]),
-    ("Repository", &["check", "status"]),
+    ("Repository", &["check", "status", "who-can-decrypt", "blast-radius", "audit"]),
     ("Git", &["git", "resolve", "hook"]),
-    ("Integrations", &["vault", "sops"]),
+    ("Integrations", &["argocd", "ksops", "vault", "sops"]),
     ("Shell", &["completion", "man", "help"]),
 ];
 
 /// The commands that read files, or change them, and write no other type.
-const STAY_OF_THEIR_TYPE: &[&str] =
-    &["edit", "set", "unset", "rotate", "updatekeys", "rewrap", "inspect", "check", "status"];
+const STAY_OF_THEIR_TYPE: &[&str] = &[
+    "edit",
+    "set",
+    "unset",
+    "rotate",
+    "updatekeys",
+    "rewrap",
+    "inspect",
+    "check",
+    "status",
+    "who-can-decrypt",
+];
 
 const TOPIC_EXIT_CODES: &str = "exit-codes";
 

@@ -18,10 +18,12 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use zeroize::Zeroizing;
 
+use crate::cli::audit;
 use crate::cli::ui::{Ui, printable};
 use crate::error::{Error, Kind, Result};
 use crate::fs;
 use crate::host::{Command, Host};
+use crate::journal::Journal;
 use crate::secret::{SecretBytes, SecretString};
 
 /// A program that fetches a key may wait for a touch or a password, but not for ever: a forgotten one must not hold
@@ -141,6 +143,10 @@ impl Host for Terminal<'_> {
         start(command).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()
     }
 
+    fn journal(&self) -> Option<&dyn Journal> {
+        audit::journal()
+    }
+
     fn may_run_plugins(&self) -> bool {
         self.interactive
     }
@@ -174,6 +180,12 @@ fn not_given(what: &str, error: io::Error) -> Error {
 
 fn start(command: &Command) -> std::process::Command {
     let mut started = std::process::Command::new(&command.program);
+    if command.bare {
+        started.env_clear();
+    }
+    if command.silent {
+        started.stderr(Stdio::null());
+    }
     started.args(&command.args).envs(command.env.iter().map(|(name, value)| (name, value)));
     started
 }
@@ -183,11 +195,10 @@ fn start(command: &Command) -> std::process::Command {
 fn output_of(command: &Command, limit: Duration, ui: &Ui) -> Result<SecretBytes> {
     let name = command.program.display();
     let failed = |why: String| Error::new(Kind::Other, format!("`{name}` {why}"));
-    let mut child = start(command)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn()
-        .map_err(|error| failed("cannot be started".to_owned()).caused_by(error))?;
+    let mut program = start(command);
+    let (mut child, _stopped) =
+        fs::spawn_to_stop_with_us(program.stdin(Stdio::null()).stdout(Stdio::piped()))
+            .map_err(|error| failed("cannot be started".to_owned()).caused_by(error))?;
     let started = Instant::now();
     let left = || limit.saturating_sub(started.elapsed());
 

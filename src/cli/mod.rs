@@ -5,7 +5,10 @@
 
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
+mod argocd;
 pub mod args;
+mod audit;
+mod blast_radius;
 mod change;
 mod check;
 mod child;
@@ -30,11 +33,13 @@ pub mod host;
 mod init;
 mod inspect;
 mod keygen;
+mod ksops;
 mod man;
 mod manifests;
 mod pipeline;
 mod recipients;
 mod redact;
+mod repository;
 mod resolve;
 mod rewrap;
 mod rotate;
@@ -48,6 +53,7 @@ mod unseal;
 mod unset;
 mod updatekeys;
 mod vault;
+mod who_can_decrypt;
 
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
@@ -131,7 +137,12 @@ enum Command {
     Git(git::Args),
     Hook(hook::Args),
     Resolve(resolve::Args),
+    WhoCanDecrypt(who_can_decrypt::Args),
+    BlastRadius(blast_radius::Args),
+    Audit(audit::Args),
     Vault(vault::Args),
+    Argocd(argocd::Args),
+    Ksops(ksops::Args),
     Sops(sops::Args),
     Completion(completion::Args),
     Man(man::Args),
@@ -144,25 +155,43 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     if let Some(args) = args_of_sops(&args) {
         return sops::run(args);
     }
-    let parsed = help::command().try_get_matches_from(args).and_then(|found| Cli::from_arg_matches(&found));
-    let Cli { globals, command } = match parsed {
-        Ok(cli) => cli,
+    let args = as_ksops(args);
+    let parsed = help::command().try_get_matches_from(args).and_then(|found| {
+        let name = found.subcommand_name().unwrap_or_default().to_owned();
+        Ok((Cli::from_arg_matches(&found)?, name))
+    });
+    let (Cli { globals, command }, name) = match parsed {
+        Ok(parsed) => parsed,
         Err(error) => return not_to_be_run(&error),
     };
     let ui = Ui::new(globals.color, no_color(), globals.quiet);
     let host = Terminal::new(&ui, true);
     let context = Context { ui: &ui, host: &host, config: globals.config, dialect: Dialect::Sealant };
+    context.keep_journal(&name);
     finish(&ui, fs::wipe_on_signals().map_err(anyhow::Error::from).and_then(|()| dispatch(command, &context)))
 }
 
 /// What belongs to sops's command line, when the program is called by that name or as `sealant sops`.
 fn args_of_sops(args: &[OsString]) -> Option<&[OsString]> {
-    let is_sops = |word: &OsString| Path::new(word).file_name() == Some(OsStr::new("sops"));
     match args {
-        [name, args @ ..] if is_sops(name) => Some(args),
+        [name, args @ ..] if is_called(name, "sops") => Some(args),
         [_, command, args @ ..] if command == "sops" => Some(args),
         _ => None,
     }
+}
+
+/// The command line of `sealant ksops`, when the program is called by that name.
+fn as_ksops(args: Vec<OsString>) -> Vec<OsString> {
+    match &args[..] {
+        [name, rest @ ..] if is_called(name, "ksops") && rest != ["--version"] => {
+            ["sealant", "ksops"].into_iter().map(OsString::from).chain(rest.iter().cloned()).collect()
+        }
+        _ => args,
+    }
+}
+
+fn is_called(word: &OsStr, name: &str) -> bool {
+    Path::new(word).file_name() == Some(OsStr::new(name))
 }
 
 fn dispatch(command: Command, context: &Context) -> anyhow::Result<ExitCode> {
@@ -194,7 +223,12 @@ fn dispatch(command: Command, context: &Context) -> anyhow::Result<ExitCode> {
         Command::Git(args) => git::run(args, context),
         Command::Hook(args) => hook::run(args, context),
         Command::Resolve(args) => resolve::run(args, context),
+        Command::WhoCanDecrypt(args) => who_can_decrypt::run(args, context),
+        Command::BlastRadius(args) => blast_radius::run(args, context),
+        Command::Audit(args) => audit::run(args, context),
         Command::Vault(args) => vault::run(args, context),
+        Command::Argocd(args) => argocd::run(args, context),
+        Command::Ksops(args) => ksops::run(args, context),
         Command::Sops(args) => Ok(sops::run(&args.args)),
         Command::Completion(args) => completion::run(args, context),
         Command::Man(args) => man::run(args, context),
@@ -216,6 +250,14 @@ impl Context<'_> {
     /// Whether to do as sops does, where that is not what we would do.
     pub fn is_sops(&self) -> bool {
         self.dialect == Dialect::Sops
+    }
+
+    /// Lets what this command does be written down.
+    fn keep_journal(&self, command: &str) {
+        // Without a working directory no command does anything.
+        if let Ok(lookup) = self.lookup() {
+            audit::begin(command, lookup);
+        }
     }
 
     /// Where configs are looked for.

@@ -1,5 +1,6 @@
 //! What commands over many files have in common: read in chunks, work, write where the results go, tell of failures.
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use rayon::prelude::*;
@@ -12,6 +13,7 @@ use crate::document::{Format, MAX_BINARY, MAX_SOURCE};
 use crate::encrypted_file;
 use crate::error::{Error, Result};
 use crate::fs::{self, Lock, Mode, Snapshot};
+use crate::journal::{self, Action, Entry};
 use crate::secret::SecretBytes;
 use crate::sops::{self, Ciphertext};
 
@@ -107,7 +109,7 @@ impl Pipeline<'_> {
                     Err(error) => failures.add(ui, &error),
                 }
             }
-            let results = work(items);
+            let results = self.recorded(&inputs, work(items));
             let written: Vec<_> = at_once(inputs.len(), || {
                 inputs
                     .par_iter()
@@ -129,6 +131,24 @@ impl Pipeline<'_> {
         }
         drop(progress);
         self.tell(done, skipped, self.inputs.inputs.len() - done - skipped);
+    }
+
+    /// Writes down what is about to be written, or printed.
+    fn recorded(
+        &self,
+        inputs: &[(Input, Snapshot)],
+        results: Vec<Result<Option<Output>>>,
+    ) -> Vec<Result<Option<Output>>> {
+        if self.dry_run {
+            return results;
+        }
+        journal::recorded(self.context.host, results, |results| {
+            let written = inputs.iter().zip(results).filter(|(_, result)| matches!(result, Ok(Some(_))));
+            let target = |input: &Input| {
+                self.destination.path_for(input).unwrap_or_else(|| input.shown().to_path_buf())
+            };
+            written.map(|((input, _), _)| Entry::new(Action::Write, &target(input))).collect()
+        })
     }
 
     /// Writes a result where it goes; false when there is none.
@@ -161,6 +181,12 @@ impl Pipeline<'_> {
         }
         fs::write_atomic(&path, &bytes, self.mode)
     }
+}
+
+/// Puts a result into the place of a file that was read before.
+pub(super) fn replace(path: &Path, bytes: &[u8], snapshot: &Snapshot, context: &Context) -> Result<()> {
+    journal::record(context.host, Entry::new(Action::Write, path))?;
+    fs::write_atomic_if_unchanged(path, bytes, Mode::Public, snapshot)
 }
 
 /// How many files are written at once. Each waits for the disk twice, and the more do, the less each waits.

@@ -7,7 +7,7 @@ use crate::cli::session::{Outcome, Session};
 use crate::cli::{Context, Failures, block_on, pipeline, typed};
 use crate::encrypted_file::is_meant_to_be_encrypted;
 use crate::error::{Error, Kind, Result};
-use crate::fs::{self, Lock, Mode, Snapshot};
+use crate::fs::{Lock, Snapshot};
 use crate::host::Host;
 use crate::keys::KeyService;
 use crate::policy;
@@ -173,6 +173,7 @@ impl Resolve<'_> {
         let merge = Merge {
             host,
             service: &self.service,
+            path: file.path,
             format,
             rule: &rule,
             marker_size: markers::MARKER_SIZE,
@@ -204,7 +205,7 @@ impl Resolve<'_> {
             (_, Some(side)) => self.finish(file, marked.take(side)),
             (Conflicted::Document { ours, theirs }, None) if self.edit => self.edit(file, ours, theirs),
             (Conflicted::Document { ours, theirs }, None) => {
-                let sides = block_on(Sides::open(&self.service, ours, theirs, &file.stages))?;
+                let sides = block_on(Sides::open(&self.service, file.path, ours, theirs, &file.stages))?;
                 self.list(file, &marked, &sides.paths(file.source.format)?)
             }
             (Conflicted::Sealed, None) if self.edit => Err(Error::new(
@@ -233,7 +234,7 @@ impl Resolve<'_> {
 
     /// Both sides in plaintext in an editor, with markers.
     fn edit(&self, file: &File<'_>, ours: &Encrypted, theirs: &Encrypted) -> Result<bool> {
-        let sides = block_on(Sides::open(&self.service, ours, theirs, &file.stages))?;
+        let sides = block_on(Sides::open(&self.service, file.path, ours, theirs, &file.stages))?;
         let text = |bytes: &SecretBytes| {
             std::str::from_utf8(bytes).map(|text| SecretString::new(text.to_owned())).map_err(|_| {
                 Error::new(Kind::NoEditor, "the plaintext is no text")
@@ -278,7 +279,7 @@ impl Resolve<'_> {
             return Ok(());
         }
         let _lock = Lock::exclusive(file.path)?;
-        fs::write_atomic_if_unchanged(file.path, bytes, Mode::Public, &file.source.snapshot)
+        pipeline::replace(file.path, bytes, &file.source.snapshot, self.context)
     }
 
     fn tell(&self, file: &File<'_>) {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
-use crate::cli::{Context, editor};
+use crate::cli::{Context, editor, pipeline};
 use crate::document::MAX_BINARY;
 use crate::error::{Error, Kind, Result};
 use crate::fs::{self, Lock, Mode, PrivateDir, Snapshot};
@@ -66,7 +66,7 @@ impl<'a> Session<'a> {
                     continue;
                 }
             };
-            match write(path, &encrypted, snapshot) {
+            match write(path, &encrypted, snapshot, self.context) {
                 Ok(()) => {
                     folder.close()?;
                     self.warn(path, &encrypted.warnings);
@@ -137,9 +137,9 @@ fn how_it_ended(status: ExitStatus) -> String {
     }
 }
 
-fn write(path: &Path, file: &Ciphertext, snapshot: &Snapshot) -> Result<()> {
+fn write(path: &Path, file: &Ciphertext, snapshot: &Snapshot, context: &Context) -> Result<()> {
     let _lock = Lock::exclusive(path)?;
-    fs::write_atomic_if_unchanged(path, &file.bytes, Mode::Public, snapshot)
+    pipeline::replace(path, &file.bytes, snapshot, context)
 }
 
 /// Saves a person's work where it is in nobody's way, under a name of the same type that is still free.

@@ -3,6 +3,7 @@ use std::process::ExitCode;
 
 use serde_json::Value as Data;
 
+use crate::batch;
 use crate::cli::args::Input;
 use crate::cli::change::{Change, ChangeArgs};
 use crate::cli::{Context, block_on};
@@ -10,7 +11,7 @@ use crate::document::{Document, Edits, MAX_SOURCE, TreePath, data_from_json};
 use crate::error::{Error, Kind, Result};
 use crate::keys::KeyService;
 use crate::rekey::Wish;
-use crate::sealed_secret::{self, Binding, ItemPath, NewDataKey, OpenedKeys, SealedFile, SealedSecret};
+use crate::sealed_secret::{self, Binding, ItemPath, NewDataKey, SealedFile, SealedSecret};
 use crate::secret::SecretBytes;
 
 /// Set one value of an encrypted file
@@ -135,7 +136,7 @@ impl Change for Value<'_> {
         let sealed = &file.objects[at].1;
         if self.args.change.idempotent && sealed.spec.encrypted_data.contains_key(&path.item) {
             // Whether it has this value already is only to be seen by whoever can open it.
-            let keys = block_on(OpenedKeys::open_item(service, &sealed.spec, &path.item))?;
+            let keys = block_on(batch::open_item(service, &self.args.change.file, sealed, &path.item))?;
             if keys.item(&sealed.spec, &Binding::of(sealed)?, &path.item)? == value {
                 return Ok(None);
             }

@@ -58,11 +58,11 @@ const MAC_ONLY_ENCRYPTED: &str = "mac_only_encrypted";
 pub fn run(words: &[OsString]) -> ExitCode {
     let command = args::command();
     let words = words::spelled(words, &command);
-    let parsed = command
-        .clone()
-        .try_get_matches_from(words)
-        .and_then(|found| Ok((Sops::from_arg_matches(&found)?, passed_over(&found, &command))));
-    let (sops, passed_over) = match parsed {
+    let parsed = command.clone().try_get_matches_from(words).and_then(|found| {
+        let name = found.subcommand_name().map_or("sops".to_owned(), |name| format!("sops {name}"));
+        Ok((Sops::from_arg_matches(&found)?, passed_over(&found, &command), name))
+    });
+    let (sops, passed_over, name) = match parsed {
         Ok(parsed) => parsed,
         Err(error) => return not_to_be_run(&error),
     };
@@ -70,6 +70,7 @@ pub fn run(words: &[OsString]) -> ExitCode {
     let host = Terminal::new(&ui, true).confirming_on_stdin();
     let config = sops.globals.config.clone();
     let context = Context { ui: &ui, host: &host, config, dialect: Dialect::Sops };
+    context.keep_journal(&name);
     for flag in passed_over {
         ui.warning(format!("--{flag} has no effect before the command, in sops neither: put it behind"));
     }

@@ -114,6 +114,16 @@ impl Ui {
         self.out(text.as_bytes())
     }
 
+    /// Writes rows under a header to standard output as CSV (RFC 4180).
+    pub fn csv(&self, header: &[&str], rows: &[Vec<String>]) -> Result<()> {
+        let header: Vec<String> = header.iter().map(|&name| name.to_owned()).collect();
+        let lines = std::iter::once(&header).chain(rows).map(|row| {
+            let cells: Vec<String> = row.iter().map(|cell| csv_cell(cell)).collect();
+            cells.join(",") + "\r\n"
+        });
+        self.out(lines.collect::<String>().as_bytes())
+    }
+
     /// `text` in a style, if standard output has colours.
     pub fn styled_out(&self, style: Style, text: &str) -> String {
         if self.colored_stdout { format!("{style}{text}{style:#}") } else { text.to_owned() }
@@ -261,9 +271,27 @@ pub(super) fn printable(text: &str) -> String {
     text.chars().map(|c| if is_command(c) { '\u{fffd}' } else { c }).collect()
 }
 
+/// A cell of CSV. What a spreadsheet would take for a formula is made a text: names come from files that others wrote.
+fn csv_cell(text: &str) -> String {
+    let text = match text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
+        true => format!("'{text}"),
+        false => text.to_owned(),
+    };
+    match text.contains(['"', ',', '\n', '\r']) {
+        true => format!("\"{}\"", text.replace('"', "\"\"")),
+        false => text,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_cell_of_csv_is_a_text_whatever_stands_in_it() {
+        let cells = ["a b", "a,b", "say \"a\"", "=1+1", "-x,y"].map(csv_cell);
+        assert_eq!(cells, ["a b", "\"a,b\"", "\"say \"\"a\"\"\"", "'=1+1", "\"'-x,y\""]);
+    }
 
     #[test]
     fn advice_has_one_label() {

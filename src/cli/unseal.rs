@@ -1,5 +1,6 @@
 use std::process::ExitCode;
 
+use crate::batch;
 use crate::batch::Source;
 use crate::cli::args::{Destination, Formats, IdentityArgs, Input, InputArgs, OutputArgs};
 use crate::cli::manifests::{self, ManifestArgs};
@@ -74,11 +75,13 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
             if let Some(item) = &args.item {
                 return files.iter().map(|file| value(file, item, &service).map(Some)).collect();
             }
-            let specs: Vec<_> = files
+            let wanted: Vec<_> = files
                 .iter()
-                .flat_map(|found| found.file.objects.iter().map(|(_, sealed)| &sealed.spec))
+                .flat_map(|found| {
+                    found.file.objects.iter().map(|(_, sealed)| (found.input.shown(), sealed, None))
+                })
                 .collect();
-            let mut opened = block_on(OpenedKeys::open(&service, &specs)).into_iter();
+            let mut opened = block_on(batch::open_sealed(&service, &wanted)).into_iter();
             let unseal = |found: &Found| {
                 // All answers of a file are taken, whether one of them is an error or not.
                 let keys: Vec<_> = opened.by_ref().take(found.file.objects.len()).collect();
@@ -137,7 +140,7 @@ fn nothing_sealed(source: &Source, format: Format) -> Error {
 fn value(Found { input, file, .. }: &Found, item: &str, service: &KeyService<'_>) -> Result<Output> {
     let open = || match &file.objects[..] {
         [(_, sealed)] => {
-            let keys = block_on(OpenedKeys::open_item(service, &sealed.spec, item))?;
+            let keys = block_on(batch::open_item(service, input.shown(), sealed, item))?;
             keys.item(&sealed.spec, &Binding::of(sealed)?, item)
         }
         several => {

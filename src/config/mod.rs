@@ -134,6 +134,11 @@ impl Config {
         self.schema.check_exclude.iter().any(|pattern| pattern.is_match(&path))
     }
 
+    /// What people here call a recipient, or another master key.
+    pub fn recipient_name(&self, recipient: &str) -> Option<&str> {
+        self.schema.recipient_names.get(recipient).map(String::as_str)
+    }
+
     /// How sops's stores indent.
     pub fn stores(&self) -> &Stores {
         &self.schema.stores
@@ -268,6 +273,19 @@ impl Configs {
     pub fn is_excluded_from_check(&self, file: &Path) -> Result<bool> {
         let absolute = find::absolute(file, &self.lookup.working_dir);
         Ok(self.config_for(file)?.is_some_and(|config| config.is_excluded_from_check(&absolute)))
+    }
+
+    /// Whether whoever opens `file` has to keep an audit log. No config is needed to open files, so one that is wrong
+    /// keeps nobody from it, unless it speaks of a log.
+    pub fn requires_audit_log(&self, file: &Path) -> Result<bool> {
+        let lookup = Lookup { dialect: Dialect::Sealant, explicit: None, ..self.lookup.clone() };
+        let Some(path) = Search::run(file, &lookup, &*self.source)?.found else { return Ok(false) };
+        let text = self.source.read(&path)?;
+        match schema::parse(&text, Dialect::Sops) {
+            Ok(schema) => Ok(schema.audit),
+            Err(_) if !text.contains("audit") => Ok(false),
+            Err(error) => Err(error.in_file(path)),
+        }
     }
 
     /// How the policy of `file` comes about; an error when a config does not parse.

@@ -90,6 +90,10 @@ pub(super) struct Schema {
     pub(super) stores: Stores,
     /// Files that `check` passes by, relative to the config's folder.
     pub(super) check_exclude: Vec<GlobMatcher>,
+    /// Whether there has to be an audit log.
+    pub(super) audit: bool,
+    /// What people call recipients.
+    pub(super) recipient_names: BTreeMap<String, String>,
 }
 
 const TOP: &[&str] = &["creation_rules", "destination_rules", "stores", "sealant"];
@@ -167,8 +171,14 @@ impl Reader {
         if let Some(stores) = fields.node("stores") {
             schema.stores = self.stores(stores)?;
         }
-        if let (Some(own), Dialect::Sealant) = (fields.node("sealant"), self.dialect) {
-            let mut own = self.fields(own, "`sealant`", &["check"], |_| false)?;
+        if let Some(own) = fields.node("sealant") {
+            let mut own = self.fields(own, "`sealant`", &["audit", "check", "recipients"], |_| false)?;
+            // This holds under whatever name the program is called.
+            schema.audit = own.flag("audit")?;
+            if self.dialect == Dialect::Sops {
+                return Ok(schema);
+            }
+            schema.recipient_names = own.text_map("recipients")?;
             if let Some(check) = own.node("check") {
                 let mut check = self.fields(check, "`check`", &["exclude"], |_| false)?;
                 schema.check_exclude =

@@ -246,7 +246,7 @@ creation_rules:
         did_you_mean("destination_rules: [{s3bucket: x}]", 1, "s3bucket", "a destination rule", "s3_bucket");
         assert_eq!(
             complaint("sealant:\n  colour: blue"),
-            "2: unknown key `colour` in `sealant`; it can have check"
+            "2: unknown key `colour` in `sealant`; it can have audit, check, recipients"
         );
         assert_eq!(
             complaint("creation_rules: [{key_groups: [{gcp_kms: [{zzz: x}]}]}]"),

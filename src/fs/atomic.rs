@@ -243,7 +243,7 @@ pub(super) fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| *folder != OsStr::new("")).unwrap_or(Path::new("."))
 }
 
-fn cannot_create(path: &Path, folder: &Path, error: io::Error) -> Error {
+pub(super) fn cannot_create(path: &Path, folder: &Path, error: io::Error) -> Error {
     let folder = folder.display();
     match error.kind() {
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {

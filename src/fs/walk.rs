@@ -47,6 +47,38 @@ pub fn walk(paths: &[PathBuf]) -> Walk {
     walk
 }
 
+/// The files of a folder, and of those in it if `recurse`, sorted by name; links are followed, hidden ones passed by.
+pub fn files_below(folder: &Path, recurse: bool) -> Result<Vec<PathBuf>> {
+    let depth = if recurse { usize::MAX } else { 1 };
+    let tree = WalkDir::new(folder).follow_links(true).max_depth(depth).sort_by_file_name();
+    let enter = |entry: &DirEntry| entry.depth() == 0 || !is_hidden(entry.file_name());
+    let mut files = Vec::new();
+    for entry in tree.into_iter().filter_entry(enter) {
+        let entry = entry.map_err(|error| {
+            let path = error.path().unwrap_or(folder).to_path_buf();
+            Error::new(Kind::Read, "cannot be read").in_file(path).caused_by(error)
+        })?;
+        if entry.file_type().is_file() {
+            files.push(entry.into_path());
+        }
+    }
+    Ok(files)
+}
+
+/// The symbolic links below a folder.
+pub fn links(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut links = Vec::new();
+    for entry in WalkDir::new(folder) {
+        let entry = entry.map_err(|error| {
+            Error::new(Kind::Read, "the folder cannot be searched").in_file(folder).caused_by(error)
+        })?;
+        if entry.path_is_symlink() {
+            links.push(entry.into_path());
+        }
+    }
+    Ok(links)
+}
+
 impl Walk {
     fn push(&mut self, file: PathBuf) -> Result<()> {
         self.files.push(file);

@@ -381,6 +381,24 @@ impl<'h> KeyService<'h> {
             .cloned()
     }
 
+    /// The master keys of these data keys that this service has opened something with.
+    pub fn used<'w>(&self, wrapped: impl IntoIterator<Item = &'w WrappedDataKey>) -> Vec<String> {
+        let opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut names: Vec<String> = Vec::new();
+        for key in wrapped.into_iter().flat_map(|wrapped| wrapped.groups.iter().flatten()) {
+            let is_open = opened.contains_key(&<[u8; 32]>::from(Sha256::digest(&key.enc)));
+            if is_open && !names.contains(&key.key.to_string()) {
+                names.push(key.key.to_string());
+            }
+        }
+        names
+    }
+
+    /// The outside as this service sees it.
+    pub fn host(&self) -> &dyn Host {
+        self.host
+    }
+
     /// Says what would have opened the data key, where identities were looked for, and what was found there.
     fn no_data_key(&self, opening: &Opening, opened: usize) -> Error {
         let wrapped = opening.wrapped;

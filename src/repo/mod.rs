@@ -1,5 +1,9 @@
-//! A whole repository: what can be said about its files together, without opening any.
+//! A whole repository: what can be said about its files and their history together, without opening any.
 
+pub mod ages;
+pub mod blast_radius;
 pub mod check;
 pub mod git;
 pub mod status;
+pub mod values;
+pub mod who_can_decrypt;

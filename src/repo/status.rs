@@ -36,6 +36,9 @@ pub struct KeyStatus {
     #[serde(serialize_with = "as_name")]
     pub kind: KeyKind,
     pub id: String,
+    /// What people here call it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     /// Of the transit key, when the data key was wrapped.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<u32>,
@@ -87,7 +90,7 @@ fn of_data_key(wrapped: &WrappedDataKey, versions: &Versions) -> Vec<KeyStatus> 
             _ => State::Current,
         };
         let id = wrapped.key.id().to_owned();
-        KeyStatus { group, kind: wrapped.key.kind(), id, version, versions, state }
+        KeyStatus { group, kind: wrapped.key.kind(), id, name: None, version, versions, state }
     })
     .collect()
 }

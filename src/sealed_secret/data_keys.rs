@@ -56,7 +56,10 @@ impl OpenedKeys {
     }
 
     /// Opens the data keys of one item each, or of all.
-    async fn open_for(service: &KeyService<'_>, wanted: &[(&Spec, Option<&str>)]) -> Vec<Result<Self>> {
+    pub(crate) async fn open_for(
+        service: &KeyService<'_>,
+        wanted: &[(&Spec, Option<&str>)],
+    ) -> Vec<Result<Self>> {
         let requests: Vec<Result<Vec<(&DataKeyEntry, WrappedDataKey)>>> =
             wanted.iter().map(|(spec, item)| wrapped_keys(spec, *item)).collect();
         let all: Vec<&WrappedDataKey> =

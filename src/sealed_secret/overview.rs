@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use super::seal::id_of;
-use super::types::{DeletionPolicy, Scope, SealedSecret, Template};
+use super::types::{DeletionPolicy, Scope, SealedSecret, Spec, Template};
 use crate::error::Result;
 use crate::keys::{WrappedDataKey, version_of};
 
@@ -102,6 +102,20 @@ pub fn overview(sealed: &SealedSecret) -> Result<Overview> {
         data_keys,
         template: spec.template.clone(),
     })
+}
+
+/// Where a SealedSecret belongs, for people: `namespace/name`.
+pub fn place(sealed: &SealedSecret) -> String {
+    match &sealed.metadata.namespace {
+        Some(namespace) => format!("{namespace}/{}", sealed.metadata.name),
+        None => sealed.metadata.name.clone(),
+    }
+}
+
+/// The items that are encrypted with a data key.
+pub fn items_of<'s>(spec: &'s Spec, data_key: &str) -> impl Iterator<Item = &'s str> {
+    let of_key = spec.encrypted_data.iter().filter(move |(_, text)| id_of(text) == Some(data_key));
+    of_key.map(|(name, _)| name.as_str())
 }
 
 fn readers(items: &[ItemOverview], data_keys: &[DataKeyOverview]) -> Vec<Reader> {

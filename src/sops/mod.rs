@@ -23,7 +23,7 @@ pub use leaves::{Leaf, for_each as for_each_leaf, in_clear, is_clear};
 pub use metadata::{Metadata, SOPS_VERSION};
 pub use reasons::{Reason, reasons};
 
-use crate::document::{self, Document, Edits, Format, Value};
+use crate::document::{self, Document, Edits, Format, NodeId, Value};
 use crate::error::{Error, Kind, Result};
 use crate::secret::{DataKey, SecretBytes};
 use encrypt::Origin;
@@ -63,7 +63,7 @@ pub fn already_encrypted() -> Error {
 }
 
 /// How ciphertexts begin.
-const TOKEN: &str = "ENC[AES256_GCM";
+pub(crate) const TOKEN: &str = "ENC[AES256_GCM";
 
 /// Whether a file may be encrypted, without parsing it: for folders full of other files.
 pub fn looks_encrypted(file: &[u8]) -> bool {
@@ -152,13 +152,21 @@ impl Encrypted {
 
     /// How many values are encrypted. No key is needed.
     pub fn count_encrypted(&self) -> Result<usize> {
-        let (tree, source, mut count) = (self.document.tree(), self.document.source(), 0);
-        leaves::for_each_encrypted(&*self.document, &self.metadata.selection, &mut |leaf| {
-            let is_token = tree[leaf.node].text.get(source).starts_with(TOKEN);
-            count += usize::from(!leaf.is_comment && is_token);
-            Ok(())
-        })?;
+        let mut count = 0;
+        self.for_each_token(&mut |_, _| count += 1)?;
         Ok(count)
+    }
+
+    /// Calls `visit` with each encrypted value and its ciphertext; comments are left out. No key is needed.
+    pub fn for_each_token(&self, visit: &mut dyn FnMut(NodeId, &str)) -> Result<()> {
+        let (tree, source) = (self.document.tree(), self.document.source());
+        leaves::for_each_encrypted(&*self.document, &self.metadata.selection, &mut |leaf| {
+            let text = tree[leaf.node].text.get(source);
+            if !leaf.is_comment && text.starts_with(TOKEN) {
+                visit(leaf.at, text.trim_end());
+            }
+            Ok(())
+        })
     }
 
     /// An error when this is not the file's data key, tried on the MAC's ciphertext: for work that opens nothing else,

@@ -210,6 +210,7 @@ impl Case<'_> {
         let merge = Merge {
             host: self.host,
             service: self.service,
+            path: "s".as_ref(),
             format: self.format,
             rule: &|| Ok(None),
             marker_size: 7,

@@ -448,6 +448,8 @@ fn the_status_is_always_that_of_the_last_outcome() {
         sealed["status"]["conditions"].as_array().unwrap().iter().map(|known| text(&known["type"])).collect()
     };
     assert_eq!(names(&blocked), ["Ready", "Stalled", "Synced"]);
+    let (health, why) = argocd_health(&blocked.to_string());
+    assert!(health == "Degraded" && why.starts_with("AlreadyExists: "), "{health}: {why}");
     // It is tried again and again; as long as nothing changes, nothing is written.
     let tries = || place.world.controller.metric("sealant_reconciles_total", "reason=\"AlreadyExists\"");
     let before = tries();

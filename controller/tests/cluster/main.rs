@@ -21,7 +21,7 @@ use sealant::sealed_secret::{
     rewrite, rotate,
 };
 use sealant::secret::SecretBytes;
-use sealant_test_support::Cluster;
+use sealant_test_support::{Cluster, argocd_health};
 use serde_json::{Value, json};
 
 struct World {
@@ -408,9 +408,11 @@ fn nothing_is_written_while_a_sealed_secret_is_suspended() {
     let suspended = place.world.cluster.get(SEALED, &place.namespace, "db").unwrap();
     assert_eq!(condition(&suspended, "Synced")["reason"], "Suspended");
     assert_eq!(suspended["status"]["observedGeneration"], 1);
+    assert_eq!(argocd_health(&suspended.to_string()).0, "Suspended");
     place.kubectl(&["annotate", "sls", "db", "sealant.dev/suspend-"]);
     place.items("db", &[("a", "2")]);
-    place.reason("db", "Unsealed");
+    let resumed = place.reason("db", "Unsealed");
+    assert_eq!(argocd_health(&resumed.to_string()).0, "Healthy");
 }
 
 /// A12: a rotation keeps template, labels, annotations and comments byte for byte, and pods do not restart for it.

@@ -12,6 +12,9 @@ use crate::error::{Error, Kind, Result};
 use crate::fs;
 use crate::secret::SecretBytes;
 
+/// What standard input is called in messages.
+pub const STDIN: &str = "standard input";
+
 /// The files to work on.
 #[derive(Debug, Clone, Default, Args)]
 pub struct InputArgs {
@@ -55,7 +58,7 @@ impl Input {
 
     /// What to call it in a message.
     pub fn shown(&self) -> &Path {
-        self.path.as_deref().unwrap_or(Path::new("standard input"))
+        self.path.as_deref().unwrap_or(Path::new(STDIN))
     }
 }
 

@@ -6,7 +6,7 @@ mod files;
 mod keys;
 mod rules;
 
-pub use files::{Destination, FormatArgs, Formats, Input, InputArgs, Inputs, OutputArgs};
+pub use files::{Destination, FormatArgs, Formats, Input, InputArgs, Inputs, OutputArgs, STDIN};
 pub use keys::{ChangeKeyArgs, IdentityArgs, KeyArgs};
 pub use rules::RuleArgs;
 
@@ -32,4 +32,13 @@ pub enum ReportFormat {
     #[default]
     Text,
     Json,
+}
+
+/// How a list is printed that people read, or take into a spreadsheet, or give to a program.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum ListFormat {
+    #[default]
+    Table,
+    Json,
+    Csv,
 }

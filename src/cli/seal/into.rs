@@ -6,13 +6,14 @@ use std::process::ExitCode;
 
 use super::values::one;
 use super::{Prepared, Seal, format, named, written};
+use crate::batch;
 use crate::cli::args::{Formats, Input};
 use crate::cli::pipeline::{self, Output};
 use crate::cli::{block_on, manifests};
 use crate::document::Format;
 use crate::encrypted_file::{Holder, write_sealed};
 use crate::error::{Error, Kind, Result};
-use crate::fs::{self, Lock, Mode, Snapshot};
+use crate::fs::{Lock, Snapshot};
 use crate::keys::{KeySet, MasterKey};
 use crate::policy;
 use crate::rekey::{self, Wish};
@@ -48,7 +49,7 @@ impl Seal<'_> {
             self.context.ui.line(format!("would write {}", path.display()))?;
             return Ok(ExitCode::SUCCESS);
         }
-        fs::write_atomic_if_unchanged(path, &bytes, Mode::Public, &snapshot)?;
+        pipeline::replace(path, &bytes, &snapshot, self.context)?;
         let values = if merged == 1 { "value" } else { "values" };
         self.context.ui.say(format!("{}: {merged} {values} sealed into it", path.display()));
         Ok(ExitCode::SUCCESS)
@@ -162,8 +163,8 @@ impl Seal<'_> {
             );
             return Err(in_old(error.advise("Leave --onto out to seal it as a new one.")));
         }
-        let specs: Vec<_> = olds.iter().flatten().map(|at| &file.objects[*at].1.spec).collect();
-        let mut opened = block_on(OpenedKeys::open(&self.service, &specs)).into_iter();
+        let wanted: Vec<_> = olds.iter().flatten().map(|at| (path, &file.objects[*at].1, None)).collect();
+        let mut opened = block_on(batch::open_sealed(&self.service, &wanted)).into_iter();
         let mut sealed = Vec::new();
         for (secret, old) in secrets.iter().zip(&olds) {
             let result = match old {

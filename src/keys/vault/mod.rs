@@ -32,7 +32,7 @@ pub use self::login::token_path;
 #[cfg(feature = "vault")]
 pub use self::servers::{Access, Vault, WhoAmI};
 #[cfg(feature = "vault")]
-pub use self::settings::{Auth, Method, Settings, StartedBy};
+pub use self::settings::{Auth, Method, Settings, StartedBy, user_audit_log};
 #[cfg(feature = "vault")]
 pub use self::transit::KeyVersions;
 pub use self::transit_key::{TransitKey, version_of};

@@ -188,6 +188,13 @@ struct ServerEntry {
 struct UserFile {
     #[serde(default)]
     vault: UserVault,
+    audit: Option<UserAudit>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct UserAudit {
+    log: Option<PathBuf>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -232,7 +239,7 @@ impl Settings {
 
     /// What the environment and the user's file say.
     pub fn of_user(host: &dyn Host, started_by: StartedBy) -> Result<Self> {
-        let user = read_user_file(host)?;
+        let user = read_user_file(host)?.vault;
         let allow = match host.env_text(ALLOW_LIST)? {
             Some(list) => Some(Allow::parse(&list)?),
             None => user.allow.map(|list| Allow::of(list.iter().map(String::as_str))).transpose()?,
@@ -377,9 +384,30 @@ pub(super) fn secret_variable(host: &dyn Host, name: &str) -> Result<Option<Secr
     Ok(variable(host, name)?.map(SecretString::new))
 }
 
-fn read_user_file(host: &dyn Host) -> Result<UserVault> {
-    let Some(path) = host.config_dir().map(|folder| folder.join("sealant/config.yaml")) else {
-        return Ok(UserVault::default());
+/// Whether the user's own settings ask for an audit log, and where they want it. Settings that are wrong elsewhere keep
+/// nobody from opening files, which may take none of them.
+pub fn user_audit_log(host: &dyn Host) -> Result<Option<Option<PathBuf>>> {
+    const AUDIT: &[u8] = b"audit";
+    let may_ask = || {
+        let text = user_file(host).map(|path| host.read_secret(&path));
+        text.is_some_and(|text| {
+            !text.is_ok_and(|text| !text.windows(AUDIT.len()).any(|found| found == AUDIT))
+        })
+    };
+    match read_user_file(host) {
+        Ok(file) => Ok(file.audit.map(|audit| audit.log)),
+        Err(error) if may_ask() => Err(error),
+        Err(_) => Ok(None),
+    }
+}
+
+fn user_file(host: &dyn Host) -> Option<PathBuf> {
+    host.config_dir().map(|folder| folder.join("sealant/config.yaml"))
+}
+
+fn read_user_file(host: &dyn Host) -> Result<UserFile> {
+    let Some(path) = user_file(host) else {
+        return Ok(UserFile::default());
     };
     let failed = |error: Error| error.in_file(&path);
     let text = match host.read_secret(&path) {
@@ -387,13 +415,13 @@ fn read_user_file(host: &dyn Host) -> Result<UserVault> {
         Err(error)
             if matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::Unsupported) =>
         {
-            return Ok(UserVault::default());
+            return Ok(UserFile::default());
         }
         Err(error) => return Err(failed(Error::new(Kind::Config, error.to_string()))),
     };
     let text = std::str::from_utf8(&text).map_err(|_| failed(Error::new(Kind::Config, "it is not UTF-8")))?;
     if text.trim().is_empty() {
-        return Ok(UserVault::default());
+        return Ok(UserFile::default());
     }
     let file: UserFile = serde_yaml::from_str(text).map_err(|error| {
         let line = error.location().map(|location| location.line() as usize);
@@ -413,7 +441,7 @@ fn read_user_file(host: &dyn Host) -> Result<UserVault> {
             TransitKey::new(address, None, "transit", "key").map_err(failed)?;
         }
     }
-    Ok(file.vault)
+    Ok(file)
 }
 
 /// A namespace goes into a header, which not everything can.

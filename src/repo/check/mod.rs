@@ -343,7 +343,8 @@ fn is_about_secrets(selection: &Selection) -> bool {
     selection.encrypts_matches() && selection.matches_key("stringData")
 }
 
-fn clear_values(document: &dyn Document, secret: NodeId) -> Vec<NodeId> {
+/// The values of a Secret in clear, without those that are filled in later.
+pub(super) fn clear_values(document: &dyn Document, secret: NodeId) -> Vec<NodeId> {
     let tree = document.tree();
     let is_filled_in =
         |node: NodeId| text::is_placeholder(tree[tree.resolve(node)].text.get(document.source()));

@@ -5,6 +5,7 @@
 pub mod blobs;
 pub mod changes;
 pub mod configs;
+pub mod history;
 pub mod install;
 pub mod merge;
 pub mod resolve;
@@ -12,7 +13,7 @@ pub mod textconv;
 pub mod tree;
 
 use std::ffi::{OsStr, OsString};
-use std::io::Read;
+use std::io::{BufRead, BufReader, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr};
@@ -84,6 +85,30 @@ impl<'h> Git<'h> {
         Ok(Answer { code, stdout, message: message.join().unwrap_or_default() })
     }
 
+    /// Lets `read` have what Git prints as it comes, which need not fit into memory.
+    pub fn stream<I: IntoIterator<Item: AsRef<OsStr>>>(
+        &self,
+        args: I,
+        mut read: impl FnMut(&mut dyn BufRead) -> Result<()>,
+    ) -> Result<()> {
+        let args: Vec<OsString> = args.into_iter().map(|arg| arg.as_ref().to_owned()).collect();
+        let mut child = self.start(&args)?;
+        drop(child.stdin.take());
+        let message = message_of(child.stderr.take());
+        let done =
+            child.stdout.take().map_or(Ok(()), |out| read(&mut BufReader::with_capacity(1 << 16, out)));
+        if done.is_err() {
+            // It waits for somebody to read on.
+            let _ = child.kill();
+        }
+        let ended = child.wait().map_err(|error| failed(&args, "gave no answer").caused_by(error));
+        done?;
+        let code = ended?.code();
+        let answer =
+            Answer { code, stdout: SecretBytes::default(), message: message.join().unwrap_or_default() };
+        if code == Some(0) { Ok(()) } else { Err(answer.into_error(&args)) }
+    }
+
     /// A path that Git prints.
     pub fn path_of<I: IntoIterator<Item: AsRef<OsStr>>>(&self, args: I) -> Result<PathBuf> {
         let output = self.run(args)?;
@@ -107,6 +132,7 @@ impl<'h> Git<'h> {
             program: "git".into(),
             args: folder.into_iter().chain(args.iter().cloned()).collect(),
             env: env.map(|(name, value)| (name.into(), value.into())).to_vec(),
+            ..Command::default()
         };
         self.host.start(&command).map_err(|error| {
             Error::new(Kind::Read, "`git` cannot be started")
@@ -151,4 +177,9 @@ pub fn revision(name: &str) -> Result<&str> {
         return Err(Error::new(Kind::Other, format!("`{name}` is no name of a commit")));
     }
     Ok(name)
+}
+
+/// The topmost folder of the working tree in which a folder stands.
+pub fn root_of(folder: &Path) -> Option<&Path> {
+    folder.ancestors().find(|above| above.join(".git").exists())
 }

@@ -12,10 +12,10 @@ use jiff::Timestamp;
 use super::Git;
 use super::merge::markers::Marked;
 use super::merge::{Versions, differing, digest, in_version, without_unused_keys};
-use crate::batch::Source;
+use crate::batch::{self, Source};
 use crate::config::Selection;
 use crate::document::{self, Document, Edits, Format, NodeId, Value};
-use crate::encrypted_file::{self, EncryptedFile};
+use crate::encrypted_file::{self, EncryptedFile, no_answer};
 use crate::error::{Error, Kind, Result};
 use crate::fs::Snapshot;
 use crate::host::Host;
@@ -103,13 +103,14 @@ impl Sides {
     /// Opens both. With the versions of the conflict at hand, values are spelled as these spell them.
     pub async fn open(
         service: &KeyService<'_>,
+        path: &Path,
         ours: &Encrypted,
         theirs: &Encrypted,
         stages: &Stages,
     ) -> Result<Self> {
-        let key = unwrap(service, ours).await?;
+        let key = unwrap(service, path, ours).await?;
         let format = ours.format();
-        let versions = PlainStages::open(service, format, stages).await?;
+        let versions = PlainStages::open(service, path, format, stages).await?;
         let plain = |file: &Encrypted| {
             let plaintext = file.decrypt(&key, MacCheck::Ignore)?.bytes;
             let document = versions.respelled(document::parse(format, plaintext, false)?, false)?;
@@ -124,9 +125,9 @@ impl Sides {
     }
 }
 
-async fn unwrap(service: &KeyService<'_>, file: &Encrypted) -> Result<DataKey> {
-    let no_answer = || Err(Error::new(Kind::NoDataKey, "the key service gave no answer"));
-    service.unwrap_many(&[&file.metadata.keys]).await.pop().unwrap_or_else(no_answer)
+async fn unwrap(service: &KeyService<'_>, path: &Path, file: &Encrypted) -> Result<DataKey> {
+    let opened = batch::open_versions(service, path, &[&file.metadata.keys]).await.pop();
+    opened.unwrap_or_else(|| Err(no_answer()))
 }
 
 /// A conflict that was resolved.
@@ -143,7 +144,7 @@ pub async fn verify(service: &KeyService<'_>, source: &Source) -> Result<()> {
     }
     match EncryptedFile::parse(source.format, source.bytes.clone())? {
         EncryptedFile::Document(file) => {
-            file.decrypt(&unwrap(service, &file).await?, MacCheck::Verify).map(drop)
+            file.decrypt(&unwrap(service, &source.path, &file).await?, MacCheck::Verify).map(drop)
         }
         EncryptedFile::Sealed(_) => Ok(()),
     }
@@ -156,7 +157,7 @@ pub async fn finish(
     stages: &Stages,
     now: Timestamp,
 ) -> Result<Resolved> {
-    let Source { format, bytes, .. } = source;
+    let Source { path, format, bytes, .. } = source;
     if !encrypted_file::is_meant_to_be_encrypted(format, &bytes) {
         if stages.all().any(|stage| encrypted_file::is_meant_to_be_encrypted(format, stage)) {
             return Err(Error::new(Kind::Conflict, "the file is in clear, and a version of it is encrypted")
@@ -165,7 +166,7 @@ pub async fn finish(
         return Ok(Resolved { bytes: bytes.to_vec(), warnings: Vec::new() });
     }
     match EncryptedFile::parse(format, bytes)? {
-        EncryptedFile::Document(file) => finish_document(service, &file, stages, now).await,
+        EncryptedFile::Document(file) => finish_document(service, &path, &file, stages, now).await,
         EncryptedFile::Sealed(file) => {
             let bytes = without_unused_keys(&file)?;
             // An item without its data key is refused by what reads it.
@@ -177,16 +178,17 @@ pub async fn finish(
 
 async fn finish_document(
     service: &KeyService<'_>,
+    path: &Path,
     file: &Encrypted,
     stages: &Stages,
     now: Timestamp,
 ) -> Result<Resolved> {
-    let key = unwrap(service, file).await?;
+    let key = unwrap(service, path, file).await?;
     if file.decrypt(&key, MacCheck::Verify).is_ok() {
         return Ok(Resolved { bytes: file.document().source().as_bytes().to_vec(), warnings: Vec::new() });
     }
     // The plaintext is complete only if every value opens where it stands.
-    let versions = PlainStages::open(service, file.format(), stages).await?;
+    let versions = PlainStages::open(service, path, file.format(), stages).await?;
     let plaintext = versions.respelled(file.open(&key, MacCheck::Ignore)?, true)?;
     let known = versions.0.iter().map(|stage| stage.as_deref().map_or(Ok(HashSet::new()), values));
     let known = known.collect::<Result<Vec<_>>>()?;
@@ -224,7 +226,7 @@ struct PlainStages([Option<Box<dyn Document>>; 3]);
 
 impl PlainStages {
     /// An error when one was tampered with: what is in it must not get a new MAC by way of a conflict.
-    async fn open(service: &KeyService<'_>, format: Format, stages: &Stages) -> Result<Self> {
+    async fn open(service: &KeyService<'_>, path: &Path, format: Format, stages: &Stages) -> Result<Self> {
         let mut opened = [None, None, None];
         let stages = [
             ("the common ancestor", &stages.base),
@@ -233,7 +235,7 @@ impl PlainStages {
         ];
         for (opened, (name, stage)) in opened.iter_mut().zip(stages) {
             let Some(stage) = stage else { continue };
-            *opened = match plain_stage(service, format, stage).await {
+            *opened = match plain_stage(service, path, format, stage).await {
                 Err(error) if error.kind() == Kind::NoDataKey => None,
                 stage => Some(stage.map_err(|error| in_version(name, &error))?),
             };
@@ -274,6 +276,7 @@ impl PlainStages {
 
 async fn plain_stage(
     service: &KeyService<'_>,
+    path: &Path,
     format: Format,
     stage: &SecretBytes,
 ) -> Result<Box<dyn Document>> {
@@ -281,7 +284,7 @@ async fn plain_stage(
         return document::parse(format, stage.clone(), false);
     }
     let file = Encrypted::parse(format, stage.clone())?;
-    let key = unwrap(service, &file).await?;
+    let key = unwrap(service, path, &file).await?;
     document::parse(format, file.decrypt(&key, MacCheck::Verify)?.bytes, false)
 }
 

@@ -4,6 +4,8 @@
 
 use super::merge::markers::{self, Marked};
 use super::resolve::{Conflicted, Sides, Stages};
+use std::path::Path;
+
 use crate::batch::{self, Source};
 use crate::document::Format;
 use crate::encrypted_file::{OpenedFile, is_meant_to_be_encrypted};
@@ -30,13 +32,14 @@ pub async fn textconv(service: &KeyService<'_>, source: Source) -> (SecretBytes,
 /// made yet.
 async fn open_conflict(
     service: &KeyService<'_>,
+    path: &Path,
     format: Format,
     marked: &Marked,
 ) -> Result<Option<SecretBytes>> {
     let Some(Conflicted::Document { ours, theirs }) = Conflicted::read(format, marked) else {
         return Ok(None);
     };
-    let sides = Sides::open(service, &ours, &theirs, &Stages::default()).await?;
+    let sides = Sides::open(service, path, &ours, &theirs, &Stages::default()).await?;
     let (Ok(ours), Ok(theirs)) = (std::str::from_utf8(&sides.ours), std::str::from_utf8(&sides.theirs))
     else {
         return Ok(None);
@@ -47,7 +50,7 @@ async fn open_conflict(
 async fn open(service: &KeyService<'_>, source: Source) -> Result<SecretBytes> {
     let format = source.format;
     if let Some(marked) = Marked::read(&source.bytes)?
-        && let Some(text) = open_conflict(service, format, &marked).await?
+        && let Some(text) = open_conflict(service, &source.path, format, &marked).await?
     {
         return Ok(text);
     }

@@ -13,6 +13,22 @@ use crate::repo::git::{Git, revision};
 pub struct ObjectId(String);
 
 impl ObjectId {
+    /// A name that Git has printed.
+    pub(super) fn parse(name: &[u8]) -> Option<Self> {
+        let is_name = matches!(name.len(), 40 | 64) && name.iter().all(u8::is_ascii_hexdigit);
+        is_name.then(|| Self(String::from_utf8_lossy(name).into_owned()))
+    }
+
+    /// Git writes it where there is no object.
+    pub(super) fn is_null(&self) -> bool {
+        self.0.bytes().all(|digit| digit == b'0')
+    }
+
+    /// As it is shown to people.
+    pub fn short(&self) -> &str {
+        self.0.get(..10).unwrap_or(&self.0)
+    }
+
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -19,6 +19,7 @@
 // This crate is the outside for the programs under test: reading the environment and writing files is its purpose.
 #![allow(clippy::disallowed_methods)]
 
+mod argocd;
 mod authority;
 mod bao;
 mod capture;
@@ -38,6 +39,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tempfile::TempDir;
 
+pub use argocd::{PluginServer, argocd_health};
 pub use bao::{AuditRequest, Bao, BaoProxy};
 pub use cluster::{ApiRequest, Cluster};
 pub use flux::Flux;

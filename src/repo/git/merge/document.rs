@@ -8,6 +8,7 @@ use std::collections::HashSet;
 use super::keyed::digest;
 use super::recipients::{self, Locked};
 use super::{Merge, Merged, Outcome, Texts, Versions, markers, text};
+use crate::batch;
 use crate::config::Selection;
 use crate::diff::{Difference, State};
 use crate::document::{self, Document, Format, Value};
@@ -69,7 +70,7 @@ pub fn in_version(name: &str, error: &Error) -> Error {
 /// Opens all versions and verifies their MACs.
 async fn open(merge: &Merge<'_>, parsed: Versions<Encrypted>) -> Result<Versions<Version>, Outcome> {
     let wrapped: Vec<_> = parsed.as_ref().named().map(|(_, file)| &file.metadata.keys).collect();
-    let mut keys = merge.service.unwrap_many(&wrapped).await.into_iter();
+    let mut keys = batch::open_versions(merge.service, merge.path, &wrapped).await.into_iter();
     drop(wrapped);
     let keyed = parsed.try_map(|name, file| {
         let no_answer = || Err(Error::new(Kind::NoDataKey, "the key service gave no answer"));

@@ -7,8 +7,9 @@ use std::collections::BTreeMap;
 
 use super::lines::{self, Side};
 use super::{Merge, Outcome, Versions, in_version, markers};
+use crate::batch;
 use crate::error::{Error, Kind, Result};
-use crate::sealed_secret::{self, Binding, OpenedKeys, SealedFile, SealedSecret, Values};
+use crate::sealed_secret::{self, Binding, SealedFile, SealedSecret, Values};
 use crate::secret::SecretBytes;
 
 /// What a SealedSecret is known by in its file.
@@ -35,8 +36,8 @@ type Items = BTreeMap<Name, BTreeMap<String, SecretBytes>>;
 /// The values of all versions, if all of them open.
 async fn open(merge: &Merge<'_>, files: &Versions<SealedFile>) -> Option<Versions<Items>> {
     let all: Vec<_> = files.as_ref().named().flat_map(|(_, file)| file.objects.iter()).collect();
-    let specs: Vec<_> = all.iter().map(|(_, sealed)| &sealed.spec).collect();
-    let mut opened = OpenedKeys::open(merge.service, &specs).await.into_iter();
+    let wanted: Vec<_> = all.iter().map(|(_, sealed)| (merge.path, sealed, None)).collect();
+    let mut opened = batch::open_sealed(merge.service, &wanted).await.into_iter();
     files
         .as_ref()
         .try_map(|_, file| {

@@ -1,0 +1,125 @@
+//! A chart: `helm template` as Argo CD runs it, with values that may be encrypted.
+
+use std::ffi::OsString;
+use std::path::Path;
+
+use super::{Part, Run, decrypt_file};
+use crate::document::Format;
+use crate::error::{Error, Kind, Result};
+use crate::fs::{Fifo, PrivateDir};
+use crate::sops;
+
+/// The values that helm reads without being told to.
+const DEFAULT_VALUES: &str = "values.yaml";
+
+impl Run<'_> {
+    /// What a chart renders to.
+    pub(super) async fn helm(&self) -> Result<Part> {
+        // helm reads all of a chart, and follows links.
+        self.place.refuse_links_out()?;
+        let variable = |name: &str| self.host.env_text(name);
+        let mut args = vec![OsString::from("template")];
+        let application = variable("ARGOCD_APP_NAME")?;
+        // An application outside of Argo CD's own namespace is called NAMESPACE_NAME.
+        let application = application.as_deref().map(|name| name.rsplit('_').next().unwrap_or(name));
+        if let Some(release) = self.parameters.release_name.as_deref().or(application) {
+            check_release(release)?;
+            args.push(release.into());
+        }
+        args.push(self.place.folder().into());
+        args.push("--include-crds".into());
+        let single = [("--namespace", "ARGOCD_APP_NAMESPACE"), ("--kube-version", "KUBE_VERSION")];
+        for (flag, name) in single {
+            args.extend(variable(name)?.map(|value| OsString::from(format!("{flag}={value}"))));
+        }
+        for version in variable("KUBE_API_VERSIONS")?.unwrap_or_default().split(',').filter(|v| !v.is_empty())
+        {
+            args.push(format!("--api-versions={version}").into());
+        }
+        let (values, opened) = self.values().await?;
+        args.extend(values);
+        args.extend(self.options.helm_args.iter().cloned());
+        let holds_plaintext = opened.is_some();
+        let output = self.output_of("helm", args, holds_plaintext);
+        drop(opened);
+        let output = output.map_err(|error| if holds_plaintext { unsaid(error) } else { error })?;
+        Part::read("helm template", Format::Yaml, output, false)
+    }
+
+    /// The arguments for values, and the pipes out of which helm reads those that are decrypted. There is no file: Argo
+    /// CD's plugin server kills what takes too long, and nobody would be left to remove one.
+    async fn values(&self) -> Result<(Vec<OsString>, Option<(Vec<Fifo>, PrivateDir)>)> {
+        let (mut args, mut opened) = (Vec::new(), None);
+        let has_default = self.place.folder().join(DEFAULT_VALUES).exists();
+        let default = has_default.then_some(DEFAULT_VALUES);
+        let named = self.parameters.value_files.iter().map(String::as_str);
+        for (at, name) in default.into_iter().chain(named).enumerate() {
+            let (file, bytes) = (self.place.file(name)?, self.place.read(name)?);
+            let format = if Format::of_path(&file) == Format::Json { Format::Json } else { Format::Yaml };
+            if sops::is_meant_to_be_encrypted(format, &bytes) {
+                if !self.options.decrypt {
+                    return Err(encrypted_values(name));
+                }
+                let plain = decrypt_file(self.service, Path::new(name), format, bytes).await?;
+                let (pipes, folder) = match &mut opened {
+                    Some(opened) => opened,
+                    None => opened.insert((Vec::new(), PrivateDir::new(self.host)?)),
+                };
+                let pipe = folder.create_fifo(&format!("values-{at}.yaml"), plain)?;
+                args.push(flag(pipe.path())?);
+                pipes.push(pipe);
+            } else if Some(name) != default {
+                args.push(flag(&file)?);
+            }
+        }
+        Ok((args, opened))
+    }
+}
+
+fn encrypted_values(name: &str) -> Error {
+    Error::new(Kind::AlreadyEncrypted, "these values are encrypted with sops").in_file(name).advise(
+        "Seal what is secret in them, and let the chart name that Secret: `sealant seal -n NAMESPACE --name NAME \
+         --from-file KEY=FILE --output templates/sealed.yaml`. Then nothing but the controller in the cluster needs a key.",
+    )
+}
+
+/// Commas and quotes part the files of one flag, so that the name of one could name another.
+fn flag(file: &Path) -> Result<OsString> {
+    let text = file.to_str().filter(|text| !text.contains([',', '"', '\n']));
+    let text =
+        text.ok_or_else(|| Error::new(Kind::Read, "a file of values cannot have such a name").in_file(file))?;
+    Ok(format!("--values={text}").into())
+}
+
+/// A name that begins with a dash would be a flag.
+fn check_release(name: &str) -> Result<()> {
+    let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'.');
+    let edge = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
+    let bytes = name.as_bytes();
+    if name.bytes().all(fits) && edge(bytes.first()) && edge(bytes.last()) && name.len() <= 53 {
+        return Ok(());
+    }
+    Err(Error::new(Kind::Read, "this is no name for a release of helm")
+        .advise("It has lower case letters, digits, `-` and `.`, and at most 53 of them."))
+}
+
+fn unsaid(error: Error) -> Error {
+    error.advise("What helm says about it may quote decrypted values, and is not shown here. Run `helm template` by hand.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_becomes_another_flag_or_another_file() {
+        for name in ["shop", "shop-2.x", "a"] {
+            assert!(check_release(name).is_ok(), "{name}");
+        }
+        for name in ["", "--post-renderer=/bin/sh", "-x", "Shop", "a b", "a\n", &"x".repeat(54)] {
+            assert!(check_release(name).is_err(), "{name}");
+        }
+        assert_eq!(flag(Path::new("/repo/v.yaml")).unwrap(), "--values=/repo/v.yaml");
+        assert!(flag(Path::new("/repo/a,/etc/passwd")).is_err());
+    }
+}

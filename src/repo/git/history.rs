@@ -1,0 +1,352 @@
+//! The history of a repository: which versions its files had, and when.
+//!
+//! One `git log` and one `git cat-file --batch`, however many files and commits there are. Renames play no part: a
+//! version is known by its content, under whatever name it stood. Of a merge those files count that are as in none of
+//! its parents. Submodules and links are no files.
+
+use std::collections::HashMap;
+use std::ffi::{OsStr, OsString};
+use std::io::BufRead;
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use rayon::prelude::*;
+
+use super::Git;
+use super::blobs::Blobs;
+pub use super::tree::ObjectId;
+use crate::batch::{CHUNK_BYTES, CHUNK_FILES};
+use crate::document::{Format, MAX_BINARY, MAX_SOURCE};
+use crate::error::{Error, Kind, Result};
+use crate::secret::SecretBytes;
+
+/// Which part of the history to look at.
+#[derive(Debug, Clone, Default)]
+pub struct Scope {
+    /// All branches and tags, those of remotes too, and not only what leads to HEAD.
+    pub all: bool,
+    /// Nothing but these files and folders, as seen from the folder in which Git is started.
+    pub paths: Vec<PathBuf>,
+}
+
+/// A commit that changed something.
+#[derive(Debug, Clone)]
+pub struct Commit {
+    pub id: ObjectId,
+    /// When it was made: the earlier of the author's and the committer's time.
+    pub time: Timestamp,
+    /// There is nothing before it, or nothing is known of it.
+    pub is_first: bool,
+}
+
+/// A version of a file: its content came into its place by a commit.
+#[derive(Debug, Clone, Copy)]
+pub struct Version {
+    pub commit: usize,
+    pub path: usize,
+    pub blob: usize,
+}
+
+/// A content that some file had, and as what it is to be read.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Blob {
+    pub id: ObjectId,
+    pub format: Format,
+}
+
+/// What `git log` tells, newest first.
+#[derive(Debug, Default)]
+pub struct History {
+    pub commits: Vec<Commit>,
+    pub paths: Vec<PathBuf>,
+    pub blobs: Vec<Blob>,
+    pub versions: Vec<Version>,
+    /// When a content was last replaced by another, or removed, by a commit.
+    pub replaced: HashMap<ObjectId, Timestamp>,
+    /// What came before its first commits is not here (`git clone --depth`).
+    pub is_shallow: bool,
+    /// There is a commit to which HEAD leads.
+    pub has_head: bool,
+}
+
+/// What became of reading a content.
+pub enum Content {
+    Bytes(SecretBytes),
+    /// It has more bytes than such a file may have.
+    TooLarge,
+    /// It is not to be had: in a partial clone, for instance.
+    Unread(Error),
+}
+
+/// `%x01` begins a commit, so that its line is known from what follows it.
+const LOG: &[&str] = &[
+    "--literal-pathspecs",
+    "-c",
+    "log.showSignature=false",
+    "-c",
+    "log.showRoot=true",
+    "log",
+    "-z",
+    "--raw",
+    "--no-abbrev",
+    "--no-renames",
+    "--no-ext-diff",
+    "--no-textconv",
+    "--no-decorate",
+    "--no-notes",
+    "--diff-merges=combined",
+    "--full-history",
+    "--format=tformat:%x01%H %at %ct %P",
+];
+
+impl History {
+    /// Reads the names of all versions of files of which `wanted` says by their paths that they matter. An empty history
+    /// when there is no commit yet.
+    pub fn read(git: &Git<'_>, scope: &Scope, wanted: impl Fn(&Path) -> bool) -> Result<Self> {
+        let facts = git.run(["rev-parse", "--is-shallow-repository"])?;
+        let mut history = Self { is_shallow: facts.starts_with(b"true"), ..Self::default() };
+        // Before the first commit HEAD leads nowhere, and Git takes that for an error.
+        let has_head = git.ask(["rev-parse", "--verify", "--quiet", "HEAD"])?.code == Some(0);
+        history.has_head = has_head;
+        if !has_head && !scope.all {
+            return Ok(history);
+        }
+        let mut args: Vec<&OsStr> = LOG.iter().map(OsStr::new).collect();
+        args.extend(scope.all.then_some(OsStr::new("--all")));
+        args.extend(has_head.then_some(OsStr::new("HEAD")));
+        args.push(OsStr::new("--"));
+        args.extend(scope.paths.iter().map(|path| path.as_os_str()));
+        let mut reader =
+            LogReader { history: &mut history, wanted, paths: HashMap::new(), blobs: HashMap::new() };
+        git.stream(args, |output| reader.read(output))?;
+        Ok(history)
+    }
+
+    /// Since when each content has been there, by its first commit.
+    pub fn first_commits(&self) -> Vec<usize> {
+        self.commits_by_blob(|new, known| self.commits[new].time < self.commits[known].time)
+    }
+
+    /// The newest commit by which each content came.
+    pub fn last_commits(&self) -> Vec<usize> {
+        self.commits_by_blob(|new, known| self.commits[new].time > self.commits[known].time)
+    }
+
+    fn commits_by_blob(&self, is_better: impl Fn(usize, usize) -> bool) -> Vec<usize> {
+        let mut found = vec![usize::MAX; self.blobs.len()];
+        for version in &self.versions {
+            let known = &mut found[version.blob];
+            if *known == usize::MAX || is_better(version.commit, *known) {
+                *known = version.commit;
+            }
+        }
+        found
+    }
+
+    /// Reads contents, each once, looks at them in parallel, and hands on what was found in the order of `blobs`. As
+    /// many as fit into memory are there at a time.
+    pub fn read_blobs<T: Send>(
+        &self,
+        git: &Git<'_>,
+        blobs: &[usize],
+        look: impl Fn(usize, Content) -> T + Sync,
+        mut found: impl FnMut(usize, T),
+    ) -> Result<()> {
+        let ids: Vec<&ObjectId> = blobs.iter().map(|&blob| &self.blobs[blob].id).collect();
+        let mut objects = Blobs::open(git)?;
+        let small_enough = |at: usize, size: u64| {
+            let limit = limit(self.blobs[blobs[at]].format);
+            Ok((size <= limit).then_some(((), limit)))
+        };
+        let (mut chunk, mut bytes, mut read) = (Vec::new(), 0, 0);
+        let mut finish = |chunk: &mut Vec<(usize, Content)>| {
+            let looked: Vec<(usize, T)> =
+                chunk.par_drain(..).map(|(blob, content)| (blob, look(blob, content))).collect();
+            looked.into_iter().for_each(|(blob, result)| found(blob, result));
+        };
+        for (at, content) in objects.each(&ids, small_enough) {
+            read += 1;
+            let content = match content {
+                Ok(Some(((), content))) => Content::Bytes(content),
+                Ok(None) => Content::TooLarge,
+                Err(error) => Content::Unread(error),
+            };
+            if let Content::Bytes(content) = &content {
+                bytes += content.len();
+            }
+            chunk.push((blobs[at], content));
+            if chunk.len() == CHUNK_FILES || bytes > CHUNK_BYTES {
+                finish(&mut chunk);
+                bytes = 0;
+            }
+        }
+        if read < blobs.len() {
+            return Err(Error::new(Kind::Read, "`git cat-file` ended before its time"));
+        }
+        finish(&mut chunk);
+        Ok(())
+    }
+}
+
+/// The commits to which HEAD and branches lead, those of remotes too.
+pub fn tips(git: &Git<'_>, has_head: bool) -> Result<Vec<String>> {
+    let args = ["rev-list", "--no-walk=unsorted", "--branches", "--remotes", "HEAD"];
+    let names = git.run(if has_head { &args } else { &args[..4] })?;
+    Ok(String::from_utf8_lossy(&names).lines().map(str::to_owned).collect())
+}
+
+struct LogReader<'a, W> {
+    history: &'a mut History,
+    wanted: W,
+    paths: HashMap<OsString, usize>,
+    blobs: HashMap<Blob, usize>,
+}
+
+impl<W: Fn(&Path) -> bool> LogReader<'_, W> {
+    fn read(&mut self, output: &mut dyn BufRead) -> Result<()> {
+        while let Some(entry) = field(output).map_err(cannot_read)? {
+            match entry.strip_prefix(b"\n").unwrap_or(&entry) {
+                [] => {}
+                [1, commit @ ..] => self.commit(commit)?,
+                [b':', ..] => {
+                    let path = field(output).map_err(cannot_read)?.ok_or_else(not_understood)?;
+                    self.change(entry.strip_prefix(b"\n").unwrap_or(&entry), path)?;
+                }
+                _ => return Err(not_understood()),
+            }
+        }
+        Ok(())
+    }
+
+    /// `ID AUTHORED COMMITTED PARENTS`
+    fn commit(&mut self, line: &[u8]) -> Result<()> {
+        let mut words = line.split(|byte| *byte == b' ');
+        let id = words.next().and_then(ObjectId::parse).ok_or_else(not_understood)?;
+        let mut time = || {
+            let seconds: i64 = std::str::from_utf8(words.next()?).ok()?.parse().ok()?;
+            Timestamp::from_second(seconds).ok()
+        };
+        // Commits can have times that no calendar has.
+        let (authored, committed) = (time(), time());
+        let time = match (authored, committed) {
+            (Some(authored), Some(committed)) => authored.min(committed),
+            (one, other) => one.or(other).unwrap_or(Timestamp::UNIX_EPOCH),
+        };
+        let is_first = words.next().is_none_or(<[u8]>::is_empty);
+        self.history.commits.push(Commit { id, time, is_first });
+        Ok(())
+    }
+
+    /// `:MODE MODE ID ID STATUS`, or with a mode and an id for each parent of a merge: `::MODE MODE MODE ID ID ID STATUS`.
+    fn change(&mut self, line: &[u8], path: Vec<u8>) -> Result<()> {
+        let parents = line.iter().take_while(|byte| **byte == b':').count();
+        let words: Vec<&[u8]> = line[parents..].split(|byte| *byte == b' ').collect();
+        let (modes, ids) = words.split_at_checked(parents + 1).ok_or_else(not_understood)?;
+        let ids: Vec<ObjectId> = ids.iter().take(parents + 1).filter_map(|id| ObjectId::parse(id)).collect();
+        let commit = self.history.commits.len().checked_sub(1).ok_or_else(not_understood)?;
+        let ([old @ .., new], true) = (&ids[..], ids.len() == parents + 1) else {
+            return Err(not_understood());
+        };
+        let time = self.history.commits[commit].time;
+        for id in old.iter().filter(|id| !id.is_null()) {
+            let replaced = self.history.replaced.entry(id.clone()).or_insert(time);
+            *replaced = time.max(*replaced);
+        }
+        let path = OsString::from_vec(path);
+        if new.is_null()
+            || !modes.last().is_some_and(|mode| is_file(mode))
+            || !(self.wanted)(Path::new(&path))
+        {
+            return Ok(());
+        }
+        let blob = Blob { id: new.clone(), format: Format::of_path(Path::new(&path)) };
+        let history = &mut *self.history;
+        let blob = *self.blobs.entry(blob).or_insert_with_key(|blob| {
+            history.blobs.push(blob.clone());
+            history.blobs.len() - 1
+        });
+        let path = *self.paths.entry(path).or_insert_with_key(|path| {
+            history.paths.push(PathBuf::from(path));
+            history.paths.len() - 1
+        });
+        history.versions.push(Version { commit, path, blob });
+        Ok(())
+    }
+}
+
+fn is_file(mode: &[u8]) -> bool {
+    mode.starts_with(b"100")
+}
+
+/// What stands before the next zero byte; `None` at the end.
+fn field(output: &mut dyn BufRead) -> std::io::Result<Option<Vec<u8>>> {
+    let mut field = Vec::new();
+    let read = output.read_until(0, &mut field)?;
+    if field.last() == Some(&0) {
+        field.pop();
+    }
+    Ok((read > 0).then_some(field))
+}
+
+fn limit(format: Format) -> u64 {
+    (if format == Format::Binary { MAX_BINARY } else { MAX_SOURCE }) as u64
+}
+
+fn cannot_read(error: std::io::Error) -> Error {
+    Error::new(Kind::Read, "what Git says cannot be read").caused_by(error)
+}
+
+fn not_understood() -> Error {
+    Error::new(Kind::Read, "what Git says of the history cannot be understood")
+        .advise("Sealant knows Git 2.31 and newer; if yours is, please report this.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(digit: &str) -> String {
+        digit.repeat(40)
+    }
+
+    fn parsed(text: &str) -> Result<History> {
+        let mut history = History::default();
+        let mut reader = LogReader {
+            history: &mut history,
+            wanted: |_: &Path| true,
+            paths: HashMap::new(),
+            blobs: HashMap::new(),
+        };
+        reader.read(&mut text.as_bytes())?;
+        Ok(history)
+    }
+
+    #[test]
+    fn commits_merges_and_removals_are_read() {
+        let text = format!(
+            "\u{1}{a} 100 200 {b} {c}\0\0::100644 100644 100644 {d} {e} {f} MM\0:odd\n\0\
+             \u{1}{b} 90 80 \0\n:000000 100644 {null} {d} A\0:odd\n\0:160000 160000 {a} {b} M\0sub\0\
+             :100644 000000 {e} {null} D\0gone\0",
+            a = id("a"),
+            b = id("b"),
+            c = id("c"),
+            d = id("d"),
+            e = id("e"),
+            f = id("f"),
+            null = id("0"),
+        );
+        let history = parsed(&text).unwrap();
+        let times: Vec<_> = history.commits.iter().map(|c| (c.time.as_second(), c.is_first)).collect();
+        assert_eq!(times, [(100, false), (80, true)]);
+        assert_eq!(history.paths, [PathBuf::from(":odd\n")]);
+        let versions: Vec<_> = history.versions.iter().map(|v| (v.commit, v.path, v.blob)).collect();
+        assert_eq!(versions, [(0, 0, 0), (1, 0, 1)]);
+        let replaced = |digit: &str| {
+            history.replaced.get(&ObjectId::parse(id(digit).as_bytes()).unwrap()).map(|time| time.as_second())
+        };
+        assert_eq!(["d", "e", "f"].map(replaced), [Some(100), Some(100), None]);
+        assert_eq!((history.first_commits(), history.last_commits()), (vec![0, 1], vec![0, 1]));
+        assert!(parsed("hello\0").is_err() && parsed(":100644 100644 x y M\0a\0").is_err());
+    }
+}

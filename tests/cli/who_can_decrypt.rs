@@ -1,0 +1,126 @@
+use sealant_test_support::Sandbox;
+use serde_json::{Value, json};
+
+use super::{RECIPIENT, STRANGER, encrypted, sandbox};
+
+const SECRET: &str = "apiVersion: v1\nkind: Secret\nmetadata: {name: db, namespace: shop}\nstringData:\n";
+
+/// A repository with a file for one, a file for two, and one that takes both.
+fn repository() -> Sandbox {
+    let test = sandbox();
+    test.write(
+        ".sops.yaml",
+        format!(
+            "creation_rules:\n  - path_regex: both\n    key_groups: [{{age: [{RECIPIENT}]}}, {{age: [{STRANGER}]}}]\n\
+             sealant:\n  recipients:\n    {STRANGER}: Anna's laptop\n"
+        ),
+    );
+    encrypted(&test, "one.yaml", "a: hunter2\n", &[RECIPIENT]);
+    encrypted(&test, "two.yaml", "a: hunter2\n", &[RECIPIENT, STRANGER]);
+    test.write("both.yaml", "a: hunter2\n");
+    test.sealant(&["encrypt", "-i", "both.yaml"]).run().ok();
+    test.write("clear.yaml", "a: 1\n");
+    test
+}
+
+#[test]
+fn each_file_names_those_who_can_decrypt_it() {
+    let test = repository();
+    let output = test.sealant(&["who-can-decrypt"]).run().ok();
+    assert_eq!(
+        output.text(),
+        format!(
+            "file       who can decrypt it\n\
+             both.yaml  2 of these together: {RECIPIENT} | Anna's laptop\n\
+             one.yaml   {RECIPIENT}\n\
+             two.yaml   {RECIPIENT}, Anna's laptop\n"
+        )
+    );
+    assert_eq!(output.stderr, "");
+}
+
+#[test]
+fn a_recipient_is_asked_about_by_its_name_too() {
+    let test = repository();
+    for recipient in [STRANGER, "Anna's laptop"] {
+        let output = test.sealant(&["who-can-decrypt", "--recipient", recipient]).run().ok();
+        assert_eq!(
+            output.text(),
+            "file       can decrypt it\nboth.yaml  with 1 other\ntwo.yaml   alone\n",
+            "{recipient}"
+        );
+    }
+    let output = test.sealant(&["who-can-decrypt", "--recipient", "age1nobody"]).run().ok();
+    assert_eq!(
+        (output.text(), output.stderr.as_str()),
+        ("", "nothing here is encrypted for this recipient\n")
+    );
+}
+
+#[test]
+fn items_of_a_sealed_secret_that_are_not_open_to_the_same_are_told_apart() {
+    let test = repository();
+    test.write("secret.yaml", format!("{SECRET}  a: hunter2\n  b: hunter2\n"));
+    let sealed = test.sealant(&["seal", "secret.yaml", "--age", RECIPIENT]).run().ok();
+    test.write("sealed/db.yaml", sealed.text());
+    test.write("more.yaml", format!("{SECRET}  c: hunter2\n"));
+    let list = || test.sealant(&["who-can-decrypt", "sealed"]).run().ok().text().to_owned();
+    assert_eq!(
+        list(),
+        format!("file            what     who can decrypt it\nsealed/db.yaml  shop/db  {RECIPIENT}\n")
+    );
+    test.sealant(&["seal", "more.yaml", "--age", STRANGER, "--merge-into", "sealed/db.yaml"]).run().ok();
+    let rows = list();
+    let rows: Vec<&str> = rows.lines().skip(1).collect();
+    assert_eq!(
+        rows,
+        [
+            format!("sealed/db.yaml  shop/db: a, b  {RECIPIENT}"),
+            "sealed/db.yaml  shop/db: c     Anna's laptop".to_owned()
+        ]
+    );
+}
+
+#[test]
+fn programs_read_json_and_spreadsheets_csv() {
+    let test = repository();
+    let output = test.sealant(&["who-can-decrypt", "two.yaml", "--format", "json", "--recipient", STRANGER]);
+    let found: Value = serde_json::from_slice(&output.run().ok().stdout).unwrap();
+    let expected = json!([{
+        "file": "two.yaml",
+        "required": 1,
+        "groups": [[
+            {"kind": "age", "id": RECIPIENT},
+            {"kind": "age", "id": STRANGER, "name": "Anna's laptop"},
+        ]],
+        "opens": "alone",
+    }]);
+    assert_eq!(found, expected);
+    let output = test.sealant(&["who-can-decrypt", "both.yaml", "--format", "csv"]).run().ok();
+    assert_eq!(
+        output.text(),
+        format!(
+            "file,object,items,required,groups,group,kind,recipient,name,opens\r\n\
+             both.yaml,,,2,2,1,age,{RECIPIENT},,\r\n\
+             both.yaml,,,2,2,2,age,{STRANGER},Anna's laptop,\r\n"
+        )
+    );
+}
+
+#[test]
+fn what_is_broken_is_an_error_and_what_git_ignores_is_left_out() {
+    let test = repository();
+    test.program("git", &["init", "-q"]).run().ok();
+    test.write(".gitignore", "/build/\n");
+    test.write("build/two.yaml", test.read("two.yaml"));
+    assert!(!test.sealant(&["who-can-decrypt"]).run().ok().text().contains("build/"));
+    let broken = test.read_text("two.yaml").replace("age:\n", "age: 7\n");
+    test.write("broken.yaml", broken);
+    let output = test.sealant(&["who-can-decrypt"]).run();
+    assert_ne!(output.status, 0);
+    assert!(output.stderr.contains("broken.yaml"), "{output}");
+    assert!(output.text().contains("two.yaml") && !output.text().contains("broken.yaml"), "{output}");
+    test.write(".sops.yaml", "sealant: {recipient: {}}\n");
+    let output = test.sealant(&["who-can-decrypt", "one.yaml"]).run().code(5);
+    assert!(output.stderr.contains("did you mean `recipients`?"), "{output}");
+}
