@@ -11,8 +11,8 @@ use crate::fs::{Lock, Snapshot};
 use crate::host::Host;
 use crate::keys::KeyService;
 use crate::policy;
-use crate::repo::git::merge::lines::{self, Marked, Side};
-use crate::repo::git::merge::{self, Merge};
+use crate::repo::git::merge::markers::{self, Marked};
+use crate::repo::git::merge::{self, Merge, Side};
 use crate::repo::git::resolve::{self, Conflicted, Resolved, Sides, Stages};
 use crate::secret::{SecretBytes, SecretString};
 use crate::sops::{Ciphertext, Encrypted};
@@ -173,10 +173,9 @@ impl Resolve<'_> {
         let merge = Merge {
             host,
             service: &self.service,
-            path: file.path,
             format,
             rule: &rule,
-            marker_size: lines::MARKER_SIZE,
+            marker_size: markers::MARKER_SIZE,
             now: host.now(),
         };
         match block_on(merge.file(&versions)) {
@@ -241,7 +240,7 @@ impl Resolve<'_> {
                     .advise("Take a side with --ours or --theirs.")
             })
         };
-        let marked = lines::marked(&text(&sides.ours)?, &text(&sides.theirs)?, lines::MARKER_SIZE);
+        let marked = markers::marked(&text(&sides.ours)?, &text(&sides.theirs)?, markers::MARKER_SIZE);
         let before = SecretBytes::new(marked.into_bytes());
         let now = self.context.host.now();
         let encrypt = |edited: SecretBytes| -> Result<Ciphertext> {

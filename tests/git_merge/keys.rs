@@ -1,6 +1,6 @@
 //! Who can decrypt what came of a merge, under which data key; and merges by those who cannot open all of it.
 
-use sealant_test_support::Bao;
+use sealant_test_support::{Bao, Run};
 
 use crate::repo::{Repo, new_identity, tokens};
 
@@ -214,6 +214,31 @@ fn without_a_key_git_merges_text_and_resolve_finishes_it() {
         assert_eq!(plain.matches("planted").count(), if code == 0 { 2 } else { 1 }, "{plain}");
         repo.holds_none_of(&["planted"]);
     }
+}
+
+#[test]
+fn what_git_starts_starts_no_plugin_and_asks_nobody() {
+    let repo = Repo::new(&[("s.yaml", TEXT)]);
+    repo.branches(|| repo.set("s.yaml", "a", "ours"), || repo.set("s.yaml", "b", "theirs"));
+    repo.without_key();
+    // Stands beside the editors, and says that it was started.
+    let plugin = repo.test.editor(&format!("touch '{}'; exit 1", repo.test.home("started").display()));
+    let folder = plugin.parent().expect("a folder");
+    std::fs::rename(&plugin, folder.join("age-plugin-toy")).expect("it is there");
+    let with_plugin = |run: Run| {
+        let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap_or_default());
+        let sealant = std::path::Path::new(env!("CARGO_BIN_EXE_sealant")).parent().expect("a folder");
+        let path = format!("{}:{path}", sealant.display());
+        run.env("PATH", path).env("SOPS_AGE_KEY", "AGE-PLUGIN-TOY-1W3HHJUEP2JSC72")
+    };
+    let shown = with_plugin(repo.git(&["show", "theirs:s.yaml", "--textconv"])).on_terminal().finish();
+    assert!(shown.text().contains("ENC[AES256_GCM"), "{shown}");
+    let merge = with_plugin(repo.git(&["merge", "theirs"])).on_terminal().finish();
+    assert!(merge.text().contains("sealant resolve s.yaml"), "{merge}");
+    assert!(!repo.test.home("started").exists());
+    // A person who resolves is another matter.
+    assert!(with_plugin(repo.test.sealant(&["resolve", "s.yaml"])).run().status != 0);
+    assert!(repo.test.home("started").exists());
 }
 
 #[test]

@@ -13,7 +13,7 @@ use sealant::cli::ui::{ColorWhen, Ui};
 use sealant::config::Selection;
 use sealant::document::{self, Format};
 use sealant::keys::{Identities, KeyService, KeySet, MasterKey, WrappedDataKey};
-use sealant::repo::git::merge::lines::Marked;
+use sealant::repo::git::merge::markers::Marked;
 use sealant::repo::git::merge::{Merge, Outcome, Versions};
 use sealant::secret::{DataKey, SecretBytes};
 use sealant::sops::{self, Encrypted, MacCheck, Metadata};
@@ -210,7 +210,6 @@ impl Case<'_> {
         let merge = Merge {
             host: self.host,
             service: self.service,
-            path: "s".as_ref(),
             format: self.format,
             rule: &|| Ok(None),
             marker_size: 7,

@@ -12,15 +12,6 @@ pub struct Repo {
     pub recipient: String,
 }
 
-const CONFIG: [(&str, &str); 6] = [
-    ("user.name", "Test"),
-    ("user.email", "test@example.com"),
-    ("diff.sealant.textconv", "sealant git textconv"),
-    ("merge.sealant.name", "merge of encrypted files"),
-    ("merge.sealant.driver", "sealant git merge %O %A %B --marker-size %L --path %P"),
-    ("merge.sealant.recursive", "binary"),
-];
-
 impl Repo {
     /// A repository of a person with an identity, a config, and these files encrypted at the branch `main`.
     pub fn new(files: &[(&str, &str)]) -> Self {
@@ -38,12 +29,14 @@ impl Repo {
         let recipient = new_identity(&test, &test.home(".config/sops/age/keys.txt"));
         let repo = Self { test, recipient };
         let _ = repo.git(&["init", "-q", "-b", "main"]).run().ok();
-        for (key, value) in CONFIG {
+        for (key, value) in [("user.name", "Test"), ("user.email", "test@example.com")] {
             let _ = repo.git(&["config", key, value]).run().ok();
         }
-        let attributes = ["yaml", "yml", "json", "env", "ini", "txt"]
-            .map(|ext| format!("*.{ext} diff=sealant merge=sealant\n"));
-        repo.test.write(".gitattributes", attributes.concat());
+        repo.sealant(&["git", "install"]);
+        // The hook has tests of its own, and would rightly refuse some of what is committed here.
+        let _ = repo.git(&["config", "core.hooksPath", "/dev/null"]).run().ok();
+        let attributes = repo.test.read_text(".gitattributes") + "*.txt diff=sealant merge=sealant\n";
+        repo.test.write(".gitattributes", attributes);
         repo.rule(&repo.recipient, more);
         repo
     }

@@ -12,7 +12,7 @@ use crate::host::Host;
 use crate::keys::vault::StartedBy;
 use crate::policy;
 use crate::repo::git::Git;
-use crate::repo::git::merge::{Merge, Outcome, Versions, lines};
+use crate::repo::git::merge::{Merge, Outcome, Versions, markers};
 
 /// Merge three versions of a file as Git's merge driver
 ///
@@ -37,7 +37,7 @@ pub struct Args {
     theirs: PathBuf,
 
     /// How long the markers of conflicts are
-    #[arg(long, value_name = "NUMBER", default_value_t = lines::MARKER_SIZE)]
+    #[arg(long, value_name = "NUMBER", default_value_t = markers::MARKER_SIZE)]
     marker_size: usize,
 
     /// Where the file stands in the repository: its name says the format, and which creation rule is its own
@@ -74,7 +74,6 @@ fn merge(args: &Args, context: &Context) -> Result<bool> {
     let merge = Merge {
         host: &host,
         service: &service,
-        path,
         format: Format::of_path(path),
         rule: &rule,
         marker_size: args.marker_size,
@@ -123,7 +122,7 @@ fn settle(args: &Args, context: &Context, host: &Terminal<'_>, outcome: Outcome)
 /// Leaves it to Git, whose own merge has no other labels to know either.
 fn merge_as_text(args: &Args, host: &Terminal<'_>) -> Result<bool> {
     let size = format!("--marker-size={}", args.marker_size);
-    let [ours, base, theirs] = lines::LABELS;
+    let [ours, base, theirs] = markers::LABELS;
     let words = ["merge-file", "-q", &size, "-L", ours, "-L", base, "-L", theirs, "--"].map(OsString::from);
     let files = [&args.ours, &args.base, &args.theirs].map(|file| file.clone().into_os_string());
     Ok(Git::in_folder(host, ".").ask(words.into_iter().chain(files))?.code == Some(0))

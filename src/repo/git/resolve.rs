@@ -10,7 +10,7 @@ use std::path::Path;
 use jiff::Timestamp;
 
 use super::Git;
-use super::merge::lines::Marked;
+use super::merge::markers::Marked;
 use super::merge::{Versions, differing, digest, in_version, without_unused_keys};
 use crate::batch::{self, Source};
 use crate::config::Selection;

@@ -2,7 +2,7 @@
 //!
 //! Whatever happens there is something to show: the file as it is, where it cannot be opened. Nothing is kept.
 
-use super::merge::lines::{self, Marked};
+use super::merge::markers::{self, Marked};
 use super::resolve::{Conflicted, Sides, Stages};
 use std::path::Path;
 
@@ -44,7 +44,7 @@ async fn open_conflict(
     else {
         return Ok(None);
     };
-    Ok(Some(SecretBytes::new(lines::marked(ours, theirs, lines::MARKER_SIZE).into_bytes())))
+    Ok(Some(SecretBytes::new(markers::marked(ours, theirs, markers::MARKER_SIZE).into_bytes())))
 }
 
 async fn open(service: &KeyService<'_>, source: Source) -> Result<SecretBytes> {

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 
 use super::keyed::digest;
 use super::recipients::{self, Locked};
-use super::{Merge, Merged, Outcome, Texts, Versions, lines, text};
+use super::{Merge, Merged, Outcome, Texts, Versions, markers, text};
 use crate::batch;
 use crate::config::Selection;
 use crate::diff::{Difference, State};
@@ -234,7 +234,7 @@ impl Writer<'_> {
         let theirs = theirs.with_metadata(&ours.metadata)?;
         let theirs =
             String::from_utf8(theirs).map_err(|_| Error::new(Kind::Emit, "a ciphertext is no text"))?;
-        Ok(lines::marked(ours.document().source(), &theirs, self.merge.marker_size).into_bytes())
+        Ok(markers::marked(ours.document().source(), &theirs, self.merge.marker_size).into_bytes())
     }
 
     /// Whether a side is already what came of the merge.

@@ -5,12 +5,11 @@
 
 mod document;
 mod keyed;
-pub mod lines;
+mod lines;
+pub mod markers;
 mod recipients;
 mod sealed;
 mod text;
-
-use std::path::Path;
 
 use jiff::Timestamp;
 
@@ -22,6 +21,7 @@ use crate::keys::{KeyService, KeySet};
 use crate::secret::SecretBytes;
 pub use document::{differing, in_version};
 pub use keyed::digest;
+pub use lines::Side;
 pub use sealed::without_unused_keys;
 pub use text::{Merged, Texts};
 
@@ -58,8 +58,6 @@ impl<T> Versions<T> {
 pub struct Merge<'a> {
     pub host: &'a dyn Host,
     pub service: &'a KeyService<'a>,
-    /// The file's place in the repository.
-    pub path: &'a Path,
     pub format: Format,
     /// Whom the creation rule of the file names, if there is one.
     pub rule: &'a dyn Fn() -> Result<Option<KeySet>>,

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::lines::{self, Side};
-use super::{Merge, Outcome, Versions, in_version};
+use super::{Merge, Outcome, Versions, in_version, markers};
 use crate::batch;
 use crate::error::{Error, Kind, Result};
 use crate::sealed_secret::{self, Binding, SealedFile, SealedSecret, Values};
@@ -75,7 +75,7 @@ impl Files {
             conflicts.push("what else is in the file".to_owned());
         }
         let text = |bytes: &SecretBytes| String::from_utf8_lossy(bytes).into_owned();
-        let file = lines::marked(&text(&ours_text), &text(&theirs_text), merge.marker_size).into_bytes();
+        let file = markers::marked(&text(&ours_text), &text(&theirs_text), merge.marker_size).into_bytes();
         Ok(Outcome::Conflict { file, paths: conflicts, notes: Vec::new() })
     }
 
