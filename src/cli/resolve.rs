@@ -173,6 +173,7 @@ impl Resolve<'_> {
         let merge = Merge {
             host,
             service: &self.service,
+            path: file.path,
             format,
             rule: &rule,
             marker_size: markers::MARKER_SIZE,

@@ -74,6 +74,7 @@ fn merge(args: &Args, context: &Context) -> Result<bool> {
     let merge = Merge {
         host: &host,
         service: &service,
+        path,
         format: Format::of_path(path),
         rule: &rule,
         marker_size: args.marker_size,

@@ -11,6 +11,8 @@ mod recipients;
 mod sealed;
 mod text;
 
+use std::path::Path;
+
 use jiff::Timestamp;
 
 use crate::document::Format;
@@ -58,6 +60,8 @@ impl<T> Versions<T> {
 pub struct Merge<'a> {
     pub host: &'a dyn Host,
     pub service: &'a KeyService<'a>,
+    /// The file's place in the repository.
+    pub path: &'a Path,
     pub format: Format,
     /// Whom the creation rule of the file names, if there is one.
     pub rule: &'a dyn Fn() -> Result<Option<KeySet>>,
