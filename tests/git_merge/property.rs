@@ -210,7 +210,7 @@ impl Case<'_> {
         let merge = Merge {
             host: self.host,
             service: self.service,
-            path: "s".as_ref(),
+            path: std::path::Path::new("merged"),
             format: self.format,
             rule: &|| Ok(None),
             marker_size: 7,
