@@ -29,7 +29,7 @@ check: $(CARGO_DENY) ## Check format, lints, and the dependencies' licences and 
 quick: ## Run the unit tests and the tests of the command line: the everyday loop
 	cargo test --workspace --lib --bins $(if $(wildcard tests/cli*),--test 'cli*')
 
-peers: ## Build the real programs that tests run beside Sealant (ten minutes, once per machine)
+peers: ## Build the real programs that tests run beside Sealant (twenty minutes, once per machine)
 	tests/peers/get
 
 tools: $(CARGO_DENY) $(CARGO_FUZZ) ## Install cargo-deny and cargo-fuzz (five minutes, once per machine)

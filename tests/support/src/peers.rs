@@ -2,7 +2,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-const HOW_TO_GET_THEM: &str = "Get all peers with `make peers` (about ten minutes, once per machine), \
+const HOW_TO_GET_THEM: &str = "Get all peers with `make peers` (about twenty minutes, once per machine), \
     or set SEALANT_PEERS to a directory which has them.";
 
 /// The real programs that `tests/peers/get` builds.
