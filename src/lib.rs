@@ -2,7 +2,7 @@
 //!
 //! The library takes bytes and values and returns values and typed errors. What the outside gives comes in through
 //! [`host`] and `fs` alone. Dependencies point down:
-//! `cli -> encrypted_file -> {sops, sealed_secret} -> {document, config} -> keys`.
+//! `cli -> {repo, integrations} -> encrypted_file -> {sops, sealed_secret} -> {document, config} -> keys`.
 
 #![forbid(unsafe_code)]
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
@@ -18,13 +18,11 @@ pub mod error;
 pub mod fs;
 mod hints;
 pub mod host;
-#[cfg(feature = "vault")]
 pub mod integrations;
 pub mod journal;
 pub mod keys;
 pub mod policy;
 pub mod rekey;
-#[cfg(feature = "vault")]
 pub mod repo;
 pub mod sealed_secret;
 pub mod secret;

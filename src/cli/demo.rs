@@ -4,6 +4,7 @@ use std::process::{Command, ExitCode, Stdio};
 use anyhow::{Context as _, Result, ensure};
 use clap::builder::styling::Style;
 
+use crate::cli::host::Terminal;
 use crate::cli::{Context, ui::Ui};
 use crate::document::MAX_SOURCE;
 use crate::error::{Error, Kind};
@@ -38,13 +39,14 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         None => temporary.path().to_path_buf(),
     };
     let program = std::env::current_exe().context("this program does not know where it stands")?;
-    let tour = Tour { ui: context.ui, folder, program };
+    let tour = Tour { ui: context.ui, host: context.host, folder, program };
     tour.run()?;
     Ok(ExitCode::SUCCESS)
 }
 
 struct Tour<'a> {
     ui: &'a Ui,
+    host: &'a Terminal<'a>,
     folder: PathBuf,
     program: PathBuf,
 }
@@ -100,6 +102,10 @@ impl Tour<'_> {
     }
 
     fn commit(&self) -> Result<()> {
+        if !super::git::install::is_found("git".as_ref(), self.host) {
+            self.say("What Sealant does in Git is left out: there is no `git` on the PATH.")?;
+            return Ok(());
+        }
         self.say("In Git. One command sets up the hook, and how Git shows and merges encrypted files:")?;
         self.git(&["init", "--quiet", "--initial-branch=main"])?;
         self.sealant(&["git", "install"], &[])?;
@@ -195,6 +201,7 @@ impl Tour<'_> {
         let path = std::env::join_paths(own.chain(std::env::split_paths(&path))).context("PATH")?;
         command.args(args).current_dir(&self.folder).env_clear().stdin(Stdio::null());
         command.env("PATH", path).env("HOME", self.folder.join("home")).env("GIT_CONFIG_NOSYSTEM", "1");
+        command.env("GIT_PAGER", "cat");
         for role in ["AUTHOR", "COMMITTER"] {
             command
                 .env(format!("GIT_{role}_NAME"), "You")

@@ -4,6 +4,7 @@ pub mod ages;
 pub mod blast_radius;
 pub mod check;
 pub mod git;
+#[cfg(feature = "vault")]
 pub mod status;
 pub mod values;
 pub mod who_can_decrypt;

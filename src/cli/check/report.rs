@@ -62,8 +62,13 @@ impl Looked {
     pub fn tell_count(&self, files: usize, context: &Context) {
         let in_files = self.found.iter().map(|found| &found.file).collect::<BTreeSet<_>>().len();
         context.ui.say(match self.found.len() {
-            0 => format!("{files} files checked, nothing found"),
-            count => format!("{files} files checked, {count} findings in {in_files}"),
+            0 => format!("{} checked, nothing found", counted(files, "file")),
+            count => format!(
+                "{} checked, {} in {}",
+                counted(files, "file"),
+                counted(count, "finding"),
+                counted(in_files, "file")
+            ),
         });
     }
 
@@ -92,6 +97,10 @@ pub fn print(found: &[Found], context: &Context) -> Result<()> {
         context.ui.say(format!("{}: {}", rule.id(), rule.advice()));
     }
     Ok(())
+}
+
+fn counted(number: usize, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
 /// The findings as SARIF 2.1.0, as GitHub and GitLab read it.
