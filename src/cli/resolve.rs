@@ -20,8 +20,9 @@ use crate::sops::{Ciphertext, Encrypted};
 /// Finish a merge of encrypted files that Git has stopped at
 ///
 /// Without a flag: files whose markers are gone get a new MAC; of others the values are listed that both sides changed,
-/// and the exit code is 1. What nobody with a key has merged yet is merged first. What is in none of the versions that
-/// were merged is named. Nothing is added to the index: `git add` says that you are content.
+/// and the exit code is 1. What nobody with a key has merged yet is merged first. One side as it was is no merge: say
+/// --ours or --theirs if that is meant. What is in none of the versions that were merged is named. Nothing is added to
+/// the index: `git add` says that you are content.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -156,21 +157,21 @@ impl Resolve<'_> {
         }
     }
 
-    /// What is there after a merge that was refused: the other side's changes are not to get lost without a word.
+    /// What is there after a merge that was refused: the other side's changes come in, or are not lost without a word.
     fn only(&self, file: &File<'_>, side: Side) -> Result<bool> {
         let (this, other, flag) = match side {
             Side::Ours => ("our", "theirs", "--ours"),
             Side::Theirs => ("their", "ours", "--theirs"),
         };
-        let refusal = |why: &str| {
-            let message = format!("this is {this} side, and nothing of {other} is in it{why}");
-            Error::new(Kind::Other, message).advise(format!("Say {flag} if that is meant."))
+        let why = match self.merged_anew(file)? {
+            merge::Outcome::Refused(error) => format!(": {}", error.message()),
+            merge::Outcome::Conflict { .. } => String::new(),
+            outcome => return self.settle(file, outcome),
         };
-        match self.merged_anew(file)? {
-            merge::Outcome::Refused(error) => Err(refusal(&format!(": {}", error.message()))),
-            merge::Outcome::Conflict { file: bytes, .. } if bytes == **file.source.bytes => Err(refusal("")),
-            outcome => self.settle(file, outcome),
-        }
+        let message = format!("this is {this} side, and nothing of {other} is in it{why}");
+        Err(Error::new(Kind::Other, message).advise(format!(
+            "Say {flag} if that is meant, `sealant resolve {flag} FILE`. `git checkout -m FILE` merges again."
+        )))
     }
 
     fn marked(&self, file: &File<'_>, marked: Marked) -> Result<bool> {

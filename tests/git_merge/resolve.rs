@@ -114,17 +114,16 @@ fn what_comes_from_nowhere_is_named_and_needs_a_conflict() {
 
 #[test]
 fn settings_that_come_from_nowhere_get_no_mac() {
-    let by_hand: [(&str, fn(&str) -> String); 2] = [
-        ("encrypted_regex", |text| {
-            let clear =
-                |line: &str| if line.starts_with("b: ") { "b: two".to_owned() } else { line.to_owned() };
-            let text = text.replace("unencrypted_suffix: _unencrypted", "encrypted_regex: ^(a|fill.)$");
-            text.lines().map(|line| clear(line) + "\n").collect()
-        }),
-        ("mac_only_encrypted", |text| {
-            text.replace("    version:", "    mac_only_encrypted: true\n    version:")
-        }),
-    ];
+    let in_clear = |text: &str| -> String {
+        let line =
+            |line: &str| if line.starts_with("b: ") { "b: two\n".to_owned() } else { format!("{line}\n") };
+        let text = text.replace("unencrypted_suffix: _unencrypted", "encrypted_regex: ^(a|fill.)$");
+        text.lines().map(line).collect()
+    };
+    let half_checked =
+        |text: &str| text.replace("    version:", "    mac_only_encrypted: true\n    version:");
+    let by_hand =
+        [("encrypted_regex", &in_clear as &dyn Fn(&str) -> String), ("mac_only_encrypted", &half_checked)];
     for (setting, by_hand) in by_hand {
         let repo = Repo::new(&[("s.yaml", TEXT)]);
         repo.branches(|| repo.set("s.yaml", "a", "ours"), || repo.set("s.yaml", "a", "theirs"));
@@ -174,8 +173,12 @@ fn one_side_as_it_was_is_no_merge() {
     assert_eq!(repo.plain(name), TEXT.replace("one", "ours").replace("two", "theirs"));
     let repo = conflict(name);
     repo.ok(&["checkout", "--ours", name]);
-    let listed = repo.test.sealant(&["resolve", name]).run().code(1);
-    assert!(listed.text().contains("conflicts begin on line"), "{listed}");
+    let refused = repo.test.sealant(&["resolve", name]).run().code(1);
+    assert!(refused.stderr.contains("--ours") && refused.stderr.contains("git checkout -m"), "{refused}");
+    assert!(!repo.test.read_text(name).contains("<<<<<<<"));
+    repo.ok(&["checkout", "-m", name]);
+    let _ = repo.test.sealant(&["resolve", name]).run().code(1);
+    repo.sealant(&["resolve", "--ours", name]);
 }
 
 #[test]
