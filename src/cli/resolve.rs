@@ -273,6 +273,7 @@ impl Resolve<'_> {
 
     /// Both sides in plaintext in an editor, with markers.
     fn edit(&self, file: &File<'_>, ours: &Encrypted, theirs: &Encrypted) -> Result<bool> {
+        resolve::refuse_new_settings(ours, &file.stages)?;
         let sides = block_on(Sides::open(&self.service, file.path, ours, theirs, &file.stages))?;
         let text = |bytes: &SecretBytes| {
             std::str::from_utf8(bytes).map(|text| SecretString::new(text.to_owned())).map_err(|_| {

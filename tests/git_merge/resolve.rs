@@ -140,6 +140,20 @@ fn settings_that_come_from_nowhere_get_no_mac() {
 }
 
 #[test]
+fn settings_that_come_from_nowhere_leave_nothing_in_clear() {
+    let repo = conflict("s.yaml");
+    let text = repo.test.read_text("s.yaml");
+    let text = text.replace("unencrypted_suffix: _unencrypted", "encrypted_regex: ^(b|fill.)$");
+    repo.test.write("s.yaml", &text);
+    let editor = repo.test.editor("sed -i '/^<<<<<<</d; /^=======/,/^>>>>>>>/d' \"$1\"");
+    let edit = repo.test.sealant(&["resolve", "--edit", "s.yaml"]).env("EDITOR", editor).run();
+    assert!(edit.status != 0 && edit.stderr.contains("encrypted_regex"), "{edit}");
+    assert_eq!(repo.test.read_text("s.yaml"), text);
+    let _ = repo.test.sealant(&["resolve", "--ours", "s.yaml"]).run().code(8);
+    repo.holds_none_of(&["planted"]);
+}
+
+#[test]
 fn one_side_as_it_was_is_no_merge() {
     let name = "s.yaml";
     let in_clear = |repo: &Repo| repo.test.write(name, TEXT.replace("two", "in clear"));

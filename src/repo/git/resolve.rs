@@ -245,7 +245,7 @@ fn brought_back(file: &SealedFile, stages: &Stages) -> Result<Option<Error>> {
 }
 
 /// No MAC covers the settings, so they are those of a version as a whole.
-fn refuse_new_settings(file: &Encrypted, stages: &Stages) -> Result<()> {
+pub fn refuse_new_settings(file: &Encrypted, stages: &Stages) -> Result<()> {
     let format = file.format();
     let encrypted = stages.all().filter(|stage| sops::is_meant_to_be_encrypted(format, stage));
     let known = encrypted.filter_map(|stage| Encrypted::parse(format, stage.clone()).ok());
