@@ -85,8 +85,11 @@ impl<'t> Hook<'t> {
     fn config(&self, manager: &Manager) -> Option<PathBuf> {
         match manager {
             Manager::Framework => Some(self.top.join(FRAMEWORK)),
-            // Its own file `_/pre-commit` runs the one above it.
-            Manager::Husky => Some(self.top.join(HUSKY).join("pre-commit")),
+            Manager::Husky => {
+                // Its own file `_/pre-commit` runs the one above it.
+                let own = self.path.parent().filter(|folder| folder.ends_with("_")).and_then(Path::parent);
+                Some(own.map_or_else(|| self.top.join(HUSKY), Path::to_path_buf).join("pre-commit"))
+            }
             Manager::Lefthook => Some(self.top.join(LEFTHOOK)),
             Manager::Person => None,
         }
