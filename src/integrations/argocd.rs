@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 
 pub use parameters::{Parameters, announcements};
 
-use super::{Objects, Place, joined};
+use super::{Objects, Place, joined, place};
 use crate::batch::{self, Source};
 use crate::document::{Format, MAX_SOURCE};
 use crate::encrypted_file;
@@ -164,7 +164,8 @@ impl Run<'_> {
     /// plaintext that its messages may quote.
     fn output_of(&self, program: &str, args: Vec<OsString>, silent: bool) -> Result<SecretBytes> {
         let names = PASSED.into_iter().chain(self.options.pass_env.iter().map(String::as_str));
-        let env = names.filter_map(|name| Some((name.into(), self.host.env(name)?))).collect();
+        let root = (place::ROOT_VARIABLE.into(), self.place.root().into());
+        let env = names.filter_map(|name| Some((name.into(), self.host.env(name)?))).chain([root]).collect();
         self.host.output_of(&Command { program: program.into(), args, env, bare: true, silent })
     }
 

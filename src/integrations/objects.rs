@@ -19,6 +19,10 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
         .with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
+/// How many wrappings are taken off a text, base64 or JSON, to look for a ciphertext: base64 three times, with JSON in
+/// each. `.dockerconfigjson` is base64 of JSON with base64 in it.
+const WRAPPINGS: usize = 6;
+
 /// Kubernetes objects in YAML, as they stand in a file or in what a program prints.
 pub struct Objects {
     document: Box<dyn Document>,
@@ -48,10 +52,12 @@ impl Objects {
         self.found.len()
     }
 
-    /// Whether nothing in here claims to be an object: a file of values, say.
+    /// Whether nothing in here claims to be an object, or a list of some: a file of values, say.
     pub fn is_something_else(&self) -> bool {
-        let claims = |key| self.found.iter().any(|&node| entry(&*self.document, node, key).is_some());
-        !claims("apiVersion") && !claims("kind")
+        let claims = |&node: &NodeId| {
+            ["apiVersion", "kind"].into_iter().any(|key| entry(&*self.document, node, key).is_some())
+        };
+        !self.roots.iter().chain(&self.found).any(claims)
     }
 
     /// Whether one of them is encrypted with sops as a whole.
@@ -75,7 +81,7 @@ impl Objects {
                 return Err(refuse(message).with_kind(Kind::AlreadyEncrypted));
             }
         }
-        match self.roots.iter().find_map(|&root| leftover(document, root)) {
+        match self.roots.iter().find_map(|&root| leftover(document, root, WRAPPINGS)) {
             None => Ok(()),
             Some(node) => {
                 let object = self.found.iter().rev().find(|&&object| document.tree().contains(object, node));
@@ -202,18 +208,35 @@ pub(super) fn name(document: &dyn Document, node: NodeId) -> String {
     }
 }
 
-/// The first node that holds a ciphertext: as its key, in its text, or in what its text is base64 of.
-fn leftover(document: &dyn Document, root: NodeId) -> Option<NodeId> {
+/// The first node that holds a ciphertext: as its key, in its text, or in what its text is base64 or JSON of, that many
+/// times over.
+fn leftover(document: &dyn Document, root: NodeId, wrappings: usize) -> Option<NodeId> {
     let (tree, source) = (document.tree(), document.source());
     tree.descendants(root).find(|&node| {
         let node = &tree[node];
         let is_value = node.kind == NodeKind::Scalar;
-        node.key.get(source).contains(TOKEN) || (is_value && holds_token(node.text.get(source)))
+        node.key.get(source).contains(TOKEN) || (is_value && holds_token(node.text.get(source), wrappings))
     })
 }
 
-fn holds_token(text: &str) -> bool {
-    text.contains(TOKEN) || decoded(text).is_some_and(|bytes| holds(&bytes, TOKEN.as_bytes()))
+fn holds_token(text: &str, wrappings: usize) -> bool {
+    if text.contains(TOKEN) {
+        return true;
+    }
+    let Some(wrappings) = wrappings.checked_sub(1) else { return false };
+    if let Some(bytes) = decoded(text) {
+        let is_text = |text: &str| holds_token(text, wrappings);
+        return holds(&bytes, TOKEN.as_bytes()) || std::str::from_utf8(&bytes).is_ok_and(is_text);
+    }
+    json(text).is_some_and(|document| {
+        document.tree().documents().iter().any(|&root| leftover(&*document, root, wrappings).is_some())
+    })
+}
+
+/// What a text says, if it is an object or a list of JSON.
+fn json(text: &str) -> Option<Box<dyn Document>> {
+    text.trim_start().starts_with(['{', '[']).then_some(())?;
+    document::parse(Format::Json, Zeroizing::new(text.as_bytes().to_vec()), false).ok()
 }
 
 fn holds(bytes: &[u8], needle: &[u8]) -> bool {
@@ -252,6 +275,7 @@ mod tests {
     #[test]
     fn what_is_left_encrypted_is_found_wherever_it_hides() {
         let encode = |text: &str| base64::engine::general_purpose::STANDARD.encode(text);
+        let docker = |auth: &str| format!("{{\"auths\": {{\"example.com\": {{\"auth\": \"{auth}\"}}}}}}");
         let head = "apiVersion: v1\nkind: Secret\nmetadata: {name: db, namespace: shop}\n";
         let hidden = [
             format!("stringData:\n  a: {ENC}\n"),
@@ -262,6 +286,10 @@ mod tests {
             format!("data:\n  a: {}\n", encode(&format!("password={ENC}")).trim_end_matches('=')),
             format!("data:\n  a: |\n    {}\n    {}\n", &encode(ENC)[..20], &encode(ENC)[20..]),
             format!("x: &x {ENC}\ndata: {{a: *x}}\n"),
+            format!("data:\n  a: {}\n", encode(&encode(&encode(ENC)))),
+            format!("data:\n  a: {}\n", encode(&docker(&encode(&format!("user:{ENC}"))))),
+            format!("stringData:\n  a: |\n    {}\n", docker(&encode(&format!("user:{ENC}")))),
+            "stringData:\n  a: '[\"\\u0045NC[AES256_GCM,data\"]'\n".to_owned(),
         ];
         for body in hidden {
             let message = refusal(&format!("{head}{body}"));
@@ -292,6 +320,9 @@ mod tests {
         assert!(refusal("apiVersion: v1\nkind: List\nitems: [{a: 1}]\n").contains("no `apiVersion`"));
         assert!(objects("a: 1\n").is_something_else());
         assert!(!objects("a: 1\n---\nkind: Secret\n").is_something_else());
+        let list = "apiVersion: v1\nkind: SecretList\nitems: [{metadata: {name: a}}]\n";
+        assert!(!objects(list).is_something_else());
+        assert!(refusal(list).contains("no `apiVersion`"));
     }
 
     #[test]

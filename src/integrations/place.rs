@@ -8,6 +8,13 @@ use crate::fs;
 use crate::host::Host;
 use crate::secret::SecretBytes;
 
+/// In which a run of ours tells programs that it starts, and these us, what the repository is: where we are called in a
+/// base, nothing else says so. It can only take away: whoever sets it starts programs already, and gains nothing.
+pub const ROOT_VARIABLE: &str = "SEALANT_REPOSITORY_ROOT";
+
+/// What Argo CD sets for those that it starts. It hands on no `.git` that would say where a repository ends.
+const OF_ARGOCD: [&str; 2] = ["ARGOCD_APP_NAME", "ARGOCD_APP_SOURCE_PATH"];
+
 /// A folder of a repository.
 pub struct Place {
     folder: PathBuf,
@@ -16,14 +23,21 @@ pub struct Place {
 
 impl Place {
     /// A folder and the repository that it is in: as Argo CD says, which leaves `.git` out of what it hands on, else
-    /// the nearest folder above that has one.
+    /// the nearest folder above that has one; and no more than [`ROOT_VARIABLE`] allows. Where none is found, nothing
+    /// above the folder may be named if that variable is set, or Argo CD has started us.
     pub fn of(folder: &Path, host: &dyn Host) -> Result<Self> {
         let folder = resolved(folder, folder)?;
         let source = host.env("ARGOCD_APP_SOURCE_PATH").map(PathBuf::from);
         let named = source.and_then(|source| above(&folder, &source));
-        let root = named
+        let found = named
             .or_else(|| folder.ancestors().find(|above| above.join(".git").exists()).map(Path::to_path_buf));
-        Ok(Self { folder, root })
+        let allowed = host.env(ROOT_VARIABLE).map(PathBuf::from);
+        let is_closed = allowed.is_some() || OF_ARGOCD.into_iter().any(|name| host.env(name).is_some());
+        let allowed = allowed.filter(|root| folder.starts_with(root));
+        // Both are above the folder: the longer one is the narrower.
+        let root = found.into_iter().chain(allowed).max_by_key(|root| root.components().count());
+        let place = Self { folder, root };
+        Ok(if is_closed { place.closed() } else { place })
     }
 
     /// The same, where nothing above the folder may be named if no repository is found.

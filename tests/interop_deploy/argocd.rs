@@ -88,6 +88,9 @@ fn what_is_encrypted_is_refused_with_the_way_out() {
         generate(&test, "app").run(),
         "ConfigMap x holds a ciphertext of sops in the place of a value, at data.a",
     );
+    // base64 of {"auths":{"x":{"auth":"dTpFTkNbQUVTMjU2X0dDTSxkYXRhOkFBPT1d"}}}, and that of a ciphertext.
+    test.write("app/map.yaml", "apiVersion: v1\nkind: Secret\nmetadata: {name: z}\ntype: kubernetes.io/dockerconfigjson\ndata:\n  .dockerconfigjson: eyJhdXRocyI6eyJ4Ijp7ImF1dGgiOiJkVHBGVGtOYlFVVlRNalUyWDBkRFRTeGtZWFJoT2tGQlBUMWQifX19\n");
+    refused(generate(&test, "app").run(), "Secret z holds a ciphertext of sops in the place of a value");
     test.write("app/map.yaml", "apiVersion: v1\nkind: Secret\nmetadata: {name: y}\ndata:\n  p: RU5DW0FFUzI1Nl9HQ00sZGF0YTpBQT09XQ==\n");
     refused(
         generate(&test, "app").run(),
@@ -96,6 +99,9 @@ fn what_is_encrypted_is_refused_with_the_way_out() {
     // Any kind with metadata of sops.
     test.write("app/map.yaml", format!("{}sops: {{mac: x}}\n", config_map("z")));
     refused(generate(&test, "app").run(), "ConfigMap z is encrypted with sops");
+    // A list of objects that do not say what they are is no file of values.
+    test.write("app/map.yaml", "apiVersion: v1\nkind: SecretList\nitems:\n- metadata: {name: x}\n");
+    refused(generate(&test, "app").run(), "it has no `apiVersion`");
     test.write("app/map.yaml", "kind: ConfigMap\nmetadata: {name: x}\n");
     refused(generate(&test, "app").run(), "it has no `apiVersion`");
     test.write("app/map.yaml", "a: [\n");
@@ -209,6 +215,14 @@ fn values_that_are_encrypted_are_opened_in_memory_alone() {
     sops_encrypted(&test, "chart/secret.yaml", "b: of-the-second-file\n", &[]);
     let both = parameters(decrypt(&test, "chart"), &secret).run().ok();
     assert!(both.text().contains(PLANTED) && both.text().contains("of-the-second-file"), "{both}");
+    // Of a chart that it depends on, which nothing decrypts.
+    test.write("chart/values.yaml", "a: 1\nb: 2\n");
+    test.write("chart/charts/sub/Chart.yaml", "apiVersion: v2\nname: sub\nversion: 1.0.0\n");
+    sops_encrypted(&test, "chart/charts/sub/values.yaml", "c: d\n", &[]);
+    let said = "charts/sub/values.yaml: these values are encrypted with sops";
+    refused(generate(&test, "chart").run(), said);
+    refused(decrypt(&test, "chart").run(), said);
+    std::fs::remove_dir_all(test.path("chart/charts")).unwrap();
     // A ciphertext that a template takes out of a file.
     test.write("chart/values.yaml", "a: 1\nb: 2\n");
     std::fs::copy(test.path("chart/secret.yaml"), test.path("chart/extra.txt")).unwrap();
@@ -305,6 +319,51 @@ fn what_kustomize_has_rearranged_is_verified_by_the_file_that_it_comes_from() {
     std::fs::remove_dir_all(test.path("base")).unwrap();
     let run = test.sealant(&["argocd", "generate", "--decrypt", "-"]).stdin(built.stdout);
     refused(run.env("SOPS_AGE_KEY", IDENTITY).run(), "MAC mismatch");
+}
+
+#[test]
+fn a_generator_in_a_base_stays_in_the_repository_too() {
+    // Argo CD hands on no `.git`.
+    let test = Sandbox::new(sealant());
+    sops_secret(&test, "other/s.yaml", "other");
+    sops_secret(&test, "repo/base/db.yaml", "base");
+    sops_secret(&test, "repo/shared/s.yaml", "shared");
+    test.write("repo/app/kustomization.yaml", "resources: [../base]\n");
+    test.write("repo/base/kustomization.yaml", "generators: [g.yaml]\n");
+    let files = |files: &str| {
+        let generator = "apiVersion: viaduct.ai/v1\nkind: ksops\nmetadata:\n  name: s\n  annotations:\n    \
+                         config.kubernetes.io/function: |\n      exec: {path: sealant, args: [ksops]}\n";
+        test.write("repo/base/g.yaml", format!("{generator}files: [{files}]\n"));
+    };
+    let run = |root: Option<&str>| {
+        let flags = ["--pass-env=SOPS_AGE_KEY", "--kustomize-arg=--enable-alpha-plugins"];
+        let run =
+            on_path(test.sealant(&["argocd", "generate", "--decrypt", "--kustomize-arg=--enable-exec"]));
+        let run = run
+            .args(&flags)
+            .cwd("repo/app")
+            .env("ARGOCD_APP_SOURCE_PATH", "app")
+            .env("SOPS_AGE_KEY", IDENTITY);
+        root.iter().fold(run, |run, root| run.env("SEALANT_REPOSITORY_ROOT", root)).run()
+    };
+    files("db.yaml, ../shared/s.yaml");
+    let output = run(None).ok();
+    assert!(output.text().contains("name: base") && output.text().contains("name: shared"), "{output}");
+    files("../../other/s.yaml");
+    // Whatever somebody says of the root, it gets no wider.
+    for root in [None, Some("/")] {
+        refused(run(root), "this leads out of the repository");
+    }
+    // Another plugin starts kustomize: nothing says where the repository ends.
+    let by_hand = |name: &str, value: &str| {
+        let run = test.sealant(&["ksops", "g.yaml"]).cwd("repo/base").env("SOPS_AGE_KEY", IDENTITY);
+        run.env(name, value).run()
+    };
+    for name in ["ARGOCD_APP_NAME", "ARGOCD_APP_SOURCE_PATH", "SEALANT_REPOSITORY_ROOT"] {
+        refused(by_hand(name, "app"), "this leads out of the repository");
+    }
+    files("db.yaml");
+    assert!(by_hand("ARGOCD_APP_NAME", "app").ok().text().contains("name: base"));
 }
 
 #[test]

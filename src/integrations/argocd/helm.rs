@@ -6,11 +6,14 @@ use std::path::Path;
 use super::{Part, Run, decrypt_file};
 use crate::document::Format;
 use crate::error::{Error, Kind, Result};
-use crate::fs::{Fifo, PrivateDir};
+use crate::fs::{self, Fifo, PrivateDir};
 use crate::sops;
 
 /// The values that helm reads without being told to.
 const DEFAULT_VALUES: &str = "values.yaml";
+
+/// Where the charts lie that a chart depends on.
+const CHARTS: &str = "charts";
 
 impl Run<'_> {
     /// What a chart renders to.
@@ -36,6 +39,7 @@ impl Run<'_> {
         {
             args.push(format!("--api-versions={version}").into());
         }
+        self.refuse_encrypted_charts()?;
         let (values, opened) = self.values().await?;
         args.extend(values);
         args.extend(self.options.helm_args.iter().cloned());
@@ -44,6 +48,32 @@ impl Run<'_> {
         drop(opened);
         let output = output.map_err(|error| if holds_plaintext { unsaid(error) } else { error })?;
         Part::read("helm template", Format::Yaml, output, false)
+    }
+
+    /// Refuses encrypted values of charts within the chart: helm reads them as they stand, whoever has a key.
+    fn refuse_encrypted_charts(&self) -> Result<()> {
+        let folder = self.place.folder();
+        let charts = folder.join(CHARTS);
+        if !charts.is_dir() {
+            return Ok(());
+        }
+        for file in fs::files_below(&charts, true)? {
+            let name = file.strip_prefix(folder).unwrap_or(&file);
+            if !is_default_of_chart(name)
+                || !sops::is_meant_to_be_encrypted(Format::Yaml, &self.place.read(name)?)
+            {
+                continue;
+            }
+            let error = encrypted_values(name);
+            return Err(match self.options.decrypt {
+                false => error,
+                true => error.advise(
+                    "Of these, only the values of the chart itself are decrypted: put them there, under the name of the \
+                     chart that they are for.",
+                ),
+            });
+        }
+        Ok(())
     }
 
     /// The arguments for values, and the pipes out of which helm reads those that are decrypted. There is no file: Argo
@@ -76,8 +106,16 @@ impl Run<'_> {
     }
 }
 
-fn encrypted_values(name: &str) -> Error {
-    Error::new(Kind::AlreadyEncrypted, "these values are encrypted with sops").in_file(name).advise(
+/// Whether these are the values of a chart within the chart, or within such a one.
+fn is_default_of_chart(name: &Path) -> bool {
+    let parts: Vec<_> = name.components().map(|part| part.as_os_str()).collect();
+    parts.len() % 2 == 1
+        && parts.last().is_some_and(|file| *file == DEFAULT_VALUES)
+        && parts[..parts.len() - 1].iter().step_by(2).all(|folder| *folder == CHARTS)
+}
+
+fn encrypted_values(name: impl AsRef<Path>) -> Error {
+    Error::new(Kind::AlreadyEncrypted, "these values are encrypted with sops").in_file(name.as_ref()).advise(
         "Seal what is secret in them, and let the chart name that Secret: `sealant seal -n NAMESPACE --name NAME \
          --from-file KEY=FILE --output templates/sealed.yaml`. Then nothing but the controller in the cluster needs a key.",
     )
@@ -110,6 +148,20 @@ fn unsaid(error: Error) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn values_of_charts_within_charts_are_known() {
+        for (name, is_one) in [
+            ("charts/a/values.yaml", true),
+            ("charts/a/charts/b/values.yaml", true),
+            ("charts/values.yaml", false),
+            ("charts/a/files/b/values.yaml", false),
+            ("charts/a/templates/values.yaml", false),
+            ("charts/a/other.yaml", false),
+        ] {
+            assert_eq!(is_default_of_chart(Path::new(name)), is_one, "{name}");
+        }
+    }
 
     #[test]
     fn nothing_becomes_another_flag_or_another_file() {
