@@ -54,8 +54,8 @@ pub struct Args {
 
     /// With a key at hand: open what was encrypted anew, and tell whether the value is still the same
     ///
-    /// No value is shown or kept. Nobody is asked for a passphrase and no plugin is started; of Vault servers only those
-    /// are asked that you have named. What none of your identities opens stays `encrypted-anew`.
+    /// A data key that was kept is found, too, where all that stands under it is new. No value is shown or kept. Nobody is
+    /// asked for a passphrase and no plugin is started; of Vault servers only those are asked that you have named. What none of your identities opens stays `encrypted-anew`.
     #[arg(long)]
     compare: bool,
 
@@ -95,6 +95,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         failures.add(context.ui, &shallow());
     }
     if !found.is_known {
+        asked.check(config.iter().flat_map(|config| config.recipient_names()))?;
         context.ui.warning("no version of any file names this recipient: is it spelled as files have it?");
     }
     if found.closed > 0 {

@@ -1,5 +1,6 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use serde::Serialize;
 
@@ -8,7 +9,7 @@ use crate::cli::args::{Destination, FormatArgs, InputArgs, ListFormat};
 use crate::cli::pipeline::{Item, Pipeline, in_two_steps};
 use crate::cli::repository::{self, plain_path};
 use crate::cli::{Context, Failures};
-use crate::config::Configs;
+use crate::config::Config;
 use crate::encrypted_file::is_meant_to_be_encrypted;
 use crate::error::Result;
 use crate::fs::Mode;
@@ -71,6 +72,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         summary: None,
     };
     let configs = context.configs()?;
+    let mut known = Vec::from_iter(configs.config_for(&context.lookup()?.working_dir.join("any"))?);
     let (mut failures, mut rows) = (Failures::default(), Vec::new());
     pipeline.run_among(&mut failures, |items| {
         in_two_steps(items, encrypted, |items| {
@@ -79,7 +81,9 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
             let note = |(parsed, name): (Result<Parsed>, Option<PathBuf>)| {
                 let Parsed { path, file, .. } = parsed?;
                 let file_name = plain_path(&path).display().to_string();
-                for access in who_can_decrypt::of_file(&file, &namer(&configs, name)?)? {
+                let config = name.map(|file| configs.config_for(&file)).transpose()?.flatten();
+                known.extend(config.clone().filter(|_| asked.is_some()));
+                for access in who_can_decrypt::of_file(&file, &namer(config))? {
                     let opens = asked.as_ref().and_then(|asked| access.share(asked));
                     if asked.is_none() || opens.is_some() {
                         rows.push(Row { file: file_name.clone(), access, opens });
@@ -90,6 +94,9 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
             batch::parse(sources).into_iter().zip(names).map(note).collect()
         })
     });
+    if let Some(asked) = asked.filter(|_| rows.is_empty()) {
+        asked.check(known.iter().flat_map(|config| config.recipient_names()))?;
+    }
     match args.format {
         ListFormat::Json => context.ui.json(&rows)?,
         ListFormat::Csv => csv(&rows, context)?,
@@ -108,9 +115,8 @@ fn encrypted(item: Item) -> Result<Option<Item>> {
 }
 
 /// What the config of a file calls recipients.
-fn namer(configs: &Configs, file: Option<PathBuf>) -> Result<impl Fn(&str) -> Option<String>> {
-    let config = file.map(|file| configs.config_for(&file)).transpose()?.flatten();
-    Ok(move |recipient: &str| config.as_ref()?.recipient_name(recipient).map(str::to_owned))
+fn namer(config: Option<Arc<Config>>) -> impl Fn(&str) -> Option<String> {
+    move |recipient: &str| config.as_ref()?.recipient_name(recipient).map(str::to_owned)
 }
 
 fn table(rows: &[Row], context: &Context) -> Result<()> {

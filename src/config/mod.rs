@@ -139,6 +139,11 @@ impl Config {
         self.schema.recipient_names.get(recipient).map(String::as_str)
     }
 
+    /// What people here call recipients and other master keys.
+    pub fn recipient_names(&self) -> impl Iterator<Item = &str> {
+        self.schema.recipient_names.values().map(String::as_str)
+    }
+
     /// How sops's stores indent.
     pub fn stores(&self) -> &Stores {
         &self.schema.stores

@@ -2,9 +2,9 @@
 //!
 //! Whoever could open one version of a file may have kept its data key, and with it reads whatever is encrypted under
 //! it, before and after, whether he is still among the recipients or not. Two versions have the same data key when they
-//! share a ciphertext or a wrapped data key; a change that leaves neither counts as a new one. Where no key is at hand,
-//! nobody can tell a new value from an old one that was encrypted anew: so everything is listed, and what is known of
-//! it is said.
+//! share a ciphertext or a wrapped data key; a change that leaves neither counts as a new one, unless both are opened.
+//! Where no key is at hand, nobody can tell a new value from an old one that was encrypted anew: so everything is listed,
+//! and what is known of it is said.
 
 mod classes;
 mod compare;
@@ -18,7 +18,7 @@ use serde::{Serialize, Serializer};
 
 use crate::config::Selection;
 use crate::document::Format;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::keys::MasterKey;
 use crate::repo::git::Git;
 use crate::repo::git::history::{self, Blob, Commit, Content, History, Scope};
@@ -115,6 +115,12 @@ pub fn find(
     open: Option<&mut Open<'_>>,
 ) -> Result<Found> {
     let history = History::read(git, scope, |_| true)?;
+    for path in &scope.paths {
+        if !History::knows(git, scope, path)? {
+            let error = Error::new(Kind::NoFile, "there is no such path in the history that is looked at");
+            return Err(error.in_file(path).advise("Is it spelled as it was when it was committed?"));
+        }
+    }
     let mut search = Search::new(&history, git, since)?;
     search.versions(git, &is_it)?;
     search.in_clear(git)?;

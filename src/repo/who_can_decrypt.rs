@@ -5,8 +5,9 @@
 use serde::{Serialize, Serializer};
 
 use crate::encrypted_file::EncryptedFile;
-use crate::error::Result;
-use crate::keys::{KeyKind, MasterKey, WrappedDataKey, version_of};
+use crate::error::{Error, Kind, Result};
+use crate::hints::nearest;
+use crate::keys::{KeyKind, MasterKey, Recipient, TransitKey, WrappedDataKey, version_of};
 use crate::sealed_secret::{self, SealedSecret};
 
 /// A data key of a file: what it opens, and who can open it.
@@ -68,30 +69,68 @@ impl Serialize for Share {
 
 /// A master key that somebody asks about: as configs have it, or by the name that people gave it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Asked(String);
+pub struct Asked {
+    text: String,
+    /// In the one spelling of those that mean the same.
+    id: String,
+}
 
 impl Asked {
     pub fn new(text: &str) -> Self {
-        Self(text.trim().to_owned())
-    }
-
-    pub fn as_str(&self) -> &str {
-        &self.0
+        let text = text.trim().to_owned();
+        Self { id: spelled(&text), text }
     }
 
     /// Whether it is this one.
     pub fn is(&self, key: &MasterKey, name: Option<&str>) -> bool {
-        self.is_called(key.id(), name) || self.0 == key.to_string()
+        self.is_called(key.id(), name) || self.text == key.to_string()
     }
 
     fn is_called(&self, id: &str, name: Option<&str>) -> bool {
-        // What follows an SSH key is a comment, which anybody may write otherwise.
-        let ssh = |text: &str| {
-            let mut words = text.split_whitespace();
-            let kind = words.next().filter(|kind| kind.starts_with("ssh-"))?;
-            Some((kind.to_owned(), words.next()?.to_owned()))
-        };
-        self.0 == id || name == Some(&self.0) || (ssh(&self.0).is_some() && ssh(&self.0) == ssh(id))
+        self.text == id || name == Some(&self.text) || self.id == spelled(id)
+    }
+
+    /// For one that nothing was found of: an error if it is neither one of these `names` nor can be a master key at all.
+    /// "Nothing" about somebody whose name is misspelt would be taken for an answer.
+    pub fn check<'n>(&self, names: impl IntoIterator<Item = &'n str>) -> Result<()> {
+        let names: Vec<&str> = names.into_iter().collect();
+        let (uri, _) = self.id.split_once(" (namespace ").unwrap_or((&self.id, ""));
+        if names.contains(&self.text.as_str()) || TransitKey::from_short(uri).is_ok() {
+            return Ok(());
+        }
+        let Err(error) = self.id.parse::<Recipient>() else { return Ok(()) };
+        let lower = self.id.to_lowercase();
+        // What says of itself that it is a key is told what is wrong with it; a secret one may not be shown.
+        if ["age1", "ssh-"].iter().any(|start| lower.starts_with(start))
+            || ["secret-key", "age-plugin-"].iter().any(|part| lower.contains(part))
+        {
+            return Err(error);
+        }
+        let message =
+            format!("`{}` is no recipient or Vault key, and the config has no such name", self.text);
+        let near = nearest(&self.text, names.iter().copied());
+        let meant = near.map_or_else(String::new, |name| format!("Did you mean `{name}`? "));
+        Err(Error::new(Kind::Other, message).advise(format!(
+            "{meant}`sealant who-can-decrypt --format csv` lists the recipients and keys of all files."
+        )))
+    }
+}
+
+/// The one spelling of a master key: slashes too many in the address of a Vault key are left out, recipients in capital
+/// letters are written in small ones, and what follows an SSH key is a comment, which anybody may write otherwise.
+fn spelled(id: &str) -> String {
+    if let Some((scheme, rest)) = id.split_once("://") {
+        let parts: Vec<&str> = rest.split('/').filter(|part| !part.is_empty()).collect();
+        let uri = format!("{scheme}://{}", parts.join("/"));
+        return TransitKey::from_short(&uri).map_or(uri, |key| key.uri().to_owned());
+    }
+    if id.starts_with("AGE1") && !id.contains(|letter: char| letter.is_ascii_lowercase()) {
+        return id.to_ascii_lowercase();
+    }
+    let mut words = id.split_whitespace();
+    match (words.next().filter(|kind| kind.starts_with("ssh-")), words.next()) {
+        (Some(kind), Some(key)) => format!("{kind} {key}"),
+        _ => id.to_owned(),
     }
 }
 
@@ -212,5 +251,48 @@ mod tests {
         assert!(Asked::new("ssh-ed25519 AAAA anna@new").is(&key("ssh-ed25519 AAAA anna@old"), None));
         assert!(!Asked::new("ssh-ed25519 AAAB").is(&key("ssh-ed25519 AAAA"), None));
         assert!(!Asked::new("age1x").is(&key("age1y"), None));
+        assert!(Asked::new("AGE1X").is(&key("age1x"), None));
+        assert!(!Asked::new("AGE1x").is(&key("age1x"), None));
+    }
+
+    #[test]
+    fn a_vault_key_is_known_by_each_of_its_spellings() {
+        let entry = |address: &str, engine: &str| {
+            let entry =
+                serde_json::json!({"vault_address": address, "engine_path": engine, "key_name": "shop"});
+            let serde_json::Value::Object(entry) = entry else { unreachable!() };
+            WrappedKey::foreign(KeyKind::HcVault, entry).key
+        };
+        let vault = MasterKey::Vault(TransitKey::new("https://vault:8200", None, "transit", "shop").unwrap());
+        for asked in [
+            "https://vault:8200/v1/transit/keys/shop",
+            "https://vault:8200//v1/transit//keys/shop/",
+            "https://vault:8200/transit/shop",
+        ] {
+            let asked = Asked::new(asked);
+            for key in
+                [&vault, &entry("https://vault:8200/", "transit/"), &entry("https://vault:8200", "/transit")]
+            {
+                assert!(asked.is(key, None), "{asked:?} {key}");
+            }
+            assert!(!asked.is(&entry("https://vault:8201/", "transit/"), None));
+            assert!(asked.check([]).is_ok());
+        }
+    }
+
+    #[test]
+    fn what_can_be_nobody_is_an_error_that_shows_no_secret() {
+        let said =
+            |asked: &str| Asked::new(asked).check(["Anna's laptop"]).map_err(|error| error.to_string());
+        assert!(said("Anna's laptop").is_ok());
+        assert!(said("age1yh642fmrn40k5e2xj8kfk9v0zctt8xx9ft2pwjltqr6uxd3x4euskwqtdy").is_ok());
+        assert!(said("AGE1YH642FMRN40K5E2XJ8KFK9V0ZCTT8XX9FT2PWJLTQR6UXD3X4EUSKWQTDY").is_ok());
+        assert!(said("https://vault:8200/v1/transit/keys/shop (namespace team/a)").is_ok());
+        assert!(said("Anna laptp").unwrap_err().contains("`Anna laptp` is no recipient"));
+        assert!(said("age1yh642").is_err());
+        let secret = format!("AGE-SECRET-KEY-{}", "1HH3WRGUC".repeat(6));
+        for asked in [format!("x {secret}"), secret] {
+            assert!(!said(&asked).unwrap_err().contains("HH3WRGUC"), "{asked}");
+        }
     }
 }

@@ -50,11 +50,48 @@ fn a_recipient_is_asked_about_by_its_name_too() {
             "{recipient}"
         );
     }
-    let output = test.sealant(&["who-can-decrypt", "--recipient", "age1nobody"]).run().ok();
+    let nobody = "age1vdthnpxzlgwn3rea3gun7uhl2375m0g8qcfgh4f7svpgc5c7zgdsczpt8e";
+    let output = test.sealant(&["who-can-decrypt", "--recipient", nobody]).run().ok();
     assert_eq!(
         (output.text(), output.stderr.as_str()),
         ("", "nothing here is encrypted for this recipient\n")
     );
+}
+
+#[test]
+fn somebody_that_nobody_can_be_is_an_error() {
+    let test = repository();
+    for asked in ["Anna laptp", "anna's laptop"] {
+        for format in ["table", "json", "csv"] {
+            let run =
+                test.sealant(&["who-can-decrypt", "--format", format, "--recipient", asked]).run().code(1);
+            assert!(run.stdout.is_empty(), "{run}");
+            assert!(run.stderr.contains(&format!("`{asked}` is no recipient or Vault key")), "{run}");
+            assert!(run.stderr.contains("Did you mean `Anna's laptop`?"), "{run}");
+        }
+    }
+    let cut = test.sealant(&["who-can-decrypt", "--recipient", &STRANGER[..20]]).run().code(1);
+    assert!(cut.stdout.is_empty(), "{cut}");
+    // A name that the config of some file has, and one in capital letters.
+    std::fs::remove_file(test.path("two.yaml")).unwrap();
+    std::fs::remove_file(test.path("both.yaml")).unwrap();
+    let output = test.sealant(&["who-can-decrypt", "--recipient", "Anna's laptop"]).run().ok();
+    assert_eq!(output.stderr, "nothing here is encrypted for this recipient\n");
+    let output = test.sealant(&["who-can-decrypt", "--recipient", &RECIPIENT.to_uppercase()]).run().ok();
+    assert!(output.text().contains("one.yaml  alone"), "{output}");
+}
+
+#[test]
+fn a_vault_key_is_asked_about_whatever_slashes_a_file_has() {
+    let test = repository();
+    let text = test.read_text("one.yaml");
+    let at = text.find("sops:\n").unwrap() + "sops:\n".len();
+    let entry = "    hc_vault:\n        - vault_address: https://vault:8200/\n          engine_path: transit/\n          \
+                 key_name: shop\n          created_at: '2026-01-01T00:00:00Z'\n          enc: vault:v1:AA\n";
+    test.write("one.yaml", format!("{}{entry}{}", &text[..at], &text[at..]));
+    let asked = "https://vault:8200/v1/transit/keys/shop";
+    let output = test.sealant(&["who-can-decrypt", "--recipient", asked]).run().ok();
+    assert!(output.text().contains("one.yaml  alone"), "{output}");
 }
 
 #[test]

@@ -1,5 +1,8 @@
 use super::{PLANTED, Repo, rows};
 
+/// Of whom no file knows.
+const NOBODY: &str = "age1vdthnpxzlgwn3rea3gun7uhl2375m0g8qcfgh4f7svpgc5c7zgdsczpt8e";
+
 /// A repository in which Anna was a recipient of `app.yaml` with `a` and `b`, and is none any more.
 fn anna_has_left(updatekeys: &[&str]) -> Repo {
     let repo = Repo::new();
@@ -87,9 +90,15 @@ fn every_branch_counts_and_head_alone_on_demand() {
     assert!(repo.radius(&["--head"]).is_empty());
     assert!(repo.radius(&["main.yaml"]).is_empty());
     assert_eq!(repo.radius(&["side.yaml"]).len(), 1);
-    let output = repo.sealant(&["blast-radius", "--recipient", "age1nobody"]).run().ok();
+    let output = repo.sealant(&["blast-radius", "--recipient", NOBODY]).run().ok();
     assert!(output.stderr.starts_with("warning: no version of any file names this recipient"), "{output}");
     assert!(output.stderr.contains("nothing in 2 commits could be decrypted"), "{output}");
+    // What never was there is no answer.
+    for args in [&["sid.yaml"][..], &["side.yaml", "sid.yaml"], &["--head", "side.yaml"]] {
+        let output = repo.sealant(&[&["blast-radius", "--recipient", &repo.anna], args].concat()).run();
+        assert!(output.status != 0 && output.stdout.is_empty(), "{output}");
+        assert!(output.stderr.contains("there is no such path in the history"), "{output}");
+    }
 }
 
 #[test]
@@ -194,8 +203,13 @@ fn the_list_is_for_people_and_for_spreadsheets() {
     // By the name that the config has for her.
     let rule = repo.test.read_text(".sops.yaml");
     repo.test.write(".sops.yaml", format!("{rule}sealant: {{recipients: {{{}: Anna}}}}\n", repo.anna));
-    let named = repo.sealant(&["blast-radius", "--recipient", "Anna", "--format", "json"]).run().ok();
-    assert_eq!(rows(&named), repo.radius(&[]));
+    let capitals = repo.anna.to_uppercase();
+    for anna in ["Anna", &capitals] {
+        let named = repo.sealant(&["blast-radius", "--recipient", anna, "--format", "json"]).run().ok();
+        assert_eq!(rows(&named), repo.radius(&[]));
+    }
+    let misspelt = repo.sealant(&["blast-radius", "--recipient", "Ana", "--format", "json"]).run().code(1);
+    assert!(misspelt.stdout.is_empty() && misspelt.stderr.contains("Did you mean `Anna`?"), "{misspelt}");
 }
 
 #[test]
@@ -232,4 +246,29 @@ fn with_a_key_a_new_value_is_told_from_an_old_one() {
     );
     assert!(output.stderr.contains("versions were not compared"), "{output}");
     assert!(!output.text().contains(PLANTED));
+}
+
+#[test]
+fn with_a_key_a_data_key_that_was_kept_is_known_under_new_ciphertexts() {
+    let repo = Repo::new();
+    repo.rule(&[&repo.me, &repo.anna]);
+    repo.test.write("app.yaml", "a: hunter2\n");
+    repo.sops(&["encrypt", "-i", "app.yaml"]).run().ok();
+    repo.commit(90);
+    // All in one commit, after which no ciphertext and no wrapped data key is the same.
+    repo.rule(&[&repo.me]);
+    repo.sops(&["updatekeys", "--yes", "app.yaml"]).run().ok();
+    for value in [r#"["a"]"#, r#"["b"]"#] {
+        repo.sops(&["set", "app.yaml", value, "\"hunter2-new\""]).run().ok();
+    }
+    repo.commit(80);
+    assert_eq!(repo.radius(&[]), [r#"encrypted-anew app.yaml ["a"]: alone"#]);
+    let expected = [r#"live app.yaml ["a"]: alone"#, r#"live app.yaml ["b"]: alone, by a kept data key"#];
+    assert_eq!(repo.radius(&["--compare"]), expected);
+    // A new data key ends it, though what came before is counted still.
+    repo.sops(&["rotate", "-i", "app.yaml"]).run().ok();
+    repo.set("app.yaml", r#"["a"]"#, "newest");
+    repo.commit(70);
+    let expected = [r#"live app.yaml ["b"]: alone, by a kept data key"#, r#"changed app.yaml ["a"]: alone"#];
+    assert_eq!(repo.radius(&["--compare"]), expected);
 }

@@ -35,7 +35,8 @@ impl Classes {
         }
     }
 
-    fn root(&mut self, mut class: usize) -> usize {
+    /// What stands for all that have the same data key, as far as is known.
+    pub(super) fn root(&mut self, mut class: usize) -> usize {
         while self.parents[class] != class {
             self.parents[class] = self.parents[self.parents[class]];
             class = self.parents[class];

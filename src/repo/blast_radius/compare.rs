@@ -1,8 +1,9 @@
-//! Whether a value that was encrypted anew is still the same one: for those who have a key.
+//! Whether a value that was encrypted anew is still the same one, and whether that was done under the same data key: for
+//! those who have a key.
 //!
-//! No value leaves this file: what is compared are hashes with a salt that is thrown away.
+//! No value and no data key leaves this file: what is compared are hashes with a salt that is thrown away.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use rand::RngCore;
 use rand::rngs::OsRng;
@@ -29,6 +30,8 @@ const AT_ONCE: usize = 256;
 pub(super) struct Compared {
     salt: [u8; 32],
     digests: HashMap<Mark, [u8; 32]>,
+    /// The ciphertexts, each with what stands for its data key. SealedSecrets say that by themselves.
+    data_keys: Vec<(Mark, Mark)>,
     /// Versions that could not be opened.
     pub(super) closed: usize,
 }
@@ -46,10 +49,13 @@ impl Compared {
     fn add(&mut self, opened: &Opened) -> Result<()> {
         match &opened.file {
             OpenedFile::Document(file, key) => {
+                let mut data_key = Mark::default();
+                data_key.iter_mut().zip(self.digest(key.as_bytes())).for_each(|(to, from)| *to = from);
                 let (tree, source) = (file.document().tree(), file.document().source());
                 file.for_each_value(key, &mut |leaf, value| {
                     let text = tree[leaf.node].text.get(source).trim_end();
                     self.digests.insert(mark(text), self.digest(&value.to_plaintext()));
+                    self.data_keys.push((mark(text), data_key));
                 })
             }
             OpenedFile::Sealed(file, keys) => {
@@ -66,23 +72,52 @@ impl Compared {
 }
 
 impl Search<'_> {
-    /// Opens the versions of which values may have been encrypted anew, and what HEAD has of these.
+    /// Opens the versions of which values may have been encrypted anew, and what HEAD has of these. More may become
+    /// readable by what is found, and is looked at in turn.
     pub(super) fn compare(&mut self, git: &Git<'_>, open: &mut Open<'_>) -> Result<()> {
         OsRng.fill_bytes(&mut self.compared.salt);
+        let mut opened = HashSet::new();
+        loop {
+            let wanted: Vec<usize> = self.wanted().into_iter().filter(|blob| opened.insert(*blob)).collect();
+            if wanted.is_empty() {
+                return Ok(());
+            }
+            self.open(git, &wanted, open)?;
+            for (mark, data_key) in std::mem::take(&mut self.compared.data_keys) {
+                if let Some(token) = self.tokens.get(&mark) {
+                    self.classes.join(token.class, data_key);
+                }
+            }
+        }
+    }
+
+    /// The versions with values that could be read and that HEAD has something in the place of, and what that is. Besides
+    /// one version for each data key of these files: it may be one that is known, under ciphertexts that are not.
+    fn wanted(&mut self) -> BTreeSet<usize> {
         let in_head: HashMap<usize, usize> =
             self.head.iter().flat_map(|(blob, paths)| paths.iter().map(|path| (*path, *blob))).collect();
-        let mut wanted: Vec<usize> = Vec::new();
+        let (mut wanted, mut files, mut by_class) = (BTreeSet::new(), HashSet::new(), HashMap::new());
         let tokens: Vec<_> =
             self.tokens.values().map(|token| (token.class, token.place, token.newest)).collect();
         for (class, place, newest) in tokens {
             let now = self.follow(place);
-            if self.classes.share(class).is_some() && self.head_values.contains_key(&now) {
-                wanted.push(newest);
+            let is_readable = self.classes.share(class).is_some();
+            if is_readable && self.head_values.contains_key(&now) {
+                wanted.insert(newest);
                 wanted.extend(in_head.get(&now.0));
             }
+            for file in [place.0, now.0] {
+                let of_class = by_class.entry((self.classes.root(class), file)).or_insert(newest);
+                *of_class = newest.min(*of_class);
+                files.extend(is_readable.then_some(file));
+            }
         }
-        wanted.sort_unstable();
-        wanted.dedup();
+        let of_files = by_class.into_iter().filter(|((_, file), _)| files.contains(file));
+        wanted.extend(of_files.map(|(_, newest)| newest));
+        wanted
+    }
+
+    fn open(&mut self, git: &Git<'_>, wanted: &[usize], open: &mut Open<'_>) -> Result<()> {
         let history = self.history;
         let (mut sources, mut compared) = (Vec::new(), std::mem::take(&mut self.compared));
         let mut take = |sources: Vec<Source>| {
@@ -94,7 +129,7 @@ impl Search<'_> {
         };
         history.read_blobs(
             git,
-            &wanted,
+            wanted,
             |_, content| content,
             |blob, content| {
                 let Content::Bytes(bytes) = content else { return };

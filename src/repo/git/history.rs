@@ -100,27 +100,48 @@ const LOG: &[&str] = &[
     "--format=tformat:%x01%H %at %ct %P",
 ];
 
+/// Before the first commit HEAD leads nowhere, and Git takes that for an error.
+fn has_head(git: &Git<'_>) -> Result<bool> {
+    Ok(git.ask(["rev-parse", "--verify", "--quiet", "HEAD"])?.code == Some(0))
+}
+
+/// The arguments that say which commits and which paths.
+fn of_scope<'p>(
+    scope: &Scope,
+    has_head: bool,
+    paths: impl IntoIterator<Item = &'p Path>,
+) -> impl Iterator<Item = &'p OsStr> {
+    let commits = scope.all.then_some("--all").into_iter().chain(has_head.then_some("HEAD"));
+    commits.chain(["--"]).map(OsStr::new).chain(paths.into_iter().map(Path::as_os_str))
+}
+
 impl History {
     /// Reads the names of all versions of files of which `wanted` says by their paths that they matter. An empty history
     /// when there is no commit yet.
     pub fn read(git: &Git<'_>, scope: &Scope, wanted: impl Fn(&Path) -> bool) -> Result<Self> {
         let facts = git.run(["rev-parse", "--is-shallow-repository"])?;
         let mut history = Self { is_shallow: facts.starts_with(b"true"), ..Self::default() };
-        // Before the first commit HEAD leads nowhere, and Git takes that for an error.
-        let has_head = git.ask(["rev-parse", "--verify", "--quiet", "HEAD"])?.code == Some(0);
+        let has_head = has_head(git)?;
         history.has_head = has_head;
         if !has_head && !scope.all {
             return Ok(history);
         }
-        let mut args: Vec<&OsStr> = LOG.iter().map(OsStr::new).collect();
-        args.extend(scope.all.then_some(OsStr::new("--all")));
-        args.extend(has_head.then_some(OsStr::new("HEAD")));
-        args.push(OsStr::new("--"));
-        args.extend(scope.paths.iter().map(|path| path.as_os_str()));
+        let paths = scope.paths.iter().map(PathBuf::as_path);
+        let args = LOG.iter().map(OsStr::new).chain(of_scope(scope, has_head, paths));
         let mut reader =
             LogReader { history: &mut history, wanted, paths: HashMap::new(), blobs: HashMap::new() };
         git.stream(args, |output| reader.read(output))?;
         Ok(history)
+    }
+
+    /// Whether a path leads to something in some commit.
+    pub fn knows(git: &Git<'_>, scope: &Scope, path: &Path) -> Result<bool> {
+        let has_head = has_head(git)?;
+        if !has_head && !scope.all {
+            return Ok(false);
+        }
+        let args = LOG.iter().chain(&["-1"]).map(OsStr::new).chain(of_scope(scope, has_head, [path]));
+        Ok(!git.run(args)?.is_empty())
     }
 
     /// Since when each content has been there, by its first commit.
