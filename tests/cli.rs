@@ -23,6 +23,7 @@ mod cli {
     mod set;
     mod shell;
     mod sops;
+    mod status;
     mod unset;
     mod updatekeys;
     mod usage;

@@ -19,12 +19,14 @@ use crate::keys::vault::user_audit_log;
 
 /// Verify the audit log: that no line was changed, taken out or put in
 ///
-/// Each line of the log holds the SHA-256 of the line before it. What is missing at its end, and a log that was written
-/// anew as a whole, only those notice who have kept the hash of its last line elsewhere: it is printed.
+/// Each line of the log holds the SHA-256 of the line before it, so lines that are missing at its beginning or in between
+/// are noticed. What is missing at its end, and a log that was written anew as a whole, only those notice who have kept
+/// the hash of its last line elsewhere: it is printed.
 ///
 /// The log is kept when your own settings, `$XDG_CONFIG_HOME/sealant/config.yaml`, say `audit: {}`, or when the config of
 /// a repository says `sealant: {audit: true}`. It is $XDG_STATE_HOME/sealant/audit.jsonl, unless your settings name
-/// another file: `audit: {log: /var/log/sealant.jsonl}`. Nothing is decrypted when it cannot be written.
+/// another file: `audit: {log: /var/log/sealant.jsonl}`. Nothing is decrypted when it cannot be written, nor when others
+/// may read or write it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -47,9 +49,8 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         number += 1;
         let found: Option<Value> = serde_json::from_slice(line).ok();
         let prev = found.as_ref().and_then(|line| line.get("prev")).and_then(Value::as_str);
-        // The first line may follow one of an older log.
-        let follows = last.as_deref().is_none_or(|last| prev == Some(last));
-        if found.is_none() || !follows {
+        // The first of a log follows none.
+        if found.is_none() || prev != last.as_deref() {
             broken.push(number);
         }
         last = Some(hash(line));
@@ -62,7 +63,11 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         _ => error,
     })?;
     for line in &broken {
-        context.ui.line(format!("{}:{line}: is not what followed the line before it", path.display()))?;
+        let what = match line {
+            1 => "is not how a log begins: lines before it are missing, or it was changed",
+            _ => "is not what followed the line before it",
+        };
+        context.ui.line(format!("{}:{line}: {what}", path.display()))?;
     }
     let last = last.unwrap_or_else(|| "none".to_owned());
     context.ui.say(format!("{number} lines, {} broken; the hash of the last is {last}", broken.len()));
@@ -139,8 +144,14 @@ impl AuditLog {
         Self { command: command.to_owned(), working_dir, configs, required: Mutex::default() }
     }
 
-    /// Whether the config of a file says that there has to be a log.
+    /// Whether the config of a file says that there has to be a log, or that of the file that a link leads to.
     fn is_required(&self, file: &Path) -> Result<bool> {
+        let real = self.working_dir.join(file).canonicalize();
+        Ok(self.is_required_by_config(file)?
+            || real.map_or(Ok(false), |real| self.is_required_by_config(&real))?)
+    }
+
+    fn is_required_by_config(&self, file: &Path) -> Result<bool> {
         let folder = file.parent().unwrap_or(file).to_path_buf();
         let mut known = self.required.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(required) = known.get(&folder) {
@@ -173,7 +184,8 @@ impl Journal for AuditLog {
         let time = host.now().strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string();
         let cannot = |error: Error| {
             error.advise(
-                "The audit log has to be written before anything is decrypted or changed: make it writable.",
+                "The audit log has to be written before anything is decrypted or changed: make it a file that you \
+                 alone may read and write (`chmod 600 FILE`).",
             )
         };
         fs::append(&path, |last| {

@@ -1,7 +1,7 @@
 pub(super) mod fix;
 pub(super) mod report;
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -15,7 +15,7 @@ use crate::cli::host::Terminal;
 use crate::cli::pipeline::{chunks, read};
 use crate::cli::repository::{self, plain_path};
 use crate::cli::{Context, block_on};
-use crate::config::{Configs, absolute, is_config};
+use crate::config::{Configs, absolute};
 use crate::encrypted_file::{OpenedFile, is_meant_to_be_encrypted};
 use crate::error::{Error, Kind, Result};
 use crate::fs;
@@ -143,8 +143,7 @@ fn leave_out_unchanged(inputs: &mut Vec<Input>, base: &str, context: &Context) -
     let working_dir = context.lookup()?.working_dir;
     let git = Git::at_top(context.host, &working_dir)?;
     let changed = changes::since(&git, base)?;
-    let below: BTreeSet<&Path> =
-        changed.iter().filter(|path| is_config(path)).filter_map(|path| path.parent()).collect();
+    let below = changes::folders_of_configs(&changed);
     let is_changed =
         |path: &Path| changed.contains(path) || path.ancestors().any(|above| below.contains(above));
     inputs.retain(|input| {

@@ -1,5 +1,5 @@
 pub(super) mod install;
-mod merge;
+pub(super) mod merge;
 mod textconv;
 
 use std::process::ExitCode;

@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -9,7 +10,7 @@ use crate::cli::args::{Formats, Input};
 use crate::cli::check::fix;
 use crate::cli::check::report::{self, Looked};
 use crate::cli::encrypt::Encrypt;
-use crate::config::{Configs, Lookup, absolute};
+use crate::config::{Configs, Disk, Lookup, SEALANT_NAME, SOPS_NAME, Source, absolute};
 use crate::document::Format;
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
@@ -39,7 +40,9 @@ enum Hook {
 /// Keep secrets in clear out of a commit; no key is needed
 ///
 /// Looks at what is staged as `check` looks at files, by the configs that are staged: what stands in the working tree
-/// does not count, nor does a config above the repository. Links are not followed, and submodules not entered.
+/// does not count, nor does a config above the repository, nor SOPS_CONFIG. Links are not followed, and submodules not
+/// entered. Where a config is staged, all that it is about is looked at; one that Git neither has nor ignores, above a
+/// staged file, fails the commit, for nobody else would have its rules.
 ///
 /// With PRE_COMMIT_FROM_REF and PRE_COMMIT_TO_REF, which the pre-commit framework sets for a push and for
 /// --from-ref and --to-ref, it looks at what these commits change.
@@ -85,15 +88,25 @@ fn pre_commit(args: PreCommitArgs, context: &Context) -> Result<ExitCode> {
         None => Tree::of_index(&git)?,
     };
     let mut looked = Looked::default();
-    let paths = match (&args.files[..], &range) {
-        ([], Some((from, to))) => changes::between(&git, from, to)?,
-        ([], None) => changes::staged(&git)?,
-        (files, _) => named(files, &tree, &git, &here.working_dir, context)?,
+    let changed = match &range {
+        Some((from, to)) => changes::between(&git, from, to)?,
+        None => changes::staged(&git)?,
     };
+    let mut paths: BTreeSet<PathBuf> = match &args.files[..] {
+        [] => changed.iter().cloned().collect(),
+        files => named(files, &tree, &git, &here.working_dir, context)?,
+    };
+    for folder in changes::folders_of_configs(&changed) {
+        paths.extend(tree.at_or_below(folder).map(|(path, _)| path.clone()));
+    }
     let targets = targets(paths, &tree, &mut looked, context);
 
+    // What somebody has in the environment is no rule of the repository.
+    let explicit = context.config.as_deref().map(|path| absolute(path, &here.working_dir));
+    if range.is_none() && explicit.is_none() {
+        tell_untracked_configs(&targets, &git, &tree, &mut looked, context)?;
+    }
     let mut blobs = Blobs::open(&git)?;
-    let explicit = here.explicit.as_deref().map(|path| absolute(path, &here.working_dir));
     let staged = Staged::read(git.folder(), &tree, explicit.as_deref(), &mut blobs)?;
     let lookup = Lookup { working_dir: git.folder().to_path_buf(), explicit, dialect: here.dialect };
     let configs = Configs::from_source(lookup, staged);
@@ -130,27 +143,50 @@ fn named(
     git: &Git,
     working_dir: &Path,
     context: &Context,
-) -> Result<Vec<PathBuf>> {
-    let mut paths = Vec::new();
+) -> Result<BTreeSet<PathBuf>> {
+    let mut paths = BTreeSet::new();
     for file in files {
         let path = absolute(file, working_dir);
         let below = path.strip_prefix(git.folder()).map_err(|_| {
             let message = format!("is not in the repository {}", git.folder().display());
             Error::new(Kind::NoFile, message).in_file(file)
         })?;
-        let before = paths.len();
-        paths.extend(tree.at_or_below(below).map(|(path, _)| path.clone()));
-        if paths.len() == before {
+        let mut found = tree.at_or_below(below).map(|(path, _)| path.clone()).peekable();
+        if found.peek().is_none() {
             context.ui.note(format!("{}: not staged, so nothing of it would be committed", file.display()));
         }
+        paths.extend(found);
     }
-    paths.sort();
-    paths.dedup();
     Ok(paths)
 }
 
+/// Tells of configs in the working tree that are about files that would be committed, and would not be committed
+/// themselves: by them something may be secret that nobody looks at.
+fn tell_untracked_configs(
+    targets: &[Target],
+    git: &Git,
+    tree: &Tree,
+    looked: &mut Looked,
+    context: &Context,
+) -> Result<()> {
+    let folders: BTreeSet<&Path> =
+        targets.iter().flat_map(|target| target.path.ancestors().skip(1)).collect();
+    let configs = folders.iter().flat_map(|folder| [SOPS_NAME, SEALANT_NAME].map(|name| folder.join(name)));
+    let is_here_alone = |path: &PathBuf| tree.get(path).is_none() && Disk.exists(&git.folder().join(path));
+    let configs: Vec<PathBuf> = configs.filter(is_here_alone).collect();
+    for config in changes::untracked(git, &configs)? {
+        let message = "this config is not staged, and staged files are below it";
+        let advice = format!(
+            "Stage it with `git add {}`, for others need its rules, too; or let Git ignore it.",
+            config.display()
+        );
+        looked.add(&config, Err(Error::new(Kind::Config, message).advise(advice)), context);
+    }
+    Ok(())
+}
+
 /// What stands at the paths and has a content of its own.
-fn targets(paths: Vec<PathBuf>, tree: &Tree, looked: &mut Looked, context: &Context) -> Vec<Target> {
+fn targets(paths: BTreeSet<PathBuf>, tree: &Tree, looked: &mut Looked, context: &Context) -> Vec<Target> {
     let mut targets = Vec::new();
     for path in paths {
         match tree.get(&path) {

@@ -81,6 +81,11 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         let path = write_config(&working_dir, &recipients, args.preset)?;
         ui.say(format!("Config:   {} is new, for {}", path.display(), recipients.join(", ")));
         offer_git(git.as_ref(), args.git, context)?;
+        if git.is_some() {
+            ui.say(format!(
+                "Commit:   `git add {SOPS_NAME}`, for others, and for Git's hook, which reads what is staged"
+            ));
+        }
         ui.say("Next:     put a file into the folder `secrets`, then run `sealant encrypt -i secrets`");
         return Ok(ExitCode::SUCCESS);
     };

@@ -156,12 +156,17 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         return sops::run(args);
     }
     let args = as_ksops(args);
+    let is_merge = matches!(&args[..], [_, git, merge, ..] if git == "git" && merge == "merge");
     let parsed = help::command().try_get_matches_from(args).and_then(|found| {
         let name = found.subcommand_name().unwrap_or_default().to_owned();
         Ok((Cli::from_arg_matches(&found)?, name))
     });
     let (Cli { globals, command }, name) = match parsed {
         Ok(parsed) => parsed,
+        Err(error) if is_merge && error.use_stderr() => {
+            let _ = not_to_be_run(&error);
+            return git::merge::CANNOT.into();
+        }
         Err(error) => return not_to_be_run(&error),
     };
     let ui = Ui::new(globals.color, no_color(), globals.quiet);

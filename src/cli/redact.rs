@@ -17,6 +17,9 @@ use crate::secret::SecretBytes;
 /// A shorter value stands in any text, which would be unreadable without it.
 pub const SHORTEST: usize = 4;
 
+/// What is left of a value within the base64 of a longer text stands in other texts, too, when it is shorter.
+const SHORTEST_WITHIN: usize = 8;
+
 /// The width at which `base64` breaks its lines.
 const BASE64_LINE: usize = 76;
 
@@ -46,6 +49,7 @@ impl Forms {
                 encoded.as_bytes().chunks(BASE64_LINE).for_each(|line| add(line.to_vec()));
                 add(encoded.as_bytes().to_vec());
             }
+            within_base64(value).for_each(|inner| add(inner.as_bytes().to_vec()));
             for set in [&STRICT, &WITH_SLASHES] {
                 add(percent_encode(value, set).to_string().into_bytes());
             }
@@ -92,6 +96,19 @@ impl Forms {
             finder,
         })
     }
+}
+
+/// The base64 of a value that stands in a longer text, as passwords do in Basic auth: for each number of bytes in front of
+/// it, the characters that are made of its own bits alone. Fewer than [`SHORTEST_WITHIN`] are left out.
+fn within_base64(value: &[u8]) -> impl Iterator<Item = Zeroizing<String>> {
+    (0..3).filter_map(|before| {
+        let text = SecretBytes::new([&[0; 2][..before], value].concat());
+        let mut encoded = Zeroizing::new(STANDARD_NO_PAD.encode(&text));
+        // The last character may have bits of what follows, the first of what stands in front.
+        encoded.truncate(text.len() * 8 / 6);
+        let inner = Zeroizing::new(encoded[(before * 8).div_ceil(6)..].to_owned());
+        (inner.len() >= SHORTEST_WITHIN).then_some(inner)
+    })
 }
 
 fn lines(value: &[u8]) -> impl Iterator<Item = &[u8]> {
@@ -248,6 +265,24 @@ mod tests {
         let broken: Vec<&str> =
             encoded.as_bytes().chunks(76).map(|line| str::from_utf8(line).unwrap()).collect();
         assert_eq!(redacted(&[&long], &broken.join("\n")), ["[redacted]"; 4].join("\n"));
+    }
+
+    #[test]
+    fn a_value_is_found_within_the_base64_of_a_longer_text() {
+        let value = "correct horse";
+        for before in ["", "u", "us", "user:", "user: "] {
+            for after in ["", "\n", ", and more"] {
+                let text = STANDARD_NO_PAD.encode(format!("{before}{value}{after}"));
+                let output = redacted(&[value], &text);
+                let shown = output.replace("[redacted]", "");
+                // But for the characters that it shares with its neighbours.
+                let neighbours = ((before.len() + after.len()) * 8).div_ceil(6) + 2;
+                assert!(output.contains("[redacted]") && shown.len() <= neighbours, "{text}: {output}");
+            }
+        }
+        // Of a short one too little is left.
+        let text = STANDARD_NO_PAD.encode("u:abcde");
+        assert_eq!(redacted(&["abcde"], &text), text);
     }
 
     #[test]

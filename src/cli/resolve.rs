@@ -20,8 +20,9 @@ use crate::sops::{Ciphertext, Encrypted};
 /// Finish a merge of encrypted files that Git has stopped at
 ///
 /// Without a flag: files whose markers are gone get a new MAC; of others the values are listed that both sides changed,
-/// and the exit code is 1. What nobody with a key has merged yet is merged first. What is in none of the versions that
-/// were merged is named. Nothing is added to the index: `git add` says that you are content.
+/// and the exit code is 1. What nobody with a key has merged yet is merged first. One side as it was is no merge: say
+/// --ours or --theirs if that is meant. What is in none of the versions that were merged is named. Nothing is added to
+/// the index: `git add` says that you are content.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -125,6 +126,9 @@ impl Resolve<'_> {
             return Err(Error::new(Kind::Conflict, "there are no markers of a conflict in the file")
                 .advise("Finish it without --edit, and then edit it: `sealant edit FILE`."));
         }
+        if let Some(side) = self.whole_side(file) {
+            return self.only(file, side);
+        }
         let chosen = match self.side {
             None => Some(file.source.bytes.clone()),
             Some(Side::Ours) => file.stages.ours.clone(),
@@ -139,6 +143,35 @@ impl Resolve<'_> {
             block_on(resolve::verify(&self.service, &source))?;
         }
         self.finish(file, chosen)
+    }
+
+    /// The side that stands in the working tree as it was, where nobody has asked for it.
+    fn whole_side(&self, file: &File<'_>) -> Option<Side> {
+        let is_as = |stage: &Option<SecretBytes>| stage.as_ref() == Some(&file.source.bytes);
+        match self.side {
+            // What the other side has deleted has nothing more to it.
+            None if !self.is_encrypted(file) || file.stages.versions().is_none() => None,
+            None if is_as(&file.stages.ours) => Some(Side::Ours),
+            None if is_as(&file.stages.theirs) => Some(Side::Theirs),
+            _ => None,
+        }
+    }
+
+    /// What is there after a merge that was refused: the other side's changes come in, or are not lost without a word.
+    fn only(&self, file: &File<'_>, side: Side) -> Result<bool> {
+        let (this, other, flag) = match side {
+            Side::Ours => ("our", "theirs", "--ours"),
+            Side::Theirs => ("their", "ours", "--theirs"),
+        };
+        let why = match self.merged_anew(file)? {
+            merge::Outcome::Refused(error) => format!(": {}", error.message()),
+            merge::Outcome::Conflict { .. } => String::new(),
+            outcome => return self.settle(file, outcome),
+        };
+        let message = format!("this is {this} side, and nothing of {other} is in it{why}");
+        Err(Error::new(Kind::Other, message).advise(format!(
+            "Say {flag} if that is meant, `sealant resolve {flag} FILE`. `git checkout -m FILE` merges again."
+        )))
     }
 
     fn marked(&self, file: &File<'_>, marked: Marked) -> Result<bool> {
@@ -163,6 +196,10 @@ impl Resolve<'_> {
 
     /// What Git, or somebody without a key, has merged as text.
     fn merge_anew(&self, file: &File<'_>) -> Result<bool> {
+        self.settle(file, self.merged_anew(file)?)
+    }
+
+    fn merged_anew(&self, file: &File<'_>) -> Result<merge::Outcome> {
         let (host, format) = (self.context.host, file.source.format);
         let versions = file.stages.versions().ok_or_else(|| {
             Error::new(Kind::Conflict, "one side has deleted the file, the other has changed it").advise(
@@ -179,15 +216,17 @@ impl Resolve<'_> {
             marker_size: markers::MARKER_SIZE,
             now: host.now(),
         };
-        match block_on(merge.file(&versions)) {
-            merge::Outcome::Clean { file: bytes, notes } => {
-                self.write(file, Resolved { bytes, warnings: notes })
-            }
+        Ok(block_on(merge.file(&versions)))
+    }
+
+    fn settle(&self, file: &File<'_>, outcome: merge::Outcome) -> Result<bool> {
+        match outcome {
+            merge::Outcome::Clean { file: bytes, notes } => self.write(file, Resolved::new(bytes, notes)),
             merge::Outcome::Conflict { file: bytes, notes, .. } => {
                 self.warn(file, &notes);
                 let text = SecretBytes::new(bytes);
                 let Some(marked) = Marked::read(&text)? else { return self.finish(file, text) };
-                let Some(conflicted) = Conflicted::read(format, &marked) else {
+                let Some(conflicted) = Conflicted::read(file.source.format, &marked) else {
                     return Err(Error::new(Kind::Conflict, "the two sides do not come together"));
                 };
                 if self.side.is_none() && !self.edit {
@@ -267,9 +306,12 @@ impl Resolve<'_> {
         self.write(file, resolved)
     }
 
-    fn write(&self, file: &File<'_>, Resolved { bytes, warnings }: Resolved) -> Result<bool> {
+    fn write(&self, file: &File<'_>, Resolved { bytes, warnings, left }: Resolved) -> Result<bool> {
         self.warn(file, &warnings);
         self.replace(file, &bytes)?;
+        if let Some(error) = left {
+            return Err(error);
+        }
         self.tell(file);
         Ok(true)
     }

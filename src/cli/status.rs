@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::batch::{self, Parsed};
 use crate::cli::args::{Destination, FormatArgs, Input, InputArgs, ReportArgs};
 use crate::cli::pipeline::{Item, Pipeline, encrypted_or_named, in_two_steps};
-use crate::cli::repository::plain_path;
+use crate::cli::repository::{self, plain_path};
 use crate::cli::{Context, Failures, block_on};
 use crate::config::Config;
 use crate::error::{Kind, Result};
@@ -25,7 +25,7 @@ use ages::{Ages, FileAges, ValueAge};
 
 /// Say who can decrypt files, how old their values are, and which hold an old version of a Vault transit key
 ///
-/// No key is needed. Which version of a transit key is the newest is asked of its server, with a token that may read
+/// Without a FILE it is the folder that one is in; what Git ignores is left out. No key is needed. Which version of a transit key is the newest is asked of its server, with a token that may read
 /// the key; only servers are asked that you have named (VAULT_ADDR, or an allow-list), not those that only a file
 /// names.
 ///
@@ -91,7 +91,7 @@ struct Row {
 
 pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let mut failures = Failures::default();
-    let found = read(&args, context, &mut failures)?;
+    let found = read(args.inputs, &args.formats, context, &mut failures)?;
     let versions = ask_versions(&found, context, &mut failures);
     let mut ages = Ages::of(&found, args.values || args.max_age.is_some(), context, &mut failures);
     let rows: Vec<Row> = found
@@ -125,11 +125,16 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     })
 }
 
-fn read(args: &Args, context: &Context, failures: &mut Failures) -> Result<Vec<Found>> {
+fn read(
+    inputs: InputArgs,
+    formats: &FormatArgs,
+    context: &Context,
+    failures: &mut Failures,
+) -> Result<Vec<Found>> {
     let pipeline = Pipeline {
         context,
-        inputs: args.inputs.inputs()?,
-        formats: args.formats.input_only(context.ui)?,
+        inputs: repository::inputs(inputs, context)?,
+        formats: formats.input_only(context.ui)?,
         destination: Destination::Stdout,
         dry_run: false,
         mode: Mode::Public,

@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use rustix::fs::{FlockOperation, flock};
@@ -14,15 +14,19 @@ use crate::fs::{Mode, create_folders};
 const LONGEST: u64 = 1 << 20;
 
 /// Appends to a file of mode 0600 what `lines` makes of its last line, in one write, with no other process of ours in
-/// between. It is on the disk when this returns.
+/// between. It is on the disk when this returns. A file that is open to others is refused.
 pub fn append(path: &Path, lines: impl FnOnce(Option<&[u8]>) -> String) -> Result<()> {
     if let Some(folder) = path.parent() {
         create_folders(folder, Mode::Private)?;
     }
     let write = || -> io::Result<()> {
         let mut file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)?;
-        if !file.metadata()?.is_file() {
+        let metadata = file.metadata()?;
+        if !metadata.is_file() {
             return Err(io::Error::other("it is no regular file"));
+        }
+        if metadata.permissions().mode() & 0o066 != 0 {
+            return Err(io::Error::other("others may read or write it"));
         }
         flock(&file, FlockOperation::LockExclusive)?;
         let last = last_line(&mut file)?;

@@ -12,6 +12,7 @@ use serde_json::{Map, Value as Data};
 use super::edit::drop_unused;
 use super::types::{DataKeyEntry, Metadata, Scope, SealedSecret, Spec, VaultEntry};
 use crate::error::{Error, Kind, Result};
+use crate::keys::MasterKey;
 use crate::secret::SecretBytes;
 
 /// What came of a merge.
@@ -75,8 +76,8 @@ pub fn merge(
     }
     drop_unused(&mut spec)?;
     merge.lost_recipients(b, &[o, t], &spec);
-    merge.returned_recipients(b, o, t, &spec);
-    merge.returned_recipients(b, t, o, &spec);
+    merge.returned_recipients(b, o, &spec)?;
+    merge.returned_recipients(b, t, &spec)?;
     spec.check()?;
     Ok(Merged { sealed: SealedSecret { metadata, spec }, conflicts: merge.conflicts })
 }
@@ -115,7 +116,11 @@ impl Merge {
                 let values = values.map(|values| value(values).map(|side| side.get(*item)));
                 a == b || values.is_some_and(|[a, b]| a.is_some() && a == b)
             };
-            if same(ours, theirs, |v| [&v.ours, &v.theirs]) || same(base, theirs, |v| [&v.base, &v.theirs]) {
+            // What only theirs encrypted anew is theirs, though the value is the same: it is a rotation.
+            let is_ours = || {
+                same(ours, theirs, |v| [&v.ours, &v.theirs]) || same(base, theirs, |v| [&v.base, &v.theirs])
+            };
+            if base != ours && is_ours() {
                 continue;
             }
             if !same(base, ours, |v| [&v.base, &v.ours]) {
@@ -196,21 +201,14 @@ impl Merge {
 
     /// One side has taken somebody out, and the other has made a new data key for him meanwhile, since nobody had told:
     /// he would read the newest values.
-    fn returned_recipients(&mut self, base: &Spec, removing: &Spec, adding: &Spec, merged: &Spec) {
-        let find = |spec: &Spec, id: &str| spec.data_keys.iter().find(|entry| entry.id == id).cloned();
-        let mut removed = Vec::new();
-        for before in &base.data_keys {
-            if let Some(after) = find(removing, &before.id) {
-                let left = keys(&after);
-                removed.extend(keys(before).into_iter().filter(|key| !left.contains(key)));
+    fn returned_recipients(&mut self, base: &Spec, side: &Spec, merged: &Spec) -> Result<()> {
+        for (_, id) in returned_to(base, side, merged)? {
+            let path = format!("spec.dataKeys.{id}");
+            if !self.conflicts.contains(&path) {
+                self.conflicts.push(path);
             }
         }
-        for entry in adding.data_keys.iter().filter(|entry| find(base, &entry.id).is_none()) {
-            let is_returned = keys(entry).iter().any(|key| removed.contains(key));
-            if is_returned && find(merged, &entry.id).is_some() {
-                self.conflicts.push(format!("spec.dataKeys.{}", entry.id));
-            }
-        }
+        Ok(())
     }
 
     fn typed<T: Serialize + DeserializeOwned>(
@@ -273,14 +271,49 @@ fn names(entry: &DataKeyEntry) -> DataKeyEntry {
     names
 }
 
-/// The master keys of a data key, in whichever group.
-fn keys(entry: &DataKeyEntry) -> Vec<String> {
-    let names = names(entry);
-    let groups = names.key_groups.iter();
-    let age = names.age.iter().chain(groups.clone().flat_map(|group| &group.age));
-    let vault = names.hc_vault.iter().chain(groups.flat_map(|group| &group.hc_vault));
-    let vault = vault.map(|key| format!("{key:?}"));
-    age.map(|key| key.recipient.clone()).chain(vault).collect()
+/// Those whom `side` has taken out since the `base`, and who can open with `result` what they could not open as that side
+/// left it: each with the id of the data key that makes it so.
+pub fn returned(
+    base: &SealedSecret,
+    side: &SealedSecret,
+    result: &SealedSecret,
+) -> Result<Vec<(MasterKey, String)>> {
+    returned_to(&base.spec, &side.spec, &result.spec)
+}
+
+fn returned_to(base: &Spec, side: &Spec, result: &Spec) -> Result<Vec<(MasterKey, String)>> {
+    let (base, side) = (readers(base)?, readers(side)?);
+    let find = |keys: &Readers, id: &str| keys.iter().find(|(other, _)| other == id).cloned();
+    // A data key that went may have been replaced by one for others.
+    let has_new = side.iter().any(|(id, _)| find(&base, id).is_none());
+    let everybody: Vec<_> = side.iter().flat_map(|(_, keys)| keys).cloned().collect();
+    let mut removed = Vec::new();
+    for (id, before) in &base {
+        let after = match find(&side, id) {
+            Some((_, after)) => after,
+            None if has_new => everybody.clone(),
+            None => continue,
+        };
+        removed.extend(before.iter().filter(|key| !after.contains(key)));
+    }
+    let mut returned = Vec::new();
+    for (id, keys) in readers(result)? {
+        let left = find(&side, &id).map(|(_, keys)| keys).unwrap_or_default();
+        let is_back = |key: &MasterKey| removed.contains(&key) && !left.contains(key);
+        returned.extend(keys.into_iter().filter(is_back).map(|key| (key, id.clone())));
+    }
+    Ok(returned)
+}
+
+/// The ids of data keys, each with its master keys, in whichever group.
+type Readers = Vec<(String, Vec<MasterKey>)>;
+
+fn readers(spec: &Spec) -> Result<Readers> {
+    let of_entry = |entry: &DataKeyEntry| {
+        let wrapped = entry.wrapped()?.groups.into_iter().flatten();
+        Ok((entry.id.clone(), wrapped.map(|wrapped| wrapped.key).collect()))
+    };
+    spec.data_keys.iter().map(of_entry).collect()
 }
 
 /// All keys of two maps, with what the second has.
@@ -440,6 +473,15 @@ mod tests {
         for (ours, theirs) in [(&without, &still), (&still, &without)] {
             let merged = merge(Some(&base), ours, theirs, None).unwrap();
             assert_eq!(merged.conflicts, [format!("spec.dataKeys.{}", new.id)]);
+        }
+        // Nor when a new data key for the others took him out, and values tell that nothing else changed.
+        let rotated = rotate(&base, &keys, new_key(&only_alice)).unwrap();
+        let values = |sealed| case.values(sealed);
+        for (ours, theirs) in [(&rotated, &still), (&still, &rotated)] {
+            let values = Values { base: values(&base), ours: values(ours), theirs: values(theirs) };
+            let merged = merge(Some(&base), ours, theirs, Some(&values)).unwrap();
+            assert_eq!(merged.conflicts, [format!("spec.dataKeys.{}", new.id)]);
+            assert!(merged.sealed.spec.data_keys.iter().all(|entry| entry.id != base.spec.data_keys[0].id));
         }
         let told = set(&base, "b", "newest", &[&case.alice]);
         assert_eq!(merge(Some(&base), &without, &told, None).unwrap().conflicts, [""; 0]);

@@ -29,7 +29,7 @@ pub use data_keys::{NewDataKey, OpenedKeys, used_data_keys};
 pub use edit::{Changes, adopt, adopt_all, change, difference, merge_into, rotate, unset};
 pub use file::{Rewrite, SealedFile, fragment, looks_sealed, manifest, objects, read, rewrite, spec_schema};
 pub use item_path::ItemPath;
-pub use merge::{Merged, Values, merge};
+pub use merge::{Merged, Values, merge, returned};
 pub use overview::{DataKeyOverview, Holder, ItemOverview, Overview, Reader, items_of, overview, place};
 pub use recipients::{recipients, rewrap, update_keys, wrapped_data_keys};
 pub use seal::{LARGE_MANIFEST, MANY_DATA_KEYS, Options, holds_secrets, seal, secrets, warnings};

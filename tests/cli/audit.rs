@@ -146,6 +146,44 @@ fn where_nothing_can_be_written_down_nothing_is_shown() {
 }
 
 #[test]
+fn a_log_that_is_open_to_others_is_none() {
+    let test = logging();
+    test.sealant(&["decrypt", "a.yaml"]).run().ok();
+    let chmod = |mode| std::fs::set_permissions(test.home(LOG), PermissionsExt::from_mode(mode)).unwrap();
+    let before = test.read(test.home(LOG));
+    for mode in [0o644, 0o640, 0o620, 0o602] {
+        chmod(mode);
+        let output = test.sealant(&["decrypt", "a.yaml"]).run().code(3);
+        assert_eq!(output.text(), "");
+        for part in ["others may read or write it", "chmod 600"] {
+            assert!(output.stderr.contains(part), "{output}");
+        }
+    }
+    assert_eq!(test.read(test.home(LOG)), before);
+    // A link to where the log shall be is the person's own.
+    chmod(0o600);
+    std::fs::copy(test.home(LOG), test.path("elsewhere.jsonl")).unwrap();
+    std::fs::remove_file(test.home(LOG)).unwrap();
+    std::os::unix::fs::symlink(test.path("elsewhere.jsonl"), test.home(LOG)).unwrap();
+    test.sealant(&["decrypt", "a.yaml"]).run().ok();
+    assert_eq!(log(&test).len(), 4);
+}
+
+#[test]
+fn a_link_is_no_way_around_the_log() {
+    let test = at_home();
+    encrypt(&test, "repo/deep/a.yaml", "password: hunter2\n");
+    test.write("repo/.sops.yaml", "sealant: {audit: true}\n");
+    test.write("other/.sops.yaml", "creation_rules: []\n");
+    std::os::unix::fs::symlink(test.path("repo/deep/a.yaml"), test.path("other/link.yaml")).unwrap();
+    std::os::unix::fs::symlink(test.path("repo/deep"), test.path("other/folder")).unwrap();
+    test.sealant(&["decrypt", "link.yaml"]).cwd(test.path("other")).run().ok();
+    test.sealant(&["decrypt", "other/folder/a.yaml"]).run().ok();
+    assert_eq!(told(&test).len(), 4);
+    assert!(told(&test)[0].starts_with("decrypt open other/link.yaml"), "{:?}", told(&test));
+}
+
+#[test]
 fn a_repository_can_ask_for_a_log_and_not_say_where() {
     let test = at_home();
     encrypt(&test, "repo/a.yaml", "password: hunter2\n");
@@ -192,6 +230,13 @@ fn a_changed_log_is_seen() {
         test.write(test.home(LOG), log);
         let output = test.sealant(&["audit"]).run().code(1);
         assert!(output.text().contains("is not what followed the line before it"), "{output}");
+    }
+    // What is cut off at the beginning.
+    for gone in [1, 5] {
+        test.write("cut.jsonl", lines[gone..].concat());
+        let output = test.sealant(&["audit", "cut.jsonl"]).run().code(1);
+        assert!(output.text().starts_with("cut.jsonl:1: is not how a log begins"), "{output}");
+        assert!(output.stderr.contains(" lines, 1 broken;"), "{output}");
     }
     // What is cut off at the end changes the last hash.
     test.write("cut.jsonl", lines[..4].concat());

@@ -238,3 +238,28 @@ fn this_repository_is_clean() {
     let checked = test.sealant(&["check"]).cwd(env!("CARGO_MANIFEST_DIR")).run().ok();
     assert_eq!(checked.text(), "");
 }
+
+#[test]
+fn an_extension_in_capitals_hides_no_secret() {
+    let test = repository();
+    for file in ["deploy/a.YAML", "deploy/a.Yml"] {
+        test.write(file, SECRET);
+    }
+    test.write("deploy/a.JSON", r#"{"apiVersion":"v1","kind":"Secret","data":{"a":"hunter2"}}"#);
+    // To sops, and to us, such a file is binary.
+    test.write("secrets/a.YAML", SECRET);
+    let output = test.sealant(&["check"]).run().code(1);
+    let found: Vec<_> = output.text().lines().filter(|line| line.ends_with(']')).collect();
+    assert_eq!(
+        found,
+        [
+            "deploy/a.JSON:1: a Kubernetes Secret has a value in clear [kubernetes-secret]",
+            "deploy/a.YAML:5: a Kubernetes Secret has a value in clear [kubernetes-secret]",
+            "deploy/a.Yml:5: a Kubernetes Secret has a value in clear [kubernetes-secret]",
+            "secrets/a.YAML:1: is in clear, and .sops.yaml:2 says that it is encrypted [plaintext]",
+        ]
+    );
+    let files = ["deploy/a.YAML", "deploy/a.Yml", "deploy/a.JSON", "secrets/a.YAML"];
+    test.sealant(&["encrypt", "-i"]).args(&files).run().ok();
+    test.sealant(&["check"]).run().ok();
+}

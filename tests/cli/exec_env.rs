@@ -125,6 +125,10 @@ fn values_are_taken_out_of_what_the_command_prints() {
         output.stderr,
         "warning: not hidden, for values of fewer than 4 bytes stand in any text: short\n[redacted]\n[redacted]=\n"
     );
+    // As programs print Basic auth.
+    let script = "printf 'user:%s' \"$password\" | base64";
+    let output = test.sealant(&["exec-env", "--redact", "a.yaml", script]).run().ok();
+    assert_eq!(output.text(), "dXNlcjp[redacted]\n");
     // The command gets the values as they are.
     let output =
         test.sealant(&["exec-env", "--redact", "a.yaml", "printf %s \"$password\" | wc -c"]).run().ok();

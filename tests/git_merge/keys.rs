@@ -26,7 +26,9 @@ fn a_data_key_that_one_side_changed_is_that_of_the_merge() {
         }
         let rotated = if ours_rotates { "main" } else { "theirs" };
         let rotated = tokens(repo.ok(&["show", "--no-textconv", &format!("{rotated}:s.yaml")]).text());
-        let _ = repo.merge().ok();
+        let merge = repo.merge().ok();
+        let is_noted = format!("{merge}").contains("the data key is the one that their side made");
+        assert_eq!(is_noted, !ours_rotates, "{merge}");
         assert_eq!(repo.plain("s.yaml"), TEXT.replace("two", "edited"));
         let merged = tokens(&repo.test.read_text("s.yaml"));
         let kept = merged.iter().filter(|token| rotated.contains(token)).count();
@@ -102,6 +104,27 @@ fn recipients_come_together_and_nobody_is_brought_back() {
             .run()
             .code(code);
     }
+}
+
+#[test]
+fn who_was_removed_and_knows_the_new_data_key_is_named() {
+    let repo = Repo::empty("");
+    let bob = new_identity(&repo.test, &repo.test.home("bob.txt"));
+    let me = repo.recipient.clone();
+    repo.rule(&format!("{me},{bob}"), "");
+    repo.encrypted("s.yaml", TEXT);
+    repo.commit("base");
+    repo.branches(
+        || _ = repo.sealant(&["rotate", "-i", "s.yaml"]),
+        || {
+            repo.rule(&me, "");
+            repo.sealant(&["updatekeys", "-y", "s.yaml"]);
+        },
+    );
+    let merge = repo.merge().ok();
+    assert_eq!(recipients(&repo, "s.yaml"), [me]);
+    let note = format!("{bob} was removed, and still knows the data key");
+    assert_eq!(format!("{merge}").matches(&note).count(), 1, "{merge}");
 }
 
 #[test]

@@ -113,6 +113,84 @@ fn what_comes_from_nowhere_is_named_and_needs_a_conflict() {
 }
 
 #[test]
+fn settings_that_come_from_nowhere_get_no_mac() {
+    let in_clear = |text: &str| -> String {
+        let line =
+            |line: &str| if line.starts_with("b: ") { "b: two\n".to_owned() } else { format!("{line}\n") };
+        let text = text.replace("unencrypted_suffix: _unencrypted", "encrypted_regex: ^(a|fill.)$");
+        text.lines().map(line).collect()
+    };
+    let half_checked =
+        |text: &str| text.replace("    version:", "    mac_only_encrypted: true\n    version:");
+    let by_hand =
+        [("encrypted_regex", &in_clear as &dyn Fn(&str) -> String), ("mac_only_encrypted", &half_checked)];
+    for (setting, by_hand) in by_hand {
+        let repo = Repo::new(&[("s.yaml", TEXT)]);
+        repo.branches(|| repo.set("s.yaml", "a", "ours"), || repo.set("s.yaml", "a", "theirs"));
+        repo.without_key();
+        let _ = repo.merge().code(1);
+        repo.with_key();
+        let text = by_hand(&mixed(&repo.test.read_text("s.yaml")));
+        assert!(text.contains(setting) && !text.contains("<<<<<<<"), "{text}");
+        repo.test.write("s.yaml", &text);
+        let refused = repo.test.sealant(&["resolve", "s.yaml"]).run();
+        assert!(refused.status != 0 && refused.stderr.contains(setting), "{refused}");
+        assert_eq!(repo.test.read_text("s.yaml"), text);
+    }
+}
+
+#[test]
+fn one_side_as_it_was_is_no_merge() {
+    let name = "s.yaml";
+    let in_clear = |repo: &Repo| repo.test.write(name, TEXT.replace("two", "in clear"));
+    let with_other_settings = |repo: &Repo| {
+        repo.rule(&repo.recipient, "    encrypted_regex: ^a$\n");
+        repo.encrypted(name, TEXT);
+    };
+    for theirs in [&in_clear as &dyn Fn(&Repo), &with_other_settings] {
+        let repo = Repo::new(&[(name, TEXT)]);
+        repo.branches(|| repo.set(name, "b", "planted"), || theirs(&repo));
+        let merge = repo.merge().code(1);
+        assert!(merge.stderr.contains("Our side stays"), "{merge}");
+        let ours = repo.test.read_text(name);
+        let refused = repo.test.sealant(&["resolve", name]).run().code(1);
+        assert!(refused.stderr.contains("this is our side, and nothing of theirs is in it"), "{refused}");
+        assert_eq!(repo.test.read_text(name), ours);
+        repo.ok(&["checkout", "--theirs", name]);
+        let refused = repo.test.sealant(&["resolve", name]).run().code(1);
+        assert!(refused.stderr.contains("this is their side, and nothing of ours is in it"), "{refused}");
+        repo.sealant(&["resolve", "--ours", name]);
+        assert_eq!(repo.plain(name), TEXT.replace("two", "planted"));
+    }
+    // Where the sides come together, they do, as far as they do.
+    let repo = Repo::new(&[(name, TEXT)]);
+    repo.branches(|| repo.set(name, "a", "ours"), || repo.set(name, "b", "theirs"));
+    repo.without_key();
+    let _ = repo.merge().code(1);
+    repo.with_key();
+    repo.ok(&["checkout", "--ours", name]);
+    repo.sealant(&["resolve", name]);
+    assert_eq!(repo.plain(name), TEXT.replace("one", "ours").replace("two", "theirs"));
+    let repo = conflict(name);
+    repo.ok(&["checkout", "--ours", name]);
+    let refused = repo.test.sealant(&["resolve", name]).run().code(1);
+    assert!(refused.stderr.contains("--ours") && refused.stderr.contains("git checkout -m"), "{refused}");
+    assert!(!repo.test.read_text(name).contains("<<<<<<<"));
+    repo.ok(&["checkout", "-m", name]);
+    let _ = repo.test.sealant(&["resolve", name]).run().code(1);
+    repo.sealant(&["resolve", "--ours", name]);
+}
+
+#[test]
+fn wrong_arguments_are_no_conflict() {
+    let repo = Repo::new(&[("s.yaml", TEXT)]);
+    for words in [&["git", "merge"][..], &["git", "merge", "a", "b", "c", "--nonsense"]] {
+        let _ = repo.test.sealant(words).run().code(129);
+    }
+    repo.sealant(&["git", "merge", "--help"]);
+}
+
+#[test]
 fn all_formats_have_conflicts_that_can_be_resolved() {
     for (name, base, ours, theirs) in [
         (

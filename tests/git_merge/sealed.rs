@@ -1,12 +1,17 @@
 //! SealedSecrets are merged item by item, with a key or without.
 
-use crate::repo::Repo;
+use crate::repo::{Repo, new_identity};
 
 const SECRET: &str = "apiVersion: v1\nkind: Secret\nmetadata: {name: db, namespace: shop}\nstringData:\n  a: planted-one\n  b: planted-two\n  c: planted-three\n";
 
 /// A repository with a SealedSecret between two other documents.
 fn repo() -> Repo {
     let repo = Repo::empty("");
+    add_secret(&repo);
+    repo
+}
+
+fn add_secret(repo: &Repo) {
     repo.test.write("../secret.yaml", SECRET);
     let sealed = repo.sealant(&["seal", "../secret.yaml"]).text().to_owned();
     let before = "# a map\napiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: config\ndata:\n  x: \"1\"\n---\n# the secret\n";
@@ -15,7 +20,6 @@ fn repo() -> Repo {
         format!("{before}{sealed}---\napiVersion: v1\nkind: Namespace\nmetadata: {{name: shop}}\n"),
     );
     repo.commit("base");
-    repo
 }
 
 fn value(repo: &Repo, item: &str) -> String {
@@ -125,6 +129,50 @@ fn one_side_in_clear_is_not_merged() {
     let merge = repo.merge().code(1);
     assert!(merge.stderr.contains("one is in clear"), "{merge}");
     assert_eq!(repo.test.read_text("s.yaml"), before);
+}
+
+#[test]
+fn who_was_taken_out_does_not_come_back_by_a_conflict() {
+    for (both_change_an_item, remove, flag) in [
+        (false, &["updatekeys", "-y", "s.yaml"][..], None),
+        (false, &["updatekeys", "-y", "s.yaml"], Some("--ours")),
+        (false, &["updatekeys", "--rotate", "-y", "s.yaml"], None),
+        (true, &["updatekeys", "-y", "s.yaml"], Some("--ours")),
+        (true, &["updatekeys", "-y", "s.yaml"], Some("--theirs")),
+    ] {
+        let repo = Repo::empty("");
+        let bob = new_identity(&repo.test, &repo.test.home("bob.txt"));
+        let me = repo.recipient.clone();
+        repo.rule(&format!("{me},{bob}"), "");
+        add_secret(&repo);
+        repo.branches(
+            || {
+                repo.set("s.yaml", "a", "planted-new");
+                if both_change_an_item {
+                    repo.set("s.yaml", "b", "planted-ours");
+                }
+            },
+            || {
+                repo.rule(&me, "");
+                repo.sealant(remove);
+                if both_change_an_item {
+                    repo.set("s.yaml", "b", "planted-theirs");
+                }
+            },
+        );
+        let merge = repo.merge().code(1);
+        assert!(merge.stderr.contains("db: spec.dataKeys."), "{merge}");
+        let words: Vec<_> = ["resolve"].into_iter().chain(flag).chain(["s.yaml"]).collect();
+        let refused = repo.test.sealant(&words).run().code(1);
+        assert!(refused.stderr.contains(&bob) && !refused.stderr.contains("resolved."), "{refused}");
+        assert!(refused.stderr.contains("sealant updatekeys --rotate"), "{refused}");
+        repo.sealant(&["updatekeys", "--rotate", "-y", "s.yaml"]);
+        let resolved = repo.sealant(&["resolve", "s.yaml"]);
+        assert!(resolved.stderr.contains("resolved."), "{resolved}");
+        assert_eq!(value(&repo, "a"), "planted-new");
+        assert!(!repo.test.read_text("s.yaml").contains(&bob));
+        repo.holds_none_of(&["planted"]);
+    }
 }
 
 #[test]

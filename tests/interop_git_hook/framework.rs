@@ -5,7 +5,7 @@ use sealant_test_support::Peers;
 use super::*;
 
 /// The framework, with our program on the `PATH`.
-fn pre_commit(test: &Sandbox, args: &[&str]) -> Run {
+pub fn pre_commit(test: &Sandbox, args: &[&str]) -> Run {
     with_framework(program(test, "python3", &["-m", "pre_commit"]).args(args))
 }
 
@@ -139,7 +139,7 @@ fn files_that_are_split_over_processes_are_all_looked_at() {
 #[test]
 fn fix_is_an_argument_like_others() {
     let ours = ours();
-    let test = with_config(&ours, "    args: [--fix]\n");
+    let test = with_config(&ours, "    args: [--fix, --]\n");
     add(&test, "secrets/a.yaml", "a: hunter2\n");
     let output = pre_commit(&test, &["run"]).run().code(1);
     assert!(output.text().contains("files were modified by this hook"), "{output}");
@@ -147,4 +147,19 @@ fn fix_is_an_argument_like_others() {
     pre_commit(&test, &["run"]).run().code(1);
     git(&test, &["add", "."]).run().ok();
     pre_commit(&test, &["run"]).run().ok();
+}
+
+#[test]
+fn a_file_that_is_named_like_a_flag_is_a_file() {
+    let ours = ours();
+    for (more, weak) in [("", "--help"), ("", "--config=weak.yaml"), ("    args: [--fix, --]\n", "--help")] {
+        let test = with_config(&ours, more);
+        test.write(weak, "");
+        test.write("weak.yaml", "creation_rules: []\n");
+        test.write("secrets/a.yaml", "a: hunter2\n");
+        git(&test, &["add", "."]).run().ok();
+        let output = pre_commit(&test, &["run"]).run().code(1);
+        assert!(output.text().contains("secrets/a.yaml:1: "), "{weak}: {output}");
+    }
+    assert_eq!(ours.read_text(".pre-commit-hooks.yaml").matches("\n  args: [\"--\"]\n").count(), 2);
 }

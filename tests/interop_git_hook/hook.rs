@@ -43,13 +43,79 @@ fn the_config_is_the_one_that_is_staged() {
     // A config that nobody commits makes nothing clean, nor does one above the repository.
     add(&test, "apps/a.yaml", SECRET);
     test.write("apps/.sealant.yaml", "sealant: {check: {exclude: ['**']}}\n");
+    test.write(".git/info/exclude", ".sealant.yaml\n");
     assert_eq!(lines(&hook(&test, &[]).run().code(1)).len(), 2);
+    test.write(".git/info/exclude", "");
     git(&test, &["add", "apps"]).run().ok();
     assert_eq!(lines(&hook(&test, &[]).run().code(1)).len(), 1);
     // One that makes no sense makes nothing clean, either.
     add(&test, ".sops.yaml", "creation_rules: 1\n");
     let output = hook(&test, &[]).run().code(5);
     assert_eq!(output.stderr.matches("error:").count(), 1, "{output}");
+}
+
+#[test]
+fn where_a_config_is_staged_all_that_it_is_about_is_looked_at() {
+    let test = repository();
+    git(&test, &["rm", "-qf", ".sops.yaml"]).run().ok();
+    add(&test, "secrets/a.yaml", "a: hunter2\n");
+    add(&test, "apps/secrets/a.yaml", "a: hunter2\n");
+    git(&test, &["commit", "-qm", "no rules"]).run().ok();
+    let found = |file: &str| format!("{file}:1: {FOUND}");
+    // A new one, below a folder.
+    add(&test, "apps/.sops.yaml", rule());
+    let expected = [found("apps/secrets/a.yaml")];
+    assert_eq!(lines(&hook(&test, &[]).run().code(1)), expected);
+    // As the pre-commit framework calls it.
+    assert_eq!(lines(&hook(&test, &["apps/.sops.yaml"]).run().code(1)), expected);
+    git(&test, &["commit", "-qm", "rules below"]).run().ok();
+    hook(&test, &[]).run().ok();
+    let between = |from: &str, to: &str| {
+        hook(&test, &[]).env("PRE_COMMIT_FROM_REF", from).env("PRE_COMMIT_TO_REF", to).run()
+    };
+    assert_eq!(lines(&between("HEAD~1", "HEAD").code(1)), expected);
+    // One that is deleted, under which nothing was secret: the one above counts now.
+    add(&test, ".sops.yaml", rule().replace("^secrets/", "secrets/"));
+    add(&test, "apps/.sops.yaml", "creation_rules: []\n");
+    git(&test, &["commit", "-qm", "rules above"]).run().ok();
+    hook(&test, &[]).run().ok();
+    git(&test, &["rm", "-q", "apps/.sops.yaml"]).run().ok();
+    assert_eq!(lines(&hook(&test, &[]).run().code(1)), expected);
+    git(&test, &["commit", "-qm", "one config"]).run().ok();
+    assert_eq!(lines(&between("HEAD~1", "HEAD").code(1)), expected);
+}
+
+#[test]
+fn a_config_that_is_not_staged_fails_the_commit() {
+    let test = Sandbox::new(env!("CARGO_BIN_EXE_sealant"));
+    git(&test, &["init", "-q", "-b", "main"]).run().ok();
+    let output = program(&test, env!("CARGO_BIN_EXE_sealant"), &["init", "--git"]).run().ok();
+    assert!(output.stderr.contains("Next: commit .gitattributes"), "{output}");
+    assert!(output.stderr.contains("git add .sops.yaml"), "{output}");
+    add(&test, "secrets/deep/db.yaml", "a: hunter2\n");
+    let told = "error: .sops.yaml: this config is not staged, and staged files are below it";
+    for args in [&[][..], &["secrets/deep/db.yaml"], &["--fix"]] {
+        let output = hook(&test, args).run().code(5);
+        assert_eq!(output.stderr.matches(told).count(), 1, "{output}");
+        assert!(output.stderr.contains("git add .sops.yaml"), "{output}");
+    }
+    let output = hook(&test, &["db.yaml"]).cwd("secrets/deep").run().code(5);
+    assert!(output.stderr.contains(told), "{output}");
+    assert_ne!(git(&test, &["commit", "-qm", "x"]).run().status, 0);
+    // A commit of one file does not carry a config that is staged beside it.
+    git(&test, &["add", "."]).run().ok();
+    assert_eq!(lines(&hook(&test, &[]).run().code(1)).len(), 1);
+    let output = git(&test, &["commit", "-qm", "x", "secrets"]).run();
+    assert!(output.status != 0 && output.stderr.contains(told), "{output}");
+    // What Git ignores is somebody's own, and what stands beside the staged files is about others.
+    git(&test, &["rm", "-q", "--cached", ".sops.yaml"]).run().ok();
+    test.write(".git/info/exclude", "/.sops.yaml\n");
+    hook(&test, &[]).run().ok();
+    test.write("other/.sops.yaml", rule());
+    hook(&test, &[]).run().ok();
+    add(&test, "other/x", "x");
+    let output = hook(&test, &[]).run().code(5);
+    assert!(output.stderr.contains("error: other/.sops.yaml: "), "{output}");
 }
 
 #[test]
@@ -63,7 +129,15 @@ fn a_config_that_is_named_is_the_staged_one_too() {
     assert_eq!(lines(&hook(&test, &["--config", "conf/rules.yaml"]).run().code(1)), found);
     let output = hook(&test, &["--config", "rules.yaml"]).cwd("conf").run().code(1);
     assert_eq!(lines(&output), found);
-    assert_eq!(lines(&hook(&test, &[]).env("SOPS_CONFIG", "conf/rules.yaml").run().code(1)), found);
+    // What somebody has in the environment is no rule of the repository.
+    hook(&test, &[]).env("SOPS_CONFIG", "conf/rules.yaml").run().ok();
+    add(&test, "secrets/a.yaml", "a: hunter2\n");
+    test.write("../tmp/none.yaml", "creation_rules: []\n");
+    for config in ["../tmp/none.yaml", "none.yaml"] {
+        let output = hook(&test, &[]).env("SOPS_CONFIG", config).run().code(1);
+        assert_eq!(lines(&output), [format!("secrets/a.yaml:1: {FOUND}")]);
+    }
+    git(&test, &["rm", "-qf", "secrets/a.yaml"]).run().ok();
     test.write("conf/unstaged.yaml", "creation_rules: []\n");
     hook(&test, &["--config", "conf/unstaged.yaml"]).run().code(61);
     // One of another place is nobody's to stage.

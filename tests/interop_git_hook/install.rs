@@ -93,11 +93,81 @@ fn a_hook_of_somebody_else_is_not_touched() {
     let output = install(&test, &[]).run().ok();
     assert!(output.stderr.contains("the pre-commit framework owns the hook"), "{output}");
     assert!(!test.path(".git/hooks/pre-commit").exists());
+}
+
+/// What `git install` says, and `doctor` in line with it, where Git runs no hook of ours.
+fn lacks_hook(test: &Sandbox, advice: &str) {
+    let output = install(test, &[]).run().ok();
+    assert!(output.stderr.contains(advice), "{advice}: {output}");
+    assert!(doctor(test).contains("no hook looks at what is committed"), "{advice}: {}", doctor(test));
+}
+
+/// As before, where one is run because this file says so.
+fn has_hook(test: &Sandbox, file: &str) {
+    let output = install(test, &[]).run().ok();
+    assert!(output.stderr.contains(&format!("as it was: {file}\n")), "{output}");
+    assert!(doctor(test).starts_with("ok "), "{}", doctor(test));
+}
+
+fn chmod(test: &Sandbox, file: &str, mode: u32) {
+    std::fs::set_permissions(test.path(file), PermissionsExt::from_mode(mode)).unwrap();
+}
+
+#[test]
+fn the_framework_counts_where_it_is_installed_and_names_us() {
+    let test = repository();
+    let config = ".pre-commit-config.yaml";
+    let named = "repos: [{repo: x, rev: y, hooks: [{id: sealant}]}]\n";
+    test.write(config, "# id: sealant\nrepos: []\n");
+    lacks_hook(&test, "Add Sealant to .pre-commit-config.yaml");
+    test.write(config, named);
+    lacks_hook(&test, "Run `pre-commit install`");
+    framework::pre_commit(&test, &["install"]).run().ok();
     // Who has done what was said hears no more of it.
-    test.write(".pre-commit-config.yaml", "repos: [{repo: x, rev: y, hooks: [{id: sealant}]}]\n");
-    let output = install(&test, &[]).run().ok();
-    assert!(output.stderr.contains("as it was: .pre-commit-config.yaml"), "{output}");
-    assert!(doctor(&test).starts_with("ok "), "{}", doctor(&test));
+    has_hook(&test, config);
+    chmod(&test, ".git/hooks/pre-commit", 0o644);
+    lacks_hook(&test, "Run `pre-commit install`");
+    chmod(&test, ".git/hooks/pre-commit", 0o755);
+    test.write(config, "# id: sealant\nrepos: []\n");
+    lacks_hook(&test, "Add Sealant to .pre-commit-config.yaml");
+}
+
+#[test]
+fn a_manager_that_is_not_active_runs_nothing() {
+    let test = repository();
+    test.write(".husky/pre-commit", "# sealant hook pre-commit\nnpm test\n");
+    lacks_hook(&test, "Add the line `sealant hook pre-commit` to .husky/pre-commit.\nRun `npx husky`");
+    test.write(".husky/pre-commit", "sealant hook pre-commit\n");
+    lacks_hook(&test, "Run `npx husky`");
+    // As husky does it.
+    git(&test, &["config", "core.hooksPath", ".husky/_"]).run().ok();
+    test.write(".husky/_/pre-commit", "#!/usr/bin/env sh\n. \"$(dirname \"$0\")/h\"\n");
+    chmod(&test, ".husky/_/pre-commit", 0o755);
+    has_hook(&test, ".husky/pre-commit");
+
+    let test = repository();
+    test.write("lefthook.yml", "pre-commit: {commands: {sealant: {run: sealant hook pre-commit}}}\n");
+    lacks_hook(&test, "Run `lefthook install`");
+    test.write(".git/hooks/pre-commit", "#!/bin/sh\ncall_lefthook run \"pre-commit\" \"$@\"\n");
+    chmod(&test, ".git/hooks/pre-commit", 0o755);
+    has_hook(&test, "lefthook.yml");
+    test.write("lefthook.yml", "#pre-commit: {commands: {sealant: {run: sealant hook pre-commit}}}\n");
+    lacks_hook(&test, "Add to lefthook.yml");
+}
+
+#[test]
+fn a_hook_that_git_does_not_run_is_none() {
+    let test = repository();
+    let hook = ".git/hooks/pre-commit";
+    install(&test, &[]).run().ok();
+    has_hook(&test, hook);
+    chmod(&test, hook, 0o644);
+    lacks_hook(&test, "is not executable, so Git does not run it\nRun `chmod +x ");
+    test.write(hook, "#!/bin/sh\n# sealant hook pre-commit\nmake lint\n");
+    chmod(&test, hook, 0o755);
+    lacks_hook(&test, "Add the line `sealant hook pre-commit || exit` to it");
+    test.write(hook, "#!/bin/sh\nsealant hook pre-commit || exit\nmake lint\n");
+    has_hook(&test, hook);
 }
 
 #[test]

@@ -49,7 +49,7 @@ pub struct Args {
 }
 
 /// Above 128, so that Git stops instead of taking for a merge what is none.
-const CANNOT: u8 = 129;
+pub const CANNOT: u8 = 129;
 
 pub fn run(args: &Args, context: &Context) -> ExitCode {
     match merge(args, context) {

@@ -3,6 +3,7 @@
 //! Pure: bytes and a creation rule in, findings out. Which leaves a rule selects is `sops`'s to say, for whom a file is
 //! encrypted `rekey`'s. A finding never quotes a value.
 
+mod others;
 mod plan;
 mod text;
 
@@ -19,6 +20,7 @@ use crate::rekey::Change;
 use crate::sealed_secret::{self, SealedFile};
 use crate::secret::SecretBytes;
 use crate::sops::{self, Encrypted, kubernetes};
+use others::is_about_secrets;
 pub use plan::Plan;
 use text::{PrivateKey, Signs};
 
@@ -107,8 +109,14 @@ pub struct Finding {
 
 /// What is wrong with a file, in the order of its lines. An error when its creation rule makes no sense.
 pub fn check(format: Format, file: SecretBytes, policy: Option<&Policy>) -> Result<Vec<Finding>> {
+    let utf8 = text::of_utf16(&file);
+    let is_utf16 = utf8.is_some();
+    let file = utf8.unwrap_or(file);
     let signs = Signs::of(&file);
     let mut check = Check { policy, findings: Vec::new() };
+    if is_utf16 && format != Format::Binary && signs.ciphertext && sops::looks_encrypted(&file) {
+        check.add(1, Rule::Broken, "is in UTF-16, and encrypted files are read in UTF-8 alone");
+    }
     for (line, kind) in signs.private_keys(&file) {
         check.add(line, Rule::PrivateKey, named(kind));
     }
@@ -204,7 +212,7 @@ impl Check<'_> {
         let mut reported = BTreeSet::new();
         if sops::is_meant(&*document) {
             self.last_applied(&*document);
-            return self.encrypted(document, &secrets, &mut reported);
+            return self.encrypted(document, covering, &secrets, &mut reported);
         }
         let sealed = sealed_secret::objects(&*document);
         if let Some(policy) = covering.filter(|_| sealed.is_empty()) {
@@ -244,6 +252,7 @@ impl Check<'_> {
     fn encrypted(
         &mut self,
         document: Box<dyn Document>,
+        covering: Option<&Policy>,
         secrets: &[NodeId],
         reported: &mut BTreeSet<NodeId>,
     ) -> Result<()> {
@@ -255,10 +264,15 @@ impl Check<'_> {
             }
         };
         let document = file.document();
-        let of_rule = self.policy.and_then(|policy| Some((policy.selection.as_ref()?, shown(policy))));
-        let of_file = (&file.metadata.selection, "its metadata".to_owned());
+        // What a rule leaves unsaid is what encrypting by it would have done, if the file is its business at all.
+        let of_rule = self.policy.and_then(|policy| {
+            let asked = policy.selection.clone();
+            let is_meant = asked.is_some() || covering.is_some();
+            is_meant.then(|| (policy::selection(document, asked).0, shown(policy)))
+        });
+        let of_file = (file.metadata.selection.clone(), "its metadata".to_owned());
         for (selection, who) in [Some(of_file), of_rule].into_iter().flatten() {
-            for node in self.clear(document, selection, secrets) {
+            for node in self.clear(document, &selection, secrets) {
                 if reported.insert(node) {
                     let path = document.tree().path_of(document.source(), node);
                     let message = format!("{path} is in clear, and {who} says that it is encrypted");
@@ -282,10 +296,8 @@ impl Check<'_> {
         });
         if is_about_secrets(selection) {
             let tree = document.tree();
-            let roots = tree.documents().iter().copied();
-            let others: Vec<NodeId> = roots.filter(|&root| kubernetes::is_object(document, root)).collect();
-            let is_within = |nodes: &[NodeId], leaf| nodes.iter().any(|&node| tree.contains(node, leaf));
-            found.retain(|&leaf| is_within(secrets, leaf) || !is_within(&others, leaf));
+            let is_of_secret = |leaf| secrets.iter().any(|&secret| tree.contains(secret, leaf));
+            found.retain(|&leaf| is_of_secret(leaf) || !others::is_of_data(document, selection, leaf));
         }
         found
     }
@@ -335,12 +347,6 @@ impl Check<'_> {
         }
         Ok(())
     }
-}
-
-/// Whether a selection is about Kubernetes Secrets, as Flux's manual has it for all files: the `data` of a ConfigMap
-/// are not meant, for nothing else has `stringData`.
-fn is_about_secrets(selection: &Selection) -> bool {
-    selection.encrypts_matches() && selection.matches_key("stringData")
 }
 
 /// The values of a Secret in clear, without those that are filled in later.

@@ -7,6 +7,7 @@ use crate::document::{Format, MAX_BINARY, MAX_SOURCE};
 use crate::error::Result;
 use crate::repo::check::{Finding, check};
 use crate::secret::SecretBytes;
+use crate::sops;
 
 /// Files of no known type above this size are passed by, unless a rule says that they are encrypted: they are no text
 /// that a key was left in.
@@ -15,6 +16,8 @@ const LARGE: u64 = 32 << 20;
 /// How a file is looked at.
 pub struct Plan {
     format: Format,
+    /// The one in which the file would be encrypted.
+    own_format: Format,
     policy: Option<Policy>,
     /// The most that it may hold.
     pub limit: usize,
@@ -34,12 +37,24 @@ impl Plan {
         if format == Format::Binary && size > LARGE && !is_named {
             return Ok(None);
         }
+        let own_format = format;
+        // Kubernetes takes `a.YAML`. To sops it is binary, so what a rule says of its path is of the whole file.
+        let folded = name.filter(|_| format == Format::Binary && !is_named).map(folded);
+        let format = folded.unwrap_or(format);
         let limit = if format == Format::Binary { MAX_BINARY } else { MAX_SOURCE };
-        Ok(Some(Self { format, policy, limit }))
+        Ok(Some(Self { format, own_format, policy, limit }))
     }
 
     /// What is wrong with the file.
     pub fn check(&self, bytes: SecretBytes) -> Result<Vec<Finding>> {
-        check(self.format, bytes, self.policy.as_ref())
+        let is_binary =
+            self.format != self.own_format && sops::is_meant_to_be_encrypted(self.own_format, &bytes);
+        let format = if is_binary { self.own_format } else { self.format };
+        check(format, bytes, self.policy.as_ref())
     }
+}
+
+/// The format of a file whose extension may be in capitals.
+fn folded(name: &Path) -> Format {
+    Format::of_path(Path::new(&name.as_os_str().to_ascii_lowercase()))
 }

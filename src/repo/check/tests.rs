@@ -94,6 +94,76 @@ fn a_value_that_came_into_an_encrypted_file_is_found_and_not_quoted() {
 }
 
 #[test]
+fn a_rule_about_secrets_counts_in_other_objects_for_all_but_their_data() {
+    let flux = rule(&format!("{{path_regex: .*, encrypted_regex: ^(data|stringData)$, age: {ALICE}}}"));
+    let more =
+        format!("{{path_regex: .*, encrypted_regex: ^(data|stringData|password|token)$, age: {ALICE}}}");
+    let more = rule(&more);
+    let release = "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nspec:\n  values:\n";
+    let config_map = "apiVersion: v1\nkind: ConfigMap\ndata:\n  a: b\n";
+    let list = "apiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: ConfigMap, data: {a: b}}\n";
+    for (text, policy, expected) in [
+        (format!("{release}    db:\n      password: hunter2\n"), &more, vec!["6 plaintext"]),
+        (format!("{release}    db:\n      password: hunter2\n"), &flux, vec![]),
+        (format!("{release}    stringData: {{a: hunter2}}\n"), &flux, vec!["5 plaintext"]),
+        (format!("{release}    password: {{data: hunter2}}\n"), &more, vec!["5 plaintext"]),
+        (config_map.to_owned(), &more, vec![]),
+        (config_map.replace("a:", "token:"), &more, vec!["4 plaintext"]),
+        (config_map.replace("a:", "token:"), &flux, vec![]),
+        (list.to_owned(), &more, vec![]),
+        (format!("{SECRET}---\n{config_map}"), &more, vec!["5 plaintext"]),
+    ] {
+        assert_eq!(found(Format::Yaml, &text, policy), expected, "{text}");
+    }
+}
+
+#[test]
+fn metadata_cannot_take_back_what_a_rule_implies() {
+    let secrets = rule(&format!("{{path_regex: secrets/, age: {ALICE}}}"));
+    let all = rule(&format!("{{age: {ALICE}}}"));
+    let of = |lines: &str, regex: &str| {
+        let regex = format!("encrypted_regex: {regex}");
+        encrypted(lines).replace("unencrypted_suffix: _unencrypted", &regex)
+    };
+    let text = of(&format!("a: {TOKEN}\npassword: hunter2\nb_unencrypted: 1\n"), "^x$");
+    assert_eq!(
+        messages(&text, &secrets),
+        ["password is in clear, and .sops.yaml:2 says that it is encrypted"]
+    );
+    // A rule for every file does not say which are secret.
+    assert_eq!(messages(&text, &all), Vec::<String>::new());
+    // Of a Secret only the values are encrypted when nothing else is said.
+    let text = of(&SECRET.replace("aHVudGVyMg==", TOKEN), "^(data|stringData)$");
+    assert_eq!(messages(&text, &secrets), Vec::<String>::new());
+}
+
+#[test]
+fn what_is_written_in_utf16_is_looked_at() {
+    let utf16 = |text: &str, to_bytes: fn(u16) -> [u8; 2]| -> Vec<u8> {
+        format!("\u{feff}{text}").encode_utf16().flat_map(to_bytes).collect()
+    };
+    let secrets = rule(&format!("{{path_regex: secrets/, age: {ALICE}}}"));
+    let token = encrypted(&format!("a: {TOKEN}\n"));
+    use Format::{Binary, Yaml};
+    for (format, text, policy, expected) in [
+        (Yaml, SECRET, &None, vec!["5 kubernetes-secret"]),
+        (Yaml, "# \u{1f511}\na: 1\n", &secrets, vec!["2 plaintext"]),
+        (Binary, "x", &secrets, vec!["1 plaintext"]),
+        (Yaml, "a: 1\n", &None, vec![]),
+        // Neither sops nor we read this.
+        (Yaml, &token, &None, vec!["1 broken"]),
+    ] {
+        for to_bytes in [u16::to_le_bytes, u16::to_be_bytes] {
+            let file = SecretBytes::new(utf16(text, to_bytes));
+            let findings = check(format, file, policy.as_ref()).unwrap();
+            let found: Vec<_> =
+                findings.iter().map(|finding| format!("{} {}", finding.line, finding.rule.id())).collect();
+            assert_eq!(found, expected, "{format}: {text}");
+        }
+    }
+}
+
+#[test]
 fn secrets_in_clear_are_found_without_any_rule() {
     for (text, expected) in [
         (SECRET.to_owned(), vec!["5 kubernetes-secret"]),
@@ -106,6 +176,10 @@ fn secrets_in_clear_are_found_without_any_rule() {
         (SECRET.replace("aHVudGVyMg==", "''"), vec![]),
         (SECRET.replace("aHVudGVyMg==", "${PASSWORD}"), vec![]),
         (SECRET.replace("aHVudGVyMg==", "'{{ .Values.a }}'"), vec![]),
+        (SECRET.replace("aHVudGVyMg==", "'{{ .Values.a }}{{ .Values.b }}'"), vec![]),
+        (SECRET.replace("aHVudGVyMg==", "'{{ x }}hunter2{{ y }}'"), vec!["5 kubernetes-secret"]),
+        (SECRET.replace("aHVudGVyMg==", "'${USER}:hunter2@${HOST}'"), vec!["5 kubernetes-secret"]),
+        (SECRET.replace("aHVudGVyMg==", "'${'"), vec!["5 kubernetes-secret"]),
         (SECRET.replace("name: a", "name: {{ .Values.name }}"), vec!["5 kubernetes-secret"]),
         (SECRET.replace("aHVudGVyMg==", "{{ .Values.a }}"), vec![]),
         (SECRET.replace("v1", "external-secrets.io/v1"), vec![]),

@@ -5,6 +5,8 @@ use std::sync::LazyLock;
 
 use regex::bytes::Regex;
 
+use crate::secret::SecretBytes;
+
 /// One pass over a file: all that anything is decided by begins with one of these.
 static SIGNS: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r"ENC\[AES256_GCM|Secret|sops|(?i:age-secret-key-)|hv[sbr]\.|\bs\.").ok());
@@ -103,10 +105,33 @@ pub fn is_lfs_pointer(file: &[u8]) -> bool {
     file.len() < 1024 && file.starts_with(LFS)
 }
 
-/// Whether a text is filled in later: a template's expression, or a variable.
+/// The text of a file in UTF-16, as PowerShell writes it; `None` for one that does not say so by its first two bytes.
+pub fn of_utf16(file: &[u8]) -> Option<SecretBytes> {
+    let (units, unit): (_, fn([u8; 2]) -> u16) = match file {
+        [0xff, 0xfe, units @ ..] => (units, u16::from_le_bytes),
+        [0xfe, 0xff, units @ ..] => (units, u16::from_be_bytes),
+        _ => return None,
+    };
+    // Nothing takes more than three bytes for two: the text is never moved, which would leave a copy.
+    let mut text = String::with_capacity(units.len() / 2 * 3);
+    let units = units.chunks_exact(2).map(|pair| unit([pair[0], pair[1]]));
+    text.extend(char::decode_utf16(units).map(|read| read.unwrap_or(char::REPLACEMENT_CHARACTER)));
+    Some(SecretBytes::new(text.into_bytes()))
+}
+
+/// Whether a text is filled in later: nothing but templates' expressions and variables.
 pub fn is_placeholder(text: &str) -> bool {
-    let text = text.trim();
-    [("{{", "}}"), ("${", "}")].iter().any(|(start, end)| text.starts_with(start) && text.ends_with(end))
+    let mut rest = text.trim();
+    let is_any = !rest.is_empty();
+    while let Some(after) = after_placeholder(rest) {
+        rest = after.trim_start();
+    }
+    is_any && rest.is_empty()
+}
+
+fn after_placeholder(text: &str) -> Option<&str> {
+    let (start, end) = if text.starts_with("{{") { ("{{", "}}") } else { ("${", "}") };
+    Some(text.strip_prefix(start)?.split_once(end)?.1)
 }
 
 /// The first line of a Secret's values that is in clear, in a template that is no YAML before it is filled in.

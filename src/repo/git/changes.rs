@@ -1,8 +1,10 @@
 //! Which files differ: staged from committed, one commit from another, the working tree from either.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 
+use crate::config::is_config;
 use crate::error::{Error, Kind, Result};
 use crate::repo::git::{Git, revision};
 
@@ -11,10 +13,10 @@ use crate::repo::git::{Git, revision};
 const NAMES: [&str; 6] =
     ["diff", "--name-only", "-z", "--no-renames", "--no-ext-diff", "--ignore-submodules=dirty"];
 
-/// The files that the next commit would add or change.
+/// The files that the next commit would add, change or delete.
 pub fn staged(git: &Git) -> Result<Vec<PathBuf>> {
     // Where there is no commit yet, all that is staged.
-    git.paths_of(NAMES.into_iter().chain(["--cached", "--diff-filter=d"]))
+    git.paths_of(NAMES.into_iter().chain(["--cached"]))
 }
 
 /// The files whose working tree is not what is staged.
@@ -22,17 +24,11 @@ pub fn unstaged(git: &Git) -> Result<BTreeSet<PathBuf>> {
     Ok(git.paths_of(NAMES)?.into_iter().collect())
 }
 
-/// The files that commits up to `to` have added or changed since they left `from`.
+/// The files that commits up to `to` have added, changed or deleted since they left `from`.
 pub fn between(git: &Git, from: &str, to: &str) -> Result<Vec<PathBuf>> {
     let (from, to) = (revision(from)?, revision(to)?);
-    let names = |range: String| {
-        let args = NAMES.into_iter().map(str::to_owned).chain([
-            "--diff-filter=d".to_owned(),
-            range,
-            "--".to_owned(),
-        ]);
-        git.paths_of(args)
-    };
+    let names =
+        |range: String| git.paths_of(NAMES.into_iter().map(str::to_owned).chain([range, "--".to_owned()]));
     // Histories that have nothing in common are compared as they are.
     names(format!("{from}...{to}")).or_else(|_| names(format!("{from}..{to}")))
 }
@@ -46,6 +42,25 @@ pub fn since(git: &Git, base: &str) -> Result<BTreeSet<PathBuf>> {
     }
     changed.extend(git.paths_of(["ls-files", "-z", "--others", "--exclude-standard"])?);
     Ok(changed)
+}
+
+/// The folders of the configs among files that differ: what is below may be under other rules now.
+pub fn folders_of_configs<'p>(changed: impl IntoIterator<Item = &'p PathBuf>) -> BTreeSet<&'p Path> {
+    changed.into_iter().filter(|path| is_config(path)).filter_map(|path| path.parent()).collect()
+}
+
+/// Which of these files, named from the top folder, Git neither has in its index nor is told to ignore.
+pub fn untracked(git: &Git, files: &[PathBuf]) -> Result<Vec<PathBuf>> {
+    if files.is_empty() {
+        return Ok(Vec::new());
+    }
+    let literal = |path: &PathBuf| {
+        let mut pathspec = OsString::from(":(top,literal)");
+        pathspec.push(path);
+        pathspec
+    };
+    let args = ["ls-files", "-z", "--others", "--exclude-standard", "--"].map(OsString::from);
+    git.paths_of(args.into_iter().chain(files.iter().map(literal)))
 }
 
 /// The newest commit that HEAD and `base` have in common.

@@ -3,12 +3,15 @@
 //!
 //! Owns what is written there, and takes back exactly that. Whatever somebody else has written stays as it is.
 
+mod hook;
+
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Kind, Result};
 use crate::fs::{self, Mode, Snapshot};
 use crate::repo::git::Git;
 use crate::secret::SecretBytes;
+use hook::Hook;
 
 /// The drivers. Git gives these lines to a shell, and quotes what it puts into them or behind them.
 pub const SETTINGS: [(&str, &str); 4] = [
@@ -232,16 +235,19 @@ impl<'a, 'h> Setup<'a, 'h> {
         self.git.path_of(["rev-parse", "--git-path", "hooks"])
     }
 
+    fn hook(&self) -> Result<Hook<'_>> {
+        Hook::read(self.git.folder(), self.hooks()?.join("pre-commit"))
+    }
+
     fn write_hook(&self) -> Result<Step> {
-        if let Some(path) = self.hook()? {
+        let hook = self.hook()?;
+        if let Some(path) = hook.caller()? {
             return Ok(Step::AsItWas(path));
         }
-        let folder = self.hooks()?;
-        let path = folder.join("pre-commit");
-        let old = read(&path)?;
-        if let Some(manager) = Manager::of(self.git.folder(), &folder, old.as_ref()) {
-            return Ok(manager.told(&path));
+        if let Some(left) = hook.missing()? {
+            return Ok(left);
         }
+        let (path, folder) = (hook.path, self.hooks()?);
         if !self.is_own(&folder)? {
             return Ok(Step::Left {
                 what: format!(
@@ -263,20 +269,6 @@ impl<'a, 'h> Setup<'a, 'h> {
         Ok([self.git.folder(), &common].iter().any(|own| real(folder).starts_with(real(own))))
     }
 
-    /// The file by which what is committed is looked at, Git's own or that of a program that owns the hooks.
-    fn hook(&self) -> Result<Option<PathBuf>> {
-        let own = (self.hooks()?.join("pre-commit"), HOOK_LINE);
-        let top = self.git.folder();
-        let others =
-            [(".husky/pre-commit", HOOK_LINE), ("lefthook.yml", HOOK_LINE), (FRAMEWORK, "id: sealant")];
-        for (path, says) in [own].into_iter().chain(others.map(|(path, says)| (top.join(path), says))) {
-            if read(&path)?.is_some_and(|text| contains(&text, says)) {
-                return Ok(Some(path));
-            }
-        }
-        Ok(None)
-    }
-
     /// What there is.
     pub fn survey(&self) -> Result<Survey> {
         let drivers = [TEXTCONV, DRIVER].map(|name| self.setting(name));
@@ -290,7 +282,7 @@ impl<'a, 'h> Setup<'a, 'h> {
         Ok(Survey {
             attributes: PATTERNS.iter().any(|pattern| self.has_attributes(pattern).unwrap_or(false)),
             caches: self.caches()?,
-            hook: self.hook()?.is_some(),
+            hook: self.hook()?.caller()?.is_some(),
             outdated,
             drivers: [textconv, driver],
         })
@@ -307,60 +299,8 @@ pub struct Survey {
     pub outdated: bool,
     /// Git keeps what textconv prints.
     pub caches: bool,
-    /// Something looks at what is committed.
+    /// Git runs something that has Sealant look at what is committed.
     pub hook: bool,
-}
-
-/// The config of the pre-commit framework.
-const FRAMEWORK: &str = ".pre-commit-config.yaml";
-
-/// Who writes a repository's hooks.
-enum Manager {
-    Framework,
-    Husky,
-    Lefthook,
-    Person,
-}
-
-impl Manager {
-    fn of(top: &Path, hooks: &Path, hook: Option<&SecretBytes>) -> Option<Self> {
-        let says = |text: &str| hook.is_some_and(|hook| contains(hook, text));
-        if hooks.components().any(|part| part.as_os_str() == ".husky") {
-            Some(Self::Husky)
-        } else if says("lefthook") {
-            Some(Self::Lefthook)
-        } else if says("pre-commit.com") || (hook.is_none() && top.join(FRAMEWORK).exists()) {
-            Some(Self::Framework)
-        } else {
-            hook.map(|_| Self::Person)
-        }
-    }
-
-    fn told(&self, hook: &Path) -> Step {
-        let (what, advice) = match self {
-            Self::Framework => (
-                format!("the pre-commit framework owns the hook ({FRAMEWORK})"),
-                format!(
-                    "Add Sealant to {FRAMEWORK}:\n- repo: {}\n  rev: v{}\n  hooks: [{{id: sealant-system}}]",
-                    env!("CARGO_PKG_REPOSITORY"),
-                    env!("CARGO_PKG_VERSION"),
-                ),
-            ),
-            Self::Husky => (
-                "husky owns the hooks".to_owned(),
-                format!("Add the line `{HOOK_LINE}` to .husky/pre-commit."),
-            ),
-            Self::Lefthook => (
-                "lefthook owns the hooks".to_owned(),
-                format!("Add to lefthook.yml:\npre-commit: {{commands: {{sealant: {{run: {HOOK_LINE}}}}}}}"),
-            ),
-            Self::Person => (
-                format!("{} is there already, and stays as it is", hook.display()),
-                format!("Add the line `{HOOK_LINE} || exit` to it."),
-            ),
-        };
-        Step::Left { what, advice }
-    }
 }
 
 fn read(path: &Path) -> Result<Option<SecretBytes>> {

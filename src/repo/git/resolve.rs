@@ -11,11 +11,11 @@ use jiff::Timestamp;
 
 use super::Git;
 use super::merge::markers::Marked;
-use super::merge::{Versions, differing, digest, in_version, without_unused_keys};
+use super::merge::{Versions, differing, digest, in_version, returned, without_unused_keys};
 use crate::batch::{self, Source};
 use crate::config::Selection;
 use crate::document::{self, Document, Edits, Format, NodeId, Value};
-use crate::encrypted_file::{self, EncryptedFile, no_answer};
+use crate::encrypted_file::{self, EncryptedFile, is_meant_to_be_sealed, no_answer};
 use crate::error::{Error, Kind, Result};
 use crate::fs::Snapshot;
 use crate::host::Host;
@@ -135,6 +135,14 @@ pub struct Resolved {
     pub bytes: Vec<u8>,
     /// What is in none of the versions, or gone though both sides have it.
     pub warnings: Vec<String>,
+    /// What has to be done with the file first. It is valid as it is, and yet not resolved.
+    pub left: Option<Error>,
+}
+
+impl Resolved {
+    pub fn new(bytes: Vec<u8>, warnings: Vec<String>) -> Self {
+        Self { bytes, warnings, left: None }
+    }
 }
 
 /// An error when a file is not valid as it is.
@@ -163,15 +171,15 @@ pub async fn finish(
             return Err(Error::new(Kind::Conflict, "the file is in clear, and a version of it is encrypted")
                 .advise("Encrypt it, `sealant encrypt -i FILE`, then `git add FILE`."));
         }
-        return Ok(Resolved { bytes: bytes.to_vec(), warnings: Vec::new() });
+        return Ok(Resolved::new(bytes.to_vec(), Vec::new()));
     }
     match EncryptedFile::parse(format, bytes)? {
         EncryptedFile::Document(file) => finish_document(service, &path, &file, stages, now).await,
         EncryptedFile::Sealed(file) => {
             let bytes = without_unused_keys(&file)?;
             // An item without its data key is refused by what reads it.
-            SealedFile::parse(format, SecretBytes::new(bytes.clone()))?;
-            Ok(Resolved { bytes, warnings: Vec::new() })
+            let file = SealedFile::parse(format, SecretBytes::new(bytes.clone()))?;
+            Ok(Resolved { left: brought_back(&file, stages)?, ..Resolved::new(bytes, Vec::new()) })
         }
     }
 }
@@ -185,8 +193,9 @@ async fn finish_document(
 ) -> Result<Resolved> {
     let key = unwrap(service, path, file).await?;
     if file.decrypt(&key, MacCheck::Verify).is_ok() {
-        return Ok(Resolved { bytes: file.document().source().as_bytes().to_vec(), warnings: Vec::new() });
+        return Ok(Resolved::new(file.document().source().as_bytes().to_vec(), Vec::new()));
     }
+    refuse_new_settings(file, stages)?;
     // The plaintext is complete only if every value opens where it stands.
     let versions = PlainStages::open(service, path, file.format(), stages).await?;
     let plaintext = versions.respelled(file.open(&key, MacCheck::Ignore)?, true)?;
@@ -211,7 +220,47 @@ async fn finish_document(
     warnings.dedup();
     let written = file.write(&*plaintext, file.metadata.clone(), &key, None, now)?;
     warnings.extend(written.warnings);
-    Ok(Resolved { bytes: written.bytes, warnings })
+    Ok(Resolved::new(written.bytes, warnings))
+}
+
+/// An error that names a recipient whom one side has removed, and who could read with this file what he could not read as
+/// that side left it.
+fn brought_back(file: &SealedFile, stages: &Stages) -> Result<Option<Error>> {
+    let format = file.document.format();
+    let parse = |stage: &Option<SecretBytes>| {
+        let sealed = stage.as_ref().filter(|stage| is_meant_to_be_sealed(format, stage));
+        sealed.map(|stage| SealedFile::parse(format, stage.clone())).transpose()
+    };
+    let Some(base) = parse(&stages.base)? else { return Ok(None) };
+    for (name, side) in [("our side", &stages.ours), ("their side", &stages.theirs)] {
+        let Some(side) = parse(side)? else { continue };
+        if let Some(key) = returned(&base, &side, file)?.first() {
+            let message = format!("{name} has removed {key}, who could read new values in this file");
+            return Ok(Some(Error::new(Kind::Other, message).advise(
+                "Shut him out, `sealant updatekeys --rotate FILE`, then `sealant resolve FILE`. If he is to stay: `git add FILE`.",
+            )));
+        }
+    }
+    Ok(None)
+}
+
+/// No MAC covers the settings, so they are those of a version as a whole.
+fn refuse_new_settings(file: &Encrypted, stages: &Stages) -> Result<()> {
+    let format = file.format();
+    let encrypted = stages.all().filter(|stage| sops::is_meant_to_be_encrypted(format, stage));
+    let known = encrypted.filter_map(|stage| Encrypted::parse(format, stage.clone()).ok());
+    let mut known: Vec<_> = known.map(|stage| stage.metadata).collect();
+    let here = &file.metadata;
+    known.retain(|stage| stage.selection == here.selection);
+    let setting = match known.iter().find(|stage| stage.mac_only_encrypted == here.mac_only_encrypted) {
+        Some(_) => return Ok(()),
+        None if known.is_empty() => here.selection.to_string(),
+        None => format!("mac_only_encrypted: {}", here.mac_only_encrypted),
+    };
+    let message = format!("none of the versions that were merged has the setting `{setting}`");
+    Err(Error::new(Kind::Conflict, message).advise(
+        "It says which values are encrypted, or checked. Put it as one of the versions has it; change it when the merge is done.",
+    ))
 }
 
 /// A value at its place, by its digest. Positions in lists do not count: they move.

@@ -114,12 +114,14 @@ async fn bring_together(merge: &Merge<'_>, opened: &Versions<Version>, texts: Te
                 None => {
                     let Ciphertext { bytes, warnings } = writer.write(&text, &[])?;
                     notes.extend(warnings);
+                    notes.extend(writer.note_on_key(opened, &[&text]));
                     bytes
                 }
             };
             Ok(Outcome::Clean { file, notes })
         }
         Merged::Conflict { ours, theirs } => {
+            notes.extend(writer.note_on_key(opened, &[&ours, &theirs]));
             let (ours, theirs) = match writer.conflict(&ours, &theirs) {
                 Ok(file) => return conflict(merge.format, file, &ours, &theirs, notes),
                 // What can be read need not be what can be encrypted.
@@ -249,17 +251,26 @@ impl Writer<'_> {
 
     /// What a person should know.
     fn notes(&self, opened: &Versions<Version>) -> Vec<String> {
-        let now: Vec<_> = names(&self.metadata.keys).concat();
-        let mut notes = Vec::new();
-        let is_old_key = [&opened.ours, &opened.theirs].iter().all(|side| side.key == *self.key);
-        let before = opened.base.as_ref().filter(|_| is_old_key);
-        for gone in before.map(|base| names(&base.file.metadata.keys).concat()).unwrap_or_default() {
-            if !now.contains(&gone) {
-                notes.push(format!(
-                    "{gone} was removed, and still knows the data key: `sealant rotate` makes a new one"
-                ));
+        let now = names(&self.metadata.keys).concat();
+        let with_key = opened.as_ref().named().filter(|(_, version)| version.key == *self.key);
+        let before = with_key.flat_map(|(_, version)| names(&version.file.metadata.keys).concat());
+        let mut notes: Vec<String> = Vec::new();
+        for gone in before.filter(|key| !now.contains(key)) {
+            let note =
+                format!("{gone} was removed, and still knows the data key: `sealant rotate` makes a new one");
+            if !notes.contains(&note) {
+                notes.push(note);
             }
         }
         notes
+    }
+
+    /// Where values that were not theirs are now under a data key that theirs alone has: it takes no key to make one.
+    fn note_on_key(&self, opened: &Versions<Version>, texts: &[&SecretBytes]) -> Option<String> {
+        let is_theirs = opened.theirs.key == *self.key && opened.ours.key != *self.key;
+        let has_more = texts.iter().any(|text| **text != opened.theirs.plaintext);
+        (is_theirs && has_more).then(|| {
+            "the data key is the one that their side made: `sealant rotate` if you do not know who that was".to_owned()
+        })
     }
 }

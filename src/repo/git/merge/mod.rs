@@ -24,7 +24,7 @@ use crate::secret::SecretBytes;
 pub use document::{differing, in_version};
 pub use keyed::digest;
 pub use lines::Side;
-pub use sealed::without_unused_keys;
+pub use sealed::{returned, without_unused_keys};
 pub use text::{Merged, Texts};
 
 /// Three versions of something. There is no base where both sides added it.

@@ -9,6 +9,7 @@ use super::lines::{self, Side};
 use super::{Merge, Outcome, Versions, in_version, markers};
 use crate::batch;
 use crate::error::{Error, Kind, Result};
+use crate::keys::MasterKey;
 use crate::sealed_secret::{self, Binding, SealedFile, SealedSecret, Values};
 use crate::secret::SecretBytes;
 
@@ -166,6 +167,22 @@ pub fn without_unused_keys(file: &SealedFile) -> Result<Vec<u8>> {
     let clean = |(_, sealed): &(_, SealedSecret)| sealed_secret::unset(sealed, &[]).map(Some);
     let clean = file.objects.iter().map(clean).collect::<Result<Vec<_>>>()?;
     file.rewritten(&clean)
+}
+
+/// Those whom `side` has taken out since the `base`, and who can open with `result` what they could not open as that side
+/// left it.
+pub fn returned(base: &SealedFile, side: &SealedFile, result: &SealedFile) -> Result<Vec<MasterKey>> {
+    let find = |file: &SealedFile, wanted: &Name| {
+        file.objects.iter().map(|(_, sealed)| sealed).find(|sealed| name(sealed) == *wanted).cloned()
+    };
+    let mut found = Vec::new();
+    for (_, result) in &result.objects {
+        let name = name(result);
+        if let (Some(base), Some(side)) = (find(base, &name), find(side, &name)) {
+            found.extend(sealed_secret::returned(&base, &side, result)?.into_iter().map(|(key, _)| key));
+        }
+    }
+    Ok(found)
 }
 
 /// Both with the data keys of both, so that whichever item is chosen finds its own. [`without_unused_keys`] drops the

@@ -1,0 +1,238 @@
+//! Whether Git runs a hook that calls Sealant, and who owns the hooks where it does not.
+//!
+//! Writes nothing. What Git would not run here and now is no hook, whatever a config says.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use super::{HOOK_LINE, Step, contains, read};
+use crate::error::Result;
+use crate::secret::SecretBytes;
+
+/// The file that Git runs before a commit, or would run.
+pub(super) struct Hook<'t> {
+    top: &'t Path,
+    pub path: PathBuf,
+    text: Option<SecretBytes>,
+}
+
+impl<'t> Hook<'t> {
+    pub fn read(top: &'t Path, path: PathBuf) -> Result<Self> {
+        Ok(Self { top, text: read(&path)?, path })
+    }
+
+    /// The file that says that Sealant is called, where Git comes to it.
+    pub fn caller(&self) -> Result<Option<PathBuf>> {
+        if !self.is_run() {
+            return Ok(None);
+        }
+        if self.calls_us() {
+            return Ok(Some(self.path.clone()));
+        }
+        let Some(manager) = self.manager() else { return Ok(None) };
+        Ok(if self.is_named(&manager)? { self.config(&manager) } else { None })
+    }
+
+    /// What a person has to do first, where something else has the say about hooks.
+    pub fn missing(&self) -> Result<Option<Step>> {
+        if self.calls_us() && !self.is_run() {
+            return Ok(Some(Step::Left {
+                what: format!("{} is not executable, so Git does not run it", self.path.display()),
+                advice: format!("Run `chmod +x {}`.", self.path.display()),
+            }));
+        }
+        let Some(manager) = self.manager() else { return Ok(None) };
+        let (what, advice) = self.told(&manager);
+        // Its owner writes it anew, with its mode.
+        let Some(start) = manager.start().filter(|_| !self.is_run()) else {
+            return Ok(Some(Step::Left { what, advice }));
+        };
+        let is_named = self.is_named(&manager)?;
+        let what = format!("{what}, and has written none in this clone: nothing looks at what is committed");
+        let then = format!("Run `{start}`.");
+        Ok(Some(Step::Left { what, advice: if is_named { then } else { format!("{advice}\n{then}") } }))
+    }
+
+    /// Whether Git runs it.
+    fn is_run(&self) -> bool {
+        self.path.metadata().is_ok_and(|data| data.is_file() && data.permissions().mode() & 0o111 != 0)
+    }
+
+    fn says(&self, part: &str) -> bool {
+        self.text.as_ref().is_some_and(|text| contains(text, part))
+    }
+
+    fn calls_us(&self) -> bool {
+        self.text.as_ref().is_some_and(|text| has_line(text))
+    }
+
+    fn manager(&self) -> Option<Manager> {
+        let is_there = |name: &str| self.text.is_none() && self.top.join(name).exists();
+        if self.path.components().any(|part| part.as_os_str() == HUSKY) || is_there(HUSKY) {
+            Some(Manager::Husky)
+        } else if self.says("lefthook") || is_there(LEFTHOOK) {
+            Some(Manager::Lefthook)
+        } else if self.says("pre-commit.com") || is_there(FRAMEWORK) {
+            Some(Manager::Framework)
+        } else {
+            self.text.as_ref().map(|_| Manager::Person)
+        }
+    }
+
+    /// Where a manager is told what to run.
+    fn config(&self, manager: &Manager) -> Option<PathBuf> {
+        match manager {
+            Manager::Framework => Some(self.top.join(FRAMEWORK)),
+            Manager::Husky => {
+                // Its own file `_/pre-commit` runs the one above it.
+                let own = self.path.parent().filter(|folder| folder.ends_with("_")).and_then(Path::parent);
+                Some(own.map_or_else(|| self.top.join(HUSKY), Path::to_path_buf).join("pre-commit"))
+            }
+            Manager::Lefthook => Some(self.top.join(LEFTHOOK)),
+            Manager::Person => None,
+        }
+    }
+
+    /// Whether a manager is told to call Sealant.
+    fn is_named(&self, manager: &Manager) -> Result<bool> {
+        let Some(config) = self.config(manager) else { return Ok(false) };
+        let Some(text) = read(&config)? else { return Ok(false) };
+        Ok(match manager {
+            Manager::Framework => has_entry(&text),
+            _ => has_line(&text),
+        })
+    }
+
+    fn told(&self, manager: &Manager) -> (String, String) {
+        match manager {
+            Manager::Framework => (
+                format!("the pre-commit framework owns the hook ({FRAMEWORK})"),
+                format!(
+                    "Add Sealant to {FRAMEWORK}:\n- repo: {}\n  rev: v{}\n  hooks: [{{id: sealant-system}}]",
+                    env!("CARGO_PKG_REPOSITORY"),
+                    env!("CARGO_PKG_VERSION"),
+                ),
+            ),
+            Manager::Husky => (
+                "husky owns the hooks".to_owned(),
+                format!("Add the line `{HOOK_LINE}` to {HUSKY}/pre-commit."),
+            ),
+            Manager::Lefthook => (
+                "lefthook owns the hooks".to_owned(),
+                format!("Add to {LEFTHOOK}:\npre-commit: {{commands: {{sealant: {{run: {HOOK_LINE}}}}}}}"),
+            ),
+            Manager::Person => (
+                format!("{} is there already, and stays as it is", self.path.display()),
+                format!("Add the line `{HOOK_LINE} || exit` to it."),
+            ),
+        }
+    }
+}
+
+const FRAMEWORK: &str = ".pre-commit-config.yaml";
+const HUSKY: &str = ".husky";
+const LEFTHOOK: &str = "lefthook.yml";
+
+/// Who writes a repository's hooks.
+enum Manager {
+    Framework,
+    Husky,
+    Lefthook,
+    Person,
+}
+
+impl Manager {
+    /// What makes it write its hook in a clone.
+    fn start(&self) -> Option<&'static str> {
+        match self {
+            Self::Framework => Some("pre-commit install"),
+            Self::Husky => Some("npx husky"),
+            Self::Lefthook => Some("lefthook install"),
+            Self::Person => None,
+        }
+    }
+}
+
+/// Whether a line calls Sealant that is no comment, in a script or in YAML.
+fn has_line(text: &[u8]) -> bool {
+    text.split(|byte| *byte == b'\n').any(|line| contains(without_comment(line), HOOK_LINE))
+}
+
+fn without_comment(line: &[u8]) -> &[u8] {
+    let is_comment = |at: &usize| line[*at] == b'#' && (*at == 0 || line[*at - 1].is_ascii_whitespace());
+    &line[..(0..line.len()).find(is_comment).unwrap_or(line.len())]
+}
+
+/// As far as it matters here.
+#[derive(Deserialize)]
+struct Framework {
+    repos: Vec<Repo>,
+    default_stages: Option<Vec<String>>,
+}
+
+#[derive(Deserialize)]
+struct Repo {
+    hooks: Vec<Entry>,
+}
+
+#[derive(Deserialize)]
+struct Entry {
+    id: String,
+    entry: Option<String>,
+    stages: Option<Vec<String>>,
+}
+
+/// Whether the framework is told to call Sealant before a commit, by our hooks or by a local one.
+fn has_entry(config: &[u8]) -> bool {
+    let config = str::from_utf8(config).ok().and_then(|text| serde_yaml::from_str::<Framework>(text).ok());
+    // The framework itself runs nothing by a config that it cannot read.
+    let Some(Framework { repos, default_stages }) = config else { return false };
+    repos.iter().flat_map(|repo| &repo.hooks).any(|hook| {
+        let is_ours = ["sealant", "sealant-system"].contains(&hook.id.as_str())
+            || hook.entry.as_ref().is_some_and(|entry| entry.contains(HOOK_LINE));
+        let stages = hook.stages.as_ref().or(default_stages.as_ref()).filter(|stages| !stages.is_empty());
+        let is_before_commit = |stage: &String| ["pre-commit", "commit"].contains(&stage.as_str());
+        is_ours && stages.is_none_or(|stages| stages.iter().any(is_before_commit))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_comment_calls_nobody() {
+        for (line, calls) in [
+            ("sealant hook pre-commit || exit", true),
+            ("\texec sealant hook pre-commit # who else", true),
+            ("[ $# = 0 ] && sealant hook pre-commit", true),
+            ("# sealant hook pre-commit", false),
+            ("  #sealant hook pre-commit", false),
+            ("true # sealant hook pre-commit", false),
+            ("sealant check", false),
+        ] {
+            assert_eq!(has_line(format!("#!/bin/sh\n{line}\n").as_bytes()), calls, "{line}");
+        }
+    }
+
+    #[test]
+    fn the_framework_runs_what_its_config_names() {
+        for (hook, runs) in [
+            ("{id: sealant}", true),
+            ("{id: sealant-system, args: [--fix, --], stages: [pre-push, pre-commit]}", true),
+            ("{id: mine, entry: sealant hook pre-commit, language: system, args: [--]}", true),
+            ("{id: other} # id: sealant", false),
+            ("{id: sealant-other}", false),
+            ("{id: other, name: 'id: sealant'}", false),
+            ("{id: sealant, stages: [pre-push]}", false),
+            ("{id: sealant", false),
+        ] {
+            let config = format!("repos:\n- repo: x\n  rev: y\n  hooks:\n  - {hook}\n");
+            assert_eq!(has_entry(config.as_bytes()), runs, "{hook}");
+        }
+        assert!(!has_entry(b"# id: sealant\nrepos: []\n"));
+        assert!(!has_entry(b"default_stages: [manual]\nrepos: [{repo: x, hooks: [{id: sealant}]}]\n"));
+    }
+}
