@@ -55,7 +55,8 @@ pub struct Args {
     /// With a key at hand: open what was encrypted anew, and tell whether the value is still the same
     ///
     /// A data key that was kept is found, too, where all that stands under it is new. No value is shown or kept. Nobody is
-    /// asked for a passphrase and no plugin is started; of Vault servers only those are asked that you have named. What none of your identities opens stays `encrypted-anew`.
+    /// asked for a passphrase and no plugin is started; of Vault servers only those are asked that you have named. What
+    /// none of your identities opens stays `encrypted-anew`.
     #[arg(long)]
     compare: bool,
 

@@ -236,7 +236,9 @@ fn holds_token(text: &str, wrappings: usize) -> bool {
 /// What a text says, if it is an object or a list of JSON.
 fn json(text: &str) -> Option<Box<dyn Document>> {
     text.trim_start().starts_with(['{', '[']).then_some(())?;
-    document::parse(Format::Json, Zeroizing::new(text.as_bytes().to_vec()), false).ok()
+    // Files of JSON have an object at the top.
+    let wrapped = Zeroizing::new([b"{\"\":", text.as_bytes(), b"}"].concat());
+    document::parse(Format::Json, wrapped, false).ok()
 }
 
 fn holds(bytes: &[u8], needle: &[u8]) -> bool {

@@ -290,8 +290,8 @@ mod tests {
         assert!(said("https://vault:8200/v1/transit/keys/shop (namespace team/a)").is_ok());
         assert!(said("Anna laptp").unwrap_err().contains("`Anna laptp` is no recipient"));
         assert!(said("age1yh642").is_err());
-        let secret = "AGE-SECRET-KEY-1HH3WRGUCZXCVP9K8YU02L8FPZVSW77S3CPH6S4VA0EGEX2VRPAJQ6CFT2G";
-        for asked in [secret.to_owned(), format!("x {secret}")] {
+        let secret = format!("AGE-SECRET-KEY-{}", "1HH3WRGUC".repeat(6));
+        for asked in [format!("x {secret}"), secret] {
             assert!(!said(&asked).unwrap_err().contains("HH3WRGUC"), "{asked}");
         }
     }
