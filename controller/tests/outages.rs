@@ -348,6 +348,12 @@ fn a_resource_that_is_uninstalled(world: &World) {
     retained.spec.deletion_policy = Some(DeletionPolicy::Retain);
     world.cluster.apply(&json(&retained)).ok();
     let kept = world.value("retained", "1");
+    // The garbage collector looks for new resources every half a minute. One that goes before it was seen leaves what it
+    // owned behind.
+    world.apply("collected", "1");
+    world.value("collected", "1");
+    world.kubectl(&["delete", SEALED, "collected"]);
+    world.kubectl(&["wait", "--for=delete", "secret/collected", "--timeout=60s"]);
     world.apply("owned", "1");
     world.value("owned", "1");
     world.cluster.kubectl_ok(&["delete", "crd", SEALED, "--timeout=60s"]);
