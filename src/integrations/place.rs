@@ -23,7 +23,7 @@ pub struct Place {
 
 impl Place {
     /// A folder and the repository that it is in: as Argo CD says, which leaves `.git` out of what it hands on, else
-    /// the nearest folder above that has one; and no more than [`ROOT_VARIABLE`] allows. Where none is found, nothing
+    /// the nearest folder above that has one; and no more than `SEALANT_REPOSITORY_ROOT` allows. Where none is found, nothing
     /// above the folder may be named if that variable is set, or Argo CD has started us.
     pub fn of(folder: &Path, host: &dyn Host) -> Result<Self> {
         let folder = resolved(folder, folder)?;
