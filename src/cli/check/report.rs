@@ -105,14 +105,15 @@ fn counted(number: usize, noun: &str) -> String {
 
 /// The findings as SARIF 2.1.0, as GitHub and GitLab read it.
 pub fn sarif(found: &[Found]) -> Data {
-    let rules = Rule::ALL.map(|rule| {
+    let about = |rule: &Rule| {
         json!({
             "id": rule.id(),
             "shortDescription": {"text": rule.description()},
             "help": {"text": rule.advice()},
             "defaultConfiguration": {"level": "error"},
         })
-    });
+    };
+    let rules: Vec<Data> = Rule::ALL.iter().map(about).collect();
     let results: Vec<Data> = found
         .iter()
         .map(|Found { file, finding: Finding { line, rule, message }, .. }| {

@@ -5,11 +5,12 @@
 
 mod others;
 mod plan;
+mod rule;
 mod text;
 
 use std::collections::BTreeSet;
 
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 use crate::config::{Policy, Selection};
 use crate::document::{self, Document, Format, NodeId};
@@ -22,80 +23,8 @@ use crate::secret::SecretBytes;
 use crate::sops::{self, Encrypted, kubernetes};
 use others::is_about_secrets;
 pub use plan::Plan;
+pub use rule::Rule;
 use text::{PrivateKey, Signs};
-
-/// What is looked for. The names are for programs, and stay.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Rule {
-    Plaintext,
-    Secret,
-    LastApplied,
-    Recipients,
-    PrivateKey,
-    Broken,
-}
-
-impl Rule {
-    pub const ALL: [Self; 6] =
-        [Self::Plaintext, Self::Secret, Self::LastApplied, Self::Recipients, Self::PrivateKey, Self::Broken];
-
-    pub fn id(self) -> &'static str {
-        match self {
-            Self::Plaintext => "plaintext",
-            Self::Secret => "kubernetes-secret",
-            Self::LastApplied => "last-applied",
-            Self::Recipients => "recipients",
-            Self::PrivateKey => "private-key",
-            Self::Broken => "broken",
-        }
-    }
-
-    /// What it finds, in a sentence.
-    pub fn description(self) -> &'static str {
-        match self {
-            Self::Plaintext => "A value that a creation rule says is encrypted is in clear.",
-            Self::Secret => "A Kubernetes Secret has values in clear.",
-            Self::LastApplied => {
-                "A Kubernetes Secret carries its values in clear, in an annotation of kubectl's."
-            }
-            Self::Recipients => "A file is encrypted for others than its creation rule says.",
-            Self::PrivateKey => "A private key or a token stands in a file.",
-            Self::Broken => "A file that is meant to be encrypted cannot be read as such.",
-        }
-    }
-
-    /// What to do about it.
-    pub fn advice(self) -> &'static str {
-        match self {
-            Self::Plaintext => {
-                "Encrypt the file: `sealant encrypt -i FILE`. A value that was put into an encrypted file comes out again, \
-                 and in by `sealant edit FILE`. If it was committed before, change the secret where it comes from."
-            }
-            Self::Secret => {
-                "Encrypt it with `sealant encrypt -i FILE`, or make a SealedSecret of it with `sealant seal FILE`."
-            }
-            Self::LastApplied => {
-                "Take the annotation out; `sealant encrypt --strip-last-applied` does so while it encrypts."
-            }
-            Self::Recipients => {
-                "Bring the file in line with `sealant updatekeys FILE`; whoever leaves may have read it: `--rotate` \
-                 makes a new data key."
-            }
-            Self::PrivateKey => {
-                "Take it out, and replace it by a new one: whoever has seen the file has the key."
-            }
-            Self::Broken => {
-                "Restore the file from Git, or mend it; `sealant inspect FILE` says what is wrong."
-            }
-        }
-    }
-}
-
-impl Serialize for Rule {
-    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.id())
-    }
-}
 
 /// Something that is wrong with a file.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]

@@ -1,0 +1,88 @@
+//! What is looked for: one table, from which `check` and its reports take all that they say of a kind of finding.
+
+use serde::{Serialize, Serializer};
+
+/// What everybody is told of a rule.
+struct About {
+    id: &'static str,
+    description: &'static str,
+    advice: &'static str,
+}
+
+/// A new rule is one entry here.
+macro_rules! rules {
+    ($($(#[$doc:meta])* $name:ident { id: $id:literal, finds: $finds:literal, advice: $advice:literal $(,)? })*) => {
+        /// What is looked for. The names are for programs, and stay.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Rule {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl Rule {
+            pub const ALL: &'static [Self] = &[$(Self::$name),*];
+
+            fn about(self) -> About {
+                match self {
+                    $(Self::$name => About { id: $id, description: $finds, advice: $advice },)*
+                }
+            }
+        }
+    };
+}
+
+rules! {
+    Plaintext {
+        id: "plaintext",
+        finds: "A value that a creation rule says is encrypted is in plaintext.",
+        advice: "Encrypt the file: `sealant encrypt -i FILE`. A value that was put into an encrypted file comes out \
+                 again, and in by `sealant edit FILE`. If it was committed before, change the secret where it comes from.",
+    }
+    Secret {
+        id: "kubernetes-secret",
+        finds: "A Kubernetes Secret has values in plaintext.",
+        advice: "Encrypt it with `sealant encrypt -i FILE`, or make a SealedSecret of it with `sealant seal FILE`.",
+    }
+    LastApplied {
+        id: "last-applied",
+        finds: "A Kubernetes Secret carries its values in plaintext, in an annotation of kubectl's.",
+        advice: "Take the annotation out; `sealant encrypt --strip-last-applied` does so while it encrypts.",
+    }
+    Recipients {
+        id: "recipients",
+        finds: "A file is encrypted for others than its creation rule says.",
+        advice: "Bring the file in line with `sealant updatekeys FILE`; whoever leaves may have read it: `--rotate` \
+                 makes a new data key.",
+    }
+    PrivateKey {
+        id: "private-key",
+        finds: "A file holds a private key or a token.",
+        advice: "Take it out, and replace it by a new one: whoever has seen the file has the key.",
+    }
+    Broken {
+        id: "broken",
+        finds: "A file that is meant to be encrypted cannot be read as such.",
+        advice: "Restore the file from Git, or mend it; `sealant inspect FILE` says what is wrong.",
+    }
+}
+
+impl Rule {
+    pub fn id(self) -> &'static str {
+        self.about().id
+    }
+
+    /// What it finds, in a sentence.
+    pub fn description(self) -> &'static str {
+        self.about().description
+    }
+
+    /// What to do about it.
+    pub fn advice(self) -> &'static str {
+        self.about().advice
+    }
+}
+
+impl Serialize for Rule {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.id())
+    }
+}
