@@ -8,6 +8,7 @@
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod batch;
+pub mod claims;
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod config;

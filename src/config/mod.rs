@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 pub use find::{Disk, Lookup, SEALANT_NAME, SOPS_NAME, Search, Source, absolute, is_config};
-pub use schema::{Dialect, KeySpec, RuleKey, Stores};
+pub use schema::{Dialect, KeySpec, PinSpec, RuleKey, Stores};
 pub use selection::{Selection, SelectionKind};
 pub use starter::{Preset, starter};
 
@@ -33,6 +33,8 @@ pub struct Policy {
     /// Which leaves, if the rule says so.
     pub selection: Option<Selection>,
     pub mac_only_encrypted: bool,
+    /// Where SealedSecrets belong, if the rule says so.
+    pub pin: Option<PinSpec>,
     /// Where all this comes from.
     pub rule: RuleRef,
 }
@@ -196,6 +198,7 @@ impl Config {
             shamir_threshold: rule.shamir_threshold,
             selection: rule.selection.clone(),
             mac_only_encrypted: rule.mac_only_encrypted,
+            pin: rule.pin.clone(),
             rule: self.rule_ref(index, rule),
         })
     }

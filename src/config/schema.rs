@@ -69,6 +69,17 @@ pub(super) struct Rule {
     pub(super) shamir_threshold: Option<usize>,
     pub(super) selection: Option<Selection>,
     pub(super) mac_only_encrypted: bool,
+    pub(super) pin: Option<PinSpec>,
+}
+
+/// Where the SealedSecrets of a rule belong, as the rule's `sealant:` key spells it. The scope is checked where it is
+/// used, as master keys are.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PinSpec {
+    pub line: usize,
+    pub scope: Option<String>,
+    pub namespace: Option<String>,
+    pub name: Option<String>,
 }
 
 /// How sops's stores indent. Sealant keeps a document's own indent and needs this for new documents alone.
@@ -116,7 +127,9 @@ const RULE: &[&str] = &[
     "unencrypted_comment_regex",
     "encrypted_comment_regex",
     "mac_only_encrypted",
+    "sealant",
 ];
+const PIN: &[&str] = &["scope", "namespace", "name"];
 const GROUP: &[&str] = &["merge", "age", "pgp", "kms", "gcp_kms", "hckms", "azure_keyvault", "hc_vault"];
 const KMS_KEY: &[&str] = &["arn", "role", "context", "aws_profile"];
 const GCP_KEY: &[&str] = &["resource_id"];
@@ -212,7 +225,19 @@ impl Reader {
             shamir_threshold: fields.number("shamir_threshold", 0)?.filter(|threshold| *threshold > 0),
             selection: Self::selection(&mut fields, line)?,
             mac_only_encrypted: fields.flag("mac_only_encrypted")?,
+            pin: self.pin(&mut fields)?,
         })
+    }
+
+    /// The place of SealedSecrets. sops knows no such key, and reads past it.
+    fn pin(&self, rule: &mut Fields) -> Result<Option<PinSpec>> {
+        let Some(node) = rule.node("sealant").filter(|_| self.dialect == Dialect::Sealant) else {
+            return Ok(None);
+        };
+        let line = node.line;
+        let mut fields = self.fields(node, "`sealant` of a creation rule", PIN, |_| false)?;
+        let mut text = |name| Ok::<_, Error>(fields.text(name)?.map(|(text, _)| text));
+        Ok(Some(PinSpec { line, scope: text("scope")?, namespace: text("namespace")?, name: text("name")? }))
     }
 
     fn selection(fields: &mut Fields, rule_line: usize) -> Result<Option<Selection>> {

@@ -172,6 +172,22 @@ creation_rules:
     }
 
     #[test]
+    fn a_rule_pins_the_place_of_sealed_secrets_and_sops_reads_past_it() {
+        let text = "creation_rules:\n  - age: age1x\n    sealant: {scope: strict, namespace: shop}\n";
+        let pin = policy(text).pin.unwrap();
+        assert_eq!(
+            (pin.scope.as_deref(), pin.namespace.as_deref(), pin.name),
+            (Some("strict"), Some("shop"), None)
+        );
+        assert_eq!(pin.line, 3);
+        let as_sops = Config::parse(text, CONFIG, Dialect::Sops).unwrap();
+        assert_eq!(as_sops.policies().remove(0).unwrap().pin, None);
+        let misspelt = text.replace("namespace", "namespce");
+        assert!(Config::parse(&misspelt, CONFIG, Dialect::Sops).is_ok());
+        assert!(complaint(&misspelt).contains("did you mean `namespace`?"));
+    }
+
+    #[test]
     fn destination_rules_stores_and_an_empty_sealant_are_accepted() {
         let config = config(
             "

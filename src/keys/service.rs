@@ -170,6 +170,10 @@ impl<'h> KeyService<'h> {
     /// What of a data key's wrappings stays, and which are missing.
     fn plan<'a>(&self, &Rekey { data_key, wrapped, keys }: &Rekey<'a>) -> Result<Plan<'a>> {
         let (kept, payloads, threshold) = match self.payloads(data_key, wrapped, keys)? {
+            // A number that nothing is shared out by is put right; none at all means every group.
+            Some(payloads) if wrapped.groups.len() > 1 && wrapped.threshold > 0 => {
+                (&wrapped.groups[..], payloads, wrapped.required())
+            }
             Some(payloads) => (&wrapped.groups[..], payloads, wrapped.threshold),
             None => {
                 let threshold = if keys.groups.len() > 1 { keys.required() } else { 0 };

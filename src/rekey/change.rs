@@ -31,6 +31,17 @@ pub struct Sharing {
     pub groups: usize,
 }
 
+impl Sharing {
+    /// As a file says that a data key is shared out. What is written there counts, be it a number that nothing can be
+    /// shared out by: somebody has changed it.
+    pub fn of(wrapped: &WrappedDataKey) -> Self {
+        let groups = wrapped.groups.len();
+        let required =
+            if groups > 1 && wrapped.threshold > 0 { wrapped.threshold } else { wrapped.required() };
+        Self { required, groups }
+    }
+}
+
 /// What changes in a group of master keys.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct GroupChange {
@@ -66,10 +77,7 @@ impl Change {
         let groups =
             (0..count).map(change).filter(|group| !(group.added.is_empty() && group.removed.is_empty()));
         let after = Sharing { required: rule.required(), groups: rule.groups.len() };
-        let sharing = current.iter().zip(&before).map(|(current, groups)| SharingChange {
-            before: Sharing { required: current.required(), groups: groups.len() },
-            after,
-        });
+        let sharing = current.iter().map(|current| SharingChange { before: Sharing::of(current), after });
         Self { groups: groups.collect(), sharing: sharing.into_iter().find(|found| found.before != after) }
     }
 

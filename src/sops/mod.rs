@@ -19,7 +19,9 @@ use jiff::Timestamp;
 
 pub use decrypt::{MacCheck, Plaintext};
 pub use encrypt::{Ciphertext, is_encrypted};
-pub use leaves::{Leaf, for_each as for_each_leaf, in_clear, is_clear};
+pub use leaves::{
+    Leaf, for_each as for_each_leaf, for_each_encrypted as for_each_encrypted_leaf, in_clear, is_clear,
+};
 pub use metadata::{Metadata, SOPS_VERSION};
 pub use reasons::{Reason, reasons};
 
