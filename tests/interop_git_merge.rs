@@ -4,6 +4,8 @@
 
 #[path = "git_merge/documents.rs"]
 mod documents;
+#[path = "git_merge/forged.rs"]
+mod forged;
 #[path = "git_merge/histories.rs"]
 mod histories;
 #[path = "git_merge/keys.rs"]
@@ -16,3 +18,5 @@ mod repo;
 mod resolve;
 #[path = "git_merge/sealed.rs"]
 mod sealed;
+#[path = "git_merge/sequences.rs"]
+mod sequences;

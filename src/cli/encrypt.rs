@@ -11,12 +11,11 @@ use crate::encrypted_file::{self, Holder};
 use crate::error::{Error, Kind, Result};
 use crate::fs::{self, Mode, Snapshot};
 use crate::host::Host;
-use crate::keys::KeySet;
-use crate::policy::{self, Wanted};
+use crate::policy::{self, Recipe, Wanted};
 use crate::rekey::{self, Wish};
 use crate::sealed_secret;
-use crate::secret::SecretBytes;
-use crate::sops::{self, MacCheck, kubernetes};
+use crate::secret::{DataKey, SecretBytes};
+use crate::sops::{self, Encrypted, MacCheck, kubernetes};
 
 /// Encrypt the values of files; everything else stays byte for byte
 ///
@@ -37,7 +36,8 @@ pub struct Args {
     #[command(flatten)]
     pub(super) outputs: OutputArgs,
 
-    /// Keep the ciphertexts of values that are unchanged since this encrypted state of the file
+    /// Keep this encrypted state of the file where nothing was changed or added. Else there is a new data key, for whoever
+    /// made the old one could read what is new
     #[arg(long, value_name = "OLD")]
     pub(super) onto: Option<PathBuf>,
 
@@ -237,45 +237,84 @@ impl<'a> Encrypt<'a> {
         ));
     }
 
-    /// Encrypts one file under the data key of its older state.
+    /// Encrypts one file with an older state of it at hand, which stays as it is where nothing differs. Anybody can make a
+    /// file, and know its data key: so that key stays only if nothing comes under it that was not under it before, and if
+    /// nobody else has it.
     fn onto(
         &self,
         old: &Path,
         files: &[Plain],
         service: &crate::keys::KeyService<'_>,
     ) -> Result<sops::Ciphertext> {
-        let Some(Plain { document, recipe, .. }) = files.first() else {
+        let Some(Plain { document, recipe, path }) = files.first() else {
             return Err(Error::new(Kind::NoFile, "no file was given"));
         };
-        let bytes = fs::read(old, document::MAX_BINARY as u64)?;
-        let source = Source {
-            path: old.to_path_buf(),
-            format: document.format(),
-            snapshot: Snapshot::of(&bytes),
-            bytes,
+        let old_file = open_old(old, document.format(), service)?;
+        let why_new = match old_file.why_not_kept(&**document, recipe)? {
+            None if old_file.is_already(&**document, recipe)? => {
+                let bytes = old_file.file.document().source().as_bytes().to_vec();
+                return Ok(sops::Ciphertext { bytes, warnings: Vec::new() });
+            }
+            why => why,
         };
-        let opened = block_on(batch::open_document(service, source))?;
-        refuse_strangers(&opened, &recipe.keys).map_err(|error| error.in_file(old))?;
-        let wrapped = block_on(service.wrap_many(&[(&opened.key, &recipe.keys)])).pop();
+        if let Some(why) = &why_new {
+            self.context.ui.note(format!(
+                "{}: a new data key, and a new ciphertext for each value: {} {why}. `sealant edit` and `sealant set` keep a file's data key",
+                path.display(),
+                old.display()
+            ));
+        }
+        let key = why_new.map_or(old_file.key.clone(), |_| DataKey::generate());
+        let wrapped = block_on(service.wrap_many(&[(&key, &recipe.keys)])).pop();
         let wrapped =
             wrapped.unwrap_or_else(|| Err(Error::new(Kind::Other, "the key service gave no answer")))?;
         let keys = batch::wrapped_set(wrapped, &recipe.keys);
         let metadata = sops::Metadata::new(keys, recipe.selection.clone(), recipe.mac_only_encrypted);
-        let now = self.context.host.now();
-        sops::encrypt(&**document, metadata, &opened.key, now, Some(&opened.file))
+        let onto = Some(&old_file.file).filter(|_| key == old_file.key);
+        sops::encrypt(&**document, metadata, &key, self.context.host.now(), onto)
     }
 }
 
-/// Refuses an old state of which something was changed by somebody without its data key, or whose data key others have
-/// than those for whom it would be used again.
-fn refuse_strangers(old: &OpenedDocument, keys: &KeySet) -> Result<()> {
-    let or_new = "or leave --onto out: then the file gets a new data key, and every value a new ciphertext";
-    old.file
-        .decrypt(&old.key, MacCheck::Verify)
-        .map_err(|error| error.advise(format!("restore the file from Git, {or_new}")))?;
-    rekey::recipients(Holder::Document(&old.file.metadata.keys), Some(keys), &Wish::default())
-        .map(drop)
-        .map_err(|error| error.advise(format!("encrypt for them, too, {or_new}")))
+/// An older state of a file, of which nothing was changed by somebody without its data key.
+struct Old {
+    file: Encrypted,
+    key: DataKey,
+    plaintext: SecretBytes,
+}
+
+fn open_old(path: &Path, format: Format, service: &crate::keys::KeyService<'_>) -> Result<Old> {
+    let bytes = fs::read(path, document::MAX_BINARY as u64)?;
+    let source = Source { path: path.to_path_buf(), format, snapshot: Snapshot::of(&bytes), bytes };
+    let OpenedDocument { file, key, .. } = block_on(batch::open_document(service, source))?;
+    let plaintext = file.decrypt(&key, MacCheck::Verify).map_err(|error| {
+        let advice = "restore the file from Git, or leave --onto out: then the file gets a new data key, and every value a new ciphertext";
+        error.advise(advice).in_file(path)
+    })?;
+    Ok(Old { file, key, plaintext: plaintext.bytes })
+}
+
+impl Old {
+    /// Why its data key cannot be that of a file; `None` when it can.
+    fn why_not_kept(&self, document: &dyn Document, recipe: &Recipe) -> Result<Option<&'static str>> {
+        let holder = Holder::Document(&self.file.metadata.keys);
+        if rekey::recipients(holder, Some(&recipe.keys), &Wish::default()).is_err() {
+            return Ok(Some("is for other recipients"));
+        }
+        let known = sops::all_contents(&*document::parse(document.format(), self.plaintext.clone(), false)?)?;
+        let is_known = sops::encrypted_contents(document, &recipe.selection)?.is_subset(&known);
+        Ok((!is_known)
+            .then_some("does not hold all of them, and whoever made its data key could read the others"))
+    }
+
+    /// Whether a file is this one already, in plaintext and settings.
+    fn is_already(&self, document: &dyn Document, recipe: &Recipe) -> Result<bool> {
+        let metadata = &self.file.metadata;
+        Ok(document.plaintext_file()? == self.plaintext
+            && metadata.keys.is_shared_as(&recipe.keys)
+            && rekey::names(&metadata.keys) == recipe.keys.groups
+            && metadata.selection == recipe.selection
+            && metadata.mac_only_encrypted == recipe.mac_only_encrypted)
+    }
 }
 
 /// SealedSecrets are not encrypted once more, be it that a folder is encrypted that holds some.

@@ -1,3 +1,4 @@
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -9,12 +10,13 @@ use crate::encrypted_file::is_meant_to_be_encrypted;
 use crate::error::{Error, Kind, Result};
 use crate::fs::{Lock, Snapshot};
 use crate::host::Host;
-use crate::keys::KeyService;
+use crate::keys::{KeyService, KeySet};
 use crate::policy;
 use crate::repo::git::merge::markers::{self, Marked};
 use crate::repo::git::merge::{self, Merge, Side};
 use crate::repo::git::resolve::{self, Conflicted, Resolved, Sides, Stages};
-use crate::secret::{SecretBytes, SecretString};
+use crate::repo::git::sequence::Sequence;
+use crate::secret::{DataKey, SecretBytes, SecretString};
 use crate::sops::{Ciphertext, Encrypted};
 
 /// Finish a merge of encrypted files that Git has stopped at
@@ -206,24 +208,43 @@ impl Resolve<'_> {
                 "Take the one that is there, `sealant resolve --ours FILE` or `--theirs`, or `git rm FILE`.",
             )
         })?;
-        let rule = || policy::keys_of_file(&self.context.configs()?, file.path);
+        let rule = || self.rule(file);
+        let has_made = |key: &DataKey| self.sequence(file).has_made(key);
         let merge = Merge {
             host,
             service: &self.service,
             path: file.path,
             format,
             rule: &rule,
+            has_made: &has_made,
             marker_size: markers::MARKER_SIZE,
             now: host.now(),
         };
         Ok(block_on(merge.file(&versions)))
     }
 
+    fn rule(&self, file: &File<'_>) -> Result<Option<KeySet>> {
+        policy::keys_of_file(&self.context.configs()?, file.path)
+    }
+
+    fn sequence(&self, file: &File<'_>) -> Sequence {
+        Sequence::of_file(self.context.host, file.path)
+    }
+
+    fn remember(&self, file: &File<'_>, new_key: Option<DataKey>) -> Result<()> {
+        new_key.map_or(Ok(()), |key| self.sequence(file).remember(&key))
+    }
+
     fn settle(&self, file: &File<'_>, outcome: merge::Outcome) -> Result<bool> {
         match outcome {
-            merge::Outcome::Clean { file: bytes, notes } => self.write(file, Resolved::new(bytes, notes)),
-            merge::Outcome::Conflict { file: bytes, notes, .. } => {
-                self.warn(file, &notes);
+            merge::Outcome::Clean { file: bytes, notes, new_key } => {
+                self.note(file, &notes);
+                self.remember(file, new_key)?;
+                self.write(file, Resolved::new(bytes, Vec::new()))
+            }
+            merge::Outcome::Conflict { file: bytes, notes, new_key, .. } => {
+                self.note(file, &notes);
+                self.remember(file, new_key)?;
                 let text = SecretBytes::new(bytes);
                 let Some(marked) = Marked::read(&text)? else { return self.finish(file, text) };
                 let Some(conflicted) = Conflicted::read(file.source.format, &marked) else {
@@ -234,7 +255,9 @@ impl Resolve<'_> {
                 }
                 self.conflicted(file, marked, &conflicted)
             }
-            merge::Outcome::Unopened(error) | merge::Outcome::Refused(error) => Err(error),
+            merge::Outcome::Unopened(error)
+            | merge::Outcome::Unwrappable(error)
+            | merge::Outcome::Refused(error) => Err(error),
             merge::Outcome::Plain => Err(Error::new(Kind::Other, "nothing is encrypted in this file")),
         }
     }
@@ -284,15 +307,36 @@ impl Resolve<'_> {
         let marked = markers::marked(&text(&sides.ours)?, &text(&sides.theirs)?, markers::MARKER_SIZE);
         let before = SecretBytes::new(marked.into_bytes());
         let now = self.context.host.now();
+        let (sequence, new_key) = (self.sequence(file), RefCell::new(None));
         let encrypt = |edited: SecretBytes| -> Result<Ciphertext> {
             if let Some(marked) = Marked::read(&edited)? {
                 return Err(Error::new(Kind::Conflict, "a conflict is still there").on_line(marked.lines[0]));
             }
             let plaintext = ours.adopt(edited)?;
-            Encrypted::write_onto(&[ours, theirs], &*plaintext, ours.metadata.clone(), &sides.key, now)
+            let mut new_key = new_key.borrow_mut();
+            if sides.hold(&*plaintext, &ours.metadata.selection)? || sequence.has_made(&sides.key) {
+                *new_key = None;
+                return Encrypted::write_onto(
+                    &[ours, theirs],
+                    &*plaintext,
+                    ours.metadata.clone(),
+                    &sides.key,
+                    now,
+                );
+            }
+            let rule = self.rule(file)?;
+            let made = block_on(resolve::renewed(&self.service, ours, &file.stages, rule.as_ref()))?;
+            let metadata = ours.metadata.for_keys(made.wrapped);
+            let key = new_key.insert(made.key);
+            ours.write(&*plaintext, metadata, &sides.key, Some(key), now)
         };
         match Session::new(self.context)?.run(file.path, &before, &file.source.snapshot, &encrypt)? {
             Outcome::Written => {
+                if new_key.borrow().is_some() {
+                    let note = "the file has a new data key: what you typed is in none of the versions";
+                    self.note(file, &[note.to_owned()]);
+                }
+                self.remember(file, new_key.take())?;
                 self.tell(file);
                 Ok(true)
             }
@@ -328,6 +372,10 @@ impl Resolve<'_> {
     fn tell(&self, file: &File<'_>) {
         let shown = file.path.display();
         self.context.ui.say(format!("{shown}: resolved. Now: git add {}", typed(file.path)));
+    }
+
+    fn note(&self, file: &File<'_>, notes: &[String]) {
+        notes.iter().for_each(|note| self.context.ui.note(format!("{}: {note}", file.path.display())));
     }
 
     fn warn(&self, file: &File<'_>, warnings: &[String]) {

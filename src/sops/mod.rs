@@ -4,6 +4,7 @@
 //! is what sops 3.13 reads, and what any sops since 3.0 wrote is read.
 
 mod cipher;
+mod contents;
 mod decrypt;
 mod encrypt;
 pub mod kubernetes;
@@ -17,6 +18,7 @@ use std::collections::HashMap;
 
 use jiff::Timestamp;
 
+pub use contents::{Contents, Known, all_contents, contents, digest, encrypted_contents};
 pub use decrypt::{MacCheck, Plaintext};
 pub use encrypt::{Ciphertext, is_encrypted};
 pub use leaves::{

@@ -90,27 +90,55 @@ fn one_broken_file_does_not_hold_up_the_others() {
 }
 
 #[test]
-fn encrypting_onto_an_older_state_keeps_what_did_not_change() {
+fn an_older_state_stays_where_nothing_comes_under_its_data_key() {
     let test = repository();
-    test.write("secrets/a.yaml", "a: one\nb: two\n");
+    let onto = |text: &str| {
+        test.write("secrets/a.yaml", text);
+        let args =
+            ["encrypt", "--onto", "secrets/a.enc.yaml", "--output", "secrets/a.enc.yaml", "secrets/a.yaml"];
+        let output = test.sealant(&args).env("SOPS_AGE_KEY", IDENTITY).run().ok();
+        assert_eq!(decrypted(&test, "secrets/a.enc.yaml"), text);
+        (test.read_text("secrets/a.enc.yaml"), output.stderr)
+    };
+    test.write("secrets/a.yaml", "# note\na: one\nb: two\n");
     test.sealant(&["encrypt", "--output", "secrets/a.enc.yaml", "secrets/a.yaml"]).run().ok();
     let before = test.read_text("secrets/a.enc.yaml");
-    test.write("secrets/a.yaml", "a: one\nb: changed\nc: new\n");
-    test.sealant(&[
-        "encrypt",
-        "--onto",
-        "secrets/a.enc.yaml",
-        "--output",
-        "secrets/a.enc.yaml",
-        "secrets/a.yaml",
-    ])
-    .env("SOPS_AGE_KEY", IDENTITY)
-    .run()
-    .ok();
-    let after = test.read_text("secrets/a.enc.yaml");
-    assert_eq!(token(&before, "a:"), token(&after, "a:"));
-    assert_ne!(token(&before, "b:"), token(&after, "b:"));
-    assert_eq!(decrypted(&test, "secrets/a.enc.yaml"), "a: one\nb: changed\nc: new\n");
+    // Nothing changed: not a byte.
+    assert_eq!(onto("# note\na: one\nb: two\n"), (before.clone(), String::new()));
+    // Something is gone, or has moved.
+    let (after, stderr) = onto("b: two\na: one\n");
+    assert_eq!((token(&before, "a:"), token(&before, "b:")), (token(&after, "a:"), token(&after, "b:")));
+    assert_eq!(stderr, "");
+    for changed in
+        ["b: two\na: changed\n", "b: two\na: changed\nc: new\n", "b: two\na: changed\nc: new\n# new\n"]
+    {
+        let before = test.read_text("secrets/a.enc.yaml");
+        let (after, stderr) = onto(changed);
+        assert_ne!(token(&before, "b:"), token(&after, "b:"), "{changed}");
+        assert!(stderr.starts_with("note: secrets/a.yaml: a new data key"), "{stderr}");
+    }
+}
+
+#[test]
+fn nothing_comes_under_the_data_key_of_an_older_state_that_somebody_else_made() {
+    let test = super::at_home();
+    // For the right recipient alone, and yet its data key is its author's.
+    super::encrypted(&test, "old.yaml", "x: y\n", &[RECIPIENT]);
+    test.write("plain.yaml", "x: y\npassword: hunter2\n");
+    let onto = ["encrypt", "--age", RECIPIENT, "--onto", "old.yaml", "--output", "old.yaml", "plain.yaml"];
+    let old = test.read_text("old.yaml");
+    let output = test.sealant(&onto).run().ok();
+    assert!(output.stderr.contains("old.yaml does not hold all of them"), "{output}");
+    let new = test.read_text("old.yaml");
+    assert_ne!(token(&old, "x:"), token(&new, "x:"));
+    // What their data key opens is told by what they wrapped: put into the new file, it opens nothing.
+    let wrapped = |text: &str| {
+        let start = text.find("-----BEGIN").expect("a wrapped key");
+        let end = text.find("-----END").expect("its end");
+        text[start..end].to_owned()
+    };
+    test.write("stolen.yaml", new.replace(&wrapped(&new), &wrapped(&old)));
+    assert_ne!(test.sealant(&["decrypt", "stolen.yaml"]).run().status, 0);
 }
 
 #[test]
@@ -255,18 +283,20 @@ fn mode_and_link_of_a_file_are_kept() {
 }
 
 #[test]
-fn an_old_state_whose_data_key_strangers_have_is_refused() {
+fn an_old_state_whose_data_key_strangers_have_gives_none() {
     let test = super::at_home();
     test.write("plain.yaml", "a: 1\n");
     super::encrypted(&test, "old.yaml", "a: 1\n", &[RECIPIENT, STRANGER]);
+    let old = test.read_text("old.yaml");
     let onto = |recipients: &str| {
-        test.sealant(&["encrypt", "--age", recipients, "--onto", "old.yaml", "plain.yaml"]).run()
+        test.sealant(&["encrypt", "--age", recipients, "--onto", "old.yaml", "plain.yaml"]).run().ok()
     };
-    let alone = onto(RECIPIENT).code(8);
-    assert!(alone.stderr.starts_with("error: old.yaml: the file names recipients"), "{alone}");
-    assert!(alone.stderr.contains(STRANGER) && alone.stderr.contains("leave --onto out"), "{alone}");
-    assert_eq!(alone.text(), "");
-    assert_eq!(onto(&[RECIPIENT, STRANGER].join(",")).ok().stderr, "");
+    let alone = onto(RECIPIENT);
+    assert!(alone.stderr.contains("old.yaml is for other recipients"), "{alone}");
+    assert_ne!(token(alone.text(), "a:"), token(&old, "a:"));
+    assert!(!alone.text().contains(STRANGER), "{alone}");
+    let both = onto(&[RECIPIENT, STRANGER].join(","));
+    assert_eq!((both.text(), both.stderr.as_str()), (old.as_str(), ""));
 }
 
 #[test]

@@ -13,31 +13,60 @@ fn recipients(repo: &Repo, name: &str) -> Vec<String> {
     lines.map(str::to_owned).collect()
 }
 
-#[test]
-fn a_data_key_that_one_side_changed_is_that_of_the_merge() {
-    for ours_rotates in [true, false] {
+/// The ciphertexts of a file at a commit.
+fn tokens_at(repo: &Repo, commit: &str) -> Vec<(String, String)> {
+    tokens(repo.ok(&["show", "--no-textconv", &format!("{commit}:s.yaml")]).text())
+}
+
+/// One side rotates, and the other does something else; in both directions, with the commit that rotated.
+fn rotated_by_one_side(then: impl Fn(&Repo)) -> impl Iterator<Item = (Repo, &'static str)> {
+    [true, false].into_iter().map(move |ours_rotates| {
         let repo = Repo::new(&[("s.yaml", TEXT)]);
         let rotate = || _ = repo.sealant(&["rotate", "-i", "s.yaml"]);
-        let edit = || repo.set("s.yaml", "b", "edited");
-        if ours_rotates {
-            repo.branches(rotate, edit)
-        } else {
-            repo.branches(edit, rotate)
+        match ours_rotates {
+            true => repo.branches(rotate, || then(&repo)),
+            false => repo.branches(|| then(&repo), rotate),
         }
-        let rotated = if ours_rotates { "main" } else { "theirs" };
-        let rotated = tokens(repo.ok(&["show", "--no-textconv", &format!("{rotated}:s.yaml")]).text());
+        (repo, if ours_rotates { "main" } else { "theirs" })
+    })
+}
+
+#[test]
+fn a_data_key_that_one_side_changed_stays_where_nothing_comes_under_it() {
+    for (repo, rotated) in rotated_by_one_side(|repo| _ = repo.sealant(&["unset", "s.yaml", "[\"b\"]"])) {
+        let before = tokens_at(&repo, rotated);
         let merge = repo.merge().ok();
-        let is_noted = format!("{merge}").contains("the data key is the one that their side made");
-        assert_eq!(is_noted, !ours_rotates, "{merge}");
-        assert_eq!(repo.plain("s.yaml"), TEXT.replace("two", "edited"));
+        assert!(!format!("{merge}").contains("new data key"), "{merge}");
+        assert_eq!(repo.plain("s.yaml"), "a: one\nc: three\n");
         let merged = tokens(&repo.test.read_text("s.yaml"));
-        let kept = merged.iter().filter(|token| rotated.contains(token)).count();
-        assert_eq!(
-            (kept, merged.len()),
-            (2, 3),
-            "all but the edited value are those of the side that rotated"
-        );
+        assert!(merged.len() == 2 && merged.iter().all(|token| before.contains(token)), "{merged:?}");
     }
+}
+
+#[test]
+fn a_data_key_that_one_side_changed_gets_nothing_of_the_other() {
+    for expected in [TEXT.replace("two", "edited"), format!("# a note\n{TEXT}")] {
+        for (repo, _) in rotated_by_one_side(|repo| repo.edit("s.yaml", &expected)) {
+            let old = [tokens_at(&repo, "main"), tokens_at(&repo, "theirs")].concat();
+            let merge = repo.merge().ok();
+            assert!(format!("{merge}").contains("the file has a new data key"), "{merge}");
+            assert_eq!(repo.plain("s.yaml"), expected);
+            let merged = tokens(&repo.test.read_text("s.yaml"));
+            assert!(!merged.iter().any(|token| old.contains(token)), "{merge}");
+        }
+    }
+}
+
+#[test]
+fn sides_that_are_equal_but_for_their_data_keys_need_no_third() {
+    let repo = Repo::empty("");
+    repo.test.write("s.yaml", TEXT);
+    repo.commit("in plaintext");
+    let encrypt = || _ = repo.sealant(&["encrypt", "-i", "s.yaml"]);
+    repo.branches(encrypt, encrypt);
+    let ours = repo.test.read_text("s.yaml");
+    let _ = repo.merge().ok();
+    assert_eq!(repo.test.read_text("s.yaml"), ours);
 }
 
 #[test]
@@ -190,7 +219,7 @@ fn a_rule_of_one_side_leaves_nothing_of_the_other_in_clear() {
     repo.branches(|| repo.set("s.yaml", "new", "planted-new"), relax);
     let ours = repo.test.read_text("s.yaml");
     let refused = repo.merge().code(1);
-    assert!(format!("{refused}").contains("new would stand in clear"), "{refused}");
+    assert!(format!("{refused}").contains("new would be in plaintext"), "{refused}");
     assert_eq!(repo.test.read_text("s.yaml"), ours);
     repo.holds_none_of(&["planted"]);
 }
@@ -211,7 +240,7 @@ fn a_rule_that_one_side_changed_is_that_of_the_merge() {
             assert_eq!(repo.plain("s.yaml"), TEXT.replace("one", "planted"));
             assert!(repo.test.read_text("s.yaml").contains("\nb: two\n"));
         } else {
-            assert!(format!("{merge}").contains("b would stand in clear"), "{merge}");
+            assert!(format!("{merge}").contains("b would be in plaintext"), "{merge}");
         }
         repo.holds_none_of(&["planted"]);
     }

@@ -127,7 +127,7 @@ fn one_side_in_clear_is_not_merged() {
     repo.branches(|| repo.set("s.yaml", "a", "ours"), || ours(&SECRET.replace("planted-one", "in-clear")));
     let before = repo.test.read_text("s.yaml");
     let merge = repo.merge().code(1);
-    assert!(merge.stderr.contains("one is in clear"), "{merge}");
+    assert!(merge.stderr.contains("one is in plaintext"), "{merge}");
     assert_eq!(repo.test.read_text("s.yaml"), before);
 }
 

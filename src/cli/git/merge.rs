@@ -13,6 +13,8 @@ use crate::keys::vault::StartedBy;
 use crate::policy;
 use crate::repo::git::Git;
 use crate::repo::git::merge::{Merge, Outcome, Versions, markers};
+use crate::repo::git::sequence::Sequence;
+use crate::secret::DataKey;
 
 /// Merge three versions of a file as Git's merge driver
 ///
@@ -71,12 +73,14 @@ fn merge(args: &Args, context: &Context) -> Result<bool> {
     let service = args.identities.key_service_of(&host, StartedBy::Program)?;
     let path = args.path.as_path();
     let rule = || policy::keys_of_file(&context.configs()?, path);
+    let has_made = |key: &DataKey| Sequence::of_path(&host, path).has_made(key);
     let merge = Merge {
         host: &host,
         service: &service,
         path,
         format: Format::of_path(path),
         rule: &rule,
+        has_made: &has_made,
         marker_size: args.marker_size,
         now: host.now(),
     };
@@ -87,15 +91,19 @@ fn merge(args: &Args, context: &Context) -> Result<bool> {
 fn settle(args: &Args, context: &Context, host: &Terminal<'_>, outcome: Outcome) -> Result<bool> {
     let (ui, path, name) = (context.ui, args.path.display(), typed(&args.path));
     let note_all = |notes: &[String]| notes.iter().for_each(|note| ui.note(format!("{path}: {note}")));
+    let remember =
+        |key: Option<DataKey>| key.map_or(Ok(()), |key| Sequence::of_path(host, &args.path).remember(&key));
     match outcome {
         Outcome::Plain => merge_as_text(args, host),
-        Outcome::Clean { file, notes } => {
+        Outcome::Clean { file, notes, new_key } => {
             note_all(&notes);
+            remember(new_key)?;
             fs::write_atomic(&args.ours, &file, Mode::Public)?;
             Ok(true)
         }
-        Outcome::Conflict { file, paths, notes } => {
+        Outcome::Conflict { file, paths, notes, new_key } => {
             note_all(&notes);
+            remember(new_key)?;
             fs::write_atomic(&args.ours, &file, Mode::Public)?;
             ui.say(format!(
                 "{path}: both sides changed{}",
@@ -110,6 +118,13 @@ fn settle(args: &Args, context: &Context, host: &Terminal<'_>, outcome: Outcome)
                 "{path}: merged as text, which is not valid yet. Whoever has a key finishes it: `sealant resolve {name}`"
             ));
             merge_as_text(args, host)?;
+            Ok(false)
+        }
+        Outcome::Unwrappable(error) => {
+            ui.error(&error.in_file(&args.path));
+            ui.say(format!(
+                "{path}: not merged, for that takes a new data key. Our side stays in the working tree. `sealant resolve {name}` merges it, and may ask you, start plugins and reach servers."
+            ));
             Ok(false)
         }
         Outcome::Refused(error) => {

@@ -9,6 +9,7 @@ pub mod history;
 pub mod install;
 pub mod merge;
 pub mod resolve;
+pub mod sequence;
 pub mod textconv;
 pub mod tree;
 

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 
 use super::Git;
 use super::merge::markers::Marked;
-use super::merge::{Versions, differing, digest, in_version, returned, without_unused_keys};
+use super::merge::{self, Chosen, Failure, Versions, differing, in_version, returned, without_unused_keys};
 use crate::batch::{self, Source};
 use crate::config::Selection;
 use crate::document::{self, Document, Edits, Format, NodeId, Value};
@@ -19,10 +19,10 @@ use crate::encrypted_file::{self, EncryptedFile, is_meant_to_be_sealed, no_answe
 use crate::error::{Error, Kind, Result};
 use crate::fs::Snapshot;
 use crate::host::Host;
-use crate::keys::KeyService;
+use crate::keys::{KeyService, KeySet, WrappedDataKey};
 use crate::sealed_secret::SealedFile;
 use crate::secret::{DataKey, SecretBytes};
-use crate::sops::{self, Encrypted, MacCheck};
+use crate::sops::{self, Contents, Encrypted, Known, MacCheck};
 
 /// The versions of a file in conflict, as Git's index has them; those that a side has deleted are not there.
 #[derive(Debug, Default)]
@@ -125,6 +125,37 @@ impl Sides {
     }
 }
 
+impl Sides {
+    /// Whether all that would be encrypted in a plaintext is in one of them.
+    pub fn hold(&self, plaintext: &dyn Document, selection: &Selection) -> Result<bool> {
+        let mut known = Contents::new();
+        for side in [&self.ours, &self.theirs] {
+            known.extend(sops::all_contents(&*document::parse(plaintext.format(), side.clone(), false)?)?);
+        }
+        Ok(sops::encrypted_contents(plaintext, selection)?.is_subset(&known))
+    }
+}
+
+/// A new data key for a file in conflict, into which something comes that none of the versions has.
+pub async fn renewed(
+    service: &KeyService<'_>,
+    file: &Encrypted,
+    stages: &Stages,
+    rule: Option<&KeySet>,
+) -> Result<Chosen> {
+    let side = |stage: &Option<SecretBytes>| match stage {
+        Some(stage) => Encrypted::parse(file.format(), stage.clone()).map(|side| side.metadata.keys),
+        // Who has deleted the file names nobody.
+        None => Ok(WrappedDataKey { groups: Vec::new(), threshold: 0 }),
+    };
+    let (ours, theirs) = (side(&stages.ours)?, side(&stages.theirs)?);
+    merge::renewed(service, &file.metadata.keys, [&ours, &theirs], rule).await.map_err(
+        |failure| match failure {
+            Failure::Unsettled(error) | Failure::Unwrappable(error) => error,
+        },
+    )
+}
+
 async fn unwrap(service: &KeyService<'_>, path: &Path, file: &Encrypted) -> Result<DataKey> {
     let opened = batch::open_versions(service, path, &[&file.metadata.keys]).await.pop();
     opened.unwrap_or_else(|| Err(no_answer()))
@@ -168,8 +199,11 @@ pub async fn finish(
     let Source { path, format, bytes, .. } = source;
     if !encrypted_file::is_meant_to_be_encrypted(format, &bytes) {
         if stages.all().any(|stage| encrypted_file::is_meant_to_be_encrypted(format, stage)) {
-            return Err(Error::new(Kind::Conflict, "the file is in clear, and a version of it is encrypted")
-                .advise("Encrypt it, `sealant encrypt -i FILE`, then `git add FILE`."));
+            return Err(Error::new(
+                Kind::Conflict,
+                "the file is in plaintext, and a version of it is encrypted",
+            )
+            .advise("Encrypt it, `sealant encrypt -i FILE`, then `git add FILE`."));
         }
         return Ok(Resolved::new(bytes.to_vec(), Vec::new()));
     }
@@ -199,22 +233,22 @@ async fn finish_document(
     // The plaintext is complete only if every value opens where it stands.
     let versions = PlainStages::open(service, path, file.format(), stages).await?;
     let plaintext = versions.respelled(file.open(&key, MacCheck::Ignore)?, true)?;
-    let known = versions.0.iter().map(|stage| stage.as_deref().map_or(Ok(HashSet::new()), values));
+    let known = versions.0.iter().map(|stage| stage.as_deref().map_or(Ok(Contents::new()), values));
     let known = known.collect::<Result<Vec<_>>>()?;
     let here = values(&*plaintext)?;
-    let name = |value: &Known| value.path.trim_end_matches(':').replace(':', ".");
     let news = here.iter().filter(|value| !known.iter().any(|stage| stage.contains(*value)));
     let mut warnings: Vec<String> = news
-        .map(|value| format!("{}: this value is in none of the versions that were merged", name(value)))
+        .map(|value| format!("{}: this value is in none of the versions that were merged", value.shown()))
         .collect();
     let paths =
-        |values: &HashSet<Known>| values.iter().map(|value| value.path.clone()).collect::<HashSet<_>>();
+        |values: &Contents| values.iter().map(|value| value.path().to_owned()).collect::<HashSet<_>>();
     if let [_, ours, theirs] = &known[..] {
         let (here, theirs) = (paths(&here), paths(theirs));
-        let is_gone = |value: &&Known| theirs.contains(&value.path) && !here.contains(&value.path);
+        let is_gone = |value: &&Known| theirs.contains(value.path()) && !here.contains(value.path());
         let gone = ours.iter().filter(is_gone);
-        warnings
-            .extend(gone.map(|value| format!("{}: this value is gone, and both sides have it", name(value))));
+        warnings.extend(
+            gone.map(|value| format!("{}: this value is gone, and both sides have it", value.shown())),
+        );
     }
     warnings.sort();
     warnings.dedup();
@@ -261,13 +295,6 @@ pub fn refuse_new_settings(file: &Encrypted, stages: &Stages) -> Result<()> {
     Err(Error::new(Kind::Conflict, message).advise(
         "It says which values are encrypted, or checked. Put it as one of the versions has it; change it when the merge is done.",
     ))
-}
-
-/// A value at its place, by its digest. Positions in lists do not count: they move.
-#[derive(PartialEq, Eq, Hash)]
-struct Known {
-    path: String,
-    digest: [u8; 32],
 }
 
 /// The versions of a conflict in plaintext: the base, ours, theirs. One that cannot be opened vouches for nothing.
@@ -340,17 +367,14 @@ async fn plain_stage(
 fn for_each_value(document: &dyn Document, visit: &mut dyn FnMut(Known, NodeId)) -> Result<()> {
     sops::for_each_leaf(document, &Selection::default(), &mut |leaf| {
         if !leaf.is_comment {
-            let digest = digest(&document.value(leaf.node)?);
-            visit(Known { path: leaf.path.to_owned(), digest }, leaf.at);
+            visit(Known::of(document, &leaf)?, leaf.at);
         }
         Ok(())
     })
 }
 
-fn values(document: &dyn Document) -> Result<HashSet<Known>> {
-    let mut found = HashSet::new();
-    for_each_value(document, &mut |known, _| _ = found.insert(known))?;
-    Ok(found)
+fn values(document: &dyn Document) -> Result<Contents> {
+    sops::contents(document, &Selection::default(), &|leaf, _| !leaf.is_comment)
 }
 
 /// A file as it is to be finished.

@@ -1,21 +1,19 @@
 //! Three versions of a document in SOPS's format brought together.
 //!
-//! Plaintexts are merged, and what came of them is encrypted again: what one of the sides has keeps its ciphertext. No merge
-//! without the MACs of all three: what somebody changed without the key would get a new MAC by it.
+//! Plaintexts are merged, and what came of them is encrypted again: what a side with the same data key has keeps its
+//! ciphertext. No merge without the MACs of all three: what somebody changed without the key would get a new MAC by it.
+//! Owns when a data key stays: whoever made it may have kept it, so nothing comes under it that was not under it before.
 
-use std::collections::HashSet;
-
-use super::keyed::digest;
-use super::recipients::{self, Locked};
+use super::recipients::{self, Failure, Locked};
 use super::{Merge, Merged, Outcome, Texts, Versions, markers, text};
 use crate::batch;
 use crate::config::Selection;
 use crate::diff::{Difference, State};
-use crate::document::{self, Document, Format, Value};
+use crate::document::{self, Document, Format};
 use crate::error::{Error, Kind, Result};
 use crate::rekey::names;
 use crate::secret::{DataKey, SecretBytes};
-use crate::sops::{self, Ciphertext, Encrypted, MacCheck, Metadata};
+use crate::sops::{self, Ciphertext, Contents, Encrypted, MacCheck, Metadata};
 
 /// A version that was opened.
 struct Version {
@@ -27,6 +25,10 @@ struct Version {
 impl Version {
     fn locked(&self) -> Locked<'_> {
         Locked { key: &self.key, wrapped: &self.file.metadata.keys }
+    }
+
+    fn document(&self) -> Result<Box<dyn Document>> {
+        document::parse(self.file.format(), self.plaintext.clone(), false)
     }
 }
 
@@ -53,7 +55,8 @@ pub async fn merge(merge: &Merge<'_>, versions: &Versions<SecretBytes>) -> Outco
     let texts = Texts { base, ours: &opened.ours.plaintext, theirs: &opened.theirs.plaintext };
     match bring_together(merge, &opened, texts).await {
         Ok(outcome) => outcome,
-        Err(error) => Outcome::Refused(error),
+        Err(Failure::Unsettled(error)) => Outcome::Refused(error),
+        Err(Failure::Unwrappable(error)) => Outcome::Unwrappable(error),
     }
 }
 
@@ -84,62 +87,68 @@ async fn open(merge: &Merge<'_>, parsed: Versions<Encrypted>) -> Result<Versions
     keyed.map_err(Outcome::Unopened)?.try_map(verify).map_err(Outcome::Refused)
 }
 
-async fn bring_together(merge: &Merge<'_>, opened: &Versions<Version>, texts: Texts<'_>) -> Result<Outcome> {
-    let locked = Versions {
-        base: opened.base.as_ref().map(Version::locked),
-        ours: opened.ours.locked(),
-        theirs: opened.theirs.locked(),
-    };
-    let rule = (merge.rule)()?;
+async fn bring_together(
+    merge: &Merge<'_>,
+    opened: &Versions<Version>,
+    texts: Texts<'_>,
+) -> Result<Outcome, Failure> {
     let carrier = settings(opened)?;
-    let (key, wrapped) = recipients::merged(merge.service, &locked, rule.as_ref()).await?;
-    let writer = Writer {
-        carrier: &carrier.file,
-        metadata: carrier.file.metadata.for_keys(wrapped),
-        in_clear: in_clear(&opened.ours)?.into_iter().chain(in_clear(&opened.theirs)?).collect(),
-        sources: [&opened.ours, &opened.theirs]
-            .into_iter()
-            .filter(|side| side.key == key)
-            .map(|side| &side.file)
-            .collect(),
-        key: &key,
-        merge,
-    };
-    let mut notes = writer.notes(opened);
     match text::merge(merge.host, merge.format, texts)? {
         Merged::Clean(text) => {
-            let same = [&opened.ours, &opened.theirs].into_iter().find(|side| writer.is_as(side, &text));
-            let file = match same {
+            if let Some(side) = same_side(carrier, opened, &text)? {
+                let file = side.file.document().source().as_bytes().to_vec();
+                return Ok(Outcome::Clean { file, notes: Vec::new(), new_key: None });
+            }
+            let writer = Writer::new(merge, opened, carrier, &[&text]).await?;
+            let mut notes = writer.notes(opened);
+            let file = match writer.side(opened, &text) {
                 Some(side) => side.file.document().source().as_bytes().to_vec(),
                 None => {
                     let Ciphertext { bytes, warnings } = writer.write(&text, &[])?;
                     notes.extend(warnings);
-                    notes.extend(writer.note_on_key(opened, &[&text]));
                     bytes
                 }
             };
-            Ok(Outcome::Clean { file, notes })
+            Ok(Outcome::Clean { file, notes, new_key: writer.new_key() })
         }
         Merged::Conflict { ours, theirs } => {
-            notes.extend(writer.note_on_key(opened, &[&ours, &theirs]));
-            let (ours, theirs) = match writer.conflict(&ours, &theirs) {
-                Ok(file) => return conflict(merge.format, file, &ours, &theirs, notes),
+            let whole = [&opened.ours.plaintext, &opened.theirs.plaintext];
+            let writer = Writer::new(merge, opened, carrier, &[&ours, &theirs, whole[0], whole[1]]).await?;
+            let (file, [ours, theirs]) = match writer.conflict([&ours, &theirs]) {
+                Ok(file) => (file, [&ours, &theirs]),
                 // What can be read need not be what can be encrypted.
-                Err(_) => (&opened.ours.plaintext, &opened.theirs.plaintext),
+                Err(_) => (writer.conflict(whole)?, whole),
             };
-            conflict(merge.format, writer.conflict(ours, theirs)?, ours, theirs, notes)
+            let paths = differing(merge.format, ours, theirs)?;
+            Ok(Outcome::Conflict { file, paths, notes: writer.notes(opened), new_key: writer.new_key() })
         }
     }
 }
 
-fn conflict(
-    format: Format,
-    file: Vec<u8>,
-    ours: &SecretBytes,
-    theirs: &SecretBytes,
-    notes: Vec<String>,
-) -> Result<Outcome> {
-    Ok(Outcome::Conflict { file, paths: differing(format, ours, theirs)?, notes })
+/// The side that already is what came of a merge, in plaintext and settings, where both sides have changed the data key:
+/// there need not be a third.
+fn same_side<'v>(
+    carrier: &Version,
+    opened: &'v Versions<Version>,
+    text: &SecretBytes,
+) -> Result<Option<&'v Version>> {
+    let locked = locked(opened);
+    if recipients::gives_key(&locked) {
+        return Ok(None);
+    }
+    let keys = recipients::merged_keys(&locked)?;
+    let is_same = |side: &&Version| {
+        side.plaintext == *text && side.locked().keys() == keys && same_settings(side, carrier)
+    };
+    Ok([&opened.ours, &opened.theirs].into_iter().find(is_same))
+}
+
+fn locked(opened: &Versions<Version>) -> Versions<Locked<'_>> {
+    Versions {
+        base: opened.base.as_ref().map(Version::locked),
+        ours: opened.ours.locked(),
+        theirs: opened.theirs.locked(),
+    }
 }
 
 /// The paths of the values in which two plaintexts differ.
@@ -152,43 +161,50 @@ pub fn differing(format: Format, ours: &SecretBytes, theirs: &SecretBytes) -> Re
 /// The version whose settings the merged file has: which leaves are encrypted, and what the MAC covers.
 fn settings(opened: &Versions<Version>) -> Result<&Version> {
     let Versions { base, ours, theirs } = opened;
-    let same = |a: &Version, b: &Version| {
-        let (a, b) = (&a.file.metadata, &b.file.metadata);
-        a.selection == b.selection && a.mac_only_encrypted == b.mac_only_encrypted
-    };
-    if same(ours, theirs) || base.as_ref().is_some_and(|base| same(base, theirs)) {
+    if same_settings(ours, theirs) || base.as_ref().is_some_and(|base| same_settings(base, theirs)) {
         return Ok(ours);
     }
-    if base.as_ref().is_some_and(|base| same(base, ours)) {
+    if base.as_ref().is_some_and(|base| same_settings(base, ours)) {
         return Ok(theirs);
     }
     Err(Error::new(Kind::Conflict, "the sides do not agree on which values are encrypted")
         .advise("Encrypt one side as the other is, and merge again."))
 }
 
-/// A value or comment in clear: where, and its digest.
-type Clear = (String, [u8; 32]);
-
-fn in_clear(version: &Version) -> Result<HashSet<Clear>> {
-    let plaintext = document::parse(version.file.format(), version.plaintext.clone(), false)?;
-    clear_of(&*plaintext, &version.file.metadata.selection)
+fn same_settings(a: &Version, b: &Version) -> bool {
+    let (a, b) = (&a.file.metadata, &b.file.metadata);
+    a.selection == b.selection && a.mac_only_encrypted == b.mac_only_encrypted
 }
 
-fn clear_of(plaintext: &dyn Document, selection: &Selection) -> Result<HashSet<Clear>> {
-    let mut found = HashSet::new();
-    sops::for_each_leaf(plaintext, selection, &mut |leaf| {
-        if !leaf.selected {
-            let value = match leaf.is_comment {
-                true => Value::str(plaintext.tree()[leaf.node].text.get(plaintext.source())),
-                false => plaintext.value(leaf.node)?,
-            };
-            if !value.is_blank() {
-                found.insert((leaf.path.to_owned(), digest(&value)));
-            }
+/// What a plaintext would leave in plaintext.
+fn in_clear(plaintext: &dyn Document, selection: &Selection) -> Result<Contents> {
+    sops::contents(plaintext, selection, &|leaf, value| !leaf.selected && !value.is_blank())
+}
+
+/// Whether a data key may stay for what came of a merge: each encrypted value and comment of it is in a version that had
+/// this key already, at the same path; or an earlier step of the same sequence made the key here.
+fn may_stay(
+    merge: &Merge<'_>,
+    opened: &Versions<Version>,
+    selection: &Selection,
+    texts: &[&SecretBytes],
+    key: &DataKey,
+) -> Result<bool> {
+    // A merge adds nothing to the sides.
+    if [&opened.ours, &opened.theirs].iter().all(|side| side.key == *key) || (merge.has_made)(key) {
+        return Ok(true);
+    }
+    let mut known = Contents::new();
+    for (_, version) in opened.as_ref().named().filter(|(_, version)| version.key == *key) {
+        known.extend(sops::all_contents(&*version.document()?)?);
+    }
+    for text in texts {
+        let text = document::parse(merge.format, SecretBytes::clone(text), false)?;
+        if !sops::encrypted_contents(&*text, selection)?.is_subset(&known) {
+            return Ok(false);
         }
-        Ok(())
-    })?;
-    Ok(found)
+    }
+    Ok(true)
 }
 
 /// Encrypts what came of a merge.
@@ -198,35 +214,67 @@ struct Writer<'w> {
     metadata: Metadata,
     /// The versions with the same data key, whose ciphertexts stay.
     sources: Vec<&'w Encrypted>,
-    key: &'w DataKey,
-    /// What stands in clear on a side already.
-    in_clear: HashSet<Clear>,
+    key: DataKey,
+    key_is_new: bool,
+    /// What is in plaintext on a side already.
+    in_clear: Contents,
     merge: &'w Merge<'w>,
 }
 
-impl Writer<'_> {
+impl<'w> Writer<'w> {
+    /// For these texts, all under one data key.
+    async fn new(
+        merge: &'w Merge<'w>,
+        opened: &'w Versions<Version>,
+        carrier: &'w Version,
+        texts: &[&SecretBytes],
+    ) -> Result<Self, Failure> {
+        let rule = (merge.rule)()?;
+        let selection = &carrier.file.metadata.selection;
+        let stays = |key: &DataKey| may_stay(merge, opened, selection, texts, key);
+        let recipients::Chosen { key, wrapped, is_new } =
+            recipients::merged(merge.service, &locked(opened), rule.as_ref(), &stays).await?;
+        let sides = [&opened.ours, &opened.theirs];
+        let mut known = Contents::new();
+        for side in sides {
+            known.extend(in_clear(&*side.document()?, &side.file.metadata.selection)?);
+        }
+        Ok(Self {
+            carrier: &carrier.file,
+            metadata: carrier.file.metadata.for_keys(wrapped),
+            sources: sides.into_iter().filter(|side| side.key == key).map(|side| &side.file).collect(),
+            key,
+            key_is_new: is_new,
+            in_clear: known,
+            merge,
+        })
+    }
+
+    fn new_key(&self) -> Option<DataKey> {
+        self.key_is_new.then(|| self.key.clone())
+    }
+
     fn write(&self, text: &SecretBytes, more: &[&Encrypted]) -> Result<Ciphertext> {
         let plaintext = self.carrier.adopt(text.clone())?;
         self.refuse_new_clear(&*plaintext)?;
         let sources: Vec<_> = self.sources.iter().chain(more).copied().collect();
-        Encrypted::write_onto(&sources, &*plaintext, self.metadata.clone(), self.key, self.merge.now)
+        Encrypted::write_onto(&sources, &*plaintext, self.metadata.clone(), &self.key, self.merge.now)
     }
 
-    /// The settings of one side, which no MAC covers, could leave in clear what the other has encrypted.
+    /// The settings of one side, which no MAC covers, could leave in plaintext what the other has encrypted.
     fn refuse_new_clear(&self, plaintext: &dyn Document) -> Result<()> {
-        let clear = clear_of(plaintext, &self.metadata.selection)?;
-        let Some((path, _)) = clear.iter().find(|clear| !self.in_clear.contains(*clear)) else {
-            return Ok(());
-        };
-        let path = path.trim_end_matches(':').replace(':', ".");
-        let message = format!("{path} would stand in clear, and is encrypted on the side that it comes from");
+        let clear = in_clear(plaintext, &self.metadata.selection)?;
+        let Some(new) = clear.difference(&self.in_clear).next() else { return Ok(()) };
+        let path = new.shown();
+        let message =
+            format!("{path} would be in plaintext, and is encrypted on the side that it comes from");
         Err(Error::new(Kind::Conflict, message).advise(
             "The sides do not agree on which values are encrypted. Look at what changed that, and encrypt both in one way.",
         ))
     }
 
     /// Both texts as one encrypted file, with markers around what differs.
-    fn conflict(&self, ours: &SecretBytes, theirs: &SecretBytes) -> Result<Vec<u8>> {
+    fn conflict(&self, [ours, theirs]: [&SecretBytes; 2]) -> Result<Vec<u8>> {
         let format = self.merge.format;
         let read = |bytes: Vec<u8>| Encrypted::parse(format, SecretBytes::new(bytes));
         let ours = read(self.write(ours, &[])?.bytes)?;
@@ -239,22 +287,30 @@ impl Writer<'_> {
         Ok(markers::marked(ours.document().source(), &theirs, self.merge.marker_size).into_bytes())
     }
 
-    /// Whether a side is already what came of the merge.
-    fn is_as(&self, side: &Version, text: &SecretBytes) -> bool {
-        let (side_has, merged) = (&side.file.metadata, &self.metadata);
-        side.plaintext == *text
-            && side.key == *self.key
-            && side_has.keys == merged.keys
-            && side_has.selection == merged.selection
-            && side_has.mac_only_encrypted == merged.mac_only_encrypted
+    /// The side that already is what came of the merge.
+    fn side<'v>(&self, opened: &'v Versions<Version>, text: &SecretBytes) -> Option<&'v Version> {
+        let is_same = |side: &&Version| {
+            let (side_has, merged) = (&side.file.metadata, &self.metadata);
+            side.plaintext == *text
+                && side.key == self.key
+                && side_has.keys == merged.keys
+                && side_has.selection == merged.selection
+                && side_has.mac_only_encrypted == merged.mac_only_encrypted
+        };
+        [&opened.ours, &opened.theirs].into_iter().find(is_same)
     }
 
     /// What a person should know.
     fn notes(&self, opened: &Versions<Version>) -> Vec<String> {
         let now = names(&self.metadata.keys).concat();
-        let with_key = opened.as_ref().named().filter(|(_, version)| version.key == *self.key);
+        let with_key = opened.as_ref().named().filter(|(_, version)| version.key == self.key);
         let before = with_key.flat_map(|(_, version)| names(&version.file.metadata.keys).concat());
         let mut notes: Vec<String> = Vec::new();
+        if self.key_is_new {
+            notes.push(
+                "the file has a new data key: neither side's was made for all that is in it now".to_owned(),
+            );
+        }
         for gone in before.filter(|key| !now.contains(key)) {
             let note =
                 format!("{gone} was removed, and still knows the data key: `sealant rotate` makes a new one");
@@ -263,14 +319,5 @@ impl Writer<'_> {
             }
         }
         notes
-    }
-
-    /// Where values that were not theirs are now under a data key that theirs alone has: it takes no key to make one.
-    fn note_on_key(&self, opened: &Versions<Version>, texts: &[&SecretBytes]) -> Option<String> {
-        let is_theirs = opened.theirs.key == *self.key && opened.ours.key != *self.key;
-        let has_more = texts.iter().any(|text| **text != opened.theirs.plaintext);
-        (is_theirs && has_more).then(|| {
-            "the data key is the one that their side made: `sealant rotate` if you do not know who that was".to_owned()
-        })
     }
 }

@@ -6,11 +6,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value as Data;
-use sha2::{Digest, Sha256};
 
-use crate::document::{self, Document, Format, NodeId, NodeKind, TreePath, Value, ValueKind, to_data};
+use crate::document::{self, Document, Format, NodeId, NodeKind, TreePath, to_data};
 use crate::error::Result;
 use crate::secret::{SecretBytes, SecretString};
+use crate::sops::digest;
 
 /// What a document says, without its spelling and the order of its keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,15 +57,6 @@ impl Shape {
             _ => Self::Leaf(digest(&document.value(target)?)),
         })
     }
-}
-
-/// What tells a value from others: by its type and its byte form.
-pub fn digest(value: &Value) -> [u8; 32] {
-    let mut hash = Sha256::new();
-    hash.update(value.kind().map_or("null", ValueKind::name));
-    hash.update([0]);
-    value.with_plaintext(|bytes| hash.update(bytes));
-    hash.finalize().into()
 }
 
 /// Three versions of a document, and what is said to have come of them. A stream without documents is an empty one.

@@ -20,10 +20,10 @@ use crate::encrypted_file::{is_meant_to_be_encrypted, is_meant_to_be_sealed};
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::keys::{KeyService, KeySet};
-use crate::secret::SecretBytes;
+use crate::secret::{DataKey, SecretBytes};
 pub use document::{differing, in_version};
-pub use keyed::digest;
 pub use lines::Side;
+pub use recipients::{Chosen, Failure, renewed};
 pub use sealed::{returned, without_unused_keys};
 pub use text::{Merged, Texts};
 
@@ -65,6 +65,8 @@ pub struct Merge<'a> {
     pub format: Format,
     /// Whom the creation rule of the file names, if there is one.
     pub rule: &'a dyn Fn() -> Result<Option<KeySet>>,
+    /// Whether an earlier step of the rebase or cherry-pick that is under way made this data key here.
+    pub has_made: &'a dyn Fn(&DataKey) -> bool,
     /// How long markers of conflicts are.
     pub marker_size: usize,
     pub now: Timestamp,
@@ -73,12 +75,14 @@ pub struct Merge<'a> {
 /// What came of a merge.
 #[derive(Debug)]
 pub enum Outcome {
-    /// The file is merged.
-    Clean { file: Vec<u8>, notes: Vec<String> },
+    /// The file is merged; and its data key if it was made for that.
+    Clean { file: Vec<u8>, notes: Vec<String>, new_key: Option<DataKey> },
     /// The file with markers around what both sides changed, and the paths of these values.
-    Conflict { file: Vec<u8>, paths: Vec<String>, notes: Vec<String> },
+    Conflict { file: Vec<u8>, paths: Vec<String>, notes: Vec<String>, new_key: Option<DataKey> },
     /// No key is at hand: as Git merges text, and nothing that may be used as it is.
     Unopened(Error),
+    /// It takes a wrapped data key that cannot be made by who is asked here; our side stays in the working tree.
+    Unwrappable(Error),
     /// It is for a person to decide; our side stays in the working tree.
     Refused(Error),
     /// Nothing in it is encrypted: as Git merges text.
@@ -111,8 +115,8 @@ impl Merge<'_> {
                 sealed::merge(self, versions).await
             }
             _ => Outcome::Refused(
-                Error::new(Kind::Conflict, "the two sides are not encrypted in the same way, or one is in clear")
-                    .advise("Decide on a side with `sealant resolve --ours FILE` or `--theirs`, and make the other's changes anew."),
+                Error::new(Kind::Conflict, "the two sides are not encrypted in the same way, or one is in plaintext")
+                    .advise("Decide on a side with `sealant resolve --ours FILE` or `--theirs`, and make the other's changes again."),
             ),
         }
     }

@@ -1,8 +1,9 @@
 //! Who can decrypt what came of a merge, and under which data key.
 //!
 //! Recipients merge as values do: who is new on one side comes, who is gone from one goes. But lists in files are not
-//! authenticated, and a merge wraps data keys: so nobody gets what he could not read before, unless the creation rule names
-//! him or both sides do.
+//! authenticated, and a merge wraps data keys: so nobody gets what they could not read before, unless the creation rule
+//! names them or both sides do. It takes no key to make a data key either: that of one side is kept only if the caller
+//! vouches for it, and what takes its place is a new one, never another old one.
 
 use crate::batch;
 use crate::error::{Error, Kind, Result};
@@ -18,15 +19,49 @@ pub struct Locked<'k> {
     pub wrapped: &'k WrappedDataKey,
 }
 
-/// The data key of a merged document and how it is wrapped. An error of kind [`Kind::Conflict`] where both sides changed the
-/// same about it, or made somebody a recipient whom nobody vouches for.
+impl Locked<'_> {
+    /// For whom it is encrypted.
+    pub fn keys(&self) -> KeySet {
+        key_set(self.wrapped)
+    }
+}
+
+/// The data key of a merged document.
+pub struct Chosen {
+    pub key: DataKey,
+    pub wrapped: WrappedDataKey,
+    pub is_new: bool,
+}
+
+/// Why there is none.
+#[derive(Debug)]
+pub enum Failure {
+    /// Both sides changed the same about it, or made somebody a recipient whom nobody vouches for.
+    Unsettled(Error),
+    /// It cannot be wrapped for one of the recipients, whom the error names, by who is asked here.
+    Unwrappable(Error),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Unsettled(error)
+    }
+}
+
+/// The data key of a merged document and how it is wrapped. It is that of the side that changed it, if it `may_stay`.
 pub async fn merged(
     service: &KeyService<'_>,
     versions: &Versions<Locked<'_>>,
     rule: Option<&KeySet>,
-) -> Result<(DataKey, WrappedDataKey)> {
+    may_stay: &dyn Fn(&DataKey) -> Result<bool>,
+) -> Result<Chosen, Failure> {
     let keys = merged_keys(versions)?;
-    let (key, wrapped) = match holders(versions) {
+    let stays = match holders(versions) {
+        Some((key, holders)) if may_stay(key)? => Some((key, holders)),
+        _ => None,
+    };
+    let is_new = stays.is_none();
+    let (key, wrapped) = match stays {
         Some((key, holders)) => (key.clone(), Some(combined(versions, &holders, &keys))),
         None => (DataKey::generate(), None),
     };
@@ -36,45 +71,70 @@ pub async fn merged(
     };
     let kept = wrapped.as_ref().filter(is_kept).map(names).unwrap_or_default();
     if let Some(wrapped) = wrapped.as_ref().filter(|_| kept == keys.groups) {
-        return Ok((key, wrapped.clone()));
+        return Ok(Chosen { key, wrapped: wrapped.clone(), is_new });
     }
-    refuse_weaker(versions, &keys, rule)?;
-    let both = [names(versions.ours.wrapped), names(versions.theirs.wrapped)];
-    for (index, group) in keys.groups.iter().enumerate() {
-        let is_in =
-            |groups: &[Vec<MasterKey>], key| groups.get(index).is_some_and(|group| group.contains(key));
-        for key in group.iter().filter(|key| !is_in(&kept, key)) {
-            let by_rule = |rule: &KeySet| match &rule.groups[..] {
-                [only] => only.contains(key),
-                groups => is_in(groups, key),
-            };
-            let is_settled = match rule {
-                Some(rule) => by_rule(rule),
-                None => both.iter().all(|groups| is_in(groups, key)),
-            };
-            if !is_settled {
-                return Err(unsettled(key, rule.is_some()));
-            }
-        }
-    }
+    refuse_weaker([versions.ours.wrapped, versions.theirs.wrapped], &keys, rule)?;
+    let new = keys.groups.iter().enumerate().map(|(index, group)| {
+        let is_kept = |key: &&MasterKey| kept.get(index).is_some_and(|kept| kept.contains(key));
+        group.iter().filter(|key| !is_kept(key)).cloned().collect()
+    });
+    refuse_unsettled(&new.collect::<Vec<_>>(), [versions.ours.wrapped, versions.theirs.wrapped], rule)?;
     let wrapped = match wrapped {
         Some(wrapped) => {
             let request = Rekey { data_key: &key, wrapped: &wrapped, keys: &keys };
-            service.rekey_many(&[request]).await.pop().unwrap_or_else(|| Err(no_answer()))?
+            let wrapped = service.rekey_many(&[request]).await.pop();
+            wrapped.unwrap_or_else(|| Err(no_answer())).map_err(Failure::Unwrappable)?
         }
-        None => {
-            let groups =
-                service.wrap_many(&[(&key, &keys)]).await.pop().unwrap_or_else(|| Err(no_answer()))?;
-            batch::wrapped_set(groups, &keys)
-        }
+        None => wrap(service, &key, &keys).await?,
     };
-    Ok((key, wrapped))
+    Ok(Chosen { key, wrapped, is_new })
+}
+
+/// A new data key for those who are in a file already, once the rule or both sides have named them.
+pub async fn renewed(
+    service: &KeyService<'_>,
+    wrapped: &WrappedDataKey,
+    sides: [&WrappedDataKey; 2],
+    rule: Option<&KeySet>,
+) -> Result<Chosen, Failure> {
+    let keys = key_set(wrapped);
+    refuse_weaker(sides, &keys, rule)?;
+    refuse_unsettled(&keys.groups, sides, rule)?;
+    let key = DataKey::generate();
+    Ok(Chosen { wrapped: wrap(service, &key, &keys).await?, key, is_new: true })
+}
+
+async fn wrap(service: &KeyService<'_>, key: &DataKey, keys: &KeySet) -> Result<WrappedDataKey, Failure> {
+    let groups = service.wrap_many(&[(key, keys)]).await.pop().unwrap_or_else(|| Err(no_answer()));
+    Ok(batch::wrapped_set(groups.map_err(Failure::Unwrappable)?, keys))
+}
+
+/// An error when somebody is to get a data key, by groups, whom neither the rule names nor, without one, both sides.
+fn refuse_unsettled(
+    new: &[Vec<MasterKey>],
+    sides: [&WrappedDataKey; 2],
+    rule: Option<&KeySet>,
+) -> Result<()> {
+    let sides = sides.map(names);
+    for (index, key) in
+        new.iter().enumerate().flat_map(|(index, group)| group.iter().map(move |key| (index, key)))
+    {
+        let is_in = |groups: &[Vec<MasterKey>]| groups.get(index).is_some_and(|group| group.contains(key));
+        let is_settled = match rule.map(|rule| &rule.groups[..]) {
+            Some([only]) => only.contains(key),
+            Some(groups) => is_in(groups),
+            None => sides.iter().all(|groups| is_in(groups)),
+        };
+        if !is_settled {
+            return Err(unsettled(key, rule.is_some()));
+        }
+    }
+    Ok(())
 }
 
 /// Where shares are made anew, it takes as many keys to open the file as the rule asks for, or as on both sides.
-fn refuse_weaker(versions: &Versions<Locked<'_>>, keys: &KeySet, rule: Option<&KeySet>) -> Result<()> {
-    let sides =
-        [versions.ours, versions.theirs].map(|side| (side.wrapped.groups.len(), side.wrapped.required()));
+fn refuse_weaker(sides: [&WrappedDataKey; 2], keys: &KeySet, rule: Option<&KeySet>) -> Result<()> {
+    let sides = sides.map(|side| (side.groups.len(), side.required()));
     let merged = (keys.groups.len(), keys.required());
     let is_settled = match rule {
         Some(rule) => rule.groups.len() < 2 || (merged.0 == rule.groups.len() && merged.1 >= rule.required()),
@@ -99,9 +159,14 @@ fn unsettled(key: &MasterKey, by_rule: bool) -> Error {
         false => "and no creation rule says whether that shall be",
     };
     Error::new(Kind::Conflict, format!("the data key would have to be wrapped for {key}, {why}")).advise(
-        "He may have written himself into the file. Add him to the rule and merge again, or bring both sides in line with \
-         the rule: `sealant updatekeys --rotate FILE`",
+        "They may have written themselves into the file. Add them to the rule and merge again, or bring both sides in line \
+         with the rule: `sealant updatekeys --rotate FILE`",
     )
+}
+
+/// Whether one of the sides has a data key that is that of the merge, if it may stay.
+pub fn gives_key(versions: &Versions<Locked<'_>>) -> bool {
+    holders(versions).is_some()
 }
 
 /// The data key, and the versions that have it: the side that changed it gives it. `None` when both did.
@@ -148,13 +213,16 @@ fn combined(versions: &Versions<Locked<'_>>, holders: &[Locked<'_>], keys: &KeyS
     wrapped
 }
 
+/// For whom a data key is wrapped.
+fn key_set(wrapped: &WrappedDataKey) -> KeySet {
+    let threshold = (wrapped.groups.len() > 1).then(|| wrapped.required());
+    KeySet { groups: names(wrapped), threshold }
+}
+
 /// Recipients and threshold by a merge of three.
-fn merged_keys(versions: &Versions<Locked<'_>>) -> Result<KeySet> {
-    let set = |locked: Locked<'_>| KeySet {
-        groups: names(locked.wrapped),
-        threshold: (locked.wrapped.groups.len() > 1).then(|| locked.wrapped.required()),
-    };
-    let (base, ours, theirs) = (versions.base.map(set), set(versions.ours), set(versions.theirs));
+pub fn merged_keys(versions: &Versions<Locked<'_>>) -> Result<KeySet> {
+    let [ours, theirs] = [versions.ours, versions.theirs].map(|side| side.keys());
+    let base = versions.base.map(|base| base.keys());
     let differ = || {
         Error::new(Kind::Conflict, "both sides changed the key groups").advise(
             "Bring both sides in line with the creation rule, `sealant updatekeys FILE`, and merge again.",
@@ -231,6 +299,16 @@ mod tests {
         theirs: &str,
         rule: Option<&str>,
     ) -> std::result::Result<(String, usize), String> {
+        merge_if(true, base, ours, theirs, rule)
+    }
+
+    fn merge_if(
+        may_stay: bool,
+        base: &str,
+        ours: &str,
+        theirs: &str,
+        rule: Option<&str>,
+    ) -> std::result::Result<(String, usize), String> {
         let people = People((0..4).map(|_| generate_identity(false, Timestamp::UNIX_EPOCH)).collect());
         let service = KeyService::new(&Closed, Identities::none());
         let keys = [DataKey::generate(), DataKey::generate(), DataKey::generate()];
@@ -251,8 +329,11 @@ mod tests {
             theirs: locked(&theirs, &keys),
         };
         let rule = rule.map(|rule| people.set(rule));
-        let (key, wrapped) = block_on(merged(&service, &versions, rule.as_ref()))
-            .map_err(|error| error.message().to_owned())?;
+        let merged = block_on(merged(&service, &versions, rule.as_ref(), &|_| Ok(may_stay)));
+        let Chosen { key, wrapped, is_new } = merged.map_err(|failure| match failure {
+            Failure::Unsettled(error) | Failure::Unwrappable(error) => error.message().to_owned(),
+        })?;
+        assert_eq!(is_new, !keys.contains(&key));
         for entry in wrapped.groups.iter().flatten() {
             let is_old =
                 [&ours.0, &theirs.0].iter().any(|side| side.groups.iter().flatten().any(|old| old == entry));
@@ -279,6 +360,21 @@ mod tests {
         assert_eq!(merge("", "ab1", "ab2", Some("ab")), ok("ab", 9));
         assert_eq!(merge("", "ab1", "ab1", None), ok("ab", 1));
         assert_eq!(merge("a|b0", "a|bc0", "a|b0", None), ok("a|bc", 0));
+    }
+
+    #[test]
+    fn a_data_key_that_may_not_stay_makes_room_for_a_new_one() {
+        let ok = |names: &str| Ok((names.to_owned(), 9));
+        for (ours, theirs) in [("ab1", "ab0"), ("ab0", "ab1")] {
+            assert_eq!(merge_if(false, "ab0", ours, theirs, None), ok("ab"));
+            assert_eq!(merge_if(false, "ab0", ours, theirs, Some("abc")), ok("ab"));
+        }
+        assert_eq!(merge_if(false, "ab0", "a1", "ab0", None), ok("a"));
+        assert_eq!(merge_if(false, "a|b0", "a|b1", "a|b0", None), ok("a|b"));
+        // Of a new data key everybody has to be named, whoever had the old one.
+        let refused = |rule| merge_if(false, "ab0", "abd1", "ab0", rule).unwrap_err();
+        assert!(refused(None).contains("no creation rule says"));
+        assert!(refused(Some("ab")).contains("does not name this recipient"));
     }
 
     #[test]

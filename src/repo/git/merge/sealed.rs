@@ -69,7 +69,7 @@ impl Files {
         if is_clean && conflicts.is_empty() {
             self.check(merge, &ours_text, &ours)?;
             let file = self.without_unused(merge, ours_text)?;
-            return Ok(Outcome::Clean { file, notes: Vec::new() });
+            return Ok(Outcome::Clean { file, notes: Vec::new(), new_key: None });
         }
         let (theirs_text, _) = self.text(merge, &theirs, Side::Theirs)?;
         if !is_clean {
@@ -77,7 +77,7 @@ impl Files {
         }
         let text = |bytes: &SecretBytes| String::from_utf8_lossy(bytes).into_owned();
         let file = markers::marked(&text(&ours_text), &text(&theirs_text), merge.marker_size).into_bytes();
-        Ok(Outcome::Conflict { file, paths: conflicts, notes: Vec::new() })
+        Ok(Outcome::Conflict { file, paths: conflicts, notes: Vec::new(), new_key: None })
     }
 
     /// What comes of those SealedSecrets that both sides have, with the side where the two are at odds.

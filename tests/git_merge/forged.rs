@@ -1,0 +1,228 @@
+//! Somebody else's data key, brought in by a branch: it never opens what is ours. It takes no key to make one: Mallory
+//! encrypts for the right recipient and themselves, takes their own entry out of the file and keeps it.
+
+use crate::repo::{Repo, new_identity};
+
+const TEXT: &str = "a: one\nb: two\nc: three\n";
+
+/// The file in question, and what Mallory has kept.
+struct Attack {
+    repo: Repo,
+    mallory: String,
+}
+
+impl Attack {
+    fn new() -> Self {
+        let repo = Repo::new(&[("s.yaml", TEXT)]);
+        let mallory = new_identity(&repo.test, &repo.test.home("mallory.txt"));
+        repo.ok(&["branch", "before"]);
+        Self { repo, mallory }
+    }
+
+    /// The file as Mallory makes it, and the entry by which they can open it.
+    fn forge(&self, text: &str) -> String {
+        self.repo.test.write("s.yaml", text);
+        let both = format!("{},{}", self.repo.recipient, self.mallory);
+        self.repo.sealant(&["encrypt", "-i", "--age", &both, "s.yaml"]);
+        let file = self.repo.test.read_text("s.yaml");
+        let (forged, entry) = without_entry(&file, &self.mallory);
+        self.repo.test.write("s.yaml", forged);
+        assert_eq!(self.repo.plain("s.yaml"), text);
+        assert!(opens(&self.repo, &entry, "mallory.txt"), "they can open what they made");
+        entry
+    }
+
+    /// A branch of Mallory's with their file, and a commit of ours on `main`, which is checked out.
+    fn branches(&self) -> String {
+        let mut entry = String::new();
+        self.repo.branches(
+            || self.repo.set("s.yaml", "c", "planted"),
+            || entry = self.forge("a: one\nb: evil\nc: three\n"),
+        );
+        entry
+    }
+
+    /// Asserts that ours and theirs came together, and that Mallory reads nothing.
+    #[track_caller]
+    fn has_failed(&self, entry: &str, expected: &str) {
+        assert_eq!(self.repo.plain("s.yaml"), expected);
+        assert!(!opens(&self.repo, entry, "mallory.txt"), "their data key opens the file");
+    }
+}
+
+/// A file without the entry of a recipient, and that entry.
+fn without_entry(file: &str, recipient: &str) -> (String, String) {
+    const BEGIN: &str = "        - enc: |";
+    let start = file.find(BEGIN).expect("recipients");
+    let end = start + file[start..].find("    lastmodified").expect("their end");
+    let entries: Vec<String> =
+        file[start..end].split(BEGIN).skip(1).map(|entry| format!("{BEGIN}{entry}")).collect();
+    let (theirs, others): (Vec<_>, Vec<_>) = entries.into_iter().partition(|entry| entry.contains(recipient));
+    (format!("{}{}{}", &file[..start], others.concat(), &file[end..]), theirs.concat())
+}
+
+/// Whether somebody opens the file in the working tree by an entry that they have kept, with the real sops.
+fn opens(repo: &Repo, entry: &str, identity: &str) -> bool {
+    let file = repo.test.read_text("s.yaml");
+    let at = file.find("        - enc: |").expect("recipients");
+    repo.test.write("../stolen.yaml", format!("{}{entry}{}", &file[..at], &file[at..]));
+    let run = repo.test.sops(&["decrypt", "--ignore-mac", "../stolen.yaml"]);
+    let run = run.env("SOPS_AGE_KEY_FILE", repo.test.home(identity)).env("XDG_CONFIG_HOME", repo.test.tmp());
+    run.run().status == 0
+}
+
+const TOGETHER: &str = "a: one\nb: evil\nc: planted\n";
+
+#[test]
+fn a_merge_in_either_direction() {
+    let attack = Attack::new();
+    let entry = attack.branches();
+    let merge = attack.repo.merge().ok();
+    assert!(merge.stderr.contains("the file has a new data key"), "{merge}");
+    attack.has_failed(&entry, TOGETHER);
+    attack.repo.ok(&["checkout", "-q", "theirs"]);
+    attack.repo.ok(&["merge", "-m", "merged", "main~1"]);
+    attack.has_failed(&entry, TOGETHER);
+}
+
+#[test]
+fn a_rebase_in_either_direction() {
+    for (from, onto) in [("main", "theirs"), ("theirs", "main")] {
+        let attack = Attack::new();
+        let entry = attack.branches();
+        attack.repo.ok(&["checkout", "-q", from]);
+        attack.repo.ok(&["rebase", "-q", onto]);
+        attack.has_failed(&entry, TOGETHER);
+    }
+}
+
+#[test]
+fn a_rebase_of_patches() {
+    let attack = Attack::new();
+    let entry = attack.branches();
+    attack.repo.ok(&["rebase", "-q", "--apply", "theirs"]);
+    attack.has_failed(&entry, TOGETHER);
+}
+
+#[test]
+fn a_cherry_pick_in_either_direction() {
+    for (on, pick) in [("main", "theirs"), ("theirs", "main")] {
+        let attack = Attack::new();
+        let entry = attack.branches();
+        attack.repo.ok(&["checkout", "-q", on]);
+        attack.repo.ok(&["cherry-pick", pick]);
+        attack.has_failed(&entry, TOGETHER);
+    }
+}
+
+#[test]
+fn a_stash_in_either_direction() {
+    let attack = Attack::new();
+    let entry = attack.branches();
+    let repo = &attack.repo;
+    repo.ok(&["reset", "-q", "--soft", "before"]);
+    repo.ok(&["stash"]);
+    repo.ok(&["merge", "-q", "theirs"]);
+    repo.ok(&["stash", "pop"]);
+    attack.has_failed(&entry, TOGETHER);
+
+    let attack = Attack::new();
+    let repo = &attack.repo;
+    let entry = attack.forge("a: one\nb: evil\nc: three\n");
+    repo.ok(&["stash"]);
+    repo.set("s.yaml", "c", "planted");
+    repo.commit("ours");
+    repo.ok(&["stash", "pop"]);
+    attack.has_failed(&entry, TOGETHER);
+}
+
+#[test]
+fn a_revert() {
+    let attack = Attack::new();
+    let repo = &attack.repo;
+    let entry = attack.forge("a: one\nb: evil\nc: three\n");
+    repo.commit("evil");
+    repo.set("s.yaml", "c", "planted");
+    repo.commit("ours");
+    repo.ok(&["revert", "--no-edit", "HEAD~1"]);
+    attack.has_failed(&entry, "a: one\nb: two\nc: planted\n");
+    // Back to what was there before, nothing is new: that is the old file.
+    let attack = Attack::new();
+    let repo = &attack.repo;
+    let before = repo.test.read_text("s.yaml");
+    attack.forge("a: one\nb: evil\nc: three\n");
+    repo.commit("evil");
+    repo.ok(&["revert", "--no-edit", "HEAD"]);
+    assert_eq!(repo.test.read_text("s.yaml"), before);
+}
+
+#[test]
+fn a_conflict_in_which_one_value_is_ours() {
+    let attack = Attack::new();
+    let repo = &attack.repo;
+    let mut entry = String::new();
+    repo.branches(
+        || repo.set("s.yaml", "b", "planted"),
+        || entry = attack.forge("a: one\nb: evil\nc: three\n"),
+    );
+    let _ = repo.merge().code(1);
+    let conflict = repo.test.read_text("s.yaml");
+    repo.sealant(&["resolve", "--ours", "s.yaml"]);
+    attack.has_failed(&entry, "a: one\nb: planted\nc: three\n");
+    repo.test.write("s.yaml", conflict);
+    let editor = repo.test.editor("sed -i '/^<<<<<<</d; /^=======/,/^>>>>>>>/d; s/planted/typed/' \"$1\"");
+    let _ = repo.test.sealant(&["resolve", "--edit", "s.yaml"]).env("EDITOR", editor).run().ok();
+    attack.has_failed(&entry, "a: one\nb: typed\nc: three\n");
+}
+
+#[test]
+fn a_conflict_in_which_nothing_is_ours_until_something_is_typed() {
+    // Ours has only deleted what theirs has changed: their data key may stay, and gets nothing that is typed.
+    let attack = Attack::new();
+    let repo = &attack.repo;
+    let mut entry = String::new();
+    let delete = || _ = repo.sealant(&["unset", "s.yaml", "[\"b\"]"]);
+    repo.branches(delete, || entry = attack.forge("a: one\nb: evil\nc: three\n"));
+    let _ = repo.merge().code(1);
+    assert!(repo.test.read_text("s.yaml").contains("<<<<<<<"));
+    let editor = repo.test.editor("sed -i '/^<<<<<<</d; /^=======/d; /^>>>>>>>/d; s/evil/planted/' \"$1\"");
+    let edit = repo.test.sealant(&["resolve", "--edit", "s.yaml"]).env("EDITOR", editor).run().ok();
+    assert!(edit.stderr.contains("the file has a new data key"), "{edit}");
+    attack.has_failed(&entry, "a: one\nb: planted\nc: three\n");
+}
+
+#[test]
+fn a_merge_that_has_only_text_until_somebody_resolves_it() {
+    let attack = Attack::new();
+    let entry = attack.branches();
+    attack.repo.without_key();
+    let _ = attack.repo.merge().code(1);
+    attack.repo.with_key();
+    attack.repo.sealant(&["resolve", "s.yaml"]);
+    attack.has_failed(&entry, TOGETHER);
+}
+
+#[test]
+fn an_older_data_key_of_ours_is_not_brought_back() {
+    for ours_is_checked_out in [true, false] {
+        let repo = Repo::empty("");
+        let bob = new_identity(&repo.test, &repo.test.home("bob.txt"));
+        let me = repo.recipient.clone();
+        repo.rule(&format!("{me},{bob}"), "");
+        repo.encrypted("s.yaml", TEXT);
+        repo.commit("with Bob");
+        let with_bob = repo.test.read_text("s.yaml");
+        let (without_bob, entry) = without_entry(&with_bob, &bob);
+        repo.rule(&me, "");
+        repo.sealant(&["updatekeys", "-y", "--rotate", "s.yaml"]);
+        repo.commit("Bob has left");
+        // A branch has the file as it was, without Bob's entry: nothing that a review of recipients would find.
+        repo.branches(|| repo.set("s.yaml", "c", "planted"), || repo.test.write("s.yaml", without_bob));
+        if !ours_is_checked_out {
+            repo.ok(&["checkout", "-q", "theirs"]);
+        }
+        repo.ok(&["rebase", "-q", if ours_is_checked_out { "theirs" } else { "main" }]);
+        assert_eq!(repo.plain("s.yaml"), TEXT.replace("three", "planted"));
+        assert!(!opens(&repo, &entry, "bob.txt"), "Bob is back");
+    }
+}
