@@ -5,7 +5,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use sealant_test_support::{Run, Sandbox};
+use sealant_test_support::{AGE_PLUGIN_TOY, Run, Sandbox};
 
 /// As sops would write it: whoever wrote the file last, its plaintext is this.
 const PLAIN: &str = "# note\na: 1\nb:\n    - hunter2\n    - \"3\"\nc_unencrypted: d\n";
@@ -281,30 +281,9 @@ fn an_age_plugin_wraps_and_unwraps_for_both() {
     const RECIPIENT: &str = "age1toy1w3hhjuepg65rsf";
     const IDENTITY: &str = "AGE-PLUGIN-TOY-1W3HHJUEP2JSC72";
     // It "wraps" a file key by writing it down.
-    const PLUGIN: &str = r#"#!/bin/sh
-stanza() {
-    read -r arrow command args || exit 1
-    body=
-    while read -r line; do body=$body$line; [ ${#line} -eq 64 ] || break; done
-}
-key=
-while stanza && [ "$command" != done ]; do
-    case "$command $args" in
-        "wrap-file-key "* | "recipient-stanza 0 toy"*) key=$body ;;
-    esac
-done
-if [ -n "$key" ]; then
-    case "$1" in
-        *recipient-v1) printf -- '-> recipient-stanza 0 toy\n%s\n' "$key" ;;
-        *identity-v1) printf -- '-> file-key 0\n%s\n' "$key" ;;
-    esac
-    stanza
-fi
-printf -- '-> done\n\n'
-"#;
     let test = sandbox();
     let [a] = x25519(&test);
-    test.write("bin/age-plugin-toy", PLUGIN);
+    test.write("bin/age-plugin-toy", AGE_PLUGIN_TOY);
     fs::set_permissions(test.path("bin/age-plugin-toy"), fs::Permissions::from_mode(0o755))
         .expect("a script");
     let path = format!("{}:/usr/local/bin:/usr/bin:/bin", test.path("bin").display());

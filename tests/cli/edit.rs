@@ -176,6 +176,36 @@ fn what_others_wrote_meanwhile_stays_and_so_does_what_was_edited() {
 }
 
 #[test]
+fn what_was_edited_does_not_come_under_the_data_key_of_a_file_put_in_its_place() {
+    let test = with_secret(TEXT);
+    let opened = test.read_text("secret.yaml");
+    // Somebody else's, for the same recipient and with the same values: it takes no key to make it.
+    test.write("theirs.yaml", TEXT);
+    test.sealant(&["encrypt", "-i", "--age", RECIPIENT, "theirs.yaml"]).run().ok();
+    let theirs = test.read_text("theirs.yaml");
+    let commands =
+        format!("cp {} secret.yaml; sed -i s/hunter2/correct/ \"$1\"", test.path("theirs.yaml").display());
+    // Nor after the editor was left again.
+    let output = edit(&test, &commands, &["secret.yaml"]).run().code(3);
+    assert!(output.stderr.contains("What you edited is in secret.edited.yaml"), "{output}");
+    assert_eq!(test.read_text("secret.yaml"), theirs);
+    let kept = test.read_text("secret.edited.yaml");
+    let tokens = |text: &str| {
+        text.split("ENC[")
+            .skip(1)
+            .filter_map(|rest| rest.split(']').next())
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    let wrapped =
+        |text: &str| text[text.find("-----BEGIN").unwrap()..text.find("-----END").unwrap()].to_owned();
+    assert_eq!(wrapped(&kept), wrapped(&opened));
+    assert!(!tokens(&theirs).iter().any(|token| kept.contains(token)));
+    assert_eq!(decrypted(&test, "secret.edited.yaml"), TEXT.replace("hunter2", "correct"));
+    assert_wiped(&test);
+}
+
+#[test]
 fn every_format_is_edited() {
     let test = with_secret(TEXT);
     encrypt(&test, "a.env", "# c\nPASSWORD=hunter2\n");

@@ -1,6 +1,6 @@
 //! Who can decrypt what came of a merge, under which data key; and merges by those who cannot open all of it.
 
-use sealant_test_support::{Bao, Run};
+use sealant_test_support::{AGE_PLUGIN_TOY, Bao, Run};
 
 use crate::repo::{Repo, new_identity, tokens};
 
@@ -320,4 +320,87 @@ fn values_that_a_vault_key_wraps_are_merged_where_the_address_is_ones_own() {
     let merge = repo.git(&["merge", "-m", "merged", "theirs"]).env("VAULT_TOKEN", bao.root_token());
     let _ = merge.env("VAULT_ADDR", bao.address()).run().ok();
     assert_eq!(vault(&["decrypt", "s.yaml"]).text(), "a: ours\nb: theirs\nc: three\n");
+}
+
+/// One side rotates, the other sets a value: that takes a new data key.
+fn takes_a_new_key(repo: &Repo, sealant: &dyn Fn(&[&str])) {
+    repo.test.write("s.yaml", TEXT);
+    sealant(&["encrypt", "-i", "s.yaml"]);
+    repo.commit("base");
+    repo.branches(
+        || sealant(&["set", "s.yaml", "[\"a\"]", "\"ours\""]),
+        || sealant(&["rotate", "-i", "s.yaml"]),
+    );
+}
+
+#[test]
+fn a_recipient_whose_plugin_git_may_not_start_is_a_conflict_that_resolve_ends() {
+    let repo = Repo::empty("");
+    const TOY: &str = "age1toy1w3hhjuepg65rsf";
+    repo.rule(&format!("{},{TOY}", repo.recipient), "");
+    let started = repo.test.home("started");
+    let plugin = AGE_PLUGIN_TOY.replacen('\n', &format!("\ntouch '{}'\n", started.display()), 1);
+    // Beside the editors, which can be run.
+    let folder = repo.test.editor("true").parent().expect("a folder").to_owned();
+    let file = folder.join("age-plugin-toy");
+    std::fs::copy(repo.test.editor("true"), &file).expect("it is copied");
+    std::fs::write(&file, plugin).expect("it is written");
+    let with_plugin = |run: Run| {
+        let sealant = std::path::Path::new(env!("CARGO_BIN_EXE_sealant")).parent().expect("a folder");
+        let path = std::env::var("PATH").unwrap_or_default();
+        run.env("PATH", format!("{}:{}:{path}", sealant.display(), folder.display()))
+    };
+    takes_a_new_key(&repo, &|args| _ = with_plugin(repo.test.sealant(args)).run().ok());
+    let ours = repo.test.read_text("s.yaml");
+    std::fs::remove_file(&started).expect("it was started");
+    let merge = with_plugin(repo.git(&["merge", "-m", "merged", "theirs"])).run().code(1);
+    assert!(merge.stderr.contains(TOY) && merge.stderr.contains("`sealant resolve s.yaml`"), "{merge}");
+    assert!(!started.exists());
+    assert_eq!(repo.test.read_text("s.yaml"), ours, "the old data key is no way out");
+    let _ = with_plugin(repo.test.sealant(&["resolve", "s.yaml"])).run().ok();
+    assert!(started.exists());
+    assert_eq!(repo.plain("s.yaml"), TEXT.replace("one", "ours"));
+    assert!(recipients(&repo, "s.yaml").contains(&TOY.to_owned()));
+}
+
+#[test]
+fn a_recipient_at_a_server_that_git_may_not_ask_is_a_conflict_that_resolve_ends() {
+    let bao = Bao::start();
+    bao.transit_key("transit", "shop");
+    let repo = Repo::empty("");
+    let uri = format!("{}/v1/transit/keys/shop", bao.address());
+    repo.rule(&repo.recipient, &format!("    hc_vault_transit_uri: {uri}\n"));
+    let vault = |run: Run| run.env("VAULT_TOKEN", bao.root_token()).env("VAULT_ADDR", bao.address());
+    takes_a_new_key(&repo, &|args| _ = vault(repo.test.sealant(args)).run().ok());
+    let (ours, before) = (repo.test.read_text("s.yaml"), bao.requests().len());
+    let merge = repo.git(&["merge", "theirs"]).env("VAULT_TOKEN", bao.root_token()).run().code(1);
+    assert!(merge.stderr.contains("transit") && merge.stderr.contains("`sealant resolve s.yaml`"), "{merge}");
+    assert!(merge.stderr.contains(bao.address()), "{merge}");
+    assert_eq!((repo.test.read_text("s.yaml"), bao.requests().len()), (ours, before));
+    let _ = vault(repo.test.sealant(&["resolve", "s.yaml"])).run().ok();
+    assert_eq!(repo.plain("s.yaml"), TEXT.replace("one", "ours"));
+}
+
+#[test]
+fn a_recipient_of_a_kind_that_only_sops_speaks_is_a_conflict() {
+    const PGP: &str = "    pgp:\n        - created_at: \"2026-01-01T00:00:00Z\"\n          enc: x\n          fp: 85D77543B3D624B63CEA9E6DBC17301B491B3F21\n";
+    let with_pgp = |text: &str| text.replace("    lastmodified", &format!("{PGP}    lastmodified"));
+    let repo = Repo::empty("");
+    repo.rule(&repo.recipient, "    pgp: 85D77543B3D624B63CEA9E6DBC17301B491B3F21\n");
+    let encrypt = |text: &str| {
+        repo.test.write("s.yaml", text);
+        repo.sealant(&["encrypt", "-i", "--age", &repo.recipient, "s.yaml"]);
+        repo.test.write("s.yaml", with_pgp(&repo.test.read_text("s.yaml")));
+    };
+    encrypt(TEXT);
+    repo.commit("base");
+    repo.branches(|| repo.set("s.yaml", "a", "ours"), || encrypt(TEXT));
+    let ours = repo.test.read_text("s.yaml");
+    let merge = repo.merge().code(1);
+    assert!(merge.stderr.contains("pgp 85D77543B3D624B63CEA9E6DBC17301B491B3F21"), "{merge}");
+    let resolve = repo.test.sealant(&["resolve", "s.yaml"]).run();
+    assert!(resolve.status != 0 && resolve.stderr.contains("pgp 85D77543"), "{resolve}");
+    assert_eq!(repo.test.read_text("s.yaml"), ours);
+    repo.sealant(&["resolve", "--theirs", "s.yaml"]);
+    assert_eq!(repo.plain("s.yaml"), TEXT);
 }

@@ -30,6 +30,7 @@ mod peers;
 mod run;
 mod server;
 mod terminal;
+mod toy;
 
 use std::ffi::OsString;
 use std::fs;
@@ -47,6 +48,7 @@ pub use pages::Page;
 pub use peers::Peers;
 pub use run::{Output, Run, Usage};
 pub use terminal::Terminal;
+pub use toy::AGE_PLUGIN_TOY;
 
 /// The files of one test, removed with it:
 ///
