@@ -95,6 +95,12 @@ pub trait Host: Send + Sync {
         Ok(content)
     }
 
+    /// Writes a file that is the user's own, such as their settings, for them alone to read; one that is there keeps its
+    /// mode. An error where that is not allowed.
+    fn write_private(&self, _: &Path, _: &[u8]) -> Result<()> {
+        Err(Error::new(Kind::Write, "writing files is not possible here"))
+    }
+
     /// An environment variable that has to be text.
     fn env_text(&self, name: &str) -> Result<Option<String>> {
         self.env(name)

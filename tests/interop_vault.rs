@@ -12,6 +12,7 @@ mod interop_vault {
     mod faults;
     mod groups;
     mod logins;
+    mod named;
     mod redirects;
     mod sessions;
     mod sops;

@@ -203,7 +203,8 @@ fn a_login_leaves_a_token_where_vault_would() {
     terminal.send_hidden_line(shop.bao.root_token());
     terminal.wait_for("policies: root");
     terminal.finish().ok();
-    assert_eq!(shop.test.sealant(&["decrypt", "a.yaml"]).run().ok().text(), PLAIN);
+    let decrypt = shop.test.sealant(&["decrypt", "a.yaml"]).env("VAULT_ADDR", address);
+    assert_eq!(decrypt.run().ok().text(), PLAIN);
 
     let output = shop.test.sealant(&["vault", "login"]).run().code(100);
     assert!(output.stderr.contains("VAULT_ADDR"), "{}", output.stderr);
@@ -260,6 +261,14 @@ fn doctor_says_who_one_is_and_what_policy_is_missing() {
         output.text()
     );
     assert!(!output.text().contains("nonsense"));
+
+    // The first thing to be done in a clone of somebody's repository: their servers get no token of ours.
+    let asked = shop.bao.requests().len();
+    let output = shop.test.sealant(&["doctor"]).env("VAULT_TOKEN", shop.bao.root_token()).run();
+    let text = output.text();
+    assert!(text.contains("warning  vault") && text.contains("was not asked"), "{output}");
+    assert!(text.contains(&format!("VAULT_ADDR={} sealant doctor", shop.bao.address())), "{output}");
+    assert_eq!(shop.bao.requests().len(), asked);
 }
 
 #[test]

@@ -60,7 +60,7 @@ impl ChangeArgs {
         };
         let formats = self.formats.formats(context.ui);
         refuse_conversion(formats, formats.of_input(Some(path)))?;
-        let service = self.identities.key_service(context.host)?;
+        let service = self.identities.key_service(context)?;
 
         // From reading to writing: of two runs at once, the second one builds on the first. That there is no such file
         // is for reading to tell.

@@ -47,7 +47,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let formats = args.formats.formats(context.ui);
     let extract = args.extract.as_deref().map(TreePath::parse).transpose()?;
     let check = if args.ignore_mac { MacCheck::Ignore } else { MacCheck::Verify };
-    let service = args.identities.key_service(context.host)?;
+    let service = args.identities.key_service(context)?;
     let pipeline = Pipeline {
         context,
         inputs,

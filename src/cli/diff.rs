@@ -82,7 +82,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         context,
         formats: formats.formats(context.ui),
         check: if args.ignore_mac { MacCheck::Ignore } else { MacCheck::Verify },
-        service: args.identities.key_service(context.host)?,
+        service: args.identities.key_service(context)?,
     };
     let pairs = comparison.pairs(&args).map_err(could_not_look)?;
 

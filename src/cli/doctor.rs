@@ -167,7 +167,8 @@ fn is_open_to_others(path: &Path) -> bool {
 }
 
 /// Who we are to the servers of the transit keys that the rules name, and what we may do with these keys, as far as the
-/// servers tell.
+/// servers tell. Only servers are asked that the user has named: a diagnosis is the first thing to be run in a clone of
+/// somebody's repository.
 fn check_vault(config: Option<&Config>, context: &Context) -> (Vec<Check>, HashMap<TransitKey, Access>) {
     let sets = config.into_iter().flat_map(Config::policies).flatten();
     let sets = sets.filter_map(|policy| policy::key_set(&policy).ok().flatten());
@@ -177,9 +178,20 @@ fn check_vault(config: Option<&Config>, context: &Context) -> (Vec<Check>, HashM
             keys.entry(key.address().to_owned()).or_default().insert(key);
         }
     }
-    let vault = Vault::of_user(StartedBy::Person);
+    let vault = Vault::of_user(StartedBy::Program);
     let (mut checks, mut known) = (Vec::new(), HashMap::new());
+    if !keys.is_empty()
+        && let Err(error) = vault.settings(context.host)
+    {
+        return (vec![Check::failed("vault", &error)], known);
+    }
     for (address, keys) in keys {
+        let knows = |key: &TransitKey| vault.knows(context.host, key).unwrap_or_default();
+        let (keys, unknown): (Vec<TransitKey>, Vec<_>) = keys.into_iter().partition(knows);
+        checks.extend(unknown.iter().map(not_asked));
+        if keys.is_empty() {
+            continue;
+        }
         let keys: Vec<&TransitKey> = keys.iter().collect();
         let (who, access) = block_on(async {
             let who = vault.who_am_i(context.host, &address).await;
@@ -201,6 +213,16 @@ fn check_vault(config: Option<&Config>, context: &Context) -> (Vec<Check>, HashM
         }
     }
     (checks, known)
+}
+
+/// A key whose server only the config names.
+fn not_asked(key: &TransitKey) -> Check {
+    let address = key.address();
+    Check::warning(
+        "vault",
+        format!("{key}: {address} was not asked: the config names it, and you have not"),
+        format!("If you trust this server: `VAULT_ADDR={address} sealant doctor`"),
+    )
 }
 
 /// What we may do with a key. Who may only encrypt, or only decrypt, may well be meant to: that is no warning.

@@ -67,7 +67,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         args: &args,
         formats: args.formats.formats(context.ui),
         session: Session::new(context)?,
-        service: args.identities.key_service(context.host)?,
+        service: args.identities.key_service(context)?,
     };
     let mut failures = Failures::default();
     let mut any_written = false;

@@ -70,7 +70,8 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let formats = args.formats.formats(context.ui);
     let mut encrypt = Encrypt::new(context, formats, &args.keys, &args.rules)?;
     encrypt.strip_last_applied = args.strip_last_applied;
-    let service = args.identities.key_service(context.host)?;
+    let typed = encrypt.wanted.keys.iter().flat_map(|keys| keys.groups.iter().flatten());
+    let service = args.identities.key_service(context)?.naming(typed);
     let pipeline = Pipeline {
         context,
         inputs,

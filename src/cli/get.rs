@@ -44,7 +44,7 @@ pub struct Args {
 pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let input = Input::of(&args.file);
     let formats = args.formats.formats(context.ui);
-    let service = args.identities.key_service(context.host)?;
+    let service = args.identities.key_service(context)?;
     let parsed = batch::parse_one(pipeline::read(&input, formats)?)?;
     let shown = match parsed.file {
         EncryptedFile::Sealed(file) => show_item(&args, &file, context, &service),

@@ -9,7 +9,7 @@ use std::env;
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
@@ -141,6 +141,13 @@ impl Host for Terminal<'_> {
 
     fn start(&self, command: &Command) -> io::Result<Child> {
         start(command).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()
+    }
+
+    fn write_private(&self, path: &Path, content: &[u8]) -> Result<()> {
+        if let Some(folder) = path.parent() {
+            fs::create_folders(folder, fs::Mode::Private)?;
+        }
+        fs::write_atomic(path, content, fs::Mode::Private)
     }
 
     fn journal(&self) -> Option<&dyn Journal> {

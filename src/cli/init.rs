@@ -138,7 +138,7 @@ fn own_recipient(context: &Context) -> Result<String> {
 
 /// Says what we may do with a transit key, as far as a server tells us now. That it does not is no reason to stop.
 fn say_access(key: &TransitKey, context: &Context) {
-    let vault = Vault::of_user(StartedBy::Person);
+    let vault = Vault::of_user(StartedBy::Person).naming([key]);
     let access = block_on(vault.access(context.host, &[key])).map(|access| access.into_iter().next());
     let may = match access {
         Ok(Some(access)) => access.described(),

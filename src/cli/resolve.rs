@@ -62,7 +62,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         },
         edit: args.edit,
         formats: FormatArgs { input_type: None, output_type: None }.formats(context.ui),
-        service: args.identities.key_service(context.host)?,
+        service: args.identities.key_service(context)?,
     };
     let mut failures = Failures::default();
     let mut all_done = true;

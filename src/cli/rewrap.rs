@@ -53,7 +53,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         return Err(Error::new(Kind::Conflict, "rewrap changes files in place, and standard input is none")
             .advise("Name files or folders, as in `sealant rewrap .`"));
     }
-    let service = args.identities.key_service(context.host)?;
+    let service = args.identities.key_service(context)?;
     let pipeline = Pipeline {
         context,
         inputs,

@@ -53,11 +53,12 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     if !context.is_sops() {
         args.keys.warn_of_empty(context.ui);
     }
-    let recipients = Recipients::new(context, args.keys.wish()?)?;
+    let wish = args.keys.wish()?;
+    let service = args.identities.key_service(context)?.naming(&wish.add);
+    let recipients = Recipients::new(context, wish)?;
     // What stands for the name of the only file; others stand for themselves.
     let only = (inputs.inputs.len() == 1).then(|| inputs.inputs[0].name.clone());
     let check = if args.ignore_mac { MacCheck::Ignore } else { MacCheck::Verify };
-    let service = args.identities.key_service(context.host)?;
     let pipeline = Pipeline {
         context,
         inputs,

@@ -111,9 +111,10 @@ fn scopes() -> impl TypedValueParser<Value = Scope> {
 
 pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     args.refuse_conflicts()?;
-    let service = args.identities.key_service(context.host)?;
     args.keys.warn_of_empty(context.ui);
     let wanted = Wanted { keys: args.keys.key_set(context.host)?, ..Wanted::default() };
+    let typed = wanted.keys.iter().flat_map(|keys| keys.groups.iter().flatten());
+    let service = args.identities.key_service(context)?.naming(typed);
     let seal =
         Seal { args: &args, context, configs: context.configs()?, wanted, service, told: Mutex::default() };
     match &args.merge_into {

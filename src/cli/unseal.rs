@@ -58,7 +58,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     if inputs.many && args.item.is_some() {
         return Err(Error::new(Kind::Conflict, "--item is about one file, and several were given"));
     }
-    let service = args.identities.key_service(context.host)?;
+    let service = args.identities.key_service(context)?;
     let pipeline = Pipeline {
         context,
         inputs,

@@ -65,7 +65,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         )
         .advise("Name files or folders, as in `sealant updatekeys .`"));
     }
-    let service = args.identities.key_service(context.host)?;
+    let service = args.identities.key_service(context)?;
     let formats = args.formats.input_only(context.ui)?;
     let update = Update { context, configs: context.configs()?, formats, args: &args };
     let mut failures = Failures::default();

@@ -19,8 +19,9 @@ use crate::secret::{SecretBytes, SecretString};
 #[derive(Default)]
 pub(super) struct FakeHost {
     env: HashMap<&'static str, String>,
-    files: HashMap<PathBuf, Vec<u8>>,
+    files: Mutex<HashMap<PathBuf, Vec<u8>>>,
     passphrase: Option<&'static str>,
+    answer: Option<&'static str>,
     may_run_plugins: bool,
     /// What the program of this name prints for a recipient; `*` stands for every recipient.
     programs: HashMap<(&'static str, String), String>,
@@ -33,13 +34,19 @@ impl FakeHost {
         self
     }
 
-    pub(super) fn file(mut self, path: &str, content: impl AsRef<[u8]>) -> Self {
-        self.files.insert(path.into(), content.as_ref().to_vec());
+    pub(super) fn file(self, path: &str, content: impl AsRef<[u8]>) -> Self {
+        self.files.lock().unwrap().insert(path.into(), content.as_ref().to_vec());
         self
     }
 
     pub(super) fn passphrase(mut self, passphrase: &'static str) -> Self {
         self.passphrase = Some(passphrase);
+        self
+    }
+
+    /// What is answered to a question, by default nothing.
+    pub(super) fn answer(mut self, answer: &'static str) -> Self {
+        self.answer = Some(answer);
         self
     }
 
@@ -74,7 +81,18 @@ impl Host for FakeHost {
 
     fn read_secret(&self, path: &Path) -> io::Result<SecretBytes> {
         self.called(format!("read {}", path.display()));
-        self.files.get(path).cloned().map(Zeroizing::new).ok_or_else(|| io::ErrorKind::NotFound.into())
+        self.files
+            .lock()
+            .unwrap()
+            .get(path)
+            .cloned()
+            .map(Zeroizing::new)
+            .ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    fn write_private(&self, path: &Path, content: &[u8]) -> Result<()> {
+        self.files.lock().unwrap().insert(path.into(), content.to_vec());
+        Ok(())
     }
 
     fn ask_passphrase(&self, prompt: &str) -> Result<SecretString> {
@@ -86,7 +104,7 @@ impl Host for FakeHost {
 
     fn ask_line(&self, prompt: &str) -> Result<String> {
         self.called(format!("ask {prompt}"));
-        Ok(String::new())
+        Ok(self.answer.unwrap_or_default().to_owned())
     }
 
     fn confirm(&self, question: &str) -> Result<bool> {

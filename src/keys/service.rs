@@ -62,6 +62,18 @@ impl<'h> KeyService<'h> {
         self
     }
 
+    /// The same with the servers of these keys as ones that the user has named, by a flag or a variable.
+    #[cfg(feature = "vault")]
+    #[must_use]
+    pub fn naming<'k>(mut self, keys: impl IntoIterator<Item = &'k MasterKey>) -> Self {
+        let transit = keys.into_iter().filter_map(|key| match key {
+            MasterKey::Vault(key) => Some(key),
+            _ => None,
+        });
+        self.vault = self.vault.map(|vault| vault.naming(transit));
+        self
+    }
+
     /// Forgets what it has unwrapped.
     pub fn forget(&self) {
         self.opened.lock().unwrap_or_else(PoisonError::into_inner).clear();

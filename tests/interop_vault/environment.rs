@@ -269,7 +269,7 @@ fn the_users_own_settings_count_where_the_environment_says_nothing() {
     let uri = key("transit", "settings");
     test.encrypted("f.yaml", &[&uri]);
     let address = BAO.address();
-    let decrypt = || test.sealant(&["decrypt", "f.yaml"]);
+    let decrypt = || test.wary_with_token(&["decrypt", "f.yaml"]);
     test.settings("vault:\n  allow: [\"https://vault.example.com\"]\n");
     let _ = decrypt().fails(128, &[&uri, "not allowed"]);
     decrypt().env("SOPS_HC_VAULT_ALLOWLIST", "all").run().ok();

@@ -115,10 +115,20 @@ impl Place {
         self.stranger(args).env("VAULT_TOKEN", &*TOKEN)
     }
 
-    /// The program under test, without any token.
+    /// The program under test, without any token. The one that it gets may go anywhere, as that of sops.
     pub fn stranger(&self, args: &[&str]) -> Searched {
+        self.wary(args).env("SOPS_HC_VAULT_ALLOWLIST", "all")
+    }
+
+    /// The program under test as users have it who have settled nothing, without any token.
+    pub fn wary(&self, args: &[&str]) -> Searched {
         // Libraries have logs of their own.
         Searched(self.0.sealant(args).env("RUST_LOG", "trace"))
+    }
+
+    /// The same, with a token that may do everything on the shared server.
+    pub fn wary_with_token(&self, args: &[&str]) -> Searched {
+        self.wary(args).env("VAULT_TOKEN", &*TOKEN)
     }
 
     /// The real sops, with a token that may do everything on the shared server.

@@ -52,7 +52,7 @@ fn a_token_is_not_led_to_where_it_may_not_go() {
     let _ = run.fails(128, &words);
     assert_eq!((standby.requests().len(), spy.requests().len()), (1, 0));
     test.settings(&format!("vault:\n  allow: [\"{}\"]\n", standby.address()));
-    let _ = test.sealant(&["decrypt", "f.yaml"]).fails(128, &words);
+    let _ = test.wary_with_token(&["decrypt", "f.yaml"]).fails(128, &words);
     assert_eq!(spy.requests().len(), 0);
 }
 

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::cli::Context;
 use crate::cli::ui::Ui;
 use crate::config::KeySpec;
 use crate::error::{Error, Kind, Result};
@@ -282,9 +283,13 @@ impl IdentityArgs {
         Ok(named.with_user_sources(host))
     }
 
-    /// The service that opens data keys with these identities.
-    pub fn key_service<'h>(&self, host: &'h dyn Host) -> Result<KeyService<'h>> {
-        self.key_service_of(host, StartedBy::Person)
+    /// The service that opens data keys with these identities, for a command that somebody has typed.
+    pub fn key_service<'h>(&self, context: &Context<'h>) -> Result<KeyService<'h>> {
+        let started_by = if context.is_sops() { StartedBy::Sops } else { StartedBy::Person };
+        let service = self.key_service_of(context.host, started_by)?;
+        // A variable that is wrong stops the commands that go by it.
+        let keys = KeyArgs::default().key_set(context.host).ok().flatten();
+        Ok(service.naming(keys.iter().flat_map(|keys| keys.groups.iter().flatten())))
     }
 
     /// As [`IdentityArgs::key_service`]; who started the command decides which servers are asked.

@@ -119,7 +119,7 @@ impl Connection {
         if answer.url().scheme() == "https" && to.scheme() != "https" {
             return Err(Elsewhere(format!("to {shown}, without encryption")));
         }
-        if !self.settings.allows_redirect(&format!("{shown}{}", to.path())) {
+        if !self.settings.allows_redirect(&to) {
             return Err(Elsewhere(format!("to {shown}, which is not allowed")));
         }
         Ok(Some(to))

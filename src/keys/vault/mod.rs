@@ -9,6 +9,8 @@ mod transit_key;
 #[cfg(not(feature = "vault"))]
 mod absent;
 #[cfg(feature = "vault")]
+mod allow;
+#[cfg(feature = "vault")]
 mod connection;
 #[cfg(feature = "vault")]
 mod login;
@@ -22,6 +24,8 @@ mod servers;
 mod settings;
 #[cfg(feature = "vault")]
 mod transit;
+#[cfg(feature = "vault")]
+mod user_file;
 
 #[cfg(not(feature = "vault"))]
 pub use self::absent::Vault;
@@ -32,7 +36,9 @@ pub use self::login::token_path;
 #[cfg(feature = "vault")]
 pub use self::servers::{Access, Vault, WhoAmI};
 #[cfg(feature = "vault")]
-pub use self::settings::{Auth, Method, Settings, StartedBy, user_audit_log};
+pub use self::settings::{Auth, Method, Settings, StartedBy};
 #[cfg(feature = "vault")]
 pub use self::transit::KeyVersions;
 pub use self::transit_key::{TransitKey, version_of};
+#[cfg(feature = "vault")]
+pub use self::user_file::user_audit_log;

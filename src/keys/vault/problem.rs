@@ -33,8 +33,10 @@ pub(super) enum Cause {
     Busy,
     /// The connection ended before the answer did: another try may succeed, and if none does, nobody is there.
     Broken,
-    /// The user has not allowed that we go there.
+    /// The user's settings do not allow that we go there.
     NotAllowed,
+    /// Only a file or a rule names the server.
+    Unnamed,
     /// Nobody answers there, or nobody whom we trust, or it is sealed: asking again costs time and gains nothing.
     Down,
     /// Anything else.
@@ -160,6 +162,10 @@ impl Problem {
             Cause::NotAllowed => {
                 "If you trust this server, add it to SOPS_HC_VAULT_ALLOWLIST, or to `allow` under `vault` in your own \
                  settings (sealant/config.yaml)."
+            }
+            Cause::Unnamed => {
+                "If you trust this server, name it in VAULT_ADDR or SOPS_HC_VAULT_ALLOWLIST, or among `servers` under \
+                 `vault` in your own settings (sealant/config.yaml)."
             }
             Cause::Busy => "Try again later.",
             Cause::Denied => "Log in: `sealant vault login`.",

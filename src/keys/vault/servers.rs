@@ -9,11 +9,12 @@ use rustify::endpoint::Endpoint;
 use rustify::enums::{RequestMethod, RequestType, ResponseType};
 use serde::Deserialize;
 
-use super::TransitKey;
+use super::allow::{Origin, Target};
 use super::problem::{Cause, Problem};
 use super::server::Server;
-use super::settings::{Settings, StartedBy};
+use super::settings::{Settings, StartedBy, Verdict};
 use super::transit::{self, BATCH, KeyVersions, Operation};
+use super::{TransitKey, user_file};
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::secret::{SecretBytes, SecretString};
@@ -24,6 +25,10 @@ const AT_ONCE: usize = 8;
 /// The transit keys of every server that the user's settings allow.
 pub struct Vault {
     started_by: StartedBy,
+    /// Servers that the user has typed.
+    named: Vec<Origin>,
+    /// What the user has answered about servers that they have not.
+    answers: Mutex<HashMap<Origin, bool>>,
     /// Read when the first key is met: who uses none needs none.
     settings: OnceLock<Result<Settings, Problem>>,
     servers: Mutex<HashMap<String, Arc<Server>>>,
@@ -87,7 +92,20 @@ fn duration(seconds: u64) -> String {
 impl Vault {
     /// As the user of this host has settled it.
     pub fn of_user(started_by: StartedBy) -> Self {
-        Self { started_by, settings: OnceLock::new(), servers: Mutex::default() }
+        Self {
+            started_by,
+            named: Vec::new(),
+            answers: Mutex::default(),
+            settings: OnceLock::new(),
+            servers: Mutex::default(),
+        }
+    }
+
+    /// The same with the servers of these keys as ones that the user has named, by a flag or a variable.
+    #[must_use]
+    pub fn naming<'k>(mut self, keys: impl IntoIterator<Item = &'k TransitKey>) -> Self {
+        self.named.extend(keys.into_iter().map(|key| Origin::of(key.address())));
+        self
     }
 
     /// With these settings.
@@ -106,6 +124,7 @@ impl Vault {
     fn settings_or_problem(&self, host: &dyn Host) -> Result<&Settings, Problem> {
         let read = || {
             Settings::of_user(host, self.started_by)
+                .map(|settings| settings.naming(&self.named))
                 .map_err(|error| Problem::new(Cause::Other, error.to_string()))
         };
         self.settings.get_or_init(read).as_ref().map_err(Clone::clone)
@@ -247,28 +266,68 @@ impl Vault {
         server.fresh_login(host).await.map_err(|problem| server.error(&problem, None))
     }
 
+    /// Whether the user has named the server of a key, so that a token may go there without a question.
+    pub fn knows(&self, host: &dyn Host, key: &TransitKey) -> Result<bool> {
+        Ok(self.settings(host)?.verdict(Target::Key(key)) == Verdict::Named)
+    }
+
     fn server(&self, host: &dyn Host, key: &TransitKey) -> Result<Arc<Server>, Problem> {
-        self.server_at(host, key.address(), &format!("{}/v1/{}", key.address(), key.path()))
+        self.server_at(host, Target::Key(key))
     }
 
     /// The server of an address, for requests that concern none of its keys.
     fn server_of(&self, host: &dyn Host, address: &str) -> Result<Arc<Server>> {
-        let server = self.server_at(host, address, &format!("{address}/v1"));
-        server.map_err(|problem| problem.error(address, None))
+        self.server_at(host, Target::Server(address)).map_err(|problem| problem.error(address, None))
     }
 
-    /// The server of an address, if requests whose URL begins with `url` may be made.
-    fn server_at(&self, host: &dyn Host, address: &str, url: &str) -> Result<Arc<Server>, Problem> {
+    /// The server of a target, if a token may go there: the one place that decides it.
+    fn server_at(&self, host: &dyn Host, target: Target) -> Result<Arc<Server>, Problem> {
         let settings = self.settings_or_problem(host)?;
-        let route = settings.route(address, url)?;
+        let address = target.address();
+        let is_trusted = match settings.verdict(target) {
+            Verdict::Named => true,
+            Verdict::Anywhere => false,
+            Verdict::Unnamed if self.is_approved(host, address) => true,
+            Verdict::Unnamed => {
+                let message = "you have not named this server: no token is sent there";
+                return Err(Problem::new(Cause::Unnamed, message));
+            }
+            Verdict::Refused => {
+                let message = "this address is not allowed: no token is sent there";
+                return Err(Problem::new(Cause::NotAllowed, message));
+            }
+        };
         let mut servers = self.servers.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = servers.get(address) {
             return Ok(Arc::clone(known));
         }
+        let route = settings.route(address, is_trusted);
         let server = Arc::new(Server::new(host, address, route, settings)?);
         servers.insert(address.to_owned(), Arc::clone(&server));
         Ok(server)
     }
+
+    /// Whether the person says yes to a server that only a file or a rule names. They are asked once.
+    fn is_approved(&self, host: &dyn Host, address: &str) -> bool {
+        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        *answers.entry(Origin::of(address)).or_insert_with(|| ask(host, address))
+    }
+}
+
+/// Asks whether our token may go to a server. Where nobody can be asked it may not.
+fn ask(host: &dyn Host, address: &str) -> bool {
+    let question = format!(
+        "{address} is a Vault server that you have not named: a file or a rule does. Log in there with your token? \
+         [y/N/always]"
+    );
+    let answer = host.ask_line(&question).unwrap_or_default().trim().to_lowercase();
+    if answer == "always" {
+        match user_file::keep(host, address) {
+            Ok(path) => host.note(&format!("{address} is among `servers` in {} now", path.display())),
+            Err(error) => host.note(&format!("{error}. You will be asked again")),
+        }
+    }
+    matches!(answer.as_str(), "y" | "yes" | "always")
 }
 
 fn failure(problem: &Problem, key: &TransitKey, operation: Operation) -> Error {
@@ -327,5 +386,52 @@ impl Endpoint for Capabilities<'_> {
     fn body(&self) -> Result<Option<Vec<u8>>, rustify::errors::ClientError> {
         let body = serde_json::json!({ "paths": self.paths });
         Ok(Some(body.to_string().into_bytes()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::fake_host::FakeHost;
+    use super::*;
+
+    fn asked(host: &FakeHost, started_by: StartedBy, keys: &[&str]) -> (Vec<bool>, usize) {
+        let keys: Vec<_> = keys.iter().map(|uri| TransitKey::parse(uri).unwrap()).collect();
+        let vault = Vault::of_user(started_by);
+        let goes = keys.iter().map(|key| vault.server(host, key).is_ok()).collect();
+        (goes, host.calls().iter().filter(|call| call.starts_with("ask ")).count())
+    }
+
+    const KEYS: [&str; 3] = [
+        "https://new/v1/transit/keys/a",
+        "https://new:443/v1/transit/keys/b",
+        "https://other/v1/transit/keys/a",
+    ];
+
+    #[test]
+    fn a_person_is_asked_once_for_each_server_that_they_have_not_named() {
+        for (answer, goes) in [("y", true), ("YES ", true), ("", false), ("n", false), ("yesterday", false)] {
+            let host = FakeHost::default().answer(answer);
+            assert_eq!(asked(&host, StartedBy::Person, &KEYS), (vec![goes; 3], 2), "{answer}");
+        }
+        let host = FakeHost::default();
+        assert_eq!(asked(&host, StartedBy::Person, &KEYS).0, [false; 3]);
+    }
+
+    #[test]
+    fn neither_a_program_nor_who_calls_us_sops_is_asked() {
+        let host = FakeHost::default().answer("always");
+        assert_eq!(asked(&host, StartedBy::Program, &KEYS), (vec![false; 3], 0));
+        assert_eq!(asked(&host, StartedBy::Sops, &KEYS), (vec![true; 3], 0));
+        let listed = FakeHost::default().answer("y").env("SOPS_HC_VAULT_ALLOWLIST", "https://other");
+        assert_eq!(asked(&listed, StartedBy::Person, &KEYS), (vec![false, false, true], 0));
+    }
+
+    #[test]
+    fn always_is_kept_and_what_is_typed_needs_no_question() {
+        let host = FakeHost::default().answer("always");
+        assert_eq!(asked(&host, StartedBy::Person, &KEYS[..2]), (vec![true; 2], 1));
+        assert_eq!(asked(&host, StartedBy::Person, &KEYS[..2]), (vec![true; 2], 1));
+        let key = TransitKey::parse(KEYS[2]).unwrap();
+        assert!(Vault::of_user(StartedBy::Person).naming([&key]).server(&FakeHost::default(), &key).is_ok());
     }
 }

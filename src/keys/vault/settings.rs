@@ -10,14 +10,11 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::TransitKey;
-use super::problem::{Cause, Problem};
+use super::allow::{ALLOW_LIST, Allow, Origin, Place, Target};
+use super::user_file::{self, ServerEntry};
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::secret::SecretString;
-
-/// sops's variable: `all`, `none`, or addresses with commas between them.
-const ALLOW_LIST: &str = "SOPS_HC_VAULT_ALLOWLIST";
 
 /// How long a server may take to answer a request, unless `VAULT_CLIENT_TIMEOUT` says otherwise (Vault's own is 60 s).
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -25,13 +22,29 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 /// How often a request is repeated that a server could not answer, unless `VAULT_MAX_RETRIES` says otherwise.
 const RETRIES: u32 = 2;
 
-/// Who has started the command, and so whether the address in a file is enough to go there.
+/// Who has started the command, and so what happens where only a file or a rule names a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StartedBy {
-    /// Somebody who typed it: any address, as for sops, unless an allow-list says otherwise.
+    /// Somebody who typed it: is asked.
     Person,
-    /// Another program, such as git or Argo CD: only addresses that are allowed explicitly.
+    /// Somebody, or a program, that calls us `sops`: the token goes there, as that of sops does.
+    Sops,
+    /// Another program, such as git or Argo CD: nothing goes there.
     Program,
+}
+
+/// Whether a token may go to a server, and who says so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// The user has named it: by a flag, the environment, the allow-list or their own settings. Credentials may go
+    /// there, too: a password, a secret id.
+    Named,
+    /// The user lets tokens go anywhere, and nothing else.
+    Anywhere,
+    /// Nothing of the user's names it: they can be asked.
+    Unnamed,
+    /// An allow-list does not name it, or nobody can be asked.
+    Refused,
 }
 
 /// Everything that is settled about Vault before a file is read. It can hold a token: it is never printed.
@@ -45,6 +58,8 @@ pub struct Settings {
     agent: Option<String>,
     /// `VAULT_NAMESPACE`.
     namespace: Option<String>,
+    /// The servers that the user has named for this run, `address` among them.
+    named: Vec<Origin>,
     servers: Vec<ServerEntry>,
     pub(super) tls: Tls,
     pub(super) proxy: Option<String>,
@@ -128,83 +143,6 @@ impl Method {
     }
 }
 
-/// Where tokens may go.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Allow {
-    All,
-    /// What an address, or an address with a path, has to begin with.
-    Prefixes(Vec<String>),
-}
-
-impl Allow {
-    fn parse(list: &str) -> Result<Self> {
-        match list.trim() {
-            "all" => Ok(Self::All),
-            "none" => Ok(Self::Prefixes(Vec::new())),
-            list => Self::of(list.split(',').map(str::trim)).map_err(|error| error.in_file(ALLOW_LIST)),
-        }
-    }
-
-    fn of<'a>(entries: impl Iterator<Item = &'a str>) -> Result<Self> {
-        let prefix = |entry: &str| match entry {
-            "" => Err(Error::new(Kind::Config, "an entry of the allow-list of Vault addresses is empty")),
-            entry if entry.starts_with("https://") || entry.starts_with("http://") => {
-                Ok(format!("{}/", entry.trim_end_matches('/')))
-            }
-            entry => Err(Error::new(
-                Kind::Config,
-                format!("`{entry}` in the allow-list of Vault addresses is not an address"),
-            )
-            .advise("It has to begin with https://, as in https://vault.example.com:8200.")),
-        };
-        entries.map(prefix).collect::<Result<_>>().map(Self::Prefixes)
-    }
-
-    fn names(&self, url: &str) -> bool {
-        match self {
-            Self::All => true,
-            // With the slash at its end a prefix is never a part of a longer host name or path.
-            Self::Prefixes(prefixes) => prefixes.iter().any(|prefix| format!("{url}/").starts_with(prefix)),
-        }
-    }
-}
-
-/// A server in the user's own settings.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ServerEntry {
-    /// As it stands in files.
-    address: String,
-    /// Where it is reached from here, if that is another address.
-    reach: Option<String>,
-    namespace: Option<String>,
-    ca_cert: Option<PathBuf>,
-    #[serde(default)]
-    auth: Auth,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct UserFile {
-    #[serde(default)]
-    vault: UserVault,
-    audit: Option<UserAudit>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct UserAudit {
-    log: Option<PathBuf>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct UserVault {
-    allow: Option<Vec<String>>,
-    #[serde(default)]
-    servers: Vec<ServerEntry>,
-}
-
 /// How a server is reached and what it may be sent.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Route {
@@ -227,6 +165,7 @@ impl Settings {
             address: None,
             agent: None,
             namespace: None,
+            named: Vec::new(),
             servers: Vec::new(),
             tls: Tls::default(),
             proxy: None,
@@ -239,7 +178,7 @@ impl Settings {
 
     /// What the environment and the user's file say.
     pub fn of_user(host: &dyn Host, started_by: StartedBy) -> Result<Self> {
-        let user = read_user_file(host)?.vault;
+        let user = user_file::read(host)?.vault;
         let allow = match host.env_text(ALLOW_LIST)? {
             Some(list) => Some(Allow::parse(&list)?),
             None => user.allow.map(|list| Allow::of(list.iter().map(String::as_str))).transpose()?,
@@ -268,10 +207,12 @@ impl Settings {
             Some(proxy) => Some(proxy),
             None => var("HTTP_PROXY")?,
         };
+        let address = var("ADDR")?.map(|address| address.trim_end_matches('/').to_owned());
         Ok(Self {
             started_by,
             allow,
-            address: var("ADDR")?.map(|address| address.trim_end_matches('/').to_owned()),
+            named: address.iter().map(|address| Origin::of(address)).collect(),
+            address,
             agent: var("AGENT_ADDR")?.map(|address| address.trim_end_matches('/').to_owned()),
             namespace: var("NAMESPACE")?
                 .map(|path| checked_namespace("VAULT_NAMESPACE", path))
@@ -293,6 +234,14 @@ impl Settings {
     #[must_use]
     pub fn with_address(self, address: &str) -> Self {
         Self { address: Some(address.trim_end_matches('/').to_owned()), ..self }
+            .naming(&[Origin::of(address)])
+    }
+
+    /// The same settings with these servers as ones that the user has named for this run.
+    #[must_use]
+    pub(super) fn naming(mut self, servers: &[Origin]) -> Self {
+        self.named.extend_from_slice(servers);
+        self
     }
 
     /// The same settings with another way to log in.
@@ -326,47 +275,65 @@ impl Settings {
 
     /// How to log in at the server that stands in files with this address.
     pub(super) fn auth_for(&self, address: &str) -> Auth {
-        let entry = self.servers.iter().find(|server| server.address.trim_end_matches('/') == address);
-        let of_server = entry.map(|server| server.auth.clone()).unwrap_or_default();
+        let of_server =
+            self.entry(&Origin::of(address)).map(|server| server.auth.clone()).unwrap_or_default();
         // What is set for this one command counts more than what is settled for all.
         self.auth.clone().or(&of_server)
     }
 
-    /// How the server with this address is reached, for requests whose URL begins with `url`. An error when nobody has
-    /// allowed that a token goes there.
-    pub(super) fn route(&self, address: &str, url: &str) -> Result<Route, Problem> {
-        let entry = self.servers.iter().find(|server| server.address.trim_end_matches('/') == address);
-        let listed = self.allow.as_ref().is_some_and(|allow| *allow != Allow::All && allow.names(url));
-        let is_own = self.address.as_deref() == Some(address) || entry.is_some();
-        let allowed = match (&self.allow, self.started_by) {
-            (Some(Allow::All), _) | (None, StartedBy::Person) => true,
-            (Some(Allow::Prefixes(_)), StartedBy::Person) => listed,
-            // Who has said `none` means it.
-            (Some(Allow::Prefixes(prefixes)), _) if prefixes.is_empty() => false,
-            (_, StartedBy::Program) => listed || is_own,
+    /// Whether a token may go to a server, for requests about this target.
+    pub(super) fn verdict(&self, target: Target) -> Verdict {
+        let origin = Origin::of(target.address());
+        let entry = self.entry(&origin);
+        let is_own = entry.is_some() || self.named.contains(&origin);
+        let names = |place: &Place| match target {
+            Target::Server(_) => place.is_on(&origin),
+            Target::Key(key) => place.holds_key(key, self.namespace_for(entry)),
         };
-        if !allowed {
-            let message = "this address is not allowed: no token is sent there";
-            return Err(Problem::new(Cause::NotAllowed, message));
+        match (&self.allow, self.started_by) {
+            (Some(Allow::Places(places)), started_by) => {
+                // An entry with a path is narrower than any other word about its server. Who has said `none` means it.
+                let is_silent = !places.is_empty() && !places.iter().any(|place| place.is_on(&origin));
+                let is_named = is_own && is_silent && started_by == StartedBy::Program;
+                if is_named || places.iter().any(names) { Verdict::Named } else { Verdict::Refused }
+            }
+            _ if is_own => Verdict::Named,
+            (Some(Allow::All), _) | (None, StartedBy::Sops) => Verdict::Anywhere,
+            (None, StartedBy::Person) => Verdict::Unnamed,
+            (None, StartedBy::Program) => Verdict::Refused,
         }
+    }
+
+    /// How the server with this address is reached. `is_trusted`: the user has named it.
+    pub(super) fn route(&self, address: &str, is_trusted: bool) -> Route {
+        let entry = self.entry(&Origin::of(address));
         let reach = entry.and_then(|server| server.reach.clone());
-        Ok(Route {
+        Route {
             by_agent: self.agent.is_some(),
             url: self.agent.clone().or(reach).unwrap_or_else(|| address.to_owned()),
-            namespace: entry.and_then(|server| server.namespace.clone()).or_else(|| self.namespace.clone()),
+            namespace: self.namespace_for(entry).map(str::to_owned),
             ca_cert: entry.and_then(|server| server.ca_cert.clone()),
-            is_trusted: listed || is_own,
-        })
+            is_trusted,
+        }
+    }
+
+    /// What the user's own settings say about a server.
+    fn entry(&self, origin: &Origin) -> Option<&ServerEntry> {
+        self.servers.iter().find(|server| Origin::of(&server.address) == *origin)
+    }
+
+    /// The namespace of our login there and, where a key names none, of the key.
+    fn namespace_for<'s>(&'s self, entry: Option<&'s ServerEntry>) -> Option<&'s str> {
+        entry.and_then(|server| server.namespace.as_deref()).or(self.namespace.as_deref())
     }
 
     /// Whether a server that we were sent to by another may be sent a token.
-    pub(super) fn allows_redirect(&self, url: &str) -> bool {
+    pub(super) fn allows_redirect(&self, url: &reqwest::Url) -> bool {
+        let origin = Origin::of_url(url);
         match (&self.allow, self.started_by) {
-            (Some(allow), _) => allow.names(url),
-            (None, StartedBy::Person) => true,
-            (None, StartedBy::Program) => {
-                self.address.as_ref().is_some_and(|own| Allow::Prefixes(vec![format!("{own}/")]).names(url))
-            }
+            (Some(Allow::All), _) | (None, StartedBy::Person | StartedBy::Sops) => true,
+            (Some(Allow::Places(places)), _) => places.iter().any(|place| place.holds(&origin, url.path())),
+            (None, StartedBy::Program) => self.address.as_ref().is_some_and(|own| Origin::of(own) == origin),
         }
     }
 }
@@ -384,68 +351,8 @@ pub(super) fn secret_variable(host: &dyn Host, name: &str) -> Result<Option<Secr
     Ok(variable(host, name)?.map(SecretString::new))
 }
 
-/// Whether the user's own settings ask for an audit log, and where they want it. Settings that are wrong elsewhere keep
-/// nobody from opening files, which may take none of them.
-pub fn user_audit_log(host: &dyn Host) -> Result<Option<Option<PathBuf>>> {
-    const AUDIT: &[u8] = b"audit";
-    let may_ask = || {
-        let text = user_file(host).map(|path| host.read_secret(&path));
-        text.is_some_and(|text| {
-            !text.is_ok_and(|text| !text.windows(AUDIT.len()).any(|found| found == AUDIT))
-        })
-    };
-    match read_user_file(host) {
-        Ok(file) => Ok(file.audit.map(|audit| audit.log)),
-        Err(error) if may_ask() => Err(error),
-        Err(_) => Ok(None),
-    }
-}
-
-fn user_file(host: &dyn Host) -> Option<PathBuf> {
-    host.config_dir().map(|folder| folder.join("sealant/config.yaml"))
-}
-
-fn read_user_file(host: &dyn Host) -> Result<UserFile> {
-    let Some(path) = user_file(host) else {
-        return Ok(UserFile::default());
-    };
-    let failed = |error: Error| error.in_file(&path);
-    let text = match host.read_secret(&path) {
-        Ok(text) => text,
-        Err(error)
-            if matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::Unsupported) =>
-        {
-            return Ok(UserFile::default());
-        }
-        Err(error) => return Err(failed(Error::new(Kind::Config, error.to_string()))),
-    };
-    let text = std::str::from_utf8(&text).map_err(|_| failed(Error::new(Kind::Config, "it is not UTF-8")))?;
-    if text.trim().is_empty() {
-        return Ok(UserFile::default());
-    }
-    let file: UserFile = serde_yaml::from_str(text).map_err(|error| {
-        let line = error.location().map(|location| location.line() as usize);
-        let message = error.to_string().lines().next().unwrap_or_default().to_owned();
-        let error = failed(Error::new(Kind::Config, message))
-            .advise("These are your own settings for Sealant; `docs/vault.md` says what can stand there.");
-        match line {
-            Some(line) => error.on_line(line),
-            None => error,
-        }
-    })?;
-    for server in &file.vault.servers {
-        if let Some(namespace) = &server.namespace {
-            checked_namespace("namespace", namespace.clone()).map_err(failed)?;
-        }
-        for address in [Some(&server.address), server.reach.as_ref()].into_iter().flatten() {
-            TransitKey::new(address, None, "transit", "key").map_err(failed)?;
-        }
-    }
-    Ok(file)
-}
-
 /// A namespace goes into a header, which not everything can.
-fn checked_namespace(from: &str, path: String) -> Result<String> {
+pub(super) fn checked_namespace(from: &str, path: String) -> Result<String> {
     match path.bytes().all(|byte| byte.is_ascii_graphic()) {
         true => Ok(path),
         false => Err(Error::new(Kind::Config, format!("{from}: {path:?} cannot be a namespace"))),
@@ -476,27 +383,64 @@ fn not_a(variable: &str, text: &str, what: &str) -> Error {
 #[cfg(test)]
 mod tests {
     use super::super::super::fake_host::FakeHost;
+    use super::super::TransitKey;
     use super::*;
 
     const FILE: &str = "/home/u/.config/sealant/config.yaml";
 
-    fn route(settings: &Settings, address: &str) -> Result<Route, Problem> {
-        settings.route(address, &format!("{address}/v1/transit/keys/shop"))
+    use StartedBy::{Person, Program, Sops};
+    use Verdict::{Anywhere, Named, Refused, Unnamed};
+
+    fn verdict(settings: &Settings, address: &str) -> Verdict {
+        settings.verdict(Target::Key(&TransitKey::new(address, None, "transit", "shop").unwrap()))
     }
 
-    fn routes(settings: &Settings, address: &str) -> bool {
-        route(settings, address).is_ok()
+    fn verdicts(host: &FakeHost, address: &str) -> [Verdict; 3] {
+        [Person, Sops, Program].map(|by| verdict(&Settings::of_user(host, by).unwrap(), address))
     }
 
     #[test]
-    fn a_person_goes_where_the_file_says_and_a_program_does_not() {
+    fn who_has_started_a_command_decides_about_servers_that_only_files_name() {
         let host = FakeHost::default().env("VAULT_ADDR", "https://mine:8200/");
-        let person = Settings::of_user(&host, StartedBy::Person).unwrap();
-        assert!(routes(&person, "https://mine:8200") && routes(&person, "https://evil"));
-        assert!(!route(&person, "https://evil").unwrap().is_trusted);
-        let program = Settings::of_user(&host, StartedBy::Program).unwrap();
-        assert!(routes(&program, "https://mine:8200") && !routes(&program, "https://evil"));
-        assert!(!routes(&Settings::none(), "https://mine:8200"));
+        assert_eq!(verdicts(&host, "https://MINE:8200"), [Named; 3]);
+        assert_eq!(verdicts(&host, "https://evil"), [Unnamed, Anywhere, Refused]);
+        assert_eq!(verdict(&Settings::none(), "https://mine:8200"), Refused);
+        let file = "vault: {servers: [{address: \"https://mine\"}]}\n";
+        let host = FakeHost::default().file(FILE, file);
+        assert_eq!(verdicts(&host, "https://mine:443"), [Named; 3]);
+        let typed = Settings::of_user(&host, Person).unwrap().naming(&[Origin::of("https://typed/")]);
+        assert_eq!(verdict(&typed, "https://typed"), Named);
+    }
+
+    #[test]
+    fn where_the_list_speaks_of_a_server_it_says_which_keys() {
+        let host = FakeHost::default().env("VAULT_ADDR", "https://mine");
+        let listing = |list: &str| {
+            let host = FakeHost::default().env("VAULT_ADDR", "https://mine").env(ALLOW_LIST, list);
+            verdicts(&host, "https://mine")
+        };
+        assert_eq!(verdicts(&host, "https://mine"), [Named; 3]);
+        assert_eq!(listing("https://mine/v1/transit/"), [Named; 3]);
+        assert_eq!(listing("https://mine/v1/team/transit"), [Refused; 3]);
+        assert_eq!(listing("https://other"), [Refused, Refused, Named]);
+        assert_eq!(listing("none"), [Refused; 3]);
+        assert_eq!(listing("all"), [Named; 3]);
+        let host = FakeHost::default().env(ALLOW_LIST, "https://mine/v1/transit/");
+        let settings = Settings::of_user(&host, Program).unwrap();
+        assert_eq!(settings.verdict(Target::Server("https://mine")), Named);
+        assert_eq!(settings.verdict(Target::Server("https://other")), Refused);
+    }
+
+    #[test]
+    fn the_namespace_of_the_user_may_be_left_out_of_the_list_and_that_of_a_file_may_not() {
+        let file = "vault: {servers: [{address: \"https://mine\", namespace: team}]}\n";
+        let host = FakeHost::default().file(FILE, file).env(ALLOW_LIST, "https://mine/v1/transit");
+        let settings = Settings::of_user(&host, Program).unwrap();
+        let of = |namespace| {
+            let key = TransitKey::new("https://mine", namespace, "transit", "shop").unwrap();
+            settings.verdict(Target::Key(&key))
+        };
+        assert_eq!([of(None), of(Some("team")), of(Some("other"))], [Named, Named, Refused]);
     }
 
     #[test]
@@ -511,13 +455,13 @@ mod tests {
             let host = FakeHost::default().env(ALLOW_LIST, list);
             let addresses =
                 ["https://vault.example.com", "https://vault.example.com.evil", "http://vault.example.com"];
-            for started_by in [StartedBy::Person, StartedBy::Program] {
+            for started_by in [Person, Sops, Program] {
                 let settings = Settings::of_user(&host, started_by).unwrap();
-                assert_eq!(addresses.map(|address| routes(&settings, address)), allowed, "{list}");
+                let verdicts = addresses.map(|address| verdict(&settings, address));
+                assert_eq!(verdicts.map(|verdict| verdict != Refused), allowed, "{list}");
+                assert!(!verdicts.contains(&Unnamed), "{list}");
             }
         }
-        let none = FakeHost::default().env(ALLOW_LIST, "none").env("VAULT_ADDR", "https://mine");
-        assert!(!routes(&Settings::of_user(&none, StartedBy::Program).unwrap(), "https://mine"));
         let host = FakeHost::default().env(ALLOW_LIST, "vault.example.com");
         assert!(
             Settings::of_user(&host, StartedBy::Person)
@@ -534,14 +478,14 @@ mod tests {
                     reach: https://vault.example.com\n      namespace: team\n      auth: {method: jwt, role: ci}\n";
         let host = FakeHost::default().file(FILE, text).env("VAULT_AUTH_ROLE", "other");
         let settings = Settings::of_user(&host, StartedBy::Program).unwrap();
-        let route = route(&settings, "https://vault.svc:8200").unwrap();
+        let route = settings.route("https://vault.svc:8200", true);
         assert_eq!(
             (route.url.as_str(), route.namespace.as_deref()),
             ("https://vault.example.com", Some("team"))
         );
         let auth = settings.auth_for("https://vault.svc:8200");
         assert_eq!((auth.method, auth.role.as_deref()), (Some(Method::Jwt), Some("other")));
-        assert!(!routes(&settings, "https://vault.example.com"));
+        assert_eq!(verdict(&settings, "https://vault.example.com"), Refused);
     }
 
     #[test]
