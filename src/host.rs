@@ -22,6 +22,8 @@ pub struct Command {
     pub program: OsString,
     pub args: Vec<OsString>,
     pub env: Vec<(OsString, OsString)>,
+    /// Variables of ours that it does not get.
+    pub unset: Vec<OsString>,
     /// It gets nothing of our environment, only `env`.
     pub bare: bool,
     /// What it says on standard error is thrown away: it may quote plaintext that it was given.

@@ -8,12 +8,13 @@ use crate::batch;
 use crate::cli::args::{IdentityArgs, ListFormat};
 use crate::cli::host::Terminal;
 use crate::cli::{Context, Failures, block_on};
+use crate::config::absolute;
 use crate::error::{Error, Kind, Result};
 use crate::keys::MasterKey;
 use crate::keys::vault::StartedBy;
 use crate::repo::blast_radius::{self, Exposed, Found, State};
 use crate::repo::git::history::Scope;
-use crate::repo::git::{Git, root_of};
+use crate::repo::git::{Git, NoGit};
 use crate::repo::who_can_decrypt::Asked;
 
 /// List all that a recipient could ever decrypt, from the history of the repository; no key is needed
@@ -74,17 +75,16 @@ pub struct Args {
 
 pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let working_dir = context.lookup()?.working_dir;
-    root_of(&working_dir).ok_or_else(|| {
+    let git = Git::find(context.host, &working_dir).map_err(NoGit::into_error)?.ok_or_else(|| {
         Error::new(Kind::Read, "this folder is in no Git repository, so there is no history to look at")
             .advise("Go into a clone of the repository.")
     })?;
-    let git = Git::in_folder(context.host, &working_dir);
     let since = args.since.as_deref().map(day).transpose()?;
     let asked = Asked::new(&args.recipient);
     let config = context.configs()?.config_for(&working_dir.join("any"))?;
     let is_it =
         |key: &MasterKey| asked.is(key, config.as_ref().and_then(|config| config.recipient_name(key.id())));
-    let scope = Scope { all: !args.head, paths: args.paths };
+    let scope = Scope { all: !args.head, paths: named(args.paths, &git, &working_dir)? };
     let host = Terminal::new(context.ui, false);
     let service = args.identities.key_service_of(&host, StartedBy::Program)?;
     let mut open = |sources| block_on(batch::open(&service, sources));
@@ -116,6 +116,18 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         }
     }
     Ok(failures.exit_code())
+}
+
+/// Files and folders as they are called from the top of the working tree. The history knows more of them than there are.
+fn named(paths: Vec<PathBuf>, git: &Git, working_dir: &Path) -> Result<Vec<PathBuf>> {
+    let name = |path: PathBuf| {
+        let name = absolute(&path, working_dir).strip_prefix(git.top()).map(Path::to_path_buf);
+        name.map_err(|_| {
+            let message = format!("is not in the repository {}", git.top().display());
+            Error::new(Kind::NoFile, message).in_file(path)
+        })
+    };
+    paths.into_iter().map(name).collect()
 }
 
 /// Nobody may take the list for a whole one.

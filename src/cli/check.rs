@@ -13,7 +13,7 @@ use crate::cli::args::{FormatArgs, Formats, IdentityArgs, Input, InputArgs};
 use crate::cli::encrypt::Encrypt;
 use crate::cli::host::Terminal;
 use crate::cli::pipeline::{chunks, read};
-use crate::cli::repository::{self, plain_path};
+use crate::cli::repository::{self, Purpose, plain_path};
 use crate::cli::{Context, block_on};
 use crate::config::{Configs, absolute};
 use crate::encrypted_file::{OpenedFile, is_meant_to_be_encrypted};
@@ -90,7 +90,8 @@ enum Report {
 
 pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let formats = args.formats.input_only(context.ui)?;
-    let mut inputs = repository::inputs(args.inputs, context)?;
+    let purpose = if args.fix { Purpose::Write } else { Purpose::Look };
+    let mut inputs = repository::inputs(args.inputs, purpose, context)?;
     if let Some(base) = &args.base {
         leave_out_unchanged(&mut inputs.inputs, base, context)?;
     }
@@ -141,7 +142,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
 /// Leaves out what is as it was where HEAD left another branch, unless a config differs that may be about it.
 fn leave_out_unchanged(inputs: &mut Vec<Input>, base: &str, context: &Context) -> Result<()> {
     let working_dir = context.lookup()?.working_dir;
-    let git = Git::at_top(context.host, &working_dir)?;
+    let git = Git::of(context.host, &working_dir)?;
     let changed = changes::since(&git, base)?;
     let below = changes::folders_of_configs(&changed);
     let is_changed =
@@ -149,7 +150,7 @@ fn leave_out_unchanged(inputs: &mut Vec<Input>, base: &str, context: &Context) -
     inputs.retain(|input| {
         let path = input.path.as_deref().map(|path| absolute(path, &working_dir));
         // What is not of this repository was named, and standard input is nowhere.
-        path.as_deref().and_then(|path| path.strip_prefix(git.folder()).ok()).is_none_or(is_changed)
+        path.as_deref().and_then(|path| path.strip_prefix(git.top()).ok()).is_none_or(is_changed)
     });
     Ok(())
 }

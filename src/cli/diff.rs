@@ -1,5 +1,3 @@
-use std::ffi::OsString;
-use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -14,9 +12,9 @@ use crate::document::{self, Value};
 use crate::encrypted_file::{self, OpenedFile};
 use crate::error::{Error, Kind, Result};
 use crate::fs::Snapshot;
-use crate::host::{Command, Host};
 use crate::keys::KeyService;
-use crate::secret::SecretBytes;
+use crate::repo::git::tree::Tree;
+use crate::repo::git::{Git, changes};
 use crate::sops::{self, MacCheck};
 
 const HEADER: Style = Style::new().bold();
@@ -202,17 +200,11 @@ impl Comparison<'_> {
     }
 
     fn at_revision(&self, revision: &str, file: &Path) -> Result<Option<Source>> {
-        let name = file.file_name().unwrap_or_default();
-        let folder = file.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
-        let mut here = OsString::from("./");
-        here.push(name);
-        // `MODE blob ID`, a tab, the name; nothing when the revision has no such file.
-        let listed = self.git(folder, ["ls-tree".into(), "-z".into(), revision.into(), "--".into(), here])?;
-        let listed = String::from_utf8_lossy(&listed).into_owned();
-        let Some(blob) = listed.split('\t').next().and_then(|entry| entry.split(' ').nth(2)) else {
+        let (git, name) = Git::of_file(self.context.host, file).map_err(nothing_to_compare)?;
+        let Some(id) = Tree::entry_of_commit(&git, revision, &name).map_err(nothing_to_compare)? else {
             return Ok(None);
         };
-        let bytes = self.git(folder, ["cat-file".into(), "blob".into(), blob.into()])?;
+        let bytes = git.run(["cat-file", "blob", id.as_str()]).map_err(nothing_to_compare)?;
         Ok(Some(Source {
             path: format!("{revision}:{}", file.display()).into(),
             format: self.formats.of_input(Some(file)),
@@ -222,27 +214,14 @@ impl Comparison<'_> {
     }
 
     fn changed_files(&self, revision: &str) -> Result<Vec<PathBuf>> {
-        let args = ["diff-index", "--name-only", "--relative", "--no-renames", "-z", revision, "--", "."];
-        let names = self.git(Path::new("."), args.map(OsString::from))?;
-        let names = names.split(|byte| *byte == 0).filter(|name| !name.is_empty());
-        let mut names: Vec<PathBuf> = names.map(|name| OsString::from_vec(name.to_vec()).into()).collect();
-        // A file with a conflict stands there twice.
-        names.dedup();
-        Ok(names)
-    }
-
-    fn git(&self, folder: &Path, args: impl IntoIterator<Item = OsString>) -> Result<SecretBytes> {
-        let folder = [OsString::from("-C"), folder.into()];
-        let command = Command {
-            program: "git".into(),
-            args: folder.into_iter().chain(args).collect(),
-            ..Command::default()
+        let here = Path::new(".");
+        let names = || {
+            let git = Git::of(self.context.host, here)?;
+            let folder = git.name_of_folder(here)?;
+            let names = changes::from(&git, revision, &folder)?.into_iter();
+            Ok(names.map(|name| name.strip_prefix(&folder).map(Path::to_path_buf).unwrap_or(name)).collect())
         };
-        self.context.host.output_of(&command).map_err(|error| {
-            Error::new(Kind::Read, "Git does not tell what there is to compare with")
-                .caused_by(error)
-                .advise("It takes a repository with a commit. To compare two files: sealant diff OLD NEW")
-        })
+        names().map_err(nothing_to_compare)
     }
 
     /// Opens the states of all files, with one request for their data keys.
@@ -284,6 +263,15 @@ impl Comparison<'_> {
         };
         labels.into_iter().map(pair).collect()
     }
+}
+
+fn nothing_to_compare(error: Error) -> Error {
+    let advice = error.advice().map(str::to_owned);
+    let usual =
+        || "It takes a repository with a commit. To compare two files: sealant diff OLD NEW".to_owned();
+    Error::new(Kind::Read, "Git does not tell what there is to compare with")
+        .advise(advice.unwrap_or_else(usual))
+        .caused_by(error)
 }
 
 fn is_encrypted(source: &Source) -> bool {

@@ -16,8 +16,8 @@ use crate::host::Command;
 use crate::keys::vault::{Access, StartedBy, Vault};
 use crate::keys::{Identities, MasterKey, SourceReport, TransitKey};
 use crate::policy;
-use crate::repo::git::Git;
 use crate::repo::git::install::Setup;
+use crate::repo::git::{Git, NoGit};
 
 /// Check that all is in place: config, identities, editor, Git
 ///
@@ -323,11 +323,18 @@ fn check_private_folder(context: &Context) -> Check {
 
 /// What Git has been told in this clone; nothing outside of a repository, nor where nobody has told it anything.
 fn check_git(context: &Context) -> Vec<Check> {
-    let survey = || {
-        let git = Git::at_top(context.host, context.lookup()?.working_dir)?;
-        Setup::of(&git).survey()
+    let survey = || -> Result<_> {
+        let git = Git::find(context.host, &context.lookup()?.working_dir).map_err(NoGit::into_error)?;
+        git.map(|git| Setup::of(&git).survey()).transpose()
     };
-    let Ok(survey) = survey() else { return Vec::new() };
+    let survey = match survey() {
+        Ok(Some(survey)) => survey,
+        Ok(None) => return Vec::new(),
+        Err(error) => {
+            let advice = error.advice().unwrap_or("`git status` says what is wrong.").to_owned();
+            return vec![Check::warning("git", error.to_string(), advice)];
+        }
+    };
     let mut checks = Vec::new();
     let install = "Run `sealant git install`.";
     if survey.caches {

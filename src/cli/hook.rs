@@ -81,7 +81,7 @@ struct Target {
 
 fn pre_commit(args: PreCommitArgs, context: &Context) -> Result<ExitCode> {
     let here = context.lookup()?;
-    let git = Git::at_top(context.host, &here.working_dir)?;
+    let git = Git::of(context.host, &here.working_dir)?;
     let range = range(context.host)?;
     let tree = match &range {
         Some((_, to)) => Tree::of_commit(&git, to)?,
@@ -107,8 +107,8 @@ fn pre_commit(args: PreCommitArgs, context: &Context) -> Result<ExitCode> {
         tell_untracked_configs(&targets, &git, &tree, &mut looked, context)?;
     }
     let mut blobs = Blobs::open(&git)?;
-    let staged = Staged::read(git.folder(), &tree, explicit.as_deref(), &mut blobs)?;
-    let lookup = Lookup { working_dir: git.folder().to_path_buf(), explicit, dialect: here.dialect };
+    let staged = Staged::read(git.top(), &tree, explicit.as_deref(), &mut blobs)?;
+    let lookup = Lookup { working_dir: git.top().to_path_buf(), explicit, dialect: here.dialect };
     let configs = Configs::from_source(lookup, staged);
     for (target, findings) in targets.iter().zip(look(&targets, &mut blobs, &configs)) {
         looked.add(&target.path, findings, context);
@@ -147,8 +147,8 @@ fn named(
     let mut paths = BTreeSet::new();
     for file in files {
         let path = absolute(file, working_dir);
-        let below = path.strip_prefix(git.folder()).map_err(|_| {
-            let message = format!("is not in the repository {}", git.folder().display());
+        let below = path.strip_prefix(git.top()).map_err(|_| {
+            let message = format!("is not in the repository {}", git.top().display());
             Error::new(Kind::NoFile, message).in_file(file)
         })?;
         let mut found = tree.at_or_below(below).map(|(path, _)| path.clone()).peekable();
@@ -172,7 +172,7 @@ fn tell_untracked_configs(
     let folders: BTreeSet<&Path> =
         targets.iter().flat_map(|target| target.path.ancestors().skip(1)).collect();
     let configs = folders.iter().flat_map(|folder| [SOPS_NAME, SEALANT_NAME].map(|name| folder.join(name)));
-    let is_here_alone = |path: &PathBuf| tree.get(path).is_none() && Disk.exists(&git.folder().join(path));
+    let is_here_alone = |path: &PathBuf| tree.get(path).is_none() && Disk.exists(&git.top().join(path));
     let configs: Vec<PathBuf> = configs.filter(is_here_alone).collect();
     for config in changes::untracked(git, &configs)? {
         let message = "this config is not staged, and staged files are below it";
@@ -237,7 +237,7 @@ fn fix(looked: &Looked, git: &Git, working_dir: &Path, configs: Configs, context
             ));
             continue;
         }
-        let path = if git.folder() == working_dir { path } else { git.folder().join(path) };
+        let path = if git.top() == working_dir { path } else { git.top().join(path) };
         inputs.push(Input { name: Some(path.clone()), path: Some(path), named: true });
     }
     let formats = Formats::default();

@@ -193,6 +193,7 @@ fn start(command: &Command) -> std::process::Command {
     if command.silent {
         started.stderr(Stdio::null());
     }
+    command.unset.iter().for_each(|name| _ = started.env_remove(name));
     started.args(&command.args).envs(command.env.iter().map(|(name, value)| (name, value)));
     started
 }

@@ -59,9 +59,13 @@ enum PresetArg {
 pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let working_dir = context.lookup()?.working_dir;
     let config = context.configs()?.config_for(&working_dir.join(SOPS_NAME))?;
-    let git = match Git::at_top(context.host, &working_dir) {
-        Err(error) if args.git => return Err(error),
-        found => found.ok().filter(|_| !args.no_git),
+    let git = match args.no_git {
+        true => None,
+        false if args.git => Some(Git::of(context.host, &working_dir)?),
+        false => Git::find(context.host, &working_dir).unwrap_or_else(|none| {
+            context.ui.warning(format!("Git is left alone: {}", none.into_error()));
+            None
+        }),
     };
 
     let mut recipients = Vec::new();

@@ -1,49 +1,70 @@
 //! The files of a repository, for commands that look through all of it.
 
 use std::collections::HashSet;
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use crate::cli::Context;
 use crate::cli::args::{Input, InputArgs, Inputs};
 use crate::error::Result;
-use crate::repo::git::Git;
-use crate::secret::SecretBytes;
+use crate::repo::git::{Git, NoGit, changes};
+
+/// What a command does with the files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// Where Git fails, nothing is ignored: that hides nothing.
+    Look,
+    /// Where Git fails, nothing is written: it could be what Git ignores.
+    Write,
+}
 
 /// The inputs that are meant; without any, the folder that one is in. What Git ignores is left out.
-pub(super) fn inputs(mut args: InputArgs, context: &Context) -> Result<Inputs> {
+pub(super) fn inputs(mut args: InputArgs, purpose: Purpose, context: &Context) -> Result<Inputs> {
     if args.files.is_empty() {
         args.files.push(PathBuf::from("."));
     }
     let mut inputs = args.inputs()?;
-    leave_out_ignored(&mut inputs.inputs, &args.files, context)?;
+    leave_out_ignored(&mut inputs.inputs, &args.files, purpose, context)?;
     Ok(inputs)
 }
 
 /// Leaves out what Git ignores of what was found in folders: results of builds, a plaintext beside its ciphertext. What
 /// is in the index stays, ignored or not. Where there is no repository, nothing is ignored.
-fn leave_out_ignored(inputs: &mut Vec<Input>, paths: &[PathBuf], context: &Context) -> Result<()> {
-    let working_dir = context.lookup()?.working_dir;
-    let is_in_repository =
-        |folder: &Path| working_dir.join(folder).ancestors().any(|above| above.join(".git").exists());
-    let mut ignored = HashSet::new();
-    for folder in paths.iter().filter(|path| path.is_dir() && is_in_repository(path)) {
-        let args =
-            ["ls-files", "-z", "--others", "--ignored", "--exclude-standard", "--directory", "--", "."];
-        let names = Git::in_folder(context.host, folder).run(args).unwrap_or_else(|error| {
-            context
-                .ui
-                .warning(format!("Git does not tell what it ignores, so that is checked, too: {error}"));
-            SecretBytes::default()
-        });
-        // A folder that is ignored as a whole was named all the same.
-        let names = names.split(|byte| *byte == 0).filter(|name| !matches!(*name, [] | [b'.', b'/']));
-        ignored.extend(names.map(|name| folder.join(OsStr::from_bytes(name))));
+fn leave_out_ignored(
+    inputs: &mut Vec<Input>,
+    paths: &[PathBuf],
+    purpose: Purpose,
+    context: &Context,
+) -> Result<()> {
+    let mut left_out = HashSet::new();
+    for folder in paths.iter().filter(|path| path.is_dir()) {
+        match ignored(folder, context) {
+            Ok(ignored) => left_out.extend(ignored),
+            Err(NoGit::Fails(error)) if purpose == Purpose::Look => {
+                let advice = error.advice().map(|advice| format!("\n{advice}")).unwrap_or_default();
+                context.ui.warning(format!(
+                    "{}: Git does not tell what it ignores, so that is looked at, too: {error}{advice}",
+                    folder.display()
+                ));
+            }
+            Err(none) => return Err(none.into_error()),
+        }
     }
-    let is_ignored = |path: &Path| path.ancestors().any(|above| ignored.contains(above));
-    inputs.retain(|input| input.named || !input.path.as_deref().is_some_and(is_ignored));
+    let is_left_out = |path: &Path| path.ancestors().any(|above| left_out.contains(above));
+    inputs.retain(|input| input.named || !input.path.as_deref().is_some_and(is_left_out));
     Ok(())
+}
+
+/// What Git ignores below a folder, called as what is found there.
+fn ignored(folder: &Path, context: &Context) -> Result<Vec<PathBuf>, NoGit> {
+    let Some(git) = Git::find(context.host, folder)? else { return Ok(Vec::new()) };
+    let below = || {
+        let name = git.name_of_folder(folder)?;
+        let ignored = changes::ignored(&git, &name)?.into_iter();
+        // A folder that is ignored as a whole, or in one that is, was named all the same.
+        let below = ignored.filter_map(|path| path.strip_prefix(&name).map(Path::to_path_buf).ok());
+        Ok(below.filter(|path| !path.as_os_str().is_empty()).map(|path| folder.join(path)).collect())
+    };
+    below().map_err(NoGit::Fails)
 }
 
 /// The path without the `./` that comes from looking through the folder that one is in.

@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::batch::{self, Parsed};
 use crate::cli::args::{Destination, FormatArgs, Input, InputArgs, ReportArgs};
 use crate::cli::pipeline::{Item, Pipeline, encrypted_or_named, in_two_steps};
-use crate::cli::repository::{self, plain_path};
+use crate::cli::repository::{self, Purpose, plain_path};
 use crate::cli::{Context, Failures, block_on};
 use crate::config::Config;
 use crate::error::{Kind, Result};
@@ -133,7 +133,7 @@ fn read(
 ) -> Result<Vec<Found>> {
     let pipeline = Pipeline {
         context,
-        inputs: repository::inputs(inputs, context)?,
+        inputs: repository::inputs(inputs, Purpose::Look, context)?,
         formats: formats.input_only(context.ui)?,
         destination: Destination::Stdout,
         dry_run: false,

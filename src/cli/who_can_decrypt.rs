@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::batch::{self, Parsed};
 use crate::cli::args::{Destination, FormatArgs, InputArgs, ListFormat};
 use crate::cli::pipeline::{Item, Pipeline, in_two_steps};
-use crate::cli::repository::{self, plain_path};
+use crate::cli::repository::{self, Purpose, plain_path};
 use crate::cli::{Context, Failures};
 use crate::config::Config;
 use crate::encrypted_file::is_meant_to_be_encrypted;
@@ -64,7 +64,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let pipeline = Pipeline {
         context,
         formats: args.formats.input_only(context.ui)?,
-        inputs: repository::inputs(args.inputs, context)?,
+        inputs: repository::inputs(args.inputs, Purpose::Look, context)?,
         destination: Destination::Stdout,
         dry_run: false,
         mode: Mode::Public,

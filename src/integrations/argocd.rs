@@ -166,7 +166,14 @@ impl Run<'_> {
         let names = PASSED.into_iter().chain(self.options.pass_env.iter().map(String::as_str));
         let root = (place::ROOT_VARIABLE.into(), self.place.root().into());
         let env = names.filter_map(|name| Some((name.into(), self.host.env(name)?))).chain([root]).collect();
-        self.host.output_of(&Command { program: program.into(), args, env, bare: true, silent })
+        self.host.output_of(&Command {
+            program: program.into(),
+            args,
+            env,
+            bare: true,
+            silent,
+            ..Command::default()
+        })
     }
 
     /// Decrypts where that is wanted, and lets nothing out that is encrypted.

@@ -39,7 +39,7 @@ enum Place {
 }
 
 pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
-    let git = Git::at_top(context.host, context.lookup()?.working_dir)?;
+    let git = Git::of(context.host, &context.lookup()?.working_dir)?;
     let setup = Setup::of(&git);
     if args.uninstall {
         let steps = setup.uninstall()?;
@@ -73,7 +73,7 @@ pub fn install(git: &Git, place: Attributes, context: &Context) -> Result<()> {
 }
 
 fn tell(steps: Vec<Step>, git: &Git, context: &Context) {
-    let shown = |path: &Path| path.strip_prefix(git.folder()).unwrap_or(path).display().to_string();
+    let shown = |path: &Path| path.strip_prefix(git.top()).unwrap_or(path).display().to_string();
     for step in steps {
         match step {
             Step::Written(path) => context.ui.say(format!("written: {}", shown(&path))),

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use crate::cli::args::IdentityArgs;
 use crate::cli::host::Terminal;
 use crate::cli::{Context, block_on, typed};
+use crate::config::absolute;
 use crate::document::{Format, MAX_BINARY};
 use crate::error::Result;
 use crate::fs::{self, Mode};
@@ -94,7 +95,7 @@ fn settle(args: &Args, context: &Context, host: &Terminal<'_>, outcome: Outcome)
     let remember =
         |key: Option<DataKey>| key.map_or(Ok(()), |key| Sequence::of_path(host, &args.path).remember(&key));
     match outcome {
-        Outcome::Plain => merge_as_text(args, host),
+        Outcome::Plain => merge_as_text(args, context, host),
         Outcome::Clean { file, notes, new_key } => {
             note_all(&notes);
             remember(new_key)?;
@@ -117,7 +118,7 @@ fn settle(args: &Args, context: &Context, host: &Terminal<'_>, outcome: Outcome)
             ui.say(format!(
                 "{path}: merged as text, which is not valid yet. Whoever has a key finishes it: `sealant resolve {name}`"
             ));
-            merge_as_text(args, host)?;
+            merge_as_text(args, context, host)?;
             Ok(false)
         }
         Outcome::Unwrappable(error) => {
@@ -136,10 +137,14 @@ fn settle(args: &Args, context: &Context, host: &Terminal<'_>, outcome: Outcome)
 }
 
 /// Leaves it to Git, whose own merge has no other labels to know either.
-fn merge_as_text(args: &Args, host: &Terminal<'_>) -> Result<bool> {
+fn merge_as_text(args: &Args, context: &Context, host: &Terminal<'_>) -> Result<bool> {
+    let working_dir = &context.lookup()?.working_dir;
     let size = format!("--marker-size={}", args.marker_size);
     let [ours, base, theirs] = markers::LABELS;
     let words = ["merge-file", "-q", &size, "-L", ours, "-L", base, "-L", theirs, "--"].map(OsString::from);
-    let files = [&args.ours, &args.base, &args.theirs].map(|file| file.clone().into_os_string());
-    Ok(Git::in_folder(host, ".").ask(words.into_iter().chain(files))?.code == Some(0))
+    let files =
+        [&args.ours, &args.base, &args.theirs].map(|file| absolute(file, working_dir).into_os_string());
+    // How conflicts look is the clone's to say.
+    let git = Git::find(host, working_dir).ok().flatten().unwrap_or_else(|| Git::without_repository(host));
+    Ok(git.ask(words.into_iter().chain(files))?.code == Some(0))
 }

@@ -1,14 +1,13 @@
 //! The content of objects, read one after another from one `git cat-file --batch`.
 
-use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::process::{Child, ChildStdin, ChildStdout};
-use std::thread::JoinHandle;
+use std::process::ChildStdin;
 
 use crate::error::{Error, Kind, Result};
 use crate::fs;
+use crate::repo::git::Git;
+use crate::repo::git::running::{Output, Running};
 use crate::repo::git::tree::ObjectId;
-use crate::repo::git::{Git, failed, message_of};
 use crate::secret::SecretBytes;
 
 /// How many objects are asked for before the first is read. Their names fit into a pipe, so neither side ever waits
@@ -17,36 +16,24 @@ const AT_ONCE: usize = 256;
 
 /// Git, at hand for its objects.
 pub struct Blobs {
-    args: Vec<OsString>,
-    child: Child,
+    running: Running,
     stdin: Option<ChildStdin>,
-    stdout: BufReader<ChildStdout>,
-    message: Option<JoinHandle<String>>,
+    stdout: BufReader<Output>,
     ended: bool,
 }
 
 impl Blobs {
     pub fn open(git: &Git) -> Result<Self> {
-        let args: Vec<OsString> = vec!["cat-file".into(), "--batch".into()];
-        let mut child = git.start(&args)?;
-        let message = Some(message_of(child.stderr.take()));
-        let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
-        let Some(stdout) = stdout else { return Err(failed(&args, "gave no answer")) };
-        Ok(Self {
-            args,
-            child,
-            stdin,
-            stdout: BufReader::with_capacity(1 << 16, stdout),
-            message,
-            ended: false,
-        })
+        let mut running = git.start(vec!["cat-file".into(), "--batch".into()])?;
+        let stdout = BufReader::with_capacity(1 << 16, running.output()?);
+        Ok(Self { stdin: running.input(), running, stdout, ended: false })
     }
 
     /// The content of one object.
     pub fn read(&mut self, id: &ObjectId, limit: u64) -> Result<SecretBytes> {
         self.ask(&[id])?;
         let read = self.next(id, |_| Ok(Some(((), limit))))?;
-        read.map(|((), bytes)| bytes).ok_or_else(|| failed(&self.args, "gave no answer"))
+        read.map(|((), bytes)| bytes).ok_or_else(|| self.running.failed("gave no answer"))
     }
 
     /// The contents of objects, in their order. `wanted` gets each one's place and size, and says what belongs to it
@@ -91,7 +78,7 @@ impl Blobs {
             [name, "missing"] if name == id.as_str() => {
                 let message = format!("Git does not have the content of the object {name}");
                 return Err(Error::new(Kind::Read, message)
-                    .advise("`git fsck` says what is missing; a partial clone has to fetch it."));
+                    .advise("`git fsck` says what is missing. In a partial clone `git fetch --refetch --no-filter` fetches it."));
             }
             // Whatever this answers, it is not what was asked.
             _ => return Err(self.gone()),
@@ -119,25 +106,10 @@ impl Blobs {
         }
     }
 
-    /// Git has ended, which it does not do by itself.
+    /// Git has ended, which it does not do by itself, or has said nothing for too long.
     fn gone(&mut self) -> Error {
         self.ended = true;
         drop(self.stdin.take());
-        // Were it still there, it would be told to go.
-        let _ = self.child.kill();
-        let message = self.message.take().and_then(|message| message.join().ok()).unwrap_or_default();
-        match message.trim() {
-            "" => failed(&self.args, "ended before it gave an answer"),
-            message => failed(&self.args, "failed").caused_by(message.replace('\n', "; ")),
-        }
-    }
-}
-
-impl Drop for Blobs {
-    fn drop(&mut self) {
-        drop(self.stdin.take());
-        // It may wait for somebody to read what nobody wants any more.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.running.gone()
     }
 }

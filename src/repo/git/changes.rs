@@ -1,7 +1,7 @@
 //! Which files differ: staged from committed, one commit from another, the working tree from either.
 
 use std::collections::BTreeSet;
-use std::ffi::OsString;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use crate::config::is_config;
@@ -10,8 +10,15 @@ use crate::repo::git::{Git, revision};
 
 /// Names alone, one for each path: whoever wants renamed content finds it under its new name. What a person has set for
 /// `git diff` counts as little as their own programs for it.
-const NAMES: [&str; 6] =
-    ["diff", "--name-only", "-z", "--no-renames", "--no-ext-diff", "--ignore-submodules=dirty"];
+const NAMES: [&str; 7] = [
+    "diff",
+    "--name-only",
+    "-z",
+    "--no-renames",
+    "--no-ext-diff",
+    "--no-textconv",
+    "--ignore-submodules=dirty",
+];
 
 /// The files that the next commit would add, change or delete.
 pub fn staged(git: &Git) -> Result<Vec<PathBuf>> {
@@ -49,18 +56,29 @@ pub fn folders_of_configs<'p>(changed: impl IntoIterator<Item = &'p PathBuf>) ->
     changed.into_iter().filter(|path| is_config(path)).filter_map(|path| path.parent()).collect()
 }
 
+/// What Git ignores of the files below a folder, and folders that it ignores as a whole. Both are named from the top.
+pub fn ignored(git: &Git, folder: &Path) -> Result<Vec<PathBuf>> {
+    let args = ["ls-files", "-z", "--others", "--ignored", "--exclude-standard", "--directory", "--"];
+    git.paths_of(args.map(OsStr::new).into_iter().chain([Git::pathspec(folder)]))
+}
+
+/// The files below a folder that are not as a commit has them, deleted ones too.
+pub fn from(git: &Git, commit: &str, folder: &Path) -> Result<Vec<PathBuf>> {
+    let args = NAMES.into_iter().skip(1).chain([revision(commit)?, "--"]);
+    let args = ["diff-index"].into_iter().chain(args).map(OsStr::new);
+    let mut names = git.paths_of(args.chain([Git::pathspec(folder)]))?;
+    // A file with a conflict is named twice.
+    names.dedup();
+    Ok(names)
+}
+
 /// Which of these files, named from the top folder, Git neither has in its index nor is told to ignore.
 pub fn untracked(git: &Git, files: &[PathBuf]) -> Result<Vec<PathBuf>> {
     if files.is_empty() {
         return Ok(Vec::new());
     }
-    let literal = |path: &PathBuf| {
-        let mut pathspec = OsString::from(":(top,literal)");
-        pathspec.push(path);
-        pathspec
-    };
-    let args = ["ls-files", "-z", "--others", "--exclude-standard", "--"].map(OsString::from);
-    git.paths_of(args.into_iter().chain(files.iter().map(literal)))
+    let args = ["ls-files", "-z", "--others", "--exclude-standard", "--"].map(OsStr::new);
+    git.paths_of(args.into_iter().chain(files.iter().map(|file| file.as_os_str())))
 }
 
 /// The newest commit that HEAD and `base` have in common.

@@ -26,7 +26,7 @@ use crate::secret::SecretBytes;
 pub struct Scope {
     /// All branches and tags, those of remotes too, and not only what leads to HEAD.
     pub all: bool,
-    /// Nothing but these files and folders, as seen from the folder in which Git is started.
+    /// Nothing but these files and folders, named from the top of the working tree.
     pub paths: Vec<PathBuf>,
 }
 
@@ -81,11 +81,6 @@ pub enum Content {
 
 /// `%x01` begins a commit, so that its line is known from what follows it.
 const LOG: &[&str] = &[
-    "--literal-pathspecs",
-    "-c",
-    "log.showSignature=false",
-    "-c",
-    "log.showRoot=true",
     "log",
     "-z",
     "--raw",

@@ -96,7 +96,7 @@ impl<'a, 'h> Setup<'a, 'h> {
         for place in [Attributes::Committed, Attributes::Info] {
             steps.push(self.edit_attributes(place, without_block)?);
         }
-        let path = self.hooks()?.join("pre-commit");
+        let path = self.git.hooks()?.join("pre-commit");
         steps.push(match read(&path)? {
             Some(text) if *text == *HOOK.as_bytes() => {
                 fs::remove(&path)?;
@@ -182,7 +182,7 @@ impl<'a, 'h> Setup<'a, 'h> {
 
     fn attributes_path(&self, place: Attributes) -> Result<PathBuf> {
         match place {
-            Attributes::Committed => Ok(self.git.folder().join(".gitattributes")),
+            Attributes::Committed => Ok(self.git.top().join(".gitattributes")),
             Attributes::Info => self.git.path_of(["rev-parse", "--git-path", "info/attributes"]),
         }
     }
@@ -230,13 +230,8 @@ impl<'a, 'h> Setup<'a, 'h> {
         Ok(fields.get(2) == Some(&&b"sealant"[..]) && fields.get(5) == Some(&&b"sealant"[..]))
     }
 
-    /// Where Git looks for hooks.
-    fn hooks(&self) -> Result<PathBuf> {
-        self.git.path_of(["rev-parse", "--git-path", "hooks"])
-    }
-
     fn hook(&self) -> Result<Hook<'_>> {
-        Hook::read(self.git.folder(), self.hooks()?.join("pre-commit"))
+        Hook::read(self.git.top(), self.git.hooks()?.join("pre-commit"))
     }
 
     fn write_hook(&self) -> Result<Step> {
@@ -247,7 +242,7 @@ impl<'a, 'h> Setup<'a, 'h> {
         if let Some(left) = hook.missing()? {
             return Ok(left);
         }
-        let (path, folder) = (hook.path, self.hooks()?);
+        let (path, folder) = (hook.path, self.git.hooks()?);
         if !self.is_own(&folder)? {
             return Ok(Step::Left {
                 what: format!(
@@ -266,7 +261,7 @@ impl<'a, 'h> Setup<'a, 'h> {
     fn is_own(&self, folder: &Path) -> Result<bool> {
         let common = self.git.path_of(["rev-parse", "--git-common-dir"])?;
         let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
-        Ok([self.git.folder(), &common].iter().any(|own| real(folder).starts_with(real(own))))
+        Ok([self.git.top(), &common].iter().any(|own| real(folder).starts_with(real(own))))
     }
 
     /// What there is.

@@ -1,6 +1,8 @@
 //! Git, asked by running it: what is staged, what commits hold, what is set up.
 //!
-//! Owns how Git is started and what is made of its failures; the files beside it say what is asked.
+//! Owns how Git is started and what is made of its failures; the files beside it say what is asked. There is one place that
+//! starts it, [`Git::start`]: at the real top of a working tree, as `place` finds it, and so that no program runs which a
+//! repository names. Nobody else starts Git, and nobody starts it in a folder of a repository's content.
 
 pub mod blobs;
 pub mod changes;
@@ -8,34 +10,85 @@ pub mod configs;
 pub mod history;
 pub mod install;
 pub mod merge;
+mod place;
 pub mod resolve;
+mod running;
 pub mod sequence;
 pub mod textconv;
 pub mod tree;
 
 use std::ffi::{OsStr, OsString};
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStderr};
-use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use crate::error::{Error, Kind, Result};
 use crate::fs;
 use crate::host::{Command, Host};
 use crate::secret::SecretBytes;
+use place::Place;
+pub use place::{NoGit, root_of};
+use running::Running;
 
 /// The most that one answer may hold: the names of some million files.
 const OUTPUT_LIMIT: u64 = 512 << 20;
 
-/// The most that is kept of what Git has to say about a failure.
-const MESSAGE_LIMIT: u64 = 16 << 10;
+/// How long Git may be silent. A look through a million files on a slow disk is shorter.
+const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Git in one folder. What is in the environment counts: a hook is told there which index is meant.
+/// What is said to Git whatever it is asked.
+const SWITCHES: &[&str] = &[
+    "--no-pager",
+    // What stands in for an object here does not do so where it is pushed.
+    "--no-replace-objects",
+    // A path is a path, whatever it looks like.
+    "--literal-pathspecs",
+    // A folder that looks like a bare repository is none, and no program looks at files for Git.
+    "-c",
+    "safe.bareRepository=explicit",
+    "-c",
+    "core.fsmonitor=false",
+    // No program verifies signatures.
+    "-c",
+    "log.showSignature=false",
+    "-c",
+    "log.showRoot=true",
+];
+
+/// No hook is run by what we do, such as deleting a reference.
+const NO_HOOKS: [&str; 2] = ["-c", "core.hooksPath=/dev/null"];
+
+/// What Git gets in its environment: nobody is asked for anything, no lock is taken for a mere look, nothing is fetched, by
+/// whatever program, and messages are in one language.
+const ENV: [(&str, &str); 7] = [
+    ("GIT_TERMINAL_PROMPT", "0"),
+    ("GIT_OPTIONAL_LOCKS", "0"),
+    ("GIT_NO_LAZY_FETCH", "1"),
+    ("GIT_ALLOW_PROTOCOL", ""),
+    ("GIT_EDITOR", ":"),
+    ("GIT_SEQUENCE_EDITOR", ":"),
+    ("LC_ALL", "C"),
+];
+
+/// What would make something else of a path, or of a difference.
+const UNSET: [&str; 5] = [
+    "GIT_GLOB_PATHSPECS",
+    "GIT_NOGLOB_PATHSPECS",
+    "GIT_ICASE_PATHSPECS",
+    "GIT_EXTERNAL_DIFF",
+    "GIT_DIFF_OPTS",
+];
+
+/// What Git says where a repository belongs to somebody else, whatever its version.
+const SAFE_DIRECTORY: &str = "safe.directory";
+
+/// Git at the top of one working tree. What is in the environment counts: a hook is told there which index is meant.
 #[derive(Clone)]
 pub struct Git<'h> {
     host: &'h dyn Host,
-    folder: PathBuf,
+    place: Place,
+    patience: Duration,
 }
 
 /// How a run of Git ended.
@@ -46,44 +99,76 @@ pub struct Answer {
 }
 
 impl<'h> Git<'h> {
-    pub fn in_folder(host: &'h dyn Host, folder: impl Into<PathBuf>) -> Self {
-        Self { host, folder: folder.into() }
+    /// Git at the top of the working tree in which `folder` is; `None` where there is none.
+    pub fn find(host: &'h dyn Host, folder: &Path) -> Result<Option<Self>, NoGit> {
+        Ok(Place::of(host, folder)?.map(|place| Self::at(host, place)))
     }
 
-    /// Git in the top folder of the working tree in which `folder` is.
-    pub fn at_top(host: &'h dyn Host, folder: impl Into<PathBuf>) -> Result<Self> {
-        let here = Self::in_folder(host, folder);
-        let top = here.path_of(["rev-parse", "--show-toplevel"])?;
-        Ok(Self::in_folder(host, top))
+    /// Git at the top of the working tree in which `folder` is.
+    pub fn of(host: &'h dyn Host, folder: &Path) -> Result<Self> {
+        Self::find(host, folder).map_err(NoGit::into_error)?.ok_or_else(|| {
+            let folder = place::real(folder).unwrap_or_else(|_| folder.to_path_buf());
+            Error::new(Kind::Read, "is in no Git repository").in_file(folder)
+        })
     }
 
-    pub fn folder(&self) -> &Path {
-        &self.folder
+    /// Git for what it can do without a repository. No config of one counts; paths have to be absolute.
+    pub fn without_repository(host: &'h dyn Host) -> Self {
+        Self::at(host, Place::nowhere())
+    }
+
+    fn at(host: &'h dyn Host, place: Place) -> Self {
+        Self { host, place, patience: PATIENCE }
+    }
+
+    /// The top folder of the working tree. Git is started there, and paths are relative to it.
+    pub fn top(&self) -> &Path {
+        &self.place.top
+    }
+
+    /// Git for a file, and what the file is called from its top; it need not exist. Links of folders are followed, the file
+    /// may be one.
+    pub fn of_file(host: &'h dyn Host, file: &Path) -> Result<(Self, PathBuf)> {
+        let folder = file.parent().unwrap_or(Path::new("."));
+        let git = Self::of(host, folder)?;
+        let name = git.name_of_folder(folder)?.join(file.file_name().unwrap_or_default());
+        Ok((git, name))
+    }
+
+    /// What a folder of the working tree is called from its top; nothing, when it is the top.
+    pub fn name_of_folder(&self, folder: &Path) -> Result<PathBuf> {
+        let real = place::real(folder)?;
+        let name = real.strip_prefix(self.top()).map(Path::to_path_buf);
+        name.map_err(|_| {
+            let message = format!("is not in the repository {}", self.top().display());
+            Error::new(Kind::NoFile, message).in_file(folder)
+        })
+    }
+
+    /// A name as a pathspec: an empty one is none.
+    pub fn pathspec(name: &Path) -> &OsStr {
+        if name.as_os_str().is_empty() { OsStr::new(".") } else { name.as_os_str() }
     }
 
     /// What Git prints; an error when it fails.
     pub fn run<I: IntoIterator<Item: AsRef<OsStr>>>(&self, args: I) -> Result<SecretBytes> {
-        let args: Vec<OsString> = args.into_iter().map(|arg| arg.as_ref().to_owned()).collect();
+        let args = owned(args);
         let answer = self.ask(&args)?;
-        if answer.code == Some(0) { Ok(answer.stdout) } else { Err(answer.into_error(&args)) }
+        if answer.code == Some(0) { Ok(answer.stdout) } else { Err(self.explained(answer, &args)) }
     }
 
     /// What Git prints and how it ends, for a command whose exit code is part of its answer.
     pub fn ask<I: IntoIterator<Item: AsRef<OsStr>>>(&self, args: I) -> Result<Answer> {
-        let args: Vec<OsString> = args.into_iter().map(|arg| arg.as_ref().to_owned()).collect();
-        let mut child = self.start(&args)?;
-        drop(child.stdin.take());
-        let message = message_of(child.stderr.take());
-        let stdout = child.stdout.take().map_or(Ok(None), |out| fs::read_at_most(out, OUTPUT_LIMIT, 0));
-        let cannot = |error| failed(&args, "gave no answer").caused_by(error);
-        let Some(stdout) = stdout.map_err(cannot)? else {
-            // It waits for somebody to read on.
-            let _ = child.kill();
-            let _ = child.wait();
-            return Err(failed(&args, &format!("printed more than {} MiB", OUTPUT_LIMIT >> 20)));
-        };
-        let code = child.wait().map_err(cannot)?.code();
-        Ok(Answer { code, stdout, message: message.join().unwrap_or_default() })
+        self.answer_of(self.start(owned(args))?)
+    }
+
+    fn answer_of(&self, mut running: Running) -> Result<Answer> {
+        drop(running.input());
+        match fs::read_at_most(running.output()?, OUTPUT_LIMIT, 0) {
+            Ok(Some(stdout)) => running.end(stdout),
+            Ok(None) => Err(running.failed(&format!("printed more than {} MiB", OUTPUT_LIMIT >> 20))),
+            Err(error) => Err(running.unread(error)),
+        }
     }
 
     /// Lets `read` have what Git prints as it comes, which need not fit into memory.
@@ -92,84 +177,144 @@ impl<'h> Git<'h> {
         args: I,
         mut read: impl FnMut(&mut dyn BufRead) -> Result<()>,
     ) -> Result<()> {
-        let args: Vec<OsString> = args.into_iter().map(|arg| arg.as_ref().to_owned()).collect();
-        let mut child = self.start(&args)?;
-        drop(child.stdin.take());
-        let message = message_of(child.stderr.take());
-        let done =
-            child.stdout.take().map_or(Ok(()), |out| read(&mut BufReader::with_capacity(1 << 16, out)));
-        if done.is_err() {
-            // It waits for somebody to read on.
-            let _ = child.kill();
-        }
-        let ended = child.wait().map_err(|error| failed(&args, "gave no answer").caused_by(error));
-        done?;
-        let code = ended?.code();
-        let answer =
-            Answer { code, stdout: SecretBytes::default(), message: message.join().unwrap_or_default() };
-        if code == Some(0) { Ok(()) } else { Err(answer.into_error(&args)) }
+        let args = owned(args);
+        let mut running = self.start(args.clone())?;
+        drop(running.input());
+        read(&mut BufReader::with_capacity(1 << 16, running.output()?))?;
+        let answer = running.end(SecretBytes::default())?;
+        if answer.code == Some(0) { Ok(()) } else { Err(self.explained(answer, &args)) }
     }
 
     /// A path that Git prints.
     pub fn path_of<I: IntoIterator<Item: AsRef<OsStr>>>(&self, args: I) -> Result<PathBuf> {
-        let output = self.run(args)?;
-        let path = output.strip_suffix(b"\n").unwrap_or(&output);
-        Ok(self.folder.join(OsStr::from_bytes(path)))
+        Ok(self.path_in(&self.run(args)?))
     }
 
-    /// Paths that Git prints with a zero byte behind each, as they stand below its folder.
+    fn path_in(&self, output: &[u8]) -> PathBuf {
+        let path = output.strip_suffix(b"\n").unwrap_or(output);
+        self.top().join(OsStr::from_bytes(path))
+    }
+
+    /// Paths that Git prints with a zero byte behind each, as they are called from its top folder.
     pub fn paths_of<I: IntoIterator<Item: AsRef<OsStr>>>(&self, args: I) -> Result<Vec<PathBuf>> {
         let output = self.run(args)?;
         let names = output.split(|byte| *byte == 0).filter(|name| !name.is_empty());
         Ok(names.map(|name| PathBuf::from(OsStr::from_bytes(name))).collect())
     }
 
-    fn start(&self, args: &[OsString]) -> Result<Child> {
-        // What stands in for an object here does not do so where it is pushed.
-        let folder = ["--no-replace-objects".into(), "-C".into(), self.folder.clone().into_os_string()];
-        // Nobody is asked for a password, no lock is taken for a mere look, and messages are in one language.
-        let env = [("GIT_TERMINAL_PROMPT", "0"), ("GIT_OPTIONAL_LOCKS", "0"), ("LC_ALL", "C")];
+    /// Where Git looks for hooks.
+    pub fn hooks(&self) -> Result<PathBuf> {
+        let args = owned(["rev-parse", "--git-path", "hooks"]);
+        let answer = self.answer_of(self.start_with(args.clone(), &[])?)?;
+        if answer.code == Some(0) {
+            Ok(self.path_in(&answer.stdout))
+        } else {
+            Err(self.explained(answer, &args))
+        }
+    }
+
+    /// Starts Git. This is the only place that does.
+    fn start(&self, args: Vec<OsString>) -> Result<Running> {
+        self.start_with(args, &NO_HOOKS)
+    }
+
+    fn start_with(&self, args: Vec<OsString>, hooks: &[&str]) -> Result<Running> {
+        let Place { top, env, unset } = &self.place;
+        let switches = SWITCHES.iter().chain(hooks).map(OsString::from);
+        let folder = ["-C".into(), top.clone().into_os_string()];
+        // Git goes no way up from where it is started.
+        let ceiling = top.parent().map(|above| ("GIT_CEILING_DIRECTORIES".into(), above.into()));
+        let filters = if reads_working_tree(&args) { self.no_filters()? } else { Vec::new() };
+        let own = ENV.iter().map(|(name, value)| (name.into(), value.into()));
         let command = Command {
             program: "git".into(),
-            args: folder.into_iter().chain(args.iter().cloned()).collect(),
-            env: env.map(|(name, value)| (name.into(), value.into())).to_vec(),
+            args: folder.into_iter().chain(switches).chain(args.iter().cloned()).collect(),
+            env: own.chain(ceiling).chain(env.iter().cloned()).chain(filters).collect(),
+            unset: unset.iter().cloned().chain(UNSET.iter().map(OsString::from)).collect(),
             ..Command::default()
         };
-        self.host.start(&command).map_err(|error| {
+        let child = self.host.start(&command).map_err(|error| {
             Error::new(Kind::Read, "`git` cannot be started")
                 .caused_by(error)
                 .advise("Install Git, and see to it that it is on the PATH.")
-        })
+        })?;
+        Ok(Running::new(args, child, self.patience))
     }
+
+    /// Variables that switch off the filters which the repository's own config names: programs that Git would run over files
+    /// of the working tree. Those of the person's settings (Git LFS) run.
+    fn no_filters(&self) -> Result<Vec<(OsString, OsString)>> {
+        const NAMES: &str = r"^filter\..*\.(clean|process|required)$";
+        let listed = self.ask(["config", "-z", "--show-scope", "--name-only", "--get-regexp", NAMES])?.stdout;
+        let fields: Vec<&[u8]> = listed.split(|byte| *byte == 0).collect();
+        let names = fields.chunks_exact(2).filter(|pair| matches!(pair[0], b"local" | b"worktree"));
+        let count = self.host.env_text("GIT_CONFIG_COUNT")?.and_then(|count| count.parse().ok()).unwrap_or(0);
+        let mut env: Vec<(OsString, OsString)> = Vec::new();
+        let mut next: usize = count;
+        for name in names.map(|pair| pair[1]) {
+            let off = if name.ends_with(b".required") { "false" } else { "" };
+            env.push((format!("GIT_CONFIG_KEY_{next}").into(), OsStr::from_bytes(name).into()));
+            env.push((format!("GIT_CONFIG_VALUE_{next}").into(), off.into()));
+            next += 1;
+        }
+        if next > count {
+            env.push(("GIT_CONFIG_COUNT".into(), next.to_string().into()));
+        }
+        Ok(env)
+    }
+
+    /// Why a command failed, and the way out where the repository belongs to somebody else. That is the person's to say:
+    /// we never pass it.
+    fn explained(&self, answer: Answer, args: &[OsString]) -> Error {
+        let is_strange = answer.message.contains(SAFE_DIRECTORY);
+        let error = answer.into_error(args);
+        match is_strange {
+            true => error.advise(format!(
+                "Git reads no repository that belongs to another user. If you trust it: `git config --global --add \
+                 {SAFE_DIRECTORY} {}`",
+                quoted(self.top())
+            )),
+            false => error,
+        }
+    }
+}
+
+/// Whether a command looks into files of the working tree.
+fn reads_working_tree(args: &[OsString]) -> bool {
+    args.first().is_some_and(|command| command == "diff" || command == "diff-index")
+}
+
+fn owned<I: IntoIterator<Item: AsRef<OsStr>>>(args: I) -> Vec<OsString> {
+    args.into_iter().map(|arg| arg.as_ref().to_owned()).collect()
+}
+
+/// A path as a word of a shell.
+fn quoted(path: &Path) -> String {
+    let path = path.to_string_lossy();
+    shlex::try_quote(&path).map_or_else(|_| path.to_string(), |quoted| quoted.into_owned())
 }
 
 impl Answer {
     /// Why the command failed.
     pub fn into_error<S: AsRef<OsStr>>(self, args: &[S]) -> Error {
-        let message = self.message.trim().replace('\n', "; ");
-        match (message.is_empty(), self.code) {
-            (false, _) => failed(args, "failed").caused_by(message),
-            (true, Some(code)) => failed(args, &format!("exited with {code}")),
-            (true, None) => failed(args, "was stopped by a signal"),
+        let how = match self.code {
+            Some(code) => format!("exited with {code}"),
+            None => "was stopped by a signal".to_owned(),
+        };
+        self.into_error_or(args, &how)
+    }
+
+    fn into_error_or<S: AsRef<OsStr>>(self, args: &[S], how: &str) -> Error {
+        match self.message.trim() {
+            "" => failed(args, how),
+            message => failed(args, "failed").caused_by(message.replace('\n', "; ")),
         }
     }
 }
 
 fn failed<S: AsRef<OsStr>>(args: &[S], how: &str) -> Error {
-    let command = args.iter().map(AsRef::as_ref).find(|arg| !arg.as_bytes().starts_with(b"-"));
-    Error::new(Kind::Read, format!("`git {}` {how}", command.unwrap_or_default().display()))
-}
-
-/// Reads what Git has to say to its end, so that it never waits for somebody to do so.
-fn message_of(stderr: Option<ChildStderr>) -> JoinHandle<String> {
-    thread::spawn(move || {
-        let Some(mut stderr) = stderr else { return String::new() };
-        let mut message = Vec::new();
-        // What cannot be read is not worth a second failure.
-        let _ = stderr.by_ref().take(MESSAGE_LIMIT).read_to_end(&mut message);
-        let _ = std::io::copy(&mut stderr, &mut std::io::sink());
-        String::from_utf8_lossy(&message).into_owned()
-    })
+    let command = args.first().map(AsRef::as_ref).unwrap_or_default();
+    Error::new(Kind::Read, format!("`git {}` {how}", command.display()))
 }
 
 /// A name for a commit that somebody has given. None of them begins as an option does.
@@ -178,9 +323,4 @@ pub fn revision(name: &str) -> Result<&str> {
         return Err(Error::new(Kind::Other, format!("`{name}` is no name of a commit")));
     }
     Ok(name)
-}
-
-/// The topmost folder of the working tree in which a folder stands.
-pub fn root_of(folder: &Path) -> Option<&Path> {
-    folder.ancestors().find(|above| above.join(".git").exists())
 }

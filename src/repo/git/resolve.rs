@@ -35,11 +35,9 @@ pub struct Stages {
 impl Stages {
     /// Asks Git. `None` when it has no conflict at the file.
     pub fn read(host: &dyn Host, file: &Path) -> Result<Option<Self>> {
-        let name = file.file_name().unwrap_or_default();
-        let folder = file.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
-        let git = Git::in_folder(host, folder);
-        let list = ["--literal-pathspecs", "ls-files", "--unmerged", "-z", "--"].map(OsStr::new);
-        let listed = git.run(list.into_iter().chain([name]))?;
+        let (git, name) = Git::of_file(host, file)?;
+        let list = ["ls-files", "--unmerged", "-z", "--"].map(OsStr::new);
+        let listed = git.run(list.into_iter().chain([name.as_os_str()]))?;
         let mut stages = Self::default();
         let mut any = false;
         // `MODE ID STAGE`, a tab, the name.

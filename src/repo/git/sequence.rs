@@ -4,7 +4,7 @@
 //! ends, and nothing of a working tree gets there. It is no memory of the clone: whoever could read an older key of ours
 //! could bring it back, and one that was made for another path as well.
 
-use std::os::unix::ffi::OsStrExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
@@ -41,20 +41,13 @@ impl Sequence {
     /// read has made nothing: then there are more new data keys than need be.
     pub fn of_path(host: &dyn Host, path: &Path) -> Self {
         let path = path.as_os_str().as_bytes().to_vec();
-        Self::read(&Git::in_folder(host, "."), path).unwrap_or_default()
+        Git::of(host, Path::new(".")).and_then(|git| Self::read(&git, path)).unwrap_or_default()
     }
 
     /// For a file that a person has named.
     pub fn of_file(host: &dyn Host, file: &Path) -> Self {
-        let folder = file.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
-        let git = Git::in_folder(host, folder);
-        let read = || {
-            let prefix = git.run(["rev-parse", "--show-prefix"])?;
-            let mut path = prefix.strip_suffix(b"\n").unwrap_or(&prefix).to_vec();
-            path.extend_from_slice(file.file_name().unwrap_or_default().as_bytes());
-            Self::read(&git, path)
-        };
-        read().unwrap_or_default()
+        let read = |(git, name): (Git<'_>, PathBuf)| Self::read(&git, name.into_os_string().into_vec());
+        Git::of_file(host, file).and_then(read).unwrap_or_default()
     }
 
     fn read(git: &Git<'_>, path: Vec<u8>) -> Result<Self> {

@@ -63,6 +63,16 @@ impl Tree {
         Self::parse(&git.run(["ls-tree", "-r", "-z", "--full-tree", revision(name)?])?)
     }
 
+    /// The content that a commit has at a path, named from the top; `None` where there is no file.
+    pub fn entry_of_commit(git: &Git, name: &str, path: &Path) -> Result<Option<ObjectId>> {
+        let args = ["ls-tree", "-z", "--full-tree", revision(name)?, "--"].map(OsStr::new);
+        let tree = Self::parse(&git.run(args.into_iter().chain([path.as_os_str()]))?)?;
+        Ok(match tree.get(path) {
+            Some(Entry::File(id) | Entry::Link(id)) => Some(id.clone()),
+            _ => None,
+        })
+    }
+
     /// The lines of both are `MODE ... ID ...<tab>PATH`, of the index with a number of a merge's side behind the id, of
     /// a commit with the type before it.
     fn parse(output: &[u8]) -> Result<Self> {

@@ -46,7 +46,7 @@ pub fn merge<'t>(host: &dyn Host, base: &'t [u8], ours: &'t [u8], theirs: &'t [u
     for (name, text) in [("ours", ours), ("base", base), ("theirs", theirs)] {
         args.push(folder.create(name, numbers.of(text).as_bytes())?.into());
     }
-    let answer = Git::in_folder(host, ".").ask(args)?;
+    let answer = Git::without_repository(host).ask(args)?;
     folder.close()?;
     // The code is the number of conflicts, up to 127.
     if !matches!(answer.code, Some(0..=127)) {

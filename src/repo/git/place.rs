@@ -1,0 +1,208 @@
+//! Which repository a folder belongs to, and with which environment Git is asked about it.
+//!
+//! Owns that the answer never comes from the content of a repository. Git takes a folder that looks like a bare
+//! repository for one, and files can look so. Here the top of the working tree is the folder that has `.git`, which no
+//! commit can hold, or what the person's environment says; Git is asked there, and has to answer for that place.
+//! `.git` itself is believed, as a folder and as a file that leads to one: it is the person's, as it is to Git.
+
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+
+use super::Git;
+use crate::error::{Error, Kind, Result};
+use crate::fs;
+use crate::host::Host;
+
+/// Variables by which Git is told about one repository. A hook has some of them. About another one they say nothing.
+const ABOUT_ONE: [&str; 14] = [
+    GIT_DIR,
+    GIT_WORK_TREE,
+    "GIT_INDEX_FILE",
+    "GIT_INDEX_VERSION",
+    "GIT_COMMON_DIR",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_QUARANTINE_PATH",
+    "GIT_NAMESPACE",
+    "GIT_SHALLOW_FILE",
+    "GIT_GRAFT_FILE",
+    "GIT_REPLACE_REF_BASE",
+    "GIT_IMPLICIT_WORK_TREE",
+    "GIT_PREFIX",
+];
+const GIT_DIR: &str = "GIT_DIR";
+const GIT_WORK_TREE: &str = "GIT_WORK_TREE";
+
+/// The most that a `.git` file may hold.
+const LINK_LIMIT: u64 = 64 << 10;
+
+/// Why there is no Git to ask about a folder that is in a repository.
+#[derive(Debug)]
+pub enum NoGit {
+    /// It fails, for example because the repository belongs to somebody else.
+    Fails(Error),
+    /// It would answer for another place than the one that was asked about.
+    Elsewhere(Error),
+}
+
+impl NoGit {
+    pub fn into_error(self) -> Error {
+        match self {
+            Self::Fails(error) | Self::Elsewhere(error) => error,
+        }
+    }
+}
+
+/// Where Git is started, and what it is told there.
+#[derive(Debug, Clone)]
+pub(super) struct Place {
+    /// The real path of the top of the working tree, or where there is none of a folder that is in no repository.
+    pub top: PathBuf,
+    /// Variables that it gets instead of ours.
+    pub env: Vec<(OsString, OsString)>,
+    /// Variables of ours that it does not get.
+    pub unset: Vec<OsString>,
+}
+
+impl Place {
+    /// No repository at all, whatever the folder is that we are in.
+    pub fn nowhere() -> Self {
+        Self { env: vec![(GIT_DIR.into(), "/dev/null".into())], ..Self::strange("/".into()) }
+    }
+
+    /// One that the environment says nothing about.
+    fn strange(top: PathBuf) -> Self {
+        Self { top, env: Vec::new(), unset: ABOUT_ONE.map(OsString::from).to_vec() }
+    }
+
+    /// One that the environment may say more about, such as which index is meant.
+    fn ours(top: PathBuf) -> Self {
+        Self { top, env: Vec::new(), unset: Vec::new() }
+    }
+
+    /// The place of the working tree in which a folder is; `None` where there is none.
+    pub fn of(host: &dyn Host, folder: &Path) -> Result<Option<Self>, NoGit> {
+        let folder = real(folder).map_err(NoGit::Fails)?;
+        let here = real(Path::new(".")).map_err(NoGit::Fails)?;
+        let own = root_of(&folder);
+        if let Some(told) = told(host, &here)? {
+            // A repository within it is another one.
+            let is_within = own.is_some_and(|own| own != told.top && own.starts_with(&told.top));
+            if folder.starts_with(&told.top) && !is_within {
+                return Ok(Some(told));
+            }
+            return own.map(|own| verified(host, Self::strange(own.to_path_buf()))).transpose();
+        }
+        let Some(own) = own else { return Ok(None) };
+        let place = match root_of(&here) == Some(own) {
+            true => Self::ours(own.to_path_buf()),
+            false => Self::strange(own.to_path_buf()),
+        };
+        verified(host, place).map(Some)
+    }
+}
+
+/// The topmost folder of the working tree in which a folder stands.
+pub fn root_of(folder: &Path) -> Option<&Path> {
+    folder.ancestors().find(|above| above.join(".git").exists())
+}
+
+/// The real path of a folder. What of it is gone is called as it was, below what is there.
+pub(super) fn real(folder: &Path) -> Result<PathBuf> {
+    let cannot = |error| Error::new(Kind::NoFile, "cannot be looked at").in_file(folder).caused_by(error);
+    let here = Path::new(".").join(folder);
+    for above in here.ancestors() {
+        match above.canonicalize() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            real => return Ok(real.map_err(cannot)?.join(here.strip_prefix(above).unwrap_or(Path::new("")))),
+        }
+    }
+    Err(cannot(io::ErrorKind::NotFound.into()))
+}
+
+/// The place that the environment names, if it does.
+fn told(host: &dyn Host, here: &Path) -> Result<Option<Place>, NoGit> {
+    let path_of = |name: &str| host.env(name).map(|path| here.join(path));
+    let (git_dir, work_tree) = (path_of(GIT_DIR), path_of(GIT_WORK_TREE));
+    let work_tree = work_tree.map(|path| (GIT_WORK_TREE.into(), path.into_os_string()));
+    let mut place = match (git_dir, &work_tree) {
+        (None, None) => return Ok(None),
+        // Without a working tree that is named it is the folder in which one is.
+        (Some(git_dir), _) => {
+            let env = vec![(GIT_DIR.into(), git_dir.into_os_string())];
+            Place { env, ..Place::ours(here.to_path_buf()) }
+        }
+        (None, Some(_)) => match root_of(here) {
+            Some(own) => Place::ours(own.to_path_buf()),
+            None => return Ok(None),
+        },
+    };
+    place.env.extend(work_tree);
+    let Answer { top, git_dir } = ask(host, &place)?;
+    place.env = vec![
+        (GIT_DIR.into(), git_dir.into_os_string()),
+        (GIT_WORK_TREE.into(), top.clone().into_os_string()),
+    ];
+    Ok(Some(Place { top, ..place }))
+}
+
+/// The place, once Git has answered for it and no other.
+fn verified(host: &dyn Host, place: Place) -> Result<Place, NoGit> {
+    let said = git_dir_of(&place.top)?;
+    let Answer { top, git_dir } = ask(host, &place)?;
+    let elsewhere = |what: &str, other: &Path| {
+        let message = format!("Git answers for another {what}, {}", other.display());
+        let advice = "`git rev-parse --show-toplevel --absolute-git-dir` there says the same. core.worktree, or what `.git` \
+                      holds, has to be mended before Sealant can tell what Git ignores and has.";
+        NoGit::Elsewhere(Error::new(Kind::Read, message).in_file(place.top.join(".git")).advise(advice))
+    };
+    if top != place.top {
+        return Err(elsewhere("working tree", &top));
+    }
+    match git_dir.canonicalize().is_ok_and(|real| real == said) {
+        true => Ok(place),
+        false => Err(elsewhere("repository", &git_dir)),
+    }
+}
+
+/// Where the repository of a working tree is, by its `.git`: a folder, or a file that names one.
+fn git_dir_of(top: &Path) -> Result<PathBuf, NoGit> {
+    let path = top.join(".git");
+    let not_one = || {
+        let message = "is no Git repository, nor a file that leads to one";
+        NoGit::Fails(Error::new(Kind::Read, message).in_file(&path))
+    };
+    let folder = match path.metadata() {
+        Ok(found) if found.is_dir() => path.clone(),
+        Ok(found) if found.is_file() => {
+            let text = fs::read(&path, LINK_LIMIT).map_err(NoGit::Fails)?;
+            let named = text.strip_prefix(b"gitdir: ").ok_or_else(not_one)?;
+            let end = named.iter().rposition(|byte| !matches!(byte, b'\n' | b'\r')).map_or(0, |at| at + 1);
+            top.join(OsStr::from_bytes(&named[..end]))
+        }
+        _ => return Err(not_one()),
+    };
+    // What has no HEAD, Git passes by on its way up.
+    let is_one = folder.join("HEAD").symlink_metadata().is_ok();
+    folder.canonicalize().ok().filter(|_| is_one).ok_or_else(not_one)
+}
+
+struct Answer {
+    top: PathBuf,
+    git_dir: PathBuf,
+}
+
+fn ask(host: &dyn Host, place: &Place) -> Result<Answer, NoGit> {
+    let git = Git::at(host, place.clone());
+    let path = |question| -> Result<PathBuf> {
+        let mut answer = git.run(["rev-parse", question])?;
+        let bytes = std::mem::take(&mut *answer);
+        let end = bytes.len() - usize::from(bytes.ends_with(b"\n"));
+        Ok(place.top.join(OsString::from_vec(bytes[..end].to_vec())))
+    };
+    let answer =
+        path("--show-toplevel").and_then(|top| Ok(Answer { top, git_dir: path("--absolute-git-dir")? }));
+    answer.map_err(NoGit::Fails)
+}
