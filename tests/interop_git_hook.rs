@@ -9,8 +9,14 @@ mod base;
 mod framework;
 #[path = "interop_git_hook/hook.rs"]
 mod hook;
+#[path = "interop_git_hook/hostile.rs"]
+mod hostile;
 #[path = "interop_git_hook/install.rs"]
 mod install;
+#[path = "interop_git_hook/names.rs"]
+mod names;
+#[path = "interop_git_hook/weakened.rs"]
+mod weakened;
 
 use std::path::Path;
 

@@ -20,7 +20,9 @@ use crate::encrypted_file::{OpenedFile, is_meant_to_be_encrypted};
 use crate::error::{Error, Kind, Result};
 use crate::fs;
 use crate::keys::vault::StartedBy;
-use crate::repo::check::{Finding, Plan, Rule};
+use crate::repo::before::{Before, Plans};
+use crate::repo::check::{Finding, Rule};
+use crate::repo::git::blobs::Blobs;
 use crate::repo::git::{Git, changes};
 use crate::sops::MacCheck;
 use report::{Found, Looked};
@@ -92,9 +94,10 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let formats = args.formats.input_only(context.ui)?;
     let purpose = if args.fix { Purpose::Write } else { Purpose::Look };
     let mut inputs = repository::inputs(args.inputs, purpose, context)?;
-    if let Some(base) = &args.base {
-        leave_out_unchanged(&mut inputs.inputs, base, context)?;
-    }
+    let before = match &args.base {
+        Some(base) => leave_out_unchanged(&mut inputs.inputs, base, context)?,
+        None => None,
+    };
     let inputs = inputs;
     if args.fix && inputs.inputs.iter().any(|input| input.path.is_none()) {
         return Err(Error::new(Kind::Conflict, "standard input cannot be replaced by its result")
@@ -108,7 +111,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let progress = context.ui.progress("checking", inputs.inputs.len());
     for chunk in chunks(&inputs.inputs) {
         let look = |input: &Input| {
-            let findings = look(input, formats, &configs);
+            let findings = look(input, formats, &configs, before.as_ref());
             progress.advance();
             findings
         };
@@ -139,11 +142,14 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     Ok(looked.exit_code())
 }
 
-/// Leaves out what is as it was where HEAD left another branch, unless a config differs that may be about it.
-fn leave_out_unchanged(inputs: &mut Vec<Input>, base: &str, context: &Context) -> Result<()> {
-    let working_dir = context.lookup()?.working_dir;
+/// Leaves out what is as it was where HEAD left another branch, unless a config differs that may be about it. Then these are
+/// the configs of the commit at which they parted.
+fn leave_out_unchanged(inputs: &mut Vec<Input>, base: &str, context: &Context) -> Result<Option<Before>> {
+    let lookup = context.lookup()?;
+    let working_dir = lookup.working_dir.clone();
     let git = Git::of(context.host, &working_dir)?;
-    let changed = changes::since(&git, base)?;
+    let fork = changes::fork_point(&git, base)?;
+    let changed = changes::since(&git, &fork)?;
     let below = changes::folders_of_configs(&changed);
     let is_changed =
         |path: &Path| changed.contains(path) || path.ancestors().any(|above| below.contains(above));
@@ -152,7 +158,10 @@ fn leave_out_unchanged(inputs: &mut Vec<Input>, base: &str, context: &Context) -
         // What is not of this repository was named, and standard input is nowhere.
         path.as_deref().and_then(|path| path.strip_prefix(git.top()).ok()).is_none_or(is_changed)
     });
-    Ok(())
+    if below.is_empty() {
+        return Ok(None);
+    }
+    Before::read(&git, &fork, lookup, &mut Blobs::open(&git)?).map(Some)
 }
 
 /// What is wrong with encrypted files that only those see who have a key.
@@ -205,11 +214,12 @@ fn verify(
     Ok(())
 }
 
-fn look(input: &Input, formats: Formats, configs: &Configs) -> Result<Vec<Finding>> {
+fn look(input: &Input, formats: Formats, configs: &Configs, before: Option<&Before>) -> Result<Vec<Finding>> {
     let name = input.name.as_deref();
     let size = input.path.as_deref().and_then(fs::size).unwrap_or(0);
-    match Plan::of(name, formats.of_input(name), size, configs)? {
-        Some(plan) => plan.check(input.read(plan.limit)?),
+    let plans = Plans::of(name, formats.of_input(name), size, configs, before)?;
+    match plans.limit() {
+        Some(limit) => plans.check(input.read(limit)?),
         None => Ok(Vec::new()),
     }
 }

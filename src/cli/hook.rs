@@ -1,4 +1,5 @@
 use std::collections::BTreeSet;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -14,7 +15,8 @@ use crate::config::{Configs, Disk, Lookup, SEALANT_NAME, SOPS_NAME, Source, abso
 use crate::document::Format;
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
-use crate::repo::check::{Finding, Plan};
+use crate::repo::before::{Before, Plans};
+use crate::repo::check::Finding;
 use crate::repo::git::blobs::Blobs;
 use crate::repo::git::configs::Staged;
 use crate::repo::git::tree::{Entry, ObjectId, Tree};
@@ -45,7 +47,9 @@ enum Hook {
 /// staged file, fails the commit, for nobody else would have its rules.
 ///
 /// With PRE_COMMIT_FROM_REF and PRE_COMMIT_TO_REF, which the pre-commit framework sets for a push and for
-/// --from-ref and --to-ref, it looks at what these commits change.
+/// --from-ref and --to-ref, it looks at what these commits change; when Git runs it before a commit, at what is staged, too.
+/// A file whose name begins as an option does is a file where there is one of that name, and then all that is staged is
+/// looked at.
 ///
 /// The exit code is 0 when nothing was found, 1 when something was, and another when something could not be looked at.
 #[derive(Debug, clap::Args)]
@@ -79,61 +83,114 @@ struct Target {
     id: ObjectId,
 }
 
+/// What would come to others.
+enum State {
+    /// What is staged.
+    Index,
+    /// What the second commit has, and changes since the first.
+    Commits(String, String),
+}
+
 fn pre_commit(args: PreCommitArgs, context: &Context) -> Result<ExitCode> {
     let here = context.lookup()?;
     let git = Git::of(context.host, &here.working_dir)?;
-    let range = range(context.host)?;
-    let tree = match &range {
-        Some((_, to)) => Tree::of_commit(&git, to)?,
-        None => Tree::of_index(&git)?,
-    };
     let mut looked = Looked::default();
-    let changed = match &range {
-        Some((from, to)) => changes::between(&git, from, to)?,
-        None => changes::staged(&git)?,
-    };
-    let mut paths: BTreeSet<PathBuf> = match &args.files[..] {
-        [] => changed.iter().cloned().collect(),
-        files => named(files, &tree, &git, &here.working_dir, context)?,
-    };
-    for folder in changes::folders_of_configs(&changed) {
-        paths.extend(tree.at_or_below(folder).map(|(path, _)| path.clone()));
-    }
-    let targets = targets(paths, &tree, &mut looked, context);
-
-    // What somebody has in the environment is no rule of the repository.
-    let explicit = context.config.as_deref().map(|path| absolute(path, &here.working_dir));
-    if range.is_none() && explicit.is_none() {
-        tell_untracked_configs(&targets, &git, &tree, &mut looked, context)?;
-    }
-    let mut blobs = Blobs::open(&git)?;
-    let staged = Staged::read(git.top(), &tree, explicit.as_deref(), &mut blobs)?;
-    let lookup = Lookup { working_dir: git.top().to_path_buf(), explicit, dialect: here.dialect };
-    let configs = Configs::from_source(lookup, staged);
-    for (target, findings) in targets.iter().zip(look(&targets, &mut blobs, &configs)) {
-        looked.add(&target.path, findings, context);
-    }
-    drop(blobs);
-
-    report::print(&looked.found, context)?;
-    if !looked.found.is_empty() {
-        looked.tell_count(targets.len(), context);
-    }
-    if args.fix && !looked.found.is_empty() {
-        match range {
-            None => fix(&looked, &git, &here.working_dir, configs, context)?,
-            Some(_) => {
-                context.ui.warning("--fix changes nothing here: what was looked at is committed already")
-            }
-        }
+    for state in states(context.host)? {
+        look_at(&state, &args, &git, &here, &mut looked, context)?;
     }
     Ok(looked.exit_code())
 }
 
-/// The commits that stand for the index, if there are any.
-fn range(host: &dyn Host) -> Result<Option<(String, String)>> {
+/// The states to look at. Variables can add one, but switch off none: before a commit Git always says which index it is
+/// about, and then that index counts.
+fn states(host: &dyn Host) -> Result<Vec<State>> {
     let [from, to] = ["PRE_COMMIT_FROM_REF", "PRE_COMMIT_TO_REF"].map(|name| host.env_text(name));
-    Ok(from?.zip(to?))
+    let commits = from?.zip(to?).map(|(from, to)| State::Commits(from, to));
+    let is_before_commit = host.env("GIT_INDEX_FILE").is_some();
+    let index = (commits.is_none() || is_before_commit).then_some(State::Index);
+    Ok(index.into_iter().chain(commits).collect())
+}
+
+impl State {
+    fn tree(&self, git: &Git) -> Result<Tree> {
+        match self {
+            Self::Index => Tree::of_index(git),
+            Self::Commits(_, to) => Tree::of_commit(git, to),
+        }
+    }
+
+    fn changed(&self, git: &Git) -> Result<Vec<PathBuf>> {
+        match self {
+            Self::Index => changes::staged(git),
+            Self::Commits(from, to) => changes::between(git, from, to),
+        }
+    }
+
+    /// The commit that it comes after, if there is one.
+    fn before(&self, git: &Git) -> Result<Option<String>> {
+        match self {
+            Self::Index => changes::head(git),
+            Self::Commits(from, to) => changes::parted(git, from, to),
+        }
+    }
+}
+
+fn look_at(
+    state: &State,
+    args: &PreCommitArgs,
+    git: &Git,
+    here: &Lookup,
+    looked: &mut Looked,
+    context: &Context,
+) -> Result<()> {
+    let (tree, changed) = (state.tree(git)?, state.changed(git)?);
+    // Whoever gives a file the name of an option makes nothing clean.
+    let looks_like_option = |file: &PathBuf| file.as_os_str().as_bytes().starts_with(b"-");
+    let mut paths = match args.files.is_empty() || args.files.iter().any(looks_like_option) {
+        true => changed.iter().cloned().collect(),
+        false => BTreeSet::new(),
+    };
+    paths.extend(named(&args.files, &tree, git, &here.working_dir, context)?);
+    let folders = changes::folders_of_configs(&changed);
+    for folder in &folders {
+        paths.extend(tree.at_or_below(folder).map(|(path, _)| path.clone()));
+    }
+    let found_before = looked.found.len();
+    let targets = targets(paths, &tree, looked, context);
+
+    // What somebody has in the environment is no rule of the repository.
+    let explicit = context.config.as_deref().map(|path| absolute(path, &here.working_dir));
+    if matches!(state, State::Index) && explicit.is_none() {
+        tell_untracked_configs(&targets, git, &tree, looked, context)?;
+    }
+    let mut blobs = Blobs::open(git)?;
+    let lookup = Lookup { working_dir: git.top().to_path_buf(), explicit, dialect: here.dialect };
+    let before = match folders.is_empty() {
+        true => None,
+        false => state.before(git)?.map(|commit| Before::read(git, &commit, lookup.clone(), &mut blobs)),
+    };
+    let before = before.transpose()?;
+    let staged = Staged::read(git.top(), &tree, lookup.explicit.as_deref(), &mut blobs)?;
+    let configs = Configs::from_source(lookup, staged);
+    for (target, findings) in targets.iter().zip(look(&targets, &mut blobs, &configs, before.as_ref())) {
+        looked.add(&target.path, findings, context);
+    }
+    drop(blobs);
+
+    let found = &looked.found[found_before..];
+    report::print(found, context)?;
+    if !found.is_empty() {
+        looked.tell_count(targets.len(), context);
+    }
+    if args.fix && !found.is_empty() {
+        match state {
+            State::Index => fix(looked, git, &here.working_dir, configs, context)?,
+            State::Commits(..) => {
+                context.ui.warning("--fix changes nothing here: what was looked at is committed already")
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The paths below the top folder that files on the command line stand for.
@@ -174,7 +231,14 @@ fn tell_untracked_configs(
     let configs = folders.iter().flat_map(|folder| [SOPS_NAME, SEALANT_NAME].map(|name| folder.join(name)));
     let is_here_alone = |path: &PathBuf| tree.get(path).is_none() && Disk.exists(&git.top().join(path));
     let configs: Vec<PathBuf> = configs.filter(is_here_alone).collect();
-    for config in changes::untracked(git, &configs)? {
+    let untracked = changes::untracked(git, &configs)?;
+    for config in configs.iter().filter(|config| !untracked.contains(config)) {
+        context.ui.note(format!(
+            "{}: Git ignores this config, so nothing is held against its rules, here or anywhere else",
+            config.display()
+        ));
+    }
+    for config in untracked {
         let message = "this config is not staged, and staged files are below it";
         let advice = format!(
             "Stage it with `git add {}`, for others need its rules, too; or let Git ignore it.",
@@ -202,19 +266,21 @@ fn targets(paths: BTreeSet<PathBuf>, tree: &Tree, looked: &mut Looked, context: 
 }
 
 /// Looks at contents while others are being read. Findings stand in the order of the targets.
-fn look(targets: &[Target], blobs: &mut Blobs, configs: &Configs) -> Vec<Result<Vec<Finding>>> {
+fn look(
+    targets: &[Target],
+    blobs: &mut Blobs,
+    configs: &Configs,
+    before: Option<&Before>,
+) -> Vec<Result<Vec<Finding>>> {
     let ids: Vec<&ObjectId> = targets.iter().map(|target| &target.id).collect();
     let plan = |at: usize, size: u64| {
         let path = &targets[at].path;
-        let plan = Plan::of(Some(path), Format::of_path(path), size, configs)?;
-        Ok(plan.map(|plan| {
-            let limit = plan.limit as u64;
-            (plan, limit)
-        }))
+        let plans = Plans::of(Some(path), Format::of_path(path), size, configs, before)?;
+        Ok(plans.limit().map(|limit| (plans, limit as u64)))
     };
     let check = |(at, read): (usize, Result<Option<_>>)| {
-        let findings = read.and_then(|file: Option<(Plan, _)>| match file {
-            Some((plan, bytes)) => plan.check(bytes),
+        let findings = read.and_then(|file: Option<(Plans, _)>| match file {
+            Some((plans, bytes)) => plans.check(bytes),
             None => Ok(Vec::new()),
         });
         (at, findings)

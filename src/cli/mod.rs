@@ -57,6 +57,7 @@ mod who_can_decrypt;
 
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::OnceLock;
@@ -155,7 +156,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     if let Some(args) = args_of_sops(&args) {
         return sops::run(args);
     }
-    let args = as_ksops(args);
+    let args = names_of_others(as_ksops(args));
     let is_merge = matches!(&args[..], [_, git, merge, ..] if git == "git" && merge == "merge");
     let parsed = help::command().try_get_matches_from(args).and_then(|found| {
         let name = found.subcommand_name().unwrap_or_default().to_owned();
@@ -193,6 +194,25 @@ fn as_ksops(args: Vec<OsString>) -> Vec<OsString> {
         }
         _ => args,
     }
+}
+
+/// The command line with `--` before the first name of a file that looks like an option, where other programs put names
+/// behind what somebody has written: `git diff` behind our textconv, the pre-commit framework behind our hook.
+fn names_of_others(mut args: Vec<OsString>) -> Vec<OsString> {
+    let is_at = |words: [&str; 2]| args.windows(2).position(|pair| pair == words).map(|at| at + 2);
+    let first = match (is_at(["hook", "pre-commit"]), is_at(["git", "textconv"])) {
+        (Some(at), _) => at,
+        // It is one name, behind everything else.
+        (None, Some(at)) => at.max(args.len().saturating_sub(1)),
+        (None, None) => return args,
+    };
+    let is_name =
+        |arg: &OsString| arg.as_bytes().starts_with(b"-") && Path::new(arg).symlink_metadata().is_ok();
+    let at = (first..args.len()).find(|&at| is_name(&args[at]));
+    if let Some(at) = at.filter(|&at| !args[..at].iter().any(|arg| arg == "--")) {
+        args.insert(at, "--".into());
+    }
+    args
 }
 
 fn is_called(word: &OsStr, name: &str) -> bool {

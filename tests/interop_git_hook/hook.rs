@@ -360,7 +360,7 @@ fn where_nobody_can_look_the_commit_fails() {
     let test = repository();
     let elsewhere = Sandbox::new("");
     let outside = program(&elsewhere, env!("CARGO_BIN_EXE_sealant"), &["hook", "pre-commit"]).run().code(2);
-    assert!(outside.stderr.contains("not a git repository"), "{outside}");
+    assert!(outside.stderr.contains("is in no working tree"), "{outside}");
     // The content of what is staged is gone.
     add(&test, "secrets/a.yaml", "a: 1\n");
     add(&test, "secrets/b.yaml", "a: hunter2\n");
@@ -426,6 +426,9 @@ fn a_submodule_is_a_repository_of_its_own() {
     assert!(output.status != 0 && output.stderr.contains("secrets/a.yaml:1: "), "{output}");
     // Only its own config counts for it, as in a clone by itself.
     git(&test, &["rm", "-qf", ".sops.yaml"]).cwd("sub").run().ok();
+    git(&test, &["reset", "-q", "secrets"]).cwd("sub").run().ok();
+    git(&test, &["commit", "-qm", "no rules"]).cwd("sub").run().ok();
+    git(&test, &["add", "secrets"]).cwd("sub").run().ok();
     git(&test, &["commit", "-qm", "x"]).cwd("sub").run().ok();
     // To the other it is one entry, whatever is in it.
     git(&test, &["add", "sub"]).run().ok();

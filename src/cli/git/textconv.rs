@@ -3,10 +3,10 @@ use std::process::ExitCode;
 
 use crate::cli::args::{FormatArgs, IdentityArgs, Input};
 use crate::cli::host::Terminal;
-use crate::cli::{Context, block_on, pipeline};
+use crate::cli::{Context, block_on, pipeline, typed};
 use crate::error::Result;
 use crate::keys::vault::StartedBy;
-use crate::repo::git::textconv::textconv;
+use crate::repo::git::textconv::{Remark, Shown, textconv};
 
 /// Print a file as `git diff`, `git log -p` and `git show` are to show it
 ///
@@ -15,7 +15,7 @@ use crate::repo::git::textconv::textconv;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  git config diff.sealant.textconv 'sealant git textconv'
+  git config diff.sealant.textconv 'sealant git textconv --'
   echo '*.yaml diff=sealant' >> .gitattributes")]
 pub struct Args {
     /// The file, which Git may have named anew
@@ -29,12 +29,18 @@ pub fn run(args: &Args, context: &Context) -> Result<ExitCode> {
     let formats = FormatArgs { input_type: None, output_type: None }.formats(context.ui);
     let source = pipeline::read(&Input::of(&args.file), formats)?;
     let host = Terminal::new(context.ui, false);
-    let (text, problem) = match args.identities.key_service_of(&host, StartedBy::Program) {
-        Ok(service) => block_on(textconv(&service, source)),
-        Err(error) => (source.bytes, Some(error)),
+    let Shown { text, remark } = match args.identities.key_service_of(&host, StartedBy::Program) {
+        Ok(service) => block_on(textconv(&host, &service, source)),
+        Err(error) => Shown { text: source.bytes, remark: Some(Remark::AsItIs(error)) },
     };
-    if let Some(problem) = problem {
-        context.ui.note(format!("shown as it is: {problem}"));
+    match remark {
+        Some(Remark::AsItIs(error)) => context.ui.note(format!("shown as it is: {error}")),
+        Some(Remark::NotVerified) => context.ui.note(format!(
+            "{}: both sides of the conflict are shown, not verified: no MAC covers them before `sealant resolve {}`",
+            args.file.display(),
+            typed(&args.file)
+        )),
+        None => {}
     }
     context.ui.out(&text)?;
     Ok(ExitCode::SUCCESS)

@@ -3,6 +3,7 @@
 //! Pure: bytes and a creation rule in, findings out. Which leaves a rule selects is `sops`'s to say, for whom a file is
 //! encrypted `rekey`'s. A finding never quotes a value.
 
+mod claimed;
 mod others;
 mod plan;
 mod rule;

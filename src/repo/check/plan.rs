@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::config::{Configs, Policy, is_config};
 use crate::document::{Format, MAX_BINARY, MAX_SOURCE};
 use crate::error::Result;
-use crate::repo::check::{Finding, check};
+use crate::repo::check::{Finding, check, claimed, shown};
 use crate::secret::SecretBytes;
 use crate::sops;
 
@@ -47,10 +47,23 @@ impl Plan {
 
     /// What is wrong with the file.
     pub fn check(&self, bytes: SecretBytes) -> Result<Vec<Finding>> {
+        check(self.format_of(&bytes), bytes, self.policy.as_ref())
+    }
+
+    /// How many values in the file its rule says are secret, encrypted or not.
+    pub fn count_of_secrets(&self, bytes: &SecretBytes) -> usize {
+        claimed::count(self.format_of(bytes), bytes, self.policy.as_ref())
+    }
+
+    /// Its rule, as messages name it.
+    pub fn rule(&self) -> Option<String> {
+        self.policy.as_ref().map(shown)
+    }
+
+    fn format_of(&self, bytes: &SecretBytes) -> Format {
         let is_binary =
-            self.format != self.own_format && sops::is_meant_to_be_encrypted(self.own_format, &bytes);
-        let format = if is_binary { self.own_format } else { self.format };
-        check(format, bytes, self.policy.as_ref())
+            self.format != self.own_format && sops::is_meant_to_be_encrypted(self.own_format, bytes);
+        if is_binary { self.own_format } else { self.format }
     }
 }
 

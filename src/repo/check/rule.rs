@@ -47,6 +47,12 @@ rules! {
         finds: "A Kubernetes Secret carries its values in plaintext, in an annotation of kubectl's.",
         advice: "Take the annotation out; `sealant encrypt --strip-last-applied` does so while it encrypts.",
     }
+    Weakened {
+        id: "weakened-config",
+        finds: "A config was changed, and by it fewer values are secret than by the one before.",
+        advice: "Put the rule back. If these values are no secrets any more, commit the change of the config by itself with \
+                 `git commit --no-verify`, so that whoever reviews it sees it.",
+    }
     Recipients {
         id: "recipients",
         finds: "A file is encrypted for others than its creation rule says.",

@@ -40,11 +40,10 @@ pub fn between(git: &Git, from: &str, to: &str) -> Result<Vec<PathBuf>> {
     names(format!("{from}...{to}")).or_else(|_| names(format!("{from}..{to}")))
 }
 
-/// The files that differ from where HEAD has left `base`: in commits, staged, in the working tree, and new ones there.
-pub fn since(git: &Git, base: &str) -> Result<BTreeSet<PathBuf>> {
-    let fork = fork_point(git, base)?;
+/// The files that differ from an older commit: in commits, staged, in the working tree, and new ones there.
+pub fn since(git: &Git, older: &str) -> Result<BTreeSet<PathBuf>> {
     let mut changed = BTreeSet::new();
-    for range in [&[fork.as_str(), "HEAD"][..], &["HEAD"], &["--cached", "HEAD"]] {
+    for range in [&[older, "HEAD"][..], &["HEAD"], &["--cached", "HEAD"]] {
         changed.extend(git.paths_of(NAMES.iter().chain(range).chain(&["--"]))?);
     }
     changed.extend(git.paths_of(["ls-files", "-z", "--others", "--exclude-standard"])?);
@@ -81,8 +80,24 @@ pub fn untracked(git: &Git, files: &[PathBuf]) -> Result<Vec<PathBuf>> {
     git.paths_of(args.into_iter().chain(files.iter().map(|file| file.as_os_str())))
 }
 
+/// The commit that HEAD is, if there is one yet.
+pub fn head(git: &Git) -> Result<Option<String>> {
+    let answer = git.ask(["rev-parse", "--verify", "--quiet", "HEAD^{commit}"])?;
+    Ok((answer.code == Some(0)).then(|| name_in(&answer.stdout)))
+}
+
+/// The commit at which two have parted; `None` for histories that have nothing in common.
+pub fn parted(git: &Git, from: &str, to: &str) -> Result<Option<String>> {
+    let answer = git.ask(["merge-base", revision(from)?, revision(to)?])?;
+    Ok((answer.code == Some(0)).then(|| name_in(&answer.stdout)))
+}
+
+fn name_in(output: &[u8]) -> String {
+    String::from_utf8_lossy(output).trim().to_owned()
+}
+
 /// The newest commit that HEAD and `base` have in common.
-fn fork_point(git: &Git, base: &str) -> Result<String> {
+pub fn fork_point(git: &Git, base: &str) -> Result<String> {
     const HOW: &str = "a job's clone often has the newest commit alone. Fetch the others: `git fetch --unshallow`, in \
                        GitHub `fetch-depth: 0`, in GitLab `GIT_DEPTH: 0`";
     let base = revision(base)?;
@@ -102,7 +117,7 @@ fn fork_point(git: &Git, base: &str) -> Result<String> {
     let args = ["merge-base", base, "HEAD"];
     let answer = git.ask(args)?;
     match answer.code {
-        Some(0) => Ok(String::from_utf8_lossy(&answer.stdout).trim().to_owned()),
+        Some(0) => Ok(name_in(&answer.stdout)),
         Some(1) => {
             let is_shallow = git.run(["rev-parse", "--is-shallow-repository"])?.starts_with(b"true");
             let message = format!("HEAD and `{base}` have no commit in common");

@@ -15,7 +15,7 @@ use hook::Hook;
 
 /// The drivers. Git gives these lines to a shell, and quotes what it puts into them or behind them.
 pub const SETTINGS: [(&str, &str); 4] = [
-    (TEXTCONV, "sealant git textconv"),
+    (TEXTCONV, "sealant git textconv --"),
     ("merge.sealant.name", "Sealant: secrets, value by value"),
     (DRIVER, "sealant git merge %O %A %B --marker-size %L --path %P"),
     // Where branches have several common ancestors, these are merged as Git does it by itself.
@@ -23,6 +23,9 @@ pub const SETTINGS: [(&str, &str); 4] = [
 ];
 const TEXTCONV: &str = "diff.sealant.textconv";
 const DRIVER: &str = "merge.sealant.driver";
+
+/// What older versions have written, and what is ours to change and to take out.
+const FORMER: [(&str, &str); 1] = [(TEXTCONV, "sealant git textconv")];
 
 /// Git would keep what textconv prints, which is plaintext.
 const CACHE: &str = "diff.sealant.cachetextconv";
@@ -36,6 +39,18 @@ const END: &str = "# sealant: end\n";
 /// What a hook says that looks at what is staged.
 pub const HOOK_LINE: &str = "sealant hook pre-commit";
 const HOOK: &str = "#!/bin/sh
+# Written by `sealant git install`; `sealant git install --uninstall` takes it away.
+if ! command -v sealant > /dev/null; then
+    echo 'sealant is not on the PATH, so nobody can tell whether a secret would be committed in clear' >&2
+    exit 1
+fi
+# Git has asked, not the pre-commit framework: what is staged counts.
+unset PRE_COMMIT PRE_COMMIT_FROM_REF PRE_COMMIT_TO_REF
+exec sealant hook pre-commit
+";
+
+/// The hook as older versions have written it.
+const FORMER_HOOK: &str = "#!/bin/sh
 # Written by `sealant git install`; `sealant git install --uninstall` takes it away.
 if ! command -v sealant > /dev/null; then
     echo 'sealant is not on the PATH, so nobody can tell whether a secret would be committed in clear' >&2
@@ -98,7 +113,7 @@ impl<'a, 'h> Setup<'a, 'h> {
         }
         let path = self.git.hooks()?.join("pre-commit");
         steps.push(match read(&path)? {
-            Some(text) if *text == *HOOK.as_bytes() => {
+            Some(text) if is_own_hook(&text) => {
                 fs::remove(&path)?;
                 Step::Removed(path)
             }
@@ -143,7 +158,7 @@ impl<'a, 'h> Setup<'a, 'h> {
     fn remove_settings(&self) -> Result<Step> {
         let path = self.config_path()?;
         let mut was_there = false;
-        for (name, value) in SETTINGS {
+        for (name, value) in SETTINGS.into_iter().chain(FORMER) {
             if self.local_setting(name)?.as_deref() == Some(value) {
                 self.git.run(["config", "--local", "--unset-all", name])?;
                 was_there = true;
@@ -236,6 +251,11 @@ impl<'a, 'h> Setup<'a, 'h> {
 
     fn write_hook(&self) -> Result<Step> {
         let hook = self.hook()?;
+        if hook.is(FORMER_HOOK) {
+            let former = Snapshot::of(FORMER_HOOK.as_bytes());
+            fs::write_atomic_if_unchanged(&hook.path, HOOK.as_bytes(), Mode::Executable, &former)?;
+            return Ok(Step::Written(hook.path));
+        }
         if let Some(path) = hook.caller()? {
             return Ok(Step::AsItWas(path));
         }
@@ -278,7 +298,7 @@ impl<'a, 'h> Setup<'a, 'h> {
             attributes: PATTERNS.iter().any(|pattern| self.has_attributes(pattern).unwrap_or(false)),
             caches: self.caches()?,
             hook: self.hook()?.caller()?.is_some(),
-            outdated,
+            outdated: outdated || self.hook()?.is(FORMER_HOOK),
             drivers: [textconv, driver],
         })
     }
@@ -290,7 +310,7 @@ pub struct Survey {
     pub attributes: bool,
     /// The command lines of textconv and of the merge driver.
     pub drivers: [Option<String>; 2],
-    /// One of them is not what would be written today.
+    /// Something is not as it would be written today.
     pub outdated: bool,
     /// Git keeps what textconv prints.
     pub caches: bool,
@@ -304,6 +324,10 @@ fn read(path: &Path) -> Result<Option<SecretBytes>> {
         Err(error) if error.kind() == Kind::NoFile => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+fn is_own_hook(text: &[u8]) -> bool {
+    [HOOK, FORMER_HOOK].iter().any(|own| text == own.as_bytes())
 }
 
 fn contains(text: &[u8], part: &str) -> bool {

@@ -108,7 +108,7 @@ impl<'h> Git<'h> {
     pub fn of(host: &'h dyn Host, folder: &Path) -> Result<Self> {
         Self::find(host, folder).map_err(NoGit::into_error)?.ok_or_else(|| {
             let folder = place::real(folder).unwrap_or_else(|_| folder.to_path_buf());
-            Error::new(Kind::Read, "is in no Git repository").in_file(folder)
+            Error::new(Kind::Read, "is in no working tree of a Git repository").in_file(folder)
         })
     }
 
@@ -323,4 +323,76 @@ pub fn revision(name: &str) -> Result<&str> {
         return Err(Error::new(Kind::Other, format!("`{name}` is no name of a commit")));
     }
     Ok(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::process::{Child, Stdio};
+
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::host::Closed;
+    use crate::secret::SecretString;
+
+    /// A host on which every program is this shell script.
+    struct Scripted(&'static str);
+
+    impl Host for Scripted {
+        fn env(&self, _: &str) -> Option<OsString> {
+            None
+        }
+        fn home(&self) -> Option<PathBuf> {
+            None
+        }
+        fn ask_passphrase(&self, prompt: &str) -> Result<SecretString> {
+            Closed.ask_passphrase(prompt)
+        }
+        fn ask_line(&self, prompt: &str) -> Result<String> {
+            Closed.ask_line(prompt)
+        }
+        fn confirm(&self, question: &str) -> Result<bool> {
+            Closed.confirm(question)
+        }
+        fn output_of(&self, command: &Command) -> Result<SecretBytes> {
+            Closed.output_of(command)
+        }
+        fn start(&self, _: &Command) -> io::Result<Child> {
+            let mut shell = std::process::Command::new("sh");
+            shell.args(["-c", self.0]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+            shell.spawn()
+        }
+        fn may_run_plugins(&self) -> bool {
+            false
+        }
+        fn note(&self, _: &str) {}
+        fn now(&self) -> Timestamp {
+            Closed.now()
+        }
+    }
+
+    #[test]
+    fn a_git_that_is_silent_is_stopped() {
+        let scripts =
+            ["sleep 60", "exec >&-; sleep 60", "sleep 60 & echo x", "echo x; exec >&- 2>&-; sleep 60"];
+        for script in scripts {
+            let host = Scripted(script);
+            let git = Git { patience: Duration::from_millis(100), ..Git::without_repository(&host) };
+            let start = std::time::Instant::now();
+            let error = git.run(["log"]).unwrap_err().to_string();
+            assert!(error.contains("`git log` was silent for 0 s, and was stopped"), "{script}: {error}");
+            assert!(git.stream(["log"], drain).is_err(), "{script}");
+            assert!(start.elapsed() < Duration::from_secs(20), "{script}");
+        }
+        let host = Scripted("sleep 60");
+        let git = Git { patience: Duration::from_millis(100), ..Git::without_repository(&host) };
+        let id = tree::ObjectId::parse(&[b'a'; 40]).unwrap();
+        assert!(blobs::Blobs::open(&git).unwrap().read(&id, 1).is_err());
+    }
+
+    fn drain(output: &mut dyn BufRead) -> Result<()> {
+        let drained = io::copy(output, &mut io::sink()).map(drop);
+        drained.map_err(|error| Error::new(Kind::Read, "was not read").caused_by(error))
+    }
 }

@@ -116,7 +116,10 @@ pub(super) fn real(folder: &Path) -> Result<PathBuf> {
     for above in here.ancestors() {
         match above.canonicalize() {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            real => return Ok(real.map_err(cannot)?.join(here.strip_prefix(above).unwrap_or(Path::new("")))),
+            real => {
+                let gone = here.strip_prefix(above).unwrap_or(Path::new("")).components();
+                return Ok(real.map_err(cannot)?.components().chain(gone).collect());
+            }
         }
     }
     Err(cannot(io::ErrorKind::NotFound.into()))

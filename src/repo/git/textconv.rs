@@ -1,6 +1,7 @@
 //! What `git diff`, `git log -p` and `git show` show of an encrypted file.
 //!
-//! Whatever happens there is something to show: the file as it is, where it cannot be opened. Nothing is kept.
+//! Whatever happens there is something to show: the file as it is, where it cannot be opened. Nothing is kept. What no MAC
+//! covers is shown in plaintext in one case alone, while Git has a conflict at the file, and is called not verified.
 
 use super::merge::markers::{self, Marked};
 use super::resolve::{Conflicted, Sides, Stages};
@@ -10,27 +11,43 @@ use crate::batch::{self, Source};
 use crate::document::Format;
 use crate::encrypted_file::{OpenedFile, is_meant_to_be_encrypted};
 use crate::error::{Error, Kind, Result};
+use crate::host::Host;
 use crate::keys::KeyService;
 use crate::sealed_secret;
 use crate::secret::SecretBytes;
 use crate::sops::MacCheck;
 
-/// The plaintext of a file, or the file as it is; and why, when it should have been one that can be opened.
-pub async fn textconv(service: &KeyService<'_>, source: Source) -> (SecretBytes, Option<Error>) {
+/// What is shown of a file.
+pub struct Shown {
+    pub text: SecretBytes,
+    pub remark: Option<Remark>,
+}
+
+/// What has to be said about it.
+pub enum Remark {
+    /// It should have been one that can be opened.
+    AsItIs(Error),
+    /// The sides of a conflict have no MAC yet.
+    NotVerified,
+}
+
+/// The plaintext of a file, or the file as it is.
+pub async fn textconv(host: &dyn Host, service: &KeyService<'_>, source: Source) -> Shown {
     if !is_meant_to_be_encrypted(source.format, &source.bytes) {
-        return (source.bytes, None);
+        return Shown { text: source.bytes, remark: None };
     }
-    let as_it_is = source.bytes.clone();
-    match open(service, source).await {
-        Ok(text) => (text, None),
-        Err(error) if error.kind() == Kind::NoDataKey => (as_it_is, None),
-        Err(error) => (as_it_is, Some(error)),
+    let text = source.bytes.clone();
+    match open(host, service, source).await {
+        Ok(shown) => shown,
+        Err(error) if error.kind() == Kind::NoDataKey => Shown { text, remark: None },
+        Err(error) => Shown { text, remark: Some(Remark::AsItIs(error)) },
     }
 }
 
-/// A conflict that our merge driver has left, with its markers. Both sides are shown as they open: the MAC of neither is
-/// made yet.
+/// A conflict that our merge driver has left, with its markers, while Git has one at the file. Anybody can commit a file
+/// with markers, so elsewhere they are no reason to open what no MAC covers.
 async fn open_conflict(
+    host: &dyn Host,
     service: &KeyService<'_>,
     path: &Path,
     format: Format,
@@ -39,7 +56,9 @@ async fn open_conflict(
     let Some(Conflicted::Document { ours, theirs }) = Conflicted::read(format, marked) else {
         return Ok(None);
     };
-    let sides = Sides::open(service, path, &ours, &theirs, &Stages::default()).await?;
+    // What Git takes out of its objects is in a folder of no repository.
+    let Ok(Some(stages)) = Stages::read(host, path) else { return Ok(None) };
+    let sides = Sides::open(service, path, &ours, &theirs, &stages).await?;
     let (Ok(ours), Ok(theirs)) = (std::str::from_utf8(&sides.ours), std::str::from_utf8(&sides.theirs))
     else {
         return Ok(None);
@@ -47,15 +66,16 @@ async fn open_conflict(
     Ok(Some(SecretBytes::new(markers::marked(ours, theirs, markers::MARKER_SIZE).into_bytes())))
 }
 
-async fn open(service: &KeyService<'_>, source: Source) -> Result<SecretBytes> {
+async fn open(host: &dyn Host, service: &KeyService<'_>, source: Source) -> Result<Shown> {
     let format = source.format;
     if let Some(marked) = Marked::read(&source.bytes)?
-        && let Some(text) = open_conflict(service, &source.path, format, &marked).await?
+        && let Some(text) = open_conflict(host, service, &source.path, format, &marked).await?
     {
-        return Ok(text);
+        return Ok(Shown { text, remark: Some(Remark::NotVerified) });
     }
-    match batch::open_one(service, source).await?.file {
-        OpenedFile::Document(file, key) => Ok(file.decrypt(&key, MacCheck::Verify)?.bytes),
-        OpenedFile::Sealed(file, keys) => sealed_secret::manifests(&file.unseal(&keys)?, format),
-    }
+    let text = match batch::open_one(service, source).await?.file {
+        OpenedFile::Document(file, key) => file.decrypt(&key, MacCheck::Verify)?.bytes,
+        OpenedFile::Sealed(file, keys) => sealed_secret::manifests(&file.unseal(&keys)?, format)?,
+    };
+    Ok(Shown { text, remark: None })
 }

@@ -23,6 +23,11 @@ impl<'t> Hook<'t> {
         Ok(Self { top, text: read(&path)?, path })
     }
 
+    /// Whether it is this text.
+    pub fn is(&self, text: &str) -> bool {
+        self.text.as_ref().is_some_and(|found| **found == *text.as_bytes())
+    }
+
     /// The file that says that Sealant is called, where Git comes to it.
     pub fn caller(&self) -> Result<Option<PathBuf>> {
         if !self.is_run() {

@@ -1,0 +1,98 @@
+//! What an earlier commit's configs say of files whose configs were changed since.
+//!
+//! Owns that nobody makes a secret plaintext by changing the rule along with it: a file of which the rules of the earlier
+//! commit say more than those of today is a finding, whatever is in it. It reads no files.
+
+use std::path::Path;
+
+use crate::config::{Configs, Lookup};
+use crate::document::Format;
+use crate::error::Result;
+use crate::repo::check::{Finding, Plan, Rule};
+use crate::repo::git::Git;
+use crate::repo::git::blobs::Blobs;
+use crate::repo::git::configs::Staged;
+use crate::repo::git::tree::Tree;
+use crate::secret::SecretBytes;
+
+/// How much of a commit's name is shown.
+const SHORT: usize = 10;
+
+/// The configs of an earlier commit.
+pub struct Before {
+    configs: Configs,
+    commit: String,
+}
+
+impl Before {
+    pub fn read(git: &Git, commit: &str, lookup: Lookup, blobs: &mut Blobs) -> Result<Self> {
+        let tree = Tree::of_commit(git, commit)?;
+        let staged = Staged::read(git.top(), &tree, lookup.explicit.as_deref(), blobs)?;
+        let commit = commit.get(..SHORT).unwrap_or(commit).to_owned();
+        Ok(Self { configs: Configs::from_source(lookup, staged), commit })
+    }
+}
+
+/// How a file is looked at: by the rules of today, and by those of an earlier commit.
+pub struct Plans<'b> {
+    today: Option<Plan>,
+    before: Option<(Plan, &'b Before)>,
+}
+
+impl<'b> Plans<'b> {
+    pub fn of(
+        name: Option<&Path>,
+        format: Format,
+        size: u64,
+        configs: &Configs,
+        before: Option<&'b Before>,
+    ) -> Result<Self> {
+        let today = Plan::of(name, format, size, configs)?;
+        // A config that made no sense said nothing.
+        let before = before.and_then(|before| {
+            let plan = Plan::of(name, format, size, &before.configs).ok()??;
+            Some((plan, before))
+        });
+        Ok(Self { today, before })
+    }
+
+    /// The most that the file may hold; `None` for one that is passed by.
+    pub fn limit(&self) -> Option<usize> {
+        self.today.as_ref().or(self.before.as_ref().map(|(plan, _)| plan)).map(|plan| plan.limit)
+    }
+
+    /// What is wrong with the file.
+    pub fn check(&self, bytes: SecretBytes) -> Result<Vec<Finding>> {
+        let weakened = self.weakened(&bytes);
+        let mut findings = match &self.today {
+            Some(plan) => plan.check(bytes)?,
+            None => Vec::new(),
+        };
+        findings.extend(weakened);
+        findings.sort();
+        Ok(findings)
+    }
+
+    /// A finding where fewer values are secret than by the earlier rules.
+    fn weakened(&self, bytes: &SecretBytes) -> Option<Finding> {
+        let (plan, before) = self.before.as_ref()?;
+        let rule = plan.rule()?;
+        let then = plan.count_of_secrets(bytes);
+        let now = self.today.as_ref().map_or(0, |plan| plan.count_of_secrets(bytes));
+        if now >= then {
+            return None;
+        }
+        let message = format!(
+            "{rule} in commit {} says that {} of this file {} encrypted, the config of today says so of {}",
+            before.commit,
+            counted(then),
+            if then == 1 { "is" } else { "are" },
+            if now == 0 { "none".to_owned() } else { counted(now) }
+        );
+        Some(Finding { line: 1, rule: Rule::Weakened, message })
+    }
+}
+
+fn counted(count: usize) -> String {
+    if count == 1 { "1 value".to_owned() } else { format!("{count} values") }
+}

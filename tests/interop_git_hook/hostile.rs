@@ -1,0 +1,303 @@
+//! Looking at a repository that somebody else wrote: no program of it runs, and nothing of it is hidden.
+
+use std::os::unix::fs::symlink;
+
+use super::*;
+
+/// What a program of the repository leaves behind.
+const CANARY: &str = "canary";
+
+fn sealant(test: &Sandbox, args: &[&str]) -> Run {
+    program(test, env!("CARGO_BIN_EXE_sealant"), args).env("SOPS_AGE_KEY", IDENTITY)
+}
+
+/// A program that runs whenever Git takes the config for that of a repository.
+fn trap(test: &Sandbox) -> String {
+    test.path(CANARY).display().to_string()
+}
+
+/// Makes a folder of ordinary files that Git takes for a bare repository, whose config names programs and whose excludes
+/// hide everything.
+fn embed(test: &Sandbox, folder: &str) {
+    let trap = trap(test);
+    test.write(format!("{folder}/HEAD"), "ref: refs/heads/main\n");
+    test.write(format!("{folder}/refs/k"), "");
+    test.write(format!("{folder}/objects/k"), "");
+    test.write(format!("{folder}/info/exclude"), "*\n");
+    test.write(
+        format!("{folder}/config"),
+        format!(
+            "[core]\n\trepositoryformatversion = 0\n\tbare = false\n\tworktree = .\n\tfsmonitor = \"touch {trap}; false\"\n\
+             \tsshCommand = \"touch {trap}\"\n[filter \"a=b\"]\n\tclean = \"touch {trap}; cat\"\n\tprocess = \"touch {trap}\"\n\
+             [diff \"x\"]\n\tcommand = \"touch {trap}\"\n\ttextconv = \"touch {trap}\"\n"
+        ),
+    );
+}
+
+/// A clone of a repository with such folders, and plaintext that a rule says is secret, within them and beside.
+fn clone() -> Sandbox {
+    let test = unborn();
+    embed(&test, "secrets");
+    embed(&test, "secrets/deep/er");
+    for file in ["secrets/x.yaml", "secrets/prod/x.yaml", "secrets/deep/er/x.yaml"] {
+        test.write(file, "a: hunter2\n");
+    }
+    test.write("secrets/.gitattributes", "* filter=a=b diff=x\n");
+    git(&test, &["add", "-f", "."]).run().ok();
+    git(&test, &["commit", "-qm", "x"]).run().ok();
+    let clone = Sandbox::new(env!("CARGO_BIN_EXE_sealant"));
+    let url = test.path("").display().to_string();
+    git(&clone, &["clone", "-q", &url, "."]).run().ok();
+    // The trap is where the clone is: what was written names the place of the other.
+    for folder in ["secrets", "secrets/deep/er"] {
+        embed(&clone, folder);
+    }
+    git(&clone, &["add", "-f", "."]).run().ok();
+    clone
+}
+
+#[test]
+fn looking_at_a_folder_that_looks_like_a_repository_runs_nothing_and_hides_nothing() {
+    let test = clone();
+    let secrets = ["secrets/deep/er/x.yaml:1", "secrets/prod/x.yaml:1", "secrets/x.yaml:1"];
+    let names = |output: &sealant_test_support::Output| {
+        let found = lines(output).into_iter().filter(|line| line.contains(".yaml:1"));
+        let mut found: Vec<_> = found.map(|line| line.split(": ").next().unwrap().to_owned()).collect();
+        found.sort();
+        found
+    };
+    for args in
+        [&["check"][..], &["check", "secrets"], &["check", "--verify", "secrets"], &["check", "./secrets/"]]
+    {
+        let output = sealant(&test, args).run().code(1);
+        let found: Vec<_> =
+            names(&output).iter().map(|name| name.trim_start_matches("./").to_owned()).collect();
+        assert_eq!(found, secrets, "{args:?} {output}");
+    }
+    assert_eq!(names(&sealant(&test, &["check"]).cwd("secrets").run().code(1)).len(), 3);
+    assert_eq!(names(&sealant(&test, &["check", "secrets/prod"]).run().code(1)), ["secrets/prod/x.yaml:1"]);
+    assert_eq!(names(&sealant(&test, &["check"]).cwd("secrets/deep/er").run().code(1)), ["x.yaml:1"]);
+    symlink("secrets/deep", test.path("link")).unwrap();
+    for args in [
+        &["check", "link"][..],
+        &["check", "--base", "HEAD", "secrets"],
+        &["status", "secrets"],
+        &["status", "--values", "secrets/deep/er"],
+        &["who-can-decrypt", "secrets"],
+        &["resolve", "secrets/x.yaml"],
+        &["resolve", "secrets/deep/er/x.yaml"],
+        &["diff", "secrets/x.yaml"],
+        &["diff", "--from", "HEAD"],
+        &["blast-radius", "--recipient", RECIPIENT, "secrets"],
+        &["hook", "pre-commit", "secrets/x.yaml"],
+        &["explain", "secrets/x.yaml"],
+        &["doctor"],
+        &["inspect", "secrets/x.yaml"],
+    ] {
+        for folder in ["", "secrets", "secrets/deep/er"] {
+            sealant(&test, args).cwd(folder).run();
+            assert!(!test.path(CANARY).exists(), "{args:?} in {folder:?}");
+        }
+    }
+    let output = sealant(&test, &["check", "--fix", "secrets"]).run().code(1);
+    assert!(test.read_text("secrets/prod/x.yaml").contains("ENC["), "{output}");
+    assert!(!test.path(CANARY).exists());
+}
+
+/// Git does not let `.git` into a commit, but an archive may hold one. It is believed; what it names does not run.
+#[test]
+fn a_file_that_leads_to_a_repository_runs_nothing() {
+    let test = clone();
+    git(&test, &["init", "-q", "--bare", "elsewhere/evil"]).run().ok();
+    let config = test.read_text("secrets/config").replace("worktree = .", "worktree = ../../sub");
+    test.write("elsewhere/evil/config", config.replace("info/exclude", ""));
+    let hook = format!("#!/bin/sh\ntouch {}\n", trap(&test));
+    for name in ["pre-commit", "reference-transaction", "post-index-change"] {
+        test.write(format!("elsewhere/evil/hooks/{name}"), &hook);
+        program(&test, "chmod", &["+x", &format!("elsewhere/evil/hooks/{name}")]).run().ok();
+    }
+    test.write("sub/.git", "gitdir: ../elsewhere/evil\n");
+    test.write("sub/.gitattributes", "* filter=a=b diff=x\n");
+    test.write("sub/x.yaml", "a: hunter2\n");
+    let id = git(&test, &["hash-object", "-w", "x.yaml"])
+        .env("GIT_DIR", test.path("elsewhere/evil"))
+        .cwd("sub")
+        .run();
+    let index = format!("100644,{},x.yaml", id.text().trim());
+    let evil = |args: &[&str]| {
+        git(&test, &["-c", "core.fsmonitor=false"])
+            .args(args)
+            .env("GIT_DIR", test.path("elsewhere/evil"))
+            .run()
+    };
+    evil(&["update-index", "--add", "--cacheinfo", &index]);
+    let tree = evil(&["write-tree"]).ok().text().trim().to_owned();
+    let commit = evil(&["commit-tree", "-m", "x", &tree]).ok().text().trim().to_owned();
+    // Not by `update-ref`, which would run the hook.
+    test.write("elsewhere/evil/refs/heads/main", format!("{commit}\n"));
+    let _ = std::fs::remove_file(test.path(CANARY));
+    test.write("sub/x.yaml", "a: hunter3\n");
+    for args in [
+        &["check"][..],
+        &["check", "--base", "HEAD"],
+        &["diff"],
+        &["diff", "x.yaml"],
+        &["status"],
+        &["hook", "pre-commit"],
+        &["hook", "pre-commit", "--fix"],
+        &["blast-radius", "--recipient", RECIPIENT],
+        &["doctor"],
+        &["git", "install"],
+    ] {
+        sealant(&test, args).cwd("sub").run();
+        assert!(!test.path(CANARY).exists(), "{args:?}");
+    }
+}
+
+#[test]
+fn an_answer_for_another_place_is_an_error() {
+    let test = repository();
+    test.write("sub/x.yaml", SECRET);
+    git(&test, &["config", "core.worktree", test.path("sub").to_str().unwrap()]).run().ok();
+    for args in [&["check"][..], &["status"], &["git", "install"], &["hook", "pre-commit"]] {
+        let output = sealant(&test, args).run().code(2);
+        assert!(output.stderr.contains("Git answers for another working tree"), "{output}");
+    }
+    // A `.git` that is none does not make the repository above answer.
+    let test = repository();
+    test.write(".gitignore", "*\n");
+    test.write("sub/x.yaml", SECRET);
+    test.write("sub/.git/x", "");
+    let output = sealant(&test, &["check", "sub"]).run().code(1);
+    assert!(output.stderr.contains("is no Git repository") && lines(&output).len() == 1, "{output}");
+    sealant(&test, &["check", "--fix", "sub"]).run().code(2);
+}
+
+/// As in a container where the clone belongs to another user.
+#[test]
+fn where_git_fails_looking_ignores_nothing_and_writing_stops() {
+    let test = repository();
+    test.write(".gitignore", "ignored\n");
+    test.write("ignored/secrets/x.yaml", SECRET);
+    test.write("secrets/x.yaml", "a: hunter2\n");
+    let strange = |args: &[&str]| sealant(&test, args).env("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1").run();
+    let line = format!("git config --global --add safe.directory {}", test.path("").display());
+    let line = line.trim_end_matches('/');
+    let output = strange(&["check"]).code(1);
+    assert!(lines(&output).len() == 2 && output.stderr.contains(line), "{output}");
+    for args in [
+        &["check", "--fix"][..],
+        &["check", "--base", "HEAD"],
+        &["git", "install"],
+        &["init", "--git"],
+        &["hook", "pre-commit"],
+        &["diff"],
+        &["resolve", "secrets/x.yaml"],
+        &["blast-radius", "--recipient", RECIPIENT],
+    ] {
+        let output = strange(args).code(2);
+        assert!(output.stderr.contains(line), "{args:?} {output}");
+    }
+    assert!(strange(&["doctor"]).text().contains(line));
+    assert_eq!(test.read_text("secrets/x.yaml"), "a: hunter2\n");
+    // As it says.
+    git(&test, &["config", "--global", "--add", "safe.directory", test.path("").to_str().unwrap()])
+        .run()
+        .ok();
+    let trusted = test.path("").display().to_string();
+    git(&test, &["config", "--global", "--add", "safe.directory", trusted.trim_end_matches('/')]).run().ok();
+    assert_eq!(lines(&strange(&["check"]).code(1)).len(), 1);
+}
+
+#[test]
+fn submodules_worktrees_and_what_the_environment_says_go_on() {
+    let test = repository();
+    let other = unborn();
+    git(&other, &["commit", "-qm", "x"]).run().ok();
+    let url = other.path("").display().to_string();
+    git(&test, &["-c", "protocol.file.allow=always", "submodule", "--quiet", "add", &url, "sub"]).run().ok();
+    git(&test, &["commit", "-qm", "sub"]).run().ok();
+    test.write("sub/.gitignore", "ignored\n");
+    test.write("sub/ignored/secrets/x.yaml", SECRET);
+    test.write("sub/secrets/x.yaml", "a: hunter2\n");
+    let found = |run: Run| lines(&run.run().code(1)).len();
+    assert_eq!(found(sealant(&test, &["check", "sub"])), 1);
+    assert_eq!(found(sealant(&test, &["check"]).cwd("sub")), 1);
+    // A worktree of a bare repository.
+    git(&test, &["clone", "-q", "--bare", &url, "../bare.git"]).run().ok();
+    git(&test, &["worktree", "add", "-q", "../tree"]).cwd("../bare.git").run().ok();
+    test.write("../tree/.gitignore", "ignored\n");
+    test.write("../tree/ignored/secrets/x.yaml", SECRET);
+    add_in(&test, "../tree", "secrets/x.yaml", "a: hunter2\n");
+    assert_eq!(found(sealant(&test, &["check"]).cwd("../tree")), 1);
+    assert_eq!(found(sealant(&test, &["hook", "pre-commit"]).cwd("../tree")), 1);
+    sealant(&test, &["git", "install"]).cwd("../tree").run().ok();
+    let output = git(&test, &["commit", "-qm", "x"]).cwd("../tree").run();
+    assert!(output.status != 0 && output.stderr.contains("secrets/x.yaml:1: "), "{output}");
+    // A repository whose working tree has no `.git`.
+    let git_dir = test.path("../bare.git/worktrees/tree");
+    let told = |args: &[&str]| {
+        sealant(&test, args)
+            .env("GIT_DIR", &git_dir)
+            .env("GIT_WORK_TREE", test.path("../tree"))
+            .cwd("../tree")
+    };
+    assert_eq!(found(told(&["check"])), 1);
+    assert_eq!(found(told(&["check"]).cwd("../tree/secrets")), 1);
+    // What is said about one repository says nothing about another.
+    test.write(".gitignore", "ignored\n");
+    test.write("ignored/secrets/x.yaml", SECRET);
+    test.write("secrets/x.yaml", "a: hunter2\n");
+    let here = test.path("").display().to_string();
+    // What is ignored within the submodule is the submodule's.
+    assert_eq!(found(told(&["check", &here])), 3);
+    git(&test, &["add", "secrets"]).run().ok();
+    let index = test.path(".git/nothing");
+    assert_eq!(found(sealant(&test, &["hook", "pre-commit"])), 1);
+    sealant(&test, &["hook", "pre-commit"]).env("GIT_INDEX_FILE", &index).run().ok();
+}
+
+fn add_in(test: &Sandbox, folder: &str, file: &str, text: &str) {
+    test.write(format!("{folder}/{file}"), text);
+    git(test, &["add", "-f", "--", file]).cwd(folder).run().ok();
+}
+
+#[test]
+fn a_partial_commit_is_looked_at_as_it_is() {
+    let test = repository();
+    sealant(&test, &["git", "install"]).run().ok();
+    add(&test, "a.yaml", "a: 1\n");
+    add(&test, "secrets/x.yaml", "a: hunter2\n");
+    git(&test, &["commit", "-qm", "x", "--", "a.yaml"]).run().ok();
+    let output = git(&test, &["commit", "-qm", "x", "--", "secrets/x.yaml"]).run();
+    assert!(output.status != 0 && output.stderr.contains("secrets/x.yaml:1: "), "{output}");
+}
+
+/// In a clone that lacks contents nothing is fetched, by whatever program the config names.
+#[test]
+fn nothing_is_fetched() {
+    let test = repository();
+    add(&test, "x.yaml", "a: 1\n");
+    git(&test, &["commit", "-qm", "x"]).run().ok();
+    let id = git(&test, &["rev-parse", "HEAD:x.yaml"]).run().ok().text().trim().to_owned();
+    std::fs::remove_file(test.path(format!(".git/objects/{}/{}", &id[..2], &id[2..]))).unwrap();
+    let url = format!("ext::touch {}", trap(&test));
+    for (name, value) in [
+        ("extensions.partialClone", "origin"),
+        ("core.repositoryFormatVersion", "1"),
+        ("remote.origin.promisor", "true"),
+        ("remote.origin.url", &url),
+        ("protocol.ext.allow", "always"),
+    ] {
+        git(&test, &["config", name, value]).run().ok();
+    }
+    std::fs::remove_file(test.path("x.yaml")).unwrap();
+    git(&test, &["show", ":x.yaml"]).run();
+    assert!(test.path(CANARY).exists(), "Git itself fetches");
+    std::fs::remove_file(test.path(CANARY)).unwrap();
+    let output = sealant(&test, &["blast-radius", "--recipient", RECIPIENT]).run();
+    assert!(output.stderr.contains("Git does not have the content"), "{output}");
+    sealant(&test, &["diff", "x.yaml"]).run();
+    sealant(&test, &["diff"]).run();
+    assert!(!test.path(CANARY).exists());
+}
