@@ -87,7 +87,12 @@ impl Place {
         let folder = real(folder).map_err(NoGit::Fails)?;
         let here = real(Path::new(".")).map_err(NoGit::Fails)?;
         let own = root_of(&folder);
-        if let Some(told) = told(host, &here)? {
+        let told = match told(host, &here) {
+            // As in a hook of a bare repository that somebody pushes to: it is not about this folder.
+            Err(_) if own.is_some() && own != root_of(&here) => None,
+            told => told?,
+        };
+        if let Some(told) = told {
             // A repository within it is another one.
             let is_within = own.is_some_and(|own| own != told.top && own.starts_with(&told.top));
             if folder.starts_with(&told.top) && !is_within {
