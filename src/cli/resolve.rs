@@ -313,6 +313,8 @@ impl Resolve<'_> {
                 return Err(Error::new(Kind::Conflict, "a conflict is still there").on_line(marked.lines[0]));
             }
             let plaintext = ours.adopt(edited)?;
+            let policy = self.context.configs()?.matching_policy(file.path)?;
+            resolve::refuse_weaker(ours, &*plaintext, &file.stages, policy.as_ref())?;
             let mut new_key = new_key.borrow_mut();
             if sides.hold(&*plaintext, &ours.metadata.selection)? || sequence.has_made(&sides.key) {
                 *new_key = None;
@@ -346,8 +348,9 @@ impl Resolve<'_> {
 
     fn finish(&self, file: &File<'_>, bytes: SecretBytes) -> Result<bool> {
         let source = resolve::source(file.path, file.source.format, bytes);
-        let resolved =
-            block_on(resolve::finish(&self.service, source, &file.stages, self.context.host.now()))?;
+        let rule = self.context.configs()?.matching_policy(file.path)?;
+        let now = self.context.host.now();
+        let resolved = block_on(resolve::finish(&self.service, source, &file.stages, rule.as_ref(), now))?;
         self.write(file, resolved)
     }
 

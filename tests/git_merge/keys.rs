@@ -217,33 +217,60 @@ fn a_rule_of_one_side_leaves_nothing_of_the_other_in_clear() {
         repo.test.write("s.yaml", text.replace("unencrypted_suffix: _unencrypted", "encrypted_regex: ^a$"));
     };
     repo.branches(|| repo.set("s.yaml", "new", "planted-new"), relax);
-    let ours = repo.test.read_text("s.yaml");
-    let refused = repo.merge().code(1);
-    assert!(format!("{refused}").contains("new would be in plaintext"), "{refused}");
-    assert_eq!(repo.test.read_text("s.yaml"), ours);
+    let merge = repo.merge().ok();
+    assert!(merge.stderr.contains("`unencrypted_suffix: _unencrypted` encrypts more"), "{merge}");
+    assert_eq!(repo.plain("s.yaml"), "a: one\nnew: planted-new\n");
     repo.holds_none_of(&["planted"]);
 }
 
 #[test]
-fn a_rule_that_one_side_changed_is_that_of_the_merge() {
-    for (key, code) in [("a", 0), ("b", 1)] {
+fn of_two_choices_of_values_the_merge_has_the_stronger() {
+    for ours_is_weaker in [false, true] {
         let repo = Repo::new(&[("s.yaml", TEXT)]);
-        repo.branches(
-            || repo.set("s.yaml", key, "planted"),
-            || {
-                repo.rule(&repo.recipient, "    encrypted_regex: ^a$\n");
-                repo.encrypted("s.yaml", TEXT);
-            },
-        );
-        let merge = repo.merge().code(code);
-        if code == 0 {
-            assert_eq!(repo.plain("s.yaml"), TEXT.replace("one", "planted"));
-            assert!(repo.test.read_text("s.yaml").contains("\nb: two\n"));
+        let edit = || repo.set("s.yaml", "b", "planted");
+        let weaken = || {
+            repo.rule(&repo.recipient, "    encrypted_regex: ^a$\n");
+            repo.encrypted("s.yaml", TEXT);
+        };
+        if ours_is_weaker {
+            repo.branches(weaken, edit)
         } else {
-            assert!(format!("{merge}").contains("b would be in plaintext"), "{merge}");
+            repo.branches(edit, weaken)
         }
+        let _ = repo.merge().ok();
+        assert_eq!(repo.plain("s.yaml"), TEXT.replace("two", "planted"));
+        assert_eq!(tokens(&repo.test.read_text("s.yaml")).len(), 3);
         repo.holds_none_of(&["planted"]);
     }
+}
+
+#[test]
+fn a_rule_that_became_stricter_stops_no_merge() {
+    let repo = Repo::empty("    encrypted_regex: ^a$\n");
+    repo.encrypted("s.yaml", TEXT);
+    repo.commit("base");
+    repo.branches(
+        || {
+            repo.rule(&repo.recipient, "    encrypted_regex: ^(a|b)$\n");
+            repo.set("s.yaml", "a", "ours");
+        },
+        || repo.set("s.yaml", "c", "theirs"),
+    );
+    let _ = repo.merge().ok();
+    assert_eq!(repo.plain("s.yaml"), "a: ours\nb: two\nc: theirs\n");
+}
+
+#[test]
+fn choices_of_values_of_which_none_is_the_stronger_are_a_conflict() {
+    let repo = Repo::empty("");
+    let encrypt = |name: &str| {
+        repo.test.write("s.yaml", TEXT);
+        repo.sealant(&["encrypt", "-i", "--encrypted-regex", name, "s.yaml"]);
+    };
+    repo.commit("base");
+    repo.branches(|| encrypt("a"), || encrypt("b"));
+    let merge = repo.merge().code(1);
+    assert!(format!("{merge}").contains("do not agree on which values are encrypted"), "{merge}");
 }
 
 #[test]

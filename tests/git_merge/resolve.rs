@@ -140,6 +140,44 @@ fn settings_that_come_from_nowhere_get_no_mac() {
 }
 
 #[test]
+fn the_weaker_settings_of_a_side_leave_nothing_in_plaintext() {
+    let repo = Repo::new(&[("s.yaml", TEXT)]);
+    repo.branches(
+        || repo.set("s.yaml", "a", "ours"),
+        || {
+            // No key of ours: the settings of a file are in no MAC.
+            repo.set("s.yaml", "a", "theirs");
+            let text = repo.test.read_text("s.yaml");
+            repo.test.write(
+                "s.yaml",
+                text.replace("unencrypted_suffix: _unencrypted", "encrypted_regex: ^(a|b|fill.)$"),
+            );
+        },
+    );
+    let _ = repo.merge().code(1);
+    let text = repo.test.read_text("s.yaml");
+    assert!(text.contains("unencrypted_suffix: _unencrypted"), "{text}");
+    let text = mixed(&text).replace("unencrypted_suffix: _unencrypted", "encrypted_regex: ^(a|b|fill.)$");
+    repo.test.write("s.yaml", &text);
+    repo.sealant(&["resolve", "s.yaml"]);
+    // By those settings what is typed would be in plaintext.
+    repo.ok(&["checkout", "-m", "s.yaml"]);
+    let _ = repo.test.sealant(&["resolve", "s.yaml"]).run().code(1);
+    let text = repo
+        .test
+        .read_text("s.yaml")
+        .replace("unencrypted_suffix: _unencrypted", "encrypted_regex: ^(a|b|fill.)$");
+    repo.test.write("s.yaml", &text);
+    let editor = repo
+        .test
+        .editor("sed -i '/^<<<<<<</d; /^=======/,/^>>>>>>>/d' \"$1\"; echo 'new: planted' >> \"$1\"");
+    let edit = repo.test.sealant(&["resolve", "--edit", "s.yaml"]).env("EDITOR", editor).run().code(8);
+    assert!(edit.stderr.contains("new would be in plaintext") || edit.stderr.contains("[\"new\"]"), "{edit}");
+    assert_eq!(repo.test.read_text("s.yaml"), text);
+    repo.holds_none_of(&["planted"]);
+}
+
+#[test]
 fn settings_that_come_from_nowhere_leave_nothing_in_clear() {
     let repo = conflict("s.yaml");
     let text = repo.test.read_text("s.yaml");
@@ -157,11 +195,11 @@ fn settings_that_come_from_nowhere_leave_nothing_in_clear() {
 fn one_side_as_it_was_is_no_merge() {
     let name = "s.yaml";
     let in_clear = |repo: &Repo| repo.test.write(name, TEXT.replace("two", "in clear"));
-    let with_other_settings = |repo: &Repo| {
-        repo.rule(&repo.recipient, "    encrypted_regex: ^a$\n");
-        repo.encrypted(name, TEXT);
+    let tampered_with = |repo: &Repo| {
+        let text = repo.test.read_text(name).replace("lastmodified: \"20", "lastmodified: \"19");
+        repo.test.write(name, text);
     };
-    for theirs in [&in_clear as &dyn Fn(&Repo), &with_other_settings] {
+    for theirs in [&in_clear as &dyn Fn(&Repo), &tampered_with] {
         let repo = Repo::new(&[(name, TEXT)]);
         repo.branches(|| repo.set(name, "b", "planted"), || theirs(&repo));
         let merge = repo.merge().code(1);

@@ -13,7 +13,8 @@ use super::Git;
 use super::merge::markers::Marked;
 use super::merge::{self, Chosen, Failure, Versions, differing, in_version, returned, without_unused_keys};
 use crate::batch::{self, Source};
-use crate::config::Selection;
+use crate::claims;
+use crate::config::{Policy, Selection};
 use crate::document::{self, Document, Edits, Format, NodeId, Value};
 use crate::encrypted_file::{self, EncryptedFile, is_meant_to_be_sealed, no_answer};
 use crate::error::{Error, Kind, Result};
@@ -187,11 +188,12 @@ pub async fn verify(service: &KeyService<'_>, source: &Source) -> Result<()> {
     }
 }
 
-/// Makes a valid file of one without markers.
+/// Makes a valid file of one without markers. `rule` is the creation rule of the file.
 pub async fn finish(
     service: &KeyService<'_>,
     source: Source,
     stages: &Stages,
+    rule: Option<&Policy>,
     now: Timestamp,
 ) -> Result<Resolved> {
     let Source { path, format, bytes, .. } = source;
@@ -206,7 +208,7 @@ pub async fn finish(
         return Ok(Resolved::new(bytes.to_vec(), Vec::new()));
     }
     match EncryptedFile::parse(format, bytes)? {
-        EncryptedFile::Document(file) => finish_document(service, &path, &file, stages, now).await,
+        EncryptedFile::Document(file) => finish_document(service, &path, &file, stages, rule, now).await,
         EncryptedFile::Sealed(file) => {
             let bytes = without_unused_keys(&file)?;
             // An item without its data key is refused by what reads it.
@@ -221,6 +223,7 @@ async fn finish_document(
     path: &Path,
     file: &Encrypted,
     stages: &Stages,
+    rule: Option<&Policy>,
     now: Timestamp,
 ) -> Result<Resolved> {
     let key = unwrap(service, path, file).await?;
@@ -231,6 +234,7 @@ async fn finish_document(
     // The plaintext is complete only if every value opens where it stands.
     let versions = PlainStages::open(service, path, file.format(), stages).await?;
     let plaintext = versions.respelled(file.open(&key, MacCheck::Ignore)?, true)?;
+    refuse_weaker(file, &*plaintext, stages, rule)?;
     let known = versions.0.iter().map(|stage| stage.as_deref().map_or(Ok(Contents::new()), values));
     let known = known.collect::<Result<Vec<_>>>()?;
     let here = values(&*plaintext)?;
@@ -292,6 +296,29 @@ pub fn refuse_new_settings(file: &Encrypted, stages: &Stages) -> Result<()> {
     let message = format!("none of the versions that were merged has the setting `{setting}`");
     Err(Error::new(Kind::Conflict, message).advise(
         "It says which values are encrypted, or checked. Put it as one of the versions has it; change it when the merge is done.",
+    ))
+}
+
+/// Settings that are those of a version may be those of the weaker side, or of the common ancestor: nothing comes into
+/// plaintext by a merge that the rule and one of the sides encrypt.
+pub fn refuse_weaker(
+    file: &Encrypted,
+    plaintext: &dyn Document,
+    stages: &Stages,
+    rule: Option<&Policy>,
+) -> Result<()> {
+    let side = |stage: &Option<SecretBytes>| {
+        let stage = stage.as_ref().filter(|stage| sops::is_meant_to_be_encrypted(file.format(), stage))?;
+        Some(Encrypted::parse(file.format(), stage.clone()).ok()?.metadata.selection)
+    };
+    let here = &file.metadata.selection;
+    let sides = [side(&stages.ours), side(&stages.theirs)];
+    let sides = [&sides[0], &sides[1]].map(|side| side.as_ref().unwrap_or(here));
+    let Some(first) = claims::merged(plaintext, here, sides, rule)?.into_iter().next() else { return Ok(()) };
+    let message =
+        format!("{} would be in plaintext by `{here}`, and a version of it is encrypted", first.path);
+    Err(Error::new(Kind::Conflict, message).on_line(first.line).advise(
+        "Put the setting as the version has it that encrypts this value; change it when the merge is done.",
     ))
 }
 

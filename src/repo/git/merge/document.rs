@@ -7,6 +7,7 @@
 use super::recipients::{self, Failure, Locked};
 use super::{Merge, Merged, Outcome, Texts, Versions, markers, text};
 use crate::batch;
+use crate::claims;
 use crate::config::Selection;
 use crate::diff::{Difference, State};
 use crate::document::{self, Document, Format};
@@ -92,14 +93,14 @@ async fn bring_together(
     opened: &Versions<Version>,
     texts: Texts<'_>,
 ) -> Result<Outcome, Failure> {
-    let carrier = settings(opened)?;
     match text::merge(merge.host, merge.format, texts)? {
         Merged::Clean(text) => {
-            if let Some(side) = same_side(carrier, opened, &text)? {
+            let settings = Settings::of(opened, &[&text])?;
+            if let Some(side) = same_side(&settings, opened, &text)? {
                 let file = side.file.document().source().as_bytes().to_vec();
                 return Ok(Outcome::Clean { file, notes: Vec::new(), new_key: None });
             }
-            let writer = Writer::new(merge, opened, carrier, &[&text]).await?;
+            let writer = Writer::new(merge, opened, &settings, &[&text]).await?;
             let mut notes = writer.notes(opened);
             let file = match writer.side(opened, &text) {
                 Some(side) => side.file.document().source().as_bytes().to_vec(),
@@ -113,7 +114,8 @@ async fn bring_together(
         }
         Merged::Conflict { ours, theirs } => {
             let whole = [&opened.ours.plaintext, &opened.theirs.plaintext];
-            let writer = Writer::new(merge, opened, carrier, &[&ours, &theirs, whole[0], whole[1]]).await?;
+            let texts = [&ours, &theirs, whole[0], whole[1]];
+            let writer = Writer::new(merge, opened, &Settings::of(opened, &texts)?, &texts).await?;
             let (file, [ours, theirs]) = match writer.conflict([&ours, &theirs]) {
                 Ok(file) => (file, [&ours, &theirs]),
                 // What can be read need not be what can be encrypted.
@@ -128,7 +130,7 @@ async fn bring_together(
 /// The side that already is what came of a merge, in plaintext and settings, where both sides have changed the data key:
 /// there need not be a third.
 fn same_side<'v>(
-    carrier: &Version,
+    settings: &Settings<'_>,
     opened: &'v Versions<Version>,
     text: &SecretBytes,
 ) -> Result<Option<&'v Version>> {
@@ -137,9 +139,8 @@ fn same_side<'v>(
         return Ok(None);
     }
     let keys = recipients::merged_keys(&locked)?;
-    let is_same = |side: &&Version| {
-        side.plaintext == *text && side.locked().keys() == keys && same_settings(side, carrier)
-    };
+    let is_same =
+        |side: &&Version| side.plaintext == *text && side.locked().keys() == keys && settings.are_of(side);
     Ok([&opened.ours, &opened.theirs].into_iter().find(is_same))
 }
 
@@ -158,22 +159,53 @@ pub fn differing(format: Format, ours: &SecretBytes, theirs: &SecretBytes) -> Re
     Ok(difference.values.into_iter().map(|value| value.path).collect())
 }
 
-/// The version whose settings the merged file has: which leaves are encrypted, and what the MAC covers.
-fn settings(opened: &Versions<Version>) -> Result<&Version> {
-    let Versions { base, ours, theirs } = opened;
-    if same_settings(ours, theirs) || base.as_ref().is_some_and(|base| same_settings(base, theirs)) {
-        return Ok(ours);
-    }
-    if base.as_ref().is_some_and(|base| same_settings(base, ours)) {
-        return Ok(theirs);
-    }
-    Err(Error::new(Kind::Conflict, "the sides do not agree on which values are encrypted")
-        .advise("Encrypt one side as the other is, and merge again."))
+/// Which leaves of the merged file are encrypted, and what its MAC covers.
+struct Settings<'v> {
+    /// The version whose layout of the metadata it has.
+    carrier: &'v Version,
+    selection: &'v Selection,
+    mac_only_encrypted: bool,
 }
 
-fn same_settings(a: &Version, b: &Version) -> bool {
-    let (a, b) = (&a.file.metadata, &b.file.metadata);
-    a.selection == b.selection && a.mac_only_encrypted == b.mac_only_encrypted
+impl<'v> Settings<'v> {
+    /// Of the choices of values of the sides the stronger, for these texts: the weaker one may be forged, or older than the
+    /// rule. The common ancestor is not asked: it is older still.
+    fn of(opened: &'v Versions<Version>, texts: &[&SecretBytes]) -> Result<Self> {
+        let Versions { base, ours, theirs } = opened;
+        let carrier = if is_as_strong(ours, theirs, texts)? {
+            ours
+        } else if is_as_strong(theirs, ours, texts)? {
+            theirs
+        } else {
+            return Err(Error::new(Kind::Conflict, "the sides do not agree on which values are encrypted")
+                .advise("Encrypt one side as the other is, and merge again."));
+        };
+        // No key, no change of it: the MAC would fail.
+        let mac_only = |version: &Version| version.file.metadata.mac_only_encrypted;
+        let mac_only_encrypted = match mac_only(ours) == mac_only(theirs) {
+            true => mac_only(ours),
+            false => base.as_ref().is_some_and(|base| !mac_only(base)),
+        };
+        Ok(Self { carrier, selection: &carrier.file.metadata.selection, mac_only_encrypted })
+    }
+
+    fn are_of(&self, version: &Version) -> bool {
+        let metadata = &version.file.metadata;
+        metadata.selection == *self.selection && metadata.mac_only_encrypted == self.mac_only_encrypted
+    }
+}
+
+/// Whether one version's choice encrypts all of these texts that the other's does.
+fn is_as_strong(one: &Version, other: &Version, texts: &[&SecretBytes]) -> Result<bool> {
+    let format = one.file.format();
+    let [one, other] = [one, other].map(|version| &version.file.metadata.selection);
+    for text in texts.iter().filter(|_| one != other) {
+        let text = document::parse(format, SecretBytes::clone(text), false)?;
+        if claims::stronger(&*text, one, other)? != Some(one) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// What a plaintext would leave in plaintext.
@@ -226,14 +258,16 @@ impl<'w> Writer<'w> {
     async fn new(
         merge: &'w Merge<'w>,
         opened: &'w Versions<Version>,
-        carrier: &'w Version,
+        settings: &Settings<'w>,
         texts: &[&SecretBytes],
     ) -> Result<Self, Failure> {
         let rule = (merge.rule)()?;
-        let selection = &carrier.file.metadata.selection;
+        let &Settings { carrier, selection, mac_only_encrypted } = settings;
         let stays = |key: &DataKey| may_stay(merge, opened, selection, texts, key);
         let recipients::Chosen { key, wrapped, is_new } =
             recipients::merged(merge.service, &locked(opened), rule.as_ref(), &stays).await?;
+        let mut metadata = carrier.file.metadata.for_keys(wrapped);
+        (metadata.selection, metadata.mac_only_encrypted) = (selection.clone(), mac_only_encrypted);
         let sides = [&opened.ours, &opened.theirs];
         let mut known = Contents::new();
         for side in sides {
@@ -241,7 +275,7 @@ impl<'w> Writer<'w> {
         }
         Ok(Self {
             carrier: &carrier.file,
-            metadata: carrier.file.metadata.for_keys(wrapped),
+            metadata,
             sources: sides.into_iter().filter(|side| side.key == key).map(|side| &side.file).collect(),
             key,
             key_is_new: is_new,
@@ -306,6 +340,13 @@ impl<'w> Writer<'w> {
         let with_key = opened.as_ref().named().filter(|(_, version)| version.key == self.key);
         let before = with_key.flat_map(|(_, version)| names(&version.file.metadata.keys).concat());
         let mut notes: Vec<String> = Vec::new();
+        let selections = [&opened.ours, &opened.theirs].map(|side| &side.file.metadata.selection);
+        if selections[0] != selections[1] {
+            let chosen = &self.metadata.selection;
+            notes.push(format!(
+                "the sides do not agree on which values are encrypted: `{chosen}` encrypts more"
+            ));
+        }
         if self.key_is_new {
             notes.push(
                 "the file has a new data key: neither side's was made for all that is in it now".to_owned(),
