@@ -5,6 +5,8 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use crate::shown::shown;
+
 /// The result of everything in this library that can fail.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -92,13 +94,15 @@ impl Kind {
 
 /// Why an operation failed, where, and what to do about it.
 ///
-/// Displayed as `FILE:LINE: MESSAGE`, causes chained by `: `; the advice stands apart ([`Error::advice`]).
+/// Displayed as `FILE:LINE: MESSAGE`, causes chained by `: `, and a line for each of its list; the advice is apart
+/// ([`Error::advice`]). Texts of others in it are displayed as [`shown`] does it.
 #[derive(thiserror::Error)]
 pub struct Error(Box<Inner>);
 
 struct Inner {
     kind: Kind,
     message: String,
+    lines: Vec<String>,
     file: Option<PathBuf>,
     line: Option<usize>,
     advice: Option<String>,
@@ -112,6 +116,7 @@ impl Error {
         Self(Box::new(Inner {
             kind,
             message: message.into(),
+            lines: Vec::new(),
             file: None,
             line: None,
             advice: None,
@@ -138,6 +143,13 @@ impl Error {
     #[must_use]
     pub fn about(mut self, thing: impl fmt::Display) -> Self {
         self.0.message = format!("{thing}: {}", self.0.message);
+        self
+    }
+
+    /// The same error with lines below its message, as they shall appear.
+    #[must_use]
+    pub fn listing(mut self, lines: impl IntoIterator<Item = String>) -> Self {
+        self.0.lines.extend(lines);
         self
     }
 
@@ -193,6 +205,24 @@ impl Error {
         &self.0.message
     }
 
+    /// What appears below the message, line by line.
+    pub fn lines(&self) -> &[String] {
+        &self.0.lines
+    }
+
+    /// Where, what and why, in one line.
+    pub fn headline(&self) -> String {
+        let Inner { file, line, message, source, .. } = &*self.0;
+        let place = match (file, line) {
+            (Some(file), Some(line)) => format!("{}:{line}: ", file.display()),
+            (Some(file), None) => format!("{}: ", file.display()),
+            (None, Some(line)) => format!("line {line}: "),
+            (None, None) => String::new(),
+        };
+        let cause = source.as_ref().map(|source| format!(": {source}")).unwrap_or_default();
+        shown(&(place + message + &cause)).into_owned()
+    }
+
     /// What to do next, if there is anything to say.
     pub fn advice(&self) -> Option<&str> {
         self.0.advice.as_deref()
@@ -201,17 +231,8 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (&self.0.file, self.0.line) {
-            (Some(file), Some(line)) => write!(f, "{}:{line}: ", file.display())?,
-            (Some(file), None) => write!(f, "{}: ", file.display())?,
-            (None, Some(line)) => write!(f, "line {line}: ")?,
-            (None, None) => {}
-        }
-        f.write_str(&self.0.message)?;
-        if let Some(source) = &self.0.source {
-            write!(f, ": {source}")?;
-        }
-        Ok(())
+        f.write_str(&self.headline())?;
+        self.0.lines.iter().try_for_each(|line| write!(f, "\n{}", shown(line)))
     }
 }
 
@@ -232,6 +253,15 @@ mod tests {
             .on_line(3)
             .caused_by("permission denied");
         assert_eq!(error.to_string(), "a/b.yaml:3: cannot read the identity: permission denied");
+    }
+
+    #[test]
+    fn texts_of_others_begin_no_line_and_command_no_terminal() {
+        let error =
+            Error::new(Kind::Read, "`a\u{1b}[2J` is wrong").in_file("x\n::error::y").caused_by("no\r\nway");
+        let error = error.listing(["  wanted\n::error::z".to_owned()]);
+        let expected = "x\\n::error::y: `a\\x1b[2J` is wrong: no\\r\\nway\n  wanted\\n::error::z";
+        assert_eq!(error.to_string(), expected);
     }
 
     #[test]

@@ -27,6 +27,7 @@ pub mod rekey;
 pub mod repo;
 pub mod sealed_secret;
 pub mod secret;
+pub mod shown;
 pub mod sops;
 
 pub use error::{Error, Kind, Result};

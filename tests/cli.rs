@@ -24,6 +24,7 @@ mod cli {
     mod shell;
     mod sops;
     mod status;
+    mod texts;
     mod unset;
     mod updatekeys;
     mod usage;

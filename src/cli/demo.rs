@@ -145,7 +145,8 @@ impl Tour<'_> {
     }
 
     fn say(&self, text: &str) -> Result<()> {
-        self.ui.line(format!("\n{}", self.ui.styled_out(Style::new().bold(), &format!("# {text}"))))?;
+        self.ui.line("")?;
+        self.ui.styled_line(&[(Style::new().bold(), &format!("# {text}"))])?;
         Ok(())
     }
 

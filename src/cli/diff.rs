@@ -283,13 +283,14 @@ fn is_encrypted(source: &Source) -> bool {
 
 fn print_text(context: &Context, pair: &Pair<State>, difference: &Difference) -> Result<()> {
     let ui = context.ui;
-    ui.line(ui.styled_out(HEADER, &format!("--- {}\n+++ {}", pair.old.label, pair.new.label)))?;
+    ui.styled_line(&[(HEADER, &format!("--- {}", pair.old.label))])?;
+    ui.styled_line(&[(HEADER, &format!("+++ {}", pair.new.label))])?;
     if !difference.facts.is_empty() {
-        ui.line(ui.styled_out(PLACE, "@@ who can decrypt, and what is encrypted @@"))?;
+        ui.styled_line(&[(PLACE, "@@ who can decrypt, and what is encrypted @@")])?;
     }
     for (change, fact) in &difference.facts {
         let (sign, style) = sign(*change);
-        ui.line(ui.styled_out(style, &format!("{sign}{fact}")))?;
+        ui.styled_line(&[(style, &format!("{sign}{fact}"))])?;
     }
     if !difference.text {
         return Ok(());
@@ -304,23 +305,22 @@ fn print_text(context: &Context, pair: &Pair<State>, difference: &Difference) ->
             Some(b'-') => REMOVED,
             _ => Style::new(),
         };
-        let (line, end) = line.strip_suffix('\n').map_or((line, ""), |line| (line, "\n"));
-        ui.out(format!("{}{end}", ui.styled_out(style, line)).as_bytes())?;
+        ui.plaintext_line(style, line)?;
     }
     Ok(())
 }
 
 fn print_names(context: &Context, pair: &Pair<State>, difference: &Difference) -> Result<()> {
     let ui = context.ui;
-    ui.line(ui.styled_out(HEADER, name_of(pair)))?;
+    ui.styled_line(&[(HEADER, name_of(pair))])?;
     let facts = difference.facts.iter().map(|(change, fact)| (*change, fact));
     let values = difference.values.iter().map(|value| (value.change, &value.path));
     for (change, what) in facts.chain(values) {
         let (sign, style) = sign(change);
-        ui.line(ui.styled_out(style, &format!("{sign} {what}")))?;
+        ui.styled_line(&[(style, &format!("{sign} {what}"))])?;
     }
     if difference.facts.is_empty() && difference.values.is_empty() {
-        ui.line(ui.styled_out(CHANGED, "~ comments or layout only"))?;
+        ui.styled_line(&[(CHANGED, "~ comments or layout only")])?;
     }
     Ok(())
 }

@@ -380,15 +380,11 @@ fn print(checks: &[Check], report: ReportArgs, context: &Context) -> Result<()> 
             Status::Warning => (AnsiColor::Yellow.on_default(), "warning"),
             Status::Broken => (AnsiColor::Red.on_default().bold(), "broken"),
         };
-        let word = styled(context, style, word);
-        context.ui.line(format!("{word} {:<10} {}", check.name, check.detail))?;
+        let rest = format!(" {:<10} {}", check.name, check.detail);
+        context.ui.styled_line(&[(style, &format!("{word:<8}")), (Style::new(), &rest)])?;
         if let Some(advice) = &check.advice {
             context.ui.line(format!("{:19} {advice}", ""))?;
         }
     }
     Ok(())
-}
-
-fn styled(context: &Context, style: Style, word: &str) -> String {
-    context.ui.styled_out(style, &format!("{word:<8}"))
 }

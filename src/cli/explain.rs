@@ -14,6 +14,7 @@ use crate::keys::KeySet;
 use crate::policy;
 use crate::rekey::Change;
 use crate::sealed_secret::{self, SealedFile};
+use crate::shown::shown;
 use crate::sops::{self, Encrypted, Reason};
 
 /// Say which creation rule a file has and why, who can decrypt it, and which values are encrypted
@@ -48,8 +49,10 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     if args.report.is_json() {
         context.ui.json(&found.iter().map(Found::to_json).collect::<Vec<_>>())?;
     } else {
-        let texts: Vec<_> = found.iter().map(|found| found.to_text(args.files.len() > 1)).collect();
-        context.ui.out(texts.join("\n").as_bytes())?;
+        for (index, found) in found.iter().enumerate() {
+            let gap = (index > 0).then(String::new);
+            context.ui.lines(gap.into_iter().chain(found.to_lines(args.files.len() > 1)))?;
+        }
     }
     Ok(failures.exit_code())
 }
@@ -101,18 +104,18 @@ impl<'a> Found<'a> {
         Ok(Self { file, explanation, policy, keys, keys_are_from_environment, selection, content })
     }
 
-    fn to_text(&self, with_name: bool) -> String {
-        let mut text = String::new();
+    fn to_lines(&self, with_name: bool) -> Vec<String> {
+        let mut lines = Vec::new();
         if with_name {
-            text += &format!("{}:\n", self.file.display());
+            lines.push(format!("{}:", self.file.display()));
         }
-        text += &self.explanation.to_string();
+        lines.extend(self.explanation.lines());
         if self.policy.is_none() && !self.explanation.trials.is_empty() {
-            text += "no rule matches\n";
+            lines.push("no rule matches".to_owned());
         }
-        text += &self.keys_to_text();
+        lines.extend(self.keys_to_lines());
         if self.selection.is_some() && Format::of_path(self.file) == Format::Binary {
-            text += "encrypted: the whole file, for it is binary\n";
+            lines.push("encrypted: the whole file, for it is binary".to_owned());
         } else if let Some(selection) = &self.selection {
             let because = match &self.content {
                 Some(Content { is_preset: true, .. }) => {
@@ -120,36 +123,37 @@ impl<'a> Found<'a> {
                 }
                 _ => "",
             };
-            text += &format!("encrypted: {} ({selection}{because})\n", in_words(selection));
+            lines.push(format!("encrypted: {} ({selection}{because})", in_words(selection)));
         }
         match &self.content {
-            Some(content) => text + &content.to_text(self.file, self.selection.as_ref()),
-            None => text + "the file does not exist: this is what would be\n",
+            Some(content) => lines.extend(content.to_lines(self.file, self.selection.as_ref())),
+            None => lines.push("the file does not exist: this is what would be".to_owned()),
         }
+        lines
     }
 
-    fn keys_to_text(&self) -> String {
+    fn keys_to_lines(&self) -> Vec<String> {
         let Some(keys) = &self.keys else {
-            return "nobody is named who can decrypt: `sealant encrypt` needs --age or another flag\n"
-                .to_owned();
+            let nobody = "nobody is named who can decrypt: `sealant encrypt` needs --age or another flag";
+            return vec![nobody.to_owned()];
         };
         let from = match self.keys_are_from_environment {
             true => " (from the environment, which overrides the rule)",
             false => "",
         };
         let required = keys.required();
-        let mut text = match keys.groups.len() {
-            1 => format!("any of these can decrypt{from}:\n"),
-            groups => format!("it takes keys from {required} of these {groups} groups to decrypt{from}:\n"),
-        };
+        let mut lines = vec![match keys.groups.len() {
+            1 => format!("any of these can decrypt{from}:"),
+            groups => format!("it takes keys from {required} of these {groups} groups to decrypt{from}:"),
+        }];
         for (number, group) in keys.groups.iter().enumerate() {
             if keys.groups.len() > 1 {
-                text += &format!("  group {}:\n", number + 1);
+                lines.push(format!("  group {}:", number + 1));
             }
             let indent = if keys.groups.len() > 1 { "    " } else { "  " };
-            group.iter().for_each(|key| text += &format!("{indent}{key}\n"));
+            lines.extend(group.iter().map(|key| format!("{indent}{key}")));
         }
-        text
+        lines
     }
 
     fn to_json(&self) -> Value {
@@ -221,19 +225,19 @@ impl Content {
         Ok(Some(Self { is_preset, leaves, encrypted: None }))
     }
 
-    fn to_text(&self, file: &Path, asked: Option<&Selection>) -> String {
-        let mut text = match &self.encrypted {
-            None => String::from("the file is not encrypted; this is what would become of it:\n"),
-            Some(encrypted) => encrypted.to_text(file, asked),
+    fn to_lines(&self, file: &Path, asked: Option<&Selection>) -> Vec<String> {
+        let mut lines = match &self.encrypted {
+            None => vec!["the file is not encrypted; this is what would become of it:".to_owned()],
+            Some(encrypted) => encrypted.to_lines(file, asked),
         };
-        let places: Vec<String> = self.leaves.iter().map(place).collect();
+        let places: Vec<String> = self.leaves.iter().map(|leaf| shown(&place(leaf)).into_owned()).collect();
         let width = places.iter().map(|place| place.chars().count()).max().unwrap_or_default().min(40);
         let digits = self.leaves.iter().map(|leaf| leaf.line.to_string().len()).max().unwrap_or_default();
         for (leaf, place) in self.leaves.iter().zip(&places) {
             let state = if leaf.encrypted { "encrypted" } else { "clear" };
-            text += &format!("  line {:>digits$}  {state:<9}  {place:<width$}  {}\n", leaf.line, leaf.why);
+            lines.push(format!("  line {:>digits$}  {state:<9}  {place:<width$}  {}", leaf.line, leaf.why));
         }
-        text
+        lines
     }
 }
 
@@ -246,23 +250,25 @@ fn place(leaf: &Reason) -> String {
 }
 
 impl IsEncrypted {
-    fn to_text(&self, file: &Path, asked: Option<&Selection>) -> String {
-        let mut text = match &self.change {
-            None => "the file is encrypted; no rule says for whom it should be\n".to_owned(),
-            Some(change) if change.is_empty() => "the file is encrypted for exactly these\n".to_owned(),
-            Some(change) => format!(
-                "the file is encrypted for others than these; `sealant updatekeys {}` would change:\n{change}",
+    fn to_lines(&self, file: &Path, asked: Option<&Selection>) -> Vec<String> {
+        let mut lines = vec![match &self.change {
+            None => "the file is encrypted; no rule says for whom it should be".to_owned(),
+            Some(change) if change.is_empty() => "the file is encrypted for exactly these".to_owned(),
+            Some(_) => format!(
+                "the file is encrypted for others than these; `sealant updatekeys {}` would change:",
                 file.display()
             ),
-        };
+        }];
+        lines.extend(self.change.iter().flat_map(Change::lines));
         match (asked, &self.selection) {
             (Some(asked), Some(selection)) if asked != selection => {
-                text +=
-                    &format!("it keeps the rule that it was encrypted by, which is another: {selection}\n");
+                lines.push(format!(
+                    "it keeps the rule that it was encrypted by, which is another: {selection}"
+                ));
             }
             _ => {}
         }
-        text
+        lines
     }
 }
 

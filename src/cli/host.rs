@@ -19,12 +19,13 @@ use jiff::Timestamp;
 use zeroize::Zeroizing;
 
 use crate::cli::audit;
-use crate::cli::ui::{Ui, printable};
+use crate::cli::ui::Ui;
 use crate::error::{Error, Kind, Result};
 use crate::fs;
 use crate::host::{Command, Host};
 use crate::journal::Journal;
 use crate::secret::{SecretBytes, SecretString};
+use crate::shown::shown;
 
 /// A program that fetches a key may wait for a touch or a password, but not for ever: a forgotten one must not hold
 /// up a pipeline.
@@ -81,7 +82,7 @@ impl<'u> Terminal<'u> {
     fn ask(&self, question: &str) -> io::Result<String> {
         self.ui.above_progress(|| {
             let mut terminal = OpenOptions::new().read(true).write(true).open(TERMINAL)?;
-            terminal.write_all(printable(question).as_bytes())?;
+            terminal.write_all(shown(question).as_bytes())?;
             let mut answer = String::new();
             BufReader::new(terminal).read_line(&mut answer)?;
             Ok(answer.trim().to_owned())
@@ -90,7 +91,7 @@ impl<'u> Terminal<'u> {
 
     fn ask_on_stdin(&self, question: &str) -> io::Result<String> {
         self.ui.above_progress(|| {
-            io::stderr().write_all(printable(question).as_bytes())?;
+            io::stderr().write_all(shown(question).as_bytes())?;
             let mut answer = String::new();
             if io::stdin().lock().read_line(&mut answer)? == 0 {
                 return Err(io::ErrorKind::UnexpectedEof.into());
@@ -111,7 +112,7 @@ impl Host for Terminal<'_> {
 
     fn ask_passphrase(&self, prompt: &str) -> Result<SecretString> {
         self.refuse_unless_interactive("a passphrase")?;
-        let answer = self.ui.above_progress(|| rpassword::prompt_password(printable(&format!("{prompt}: "))));
+        let answer = self.ui.above_progress(|| rpassword::prompt_password(shown(&format!("{prompt}: "))));
         if answer.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::Interrupted) {
             // Ctrl-C comes as a signal too, and ends the process. Until it does there is nothing to say.
             thread::sleep(Duration::from_secs(1));

@@ -1,4 +1,3 @@
-use std::fmt::Write;
 use std::process::ExitCode;
 
 use clap::builder::styling::Style;
@@ -7,7 +6,7 @@ use serde::Serialize;
 use crate::cli::args::{Destination, FormatArgs, InputArgs, ReportArgs};
 use crate::cli::manifests;
 use crate::cli::pipeline::{Item, Pipeline, in_two_steps};
-use crate::cli::ui::{Ui, printable};
+use crate::cli::ui::Ui;
 use crate::cli::{Context, Failures};
 use crate::config::Selection;
 use crate::document::Format;
@@ -100,8 +99,12 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     if args.report.is_json() {
         context.ui.json(&reports)?;
     } else {
-        let texts: Vec<String> = reports.iter().map(|report| report.text(context.ui)).collect();
-        context.ui.out(texts.join("\n").as_bytes())?;
+        for (index, report) in reports.iter().enumerate() {
+            if index > 0 {
+                context.ui.line("")?;
+            }
+            report.print(context.ui)?;
+        }
         if reports.is_empty() && failures.is_empty() {
             context.ui.say("nothing is encrypted there");
         }
@@ -174,23 +177,22 @@ fn of_sops(file: &str, encrypted: &Encrypted) -> Result<Report> {
 }
 
 impl Report {
-    fn text(&self, ui: &Ui) -> String {
+    fn print(&self, ui: &Ui) -> Result<()> {
         let (what, rows) = match &self.content {
             Content::SealedSecret { overview, place } => {
                 (sealed_title(overview), sealed_rows(overview, place))
             }
             Content::Sops(sops) => (format!("SOPS document ({})", sops.format), sops_rows(sops)),
         };
-        let bold = |text: &str| ui.styled_out(Style::new().bold(), text);
-        let mut text = format!("{}: {}\n", bold(&printable(&self.file)), printable(&what));
+        ui.styled_line(&[(Style::new().bold(), &self.file), (Style::new(), &format!(": {what}"))])?;
         let warnings = self.warnings.iter().map(|warning| ("warning", warning.clone()));
         let mut last = "";
         for (name, value) in rows.into_iter().chain(warnings) {
             let shown = if name == last { "" } else { name };
             last = name;
-            let _ = writeln!(text, "  {shown:<10}  {}", printable(&value));
+            ui.line(format!("  {shown:<10}  {value}"))?;
         }
-        text
+        Ok(())
     }
 }
 

@@ -311,12 +311,11 @@ pub struct Failures {
 impl Failures {
     pub fn add(&mut self, ui: &Ui, error: &Error) {
         // Two hundred files that nobody here can open have one reason, which is not to be read two hundred times.
-        match (error.message().split_once('\n'), error.file()) {
-            (Some((summary, _)), Some(file)) if !self.told.insert(error.message().to_owned()) => {
-                ui.error(
-                    &Error::new(error.kind(), format!("{}, as above", summary.trim_end_matches(':')))
-                        .in_file(file),
-                );
+        let summary = error.message().trim_end_matches(':');
+        let told = || format!("{summary}\n{}", error.lines().join("\n"));
+        match error.file() {
+            Some(file) if !error.lines().is_empty() && !self.told.insert(told()) => {
+                ui.error(&Error::new(error.kind(), format!("{summary}, as above")).in_file(file));
             }
             _ => ui.error(error),
         }

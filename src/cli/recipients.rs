@@ -37,7 +37,7 @@ impl<'a> Recipients<'a> {
             Err(error) if self.context.is_sops() => {
                 // sops keeps whom the file names; whoever is no reason to refuse it is one to say so.
                 let keys = rekey::recipients(holder, None, &self.wish)?;
-                self.context.ui.warning(error.in_file(shown));
+                self.context.ui.warning_of(&error.in_file(shown));
                 keys
             }
             keys => keys?,
@@ -49,18 +49,18 @@ impl<'a> Recipients<'a> {
     fn tell(&self, keys: &KeySet, rule: Option<&KeySet>, shown: &Path) {
         let (ui, shown) = (self.context.ui, shown.display());
         let Some(rule) = rule else {
-            return ui.say(format!(
-                "{shown}: no creation rule names recipients, so these of the file stay:{}",
-                list(keys.groups.iter().flatten())
-            ));
+            return ui.say_list(
+                format!("{shown}: no creation rule names recipients, so these of the file stay:"),
+                list(keys.groups.iter().flatten()),
+            );
         };
         let known = |key: &&MasterKey| rule.groups.iter().flatten().any(|named| named == *key);
         let new: Vec<_> = self.wish.add.iter().filter(|key| !known(key)).collect();
         if !new.is_empty() {
-            ui.note(format!(
-                "{shown}: add these to the creation rule, or the next rotation will refuse them:{}",
-                list(new)
-            ));
+            ui.note_list(
+                format!("{shown}: add these to the creation rule, or the next rotation will refuse them:"),
+                list(new),
+            );
         }
     }
 
@@ -80,6 +80,6 @@ impl<'a> Recipients<'a> {
     }
 }
 
-fn list<'k>(keys: impl IntoIterator<Item = &'k MasterKey>) -> String {
-    keys.into_iter().map(|key| format!("\n  {key}")).collect()
+fn list<'k>(keys: impl IntoIterator<Item = &'k MasterKey>) -> Vec<String> {
+    keys.into_iter().map(|key| format!("  {key}")).collect()
 }

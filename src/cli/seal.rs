@@ -313,9 +313,10 @@ impl Seal<'_> {
     }
 
     /// Tells what is good to know, once.
-    fn tell_once(&self, message: String) {
-        if self.told.lock().unwrap_or_else(PoisonError::into_inner).insert(message.clone()) {
-            self.context.ui.say(message);
+    fn tell_once(&self, message: String, list: Vec<String>) {
+        let told = list.iter().fold(message.clone(), |told, line| told + "\n" + line);
+        if self.told.lock().unwrap_or_else(PoisonError::into_inner).insert(told) {
+            self.context.ui.say_list(message, list);
         }
     }
 

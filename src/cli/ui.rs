@@ -1,6 +1,7 @@
 //! All that the command line prints: results to standard output, everything for people to standard error.
 //!
-//! Owns colours, progress bars and tables, and the shape of errors. Standard output is pure data: errors, warnings and
+//! Owns colours, progress bars and tables, and the shape of errors. All text but what was asked for as a value goes
+//! through [`shown`]: line breaks of ours are separate lines, never a character of a text. Standard output is pure data: errors, warnings and
 //! notes are text on standard error whatever `--format` says, and a program goes by the exit code.
 
 use std::fmt::{self, Write as _};
@@ -14,6 +15,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
 use crate::error::{Error, Kind, Result};
+use crate::shown;
 
 /// A command that is done sooner shows no progress bar.
 const PROGRESS_AFTER: Duration = Duration::from_millis(500);
@@ -80,7 +82,30 @@ impl Ui {
 
     /// Writes a line of text to standard output.
     pub fn line(&self, text: impl fmt::Display) -> Result<()> {
-        self.out(format!("{text}\n").as_bytes())
+        self.lines([text])
+    }
+
+    /// Writes lines of text to standard output.
+    pub fn lines<T: fmt::Display>(&self, lines: impl IntoIterator<Item = T>) -> Result<()> {
+        let lines = lines.into_iter().map(|line| shown::line(&line.to_string()).into_owned() + "\n");
+        self.out(lines.collect::<String>().as_bytes())
+    }
+
+    /// Writes a line of text to standard output, its parts in styles if there are colours.
+    pub fn styled_line(&self, parts: &[(Style, &str)]) -> Result<()> {
+        if !self.colored_stdout {
+            return self.line(parts.iter().map(|(_, text)| *text).collect::<String>());
+        }
+        let styled = parts.iter().map(|(style, text)| format!("{style}{}{style:#}", shown::line(text)));
+        self.out((styled.collect::<String>() + "\n").as_bytes())
+    }
+
+    /// Writes plaintext that was asked for to standard output: as it is for a program, and for a person on a terminal
+    /// without what would command it.
+    pub fn plaintext_line(&self, style: Style, line: &str) -> Result<()> {
+        let (text, end) = line.strip_suffix('\n').map_or((line, ""), |text| (text, "\n"));
+        let text = if io::stdout().is_terminal() { shown::shown(text) } else { text.into() };
+        self.out(format!("{}{end}", self.styled_out(style, &text)).as_bytes())
     }
 
     /// Writes a value as indented JSON to standard output.
@@ -88,13 +113,13 @@ impl Ui {
         let text = serde_json::to_string_pretty(value).map_err(|error| {
             Error::new(Kind::Emit, "the result cannot be written as JSON").caused_by(error)
         })?;
-        self.line(text)
+        self.out((shown::json(text) + "\n").as_bytes())
     }
 
     /// Writes rows under a header to standard output, in columns as wide as their widest cell.
     pub fn table(&self, header: &[&str], rows: &[Vec<String>]) -> Result<()> {
         let rows: Vec<Vec<String>> =
-            rows.iter().map(|row| row.iter().map(|cell| printable(cell)).collect()).collect();
+            rows.iter().map(|row| row.iter().map(|cell| shown::shown(cell).into_owned()).collect()).collect();
         let width = |column: usize| {
             let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
             cells.chain(header.get(column).map(|title| title.len())).max().unwrap_or_default()
@@ -105,7 +130,7 @@ impl Ui {
             for (cell, width) in cells.zip(&widths) {
                 let _ = write!(line, "{cell:<width$}  ");
             }
-            line.trim_end().to_owned()
+            shown::line(line.trim_end()).into_owned()
         };
         let mut text = self.styled_out(HEADER, &line(&mut header.iter().copied())) + "\n";
         for row in &rows {
@@ -125,7 +150,7 @@ impl Ui {
     }
 
     /// `text` in a style, if standard output has colours.
-    pub fn styled_out(&self, style: Style, text: &str) -> String {
+    fn styled_out(&self, style: Style, text: &str) -> String {
         if self.colored_stdout { format!("{style}{text}{style:#}") } else { text.to_owned() }
     }
 
@@ -138,7 +163,15 @@ impl Ui {
     /// Tells how things went; `--quiet` silences it.
     pub fn say(&self, message: impl fmt::Display) {
         if !self.quiet {
-            self.err(&printable(&message.to_string()));
+            self.err(&shown::line(&message.to_string()));
+        }
+    }
+
+    /// As [`Ui::say`], with lines below it.
+    pub fn say_list(&self, message: impl fmt::Display, lines: impl IntoIterator<Item = String>) {
+        self.say(message);
+        if !self.quiet {
+            self.below(lines);
         }
     }
 
@@ -149,18 +182,37 @@ impl Ui {
         }
     }
 
+    /// As [`Ui::note`], with lines below it.
+    pub fn note_list(&self, message: impl fmt::Display, lines: impl IntoIterator<Item = String>) {
+        self.note(message);
+        if !self.quiet {
+            self.below(lines);
+        }
+    }
+
     /// Tells what is not as it should be, though the command goes on.
     pub fn warning(&self, message: impl fmt::Display) {
         self.labelled(WARNING, "warning:", &message.to_string());
     }
 
+    /// As [`Ui::warning`], with lines below it.
+    pub fn warning_list(&self, message: impl fmt::Display, lines: impl IntoIterator<Item = String>) {
+        self.warning(message);
+        self.below(lines);
+    }
+
+    /// Tells as a warning what failed, though the command goes on.
+    pub fn warning_of(&self, error: &Error) {
+        self.warning_list(error.headline(), error.lines().iter().cloned());
+    }
+
     /// Tells what failed, where, why, and what to do about it.
     pub fn error(&self, error: &Error) {
-        self.labelled(ERROR, "error:", &error.to_string());
+        self.labelled(ERROR, "error:", &error.headline());
+        self.below(error.lines().iter().cloned());
         if let Some(advice) = error.advice() {
             let label = self.styled_err(HELP, "help:");
-            let advice = capitalized(&printable(advice)).replace('\n', "\n        ");
-            self.err(&format!("  {label} {advice}"));
+            self.err(&format!("  {label} {}", shown::line(&capitalized(advice))));
         }
     }
 
@@ -189,7 +241,11 @@ impl Ui {
     }
 
     fn labelled(&self, style: Style, label: &str, message: &str) {
-        self.err(&format!("{} {}", self.styled_err(style, label), printable(message)));
+        self.err(&format!("{} {}", self.styled_err(style, label), shown::line(message)));
+    }
+
+    fn below(&self, lines: impl IntoIterator<Item = String>) {
+        lines.into_iter().for_each(|line| self.err(&shown::line(&line)));
     }
 
     fn styled_err(&self, style: Style, text: &str) -> String {
@@ -239,9 +295,15 @@ pub fn usage(error: &clap::Error, no_color: bool) {
     let text = error.render();
     let text = match io::stderr().is_terminal() && !no_color {
         true => text.ansi().to_string(),
-        false => text.to_string(),
+        // Arguments are quoted in it, and can be names of files.
+        false => text.to_string().split_inclusive('\n').map(own_line).collect(),
     };
     let _ = io::stderr().write_all(relabelled(&text).as_bytes());
+}
+
+fn own_line(text: &str) -> String {
+    let (text, end) = text.strip_suffix('\n').map_or((text, ""), |text| (text, "\n"));
+    shown::line(text).into_owned() + end
 }
 
 /// A message of clap with its advice labelled and begun as ours is.
@@ -265,19 +327,11 @@ pub(super) fn capitalized(advice: &str) -> String {
     format!("{begin}{}", letters.as_str())
 }
 
-/// The text without what could command the terminal: messages quote names from files that others wrote.
-pub(super) fn printable(text: &str) -> String {
-    let is_command = |c: char| c.is_control() && c != '\n' && c != '\t';
-    text.chars().map(|c| if is_command(c) { '\u{fffd}' } else { c }).collect()
-}
-
 /// A cell of CSV. What a spreadsheet would take for a formula is made a text: names come from files that others wrote.
 fn csv_cell(text: &str) -> String {
-    let text = match text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
-        true => format!("'{text}"),
-        false => text.to_owned(),
-    };
-    match text.contains(['"', ',', '\n', '\r']) {
+    let text = shown::line(text);
+    let text = if text.starts_with(['=', '+', '-', '@']) { format!("'{text}") } else { text.into_owned() };
+    match text.contains(['"', ',']) {
         true => format!("\"{}\"", text.replace('"', "\"\"")),
         false => text,
     }

@@ -53,6 +53,6 @@ impl Change for Removal {
 }
 
 fn or_idempotent(error: Error) -> Error {
-    let hint = error.advice().map(|hint| format!("{hint}\n")).unwrap_or_default();
+    let hint = error.advice().map(|hint| format!("{hint} ")).unwrap_or_default();
     error.with_kind(Kind::Other).advise(format!("{hint}With --idempotent, nothing to remove is no error."))
 }

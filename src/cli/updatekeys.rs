@@ -175,10 +175,10 @@ impl Update<'_> {
             [only] => ui.note(format!("{}: already up to date", only.file.display())),
             several => ui.note(format!("{} files: already up to date", several.len())),
         }
-        let new_data_key = if self.args.rotate { "  a new data key\n" } else { "" };
+        let new_data_key = self.args.rotate.then(|| "  a new data key".to_owned());
         alike(work).into_iter().try_for_each(|plans| {
-            let files: String = plans.iter().map(|plan| format!("{}\n", plan.file.display())).collect();
-            ui.out(format!("{files}{}{new_data_key}", plans[0].change).as_bytes())
+            let files = plans.iter().map(|plan| plan.file.display().to_string());
+            ui.lines(files.chain(plans[0].change.lines()).chain(new_data_key.clone()))
         })
     }
 

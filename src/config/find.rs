@@ -3,7 +3,6 @@
 //! Owns the names of configs and the order of the folders in which they are looked for. It reads nothing but whether
 //! a file is there, and that through [`Source`], since a hook reads Git's index instead of the folder.
 
-use std::fmt;
 use std::path::{Component, Path, PathBuf};
 
 use crate::config::schema::Dialect;
@@ -122,27 +121,24 @@ impl Search {
     }
 }
 
-impl fmt::Display for Search {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (&self.found, self.explicit) {
-            (Some(found), true) => writeln!(f, "the config {} was asked for by name", found.display())?,
-            (Some(found), false) => writeln!(f, "the config is {}", found.display())?,
-            (None, _) => writeln!(f, "there is no config")?,
-        }
+impl Search {
+    /// In words, line by line.
+    pub fn lines(&self) -> Vec<String> {
+        let mut lines = vec![match (&self.found, self.explicit) {
+            (Some(found), true) => format!("the config {} was asked for by name", found.display()),
+            (Some(found), false) => format!("the config is {}", found.display()),
+            (None, _) => "there is no config".to_owned(),
+        }];
         if !self.folders.is_empty() {
             let names = match self.dialect {
                 Dialect::Sealant => format!("{SOPS_NAME} and {SEALANT_NAME}"),
                 Dialect::Sops => SOPS_NAME.to_owned(),
             };
-            writeln!(f, "looked for {names} in:")?;
+            lines.push(format!("looked for {names} in:"));
         }
-        for folder in &self.folders {
-            writeln!(f, "  {}", folder.display())?;
-        }
-        if let Some(warning) = self.warning() {
-            writeln!(f, "{warning}")?;
-        }
-        Ok(())
+        lines.extend(self.folders.iter().map(|folder| format!("  {}", folder.display())));
+        lines.extend(self.warning());
+        lines
     }
 }
 

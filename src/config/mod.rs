@@ -97,17 +97,20 @@ pub struct Explanation {
     pub trials: Vec<Trial>,
 }
 
-impl fmt::Display for Explanation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.search)?;
+impl Explanation {
+    /// In words, line by line.
+    pub fn lines(&self) -> Vec<String> {
+        let mut lines = self.search.lines();
         if self.search.found.is_none() {
-            return Ok(());
+            return lines;
         }
         if self.trials.is_empty() {
-            return writeln!(f, "it has no creation rules: all is as if there were no config");
+            lines.push("it has no creation rules: all is as if there were no config".to_owned());
+            return lines;
         }
-        writeln!(f, "its rules are held against the path `{}`:", self.path)?;
-        self.trials.iter().try_for_each(|trial| writeln!(f, "  {trial}"))
+        lines.push(format!("its rules are held against the path `{}`:", self.path));
+        lines.extend(self.trials.iter().map(|trial| format!("  {trial}")));
+        lines
     }
 }
 
@@ -215,11 +218,9 @@ impl Config {
     }
 
     fn no_match(&self, path: &str) -> Error {
-        let mut message = format!("no creation rule matches `{path}`");
-        for trial in self.trials(path) {
-            message.push_str(&format!("\n  {trial}"));
-        }
-        Error::new(Kind::Other, message).in_file(&self.path).advise(
+        let trials = self.trials(path).into_iter().map(|trial| format!("  {trial}"));
+        let message = format!("no creation rule matches `{path}`");
+        Error::new(Kind::Other, message).listing(trials).in_file(&self.path).advise(
             "Add a rule for the file, or mend a path_regex: it is matched against the path relative to the config's folder.",
         )
     }

@@ -490,7 +490,7 @@ mod finding {
         ];
         let configs = configs(Dialect::Sealant, None, &files);
         assert_eq!(
-            configs.explain(Path::new("a.yaml")).unwrap().to_string(),
+            configs.explain(Path::new("a.yaml")).unwrap().lines().join("\n") + "\n",
             "the config is /work/.sops.yaml\n\
              looked for .sops.yaml and .sealant.yaml in:\n  /work/here\n  /work\n\
              /work/here/.sops.yml is not read: the config has to be called .sops.yaml\n\
@@ -506,13 +506,13 @@ mod finding {
     fn explain_says_when_there_is_nothing() {
         let none = configs(Dialect::Sops, None, &[]);
         assert_eq!(
-            none.explain(Path::new("a.yaml")).unwrap().to_string(),
+            none.explain(Path::new("a.yaml")).unwrap().lines().join("\n") + "\n",
             "there is no config\nlooked for .sops.yaml in:\n  /work/here\n  /work\n  /\n"
         );
         assert_eq!(none.policy_for(Path::new("a.yaml")).unwrap(), None);
         let empty = configs(Dialect::Sealant, Some("/c.yaml"), &[("/c.yaml", "")]);
         assert_eq!(
-            empty.explain(Path::new("a.yaml")).unwrap().to_string(),
+            empty.explain(Path::new("a.yaml")).unwrap().lines().join("\n") + "\n",
             "the config /c.yaml was asked for by name\nit has no creation rules: all is as if there were no config\n"
         );
     }

@@ -422,16 +422,17 @@ impl<'h> KeyService<'h> {
             return Error::new(Kind::NoDataKey, "no master key is named that could open the data key");
         }
         let shared = wrapped.groups.len() > 1;
-        let mut message = if shared {
+        let message = if shared {
             let (groups, needed) = (wrapped.groups.len(), opening.needed);
             format!("{opened} of {groups} key groups could be opened, and it takes {needed}")
         } else {
             "no identity at hand opens the data key".to_owned()
         };
+        let mut below = Vec::new();
         let mut add = |title: &str, lines: Vec<String>| {
             if !lines.is_empty() {
-                message.extend(["\n", title].into_iter().map(str::to_owned));
-                message.extend(lines.iter().map(|line| format!("\n  {line}")));
+                below.push(title.to_owned());
+                below.extend(lines.iter().map(|line| format!("  {line}")));
             }
         };
         let closed: Vec<(usize, &Group)> =
@@ -478,7 +479,7 @@ impl<'h> KeyService<'h> {
             }
         };
         let passing = failures.iter().any(|failure| failure.passing);
-        Error::new(Kind::NoDataKey, message).advise(advice).passing(passing)
+        Error::new(Kind::NoDataKey, message).listing(below).advise(advice).passing(passing)
     }
 }
 

@@ -1,7 +1,5 @@
 //! What a creation rule changes about who can open a file: for people who are asked, and for programs.
 
-use std::fmt;
-
 use serde::{Serialize, Serializer};
 
 use super::recipients::names;
@@ -85,32 +83,31 @@ impl Change {
         self.groups.is_empty() && self.sharing.is_none()
     }
 
-    /// Whether somebody can open less than before.
-    pub fn removes(&self) -> bool {
-        self.groups.iter().any(|group| !group.removed.is_empty())
-    }
-}
-
-impl fmt::Display for Change {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    /// In words, line by line.
+    pub fn lines(&self) -> Vec<String> {
+        let mut lines = Vec::new();
         if let Some(SharingChange { before, after }) = self.sharing {
             let Sharing { required, groups } = before;
-            writeln!(
-                f,
+            lines.push(format!(
                 "  keys from {} of {} groups are needed, instead of {required} of {groups}",
                 after.required, after.groups
-            )?;
+            ));
         }
         let several = self.sharing.is_some() || self.groups.iter().any(|group| group.group > 1);
         for group in &self.groups {
             let indent = if several { "    " } else { "  " };
             if several {
-                writeln!(f, "  group {}", group.group)?;
+                lines.push(format!("  group {}", group.group));
             }
-            group.added.iter().try_for_each(|key| writeln!(f, "{indent}+ {key}"))?;
-            group.removed.iter().try_for_each(|key| writeln!(f, "{indent}- {key}"))?;
+            lines.extend(group.added.iter().map(|key| format!("{indent}+ {key}")));
+            lines.extend(group.removed.iter().map(|key| format!("{indent}- {key}")));
         }
-        Ok(())
+        lines
+    }
+
+    /// Whether somebody can open less than before.
+    pub fn removes(&self) -> bool {
+        self.groups.iter().any(|group| !group.removed.is_empty())
     }
 }
 
@@ -121,13 +118,13 @@ mod tests {
 
     #[test]
     fn changes_are_told_group_by_group() {
-        let change = |before, rule| Change::between(&[file(before, 0)], &keys(rule, None)).to_string();
+        let change = |before, rule| Change::between(&[file(before, 0)], &keys(rule, None)).lines().join("\n");
         assert_eq!(change("a b", "b a"), "");
-        assert_eq!(change("a b", "c a"), "  + c\n  - b\n");
-        assert_eq!(change("a | b", "a | b c"), "  group 2\n    + c\n");
+        assert_eq!(change("a b", "c a"), "  + c\n  - b");
+        assert_eq!(change("a | b", "a | b c"), "  group 2\n    + c");
         assert_eq!(
             change("a b", "a | b"),
-            "  keys from 2 of 2 groups are needed, instead of 1 of 1\n  group 1\n    - b\n  group 2\n    + b\n"
+            "  keys from 2 of 2 groups are needed, instead of 1 of 1\n  group 1\n    - b\n  group 2\n    + b"
         );
     }
 
@@ -135,10 +132,10 @@ mod tests {
     fn several_data_keys_are_brought_in_line_together() {
         let change = |before: &[&str], rule| {
             let data_keys: Vec<_> = before.iter().map(|names| file(names, 0)).collect();
-            Change::between(&data_keys, &keys(rule, None)).to_string()
+            Change::between(&data_keys, &keys(rule, None)).lines().join("\n")
         };
         assert_eq!(change(&["a b", "b a"], "a b"), "");
-        assert_eq!(change(&["a b", "b c", "c"], "a b"), "  + a\n  + b\n  - c\n");
+        assert_eq!(change(&["a b", "b c", "c"], "a b"), "  + a\n  + b\n  - c");
         assert_eq!(change(&[], "a"), "");
     }
 }

@@ -148,8 +148,8 @@ fn refuse_strangers(groups: &[Vec<MasterKey>], rule: &KeySet, allowed: &[String]
     if strangers.is_empty() {
         return Ok(());
     }
-    let list: String = strangers.iter().map(|name| format!("\n  {name}")).collect();
-    Err(Error::new(Kind::Conflict, format!("the file names recipients that its creation rule does not name:{list}"))
+    Err(Error::new(Kind::Conflict, "the file names recipients that its creation rule does not name:")
+        .listing(strangers.iter().map(|name| format!("  {name}")))
         .advise(
             "They may have written themselves into the file. To let them decrypt from now on, add them to the rule or \
              give --allow-recipient R; to shut them out, run `sealant updatekeys --rotate FILE`.",
@@ -226,7 +226,7 @@ pub(super) mod tests {
     fn refused(file: &WrappedDataKey, rule: &KeySet) -> String {
         let error = of_document(file, Some(rule), &Wish::default()).unwrap_err();
         assert_eq!(error.kind(), Kind::Conflict);
-        error.message().to_owned()
+        error.to_string()
     }
 
     #[test]

@@ -86,12 +86,9 @@ impl Looked {
 
 /// Tells people what was found, and once for each rule what to do about it.
 pub fn print(found: &[Found], context: &Context) -> Result<()> {
-    let mut text = String::new();
     for Found { file, finding: Finding { line, rule, message }, .. } in found {
-        let file = file.display().to_string();
-        text += &format!("{}:{line}: {message} [{}]\n", file.escape_debug(), rule.id());
+        context.ui.line(format!("{}:{line}: {message} [{}]", file.display(), rule.id()))?;
     }
-    context.ui.out(text.as_bytes())?;
     let rules: BTreeSet<Rule> = found.iter().map(|found| found.finding.rule).collect();
     for rule in rules {
         context.ui.say(format!("{}: {}", rule.id(), rule.advice()));

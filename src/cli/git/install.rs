@@ -79,7 +79,7 @@ fn tell(steps: Vec<Step>, git: &Git, context: &Context) {
             Step::Written(path) => context.ui.say(format!("written: {}", shown(&path))),
             Step::Removed(path) => context.ui.say(format!("taken out: {}", shown(&path))),
             Step::AsItWas(path) => context.ui.say(format!("as it was: {}", shown(&path))),
-            Step::Left { what, advice } => context.ui.warning(format!("{what}\n{advice}")),
+            Step::Left { what, advice } => context.ui.warning_list(what, advice.lines().map(str::to_owned)),
         }
     }
 }

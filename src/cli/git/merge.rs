@@ -106,15 +106,12 @@ fn settle(args: &Args, context: &Context, host: &Terminal<'_>, outcome: Outcome)
             note_all(&notes);
             remember(new_key)?;
             fs::write_atomic(&args.ours, &file, Mode::Public)?;
-            ui.say(format!(
-                "{path}: both sides changed{}",
-                paths.iter().map(|path| format!("\n  {path}")).collect::<String>()
-            ));
+            ui.say_list(format!("{path}: both sides changed"), paths.iter().map(|path| format!("  {path}")));
             ui.say(format!("Finish it with `sealant resolve {name}`, then `git add {name}`."));
             Ok(false)
         }
         Outcome::Unopened(error) => {
-            ui.warning(error.in_file(&args.path));
+            ui.warning_of(&error.in_file(&args.path));
             ui.say(format!(
                 "{path}: merged as text, which is not valid yet. Whoever has a key finishes it: `sealant resolve {name}`"
             ));

@@ -139,11 +139,9 @@ impl Seal<'_> {
         let wish = Wish { allow: self.args.allow_recipient.clone(), ..Wish::default() };
         let keys = rekey::recipients(Holder::Sealed(sealed), named.as_ref(), &wish)?;
         if named.is_none() {
-            let list: String = keys.groups.iter().flatten().map(|key| format!("\n  {key}")).collect();
-            self.tell_once(format!(
-                "{}: no creation rule names recipients, so new values are for these of the file:{list}",
-                path.display()
-            ));
+            let list = keys.groups.iter().flatten().map(|key| format!("  {key}")).collect();
+            let message = "no creation rule names recipients, so new values are for these of the file:";
+            self.tell_once(format!("{}: {message}", path.display()), list);
         }
         sealed_secret::refuse_foreign(&keys).map(|()| keys)
     }
@@ -231,13 +229,11 @@ impl Seal<'_> {
         };
         let is_left_out = |key: &&MasterKey| !readers.contains(key);
         let left_out: Vec<String> =
-            keys.groups.iter().flatten().filter(is_left_out).map(|key| format!("\n  {key}")).collect();
+            keys.groups.iter().flatten().filter(is_left_out).map(|key| format!("  {key}")).collect();
         if !left_out.is_empty() {
-            self.context.ui.warning(format!(
-                "{}: these cannot read the values that did not change (`sealant updatekeys` lets them):{}",
-                path.display(),
-                left_out.concat()
-            ));
+            let message =
+                "these cannot read the values that did not change (`sealant updatekeys` lets them):";
+            self.context.ui.warning_list(format!("{}: {message}", path.display()), left_out);
         }
     }
 }

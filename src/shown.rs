@@ -1,0 +1,137 @@
+//! Text of others, as it may be shown: in one line, with nothing in it that commands a terminal or the log of a CI job.
+//!
+//! Names of files, recipients, keys of documents, words of servers and of Git: whoever writes them may have put an
+//! escape sequence, a right-to-left mark or a line break into them. Messages are made of such texts, so a message is
+//! shown by this as a whole, wherever it is printed, and its own line breaks are data ([`Error::listing`]), never a
+//! character of its text. What was asked for as a value is no message, and is printed as it is.
+//!
+//! [`Error::listing`]: crate::error::Error::listing
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
+/// The text with all that is not to be seen, or would be acted on, written out: `\n`, `\x1b`, `\u{202e}`. What has been
+/// through this stays as it is.
+pub fn shown(text: &str) -> Cow<'_, str> {
+    if !text.chars().any(is_hidden) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len() + 8);
+    for c in text.chars() {
+        match c {
+            '\n' => shown.push_str("\\n"),
+            '\r' => shown.push_str("\\r"),
+            '\t' => shown.push_str("\\t"),
+            c if c.is_ascii() && is_hidden(c) => _ = write!(shown, "\\x{:02x}", u32::from(c)),
+            c if is_hidden(c) => _ = write!(shown, "\\u{{{:x}}}", u32::from(c)),
+            c => shown.push(c),
+        }
+    }
+    Cow::Owned(shown)
+}
+
+/// A whole line, as [`shown`], and so that no CI system takes it for a command of the job: `::error::` at its beginning
+/// (GitHub), `##vso[` (Azure), `##[group]` (both), `##teamcity[`.
+pub fn line(text: &str) -> Cow<'_, str> {
+    let text = shown(text);
+    let rest = text.trim_start();
+    let text = match rest.strip_prefix("::") {
+        Some(after) => Cow::Owned(format!("{}\\x3a:{after}", &text[..text.len() - rest.len()])),
+        None => text,
+    };
+    match has_marker(&text) {
+        true => Cow::Owned(text.replace("##", "#\\x23")),
+        false => text,
+    }
+}
+
+/// JSON with nothing but what is seen in it, which means the same. (Outside of its texts JSON has only white space.)
+pub fn json(text: String) -> String {
+    let is_special = |c: char| is_hidden(c) && !matches!(c, '\n' | '\r' | '\t');
+    if !text.chars().any(is_special) && !has_marker(&text) {
+        return text;
+    }
+    let mut shown = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        match c {
+            '#' if shown.ends_with('#') => shown.push_str("\\u0023"),
+            c if is_special(c) => {
+                for unit in c.encode_utf16(&mut [0; 2]) {
+                    _ = write!(shown, "\\u{unit:04x}");
+                }
+            }
+            c => shown.push(c),
+        }
+    }
+    shown
+}
+
+/// Whether there is `##`, then perhaps a word, then `[`.
+fn has_marker(text: &str) -> bool {
+    text.split("##")
+        .skip(1)
+        .any(|rest| rest.trim_start_matches(|c: char| c.is_ascii_alphanumeric()).starts_with('['))
+}
+
+/// What is not seen, or changes how its neighbours are: control characters, Unicode's format characters (Cf: those
+/// that turn the direction of writing, those without width, tags), its separators of lines, and letters without ink.
+fn is_hidden(c: char) -> bool {
+    if c.is_ascii() {
+        return c.is_ascii_control();
+    }
+    c.is_control()
+        || matches!(c,
+            '\u{ad}' | '\u{34f}' | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{6dd}' | '\u{70f}' | '\u{890}' | '\u{891}'
+            | '\u{8e2}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
+            | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}'
+            | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{110bd}' | '\u{110cd}'
+            | '\u{13430}'..='\u{1343f}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
+            | '\u{e0000}'..='\u{e0fff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_seen_is_written_out() {
+        for (text, expected) in [
+            ("secrets/größe 東京 🦀.yaml", "secrets/größe 東京 🦀.yaml"),
+            ("a\nb\r\tc", "a\\nb\\r\\tc"),
+            ("\u{1b}]0;pwned\u{7}\u{7f}\0", "\\x1b]0;pwned\\x07\\x7f\\x00"),
+            ("\u{9b}2J\u{85}", "\\u{9b}2J\\u{85}"),
+            ("a\u{202e}b\u{2066}\u{200f}\u{61c}", "a\\u{202e}b\\u{2066}\\u{200f}\\u{61c}"),
+            ("a\u{200b}\u{feff}\u{ad}\u{e0041}", "a\\u{200b}\\u{feff}\\u{ad}\\u{e0041}"),
+            ("a\u{2028}b\u{2029}", "a\\u{2028}b\\u{2029}"),
+        ] {
+            assert_eq!(shown(text), expected);
+            assert_eq!(shown(&shown(text)), expected, "it stays as it is");
+            assert!(!expected.chars().any(is_hidden));
+        }
+        assert!(matches!(shown("plain"), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn no_line_is_a_command_of_a_job() {
+        for (text, expected) in [
+            ("::error::x", "\\x3a:error::x"),
+            ("  ::stop-commands::x", "  \\x3a:stop-commands::x"),
+            ("a\n::error::x", "a\\n::error::x"),
+            ("a::b", "a::b"),
+            ("a ##vso[task.complete]", "a #\\x23vso[task.complete]"),
+            ("##[group]x", "#\\x23[group]x"),
+            ("## a [b]", "## a [b]"),
+            ("section_start:0:x\r\u{1b}[0K", "section_start:0:x\\r\\x1b[0K"),
+        ] {
+            assert_eq!(line(text), expected);
+        }
+    }
+
+    #[test]
+    fn json_means_the_same() {
+        let value = serde_json::json!({ "a\u{202e}": "b\u{7f}\u{e0041}\n\u{1b}", "##[x": "##[x ###vso[" });
+        let text = json(serde_json::to_string_pretty(&value).unwrap());
+        assert!(!text.contains("##") && !text.chars().any(|c| is_hidden(c) && c != '\n'), "{text}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap(), value);
+    }
+}
