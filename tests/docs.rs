@@ -108,3 +108,43 @@ fn the_demo_ends_with_the_bytes_that_it_began_with() {
         "Both values are there, every other byte is as it was, and nothing had to be resolved.\n"
     ));
 }
+
+/// A table of attacks is worth as much as the tests that it names.
+#[test]
+fn tests_that_the_page_on_security_names_are_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = std::fs::read_to_string(root.join("docs/security.md")).expect("the page");
+    let attacks = page.split_once("## Attacks that were tried").expect("the table").1;
+    let attacks = attacks.split_once("\n## ").map_or(attacks, |(table, _)| table);
+    let mut sources = String::new();
+    for folder in ["src", "tests", "controller"] {
+        add_sources(&root.join(folder), &mut sources);
+    }
+    let rows = attacks.lines().filter(|line| line.starts_with("| ") && !line.ends_with("| tests |"));
+    for row in rows {
+        let tests = row.trim_end_matches(" |").rsplit_once(" | ").expect("two columns").1;
+        for test in tests.split(", ") {
+            let name = test.strip_prefix('`').and_then(|test| test.strip_suffix('`'));
+            let name = name.unwrap_or_else(|| panic!("{test} is no name of a test"));
+            assert!(sources.contains(&format!("#[test]\nfn {name}(")), "there is no test {name}");
+        }
+    }
+}
+
+/// The sources below a folder, without the indents and attributes between `#[test]` and its function.
+fn add_sources(folder: &Path, sources: &mut String) {
+    for entry in std::fs::read_dir(folder).expect("a folder").flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            add_sources(&path, sources);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let text = std::fs::read_to_string(&path).expect("a source");
+            for line in
+                text.lines().map(str::trim_start).filter(|line| *line == "#[test]" || line.starts_with("fn "))
+            {
+                sources.push_str(line);
+                sources.push('\n');
+            }
+        }
+    }
+}
