@@ -7,7 +7,7 @@ use crate::error::{Error, Kind, Result};
 use crate::keys::WrappedDataKey;
 use crate::sealed_secret::{self, OpenedKeys, SealedFile, SealedSecret};
 use crate::secret::{DataKey, SecretBytes};
-use crate::sops::{self, Ciphertext, Encrypted};
+use crate::sops::{self, Ciphertext, Encrypted, Nature};
 
 /// An encrypted file, read but not opened.
 pub enum EncryptedFile {
@@ -29,6 +29,29 @@ pub enum OpenedFile {
     Document(Box<Encrypted>, DataKey),
     /// The data keys of each SealedSecret, in the order of the file.
     Sealed(SealedFile, Vec<OpenedKeys>),
+}
+
+/// What a file is, of the type that its name gives; one of SealedSecrets alone is encrypted. An error for what cannot be
+/// read as that type.
+pub fn nature(format: Format, file: &SecretBytes) -> Result<Nature> {
+    let may_be_sealed = may_hold_sealed(format, file);
+    if !may_be_sealed && !sops::may_be_more_than_plaintext(format, file) {
+        return Ok(Nature::Plaintext);
+    }
+    if format == Format::Binary {
+        // Any text at all can be a binary file, and may have entries of any name.
+        let envelope = document::parse(format, file.clone(), true).map(|document| Nature::of(&*document));
+        return Ok(envelope.ok().filter(Nature::is_meant).unwrap_or(Nature::Plaintext));
+    }
+    let document = document::parse(format, file.clone(), true)?;
+    let sealed = sealed_secret::objects(&*document);
+    let roots = document.tree().documents();
+    Ok(match Nature::of(&*document) {
+        Nature::Plaintext if !sealed.is_empty() && roots.iter().all(|root| sealed.contains(root)) => {
+            Nature::Encrypted
+        }
+        nature => nature,
+    })
 }
 
 /// Whether a file is meant to be encrypted, though it may be broken: in folders full of other files, one that is must

@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use crate::config::{Configs, KeySpec, Policy, Selection};
-use crate::document::{Document, Format};
+use crate::document::{Document, Format, NodeId};
 use crate::error::{Error, Kind, Result};
 use crate::keys::{KeyKind, KeySet, MasterKey, TransitKey};
 use crate::sops::kubernetes;
@@ -67,9 +67,18 @@ pub fn recipe(document: &dyn Document, wanted: &Wanted, rule: Option<&Policy>) -
 /// Which leaves of a plaintext document are encrypted when `asked` says so or nothing is said, and whether that is the
 /// preset for Kubernetes Secrets.
 pub fn selection(document: &dyn Document, asked: Option<Selection>) -> (Selection, bool) {
+    selection_beside(document, asked, &[])
+}
+
+/// As [`selection`], for what of a document is beside `others`.
+pub fn selection_beside(
+    document: &dyn Document,
+    asked: Option<Selection>,
+    others: &[NodeId],
+) -> (Selection, bool) {
     match asked {
         Some(selection) => (selection, false),
-        None if kubernetes::holds_only_secrets(document) => (Selection::kubernetes(), true),
+        None if kubernetes::holds_only_secrets_beside(document, others) => (Selection::kubernetes(), true),
         None => (Selection::default(), false),
     }
 }

@@ -5,7 +5,7 @@ use crate::batch::{self, OpenedDocument, Plain, Source};
 use crate::cli::args::{FormatArgs, Formats, IdentityArgs, InputArgs, KeyArgs, OutputArgs, RuleArgs};
 use crate::cli::pipeline::{Item, Output, Pipeline, Summary, in_two_steps, is_config};
 use crate::cli::{Context, block_on};
-use crate::config::{Configs, Selection};
+use crate::config::{Configs, Policy, Selection};
 use crate::document::{self, Document, Format};
 use crate::encrypted_file::{self, Holder};
 use crate::error::{Error, Kind, Result};
@@ -13,9 +13,10 @@ use crate::fs::{self, Mode, Snapshot};
 use crate::host::Host;
 use crate::policy::{self, Recipe, Wanted};
 use crate::rekey::{self, Wish};
+use crate::repo::check::{Finding, Rule, check};
 use crate::sealed_secret;
 use crate::secret::{DataKey, SecretBytes};
-use crate::sops::{self, Encrypted, MacCheck, kubernetes};
+use crate::sops::{self, Encrypted, MacCheck, Nature, kubernetes};
 
 /// Encrypt the values of files; everything else stays byte for byte
 ///
@@ -151,11 +152,13 @@ impl<'a> Encrypt<'a> {
                 ));
         }
         let in_file = |error: Error| error.in_file(input.shown());
-        let is_done = !input.named && encrypted_file::is_meant_to_be_encrypted(source.format, &source.bytes);
-        let document = match self.parse(&mut source, name).map_err(in_file) {
-            Err(error) if is_done && error.kind() == Kind::AlreadyEncrypted => return Ok(None),
-            parsed => parsed?,
-        };
+        if !input.named
+            && matches!(encrypted_file::nature(source.format, &source.bytes), Ok(Nature::Encrypted))
+        {
+            refuse_plaintext_inside(source, rule.as_ref()).map_err(in_file)?;
+            return Ok(None);
+        }
+        let document = self.parse(&mut source, name).map_err(in_file)?;
         let document = if self.context.is_sops() {
             document
         } else {
@@ -183,7 +186,7 @@ impl<'a> Encrypt<'a> {
 
     /// The creation rule of a file. That none matches matters for what was named alone, and not if flags say for whom;
     /// to sops it always does.
-    fn rule(&self, name: &Path, named: bool) -> Result<Option<crate::config::Policy>> {
+    fn rule(&self, name: &Path, named: bool) -> Result<Option<Policy>> {
         let may_be_missing = !self.context.is_sops() && (!named || self.wanted.keys.is_some());
         match self.configs.policy_for(&absolute(self.context, name)?) {
             Err(error) if error.kind() == Kind::Other && may_be_missing => Ok(None),
@@ -195,12 +198,17 @@ impl<'a> Encrypt<'a> {
         if source.bytes.is_empty() && source.format != Format::Binary {
             return Err(Error::new(Kind::EmptyFile, "the file is empty: there is nothing to encrypt"));
         }
-        let document = document::parse(source.format, std::mem::take(&mut source.bytes), false)?;
-        if sops::is_encrypted(&*document) {
-            return Err(sops::already_encrypted());
+        if !self.context.is_sops() && source.format == Format::Binary {
+            encrypted_file::nature(source.format, &source.bytes)?.refuse_encryption()?;
         }
-        if !self.context.is_sops() {
-            refuse_sealed(&*document)?;
+        let document = document::parse(source.format, std::mem::take(&mut source.bytes), false)?;
+        match self.context.is_sops() {
+            true if sops::is_encrypted(&*document) => return Err(sops::already_encrypted()),
+            true => {}
+            false => {
+                refuse_sealed(&*document)?;
+                Nature::of(&*document).refuse_encryption()?;
+            }
         }
         let target = self.formats.output.map_or(source.format, |_| self.formats.of_output(name));
         if target == source.format {
@@ -316,6 +324,23 @@ impl Old {
             && metadata.selection == recipe.selection
             && metadata.mac_only_encrypted == recipe.mac_only_encrypted)
     }
+}
+
+/// Refuses a file that is encrypted, and not all of it: what was found in a folder is passed by only if it is safe.
+fn refuse_plaintext_inside(source: Source, rule: Option<&Policy>) -> Result<()> {
+    let is_plaintext =
+        |finding: &Finding| matches!(finding.rule, Rule::Plaintext | Rule::Comment | Rule::Secret);
+    let findings = check(source.format, source.bytes, rule)?.into_iter().filter(is_plaintext);
+    let findings: Vec<Finding> = findings.collect();
+    let Some(first) = findings.first() else { return Ok(()) };
+    let more = match findings.len() {
+        1 => String::new(),
+        count => format!(", and {} more", count - 1),
+    };
+    let message = format!("the file is encrypted already, but not all of it: {}{more}", first.message);
+    Err(Error::new(Kind::AlreadyEncrypted, message)
+        .on_line(first.line)
+        .advise("take these out, and put them in with `sealant edit`"))
 }
 
 /// SealedSecrets are not encrypted once more, be it that a folder is encrypted that holds some.

@@ -1,5 +1,6 @@
 //! The nodes of a document in one array, in document order: what every format parses into.
 
+use std::collections::HashSet;
 use std::ops::{Index, Range};
 
 use zeroize::Zeroizing;
@@ -187,6 +188,11 @@ impl Tree {
     /// Whether `node` is `root` or below it.
     pub fn contains(&self, root: NodeId, node: NodeId) -> bool {
         (root..self[root].end).contains(&node)
+    }
+
+    /// Whether a node is one of `roots` or below one: as many steps as it is deep.
+    pub fn is_below(&self, roots: &HashSet<NodeId>, node: NodeId) -> bool {
+        std::iter::successors(Some(node), |&node| self.parent(node)).any(|node| roots.contains(&node))
     }
 
     /// The direct children, comments included.

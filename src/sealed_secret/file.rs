@@ -2,6 +2,8 @@
 //!
 //! What is written is read again and held against what was meant, before anybody gets to see it.
 
+use std::collections::HashSet;
+use std::iter;
 use std::sync::LazyLock;
 
 use schemars::generate::SchemaSettings;
@@ -91,6 +93,45 @@ fn collect(document: &dyn Document, node: NodeId, found: &mut Vec<NodeId>) {
         for item in items.into_iter().flat_map(|items| tree.entries(items)) {
             collect(document, item, found);
         }
+    }
+}
+
+/// What Kubernetes has in the metadata of every object.
+const OBJECT_META: [&str; 14] = [
+    "name",
+    "generateName",
+    "namespace",
+    "uid",
+    "resourceVersion",
+    "generation",
+    "creationTimestamp",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+    "labels",
+    "annotations",
+    "ownerReferences",
+    "finalizers",
+    "managedFields",
+];
+
+/// Whether a node is a field, or a comment, of one of these SealedSecrets: what they have besides may be plaintext that
+/// somebody put there.
+pub fn is_own(document: &dyn Document, objects: &HashSet<NodeId>, node: NodeId) -> bool {
+    let (tree, source) = (document.tree(), document.source());
+    if !tree.is_below(objects, node) {
+        return false;
+    }
+    if tree[node].kind == NodeKind::Comment {
+        return true;
+    }
+    let mut way: Vec<NodeId> = iter::successors(Some(node), |&node| tree.parent(node))
+        .take_while(|node| !objects.contains(node))
+        .collect();
+    way.reverse();
+    let keys: Vec<&str> = way.iter().map(|&node| tree[node].key.get(source)).collect();
+    match keys.as_slice() {
+        ["metadata", name, ..] => OBJECT_META.contains(name),
+        _ => shape::knows(document, &way, &SCHEMA),
     }
 }
 

@@ -27,7 +27,9 @@ pub use binding::Binding;
 pub use check::{FORBIDDEN_TYPES, Part, check_item_name, is_forbidden};
 pub use data_keys::{NewDataKey, OpenedKeys, used_data_keys};
 pub use edit::{Changes, adopt, adopt_all, change, difference, merge_into, rotate, unset};
-pub use file::{Rewrite, SealedFile, fragment, looks_sealed, manifest, objects, read, rewrite, spec_schema};
+pub use file::{
+    Rewrite, SealedFile, fragment, is_own, looks_sealed, manifest, objects, read, rewrite, spec_schema,
+};
 pub use item_path::ItemPath;
 pub use merge::{Merged, Values, merge, returned};
 pub use overview::{DataKeyOverview, Holder, ItemOverview, Overview, Reader, items_of, overview, place};

@@ -67,6 +67,24 @@ pub(super) fn check(document: &dyn Document, node: NodeId, schema: &Schema, path
     }
 }
 
+/// Whether a schema has a place for a node, to which `way` leads.
+pub(super) fn knows(document: &dyn Document, way: &[NodeId], schema: &Schema) -> bool {
+    let tree = document.tree();
+    let Some((&first, rest)) = way.split_first() else { return true };
+    if schema["x-kubernetes-preserve-unknown-fields"] == true {
+        return true;
+    }
+    let is_item = tree.parent(first).is_some_and(|parent| tree[parent].kind == NodeKind::List);
+    let deeper = match is_item {
+        true => schema.get("items"),
+        false => {
+            let known = schema["properties"].get(tree[first].key.get(document.source()));
+            known.or_else(|| schema.get("additionalProperties"))
+        }
+    };
+    deeper.is_some_and(|deeper| knows(document, rest, deeper))
+}
+
 fn check_entries(document: &dyn Document, map: NodeId, schema: &Schema, path: &str) -> Result<()> {
     let (tree, source) = (document.tree(), document.source());
     let properties = schema["properties"].as_object();

@@ -1,39 +1,81 @@
 //! What Sealant knows of Kubernetes manifests: which leaves of a Secret are secret, and where kubectl leaves a copy.
 
-use std::iter;
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::{array, iter};
 
 use crate::document::{Document, NodeId, NodeKind};
 
 /// Where kubectl keeps the manifest that was applied last, plaintext included.
 pub const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
+/// The names of an object's entries that say what it is and what it holds.
+const NAMES: [&str; 6] = ["apiVersion", "kind", "items", "metadata", "data", "stringData"];
+const API_VERSION: usize = 0;
+const KIND: usize = 1;
+const ITEMS: usize = 2;
+const METADATA: usize = 3;
+const DATA: usize = 4;
+const STRING_DATA: usize = 5;
+
+/// The entry of a map with each of [`NAMES`].
+type Head = [Option<NodeId>; NAMES.len()];
+
+/// A `v1` Secret of a document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Secret {
+    /// The map.
+    pub node: NodeId,
+    head: Head,
+}
+
 /// Whether every document of a file is a `v1` Secret, or a List of nothing else.
 pub fn holds_only_secrets(document: &dyn Document) -> bool {
-    let roots = document.tree().documents();
-    let is_secret = |root: NodeId| {
-        is_kind(document, root, "Secret")
-            || (is_kind(document, root, "List")
-                && items(document, root).is_some_and(|items| {
-                    !items.is_empty() && items.iter().all(|&item| is_kind(document, item, "Secret"))
-                }))
-    };
+    holds_only_secrets_beside(document, &[])
+}
+
+/// As [`holds_only_secrets`], but for the documents that are `others`.
+pub fn holds_only_secrets_beside(document: &dyn Document, others: &[NodeId]) -> bool {
+    let objects = Objects::of(document);
+    let roots = document.tree().documents().iter().filter(|root| !others.contains(root));
     let empty = |root: NodeId| document.tree().entries(root).next().is_none();
-    roots.iter().any(|&root| !empty(root)) && roots.iter().all(|&root| empty(root) || is_secret(root))
+    roots.clone().any(|&root| !empty(root))
+        && roots.into_iter().all(|&root| empty(root) || objects.holds_only_secrets(root))
 }
 
 /// Every `v1` Secret of a document: alone, in Lists, and inside of other objects.
-pub fn secrets(document: &dyn Document) -> Vec<NodeId> {
+pub fn secrets(document: &dyn Document) -> Vec<Secret> {
+    let objects = Objects::of(document);
+    let mut nodes: BTreeSet<NodeId> =
+        objects.heads.keys().copied().filter(|&map| objects.is_kind(map, "Secret")).collect();
+    // The items of such a list need not say what they are.
+    let lists = objects.heads.keys().copied().filter(|&map| objects.is_kind(map, "SecretList"));
+    let lists: BTreeSet<NodeId> = lists.filter_map(|list| objects.items(list)).collect();
     let tree = document.tree();
-    let nodes = tree.documents().iter().flat_map(|&root| iter::once(root).chain(tree.descendants(root)));
-    nodes.filter(|&node| tree[node].kind == NodeKind::Map && is_kind(document, node, "Secret")).collect()
+    let items = lists.into_iter().flat_map(|list| tree.entries(list)).map(|item| tree.resolve(item));
+    nodes.extend(items.filter(|&item| tree[item].kind == NodeKind::Map));
+    nodes.into_iter().map(|node| Secret { node, head: objects.head(node) }).collect()
 }
 
-/// The values of a Secret.
-pub fn values(document: &dyn Document, secret: NodeId) -> Vec<NodeId> {
+/// The values of a Secret, without those of collections that were `seen` before: what aliases share is looked at once.
+pub fn values(document: &dyn Document, secret: &Secret, seen: &mut HashSet<NodeId>) -> Vec<NodeId> {
     let tree = document.tree();
-    let maps = ["data", "stringData"].into_iter().filter_map(|key| entry(document, secret, key));
-    let values = maps.flat_map(|map| tree.descendants(tree.resolve(map)));
-    values.filter(|&node| matches!(tree[node].kind, NodeKind::Scalar | NodeKind::Alias(_))).collect()
+    let is_collection = |node: NodeId| matches!(tree[node].kind, NodeKind::Map | NodeKind::List);
+    let mut values = Vec::new();
+    let maps = [STRING_DATA, DATA].into_iter().filter_map(|name| secret.head[name]);
+    let mut open: Vec<NodeId> = maps.map(|map| tree.resolve(map)).collect();
+    while let Some(collection) = open.pop() {
+        if !is_collection(collection) || !seen.insert(collection) {
+            continue;
+        }
+        for node in tree.descendants(collection) {
+            match tree[node].kind {
+                NodeKind::Alias(_) if is_collection(tree.resolve(node)) => open.push(tree.resolve(node)),
+                NodeKind::Scalar | NodeKind::Alias(_) => values.push(node),
+                _ => {}
+            }
+        }
+    }
+    values
 }
 
 /// Whether this is an object of Kubernetes, of any kind.
@@ -43,11 +85,16 @@ pub fn is_object(document: &dyn Document, node: NodeId) -> bool {
 
 /// The annotations of Secrets that carry their plaintext.
 pub fn last_applied(document: &dyn Document) -> Vec<NodeId> {
-    let annotation = |secret| {
-        let annotations = entry(document, entry(document, secret, "metadata")?, "annotations")?;
+    last_applied_of(document, &secrets(document))
+}
+
+/// Those of these Secrets.
+pub fn last_applied_of(document: &dyn Document, secrets: &[Secret]) -> Vec<NodeId> {
+    let annotation = |secret: &Secret| {
+        let annotations = entry(document, secret.head[METADATA]?, "annotations")?;
         entry(document, annotations, LAST_APPLIED)
     };
-    secrets(document).into_iter().filter_map(annotation).collect()
+    secrets.iter().filter_map(annotation).collect()
 }
 
 fn entry(document: &dyn Document, map: NodeId, key: &str) -> Option<NodeId> {
@@ -55,21 +102,90 @@ fn entry(document: &dyn Document, map: NodeId, key: &str) -> Option<NodeId> {
     tree.entry(document.source(), tree.resolve(map), key)
 }
 
-fn is_kind(document: &dyn Document, object: NodeId, kind: &str) -> bool {
-    let says = |key: &str, text: &str| {
-        entry(document, object, key).is_some_and(|node| {
-            let node = document.tree().resolve(node);
-            document.tree()[node].kind == NodeKind::Scalar
-                && document.tree()[node].text.get(document.source()) == text
-        })
-    };
-    says("apiVersion", "v1") && says("kind", kind)
+/// What the maps of a document say of themselves, as whoever applies them reads it: merge keys followed, and each
+/// map read once, however many aliases lead to it.
+struct Objects<'d> {
+    document: &'d dyn Document,
+    heads: HashMap<NodeId, Head>,
 }
 
-fn items(document: &dyn Document, object: NodeId) -> Option<Vec<NodeId>> {
-    let tree = document.tree();
-    let list = entry(document, object, "items").filter(|&node| tree[node].kind == NodeKind::List)?;
-    is_kind(document, object, "List").then(|| tree.entries(list).collect())
+impl<'d> Objects<'d> {
+    fn of(document: &'d dyn Document) -> Self {
+        let tree = document.tree();
+        let mut objects = Self { document, heads: HashMap::new() };
+        for &root in tree.documents() {
+            for node in iter::once(root).chain(tree.descendants(root)) {
+                if tree[node].kind == NodeKind::Map {
+                    objects.read(node);
+                }
+            }
+        }
+        objects
+    }
+
+    /// An alias leads back to what was read before: this goes as deep as the text nests.
+    fn read(&mut self, map: NodeId) -> Head {
+        if let Some(head) = self.heads.get(&map) {
+            return *head;
+        }
+        let (tree, source) = (self.document.tree(), self.document.source());
+        let (mut head, mut merged) = (Head::default(), Vec::new());
+        for entry in tree.entries(map) {
+            let key = tree[entry].key.get(source);
+            if let Some(name) = NAMES.iter().position(|name| *name == key) {
+                head[name] = Some(entry);
+            } else if key == "<<" {
+                merged.push(entry);
+                // In a list of several; one that is an alias is refused by all who read YAML.
+                merged.extend(tree.entries(entry).filter(|_| tree[entry].kind == NodeKind::List));
+            }
+        }
+        self.heads.insert(map, head);
+        for base in merged.into_iter().map(|base| tree.resolve(base)) {
+            if tree[base].kind == NodeKind::Map {
+                let base = self.read(base);
+                head = array::from_fn(|name| head[name].or(base[name]));
+            }
+        }
+        self.heads.insert(map, head);
+        head
+    }
+
+    fn head(&self, node: NodeId) -> Head {
+        self.heads.get(&self.document.tree().resolve(node)).copied().unwrap_or_default()
+    }
+
+    fn is_kind(&self, node: NodeId, kind: &str) -> bool {
+        let head = self.head(node);
+        let says =
+            |name: usize, text: &str| head[name].is_some_and(|node| is_text(self.document, node, text));
+        says(API_VERSION, "v1") && says(KIND, kind)
+    }
+
+    fn items(&self, list: NodeId) -> Option<NodeId> {
+        let tree = self.document.tree();
+        self.head(list)[ITEMS]
+            .map(|items| tree.resolve(items))
+            .filter(|&items| tree[items].kind == NodeKind::List)
+    }
+
+    fn holds_only_secrets(&self, node: NodeId) -> bool {
+        let tree = self.document.tree();
+        if self.is_kind(node, "Secret") {
+            return true;
+        }
+        let of_secrets = self.is_kind(node, "SecretList");
+        let is_list = of_secrets || (self.is_kind(node, "List") && tree.resolve(node) == node);
+        let mut items = self.items(node).into_iter().flat_map(|items| tree.entries(items)).peekable();
+        is_list && items.peek().is_some() && items.all(|item| of_secrets || self.holds_only_secrets(item))
+    }
+}
+
+/// Whether a scalar stands for this text, whatever its tag.
+fn is_text(document: &dyn Document, node: NodeId, text: &str) -> bool {
+    let node = document.tree().resolve(node);
+    document.tree()[node].kind == NodeKind::Scalar
+        && document.value(node).is_ok_and(|value| value.as_str() == Some(text))
 }
 
 #[cfg(test)]
@@ -107,8 +223,59 @@ mod tests {
         let document = yaml(text);
         let found = secrets(&*document);
         assert_eq!(found.len(), 2);
-        let count = |secret| values(&*document, secret).len();
-        assert_eq!([count(found[0]), count(found[1])], [2, 1]);
+        let mut seen = HashSet::new();
+        let mut count = |secret| values(&*document, secret, &mut seen).len();
+        assert_eq!([count(&found[0]), count(&found[1])], [2, 1]);
+    }
+
+    #[test]
+    fn secrets_are_known_however_they_are_written() {
+        let of = |text: &str| {
+            let document = yaml(text);
+            let (found, mut seen) = (secrets(&*document), HashSet::new());
+            let count = |secret| values(&*document, secret, &mut seen).len();
+            (found.len(), found.iter().map(count).sum::<usize>())
+        };
+        for (text, expected) in [
+            ("apiVersion: v1\nkind: \"\\x53ecret\"\ndata: {a: b}\n", (1, 1)),
+            ("apiVersion: v1\nkind: !!binary U2VjcmV0\ndata: {a: b}\n", (1, 1)),
+            ("apiVersion: !!str v1\nkind: !!str Secret\ndata: {a: b}\n", (1, 1)),
+            ("x: {v: &v v1, k: &k Secret}\napiVersion: *v\nkind: *k\ndata: {a: b}\n", (1, 1)),
+            ("x: &x {stringData: {a: b}}\napiVersion: v1\nkind: Secret\n<<: *x\n", (1, 1)),
+            ("x: &x {apiVersion: v1, kind: Secret}\ny:\n  <<: [*x]\n  data: {a: b}\n", (2, 1)),
+            ("x: &x {data: {a: b}}\ny: &y {<<: *x}\napiVersion: v1\nkind: Secret\n\"<<\": *y\n", (1, 1)),
+            ("x: &x {a: b}\napiVersion: v1\nkind: Secret\ndata: {<<: *x, c: d}\n", (1, 2)),
+            ("x: &x {a: b}\napiVersion: v1\nkind: Secret\ndata: *x\n", (1, 1)),
+            (
+                "apiVersion: v1\nkind: SecretList\nitems:\n- {data: {a: b}}\n- {kind: Secret, data: {c: d}}\n",
+                (2, 2),
+            ),
+            (
+                "apiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: List\n  items:\n  - {apiVersion: v1, kind: Secret, data: {a: b}}\n",
+                (1, 1),
+            ),
+        ] {
+            assert_eq!(of(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_aliases_share_is_looked_at_once() {
+        // Each of these maps holds all that the one before it holds, twice.
+        let mut text =
+            "l0: &l0 {apiVersion: v1, kind: Secret, data: &d {a: b, c: *d0}}\n".replace(", c: *d0", "");
+        for n in 1..2000 {
+            let before = n - 1;
+            text +=
+                &format!("l{n}: &l{n} {{<<: [*l{before}, *l{before}], data: {{x: *d, y: *l{before}}}}}\n");
+        }
+        let document = yaml(&text);
+        let found = secrets(&*document);
+        assert_eq!(found.len(), 2000);
+        let mut seen = HashSet::new();
+        let count: usize = found.iter().map(|secret| values(&*document, secret, &mut seen).len()).sum();
+        assert!(count < 20_000, "{count}");
+        holds_only_secrets(&*document);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use crate::config::Selection;
 use crate::document::{Document, Format, NodeId, NodeKind, Step, ValueKind};
 use crate::error::Result;
 use crate::sops::cipher::Token;
+use crate::sops::metadata;
 
 /// A leaf or comment of a document, with what a rule says of it.
 #[derive(Debug, Clone, Copy)]
@@ -44,6 +45,17 @@ struct Level<'a> {
     comment: Option<NodeId>,
 }
 
+/// What of a document is no leaf of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exempt {
+    /// All that is taken for metadata, whatever it holds.
+    Metadata,
+    /// Of the metadata the fields that sops knows: what else is in them may be plaintext that somebody put there.
+    KnownMetadata,
+    /// Nothing: there are no metadata, whatever the names of its entries.
+    Nothing,
+}
+
 /// Calls `visit` for each leaf and comment of a plaintext document in document order: the metadata and empty comments
 /// left out, aliases expanded.
 pub fn for_each(
@@ -51,7 +63,7 @@ pub fn for_each(
     selection: &Selection,
     visit: &mut dyn FnMut(Leaf<'_>) -> Result<()>,
 ) -> Result<()> {
-    visit_all(document, selection, false, visit)
+    visit_all(document, selection, false, Exempt::Metadata, visit)
 }
 
 /// As [`for_each`], for an encrypted document: items of lists may stand for comments.
@@ -60,7 +72,7 @@ pub fn for_each_encrypted(
     selection: &Selection,
     visit: &mut dyn FnMut(Leaf<'_>) -> Result<()>,
 ) -> Result<()> {
-    visit_all(document, selection, true, visit)
+    visit_all(document, selection, true, Exempt::Metadata, visit)
 }
 
 /// Whether a scalar of a document holds something that is no ciphertext.
@@ -76,12 +88,35 @@ pub fn is_clear(document: &dyn Document, leaf: NodeId) -> bool {
     }
 }
 
-/// The values that a rule says are encrypted, and that are not. Comments are let be: sops takes clear ones, too.
-pub fn in_clear(document: &dyn Document, selection: &Selection) -> Result<Vec<NodeId>> {
-    let mut found = Vec::new();
-    for_each_encrypted(document, selection, &mut |leaf| {
-        if leaf.selected && !leaf.is_comment && is_clear(document, leaf.at) {
-            found.push(leaf.at);
+/// Whether a comment of a document holds something that is no ciphertext.
+pub fn is_clear_comment(document: &dyn Document, comment: NodeId) -> bool {
+    let text = document.tree()[comment].text.get(document.source()).trim();
+    let is_token = |token: Token<'_>| token.text() == text && token.is_well_formed();
+    !text.is_empty() && !Token::parse(text).is_ok_and(is_token)
+}
+
+/// What a rule says is encrypted, and is not.
+#[derive(Debug, Default)]
+pub struct InPlaintext {
+    pub values: Vec<NodeId>,
+    /// sops encrypts comments, too, and reads ones in plaintext without a word.
+    pub comments: Vec<NodeId>,
+}
+
+/// The values and comments that a rule says are encrypted, and that are not: those that encrypting would encrypt, and
+/// what is in the metadata and not exempt.
+pub fn in_plaintext(document: &dyn Document, selection: &Selection, exempt: Exempt) -> Result<InPlaintext> {
+    let mut found = InPlaintext::default();
+    visit_all(document, selection, true, exempt, &mut |leaf| {
+        if !leaf.selected {
+            return Ok(());
+        }
+        if document.tree()[leaf.node].kind == NodeKind::Comment {
+            if is_clear_comment(document, leaf.node) {
+                found.comments.push(leaf.node);
+            }
+        } else if is_clear(document, leaf.at) {
+            found.values.push(leaf.at);
         }
         Ok(())
     })?;
@@ -92,6 +127,7 @@ fn visit_all(
     document: &dyn Document,
     selection: &Selection,
     encrypted: bool,
+    exempt: Exempt,
     visit: &mut dyn FnMut(Leaf<'_>) -> Result<()>,
 ) -> Result<()> {
     let (source, tree) = (document.source(), document.tree());
@@ -101,9 +137,16 @@ fn visit_all(
             let before = metadata.partition_point(|&entry| entry <= node);
             before.checked_sub(1).is_some_and(|at| tree.contains(metadata[at], node))
         };
+        let is_exempt = |node| match exempt {
+            Exempt::Metadata => is_metadata(node),
+            Exempt::KnownMetadata => is_metadata(node) && metadata::is_known(document, node),
+            Exempt::Nothing => false,
+        };
         let mut walk = Walk { document, selection, encrypted, path: String::new(), levels: Vec::new() };
         tree.walk(source, root, &mut |keys, step| match step {
-            Step::Enter(node) | Step::Leave(node) if is_metadata(node) => Ok(()),
+            Step::Enter(node) | Step::Leave(node) if exempt == Exempt::Metadata && is_metadata(node) => {
+                Ok(())
+            }
             Step::Enter(_) => {
                 walk.enter(keys);
                 Ok(())
@@ -112,8 +155,8 @@ fn visit_all(
                 walk.leave();
                 Ok(())
             }
-            Step::Comment(node) if is_metadata(node) || tree[node].text.get(source).is_empty() => Ok(()),
-            Step::Leaf { at, .. } if is_metadata(at) => Ok(()),
+            Step::Comment(node) if is_exempt(node) || tree[node].text.get(source).is_empty() => Ok(()),
+            Step::Leaf { at, .. } if is_exempt(at) => Ok(()),
             Step::Comment(node) => walk.comment(node, visit),
             Step::Leaf { node, at } => walk.leaf(keys, node, at, visit),
         })?;
@@ -260,8 +303,8 @@ mod tests {
         let text =
             format!("a: {token}\nb: ''\nc: ~\nd: 1\ne: ENC[AES256_GCM,x]\nf: {token} x\ng_unencrypted: 2\n");
         let document = document::parse(Format::Yaml, SecretBytes::new(text.into_bytes()), true).unwrap();
-        let found = in_clear(&*document, &Selection::default()).unwrap();
-        let keys = found.iter().map(|&node| document.tree()[node].key.get(document.source()));
+        let found = in_plaintext(&*document, &Selection::default(), Exempt::Metadata).unwrap();
+        let keys = found.values.iter().map(|&node| document.tree()[node].key.get(document.source()));
         assert_eq!(keys.collect::<Vec<_>>(), ["d", "e", "f"]);
     }
 

@@ -6,6 +6,7 @@
 use serde_json::{Map, Value as Data};
 
 use crate::config::{Selection, SelectionKind};
+use crate::document::{Document, Format, NodeId, NodeKind};
 use crate::error::{Error, Kind, Result};
 use crate::keys::{KeyKind, MasterKey, Recipient, TransitKey, WrappedDataKey, WrappedKey};
 
@@ -17,6 +18,7 @@ const SPELLINGS: &str = "sealant_spelling";
 
 const KEY_GROUPS: &str = "key_groups";
 const THRESHOLD: &str = "shamir_threshold";
+const KMS: &str = "kms";
 
 /// What the metadata of a document says.
 #[derive(Debug, Clone)]
@@ -121,6 +123,74 @@ impl Metadata {
         self.block.is_empty()
             || SelectionKind::ALL.iter().any(|kind| get(&self.block, kind.field_name()).is_some())
     }
+}
+
+/// The fields of the block that are texts, numbers or flags, but for the selections.
+const FIELDS: [&str; 6] = ["lastmodified", "mac", "version", "mac_only_encrypted", THRESHOLD, SPELLINGS];
+
+/// The fields of an entry of each kind of master key.
+fn fields_of(kind: KeyKind) -> &'static [&'static str] {
+    match kind {
+        KeyKind::Age => &["recipient", "enc"],
+        KeyKind::Pgp => &["created_at", "enc", "fp"],
+        KeyKind::Kms => &["arn", "role", "context", "created_at", "enc", "aws_profile"],
+        KeyKind::GcpKms => &["resource_id", "created_at", "enc"],
+        KeyKind::AzureKv => &["vault_url", "name", "version", "created_at", "enc"],
+        KeyKind::HcVault => &["vault_address", "engine_path", "key_name", "created_at", "enc"],
+        KeyKind::HcKms => &["key_id", "created_at", "enc"],
+    }
+}
+
+/// Whether a scalar of a document's metadata is a field that sops or Sealant knows.
+pub(super) fn is_known(document: &dyn Document, node: NodeId) -> bool {
+    let names = names_to(document, node);
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    match names.as_slice() {
+        [name] => FIELDS.contains(name) || SelectionKind::from_field(name).is_some(),
+        [KEY_GROUPS, key @ ..] => is_field_of_key(key),
+        key => is_field_of_key(key),
+    }
+}
+
+fn is_field_of_key(names: &[&str]) -> bool {
+    let kind = |name: &str| KINDS.into_iter().find(|kind| kind.name() == name);
+    match names {
+        [KMS, "context", _] => true,
+        [name, field] => kind(name).is_some_and(|kind| fields_of(kind).contains(field)),
+        _ => false,
+    }
+}
+
+/// The names that lead to a node of the metadata, as sops decodes them: in whatever case, flat keys taken apart, and
+/// without the positions in lists.
+fn names_to(document: &dyn Document, node: NodeId) -> Vec<String> {
+    let tree = document.tree();
+    let mut names = Vec::new();
+    let mut at = node;
+    while let Some(parent) = tree.parent(at) {
+        if tree[parent].kind == NodeKind::Map {
+            names.push(tree[at].key.get(document.source()).to_ascii_lowercase());
+        }
+        at = parent;
+    }
+    let is_flat = matches!(document.format(), Format::Dotenv | Format::Ini);
+    if document.format() != Format::Dotenv {
+        names.pop();
+    }
+    names.reverse();
+    match names.as_slice() {
+        [key] if is_flat => flat_names(key.strip_prefix("sops_").unwrap_or(key)),
+        _ => names,
+    }
+}
+
+fn flat_names(key: &str) -> Vec<String> {
+    let without_position = |name: &str| match name.rsplit_once("__list_") {
+        Some((name, number)) if number.bytes().all(|byte| byte.is_ascii_digit()) => name.to_owned(),
+        _ => name.to_owned(),
+    };
+    // A group of keys is a map in a list: its position is behind the name of the list.
+    key.split("__map_").map(without_position).collect()
 }
 
 fn invalid(message: impl std::fmt::Display) -> Error {

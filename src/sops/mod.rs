@@ -11,6 +11,7 @@ pub mod kubernetes;
 mod leaves;
 mod mac;
 mod metadata;
+mod nature;
 mod reasons;
 mod spelling;
 
@@ -22,9 +23,11 @@ pub use contents::{Contents, Known, all_contents, contents, digest, encrypted_co
 pub use decrypt::{MacCheck, Plaintext};
 pub use encrypt::{Ciphertext, is_encrypted};
 pub use leaves::{
-    Leaf, for_each as for_each_leaf, for_each_encrypted as for_each_encrypted_leaf, in_clear, is_clear,
+    Exempt, InPlaintext, Leaf, for_each as for_each_leaf, for_each_encrypted as for_each_encrypted_leaf, in_plaintext,
+    is_clear, is_clear_comment,
 };
 pub use metadata::{Metadata, SOPS_VERSION};
+pub use nature::{Nature, holds_ciphertexts, is_meant_to_be_encrypted, may_be_more_than_plaintext};
 pub use reasons::{Reason, reasons};
 
 use crate::document::{self, Document, Edits, Format, NodeId, Value};
@@ -74,37 +77,8 @@ pub fn looks_encrypted(file: &[u8]) -> bool {
     holds(file, document::METADATA_KEY) && holds(file, TOKEN)
 }
 
-/// Whether a file is meant to be encrypted, though it may be broken: in folders full of other files, one that is must
-/// not be passed by.
-pub fn is_meant_to_be_encrypted(format: Format, file: &SecretBytes) -> bool {
-    let has_token = holds(file, TOKEN);
-    if format == Format::Binary {
-        // Any text may speak of ciphertexts; an encrypted binary file is JSON.
-        return has_token && file.trim_ascii_start().starts_with(b"{");
-    }
-    if looks_encrypted(file) || !(has_token || holds(file, document::METADATA_KEY)) {
-        return has_token;
-    }
-    document::parse(format, file.clone(), true).map_or(has_token, |document| is_meant(&*document))
-}
-
-/// Whether a document is meant to be encrypted: it has metadata that no other program would write, or ciphertexts.
-pub fn is_meant(document: &dyn Document) -> bool {
-    match document.metadata() {
-        Ok(Some(data)) => ["mac", "lastmodified"].iter().any(|name| data.get(name).is_some()),
-        _ => holds_tokens(document),
-    }
-}
-
 fn holds(file: &[u8], needle: &str) -> bool {
     file.windows(needle.len()).any(|window| window == needle.as_bytes())
-}
-
-/// Whether a value of a document is a ciphertext.
-fn holds_tokens(document: &dyn Document) -> bool {
-    let tree = document.tree();
-    let mut nodes = tree.documents().iter().flat_map(|&root| tree.descendants(root));
-    nodes.any(|node| tree[node].text.get(document.source()).starts_with(TOKEN))
 }
 
 /// Whether a file is encrypted, as `sops filestatus` tells it; no key is needed.
@@ -132,12 +106,8 @@ impl Encrypted {
     /// An encrypted document; errors as for [`Encrypted::parse`].
     pub fn of(document: Box<dyn Document>) -> Result<Self> {
         let Some(data) = document.metadata()? else {
-            return Err(match holds_tokens(&*document) {
-                true => Error::new(
-                    Kind::Other,
-                    "sops metadata not found, without which its values cannot be decrypted",
-                )
-                .advise("restore the file from Git"),
+            return Err(match nature::holds_tokens(&*document) {
+                true => nature::without_metadata(),
                 false => Error::new(Kind::Other, "the file is not encrypted: sops metadata not found")
                     .advise("encrypt it with `sealant encrypt -i FILE`"),
             });
@@ -325,32 +295,5 @@ impl Encrypted {
                 visit(leaf, value);
             }
         })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_meant_to_be_encrypted_is_not_passed_by() {
-        let meant = |format, text: &str| is_meant_to_be_encrypted(format, &SecretBytes::new(text.into()));
-        let token = "ENC[AES256_GCM,data:AA==,iv:AA==,tag:AA==,type:str]";
-        for (text, expected) in [
-            (format!("a: {token}\nsops:\n    mac: x\n"), true),
-            (format!("a: {token}\nsops: [\n"), true),
-            (format!("a: {token}\n"), true),
-            (format!("a: {token}\nb: [\n"), true),
-            ("a: ''\nsops:\n    mac: x\n".to_owned(), true),
-            ("a: 1\nsops:\n    enabled: true\n".to_owned(), false),
-            ("a: we use sops\n".to_owned(), false),
-            ("a: we use sops\nb: [\n".to_owned(), false),
-            (format!("a: |\n  b: {token}\n"), false),
-            (String::new(), false),
-        ] {
-            assert_eq!(meant(Format::Yaml, &text), expected, "{text}");
-        }
-        assert!(meant(Format::Binary, &format!("{{\"data\": \"{token}\"}}")));
-        assert!(!meant(Format::Binary, &format!("sops writes {token}\n")));
     }
 }

@@ -24,7 +24,10 @@ pub fn files_in_clear(found: &[Found]) -> BTreeSet<PathBuf> {
         found.map(|found| found.file.clone()).collect::<BTreeSet<_>>()
     };
     let broken = of_rules(&[Rule::Broken]);
-    of_rules(&[Rule::Plaintext, Rule::Secret]).into_iter().filter(|file| !broken.contains(file)).collect()
+    of_rules(&[Rule::Plaintext, Rule::Comment, Rule::Secret])
+        .into_iter()
+        .filter(|file| !broken.contains(file))
+        .collect()
 }
 
 /// Encrypts files in place, and says what became of each.

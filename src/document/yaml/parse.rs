@@ -455,20 +455,23 @@ impl<'s> Reader<'s> {
 
     fn key(&mut self, text: &str, style: ScalarStyle, tag: Option<&str>, span: Span) -> Result<()> {
         let merge = text == "<<" && style == ScalarStyle::Plain;
-        if !merge && !matches!(resolve(text, style == ScalarStyle::Plain, tag), Ok(Value::Str(_))) {
+        // The string that it stands for: a tag can spell it in base64.
+        let value =
+            if merge { Ok(Value::str(text)) } else { resolve(text, style == ScalarStyle::Plain, tag) };
+        let Some(name) = value.as_ref().ok().and_then(Value::as_str) else {
             let error = self.fail(span.start(), Kind::Encrypt, format!("the key `{text}` is not a string"));
             return error.map_err(|error: Error| error.advise("quote it: sops knows string keys alone"));
-        }
+        };
         self.refuse_quirks(style, span, true)?;
         self.advance(span.start())?;
         self.flush_comments(0);
         self.forget_line();
         self.at = span.end();
-        let key = Text::new(self.source, inner(span, style), text);
+        let key = Text::new(self.source, inner(span, style), name);
         let duplicate = match self.open.last_mut() {
             Some(open) => {
                 open.key = Some((key, span));
-                !open.keys.insert(text.to_owned())
+                !open.keys.insert(name.to_owned())
             }
             None => false,
         };

@@ -1,5 +1,7 @@
 //! What one version of a file gives away: values, for whom they are, and what of it is in clear.
 
+use std::collections::HashSet;
+
 use crate::config::Selection;
 use crate::document::{self, Document, Format, NodeId, Paths};
 use crate::encrypted_file::{EncryptedFile, is_meant_to_be_encrypted};
@@ -10,7 +12,8 @@ use crate::repo::git::history::Content;
 use crate::repo::values::Values;
 use crate::repo::who_can_decrypt::{Share, share};
 use crate::secret::SecretBytes;
-use crate::sops;
+use crate::sops::kubernetes::{Secret, secrets};
+use crate::sops::{self, Exempt, Nature};
 
 /// What a content is.
 pub(super) enum Look {
@@ -43,7 +46,7 @@ pub(super) fn look(format: Format, content: Content, is_it: &impl Fn(&MasterKey)
         let (selection, clear) = match &file {
             EncryptedFile::Document(file) => {
                 let selection = file.metadata.selection.clone();
-                let clear = paths_in_clear(file.document(), &selection)?;
+                let clear = paths_in_clear(file.document(), &selection, Exempt::KnownMetadata)?;
                 (Some(selection), clear)
             }
             EncryptedFile::Sealed(_) => (None, Vec::new()),
@@ -74,7 +77,10 @@ pub(super) fn clear_values(
         if !tried.contains(&selection) {
             tried.push(selection);
             found.extend(match selection {
-                Some(selection) => paths_in_clear(&*document, selection).unwrap_or_default(),
+                Some(selection) => {
+                    let exempt = Nature::of(&*document).exempt();
+                    paths_in_clear(&*document, selection, exempt).unwrap_or_default()
+                }
                 // Where a SealedSecret stands today, the Secret may have stood before.
                 None => secrets_in_clear(&*document),
             });
@@ -85,9 +91,10 @@ pub(super) fn clear_values(
     found
 }
 
-fn paths_in_clear(document: &dyn Document, selection: &Selection) -> Result<Vec<String>> {
+fn paths_in_clear(document: &dyn Document, selection: &Selection, exempt: Exempt) -> Result<Vec<String>> {
     let paths = Paths::of(document);
-    Ok(sops::in_clear(document, selection)?.into_iter().map(|node| paths.to(node)).collect())
+    let found = sops::in_plaintext(document, selection, exempt)?;
+    Ok(found.values.into_iter().map(|node| paths.to(node)).collect())
 }
 
 /// The values of Kubernetes Secrets in clear, whatever else the file has.
@@ -106,13 +113,14 @@ fn secrets_in_clear(document: &dyn Document) -> Vec<String> {
     let (tree, source) = (document.tree(), document.source());
     let entry = |map: NodeId, key: &str| tree.entry(source, tree.resolve(map), key);
     let text = |map: NodeId, key: &str| entry(map, key).map(|node| tree[tree.resolve(node)].text.get(source));
-    let named = |secret: NodeId| {
-        let metadata = entry(secret, "metadata");
+    let mut seen = HashSet::new();
+    let named = |secret: Secret| {
+        let metadata = entry(secret.node, "metadata");
         let of = |key: &str| metadata.and_then(|metadata| text(metadata, key));
         let namespace = of("namespace").map(|namespace| format!("{namespace}/")).unwrap_or_default();
         let place = namespace + of("name").unwrap_or_default();
-        let values = check::clear_values(document, secret).into_iter();
+        let values = check::clear_values(document, &secret, &mut seen).into_iter();
         values.map(move |value| format!("{place}: {}", tree[value].key.get(source)))
     };
-    sops::kubernetes::secrets(document).into_iter().flat_map(named).collect()
+    secrets(document).into_iter().flat_map(named).collect()
 }

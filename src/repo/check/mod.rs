@@ -1,15 +1,19 @@
 //! What is wrong with a file of a repository, as far as it can be seen without any key.
 //!
-//! Pure: bytes and a creation rule in, findings out. Which leaves a rule selects is `sops`'s to say, for whom a file is
-//! encrypted `rekey`'s. A finding never quotes a value.
+//! Pure: bytes and a creation rule in, findings out. Every leaf and comment is judged, whatever the file says of itself;
+//! which ones a rule selects is `sops`'s to say, what of a SealedSecret is its own `sealed_secret`'s, for whom a file is
+//! encrypted `rekey`'s. A finding never quotes a value. Work is linear in the size of a file: somebody else wrote it.
 
 mod claimed;
+mod lines;
 mod others;
 mod plan;
+mod private_keys;
 mod rule;
+mod templates;
 mod text;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use serde::Serialize;
 
@@ -21,11 +25,13 @@ use crate::policy;
 use crate::rekey::Change;
 use crate::sealed_secret::{self, SealedFile};
 use crate::secret::SecretBytes;
-use crate::sops::{self, Encrypted, kubernetes};
+use crate::sops::kubernetes::{self, Secret};
+use crate::sops::{self, Encrypted, Exempt, InPlaintext, Nature};
+use lines::Lines;
 use others::is_about_secrets;
 pub use plan::Plan;
 pub use rule::Rule;
-use text::{PrivateKey, Signs};
+use text::Signs;
 
 /// Something that is wrong with a file.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -42,13 +48,12 @@ pub fn check(format: Format, file: SecretBytes, policy: Option<&Policy>) -> Resu
     let utf8 = text::of_utf16(&file);
     let is_utf16 = utf8.is_some();
     let file = utf8.unwrap_or(file);
-    let signs = Signs::of(&file);
-    let mut check = Check { policy, findings: Vec::new() };
-    if is_utf16 && format != Format::Binary && signs.ciphertext && sops::looks_encrypted(&file) {
-        check.add(1, Rule::Broken, "is in UTF-16, and encrypted files are read in UTF-8 alone");
-    }
-    for (line, kind) in signs.private_keys(&file) {
-        check.add(line, Rule::PrivateKey, named(kind));
+    let signs = Signs::of(format, &file);
+    let mut check = Check { policy, is_utf16, findings: Vec::new() };
+    if signs.private_key {
+        for (line, kind) in private_keys::private_keys(&file) {
+            check.add(line, Rule::PrivateKey, kind.description());
+        }
     }
     let covering = policy.filter(|policy| covers(policy, format));
     if (covering.is_some() || signs.may_matter) && !file.is_empty() {
@@ -56,13 +61,6 @@ pub fn check(format: Format, file: SecretBytes, policy: Option<&Policy>) -> Resu
     }
     check.findings.sort();
     Ok(check.findings)
-}
-
-fn named(kind: PrivateKey) -> &'static str {
-    match kind {
-        PrivateKey::Age => "an age identity, which is a private key",
-        PrivateKey::Vault | PrivateKey::OldVault => "a token of Vault or OpenBao",
-    }
 }
 
 /// Whether a creation rule says of the files that it matches that they are secret. One that matches every file says
@@ -74,6 +72,7 @@ fn covers(policy: &Policy, format: Format) -> bool {
 
 struct Check<'a> {
     policy: Option<&'a Policy>,
+    is_utf16: bool,
     findings: Vec<Finding>,
 }
 
@@ -126,10 +125,11 @@ impl Check<'_> {
                 let is_meant = is_envelope
                     || (signs.ciphertext && sops::looks_encrypted(&file))
                     || selection.is_some_and(|selection| !is_about_secrets(&selection));
-                let template = std::str::from_utf8(&file).ok().filter(|_| format == Format::Yaml);
+                let is_manifest = matches!(format, Format::Yaml | Format::Json);
+                let text = std::str::from_utf8(&file).ok().filter(|_| is_manifest);
                 if is_meant {
                     self.broken(&error);
-                } else if let Some(line) = template.and_then(text::clear_line_of_template) {
+                } else if let Some(line) = text.and_then(templates::plain_line_of_secret) {
                     self.add(line, Rule::Secret, "a Kubernetes Secret has a value in clear");
                 }
                 Ok(())
@@ -138,54 +138,102 @@ impl Check<'_> {
     }
 
     fn document(&mut self, document: Box<dyn Document>, covering: Option<&Policy>) -> Result<()> {
+        let lines = Lines::of(document.source());
         let secrets = kubernetes::secrets(&*document);
-        let mut reported = BTreeSet::new();
-        if sops::is_meant(&*document) {
-            self.last_applied(&*document);
-            return self.encrypted(document, covering, &secrets, &mut reported);
+        let nature = Nature::of(&*document);
+        let view = View { document: &*document, lines: &lines, secrets: &secrets, exempt: nature.exempt() };
+        self.last_applied(&view);
+        if self.is_utf16 && nature.is_meant() {
+            self.add(1, Rule::Broken, "is in UTF-16, and encrypted files are read in UTF-8 alone");
+        }
+        match nature {
+            Nature::Encrypted => {
+                self.encrypted(&view, covering)?;
+                return self.metadata(document, &lines);
+            }
+            // Whoever only writes of sops has no ciphertexts.
+            Nature::Damaged(why) if covering.is_some() || sops::holds_ciphertexts(&*document) => {
+                let line = why.line().unwrap_or_else(|| line_of_metadata(&view));
+                self.broken(&why.on_line(line));
+            }
+            _ => {}
         }
         let sealed = sealed_secret::objects(&*document);
-        if let Some(policy) = covering.filter(|_| sealed.is_empty()) {
-            self.plain(&*document, policy, &secrets, &mut reported);
-        }
-        self.secrets(&*document, &secrets, &reported);
-        self.last_applied(&*document);
+        let reported = match covering {
+            Some(policy) => self.plain(&view, policy, &sealed),
+            None => BTreeSet::new(),
+        };
+        self.secrets(&view, &reported);
         if !sealed.is_empty() {
             match SealedFile::of(document) {
-                Ok(file) => self.recipients(&EncryptedFile::Sealed(file))?,
+                Ok(file) => self.recipients(&EncryptedFile::Sealed(file), &lines)?,
                 Err(error) => self.broken(&error),
             }
         }
         Ok(())
     }
 
-    /// A document without metadata that a rule covers: told once, however much of it is in clear.
-    fn plain(
-        &mut self,
-        document: &dyn Document,
-        policy: &Policy,
-        secrets: &[NodeId],
-        reported: &mut BTreeSet<NodeId>,
-    ) {
-        let (selection, _) = policy::selection(document, policy.selection.clone());
-        let found = self.clear(document, &selection, secrets);
-        if let Some(&first) = found.first() {
-            let message = match found.len() {
-                1 => format!("a value is in clear that {} says is encrypted", shown(policy)),
-                count => format!("{count} values are in clear that {} says are encrypted", shown(policy)),
-            };
-            self.add(line_of(document, first), Rule::Plaintext, message);
+    /// A document that is not encrypted and that a rule covers: told once, however much of it is in plaintext.
+    fn plain(&mut self, view: &View<'_>, policy: &Policy, sealed: &[NodeId]) -> BTreeSet<NodeId> {
+        let (selection, _) = policy::selection_beside(view.document, policy.selection.clone(), sealed);
+        let mut found = self.in_plaintext(view, &selection);
+        let objects: HashSet<NodeId> = sealed.iter().copied().collect();
+        let is_own = |node: &NodeId| sealed_secret::is_own(view.document, &objects, *node);
+        found.values.retain(|value| !is_own(value));
+        found.comments.retain(|comment| !is_own(comment));
+        let tell = |nodes: &[NodeId], one: &str, many: &str| {
+            let line = nodes.iter().map(|&node| view.line_of(node)).min()?;
+            let shown = shown(policy);
+            Some((
+                line,
+                match nodes.len() {
+                    1 => format!("{one} is in clear that {shown} says is encrypted"),
+                    count => format!("{count} {many} are in clear that {shown} says are encrypted"),
+                },
+            ))
+        };
+        // Where values are in plaintext, nothing has been encrypted, and everybody sees it.
+        if let Some((line, message)) = tell(&found.values, "a value", "values") {
+            self.add(line, Rule::Plaintext, message);
+        } else if let Some((line, message)) = tell(&found.comments, "a comment", "comments") {
+            self.add(line, Rule::Comment, message);
+        } else if view.document.tree().documents().is_empty()
+            && let Some(line) = text::first_line_with_text(view.document.source())
+        {
+            let message = format!("comments are in clear that {} says are encrypted", shown(policy));
+            self.add(line, Rule::Comment, message);
         }
-        reported.extend(found);
+        found.values.into_iter().collect()
     }
 
-    fn encrypted(
-        &mut self,
-        document: Box<dyn Document>,
-        covering: Option<&Policy>,
-        secrets: &[NodeId],
-        reported: &mut BTreeSet<NodeId>,
-    ) -> Result<()> {
+    fn encrypted(&mut self, view: &View<'_>, covering: Option<&Policy>) -> Result<()> {
+        let Some(data) = view.document.metadata()? else { return Ok(()) };
+        let of_file = (sops::Metadata::from_data(&data)?.selection, "its metadata".to_owned());
+        // What a rule leaves unsaid is what encrypting by it would have done, if the file is its business at all.
+        let of_rule = self.policy.and_then(|policy| {
+            let asked = policy.selection.clone();
+            let is_meant = asked.is_some() || covering.is_some();
+            is_meant.then(|| (policy::selection(view.document, asked).0, shown(policy)))
+        });
+        let mut reported = BTreeSet::new();
+        for (selection, who) in [Some(of_file), of_rule].into_iter().flatten() {
+            let InPlaintext { values, comments } = self.in_plaintext(view, &selection);
+            for node in values.into_iter().filter(|&node| reported.insert(node)) {
+                let path = view.document.tree().path_of(view.document.source(), node);
+                let message = format!("{path} is in clear, and {who} says that it is encrypted");
+                self.add(view.line_of(node), Rule::Plaintext, message);
+            }
+            for node in comments.into_iter().filter(|&node| reported.insert(node)) {
+                let message = format!("a comment is in clear, and {who} says that it is encrypted");
+                self.add(view.line_of(node), Rule::Comment, message);
+            }
+        }
+        self.secrets(view, &reported);
+        Ok(())
+    }
+
+    /// What the metadata of an encrypted document say.
+    fn metadata(&mut self, document: Box<dyn Document>, lines: &Lines) -> Result<()> {
         let file = match Encrypted::of(document) {
             Ok(file) => file,
             Err(error) => {
@@ -193,75 +241,68 @@ impl Check<'_> {
                 return Ok(());
             }
         };
-        let document = file.document();
-        // What a rule leaves unsaid is what encrypting by it would have done, if the file is its business at all.
-        let of_rule = self.policy.and_then(|policy| {
-            let asked = policy.selection.clone();
-            let is_meant = asked.is_some() || covering.is_some();
-            is_meant.then(|| (policy::selection(document, asked).0, shown(policy)))
-        });
-        let of_file = (file.metadata.selection.clone(), "its metadata".to_owned());
-        for (selection, who) in [Some(of_file), of_rule].into_iter().flatten() {
-            for node in self.clear(document, &selection, secrets) {
-                if reported.insert(node) {
-                    let path = document.tree().path_of(document.source(), node);
-                    let message = format!("{path} is in clear, and {who} says that it is encrypted");
-                    self.add(line_of(document, node), Rule::Plaintext, message);
-                }
-            }
-        }
-        self.secrets(document, secrets, reported);
         if file.metadata.mac.is_none() {
-            let line = line_of_metadata(document);
+            let line = line_of_metadata_in(file.document(), lines);
             self.add(line, Rule::Broken, "has no MAC, so nobody can tell whether it was changed");
         }
-        self.recipients(&EncryptedFile::Document(Box::new(file)))
+        self.recipients(&EncryptedFile::Document(Box::new(file)), lines)
     }
 
-    /// The values that a selection says are encrypted and that are not.
-    fn clear(&mut self, document: &dyn Document, selection: &Selection, secrets: &[NodeId]) -> Vec<NodeId> {
-        let mut found = sops::in_clear(document, selection).unwrap_or_else(|error| {
+    /// What a selection says is encrypted and is not.
+    fn in_plaintext(&mut self, view: &View<'_>, selection: &Selection) -> InPlaintext {
+        let document = view.document;
+        let mut found = sops::in_plaintext(document, selection, view.exempt).unwrap_or_else(|error| {
             self.broken(&error);
-            Vec::new()
+            InPlaintext::default()
         });
         if is_about_secrets(selection) {
-            let tree = document.tree();
-            let is_of_secret = |leaf| secrets.iter().any(|&secret| tree.contains(secret, leaf));
-            found.retain(|&leaf| is_of_secret(leaf) || !others::is_of_data(document, selection, leaf));
+            let secrets: HashSet<NodeId> = view.secrets.iter().map(|secret| secret.node).collect();
+            let is_meant = |&node: &NodeId| {
+                document.tree().is_below(&secrets, node) || !others::is_of_data(document, selection, node)
+            };
+            found.values.retain(is_meant);
+            found.comments.retain(is_meant);
         }
         found
     }
 
-    /// Secrets of which something is in clear that no rule speaks of.
-    fn secrets(&mut self, document: &dyn Document, secrets: &[NodeId], reported: &BTreeSet<NodeId>) {
-        for &secret in secrets {
-            let values = clear_values(document, secret);
-            let Some(&first) = values.iter().find(|value| !reported.contains(value)) else { continue };
+    /// Secrets of which something is in plaintext that no rule speaks of.
+    fn secrets(&mut self, view: &View<'_>, reported: &BTreeSet<NodeId>) {
+        let mut seen = HashSet::new();
+        for secret in view.secrets {
+            let values = clear_values(view.document, secret, &mut seen);
+            let first = values
+                .iter()
+                .filter(|value| !reported.contains(value))
+                .map(|&value| view.line_of(value))
+                .min();
+            let Some(line) = first else { continue };
             let message = match values.len() {
                 1 => "a Kubernetes Secret has a value in clear".to_owned(),
                 count => format!("a Kubernetes Secret has {count} values in clear"),
             };
-            self.add(line_of(document, first), Rule::Secret, message);
+            self.add(line, Rule::Secret, message);
         }
     }
 
-    fn last_applied(&mut self, document: &dyn Document) {
-        for node in kubernetes::last_applied(document) {
-            if sops::is_clear(document, node) && holds_values(document, node) {
+    fn last_applied(&mut self, view: &View<'_>) {
+        for node in kubernetes::last_applied_of(view.document, view.secrets) {
+            if sops::is_clear(view.document, node) && holds_values(view.document, node) {
                 let message =
                     format!("the annotation {} holds the Secret in clear", kubernetes::LAST_APPLIED);
-                self.add(line_of(document, node), Rule::LastApplied, message);
+                self.add(view.line_of(node), Rule::LastApplied, message);
             }
         }
     }
 
-    fn recipients(&mut self, file: &EncryptedFile) -> Result<()> {
+    fn recipients(&mut self, file: &EncryptedFile, at: &Lines) -> Result<()> {
         let Some(policy) = self.policy else { return Ok(()) };
         let Some(keys) = policy::key_set(policy)? else { return Ok(()) };
         let lines: Vec<usize> = match file {
-            EncryptedFile::Document(file) => vec![line_of_metadata(file.document())],
+            EncryptedFile::Document(file) => vec![line_of_metadata_in(file.document(), at)],
             EncryptedFile::Sealed(file) => {
-                file.objects.iter().map(|(node, _)| file.document.line(*node)).collect()
+                let begins = |node: &NodeId| file.document.tree()[*node].span.start();
+                file.objects.iter().map(|(node, _)| at.of_offset(begins(node))).collect()
             }
         };
         for (holder, line) in file.holders().into_iter().zip(lines) {
@@ -279,12 +320,31 @@ impl Check<'_> {
     }
 }
 
-/// The values of a Secret in clear, without those that are filled in later.
-pub(super) fn clear_values(document: &dyn Document, secret: NodeId) -> Vec<NodeId> {
+/// A document that is looked at, and what was read out of it.
+struct View<'d> {
+    document: &'d dyn Document,
+    lines: &'d Lines,
+    secrets: &'d [Secret],
+    exempt: Exempt,
+}
+
+impl View<'_> {
+    /// The line of an entry is that of its key: a block of text begins below it.
+    fn line_of(&self, node: NodeId) -> usize {
+        line_of(self.document, self.lines, node)
+    }
+}
+
+/// The values of a Secret in plaintext, without those that are filled in later; each collection is looked at once.
+pub(super) fn clear_values(
+    document: &dyn Document,
+    secret: &Secret,
+    seen: &mut HashSet<NodeId>,
+) -> Vec<NodeId> {
     let tree = document.tree();
     let is_filled_in =
-        |node: NodeId| text::is_placeholder(tree[tree.resolve(node)].text.get(document.source()));
-    let values = kubernetes::values(document, secret).into_iter();
+        |node: NodeId| templates::is_placeholder(tree[tree.resolve(node)].text.get(document.source()));
+    let values = kubernetes::values(document, secret, seen).into_iter();
     values.filter(|&node| sops::is_clear(document, node) && !is_filled_in(node)).collect()
 }
 
@@ -294,22 +354,25 @@ fn holds_values(document: &dyn Document, annotation: NodeId) -> bool {
     let copy = tree[tree.resolve(annotation)].text.get(document.source()).trim();
     let copy = SecretBytes::new(copy.as_bytes().to_vec());
     document::parse(Format::Json, copy, true).map_or(true, |copy| {
-        kubernetes::secrets(&*copy).iter().any(|&secret| !clear_values(&*copy, secret).is_empty())
+        let mut seen = HashSet::new();
+        kubernetes::secrets(&*copy).iter().any(|secret| !clear_values(&*copy, secret, &mut seen).is_empty())
     })
 }
 
-/// The line of an entry is that of its key: a block of text begins below it.
-fn line_of(document: &dyn Document, node: NodeId) -> usize {
-    match document.tree()[node].key_span {
-        span if span.is_empty() => document.line(node),
-        span => document.line_of(span.start()),
-    }
+fn line_of(document: &dyn Document, lines: &Lines, node: NodeId) -> usize {
+    let node = &document.tree()[node];
+    let span = if node.key_span.is_empty() { node.span } else { node.key_span };
+    lines.of_offset(span.start())
 }
 
-fn line_of_metadata(document: &dyn Document) -> usize {
+fn line_of_metadata(view: &View<'_>) -> usize {
+    line_of_metadata_in(view.document, view.lines)
+}
+
+fn line_of_metadata_in(document: &dyn Document, lines: &Lines) -> usize {
     let tree = document.tree();
     let mut entries = tree.documents().iter().flat_map(|&root| tree.entries(root));
-    entries.find(|&entry| document.is_metadata(entry)).map_or(1, |entry| line_of(document, entry))
+    entries.find(|&entry| document.is_metadata(entry)).map_or(1, |entry| line_of(document, lines, entry))
 }
 
 /// A rule as it is named in messages: the folder of its config is not worth a line.

@@ -37,6 +37,12 @@ rules! {
         advice: "Encrypt the file: `sealant encrypt -i FILE`. A value that was put into an encrypted file comes out \
                  again, and in by `sealant edit FILE`. If it was committed before, change the secret where it comes from.",
     }
+    Comment {
+        id: "comment",
+        finds: "A comment that a creation rule says is encrypted is in plaintext.",
+        advice: "Take it out, and write it with `sealant edit FILE`, which encrypts it as `encrypt` does. If it was \
+                 committed before and holds a secret, change the secret where it comes from.",
+    }
     Secret {
         id: "kubernetes-secret",
         finds: "A Kubernetes Secret has values in plaintext.",

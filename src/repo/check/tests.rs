@@ -47,7 +47,7 @@ fn what_a_rule_covers_is_encrypted() {
         (Dotenv, "A=1\n", &secrets, vec!["1 plaintext"]),
         (Ini, "[a]\nb = 1\n", &secrets, vec!["2 plaintext"]),
         (Binary, "x", &secrets, vec!["1 plaintext"]),
-        (Yaml, "a: ''\n# b\n", &secrets, vec![]),
+        (Yaml, "a: ''\n", &secrets, vec![]),
         (Binary, "", &secrets, vec![]),
         (Yaml, "a: [\n", &secrets, vec!["1 broken"]),
         (
@@ -69,6 +69,98 @@ fn what_a_rule_covers_is_encrypted() {
     ] {
         assert_eq!(found(format, text, policy), expected, "{format}: {text}");
     }
+}
+
+#[test]
+fn nothing_in_a_file_switches_its_rule_off() {
+    let secrets = rule(&format!("{{path_regex: secrets/, age: {ALICE}}}"));
+    let sealed = "apiVersion: sealant.dev/v1alpha1\nkind: SealedSecret\nmetadata:\n  name: a\n  namespace: b\n  annotations: {c: d}\nspec:\n  encryptedData: {}\n";
+    let secret = SECRET.replace("  a: aHVudGVyMg==", "  a: ''");
+    let block = encrypted("").replace("age:", "age: # ").replace("# \n", "\n");
+    use Format::{Binary, Dotenv, Ini, Json, Yaml};
+    for (format, text, expected) in [
+        (Yaml, sealed.to_owned(), vec![]),
+        (Yaml, format!("# why\n{sealed}  scope: cluster # why\nstatus: {{a: {{b: c}}}}\n"), vec![]),
+        (Yaml, format!("{sealed}---\npassword: hunter2\n"), vec!["10 plaintext"]),
+        (Yaml, format!("password: hunter2\n---\n{sealed}"), vec!["1 plaintext"]),
+        (Yaml, format!("{sealed}---\n# password: hunter2\n"), vec!["10 comment"]),
+        (Yaml, format!("{sealed}---\n{secret}"), vec![]),
+        (Yaml, format!("{sealed}---\n{SECRET}"), vec!["14 plaintext"]),
+        (Yaml, format!("{sealed}  stringData: {{a: hunter2}}\n"), vec!["9 plaintext", "9 broken"]),
+        (Yaml, format!("{sealed}stringData: {{a: hunter2}}\n"), vec!["9 plaintext", "9 broken"]),
+        (Yaml, sealed.replace("name: a", "name: a\n  password: hunter2"), vec!["5 plaintext"]),
+        (Yaml, "sops:\n  password: hunter2\n".into(), vec!["2 plaintext"]),
+        (Yaml, "sops: hunter2\n".into(), vec!["1 plaintext"]),
+        (Yaml, "\"\\x73ops\": {a: hunter2}\n".into(), vec!["1 plaintext"]),
+        (Yaml, "a: ''\n---\nsops:\n  password: hunter2\n".into(), vec!["4 plaintext"]),
+        (Json, "{\"sops\": {\"pw\": \"hunter2\"}}".into(), vec!["1 plaintext"]),
+        (Ini, "[sops]\npw = hunter2\n".into(), vec!["2 plaintext"]),
+        (Dotenv, "sops_pw=hunter2\n".into(), vec!["1 plaintext"]),
+        (
+            Binary,
+            format!("{{\"data\":\"{TOKEN}\",\"sops\":{{\"pw\":\"hunter2\"}}}}"),
+            vec!["1 plaintext", "1 broken"],
+        ),
+        (Binary, "{\"data\":\"\",\"sops\":{\"pw\":\"hunter2\"}}".into(), vec!["1 plaintext"]),
+        // Metadata of an encrypted file, and something beside what sops has there.
+        (Yaml, block.clone(), vec![]),
+        (Yaml, format!("{block}    password: hunter2\n"), vec!["9 plaintext"]),
+        (
+            Yaml,
+            block.replace("          enc: x\n", "          enc: x\n          pw: hunter2\n"),
+            vec!["5 plaintext"],
+        ),
+        (Yaml, block.replace("    mac:", "    # hunter2\n    mac:"), vec!["6 comment"]),
+        // Without a MAC and a ciphertext nothing is encrypted.
+        (
+            Yaml,
+            format!("a: hunter2\n{}", block.replace(&format!("    mac: {TOKEN}\n"), "")),
+            vec!["1 plaintext", "2 broken"],
+        ),
+        (Yaml, "# pw: hunter2\n".into(), vec!["1 comment"]),
+        (Yaml, "---\n\n# pw: hunter2\n".into(), vec!["3 comment"]),
+        (Yaml, "# pw: hunter2\na: 1\n".into(), vec!["2 plaintext"]),
+        (Dotenv, "#PASSWORD=hunter2\n".into(), vec!["1 comment"]),
+        (Ini, "[a]\n; pw = hunter2\nb =\n".into(), vec!["2 comment"]),
+        (
+            Yaml,
+            format!("# pw: hunter2\n{}", encrypted(&format!("#{TOKEN}\na: {TOKEN}\n"))),
+            vec!["1 comment"],
+        ),
+        (
+            Yaml,
+            encrypted(&format!("a: {TOKEN} # hunter2\nb_unencrypted: 1 # why\n")),
+            vec!["1 comment", "2 comment"],
+        ),
+        (Yaml, format!("# license\n{secret}"), vec![]),
+        (Yaml, secret.replace("''", "'' # hunter2"), vec!["5 comment"]),
+    ] {
+        assert_eq!(found(format, &text, &secrets), expected, "{format}: {text}");
+    }
+}
+
+#[test]
+fn flat_metadata_are_known_by_their_fields() {
+    let secrets = rule(&format!("{{path_regex: secrets/, age: {ALICE}}}"));
+    let fields = |line: &dyn Fn(&str, &str) -> String| {
+        [
+            ("age__list_0__map_recipient", ALICE),
+            ("age__list_0__map_enc", "x"),
+            ("kms__list_0__map_context__map_a", "b"),
+            ("kms__list_0__map_arn", "x"),
+            ("lastmodified", "2026-01-01T00:00:00Z"),
+            ("mac", TOKEN),
+            ("unencrypted_suffix", "_unencrypted"),
+            ("version", "3.13.3"),
+            ("pw", "hunter2"),
+        ]
+        .map(|(name, value)| line(name, value))
+        .concat()
+    };
+    let dotenv = format!("A={TOKEN}\n{}", fields(&|name, value| format!("sops_{name}={value}\n")));
+    assert_eq!(found(Format::Dotenv, &dotenv, &secrets), ["2 recipients", "10 plaintext"]);
+    let ini = format!("[a]\nb = {TOKEN}\n[sops]\n{}", fields(&|name, value| format!("{name} = {value}\n")));
+    assert_eq!(found(Format::Ini, &ini, &secrets), ["3 recipients", "12 plaintext"]);
 }
 
 #[test]
@@ -184,11 +276,59 @@ fn secrets_in_clear_are_found_without_any_rule() {
         (SECRET.replace("aHVudGVyMg==", "{{ .Values.a }}"), vec![]),
         (SECRET.replace("v1", "external-secrets.io/v1"), vec![]),
         (SECRET.replace("Secret", "ConfigMap"), vec![]),
+        (SECRET.replace("aHVudGVyMg==", "'${hunter2}'"), vec!["5 kubernetes-secret"]),
+        (SECRET.replace("aHVudGVyMg==", "'{{ \"hunter2\" }}'"), vec!["5 kubernetes-secret"]),
+        (SECRET.replace("Secret", "\"\\x53ecret\""), vec!["5 kubernetes-secret"]),
+        (SECRET.replace("Secret", "\"Sec\\\n  ret\""), vec!["6 kubernetes-secret"]),
+        (SECRET.replace("Secret", "!!binary U2VjcmV0"), vec!["5 kubernetes-secret"]),
+        (SECRET.replace("Secret", "!!str Secret"), vec!["5 kubernetes-secret"]),
+        ("v: &v v1\n".to_owned() + &SECRET.replace("v1", "*v"), vec!["6 kubernetes-secret"]),
+        (
+            format!("x: &x {{stringData: {{p: hunter2}}}}\n{}<<: *x\n", SECRET.replace("aHVudGVyMg==", "''")),
+            vec!["1 kubernetes-secret"],
+        ),
+        ("apiVersion: v1\nkind: SecretList\nitems:\n- data: {a: b}\n".into(), vec!["4 kubernetes-secret"]),
+        (SECRET.replace("kind", "kind: ConfigMap\nkind"), vec!["6 kubernetes-secret"]),
+        (
+            "{{ if .Values.on }}\napiVersion: v1\nkind: Secret\nstringData: {p: hunter2}\n{{ end }}\n".into(),
+            vec!["4 kubernetes-secret"],
+        ),
     ] {
         assert_eq!(found(Format::Yaml, &text, &None), expected, "{text}");
     }
     let json = r#"{"apiVersion":"v1","kind":"Secret","data":{"a":"b"}}"#;
     assert_eq!(found(Format::Json, json, &None), ["1 kubernetes-secret"]);
+    assert_eq!(found(Format::Json, &json.replace("Secret", "\\u0053ecret"), &None), ["1 kubernetes-secret"]);
+    assert_eq!(
+        found(Format::Json, &json.replace("\"data\"", "\"kind\":\"Secret\",\"data\""), &None),
+        ["1 kubernetes-secret"]
+    );
+}
+
+#[test]
+fn what_only_speaks_of_sops_is_no_finding_without_a_rule() {
+    for text in
+        ["sops:\n  enabled: true\n", "sops:\n  mac: x\n  lastmodified: y\n", "a: 1\nsops: [1]\n", "# sops\n"]
+    {
+        assert_eq!(found(Format::Yaml, text, &None), Vec::<String>::new(), "{text}");
+    }
+}
+
+#[test]
+fn many_findings_take_no_longer_than_the_file_is_long() {
+    let start = std::time::Instant::now();
+    let values: String = (0..30_000).map(|n| format!("k{n}: hunter2 # note\n")).collect();
+    assert_eq!(found(Format::Yaml, &encrypted(&values), &None).len(), 60_000);
+    let items = "- {apiVersion: v1, kind: Secret, data: {a: b}}\n".repeat(10_000);
+    assert_eq!(
+        found(Format::Yaml, &format!("apiVersion: v1\nkind: List\nitems:\n{items}"), &None).len(),
+        10_000
+    );
+    let unread = format!("kind: Secret\n{{{{ x }}}}\n{}", "data: {\n".repeat(100_000));
+    assert_eq!(found(Format::Yaml, &unread, &None), Vec::<String>::new());
+    let quotes = format!("kind: Secret\n{}", "{{\\\" }}".repeat(100_000));
+    assert_eq!(found(Format::Yaml, &quotes, &None), Vec::<String>::new());
+    assert!(start.elapsed().as_secs() < 60, "{:?}", start.elapsed());
 }
 
 #[test]

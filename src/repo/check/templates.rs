@@ -1,0 +1,353 @@
+//! Texts that are filled in later: what of them is a placeholder, and Secrets in files that are no YAML or JSON before
+//! that, or never.
+//!
+//! Nothing is evaluated. A placeholder names where a value comes from; a literal is a value, wherever it is written.
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+/// Stand for a template's expression that refers to something, and for one that only spells a value out: private
+/// characters, which no file has.
+const REFERENCE: char = '\u{e000}';
+const LITERAL: char = '\u{e001}';
+
+/// Functions of templates that make one text of another, and bring in none of their own.
+const TEXT_FUNCTIONS: [&str; 30] = [
+    "b64enc",
+    "b64dec",
+    "quote",
+    "squote",
+    "print",
+    "println",
+    "printf",
+    "toString",
+    "trim",
+    "trimAll",
+    "trimSuffix",
+    "trimPrefix",
+    "upper",
+    "lower",
+    "title",
+    "untitle",
+    "trunc",
+    "replace",
+    "repeat",
+    "cat",
+    "indent",
+    "nindent",
+    "nospace",
+    "html",
+    "js",
+    "urlquery",
+    "toJson",
+    "toYaml",
+    "string",
+    "default",
+];
+
+/// Whether a text is filled in later: nothing but references of templates and variables.
+pub fn is_placeholder(text: &str) -> bool {
+    let mut rest = text.trim();
+    let is_any = !rest.is_empty();
+    while let Some(after) = after_placeholder(rest) {
+        rest = after.trim_start();
+    }
+    is_any && rest.is_empty()
+}
+
+fn after_placeholder(text: &str) -> Option<&str> {
+    if let Some(after) = text.strip_prefix(REFERENCE) {
+        return Some(after);
+    }
+    if let Some(inside) = text.strip_prefix("{{") {
+        let length = expression_length(inside)?;
+        return is_reference(&inside[..length]).then(|| &inside[length + 2..]);
+    }
+    let (name, after) = text.strip_prefix("${")?.split_once('}')?;
+    is_variable(name).then_some(after)
+}
+
+/// How long the expression is that begins here: braces in its strings do not end it.
+fn expression_length(text: &str) -> Option<usize> {
+    let mut quote = None;
+    let mut bytes = text.bytes().enumerate();
+    while let Some((at, byte)) = bytes.next() {
+        match (quote, byte) {
+            (Some(b'"' | b'\''), b'\\') => _ = bytes.next(),
+            (Some(open), _) if open == byte => quote = None,
+            (None, b'"' | b'`') => quote = Some(byte),
+            (None, b'}') if text[at..].starts_with("}}") => return Some(at),
+            _ => {}
+        }
+    }
+    None
+}
+
+/// `PASSWORD`, `PASSWORD:?why`, or `var.password` as Terraform has it. A default is a value.
+fn is_variable(name: &str) -> bool {
+    let name = name.split_once(":?").map_or(name, |(name, _)| name);
+    let name = name.strip_suffix(":-").or_else(|| name.strip_suffix(":=")).unwrap_or(name);
+    let fits = |is: fn(&u8) -> bool| {
+        name.bytes().all(|byte| is(&byte) || byte.is_ascii_digit() || byte == b'_' || byte == b'.')
+    };
+    let is_path = || name.contains('.') && name.split('.').all(|part| !part.is_empty());
+    let begins = name.bytes().next().is_some_and(|byte| byte.is_ascii_alphabetic() || byte == b'_');
+    begins
+        && ((!name.contains('.') && fits(u8::is_ascii_uppercase))
+            || (is_path() && fits(u8::is_ascii_alphabetic)))
+}
+
+/// Whether a template's expression brings in something: `.Values.x`, `$x`, a variable, a function that looks a value up
+/// or makes one. One that has literals and only functions that format them does not.
+fn is_reference(expression: &str) -> bool {
+    let (code, has_literal) = without_literals(expression);
+    let is_word = |byte: char| byte.is_alphanumeric() || matches!(byte, '_' | '.' | '$');
+    let mut words = code.split(|c| !is_word(c)).filter(|word| !word.is_empty());
+    words.any(|word| {
+        let is_number = word.starts_with(|c: char| c.is_ascii_digit());
+        !is_number && !(has_literal && TEXT_FUNCTIONS.contains(&word))
+    })
+}
+
+/// An expression without its strings, and whether it has any, or a number.
+fn without_literals(expression: &str) -> (String, bool) {
+    let (mut code, mut quote, mut has_literal) = (String::new(), None, false);
+    let mut chars = expression.chars();
+    while let Some(c) = chars.next() {
+        match quote {
+            Some('"' | '\'') if c == '\\' => _ = chars.next(),
+            Some(open) if c == open => quote = None,
+            Some(_) => {}
+            None if matches!(c, '"' | '\'' | '`') => (quote, has_literal) = (Some(c), true),
+            None => code.push(c),
+        }
+    }
+    (code, has_literal)
+}
+
+static KIND: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(r#"(?m)(?:^|[\s{,\[-])["']?kind["']?[ \t]*:[ \t]*["']?Secret(?:List)?["']?[ \t\r]*(?:$|[,}#]|[ \t]#)"#).ok()
+});
+
+static VALUES: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r#"(?:^|[\s{,])["']?(?:data|stringData)["']?[ \t]*:"#).ok());
+
+/// The first line of a Secret's values that is in plaintext, in a text that is no YAML or JSON as it is: a template
+/// before it is filled in, or one that other parsers take.
+///
+/// Looks at lines, indents and braces alone: what is below `data` or `stringData` in a part of the file that says `kind:
+/// Secret`, and is neither a key nor filled in later.
+pub fn plain_line_of_secret(text: &str) -> Option<usize> {
+    let text = with_marks(text);
+    let mut start = 0;
+    for end in ends_of_parts(&text) {
+        if let Some(at) = plain_value_of_part(&text[start..end]) {
+            return Some(1 + text[..start + at].matches('\n').count());
+        }
+        start = end;
+    }
+    None
+}
+
+/// Where the documents of a stream end.
+fn ends_of_parts(text: &str) -> impl Iterator<Item = usize> {
+    text.match_indices("\n---").map(|(at, _)| at + 1).chain([text.len()])
+}
+
+/// A template with a mark in the place of each expression; its lines stay where they are.
+fn with_marks(text: &str) -> String {
+    let (mut marked, mut rest) = (String::with_capacity(text.len()), text);
+    // A quote that is never closed is none, here and further on.
+    let mut has_quotes = true;
+    while let Some((before, inside)) = rest.split_once("{{") {
+        marked.push_str(before);
+        let is_comment = inside.trim_start_matches(['-', ' ']).starts_with("/*");
+        let length = if has_quotes && !is_comment { expression_length(inside) } else { None };
+        has_quotes = has_quotes && (is_comment || length.is_some());
+        let Some(length) = length.or_else(|| inside.find("}}")) else {
+            rest = inside;
+            break;
+        };
+        let expression = &inside[..length];
+        if !is_comment {
+            marked.push(if is_reference(expression) { REFERENCE } else { LITERAL });
+        }
+        marked.extend(expression.chars().filter(|&c| c == '\n'));
+        rest = &inside[length + 2..];
+    }
+    marked.push_str(rest);
+    marked
+}
+
+/// Where the first value of a Secret in plaintext is in one document of a stream.
+fn plain_value_of_part(part: &str) -> Option<usize> {
+    let (kind, values) = (KIND.as_ref()?, VALUES.as_ref()?);
+    if !kind.is_match(part) {
+        return None;
+    }
+    let mut below: Option<usize> = None;
+    let mut at = 0;
+    while at < part.len() {
+        let line = part[at..].split_inclusive('\n').next().unwrap_or_default();
+        let (text, indent) = (line.trim(), line.len() - line.trim_start().len());
+        let start = at;
+        at += line.len();
+        if text.is_empty() || text.starts_with('#') {
+            continue;
+        }
+        below = below.filter(|&outer| indent > outer);
+        if below.is_some() {
+            if is_plain_entry(text) {
+                return Some(start);
+            }
+        } else if let Some(found) = values.find(line) {
+            let value = line[found.end()..].trim_start();
+            if value.starts_with('{') {
+                let open = start + line.len() - value.len();
+                match flow(&part[open..]) {
+                    Flow::Plain(at) => return Some(open + at),
+                    // What is behind it may be the other one.
+                    Flow::FilledIn(length) => at = open + length,
+                }
+            } else if value.trim_end().is_empty() || value.starts_with(['#', '&', '!']) {
+                below = Some(indent);
+            }
+        }
+    }
+    None
+}
+
+/// Whether a line below `data` has a value. A line that is partly filled in is let be.
+fn is_plain_entry(text: &str) -> bool {
+    let value = match text.split_once(": ") {
+        Some((_, value)) => value.trim(),
+        None => text.strip_suffix(':').map_or(text, |_| ""),
+    };
+    is_plain(value)
+}
+
+/// Whether a value, as it is spelled, is one that is in plaintext.
+fn is_plain(value: &str) -> bool {
+    let text = value.trim().trim_matches(['"', '\'']);
+    let is_empty = matches!(text, "" | "|" | "|-" | "|+" | ">" | ">-" | ">+" | "{}" | "[]" | "null" | "~");
+    let is_alias = value.starts_with('*');
+    !(is_empty || is_alias || text.starts_with("ENC[") || text.contains(REFERENCE) || is_placeholder(text))
+}
+
+/// What a map in braces is found to be.
+enum Flow {
+    /// Where its first value in plaintext ends.
+    Plain(usize),
+    /// How long it is.
+    FilledIn(usize),
+}
+
+/// Looks at the map in braces with which a text begins.
+fn flow(text: &str) -> Flow {
+    let (mut depth, mut quote, mut value): (usize, Option<char>, Option<String>) = (0, None, None);
+    let mut chars = text.char_indices();
+    while let Some((at, c)) = chars.next() {
+        let ends = quote.is_none() && matches!(c, ',' | '}');
+        if ends && value.take().is_some_and(|value| is_plain(&value)) {
+            return Flow::Plain(at);
+        }
+        match (quote, c) {
+            (Some('"'), '\\') => _ = chars.next(),
+            (Some(open), _) if open == c => quote = None,
+            (None, '"' | '\'') => quote = Some(c),
+            (None, '{' | '[') => (depth, value) = (depth + 1, None),
+            (None, '}' | ']') if depth <= 1 => return Flow::FilledIn(at + 1),
+            (None, '}' | ']') => depth -= 1,
+            (None, ':') if value.is_none() => {
+                value = Some(String::new());
+                continue;
+            }
+            _ => {}
+        }
+        if let Some(value) = value.as_mut() {
+            value.push(c);
+        }
+    }
+    Flow::FilledIn(text.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_placeholder_names_where_a_value_comes_from() {
+        for text in [
+            "{{ .Values.a }}",
+            "{{ .Values.a }}{{ .Values.b }}",
+            "{{ .Values.a | default \"\" | b64enc | quote }}",
+            "{{- include \"chart.password\" . -}}",
+            "{{ $password }}",
+            "{{ randAlphaNum 32 | b64enc }}",
+            "{{ printf \"%s-%s\" .Release.Name \"}}\" }}",
+            "{{ vault_password }}",
+            "{{ lookup('env', 'PASSWORD') }}",
+            "${PASSWORD}",
+            "${DB_PASSWORD_2}",
+            "${PASSWORD:?not set}",
+            "${PASSWORD:-}",
+            "${var.password}",
+        ] {
+            assert!(is_placeholder(text), "{text}");
+        }
+        for text in [
+            "",
+            "${",
+            "${}",
+            "${hunter2}",
+            "${PASSWORD:-hunter2}",
+            "{{ \"hunter2\" }}",
+            "{{ `hunter2` | b64enc }}",
+            "{{ printf \"%s\" \"hunter2\" | quote }}",
+            "{{ 'hunter2' }}",
+            "{{ 12345 }}",
+            "{{ }}",
+            "{{ .Values.a",
+            "{{ x }}hunter2{{ y }}",
+            "${USER}:hunter2@${HOST}",
+        ] {
+            assert!(!is_placeholder(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_template_may_name_values_and_not_hold_them() {
+        let head =
+            "{{- if .Values.on }}\napiVersion: v1\nkind: Secret\nmetadata:\n  name: {{ .Release.Name }}\n";
+        for (values, expected) in [
+            ("data:\n  a: {{ .Values.a | b64enc }}\n  b: ''\n{{- end }}\n", None),
+            ("data:\n  a: aHVudGVyMg==\n{{- end }}\n", Some(7)),
+            ("data: # b\n  a: {{ \"hunter2\" | b64enc }}\n{{- end }}\n", Some(7)),
+            ("data:\n  {{- range .Values.a }}\n  {{ .b }}: {{ .c }}\n  {{- end }}\n", None),
+            ("data:\n  {{/* hunter2 */}}\n  a: {{ .Values.a\n    | b64enc }}\n  b: c\n", Some(10)),
+            ("stringData:\n  a: |\n    {{ .Values.a }}\n  # note\ntype: Opaque\n", None),
+            ("stringData:\n  a: |\n    hunter2\n", Some(8)),
+            ("stringData:\n  a: ${PASSWORD}\n", None),
+            ("stringData:\n  a: x-{{ .Values.a }}\n", None),
+            ("type: Opaque\n", None),
+            ("stringData: {p: hunter2}\n", Some(6)),
+            ("\"stringData\": { \"p\": \"hunter2\" }\n", Some(6)),
+            ("stringData: {p: {{ .Values.p }}, q: \"{{ .Values.q }}\"}\n", None),
+            ("stringData: {p: {{ .Values.p }},\n  q: hunter2}\n", Some(7)),
+            ("stringData: {p: '', q: \"${PASSWORD}\"}\ntype: a\n", None),
+            ("stringData: {p: {{ \"hunter2\" }}}\n", Some(6)),
+            ("data: {}\n", None),
+        ] {
+            assert_eq!(plain_line_of_secret(&format!("{head}{values}")), expected, "{values}");
+        }
+        assert_eq!(plain_line_of_secret("kind: ConfigMap\ndata:\n  a: b\n---\nx: {{ y }}\n"), None);
+        let second = format!("a: {{{{ b }}}}\n---\n{head}data:\n  a: aHVudGVyMg==\n");
+        assert_eq!(plain_line_of_secret(&second), Some(9));
+        let secret =
+            "{\"apiVersion\":\"v1\",\"kind\":\"ConfigMap\",\"kind\":\"Secret\",\"data\":{\"a\":\"b\"}}";
+        assert_eq!(plain_line_of_secret(secret), Some(1));
+        let flow = "{{ x }}\n{apiVersion: v1, kind: Secret, stringData: {p: hunter2}}\n";
+        assert_eq!(plain_line_of_secret(flow), Some(2));
+    }
+}
