@@ -324,7 +324,51 @@ fn in_a_folder_what_only_looks_encrypted_is_not_passed_by() {
     test.write("d/b.yaml", "b: 1\n");
     test.sealant(&["encrypt", "-i", "d/b.yaml"]).run().ok();
     let output = test.sealant(&["encrypt", "-i", "d"]).run().code(203);
-    assert!(output.stderr.starts_with("error: d/values.yaml: the file is encrypted already"), "{output}");
+    assert!(output.stderr.starts_with("error: d/values.yaml: an entry has the name"), "{output}");
     let summary = "\n1 encrypted, 1 skipped (encrypted already, or no rule is for them), 1 failed\n";
     assert!(output.stderr.ends_with(summary), "{output}");
+}
+
+#[test]
+fn in_a_folder_plaintext_in_encrypted_files_is_named_and_nothing_is_encrypted_twice() {
+    let test = sandbox();
+    test.write(".sops.yaml", format!("creation_rules:\n  - path_regex: ^d/\n    age: {RECIPIENT}\n"));
+    test.write("d/good.yaml", "a: 1 # one\n");
+    test.write("d/good.txt", "hello\n");
+    test.sealant(&["encrypt", "-i", "d"]).run().ok();
+    let good = test.read_text("d/good.yaml");
+    let block = &good[good.find("sops:\n").unwrap()..];
+    let token = good.strip_prefix("a: ").unwrap().split_once(" #").unwrap().0.to_owned();
+    let again = test.sealant(&["encrypt", "-i", "d"]).run().ok();
+    assert!(again.stderr.contains("0 encrypted, 2 skipped"), "{again}");
+    for (file, text, expected) in [
+        ("d/forged.yaml", format!("password: hunter2\n{block}"), "not all of it: password is in"),
+        ("d/comment.yaml", format!("# hunter2\n{good}"), "not all of it: a comment is in"),
+        ("d/bare.yaml", format!("a: {token}\n"), "sops metadata not found"),
+        ("d/bare.txt", format!("{{\"data\": \"{token}\"}}\n"), "sops metadata not found"),
+        ("d/reserved.yaml", "sops: {enabled: true}\n".to_owned(), "the name under which"),
+        ("d/half.yaml", format!("a: hunter2\n{}", block.replace("version:", "x:")), "it has no version"),
+    ] {
+        test.write(file, &text);
+        for args in [&["encrypt", "-i", "d"][..], &["encrypt", "-i", file]] {
+            let output = test.sealant(args).run().code(203);
+            let named = args.contains(&file);
+            let expected = if named && text.contains("  version:") { "encrypted already" } else { expected };
+            assert!(output.stderr.contains(expected), "{output}");
+            assert!(output.stderr.contains(file) && !output.stderr.contains("hunter2"), "{output}");
+            assert_eq!(test.read_text(file), text);
+        }
+        std::fs::remove_file(test.path(file)).unwrap();
+    }
+    // A key in another spelling is the same key.
+    for key in ["\"\\x73ops\":", "!!binary c29wcw==:"] {
+        let text = good.replacen("sops:", key, 1);
+        test.write("d/good.yaml", &text);
+        test.sealant(&["encrypt", "-i", "d"]).run().ok();
+        assert_eq!(test.read_text("d/good.yaml"), text);
+        let status = test.sealant(&["filestatus", "d/good.yaml"]).run().ok();
+        assert_eq!(status.text(), "{\"encrypted\":true}\n");
+        let plain = test.sealant(&["decrypt", "d/good.yaml"]).env("SOPS_AGE_KEY", IDENTITY).run().ok();
+        assert_eq!(plain.text(), "a: 1 # one\n");
+    }
 }

@@ -447,3 +447,31 @@ fn thousands_of_files_are_looked_at() {
     git(&test, &["add", "."]).run().ok();
     assert_eq!(lines(&hook(&test, &[]).run().code(1)).len(), 2);
 }
+
+#[test]
+fn nothing_in_a_file_hides_plaintext_from_the_hook() {
+    let sealed = "apiVersion: sealant.dev/v1alpha1\nkind: SealedSecret\nmetadata: {name: a, namespace: b}\nspec: {encryptedData: {}}\n";
+    let secret = SECRET.replace("  a: hunter2\n", "  a: ''\n");
+    for (file, text, expected) in [
+        ("secrets/a.yaml", format!("{sealed}---\npassword: hunter2\n"), "6 plaintext"),
+        ("secrets/a.yaml", "sops:\n  password: hunter2\n".to_owned(), "2 plaintext"),
+        ("secrets/a.json", "{\"sops\":{\"pw\":\"hunter2\"}}".to_owned(), "1 plaintext"),
+        ("secrets/a.ini", "[sops]\npw = hunter2\n".to_owned(), "2 plaintext"),
+        ("secrets/a.env", "sops_pw=hunter2\n".to_owned(), "1 plaintext"),
+        ("secrets/a.yaml", "# pw: hunter2\n".to_owned(), "1 comment"),
+        ("secrets/a.env", "#PASSWORD=hunter2\n".to_owned(), "1 comment"),
+        ("a.yaml", SECRET.replace("Secret", "\"\\x53ecret\""), "5 kubernetes-secret"),
+        ("a.yaml", format!("x: &x {{stringData: {{p: hunter2}}}}\n{secret}<<: *x\n"), "1 kubernetes-secret"),
+        ("a.yaml", SECRET.replace("  a: hunter2", "  a: ${hunter2}"), "5 kubernetes-secret"),
+        ("a.yaml", "kind: Secret\n{{ if .x }}\nstringData: {p: hunter2}\n".to_owned(), "3 kubernetes-secret"),
+    ] {
+        let test = repository();
+        add(&test, file, &text);
+        let (line, id) = expected.split_once(' ').unwrap();
+        let found = lines(&hook(&test, &[]).run().code(1));
+        assert!(
+            matches!(&found[..], [found] if found.starts_with(&format!("{file}:{line}: ")) && found.ends_with(&format!("[{id}]"))),
+            "{found:?}: {text}"
+        );
+    }
+}
