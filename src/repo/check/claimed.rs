@@ -1,8 +1,10 @@
 //! How much of a file a creation rule says is secret, whether it is encrypted or not.
 
+use std::collections::HashSet;
+
 use super::{covers, is_about_secrets, others};
 use crate::config::Policy;
-use crate::document::{self, Document, Format};
+use crate::document::{self, Document, Format, NodeId};
 use crate::policy;
 use crate::sealed_secret;
 use crate::secret::SecretBytes;
@@ -22,13 +24,15 @@ pub(super) fn count(format: Format, file: &SecretBytes, policy: Option<&Policy>)
 }
 
 fn count_in(document: &dyn Document, policy: &Policy) -> usize {
-    let (selection, _) = policy::selection(document, policy.selection.clone());
-    let (tree, sealed, secrets) =
-        (document.tree(), sealed_secret::objects(document), kubernetes::secrets(document));
+    let sealed = sealed_secret::objects(document);
+    let (selection, _) = policy::selection_beside(document, policy.selection.clone(), &sealed);
+    let sealed: HashSet<NodeId> = sealed.into_iter().collect();
+    let secrets: HashSet<NodeId> =
+        kubernetes::secrets(document).into_iter().map(|secret| secret.node).collect();
     let is_counted = |leaf| {
-        let is_within = |nodes: &[_]| nodes.iter().any(|&node| tree.contains(node, leaf));
         let is_of_others = is_about_secrets(&selection) && others::is_of_data(document, &selection, leaf);
-        !is_within(&sealed) && (is_within(&secrets) || !is_of_others)
+        !sealed_secret::is_own(document, &sealed, leaf)
+            && (!is_of_others || document.tree().is_below(&secrets, leaf))
     };
     let mut count = 0;
     let counted = sops::for_each_leaf(document, &selection, &mut |leaf| {
