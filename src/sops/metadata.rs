@@ -126,7 +126,8 @@ impl Metadata {
 }
 
 /// The fields of the block that are texts, numbers or flags, but for the selections.
-const FIELDS: [&str; 6] = ["lastmodified", "mac", "version", "mac_only_encrypted", THRESHOLD, SPELLINGS];
+const FIELDS: [&str; 7] =
+    ["attention", "lastmodified", "mac", "version", "mac_only_encrypted", THRESHOLD, SPELLINGS];
 
 /// The fields of an entry of each kind of master key.
 fn fields_of(kind: KeyKind) -> &'static [&'static str] {

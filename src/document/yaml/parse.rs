@@ -378,7 +378,7 @@ impl<'s> Reader<'s> {
         // `!` says no more than that there is a tag.
         let tag = tag.map(full_tag).filter(|tag| &**tag != "!");
         if self.expects_key() {
-            return self.key(text, style, tag.as_deref(), span);
+            return self.key(text, style, tag.as_deref().zip(tag_start), span);
         }
         self.refuse_quirks(style, span, false)?;
         if empty && tag.is_some() && self.in_flow() {
@@ -453,11 +453,14 @@ impl<'s> Reader<'s> {
         Ok(())
     }
 
-    fn key(&mut self, text: &str, style: ScalarStyle, tag: Option<&str>, span: Span) -> Result<()> {
+    fn key(&mut self, text: &str, style: ScalarStyle, tag: Option<(&str, usize)>, span: Span) -> Result<()> {
         let merge = text == "<<" && style == ScalarStyle::Plain;
         // The string that it stands for: a tag can spell it in base64.
-        let value =
-            if merge { Ok(Value::str(text)) } else { resolve(text, style == ScalarStyle::Plain, tag) };
+        let value = if merge {
+            Ok(Value::str(text))
+        } else {
+            resolve(text, style == ScalarStyle::Plain, tag.map(|(tag, _)| tag))
+        };
         let Some(name) = value.as_ref().ok().and_then(Value::as_str) else {
             let error = self.fail(span.start(), Kind::Encrypt, format!("the key `{text}` is not a string"));
             return error.map_err(|error: Error| error.advise("quote it: sops knows string keys alone"));
@@ -468,9 +471,10 @@ impl<'s> Reader<'s> {
         self.forget_line();
         self.at = span.end();
         let key = Text::new(self.source, inner(span, style), name);
+        let whole = Span::new(tag.map_or(span.start(), |(_, start)| start), span.end());
         let duplicate = match self.open.last_mut() {
             Some(open) => {
-                open.key = Some((key, span));
+                open.key = Some((key, whole));
                 !open.keys.insert(name.to_owned())
             }
             None => false,
