@@ -104,10 +104,9 @@ fn is_reference(expression: &str) -> bool {
     let (code, has_literal) = without_literals(expression);
     let is_word = |byte: char| byte.is_alphanumeric() || matches!(byte, '_' | '.' | '$');
     let mut words = code.split(|c| !is_word(c)).filter(|word| !word.is_empty());
-    words.any(|word| {
-        let is_number = word.starts_with(|c: char| c.is_ascii_digit());
-        !is_number && !(has_literal && TEXT_FUNCTIONS.contains(&word))
-    })
+    let is_number = |word: &str| word.starts_with(|c: char| c.is_ascii_digit());
+    let only_formats = |word: &str| has_literal && TEXT_FUNCTIONS.contains(&word);
+    words.any(|word| !(is_number(word) || only_formats(word)))
 }
 
 /// An expression without its strings, and whether it has any, or a number.
