@@ -16,6 +16,7 @@ mod cli {
     mod help;
     mod init;
     mod keygen;
+    mod links;
     mod prompts;
     mod rotate;
     mod sealed;

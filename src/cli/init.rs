@@ -7,7 +7,7 @@ use crate::cli::git::install;
 use crate::cli::{Context, block_on, keygen};
 use crate::config::{Config, KeySpec, Policy, Preset, SOPS_NAME, starter};
 use crate::error::Result;
-use crate::fs::{self, Mode, Snapshot};
+use crate::fs::{self, Mode};
 use crate::host::Host;
 use crate::keys::vault::{StartedBy, Vault};
 use crate::keys::{Identities, Recipient, TransitKey};
@@ -175,6 +175,6 @@ fn write_config(folder: &Path, recipients: &[String], preset: PresetArg) -> Resu
     };
     let path = folder.join(SOPS_NAME);
     let text = starter(recipients, preset);
-    fs::write_atomic_if_unchanged(&path, text.as_bytes(), Mode::Public, &Snapshot::absent())?;
+    fs::create_new(&path, text.as_bytes(), Mode::Public)?;
     Ok(path)
 }

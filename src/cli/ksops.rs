@@ -82,7 +82,7 @@ fn function(context: &Context) -> Result<ExitCode> {
 
 /// Prints manifests, as a legacy plugin does.
 fn plugin(file: &Path, context: &Context) -> Result<()> {
-    let generator = fs::read(file, MAX_SOURCE as u64).and_then(Generator::parse);
+    let generator = fs::read_found(file, MAX_SOURCE as u64).and_then(Generator::parse);
     let generator = generator.map_err(|error| error.in_file(file))?;
     let made = with_service(context, |place, service| block_on(generator.generate(place, service)))?;
     made.warnings.iter().for_each(|warning| context.ui.warning(warning));

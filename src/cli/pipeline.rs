@@ -176,10 +176,13 @@ impl Pipeline<'_> {
             let _lock = Lock::exclusive(&path)?;
             return fs::write_atomic_if_unchanged(&path, &bytes, self.mode, snapshot);
         }
-        if matches!(self.destination, Destination::Folder(_)) {
-            fs::create_parent(&path)?;
+        match &self.destination {
+            Destination::Folder(folder) => {
+                let file = path.strip_prefix(folder).unwrap_or(&path);
+                fs::write_below(folder, file, &bytes, self.mode)
+            }
+            _ => fs::write_atomic(&path, &bytes, self.mode),
         }
-        fs::write_atomic(&path, &bytes, self.mode)
     }
 }
 

@@ -150,8 +150,8 @@ fn keep_beside(path: &Path, file: &Ciphertext) -> Result<PathBuf> {
         None => path.with_file_name(format!("{name}.{mark}")),
     };
     let mut names = (1..).map(|n| if n == 1 { mark("edited") } else { mark(&format!("edited-{n}")) });
-    let kept = names.find(|name| !name.exists()).unwrap_or_default();
-    fs::write_atomic_if_unchanged(&kept, &file.bytes, Mode::Public, &Snapshot::absent())?;
+    let kept = names.find(|name| !name.exists() && !name.is_symlink()).unwrap_or_default();
+    fs::create_new(&kept, &file.bytes, Mode::Public)?;
     Ok(kept)
 }
 

@@ -1,13 +1,14 @@
 //! Finding the config of a file.
 //!
-//! Owns the names of configs and the order of the folders in which they are looked for. It reads nothing but whether
-//! a file is there, and that through [`Source`], since a hook reads Git's index instead of the folder.
+//! Owns the names of configs and the order of the folders in which they are looked for. Files and links are seen through
+//! [`Source`] alone, since a hook reads Git's index instead of the folder.
 
 use std::path::{Component, Path, PathBuf};
 
 use crate::config::schema::Dialect;
 use crate::error::{Error, Kind, Result};
 use crate::fs;
+use crate::secret::SecretBytes;
 
 /// sops's name for a config.
 pub const SOPS_NAME: &str = ".sops.yaml";
@@ -33,7 +34,20 @@ pub fn is_config(path: &Path) -> bool {
 /// Where configs are read from. Paths are absolute.
 pub trait Source: Send + Sync {
     fn exists(&self, path: &Path) -> bool;
+    /// Reads a config that was found.
     fn read(&self, path: &Path) -> Result<String>;
+    /// Reads a config that a person has named.
+    fn read_named(&self, path: &Path) -> Result<String> {
+        self.read(path)
+    }
+    /// The file that a path leads to, for a source that has links.
+    fn target(&self, path: &Path) -> PathBuf {
+        path.to_path_buf()
+    }
+    /// A folder, its links resolved, for a source that has links.
+    fn real_folder(&self, folder: &Path) -> PathBuf {
+        absolute(folder, Path::new("/"))
+    }
 }
 
 /// The file system.
@@ -46,10 +60,25 @@ impl Source for Disk {
     }
 
     fn read(&self, path: &Path) -> Result<String> {
-        let mut bytes = fs::read(path, MAX_CONFIG_BYTES)?;
-        String::from_utf8(std::mem::take(&mut *bytes))
-            .map_err(|_| Error::new(Kind::Config, "the config is not valid UTF-8").in_file(path))
+        text(path, fs::read_found(path, MAX_CONFIG_BYTES)?)
     }
+
+    fn read_named(&self, path: &Path) -> Result<String> {
+        text(path, fs::read(path, MAX_CONFIG_BYTES)?)
+    }
+
+    fn target(&self, path: &Path) -> PathBuf {
+        fs::target(path)
+    }
+
+    fn real_folder(&self, folder: &Path) -> PathBuf {
+        fs::real_folder(folder)
+    }
+}
+
+fn text(path: &Path, mut bytes: SecretBytes) -> Result<String> {
+    String::from_utf8(std::mem::take(&mut *bytes))
+        .map_err(|_| Error::new(Kind::Config, "the config is not valid UTF-8").in_file(path))
 }
 
 /// Where to look for configs, and whose manners to follow.

@@ -4,6 +4,7 @@
 //! documents: a [`Policy`] says what to use, the caller uses it.
 
 mod find;
+mod located;
 pub(crate) mod re2;
 mod schema;
 mod selection;
@@ -12,15 +13,17 @@ mod yaml;
 
 use std::collections::HashMap;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 pub use find::{Disk, Lookup, SEALANT_NAME, SOPS_NAME, Search, Source, absolute, is_config};
+pub use located::{Located, Misled};
 pub use schema::{Dialect, KeySpec, PinSpec, RuleKey, Stores};
 pub use selection::{Selection, SelectionKind};
 pub use starter::{Preset, starter};
 
 use crate::error::{Error, Kind, Result};
+use located::Standing;
 use schema::{Rule, Schema};
 
 /// What a creation rule says of a file.
@@ -165,10 +168,17 @@ impl Config {
 
     /// As [`Config::policy_for`], but `None` when no rule matches.
     fn matching_policy(&self, file: &Path) -> Result<Option<Policy>> {
+        self.first_match(file).map(|(index, rule)| self.policy(index, rule)).transpose()
+    }
+
+    fn matching_rule(&self, file: &Path) -> Option<RuleRef> {
+        self.first_match(file).map(|(index, rule)| self.rule_ref(index, rule))
+    }
+
+    fn first_match(&self, file: &Path) -> Option<(usize, &Rule)> {
         let path = self.path_for_rules(file);
         let rules = self.schema.creation_rules.as_deref().unwrap_or_default();
-        let found = rules.iter().enumerate().find(|(_, rule)| matches(rule, &path));
-        found.map(|(index, rule)| self.policy(index, rule)).transpose()
+        rules.iter().enumerate().find(|(_, rule)| matches(rule, &path))
     }
 
     /// What each rule says, in their order.
@@ -236,6 +246,7 @@ pub struct Configs {
     source: Box<dyn Source>,
     by_folder: Mutex<HashMap<PathBuf, Option<Arc<Config>>>>,
     by_path: Mutex<HashMap<PathBuf, Arc<Config>>>,
+    real_folders: Mutex<HashMap<PathBuf, PathBuf>>,
 }
 
 impl Configs {
@@ -246,49 +257,117 @@ impl Configs {
 
     /// Configs from elsewhere, such as Git's index.
     pub fn from_source(lookup: Lookup, source: impl Source + 'static) -> Self {
-        Self { lookup, source: Box::new(source), by_folder: Mutex::default(), by_path: Mutex::default() }
+        Self {
+            lookup,
+            source: Box::new(source),
+            by_folder: Mutex::default(),
+            by_path: Mutex::default(),
+            real_folders: Mutex::default(),
+        }
     }
 
-    /// What the config says of `file`; `None` when there is no config, or none with `creation_rules`.
-    pub fn policy_for(&self, file: &Path) -> Result<Option<Policy>> {
-        match self.config_for(file)? {
-            Some(config) => config.policy_for(&find::absolute(file, &self.lookup.working_dir)),
-            None => Ok(None),
+    /// Where a file is, and its config. The file need not exist.
+    pub fn locate(&self, file: &Path) -> Result<Located<'_>> {
+        Located::new(self, self.spelled(file), self.real(file))
+    }
+
+    /// The absolute path as it was named. What leads up does so from where a folder really is.
+    fn spelled(&self, file: &Path) -> PathBuf {
+        let path = self.lookup.working_dir.join(file);
+        let parts: Vec<Component> = path.components().collect();
+        let last_up = parts.iter().rposition(|part| *part == Component::ParentDir);
+        match (last_up, self.dialect()) {
+            (Some(at), Dialect::Sealant) => {
+                let (up, rest) = parts.split_at(at + 1);
+                self.source
+                    .real_folder(&up.iter().collect::<PathBuf>())
+                    .join(rest.iter().collect::<PathBuf>())
+            }
+            _ => find::absolute(&path, &self.lookup.working_dir),
         }
+    }
+
+    /// What the config says of `file`; `None` when there is no config, or none with `creation_rules`. An error of kind
+    /// [`Kind::Conflict`] when the path claims another rule than the file has.
+    pub fn policy_for(&self, file: &Path) -> Result<Option<Policy>> {
+        let located = self.locate(file)?;
+        located.refuse_misled()?;
+        located.config().map_or(Ok(None), |config| config.policy_for(located.path()))
     }
 
     /// As [`Configs::policy_for`], but `None` also when no rule of the config matches.
     pub fn matching_policy(&self, file: &Path) -> Result<Option<Policy>> {
-        match self.config_for(file)? {
-            Some(config) => config.matching_policy(&find::absolute(file, &self.lookup.working_dir)),
-            None => Ok(None),
-        }
+        let located = self.locate(file)?;
+        located.refuse_misled()?;
+        located.policy()
     }
 
     /// The config of `file`, if there is one. The file need not exist.
     pub fn config_for(&self, file: &Path) -> Result<Option<Arc<Config>>> {
-        let file = find::absolute(file, &self.lookup.working_dir);
-        let folder = file.parent().unwrap_or(&file).to_path_buf();
+        Ok(self.locate(file)?.config().cloned())
+    }
+
+    /// The config of an absolute path, its links let be.
+    fn config_at(&self, path: &Path) -> Result<Option<Arc<Config>>> {
+        let folder = path.parent().unwrap_or(path).to_path_buf();
         if let Some(known) = lock(&self.by_folder).get(&folder) {
             return Ok(known.clone());
         }
-        let search = Search::run(&file, &self.lookup, &*self.source)?;
-        let config = search.found.map(|path| self.load(path)).transpose()?;
+        let config = self.search(path)?.found.map(|path| self.load(path)).transpose()?;
         lock(&self.by_folder).insert(folder, config.clone());
         Ok(config)
     }
 
-    /// Whether the config of `file` says that `check` passes it by. The file need not exist.
-    pub fn is_excluded_from_check(&self, file: &Path) -> Result<bool> {
-        let absolute = find::absolute(file, &self.lookup.working_dir);
-        Ok(self.config_for(file)?.is_some_and(|config| config.is_excluded_from_check(&absolute)))
+    fn search(&self, path: &Path) -> Result<Search> {
+        let mut search = Search::run(path, &self.lookup, &*self.source)?;
+        if let Some(named) =
+            search.found.as_mut().filter(|_| search.explicit && self.dialect() == Dialect::Sealant)
+        {
+            // Rules are relative to its folder, and files are matched where they really are.
+            *named = self.with_real_folder(named);
+        }
+        Ok(search)
+    }
+
+    /// Where a path stands that may claim a rule: by a config above it, or by one that was asked for by name. The one of
+    /// the working directory, which counts where there is no other, is no claim.
+    fn standing(&self, path: &Path, config: Option<&Config>) -> Standing {
+        let is_below = |config: &&Config| config.path.parent().is_some_and(|folder| path.starts_with(folder));
+        let is_below = config.as_ref().is_some_and(is_below);
+        let real = |config: &Config| self.with_real_folder(&self.source.target(&config.path));
+        let rule =
+            config.and_then(|config| Some(RuleRef { file: real(config), ..config.matching_rule(path)? }));
+        Standing { rule, is_below, is_explicit: self.lookup.explicit.is_some() }
+    }
+
+    fn dialect(&self) -> Dialect {
+        self.lookup.dialect
+    }
+
+    /// Where a file really is.
+    fn real(&self, file: &Path) -> PathBuf {
+        self.with_real_folder(&self.source.target(&self.lookup.working_dir.join(file)))
+    }
+
+    fn with_real_folder(&self, file: &Path) -> PathBuf {
+        let (Some(folder), Some(name)) = (file.parent(), file.file_name()) else {
+            return self.source.real_folder(file);
+        };
+        if let Some(known) = lock(&self.real_folders).get(folder) {
+            return known.join(name);
+        }
+        let real = self.source.real_folder(folder);
+        lock(&self.real_folders).insert(folder.to_path_buf(), real.clone());
+        real.join(name)
     }
 
     /// Whether whoever opens `file` has to keep an audit log. No config is needed to open files, so one that is wrong
     /// keeps nobody from it, unless it speaks of a log.
     pub fn requires_audit_log(&self, file: &Path) -> Result<bool> {
         let lookup = Lookup { dialect: Dialect::Sealant, explicit: None, ..self.lookup.clone() };
-        let Some(path) = Search::run(file, &lookup, &*self.source)?.found else { return Ok(false) };
+        let Some(path) = Search::run(&self.real(file), &lookup, &*self.source)?.found else {
+            return Ok(false);
+        };
         let text = self.source.read(&path)?;
         match schema::parse(&text, Dialect::Sops) {
             Ok(schema) => Ok(schema.audit),
@@ -299,8 +378,10 @@ impl Configs {
 
     /// How the policy of `file` comes about; an error when a config does not parse.
     pub fn explain(&self, file: &Path) -> Result<Explanation> {
-        let search = Search::run(file, &self.lookup, &*self.source)?;
-        let file = find::absolute(file, &self.lookup.working_dir);
+        let located = self.locate(file)?;
+        located.refuse_misled()?;
+        let file = located.path().to_path_buf();
+        let search = self.search(&file)?;
         let Some(found) = search.found.clone() else {
             return Ok(Explanation { search, path: file.to_string_lossy().into_owned(), trials: Vec::new() });
         };
@@ -324,7 +405,11 @@ impl Configs {
         if let Some(config) = lock(&self.by_path).get(&path) {
             return Ok(Arc::clone(config));
         }
-        let config = Arc::new(Config::parse(&self.source.read(&path)?, &path, self.lookup.dialect)?);
+        let text = match &self.lookup.explicit {
+            Some(_) => self.source.read_named(&path)?,
+            None => self.source.read(&path)?,
+        };
+        let config = Arc::new(Config::parse(&text, &path, self.lookup.dialect)?);
         lock(&self.by_path).insert(path, Arc::clone(&config));
         Ok(config)
     }

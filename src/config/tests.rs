@@ -572,3 +572,137 @@ mod starting {
         }
     }
 }
+
+/// Links: a file has the rule of the place where it is, whatever leads to it.
+mod links {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    const RULES: &str =
+        "creation_rules:\n  - path_regex: ^prod/\n    age: a\n  - path_regex: ^dev/\n    age: b\n";
+
+    fn write(path: &Path, text: &str) {
+        crate::fs::write_atomic(path, text.as_bytes(), crate::fs::Mode::Public).unwrap();
+    }
+
+    fn repository(rules: &str) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        let top = folder.path().join("repo");
+        for name in ["prod", "dev", "misc"] {
+            std::fs::create_dir_all(top.join(name)).unwrap();
+        }
+        write(&top.join(".sops.yaml"), rules);
+        write(&top.join("prod/a.yaml"), "a: 1\n");
+        folder
+    }
+
+    fn configs_in(working_dir: PathBuf, dialect: Dialect) -> Configs {
+        Configs::new(Lookup { working_dir, explicit: None, dialect })
+    }
+
+    /// The number of a file's rule from 1, or the refusal.
+    fn rule(configs: &Configs, file: &str) -> Result<Option<usize>> {
+        Ok(configs.matching_policy(Path::new(file))?.map(|policy| policy.rule.index + 1))
+    }
+
+    #[test]
+    fn a_path_that_claims_another_rule_is_refused_and_both_are_named() {
+        let folder = repository(RULES);
+        let top = folder.path().canonicalize().unwrap().join("repo");
+        symlink("../prod/a.yaml", top.join("dev/file.yaml")).unwrap();
+        symlink("../prod", top.join("dev/folder")).unwrap();
+        symlink("file.yaml", top.join("dev/twice.yaml")).unwrap();
+        symlink("../prod/new.yaml", top.join("dev/dangling.yaml")).unwrap();
+        symlink("../../elsewhere.yaml", top.join("dev/out.yaml")).unwrap();
+        let configs = configs_in(top.clone(), Dialect::Sealant);
+        for file in [
+            "dev/file.yaml",
+            "dev/folder/a.yaml",
+            "dev/folder/new.yaml",
+            "dev/twice.yaml",
+            "dev/dangling.yaml",
+        ] {
+            let error = rule(&configs, file).unwrap_err();
+            assert_eq!(error.kind(), Kind::Conflict, "{file}");
+            let text = error.to_string();
+            assert!(text.contains(file) && text.contains("leads to prod/"), "{text}");
+            assert!(
+                text.contains(".sops.yaml:2 (rule 1)") && text.contains(".sops.yaml:4 (rule 2)"),
+                "{text}"
+            );
+            assert!(
+                configs.policy_for(Path::new(file)).is_err() && configs.explain(Path::new(file)).is_err()
+            );
+        }
+        assert_eq!(rule(&configs, "dev/out.yaml").unwrap_err().kind(), Kind::Conflict);
+        assert_eq!(rule(&configs, "prod/a.yaml").unwrap(), Some(1));
+        // As the kernel reads it, not as the text does.
+        assert_eq!(rule(&configs, "dev/folder/../prod/a.yaml").unwrap(), Some(1));
+        let as_sops = configs_in(top, Dialect::Sops);
+        assert_eq!(rule(&as_sops, "dev/file.yaml").unwrap(), Some(2));
+        assert!(as_sops.locate(Path::new("dev/file.yaml")).unwrap().misled().unwrap().is_some());
+    }
+
+    #[test]
+    fn links_that_change_nothing_keep_working() {
+        let folder = repository(RULES);
+        let outside = folder.path().canonicalize().unwrap();
+        let top = outside.join("repo");
+        symlink(&top, outside.join("other-name")).unwrap();
+        symlink(top.join("prod"), outside.join("secrets")).unwrap();
+        symlink("a.yaml", top.join("prod/b.yaml")).unwrap();
+        symlink("../prod/a.yaml", top.join("misc/a.yaml")).unwrap();
+        for working_dir in [&outside, &top] {
+            let configs = configs_in(working_dir.clone(), Dialect::Sealant);
+            // A home or a /tmp that is a link itself, and a link from outside of any repository.
+            for file in [
+                "other-name/prod/a.yaml",
+                "secrets/a.yaml",
+                "secrets/new.yaml",
+                "repo/prod/b.yaml",
+                "repo/misc/a.yaml",
+            ] {
+                let file = outside.join(file);
+                assert_eq!(rule(&configs, file.to_str().unwrap()).unwrap(), Some(1), "{}", file.display());
+            }
+        }
+    }
+
+    #[test]
+    fn a_rule_for_all_files_of_a_repository_is_none_for_those_to_which_it_links() {
+        let folder = repository("creation_rules:\n  - age: a\n");
+        let top = folder.path().canonicalize().unwrap().join("repo");
+        write(&folder.path().join("mine.yaml"), "a: 1\n");
+        symlink("../../mine.yaml", top.join("dev/b.yaml")).unwrap();
+        let configs = configs_in(top, Dialect::Sealant);
+        assert_eq!(rule(&configs, "dev/b.yaml").unwrap_err().kind(), Kind::Conflict);
+        // Named itself, it is what the person means.
+        assert_eq!(rule(&configs, "../mine.yaml").unwrap(), Some(1));
+    }
+
+    #[test]
+    fn the_config_of_a_linked_file_is_that_of_its_own_folder() {
+        let folder = repository("creation_rules:\n  - age: a\n");
+        let top = folder.path().canonicalize().unwrap().join("repo");
+        write(&top.join("prod/.sops.yaml"), "creation_rules:\n  - path_regex: x\n  - age: b\n");
+        symlink("../prod/a.yaml", top.join("dev/b.yaml")).unwrap();
+        let configs = configs_in(top.clone(), Dialect::Sealant);
+        let text = rule(&configs, "dev/b.yaml").unwrap_err().to_string();
+        assert!(text.contains("prod/.sops.yaml:3 (rule 2)") && text.contains("under .sops.yaml:2"), "{text}");
+        assert_eq!(
+            configs.config_for(Path::new("dev/b.yaml")).unwrap().unwrap().path(),
+            top.join("prod/.sops.yaml")
+        );
+    }
+
+    #[test]
+    fn a_config_that_is_no_file_is_refused_before_it_is_opened() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(".sops.yaml");
+        rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0)
+            .unwrap();
+        let configs = configs_in(folder.path().to_path_buf(), Dialect::Sealant);
+        let error = configs.matching_policy(Path::new("a.yaml")).unwrap_err();
+        assert!(error.to_string().contains("is a named pipe"), "{error}");
+    }
+}

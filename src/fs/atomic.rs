@@ -65,6 +65,20 @@ pub fn write_atomic_if_unchanged(path: &Path, bytes: &[u8], mode: Mode, read: &S
     write(path, bytes, mode, Some(read), &mut |_| Ok(()))
 }
 
+/// Writes a file that must not be there yet. A link of its name counts as there, wherever it leads: nobody has named what
+/// would be written then.
+pub fn create_new(path: &Path, bytes: &[u8], mode: Mode) -> Result<()> {
+    match fs::read_link(path) {
+        Ok(target) => {
+            let message = format!("is a link to {}, and nothing is written through it", target.display());
+            Err(Error::new(Kind::Write, message)
+                .in_file(path)
+                .advise("Remove the link, or put a file in its place."))
+        }
+        Err(_) => write_atomic_if_unchanged(path, bytes, mode, &Snapshot::absent()),
+    }
+}
+
 /// Fails if [`write_atomic`] would for want of permission: for those who ask a person to work before they write.
 pub fn check_writable(path: &Path) -> Result<()> {
     let target = target_of(path).map_err(|error| cannot_write(path, error))?;
@@ -76,9 +90,11 @@ pub fn check_writable(path: &Path) -> Result<()> {
 }
 
 fn refuse_read_only(path: &Path, target: &Path) -> Result<()> {
-    rustix::fs::access(target, Access::WRITE_OK).map_err(|_| {
-        Error::new(Kind::Write, "is read-only").in_file(path).advise("Make it writable with `chmod u+w`.")
-    })
+    rustix::fs::access(target, Access::WRITE_OK).map_err(|_| read_only().in_file(path))
+}
+
+pub(super) fn read_only() -> Error {
+    Error::new(Kind::Write, "is read-only").advise("Make it writable with `chmod u+w`.")
 }
 
 /// Whether a file is what a killed run of [`write_atomic`] left behind. It may hold plaintext, and can be deleted.
@@ -124,17 +140,23 @@ pub(super) fn write(
         refuse_read_only(path, &target)?;
     }
     let folder = folder_of(&target);
-    let temporary = create_temporary(&target, existing.as_ref(), mode)
+    let existing = existing.as_ref().map(Attributes::of);
+    let mut temporary = create_temporary(&target, existing.is_some(), mode)
         .map_err(|error| cannot_create(path, folder, error))?;
     let _registered = cleanup::register(temporary.path());
-    let written =
-        fill(temporary, bytes, existing.as_ref(), after).map_err(|error| cannot_write(path, error))?;
+    fill(temporary.as_file_mut(), bytes, existing.as_ref(), after)
+        .map_err(|error| cannot_write(path, error))?;
     if let Some(expected) = expected {
         refuse_if_changed(path, &target, expected)?;
     }
-    let done = written.persist(&target).map_err(|error| error.error);
+    let done = temporary.persist(&target).map_err(|error| error.error);
     done.and_then(|_| after(Step::Rename)).map_err(|error| cannot_write(path, error))?;
-    sync_folder(folder).and_then(|()| after(Step::SyncFolder)).map_err(|error| {
+    synced(path, sync_folder(folder).and_then(|()| after(Step::SyncFolder)))
+}
+
+/// What is told when a file was written, and its folder could perhaps not be synced.
+pub(super) fn synced(path: &Path, result: io::Result<()>) -> Result<()> {
+    result.map_err(|error| {
         Error::new(
             Kind::Write,
             "was written, but may not survive a power failure: its folder could not be synced",
@@ -144,47 +166,72 @@ pub(super) fn write(
     })
 }
 
-/// The temporary file beside the target, on its file system. Nobody but us can read it, unless all may read the result.
-fn create_temporary(target: &Path, existing: Option<&Metadata>, mode: Mode) -> io::Result<NamedTempFile> {
-    let permissions = match (existing, mode) {
-        (None, Mode::Public) => 0o644,
-        (None, Mode::Executable) => 0o755,
+/// The mode of a temporary file. Nobody but us can read it, unless all may read the result.
+pub(super) fn first_mode(replaces: bool, mode: Mode) -> u16 {
+    match (replaces, mode) {
+        (false, Mode::Public) => 0o644,
+        (false, Mode::Executable) => 0o755,
         _ => 0o600,
-    };
-    let name: String = target.file_name().unwrap_or_default().to_string_lossy().chars().take(50).collect();
+    }
+}
+
+/// What a temporary file is called before the part that is random.
+fn prefix(name: &OsStr) -> String {
+    let name: String = name.to_string_lossy().chars().take(50).collect();
+    format!(".{name}{MARK}")
+}
+
+pub(super) fn temporary_name(name: &OsStr, random: u64) -> String {
+    format!("{}{random:016x}{SUFFIX}", prefix(name))
+}
+
+/// The temporary file beside the target, on its file system.
+fn create_temporary(target: &Path, replaces: bool, mode: Mode) -> io::Result<NamedTempFile> {
     Builder::new()
-        .prefix(&format!(".{name}{MARK}"))
+        .prefix(&prefix(target.file_name().unwrap_or_default()))
         .suffix(SUFFIX)
         .rand_bytes(8)
-        .permissions(Permissions::from_mode(permissions))
+        .permissions(Permissions::from_mode(first_mode(replaces, mode).into()))
         .tempfile_in(folder_of(target))
 }
 
-fn fill(
-    mut temporary: NamedTempFile,
+pub(super) fn fill(
+    temporary: &mut File,
     bytes: &[u8],
-    existing: Option<&Metadata>,
+    existing: Option<&Attributes>,
     after: AfterStep,
-) -> io::Result<NamedTempFile> {
+) -> io::Result<()> {
     after(Step::Create)?;
     temporary.write_all(bytes)?;
     after(Step::Write)?;
     if let Some(existing) = existing {
-        copy_attributes(existing, temporary.as_file())?;
+        copy_attributes(existing, temporary)?;
     }
     after(Step::Attributes)?;
-    temporary.as_file().sync_all()?;
-    after(Step::Sync)?;
-    Ok(temporary)
+    temporary.sync_all()?;
+    after(Step::Sync)
 }
 
-fn copy_attributes(from: &Metadata, to: &File) -> io::Result<()> {
-    let ours = to.metadata()?;
-    let mut mode = from.mode() & 0o7777;
-    if rustix::process::geteuid().is_root() && ours.uid() != from.uid() {
-        fchown(to, Some(from.uid()), None)?;
+/// What a new version of a file takes from the old one.
+pub(super) struct Attributes {
+    pub mode: u32,
+    pub user: u32,
+    pub group: u32,
+}
+
+impl Attributes {
+    fn of(file: &Metadata) -> Self {
+        Self { mode: file.mode(), user: file.uid(), group: file.gid() }
     }
-    if ours.gid() != from.gid() && fchown(to, None, Some(from.gid())).is_err() {
+}
+
+fn copy_attributes(from: &Attributes, to: &File) -> io::Result<()> {
+    let ours = to.metadata()?;
+    let mut mode = from.mode & 0o7777;
+    if rustix::process::geteuid().is_root() && ours.uid() != from.user {
+        fchown(to, Some(from.user), None)?;
+    }
+    if ours.gid() != from.group && fchown(to, None, Some(from.group)).is_err() {
         mode = for_another_group(mode);
     }
     to.set_permissions(Permissions::from_mode(mode))
@@ -216,7 +263,11 @@ fn write_through(path: &Path, bytes: &[u8]) -> io::Result<()> {
 }
 
 fn sync_folder(folder: &Path) -> io::Result<()> {
-    match File::open(folder)?.sync_all() {
+    sync(&File::open(folder)?)
+}
+
+pub(super) fn sync(folder: &File) -> io::Result<()> {
+    match folder.sync_all() {
         // Some network file systems cannot sync a folder.
         Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => {
             Ok(())
@@ -259,7 +310,7 @@ pub(super) fn cannot_create(path: &Path, folder: &Path, error: io::Error) -> Err
     }
 }
 
-fn cannot_write(path: &Path, error: io::Error) -> Error {
+pub(super) fn cannot_write(path: &Path, error: io::Error) -> Error {
     let advice = match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
             "The file is as it was. Make room on its disk, then run the command again."

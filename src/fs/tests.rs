@@ -14,6 +14,7 @@ use tempfile::TempDir;
 use super::atomic::{self, Step};
 use super::*;
 use crate::host::{self, Host};
+use crate::secret::SecretBytes;
 
 const OLD: &[u8] = b"old";
 const NEW: &[u8] = b"the new content";

@@ -9,7 +9,8 @@ use globset::GlobBuilder;
 use walkdir::{DirEntry, WalkDir};
 
 use crate::error::{Error, Kind, Result};
-use crate::fs::{atomic, missing};
+use crate::fs::atomic;
+use crate::fs::read::missing;
 
 /// What makes a path a pattern, unless a file has that very name.
 const PATTERN_CHARACTERS: [char; 4] = ['*', '?', '[', '{'];

@@ -254,7 +254,7 @@ fn seal_it(file: &str) -> String {
 pub fn discover(place: &Place) -> Option<PathBuf> {
     let files = fs::walk(&[place.folder().to_path_buf()]).files;
     let is_ours = |file: &PathBuf| {
-        let bytes = fs::read(file, MAX_SOURCE as u64);
+        let bytes = fs::read_found(file, MAX_SOURCE as u64);
         bytes.is_ok_and(|bytes| encrypted_file::is_meant_to_be_encrypted(Format::of_path(file), &bytes))
     };
     let found = files.into_iter().find(is_ours)?;

@@ -80,7 +80,7 @@ impl Place {
     /// The file that a path stands for, and what is in it.
     pub fn read(&self, path: impl AsRef<Path>) -> Result<SecretBytes> {
         let file = self.file(&path)?;
-        fs::read(&file, MAX_SOURCE as u64)
+        fs::read_found(&file, MAX_SOURCE as u64)
     }
 
     /// Refuses links below the folder that lead out of the repository: programs that read all of it follow them.

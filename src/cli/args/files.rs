@@ -45,10 +45,16 @@ impl Input {
         Self { name: path.clone(), path, named: true }
     }
 
+    /// A file that nobody has named by hand.
+    pub fn found(file: &Path) -> Self {
+        Self { path: Some(file.to_path_buf()), name: Some(file.to_path_buf()), named: false }
+    }
+
     /// Reads all of it, at most `limit` bytes.
     pub fn read(&self, limit: usize) -> Result<SecretBytes> {
         if let Some(path) = &self.path {
-            return fs::read(path, limit as u64);
+            let read = if self.named { fs::read } else { fs::read_found };
+            return read(path, limit as u64);
         }
         let cannot = |why: &str| Error::new(Kind::Read, format!("standard input {why}"));
         let bytes = fs::read_at_most(io::stdin().lock(), limit as u64, 0)

@@ -67,7 +67,7 @@ pub fn run(args: &Args, context: &Context) -> ExitCode {
 
 /// Whether all came together.
 fn merge(args: &Args, context: &Context) -> Result<bool> {
-    let read = |path: &Path| fs::read(path, MAX_BINARY as u64);
+    let read = |path: &Path| fs::read_found(path, MAX_BINARY as u64);
     let base = Some(read(&args.base)?).filter(|base| !base.is_empty());
     let versions = Versions { base, ours: read(&args.ours)?, theirs: read(&args.theirs)? };
     let host = Terminal::new(context.ui, false);

@@ -27,7 +27,7 @@ pub struct Args {
 
 pub fn run(args: &Args, context: &Context) -> Result<ExitCode> {
     let formats = FormatArgs { input_type: None, output_type: None }.formats(context.ui);
-    let source = pipeline::read(&Input::of(&args.file), formats)?;
+    let source = pipeline::read(&Input::found(&args.file), formats)?;
     let host = Terminal::new(context.ui, false);
     let Shown { text, remark } = match args.identities.key_service_of(&host, StartedBy::Program) {
         Ok(service) => block_on(textconv(&host, &service, source)),

@@ -28,7 +28,7 @@ pub(super) async fn open(
         if !matches!(format, Format::Yaml | Format::Json) {
             continue;
         }
-        let Ok(bytes) = fs::read(&file, MAX_SOURCE as u64) else { continue };
+        let Ok(bytes) = fs::read_found(&file, MAX_SOURCE as u64) else { continue };
         if !bytes.windows(mac.len()).any(|window| window == mac.as_bytes()) {
             continue;
         }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::config::{Configs, Policy, is_config};
+use crate::config::{Configs, Located, Policy, is_config};
 use crate::document::{Format, MAX_BINARY, MAX_SOURCE};
 use crate::error::Result;
 use crate::repo::check::{Finding, check, claimed, shown};
@@ -26,11 +26,13 @@ pub struct Plan {
 impl Plan {
     /// The plan for a file of this name and size, in bytes; `None` for one that is passed by.
     pub fn of(name: Option<&Path>, format: Format, size: u64, configs: &Configs) -> Result<Option<Self>> {
-        if name.map_or(Ok(false), |name| configs.is_excluded_from_check(name))? {
+        let located = name.map(|name| configs.locate(name)).transpose()?;
+        if located.as_ref().is_some_and(Located::is_excluded_from_check) {
             return Ok(None);
         }
-        let policy = match name.filter(|name| !is_config(name)) {
-            Some(name) => configs.matching_policy(name)?,
+        let is_config = |located: &&Located| name.is_some_and(is_config) || is_config(located.real());
+        let policy = match located.as_ref().filter(|located| !is_config(located)) {
+            Some(located) => located.policy()?,
             None => None,
         };
         let is_named = policy.as_ref().is_some_and(|policy| policy.rule.path_regex.is_some());

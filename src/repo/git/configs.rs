@@ -50,7 +50,7 @@ impl Source for Staged {
             Some(Ok(text)) => Ok(text.clone()),
             Some(Err(problem)) => Err(Error::new(Kind::Config, problem.clone()).in_file(path)),
             // The one that is not of this repository.
-            None => Disk.read(path),
+            None => Disk.read_named(path),
         }
     }
 }

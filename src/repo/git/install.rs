@@ -273,7 +273,7 @@ impl<'a, 'h> Setup<'a, 'h> {
             });
         }
         fs::create_parent(&path)?;
-        fs::write_atomic_if_unchanged(&path, HOOK.as_bytes(), Mode::Executable, &Snapshot::absent())?;
+        fs::create_new(&path, HOOK.as_bytes(), Mode::Executable)?;
         Ok(Step::Written(path))
     }
 
@@ -319,7 +319,7 @@ pub struct Survey {
 }
 
 fn read(path: &Path) -> Result<Option<SecretBytes>> {
-    match fs::read(path, LIMIT) {
+    match fs::read_found(path, LIMIT) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(error) if error.kind() == Kind::NoFile => Ok(None),
         Err(error) => Err(error),

@@ -1,0 +1,160 @@
+//! A file as configs see it: where it really is, and which rule it has there.
+//!
+//! Owns what becomes of links. Rules are about files, so they are matched where a file really is; a path that claims
+//! another rule than the file has is refused, for whoever named it meant something else than what would be done. As
+//! `sops`, a path is taken as it is spelled.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::config::schema::Dialect;
+use crate::config::{Config, Configs, Policy, RuleRef};
+use crate::error::{Error, Kind, Result};
+
+/// A file, where it is, and its config.
+pub struct Located<'c> {
+    configs: &'c Configs,
+    /// Absolute, as it was named.
+    spelled: PathBuf,
+    /// The links resolved.
+    real: PathBuf,
+    config: Option<Arc<Config>>,
+}
+
+impl<'c> Located<'c> {
+    pub(super) fn new(configs: &'c Configs, spelled: PathBuf, real: PathBuf) -> Result<Self> {
+        let config = configs.config_at(match configs.dialect() {
+            Dialect::Sealant => &real,
+            Dialect::Sops => &spelled,
+        })?;
+        Ok(Self { configs, spelled, real, config })
+    }
+
+    /// The path that rules are matched against.
+    pub(super) fn path(&self) -> &Path {
+        match self.configs.dialect() {
+            Dialect::Sealant => &self.real,
+            Dialect::Sops => &self.spelled,
+        }
+    }
+
+    /// Where the file really is.
+    pub fn real(&self) -> &Path {
+        &self.real
+    }
+
+    pub fn config(&self) -> Option<&Arc<Config>> {
+        self.config.as_ref()
+    }
+
+    /// What the first rule that matches says, whatever links lead to the file.
+    pub fn policy(&self) -> Result<Option<Policy>> {
+        self.config.as_ref().map_or(Ok(None), |config| config.matching_policy(self.path()))
+    }
+
+    /// Whether its config says that `check` passes the file by.
+    pub fn is_excluded_from_check(&self) -> bool {
+        self.config.as_ref().is_some_and(|config| config.is_excluded_from_check(self.path()))
+    }
+
+    /// An error when the path claims another rule than the file has.
+    pub(super) fn refuse_misled(&self) -> Result<()> {
+        match self.misled()? {
+            Some(misled) if self.configs.dialect() == Dialect::Sealant => Err(misled.into_error()),
+            _ => Ok(()),
+        }
+    }
+
+    /// What the path claims, if that is not what the file is.
+    pub fn misled(&self) -> Result<Option<Misled>> {
+        if self.spelled == self.real {
+            return Ok(None);
+        }
+        let claimed = self.configs.config_at(&self.spelled)?;
+        let spelled = self.configs.standing(&self.spelled, claimed.as_deref());
+        let has = self.configs.config_at(&self.real)?;
+        let real = self.configs.standing(&self.real, has.as_deref());
+        let Some(claim) = spelled.claim(&real) else { return Ok(None) };
+        Ok(Some(Misled {
+            working_dir: self.configs.lookup.working_dir.clone(),
+            claimed: claim.clone(),
+            spelled: self.spelled.clone(),
+            real: self.real.clone(),
+            rule: real.rule,
+        }))
+    }
+}
+
+/// Where a path is in the eyes of configs.
+pub(super) struct Standing {
+    /// With the real path of its config: two names of one config are one.
+    pub rule: Option<RuleRef>,
+    /// Below the folder of its config, to which rules are relative.
+    pub is_below: bool,
+    /// The config was asked for by name, and is for all files.
+    pub is_explicit: bool,
+}
+
+impl Standing {
+    /// The rule that a path with this standing claims for a file that has another one.
+    ///
+    /// A path outside of all that its config is about claims nothing: `~/secrets` may lead into a repository. One below
+    /// it that leads out does, for the file there is none of the repository's.
+    fn claim(&self, real: &Self) -> Option<&RuleRef> {
+        let rule = self.rule.as_ref()?;
+        let counts = self.is_below || (self.is_explicit && !real.is_below);
+        let is_same = real.rule.as_ref() == Some(rule) && self.is_below == real.is_below;
+        (counts && !is_same).then_some(rule)
+    }
+}
+
+/// A path that claims another rule than the file has to which it leads.
+#[derive(Debug, Clone)]
+pub struct Misled {
+    working_dir: PathBuf,
+    pub spelled: PathBuf,
+    pub claimed: RuleRef,
+    pub real: PathBuf,
+    /// The rule of the file.
+    pub rule: Option<RuleRef>,
+}
+
+impl Misled {
+    /// Whether a rule calls one of the two secret, or both have one. A rule without a path_regex is for every path, and
+    /// so a link to somewhere else says nothing.
+    pub fn is_worth_telling(&self) -> bool {
+        self.claimed.path_regex.is_some() || self.rule.as_ref().is_some_and(|rule| *rule != self.claimed)
+    }
+
+    fn into_error(self) -> Error {
+        let real = self.shown(&self.real).display();
+        Error::new(Kind::Conflict, self.to_string()).in_file(self.shown(&self.spelled)).advise(format!(
+            "Name the file itself, {real}, if that is what you mean. `sealant explain {real}` says whose it is."
+        ))
+    }
+
+    fn shown<'p>(&self, path: &'p Path) -> &'p Path {
+        path.strip_prefix(&self.working_dir).unwrap_or(path)
+    }
+}
+
+impl fmt::Display for Misled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let rule = |rule: &RuleRef| {
+            format!("{}:{} (rule {})", self.shown(&rule.file).display(), rule.line, rule.index + 1)
+        };
+        write!(f, "leads to {}, ", self.shown(&self.real).display())?;
+        match &self.rule {
+            Some(real) if *real == self.claimed => {
+                write!(f, "which is outside of the folder that {} is for", rule(real))
+            }
+            Some(real) => {
+                write!(f, "which is under {}, and this path is under {}", rule(real), rule(&self.claimed))
+            }
+            None => {
+                write!(f, "which no creation rule is for, and this path is under {}", rule(&self.claimed))
+            }
+        }
+    }
+}

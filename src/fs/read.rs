@@ -1,0 +1,131 @@
+//! Reading a file: one that a person has named, or one that was only found.
+//!
+//! Owns what may be opened at all. A pipe or a device that a person names is theirs to read; one that a repository has
+//! put into the place of a file is not opened, for that may wait for ever, or do something.
+
+use std::fs::{self, File, FileType, Metadata};
+use std::io::{self, Read};
+use std::os::unix::fs::FileTypeExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Mode, OFlags};
+use zeroize::Zeroizing;
+
+use crate::error::{Error, Kind, Result};
+use crate::fs::atomic;
+use crate::hints;
+use crate::secret::SecretBytes;
+
+/// Reads what a person has named: a file, a pipe or `/dev/stdin` that holds at most `limit` bytes.
+pub fn read(path: &Path, limit: u64) -> Result<SecretBytes> {
+    let file = File::open(path).map_err(|error| cannot_open(path, error))?;
+    read_open(path, file, limit)
+}
+
+/// Reads a regular file that nobody has named: it was found in a folder, or a file of a repository names it. Links are
+/// followed; pipes, devices and sockets are refused before they are opened.
+pub fn read_found(path: &Path, limit: u64) -> Result<SecretBytes> {
+    let metadata = fs::metadata(path).map_err(|error| cannot_open(path, error))?;
+    refuse_special(path, &metadata)?;
+    // Should it be another file by now: opening it does not wait, and what was opened is looked at again.
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let file = rustix::fs::open(path, flags, Mode::empty());
+    let file = File::from(file.map_err(|error| cannot_open(path, error.into()))?);
+    refuse_special(path, &file.metadata().map_err(|error| cannot_open(path, error))?)?;
+    read_open(path, file, limit)
+}
+
+fn read_open(path: &Path, file: File, limit: u64) -> Result<SecretBytes> {
+    let cannot = |error: io::Error| cannot_open(path, error);
+    let metadata = file.metadata().map_err(cannot)?;
+    if metadata.is_dir() {
+        let folder = Error::new(Kind::Read, "is a folder, not a file").in_file(path);
+        return Err(folder.advise("Name a file that is in it."));
+    }
+    let bytes = read_at_most(file, limit, metadata.len()).map_err(cannot)?;
+    bytes.ok_or_else(|| {
+        Error::new(Kind::Read, format!("is larger than {limit} bytes, the most that can be read"))
+            .in_file(path)
+    })
+}
+
+fn refuse_special(path: &Path, metadata: &Metadata) -> Result<()> {
+    match special(metadata.file_type()) {
+        None => Ok(()),
+        Some(what) => Err(Error::new(Kind::Read, format!("is {what}, not a file, and was not opened"))
+            .in_file(path)
+            .advise("Put a file in its place, or remove it.")),
+    }
+}
+
+/// What it is that is neither a file nor a folder.
+pub(super) fn special(kind: FileType) -> Option<&'static str> {
+    let kinds = [
+        (kind.is_fifo(), "a named pipe"),
+        (kind.is_socket(), "a socket"),
+        (kind.is_char_device() || kind.is_block_device(), "a device"),
+    ];
+    kinds.into_iter().find_map(|(is_one, what)| is_one.then_some(what))
+}
+
+/// Reads to the end; `None` when there are more than `limit` bytes.
+pub(crate) fn read_at_most(
+    mut from: impl Read,
+    limit: u64,
+    expected: u64,
+) -> io::Result<Option<SecretBytes>> {
+    // One byte more than expected, so that the end is seen without growing.
+    let capacity = usize::try_from(expected.min(limit)).unwrap_or_default().max(4096) + 1;
+    let mut bytes = Zeroizing::new(vec![0; capacity]);
+    let mut filled = 0;
+    loop {
+        if filled == bytes.len() {
+            // By hand: a vector that grows by itself leaves a copy of what it held in freed memory.
+            let mut larger = Zeroizing::new(vec![0; filled * 2]);
+            larger[..filled].copy_from_slice(&bytes);
+            bytes = larger;
+        }
+        match from.read(&mut bytes[filled..]) {
+            Ok(0) => break,
+            Ok(count) => filled += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+        if filled as u64 > limit {
+            return Ok(None);
+        }
+    }
+    bytes.truncate(filled);
+    Ok(Some(bytes))
+}
+
+fn cannot_open(path: &Path, error: io::Error) -> Error {
+    match error.kind() {
+        io::ErrorKind::NotFound => missing(path),
+        _ => Error::new(Kind::Read, "cannot be read").in_file(path).caused_by(error),
+    }
+}
+
+pub(super) fn missing(path: &Path) -> Error {
+    let message = match fs::read_link(path) {
+        Ok(target) => format!("no such file: it is a link to {}, which is not there", target.display()),
+        Err(_) => "no such file".to_owned(),
+    };
+    let error = Error::new(Kind::NoFile, message).in_file(path);
+    match beside(path) {
+        Some(other) => error.advise(format!("There is {}.", other.display())),
+        None => error,
+    }
+}
+
+/// The file beside one that is not there, of which the name was probably misspelt.
+fn beside(path: &Path) -> Option<PathBuf> {
+    /// In a folder of more files it would take too long.
+    const MOST: usize = 10_000;
+    let name = path.file_name()?.to_str()?;
+    let files = fs::read_dir(atomic::folder_of(path)).ok()?.take(MOST);
+    let files: Vec<_> = files.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
+    // A link that leads nowhere is there itself.
+    let name = hints::misspelt(name, files.iter().map(String::as_str).filter(|other| *other != name))?;
+    Some(path.with_file_name(name))
+}

@@ -1,0 +1,185 @@
+//! What stands in the place of a file: links that lead elsewhere, pipes, devices.
+
+use std::os::unix::fs::symlink;
+use std::time::Duration;
+
+use rustix::fs::{CWD, FileType, Mode, mknodat};
+use sealant_test_support::{Run, Sandbox};
+
+use super::{RECIPIENT, STRANGER, at_home, encrypted, sandbox};
+
+/// Nothing here takes so long, unless it waits for somebody to write into a pipe.
+const SOON: Duration = Duration::from_secs(20);
+
+fn pipe(test: &Sandbox, name: &str) {
+    let path = test.path(name);
+    std::fs::create_dir_all(path.parent().expect("a folder")).unwrap();
+    mknodat(CWD, path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+}
+
+/// Rules by which prod is for us and dev for a stranger, too; and a file of prod that dev links to.
+fn two_places() -> Sandbox {
+    let test = at_home();
+    encrypted(&test, "prod/a.yaml", "password: prod-secret\n", &[RECIPIENT]);
+    test.write("prod/plain.yaml", "password: new\n");
+    test.write(
+        ".sops.yaml",
+        format!(
+            "creation_rules:\n  - path_regex: ^prod/\n    age: {RECIPIENT}\n  - path_regex: ^dev/\n    age: {RECIPIENT},{STRANGER}\n"
+        ),
+    );
+    test.write("dev/own.yaml", "a: 1\n");
+    symlink("../prod/a.yaml", test.path("dev/b.yaml")).unwrap();
+    symlink("../prod", test.path("dev/p")).unwrap();
+    test
+}
+
+#[test]
+fn a_link_gives_no_file_to_the_readers_of_another_rule() {
+    let test = two_places();
+    test.write(
+        "secret.yaml",
+        "apiVersion: v1\nkind: Secret\nmetadata: {name: a, namespace: b}\nstringData: {p: x}\n",
+    );
+    symlink("../secret.yaml", test.path("dev/secret.yaml")).unwrap();
+    let before = test.read_text("prod/a.yaml");
+    let commands: [&[&str]; 10] = [
+        &["updatekeys", "--yes", "dev/b.yaml"],
+        &["updatekeys", "--yes", "--rotate", "dev/b.yaml"],
+        &["updatekeys", "--yes", "dev/p"],
+        &["updatekeys", "--yes", "dev/p/a.yaml"],
+        &["rotate", "-i", "dev/b.yaml"],
+        &["encrypt", "-i", "dev/p/plain.yaml"],
+        &["encrypt", "--filename-override", "dev/p/new.yaml", "prod/plain.yaml"],
+        &["explain", "dev/b.yaml"],
+        &["check", "--fix", "dev/p/plain.yaml"],
+        &["seal", "-i", "dev/secret.yaml"],
+    ];
+    for command in commands {
+        let output = test.sealant(command).run();
+        assert!(output.stderr.contains("leads to ") || command[0] == "check", "{command:?}\n{output}");
+        if command[0] != "check" {
+            let output = output.code(8);
+            assert!(output.stderr.contains("rule 2"), "{command:?}\n{output}");
+        }
+        assert_eq!(test.read_text("prod/a.yaml"), before, "{command:?}");
+        assert_eq!(test.read_text("prod/plain.yaml"), "password: new\n", "{command:?}");
+    }
+    // Where they are, all is as ever; and what only reads needs no rule.
+    test.sealant(&["updatekeys", "--yes", "prod/a.yaml"]).run().ok();
+    assert_eq!(test.sealant(&["decrypt", "dev/b.yaml"]).run().ok().text(), "password: prod-secret\n");
+    test.sealant(&["encrypt", "-i", "dev/own.yaml"]).run().ok();
+}
+
+#[test]
+fn a_link_from_outside_has_the_rule_of_the_file() {
+    let test = two_places();
+    symlink(test.path("prod"), test.home("secrets")).unwrap();
+    symlink(test.path(""), test.home("repository")).unwrap();
+    for file in ["secrets/plain.yaml", "repository/prod/plain.yaml"] {
+        let file = test.home(file);
+        let output = test.sealant(&["encrypt"]).arg(&file).run().ok();
+        assert!(output.text().contains(RECIPIENT) && !output.text().contains(STRANGER), "{output}");
+    }
+}
+
+#[test]
+fn no_link_below_an_output_folder_is_followed_or_replaced() {
+    let test = at_home();
+    for name in ["secrets/notes.txt", "secrets/deep/a.yaml"] {
+        encrypted(&test, name, "text: from the repository\n", &[RECIPIENT]);
+    }
+    test.write(test.home(".bashrc"), "mine\n");
+    let all_out = ["decrypt", "--output-dir", "out", "secrets"];
+    test.sealant(&all_out).run().ok();
+    assert_eq!(test.read_text("out/secrets/notes.txt"), "text: from the repository\n");
+
+    // In place of a file, of one that is not there, and of a folder.
+    std::fs::remove_file(test.path("out/secrets/notes.txt")).unwrap();
+    for target in [".bashrc", ".profile"] {
+        symlink(test.home(target), test.path("out/secrets/notes.txt")).unwrap();
+        let output = test.sealant(&all_out).run().code(3);
+        assert!(output.stderr.contains("secrets/notes.txt: is a link to "), "{output}");
+        assert_eq!(test.read_text("out/secrets/deep/a.yaml"), "text: from the repository\n");
+        assert!(test.path("out/secrets/notes.txt").is_symlink());
+        std::fs::remove_file(test.path("out/secrets/notes.txt")).unwrap();
+    }
+    std::fs::remove_dir_all(test.path("out/secrets/deep")).unwrap();
+    symlink(test.home(""), test.path("out/secrets/deep")).unwrap();
+    let output = test.sealant(&all_out).run().code(3);
+    assert!(output.stderr.contains("out/secrets/deep: is a link to "), "{output}");
+    assert_eq!(test.read_text(test.home(".bashrc")), "mine\n");
+    assert!(!test.home(".profile").exists() && !test.home("a.yaml").exists());
+
+    // The folder itself was named, and may be a link.
+    symlink(test.home(""), test.path("named")).unwrap();
+    test.sealant(&["decrypt", "--output-dir", "named", "secrets/notes.txt"]).run().ok();
+    assert_eq!(test.read_text(test.home("secrets/notes.txt")), "text: from the repository\n");
+}
+
+#[test]
+fn a_config_is_not_made_through_a_link() {
+    let test = sandbox();
+    symlink(test.home(".profile"), test.path(".sops.yaml")).unwrap();
+    let output = test.sealant(&["init", "--no-git", "--recipient", RECIPIENT]).run().code(3);
+    assert!(output.stderr.contains("nothing is written through it"), "{output}");
+    assert!(!test.home(".profile").exists());
+}
+
+/// A FIFO where a repository should have a file.
+#[track_caller]
+fn refused(run: Run, name: &str) {
+    let output = run.limit(SOON).run();
+    assert!(output.status != 0 && output.to_string().contains(name), "{output}");
+    assert!(output.to_string().contains("is a named pipe, not a file"), "{output}");
+}
+
+#[test]
+fn a_pipe_in_place_of_a_config_is_not_opened() {
+    let test = at_home();
+    pipe(&test, ".sops.yaml");
+    test.write("a.yaml", "a: 1\n");
+    for command in [&["encrypt", "a.yaml"][..], &["explain", "a.yaml"], &["check", "a.yaml"], &["doctor"]] {
+        refused(test.sealant(command), ".sops.yaml");
+    }
+}
+
+#[test]
+fn a_pipe_that_a_generator_names_is_not_opened() {
+    let test = at_home();
+    let generator = |file: &str| {
+        format!("apiVersion: viaduct.ai/v1\nkind: ksops\nmetadata: {{name: a}}\nfiles: [{file}]\n")
+    };
+    test.write("generator.yaml", generator("pipe.yaml"));
+    pipe(&test, "pipe.yaml");
+    refused(test.sealant(&["ksops", "generator.yaml"]), "pipe.yaml");
+    refused(test.sealant(&["ksops", "pipe.yaml"]), "pipe.yaml");
+    refused(test.sealant(&["git", "textconv", "pipe.yaml"]), "pipe.yaml");
+    refused(
+        test.sealant(&["git", "merge", "--path", "a.yaml", "pipe.yaml", "pipe.yaml", "pipe.yaml"]),
+        "pipe.yaml",
+    );
+}
+
+#[test]
+fn what_a_person_names_may_be_a_pipe() {
+    let test = at_home();
+    encrypted(&test, "a.yaml", "a: 1\n", &[RECIPIENT]);
+    let sealant = env!("CARGO_BIN_EXE_sealant");
+    let lines = [
+        "decrypt --input-type yaml --output-type yaml <(cat a.yaml)",
+        "--config <(echo 'creation_rules: []') decrypt a.yaml",
+        "decrypt --identity <(cat ~/.config/sops/age/keys.txt) a.yaml",
+    ];
+    for line in lines {
+        let output = test.program("bash", &["-c", &format!("{sealant} {line}")]).limit(SOON).run().ok();
+        assert_eq!(output.text(), "a: 1\n", "{line}");
+    }
+    let line = format!(
+        "{sealant} set --string --value-file a.yaml '[\"b\"]' <(printf x) && {sealant} decrypt a.yaml"
+    );
+    let output = test.program("bash", &["-c", &line]).limit(SOON).run().ok();
+    assert_eq!(output.text(), "a: 1\nb: x\n");
+    let line = format!("SOPS_AGE_KEY_FILE=<(cat ~/.config/sops/age/keys.txt) {sealant} get a.yaml '[\"b\"]'");
+    test.program("bash", &["-c", &line]).limit(SOON).run().ok();
+}
