@@ -34,6 +34,12 @@ const OTHER_COMMENTS: &[(&str, &str)] = &[
 const OTHER_VALUES: &[(&str, &str)] =
     &[("json-numbers.json", "sops prints the float -0.0 as -0, which is an integer when it is read again")];
 
+/// Manifests with a float `-0.0`, of which we encrypt no sign: sops would put it under the IV of the other zero.
+const SIGNS_OF_ZEROS: &[(&str, &str, &str)] = &[
+    ("json-numbers.json", "\"minus_zero_float\": -0,", "\"minus_zero_float\": 0,"),
+    ("types-floats.yaml", "\nv: -0\n", "\nv: 0\n"),
+];
+
 fn sandbox() -> Sandbox {
     Sandbox::new(env!("CARGO_BIN_EXE_sealant"))
 }
@@ -112,7 +118,11 @@ fn sops_decrypts_what_we_encrypt_to_what_it_makes_of_its_own() {
             );
             return Ok(());
         }
-        same_bytes(&found.stdout, &expected.stdout)
+        let mut expected = expected.stdout;
+        for (_, theirs, ours) in SIGNS_OF_ZEROS.iter().filter(|(name, ..)| *name == fixture.name) {
+            expected = String::from_utf8(expected)?.replace(theirs, ours).into_bytes();
+        }
+        same_bytes(&found.stdout, &expected)
     });
 }
 

@@ -142,3 +142,64 @@ fn values_that_sops_has_written_keep_their_ciphertexts() {
         |line: &&str| ["password:", "mac:", "lastmodified:"].iter().any(|key| line.trim().starts_with(key));
     assert!(changed.iter().all(expected), "{changed:#?}");
 }
+
+/// What a ciphertext is made with: the same pair for two texts gives both away.
+fn iv_of(test: &Sandbox, file: &str, key: &str) -> String {
+    let text = test.read_text(file);
+    let line =
+        text.lines().find(|line| line.trim().trim_start_matches('"').starts_with(key)).expect("the key");
+    line.split("iv:").nth(1).expect("a ciphertext").split(',').next().expect("an IV").to_owned()
+}
+
+#[test]
+fn zeros_of_both_signs_never_share_an_iv() {
+    for (file, text) in [
+        ("zero.yaml", "f: -0.0\ng: -0e0\nh: [-0.0, 0.0]\n"),
+        ("zero.json", "{\n  \"f\": -0.0,\n  \"g\": -0e0,\n  \"h\": [-0.0, 0.0]\n}\n"),
+    ] {
+        let test = sandbox(&[]);
+        let recipient =
+            test.sealant(&["keygen", "-y"]).arg(test.home(".config/sops/age/keys.txt")).run().ok();
+        let recipient = recipient.text().trim().to_owned();
+        test.write(file, text);
+        test.sealant(&["encrypt", "-i", "--age", &recipient, file]).run().ok();
+        assert_eq!(test.sealant(&["decrypt", file]).run().ok().text(), text);
+        let shown = read_by_both_but_for_signs(&test, file);
+        assert!(!shown.contains('-'), "sops reads no sign that it would lose: {shown}");
+
+        // An unchanged value keeps its ciphertext, whoever spells it.
+        let before = iv_of(&test, file, "f");
+        test.sealant(&["set", file, "[\"new\"]", "1"]).run().ok();
+        assert_eq!(iv_of(&test, file, "f"), before);
+        assert!(test.sealant(&["decrypt", file]).run().ok().text().contains("-0.0"));
+
+        // sops keeps the IV, and the text under it is the same as before.
+        test.sops(&["set", file, "[\"f\"]", "0.0"]).run().ok();
+        read_by_both_but_for_signs(&test, file);
+
+        // A ciphertext of -0 that sops has made stays while the value does, and gets another IV with another one.
+        test.sops(&["set", file, "[\"theirs\"]", "-0.0"]).run().ok();
+        let theirs = iv_of(&test, file, "theirs");
+        test.sealant(&["set", file, "[\"new\"]", "2"]).run().ok();
+        test.sops(&["decrypt", file]).run().ok();
+        with_editor(&test, test.sealant(&["edit", file]), "sed -i '/theirs/s/-0\\(\\.0\\)*/0.0/' \"$1\"")
+            .run()
+            .ok();
+        assert_ne!(iv_of(&test, file, "theirs"), theirs);
+        test.sops(&["decrypt", file]).run().ok();
+    }
+}
+
+fn read_by_both_but_for_signs(test: &Sandbox, file: &str) -> String {
+    let json = ["decrypt", "--output-type", "json", file];
+    let plain = |text: &str| {
+        text.split_whitespace()
+            .collect::<String>()
+            .replace("-0.0", "0")
+            .replace("0.0", "0")
+            .replace("-0e0", "0")
+    };
+    let theirs = test.sops(&json).run().ok();
+    assert_eq!(plain(test.sealant(&json).run().ok().text()), plain(theirs.text()));
+    theirs.text().to_owned()
+}

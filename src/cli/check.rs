@@ -185,23 +185,29 @@ fn verify(
         let sources: Vec<Source> = sources.filter(is_encrypted).collect();
         let paths: Vec<PathBuf> = sources.iter().map(|source| plain_path(&source.path)).collect();
         let opened = block_on(batch::open(&service, sources));
-        for (file, opened) in paths.into_iter().zip(opened) {
+        for (path, opened) in paths.into_iter().zip(opened) {
             let verified = opened.and_then(|opened| match opened.file {
-                OpenedFile::Document(file, key) => file.decrypt(&key, MacCheck::Verify).map(drop),
+                OpenedFile::Document(document, key) => {
+                    let lost = document.lost_spellings(&key);
+                    let lost =
+                        lost.map(|lost| Finding { line: 1, rule: Rule::Broken, message: lost.to_owned() });
+                    looked.found.extend(lost.map(|finding| Found::new(&path, finding)));
+                    document.decrypt(&key, MacCheck::Verify).map(drop)
+                }
                 OpenedFile::Sealed(file, keys) => file.unseal(&keys).map(drop),
             });
             match verified {
                 Err(error) if error.kind() == Kind::NoDataKey => closed += 1,
                 // What is wrong with it was told already.
-                Err(_) if known.contains(&file) => {}
+                Err(_) if known.contains(&path) => {}
                 Err(error)
                     if matches!(error.kind(), Kind::MacMismatch | Kind::DecryptMac | Kind::Decrypt) =>
                 {
                     let (rule, line) = (Rule::Broken, error.line().unwrap_or(1));
                     let finding = Finding { line, rule, message: error.message().to_owned() };
-                    looked.found.push(Found::new(&file, finding));
+                    looked.found.push(Found::new(&path, finding));
                 }
-                Err(error) => looked.failures.add(context.ui, &error.in_file(file)),
+                Err(error) => looked.failures.add(context.ui, &error.in_file(path)),
                 Ok(()) => {}
             }
         }

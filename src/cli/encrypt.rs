@@ -188,6 +188,7 @@ impl<'a> Encrypt<'a> {
     /// to sops it always does.
     fn rule(&self, name: &Path, named: bool) -> Result<Option<Policy>> {
         let may_be_missing = !self.context.is_sops() && (!named || self.wanted.keys.is_some());
+        self.context.tell_misled(&self.configs, name);
         match self.configs.policy_for(&absolute(self.context, name)?) {
             Err(error) if error.kind() == Kind::Other && may_be_missing => Ok(None),
             found => found,

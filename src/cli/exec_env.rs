@@ -1,7 +1,9 @@
+mod loaders;
+
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::ValueEnum;
@@ -9,14 +11,18 @@ use clap::ValueEnum;
 use crate::batch;
 use crate::cli::args::{FormatArgs, IdentityArgs, Input};
 use crate::cli::redact::{Forms, Redactor, SHORTEST};
-use crate::cli::{Context, block_on, child, pipeline};
+use crate::cli::{Context, block_on, child, pipeline, typed};
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::secret::SecretBytes;
+use loaders::is_loader;
 
 /// Run a command with the values of a file in its environment
 ///
 /// Of a YAML stream it is the first document. Its values must not be nested.
+///
+/// Variables by which a loader, a shell or a language runs code, such as LD_PRELOAD, PATH, BASH_ENV and NODE_OPTIONS, are
+/// refused unless --allow-env names them: whoever may write the file would run what they like. docs/sops.md lists them.
 ///
 /// With --redact or --mask, a value is known by its text, by each of its lines, and as base64, in a URL or in JSON. A
 /// value of fewer than four bytes stands in any text, so it is left alone, which is said.
@@ -35,6 +41,10 @@ pub struct Args {
     /// What to run: one argument is a line for /bin/sh, several are a program and its arguments
     #[arg(required = true, trailing_var_arg = true)]
     pub(super) command: Vec<OsString>,
+
+    /// Take this variable from the file, though it decides what code is run; may be repeated
+    #[arg(long, value_name = "NAME")]
+    pub(super) allow_env: Vec<String>,
 
     /// Give the command no other environment
     #[arg(long)]
@@ -98,6 +108,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let source = pipeline::read(&input, args.formats.input_only(context.ui)?)?;
     let opened = block_on(batch::open_document(&service, source))?;
     let variables = opened.file.variables(&opened.key).map_err(|error| error.in_file(input.shown()))?;
+    refuse_loaders(&args, &variables, context)?;
     let redactor = hide(&args, &variables, context)?;
     for (name, value) in variables {
         command.env(name, OsStr::from_bytes(&value));
@@ -108,6 +119,29 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         return Err(child::cannot_start(&command, error));
     }
     child::run(command, redactor)
+}
+
+/// Refuses variables that decide what code is run, but for those that are named. sops takes them all.
+fn refuse_loaders(args: &Args, variables: &[(String, SecretBytes)], context: &Context) -> Result<()> {
+    let names = variables.iter().map(|(name, _)| name);
+    let found: Vec<&String> =
+        names.filter(|name| is_loader(name) && !args.allow_env.contains(name)).collect();
+    if found.is_empty() {
+        return Ok(());
+    }
+    let list = found.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(", ");
+    let error =
+        Error::new(Kind::Conflict, format!("sets {list}, by which whoever writes the file can run code"))
+            .in_file(&args.file);
+    if context.is_sops() {
+        context.ui.warning(error);
+        return Ok(());
+    }
+    let flags: String = found.iter().map(|name| format!(" --allow-env {}", typed(Path::new(name)))).collect();
+    Err(error.advise(format!(
+        "If that is what the file is for: `sealant exec-env{flags} {} COMMAND`.",
+        typed(&args.file)
+    )))
 }
 
 /// Does what is asked for to keep the values out of a log.

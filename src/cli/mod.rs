@@ -158,6 +158,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
     let args = names_of_others(as_ksops(args));
     let is_merge = matches!(&args[..], [_, git, merge, ..] if git == "git" && merge == "merge");
+    let takes_value = takes_value(&args);
     let parsed = help::command().try_get_matches_from(args).and_then(|found| {
         let name = found.subcommand_name().unwrap_or_default().to_owned();
         Ok((Cli::from_arg_matches(&found)?, name))
@@ -165,10 +166,10 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let (Cli { globals, command }, name) = match parsed {
         Ok(parsed) => parsed,
         Err(error) if is_merge && error.use_stderr() => {
-            let _ = not_to_be_run(&error);
+            let _ = not_to_be_run(error, takes_value);
             return git::merge::CANNOT.into();
         }
-        Err(error) => return not_to_be_run(&error),
+        Err(error) => return not_to_be_run(error, takes_value),
     };
     let ui = Ui::new(globals.color, no_color(), globals.quiet);
     let host = Terminal::new(&ui, true);
@@ -294,6 +295,16 @@ impl Context<'_> {
         Ok(Lookup { working_dir, explicit, dialect: self.dialect })
     }
 
+    /// As sops, a path counts as it is spelled: says so where a link makes that another rule than the file's.
+    pub fn tell_misled(&self, configs: &Configs, file: &Path) {
+        let misled = || configs.locate(file)?.misled();
+        if self.is_sops()
+            && let Ok(Some(misled)) = misled()
+        {
+            self.ui.warning(format!("{}: {misled}", file.display()));
+        }
+    }
+
     /// The configs of the files that this command works on.
     pub fn configs(&self) -> Result<Configs> {
         Ok(Configs::new(self.lookup()?))
@@ -375,9 +386,29 @@ fn finish(ui: &Ui, result: anyhow::Result<ExitCode>) -> ExitCode {
 }
 
 /// Prints the help or the version that was asked for, or what is wrong with the arguments.
-fn not_to_be_run(error: &clap::Error) -> ExitCode {
-    ui::usage(error, no_color());
-    usage_exit_code(error).into()
+fn not_to_be_run(error: clap::Error, takes_value: bool) -> ExitCode {
+    let code = usage_exit_code(&error);
+    ui::usage(&if takes_value { without_values(error) } else { error }, no_color());
+    code.into()
+}
+
+/// Whether a command line may hold a value that is to be encrypted: one with the command `set`.
+fn takes_value(args: &[OsString]) -> bool {
+    args.iter().skip(1).any(|word| word == "set")
+}
+
+/// Takes the words out of a usage error that nobody has asked for: one of them may be the value.
+fn without_values(mut error: clap::Error) -> clap::Error {
+    let hidden = || ContextValue::String("(not shown: it may be the value)".to_owned());
+    if error.kind() == ErrorKind::UnknownArgument {
+        error.insert(ContextKind::InvalidArg, hidden());
+        error.remove(ContextKind::Suggested);
+    }
+    if error.get(ContextKind::InvalidValue).is_some() {
+        error.insert(ContextKind::InvalidValue, hidden());
+        error.remove(ContextKind::SuggestedValue);
+    }
+    error
 }
 
 fn usage_exit_code(error: &clap::Error) -> u8 {

@@ -72,6 +72,7 @@ impl<'a> Recipients<'a> {
     }
 
     fn rule(&self, name: &Path) -> Result<Option<KeySet>> {
+        self.context.tell_misled(&self.configs, name);
         policy::keys_of_file(&self.configs, name)
     }
 

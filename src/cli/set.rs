@@ -35,7 +35,7 @@ pub struct Args {
     pub(super) change: ChangeArgs,
 
     /// The new value, as JSON. Others on this machine can see it: --value-stdin and --value-file hide it
-    #[arg(required_unless_present = "value_stdin", help_heading = None::<&str>)]
+    #[arg(required_unless_present = "value_stdin", help_heading = None::<&str>, allow_hyphen_values = true)]
     pub(super) value: Option<String>,
 
     /// VALUE is the path of a file that holds the value

@@ -24,8 +24,8 @@ use super::change::ChangeArgs;
 use super::host::Terminal;
 use super::ui::{self, ColorWhen, Ui};
 use super::{
-    Context, decrypt, edit, encrypt, exec_env, exec_file, filestatus, finish, no_color, rotate, set, unset,
-    updatekeys,
+    Context, decrypt, edit, encrypt, exec_env, exec_file, filestatus, finish, no_color, rotate, set,
+    takes_value, unset, updatekeys, without_values,
 };
 use crate::config::Dialect;
 use crate::document::{Format, TreePath};
@@ -58,13 +58,14 @@ const MAC_ONLY_ENCRYPTED: &str = "mac_only_encrypted";
 pub fn run(words: &[OsString]) -> ExitCode {
     let command = args::command();
     let words = words::spelled(words, &command);
+    let takes_value = takes_value(&words);
     let parsed = command.clone().try_get_matches_from(words).and_then(|found| {
         let name = found.subcommand_name().map_or("sops".to_owned(), |name| format!("sops {name}"));
         Ok((Sops::from_arg_matches(&found)?, passed_over(&found, &command), name))
     });
     let (sops, passed_over, name) = match parsed {
         Ok(parsed) => parsed,
-        Err(error) => return not_to_be_run(&error),
+        Err(error) => return not_to_be_run(error, takes_value),
     };
     let ui = Ui::new(ColorWhen::Auto, no_color(), !sops.globals.verbose);
     let host = Terminal::new(&ui, true).confirming_on_stdin();
@@ -91,9 +92,10 @@ fn passed_over(found: &ArgMatches, sops: &clap::Command) -> Vec<String> {
 }
 
 /// Prints the help or the version that was asked for, or what is wrong with the arguments.
-fn not_to_be_run(error: &clap::Error) -> ExitCode {
-    ui::usage(error, no_color());
-    match error.kind() {
+fn not_to_be_run(error: clap::Error, takes_value: bool) -> ExitCode {
+    let kind = error.kind();
+    ui::usage(&if takes_value { without_values(error) } else { error }, no_color());
+    match kind {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ExitCode::SUCCESS,
         ErrorKind::ArgumentConflict => Kind::Conflict.exit_code().into(),
         _ => Kind::Other.exit_code().into(),
@@ -313,6 +315,7 @@ fn run_with_env(args: args::ExecEnv, context: &Context) -> Result<ExitCode> {
     let args = exec_env::Args {
         file,
         command: vec![command],
+        allow_env: Vec::new(),
         pristine: args.pristine,
         same_process: args.same_process,
         redact: false,

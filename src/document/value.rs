@@ -118,6 +118,11 @@ impl Value {
         alike && self.with_plaintext(|ours| other.with_plaintext(|theirs| ours == theirs))
     }
 
+    /// Whether it is the float zero, of either sign: to sops, which looks up its IVs by values, both are one.
+    pub fn is_zero_float(&self) -> bool {
+        matches!(self, Self::Float(float) if *float == 0.0)
+    }
+
     pub fn as_str(&self) -> Option<&str> {
         match self {
             Self::Str(bytes) => std::str::from_utf8(bytes).ok(),

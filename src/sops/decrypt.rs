@@ -10,7 +10,7 @@ use crate::sops::cipher::{Cipher, Token};
 use crate::sops::leaves::{self, Leaf};
 use crate::sops::mac::{self, Mac};
 use crate::sops::metadata::Metadata;
-use crate::sops::spelling::Spellings;
+use crate::sops::spelling::{self, Spellings};
 
 /// What is done about the MAC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,8 +37,11 @@ pub(super) fn decrypt(
 ) -> Result<Plaintext> {
     let cipher = Cipher::new(key);
     let spellings = Spellings::decrypt(&cipher, metadata);
-    let Opened { mut edits, spelled, mac, ambiguous, warnings } =
+    let Opened { mut edits, spelled, mac, ambiguous, mut warnings } =
         open_values(document, metadata, &cipher, &spellings, Hashing::Today)?;
+    if Spellings::are_lost(&cipher, metadata) {
+        warnings.push(spelling::LOST.to_owned());
+    }
     if check == MacCheck::Verify {
         verify_mac(document, metadata, &cipher, &mac.finish(), ambiguous)?;
     }
@@ -308,6 +311,11 @@ fn spell(
     }
 }
 
+/// Whether what is spelled is what was encrypted: the sign of a zero is in its spelling alone.
+fn says(spelled: &Value, encrypted: &Value) -> bool {
+    encrypted.same(spelled) || (encrypted.is_zero_float() && spelled.is_zero_float())
+}
+
 /// The numbers of the values that a text does not say as they are spelled in it; `None` when it has another number of
 /// them altogether.
 fn misspelled(
@@ -322,7 +330,7 @@ fn misspelled(
     let mut meant = spelled.iter().peekable();
     for_each_encrypted(&*document, selection, leaves::for_each, &mut |leaf, value| {
         if let Some(spelled) = meant.next_if(|spelled| spelled.number == number)
-            && !(spelled.is_comment == leaf.is_comment && spelled.value.same(value))
+            && !(spelled.is_comment == leaf.is_comment && says(value, &spelled.value))
         {
             wrong.insert(number);
         }

@@ -223,16 +223,17 @@ impl Writer<'_> {
             return Ok(());
         }
         let value = self.document.value(leaf.node).map_err(|error| self.at(leaf, error))?;
-        self.mac.add(&value, leaf.selected);
         if !leaf.selected {
+            self.mac.add(&value, false);
             return self.stay_clear(leaf, &value);
         }
         self.refuse_shared_collection(leaf)?;
         if value.is_blank() {
+            self.mac.add(&value, true);
             return self.refuse_open_end(leaf);
         }
-        let kind = value.kind().unwrap_or(ValueKind::Str);
-        let token = self.token(leaf, &value, kind, reuse)?;
+        let (value, token) = self.value_and_token(leaf, value, reuse)?;
+        self.mac.add(&value, true);
         self.put(leaf, &value, &token);
         if self.has_aliases {
             self.encrypted.insert(leaf.at);
@@ -248,6 +249,27 @@ impl Writer<'_> {
         }
         self.edits.merge(self.document.put_token(leaf.at, token));
         self.count += 1;
+    }
+
+    /// The ciphertext of a value, and the value in it. That is `0` for `-0.0`, of which the spelling is kept: sops would put
+    /// the other sign under the same IV. A ciphertext that holds `-0`, for sops has made it, stays while the value does.
+    fn value_and_token(
+        &self,
+        leaf: &Leaf<'_>,
+        value: Value,
+        reuse: &mut Option<Reuse<'_>>,
+    ) -> Result<(Value, String)> {
+        let kind = value.kind().unwrap_or(ValueKind::Str);
+        if !value.is_zero_float() {
+            let token = self.token(leaf, &value, kind, reuse)?;
+            return Ok((value, token));
+        }
+        if let Some(token) = reuse.as_mut().and_then(|reuse| reuse.take(leaf, &value)) {
+            return Ok((value, token.to_owned()));
+        }
+        let value = Value::Float(0.0);
+        let token = self.token(leaf, &value, kind, reuse)?;
+        Ok((value, token))
     }
 
     fn token(

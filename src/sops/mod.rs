@@ -149,6 +149,11 @@ impl Encrypted {
         decrypt::check_key(&self.metadata, key)
     }
 
+    /// What is wrong with how values are spelled, though none has changed: their kept spellings do not open.
+    pub fn lost_spellings(&self, key: &DataKey) -> Option<&'static str> {
+        spelling::Spellings::are_lost(&cipher::Cipher::new(key), &self.metadata).then_some(spelling::LOST)
+    }
+
     /// The plaintext file.
     pub fn decrypt(&self, key: &DataKey, check: MacCheck) -> Result<Plaintext> {
         decrypt::decrypt(&*self.document, &self.metadata, key, check, false)

@@ -10,6 +10,10 @@ use crate::secret::SecretString;
 use crate::sops::cipher::{Cipher, Token};
 use crate::sops::metadata::Metadata;
 
+/// What is told where the entry does not open.
+pub const LOST: &str = "sealant_spelling does not belong to this state of the file, so values such as `1.10` and `0x1F` \
+                        come back as sops spells them";
+
 /// Spellings by the number of the leaf or comment among the encrypted ones, in document order.
 #[derive(Default)]
 pub struct Spellings(Vec<(usize, SecretString)>);
@@ -39,13 +43,23 @@ impl Spellings {
 
     /// Reads the entry. What does not open was written for another state of the file, and is left out.
     pub fn decrypt(cipher: &Cipher, metadata: &Metadata) -> Self {
-        let read = || {
-            let token = Token::parse(metadata.spellings.as_deref()?).ok()?;
+        Self::read(cipher, metadata).unwrap_or_default()
+    }
+
+    /// Whether there is an entry that does not open. That there was one, and is none, nobody can tell: sops takes it out
+    /// whenever it writes the file.
+    pub fn are_lost(cipher: &Cipher, metadata: &Metadata) -> bool {
+        metadata.spellings.is_some() && Self::read(cipher, metadata).is_none()
+    }
+
+    fn read(cipher: &Cipher, metadata: &Metadata) -> Option<Self> {
+        let read = |entry: &str| {
+            let token = Token::parse(entry).ok()?;
             let text = cipher.decrypt(&token, &metadata.spellings_aad().ok()?).ok()?;
             let mut entries: Vec<(usize, String)> = serde_json::from_slice(&text).ok()?;
             entries.sort_by_key(|(leaf, _)| *leaf);
             Some(Self(entries.into_iter().map(|(leaf, text)| (leaf, SecretString::new(text))).collect()))
         };
-        read().unwrap_or_default()
+        read(metadata.spellings.as_deref()?)
     }
 }

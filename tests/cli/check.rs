@@ -5,7 +5,7 @@ use std::os::unix::fs::symlink;
 use sealant_test_support::Sandbox;
 use serde_json::{Value, json};
 
-use super::{IDENTITY, RECIPIENT, STRANGER, encrypted, sandbox};
+use super::{IDENTITY, RECIPIENT, STRANGER, at_home, encrypt, encrypted, sandbox};
 
 const SECRET: &str = "apiVersion: v1\nkind: Secret\nmetadata: {name: a}\nstringData:\n  a: hunter2\n";
 
@@ -262,4 +262,20 @@ fn an_extension_in_capitals_hides_no_secret() {
     let files = ["deploy/a.YAML", "deploy/a.Yml", "deploy/a.JSON", "secrets/a.YAML"];
     test.sealant(&["encrypt", "-i"]).args(&files).run().ok();
     test.sealant(&["check"]).run().ok();
+}
+
+#[test]
+fn spellings_that_do_not_belong_to_the_file_are_told() {
+    let test = at_home();
+    encrypt(&test, "a.yaml", "hex: 0x1F\n");
+    let text = test.read_text("a.yaml");
+    let entry = text.lines().find(|line| line.trim().starts_with("sealant_spelling")).expect("an entry");
+    test.write("broken.yaml", text.replace(entry, &entry.replace("data:", "data:AAAA")));
+    test.write("gone.yaml", text.replace(&format!("{entry}\n"), ""));
+    let output = test.sealant(&["check", "--verify", "a.yaml", "broken.yaml", "gone.yaml"]).run().code(1);
+    assert!(output.text().starts_with("broken.yaml:1: sealant_spelling does not belong"), "{output}");
+    assert_eq!(output.text().lines().count(), 1, "{output}");
+    let output = test.sealant(&["decrypt", "broken.yaml"]).run().ok();
+    assert_eq!(output.text(), "hex: 31\n");
+    assert!(output.stderr.starts_with("warning: broken.yaml: sealant_spelling does not belong"), "{output}");
 }

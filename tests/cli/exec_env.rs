@@ -181,3 +181,31 @@ fn github_is_told_what_to_mask_before_anything_is_printed() {
         assert!(output.text().is_empty() && output.stderr.contains("--redact"), "{output}");
     }
 }
+
+#[test]
+fn variables_that_run_code_are_refused_unless_they_are_named() {
+    let test = at_home();
+    let text = "LD_PRELOAD=./evil.so\nPATH=/nowhere\nA=1\n";
+    encrypted(&test, "app env.env", text, &[RECIPIENT]);
+    let output = test.sealant(&["exec-env", "app env.env", "echo $A"]).run().code(8);
+    assert_eq!(output.text(), "");
+    let message =
+        "error: app env.env: sets LD_PRELOAD, PATH, by which whoever writes the file can run code\n";
+    assert!(output.stderr.starts_with(message), "{output}");
+    assert!(
+        output
+            .stderr
+            .contains("`sealant exec-env --allow-env LD_PRELOAD --allow-env PATH 'app env.env' COMMAND`"),
+        "{output}"
+    );
+    assert!(!output.stderr.contains("evil"), "no value is shown: {output}");
+    let output = test.sealant(&["exec-env", "--allow-env", "PATH", "app env.env", "echo $A"]).run().code(8);
+    assert!(output.stderr.contains("sets LD_PRELOAD, by"), "{output}");
+
+    encrypted(&test, "path.env", "PATH=/nowhere\n", &[RECIPIENT]);
+    let named = ["exec-env", "--allow-env", "PATH", "path.env", "echo $PATH"];
+    assert_eq!(test.sealant(&named).run().ok().text(), "/nowhere\n");
+    let as_sops = test.sealant(&["exec-env", "path.env", "echo $PATH"]).called_as("sops").run().ok();
+    assert_eq!(as_sops.text(), "/nowhere\n");
+    assert!(as_sops.stderr.starts_with("warning: path.env: sets PATH"), "{as_sops}");
+}

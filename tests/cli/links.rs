@@ -183,3 +183,11 @@ fn what_a_person_names_may_be_a_pipe() {
     let line = format!("SOPS_AGE_KEY_FILE=<(cat ~/.config/sops/age/keys.txt) {sealant} get a.yaml '[\"b\"]'");
     test.program("bash", &["-c", &line]).limit(SOON).run().ok();
 }
+
+#[test]
+fn as_sops_a_path_counts_as_it_is_spelled_and_that_is_said() {
+    let test = two_places();
+    let output = test.sealant(&["encrypt", "dev/p/plain.yaml"]).called_as("sops").run().ok();
+    assert!(output.text().contains(STRANGER), "{output}");
+    assert!(output.stderr.contains("warning: dev/p/plain.yaml: leads to prod/plain.yaml"), "{output}");
+}

@@ -164,3 +164,14 @@ fn the_content_of_a_binary_file_is_its_one_value() {
     let _ = unset(&["--idempotent", "[\"other\"]"]).ok();
     assert_eq!(test.read("a.bin"), before);
 }
+
+#[test]
+fn a_value_may_begin_with_a_dash() {
+    let test = with_secret("a: x\nn: 1\n");
+    for (value, text) in [("--hunter2", "--hunter2"), ("-x", "-x"), ("--string-2", "--string-2")] {
+        test.sealant(&["set", "--string", "secret.yaml", "[\"a\"]", value]).run().ok();
+        assert_eq!(decrypted(&test, "secret.yaml"), format!("a: {text}\nn: 1\n"));
+    }
+    test.sealant(&["set", "secret.yaml", "[\"n\"]", "-5"]).run().ok();
+    assert_eq!(decrypted(&test, "secret.yaml"), "a: --string-2\nn: -5\n");
+}

@@ -103,3 +103,30 @@ fn what_others_wrote_cannot_command_the_terminal() {
     let output = sandbox().sealant(&["help", "\x1b]0;owned\x07"]).run().code(1);
     assert!(!output.stderr.contains('\x1b'), "{output}");
 }
+
+#[test]
+fn no_usage_error_of_set_repeats_the_value() {
+    let test = sandbox();
+    let wrong: [&[&str]; 9] = [
+        &["set", "a.yaml", "[\"a\"]", "x", "hunter2"],
+        &["set", "a.yaml", "[\"a\"]", "--hunter2", "--value-stdin"],
+        &["set", "--hunter2", "a.yaml"],
+        &["set", "a.yaml", "--hunter2"],
+        &["set", "a.yaml", "[\"a\"]", "--strin", "hunter2"],
+        &["set", "a.yaml", "[\"a\"]", "--string=hunter2"],
+        &["set", "a.yaml", "[\"a\"]", "--color=hunter2", "x"],
+        &["--nonsense", "set", "a.yaml", "hunter2"],
+        &["set", "a.yaml", "[\"a\"]", "-hunter2", "x"],
+    ];
+    for args in wrong {
+        for run in
+            [test.sealant(args), test.sealant(args).called_as("sops"), test.sealant(&["sops"]).args(args)]
+        {
+            let output = run.run();
+            assert!(
+                output.status != 0 && !output.to_string().split_once('\n').unwrap().1.contains("hunter2"),
+                "{output}"
+            );
+        }
+    }
+}
