@@ -451,7 +451,7 @@ fn thousands_of_files_are_looked_at() {
 #[test]
 fn nothing_in_a_file_hides_plaintext_from_the_hook() {
     let sealed = "apiVersion: sealant.dev/v1alpha1\nkind: SealedSecret\nmetadata: {name: a, namespace: b}\nspec: {encryptedData: {}}\n";
-    let secret = SECRET.replace("  a: hunter2\n", "  a: ''\n");
+    let secret = SECRET.replace("stringData:\n  a: hunter2\n", "data:\n  a: ''\n");
     for (file, text, expected) in [
         ("secrets/a.yaml", format!("{sealed}---\npassword: hunter2\n"), "6 plaintext"),
         ("secrets/a.yaml", "sops:\n  password: hunter2\n".to_owned(), "2 plaintext"),
