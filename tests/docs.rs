@@ -102,7 +102,10 @@ fn the_demo_ends_with_the_bytes_that_it_began_with() {
     assert_eq!(test.read_text("tour/plain.yaml"), manifest.replace("correct-horse", "battery-staple"));
     assert!(test.read_text("tour/secrets/database.yaml").contains("ENC[AES256_GCM,"));
     assert!(lines.contains("    -----END CERTIFICATE-----\n  username: shop\n"), "{lines}");
-    assert!(output.stderr.contains("plain.yaml:12: a Kubernetes Secret has 4 values in clear"), "{output}");
+    assert!(
+        output.stderr.contains("plain.yaml:12: a Kubernetes Secret has 4 values in plaintext"),
+        "{output}"
+    );
     assert!(lines.contains("Merge made by the 'ort' strategy."), "{lines}");
     assert!(lines.ends_with(
         "Both values are there, every other byte is as it was, and nothing had to be resolved.\n"

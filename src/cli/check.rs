@@ -27,9 +27,9 @@ use crate::repo::git::{Git, changes};
 use crate::sops::MacCheck;
 use report::{Found, Looked};
 
-/// Look for secrets in clear, stale recipients and private keys; no key is needed
+/// Look for secrets in plaintext, stale recipients and private keys; no key is needed
 ///
-/// Finds values in clear that a creation rule says are encrypted, Kubernetes Secrets in clear, files whose recipients
+/// Finds values in plaintext that a creation rule says are encrypted, Kubernetes Secrets in plaintext, files whose recipients
 /// are not those of their creation rule, private keys and tokens, and encrypted files that are broken. No value is
 /// quoted. Without FILE it looks through the folder that you are in. In folders, what Git ignores is left out: nobody
 /// commits it. A creation rule without a path_regex matches every file, and so does not say which are secret, unless it
@@ -45,7 +45,7 @@ Examples:
   sealant check
   sealant check deploy/ secrets/db.enc.yaml
   sealant check --verify    # with a key at hand: MACs, too
-  sealant check --fix       # encrypts what it finds in clear
+  sealant check --fix       # encrypts what it finds in plaintext
   sealant check --base origin/main    # in CI: what a branch changes
   sealant check --format sarif > sealant.sarif    # for code scanning in CI")]
 pub struct Args {
@@ -62,7 +62,7 @@ pub struct Args {
     #[arg(long, value_name = "REV")]
     base: Option<String>,
 
-    /// Encrypt the files that are found to be in clear, in place, as their creation rules say
+    /// Encrypt the files that are found to be in plaintext, in place, as their creation rules say
     ///
     /// The exit code says what was found before, so that somebody looks at the result.
     #[arg(long)]

@@ -36,18 +36,18 @@ fn each_finding_is_told_with_its_line_and_without_the_value() {
         (
             "secrets/a.yaml",
             "# x\na: hunter2\n".into(),
-            "2: a value is in clear that .sops.yaml:2 says is encrypted [plaintext]",
+            "2: a value is in plaintext that .sops.yaml:2 says is encrypted [plaintext]",
         ),
         (
             "secrets/a b.bin",
             "hunter2".into(),
-            "1: is in clear, and .sops.yaml:2 says that it is encrypted [plaintext]",
+            "1: is in plaintext, and .sops.yaml:2 says that it is encrypted [plaintext]",
         ),
         ("secrets/a.json", "{".into(), "[broken]"),
         (
             "deploy/a.yaml",
             format!("a: 1\n---\n{SECRET}"),
-            "7: a Kubernetes Secret has a value in clear [kubernetes-secret]",
+            "7: a Kubernetes Secret has a value in plaintext [kubernetes-secret]",
         ),
         (
             "src/main.rs",
@@ -79,7 +79,7 @@ fn a_value_that_was_put_into_an_encrypted_file_and_a_stranger_are_found() {
     let lines: Vec<_> = output.text().lines().collect();
     assert_eq!(
         lines[0],
-        "secrets/more.yaml:1: added is in clear, and its metadata says that it is encrypted [plaintext]"
+        "secrets/more.yaml:1: added is in plaintext, and its metadata says that it is encrypted [plaintext]"
     );
     let line = 1 + test.read_text("stranger.yaml").lines().position(|line| line == "sops:").unwrap();
     assert_eq!(
@@ -253,10 +253,10 @@ fn an_extension_in_capitals_hides_no_secret() {
     assert_eq!(
         found,
         [
-            "deploy/a.JSON:1: a Kubernetes Secret has a value in clear [kubernetes-secret]",
-            "deploy/a.YAML:5: a Kubernetes Secret has a value in clear [kubernetes-secret]",
-            "deploy/a.Yml:5: a Kubernetes Secret has a value in clear [kubernetes-secret]",
-            "secrets/a.YAML:1: is in clear, and .sops.yaml:2 says that it is encrypted [plaintext]",
+            "deploy/a.JSON:1: a Kubernetes Secret has a value in plaintext [kubernetes-secret]",
+            "deploy/a.YAML:5: a Kubernetes Secret has a value in plaintext [kubernetes-secret]",
+            "deploy/a.Yml:5: a Kubernetes Secret has a value in plaintext [kubernetes-secret]",
+            "secrets/a.YAML:1: is in plaintext, and .sops.yaml:2 says that it is encrypted [plaintext]",
         ]
     );
     let files = ["deploy/a.YAML", "deploy/a.Yml", "deploy/a.JSON", "secrets/a.YAML"];

@@ -59,9 +59,9 @@ fn a_commit_cannot_carry_a_secret_in_clear() {
     assert_ne!(output.status, 0, "{output}");
     assert!(!output.to_string().contains(PLANTED), "{output}");
     for found in [
-        "apps/secret.yaml:5: a Kubernetes Secret has a value in clear",
-        "secrets/a b.yaml:1: a value is in clear",
-        "secrets/key store.bin:1: is in clear",
+        "apps/secret.yaml:5: a Kubernetes Secret has a value in plaintext",
+        "secrets/a b.yaml:1: a value is in plaintext",
+        "secrets/key store.bin:1: is in plaintext",
     ] {
         assert!(output.to_string().contains(found), "{output}");
     }
@@ -131,7 +131,7 @@ fn files_that_are_split_over_processes_are_all_looked_at() {
     }
     git(&test, &["add", "."]).run().ok();
     let output = pre_commit(&test, &["run", "--verbose"]).run().code(1);
-    assert_eq!(output.text().matches("a Kubernetes Secret has a value in clear").count(), 3, "{output}");
+    assert_eq!(output.text().matches("a Kubernetes Secret has a value in plaintext").count(), 3, "{output}");
     // Each process tells how many files it had.
     assert!(output.text().matches(" checked, ").count() > 1, "{output}");
 }

@@ -7,14 +7,14 @@ use sealant_test_support::Output;
 
 use super::*;
 
-const FOUND: &str = "a value is in clear that .sops.yaml:2 says is encrypted [plaintext]";
+const FOUND: &str = "a value is in plaintext that .sops.yaml:2 says is encrypted [plaintext]";
 
 #[test]
 fn what_is_staged_counts_and_not_what_stands_in_the_working_tree() {
     for test in [unborn(), repository()] {
         hook(&test, &[]).run().ok();
         add(&test, "secrets/a.yaml", "a: hunter2\n");
-        // What is staged is in clear, whatever is done in the working tree.
+        // What is staged is in plaintext, whatever is done in the working tree.
         program(&test, env!("CARGO_BIN_EXE_sealant"), &["encrypt", "-i", "secrets/a.yaml"]).run().ok();
         let output = hook(&test, &[]).run().code(1);
         assert_eq!(lines(&output), [format!("secrets/a.yaml:1: {FOUND}")]);

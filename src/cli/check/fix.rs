@@ -1,4 +1,4 @@
-//! Encrypting what was found in clear: `--fix` of `check` and of the hook. No identity is used.
+//! Encrypting what was found in plaintext: `--fix` of `check` and of the hook. No identity is used.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -17,7 +17,7 @@ use crate::host::Host;
 use crate::keys::vault::StartedBy;
 use crate::repo::check::Rule;
 
-/// The files with values in clear that encrypting them would mend.
+/// The files with values in plaintext that encrypting them would mend.
 pub fn files_in_clear(found: &[Found]) -> BTreeSet<PathBuf> {
     let of_rules = |rules: &'static [Rule]| {
         let found = found.iter().filter(move |found| rules.contains(&found.finding.rule));

@@ -113,7 +113,7 @@ impl Check<'_> {
                 self.add(
                     1,
                     Rule::Plaintext,
-                    format!("is in clear, and {} says that it is encrypted", shown(policy)),
+                    format!("is in plaintext, and {} says that it is encrypted", shown(policy)),
                 );
             }
             return Ok(());
@@ -130,7 +130,7 @@ impl Check<'_> {
                 if is_meant {
                     self.broken(&error);
                 } else if let Some(line) = text.and_then(templates::plain_line_of_secret) {
-                    self.add(line, Rule::Secret, "a Kubernetes Secret has a value in clear");
+                    self.add(line, Rule::Secret, "a Kubernetes Secret has a value in plaintext");
                 }
                 Ok(())
             }
@@ -187,8 +187,8 @@ impl Check<'_> {
             Some((
                 line,
                 match nodes.len() {
-                    1 => format!("{one} is in clear that {shown} says is encrypted"),
-                    count => format!("{count} {many} are in clear that {shown} says are encrypted"),
+                    1 => format!("{one} is in plaintext that {shown} says is encrypted"),
+                    count => format!("{count} {many} are in plaintext that {shown} says are encrypted"),
                 },
             ))
         };
@@ -200,7 +200,7 @@ impl Check<'_> {
         } else if view.document.tree().documents().is_empty()
             && let Some(line) = text::first_line_with_text(view.document.source())
         {
-            let message = format!("comments are in clear that {} says are encrypted", shown(policy));
+            let message = format!("comments are in plaintext that {} says are encrypted", shown(policy));
             self.add(line, Rule::Comment, message);
         }
         found.values.into_iter().collect()
@@ -220,11 +220,11 @@ impl Check<'_> {
             let InPlaintext { values, comments } = self.in_plaintext(view, &selection);
             for node in values.into_iter().filter(|&node| reported.insert(node)) {
                 let path = view.document.tree().path_of(view.document.source(), node);
-                let message = format!("{path} is in clear, and {who} says that it is encrypted");
+                let message = format!("{path} is in plaintext, and {who} says that it is encrypted");
                 self.add(view.line_of(node), Rule::Plaintext, message);
             }
             for node in comments.into_iter().filter(|&node| reported.insert(node)) {
-                let message = format!("a comment is in clear, and {who} says that it is encrypted");
+                let message = format!("a comment is in plaintext, and {who} says that it is encrypted");
                 self.add(view.line_of(node), Rule::Comment, message);
             }
         }
@@ -278,8 +278,8 @@ impl Check<'_> {
                 .min();
             let Some(line) = first else { continue };
             let message = match values.len() {
-                1 => "a Kubernetes Secret has a value in clear".to_owned(),
-                count => format!("a Kubernetes Secret has {count} values in clear"),
+                1 => "a Kubernetes Secret has a value in plaintext".to_owned(),
+                count => format!("a Kubernetes Secret has {count} values in plaintext"),
             };
             self.add(line, Rule::Secret, message);
         }
@@ -289,7 +289,7 @@ impl Check<'_> {
         for node in kubernetes::last_applied_of(view.document, view.secrets) {
             if sops::is_clear(view.document, node) && holds_values(view.document, node) {
                 let message =
-                    format!("the annotation {} holds the Secret in clear", kubernetes::LAST_APPLIED);
+                    format!("the annotation {} holds the Secret in plaintext", kubernetes::LAST_APPLIED);
                 self.add(view.line_of(node), Rule::LastApplied, message);
             }
         }
@@ -348,7 +348,7 @@ pub(super) fn clear_values(
     values.filter(|&node| sops::is_clear(document, node) && !is_filled_in(node)).collect()
 }
 
-/// Whether the copy of a Secret that kubectl has left has values in clear; one that cannot be read counts as such.
+/// Whether the copy of a Secret that kubectl has left has values in plaintext; one that cannot be read counts as such.
 fn holds_values(document: &dyn Document, annotation: NodeId) -> bool {
     let tree = document.tree();
     let copy = tree[tree.resolve(annotation)].text.get(document.source()).trim();

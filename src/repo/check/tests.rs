@@ -168,7 +168,7 @@ fn a_value_that_came_into_an_encrypted_file_is_found_and_not_quoted() {
     let text = encrypted(&format!("a: {TOKEN}\nb: {{c: [hunter2]}}\nd: {TOKEN} hunter3\n"));
     assert_eq!(found(Format::Yaml, &text, &None), ["2 plaintext", "3 plaintext"]);
     let told = messages(&text, &None);
-    assert_eq!(told[0], "b.c[0] is in clear, and its metadata says that it is encrypted");
+    assert_eq!(told[0], "b.c[0] is in plaintext, and its metadata says that it is encrypted");
     assert!(told.iter().all(|message| !message.contains("hunter")));
     // Something that only looks like a ciphertext hides nothing.
     for made_up in ["data:hunter2,iv:x,tag:y", "data:AA==,iv:AA==,tag:AA=="] {
@@ -181,7 +181,7 @@ fn a_value_that_came_into_an_encrypted_file_is_found_and_not_quoted() {
     assert_eq!(found(Format::Yaml, &text, &None), Vec::<String>::new());
     assert_eq!(
         messages(&text, &all),
-        ["b_unencrypted is in clear, and .sops.yaml:2 says that it is encrypted"]
+        ["b_unencrypted is in plaintext, and .sops.yaml:2 says that it is encrypted"]
     );
 }
 
@@ -220,7 +220,7 @@ fn metadata_cannot_take_back_what_a_rule_implies() {
     let text = of(&format!("a: {TOKEN}\npassword: hunter2\nb_unencrypted: 1\n"), "^x$");
     assert_eq!(
         messages(&text, &secrets),
-        ["password is in clear, and .sops.yaml:2 says that it is encrypted"]
+        ["password is in plaintext, and .sops.yaml:2 says that it is encrypted"]
     );
     // A rule for every file does not say which are secret.
     assert_eq!(messages(&text, &all), Vec::<String>::new());
