@@ -3,6 +3,7 @@
 mod cli {
     mod audit;
     mod check;
+    mod claims;
     mod decrypt;
     mod diff;
     mod doctor;

@@ -11,13 +11,30 @@ use crate::policy;
 use crate::sops;
 
 /// A value or comment that is, or would be, in plaintext where something says that it is encrypted.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Exposed {
-    /// Its keys, joined by points, for messages. Never its value.
-    pub path: String,
-    /// From 1, in the document that was looked at.
-    pub line: usize,
+    /// Where it stands in the document that was looked at.
+    pub at: NodeId,
     pub is_comment: bool,
+}
+
+impl Exposed {
+    /// What it is called in messages about the document: its keys, joined by points. Never its value.
+    pub fn path(&self, document: &dyn Document) -> String {
+        match self.is_comment {
+            true => format!("the comment on line {}", self.line(document)),
+            false => document.tree().path_of(document.source(), self.at),
+        }
+    }
+
+    /// Its line in the document, from 1.
+    pub fn line(&self, document: &dyn Document) -> usize {
+        // A block of text begins below its key.
+        match document.tree()[self.at].key_span {
+            key if key.is_empty() => document.line(self.at),
+            key => document.line_of(key.start()),
+        }
+    }
 }
 
 /// A document before and after somebody's change, both opened.
@@ -30,7 +47,7 @@ pub struct Edit<'a> {
 }
 
 /// A value or comment that a change writes in plaintext, though something says that it is encrypted.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Written {
     pub leaf: Exposed,
     /// Nothing stood in its place before.
@@ -67,7 +84,7 @@ pub fn written(edit: &Edit<'_>, policy: Option<&Policy>) -> Result<Vec<Written>>
     for leaf in fresh {
         let is_new = !before.take_any(leaf);
         if leaf.is_exposed() {
-            written.push(Written { leaf: leaf.told(edit.after), is_new, says });
+            written.push(Written { leaf: leaf.told(), is_new, says });
         }
     }
     Ok(written)
@@ -89,7 +106,7 @@ pub(super) fn exposed(
         leaf.is_exposed()
             && (form == Form::Plaintext || !leaf.is_comment && sops::is_clear(document, leaf.at))
     };
-    Ok(leaves.iter().filter(counts).map(|leaf| leaf.told(document)).collect())
+    Ok(leaves.iter().filter(counts).map(Compared::told).collect())
 }
 
 /// What of a merged document, opened, would be in plaintext under `result`, the choice that it is to be written with, though
@@ -110,7 +127,7 @@ pub fn merged(
     let (ours, theirs) = (ours?, theirs?);
     let of_rule = |at: usize| by_rule.as_ref().is_none_or(|leaves| leaves[at].is_exposed());
     let is_lost = |at: &usize| of_rule(*at) && (ours[*at].is_exposed() || theirs[*at].is_exposed());
-    Ok((0..ours.len()).filter(is_lost).map(|at| ours[at].told(document)).collect())
+    Ok((0..ours.len()).filter(is_lost).map(|at| ours[at].told()).collect())
 }
 
 /// Of two choices of values, the one that encrypts all of an opened document that the other encrypts, the first if they
@@ -125,6 +142,27 @@ pub fn stronger<'s>(
     }
     let is_second = exposed(document, second, first, Form::Plaintext)?.is_empty();
     Ok(is_second.then_some(second))
+}
+
+/// What another choice of values would do to an opened document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SelectionChange {
+    /// What is in plaintext and would be encrypted.
+    pub hidden: Vec<Exposed>,
+    /// What is encrypted and would be in plaintext.
+    pub exposed: Vec<Exposed>,
+}
+
+/// What it would do to an opened document to be encrypted by another choice of values.
+pub fn change_of_selection(
+    document: &dyn Document,
+    from: &Selection,
+    to: &Selection,
+) -> Result<SelectionChange> {
+    Ok(SelectionChange {
+        hidden: exposed(document, from, to, Form::Plaintext)?,
+        exposed: exposed(document, to, from, Form::Plaintext)?,
+    })
 }
 
 /// A leaf or comment that is not empty, under two choices of values.
@@ -145,15 +183,8 @@ impl Compared {
         self.is_asked && !self.is_hidden
     }
 
-    fn told(&self, document: &dyn Document) -> Exposed {
-        let (tree, source) = (document.tree(), document.source());
-        let key = tree[self.at].key_span;
-        let line = if key.is_empty() { document.line(self.at) } else { document.line_of(key.start()) };
-        let path = match self.is_comment {
-            true => format!("the comment on line {line}"),
-            false => tree.path_of(source, self.at),
-        };
-        Exposed { path, line, is_comment: self.is_comment }
+    fn told(&self) -> Exposed {
+        Exposed { at: self.at, is_comment: self.is_comment }
     }
 }
 
@@ -197,33 +228,49 @@ fn is_blank(document: &dyn Document, leaf: &sops::Leaf<'_>) -> bool {
 }
 
 /// What stood in a document, place by place: list positions do not count, so that an item which moves stays the same.
-struct Before<'d>(HashMap<(String, bool), Vec<&'d str>>);
+struct Before<'d>(HashMap<(String, bool), Place<'d>>);
+
+/// What stood in one place.
+#[derive(Default)]
+struct Place<'d> {
+    /// How often each text stood there.
+    texts: HashMap<&'d str, usize>,
+    count: usize,
+}
 
 impl<'d> Before<'d> {
     fn of(document: &'d dyn Document) -> Result<Self> {
-        let mut leaves: HashMap<_, Vec<&str>> = HashMap::new();
+        let mut places: HashMap<_, Place<'_>> = HashMap::new();
         sops::for_each_leaf(document, &Selection::default(), &mut |leaf| {
             if !is_blank(document, &leaf) {
                 let text = document.tree()[leaf.node].text.get(document.source());
-                leaves.entry((leaf.path.to_owned(), leaf.is_comment)).or_default().push(text);
+                let place = places.entry((leaf.path.to_owned(), leaf.is_comment)).or_default();
+                *place.texts.entry(text).or_default() += 1;
+                place.count += 1;
             }
             Ok(())
         })?;
-        Ok(Self(leaves))
+        Ok(Self(places))
+    }
+
+    fn place(&mut self, leaf: &Compared) -> Option<&mut Place<'d>> {
+        self.0.get_mut(&(leaf.path.clone(), leaf.is_comment)).filter(|place| place.count > 0)
     }
 
     /// Takes out what stood at the place of a leaf with the same text; false if there was nothing.
     fn take_same(&mut self, leaf: &Compared, document: &dyn Document) -> bool {
         let text = document.tree()[leaf.node].text.get(document.source());
-        let Some(there) = self.0.get_mut(&(leaf.path.clone(), leaf.is_comment)) else { return false };
-        let Some(at) = there.iter().position(|known| *known == text) else { return false };
-        there.remove(at);
+        let Some(place) = self.place(leaf) else { return false };
+        let Some(same) = place.texts.get_mut(text).filter(|same| **same > 0) else { return false };
+        *same -= 1;
+        place.count -= 1;
         true
     }
 
-    /// Takes out whatever stood at the place of a leaf; false if there was nothing.
+    /// Takes out whatever stood at the place of a leaf, when all that stayed is out; false if there was nothing.
     fn take_any(&mut self, leaf: &Compared) -> bool {
-        let there = self.0.get_mut(&(leaf.path.clone(), leaf.is_comment));
-        there.is_some_and(|there| there.pop().is_some())
+        let Some(place) = self.place(leaf) else { return false };
+        place.count -= 1;
+        true
     }
 }

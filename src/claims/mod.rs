@@ -8,7 +8,9 @@
 mod leaves;
 mod place;
 
-pub use leaves::{Edit, Exposed, Says, Written, merged, stronger, written};
+pub use leaves::{
+    Edit, Exposed, Says, SelectionChange, Written, change_of_selection, merged, stronger, written,
+};
 pub use place::{Pin, PlaceDifference};
 
 use crate::config::{Policy, Selection};

@@ -48,7 +48,7 @@ fn paths(file: &str, asked: &str, text: &str) -> Vec<String> {
             Difference::Selection { exposed: Exposure::Leaves(leaves), .. } => leaves,
             _ => Vec::new(),
         })
-        .map(|leaf| leaf.path)
+        .map(|leaf| leaf.path(&*document))
         .collect()
 }
 
@@ -108,8 +108,8 @@ fn ciphertexts_and_comments_of_a_closed_file_are_not_taken_for_plaintext() {
     let Some(Difference::Selection { exposed: Exposure::Leaves(leaves), .. }) = found.first() else {
         panic!("{found:?}")
     };
-    let found: Vec<_> = leaves.iter().map(|leaf| (leaf.path.as_str(), leaf.line)).collect();
-    assert_eq!(found, [("b", 3)]);
+    let found: Vec<_> = leaves.iter().map(|leaf| (leaf.path(&*document), leaf.line(&*document))).collect();
+    assert_eq!(found, [("b".to_owned(), 3)]);
 }
 
 #[test]
@@ -212,7 +212,7 @@ fn wrote(file: &str, asked: Option<&str>, before: &str, after: &str) -> Vec<Stri
     let edit = Edit { before: &*before, after: &*after, selection: &selection };
     let shown = |Written { leaf, is_new, says }: Written| {
         let new = if is_new { "new" } else { "changed" };
-        format!("{} {new} {}", leaf.path, if says == Says::Rule { "rule" } else { "default" })
+        format!("{} {new} {}", leaf.path(&*after), if says == Says::Rule { "rule" } else { "default" })
     };
     written(&edit, policy.as_ref()).unwrap().into_iter().map(shown).collect()
 }
@@ -259,7 +259,7 @@ fn a_merge_loses_nothing_that_a_side_has_encrypted() {
     let lost = |result: &Selection, sides, asked: Option<&str>| {
         let policy = asked.map(rule);
         let lost = merged(&*document, result, sides, policy.as_ref()).unwrap();
-        lost.into_iter().map(|leaf| leaf.path).collect::<Vec<_>>()
+        lost.into_iter().map(|leaf| leaf.path(&*document)).collect::<Vec<_>>()
     };
     assert_eq!(lost(&a, [&a, &ab], None), ["b"]);
     assert_eq!(lost(&ab, [&a, &ab], None), [""; 0]);

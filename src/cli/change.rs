@@ -4,7 +4,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use crate::batch::{self, Parsed};
+use crate::claims::Edit;
 use crate::cli::args::{FormatArgs, Formats, IdentityArgs, Input};
+use crate::cli::claims::{Claims, Strictness, tell_place};
 use crate::cli::recipients::Recipients;
 use crate::cli::{Context, block_on, pipeline};
 use crate::document::{Document, Edits, Format, TreePath};
@@ -69,11 +71,21 @@ impl ChangeArgs {
         let _lock = lock?;
         let parsed = batch::parse_one(source)?;
         let snapshot = parsed.snapshot;
+        let claims = Claims::new(context)?;
+        if change.strictness().is_none() {
+            claims.tell_weaker(path, &parsed.file);
+        }
+        let mut sealed_for = None;
         let changed = match parsed.file {
             EncryptedFile::Sealed(file) => {
-                self.change_sealed(&file, &Recipients::new(context, wish)?, &service, change)
+                let recipients = Recipients::new(context, wish)?;
+                self.change_sealed(&file, &recipients, &claims, &service, change).map(|changed| {
+                    let (file, sealed) = changed?;
+                    sealed_for = sealed;
+                    Some(file)
+                })
             }
-            EncryptedFile::Document(_) => self.change_document(parsed, context, &service, change),
+            EncryptedFile::Document(_) => self.change_document(parsed, context, &claims, &service, change),
         };
         let Some(changed) = changed.map_err(|error| error.in_file(path))? else {
             return Ok(ExitCode::SUCCESS);
@@ -86,6 +98,9 @@ impl ChangeArgs {
         } else {
             pipeline::replace(path, &changed.bytes, &snapshot, context)?;
         }
+        if let Some(sealed) = sealed_for {
+            tell_place(context, path, &sealed);
+        }
         Ok(ExitCode::SUCCESS)
     }
 
@@ -93,39 +108,66 @@ impl ChangeArgs {
         &self,
         parsed: Parsed,
         context: &Context,
+        claims: &Claims<'_>,
         service: &KeyService<'_>,
         change: impl Change,
     ) -> Result<Option<Ciphertext>> {
+        change.check_document()?;
         let path = self.tree_path()?;
+        let strictness = change.strictness();
+        if let (Some(_), EncryptedFile::Document(file)) = (strictness, &parsed.file) {
+            claims.refuse_shared_out_to_fewer(&self.file, file)?;
+        }
         let OpenedFile::Document(file, key) = block_on(batch::open_one_parsed(service, parsed))?.file else {
             return Err(no_answer());
         };
         let check = if self.ignore_mac { MacCheck::Ignore } else { MacCheck::Verify };
-        file.change(&key, check, context.host.now(), |document| change.of_document(&path, document))
+        let selection = &file.metadata.selection;
+        let review = |before: &dyn Document, after: &dyn Document| match strictness {
+            Some(strictness) => claims.review(&self.file, &Edit { before, after, selection }, strictness),
+            None => Ok(()),
+        };
+        file.change(&key, check, context.host.now(), |document| change.of_document(&path, document), review)
     }
 
-    /// Nothing is opened for this, unless the change itself asks for it.
+    /// No key is needed for this, unless the change itself asks for one; where one is at hand, it is seen whether the file
+    /// is where it says. With the SealedSecret into which something was sealed.
     fn change_sealed(
         &self,
         file: &SealedFile,
         recipients: &Recipients<'_>,
+        claims: &Claims<'_>,
         service: &KeyService<'_>,
         change: impl Change,
-    ) -> Result<Option<Ciphertext>> {
+    ) -> Result<Option<(Ciphertext, Option<SealedSecret>)>> {
         let path = ItemPath::parse(&self.path).map_err(|error| error.with_kind(Kind::SetFormat))?;
+        let seals = change.strictness().is_some();
         let new_key = |sealed: &SealedSecret| {
+            claims.refuse_other_place(&self.file, sealed)?;
+            claims.refuse_moved(&self.file, sealed, &self.identities)?;
             let keys = recipients.of(Holder::Sealed(sealed), Some(&self.file), &self.file)?;
             block_on(NewDataKey::make(service, &[&keys])).pop().unwrap_or_else(|| Err(no_answer()))
         };
         let Some((at, changed)) = change.of_sealed(&path, file, service, &new_key)? else { return Ok(None) };
         let mut new: Vec<_> = file.objects.iter().map(|_| None).collect();
+        let sealed = seals.then(|| changed.clone());
         new[at] = Some(changed);
-        encrypted_file::write_sealed(file, &new).map(Some)
+        Ok(Some((encrypted_file::write_sealed(file, &new)?, sealed)))
     }
 }
 
 /// What `set` and `unset` do to each of the two formats.
 pub trait Change {
+    /// What is done about new values that would be in plaintext; `None` for a change that writes none.
+    fn strictness(&self) -> Option<Strictness> {
+        None
+    }
+
+    /// An error for flags that are about SealedSecrets alone.
+    fn check_document(&self) -> Result<()> {
+        Ok(())
+    }
+
     /// The edits that change a document in plaintext; `None` when there is nothing to change.
     fn of_document(self, path: &TreePath, document: &dyn Document) -> Result<Option<Edits>>;
 

@@ -2,8 +2,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use crate::batch::{self, Opened, Source};
+use crate::claims::Edit as Change;
 use crate::cli::args::{FormatArgs, Formats, IdentityArgs, Input, KeyArgs, RuleArgs};
 use crate::cli::change::refuse_conversion;
+use crate::cli::claims::{Claims, Strictness};
 use crate::cli::encrypt::Encrypt;
 use crate::cli::pipeline::{self, Item};
 use crate::cli::recipients::Recipients;
@@ -66,6 +68,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         context,
         args: &args,
         formats: args.formats.formats(context.ui),
+        claims: Claims::new(context)?,
         session: Session::new(context)?,
         service: args.identities.key_service(context)?,
     };
@@ -88,6 +91,7 @@ struct Edit<'a> {
     context: &'a Context<'a>,
     args: &'a Args,
     formats: Formats,
+    claims: Claims<'a>,
     session: Session<'a>,
     service: KeyService<'a>,
 }
@@ -125,6 +129,8 @@ impl Edit<'_> {
             )
             .advise("Leave --show-master-keys out."));
         }
+        // Better known before the work than after it.
+        self.claims.refuse_shared_out_to_fewer(path, file)?;
         let check = if self.args.ignore_mac { MacCheck::Ignore } else { MacCheck::Verify };
         let before = if with_metadata {
             SecretBytes::new(file.open(key, check)?.source().as_bytes().to_vec())
@@ -139,6 +145,9 @@ impl Edit<'_> {
             } else {
                 (file.adopt(edited)?, file.metadata.clone())
             };
+            let old = document::parse(file.format(), before.clone(), with_metadata)?;
+            let change = Change { before: &*old, after: &*document, selection: &metadata.selection };
+            self.claims.review(path, &change, Strictness::Edit)?;
             file.write(&*document, metadata, key, None, self.context.host.now())
         })
     }
@@ -165,6 +174,7 @@ impl Edit<'_> {
         self.session(path, &before, snapshot, &|edited| {
             let edited = sealed_secret::secrets(&*document::parse(format, edited, false)?)?;
             let new_key = |sealed: &SealedSecret| {
+                self.claims.refuse_other_place(path, sealed)?;
                 let keys = recipients.of(Holder::Sealed(sealed), Some(path), path)?;
                 block_on(NewDataKey::make(&self.service, &[&keys])).pop().unwrap_or_else(|| Err(no_answer()))
             };

@@ -12,6 +12,7 @@ mod blast_radius;
 mod change;
 mod check;
 mod child;
+mod claims;
 mod completion;
 mod decrypt;
 mod demo;

@@ -2,6 +2,7 @@ use std::process::ExitCode;
 
 use crate::batch::Parsed;
 use crate::cli::args::{ChangeKeyArgs, FormatArgs, IdentityArgs, InputArgs, OutputArgs};
+use crate::cli::claims::Claims;
 use crate::cli::pipeline::{Item, Output, Pipeline, Summary, encrypted_or_named, in_two_steps};
 use crate::cli::recipients::Recipients;
 use crate::cli::{Context, block_on};
@@ -56,6 +57,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let wish = args.keys.wish()?;
     let service = args.identities.key_service(context)?.naming(&wish.add);
     let recipients = Recipients::new(context, wish)?;
+    let claims = Claims::new(context)?;
     // What stands for the name of the only file; others stand for themselves.
     let only = (inputs.inputs.len() == 1).then(|| inputs.inputs[0].name.clone());
     let check = if args.ignore_mac { MacCheck::Ignore } else { MacCheck::Verify };
@@ -74,7 +76,11 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
             let sources = items.into_iter().map(|item: Item| item.source).collect();
             let decide = |parsed: &Parsed, holder: Holder<'_>| {
                 let name = only.as_ref().map_or(Some(parsed.path.as_path()), |name| name.as_deref());
-                recipients.of(holder, name, &parsed.path)
+                let keys = recipients.of(holder, name, &parsed.path)?;
+                if let Some(name) = name {
+                    claims.tell_settings(name, &parsed.file);
+                }
+                Ok(keys)
             };
             let rotated = block_on(rekey::rotate(&service, sources, context.host.now(), check, decide));
             rotated.into_iter().map(|result| result.map(|file| Some(Output::from(file)))).collect()

@@ -6,10 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::{Mutex, PoisonError};
 
-use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
-
 use crate::batch::Source;
-use crate::cli::args::{Destination, Formats, IdentityArgs, InputArgs, KeyArgs, OutputArgs};
+use crate::cli::args::{Destination, Formats, IdentityArgs, InputArgs, KeyArgs, OutputArgs, scopes};
+use crate::cli::claims::Claims;
 use crate::cli::manifests::{self, ManifestArgs};
 use crate::cli::pipeline::{Item, Output, Pipeline, Summary, in_two_steps};
 use crate::cli::{Context, block_on};
@@ -102,21 +101,21 @@ struct PlaceArgs {
     name: Option<String>,
 }
 
-/// The scopes, and the names that kubeseal has for them.
-fn scopes() -> impl TypedValueParser<Value = Scope> {
-    let [strict, namespace, cluster] = Scope::ALL.map(|scope| PossibleValue::new(scope.name()));
-    let names = [strict, namespace.alias("namespace-wide"), cluster.alias("cluster-wide")];
-    PossibleValuesParser::new(names).try_map(|name| Scope::from_name(&name).ok_or("there is no such scope"))
-}
-
 pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     args.refuse_conflicts()?;
     args.keys.warn_of_empty(context.ui);
     let wanted = Wanted { keys: args.keys.key_set(context.host)?, ..Wanted::default() };
     let typed = wanted.keys.iter().flat_map(|keys| keys.groups.iter().flatten());
     let service = args.identities.key_service(context)?.naming(typed);
-    let seal =
-        Seal { args: &args, context, configs: context.configs()?, wanted, service, told: Mutex::default() };
+    let seal = Seal {
+        args: &args,
+        context,
+        configs: context.configs()?,
+        claims: Claims::new(context)?,
+        wanted,
+        service,
+        told: Mutex::default(),
+    };
     match &args.merge_into {
         Some(file) => seal.merge_into(file),
         None if args.raw || !args.from_file.is_empty() => seal.values(),
@@ -173,6 +172,7 @@ struct Seal<'a> {
     args: &'a Args,
     context: &'a Context<'a>,
     configs: Configs,
+    claims: Claims<'a>,
     wanted: Wanted,
     service: KeyService<'a>,
     /// Lists of recipients that were told.

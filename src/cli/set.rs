@@ -4,8 +4,11 @@ use std::process::ExitCode;
 use serde_json::Value as Data;
 
 use crate::batch;
+use crate::claims::Pin;
 use crate::cli::args::Input;
+use crate::cli::args::PlaceArgs;
 use crate::cli::change::{Change, ChangeArgs};
+use crate::cli::claims::{Strictness, refuse_other_than_asked};
 use crate::cli::{Context, block_on};
 use crate::document::{Document, Edits, MAX_SOURCE, TreePath, data_from_json};
 use crate::error::{Error, Kind, Result};
@@ -50,9 +53,16 @@ pub struct Args {
     #[arg(long, help_heading = None::<&str>)]
     pub(super) string: bool,
 
+    /// Write a new value in plaintext, too, where the file's settings say so and no rule says otherwise
+    #[arg(long, help_heading = None::<&str>)]
+    pub(super) plaintext: bool,
+
     /// For SealedSecrets: keep this recipient, though the creation rule does not name it; may be repeated
     #[arg(long, value_name = "RECIPIENT", help_heading = None::<&str>)]
     pub(super) allow_recipient: Vec<String>,
+
+    #[command(flatten)]
+    pub(super) place: PlaceArgs,
 }
 
 pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
@@ -110,6 +120,21 @@ impl Value<'_> {
 }
 
 impl Change for Value<'_> {
+    fn strictness(&self) -> Option<Strictness> {
+        Some(Strictness::Set { plaintext: self.args.plaintext })
+    }
+
+    fn check_document(&self) -> Result<()> {
+        if self.args.place.pin() == Pin::default() {
+            return Ok(());
+        }
+        Err(Error::new(
+            Kind::Conflict,
+            "--scope, --namespace and --name are about SealedSecrets, and this is a document",
+        )
+        .advise("Leave them out."))
+    }
+
     fn of_document(self, path: &TreePath, document: &dyn Document) -> Result<Option<Edits>> {
         let value = match self.args.string {
             true => std::str::from_utf8(&self.bytes)
@@ -134,6 +159,7 @@ impl Change for Value<'_> {
         let value = self.as_item()?;
         let at = path.find_or_add(file)?;
         let sealed = &file.objects[at].1;
+        refuse_other_than_asked(&self.args.place.pin(), sealed)?;
         if self.args.change.idempotent && sealed.spec.encrypted_data.contains_key(&path.item) {
             // Whether it has this value already is only to be seen by whoever can open it.
             let keys = block_on(batch::open_item(service, &self.args.change.file, sealed, &path.item))?;

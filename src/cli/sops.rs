@@ -231,6 +231,8 @@ fn set_value(args: args::Set, context: &Context) -> Result<ExitCode> {
         value_file: args.value_file,
         value_stdin: args.value_stdin,
         string: false,
+        plaintext: false,
+        place: Default::default(),
     };
     code_in_sops_codes(set::run(args, context), &ENCRYPTED)
 }
@@ -300,6 +302,7 @@ fn update_keys(args: args::Updatekeys, context: &Context) -> Result<ExitCode> {
         inputs: InputArgs { files, filename_override: None },
         yes: args.yes,
         rotate: false,
+        settings: false,
         dry_run: false,
         report: Default::default(),
         formats: known(FormatArgs { input_type: args.input_type, output_type: None }),

@@ -1,35 +1,43 @@
 use std::collections::HashMap;
+use std::iter;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use serde::Serialize;
 
-use crate::batch::{self, Parsed};
+use crate::batch::{self, Parsed, Source};
+use crate::claims::{self, SelectionChange};
 use crate::cli::args::{
     Destination, FormatArgs, Formats, IdentityArgs, Input, InputArgs, Inputs, ReportArgs,
 };
+use crate::cli::claims::{Claims, paths};
 use crate::cli::pipeline::{Item, Output, Pipeline, encrypted_or_named, in_two_steps};
 use crate::cli::{Context, Failures, block_on};
-use crate::config::Configs;
-use crate::encrypted_file::Holder;
+use crate::config::{Configs, Policy, Selection};
+use crate::document::Format;
+use crate::encrypted_file::{EncryptedFile, Holder, OpenedFile};
 use crate::error::{Error, Kind, Result};
 use crate::fs::{Mode, Snapshot};
 use crate::host::Host;
-use crate::keys::KeySet;
+use crate::keys::{KeyService, KeySet};
 use crate::policy;
 use crate::rekey::{self, Change};
+use crate::secret::SecretBytes;
 use crate::sops::MacCheck;
 
 /// Let exactly those decrypt files whom the creation rules name
 ///
 /// The data key stays, and with it all values, byte for byte. Whoever goes can still decrypt with what they have: with
 /// --rotate the files get a new data key in the same step.
+///
+/// Which values are encrypted stays as it is in each file, unless --settings is given.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   sealant updatekeys secrets.enc.yaml
   sealant updatekeys --dry-run .
-  sealant updatekeys --rotate --yes .      # when somebody has left")]
+  sealant updatekeys --rotate --yes .      # when somebody has left
+  sealant updatekeys --settings secrets/   # when a rule says that more values are encrypted")]
 pub struct Args {
     #[command(flatten)]
     pub(super) inputs: InputArgs,
@@ -41,6 +49,12 @@ pub struct Args {
     /// Make a new data key, too: whoever is removed cannot decrypt what is set from now on
     #[arg(long)]
     pub(super) rotate: bool,
+
+    /// Encrypt what the creation rule says, too: values that the file leaves in plaintext are shown, then encrypted
+    ///
+    /// No encrypted value becomes plaintext by this, whatever the rule says.
+    #[arg(long)]
+    pub(super) settings: bool,
 
     /// Say what would change, and write nothing
     #[arg(long)]
@@ -67,11 +81,13 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     }
     let service = args.identities.key_service(context)?;
     let formats = args.formats.input_only(context.ui)?;
-    let update = Update { context, configs: context.configs()?, formats, args: &args };
+    let claims = Claims::new(context)?;
+    let update =
+        Update { context, configs: context.configs()?, claims, service: &service, formats, args: &args };
     let mut failures = Failures::default();
     let plans = update.plan(inputs, &mut failures);
     update.show(&plans)?;
-    let work: Vec<Plan> = plans.into_iter().filter(|plan| args.rotate || !plan.change.is_empty()).collect();
+    let work: Vec<Plan> = plans.into_iter().filter(|plan| args.rotate || !plan.up_to_date).collect();
     if !work.is_empty() && !args.dry_run && update.may_go_on(&work)? {
         update.write(&service, work, &mut failures);
     }
@@ -81,6 +97,8 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
 struct Update<'a> {
     context: &'a Context<'a>,
     configs: Configs,
+    claims: Claims<'a>,
+    service: &'a KeyService<'a>,
     formats: Formats,
     args: &'a Args,
 }
@@ -92,6 +110,8 @@ struct Plan {
     up_to_date: bool,
     #[serde(flatten)]
     change: Change,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    settings: Option<SettingsPlan>,
     #[serde(skip)]
     input: Input,
     #[serde(skip)]
@@ -101,11 +121,34 @@ struct Plan {
     snapshot: Snapshot,
 }
 
+/// What another choice of which values are encrypted does to a file.
+#[derive(Clone, PartialEq, Eq, Serialize)]
+struct SettingsPlan {
+    /// As metadata have it, `encrypted_regex: ^data$` for instance.
+    before: String,
+    after: String,
+    /// The values that are in plaintext, and are going to be encrypted.
+    encrypts: Vec<String>,
+    #[serde(skip)]
+    selection: Selection,
+}
+
+impl SettingsPlan {
+    /// For people, with the values that it encrypts.
+    fn lines(&self) -> Vec<String> {
+        let encrypts = self.encrypts.iter().map(|path| format!("    encrypts {path}"));
+        iter::once(format!("  {} instead of {}", self.after, self.before)).chain(encrypts).collect()
+    }
+}
+
 /// The plans in groups of those that change the same, in the order of their first.
 fn alike(plans: Vec<&Plan>) -> Vec<Vec<&Plan>> {
     let mut groups: Vec<Vec<&Plan>> = Vec::new();
     for plan in plans {
-        match groups.iter_mut().find(|group| group[0].change == plan.change) {
+        match groups
+            .iter_mut()
+            .find(|group| group[0].change == plan.change && group[0].settings == plan.settings)
+        {
             Some(group) => group.push(plan),
             None => groups.push(vec![plan]),
         }
@@ -134,32 +177,60 @@ impl Update<'_> {
     fn plan_for(&self, parsed: Parsed, input: Input) -> Result<Plan> {
         let holders = parsed.file.holders().into_iter();
         let current = holders.map(|holder| holder.data_keys()).collect::<Result<Vec<_>>>()?.concat();
-        let keys = self.keys_of_rule(input.name.as_deref().unwrap_or(&parsed.path))?;
+        let name = input.name.as_deref().unwrap_or(&parsed.path);
+        let policy = self.rule(name)?;
+        let keys = keys_of_rule(&policy)?;
         for wrapped in &current {
             rekey::refuse_new_foreign(wrapped, &keys, self.args.rotate)?;
         }
         let change = Change::between(&current, &keys);
-        Ok(Plan {
-            up_to_date: change.is_empty(),
-            change,
-            input,
-            keys,
-            file: parsed.path,
-            snapshot: parsed.snapshot,
-        })
+        let (file, snapshot) = (parsed.path.clone(), parsed.snapshot);
+        let settings = match self.args.settings {
+            true => self.settings(parsed, &policy).map_err(|error| error.in_file(&file))?,
+            false => {
+                self.claims.tell_settings(name, &parsed.file);
+                None
+            }
+        };
+        let up_to_date = change.is_empty() && settings.is_none();
+        Ok(Plan { up_to_date, change, settings, input, keys, file, snapshot })
     }
 
-    fn keys_of_rule(&self, name: &Path) -> Result<KeySet> {
-        let policy = self.configs.policy_for(name)?.ok_or_else(|| {
+    /// What the rule's choice of values does to a document, which is opened for it.
+    fn settings(&self, parsed: Parsed, policy: &Policy) -> Result<Option<SettingsPlan>> {
+        let (EncryptedFile::Document(file), Some(selection)) = (&parsed.file, &policy.selection) else {
+            return Ok(None);
+        };
+        if file.metadata.selection == *selection || file.format() == Format::Binary {
+            return Ok(None);
+        }
+        let OpenedFile::Document(file, key) = block_on(batch::open_one_parsed(self.service, parsed))?.file
+        else {
+            return Ok(None);
+        };
+        let own = &file.metadata.selection;
+        let plaintext = file.open(&key, MacCheck::Verify)?;
+        let SelectionChange { hidden, exposed } = claims::change_of_selection(&*plaintext, own, selection)?;
+        if !exposed.is_empty() {
+            let message = format!(
+                "by the rule's `{selection}` these would be in plaintext, which are encrypted by the file's `{own}`: {}",
+                paths(&exposed, &*plaintext)
+            );
+            return Err(Error::new(Kind::Conflict, message).advise(
+                "updatekeys turns no encrypted value into plaintext. Change the rule, or, if this is meant, decrypt the \
+                 file and encrypt it again: `sealant decrypt -i FILE`, then `sealant encrypt -i FILE`.",
+            ));
+        }
+        let encrypts = hidden.into_iter().map(|leaf| leaf.path(&*plaintext)).collect();
+        let (before, after) = (own.to_string(), selection.to_string());
+        Ok(Some(SettingsPlan { before, after, encrypts, selection: selection.clone() }))
+    }
+
+    fn rule(&self, name: &Path) -> Result<Policy> {
+        self.configs.policy_for(name)?.ok_or_else(|| {
             let rotate = "change the recipients with `sealant rotate --add-age ... --rm-age ...`";
             Error::new(Kind::ConfigNotFound, "there is no config whose creation rules could name recipients")
                 .advise(format!("{}, or {rotate}.", self.configs.advice_for(name)))
-        })?;
-        policy::key_set(&policy)?.ok_or_else(|| {
-            Error::new(Kind::Other, "the creation rule names no recipients")
-                .in_file(&policy.rule.file)
-                .on_line(policy.rule.line)
-                .advise("Add a line such as `age: age1...` to the rule.")
         })
     }
 
@@ -178,7 +249,8 @@ impl Update<'_> {
         let new_data_key = self.args.rotate.then(|| "  a new data key".to_owned());
         alike(work).into_iter().try_for_each(|plans| {
             let files = plans.iter().map(|plan| plan.file.display().to_string());
-            ui.lines(files.chain(plans[0].change.lines()).chain(new_data_key.clone()))
+            let settings = plans[0].settings.iter().flat_map(SettingsPlan::lines);
+            ui.lines(files.chain(plans[0].change.lines()).chain(settings).chain(new_data_key.clone()))
         })
     }
 
@@ -212,8 +284,12 @@ impl Update<'_> {
 
     fn write(&self, service: &crate::keys::KeyService<'_>, work: Vec<Plan>, failures: &mut Failures) {
         let inputs = work.iter().map(|plan| plan.input.clone()).collect();
-        let by_file: HashMap<PathBuf, (KeySet, Snapshot)> =
-            work.into_iter().map(|plan| (plan.file, (plan.keys, plan.snapshot))).collect();
+        let mut selections = HashMap::new();
+        let mut by_file: HashMap<PathBuf, (KeySet, Snapshot)> = HashMap::new();
+        for Plan { file, keys, snapshot, settings, .. } in work {
+            selections.extend(settings.map(|settings| (file.clone(), settings.selection)));
+            by_file.insert(file, (keys, snapshot));
+        }
         let decide = |parsed: &Parsed, _: Holder<'_>| match by_file.get(&parsed.path) {
             Some((keys, snapshot)) if *snapshot == parsed.snapshot => Ok(keys.clone()),
             _ => Err(Error::new(
@@ -224,14 +300,31 @@ impl Update<'_> {
         };
         let inputs = Inputs { inputs, errors: Vec::new(), many: true };
         self.pipeline(inputs, "updating").run_among(failures, |items| {
-            let sources = items.into_iter().map(|item| item.source).collect();
             let now = self.context.host.now();
-            let written = match self.args.rotate {
-                true => block_on(rekey::rotate(service, sources, now, MacCheck::Verify, decide)),
-                false => block_on(rekey::update_keys(service, sources, decide)),
+            let select = |item: Item| match selections.get(&item.source.path) {
+                Some(selection) => self.selected(item, selection).map(Some),
+                None => Ok(Some(item)),
             };
-            written.into_iter().map(|result| result.map(|file| Some(Output::from(file)))).collect()
+            in_two_steps(items, select, |items| {
+                let sources = items.into_iter().map(|item| item.source).collect();
+                let written = match self.args.rotate {
+                    true => block_on(rekey::rotate(service, sources, now, MacCheck::Verify, decide)),
+                    false => block_on(rekey::update_keys(service, sources, decide)),
+                };
+                written.into_iter().map(|result| result.map(|file| Some(Output::from(file)))).collect()
+            })
         });
+    }
+
+    /// A document encrypted by another choice of values, for what else is done to it; on disk it is as it was.
+    fn selected(&self, Item { input, source }: Item, selection: &Selection) -> Result<Item> {
+        let (path, format, snapshot) = (source.path.clone(), source.format, source.snapshot);
+        let opened = block_on(batch::open_document(self.service, source))?;
+        let now = self.context.host.now();
+        let written =
+            rekey::select(&opened.file, &opened.key, selection, now).map_err(|error| error.in_file(&path))?;
+        let source = Source { path, format, bytes: SecretBytes::new(written.bytes), snapshot };
+        Ok(Item { input, source })
     }
 
     fn pipeline(&self, inputs: Inputs, doing: &'static str) -> Pipeline<'_> {
@@ -246,4 +339,13 @@ impl Update<'_> {
             summary: None,
         }
     }
+}
+
+fn keys_of_rule(policy: &Policy) -> Result<KeySet> {
+    policy::key_set(policy)?.ok_or_else(|| {
+        Error::new(Kind::Other, "the creation rule names no recipients")
+            .in_file(&policy.rule.file)
+            .on_line(policy.rule.line)
+            .advise("Add a line such as `age: age1...` to the rule.")
+    })
 }

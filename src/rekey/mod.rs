@@ -5,6 +5,7 @@
 
 mod change;
 mod recipients;
+mod settings;
 
 use std::path::PathBuf;
 
@@ -21,6 +22,7 @@ use crate::sops::{Ciphertext, MacCheck};
 
 pub use change::{Change, GroupChange, Sharing, SharingChange};
 pub use recipients::{Wish, names, recipients, refuse_new_foreign};
+pub use settings::select;
 
 /// Encrypts files anew, all that has a data key under a new one for the master keys that `decide` names. Results stand in
 /// the order of the sources.

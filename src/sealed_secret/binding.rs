@@ -77,6 +77,15 @@ impl Binding {
         self.scope
     }
 
+    /// The place and its scope in few words: `shop/db, strict`.
+    pub fn place(&self) -> String {
+        match self.scope {
+            Scope::Strict => format!("{}/{}, strict", self.namespace, self.name),
+            Scope::Namespace => format!("any name in {}, namespace", self.namespace),
+            Scope::Cluster => "any namespace and name, cluster".to_owned(),
+        }
+    }
+
     /// What the value of `item` is authenticated along with: every part with its length before it, so that no two
     /// places give the same bytes.
     pub(super) fn associated_data(&self, item: &str) -> Vec<u8> {

@@ -59,6 +59,18 @@ impl Metadata {
         Self { keys, ..self.clone() }
     }
 
+    /// The same metadata with another choice of which values are encrypted.
+    #[must_use]
+    pub fn for_selection(&self, selection: Selection) -> Self {
+        let mut block = self.block.clone();
+        // A new block gets it when it is written.
+        if !block.is_empty() {
+            SelectionKind::ALL.iter().for_each(|kind| set(&mut block, kind.field_name(), None));
+            set(&mut block, selection.field_name(), Some(selection.pattern().into()));
+        }
+        Self { selection, block, ..self.clone() }
+    }
+
     /// Reads a block as [`crate::document::Document::metadata`] gives it.
     pub fn from_data(data: &Data) -> Result<Self> {
         let block = data.as_object().cloned().ok_or_else(|| invalid("it is not a map"))?;

@@ -254,13 +254,15 @@ impl Encrypted {
     }
 
     /// This file after `change`, encrypted under the same data key: what is unchanged keeps its ciphertext. `None` when
-    /// `change` gives no edits; empty ones only renew the time and the MAC.
+    /// `change` gives no edits; empty ones only renew the time and the MAC. `review` sees the plaintext before and after,
+    /// and may refuse what came of it.
     pub fn change(
         &self,
         key: &DataKey,
         check: MacCheck,
         now: Timestamp,
         change: impl FnOnce(&dyn Document) -> Result<Option<Edits>>,
+        review: impl FnOnce(&dyn Document, &dyn Document) -> Result<()>,
     ) -> Result<Option<Ciphertext>> {
         let plaintext = self.open(key, check)?;
         let Some(edits) = change(&*plaintext)? else { return Ok(None) };
@@ -274,6 +276,7 @@ impl Encrypted {
             return Err(Error::new(Kind::SetFormat, "an entry of this name is taken for sops metadata")
                 .advise("choose a name that does not begin with `sops`"));
         }
+        review(&*plaintext, &*changed)?;
         self.write(&*changed, self.metadata.clone(), key, None, now).map(Some)
     }
 

@@ -301,7 +301,10 @@ fn values_are_merged_without_an_identity() {
         run.env("HOME", "/").env("XDG_CONFIG_HOME", "/").stdin("planted").run()
     };
     let output = blind(&["--from-file", "password=-"]).ok();
-    assert_eq!(output.stderr, "sealed.yaml: 1 value sealed into it\n");
+    assert_eq!(
+        output.stderr,
+        "sealed.yaml: 1 value sealed into it\nsealed.yaml: sealed for shop/db, strict\n"
+    );
     let after = test.read_text("sealed.yaml");
     assert!(after.contains("  encryptedData: # ours\n"));
     assert!(after.contains(dressed.lines().find(|line| line.starts_with("    user: ")).expect("an item")));
@@ -309,8 +312,8 @@ fn values_are_merged_without_an_identity() {
         unsealed(&test, "sealed.yaml").ends_with("stringData:\n  password: planted\n  user: planted-user\n")
     );
 
-    // A manifest goes into the file's one object, whatever it is called, and its flags cannot move that.
-    test.write("more.yaml", secret("other", "hunter2"));
+    // A manifest goes into the file's one object, and flags cannot move that.
+    test.write("more.yaml", secret("db", "hunter2"));
     blind(&["more.yaml"]).ok();
     assert!(unsealed(&test, "sealed.yaml").contains("  v: hunter2\n"));
     for args in [["--scope", "cluster", "more.yaml"], ["-n", "other", "more.yaml"]] {

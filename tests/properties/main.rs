@@ -308,9 +308,8 @@ fn a_change_of_an_encrypted_file_is_the_same_change_of_its_plaintext() {
             edited
         );
 
-        let write = file.change(&data_key(), MacCheck::Verify, moment(1), |opened| {
-            Ok(Some(after(opened, &steps, &change)?.unwrap_or_default()))
-        });
+        let edits = |opened: &dyn Document| Ok(Some(after(opened, &steps, &change)?.unwrap_or_default()));
+        let write = file.change(&data_key(), MacCheck::Verify, moment(1), edits, |_, _| Ok(()));
         let written = write.map_err(|error| refused(&error))?.expect("edits, be they empty");
         let new = encrypted(source.format, &written.bytes).map_err(fail)?;
         let new_text = decrypted(&new)?;

@@ -4,10 +4,12 @@
 
 mod files;
 mod keys;
+mod place;
 mod rules;
 
 pub use files::{Destination, FormatArgs, Formats, Input, InputArgs, Inputs, OutputArgs, STDIN};
 pub use keys::{ChangeKeyArgs, IdentityArgs, KeyArgs};
+pub use place::{PlaceArgs, scopes};
 pub use rules::RuleArgs;
 
 use clap::{Args, ValueEnum};

@@ -7,7 +7,9 @@ use std::process::ExitCode;
 use super::values::one;
 use super::{Prepared, Seal, format, named, written};
 use crate::batch;
+use crate::claims::Pin;
 use crate::cli::args::{Formats, Input};
+use crate::cli::claims::{refuse_other_than_asked, tell_place};
 use crate::cli::pipeline::{self, Output};
 use crate::cli::{block_on, manifests};
 use crate::document::Format;
@@ -36,6 +38,9 @@ impl Seal<'_> {
             let at = self.place_of(secret, secrets.len(), &file).map_err(in_file)?;
             let old = new[at].as_ref().unwrap_or(&file.objects[at].1);
             self.refuse_moved(old).map_err(in_file)?;
+            refuse_other_secret(secret, old).map_err(in_file)?;
+            self.claims.refuse_other_place(path, old)?;
+            self.claims.refuse_moved(path, old, &self.args.identities)?;
             let keys = self.keys_of(old, path).map_err(in_file)?;
             let key = one(block_on(NewDataKey::make(&self.service, &[&keys]))).map_err(in_file)?;
             new[at] = Some(sealed_secret::merge_into(old, secret, key).map_err(in_file)?);
@@ -52,6 +57,7 @@ impl Seal<'_> {
         pipeline::replace(path, &bytes, &snapshot, self.context)?;
         let values = if merged == 1 { "value" } else { "values" };
         self.context.ui.say(format!("{}: {merged} {values} sealed into it", path.display()));
+        new.iter().flatten().for_each(|sealed| tell_place(self.context, path, sealed));
         Ok(ExitCode::SUCCESS)
     }
 
@@ -113,19 +119,8 @@ impl Seal<'_> {
     /// Refuses flags that ask for another place than values are bound to that stay as they are.
     fn refuse_moved(&self, sealed: &SealedSecret) -> Result<()> {
         let place = &self.args.place;
-        let scope = sealed.spec.scope.unwrap_or_default();
-        let found = sealed.metadata.namespace.as_deref().unwrap_or_default();
-        let message = match (place.scope, place.namespace.as_deref()) {
-            (Some(wanted), _) if wanted != scope => {
-                format!("its scope is {scope}, and --scope says {wanted}")
-            }
-            (_, Some(wanted)) if wanted != found => {
-                format!("its namespace is `{found}`, and --namespace says `{wanted}`")
-            }
-            _ => return Ok(()),
-        };
-        Err(Error::new(Kind::Conflict, message)
-            .advise("The values in it are bound to their place: to change that, seal all of them anew."))
+        let asked = Pin { scope: place.scope, namespace: place.namespace.clone(), name: place.name.clone() };
+        refuse_other_than_asked(&asked, sealed)
     }
 
     /// For whom a new data key of an object is: whom flags name, else whom the creation rule of its file names, else
@@ -213,10 +208,12 @@ impl Seal<'_> {
         if !changes.values().any(Option::is_some) {
             return sealed_secret::adopt(old, &secret, &changes, None);
         }
+        self.claims.refuse_other_place(path, old)?;
         let keys = self.keys_of(old, path)?;
         let key = one(block_on(NewDataKey::make(&self.service, &[&keys])))?;
         let sealed = sealed_secret::adopt(old, &secret, &changes, Some(key))?;
         self.tell_who_is_left_out(&sealed, &keys, path);
+        tell_place(self.context, path, &sealed);
         Ok(sealed)
     }
 
@@ -236,6 +233,23 @@ impl Seal<'_> {
             self.context.ui.warning_list(format!("{}: {message}", path.display()), left_out);
         }
     }
+}
+
+/// Refuses a Secret that says it is for another place than the SealedSecret that it is to go into: one of them may have been
+/// changed by somebody who wants its values there.
+fn refuse_other_secret(secret: &Secret, sealed: &SealedSecret) -> Result<()> {
+    let namespace = sealed.metadata.namespace.as_deref().unwrap_or_default();
+    let message = if !secret.name.is_empty() && secret.name != sealed.metadata.name {
+        format!("its name is `{}`, and the Secret's is `{}`", sealed.metadata.name, secret.name)
+    } else if secret.namespace.as_deref().is_some_and(|own| !own.is_empty() && own != namespace) {
+        let own = secret.namespace.as_deref().unwrap_or_default();
+        format!("its namespace is `{namespace}`, and the Secret's is `{own}`")
+    } else {
+        return Ok(());
+    };
+    Err(Error::new(Kind::Conflict, message).advise(
+        "If the file is right, give the Secret the same name and namespace, or take its values with --from-file.",
+    ))
 }
 
 /// Reads a file with SealedSecrets in it.

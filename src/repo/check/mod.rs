@@ -10,6 +10,7 @@ mod others;
 mod plan;
 mod private_keys;
 mod rule;
+mod settings;
 mod templates;
 mod text;
 
@@ -297,6 +298,7 @@ impl Check<'_> {
 
     fn recipients(&mut self, file: &EncryptedFile, at: &Lines) -> Result<()> {
         let Some(policy) = self.policy else { return Ok(()) };
+        self.claims(file, policy, at)?;
         let Some(keys) = policy::key_set(policy)? else { return Ok(()) };
         let lines: Vec<usize> = match file {
             EncryptedFile::Document(file) => vec![line_of_metadata_in(file.document(), at)],

@@ -65,6 +65,18 @@ rules! {
         advice: "Bring the file in line with `sealant updatekeys FILE`; whoever leaves may have read it: `--rotate` \
                  makes a new data key.",
     }
+    Settings {
+        id: "settings",
+        finds: "A file leaves values in plaintext that its creation rule explicitly says are encrypted.",
+        advice: "Bring the file in line with `sealant updatekeys --settings FILE`, which shows the values first. If \
+                 nobody meant to change what the file encrypts, somebody else did: see `git log -p -- FILE`.",
+    }
+    Binding {
+        id: "binding",
+        finds: "A SealedSecret belongs to another place than its creation rule pins it to.",
+        advice: "Take the change of scope, namespace or name back (`git log -p -- FILE`), or change the rule's \
+                 `sealant:` key and seal the values anew.",
+    }
     PrivateKey {
         id: "private-key",
         finds: "A file holds a private key or a token.",

@@ -181,7 +181,11 @@ fn a_value_that_came_into_an_encrypted_file_is_found_and_not_quoted() {
     assert_eq!(found(Format::Yaml, &text, &None), Vec::<String>::new());
     assert_eq!(
         messages(&text, &all),
-        ["b_unencrypted is in plaintext, and .sops.yaml:2 says that it is encrypted"]
+        [
+            "b_unencrypted is in plaintext, and .sops.yaml:2 says that it is encrypted",
+            "encrypts by `unencrypted_suffix: _unencrypted`, and .sops.yaml:2 says `unencrypted_suffix: _plain`: which \
+             leaves a value in plaintext",
+        ]
     );
 }
 

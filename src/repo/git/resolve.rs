@@ -315,9 +315,11 @@ pub fn refuse_weaker(
     let sides = [side(&stages.ours), side(&stages.theirs)];
     let sides = [&sides[0], &sides[1]].map(|side| side.as_ref().unwrap_or(here));
     let Some(first) = claims::merged(plaintext, here, sides, rule)?.into_iter().next() else { return Ok(()) };
-    let message =
-        format!("{} would be in plaintext by `{here}`, and a version of it is encrypted", first.path);
-    Err(Error::new(Kind::Conflict, message).on_line(first.line).advise(
+    let message = format!(
+        "{} would be in plaintext by `{here}`, and a version of it is encrypted",
+        first.path(plaintext)
+    );
+    Err(Error::new(Kind::Conflict, message).on_line(first.line(plaintext)).advise(
         "Put the setting as the version has it that encrypts this value; change it when the merge is done.",
     ))
 }

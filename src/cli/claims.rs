@@ -1,0 +1,284 @@
+//! A file held against its creation rule, at the edge: what is refused, what is only told, and in which words.
+//!
+//! Owns the messages of [`crate::claims`], and that by the name `sops` they are warnings.
+
+use std::path::Path;
+
+use crate::batch;
+use crate::claims::{self, Difference, Edit, Exposed, Form, Pin, PlaceDifference, Says, Written};
+use crate::cli::args::IdentityArgs;
+use crate::cli::host::Terminal;
+use crate::cli::{Context, block_on};
+use crate::config::{Configs, Policy};
+use crate::document::Document;
+use crate::encrypted_file::EncryptedFile;
+use crate::error::{Error, Kind, Result};
+use crate::keys::vault::StartedBy;
+use crate::rekey::SharingChange;
+use crate::sealed_secret::{Binding, SealedSecret, items_of};
+use crate::sops::Encrypted;
+
+/// How many paths a message names.
+const SHOWN: usize = 5;
+
+/// What is done about a change that writes something in plaintext that a rule says is encrypted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Strictness {
+    /// One value is set. What a new file would have encrypted goes into it in plaintext only if that is asked for.
+    Set { plaintext: bool },
+    /// Somebody had all of the file before them: what is new is refused, what they changed is told.
+    Edit,
+}
+
+/// The creation rules that files are held against.
+pub struct Claims<'a> {
+    context: &'a Context<'a>,
+    configs: Configs,
+}
+
+impl<'a> Claims<'a> {
+    pub fn new(context: &'a Context<'a>) -> Result<Self> {
+        Ok(Self { context, configs: context.configs()? })
+    }
+
+    /// The rule of a file. sops asks for none where it changes a file, so one that is wrong keeps nobody from it there.
+    fn rule(&self, file: &Path) -> Result<Option<Policy>> {
+        match self.configs.matching_policy(file) {
+            Err(_) if self.context.is_sops() => Ok(None),
+            found => found,
+        }
+    }
+
+    /// Refuses a document whose data key is shared out to fewer than its rule says: whoever has a share less than that
+    /// could read what is written into it.
+    pub fn refuse_shared_out_to_fewer(&self, path: &Path, file: &Encrypted) -> Result<()> {
+        let Some(policy) = self.rule(path)? else { return Ok(()) };
+        let found = claims::settings(&file.metadata, file.document(), Form::Encrypted, &policy)?;
+        let is_fewer = |found: &&Difference| matches!(found, Difference::Sharing(_)) && found.is_weaker();
+        match found.iter().find(is_fewer) {
+            Some(difference) => self.refuse(conflict(path, difference, &policy)),
+            None => Ok(()),
+        }
+    }
+
+    /// Refuses a change that writes something in plaintext that is to be encrypted, or tells of it.
+    pub fn review(&self, path: &Path, edit: &Edit<'_>, strictness: Strictness) -> Result<()> {
+        let policy = self.rule(path)?;
+        let mut told = Vec::new();
+        let (mut by_rule, mut by_default) = (Vec::new(), Vec::new());
+        for Written { leaf, is_new, says } in claims::written(edit, policy.as_ref())? {
+            match (says, strictness) {
+                (Says::Rule, Strictness::Set { .. }) => by_rule.push(leaf),
+                (Says::Rule, Strictness::Edit) if is_new => by_rule.push(leaf),
+                (Says::Default, Strictness::Set { plaintext: false }) if is_new => by_default.push(leaf),
+                _ => told.push(leaf),
+            }
+        }
+        if let (false, Some(policy)) = (by_rule.is_empty(), &policy) {
+            self.refuse(in_plaintext(path, edit, &by_rule, policy))?;
+        }
+        // sops writes in plaintext what the file says, and whoever calls it so expects that.
+        if self.context.is_sops() {
+            return Ok(());
+        }
+        if !by_default.is_empty() {
+            return Err(not_asked_for(path, edit, &by_default));
+        }
+        if !told.is_empty() {
+            self.context.ui.warning(format!(
+                "{}: in plaintext, as the file's `{}` says: {}",
+                path.display(),
+                edit.selection,
+                paths(&told, edit.after)
+            ));
+        }
+        Ok(())
+    }
+
+    /// Refuses to write new values into a SealedSecret that says it belongs elsewhere than its rule pins it to.
+    pub fn refuse_other_place(&self, path: &Path, sealed: &SealedSecret) -> Result<()> {
+        let Some(policy) = self.rule(path)? else { return Ok(()) };
+        let found = claims::place_of_sealed(sealed, &policy)?;
+        match found.iter().find(|difference| difference.is_weaker()) {
+            Some(difference) => self.refuse(conflict(path, difference, &policy)),
+            None => Ok(()),
+        }
+    }
+
+    /// Tells where a file is weaker than its rule, for a command that takes away or mends, and goes on: what cannot be
+    /// said is none of its business.
+    pub fn tell_weaker(&self, path: &Path, file: &EncryptedFile) {
+        self.tell(path, file, Difference::is_weaker);
+    }
+
+    /// As [`Claims::tell_weaker`], of which values are encrypted alone.
+    pub fn tell_settings(&self, path: &Path, file: &EncryptedFile) {
+        let is_told = |found: &Difference| found.is_weaker() && matches!(found, Difference::Selection { .. });
+        self.tell(path, file, is_told);
+    }
+
+    fn tell(&self, path: &Path, file: &EncryptedFile, is_told: impl Fn(&Difference) -> bool) {
+        // Programs read what a command of sops says, and it says nothing when all went well.
+        let Ok(Some(policy)) = self.rule(path).map(|rule| rule.filter(|_| !self.context.is_sops())) else {
+            return;
+        };
+        let Ok(found) = claims::of_file(file, &policy) else { return };
+        for difference in found.iter().flatten().filter(|difference| is_told(difference)) {
+            let error = conflict(path, difference, &policy);
+            let advice = error.advice().unwrap_or_default();
+            self.context.ui.note(format!("{}: {}. {advice}", path.display(), error.message()));
+        }
+    }
+
+    /// An error; by the name `sops` a warning.
+    fn refuse(&self, error: Error) -> Result<()> {
+        if !self.context.is_sops() {
+            return Err(error);
+        }
+        self.context.ui.warning(error);
+        Ok(())
+    }
+
+    /// Refuses a SealedSecret of which an identity at hand opens something that is sealed for another place than the file
+    /// names. Nobody is asked for anything; where nothing can be opened, nothing is known.
+    pub fn refuse_moved(&self, path: &Path, sealed: &SealedSecret, identities: &IdentityArgs) -> Result<()> {
+        let host = Terminal::new(self.context.ui, false);
+        let service = identities.key_service_of(&host, StartedBy::Program)?;
+        let spec = &sealed.spec;
+        // One item of each data key: whoever moved the file may have added one of their own that opens there.
+        let first = |id: &'_ str| items_of(spec, id).next();
+        let wanted: Vec<_> =
+            spec.data_keys.iter().filter_map(|entry| Some((path, sealed, Some(first(&entry.id)?)))).collect();
+        let binding = Binding::of(sealed)?;
+        let opened = block_on(batch::open_sealed(&service, &wanted));
+        for ((.., item), opened) in wanted.iter().zip(opened) {
+            let (Ok(keys), Some(item)) = (opened, item) else { continue };
+            if keys.item(spec, &binding, item).is_err() {
+                return Err(Error::new(
+                    Kind::Conflict,
+                    format!("its item `{item}` does not open for {}, for which the file says that it is sealed", binding.place()),
+                )
+                .in_file(path)
+                .advise(format!(
+                    "Somebody changed its scope, namespace or name, or the item. See the change, and take it back: `git log -p -- {}`",
+                    path.display()
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Says for what place values were sealed: it comes from the file, and nobody else says it.
+pub fn tell_place(context: &Context, path: &Path, sealed: &SealedSecret) {
+    if let Ok(binding) = Binding::of(sealed) {
+        context.ui.say(format!("{}: sealed for {}", path.display(), binding.place()));
+    }
+}
+
+/// Refuses a SealedSecret that is for another place than flags say.
+pub fn refuse_other_than_asked(asked: &Pin, sealed: &SealedSecret) -> Result<()> {
+    let Some(difference) = asked.differences(sealed).into_iter().next() else { return Ok(()) };
+    let message = match difference {
+        PlaceDifference::Scope { file, asked } => format!("its scope is {file}, and --scope says {asked}"),
+        PlaceDifference::Namespace { file, asked } => {
+            format!("its namespace is `{}`, and --namespace says `{asked}`", file.unwrap_or_default())
+        }
+        PlaceDifference::Name { file, asked } => format!("its name is `{file}`, and --name says `{asked}`"),
+    };
+    Err(Error::new(Kind::Conflict, message)
+        .advise("The values in it are bound to their place: to change that, seal all of them anew."))
+}
+
+/// Some leaves of a document by their paths, as many as one reads.
+pub fn paths(leaves: &[Exposed], document: &dyn Document) -> String {
+    let shown: Vec<String> = leaves.iter().take(SHOWN).map(|leaf| leaf.path(document)).collect();
+    match leaves.len().saturating_sub(SHOWN) {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
+}
+
+/// A rule, by the name that its config has.
+fn named(policy: &Policy) -> String {
+    let file = policy.rule.file.file_name().unwrap_or_default().to_string_lossy();
+    format!("{file}:{}", policy.rule.line)
+}
+
+fn in_plaintext(path: &Path, edit: &Edit<'_>, leaves: &[Exposed], policy: &Policy) -> Error {
+    let asked = policy.selection.as_ref().map(ToString::to_string).unwrap_or_default();
+    let message = format!(
+        "{} would be in plaintext, as the file's `{}` says; {} says that it is encrypted (`{asked}`)",
+        paths(leaves, edit.after),
+        edit.selection,
+        named(policy)
+    );
+    Error::new(Kind::Conflict, message).in_file(path).advise(mending_settings(path))
+}
+
+fn mending_settings(path: &Path) -> String {
+    format!(
+        "Bring the file's settings in line with the rule: `sealant updatekeys --settings {}`",
+        path.display()
+    )
+}
+
+fn not_asked_for(path: &Path, edit: &Edit<'_>, leaves: &[Exposed]) -> Error {
+    let message = format!(
+        "{} would be in plaintext, as the file's `{}` says, though no rule does",
+        paths(leaves, edit.after),
+        edit.selection
+    );
+    Error::new(Kind::Conflict, message).in_file(path).advise(
+        "If it is no secret, add --plaintext. Else choose a path whose values the file encrypts, or say in the creation \
+         rule which values are secret, with encrypted_regex for instance, and run `sealant updatekeys --settings`.",
+    )
+}
+
+/// A difference that makes a file weaker than its rule, as an error.
+fn conflict(path: &Path, difference: &Difference, policy: &Policy) -> Error {
+    let (message, advice) = match difference {
+        Difference::Sharing(SharingChange { before, after }) => (
+            format!(
+                "the file takes keys from {} of {} groups to decrypt, and {} asks for {} of {}",
+                before.required,
+                before.groups,
+                named(policy),
+                after.required,
+                after.groups
+            ),
+            format!(
+                "Bring the file in line with the rule, under a new data key: `sealant updatekeys --rotate {}`",
+                path.display()
+            ),
+        ),
+        Difference::Place(place) => (
+            format!("the SealedSecret says {place}, as {} has it", named(policy)),
+            format!(
+                "If somebody changed the file, take it back: `git log -p -- {}`. If the rule is wrong, change its `sealant:` key.",
+                path.display()
+            ),
+        ),
+        Difference::Selection { file, exposed: claims::Exposure::Leaves(leaves), .. } => (
+            format!(
+                "{} in plaintext, as the file's `{file}` says, and {} says otherwise",
+                if leaves.len() == 1 {
+                    "a value is".to_owned()
+                } else {
+                    format!("{} values are", leaves.len())
+                },
+                named(policy)
+            ),
+            mending_settings(path),
+        ),
+        Difference::Selection { file, rule, .. } => (
+            format!("the file encrypts `{file}`, and {} says `{rule}`", named(policy)),
+            mending_settings(path),
+        ),
+        Difference::Recipients(_) | Difference::MacOnlyEncrypted(_) => (
+            format!("the file is not encrypted as {} says", named(policy)),
+            format!("See how it differs: `sealant updatekeys --dry-run {}`", path.display()),
+        ),
+    };
+    Error::new(Kind::Conflict, message).in_file(path).advise(advice)
+}

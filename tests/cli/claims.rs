@@ -1,0 +1,411 @@
+//! What a file says of itself, against what its creation rule says: nothing new gets into a weaker place.
+
+use sealant_test_support::{Run, Sandbox};
+
+use super::{IDENTITY, KEYS_TXT, RECIPIENT, STRANGER, at_home, decrypted, encrypted};
+
+const PLAIN: &str = "password: hunter2\nuser: anna\n";
+
+/// A repository with a file that is encrypted by this rule.
+fn repository(rule: &str, file: &str, plain: &str, flags: &[&str]) -> Sandbox {
+    let test = at_home();
+    set_rule(&test, rule);
+    test.write(file, plain);
+    test.sealant(&["encrypt", "-i", "--quiet"]).args(flags).args(&[file]).run().ok();
+    test
+}
+
+fn set_rule(test: &Sandbox, rule: &str) {
+    test.write(".sops.yaml", format!("creation_rules:\n  - age: {RECIPIENT}\n{rule}"));
+}
+
+/// What somebody without a key changes in a file.
+fn forge(test: &Sandbox, file: &str, from: &str, to: &str) {
+    let text = test.read_text(file);
+    assert!(text.contains(from), "{from} in:\n{text}");
+    test.write(file, text.replacen(from, to, 1));
+}
+
+fn set(test: &Sandbox, file: &str, path: &str) -> Run {
+    test.sealant(&["set", "--string", file, path, "planted-new"])
+}
+
+#[test]
+fn a_forged_selection_gets_no_new_value_whatever_the_field_and_the_format() {
+    let explicit = "    unencrypted_suffix: _unencrypted\n";
+    let formats = [
+        ("a.yaml", PLAIN, "    unencrypted_suffix: _unencrypted", "    ", ": "),
+        (
+            "a.json",
+            "{\"password\": \"hunter2\", \"user\": \"anna\"}\n",
+            "\"unencrypted_suffix\": \"_unencrypted\"",
+            "\"",
+            "\": \"",
+        ),
+        ("a.env", "password=hunter2\nuser=anna\n", "sops_unencrypted_suffix=_unencrypted", "sops_", "="),
+    ];
+    let fields = [
+        ("unencrypted_suffix", "ken"),
+        ("encrypted_suffix", "r"),
+        ("encrypted_regex", "^(password|user)$"),
+        ("unencrypted_regex", "^token$"),
+    ];
+    for (file, plain, line, before, between) in formats {
+        for (field, pattern) in fields {
+            // This one has to cover exactly what is encrypted.
+            let plain = if field == "encrypted_suffix" {
+                plain.replace("password", "passwor")
+            } else {
+                plain.to_owned()
+            };
+            for rule in [explicit, ""] {
+                let test = repository(rule, file, &plain, &[]);
+                let end = if file.ends_with(".json") { "\"" } else { "" };
+                forge(&test, file, line, &format!("{before}{field}{between}{pattern}{end}"));
+                let state = test.read_text(file);
+                let output = set(&test, file, "[\"token\"]").run().code(8);
+                let help = if rule.is_empty() { "--plaintext" } else { "sealant updatekeys --settings a." };
+                assert!(
+                    output.stderr.contains("token would be in plaintext") && output.stderr.contains(help),
+                    "{output}"
+                );
+                assert!(!output.stderr.contains("planted"), "{output}");
+                assert_eq!(test.read_text(file), state, "{file} {field}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_forged_selection_by_comments_gets_no_new_value_either() {
+    let test = repository("    unencrypted_suffix: _unencrypted\n", "a.yaml", PLAIN, &[]);
+    forge(&test, "a.yaml", "unencrypted_suffix: _unencrypted", "unencrypted_comment_regex: ^public");
+    let editor = test.editor("printf '#public\\ntoken: planted-new\\n' >> \"$1\"");
+    let output = test.sealant(&["edit", "a.yaml"]).env("EDITOR", editor).run().code(8);
+    assert!(output.stderr.contains("token would be in plaintext"), "{output}");
+    let output = test.sealant(&["check", "a.yaml"]).run().code(1);
+    assert!(output.text().contains("not known without a key [settings]"), "{output}");
+}
+
+#[test]
+fn an_ini_file_is_held_against_its_rule_too() {
+    let test =
+        repository("    unencrypted_suffix: _unencrypted\n", "a.ini", "[db]\npassword = hunter2\n", &[]);
+    let text = test.read_text("a.ini");
+    let line =
+        text.lines().find(|line| line.starts_with("unencrypted_suffix")).expect("the selection").to_owned();
+    forge(&test, "a.ini", &line, "encrypted_regex = ^password$");
+    let output = set(&test, "a.ini", "[\"db\"][\"token\"]").run().code(8);
+    assert!(output.stderr.contains("db.token would be in plaintext"), "{output}");
+}
+
+#[test]
+fn what_is_asked_for_in_plaintext_is_written_so_and_a_present_one_is_told() {
+    let test = repository("", "a.yaml", "password: x\nhost: h\n", &["--encrypted-regex", "^password$"]);
+    set(&test, "a.yaml", "[\"port\"]").args(&["--plaintext"]).run().ok();
+    let output = set(&test, "a.yaml", "[\"host\"]").run().ok();
+    assert_eq!(
+        output.stderr,
+        "warning: a.yaml: in plaintext, as the file's `encrypted_regex: ^password$` says: host\n"
+    );
+    assert!(test.read_text("a.yaml").starts_with("password: ENC["));
+    assert_eq!(decrypted(&test, "a.yaml"), "password: x\nhost: planted-new\nport: planted-new\n");
+    // An explicit rule is stronger than the flag.
+    set_rule(&test, "    unencrypted_suffix: _unencrypted\n");
+    set(&test, "a.yaml", "[\"more\"]").args(&["--plaintext"]).run().code(8);
+    test.sealant(&["set", "--plaintext", "a.yaml", "[\"host\"]", "\"other\""]).run().code(8);
+    set(&test, "a.yaml", "[\"password\"]").run().ok();
+}
+
+#[test]
+fn a_secret_of_kubernetes_is_judged_by_its_own_values() {
+    let secret = "apiVersion: v1\nkind: Secret\nstringData:\n    p: hunter2\n";
+    let test = repository("", "a.yaml", secret, &[]);
+    forge(&test, "a.yaml", "encrypted_regex: ^(data|stringData)$", "encrypted_regex: ^p$");
+    let output = set(&test, "a.yaml", "[\"stringData\"][\"q\"]").run().code(8);
+    assert!(output.stderr.contains("stringData.q would be in plaintext"), "{output}");
+    set(&test, "a.yaml", "[\"immutable\"]").run().ok();
+}
+
+#[test]
+fn what_edit_adds_is_refused_or_named_and_what_was_there_is_let_be() {
+    let forged = |rule: &str| {
+        let test = repository(rule, "a.yaml", PLAIN, &[]);
+        forge(&test, "a.yaml", "unencrypted_suffix: _unencrypted", "encrypted_regex: ^(password|user)$");
+        test
+    };
+    let edit = |test: &Sandbox, commands: &str| {
+        let editor = test.editor(commands);
+        test.sealant(&["edit", "a.yaml"]).env("EDITOR", editor).run()
+    };
+    let adds = "printf 'token: planted\\n# planted too\\n' >> \"$1\"";
+    let test = forged("    unencrypted_suffix: _unencrypted\n");
+    let before = test.read_text("a.yaml");
+    let output = edit(&test, adds).code(8);
+    assert!(output.stderr.contains("token, the comment on line 4 would be in plaintext"), "{output}");
+    assert!(output.stderr.contains("`sealant updatekeys --settings a.yaml`"), "{output}");
+    assert_eq!(test.read_text("a.yaml"), before);
+    edit(&test, "sed -i s/hunter2/other/ \"$1\"").ok();
+
+    let test = forged("");
+    let output = edit(&test, adds).ok();
+    assert!(output.stderr.contains("warning: a.yaml: in plaintext"), "{output}");
+    assert!(output.stderr.contains("token, the comment on line 4"), "{output}");
+}
+
+/// Repositories as people have them: a rule, what was given when a file was encrypted, the rule now, and a value.
+#[test]
+fn everyday_differences_are_in_nobodys_way() {
+    let config_map = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata:\n    password: hunter2\n";
+    let secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: a}\nstringData:\n    password: hunter2\n";
+    let flat = "password: hunter2\nhost: h\n";
+    let flux = &["--encrypted-regex", "^(data|stringData)$"][..];
+    let only = &["--encrypted-regex", "^password$"][..];
+    let (none, two) = ("", &["--age", "BOTH"][..]);
+    let cases: [(&str, &[&str], &str, &str, &str); 10] = [
+        (none, &[], none, flat, "[\"password\"]"),
+        (none, flux, none, config_map, "[\"data\"][\"password\"]"),
+        (none, flux, none, config_map, "[\"data\"][\"new\"]"),
+        (none, &[], none, secret, "[\"stringData\"][\"new\"]"),
+        (none, only, none, flat, "[\"host\"]"),
+        (none, &["--unencrypted-suffix", "_plain"], none, flat, "[\"port_unencrypted\"]"),
+        (none, &["--mac-only-encrypted"], "    mac_only_encrypted: true\n", flat, "[\"password\"]"),
+        // Rules that have changed since: tightened, loosened, other readers.
+        (
+            "    encrypted_regex: ^password$\n",
+            &[],
+            "    encrypted_regex: ^(password|host)$\n",
+            flat,
+            "[\"password\"]",
+        ),
+        (
+            "    unencrypted_suffix: _plain\n",
+            &[],
+            "    encrypted_regex: ^password$\n",
+            flat,
+            "[\"password\"]",
+        ),
+        (none, two, none, flat, "[\"password\"]"),
+    ];
+    for (at_first, flags, now, plain, path) in cases {
+        let both = format!("{RECIPIENT},{STRANGER}");
+        let flags: Vec<&str> =
+            flags.iter().map(|flag| if *flag == "BOTH" { &both[..] } else { *flag }).collect();
+        let test = repository(at_first, "a.yaml", plain, &flags);
+        set_rule(&test, now);
+        let case = format!("{at_first:?} {flags:?} {now:?} {path}");
+        let output = set(&test, "a.yaml", path).run();
+        assert_eq!(output.status, 0, "set: {case}: {output}");
+        let editor = test.editor("sed -i s/planted-new/edited/ \"$1\"");
+        let output = test.sealant(&["edit", "a.yaml"]).env("EDITOR", editor).run();
+        assert_eq!(output.status, 0, "edit: {case}: {output}");
+        let output = test.sealant(&["unset", "a.yaml", path]).run();
+        assert_eq!(output.status, 0, "unset: {case}: {output}");
+        let rm = ["rotate", "-i", "--rm-age", STRANGER, "a.yaml"];
+        let output = test.sealant(&rm).run();
+        assert_eq!(output.status, 0, "rotate: {case}: {output}");
+        let output = test.sealant(&["updatekeys", "--yes", "a.yaml"]).run();
+        assert_eq!(output.status, 0, "updatekeys: {case}: {output}");
+        let output = test.sealant(&["check", "--verify", "a.yaml"]).run();
+        assert!(!output.text().contains("[broken]"), "check: {case}: {output}");
+    }
+}
+
+#[test]
+fn updatekeys_mends_the_selection_only_when_asked_and_shows_what_it_encrypts() {
+    let rule = "    unencrypted_suffix: _unencrypted\n";
+    let test = repository(
+        "",
+        "a.yaml",
+        "password: x\nhost: h # where\nl: [1]\n",
+        &["--encrypted-regex", "^password$"],
+    );
+    set_rule(&test, rule);
+    let before = test.read_text("a.yaml");
+    let output = test.sealant(&["updatekeys", "--yes", "a.yaml"]).run().ok();
+    assert!(output.stderr.contains("`sealant updatekeys --settings a.yaml`"), "{output}");
+    assert!(output.stderr.contains("already up to date"), "{output}");
+    assert_eq!(test.read_text("a.yaml"), before);
+
+    let output = test.sealant(&["updatekeys", "--settings", "--dry-run", "a.yaml"]).run().ok();
+    assert!(output.text().starts_with(
+        "a.yaml\n  unencrypted_suffix: _unencrypted instead of encrypted_regex: ^password$\n    encrypts the comment on line 2\n"
+    ), "{output}");
+    assert!(output.text().contains("    encrypts host\n    encrypts l[0]\n"), "{output}");
+    let output = test.sealant(&["updatekeys", "--settings", "a.yaml"]).run();
+    assert!(output.status != 0 && output.stderr.contains("--yes"), "{output}");
+    assert_eq!(test.read_text("a.yaml"), before);
+    test.sealant(&["updatekeys", "--settings", "--yes", "a.yaml"]).run().ok();
+    let after = test.read_text("a.yaml");
+    assert_eq!(after.lines().next(), before.lines().next(), "what was encrypted keeps its ciphertext");
+    assert!(after.contains("\nhost: ENC[") && after.contains("unencrypted_suffix: _unencrypted"), "{after}");
+    assert!(!after.contains("encrypted_regex"), "{after}");
+    assert_eq!(decrypted(&test, "a.yaml"), "password: x\nhost: h # where\nl: [1]\n");
+    test.sealant(&["check", "--verify", "a.yaml"]).run().ok();
+    let output = test.sealant(&["updatekeys", "--settings", "--yes", "a.yaml"]).run().ok();
+    assert_eq!(output.stderr, "note: a.yaml: already up to date\n");
+
+    // And together with a new data key.
+    let test = repository("", "a.yaml", "password: x\nhost: h\n", &["--encrypted-regex", "^password$"]);
+    set_rule(&test, rule);
+    test.sealant(&["updatekeys", "--settings", "--rotate", "--yes", "a.yaml"]).run().ok();
+    assert!(test.read_text("a.yaml").contains("\nhost: ENC["));
+    assert_eq!(decrypted(&test, "a.yaml"), "password: x\nhost: h\n");
+}
+
+#[test]
+fn no_rule_turns_an_encrypted_value_into_plaintext() {
+    let test = repository("", "a.yaml", PLAIN, &[]);
+    let before = test.read_text("a.yaml");
+    for rule in [
+        "    encrypted_regex: ^nothing$\n",
+        "    unencrypted_regex: ^password$\n",
+        "    encrypted_comment_regex: x\n",
+    ] {
+        set_rule(&test, rule);
+        let output = test.sealant(&["updatekeys", "--settings", "--yes", "a.yaml"]).run().code(8);
+        assert!(output.stderr.contains("password"), "{output}");
+        assert!(output.stderr.contains("sealant decrypt -i"), "{output}");
+        test.sealant(&["updatekeys", "--yes", "a.yaml"]).run().ok();
+        assert_eq!(test.read_text("a.yaml"), before);
+    }
+}
+
+#[test]
+fn check_reports_settings_that_hide_less_than_the_rule() {
+    let test = repository("", "a.yaml", "password: x\nhost: h\n", &["--encrypted-regex", "^password$"]);
+    test.sealant(&["check", "a.yaml"]).run().ok();
+    set_rule(&test, "    unencrypted_suffix: _unencrypted\n");
+    let output = test.sealant(&["check", "a.yaml"]).run().code(1);
+    let settings = "encrypts by `encrypted_regex: ^password$`, and .sops.yaml:2 says `unencrypted_suffix: \
+                    _unencrypted`: which leaves a value in plaintext [settings]";
+    assert!(output.text().contains(settings), "{output}");
+    assert!(output.stderr.contains("`sealant updatekeys --settings FILE`"), "{output}");
+}
+
+#[test]
+fn a_threshold_that_was_lowered_is_seen() {
+    let test = at_home();
+    let groups = format!(
+        "creation_rules:\n  - shamir_threshold: 2\n    key_groups:\n      - age: [{RECIPIENT}]\n      - age: [{RECIPIENT}]\n"
+    );
+    test.write(".sops.yaml", groups);
+    test.write("a.yaml", PLAIN);
+    test.sealant(&["encrypt", "-i", "a.yaml"]).run().ok();
+    let before = test.read_text("a.yaml");
+    forge(&test, "a.yaml", "shamir_threshold: 2", "shamir_threshold: 1");
+    let output = set(&test, "a.yaml", "[\"token\"]").run().code(8);
+    assert!(
+        output.stderr.contains("1 of 2 groups") && output.stderr.contains("updatekeys --rotate a.yaml"),
+        "{output}"
+    );
+    let output = test.sealant(&["updatekeys", "--yes", "a.yaml"]).run().ok();
+    assert_eq!(output.text(), "a.yaml\n  keys from 2 of 2 groups are needed, instead of 1 of 2\n");
+    assert_eq!(test.read_text("a.yaml"), before);
+}
+
+#[test]
+fn by_the_name_sops_it_is_a_warning() {
+    let test = repository("    unencrypted_suffix: _unencrypted\n", "a.yaml", PLAIN, &[]);
+    forge(&test, "a.yaml", "unencrypted_suffix: _unencrypted", "encrypted_regex: ^(password|user)$");
+    let output = test.sealant(&["sops", "set", "a.yaml", "[\"token\"]", "\"x\""]).run().ok();
+    assert!(output.stderr.contains("warning: a.yaml: token would be in plaintext"), "{output}");
+    assert!(test.read_text("a.yaml").contains("\ntoken: x\n"));
+}
+
+/// A repository with a SealedSecret, and what was in it.
+fn sealed(rule: &str) -> Sandbox {
+    let test = at_home();
+    set_rule(&test, rule);
+    test.write(
+        "plain.yaml",
+        "apiVersion: v1\nkind: Secret\nmetadata: {name: db, namespace: shop}\nstringData: {password: old}\n",
+    );
+    std::fs::create_dir(test.path("apps")).expect("a folder");
+    test.sealant(&["seal", "plain.yaml", "--output", "apps/db.yaml"]).run().ok();
+    test
+}
+
+const MOVES: [(&str, &str); 3] =
+    [("namespace: shop", "namespace: evil"), ("name: db", "name: mine"), ("scope: strict", "scope: cluster")];
+
+fn blind(test: &Sandbox) -> Run {
+    test.sealant(&["set", "--value-stdin", "apps/db.yaml", "token"]).stdin("planted-new")
+}
+
+#[test]
+fn nothing_is_sealed_for_a_place_that_somebody_wrote_into_the_file() {
+    for (from, to) in MOVES {
+        let test = sealed("");
+        forge(&test, "apps/db.yaml", from, to);
+        let moved = test.read_text("apps/db.yaml");
+        let output = blind(&test).run().code(8);
+        assert!(output.stderr.contains("its item `password` does not open for"), "{output}");
+        test.write(
+            "more.yaml",
+            "apiVersion: v1\nkind: Secret\nmetadata: {name: db, namespace: shop}\nstringData: {b: planted}\n",
+        );
+        test.sealant(&["seal", "--merge-into", "apps/db.yaml", "more.yaml"]).run().code(8);
+        test.sealant(&["seal", "--merge-into", "apps/db.yaml", "--from-file", "b=more.yaml"]).run().code(8);
+        let run =
+            test.sealant(&["seal", "--onto", "apps/db.yaml", "--output", "apps/db.yaml", "more.yaml"]).run();
+        assert_ne!(run.status, 0, "{run}");
+        assert_eq!(test.read_text("apps/db.yaml"), moved);
+    }
+}
+
+#[test]
+fn without_an_identity_flags_and_rules_say_the_place() {
+    for (from, to) in MOVES {
+        let test = sealed("");
+        std::fs::remove_file(test.home(KEYS_TXT)).expect("the identity to go");
+        let place = ["--namespace", "shop", "--name", "db", "--scope", "strict"];
+        let output = blind(&test).args(&place).run().ok();
+        assert!(output.stderr.contains("apps/db.yaml: sealed for shop/db, strict"), "{output}");
+        forge(&test, "apps/db.yaml", from, to);
+        blind(&test).args(&place).run().code(8);
+        set_rule(&test, "    sealant: {scope: strict, namespace: shop, name: db}\n");
+        let output = blind(&test).run().code(8);
+        assert!(output.stderr.contains(".sops.yaml:2"), "{output}");
+        let output = test.sealant(&["check", "apps/db.yaml"]).run().code(1);
+        assert!(output.text().trim_end().ends_with("[binding]"), "{output}");
+        test.sealant(&["unset", "apps/db.yaml", "token"]).run().ok();
+    }
+    // Nobody knows, so it is said.
+    let test = sealed("");
+    std::fs::remove_file(test.home(KEYS_TXT)).expect("the identity to go");
+    forge(&test, "apps/db.yaml", MOVES[2].0, MOVES[2].1);
+    let output = blind(&test).run().ok();
+    assert!(output.stderr.contains("sealed for any namespace and name, cluster"), "{output}");
+}
+
+#[test]
+fn an_item_that_the_mover_has_added_does_not_hide_the_move() {
+    let test = sealed("");
+    forge(&test, "apps/db.yaml", MOVES[1].0, MOVES[1].1);
+    std::fs::remove_file(test.home(KEYS_TXT)).expect("the identity to go");
+    // By a name that comes before, under a data key of their own.
+    test.sealant(&["set", "--value-stdin", "apps/db.yaml", "a"]).stdin("x").run().ok();
+    test.write(test.home(KEYS_TXT), IDENTITY);
+    blind(&test).run().code(8);
+}
+
+#[test]
+fn a_secret_of_another_name_or_namespace_is_not_merged() {
+    let test = sealed("");
+    let secret =
+        |place: &str| format!("apiVersion: v1\nkind: Secret\nmetadata: {{{place}}}\nstringData: {{b: x}}\n");
+    for (place, says) in
+        [("name: other", "the Secret's is `other`"), ("name: db, namespace: else", "the Secret's is `else`")]
+    {
+        test.write("more.yaml", secret(place));
+        let output = test.sealant(&["seal", "--merge-into", "apps/db.yaml", "more.yaml"]).run().code(8);
+        assert!(output.stderr.contains(says), "{output}");
+    }
+    test.write("more.yaml", secret("name: db"));
+    let output = test.sealant(&["seal", "--merge-into", "apps/db.yaml", "more.yaml"]).run().ok();
+    assert!(output.stderr.contains("sealed for shop/db, strict"), "{output}");
+    encrypted(&test, "doc.yaml", "a: 1\n", &[RECIPIENT]);
+    let output = test.sealant(&["set", "doc.yaml", "[\"a\"]", "2", "--namespace", "shop"]).run().code(8);
+    assert!(output.stderr.contains("are about SealedSecrets"), "{output}");
+}
