@@ -27,7 +27,7 @@ pub enum Kind {
     Config,
     /// The value or the index given to `set` is wrong.
     SetFormat,
-    /// Arguments that exclude each other, or recipients that no rule names.
+    /// Arguments that exclude each other, or a file that says otherwise than its creation rule.
     Conflict,
     /// A value can't be encrypted.
     Encrypt,
@@ -69,7 +69,11 @@ pub const EXIT_CODES: &[(Kind, u8, &str)] = &[
     (Kind::Emit, 4, "the document cannot be expressed in the format asked for"),
     (Kind::Config, 5, "the config is wrong"),
     (Kind::SetFormat, 7, "the value or the index given to set is wrong"),
-    (Kind::Conflict, 8, "arguments exclude each other, or the file names recipients that no rule names"),
+    (
+        Kind::Conflict,
+        8,
+        "arguments exclude each other, or the file says otherwise than its rule: recipients, settings, place",
+    ),
     (Kind::Encrypt, 23, "a value cannot be encrypted"),
     (Kind::DecryptMac, 24, "the ciphertext of the MAC is broken"),
     (Kind::Decrypt, 25, "a value cannot be decrypted: it was changed, moved, or belongs to another data key"),

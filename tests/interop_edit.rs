@@ -203,3 +203,35 @@ fn read_by_both_but_for_signs(test: &Sandbox, file: &str) -> String {
     assert_eq!(plain(test.sealant(&json).run().ok().text()), plain(theirs.text()));
     theirs.text().to_owned()
 }
+
+#[test]
+fn sops_reads_what_updatekeys_has_brought_in_line_with_a_rule() {
+    let cases = [
+        ("a.yaml", "# why\npassword: x\n# where\nhost: h\nl: [1, 2.50]\n", "[\"host\"]"),
+        ("a.json", "{\n  \"password\": \"x\",\n  \"host\": \"h\",\n  \"l\": [1, true]\n}\n", "[\"host\"]"),
+        ("a.env", "# why\npassword=x\nhost=h\n", "[\"host\"]"),
+        ("a.ini", "[db]\npassword = x\nhost = h\n", "[\"db\"][\"host\"]"),
+    ];
+    for (file, plain, path) in cases {
+        let test = sandbox(&[]);
+        let keys = std::fs::read_to_string(test.home(".config/sops/age/keys.txt")).expect("the identity");
+        let recipient =
+            keys.lines().find_map(|line| line.strip_prefix("# public key: ")).expect("a recipient");
+        test.write(".sops.yaml", format!("creation_rules:\n  - age: {recipient}\n    unencrypted_suffix: _plain\n    sealant: {{scope: strict}}\n"));
+        test.write(file, plain);
+        test.sealant(&["encrypt", "-i", "--encrypted-regex", "^password$", file]).run().ok();
+        let decrypt = ["decrypt", file];
+        let before = test.sops(&decrypt).run().ok().text().to_owned();
+        test.sealant(&["updatekeys", "--settings", "--yes", file]).run().ok();
+        let extracted = ["decrypt", "--extract", path, file];
+        assert_eq!(test.sops(&extracted).run().ok().text(), "h");
+        assert_eq!(test.sops(&decrypt).run().ok().text(), before, "{file}");
+        assert_eq!(test.sops_3_11(&decrypt).run().ok().text(), before, "{file}");
+        assert_eq!(test.sealant(&decrypt).run().ok().text(), plain);
+        // sops keeps the settings, and encrypts by them.
+        test.sops(&["set", file, &path.replace("host", "token"), "\"t\""]).run().ok();
+        let text = test.read_text(file);
+        let token = text.lines().find(|line| line.contains("token")).unwrap_or_default();
+        assert!(token.contains("ENC["), "{text}");
+    }
+}

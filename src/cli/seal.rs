@@ -185,6 +185,8 @@ struct Prepared {
     keys: KeySet,
     format: Format,
     shown: PathBuf,
+    /// By which creation rules may say what place they are for.
+    names: Vec<PathBuf>,
 }
 
 impl Seal<'_> {
@@ -267,7 +269,8 @@ impl Seal<'_> {
             None => self.keys(name, rule.as_ref()).map_err(in_file)?,
         };
         let format = self.args.manifest.of(destination, format);
-        Ok(Some(Prepared { secrets, keys, format, shown: input.shown().to_path_buf() }))
+        let names = [name, output].into_iter().flatten().map(Path::to_path_buf).collect();
+        Ok(Some(Prepared { secrets, keys, format, shown: input.shown().to_path_buf(), names }))
     }
 
     /// The Secrets of a manifest, named as flags say.
@@ -331,7 +334,11 @@ impl Seal<'_> {
             let keys: Vec<_> = made.by_ref().take(file.secrets.len()).collect();
             let several = file.secrets.len() > 1;
             let sealed = file.secrets.iter().zip(keys).map(|(secret, key)| {
-                let sealed = key.and_then(|key| sealed_secret::seal(secret, &options, key));
+                let sealed = key.and_then(|key| {
+                    let sealed = sealed_secret::seal(secret, &options, key)?;
+                    file.names.iter().try_for_each(|name| self.claims.refuse_other_place(name, &sealed))?;
+                    Ok(sealed)
+                });
                 sealed.map_err(|error| if several { error.about(named(secret)) } else { error })
             });
             let sealed: Result<Vec<_>> = sealed.collect();

@@ -409,3 +409,16 @@ fn a_secret_of_another_name_or_namespace_is_not_merged() {
     let output = test.sealant(&["set", "doc.yaml", "[\"a\"]", "2", "--namespace", "shop"]).run().code(8);
     assert!(output.stderr.contains("are about SealedSecrets"), "{output}");
 }
+
+#[test]
+fn a_new_sealed_secret_is_for_the_place_of_its_rule_too() {
+    let test = sealed("    sealant: {namespace: shop}\n");
+    let plain = test.read_text("plain.yaml");
+    let elsewhere = plain.replace("namespace: shop", "namespace: evil");
+    for (plain, flags) in [(plain, &["--scope", "cluster"][..]), (elsewhere, &[])] {
+        test.write("plain.yaml", plain);
+        let output = test.sealant(&["seal", "plain.yaml", "--output", "new.yaml"]).args(flags).run().code(8);
+        assert!(output.stderr.contains("the SealedSecret says"), "{output}");
+        assert!(!test.path("new.yaml").exists());
+    }
+}

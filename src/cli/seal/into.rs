@@ -187,7 +187,8 @@ impl Seal<'_> {
     fn sealed_new(&self, secret: &Secret, path: &Path) -> Result<SealedSecret> {
         let keys = self.keys(Some(path), self.rule(Some(path))?.as_ref())?;
         let key = one(block_on(NewDataKey::make(&self.service, &[&keys])))?;
-        sealed_secret::seal(secret, &self.args.options(), key)
+        let sealed = sealed_secret::seal(secret, &self.args.options(), key)?;
+        self.claims.refuse_other_place(path, &sealed).map(|()| sealed)
     }
 
     fn sealed_onto(
