@@ -13,7 +13,7 @@ use crate::encrypted_file::{EncryptedFile, OpenedFile, no_answer};
 use crate::error::{Error, Kind, Result};
 use crate::fs::Snapshot;
 use crate::journal::{self, Action, Entry};
-use crate::keys::{KeyService, KeySet, WrappedDataKey, WrappedKey};
+use crate::keys::{KeyService, KeySet, WrappedDataKey};
 use crate::policy::Recipe;
 use crate::sealed_secret::{OpenedKeys, SealedSecret, place, wrapped_data_keys};
 use crate::secret::{DataKey, SecretBytes};
@@ -216,27 +216,19 @@ pub struct Plain {
 
 /// Encrypts files, each under a new data key. Results stand in the order of the files.
 pub async fn encrypt(service: &KeyService<'_>, files: &[Plain], now: Timestamp) -> Vec<Result<Ciphertext>> {
-    let keys: Vec<DataKey> = files.iter().map(|_| DataKey::generate()).collect();
-    let requests: Vec<_> = keys.iter().zip(files).map(|(key, file)| (key, &file.recipe.keys)).collect();
-    let wrapped = service.wrap_many(&requests).await;
+    let sets: Vec<&KeySet> = files.iter().map(|file| &file.recipe.keys).collect();
+    let new_keys = service.new_data_keys(&sets).await;
     files
         .par_iter()
-        .zip(keys.par_iter())
-        .zip(wrapped.into_par_iter())
-        .map(|((file, key), wrapped)| {
+        .zip(new_keys.into_par_iter())
+        .map(|(file, new_key)| {
             let write = || {
-                let Recipe { keys, selection, mac_only_encrypted, .. } = &file.recipe;
-                let keys = wrapped_set(wrapped?, keys);
-                let metadata = Metadata::new(keys, selection.clone(), *mac_only_encrypted);
-                sops::encrypt(&*file.document, metadata, key, now, None)
+                let (key, wrapped) = new_key?;
+                let Recipe { selection, mac_only_encrypted, .. } = &file.recipe;
+                let metadata = Metadata::new(wrapped, selection.clone(), *mac_only_encrypted);
+                sops::encrypt(&*file.document, metadata, &key, now, None)
             };
             write().map_err(|error| error.in_file(&file.path))
         })
         .collect()
-}
-
-/// What a file holds of a data key that was wrapped for a set of keys.
-pub fn wrapped_set(groups: Vec<Vec<WrappedKey>>, keys: &KeySet) -> WrappedDataKey {
-    let threshold = if groups.len() > 1 { keys.required() } else { 0 };
-    WrappedDataKey { groups, threshold }
 }

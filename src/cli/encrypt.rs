@@ -7,10 +7,11 @@ use crate::cli::pipeline::{Item, Output, Pipeline, Summary, in_two_steps, is_con
 use crate::cli::{Context, block_on};
 use crate::config::{Configs, Policy, Selection};
 use crate::document::{self, Document, Format};
-use crate::encrypted_file::{self, Holder};
+use crate::encrypted_file::{self, Holder, no_answer};
 use crate::error::{Error, Kind, Result};
 use crate::fs::{self, Mode, Snapshot};
 use crate::host::Host;
+use crate::keys::Rekey;
 use crate::policy::{self, Recipe, Wanted};
 use crate::rekey::{self, Wish};
 use crate::repo::check::{Finding, Rule, check};
@@ -274,11 +275,19 @@ impl<'a> Encrypt<'a> {
                 old.display()
             ));
         }
-        let key = why_new.map_or(old_file.key.clone(), |_| DataKey::generate());
-        let wrapped = block_on(service.wrap_many(&[(&key, &recipe.keys)])).pop();
-        let wrapped =
-            wrapped.unwrap_or_else(|| Err(Error::new(Kind::Other, "the key service gave no answer")))?;
-        let keys = batch::wrapped_set(wrapped, &recipe.keys);
+        let Old { file, key: old_key, .. } = &old_file;
+        let (key, keys) = match why_new {
+            Some(_) => {
+                let new = block_on(service.new_data_keys(&[&recipe.keys])).pop();
+                new.unwrap_or_else(|| Err(no_answer()))?
+            }
+            None => {
+                let wrapped = &file.metadata.keys;
+                let request = Rekey { data_key: old_key, content: file, wrapped, keys: &recipe.keys };
+                let keys = block_on(service.rekey_many(&[request])).pop();
+                (old_key.clone(), keys.unwrap_or_else(|| Err(no_answer()))?)
+            }
+        };
         let metadata = sops::Metadata::new(keys, recipe.selection.clone(), recipe.mac_only_encrypted);
         let onto = Some(&old_file.file).filter(|_| key == old_file.key);
         sops::encrypt(&**document, metadata, &key, self.context.host.now(), onto)

@@ -301,6 +301,8 @@ impl Update<'_> {
         let inputs = Inputs { inputs, errors: Vec::new(), many: true };
         self.pipeline(inputs, "updating").run_among(failures, |items| {
             let now = self.context.host.now();
+            // sops does not look at the MAC here; it is told of.
+            let check = if self.context.is_sops() { MacCheck::Ignore } else { MacCheck::Verify };
             let select = |item: Item| match selections.get(&item.source.path) {
                 Some(selection) => self.selected(item, selection).map(Some),
                 None => Ok(Some(item)),
@@ -309,7 +311,7 @@ impl Update<'_> {
                 let sources = items.into_iter().map(|item| item.source).collect();
                 let written = match self.args.rotate {
                     true => block_on(rekey::rotate(service, sources, now, MacCheck::Verify, decide)),
-                    false => block_on(rekey::update_keys(service, sources, decide)),
+                    false => block_on(rekey::update_keys(service, sources, check, decide)),
                 };
                 written.into_iter().map(|result| result.map(|file| Some(Output::from(file)))).collect()
             })

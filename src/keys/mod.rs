@@ -2,7 +2,7 @@
 //!
 //! Owns the kinds of master keys, their identities, key groups and Shamir's secret sharing. Knows no file format:
 //! whoever reads a document's metadata makes a [`WrappedDataKey`] of it, and whoever writes one takes the
-//! [`WrappedKey`]s that [`KeyService::wrap_many`] returns. Never prints, prompts or reads the environment by itself:
+//! [`WrappedKey`]s that [`KeyService::new_data_keys`] returns. Never prints, prompts or reads the environment by itself:
 //! that is the [`Host`](crate::host::Host)'s.
 
 mod age;
@@ -24,7 +24,7 @@ use serde_json::{Map, Value};
 pub use self::age::{Recipient, stanzas, takes_passphrase};
 pub use self::identities::{Identities, SourceReport};
 pub use self::keygen::{NewIdentity, generate_identity, recipients_of};
-pub use self::service::{KeyService, Rekey};
+pub use self::service::{Content, KeyService, Rekey};
 pub use self::vault::{TransitKey, Vault, version_of};
 use crate::error::{Error, Kind, Result};
 

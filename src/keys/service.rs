@@ -24,10 +24,17 @@ use crate::secret::{DataKey, SecretBytes};
 /// A share is as long as a data key and has its number behind it.
 const SHARE_LENGTH: usize = DataKey::LEN + 1;
 
-/// A data key that was opened, what held it, and for whom it is to be wrapped.
+/// What is encrypted under a data key, as a whole.
+pub trait Content: Sync {
+    /// Opens all of it: an error when something is not what was encrypted, or when nobody can tell.
+    fn verify(&self, data_key: &DataKey) -> Result<()>;
+}
+
+/// A data key that was opened, what it encrypts, what held it, and for whom it is to be wrapped.
 #[derive(Clone, Copy)]
 pub struct Rekey<'a> {
     pub data_key: &'a DataKey,
+    pub content: &'a dyn Content,
     pub wrapped: &'a WrappedDataKey,
     pub keys: &'a KeySet,
 }
@@ -84,9 +91,21 @@ impl<'h> KeyService<'h> {
         self.vault.as_ref()
     }
 
-    /// Wraps each data key for every master key of its set. With two groups or more each group gets a Shamir share of
-    /// its own. The results stand in the order of the requests, their groups and keys in the order of the set.
-    pub async fn wrap_many(&self, requests: &[(&DataKey, &KeySet)]) -> Vec<Result<Vec<Vec<WrappedKey>>>> {
+    /// A new data key for each of these sets of master keys, wrapped for every key of the set. With two groups or more
+    /// each group gets a Shamir share of its own. The results are in the order of the sets, their groups and keys in
+    /// that of the set. An old data key is wrapped by [`KeyService::rekey_many`] alone.
+    pub async fn new_data_keys(&self, sets: &[&KeySet]) -> Vec<Result<(DataKey, WrappedDataKey)>> {
+        let data_keys: Vec<DataKey> = sets.iter().map(|_| DataKey::generate()).collect();
+        let requests: Vec<_> = data_keys.iter().zip(sets.iter().copied()).collect();
+        let wrapped = self.wrap_many(&requests).await;
+        let pair = |((data_key, keys), groups): ((DataKey, &&KeySet), Result<_>)| {
+            let threshold = if keys.groups.len() > 1 { keys.required() } else { 0 };
+            Ok((data_key, WrappedDataKey { groups: groups?, threshold }))
+        };
+        data_keys.into_iter().zip(sets).zip(wrapped).map(pair).collect()
+    }
+
+    async fn wrap_many(&self, requests: &[(&DataKey, &KeySet)]) -> Vec<Result<Vec<Vec<WrappedKey>>>> {
         let payloads: Vec<_> =
             requests.par_iter().map(|(data_key, keys)| new_payloads(data_key, keys)).collect();
         let ready = requests.iter().zip(&payloads).filter_map(|((_, keys), payloads)| {
@@ -159,7 +178,10 @@ impl<'h> KeyService<'h> {
 
     /// Wraps data keys that [`KeyService::unwrap_many`] has opened for other master keys. Where groups and threshold
     /// stay, what was wrapped for a master key that stays in its group is kept as it is, byte for byte, foreign ones
-    /// included. The results stand in the order of the requests.
+    /// included. The results are in the order of the requests.
+    ///
+    /// Before anything is wrapped, all that the data key encrypts is verified: a file can hold the data key of another
+    /// one, and whoever gets it reads that one, too. Where master keys only go, nothing is wrapped, and nothing verified.
     pub async fn rekey_many(&self, requests: &[Rekey<'_>]) -> Vec<Result<WrappedDataKey>> {
         let plans: Vec<Result<Plan>> = requests.par_iter().map(|request| self.plan(request)).collect();
         let tasks: Vec<(&MasterKey, &[u8])> = plans
@@ -180,7 +202,7 @@ impl<'h> KeyService<'h> {
     }
 
     /// What of a data key's wrappings stays, and which are missing.
-    fn plan<'a>(&self, &Rekey { data_key, wrapped, keys }: &Rekey<'a>) -> Result<Plan<'a>> {
+    fn plan<'a>(&self, &Rekey { data_key, content, wrapped, keys }: &Rekey<'a>) -> Result<Plan<'a>> {
         let (kept, payloads, threshold) = match self.payloads(data_key, wrapped, keys)? {
             // A number that nothing is shared out by is put right; none at all means every group.
             Some(payloads) if wrapped.groups.len() > 1 && wrapped.threshold > 0 => {
@@ -208,6 +230,9 @@ impl<'h> KeyService<'h> {
             }
             plan.missing.extend(missing.into_iter().map(|key| (index, key, payload.clone())));
             plan.groups.push(group);
+        }
+        if !plan.missing.is_empty() {
+            content.verify(data_key)?;
         }
         Ok(plan)
     }

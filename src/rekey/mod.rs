@@ -1,24 +1,27 @@
 //! Other master keys, or another data key, for files that are encrypted already.
 //!
 //! Owns who may stay in a file and who has to go, and the ways to bring that about: under a new data key ([`rotate`])
-//! or under the old one ([`update_keys`], [`rewrap`]).
+//! or under the old one ([`update_keys`], [`rewrap`]). Nobody gets anything of a file that does not verify as a whole;
+//! for an old data key, [`KeyService::rekey_many`] sees to it.
 
 mod change;
 mod recipients;
 mod settings;
 
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
 use jiff::Timestamp;
 use rayon::prelude::*;
 
 use crate::batch::{self, Opened, OpenedDocument, Parsed, Source};
+use crate::document::Document;
 use crate::encrypted_file::{self, EncryptedFile, Holder, OpenedFile, no_answer};
-use crate::error::Result;
-use crate::keys::{KeyService, KeySet, Rekey};
+use crate::error::{Error, Kind, Result};
+use crate::keys::{Content, KeyService, KeySet, Rekey};
 use crate::sealed_secret::{self, NewDataKey, OpenedKeys, SealedFile, SealedSecret};
 use crate::secret::DataKey;
-use crate::sops::{Ciphertext, MacCheck};
+use crate::sops::{Ciphertext, Encrypted, MacCheck};
 
 pub use change::{Change, GroupChange, Sharing, SharingChange};
 pub use recipients::{Wish, names, recipients, refuse_new_foreign};
@@ -45,74 +48,143 @@ async fn rotate_documents(
     now: Timestamp,
     check: MacCheck,
 ) -> Vec<Result<Ciphertext>> {
-    let new_keys: Vec<DataKey> = files.iter().map(|_| DataKey::generate()).collect();
-    let requests: Vec<_> = new_keys.iter().zip(files.iter().map(|(_, keys)| keys)).collect();
-    let wrapped = service.wrap_many(&requests).await;
-    files
+    let plaintexts: Vec<Result<Plaintext>> = files
         .par_iter()
-        .zip(new_keys.par_iter())
-        .zip(wrapped.into_par_iter())
-        .map(|(((OpenedDocument { path, file, key, .. }, keys), new_key), wrapped)| {
-            let write = || {
-                let plaintext = file.open(key, check)?;
-                let metadata = file.metadata.for_keys(batch::wrapped_set(wrapped?, keys));
-                file.write(&*plaintext, metadata, key, Some(new_key), now)
-            };
-            write().map_err(|error| error.in_file(path))
-        })
-        .collect()
+        .map(|(OpenedDocument { file, key, .. }, _)| Plaintext::of(file, key, check))
+        .collect();
+    let verified = files.iter().zip(&plaintexts).filter(|(_, plaintext)| plaintext.is_ok());
+    let sets: Vec<&KeySet> = verified.map(|((_, keys), _)| keys).collect();
+    let mut new_keys = service.new_data_keys(&sets).await.into_iter();
+    let with_key = |plaintext: Result<Plaintext>| {
+        let plaintext = plaintext?;
+        Ok((plaintext, new_keys.next().unwrap_or_else(|| Err(no_answer()))?))
+    };
+    let ready: Vec<Result<_>> = plaintexts.into_iter().map(with_key).collect();
+    let write = |((OpenedDocument { path, file, key, .. }, _), ready): (&(OpenedDocument, _), Result<_>)| {
+        let write = || {
+            let (Plaintext { document, warning }, (new_key, wrapped)): (Plaintext, (DataKey, _)) = ready?;
+            let metadata = file.metadata.for_keys(wrapped);
+            let mut written = file.write(&*document, metadata, key, Some(&new_key), now)?;
+            written.warnings.extend(warning);
+            Ok(written)
+        };
+        write().map_err(|error: Error| error.in_file(path))
+    };
+    files.par_iter().zip(ready).map(write).collect()
+}
+
+/// A document in plaintext that is about to get a new data key, and what to say about it.
+struct Plaintext {
+    document: Box<dyn Document>,
+    warning: Option<String>,
+}
+
+impl Plaintext {
+    fn of(file: &Encrypted, key: &DataKey, check: MacCheck) -> Result<Self> {
+        match file.open(key, MacCheck::Verify) {
+            Err(error) if check == MacCheck::Ignore && error.kind() == Kind::MacMismatch => {
+                let document = file.open(key, MacCheck::Ignore)?;
+                Ok(Self { document, warning: Some(unverified(&error)) })
+            }
+            opened => Ok(Self { document: opened?, warning: None }),
+        }
+    }
+}
+
+/// What is said where sops goes on with a file that does not verify.
+fn unverified(error: &Error) -> String {
+    format!("others may read it from now on, though it is not what was encrypted: {}", error.message())
 }
 
 async fn rotate_sealed(
     service: &KeyService<'_>,
     files: Vec<(Sealed, Vec<KeySet>)>,
 ) -> Vec<Result<Ciphertext>> {
-    let sets: Vec<&KeySet> = files.iter().flat_map(|(_, sets)| sets).collect();
+    let verified: Vec<Result<()>> = files.par_iter().map(|(file, _)| file.verify()).collect();
+    let fit = files.iter().zip(&verified).filter(|(_, verified)| verified.is_ok());
+    let sets: Vec<&KeySet> = fit.flat_map(|((_, sets), _)| sets).collect();
     let mut new_keys = NewDataKey::make(service, &sets).await.into_iter();
-    let rotate = |(file, sets): &(Sealed, Vec<KeySet>)| {
+    let rotate = |((file, sets), verified): (&(Sealed, Vec<KeySet>), Result<()>)| {
+        verified?;
         let new_keys: Vec<_> = new_keys.by_ref().take(sets.len()).collect();
         let rotated = file.objects().zip(new_keys);
         let rotated =
             rotated.map(|((sealed, keys), key)| sealed_secret::rotate(sealed, keys, key?).map(Some));
         file.rewritten(rotated.collect())
     };
-    files.iter().map(rotate).collect()
+    files.iter().zip(verified).map(rotate).collect()
 }
 
-/// Wraps the data keys of files for the master keys that `decide` names, and changes nothing else. Results stand in
-/// the order of the sources.
+/// Wraps the data keys of files for the master keys that `decide` names, and changes nothing else. Whoever is not in a
+/// file that does not verify does not come in, unless `check` is to ignore that, as sops does; going works all the same.
+/// Results are in the order of the sources.
 pub async fn update_keys(
     service: &KeyService<'_>,
     sources: Vec<Source>,
+    check: MacCheck,
     decide: impl Fn(&Parsed, Holder<'_>) -> Result<KeySet> + Sync,
 ) -> Vec<Result<Ciphertext>> {
     let Divided { order, documents, sealed } =
         Divided::of(batch::unwrap(service, decided(sources, decide)).await);
-    let documents = update_documents(service, documents).await;
+    let documents = update_documents(service, documents, check).await;
     order.join(documents, update_sealed(service, sealed).await)
 }
 
 async fn update_documents(
     service: &KeyService<'_>,
     files: Vec<(OpenedDocument, KeySet)>,
+    check: MacCheck,
 ) -> Vec<Result<Ciphertext>> {
+    let contents: Vec<Checked> = files.iter().map(|(file, _)| Checked::new(&file.file, check)).collect();
     let requests: Vec<_> = files
         .iter()
-        .map(|(OpenedDocument { file, key, .. }, keys)| Rekey {
+        .zip(&contents)
+        .map(|((OpenedDocument { file, key, .. }, keys), content)| Rekey {
             data_key: key,
+            content,
             wrapped: &file.metadata.keys,
             keys,
         })
         .collect();
     let wrapped = service.rekey_many(&requests).await;
-    let write =
-        |((OpenedDocument { path, file, key, .. }, _), wrapped): (&(OpenedDocument, _), Result<_>)| {
-            let written = file.check_key(key).and(wrapped);
-            let written = written.and_then(|keys| file.with_metadata(&file.metadata.for_keys(keys)));
-            let written = written.map(|bytes| Ciphertext { bytes, warnings: Vec::new() });
-            written.map_err(|error| error.in_file(path))
-        };
-    files.iter().zip(wrapped).map(write).collect()
+    drop(requests);
+    let write = |((file, content), wrapped): ((&(OpenedDocument, KeySet), Checked<'_>), Result<_>)| {
+        let OpenedDocument { path, file, .. } = &file.0;
+        let bytes = wrapped.and_then(|keys| file.with_metadata(&file.metadata.for_keys(keys)));
+        let warnings = content.ignored.into_inner().map(|error| unverified(&error)).into_iter().collect();
+        bytes.map(|bytes| Ciphertext { bytes, warnings }).map_err(|error| error.in_file(path))
+    };
+    files.iter().zip(contents).zip(wrapped).map(write).collect()
+}
+
+/// A document that is verified before somebody comes in, or goes on without as sops does.
+struct Checked<'f> {
+    file: &'f Encrypted,
+    check: MacCheck,
+    /// Why it would have been refused.
+    ignored: OnceLock<Error>,
+}
+
+impl<'f> Checked<'f> {
+    fn new(file: &'f Encrypted, check: MacCheck) -> Self {
+        Self { file, check, ignored: OnceLock::new() }
+    }
+}
+
+impl Content for Checked<'_> {
+    fn verify(&self, data_key: &DataKey) -> Result<()> {
+        match (self.file.verify(data_key), self.check) {
+            (Err(error), MacCheck::Ignore) => {
+                let _ = self.ignored.set(error);
+                Ok(())
+            }
+            (Err(error), MacCheck::Verify) => Err(error.advise(
+                "Nobody is let into a file that was changed without sealant or sops: restore it from Git. Taking \
+                 recipients out works all the same.",
+            )),
+            (Ok(()), _) => Ok(()),
+        }
+    }
 }
 
 async fn update_sealed(
@@ -190,6 +262,12 @@ struct Sealed {
 impl Sealed {
     fn objects(&self) -> impl Iterator<Item = (&SealedSecret, &OpenedKeys)> {
         self.file.objects.iter().map(|(_, sealed)| sealed).zip(&self.keys)
+    }
+
+    /// Opens all items.
+    fn verify(&self) -> Result<()> {
+        let open = |(sealed, keys)| sealed_secret::unseal(sealed, keys).map(drop);
+        self.objects().try_for_each(open).map_err(|error| error.in_file(&self.path))
     }
 
     fn rewritten(&self, new: Vec<Result<Option<SealedSecret>>>) -> Result<Ciphertext> {

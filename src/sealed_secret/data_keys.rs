@@ -8,10 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::binding::Binding;
 use super::cipher::{Commitment, ItemKey, Token};
-use super::types::{DataKeyEntry, Spec};
+use super::types::{DataKeyEntry, SealedSecret, Spec};
 use super::wraps;
 use crate::error::{Error, Kind, Result};
-use crate::keys::{KeyService, KeySet, Rekey, WrappedDataKey};
+use crate::keys::{Content, KeyService, KeySet, Rekey, WrappedDataKey};
 use crate::secret::{DataKey, SecretBytes};
 
 /// A data key for the items that one change of one SealedSecret writes.
@@ -24,17 +24,15 @@ pub struct NewDataKey {
 impl NewDataKey {
     /// A new data key for each of these sets of master keys, in one request. Results stand in the order of the sets.
     pub async fn make(service: &KeyService<'_>, sets: &[&KeySet]) -> Vec<Result<Self>> {
-        let keys: Vec<DataKey> = sets.iter().map(|_| DataKey::generate()).collect();
-        let requests: Vec<_> = keys.iter().zip(sets.iter().copied()).collect();
-        let wrapped = service.wrap_many(&requests).await;
-        let finish = |((key, set), groups): ((&DataKey, &&KeySet), Result<_>)| {
+        let new_keys = service.new_data_keys(sets).await;
+        let finish = |(set, new_key): (&&KeySet, Result<(DataKey, WrappedDataKey)>)| {
             wraps::refuse_foreign(set)?;
-            let threshold = if set.groups.len() > 1 { set.required() } else { 0 };
-            let key = ItemKey::derive(key);
-            let entry = DataKeyEntry::new(&key.commitment, &WrappedDataKey { groups: groups?, threshold })?;
+            let (key, wrapped) = new_key?;
+            let key = ItemKey::derive(&key);
+            let entry = DataKeyEntry::new(&key.commitment, &wrapped)?;
             Ok(Self { entry, key })
         };
-        keys.iter().zip(sets).zip(wrapped).map(finish).collect()
+        sets.iter().zip(new_keys).map(finish).collect()
     }
 }
 
@@ -105,23 +103,25 @@ impl OpenedKeys {
     }
 
     /// Wraps the data keys of SealedSecrets for other master keys, in one request, and changes nothing else. What is
-    /// wrapped for somebody who stays is kept, byte for byte; data keys that no item uses go. Results stand in the
-    /// order of the requests.
+    /// wrapped for somebody who stays is kept, byte for byte; data keys that no item uses go. Where something has to be
+    /// wrapped, all items are opened first. Results are in the order of the requests.
     pub(super) async fn rekey(
         service: &KeyService<'_>,
-        requests: &[(&Spec, &Self, &KeySet)],
+        requests: &[(&SealedSecret, &Self, &KeySet)],
     ) -> Vec<Result<Vec<DataKeyEntry>>> {
+        let items: Vec<Items> = requests.iter().map(|(sealed, opened, _)| Items { sealed, opened }).collect();
         let prepared: Vec<Result<Vec<_>>> = requests
             .iter()
-            .map(|(spec, opened, keys)| {
+            .zip(&items)
+            .map(|((sealed, opened, keys), items)| {
                 wraps::refuse_foreign(keys)?;
-                wrapped_keys(spec, None)?
+                wrapped_keys(&sealed.spec, None)?
                     .into_iter()
                     .map(|(entry, wrapped)| {
                         let (data_key, item_key) = opened.0.get(&entry.id).ok_or_else(|| {
                             Error::new(Kind::Decrypt, format!("the data key {} was not opened", entry.id))
                         })?;
-                        Ok((data_key, item_key, wrapped, *keys))
+                        Ok(Ready { item_key, data_key, items, wrapped, keys })
                     })
                     .collect()
             })
@@ -130,18 +130,44 @@ impl OpenedKeys {
             .iter()
             .flatten()
             .flatten()
-            .map(|(data_key, _, wrapped, keys)| Rekey { data_key, wrapped, keys })
+            .map(|Ready { data_key, items, wrapped, keys, .. }| Rekey {
+                data_key,
+                content: *items,
+                wrapped,
+                keys,
+            })
             .collect();
         let mut answers = service.rekey_many(&all).await.into_iter();
-        let finish = |entries: Result<Vec<(&DataKey, &ItemKey, WrappedDataKey, &KeySet)>>| {
+        let finish = |entries: Result<Vec<Ready<'_>>>| {
             let entries = entries?;
             let answered: Vec<_> = entries.iter().zip(answers.by_ref()).collect();
             answered
                 .into_iter()
-                .map(|((_, key, ..), wrapped)| DataKeyEntry::new(&key.commitment, &wrapped?))
+                .map(|(ready, wrapped)| DataKeyEntry::new(&ready.item_key.commitment, &wrapped?))
                 .collect()
         };
         prepared.into_iter().map(finish).collect()
+    }
+}
+
+/// A data key of a SealedSecret that is to be wrapped for others.
+struct Ready<'r> {
+    item_key: &'r ItemKey,
+    data_key: &'r DataKey,
+    items: &'r Items<'r>,
+    wrapped: WrappedDataKey,
+    keys: &'r KeySet,
+}
+
+/// All items of a SealedSecret: a data key that was carried here from elsewhere opens none of them.
+struct Items<'s> {
+    sealed: &'s SealedSecret,
+    opened: &'s OpenedKeys,
+}
+
+impl Content for Items<'_> {
+    fn verify(&self, _: &DataKey) -> Result<()> {
+        self.opened.items(&self.sealed.spec, &Binding::of(self.sealed)?).map(drop)
     }
 }
 
@@ -178,7 +204,7 @@ fn verified(entry: &DataKeyEntry, key: DataKey) -> Result<(String, (DataKey, Ite
 mod tests {
     use super::super::testing::*;
     use super::*;
-    use crate::sealed_secret::{AgeEntry, SealedSecret};
+    use crate::sealed_secret::AgeEntry;
 
     /// An age file with this payload for a person.
     fn wrap(person: &Person, payload: &[u8]) -> AgeEntry {

@@ -3,7 +3,6 @@
 //! The list in a file is not authenticated: whoever can write to it can write himself into it. So it decides nothing
 //! where a creation rule does; that is for the caller to see to.
 
-use super::binding::Binding;
 use super::data_keys::OpenedKeys;
 use super::types::{SealedSecret, Spec};
 use crate::error::{Error, Kind, Result};
@@ -48,27 +47,19 @@ pub fn recipients(spec: &Spec) -> Result<Option<KeySet>> {
 
 /// Wraps the data keys of SealedSecrets for exactly these master keys, in one request, and changes nothing but
 /// `dataKeys`. Whoever goes can still open what they could before: shutting somebody out takes
-/// [`super::rotate`]. All items are opened first: a data key that somebody has carried here from elsewhere, where he is
-/// not a recipient, opens none of them and is handed on to nobody. Results stand in the order of the requests.
+/// [`super::rotate`]. Before anybody comes, all items are opened: a data key that somebody has carried here from
+/// elsewhere opens none of them, and is handed on to nobody. Results are in the order of the requests.
 pub async fn update_keys(
     service: &KeyService<'_>,
     requests: &[(&SealedSecret, &OpenedKeys, &KeySet)],
 ) -> Vec<Result<SealedSecret>> {
-    let check = |(sealed, opened, _): &(&SealedSecret, &OpenedKeys, &KeySet)| {
-        opened.items(&sealed.spec, &Binding::of(sealed)?).map(drop)
-    };
-    let checked: Vec<Result<()>> = requests.iter().map(check).collect();
-    let fit = requests.iter().zip(&checked).filter(|(_, checked)| checked.is_ok());
-    let rekeys: Vec<_> = fit.map(|((sealed, opened, keys), _)| (&sealed.spec, *opened, *keys)).collect();
-    let mut rekeyed = OpenedKeys::rekey(service, &rekeys).await.into_iter();
-    let finish = |((sealed, ..), checked): (&(&SealedSecret, &OpenedKeys, &KeySet), Result<()>)| {
-        checked?;
-        let data_keys = rekeyed.next().unwrap_or_else(|| Err(Error::new(Kind::NoDataKey, "no answer")))?;
-        let spec = Spec { data_keys, ..sealed.spec.clone() };
+    let rekeyed = OpenedKeys::rekey(service, requests).await;
+    let finish = |((sealed, ..), data_keys): (&(&SealedSecret, &OpenedKeys, &KeySet), Result<_>)| {
+        let spec = Spec { data_keys: data_keys?, ..sealed.spec.clone() };
         spec.check()?;
         Ok(SealedSecret { metadata: sealed.metadata.clone(), spec })
     };
-    requests.iter().zip(checked).map(finish).collect()
+    requests.iter().zip(rekeyed).map(finish).collect()
 }
 
 /// Moves what transit keys have wrapped to the newest versions of these keys, without learning any data key, in one

@@ -241,16 +241,6 @@ fn decrypt_comment(cipher: &Cipher, token: &Token<'_>, path: &str) -> Result<Sec
     }
 }
 
-/// Whether a data key opens the MAC's ciphertext. A file without one is not checked.
-pub(super) fn check_key(metadata: &Metadata, key: &DataKey) -> Result<()> {
-    let Some(mac) = &metadata.mac else { return Ok(()) };
-    let opens = Token::parse(mac).and_then(|token| Cipher::new(key).decrypt(&token, &metadata.mac_aad()?));
-    opens.map(drop).map_err(|_| {
-        Error::new(Kind::MacMismatch, "what was wrapped for us is not the data key of this file, or its MAC or lastmodified was changed")
-            .advise("restore the file from Git")
-    })
-}
-
 fn verify_mac(
     document: &dyn Document,
     metadata: &Metadata,

@@ -32,6 +32,7 @@ pub use reasons::{Reason, reasons};
 
 use crate::document::{self, Document, Edits, Format, NodeId, Value};
 use crate::error::{Error, Kind, Result};
+use crate::keys::Content;
 use crate::secret::{DataKey, SecretBytes};
 use encrypt::Origin;
 
@@ -141,12 +142,6 @@ impl Encrypted {
             }
             Ok(())
         })
-    }
-
-    /// An error when this is not the file's data key, tried on the MAC's ciphertext: for work that opens nothing else,
-    /// and must not hand on a key that opens nothing.
-    pub fn check_key(&self, key: &DataKey) -> Result<()> {
-        decrypt::check_key(&self.metadata, key)
     }
 
     /// What is wrong with how values are spelled, though none has changed: their kept spellings do not open.
@@ -302,6 +297,18 @@ impl Encrypted {
             if !leaf.is_comment {
                 visit(leaf, value);
             }
+        })
+    }
+}
+
+impl Content for Encrypted {
+    /// Opens all values, and verifies the MAC, which has to be there. An error of kind [`Kind::MacMismatch`] where one
+    /// does not open, too: it is not what was encrypted here, or this is not the file's data key.
+    fn verify(&self, key: &DataKey) -> Result<()> {
+        let verified = self.decrypt(key, MacCheck::Verify).map(drop);
+        verified.map_err(|error| match error.kind() {
+            Kind::Decrypt => error.with_kind(Kind::MacMismatch),
+            _ => error,
         })
     }
 }

@@ -137,6 +137,25 @@ fn rotation_makes_one_new_data_key_of_all() {
 }
 
 #[test]
+fn nobody_comes_into_one_that_does_not_open_and_whoever_goes_goes() {
+    let test = with_sealed(&STRICT.replace("name: db", "name: other"));
+    let before = test.read_text("db.yaml");
+    let rule = |recipients: &[&str]| {
+        test.write(".sops.yaml", format!("creation_rules:\n  - age: {}\n", recipients.join(",")));
+    };
+    let newcomer = identity(&test, "newcomer.txt");
+    rule(&[recipient(ALICE), recipient(BOB), &newcomer]);
+    for args in [&["updatekeys", "--yes", "db.yaml"][..], &["updatekeys", "--rotate", "--yes", "db.yaml"]] {
+        let output = test.sealant(args).run().code(25);
+        assert!(output.stderr.contains("does not open as one that was sealed for"), "{output}");
+        assert_eq!(test.read_text("db.yaml"), before);
+    }
+    rule(&[recipient(ALICE)]);
+    test.sealant(&["updatekeys", "--yes", "db.yaml"]).run().ok();
+    assert!(!test.read_text("db.yaml").contains(recipient(BOB)));
+}
+
+#[test]
 fn it_is_edited_as_the_secret_that_it_makes() {
     let test = with_sealed(STRICT);
     let editor = |script: &str| test.sealant(&["edit", "db.yaml"]).env("EDITOR", script);

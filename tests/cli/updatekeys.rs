@@ -189,7 +189,49 @@ fn a_data_key_that_is_not_the_files_is_not_handed_on() {
     test.write("a.yaml", a.replace(&enc(&a), &enc(&b)));
     rule(&test, &[RECIPIENT, STRANGER]);
     let output = test.sealant(&["updatekeys", "-y", "a.yaml"]).run().code(51);
-    assert!(output.stderr.contains("is not the data key of this file"), "{output}");
+    assert!(output.stderr.contains("a: the ciphertext does not open"), "{output}");
+}
+
+/// The block of metadata of an encrypted YAML file.
+fn block(text: &str) -> &str {
+    &text[text.find("\nsops:\n").expect("metadata") + 1..]
+}
+
+#[test]
+fn nobody_comes_into_a_file_that_does_not_verify_and_whoever_goes_goes() {
+    let test = at_home();
+    encrypted(&test, "prod.yaml", "password: prod-secret\nuser: admin\n", &[RECIPIENT, STRANGER]);
+    let prod = test.read_text("prod.yaml");
+    let newcomer = identity(&test, "newcomer.txt");
+    let user = prod.lines().find(|line| line.starts_with("user:")).expect("a value");
+    let without_mac: String =
+        block(&prod).split_inclusive('\n').filter(|line| !line.starts_with("    mac:")).collect();
+    let forged = [
+        ("block.yaml", format!("harmless_unencrypted: 1\n{}", block(&prod)), "MAC mismatch"),
+        ("no-mac.yaml", format!("harmless_unencrypted: 1\n{without_mac}"), "the file has no MAC"),
+        ("no-mac-at-all.yaml", prod.replace(block(&prod), &without_mac), "the file has no MAC"),
+        ("shortened.yaml", prod.replace(&format!("{user}\n"), ""), "MAC mismatch"),
+        ("moved.yaml", prod.replace("user:", "name:"), "name: the ciphertext does not open"),
+        ("in-plaintext.yaml", prod.replace(user, "user: ''"), "MAC mismatch"),
+    ];
+    for (file, text, why) in &forged {
+        test.write(file, text);
+        rule(&test, &[RECIPIENT, STRANGER, &newcomer]);
+        for args in [&["updatekeys", "--yes", file][..], &["updatekeys", "--rotate", "--yes", file]] {
+            let output = test.sealant(args).run();
+            assert!(matches!(output.status, 25 | 51), "{file}: {output}");
+            assert!(output.stderr.contains(why), "{file}: {output}");
+            assert_eq!(&test.read_text(file), text);
+        }
+        let output = test.sealant(&["updatekeys", "--yes", file]).called_as("sops").run().ok();
+        assert!(output.stderr.contains("it is not what was encrypted: "), "as sops does, but told: {output}");
+        assert!(test.read_text(file).contains(&newcomer));
+
+        test.write(file, text);
+        rule(&test, &[RECIPIENT]);
+        test.sealant(&["updatekeys", "--yes", file]).run().ok();
+        assert!(!test.read_text(file).contains(STRANGER), "{file}");
+    }
 }
 
 #[test]

@@ -7,7 +7,6 @@ use pollster::block_on;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use proptest::test_runner::{Config, TestRng, TestRunner};
-use sealant::batch;
 use sealant::cli::host::Terminal;
 use sealant::cli::ui::{ColorWhen, Ui};
 use sealant::config::Selection;
@@ -251,9 +250,8 @@ fn random_edits_merge_as_git_would_or_conflict_where_it_would() {
     let host = Terminal::new(&ui, false);
     let service = KeyService::new(&host, Identities::none().with_file(&file));
     let keys = KeySet::any_of(vec![MasterKey::Age(recipient.parse().expect("a recipient"))]);
-    let key = DataKey::generate();
-    let groups = block_on(service.wrap_many(&[(&key, &keys)])).pop().expect("an answer").expect("wrapped");
-    let wrapped = batch::wrapped_set(groups, &keys);
+    let (key, wrapped) =
+        block_on(service.new_data_keys(&[&keys])).pop().expect("an answer").expect("wrapped");
 
     let edits = || proptest::collection::vec(any_edit(), 0..5);
     // As in tests/properties: the same cases each time, unless another number is asked for.

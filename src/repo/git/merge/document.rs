@@ -25,7 +25,7 @@ struct Version {
 
 impl Version {
     fn locked(&self) -> Locked<'_> {
-        Locked { key: &self.key, wrapped: &self.file.metadata.keys }
+        Locked { key: &self.key, wrapped: &self.file.metadata.keys, content: &self.file }
     }
 
     fn document(&self) -> Result<Box<dyn Document>> {

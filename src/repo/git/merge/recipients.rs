@@ -5,9 +5,8 @@
 //! names them or both sides do. It takes no key to make a data key either: that of one side is kept only if the caller
 //! vouches for it, and what takes its place is a new one, never another old one.
 
-use crate::batch;
 use crate::error::{Error, Kind, Result};
-use crate::keys::{KeyService, KeySet, MasterKey, Rekey, WrappedDataKey};
+use crate::keys::{Content, KeyService, KeySet, MasterKey, Rekey, WrappedDataKey};
 use crate::rekey::names;
 use crate::repo::git::merge::Versions;
 use crate::secret::DataKey;
@@ -17,6 +16,7 @@ use crate::secret::DataKey;
 pub struct Locked<'k> {
     pub key: &'k DataKey,
     pub wrapped: &'k WrappedDataKey,
+    pub content: &'k dyn Content,
 }
 
 impl Locked<'_> {
@@ -60,18 +60,16 @@ pub async fn merged(
         Some((key, holders)) if may_stay(key)? => Some((key, holders)),
         _ => None,
     };
-    let is_new = stays.is_none();
-    let (key, wrapped) = match stays {
-        Some((key, holders)) => (key.clone(), Some(combined(versions, &holders, &keys))),
-        None => (DataKey::generate(), None),
-    };
+    let wrapped = stays.as_ref().map(|(_, holders)| combined(versions, holders, &keys));
     // Whoever is in it opens the data key as before. Where shares change, all may be wrapped anew.
     let is_kept = |wrapped: &&WrappedDataKey| {
         wrapped.is_shared_as(&keys) && (keys.groups.len() == 1 || names(wrapped) == keys.groups)
     };
     let kept = wrapped.as_ref().filter(is_kept).map(names).unwrap_or_default();
-    if let Some(wrapped) = wrapped.as_ref().filter(|_| kept == keys.groups) {
-        return Ok(Chosen { key, wrapped: wrapped.clone(), is_new });
+    if let (Some((key, _)), Some(wrapped)) = (&stays, &wrapped)
+        && kept == keys.groups
+    {
+        return Ok(Chosen { key: (*key).clone(), wrapped: wrapped.clone(), is_new: false });
     }
     refuse_weaker([versions.ours.wrapped, versions.theirs.wrapped], &keys, rule)?;
     let new = keys.groups.iter().enumerate().map(|(index, group)| {
@@ -79,15 +77,22 @@ pub async fn merged(
         group.iter().filter(|key| !is_kept(key)).cloned().collect()
     });
     refuse_unsettled(&new.collect::<Vec<_>>(), [versions.ours.wrapped, versions.theirs.wrapped], rule)?;
-    let wrapped = match wrapped {
-        Some(wrapped) => {
-            let request = Rekey { data_key: &key, wrapped: &wrapped, keys: &keys };
-            let wrapped = service.rekey_many(&[request]).await.pop();
-            wrapped.unwrap_or_else(|| Err(no_answer())).map_err(Failure::Unwrappable)?
-        }
-        None => wrap(service, &key, &keys).await?,
+    let (Some((key, holders)), Some(wrapped)) = (stays, wrapped) else {
+        return new_data_key(service, &keys).await;
     };
-    Ok(Chosen { key, wrapped, is_new })
+    let request = Rekey { data_key: key, content: &Holders(&holders), wrapped: &wrapped, keys: &keys };
+    let wrapped = service.rekey_many(&[request]).await.pop();
+    let wrapped = wrapped.unwrap_or_else(|| Err(no_answer())).map_err(Failure::Unwrappable)?;
+    Ok(Chosen { key: key.clone(), wrapped, is_new: false })
+}
+
+/// All versions that have one data key.
+struct Holders<'h, 'k>(&'h [Locked<'k>]);
+
+impl Content for Holders<'_, '_> {
+    fn verify(&self, data_key: &DataKey) -> Result<()> {
+        self.0.iter().try_for_each(|holder| holder.content.verify(data_key))
+    }
 }
 
 /// A new data key for those who are in a file already, once the rule or both sides have named them.
@@ -100,13 +105,13 @@ pub async fn renewed(
     let keys = key_set(wrapped);
     refuse_weaker(sides, &keys, rule)?;
     refuse_unsettled(&keys.groups, sides, rule)?;
-    let key = DataKey::generate();
-    Ok(Chosen { wrapped: wrap(service, &key, &keys).await?, key, is_new: true })
+    new_data_key(service, &keys).await
 }
 
-async fn wrap(service: &KeyService<'_>, key: &DataKey, keys: &KeySet) -> Result<WrappedDataKey, Failure> {
-    let groups = service.wrap_many(&[(key, keys)]).await.pop().unwrap_or_else(|| Err(no_answer()));
-    Ok(batch::wrapped_set(groups.map_err(Failure::Unwrappable)?, keys))
+async fn new_data_key(service: &KeyService<'_>, keys: &KeySet) -> Result<Chosen, Failure> {
+    let new = service.new_data_keys(&[keys]).await.pop().unwrap_or_else(|| Err(no_answer()));
+    let (key, wrapped) = new.map_err(Failure::Unwrappable)?;
+    Ok(Chosen { key, wrapped, is_new: true })
 }
 
 /// An error when somebody is to get a data key, by groups, whom neither the rule names nor, without one, both sides.
@@ -273,6 +278,15 @@ mod tests {
 
     struct People(Vec<NewIdentity>);
 
+    /// Stands for files of which nothing was changed.
+    struct Nothing;
+
+    impl Content for Nothing {
+        fn verify(&self, _: &DataKey) -> Result<()> {
+            Ok(())
+        }
+    }
+
     impl People {
         fn key(&self, name: char) -> MasterKey {
             let index = usize::from(name as u8 - b'a');
@@ -315,13 +329,14 @@ mod tests {
         let wrap = |version: &str| {
             let (names, key) = version.split_at(version.len() - 1);
             let (set, key) = (people.set(names), key.parse::<usize>().unwrap());
-            let groups = block_on(service.wrap_many(&[(&keys[key], &set)])).pop().unwrap().unwrap();
-            (batch::wrapped_set(groups, &set), key)
+            let nobody = WrappedDataKey { groups: Vec::new(), threshold: 0 };
+            let request = Rekey { data_key: &keys[key], content: &Nothing, wrapped: &nobody, keys: &set };
+            (block_on(service.rekey_many(&[request])).pop().unwrap().unwrap(), key)
         };
         let base = (!base.is_empty()).then(|| wrap(base));
         let (ours, theirs) = (wrap(ours), wrap(theirs));
         fn locked<'k>((wrapped, key): &'k (WrappedDataKey, usize), keys: &'k [DataKey]) -> Locked<'k> {
-            Locked { key: &keys[*key], wrapped }
+            Locked { key: &keys[*key], wrapped, content: &Nothing }
         }
         let versions = Versions {
             base: base.as_ref().map(|base| locked(base, &keys)),
