@@ -1,4 +1,5 @@
 pub(super) mod fix;
+pub(super) mod links;
 pub(super) mod report;
 
 use std::collections::HashSet;
@@ -9,7 +10,7 @@ use clap::ValueEnum;
 use rayon::prelude::*;
 
 use crate::batch::{self, Source};
-use crate::cli::args::{FormatArgs, Formats, IdentityArgs, Input, InputArgs};
+use crate::cli::args::{FormatArgs, Formats, IdentityArgs, Input, InputArgs, Inputs};
 use crate::cli::encrypt::Encrypt;
 use crate::cli::host::Terminal;
 use crate::cli::pipeline::{chunks, read};
@@ -21,9 +22,9 @@ use crate::error::{Error, Kind, Result};
 use crate::fs;
 use crate::keys::vault::StartedBy;
 use crate::repo::before::{Before, Plans};
-use crate::repo::check::{Finding, Rule};
+use crate::repo::check::{Finding, Rule, check_link};
 use crate::repo::git::blobs::Blobs;
-use crate::repo::git::{Git, changes};
+use crate::repo::git::{Git, changes, root_of};
 use crate::sops::MacCheck;
 use report::{Found, Looked};
 
@@ -95,7 +96,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let purpose = if args.fix { Purpose::Write } else { Purpose::Look };
     let mut inputs = repository::inputs(args.inputs, purpose, context)?;
     let before = match &args.base {
-        Some(base) => leave_out_unchanged(&mut inputs.inputs, base, context)?,
+        Some(base) => leave_out_unchanged(&mut inputs, base, context)?,
         None => None,
     };
     let inputs = inputs;
@@ -121,6 +122,9 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         }
     }
     drop(progress);
+    let working_dir = context.lookup()?.working_dir;
+    let top = root_of(&working_dir).unwrap_or(&working_dir);
+    links::look(&inputs.links, top, &configs, &mut looked, context);
     if args.verify {
         verify(&args.identities, formats, &inputs.inputs, &mut looked, context)?;
     }
@@ -144,7 +148,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
 
 /// Leaves out what is as it was where HEAD left another branch, unless a config differs that may be about it. Then these are
 /// the configs of the commit at which they parted.
-fn leave_out_unchanged(inputs: &mut Vec<Input>, base: &str, context: &Context) -> Result<Option<Before>> {
+fn leave_out_unchanged(inputs: &mut Inputs, base: &str, context: &Context) -> Result<Option<Before>> {
     let lookup = context.lookup()?;
     let working_dir = lookup.working_dir.clone();
     let git = Git::of(context.host, &working_dir)?;
@@ -153,11 +157,13 @@ fn leave_out_unchanged(inputs: &mut Vec<Input>, base: &str, context: &Context) -
     let below = changes::folders_of_configs(&changed);
     let is_changed =
         |path: &Path| changed.contains(path) || path.ancestors().any(|above| below.contains(above));
-    inputs.retain(|input| {
-        let path = input.path.as_deref().map(|path| absolute(path, &working_dir));
-        // What is not of this repository was named, and standard input is nowhere.
+    // What is not of this repository was named, and standard input is nowhere.
+    let is_of_change = |path: Option<&Path>| {
+        let path = path.map(|path| absolute(path, &working_dir));
         path.as_deref().and_then(|path| path.strip_prefix(git.top()).ok()).is_none_or(is_changed)
-    });
+    };
+    inputs.links.retain(|link| is_of_change(Some(link)));
+    inputs.inputs.retain(|input| is_of_change(input.path.as_deref()));
     if below.is_empty() {
         return Ok(None);
     }
@@ -224,8 +230,13 @@ fn look(input: &Input, formats: Formats, configs: &Configs, before: Option<&Befo
     let name = input.name.as_deref();
     let size = input.path.as_deref().and_then(fs::size).unwrap_or(0);
     let plans = Plans::of(name, formats.of_input(name), size, configs, before)?;
-    match plans.limit() {
-        Some(limit) => plans.check(input.read(limit)?),
-        None => Ok(Vec::new()),
+    let mut findings = match plans.limit() {
+        Some(limit) => plans.check(input.read(limit)?)?,
+        None => Vec::new(),
+    };
+    // What was found in a folder is no link itself.
+    if let Some(name) = name.filter(|name| input.named || configs.is_behind_link(name)) {
+        findings.extend(check_link(name, [name.to_path_buf()], configs)?);
     }
+    Ok(findings)
 }

@@ -8,15 +8,15 @@ use rayon::prelude::*;
 
 use crate::cli::Context;
 use crate::cli::args::{Formats, Input};
-use crate::cli::check::fix;
 use crate::cli::check::report::{self, Looked};
+use crate::cli::check::{fix, links};
 use crate::cli::encrypt::Encrypt;
 use crate::config::{Configs, Disk, Lookup, SEALANT_NAME, SOPS_NAME, Source, absolute};
 use crate::document::Format;
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::repo::before::{Before, Plans};
-use crate::repo::check::Finding;
+use crate::repo::check::{Finding, check_link, unseen};
 use crate::repo::git::blobs::Blobs;
 use crate::repo::git::configs::Staged;
 use crate::repo::git::tree::{Entry, ObjectId, Tree};
@@ -156,6 +156,8 @@ fn look_at(
         paths.extend(tree.at_or_below(folder).map(|(path, _)| path.clone()));
     }
     let found_before = looked.found.len();
+    let links: Vec<PathBuf> =
+        paths.iter().filter(|path| matches!(tree.get(path), Some(Entry::Link(_)))).cloned().collect();
     let targets = targets(paths, &tree, looked, context);
 
     // What somebody has in the environment is no rule of the repository.
@@ -170,12 +172,16 @@ fn look_at(
         false => state.before(git)?.map(|commit| Before::read(git, &commit, lookup.clone(), &mut blobs)),
     };
     let before = before.transpose()?;
-    let staged = Staged::read(git.top(), &tree, lookup.explicit.as_deref(), &mut blobs)?;
+    let mut staged = Staged::read(git.top(), &tree, lookup.explicit.as_deref(), &mut blobs)?;
+    if !links.is_empty() {
+        staged.read_links(&tree, &mut blobs)?;
+    }
     let configs = Configs::from_source(lookup, staged);
     for (target, findings) in targets.iter().zip(look(&targets, &mut blobs, &configs, before.as_ref())) {
         looked.add(&target.path, findings, context);
     }
     drop(blobs);
+    look_at_links(&links, &tree, git, &configs, looked, context);
 
     let found = &looked.found[found_before..];
     report::print(found, context)?;
@@ -263,6 +269,30 @@ fn targets(paths: BTreeSet<PathBuf>, tree: &Tree, looked: &mut Looked, context: 
         }
     }
     targets
+}
+
+/// Looks at links as they are staged.
+fn look_at_links(
+    links: &[PathBuf],
+    tree: &Tree,
+    git: &Git,
+    configs: &Configs,
+    looked: &mut Looked,
+    context: &Context,
+) {
+    let mut left = links::MOST_BELOW;
+    let mut paths = |link: &Path| -> Result<Vec<PathBuf>> {
+        let located = configs.locate(link)?;
+        let Ok(real) = located.real().strip_prefix(git.top()) else { return Ok(unseen(link).into()) };
+        let below = tree.at_or_below(real).filter_map(|(path, _)| path.strip_prefix(real).ok());
+        let paths: Vec<PathBuf> = below.take(left + 1).map(|rest| link.join(rest)).collect();
+        left = left.checked_sub(paths.len()).ok_or_else(links::too_many)?;
+        Ok(if paths.is_empty() { unseen(link).into() } else { paths })
+    };
+    for link in links {
+        let finding = paths(link).and_then(|paths| check_link(link, paths, configs));
+        looked.add(link, finding.map(|finding| finding.into_iter().collect()), context);
+    }
 }
 
 /// Looks at contents while others are being read. Findings stand in the order of the targets.

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use crate::cli::Context;
-use crate::cli::args::{Input, InputArgs, Inputs};
+use crate::cli::args::{InputArgs, Inputs};
 use crate::error::Result;
 use crate::repo::git::{Git, NoGit, changes};
 
@@ -23,14 +23,14 @@ pub(super) fn inputs(mut args: InputArgs, purpose: Purpose, context: &Context) -
         args.files.push(PathBuf::from("."));
     }
     let mut inputs = args.inputs()?;
-    leave_out_ignored(&mut inputs.inputs, &args.files, purpose, context)?;
+    leave_out_ignored(&mut inputs, &args.files, purpose, context)?;
     Ok(inputs)
 }
 
 /// Leaves out what Git ignores of what was found in folders: results of builds, a plaintext beside its ciphertext. What
 /// is in the index stays, ignored or not. Where there is no repository, nothing is ignored.
 fn leave_out_ignored(
-    inputs: &mut Vec<Input>,
+    inputs: &mut Inputs,
     paths: &[PathBuf],
     purpose: Purpose,
     context: &Context,
@@ -50,7 +50,8 @@ fn leave_out_ignored(
         }
     }
     let is_left_out = |path: &Path| path.ancestors().any(|above| left_out.contains(above));
-    inputs.retain(|input| input.named || !input.path.as_deref().is_some_and(is_left_out));
+    inputs.links.retain(|link| !is_left_out(link));
+    inputs.inputs.retain(|input| input.named || !input.path.as_deref().is_some_and(is_left_out));
     Ok(())
 }
 

@@ -298,7 +298,7 @@ impl Update<'_> {
             )
             .advise("Run the command again.")),
         };
-        let inputs = Inputs { inputs, errors: Vec::new(), many: true };
+        let inputs = Inputs { inputs, many: true, ..Inputs::default() };
         self.pipeline(inputs, "updating").run_among(failures, |items| {
             let now = self.context.host.now();
             // sops does not look at the MAC here; it is told of.

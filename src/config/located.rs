@@ -58,6 +58,12 @@ impl<'c> Located<'c> {
         self.config.as_ref().is_some_and(|config| config.is_excluded_from_check(self.path()))
     }
 
+    /// The same of the path as it was named.
+    pub fn is_name_excluded_from_check(&self) -> Result<bool> {
+        let config = self.configs.config_at(&self.spelled)?;
+        Ok(config.is_some_and(|config| config.is_excluded_from_check(&self.spelled)))
+    }
+
     /// An error when the path claims another rule than the file has.
     pub(super) fn refuse_misled(&self) -> Result<()> {
         match self.misled()? {

@@ -271,6 +271,12 @@ impl Configs {
         Located::new(self, self.spelled(file), self.real(file))
     }
 
+    /// Whether the folder of a file is reached through links; the file itself is not looked at.
+    pub fn is_behind_link(&self, file: &Path) -> bool {
+        let path = self.lookup.working_dir.join(file);
+        self.with_real_folder(&path) != self.spelled(file)
+    }
+
     /// The absolute path as it was named. What leads up does so from where a folder really is.
     fn spelled(&self, file: &Path) -> PathBuf {
         let path = self.lookup.working_dir.join(file);

@@ -19,7 +19,8 @@ use crate::secret::SecretBytes;
 /// Reads what a person has named: a file, a pipe or `/dev/stdin` that holds at most `limit` bytes.
 pub fn read(path: &Path, limit: u64) -> Result<SecretBytes> {
     let file = File::open(path).map_err(|error| cannot_open(path, error))?;
-    read_open(path, file, limit)
+    let metadata = file.metadata().map_err(|error| cannot_open(path, error))?;
+    read_open(path, file, &metadata, limit)
 }
 
 /// Reads a regular file that nobody has named: it was found in a folder, or a file of a repository names it. Links are
@@ -31,18 +32,18 @@ pub fn read_found(path: &Path, limit: u64) -> Result<SecretBytes> {
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     let file = rustix::fs::open(path, flags, Mode::empty());
     let file = File::from(file.map_err(|error| cannot_open(path, error.into()))?);
-    refuse_special(path, &file.metadata().map_err(|error| cannot_open(path, error))?)?;
-    read_open(path, file, limit)
+    let metadata = file.metadata().map_err(|error| cannot_open(path, error))?;
+    refuse_special(path, &metadata)?;
+    read_open(path, file, &metadata, limit)
 }
 
-fn read_open(path: &Path, file: File, limit: u64) -> Result<SecretBytes> {
-    let cannot = |error: io::Error| cannot_open(path, error);
-    let metadata = file.metadata().map_err(cannot)?;
+fn read_open(path: &Path, file: File, metadata: &Metadata, limit: u64) -> Result<SecretBytes> {
     if metadata.is_dir() {
         let folder = Error::new(Kind::Read, "is a folder, not a file").in_file(path);
         return Err(folder.advise("Name a file that is in it."));
     }
-    let bytes = read_at_most(file, limit, metadata.len()).map_err(cannot)?;
+    let bytes = read_at_most(file, limit, metadata.len());
+    let bytes = bytes.map_err(|error| cannot_open(path, error))?;
     bytes.ok_or_else(|| {
         Error::new(Kind::Read, format!("is larger than {limit} bytes, the most that can be read"))
             .in_file(path)

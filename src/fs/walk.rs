@@ -20,6 +20,8 @@ const PATTERN_CHARACTERS: [char; 4] = ['*', '?', '[', '{'];
 pub struct Walk {
     /// In the order of the paths that were given, those of a folder or a pattern sorted by name.
     pub files: Vec<PathBuf>,
+    /// The links that were passed by in folders.
+    pub links: Vec<PathBuf>,
     /// Paths that lead nowhere, and folders that cannot be read.
     pub errors: Vec<Error>,
 }
@@ -129,6 +131,9 @@ impl Walk {
             match entry {
                 Ok(entry) if entry.file_type().is_file() && !atomic::is_leftover(entry.path()) => {
                     self.files.extend(wanted(entry.path()));
+                }
+                Ok(entry) if entry.depth() > 0 && entry.path_is_symlink() => {
+                    self.links.extend(wanted(entry.path()));
                 }
                 Ok(_) => {}
                 Err(error) => self.errors.push(unreadable(error)),

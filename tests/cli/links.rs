@@ -191,3 +191,34 @@ fn as_sops_a_path_counts_as_it_is_spelled_and_that_is_said() {
     assert!(output.text().contains(STRANGER), "{output}");
     assert!(output.stderr.contains("warning: dev/p/plain.yaml: leads to prod/plain.yaml"), "{output}");
 }
+
+#[test]
+fn check_finds_links_by_which_a_path_is_under_another_rule() {
+    let test = two_places();
+    symlink("own.yaml", test.path("dev/same-rule.yaml")).unwrap();
+    symlink("../dev", test.path("dev/self")).unwrap();
+    test.write("misc/a.txt", "");
+    symlink("../prod/a.yaml", test.path("misc/follows.yaml")).unwrap();
+    symlink(test.home("mine.yaml"), test.path("dev/out.yaml")).unwrap();
+    symlink("/usr/share", test.path("misc/share")).unwrap();
+    test.write("dev/own.yaml", "");
+    std::fs::remove_file(test.path("prod/plain.yaml")).unwrap();
+    let output = test.sealant(&["check"]).run().code(1);
+    let rules = "which is under .sops.yaml:2 (rule 1), and this path is under .sops.yaml:4 (rule 2) [link]";
+    let mut lines: Vec<&str> = output.text().lines().collect();
+    lines.sort_unstable();
+    assert_eq!(lines.len(), 3, "{output}");
+    assert_eq!(lines[0], format!("dev/b.yaml:1: leads to prod/a.yaml, {rules}"));
+    assert!(
+        lines[1].starts_with("dev/out.yaml:1: leads to ") && lines[1].contains("no creation rule"),
+        "{output}"
+    );
+    assert_eq!(lines[2], format!("dev/p:1: leads to prod/a.yaml, {rules}"));
+
+    // Named, in a folder that is not the working directory, and by whoever wants them.
+    let output = test.sealant(&["check", "dev/b.yaml"]).run().code(1);
+    assert!(output.text().contains("dev/b.yaml:1: leads to prod/a.yaml"), "{output}");
+    let config = test.read_text(".sops.yaml");
+    test.write(".sops.yaml", config + "sealant: {check: {exclude: ['dev/**']}}\n");
+    test.sealant(&["check"]).run().ok();
+}

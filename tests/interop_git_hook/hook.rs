@@ -258,8 +258,10 @@ fn odd_entries_of_the_index_stop_nothing_and_hide_nothing() {
         "secrets/-x.yaml:1",
         "secrets/a b.yaml:1",
         "secrets/binary.dat:1",
+        "secrets/dangling.yaml:1",
         "secrets/lfs.yaml:1",
         "secrets/line\\nbreak.yaml:1",
+        "secrets/link.yaml:1",
         "secrets/\u{fffd}.yaml:1",
     ];
     assert_eq!(found, expected, "{output}");

@@ -304,3 +304,48 @@ fn nothing_is_fetched() {
     let _ = sealant(&test, &["diff"]).run();
     assert!(!test.path(CANARY).exists());
 }
+
+#[test]
+fn the_hook_finds_links_by_which_a_path_is_under_another_rule() {
+    let test = repository();
+    add(&test, "secrets/other/a.yaml", "");
+    add(
+        &test,
+        ".sops.yaml",
+        format!(
+            "creation_rules:\n  - path_regex: ^secrets/other/\n    age: {RECIPIENT}\n  - path_regex: ^secrets/\n    age: {RECIPIENT}\n"
+        ),
+    );
+    git(&test, &["commit", "-qnm", "x"]).run().ok();
+    std::fs::create_dir_all(test.path("secrets")).unwrap();
+    for (link, target) in [
+        ("secrets/file.yaml", "other/a.yaml"),
+        ("secrets/folder", "other"),
+        ("secrets/through.yaml", "folder/a.yaml"),
+        ("secrets/out.yaml", "../../elsewhere.yaml"),
+        ("secrets/absolute", "/etc"),
+        ("secrets/other/same-rule.yaml", "a.yaml"),
+        ("apps-link", "secrets/other"),
+        ("circle", "circle"),
+    ] {
+        symlink(target, test.path(link)).unwrap();
+        git(&test, &["add", link]).run().ok();
+        // What is staged counts, whatever is there now.
+        std::fs::remove_file(test.path(link)).unwrap();
+    }
+    let output = hook(&test, &[]).run().code(1);
+    let found: Vec<&str> = output.text().lines().filter_map(|line| line.strip_suffix(" [link]")).collect();
+    let files: Vec<&str> = found.iter().filter_map(|line| line.split(':').next()).collect();
+    assert_eq!(
+        files,
+        [
+            "secrets/absolute",
+            "secrets/file.yaml",
+            "secrets/folder",
+            "secrets/out.yaml",
+            "secrets/through.yaml"
+        ],
+        "{output}"
+    );
+    assert!(found[1].contains("leads to secrets/other/a.yaml") && found[1].contains("(rule 1)"), "{output}");
+}

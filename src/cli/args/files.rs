@@ -72,6 +72,8 @@ impl Input {
 #[derive(Debug, Default)]
 pub struct Inputs {
     pub inputs: Vec<Input>,
+    /// The links that were passed by in folders.
+    pub links: Vec<PathBuf>,
     /// What could not be looked at.
     pub errors: Vec<Error>,
     /// There are several, or there could be: results can't all go to one place.
@@ -123,7 +125,7 @@ impl InputArgs {
         };
         let inputs: Vec<_> = found.files.into_iter().map(input).collect();
         let many = many || inputs.iter().any(|input| !input.named) || inputs.len() > 1;
-        Inputs { inputs, errors: found.errors, many }
+        Inputs { inputs, links: found.links, errors: found.errors, many }
     }
 }
 
@@ -292,7 +294,7 @@ mod tests {
     }
 
     fn inputs(inputs: Vec<Input>) -> Inputs {
-        Inputs { many: inputs.len() > 1, inputs, errors: Vec::new() }
+        Inputs { many: inputs.len() > 1, inputs, ..Inputs::default() }
     }
 
     fn output(flags: &str) -> OutputArgs {

@@ -49,7 +49,7 @@ pub fn encrypt(inputs: Vec<Input>, formats: Formats, encrypt: &Encrypt, context:
     let named = clear.iter().cloned().map(|input| Input { named: true, ..input }).collect();
     let pipeline = Pipeline {
         context,
-        inputs: Inputs { inputs: named, errors: Vec::new(), many: true },
+        inputs: Inputs { inputs: named, many: true, ..Inputs::default() },
         formats,
         destination: Destination::InPlace,
         dry_run: false,

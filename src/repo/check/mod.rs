@@ -6,6 +6,7 @@
 
 mod claimed;
 mod lines;
+mod links;
 mod others;
 mod plan;
 mod private_keys;
@@ -29,6 +30,7 @@ use crate::secret::SecretBytes;
 use crate::sops::kubernetes::{self, Secret};
 use crate::sops::{self, Encrypted, Exempt, InPlaintext, Nature};
 use lines::Lines;
+pub use links::{check_link, unseen};
 use others::is_about_secrets;
 pub use plan::Plan;
 pub use rule::Rule;

@@ -77,6 +77,13 @@ rules! {
         advice: "Take the change of scope, namespace or name back (`git log -p -- FILE`), or change the rule's \
                  `sealant:` key and seal the values anew.",
     }
+    /// A link whose path is under another rule than its file.
+    Link {
+        id: "link",
+        finds: "A link leads to a file of another creation rule.",
+        advice: "Remove the link, or move the file. Commands refuse the link's own path, and take the file by its own: \
+                 `sealant explain FILE`.",
+    }
     PrivateKey {
         id: "private-key",
         finds: "A file holds a private key or a token.",

@@ -8,7 +8,7 @@ use std::path::{Component, Path, PathBuf};
 use crate::config::{Disk, Source, is_config};
 use crate::error::{Error, Kind, Result};
 use crate::repo::git::blobs::Blobs;
-use crate::repo::git::tree::{Entry, Tree};
+use crate::repo::git::tree::{Entry, ObjectId, Tree};
 
 /// The most that a config may hold.
 const LIMIT: u64 = 16 << 20;
@@ -16,11 +16,18 @@ const LIMIT: u64 = 16 << 20;
 /// How many links may lead to one another.
 const MOST_LINKS: usize = 8;
 
+/// As many links of a path as Linux follows, and the longest path that it takes.
+const MOST_FOLLOWED: usize = 40;
+const LONGEST_PATH: u64 = 4096;
+
 /// The configs of a tree.
 pub struct Staged {
+    top: PathBuf,
     /// A config that was asked for by name, and is not of this repository.
     foreign: Option<PathBuf>,
     texts: HashMap<PathBuf, Result<String, String>>,
+    /// Where links lead, as they say it.
+    links: HashMap<PathBuf, PathBuf>,
 }
 
 impl Staged {
@@ -36,7 +43,45 @@ impl Staged {
                 texts.insert(top.join(path), text);
             }
         }
-        Ok(Self { foreign, texts })
+        Ok(Self { top: top.to_path_buf(), foreign, texts, links: HashMap::new() })
+    }
+
+    /// Also knows where links lead from now on: else there are none.
+    pub fn read_links(&mut self, tree: &Tree, blobs: &mut Blobs) -> Result<()> {
+        let links = tree.iter().filter_map(|(path, entry)| match entry {
+            Entry::Link(id) => Some((path, id)),
+            _ => None,
+        });
+        let (paths, ids): (Vec<&PathBuf>, Vec<&ObjectId>) = links.unzip();
+        for (at, read) in blobs.each(&ids, |_, _| Ok(Some(((), LONGEST_PATH)))) {
+            // One that is longer leads nowhere.
+            if let Ok(Some(((), target))) = read {
+                self.links.insert(self.top.join(paths[at]), PathBuf::from(OsStr::from_bytes(&target)));
+            }
+        }
+        Ok(())
+    }
+
+    /// A path without the links on its way, as they are staged; what leads in a circle stays.
+    fn resolved(&self, path: &Path) -> PathBuf {
+        let mut rest: Vec<PathBuf> = parts(path);
+        let (mut real, mut followed) = (PathBuf::new(), 0);
+        while let Some(part) = rest.pop() {
+            match part.components().next() {
+                Some(Component::ParentDir) => {
+                    real.pop();
+                    continue;
+                }
+                Some(Component::CurDir) => continue,
+                _ => real.push(part),
+            }
+            if let Some(target) = self.links.get(&real).filter(|_| followed < MOST_FOLLOWED) {
+                followed += 1;
+                real.pop();
+                rest.extend(parts(target));
+            }
+        }
+        real
     }
 }
 
@@ -53,6 +98,19 @@ impl Source for Staged {
             None => Disk.read_named(path),
         }
     }
+
+    fn target(&self, path: &Path) -> PathBuf {
+        self.resolved(path)
+    }
+
+    fn real_folder(&self, folder: &Path) -> PathBuf {
+        self.resolved(folder)
+    }
+}
+
+/// The components of a path, the first one last.
+fn parts(path: &Path) -> Vec<PathBuf> {
+    path.components().rev().map(|part| PathBuf::from(part.as_os_str())).collect()
 }
 
 /// The text of a config, or what is wrong with it. Links within the repository are followed, as they are on disk.
