@@ -15,6 +15,7 @@ mod cli {
     mod filestatus;
     mod get;
     mod help;
+    mod hostile;
     mod init;
     mod keygen;
     mod links;
