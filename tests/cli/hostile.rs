@@ -205,8 +205,11 @@ impl Case {
         let mut problems = Vec::new();
         let words: Vec<&str> = args.iter().map(String::as_str).collect();
         match (&self.command[..], &words[..]) {
-            ([sh, ..], [line]) if sh == "sh" && drivers::SHOWS.contains(line) && output.status != 0 => {
-                problems.push(format!("Git shows nothing: {output}"));
+            ([sh, ..], [drivers::OPTION_NAMES]) if sh == "sh" => {
+                let shown = String::from_utf8_lossy(&output.stdout).matches("+x: changed").count();
+                if shown != drivers::COUNT || output.status != 0 {
+                    problems.push(format!("{shown} changes are shown: {output}"));
+                }
             }
             ([check], [] | ["."]) if check == "check" => problems.extend(canaries::not_named(output, "")),
             ([check], ["secrets"]) if check == "check" => {

@@ -3,7 +3,7 @@
 //! A command that is not in it is run all the same, without arguments and with folders, and may do nothing that is to be
 //! seen from outside.
 
-use super::canaries::May::{self, Call, ChangeHome, Print, StartPlugins, Write};
+use super::canaries::May::{self, Call, ChangeHome, Print, StartPlugins, Wrap, Write};
 
 /// Stands for each of the files that are tried.
 pub const FILE: &str = "{file}";
@@ -112,10 +112,10 @@ pub const TABLE: &[Entry] = &[
     entry("sops exec-env", &["{file} true"], &[StartPlugins, Call]),
     entry("sops exec-file", &["{file} true"], &[StartPlugins, Call]),
     entry("sops filestatus", &[FILE], &[]),
-    entry("sops rotate", &[FILE], &[StartPlugins, Call]),
+    entry("sops rotate", &[FILE], &[StartPlugins, Call, Wrap]),
     entry("sops set", &["{file} [\"token\"] \"planted-new-55\""], &[StartPlugins, Call, Write]),
     entry("sops unset", &["{file} [\"user\"]"], &[StartPlugins, Call]),
-    entry("sops updatekeys", &["-y {file}"], &[StartPlugins, Call]),
+    entry("sops updatekeys", &["-y {file}"], &[StartPlugins, Call, Wrap]),
     entry("status", &["--values", "--values secrets", FILE], &[]),
     entry("unseal", &["apps", FILE], &[Print, StartPlugins]),
     entry("unset", &["{file} [\"user\"]", "apps/forged-scope.yaml password"], &[StartPlugins]),

@@ -6,6 +6,7 @@ use super::canaries::May::{self, Print, StartPlugins};
 pub const LINES: &[(&str, &[May])] = &[
     ("git status", &[]),
     ("git diff", &[Print]),
+    (OPTION_NAMES, &[Print]),
     ("git diff HEAD~1", &[Print]),
     ("git log -p --all", &[Print]),
     ("git show HEAD~1", &[Print]),
@@ -26,5 +27,6 @@ pub const LINES: &[(&str, &[May])] = &[
     ("git blame --textconv secrets/a.yaml", &[Print, StartPlugins]),
 ];
 
-/// Lines that must succeed although the names of files look like options.
-pub const SHOWS: &[&str] = &["git diff HEAD~1", "git log -p --all", "git diff"];
+/// Shows files with names that look like options, after a change: as many as [`COUNT`].
+pub const OPTION_NAMES: &str = "for name in ./-*.yaml; do echo 'x: changed' >> \"$name\"; done; git diff";
+pub const COUNT: usize = 3;
