@@ -51,6 +51,7 @@ fn nothing_moves_in_a_hostile_repository() {
     let commands = commands(&hostile.repository.test);
     let mut cases: Vec<Case> = commands.iter().flat_map(|command| cases_of(command)).collect();
     cases.extend(drivers::LINES.iter().map(|(line, may)| Case::of_git(line, may)));
+    cases.extend(drivers::COMMITS.iter().map(|line| Case::of_git(line, &[])));
     let mut complaints = hostile.judge(&cases);
     complaints.extend(hostile.trap.traces().into_iter().map(|trace| format!("it ran: {trace}")));
     complaints.dedup();
@@ -210,6 +211,9 @@ impl Case {
                 if shown != drivers::COUNT || output.status != 0 {
                     problems.push(format!("{shown} changes are shown: {output}"));
                 }
+            }
+            ([sh, ..], [line]) if sh == "sh" && drivers::COMMITS.contains(line) && output.status == 0 => {
+                problems.push(format!("plaintext is committed: {output}"));
             }
             ([check], [] | ["."]) if check == "check" => problems.extend(canaries::not_named(output, "")),
             ([check], ["secrets"]) if check == "check" => {

@@ -18,15 +18,21 @@ pub const LINES: &[(&str, &[May])] = &[
     ("git cherry-pick attacker", &[]),
     ("git revert --no-edit HEAD", &[]),
     ("echo x: y >> merged/db.yaml && git stash && git stash pop", &[]),
-    (
-        "git rm -q --cached .sops.yaml && echo a: b > secrets/n.yaml && git add secrets/n.yaml && git commit -m x",
-        &[],
-    ),
-    ("echo 'password: x' > secrets/n.yaml && git add secrets sub plugin vault names && git commit -m x", &[]),
-    ("cd secrets && echo 'password: x' > n.yaml && git --git-dir=../.git --work-tree=.. commit -am x", &[]),
     ("git blame --textconv secrets/a.yaml", &[Print, StartPlugins]),
 ];
 
 /// Shows files with names that look like options, after a change: as many as [`COUNT`].
 pub const OPTION_NAMES: &str = "for name in ./-*.yaml; do echo 'x: changed' >> \"$name\"; done; git diff";
 pub const COUNT: usize = 3;
+
+/// Commits that the hook must not let by.
+pub const COMMITS: &[&str] = &[
+    "echo 'password: x' > prod/n.yaml && git add prod && git commit -m x",
+    "echo 'password: x' > prod/n.yaml && cd prod && git add n.yaml && git commit -m x",
+    "echo 'password: x' > prod/n.yaml && git add prod && git rm -q .sops.yaml && git commit -m x",
+    "echo 'password: x' > prod/n.yaml && git add prod && git rm -q --cached .sops.yaml && git commit -m x",
+    "echo 'password: x' > secrets/prod/n.yaml && cd secrets && git --git-dir=../.git --work-tree=.. add -A . \
+     && git --git-dir=../.git --work-tree=.. commit -m x",
+    "echo 'password: x' > prod/n.yaml && git add prod && PRE_COMMIT_FROM_REF=HEAD PRE_COMMIT_TO_REF=HEAD git commit \
+     -m x",
+];
