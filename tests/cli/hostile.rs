@@ -159,7 +159,8 @@ impl Hostile {
             }
             complaints.extend(wrong.into_iter().map(|what| format!("{name}\n    {what}")));
         }
-        let name = format!("$ {} …", case.command.join(" "));
+        let last = case.runs.last().map(|(_, args)| args.join(" ")).unwrap_or_default();
+        let name = format!("$ {} {last}", case.command.join(" "));
         let wrong = canaries::changed(&self.repository, &copy, &case.may);
         complaints.extend(wrong.into_iter().map(|what| format!("{name}\n    {what}")));
         complaints

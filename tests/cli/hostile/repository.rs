@@ -307,7 +307,6 @@ impl Repository {
         self.test.write("bombs/deep.yaml", "[".repeat(50_000));
         self.test.write("bombs/deep.json", "{\"a\":".repeat(50_000));
         self.test.write("bombs/binary.yaml", (0..=255).cycle().take(100_000).collect::<Vec<u8>>());
-        self.test.write("bombs/.sops.yaml", "creation_rules: &a [*a, *a]\n");
     }
 
     /// Names that look like options, commands, or other names.
@@ -424,6 +423,8 @@ impl Repository {
             let file = fs::File::options().write(true).open(self.test.path(name)).expect("the file");
             file.set_len(megabytes << 20).expect("a file with a hole");
         }
+        // Not committed: the hook would rightly stop at it, and never come to what else it must not let by.
+        self.test.write("bombs/.sops.yaml", "creation_rules: &a [*a, *a]\n");
         // An archive can hold such a file: below it, the top of the working tree is here.
         self.test.write("vendor/.git", "gitdir: ../vendored\n");
         self.test.write("vendor/plain.yaml", "note: x\n");
