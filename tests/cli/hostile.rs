@@ -149,7 +149,7 @@ impl Hostile {
                 Ok(output) => canaries::printed(output, &case.may),
                 Err(why) => vec![why.downcast_ref::<String>().cloned().unwrap_or_default()],
             };
-            wrong.extend(ended.iter().flat_map(|output| case.problems(args, output)));
+            wrong.extend(ended.iter().flat_map(|output| case.problems(folder, args, output)));
             wrong.extend(
                 self.trap.traces_in(&copy.path("..")).into_iter().map(|trace| format!("it ran: {trace}")),
             );
@@ -203,7 +203,7 @@ impl Case {
     }
 
     /// What this run should have done, and has not.
-    fn problems(&self, args: &[String], output: &Output) -> Vec<String> {
+    fn problems(&self, folder: &str, args: &[String], output: &Output) -> Vec<String> {
         let mut problems = Vec::new();
         let words: Vec<&str> = args.iter().map(String::as_str).collect();
         match (&self.command[..], &words[..]) {
@@ -216,7 +216,9 @@ impl Case {
             ([sh, ..], [line]) if sh == "sh" && drivers::COMMITS.contains(line) && output.status == 0 => {
                 problems.push(format!("plaintext is committed: {output}"));
             }
-            ([check], [] | ["."]) if check == "check" => problems.extend(canaries::not_named(output, "")),
+            ([check], [] | ["."]) if check == "check" && folder == "." => {
+                problems.extend(canaries::not_named(output, ""))
+            }
             ([check], ["secrets"]) if check == "check" => {
                 problems.extend(canaries::not_named(output, "secrets/"))
             }
