@@ -302,7 +302,7 @@ struct Old {
 }
 
 fn open_old(path: &Path, format: Format, service: &crate::keys::KeyService<'_>) -> Result<Old> {
-    let bytes = fs::read(path, document::MAX_BINARY as u64)?;
+    let bytes = fs::read(path, format.most_bytes() as u64)?;
     let source = Source { path: path.to_path_buf(), format, snapshot: Snapshot::of(&bytes), bytes };
     let OpenedDocument { file, key, .. } = block_on(batch::open_document(service, source))?;
     let plaintext = file.decrypt(&key, MacCheck::Verify).map_err(|error| {

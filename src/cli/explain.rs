@@ -198,7 +198,7 @@ impl Content {
     /// What is in a file; `None` when there is none.
     fn of(file: &Path, asked: Option<Selection>, keys: Option<&KeySet>) -> Result<Option<Self>> {
         let format = Format::of_path(file);
-        let bytes = match fs::read(file, document::MAX_BINARY as u64) {
+        let bytes = match fs::read(file, format.most_bytes() as u64) {
             Err(error) if error.kind() == Kind::NoFile => return Ok(None),
             bytes => bytes?,
         };

@@ -9,7 +9,7 @@ use crate::batch::{CHUNK_BYTES, CHUNK_FILES, Source};
 use crate::cli::args::{Destination, Formats, Input, Inputs};
 use crate::cli::{Context, Failures};
 pub(super) use crate::config::is_config;
-use crate::document::{Format, MAX_BINARY, MAX_SOURCE};
+use crate::document::Format;
 use crate::encrypted_file;
 use crate::error::{Error, Result};
 use crate::fs::{self, Lock, Mode, Snapshot};
@@ -206,7 +206,7 @@ fn at_once<T: Send>(files: usize, work: impl FnOnce() -> T + Send) -> T {
 /// Reads an input, as what its name or a flag says it is.
 pub fn read(input: &Input, formats: Formats) -> Result<Source> {
     let format = formats.of_input(input.name.as_deref());
-    let limit = if format == Format::Binary { MAX_BINARY } else { MAX_SOURCE };
+    let limit = format.most_bytes();
     let bytes = input.read(limit).map_err(|error| error.in_file(input.shown()))?;
     let snapshot = Snapshot::of(&bytes);
     Ok(Source { path: input.shown().to_path_buf(), format, bytes, snapshot })

@@ -82,6 +82,11 @@ impl Format {
         }
     }
 
+    /// The most bytes of a file that are read as this format.
+    pub fn most_bytes(self) -> usize {
+        if self == Self::Binary { MAX_BINARY } else { MAX_SOURCE }
+    }
+
     /// The format with this name, if there is one.
     pub fn from_name(name: &str) -> Option<Self> {
         [Self::Yaml, Self::Json, Self::Dotenv, Self::Ini, Self::Binary].into_iter().find(|f| f.name() == name)
@@ -215,7 +220,7 @@ pub trait Document: Send + Sync {
 
 /// Reads a file of the given format. `encrypted` says whether a binary file is the JSON envelope of one.
 pub fn parse(format: Format, file: SecretBytes, encrypted: bool) -> Result<Box<dyn Document>> {
-    let limit = if format == Format::Binary { MAX_BINARY } else { MAX_SOURCE };
+    let limit = format.most_bytes();
     if file.len() > limit {
         return Err(Error::new(
             Kind::Read,

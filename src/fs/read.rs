@@ -42,8 +42,10 @@ fn read_open(path: &Path, file: File, metadata: &Metadata, limit: u64) -> Result
         let folder = Error::new(Kind::Read, "is a folder, not a file").in_file(path);
         return Err(folder.advise("Name a file that is in it."));
     }
-    let bytes = read_at_most(file, limit, metadata.len());
-    let bytes = bytes.map_err(|error| cannot_open(path, error))?;
+    // A file that says how large it is need not be read to find out.
+    let is_too_large = metadata.is_file() && metadata.len() > limit;
+    let read = || read_at_most(file, limit, metadata.len()).map_err(|error| cannot_open(path, error));
+    let bytes = if is_too_large { None } else { read()? };
     bytes.ok_or_else(|| {
         Error::new(Kind::Read, format!("is larger than {limit} bytes, the most that can be read"))
             .in_file(path)

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::config::{Configs, Located, Policy, is_config};
-use crate::document::{Format, MAX_BINARY, MAX_SOURCE};
+use crate::document::Format;
 use crate::error::Result;
 use crate::repo::check::{Finding, check, claimed, shown};
 use crate::secret::SecretBytes;
@@ -43,7 +43,7 @@ impl Plan {
         // Kubernetes takes `a.YAML`. To sops it is binary, so what a rule says of its path is of the whole file.
         let folded = name.filter(|_| format == Format::Binary && !is_named).map(folded);
         let format = folded.unwrap_or(format);
-        let limit = if format == Format::Binary { MAX_BINARY } else { MAX_SOURCE };
+        let limit = format.most_bytes();
         Ok(Some(Self { format, own_format, policy, limit }))
     }
 

@@ -17,7 +17,7 @@ use super::Git;
 use super::blobs::Blobs;
 pub use super::tree::ObjectId;
 use crate::batch::{CHUNK_BYTES, CHUNK_FILES};
-use crate::document::{Format, MAX_BINARY, MAX_SOURCE};
+use crate::document::Format;
 use crate::error::{Error, Kind, Result};
 use crate::secret::SecretBytes;
 
@@ -172,7 +172,7 @@ impl History {
         let ids: Vec<&ObjectId> = blobs.iter().map(|&blob| &self.blobs[blob].id).collect();
         let mut objects = Blobs::open(git)?;
         let small_enough = |at: usize, size: u64| {
-            let limit = limit(self.blobs[blobs[at]].format);
+            let limit = self.blobs[blobs[at]].format.most_bytes() as u64;
             Ok((size <= limit).then_some(((), limit)))
         };
         let (mut chunk, mut bytes, mut read) = (Vec::new(), 0, 0);
@@ -303,10 +303,6 @@ fn field(output: &mut dyn BufRead) -> std::io::Result<Option<Vec<u8>>> {
         field.pop();
     }
     Ok((read > 0).then_some(field))
-}
-
-fn limit(format: Format) -> u64 {
-    (if format == Format::Binary { MAX_BINARY } else { MAX_SOURCE }) as u64
 }
 
 fn cannot_read(error: std::io::Error) -> Error {
