@@ -23,7 +23,7 @@ use sealant_test_support::{Output, Run, Sandbox};
 use super::{RECIPIENT, sandbox};
 use arguments::{FILE, TABLE};
 use canaries::{May, Server, Trap};
-use repository::{FILES, NEW, Repository, TOKEN};
+use repository::{FILES, NEW, Repository, SILENT, TOKEN};
 
 /// Longer than any command needs here, on a machine that does much else.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -212,6 +212,11 @@ impl Case {
                 if shown != drivers::COUNT || output.status != 0 {
                     problems.push(format!("{shown} changes are shown: {output}"));
                 }
+            }
+            ([edit], [file])
+                if edit == "edit" && file.ends_with(SILENT) && !output.stderr.contains("token") =>
+            {
+                problems.push(format!("a value that stays in plaintext is not named: {output}"));
             }
             ([sh, ..], [line]) if sh == "sh" && drivers::COMMITS.contains(line) && output.status == 0 => {
                 problems.push(format!("plaintext is committed: {output}"));

@@ -3,7 +3,7 @@
 //! A command that is not in it is run all the same, without arguments and with folders, and may do nothing that is to be
 //! seen from outside.
 
-use super::canaries::May::{self, Call, ChangeHome, Print, StartPlugins, Wrap, Write};
+use super::canaries::May::{self, Call, ChangeHome, Name, Print, StartPlugins, Wrap, Write};
 
 /// Stands for each of the files that are tried.
 pub const FILE: &str = "{file}";
@@ -41,7 +41,7 @@ pub const TABLE: &[Entry] = &[
         &["--from HEAD~1", "--from HEAD~1 --names-only", "merged/db.yaml", FILE],
         &[Print, StartPlugins],
     ),
-    entry("edit", &[FILE], &[StartPlugins]),
+    entry("edit", &[FILE], &[Name, StartPlugins]),
     entry("encrypt", &["-i .", "-i plugin", "-i dev/p/new.yaml", "-i sub", FILE], &[StartPlugins]),
     entry("encrypt", &["--onto merged/theirs.yaml --output merged/theirs.yaml encrypt/plain.yaml"], &[]),
     entry(
