@@ -127,14 +127,18 @@ fn keys_can_be_joined_by_colons() {
     file.reads("database:\n    password:", "\"database:password\":", "\"database:password\": x\n");
 }
 
-/// A rule that says nothing of them says nothing of a file that has others.
+/// They are held against what a rule says explicitly, and against nothing else.
 #[test]
 fn settings_are_under_no_mac() {
-    let file = File::of("password: x\n");
-    let old = "unencrypted_suffix: _unencrypted";
-    file.reads(old, "encrypted_regex: ^password$", "password: x\n");
-    file.test.write(".sops.yaml", format!("creation_rules:\n  - age: {RECIPIENT}\n"));
+    let file = File::of("password: x\nnote_unencrypted: y\n");
+    let forged = "encrypted_regex: ^password$";
+    file.reads("unencrypted_suffix: _unencrypted", forged, "password: x\nnote_unencrypted: y\n");
+    let rule = format!("creation_rules:\n  - age: {RECIPIENT}\n");
+    file.test.write(".sops.yaml", &rule);
     let _ = file.test.sealant(&["check"]).run().ok();
+    file.test.write(".sops.yaml", format!("{rule}    encrypted_regex: ^(password|note_unencrypted)$\n"));
+    let found = file.test.sealant(&["check"]).run();
+    assert!(found.status != 0 && found.text().contains("[settings]"), "{found}");
 }
 
 /// Whether there is anything behind a ciphertext, and whose it is, takes the data key.
