@@ -4,6 +4,7 @@ mod cli {
     mod audit;
     mod check;
     mod claims;
+    mod copied;
     mod decrypt;
     mod diff;
     mod doctor;

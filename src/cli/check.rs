@@ -11,6 +11,7 @@ use rayon::prelude::*;
 
 use crate::batch::{self, Source};
 use crate::cli::args::{FormatArgs, Formats, IdentityArgs, Input, InputArgs, Inputs};
+use crate::cli::copies::{self, real};
 use crate::cli::encrypt::Encrypt;
 use crate::cli::host::Terminal;
 use crate::cli::pipeline::{chunks, read};
@@ -23,6 +24,7 @@ use crate::fs;
 use crate::keys::vault::StartedBy;
 use crate::repo::before::{Before, Plans};
 use crate::repo::check::{Finding, Rule, check_link};
+use crate::repo::copies::{Copies, Held, Named};
 use crate::repo::git::blobs::Blobs;
 use crate::repo::git::{Git, changes, root_of};
 use crate::sops::MacCheck;
@@ -93,6 +95,7 @@ enum Report {
 
 pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let formats = args.formats.input_only(context.ui)?;
+    let is_part = args.base.is_some() || !args.inputs.files.is_empty();
     let purpose = if args.fix { Purpose::Write } else { Purpose::Look };
     let mut inputs = repository::inputs(args.inputs, purpose, context)?;
     let before = match &args.base {
@@ -109,22 +112,34 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     for error in &inputs.errors {
         looked.failures.add(context.ui, error);
     }
+    let mut copies = Copies::default();
     let progress = context.ui.progress("checking", inputs.inputs.len());
     for chunk in chunks(&inputs.inputs) {
         let look = |input: &Input| {
-            let findings = look(input, formats, &configs, before.as_ref());
+            let seen = look(input, formats, &configs, before.as_ref());
             progress.advance();
-            findings
+            seen
         };
-        let findings: Vec<Result<Vec<Finding>>> = chunk.par_iter().map(look).collect();
-        for (input, findings) in chunk.iter().zip(findings) {
-            looked.add(&plain_path(input.shown()), findings, context);
+        let seen: Vec<Result<Seen>> = chunk.par_iter().map(look).collect();
+        for (input, seen) in chunk.iter().zip(seen) {
+            let shown = plain_path(input.shown());
+            let findings = seen.map(|Seen { findings, held }| {
+                if let Some((path, held)) = input.path.as_deref().zip(held) {
+                    copies.add_looked_at(Named { path: real(path), shown: shown.clone() }, held);
+                }
+                findings
+            });
+            looked.add(&shown, findings, context);
         }
     }
     drop(progress);
     let working_dir = context.lookup()?.working_dir;
     let top = root_of(&working_dir).unwrap_or(&working_dir);
     links::look(&inputs.links, top, &configs, &mut looked, context);
+    if is_part {
+        copies::add_all(&mut copies, &configs, context)?;
+    }
+    looked.found.extend(copies.found().into_iter().map(|(file, finding)| Found::new(file, finding)));
     if args.verify {
         verify(&args.identities, formats, &inputs.inputs, &mut looked, context)?;
     }
@@ -226,17 +241,28 @@ fn verify(
     Ok(())
 }
 
-fn look(input: &Input, formats: Formats, configs: &Configs, before: Option<&Before>) -> Result<Vec<Finding>> {
+/// What was seen of a file.
+#[derive(Default)]
+struct Seen {
+    findings: Vec<Finding>,
+    /// What another file may hold as well.
+    held: Option<Vec<(usize, Held)>>,
+}
+
+fn look(input: &Input, formats: Formats, configs: &Configs, before: Option<&Before>) -> Result<Seen> {
     let name = input.name.as_deref();
     let size = input.path.as_deref().and_then(fs::size).unwrap_or(0);
-    let plans = Plans::of(name, formats.of_input(name), size, configs, before)?;
-    let mut findings = match plans.limit() {
-        Some(limit) => plans.check(input.read(limit)?)?,
-        None => Vec::new(),
-    };
+    let format = formats.of_input(name);
+    let plans = Plans::of(name, format, size, configs, before)?;
+    let mut seen = Seen::default();
+    if let Some(limit) = plans.limit() {
+        let bytes = input.read(limit)?;
+        seen.held = name.and_then(|name| copies::held_by(name, format, &bytes, configs));
+        seen.findings = plans.check(bytes)?;
+    }
     // What was found in a folder is no link itself.
     if let Some(name) = name.filter(|name| input.named || configs.is_behind_link(name)) {
-        findings.extend(check_link(name, [name.to_path_buf()], configs)?);
+        seen.findings.extend(check_link(name, [name.to_path_buf()], configs)?);
     }
-    Ok(findings)
+    Ok(seen)
 }

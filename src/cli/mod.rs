@@ -14,6 +14,7 @@ mod check;
 mod child;
 mod claims;
 mod completion;
+mod copies;
 mod decrypt;
 mod demo;
 mod diff;

@@ -3,6 +3,7 @@ use std::process::ExitCode;
 use crate::batch::Parsed;
 use crate::cli::args::{ChangeKeyArgs, FormatArgs, IdentityArgs, InputArgs, OutputArgs};
 use crate::cli::claims::Claims;
+use crate::cli::copies::Neighbours;
 use crate::cli::pipeline::{Item, Output, Pipeline, Summary, encrypted_or_named, in_two_steps};
 use crate::cli::recipients::Recipients;
 use crate::cli::{Context, block_on};
@@ -37,6 +38,12 @@ pub struct Args {
     #[arg(skip)]
     pub(super) ignore_mac: bool,
 
+    /// Go on with a file that has a data key or values of another one, which is for other readers
+    ///
+    /// Afterwards the two have nothing in common.
+    #[arg(long)]
+    pub(super) allow_copied: bool,
+
     #[command(flatten)]
     pub(super) formats: FormatArgs,
 
@@ -58,6 +65,8 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let service = args.identities.key_service(context)?.naming(&wish.add);
     let recipients = Recipients::new(context, wish)?;
     let claims = Claims::new(context)?;
+    let neighbours = (!args.allow_copied).then(|| Neighbours::new(context)).transpose()?;
+    neighbours.as_ref().map(Neighbours::load).transpose()?;
     // What stands for the name of the only file; others stand for themselves.
     let only = (inputs.inputs.len() == 1).then(|| inputs.inputs[0].name.clone());
     let check = if args.ignore_mac { MacCheck::Ignore } else { MacCheck::Verify };
@@ -79,6 +88,9 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
                 let keys = recipients.of(holder, name, &parsed.path)?;
                 if let Some(name) = name {
                     claims.tell_settings(name, &parsed.file);
+                }
+                if let Some(neighbours) = &neighbours {
+                    neighbours.refuse(&parsed.path, &parsed.file, &keys)?;
                 }
                 Ok(keys)
             };

@@ -282,6 +282,7 @@ fn rotate_file(args: args::Rotate, context: &Context) -> Result<ExitCode> {
         inputs: InputArgs { files: vec![file], filename_override: args.filename_override },
         outputs: args.place.into(),
         ignore_mac: args.ignore_mac,
+        allow_copied: true,
         formats: without_conversion(known(args.formats), &name),
         keys: args.change,
         identities: args.identities,

@@ -11,6 +11,7 @@ use crate::cli::args::{
     Destination, FormatArgs, Formats, IdentityArgs, Input, InputArgs, Inputs, ReportArgs,
 };
 use crate::cli::claims::{Claims, paths};
+use crate::cli::copies::Neighbours;
 use crate::cli::pipeline::{Item, Output, Pipeline, encrypted_or_named, in_two_steps};
 use crate::cli::{Context, Failures, block_on};
 use crate::config::{Configs, Policy, Selection};
@@ -82,8 +83,8 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let service = args.identities.key_service(context)?;
     let formats = args.formats.input_only(context.ui)?;
     let claims = Claims::new(context)?;
-    let update =
-        Update { context, configs: context.configs()?, claims, service: &service, formats, args: &args };
+    let (configs, neighbours) = (context.configs()?, Neighbours::new(context)?);
+    let update = Update { context, configs, claims, neighbours, service: &service, formats, args: &args };
     let mut failures = Failures::default();
     let plans = update.plan(inputs, &mut failures);
     update.show(&plans)?;
@@ -98,6 +99,7 @@ struct Update<'a> {
     context: &'a Context<'a>,
     configs: Configs,
     claims: Claims<'a>,
+    neighbours: Neighbours<'a>,
     service: &'a KeyService<'a>,
     formats: Formats,
     args: &'a Args,
@@ -184,6 +186,9 @@ impl Update<'_> {
             rekey::refuse_new_foreign(wrapped, &keys, self.args.rotate)?;
         }
         let change = Change::between(&current, &keys);
+        if self.args.rotate || change.lets_in() {
+            self.neighbours.refuse(&parsed.path, &parsed.file, &keys)?;
+        }
         let (file, snapshot) = (parsed.path.clone(), parsed.snapshot);
         let settings = match self.args.settings {
             true => self.settings(parsed, &policy).map_err(|error| error.in_file(&file))?,

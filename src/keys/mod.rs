@@ -7,6 +7,7 @@
 
 mod age;
 mod age_pq;
+mod decoded;
 #[cfg(test)]
 mod fake_host;
 mod identities;
@@ -22,6 +23,7 @@ use std::fmt;
 use serde_json::{Map, Value};
 
 pub use self::age::{Recipient, stanzas, takes_passphrase};
+pub(crate) use self::decoded::LENIENT;
 pub use self::identities::{Identities, SourceReport};
 pub use self::keygen::{NewIdentity, generate_identity, recipients_of};
 pub use self::service::{Content, KeyService, Rekey};

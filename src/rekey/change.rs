@@ -105,6 +105,11 @@ impl Change {
         lines
     }
 
+    /// Whether somebody can open more than before.
+    pub fn lets_in(&self) -> bool {
+        self.sharing.is_some() || self.groups.iter().any(|group| !group.added.is_empty())
+    }
+
     /// Whether somebody can open less than before.
     pub fn removes(&self) -> bool {
         self.groups.iter().any(|group| !group.removed.is_empty())

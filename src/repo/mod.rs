@@ -4,6 +4,7 @@ pub mod ages;
 pub mod before;
 pub mod blast_radius;
 pub mod check;
+pub mod copies;
 pub mod git;
 #[cfg(feature = "vault")]
 pub mod status;

@@ -176,6 +176,15 @@ pub fn used_data_keys(spec: &Spec) -> Result<Vec<(&DataKeyEntry, WrappedDataKey)
     wrapped_keys(spec, None)
 }
 
+/// Calls `visit` with the name of each item and the bytes of its ciphertext. No key is needed.
+pub fn for_each_ciphertext(spec: &Spec, visit: &mut dyn FnMut(&str, &[u8])) {
+    for (item, text) in &spec.encrypted_data {
+        if let Ok(token) = Token::parse(item, text) {
+            visit(item, &token.decoded());
+        }
+    }
+}
+
 /// The data keys that one item uses, or any.
 fn wrapped_keys<'s>(spec: &'s Spec, item: Option<&str>) -> Result<Vec<(&'s DataKeyEntry, WrappedDataKey)>> {
     spec.check()?;

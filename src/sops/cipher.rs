@@ -14,6 +14,7 @@ use zeroize::Zeroizing;
 
 use crate::document::ValueKind;
 use crate::error::{Error, Kind, Result};
+use crate::keys::LENIENT;
 use crate::secret::{DataKey, SecretBytes};
 
 const PREFIX: &str = "ENC[AES256_GCM,data:";
@@ -73,6 +74,12 @@ impl<'a> Token<'a> {
     /// The ciphertext itself, without what followed it.
     pub fn text(&self) -> &'a str {
         self.text
+    }
+
+    /// IV, tag and data, the same for each spelling of their base64 that a reader may take: for comparing alone.
+    pub fn decoded(&self) -> Vec<u8> {
+        let decode = |text: &str| LENIENT.decode(text.trim_end_matches('=')).unwrap_or_else(|_| text.into());
+        [self.iv, self.tag, self.data].map(decode).concat()
     }
 
     /// Whether it has the form of what a cipher makes: base64, and an IV and a tag of the lengths that there are.

@@ -34,6 +34,7 @@ use crate::document::{self, Document, Edits, Format, NodeId, Value};
 use crate::error::{Error, Kind, Result};
 use crate::keys::Content;
 use crate::secret::{DataKey, SecretBytes};
+use cipher::Token;
 use encrypt::Origin;
 
 /// Encrypts a plaintext document. `metadata` says for whom and by which rule ([`Metadata::new`]).
@@ -142,6 +143,18 @@ impl Encrypted {
             }
             Ok(())
         })
+    }
+
+    /// Calls `visit` with the path of everything that looks like a ciphertext, comments and what no rule covers included, and
+    /// its bytes. No key is needed.
+    pub fn for_each_ciphertext(&self, visit: &mut dyn FnMut(&str, &[u8])) {
+        let (tree, source) = (self.document.tree(), self.document.source());
+        let nodes = tree.documents().iter().flat_map(|&root| tree.descendants(root));
+        for node in nodes.filter(|&node| !self.document.is_metadata(node)) {
+            if let Ok(token) = Token::parse(tree[node].text.get(source)) {
+                visit(&tree.path_of(source, node), &token.decoded());
+            }
+        }
     }
 
     /// What is wrong with how values are spelled, though none has changed: their kept spellings do not open.

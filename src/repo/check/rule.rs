@@ -65,6 +65,12 @@ rules! {
         advice: "Bring the file in line with `sealant updatekeys FILE`; whoever leaves may have read it: `--rotate` \
                  makes a new data key.",
     }
+    Copied {
+        id: "copied",
+        finds: "A file has the data key or a ciphertext of another one, which is for other readers.",
+        advice: "If the copy is meant, part the two: `sealant rotate -i --allow-copied FILE`. Else take it out: whoever \
+                 may read one file can come to read the other.",
+    }
     Settings {
         id: "settings",
         finds: "A file leaves values in plaintext that its creation rule explicitly says are encrypted.",

@@ -1,0 +1,76 @@
+//! The bytes of a wrapped data key, however its text is laid out.
+//!
+//! For comparing alone: what opens a wrapped key reads it more strictly, or has a server do so.
+
+use base64::Engine;
+use base64::alphabet::STANDARD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+
+use super::WrappedKey;
+
+/// As lenient as any reader of these texts is: padding or none, and spare bits of the last character.
+pub(crate) const LENIENT: GeneralPurpose = GeneralPurpose::new(
+    &STANDARD,
+    GeneralPurposeConfig::new()
+        .with_decode_allow_trailing_bits(true)
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+impl WrappedKey {
+    /// What its text stands for, the same for each way of writing it down: without armor, line ends, the version of a
+    /// transit key, and base64. Its master key does not count, for that has several spellings.
+    pub fn decoded(&self) -> Vec<u8> {
+        let body = armored(&self.enc).unwrap_or_else(|| without_version(self.enc.trim()).to_owned());
+        let body: String = body.chars().filter(|char| !char.is_whitespace()).collect();
+        let base64 = body.trim_end_matches('=').replace('-', "+").replace('_', "/");
+        LENIENT.decode(base64).unwrap_or_else(|_| body.into_bytes())
+    }
+}
+
+/// The base64 between the first and the last line of an armored text of age or PGP, without headers and checksum.
+fn armored(text: &str) -> Option<String> {
+    let mut lines = text.lines().map(str::trim).skip_while(|line| !line.starts_with("-----BEGIN "));
+    lines.next()?;
+    let body = lines.take_while(|line| !line.starts_with("-----END "));
+    Some(body.filter(|line| !line.contains(':') && !line.starts_with('=')).collect())
+}
+
+/// `vault:v1:` says which version of a transit key it takes.
+fn without_version(text: &str) -> &str {
+    let rest = text.strip_prefix("vault:v").and_then(|rest| rest.split_once(':'));
+    rest.map_or(text, |(_, base64)| base64)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::KeyKind;
+    use super::*;
+
+    fn decoded(enc: &str) -> Vec<u8> {
+        let entry = json!({"fp": "F", "enc": enc}).as_object().cloned().unwrap();
+        WrappedKey::foreign(KeyKind::Pgp, entry).decoded()
+    }
+
+    #[test]
+    fn the_layout_of_a_text_does_not_count() {
+        let begin = "-----BEGIN AGE ENCRYPTED FILE-----";
+        let end = "-----END AGE ENCRYPTED FILE-----";
+        for text in [
+            format!("{begin}\nYWdl\nLWVuYw==\n{end}\n"),
+            format!("\r\n{begin}\r\n\r\nYWdl\r\nLWVuYw==\r\n\r\n{end}\r\n"),
+            format!("{begin}\nYWdlLWVuYx\n{end}"),
+            "YWdlLWVuYw==".to_owned(),
+            "YWdlLWVuYw".to_owned(),
+            "vault:v1:YWdlLWVuYw==".to_owned(),
+            "vault:v12:YWdlLWVuYx==\n".to_owned(),
+            "-----BEGIN PGP MESSAGE-----\nVersion: x\n\nYWdlLWVuYw==\n=njUN\n-----END PGP MESSAGE-----"
+                .to_owned(),
+        ] {
+            assert_eq!(decoded(&text), b"age-enc", "{text}");
+        }
+        assert_eq!(decoded("+/8"), decoded("-_8="));
+        assert_eq!(decoded(" no base64! "), b"nobase64!");
+    }
+}

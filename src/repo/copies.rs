@@ -1,0 +1,270 @@
+//! Files that have a data key or a ciphertext in common: one is a copy of the other, or of a part of it.
+//!
+//! Whoever is let into the copy reads what is in the other, so where the two are for different readers it is a finding
+//! ([`Copies::found`]), and nobody is let in whom the other place does not name ([`Copies::refuse`]). What is compared
+//! are decoded bytes, so that another spelling of them hides nothing. Pure, and linear in the files: which there are is
+//! the caller's to say. Opens nothing, and quotes no value.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use crate::encrypted_file::{EncryptedFile, Holder};
+use crate::error::{Error, Kind, Result};
+use crate::keys::{KeySet, WrappedDataKey};
+use crate::rekey::names;
+use crate::repo::check::{Finding, Rule};
+use crate::sealed_secret;
+
+/// What is shorter is no wrapped data key, but may be the same mistake in several files.
+const SHORTEST_KEY: usize = 16;
+
+/// How many shared values are named.
+const SHOWN: usize = 20;
+
+/// A digest of something that is random, and so is nowhere else by chance.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct Print([u8; 16]);
+
+impl Print {
+    fn of(kind: &str, bytes: &[u8]) -> Self {
+        let digest = Sha256::new().chain_update(kind).chain_update(bytes).finalize();
+        let mut print = [0; 16];
+        print.copy_from_slice(&digest[..16]);
+        Self(print)
+    }
+}
+
+/// Who can read a file: the groups of master keys as sets, in no order, and of how many it takes a key.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Readers {
+    groups: BTreeSet<BTreeSet<String>>,
+    required: usize,
+}
+
+impl Readers {
+    fn of(keys: &KeySet) -> Self {
+        let group = |group: &Vec<_>| group.iter().map(ToString::to_string).collect();
+        Self { groups: keys.groups.iter().map(group).collect(), required: keys.required() }
+    }
+
+    /// Those that a file lists, of all its data keys.
+    fn listed(data_keys: &[WrappedDataKey]) -> Self {
+        let set = |wrapped: &WrappedDataKey| KeySet {
+            groups: names(wrapped),
+            threshold: (wrapped.groups.len() > 1).then(|| wrapped.required()),
+        };
+        let each: Vec<Self> = data_keys.iter().map(|wrapped| Self::of(&set(wrapped))).collect();
+        let required = each.iter().map(|readers| readers.required).min().unwrap_or(1);
+        Self { groups: each.into_iter().flat_map(|readers| readers.groups).collect(), required }
+    }
+
+    /// Those who are not among others.
+    fn strangers_to(&self, others: &Self) -> BTreeSet<&str> {
+        let all =
+            |readers: &'_ Self| -> BTreeSet<String> { readers.groups.iter().flatten().cloned().collect() };
+        let known = all(others);
+        self.groups.iter().flatten().map(String::as_str).filter(|name| !known.contains(*name)).collect()
+    }
+
+    /// Whether fewer people have to come together than there.
+    fn is_weaker_than(&self, others: &Self) -> bool {
+        others.required > 1 && (self.required < others.required || self.groups != others.groups)
+    }
+}
+
+/// What of a document or a SealedSecret may be elsewhere, too, and who may read it where it is.
+pub struct Held {
+    readers: Readers,
+    /// A creation rule names the readers, else it is the file's own list.
+    by_rule: bool,
+    keys: Vec<Print>,
+    /// The ciphertexts, and where each is.
+    values: Vec<(Print, Box<str>)>,
+}
+
+/// What of an encrypted file may be elsewhere, too: of a document, or of each SealedSecret, with the line that it begins on.
+/// `rule` is whom the creation rule of its place names.
+pub fn held(file: &EncryptedFile, rule: Option<&KeySet>) -> Vec<(usize, Held)> {
+    let lines = match file {
+        EncryptedFile::Document(_) => vec![1],
+        EncryptedFile::Sealed(file) => {
+            file.objects.iter().map(|(node, _)| file.document.line(*node)).collect()
+        }
+    };
+    lines.into_iter().zip(file.holders()).map(|(line, holder)| (line, Held::of(file, holder, rule))).collect()
+}
+
+impl Held {
+    fn of(file: &EncryptedFile, holder: Holder<'_>, rule: Option<&KeySet>) -> Self {
+        // One that cannot be read is wrapped for nobody.
+        let data_keys = holder.data_keys().unwrap_or_default();
+        let wrapped = data_keys.iter().flat_map(|wrapped| wrapped.groups.iter().flatten());
+        let decoded = wrapped.map(|key| key.decoded()).filter(|bytes| bytes.len() >= SHORTEST_KEY);
+        let keys = decoded.map(|bytes| Print::of("key", &bytes)).collect();
+        let mut values = Vec::new();
+        let mut add = |path: &str, bytes: &[u8]| values.push((Print::of("value", bytes), path.into()));
+        match (file, holder) {
+            (EncryptedFile::Document(file), _) => file.for_each_ciphertext(&mut add),
+            (_, Holder::Sealed(sealed)) => sealed_secret::for_each_ciphertext(&sealed.spec, &mut add),
+            (EncryptedFile::Sealed(_), Holder::Document(_)) => {}
+        }
+        let readers = rule.map_or_else(|| Readers::listed(&data_keys), Readers::of);
+        Self { readers, by_rule: rule.is_some(), keys, values }
+    }
+
+    fn prints(&self) -> impl Iterator<Item = Print> + '_ {
+        self.keys.iter().copied().chain(self.values.iter().map(|(print, _)| *print))
+    }
+
+    fn place(&self) -> &'static str {
+        if self.by_rule { "whose creation rule" } else { "which" }
+    }
+}
+
+/// A file, by its name on the disk and as it is shown.
+pub struct Named {
+    pub path: PathBuf,
+    pub shown: PathBuf,
+}
+
+/// A holder in one of the files.
+struct Unit {
+    file: usize,
+    held: Held,
+    /// The readers, as a number.
+    readers: usize,
+    /// Where it begins in a file that was looked at.
+    line: Option<usize>,
+}
+
+/// Of those who hold the same and have the same readers the first two: one of them is in another file than a third.
+struct Same {
+    readers: usize,
+    first: usize,
+    second: Option<usize>,
+}
+
+/// Files and what they hold.
+#[derive(Default)]
+pub struct Copies {
+    files: Vec<Named>,
+    units: Vec<Unit>,
+    readers: HashMap<Readers, usize>,
+    by_print: HashMap<Print, Vec<Same>>,
+}
+
+impl Copies {
+    /// Adds a file that is only compared with.
+    pub fn add(&mut self, file: Named, held: Vec<(usize, Held)>) {
+        self.add_units(file, held.into_iter().map(|(_, held)| (None, held)));
+    }
+
+    /// Adds a file whose copies are findings; each of what it holds with the line that it begins on.
+    pub fn add_looked_at(&mut self, file: Named, held: Vec<(usize, Held)>) {
+        self.add_units(file, held.into_iter().map(|(line, held)| (Some(line), held)));
+    }
+
+    fn add_units(&mut self, file: Named, units: impl Iterator<Item = (Option<usize>, Held)>) {
+        let at = self.files.len();
+        self.files.push(file);
+        for (line, held) in units {
+            let next = self.readers.len();
+            let readers = *self.readers.entry(held.readers.clone()).or_insert(next);
+            let number = self.units.len();
+            for print in held.prints() {
+                let places = self.by_print.entry(print).or_default();
+                match places.iter_mut().find(|same| same.readers == readers) {
+                    // One that holds a thing twice is not listed yet itself.
+                    Some(same) if self.units.get(same.first).is_some_and(|unit| unit.file != at) => {
+                        same.second.get_or_insert(number);
+                    }
+                    Some(_) => {}
+                    None => places.push(Same { readers, first: number, second: None }),
+                }
+            }
+            self.units.push(Unit { file: at, held, readers, line });
+        }
+    }
+
+    /// What was looked at and holds the same as something that is for others.
+    pub fn found(&self) -> Vec<(&Path, Finding)> {
+        let found = |unit: &Unit| {
+            let line = unit.line?;
+            let message = self.told(unit)?;
+            Some((self.files[unit.file].shown.as_path(), Finding { line, rule: Rule::Copied, message }))
+        };
+        self.units.iter().filter_map(found).collect()
+    }
+
+    fn told(&self, unit: &Unit) -> Option<String> {
+        let foreign = |print: &Print| {
+            let mut places = self.by_print.get(print)?.iter();
+            places.find(|same| same.readers != unit.readers).map(|same| &self.units[same.first])
+        };
+        let name = |other: &Unit| self.files[other.file].shown.display().to_string();
+        if let Some(other) = unit.held.keys.iter().find_map(foreign) {
+            return Some(format!("has the data key of {}, which is for other readers", name(other)));
+        }
+        let (other, path) =
+            unit.held.values.iter().find_map(|(print, path)| Some((foreign(print)?, path)))?;
+        Some(format!("{path} has the ciphertext of a value in {}, which is for other readers", name(other)))
+    }
+
+    /// Refuses to let `keys` read a file that holds the same as another one, where somebody of them is not named. An error
+    /// of kind [`Kind::Conflict`] with what is shared; what to do about it is the caller's to say.
+    pub fn refuse(&self, path: &Path, held: &[(usize, Held)], keys: &KeySet) -> Result<()> {
+        let wanted = Readers::of(keys);
+        for (_, held) in held {
+            for print in held.prints() {
+                let places = self.by_print.get(&print).into_iter().flatten();
+                let units = places.flat_map(|same| [Some(same.first), same.second]).flatten();
+                let elsewhere = units.map(|unit| &self.units[unit]);
+                let mut elsewhere = elsewhere.filter(|unit| self.files[unit.file].path != path);
+                let is_open = |unit: &&Unit| {
+                    let readers = &unit.held.readers;
+                    wanted.strangers_to(readers).is_empty() && !wanted.is_weaker_than(readers)
+                };
+                if let Some(unit) = elsewhere.find(|unit| !is_open(unit)) {
+                    return Err(self.refusal(held, unit, &wanted));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn refusal(&self, held: &Held, unit: &Unit, wanted: &Readers) -> Error {
+        let there: HashSet<Print> = unit.held.prints().collect();
+        let shared: Vec<&str> =
+            held.values.iter().filter(|(print, _)| there.contains(print)).map(|(_, path)| &**path).collect();
+        let has_key = held.keys.iter().any(|print| there.contains(print));
+        let what = match (has_key, shared.len()) {
+            (true, 0) => "its data key".to_owned(),
+            (true, 1) => "its data key and a value".to_owned(),
+            (true, count) => format!("its data key and {count} values"),
+            (false, 1) => "a value".to_owned(),
+            (false, count) => format!("{count} values"),
+        };
+        let other = self.files[unit.file].shown.display();
+        let place = unit.held.place();
+        let strangers = wanted.strangers_to(&unit.held.readers);
+        let (what_is_wrong, list): (_, Vec<&str>) = match strangers.is_empty() {
+            true => ("asks for keys of more groups", Vec::new()),
+            false => ("does not name:", strangers.into_iter().collect()),
+        };
+        let mut lines: Vec<String> = list.iter().map(|name| format!("  {name}")).collect();
+        if !shared.is_empty() {
+            lines.push("shared values:".to_owned());
+            lines.extend(shared.iter().take(SHOWN).map(|path| format!("  {path}")));
+        }
+        if shared.len() > SHOWN {
+            lines.push(format!("  and {} more", shared.len() - SHOWN));
+        }
+        let message = format!("shares {what} with {other}, {place} {what_is_wrong}");
+        Error::new(Kind::Conflict, message).listing(lines).advise(
+            "Whoever may read this file would come to read the other one. If the copy is meant, part the two: `sealant \
+             rotate -i --allow-copied FILE`. Else take out what was copied.",
+        )
+    }
+}

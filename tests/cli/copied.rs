@@ -1,0 +1,106 @@
+//! Copies of encrypted files in places that other people read: found by `check`, and nobody is let into them.
+
+use sealant_test_support::Sandbox;
+
+use super::{RECIPIENT, STRANGER, encrypted, identity};
+
+/// Production is for one recipient, development for a second, too; both have a file.
+fn two_places() -> (Sandbox, String) {
+    let test = super::at_home();
+    let developer = identity(&test, "developer.txt");
+    let rules = format!(
+        "creation_rules:\n  - path_regex: ^prod/\n    age: {RECIPIENT}\n  - path_regex: ^dev/\n    age: {RECIPIENT},{developer}\n"
+    );
+    encrypted(&test, "prod/a.yaml", "password: prod-secret\nuser: admin\n", &[RECIPIENT]);
+    encrypted(&test, "dev/b.yaml", "password: dev-secret\n", &[RECIPIENT, &developer]);
+    test.write(".sops.yaml", rules);
+    (test, developer)
+}
+
+/// What `check` says of copies.
+fn copied(test: &Sandbox) -> Vec<String> {
+    let found = test.sealant(&["check"]).run();
+    found.text().lines().filter(|line| line.contains("[copied]")).map(str::to_owned).collect()
+}
+
+fn opens(test: &Sandbox, file: &str) -> bool {
+    let args = ["decrypt", "--identity", "developer.txt", file];
+    test.sealant(&args).env("XDG_CONFIG_HOME", "/nowhere").run().status == 0
+}
+
+#[test]
+fn nobody_is_let_into_a_copy_until_the_two_are_parted() {
+    let (test, developer) = two_places();
+    assert_eq!(copied(&test), [""; 0]);
+    test.write("dev/copy.yaml", test.read("prod/a.yaml"));
+    let found = copied(&test);
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert!(found.iter().any(|line| line.starts_with("dev/copy.yaml:") && line.contains("prod/a.yaml")));
+
+    let before = test.read_text("dev/copy.yaml");
+    for args in [&["updatekeys", "--yes", "dev"][..], &["updatekeys", "--rotate", "--yes", "dev/copy.yaml"]] {
+        let output = test.sealant(args).run().code(8);
+        for part in
+            ["shares its data key and 2 values with prod/a.yaml", &developer, "password", "--allow-copied"]
+        {
+            assert!(output.stderr.contains(part), "{part}: {output}");
+        }
+        assert_eq!(test.read_text("dev/copy.yaml"), before);
+    }
+    test.sealant(&["rotate", "-i", "--allow-copied", "dev/copy.yaml"]).run().ok();
+    assert_eq!(copied(&test), [""; 0]);
+    test.sealant(&["updatekeys", "--yes", "dev/copy.yaml"]).run().ok();
+    assert!(opens(&test, "dev/copy.yaml") && !opens(&test, "prod/a.yaml"));
+}
+
+#[test]
+fn who_is_listed_in_a_copy_already_is_no_reader_of_the_other_file() {
+    let (test, developer) = two_places();
+    let prod = test.read_text("prod/a.yaml");
+    // The entry of the one recipient, once more, under the name of the other.
+    let from = prod.find("        - recipient:").or_else(|| prod.find("        - enc:")).expect("an entry");
+    let to = prod[from..].find("    lastmodified").map(|at| from + at).expect("its end");
+    let entry = prod[from..to].replace(RECIPIENT, &developer);
+    let forged = format!("{}{entry}{}", &prod[..to], &prod[to..]);
+    test.write("dev/forged.yaml", &forged);
+    let found = test.sealant(&["check"]).run();
+    assert!(
+        found.text().lines().any(|line| line.starts_with("dev/forged.yaml:") && line.contains("[copied]")),
+        "{found}\n{forged}"
+    );
+    for args in
+        [&["rotate", "-i", "dev/forged.yaml"][..], &["updatekeys", "--rotate", "--yes", "dev/forged.yaml"]]
+    {
+        test.sealant(args).run().code(8);
+        assert_eq!(test.read_text("dev/forged.yaml"), forged);
+    }
+}
+
+#[test]
+fn another_spelling_of_a_copied_value_hides_nothing() {
+    let (test, _) = two_places();
+    let prod = test.read_text("prod/a.yaml");
+    let value = prod.lines().next().and_then(|line| line.split_once(": ")).expect("a value").1;
+    let respelled = value.replace("type:str", "type:bytes").replace("==,", "=,").replace("=,iv", ",iv");
+    assert_ne!(respelled, value);
+    let dev = test.read_text("dev/b.yaml");
+    test.write("dev/b.yaml", format!("x: {respelled}\n{dev}"));
+    let found = copied(&test);
+    assert!(
+        found.iter().any(|line| line.starts_with("dev/b.yaml:") && line.contains("prod/a.yaml")),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn copies_for_the_same_readers_and_going_readers_are_in_nobodys_way() {
+    let (test, developer) = two_places();
+    test.write("prod/b.yaml", test.read("prod/a.yaml"));
+    assert_eq!(copied(&test), [""; 0]);
+    test.sealant(&["rotate", "-i", "prod"]).run().ok();
+
+    encrypted(&test, "dev/c.yaml", "a: 1\n", &[RECIPIENT, &developer, STRANGER]);
+    test.write("prod/c.yaml", test.read("dev/c.yaml"));
+    test.sealant(&["updatekeys", "--yes", "dev/c.yaml"]).run().ok();
+    assert!(!test.read_text("dev/c.yaml").contains(STRANGER));
+}
