@@ -121,7 +121,12 @@ pub const TABLE: &[Entry] = &[
     entry("unset", &["{file} [\"user\"]", "apps/forged-scope.yaml password"], &[StartPlugins]),
     entry(
         "updatekeys",
-        &["--yes .", "--yes --rotate .", "--yes dev/b.yaml dev/p dev/v1.yaml dev/v2.yaml", "--yes {file}"],
+        &[
+            "--yes .",
+            "--yes --rotate .",
+            "--yes dev/b.yaml dev/copy.yaml dev/listed.yaml dev/p dev/v1.yaml dev/v2.yaml",
+            "--yes {file}",
+        ],
         &[StartPlugins],
     ),
     entry("who-can-decrypt", &["--recipient R", FILE], &[]),

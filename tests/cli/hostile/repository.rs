@@ -39,6 +39,8 @@ pub const FILES: &[&str] = &[
     "bombs/deep.json",
     "bombs/deep.yaml",
     "dev/b.yaml",
+    "dev/copy.yaml",
+    "dev/listed.yaml",
     "dev/p/a.yaml",
     "dev/v1.yaml",
     "dev/v2.yaml",
@@ -211,6 +213,8 @@ impl Repository {
         let (_, block) = prod.split_once("\nsops:\n").expect("metadata");
         self.test.write("dev/v1.yaml", format!("note: harmless\nsops:\n{block}"));
         self.test.write("dev/v2.yaml", format!("note: harmless\nsops:\n{}", without_line(block, "mac: ")));
+        self.test.write("dev/copy.yaml", &prod);
+        self.test.write("dev/listed.yaml", listed_as_well(&prod, &self.attacker.recipient));
     }
 
     /// Markers as a merge leaves them, committed: one side is an older value, whose MAC is long gone.
@@ -475,6 +479,14 @@ fn replaced(text: &str, old: &str, new: &str) -> String {
 fn without_line(text: &str, with: &str) -> String {
     let lines = text.lines().filter(|line| !line.trim_start().starts_with(with));
     lines.flat_map(|line| [line, "\n"]).collect()
+}
+
+/// A file with one more reader in its list, whose wrap is a copy of ours.
+fn listed_as_well(text: &str, recipient: &str) -> String {
+    let (head, rest) = text.split_once("    age:\n").expect("wraps for age");
+    let end = format!("recipient: {RECIPIENT}\n");
+    let (wrap, tail) = rest.split_once(&end).expect("its end");
+    format!("{head}    age:\n{wrap}{end}{wrap}recipient: {recipient}\n{tail}")
 }
 
 /// Every setting of Git that names a program.
