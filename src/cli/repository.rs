@@ -17,12 +17,15 @@ pub(super) enum Purpose {
     Write,
 }
 
-/// The inputs that are meant; without any, the folder that one is in. What Git ignores is left out.
+/// The inputs that are meant; without any, the folder that one is in. What Git ignores is left out. Files that are called
+/// as our own leftovers are not: whoever looks for what is wrong must find it under every name.
 pub(super) fn inputs(mut args: InputArgs, purpose: Purpose, context: &Context) -> Result<Inputs> {
     if args.files.is_empty() {
         args.files.push(PathBuf::from("."));
     }
     let mut inputs = args.inputs()?;
+    let leftovers = std::mem::take(&mut inputs.leftovers);
+    inputs.inputs.extend(leftovers);
     leave_out_ignored(&mut inputs, &args.files, purpose, context)?;
     Ok(inputs)
 }

@@ -22,6 +22,8 @@ pub struct Walk {
     pub files: Vec<PathBuf>,
     /// The links that were passed by in folders.
     pub links: Vec<PathBuf>,
+    /// What looks like a leftover of a killed run, and was passed by in folders. Anybody can give a file such a name.
+    pub leftovers: Vec<PathBuf>,
     /// Paths that lead nowhere, and folders that cannot be read.
     pub errors: Vec<Error>,
 }
@@ -129,8 +131,10 @@ impl Walk {
         let enter = |entry: &DirEntry| entry.depth() == 0 || entry.file_name() != ".git";
         for entry in tree.sort_by_file_name().into_iter().filter_entry(enter) {
             match entry {
-                Ok(entry) if entry.file_type().is_file() && !atomic::is_leftover(entry.path()) => {
-                    self.files.extend(wanted(entry.path()));
+                Ok(entry) if entry.file_type().is_file() => {
+                    let is_leftover = atomic::is_leftover(entry.path());
+                    let found = if is_leftover { &mut self.leftovers } else { &mut self.files };
+                    found.extend(wanted(entry.path()));
                 }
                 Ok(entry) if entry.depth() > 0 && entry.path_is_symlink() => {
                     self.links.extend(wanted(entry.path()));

@@ -279,3 +279,15 @@ fn spellings_that_do_not_belong_to_the_file_are_told() {
     assert_eq!(output.text(), "hex: 31\n");
     assert!(output.stderr.starts_with("warning: broken.yaml: sealant_spelling does not belong"), "{output}");
 }
+
+/// Anybody can call a file as what a killed run of ours leaves behind.
+#[test]
+fn the_name_of_a_leftover_hides_nothing() {
+    let test = sandbox();
+    test.write(".sops.yaml", format!("creation_rules:\n  - path_regex: ^a/\n    age: {RECIPIENT}\n"));
+    test.write("a/.b.yaml.sealant-Ab3dEf9x.tmp", "password: hunter2\n");
+    for args in [&["check"][..], &["check", "a"]] {
+        let output = test.sealant(args).run().code(1);
+        assert!(output.text().contains("a/.b.yaml.sealant-Ab3dEf9x.tmp:1: "), "{output}");
+    }
+}

@@ -74,6 +74,8 @@ pub struct Inputs {
     pub inputs: Vec<Input>,
     /// The links that were passed by in folders.
     pub links: Vec<PathBuf>,
+    /// What looks like a leftover of a killed run, and was passed by in folders.
+    pub leftovers: Vec<Input>,
     /// What could not be looked at.
     pub errors: Vec<Error>,
     /// There are several, or there could be: results can't all go to one place.
@@ -124,8 +126,9 @@ impl InputArgs {
             path: Some(path),
         };
         let inputs: Vec<_> = found.files.into_iter().map(input).collect();
+        let leftovers = found.leftovers.into_iter().map(input).collect();
         let many = many || inputs.iter().any(|input| !input.named) || inputs.len() > 1;
-        Inputs { inputs, links: found.links, errors: found.errors, many }
+        Inputs { inputs, links: found.links, leftovers, errors: found.errors, many }
     }
 }
 

@@ -67,6 +67,7 @@ pub const SILENT: &str = "forged/selection.yaml";
 
 /// Files with plaintext that rules call secret. `check` names them all.
 pub const HIDDEN: &[&str] = &[
+    "secrets/.a.yaml.sealant-Ab3dEf9x.tmp",
     "secrets/behind-sealed.yaml",
     "secrets/comment.yaml",
     "secrets/deep/in/plain.yaml",
