@@ -107,6 +107,7 @@ struct Inner {
     kind: Kind,
     message: String,
     lines: Vec<String>,
+    details: Vec<String>,
     file: Option<PathBuf>,
     line: Option<usize>,
     advice: Option<String>,
@@ -121,6 +122,7 @@ impl Error {
             kind,
             message: message.into(),
             lines: Vec::new(),
+            details: Vec::new(),
             file: None,
             line: None,
             advice: None,
@@ -154,6 +156,14 @@ impl Error {
     #[must_use]
     pub fn listing(mut self, lines: impl IntoIterator<Item = String>) -> Self {
         self.0.lines.extend(lines);
+        self
+    }
+
+    /// The same error with lines below those, for whoever runs the program alone: they say which identities, files and servers
+    /// there are here. The controller hands them to nobody else.
+    #[must_use]
+    pub fn detailing(mut self, details: impl IntoIterator<Item = String>) -> Self {
+        self.0.details.extend(details);
         self
     }
 
@@ -214,6 +224,16 @@ impl Error {
         &self.0.lines
     }
 
+    /// What appears below that, for whoever runs the program alone.
+    pub fn details(&self) -> &[String] {
+        &self.0.details
+    }
+
+    /// All that appears below the message for whoever runs the program.
+    pub fn below(&self) -> impl Iterator<Item = &String> {
+        self.0.lines.iter().chain(&self.0.details)
+    }
+
     /// Where, what and why, in one line.
     pub fn headline(&self) -> String {
         let Inner { file, line, message, source, .. } = &*self.0;
@@ -236,7 +256,7 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.headline())?;
-        self.0.lines.iter().try_for_each(|line| write!(f, "\n{}", shown(line)))
+        self.below().try_for_each(|line| write!(f, "\n{}", shown(line)))
     }
 }
 

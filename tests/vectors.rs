@@ -239,7 +239,7 @@ fn too_few_or_other_identities_open_nothing() {
                     bail!("it opens");
                 };
                 ensure!((error.kind(), error.kind().exit_code()) == (Kind::NoDataKey, 128), "{error}");
-                let named = foreign.is_none_or(|words| error.message().contains(words));
+                let named = foreign.is_none_or(|words| error.to_string().contains(words));
                 ensure!(named, "it does not name {foreign:?}: {error}");
                 Ok(())
             });
@@ -301,7 +301,7 @@ fn an_age_file_of_the_sops_repository_opens() {
                 bail!("four bytes are taken for a data key");
             };
             let counted = format!("has {} bytes instead of 32", plain.len());
-            ensure!(error.message().contains(&counted), "{error}");
+            ensure!(error.to_string().contains(&counted), "{error}");
             Ok(())
         });
     }

@@ -124,18 +124,13 @@ pub fn not_opened(error: &Error) -> Verdict {
         _ => Reason::BadCiphertext,
     };
     // Which identities and files there are is nothing for all who may read a SealedSecret.
-    let (message, more) = said_to_all(error.message());
-    let not_allowed = more.contains(" is not allowed").then_some(reasons::NOT_ALLOWED);
-    let more = (!more.is_empty()).then_some(reasons::LOG_SAYS_MORE);
-    let lines: Vec<&str> = [message].into_iter().chain(not_allowed).chain(more).collect();
+    let details = error.details();
+    let is_refused = details.iter().any(|line| line.contains(" is not allowed"));
+    let public = [error.message()].into_iter().chain(error.lines().iter().map(String::as_str));
+    let not_allowed = is_refused.then_some(reasons::NOT_ALLOWED);
+    let more = (!details.is_empty()).then_some(reasons::LOG_SAYS_MORE);
+    let lines: Vec<&str> = public.chain(not_allowed).chain(more).collect();
     Verdict::new(reason, lines.join("\n"))
-}
-
-/// Parts what an error says of the SealedSecret from what it says of the controller.
-pub fn said_to_all(message: &str) -> (&str, &str) {
-    let titles = ["\nwhat went wrong:", "\nlooked for identities in:"];
-    let end = titles.iter().filter_map(|title| message.find(title)).min().unwrap_or(message.len());
-    message.split_at(end)
 }
 
 /// What to write, now that it is open; an error where nothing can be.
@@ -575,13 +570,17 @@ mod tests {
         assert_eq!(error(Kind::NoDataKey, true), Reason::VaultUnavailable);
         assert_eq!(error(Kind::NoDataKey, false), Reason::NoIdentity);
         assert_eq!(error(Kind::Decrypt, false), Reason::BadCiphertext);
-        let found = Error::new(Kind::NoDataKey, "nothing opens it\nlooked for identities in:\n  Secret team");
+        let closed = || Error::new(Kind::NoDataKey, "nothing opens it");
+        let detailed = |lines: &[&str]| closed().detailing(lines.iter().map(ToString::to_string));
+        let found = detailed(&["looked for identities in:", "  Secret team"]);
         let said = |error: &Error| not_opened(error).message;
         assert_eq!(said(&found), format!("nothing opens it\n{}", reasons::LOG_SAYS_MORE));
-        let failed = "nothing opens it\nwhat went wrong:\n  /run/token: gone\n  https://x is not allowed";
+        let failed = detailed(&["what went wrong:", "  /run/token: gone", "  https://x is not allowed"]);
         let expected = format!("nothing opens it\n{}\n{}", reasons::NOT_ALLOWED, reasons::LOG_SAYS_MORE);
-        assert_eq!(said(&Error::new(Kind::NoDataKey, failed)), expected);
-        assert_eq!(said(&Error::new(Kind::NoDataKey, "nothing opens it")), "nothing opens it");
+        assert_eq!(said(&failed), expected);
+        assert_eq!(said(&closed()), "nothing opens it");
+        let wanted = closed().listing(["wanted, any of:".to_owned(), "  age1x".to_owned()]);
+        assert_eq!(said(&wanted), "nothing opens it\nwanted, any of:\n  age1x");
         let long = Verdict::new(Reason::NoIdentity, "x".repeat(5000));
         assert_eq!(long.message.len(), LONGEST_MESSAGE + 3);
     }

@@ -271,7 +271,8 @@ fn without_servers(mut wrapped: WrappedDataKey) -> Option<WrappedDataKey> {
 
 /// An error said once more, for another SealedSecret.
 fn again(error: &Error) -> Error {
-    Error::new(error.kind(), error.message()).passing(error.may_pass())
+    let again = Error::new(error.kind(), error.message()).passing(error.may_pass());
+    again.listing(error.lines().iter().cloned()).detailing(error.details().iter().cloned())
 }
 
 fn used(sealed: &SealedSecret) -> Result<Used<'_>> {

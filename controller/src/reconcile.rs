@@ -216,10 +216,9 @@ impl Reconciler {
         let secret = match opened.and_then(|keys| unseal(&sealed.sealed, &keys)) {
             Ok(secret) => secret,
             Err(error) => {
-                let (_, more) = decide::said_to_all(error.message());
-                if !more.is_empty() {
+                if !error.details().is_empty() {
                     let (namespace, name) = (sealed.namespace(), sealed.name());
-                    tracing::info!(namespace, name, "it could not be opened: {}", more.trim_start());
+                    tracing::info!(namespace, name, "it could not be opened: {}", error.details().join("\n"));
                 }
                 return Ok(decide::not_opened(&error).into());
             }

@@ -325,9 +325,9 @@ impl Failures {
     pub fn add(&mut self, ui: &Ui, error: &Error) {
         // Two hundred files that nobody here can open have one reason, which is not to be read two hundred times.
         let summary = error.message().trim_end_matches(':');
-        let told = || format!("{summary}\n{}", error.lines().join("\n"));
+        let told = || format!("{summary}\n{}", error.below().cloned().collect::<Vec<_>>().join("\n"));
         match error.file() {
-            Some(file) if !error.lines().is_empty() && !self.told.insert(told()) => {
+            Some(file) if error.below().next().is_some() && !self.told.insert(told()) => {
                 ui.error(&Error::new(error.kind(), format!("{summary}, as above")).in_file(file));
             }
             _ => ui.error(error),

@@ -203,13 +203,13 @@ impl Ui {
 
     /// Tells as a warning what failed, though the command goes on.
     pub fn warning_of(&self, error: &Error) {
-        self.warning_list(error.headline(), error.lines().iter().cloned());
+        self.warning_list(error.headline(), error.below().cloned());
     }
 
     /// Tells what failed, where, why, and what to do about it.
     pub fn error(&self, error: &Error) {
         self.labelled(ERROR, "error:", &error.headline());
-        self.below(error.lines().iter().cloned());
+        self.below(error.below().cloned());
         if let Some(advice) = error.advice() {
             let label = self.styled_err(HELP, "help:");
             self.err(&format!("  {label} {}", shown::line(&capitalized(advice))));

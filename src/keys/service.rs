@@ -453,11 +453,11 @@ impl<'h> KeyService<'h> {
         } else {
             "no identity at hand opens the data key".to_owned()
         };
-        let mut below = Vec::new();
-        let mut add = |title: &str, lines: Vec<String>| {
+        let (mut wanted, mut details) = (Vec::new(), Vec::new());
+        let add = |to: &mut Vec<String>, title: &str, lines: Vec<String>| {
             if !lines.is_empty() {
-                below.push(title.to_owned());
-                below.extend(lines.iter().map(|line| format!("  {line}")));
+                to.push(title.to_owned());
+                to.extend(lines.iter().map(|line| format!("  {line}")));
             }
         };
         let closed: Vec<(usize, &Group)> =
@@ -465,7 +465,7 @@ impl<'h> KeyService<'h> {
         for (index, _) in &closed {
             let title =
                 if shared { format!("group {} wants any of:", index + 1) } else { "wanted, any of:".into() };
-            add(&title, wrapped.groups[*index].iter().map(|wrapped| wrapped.wanted()).collect());
+            add(&mut wanted, &title, wrapped.groups[*index].iter().map(|wrapped| wrapped.wanted()).collect());
         }
         let mut failures: Vec<&Failure> = Vec::new();
         for failure in closed.iter().flat_map(|(_, group)| &group.failures) {
@@ -473,13 +473,14 @@ impl<'h> KeyService<'h> {
                 failures.push(failure);
             }
         }
-        add("what went wrong:", failures.iter().map(|failure| failure.problem.clone()).collect());
+        let problems = failures.iter().map(|failure| failure.problem.clone()).collect();
+        add(&mut details, "what went wrong:", problems);
         let has =
             |test: fn(&MasterKey) -> bool| wrapped.groups.iter().flatten().any(|wrapped| test(&wrapped.key));
         let speaks_age = has(|key| matches!(key, MasterKey::Age(_)));
         let speaks_vault = has(|key| matches!(key, MasterKey::Vault(_)));
         if speaks_age {
-            add("looked for identities in:", self.identities.report());
+            add(&mut details, "looked for identities in:", self.identities.report());
         }
 
         let of_vault = failures.iter().find_map(|failure| failure.advice.clone());
@@ -504,7 +505,8 @@ impl<'h> KeyService<'h> {
             }
         };
         let passing = failures.iter().any(|failure| failure.passing);
-        Error::new(Kind::NoDataKey, message).listing(below).advise(advice).passing(passing)
+        let error = Error::new(Kind::NoDataKey, message).listing(wanted).detailing(details);
+        error.advise(advice).passing(passing)
     }
 }
 
