@@ -1,7 +1,7 @@
 //! Git, asked by running it: what is staged, what commits hold, what is set up.
 //!
 //! Owns how Git is started and what is made of its failures; the files beside it say what is asked. There is one place that
-//! starts it, [`Git::start`]: at the real top of a working tree, as `place` finds it, and so that no program runs which a
+//! starts it, `Git::start`: at the real top of a working tree, as `place` finds it, and so that no program runs which a
 //! repository names. Nobody else starts Git, and nobody starts it in a folder of a repository's content.
 
 pub mod blobs;
