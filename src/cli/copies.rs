@@ -50,6 +50,23 @@ impl<'a> Neighbours<'a> {
     }
 }
 
+/// The same for versions of one file that are brought together.
+pub(super) fn refuse_versions<'v>(
+    context: &Context,
+    path: &Path,
+    format: Format,
+    versions: impl IntoIterator<Item = &'v SecretBytes>,
+    keys: &KeySet,
+) -> Result<()> {
+    let neighbours = Neighbours::new(context)?;
+    for version in versions {
+        if is_meant_to_be_encrypted(format, version) {
+            neighbours.refuse(path, &EncryptedFile::parse(format, version.clone())?, keys)?;
+        }
+    }
+    Ok(())
+}
+
 /// Adds the encrypted files of the working tree, or of the folder that one is in where there is none.
 pub(super) fn add_all(copies: &mut Copies, configs: &Configs, context: &Context) -> Result<()> {
     let working_dir = context.lookup()?.working_dir;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use crate::batch::Source;
 use crate::cli::args::{FormatArgs, Formats, IdentityArgs, Input};
 use crate::cli::session::{Outcome, Session};
-use crate::cli::{Context, Failures, block_on, pipeline, typed};
+use crate::cli::{Context, Failures, block_on, copies, pipeline, typed};
 use crate::encrypted_file::is_meant_to_be_encrypted;
 use crate::error::{Error, Kind, Result};
 use crate::fs::{Lock, Snapshot};
@@ -216,6 +216,7 @@ impl Resolve<'_> {
             path: file.path,
             format,
             rule: &rule,
+            let_in: &|keys| self.let_in(file, keys),
             has_made: &has_made,
             marker_size: markers::MARKER_SIZE,
             now: host.now(),
@@ -225,6 +226,12 @@ impl Resolve<'_> {
 
     fn rule(&self, file: &File<'_>) -> Result<Option<KeySet>> {
         policy::keys_of_file(&self.context.configs()?, file.path)
+    }
+
+    fn let_in(&self, file: &File<'_>, keys: &KeySet) -> Result<()> {
+        let Stages { base, ours, theirs } = &file.stages;
+        let versions = [base, ours, theirs].into_iter().flatten();
+        copies::refuse_versions(self.context, file.path, file.source.format, versions, keys)
     }
 
     fn sequence(&self, file: &File<'_>) -> Sequence {
@@ -327,7 +334,8 @@ impl Resolve<'_> {
                 );
             }
             let rule = self.rule(file)?;
-            let made = block_on(resolve::renewed(&self.service, ours, &file.stages, rule.as_ref()))?;
+            let let_in = |keys: &KeySet| self.let_in(file, keys);
+            let made = block_on(resolve::renewed(&self.service, ours, &file.stages, rule.as_ref(), &let_in))?;
             let metadata = ours.metadata.for_keys(made.wrapped);
             let key = new_key.insert(made.key);
             ours.write(&*plaintext, metadata, &sides.key, Some(key), now)

@@ -226,3 +226,43 @@ fn an_older_data_key_of_ours_is_not_brought_back() {
         assert!(!opens(&repo, &entry, "bob.txt"), "Bob is back");
     }
 }
+
+/// Three states of a file that only we read, carried to where Mallory reads, too, with them in the list. A merge of them
+/// would make a new data key, for all whom that place names.
+#[test]
+fn states_of_a_file_of_other_readers_are_not_brought_together() {
+    let attack = Attack::new();
+    let Attack { repo, mallory } = &attack;
+    let both = format!("{},{mallory}", repo.recipient);
+    let rule = |path: &str, who: &str| format!("  - path_regex: ^{path}\n    age: {who}\n");
+    let rules = [rule("dev/", &both), rule("", &repo.recipient)].concat();
+    repo.test.write(".sops.yaml", format!("creation_rules:\n{rules}"));
+    let state = || listed(&repo.test.read_text("s.yaml"), &repo.recipient, mallory);
+    let base = state();
+    repo.set("s.yaml", "b", "two-b");
+    let ours = state();
+    repo.test.write("s.yaml", base.replacen(&entry_of(&base, mallory), "", 1));
+    repo.set("s.yaml", "c", "three-c");
+    repo.sealant(&["rotate", "-i", "s.yaml"]);
+    let theirs = state();
+    repo.test.write("dev/c.yaml", base);
+    repo.commit("a copy");
+    repo.branches(|| repo.test.write("dev/c.yaml", &ours), || repo.test.write("dev/c.yaml", &theirs));
+
+    let merge = repo.merge().code(1);
+    assert!(merge.stderr.contains("s.yaml, whose creation rule does not name"), "{merge}");
+    assert_eq!(repo.test.read_text("dev/c.yaml"), ours);
+    let resolve = repo.test.sealant(&["resolve", "dev/c.yaml"]).run().code(1);
+    assert!(resolve.stderr.contains("s.yaml, whose creation rule does not name"), "{resolve}");
+    assert_eq!(repo.test.read_text("dev/c.yaml"), ours);
+}
+
+/// A file with somebody in its list, whose entry is a copy of another.
+fn listed(file: &str, recipient: &str, more: &str) -> String {
+    let entry = entry_of(file, recipient);
+    file.replacen(&entry, &format!("{entry}{}", entry.replace(recipient, more)), 1)
+}
+
+fn entry_of(file: &str, recipient: &str) -> String {
+    without_entry(file, recipient).1
+}

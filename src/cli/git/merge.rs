@@ -4,12 +4,13 @@ use std::process::ExitCode;
 
 use crate::cli::args::IdentityArgs;
 use crate::cli::host::Terminal;
-use crate::cli::{Context, block_on, typed};
+use crate::cli::{Context, block_on, copies, typed};
 use crate::config::absolute;
 use crate::document::{Format, MAX_BINARY};
 use crate::error::Result;
 use crate::fs::{self, Mode};
 use crate::host::Host;
+use crate::keys::KeySet;
 use crate::keys::vault::StartedBy;
 use crate::policy;
 use crate::repo::git::Git;
@@ -75,12 +76,17 @@ fn merge(args: &Args, context: &Context) -> Result<bool> {
     let path = args.path.as_path();
     let rule = || policy::keys_of_file(&context.configs()?, path);
     let has_made = |key: &DataKey| Sequence::of_path(&host, path).has_made(key);
+    let format = Format::of_path(path);
+    let each = [versions.base.as_ref(), Some(&versions.ours), Some(&versions.theirs)];
+    let let_in =
+        |keys: &KeySet| copies::refuse_versions(context, path, format, each.into_iter().flatten(), keys);
     let merge = Merge {
         host: &host,
         service: &service,
         path,
-        format: Format::of_path(path),
+        format,
         rule: &rule,
+        let_in: &let_in,
         has_made: &has_made,
         marker_size: args.marker_size,
         now: host.now(),

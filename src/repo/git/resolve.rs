@@ -141,6 +141,7 @@ pub async fn renewed(
     file: &Encrypted,
     stages: &Stages,
     rule: Option<&KeySet>,
+    let_in: &dyn Fn(&KeySet) -> Result<()>,
 ) -> Result<Chosen> {
     let side = |stage: &Option<SecretBytes>| match stage {
         Some(stage) => Encrypted::parse(file.format(), stage.clone()).map(|side| side.metadata.keys),
@@ -148,11 +149,11 @@ pub async fn renewed(
         None => Ok(WrappedDataKey { groups: Vec::new(), threshold: 0 }),
     };
     let (ours, theirs) = (side(&stages.ours)?, side(&stages.theirs)?);
-    merge::renewed(service, &file.metadata.keys, [&ours, &theirs], rule).await.map_err(
-        |failure| match failure {
+    merge::renewed(service, &file.metadata.keys, [&ours, &theirs], rule, let_in).await.map_err(|failure| {
+        match failure {
             Failure::Unsettled(error) | Failure::Unwrappable(error) => error,
-        },
-    )
+        }
+    })
 }
 
 async fn unwrap(service: &KeyService<'_>, path: &Path, file: &Encrypted) -> Result<DataKey> {

@@ -265,7 +265,7 @@ impl<'w> Writer<'w> {
         let &Settings { carrier, selection, mac_only_encrypted } = settings;
         let stays = |key: &DataKey| may_stay(merge, opened, selection, texts, key);
         let recipients::Chosen { key, wrapped, is_new } =
-            recipients::merged(merge.service, &locked(opened), rule.as_ref(), &stays).await?;
+            recipients::merged(merge.service, &locked(opened), rule.as_ref(), &stays, merge.let_in).await?;
         let mut metadata = carrier.file.metadata.for_keys(wrapped);
         (metadata.selection, metadata.mac_only_encrypted) = (selection.clone(), mac_only_encrypted);
         let sides = [&opened.ours, &opened.theirs];

@@ -65,6 +65,8 @@ pub struct Merge<'a> {
     pub format: Format,
     /// Whom the creation rule of the file names, if there is one.
     pub rule: &'a dyn Fn() -> Result<Option<KeySet>>,
+    /// Whether the file may be wrapped for these: an error where it holds what elsewhere is for others.
+    pub let_in: &'a dyn Fn(&KeySet) -> Result<()>,
     /// Whether an earlier step of the rebase or cherry-pick that is under way made this data key here.
     pub has_made: &'a dyn Fn(&DataKey) -> bool,
     /// How long markers of conflicts are.

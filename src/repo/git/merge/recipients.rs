@@ -49,11 +49,13 @@ impl From<Error> for Failure {
 }
 
 /// The data key of a merged document and how it is wrapped. It is that of the side that changed it, if it `may_stay`.
+/// Before anything is wrapped, the caller is asked whether these may be let in.
 pub async fn merged(
     service: &KeyService<'_>,
     versions: &Versions<Locked<'_>>,
     rule: Option<&KeySet>,
     may_stay: &dyn Fn(&DataKey) -> Result<bool>,
+    let_in: &dyn Fn(&KeySet) -> Result<()>,
 ) -> Result<Chosen, Failure> {
     let keys = merged_keys(versions)?;
     let stays = match holders(versions) {
@@ -77,6 +79,7 @@ pub async fn merged(
         group.iter().filter(|key| !is_kept(key)).cloned().collect()
     });
     refuse_unsettled(&new.collect::<Vec<_>>(), [versions.ours.wrapped, versions.theirs.wrapped], rule)?;
+    let_in(&keys)?;
     let (Some((key, holders)), Some(wrapped)) = (stays, wrapped) else {
         return new_data_key(service, &keys).await;
     };
@@ -101,10 +104,12 @@ pub async fn renewed(
     wrapped: &WrappedDataKey,
     sides: [&WrappedDataKey; 2],
     rule: Option<&KeySet>,
+    let_in: &dyn Fn(&KeySet) -> Result<()>,
 ) -> Result<Chosen, Failure> {
     let keys = key_set(wrapped);
     refuse_weaker(sides, &keys, rule)?;
     refuse_unsettled(&keys.groups, sides, rule)?;
+    let_in(&keys)?;
     new_data_key(service, &keys).await
 }
 
@@ -344,7 +349,7 @@ mod tests {
             theirs: locked(&theirs, &keys),
         };
         let rule = rule.map(|rule| people.set(rule));
-        let merged = block_on(merged(&service, &versions, rule.as_ref(), &|_| Ok(may_stay)));
+        let merged = block_on(merged(&service, &versions, rule.as_ref(), &|_| Ok(may_stay), &|_| Ok(())));
         let Chosen { key, wrapped, is_new } = merged.map_err(|failure| match failure {
             Failure::Unsettled(error) | Failure::Unwrappable(error) => error.message().to_owned(),
         })?;
