@@ -96,6 +96,11 @@ pub fn held(file: &EncryptedFile, rule: Option<&KeySet>) -> Vec<(usize, Held)> {
     lines.into_iter().zip(file.holders()).map(|(line, holder)| (line, Held::of(file, holder, rule))).collect()
 }
 
+/// What is called by its path; a comment has none.
+fn named(path: &str) -> Box<str> {
+    if path.is_empty() { "a comment".into() } else { path.into() }
+}
+
 impl Held {
     fn of(file: &EncryptedFile, holder: Holder<'_>, rule: Option<&KeySet>) -> Self {
         // One that cannot be read is wrapped for nobody.
@@ -104,7 +109,7 @@ impl Held {
         let decoded = wrapped.map(|key| key.decoded()).filter(|bytes| bytes.len() >= SHORTEST_KEY);
         let keys = decoded.map(|bytes| Print::of("key", &bytes)).collect();
         let mut values = Vec::new();
-        let mut add = |path: &str, bytes: &[u8]| values.push((Print::of("value", bytes), path.into()));
+        let mut add = |path: &str, bytes: &[u8]| values.push((Print::of("value", bytes), named(path)));
         match (file, holder) {
             (EncryptedFile::Document(file), _) => file.for_each_ciphertext(&mut add),
             (_, Holder::Sealed(sealed)) => sealed_secret::for_each_ciphertext(&sealed.spec, &mut add),

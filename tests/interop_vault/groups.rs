@@ -48,7 +48,7 @@ fn age_opens_without_a_request() {
     assert_eq!(test.sops(&["decrypt", "down.yaml"]).env("SOPS_AGE_KEY", &me.secret).run().ok().text(), PLAIN);
     // What cannot be wrapped anew is not: the file stays.
     let before = test.read_text("down.yaml");
-    let _ = with_age(&["rotate", "-i", "down.yaml"]).fails(1, &[&down]);
+    let _ = with_age(&["rotate", "-i", "--allow-copied", "down.yaml"]).fails(1, &[&down]);
     assert_eq!(test.read_text("down.yaml"), before);
     // Both are named when neither opens it.
     let output = test.stranger(&["decrypt", "f.yaml"]).fails(128, &[&uri, "no token at hand"]);
