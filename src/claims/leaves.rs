@@ -13,7 +13,7 @@ use crate::sops;
 /// A value or comment that is, or would be, in plaintext where something says that it is encrypted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Exposed {
-    /// Where it stands in the document that was looked at.
+    /// Where it is in the document that was looked at.
     pub at: NodeId,
     pub is_comment: bool,
 }

@@ -40,7 +40,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// What is said to Git whatever it is asked.
 const SWITCHES: &[&str] = &[
     "--no-pager",
-    // What stands in for an object here does not do so where it is pushed.
+    // An object that replaces another one here does not where it is pushed.
     "--no-replace-objects",
     // A path is a path, whatever it looks like.
     "--literal-pathspecs",
