@@ -28,7 +28,7 @@ use crate::repo::who_can_decrypt::Asked;
 /// be in use all the same.
 ///
 /// Whoever could open one version may have kept its data key, and reads with it what was set under it later: such values
-/// are listed "by a kept data key". Values that once stood in clear, in a file that is encrypted in other versions, are
+/// are listed "by a kept data key". Values that were once in plaintext, in a file that is encrypted in other versions, are
 /// listed for every recipient. Comments are not listed.
 ///
 /// It cannot see what no branch or tag leads to, other clones, or what was sent in another way. The exit code is 0

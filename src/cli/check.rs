@@ -136,7 +136,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let working_dir = context.lookup()?.working_dir;
     let top = root_of(&working_dir).unwrap_or(&working_dir);
     links::look(&inputs.links, top, &configs, &mut looked, context);
-    if is_part {
+    if !copies.is_empty() && (is_part || top != working_dir) {
         copies::add_all(&mut copies, &configs, context)?;
     }
     looked.found.extend(copies.found().into_iter().map(|(file, finding)| Found::new(file, finding)));
@@ -152,7 +152,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         Report::Sarif => context.ui.json(&report::sarif(&looked.found))?,
     }
     if args.fix {
-        let clear = fix::files_in_clear(&looked.found);
+        let clear = fix::plaintext_files(&looked.found);
         let inputs =
             inputs.inputs.into_iter().map(|input| Input { path: Some(plain_path(input.shown())), ..input });
         let inputs = inputs.filter(|input| clear.contains(input.shown()));
@@ -243,10 +243,10 @@ fn verify(
 
 /// What was seen of a file.
 #[derive(Default)]
-struct Seen {
-    findings: Vec<Finding>,
+pub(super) struct Seen {
+    pub findings: Vec<Finding>,
     /// What another file may hold as well.
-    held: Option<Vec<(usize, Held)>>,
+    pub held: Option<Vec<(usize, Held)>>,
 }
 
 fn look(input: &Input, formats: Formats, configs: &Configs, before: Option<&Before>) -> Result<Seen> {

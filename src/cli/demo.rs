@@ -110,7 +110,7 @@ impl Tour<'_> {
         self.git(&["init", "--quiet", "--initial-branch=main"])?;
         self.sealant(&["git", "install"], &[])?;
 
-        self.say("A commit with the Secret in clear is refused:")?;
+        self.say("A commit with the Secret in plaintext is refused:")?;
         self.git(&["add", ".sops.yaml", ".gitattributes", "secrets", "plain.yaml"])?;
         let commit = ["commit", "--quiet", "--message", "Add the database"];
         let refused = !self.run_command("git", &commit, &[])?;

@@ -3,11 +3,12 @@ use std::process::ExitCode;
 
 use crate::batch::{self, OpenedDocument, Plain, Source};
 use crate::cli::args::{FormatArgs, Formats, IdentityArgs, InputArgs, KeyArgs, OutputArgs, RuleArgs};
+use crate::cli::copies::Neighbours;
 use crate::cli::pipeline::{Item, Output, Pipeline, Summary, in_two_steps, is_config};
 use crate::cli::{Context, block_on};
 use crate::config::{Configs, Policy, Selection};
 use crate::document::{self, Document, Format};
-use crate::encrypted_file::{self, Holder, no_answer};
+use crate::encrypted_file::{self, EncryptedFile, Holder, no_answer};
 use crate::error::{Error, Kind, Result};
 use crate::fs::{self, Mode, Snapshot};
 use crate::host::Host;
@@ -261,7 +262,7 @@ impl<'a> Encrypt<'a> {
             return Err(Error::new(Kind::NoFile, "no file was given"));
         };
         let old_file = open_old(old, document.format(), service)?;
-        let why_new = match old_file.why_not_kept(&**document, recipe)? {
+        let why_new = match self.why_not_kept(path, &old_file, &**document, recipe)? {
             None if old_file.is_already(&**document, recipe)? => {
                 let bytes = old_file.file.document().source().as_bytes().to_vec();
                 return Ok(sops::Ciphertext { bytes, warnings: Vec::new() });
@@ -292,6 +293,27 @@ impl<'a> Encrypt<'a> {
         let onto = Some(&old_file.file).filter(|_| key == old_file.key);
         sops::encrypt(&**document, metadata, &key, self.context.host.now(), onto)
     }
+
+    /// Why an older state's data key cannot be that of a file; `None` when it can.
+    fn why_not_kept(
+        &self,
+        path: &Path,
+        old: &Old,
+        document: &dyn Document,
+        recipe: &Recipe,
+    ) -> Result<Option<&'static str>> {
+        if let Some(why) = old.why_not_kept(document, recipe)? {
+            return Ok(Some(why));
+        }
+        let bytes = SecretBytes::new(old.file.document().source().as_bytes().to_vec());
+        let file = EncryptedFile::parse(document.format(), bytes)?;
+        match Neighbours::new(self.context)?.refuse(path, &file, &recipe.keys) {
+            Err(error) if error.kind() == Kind::Conflict => {
+                Ok(Some("shares its data key or a value with a file that is for other readers"))
+            }
+            other => other.map(|()| None),
+        }
+    }
 }
 
 /// An older state of a file, of which nothing was changed by somebody without its data key.
@@ -313,7 +335,7 @@ fn open_old(path: &Path, format: Format, service: &crate::keys::KeyService<'_>) 
 }
 
 impl Old {
-    /// Why its data key cannot be that of a file; `None` when it can.
+    /// The same, as far as the two themselves show.
     fn why_not_kept(&self, document: &dyn Document, recipe: &Recipe) -> Result<Option<&'static str>> {
         let holder = Holder::Document(&self.file.metadata.keys);
         if rekey::recipients(holder, Some(&recipe.keys), &Wish::default()).is_err() {

@@ -62,7 +62,7 @@ pub struct Args {
 
     /// Before the command starts, tell the CI system to mask the values in the job's log from now on
     ///
-    /// They are printed to standard output, in clear, which only a runner of GitHub Actions takes out of the log: so
+    /// They are printed to standard output, in plaintext, which only a runner of GitHub Actions takes out of the log: so
     /// this is refused where GITHUB_ACTIONS is not `true`.
     #[arg(long, value_enum, value_name = "SYSTEM")]
     pub(super) mask: Option<Mask>,

@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -9,18 +9,21 @@ use rayon::prelude::*;
 use crate::cli::Context;
 use crate::cli::args::{Formats, Input};
 use crate::cli::check::report::{self, Looked};
-use crate::cli::check::{fix, links};
+use crate::cli::check::{Seen, fix, links};
+use crate::cli::copies;
 use crate::cli::encrypt::Encrypt;
 use crate::config::{Configs, Disk, Lookup, SEALANT_NAME, SOPS_NAME, Source, absolute};
-use crate::document::Format;
+use crate::document::{Format, MAX_SOURCE};
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::repo::before::{Before, Plans};
-use crate::repo::check::{Finding, check_link, unseen};
+use crate::repo::check::{check_link, unseen};
+use crate::repo::copies::{Copies, Named};
 use crate::repo::git::blobs::Blobs;
 use crate::repo::git::configs::Staged;
 use crate::repo::git::tree::{Entry, ObjectId, Tree};
 use crate::repo::git::{Git, changes};
+use crate::secret::SecretBytes;
 
 /// What Git's hooks run
 #[derive(Debug, clap::Args)]
@@ -39,9 +42,9 @@ enum Hook {
     PreCommit(PreCommitArgs),
 }
 
-/// Keep secrets in clear out of a commit; no key is needed
+/// Keep plaintext secrets out of a commit; no key is needed
 ///
-/// Looks at what is staged as `check` looks at files, by the configs that are staged: what stands in the working tree
+/// Looks at what is staged as `check` looks at files, by the configs that are staged: what is in the working tree
 /// does not count, nor does a config above the repository, nor SOPS_CONFIG. Links are not followed, and submodules not
 /// entered. Where a config is staged, all that it is about is looked at; one that Git neither has nor ignores, above a
 /// staged file, fails the commit, for nobody else would have its rules.
@@ -63,7 +66,7 @@ struct PreCommitArgs {
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
 
-    /// Encrypt the files that are found to be in clear; what was staged stays so, and the commit fails
+    /// Encrypt the files that are found to be in plaintext; what was staged stays so, and the commit fails
     ///
     /// A file whose working tree is not what is staged is left alone. Nothing is staged: that is yours to do, once you
     /// have looked at it.
@@ -81,6 +84,12 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
 struct Target {
     path: PathBuf,
     id: ObjectId,
+}
+
+impl Target {
+    fn file(&self) -> Named {
+        Named { path: self.path.clone(), shown: self.path.clone() }
+    }
 }
 
 /// What would come to others.
@@ -177,10 +186,23 @@ fn look_at(
         staged.read_links(&tree, &mut blobs)?;
     }
     let configs = Configs::from_source(lookup, staged);
-    for (target, findings) in targets.iter().zip(look(&targets, &mut blobs, &configs, before.as_ref())) {
+    let mut copies = Copies::default();
+    for (target, seen) in targets.iter().zip(look(&targets, &mut blobs, &configs, before.as_ref())) {
+        let findings = seen.map(|Seen { findings, held }| {
+            if let Some(held) = held {
+                copies.add_looked_at(target.file(), held);
+            }
+            findings
+        });
         looked.add(&target.path, findings, context);
     }
+    if !copies.is_empty() {
+        add_others(&mut copies, &targets, &tree, &mut blobs, &configs);
+    }
     drop(blobs);
+    for (file, finding) in copies.found() {
+        looked.add(file, Ok(vec![finding]), context);
+    }
     look_at_links(&links, &tree, git, &configs, looked, context);
 
     let found = &looked.found[found_before..];
@@ -301,7 +323,7 @@ fn look(
     blobs: &mut Blobs,
     configs: &Configs,
     before: Option<&Before>,
-) -> Vec<Result<Vec<Finding>>> {
+) -> Vec<Result<Seen>> {
     let ids: Vec<&ObjectId> = targets.iter().map(|target| &target.id).collect();
     let plan = |at: usize, size: u64| {
         let path = &targets[at].path;
@@ -309,22 +331,54 @@ fn look(
         Ok(plans.limit().map(|limit| (plans, limit as u64)))
     };
     let check = |(at, read): (usize, Result<Option<_>>)| {
-        let findings = read.and_then(|file: Option<(Plans, _)>| match file {
-            Some((plans, bytes)) => plans.check(bytes),
-            None => Ok(Vec::new()),
+        let seen = read.and_then(|file: Option<(Plans, _)>| {
+            let Some((plans, bytes)) = file else { return Ok(Seen::default()) };
+            let path = &targets[at].path;
+            let held = copies::held_by(path, Format::of_path(path), &bytes, configs);
+            Ok(Seen { findings: plans.check(bytes)?, held })
         });
-        (at, findings)
+        (at, seen)
     };
     let mut looked: Vec<_> = blobs.each(&ids, plan).par_bridge().map(check).collect();
     looked.sort_by_key(|(at, _)| *at);
-    looked.into_iter().map(|(_, findings)| findings).collect()
+    looked.into_iter().map(|(_, seen)| seen).collect()
 }
 
-/// Encrypts files in clear in the working tree, where that is what is staged.
+/// Adds what else would be in the commit and is encrypted. What cannot be read is no copy of anything.
+fn add_others(
+    copies: &mut Copies,
+    targets: &[Target],
+    tree: &Tree,
+    blobs: &mut Blobs,
+    configs: &Configs,
+) {
+    let looked_at: HashSet<&Path> = targets.iter().map(|target| target.path.as_path()).collect();
+    let other = |(path, entry): (&PathBuf, &Entry)| match entry {
+        Entry::File(id) if !looked_at.contains(path.as_path()) => {
+            Some(Target { path: path.clone(), id: id.clone() })
+        }
+        _ => None,
+    };
+    let others: Vec<Target> = tree.iter().filter_map(other).collect();
+    let ids: Vec<&ObjectId> = others.iter().map(|other| &other.id).collect();
+    let limit = MAX_SOURCE as u64;
+    let read = blobs.each(&ids, |_, size| Ok((size <= limit).then_some(((), limit))));
+    let hold = |(at, read): (usize, Result<Option<((), SecretBytes)>>)| {
+        let (path, ((), bytes)) = (&others[at].path, read.ok()??);
+        Some((at, copies::held_by(path, Format::of_path(path), &bytes, configs)?))
+    };
+    let mut held: Vec<_> = read.par_bridge().filter_map(hold).collect();
+    held.sort_by_key(|(at, _)| *at);
+    for (at, held) in held {
+        copies.add(others[at].file(), held);
+    }
+}
+
+/// Encrypts files in plaintext in the working tree, where that is what is staged.
 fn fix(looked: &Looked, git: &Git, working_dir: &Path, configs: Configs, context: &Context) -> Result<()> {
     let unstaged = changes::unstaged(git)?;
     let mut inputs = Vec::new();
-    for path in fix::files_in_clear(&looked.found) {
+    for path in fix::plaintext_files(&looked.found) {
         if unstaged.contains(&path) {
             context.ui.warning(format!(
                 "{}: not changed: the working tree has something else than what is staged; stage all of the file, \

@@ -113,12 +113,12 @@ fn offer_git(git: Option<&Git>, asked_for: bool, context: &Context) -> Result<()
         return Ok(());
     }
     let question =
-        "Let Git merge and show secrets, and keep those in clear out of commits (`sealant git install`)?";
+        "Let Git merge and show secrets, and keep those in plaintext out of commits (`sealant git install`)?";
     if asked_for || (context.host.can_ask() && context.host.confirm(question)?) {
         return install::install(git, Attributes::Committed, context);
     }
     context.ui.say(
-        "Git:      `sealant git install` lets it merge secrets, and keeps those in clear out of commits",
+        "Git:      `sealant git install` lets it merge secrets, and keeps those in plaintext out of commits",
     );
     Ok(())
 }

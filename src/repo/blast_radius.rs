@@ -47,7 +47,7 @@ pub enum State {
 /// How a value could be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Way {
-    /// It stood in clear: everybody could, who has the repository.
+    /// It was in plaintext: everybody could, who has the repository.
     InClear,
     /// As a recipient.
     Recipient(Share),
@@ -58,7 +58,7 @@ pub enum Way {
 impl std::fmt::Display for Way {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::InClear => f.write_str("in clear, by anybody"),
+            Self::InClear => f.write_str("in plaintext, by anybody"),
             Self::Recipient(share) => share.fmt(f),
             Self::KeptDataKey(share) => write!(f, "{share}, by a kept data key"),
         }
@@ -81,7 +81,7 @@ pub struct Exposed {
     pub value: String,
     pub state: State,
     pub way: Way,
-    /// How many ciphertexts of it could be read; for values in clear, in how many versions.
+    /// How many ciphertexts of it could be read; for values in plaintext, in how many versions.
     pub versions: usize,
     /// By which commit the newest version of it came that could be read, and when.
     pub commit: String,
@@ -146,7 +146,7 @@ struct Token {
     until: Option<Timestamp>,
 }
 
-/// A value that stood in clear.
+/// A value that was in plaintext.
 struct Clear {
     newest: usize,
     versions: usize,
@@ -325,7 +325,7 @@ impl<'h> Search<'h> {
         self.since.zip(until).is_some_and(|(since, until)| until < since)
     }
 
-    /// Looks for values that stood in clear in files that are encrypted in another version.
+    /// Looks for values that were in plaintext in files that are encrypted in another version.
     fn in_clear(&mut self, git: &Git<'_>) -> Result<()> {
         let history = self.history;
         let is_known = |blob: &usize| self.paths[*blob].iter().any(|path| self.selections.contains_key(path));
@@ -435,7 +435,7 @@ impl<'h> Search<'h> {
         }
     }
 
-    /// Whether a ciphertext may be of the very value that stood in clear: nothing newer came since it was encrypted.
+    /// Whether a ciphertext may be of the very value that was in plaintext: nothing newer came since it was encrypted.
     fn is_first_since(&self, place: Place, clear: &Clear, mark: &Mark) -> bool {
         let since = self.commit_of(clear.newest).time;
         let first = |mark: &Mark| self.tokens.get(mark).map(|token| token.first);

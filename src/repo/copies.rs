@@ -166,6 +166,11 @@ impl Copies {
         self.add_units(file, held.into_iter().map(|(_, held)| (None, held)));
     }
 
+    /// Whether nothing was added that holds anything.
+    pub fn is_empty(&self) -> bool {
+        self.units.is_empty()
+    }
+
     /// Adds a file whose copies are findings; each of what it holds with the line that it begins on.
     pub fn add_looked_at(&mut self, file: Named, held: Vec<(usize, Held)>) {
         self.add_units(file, held.into_iter().map(|(line, held)| (Some(line), held)));

@@ -175,7 +175,7 @@ impl Template {
         if self.data.is_some() {
             return Err(Error::new(
                 Kind::Read,
-                "template.data is not supported: its values would be in clear",
+                "template.data is not supported: its values would be in plaintext",
             )
             .advise("Seal each value as an item: `sealant set FILE ITEM`."));
         }

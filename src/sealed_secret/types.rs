@@ -213,7 +213,7 @@ pub struct Template {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metadata: Option<TemplateMetadata>,
 
-    /// Always refused: values in a template would be in clear.
+    /// Always refused: values in a template would be in plaintext.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "anything")]
     pub data: Option<Value>,

@@ -288,7 +288,7 @@ impl Writer<'_> {
     fn stay_clear(&self, leaf: &Leaf<'_>, value: &Value) -> Result<()> {
         if leaf.node != leaf.at && self.encrypted.contains(&leaf.node) {
             let message =
-                "a clear value is an alias of an encrypted one, which sops would write in clear here";
+                "a clear value is an alias of an encrypted one, which sops would write in plaintext here";
             return Err(self
                 .at(leaf, Error::new(Kind::Encrypt, message))
                 .advise("write the value out instead"));

@@ -104,3 +104,39 @@ fn copies_for_the_same_readers_and_going_readers_are_in_nobodys_way() {
     test.sealant(&["updatekeys", "--yes", "dev/c.yaml"]).run().ok();
     assert!(!test.read_text("dev/c.yaml").contains(STRANGER));
 }
+
+#[test]
+fn a_folder_of_the_repository_is_compared_with_the_rest_of_it() {
+    let (test, _) = two_places();
+    test.program("git", &["init", "-q"]).run().ok();
+    test.write("dev/copy.yaml", test.read("prod/a.yaml"));
+    let found = test.sealant(&["check"]).cwd("dev").run().code(1);
+    assert!(
+        found.text().lines().any(|line| line.starts_with("copy.yaml:") && line.contains("prod/a.yaml")),
+        "{found}"
+    );
+}
+
+#[test]
+fn onto_a_copy_makes_a_new_data_key() {
+    let (test, developer) = two_places();
+    test.write("dev/copy.yaml", test.read_text("prod/a.yaml"));
+    test.write("plain.yaml", "password: prod-secret\nuser: admin\n");
+    // The list that the copy has is whatever its author wrote.
+    let listed = [RECIPIENT, &developer].join(",");
+    encrypted(&test, "dev/listed.yaml", "password: prod-secret\nuser: admin\n", &[RECIPIENT, &developer]);
+    let keys = test.read_text("dev/listed.yaml");
+    test.write("prod/listed.yaml", keys);
+    for old in ["dev/copy.yaml", "prod/listed.yaml"] {
+        let args = ["encrypt", "--age", &listed, "--onto", old, "plain.yaml"];
+        let output = test.sealant(&args).run().ok();
+        assert!(output.stderr.contains("a new data key"), "{output}");
+        let value = |text: &str| text.lines().next().expect("a line").to_owned();
+        assert_ne!(value(output.text()), value(&test.read_text(old)), "{output}");
+    }
+    let output = test
+        .sealant(&["encrypt", "--age", RECIPIENT, "--onto", "dev/copy.yaml", "plain.yaml"])
+        .run()
+        .ok();
+    assert!(!output.stderr.contains("a new data key"), "for readers whom both places name: {output}");
+}

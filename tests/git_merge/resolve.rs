@@ -194,7 +194,7 @@ fn settings_that_come_from_nowhere_leave_nothing_in_clear() {
 #[test]
 fn one_side_as_it_was_is_no_merge() {
     let name = "s.yaml";
-    let in_clear = |repo: &Repo| repo.test.write(name, TEXT.replace("two", "in clear"));
+    let in_clear = |repo: &Repo| repo.test.write(name, TEXT.replace("two", "in plaintext"));
     let tampered_with = |repo: &Repo| {
         let text = repo.test.read_text(name).replace("lastmodified: \"20", "lastmodified: \"19");
         repo.test.write(name, text);

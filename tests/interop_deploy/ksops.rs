@@ -148,7 +148,7 @@ fn what_cannot_be_opened_stops_the_build() {
         output.status != 0 && output.stdout.is_empty() && output.stderr.contains("holds a ciphertext"),
         "{output}"
     );
-    // What is in clear is none of its business.
+    // What is in plaintext is none of its business.
     test.write("app/db.enc.yaml", secret("db"));
     refused(build(&test), "not encrypted");
 }

@@ -173,17 +173,17 @@ fn what_was_in_clear_was_everybodys() {
     assert_eq!(
         repo.radius(&[]),
         [
-            r#"live app.yaml ["a"]: in clear, by anybody"#,
-            "live db.yaml shop/db: p: in clear, by anybody",
-            r#"live key.pem ["data"]: in clear, by anybody"#,
-            r#"encrypted-anew app.yaml ["b"]: in clear, by anybody"#,
+            r#"live app.yaml ["a"]: in plaintext, by anybody"#,
+            "live db.yaml shop/db: p: in plaintext, by anybody",
+            r#"live key.pem ["data"]: in plaintext, by anybody"#,
+            r#"encrypted-anew app.yaml ["b"]: in plaintext, by anybody"#,
         ]
     );
     // And once more by mistake, of one value.
     let text = repo.test.read_text("app.yaml");
     repo.test.write("app.yaml", format!("c: hunter2\n{text}"));
     repo.commit(60);
-    assert!(repo.radius(&[]).contains(&r#"live app.yaml ["c"]: in clear, by anybody"#.to_owned()));
+    assert!(repo.radius(&[]).contains(&r#"live app.yaml ["c"]: in plaintext, by anybody"#.to_owned()));
 }
 
 #[test]

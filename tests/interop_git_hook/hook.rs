@@ -477,3 +477,27 @@ fn nothing_in_a_file_hides_plaintext_from_the_hook() {
         );
     }
 }
+
+#[test]
+fn a_copy_for_other_readers_is_found_among_all_that_is_staged() {
+    let test = repository();
+    let developer = "age1lggyhqrw2nlhcxprm67z43rta597azn8gknawjehu9d9dl0jq3yqqvfafg";
+    let rules = format!("{}  - path_regex: ^dev/\n    age: {RECIPIENT},{developer}\n", rule());
+    add(&test, ".sops.yaml", rules);
+    test.write("secrets/a.yaml", "a: hunter2\n");
+    program(&test, env!("CARGO_BIN_EXE_sealant"), &["encrypt", "-i", "secrets/a.yaml"]).run().ok();
+    git(&test, &["add", "secrets"]).run().ok();
+    git(&test, &["commit", "-qm", "a secret", "--no-verify"]).run().ok();
+    let secret = test.read_text("secrets/a.yaml");
+    // What is in the working tree does not count.
+    test.write("secrets/a.yaml", "");
+    add(&test, "dev/copy.yaml", &secret);
+    let output = hook(&test, &[]).run().code(1);
+    let found = lines(&output);
+    assert!(
+        found.iter().any(|line| line.starts_with("dev/copy.yaml:")
+            && line.contains("secrets/a.yaml")
+            && line.ends_with("[copied]")),
+        "{output}"
+    );
+}

@@ -58,7 +58,7 @@ enum Gap {
     Comment(isize, String),
 }
 
-/// A stream of documents whose bytes are kept: anchors, aliases and tags stand in clear parts alone.
+/// A stream of documents whose bytes are kept: anchors, aliases and tags stand in plaintext parts alone.
 pub fn yaml() -> impl Strategy<Value = Source> {
     stream(false)
 }

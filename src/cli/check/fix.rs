@@ -18,7 +18,7 @@ use crate::keys::vault::StartedBy;
 use crate::repo::check::Rule;
 
 /// The files with values in plaintext that encrypting them would mend.
-pub fn files_in_clear(found: &[Found]) -> BTreeSet<PathBuf> {
+pub fn plaintext_files(found: &[Found]) -> BTreeSet<PathBuf> {
     let of_rules = |rules: &'static [Rule]| {
         let found = found.iter().filter(move |found| rules.contains(&found.finding.rule));
         found.map(|found| found.file.clone()).collect::<BTreeSet<_>>()

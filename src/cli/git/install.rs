@@ -10,7 +10,7 @@ use crate::host::Host;
 use crate::repo::git::Git;
 use crate::repo::git::install::{Attributes, Setup, Step};
 
-/// Tell Git how to show and merge secrets, and to keep those in clear out of commits
+/// Tell Git how to show and merge secrets, and to keep those in plaintext out of commits
 ///
 /// Writes the drivers into the clone's .git/config, the attributes that call them into .gitattributes, and a
 /// pre-commit hook. What is there already stays: a hook of somebody else is not touched, and you are told what to add

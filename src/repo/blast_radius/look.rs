@@ -1,4 +1,4 @@
-//! What one version of a file gives away: values, for whom they are, and what of it is in clear.
+//! What one version of a file gives away: values, for whom they are, and what of it is in plaintext.
 
 use std::collections::HashSet;
 
@@ -56,7 +56,7 @@ pub(super) fn look(format: Format, content: Content, is_it: &impl Fn(&MasterKey)
     read().unwrap_or_else(Look::Unread)
 }
 
-/// The values of a file in clear that are encrypted in other versions of it.
+/// The values of a file in plaintext that are encrypted in other versions of it.
 pub(super) fn clear_values(
     format: Format,
     bytes: &SecretBytes,
@@ -97,7 +97,7 @@ fn paths_in_clear(document: &dyn Document, selection: &Selection, exempt: Exempt
     Ok(found.values.into_iter().map(|node| paths.to(node)).collect())
 }
 
-/// The values of Kubernetes Secrets in clear, whatever else the file has.
+/// The values of Kubernetes Secrets in plaintext, whatever else the file has.
 fn secrets_of(format: Format, bytes: SecretBytes) -> Vec<String> {
     const KIND: &[u8] = b"Secret";
     let may_be =

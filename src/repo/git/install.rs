@@ -41,7 +41,7 @@ pub const HOOK_LINE: &str = "sealant hook pre-commit";
 const HOOK: &str = "#!/bin/sh
 # Written by `sealant git install`; `sealant git install --uninstall` takes it away.
 if ! command -v sealant > /dev/null; then
-    echo 'sealant is not on the PATH, so nobody can tell whether a secret would be committed in clear' >&2
+    echo 'sealant is not on the PATH, so nobody can tell whether a secret would be committed in plaintext' >&2
     exit 1
 fi
 # Git has asked, not the pre-commit framework: what is staged counts.
@@ -53,7 +53,7 @@ exec sealant hook pre-commit
 const FORMER_HOOK: &str = "#!/bin/sh
 # Written by `sealant git install`; `sealant git install --uninstall` takes it away.
 if ! command -v sealant > /dev/null; then
-    echo 'sealant is not on the PATH, so nobody can tell whether a secret would be committed in clear' >&2
+    echo 'sealant is not on the PATH, so nobody can tell whether a secret would be committed in plaintext' >&2
     exit 1
 fi
 exec sealant hook pre-commit
