@@ -345,13 +345,7 @@ fn look(
 }
 
 /// Adds what else would be in the commit and is encrypted. What cannot be read is no copy of anything.
-fn add_others(
-    copies: &mut Copies,
-    targets: &[Target],
-    tree: &Tree,
-    blobs: &mut Blobs,
-    configs: &Configs,
-) {
+fn add_others(copies: &mut Copies, targets: &[Target], tree: &Tree, blobs: &mut Blobs, configs: &Configs) {
     let looked_at: HashSet<&Path> = targets.iter().map(|target| target.path.as_path()).collect();
     let other = |(path, entry): (&PathBuf, &Entry)| match entry {
         Entry::File(id) if !looked_at.contains(path.as_path()) => {

@@ -134,9 +134,7 @@ fn onto_a_copy_makes_a_new_data_key() {
         let value = |text: &str| text.lines().next().expect("a line").to_owned();
         assert_ne!(value(output.text()), value(&test.read_text(old)), "{output}");
     }
-    let output = test
-        .sealant(&["encrypt", "--age", RECIPIENT, "--onto", "dev/copy.yaml", "plain.yaml"])
-        .run()
-        .ok();
+    let output =
+        test.sealant(&["encrypt", "--age", RECIPIENT, "--onto", "dev/copy.yaml", "plain.yaml"]).run().ok();
     assert!(!output.stderr.contains("a new data key"), "for readers whom both places name: {output}");
 }
