@@ -61,6 +61,7 @@ pub fn recipe(document: &dyn Document, wanted: &Wanted, rule: Option<&Policy>) -
     let asked = if document.format() == Format::Binary { Some(Selection::default()) } else { asked };
     let (selection, is_preset) = selection(document, asked);
     let mac_only_encrypted = wanted.mac_only_encrypted || rule.is_some_and(|rule| rule.mac_only_encrypted);
+    let mac_only_encrypted = mac_only_encrypted && document.format() != Format::Binary;
     Ok(Recipe { keys, selection, mac_only_encrypted, is_preset })
 }
 

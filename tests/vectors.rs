@@ -443,7 +443,7 @@ fn a_value_is_bound_to_its_path() {
         let mut metadata = Rule::default().metadata();
         metadata.last_modified = "2026-01-01T00:00:00Z".to_owned();
         let plain = parse(Format::Yaml, format!("{place}: '{}'\n", text("ciphertext")).as_bytes())?;
-        let file = plain.put_metadata(Some(&metadata.to_data()))?.apply(plain.source());
+        let file = plain.put_metadata(Some(&metadata.to_data(plain.format())))?.apply(plain.source());
         Ok(encrypted(Format::Yaml, file.as_bytes())?.decrypt(&key, MacCheck::Ignore)?.bytes)
     };
     problems.check("a value at its path", || {

@@ -135,7 +135,7 @@ fn what_the_mac_covers_and_who_reads_are_differences_and_not_weaker() {
     let mut file = metadata(Selection::default(), &[&[ONE, TWO]], 0);
     file.last_modified = "2026-01-01T00:00:00Z".to_owned();
     let document = parse(Format::Yaml, "a: 1\n");
-    let edits = document.put_metadata(Some(&file.to_data())).unwrap();
+    let edits = document.put_metadata(Some(&file.to_data(document.format()))).unwrap();
     let text = edits.apply(document.source());
     let file = Encrypted::parse(Format::Yaml, SecretBytes::new(text.as_bytes().to_vec())).unwrap();
     let found = of_document(&file, &rule(&format!("age: {ONE}\nmac_only_encrypted: true"))).unwrap();

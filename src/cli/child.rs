@@ -13,6 +13,7 @@ use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
 
 use crate::cli::redact::Redactor;
+use crate::config::Dialect;
 use crate::error::{Error, Kind, Result};
 use crate::fs;
 
@@ -50,9 +51,9 @@ fn replace(word: &OsStr, path: &OsStr) -> OsString {
     OsString::from_vec(filled)
 }
 
-/// Runs a command to its end, and gives it the signals that we get. Its exit code is ours; 128 and the signal's number
-/// for one that a signal ended. What it prints goes through `redactor`, if there is one.
-pub(super) fn run(mut command: Command, redactor: Option<Redactor>) -> Result<ExitCode> {
+/// Runs a command to its end, and gives it the signals that we get. What it prints goes through `redactor`, if there is
+/// one.
+pub(super) fn run(mut command: Command, redactor: Option<Redactor>) -> Result<ExitStatus> {
     if redactor.is_some() {
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
     }
@@ -83,7 +84,7 @@ pub(super) fn run(mut command: Command, redactor: Option<Redactor>) -> Result<Ex
     for copy in copies {
         let _ = copy.join();
     }
-    Ok(code_of(status))
+    Ok(status)
 }
 
 /// Copies what a child prints to where we print. When nobody reads that any more, the child is not read, either.
@@ -100,8 +101,11 @@ pub(super) fn cannot_start(command: &Command, error: std::io::Error) -> Error {
     Error::new(Kind::Other, format!("`{program}` cannot be started")).caused_by(error)
 }
 
-fn code_of(status: ExitStatus) -> ExitCode {
-    let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
+/// The exit code of a command is ours. For one that a signal ended it is 128 and the signal's number, as in shells; to
+/// sops it is 255.
+pub(super) fn code_of(status: ExitStatus, dialect: Dialect) -> ExitCode {
+    let of_signal = || status.signal().filter(|_| dialect == Dialect::Sealant).map(|signal| 128 + signal);
+    let code = status.code().or_else(of_signal);
     code.and_then(|code| u8::try_from(code).ok()).unwrap_or(u8::MAX).into()
 }
 

@@ -66,7 +66,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
             let decrypt = |(opened, name): (Result<OpenedDocument>, &Option<_>)| {
                 let OpenedDocument { file, key, .. } = opened?;
                 let plaintext = file.decrypt(&key, check)?;
-                let target = formats.output.map_or(file.format(), |_| formats.of_output(name.as_deref()));
+                let target = formats.of_result(file.format(), name.as_deref(), context.dialect);
                 show(plaintext, file.format(), target, extract.as_ref()).map(Some)
             };
             opened.into_par_iter().zip(&names).map(decrypt).collect()

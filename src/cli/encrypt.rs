@@ -166,6 +166,9 @@ impl<'a> Encrypt<'a> {
         } else {
             self.without_last_applied(document).map_err(in_file)?
         };
+        if self.context.is_sops() {
+            refuse_two_selections(&*document, &self.wanted, rule.as_ref()).map_err(in_file)?;
+        }
         let recipe = policy::recipe(&*document, &self.wanted, rule.as_ref());
         let recipe = recipe.map_err(|error| match (&rule, name) {
             (None, Some(name)) => {
@@ -198,7 +201,9 @@ impl<'a> Encrypt<'a> {
     }
 
     fn parse(&self, source: &mut Source, name: Option<&Path>) -> Result<Box<dyn Document>> {
-        if source.bytes.is_empty() && source.format != Format::Binary {
+        // To sops an empty JSON file is broken JSON, which the parser says.
+        let is_empty_to_sops = !self.context.is_sops() || source.format != Format::Json;
+        if source.bytes.is_empty() && source.format != Format::Binary && is_empty_to_sops {
             return Err(Error::new(Kind::EmptyFile, "the file is empty: there is nothing to encrypt"));
         }
         if !self.context.is_sops() && source.format == Format::Binary {
@@ -213,7 +218,11 @@ impl<'a> Encrypt<'a> {
                 Nature::of(&*document).refuse_encryption()?;
             }
         }
-        let target = self.formats.output.map_or(source.format, |_| self.formats.of_output(name));
+        let target = match self.formats.of_result(source.format, name, self.context.dialect) {
+            // sops writes binary files as JSON, and so a document that becomes one.
+            Format::Binary if self.context.is_sops() && source.format != Format::Binary => Format::Json,
+            target => target,
+        };
         if target == source.format {
             return Ok(document);
         }
@@ -313,6 +322,27 @@ impl<'a> Encrypt<'a> {
             }
             other => other.map(|()| None),
         }
+    }
+}
+
+/// To sops a flag takes the place of the rule's own way to select values only where it is the same way.
+fn refuse_two_selections(document: &dyn Document, wanted: &Wanted, rule: Option<&Policy>) -> Result<()> {
+    let asked = (&wanted.selection, rule.and_then(|rule| rule.selection.as_ref()));
+    match asked {
+        (Some(flag), Some(rule))
+            if flag.field_name() != rule.field_name() && document.format() != Format::Binary =>
+        {
+            Err(Error::new(
+                Kind::Conflict,
+                format!(
+                    "a flag asks for {}, and the creation rule for {}",
+                    flag.field_name(),
+                    rule.field_name()
+                ),
+            )
+            .advise("Leave the flag out, or change the rule."))
+        }
+        _ => Ok(()),
     }
 }
 

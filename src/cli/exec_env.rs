@@ -118,7 +118,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         let error = command.exec();
         return Err(child::cannot_start(&command, error));
     }
-    child::run(command, redactor)
+    child::run(command, redactor).map(|status| child::code_of(status, context.dialect))
 }
 
 /// Refuses variables that decide what code is run, but for those that are named. sops takes them all.

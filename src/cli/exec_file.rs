@@ -58,12 +58,12 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let in_file = |error: Error| error.in_file(input.shown());
     let format = opened.file.format();
     let plaintext = opened.file.decrypt(&opened.key, MacCheck::Verify).map_err(in_file)?.bytes;
-    let plaintext = match formats.output.filter(|wanted| *wanted != format) {
-        None => plaintext,
-        Some(wanted) => {
-            let document = document::parse(format, plaintext, false).map_err(in_file)?;
-            document::convert(&*document, wanted).map_err(in_file)?
-        }
+    let wanted = formats.of_result(format, input.name.as_deref(), context.dialect);
+    let plaintext = if wanted == format {
+        plaintext
+    } else {
+        let document = document::parse(format, plaintext, false).map_err(in_file)?;
+        document::convert(&*document, wanted).map_err(in_file)?
     };
 
     let folder = PrivateDir::new(context.host)?;
@@ -78,9 +78,9 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         let fifo = folder.create_fifo(name, plaintext)?;
         (fifo.path().to_path_buf(), Some(fifo))
     };
-    let code = child::run(child::command(&args.command, Some(path.as_os_str())), None);
+    let ended = child::run(child::command(&args.command, Some(path.as_os_str())), None);
     folder.close()?;
-    code
+    ended.map(|status| child::code_of(status, context.dialect))
 }
 
 /// A name that leads into no other folder.

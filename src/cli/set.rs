@@ -88,7 +88,7 @@ struct Value<'a> {
 
 impl Value<'_> {
     fn as_json(&self) -> Result<Data> {
-        data_from_json(&self.bytes).map_err(|error| {
+        let data = data_from_json(&self.bytes).map_err(|error| {
             let error = error.with_kind(Kind::SetFormat);
             match error.advice() {
                 Some(_) => error,
@@ -96,7 +96,12 @@ impl Value<'_> {
                     "A text is JSON in double quotes: '\"text\"'. Or add --string to take it as it is.",
                 ),
             }
-        })
+        })?;
+        if self.context.is_sops() && data.is_array() {
+            return Err(Error::new(Kind::SetFormat, "sops sets no whole list")
+                .advise("Set one item, '[\"list\"][0]' for instance, or use `sealant set`."));
+        }
+        Ok(data)
     }
 
     /// Whether it may be something else than JSON.

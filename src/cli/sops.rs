@@ -19,7 +19,7 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, FromArgMatches};
 
 use self::args::{Globals, Sops, Verb};
-use super::args::{FormatArgs, IdentityArgs, InputArgs};
+use super::args::{ChangeKeyArgs, FormatArgs, IdentityArgs, InputArgs};
 use super::change::ChangeArgs;
 use super::host::Terminal;
 use super::ui::{self, ColorWhen, Ui};
@@ -32,6 +32,7 @@ use crate::document::{Format, TreePath};
 use crate::error::{Error, Kind, Result};
 use crate::fs;
 use crate::host::Host;
+use crate::policy;
 
 /// Understand a command line of sops: `sealant sops -d FILE`
 ///
@@ -57,7 +58,13 @@ const MAC_ONLY_ENCRYPTED: &str = "mac_only_encrypted";
 /// Runs a command line of sops, without the program's name.
 pub fn run(words: &[OsString]) -> ExitCode {
     let command = args::command();
-    let words = words::spelled(words, &command);
+    let words = match words::spelled(words, &command) {
+        Ok(words) => words,
+        Err(error) => {
+            let ui = Ui::new(ColorWhen::Auto, no_color(), true);
+            return finish(&ui, Err(error.into()));
+        }
+    };
     let takes_value = takes_value(&words);
     let parsed = command.clone().try_get_matches_from(words).and_then(|found| {
         let name = found.subcommand_name().map_or("sops".to_owned(), |name| format!("sops {name}"));
@@ -103,11 +110,16 @@ fn not_to_be_run(error: clap::Error, takes_value: bool) -> ExitCode {
 }
 
 fn dispatch(sops: Sops, context: &Context) -> Result<ExitCode> {
-    refuse_key_services(&sops.globals, context)?;
+    let encrypts = sops.flags.encrypt || matches!(sops.verb, Some(Verb::Encrypt(_)));
+    refuse_key_services(&sops.globals, encrypts, context)?;
     refuse_missing_config(context)?;
+    in_sops_codes(context.configs()?.refuse_unreadable(), &CONFIG)?;
     let mac_only_encrypted = sops.flags.rules.mac_only_encrypted;
     let verb = match sops.verb {
         Some(verb) => verb,
+        None if changes_missing_file(&sops.flags.words, &sops.flags.change)? => {
+            return Ok(tell_missing_file_to_change(&sops.flags.words, context));
+        }
         None => verb_of_flags(sops.flags, context)?,
     };
     match verb {
@@ -136,7 +148,7 @@ fn dispatch(sops: Sops, context: &Context) -> Result<ExitCode> {
 
 /// What flags without a command ask for, after the checks that sops makes for them alone.
 fn verb_of_flags(flags: args::Flags, context: &Context) -> Result<Verb> {
-    let Some(file) = flags.words.first().map(PathBuf::from) else {
+    let Some(file) = flags.words.first().cloned().map(named) else {
         return Err(no_file());
     };
     let asked = [flags.decrypt, flags.encrypt, flags.rotate, flags.set.is_some()];
@@ -145,13 +157,15 @@ fn verb_of_flags(flags: args::Flags, context: &Context) -> Result<Verb> {
     }
     let name = flags.filename_override.clone().unwrap_or_else(|| file.clone());
     let only_decrypts = asked == [true, false, false, false];
-    if flags.rotate && !flags.change.wish()?.names_any() {
+    if flags.decrypt || flags.encrypt || flags.rotate {
         refuse_missing(&file, Kind::NoFile)?;
     }
     let verb = flags.verb()?;
     if !only_decrypts {
         let configs = in_sops_codes(context.configs(), &CONFIG)?;
-        in_sops_codes(configs.policy_for(&name), &CONFIG)?;
+        if let Some(policy) = in_sops_codes(configs.policy_for(&name), &CONFIG)? {
+            policy::key_set(&policy)?;
+        }
     }
     Ok(verb)
 }
@@ -193,6 +207,9 @@ fn decrypt_file(args: args::Decrypt, context: &Context) -> Result<ExitCode> {
 
 fn edit_file(args: args::Edit, context: &Context) -> Result<ExitCode> {
     let file = only_file(args.words, context)?;
+    if file.is_dir() {
+        refuse_missing(&file, Kind::Read)?;
+    }
     let mut formats = known(args.formats);
     if let Some(name) = args.filename_override {
         formats.input_type.get_or_insert_with(|| Format::of_path(&name).to_string());
@@ -234,7 +251,8 @@ fn set_value(args: args::Set, context: &Context) -> Result<ExitCode> {
         plaintext: false,
         place: Default::default(),
     };
-    code_in_sops_codes(set::run(args, context), &ENCRYPTED)
+    // The file itself was found; a value file that is not there is nothing that sops has a code for.
+    code_in_sops_codes(in_sops_codes(set::run(args, context), &[Kind::NoFile]), &ENCRYPTED)
 }
 
 fn unset_value(args: args::Unset, context: &Context) -> Result<ExitCode> {
@@ -269,13 +287,10 @@ fn change(
 
 fn rotate_file(args: args::Rotate, context: &Context) -> Result<ExitCode> {
     refuse_two_places(&args.place)?;
-    let file = only_file(args.words, context)?;
-    if !file.exists() && args.change.wish()?.names_any() {
-        context
-            .ui
-            .error(&Error::new(Kind::Other, "no such file, and so no recipients to change").in_file(file));
-        return Ok(NO_FILE_TO_CHANGE.into());
+    if changes_missing_file(&args.words, &args.change)? {
+        return Ok(tell_missing_file_to_change(&args.words, context));
     }
+    let file = only_file(args.words, context)?;
     refuse_missing(&file, Kind::Read)?;
     let name = args.filename_override.clone().unwrap_or_else(|| file.clone());
     let args = rotate::Args {
@@ -358,13 +373,30 @@ fn file_status(args: args::Filestatus, context: &Context) -> Result<ExitCode> {
 }
 
 fn complete(args: &args::Completion, context: &Context) -> Result<ExitCode> {
+    let mut command = args::command();
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut args::command(), "sops", &mut script);
+    match (args.shell, command.find_subcommand_mut("completion")) {
+        (Some(shell), _) => clap_complete::generate(shell, &mut command, "sops", &mut script),
+        (None, Some(completion)) => script = completion.render_help().to_string().into_bytes(),
+        (None, None) => {}
+    }
     context.ui.out(&script)?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// What sops exits with when recipients of a file shall come or go, and there is no such file.
+/// Whether recipients of a file shall come or go, and there is no such file.
+fn changes_missing_file(words: &[OsString], change: &ChangeKeyArgs) -> Result<bool> {
+    let is_missing = words.first().is_some_and(|file| !named(file.clone()).exists());
+    Ok(is_missing && change.wish()?.names_any())
+}
+
+fn tell_missing_file_to_change(words: &[OsString], context: &Context) -> ExitCode {
+    let error = Error::new(Kind::Other, "no such file, and so no recipients to change");
+    context.ui.error(&error.in_file(named(words.first().cloned().unwrap_or_default())));
+    NO_FILE_TO_CHANGE.into()
+}
+
+/// What sops exits with then.
 const NO_FILE_TO_CHANGE: u8 = 49;
 
 /// What of our codes sops has none for when it reads its config.
@@ -431,9 +463,13 @@ fn file_and_command(words: Vec<OsString>, background: bool) -> Result<(PathBuf, 
     Ok((file, command))
 }
 
-/// To sops `-` is a file like others.
+/// To sops `-` is a file like others, and no name the working directory.
 fn named(word: OsString) -> PathBuf {
-    if word == "-" { "./-".into() } else { word.into() }
+    match word.as_encoded_bytes() {
+        b"-" => "./-".into(),
+        b"" => ".".into(),
+        _ => word.into(),
+    }
 }
 
 fn text(word: OsString) -> Result<String> {
@@ -473,7 +509,7 @@ fn without_conversion(mut formats: FormatArgs, name: &Path) -> FormatArgs {
     formats
 }
 
-fn refuse_key_services(globals: &Globals, context: &Context) -> Result<()> {
+fn refuse_key_services(globals: &Globals, encrypts: bool, context: &Context) -> Result<()> {
     let is_false = |value: &str| ["0", "f", "F", "false", "False", "FALSE"].contains(&value);
     let local = match globals.enable_local_keyservice {
         Some(local) => local,
@@ -481,7 +517,7 @@ fn refuse_key_services(globals: &Globals, context: &Context) -> Result<()> {
     };
     if !local {
         return Err(Error::new(
-            Kind::Other,
+            if encrypts { Kind::Other } else { Kind::NoDataKey },
             "the keys of this machine are not to be used, and no others can be",
         )
         .advise("Other key services are not built yet: leave --enable-local-keyservice=false out."));

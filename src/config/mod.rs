@@ -206,10 +206,11 @@ impl Config {
                 .in_file(&self.path)
                 .on_line(rule.line));
         }
+        schema::refuse_several(&rule.selections, rule.line).map_err(|error| error.in_file(&self.path))?;
         Ok(Policy {
             key_groups: rule.key_groups.clone(),
             shamir_threshold: rule.shamir_threshold,
-            selection: rule.selection.clone(),
+            selection: rule.selections.first().cloned(),
             mac_only_encrypted: rule.mac_only_encrypted,
             pin: rule.pin.clone(),
             rule: self.rule_ref(index, rule),
@@ -407,14 +408,28 @@ impl Configs {
         }
     }
 
+    /// Refuses a config of the working directory that is no YAML. What its rules say is not looked at.
+    pub fn refuse_unreadable(&self) -> Result<()> {
+        let Some(path) =
+            Search::run(&self.lookup.working_dir.join("file"), &self.lookup, &*self.source)?.found
+        else {
+            return Ok(());
+        };
+        schema::syntax(&self.read(&path)?).map_err(|error| error.in_file(&path))
+    }
+
+    fn read(&self, path: &Path) -> Result<String> {
+        match &self.lookup.explicit {
+            Some(_) => self.source.read_named(path),
+            None => self.source.read(path),
+        }
+    }
+
     fn load(&self, path: PathBuf) -> Result<Arc<Config>> {
         if let Some(config) = lock(&self.by_path).get(&path) {
             return Ok(Arc::clone(config));
         }
-        let text = match &self.lookup.explicit {
-            Some(_) => self.source.read_named(&path)?,
-            None => self.source.read(&path)?,
-        };
+        let text = self.read(&path)?;
         let config = Arc::new(Config::parse(&text, &path, self.lookup.dialect)?);
         lock(&self.by_path).insert(path, Arc::clone(&config));
         Ok(config)

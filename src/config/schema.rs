@@ -67,7 +67,8 @@ pub(super) struct Rule {
     /// No group at all, when the rule names no key.
     pub(super) key_groups: Vec<Vec<RuleKey>>,
     pub(super) shamir_threshold: Option<usize>,
-    pub(super) selection: Option<Selection>,
+    /// More than one is an error as soon as the rule is used: sops minds no other rule.
+    pub(super) selections: Vec<Selection>,
     pub(super) mac_only_encrypted: bool,
     pub(super) pin: Option<PinSpec>,
 }
@@ -163,8 +164,24 @@ pub(super) fn parse(text: &str, dialect: Dialect) -> Result<Schema> {
     reader.top(root)
 }
 
+/// Whether a text is YAML.
+pub(super) fn syntax(text: &str) -> Result<()> {
+    yaml::parse(text).map(drop)
+}
+
 struct Reader {
     dialect: Dialect,
+}
+
+/// Refuses more than one way to select leaves in the rule of this line.
+pub(super) fn refuse_several(selections: &[Selection], line: usize) -> Result<()> {
+    if selections.len() < 2 {
+        return Ok(());
+    }
+    let names: Vec<_> = selections.iter().map(|selection| format!("`{}`", selection.field_name())).collect();
+    let message =
+        format!("a rule has at most one way to select leaves, and this one has {}", names.join(" and "));
+    Err(Error::new(Kind::Config, message).on_line(line).advise("Keep one of them."))
 }
 
 impl Reader {
@@ -223,7 +240,7 @@ impl Reader {
                 (true, true) => Vec::new(),
             },
             shamir_threshold: fields.number("shamir_threshold", 0)?.filter(|threshold| *threshold > 0),
-            selection: Self::selection(&mut fields, line)?,
+            selections: self.selections(&mut fields, line)?,
             mac_only_encrypted: fields.flag("mac_only_encrypted")?,
             pin: self.pin(&mut fields)?,
         })
@@ -240,23 +257,17 @@ impl Reader {
         Ok(Some(PinSpec { line, scope: text("scope")?, namespace: text("namespace")?, name: text("name")? }))
     }
 
-    fn selection(fields: &mut Fields, rule_line: usize) -> Result<Option<Selection>> {
+    fn selections(&self, fields: &mut Fields, rule_line: usize) -> Result<Vec<Selection>> {
         let mut given = Vec::new();
         for kind in SelectionKind::ALL {
             if let Some((pattern, line)) = fields.text(kind.field_name())? {
                 given.push(Selection::new(kind, pattern).map_err(|error| error.on_line(line))?);
             }
         }
-        if given.len() > 1 {
-            let names: Vec<_> =
-                given.iter().map(|selection| format!("`{}`", selection.field_name())).collect();
-            let message = format!(
-                "a rule has at most one way to select leaves, and this one has {}",
-                names.join(" and ")
-            );
-            return Err(Error::new(Kind::Config, message).on_line(rule_line).advise("Keep one of them."));
+        if self.dialect == Dialect::Sealant {
+            refuse_several(&given, rule_line)?;
         }
-        Ok(given.pop())
+        Ok(given)
     }
 
     /// The keys of a rule without groups, in sops's order.

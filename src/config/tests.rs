@@ -706,3 +706,13 @@ mod links {
         assert!(error.to_string().contains("is a named pipe"), "{error}");
     }
 }
+
+#[test]
+fn to_sops_a_rule_matters_for_the_files_that_it_matches() {
+    let text = "creation_rules:\n  - path_regex: twice\n    encrypted_regex: a\n    encrypted_suffix: b\n  - age: x\n";
+    let config = Config::parse(text, CONFIG, Dialect::Sops).unwrap();
+    assert!(config.policy_for(Path::new("/repo/other.yaml")).unwrap().is_some());
+    let error = config.policy_for(Path::new("/repo/twice.yaml")).unwrap_err();
+    assert!(error.to_string().contains(":2: a rule has at most one way"), "{error}");
+    assert!(Config::parse(text, CONFIG, Dialect::Sealant).is_err());
+}

@@ -24,17 +24,22 @@ pub fn convert(document: &dyn Document, to: Format) -> Result<SecretBytes> {
     Ok(SecretBytes::new(std::mem::take(&mut *text).into_bytes()))
 }
 
-/// One value of a document, as `sops decrypt --extract` prints it: a string as it is, all else in the format `to`.
+/// One value of a document, as `sops decrypt --extract` prints it: a map as a file of the format `to`, a string as it
+/// is, all else in that format, which is JSON for INI. dotenv and binary files have no other values than strings.
 pub fn emit_value(document: &dyn Document, node: NodeId, to: Format) -> Result<SecretBytes> {
     let tree = document.tree();
     let text = match (tree[node].kind, to) {
         (NodeKind::Map | NodeKind::List, Format::Yaml) => yaml::emit_node(document, node)?,
-        (NodeKind::Map | NodeKind::List, Format::Json) => {
+        (NodeKind::Map, Format::Json) => json(document, node)?,
+        (NodeKind::Map, Format::Dotenv) => dotenv(document, node)?,
+        (NodeKind::Map, Format::Ini) => ini(document, node)?,
+        (NodeKind::List, Format::Json) => {
             let mut text = json(document, node)?;
             let end = text.trim_end().len();
             text.truncate(end);
             text
         }
+        (NodeKind::List, Format::Ini) => SecretString::new(reconcile::to_data(document, node)?.to_string()),
         (NodeKind::Map | NodeKind::List, _) => {
             return Err(Error::new(Kind::Emit, format!("a collection cannot be written as {to}"))
                 .advise("Add --output-type yaml or json."));
@@ -42,8 +47,11 @@ pub fn emit_value(document: &dyn Document, node: NodeId, to: Format) -> Result<S
         _ => match (document.value(node)?, to) {
             (Value::Str(bytes), _) => return Ok(bytes),
             (_, Format::Yaml) => yaml::emit_node(document, node)?,
-            (value, Format::Json) => SecretString::new(json::spelled(&value)?),
-            (value, _) => SecretString::new(flat::text_of(&value)?),
+            (value, Format::Json | Format::Ini) => SecretString::new(json::spelled(&value)?),
+            (_, Format::Dotenv | Format::Binary) => {
+                return Err(Error::new(Kind::Emit, format!("only a text can be written as {to}"))
+                    .advise("Add --output-type yaml or json."));
+            }
         },
     };
     Ok(SecretBytes::new(text.as_bytes().to_vec()))
@@ -287,6 +295,27 @@ mod tests {
                 Kind::Emit,
                 "{source}"
             );
+        }
+    }
+
+    #[test]
+    fn one_value_is_written_as_sops_extracts_it() {
+        let source = "{\"m\": {\"a\": 1, \"b\": \"p w\"}, \"l\": [1, \"x\"], \"n\": null, \"s\": \"t\", \"f\": {\"d\": {\"k\": 2}}}";
+        let document = read(Format::Json, source);
+        let emit = |key: &str, to| {
+            let node = TreePath::parse(&format!("[\"{key}\"]")).unwrap().find(&*document).unwrap();
+            emit_value(&*document, node, to).map(|bytes| String::from_utf8(bytes.to_vec()).unwrap())
+        };
+        assert_eq!(emit("m", Format::Json).unwrap(), "{\n\t\"a\": 1,\n\t\"b\": \"p w\"\n}\n");
+        assert_eq!(emit("m", Format::Dotenv).unwrap(), "a=1\nb=p w\n");
+        assert_eq!(emit("f", Format::Ini).unwrap(), "[d]\nk = 2\n");
+        assert_eq!(emit("l", Format::Ini).unwrap(), "[1,\"x\"]");
+        assert_eq!(emit("n", Format::Ini).unwrap(), "null");
+        assert_eq!(emit("s", Format::Dotenv).unwrap(), "t");
+        for (key, to) in
+            [("n", Format::Dotenv), ("n", Format::Binary), ("l", Format::Dotenv), ("f", Format::Dotenv)]
+        {
+            assert_eq!(emit(key, to).unwrap_err().kind(), Kind::Emit, "{key} {to}");
         }
     }
 

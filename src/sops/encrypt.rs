@@ -174,7 +174,7 @@ pub(super) fn encrypt(
     let Writer { mac, mut edits, spellings, .. } = writer;
     metadata.mac = Some(cipher.encrypt(mac.finish().as_bytes(), ValueKind::Str, &metadata.mac_aad()?)?);
     metadata.spellings = spellings.encrypt(&cipher, &metadata)?;
-    edits.merge(document.put_metadata(Some(&metadata.to_data()))?);
+    edits.merge(document.put_metadata(Some(&metadata.to_data(document.format())))?);
     let text = edits.apply(document.source());
     check(document, text, key)
 }

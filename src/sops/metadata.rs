@@ -101,8 +101,9 @@ impl Metadata {
         Self::from_data(data).map(|_| true)
     }
 
-    /// The block to write: the one that was read with what changed, or a new one.
-    pub fn to_data(&self) -> Data {
+    /// The block to write into a file of this format: the one that was read with what changed, or a new one. A binary
+    /// file has one value, and says nothing of which are encrypted.
+    pub fn to_data(&self, format: Format) -> Data {
         let mut block = self.block.clone();
         let new = block.is_empty();
         if new || read_keys(&block).ok().as_ref() != Some(&self.keys) {
@@ -112,9 +113,11 @@ impl Metadata {
         set(&mut block, "mac", self.mac.clone().map(Data::from));
         set(&mut block, "version", Some(self.version.clone().into()));
         set(&mut block, SPELLINGS, self.spellings.clone().map(Data::from));
-        if new {
+        if new && format != Format::Binary {
             set(&mut block, self.selection.field_name(), Some(self.selection.pattern().into()));
             set(&mut block, "mac_only_encrypted", self.mac_only_encrypted.then_some(Data::Bool(true)));
+        }
+        if new {
             block.sort_keys();
         }
         Data::Object(block)
@@ -459,7 +462,7 @@ mod tests {
     #[test]
     fn what_is_not_changed_is_written_as_it_was_read() {
         let metadata = Metadata::from_data(&block()).unwrap();
-        assert_eq!(metadata.to_data(), block());
+        assert_eq!(metadata.to_data(Format::Yaml), block());
         assert_eq!(metadata.keys.groups[0].len(), 2);
         assert_eq!(metadata.selection.pattern(), "^data$");
     }

@@ -291,7 +291,7 @@ impl Encrypted {
     /// This file with other metadata and nothing else changed: for new recipients of the same data key. The MAC and
     /// the time stay.
     pub fn with_metadata(&self, metadata: &Metadata) -> Result<Vec<u8>> {
-        let edits = self.document.put_metadata(Some(&metadata.to_data()))?;
+        let edits = self.document.put_metadata(Some(&metadata.to_data(self.document.format())))?;
         Ok(edits.apply(self.document.source()).as_bytes().to_vec())
     }
 

@@ -262,7 +262,8 @@ fn what_is_not_built_says_so() {
         "error: `sops exec-file --user` is not built yet",
     );
     let local = "error: the keys of this machine are not to be used, and no others can be";
-    ends(&["--enable-local-keyservice=false", "-d", "e.yaml"], 1, local);
+    ends(&["--enable-local-keyservice=false", "-d", "e.yaml"], 128, local);
+    ends(&["--enable-local-keyservice=false", "-e", "-a", RECIPIENT, "p.yaml"], 1, local);
     let test = filled();
     let output = sops(&test, &["-d", "--keyservice", "tcp://localhost:5000", "e.yaml"]).run().ok();
     let warning = "warning: key services are not built yet: only the keys of this machine are used\n";

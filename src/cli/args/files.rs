@@ -7,6 +7,7 @@ use std::path::{Component, Path, PathBuf};
 use clap::Args;
 
 use crate::cli::ui::Ui;
+use crate::config::Dialect;
 use crate::document::Format;
 use crate::error::{Error, Kind, Result};
 use crate::fs;
@@ -192,6 +193,15 @@ impl Formats {
     pub fn of_output(&self, name: Option<&Path>) -> Format {
         self.output.unwrap_or_else(|| by_name(name))
     }
+
+    /// As what to write what came from a file of this name and was `read` as something: the same, unless the command
+    /// line asks for another. To sops the name alone says it.
+    pub fn of_result(&self, read: Format, name: Option<&Path>, dialect: Dialect) -> Format {
+        match (self.output, dialect) {
+            (None, Dialect::Sealant) => read,
+            _ => self.of_output(name),
+        }
+    }
 }
 
 fn by_name(name: Option<&Path>) -> Format {
@@ -354,5 +364,17 @@ mod tests {
         assert_eq!(formats.of_input(Some(Path::new("a.env"))), Format::Dotenv);
         assert_eq!(formats.of_input(None), Format::Binary);
         assert_eq!(formats.of_output(Some(Path::new("a.env"))), Format::Json);
+    }
+
+    #[test]
+    fn what_was_read_is_written_unless_sops_goes_by_the_name() {
+        let name = Some(Path::new("a.conf"));
+        let asked = Formats { output: Some(Format::Json), ..Formats::default() };
+        for dialect in [Dialect::Sealant, Dialect::Sops] {
+            assert_eq!(asked.of_result(Format::Yaml, name, dialect), Format::Json);
+        }
+        let none = Formats::default();
+        assert_eq!(none.of_result(Format::Yaml, name, Dialect::Sealant), Format::Yaml);
+        assert_eq!(none.of_result(Format::Yaml, name, Dialect::Sops), Format::Binary);
     }
 }

@@ -278,9 +278,19 @@ pub struct Edit {
     cloud: CloudArgs,
 }
 
+/// What sops takes and makes nothing of, either.
+#[derive(Debug, Default, Args)]
+struct Unused {
+    #[arg(long, value_name = "N", hide = true)]
+    shamir_secret_sharing_threshold: Option<i64>,
+}
+
 /// Set one value of an encrypted file
 #[derive(Debug, Default, Args)]
 pub struct Set {
+    #[command(flatten)]
+    unused: Unused,
+
     /// VALUE is the path of a file that holds the value
     #[arg(long)]
     pub value_file: bool,
@@ -311,6 +321,9 @@ pub struct Set {
 /// Remove one value from an encrypted file
 #[derive(Debug, Default, Args)]
 pub struct Unset {
+    #[command(flatten)]
+    unused: Unused,
+
     /// Succeed when there is no such value
     #[arg(long)]
     pub idempotent: bool,
@@ -453,7 +466,7 @@ pub struct Filestatus {
 #[derive(Debug, Args)]
 pub struct Completion {
     /// The shell
-    pub shell: Shell,
+    pub shell: Option<Shell>,
 }
 
 /// What we do not have yet, whatever its arguments are.

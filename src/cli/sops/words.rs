@@ -8,11 +8,14 @@ use std::os::unix::ffi::OsStrExt;
 
 use clap::{Arg, ArgAction, Command};
 
+use crate::error::{Error, Kind, Result};
+
 /// The only flag whose values add up.
 const KEEPS_ALL: &str = "keyservice";
 
-/// The same command line for clap: flags first, each with its value, then what is no flag.
-pub fn spelled(words: &[OsString], sops: &Command) -> Vec<OsString> {
+/// The same command line for clap: flags first, each with its value, then what is no flag. As in Go, a flag that has two
+/// names may be given by one of them only.
+pub fn spelled(words: &[OsString], sops: &Command) -> Result<Vec<OsString>> {
     let mut command = sops;
     let mut line = vec![OsString::from(sops.get_name())];
     let mut flags = Flags::default();
@@ -37,12 +40,13 @@ pub fn spelled(words: &[OsString], sops: &Command) -> Vec<OsString> {
         };
         match command.get_arguments().find(|arg| is_named(arg, name)) {
             Some(arg) if value.is_none() && needs_value(arg) => {
-                flags.add(arg, name, words.next().map(OsString::as_os_str));
+                flags.add(arg, name, words.next().map(OsString::as_os_str))?;
             }
-            Some(arg) => flags.add(arg, name, value),
+            Some(arg) => flags.add(arg, name, value)?,
             // Behind the file sops has no flags: it is an argument, such as a negative number.
             None if !rest.is_empty() => rest.push(word.clone()),
-            None => flags.0.push((String::new(), word.clone())),
+            // Several letters are one name, not several flags.
+            None => flags.0.push((String::new(), format!("--{name}").into())),
         }
     }
     line.extend(flags.0.into_iter().map(|(_, word)| word));
@@ -51,16 +55,21 @@ pub fn spelled(words: &[OsString], sops: &Command) -> Vec<OsString> {
         line.push("--".into());
     }
     line.extend(rest);
-    line
+    Ok(line)
 }
 
 /// Flags that were given, each with the word that clap understands.
 #[derive(Default)]
-struct Flags(Vec<(String, OsString)>);
+struct Flags(Vec<(String, OsString)>, Vec<(String, String)>);
 
 impl Flags {
-    fn add(&mut self, arg: &Arg, name: &str, value: Option<&OsStr>) {
+    fn add(&mut self, arg: &Arg, name: &str, value: Option<&OsStr>) -> Result<()> {
         let id = arg.get_id().as_str();
+        if let Some((_, other)) = self.1.iter().find(|(known, other)| known == id && other != name) {
+            return Err(Error::new(Kind::Other, format!("-{other} and -{name} are the same flag"))
+                .advise("Use one of its names."));
+        }
+        self.1.push((id.to_owned(), name.to_owned()));
         if id != KEEPS_ALL {
             self.0.retain(|(known, _)| known != id);
         }
@@ -69,14 +78,15 @@ impl Flags {
         match value {
             Some(value) if is_switch(arg) => match value.as_bytes() {
                 b"1" | b"t" | b"T" | b"true" | b"True" | b"TRUE" => {}
-                b"0" | b"f" | b"F" | b"false" | b"False" | b"FALSE" => return,
+                b"0" | b"f" | b"F" | b"false" | b"False" | b"FALSE" => return Ok(()),
                 _ => word.push(joined(value)),
             },
-            Some(value) if value.is_empty() => return,
+            Some(value) if value.is_empty() => return Ok(()),
             Some(value) => word.push(joined(value)),
             None => {}
         }
         self.0.push((id.to_owned(), word));
+        Ok(())
     }
 }
 
@@ -131,7 +141,8 @@ mod tests {
             ("-i=maybe f", "-i=maybe -- f"),
             ("-input-type json --output-type=yaml f", "--input-type=json --output-type=yaml -- f"),
             ("--extract -d f", "--extract=-d -- f"),
-            ("-a one --age two f", "--age=two -- f"),
+            ("-a one -a two f", "-a=two -- f"),
+            ("-di f", "--di -- f"),
             ("--keyservice a --keyservice b f", "--keyservice=a --keyservice=b -- f"),
             ("--output= f", "-- f"),
             ("--input-type", "--input-type"),
@@ -149,9 +160,11 @@ mod tests {
         ];
         for (words, expected) in cases {
             let words: Vec<OsString> = words.split(' ').map(OsString::from).collect();
-            let line = spelled(&words, &sops);
+            let line = spelled(&words, &sops).unwrap();
             let line: Vec<_> = line.iter().skip(1).map(|word| word.to_string_lossy()).collect();
             assert_eq!(line.join(" "), expected);
         }
+        let twice = ["-a", "one", "--age", "two"].map(OsString::from);
+        assert_eq!(spelled(&twice, &sops).unwrap_err().message(), "-a and -age are the same flag");
     }
 }
