@@ -113,11 +113,11 @@ impl Metadata {
         set(&mut block, "mac", self.mac.clone().map(Data::from));
         set(&mut block, "version", Some(self.version.clone().into()));
         set(&mut block, SPELLINGS, self.spellings.clone().map(Data::from));
-        if new && format != Format::Binary {
-            set(&mut block, self.selection.field_name(), Some(self.selection.pattern().into()));
-            set(&mut block, "mac_only_encrypted", self.mac_only_encrypted.then_some(Data::Bool(true)));
-        }
         if new {
+            if format != Format::Binary {
+                set(&mut block, self.selection.field_name(), Some(self.selection.pattern().into()));
+            }
+            set(&mut block, "mac_only_encrypted", self.mac_only_encrypted.then_some(Data::Bool(true)));
             block.sort_keys();
         }
         Data::Object(block)
