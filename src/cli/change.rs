@@ -61,7 +61,7 @@ impl ChangeArgs {
                 .advise("Name a file."));
         };
         let formats = self.formats.formats(context.ui);
-        refuse_conversion(formats, formats.of_input(Some(path)))?;
+        refuse_conversion(formats, formats.of_input(Some(path)), context)?;
         let service = self.identities.key_service(context)?;
 
         // From reading to writing: of two runs at once, the second one builds on the first. That there is no such file
@@ -70,7 +70,8 @@ impl ChangeArgs {
         let source = pipeline::read(&input, formats)?;
         let _lock = lock?;
         let parsed = batch::parse_one(source)?;
-        let snapshot = parsed.snapshot;
+        let (snapshot, format) = (parsed.snapshot, formats.of_input(Some(path)));
+        let retyped = |written| pipeline::retyped(written, format, formats, Some(path), context);
         let claims = Claims::new(context)?;
         if change.strictness().is_none() {
             claims.tell_weaker(path, &parsed.file);
@@ -85,7 +86,9 @@ impl ChangeArgs {
                     Some(file)
                 })
             }
-            EncryptedFile::Document(_) => self.change_document(parsed, context, &claims, &service, change),
+            EncryptedFile::Document(_) => self
+                .change_document(parsed, context, &claims, &service, change)
+                .and_then(|changed| changed.map(retyped).transpose()),
         };
         let Some(changed) = changed.map_err(|error| error.in_file(path))? else {
             return Ok(ExitCode::SUCCESS);
@@ -182,10 +185,10 @@ pub trait Change {
     ) -> Result<Option<(usize, SealedSecret)>>;
 }
 
-/// A file that is changed in place stays what it is.
-pub fn refuse_conversion(formats: Formats, format: Format) -> Result<()> {
+/// A file that is changed in place stays what it is, but not to sops.
+pub fn refuse_conversion(formats: Formats, format: Format, context: &Context) -> Result<()> {
     match formats.output {
-        Some(other) if other != format => {
+        Some(other) if other != format && !context.is_sops() => {
             let message =
                 format!("--output-type {other} would turn the file from {format} into another type");
             Err(Error::new(Kind::Conflict, message).advise(

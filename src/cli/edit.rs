@@ -102,7 +102,9 @@ impl Edit<'_> {
         if input.path.is_none() {
             return Err(Error::new(Kind::Conflict, "standard input cannot be edited").advise("Name a file."));
         }
-        refuse_conversion(self.formats, self.formats.of_input(Some(path)))?;
+        let format = self.formats.of_input(Some(path));
+        refuse_conversion(self.formats, format, self.context)?;
+        self.refuse_to_show_as_binary(format, path)?;
         if !path.is_dir() {
             fs::check_writable(path)?;
         }
@@ -148,8 +150,19 @@ impl Edit<'_> {
             let old = document::parse(file.format(), before.clone(), with_metadata)?;
             let change = Change { before: &*old, after: &*document, selection: &metadata.selection };
             self.claims.review(path, &change, Strictness::Edit)?;
-            file.write(&*document, metadata, key, None, self.context.host.now())
+            let written = file.write(&*document, metadata, key, None, self.context.host.now())?;
+            pipeline::retyped(written, file.format(), self.formats, Some(path), self.context)
         })
+    }
+
+    /// sops shows a file as the type that it will write, and a document is no binary file.
+    fn refuse_to_show_as_binary(&self, format: Format, path: &Path) -> Result<()> {
+        let shown = self.formats.of_result(format, Some(path), self.context.dialect);
+        if shown != Format::Binary || format == Format::Binary {
+            return Ok(());
+        }
+        Err(Error::new(Kind::Emit, format!("a {format} document cannot be shown as a binary file"))
+            .advise(format!("Add --output-type {format}: the file's name says that it is binary.")))
     }
 
     /// SealedSecrets are shown as the Secrets that they make. What is changed gets a new data key.

@@ -218,11 +218,7 @@ impl<'a> Encrypt<'a> {
                 Nature::of(&*document).refuse_encryption()?;
             }
         }
-        let target = match self.formats.of_result(source.format, name, self.context.dialect) {
-            // sops writes binary files as JSON, and so a document that becomes one.
-            Format::Binary if self.context.is_sops() && source.format != Format::Binary => Format::Json,
-            target => target,
-        };
+        let target = self.formats.of_encrypted(source.format, name, self.context.dialect);
         if target == source.format {
             return Ok(document);
         }

@@ -186,6 +186,22 @@ impl Pipeline<'_> {
     }
 }
 
+/// An encrypted result in the type that sops writes, where that is another than was `read`.
+pub(super) fn retyped(
+    written: Ciphertext,
+    read: Format,
+    formats: Formats,
+    name: Option<&Path>,
+    context: &Context,
+) -> Result<Ciphertext> {
+    let wanted = formats.of_encrypted(read, name, context.dialect);
+    if wanted == read {
+        return Ok(written);
+    }
+    let file = sops::Encrypted::parse(read, SecretBytes::new(written.bytes))?;
+    Ok(Ciphertext { bytes: file.written_as(wanted)?, warnings: written.warnings })
+}
+
 /// Puts a result into the place of a file that was read before.
 pub(super) fn replace(path: &Path, bytes: &[u8], snapshot: &Snapshot, context: &Context) -> Result<()> {
     journal::record(context.host, Entry::new(Action::Write, path))?;

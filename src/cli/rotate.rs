@@ -1,18 +1,20 @@
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use crate::batch::Parsed;
 use crate::cli::args::{ChangeKeyArgs, FormatArgs, IdentityArgs, InputArgs, OutputArgs};
 use crate::cli::claims::Claims;
 use crate::cli::copies::Neighbours;
-use crate::cli::pipeline::{Item, Output, Pipeline, Summary, encrypted_or_named, in_two_steps};
+use crate::cli::pipeline::{self, Item, Output, Pipeline, Summary, encrypted_or_named, in_two_steps};
 use crate::cli::recipients::Recipients;
 use crate::cli::{Context, block_on};
+use crate::document::Format;
 use crate::encrypted_file::Holder;
 use crate::error::Result;
 use crate::fs::Mode;
 use crate::host::Host;
 use crate::rekey;
-use crate::sops::MacCheck;
+use crate::sops::{Ciphertext, MacCheck};
 
 /// Encrypt files anew under a new data key
 ///
@@ -57,7 +59,11 @@ pub struct Args {
 pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let inputs = args.inputs.inputs()?;
     let destination = args.outputs.destination(&inputs)?;
-    let formats = args.formats.input_only(context.ui)?;
+    let formats = if context.is_sops() {
+        args.formats.formats(context.ui)
+    } else {
+        args.formats.input_only(context.ui)?
+    };
     if !context.is_sops() {
         args.keys.warn_of_empty(context.ui);
     }
@@ -70,7 +76,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     // What stands for the name of the only file; others stand for themselves.
     let only = (inputs.inputs.len() == 1).then(|| inputs.inputs[0].name.clone());
     let check = if args.ignore_mac { MacCheck::Ignore } else { MacCheck::Verify };
-    let pipeline = Pipeline {
+    let over_files = Pipeline {
         context,
         inputs,
         formats,
@@ -80,8 +86,10 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         doing: "rotating",
         summary: Some(Summary { done: "rotated", skipped: "not encrypted" }),
     };
-    let code = pipeline.run(|items| {
+    let code = over_files.run(|items| {
         in_two_steps(items, encrypted_or_named, |items| {
+            let read: Vec<_> =
+                items.iter().map(|item: &Item| (item.source.format, item.input.name.clone())).collect();
             let sources = items.into_iter().map(|item: Item| item.source).collect();
             let decide = |parsed: &Parsed, holder: Holder<'_>| {
                 let name = only.as_ref().map_or(Some(parsed.path.as_path()), |name| name.as_deref());
@@ -95,7 +103,11 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
                 Ok(keys)
             };
             let rotated = block_on(rekey::rotate(&service, sources, context.host.now(), check, decide));
-            rotated.into_iter().map(|result| result.map(|file| Some(Output::from(file)))).collect()
+            let retyped = |(file, (format, name)): (Result<Ciphertext>, (Format, Option<PathBuf>))| {
+                let file = pipeline::retyped(file?, format, formats, name.as_deref(), context)?;
+                Ok(Some(Output::from(file)))
+            };
+            rotated.into_iter().zip(read).map(retyped).collect()
         })
     })?;
     recipients.tell_missing();

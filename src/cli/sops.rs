@@ -194,6 +194,7 @@ fn decrypt_file(args: args::Decrypt, context: &Context) -> Result<ExitCode> {
     refuse_two_places(&args.place)?;
     let files = file_or_stdin(args.words, args.place.in_place, context)?;
     args.extract.as_deref().map(TreePath::parse).transpose()?;
+    let codes = ours_without_place(&args.place);
     let args = decrypt::Args {
         inputs: InputArgs { files, filename_override: args.filename_override },
         extract: args.extract,
@@ -202,7 +203,7 @@ fn decrypt_file(args: args::Decrypt, context: &Context) -> Result<ExitCode> {
         formats: known(args.formats),
         identities: args.identities,
     };
-    code_in_sops_codes(decrypt::run(args, context), &ENCRYPTED)
+    code_in_sops_codes(code_in_sops_codes(decrypt::run(args, context), codes), &ENCRYPTED)
 }
 
 fn edit_file(args: args::Edit, context: &Context) -> Result<ExitCode> {
@@ -212,7 +213,9 @@ fn edit_file(args: args::Edit, context: &Context) -> Result<ExitCode> {
     }
     let mut formats = known(args.formats);
     if let Some(name) = args.filename_override {
-        formats.input_type.get_or_insert_with(|| Format::of_path(&name).to_string());
+        let format = Format::of_path(&name).to_string();
+        formats.input_type.get_or_insert_with(|| format.clone());
+        formats.output_type.get_or_insert(format);
     }
     let args = edit::Args {
         files: vec![file],
@@ -291,18 +294,19 @@ fn rotate_file(args: args::Rotate, context: &Context) -> Result<ExitCode> {
         return Ok(tell_missing_file_to_change(&args.words, context));
     }
     let file = only_file(args.words, context)?;
+    args.change.refuse_wrong_removals()?;
     refuse_missing(&file, Kind::Read)?;
-    let name = args.filename_override.clone().unwrap_or_else(|| file.clone());
+    let codes = ours_without_place(&args.place);
     let args = rotate::Args {
         inputs: InputArgs { files: vec![file], filename_override: args.filename_override },
         outputs: args.place.into(),
         ignore_mac: args.ignore_mac,
         allow_copied: true,
-        formats: without_conversion(known(args.formats), &name),
+        formats: known(args.formats),
         keys: args.change,
         identities: args.identities,
     };
-    code_in_sops_codes(rotate::run(args, context), &ENCRYPTED)
+    code_in_sops_codes(code_in_sops_codes(rotate::run(args, context), codes), &ENCRYPTED)
 }
 
 fn update_keys(args: args::Updatekeys, context: &Context) -> Result<ExitCode> {
@@ -406,6 +410,11 @@ const CONFIG: [Kind; 2] = [Kind::Config, Kind::ConfigNotFound];
 /// found out before that.
 const ENCRYPTED: [Kind; 5] = [Kind::Config, Kind::ConfigNotFound, Kind::Read, Kind::TreePath, Kind::Conflict];
 
+/// What of our codes sops has none for when the result goes to standard output, and that cannot be written.
+fn ours_without_place(place: &args::Place) -> &'static [Kind] {
+    if place.in_place || place.output.is_some() { &[] } else { &[Kind::Write] }
+}
+
 /// An error with the exit code that sops has for it: of `ours` it has none, and takes 1.
 fn in_sops_codes<T>(result: Result<T>, ours: &[Kind]) -> Result<T> {
     result.map_err(|error| if ours.contains(&error.kind()) { error.with_kind(Kind::Other) } else { error })
@@ -500,13 +509,6 @@ fn wrong_number(message: &str) -> Error {
 fn known(formats: FormatArgs) -> FormatArgs {
     let known = |name: Option<String>| name.filter(|name| Format::from_name(name).is_some());
     FormatArgs { input_type: known(formats.input_type), output_type: known(formats.output_type) }
-}
-
-/// Leaves out an output type that the file has anyway.
-fn without_conversion(mut formats: FormatArgs, name: &Path) -> FormatArgs {
-    let is = formats.input_type.as_deref().and_then(Format::from_name).unwrap_or(Format::of_path(name));
-    formats.output_type = formats.output_type.filter(|wanted| Format::from_name(wanted) != Some(is));
-    formats
 }
 
 fn refuse_key_services(globals: &Globals, encrypts: bool, context: &Context) -> Result<()> {

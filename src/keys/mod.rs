@@ -77,6 +77,11 @@ impl KeyKind {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
 
+    /// A decryption order without the names that mean nothing, which sops passes over.
+    pub fn known_of_order(order: &str) -> String {
+        order.split(',').filter(|name| Self::from_name(name.trim()).is_some()).collect::<Vec<_>>().join(",")
+    }
+
     /// Parses a decryption order as `--decryption-order` and `SOPS_DECRYPTION_ORDER` have it: names with commas.
     pub fn parse_order(order: &str) -> Result<Vec<Self>> {
         let mut kinds = Vec::new();
@@ -280,6 +285,7 @@ mod tests {
         assert_eq!(KeyKind::parse_order("pgp, age").unwrap(), [KeyKind::Pgp, KeyKind::Age]);
         assert_eq!(KeyKind::parse_order("").unwrap(), []);
         assert_eq!(KeyKind::parse_order("age,pgp,age").unwrap_err().kind(), Kind::DuplicateOrder);
+        assert_eq!(KeyKind::known_of_order("age,vault, pgp,"), "age, pgp");
         let unknown = KeyKind::parse_order("age,vault").unwrap_err();
         assert_eq!(unknown.to_string(), "unknown key type `vault` in the decryption order");
         assert!(unknown.advice().unwrap().contains("hc_vault"));

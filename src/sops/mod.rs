@@ -288,6 +288,17 @@ impl Encrypted {
         self.write(&*changed, self.metadata.clone(), key, None, now).map(Some)
     }
 
+    /// This file in another type, with the same ciphertexts, MAC and recipients. Comments go where the type has none, and
+    /// so do spellings, which are of the old text. What the type cannot hold is an error of kind [`Kind::Emit`].
+    pub fn written_as(&self, format: Format) -> Result<Vec<u8>> {
+        let text = document::convert(&*self.document, format)?;
+        let document = document::parse(format, text, true)?;
+        let mut metadata = self.metadata.clone();
+        metadata.spellings = None;
+        let edits = document.put_metadata(Some(&metadata.to_data(format)))?;
+        Ok(edits.apply(document.source()).as_bytes().to_vec())
+    }
+
     /// This file with other metadata and nothing else changed: for new recipients of the same data key. The MAC and
     /// the time stay.
     pub fn with_metadata(&self, metadata: &Metadata) -> Result<Vec<u8>> {

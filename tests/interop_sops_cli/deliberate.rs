@@ -69,6 +69,12 @@ pub static KNOWN: LazyLock<Vec<Known>> = LazyLock::new(|| {
             "sops writes a file anew and moves comments to the line above. `--indent` and `stores` of the config have nothing to do.",
         ),
         deliberate(
+            ALL,
+            r"--indent -5",
+            "An `--indent` that is no number of blanks is no error",
+            "It has no effect, as every other.",
+        ),
+        deliberate(
             &[Output],
             r"printf '\{\}' > x\.yaml|--output-type yaml p$|x\.yaml p$|x\.yaml p\.json",
             "A YAML file in the style of JSON stays in that style",
@@ -220,12 +226,6 @@ pub static KNOWN: LazyLock<Vec<Known>> = LazyLock::new(|| {
         ),
         pending(
             ALL,
-            r"(rotate|-r|set|unset|edit).*(--input-type yaml|--output-type)|--filename-override x\.yaml new",
-            "`rotate`, `set`, `unset` and `edit` leave a file of the type that it is",
-            "sops writes the type of the file's name, or of `--output-type`.",
-        ),
-        pending(
-            ALL,
             r"filestatus",
             "`filestatus` of a file whose name says another type than its content",
             "What a file is will be one question for all commands.",
@@ -262,7 +262,7 @@ pub static KNOWN: LazyLock<Vec<Known>> = LazyLock::new(|| {
         ),
         pending(
             ALL,
-            r"--add-age \$OTHER --rm-age \$OTHER|order nonsense|--indent -5|nobody\.yaml|--rm-age nonsense|/dev/full|nowhere/new|-i -a \$ME updatekeys|completion",
+            r"--add-age \$OTHER --rm-age \$OTHER|nobody\.yaml|nowhere/new|-i -a \$ME updatekeys|completion",
             "Single exit codes: a contradiction or a name that is none on the command line, and output that cannot be written",
             "They will be as in sops.",
         ),

@@ -202,6 +202,14 @@ impl Formats {
             _ => self.of_output(name),
         }
     }
+
+    /// The same for what is encrypted: a document that becomes a binary file is written as JSON, as binary files are.
+    pub fn of_encrypted(&self, read: Format, name: Option<&Path>, dialect: Dialect) -> Format {
+        match self.of_result(read, name, dialect) {
+            Format::Binary if read != Format::Binary && dialect == Dialect::Sops => Format::Json,
+            written => written,
+        }
+    }
 }
 
 fn by_name(name: Option<&Path>) -> Format {
@@ -376,5 +384,6 @@ mod tests {
         let none = Formats::default();
         assert_eq!(none.of_result(Format::Yaml, name, Dialect::Sealant), Format::Yaml);
         assert_eq!(none.of_result(Format::Yaml, name, Dialect::Sops), Format::Binary);
+        assert_eq!(none.of_encrypted(Format::Yaml, name, Dialect::Sops), Format::Json);
     }
 }

@@ -235,6 +235,11 @@ impl ChangeKeyArgs {
         Ok(wish)
     }
 
+    /// Refuses recipients to remove that are none, as sops does: we take them out of files that have them.
+    pub fn refuse_wrong_removals(&self) -> Result<()> {
+        add_named(&mut Vec::new(), KeyKind::Age, &self.rm_age, "--rm-age")
+    }
+
     /// Tells of flags that were given and name nobody.
     pub fn warn_of_empty(&self, ui: &Ui) {
         for (kind, add, remove) in self.flags() {
@@ -300,6 +305,9 @@ impl IdentityArgs {
             None => host.env_text("SOPS_DECRYPTION_ORDER")?,
         };
         Ok(match order {
+            Some(order) if started_by == StartedBy::Sops => {
+                service.with_decryption_order(KeyKind::parse_order(&KeyKind::known_of_order(&order))?)
+            }
             Some(order) => service.with_decryption_order(KeyKind::parse_order(&order)?),
             None => service,
         })
