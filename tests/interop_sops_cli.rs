@@ -80,3 +80,64 @@ fn unexplained(Compared { line, differences, shown }: &Compared) -> Option<Strin
     }
     Some(report + shown)
 }
+
+/// What is about master keys that Sealant does not speak, or needs a network that tests have not.
+const NOT_COMPARED: [&str; 3] = ["check-for-updates", "aws-profile", "encryption-context"];
+
+/// The key services of others, of which a flag has one each: `--kms`, `--add-kms`, `--rm-kms`.
+const NOT_SPOKEN: [&str; 5] = ["kms", "gcp-kms", "hckms", "azure-kv", "pgp"];
+
+#[test]
+fn every_flag_of_sops_is_in_a_line() {
+    let lines = lines();
+    let mut missing = Vec::new();
+    for command in COMMANDS {
+        for (letter, name) in flags_of_sops(command) {
+            let service = name.strip_prefix("add-").or(name.strip_prefix("rm-")).unwrap_or(&name);
+            if NOT_COMPARED.contains(&service) || NOT_SPOKEN.contains(&service) {
+                continue;
+            }
+            let spellings = Regex::new(&format!("--?({name}|{letter})\\b")).expect("a regular expression");
+            let is_of_command =
+                |line: &&Line| command.is_empty() || line.words.contains(&format!("sops {command}"));
+            if !lines.iter().filter(is_of_command).any(|line| spellings.is_match(&line.words)) {
+                missing.push(format!("sops {command} --{name}"));
+            }
+        }
+    }
+    assert!(missing.is_empty(), "no line has these: {missing:#?}");
+}
+
+/// Those of sops; the empty one is what it takes without one.
+const COMMANDS: [&str; 14] = [
+    "",
+    "encrypt",
+    "decrypt",
+    "rotate",
+    "edit",
+    "set",
+    "unset",
+    "updatekeys",
+    "exec-env",
+    "exec-file",
+    "filestatus",
+    "groups add",
+    "groups delete",
+    "publish",
+];
+
+/// The flags that the help of the real sops lists, each with its letter or again its name.
+fn flags_of_sops(command: &str) -> Vec<(String, String)> {
+    let test = sealant_test_support::Sandbox::new(env!("CARGO_BIN_EXE_sealant"));
+    let args: Vec<_> = command.split_whitespace().chain(["--help"]).collect();
+    let help = test.sops(&args).run().ok();
+    let options = help.text().lines().filter_map(|line| line.strip_prefix("   --"));
+    let names = options.map(|line| {
+        let names: Vec<_> = line.split("  ").next().unwrap_or_default().split(", ").collect();
+        let bare = |name: &str| name.trim_start_matches('-').split(' ').next().unwrap_or_default().to_owned();
+        (bare(names.last().unwrap_or(&"")), bare(names[0]))
+    });
+    names
+        .filter(|(_, name)| !["help", "version", "generate-bash-completion"].contains(&name.as_str()))
+        .collect()
+}

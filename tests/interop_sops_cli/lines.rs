@@ -100,7 +100,7 @@ impl Topic {
             Self::ExecEnv => exec_env(),
             Self::ExecFile => exec_file(),
             Self::Filestatus => filestatus(),
-            Self::Identities => identities(),
+            Self::Identities => [identities(), shared_flags()].concat(),
             Self::Vault => vault(),
             Self::BadInput => bad_input(),
             Self::Usage => usage(),
@@ -1283,6 +1283,48 @@ fn usage() -> Vec<String> {
     lines
 }
 
+/// The flags that most commands have.
+fn shared_flags() -> Vec<String> {
+    let mut lines = Vec::new();
+    for (command, rest) in [
+        ("encrypt", "-a $ME p.yaml"),
+        ("decrypt", "e.yaml"),
+        ("rotate", "-i e.yaml"),
+        ("edit", "e.yaml"),
+        ("set", "e.yaml '[\"password\"]' '\"x\"'"),
+        ("unset", "e.yaml '[\"password\"]'"),
+        ("exec-env", "eflat.yaml 'echo $user'"),
+        ("exec-file", "e.yaml 'cat {}'"),
+        ("updatekeys", "-y secrets.yaml"),
+    ] {
+        let before = match command {
+            "edit" => "EDITOR='sed -i s/swordfish/x/' ",
+            "updatekeys" => "cd repo && cp ../both.yaml secrets.yaml && ",
+            _ => "",
+        };
+        for flag in [
+            "--enable-local-keyservice",
+            "--enable-local-keyservice=false",
+            "--keyservice tcp://127.0.0.1:1",
+            "--enable-local-keyservice=false --keyservice tcp://127.0.0.1:1",
+        ] {
+            lines.push(format!("{before}sops {command} {flag} {rest}"));
+        }
+    }
+    let new = "EDITOR=\"sh -c 'echo \\\"user: admin\\\" > \\$0'\" sops edit";
+    for flag in [
+        "--unencrypted-suffix er",
+        "--encrypted-suffix er",
+        "--unencrypted-regex ^us",
+        "--encrypted-regex ^us",
+        "--shamir-secret-sharing-threshold 2",
+        "--hc-vault-transit $VAULT",
+    ] {
+        lines.push(format!("{new} -a $ME {flag} new.yaml"));
+    }
+    lines
+}
+
 /// As other programs call it.
 fn clients() -> Vec<String> {
     all(&[
@@ -1327,8 +1369,13 @@ fn not_built() -> Vec<String> {
         "sops groups add -f e.yaml --age $OTHER --shamir-secret-sharing-threshold 2",
         "sops groups delete -f eshares.yaml 0",
         "sops groups delete -f eshares.yaml -i 1",
+        "sops groups delete -f eshares.yaml -i --shamir-secret-sharing-threshold 2 1",
+        "sops groups add -f e.yaml --hc-vault-transit $VAULT",
+        "sops groups add --enable-local-keyservice=false --keyservice tcp://127.0.0.1:1 -f e.yaml --age $OTHER",
+        "sops groups delete --enable-local-keyservice=false --keyservice tcp://127.0.0.1:1 -f eshares.yaml 1",
         "sops groups delete -f eshares.yaml",
         "sops publish e.yaml",
+        "sops publish --enable-local-keyservice=false --keyservice tcp://127.0.0.1:1 --verbose --decryption-order age e.yaml",
         "sops publish -y --recursive --omit-extensions folder",
         "sops keyservice --network unix --address /nowhere/sops.sock",
         "sops -d --keyservice tcp://127.0.0.1:1 e.yaml",
