@@ -67,10 +67,11 @@ impl ChangeArgs {
         // From reading to writing: of two runs at once, the second one builds on the first. That there is no such file
         // is for reading to tell.
         let lock = Lock::exclusive(path);
-        let source = pipeline::read(&input, formats)?;
+        let source = pipeline::as_taken(pipeline::read(&input, formats)?, context);
+        let format = source.format;
         let _lock = lock?;
         let parsed = batch::parse_one(source)?;
-        let (snapshot, format) = (parsed.snapshot, formats.of_input(Some(path)));
+        let snapshot = parsed.snapshot;
         let retyped = |written| pipeline::retyped(written, format, formats, Some(path), context);
         let claims = Claims::new(context)?;
         if change.strictness().is_none() {

@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use crate::batch::{self, OpenedDocument};
 use crate::cli::args::{FormatArgs, IdentityArgs, InputArgs, OutputArgs};
-use crate::cli::pipeline::{Item, Output, Pipeline, Summary, documents_or_named, in_two_steps};
+use crate::cli::pipeline::{self, Item, Output, Pipeline, Summary, documents_or_named, in_two_steps};
 use crate::cli::{Context, block_on};
 use crate::document::{self, Document, Format, TreePath};
 use crate::error::Result;
@@ -48,7 +48,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let extract = args.extract.as_deref().map(TreePath::parse).transpose()?;
     let check = if args.ignore_mac { MacCheck::Ignore } else { MacCheck::Verify };
     let service = args.identities.key_service(context)?;
-    let pipeline = Pipeline {
+    let over_files = Pipeline {
         context,
         inputs,
         formats,
@@ -58,10 +58,12 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         doing: "decrypting",
         summary: Some(Summary { done: "decrypted", skipped: "not encrypted" }),
     };
-    pipeline.run(|items| {
+    over_files.run(|items| {
         in_two_steps(items, documents_or_named, |items| {
-            let (names, sources): (Vec<_>, Vec<_>) =
-                items.into_iter().map(|Item { input, source }| (input.name, source)).unzip();
+            let (names, sources): (Vec<_>, Vec<_>) = items
+                .into_iter()
+                .map(|Item { input, source }| (input.name, pipeline::as_taken(source, context)))
+                .unzip();
             let opened = block_on(batch::open_documents(&service, sources));
             let decrypt = |(opened, name): (Result<OpenedDocument>, &Option<_>)| {
                 let OpenedDocument { file, key, .. } = opened?;

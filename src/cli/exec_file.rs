@@ -54,7 +54,10 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let input = Input::of(&args.file);
     let formats = args.formats.formats(context.ui);
     let service = args.identities.key_service(context)?;
-    let opened = block_on(batch::open_document(&service, pipeline::read(&input, formats)?))?;
+    let opened = block_on(batch::open_document(
+        &service,
+        pipeline::as_taken(pipeline::read(&input, formats)?, context),
+    ))?;
     let in_file = |error: Error| error.in_file(input.shown());
     let format = opened.file.format();
     let plaintext = opened.file.decrypt(&opened.key, MacCheck::Verify).map_err(in_file)?.bytes;

@@ -186,6 +186,20 @@ impl Pipeline<'_> {
     }
 }
 
+/// An encrypted file as what sops takes it for: to it a binary file is a JSON document like others, whose one value is
+/// under `data`. A document that begins with another key is read as JSON.
+pub(super) fn as_taken(mut source: Source, context: &Context) -> Source {
+    if context.is_sops() && source.format == Format::Binary && begins_as_json_tree(&source.bytes) {
+        source.format = Format::Json;
+    }
+    source
+}
+
+fn begins_as_json_tree(bytes: &[u8]) -> bool {
+    let inside = bytes.trim_ascii_start().strip_prefix(b"{").map(<[u8]>::trim_ascii_start);
+    inside.is_some_and(|inside| inside.starts_with(b"\"") && !inside.starts_with(b"\"data\""))
+}
+
 /// An encrypted result in the type that sops writes, where that is another than was `read`.
 pub(super) fn retyped(
     written: Ciphertext,
@@ -280,4 +294,24 @@ pub fn in_two_steps<T: Send>(
     let mut done = all(ready).into_iter();
     let missing = || Err(Error::new(crate::error::Kind::Other, "no result"));
     results.into_iter().map(|result| result.unwrap_or_else(|| done.next().unwrap_or_else(missing))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_json_document_is_told_from_a_binary_file_by_its_first_key() {
+        for (text, is_tree) in [
+            ("{\n\t\"user\": 1}", true),
+            (" {\"sops\": {}}", true),
+            ("{\"data\": \"ENC[]\"}", false),
+            ("{ \"data\" : 1}", false),
+            ("{}", false),
+            ("user: a", false),
+            ("", false),
+        ] {
+            assert_eq!(begins_as_json_tree(text.as_bytes()), is_tree, "{text}");
+        }
+    }
 }

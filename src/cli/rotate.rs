@@ -88,9 +88,13 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     };
     let code = over_files.run(|items| {
         in_two_steps(items, encrypted_or_named, |items| {
-            let read: Vec<_> =
-                items.iter().map(|item: &Item| (item.source.format, item.input.name.clone())).collect();
-            let sources = items.into_iter().map(|item: Item| item.source).collect();
+            let (read, sources): (Vec<_>, Vec<_>) = items
+                .into_iter()
+                .map(|Item { input, source }| {
+                    let source = pipeline::as_taken(source, context);
+                    ((source.format, input.name), source)
+                })
+                .unzip();
             let decide = |parsed: &Parsed, holder: Holder<'_>| {
                 let name = only.as_ref().map_or(Some(parsed.path.as_path()), |name| name.as_deref());
                 let keys = recipients.of(holder, name, &parsed.path)?;

@@ -369,10 +369,13 @@ fn run_with_file(args: args::ExecFile, context: &Context) -> Result<ExitCode> {
 fn file_status(args: args::Filestatus, context: &Context) -> Result<ExitCode> {
     let Some(file) = args.words.into_iter().next().map(named) else { return Err(no_file()) };
     refuse_missing(&file, Kind::Other)?;
-    let args = filestatus::Args {
-        inputs: InputArgs { files: vec![file], filename_override: None },
-        formats: known(FormatArgs { input_type: args.input_type, output_type: None }),
-    };
+    let mut formats = known(FormatArgs { input_type: args.input_type, output_type: None });
+    // An encrypted binary file is JSON; what is none is an error to sops.
+    let read = formats.input_type.as_deref().and_then(Format::from_name).unwrap_or(Format::of_path(&file));
+    if read == Format::Binary {
+        formats.input_type = Some(Format::Json.to_string());
+    }
+    let args = filestatus::Args { inputs: InputArgs { files: vec![file], filename_override: None }, formats };
     filestatus::run(args, context).map(generic)
 }
 

@@ -226,15 +226,9 @@ pub static KNOWN: LazyLock<Vec<Known>> = LazyLock::new(|| {
         ),
         pending(
             ALL,
-            r"filestatus",
-            "`filestatus` of a file whose name says another type than its content",
+            r"filestatus (reserved|bad\.json)",
+            "`filestatus` of a file whose own `sops` key is no metadata, and of JSON that ends too early",
             "What a file is will be one question for all commands.",
-        ),
-        pending(
-            ALL,
-            r"--input-type binary|--output-type binary -i|\.env\.local && ",
-            "A JSON tree that is read as binary is an error",
-            "sops reads it as JSON. What a file is will be one question for all commands.",
         ),
         pending(
             ALL,

@@ -61,7 +61,7 @@ static WORDS: LazyLock<Vec<(Said, Regex)>> = LazyLock::new(|| {
         (Said::Recipient, "recipient|Vault URL", "recipient|is not the (URL|URI)|is no URI|transit key"),
         (
             Said::Content,
-            "unmarshal|(?m:^yaml: )|dotenv input line|metadata not found|Version string|parsing time|file status: .*(load|unm)",
+            "unmarshal|(?m:(^|: )yaml: )|dotenv input line|metadata not found|Version string|parsing time",
             "the top level of|broken YAML|twice|merge conflict|neither empty nor|no section|a value is due|metadata|not encrypted|binary file|too large",
         ),
         (Said::Path, "truncating tree|Key not found|out of bounds", "component .* not found|there is no"),
