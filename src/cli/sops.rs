@@ -311,7 +311,12 @@ fn rotate_file(args: args::Rotate, context: &Context) -> Result<ExitCode> {
 
 fn update_keys(args: args::Updatekeys, context: &Context) -> Result<ExitCode> {
     if args.words.is_empty() {
-        return Err(no_file());
+        let has_config = context.configs()?.of_working_dir()?.is_some();
+        return Err(if has_config {
+            no_file()
+        } else {
+            Error::new(Kind::Other, "there is no .sops.yaml here")
+        });
     }
     let files: Vec<PathBuf> = args.words.into_iter().map(named).collect();
     let is_one = files.len() == 1;

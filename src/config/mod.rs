@@ -410,12 +410,14 @@ impl Configs {
 
     /// Refuses a config of the working directory that is no YAML. What its rules say is not looked at.
     pub fn refuse_unreadable(&self) -> Result<()> {
-        let Some(path) =
-            Search::run(&self.lookup.working_dir.join("file"), &self.lookup, &*self.source)?.found
-        else {
-            return Ok(());
-        };
+        let Some(path) = self.of_working_dir()? else { return Ok(()) };
         schema::syntax(&self.read(&path)?).map_err(|error| error.in_file(&path))
+    }
+
+    /// The config of files in the working directory, if there is one.
+    pub fn of_working_dir(&self) -> Result<Option<PathBuf>> {
+        let file = self.lookup.working_dir.join("file");
+        Ok(Search::run(&file, &self.lookup, &*self.source)?.found)
     }
 
     fn read(&self, path: &Path) -> Result<String> {

@@ -256,7 +256,7 @@ pub static KNOWN: LazyLock<Vec<Known>> = LazyLock::new(|| {
         ),
         pending(
             ALL,
-            r"--add-age \$OTHER --rm-age \$OTHER|nobody\.yaml|nowhere/new|-i -a \$ME updatekeys|completion",
+            r"--add-age \$OTHER --rm-age \$OTHER|nobody\.yaml|nowhere/new|completion",
             "Single exit codes: a contradiction or a name that is none on the command line, and output that cannot be written",
             "They will be as in sops.",
         ),

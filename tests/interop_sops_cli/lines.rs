@@ -1347,7 +1347,21 @@ fn clients() -> Vec<String> {
         "cat p.yaml | sops encrypt --age $ME --input-type yaml --output-type yaml --filename-override x.yaml",
         "sops decrypt --input-type yaml --output-type json e.yaml",
         "sops filestatus --input-type yaml e.yaml",
-        // sopsy, and Terraform's and editors' ways.
+        "sops --config repo/.sops.yaml decrypt --input-type yaml --output-type json --extract '[\"deep\"]' /dev/stdin < e.yaml",
+        "sops decrypt --enable-local-keyservice=true --decryption-order age,pgp --input-type yaml --output-type yaml e.yaml",
+        "cat p.yaml | sops encrypt --age $ME --encrypted-regex ^pass --input-type yaml --output-type yaml --filename-override $PWD/x.yaml /dev/stdin",
+        "cat p.txt | sops encrypt --age $ME --input-type binary --output-type binary --filename-override $PWD/x.bin /dev/stdin",
+        "cd repo && cat secrets.json | sops encrypt --input-type json --output-type json --filename-override $PWD/secrets.json /dev/stdin",
+        "sops filestatus $PWD/e.yaml",
+        // sopsy.
+        "sops --config repo/.sops.yaml decrypt --extract '[\"user\"]' --input-type yaml e.yaml",
+        "sops --config repo/.sops.yaml decrypt --input-type json --filename-override dummy.json < e.json",
+        "sops --config repo/.sops.yaml decrypt --input-type env --filename-override dummy.env < e.env",
+        "sops --config repo/.sops.yaml decrypt --in-place --output-type json e.yaml",
+        "sops --config repo/.sops.yaml encrypt --in-place repo/secrets.json",
+        "sops --config repo/.sops.yaml encrypt --input-type yaml --filename-override repo/secrets.yaml < p.yaml",
+        "sops --config repo/.sops.yaml rotate --in-place e.env",
+        // Terraform's and editors' ways.
         "sops --decrypt --output-type json e.yaml",
         "sops --encrypt --in-place --age $ME --unencrypted-regex ^user p.yaml",
         "sops -d --output-type json e.env",
