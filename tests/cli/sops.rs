@@ -106,9 +106,12 @@ fn it_keeps_the_bytes_of_files() {
 #[test]
 fn files_and_arguments_that_are_missing() {
     let none = "error: no file was given";
-    for args in [&[][..], &["-d"], &["edit"], &["rotate"], &["filestatus"], &["updatekeys"]] {
+    for args in
+        [&[][..], &["-d"], &["edit"], &["rotate"], &["filestatus"], &["--config", "p.yaml", "updatekeys"]]
+    {
         ends(args, 100, none);
     }
+    ends(&["updatekeys"], 1, "error: there is no .sops.yaml here");
     ends(&["-d", "nowhere"], 100, "error: nowhere: no such file");
     ends(&["encrypt", "nowhere"], 100, "error: nowhere: no such file");
     ends(&["-r", "nowhere"], 100, "error: nowhere: no such file");
