@@ -24,6 +24,7 @@ const BROKEN_BY_SOPS: &[(&str, &str)] = &[
 
 /// Manifests of which sops keeps fewer comments, or keeps them elsewhere, than what we hand it.
 const OTHER_COMMENTS: &[(&str, &str)] = &[
+    ("anchors-comments.yaml", "sops copies the comments of an anchor to its aliases, too"),
     ("comments-at-end-of-document.yaml", "sops leaves a comment of its own encrypted"),
     ("comments-odd-indents.yaml", "go-yaml attaches oddly indented comments to other collections"),
     ("types-nulls.yaml", "go-yaml attaches a comment of an empty item to the map above"),

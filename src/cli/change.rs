@@ -9,7 +9,7 @@ use crate::cli::args::{FormatArgs, Formats, IdentityArgs, Input};
 use crate::cli::claims::{Claims, Strictness, tell_place};
 use crate::cli::recipients::Recipients;
 use crate::cli::{Context, block_on, pipeline};
-use crate::document::{Document, Edits, Format, TreePath};
+use crate::document::{Document, Edits, Format, TreePath, WithCopies};
 use crate::encrypted_file::{self, EncryptedFile, Holder, OpenedFile, no_answer};
 use crate::error::{Error, Kind, Result};
 use crate::fs::Lock;
@@ -40,6 +40,10 @@ pub struct ChangeArgs {
     #[arg(long)]
     pub(super) ignore_mac: bool,
 
+    /// Where the value is at a YAML anchor: change its copies, the values of the anchor's aliases, with it
+    #[arg(long)]
+    pub(super) with_copies: bool,
+
     #[command(flatten)]
     pub(super) formats: FormatArgs,
 
@@ -51,6 +55,31 @@ impl ChangeArgs {
     /// The path into a document.
     pub fn tree_path(&self) -> Result<TreePath> {
         TreePath::parse(&self.path).map_err(|error| error.with_kind(Kind::SetFormat))
+    }
+
+    pub fn copies(&self) -> WithCopies {
+        if self.with_copies { WithCopies::Change } else { WithCopies::Refuse }
+    }
+
+    /// Says what a change of a value does to others in YAML: to copies of an anchor, or to the copy that it is in.
+    pub fn tell_copies(
+        &self,
+        path: &TreePath,
+        document: &dyn Document,
+        changes: bool,
+        context: &Context,
+    ) -> Result<()> {
+        if !changes {
+            return Ok(());
+        }
+        if let Some(copy) = path.copy_on_the_way(document) {
+            context.ui.note(format!("{copy} was an alias, and is a copy of its own now"));
+            return Ok(());
+        }
+        for copy in path.copies(document)? {
+            context.ui.note(format!("{copy} is a copy of {path}, and changes with it"));
+        }
+        Ok(())
     }
 
     /// Applies a change to the file; when it gives none, nothing is written. `wish` is for SealedSecrets.

@@ -209,7 +209,7 @@ fn verify(
         for (path, opened) in paths.into_iter().zip(opened) {
             let verified = opened.and_then(|opened| match opened.file {
                 OpenedFile::Document(document, key) => {
-                    let lost = document.lost_spellings(&key);
+                    let lost = document.lost_spellings(&key).into_iter();
                     let lost =
                         lost.map(|lost| Finding { line: 1, rule: Rule::Broken, message: lost.to_owned() });
                     looked.found.extend(lost.map(|finding| Found::new(&path, finding)));

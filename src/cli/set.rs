@@ -147,7 +147,8 @@ impl Change for Value<'_> {
                 .into(),
             false => self.as_json()?,
         };
-        let edits = path.set(document, &value)?;
+        let edits = path.set(document, &value, self.args.change.copies())?;
+        self.args.change.tell_copies(path, document, edits.is_some(), self.context)?;
         if let Some(nearly) = path.nearly(document) {
             self.context.ui.note(nearly);
         }

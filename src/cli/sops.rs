@@ -278,6 +278,7 @@ fn change(
         file,
         path: text(path)?,
         idempotent,
+        with_copies: false,
         dry_run: false,
         ignore_mac,
         formats: known(formats),

@@ -21,17 +21,19 @@ pub struct Args {
 }
 
 pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
-    args.change.run(context, Wish::default(), Removal { idempotent: args.change.idempotent })
+    args.change.run(context, Wish::default(), Removal { args: &args.change, context })
 }
 
-struct Removal {
-    idempotent: bool,
+struct Removal<'a> {
+    args: &'a ChangeArgs,
+    context: &'a Context<'a>,
 }
 
-impl Change for Removal {
+impl Change for Removal<'_> {
     fn of_document(self, path: &TreePath, document: &dyn Document) -> Result<Option<Edits>> {
-        let edits = path.unset(document)?;
-        if edits.is_none() && !self.idempotent {
+        let edits = path.unset(document, self.args.copies())?;
+        self.args.tell_copies(path, document, edits.is_some(), self.context)?;
+        if edits.is_none() && !self.args.idempotent {
             path.find(document).map_err(or_idempotent)?;
         }
         Ok(edits)
@@ -45,7 +47,7 @@ impl Change for Removal {
         _: &dyn Fn(&SealedSecret) -> Result<NewDataKey>,
     ) -> Result<Option<(usize, SealedSecret)>> {
         match path.find(file) {
-            Err(error) if error.kind() == Kind::TreePath && self.idempotent => Ok(None),
+            Err(error) if error.kind() == Kind::TreePath && self.args.idempotent => Ok(None),
             Err(error) => Err(or_idempotent(error)),
             Ok(at) => Ok(Some((at, sealed_secret::unset(&file.objects[at].1, &[&path.item])?))),
         }

@@ -32,11 +32,13 @@ pub use edit::Edits;
 pub use example::{KUBERNETES_EXAMPLE, example};
 pub use ini::IniDocument;
 pub use json::{JsonDocument, data_from_json};
-pub use path::{Paths, TreePath};
+pub use path::{Paths, TreePath, WithCopies};
 pub use reconcile::{reconcile, scalar_to_data, to_data};
 pub use tree::{Node, NodeId, NodeKind, Span, Step, Style, Text, Tree, TreeBuilder};
 pub use value::{Value, ValueKind};
-pub use yaml::{YamlDocument, yaml_entry, yaml_of};
+pub use yaml::{
+    Copies, WrittenAlias, WrittenOut, YamlDocument, check_merge_keys, put_back, write_out, yaml_entry, yaml_of,
+};
 
 use crate::error::{Error, Kind, Result};
 use crate::secret::{SecretBytes, SecretString};

@@ -1,10 +1,14 @@
 //! Paths into a document as sops spells them, `["key"][0]`, and what is done at their end.
 
+mod copies;
+
 use std::collections::HashMap;
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value as Data;
 
+pub use self::copies::WithCopies;
 use super::{Document, Edits, Format, NodeId, NodeKind, to_data};
 use crate::document;
 use crate::error::{Error, Kind, Result};
@@ -12,8 +16,9 @@ use crate::hints;
 use crate::secret::SecretBytes;
 
 /// One step of a path.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Part {
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub(super) enum Part {
     Key(String),
     Index(usize),
 }
@@ -63,25 +68,35 @@ impl TreePath {
             (node, []) => Ok(document.tree().resolve(node)),
             (at, [missing, ..]) => {
                 let message = format!("component {missing} of {self} not found");
-                Err(with_hint(Error::new(Kind::TreePath, message), document, at, missing))
+                let error = Error::new(Kind::TreePath, message);
+                Err(match self.merged(document) {
+                    Some(path) => error.advise(format!("it is merged into this map: its path is '{path}'")),
+                    None => with_hint(error, document, at, missing),
+                })
             }
         }
     }
 
     /// Puts `data` at the end of the path; what is missing on the way is made, a position behind the last item appends.
     /// `None` when that is there already.
-    pub fn set(&self, document: &dyn Document, data: &Data) -> Result<Option<Edits>> {
+    ///
+    /// Behind an alias of a collection the copy is written out first, and the anchor stays as it is.
+    pub fn set(&self, document: &dyn Document, data: &Data, copies: WithCopies) -> Result<Option<Edits>> {
         if self.0.is_empty() {
             return Err(Error::new(Kind::SetFormat, "the root of a document cannot be replaced"));
         }
         self.refuse_metadata(document)?;
+        self.untied(document, |document| self.set_in(document, data, copies))
+    }
+
+    fn set_in(&self, document: &dyn Document, data: &Data, copies: WithCopies) -> Result<Option<Edits>> {
         let (node, rest) = self.walk(document)?;
         let Some((step, deeper)) = rest.split_first() else {
             if to_data(document, node)? == *data {
                 return Ok(None);
             }
             let edits = document.replace(node, data)?;
-            return self.check(document, edits, Some(data)).map(Some);
+            return self.check(document, edits, Some(data), copies).map(Some);
         };
         let entry = wrapped(deeper, data);
         let kind = document.tree()[node].kind;
@@ -94,7 +109,7 @@ impl TreePath {
             }
             _ => document.replace(node, &wrapped(rest, data)),
         };
-        self.check(document, edits?, Some(data)).map(Some)
+        self.check(document, edits?, Some(data), copies).map(Some)
     }
 
     /// What to tell a person whose path makes a key that is another one but for a letter or two.
@@ -113,23 +128,36 @@ impl TreePath {
         Some(format!("{new} is new; there was {known} already"))
     }
 
-    /// Removes what is at the end of the path; `None` when there is nothing.
-    pub fn unset(&self, document: &dyn Document) -> Result<Option<Edits>> {
+    /// Removes what is at the end of the path; `None` when there is nothing. Behind an alias as for [`TreePath::set`].
+    pub fn unset(&self, document: &dyn Document, copies: WithCopies) -> Result<Option<Edits>> {
         if self.0.is_empty() {
             return Err(Error::new(Kind::SetFormat, "the root of a document cannot be removed"));
         }
         match self.walk(document)? {
-            (node, []) => self.check(document, document.remove(&[node])?, None).map(Some),
+            (_, []) => self.untied(document, |document| {
+                let (node, _) = self.walk(document)?;
+                self.check(document, document.remove(&[node])?, None, copies).map(Some)
+            }),
             _ => Ok(None),
         }
     }
 
     /// Makes sure that edits say what is meant and nothing else. In YAML a comment can come to stand in a block scalar,
     /// and what is changed at an anchor changes at its aliases.
-    fn check(&self, document: &dyn Document, edits: Edits, data: Option<&Data>) -> Result<Edits> {
+    fn check(
+        &self,
+        document: &dyn Document,
+        edits: Edits,
+        data: Option<&Data>,
+        with_copies: WithCopies,
+    ) -> Result<Edits> {
         let (Format::Yaml, Ok(mut meant)) = (document.format(), all_data(document)) else { return Ok(edits) };
+        let copies = self.copies(document)?;
+        if with_copies == WithCopies::Refuse {
+            self.refuse_copies(&copies)?;
+        }
         if let Some(first) = meant.first_mut() {
-            put(first, &self.0, data);
+            std::iter::once(self).chain(&copies).for_each(|path| put(first, &path.0, data));
         }
         let text = edits.clone().apply(document.source());
         let changed = document::parse(Format::Yaml, SecretBytes::new(text.as_bytes().to_vec()), true);
@@ -146,19 +174,12 @@ impl TreePath {
 
     /// Goes as far as the document does: the node that was reached, and what is left of the path.
     fn walk(&self, document: &dyn Document) -> Result<(NodeId, &[Part])> {
-        let (tree, source) = (document.tree(), document.source());
-        let Some(&root) = tree.documents().first() else {
+        let Some(&root) = document.tree().documents().first() else {
             return Err(Error::new(Kind::TreePath, "the file holds no document"));
         };
         let mut node = root;
         for (done, part) in self.0.iter().enumerate() {
-            let at = tree.resolve(node);
-            let next = match part {
-                Part::Key(key) => tree.entry(source, at, key).filter(|&entry| !document.is_metadata(entry)),
-                Part::Index(index) if tree[at].kind == NodeKind::List => tree.entries(at).nth(*index),
-                Part::Index(_) => None,
-            };
-            match next {
+            match part.step(document, node) {
                 Some(next) => node = next,
                 None => return Ok((node, &self.0[done..])),
             }
@@ -177,6 +198,21 @@ impl TreePath {
                     .advise("recipients are changed with `sealant updatekeys` and `sealant rotate`"))
             }
             _ => Ok(()),
+        }
+    }
+}
+
+impl Part {
+    /// Where the step leads from a node, aliases followed.
+    fn step(&self, document: &dyn Document, node: NodeId) -> Option<NodeId> {
+        let tree = document.tree();
+        let at = tree.resolve(node);
+        match self {
+            Self::Key(key) => {
+                tree.entry(document.source(), at, key).filter(|&entry| !document.is_metadata(entry))
+            }
+            Self::Index(index) if tree[at].kind == NodeKind::List => tree.entries(at).nth(*index),
+            Self::Index(_) => None,
         }
     }
 }
@@ -348,7 +384,7 @@ mod tests {
 
     fn set(text: &str, path: &str, data: Data) -> String {
         let document = yaml(text);
-        let edits = TreePath::parse(path).unwrap().set(&*document, &data).unwrap();
+        let edits = TreePath::parse(path).unwrap().set(&*document, &data, WithCopies::Refuse).unwrap();
         edits.unwrap_or_default().apply(document.source()).to_string()
     }
 
@@ -356,7 +392,7 @@ mod tests {
         let document = yaml(text);
         TreePath::parse(path)
             .unwrap()
-            .unset(&*document)
+            .unset(&*document, WithCopies::Refuse)
             .unwrap()
             .unwrap()
             .apply(document.source())
@@ -418,7 +454,7 @@ mod tests {
             document::parse(Format::Yaml, SecretBytes::new(b"a: 1\nsops:\n  mac: x\n".to_vec()), true)
                 .unwrap();
         for path in ["", "[\"sops\"]", "[\"sops\"][\"mac\"]"] {
-            let refused = TreePath::parse(path).unwrap().set(&*document, &json!(1)).unwrap_err();
+            let refused = TreePath::parse(path).unwrap().set(&*document, &json!(1), WithCopies::Refuse).unwrap_err();
             assert_eq!(refused.kind(), Kind::SetFormat, "for {path}");
         }
     }
@@ -463,6 +499,6 @@ mod tests {
         assert_eq!(unset("a: {b: 1, c: 2}\n", "[\"a\"][\"b\"]"), "a: {c: 2}\n");
         assert_eq!(unset("t: |\n  x\n\n  y\nz: 1\n", "[\"t\"]"), "z: 1\n");
         let document = yaml("a: 1\n");
-        assert!(TreePath::parse("[\"b\"]").unwrap().unset(&*document).unwrap().is_none());
+        assert!(TreePath::parse("[\"b\"]").unwrap().unset(&*document, WithCopies::Refuse).unwrap().is_none());
     }
 }

@@ -6,6 +6,7 @@ use crate::config::Selection;
 use crate::document::{self, Document, Edits, Format, NodeId, NodeKind, Value, ValueKind};
 use crate::error::{Error, Kind, Result};
 use crate::secret::{DataKey, SecretBytes, SecretString};
+use crate::sops::aliases::{self, Aliases};
 use crate::sops::cipher::{Cipher, Token};
 use crate::sops::leaves::{self, Leaf};
 use crate::sops::mac::{self, Mac};
@@ -39,9 +40,7 @@ pub(super) fn decrypt(
     let spellings = Spellings::decrypt(&cipher, metadata);
     let Opened { mut edits, spelled, mac, ambiguous, mut warnings } =
         open_values(document, metadata, &cipher, &spellings, Hashing::Today)?;
-    if Spellings::are_lost(&cipher, metadata) {
-        warnings.push(spelling::LOST.to_owned());
-    }
+    warnings.extend(lost(&cipher, metadata).into_iter().map(str::to_owned));
     if check == MacCheck::Verify {
         verify_mac(document, metadata, &cipher, &mac.finish(), ambiguous)?;
     }
@@ -52,8 +51,16 @@ pub(super) fn decrypt(
     if !keep_metadata {
         edits.merge(document.put_metadata(None)?);
     }
-    let mut text = spell(document, &metadata.selection, edits, &spelled, &spellings)?;
+    let text = spell(document, &metadata.selection, edits, &spelled, &spellings)?;
+    let mut text = Aliases::decrypt(&cipher, metadata).put_back(text);
     Ok(Plaintext { bytes: SecretBytes::new(std::mem::take(&mut *text).into_bytes()), warnings })
+}
+
+/// What is told of entries of the metadata that were made for another state of the file.
+pub(super) fn lost(cipher: &Cipher, metadata: &Metadata) -> Vec<&'static str> {
+    let spellings = Spellings::are_lost(cipher, metadata).then_some(spelling::LOST);
+    let aliases = Aliases::are_lost(cipher, metadata).then_some(aliases::LOST);
+    spellings.into_iter().chain(aliases).collect()
 }
 
 /// Opens the values and encrypted comments of a document one by one, for those who need each with its path.

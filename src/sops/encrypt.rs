@@ -9,9 +9,10 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use crate::config::{Selection, SelectionKind};
-use crate::document::{self, Document, Edits, Format, NodeId, NodeKind, Value, ValueKind};
+use crate::document::{self, Document, Edits, Format, NodeId, Value, ValueKind};
 use crate::error::{Error, Kind, Result};
 use crate::secret::{DataKey, SecretBytes, SecretString};
+use crate::sops::aliases;
 use crate::sops::cipher::{Cipher, Token};
 use crate::sops::decrypt::{self, MacCheck};
 use crate::sops::leaves::{self, Leaf};
@@ -154,6 +155,9 @@ pub(super) fn encrypt(
     now: Timestamp,
     mut reuse: Option<Reuse<'_>>,
 ) -> Result<Ciphertext> {
+    let meant = document;
+    let expanded = aliases::expand(document, &metadata.selection)?;
+    let document = expanded.as_ref().map_or(document, |expanded| &*expanded.document);
     let cipher = Cipher::new(key);
     metadata.last_modified = now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
     let mut writer = Writer {
@@ -163,9 +167,7 @@ pub(super) fn encrypt(
         mac: Mac::new(metadata.mac_only_encrypted),
         edits: Edits::default(),
         spellings: Spellings::default(),
-        encrypted: HashSet::new(),
         count: 0,
-        has_aliases: document.tree().has_aliases(),
         open_end: document.open_end(),
     };
     leaves::for_each(document, &metadata.selection, &mut |leaf| {
@@ -174,9 +176,11 @@ pub(super) fn encrypt(
     let Writer { mac, mut edits, spellings, .. } = writer;
     metadata.mac = Some(cipher.encrypt(mac.finish().as_bytes(), ValueKind::Str, &metadata.mac_aad()?)?);
     metadata.spellings = spellings.encrypt(&cipher, &metadata)?;
+    let aliases = expanded.as_ref().map(|expanded| expanded.aliases.encrypt(&cipher, &metadata));
+    metadata.aliases = aliases.transpose()?.flatten();
     edits.merge(document.put_metadata(Some(&metadata.to_data(document.format())))?);
     let text = edits.apply(document.source());
-    check(document, text, key)
+    check(meant, text, key)
 }
 
 struct Writer<'a> {
@@ -186,11 +190,8 @@ struct Writer<'a> {
     mac: Mac,
     edits: Edits,
     spellings: Spellings,
-    /// Scalars that became ciphertexts, if there are aliases to ask for them.
-    encrypted: HashSet<NodeId>,
     /// How many leaves and comments became ciphertexts.
     count: usize,
-    has_aliases: bool,
     open_end: Option<NodeId>,
 }
 
@@ -227,7 +228,6 @@ impl Writer<'_> {
             self.mac.add(&value, false);
             return self.stay_clear(leaf, &value);
         }
-        self.refuse_shared_collection(leaf)?;
         if value.is_blank() {
             self.mac.add(&value, true);
             return self.refuse_open_end(leaf);
@@ -235,9 +235,6 @@ impl Writer<'_> {
         let (value, token) = self.value_and_token(leaf, value, reuse)?;
         self.mac.add(&value, true);
         self.put(leaf, &value, &token);
-        if self.has_aliases {
-            self.encrypted.insert(leaf.at);
-        }
         Ok(())
     }
 
@@ -286,13 +283,6 @@ impl Writer<'_> {
     }
 
     fn stay_clear(&self, leaf: &Leaf<'_>, value: &Value) -> Result<()> {
-        if leaf.node != leaf.at && self.encrypted.contains(&leaf.node) {
-            let message =
-                "a clear value is an alias of an encrypted one, which sops would write in plaintext here";
-            return Err(self
-                .at(leaf, Error::new(Kind::Encrypt, message))
-                .advise("write the value out instead"));
-        }
         self.refuse_open_end(leaf)?;
         if self.document.format() == Format::Json && mac::is_ambiguous_in_json(value) {
             let message = "a clear integer beyond 2^53, which versions of sops hash differently";
@@ -312,29 +302,19 @@ impl Writer<'_> {
         Err(self.at(leaf, Error::new(Kind::Encrypt, message)).advise("end the file with a line break"))
     }
 
-    fn refuse_shared_collection(&self, leaf: &Leaf<'_>) -> Result<()> {
-        let tree = self.document.tree();
-        let shared = tree.resolve(leaf.at);
-        if shared == leaf.at || !matches!(tree[shared].kind, NodeKind::Map | NodeKind::List) {
-            return Ok(());
-        }
-        let merge = tree[leaf.at].key.get(self.document.source()) == "<<";
-        let what = if merge { "a merge key (<<)" } else { "an alias of a collection" };
-        let error = Error::new(
-            Kind::Encrypt,
-            format!("{what} in the encrypted part, whose values have no place of their own"),
-        );
-        Err(self.at(leaf, error).advise("write the values out, or move them to the clear part"))
-    }
-
     fn at(&self, leaf: &Leaf<'_>, error: Error) -> Error {
-        let path = self.document.tree().path_of(self.document.source(), leaf.at);
-        let line = error.line().unwrap_or_else(|| self.document.line(leaf.at));
-        let with_place = Error::new(error.kind(), format!("{path}: {}", error.message())).on_line(line);
-        match error.advice() {
-            Some(advice) => with_place.advise(advice.to_owned()),
-            None => with_place,
-        }
+        at_leaf(self.document, leaf, error)
+    }
+}
+
+/// An error with the place of a leaf.
+pub(super) fn at_leaf(document: &dyn Document, leaf: &Leaf<'_>, error: Error) -> Error {
+    let path = document.tree().path_of(document.source(), leaf.at);
+    let line = error.line().unwrap_or_else(|| document.line(leaf.at));
+    let with_place = Error::new(error.kind(), format!("{path}: {}", error.message())).on_line(line);
+    match error.advice() {
+        Some(advice) => with_place.advise(advice.to_owned()),
+        None => with_place,
     }
 }
 

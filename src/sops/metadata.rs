@@ -13,8 +13,21 @@ use crate::keys::{KeyKind, MasterKey, Recipient, TransitKey, WrappedDataKey, Wra
 /// The version that is written into new files: the newest sops whose format this is.
 pub const SOPS_VERSION: &str = "3.13.3";
 
-/// The entry in which spellings are kept that do not come back by themselves; sops ignores it.
-const SPELLINGS: &str = "sealant_spelling";
+/// What the author wrote and does not come back by itself, each in an encrypted entry that sops ignores.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kept {
+    Spellings,
+    Aliases,
+}
+
+impl Kept {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Spellings => "sealant_spelling",
+            Self::Aliases => "sealant_aliases",
+        }
+    }
+}
 
 const KEY_GROUPS: &str = "key_groups";
 const THRESHOLD: &str = "shamir_threshold";
@@ -32,8 +45,10 @@ pub struct Metadata {
     pub mac_only_encrypted: bool,
     /// The version of sops that wrote it.
     pub version: String,
-    /// Encrypted spellings (`sealant_spelling`).
+    /// Encrypted spellings ([`Kept::Spellings`]).
     pub spellings: Option<String>,
+    /// Encrypted names of aliases that were written out ([`Kept::Aliases`]).
+    pub aliases: Option<String>,
     /// The block as it was read.
     block: Map<String, Data>,
 }
@@ -49,6 +64,7 @@ impl Metadata {
             mac_only_encrypted,
             version: SOPS_VERSION.to_owned(),
             spellings: None,
+            aliases: None,
             block: Map::new(),
         }
     }
@@ -85,7 +101,8 @@ impl Metadata {
             selection: read_selection(&block)?,
             mac_only_encrypted: flag(&block, "mac_only_encrypted")?,
             version,
-            spellings: text(&block, SPELLINGS)?,
+            spellings: text(&block, Kept::Spellings.name())?,
+            aliases: text(&block, Kept::Aliases.name())?,
             block,
         })
     }
@@ -112,7 +129,9 @@ impl Metadata {
         set(&mut block, "lastmodified", Some(self.last_modified.clone().into()));
         set(&mut block, "mac", self.mac.clone().map(Data::from));
         set(&mut block, "version", Some(self.version.clone().into()));
-        set(&mut block, SPELLINGS, self.spellings.clone().map(Data::from));
+        for what in [Kept::Spellings, Kept::Aliases] {
+            set(&mut block, what.name(), self.kept(what).map(Data::from));
+        }
         if new {
             if format != Format::Binary {
                 set(&mut block, self.selection.field_name(), Some(self.selection.pattern().into()));
@@ -128,9 +147,17 @@ impl Metadata {
         normal_time(&self.last_modified)
     }
 
-    /// What the spellings are bound to.
-    pub fn spellings_aad(&self) -> Result<String> {
-        Ok(format!("{SPELLINGS}:{}", self.mac_aad()?))
+    /// The entry in which something is kept.
+    pub fn kept(&self, what: Kept) -> Option<&str> {
+        match what {
+            Kept::Spellings => self.spellings.as_deref(),
+            Kept::Aliases => self.aliases.as_deref(),
+        }
+    }
+
+    /// What such an entry is bound to.
+    pub fn kept_aad(&self, what: Kept) -> Result<String> {
+        Ok(format!("{}:{}", what.name(), self.mac_aad()?))
     }
 
     /// Whether a rule stands in the block, rather than sops's default.
@@ -141,8 +168,16 @@ impl Metadata {
 }
 
 /// The fields of the block that are texts, numbers or flags, but for the selections.
-const FIELDS: [&str; 7] =
-    ["attention", "lastmodified", "mac", "version", "mac_only_encrypted", THRESHOLD, SPELLINGS];
+const FIELDS: [&str; 8] = [
+    "attention",
+    "lastmodified",
+    "mac",
+    "version",
+    "mac_only_encrypted",
+    THRESHOLD,
+    Kept::Spellings.name(),
+    Kept::Aliases.name(),
+];
 
 /// The fields of an entry of each kind of master key.
 fn fields_of(kind: KeyKind) -> &'static [&'static str] {

@@ -3,6 +3,7 @@
 //! Works on parsed documents, knows no files and no key service: whoever calls it brings the data key. What is written
 //! is what sops 3.13 reads, and what any sops since 3.0 wrote is read.
 
+mod aliases;
 mod cipher;
 mod contents;
 mod decrypt;
@@ -157,9 +158,9 @@ impl Encrypted {
         }
     }
 
-    /// What is wrong with how values are spelled, though none has changed: their kept spellings do not open.
-    pub fn lost_spellings(&self, key: &DataKey) -> Option<&'static str> {
-        spelling::Spellings::are_lost(&cipher::Cipher::new(key), &self.metadata).then_some(spelling::LOST)
+    /// What is wrong with how values are spelled, though none has changed: what was kept of it does not open.
+    pub fn lost_spellings(&self, key: &DataKey) -> Vec<&'static str> {
+        decrypt::lost(&cipher::Cipher::new(key), &self.metadata)
     }
 
     /// The plaintext file.

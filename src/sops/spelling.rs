@@ -4,11 +4,14 @@
 //! unchanged. What the author wrote is kept here, bound to the time of the last change: once sops has written the file
 //! it is gone, and the canonical text stands.
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
 use crate::document::ValueKind;
 use crate::error::{Error, Kind, Result};
 use crate::secret::SecretString;
 use crate::sops::cipher::{Cipher, Token};
-use crate::sops::metadata::Metadata;
+use crate::sops::metadata::{Kept, Metadata};
 
 /// What is told where the entry does not open.
 pub const LOST: &str = "sealant_spelling does not belong to this state of the file, so values such as `1.10` and `0x1F` \
@@ -35,10 +38,7 @@ impl Spellings {
             return Ok(None);
         }
         let entries: Vec<(usize, &str)> = self.0.iter().map(|(leaf, text)| (*leaf, text.as_str())).collect();
-        let text = serde_json::to_string(&entries)
-            .map(SecretString::new)
-            .map_err(|error| Error::new(Kind::Encrypt, "cannot write the spellings").caused_by(error))?;
-        cipher.encrypt(text.as_bytes(), ValueKind::Str, &metadata.spellings_aad()?).map(Some)
+        seal(&entries, Kept::Spellings, cipher, metadata).map(Some)
     }
 
     /// Reads the entry. What does not open was written for another state of the file, and is left out.
@@ -53,13 +53,23 @@ impl Spellings {
     }
 
     fn read(cipher: &Cipher, metadata: &Metadata) -> Option<Self> {
-        let read = |entry: &str| {
-            let token = Token::parse(entry).ok()?;
-            let text = cipher.decrypt(&token, &metadata.spellings_aad().ok()?).ok()?;
-            let mut entries: Vec<(usize, String)> = serde_json::from_slice(&text).ok()?;
-            entries.sort_by_key(|(leaf, _)| *leaf);
-            Some(Self(entries.into_iter().map(|(leaf, text)| (leaf, SecretString::new(text))).collect()))
-        };
-        read(metadata.spellings.as_deref()?)
+        let mut entries: Vec<(usize, String)> = unseal(Kept::Spellings, cipher, metadata)?;
+        entries.sort_by_key(|(leaf, _)| *leaf);
+        Some(Self(entries.into_iter().map(|(leaf, text)| (leaf, SecretString::new(text))).collect()))
     }
+}
+
+/// What is kept, as an entry of the metadata that is bound to the time of the last change.
+pub(super) fn seal(data: &impl Serialize, what: Kept, cipher: &Cipher, metadata: &Metadata) -> Result<String> {
+    let text = serde_json::to_string(data)
+        .map(SecretString::new)
+        .map_err(|error| Error::new(Kind::Encrypt, format!("cannot write {}", what.name())).caused_by(error))?;
+    cipher.encrypt(text.as_bytes(), ValueKind::Str, &metadata.kept_aad(what)?)
+}
+
+/// What was kept; `None` when there is nothing, or nothing for this state of the file.
+pub(super) fn unseal<T: DeserializeOwned>(what: Kept, cipher: &Cipher, metadata: &Metadata) -> Option<T> {
+    let token = Token::parse(metadata.kept(what)?).ok()?;
+    let text = cipher.decrypt(&token, &metadata.kept_aad(what).ok()?).ok()?;
+    serde_json::from_slice(&text).ok()
 }

@@ -175,3 +175,30 @@ fn a_value_may_begin_with_a_dash() {
     test.sealant(&["set", "secret.yaml", "[\"n\"]", "-5"]).run().ok();
     assert_eq!(decrypted(&test, "secret.yaml"), "a: --string-2\nn: -5\n");
 }
+
+const ANCHOR: &str = "x: &x\n  password: hunter2\nm:\n  <<: *x\nl: [*x]\n";
+
+#[test]
+fn a_value_at_an_anchor_is_changed_with_its_copies_or_not_at_all() {
+    let test = with_secret(ANCHOR);
+    let before = test.read_text("secret.yaml");
+    let (path, copies) = ("[\"x\"][\"password\"]", "[\"l\"][0][\"password\"], [\"m\"][\"<<\"][\"password\"]");
+    let refused = test.sealant(&["set", "secret.yaml", path, "\"new\""]).run().code(203);
+    assert!(refused.stderr.contains(copies) && refused.stderr.contains("--with-copies"), "{}", refused.stderr);
+    assert_eq!(test.read_text("secret.yaml"), before);
+    let told = test.sealant(&["set", "--with-copies", "secret.yaml", path, "\"new\""]).run().ok();
+    assert_eq!(told.stderr.matches("changes with it").count(), 2, "{}", told.stderr);
+    assert_eq!(decrypted(&test, "secret.yaml"), ANCHOR.replace("hunter2", "new"));
+}
+
+#[test]
+fn a_value_in_a_copy_makes_it_one_of_its_own() {
+    let test = with_secret(ANCHOR);
+    let path = "[\"m\"][\"<<\"][\"password\"]";
+    let told = test.sealant(&["set", "secret.yaml", path, "\"new\""]).run().ok();
+    assert!(told.stderr.contains("[\"m\"][\"<<\"] was an alias"), "{}", told.stderr);
+    let text = decrypted(&test, "secret.yaml");
+    assert_eq!(text, ANCHOR.replace("<<: *x", "<<: {\"password\": new}"));
+    let hint = test.sealant(&["get", "secret.yaml", "[\"m\"][\"password\"]"]).run();
+    assert!(hint.stderr.contains(path), "{}", hint.stderr);
+}

@@ -34,3 +34,17 @@ fn what_is_missing_is_an_error_unless_idempotent() {
     }
     assert_eq!(test.read("secret.yaml"), before);
 }
+
+#[test]
+fn what_is_removed_at_an_anchor_is_removed_from_its_copies_or_not_at_all() {
+    let text = "x: &x\n  password: hunter2\n  user: app\ny: *x\n";
+    let test = with_secret(text);
+    let refused = test.sealant(&["unset", "secret.yaml", "[\"x\"][\"user\"]"]).run();
+    assert!(refused.stderr.contains("[\"y\"][\"user\"]"), "{}", refused.stderr);
+    let told = test.sealant(&["unset", "--with-copies", "secret.yaml", "[\"x\"][\"user\"]"]).run().ok();
+    assert!(told.stderr.contains("[\"y\"][\"user\"] is a copy"), "{}", told.stderr);
+    assert_eq!(decrypted(&test, "secret.yaml"), text.replace("  user: app\n", ""));
+    // The anchor itself cannot go while an alias needs it.
+    let refused = test.sealant(&["unset", "--with-copies", "secret.yaml", "[\"x\"]"]).run();
+    assert!(refused.stderr.contains("would change other values"), "{}", refused.stderr);
+}

@@ -171,12 +171,11 @@ pub fn tokens(file: &Encrypted) -> Result<Vec<(String, String)>> {
     Ok(tokens)
 }
 
-/// A file without what every writing of it changes: its MAC, the time, and the spellings bound to it.
+/// A file without what every writing of it changes: its MAC, the time, and the spellings and aliases bound to it.
 pub fn lasting(format: Format, bytes: &[u8]) -> anyhow::Result<String> {
-    let Metadata { mac, last_modified, spellings, .. } = encrypted(format, bytes)?.metadata;
+    let Metadata { mac, last_modified, spellings, aliases, .. } = encrypted(format, bytes)?.metadata;
     let mut text = String::from_utf8(bytes.to_vec())?;
-    for changing in [mac.as_deref(), Some(last_modified.as_str()), spellings.as_deref()].into_iter().flatten()
-    {
+    for changing in [mac, Some(last_modified), spellings, aliases].iter().flatten() {
         text = text.replace(changing, "~");
     }
     Ok(text)
@@ -187,7 +186,7 @@ pub fn halves(format: Format, bytes: &[u8]) -> anyhow::Result<(String, serde_jso
     let file = encrypted(format, bytes)?;
     let body = file.document().put_metadata(None)?.apply(file.document().source()).to_string();
     let mut metadata = file.document().metadata()?.unwrap_or_default();
-    for changing in ["mac", "lastmodified", "sealant_spelling"] {
+    for changing in ["mac", "lastmodified", "sealant_spelling", "sealant_aliases"] {
         metadata.as_object_mut().and_then(|block| block.remove(changing));
     }
     Ok((body, metadata))

@@ -217,3 +217,16 @@ fn a_file_that_cannot_be_shown_is_shown_as_it_is() {
     let shown = repo.sealant(&["git", "textconv", "s.yaml"]);
     assert_eq!((shown.text(), shown.stderr.as_str()), (repo.test.read_text("s.yaml").as_str(), ""));
 }
+
+#[test]
+fn each_side_changes_another_key_of_an_anchor() {
+    let text = "x: &x\n  user: one\n  fill: 1\n  password: two\nm:\n  <<: *x\nl: [*x]\n";
+    let repo = Repo::new(&[("s.yaml", text)]);
+    repo.branches(
+        || repo.edit("s.yaml", &text.replace("one", "ours")),
+        || repo.edit("s.yaml", &text.replace("two", "theirs")),
+    );
+    let _ = repo.merge().ok();
+    assert_eq!(repo.plain("s.yaml"), text.replace("one", "ours").replace("two", "theirs"));
+    assert!(!repo.test.read_text("s.yaml").contains("*x"));
+}

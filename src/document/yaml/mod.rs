@@ -3,6 +3,7 @@
 //! Owns what a YAML text means to sops (types as go-yaml v3 has them, comments where go-yaml attaches them) and how
 //! a token of it is replaced. It refuses what go-yaml cannot read, since sops could not either.
 
+mod aliases;
 mod block;
 mod change;
 mod parse;
@@ -20,6 +21,7 @@ use crate::error::{Error, Kind, Result};
 use crate::secret::SecretString;
 
 pub(super) use self::change::{emit, emit_node};
+pub use self::aliases::{Copies, WrittenAlias, WrittenOut, check_merge_keys, put_back, write_out};
 pub use self::change::{yaml_entry, yaml_of};
 
 /// A YAML file: its text and the tree of its documents.
@@ -30,6 +32,10 @@ pub struct YamlDocument {
     headers: HashMap<NodeId, usize>,
     /// Tags of scalars, in full.
     tags: HashMap<NodeId, Box<str>>,
+    /// Tags of collections, in full, and where they begin.
+    collection_tags: HashMap<NodeId, (Box<str>, usize)>,
+    /// The anchors of all documents by name, in the order of the text.
+    anchors: Vec<(NodeId, Box<str>)>,
     /// For each document of the stream, in order.
     parts: Vec<Part>,
     /// How far it indents what is below an entry, in columns.

@@ -43,7 +43,7 @@ impl YamlDocument {
             let tag = span.tag_span().and_then(|tag| tag.start.byte_offset());
             reader.read(event, bytes, tag)?;
         }
-        let Reader { builder, mut parts, tags, headers, .. } = reader;
+        let Reader { builder, mut parts, tags, collection_tags, headers, named: anchors, .. } = reader;
         let tree = builder.finish(source.len());
         for part in &mut parts {
             part.metadata = tree.entry(&source, part.root, METADATA_KEY);
@@ -51,7 +51,18 @@ impl YamlDocument {
         let newline = line_end(&source);
         let indent_unit = indent_unit(&source, &tree);
         let last_in_file = last_in_file(&source, &tree, &parts);
-        Ok(Self { source, tree, headers, tags, parts, newline, indent_unit, last_in_file })
+        Ok(Self {
+            source,
+            tree,
+            headers,
+            tags,
+            collection_tags,
+            anchors,
+            parts,
+            newline,
+            indent_unit,
+            last_in_file,
+        })
     }
 }
 
@@ -109,8 +120,13 @@ struct Reader<'s> {
     open: Vec<Open>,
     headers: HashMap<NodeId, usize>,
     tags: HashMap<NodeId, Box<str>>,
+    collection_tags: HashMap<NodeId, (Box<str>, usize)>,
     parts: Vec<Part>,
     anchors: HashMap<usize, NodeId>,
+    /// The names of the document's anchors.
+    names: HashMap<usize, Box<str>>,
+    /// The anchors of the documents that ended.
+    named: Vec<(NodeId, Box<str>)>,
     /// The anchor of the last leaf, 0 if it has none.
     last_anchor: usize,
     /// Comments on lines of their own whose collection the next event decides.
@@ -136,8 +152,11 @@ impl<'s> Reader<'s> {
             open: Vec::new(),
             headers: HashMap::new(),
             tags: HashMap::new(),
+            collection_tags: HashMap::new(),
             parts: Vec::new(),
             anchors: HashMap::new(),
+            names: HashMap::new(),
+            named: Vec::new(),
             last_anchor: 0,
             pending: Vec::new(),
             flow_comment: None,
@@ -172,8 +191,16 @@ impl<'s> Reader<'s> {
             Event::Anchor(_, name) if !quirks::is_anchor_name(&name) => {
                 self.unreadable(span.start(), &format!("the anchor name `{name}`"))
             }
-            Event::MappingStart(style, anchor, _) => self.start(NodeKind::Map, style, anchor, span),
-            Event::SequenceStart(style, anchor, _) => self.start(NodeKind::List, style, anchor, span),
+            Event::Anchor(id, name) => {
+                self.names.insert(id, name.into());
+                Ok(())
+            }
+            Event::MappingStart(style, anchor, tag) => {
+                self.start(NodeKind::Map, style, anchor, tag.as_deref().zip(tag_start), span)
+            }
+            Event::SequenceStart(style, anchor, tag) => {
+                self.start(NodeKind::List, style, anchor, tag.as_deref().zip(tag_start), span)
+            }
             Event::MappingEnd | Event::SequenceEnd => self.end(span),
             _ => Ok(()),
         }
@@ -251,6 +278,10 @@ impl<'s> Reader<'s> {
             self.flush_comments(0);
             self.builder.close(self.at);
         }
+        let first = self.named.len();
+        let anchors = self.anchors.drain();
+        self.named.extend(anchors.filter_map(|(id, node)| Some((node, self.names.remove(&id)?))));
+        self.named[first..].sort_unstable_by_key(|(node, _)| *node);
     }
 
     fn add(
@@ -523,7 +554,14 @@ impl<'s> Reader<'s> {
         Ok(())
     }
 
-    fn start(&mut self, kind: NodeKind, style: StructureStyle, anchor: usize, span: Span) -> Result<()> {
+    fn start(
+        &mut self,
+        kind: NodeKind,
+        style: StructureStyle,
+        anchor: usize,
+        tag: Option<(&Tag, usize)>,
+        span: Span,
+    ) -> Result<()> {
         let flow = style == StructureStyle::Flow;
         if self.open.len() >= MAX_DEPTH {
             return self.fail(
@@ -572,6 +610,9 @@ impl<'s> Reader<'s> {
         }
         if anchor != 0 {
             self.anchors.insert(anchor, node);
+        }
+        if let Some((tag, start)) = tag.map(|(tag, start)| (full_tag(tag), start)).filter(|(tag, _)| &**tag != "!") {
+            self.collection_tags.insert(node, (tag, start));
         }
         self.last_leaf = None;
         Ok(())

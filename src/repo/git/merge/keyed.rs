@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value as Data;
 
-use crate::document::{self, Document, Format, NodeId, NodeKind, TreePath, to_data};
+use crate::document::{self, Document, Format, NodeId, NodeKind, TreePath, WithCopies, to_data};
 use crate::error::Result;
 use crate::secret::{SecretBytes, SecretString};
 use crate::sops::digest;
@@ -150,8 +150,8 @@ pub fn grafted(
     for (path, data) in changes {
         let document = document::parse(format, text.clone(), false)?;
         let edits = match data {
-            Some(data) => path.set(&*document, &data)?,
-            None => path.unset(&*document)?,
+            Some(data) => path.set(&*document, &data, WithCopies::Refuse)?,
+            None => path.unset(&*document, WithCopies::Refuse)?,
         };
         if let Some(edits) = edits {
             text = SecretBytes::new(edits.apply(document.source()).as_bytes().to_vec());
