@@ -253,3 +253,32 @@ fn comments_in_lists_stay_readable_for_both() {
     let by_us = test.sealant(&["decrypt", "theirs.yaml"]).env("SOPS_AGE_KEY", IDENTITY).run().ok();
     assert_eq!(by_us.text(), plain);
 }
+
+#[test]
+fn sops_reads_generated_aliases_as_it_reads_its_own() {
+    let test = sandbox();
+    let mut state = 7_u32;
+    let mut number = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 24) as u8
+    };
+    let names: Vec<String> = (0..40).map(|at| format!("g{at}.yaml")).collect();
+    for name in &names {
+        let choices: Vec<_> = (0..7).map(|_| (number(), number(), number())).collect();
+        test.write(name, common::anchored::anchored(&choices));
+    }
+    let files: Vec<&str> = names.iter().map(String::as_str).collect();
+    let args = [&["encrypt", "--age", RECIPIENT, "--output-dir", "ours"][..], &files].concat();
+    test.sealant(&args).run().ok();
+    for name in &names {
+        let plain = test.read_text(name);
+        let back =
+            test.sealant(&["decrypt", &format!("ours/{name}")]).env("SOPS_AGE_KEY", IDENTITY).run().ok();
+        assert_eq!(back.text(), plain);
+        let theirs = format!("theirs-{name}");
+        test.sops(&["encrypt", "--age", RECIPIENT, "--output", &theirs, name]).run().ok();
+        let [ours, theirs] =
+            [format!("ours/{name}"), theirs].map(|file| sops_decrypts(&test, &file).ok().stdout);
+        assert_eq!(without_comments(&ours), without_comments(&theirs), "{plain}");
+    }
+}

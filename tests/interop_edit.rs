@@ -263,7 +263,9 @@ const SHAPES: &[&str] = &[
 fn sops_reads_and_edits_each_shape_of_an_alias() {
     for shape in SHAPES {
         let own = if shape.starts_with("i:") { "" } else { "i: &i {q: 0x1F, t: 2001-01-01}\n" };
-        let text = format!("{own}b: &b\n  pw: \"a, b\"\n  # note\n  n: 1.10\n  deep: {{l: [null, true, '']}}\n{shape}z: 1\n");
+        let text = format!(
+            "{own}b: &b\n  pw: \"a, b\"\n  # note\n  n: 1.10\n  deep: {{l: [null, true, '']}}\n{shape}z: 1\n"
+        );
         let test = sandbox_with(&text, &[]);
         let plain = |file: &str| test.sealant(&["decrypt", file]).run().ok().text().to_owned();
         assert_eq!(plain("secret.yaml"), text);
@@ -285,7 +287,10 @@ fn sops_reads_and_edits_each_shape_of_an_alias() {
             let both = encrypted + &test.read_text("set.yaml");
             let of_iv = |iv: &str| {
                 let parts = both.split("data:").skip(1).filter(|part| part.contains(iv));
-                parts.filter_map(|part| part.split(',').next()).collect::<std::collections::BTreeSet<_>>().len()
+                parts
+                    .filter_map(|part| part.split(',').next())
+                    .collect::<std::collections::BTreeSet<_>>()
+                    .len()
             };
             for iv in both.split(",iv:").skip(1).filter_map(|part| part.split(',').next()) {
                 assert_eq!(of_iv(iv), 1, "{text}");
@@ -299,7 +304,10 @@ fn a_copy_that_sops_has_changed_stays_a_copy() {
     let test = sandbox_with("x: &x {pw: old, n: 1}\nc:\n  <<: *x\nd: *x\n", &[]);
     test.sops(&["set", "secret.yaml", "[\"d\"][\"pw\"]", "\"new\""]).run().ok();
     let values = read_by_both(&test, "secret.yaml");
-    assert_eq!(values.replace("\\u003c", "<"), "{\"x\":{\"pw\":\"old\",\"n\":1},\"c\":{\"<<\":{\"pw\":\"old\",\"n\":1}},\"d\":{\"pw\":\"new\",\"n\":1}}");
+    assert_eq!(
+        values.replace("\\u003c", "<"),
+        "{\"x\":{\"pw\":\"old\",\"n\":1},\"c\":{\"<<\":{\"pw\":\"old\",\"n\":1}},\"d\":{\"pw\":\"new\",\"n\":1}}"
+    );
     // What has come to be a copy is changed alone, with no other.
     test.sealant(&["set", "secret.yaml", "[\"x\"][\"pw\"]", "\"third\""]).run().ok();
     let values = read_by_both(&test, "secret.yaml");

@@ -454,7 +454,8 @@ mod tests {
             document::parse(Format::Yaml, SecretBytes::new(b"a: 1\nsops:\n  mac: x\n".to_vec()), true)
                 .unwrap();
         for path in ["", "[\"sops\"]", "[\"sops\"][\"mac\"]"] {
-            let refused = TreePath::parse(path).unwrap().set(&*document, &json!(1), WithCopies::Refuse).unwrap_err();
+            let refused =
+                TreePath::parse(path).unwrap().set(&*document, &json!(1), WithCopies::Refuse).unwrap_err();
             assert_eq!(refused.kind(), Kind::SetFormat, "for {path}");
         }
     }

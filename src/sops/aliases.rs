@@ -45,7 +45,9 @@ pub fn expand(document: &dyn Document, selection: &Selection) -> Result<Option<E
     let Some(first) = copies.keys().min() else { return Ok(None) };
     let cannot = |why: &str| {
         let message = format!("aliases of maps and lists cannot be written out: {why}");
-        Error::new(Kind::Encrypt, message).on_line(document.line(*first)).advise("write the values out yourself")
+        Error::new(Kind::Encrypt, message)
+            .on_line(document.line(*first))
+            .advise("write the values out yourself")
     };
     let WrittenOut { mut text, aliases } = document::write_out(document.source(), &copies)?;
     let text = SecretBytes::new(std::mem::take(&mut *text).into_bytes());
@@ -72,7 +74,8 @@ fn selected(document: &dyn Document, selection: &Selection) -> Result<Vec<bool>>
 /// The aliases of collections with a leaf that will be a ciphertext.
 fn copies(document: &dyn Document, selection: &Selection) -> Result<Copies> {
     let tree = document.tree();
-    let is_collection = |node: NodeId| matches!(tree[tree.resolve(node)].kind, NodeKind::Map | NodeKind::List);
+    let is_collection =
+        |node: NodeId| matches!(tree[tree.resolve(node)].kind, NodeKind::Map | NodeKind::List);
     let mut copies = Copies::new();
     // Leaves that become ciphertexts in their own places.
     let mut encrypted = HashSet::new();

@@ -60,10 +60,15 @@ impl Spellings {
 }
 
 /// What is kept, as an entry of the metadata that is bound to the time of the last change.
-pub(super) fn seal(data: &impl Serialize, what: Kept, cipher: &Cipher, metadata: &Metadata) -> Result<String> {
-    let text = serde_json::to_string(data)
-        .map(SecretString::new)
-        .map_err(|error| Error::new(Kind::Encrypt, format!("cannot write {}", what.name())).caused_by(error))?;
+pub(super) fn seal(
+    data: &impl Serialize,
+    what: Kept,
+    cipher: &Cipher,
+    metadata: &Metadata,
+) -> Result<String> {
+    let text = serde_json::to_string(data).map(SecretString::new).map_err(|error| {
+        Error::new(Kind::Encrypt, format!("cannot write {}", what.name())).caused_by(error)
+    })?;
     cipher.encrypt(text.as_bytes(), ValueKind::Str, &metadata.kept_aad(what)?)
 }
 

@@ -3,6 +3,8 @@
 // Each test binary uses a part of it; and tests are outside of the doors that the library has.
 #![allow(dead_code, clippy::disallowed_methods)]
 
+pub mod anchored;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -75,6 +75,8 @@ fn check<S: Strategy>(factor: u32, cases: S, property: impl Fn(S::Value) -> Test
 fn refused(error: &Error) -> TestCaseError {
     let by_name = [
         "an alias of an encrypted one",
+        "a comment would say of other values",
+        "times as large",
         "a clear block scalar at the end of a file",
         "a clear integer beyond 2^53",
         "also matches ciphertexts",
@@ -109,6 +111,30 @@ fn what_is_encrypted_and_decrypted_is_what_it_was() {
     check(16, (any_source(), any_rule()), |(source, rule)| {
         let file = encrypt_source(&source, &rule)?;
         prop_assert_eq!(decrypted(&file)?, source.text, "from {}", file.document().source());
+        Ok(())
+    });
+}
+
+#[test]
+fn aliases_of_collections_come_back_and_stand_for_what_they_stood_for() {
+    let choices = proptest::collection::vec(any::<(u8, u8, u8)>(), 1..8);
+    let stream = proptest::collection::vec(choices, 1..3);
+    check(8, (stream, any_rule()), |(documents, rule)| {
+        let documents: Vec<_> = documents.iter().map(|choices| common::anchored::anchored(choices)).collect();
+        let source = Source { format: Format::Yaml, text: documents.join("---\n") };
+        let file = encrypt_source(&source, &rule)?;
+        prop_assert_eq!(&decrypted(&file)?, &source.text, "from {}", file.document().source());
+        let plain = parse(source.format, source.text.as_bytes()).map_err(fail)?;
+        let mut found = Vec::new();
+        file.for_each_value(&data_key(), &mut |leaf, value| {
+            found.push((leaf.path.to_owned(), value.clone()))
+        })
+        .map_err(fail)?;
+        let meant = values(&*plain).map_err(fail)?;
+        prop_assert_eq!(found.len(), meant.len());
+        for ((path, value), (meant_path, meant)) in found.iter().zip(&meant) {
+            prop_assert!(path == meant_path && value.same(meant), "{path} {meant_path}");
+        }
         Ok(())
     });
 }

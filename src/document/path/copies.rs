@@ -40,7 +40,9 @@ impl TreePath {
         while let Some((node, rest)) = open.pop() {
             if found.len() + open.len() > MOST_COPIES {
                 let message = format!("{self} has more than {MOST_COPIES} copies");
-                return Err(Error::new(Kind::SetFormat, message).advise("change the file with `sealant edit`"));
+                return Err(
+                    Error::new(Kind::SetFormat, message).advise("change the file with `sealant edit`")
+                );
             }
             let way = way_to(document, node);
             let up = std::iter::successors(Some(node), |&node| tree.parent(node));
@@ -121,10 +123,12 @@ impl TreePath {
         if copies.len() > SHOWN {
             names.push(format!("{} more", copies.len() - SHOWN));
         }
-        let message = format!("{self} is at an anchor, and a change of it changes its copies, too: {}", names.join(", "));
-        Err(Error::new(Kind::SetFormat, message).advise(
-            "change all of them with --with-copies, or write copies out with `sealant edit`",
-        ))
+        let message = format!(
+            "{self} is at an anchor, and a change of it changes its copies, too: {}",
+            names.join(", ")
+        );
+        Err(Error::new(Kind::SetFormat, message)
+            .advise("change all of them with --with-copies, or write copies out with `sealant edit`"))
     }
 }
 

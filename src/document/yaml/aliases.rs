@@ -47,11 +47,13 @@ pub fn write_out(source: &str, copies: &Copies) -> Result<WrittenOut> {
     let (mut edits, mut size) = (Edits::default(), source.len());
     let (mut aliases, mut budget) = (Vec::new(), AliasBudget::default());
     for alias in nodes {
-        let mut copy = Copy { document: &document, leaves: copies[&alias].iter(), out: SecretString::default() };
+        let mut copy =
+            Copy { document: &document, leaves: copies[&alias].iter(), out: SecretString::default() };
         copy.node(alias, &mut budget).map_err(|error| error.on_line(document.line(alias)))?;
         size += copy.out.len();
         if size > most {
-            let message = format!("written out, its aliases make the file more than {MAX_GROWTH} times as large");
+            let message =
+                format!("written out, its aliases make the file more than {MAX_GROWTH} times as large");
             return Err(Error::new(Kind::Encrypt, message)
                 .on_line(document.line(alias))
                 .advise("write the repeated parts out, or remove the aliases"));
@@ -89,7 +91,9 @@ pub fn check_merge_keys(document: &dyn Document) -> Result<()> {
     // In quotes it merges nothing.
     let is_merge = |&node: &NodeId| {
         let spelled = || source.get(tree[node].key_span.range()).unwrap_or_default();
-        tree[node].key.get(source) == MERGE && !spelled().starts_with(['"', '\'']) && !spelled().starts_with("!!str")
+        tree[node].key.get(source) == MERGE
+            && !spelled().starts_with(['"', '\''])
+            && !spelled().starts_with("!!str")
     };
     let is_map = |node: NodeId| tree[tree.resolve(node)].kind == NodeKind::Map;
     let nodes = tree.documents().iter().flat_map(|&root| tree.descendants(root));
@@ -160,7 +164,8 @@ impl Copy<'_> {
             self.out.push(' ');
         }
         // What is a text has to stay one, and a ciphertext is one.
-        let quoted = becomes_ciphertext && matches!(value, Value::Str(_)) && !document.tags.contains_key(&leaf);
+        let quoted =
+            becomes_ciphertext && matches!(value, Value::Str(_)) && !document.tags.contains_key(&leaf);
         if node.style == Style::Plain && text.is_empty() && matches!(value, Value::Null) {
             self.out.push_str("null");
         } else if node.style == Style::Plain && !quoted && fits_flow(text, &value) {
@@ -242,7 +247,8 @@ impl YamlDocument {
     /// What a name means at a node: the last anchor of that name before it.
     fn anchor_before(&self, root: NodeId, node: NodeId, name: &str) -> Option<NodeId> {
         let before = self.anchors.partition_point(|(anchor, _)| *anchor < node);
-        let is_it = |(anchor, other): &&(NodeId, Box<str>)| **other == *name && self.tree.contains(root, *anchor);
+        let is_it =
+            |(anchor, other): &&(NodeId, Box<str>)| **other == *name && self.tree.contains(root, *anchor);
         self.anchors[..before].iter().rev().find(is_it).map(|(anchor, _)| *anchor)
     }
 
@@ -259,9 +265,9 @@ impl YamlDocument {
                 let key = |node: NodeId| tree[node].key.get(&self.source);
                 let mut entries = tree.entries(anchor);
                 tag(copy) == tag(anchor)
-                    && tree.entries(copy).all(|a| {
-                        entries.next().is_some_and(|b| key(a) == key(b) && self.says_the_same(a, b))
-                    })
+                    && tree
+                        .entries(copy)
+                        .all(|a| entries.next().is_some_and(|b| key(a) == key(b) && self.says_the_same(a, b)))
                     && entries.next().is_none()
             }
             _ => {
@@ -302,9 +308,18 @@ mod tests {
             ("{a: 1}", "{\"a\": 1}"),
             ("{}", "{}"),
             ("\n  b: x # c\n  # c\n  c: &c 0x1F\n  d: *c", "{\"b\": x, \"c\": 0x1F, \"d\": 0x1F}"),
-            ("\n  - a,b\n  - http://x\n  - |\n    l\n    m\n  - 'q'", "[\"a,b\", \"http://x\", \"l\\nm\\n\", \"q\"]"),
-            ("\n  e:\n  t: !!str 5\n  o: !own {x: !<tag:e.org,1:y> 'z'}", "{\"e\": null, \"t\": !!str 5, \"o\": !own {\"x\": !<tag:e.org,1:y> \"z\"}}"),
-            ("\n  <<: {a: 2001-01-01T01:02:03Z}\n  \"<<\\t\": ~", "{<<: {\"a\": 2001-01-01T01:02:03Z}, \"<<\\t\": ~}"),
+            (
+                "\n  - a,b\n  - http://x\n  - |\n    l\n    m\n  - 'q'",
+                "[\"a,b\", \"http://x\", \"l\\nm\\n\", \"q\"]",
+            ),
+            (
+                "\n  e:\n  t: !!str 5\n  o: !own {x: !<tag:e.org,1:y> 'z'}",
+                "{\"e\": null, \"t\": !!str 5, \"o\": !own {\"x\": !<tag:e.org,1:y> \"z\"}}",
+            ),
+            (
+                "\n  <<: {a: 2001-01-01T01:02:03Z}\n  \"<<\\t\": ~",
+                "{<<: {\"a\": 2001-01-01T01:02:03Z}, \"<<\\t\": ~}",
+            ),
         ] {
             let text = format!("x: &x {anchor}\ny: *x # behind\nz: [*x,*x]\n");
             let written = all(&text, false).unwrap();
@@ -318,7 +333,10 @@ mod tests {
     fn an_alias_comes_back_only_where_the_copy_says_the_same() {
         let text = "x: &x {a: 1, b: [c]}\ny: *x\n---\nz: &x {d: 1}\nl:\n  - *x\n";
         let WrittenOut { text: out, aliases } = all(text, false).unwrap();
-        assert_eq!(serde_json::to_string(&aliases[1]).unwrap(), r#"{"document":1,"path":["l",0],"name":"x"}"#);
+        assert_eq!(
+            serde_json::to_string(&aliases[1]).unwrap(),
+            r#"{"document":1,"path":["l",0],"name":"x"}"#
+        );
         let back = |from: &str, to: &str| {
             assert!(out.contains(from), "{from}");
             put_back(SecretString::new(out.replacen(from, to, 1)), &aliases).contains("y: *x")
@@ -352,9 +370,8 @@ mod tests {
 
     #[test]
     fn what_merges_no_map_is_refused() {
-        let check = |text: &str| {
-            check_merge_keys(&YamlDocument::parse(SecretString::new(text.to_owned())).unwrap())
-        };
+        let check =
+            |text: &str| check_merge_keys(&YamlDocument::parse(SecretString::new(text.to_owned())).unwrap());
         for value in ["x", "", "~", "true", "*s", "*l", "[1]", "[*m, *l]", "[[{a: 1}]]", "[*s]"] {
             for place in ["{}", "c:\n  {}", "c:\n  - {}", "c_unencrypted: {}", "a: 1\n---\nc:\n  {}"] {
                 let anchors = "s: &s x\nl: &l [{a: 1}]\nm: &m {b: 1}\n";

@@ -20,8 +20,8 @@ use super::{Document, Edits, Format, NodeId, NodeKind, Span, Style, Tree, Value,
 use crate::error::{Error, Kind, Result};
 use crate::secret::SecretString;
 
-pub(super) use self::change::{emit, emit_node};
 pub use self::aliases::{Copies, WrittenAlias, WrittenOut, check_merge_keys, put_back, write_out};
+pub(super) use self::change::{emit, emit_node};
 pub use self::change::{yaml_entry, yaml_of};
 
 /// A YAML file: its text and the tree of its documents.

@@ -611,7 +611,9 @@ impl<'s> Reader<'s> {
         if anchor != 0 {
             self.anchors.insert(anchor, node);
         }
-        if let Some((tag, start)) = tag.map(|(tag, start)| (full_tag(tag), start)).filter(|(tag, _)| &**tag != "!") {
+        if let Some((tag, start)) =
+            tag.map(|(tag, start)| (full_tag(tag), start)).filter(|(tag, _)| &**tag != "!")
+        {
             self.collection_tags.insert(node, (tag, start));
         }
         self.last_leaf = None;
