@@ -382,8 +382,8 @@ fn an_operation_changes_no_ciphertext_that_sops_keeps() {
             let opened = old.open(&types.key, MacCheck::Verify)?;
             let path = TreePath::parse(path)?;
             let edits = match data {
-                Some(data) => path.set(&*opened, &data)?,
-                None => path.unset(&*opened)?,
+                Some(data) => path.set(&*opened, &data, WithCopies::Refuse)?,
+                None => path.unset(&*opened, WithCopies::Refuse)?,
             };
             let text = edits.context("nothing to do")?.apply(opened.source());
             let edited = document::parse(Format::Yaml, secret(text.as_bytes()), true)?;

@@ -33,16 +33,19 @@ pub fn anchored(choices: &[(u8, u8, u8)]) -> String {
     let mut known: Vec<(String, bool)> = Vec::new();
     for (at, &(kind, a, b)) in choices.iter().enumerate() {
         let scalar = |n: u8| SCALARS[usize::from(n) % SCALARS.len()];
+        // A few names, so that some come to mean something else. Within its collection a name means that one.
+        let name = format!("n{}", (usize::from(a) + at) % 4);
         let pick = |n: u8, maps: bool| {
-            let fit: Vec<&String> =
-                known.iter().filter(|(_, map)| *map || !maps).map(|(name, _)| name).collect();
+            let fit: Vec<&String> = known
+                .iter()
+                .filter(|(other, map)| (*map || !maps) && *other != name)
+                .map(|(name, _)| name)
+                .collect();
             (!fit.is_empty()).then(|| format!("*{}", fit[usize::from(n) % fit.len()]))
         };
         let (any, map) = (pick(a, false), pick(b, true));
         let inner = any.clone().unwrap_or_else(|| "*s".to_owned());
         let (x, y) = (scalar(a), scalar(b));
-        // A few names, so that some come to mean something else.
-        let name = format!("n{}", (usize::from(a) + at) % 4);
         let mut define = |text: &mut String, value: &str, is_map: bool| {
             _ = writeln!(text, "k{at}: &{name} {value}");
             known.retain(|(other, _)| *other != name);

@@ -16,7 +16,7 @@ use common::*;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use proptest::test_runner::{Config, TestCaseResult, TestRng, TestRunner};
-use sealant::document::{Document, Edits, Format, NodeKind, TreePath, to_data};
+use sealant::document::{Document, Edits, Format, NodeKind, TreePath, WithCopies, to_data};
 use sealant::sops::{self, Encrypted, MacCheck};
 use sealant::{Error, Kind};
 
@@ -274,8 +274,8 @@ fn a_path(document: &dyn Document, number: usize) -> Option<String> {
 /// The text after a change; nothing when there is nothing to change.
 fn after(document: &dyn Document, path: &TreePath, change: &Change) -> sealant::Result<Option<Edits>> {
     match change {
-        Change::Set(data) => path.set(document, data),
-        Change::Unset => path.unset(document),
+        Change::Set(data) => path.set(document, data, WithCopies::Refuse),
+        Change::Unset => path.unset(document, WithCopies::Refuse),
     }
 }
 
