@@ -15,7 +15,7 @@ use common::*;
 use pollster::block_on;
 use sealant::Kind;
 use sealant::config::{Config, Dialect};
-use sealant::document::{self, Document, Format, TreePath};
+use sealant::document::{self, Document, Format, TreePath, WithCopies};
 use sealant::host::{Closed, Command, Host};
 use sealant::keys::{
     Identities, KeyService, MasterKey, Recipient, WrappedDataKey, WrappedKey, recipients_of,
