@@ -54,6 +54,24 @@ pub fn nature(format: Format, file: &SecretBytes) -> Result<Nature> {
     })
 }
 
+/// The type of a file: that of its name, unless the file is encrypted in another one. What is damaged in the type of its
+/// name stays of that type.
+pub fn format_in(by_name: Format, file: &SecretBytes) -> Format {
+    let others = sops::other_types(by_name, file);
+    if others.is_empty() || matches!(sops::nature_as(by_name, file), Some(Nature::Encrypted)) {
+        return by_name;
+    }
+    let mut damaged = None;
+    for &format in others {
+        match sops::nature_as(format, file) {
+            Some(Nature::Encrypted) => return format,
+            Some(Nature::Damaged(_)) => damaged = damaged.or(Some(format)),
+            _ => {}
+        }
+    }
+    damaged.filter(|_| !is_meant_to_be_encrypted(by_name, file)).unwrap_or(by_name)
+}
+
 /// Whether a file is meant to be encrypted, though it may be broken: in folders full of other files, one that is must
 /// not be passed by.
 pub fn is_meant_to_be_encrypted(format: Format, file: &SecretBytes) -> bool {

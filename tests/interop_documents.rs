@@ -3,6 +3,8 @@
 mod common;
 #[path = "interop_documents/forgeries.rs"]
 mod forgeries;
+#[path = "interop_documents/natures.rs"]
+mod natures;
 
 use std::path::Path;
 use std::thread;

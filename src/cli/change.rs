@@ -89,7 +89,7 @@ impl ChangeArgs {
             return Err(Error::new(Kind::Conflict, "standard input cannot be changed in place")
                 .advise("Name a file."));
         };
-        let formats = self.formats.formats(context.ui);
+        let formats = self.formats.formats(context);
         refuse_conversion(formats, formats.of_input(Some(path)), context)?;
         let service = self.identities.key_service(context)?;
 

@@ -94,7 +94,7 @@ enum Report {
 }
 
 pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
-    let formats = args.formats.input_only(context.ui)?;
+    let formats = args.formats.input_only(context)?;
     let is_part = args.base.is_some() || !args.inputs.files.is_empty();
     let purpose = if args.fix { Purpose::Write } else { Purpose::Look };
     let mut inputs = repository::inputs(args.inputs, purpose, context)?;

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use crate::cli::Context;
 use crate::config::Configs;
 use crate::document::{Format, MAX_SOURCE};
-use crate::encrypted_file::{EncryptedFile, is_meant_to_be_encrypted};
+use crate::encrypted_file::{EncryptedFile, format_in, is_meant_to_be_encrypted};
 use crate::error::Result;
 use crate::fs;
 use crate::keys::KeySet;
@@ -60,6 +60,7 @@ pub(super) fn refuse_versions<'v>(
 ) -> Result<()> {
     let neighbours = Neighbours::new(context)?;
     for version in versions {
+        let format = format_in(format, version);
         if is_meant_to_be_encrypted(format, version) {
             neighbours.refuse(path, &EncryptedFile::parse(format, version.clone())?, keys)?;
         }
@@ -96,6 +97,7 @@ pub(super) fn held_by(
     bytes: &SecretBytes,
     configs: &Configs,
 ) -> Option<Vec<(usize, Held)>> {
+    let format = format_in(format, bytes);
     if !is_meant_to_be_encrypted(format, bytes) {
         return None;
     }

@@ -44,7 +44,7 @@ pub struct Args {
 pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let inputs = args.inputs.inputs()?;
     let destination = args.outputs.destination(&inputs)?;
-    let formats = args.formats.formats(context.ui);
+    let formats = args.formats.formats(context);
     let extract = args.extract.as_deref().map(TreePath::parse).transpose()?;
     let check = if args.ignore_mac { MacCheck::Ignore } else { MacCheck::Verify };
     let service = args.identities.key_service(context)?;

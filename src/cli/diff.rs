@@ -78,7 +78,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let formats = FormatArgs { input_type: args.input_type.clone(), output_type: None };
     let comparison = Comparison {
         context,
-        formats: formats.formats(context.ui),
+        formats: formats.formats(context),
         check: if args.ignore_mac { MacCheck::Ignore } else { MacCheck::Verify },
         service: args.identities.key_service(context)?,
     };
@@ -207,7 +207,7 @@ impl Comparison<'_> {
         let bytes = git.run(["cat-file", "blob", id.as_str()]).map_err(nothing_to_compare)?;
         Ok(Some(Source {
             path: format!("{revision}:{}", file.display()).into(),
-            format: self.formats.of_input(Some(file)),
+            format: self.formats.of_content(Some(file), &bytes),
             snapshot: Snapshot::of(&bytes),
             bytes,
         }))

@@ -67,7 +67,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let edit = Edit {
         context,
         args: &args,
-        formats: args.formats.formats(context.ui),
+        formats: args.formats.formats(context),
         claims: Claims::new(context)?,
         session: Session::new(context)?,
         service: args.identities.key_service(context)?,

@@ -70,7 +70,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
             "--onto is the old state of one file, and several were given",
         ));
     }
-    let formats = args.formats.formats(context.ui);
+    let formats = args.formats.formats(context);
     let mut encrypt = Encrypt::new(context, formats, &args.keys, &args.rules)?;
     encrypt.strip_last_applied = args.strip_last_applied;
     let typed = encrypt.wanted.keys.iter().flat_map(|keys| keys.groups.iter().flatten());

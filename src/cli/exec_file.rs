@@ -52,7 +52,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         context.ui.note("the command does not hold {}, which stands for the decrypted file");
     }
     let input = Input::of(&args.file);
-    let formats = args.formats.formats(context.ui);
+    let formats = args.formats.formats(context);
     let service = args.identities.key_service(context)?;
     let opened = block_on(batch::open_document(
         &service,

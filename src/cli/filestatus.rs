@@ -48,7 +48,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let pipeline = Pipeline {
         context,
         inputs,
-        formats: args.formats.input_only(context.ui)?,
+        formats: args.formats.input_only(context)?,
         destination: Destination::Stdout,
         dry_run: false,
         mode: Mode::Public,

@@ -43,7 +43,7 @@ pub struct Args {
 
 pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let input = Input::of(&args.file);
-    let formats = args.formats.formats(context.ui);
+    let formats = args.formats.formats(context);
     let service = args.identities.key_service(context)?;
     let parsed = batch::parse_one(pipeline::read(&input, formats)?)?;
     let shown = match parsed.file {

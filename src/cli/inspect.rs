@@ -79,7 +79,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let pipeline = Pipeline {
         context,
         inputs: args.inputs.inputs()?,
-        formats: args.formats.input_only(context.ui)?,
+        formats: args.formats.input_only(context)?,
         destination: Destination::Stdout,
         dry_run: false,
         mode: Mode::Public,

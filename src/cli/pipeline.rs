@@ -235,10 +235,9 @@ fn at_once<T: Send>(files: usize, work: impl FnOnce() -> T + Send) -> T {
 
 /// Reads an input, as what its name or a flag says it is.
 pub fn read(input: &Input, formats: Formats) -> Result<Source> {
-    let format = formats.of_input(input.name.as_deref());
-    let limit = format.most_bytes();
+    let limit = formats.of_input(input.name.as_deref()).most_bytes();
     let bytes = input.read(limit).map_err(|error| error.in_file(input.shown()))?;
-    let snapshot = Snapshot::of(&bytes);
+    let (format, snapshot) = (formats.of_content(input.name.as_deref(), &bytes), Snapshot::of(&bytes));
     Ok(Source { path: input.shown().to_path_buf(), format, bytes, snapshot })
 }
 

@@ -61,7 +61,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
             _ => None,
         },
         edit: args.edit,
-        formats: FormatArgs { input_type: None, output_type: None }.formats(context.ui),
+        formats: FormatArgs { input_type: None, output_type: None }.formats(context),
         service: args.identities.key_service(context)?,
     };
     let mut failures = Failures::default();

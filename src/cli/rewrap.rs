@@ -57,7 +57,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let pipeline = Pipeline {
         context,
         inputs,
-        formats: args.formats.input_only(context.ui)?,
+        formats: args.formats.input_only(context)?,
         destination: Destination::InPlace,
         dry_run: args.dry_run,
         mode: Mode::Public,

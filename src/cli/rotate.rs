@@ -59,11 +59,8 @@ pub struct Args {
 pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let inputs = args.inputs.inputs()?;
     let destination = args.outputs.destination(&inputs)?;
-    let formats = if context.is_sops() {
-        args.formats.formats(context.ui)
-    } else {
-        args.formats.input_only(context.ui)?
-    };
+    let formats =
+        if context.is_sops() { args.formats.formats(context) } else { args.formats.input_only(context)? };
     if !context.is_sops() {
         args.keys.warn_of_empty(context.ui);
     }

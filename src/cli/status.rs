@@ -134,7 +134,7 @@ fn read(
     let pipeline = Pipeline {
         context,
         inputs: repository::inputs(inputs, Purpose::Look, context)?,
-        formats: formats.input_only(context.ui)?,
+        formats: formats.input_only(context)?,
         destination: Destination::Stdout,
         dry_run: false,
         mode: Mode::Public,

@@ -81,7 +81,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         .advise("Name files or folders, as in `sealant updatekeys .`"));
     }
     let service = args.identities.key_service(context)?;
-    let formats = args.formats.input_only(context.ui)?;
+    let formats = args.formats.input_only(context)?;
     let claims = Claims::new(context)?;
     let (configs, neighbours) = (context.configs()?, Neighbours::new(context)?);
     let update = Update { context, configs, claims, neighbours, service: &service, formats, args: &args };

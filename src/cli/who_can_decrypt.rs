@@ -63,7 +63,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let asked = args.recipient.as_deref().map(Asked::new);
     let pipeline = Pipeline {
         context,
-        formats: args.formats.input_only(context.ui)?,
+        formats: args.formats.input_only(context)?,
         inputs: repository::inputs(args.inputs, Purpose::Look, context)?,
         destination: Destination::Stdout,
         dry_run: false,

@@ -255,7 +255,10 @@ pub fn discover(place: &Place) -> Option<PathBuf> {
     let files = fs::walk(&[place.folder().to_path_buf()]).files;
     let is_ours = |file: &PathBuf| {
         let bytes = fs::read_found(file, MAX_SOURCE as u64);
-        bytes.is_ok_and(|bytes| encrypted_file::is_meant_to_be_encrypted(Format::of_path(file), &bytes))
+        bytes.is_ok_and(|bytes| {
+            let format = encrypted_file::format_in(Format::of_path(file), &bytes);
+            encrypted_file::is_meant_to_be_encrypted(format, &bytes)
+        })
     };
     let found = files.into_iter().find(is_ours)?;
     Some(found.strip_prefix(place.folder()).map_or_else(|_| found.clone(), Path::to_path_buf))

@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 use super::{Objects, Place, objects};
 use crate::batch::{self, Opened, Source};
 use crate::document::{self, Document, Format, NodeId};
-use crate::encrypted_file::{EncryptedFile, OpenedFile, no_answer};
+use crate::encrypted_file::{EncryptedFile, OpenedFile, format_in, no_answer};
 use crate::error::{Error, Kind, Result};
 use crate::fs::Snapshot;
 use crate::keys::KeyService;
@@ -152,7 +152,8 @@ impl Generator {
         service: &KeyService<'_>,
     ) -> Result<(Vec<(Format, SecretBytes)>, Vec<String>)> {
         let read = |path: &&str| -> Result<Source> {
-            let (bytes, format) = (place.read(path)?, Format::of_path(Path::new(path)));
+            let bytes = place.read(path)?;
+            let format = format_in(Format::of_path(Path::new(path)), &bytes);
             Ok(Source { path: path.into(), format, snapshot: Snapshot::of(&bytes), bytes })
         };
         let sources = paths.iter().map(read).collect::<Result<Vec<_>>>()?;

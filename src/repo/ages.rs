@@ -10,7 +10,7 @@ use std::path::Path;
 
 use jiff::Timestamp;
 
-use crate::encrypted_file::{EncryptedFile, is_meant_to_be_encrypted};
+use crate::encrypted_file::{EncryptedFile, format_in, is_meant_to_be_encrypted};
 use crate::error::Result;
 use crate::repo::git::Git;
 use crate::repo::git::history::{Content, History, Scope};
@@ -37,7 +37,7 @@ pub fn first_seen(
     let all: Vec<usize> = (0..history.blobs.len()).collect();
     let look = |blob: usize, content: Content| {
         let Content::Bytes(bytes) = content else { return Vec::new() };
-        let format = history.blobs[blob].format;
+        let format = format_in(history.blobs[blob].format, &bytes);
         if !is_meant_to_be_encrypted(format, &bytes) {
             return Vec::new();
         }

@@ -28,7 +28,9 @@ pub use leaves::{
     in_plaintext, is_clear, is_clear_comment,
 };
 pub use metadata::{Metadata, SOPS_VERSION};
-pub use nature::{Nature, holds_ciphertexts, is_meant_to_be_encrypted, may_be_more_than_plaintext};
+pub use nature::{
+    Nature, holds_ciphertexts, is_meant_to_be_encrypted, may_be_more_than_plaintext, nature_as, other_types,
+};
 pub use reasons::{Reason, reasons};
 
 use crate::document::{self, Document, Edits, Format, NodeId, Value};

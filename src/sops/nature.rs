@@ -122,6 +122,42 @@ pub fn is_meant_to_be_encrypted(format: Format, file: &SecretBytes) -> bool {
         .map_or(has_token, |document| Nature::of(&*document).is_meant())
 }
 
+/// The types that an encrypted file may have beside that of its name, in the order in which they are tried. Only a filter:
+/// without metadata there is none, and names can be spelled with escapes in YAML and JSON alone.
+pub fn other_types(by_name: Format, file: &[u8]) -> &'static [Format] {
+    // The names of metadata where each type has them: what is there makes it a file of its own type.
+    let own = match by_name {
+        Format::Yaml => "\nsops:",
+        Format::Json => "\"sops\":",
+        Format::Dotenv => "\nsops_",
+        Format::Ini => "\n[sops]",
+        Format::Binary => "",
+    };
+    if by_name != Format::Binary && holds(file, own) {
+        return &[];
+    }
+    if holds(file, TOKEN) || holds(file, "lastmodified") {
+        return &[Format::Json, Format::Yaml, Format::Ini, Format::Dotenv];
+    }
+    let is_read_with_escapes = matches!(by_name, Format::Yaml | Format::Json);
+    match !is_read_with_escapes && may_be_more_than_plaintext(Format::Yaml, file) {
+        true => &[Format::Json, Format::Yaml],
+        false => &[],
+    }
+}
+
+/// What a file is when it is read as a type; `None` where it cannot be read so. Only JSON of nothing but `data` and the
+/// metadata is a binary file.
+pub fn nature_as(format: Format, file: &SecretBytes) -> Option<Nature> {
+    let document = document::parse(format, file.clone(), true).ok()?;
+    let tree = document.tree();
+    let is_other = |&root: &document::NodeId| tree.entries(root).count() != 2;
+    if format == Format::Binary && tree.documents().iter().any(is_other) {
+        return None;
+    }
+    Some(Nature::of(&*document))
+}
+
 /// Whether a file may be anything but plaintext, without parsing it. Only a filter: names and ciphertexts can be
 /// spelled with escapes, and in YAML with tags.
 pub fn may_be_more_than_plaintext(format: Format, file: &[u8]) -> bool {

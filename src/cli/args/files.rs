@@ -6,9 +6,11 @@ use std::path::{Component, Path, PathBuf};
 
 use clap::Args;
 
+use crate::cli::Context;
 use crate::cli::ui::Ui;
 use crate::config::Dialect;
 use crate::document::Format;
+use crate::encrypted_file;
 use crate::error::{Error, Kind, Result};
 use crate::fs;
 use crate::secret::SecretBytes;
@@ -150,11 +152,17 @@ pub struct FormatArgs {
 pub struct Formats {
     pub input: Option<Format>,
     pub output: Option<Format>,
+    /// Whether names alone say what a file is, or also what is in it.
+    pub dialect: Dialect,
 }
 
 impl FormatArgs {
     /// The types that are asked for. As in sops, one that nobody knows counts as not given; but we say so.
-    pub fn formats(&self, ui: &Ui) -> Formats {
+    pub fn formats(&self, context: &Context) -> Formats {
+        self.formats_in(context.ui, context.dialect)
+    }
+
+    fn formats_in(&self, ui: &Ui, dialect: Dialect) -> Formats {
         let format = |flag: &str, given: &Option<String>| {
             let given = given.as_deref().filter(|name| !name.is_empty())?;
             let format = Format::from_name(given);
@@ -168,13 +176,14 @@ impl FormatArgs {
         Formats {
             input: format("--input-type", &self.input_type),
             output: format("--output-type", &self.output_type),
+            dialect,
         }
     }
 
     /// The input's type, for a command that writes no other: there `--output-type` is an error.
-    pub fn input_only(&self, ui: &Ui) -> Result<Formats> {
+    pub fn input_only(&self, context: &Context) -> Result<Formats> {
         match self.output_type {
-            None => Ok(self.formats(ui)),
+            None => Ok(self.formats(context)),
             Some(_) => {
                 Err(conflict("--output-type has no meaning here: files stay of the type that they are")
                     .advise("To convert a file, decrypt it with --output-type and encrypt the result."))
@@ -187,6 +196,14 @@ impl Formats {
     /// As what to read a file of this name.
     pub fn of_input(&self, name: Option<&Path>) -> Format {
         self.input.unwrap_or_else(|| by_name(name))
+    }
+
+    /// As what to read this content of a file of this name. To sops the name alone says it.
+    pub fn of_content(&self, name: Option<&Path>, bytes: &SecretBytes) -> Format {
+        match (self.input, self.dialect) {
+            (None, Dialect::Sealant) => encrypted_file::format_in(by_name(name), bytes),
+            _ => self.of_input(name),
+        }
     }
 
     /// As what to write what came from a file of this name. As in sops, `--input-type` says nothing about it.
@@ -367,8 +384,8 @@ mod tests {
     fn a_type_that_nobody_knows_falls_back_to_the_name() {
         let ui = Ui::new(crate::cli::ui::ColorWhen::Never, true, true);
         let args = FormatArgs { input_type: Some("yml".into()), output_type: Some("json".into()) };
-        let formats = args.formats(&ui);
-        assert_eq!(formats, Formats { input: None, output: Some(Format::Json) });
+        let formats = args.formats_in(&ui, Dialect::Sealant);
+        assert_eq!(formats, Formats { output: Some(Format::Json), ..Formats::default() });
         assert_eq!(formats.of_input(Some(Path::new("a.env"))), Format::Dotenv);
         assert_eq!(formats.of_input(None), Format::Binary);
         assert_eq!(formats.of_output(Some(Path::new("a.env"))), Format::Json);

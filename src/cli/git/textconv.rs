@@ -26,7 +26,7 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, context: &Context) -> Result<ExitCode> {
-    let formats = FormatArgs { input_type: None, output_type: None }.formats(context.ui);
+    let formats = FormatArgs { input_type: None, output_type: None }.formats(context);
     let source = pipeline::read(&Input::found(&args.file), formats)?;
     let host = Terminal::new(context.ui, false);
     let Shown { text, remark } = match args.identities.key_service_of(&host, StartedBy::Program) {

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use crate::config::{Configs, Located, Policy, is_config};
 use crate::document::Format;
+use crate::encrypted_file;
 use crate::error::Result;
 use crate::repo::check::{Finding, check, claimed, shown};
 use crate::secret::SecretBytes;
@@ -65,7 +66,7 @@ impl Plan {
     fn format_of(&self, bytes: &SecretBytes) -> Format {
         let is_binary =
             self.format != self.own_format && sops::is_meant_to_be_encrypted(self.own_format, bytes);
-        if is_binary { self.own_format } else { self.format }
+        encrypted_file::format_in(if is_binary { self.own_format } else { self.format }, bytes)
     }
 }
 
