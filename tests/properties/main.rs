@@ -75,6 +75,7 @@ fn check<S: Strategy>(factor: u32, cases: S, property: impl Fn(S::Value) -> Test
 fn refused(error: &Error) -> TestCaseError {
     let by_name = [
         "an alias of an encrypted one",
+        "a merge key (<<) whose value",
         "a comment would say of other values",
         "times as large",
         "a clear block scalar at the end of a file",
