@@ -60,7 +60,7 @@ pub fn binary_content(envelope: SecretBytes) -> Result<SecretBytes> {
     let document = JsonDocument::parse(into_text(envelope)?)?;
     let is_alone = document.tree().documents().iter().all(|&root| document.tree().entries(root).count() == 1);
     match data_of(&document).and_then(|data| document.value(data)) {
-        Ok(value) if is_alone => Ok(value.to_plaintext()),
+        Ok(value) if is_alone => Ok(value.into_plaintext()),
         _ => Err(Error::new(
             Kind::SetFormat,
             format!("a binary file has one value, which is a text: its content, at [{DATA:?}]"),
@@ -91,6 +91,10 @@ impl Document for BinaryDocument {
             Some(payload) => Ok(Value::Str(payload.clone())),
             None => self.envelope.value(leaf),
         }
+    }
+
+    fn borrowed(&self, leaf: NodeId) -> Option<&str> {
+        self.payload.is_none().then(|| self.envelope.borrowed(leaf)).flatten()
     }
 
     fn payload(&self) -> Option<&[u8]> {
@@ -153,7 +157,7 @@ impl Document for BinaryDocument {
     }
 
     fn plaintext_file(&self) -> Result<SecretBytes> {
-        Ok(self.value(data_of(&self.envelope)?)?.to_plaintext())
+        Ok(self.value(data_of(&self.envelope)?)?.into_plaintext())
     }
 }
 

@@ -19,7 +19,7 @@ pub fn convert(document: &dyn Document, to: Format) -> Result<SecretBytes> {
         Format::Json => json(document, *root)?,
         Format::Dotenv => dotenv(document, *root)?,
         Format::Ini => ini(document, *root)?,
-        Format::Binary => return Ok(document.value(binary::data_of(document)?)?.to_plaintext()),
+        Format::Binary => return Ok(document.value(binary::data_of(document)?)?.into_plaintext()),
     };
     Ok(SecretBytes::new(std::mem::take(&mut *text).into_bytes()))
 }

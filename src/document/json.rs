@@ -187,6 +187,11 @@ impl Document for JsonDocument {
         })
     }
 
+    fn borrowed(&self, leaf: NodeId) -> Option<&str> {
+        let node = &self.tree[leaf];
+        (node.style == Style::DoubleQuoted).then(|| node.text.get(&self.source))
+    }
+
     fn put_token(&self, leaf: NodeId, token: &str) -> Edits {
         Edits::replace_by_parts(self.tree[leaf].span, &["\"", token, "\""])
     }

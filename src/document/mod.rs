@@ -131,6 +131,11 @@ pub trait Document: Send + Sync {
     /// The typed value of a scalar. An error when the format has no such value, such as an integer above 64 bits.
     fn value(&self, leaf: NodeId) -> Result<Value>;
 
+    /// The text of a scalar that holds a string and is no copy of the source; `None` where only [`Document::value`] knows.
+    fn borrowed(&self, _leaf: NodeId) -> Option<&str> {
+        None
+    }
+
     /// The bytes of a plain binary document, which are the plaintext of its one leaf; [`Document::value`] copies them.
     fn payload(&self) -> Option<&[u8]> {
         None

@@ -81,6 +81,14 @@ impl Value {
         })
     }
 
+    /// The byte form, of which a text is the very same bytes.
+    pub fn into_plaintext(self) -> SecretBytes {
+        match self {
+            Self::Str(bytes) => bytes,
+            other => other.to_plaintext(),
+        }
+    }
+
     /// Hands the byte form to `use_it`, without a copy of a text.
     pub fn with_plaintext<T>(&self, use_it: impl FnOnce(&[u8]) -> T) -> T {
         match self {

@@ -45,7 +45,7 @@ pub(super) fn decrypt(
         verify_mac(document, metadata, &cipher, &mac.finish(), ambiguous)?;
     }
     if document.format() == Format::Binary && !keep_metadata {
-        let bytes = spelled.first().map(|file| file.value.to_plaintext()).unwrap_or_default();
+        let bytes = spelled.into_iter().next().map(|file| file.value.into_plaintext()).unwrap_or_default();
         return Ok(Plaintext { bytes, warnings });
     }
     if !keep_metadata {
@@ -197,13 +197,20 @@ fn put(document: &dyn Document, at: NodeId, value: &Value, is_comment: bool) -> 
 fn open(document: &dyn Document, cipher: &Cipher, leaf: &Leaf<'_>) -> Result<(Value, bool)> {
     let tree = document.tree();
     let at = |error: Error| at_leaf(document, leaf, error);
-    let value = document.value(leaf.node).map_err(at)?;
-    if !leaf.selected || value.is_blank() {
-        return Ok((value, false));
-    }
-    let Some(text) = value.as_str() else {
-        let found = value.kind().map_or("null", ValueKind::name);
-        return Err(at(Error::new(Kind::Decrypt, format!("expected a ciphertext, found a clear {found}"))));
+    let whole;
+    // A ciphertext is most of a large file: it is read where it is.
+    let text = match document.borrowed(leaf.node).filter(|text| leaf.selected && Token::is_like(text)) {
+        Some(text) => text,
+        None => {
+            whole = document.value(leaf.node).map_err(at)?;
+            if !leaf.selected || whole.is_blank() {
+                return Ok((whole, false));
+            }
+            whole.as_str().ok_or_else(|| {
+                let found = whole.kind().map_or("null", ValueKind::name);
+                at(Error::new(Kind::Decrypt, format!("expected a ciphertext, found a clear {found}")))
+            })?
+        }
     };
     // It is one place in the text for several values, which sops never writes.
     if matches!(tree[tree.resolve(leaf.at)].kind, NodeKind::Map | NodeKind::List) {

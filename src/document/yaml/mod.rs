@@ -192,6 +192,15 @@ impl Document for YamlDocument {
             .map_err(|error| error.on_line(self.line(leaf)))
     }
 
+    /// A plain scalar can be a ciphertext, which nothing but a string begins as.
+    fn borrowed(&self, leaf: NodeId) -> Option<&str> {
+        let leaf = self.tree.resolve(leaf);
+        let node = &self.tree[leaf];
+        let text = node.text.get(&self.source);
+        let is_string = node.style != Style::Plain || text.starts_with("ENC[");
+        (is_string && !self.tags.contains_key(&leaf)).then_some(text)
+    }
+
     fn put_token(&self, leaf: NodeId, token: &str) -> Edits {
         let node = &self.tree[leaf];
         if node.kind == NodeKind::Comment {
