@@ -1,5 +1,6 @@
 //! The encrypted files of the repository that one is in, as far as they may be copies of one another.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -11,22 +12,34 @@ use crate::document::{Format, MAX_SOURCE};
 use crate::encrypted_file::{EncryptedFile, format_in, is_meant_to_be_encrypted};
 use crate::error::Result;
 use crate::fs;
+use crate::host::Host;
 use crate::keys::KeySet;
 use crate::policy;
 use crate::repo::copies::{Copies, Held, Named, held};
-use crate::repo::git::Git;
+use crate::repo::git::root_of;
 use crate::secret::SecretBytes;
+use crate::{repo, sops};
 
-/// The files of the repository, read when they are first asked for.
+/// The files of the repositories in which some files are, read when they are first asked for.
 pub(super) struct Neighbours<'a> {
     context: &'a Context<'a>,
     configs: Configs,
+    tops: BTreeSet<PathBuf>,
+    /// What is no neighbour, though it is there.
+    left_out: Vec<PathBuf>,
     copies: OnceLock<Copies>,
 }
 
 impl<'a> Neighbours<'a> {
-    pub fn new(context: &'a Context<'a>) -> Result<Self> {
-        Ok(Self { context, configs: context.configs()?, copies: OnceLock::new() })
+    /// Those of these files.
+    pub fn of<'p>(context: &'a Context<'a>, files: impl IntoIterator<Item = &'p Path>) -> Result<Self> {
+        Ok(Self {
+            context,
+            configs: context.configs()?,
+            tops: tops(context, files)?,
+            left_out: Vec::new(),
+            copies: OnceLock::new(),
+        })
     }
 
     /// Reads the files, in parallel: before other work in parallel asks for them.
@@ -35,7 +48,7 @@ impl<'a> Neighbours<'a> {
             return Ok(copies);
         }
         let mut copies = Copies::default();
-        add_all(&mut copies, &self.configs, self.context)?;
+        add_below(&self.tops, &self.left_out, &mut copies, &self.configs, self.context)?;
         Ok(self.copies.get_or_init(|| copies))
     }
 
@@ -50,15 +63,17 @@ impl<'a> Neighbours<'a> {
     }
 }
 
-/// The same for versions of one file that are brought together.
+/// The same for versions of one file that are brought together. `files` are the versions on the disk.
 pub(super) fn refuse_versions<'v>(
     context: &Context,
     path: &Path,
+    files: &[&Path],
     format: Format,
     versions: impl IntoIterator<Item = &'v SecretBytes>,
     keys: &KeySet,
 ) -> Result<()> {
-    let neighbours = Neighbours::new(context)?;
+    let mut neighbours = Neighbours::of(context, [path])?;
+    neighbours.left_out = files.iter().map(|file| real(file)).collect();
     for version in versions {
         let format = format_in(format, version);
         if is_meant_to_be_encrypted(format, version) {
@@ -68,18 +83,50 @@ pub(super) fn refuse_versions<'v>(
     Ok(())
 }
 
-/// Adds the encrypted files of the working tree, or of the folder that one is in where there is none.
+/// Adds the encrypted files of the working tree that one is in, or of the folder where there is none.
 pub(super) fn add_all(copies: &mut Copies, configs: &Configs, context: &Context) -> Result<()> {
-    let working_dir = context.lookup()?.working_dir;
-    // Where Git fails there is no other working tree than what is here.
-    let git = Git::find(context.host, &working_dir).ok().flatten();
-    let top = git.map_or_else(|| working_dir.clone(), |git| git.top().to_path_buf());
-    let files = fs::walk(&[top]).files;
+    add_below(&tops(context, [])?, &[], copies, configs, context)
+}
+
+/// The folders to look in for copies of these files. Neither Git nor the folder that one is in has a say: what is a copy
+/// of something does not change with where a command is started.
+fn tops<'p>(context: &Context, files: impl IntoIterator<Item = &'p Path>) -> Result<BTreeSet<PathBuf>> {
+    let working_dir = real(&context.lookup()?.working_dir);
+    let home = context.host.env("HOME").map(PathBuf::from);
+    let above_home = |folder: &Path| home.as_deref().is_some_and(|home| home.starts_with(folder));
+    let top = |folder: &Path| {
+        // A repository within another one belongs to it. All of a home folder may be one, too, and is no project.
+        let roots = || folder.ancestors().filter(|above| above.join(".git").exists());
+        let outermost = roots().take_while(|root| !above_home(root)).last().or_else(|| roots().next());
+        let here = if folder.starts_with(&working_dir) { working_dir.as_path() } else { folder };
+        outermost.unwrap_or(here).to_path_buf()
+    };
+    let folder = |file: &Path| real(&working_dir.join(file)).parent().map(Path::to_path_buf);
+    let mut folders: BTreeSet<PathBuf> = files.into_iter().filter_map(folder).collect();
+    if folders.is_empty() || root_of(&working_dir).is_some() {
+        folders.insert(working_dir.clone());
+    }
+    let tops: BTreeSet<PathBuf> = folders.iter().map(|folder| top(folder)).collect();
+    let is_outermost = |one: &&PathBuf| !one.ancestors().skip(1).any(|above| tops.contains(above));
+    Ok(tops.iter().filter(is_outermost).cloned().collect())
+}
+
+fn add_below(
+    tops: &BTreeSet<PathBuf>,
+    left_out: &[PathBuf],
+    copies: &mut Copies,
+    configs: &Configs,
+    context: &Context,
+) -> Result<()> {
+    let working_dir = real(&context.lookup()?.working_dir);
+    let mut files = fs::walk(&tops.iter().cloned().collect::<Vec<_>>()).files;
+    files.retain(|file| !left_out.contains(file));
     let read = |path: &PathBuf| {
         let format = Format::of_path(path);
         let limit = fs::size(path).filter(|&size| size <= MAX_SOURCE as u64)?;
         let bytes = fs::read(path, limit.max(1)).ok()?;
-        let held = held_by(path, format, &bytes, configs)?;
+        let held =
+            held_by(path, format, &bytes, configs).or_else(|| held_in_broken(path, &bytes, configs))?;
         let shown = path.strip_prefix(&working_dir).unwrap_or(path).to_path_buf();
         Some((Named { path: real(path), shown }, held))
     };
@@ -88,6 +135,19 @@ pub(super) fn add_all(copies: &mut Copies, configs: &Configs, context: &Context)
         copies.add(file, held);
     }
     Ok(())
+}
+
+/// The same for a file that seems to be encrypted, and cannot be read as such.
+fn held_in_broken(path: &Path, bytes: &SecretBytes, configs: &Configs) -> Option<Vec<(usize, Held)>> {
+    let text = std::str::from_utf8(bytes).ok().filter(|_| sops::looks_encrypted(bytes))?;
+    let rule = rule_of(path, configs);
+    Some(vec![(1, repo::copies::held_in_broken(text, rule.as_ref()))])
+}
+
+/// Whom the rule of a file names: nobody where it cannot be read.
+fn rule_of(path: &Path, configs: &Configs) -> Option<KeySet> {
+    let nobody = |_| Some(KeySet { groups: Vec::new(), threshold: None });
+    policy::keys_of_file(configs, path).unwrap_or_else(nobody)
 }
 
 /// What a file holds that another may hold as well; `None` for one that is not encrypted, or is broken.
@@ -102,8 +162,7 @@ pub(super) fn held_by(
         return None;
     }
     let file = EncryptedFile::parse(format, bytes.clone()).ok()?;
-    let rule = policy::keys_of_file(configs, path).ok().flatten();
-    Some(held(&file, rule.as_ref()))
+    Some(held(&file, rule_of(path, configs).as_ref()))
 }
 
 /// The file that a path leads to.

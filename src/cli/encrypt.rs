@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use crate::batch::{self, OpenedDocument, Plain, Source};
 use crate::cli::args::{FormatArgs, Formats, IdentityArgs, InputArgs, KeyArgs, OutputArgs, RuleArgs};
 use crate::cli::copies::Neighbours;
-use crate::cli::pipeline::{Item, Output, Pipeline, Summary, in_two_steps, is_config};
+use crate::cli::pipeline::{Item, Output, Pipeline, Summary, in_two_steps, is_meant_as_config};
 use crate::cli::{Context, block_on};
 use crate::config::{Configs, Policy, Selection};
 use crate::document::{self, Document, Format};
@@ -143,7 +143,7 @@ impl<'a> Encrypt<'a> {
             None => None,
         };
         let nobody_asked = rule.is_none() && (source.format == Format::Binary || self.wanted.keys.is_none());
-        if !input.named && (is_config(&source.path) || nobody_asked) {
+        if !input.named && (is_meant_as_config(&source.path) || nobody_asked) {
             return Ok(None);
         }
         if name.is_none() && self.wanted.keys.is_none() {
@@ -312,7 +312,7 @@ impl<'a> Encrypt<'a> {
         }
         let bytes = SecretBytes::new(old.file.document().source().as_bytes().to_vec());
         let file = EncryptedFile::parse(document.format(), bytes)?;
-        match Neighbours::new(self.context)?.refuse(path, &file, &recipe.keys) {
+        match Neighbours::of(self.context, [path])?.refuse(path, &file, &recipe.keys) {
             Err(error) if error.kind() == Kind::Conflict => {
                 Ok(Some("shares its data key or a value with a file that is for other readers"))
             }

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use crate::batch::{CHUNK_BYTES, CHUNK_FILES, Source};
 use crate::cli::args::{Destination, Formats, Input, Inputs};
 use crate::cli::{Context, Failures};
-pub(super) use crate::config::is_config;
+pub(super) use crate::config::is_meant_as_config;
 use crate::document::Format;
 use crate::encrypted_file;
 use crate::error::{Error, Result};

@@ -231,7 +231,7 @@ impl Resolve<'_> {
     fn let_in(&self, file: &File<'_>, keys: &KeySet) -> Result<()> {
         let Stages { base, ours, theirs } = &file.stages;
         let versions = [base, ours, theirs].into_iter().flatten();
-        copies::refuse_versions(self.context, file.path, file.source.format, versions, keys)
+        copies::refuse_versions(self.context, file.path, &[], file.source.format, versions, keys)
     }
 
     fn sequence(&self, file: &File<'_>) -> Sequence {

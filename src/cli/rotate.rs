@@ -68,7 +68,8 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let service = args.identities.key_service(context)?.naming(&wish.add);
     let recipients = Recipients::new(context, wish)?;
     let claims = Claims::new(context)?;
-    let neighbours = (!args.allow_copied).then(|| Neighbours::new(context)).transpose()?;
+    let paths = inputs.inputs.iter().filter_map(|input| input.path.as_deref().or(input.name.as_deref()));
+    let neighbours = (!args.allow_copied).then(|| Neighbours::of(context, paths)).transpose()?;
     neighbours.as_ref().map(Neighbours::load).transpose()?;
     // What stands for the name of the only file; others stand for themselves.
     let only = (inputs.inputs.len() == 1).then(|| inputs.inputs[0].name.clone());

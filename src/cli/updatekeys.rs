@@ -83,7 +83,8 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let service = args.identities.key_service(context)?;
     let formats = args.formats.input_only(context)?;
     let claims = Claims::new(context)?;
-    let (configs, neighbours) = (context.configs()?, Neighbours::new(context)?);
+    let paths = inputs.inputs.iter().filter_map(|input| input.path.as_deref());
+    let (configs, neighbours) = (context.configs()?, Neighbours::of(context, paths)?);
     let update = Update { context, configs, claims, neighbours, service: &service, formats, args: &args };
     let mut failures = Failures::default();
     let plans = update.plan(inputs, &mut failures);

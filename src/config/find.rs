@@ -25,10 +25,15 @@ const MAX_LEVELS: usize = 100;
 /// The most that a config may hold.
 const MAX_CONFIG_BYTES: u64 = 16 << 20;
 
-/// Whether a file is a config by its name, or meant as one. Configs hold no secrets.
+/// Whether a file is a config by its name. Configs hold no secrets.
 pub fn is_config(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default();
-    [SOPS_NAME, SEALANT_NAME, MISNAMED].iter().any(|config| name == *config)
+    [SOPS_NAME, SEALANT_NAME].iter().any(|config| name == *config)
+}
+
+/// Whether a file is a config by its name, or meant as one.
+pub fn is_meant_as_config(path: &Path) -> bool {
+    is_config(path) || path.file_name().is_some_and(|name| name == MISNAMED)
 }
 
 /// Where configs are read from. Paths are absolute.

@@ -16,7 +16,9 @@ use std::fmt;
 use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-pub use find::{Disk, Lookup, SEALANT_NAME, SOPS_NAME, Search, Source, absolute, is_config};
+pub use find::{
+    Disk, Lookup, SEALANT_NAME, SOPS_NAME, Search, Source, absolute, is_config, is_meant_as_config,
+};
 pub use located::{Located, Misled};
 pub use schema::{Dialect, KeySpec, PinSpec, RuleKey, Stores};
 pub use selection::{Selection, SelectionKind};

@@ -73,21 +73,24 @@ impl<'b> Plans<'b> {
         Ok(findings)
     }
 
-    /// A finding where fewer values are secret than by the earlier rules.
+    /// A finding where a value that is secret by the earlier rules is none any more.
     fn weakened(&self, bytes: &SecretBytes) -> Option<Finding> {
         let (plan, before) = self.before.as_ref()?;
         let rule = plan.rule()?;
-        let then = plan.count_of_secrets(bytes);
-        let now = self.today.as_ref().map_or(0, |plan| plan.count_of_secrets(bytes));
-        if now >= then {
+        let then = plan.secrets(bytes);
+        let now = self.today.as_ref().map(|plan| plan.secrets(bytes)).unwrap_or_default();
+        let kept = then.intersection(&now).count();
+        // A file that cannot be taken apart, or is binary now, is secret as a whole.
+        if kept == then.len() || now.contains("") {
             return None;
         }
+        let then = then.len();
         let message = format!(
             "{rule} in commit {} says that {} of this file {} encrypted, the config of today says so of {}",
             before.commit,
             counted(then),
             if then == 1 { "is" } else { "are" },
-            if now == 0 { "none".to_owned() } else { counted(now) }
+            if kept == 0 { "none".to_owned() } else { counted(kept) }
         );
         Some(Finding { line: 1, rule: Rule::Weakened, message })
     }

@@ -15,7 +15,7 @@ use crate::error::{Error, Kind, Result};
 use crate::keys::{KeySet, WrappedDataKey};
 use crate::rekey::names;
 use crate::repo::check::{Finding, Rule};
-use crate::sealed_secret;
+use crate::{sealed_secret, sops};
 
 /// What is shorter is no wrapped data key, but may be the same mistake in several files.
 const SHORTEST_KEY: usize = 16;
@@ -96,6 +96,16 @@ pub fn held(file: &EncryptedFile, rule: Option<&KeySet>) -> Vec<(usize, Held)> {
     lines.into_iter().zip(file.holders()).map(|(line, holder)| (line, Held::of(file, holder, rule))).collect()
 }
 
+/// The same of an encrypted file that cannot be taken apart: whoever breaks a file does not hide what was copied from it.
+pub fn held_in_broken(text: &str, rule: Option<&KeySet>) -> Held {
+    let mut values = Vec::new();
+    sops::for_each_ciphertext_in(text, &mut |bytes| {
+        values.push((Print::of("value", bytes), "a value".into()))
+    });
+    let nobody = || Readers { groups: BTreeSet::new(), required: 1 };
+    Held { readers: rule.map_or_else(nobody, Readers::of), by_rule: rule.is_some(), keys: Vec::new(), values }
+}
+
 /// What is called by its path; a comment has none.
 fn named(path: &str) -> Box<str> {
     if path.is_empty() { "a comment".into() } else { path.into() }
@@ -132,6 +142,11 @@ impl Held {
 pub struct Named {
     pub path: PathBuf,
     pub shown: PathBuf,
+}
+
+/// Whether some may read here who may not read there, or with fewer keys.
+fn is_wider(here: &Readers, there: &Readers) -> bool {
+    !here.strangers_to(there).is_empty() || here.is_weaker_than(there)
 }
 
 /// A holder in one of the files.
@@ -222,8 +237,9 @@ impl Copies {
         Some(format!("{path} has the ciphertext of a value in {}, which is for other readers", name(other)))
     }
 
-    /// Refuses to let `keys` read a file that holds the same as another one, where somebody of them is not named. An error
-    /// of kind [`Kind::Conflict`] with what is shared; what to do about it is the caller's to say.
+    /// Refuses to wrap for `keys` where a file holds the same as another one that is for others: more of them could come to
+    /// read it, or, where the other one is for more, a new data key would hide that it is a copy. An error of kind
+    /// [`Kind::Conflict`] with what is shared; what to do about it is the caller's to say.
     pub fn refuse(&self, path: &Path, held: &[(usize, Held)], keys: &KeySet) -> Result<()> {
         let wanted = Readers::of(keys);
         for (_, held) in held {
@@ -232,11 +248,11 @@ impl Copies {
                 let units = places.flat_map(|same| [Some(same.first), same.second]).flatten();
                 let elsewhere = units.map(|unit| &self.units[unit]);
                 let mut elsewhere = elsewhere.filter(|unit| self.files[unit.file].path != path);
-                let is_open = |unit: &&Unit| {
+                let differs = |unit: &&Unit| {
                     let readers = &unit.held.readers;
-                    wanted.strangers_to(readers).is_empty() && !wanted.is_weaker_than(readers)
+                    is_wider(&wanted, readers) || is_wider(readers, &wanted)
                 };
-                if let Some(unit) = elsewhere.find(|unit| !is_open(unit)) {
+                if let Some(unit) = elsewhere.find(differs) {
                     return Err(self.refusal(held, unit, &wanted));
                 }
             }
@@ -258,10 +274,12 @@ impl Copies {
         };
         let other = self.files[unit.file].shown.display();
         let place = unit.held.place();
-        let strangers = wanted.strangers_to(&unit.held.readers);
-        let (what_is_wrong, list): (_, Vec<&str>) = match strangers.is_empty() {
-            true => ("asks for keys of more groups", Vec::new()),
-            false => ("does not name:", strangers.into_iter().collect()),
+        let readers = &unit.held.readers;
+        let (strangers, more) = (wanted.strangers_to(readers), readers.strangers_to(wanted));
+        let (what_is_wrong, list): (_, BTreeSet<&str>) = match (strangers.is_empty(), more.is_empty()) {
+            (false, _) => ("does not name:", strangers),
+            (true, false) => ("also names:", more),
+            (true, true) => ("asks for keys of another number of groups", BTreeSet::new()),
         };
         let mut lines: Vec<String> = list.iter().map(|name| format!("  {name}")).collect();
         if !shared.is_empty() {
@@ -273,7 +291,7 @@ impl Copies {
         }
         let message = format!("shares {what} with {other}, {place} {what_is_wrong}");
         Error::new(Kind::Conflict, message).listing(lines).advise(
-            "Whoever may read this file would come to read the other one. If the copy is meant, part the two: `sealant \
+            "Whoever may read one of the two would come to read the other. If the copy is meant, part the two: `sealant \
              rotate -i --allow-copied FILE`. Else take out what was copied.",
         )
     }

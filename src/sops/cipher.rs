@@ -16,7 +16,7 @@ use crate::error::{Error, Kind, Result};
 use crate::keys::LENIENT;
 use crate::secret::{DataKey, SecretBytes};
 
-const PREFIX: &str = "ENC[AES256_GCM,data:";
+pub(super) const PREFIX: &str = "ENC[AES256_GCM,data:";
 
 /// Length of the IVs that are written, in bytes. sops reads any length, but panics on `set` of others.
 const IV_LEN: usize = 32;

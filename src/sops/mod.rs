@@ -102,6 +102,15 @@ pub struct Encrypted {
     pub metadata: Metadata,
 }
 
+/// Hands each ciphertext in a text to `visit`, as [`Encrypted::for_each_ciphertext`] does, whatever the text is otherwise.
+pub fn for_each_ciphertext_in(text: &str, visit: &mut dyn FnMut(&[u8])) {
+    for (at, _) in text.match_indices(cipher::PREFIX) {
+        if let Ok(token) = Token::parse(&text[at..]) {
+            visit(&token.decoded());
+        }
+    }
+}
+
 impl Encrypted {
     /// Reads an encrypted file. An error of kind [`Kind::Other`] when it has no sops metadata.
     pub fn parse(format: Format, file: SecretBytes) -> Result<Self> {

@@ -134,7 +134,62 @@ fn onto_a_copy_makes_a_new_data_key() {
         let value = |text: &str| text.lines().next().expect("a line").to_owned();
         assert_ne!(value(output.text()), value(&test.read_text(old)), "{output}");
     }
-    let output =
-        test.sealant(&["encrypt", "--age", RECIPIENT, "--onto", "dev/copy.yaml", "plain.yaml"]).run().ok();
-    assert!(!output.stderr.contains("a new data key"), "for readers whom both places name: {output}");
+}
+
+#[test]
+fn a_copy_is_no_less_one_after_the_original_was_rotated() {
+    let (test, _) = two_places();
+    test.write("dev/copy.yaml", test.read("prod/a.yaml"));
+    let prod = test.read_text("prod/a.yaml");
+    for args in [&["updatekeys", "--rotate", "--yes", "."][..], &["rotate", "-i", "prod/a.yaml"]] {
+        for _ in 0..2 {
+            test.sealant(args).run().code(8);
+            assert_eq!(test.read_text("prod/a.yaml"), prod);
+        }
+    }
+    test.sealant(&["updatekeys", "--yes", "dev/copy.yaml"]).run().code(8);
+    test.sealant(&["rotate", "-i", "--allow-copied", "prod/a.yaml"]).run().ok();
+}
+
+#[test]
+fn where_a_command_is_started_makes_nothing_an_original() {
+    let (test, _) = two_places();
+    std::fs::create_dir(test.path(".git")).unwrap();
+    test.write("dev/copy.yaml", test.read("prod/a.yaml"));
+    let copy = test.path("dev/copy.yaml");
+    let args = ["updatekeys", "--yes", copy.to_str().unwrap()];
+    test.sealant(&args).run().code(8);
+    std::fs::create_dir(test.path("elsewhere")).unwrap();
+    std::fs::create_dir(test.path("elsewhere/.git")).unwrap();
+    for folder in ["elsewhere", "dev", "/tmp"] {
+        test.sealant(&args).cwd(folder).run().code(8);
+        test.sealant(&args).cwd(folder).env("PATH", "/nonexistent").run().code(8);
+    }
+    // A folder of its own repository is still in the one around it.
+    std::fs::create_dir(test.path("dev/.git")).unwrap();
+    test.sealant(&args).cwd("dev").run().code(8);
+}
+
+#[test]
+fn an_original_that_was_broken_is_still_one() {
+    type Break = fn(&Sandbox);
+    let ways: [(&str, Break); 4] = [
+        ("its YAML", |test| test.write("prod/a.yaml", test.read_text("prod/a.yaml") + "a: b: c\n")),
+        ("its YAML, at its start", |test| {
+            test.write("prod/a.yaml", "<<<<<<< ours\n".to_owned() + &test.read_text("prod/a.yaml"))
+        }),
+        ("its name", |test| {
+            test.write("prod/a.yaml.gotmpl", test.read("prod/a.yaml"));
+            std::fs::remove_file(test.path("prod/a.yaml")).unwrap();
+        }),
+        ("its config", |test| test.write("prod/.sops.yaml", "creation_rules: [")),
+    ];
+    for (what, break_it) in ways {
+        let (test, developer) = two_places();
+        test.write("dev/copy.yaml", test.read("prod/a.yaml"));
+        break_it(&test);
+        let output = test.sealant(&["updatekeys", "--yes", "dev/copy.yaml"]).run();
+        assert_eq!(output.status, 8, "{what}: {output}");
+        assert!(output.stderr.contains(&developer), "{what}: {output}");
+    }
 }

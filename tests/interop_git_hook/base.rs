@@ -121,3 +121,17 @@ fn fix_encrypts_what_is_found_in_clear() {
     assert_eq!(test.read("secrets/a b.yaml"), encrypted);
     check(&test, &["--fix", "-"]).stdin("a: 1\n").run().code(8);
 }
+
+#[test]
+fn a_tag_is_not_taken_for_the_branch_of_that_name() {
+    let test = branches();
+    git(&test, &["checkout", "-q", "--detach"]).run().ok();
+    git(&test, &["tag", "main"]).run().ok();
+    let output = check(&test, &["--base", "main"]).run();
+    assert!(is_error(&output), "{output}");
+    for part in ["refs/tags/main", "refs/heads/main", "full name"] {
+        assert!(output.stderr.contains(part), "{part}: {output}");
+    }
+    let base = check(&test, &["--base", "refs/heads/main"]).run();
+    assert!(!is_error(&base), "{base}");
+}

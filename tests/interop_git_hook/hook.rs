@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
@@ -500,4 +501,28 @@ fn a_copy_for_other_readers_is_found_among_all_that_is_staged() {
             && line.ends_with("[copied]")),
         "{output}"
     );
+}
+
+#[test]
+fn what_cannot_be_read_is_told_whatever_the_rule_selects() {
+    for regex in [".*", "^(data|stringData|password|token)$", "(?i)(pass|token|secret|data)"] {
+        let test = repository();
+        add(&test, ".sops.yaml", format!("{}    encrypted_regex: {regex}\n", rule()));
+        add(&test, "secrets/a.env", "password=\"hunter2\nmore\"\n");
+        add(&test, "secrets/b.json", "[{\"password\": \"hunter2\"}]");
+        // A line break to go-yaml, also within a comment.
+        add(&test, "secrets/c.yaml", "a: 1 # x\u{2028}password: hunter2\n");
+        add(&test, "secrets/.sops.yml", "password: hunter2\n");
+        let output = hook(&test, &[]).run().code(1);
+        let found: BTreeSet<_> =
+            lines(&output).iter().filter_map(|line| line.split(':').next().map(str::to_owned)).collect();
+        let expected = ["secrets/.sops.yml", "secrets/a.env", "secrets/b.json", "secrets/c.yaml"];
+        assert_eq!(found.iter().collect::<Vec<_>>(), expected, "{regex} {output}");
+    }
+    let test = repository();
+    let secret =
+        "apiVersion: v1 # x\u{2028}kind: Secret\u{2028}metadata: {name: a}\u{2028}stringData: {p: hunter2}\n";
+    add(&test, "apps/a.yaml", secret);
+    let output = hook(&test, &[]).run().code(1);
+    assert!(lines(&output).iter().any(|line| line.ends_with("[kubernetes-secret]")), "{output}");
 }

@@ -105,3 +105,22 @@ fn a_config_that_git_ignores_is_told() {
     let output = hook(&test, &[]).run().code(1);
     assert!(output.stderr.contains("secrets/.sops.yaml: Git ignores this config"), "{output}");
 }
+
+#[test]
+fn a_rule_that_names_as_many_others_is_weaker_too() {
+    let selecting = |regex: &str| format!("{}    encrypted_regex: {regex}\n", rule());
+    for (file, now) in
+        [("user: bob\npassword: hunter2\n", "^user$"), ("password: hunter2\nx1: 1\nuser: a\n", "^(user|x1)$")]
+    {
+        let test = repository();
+        add(&test, ".sops.yaml", selecting("^password$"));
+        git(&test, &["commit", "-qam", "rules"]).run().ok();
+        git(&test, &["checkout", "-qb", "branch"]).run().ok();
+        add(&test, ".sops.yaml", selecting(now));
+        test.write("secrets/c.yaml", file);
+        program(&test, env!("CARGO_BIN_EXE_sealant"), &["encrypt", "-i", "secrets/c.yaml"]).run().ok();
+        git(&test, &["add", "."]).run().ok();
+        let output = hook(&test, &[]).run().code(1);
+        assert_eq!(weakened(&output), ["secrets/c.yaml"], "{output}");
+    }
+}

@@ -79,8 +79,10 @@ fn merge(args: &Args, context: &Context) -> Result<bool> {
     let has_made = |key: &DataKey| Sequence::of_path(&host, path).has_made(key);
     let format = format_in(Format::of_path(path), &versions.ours);
     let each = [versions.base.as_ref(), Some(&versions.ours), Some(&versions.theirs)];
-    let let_in =
-        |keys: &KeySet| copies::refuse_versions(context, path, format, each.into_iter().flatten(), keys);
+    let files = [args.base.as_path(), args.ours.as_path(), args.theirs.as_path()];
+    let let_in = |keys: &KeySet| {
+        copies::refuse_versions(context, path, &files, format, each.into_iter().flatten(), keys)
+    };
     let merge = Merge {
         host: &host,
         service: &service,

@@ -23,6 +23,7 @@ use crate::secret::SecretString;
 pub use self::aliases::{Copies, WrittenAlias, WrittenOut, check_merge_keys, put_back, write_out};
 pub(super) use self::change::{emit, emit_node};
 pub use self::change::{yaml_entry, yaml_of};
+pub use self::parse::BREAKS_OF_OTHERS;
 
 /// A YAML file: its text and the tree of its documents.
 pub struct YamlDocument {

@@ -28,6 +28,7 @@ impl YamlDocument {
     /// Reads a stream of documents. An error for what is not YAML, for what go-yaml cannot read, for roots that are no
     /// maps, keys that are no strings or stand twice, and nesting deeper than [`MAX_DEPTH`].
     pub fn parse(source: SecretString) -> Result<Self> {
+        refuse_breaks_of_others(&source)?;
         let mut options = granit_parser::Options::default();
         options.emit_anchor_events = true;
         options.max_buffered_comment_events = MAX_COMMENT_LINES;
@@ -64,6 +65,20 @@ impl YamlDocument {
             last_in_file,
         })
     }
+}
+
+/// NEL, line separator and paragraph separator.
+pub const BREAKS_OF_OTHERS: [char; 3] = ['\u{85}', '\u{2028}', '\u{2029}'];
+
+/// Refuses characters that YAML 1.1, and so go-yaml, takes for the end of a line, also of a comment, and YAML 1.2 does not.
+fn refuse_breaks_of_others(source: &str) -> Result<()> {
+    let found = BREAKS_OF_OTHERS.into_iter().filter_map(|character| source.find(character)).min();
+    let Some(at) = found else { return Ok(()) };
+    let line = 1 + source[..at].matches('\n').count();
+    let character = source[at..].chars().next().map_or(0, u32::from);
+    let message = format!("broken YAML: the character U+{character:04X}, which is a line break to sops");
+    let advice = format!("write it as \"\\u{character:04X}\", in double quotes");
+    Err(Error::new(Kind::Read, message).on_line(line).advise(advice))
 }
 
 /// The scalar with which a file without a final line break ends, but for metadata.

@@ -1,6 +1,6 @@
-//! How much of a file a creation rule says is secret, whether it is encrypted or not.
+//! What of a file a creation rule says is secret, whether it is encrypted or not.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use super::{covers, is_about_secrets, others};
 use crate::config::Policy;
@@ -10,20 +10,21 @@ use crate::sealed_secret;
 use crate::secret::SecretBytes;
 use crate::sops::{self, kubernetes};
 
-/// The number of values. What cannot be taken apart counts as one.
-pub(super) fn count(format: Format, file: &SecretBytes, policy: Option<&Policy>) -> usize {
-    let Some(policy) = policy.filter(|policy| covers(policy, format)) else { return 0 };
+/// The paths of the values. What cannot be taken apart is one, without a path.
+pub(super) fn paths(format: Format, file: &SecretBytes, policy: Option<&Policy>) -> BTreeSet<String> {
+    let Some(policy) = policy.filter(|policy| covers(policy, format)) else { return BTreeSet::new() };
     if file.is_empty() {
-        return 0;
+        return BTreeSet::new();
     }
+    let whole = || BTreeSet::from([String::new()]);
     if format == Format::Binary {
-        return 1;
+        return whole();
     }
     let document = document::parse(format, file.clone(), true);
-    document.map_or(1, |document| count_in(&*document, policy))
+    document.ok().and_then(|document| paths_in(&*document, policy)).unwrap_or_else(whole)
 }
 
-fn count_in(document: &dyn Document, policy: &Policy) -> usize {
+fn paths_in(document: &dyn Document, policy: &Policy) -> Option<BTreeSet<String>> {
     let sealed = sealed_secret::objects(document);
     let (selection, _) = policy::selection_beside(document, policy.selection.clone(), &sealed);
     let sealed: HashSet<NodeId> = sealed.into_iter().collect();
@@ -34,10 +35,12 @@ fn count_in(document: &dyn Document, policy: &Policy) -> usize {
         !sealed_secret::is_own(document, &sealed, leaf)
             && (!is_of_others || document.tree().is_below(&secrets, leaf))
     };
-    let mut count = 0;
-    let counted = sops::for_each_leaf(document, &selection, &mut |leaf| {
-        count += usize::from(leaf.selected && !leaf.is_comment && is_counted(leaf.at));
+    let mut paths = BTreeSet::new();
+    let told = sops::for_each_leaf(document, &selection, &mut |leaf| {
+        if leaf.selected && !leaf.is_comment && is_counted(leaf.at) {
+            paths.insert(document.tree().path_of(document.source(), leaf.at));
+        }
         Ok(())
     });
-    counted.map_or(1, |()| count)
+    told.ok().map(|()| paths)
 }

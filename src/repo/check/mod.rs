@@ -15,12 +15,13 @@ mod settings;
 mod templates;
 mod text;
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashSet};
 
 use serde::Serialize;
 
 use crate::config::{Policy, Selection};
-use crate::document::{self, Document, Format, NodeId};
+use crate::document::{self, BREAKS_OF_OTHERS, Document, Format, NodeId};
 use crate::encrypted_file::{EncryptedFile, Holder};
 use crate::error::Result;
 use crate::policy;
@@ -31,7 +32,7 @@ use crate::sops::kubernetes::{self, Secret};
 use crate::sops::{self, Encrypted, Exempt, InPlaintext, Nature};
 use lines::Lines;
 pub use links::{check_link, unseen};
-use others::is_about_secrets;
+use others::{is_about_secrets, is_about_secrets_alone};
 pub use plan::Plan;
 pub use rule::Rule;
 use text::Signs;
@@ -127,12 +128,14 @@ impl Check<'_> {
                 let selection = covering.map(|policy| policy.selection.clone().unwrap_or_default());
                 let is_meant = is_envelope
                     || (signs.ciphertext && sops::looks_encrypted(&file))
-                    || selection.is_some_and(|selection| !is_about_secrets(&selection));
+                    || selection.is_some_and(|selection| !is_about_secrets_alone(&selection));
                 let is_manifest = matches!(format, Format::Yaml | Format::Json);
                 let text = std::str::from_utf8(&file).ok().filter(|_| is_manifest);
                 if is_meant {
                     self.broken(&error);
-                } else if let Some(line) = text.and_then(templates::plain_line_of_secret) {
+                } else if let Some(line) =
+                    text.and_then(|text| templates::plain_line_of_secret(&with_breaks(text)))
+                {
                     self.add(line, Rule::Secret, "a Kubernetes Secret has a value in plaintext");
                 }
                 Ok(())
@@ -409,6 +412,14 @@ fn told(change: &Change, holder: Holder<'_>, policy: &Policy) -> String {
         message += ": keys of another number of groups are needed";
     }
     message
+}
+
+/// With the line breaks that other readers of YAML see.
+fn with_breaks(text: &str) -> Cow<'_, str> {
+    match text.contains(BREAKS_OF_OTHERS) {
+        true => text.replace(BREAKS_OF_OTHERS, "\n").into(),
+        false => text.into(),
+    }
 }
 
 #[cfg(test)]

@@ -15,6 +15,12 @@ pub fn is_about_secrets(selection: &Selection) -> bool {
     selection.encrypts_matches() && selection.matches_key("stringData")
 }
 
+/// Whether a selection is about nothing but Secrets, as far as names show that are secrets themselves.
+pub fn is_about_secrets_alone(selection: &Selection) -> bool {
+    const OTHERS: [&str; 6] = ["password", "token", "secret", "key", "value", "a"];
+    is_about_secrets(selection) && !OTHERS.iter().any(|name| selection.matches_key(name))
+}
+
 /// Whether a leaf is selected for nothing but standing below an object's own `data` or `stringData`.
 pub fn is_of_data(document: &dyn Document, selection: &Selection, leaf: NodeId) -> bool {
     let (source, tree) = (document.source(), document.tree());

@@ -1,5 +1,6 @@
 //! Which rule a file is held against, and whether it is looked at at all.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::config::{Configs, Located, Policy, is_config};
@@ -53,9 +54,9 @@ impl Plan {
         check(self.format_of(&bytes), bytes, self.policy.as_ref())
     }
 
-    /// How many values in the file its rule says are secret, encrypted or not.
-    pub fn count_of_secrets(&self, bytes: &SecretBytes) -> usize {
-        claimed::count(self.format_of(bytes), bytes, self.policy.as_ref())
+    /// The paths of the values in the file that its rule says are secret, encrypted or not.
+    pub fn secrets(&self, bytes: &SecretBytes) -> BTreeSet<String> {
+        claimed::paths(self.format_of(bytes), bytes, self.policy.as_ref())
     }
 
     /// Its rule, as messages name it.

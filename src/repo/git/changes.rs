@@ -33,7 +33,7 @@ pub fn unstaged(git: &Git) -> Result<BTreeSet<PathBuf>> {
 
 /// The files that commits up to `to` have added, changed or deleted since they left `from`.
 pub fn between(git: &Git, from: &str, to: &str) -> Result<Vec<PathBuf>> {
-    let (from, to) = (revision(from)?, revision(to)?);
+    let (from, to) = (unambiguous(git, from)?, unambiguous(git, to)?);
     let names =
         |range: String| git.paths_of(NAMES.into_iter().map(str::to_owned).chain([range, "--".to_owned()]));
     // Histories that have nothing in common are compared as they are.
@@ -88,8 +88,28 @@ pub fn head(git: &Git) -> Result<Option<String>> {
 
 /// The commit at which two have parted; `None` for histories that have nothing in common.
 pub fn parted(git: &Git, from: &str, to: &str) -> Result<Option<String>> {
-    let answer = git.ask(["merge-base", revision(from)?, revision(to)?])?;
+    let answer = git.ask(["merge-base", unambiguous(git, from)?, unambiguous(git, to)?])?;
     Ok((answer.code == Some(0)).then(|| name_in(&answer.stdout)))
+}
+
+/// The name of a commit, if it is that of one thing alone. Git would take a tag for the branch that was meant, and anybody
+/// can push a tag, or a branch of such a name.
+fn unambiguous<'n>(git: &Git, name: &'n str) -> Result<&'n str> {
+    let name = revision(name)?;
+    let full =
+        ["", "refs/", "refs/tags/", "refs/heads/", "refs/remotes/"].map(|folder| format!("{folder}{name}"));
+    let listed = git.run(["for-each-ref", "--format=%(refname)"])?;
+    let is_one = |line: &&str| full.iter().any(|full| full == line);
+    let text = String::from_utf8_lossy(&listed);
+    let refs: Vec<&str> = text.lines().filter(is_one).collect();
+    if refs.len() > 1 {
+        let message = format!("`{name}` is the name of several: {}", refs.join(", "));
+        return Err(Error::new(Kind::Read, message).advise(format!(
+            "Say which one is meant by its full name, such as `{}`.",
+            refs[refs.len() - 1]
+        )));
+    }
+    Ok(name)
 }
 
 fn name_in(output: &[u8]) -> String {
@@ -100,7 +120,7 @@ fn name_in(output: &[u8]) -> String {
 pub fn fork_point(git: &Git, base: &str) -> Result<String> {
     const HOW: &str = "a job's clone often has the newest commit alone. Fetch the others: `git fetch --unshallow`, in \
                        GitHub `fetch-depth: 0`, in GitLab `GIT_DEPTH: 0`";
-    let base = revision(base)?;
+    let base = unambiguous(git, base)?;
     let is_known = |name: &str| {
         let commit = format!("{name}^{{commit}}");
         Ok::<_, Error>(git.ask(["rev-parse", "--verify", "--quiet", &commit])?.code == Some(0))

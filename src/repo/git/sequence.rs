@@ -1,19 +1,21 @@
 //! Which data keys a rebase or cherry-pick that is under way has made here, so that its later steps keep them.
 //!
 //! Owns one file in the folder in which Git keeps the state of such a sequence. Git removes that folder when the sequence
-//! ends, and nothing of a working tree gets there. It is no memory of the clone: whoever could read an older key of ours
-//! could bring it back, and one that was made for another path as well.
+//! ends, and nothing of a working tree gets there; but a whole clone may come out of somebody's archive, so what is
+//! believed is marked with a secret of the user's own. It is no memory of the clone: whoever could read an older key of
+//! ours could bring it back, and one that was made for another path as well.
 
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-use sha2::{Digest, Sha256};
+use hkdf::Hkdf;
+use sha2::Sha256;
 
 use super::Git;
 use crate::error::{Error, Kind, Result};
 use crate::fs::{self, Mode};
 use crate::host::Host;
-use crate::secret::DataKey;
+use crate::secret::{DataKey, SecretBytes};
 
 /// Where Git keeps the state of a rebase, of a rebase by patches, and of several cherry-picks or reverts.
 const FOLDERS: [&str; 3] = ["rebase-merge", "rebase-apply", "sequencer"];
@@ -21,8 +23,11 @@ const FOLDERS: [&str; 3] = ["rebase-merge", "rebase-apply", "sequencer"];
 /// Our file in one of them.
 const NAME: &str = "sealant-data-keys";
 
-/// Before what is hashed, so that the digest is of use for nothing else.
-const PREFIX: &[u8] = b"sealant.dev/sequence/v1\0";
+/// Before what is marked, so that the mark is of use for nothing else.
+const PREFIX: &[u8] = b"sealant.dev/sequence/v2\0";
+
+/// The user's secret, in the folder of their settings.
+const SECRET: &str = "sealant/sequence.key";
 
 /// Far more than any sequence makes.
 const MAX_BYTES: u64 = 16 << 20;
@@ -33,6 +38,8 @@ pub struct Sequence {
     path: Vec<u8>,
     /// `None` when nothing is under way.
     file: Option<PathBuf>,
+    /// Where the user's secret is.
+    secret: Option<PathBuf>,
     made: Vec<String>,
 }
 
@@ -41,47 +48,61 @@ impl Sequence {
     /// read has made nothing: then there are more new data keys than need be.
     pub fn of_path(host: &dyn Host, path: &Path) -> Self {
         let path = path.as_os_str().as_bytes().to_vec();
-        Git::of(host, Path::new(".")).and_then(|git| Self::read(&git, path)).unwrap_or_default()
+        Git::of(host, Path::new(".")).and_then(|git| Self::read(&git, host, path)).unwrap_or_default()
     }
 
     /// For a file that a person has named.
     pub fn of_file(host: &dyn Host, file: &Path) -> Self {
-        let read = |(git, name): (Git<'_>, PathBuf)| Self::read(&git, name.into_os_string().into_vec());
+        let read = |(git, name): (Git<'_>, PathBuf)| Self::read(&git, host, name.into_os_string().into_vec());
         Git::of_file(host, file).and_then(read).unwrap_or_default()
     }
 
-    fn read(git: &Git<'_>, path: Vec<u8>) -> Result<Self> {
+    fn read(git: &Git<'_>, host: &dyn Host, path: Vec<u8>) -> Result<Self> {
         let state = git.path_of(["rev-parse", "--absolute-git-dir"])?;
         let folder = FOLDERS.iter().map(|name| state.join(name)).find(|folder| folder.is_dir());
-        let file = folder.map(|folder| folder.join(NAME));
+        let file = folder.filter(|folder| !folder.is_symlink()).map(|folder| folder.join(NAME));
+        let file = file.filter(|file| !file.is_symlink());
         let made = match &file {
             Some(file) => lines(file)?,
             None => Vec::new(),
         };
-        Ok(Self { path, file, made })
+        Ok(Self { path, file, secret: host.config_dir().map(|folder| folder.join(SECRET)), made })
     }
 
     /// Whether an earlier step has made this data key for this path.
     pub fn has_made(&self, key: &DataKey) -> bool {
-        self.made.contains(&self.digest(key))
+        let secret = self.secret.as_deref().filter(|_| !self.made.is_empty()).and_then(read_secret);
+        secret.is_some_and(|secret| self.made.contains(&self.mark(&secret, key)))
     }
 
-    /// Lets later steps know of a data key that was made in this one.
+    /// Lets later steps know of a data key that was made in this one. Where the user can have no secret, they do not, and
+    /// there are more new data keys than need be.
     pub fn remember(&self, key: &DataKey) -> Result<()> {
-        let Some(file) = &self.file else { return Ok(()) };
+        let Some((file, secret)) = self.file.as_ref().zip(self.secret.as_deref()) else { return Ok(()) };
+        let Some(secret) = read_secret(secret).or_else(|| new_secret(secret)) else { return Ok(()) };
         let mut known = lines(file)?;
-        known.push(self.digest(key));
+        known.push(self.mark(&secret, key));
         fs::write_atomic(file, (known.join("\n") + "\n").as_bytes(), Mode::Private)
     }
 
-    fn digest(&self, key: &DataKey) -> String {
-        let mut hash = Sha256::new();
-        hash.update(PREFIX);
-        hash.update((self.path.len() as u64).to_be_bytes());
-        hash.update(&self.path);
-        hash.update(key.as_bytes());
-        format!("{:x}", hash.finalize())
+    fn mark(&self, secret: &[u8], key: &DataKey) -> String {
+        let mut mark = [0; 32];
+        let info = [PREFIX, &self.path].concat();
+        // It fails for lengths alone that this is not.
+        let _ = Hkdf::<Sha256>::new(Some(secret), key.as_bytes()).expand(&info, &mut mark);
+        mark.iter().map(|byte| format!("{byte:02x}")).collect()
     }
+}
+
+fn read_secret(path: &Path) -> Option<SecretBytes> {
+    fs::read(path, DataKey::LEN as u64).ok().filter(|secret| secret.len() == DataKey::LEN)
+}
+
+/// A new secret. Another process may have made one since: then that counts.
+fn new_secret(path: &Path) -> Option<SecretBytes> {
+    fs::create_folders(path.parent()?, Mode::Private).ok()?;
+    let _ = fs::create_new(path, DataKey::generate().as_bytes(), Mode::Private);
+    read_secret(path)
 }
 
 fn lines(file: &Path) -> Result<Vec<String>> {
@@ -92,4 +113,27 @@ fn lines(file: &Path) -> Result<Vec<String>> {
     let text = std::str::from_utf8(&bytes)
         .map_err(|_| Error::new(Kind::Read, "this is no list of data keys").in_file(file))?;
     Ok(text.lines().map(str::to_owned).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_somebody_else_has_marked_counts_for_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join(NAME);
+        let sequence = |user: &str| Sequence {
+            path: b"s.yaml".to_vec(),
+            file: Some(file.clone()),
+            secret: Some(folder.path().join(user).join(SECRET)),
+            made: lines(&file).unwrap(),
+        };
+        let key = DataKey::generate();
+        sequence("them").remember(&key).unwrap();
+        assert!(sequence("them").has_made(&key));
+        assert!(!sequence("us").has_made(&key));
+        sequence("us").remember(&DataKey::generate()).unwrap();
+        assert!(!sequence("us").has_made(&key) && sequence("them").has_made(&key));
+    }
 }
