@@ -3,6 +3,9 @@
 //! Unlike sops, that takes quotes off and comments away. It also puts other variables into values, which breaks every
 //! password with a `$`; where it would, we refuse instead.
 
+use std::sync::LazyLock;
+
+use regex::{Captures, Regex};
 use zeroize::Zeroizing;
 
 use crate::error::{Error, Kind, Result};
@@ -11,8 +14,9 @@ use crate::secret::{SecretBytes, SecretString};
 /// The variables of a file, in its order.
 pub(super) fn values(file: &SecretBytes) -> Result<Vec<(String, SecretBytes)>> {
     let text = std::str::from_utf8(file).map_err(|_| Error::new(Kind::Read, "this is no text"))?;
+    let text = Zeroizing::new(text.replace("\r\n", "\n"));
     let mut values = Vec::new();
-    let mut rest = text;
+    let mut rest = text.as_str();
     loop {
         rest = rest.trim_start();
         if rest.is_empty() {
@@ -29,62 +33,90 @@ pub(super) fn values(file: &SecretBytes) -> Result<Vec<(String, SecretBytes)>> {
     }
 }
 
-/// The first variable of a text, and what follows it.
+/// White space within a line.
+fn is_space(character: char) -> bool {
+    matches!(character, '\t' | '\u{b}' | '\u{c}' | '\r' | ' ' | '\u{85}' | '\u{a0}')
+}
+
+/// The first variable of a text, and what follows it: on its line, too, where the value has quotes.
 fn statement(text: &str) -> Result<(&str, SecretString, &str)> {
-    let refuse = |message: &str| Error::new(Kind::Read, message.to_owned());
-    let end = text.find(['=', ':', '\n']).filter(|&at| !text[at..].starts_with('\n'));
-    let at = end.ok_or_else(|| refuse("this is no line `KEY=VALUE`"))?;
-    let key = text[..at].trim();
-    let key =
-        key.strip_prefix("export").filter(|key| key.starts_with(char::is_whitespace)).unwrap_or(key).trim();
-    let value = text[at + 1..].trim_start_matches([' ', '\t', '\r']);
+    let (key, value) = key(text)?;
+    let value = value.trim_start_matches(is_space);
     let Some(quote) = value.chars().next().filter(|first| matches!(first, '\'' | '"')) else {
-        let (line, rest) = value.split_once('\n').unwrap_or((value, ""));
+        let (line, rest) = value.split_at(value.find(['\n', '\r']).unwrap_or(value.len()));
         // The last ` #` of a line begins a comment.
         let comment = line.rmatch_indices('#').map(|(at, _)| at);
-        let is_comment = |at: &usize| line[..*at].ends_with(char::is_whitespace);
+        let is_comment = |at: &usize| line[..*at].ends_with(is_space);
         let line = comment.filter(|&at| at > 0).find(is_comment).map_or(line, |at| &line[..at]);
-        return Ok((key, plain(line.trim(), key)?, rest));
+        return Ok((key, without_variables(line.trim_matches(is_space), key)?, rest));
     };
     let body = &value[1..];
     let closing = body.match_indices(quote).map(|(at, _)| at).find(|&at| !body[..at].ends_with('\\'));
-    let closing = closing.ok_or_else(|| refuse(&format!("the quotes of {key} are not closed")))?;
+    let Some(closing) = closing else {
+        return Err(Error::new(Kind::Read, format!("the quotes of {key} are not closed")));
+    };
     let inner = body[..closing].trim_matches(quote);
-    let value = if quote == '"' { unescaped(&plain(inner, key)?) } else { Zeroizing::new(inner.to_owned()) };
-    let rest = &body[closing + 1..];
-    Ok((key, value, rest.split_once('\n').map_or("", |(_, rest)| rest)))
+    let value = match quote {
+        '"' => without_variables(&unescaped(inner), key)?,
+        _ => Zeroizing::new(inner.to_owned()),
+    };
+    Ok((key, value, &body[closing + 1..]))
 }
 
-/// A value in which no variable is named.
-fn plain(value: &str, key: &str) -> Result<SecretString> {
-    let named = |(at, _): (usize, &str)| {
-        let next = value[at + 1..].trim_start_matches(['(', '{']).bytes().next();
-        let is_name =
-            next.is_some_and(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_');
-        is_name || value[..at].ends_with('\\')
+/// The name that a text begins with, and what follows its `=`. What is no name is not shown: it may be the end of a value.
+fn key(text: &str) -> Result<(&str, &str)> {
+    let refuse = || {
+        Error::new(
+            Kind::Read,
+            "KSOPS reads no `KEY=VALUE` here: a line without one, or text behind a closing quote",
+        )
+        .advise("Correct the line: `sealant edit FILE`. A quote within quotes needs a backslash before it.")
     };
-    if value.match_indices('$').any(named) {
+    let text = match text.strip_prefix("export") {
+        Some(rest) if rest.starts_with(is_space) => rest.trim_start_matches(is_space),
+        _ => text,
+    };
+    let (key, value) = text.split_once(['=', ':']).ok_or_else(refuse)?;
+    // The reader looks at bytes, and takes those of letters beyond ASCII for letters of Latin-1 or refuses them.
+    let is_of_name = |character: char| {
+        is_space(character) || character.is_ascii_alphanumeric() || matches!(character, '_' | '.')
+    };
+    match key.chars().all(is_of_name) {
+        true => Ok((key.trim_end(), value)),
+        false => Err(refuse()),
+    }
+}
+
+/// A value in which no variable is named: one with a backslash before it is none.
+fn without_variables(value: &str, key: &str) -> Result<SecretString> {
+    static VARIABLE: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(r"(\\)?\$\(?\{?([A-Z0-9_]+)?\}?").expect("it is a regex"));
+    let is_named = |found: &Captures<'_>| found.get(1).is_none() && found.get(2).is_some();
+    if VARIABLE.captures_iter(value).any(|found| is_named(&found)) {
         let message = format!("in the value of {key}, KSOPS would put a variable in the place of `$...`");
         return Err(Error::new(Kind::Read, message)
             .advise("To have it as it is, put the value into single quotes: `sealant edit FILE`."));
     }
-    Ok(Zeroizing::new(value.to_owned()))
+    let bare = |found: &Captures<'_>| found[0].strip_prefix('\\').unwrap_or(&found[0]).to_owned();
+    Ok(Zeroizing::new(VARIABLE.replace_all(value, bare).into_owned()))
 }
 
-/// A value in double quotes, its escapes resolved.
+/// A value in double quotes, its escapes resolved but for that of a `$`.
 fn unescaped(value: &str) -> SecretString {
     let mut out = Zeroizing::new(String::with_capacity(value.len()));
     let mut characters = value.chars();
     while let Some(character) = characters.next() {
-        match character {
-            '\\' => match characters.next() {
-                Some('n') => out.push('\n'),
-                Some('r') => out.push('\r'),
-                Some(other) => out.push(other),
-                None => out.push('\\'),
-            },
-            other => out.push(other),
+        match (character, characters.clone().next()) {
+            ('\\', Some('n')) => out.push('\n'),
+            ('\\', Some('r')) => out.push('\r'),
+            ('\\', Some('$')) => out.push_str("\\$"),
+            ('\\', Some(other)) => out.push(other),
+            (other, _) => {
+                out.push(other);
+                continue;
+            }
         }
+        characters.next();
     }
     out
 }
@@ -103,7 +135,7 @@ mod tests {
 
     #[test]
     fn values_are_those_of_godotenv() {
-        let text = "# note\n\nA=1\nexport B = two words # said\nC='x \\n $HOME'\nD=\"a\\nb\\\"c\"\r\nE=\nF: y\nG=a#b\nH=\"two\nlines\"\nI=pa$$word";
+        let text = "# note\n\nA=1\nexport B = two words # said\nC='x \\n $HOME'\nD=\"a\\nb\\\"c\"\r\nE=\nF: y\nG=a#b\nJ=a\\$B\nK=\"a\\$B\" # said\nL='a' M=b\nH=\"two\nlines\"\nI=pa$$word";
         let expected = [
             ("A", "1"),
             ("B", "two words"),
@@ -112,6 +144,10 @@ mod tests {
             ("E", ""),
             ("F", "y"),
             ("G", "a#b"),
+            ("J", "a$B"),
+            ("K", "a$B"),
+            ("L", "a"),
+            ("M", "b"),
             ("H", "two\nlines"),
             ("I", "pa$$word"),
         ];
@@ -120,10 +156,15 @@ mod tests {
 
     #[test]
     fn what_would_change_a_password_is_refused_without_showing_it() {
-        for value in ["hunter$HOME", "\"${X}hunter\"", "$(HUNTER)", "hunter\\$2"] {
+        for value in ["hunter$HOME", "\"${X}hunter\"", "$(HUNTER)", "hunter$2"] {
             let error = read(&format!("A=1\nP={value}\n")).unwrap_err();
             assert_eq!(error.line(), Some(2), "{error}");
             assert!(error.to_string().contains("the value of P") && !error.to_string().contains("unter"));
+        }
+        // Where its reader stops, no value is cut off.
+        for value in ["\"a\"hunter\"", "'a'hunter'", "\"\"\"hunter\"\"\"", "'a'hunter # c", "a\rhunter"] {
+            let error = read(&format!("A=1\nP={value}\n")).unwrap_err();
+            assert!(!error.to_string().contains("unter"), "{error}");
         }
         assert!(read("A\n").is_err());
         assert!(read("A='x\n").unwrap_err().to_string().contains("not closed"));
