@@ -26,6 +26,7 @@ use crate::repo::before::{Before, Plans};
 use crate::repo::check::{Finding, Rule, check_link};
 use crate::repo::copies::{Copies, Held, Named};
 use crate::repo::git::blobs::Blobs;
+use crate::repo::git::tree::Tree;
 use crate::repo::git::{Git, changes, root_of};
 use crate::sops::MacCheck;
 use report::{Found, Looked};
@@ -164,12 +165,15 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
 /// Leaves out what is as it was where HEAD left another branch, unless a config differs that may be about it. Then these are
 /// the configs of the commit at which they parted.
 fn leave_out_unchanged(inputs: &mut Inputs, base: &str, context: &Context) -> Result<Option<Before>> {
-    let lookup = context.lookup()?;
+    let mut lookup = context.lookup()?;
     let working_dir = lookup.working_dir.clone();
+    lookup.explicit = lookup.explicit.map(|path| absolute(&path, &working_dir));
     let git = Git::of(context.host, &working_dir)?;
     let fork = changes::fork_point(&git, base)?;
     let changed = changes::since(&git, &fork)?;
-    let below = changes::folders_of_configs(&changed);
+    let mut blobs = Blobs::open(&git)?;
+    let named = lookup.explicit.as_deref().and_then(|path| path.strip_prefix(git.top()).ok());
+    let below = changes::folders_of_configs(&changed, &Tree::of_index(&git)?, named, &mut blobs)?;
     let is_changed =
         |path: &Path| changed.contains(path) || path.ancestors().any(|above| below.contains(above));
     // What is not of this repository was named, and standard input is nowhere.
@@ -182,7 +186,7 @@ fn leave_out_unchanged(inputs: &mut Inputs, base: &str, context: &Context) -> Re
     if below.is_empty() {
         return Ok(None);
     }
-    Before::read(&git, &fork, lookup, &mut Blobs::open(&git)?).map(Some)
+    Before::read(&git, &fork, lookup, &mut blobs).map(Some)
 }
 
 /// What is wrong with encrypted files that only those see who have a key.

@@ -160,7 +160,11 @@ fn look_at(
         false => BTreeSet::new(),
     };
     paths.extend(named(&args.files, &tree, git, &here.working_dir, context)?);
-    let folders = changes::folders_of_configs(&changed);
+    let mut blobs = Blobs::open(git)?;
+    // What somebody has in the environment is no rule of the repository.
+    let explicit = context.config.as_deref().map(|path| absolute(path, &here.working_dir));
+    let named_config = explicit.as_deref().and_then(|path| path.strip_prefix(git.top()).ok());
+    let folders = changes::folders_of_configs(&changed, &tree, named_config, &mut blobs)?;
     for folder in &folders {
         paths.extend(tree.at_or_below(folder).map(|(path, _)| path.clone()));
     }
@@ -169,12 +173,9 @@ fn look_at(
         paths.iter().filter(|path| matches!(tree.get(path), Some(Entry::Link(_)))).cloned().collect();
     let targets = targets(paths, &tree, looked, context);
 
-    // What somebody has in the environment is no rule of the repository.
-    let explicit = context.config.as_deref().map(|path| absolute(path, &here.working_dir));
     if matches!(state, State::Index) && explicit.is_none() {
         tell_untracked_configs(&targets, git, &tree, looked, context)?;
     }
-    let mut blobs = Blobs::open(git)?;
     let lookup = Lookup { working_dir: git.top().to_path_buf(), explicit, dialect: here.dialect };
     let before = match folders.is_empty() {
         true => None,

@@ -257,8 +257,12 @@ fn get<'a>(block: &'a Map<String, Data>, name: &str) -> Option<&'a Data> {
 }
 
 fn set(block: &mut Map<String, Data>, name: &str, data: Option<Data>) {
-    let name =
-        block.keys().find(|key| key.eq_ignore_ascii_case(name)).cloned().unwrap_or_else(|| name.to_owned());
+    // The one that `get` reads.
+    let alike = || block.keys().find(|key| key.eq_ignore_ascii_case(name)).cloned();
+    let name = Some(name.to_owned())
+        .filter(|name| block.contains_key(name))
+        .or_else(alike)
+        .unwrap_or_else(|| name.to_owned());
     match data {
         Some(data) => {
             if block.get(&name) != Some(&data) {

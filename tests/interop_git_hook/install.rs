@@ -278,3 +278,19 @@ fn what_git_would_not_find_is_said() {
     let output = install(&bare, &[]).run().code(2);
     assert!(output.stderr.contains("is in no working tree"), "{output}");
 }
+
+#[test]
+fn hooks_of_others_are_neither_made_nor_removed() {
+    let (test, other) = (repository(), repository());
+    git(&test, &["config", "core.hooksPath", "../outside/new"]).run().ok();
+    let install =
+        |args: &[&str]| program(&test, env!("CARGO_BIN_EXE_sealant"), &["git", "install"]).args(args).run();
+    install(&[]);
+    assert!(!test.path("../outside").exists());
+    program(&other, env!("CARGO_BIN_EXE_sealant"), &["git", "install"]).run().ok();
+    let hooks = other.path(".git/hooks");
+    git(&test, &["config", "core.hooksPath", hooks.to_str().unwrap()]).run().ok();
+    let output = install(&["--uninstall"]);
+    assert!(hooks.join("pre-commit").exists(), "{output}");
+    assert!(output.stderr.contains("outside of this repository"), "{output}");
+}

@@ -79,9 +79,13 @@ fn variables_of_the_framework_do_not_switch_off_the_hook_of_git() {
     commit(&test);
     // A hook of somebody's own, and one that an older version has written.
     let new = test.read_text(".git/hooks/pre-commit");
+    let new_words = "in plaintext";
+    assert!(new.contains(new_words));
     let old: String = new
+        .replace(new_words, "in clear")
         .split_inclusive('\n')
         .filter(|line| !line.contains("PRE_COMMIT") && !line.contains("Git has asked"))
+        .map(str::to_owned)
         .collect();
     for text in ["#!/bin/sh\nsealant hook pre-commit\n", &old] {
         test.write(".git/hooks/pre-commit", text);
@@ -122,5 +126,35 @@ fn a_rule_that_names_as_many_others_is_weaker_too() {
         git(&test, &["add", "."]).run().ok();
         let output = hook(&test, &[]).run().code(1);
         assert_eq!(weakened(&output), ["secrets/c.yaml"], "{output}");
+    }
+}
+
+#[test]
+fn a_config_behind_a_link_or_one_that_is_named_is_no_weaker_unseen() {
+    for is_named in [false, true] {
+        let test = repository();
+        git(&test, &["rm", "-qf", ".sops.yaml"]).run().ok();
+        add(&test, "conf.yaml", rule());
+        let config: &[&str] = match is_named {
+            true => &["--config", "conf.yaml"],
+            false => {
+                std::os::unix::fs::symlink("conf.yaml", test.path(".sops.yaml")).unwrap();
+                &[]
+            }
+        };
+        test.write("secrets/a.yaml", "a: hunter2\n");
+        let sealant = |args: &[&str]| program(&test, env!("CARGO_BIN_EXE_sealant"), &[config, args].concat());
+        sealant(&["encrypt", "-i", "secrets/a.yaml"]).run().ok();
+        git(&test, &["add", "."]).run().ok();
+        git(&test, &["commit", "-qm", "a"]).run().ok();
+        git(&test, &["checkout", "-qb", "branch"]).run().ok();
+
+        add(&test, "conf.yaml", rule().replace("secrets/", "elsewhere/"));
+        add(&test, "secrets/a.yaml", "a: hunter2\n");
+        let output = sealant(&["hook", "pre-commit"]).run().code(1);
+        assert_eq!(weakened(&output), ["secrets/a.yaml"], "{is_named} {output}");
+        git(&test, &["commit", "-qm", "b", "--no-verify"]).run().ok();
+        let output = sealant(&["check", "--base", "main"]).run().code(1);
+        assert_eq!(weakened(&output), ["secrets/a.yaml"], "{is_named} {output}");
     }
 }

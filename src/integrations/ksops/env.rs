@@ -3,8 +3,6 @@
 //! Unlike sops, that takes quotes off and comments away. It also puts other variables into values, which breaks every
 //! password with a `$`; where it would, we refuse instead.
 
-use std::sync::LazyLock;
-
 use regex::{Captures, Regex};
 use zeroize::Zeroizing;
 
@@ -89,16 +87,19 @@ fn key(text: &str) -> Result<(&str, &str)> {
 
 /// A value in which no variable is named: one with a backslash before it is none.
 fn without_variables(value: &str, key: &str) -> Result<SecretString> {
-    static VARIABLE: LazyLock<Regex> =
-        LazyLock::new(|| Regex::new(r"(\\)?\$\(?\{?([A-Z0-9_]+)?\}?").expect("it is a regex"));
+    if !value.contains('$') {
+        return Ok(Zeroizing::new(value.to_owned()));
+    }
+    let variable = Regex::new(r"(\\)?\$\(?\{?([A-Z0-9_]+)?\}?")
+        .map_err(|error| Error::new(Kind::Other, "a pattern cannot be used").caused_by(error))?;
     let is_named = |found: &Captures<'_>| found.get(1).is_none() && found.get(2).is_some();
-    if VARIABLE.captures_iter(value).any(|found| is_named(&found)) {
+    if variable.captures_iter(value).any(|found| is_named(&found)) {
         let message = format!("in the value of {key}, KSOPS would put a variable in the place of `$...`");
         return Err(Error::new(Kind::Read, message)
             .advise("To have it as it is, put the value into single quotes: `sealant edit FILE`."));
     }
     let bare = |found: &Captures<'_>| found[0].strip_prefix('\\').unwrap_or(&found[0]).to_owned();
-    Ok(Zeroizing::new(VARIABLE.replace_all(value, bare).into_owned()))
+    Ok(Zeroizing::new(variable.replace_all(value, bare).into_owned()))
 }
 
 /// A value in double quotes, its escapes resolved but for that of a `$`.

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 
 use crate::config::is_config;
 use crate::error::{Error, Kind, Result};
-use crate::repo::git::{Git, revision};
+use crate::repo::git::blobs::Blobs;
+use crate::repo::git::tree::Tree;
+use crate::repo::git::{Git, configs, revision};
 
 /// Names alone, one for each path: whoever wants renamed content finds it under its new name. What a person has set for
 /// `git diff` counts as little as their own programs for it.
@@ -50,9 +52,27 @@ pub fn since(git: &Git, older: &str) -> Result<BTreeSet<PathBuf>> {
     Ok(changed)
 }
 
-/// The folders of the configs among files that differ: what is below may be under other rules now.
-pub fn folders_of_configs<'p>(changed: impl IntoIterator<Item = &'p PathBuf>) -> BTreeSet<&'p Path> {
-    changed.into_iter().filter(|path| is_config(path)).filter_map(|path| path.parent()).collect()
+/// The folders of the configs among files that differ: what is below may be under other rules now. A config that is a link
+/// differs with what it leads to. `tree` has the links, and `named` is a config that was asked for by name, from the top.
+pub fn folders_of_configs<'p>(
+    changed: impl IntoIterator<Item = &'p PathBuf>,
+    tree: &Tree,
+    named: Option<&Path>,
+    blobs: &mut Blobs,
+) -> Result<BTreeSet<PathBuf>> {
+    let changed: BTreeSet<&Path> = changed.into_iter().map(PathBuf::as_path).collect();
+    let parent = |path: &Path| path.parent().map(Path::to_path_buf);
+    let mut folders: BTreeSet<PathBuf> =
+        changed.iter().filter(|path| is_config(path)).filter_map(|path| parent(path)).collect();
+    for (config, through) in configs::linked(tree, blobs)? {
+        if through.iter().any(|path| changed.contains(path.as_path())) {
+            folders.extend(parent(&config));
+        }
+    }
+    if named.is_some_and(|named| changed.contains(named)) {
+        folders.insert(PathBuf::new());
+    }
+    Ok(folders)
 }
 
 /// What Git ignores of the files below a folder, and folders that it ignores as a whole. Both are named from the top.

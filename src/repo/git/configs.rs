@@ -113,6 +113,25 @@ fn parts(path: &Path) -> Vec<PathBuf> {
     path.components().rev().map(|part| PathBuf::from(part.as_os_str())).collect()
 }
 
+/// The configs of a tree that are links, each with the paths within the repository that it leads through.
+pub fn linked(tree: &Tree, blobs: &mut Blobs) -> Result<Vec<(PathBuf, Vec<PathBuf>)>> {
+    let mut found = Vec::new();
+    for (path, entry) in tree.iter().filter(|(path, _)| is_config(path)) {
+        let (mut at, mut entry, mut through) = (path.clone(), Some(entry), Vec::new());
+        while let Some(Entry::Link(id)) = entry.filter(|_| through.len() < MOST_LINKS) {
+            let target = blobs.read(id, LIMIT)?;
+            let Some(next) = followed(&at, Path::new(OsStr::from_bytes(&target))) else { break };
+            entry = tree.get(&next);
+            through.push(next.clone());
+            at = next;
+        }
+        if !through.is_empty() {
+            found.push((path.clone(), through));
+        }
+    }
+    Ok(found)
+}
+
 /// The text of a config, or what is wrong with it. Links within the repository are followed, as they are on disk.
 fn text(path: &Path, entry: &Entry, tree: &Tree, blobs: &mut Blobs) -> Result<Result<String, String>> {
     let (mut path, mut entry) = (path.to_path_buf(), entry);

@@ -5,7 +5,7 @@
 
 mod hook;
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use crate::error::{Error, Kind, Result};
 use crate::fs::{self, Mode, Snapshot};
@@ -50,14 +50,26 @@ exec sealant hook pre-commit
 ";
 
 /// The hook as older versions have written it.
-const FORMER_HOOK: &str = "#!/bin/sh
+const FORMER_HOOKS: [&str; 2] = [
+    "#!/bin/sh
 # Written by `sealant git install`; `sealant git install --uninstall` takes it away.
 if ! command -v sealant > /dev/null; then
-    echo 'sealant is not on the PATH, so nobody can tell whether a secret would be committed in plaintext' >&2
+    echo 'sealant is not on the PATH, so nobody can tell whether a secret would be committed in clear' >&2
     exit 1
 fi
 exec sealant hook pre-commit
-";
+",
+    "#!/bin/sh
+# Written by `sealant git install`; `sealant git install --uninstall` takes it away.
+if ! command -v sealant > /dev/null; then
+    echo 'sealant is not on the PATH, so nobody can tell whether a secret would be committed in clear' >&2
+    exit 1
+fi
+# Git has asked, not the pre-commit framework: what is staged counts.
+unset PRE_COMMIT PRE_COMMIT_FROM_REF PRE_COMMIT_TO_REF
+exec sealant hook pre-commit
+",
+];
 
 /// The most that any of the files may hold.
 const LIMIT: u64 = 16 << 20;
@@ -111,8 +123,13 @@ impl<'a, 'h> Setup<'a, 'h> {
         for place in [Attributes::Committed, Attributes::Info] {
             steps.push(self.edit_attributes(place, without_block)?);
         }
-        let path = self.git.hooks()?.join("pre-commit");
+        let folder = self.git.hooks()?;
+        let (path, is_own) = (folder.join("pre-commit"), self.is_own(&folder)?);
         steps.push(match read(&path)? {
+            Some(text) if is_own_hook(&text) && !is_own => Step::Left {
+                what: format!("{} is in a folder outside of this repository", path.display()),
+                advice: "Remove it there, if no other repository needs it.".to_owned(),
+            },
             Some(text) if is_own_hook(&text) => {
                 fs::remove(&path)?;
                 Step::Removed(path)
@@ -251,8 +268,8 @@ impl<'a, 'h> Setup<'a, 'h> {
 
     fn write_hook(&self) -> Result<Step> {
         let hook = self.hook()?;
-        if hook.is(FORMER_HOOK) {
-            let former = Snapshot::of(FORMER_HOOK.as_bytes());
+        if let Some(former) = FORMER_HOOKS.into_iter().find(|former| hook.is(former)) {
+            let former = Snapshot::of(former.as_bytes());
             fs::write_atomic_if_unchanged(&hook.path, HOOK.as_bytes(), Mode::Executable, &former)?;
             return Ok(Step::Written(hook.path));
         }
@@ -281,6 +298,11 @@ impl<'a, 'h> Setup<'a, 'h> {
     fn is_own(&self, folder: &Path) -> Result<bool> {
         let common = self.git.path_of(["rev-parse", "--git-common-dir"])?;
         let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
+        // Of a folder that is not there yet, nobody knows where `..` leads.
+        let leads_up = folder.components().any(|part| part == Component::ParentDir);
+        if leads_up && folder.canonicalize().is_err() {
+            return Ok(false);
+        }
         Ok([self.git.top(), &common].iter().any(|own| real(folder).starts_with(real(own))))
     }
 
@@ -294,11 +316,12 @@ impl<'a, 'h> Setup<'a, 'h> {
                 [(TEXTCONV, &textconv), (DRIVER, &driver)].into_iter().find(|(known, _)| known == name);
             found.and_then(|(_, found)| found.as_deref()).is_some_and(|found| found != *value)
         });
+        let hook = self.hook()?;
         Ok(Survey {
             attributes: PATTERNS.iter().any(|pattern| self.has_attributes(pattern).unwrap_or(false)),
             caches: self.caches()?,
-            hook: self.hook()?.caller()?.is_some(),
-            outdated: outdated || self.hook()?.is(FORMER_HOOK),
+            hook: hook.caller()?.is_some(),
+            outdated: outdated || FORMER_HOOKS.iter().any(|former| hook.is(former)),
             drivers: [textconv, driver],
         })
     }
@@ -327,7 +350,7 @@ fn read(path: &Path) -> Result<Option<SecretBytes>> {
 }
 
 fn is_own_hook(text: &[u8]) -> bool {
-    [HOOK, FORMER_HOOK].iter().any(|own| text == own.as_bytes())
+    [HOOK].iter().chain(&FORMER_HOOKS).any(|own| text == own.as_bytes())
 }
 
 fn contains(text: &[u8], part: &str) -> bool {
