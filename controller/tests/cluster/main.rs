@@ -144,8 +144,9 @@ fn a_sealed_secret_becomes_a_secret() {
         columns.contains("READY") && columns.contains("True") && columns.contains("Unsealed"),
         "{columns}"
     );
-    let explained = place.kubectl(&["explain", "sealedsecrets.sealant.dev.spec.dataKeys.commitment"]);
-    assert!(explained.contains("base64 of 32 bytes"), "{explained}");
+    // The API server publishes the schema of a new resource some time after it serves it.
+    let explain = ["explain", "sealedsecrets.sealant.dev.spec.dataKeys.commitment"];
+    wait_until(|| place.world.cluster.kubectl(&explain).run().text().contains("base64 of 32 bytes"));
 }
 
 /// C2, C3, C4.
