@@ -45,9 +45,9 @@ pub struct Metadata {
     pub mac_only_encrypted: bool,
     /// The version of sops that wrote it.
     pub version: String,
-    /// Encrypted spellings ([`Kept::Spellings`]).
+    /// Encrypted spellings.
     pub spellings: Option<String>,
-    /// Encrypted names of aliases that were written out ([`Kept::Aliases`]).
+    /// Encrypted names of aliases that were written out.
     pub aliases: Option<String>,
     /// The block as it was read.
     block: Map<String, Data>,
