@@ -287,3 +287,35 @@ fn sops_reads_generated_aliases_as_it_reads_its_own() {
         assert_eq!(ours, theirs, "{plain}");
     }
 }
+
+/// sops writes a comment that is alone in a list as an item of it, and no MAC covers a list without values.
+#[test]
+fn a_list_of_nothing_but_comments_stays_an_empty_list() {
+    let texts = [
+        "a: [] # c\nz: 1\n",
+        "x:\n  a: [] # c\nz: 1\n",
+        "a:\n  # one\n  # two\n  []\nz: 1\n",
+        "l:\n  - k: [] # c\n    v: 1\n  - 2\nz: 1\n",
+        "l: [[] # c\n  , 1]\nz: 1\n",
+        "a: [] # c\n---\na: [] # d\nz: 2\n",
+        "z: 1\na: [] # c\n",
+    ];
+    let test = sandbox();
+    test.write("age.txt", IDENTITY);
+    let sops = |args: &[&str]| test.sops(args).env("SOPS_AGE_KEY_FILE", "age.txt").run().ok();
+    let sealant = |args: &[&str]| test.sealant(args).env("SOPS_AGE_KEY_FILE", "age.txt").run().ok();
+    // Of a stream sops makes JSON of the first document alone.
+    let json = |file: &str| sops(&["decrypt", "--output-type", "json", file]).text().to_owned();
+    for text in texts {
+        test.write("plain.yaml", text);
+        test.write("s.yaml", sops(&["encrypt", "--age", RECIPIENT, "plain.yaml"]).stdout);
+        let meant = json("s.yaml");
+        let plain = sealant(&["decrypt", "s.yaml"]).stdout;
+        test.write("again.yaml", &plain);
+        test.write("again.yaml", sops(&["encrypt", "--age", RECIPIENT, "again.yaml"]).stdout);
+        assert_eq!(json("again.yaml"), meant, "{text}{}", String::from_utf8_lossy(&plain));
+        sealant(&["rotate", "-i", "s.yaml"]);
+        assert_eq!(json("s.yaml"), meant, "rotated: {text}");
+        assert_eq!(sealant(&["decrypt", "s.yaml"]).stdout, plain);
+    }
+}

@@ -83,7 +83,7 @@ pub(super) fn refuse_versions<'v>(
     Ok(())
 }
 
-/// Adds the encrypted files of the working tree that one is in, or of the folder where there is none.
+/// Adds the encrypted files of the working tree around the current folder, or of that folder where there is none.
 pub(super) fn add_all(copies: &mut Copies, configs: &Configs, context: &Context) -> Result<()> {
     add_below(&tops(context, [])?, &[], copies, configs, context)
 }

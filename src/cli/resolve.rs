@@ -239,7 +239,7 @@ impl Resolve<'_> {
     }
 
     fn remember(&self, file: &File<'_>, new_key: Option<DataKey>) -> Result<()> {
-        new_key.map_or(Ok(()), |key| self.sequence(file).remember(&key))
+        new_key.map_or(Ok(()), |key| self.sequence(file).remember(self.context.host, &key))
     }
 
     fn settle(&self, file: &File<'_>, outcome: merge::Outcome) -> Result<bool> {

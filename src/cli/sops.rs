@@ -376,7 +376,7 @@ fn file_status(args: args::Filestatus, context: &Context) -> Result<ExitCode> {
     let Some(file) = args.words.into_iter().next().map(named) else { return Err(no_file()) };
     refuse_missing(&file, Kind::Other)?;
     let mut formats = known(FormatArgs { input_type: args.input_type, output_type: None });
-    // An encrypted binary file is JSON; what is none is an error to sops.
+    // An encrypted binary file is JSON; anything else is an error to sops.
     let read = formats.input_type.as_deref().and_then(Format::from_name).unwrap_or(Format::of_path(&file));
     if read == Format::Binary {
         formats.input_type = Some(Format::Json.to_string());

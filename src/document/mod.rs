@@ -37,8 +37,8 @@ pub use reconcile::{reconcile, scalar_to_data, to_data};
 pub use tree::{Node, NodeId, NodeKind, Span, Step, Style, Text, Tree, TreeBuilder};
 pub use value::{Value, ValueKind};
 pub use yaml::{
-    BREAKS_OF_OTHERS, Copies, WrittenAlias, WrittenOut, YamlDocument, check_merge_keys, put_back, write_out,
-    yaml_entry, yaml_of,
+    BREAKS_OF_OTHERS, Copies, WrittenAlias, WrittenOut, YamlDocument, check_merge_keys, check_start,
+    put_back, write_out, yaml_entry, yaml_of,
 };
 
 use crate::error::{Error, Kind, Result};
@@ -160,6 +160,11 @@ pub trait Document: Send + Sync {
 
     /// Puts the text of a comment in the place of a comment, or of a list item that stands for one.
     fn put_comment(&self, leaf: NodeId, text: &str) -> Result<Edits>;
+
+    /// Says that a list is empty, all of whose items have become comments: else it would be no value at all.
+    fn put_empty(&self, _list: NodeId) -> Edits {
+        Edits::default()
+    }
 
     /// Replaces the value of `node` (scalar or collection) by `data`.
     fn replace(&self, node: NodeId, data: &Data) -> Result<Edits>;

@@ -8,7 +8,7 @@ use std::path::Path;
 use crate::config::{Configs, Lookup};
 use crate::document::Format;
 use crate::error::Result;
-use crate::repo::check::{Finding, Plan, Rule};
+use crate::repo::check::{Finding, Plan, Rule, WHOLE};
 use crate::repo::git::Git;
 use crate::repo::git::blobs::Blobs;
 use crate::repo::git::configs::Staged;
@@ -73,7 +73,7 @@ impl<'b> Plans<'b> {
         Ok(findings)
     }
 
-    /// A finding where a value that is secret by the earlier rules is none any more.
+    /// A finding where a value is not secret any more that the earlier rules call secret.
     fn weakened(&self, bytes: &SecretBytes) -> Option<Finding> {
         let (plan, before) = self.before.as_ref()?;
         let rule = plan.rule()?;
@@ -81,7 +81,7 @@ impl<'b> Plans<'b> {
         let now = self.today.as_ref().map(|plan| plan.secrets(bytes)).unwrap_or_default();
         let kept = then.intersection(&now).count();
         // A file that cannot be taken apart, or is binary now, is secret as a whole.
-        if kept == then.len() || now.contains("") {
+        if kept == then.len() || now.contains(&WHOLE) {
             return None;
         }
         let then = then.len();

@@ -37,6 +37,7 @@ pub fn expand(document: &dyn Document, selection: &Selection) -> Result<Option<E
     if document.format() != Format::Yaml {
         return Ok(None);
     }
+    document::check_start(document)?;
     document::check_merge_keys(document)?;
     if !document.tree().has_aliases() {
         return Ok(None);

@@ -1,6 +1,6 @@
 //! From an encrypted document to its plaintext, byte for byte as its author wrote it.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use crate::config::Selection;
 use crate::document::{self, Document, Edits, Format, NodeId, NodeKind, Value, ValueKind};
@@ -125,11 +125,15 @@ fn open_values(
     let is_binary = document.format() == Format::Binary;
     let mut number = 0;
     let mut unopened = Vec::new();
+    let mut commented = HashSet::new();
     leaves::for_each_encrypted(document, &metadata.selection, &mut |leaf| {
         let is_comment = leaf.is_comment;
         let value = if is_comment {
             if !leaf.selected {
                 return Ok(());
+            }
+            if document.tree()[leaf.at].kind != NodeKind::Comment {
+                commented.insert(leaf.at);
             }
             match open_comment(document, cipher, &leaf) {
                 Ok(text) => Some(text),
@@ -169,6 +173,11 @@ fn open_values(
         number += 1;
         Ok(())
     })?;
+    let tree = document.tree();
+    let lists: BTreeSet<NodeId> = commented.iter().filter_map(|&item| tree.parent(item)).collect();
+    for list in lists.into_iter().filter(|&list| tree.entries(list).all(|item| commented.contains(&item))) {
+        opened.edits.merge(document.put_empty(list));
+    }
     opened.warnings = tell(document, &unopened);
     Ok(opened)
 }

@@ -301,12 +301,12 @@ impl Encrypted {
     }
 
     /// This file in another type, with the same ciphertexts, MAC and recipients. Comments go where the type has none, and
-    /// so do spellings, which are of the old text. What the type cannot hold is an error of kind [`Kind::Emit`].
+    /// so do spellings and names of aliases, which are of the old text. What the type cannot hold is an error of kind [`Kind::Emit`].
     pub fn written_as(&self, format: Format) -> Result<Vec<u8>> {
         let text = document::convert(&*self.document, format)?;
         let document = document::parse(format, text, true)?;
         let mut metadata = self.metadata.clone();
-        metadata.spellings = None;
+        (metadata.spellings, metadata.aliases) = (None, None);
         let edits = document.put_metadata(Some(&metadata.to_data(format)))?;
         Ok(edits.apply(document.source()).as_bytes().to_vec())
     }

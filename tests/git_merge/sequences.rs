@@ -1,12 +1,17 @@
 //! Rebases and cherry-picks of several commits: one new data key for all of them, and no memory of it afterwards.
 
-use std::fs;
-use std::path::Path;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::Child;
+use std::{fs, io};
 
+use jiff::Timestamp;
 use sealant::cli::host::Terminal;
 use sealant::cli::ui::{ColorWhen, Ui};
+use sealant::error::Result;
+use sealant::host::{Command, Host};
 use sealant::repo::git::sequence::Sequence;
-use sealant::secret::DataKey;
+use sealant::secret::{DataKey, SecretBytes, SecretString};
 
 use crate::repo::{Repo, tokens};
 
@@ -147,23 +152,95 @@ fn a_data_key_of_another_path_is_none_of_this_one() {
     assert!(merged.len() == 5 && !merged.iter().any(|token| carried.contains(token)), "{merged:?}");
 }
 
+/// Whoever is at the terminal, with settings of their own.
+struct Person<'a> {
+    terminal: Terminal<'a>,
+    settings: PathBuf,
+}
+
+impl Host for Person<'_> {
+    fn env(&self, name: &str) -> Option<OsString> {
+        match name {
+            "XDG_CONFIG_HOME" => Some(self.settings.clone().into()),
+            _ => self.terminal.env(name),
+        }
+    }
+
+    fn home(&self) -> Option<PathBuf> {
+        self.terminal.home()
+    }
+
+    fn ask_passphrase(&self, prompt: &str) -> Result<SecretString> {
+        self.terminal.ask_passphrase(prompt)
+    }
+
+    fn ask_line(&self, prompt: &str) -> Result<String> {
+        self.terminal.ask_line(prompt)
+    }
+
+    fn confirm(&self, question: &str) -> Result<bool> {
+        self.terminal.confirm(question)
+    }
+
+    fn output_of(&self, command: &Command) -> Result<SecretBytes> {
+        self.terminal.output_of(command)
+    }
+
+    fn start(&self, command: &Command) -> io::Result<Child> {
+        self.terminal.start(command)
+    }
+
+    fn may_run_plugins(&self) -> bool {
+        self.terminal.may_run_plugins()
+    }
+
+    fn note(&self, message: &str) {
+        self.terminal.note(message);
+    }
+
+    fn now(&self) -> Timestamp {
+        self.terminal.now()
+    }
+
+    fn write_private(&self, path: &Path, bytes: &[u8]) -> Result<()> {
+        self.terminal.write_private(path, bytes)
+    }
+}
+
+/// A clone out of somebody's archive can have any list.
+#[test]
+fn what_somebody_else_has_marked_counts_for_nothing() {
+    let repo = Repo::new(&[("s.yaml", TEXT)]);
+    let ui = Ui::new(ColorWhen::Never, true, true);
+    let person =
+        |settings: &str| Person { terminal: Terminal::new(&ui, false), settings: repo.test.home(settings) };
+    let (them, us, file) = (person("them"), person("us"), repo.test.path("s.yaml"));
+    let has_made = |host: &dyn Host, key: &DataKey| Sequence::of_file(host, &file).has_made(key);
+    fs::create_dir(repo.test.path(".git/sequencer")).expect("a folder");
+    let key = DataKey::generate();
+    Sequence::of_file(&them, &file).remember(&them, &key).expect("is written");
+    assert!(has_made(&them, &key) && !has_made(&us, &key));
+    Sequence::of_file(&us, &file).remember(&us, &DataKey::generate()).expect("is written");
+    assert!(has_made(&them, &key) && !has_made(&us, &key));
+}
+
 #[test]
 fn what_a_sequence_has_made_is_bound_to_its_path_and_to_the_sequence() {
     let repo = Repo::new(&[("d/s.yaml", TEXT)]);
     let ui = Ui::new(ColorWhen::Never, true, true);
-    let host = Terminal::new(&ui, false);
+    let host = Person { terminal: Terminal::new(&ui, false), settings: repo.test.home("settings") };
     let (file, other) = (repo.test.path("d/s.yaml"), repo.test.path("s.yaml"));
     let (key, unknown) = (DataKey::generate(), DataKey::generate());
     let has_made = |file: &Path, key: &DataKey| Sequence::of_file(&host, file).has_made(key);
     // Nothing is under way, nothing is kept.
-    Sequence::of_file(&host, &file).remember(&key).expect("nothing to do");
+    Sequence::of_file(&host, &file).remember(&host, &key).expect("nothing to do");
     assert!(!has_made(&file, &key));
     for folder in ["rebase-merge", "rebase-apply", "sequencer"] {
         let state = repo.test.path(".git").join(folder);
         fs::create_dir(&state).expect("a folder");
         assert!(!has_made(&file, &key));
-        Sequence::of_file(&host, &file).remember(&unknown).expect("is written");
-        Sequence::of_file(&host, &file).remember(&key).expect("is written");
+        Sequence::of_file(&host, &file).remember(&host, &unknown).expect("is written");
+        Sequence::of_file(&host, &file).remember(&host, &key).expect("is written");
         assert!(has_made(&file, &key) && has_made(&file, &unknown));
         assert!(!has_made(&other, &key) && !has_made(&file, &DataKey::generate()));
         let kept = fs::read(state.join("sealant-data-keys")).expect("a file");

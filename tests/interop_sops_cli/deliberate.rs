@@ -66,7 +66,7 @@ pub static KNOWN: LazyLock<Vec<Known>> = LazyLock::new(|| {
             &[OutputForm, ContentForm],
             r"commented\.yaml|--indent 2|cd indented|p\.json.*&& sops -d|printf 'a: |--output-type yaml < e\.(json|txt)|--output-type json$",
             "Files keep their bytes: layout, quotes, and comments where they were",
-            "sops writes a file anew and moves comments to the line above. `--indent` and `stores` of the config have nothing to do.",
+            "sops writes the whole file again and moves comments to the line above. `--indent` and `stores` of the config have nothing to do.",
         ),
         deliberate(
             ALL,
@@ -251,7 +251,7 @@ pub static KNOWN: LazyLock<Vec<Known>> = LazyLock::new(|| {
         pending(
             ALL,
             r"--add-age \$OTHER --rm-age \$OTHER|nobody\.yaml|nowhere/new|completion",
-            "Single exit codes: a contradiction or a name that is none on the command line, and output that cannot be written",
+            "Single exit codes: flags that contradict each other, unknown names, and output that cannot be written",
             "They will be as in sops.",
         ),
     ]

@@ -101,8 +101,9 @@ fn merge(args: &Args, context: &Context) -> Result<bool> {
 fn settle(args: &Args, context: &Context, host: &Terminal<'_>, outcome: Outcome) -> Result<bool> {
     let (ui, path, name) = (context.ui, args.path.display(), typed(&args.path));
     let note_all = |notes: &[String]| notes.iter().for_each(|note| ui.note(format!("{path}: {note}")));
-    let remember =
-        |key: Option<DataKey>| key.map_or(Ok(()), |key| Sequence::of_path(host, &args.path).remember(&key));
+    let remember = |key: Option<DataKey>| {
+        key.map_or(Ok(()), |key| Sequence::of_path(host, &args.path).remember(host, &key))
+    };
     match outcome {
         Outcome::Plain => merge_as_text(args, context, host),
         Outcome::Clean { file, notes, new_key } => {

@@ -84,6 +84,21 @@ pub fn put_back(text: SecretString, aliases: &[WrittenAlias]) -> SecretString {
     edits.apply(&text)
 }
 
+/// Refuses a text that begins with the end of a document, which go-yaml cannot read.
+pub fn check_start(document: &dyn Document) -> Result<()> {
+    let is_nothing = |line: &&str| line.trim().is_empty() || line.trim_start().starts_with('#');
+    let source = document.source().trim_start_matches('\u{feff}');
+    let number = source.lines().take_while(is_nothing).count();
+    let first = source.lines().nth(number).unwrap_or_default();
+    match first.strip_prefix("...").is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t', '\r']))
+    {
+        true => Err(Error::new(Kind::Encrypt, "a file that begins with `...`, which sops cannot read")
+            .on_line(number + 1)
+            .advise("take that line out")),
+        false => Ok(()),
+    }
+}
+
 /// Refuses what stands under a merge key and is no map: go-yaml does not read such a file, or no longer once sops has
 /// written it.
 pub fn check_merge_keys(document: &dyn Document) -> Result<()> {

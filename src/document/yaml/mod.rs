@@ -20,7 +20,9 @@ use super::{Document, Edits, Format, NodeId, NodeKind, Span, Style, Tree, Value,
 use crate::error::{Error, Kind, Result};
 use crate::secret::SecretString;
 
-pub use self::aliases::{Copies, WrittenAlias, WrittenOut, check_merge_keys, put_back, write_out};
+pub use self::aliases::{
+    Copies, WrittenAlias, WrittenOut, check_merge_keys, check_start, put_back, write_out,
+};
 pub(super) use self::change::{emit, emit_node};
 pub use self::change::{yaml_entry, yaml_of};
 pub use self::parse::BREAKS_OF_OTHERS;
@@ -266,6 +268,16 @@ impl Document for YamlDocument {
             NodeKind::Comment => Edits::replace(node.span, text),
             _ => Edits::replace(Span::new(node.key_span.start(), node.span.end()), format!("#{text}")),
         })
+    }
+
+    fn put_empty(&self, list: NodeId) -> Edits {
+        let Some(last) = self.tree.entries(list).last().filter(|_| self.tree[list].style != Style::Flow)
+        else {
+            return Edits::default();
+        };
+        // It may stand as far left as its key, where brackets would not belong to the key.
+        let indent = self.column(self.tree[last].key_span.start()).max(self.child_indent(list));
+        Edits::insert(self.tree[last].span.end(), format!("{}{:indent$}[]", self.newline, ""))
     }
 
     fn replace(&self, node: NodeId, data: &Data) -> Result<Edits> {

@@ -85,7 +85,7 @@ fn key(text: &str) -> Result<(&str, &str)> {
     }
 }
 
-/// A value in which no variable is named: one with a backslash before it is none.
+/// A value, unless it names a variable. Behind a backslash a `$` names none, and the backslash goes.
 fn without_variables(value: &str, key: &str) -> Result<SecretString> {
     if !value.contains('$') {
         return Ok(Zeroizing::new(value.to_owned()));

@@ -30,6 +30,7 @@ use crate::sealed_secret::{self, SealedFile};
 use crate::secret::SecretBytes;
 use crate::sops::kubernetes::{self, Secret};
 use crate::sops::{self, Encrypted, Exempt, InPlaintext, Nature};
+pub use claimed::WHOLE;
 use lines::Lines;
 pub use links::{check_link, unseen};
 use others::{is_about_secrets, is_about_secrets_alone};

