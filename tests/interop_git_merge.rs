@@ -10,6 +10,8 @@ mod forged;
 mod histories;
 #[path = "git_merge/keys.rs"]
 mod keys;
+#[path = "git_merge/moved.rs"]
+mod moved;
 #[path = "git_merge/property.rs"]
 mod property;
 #[path = "git_merge/repo.rs"]

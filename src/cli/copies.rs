@@ -1,12 +1,12 @@
 //! The encrypted files of the repository that one is in, as far as they may be copies of one another.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use rayon::prelude::*;
 
-use crate::cli::Context;
+use crate::cli::{Context, typed};
 use crate::config::Configs;
 use crate::document::{Format, MAX_SOURCE};
 use crate::encrypted_file::{EncryptedFile, format_in, is_meant_to_be_encrypted};
@@ -16,7 +16,9 @@ use crate::host::Host;
 use crate::keys::KeySet;
 use crate::policy;
 use crate::repo::copies::{Copies, Held, Named, held};
-use crate::repo::git::root_of;
+use crate::repo::git::blobs::Blobs;
+use crate::repo::git::tree::{Entry, ObjectId, Tree};
+use crate::repo::git::{Git, root_of, sides};
 use crate::secret::SecretBytes;
 use crate::{repo, sops};
 
@@ -27,6 +29,8 @@ pub(super) struct Neighbours<'a> {
     tops: BTreeSet<PathBuf>,
     /// What is no neighbour, though it is there.
     left_out: Vec<PathBuf>,
+    /// A file that Git merges, which may have been elsewhere in the commits that come together.
+    merged: Option<PathBuf>,
     copies: OnceLock<Copies>,
 }
 
@@ -38,6 +42,7 @@ impl<'a> Neighbours<'a> {
             configs: context.configs()?,
             tops: tops(context, files)?,
             left_out: Vec::new(),
+            merged: None,
             copies: OnceLock::new(),
         })
     }
@@ -49,6 +54,9 @@ impl<'a> Neighbours<'a> {
         }
         let mut copies = Copies::default();
         add_below(&self.tops, &self.left_out, &mut copies, &self.configs, self.context)?;
+        if let Some(file) = &self.merged {
+            add_past(&mut copies, file, &self.configs, self.context)?;
+        }
         Ok(self.copies.get_or_init(|| copies))
     }
 
@@ -59,7 +67,14 @@ impl<'a> Neighbours<'a> {
             return Ok(());
         }
         let copies = self.load()?;
-        copies.refuse(&real(path), &held(file, None), keys).map_err(|error| error.in_file(path))
+        copies.refuse(&real(path), &held(file, None), keys).map_err(|error| {
+            let advice = format!(
+                "Whoever may read one of the two would come to read the other. If the copy is meant, part the two: \
+                 `sealant rotate -i --allow-copied {}`. Else take out what was copied.",
+                typed(path)
+            );
+            error.advise(advice).in_file(path)
+        })
     }
 }
 
@@ -74,6 +89,7 @@ pub(super) fn refuse_versions<'v>(
 ) -> Result<()> {
     let mut neighbours = Neighbours::of(context, [path])?;
     neighbours.left_out = files.iter().map(|file| real(file)).collect();
+    neighbours.merged = Some(path.to_path_buf());
     for version in versions {
         let format = format_in(format, version);
         if is_meant_to_be_encrypted(format, version) {
@@ -135,6 +151,45 @@ fn add_below(
         copies.add(file, held);
     }
     Ok(())
+}
+
+/// Adds the encrypted files of the commits that a merge of this file may bring together.
+fn add_past(copies: &mut Copies, file: &Path, configs: &Configs, context: &Context) -> Result<()> {
+    let (git, _) = Git::of_file(context.host, file)?;
+    let mut found = BTreeMap::new();
+    for commit in sides::commits(&git)? {
+        for (path, entry) in Tree::of_commit(&git, &commit)?.iter() {
+            if let Entry::File(id) = entry {
+                found.entry((git.top().join(path), id.clone())).or_insert_with(|| commit.clone());
+            }
+        }
+    }
+    let (files, commits): (Vec<_>, Vec<_>) = found.into_iter().unzip();
+    for (at, held) in held_in_blobs(&mut Blobs::open(&git)?, &files, configs) {
+        let (path, commit) = (&files[at].0, &commits[at]);
+        let name = path.strip_prefix(git.top()).unwrap_or(path);
+        let shown = format!("{} of commit {}", name.display(), commit.get(..10).unwrap_or(commit)).into();
+        copies.add_past(Named { path: real(path), shown }, held);
+    }
+    Ok(())
+}
+
+/// What files hold whose content is in Git, each with its number; what cannot be read is no copy of anything.
+pub(super) fn held_in_blobs(
+    blobs: &mut Blobs,
+    files: &[(PathBuf, ObjectId)],
+    configs: &Configs,
+) -> Vec<(usize, Vec<(usize, Held)>)> {
+    let limit = MAX_SOURCE as u64;
+    let ids: Vec<&ObjectId> = files.iter().map(|(_, id)| id).collect();
+    let hold = |(at, read): (usize, Result<Option<((), SecretBytes)>>)| {
+        let (path, ((), bytes)) = (&files[at].0, read.ok()??);
+        Some((at, held_by(path, Format::of_path(path), &bytes, configs)?))
+    };
+    let read = blobs.each(&ids, |_, size| Ok((size <= limit).then_some(((), limit))));
+    let mut held: Vec<_> = read.par_bridge().filter_map(hold).collect();
+    held.sort_by_key(|(at, _)| *at);
+    held
 }
 
 /// The same for a file that seems to be encrypted, and cannot be read as such.

@@ -13,7 +13,7 @@ use crate::cli::check::{Seen, fix, links};
 use crate::cli::copies;
 use crate::cli::encrypt::Encrypt;
 use crate::config::{Configs, Disk, Lookup, SEALANT_NAME, SOPS_NAME, Source, absolute};
-use crate::document::{Format, MAX_SOURCE};
+use crate::document::Format;
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::repo::before::{Before, Plans};
@@ -23,7 +23,6 @@ use crate::repo::git::blobs::Blobs;
 use crate::repo::git::configs::Staged;
 use crate::repo::git::tree::{Entry, ObjectId, Tree};
 use crate::repo::git::{Git, changes};
-use crate::secret::SecretBytes;
 
 /// What Git's hooks run
 #[derive(Debug, clap::Args)]
@@ -349,23 +348,13 @@ fn look(
 fn add_others(copies: &mut Copies, targets: &[Target], tree: &Tree, blobs: &mut Blobs, configs: &Configs) {
     let looked_at: HashSet<&Path> = targets.iter().map(|target| target.path.as_path()).collect();
     let other = |(path, entry): (&PathBuf, &Entry)| match entry {
-        Entry::File(id) if !looked_at.contains(path.as_path()) => {
-            Some(Target { path: path.clone(), id: id.clone() })
-        }
+        Entry::File(id) if !looked_at.contains(path.as_path()) => Some((path.clone(), id.clone())),
         _ => None,
     };
-    let others: Vec<Target> = tree.iter().filter_map(other).collect();
-    let ids: Vec<&ObjectId> = others.iter().map(|other| &other.id).collect();
-    let limit = MAX_SOURCE as u64;
-    let read = blobs.each(&ids, |_, size| Ok((size <= limit).then_some(((), limit))));
-    let hold = |(at, read): (usize, Result<Option<((), SecretBytes)>>)| {
-        let (path, ((), bytes)) = (&others[at].path, read.ok()??);
-        Some((at, copies::held_by(path, Format::of_path(path), &bytes, configs)?))
-    };
-    let mut held: Vec<_> = read.par_bridge().filter_map(hold).collect();
-    held.sort_by_key(|(at, _)| *at);
-    for (at, held) in held {
-        copies.add(others[at].file(), held);
+    let others: Vec<_> = tree.iter().filter_map(other).collect();
+    for (at, held) in copies::held_in_blobs(blobs, &others, configs) {
+        let path = &others[at].0;
+        copies.add(Named { path: path.clone(), shown: path.clone() }, held);
     }
 }
 

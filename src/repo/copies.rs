@@ -157,6 +157,8 @@ struct Unit {
     readers: usize,
     /// Where it begins in a file that was looked at.
     line: Option<usize>,
+    /// It was there in another commit.
+    is_past: bool,
 }
 
 /// Of those who hold the same and have the same readers the first two: one of them is in another file than a third.
@@ -178,7 +180,12 @@ pub struct Copies {
 impl Copies {
     /// Adds a file that is only compared with.
     pub fn add(&mut self, file: Named, held: Vec<(usize, Held)>) {
-        self.add_units(file, held.into_iter().map(|(_, held)| (None, held)));
+        self.add_units(file, held.into_iter().map(|(_, held)| (None, held)), false);
+    }
+
+    /// The same for a file of another commit. Its readers may be more: what has moved has moved.
+    pub fn add_past(&mut self, file: Named, held: Vec<(usize, Held)>) {
+        self.add_units(file, held.into_iter().map(|(_, held)| (None, held)), true);
     }
 
     /// Whether nothing was added that holds anything.
@@ -188,10 +195,10 @@ impl Copies {
 
     /// Adds a file whose copies are findings; each of what it holds with the line that it begins on.
     pub fn add_looked_at(&mut self, file: Named, held: Vec<(usize, Held)>) {
-        self.add_units(file, held.into_iter().map(|(line, held)| (Some(line), held)));
+        self.add_units(file, held.into_iter().map(|(line, held)| (Some(line), held)), false);
     }
 
-    fn add_units(&mut self, file: Named, units: impl Iterator<Item = (Option<usize>, Held)>) {
+    fn add_units(&mut self, file: Named, units: impl Iterator<Item = (Option<usize>, Held)>, is_past: bool) {
         let at = self.files.len();
         self.files.push(file);
         for (line, held) in units {
@@ -209,7 +216,7 @@ impl Copies {
                     None => places.push(Same { readers, first: number, second: None }),
                 }
             }
-            self.units.push(Unit { file: at, held, readers, line });
+            self.units.push(Unit { file: at, held, readers, line, is_past });
         }
     }
 
@@ -250,7 +257,7 @@ impl Copies {
                 let mut elsewhere = elsewhere.filter(|unit| self.files[unit.file].path != path);
                 let differs = |unit: &&Unit| {
                     let readers = &unit.held.readers;
-                    is_wider(&wanted, readers) || is_wider(readers, &wanted)
+                    is_wider(&wanted, readers) || (!unit.is_past && is_wider(readers, &wanted))
                 };
                 if let Some(unit) = elsewhere.find(differs) {
                     return Err(self.refusal(held, unit, &wanted));
@@ -290,9 +297,6 @@ impl Copies {
             lines.push(format!("  and {} more", shared.len() - SHOWN));
         }
         let message = format!("shares {what} with {other}, {place} {what_is_wrong}");
-        Error::new(Kind::Conflict, message).listing(lines).advise(
-            "Whoever may read one of the two would come to read the other. If the copy is meant, part the two: `sealant \
-             rotate -i --allow-copied FILE`. Else take out what was copied.",
-        )
+        Error::new(Kind::Conflict, message).listing(lines)
     }
 }

@@ -14,6 +14,7 @@ mod place;
 pub mod resolve;
 mod running;
 pub mod sequence;
+pub mod sides;
 pub mod textconv;
 pub mod tree;
 

@@ -9,7 +9,7 @@ use crate::error::{Error, Kind, Result};
 use crate::repo::git::{Git, revision};
 
 /// The name that Git has for an object: hexadecimal digits.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ObjectId(String);
 
 impl ObjectId {

@@ -1,0 +1,150 @@
+//! Files that a branch moves, or carries, to a place that other people read. The readers of that place are in the list of
+//! the file, with an entry that opens nothing: a merge that makes a new data key would make it for them.
+
+use crate::repo::{Repo, new_identity};
+
+const SECRET: &str = "a: one\nb: two\nc: planted-prod\nd: four\ne: five\n";
+const OTHER: &str = "a: one\nb: two\nc: three\nd: four\ne: five\n";
+
+struct Moved {
+    repo: Repo,
+    mallory: String,
+}
+
+impl Moved {
+    /// `prod/` is for us, `dev/` for Mallory, too; each has a file.
+    fn new() -> Self {
+        let repo = Repo::empty("");
+        let mallory = new_identity(&repo.test, &repo.test.home("mallory.txt"));
+        let ours = &repo.recipient;
+        let rules = format!(
+            "creation_rules:\n  - path_regex: ^dev/\n    age: {ours},{mallory}\n  - path_regex: ^prod/\n    age: {ours}\n"
+        );
+        repo.test.write(".sops.yaml", rules);
+        // Most of it is in plaintext, so that Git finds it again when it moves.
+        let clear: String =
+            (0..300).map(|line| format!("line{line}_unencrypted: this is no secret\n")).collect();
+        repo.encrypted("prod/s.yaml", &format!("{SECRET}{clear}"));
+        repo.encrypted("dev/app.yaml", OTHER);
+        repo.commit("base");
+        Self { repo, mallory }
+    }
+
+    /// The file with Mallory in its list, by an entry that was made for somebody else.
+    fn listed(&self, file: &str) -> String {
+        let ours = &self.repo.recipient;
+        let start = file.find("        - enc: |").expect("an entry");
+        let end = start + file[start..].find("    lastmodified").expect("its end");
+        let entry = file[start..end].replace(ours, &self.mallory);
+        format!("{}{entry}{}", &file[..end], &file[end..])
+    }
+
+    /// A branch of Mallory's, and commits of ours on `main`, which is checked out.
+    fn branches(&self, theirs: impl FnOnce(), ours: impl FnOnce()) {
+        self.repo.branches(ours, theirs);
+    }
+
+    /// Asserts that Mallory reads nothing of what is for us alone, in any file that there is.
+    #[track_caller]
+    fn reads_nothing(&self, what: &str) {
+        let test = &self.repo.test;
+        for file in ["dev/s.yaml", "dev/app.yaml"].into_iter().filter(|file| test.path(file).exists()) {
+            let run = test.sops(&["decrypt", "--ignore-mac", file]);
+            let run = run.env("SOPS_AGE_KEY_FILE", test.home("mallory.txt"));
+            let output = run.env("XDG_CONFIG_HOME", test.tmp()).run();
+            assert!(!output.text().contains("planted-"), "{what}: {file}: {output}");
+        }
+    }
+
+    fn moves(&self) {
+        let test = &self.repo.test;
+        let listed = self.listed(&test.read_text("prod/s.yaml"));
+        self.repo.ok(&["mv", "prod/s.yaml", "dev/s.yaml"]);
+        test.write("dev/s.yaml", listed);
+    }
+}
+
+#[test]
+fn a_file_that_was_moved_is_for_its_new_readers_in_no_merge() {
+    for how in ["rebase", "pick", "merge", "back"] {
+        let moved = Moved::new();
+        let repo = &moved.repo;
+        moved.branches(|| moved.moves(), || drop(repo.sealant(&["rotate", "-i", "prod/s.yaml"])));
+        match how {
+            "rebase" => drop(repo.git(&["rebase", "-q", "theirs"]).run()),
+            "pick" => {
+                repo.ok(&["checkout", "-q", "theirs"]);
+                drop(repo.git(&["cherry-pick", "main"]).run());
+            }
+            "merge" => drop(repo.merge()),
+            _ => {
+                repo.ok(&["checkout", "-q", "theirs"]);
+                drop(repo.git(&["merge", "-m", "m", "main"]).run());
+            }
+        }
+        moved.reads_nothing(how);
+        drop(repo.test.sealant(&["resolve", "dev/s.yaml"]).run());
+        moved.reads_nothing(how);
+    }
+}
+
+#[test]
+fn what_a_move_takes_along_of_ours_is_for_nobody_else() {
+    for how in ["rebase", "merge"] {
+        let moved = Moved::new();
+        let repo = &moved.repo;
+        let forge = || {
+            // Of Mallory's own making, and so like ours that Git takes it for the same file.
+            let text = repo.plain("prod/s.yaml").replace("planted-prod", "three");
+            repo.ok(&["rm", "-q", "prod/s.yaml"]);
+            repo.encrypted("dev/s.yaml", &text);
+        };
+        moved.branches(forge, || repo.set("prod/s.yaml", "new", "planted-new"));
+        match how {
+            "rebase" => drop(repo.git(&["rebase", "-q", "theirs"]).run()),
+            _ => drop(repo.merge()),
+        }
+        moved.reads_nothing(how);
+        drop(repo.test.sealant(&["resolve", "dev/s.yaml"]).run());
+        moved.reads_nothing(how);
+    }
+}
+
+#[test]
+fn what_was_carried_into_another_file_is_for_nobody_else() {
+    for (how, is_gone) in [("rebase", true), ("rebase", false), ("merge", true), ("merge", false)] {
+        let moved = Moved::new();
+        let (repo, test) = (&moved.repo, &moved.repo.test);
+        let carry = || {
+            test.write("dev/app.yaml", moved.listed(&test.read_text("prod/s.yaml")));
+            if is_gone {
+                repo.ok(&["rm", "-q", "prod/s.yaml"]);
+            }
+        };
+        let ours = || {
+            repo.set("dev/app.yaml", "e", "5");
+            if !is_gone {
+                repo.sealant(&["rotate", "-i", "prod/s.yaml"]);
+            }
+        };
+        moved.branches(carry, ours);
+        match how {
+            "rebase" => drop(repo.git(&["rebase", "-q", "theirs"]).run()),
+            _ => drop(repo.merge()),
+        }
+        moved.reads_nothing(how);
+        drop(test.sealant(&["resolve", "dev/app.yaml"]).run());
+        moved.reads_nothing(how);
+    }
+}
+
+/// Where both places are for the same people, moving is in nobody's way.
+#[test]
+fn a_move_among_the_same_readers_comes_together() {
+    let moved = Moved::new();
+    let repo = &moved.repo;
+    let moves = || drop(repo.ok(&["mv", "prod/s.yaml", "prod/t.yaml"]));
+    moved.branches(moves, || repo.set("prod/s.yaml", "a", "1"));
+    let _ = repo.merge().ok();
+    assert!(repo.plain("prod/t.yaml").starts_with(&SECRET.replace("a: one", "a: \"1\"")));
+}
