@@ -498,6 +498,18 @@ mod tests {
         })
     }
 
+    /// A field that is there twice, in different case, is changed where it is read.
+    #[test]
+    fn what_is_written_is_what_is_read() {
+        let Data::Object(fields) = block() else { panic!("a block is a map") };
+        let twice: Map<String, Data> =
+            [("Mac".to_owned(), Data::from("junk"))].into_iter().chain(fields).collect();
+        let mut metadata = Metadata::from_data(&Data::Object(twice)).unwrap();
+        metadata.mac = Some("new".to_owned());
+        let written = metadata.to_data(Format::Yaml);
+        assert_eq!((&written["mac"], &written["Mac"]), (&Data::from("new"), &Data::from("junk")));
+    }
+
     #[test]
     fn what_is_not_changed_is_written_as_it_was_read() {
         let metadata = Metadata::from_data(&block()).unwrap();
