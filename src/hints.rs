@@ -65,10 +65,16 @@ fn edit_distance(a: &str, b: &str) -> usize {
 }
 
 /// What is wrong with a YAML text, and what to look for.
-pub(crate) fn yaml_error(kind: Kind, error: &ScanError) -> Error {
+pub(crate) fn yaml_error(kind: Kind, error: &ScanError, text: &str) -> Error {
     Error::new(kind, format!("broken YAML: {}", error.info()))
-        .on_line(error.marker().line())
+        .on_line(yaml_line(error, text))
         .advise(yaml_advice(error.kind()))
+}
+
+/// As editors and Git count lines. The parser also counts a lone carriage return.
+fn yaml_line(error: &ScanError, text: &str) -> usize {
+    let before = error.marker().byte_offset().and_then(|offset| text.as_bytes().get(..offset));
+    before.map_or(error.marker().line(), |before| 1 + before.iter().filter(|&&byte| byte == b'\n').count())
 }
 
 /// By the mistakes that people make, of which the parser sees where they lead.

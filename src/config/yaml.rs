@@ -54,7 +54,7 @@ impl Value {
 
 /// The first document of a YAML text, and the line on which a second one begins, if there is one.
 pub(super) fn parse(text: &str) -> Result<(Node, Option<usize>)> {
-    let mut builder = Builder { parser: Parser::new_from_str(text), anchors: BTreeMap::new(), nodes: 0 };
+    let mut builder = Builder { text, parser: Parser::new_from_str(text), anchors: BTreeMap::new(), nodes: 0 };
     let root = loop {
         match builder.next()? {
             (Event::StreamStart | Event::DocumentStart(..), _) => {}
@@ -74,6 +74,7 @@ pub(super) fn parse(text: &str) -> Result<(Node, Option<usize>)> {
 }
 
 struct Builder<'a> {
+    text: &'a str,
     parser: Parser<'a, granit_parser::StrInput<'a>>,
     anchors: BTreeMap<usize, Node>,
     nodes: usize,
@@ -86,7 +87,7 @@ impl<'a> Builder<'a> {
             match self.parser.next_event() {
                 Some(Ok((Event::Comment(..), _))) => {}
                 Some(Ok((event, span))) => return Ok((event, span.start.line())),
-                Some(Err(error)) => return Err(yaml_error(Kind::Config, &error)),
+                Some(Err(error)) => return Err(yaml_error(Kind::Config, &error, self.text)),
                 None => return Ok((Event::StreamEnd, 1)),
             }
         }

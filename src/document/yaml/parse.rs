@@ -39,7 +39,7 @@ impl YamlDocument {
         let mut parser = Parser::new_from_str_with_options(&source, options);
         let mut reader = Reader::new(&source);
         while let Some(next) = parser.next_event() {
-            let (event, span) = next.map_err(|error| yaml_error(Kind::Read, &error))?;
+            let (event, span) = next.map_err(|error| yaml_error(Kind::Read, &error, &source))?;
             let bytes = Span::new(span.start.byte_offset().unwrap_or(0), span.end.byte_offset().unwrap_or(0));
             let tag = span.tag_span().and_then(|tag| tag.start.byte_offset());
             reader.read(event, bytes, tag)?;

@@ -32,6 +32,13 @@ fn encrypted(lines: &str) -> String {
 
 const SECRET: &str = "apiVersion: v1\nkind: Secret\nmetadata: {name: a}\ndata:\n  a: aHVudGVyMg==\n";
 
+/// `cat -n` and editors show no line 3 there; the parser counts the lone carriage return.
+#[test]
+fn a_lone_carriage_return_ends_no_line() {
+    let secrets = rule(&format!("{{path_regex: .*, age: {ALICE}}}"));
+    assert_eq!(found(Format::Yaml, "a: b\npassword: x\r\u{1a}", &secrets), ["2 broken"]);
+}
+
 #[test]
 fn what_a_rule_covers_is_encrypted() {
     let secrets = rule(&format!("{{path_regex: secrets/, age: {ALICE}}}"));
