@@ -54,7 +54,8 @@ impl Value {
 
 /// The first document of a YAML text, and the line on which a second one begins, if there is one.
 pub(super) fn parse(text: &str) -> Result<(Node, Option<usize>)> {
-    let mut builder = Builder { text, parser: Parser::new_from_str(text), anchors: BTreeMap::new(), nodes: 0 };
+    let mut builder =
+        Builder { text, parser: Parser::new_from_str(text), anchors: BTreeMap::new(), nodes: 0 };
     let root = loop {
         match builder.next()? {
             (Event::StreamStart | Event::DocumentStart(..), _) => {}
