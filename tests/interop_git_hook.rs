@@ -3,6 +3,8 @@
 // Tests are outside of the doors that the library has.
 #![allow(clippy::disallowed_methods)]
 
+#[path = "interop_git_hook/archives.rs"]
+mod archives;
 #[path = "interop_git_hook/base.rs"]
 mod base;
 #[path = "interop_git_hook/framework.rs"]

@@ -325,7 +325,7 @@ fn check_private_folder(context: &Context) -> Check {
 fn check_git(context: &Context) -> Vec<Check> {
     let survey = || -> Result<_> {
         let git = Git::find(context.host, &context.lookup()?.working_dir).map_err(NoGit::into_error)?;
-        git.map(|git| Setup::of(&git).survey()).transpose()
+        git.map(|git| Setup::of(&git)?.survey()).transpose()
     };
     let survey = match survey() {
         Ok(Some(survey)) => survey,
@@ -358,8 +358,10 @@ fn check_git(context: &Context) -> Vec<Check> {
         }
         _ => {}
     }
-    if !survey.hook {
-        checks.push(Check::warning("git", "no hook looks at what is committed", install));
+    let unseen: Vec<_> = survey.unseen.iter().map(|event| event.what()).collect();
+    if !unseen.is_empty() {
+        let detail = format!("no hook looks at {}", unseen.join(", nor at "));
+        checks.push(Check::warning("git", detail, install));
     }
     if checks.is_empty() {
         checks.push(Check::ok(

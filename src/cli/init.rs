@@ -108,8 +108,8 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
 /// Tells Git how to work with secrets, if the person wants that, or says how to do it later.
 fn offer_git(git: Option<&Git>, asked_for: bool, context: &Context) -> Result<()> {
     let Some(git) = git else { return Ok(()) };
-    let survey = Setup::of(git).survey()?;
-    if survey.hook && survey.drivers.iter().all(Option::is_some) {
+    let survey = Setup::of(git)?.survey()?;
+    if survey.unseen.is_empty() && survey.drivers.iter().all(Option::is_some) {
         return Ok(());
     }
     let question =

@@ -12,8 +12,8 @@ use crate::repo::git::install::{Attributes, Setup, Step};
 
 /// Tell Git how to show and merge secrets, and to keep those in plaintext out of commits
 ///
-/// Writes the drivers into the clone's .git/config, the attributes that call them into .gitattributes, and a
-/// pre-commit hook. What is there already stays: a hook of somebody else is not touched, and you are told what to add
+/// Writes the drivers into the clone's .git/config, the attributes that call them into .gitattributes, and the
+/// hooks that Git runs before it commits (pre-commit, pre-merge-commit and pre-applypatch). What is there already stays: a hook of somebody else is not touched, and you are told what to add
 /// to it. Git copies neither drivers nor hooks to other clones, so everybody runs this once for each clone.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -40,7 +40,7 @@ enum Place {
 
 pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let git = Git::of(context.host, &context.lookup()?.working_dir)?;
-    let setup = Setup::of(&git);
+    let setup = Setup::of(&git)?;
     if args.uninstall {
         let steps = setup.uninstall()?;
         if steps.is_empty() {
@@ -59,7 +59,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
 
 /// Installs all of it, and says what was done.
 pub fn install(git: &Git, place: Attributes, context: &Context) -> Result<()> {
-    let steps = Setup::of(git).install(place)?;
+    let steps = Setup::of(git)?.install(place)?;
     let is_to_commit =
         steps.iter().any(|step| matches!(step, Step::Written(path) if path.ends_with(".gitattributes")));
     tell(steps, git, context);

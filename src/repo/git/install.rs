@@ -1,17 +1,21 @@
 //! What Git has to be told in a clone: which driver merges and shows secrets, for which files, and which hook looks at
 //! what is committed.
 //!
-//! Owns what is written there, and takes back exactly that. Whatever somebody else has written stays as it is.
+//! Owns what is written there, and takes back exactly that. Whatever somebody else has written stays as it is. Nothing is
+//! written through a link that leads out of the repository ([`own`]).
 
 mod hook;
+mod own;
 
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Kind, Result};
 use crate::fs::{self, Mode, Snapshot};
 use crate::repo::git::Git;
 use crate::secret::SecretBytes;
+pub use hook::Event;
 use hook::Hook;
+use own::Own;
 
 /// The drivers. Git gives these lines to a shell, and quotes what it puts into them or behind them.
 pub const SETTINGS: [(&str, &str); 4] = [
@@ -29,6 +33,7 @@ const FORMER: [(&str, &str); 1] = [(TEXTCONV, "sealant git textconv")];
 
 /// Git would keep what textconv prints, which is plaintext.
 const CACHE: &str = "diff.sealant.cachetextconv";
+const INFO_ATTRIBUTES: &str = "info/attributes";
 const CACHE_REF: &str = "refs/notes/textconv/sealant";
 
 /// Which files may hold secrets. The drivers look into each, and leave others to Git.
@@ -99,49 +104,72 @@ pub enum Step {
 /// A clone and what it is told.
 pub struct Setup<'a, 'h> {
     git: &'a Git<'h>,
+    own: Own,
 }
 
 impl<'a, 'h> Setup<'a, 'h> {
     /// Git's folder is the top of the working tree.
-    pub fn of(git: &'a Git<'h>) -> Self {
-        Self { git }
+    pub fn of(git: &'a Git<'h>) -> Result<Self> {
+        Ok(Self { git, own: Own::of(git)? })
     }
 
     /// Tells Git all that it needs.
     pub fn install(&self, place: Attributes) -> Result<Vec<Step>> {
+        self.refuse_links()?;
         let mut steps: Vec<Step> = self.stop_caching()?.into_iter().collect();
         steps.push(self.write_settings()?);
         steps.push(self.edit_attributes(place, |text| Ok(with_block(&without_block(text)?)))?);
         steps.extend(self.overruled()?);
-        steps.push(self.write_hook()?);
+        for event in Event::ALL {
+            steps.push(self.write_hook(event)?);
+        }
+        // What is to be said of all hooks is said once.
+        steps.dedup();
         Ok(steps)
+    }
+
+    /// Refuses what Git or we would write through, before anything is written.
+    fn refuse_links(&self) -> Result<()> {
+        for name in ["config", INFO_ATTRIBUTES, CACHE_REF, "packed-refs", "logs"] {
+            self.own.refuse_link(&self.git.path_of(["rev-parse", "--git-path", name])?)?;
+        }
+        Ok(())
     }
 
     /// Takes back what [`Setup::install`] has written; nothing is said of what it has not.
     pub fn uninstall(&self) -> Result<Vec<Step>> {
+        self.refuse_links()?;
         let mut steps = vec![self.remove_settings()?];
         for place in [Attributes::Committed, Attributes::Info] {
             steps.push(self.edit_attributes(place, without_block)?);
         }
-        let folder = self.git.hooks()?;
-        let (path, is_own) = (folder.join("pre-commit"), self.is_own(&folder)?);
-        steps.push(match read(&path)? {
-            Some(text) if is_own_hook(&text) && !is_own => Step::Left {
-                what: format!("{} is in a folder outside of this repository", path.display()),
-                advice: "Remove it there, if no other repository needs it.".to_owned(),
-            },
-            Some(text) if is_own_hook(&text) => {
-                fs::remove(&path)?;
-                Step::Removed(path)
-            }
-            Some(text) if contains(&text, HOOK_LINE) => Step::Left {
-                what: format!("{} calls sealant, and has more in it than was written there", path.display()),
-                advice: format!("Take the line `{HOOK_LINE}` out of it."),
-            },
-            _ => Step::AsItWas(path),
-        });
+        for event in Event::ALL {
+            steps.push(self.remove_hook(event)?);
+        }
         steps.retain(|step| !matches!(step, Step::AsItWas(_)));
         Ok(steps)
+    }
+
+    fn remove_hook(&self, event: Event) -> Result<Step> {
+        let hook = self.hook(event)?;
+        let shown = hook.path.display();
+        if hook.is_ours() && !self.own.has(&hook.path) {
+            return Ok(Step::Left {
+                what: format!("{shown} is in a folder outside of this repository"),
+                advice: "Remove it there, if no other repository needs it.".to_owned(),
+            });
+        }
+        if hook.is_ours() {
+            fs::remove(&hook.path)?;
+            return Ok(Step::Removed(hook.path));
+        }
+        if hook.calls_us() {
+            return Ok(Step::Left {
+                what: format!("{shown} calls sealant, and has more in it than was written there"),
+                advice: format!("Take the line `{HOOK_LINE}` out of it."),
+            });
+        }
+        Ok(Step::AsItWas(hook.path))
     }
 
     fn setting(&self, name: &str) -> Result<Option<String>> {
@@ -215,7 +243,7 @@ impl<'a, 'h> Setup<'a, 'h> {
     fn attributes_path(&self, place: Attributes) -> Result<PathBuf> {
         match place {
             Attributes::Committed => Ok(self.git.top().join(".gitattributes")),
-            Attributes::Info => self.git.path_of(["rev-parse", "--git-path", "info/attributes"]),
+            Attributes::Info => self.git.path_of(["rev-parse", "--git-path", INFO_ATTRIBUTES]),
         }
     }
 
@@ -262,48 +290,39 @@ impl<'a, 'h> Setup<'a, 'h> {
         Ok(fields.get(2) == Some(&&b"sealant"[..]) && fields.get(5) == Some(&&b"sealant"[..]))
     }
 
-    fn hook(&self) -> Result<Hook<'_>> {
-        Hook::read(self.git.top(), self.git.hooks()?.join("pre-commit"))
+    fn hook(&self, event: Event) -> Result<Hook<'_>> {
+        Hook::read(self.git.top(), &self.git.hooks()?, event)
     }
 
-    fn write_hook(&self) -> Result<Step> {
-        let hook = self.hook()?;
-        if let Some(former) = FORMER_HOOKS.into_iter().find(|former| hook.is(former)) {
-            let former = Snapshot::of(former.as_bytes());
-            fs::write_atomic_if_unchanged(&hook.path, HOOK.as_bytes(), Mode::Executable, &former)?;
-            return Ok(Step::Written(hook.path));
+    fn write_hook(&self, event: Event) -> Result<Step> {
+        let hook = self.hook(event)?;
+        let is_outdated = hook.is_outdated();
+        if !is_outdated {
+            if let Some(path) = hook.caller()? {
+                return Ok(Step::AsItWas(path));
+            }
+            if let Some(left) = hook.missing()? {
+                return Ok(left);
+            }
         }
-        if let Some(path) = hook.caller()? {
-            return Ok(Step::AsItWas(path));
-        }
-        if let Some(left) = hook.missing()? {
-            return Ok(left);
-        }
-        let (path, folder) = (hook.path, self.git.hooks()?);
-        if !self.is_own(&folder)? {
+        if !self.own.has(&hook.path) {
+            let folder = hook.path.parent().unwrap_or(&hook.path);
+            let names = Event::ALL.map(Event::hook).join(", ");
             return Ok(Step::Left {
                 what: format!(
-                    "core.hooksPath leads to {}, which other repositories may share",
-                    folder.display()
+                    "{} has the hooks, is outside of this repository, and others may share it",
+                    fs::real_folder(folder).display()
                 ),
-                advice: format!("Add the line `{HOOK_LINE}` to `pre-commit` there if all of them want it."),
+                advice: format!("Add the line `{HOOK_LINE}` to these there if all want it: {names}."),
             });
         }
-        fs::create_parent(&path)?;
-        fs::create_new(&path, HOOK.as_bytes(), Mode::Executable)?;
-        Ok(Step::Written(path))
-    }
-
-    /// Whether a folder belongs to this repository alone.
-    fn is_own(&self, folder: &Path) -> Result<bool> {
-        let common = self.git.path_of(["rev-parse", "--git-common-dir"])?;
-        let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
-        // Of a folder that is not there yet, nobody knows where `..` leads.
-        let leads_up = folder.components().any(|part| part == Component::ParentDir);
-        if leads_up && folder.canonicalize().is_err() {
-            return Ok(false);
+        if is_outdated {
+            fs::write_atomic_if_unchanged(&hook.path, HOOK.as_bytes(), Mode::Executable, &hook.snapshot())?;
+        } else {
+            fs::create_parent(&hook.path)?;
+            fs::create_new(&hook.path, HOOK.as_bytes(), Mode::Executable)?;
         }
-        Ok([self.git.top(), &common].iter().any(|own| real(folder).starts_with(real(own))))
+        Ok(Step::Written(hook.path))
     }
 
     /// What there is.
@@ -316,14 +335,21 @@ impl<'a, 'h> Setup<'a, 'h> {
                 [(TEXTCONV, &textconv), (DRIVER, &driver)].into_iter().find(|(known, _)| known == name);
             found.and_then(|(_, found)| found.as_deref()).is_some_and(|found| found != *value)
         });
-        let hook = self.hook()?;
-        Ok(Survey {
+        let mut survey = Survey {
             attributes: PATTERNS.iter().any(|pattern| self.has_attributes(pattern).unwrap_or(false)),
             caches: self.caches()?,
-            hook: hook.caller()?.is_some(),
-            outdated: outdated || FORMER_HOOKS.iter().any(|former| hook.is(former)),
+            unseen: Vec::new(),
+            outdated,
             drivers: [textconv, driver],
-        })
+        };
+        for event in Event::ALL {
+            let hook = self.hook(event)?;
+            survey.outdated |= hook.is_outdated();
+            if hook.caller()?.is_none() {
+                survey.unseen.push(event);
+            }
+        }
+        Ok(survey)
     }
 }
 
@@ -337,8 +363,8 @@ pub struct Survey {
     pub outdated: bool,
     /// Git keeps what textconv prints.
     pub caches: bool,
-    /// Git runs something that has Sealant look at what is committed.
-    pub hook: bool,
+    /// When Git commits, and runs nothing that has Sealant look at it.
+    pub unseen: Vec<Event>,
 }
 
 fn read(path: &Path) -> Result<Option<SecretBytes>> {
@@ -347,10 +373,6 @@ fn read(path: &Path) -> Result<Option<SecretBytes>> {
         Err(error) if error.kind() == Kind::NoFile => Ok(None),
         Err(error) => Err(error),
     }
-}
-
-fn is_own_hook(text: &[u8]) -> bool {
-    [HOOK].iter().chain(&FORMER_HOOKS).any(|own| text == own.as_bytes())
 }
 
 fn contains(text: &[u8], part: &str) -> bool {

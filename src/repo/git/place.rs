@@ -185,7 +185,7 @@ fn git_dir_of(top: &Path) -> Result<PathBuf, NoGit> {
     let folder = match path.metadata() {
         Ok(found) if found.is_dir() => path.clone(),
         Ok(found) if found.is_file() => {
-            let text = fs::read(&path, LINK_LIMIT).map_err(NoGit::Fails)?;
+            let text = fs::read_found(&path, LINK_LIMIT).map_err(NoGit::Fails)?;
             let named = text.strip_prefix(b"gitdir: ").ok_or_else(not_one)?;
             let end = named.iter().rposition(|byte| !matches!(byte, b'\n' | b'\r')).map_or(0, |at| at + 1);
             top.join(OsStr::from_bytes(&named[..end]))

@@ -95,7 +95,7 @@ impl Sequence {
 }
 
 fn read_secret(path: &Path) -> Option<SecretBytes> {
-    fs::read(path, DataKey::LEN as u64).ok().filter(|secret| secret.len() == DataKey::LEN)
+    fs::read_found(path, DataKey::LEN as u64).ok().filter(|secret| secret.len() == DataKey::LEN)
 }
 
 /// A new secret. Where another process makes one at the same time, the last one counts.
@@ -105,7 +105,7 @@ fn new_secret(host: &dyn Host, path: &Path) -> Option<SecretBytes> {
 }
 
 fn lines(file: &Path) -> Result<Vec<String>> {
-    let bytes = match fs::read(file, MAX_BYTES) {
+    let bytes = match fs::read_found(file, MAX_BYTES) {
         Err(error) if error.kind() == Kind::NoFile => return Ok(Vec::new()),
         bytes => bytes?,
     };

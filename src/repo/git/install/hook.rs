@@ -5,27 +5,89 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use Event::{Commit, Mail, Merge};
+
 use serde::Deserialize;
 
-use super::{HOOK_LINE, Step, contains, read};
+use super::{FORMER_HOOKS, HOOK, HOOK_LINE, Step, contains, read};
 use crate::error::Result;
+use crate::fs::Snapshot;
 use crate::secret::SecretBytes;
 
-/// The file that Git runs before a commit, or would run.
+/// What makes Git commit, and ask a hook before. It asks none before it commits a cherry-pick, a revert or a step of a
+/// rebase that has no conflict.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Event {
+    Commit,
+    /// A merge without a conflict.
+    Merge,
+    /// A patch of `git am`.
+    Mail,
+}
+
+impl Event {
+    pub const ALL: [Self; 3] = [Commit, Merge, Mail];
+
+    /// What Git calls the hook.
+    pub fn hook(self) -> &'static str {
+        match self {
+            Commit => "pre-commit",
+            Merge => "pre-merge-commit",
+            Mail => "pre-applypatch",
+        }
+    }
+
+    /// What the hook looks at.
+    pub fn what(self) -> &'static str {
+        match self {
+            Commit => "what is committed",
+            Merge => "what `git merge` commits",
+            Mail => "what `git am` commits",
+        }
+    }
+
+    /// What the framework calls it, today and formerly.
+    fn stages(self) -> &'static [&'static str] {
+        match self {
+            Commit => &["pre-commit", "commit"],
+            Merge => &["pre-merge-commit", "merge-commit"],
+            Mail => &[],
+        }
+    }
+}
+
+/// The file that Git runs before it commits, or would run.
 pub(super) struct Hook<'t> {
     top: &'t Path,
+    event: Event,
     pub path: PathBuf,
     text: Option<SecretBytes>,
 }
 
 impl<'t> Hook<'t> {
-    pub fn read(top: &'t Path, path: PathBuf) -> Result<Self> {
-        Ok(Self { top, text: read(&path)?, path })
+    /// The hook in the folder of hooks.
+    pub fn read(top: &'t Path, folder: &Path, event: Event) -> Result<Self> {
+        let path = folder.join(event.hook());
+        Ok(Self { top, event, text: read(&path)?, path })
     }
 
-    /// Whether it is this text.
-    pub fn is(&self, text: &str) -> bool {
+    /// Whether it was written by us, in any version.
+    pub fn is_ours(&self) -> bool {
+        self.is(HOOK) || self.is_outdated()
+    }
+
+    /// Whether an older version has written it.
+    pub fn is_outdated(&self) -> bool {
+        FORMER_HOOKS.iter().any(|former| self.is(former))
+    }
+
+    fn is(&self, text: &str) -> bool {
         self.text.as_ref().is_some_and(|found| **found == *text.as_bytes())
+    }
+
+    /// What it says, to tell whether it still says so.
+    pub fn snapshot(&self) -> Snapshot {
+        self.text.as_ref().map_or(Snapshot::absent(), |text| Snapshot::of(text))
     }
 
     /// The file that says that Sealant is called, where Git comes to it.
@@ -33,7 +95,7 @@ impl<'t> Hook<'t> {
         if !self.is_run() {
             return Ok(None);
         }
-        if self.calls_us() {
+        if self.calls_us() || self.passes_on()? {
             return Ok(Some(self.path.clone()));
         }
         let Some(manager) = self.manager() else { return Ok(None) };
@@ -51,7 +113,7 @@ impl<'t> Hook<'t> {
         let Some(manager) = self.manager() else { return Ok(None) };
         let (what, advice) = self.told(&manager);
         // Its owner writes it anew, with its mode.
-        let Some(start) = manager.start().filter(|_| !self.is_run()) else {
+        let Some(start) = manager.start(self.event).filter(|_| !self.is_run()) else {
             return Ok(Some(Step::Left { what, advice }));
         };
         let is_named = self.is_named(&manager)?;
@@ -69,12 +131,26 @@ impl<'t> Hook<'t> {
         self.text.as_ref().is_some_and(|text| contains(text, part))
     }
 
-    fn calls_us(&self) -> bool {
-        self.text.as_ref().is_some_and(|text| has_line(text))
+    /// Whether it has our line.
+    pub fn calls_us(&self) -> bool {
+        self.text.as_ref().is_some_and(|text| has_line(text, HOOK_LINE))
     }
 
+    /// Whether it runs the hook of a commit, as Git's own samples of the others do, and that one calls us.
+    fn passes_on(&self) -> Result<bool> {
+        let is_passed = |text: &SecretBytes| self.event != Commit && has_line(text, "hooks/pre-commit");
+        if !self.text.as_ref().is_some_and(is_passed) {
+            return Ok(false);
+        }
+        let folder = self.path.parent().unwrap_or(self.top);
+        Ok(Self::read(self.top, folder, Commit)?.caller()?.is_some())
+    }
+
+    /// Who owns it. Where there is none yet, a config of a manager counts for the hook that every manager writes: one of
+    /// ours beside it takes nothing from them.
     fn manager(&self) -> Option<Manager> {
-        let is_there = |name: &str| self.text.is_none() && self.top.join(name).exists();
+        let is_there =
+            |name: &str| self.text.is_none() && self.event == Commit && self.top.join(name).exists();
         if self.path.components().any(|part| part.as_os_str() == HUSKY) || is_there(HUSKY) {
             Some(Manager::Husky)
         } else if self.says("lefthook") || is_there(LEFTHOOK) {
@@ -91,9 +167,9 @@ impl<'t> Hook<'t> {
         match manager {
             Manager::Framework => Some(self.top.join(FRAMEWORK)),
             Manager::Husky => {
-                // Its own file `_/pre-commit` runs the one above it.
+                // Its own file in `_/` runs the one above it.
                 let own = self.path.parent().filter(|folder| folder.ends_with("_")).and_then(Path::parent);
-                Some(own.map_or_else(|| self.top.join(HUSKY), Path::to_path_buf).join("pre-commit"))
+                Some(own.map_or_else(|| self.top.join(HUSKY), Path::to_path_buf).join(self.event.hook()))
             }
             Manager::Lefthook => Some(self.top.join(LEFTHOOK)),
             Manager::Person => None,
@@ -105,12 +181,14 @@ impl<'t> Hook<'t> {
         let Some(config) = self.config(manager) else { return Ok(false) };
         let Some(text) = read(&config)? else { return Ok(false) };
         Ok(match manager {
-            Manager::Framework => has_entry(&text),
-            _ => has_line(&text),
+            Manager::Framework => has_entry(&text, self.event),
+            Manager::Lefthook => has_command(&text, self.event),
+            _ => has_line(&text, HOOK_LINE),
         })
     }
 
     fn told(&self, manager: &Manager) -> (String, String) {
+        let hook = self.event.hook();
         match manager {
             Manager::Framework => (
                 format!("the pre-commit framework owns the hook ({FRAMEWORK})"),
@@ -120,13 +198,12 @@ impl<'t> Hook<'t> {
                     env!("CARGO_PKG_VERSION"),
                 ),
             ),
-            Manager::Husky => (
-                "husky owns the hooks".to_owned(),
-                format!("Add the line `{HOOK_LINE}` to {HUSKY}/pre-commit."),
-            ),
+            Manager::Husky => {
+                ("husky owns the hooks".to_owned(), format!("Add the line `{HOOK_LINE}` to {HUSKY}/{hook}."))
+            }
             Manager::Lefthook => (
                 "lefthook owns the hooks".to_owned(),
-                format!("Add to {LEFTHOOK}:\npre-commit: {{commands: {{sealant: {{run: {HOOK_LINE}}}}}}}"),
+                format!("Add to {LEFTHOOK}:\n{hook}: {{commands: {{sealant: {{run: {HOOK_LINE}}}}}}}"),
             ),
             Manager::Person => (
                 format!("{} is there already, and stays as it is", self.path.display()),
@@ -150,8 +227,9 @@ enum Manager {
 
 impl Manager {
     /// What makes it write its hook in a clone.
-    fn start(&self) -> Option<&'static str> {
+    fn start(&self, event: Event) -> Option<&'static str> {
         match self {
+            Self::Framework if event == Merge => Some("pre-commit install --hook-type pre-merge-commit"),
             Self::Framework => Some("pre-commit install"),
             Self::Husky => Some("npx husky"),
             Self::Lefthook => Some("lefthook install"),
@@ -160,9 +238,17 @@ impl Manager {
     }
 }
 
-/// Whether a line calls Sealant that is no comment, in a script or in YAML.
-fn has_line(text: &[u8]) -> bool {
-    text.split(|byte| *byte == b'\n').any(|line| contains(without_comment(line), HOOK_LINE))
+/// Whether a line of a script has this in it and not in a comment.
+fn has_line(text: &[u8], part: &str) -> bool {
+    text.split(|byte| *byte == b'\n').any(|line| contains(without_comment(line), part))
+}
+
+/// Whether lefthook is told to call Sealant, in whatever form it is told.
+fn has_command(config: &[u8], event: Event) -> bool {
+    let text = str::from_utf8(config).ok();
+    let config = text.and_then(|text| serde_yaml::from_str::<serde_json::Value>(text).ok());
+    let told = config.as_ref().and_then(|config| config.get(event.hook()));
+    told.is_some_and(|told| told.to_string().contains(HOOK_LINE))
 }
 
 fn without_comment(line: &[u8]) -> &[u8] {
@@ -189,8 +275,8 @@ struct Entry {
     stages: Option<Vec<String>>,
 }
 
-/// Whether the framework is told to call Sealant before a commit, by our hooks or by a local one.
-fn has_entry(config: &[u8]) -> bool {
+/// Whether the framework is told to call Sealant, by our hooks or by a local one.
+fn has_entry(config: &[u8], event: Event) -> bool {
     let config = str::from_utf8(config).ok().and_then(|text| serde_yaml::from_str::<Framework>(text).ok());
     // The framework itself runs nothing by a config that it cannot read.
     let Some(Framework { repos, default_stages }) = config else { return false };
@@ -198,8 +284,8 @@ fn has_entry(config: &[u8]) -> bool {
         let is_ours = ["sealant", "sealant-system"].contains(&hook.id.as_str())
             || hook.entry.as_ref().is_some_and(|entry| entry.contains(HOOK_LINE));
         let stages = hook.stages.as_ref().or(default_stages.as_ref()).filter(|stages| !stages.is_empty());
-        let is_before_commit = |stage: &String| ["pre-commit", "commit"].contains(&stage.as_str());
-        is_ours && stages.is_none_or(|stages| stages.iter().any(is_before_commit))
+        let is_meant = |stage: &String| event.stages().contains(&stage.as_str());
+        is_ours && stages.is_none_or(|stages| stages.iter().any(is_meant))
     })
 }
 
@@ -218,7 +304,7 @@ mod tests {
             ("true # sealant hook pre-commit", false),
             ("sealant check", false),
         ] {
-            assert_eq!(has_line(format!("#!/bin/sh\n{line}\n").as_bytes()), calls, "{line}");
+            assert_eq!(has_line(format!("#!/bin/sh\n{line}\n").as_bytes(), HOOK_LINE), calls, "{line}");
         }
     }
 
@@ -235,9 +321,21 @@ mod tests {
             ("{id: sealant", false),
         ] {
             let config = format!("repos:\n- repo: x\n  rev: y\n  hooks:\n  - {hook}\n");
-            assert_eq!(has_entry(config.as_bytes()), runs, "{hook}");
+            assert_eq!(has_entry(config.as_bytes(), Commit), runs, "{hook}");
         }
-        assert!(!has_entry(b"# id: sealant\nrepos: []\n"));
-        assert!(!has_entry(b"default_stages: [manual]\nrepos: [{repo: x, hooks: [{id: sealant}]}]\n"));
+        assert!(!has_entry(b"# id: sealant\nrepos: []\n", Commit));
+        assert!(!has_entry(
+            b"default_stages: [manual]\nrepos: [{repo: x, hooks: [{id: sealant}]}]\n",
+            Commit
+        ));
+        let of_merges = b"repos: [{repo: x, hooks: [{id: sealant, stages: [pre-merge-commit]}]}]\n";
+        assert!(!has_entry(of_merges, Commit) && has_entry(of_merges, Merge));
+    }
+
+    #[test]
+    fn lefthook_runs_what_stands_below_the_hook() {
+        let config = b"pre-commit: {jobs: [{run: sealant hook pre-commit}]}\npre-merge-commit: {jobs: []}\n";
+        assert!(has_command(config, Commit) && !has_command(config, Merge) && !has_command(config, Mail));
+        assert!(!has_command(b"#pre-commit: {jobs: [{run: sealant hook pre-commit}]}\n", Commit));
     }
 }
