@@ -37,8 +37,8 @@ pub use reconcile::{reconcile, scalar_to_data, to_data};
 pub use tree::{Node, NodeId, NodeKind, Span, Step, Style, Text, Tree, TreeBuilder};
 pub use value::{Value, ValueKind};
 pub use yaml::{
-    BREAKS_OF_OTHERS, Copies, WrittenAlias, WrittenOut, YamlDocument, check_merge_keys, check_start,
-    put_back, write_out, yaml_entry, yaml_of,
+    BREAKS_OF_OTHERS, Copies, Lenient, LenientKind, WrittenAlias, WrittenOut, YamlDocument, check_merge_keys,
+    check_start, put_back, write_out, yaml_entry, yaml_of,
 };
 
 use crate::error::{Error, Kind, Result};

@@ -525,4 +525,30 @@ fn what_cannot_be_read_is_told_whatever_the_rule_selects() {
     add(&test, "apps/a.yaml", secret);
     let output = hook(&test, &[]).run().code(1);
     assert!(lines(&output).iter().any(|line| line.ends_with("[kubernetes-secret]")), "{output}");
+
+    // The usual rule of Flux is about Secrets alone, and these are some to the API server.
+    let test = repository();
+    add(&test, ".sops.yaml", format!("{}    encrypted_regex: ^(data|stringData)$\n", rule()));
+    let secret = |kind: &str| format!("apiVersion: v1\n{kind}\n1: a\nstringData: {{p: hunter2}}\n");
+    for (at, kind) in [
+        "kind: \"\\x53ecret\"",
+        "kind: !!binary U2VjcmV0",
+        "\"kind\" : >-\n  Secret",
+        "x: &k Secret\nkind: *k",
+    ]
+    .iter()
+    .enumerate()
+    {
+        add(&test, &format!("secrets/{at}.yaml"), secret(kind));
+    }
+    add(&test, "secrets/4.json", "{\"kind\": \"\\u0053ecret\", \"data\": {\"p\": \"aHVudGVyMg==\"},}\n");
+    add(&test, "secrets/5.yaml", "a: [}\nkind: \"\\x53ecret\" # {{ a }}\nstringData: {p: hunter2}\n");
+    // Honest templates are let be.
+    add(&test, "secrets/6.yaml", "{{ if .a }}\nkind: ConfigMap\ndata:\n  a: {{ .b }}\n   c: d\n{{ end }}\n");
+    let output = hook(&test, &[]).run().code(1);
+    let found: BTreeSet<_> =
+        lines(&output).iter().filter_map(|line| line.split(':').next().map(str::to_owned)).collect();
+    let expected =
+        ["0.yaml", "1.yaml", "2.yaml", "3.yaml", "4.json", "5.yaml"].map(|name| format!("secrets/{name}"));
+    assert!(found.iter().eq(&expected), "{output}");
 }

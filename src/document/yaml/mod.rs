@@ -6,6 +6,7 @@
 mod aliases;
 mod block;
 mod change;
+mod lenient;
 mod parse;
 mod quirks;
 mod resolve;
@@ -25,6 +26,7 @@ pub use self::aliases::{
 };
 pub(super) use self::change::{emit, emit_node};
 pub use self::change::{yaml_entry, yaml_of};
+pub use self::lenient::{Lenient, LenientKind};
 pub use self::parse::BREAKS_OF_OTHERS;
 
 /// A YAML file: its text and the tree of its documents.

@@ -728,6 +728,6 @@ fn inner(span: Span, style: ScalarStyle) -> Span {
     }
 }
 
-fn full_tag(tag: &Tag) -> Box<str> {
+pub(super) fn full_tag(tag: &Tag) -> Box<str> {
     format!("{}{}", tag.handle(), tag.suffix()).into()
 }

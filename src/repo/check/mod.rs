@@ -14,14 +14,14 @@ mod rule;
 mod settings;
 mod templates;
 mod text;
+mod unread;
 
-use std::borrow::Cow;
 use std::collections::{BTreeSet, HashSet};
 
 use serde::Serialize;
 
 use crate::config::{Policy, Selection};
-use crate::document::{self, BREAKS_OF_OTHERS, Document, Format, NodeId};
+use crate::document::{self, Document, Format, NodeId};
 use crate::encrypted_file::{EncryptedFile, Holder};
 use crate::error::Result;
 use crate::policy;
@@ -37,6 +37,7 @@ use others::{is_about_secrets, is_about_secrets_alone};
 pub use plan::Plan;
 pub use rule::Rule;
 use text::Signs;
+use unread::Unread;
 
 /// Something that is wrong with a file.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -126,21 +127,30 @@ impl Check<'_> {
         match document::parse(format, file.clone(), true) {
             Ok(document) => self.document(document, covering),
             Err(error) => {
-                let selection = covering.map(|policy| policy.selection.clone().unwrap_or_default());
-                let is_meant = is_envelope
-                    || (signs.ciphertext && sops::looks_encrypted(&file))
-                    || selection.is_some_and(|selection| !is_about_secrets_alone(&selection));
-                let is_manifest = matches!(format, Format::Yaml | Format::Json);
-                let text = std::str::from_utf8(&file).ok().filter(|_| is_manifest);
-                if is_meant {
-                    self.broken(&error);
-                } else if let Some(line) =
-                    text.and_then(|text| templates::plain_line_of_secret(&with_breaks(text)))
-                {
-                    self.add(line, Rule::Secret, "a Kubernetes Secret has a value in plaintext");
+                let is_meant = is_envelope || (signs.ciphertext && sops::looks_encrypted(&file));
+                match is_meant {
+                    true => self.broken(&error),
+                    false => self.unread(format, &file, &error, covering),
                 }
                 Ok(())
             }
+        }
+    }
+
+    /// A file that does not parse, and does not say that it is encrypted.
+    fn unread(&mut self, format: Format, file: &[u8], error: &crate::Error, covering: Option<&Policy>) {
+        let selection = covering.map(|policy| policy.selection.clone().unwrap_or_default());
+        if selection.is_some_and(|selection| !is_about_secrets_alone(&selection)) {
+            return self.broken(error);
+        }
+        let is_manifest = matches!(format, Format::Yaml | Format::Json);
+        let Some(text) = std::str::from_utf8(file).ok().filter(|_| is_manifest) else { return };
+        match unread::look(text) {
+            Unread::Secret(line) => {
+                self.add(line, Rule::Secret, "a Kubernetes Secret has a value in plaintext");
+            }
+            Unread::MayHide if covering.is_some() => self.broken(error),
+            Unread::MayHide | Unread::Nothing => {}
         }
     }
 
@@ -205,6 +215,7 @@ impl Check<'_> {
         } else if let Some((line, message)) = tell(&found.comments, "a comment", "comments") {
             self.add(line, Rule::Comment, message);
         } else if view.document.tree().documents().is_empty()
+            && !selection.encrypts_matches()
             && let Some(line) = text::first_line_with_text(view.document.source())
         {
             let message = format!("comments are in plaintext that {} says are encrypted", shown(policy));
@@ -413,14 +424,6 @@ fn told(change: &Change, holder: Holder<'_>, policy: &Policy) -> String {
         message += ": keys of another number of groups are needed";
     }
     message
-}
-
-/// With the line breaks that other readers of YAML see.
-fn with_breaks(text: &str) -> Cow<'_, str> {
-    match text.contains(BREAKS_OF_OTHERS) {
-        true => text.replace(BREAKS_OF_OTHERS, "\n").into(),
-        false => text.into(),
-    }
 }
 
 #[cfg(test)]

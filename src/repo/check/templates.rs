@@ -126,36 +126,30 @@ fn without_literals(expression: &str) -> (String, bool) {
 }
 
 static KIND: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r#"(?m)(?:^|[\s{,\[-])["']?kind["']?[ \t]*:[ \t]*["']?Secret(?:List)?["']?[ \t\r]*(?:$|[,}#]|[ \t]#)"#).ok()
+    let before = r#"(?:^|[\s{,\[-])["']?kind["']?\s*:\s*(?:[!&]\S*\s+)*(?:[|>][-+0-9]*\s+)?"#;
+    Regex::new(&format!(r#"(?m){before}["']?Secret(?:List)?["']?[ \t\r]*(?:$|[,}}#]|[ \t]#)"#)).ok()
 });
 
 static VALUES: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r#"(?:^|[\s{,])["']?(?:data|stringData)["']?[ \t]*:"#).ok());
 
-/// The first line of a Secret's values that is in plaintext, in a text that is no YAML or JSON as it is: a template
-/// before it is filled in, or one that other parsers take.
+/// Whether a text speaks of a Secret's values, or those of another object.
+pub fn has_values(text: &str) -> bool {
+    VALUES.as_ref().is_none_or(|values| values.is_match(text))
+}
+
+/// The first line of a Secret's values that is in plaintext, in a document of a stream that is no YAML or JSON as it is,
+/// with marks in the place of expressions.
 ///
-/// Looks at lines, indents and braces alone: what is below `data` or `stringData` in a part of the file that says `kind:
-/// Secret`, and is neither a key nor filled in later.
-pub fn plain_line_of_secret(text: &str) -> Option<usize> {
-    let text = with_marks(text);
-    let mut start = 0;
-    for end in ends_of_parts(&text) {
-        if let Some(at) = plain_value_of_part(&text[start..end]) {
-            return Some(1 + text[..start + at].matches('\n').count());
-        }
-        start = end;
-    }
-    None
+/// Looks at lines, indents and braces alone: what is below `data` or `stringData` in a text that says `kind: Secret`, and
+/// is neither a key nor filled in later.
+pub fn plain_line_of_secret(marked: &str) -> Option<usize> {
+    let at = plain_value_of_part(marked)?;
+    Some(1 + marked[..at].matches('\n').count())
 }
 
-/// Where the documents of a stream end.
-fn ends_of_parts(text: &str) -> impl Iterator<Item = usize> {
-    text.match_indices("\n---").map(|(at, _)| at + 1).chain([text.len()])
-}
-
-/// A template with a mark in the place of each expression; its lines stay where they are.
-fn with_marks(text: &str) -> String {
+/// A template with a mark in the place of each expression that makes a text; its lines stay where they are.
+pub fn with_marks(text: &str) -> String {
     let (mut marked, mut rest) = (String::with_capacity(text.len()), text);
     // A quote that is never closed is none, here and further on.
     let mut has_quotes = true;
@@ -169,7 +163,14 @@ fn with_marks(text: &str) -> String {
             break;
         };
         let expression = &inside[..length];
-        if !is_comment {
+        if holds_entries(expression) {
+            marked.push_str("{{");
+            marked.push_str(expression);
+            rest = &inside[length..];
+            continue;
+        }
+        // What is indented by it are lines of their own.
+        if !is_comment && !expression.contains("indent ") {
             marked.push(if is_reference(expression) { REFERENCE } else { LITERAL });
         }
         marked.extend(expression.chars().filter(|&c| c == '\n'));
@@ -177,6 +178,25 @@ fn with_marks(text: &str) -> String {
     }
     marked.push_str(rest);
     marked
+}
+
+static ENTRY: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r#"[\w"']\s*:(?:[^=]|$)"#).ok());
+
+/// Whether what looks like an expression has lines of YAML in it: whoever wants to hide them puts braces around them.
+fn holds_entries(expression: &str) -> bool {
+    expression.contains('\n') && ENTRY.as_ref().is_none_or(|entry| entry.is_match(expression))
+}
+
+/// Without the lines that hold nothing but marks, or a statement of other templates: they stand for lines of YAML, or for
+/// none.
+pub fn without_lines_of_marks(marked: &str) -> String {
+    let is_mark = |c: char| c.is_whitespace() || matches!(c, REFERENCE | LITERAL);
+    let is_statement = |line: &str| line.starts_with("{%") && line.ends_with("%}");
+    let lines = marked.split_inclusive('\n').map(|line| match line.trim() {
+        text if text.chars().all(is_mark) || is_statement(text) => "\n",
+        _ => line,
+    });
+    lines.collect()
 }
 
 /// Where the first value of a Secret in plaintext is in one document of a stream.
@@ -227,7 +247,7 @@ fn is_plain_entry(text: &str) -> bool {
 }
 
 /// Whether a value, as it is spelled, is one that is in plaintext.
-fn is_plain(value: &str) -> bool {
+pub fn is_plain(value: &str) -> bool {
     let text = value.trim().trim_matches(['"', '\'']);
     let is_empty = matches!(text, "" | "|" | "|-" | "|+" | ">" | ">-" | ">+" | "{}" | "[]" | "null" | "~");
     let is_alias = value.starts_with('*');
@@ -313,40 +333,5 @@ mod tests {
         ] {
             assert!(!is_placeholder(text), "{text}");
         }
-    }
-
-    #[test]
-    fn a_template_may_name_values_and_not_hold_them() {
-        let head =
-            "{{- if .Values.on }}\napiVersion: v1\nkind: Secret\nmetadata:\n  name: {{ .Release.Name }}\n";
-        for (values, expected) in [
-            ("data:\n  a: {{ .Values.a | b64enc }}\n  b: ''\n{{- end }}\n", None),
-            ("data:\n  a: aHVudGVyMg==\n{{- end }}\n", Some(7)),
-            ("data: # b\n  a: {{ \"hunter2\" | b64enc }}\n{{- end }}\n", Some(7)),
-            ("data:\n  {{- range .Values.a }}\n  {{ .b }}: {{ .c }}\n  {{- end }}\n", None),
-            ("data:\n  {{/* hunter2 */}}\n  a: {{ .Values.a\n    | b64enc }}\n  b: c\n", Some(10)),
-            ("stringData:\n  a: |\n    {{ .Values.a }}\n  # note\ntype: Opaque\n", None),
-            ("stringData:\n  a: |\n    hunter2\n", Some(8)),
-            ("stringData:\n  a: ${PASSWORD}\n", None),
-            ("stringData:\n  a: x-{{ .Values.a }}\n", None),
-            ("type: Opaque\n", None),
-            ("stringData: {p: hunter2}\n", Some(6)),
-            ("\"stringData\": { \"p\": \"hunter2\" }\n", Some(6)),
-            ("stringData: {p: {{ .Values.p }}, q: \"{{ .Values.q }}\"}\n", None),
-            ("stringData: {p: {{ .Values.p }},\n  q: hunter2}\n", Some(7)),
-            ("stringData: {p: '', q: \"${PASSWORD}\"}\ntype: a\n", None),
-            ("stringData: {p: {{ \"hunter2\" }}}\n", Some(6)),
-            ("data: {}\n", None),
-        ] {
-            assert_eq!(plain_line_of_secret(&format!("{head}{values}")), expected, "{values}");
-        }
-        assert_eq!(plain_line_of_secret("kind: ConfigMap\ndata:\n  a: b\n---\nx: {{ y }}\n"), None);
-        let second = format!("a: {{{{ b }}}}\n---\n{head}data:\n  a: aHVudGVyMg==\n");
-        assert_eq!(plain_line_of_secret(&second), Some(9));
-        let secret =
-            "{\"apiVersion\":\"v1\",\"kind\":\"ConfigMap\",\"kind\":\"Secret\",\"data\":{\"a\":\"b\"}}";
-        assert_eq!(plain_line_of_secret(secret), Some(1));
-        let flow = "{{ x }}\n{apiVersion: v1, kind: Secret, stringData: {p: hunter2}}\n";
-        assert_eq!(plain_line_of_secret(flow), Some(2));
     }
 }

@@ -73,6 +73,17 @@ fn what_a_rule_covers_is_encrypted() {
         (Yaml, SECRET, &flux, vec!["5 plaintext"]),
         (Yaml, "data: {a: b}\n", &flux, vec!["1 plaintext"]),
         (Yaml, "a: {{ b }}\n", &flux, vec![]),
+        (
+            Yaml,
+            &format!("1: no key of sops\n{}", SECRET.replace("Secret", "\"\\x53ecret\"")),
+            &flux,
+            vec!["6 kubernetes-secret"],
+        ),
+        (Yaml, "a: [}\nkind: \"\\x53ecret\"\nstringData: {p: hunter2} # {{ x }}\n", &flux, vec!["1 broken"]),
+        (Yaml, "a: [}\ndata: {p: hunter2}\n", &flux, vec!["1 broken"]),
+        (Yaml, "a: [}\ndata: {p: hunter2}\n", &all, vec![]),
+        (Json, "[{\"kind\": \"x\"}]", &flux, vec![]),
+        (Yaml, "# a chart's file that is left empty\n", &flux, vec![]),
     ] {
         assert_eq!(found(format, text, policy), expected, "{format}: {text}");
     }
@@ -309,7 +320,12 @@ fn secrets_in_clear_are_found_without_any_rule() {
     }
     let json = r#"{"apiVersion":"v1","kind":"Secret","data":{"a":"b"}}"#;
     assert_eq!(found(Format::Json, json, &None), ["1 kubernetes-secret"]);
-    assert_eq!(found(Format::Json, &json.replace("Secret", "\\u0053ecret"), &None), ["1 kubernetes-secret"]);
+    for spelled in ["\"\\u0053ecret\"", "!!binary U2VjcmV0", "Secret"] {
+        let json = json.replace("\"Secret\"", spelled);
+        assert_eq!(found(Format::Json, &json, &None), ["1 kubernetes-secret"], "{json}");
+        assert_eq!(found(Format::Yaml, &json, &None), ["1 kubernetes-secret"], "{json}");
+        assert_eq!(found(Format::Json, &format!("[{json},]"), &None), ["1 kubernetes-secret"], "{json}");
+    }
     assert_eq!(
         found(Format::Json, &json.replace("\"data\"", "\"kind\":\"Secret\",\"data\""), &None),
         ["1 kubernetes-secret"]

@@ -17,7 +17,7 @@ static SIGNS: LazyLock<Option<Regex>> = LazyLock::new(|| {
 
 /// How a name can be spelled so that it does not appear: by escapes, or in YAML by a tag.
 static ESCAPES: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"\\[xuU\r\n]").ok());
-static TAGS: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"(?m-u)(?:^|[\s,\[{])!").ok());
+static TAGS: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"(?m-u)(?:^|[\s,\[{:])!").ok());
 
 /// How Git LFS begins what it leaves in the place of a file.
 const LFS: &[u8] = b"version https://git-lfs.github.com/spec/";
@@ -54,8 +54,8 @@ impl Signs {
 fn may_be_spelled(format: Format, file: &[u8]) -> bool {
     let has = |regex: &LazyLock<Option<Regex>>| regex.as_ref().is_none_or(|regex| regex.is_match(file));
     match format {
-        Format::Yaml => has(&ESCAPES) || has(&TAGS),
-        Format::Json => has(&ESCAPES),
+        // Whoever deploys JSON reads it as YAML.
+        Format::Yaml | Format::Json => has(&ESCAPES) || has(&TAGS),
         _ => false,
     }
 }
@@ -99,6 +99,7 @@ mod tests {
             (Format::Yaml, "kind: \"\\x53ecret\""),
             (Format::Yaml, "kind: \"Sec\\\nret\""),
             (Format::Yaml, "kind: !!binary U2VjcmV0"),
+            (Format::Json, "{\"kind\":!!binary U2VjcmV0}"),
             (Format::Json, "{\"kind\": \"\\u0053ecret\"}"),
         ] {
             assert!(Signs::of(format, text.as_bytes()).may_matter, "{text}");

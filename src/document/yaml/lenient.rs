@@ -1,0 +1,138 @@
+//! What a YAML text says, whatever of it sops or we could not take: keys of any type or twice, roots of any kind.
+//!
+//! For looking at files that do not parse, never for changing them. A text that is no YAML is read as far as it goes.
+
+use std::collections::HashMap;
+
+use granit_parser::{Event, Parser, Tag};
+
+use super::parse::full_tag;
+use super::resolve::resolve;
+use crate::secret::SecretString;
+
+/// The nodes of a text in the order in which they begin.
+#[derive(Default)]
+pub struct Lenient {
+    pub nodes: Vec<LenientNode>,
+    /// All of the text was read.
+    pub is_whole: bool,
+}
+
+/// A value, or the key of one.
+pub struct LenientNode {
+    /// From 1.
+    pub line: usize,
+    pub kind: LenientKind,
+}
+
+/// What a node is. Other nodes are named by their positions.
+pub enum LenientKind {
+    /// What a scalar stands for, also where a tag spells it in base64.
+    Scalar(SecretString),
+    /// Keys and values, each key as often as it appears.
+    Map(Vec<(usize, usize)>),
+    List(Vec<usize>),
+    /// `None` for an alias of nothing.
+    Alias(Option<usize>),
+}
+
+impl Lenient {
+    /// Reads a text.
+    pub fn read(text: &str) -> Self {
+        let mut options = granit_parser::Options::default();
+        options.emit_unresolved_aliases = true;
+        options.max_buffered_comment_events = usize::MAX;
+        options.simple_key_max_lookahead = usize::MAX;
+        options.flow_nesting_limit = usize::MAX;
+        options.block_nesting_limit = usize::MAX;
+        let mut parser = Parser::new_from_str_with_options(text, options);
+        let mut reader = Reader::default();
+        while let Some(next) = parser.next_event() {
+            let Ok((event, span)) = next else { return reader.read };
+            reader.event(&event, span.start.line());
+        }
+        reader.read.is_whole = true;
+        reader.read
+    }
+
+    /// The node that one stands for, be it by an alias.
+    pub fn resolve(&self, node: usize) -> usize {
+        // What an alias names is no alias.
+        match self.nodes[node].kind {
+            LenientKind::Alias(Some(target)) => target,
+            _ => node,
+        }
+    }
+
+    /// The text of a scalar, or of what an alias stands for; `None` for a collection.
+    pub fn text(&self, node: usize) -> Option<&str> {
+        match &self.nodes[self.resolve(node)].kind {
+            LenientKind::Scalar(text) => Some(text),
+            _ => None,
+        }
+    }
+}
+
+/// A collection that has not ended.
+struct Open {
+    node: usize,
+    /// The key whose value comes next.
+    key: Option<usize>,
+}
+
+#[derive(Default)]
+struct Reader {
+    read: Lenient,
+    open: Vec<Open>,
+    anchors: HashMap<usize, usize>,
+}
+
+impl Reader {
+    fn event(&mut self, event: &Event<'_>, line: usize) {
+        match event {
+            Event::Scalar(text, style, anchor, tag) => {
+                let is_plain = *style == granit_parser::ScalarStyle::Plain;
+                let text = meaning(text, is_plain, tag.as_deref());
+                self.add(LenientKind::Scalar(text), *anchor, line);
+            }
+            Event::Alias(id) => {
+                let target = self.anchors.get(id).copied();
+                self.add(LenientKind::Alias(target), 0, line);
+            }
+            Event::UnresolvedAlias(_) => _ = self.add(LenientKind::Alias(None), 0, line),
+            Event::MappingStart(_, anchor, _) => self.start(LenientKind::Map(Vec::new()), *anchor, line),
+            Event::SequenceStart(_, anchor, _) => self.start(LenientKind::List(Vec::new()), *anchor, line),
+            Event::MappingEnd | Event::SequenceEnd => _ = self.open.pop(),
+            _ => {}
+        }
+    }
+
+    fn start(&mut self, kind: LenientKind, anchor: usize, line: usize) {
+        let node = self.add(kind, anchor, line);
+        self.open.push(Open { node, key: None });
+    }
+
+    fn add(&mut self, kind: LenientKind, anchor: usize, line: usize) -> usize {
+        let node = self.read.nodes.len();
+        self.read.nodes.push(LenientNode { line, kind });
+        if anchor != 0 {
+            self.anchors.insert(anchor, node);
+        }
+        let Some(open) = self.open.last_mut() else { return node };
+        match (&mut self.read.nodes[open.node].kind, open.key.take()) {
+            (LenientKind::Map(entries), Some(key)) => entries.push((key, node)),
+            (LenientKind::Map(_), None) => open.key = Some(node),
+            (LenientKind::List(items), _) => items.push(node),
+            (LenientKind::Scalar(_) | LenientKind::Alias(_), _) => {}
+        }
+        node
+    }
+}
+
+/// The string that a scalar stands for, else its text.
+fn meaning(text: &str, is_plain: bool, tag: Option<&Tag>) -> SecretString {
+    let tag = tag.map(full_tag).filter(|tag| &**tag != "!");
+    let value = tag.and_then(|tag| resolve(text, is_plain, Some(&tag)).ok());
+    let own = value.as_ref().and_then(|value| value.as_str()).unwrap_or(text);
+    SecretString::new(own.to_owned())
+}

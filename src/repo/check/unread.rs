@@ -1,0 +1,323 @@
+//! Secrets in files that do not parse: what other readers of YAML take, and templates before they are filled in.
+//!
+//! What is YAML at all is looked at as such, however it is spelled ([`Lenient`]); of the rest lines are searched
+//! ([`templates`]). Judges each document of a stream for itself.
+
+use std::borrow::Cow;
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use super::templates::{self, is_placeholder, is_plain};
+use crate::document::{BREAKS_OF_OTHERS, Lenient, LenientKind};
+
+/// What a file that does not parse holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unread {
+    /// A Secret with a value in plaintext on this line, from 1.
+    Secret(usize),
+    /// Something that nobody but another reader can tell.
+    MayHide,
+    /// No Secret in plaintext.
+    Nothing,
+}
+
+/// What a text holds that is no YAML or JSON to us.
+pub fn look(text: &str) -> Unread {
+    let text = with_breaks(text);
+    let (mut start, mut found) = (0, Unread::Nothing);
+    for end in ends_of_parts(&text) {
+        match look_at_part(&text[start..end]) {
+            Unread::Secret(line) => return Unread::Secret(text[..start].matches('\n').count() + line),
+            Unread::MayHide => found = Unread::MayHide,
+            Unread::Nothing => {}
+        }
+        start = end;
+    }
+    found
+}
+
+/// With the line breaks that other readers of YAML see.
+fn with_breaks(text: &str) -> Cow<'_, str> {
+    match text.contains(BREAKS_OF_OTHERS) {
+        true => text.replace(BREAKS_OF_OTHERS, "\n").into(),
+        false => text.into(),
+    }
+}
+
+/// Where the documents of a stream end.
+fn ends_of_parts(text: &str) -> impl Iterator<Item = usize> {
+    text.match_indices("\n---").map(|(at, _)| at + 1).chain([text.len()])
+}
+
+fn look_at_part(part: &str) -> Unread {
+    let raw = Lenient::read(part);
+    if raw.is_whole && !has_collections_as_keys(&raw) {
+        let is_plain = |text: &str| is_plain(text) && !is_placeholder(text);
+        return plain_line(&raw, &is_plain).map_or(Unread::Nothing, Unread::Secret);
+    }
+    let marked = templates::with_marks(part);
+    let filled = Lenient::read(&templates::without_lines_of_marks(&marked));
+    let by_lines = || templates::plain_line_of_secret(&marked).filter(|_| !filled.is_whole);
+    match plain_line(&filled, &is_plain).or_else(by_lines) {
+        Some(line) => Unread::Secret(line),
+        None if !raw.is_whole && !filled.is_whole && may_hide(part) => Unread::MayHide,
+        None => Unread::Nothing,
+    }
+}
+
+/// Whether a key is no string: `{{ x }}` is a map with a map for a key, and nothing that is deployed has one.
+fn has_collections_as_keys(read: &Lenient) -> bool {
+    read.nodes.iter().any(|node| match &node.kind {
+        LenientKind::Map(entries) => entries.iter().any(|(key, _)| read.text(*key).is_none()),
+        _ => false,
+    })
+}
+
+/// How a name can be spelled so that lines cannot be searched for it: escapes and tags of keys and kinds.
+static ODD: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    let key = r#""[^"]{0,200}\\[^"]{0,200}"\s*:|(?:^|[\s{,])!\S*\s+[^\s:]+\s*:|^[\s-]*\?\s"#;
+    let kind = r#"kind["']?\s*:\s*(?:[!&*]|"[^"]{0,64}\\)"#;
+    Regex::new(&format!("(?m){key}|{kind}")).ok()
+});
+
+/// Whether there may be a Secret in a document that nobody here can read: in one that is a template, only where names are
+/// spelled as no template has them.
+fn may_hide(part: &str) -> bool {
+    let is_odd = ODD.as_ref().is_none_or(|odd| odd.is_match(part));
+    let is_template = ["{{", "{%"].into_iter().any(|begin| part.contains(begin));
+    is_odd || (!is_template && templates::has_values(part))
+}
+
+/// The first line of a Secret's values that is in plaintext.
+fn plain_line(read: &Lenient, is_plain: &dyn Fn(&str) -> bool) -> Option<usize> {
+    let mut seen = vec![false; read.nodes.len()];
+    let mut open = values_of_secrets(read);
+    let mut first = None;
+    while let Some(node) = open.pop() {
+        let at = read.resolve(node);
+        match &read.nodes[at].kind {
+            LenientKind::Scalar(text) if is_plain(text) => {
+                let line = read.nodes[node].line;
+                first = Some(first.map_or(line, |first: usize| first.min(line)));
+            }
+            LenientKind::Map(entries) if !std::mem::replace(&mut seen[at], true) => {
+                open.extend(entries.iter().map(|(_, value)| *value));
+            }
+            LenientKind::List(items) if !std::mem::replace(&mut seen[at], true) => open.extend(items),
+            _ => {}
+        }
+    }
+    first
+}
+
+/// The `data` and `stringData` of all Secrets, merge keys followed: where one map brings in another, either may say what
+/// it is, and hold the values.
+fn values_of_secrets(read: &Lenient) -> Vec<usize> {
+    let maps = Maps::of(read);
+    let of_kind =
+        |kind: &str| maps.reach(maps.with(&["kind"], |value| read.text(value) == Some(kind)), &maps.into);
+    let lists = maps.entries(&of_kind("SecretList"), &["items"]);
+    let items = lists.into_iter().flat_map(|list| match &read.nodes[read.resolve(list)].kind {
+        LenientKind::List(items) => items.as_slice(),
+        _ => &[],
+    });
+    let mut secrets = of_kind("Secret");
+    secrets.extend(items.map(|&item| read.resolve(item)));
+    maps.entries(&maps.reach(secrets, &maps.from), &["data", "stringData"])
+}
+
+/// The maps of a text, and which of them bring in which by merge keys.
+struct Maps<'r> {
+    read: &'r Lenient,
+    /// From each map to those that it brings in.
+    from: Vec<Vec<usize>>,
+    /// And back.
+    into: Vec<Vec<usize>>,
+}
+
+impl<'r> Maps<'r> {
+    fn of(read: &'r Lenient) -> Self {
+        let none = || vec![Vec::new(); read.nodes.len()];
+        let mut maps = Self { read, from: none(), into: none() };
+        let all: Vec<usize> = (0..read.nodes.len()).collect();
+        for map in all {
+            for merged in maps.entries(&[map], &["<<"]) {
+                let merged = read.resolve(merged);
+                let each = match &read.nodes[merged].kind {
+                    LenientKind::List(items) => items.iter().map(|&item| read.resolve(item)).collect(),
+                    _ => vec![merged],
+                };
+                each.iter().for_each(|&one| maps.into[one].push(map));
+                maps.from[map].extend(each);
+            }
+        }
+        maps
+    }
+
+    /// The values that some maps have under one of these keys.
+    fn entries(&self, maps: &[usize], keys: &[&str]) -> Vec<usize> {
+        let of_map = |&map: &usize| match &self.read.nodes[map].kind {
+            LenientKind::Map(entries) => entries.as_slice(),
+            _ => &[],
+        };
+        let is_asked =
+            |(key, _): &&(usize, usize)| self.read.text(*key).is_some_and(|key| keys.contains(&key));
+        maps.iter().flat_map(of_map).filter(is_asked).map(|(_, value)| *value).collect()
+    }
+
+    /// The maps with such a value under one of these keys.
+    fn with(&self, keys: &[&str], is: impl Fn(usize) -> bool) -> Vec<usize> {
+        let has = |map: &usize| self.entries(&[*map], keys).into_iter().any(&is);
+        (0..self.read.nodes.len()).filter(has).collect()
+    }
+
+    /// Some maps, and all to which one comes from them.
+    fn reach(&self, mut open: Vec<usize>, by: &[Vec<usize>]) -> Vec<usize> {
+        let (mut seen, mut found) = (vec![false; self.read.nodes.len()], Vec::new());
+        while let Some(map) = open.pop() {
+            if !std::mem::replace(&mut seen[map], true) {
+                found.push(map);
+                open.extend(&by[map]);
+            }
+        }
+        found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line_of_secret(text: &str) -> Option<usize> {
+        match look(text) {
+            Unread::Secret(line) => Some(line),
+            Unread::MayHide | Unread::Nothing => None,
+        }
+    }
+
+    #[test]
+    fn a_template_may_name_values_and_not_hold_them() {
+        let head =
+            "{{- if .Values.on }}\napiVersion: v1\nkind: Secret\nmetadata:\n  name: {{ .Release.Name }}\n";
+        for (values, expected) in [
+            ("data:\n  a: {{ .Values.a | b64enc }}\n  b: ''\n{{- end }}\n", None),
+            ("data:\n  a: aHVudGVyMg==\n{{- end }}\n", Some(7)),
+            ("data: # b\n  a: {{ \"hunter2\" | b64enc }}\n{{- end }}\n", Some(7)),
+            ("data:\n  {{- range .Values.a }}\n  {{ .b }}: {{ .c }}\n  {{- end }}\n", None),
+            ("data:\n  {{/* hunter2 */}}\n  a: {{ .Values.a\n    | b64enc }}\n  b: c\n", Some(10)),
+            ("stringData:\n  a: |\n    {{ .Values.a }}\n  # note\ntype: Opaque\n", None),
+            ("stringData:\n  a: |\n    hunter2\n", Some(8)),
+            ("stringData:\n  a: ${PASSWORD}\n", None),
+            ("stringData:\n  a: x-{{ .Values.a }}\n", None),
+            ("type: Opaque\n", None),
+            ("stringData: {p: hunter2}\n", Some(6)),
+            ("\"stringData\": { \"p\": \"hunter2\" }\n", Some(6)),
+            ("stringData: {p: {{ .Values.p }}, q: \"{{ .Values.q }}\"}\n", None),
+            ("stringData: {p: {{ .Values.p }},\n  q: hunter2}\n", Some(7)),
+            ("stringData: {p: '', q: \"${PASSWORD}\"}\ntype: a\n", None),
+            ("stringData: {p: {{ \"hunter2\" }}}\n", Some(6)),
+            ("data: {}\n", None),
+        ] {
+            assert_eq!(line_of_secret(&format!("{head}{values}")), expected, "{values}");
+        }
+        assert_eq!(line_of_secret("kind: ConfigMap\ndata:\n  a: b\n---\nx: {{ y }}\n"), None);
+        let second = format!("a: {{{{ b }}}}\n---\n{head}data:\n  a: aHVudGVyMg==\n");
+        assert_eq!(line_of_secret(&second), Some(9));
+        let secret =
+            "{\"apiVersion\":\"v1\",\"kind\":\"ConfigMap\",\"kind\":\"Secret\",\"data\":{\"a\":\"b\"}}";
+        assert_eq!(line_of_secret(secret), Some(1));
+        let flow = "{{ x }}\n{apiVersion: v1, kind: Secret, stringData: {p: hunter2}}\n";
+        assert_eq!(line_of_secret(flow), Some(2));
+    }
+
+    #[test]
+    fn a_secret_is_known_however_it_is_spelled() {
+        let secret_of = |kind: &str, values: &str| {
+            line_of_secret(&format!("apiVersion: v1\n1: no key of sops\n{kind}\n{values}\n"))
+        };
+        let values = "stringData: {p: hunter2}";
+        for kind in [
+            "kind: Secret",
+            "kind: \"\\x53ecret\"",
+            "\"kind\": !!binary U2VjcmV0",
+            "\"k\\x69nd\": Secret",
+            "!!binary a2luZA==: Secret",
+            "kind: &k Secret",
+            "kind: ConfigMap\nkind: Secret",
+            "? kind\n: Secret",
+            "<<: {kind: Secret}",
+            "<<: [{a: b}, {kind: Secret}]",
+        ] {
+            assert_eq!(secret_of(kind, values), Some(3 + kind.lines().count()), "{kind}");
+        }
+        assert_eq!(secret_of("\"kind\" : >-\n  Secret", values), Some(5));
+        assert_eq!(secret_of("x: &k Secret\nkind: *k", values), Some(5));
+        assert_eq!(secret_of("x: &k {kind: Secret}\n<<: *k", values), Some(5));
+        assert_eq!(secret_of("x: &k {stringData: {p: hunter2}}\nkind: Secret\n<<: *k", ""), Some(3));
+        for values in [
+            "\"string\\x44ata\": {p: hunter2}",
+            "!!binary c3RyaW5nRGF0YQ==: {p: hunter2}",
+            "data: [a, {b: c}]",
+            "data: {}\nstringData: {p: {}, q: \"${hunter2}\"}",
+            "data: {p: hunter2}\ndata: {}",
+        ] {
+            assert!(secret_of("kind: Secret", values).is_some(), "{values}");
+        }
+        for values in
+            ["type: a", "data: {p: '', q: ~}", "data: {p: '${PASSWORD}', q: 'ENC[AES'}", "datum: {p: q}"]
+        {
+            assert_eq!(secret_of("kind: Secret", values), None, "{values}");
+        }
+        assert_eq!(secret_of("kind: ConfigMap", "data: {p: hunter2}"), None);
+        assert_eq!(line_of_secret("- kind: SecretList\n  items:\n  - data: {a: b}\n"), Some(3));
+        assert_eq!(line_of_secret("a: [\n---\n- \"kind\": Secret\n  data: {a: b}\n"), Some(4));
+        assert_eq!(line_of_secret("{\"kind\": \"\\u0053ecret\", \"data\": {\"a\": \"b\"},}"), Some(1));
+        // Braces hide nothing.
+        let hidden = "# {{/*\napiVersion: v1\nkind: Secret\n1: a\nstringData: {p: hunter2}\n# */}}\n";
+        assert_eq!(line_of_secret(hidden), Some(5));
+        assert_eq!(line_of_secret(&format!("a: [\n{hidden}")), Some(6));
+    }
+
+    #[test]
+    fn what_nobody_can_read_hides_nothing() {
+        let broken = "a: [}\n";
+        for text in [
+            "data: {p: q}",
+            "kind: Secret\ndata:\n",
+            "{{ x }}\nkind: \"\\x53ecret\"\nstringData: {p: hunter2}",
+            "# {{ x }}\nkind: !!binary U2VjcmV0\nstringData: {p: hunter2}",
+            "# {{ x }}\n\"k\\x69nd\": Secret\nstringData: {p: hunter2}",
+            "# {{ x }}\n? kind\n: x\nstringData: {p: hunter2}",
+        ] {
+            assert_eq!(look(&format!("{broken}{text}\n")), Unread::MayHide, "{text}");
+        }
+        for text in [
+            "a: b",
+            "kind: ConfigMap\ndata:\n  a: {{ .Values.a }}\n  b: \"x\\n\"",
+            "{% if a %}\nkind: ConfigMap\ndata: {a: b}\n{% endif %}",
+            "kind: {{ .kind }}\ndata: {a: b}",
+        ] {
+            assert_eq!(look(&format!("{broken}{text}\n")), Unread::Nothing, "{text}");
+        }
+        assert_eq!(look("{% if a %}\nkind: Secret\ndata: {a: '{{ b }}'}\n{% endif %}\n"), Unread::Nothing);
+        assert_eq!(look("{% if a %}\nkind: Secret\ndata: {a: b}\n{% endif %}\n"), Unread::Secret(3));
+    }
+
+    #[test]
+    fn looking_takes_no_longer_than_the_text_is_long() {
+        let start = std::time::Instant::now();
+        for text in [
+            format!("1: a\n{}", "? ".repeat(100_000)),
+            format!("1: a\nx: {}", "[".repeat(100_000)),
+            format!("1: a\nkind: Secret\n{}", "{{a:\n".repeat(100_000) + "}}"),
+            format!("kind: Secret\n{}", "\"\\".repeat(100_000)),
+            (0..30_000).fold(String::from("1: a\na: &a {kind: Secret, data: {a: ''}}\n"), |text, at| {
+                text + &format!("b{at}: &a {{<<: *a, data: {{b: ''}}}}\n")
+            }),
+        ] {
+            look(&text);
+        }
+        assert!(start.elapsed().as_secs() < 20, "{:?}", start.elapsed());
+    }
+}
