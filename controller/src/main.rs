@@ -1,23 +1,13 @@
 //! The in-cluster controller: turns SealedSecrets into native Secrets. Parses the flags, sets up the log, and runs.
 
-mod decide;
-mod endpoints;
-mod identities;
-mod leadership;
-mod metrics;
-mod mirror;
-mod opening;
+mod engine;
+mod keys;
+mod managed;
 #[cfg(test)]
 mod page;
-mod queue;
-mod reasons;
-mod reconcile;
-mod resource;
 mod run;
 mod settings;
-mod status;
-mod vault;
-mod writes;
+mod source;
 
 use std::process::ExitCode;
 
@@ -47,7 +37,7 @@ fn failed(error: &anyhow::Error) -> ExitCode {
 }
 
 fn print_crd() -> ExitCode {
-    match serde_yaml::to_string(&resource::crd()) {
+    match serde_yaml::to_string(&source::sealed::resource::crd()) {
         Ok(text) => {
             print!("{text}");
             ExitCode::SUCCESS

@@ -16,18 +16,18 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::decide::{MANAGER, Policy};
-use crate::endpoints;
-use crate::identities::{self, Keeper, Ring};
-use crate::leadership::{Candidate, Leadership};
-use crate::metrics::Metrics;
-use crate::mirror::{Change, Key, Mirror, Waits, watching};
-use crate::opening::Opener;
-use crate::queue::{Lane, Queue};
-use crate::reconcile::{Next, Reconciler, Seen};
-use crate::resource::MANAGED;
+use crate::engine::endpoints;
+use crate::engine::lease::{Candidate, Leadership};
+use crate::engine::metrics::Metrics;
+use crate::engine::queue::{Lane, Queue};
+use crate::engine::store::{Change, Key, Mirror, Waits, watching};
+use crate::keys::identities::{self, Keeper, Ring};
+use crate::keys::opening::Opener;
+use crate::keys::vault::ControllerHost;
+use crate::managed::decide::{MANAGER, Policy};
+use crate::managed::reconcile::{Next, Reconciler, Seen};
 use crate::settings::Settings;
-use crate::vault::ControllerHost;
+use crate::source::sealed::resource::MANAGED;
 
 /// How long work in hand may take when the controller is told to stop.
 const GRACE: Duration = Duration::from_secs(10);

@@ -233,9 +233,12 @@ pub struct TemplateMetadata {
     pub annotations: BTreeMap<String, String>,
 }
 
+/// One whole for server-side apply: an item that one tool has applied, and that Git drops after another took over, would
+/// stay without its data key.
 fn items_schema(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "object",
+        "x-kubernetes-map-type": "atomic",
         "maxProperties": MAX_ITEMS,
         "additionalProperties": {"type": "string", "maxLength": MAX_ITEM_TEXT},
     })

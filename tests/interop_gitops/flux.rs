@@ -116,3 +116,49 @@ fn flux_decrypts_every_format_and_kind_of_key() {
     assert!(String::from_utf8(decoded(&files, "settings.ini")).unwrap().contains(SECRET));
     assert_eq!(decoded(&files, "key.bin"), [&[0, 255, 1], SECRET.as_bytes()].concat());
 }
+
+/// A SealedSecret that no controller has looked at yet is not taken for done: what depends on it waits.
+#[test]
+fn flux_waits_until_the_controller_has_said_something() {
+    let test = Sandbox::new(env!("CARGO_BIN_EXE_sealant"));
+    let cluster = Cluster::start();
+    let crd = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/base/crd.yaml");
+    cluster.kubectl(&["apply", "--server-side", "-f"]).arg(crd).run().ok();
+    let name = "crd/sealedsecrets.sealant.dev";
+    cluster.kubectl(&["wait", "--for=condition=Established", name, "--timeout=60s"]).run().ok();
+    test.sealant(&["keygen", "-o", "flux.agekey"]).run().ok();
+    let age = test.sealant(&["keygen", "-y", "flux.agekey"]).run().ok();
+    let secret =
+        "apiVersion: v1\nkind: Secret\nmetadata: {name: db, namespace: default}\nstringData: {a: x}\n";
+    let seal = ["seal", "--age", age.text().trim(), "--output", "app/db.yaml"];
+    test.write("app/kustomization.yaml", "resources: [db.yaml]\n");
+    test.sealant(&seal).stdin(secret).run().ok();
+
+    let flux = Flux::start(&cluster);
+    let app = serde_json::json!({"apiVersion": "kustomize.toolkit.fluxcd.io/v1", "kind": "Kustomization",
+        "metadata": {"name": "app", "namespace": "default"},
+        "spec": {"interval": "1h", "retryInterval": "1s", "timeout": "4s", "wait": true, "prune": true,
+                 "path": "./app", "sourceRef": {"kind": "GitRepository", "name": "app"}}});
+    cluster.kubectl(&["apply", "--server-side", "-f", "-"]).stdin(app.to_string()).run().ok();
+    flux.publish(&cluster, "app", &test.path(""));
+    let ready = |status: &str| {
+        let condition = format!("--for=condition=Ready={status}");
+        let wait = ["wait", &condition, "kustomizations.kustomize.toolkit.fluxcd.io/app", "-n", "default"];
+        cluster.kubectl(&wait).arg("--timeout=50s").run()
+    };
+    let waited = ready("False");
+    assert_eq!(waited.status, 0, "{waited}\n{}", flux.log());
+    let said = ["get", "kustomizations.kustomize.toolkit.fluxcd.io/app", "-n", "default", "-o", "json"];
+    let said = cluster.kubectl(&said).run().ok();
+    assert!(said.text().contains("InProgress"), "{said}");
+
+    let condition = |name: &str| {
+        serde_json::json!({"type": name, "status": "True", "reason": "Unsealed", "message": "x",
+            "observedGeneration": 1, "lastTransitionTime": "2026-01-01T00:00:00Z"})
+    };
+    let status = serde_json::json!({"status": {"observedGeneration": 1, "conditions": [condition("Ready"), condition("Synced")]}});
+    let patch = ["patch", "sls", "db", "-n", "default", "--subresource=status", "--type=merge", "-p"];
+    cluster.kubectl(&patch).arg(status.to_string()).run().ok();
+    let waited = ready("True");
+    assert_eq!(waited.status, 0, "{waited}\n{}", flux.log());
+}

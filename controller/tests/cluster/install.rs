@@ -52,8 +52,10 @@ fn the_crd_in_the_cluster_is_the_one_that_the_program_prints() {
     let installed = cluster.get("crd", "default", "sealedsecrets.sealant.dev").unwrap();
     assert_eq!(printed["spec"], installed["spec"]);
     assert_eq!(printed["metadata"]["generation"], installed["metadata"]["generation"]);
-    // Server-side defaults would be drift to GitOps tools.
-    assert!(!installed["spec"].to_string().contains("\"default\":"));
+    // Server-side defaults would be drift to GitOps tools, which look at everything but the status.
+    let version = &installed["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"];
+    assert!(!version["spec"].to_string().contains("\"default\":"));
+    assert_eq!(version["status"]["default"], json!({"observedGeneration": -1}));
 }
 
 /// The API server itself checks pods against the pod security that the namespace asks for.

@@ -7,6 +7,7 @@ mod bad_input;
 mod common;
 mod identities;
 mod install;
+mod tools;
 
 use std::sync::LazyLock;
 use std::thread::sleep;

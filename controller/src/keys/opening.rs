@@ -18,7 +18,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout};
 
-use crate::resource::SealedSecret;
+use crate::source::sealed::resource::SealedSecret;
 
 /// How long an opened data key is remembered, and thereby how long a revocation in Vault may take.
 const MEMORY: Duration = Duration::from_secs(600);

@@ -20,14 +20,14 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 use tokio::sync::watch;
 
-use crate::decide::{MANAGER, is_managed};
-use crate::leadership::Leadership;
-use crate::metrics::Metrics;
-use crate::mirror::{Waits, watching};
-use crate::opening::Opener;
-use crate::resource::IDENTITY;
-use crate::vault::{ControllerHost, read};
-use crate::writes::NOT_THERE;
+use crate::engine::lease::Leadership;
+use crate::engine::metrics::Metrics;
+use crate::engine::store::{Waits, watching};
+use crate::keys::opening::Opener;
+use crate::keys::vault::{ControllerHost, read};
+use crate::managed::decide::{MANAGER, is_managed};
+use crate::managed::write::NOT_THERE;
+use crate::source::sealed::resource::IDENTITY;
 
 /// The first identity, if the controller makes it.
 const FIRST: &str = "sealant-identity";
@@ -384,7 +384,7 @@ mod tests {
     fn what_is_no_identity_is_named_and_never_quoted() {
         let mut managed = secret("managed", "active", 1, b"x");
         managed.metadata.annotations =
-            Some([(crate::resource::MADE_BY.to_owned(), "managed".to_owned())].into());
+            Some([(crate::source::sealed::resource::MADE_BY.to_owned(), "managed".to_owned())].into());
         let mut empty = secret("empty", "active", 1, b"x");
         empty.data = None;
         let cases = [

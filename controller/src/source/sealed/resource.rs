@@ -203,6 +203,8 @@ fn status_schema() -> Value {
     json!({
         "type": "object",
         "description": "What the controller has made of it.",
+        // As long as the controller has said nothing, kstatus takes it for in progress, and not for done.
+        "default": {"observedGeneration": -1},
         "properties": {
             "observedGeneration": {
                 "type": "integer", "format": "int64",
@@ -243,7 +245,7 @@ mod tests {
 
     #[test]
     fn the_crd_that_ships_is_the_one_of_the_types() {
-        let shipped: Value = serde_yaml::from_str(include_str!("../../deploy/base/crd.yaml")).unwrap();
+        let shipped: Value = serde_yaml::from_str(include_str!("../../../../deploy/base/crd.yaml")).unwrap();
         assert_eq!(shipped, crd(), "run `cargo run -p sealant-controller crd > deploy/base/crd.yaml`");
     }
 }

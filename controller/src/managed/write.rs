@@ -15,10 +15,10 @@ use kube::api::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::decide::{self, Desired, Items, MANAGER, Removals, Verdict, Write};
-use crate::mirror::Key;
-use crate::reasons::{self, Reason};
-use crate::resource::{self, SealedSecret, Status};
+use crate::engine::store::Key;
+use crate::managed::decide::{self, Desired, Items, MANAGER, Removals, Verdict, Write};
+use crate::managed::reason::{self, Reason};
+use crate::source::sealed::resource::{self, SealedSecret, Status};
 
 /// Why a write was not done.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ pub enum Trouble {
 impl From<kube::Error> for Trouble {
     fn from(error: kube::Error) -> Self {
         let kube::Error::Api(status) = &error else {
-            return Self::Refused(Verdict::new(Reason::ApiServerUnavailable, reasons::NO_ANSWER));
+            return Self::Refused(Verdict::new(Reason::ApiServerUnavailable, reason::NO_ANSWER));
         };
         // Messages of the API server and of admission webhooks can quote values: they are never passed on.
         let fields =
@@ -147,7 +147,7 @@ async fn delete(secrets: &Api<Secret>, current: &ObjectMeta, name: &str) -> Resu
         // It is still there: a finalizer holds it.
         held => {
             wipe(held);
-            Err(Trouble::Refused(Verdict::new(Reason::Terminating, reasons::IS_GOING)))
+            Err(Trouble::Refused(Verdict::new(Reason::Terminating, reason::IS_GOING)))
         }
     }
 }

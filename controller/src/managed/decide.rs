@@ -12,8 +12,8 @@ use sealant::error::{Error, Kind};
 use sealant::sealed_secret::{DeletionPolicy, FORBIDDEN_TYPES, KIND, shell};
 use sealant::secret::SecretBytes;
 
-use crate::reasons::{self, Reason};
-use crate::resource::{self, GROUP, SealedSecret};
+use crate::managed::reason::{self, Reason};
+use crate::source::sealed::resource::{self, GROUP, SealedSecret};
 
 /// As whom the controller owns fields.
 pub const MANAGER: &str = "sealant-controller";
@@ -85,7 +85,7 @@ pub struct Policy {
 /// What can be said without a key: `None` when the SealedSecret has to be opened.
 pub fn before_opening(sealed: &SealedSecret, policy: &Policy) -> Option<Verdict> {
     if sealed.is_annotated(resource::SUSPEND, "true") {
-        return Some(Verdict::new(Reason::Suspended, reasons::SUSPENDED));
+        return Some(Verdict::new(Reason::Suspended, reason::SUSPENDED));
     }
     let template = sealed.spec().template.clone().unwrap_or_default();
     if let Err(error) = template.check() {
@@ -93,7 +93,7 @@ pub fn before_opening(sealed: &SealedSecret, policy: &Policy) -> Option<Verdict>
     }
     let kind = template.kind.as_deref().unwrap_or(OPAQUE);
     if FORBIDDEN_TYPES.contains(&kind) && !policy.allowed_types.iter().any(|allowed| allowed == kind) {
-        return Some(Verdict::new(Reason::TemplateForbidden, reasons::forbidden_type(kind)));
+        return Some(Verdict::new(Reason::TemplateForbidden, reason::forbidden_type(kind)));
     }
     if let Err(error) = sealed.spec().check() {
         return Some(Verdict::new(Reason::BadCiphertext, error.message()));
@@ -102,7 +102,7 @@ pub fn before_opening(sealed: &SealedSecret, policy: &Policy) -> Option<Verdict>
         [&entry.hc_vault].into_iter().chain(entry.key_groups.iter().map(|group| &group.hc_vault))
     });
     let too_many = transit_keys.any(|keys| keys.len() > MOST_TRANSIT_KEYS);
-    too_many.then(|| Verdict::new(Reason::BadCiphertext, reasons::too_many_transit_keys(MOST_TRANSIT_KEYS)))
+    too_many.then(|| Verdict::new(Reason::BadCiphertext, reason::too_many_transit_keys(MOST_TRANSIT_KEYS)))
 }
 
 /// What can be said of the Secret that is there, before the SealedSecret is opened: `None` when it may be written.
@@ -113,7 +113,7 @@ pub fn about_current(sealed: &SealedSecret, current: Option<&Secret>) -> Option<
         return Some(Verdict::new(Reason::AlreadyExists, message));
     }
     // Its end is an event of its own.
-    is_being_deleted(current).then(|| Verdict::new(Reason::Terminating, reasons::IS_GOING))
+    is_being_deleted(current).then(|| Verdict::new(Reason::Terminating, reason::IS_GOING))
 }
 
 /// Why it could not be opened.
@@ -127,8 +127,8 @@ pub fn not_opened(error: &Error) -> Verdict {
     let details = error.details();
     let is_refused = details.iter().any(|line| line.contains(" is not allowed"));
     let public = [error.message()].into_iter().chain(error.lines().iter().map(String::as_str));
-    let not_allowed = is_refused.then_some(reasons::NOT_ALLOWED);
-    let more = (!details.is_empty()).then_some(reasons::LOG_SAYS_MORE);
+    let not_allowed = is_refused.then_some(reason::NOT_ALLOWED);
+    let more = (!details.is_empty()).then_some(reason::LOG_SAYS_MORE);
     let lines: Vec<&str> = public.chain(not_allowed).chain(more).collect();
     Verdict::new(reason, lines.join("\n"))
 }
@@ -145,7 +145,7 @@ pub fn write(
     if has_to_be_remade(current, desired, same_data) {
         return match sealed.is_annotated(resource::ON_IMMUTABLE, "Recreate") {
             true => Ok(Write::Recreate),
-            false => Err(Verdict::new(Reason::Immutable, reasons::IS_IMMUTABLE)),
+            false => Err(Verdict::new(Reason::Immutable, reason::IS_IMMUTABLE)),
         };
     }
     let removals = Removals {
@@ -188,7 +188,7 @@ pub fn desired(sealed: &SealedSecret) -> Desired {
 /// Why a Secret may not be written.
 fn foreign(sealed: &SealedSecret, secret: &Secret) -> Option<String> {
     if secret.metadata.labels.as_ref().is_some_and(|labels| labels.contains_key(resource::IDENTITY)) {
-        return Some(reasons::IS_IDENTITY.to_owned());
+        return Some(reason::IS_IDENTITY.to_owned());
     }
     let annotation = |key: &str| secret.metadata.annotations.as_ref()?.get(key).map(String::as_str);
     match owners(secret).iter().find(|owner| owner.controller == Some(true)) {
@@ -196,7 +196,7 @@ fn foreign(sealed: &SealedSecret, secret: &Secret) -> Option<String> {
         Some(owner) => Some(format!("it belongs to {} {}", owner.kind, owner.name)),
         None if annotation(resource::MADE_BY) == Some(sealed.name()) => None,
         None if annotation(resource::ADOPT) == Some("true") => None,
-        None => Some(reasons::IS_FOREIGN.to_owned()),
+        None => Some(reason::IS_FOREIGN.to_owned()),
     }
 }
 
@@ -546,7 +546,7 @@ mod tests {
         };
         for grouped in [false, true] {
             assert_eq!(reason(MOST_TRANSIT_KEYS, grouped), None);
-            let refused = Some(reasons::too_many_transit_keys(MOST_TRANSIT_KEYS));
+            let refused = Some(reason::too_many_transit_keys(MOST_TRANSIT_KEYS));
             assert_eq!(reason(MOST_TRANSIT_KEYS + 1, grouped), refused);
         }
     }
@@ -574,9 +574,9 @@ mod tests {
         let detailed = |lines: &[&str]| closed().detailing(lines.iter().map(ToString::to_string));
         let found = detailed(&["looked for identities in:", "  Secret team"]);
         let said = |error: &Error| not_opened(error).message;
-        assert_eq!(said(&found), format!("nothing opens it\n{}", reasons::LOG_SAYS_MORE));
+        assert_eq!(said(&found), format!("nothing opens it\n{}", reason::LOG_SAYS_MORE));
         let failed = detailed(&["what went wrong:", "  /run/token: gone", "  https://x is not allowed"]);
-        let expected = format!("nothing opens it\n{}\n{}", reasons::NOT_ALLOWED, reasons::LOG_SAYS_MORE);
+        let expected = format!("nothing opens it\n{}\n{}", reason::NOT_ALLOWED, reason::LOG_SAYS_MORE);
         assert_eq!(said(&failed), expected);
         assert_eq!(said(&closed()), "nothing opens it");
         let wanted = closed().listing(["wanted, any of:".to_owned(), "  age1x".to_owned()]);

@@ -14,15 +14,15 @@ use kube::{Client, Resource};
 use rand::Rng;
 use sealant::sealed_secret::unseal;
 
-use crate::decide::{self, Policy, Verdict, Write};
-use crate::leadership::Leadership;
-use crate::metrics::{ByReason, ByVerb, Metrics};
-use crate::mirror::{Key, Mirror};
-use crate::opening::Opener;
-use crate::reasons::{Reason, Standing};
-use crate::resource::{SealedSecret, Status};
-use crate::status::{self, News};
-use crate::writes::{self, Trouble};
+use crate::engine::lease::Leadership;
+use crate::engine::metrics::{ByReason, ByVerb, Metrics};
+use crate::engine::store::{Key, Mirror};
+use crate::keys::opening::Opener;
+use crate::managed::decide::{self, Policy, Verdict, Write};
+use crate::managed::reason::{Reason, Standing};
+use crate::managed::status::{self, News};
+use crate::managed::write::{self, Trouble};
+use crate::source::sealed::resource::{SealedSecret, Status};
 
 /// What a watch brings: a SealedSecret, or one that cannot be read.
 pub type Seen = DeserializeGuard<SealedSecret>;
@@ -173,10 +173,10 @@ impl Reconciler {
             Ok(Err(Trouble::Conflict)) if self.attempts(key) < CONFLICTS_UNSAID => return self.soon(key),
             Ok(Err(Trouble::Conflict)) => {
                 self.metrics.conflicts.inc();
-                Verdict::new(Reason::Conflict, crate::reasons::IS_CONTESTED).into()
+                Verdict::new(Reason::Conflict, crate::managed::reason::IS_CONTESTED).into()
             }
             Ok(Err(Trouble::Refused(verdict))) => verdict.into(),
-            Err(_) => Verdict::new(Reason::ApiServerUnavailable, crate::reasons::NO_ANSWER).into(),
+            Err(_) => Verdict::new(Reason::ApiServerUnavailable, crate::managed::reason::NO_ANSWER).into(),
         };
         if outcome.verdict.reason == Reason::ApiServerUnavailable && self.attempts(key) < FAILURES_UNSAID {
             return self.again(key);
@@ -186,7 +186,7 @@ impl Reconciler {
 
     /// One that is not as the CustomResourceDefinition says; its status may be readable all the same.
     async fn conclude_invalid(&self, key: &Key, invalid: &InvalidObject) -> Next {
-        let previous = match writes::current_status(&self.client, key).await {
+        let previous = match write::current_status(&self.client, key).await {
             Ok(status) => status,
             Err(_) => return self.again(key),
         };
@@ -201,7 +201,7 @@ impl Reconciler {
         let secrets: Api<Secret> = Api::namespaced(self.client.clone(), sealed.namespace());
         let current = secrets.get_opt(sealed.name()).await?;
         let outcome = self.work_on(sealed, current.as_ref()).await;
-        writes::wipe(current);
+        write::wipe(current);
         outcome
     }
 
@@ -211,7 +211,7 @@ impl Reconciler {
         }
         let opening = self.opener.open(Arc::new(sealed.clone()));
         let Ok(opened) = tokio::time::timeout(PATIENCE_TO_OPEN, opening).await else {
-            return Ok(Verdict::new(Reason::Busy, crate::reasons::TAKES_LONG).into());
+            return Ok(Verdict::new(Reason::Busy, crate::managed::reason::TAKES_LONG).into());
         };
         let secret = match opened.and_then(|keys| unseal(&sealed.sealed, &keys)) {
             Ok(secret) => secret,
@@ -230,22 +230,22 @@ impl Reconciler {
             Err(verdict) => return Ok(verdict.into()),
         };
         if write != Write::Nothing {
-            writes::is_current(&self.client, sealed).await?;
+            write::is_current(&self.client, sealed).await?;
             if !self.leadership.is_leader() {
                 return Err(Trouble::Conflict);
             }
         }
-        let written = writes::secret(&self.client, &write, current, &desired, &secret.items).await?;
+        let written = write::secret(&self.client, &write, current, &desired, &secret.items).await?;
         self.count_write(&write);
         let is_right =
             written.as_ref().is_none_or(|it| decide::is_right(sealed, it, &desired, &secret.items));
         let verdict = match is_right {
-            true => Verdict::new(Reason::Unsealed, crate::reasons::IN_SYNC),
-            false => Verdict::new(Reason::Conflict, crate::reasons::CHANGED_AT_ONCE),
+            true => Verdict::new(Reason::Unsealed, crate::managed::reason::IN_SYNC),
+            false => Verdict::new(Reason::Conflict, crate::managed::reason::CHANGED_AT_ONCE),
         };
         let secret_version =
             written.as_ref().or(current).and_then(|secret| secret.metadata.resource_version.clone());
-        writes::wipe(written);
+        write::wipe(written);
         Ok(Outcome { verdict, written: write, secret_version })
     }
 
@@ -267,7 +267,7 @@ impl Reconciler {
             if !self.leadership.is_leader() {
                 return self.soon(key);
             }
-            match writes::status(&self.client, object, &new).await {
+            match write::status(&self.client, object, &new).await {
                 Ok(()) => drop(self.metrics.writes.get_or_create(&ByVerb { verb: "status" }).inc()),
                 Err(Trouble::Conflict) => return self.soon(key),
                 Err(Trouble::Refused(why)) => {

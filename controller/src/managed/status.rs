@@ -5,9 +5,9 @@
 
 use jiff::Timestamp;
 
-use crate::decide::{Verdict, Write};
-use crate::reasons::{self, Reason, Standing};
-use crate::resource::{Condition, Status};
+use crate::managed::decide::{Verdict, Write};
+use crate::managed::reason::{self, Reason, Standing};
+use crate::source::sealed::resource::{Condition, Status};
 
 /// What people are told about a SealedSecret.
 #[derive(Debug, PartialEq, Eq)]
@@ -61,11 +61,11 @@ pub fn after(
 pub fn news(previous: &Status, verdict: &Verdict, generation: Option<i64>, written: &Write) -> Option<News> {
     let was_good = previous.is_true("Synced") && previous.observed_generation == generation;
     let (reason, message) = match (verdict.reason, written) {
-        (Reason::Unsealed, Write::Update(_)) if was_good => (reasons::REPAIRED, reasons::HAD_CHANGED),
-        (Reason::Unsealed, Write::Create) if was_good => (reasons::REPAIRED, reasons::HAD_GONE),
-        (Reason::Unsealed, Write::Create) => (Reason::Unsealed.name(), reasons::CREATED),
-        (Reason::Unsealed, Write::Update(_)) => (Reason::Unsealed.name(), reasons::UPDATED),
-        (Reason::Unsealed, Write::Recreate) => (Reason::Unsealed.name(), reasons::RECREATED),
+        (Reason::Unsealed, Write::Update(_)) if was_good => (reason::REPAIRED, reason::HAD_CHANGED),
+        (Reason::Unsealed, Write::Create) if was_good => (reason::REPAIRED, reason::HAD_GONE),
+        (Reason::Unsealed, Write::Create) => (Reason::Unsealed.name(), reason::CREATED),
+        (Reason::Unsealed, Write::Update(_)) => (Reason::Unsealed.name(), reason::UPDATED),
+        (Reason::Unsealed, Write::Recreate) => (Reason::Unsealed.name(), reason::RECREATED),
         (reason, Write::Nothing) | (reason, _) => (reason.name(), verdict.message.as_str()),
     };
     let known = previous.condition("Synced");
@@ -79,7 +79,7 @@ pub fn news(previous: &Status, verdict: &Verdict, generation: Option<i64>, writt
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decide::Removals;
+    use crate::managed::decide::Removals;
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(second).unwrap()
@@ -148,10 +148,10 @@ mod tests {
             Some((news.warning, news.reason, news.message))
         };
         let normal = |reason, message: &str| Some((false, reason, message.to_owned()));
-        assert_eq!(told(&none, Reason::Unsealed, 1, Write::Create), normal("Unsealed", reasons::CREATED));
-        assert_eq!(told(&good, Reason::Unsealed, 2, update()), normal("Unsealed", reasons::UPDATED));
-        assert_eq!(told(&good, Reason::Unsealed, 1, update()), normal("Repaired", reasons::HAD_CHANGED));
-        assert_eq!(told(&good, Reason::Unsealed, 1, Write::Create), normal("Repaired", reasons::HAD_GONE));
+        assert_eq!(told(&none, Reason::Unsealed, 1, Write::Create), normal("Unsealed", reason::CREATED));
+        assert_eq!(told(&good, Reason::Unsealed, 2, update()), normal("Unsealed", reason::UPDATED));
+        assert_eq!(told(&good, Reason::Unsealed, 1, update()), normal("Repaired", reason::HAD_CHANGED));
+        assert_eq!(told(&good, Reason::Unsealed, 1, Write::Create), normal("Repaired", reason::HAD_GONE));
         assert_eq!(told(&good, Reason::Unsealed, 2, Write::Nothing), None);
         assert_eq!(told(&bad, Reason::Unsealed, 1, Write::Nothing), normal("Unsealed", "unsealed"));
         let warning = Some((true, "AlreadyExists", "alreadyexists".to_owned()));

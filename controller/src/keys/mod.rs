@@ -1,0 +1,6 @@
+//! What opens a SealedSecret: which keys are at hand (`identities`, `vault`), and the opening of data keys with them
+//! (`opening`).
+
+pub mod identities;
+pub mod opening;
+pub mod vault;

@@ -1,0 +1,8 @@
+//! The managed Secret: what to do about it (`decide`, without a cluster), doing it (`write`, the only place that
+//! writes), and saying what came of it (`reason`, `status`). `reconcile` puts them together for one object.
+
+pub mod decide;
+pub mod reason;
+pub mod reconcile;
+pub mod status;
+pub mod write;

@@ -1,0 +1,3 @@
+//! What asks for a Secret: a folder for each kind of resource.
+
+pub mod sealed;

@@ -1,0 +1,3 @@
+//! The SealedSecret.
+
+pub mod resource;
