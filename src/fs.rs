@@ -34,7 +34,7 @@ pub use fifo::Fifo;
 pub use lock::Lock;
 pub use private_dir::PrivateDir;
 pub(crate) use read::read_at_most;
-pub use read::{read, read_found};
+pub use read::{open_named, read, read_found, refuse_special};
 pub use real::{is_link, real_folder, target};
 pub use walk::{Walk, files_below, links, walk};
 

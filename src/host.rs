@@ -4,7 +4,6 @@
 //! is decided in one place: the CLI's host has all of it, a controller's is closed.
 
 use std::ffi::OsString;
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::process::Child;
@@ -13,6 +12,7 @@ use jiff::Timestamp;
 use zeroize::Zeroizing;
 
 use crate::error::{Error, Kind, Result};
+use crate::fs;
 use crate::journal::Journal;
 use crate::secret::{SecretBytes, SecretString};
 
@@ -86,7 +86,7 @@ pub trait Host: Send + Sync {
     /// The content of a file that holds a secret, such as an identity; files beyond 16 MiB are refused.
     fn read_secret(&self, path: &Path) -> io::Result<SecretBytes> {
         const LIMIT: u64 = 16 << 20;
-        let file = File::open(path)?;
+        let file = fs::open_named(path)?;
         // With room for all of it no copy stays behind in a buffer that was outgrown (pipes have no length).
         let room = file.metadata()?.len().min(LIMIT) as usize + 1;
         let mut content = Zeroizing::new(Vec::with_capacity(room));

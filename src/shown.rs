@@ -9,6 +9,8 @@
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 /// The text with all that is not to be seen, or would be acted on, written out: `\n`, `\x1b`, `\u{202e}`. What has been
 /// through this stays as it is.
@@ -43,6 +45,35 @@ pub fn line(text: &str) -> Cow<'_, str> {
         true => Cow::Owned(text.replace("##", "#\\x23")),
         false => text,
     }
+}
+
+/// A path as a word of a shell, for a command that somebody copies: as it is where that will do, else in quotes. One that
+/// begins as an option does is a path all the same.
+pub fn typed(path: &Path) -> String {
+    let bytes = path.as_os_str().as_bytes();
+    let here = if bytes.starts_with(b"-") { "./" } else { "" };
+    let text = path.to_str().filter(|text| !text.chars().any(is_hidden)).map(|text| format!("{here}{text}"));
+    let quoted = text.as_deref().and_then(|text| shlex::try_quote(text).ok());
+    quoted.map_or_else(|| format!("$'{here}{}'", escaped(bytes)), Cow::into_owned)
+}
+
+/// What is not to be seen by its bytes, as shells read them between `$'` and `'`.
+fn escaped(bytes: &[u8]) -> String {
+    let mut escaped = String::new();
+    let bytewise = |bytes: &[u8], escaped: &mut String| {
+        bytes.iter().for_each(|byte| _ = write!(escaped, "\\x{byte:02x}"));
+    };
+    for chunk in bytes.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            match c {
+                '\'' | '\\' => escaped.extend(['\\', c]),
+                c if is_hidden(c) => bytewise(c.encode_utf8(&mut [0; 4]).as_bytes(), &mut escaped),
+                c => escaped.push(c),
+            }
+        }
+        bytewise(chunk.invalid(), &mut escaped);
+    }
+    escaped
 }
 
 /// JSON with nothing but what is seen in it, which means the same. (Outside of its texts JSON has only white space.)
@@ -124,6 +155,29 @@ mod tests {
             ("section_start:0:x\r\u{1b}[0K", "section_start:0:x\\r\\x1b[0K"),
         ] {
             assert_eq!(line(text), expected);
+        }
+    }
+
+    #[test]
+    fn paths_are_typed_as_a_shell_takes_them() {
+        for (path, expected) in [
+            (&b"a/b.yaml"[..], "a/b.yaml"),
+            (b"a b", "'a b'"),
+            (b"-x", "./-x"),
+            (b"$HOME", "'$HOME'"),
+            (b"it's", "\"it's\""),
+            ("größe".as_bytes(), "'größe'"),
+            (b"a\nb\x1b[2J", "$'a\\x0ab\\x1b[2J'"),
+            ("\u{202e}'x\\".as_bytes(), "$'\\xe2\\x80\\xae\\'x\\\\'"),
+            (b"-\xff", "$'./-\\xff'"),
+        ] {
+            let path = Path::new(std::ffi::OsStr::from_bytes(path));
+            assert_eq!(typed(path), expected);
+            let script = format!("printf %s {expected}");
+            let printed = std::process::Command::new("bash").args(["-c", &script]).output().unwrap().stdout;
+            let printed = printed.strip_prefix(b"./").unwrap_or(&printed);
+            assert_eq!(printed, path.as_os_str().as_bytes(), "{expected}");
+            assert_eq!(shown(expected), expected);
         }
     }
 

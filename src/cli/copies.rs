@@ -140,7 +140,7 @@ fn add_below(
     let read = |path: &PathBuf| {
         let format = Format::of_path(path);
         let limit = fs::size(path).filter(|&size| size <= MAX_SOURCE as u64)?;
-        let bytes = fs::read(path, limit.max(1)).ok()?;
+        let bytes = fs::read_found(path, limit.max(1)).ok()?;
         let held =
             held_by(path, format, &bytes, configs).or_else(|| held_in_broken(path, &bytes, configs))?;
         let shown = path.strip_prefix(&working_dir).unwrap_or(path).to_path_buf();

@@ -15,14 +15,15 @@ use crate::cli::{Context, block_on, child, pipeline, typed};
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::secret::SecretBytes;
-use loaders::is_loader;
+use loaders::{is_detour, is_loader};
 
 /// Run a command with the values of a file in its environment
 ///
 /// Of a YAML stream it is the first document. Its values must not be nested.
 ///
 /// Variables by which a loader, a shell or a language runs code, such as LD_PRELOAD, PATH, BASH_ENV and NODE_OPTIONS, are
-/// refused unless --allow-env names them: whoever may write the file would run what they like. docs/sops.md lists them.
+/// refused unless --allow-env names them: whoever may write the file would run what they like. So are proxies and
+/// certificates, such as HTTPS_PROXY and SSL_CERT_FILE: they could read what the command sends. docs/sops.md lists them.
 ///
 /// With --redact or --mask, a value is known by its text, by each of its lines, and as base64, in a URL or in JSON. A
 /// value of fewer than four bytes stands in any text, so it is left alone, which is said.
@@ -42,7 +43,7 @@ pub struct Args {
     #[arg(required = true, trailing_var_arg = true)]
     pub(super) command: Vec<OsString>,
 
-    /// Take this variable from the file, though it decides what code is run; may be repeated
+    /// Take this variable from the file, though it decides what code is run, or who gets what is sent; may be repeated
     #[arg(long, value_name = "NAME")]
     pub(super) allow_env: Vec<String>,
 
@@ -121,23 +122,33 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     child::run(command, redactor).map(|status| child::code_of(status, context.dialect))
 }
 
-/// Refuses variables that decide what code is run, but for those that are named. sops takes them all.
+/// Refuses variables that decide what code is run, or who gets what is sent, but for those that are named. sops takes them
+/// all.
 fn refuse_loaders(args: &Args, variables: &[(String, SecretBytes)], context: &Context) -> Result<()> {
-    let names = variables.iter().map(|(name, _)| name);
-    let found: Vec<&String> =
-        names.filter(|name| is_loader(name) && !args.allow_env.contains(name)).collect();
-    if found.is_empty() {
-        return Ok(());
-    }
-    let list = found.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(", ");
-    let error =
-        Error::new(Kind::Conflict, format!("sets {list}, by which whoever writes the file can run code"))
-            .in_file(&args.file);
+    let found = |is_one: fn(&str) -> bool| -> Vec<&str> {
+        let names = variables.iter().map(|(name, _)| name.as_str());
+        names.filter(|name| is_one(name) && !args.allow_env.iter().any(|allowed| allowed == name)).collect()
+    };
+    let (loaders, detours) = (found(is_loader), found(is_detour));
+    let (code, sent) = (loaders.join(", "), detours.join(", "));
+    let message = match (loaders.is_empty(), detours.is_empty()) {
+        (true, true) => return Ok(()),
+        (false, true) => format!("sets {code}, by which whoever writes the file can run code"),
+        (true, false) => {
+            format!("sets {sent}, by which whoever writes the file can read what the command sends")
+        }
+        (false, false) => format!(
+            "sets {code}, by which whoever writes the file can run code, and {sent}, by which they can read what \
+             the command sends"
+        ),
+    };
+    let error = Error::new(Kind::Conflict, message).in_file(&args.file);
     if context.is_sops() {
         context.ui.warning(error);
         return Ok(());
     }
-    let flags: String = found.iter().map(|name| format!(" --allow-env {}", typed(Path::new(name)))).collect();
+    let found = loaders.iter().chain(&detours);
+    let flags: String = found.map(|name| format!(" --allow-env {}", typed(Path::new(name)))).collect();
     Err(error.advise(format!(
         "If that is what the file is for: `sealant exec-env{flags} {} COMMAND`.",
         typed(&args.file)

@@ -54,6 +54,7 @@ pub mod ui;
 mod unseal;
 mod unset;
 mod updatekeys;
+mod usage;
 mod vault;
 mod who_can_decrypt;
 
@@ -64,7 +65,6 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::OnceLock;
 
-use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{FromArgMatches, Parser, Subcommand};
 use tokio::runtime::Runtime;
 
@@ -72,6 +72,7 @@ use crate::config::{Configs, Dialect, Lookup};
 use crate::error::{Error, Kind, Result};
 use crate::fs;
 use crate::host::Host;
+pub use crate::shown::typed;
 use host::Terminal;
 use ui::{ColorWhen, Ui};
 
@@ -160,7 +161,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
     let args = names_of_others(as_ksops(args));
     let is_merge = matches!(&args[..], [_, git, merge, ..] if git == "git" && merge == "merge");
-    let takes_value = takes_value(&args);
+    let takes_value = usage::takes_value(&args);
     let parsed = help::command().try_get_matches_from(args).and_then(|found| {
         let name = found.subcommand_name().unwrap_or_default().to_owned();
         Ok((Cli::from_arg_matches(&found)?, name))
@@ -353,16 +354,6 @@ impl Failures {
     }
 }
 
-/// A path as it is typed in a shell.
-pub fn typed(path: &Path) -> String {
-    let text = path.to_string_lossy();
-    let text = if text.starts_with('-') { format!("./{text}") } else { text.into_owned() };
-    match shlex::try_quote(&text) {
-        Ok(quoted) => quoted.into_owned(),
-        Err(_) => text,
-    }
-}
-
 /// Waits for the key service. The only place that does. Connections live as long as the runtime that made them, so
 /// there is one, made when it is first needed.
 #[allow(clippy::panic, reason = "there is nothing to go on with")]
@@ -389,45 +380,9 @@ fn finish(ui: &Ui, result: anyhow::Result<ExitCode>) -> ExitCode {
 
 /// Prints the help or the version that was asked for, or what is wrong with the arguments.
 fn not_to_be_run(error: clap::Error, takes_value: bool) -> ExitCode {
-    let code = usage_exit_code(&error);
-    ui::usage(&if takes_value { without_values(error) } else { error }, no_color());
+    let code = usage::exit_code(&error);
+    usage::tell(error, takes_value, no_color());
     code.into()
-}
-
-/// Whether a command line may hold a value that is to be encrypted: one with the command `set`.
-fn takes_value(args: &[OsString]) -> bool {
-    args.iter().skip(1).any(|word| word == "set")
-}
-
-/// Takes the words out of a usage error that nobody has asked for: one of them may be the value.
-fn without_values(mut error: clap::Error) -> clap::Error {
-    let hidden = || ContextValue::String("(not shown: it may be the value)".to_owned());
-    if error.kind() == ErrorKind::UnknownArgument {
-        error.insert(ContextKind::InvalidArg, hidden());
-        error.remove(ContextKind::Suggested);
-    }
-    if error.get(ContextKind::InvalidValue).is_some() {
-        error.insert(ContextKind::InvalidValue, hidden());
-        error.remove(ContextKind::SuggestedValue);
-    }
-    error
-}
-
-fn usage_exit_code(error: &clap::Error) -> u8 {
-    let wrong_number = Kind::NoFile.exit_code();
-    // A positional argument stands as `<NAME>` where it is missing and as itself where it is too much.
-    let names = match error.get(ContextKind::InvalidArg) {
-        Some(ContextValue::String(name)) => vec![name.as_str()],
-        Some(ContextValue::Strings(names)) => names.iter().map(String::as_str).collect(),
-        _ => Vec::new(),
-    };
-    let positional =
-        !names.is_empty() && names.iter().all(|name| !name.trim_start_matches('<').starts_with('-'));
-    match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => 0,
-        ErrorKind::MissingRequiredArgument | ErrorKind::UnknownArgument if positional => wrong_number,
-        _ => Kind::Other.exit_code(),
-    }
 }
 
 fn no_color() -> bool {
@@ -441,38 +396,6 @@ mod tests {
     #[test]
     fn the_command_line_is_sound() {
         help::command().debug_assert();
-    }
-
-    #[test]
-    fn usage_errors_have_the_codes_of_sops() {
-        let code = |line: &str| {
-            let error = help::command().try_get_matches_from(line.split(' ')).unwrap_err();
-            usage_exit_code(&error)
-        };
-        let cases = [
-            ("sealant --help", 0),
-            ("sealant --version", 0),
-            ("sealant encrypt --help", 0),
-            ("sealant", 1),
-            ("sealant encrpt", 1),
-            ("sealant encrypt --nonsense", 1),
-            ("sealant encrypt --color pink a", 1),
-            ("sealant encrypt --encrypted-regex a --encrypted-suffix b c", 1),
-            ("sealant set a", 100),
-            ("sealant set a b c d", 100),
-            ("sealant explain", 100),
-        ];
-        for (line, expected) in cases {
-            assert_eq!(code(line), expected, "{line}");
-        }
-    }
-
-    #[test]
-    fn paths_are_typed_as_a_shell_takes_them() {
-        let cases = [("a/b.yaml", "a/b.yaml"), ("a b", "'a b'"), ("-x", "./-x"), ("$HOME", "'$HOME'")];
-        for (path, expected) in cases {
-            assert_eq!(typed(Path::new(path)), expected);
-        }
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::cli::Context;
 use crate::cli::args::{InputArgs, Inputs};
 use crate::error::Result;
+use crate::fs;
 use crate::repo::git::{Git, NoGit, changes};
 
 /// What a command does with the files.
@@ -26,8 +27,24 @@ pub(super) fn inputs(mut args: InputArgs, purpose: Purpose, context: &Context) -
     let mut inputs = args.inputs()?;
     let leftovers = std::mem::take(&mut inputs.leftovers);
     inputs.inputs.extend(leftovers);
+    refuse_special(&mut inputs);
     leave_out_ignored(&mut inputs, &args.files, purpose, context)?;
     Ok(inputs)
+}
+
+/// Nobody waits for a pipe where all that was meant was to look at what is there.
+fn refuse_special(inputs: &mut Inputs) {
+    let Inputs { inputs, errors, .. } = inputs;
+    inputs.retain(|input| {
+        let refused = input.path.as_deref().filter(|_| input.named).map(fs::refuse_special);
+        match refused {
+            Some(Err(error)) => {
+                errors.push(error);
+                false
+            }
+            _ => true,
+        }
+    });
 }
 
 /// Leaves out what Git ignores of what was found in folders: results of builds, a plaintext beside its ciphertext. What

@@ -386,10 +386,10 @@ fn hold_secrets(documents: &[Box<dyn Document>]) -> bool {
 
 /// Refuses to write over a Secret in plaintext: that is for `-i` to do.
 fn refuse_plaintext(path: &Path) -> Result<()> {
-    if fs::size(path).is_none_or(|size| size > MAX_SOURCE as u64) {
+    if !path.is_file() || fs::size(path).is_none_or(|size| size > MAX_SOURCE as u64) {
         return Ok(());
     }
-    let bytes = fs::read(path, MAX_SOURCE as u64)?;
+    let bytes = fs::read_found(path, MAX_SOURCE as u64)?;
     let format = manifests::of_name(path).unwrap_or_else(|| manifests::by_content(&bytes));
     if manifests::parse(format, bytes).is_ok_and(|documents| hold_secrets(&documents)) {
         let error =

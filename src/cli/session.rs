@@ -50,7 +50,7 @@ impl<'a> Session<'a> {
         let plain = folder.create(&name, before)?;
         loop {
             let time = self.run_editor(&plain)?;
-            let edited = fs::read(&plain, MAX_BINARY as u64).map_err(|error| {
+            let edited = fs::read_found(&plain, MAX_BINARY as u64).map_err(|error| {
                 Error::new(Kind::NoEditor, "the editor left no file that can be read; nothing was changed")
                     .caused_by(error.message().to_owned())
             })?;

@@ -22,10 +22,10 @@ use self::args::{Globals, Sops, Verb};
 use super::args::{ChangeKeyArgs, FormatArgs, IdentityArgs, InputArgs};
 use super::change::ChangeArgs;
 use super::host::Terminal;
-use super::ui::{self, ColorWhen, Ui};
+use super::ui::{ColorWhen, Ui};
 use super::{
-    Context, decrypt, edit, encrypt, exec_env, exec_file, filestatus, finish, no_color, rotate, set,
-    takes_value, unset, updatekeys, without_values,
+    Context, decrypt, edit, encrypt, exec_env, exec_file, filestatus, finish, no_color, rotate, set, unset,
+    updatekeys, usage,
 };
 use crate::config::Dialect;
 use crate::document::{Format, TreePath};
@@ -65,7 +65,7 @@ pub fn run(words: &[OsString]) -> ExitCode {
             return finish(&ui, Err(error.into()));
         }
     };
-    let takes_value = takes_value(&words);
+    let takes_value = usage::takes_value(&words);
     let parsed = command.clone().try_get_matches_from(words).and_then(|found| {
         let name = found.subcommand_name().map_or("sops".to_owned(), |name| format!("sops {name}"));
         Ok((Sops::from_arg_matches(&found)?, passed_over(&found, &command), name))
@@ -101,7 +101,7 @@ fn passed_over(found: &ArgMatches, sops: &clap::Command) -> Vec<String> {
 /// Prints the help or the version that was asked for, or what is wrong with the arguments.
 fn not_to_be_run(error: clap::Error, takes_value: bool) -> ExitCode {
     let kind = error.kind();
-    ui::usage(&if takes_value { without_values(error) } else { error }, no_color());
+    usage::tell(error, takes_value, no_color());
     match kind {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ExitCode::SUCCESS,
         ErrorKind::ArgumentConflict => Kind::Conflict.exit_code().into(),

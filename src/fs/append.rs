@@ -8,7 +8,7 @@ use std::path::Path;
 use rustix::fs::{FlockOperation, flock};
 
 use crate::error::{Error, Kind, Result};
-use crate::fs::{Mode, create_folders};
+use crate::fs::{Mode, create_folders, open_named};
 
 /// No line of a log is longer.
 const LONGEST: u64 = 1 << 20;
@@ -44,7 +44,7 @@ pub fn append(path: &Path, lines: impl FnOnce(Option<&[u8]>) -> String) -> Resul
 /// Calls `line` with each line of a file, without its line break.
 pub fn read_lines(path: &Path, mut line: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
     let cannot = |error: io::Error| Error::new(Kind::Read, "cannot be read").in_file(path).caused_by(error);
-    let file = match File::open(path) {
+    let file = match open_named(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             return Err(Error::new(Kind::NoFile, "no such file").in_file(path));
         }

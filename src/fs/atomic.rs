@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::fs::{self, File, Metadata, OpenOptions, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::Access;
@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use tempfile::{Builder, NamedTempFile};
 
 use crate::error::{Error, Kind, Result};
-use crate::fs::cleanup;
+use crate::fs::{cleanup, fifo};
 
 /// Who may read a file that did not exist before. One that did keeps its mode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -134,7 +134,8 @@ pub(super) fn write(
     let is_stream =
         ["/dev/stdout", "/dev/stderr", "/dev/fd", "/proc/self/fd"].iter().any(|open| path.starts_with(open));
     if is_stream || existing.as_ref().is_some_and(|existing| !existing.is_file()) {
-        return write_through(path, bytes).map_err(|error| cannot_write(path, error));
+        let is_named_pipe = !is_stream && existing.is_some_and(|existing| existing.file_type().is_fifo());
+        return write_through(path, bytes, is_named_pipe).map_err(|error| cannot_write(path, error));
     }
     if existing.is_some() {
         refuse_read_only(path, &target)?;
@@ -258,8 +259,12 @@ fn refuse_if_changed(path: &Path, target: &Path, expected: &Snapshot) -> Result<
         .advise("Look at the file, then run the command again."))
 }
 
-fn write_through(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    OpenOptions::new().write(true).truncate(true).open(path)?.write_all(bytes)
+fn write_through(path: &Path, bytes: &[u8], is_named_pipe: bool) -> io::Result<()> {
+    let mut stream = match is_named_pipe {
+        true => fifo::writer(path)?,
+        false => OpenOptions::new().write(true).truncate(true).open(path)?,
+    };
+    stream.write_all(bytes)
 }
 
 fn sync_folder(folder: &Path) -> io::Result<()> {

@@ -1,12 +1,17 @@
-//! A named pipe that gives its content to one reader, and is on no disk.
+//! Named pipes: one of ours that gives its content to one reader, and is on no disk, and those that a person names.
+//!
+//! Owns that none is waited for longer than there can be somebody at its other end.
 
+use std::fs::File;
 use std::io::{self, Write};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::Errno;
 
@@ -15,6 +20,9 @@ use crate::secret::SecretBytes;
 
 /// How often to look whether somebody has opened the pipe.
 const INTERVAL: Duration = Duration::from_millis(2);
+
+/// How long to wait for the other end of a pipe that is not ours.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A named pipe out of which its content can be read once, while this lives.
 pub struct Fifo {
@@ -56,18 +64,59 @@ impl Drop for Fifo {
 
 /// Waits for a reader, and for no longer than there can be one: to open a pipe that nobody reads would wait for ever.
 fn feed(path: &Path, bytes: &[u8], dropped: &AtomicBool) -> io::Result<()> {
-    while !dropped.load(Ordering::SeqCst) {
+    match open_while(path, || !dropped.load(Ordering::SeqCst))? {
+        Some(mut pipe) => pipe.write_all(bytes),
+        None => Ok(()),
+    }
+}
+
+/// Opens a pipe to write into it, while it is worth waiting for a reader.
+fn open_while(path: &Path, is_worth_it: impl Fn() -> bool) -> io::Result<Option<File>> {
+    while is_worth_it() {
         let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
         match rustix::fs::open(path, flags, Mode::empty()) {
-            Ok(pipe) => {
-                rustix::fs::fcntl_setfl(&pipe, OFlags::empty())?;
-                return std::fs::File::from(pipe).write_all(bytes);
-            }
+            Ok(pipe) => return waiting(pipe).map(Some),
             Err(Errno::NXIO | Errno::INTR) => thread::sleep(INTERVAL),
             Err(error) => return Err(error.into()),
         }
     }
-    Ok(())
+    Ok(None)
+}
+
+/// Opens a pipe that a person has named, to write into it, once somebody reads it.
+pub(super) fn writer(path: &Path) -> io::Result<File> {
+    let deadline = Instant::now() + PATIENCE;
+    open_while(path, || Instant::now() < deadline)?.ok_or_else(|| nobody("reads"))
+}
+
+/// Opens a pipe that a person has named, to read it, once somebody writes into it.
+pub(super) fn reader(path: &Path) -> io::Result<File> {
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let pipe = rustix::fs::open(path, flags, Mode::empty())?;
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let limit = Timespec::try_from(left).map_err(io::Error::other)?;
+        match poll(&mut [PollFd::new(&pipe, PollFlags::IN)], Some(&limit)) {
+            Ok(0) => return Err(nobody("writes")),
+            Ok(_) => return waiting(pipe),
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// A pipe of which reads and writes wait.
+fn waiting(pipe: OwnedFd) -> io::Result<File> {
+    rustix::fs::fcntl_setfl(&pipe, OFlags::empty())?;
+    Ok(pipe.into())
+}
+
+fn nobody(does: &str) -> io::Error {
+    let seconds = PATIENCE.as_secs();
+    io::Error::other(format!(
+        "it is a named pipe, and nobody {does} at its other end, after {seconds} seconds"
+    ))
 }
 
 #[cfg(not(target_vendor = "apple"))]

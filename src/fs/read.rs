@@ -1,40 +1,79 @@
 //! Reading a file: one that a person has named, or one that was only found.
 //!
-//! Owns what may be opened at all. A pipe or a device that a person names is theirs to read; one that a repository has
-//! put into the place of a file is not opened, for that may wait for ever, or do something.
+//! Owns what may be opened at all, and that nobody waits for a pipe that has no other end. A pipe that a person names is
+//! theirs to read; one that a repository has put into the place of a file is not opened, nor is a device ever: that may
+//! wait for ever, or do something.
 
 use std::fs::{self, File, FileType, Metadata};
 use std::io::{self, Read};
-use std::os::unix::fs::FileTypeExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags};
 use zeroize::Zeroizing;
 
 use crate::error::{Error, Kind, Result};
-use crate::fs::atomic;
+use crate::fs::{atomic, fifo};
 use crate::hints;
 use crate::secret::SecretBytes;
 
 /// Reads what a person has named: a file, a pipe or `/dev/stdin` that holds at most `limit` bytes.
 pub fn read(path: &Path, limit: u64) -> Result<SecretBytes> {
-    let file = File::open(path).map_err(|error| cannot_open(path, error))?;
+    let file = open_named(path).map_err(|error| cannot_open(path, error))?;
     let metadata = file.metadata().map_err(|error| cannot_open(path, error))?;
     read_open(path, file, &metadata, limit)
+}
+
+/// Opens what a person has named. What is open already, such as `/dev/stdin` and `<(...)`, is theirs whatever it is; a
+/// named pipe is waited for, and not for ever. As a device only `/dev/null` is opened, the config of those who want none.
+pub fn open_named(path: &Path) -> io::Result<File> {
+    let metadata = fs::metadata(path)?;
+    match special(metadata.file_type()) {
+        Some(_) if is_open_already(path) || is_null(&metadata) => File::open(path),
+        Some(_) if metadata.file_type().is_fifo() => fifo::reader(path),
+        Some(what) => Err(io::Error::other(format!("it is {what}, not a file"))),
+        None => File::open(path),
+    }
+}
+
+/// Whether a path is one of those by which the system calls what a process has open, as it is spelled: a link that leads to
+/// one may be anybody's.
+fn is_open_already(path: &Path) -> bool {
+    path == Path::new("/dev/stdin") || ["/dev/fd", "/proc/self/fd"].iter().any(|open| path.starts_with(open))
+}
+
+fn is_null(metadata: &Metadata) -> bool {
+    let null = fs::metadata("/dev/null");
+    null.is_ok_and(|null| metadata.file_type().is_char_device() && null.rdev() == metadata.rdev())
+}
+
+/// Refuses what is neither a file nor a folder, without opening it: for commands that look at a repository.
+pub fn refuse_special(path: &Path) -> Result<()> {
+    match fs::metadata(path) {
+        Ok(metadata) if !is_open_already(path) => refuse(path, &metadata),
+        // What is not there is told by whoever reads it.
+        _ => Ok(()),
+    }
 }
 
 /// Reads a regular file that nobody has named: it was found in a folder, or a file of a repository names it. Links are
 /// followed; pipes, devices and sockets are refused before they are opened.
 pub fn read_found(path: &Path, limit: u64) -> Result<SecretBytes> {
+    let (file, metadata) = open_found(path)?;
+    read_open(path, file, &metadata, limit)
+}
+
+/// Opens such a file.
+fn open_found(path: &Path) -> Result<(File, Metadata)> {
     let metadata = fs::metadata(path).map_err(|error| cannot_open(path, error))?;
-    refuse_special(path, &metadata)?;
+    refuse(path, &metadata)?;
     // Should it be another file by now: opening it does not wait, and what was opened is looked at again.
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     let file = rustix::fs::open(path, flags, Mode::empty());
     let file = File::from(file.map_err(|error| cannot_open(path, error.into()))?);
     let metadata = file.metadata().map_err(|error| cannot_open(path, error))?;
-    refuse_special(path, &metadata)?;
-    read_open(path, file, &metadata, limit)
+    refuse(path, &metadata)?;
+    Ok((file, metadata))
 }
 
 fn read_open(path: &Path, file: File, metadata: &Metadata, limit: u64) -> Result<SecretBytes> {
@@ -52,7 +91,7 @@ fn read_open(path: &Path, file: File, metadata: &Metadata, limit: u64) -> Result
     })
 }
 
-fn refuse_special(path: &Path, metadata: &Metadata) -> Result<()> {
+fn refuse(path: &Path, metadata: &Metadata) -> Result<()> {
     match special(metadata.file_type()) {
         None => Ok(()),
         Some(what) => Err(Error::new(Kind::Read, format!("is {what}, not a file, and was not opened"))

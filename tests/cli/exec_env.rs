@@ -202,6 +202,14 @@ fn variables_that_run_code_are_refused_unless_they_are_named() {
     let output = test.sealant(&["exec-env", "--allow-env", "PATH", "app env.env", "echo $A"]).run().code(8);
     assert!(output.stderr.contains("sets LD_PRELOAD, by"), "{output}");
 
+    encrypted(&test, "proxy.env", "https_proxy=http://evil\nSSL_CERT_FILE=evil.pem\nA=1\n", &[RECIPIENT]);
+    let output = test.sealant(&["exec-env", "proxy.env", "echo $A"]).run().code(8);
+    let message = "error: proxy.env: sets https_proxy, SSL_CERT_FILE, by which whoever writes the file can read what the \
+                   command sends\n";
+    assert!(output.stderr.starts_with(message) && output.text().is_empty(), "{output}");
+    let proxy = ["exec-env", "--allow-env", "https_proxy", "--allow-env", "SSL_CERT_FILE", "proxy.env"];
+    assert_eq!(test.sealant(&proxy).arg("echo $https_proxy").run().ok().text(), "http://evil\n");
+
     encrypted(&test, "path.env", "PATH=/nowhere\n", &[RECIPIENT]);
     let named = ["exec-env", "--allow-env", "PATH", "path.env", "echo $PATH"];
     assert_eq!(test.sealant(&named).run().ok().text(), "/nowhere\n");

@@ -162,6 +162,87 @@ fn a_pipe_that_a_generator_names_is_not_opened() {
 }
 
 #[test]
+fn what_only_looks_opens_no_pipe_and_no_device() {
+    let test = at_home();
+    pipe(&test, "pipe.yaml");
+    symlink("pipe.yaml", test.path("link.yaml")).unwrap();
+    for file in ["pipe.yaml", "link.yaml"] {
+        for command in
+            [&["check"][..], &["check", "--verify"], &["check", "--fix"], &["status"], &["who-can-decrypt"]]
+        {
+            refused(test.sealant(command).arg(file), file);
+        }
+    }
+    symlink("/dev/zero", test.path("zero.yaml")).unwrap();
+    for command in ["check", "status", "encrypt", "decrypt", "inspect"] {
+        for file in ["zero.yaml", "/dev/zero"] {
+            let output = test.sealant(&[command, file]).limit(SOON).run().code(2);
+            assert!(output.to_string().contains("is a device, not a file"), "{output}");
+        }
+    }
+    // The config of those who want none.
+    test.write("a.yaml", "a: 1\n");
+    test.sealant(&["--config", "/dev/null", "encrypt", "--age", RECIPIENT, "a.yaml"]).run().ok();
+}
+
+/// Whoever names a pipe may have a program at its other end, which is waited for; and not for ever.
+#[test]
+fn nobody_waits_for_ever_for_the_other_end_of_a_pipe() {
+    let test = at_home();
+    pipe(&test, "pipe.yaml");
+    pipe(&test, "out.yaml");
+    test.write("plain.yaml", "a: 1\n");
+    encrypted(&test, "a.yaml", "a: 1\n", &[RECIPIENT]);
+    let reading: [&[&str]; 19] = [
+        &["encrypt", "pipe.yaml"],
+        &["encrypt", "-i", "pipe.yaml"],
+        &["encrypt", "--age", RECIPIENT, "--onto", "pipe.yaml", "plain.yaml"],
+        &["decrypt", "pipe.yaml"],
+        &["keygen", "-y", "pipe.yaml"],
+        &["get", "pipe.yaml", "[\"a\"]"],
+        &["set", "pipe.yaml", "[\"a\"]", "1"],
+        &["set", "--value-file", "a.yaml", "[\"a\"]", "pipe.yaml"],
+        &["unset", "pipe.yaml", "[\"a\"]"],
+        &["rotate", "-i", "pipe.yaml"],
+        &["updatekeys", "--yes", "pipe.yaml"],
+        &["exec-env", "pipe.yaml", "true"],
+        &["exec-file", "pipe.yaml", "true"],
+        &["filestatus", "pipe.yaml"],
+        &["inspect", "pipe.yaml"],
+        &["diff", "a.yaml", "pipe.yaml"],
+        &["seal", "--name", "a", "--namespace", "a", "--from-file", "pipe.yaml"],
+        &["unseal", "pipe.yaml"],
+        &["--config", "pipe.yaml", "encrypt", "plain.yaml"],
+    ];
+    let writing: [&[&str]; 2] = [
+        &["decrypt", "--output", "out.yaml", "a.yaml"],
+        &["encrypt", "--age", RECIPIENT, "--output", "out.yaml", "plain.yaml"],
+    ];
+    let as_sops: [&[&str]; 3] = [
+        &["decrypt", "pipe.yaml"],
+        &["-e", "pipe.yaml"],
+        &["--config", "pipe.yaml", "encrypt", "plain.yaml"],
+    ];
+    let own =
+        reading.iter().map(|args| ("sealant", *args)).chain(writing.iter().map(|args| ("sealant", *args)));
+    let all: Vec<_> = own.chain(as_sops.iter().map(|args| ("sops", *args))).collect();
+    std::thread::scope(|scope| {
+        for (name, args) in all {
+            let run = test.sealant(args).called_as(name).limit(SOON);
+            scope.spawn(move || {
+                let output = run.run();
+                assert!(output.status != 0, "{output}");
+                assert!(output.stderr.contains("it is a named pipe, and nobody "), "{output}");
+            });
+        }
+    });
+    let sealant = env!("CARGO_BIN_EXE_sealant");
+    let line = format!("(sleep 1; cat a.yaml > pipe.yaml) & {sealant} decrypt pipe.yaml");
+    let output = test.program("bash", &["-c", &line]).limit(SOON).run().ok();
+    assert_eq!(output.text(), "a: 1\n");
+}
+
+#[test]
 fn what_a_person_names_may_be_a_pipe() {
     let test = at_home();
     encrypted(&test, "a.yaml", "a: 1\n", &[RECIPIENT]);

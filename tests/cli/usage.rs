@@ -34,7 +34,11 @@ fn advice_about_arguments_looks_like_all_advice() {
 #[test]
 fn a_wrong_number_of_arguments_ends_with_100() {
     ends(&["set", "a.yaml"], 100, "error: the following required arguments were not provided:");
-    ends(&["get", "a.yaml", "b", "c"], 100, "error: unexpected argument 'c' found");
+    ends(
+        &["get", "a.yaml", "b", "c"],
+        100,
+        "error: unexpected argument '(not shown: it may be a secret)' found",
+    );
     ends(&["explain"], 100, "error: the following required arguments were not provided:");
 }
 
@@ -127,6 +131,41 @@ fn no_usage_error_of_set_repeats_the_value() {
                 output.status != 0 && !output.to_string().split_once('\n').unwrap().1.contains("hunter2"),
                 "{output}"
             );
+        }
+    }
+}
+
+/// A password that was pasted into the wrong place, in every command.
+#[test]
+fn no_usage_error_repeats_a_word_that_nobody_asked_for() {
+    let test = sandbox();
+    let listed = test.sealant(&["--help"]).run().ok();
+    let begins = |line: &&str| line.starts_with("  ") && !line.starts_with("   ");
+    let lines = listed.text().lines().skip_while(|line| *line != "Start:").filter(begins);
+    let names: Vec<&str> = lines.filter_map(|line| line.split_whitespace().next()).collect();
+    let names: Vec<&str> = names.into_iter().filter(|name| !name.starts_with('-')).collect();
+    assert!(names.len() > 30, "{names:?}");
+    // These take any words, and run them.
+    let names = names.into_iter().filter(|name| !["exec-env", "sops"].contains(name));
+    for name in names {
+        for words in [
+            &["a", "b", "c", "d", "hunter2 x", "--no-such-flag"][..],
+            &["--no-such-flag=hunter2 x"],
+            &["--color", "hunter2 x"],
+            &["--color=hunter2 x"],
+            &["--quiet=hunter2 x"],
+            &["-Zhunter2 x"],
+        ] {
+            for run in [test.sealant(&[name]).args(words), test.sealant(words).arg(name)] {
+                let output = run.run();
+                let said = output.to_string();
+                let (_, said) = said.split_once('\n').expect("the command line, and what it says");
+                assert!(output.status != 0 && !said.contains("hunter2"), "{output}");
+            }
+        }
+        if name != "set" {
+            let output = test.sealant(&[name, "--no-such-flag=x"]).run();
+            assert!(output.stderr.contains("unexpected argument '--no-such-flag' found"), "{output}");
         }
     }
 }

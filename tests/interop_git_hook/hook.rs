@@ -243,7 +243,11 @@ fn odd_entries_of_the_index_stop_nothing_and_hide_nothing() {
     test.write("secrets/-x.yaml", "a: hunter2\n");
     test.write("secrets/binary.dat", [0, 159, 146, 150].repeat(1000));
     test.write("secrets/empty.yaml", "");
-    test.write("secrets/lfs.yaml", "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n");
+    let pointer =
+        format!("version https://git-lfs.github.com/spec/v1\noid sha256:{}\nsize 1\n", "0a".repeat(32));
+    test.write("secrets/lfs.yaml", &pointer);
+    test.write("apps/lfs.yaml", &pointer);
+    test.write("apps/no-lfs.yaml", format!("version https://git-lfs.github.com/spec/v1: x\n{SECRET}"));
     test.write("outside.yaml", "a: 1\n");
     symlink(test.path("outside.yaml"), test.path("secrets/link.yaml")).unwrap();
     symlink("/nowhere", test.path("secrets/dangling.yaml")).unwrap();
@@ -256,6 +260,7 @@ fn odd_entries_of_the_index_stop_nothing_and_hide_nothing() {
         lines(&output).iter().map(|line| line.split(": ").next().unwrap().to_owned()).collect();
     found.sort();
     let expected = [
+        "apps/no-lfs.yaml:6",
         "secrets/-x.yaml:1",
         "secrets/a b.yaml:1",
         "secrets/binary.dat:1",

@@ -1,7 +1,9 @@
-//! The variables by which loaders, shells and languages run code or look for programs: whoever writes a file of the
-//! repository would run what they like in whoever does `exec-env`.
+//! The variables by which loaders, shells and languages run code or look for programs, and those by which all that a
+//! program sends goes through somebody else's hands: whoever writes a file of the repository would run what they like in
+//! whoever does `exec-env`, or read their tokens for servers that the file says nothing about.
 //!
-//! One table. It cannot be complete: what a program makes of other variables is the program's business.
+//! Two tables. They cannot be complete: what a program makes of other variables is the program's business. What a file is
+//! made for is not in them, such as the address of a server and the password for it.
 
 /// Names, and the beginnings of names, which end in `*`.
 pub const LOADERS: &[(&str, &[&str])] = &[
@@ -138,13 +140,73 @@ pub const LOADERS: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// Whether a variable is one of them.
+/// By these a program asks another server than it means to, or believes one that is not who it says it is.
+pub const DETOURS: &[(&str, &[&str])] = &[
+    (
+        "proxies",
+        &[
+            "HTTP_PROXY",
+            "HTTPS_PROXY",
+            "ALL_PROXY",
+            "FTP_PROXY",
+            "http_proxy",
+            "https_proxy",
+            "all_proxy",
+            "ftp_proxy",
+            "grpc_proxy",
+            "VAULT_HTTP_PROXY",
+            "VAULT_PROXY_ADDR",
+            "npm_config_proxy",
+            "npm_config_https_proxy",
+        ],
+    ),
+    (
+        "whose certificates are believed, and where keys of connections are logged",
+        &[
+            "SSL_CERT_FILE",
+            "SSL_CERT_DIR",
+            "SSLKEYLOGFILE",
+            "CURL_CA_BUNDLE",
+            "REQUESTS_CA_BUNDLE",
+            "HTTPLIB2_CA_CERTS",
+            "PIP_CERT",
+            "PYTHONHTTPSVERIFY",
+            "NODE_EXTRA_CA_CERTS",
+            "NODE_TLS_REJECT_UNAUTHORIZED",
+            "npm_config_cafile",
+            "npm_config_strict_ssl",
+            "AWS_CA_BUNDLE",
+            "CARGO_HTTP_CAINFO",
+            "GIT_SSL_CAINFO",
+            "GIT_SSL_CAPATH",
+            "GIT_SSL_NO_VERIFY",
+            "VAULT_CACERT",
+            "VAULT_CACERT_BYTES",
+            "VAULT_CAPATH",
+            "VAULT_SKIP_VERIFY",
+            "BAO_CACERT",
+            "BAO_CAPATH",
+            "BAO_SKIP_VERIFY",
+        ],
+    ),
+];
+
+/// Whether a variable decides what code is run.
 pub fn is_loader(name: &str) -> bool {
+    is_in(LOADERS, name)
+}
+
+/// Whether a variable decides who gets what is sent.
+pub fn is_detour(name: &str) -> bool {
+    is_in(DETOURS, name)
+}
+
+fn is_in(table: &[(&str, &[&str])], name: &str) -> bool {
     let is_like = |pattern: &&str| match pattern.strip_suffix('*') {
         Some(beginning) => name.starts_with(beginning),
         None => name == *pattern,
     };
-    LOADERS.iter().any(|(_, patterns)| patterns.iter().any(is_like))
+    table.iter().any(|(_, patterns)| patterns.iter().any(is_like))
 }
 
 #[cfg(test)]
@@ -174,9 +236,12 @@ mod tests {
             "PASSWORD",
             "LDAP_PASSWORD",
             "VAULT_ADDR",
+            "PROXY_PASSWORD",
+            "NO_PROXY",
         ] {
-            assert!(!is_loader(name), "{name}");
+            assert!(!is_loader(name) && !is_detour(name), "{name}");
         }
+        assert!(is_detour("https_proxy") && is_detour("SSL_CERT_FILE") && !is_loader("SSL_CERT_FILE"));
     }
 
     #[test]
@@ -184,7 +249,7 @@ mod tests {
         let documentation = include_str!("../../../docs/sops.md");
         let names =
             |names: &[&str]| names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-        for (whose, of_it) in LOADERS {
+        for (whose, of_it) in LOADERS.iter().chain(DETOURS) {
             let line = format!("| {whose} | {} |", names(of_it));
             assert!(documentation.contains(&line), "docs/sops.md lacks the line\n{line}");
         }

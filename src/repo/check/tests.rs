@@ -59,7 +59,7 @@ fn what_a_rule_covers_is_encrypted() {
         (Yaml, "a: [\n", &secrets, vec!["1 broken"]),
         (
             Yaml,
-            "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n",
+            &format!("version https://git-lfs.github.com/spec/v1\noid sha256:{}\nsize 1\n", "0a".repeat(32)),
             &secrets,
             vec!["1 broken"],
         ),

@@ -28,6 +28,7 @@ use crate::error::{Error, Kind, Result};
 use crate::fs;
 use crate::host::{Command, Host};
 use crate::secret::SecretBytes;
+use crate::shown;
 use place::Place;
 pub use place::{NoGit, root_of};
 use running::Running;
@@ -273,7 +274,7 @@ impl<'h> Git<'h> {
             true => error.advise(format!(
                 "Git reads no repository that belongs to another user. If you trust it: `git config --global --add \
                  {SAFE_DIRECTORY} {}`",
-                quoted(self.top())
+                shown::typed(self.top())
             )),
             false => error,
         }
@@ -287,12 +288,6 @@ fn reads_working_tree(args: &[OsString]) -> bool {
 
 fn owned<I: IntoIterator<Item: AsRef<OsStr>>>(args: I) -> Vec<OsString> {
     args.into_iter().map(|arg| arg.as_ref().to_owned()).collect()
-}
-
-/// A path as a word of a shell.
-fn quoted(path: &Path) -> String {
-    let path = path.to_string_lossy();
-    shlex::try_quote(&path).map_or_else(|_| path.to_string(), |quoted| quoted.into_owned())
 }
 
 impl Answer {
