@@ -24,9 +24,9 @@ pub(super) fn lines<'t>(
     text: &'t str,
 ) -> Result<Lines<'t>, &'static str> {
     let header = Header::parse(&source[header_at..]).ok_or("a block scalar without an indicator")?;
-    let start = source[header_at..].find('\n').map_or(source.len(), |at| header_at + at + 1);
+    let start = header_at + first_line(&source[header_at..]).len();
     let body = without_next_indent(source, start, content_end.max(start));
-    let first = body.lines().find(|line| !is_blank(line));
+    let first = lines_of(body).find(|line| !is_blank(line));
     if header.digit.is_none() && first.is_some_and(|line| line.trim_start_matches(' ').starts_with('\t')) {
         return Err("a tab in the indentation of a block scalar");
     }
@@ -37,7 +37,7 @@ pub(super) fn lines<'t>(
         Chomp::Clip | Chomp::Strip => without_trailing_blank_lines(body, indent),
     };
     // At the end of a file without a final line break, go-yaml's scalar has none either.
-    let last = &body[body.rfind('\n').map_or(0, |at| at + 1)..];
+    let last = last_line(body);
     let is_content = !is_blank(last) || last.len() > indent;
     let ends_file = start + body.len() == source.len() && is_content;
     let text = if ends_file { text.strip_suffix('\n').unwrap_or(text) } else { text };
@@ -59,15 +59,40 @@ fn is_blank(line: &str) -> bool {
     line.trim_matches(' ').is_empty()
 }
 
+/// What YAML takes for the end of a line: a line feed, a carriage return, or both.
+const BREAKS: [char; 2] = ['\n', '\r'];
+
+/// The first line with its break.
+fn first_line(text: &str) -> &str {
+    let end = text.find(BREAKS).map_or(text.len(), |at| at + if text[at..].starts_with("\r\n") { 2 } else { 1 });
+    &text[..end]
+}
+
+/// What follows the last break.
+fn last_line(text: &str) -> &str {
+    &text[text.rfind(BREAKS).map_or(0, |at| at + 1)..]
+}
+
+/// All lines, without their breaks.
+fn lines_of(mut text: &str) -> impl Iterator<Item = &str> {
+    std::iter::from_fn(move || {
+        let line = first_line(text);
+        text = &text[line.len()..];
+        (!line.is_empty()).then(|| without_break(line))
+    })
+}
+
 fn without_break(text: &str) -> &str {
-    text.strip_suffix('\n').map_or(text, |rest| rest.strip_suffix('\r').unwrap_or(rest))
+    let rest = text.strip_suffix('\n').unwrap_or(text);
+    rest.strip_suffix('\r').unwrap_or(rest)
 }
 
 /// The parser may have gone on into the indentation of the next line.
 fn without_next_indent(source: &str, start: usize, end: usize) -> &str {
     let body = source.get(start..end).unwrap_or_default();
-    let last = body.rfind('\n').map_or(0, |at| at + 1);
-    if end < source.len() && body[last..].trim_matches([' ', '\t']).is_empty() { &body[..last] } else { body }
+    let last = last_line(body);
+    let is_indentation = end < source.len() && last.trim_matches([' ', '\t']).is_empty();
+    if is_indentation { &body[..body.len() - last.len()] } else { body }
 }
 
 /// Lines of blanks at the end are no part of the value, unless they are longer than the indent.
@@ -75,7 +100,7 @@ fn without_trailing_blank_lines(body: &str, indent: usize) -> &str {
     let mut kept = body;
     loop {
         let shorter = without_break(kept);
-        let last = &shorter[shorter.rfind('\n').map_or(0, |at| at + 1)..];
+        let last = last_line(shorter);
         if shorter.is_empty() || !is_blank(last) || last.len() > indent {
             return kept;
         }

@@ -144,7 +144,7 @@ impl YamlDocument {
         match value.as_str().filter(fits).and_then(|text| Some((text, header.for_text(text)?))) {
             Some((text, fitting)) => {
                 let lines = spell::block_lines(text, fitting, self.place(leaf));
-                let starts_line = self.source[..node.span.start()].ends_with('\n');
+                let starts_line = self.source[..node.span.start()].ends_with(['\n', '\r']);
                 let line_break = if starts_line { "" } else { self.newline };
                 let mut edits = Edits::replace(node.span, format!("{line_break}{}", *lines));
                 if fitting != header {
@@ -164,7 +164,7 @@ impl YamlDocument {
 
 /// Bytes from the beginning of its line to `offset`; a byte order mark does not count.
 fn column(source: &str, offset: usize) -> usize {
-    let line = source[..offset].rfind('\n').map_or(0, |at| at + 1);
+    let line = source[..offset].rfind(['\n', '\r']).map_or(0, |at| at + 1);
     let mark = if line == 0 && source.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
     (offset - line).saturating_sub(mark)
 }
