@@ -20,8 +20,8 @@ pub struct Lenient {
 
 /// A value, or the key of one.
 pub struct LenientNode {
-    /// From 1.
-    pub line: usize,
+    /// The byte at which it begins.
+    pub at: usize,
     pub kind: LenientKind,
 }
 
@@ -49,7 +49,7 @@ impl Lenient {
         let mut reader = Reader::default();
         while let Some(next) = parser.next_event() {
             let Ok((event, span)) = next else { return reader.read };
-            reader.event(&event, span.start.line());
+            reader.event(&event, span.start.byte_offset().unwrap_or(0));
         }
         reader.read.is_whole = true;
         reader.read
@@ -88,33 +88,33 @@ struct Reader {
 }
 
 impl Reader {
-    fn event(&mut self, event: &Event<'_>, line: usize) {
+    fn event(&mut self, event: &Event<'_>, at: usize) {
         match event {
             Event::Scalar(text, style, anchor, tag) => {
                 let is_plain = *style == granit_parser::ScalarStyle::Plain;
                 let text = meaning(text, is_plain, tag.as_deref());
-                self.add(LenientKind::Scalar(text), *anchor, line);
+                self.add(LenientKind::Scalar(text), *anchor, at);
             }
             Event::Alias(id) => {
                 let target = self.anchors.get(id).copied();
-                self.add(LenientKind::Alias(target), 0, line);
+                self.add(LenientKind::Alias(target), 0, at);
             }
-            Event::UnresolvedAlias(_) => _ = self.add(LenientKind::Alias(None), 0, line),
-            Event::MappingStart(_, anchor, _) => self.start(LenientKind::Map(Vec::new()), *anchor, line),
-            Event::SequenceStart(_, anchor, _) => self.start(LenientKind::List(Vec::new()), *anchor, line),
+            Event::UnresolvedAlias(_) => _ = self.add(LenientKind::Alias(None), 0, at),
+            Event::MappingStart(_, anchor, _) => self.start(LenientKind::Map(Vec::new()), *anchor, at),
+            Event::SequenceStart(_, anchor, _) => self.start(LenientKind::List(Vec::new()), *anchor, at),
             Event::MappingEnd | Event::SequenceEnd => _ = self.open.pop(),
             _ => {}
         }
     }
 
-    fn start(&mut self, kind: LenientKind, anchor: usize, line: usize) {
-        let node = self.add(kind, anchor, line);
+    fn start(&mut self, kind: LenientKind, anchor: usize, at: usize) {
+        let node = self.add(kind, anchor, at);
         self.open.push(Open { node, key: None });
     }
 
-    fn add(&mut self, kind: LenientKind, anchor: usize, line: usize) -> usize {
+    fn add(&mut self, kind: LenientKind, anchor: usize, at: usize) -> usize {
         let node = self.read.nodes.len();
-        self.read.nodes.push(LenientNode { line, kind });
+        self.read.nodes.push(LenientNode { at, kind });
         if anchor != 0 {
             self.anchors.insert(anchor, node);
         }

@@ -24,11 +24,14 @@ pub enum Unread {
 
 /// What a text holds that is no YAML or JSON to us.
 pub fn look(text: &str) -> Unread {
-    let text = with_breaks(text);
+    let broken = with_breaks(text);
     let (mut start, mut found) = (0, Unread::Nothing);
-    for end in ends_of_parts(&text) {
-        match look_at_part(&text[start..end]) {
-            Unread::Secret(line) => return Unread::Secret(text[..start].matches('\n').count() + line),
+    for end in ends_of_parts(&broken) {
+        match look_at_part(&broken[start..end]) {
+            Unread::Secret(line) => {
+                let breaks = broken[..start].matches('\n').count() + line - 1;
+                return Unread::Secret(line_behind(text, breaks));
+            }
             Unread::MayHide => found = Unread::MayHide,
             Unread::Nothing => {}
         }
@@ -45,6 +48,12 @@ fn with_breaks(text: &str) -> Cow<'_, str> {
     }
 }
 
+/// The line of a file that is behind so many breaks, of which those of other readers end no line.
+fn line_behind(text: &str, breaks: usize) -> usize {
+    let all = text.chars().filter(|c| *c == '\n' || BREAKS_OF_OTHERS.contains(c));
+    1 + all.take(breaks).filter(|c| *c == '\n').count()
+}
+
 /// Where the documents of a stream end.
 fn ends_of_parts(text: &str) -> impl Iterator<Item = usize> {
     text.match_indices("\n---").map(|(at, _)| at + 1).chain([text.len()])
@@ -54,12 +63,13 @@ fn look_at_part(part: &str) -> Unread {
     let raw = Lenient::read(part);
     if raw.is_whole && !has_collections_as_keys(&raw) {
         let is_plain = |text: &str| is_plain(text) && !is_placeholder(text);
-        return plain_line(&raw, &is_plain).map_or(Unread::Nothing, Unread::Secret);
+        return plain_line(&raw, part, &is_plain).map_or(Unread::Nothing, Unread::Secret);
     }
     let marked = templates::with_marks(part);
-    let filled = Lenient::read(&templates::without_lines_of_marks(&marked));
+    let filled_in = templates::without_lines_of_marks(&marked);
+    let filled = Lenient::read(&filled_in);
     let by_lines = || templates::plain_line_of_secret(&marked).filter(|_| !filled.is_whole);
-    match plain_line(&filled, &is_plain).or_else(by_lines) {
+    match plain_line(&filled, &filled_in, &is_plain).or_else(by_lines) {
         Some(line) => Unread::Secret(line),
         None if !raw.is_whole && !filled.is_whole && may_hide(part) => Unread::MayHide,
         None => Unread::Nothing,
@@ -90,7 +100,7 @@ fn may_hide(part: &str) -> bool {
 }
 
 /// The first line of a Secret's values that is in plaintext.
-fn plain_line(read: &Lenient, is_plain: &dyn Fn(&str) -> bool) -> Option<usize> {
+fn plain_line(read: &Lenient, text: &str, is_plain: &dyn Fn(&str) -> bool) -> Option<usize> {
     let mut seen = vec![false; read.nodes.len()];
     let mut open = values_of_secrets(read);
     let mut first = None;
@@ -98,8 +108,8 @@ fn plain_line(read: &Lenient, is_plain: &dyn Fn(&str) -> bool) -> Option<usize> 
         let at = read.resolve(node);
         match &read.nodes[at].kind {
             LenientKind::Scalar(text) if is_plain(text) => {
-                let line = read.nodes[node].line;
-                first = Some(first.map_or(line, |first: usize| first.min(line)));
+                let at = read.nodes[node].at;
+                first = Some(first.map_or(at, |first: usize| first.min(at)));
             }
             LenientKind::Map(entries) if !std::mem::replace(&mut seen[at], true) => {
                 open.extend(entries.iter().map(|(_, value)| *value));
@@ -108,7 +118,7 @@ fn plain_line(read: &Lenient, is_plain: &dyn Fn(&str) -> bool) -> Option<usize> 
             _ => {}
         }
     }
-    first
+    first.map(|at| 1 + text[..at].matches('\n').count())
 }
 
 /// The `data` and `stringData` of all Secrets, merge keys followed: where one map brings in another, either may say what
@@ -277,6 +287,13 @@ mod tests {
         let hidden = "# {{/*\napiVersion: v1\nkind: Secret\n1: a\nstringData: {p: hunter2}\n# */}}\n";
         assert_eq!(line_of_secret(hidden), Some(5));
         assert_eq!(line_of_secret(&format!("a: [\n{hidden}")), Some(6));
+    }
+
+    #[test]
+    fn lines_are_those_of_editors() {
+        let head = "apiVersion: v1\nkind: Secret\n";
+        assert_eq!(line_of_secret(&format!("{head}# a\u{85}{{\nstringData:\n  a: b\n: {{")), Some(5));
+        assert_eq!(line_of_secret(&format!("{head}# a\r# b\nstringData:\r  a: b\n")), Some(4));
     }
 
     #[test]
