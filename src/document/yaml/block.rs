@@ -64,7 +64,8 @@ const BREAKS: [char; 2] = ['\n', '\r'];
 
 /// The first line with its break.
 fn first_line(text: &str) -> &str {
-    let end = text.find(BREAKS).map_or(text.len(), |at| at + if text[at..].starts_with("\r\n") { 2 } else { 1 });
+    let end =
+        text.find(BREAKS).map_or(text.len(), |at| at + if text[at..].starts_with("\r\n") { 2 } else { 1 });
     &text[..end]
 }
 
