@@ -481,6 +481,30 @@ mod tests {
     }
 
     #[test]
+    fn what_has_an_explicit_key_or_an_anchor_is_changed_where_it_is() {
+        for (before, path, data, after) in [
+            ("? a\n: 1\nb: 2\n", "[\"a\"]", json!("x"), "? a\n: x\nb: 2\n"),
+            ("? a\n: 1\n", "[\"b\"]", json!("x"), "? a\n: 1\nb: x\n"),
+            ("? a # c\n? b\n", "[\"a\"]", json!("x"), "? a # c\n: x\n? b\n"),
+            ("m:\n  ? a", "[\"m\"][\"a\"]", json!({"b": 1}), "m:\n  ? a\n  :\n    b: 1"),
+            ("? a\n: b: 1\n", "[\"a\"][\"c\"]", json!(2), "? a\n: b: 1\n  c: 2\n"),
+            ("{a: , \"b\":, c}\n", "[\"b\"]", json!(1), "{a: , \"b\": 1, c}\n"),
+            ("{a: , \"b\":, c}\n", "[\"c\"]", json!(1), "{a: , \"b\":, c: 1}\n"),
+            ("{a: , \"b\":}\n", "[\"c\"]", json!(1), "{a: , \"b\":, c: 1}\n"),
+            ("{a: }\n", "[\"c\"]", json!(1), "{a: , c: 1}\n"),
+            ("&k a: 1\n", "[\"b\"]", json!(2), "&k a: 1\nb: 2\n"),
+            ("a: &x # c\n", "[\"a\"]", json!(2), "a: &x 2 # c\n"),
+            ("a: !!null\nb: 1\n", "[\"a\"]", json!(2), "a: 2\nb: 1\n"),
+            ("null # c\n", "[\"a\"]", json!(2), "--- # c\na: 2\n"),
+        ] {
+            assert_eq!(set(before, path, data), after, "{before}");
+        }
+        assert_eq!(unset("? a\n: 1\n? b # c\nc: 3\n", "[\"a\"]"), "? b # c\nc: 3\n");
+        assert_eq!(unset("? a\n: 1\n? b # c\n: 2\nc: 3\n", "[\"b\"]"), "? a\n: 1\nc: 3\n");
+        assert_eq!(unset("m:\n- ? a\n  : 1\n  ? b\n", "[\"m\"][0][\"a\"]"), "m:\n- ? b\n");
+    }
+
+    #[test]
     fn collections_replace_and_are_replaced() {
         assert_eq!(
             set("a: 1 # c\nb: 2\n", "[\"a\"]", json!({"x": [1, 2]})),

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{YamlDocument, spell};
+use super::{YamlDocument, quirks, spell};
 use crate::document::path::Part;
 use crate::document::tree::AliasBudget;
 use crate::document::{Document, Edits, NodeId, NodeKind, Span, Style, Value};
@@ -106,9 +106,7 @@ pub fn check_merge_keys(document: &dyn Document) -> Result<()> {
     // In quotes it merges nothing.
     let is_merge = |&node: &NodeId| {
         let spelled = || source.get(tree[node].key_span.range()).unwrap_or_default();
-        tree[node].key.get(source) == MERGE
-            && !spelled().starts_with(['"', '\''])
-            && !spelled().starts_with("!!str")
+        tree[node].key.get(source) == MERGE && quirks::is_bare(spelled())
     };
     let is_map = |node: NodeId| tree[tree.resolve(node)].kind == NodeKind::Map;
     let nodes = tree.documents().iter().flat_map(|&root| tree.descendants(root));
@@ -213,8 +211,8 @@ impl YamlDocument {
         let node = &self.tree[entry];
         let (key, spelled) = (node.key.get(&self.source), self.slice(node.key_span));
         // In quotes it would merge nothing.
-        match key == MERGE && !spelled.contains(['\n', '#']) {
-            true => SecretString::new(spelled.to_owned()),
+        match key == MERGE && quirks::is_bare(spelled) {
+            true => SecretString::new(MERGE.to_owned()),
             false => spell::double_quoted(key),
         }
     }

@@ -4,10 +4,10 @@ use serde_json::Value as Data;
 use zeroize::Zeroizing;
 
 use super::spell::{self, Place};
-use super::{FLOW, Part, YamlDocument};
+use super::{FLOW, Null, Part, YamlDocument, quirks};
 use crate::document::convert::refuse_too_large;
 use crate::document::{
-    Document, Edits, Format, METADATA_KEY, NodeId, NodeKind, Span, Style, Tree, reconcile,
+    Document, Edits, Format, METADATA_KEY, Node, NodeId, NodeKind, Span, Style, Tree, reconcile,
 };
 use crate::error::{Error, Kind, Result};
 use crate::secret::SecretString;
@@ -25,15 +25,34 @@ pub(super) fn child_indent(parent: NodeKind, column: usize, unit: usize) -> usiz
 }
 
 impl YamlDocument {
-    /// Right behind the `:` of an entry's key, or the dash of an item.
-    pub(super) fn after_indicator(&self, node: NodeId) -> usize {
+    /// Right behind the `:` of an entry's key, or the dash of an item; `None` for a key without a colon.
+    fn after_indicator(&self, node: NodeId) -> Option<usize> {
         let key = self.tree[node].key_span;
-        match self.tree.parent(node).map(|parent| self.tree[parent].kind) {
-            Some(NodeKind::Map) => {
-                self.source[key.end()..].find(':').map_or(key.end(), |at| key.end() + at + 1)
-            }
-            _ => key.end(),
+        if self.tree.parent(node).is_none_or(|parent| self.tree[parent].kind != NodeKind::Map) {
+            return Some(key.end());
         }
+        let behind = quirks::behind_comments(&self.source[key.end()..]).strip_prefix(':')?;
+        let is_colon = behind.is_empty() || behind.starts_with([' ', '\t', '\r', '\n']) || self.in_flow(node);
+        is_colon.then_some(self.source.len() - behind.len())
+    }
+
+    /// Puts a text where an entry or item has no value.
+    pub(super) fn put_in_nothing(&self, leaf: NodeId, text: &str) -> Edits {
+        let key = self.tree[leaf].key_span;
+        let Some(at) = self.after_indicator(leaf) else {
+            let column = self.column(key.start());
+            return match self.in_flow(leaf) {
+                true => Edits::insert(key.end(), format!(": {text}")),
+                false => self.insert_line(self.line_end(key.end()), &format!(": {text}"), column),
+            };
+        };
+        let behind = &self.source[at..];
+        let word = behind.trim_start_matches([' ', '\t']);
+        let anchor = match word.starts_with('&') {
+            true => behind.len() - word.len() + word.find(char::is_whitespace).unwrap_or(word.len()),
+            false => 0,
+        };
+        Edits::insert(at + anchor, format!(" {text}"))
     }
 
     /// Behind the line on which a byte stands.
@@ -57,7 +76,10 @@ impl YamlDocument {
         if self.in_flow(node) || (old.style == Style::Flow && !scalar) {
             let mut text = String::new();
             write_flow(data, &mut text);
-            return Ok(Edits::replace(old.span, text));
+            return Ok(match old.span.is_empty() {
+                true => self.put_in_nothing(node, &text),
+                false => Edits::replace(old.span, text),
+            });
         }
         if scalar && !matches!(data, Data::Object(_) | Data::Array(_)) && matches!(old.kind, NodeKind::Scalar)
         {
@@ -71,7 +93,9 @@ impl YamlDocument {
         let one_line = self.is_followed(node) || !self.source.ends_with('\n');
         let writer = Writer { one_line, ..self.writer() };
         writer.write_value(data, self.tree[parent].kind, column, &mut text);
-        let behind = self.after_indicator(node);
+        let Some(behind) = self.after_indicator(node) else {
+            return Ok(self.insert_line(self.line_end(old.key_span.end()), &format!(":{text}"), column));
+        };
         Ok(Edits::replace(Span::new(behind, old.span.end().max(behind)), text))
     }
 
@@ -137,7 +161,9 @@ impl YamlDocument {
 
     fn insert_first(&self, container: NodeId, key: Option<&str>, data: &Data) -> Result<Edits> {
         if let Some(part) = self.parts.iter().find(|part| part.root == container) {
-            return Ok(self.insert_behind(part.end, key, data, 0));
+            let mut edits = part.without_null();
+            edits.merge(self.insert_behind(part.end, key, data, 0));
+            return Ok(edits);
         }
         let data = match key {
             Some(key) => Data::Object([(key.to_owned(), data.clone())].into_iter().collect()),
@@ -167,18 +193,28 @@ impl YamlDocument {
         }
     }
 
-    /// Where an entry of a flow collection ends: a key without a value ends behind its colon, if it has one.
+    /// Where an entry of a flow collection ends: a key without a value ends behind its colon, if it has one, and the
+    /// blank or comment without which that would be part of the key.
     fn flow_end(&self, node: NodeId) -> usize {
-        let node = &self.tree[node];
-        node.span.end().max(node.key_span.end())
+        let Node { span, key_span, .. } = &self.tree[node];
+        if !span.is_empty() {
+            return span.end();
+        }
+        let Some(colon) = self.after_indicator(node).filter(|_| !key_span.is_empty()) else {
+            return span.end().max(key_span.end());
+        };
+        let behind = &self.source[colon..];
+        let gap = &behind[..behind.len() - quirks::behind_comments(behind).len()];
+        let needed = match gap.rfind('#') {
+            Some(comment) => gap[comment..].find('\n').map_or(gap.len(), |end| comment + end + 1),
+            None => gap.find([' ', '\t', '\n']).map_or(0, |blank| blank + 1),
+        };
+        colon + needed
     }
 
     /// Behind the comma that follows an entry of a flow collection, if one does.
     fn behind_comma(&self, end: usize) -> usize {
-        let mut rest = self.source[end..].trim_start();
-        while rest.starts_with('#') {
-            rest = rest.split_once('\n').map_or("", |(_, below)| below).trim_start();
-        }
+        let rest = quirks::behind_comments(&self.source[end..]);
         rest.strip_prefix(',').map_or(end, |behind| self.source.len() - behind.len())
     }
 
@@ -234,7 +270,8 @@ impl YamlDocument {
     }
 
     fn last_byte(&self, node: NodeId) -> usize {
-        self.tree[node].span.end().max(self.after_indicator(node))
+        let indicator = self.after_indicator(node).unwrap_or_else(|| self.tree[node].key_span.end());
+        self.tree[node].span.end().max(indicator)
     }
 
     fn line_break_before(&self, offset: usize) -> usize {
@@ -254,14 +291,14 @@ impl YamlDocument {
         let mut block = String::new();
         let writer = Writer { unit: SOPS_INDENT, ..self.writer() };
         writer.write_entry(Some(METADATA_KEY), metadata, column, &mut block);
-        if part.empty
-            && self.source[..part.end].rfind('\n').is_none_or(|at| at + 1 != part.end)
-            && part.end < self.source.len()
-        {
+        let starts_line = part.end == 0 || self.source[..part.end].ends_with('\n');
+        if part.empty.is_some() && !starts_line && part.end < self.source.len() {
             return Err(Error::new(Kind::Read, "a document without content on the line of its end marker")
                 .on_line(self.line_of(part.end)));
         }
-        Ok(self.insert_line(part.end, &block, column))
+        let mut edits = part.without_null();
+        edits.merge(self.insert_line(part.end, &block, column));
+        Ok(edits)
     }
 
     /// Adds the metadata of another YAML document, as it stands there, to every document of this stream: that of the
@@ -285,7 +322,9 @@ impl YamlDocument {
                 (false, false, _) => {
                     let column = self.root_column(part);
                     let text = moved(text, super::column(from.source(), entry.start()), column);
-                    self.insert_line(part.end, &text, column)
+                    let mut edits = part.without_null();
+                    edits.merge(self.insert_line(part.end, &text, column));
+                    edits
                 }
                 _ => self.append_metadata(part, &reconcile::to_data(from, block)?)?,
             });
@@ -305,6 +344,18 @@ impl YamlDocument {
             return self.remove_entries(&[block]);
         }
         Ok(Edits::replace(self.block_lines(block, None), ""))
+    }
+}
+
+impl Part {
+    /// Takes out what says that the document is null, and leaves that there is one.
+    fn without_null(&self) -> Edits {
+        match self.empty {
+            Some(Null { span, marked }) if !span.is_empty() => {
+                Edits::replace(span, if marked { "" } else { "---" })
+            }
+            _ => Edits::default(),
+        }
     }
 }
 

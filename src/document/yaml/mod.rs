@@ -58,8 +58,17 @@ struct Part {
     /// Where its text ends: before the marker of the next, else at the end of the file.
     end: usize,
     /// It has no content but comments.
-    empty: bool,
+    empty: Option<Null>,
     metadata: Option<NodeId>,
+}
+
+/// That a document is null.
+#[derive(Debug, Clone, Copy)]
+struct Null {
+    /// What says so, where anything does.
+    span: Span,
+    /// A `---` says that there is a document.
+    marked: bool,
 }
 
 impl YamlDocument {
@@ -250,7 +259,7 @@ impl Document for YamlDocument {
         }
         let text = spell::value(value, node.style, self.place(leaf));
         Ok(if node.span.is_empty() {
-            Edits::insert(self.after_indicator(leaf), format!(" {}", *text))
+            self.put_in_nothing(leaf, &text)
         } else {
             Edits::replace(node.span, text.as_str())
         })

@@ -1,12 +1,13 @@
 //! From the parser's events to a tree: spans that can be replaced, comments where go-yaml would attach them.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 use granit_parser::{Event, Parser, Placement, ScalarStyle, StructureStyle, Tag};
 
 use super::change::SOPS_INDENT;
 use super::resolve::resolve;
-use super::{Part, YamlDocument, block, column, quirks};
+use super::{Null, Part, YamlDocument, block, column, quirks};
 use crate::document::edit::line_end;
 use crate::document::{
     MAX_DEPTH, METADATA_KEY, NodeId, NodeKind, Span, Style, Text, Tree, TreeBuilder, Value,
@@ -41,7 +42,9 @@ impl YamlDocument {
         while let Some(next) = parser.next_event() {
             let (event, span) = next.map_err(|error| yaml_error(Kind::Read, &error, &source))?;
             let bytes = Span::new(span.start.byte_offset().unwrap_or(0), span.end.byte_offset().unwrap_or(0));
-            let tag = span.tag_span().and_then(|tag| tag.start.byte_offset());
+            let tag = span
+                .tag_span()
+                .and_then(|tag| Some(Span::new(tag.start.byte_offset()?, tag.end.byte_offset()?)));
             reader.read(event, bytes, tag)?;
         }
         let Reader { builder, mut parts, tags, collection_tags, headers, named: anchors, .. } = reader;
@@ -138,6 +141,8 @@ struct Reader<'s> {
     collection_tags: HashMap<NodeId, (Box<str>, usize)>,
     parts: Vec<Part>,
     anchors: HashMap<usize, NodeId>,
+    /// The texts of the document's keys that have anchors.
+    key_anchors: HashMap<usize, Box<str>>,
     /// The names of the document's anchors.
     names: HashMap<usize, Box<str>>,
     /// The anchors of the documents that ended.
@@ -152,11 +157,15 @@ struct Reader<'s> {
     last_leaf: Option<NodeId>,
     /// Where the tokens that were read so far end.
     at: usize,
+    /// The column of the collection of the plain scalar that was read last, until something else is read.
+    plain_in: Option<usize>,
     /// Where the last token ended before comments were read: a dash may stand before one of them.
     before_comments: Option<usize>,
     /// Comments were attached to a collection that ended, and no further token was read since.
     footed: bool,
     in_document: bool,
+    /// Whether a `---` began the document.
+    explicit: bool,
 }
 
 impl<'s> Reader<'s> {
@@ -170,6 +179,7 @@ impl<'s> Reader<'s> {
             collection_tags: HashMap::new(),
             parts: Vec::new(),
             anchors: HashMap::new(),
+            key_anchors: HashMap::new(),
             names: HashMap::new(),
             named: Vec::new(),
             last_anchor: 0,
@@ -177,9 +187,11 @@ impl<'s> Reader<'s> {
             flow_comment: None,
             last_leaf: None,
             at: 0,
+            plain_in: None,
             before_comments: None,
             footed: false,
             in_document: false,
+            explicit: false,
         }
     }
 
@@ -191,7 +203,7 @@ impl<'s> Reader<'s> {
         Err(Error::new(kind, message).on_line(line))
     }
 
-    fn read(&mut self, event: Event<'_>, span: Span, tag_start: Option<usize>) -> Result<()> {
+    fn read(&mut self, event: Event<'_>, span: Span, tag_span: Option<Span>) -> Result<()> {
         match event {
             Event::DocumentStart(explicit, version) => {
                 self.start_document(explicit, version.map(|v| v.minor), span)
@@ -200,21 +212,21 @@ impl<'s> Reader<'s> {
             Event::StreamEnd => self.end_stream(),
             Event::Comment(_, placement) => self.comment(span, placement == Placement::Right),
             Event::Scalar(text, style, anchor, tag) => {
-                self.scalar(&text, style, anchor, tag.as_deref(), span, tag_start)
+                self.scalar(&text, style, anchor, tag.as_deref(), span, tag_span)
             }
             Event::Alias(id) => self.alias(id, span),
             Event::Anchor(_, name) if !quirks::is_anchor_name(&name) => {
-                self.unreadable(span.start(), &format!("the anchor name `{name}`"))
+                self.ambiguous(span.start(), &format!("the anchor name `{name}`"))
             }
             Event::Anchor(id, name) => {
                 self.names.insert(id, name.into());
                 Ok(())
             }
             Event::MappingStart(style, anchor, tag) => {
-                self.start(NodeKind::Map, style, anchor, tag.as_deref().zip(tag_start), span)
+                self.start(NodeKind::Map, style, anchor, tag.as_deref().zip(tag_span), span)
             }
             Event::SequenceStart(style, anchor, tag) => {
-                self.start(NodeKind::List, style, anchor, tag.as_deref().zip(tag_start), span)
+                self.start(NodeKind::List, style, anchor, tag.as_deref().zip(tag_span), span)
             }
             Event::MappingEnd | Event::SequenceEnd => self.end(span),
             _ => Ok(()),
@@ -223,8 +235,9 @@ impl<'s> Reader<'s> {
 
     /// Moves on to a token. Refuses a tab in the indentation before it, which go-yaml cannot read in block context.
     fn advance(&mut self, to: usize) -> Result<()> {
+        let plain = self.plain_in.take();
         if let Some(gap) = self.source.get(self.at..to).filter(|gap| gap.contains('\t') && !self.in_flow())
-            && let Some(offset) = quirks::tab_in_indentation(gap, self.at == 0)
+            && let Some(offset) = quirks::tab_in_indentation(gap, self.at == 0, plain)
         {
             return self.fail(self.at + offset, Kind::Read, "broken YAML: a tab in the indentation");
         }
@@ -247,6 +260,12 @@ impl<'s> Reader<'s> {
             .map_err(|error: Error| error.advise("write it in quotes, or otherwise"))
     }
 
+    /// An error that says what sops takes for something else than YAML 1.2 has it.
+    fn ambiguous<T>(&self, offset: usize, what: &str) -> Result<T> {
+        self.fail(offset, Kind::Read, format!("{what}, which sops reads as something else"))
+            .map_err(|error: Error| error.advise("write it in quotes, or with a blank"))
+    }
+
     fn start_document(&mut self, explicit: bool, minor: Option<u32>, span: Span) -> Result<()> {
         if !explicit && self.in_document {
             return self.fail(
@@ -255,6 +274,7 @@ impl<'s> Reader<'s> {
                 "broken YAML: a document after `...` needs a `---` before it",
             );
         }
+        self.refuse_directives(span.start())?;
         if minor.is_some_and(|minor| minor != 1) {
             return self.fail(
                 span.start(),
@@ -264,13 +284,38 @@ impl<'s> Reader<'s> {
         }
         self.finish_document(span.start());
         self.in_document = true;
+        self.explicit = explicit;
         self.anchors.clear();
-        self.advance(span.end())
+        self.key_anchors.clear();
+        // Without a marker it is the span of the first token.
+        self.advance(if explicit { span.end() } else { span.start() })
+    }
+
+    /// Refuses directives before the document that begins at `marker` that are none of YAML 1.1.
+    fn refuse_directives(&self, marker: usize) -> Result<()> {
+        let from = self.before_comments.unwrap_or(self.at);
+        let gap = self.source.get(from..marker).unwrap_or_default();
+        if !gap.contains('%') {
+            return Ok(());
+        }
+        let mut at = from;
+        for line in gap.split_inclusive('\n') {
+            let name = line.trim_start_matches('\u{feff}').strip_prefix('%');
+            let name = name.map(|rest| rest.split_whitespace().next().unwrap_or_default());
+            if let Some(name) = name.filter(|name| !matches!(*name, "YAML" | "TAG")) {
+                return self
+                    .fail(at, Kind::Read, format!("the directive `%{name}`, which sops cannot read"))
+                    .map_err(|error: Error| error.advise("take that line out"));
+            }
+            at += line.len();
+        }
+        Ok(())
     }
 
     /// The root stays open: comments up to the next document belong to it.
     fn end_document(&mut self, span: Span) -> Result<()> {
         if self.source.get(span.range()) == Some("...") {
+            self.advance(span.start())?;
             if let Some(part) = self.parts.last_mut() {
                 part.end = span.start();
             }
@@ -280,6 +325,7 @@ impl<'s> Reader<'s> {
     }
 
     fn end_stream(&mut self) -> Result<()> {
+        self.advance(self.source.len())?;
         self.finish_document(self.source.len());
         Ok(())
     }
@@ -412,21 +458,19 @@ impl<'s> Reader<'s> {
         anchor: usize,
         tag: Option<&Tag>,
         span: Span,
-        tag_start: Option<usize>,
+        tag_span: Option<Span>,
     ) -> Result<()> {
         let empty = span.is_empty() && style == ScalarStyle::Plain;
         if self.open.is_empty() {
-            return self.scalar_root(
-                empty || matches!(resolve(text, style == ScalarStyle::Plain, None), Ok(Value::Null)),
-                span,
-            );
+            let null = empty || matches!(resolve(text, style == ScalarStyle::Plain, None), Ok(Value::Null));
+            return self.scalar_root(null, empty, span, tag_span);
         }
         // `!` says no more than that there is a tag.
         let tag = tag.map(full_tag).filter(|tag| &**tag != "!");
         if self.expects_key() {
-            return self.key(text, style, tag.as_deref().zip(tag_start), span);
+            return self.key(text, style, anchor, tag.as_deref().zip(tag_span), span);
         }
-        self.refuse_quirks(style, span, false)?;
+        self.refuse_quirks(style, span, None)?;
         if empty && tag.is_some() && self.in_flow() {
             return self.unreadable(span.start(), "a tag without a value inside of braces or brackets");
         }
@@ -445,8 +489,8 @@ impl<'s> Reader<'s> {
             _ if empty => (Span::new(self.at, self.at), Text::default()),
             _ => (span, Text::new(self.source, inner(span, style), text)),
         };
-        let span = match (&tag, tag_start) {
-            (Some(_), Some(start)) => Span::new(start, span.end()),
+        let span = match (&tag, tag_span) {
+            (Some(_), Some(tag)) => Span::new(tag.start(), span.end().max(tag.end())),
             _ => span,
         };
         self.advance(header.unwrap_or(span.start()))?;
@@ -459,6 +503,9 @@ impl<'s> Reader<'s> {
         };
         let node = self.add(NodeKind::Scalar, style, key, span, text);
         self.at = self.at.max(span.end());
+        if style == Style::Plain && !empty {
+            self.plain_in = self.open.last().map(|open| open.column);
+        }
         match (tag, header) {
             (Some(tag), _) => _ = self.tags.insert(node, tag),
             (None, Some(header)) => _ = self.headers.insert(node, header),
@@ -483,7 +530,7 @@ impl<'s> Reader<'s> {
         }
     }
 
-    fn scalar_root(&mut self, null: bool, span: Span) -> Result<()> {
+    fn scalar_root(&mut self, null: bool, empty: bool, span: Span, tag: Option<Span>) -> Result<()> {
         if !null {
             return self.fail(
                 span.start(),
@@ -491,15 +538,26 @@ impl<'s> Reader<'s> {
                 "the top level of a YAML document must be a map, not a single value",
             );
         }
+        let start = if empty { span.end() } else { self.start_with_properties(self.at, span, tag) };
+        let null = Null { span: Span::new(start, span.end()), marked: self.explicit };
         let at = Span::new(self.at, self.at);
         let root = self.add(NodeKind::Map, Style::Plain, None, at, Text::default());
         self.flush_comments(0);
-        self.parts.push(Part { root, end: usize::MAX, empty: true, metadata: None });
+        self.parts.push(Part { root, end: usize::MAX, empty: Some(null), metadata: None });
         self.at = self.at.max(span.end());
         Ok(())
     }
 
-    fn key(&mut self, text: &str, style: ScalarStyle, tag: Option<(&str, usize)>, span: Span) -> Result<()> {
+    fn key(
+        &mut self,
+        text: &str,
+        style: ScalarStyle,
+        anchor: usize,
+        tag: Option<(&str, Span)>,
+        span: Span,
+    ) -> Result<()> {
+        let (text, span) = self.with_colon(text, style, span)?;
+        let text = &*text;
         let merge = text == "<<" && style == ScalarStyle::Plain;
         // The string that it stands for: a tag can spell it in base64.
         let value = if merge {
@@ -511,13 +569,20 @@ impl<'s> Reader<'s> {
             let error = self.fail(span.start(), Kind::Encrypt, format!("the key `{text}` is not a string"));
             return error.map_err(|error: Error| error.advise("quote it: sops knows string keys alone"));
         };
-        self.refuse_quirks(style, span, true)?;
-        self.advance(span.start())?;
+        let start = self.key_start(span, tag.map(|(_, tag)| tag));
+        self.refuse_quirks(style, span, Some(start))?;
+        self.advance(start)?;
         self.flush_comments(0);
         self.forget_line();
         self.at = span.end();
+        if style == ScalarStyle::Plain {
+            self.plain_in = self.open.last().map(|open| open.column);
+        }
+        if anchor != 0 {
+            self.key_anchors.insert(anchor, name.into());
+        }
         let key = Text::new(self.source, inner(span, style), name);
-        let whole = Span::new(tag.map_or(span.start(), |(_, start)| start), span.end());
+        let whole = Span::new(start, span.end());
         let duplicate = match self.open.last_mut() {
             Some(open) => {
                 open.key = Some((key, whole));
@@ -531,8 +596,51 @@ impl<'s> Reader<'s> {
         Ok(())
     }
 
-    /// Refuses scalars and keys that go-yaml would read otherwise.
-    fn refuse_quirks(&self, style: ScalarStyle, span: Span, is_key: bool) -> Result<()> {
+    /// A plain key inside of braces with the colon behind it, where that is part of it to go-yaml: `{a:}`.
+    fn with_colon<'t>(&self, text: &'t str, style: ScalarStyle, span: Span) -> Result<(Cow<'t, str>, Span)> {
+        if style != ScalarStyle::Plain || !self.in_flow() || !quirks::is_colon_of_key(self.after(span.end()))
+        {
+            return Ok((Cow::Borrowed(text), span));
+        }
+        let braces = self
+            .open
+            .last()
+            .is_some_and(|open| self.after(self.builder.tree()[open.node].span.start()).starts_with('{'));
+        if !braces {
+            return self.ambiguous(span.start(), "a colon without a blank behind it inside of brackets");
+        }
+        Ok((Cow::Owned(format!("{text}:")), Span::new(span.start(), span.end() + 1)))
+    }
+
+    /// Where an entry of a map begins, given the token of its key: at its `?`, its anchor or its tag.
+    fn key_start(&self, key: Span, tag: Option<Span>) -> usize {
+        let from = match self.open.last().filter(|open| open.keys.is_empty()) {
+            Some(open) => self.builder.tree()[open.node].span.start(),
+            None => self.before_comments.unwrap_or(self.at),
+        };
+        let gap = self.source.get(from..key.start()).unwrap_or_default();
+        match quirks::question_mark(gap) {
+            Some(at) => from + at,
+            None => self.start_with_properties(from, key, tag),
+        }
+    }
+
+    /// Where a scalar begins with the anchor and the tag that stand before it on its line, but behind `from`.
+    fn start_with_properties(&self, from: usize, scalar: Span, tag: Option<Span>) -> usize {
+        let mut start = tag.map_or(scalar.start(), Span::start);
+        while let Some(before) = self.source.get(from..start) {
+            let before = before.trim_end_matches([' ', '\t']);
+            let word = before.rfind([' ', '\t', '\n', '\r', ',', '{', '[']).map_or(0, |at| at + 1);
+            if !before[word..].starts_with(['&', '!']) {
+                break;
+            }
+            start = from + word;
+        }
+        start
+    }
+
+    /// Refuses scalars that go-yaml would read otherwise; of a key, where its entry begins.
+    fn refuse_quirks(&self, style: ScalarStyle, span: Span, key_start: Option<usize>) -> Result<()> {
         let token = self.source.get(span.range()).unwrap_or_default();
         if style == ScalarStyle::DoubleQuoted && quirks::has_escaped_slash(token) {
             return self.unreadable(span.start(), "the escape `\\/`");
@@ -543,7 +651,11 @@ impl<'s> Reader<'s> {
         }
         let after = self.after(span.end());
         let why = is_plain.then(|| quirks::plain_in_flow(token, after)).flatten();
-        match why.or_else(|| is_key.then(|| quirks::key_in_flow(is_plain, after)).flatten()) {
+        let of_key = |start| {
+            let explicit = self.after(start).starts_with('?');
+            if explicit { None } else { quirks::key_in_flow(token, is_plain, after) }
+        };
+        match why.or_else(|| key_start.and_then(of_key)) {
             Some(why) => self.unreadable(span.start(), why),
             None => Ok(()),
         }
@@ -553,8 +665,11 @@ impl<'s> Reader<'s> {
         if self.expects_key() {
             return self.fail(span.start(), Kind::Encrypt, "an alias as a key");
         }
+        if let Some(key) = self.key_anchors.get(&id).cloned() {
+            return self.alias_of_key(&key, span);
+        }
         let Some(&target) = self.anchors.get(&id) else {
-            return self.fail(span.start(), Kind::Read, "an alias of a key");
+            return self.fail(span.start(), Kind::Read, "an alias of nothing");
         };
         if self.open.iter().any(|open| open.node == target) {
             return self.fail(span.start(), Kind::Read, "an alias inside of what it stands for");
@@ -569,12 +684,26 @@ impl<'s> Reader<'s> {
         Ok(())
     }
 
+    /// It stands for the text that the key is, which no quotes around it could change.
+    fn alias_of_key(&mut self, key: &str, span: Span) -> Result<()> {
+        self.flush_comments(0);
+        let own_key = self.take_key(span.start())?;
+        self.advance(span.start())?;
+        let text = Text::new(self.source, span, key);
+        let node = self.add(NodeKind::Scalar, Style::DoubleQuoted, own_key, span, text);
+        self.at = span.end();
+        self.forget_line();
+        self.last_leaf = Some(node);
+        self.last_anchor = 0;
+        Ok(())
+    }
+
     fn start(
         &mut self,
         kind: NodeKind,
         style: StructureStyle,
         anchor: usize,
-        tag: Option<(&Tag, usize)>,
+        tag: Option<(&Tag, Span)>,
         span: Span,
     ) -> Result<()> {
         let flow = style == StructureStyle::Flow;
@@ -611,7 +740,7 @@ impl<'s> Reader<'s> {
         let style = if flow { Style::Flow } else { Style::Plain };
         let node = self.add(kind, style, key, Span::new(span.start(), span.end()), Text::default());
         if self.open.is_empty() {
-            self.parts.push(Part { root: node, end: usize::MAX, empty: false, metadata: None });
+            self.parts.push(Part { root: node, end: usize::MAX, empty: None, metadata: None });
         }
         let column = match kind {
             NodeKind::List => usize::MAX,
@@ -626,10 +755,8 @@ impl<'s> Reader<'s> {
         if anchor != 0 {
             self.anchors.insert(anchor, node);
         }
-        if let Some((tag, start)) =
-            tag.map(|(tag, start)| (full_tag(tag), start)).filter(|(tag, _)| &**tag != "!")
-        {
-            self.collection_tags.insert(node, (tag, start));
+        if let Some((tag, at)) = tag.map(|(tag, at)| (full_tag(tag), at)).filter(|(tag, _)| &**tag != "!") {
+            self.collection_tags.insert(node, (tag, at.start()));
         }
         self.last_leaf = None;
         Ok(())

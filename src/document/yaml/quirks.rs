@@ -3,15 +3,18 @@
 //! sops could not read such a file back, or would compute another MAC: it is refused by name. Found by comparing the two
 //! over the YAML test suite; facts about `scannerc.go` of `go.yaml.in/yaml/v3`.
 
-/// The offset in a gap between two tokens of block context at which a line is indented with a tab; `begins_line` says
-/// whether the gap begins with a line.
-pub(super) fn tab_in_indentation(gap: &str, begins_line: bool) -> Option<usize> {
-    let mut start = 0;
+/// The offset in a gap between two tokens of block context at which a line is indented with a tab that go-yaml does not
+/// take; `begins_line` says whether the gap begins with a line. Blank lines behind a plain scalar are read as if they
+/// were within it, so tabs may stand to the right of `plain`, the column of its collection.
+pub(super) fn tab_in_indentation(gap: &str, begins_line: bool, plain: Option<usize>) -> Option<usize> {
+    let (mut start, mut plain) = (0, plain);
     for (number, line) in gap.split_inclusive('\n').enumerate() {
-        let indent = line.len() - line.trim_start_matches([' ', '\t']).len();
-        if (begins_line || number > 0) && line[..indent].contains('\t') {
+        let blanks = line.len() - line.trim_start_matches([' ', '\t']).len();
+        let tab = line[..blanks].find('\t').filter(|_| begins_line || number > 0);
+        if tab.is_some_and(|tab| plain.is_none_or(|column| tab <= column)) {
             return Some(start);
         }
+        plain = plain.filter(|_| line.trim().is_empty());
         start += line.len();
     }
     None
@@ -50,15 +53,62 @@ pub(super) fn plain_in_flow(token: &str, after: &str) -> Option<&'static str> {
     None
 }
 
-/// Why go-yaml does not see the colon of a key inside a flow collection, if it does not. `after` is the text that
-/// follows the key.
-pub(super) fn key_in_flow(is_plain: bool, after: &str) -> Option<&'static str> {
+/// Whether a text that follows a plain key inside a flow collection begins with a colon that go-yaml takes for part of
+/// the key: without a blank behind it, and without a value.
+pub(super) fn is_colon_of_key(after: &str) -> bool {
+    after.strip_prefix(':').is_some_and(|rest| rest.starts_with([',', '}', ']']))
+}
+
+/// The offset of the `?` of an explicit key in the gap before the key's token.
+pub(super) fn question_mark(gap: &str) -> Option<usize> {
+    if !gap.contains('?') {
+        return None;
+    }
+    let (mut found, mut comment, mut before) = (None, false, ' ');
+    for (at, c) in gap.char_indices() {
+        let begins = matches!(before, ' ' | '\t' | '\n' | '\r' | ',' | '{' | '[' | '}' | ']' | '"' | '\'');
+        comment = c != '\n' && (comment || (c == '#' && begins));
+        if c == '?' && !comment && begins && gap[at + 1..].chars().next().is_none_or(char::is_whitespace) {
+            found = Some(at);
+        }
+        before = c;
+    }
+    found
+}
+
+/// Whether a key is plain, given all that is spelled of it: `?`, anchor and tag included. `!!str` is as good as quotes.
+pub(super) fn is_bare(key: &str) -> bool {
+    let mut rest = behind_comments(key.strip_prefix('?').unwrap_or(key));
+    while rest.starts_with(['&', '!']) {
+        let word = rest.split_whitespace().next().unwrap_or_default();
+        if word == "!!str" {
+            return false;
+        }
+        rest = behind_comments(&rest[word.len()..]);
+    }
+    !rest.starts_with(['"', '\'', '|', '>'])
+}
+
+/// What follows blanks, line breaks and comments.
+pub(super) fn behind_comments(text: &str) -> &str {
+    let mut rest = text.trim_start();
+    while rest.starts_with('#') {
+        rest = rest.split_once('\n').map_or("", |(_, below)| below).trim_start();
+    }
+    rest
+}
+
+/// Why go-yaml does not see the colon of an implicit key inside a flow collection, if it does not. `after` is the text
+/// that follows the key.
+pub(super) fn key_in_flow(token: &str, is_plain: bool, after: &str) -> Option<&'static str> {
     let rest = after.trim_start_matches([' ', '\t']);
     let Some(value) = rest.strip_prefix(':') else {
-        let later = rest.trim_start();
-        let moved = later.len() < rest.len() && (later.starts_with(':') || later.starts_with('#'));
+        let moved = behind_comments(rest).starts_with(':');
         return moved.then_some("a colon on another line than its key inside of braces or brackets");
     };
+    if token.contains('\n') {
+        return Some("a key of several lines inside of braces or brackets");
+    }
     let blank = value.is_empty() || value.starts_with([' ', '\t', '\r', '\n']);
     (is_plain && !blank).then_some("a colon without a blank behind it inside of braces or brackets")
 }
@@ -73,7 +123,7 @@ mod tests {
         for text in [
             "a: \"https:\\/\\/x\"\n",
             "a: &an:chor b\n",
-            "a: {b:,}\n",
+            "a: [b:]\n",
             "a: {?b: c}\n",
             "a: [:b]\n",
             "a: [b ? c]\n",
@@ -81,10 +131,23 @@ mod tests {
             "a: {b: !!str , c: d}\n",
             "a:\n  -\tb\n",
             "a:\n  b: 1\n\t\n  c: 2\n",
+            "a:\n  b: 1\n  \t\n",
+            "a: 'b'\n  \t\n",
+            "a: {}\n\t\n",
+            "a: b\n  # c\n  \t\n",
+            "a: {b\n  c: d}\n",
+            "a: {\"b\" # c\n  : d}\n",
+            "%FOO bar\n---\na: b\n",
+            "a: b\n...\n%FOO\n---\na: b\n",
             "\ta: b\n",
         ] {
             let refused = refusal(Format::Yaml, text);
-            assert!(refused.contains("sops cannot read") || refused.contains("a tab"), "{text:?}: {refused}");
+            assert!(
+                refused.contains("sops cannot read")
+                    || refused.contains("sops reads as")
+                    || refused.contains("a tab"),
+                "{text:?}: {refused}"
+            );
         }
     }
 
@@ -96,6 +159,11 @@ mod tests {
             "a: {\"b\":c, d: e?, f}\n",
             "a: [b?c, 'd ? e']\n",
             "a: b\t# c\n",
+            "a: b\n \t\n",
+            "a: b\n \t# c\nd: e\n",
+            "%TAG !x! tag:x,2000:\n---\na: b\n",
+            "# %FOO\n---\na: b\n",
+            "a: {? b\n  c : d}\n",
             "a: {b:\n\tc}\n",
         ] {
             assert!(!read(Format::Yaml, text).tree().is_empty(), "{text:?}");
