@@ -32,6 +32,22 @@ impl Pin {
         Ok(Some(Self { scope, namespace, name }))
     }
 
+    /// This place, and where it says nothing what another one says.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            scope: self.scope.or(other.scope),
+            namespace: self.namespace.or(other.namespace),
+            name: self.name.or(other.name),
+        }
+    }
+
+    /// Whether it says in which namespace a SealedSecret is opened, or that it may be any, and that one belongs there.
+    pub fn names_place_of(&self, sealed: &SealedSecret) -> bool {
+        let is_named = self.scope == Some(Scope::Cluster) || self.namespace.is_some();
+        is_named && !self.differences(sealed).iter().any(PlaceDifference::is_weaker)
+    }
+
     /// Where a SealedSecret says that it belongs elsewhere.
     pub fn differences(&self, sealed: &SealedSecret) -> Vec<PlaceDifference> {
         let mut found = Vec::new();

@@ -1,14 +1,14 @@
 //! What `set` and `unset` share: one change to one encrypted file, in place.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use crate::batch::{self, Parsed};
-use crate::claims::Edit;
+use crate::claims::{Edit, Pin};
 use crate::cli::args::{FormatArgs, Formats, IdentityArgs, Input};
 use crate::cli::claims::{Claims, Strictness, tell_place};
 use crate::cli::recipients::Recipients;
-use crate::cli::{Context, block_on, pipeline};
+use crate::cli::{Context, block_on, pipeline, typed};
 use crate::document::{Document, Edits, Format, TreePath, WithCopies};
 use crate::encrypted_file::{self, EncryptedFile, Holder, OpenedFile, no_answer};
 use crate::error::{Error, Kind, Result};
@@ -175,9 +175,15 @@ impl ChangeArgs {
     ) -> Result<Option<(Ciphertext, Option<SealedSecret>)>> {
         let path = ItemPath::parse(&self.path).map_err(|error| error.with_kind(Kind::SetFormat))?;
         let seals = change.strictness().is_some();
+        let asked = change.place();
+        let again = |flags: &str| {
+            let item = typed(Path::new(&self.path));
+            format!("sealant set {flags} --value-stdin {} {item}", typed(&self.file))
+        };
         let new_key = |sealed: &SealedSecret| {
             claims.refuse_other_place(&self.file, sealed)?;
-            claims.refuse_moved(&self.file, sealed, &self.identities)?;
+            let is_known = claims.is_known_place(&self.file, sealed, &self.identities)?;
+            claims.refuse_unnamed_place(&self.file, sealed, asked.clone(), is_known, &again)?;
             let keys = recipients.of(Holder::Sealed(sealed), Some(&self.file), &self.file)?;
             block_on(NewDataKey::make(service, &[&keys])).pop().unwrap_or_else(|| Err(no_answer()))
         };
@@ -194,6 +200,11 @@ pub trait Change {
     /// What is done about new values that would be in plaintext; `None` for a change that writes none.
     fn strictness(&self) -> Option<Strictness> {
         None
+    }
+
+    /// The place for which a SealedSecret is, as somebody says.
+    fn place(&self) -> Pin {
+        Pin::default()
     }
 
     /// An error for flags that are about SealedSecrets alone.

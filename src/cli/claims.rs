@@ -15,7 +15,7 @@ use crate::encrypted_file::EncryptedFile;
 use crate::error::{Error, Kind, Result};
 use crate::keys::vault::StartedBy;
 use crate::rekey::SharingChange;
-use crate::sealed_secret::{Binding, SealedSecret, items_of};
+use crate::sealed_secret::{Binding, Scope, SealedSecret, items_of};
 use crate::sops::Encrypted;
 
 /// How many paths a message names.
@@ -105,6 +105,31 @@ impl<'a> Claims<'a> {
         }
     }
 
+    /// Refuses to seal new values for a place that nobody but the file names: neither `asked`, what the person says of it,
+    /// nor the rule, nor that all of the file opens there. `command` seals them there, with the flags that are asked for.
+    pub fn refuse_unnamed_place(
+        &self,
+        path: &Path,
+        sealed: &SealedSecret,
+        asked: Pin,
+        is_known: bool,
+        command: &dyn Fn(&str) -> String,
+    ) -> Result<()> {
+        let pinned = self.rule(path)?.map(|policy| Pin::of(&policy)).transpose()?.flatten();
+        if is_known || asked.or(pinned.unwrap_or_default()).names_place_of(sealed) {
+            return Ok(());
+        }
+        let place = Binding::of(sealed)?.place();
+        let message = format!(
+            "only the file says that it belongs to {place}: no rule pins it, and no identity at hand opens all that is in it"
+        );
+        Err(Error::new(Kind::Conflict, message).in_file(path).advise(format!(
+            "If it belongs there, say so: `{}`. To say it once and for all, pin it in the creation rule, by `sealant: {{{}}}`.",
+            command(&flags(sealed)),
+            pin_of(sealed)
+        )))
+    }
+
     /// Tells where a file is weaker than its rule, for a command that takes away or mends, and goes on: what cannot be
     /// said is none of its business.
     pub fn tell_weaker(&self, path: &Path, file: &EncryptedFile) {
@@ -139,9 +164,14 @@ impl<'a> Claims<'a> {
         Ok(())
     }
 
-    /// Refuses a SealedSecret of which an identity at hand opens something that is sealed for another place than the file
-    /// names. Nobody is asked for anything; where nothing can be opened, nothing is known.
-    pub fn refuse_moved(&self, path: &Path, sealed: &SealedSecret, identities: &IdentityArgs) -> Result<()> {
+    /// Whether a SealedSecret is where it says, as far as identities at hand show: each data key of it opens an item there.
+    /// An error where one opens something that is sealed for another place. Nobody is asked for anything.
+    pub fn is_known_place(
+        &self,
+        path: &Path,
+        sealed: &SealedSecret,
+        identities: &IdentityArgs,
+    ) -> Result<bool> {
         let host = Terminal::new(self.context.ui, false);
         let service = identities.key_service_of(&host, StartedBy::Program)?;
         let spec = &sealed.spec;
@@ -151,8 +181,12 @@ impl<'a> Claims<'a> {
             spec.data_keys.iter().filter_map(|entry| Some((path, sealed, Some(first(&entry.id)?)))).collect();
         let binding = Binding::of(sealed)?;
         let opened = block_on(batch::open_sealed(&service, &wanted));
+        let mut is_known = !wanted.is_empty();
         for ((.., item), opened) in wanted.iter().zip(opened) {
-            let (Ok(keys), Some(item)) = (opened, item) else { continue };
+            let (Ok(keys), Some(item)) = (opened, item) else {
+                is_known = false;
+                continue;
+            };
             if keys.item(spec, &binding, item).is_err() {
                 return Err(Error::new(
                     Kind::Conflict,
@@ -165,7 +199,26 @@ impl<'a> Claims<'a> {
                 )));
             }
         }
-        Ok(())
+        Ok(is_known)
+    }
+}
+
+/// The flags that say where a SealedSecret says that it belongs.
+fn flags(sealed: &SealedSecret) -> String {
+    let quoted = |text: &str| shlex::try_quote(text).map_or_else(|_| text.to_owned(), Into::into);
+    let namespace = quoted(sealed.metadata.namespace.as_deref().unwrap_or_default());
+    match sealed.spec.scope.unwrap_or_default() {
+        Scope::Strict => format!("--namespace {namespace} --name {}", quoted(&sealed.metadata.name)),
+        Scope::Namespace => format!("--namespace {namespace}"),
+        Scope::Cluster => "--scope cluster".to_owned(),
+    }
+}
+
+/// The same as a rule has it.
+fn pin_of(sealed: &SealedSecret) -> String {
+    match (sealed.spec.scope.unwrap_or_default(), &sealed.metadata.namespace) {
+        (Scope::Cluster, _) | (_, None) => "scope: cluster".to_owned(),
+        (_, Some(namespace)) => format!("namespace: {namespace}"),
     }
 }
 
@@ -187,7 +240,7 @@ pub fn refuse_other_than_asked(asked: &Pin, sealed: &SealedSecret) -> Result<()>
         PlaceDifference::Name { file, asked } => format!("its name is `{file}`, and --name says `{asked}`"),
     };
     Err(Error::new(Kind::Conflict, message)
-        .advise("The values in it are bound to their place: to change that, seal all of them anew."))
+        .advise("The values in it are bound to their place: to change that, seal all of them again."))
 }
 
 /// Some leaves of a document by their paths, as many as one reads.

@@ -2,7 +2,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use crate::batch::{self, Opened, Source};
-use crate::claims::Edit as Change;
+use crate::claims::{Edit as Change, Pin};
 use crate::cli::args::{FormatArgs, Formats, IdentityArgs, Input, KeyArgs, RuleArgs};
 use crate::cli::change::refuse_conversion;
 use crate::cli::claims::{Claims, Strictness};
@@ -10,7 +10,7 @@ use crate::cli::encrypt::Encrypt;
 use crate::cli::pipeline::{self, Item};
 use crate::cli::recipients::Recipients;
 use crate::cli::session::{Encryption, Outcome, Session};
-use crate::cli::{Context, Failures, block_on};
+use crate::cli::{Context, Failures, block_on, typed};
 use crate::config::Selection;
 use crate::document::{self, Format};
 use crate::encrypted_file::{self, Holder, OpenedFile, no_answer};
@@ -188,6 +188,10 @@ impl Edit<'_> {
             let edited = sealed_secret::secrets(&*document::parse(format, edited, false)?)?;
             let new_key = |sealed: &SealedSecret| {
                 self.claims.refuse_other_place(path, sealed)?;
+                // All that is in it was opened; where nothing is, nothing shows where it belongs.
+                let is_known = !sealed.spec.encrypted_data.is_empty();
+                let set = |flags: &str| format!("sealant set {flags} --value-stdin {} ITEM", typed(path));
+                self.claims.refuse_unnamed_place(path, sealed, Pin::default(), is_known, &set)?;
                 let keys = recipients.of(Holder::Sealed(sealed), Some(path), path)?;
                 block_on(NewDataKey::make(&self.service, &[&keys])).pop().unwrap_or_else(|| Err(no_answer()))
             };

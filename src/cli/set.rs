@@ -23,7 +23,8 @@ use crate::secret::SecretBytes;
 /// is made, and a position behind the end of a list appends. All other values keep their ciphertexts.
 ///
 /// An item of a SealedSecret is set without any identity: it gets a data key of its own, for those whom the creation
-/// rule names. It takes a text, or the bytes of --value-file and --value-stdin as they are.
+/// rule names. It takes a text, or the bytes of --value-file and --value-stdin as they are. For what place it is sealed
+/// has to be said then, by --namespace or in the rule: a file says what whoever wrote it wants.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -32,7 +33,7 @@ Examples:
   sealant set --string secrets.enc.yaml '[\"name\"]' 'a text as it is'
   sealant set --string --value-file secrets.enc.yaml '[\"tls\"][\"key\"]' key.pem
   printf %s \"$PASSWORD\" | sealant set --string --value-stdin secrets.enc.yaml '[\"password\"]'
-  printf %s \"$PASSWORD\" | sealant set --value-stdin sealedsecret.yaml password")]
+  printf %s \"$PASSWORD\" | sealant set --namespace shop --value-stdin sealedsecret.yaml password")]
 pub struct Args {
     #[command(flatten)]
     pub(super) change: ChangeArgs,
@@ -127,6 +128,10 @@ impl Value<'_> {
 impl Change for Value<'_> {
     fn strictness(&self) -> Option<Strictness> {
         Some(Strictness::Set { plaintext: self.args.plaintext })
+    }
+
+    fn place(&self) -> Pin {
+        self.args.place.pin()
     }
 
     fn check_document(&self) -> Result<()> {

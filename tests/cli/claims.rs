@@ -1,6 +1,6 @@
 //! What a file says of itself, against what its creation rule says: nothing new gets into a weaker place.
 
-use sealant_test_support::{Run, Sandbox};
+use sealant_test_support::{Output, Run, Sandbox};
 
 use super::{IDENTITY, KEYS_TXT, RECIPIENT, STRANGER, at_home, decrypted, encrypted};
 
@@ -371,12 +371,104 @@ fn without_an_identity_flags_and_rules_say_the_place() {
         assert!(output.text().trim_end().ends_with("[binding]"), "{output}");
         test.sealant(&["unset", "apps/db.yaml", "token"]).run().ok();
     }
-    // Nobody knows, so it is said.
+}
+
+/// The command that an advice gives.
+fn advised(output: &Output) -> Vec<String> {
+    let (_, after) = output.stderr.split_once("say so: `sealant ").expect("an advice with a command");
+    let (command, _) = after.split_once('`').expect("its end");
+    shlex::split(command).expect("a command of a shell")
+}
+
+#[test]
+fn nothing_is_sealed_for_a_place_that_only_the_file_names() {
+    let secret =
+        |place: &str| format!("apiVersion: v1\nkind: Secret\nmetadata: {{{place}}}\nstringData: {{b: x}}\n");
+    for (scope, asserted) in [
+        ("strict", vec!["--namespace", "shop", "--name", "db"]),
+        ("namespace", vec!["--namespace", "shop"]),
+        ("cluster", vec!["--scope", "cluster"]),
+    ] {
+        let test = sealed("");
+        test.sealant(&["seal", "plain.yaml", "--output", "apps/db.yaml", "--scope", scope]).run().ok();
+        test.write("more.yaml", secret("name: db"));
+        let merge = ["seal", "--merge-into", "apps/db.yaml", "more.yaml"];
+        let before = test.read_text("apps/db.yaml");
+        // Those at hand open it.
+        blind(&test).run().ok();
+        test.write("apps/db.yaml", &before);
+        // The reader was taken out, as by who puts in a data key of their own and items for another place.
+        std::fs::remove_file(test.home(KEYS_TXT)).expect("the identity to go");
+        for run in [blind(&test), blind(&test).args(&["-q"]), test.sealant(&merge)] {
+            let output = run.run().code(8);
+            assert!(output.stderr.contains("only the file says that it belongs to"), "{output}");
+            assert_eq!(test.read_text("apps/db.yaml"), before);
+            let command = advised(&output);
+            assert!(command.windows(asserted.len()).any(|words| words == asserted), "{command:?}");
+            let command: Vec<&str> = command.iter().map(String::as_str).collect();
+            test.sealant(&command).stdin("new").run().ok();
+            assert_ne!(test.read_text("apps/db.yaml"), before);
+            test.write("apps/db.yaml", &before);
+        }
+        // A part of it is not enough where it lets the values be opened elsewhere.
+        blind(&test).args(&["--name", "db"]).run().code(8);
+        if scope != "cluster" {
+            blind(&test).args(&["--scope", scope]).run().code(8);
+            blind(&test).args(&["--namespace", "shop"]).run().ok();
+            set_rule(&test, "    sealant: {namespace: shop}\n");
+        } else {
+            set_rule(&test, "    sealant: {scope: cluster}\n");
+        }
+        blind(&test).run().ok();
+    }
+    // A Secret that says for what namespace it is says it, too.
     let test = sealed("");
     std::fs::remove_file(test.home(KEYS_TXT)).expect("the identity to go");
+    test.write("more.yaml", secret("name: db, namespace: shop"));
+    let merge = ["seal", "--merge-into", "apps/db.yaml", "more.yaml"];
+    test.sealant(&merge).run().ok();
     forge(&test, "apps/db.yaml", MOVES[2].0, MOVES[2].1);
-    let output = blind(&test).run().ok();
-    assert!(output.stderr.contains("sealed for any namespace and name, cluster"), "{output}");
+    test.sealant(&merge).run().code(8);
+}
+
+#[test]
+fn an_empty_sealed_secret_does_not_say_where_it_belongs() {
+    let test = sealed("");
+    test.sealant(&["unset", "apps/db.yaml", "password"]).run().ok();
+    forge(&test, "apps/db.yaml", MOVES[2].0, MOVES[2].1);
+    let before = test.read_text("apps/db.yaml");
+    blind(&test).run().code(8);
+    let editor = test.editor(r#"sed -i 's/^stringData:.*/stringData: {token: planted-new}/' "$1""#);
+    let output = test.sealant(&["edit", "apps/db.yaml"]).env("EDITOR", editor).run().code(8);
+    assert!(output.stderr.contains("only the file says that it belongs to any namespace"), "{output}");
+    test.write(
+        "more.yaml",
+        "apiVersion: v1\nkind: Secret\nmetadata: {name: db, namespace: shop}\nstringData: {b: x}\n",
+    );
+    let onto = ["seal", "--onto", "apps/db.yaml", "--output", "apps/db.yaml", "more.yaml"];
+    test.sealant(&onto).run().code(8);
+    assert_eq!(test.read_text("apps/db.yaml"), before);
+}
+
+#[test]
+fn a_data_key_that_nobody_here_opens_leaves_the_place_unknown() {
+    let test = sealed("");
+    test.sealant(&["seal", "--age", STRANGER, "plain.yaml", "--output", "apps/db.yaml"]).run().ok();
+    // An item of the mover's own opens there.
+    test.sealant(&[
+        "seal",
+        "--merge-into",
+        "apps/db.yaml",
+        "--from-file",
+        "a=plain.yaml",
+        "--namespace",
+        "shop",
+        "--age",
+        RECIPIENT,
+    ])
+    .run()
+    .ok();
+    blind(&test).run().code(8);
 }
 
 #[test]
@@ -385,7 +477,7 @@ fn an_item_that_the_mover_has_added_does_not_hide_the_move() {
     forge(&test, "apps/db.yaml", MOVES[1].0, MOVES[1].1);
     std::fs::remove_file(test.home(KEYS_TXT)).expect("the identity to go");
     // By a name that comes before, under a data key of their own.
-    test.sealant(&["set", "--value-stdin", "apps/db.yaml", "a"]).stdin("x").run().ok();
+    test.sealant(&["set", "--value-stdin", "--namespace", "shop", "apps/db.yaml", "a"]).stdin("x").run().ok();
     test.write(test.home(KEYS_TXT), IDENTITY);
     blind(&test).run().code(8);
 }

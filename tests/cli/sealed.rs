@@ -300,7 +300,9 @@ fn values_are_merged_without_an_identity() {
         let run = test.sealant(&["seal", "--merge-into", "sealed.yaml"]).args(args);
         run.env("HOME", "/").env("XDG_CONFIG_HOME", "/").stdin("planted").run()
     };
-    let output = blind(&["--from-file", "password=-"]).ok();
+    let output = blind(&["--from-file", "password=-"]).code(8);
+    assert!(output.stderr.contains("--namespace shop --name db --from-file"), "{output}");
+    let output = blind(&["--namespace", "shop", "--from-file", "password=-"]).ok();
     assert_eq!(
         output.stderr,
         "sealed.yaml: 1 value sealed into it\nsealed.yaml: sealed for shop/db, strict\n"

@@ -58,7 +58,9 @@ fn an_item_is_printed_byte_by_byte() {
 fn an_item_is_set_without_an_identity() {
     let test = with_sealed(STRICT);
     without_identity(&test);
-    let output = test.sealant(&["set", "db.yaml", "a", "\"planted-new\""]).run().ok();
+    let place = ["--namespace", "shop"];
+    test.sealant(&["set", "db.yaml", "a", "\"planted-new\""]).run().code(8);
+    let output = test.sealant(&["set", "db.yaml", "a", "\"planted-new\""]).args(&place).run().ok();
     assert!(
         output.stderr.contains("no creation rule names recipients, so these of the file stay"),
         "{output}"
@@ -79,8 +81,8 @@ fn an_item_is_set_without_an_identity() {
     assert_eq!(test.read_text("db.yaml"), blind);
 
     test.write("raw.bin", [0, 1, 255, 10]);
-    test.sealant(&["set", "--value-file", "db.yaml", "raw", "raw.bin"]).run().ok();
-    test.sealant(&["set", "--value-stdin", "db.yaml", "line"]).stdin("planted-line\n").run().ok();
+    test.sealant(&["set", "--value-file", "db.yaml", "raw", "raw.bin"]).args(&place).run().ok();
+    test.sealant(&["set", "--value-stdin", "db.yaml", "line"]).args(&place).stdin("planted-line\n").run().ok();
     test.sealant(&["unset", "db.yaml", "empty"]).run().ok();
     let output = test.sealant(&["unset", "db.yaml", "empty"]).run().code(1);
     assert!(output.stderr.contains("With --idempotent"), "{output}");

@@ -11,7 +11,7 @@ use crate::claims::Pin;
 use crate::cli::args::{Formats, Input};
 use crate::cli::claims::{refuse_other_than_asked, tell_place};
 use crate::cli::pipeline::{self, Output};
-use crate::cli::{block_on, manifests};
+use crate::cli::{block_on, manifests, typed};
 use crate::document::Format;
 use crate::encrypted_file::{Holder, write_sealed};
 use crate::error::{Error, Kind, Result};
@@ -37,10 +37,11 @@ impl Seal<'_> {
         for secret in &secrets {
             let at = self.place_of(secret, secrets.len(), &file).map_err(in_file)?;
             let old = new[at].as_ref().unwrap_or(&file.objects[at].1);
-            self.refuse_moved(old).map_err(in_file)?;
+            refuse_other_than_asked(&self.asked(), old).map_err(in_file)?;
             refuse_other_secret(secret, old).map_err(in_file)?;
             self.claims.refuse_other_place(path, old)?;
-            self.claims.refuse_moved(path, old, &self.args.identities)?;
+            let is_known = self.claims.is_known_place(path, old, &self.args.identities)?;
+            self.refuse_unnamed_place(path, old, secret, is_known)?;
             let keys = self.keys_of(old, path).map_err(in_file)?;
             let key = one(block_on(NewDataKey::make(&self.service, &[&keys]))).map_err(in_file)?;
             new[at] = Some(sealed_secret::merge_into(old, secret, key).map_err(in_file)?);
@@ -116,11 +117,38 @@ impl Seal<'_> {
         })
     }
 
-    /// Refuses flags that ask for another place than values are bound to that stay as they are.
-    fn refuse_moved(&self, sealed: &SealedSecret) -> Result<()> {
+    /// The place that flags name.
+    fn asked(&self) -> Pin {
         let place = &self.args.place;
-        let asked = Pin { scope: place.scope, namespace: place.namespace.clone(), name: place.name.clone() };
-        refuse_other_than_asked(&asked, sealed)
+        Pin { scope: place.scope, namespace: place.namespace.clone(), name: place.name.clone() }
+    }
+
+    /// Refuses a place that neither flags nor the Secret name.
+    fn refuse_unnamed_place(
+        &self,
+        path: &Path,
+        old: &SealedSecret,
+        secret: &Secret,
+        is_known: bool,
+    ) -> Result<()> {
+        // Its name is compared with the file's as it is: where the scope does not bind to names, it says nothing.
+        let namespace = secret.namespace.clone().filter(|namespace| !namespace.is_empty());
+        let of_secret = Pin { namespace, ..Pin::default() };
+        let again = |flags: &str| self.again(path, flags);
+        self.claims.refuse_unnamed_place(path, old, self.asked().or(of_secret), is_known, &again)
+    }
+
+    /// This command with flags more.
+    fn again(&self, path: &Path, flags: &str) -> String {
+        let how = if self.args.onto.is_some() { "--onto" } else { "--merge-into" };
+        let mut line = format!("sealant seal {how} {} {flags}", typed(path));
+        for from in &self.args.from_file {
+            line += &format!(" --from-file {}", typed(Path::new(from)));
+        }
+        for file in &self.args.inputs.files {
+            line += &format!(" {}", typed(file));
+        }
+        line
     }
 
     /// For whom a new data key of an object is: whom flags name, else whom the creation rule of its file names, else
@@ -198,18 +226,21 @@ impl Seal<'_> {
         secret: &Secret,
         path: &Path,
     ) -> Result<SealedSecret> {
-        self.refuse_moved(old)?;
+        refuse_other_than_asked(&self.asked(), old)?;
         if secret.items.is_empty() && !self.args.allow_empty_data {
             let error = Error::new(Kind::Other, "the Secret has neither data nor stringData");
             return Err(error.advise("To seal it all the same, add --allow-empty-data."));
         }
         let namespace = secret.namespace.clone().or_else(|| old.metadata.namespace.clone());
+        let given = secret;
         let secret = Secret { namespace, ..secret.clone() };
         let changes = sealed_secret::difference(old, opened, &secret)?;
         if !changes.values().any(Option::is_some) {
             return sealed_secret::adopt(old, &secret, &changes, None);
         }
         self.claims.refuse_other_place(path, old)?;
+        // All that is in it was opened; where nothing is, nothing shows where it belongs.
+        self.refuse_unnamed_place(path, old, given, !old.spec.encrypted_data.is_empty())?;
         let keys = self.keys_of(old, path)?;
         let key = one(block_on(NewDataKey::make(&self.service, &[&keys])))?;
         let sealed = sealed_secret::adopt(old, &secret, &changes, Some(key))?;
