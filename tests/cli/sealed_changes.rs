@@ -82,7 +82,11 @@ fn an_item_is_set_without_an_identity() {
 
     test.write("raw.bin", [0, 1, 255, 10]);
     test.sealant(&["set", "--value-file", "db.yaml", "raw", "raw.bin"]).args(&place).run().ok();
-    test.sealant(&["set", "--value-stdin", "db.yaml", "line"]).args(&place).stdin("planted-line\n").run().ok();
+    test.sealant(&["set", "--value-stdin", "db.yaml", "line"])
+        .args(&place)
+        .stdin("planted-line\n")
+        .run()
+        .ok();
     test.sealant(&["unset", "db.yaml", "empty"]).run().ok();
     let output = test.sealant(&["unset", "db.yaml", "empty"]).run().code(1);
     assert!(output.stderr.contains("With --idempotent"), "{output}");
