@@ -12,30 +12,77 @@ use std::fmt::Write as _;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+use crate::secret::SecretBytes;
+
 /// The text with all that is not to be seen, or would be acted on, written out: `\n`, `\x1b`, `\u{202e}`. What has been
 /// through this stays as it is.
 pub fn shown(text: &str) -> Cow<'_, str> {
     if !text.chars().any(is_hidden) {
         return Cow::Borrowed(text);
     }
-    let mut shown = String::with_capacity(text.len() + 8);
-    for c in text.chars() {
+    let mut shown = String::with_capacity(text.len() + LONGER);
+    text.chars().for_each(|c| push(c, &mut shown));
+    Cow::Owned(shown)
+}
+
+/// How much longer a character becomes at most when it is written out.
+const LONGER: usize = 8;
+
+/// Adds a character as it is shown.
+fn push(c: char, shown: &mut String) {
+    match c {
+        '\n' => shown.push_str("\\n"),
+        '\r' => shown.push_str("\\r"),
+        '\t' => shown.push_str("\\t"),
+        c if c.is_ascii() && is_hidden(c) => _ = write!(shown, "\\x{:02x}", u32::from(c)),
+        c if is_hidden(c) => _ = write!(shown, "\\u{{{:x}}}", u32::from(c)),
+        c => shown.push(c),
+    }
+}
+
+/// Plaintext of others for a person who wants to see it, as `git diff` shows it: as [`shown`], with its tabs and ends of lines.
+/// What is no text stays as it is: Git says so of it.
+pub fn plaintext(bytes: SecretBytes) -> SecretBytes {
+    let text = str::from_utf8(&bytes).ok().filter(|text| !text.contains('\0'));
+    match text.and_then(with_lines) {
+        Some(shown) => SecretBytes::new(shown.into_bytes()),
+        None => bytes,
+    }
+}
+
+/// A line of such plaintext, without its end, that is no command of a job either.
+pub fn plaintext_line(text: &str) -> Cow<'_, str> {
+    without_commands(with_lines(text).map_or(Cow::Borrowed(text), Cow::Owned))
+}
+
+/// As [`shown`], with tabs and ends of lines; `None` where nothing is to be written out.
+fn with_lines(text: &str) -> Option<String> {
+    let is_kept = |c: char| matches!(c, '\n' | '\t');
+    let hidden = text.chars().filter(|&c| is_hidden(c) && !is_kept(c)).count();
+    if hidden == 0 {
+        return None;
+    }
+    // With room for all of it: what has to grow leaves a copy behind.
+    let mut shown = String::with_capacity(text.len() + hidden * LONGER);
+    let mut rest = text.chars().peekable();
+    while let Some(c) = rest.next() {
         match c {
-            '\n' => shown.push_str("\\n"),
-            '\r' => shown.push_str("\\r"),
-            '\t' => shown.push_str("\\t"),
-            c if c.is_ascii() && is_hidden(c) => _ = write!(shown, "\\x{:02x}", u32::from(c)),
-            c if is_hidden(c) => _ = write!(shown, "\\u{{{:x}}}", u32::from(c)),
-            c => shown.push(c),
+            c if is_kept(c) => shown.push(c),
+            '\r' if rest.peek() == Some(&'\n') => shown.push(c),
+            c => push(c, &mut shown),
         }
     }
-    Cow::Owned(shown)
+    Some(shown)
 }
 
 /// A whole line, as [`shown`], and so that no CI system takes it for a command of the job: `::error::` at its beginning
 /// (GitHub), `##vso[` (Azure), `##[group]` (both), `##teamcity[`.
 pub fn line(text: &str) -> Cow<'_, str> {
-    let text = shown(text);
+    without_commands(shown(text))
+}
+
+/// The same for a line that has been made fit to be shown.
+fn without_commands(text: Cow<'_, str>) -> Cow<'_, str> {
     let rest = text.trim_start();
     let text = match rest.strip_prefix("::") {
         Some(after) => Cow::Owned(format!("{}\\x3a:{after}", &text[..text.len() - rest.len()])),
@@ -140,6 +187,26 @@ mod tests {
             assert!(!expected.chars().any(is_hidden));
         }
         assert!(matches!(shown("plain"), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn plaintext_keeps_its_lines() {
+        for (text, expected) in [
+            ("a: 1\n\tb: größe\r\n", "a: 1\n\tb: größe\r\n"),
+            ("a\x1b[2J\rb\r\n\u{202e}c\u{2028}d\x7f", "a\\x1b[2J\\rb\r\n\\u{202e}c\\u{2028}d\\x7f"),
+            ("\0\x1b", "\0\x1b"),
+        ] {
+            let shown = plaintext(SecretBytes::new(text.as_bytes().to_vec()));
+            assert_eq!(str::from_utf8(&shown).unwrap(), expected);
+        }
+        assert_eq!(**plaintext(SecretBytes::new(b"\xff\x1b".to_vec())), *b"\xff\x1b");
+        for (line, expected) in [
+            ("+\ta: 1", "+\ta: 1"),
+            ("+\x1b[2J\u{202e}\0\r", "+\\x1b[2J\\u{202e}\\x00\\r"),
+            (" ::error::x", " \\x3a:error::x"),
+        ] {
+            assert_eq!(plaintext_line(line), expected);
+        }
     }
 
     #[test]

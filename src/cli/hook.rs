@@ -168,8 +168,9 @@ fn look_at(
         paths.extend(tree.at_or_below(folder).map(|(path, _)| path.clone()));
     }
     let found_before = looked.found.len();
-    let links: Vec<PathBuf> =
-        paths.iter().filter(|path| matches!(tree.get(path), Some(Entry::Link(_)))).cloned().collect();
+    // The framework names no links to a hook that asks for files.
+    let is_link = |path: &&PathBuf| matches!(tree.get(path), Some(Entry::Link(_)));
+    let links: BTreeSet<PathBuf> = paths.iter().chain(&changed).filter(is_link).cloned().collect();
     let targets = targets(paths, &tree, looked, context);
 
     if matches!(state, State::Index) && explicit.is_none() {
@@ -295,7 +296,7 @@ fn targets(paths: BTreeSet<PathBuf>, tree: &Tree, looked: &mut Looked, context: 
 
 /// Looks at links as they are staged.
 fn look_at_links(
-    links: &[PathBuf],
+    links: &BTreeSet<PathBuf>,
     tree: &Tree,
     git: &Git,
     configs: &Configs,

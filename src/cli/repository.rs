@@ -48,17 +48,20 @@ fn refuse_special(inputs: &mut Inputs) {
 }
 
 /// Leaves out what Git ignores of what was found in folders: results of builds, a plaintext beside its ciphertext. What
-/// is in the index stays, ignored or not. Where there is no repository, nothing is ignored.
+/// is in the index or in the last commit stays, ignored or not. Where there is no repository, nothing is ignored.
 fn leave_out_ignored(
     inputs: &mut Inputs,
     paths: &[PathBuf],
     purpose: Purpose,
     context: &Context,
 ) -> Result<()> {
-    let mut left_out = HashSet::new();
+    let mut left_out = Ignored::default();
     for folder in paths.iter().filter(|path| path.is_dir()) {
         match ignored(folder, context) {
-            Ok(ignored) => left_out.extend(ignored),
+            Ok(Ignored { paths, committed }) => {
+                left_out.paths.extend(paths);
+                left_out.committed.extend(committed);
+            }
             Err(NoGit::Fails(error)) if purpose == Purpose::Look => {
                 let advice = error.advice().map(|advice| format!("\n{advice}")).unwrap_or_default();
                 context.ui.warning(format!(
@@ -69,21 +72,38 @@ fn leave_out_ignored(
             Err(none) => return Err(none.into_error()),
         }
     }
-    let is_left_out = |path: &Path| path.ancestors().any(|above| left_out.contains(above));
+    let is_left_out = |path: &Path| {
+        path.ancestors().any(|above| left_out.paths.contains(above)) && !left_out.committed.contains(path)
+    };
     inputs.links.retain(|link| !is_left_out(link));
     inputs.inputs.retain(|input| input.named || !input.path.as_deref().is_some_and(is_left_out));
     Ok(())
 }
 
-/// What Git ignores below a folder, called as what is found there.
-fn ignored(folder: &Path, context: &Context) -> Result<Vec<PathBuf>, NoGit> {
-    let Some(git) = Git::find(context.host, folder)? else { return Ok(Vec::new()) };
+/// What Git ignores, called as what is found in the folders that were named.
+#[derive(Default)]
+struct Ignored {
+    paths: HashSet<PathBuf>,
+    /// What it would not be told to ignore if the index were whole.
+    committed: HashSet<PathBuf>,
+}
+
+/// What Git ignores below a folder.
+fn ignored(folder: &Path, context: &Context) -> Result<Ignored, NoGit> {
+    let Some(git) = Git::find(context.host, folder)? else { return Ok(Ignored::default()) };
     let below = || {
         let name = git.name_of_folder(folder)?;
-        let ignored = changes::ignored(&git, &name)?.into_iter();
         // A folder that is ignored as a whole, or in one that is, was named all the same.
-        let below = ignored.filter_map(|path| path.strip_prefix(&name).map(Path::to_path_buf).ok());
-        Ok(below.filter(|path| !path.as_os_str().is_empty()).map(|path| folder.join(path)).collect())
+        let named = |path: PathBuf| {
+            let below = path.strip_prefix(&name).ok().filter(|path| !path.as_os_str().is_empty())?;
+            Some(folder.join(below))
+        };
+        let paths: HashSet<PathBuf> = changes::ignored(&git, &name)?.into_iter().filter_map(named).collect();
+        let committed = match paths.is_empty() {
+            true => HashSet::new(),
+            false => changes::committed(&git, &name)?.into_iter().filter_map(named).collect(),
+        };
+        Ok(Ignored { paths, committed })
     };
     below().map_err(NoGit::Fails)
 }

@@ -100,12 +100,12 @@ impl Ui {
         self.out((styled.collect::<String>() + "\n").as_bytes())
     }
 
-    /// Writes plaintext that was asked for to standard output: as it is for a program, and for a person on a terminal
-    /// without what would command it.
+    /// Writes a line of plaintext that people want to see to standard output, without what would command a terminal: a pager
+    /// is one, too.
     pub fn plaintext_line(&self, style: Style, line: &str) -> Result<()> {
-        let (text, end) = line.strip_suffix('\n').map_or((line, ""), |text| (text, "\n"));
-        let text = if io::stdout().is_terminal() { shown::shown(text) } else { text.into() };
-        self.out(format!("{}{end}", self.styled_out(style, &text)).as_bytes())
+        let text = line.strip_suffix("\r\n").or_else(|| line.strip_suffix('\n')).unwrap_or(line);
+        let end = &line[text.len()..];
+        self.out(format!("{}{end}", self.styled_out(style, &shown::plaintext_line(text))).as_bytes())
     }
 
     /// Writes a value as indented JSON to standard output.

@@ -1,6 +1,6 @@
 use sealant_test_support::Sandbox;
 
-use super::{RECIPIENT, STRANGER, encrypt, with_secret};
+use super::{RECIPIENT, STRANGER, encrypt, sandbox, with_secret};
 
 const TEXT: &str = "# all of it\ndb:\n  password: hunter2\n  port: 5432\nhosts: [a, b]\n";
 
@@ -146,4 +146,26 @@ fn a_deleted_file_is_compared_too() {
     let output = test.sealant(&["diff"]).run().code(1);
     assert!(output.text().starts_with("--- HEAD:secret.yaml\n+++ /dev/null\n"), "{output}");
     assert!(output.text().contains("-  password: hunter2\n"), "{output}");
+}
+
+/// What is printed may be read in a pager, whose terminal it would command as well.
+#[test]
+fn no_value_that_is_shown_commands_the_terminal() {
+    let test = sandbox();
+    let yaml = "a: \"x\\e[2J\\u202ey\\x7f\\u0085\"\nb: |\n  \u{202e}tab\there\n";
+    test.write("old.yaml", "a: 1\n");
+    test.write("new.yaml", yaml);
+    test.write("old.bin", "a\r\n\n ::error::x\n");
+    test.write("new.bin", "\x1b[2Ja\rb\r\n\n ::error::x\n");
+    for (extension, expected) in [("yaml", "\\u{202e}tab\there"), ("bin", "+\\x1b[2Ja\\r")] {
+        let (old, new) = (format!("old.{extension}"), format!("new.{extension}"));
+        for args in [&["diff", &old, &new][..], &["--color", "always", "diff", &old, &new]] {
+            let output = test.sealant(args).run().code(1);
+            let shown = output.text();
+            for hidden in ["\x1b[2J", "\u{202e}", "\x7f", "\u{85}", "a\r+", "  ::error"] {
+                assert!(!shown.contains(hidden), "{hidden:?}: {output}");
+            }
+            assert!(shown.contains(expected), "{output}");
+        }
+    }
 }

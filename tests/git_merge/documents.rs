@@ -230,3 +230,18 @@ fn each_side_changes_another_key_of_an_anchor() {
     assert_eq!(repo.plain("s.yaml"), text.replace("one", "ours").replace("two", "theirs"));
     assert!(!repo.test.read_text("s.yaml").contains("*x"));
 }
+
+/// Git's pager lets some of it through to the terminal, and without a pager all of it.
+#[test]
+fn what_git_shows_of_a_secret_commands_no_terminal() {
+    let text = "a: \u{202e}x\nb: |\n  tab\there\n";
+    let repo = Repo::new(&[("s.yaml", text)]);
+    repo.test.write("plain.yaml", text);
+    repo.commit("one");
+    let shown = repo.ok(&["-c", "color.ui=always", "log", "-p"]).text().to_owned();
+    assert!(shown.contains("a: \\u{202e}x") && shown.contains("tab\there"), "{shown}");
+    // A file that is not encrypted is Git's to show.
+    let plain = shown.split("plain.yaml").last().unwrap_or_default();
+    assert!(plain.contains('\u{202e}') == shown.contains('\u{202e}'), "{shown}");
+    assert_eq!(shown.matches('\u{202e}').count(), 1, "{shown}");
+}

@@ -163,3 +163,27 @@ fn a_file_that_is_named_like_a_flag_is_a_file() {
     }
     assert_eq!(ours.read_text(".pre-commit-hooks.yaml").matches("\n  args: [\"--\"]\n").count(), 2);
 }
+
+#[test]
+fn links_are_looked_at_alone_and_beside_files() {
+    let ours = ours();
+    // As in a config of somebody's own, which asks for files.
+    let own = "- repo: local\n  hooks:\n  - {id: mine, name: mine, entry: sealant hook pre-commit --, language: system}\n";
+    for (own, with_file) in [("", false), ("", true), (own, true)] {
+        let test = with_config(&ours, if own.is_empty() { "" } else { "    stages: [manual]\n" });
+        let config = test.read_text(".pre-commit-config.yaml");
+        add(&test, ".pre-commit-config.yaml", format!("{config}{own}"));
+        git(&test, &["commit", "-qnm", "config", "--allow-empty"]).run().ok();
+        std::fs::create_dir_all(test.path("secrets")).unwrap();
+        std::os::unix::fs::symlink("../../elsewhere.yaml", test.path("secrets/link.yaml")).unwrap();
+        git(&test, &["add", "secrets/link.yaml"]).run().ok();
+        if with_file {
+            add(&test, "README.md", "hello\n");
+        }
+        let output = pre_commit(&test, &["run"]).run().code(1);
+        assert!(
+            output.text().contains("secrets/link.yaml:1: ") && output.text().contains("[link]"),
+            "{output}"
+        );
+    }
+}

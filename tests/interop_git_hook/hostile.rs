@@ -349,3 +349,43 @@ fn the_hook_finds_links_by_which_a_path_is_under_another_rule() {
     );
     assert!(found[1].contains("leads to secrets/other/a.yaml") && found[1].contains("(rule 1)"), "{output}");
 }
+
+/// Without the index everything is untracked to Git, and so can be ignored.
+#[test]
+fn no_file_of_the_last_commit_is_ignored() {
+    let test = repository();
+    add(&test, "secrets/a.yaml", "a: hunter2\n");
+    add(&test, "secrets/deep/b.yaml", "a: hunter2\n");
+    add(&test, "secrets/c.yaml", "a: hunter2\n");
+    git(&test, &["commit", "-qnm", "x"]).run().ok();
+    add(&test, "secrets/staged.yaml", "a: hunter2\n");
+    test.write("secrets/ignored.yaml", "a: hunter2\n");
+    symlink("/nowhere", test.path("secrets/ignored-link.yaml")).unwrap();
+    let found = |folder: &str, args: &[&str], names: &[&str]| {
+        let output = sealant(&test, &["check"]).args(args).cwd(folder).run().code(1);
+        let found = lines(&output);
+        for name in names {
+            assert!(found.iter().any(|line| line.starts_with(&format!("{name}:1: "))), "{name}: {output}");
+        }
+        found.len()
+    };
+    let committed = ["secrets/a.yaml", "secrets/c.yaml", "secrets/deep/b.yaml"];
+    for rules in ["*\n", "/secrets/\n", "secrets\n!x\n"] {
+        test.write(".git/info/exclude", rules);
+        git(&test, &["reset", "-q"]).run().ok();
+        git(&test, &["add", "-f", "secrets/staged.yaml"]).run().ok();
+        for args in [&[][..], &["secrets"]] {
+            let names = [&committed[..], &["secrets/staged.yaml"]].concat();
+            assert_eq!(found(".", args, &names), 4, "{rules}");
+        }
+        std::fs::remove_file(test.path(".git/index")).unwrap();
+        for args in [&[][..], &["secrets"]] {
+            found(".", args, &committed);
+        }
+        found("secrets", &["deep", "c.yaml"], &["deep/b.yaml", "c.yaml"]);
+        // Where Git cannot read it, nothing is ignored.
+        test.write(".git/index", "nonsense");
+        assert!(found(".", &[], &committed) > 4, "{rules}");
+        std::fs::remove_file(test.path(".git/index")).unwrap();
+    }
+}

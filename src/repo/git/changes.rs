@@ -1,6 +1,6 @@
 //! Which files differ: staged from committed, one commit from another, the working tree from either.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
@@ -79,6 +79,13 @@ pub fn folders_of_configs<'p>(
 pub fn ignored(git: &Git, folder: &Path) -> Result<Vec<PathBuf>> {
     let args = ["ls-files", "-z", "--others", "--ignored", "--exclude-standard", "--directory", "--"];
     git.paths_of(args.map(OsStr::new).into_iter().chain([Git::pathspec(folder)]))
+}
+
+/// The files below a folder that the last commit has. The index may be damaged or gone, and says nothing of them then.
+pub fn committed(git: &Git, folder: &Path) -> Result<HashSet<PathBuf>> {
+    let Some(head) = head(git)? else { return Ok(HashSet::new()) };
+    let args = ["ls-tree", "-r", "-z", "--name-only", "--full-tree", &head, "--"].map(OsStr::new);
+    Ok(git.paths_of(args.into_iter().chain([Git::pathspec(folder)]))?.into_iter().collect())
 }
 
 /// The files below a folder that are not as a commit has them, deleted ones too.

@@ -1,6 +1,7 @@
 //! What `git diff`, `git log -p` and `git show` show of an encrypted file.
 //!
-//! Whatever happens there is something to show: the file as it is, where it cannot be opened. Nothing is kept. What no MAC
+//! Whatever happens there is something to show: the file as it is, where it cannot be opened. Nothing is kept. What was
+//! decrypted is shown so that it cannot command a terminal or a pager. What no MAC
 //! covers is shown in plaintext in one case alone, while Git has a conflict at the file, and is called not verified.
 
 use super::merge::markers::{self, Marked};
@@ -15,6 +16,7 @@ use crate::host::Host;
 use crate::keys::KeyService;
 use crate::sealed_secret;
 use crate::secret::SecretBytes;
+use crate::shown;
 use crate::sops::MacCheck;
 
 /// What is shown of a file.
@@ -38,7 +40,7 @@ pub async fn textconv(host: &dyn Host, service: &KeyService<'_>, source: Source)
     }
     let text = source.bytes.clone();
     match open(host, service, source).await {
-        Ok(shown) => shown,
+        Ok(Shown { text, remark }) => Shown { text: shown::plaintext(text), remark },
         Err(error) if error.kind() == Kind::NoDataKey => Shown { text, remark: None },
         Err(error) => Shown { text, remark: Some(Remark::AsItIs(error)) },
     }
