@@ -1,7 +1,7 @@
 //! Which leaves are in plaintext under one choice of values and encrypted under another: in a file that is there, in
 //! what somebody writes into it, and in what came of two versions.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::Form;
 use crate::config::{Policy, Selection};
@@ -37,10 +37,11 @@ impl Exposed {
     }
 }
 
-/// A document before and after somebody's change, both opened.
+/// A document before and after somebody's change, all opened.
 #[derive(Clone, Copy)]
 pub struct Edit<'a> {
-    pub before: &'a dyn Document,
+    /// Several where versions are brought together.
+    pub before: &'a [&'a dyn Document],
     pub after: &'a dyn Document,
     /// What the file itself says of which values are encrypted.
     pub selection: &'a Selection,
@@ -62,32 +63,108 @@ pub enum Says {
     Rule,
     /// No rule says anything; a new file would have encrypted it.
     Default,
+    /// The rule leaves it to comments, which are under no MAC; without any, a new file would have encrypted it.
+    Comments(Comment),
+}
+
+/// The comment by which a value is not encrypted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Comment {
+    /// One that was there before: anybody can have written it.
+    Old,
+    /// One that came with the change.
+    New,
+    /// Comments say what is encrypted, and there is none.
+    Missing,
 }
 
 /// What a change writes in plaintext that is encrypted by what the rule says explicitly, or else by what is done when
-/// nothing is said. What has only moved is not written.
+/// nothing is said; the latter also where the rule leaves it to comments. What has only moved is not written.
 pub fn written(edit: &Edit<'_>, policy: Option<&Policy>) -> Result<Vec<Written>> {
     let explicit = policy.and_then(|policy| policy.selection.clone());
-    let says = if explicit.is_some() { Says::Rule } else { Says::Default };
-    let (asked, _) = policy::selection(edit.after, explicit);
-    if asked == *edit.selection {
-        return Ok(Vec::new());
-    }
-    let after = compared(edit.after, edit.selection, &asked, Form::Plaintext)?;
-    if !after.iter().any(Compared::is_exposed) {
+    let (default, _) = policy::selection(edit.after, None);
+    let (asked, default) = match explicit {
+        // Of comments nothing is known but what the file says.
+        Some(rule) if rule.is_comment_rule() => (Some(rule), Some(default)),
+        Some(rule) => (Some(rule), None),
+        None => (None, Some(default)),
+    };
+    let leaves = |asked: Option<&Selection>| match asked {
+        Some(asked) if asked != edit.selection => {
+            compared(edit.after, edit.selection, asked, Form::Plaintext)
+        }
+        _ => Ok(Vec::new()),
+    };
+    let (by_rule, by_default) = (leaves(asked.as_ref())?, leaves(default.as_ref())?);
+    if !by_rule.iter().chain(&by_default).any(Compared::is_exposed) {
         return Ok(Vec::new());
     }
     let mut before = Before::of(edit.before)?;
+    let mut comments = None;
     // All that stayed comes first: what has moved in a list must not count as changed.
-    let fresh: Vec<&Compared> = after.iter().filter(|leaf| !before.take_same(leaf, edit.after)).collect();
+    let after = if by_rule.is_empty() { &by_default } else { &by_rule };
+    let is_fresh: Vec<bool> = after.iter().map(|leaf| !before.take_same(leaf, edit.after)).collect();
     let mut written = Vec::new();
-    for leaf in fresh {
+    for (at, leaf) in after.iter().enumerate().filter(|(at, _)| is_fresh[*at]) {
         let is_new = !before.take_any(leaf);
-        if leaf.is_exposed() {
-            written.push(Written { leaf: leaf.told(), is_new, says });
-        }
+        let is_exposed = |leaves: &[Compared]| leaves.get(at).is_some_and(Compared::is_exposed);
+        let says = match (is_exposed(&by_rule), is_exposed(&by_default)) {
+            (true, _) => Says::Rule,
+            (false, true) if asked.is_none() => Says::Default,
+            (false, true) if leaf.is_sign(edit) => continue,
+            (false, true) => {
+                let comments = match &comments {
+                    Some(comments) => comments,
+                    None => comments.insert(Comments::of(edit)?),
+                };
+                Says::Comments(comments.decide(leaf))
+            }
+            (false, false) => continue,
+        };
+        written.push(Written { leaf: leaf.told(), is_new, says });
     }
     Ok(written)
+}
+
+/// The comments of a document after a change, and which of them were there before.
+struct Comments(HashMap<NodeId, bool>);
+
+impl Comments {
+    fn of(edit: &Edit<'_>) -> Result<Self> {
+        let mut before = HashSet::new();
+        for &document in edit.before {
+            before.extend(placed_comments(document)?.into_iter().map(|(_, place)| place));
+        }
+        let after = placed_comments(edit.after)?.into_iter();
+        Ok(Self(after.map(|(node, place)| (node, before.contains(&place))).collect()))
+    }
+
+    fn decide(&self, leaf: &Compared) -> Comment {
+        match leaf.by_comment.map(|comment| self.0.get(&comment)) {
+            None => Comment::Missing,
+            Some(Some(false)) => Comment::New,
+            Some(Some(true) | None) => Comment::Old,
+        }
+    }
+}
+
+/// A comment's text, the keys on the way to it, and those to the value before it: what comes behind a comment does not make
+/// it another one.
+type CommentPlace = (String, String, String);
+
+fn placed_comments(document: &dyn Document) -> Result<Vec<(NodeId, CommentPlace)>> {
+    let (mut comments, mut last) = (Vec::new(), String::new());
+    sops::for_each_leaf(document, &Selection::default(), &mut |leaf| {
+        match leaf.is_comment {
+            true => {
+                let text = document.tree()[leaf.node].text.get(document.source());
+                comments.push((leaf.node, (text.to_owned(), leaf.path.to_owned(), last.clone())));
+            }
+            false => leaf.path.clone_into(&mut last),
+        }
+        Ok(())
+    })?;
+    Ok(comments)
 }
 
 /// What is in plaintext in a file and encrypted under `asked`. In a file that is not opened comments are left out, which
@@ -176,11 +253,19 @@ struct Compared {
     is_hidden: bool,
     /// Whether the other choice does.
     is_asked: bool,
+    /// The comment by which the file's own choice decides.
+    by_comment: Option<NodeId>,
 }
 
 impl Compared {
     fn is_exposed(&self) -> bool {
         self.is_asked && !self.is_hidden
+    }
+
+    /// Whether it is a comment that decides.
+    fn is_sign(&self, edit: &Edit<'_>) -> bool {
+        let text = edit.after.tree()[self.node].text.get(edit.after.source());
+        self.is_comment && edit.selection.matches_comment(text)
     }
 
     fn told(&self) -> Exposed {
@@ -206,16 +291,21 @@ fn compared(
     // Both walks come by the same leaves in the same order, whatever is chosen.
     let mut is_hidden = Vec::new();
     walk(document, file, &mut |leaf| {
-        is_hidden.push(leaf.selected);
+        let by_comment = match leaf.because {
+            Some(sops::Match::Comment(node)) => Some(node),
+            _ => None,
+        };
+        is_hidden.push((leaf.selected, by_comment));
         Ok(())
     })?;
     let mut is_hidden = is_hidden.into_iter();
     let mut found = Vec::new();
     walk(document, asked, &mut |leaf| {
-        let is_hidden = is_hidden.next().unwrap_or_default();
+        let (is_hidden, by_comment) = is_hidden.next().unwrap_or_default();
         if !is_blank(document, &leaf) {
             let sops::Leaf { node, at, is_comment, selected: is_asked, path, .. } = leaf;
-            found.push(Compared { node, at, is_comment, path: path.to_owned(), is_hidden, is_asked });
+            let path = path.to_owned();
+            found.push(Compared { node, at, is_comment, path, is_hidden, is_asked, by_comment });
         }
         Ok(())
     })?;
@@ -239,17 +329,19 @@ struct Place<'d> {
 }
 
 impl<'d> Before<'d> {
-    fn of(document: &'d dyn Document) -> Result<Self> {
+    fn of(documents: &[&'d dyn Document]) -> Result<Self> {
         let mut places: HashMap<_, Place<'_>> = HashMap::new();
-        sops::for_each_leaf(document, &Selection::default(), &mut |leaf| {
-            if !is_blank(document, &leaf) {
-                let text = document.tree()[leaf.node].text.get(document.source());
-                let place = places.entry((leaf.path.to_owned(), leaf.is_comment)).or_default();
-                *place.texts.entry(text).or_default() += 1;
-                place.count += 1;
-            }
-            Ok(())
-        })?;
+        for &document in documents {
+            sops::for_each_leaf(document, &Selection::default(), &mut |leaf| {
+                if !is_blank(document, &leaf) {
+                    let text = document.tree()[leaf.node].text.get(document.source());
+                    let place = places.entry((leaf.path.to_owned(), leaf.is_comment)).or_default();
+                    *place.texts.entry(text).or_default() += 1;
+                    place.count += 1;
+                }
+                Ok(())
+            })?;
+        }
         Ok(Self(places))
     }
 

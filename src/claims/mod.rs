@@ -9,7 +9,7 @@ mod leaves;
 mod place;
 
 pub use leaves::{
-    Edit, Exposed, Says, SelectionChange, Written, change_of_selection, merged, stronger, written,
+    Comment, Edit, Exposed, Says, SelectionChange, Written, change_of_selection, merged, stronger, written,
 };
 pub use place::{Pin, PlaceDifference};
 

@@ -209,10 +209,17 @@ fn wrote(file: &str, asked: Option<&str>, before: &str, after: &str) -> Vec<Stri
     let [before, after] = [before, after].map(|text| parse(Format::Yaml, text));
     let policy = asked.map(rule);
     let selection = selection(file);
-    let edit = Edit { before: &*before, after: &*after, selection: &selection };
+    let edit = Edit { before: &[&*before], after: &*after, selection: &selection };
     let shown = |Written { leaf, is_new, says }: Written| {
         let new = if is_new { "new" } else { "changed" };
-        format!("{} {new} {}", leaf.path(&*after), if says == Says::Rule { "rule" } else { "default" })
+        let says = match says {
+            Says::Rule => "rule",
+            Says::Default => "default",
+            Says::Comments(Comment::Old) => "old comment",
+            Says::Comments(Comment::New) => "new comment",
+            Says::Comments(Comment::Missing) => "no comment",
+        };
+        format!("{} {new} {says}", leaf.path(&*after))
     };
     written(&edit, policy.as_ref()).unwrap().into_iter().map(shown).collect()
 }
@@ -241,6 +248,30 @@ fn what_is_written_in_plaintext_is_found_and_what_stays_or_moves_is_not() {
         wrote("unencrypted_suffix: _unencrypted", None, "a: 1\n", "a: 1\nb_unencrypted: 2\n"),
         [""; 0]
     );
+}
+
+#[test]
+fn what_comments_decide_is_told_with_the_comment() {
+    let public = "unencrypted_comment_regex: public";
+    let before = "a: x\n# public\nb: y\nc:\n  d: z\n# public\n";
+    let found = |after: &str| wrote(public, Some(public), before, after);
+    assert_eq!(found(before), [""; 0]);
+    // Whoever writes the file without a key puts a comment where the next value comes.
+    assert_eq!(found(&format!("{before}token: t\n")), ["token new old comment"]);
+    assert_eq!(found(&before.replace("b: y", "b: new")), ["b changed old comment"]);
+    assert_eq!(found(&before.replace("b: y", "token: t\nb: y")), ["token new old comment"]);
+    let own = before.replace("c:\n", "e: 1\n# public\nport: 2\nc:\n");
+    assert_eq!(found(&own), ["port new new comment"]);
+    assert_eq!(found(&before.replace("  d: z", "  d: z\n  token: t")), [""; 0]);
+
+    let secret = "encrypted_comment_regex: secret";
+    let before = "# secret\na: x\nb: y\n";
+    let found = |after: &str| wrote(secret, Some(secret), before, after);
+    assert_eq!(found(&format!("{before}token: t\n")), ["token new no comment"]);
+    assert_eq!(found(&format!("{before}# secret\ntoken: t\n")), [""; 0]);
+    // The file says otherwise than the rule.
+    let found = wrote("encrypted_regex: ^a$", Some(public), "a: x\n", "a: x\ntoken: t\n# public\nb: y\n");
+    assert_eq!(found, ["token new rule", "the comment on line 3 new no comment", "b new no comment"]);
 }
 
 #[test]

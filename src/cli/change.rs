@@ -157,7 +157,9 @@ impl ChangeArgs {
         let check = if self.ignore_mac { MacCheck::Ignore } else { MacCheck::Verify };
         let selection = &file.metadata.selection;
         let review = |before: &dyn Document, after: &dyn Document| match strictness {
-            Some(strictness) => claims.review(&self.file, &Edit { before, after, selection }, strictness),
+            Some(strictness) => {
+                claims.review(&self.file, &Edit { before: &[before], after, selection }, strictness)
+            }
             None => Ok(()),
         };
         file.change(&key, check, context.host.now(), |document| change.of_document(&path, document), review)

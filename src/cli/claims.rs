@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use crate::batch;
-use crate::claims::{self, Difference, Edit, Exposed, Form, Pin, PlaceDifference, Says, Written};
+use crate::claims::{self, Comment, Difference, Edit, Exposed, Form, Pin, PlaceDifference, Says, Written};
 use crate::cli::args::IdentityArgs;
 use crate::cli::host::Terminal;
 use crate::cli::{Context, block_on};
@@ -26,8 +26,9 @@ const SHOWN: usize = 5;
 pub enum Strictness {
     /// One value is set. What a new file would have encrypted goes into it in plaintext only if that is asked for.
     Set { plaintext: bool },
-    /// Somebody had all of the file before them: what is new is refused, what they changed is told.
-    Edit,
+    /// Somebody had all of the file before them: what is new is refused, what they changed is told. Of what comments decide,
+    /// their own are theirs.
+    Edit { plaintext: bool },
 }
 
 /// The creation rules that files are held against.
@@ -64,13 +65,20 @@ impl<'a> Claims<'a> {
     /// Refuses a change that writes something in plaintext that is to be encrypted, or tells of it.
     pub fn review(&self, path: &Path, edit: &Edit<'_>, strictness: Strictness) -> Result<()> {
         let policy = self.rule(path)?;
-        let mut told = Vec::new();
-        let (mut by_rule, mut by_default) = (Vec::new(), Vec::new());
+        let (mut told, mut by_rule, mut by_default) = (Vec::new(), Vec::new(), Vec::new());
+        let mut by_comments = Vec::new();
         for Written { leaf, is_new, says } in claims::written(edit, policy.as_ref())? {
             match (says, strictness) {
                 (Says::Rule, Strictness::Set { .. }) => by_rule.push(leaf),
-                (Says::Rule, Strictness::Edit) if is_new => by_rule.push(leaf),
+                (Says::Rule, Strictness::Edit { .. }) if is_new => by_rule.push(leaf),
                 (Says::Default, Strictness::Set { plaintext: false }) if is_new => by_default.push(leaf),
+                (Says::Comments(_), Strictness::Set { plaintext: false })
+                | (Says::Comments(Comment::Old), Strictness::Edit { plaintext: false })
+                    if is_new =>
+                {
+                    by_comments.push(leaf);
+                }
+                (Says::Comments(Comment::New), _) => {}
                 _ => told.push(leaf),
             }
         }
@@ -83,6 +91,9 @@ impl<'a> Claims<'a> {
         }
         if !by_default.is_empty() {
             return Err(not_asked_for(path, edit, &by_default));
+        }
+        if !by_comments.is_empty() {
+            return Err(only_by_comments(path, edit, &by_comments));
         }
         if !told.is_empty() {
             self.context.ui.warning(format!(
@@ -285,6 +296,17 @@ fn not_asked_for(path: &Path, edit: &Edit<'_>, leaves: &[Exposed]) -> Error {
     Error::new(Kind::Conflict, message).in_file(path).advise(
         "If it is no secret, add --plaintext. Else choose a path whose values the file encrypts, or say in the creation \
          rule which values are secret, with encrypted_regex for instance, and run `sealant updatekeys --settings`.",
+    )
+}
+
+fn only_by_comments(path: &Path, edit: &Edit<'_>, leaves: &[Exposed]) -> Error {
+    let message = format!(
+        "{} would be in plaintext by `{}`, which leaves it to the file's comments, and these anybody can have written",
+        paths(leaves, edit.after),
+        edit.selection
+    );
+    Error::new(Kind::Conflict, message).in_file(path).advise(
+        "If it is no secret, add --plaintext. Else see the comments before it, with `sealant edit`, and change them.",
     )
 }
 

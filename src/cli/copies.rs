@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use rayon::prelude::*;
 
 use crate::cli::{Context, typed};
-use crate::config::Configs;
+use crate::config::{Configs, Policy};
 use crate::document::{Format, MAX_SOURCE};
 use crate::encrypted_file::{EncryptedFile, format_in, is_meant_to_be_encrypted};
 use crate::error::Result;
@@ -15,7 +15,7 @@ use crate::fs;
 use crate::host::Host;
 use crate::keys::KeySet;
 use crate::policy;
-use crate::repo::copies::{Copies, Held, Named, held};
+use crate::repo::copies::{Copies, Held, Named, held, is_for_same};
 use crate::repo::git::blobs::Blobs;
 use crate::repo::git::tree::{Entry, ObjectId, Tree};
 use crate::repo::git::{Git, root_of, sides};
@@ -53,10 +53,11 @@ impl<'a> Neighbours<'a> {
             return Ok(copies);
         }
         let mut copies = Copies::default();
-        add_below(&self.tops, &self.left_out, &mut copies, &self.configs, self.context)?;
-        if let Some(file) = &self.merged {
+        let files = files_below(&self.tops);
+        if let Some(file) = self.merged.as_ref().filter(|_| !is_one_readership(&files, &self.configs)) {
             add_past(&mut copies, file, &self.configs, self.context)?;
         }
+        add_files(files, &self.left_out, &mut copies, &self.configs, self.context)?;
         Ok(self.copies.get_or_init(|| copies))
     }
 
@@ -67,7 +68,8 @@ impl<'a> Neighbours<'a> {
             return Ok(());
         }
         let copies = self.load()?;
-        copies.refuse(&real(path), &held(file, None), keys).map_err(|error| {
+        let rule = rule_of(path, &self.configs);
+        copies.refuse(&real(path), &held(file, rule.as_ref()), keys).map_err(|error| {
             let advice = format!(
                 "Whoever may read one of the two would come to read the other. If the copy is meant, part the two: \
                  `sealant rotate -i --allow-copied {}`. Else take out what was copied.",
@@ -101,7 +103,7 @@ pub(super) fn refuse_versions<'v>(
 
 /// Adds the encrypted files of the working tree around the current folder, or of that folder where there is none.
 pub(super) fn add_all(copies: &mut Copies, configs: &Configs, context: &Context) -> Result<()> {
-    add_below(&tops(context, [])?, &[], copies, configs, context)
+    add_files(files_below(&tops(context, [])?), &[], copies, configs, context)
 }
 
 /// The folders to look in for copies of these files. Neither Git nor the folder that one is in has a say: what is a copy
@@ -127,15 +129,41 @@ fn tops<'p>(context: &Context, files: impl IntoIterator<Item = &'p Path>) -> Res
     Ok(tops.iter().filter(is_outermost).cloned().collect())
 }
 
-fn add_below(
-    tops: &BTreeSet<PathBuf>,
+fn files_below(tops: &BTreeSet<PathBuf>) -> Vec<PathBuf> {
+    fs::walk(&tops.iter().cloned().collect::<Vec<_>>()).files
+}
+
+/// Whether every place is under a rule, and all rules name the same readers: then no file was ever where others read it.
+/// `files` are all that are there, configs among them.
+fn is_one_readership(files: &[PathBuf], configs: &Configs) -> bool {
+    let folders: BTreeSet<&Path> = files.iter().filter_map(|file| file.parent()).collect();
+    let of_folder = |folder: &&Path| configs.config_for(&folder.join("file")).ok().flatten();
+    let found: Option<Vec<_>> = folders.iter().map(of_folder).collect();
+    let Some(found) = found else { return false };
+    let found: BTreeMap<_, _> = found.iter().map(|config| (config.path(), config)).collect();
+    let mut all: Vec<KeySet> = Vec::new();
+    for config in found.values() {
+        let policies = config.policies();
+        let is_for_all =
+            |policy: &Result<Policy>| policy.as_ref().is_ok_and(|policy| policy.rule.path_regex.is_none());
+        if !policies.last().is_some_and(is_for_all) {
+            return false;
+        }
+        let keys = policies.into_iter().map(|policy| policy::key_set(&policy.ok()?).ok().flatten());
+        let Some(keys) = keys.collect::<Option<Vec<_>>>() else { return false };
+        all.extend(keys);
+    }
+    all.windows(2).all(|two| is_for_same(&two[0], &two[1]))
+}
+
+fn add_files(
+    mut files: Vec<PathBuf>,
     left_out: &[PathBuf],
     copies: &mut Copies,
     configs: &Configs,
     context: &Context,
 ) -> Result<()> {
     let working_dir = real(&context.lookup()?.working_dir);
-    let mut files = fs::walk(&tops.iter().cloned().collect::<Vec<_>>()).files;
     files.retain(|file| !left_out.contains(file));
     let read = |path: &PathBuf| {
         let format = Format::of_path(path);

@@ -46,6 +46,10 @@ pub struct Args {
     #[arg(long)]
     pub(super) ignore_mac: bool,
 
+    /// Write new values in plaintext, too, where a comment that was there before says so
+    #[arg(long)]
+    pub(super) plaintext: bool,
+
     /// For SealedSecrets: keep this recipient, though the creation rule does not name it; may be repeated
     #[arg(long, value_name = "RECIPIENT")]
     pub(super) allow_recipient: Vec<String>,
@@ -148,8 +152,8 @@ impl Edit<'_> {
                 (file.adopt(edited)?, file.metadata.clone())
             };
             let old = document::parse(file.format(), before.clone(), with_metadata)?;
-            let change = Change { before: &*old, after: &*document, selection: &metadata.selection };
-            self.claims.review(path, &change, Strictness::Edit)?;
+            let change = Change { before: &[&*old], after: &*document, selection: &metadata.selection };
+            self.claims.review(path, &change, Strictness::Edit { plaintext: self.args.plaintext })?;
             let written = file.write(&*document, metadata, key, None, self.context.host.now())?;
             pipeline::retyped(written, file.format(), self.formats, Some(path), self.context)
         })

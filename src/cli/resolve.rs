@@ -3,9 +3,13 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use crate::batch::Source;
+use crate::claims::Edit;
 use crate::cli::args::{FormatArgs, Formats, IdentityArgs, Input};
+use crate::cli::claims::{Claims, Strictness};
 use crate::cli::session::{Outcome, Session};
 use crate::cli::{Context, Failures, block_on, copies, pipeline, typed};
+use crate::config::Selection;
+use crate::document::{self, Document};
 use crate::encrypted_file::is_meant_to_be_encrypted;
 use crate::error::{Error, Kind, Result};
 use crate::fs::{Lock, Snapshot};
@@ -322,6 +326,7 @@ impl Resolve<'_> {
             let plaintext = ours.adopt(edited)?;
             let policy = self.context.configs()?.matching_policy(file.path)?;
             resolve::refuse_weaker(ours, &*plaintext, &file.stages, policy.as_ref())?;
+            self.review(file, &sides, &*plaintext, &ours.metadata.selection)?;
             let mut new_key = new_key.borrow_mut();
             if sides.hold(&*plaintext, &ours.metadata.selection)? || sequence.has_made(&sides.key) {
                 *new_key = None;
@@ -352,6 +357,27 @@ impl Resolve<'_> {
             }
             Outcome::Unchanged => Ok(false),
         }
+    }
+
+    /// What is in neither of the sides is new, and comes into no weaker place than by `edit`.
+    fn review(
+        &self,
+        file: &File<'_>,
+        sides: &Sides,
+        edited: &dyn Document,
+        selection: &Selection,
+    ) -> Result<()> {
+        let parse = |side: &SecretBytes| document::parse(file.source.format, side.clone(), false);
+        let (ours, theirs) = (parse(&sides.ours)?, parse(&sides.theirs)?);
+        let edit = Edit { before: &[&*ours, &*theirs], after: edited, selection };
+        let strictness = Strictness::Edit { plaintext: false };
+        Claims::new(self.context)?.review(file.path, &edit, strictness).map_err(|error| match error.kind() {
+            Kind::Conflict => error.advise(format!(
+                "Leave it out here. When the merge is done, put it in: `sealant edit {}`",
+                typed(file.path)
+            )),
+            _ => error,
+        })
     }
 
     fn finish(&self, file: &File<'_>, bytes: SecretBytes) -> Result<bool> {

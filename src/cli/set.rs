@@ -54,7 +54,7 @@ pub struct Args {
     #[arg(long, help_heading = None::<&str>)]
     pub(super) string: bool,
 
-    /// Write a new value in plaintext, too, where the file's settings say so and no rule says otherwise
+    /// Write a new value in plaintext, too, where the file's settings or comments say so and no rule says otherwise
     #[arg(long, help_heading = None::<&str>)]
     pub(super) plaintext: bool,
 

@@ -220,6 +220,7 @@ fn edit_file(args: args::Edit, context: &Context) -> Result<ExitCode> {
     let args = edit::Args {
         files: vec![file],
         show_master_keys: args.show_master_keys,
+        plaintext: false,
         allow_recipient: Vec::new(),
         ignore_mac: args.ignore_mac,
         formats,

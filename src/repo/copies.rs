@@ -5,6 +5,7 @@
 //! are decoded bytes, so that another spelling of them hides nothing. Pure, and linear in the files: which there are is
 //! the caller's to say. Opens nothing, and quotes no value.
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
@@ -68,10 +69,20 @@ impl Readers {
         self.groups.iter().flatten().map(String::as_str).filter(|name| !known.contains(*name)).collect()
     }
 
+    /// Nobody.
+    fn nobody() -> Self {
+        Self { groups: BTreeSet::new(), required: 1 }
+    }
+
     /// Whether fewer people have to come together than there.
     fn is_weaker_than(&self, others: &Self) -> bool {
         others.required > 1 && (self.required < others.required || self.groups != others.groups)
     }
+}
+
+/// Whether two sets of master keys are the same readers.
+pub fn is_for_same(one: &KeySet, other: &KeySet) -> bool {
+    Readers::of(one) == Readers::of(other)
 }
 
 /// What of a document or a SealedSecret may be elsewhere, too, and who may read it where it is.
@@ -102,8 +113,12 @@ pub fn held_in_broken(text: &str, rule: Option<&KeySet>) -> Held {
     sops::for_each_ciphertext_in(text, &mut |bytes| {
         values.push((Print::of("value", bytes), "a value".into()))
     });
-    let nobody = || Readers { groups: BTreeSet::new(), required: 1 };
-    Held { readers: rule.map_or_else(nobody, Readers::of), by_rule: rule.is_some(), keys: Vec::new(), values }
+    Held {
+        readers: rule.map_or_else(Readers::nobody, Readers::of),
+        by_rule: rule.is_some(),
+        keys: Vec::new(),
+        values,
+    }
 }
 
 /// What is called by its path; a comment has none.
@@ -133,8 +148,13 @@ impl Held {
         self.keys.iter().copied().chain(self.values.iter().map(|(print, _)| *print))
     }
 
-    fn place(&self) -> &'static str {
-        if self.by_rule { "whose creation rule" } else { "which" }
+    /// Who may read this, as far as it counts for something that is elsewhere. Where a rule names the readers of that, whom
+    /// this file alone names is none: anybody can have written themselves into its list.
+    fn readers_beside(&self, by_rule: bool) -> Cow<'_, Readers> {
+        match by_rule && !self.by_rule {
+            true => Cow::Owned(Readers::nobody()),
+            false => Cow::Borrowed(&self.readers),
+        }
     }
 }
 
@@ -153,7 +173,7 @@ fn is_wider(here: &Readers, there: &Readers) -> bool {
 struct Unit {
     file: usize,
     held: Held,
-    /// The readers, as a number.
+    /// The readers, and whether a rule names them, as a number.
     readers: usize,
     /// Where it begins in a file that was looked at.
     line: Option<usize>,
@@ -173,7 +193,7 @@ struct Same {
 pub struct Copies {
     files: Vec<Named>,
     units: Vec<Unit>,
-    readers: HashMap<Readers, usize>,
+    readers: HashMap<(Readers, bool), usize>,
     by_print: HashMap<Print, Vec<Same>>,
 }
 
@@ -203,7 +223,7 @@ impl Copies {
         self.files.push(file);
         for (line, held) in units {
             let next = self.readers.len();
-            let readers = *self.readers.entry(held.readers.clone()).or_insert(next);
+            let readers = *self.readers.entry((held.readers.clone(), held.by_rule)).or_insert(next);
             let number = self.units.len();
             for print in held.prints() {
                 let places = self.by_print.entry(print).or_default();
@@ -236,12 +256,19 @@ impl Copies {
             places.find(|same| same.readers != unit.readers).map(|same| &self.units[same.first])
         };
         let name = |other: &Unit| self.files[other.file].shown.display().to_string();
+        let whose = |other: &Unit| match (unit.held.by_rule, other.held.by_rule) {
+            (true, false) => "whose readers no rule names",
+            (false, true) if unit.held.readers == other.held.readers => {
+                "whose readers a rule names, and not this one's"
+            }
+            _ => "which is for other readers",
+        };
         if let Some(other) = unit.held.keys.iter().find_map(foreign) {
-            return Some(format!("has the data key of {}, which is for other readers", name(other)));
+            return Some(format!("has the data key of {}, {}", name(other), whose(other)));
         }
         let (other, path) =
             unit.held.values.iter().find_map(|(print, path)| Some((foreign(print)?, path)))?;
-        Some(format!("{path} has the ciphertext of a value in {}, which is for other readers", name(other)))
+        Some(format!("{path} has the ciphertext of a value in {}, {}", name(other), whose(other)))
     }
 
     /// Refuses to wrap for `keys` where a file holds the same as another one that is for others: more of them could come to
@@ -256,8 +283,8 @@ impl Copies {
                 let elsewhere = units.map(|unit| &self.units[unit]);
                 let mut elsewhere = elsewhere.filter(|unit| self.files[unit.file].path != path);
                 let differs = |unit: &&Unit| {
-                    let readers = &unit.held.readers;
-                    is_wider(&wanted, readers) || (!unit.is_past && is_wider(readers, &wanted))
+                    let readers = unit.held.readers_beside(held.by_rule);
+                    is_wider(&wanted, &readers) || (!unit.is_past && is_wider(&unit.held.readers, &wanted))
                 };
                 if let Some(unit) = elsewhere.find(differs) {
                     return Err(self.refusal(held, unit, &wanted));
@@ -280,9 +307,13 @@ impl Copies {
             (false, count) => format!("{count} values"),
         };
         let other = self.files[unit.file].shown.display();
-        let place = unit.held.place();
-        let readers = &unit.held.readers;
-        let (strangers, more) = (wanted.strangers_to(readers), readers.strangers_to(wanted));
+        let readers = unit.held.readers_beside(held.by_rule);
+        let place = match unit.held.by_rule {
+            true => "whose creation rule",
+            false if held.by_rule => "which has no creation rule that names its readers, and so",
+            false => "which",
+        };
+        let (strangers, more) = (wanted.strangers_to(&readers), unit.held.readers.strangers_to(wanted));
         let (what_is_wrong, list): (_, BTreeSet<&str>) = match (strangers.is_empty(), more.is_empty()) {
             (false, _) => ("does not name:", strangers),
             (true, false) => ("also names:", more),

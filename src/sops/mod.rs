@@ -24,8 +24,8 @@ pub use contents::{Contents, Known, all_contents, contents, digest, encrypted_co
 pub use decrypt::{MacCheck, Plaintext};
 pub use encrypt::{Ciphertext, is_encrypted};
 pub use leaves::{
-    Exempt, InPlaintext, Leaf, for_each as for_each_leaf, for_each_encrypted as for_each_encrypted_leaf,
-    in_plaintext, is_clear, is_clear_comment,
+    Exempt, InPlaintext, Leaf, Match, for_each as for_each_leaf,
+    for_each_encrypted as for_each_encrypted_leaf, in_plaintext, is_clear, is_clear_comment,
 };
 pub use metadata::{Metadata, SOPS_VERSION};
 pub use nature::{

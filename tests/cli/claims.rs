@@ -313,6 +313,62 @@ fn by_the_name_sops_it_is_a_warning() {
     assert!(test.read_text("a.yaml").contains("\ntoken: x\n"));
 }
 
+/// Adds a line to the end of an editor's file.
+fn appended(test: &Sandbox, lines: &str) -> Output {
+    let editor = test.editor(&format!("printf '{lines}' >> \"$1\""));
+    test.sealant(&["edit", "a.yaml"]).env("EDITOR", editor).run()
+}
+
+#[test]
+fn a_forged_comment_puts_no_new_value_in_plaintext() {
+    let rule = "    unencrypted_comment_regex: public\n";
+    for (file, plain, metadata) in [("a.yaml", PLAIN, "sops:\n"), ("a.env", "password=x\n", "sops_")] {
+        let test = repository(rule, file, plain, &[]);
+        // What is empty is in plaintext anywhere, and under no MAC either.
+        let empty = if file == "a.env" { "token=" } else { "token: ''" };
+        forge(&test, file, metadata, &format!("# public\n{empty}\n{metadata}"));
+        test.sealant(&["check", "--verify", file]).run().ok();
+        let before = test.read_text(file);
+        let output = set(&test, file, "[\"token\"]").run().code(8);
+        assert!(
+            output.stderr.contains("token would be in plaintext by `unencrypted_comment_regex"),
+            "{output}"
+        );
+        assert_eq!(test.read_text(file), before);
+        set(&test, file, "[\"token\"]").args(&["--plaintext"]).run().ok();
+        assert!(test.read_text(file).contains("planted-new"));
+        // What is in plaintext already can be changed there, and it is told.
+        let output = set(&test, file, "[\"token\"]").run().ok();
+        assert!(output.stderr.is_empty() || output.stderr.contains("in plaintext"), "{output}");
+    }
+    let test = repository(rule, "a.yaml", PLAIN, &[]);
+    forge(&test, "a.yaml", "sops:\n", "# public\nsops:\n");
+    let before = test.read_text("a.yaml");
+    appended(&test, "token: planted-new\\n").code(8);
+    assert_eq!(test.read_text("a.yaml"), before);
+    // One's own comment is one's own.
+    appended(&test, "user2: planted-secret\\n# is public\\nport: 1\\n").code(8);
+    forge(&test, "a.yaml", "# public\n", "");
+    appended(&test, "token: planted-new\\n# is public\\nport: 1\\n").ok();
+    let after = test.read_text("a.yaml");
+    assert!(after.contains("token: ENC[") && after.contains("# is public\nport: 1\n"), "{after}");
+    let editor = test.editor("printf 'host: h\\n' >> \"$1\"");
+    test.sealant(&["edit", "--plaintext", "a.yaml"]).env("EDITOR", editor).run().ok();
+
+    // Where comments say what is encrypted, a value without one is in plaintext only if it is asked for.
+    let test = repository("    encrypted_comment_regex: secret\n", "a.yaml", "# secret\na: x\nb: y\n", &[]);
+    set(&test, "a.yaml", "[\"token\"]").run().code(8);
+    set(&test, "a.yaml", "[\"a\"]").run().ok();
+    let output = set(&test, "a.yaml", "[\"b\"]").run().ok();
+    assert!(output.stderr.contains("in plaintext, as the file's"), "{output}");
+    set(&test, "a.yaml", "[\"token\"]").args(&["--plaintext"]).run().ok();
+    let output = appended(&test, "c: d\\n").ok();
+    assert!(output.stderr.contains("in plaintext, as the file's"), "{output}");
+    // sops knows nothing of it.
+    test.sealant(&["sops", "set", "a.yaml", "[\"more\"]", "\"x\""]).run().ok();
+    assert!(test.read_text("a.yaml").contains("more: x\n"));
+}
+
 /// A repository with a SealedSecret, and what was in it.
 fn sealed(rule: &str) -> Sandbox {
     let test = at_home();

@@ -53,15 +53,70 @@ fn nobody_is_let_into_a_copy_until_the_two_are_parted() {
     assert!(opens(&test, "dev/copy.yaml") && !opens(&test, "prod/a.yaml"));
 }
 
+/// The entry of the one recipient, once more, under the name of the other.
+fn with_entry(text: &str, developer: &str) -> String {
+    let from = text.find("        - recipient:").or_else(|| text.find("        - enc:")).expect("an entry");
+    let to = text[from..].find("    lastmodified").map(|at| from + at).expect("its end");
+    let entry = text[from..to].replace(RECIPIENT, developer);
+    format!("{}{entry}{}", &text[..to], &text[to..])
+}
+
+#[test]
+fn who_is_listed_where_no_rule_is_is_no_reader_of_what_a_rule_is_for() {
+    for (original, config) in [
+        ("old/a.yaml", None),
+        // A config without rules hides those that are above it.
+        ("prod/old/a.yaml", Some(("prod/old/.sops.yaml", "stores: {yaml: {indent: 4}}\n"))),
+    ] {
+        let (test, developer) = two_places();
+        if let Some((config, text)) = config {
+            test.write(config, text);
+        }
+        test.write(original, test.read("prod/a.yaml"));
+        std::fs::remove_file(test.path("prod/a.yaml")).expect("it to go");
+        let forged = with_entry(&test.read_text(original), &developer);
+        test.write(original, &forged);
+        test.write("dev/copy.yaml", &forged);
+        let found = copied(&test);
+        let expected = format!("has the data key of {original}, whose readers no rule names");
+        assert!(
+            found.iter().any(|line| line.starts_with("dev/copy") && line.contains(&expected)),
+            "{found:?}"
+        );
+        for args in
+            [&["rotate", "-i", "dev/copy.yaml"][..], &["updatekeys", "--rotate", "--yes", "dev/copy.yaml"]]
+        {
+            let output = test.sealant(args).run().code(8);
+            assert!(
+                output.stderr.contains(original) && output.stderr.contains("has no creation rule"),
+                "{output}"
+            );
+            assert_eq!(test.read_text("dev/copy.yaml"), forged);
+        }
+        test.sealant(&["rotate", "-i", "--allow-copied", "dev/copy.yaml"]).run().ok();
+        assert_eq!(copied(&test), [""; 0]);
+    }
+}
+
+#[test]
+fn where_no_rule_names_anybody_files_are_copied_as_ever() {
+    let (test, _) = two_places();
+    std::fs::remove_file(test.path(".sops.yaml")).expect("it to go");
+    for config in [None, Some("creation_rules:\n  - path_regex: ^other/\n    age: x\n"), Some("stores: {}\n")]
+    {
+        if let Some(config) = config {
+            test.write(".sops.yaml", config);
+        }
+        test.write("staging/a.yaml", test.read("prod/a.yaml"));
+        assert_eq!(copied(&test), [""; 0]);
+        test.sealant(&["rotate", "-i", "staging/a.yaml"]).run().ok();
+    }
+}
+
 #[test]
 fn who_is_listed_in_a_copy_already_is_no_reader_of_the_other_file() {
     let (test, developer) = two_places();
-    let prod = test.read_text("prod/a.yaml");
-    // The entry of the one recipient, once more, under the name of the other.
-    let from = prod.find("        - recipient:").or_else(|| prod.find("        - enc:")).expect("an entry");
-    let to = prod[from..].find("    lastmodified").map(|at| from + at).expect("its end");
-    let entry = prod[from..to].replace(RECIPIENT, &developer);
-    let forged = format!("{}{entry}{}", &prod[..to], &prod[to..]);
+    let forged = with_entry(&test.read_text("prod/a.yaml"), &developer);
     test.write("dev/forged.yaml", &forged);
     let found = test.sealant(&["check"]).run();
     assert!(

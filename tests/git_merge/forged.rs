@@ -268,3 +268,67 @@ fn listed(file: &str, recipient: &str, more: &str) -> String {
 fn entry_of(file: &str, recipient: &str) -> String {
     without_entry(file, recipient).1
 }
+
+#[test]
+fn what_is_typed_into_a_conflict_is_in_no_weaker_place() {
+    for (rule, forged) in [
+        ("    unencrypted_comment_regex: public\n", ("\nsops:\n", "\n# public\nsops:\n")),
+        (
+            "    unencrypted_suffix: _unencrypted\n",
+            ("unencrypted_suffix: _unencrypted", "encrypted_regex: ^(a|b)$"),
+        ),
+    ] {
+        let repo = Repo::empty(rule);
+        repo.encrypted("s.yaml", "a: x\nb: y\n");
+        let text = repo.test.read_text("s.yaml");
+        assert!(text.contains(forged.0), "{text}");
+        repo.test.write("s.yaml", text.replace(forged.0, forged.1));
+        repo.commit("forged");
+        repo.branches(|| repo.set("s.yaml", "a", "ours"), || repo.set("s.yaml", "a", "theirs"));
+        let _ = repo.merge().code(1);
+        let typed = |more: &str| {
+            let commands =
+                format!("sed -i '/^[<=>]\\{{7\\}}/d; /^a: theirs/d' \"$1\"; printf '{more}' >> \"$1\"");
+            repo.test
+                .sealant(&["resolve", "--edit", "s.yaml"])
+                .env("EDITOR", repo.test.editor(&commands))
+                .run()
+        };
+        let output = typed("token: planted-new\\n").code(8);
+        assert!(output.stderr.contains("token would be in plaintext"), "{output}");
+        assert!(output.stderr.contains("When the merge is done"), "{output}");
+        let _ = typed("").ok();
+        assert!(repo.plain("s.yaml").starts_with("a: ours\nb: y\n"), "{}", repo.plain("s.yaml"));
+    }
+}
+
+#[test]
+fn other_commits_are_read_only_where_a_file_can_have_been_for_others() {
+    for rules in ["", "  - path_regex: ^prod/\n    age: {R}\n", "  - path_regex: ^dev/\n    age: {M}\n"] {
+        let repo = Repo::new(&[("s.yaml", "a: one\nb: two\n")]);
+        let mallory = new_identity(&repo.test, &repo.test.home("mallory.txt"));
+        let rules = rules.replace("{R}", &repo.recipient).replace("{M}", &mallory);
+        repo.test.write(".sops.yaml", format!("creation_rules:\n{rules}  - age: {}\n", repo.recipient));
+        repo.test.write("note", "x");
+        repo.commit("rules");
+        repo.branches(|| repo.set("s.yaml", "a", "ours"), || _ = repo.sealant(&["rotate", "-i", "s.yaml"]));
+        // A branch that nobody can read.
+        let commit = format!(
+            "tree {}\nauthor a <a> 9999999999 +0000\ncommitter a <a> 9999999999 +0000\n\nx\n",
+            "1".repeat(40)
+        );
+        let id = repo
+            .git(&["hash-object", "-t", "commit", "-w", "--literally", "--stdin"])
+            .stdin(commit)
+            .run()
+            .ok();
+        repo.test.write(".git/refs/heads/broken", id.text());
+        let merge = repo.merge();
+        if rules.contains("^dev/") {
+            let _ = merge.code(1);
+        } else {
+            let _ = merge.ok();
+            assert_eq!(repo.plain("s.yaml"), "a: ours\nb: two\n");
+        }
+    }
+}
