@@ -1,3 +1,4 @@
+mod encodings;
 pub(super) mod fix;
 pub(super) mod links;
 pub(super) mod report;
@@ -23,7 +24,7 @@ use crate::error::{Error, Kind, Result};
 use crate::fs;
 use crate::keys::vault::StartedBy;
 use crate::repo::before::{Before, Plans};
-use crate::repo::check::{Finding, Rule, check_link};
+use crate::repo::check::{Encoding, Finding, Rule, check_link};
 use crate::repo::copies::{Copies, Held, Named};
 use crate::repo::git::blobs::Blobs;
 use crate::repo::git::tree::Tree;
@@ -104,6 +105,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         None => None,
     };
     let inputs = inputs;
+    let encodings = encodings::of(&inputs.inputs, context);
     if args.fix && inputs.inputs.iter().any(|input| input.path.is_none()) {
         return Err(Error::new(Kind::Conflict, "standard input cannot be replaced by its result")
             .advise("Leave --fix out, or name a file."));
@@ -117,7 +119,8 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let progress = context.ui.progress("checking", inputs.inputs.len());
     for chunk in chunks(&inputs.inputs) {
         let look = |input: &Input| {
-            let seen = look(input, formats, &configs, before.as_ref());
+            let encoding = input.path.as_deref().and_then(|path| encodings.get(path));
+            let seen = look(input, formats, encoding, &configs, before.as_ref());
             progress.advance();
             seen
         };
@@ -253,16 +256,27 @@ pub(super) struct Seen {
     pub held: Option<Vec<(usize, Held)>>,
 }
 
-fn look(input: &Input, formats: Formats, configs: &Configs, before: Option<&Before>) -> Result<Seen> {
+fn look(
+    input: &Input,
+    formats: Formats,
+    encoding: Option<&Encoding>,
+    configs: &Configs,
+    before: Option<&Before>,
+) -> Result<Seen> {
     let name = input.name.as_deref();
     let size = input.path.as_deref().and_then(fs::size).unwrap_or(0);
     let format = formats.of_input(name);
     let plans = Plans::of(name, format, size, configs, before)?;
     let mut seen = Seen::default();
     if let Some(limit) = plans.limit() {
-        let bytes = input.read(limit)?;
+        let mut bytes = input.read(limit)?;
+        if let Some(encoding) = encoding {
+            bytes = encoding.read(bytes);
+        }
         seen.held = name.and_then(|name| copies::held_by(name, format, &bytes, configs));
         seen.findings = plans.check(bytes)?;
+        seen.findings.extend(encoding.and_then(|encoding| plans.unread(encoding)));
+        seen.findings.sort();
     }
     // What was found in a folder is no link itself.
     if let Some(name) = name.filter(|name| input.named || configs.is_behind_link(name)) {

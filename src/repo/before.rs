@@ -8,7 +8,7 @@ use std::path::Path;
 use crate::config::{Configs, Lookup};
 use crate::document::Format;
 use crate::error::Result;
-use crate::repo::check::{Finding, Plan, Rule, WHOLE};
+use crate::repo::check::{Encoding, Finding, Plan, Rule, WHOLE};
 use crate::repo::git::Git;
 use crate::repo::git::blobs::Blobs;
 use crate::repo::git::configs::Staged;
@@ -59,6 +59,16 @@ impl<'b> Plans<'b> {
     /// The most that the file may hold; `None` for one that is passed by.
     pub fn limit(&self) -> Option<usize> {
         self.today.as_ref().or(self.before.as_ref().map(|(plan, _)| plan)).map(|plan| plan.limit)
+    }
+
+    /// A finding where the file is in an encoding that is not read, though values are looked for in it.
+    pub fn unread(&self, encoding: &Encoding) -> Option<Finding> {
+        let mut plans = self.today.iter().chain(self.before.as_ref().map(|(plan, _)| plan));
+        let name = encoding.unread().filter(|_| plans.any(Plan::is_about_values))?;
+        let message = format!(
+            "is in {name} here, and in UTF-8 in Git (working-tree-encoding), so what is committed is not seen here"
+        );
+        Some(Finding { line: 1, rule: Rule::Encoding, message })
     }
 
     /// What is wrong with the file.

@@ -389,3 +389,75 @@ fn no_file_of_the_last_commit_is_ignored() {
         std::fs::remove_file(test.path(".git/index")).unwrap();
     }
 }
+
+/// Git has UTF-8 of them, whatever is in the working tree.
+#[test]
+fn no_encoding_of_the_working_tree_hides_plaintext() {
+    let origin = repository();
+    let text = format!("{SECRET}# größe\n");
+    for file in ["secrets/a.yaml", "secrets/b.bin", "apps/unruled.yaml", "apps/text.txt"] {
+        add(&origin, file, &text);
+    }
+    git(&origin, &["commit", "-qnm", "x"]).run().ok();
+    let url = origin.path("").display().to_string();
+    for encoding in [
+        "UTF-16LE",
+        "UTF-16BE",
+        "UTF-16",
+        "UTF-16LE-BOM",
+        "UTF-7",
+        "IBM037",
+        "SHIFT_JISX0213",
+        "UTF-32",
+        "ISO-8859-1",
+    ] {
+        for place in [".gitattributes", ".git/info/attributes"] {
+            let test = Sandbox::new(env!("CARGO_BIN_EXE_sealant"));
+            git(&test, &["clone", "-qn", &url, "."]).run().ok();
+            // By a macro, so that the file is not named beside it.
+            test.write(
+                place,
+                format!("[attr]odd working-tree-encoding={encoding}\nsecrets/* odd\napps/* odd\n"),
+            );
+            git(&test, &["checkout", "-q", "main"]).run().ok();
+            let file = test.read("secrets/a.yaml");
+            assert_ne!(file, text.as_bytes(), "{encoding}");
+            git(&test, &["status", "--porcelain", "-uno"]).run().ok();
+            for args in [
+                &["check"][..],
+                &["check", "secrets/a.yaml", "secrets/b.bin", "apps"],
+                &["check", "secrets", "apps"],
+            ] {
+                let output = sealant(&test, args).run().code(1);
+                let found = lines(&output);
+                for name in ["secrets/a.yaml", "secrets/b.bin", "apps/unruled.yaml"] {
+                    assert!(
+                        found.iter().any(|line| line.starts_with(&format!("{name}:"))),
+                        "{encoding} {name}: {output}"
+                    );
+                }
+                assert!(!output.text().contains("apps/text.txt"), "{output}");
+            }
+            let output = sealant(&test, &["check"]).cwd("secrets").run().code(1);
+            assert!(lines(&output).iter().any(|line| line.starts_with("a.yaml:")), "{output}");
+        }
+    }
+}
+
+/// A rule that is right in a review, and matches nothing in the working tree.
+#[test]
+fn no_encoding_of_the_working_tree_hides_a_rule() {
+    for (encoding, expected) in
+        [("UTF-7", ".sops.yaml:1: unknown key `creation"), ("UTF-16LE", ".sops.yaml:1: broken YAML")]
+    {
+        let origin = repository();
+        add(&origin, ".gitattributes", format!("/.sops.yaml working-tree-encoding={encoding}\n"));
+        add(&origin, "secrets/a.yaml", "a: hunter2\n");
+        git(&origin, &["commit", "-qnm", "x"]).run().ok();
+        let test = Sandbox::new(env!("CARGO_BIN_EXE_sealant"));
+        git(&test, &["clone", "-q", &origin.path("").display().to_string(), "."]).run().ok();
+        assert_ne!(test.read(".sops.yaml"), rule().as_bytes(), "{encoding}");
+        let output = sealant(&test, &["check"]).run();
+        assert!(output.status != 0 && output.to_string().contains(expected), "{output}");
+    }
+}

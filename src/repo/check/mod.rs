@@ -5,6 +5,7 @@
 //! encrypted `rekey`'s. A finding never quotes a value. Work is linear in the size of a file: somebody else wrote it.
 
 mod claimed;
+mod encoding;
 mod lines;
 mod links;
 mod others;
@@ -31,6 +32,7 @@ use crate::secret::SecretBytes;
 use crate::sops::kubernetes::{self, Secret};
 use crate::sops::{self, Encrypted, Exempt, InPlaintext, Nature};
 pub use claimed::WHOLE;
+pub use encoding::Encoding;
 use lines::Lines;
 pub use links::{check_link, unseen};
 use others::{is_about_secrets, is_about_secrets_alone};

@@ -7,7 +7,7 @@ use crate::config::{Configs, Located, Policy, is_config};
 use crate::document::Format;
 use crate::encrypted_file;
 use crate::error::Result;
-use crate::repo::check::{Finding, check, claimed, shown};
+use crate::repo::check::{Finding, check, claimed, covers, shown};
 use crate::secret::SecretBytes;
 use crate::sops;
 
@@ -47,6 +47,12 @@ impl Plan {
         let format = folded.unwrap_or(format);
         let limit = format.most_bytes();
         Ok(Some(Self { format, own_format, policy, limit }))
+    }
+
+    /// Whether values are looked for in it, and not only private keys.
+    pub fn is_about_values(&self) -> bool {
+        self.format != Format::Binary
+            || self.policy.as_ref().is_some_and(|policy| covers(policy, self.format))
     }
 
     /// What is wrong with the file.

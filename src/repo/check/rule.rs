@@ -90,6 +90,13 @@ rules! {
         advice: "Remove the link, or move the file. Commands refuse the link's own path, and take the file by its own: \
                  `sealant explain FILE`.",
     }
+    /// A file of which the working tree has other bytes than Git.
+    Encoding {
+        id: "encoding",
+        finds: "A file is here in an encoding that is not read, and Git has it in UTF-8.",
+        advice: "Let it be in UTF-8 here, too: take `working-tree-encoding` for it out of .gitattributes, then \
+                 `git rm --cached FILE`, and `git checkout HEAD -- FILE`.",
+    }
     PrivateKey {
         id: "private-key",
         finds: "A file holds a private key or a token.",

@@ -1,0 +1,91 @@
+//! Files of which Git has other bytes than the working tree: it re-encodes what `working-tree-encoding` is set for, and what
+//! comes to others is its UTF-8.
+//!
+//! Owns which of these encodings are read here. Of another one somebody would see plaintext in every commit, and nobody here.
+
+use crate::repo::check::text;
+use crate::secret::SecretBytes;
+
+/// In what encoding a file of a working tree is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Encoding {
+    /// It says so by its first two bytes.
+    Utf16,
+    Utf16LittleEndian,
+    Utf16BigEndian,
+    /// One byte a character, of which the lower half is ASCII.
+    OfBytes,
+    /// One that is not read, by its name.
+    Other(String),
+}
+
+impl Encoding {
+    /// What the value of the attribute says; `None` where a file is as Git has it.
+    pub fn of_attribute(value: &str) -> Option<Self> {
+        let name: String =
+            value.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_lowercase();
+        let of_bytes = ["iso8859", "latin", "windows125", "cp125", "usascii", "ascii"];
+        Some(match &name[..] {
+            // As Git names it where it says nothing.
+            "" | "set" | "unset" | "unspecified" | "utf8" => return None,
+            "utf16" | "utf16lebom" | "utf16bebom" => Self::Utf16,
+            "utf16le" => Self::Utf16LittleEndian,
+            "utf16be" => Self::Utf16BigEndian,
+            name if of_bytes.iter().any(|begin| name.starts_with(begin)) => Self::OfBytes,
+            _ => Self::Other(value.to_owned()),
+        })
+    }
+
+    /// The file in UTF-8, as far as it is read.
+    pub fn read(&self, file: SecretBytes) -> SecretBytes {
+        match self {
+            Self::Utf16LittleEndian => text::utf16(&file, u16::from_le_bytes),
+            Self::Utf16BigEndian => text::utf16(&file, u16::from_be_bytes),
+            Self::OfBytes => SecretBytes::new(String::from_utf8_lossy(&file).into_owned().into_bytes()),
+            Self::Utf16 | Self::Other(_) => file,
+        }
+    }
+
+    /// The name of one that is not read.
+    pub fn unread(&self) -> Option<&str> {
+        match self {
+            Self::Other(name) => Some(name),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn encodings_are_known_by_the_names_that_git_takes() {
+        for value in ["unspecified", "unset", "set", "UTF-8", "utf8"] {
+            assert_eq!(Encoding::of_attribute(value), None, "{value}");
+        }
+        for (value, expected) in [
+            ("UTF-16LE", Encoding::Utf16LittleEndian),
+            ("utf16be", Encoding::Utf16BigEndian),
+            ("UTF-16LE-BOM", Encoding::Utf16),
+            ("ISO-8859-1", Encoding::OfBytes),
+            ("CP1252", Encoding::OfBytes),
+            ("UTF-7", Encoding::Other("UTF-7".into())),
+            ("IBM037", Encoding::Other("IBM037".into())),
+            ("UTF-32", Encoding::Other("UTF-32".into())),
+        ] {
+            assert_eq!(Encoding::of_attribute(value), Some(expected), "{value}");
+        }
+    }
+
+    #[test]
+    fn what_is_read_is_read_as_utf_8() {
+        let units = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
+        let read = |encoding: Encoding, file: Vec<u8>| {
+            String::from_utf8_lossy(&encoding.read(SecretBytes::new(file))).into_owned()
+        };
+        assert_eq!(read(Encoding::Utf16LittleEndian, units("größe: 1\n")), "größe: 1\n");
+        assert_eq!(read(Encoding::Utf16BigEndian, vec![0, b'a', 0]), "a");
+        assert_eq!(read(Encoding::OfBytes, b"gr\xf6\xdfe: 1".to_vec()), "gr\u{fffd}\u{fffd}e: 1");
+    }
+}
