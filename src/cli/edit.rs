@@ -110,6 +110,7 @@ impl Edit<'_> {
         refuse_conversion(self.formats, format, self.context)?;
         self.refuse_to_show_as_binary(format, path)?;
         if !path.is_dir() {
+            pipeline::refuse_outside(path, self.context)?;
             fs::check_writable(path)?;
         }
         match pipeline::read(&input, self.formats) {

@@ -3,8 +3,8 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use crate::cli::Context;
 use crate::cli::args::Input;
+use crate::cli::{Context, pipeline};
 use crate::error::{Error, Kind, Result};
 use crate::fs::{self, Mode, Snapshot};
 use crate::host::Host;
@@ -61,6 +61,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
 
 fn print_identity(args: &Args, context: &Context) -> Result<()> {
     if let Some(path) = &args.output {
+        pipeline::refuse_outside(path, context)?;
         refuse_to_overwrite(path)?;
     }
     let NewIdentity { recipient, file } = keys::generate_identity(args.pq, context.host.now());
@@ -92,6 +93,7 @@ fn print_recipients(args: &Args, context: &Context) -> Result<()> {
     let text: String = recipients.iter().map(|recipient| format!("{recipient}\n")).collect();
     match &args.output {
         Some(path) => {
+            pipeline::refuse_outside(path, context)?;
             refuse_to_overwrite(path)?;
             fs::write_atomic_if_unchanged(path, text.as_bytes(), Mode::Public, &Snapshot::absent())
         }

@@ -45,7 +45,7 @@ fn write_all(root: &clap::Command, dir: &Path) -> Result<()> {
     fs::create_folders(dir, Mode::Public)?;
     for command in std::iter::once(root).chain(root.get_subcommands()) {
         let (name, text) = page(command)?;
-        fs::write_atomic(&dir.join(name), &text, Mode::Public)?;
+        fs::write_below(dir, Path::new(&name), &text, Mode::Public)?;
     }
     Ok(())
 }

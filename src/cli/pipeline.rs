@@ -14,6 +14,7 @@ use crate::encrypted_file;
 use crate::error::{Error, Result};
 use crate::fs::{self, Lock, Mode, Snapshot};
 use crate::journal::{self, Action, Entry};
+use crate::repo::outside::Outside;
 use crate::secret::SecretBytes;
 use crate::sops::{self, Ciphertext};
 
@@ -173,6 +174,7 @@ impl Pipeline<'_> {
             if Snapshot::of(&bytes) == *snapshot {
                 return Ok(());
             }
+            refuse_outside(&path, self.context)?;
             let _lock = Lock::exclusive(&path)?;
             return fs::write_atomic_if_unchanged(&path, &bytes, self.mode, snapshot);
         }
@@ -181,7 +183,10 @@ impl Pipeline<'_> {
                 let file = path.strip_prefix(folder).unwrap_or(&path);
                 fs::write_below(folder, file, &bytes, self.mode)
             }
-            _ => fs::write_atomic(&path, &bytes, self.mode),
+            _ => {
+                refuse_outside(&path, self.context)?;
+                fs::write_atomic(&path, &bytes, self.mode)
+            }
         }
     }
 }
@@ -216,8 +221,22 @@ pub(super) fn retyped(
     Ok(Ciphertext { bytes: file.written_as(wanted)?, warnings: written.warnings })
 }
 
+/// Refuses to write through a link that leads out of the repository in which it is: nobody has named what would be written.
+/// By the name of sops it is said, and done.
+pub(super) fn refuse_outside(path: &Path, context: &Context) -> Result<()> {
+    match Outside::of(path)? {
+        Some(outside) if context.is_sops() => {
+            context.ui.warning(format!("{}: {outside}", path.display()));
+            Ok(())
+        }
+        Some(outside) => Err(outside.refused(path)),
+        None => Ok(()),
+    }
+}
+
 /// Puts a result into the place of a file that was read before.
 pub(super) fn replace(path: &Path, bytes: &[u8], snapshot: &Snapshot, context: &Context) -> Result<()> {
+    refuse_outside(path, context)?;
     journal::record(context.host, Entry::new(Action::Write, path))?;
     fs::write_atomic_if_unchanged(path, bytes, Mode::Public, snapshot)
 }

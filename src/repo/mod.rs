@@ -7,6 +7,7 @@ pub mod check;
 pub mod copies;
 pub mod git;
 #[cfg(feature = "vault")]
+pub mod outside;
 pub mod status;
 pub mod values;
 pub mod who_can_decrypt;

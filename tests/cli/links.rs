@@ -83,6 +83,72 @@ fn a_link_from_outside_has_the_rule_of_the_file() {
     }
 }
 
+/// A repository with links out of it to files of ours, for which no rule says anything.
+fn with_links_out() -> Sandbox {
+    let test = at_home();
+    test.program("git", &["init", "-q"]).run().ok();
+    test.write("home.yaml", "password: mine\n");
+    encrypted(&test, "enc.yaml", "password: mine\n", &[RECIPIENT]);
+    std::fs::create_dir_all(test.home("notes")).unwrap();
+    std::fs::rename(test.path("home.yaml"), test.home("notes/plain.yaml")).unwrap();
+    std::fs::rename(test.path("enc.yaml"), test.home("notes/enc.yaml")).unwrap();
+    symlink(test.home("notes/plain.yaml"), test.path("plain.yaml")).unwrap();
+    symlink(test.home("notes/enc.yaml"), test.path("enc.yaml")).unwrap();
+    symlink(test.home("notes/new.yaml"), test.path("new.yaml")).unwrap();
+    symlink(test.home("notes"), test.path("folder")).unwrap();
+    test.write("in.yaml", "password: here\n");
+    encrypted(&test, "real.yaml", "password: here\n", &[RECIPIENT]);
+    symlink("real.yaml", test.path("within.yaml")).unwrap();
+    test
+}
+
+#[test]
+fn nothing_is_written_through_a_link_that_leads_out_of_its_repository() {
+    let test = with_links_out();
+    let notes = |name: &str| std::fs::read(test.home("notes").join(name)).ok();
+    let before = ["plain.yaml", "enc.yaml", "new.yaml"].map(notes);
+    let editor = test.editor("echo 'new: 1' >> \"$1\"");
+    let recipient = ["--age", RECIPIENT];
+    let mut lines: Vec<Vec<&str>> = Vec::new();
+    for enc in ["enc.yaml", "folder/enc.yaml", "../work/enc.yaml"] {
+        lines.push(vec!["set", "--plaintext", enc, "[\"a\"]", "1"]);
+        lines.push(vec!["unset", enc, "[\"password\"]"]);
+        lines.push(vec!["rotate", "-i", enc]);
+        lines.push(vec!["edit", enc]);
+        lines.push(vec!["decrypt", "-i", enc]);
+        lines.push(vec!["decrypt", "--output", enc, "real.yaml"]);
+    }
+    for plain in ["plain.yaml", "folder/plain.yaml"] {
+        lines.push([&["encrypt", "-i"][..], &recipient, &[plain]].concat());
+    }
+    lines.push([&["encrypt", "--output", "new.yaml"][..], &recipient, &["in.yaml"]].concat());
+    lines.push([&["edit"][..], &recipient, &["new.yaml"]].concat());
+    lines.push(vec!["keygen", "-o", "new.yaml"]);
+    lines.push(vec!["keygen", "-o", "folder/new.yaml"]);
+    for line in &lines {
+        let output = test.sealant(line).env("EDITOR", &editor).run().code(8);
+        assert!(output.stderr.contains("out of its repository, and nothing is written there"), "{output}");
+        assert!(output.stderr.contains("/notes/"), "the file is named: {output}");
+    }
+    assert_eq!(["plain.yaml", "enc.yaml", "new.yaml"].map(notes), before);
+
+    // Whoever names the file means it, and a link of their own is none of the repository's.
+    let enc = test.home("notes/enc.yaml");
+    symlink(&enc, test.home("mine.yaml")).unwrap();
+    for path in [&enc, &test.home("mine.yaml")] {
+        test.sealant(&["rotate", "-i"]).arg(path).run().ok();
+    }
+    assert!(test.home("mine.yaml").is_symlink());
+    assert_ne!(notes("enc.yaml"), before[1]);
+    test.sealant(&["rotate", "-i", "within.yaml"]).run().ok();
+    assert!(test.path("within.yaml").is_symlink());
+    // What only reads is where it is.
+    assert_eq!(test.sealant(&["decrypt", "enc.yaml"]).run().ok().text(), "password: mine\n");
+
+    let as_sops = test.sealant(&["rotate", "-i", "enc.yaml"]).called_as("sops").run().ok();
+    assert!(as_sops.stderr.contains("warning: enc.yaml: leads to "), "{as_sops}");
+}
+
 #[test]
 fn no_link_below_an_output_folder_is_followed_or_replaced() {
     let test = at_home();

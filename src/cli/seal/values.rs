@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use super::{Seal, refuse_plaintext, written};
 use crate::cli::args::{Destination, Input};
 use crate::cli::block_on;
-use crate::cli::pipeline::Output;
+use crate::cli::pipeline::{self, Output};
 use crate::document::Format;
 use crate::error::{Error, Kind, Result};
 use crate::fs::{self, Mode};
@@ -47,6 +47,7 @@ impl Seal<'_> {
                 if args.outputs.dry_run {
                     self.context.ui.line(format!("would write {}", path.display()))?;
                 } else {
+                    pipeline::refuse_outside(path, self.context)?;
                     fs::write_atomic(path, &bytes, Mode::Public)?;
                 }
             }
