@@ -49,13 +49,14 @@ fn print_crd() -> ExitCode {
     }
 }
 
-/// Logs to standard error. The client's own log is kept to warnings: in its traces stand bodies of requests.
+/// Logs to standard error, and nothing of any library: the client logs whole answers when they do not decode, as a
+/// warning, with all that is secret in them. What fails comes back as an error, and is said by us.
 fn log_as(settings: &Settings) {
     use tracing_subscriber::filter::{LevelFilter, Targets};
     use tracing_subscriber::prelude::*;
     let level = LevelFilter::from_level(settings.log_level);
     let ours = Targets::new()
-        .with_default(level.min(LevelFilter::WARN))
+        .with_default(LevelFilter::OFF)
         .with_target("sealant_controller", level)
         .with_target("audit", LevelFilter::INFO);
     let format = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false);

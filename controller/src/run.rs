@@ -5,32 +5,39 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use futures_util::{FutureExt, Stream, StreamExt};
+use futures_util::FutureExt;
 use hyper::StatusCode;
-use k8s_openapi::api::core::v1::{ConfigMap, Secret};
-use kube::api::{Api, PartialObjectMeta};
-use kube::runtime::events::{Recorder, Reporter};
-use kube::runtime::{WatchStreamExt, watcher};
-use kube::{Client, Resource};
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::Client;
+use kube::api::Api;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 
+use crate::engine::api::ApiServer;
 use crate::engine::endpoints;
+use crate::engine::events::Events;
 use crate::engine::lease::{Candidate, Leadership};
 use crate::engine::metrics::Metrics;
+use crate::engine::object::{Bare, Key};
 use crate::engine::queue::{Lane, Queue};
-use crate::engine::store::{Change, Key, Mirror, Waits, watching};
+use crate::engine::store::Change;
+use crate::engine::watch::{Event, Watch, What};
 use crate::keys::identities::{self, Keeper, Ring};
 use crate::keys::opening::Opener;
 use crate::keys::vault::ControllerHost;
-use crate::managed::decide::{MANAGER, Policy};
-use crate::managed::reconcile::{Next, Reconciler, Seen};
+use crate::managed::decide::MANAGED;
+use crate::managed::reconcile::{Context as Needs, Next, Reconciler};
+use crate::managed::secret::{self, MANAGER};
 use crate::settings::Settings;
-use crate::source::sealed::resource::MANAGED;
+use crate::source::sealed::ask::Policy;
+use crate::source::sealed::resource::{self, Found, Slim};
 
 /// How long work in hand may take when the controller is told to stop.
 const GRACE: Duration = Duration::from_secs(10);
+
+/// How long events may take after that.
+const EPILOGUE: Duration = Duration::from_secs(2);
 
 /// How often numbers are counted, and duties of the leader tried again that could not be done.
 const HOUSEKEEPING: Duration = Duration::from_secs(5);
@@ -49,6 +56,7 @@ struct Parts {
     settings: Settings,
     namespace: String,
     client: Client,
+    api: ApiServer,
     queue: Queue<Key>,
     reconciler: Reconciler,
     ring: watch::Receiver<Option<Arc<Ring>>>,
@@ -77,11 +85,13 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
         settings.pod_name.clone().unwrap_or_else(|| format!("{MANAGER}-{:08x}", rand::random::<u32>()));
 
     let metrics = Arc::new(Metrics::new());
-    let opener = Opener::start().context("no thread for opening")?;
+    let opener = Opener::start(Arc::clone(&metrics)).context("no thread for opening")?;
     let opening = opener.clone();
     let (ring_sender, ring) = watch::channel(None);
+    let api = ApiServer::new(client.clone());
     let keeper = Keeper {
-        secrets: Api::namespaced(client.clone(), &namespace),
+        api: api.clone(),
+        namespace: namespace.clone(),
         files: settings.identity_file.clone(),
         host,
         opener: opener.clone(),
@@ -89,20 +99,21 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
         ring: ring_sender,
     };
     let watches = settings.watch_namespaces.len().max(1);
-    let reporter = Reporter { controller: MANAGER.to_owned(), instance: Some(identity.clone()) };
+    let (events, told) = Events::start(api.clone(), MANAGER, &identity, Arc::clone(&metrics));
     let leadership = Leadership::new();
-    let reconciler = Reconciler::new(
-        client.clone(),
-        Arc::new(Mirror::new(watches)),
-        Arc::new(Mirror::new(watches)),
+    let needs = Needs {
+        api: api.clone(),
         opener,
-        Policy { allowed_types: settings.allow_type.clone() },
-        Recorder::new(client.clone(), reporter),
-        Arc::clone(&metrics),
-        leadership.clone(),
-    );
-    let queue = Queue::new();
-    let parts = Arc::new(Parts { settings, namespace, client, queue, reconciler, ring, leadership, metrics });
+        policy: Policy { allowed_types: settings.allow_type.clone() },
+        events,
+        metrics: Arc::clone(&metrics),
+        leadership: leadership.clone(),
+    };
+    let reconciler = Reconciler::new(needs, watches);
+    // A tenant with much to do leaves the others some workers.
+    let queue = Queue::new(settings.concurrency as usize * 3 / 4);
+    let parts =
+        Arc::new(Parts { settings, namespace, client, api, queue, reconciler, ring, leadership, metrics });
 
     serve(&parts).await?;
     let mut essential = JoinSet::new();
@@ -130,8 +141,16 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
     // The next one must not begin before we have ended.
     stop_lease.send_replace(true);
     lease.await.context("the lease was not released")?;
+    essential.shutdown().await;
+    drop(parts);
+    finish(told).await;
     anyhow::ensure!(!failed, "a part of the controller has ended");
     Ok(())
+}
+
+/// Lets what was told before the end be written, for a moment.
+async fn finish(told: JoinHandle<()>) {
+    let _ = tokio::time::timeout(EPILOGUE, told).await;
 }
 
 async fn until_told_to_stop() -> anyhow::Result<()> {
@@ -193,23 +212,23 @@ impl Parts {
     }
 
     /// A SealedSecret was seen.
-    fn saw_sealed(&self, change: &Change<Seen>) {
+    fn saw_sealed(&self, change: &Change<Slim>) {
         let is_new = match (&change.old, &change.new) {
-            (Some(old), Some(new)) => differs(old, new),
+            (Some(old), Some(new)) => new.differs_from(old),
             _ => true,
         };
-        if is_new {
+        // Who begins to lead looks at everything.
+        if is_new && self.leadership.leads() {
             self.reconciler.reset(&change.key);
             self.queue.push(change.key.clone(), if change.listed { Lane::Backlog } else { Lane::Fresh });
         }
     }
 
     /// A Secret was seen that was made from a SealedSecret of its name.
-    fn saw_secret(&self, change: &Change<PartialObjectMeta<Secret>>) {
-        let version = change.new.as_ref().and_then(|secret| secret.metadata.resource_version.as_deref());
-        let is_ours = version.is_some() && self.reconciler.knows_secret(&change.key, version);
-        // The first list of SealedSecrets brings all of them anyway.
-        if self.is_ready() && !is_ours && self.reconciler.sealed.get(&change.key).is_some() {
+    fn saw_secret(&self, change: &Change<Box<str>>) {
+        let version = change.new.as_deref();
+        let is_ours = version.is_some_and(|version| self.reconciler.knows_secret(&change.key, version));
+        if self.leadership.leads() && !is_ours && self.reconciler.sealed.get(&change.key).is_some() {
             match self.reconciler.wait_before_repair(&change.key) {
                 None => self.queue.push(change.key.clone(), Lane::Fresh),
                 Some(wait) => self.queue.push_after(change.key.clone(), wait),
@@ -218,73 +237,40 @@ impl Parts {
     }
 }
 
-/// Whether anything has changed that we go by: status is not among it, since we write that ourselves.
-fn differs(old: &Seen, new: &Seen) -> bool {
-    let (a, b) = (old.meta(), new.meta());
-    (&a.uid, a.generation, &a.labels, &a.annotations, &a.deletion_timestamp)
-        != (&b.uid, b.generation, &b.labels, &b.annotations, &b.deletion_timestamp)
-        || old.0.is_ok() != new.0.is_ok()
-}
-
 fn watch_all(parts: &Arc<Parts>, tasks: &mut JoinSet<()>) {
-    let scopes: Vec<Option<String>> = match parts.settings.watch_namespaces.as_slice() {
-        [] => vec![None],
-        names => names.iter().cloned().map(Some).collect(),
+    let namespaces: Vec<String> = match parts.settings.watch_namespaces.as_slice() {
+        [] => vec![String::new()],
+        names => names.to_vec(),
     };
-    for (index, scope) in scopes.into_iter().enumerate() {
-        let namespace = scope.clone().unwrap_or_default();
-        let sealed: Api<Seen> = api(&parts.client, scope.as_deref());
-        let events = watcher(sealed, watching()).backoff(Waits::default());
-        let events = events.modify(|seen| seen.meta_mut().managed_fields = None);
-        let (shared, of) = (Arc::clone(parts), Arc::clone(&parts.reconciler.sealed));
-        let what = format!("SealedSecrets of {namespace:?}");
-        tasks.spawn(follow(of, index, what, events, move |change| shared.saw_sealed(change)));
+    for (index, namespace) in (0..).zip(namespaces) {
+        let shared = Arc::clone(parts);
+        let take = move |event: Event<Found>| {
+            let changes = shared.reconciler.sealed.apply(index, event, |found| shared.reconciler.slim(found));
+            changes.iter().for_each(|change| shared.saw_sealed(change));
+        };
+        let sealed = What {
+            kind: "sealedsecrets",
+            path: resource::path(&namespace),
+            namespace: namespace.clone(),
+            labels: None,
+            bare: false,
+        };
+        tasks.spawn(Watch::new(parts.api.clone(), sealed, Arc::clone(&parts.metrics), take).run());
 
-        let secrets: Api<PartialObjectMeta<Secret>> = api(&parts.client, scope.as_deref());
-        let events =
-            watcher(secrets, watching().labels(&format!("{MANAGED}=true"))).backoff(Waits::default());
-        let events = events.modify(|seen| seen.metadata.managed_fields = None);
-        let (shared, of) = (Arc::clone(parts), Arc::clone(&parts.reconciler.secrets));
-        let what = format!("Secrets of {namespace:?}");
-        tasks.spawn(follow(of, index, what, events, move |change| shared.saw_secret(change)));
-    }
-}
-
-/// Whether a list is not for us, rather than not there for a moment.
-fn is_refused(error: &watcher::Error) -> bool {
-    use watcher::Error::InitialListFailed;
-    matches!(error, InitialListFailed(kube::Error::Api(status)) if matches!(status.code, 403 | 404))
-}
-
-/// Takes what a watch brings into its mirror, and tells what has changed by it.
-async fn follow<K: Resource>(
-    mirror: Arc<Mirror<K>>,
-    index: usize,
-    what: String,
-    events: impl Stream<Item = watcher::Result<watcher::Event<K>>>,
-    saw: impl Fn(&Change<K>),
-) {
-    let mut events = std::pin::pin!(events);
-    while let Some(event) = events.next().await {
-        match event {
-            Ok(event) => mirror.apply(index, event).iter().for_each(&saw),
-            Err(error) => {
-                if is_refused(&error) {
-                    mirror.refuse(index);
-                }
-                tracing::warn!("cannot watch the {what}: {error}");
-            }
-        }
-    }
-}
-
-fn api<K>(client: &Client, namespace: Option<&str>) -> Api<K>
-where
-    K: Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>,
-{
-    match namespace {
-        None => Api::all(client.clone()),
-        Some(namespace) => Api::namespaced(client.clone(), namespace),
+        let shared = Arc::clone(parts);
+        let take = move |event: Event<Bare>| {
+            let version = |found: &Bare| found.metadata.resource_version.as_str().into();
+            let changes = shared.reconciler.secrets.apply(index, event, version);
+            changes.iter().for_each(|change| shared.saw_secret(change));
+        };
+        let secrets = What {
+            kind: "secrets",
+            path: secret::path(&namespace),
+            namespace,
+            labels: Some(format!("{MANAGED}=true")),
+            bare: true,
+        };
+        tasks.spawn(Watch::new(parts.api.clone(), secrets, Arc::clone(&parts.metrics), take).run());
     }
 }
 
@@ -316,7 +302,8 @@ async fn work(parts: Arc<Parts>, mut stop: watch::Receiver<bool>) {
             parts.metrics.seconds.observe(begun.elapsed().as_secs_f64());
             match next {
                 Ok(Next::Wait) => {}
-                Ok(Next::After(delay)) => parts.queue.push_after(key.clone(), delay),
+                Ok(Next::Soon(delay)) => parts.queue.push_after(key.clone(), delay),
+                Ok(Next::Retry(delay)) => parts.queue.retry_after(key.clone(), delay),
                 Err(_) => {
                     parts.metrics.panics.inc();
                     tracing::error!(sealed_secret = %key, "an error in the controller itself");
@@ -350,8 +337,10 @@ async fn lead(parts: Arc<Parts>) {
                 if changed.is_err() {
                     return;
                 }
-                if *leads.borrow_and_update() {
-                    parts.reconciler.start_anew();
+                parts.queue.clear();
+                leads.mark_unchanged();
+                if *leads.borrow() {
+                    parts.reconciler.forget_all();
                 }
             }
             changed = rings.changed() => {
@@ -421,7 +410,7 @@ async fn make_first_identity(parts: &Parts, ring: &Ring) -> anyhow::Result<()> {
     if parts.reconciler.sealed.is_refused() {
         anyhow::bail!("a namespace cannot be looked at: no first identity is made meanwhile");
     }
-    if !parts.reconciler.sealed.keys().is_empty() || !settings.generate_identity {
+    if !parts.reconciler.sealed.is_empty() || !settings.generate_identity {
         tracing::warn!("there is no identity: label a Secret with sealant.dev/identity: active");
         return Ok(());
     }
@@ -429,5 +418,5 @@ async fn make_first_identity(parts: &Parts, ring: &Ring) -> anyhow::Result<()> {
         tracing::warn!("there is no identity, but recipients of one are published: bring its Secret back");
         return Ok(());
     }
-    Ok(identities::generate(&Api::namespaced(parts.client.clone(), &parts.namespace)).await?)
+    Ok(identities::generate(&parts.api, &parts.namespace).await?)
 }

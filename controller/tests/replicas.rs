@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 
 use common::tenant::Tenant;
 use common::*;
+use sealant::keys::MasterKey;
+use sealant::sealed_secret::{Options, Scope};
 use sealant_test_support::Cluster;
 
 static CLUSTER: LazyLock<Cluster> = LazyLock::new(cluster);
@@ -223,4 +225,74 @@ fn a_namespace_without_rights_holds_up_no_other() {
     here.wait_for_all(1);
     here.open(&there);
     CLUSTER.wait_for_items(&there, "db", &[("a", "1")]);
+}
+
+/// The API server keeps what a program with other types cannot read. Such an object stops nothing, at the start neither,
+/// and is looked after as any other; and nothing of it is logged by whoever reads it.
+#[test]
+fn an_object_with_a_time_that_no_program_can_hold_is_one_like_any_other() {
+    let (place, identity) = (place("times"), identity());
+    place.give(&identity);
+    let value = |text: &str| format!("{PLANTED}{text}");
+    let apply = |name: &str, text: &str| {
+        CLUSTER.apply(&json(&seal(&secret(&place.namespace, name, &[("a", &value(text))]), &identity))).ok();
+    };
+    apply("bad", "1");
+    let first = place.start_with("a", &["--log-level=trace"]);
+    CLUSTER.wait_for_items(&place.namespace, "bad", &[("a", &value("1"))]);
+    CLUSTER.wait_for_reason(&place.namespace, "bad", "Unsealed");
+    // All three kinds that are watched.
+    for (kind, namespace, name) in [
+        (SEALED, &place.namespace, "bad"),
+        ("secret", &place.namespace, "bad"),
+        ("secret", &place.own, "team"),
+    ] {
+        let mut object = CLUSTER.get(kind, namespace, name).unwrap();
+        object["metadata"]["managedFields"][0]["time"] = "9999-12-31T23:59:59Z".into();
+        object["metadata"]["labels"]["times"] = "odd".into();
+        CLUSTER.kubectl(&["replace", "-f", "-"]).stdin(object.to_string()).run().ok();
+        let kept = CLUSTER.get(kind, namespace, name).unwrap().to_string();
+        assert!(kept.contains("9999-12-31T23:59:59Z"), "{kept}");
+    }
+    let patch = ["patch", "secret", "bad", "--type=merge", "-p", r#"{"stringData": {"a": "by hand"}}"#];
+    let look_after = |controller: &Controller| {
+        CLUSTER.kubectl(&patch).args(&["-n", &place.namespace]).run().ok();
+        CLUSTER.wait_for_items(&place.namespace, "bad", &[("a", &value("1"))]);
+        assert!(!controller.log().contains("AGE-SECRET-KEY"), "{}", controller.log());
+    };
+    look_after(&first);
+    first.stop();
+    let second = place.start_with("b", &["--log-level=trace"]);
+    look_after(&second);
+    apply("good", "2");
+    CLUSTER.wait_for_items(&place.namespace, "good", &[("a", &value("2"))]);
+    apply("bad", "3");
+    CLUSTER.wait_for_items(&place.namespace, "bad", &[("a", &value("3"))]);
+    assert_nothing_leaked(&CLUSTER, &[&first, &second]);
+    assert_eq!(second.metric("sealant_unreadable_total", ""), 0.0);
+}
+
+/// Who may create SealedSecrets cannot make the controller need more memory than it has: neither by the list that it
+/// begins with, nor by what it works on at once.
+#[test]
+fn many_of_the_largest_take_no_more_memory_than_a_few() {
+    const COUNT: usize = 24;
+    let (place, identity) = (place("large"), identity());
+    place.give(&identity);
+    let most = "x".repeat((1 << 20) - 1);
+    let options = Options { scope: Some(Scope::Cluster), ..Options::default() };
+    let key = vec![MasterKey::Age(identity.recipient.clone())];
+    let mut large = seal_for(&secret(&place.namespace, "s0", &[("a", &most)]), &options, key);
+    let named = |index| {
+        large.metadata.name = format!("s{index}");
+        json(&large)
+    };
+    CLUSTER.apply(&(0..COUNT).map(named).collect::<String>()).ok();
+    let controller = place.start("a");
+    place.wait_for_all(COUNT);
+    let status = std::fs::read_to_string(format!("/proc/{}/status", controller.pid())).unwrap();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    let peak: u64 = peak.split_whitespace().next().unwrap().parse().unwrap();
+    eprintln!("{COUNT} of the largest: {} MB at most", peak >> 10);
+    assert!(peak < 80 << 10, "{peak} kB");
 }

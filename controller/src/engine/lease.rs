@@ -53,6 +53,11 @@ impl Leadership {
         self.0.alone.load(Ordering::SeqCst) || until.is_some_and(|until| Instant::now() < until)
     }
 
+    /// Whether we lead as far as has been told: a moment later than by the clock.
+    pub fn leads(&self) -> bool {
+        *self.0.leads.borrow()
+    }
+
     /// Tells of changes.
     pub fn changes(&self) -> watch::Receiver<bool> {
         self.0.leads.subscribe()

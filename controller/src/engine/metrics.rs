@@ -22,6 +22,11 @@ pub struct ByVerb {
     pub verb: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct OfKind {
+    pub kind: &'static str,
+}
+
 /// Everything that is counted.
 pub struct Metrics {
     registry: Registry,
@@ -37,6 +42,10 @@ pub struct Metrics {
     pub broken_identities: Gauge,
     pub seconds: Histogram,
     pub recipients_published: Gauge<f64, AtomicU64>,
+    pub lists: Family<OfKind, Counter>,
+    pub watch_failures: Family<OfKind, Counter>,
+    pub unreadable: Family<OfKind, Counter>,
+    pub events_lost: Counter,
 }
 
 impl Metrics {
@@ -55,6 +64,10 @@ impl Metrics {
             broken_identities: Gauge::default(),
             seconds: Histogram::new(exponential_buckets(0.001, 4.0, 9)),
             recipients_published: Gauge::default(),
+            lists: Family::default(),
+            watch_failures: Family::default(),
+            unreadable: Family::default(),
+            events_lost: Counter::default(),
         };
         metrics.register();
         metrics
@@ -80,6 +93,10 @@ impl Metrics {
             "When the recipients were last published by this replica",
             self.recipients_published.clone(),
         );
+        all.register("lists", "Lists of all objects that were begun", self.lists.clone());
+        all.register("watch_failures", "Lists and watches that failed", self.watch_failures.clone());
+        all.register("unreadable", "Objects that could not be read", self.unreadable.clone());
+        all.register("events_lost", "Events that were not written", self.events_lost.clone());
     }
 
     /// All of them, as Prometheus reads them.
@@ -104,6 +121,9 @@ mod tests {
         metrics.reconciles.get_or_create(&ByReason { reason: "x" }).inc();
         metrics.writes.get_or_create(&ByVerb { verb: "x" }).inc();
         metrics.objects.get_or_create(&ByReason { reason: "x" }).set(1);
+        for family in [&metrics.lists, &metrics.watch_failures, &metrics.unreadable] {
+            family.get_or_create(&OfKind { kind: "x" }).inc();
+        }
         let text = metrics.text();
         let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '));
         let names = types.map(|(name, kind)| match kind {

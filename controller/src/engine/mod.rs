@@ -3,8 +3,15 @@
 //!
 //! Nothing here knows a SealedSecret, a Secret or a key.
 
+pub mod api;
 pub mod endpoints;
+pub mod events;
 pub mod lease;
 pub mod metrics;
+#[cfg(test)]
+pub mod mock;
+pub mod object;
 pub mod queue;
+pub mod retry;
 pub mod store;
+pub mod watch;

@@ -1,12 +1,28 @@
-//! What is still to be done: each key at most once, new things before old ones, never two of one key at a time.
+//! What is still to be done: each key at most once, never two of one key at a time, new things before old ones, and fair
+//! by tenant: who has much to do waits for themselves alone.
+//!
+//! What is tried again because something went wrong shares one quota, however much there is of it.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::hash::Hash;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
+
+/// One key in so many comes from the backlog, though there is something new.
+const BACKLOG_EVERY: u32 = 8;
+
+/// How many keys of the quota there are in a second, and how many at once after a pause.
+const QUOTA: f64 = 50.0;
+const BURST: f64 = 200.0;
+
+/// What is worked on for somebody.
+pub trait Tenant {
+    /// For whom.
+    fn tenant(&self) -> &str;
+}
 
 /// How urgent it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -26,27 +42,44 @@ pub struct Queue<K> {
 
 #[derive(Debug)]
 struct State<K> {
-    fresh: VecDeque<K>,
-    backlog: VecDeque<K>,
+    fresh: Line<K>,
+    backlog: Line<K>,
     /// Where a key waits. One that has been moved to the other lane stays in the first, and is passed over there.
     waiting: HashMap<K, Lane>,
     /// Those that a worker has, and whether they are wanted again.
     running: HashMap<K, Option<Lane>>,
-    timers: BTreeMap<(Instant, u64), K>,
-    timer_of: HashMap<K, (Instant, u64)>,
+    /// How many of each tenant.
+    running_of: HashMap<Arc<str>, usize>,
+    /// How many of one tenant at most.
+    most_of_one: usize,
+    /// What is planned, and what of it is within the quota.
+    timers: BTreeMap<At, K>,
+    retries: BTreeMap<At, K>,
+    timer_of: HashMap<K, At>,
     count: u64,
+    taken: u32,
+    quota: Quota,
 }
 
-impl<K: Clone + Eq + Hash> Queue<K> {
-    pub fn new() -> Self {
+/// When, and a number that no other timer has.
+type At = (Instant, u64);
+
+impl<K: Clone + Eq + Hash + Tenant> Queue<K> {
+    /// Of which one tenant may have so many keys in work at most.
+    pub fn new(most_of_one: usize) -> Self {
         let state = State {
-            fresh: VecDeque::new(),
-            backlog: VecDeque::new(),
+            fresh: Line::new(),
+            backlog: Line::new(),
             waiting: HashMap::new(),
             running: HashMap::new(),
+            running_of: HashMap::new(),
+            most_of_one: most_of_one.max(1),
             timers: BTreeMap::new(),
+            retries: BTreeMap::new(),
             timer_of: HashMap::new(),
             count: 0,
+            taken: 0,
+            quota: Quota { left: BURST, at: None },
         };
         Self { state: Mutex::new(state), changed: Notify::new() }
     }
@@ -62,6 +95,15 @@ impl<K: Clone + Eq + Hash> Queue<K> {
 
     /// Adds a key later, unless it comes sooner.
     pub fn push_after(&self, key: K, delay: Duration) {
+        self.plan(key, delay, false);
+    }
+
+    /// Adds a key later, within the quota of what went wrong, unless it comes sooner.
+    pub fn retry_after(&self, key: K, delay: Duration) {
+        self.plan(key, delay, true);
+    }
+
+    fn plan(&self, key: K, delay: Duration, in_quota: bool) {
         let mut state = self.lock();
         let at = (Instant::now() + delay, state.count);
         if state.waiting.contains_key(&key) || state.timer_of.get(&key).is_some_and(|known| *known <= at) {
@@ -69,10 +111,22 @@ impl<K: Clone + Eq + Hash> Queue<K> {
         }
         state.cancel(&key);
         state.count += 1;
-        state.timers.insert(at, key.clone());
+        let timers = if in_quota { &mut state.retries } else { &mut state.timers };
+        timers.insert(at, key.clone());
         state.timer_of.insert(key, at);
         drop(state);
         self.changed.notify_one();
+    }
+
+    /// Forgets what waits and what is planned.
+    pub fn clear(&self) {
+        let mut state = self.lock();
+        (state.fresh, state.backlog) = (Line::new(), Line::new());
+        state.waiting.clear();
+        state.timers.clear();
+        state.retries.clear();
+        state.timer_of.clear();
+        state.running.values_mut().for_each(|again| *again = None);
     }
 
     /// The next key. It has to be given back with [`Queue::done`].
@@ -95,11 +149,18 @@ impl<K: Clone + Eq + Hash> Queue<K> {
     /// Says that a worker has finished with a key.
     pub fn done(&self, key: &K) {
         let mut state = self.lock();
-        if let Some(Some(lane)) = state.running.remove(key) {
-            state.push(key.clone(), lane);
-            drop(state);
-            self.changed.notify_one();
+        let again = state.running.remove(key);
+        if let Some(count) = state.running_of.get_mut(key.tenant()) {
+            *count -= 1;
+            if *count == 0 {
+                state.running_of.remove(key.tenant());
+            }
         }
+        if let Some(Some(lane)) = again {
+            state.push(key.clone(), lane);
+        }
+        drop(state);
+        self.changed.notify_one();
     }
 
     /// How many keys wait to be taken, without those planned for later.
@@ -112,7 +173,7 @@ impl<K: Clone + Eq + Hash> Queue<K> {
     }
 }
 
-impl<K: Clone + Eq + Hash> State<K> {
+impl<K: Clone + Eq + Hash + Tenant> State<K> {
     fn push(&mut self, key: K, lane: Lane) {
         if let Some(again) = self.running.get_mut(&key) {
             *again = (*again).max(Some(lane));
@@ -122,39 +183,141 @@ impl<K: Clone + Eq + Hash> State<K> {
             return;
         }
         self.waiting.insert(key.clone(), lane);
-        self.lane(lane).push_back(key);
-    }
-
-    fn lane(&mut self, lane: Lane) -> &mut VecDeque<K> {
         match lane {
-            Lane::Fresh => &mut self.fresh,
-            Lane::Backlog => &mut self.backlog,
+            Lane::Fresh => self.fresh.push(key),
+            Lane::Backlog => self.backlog.push(key),
         }
     }
 
     fn cancel(&mut self, key: &K) {
         if let Some(at) = self.timer_of.remove(key) {
             self.timers.remove(&at);
+            self.retries.remove(&at);
         }
     }
 
     /// The next key, or when to look again.
     fn take(&mut self, now: Instant) -> (Option<K>, Option<Instant>) {
+        let next_timer = self.ripen(now);
+        let backlog_first = self.taken % BACKLOG_EVERY == BACKLOG_EVERY - 1;
+        let lanes = if backlog_first { [Lane::Backlog, Lane::Fresh] } else { [Lane::Fresh, Lane::Backlog] };
+        for lane in lanes {
+            if let Some(key) = self.take_from(lane) {
+                self.taken = self.taken.wrapping_add(1);
+                self.waiting.remove(&key);
+                *self.running_of.entry(key.tenant().into()).or_default() += 1;
+                self.running.insert(key.clone(), None);
+                return (Some(key), None);
+            }
+        }
+        (None, next_timer)
+    }
+
+    fn take_from(&mut self, lane: Lane) -> Option<K> {
+        let line = match lane {
+            Lane::Fresh => &mut self.fresh,
+            Lane::Backlog => &mut self.backlog,
+        };
+        let (waiting, running_of, most) = (&self.waiting, &self.running_of, self.most_of_one);
+        line.take(
+            |tenant| running_of.get(tenant).is_none_or(|count| *count < most),
+            |key| waiting.get(key) == Some(&lane),
+        )
+    }
+
+    /// Moves what was planned for now into the backlog, and says when to look again.
+    fn ripen(&mut self, now: Instant) -> Option<Instant> {
         while let Some(entry) = self.timers.first_entry().filter(|entry| entry.key().0 <= now) {
             let key = entry.remove();
             self.timer_of.remove(&key);
             self.push(key, Lane::Backlog);
         }
-        for lane in [Lane::Fresh, Lane::Backlog] {
-            while let Some(key) = self.lane(lane).pop_front() {
-                if self.waiting.get(&key) == Some(&lane) {
-                    self.waiting.remove(&key);
-                    self.running.insert(key.clone(), None);
-                    return (Some(key), None);
-                }
+        let mut next_retry = self.retries.first_key_value().map(|((at, _), _)| *at);
+        while next_retry.is_some_and(|at| at <= now) {
+            if !self.quota.take(now) {
+                next_retry = Some(now + self.quota.until_next());
+                break;
+            }
+            if let Some((_, key)) = self.retries.pop_first() {
+                self.timer_of.remove(&key);
+                self.push(key, Lane::Backlog);
+            }
+            next_retry = self.retries.first_key_value().map(|((at, _), _)| *at);
+        }
+        let next = self.timers.first_key_value().map(|((at, _), _)| *at);
+        next.into_iter().chain(next_retry).min()
+    }
+}
+
+/// Keys of many tenants, one of each in turn.
+#[derive(Debug)]
+pub struct Line<K> {
+    turns: VecDeque<Arc<str>>,
+    keys: HashMap<Arc<str>, VecDeque<K>>,
+}
+
+impl<K: Tenant> Line<K> {
+    pub fn new() -> Self {
+        Self { turns: VecDeque::new(), keys: HashMap::new() }
+    }
+
+    pub fn push(&mut self, key: K) {
+        if let Some(keys) = self.keys.get_mut(key.tenant()) {
+            return keys.push_back(key);
+        }
+        let tenant: Arc<str> = key.tenant().into();
+        self.turns.push_back(Arc::clone(&tenant));
+        self.keys.insert(tenant, [key].into());
+    }
+
+    /// The next key, of the next tenant.
+    pub fn pop(&mut self) -> Option<K> {
+        self.take(|_| true, |_| true)
+    }
+
+    /// The next key that is still wanted, of the next tenant that may have one more.
+    fn take(&mut self, may: impl Fn(&str) -> bool, is_wanted: impl Fn(&K) -> bool) -> Option<K> {
+        for _ in 0..self.turns.len() {
+            let tenant = self.turns.pop_front()?;
+            if !may(&tenant) {
+                self.turns.push_back(tenant);
+                continue;
+            }
+            let keys = self.keys.get_mut(&tenant)?;
+            let found = std::iter::from_fn(|| keys.pop_front()).find(&is_wanted);
+            match keys.is_empty() {
+                true => drop(self.keys.remove(&tenant)),
+                false => self.turns.push_back(tenant),
+            }
+            if found.is_some() {
+                return found;
             }
         }
-        (None, self.timers.first_key_value().map(|((at, _), _)| *at))
+        None
+    }
+}
+
+/// So many in a second.
+#[derive(Debug)]
+struct Quota {
+    left: f64,
+    at: Option<Instant>,
+}
+
+impl Quota {
+    fn take(&mut self, now: Instant) -> bool {
+        let passed = self.at.map_or(0.0, |at| now.saturating_duration_since(at).as_secs_f64());
+        self.at = Some(now);
+        self.left = (self.left + passed * QUOTA).min(BURST);
+        let is_there = self.left >= 1.0;
+        if is_there {
+            self.left -= 1.0;
+        }
+        is_there
+    }
+
+    fn until_next(&self) -> Duration {
+        Duration::from_secs_f64(((1.0 - self.left) / QUOTA).max(0.001))
     }
 }
 
@@ -162,13 +325,19 @@ impl<K: Clone + Eq + Hash> State<K> {
 mod tests {
     use super::*;
 
+    impl Tenant for &'static str {
+        fn tenant(&self) -> &str {
+            self.split('/').next().unwrap_or_default()
+        }
+    }
+
     fn take(queue: &Queue<&'static str>) -> Option<&'static str> {
         queue.lock().take(Instant::now()).0
     }
 
     #[test]
     fn what_is_new_comes_first_and_each_key_once() {
-        let queue = Queue::new();
+        let queue = Queue::new(100);
         for key in ["a", "b", "a", "c"] {
             queue.push(key, Lane::Backlog);
         }
@@ -182,7 +351,7 @@ mod tests {
 
     #[test]
     fn a_key_that_somebody_works_on_comes_again_afterwards() {
-        let queue = Queue::new();
+        let queue = Queue::new(100);
         queue.push("a", Lane::Backlog);
         assert_eq!(take(&queue), Some("a"));
         queue.push("a", Lane::Fresh);
@@ -195,7 +364,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_is_planned_comes_in_its_time_unless_it_comes_sooner() {
-        let queue = Queue::new();
+        let queue = Queue::new(100);
         let start = Instant::now();
         queue.push_after("a", Duration::from_secs(5));
         queue.push_after("a", Duration::from_secs(9));
@@ -210,5 +379,52 @@ mod tests {
         }
         assert_eq!(taken, [("c", 0), ("b", 2), ("a", 5)]);
         assert!(take(&queue).is_none());
+        queue.push("d", Lane::Fresh);
+        queue.push_after("e", Duration::ZERO);
+        queue.clear();
+        assert!(take(&queue).is_none() && queue.len() == 0);
+    }
+
+    #[test]
+    fn tenants_take_turns_and_none_has_all_workers() {
+        let queue = Queue::new(2);
+        for key in ["big/1", "big/2", "big/3", "big/4", "small/1", "small/2", "tiny/1"] {
+            queue.push(key, Lane::Fresh);
+        }
+        let all: Vec<_> = std::iter::from_fn(|| take(&queue)).collect();
+        assert_eq!(all, ["big/1", "small/1", "tiny/1", "big/2", "small/2"]);
+        queue.done(&"big/2");
+        assert_eq!([take(&queue), take(&queue)], [Some("big/3"), None]);
+    }
+
+    #[test]
+    fn what_was_there_before_is_not_forgotten_for_what_is_new() {
+        let queue = Queue::new(100);
+        queue.push("old/1", Lane::Backlog);
+        let new = ["a/1", "a/2", "a/3", "a/4", "a/5", "a/6", "a/7", "a/8", "a/9"];
+        new.iter().for_each(|key| queue.push(*key, Lane::Fresh));
+        let first: Vec<_> = (0..8).filter_map(|_| take(&queue)).collect();
+        assert!(first.contains(&"old/1") && first[0] == "a/1", "{first:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_went_wrong_is_tried_again_within_a_quota() {
+        const KEYS: usize = 500;
+        let names: Vec<&'static str> =
+            (0..KEYS).map(|index| &*Box::leak(format!("t{}/{index}", index % 7).into_boxed_str())).collect();
+        let queue = Queue::new(KEYS);
+        let start = Instant::now();
+        names.iter().for_each(|name| queue.retry_after(*name, Duration::ZERO));
+        queue.push_after("free/1", Duration::ZERO);
+        let mut times = Vec::new();
+        for _ in 0..=KEYS {
+            let key = queue.next().await;
+            times.push((key, start.elapsed().as_secs_f64()));
+        }
+        let free = times.iter().find(|(key, _)| *key == "free/1").unwrap();
+        assert!(free.1 < 0.1, "{free:?}");
+        let last = times.last().unwrap().1;
+        let least = (KEYS as f64 - BURST) / QUOTA;
+        assert!((least - 0.5..least + 1.0).contains(&last), "{last}");
     }
 }

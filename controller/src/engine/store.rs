@@ -1,151 +1,93 @@
-//! What the watches have seen: a copy of the objects that counts as complete once each watch has listed them. And how
-//! soon a watch that has failed begins anew.
+//! What the watches have seen: of each object only what is gone by, so that a hundred thousand of them fit.
+//!
+//! It counts as complete once each watch has listed everything. A list that begins again takes nothing away before it
+//! is complete.
 
 use std::collections::{HashMap, HashSet};
-use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use kube::Resource;
-use kube::runtime::utils::Backoff;
-use kube::runtime::watcher::{self, DefaultBackoff, Event};
-
-/// The longest wait before a watch begins anew: what has changed meanwhile is seen only then.
-const LONGEST_WAIT: Duration = Duration::from_secs(5);
-
-/// After how many seconds the API server ends a watch, which then goes on where it was: so one whose connection is dead
-/// is not waited for much longer.
-const WATCH: u32 = 50;
-
-/// How many objects one answer to a list holds: SealedSecrets can have a megabyte each.
-const PAGE: u32 = 100;
-
-/// How everything is watched.
-pub fn watching() -> watcher::Config {
-    watcher::Config::default().timeout(WATCH).page_size(PAGE)
-}
-
-/// The waits of a watch that has failed.
-#[derive(Default)]
-pub struct Waits(DefaultBackoff);
-
-impl Iterator for Waits {
-    type Item = Duration;
-
-    fn next(&mut self) -> Option<Duration> {
-        Some(self.0.next()?.min(LONGEST_WAIT))
-    }
-}
-
-impl Backoff for Waits {
-    fn reset(&mut self) {
-        self.0.reset();
-    }
-}
-
-/// Namespace and name.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Key {
-    pub namespace: String,
-    pub name: String,
-}
-
-impl Key {
-    pub fn new(namespace: impl Into<String>, name: impl Into<String>) -> Self {
-        Self { namespace: namespace.into(), name: name.into() }
-    }
-
-    pub fn of<K: Resource>(object: &K) -> Self {
-        let meta = object.meta();
-        Self::new(meta.namespace.clone().unwrap_or_default(), meta.name.clone().unwrap_or_default())
-    }
-}
-
-impl fmt::Display for Key {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.namespace, self.name)
-    }
-}
+use crate::engine::object::Key;
+use crate::engine::watch::{Event, Object};
 
 /// What an event has changed.
 #[derive(Debug)]
-pub struct Change<K> {
+pub struct Change<V> {
     pub key: Key,
-    pub old: Option<Arc<K>>,
-    pub new: Option<Arc<K>>,
+    pub old: Option<V>,
+    pub new: Option<V>,
     /// It was found by a list, not told by a watch.
     pub listed: bool,
 }
 
 /// Objects of one kind, from one watch or, one for each namespace, from several.
 #[derive(Debug)]
-pub struct Mirror<K> {
-    state: Mutex<State<K>>,
+pub struct Store<V> {
+    state: Mutex<State<V>>,
     watches: usize,
 }
 
 #[derive(Debug)]
-struct State<K> {
-    objects: HashMap<Key, Arc<K>>,
-    /// What the lists that are under way have found, by watch.
-    listing: HashMap<usize, HashSet<Key>>,
-    complete: HashSet<usize>,
+struct State<V> {
+    entries: HashMap<Key, Entry<V>>,
+    /// How many lists each watch has begun.
+    lists: HashMap<u32, u32>,
+    complete: HashSet<u32>,
     /// Watches that we may not have.
-    refused: HashSet<usize>,
-    /// Which watch an object is from.
-    from: HashMap<Key, usize>,
+    refused: HashSet<u32>,
 }
 
-impl<K: Resource> Mirror<K> {
+#[derive(Debug)]
+struct Entry<V> {
+    value: V,
+    watch: u32,
+    /// The last list of its watch that has found it.
+    list: u32,
+}
+
+impl<V: Clone> Store<V> {
     pub fn new(watches: usize) -> Self {
         let state = State {
-            objects: HashMap::new(),
-            listing: HashMap::new(),
+            entries: HashMap::new(),
+            lists: HashMap::new(),
             complete: HashSet::new(),
             refused: HashSet::new(),
-            from: HashMap::new(),
         };
         Self { state: Mutex::new(state), watches }
     }
 
     /// Takes an event of a watch in, and says what has changed by it.
-    pub fn apply(&self, watch: usize, event: Event<K>) -> Vec<Change<K>> {
+    pub fn apply<T: Object>(&self, watch: u32, event: Event<T>, value: impl Fn(&T) -> V) -> Vec<Change<V>> {
         let mut state = self.lock();
         match event {
-            Event::Init => {
-                state.listing.insert(watch, HashSet::new());
+            Event::Begun => {
+                *state.lists.entry(watch).or_default() += 1;
                 Vec::new()
             }
-            Event::InitApply(object) => {
-                let change = state.put(watch, object, true);
-                state.listing.entry(watch).or_default().insert(change.key.clone());
-                vec![change]
-            }
-            Event::InitDone => {
-                let found = state.listing.remove(&watch).unwrap_or_default();
+            Event::Listed(object) => vec![state.put(watch, object.meta().key(), value(&object), true)],
+            Event::Complete => {
                 state.complete.insert(watch);
                 state.refused.remove(&watch);
-                let of_watch =
-                    state.from.iter().filter(|(key, from)| **from == watch && !found.contains(*key));
-                let gone: Vec<Key> = of_watch.map(|(key, _)| key.clone()).collect();
-                gone.into_iter().map(|key| state.remove(key, true)).collect()
+                state.remove_unlisted(watch)
             }
-            Event::Apply(object) => vec![state.put(watch, object, false)],
-            Event::Delete(object) => vec![state.remove(Key::of(&object), false)],
+            Event::Changed(object) => vec![state.put(watch, object.meta().key(), value(&object), false)],
+            Event::Gone(object) => vec![state.remove(object.meta().key(), false)],
+            Event::Refused => {
+                state.refused.insert(watch);
+                Vec::new()
+            }
         }
     }
 
-    pub fn get(&self, key: &Key) -> Option<Arc<K>> {
-        self.lock().objects.get(key).cloned()
+    pub fn get(&self, key: &Key) -> Option<V> {
+        self.lock().entries.get(key).map(|entry| entry.value.clone())
     }
 
     pub fn keys(&self) -> Vec<Key> {
-        self.lock().objects.keys().cloned().collect()
+        self.lock().entries.keys().cloned().collect()
     }
 
-    /// A watch was refused: the others go on without it.
-    pub fn refuse(&self, watch: usize) {
-        self.lock().refused.insert(watch);
+    pub fn is_empty(&self) -> bool {
+        self.lock().entries.is_empty()
     }
 
     /// Whether there may be objects that we must not see.
@@ -159,78 +101,89 @@ impl<K: Resource> Mirror<K> {
         !state.complete.is_empty() && state.complete.union(&state.refused).count() == self.watches
     }
 
-    fn lock(&self) -> MutexGuard<'_, State<K>> {
+    fn lock(&self) -> MutexGuard<'_, State<V>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl<K: Resource> State<K> {
-    fn put(&mut self, watch: usize, object: K, listed: bool) -> Change<K> {
-        let (key, new) = (Key::of(&object), Arc::new(object));
-        self.from.insert(key.clone(), watch);
-        let old = self.objects.insert(key.clone(), Arc::clone(&new));
-        Change { key, old, new: Some(new), listed }
+impl<V> State<V> {
+    fn put(&mut self, watch: u32, key: Key, value: V, listed: bool) -> Change<V>
+    where
+        V: Clone,
+    {
+        let list = self.lists.get(&watch).copied().unwrap_or_default();
+        let entry = Entry { value: value.clone(), watch, list };
+        let old = self.entries.insert(key.clone(), entry).map(|entry| entry.value);
+        Change { key, old, new: Some(value), listed }
     }
 
-    fn remove(&mut self, key: Key, listed: bool) -> Change<K> {
-        self.from.remove(&key);
-        let old = self.objects.remove(&key);
+    fn remove(&mut self, key: Key, listed: bool) -> Change<V> {
+        let old = self.entries.remove(&key).map(|entry| entry.value);
         Change { key, old, new: None, listed }
+    }
+
+    fn remove_unlisted(&mut self, watch: u32) -> Vec<Change<V>> {
+        let list = self.lists.get(&watch).copied().unwrap_or_default();
+        let is_gone = |entry: &Entry<V>| entry.watch == watch && entry.list != list;
+        let gone = self.entries.iter().filter(|(_, entry)| is_gone(entry)).map(|(key, _)| key.clone());
+        let gone: Vec<Key> = gone.collect();
+        gone.into_iter().map(|key| self.remove(key, true)).collect()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use k8s_openapi::api::core::v1::ConfigMap;
-    use kube::api::ObjectMeta;
-
     use super::*;
+    use crate::engine::object::{Bare, Meta};
 
-    fn object(namespace: &str, name: &str) -> ConfigMap {
-        let metadata = ObjectMeta {
-            namespace: Some(namespace.to_owned()),
-            name: Some(name.to_owned()),
-            ..ObjectMeta::default()
-        };
-        ConfigMap { metadata, ..ConfigMap::default() }
+    fn object(namespace: &str, name: &str) -> Bare {
+        let metadata = Meta { name: name.to_owned(), namespace: namespace.to_owned(), ..Meta::default() };
+        Bare { metadata }
+    }
+
+    fn apply(store: &Store<()>, watch: u32, event: Event<Bare>) -> Vec<Change<()>> {
+        store.apply(watch, event, |_| ())
     }
 
     #[test]
     fn a_namespace_that_is_refused_holds_up_no_other() {
-        let mirror = Mirror::<ConfigMap>::new(2);
-        let list = |watch| [Event::Init, Event::InitDone].map(|event| drop(mirror.apply(watch, event)));
-        mirror.refuse(0);
-        assert!(!mirror.is_complete() && mirror.is_refused());
+        let store = Store::new(2);
+        let list = |watch| [Event::Begun, Event::Complete].map(|event| drop(apply(&store, watch, event)));
+        apply(&store, 0, Event::Refused);
+        assert!(!store.is_complete() && store.is_refused());
         list(1);
-        assert!(mirror.is_complete() && mirror.is_refused());
+        assert!(store.is_complete() && store.is_refused());
         list(0);
-        assert!(mirror.is_complete() && !mirror.is_refused());
-        mirror.refuse(1);
-        assert!(mirror.is_complete() && mirror.is_refused());
-        let all = Mirror::<ConfigMap>::new(2);
-        all.refuse(0);
-        all.refuse(1);
+        assert!(store.is_complete() && !store.is_refused());
+        apply(&store, 1, Event::Refused);
+        assert!(store.is_complete() && store.is_refused());
+        let all = Store::new(2);
+        apply(&all, 0, Event::Refused);
+        apply(&all, 1, Event::Refused);
         assert!(!all.is_complete());
     }
 
     #[test]
     fn a_new_list_shows_what_has_gone_meanwhile_in_its_own_namespace() {
-        let mirror = Mirror::new(2);
-        for (watch, namespace) in ["a", "b"].into_iter().enumerate() {
-            mirror.apply(watch, Event::Init);
-            mirror.apply(watch, Event::InitApply(object(namespace, "x")));
-            assert!(!mirror.is_complete());
-            mirror.apply(watch, Event::InitDone);
+        let store = Store::new(2);
+        for (watch, namespace) in [(0, "a"), (1, "b")] {
+            apply(&store, watch, Event::Begun);
+            apply(&store, watch, Event::Listed(object(namespace, "x")));
+            assert!(!store.is_complete());
+            apply(&store, watch, Event::Complete);
         }
-        assert!(mirror.is_complete());
-        mirror.apply(0, Event::Apply(object("a", "y")));
+        assert!(store.is_complete());
+        apply(&store, 0, Event::Changed(object("a", "y")));
 
-        mirror.apply(0, Event::Init);
-        let change = mirror.apply(0, Event::InitApply(object("a", "y"))).remove(0);
+        // A list that breaks off takes nothing away.
+        apply(&store, 0, Event::Begun);
+        apply(&store, 0, Event::Begun);
+        let change = apply(&store, 0, Event::Listed(object("a", "y"))).remove(0);
         assert!(change.old.is_some() && change.listed);
-        let gone = mirror.apply(0, Event::InitDone);
+        assert_eq!(store.keys().len(), 3);
+        let gone = apply(&store, 0, Event::Complete);
         assert_eq!(gone.iter().map(|change| change.key.to_string()).collect::<Vec<_>>(), ["a/x"]);
-        let mut left = mirror.keys();
+        let mut left = store.keys();
         left.sort();
         assert_eq!(left, [Key::new("a", "y"), Key::new("b", "x")]);
     }

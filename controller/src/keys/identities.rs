@@ -4,30 +4,30 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use futures_util::{Stream, StreamExt};
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{Api, Patch, PatchParams, PostParams};
-use kube::runtime::WatchStreamExt;
-use kube::runtime::watcher::{self, Event, watcher};
+use kube::core::Request;
 use sealant::host::Closed;
 use sealant::keys::{Identities, KeyService, generate_identity, recipients_of};
 use sealant::secret::SecretBytes;
+use serde::de::IgnoredAny;
 use serde_json::json;
 use sha2::{Digest, Sha256};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
+use crate::engine::api::{ApiServer, Failure};
 use crate::engine::lease::Leadership;
 use crate::engine::metrics::Metrics;
-use crate::engine::store::{Waits, watching};
-use crate::keys::opening::Opener;
+use crate::engine::watch::{Event, Object, Watch, What};
+use crate::keys::opening::{Keyring, Opener};
 use crate::keys::vault::{ControllerHost, read};
-use crate::managed::decide::{MANAGER, is_managed};
+use crate::managed::decide::{IDENTITY, is_managed};
+use crate::managed::secret::{self, MANAGER, Secret};
 use crate::managed::write::NOT_THERE;
-use crate::source::sealed::resource::IDENTITY;
 
 /// The first identity, if the controller makes it.
 const FIRST: &str = "sealant-identity";
@@ -48,8 +48,8 @@ struct Entry {
     text: SecretBytes,
     recipients: Vec<String>,
     is_retired: bool,
-    /// Files come first, then the newest.
-    created: Option<Timestamp>,
+    /// Files come first, then the newest. Such texts have the order of their times.
+    created: Option<String>,
 }
 
 impl Entry {
@@ -71,7 +71,7 @@ impl Ring {
     fn new(mut entries: Vec<Entry>, problems: Vec<String>) -> Self {
         entries.sort_by(|a, b| {
             let place = |entry: &Entry| {
-                let newest_first = entry.created.map(|created| std::cmp::Reverse(created.as_second()));
+                let newest_first = entry.created.clone().map(std::cmp::Reverse);
                 (entry.is_retired, entry.created.is_some(), newest_first, entry.name.clone())
             };
             place(a).cmp(&place(b))
@@ -134,7 +134,8 @@ impl Ring {
 
 /// Keeps the identities up to date.
 pub struct Keeper {
-    pub secrets: Api<Secret>,
+    pub api: ApiServer,
+    pub namespace: String,
     pub files: Vec<PathBuf>,
     pub host: &'static ControllerHost,
     pub opener: Opener,
@@ -145,30 +146,39 @@ pub struct Keeper {
 
 impl Keeper {
     pub async fn run(self) {
-        let mut events = self.events();
+        let known = Arc::new((Mutex::new(Known::default()), Notify::new()));
+        let seen = Arc::clone(&known);
+        let take = move |event| {
+            seen.0.lock().unwrap_or_else(PoisonError::into_inner).take_in(event);
+            seen.1.notify_one();
+        };
+        let what = What {
+            kind: "identities",
+            namespace: self.namespace.clone(),
+            path: secret::path(&self.namespace),
+            labels: Some(IDENTITY.to_owned()),
+            bare: false,
+        };
+        let watch = Watch::new(self.api.clone(), what, Arc::clone(&self.metrics), take);
+        tokio::join!(watch.run(), self.keep(&known.0, &known.1));
+    }
+
+    async fn keep(&self, known: &Mutex<Known>, changed: &Notify) {
         let mut ticks = tokio::time::interval(FILES_EVERY);
-        let mut known = Known::default();
         let mut print = None;
         loop {
             tokio::select! {
-                event = events.next() => match event {
-                    Some(Ok(event)) => known.take_in(event),
-                    Some(Err(error)) => tracing::warn!("cannot watch the identities: {error}"),
-                    None => return,
-                },
+                () = changed.notified() => {}
                 _ = ticks.tick(), if !self.files.is_empty() => {}
             }
-            let Some(secrets) = &known.secrets else { continue };
-            let ring = self.gather(secrets.values());
+            let ring = match &known.lock().unwrap_or_else(PoisonError::into_inner).secrets {
+                Some(secrets) => self.gather(secrets.values()),
+                None => continue,
+            };
             if print.replace(ring.print()) != Some(ring.print()) {
                 self.announce(ring);
             }
         }
-    }
-
-    fn events(&self) -> impl Stream<Item = watcher::Result<Event<Secret>>> + Unpin + use<> {
-        let config = watching().labels(IDENTITY);
-        Box::pin(watcher(self.secrets.clone(), config).backoff(Waits::default()))
     }
 
     fn gather<'s>(&self, secrets: impl Iterator<Item = &'s Secret>) -> Ring {
@@ -190,14 +200,16 @@ impl Keeper {
         self.metrics.identities.set(i64::try_from(ring.entries.len()).unwrap_or(i64::MAX));
         self.metrics.broken_identities.set(i64::try_from(ring.problems.len()).unwrap_or(i64::MAX));
         let (identities, host) = (ring.identities(), self.host);
-        self.opener.replace(Box::new(move || {
+        let recipients = ring.recipients(true).into_iter().map(str::to_owned).collect();
+        let make = Box::new(move || {
             let service = KeyService::new(host, identities);
             match host.vault() {
                 Ok(vault) => service.with_vault(vault),
                 // The settings were looked at when the controller started.
                 Err(_) => service,
             }
-        }));
+        });
+        self.opener.replace(Keyring { make, recipients });
         self.ring.send_replace(Some(Arc::new(ring)));
     }
 }
@@ -213,22 +225,26 @@ struct Known {
 
 impl Known {
     fn take_in(&mut self, event: Event<Secret>) {
-        let name = |secret: &Secret| secret.metadata.name.clone().unwrap_or_default();
+        let name = |secret: &Secret| secret.meta().name.clone();
         match event {
-            Event::Init => self.listed.clear(),
-            Event::InitApply(secret) => drop(self.listed.insert(name(&secret), secret)),
-            Event::InitDone => self.secrets = Some(std::mem::take(&mut self.listed)),
-            Event::Apply(secret) => drop(self.secrets.get_or_insert_default().insert(name(&secret), secret)),
-            Event::Delete(secret) => drop(self.secrets.get_or_insert_default().remove(&name(&secret))),
+            Event::Begun => self.listed.clear(),
+            Event::Listed(secret) => drop(self.listed.insert(name(&secret), secret)),
+            Event::Complete => self.secrets = Some(std::mem::take(&mut self.listed)),
+            Event::Changed(secret) => {
+                drop(self.secrets.get_or_insert_default().insert(name(&secret), secret))
+            }
+            Event::Gone(secret) => drop(self.secrets.get_or_insert_default().remove(&name(&secret))),
+            // What was known is known.
+            Event::Refused => {}
         }
     }
 }
 
 /// The identities of a labelled Secret.
 fn of_secret(secret: &Secret) -> Vec<Result<Entry, String>> {
-    let name = secret.metadata.name.as_deref().unwrap_or_default();
-    let role = secret.metadata.labels.as_ref().and_then(|labels| labels.get(IDENTITY)).map(String::as_str);
-    if is_managed(&secret.metadata) {
+    let name = &secret.meta.name;
+    let role = secret.meta.labels.get(IDENTITY).map(String::as_str);
+    if is_managed(&secret.meta) {
         // Or whoever may create a SealedSecret could give the controller an identity.
         return vec![Err(format!("Secret {name}: it was made from a SealedSecret"))];
     }
@@ -237,12 +253,11 @@ fn of_secret(secret: &Secret) -> Vec<Result<Entry, String>> {
         Some("retired") => true,
         _ => return vec![Err(format!("Secret {name}: the label {IDENTITY} is neither active nor retired"))],
     };
-    let created = secret.metadata.creation_timestamp.as_ref().map(|time| time.0).unwrap_or_default();
-    let files = secret.data.iter().flatten().filter(|(key, _)| key.ends_with(ENDING));
+    let files = secret.data.iter().filter(|(key, _)| key.ends_with(ENDING));
     let entries: Vec<_> = files
         .map(|(key, value)| {
-            let entry = Entry::new(format!("Secret {name}/{key}"), SecretBytes::new(value.0.clone()))?;
-            Ok(Entry { is_retired, created: Some(created), ..entry })
+            let entry = Entry::new(format!("Secret {name}/{key}"), value.clone())?;
+            Ok(Entry { is_retired, created: Some(secret.meta.created.clone()), ..entry })
         })
         .collect();
     match entries.is_empty() {
@@ -275,23 +290,26 @@ pub async fn were_published(maps: &Api<ConfigMap>) -> Result<bool, kube::Error> 
 }
 
 /// Makes the first identity. Somebody else may be faster: then it is theirs.
-pub async fn generate(secrets: &Api<Secret>) -> Result<(), kube::Error> {
+pub async fn generate(api: &ApiServer, namespace: &str) -> Result<(), Failure> {
     let identity = generate_identity(false, Timestamp::now());
     let body = json!({
+        "apiVersion": "v1",
+        "kind": "Secret",
         "metadata": {"name": FIRST, "labels": {IDENTITY: "active", "app.kubernetes.io/part-of": "sealant"}},
         "stringData": {format!("first{ENDING}"): &*identity.file},
     });
-    let secret: Secret = serde_json::from_value(body).map_err(kube::Error::SerdeError)?;
-    match secrets.create(&PostParams::default(), &secret).await {
+    let request = Request::new(secret::path(namespace));
+    let create = request.create(&PostParams::default(), body.to_string().into_bytes());
+    match api.ask::<IgnoredAny>(create).await {
         Ok(_) => {
             tracing::info!(recipient = %identity.recipient, "made the first identity: keep a copy of Secret {FIRST} in a safe place");
             Ok(())
         }
-        Err(kube::Error::Api(status)) if status.code == 409 => {
+        Err(failure) if failure.code() == Some(409) => {
             tracing::warn!("Secret {FIRST} exists, but is not labelled {IDENTITY}");
             Ok(())
         }
-        Err(error) => Err(error),
+        Err(failure) => Err(failure),
     }
 }
 
@@ -328,18 +346,16 @@ pub async fn publish(
 
 #[cfg(test)]
 mod tests {
-    use k8s_openapi::ByteString;
-
     use super::*;
 
     fn secret(name: &str, role: &str, age: i64, text: &[u8]) -> Secret {
-        let body = json!({"metadata": {
+        let mut secret: Secret = serde_json::from_value(json!({"metadata": {
             "name": name,
             "labels": {IDENTITY: role},
             "creationTimestamp": Timestamp::from_second(age).unwrap(),
-        }});
-        let mut secret: Secret = serde_json::from_value(body).unwrap();
-        secret.data = Some([("key.agekey".to_owned(), ByteString(text.to_vec()))].into());
+        }}))
+        .unwrap();
+        secret.data = [("key.agekey".to_owned(), SecretBytes::new(text.to_vec()))].into();
         secret
     }
 
@@ -362,31 +378,31 @@ mod tests {
     fn an_identity_has_not_gone_because_they_are_listed_anew() {
         let mut known = Known::default();
         let names = |known: &Known| known.secrets.as_ref().map(|secrets| secrets.len());
-        let listed = |name| Event::InitApply(secret(name, "active", 1, b"x"));
-        known.take_in(Event::Init);
+        let listed = |name| Event::Listed(secret(name, "active", 1, b"x"));
+        known.take_in(Event::Begun);
         known.take_in(listed("a"));
         assert_eq!(names(&known), None);
-        known.take_in(Event::InitDone);
-        known.take_in(Event::Apply(secret("b", "active", 1, b"x")));
+        known.take_in(Event::Complete);
+        known.take_in(Event::Changed(secret("b", "active", 1, b"x")));
         assert_eq!(names(&known), Some(2));
         // A list that breaks off and begins again.
-        for event in [Event::Init, listed("a"), Event::Init, listed("b")] {
+        for event in [Event::Begun, listed("a"), Event::Begun, listed("b")] {
             known.take_in(event);
             assert_eq!(names(&known), Some(2));
         }
-        known.take_in(Event::InitDone);
+        known.take_in(Event::Complete);
         assert_eq!(names(&known), Some(1));
-        known.take_in(Event::Delete(secret("b", "active", 1, b"x")));
+        known.take_in(Event::Gone(secret("b", "active", 1, b"x")));
         assert_eq!(names(&known), Some(0));
     }
 
     #[test]
     fn what_is_no_identity_is_named_and_never_quoted() {
         let mut managed = secret("managed", "active", 1, b"x");
-        managed.metadata.annotations =
-            Some([(crate::source::sealed::resource::MADE_BY.to_owned(), "managed".to_owned())].into());
+        managed.meta.annotations =
+            [(crate::managed::decide::MADE_BY.to_owned(), "managed".to_owned())].into();
         let mut empty = secret("empty", "active", 1, b"x");
-        empty.data = None;
+        empty.data.clear();
         let cases = [
             (managed, "made from a SealedSecret"),
             (empty, "no key that ends in .agekey"),

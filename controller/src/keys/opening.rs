@@ -3,13 +3,18 @@
 //! Lives on a thread of its own: work on age keys blocks it, and nothing else. What was opened before, or opens with age
 //! keys, waits for no server. SealedSecrets that need the same Vault servers are opened together, and wait for no others.
 //! Remembers data keys by namespace and by all that wraps them, never by an id or a commitment, which anybody can write.
+//!
+//! Whoever writes a SealedSecret decides what there is to try, and so how much is tried has a bound; what did not open
+//! is not tried again before the keys change; namespaces take turns; and a panic is one SealedSecret's.
 
 use std::cell::RefCell;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use sealant::error::{Error, Kind, Result};
 use sealant::keys::{KeyService, MasterKey, WrappedDataKey};
 use sealant::sealed_secret::{DataKeyEntry, OpenedKeys, used_data_keys};
@@ -18,6 +23,8 @@ use sha2::{Digest, Sha256};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout};
 
+use crate::engine::metrics::Metrics;
+use crate::engine::queue::{Line, Tenant};
 use crate::source::sealed::resource::SealedSecret;
 
 /// How long an opened data key is remembered, and thereby how long a revocation in Vault may take.
@@ -25,6 +32,23 @@ const MEMORY: Duration = Duration::from_secs(600);
 
 /// How many data keys are remembered.
 const MOST_REMEMBERED: usize = 20_000;
+
+/// How many failures are remembered.
+const MOST_FAILURES: usize = 2_000;
+
+/// How often what is remembered is looked through.
+const SWEEP: Duration = Duration::from_secs(60);
+
+/// How many wraps of a data key are tried for recipients whose identity is at hand, and for others: a recipient that is
+/// written beside a wrap is a hint, no more.
+const MOST_OURS: usize = 64;
+const MOST_OTHERS: usize = 32;
+
+/// How long all that is tried of a data key may be: an age file of this length has hundreds of stanzas.
+const LONGEST_TRIED: usize = 64 << 10;
+
+/// How long all that is tried in one request may be, unless it is one SealedSecret's.
+const LONGEST_BATCH: usize = 256 << 10;
 
 /// How many SealedSecrets are opened in one request.
 const BATCH: usize = 256;
@@ -42,6 +66,13 @@ const MOST_LANES: usize = 1000;
 /// Makes the key service, on the thread that it stays on.
 pub type MakeService = Box<dyn FnOnce() -> KeyService<'static> + Send>;
 
+/// The keys that are at hand.
+pub struct Keyring {
+    pub make: MakeService,
+    /// Whose identities they are.
+    pub recipients: BTreeSet<String>,
+}
+
 /// Opens SealedSecrets.
 #[derive(Clone)]
 pub struct Opener {
@@ -50,15 +81,15 @@ pub struct Opener {
 
 enum Request {
     Open(Arc<SealedSecret>, oneshot::Sender<Result<OpenedKeys>>),
-    Use(MakeService),
+    Use(Keyring),
 }
 
 impl Opener {
     /// An opener that has no identities yet.
-    pub fn start() -> std::io::Result<Self> {
+    pub fn start(metrics: Arc<Metrics>) -> std::io::Result<Self> {
         let (requests, inbox) = mpsc::unbounded_channel();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let run = move || runtime.block_on(tokio::task::LocalSet::new().run_until(serve(inbox)));
+        let run = move || runtime.block_on(tokio::task::LocalSet::new().run_until(serve(inbox, metrics)));
         std::thread::Builder::new().name("opening".to_owned()).spawn(run)?;
         Ok(Self { requests })
     }
@@ -85,8 +116,8 @@ impl Opener {
     }
 
     /// Uses other identities from now on, and forgets what was opened with the old ones.
-    pub fn replace(&self, service: MakeService) {
-        let _ = self.requests.send(Request::Use(service));
+    pub fn replace(&self, keyring: Keyring) {
+        let _ = self.requests.send(Request::Use(keyring));
     }
 }
 
@@ -94,52 +125,90 @@ fn gone() -> Error {
     Error::new(Kind::NoDataKey, "the key service gave no answer").passing(true)
 }
 
+fn panicked() -> Error {
+    Error::new(Kind::Decrypt, "the controller fails on it: this is an error in the controller itself")
+}
+
 /// The key service and what it has opened.
 struct Keys {
     service: KeyService<'static>,
+    recipients: BTreeSet<String>,
     memory: RefCell<Memory>,
 }
 
 /// A SealedSecret to open, with the keys that were at hand when it came.
-type Job = (Rc<Keys>, Open);
+#[derive(Clone)]
+struct Job {
+    keys: Rc<Keys>,
+    sealed: Arc<SealedSecret>,
+    reply: Reply,
+}
 
-type Open = (Arc<SealedSecret>, oneshot::Sender<Result<OpenedKeys>>);
+impl Tenant for Job {
+    fn tenant(&self) -> &str {
+        self.sealed.namespace()
+    }
+}
+
+/// Who waits for it, until they have an answer.
+#[derive(Clone)]
+struct Reply(Rc<RefCell<Option<oneshot::Sender<Result<OpenedKeys>>>>>);
+
+impl Reply {
+    fn send(&self, answer: Result<OpenedKeys>) {
+        // Whoever has given up asks again.
+        let _ = self.0.take().map(|sender| sender.send(answer));
+    }
+
+    fn is_wanted(&self) -> bool {
+        self.0.borrow().as_ref().is_some_and(|sender| !sender.is_closed())
+    }
+}
 
 /// The servers that a SealedSecret may need.
-type Lane = BTreeSet<String>;
+type Servers = BTreeSet<String>;
 
-async fn serve(mut inbox: mpsc::UnboundedReceiver<Request>) {
+async fn serve(mut inbox: mpsc::UnboundedReceiver<Request>, metrics: Arc<Metrics>) {
     let mut keys: Option<Rc<Keys>> = None;
     let (remaining, for_servers) = mpsc::unbounded_channel();
-    let first = start_lane(Stage::WithoutServers(remaining));
-    tokio::task::spawn_local(ask_servers(for_servers));
-    while let Some(request) = inbox.recv().await {
-        match (request, &keys) {
-            (Request::Use(make), _) => {
-                keys = Some(Rc::new(Keys { service: make(), memory: RefCell::default() }));
+    let first = start_lane(Stage::WithoutServers(remaining), &metrics);
+    tokio::task::spawn_local(ask_servers(for_servers, metrics));
+    let mut sweeps = tokio::time::interval(SWEEP);
+    while !first.is_closed() {
+        let request = tokio::select! {
+            request = inbox.recv() => request,
+            _ = sweeps.tick() => {
+                keys.iter().for_each(|keys| keys.memory.borrow_mut().sweep());
+                continue;
             }
-            (Request::Open(_, reply), None) => drop(reply.send(Err(gone()))),
+        };
+        match (request, &keys) {
+            (None, _) => return,
+            (Some(Request::Use(Keyring { make, recipients })), _) => {
+                keys = Some(Rc::new(Keys { service: make(), recipients, memory: RefCell::default() }));
+            }
+            (Some(Request::Open(_, reply)), None) => drop(reply.send(Err(gone()))),
             // Who gets no answer learns that there is none.
-            (Request::Open(sealed, reply), Some(keys)) => {
-                drop(first.send((Rc::clone(keys), (sealed, reply))));
+            (Some(Request::Open(sealed, reply)), Some(keys)) => {
+                let reply = Reply(Rc::new(RefCell::new(Some(reply))));
+                drop(first.send(Job { keys: Rc::clone(keys), sealed, reply }));
             }
         }
     }
 }
 
 /// Hands out what needs a server, to a lane for each group of servers.
-async fn ask_servers(mut inbox: mpsc::UnboundedReceiver<Job>) {
-    let mut lanes: HashMap<Lane, mpsc::UnboundedSender<Job>> = HashMap::new();
+async fn ask_servers(mut inbox: mpsc::UnboundedReceiver<Job>, metrics: Arc<Metrics>) {
+    let mut lanes: HashMap<Servers, mpsc::UnboundedSender<Job>> = HashMap::new();
     while let Some(job) = inbox.recv().await {
-        let (_, (sealed, _)) = &job;
-        let lane: Lane = servers(sealed).map(str::to_owned).collect();
-        if lanes.len() >= MOST_LANES && !lanes.contains_key(&lane) {
+        let asked: Servers = servers(&job.sealed).map(str::to_owned).collect();
+        if lanes.len() >= MOST_LANES && !lanes.contains_key(&asked) {
             // Each ends when it has done what it was given.
             lanes.clear();
         }
-        let sender = lanes.entry(lane).or_insert_with(|| start_lane(Stage::WithServers));
+        let sender = lanes.entry(asked).or_insert_with(|| start_lane(Stage::WithServers, &metrics));
         if sender.is_closed() {
-            *sender = start_lane(Stage::WithServers);
+            *sender = start_lane(Stage::WithServers, &metrics);
         }
         let _ = sender.send(job);
     }
@@ -160,39 +229,83 @@ enum Stage {
     WithServers,
 }
 
-fn start_lane(stage: Stage) -> mpsc::UnboundedSender<Job> {
+fn start_lane(stage: Stage, metrics: &Arc<Metrics>) -> mpsc::UnboundedSender<Job> {
     let (sender, receiver) = mpsc::unbounded_channel();
-    tokio::task::spawn_local(serve_lane(receiver, stage));
+    tokio::task::spawn_local(serve_lane(receiver, stage, Arc::clone(metrics)));
     sender
 }
 
-async fn serve_lane(mut inbox: mpsc::UnboundedReceiver<Job>, stage: Stage) {
-    while let Some((keys, first)) = inbox.recv().await {
+async fn serve_lane(mut inbox: mpsc::UnboundedReceiver<Job>, stage: Stage, metrics: Arc<Metrics>) {
+    let mut line = Line::new();
+    while let Some(job) = inbox.recv().await {
+        line.push(job);
         tokio::time::sleep(LINGER).await;
-        let mut batches: Vec<(Rc<Keys>, Vec<Open>)> = vec![(keys, vec![first])];
-        while batches.iter().map(|(_, batch)| batch.len()).sum::<usize>() < BATCH {
-            let Ok((keys, open)) = inbox.try_recv() else { break };
-            match batches.iter_mut().find(|(known, _)| Rc::ptr_eq(known, &keys)) {
-                Some((_, batch)) => batch.push(open),
-                None => batches.push((keys, vec![open])),
+        loop {
+            while let Ok(job) = inbox.try_recv() {
+                line.push(job);
             }
-        }
-        for (keys, mut batch) in batches {
-            // Who has given up asks again.
-            batch.retain(|(_, reply)| !reply.is_closed());
-            if let Stage::WithoutServers(remaining) = &stage {
-                let left;
-                (left, batch) = batch.into_iter().partition(|(sealed, _)| servers(sealed).next().is_some());
-                keys.open_without_servers(&left).await;
-                for open in left {
-                    match keys.remembers(&open.0) {
-                        true => batch.push(open),
-                        false => drop(remaining.send((Rc::clone(&keys), open))),
-                    }
+            let batch = next_batch(&mut line);
+            if batch.is_empty() {
+                break;
+            }
+            if AssertUnwindSafe(serve_batch(&batch, &stage)).catch_unwind().await.is_ok() {
+                continue;
+            }
+            // One of them does it; the others have nothing to do with that.
+            for job in batch.into_iter().filter(|job| job.reply.is_wanted()) {
+                let alone = [job];
+                if AssertUnwindSafe(serve_batch(&alone, &stage)).catch_unwind().await.is_err() {
+                    metrics.panics.inc();
+                    alone[0].reply.send(Err(panicked()));
                 }
             }
-            keys.open(batch).await;
         }
+    }
+}
+
+/// Those that are opened together: one of each namespace in turn, and not too much to try.
+fn next_batch(line: &mut Line<Job>) -> Vec<Job> {
+    let (mut batch, mut length) = (Vec::new(), 0);
+    while batch.len() < BATCH && length < LONGEST_BATCH {
+        let Some(job) = line.pop() else { break };
+        if job.reply.is_wanted() {
+            length += length_of(&job.sealed);
+            batch.push(job);
+        }
+    }
+    batch
+}
+
+/// How much there is to try.
+fn length_of(sealed: &SealedSecret) -> usize {
+    let wraps = |entry: &DataKeyEntry| {
+        let grouped = entry.key_groups.iter().flat_map(|group| &group.age);
+        entry.age.iter().chain(grouped).map(|wrap| wrap.enc.len()).sum::<usize>().min(LONGEST_TRIED)
+    };
+    sealed.spec().data_keys.iter().map(wraps).sum()
+}
+
+async fn serve_batch(batch: &[Job], stage: &Stage) {
+    let mut by_keys: Vec<(Rc<Keys>, Vec<Job>)> = Vec::new();
+    for job in batch {
+        match by_keys.iter_mut().find(|(keys, _)| Rc::ptr_eq(keys, &job.keys)) {
+            Some((_, jobs)) => jobs.push(job.clone()),
+            None => by_keys.push((Rc::clone(&job.keys), vec![job.clone()])),
+        }
+    }
+    for (keys, mut jobs) in by_keys {
+        if let Stage::WithoutServers(remaining) = stage {
+            let left;
+            (left, jobs) = jobs.into_iter().partition(|job| servers(&job.sealed).next().is_some());
+            keys.open_without_servers(&left).await;
+            for job in left {
+                match keys.remembers(&job.sealed) {
+                    true => jobs.push(job),
+                    false => drop(remaining.send(job)),
+                }
+            }
+        }
+        keys.open(&jobs).await;
     }
 }
 
@@ -202,16 +315,17 @@ type Used<'s> = Vec<(&'s DataKeyEntry, WrappedDataKey, [u8; 32])>;
 impl Keys {
     /// Whether nothing has to be opened for a SealedSecret any more.
     fn remembers(&self, sealed: &SealedSecret) -> bool {
-        let mut memory = self.memory.borrow_mut();
+        let memory = self.memory.borrow();
         used(sealed).is_ok_and(|used| used.iter().all(|(_, _, print)| memory.get(print).is_some()))
     }
 
     /// Opens with age keys alone what others wrap, too, and remembers it.
-    async fn open_without_servers(&self, batch: &[Open]) {
-        let used = batch.iter().filter_map(|(sealed, _)| used(sealed).ok()).flatten();
-        let missing = used.filter(|(_, _, print)| self.memory.borrow_mut().get(print).is_none());
-        let requests: Vec<_> =
-            missing.filter_map(|(_, wrapped, print)| Some((without_servers(wrapped)?, print))).collect();
+    async fn open_without_servers(&self, batch: &[Job]) {
+        let used = batch.iter().filter_map(|job| used(&job.sealed).ok()).flatten();
+        let missing = used.filter(|(_, _, print)| self.memory.borrow_mut().is_first_try(print));
+        let requests: Vec<_> = missing
+            .filter_map(|(_, wrapped, print)| Some((self.within_bounds(without_servers(wrapped)?), print)))
+            .collect();
         if requests.is_empty() {
             return;
         }
@@ -225,28 +339,32 @@ impl Keys {
         }
     }
 
-    async fn open(&self, batch: Vec<Open>) {
-        let used: Vec<Result<Used<'_>>> = batch.iter().map(|(sealed, _)| used(sealed)).collect();
-        let known = |print: &[u8; 32]| self.memory.borrow_mut().get(print);
+    async fn open(&self, batch: &[Job]) {
+        let used: Vec<Result<Used<'_>>> = batch.iter().map(|job| used(&job.sealed)).collect();
+        let is_known = |print: &[u8; 32]| self.memory.borrow().knows(print);
         let wanted = used.iter().flatten().flatten();
-        let missing: Vec<_> = wanted.filter(|(_, _, print)| known(print).is_none()).collect();
-        let requests: Vec<&WrappedDataKey> = missing.iter().map(|(_, wrapped, _)| wrapped).collect();
+        let missing: Vec<_> = wanted.filter(|(_, _, print)| !is_known(print)).collect();
+        let requests: Vec<WrappedDataKey> =
+            missing.iter().map(|(_, wrapped, _)| self.within_bounds(wrapped.clone())).collect();
         let answers = match requests.is_empty() {
             true => Vec::new(),
-            false => self.service.unwrap_many(&requests).await,
+            false => self.service.unwrap_many(&requests.iter().collect::<Vec<_>>()).await,
         };
         // What a namespace may see is remembered here, and not by the service, which knows no namespaces.
         self.service.forget();
         let mut answered: HashMap<[u8; 32], Result<DataKey>> = HashMap::new();
-        for ((_, _, print), answer) in missing.into_iter().zip(answers) {
-            if let Ok(key) = &answer {
-                self.memory.borrow_mut().put(*print, key.clone());
+        for ((_, wrapped, print), answer) in missing.into_iter().zip(answers) {
+            match &answer {
+                Ok(key) => self.memory.borrow_mut().put(*print, key.clone()),
+                // What a server says may be otherwise in a moment.
+                Err(error) if error.may_pass() || has_servers(wrapped) => {}
+                Err(error) => self.memory.borrow_mut().put_failure(*print, again(error)),
             }
             answered.insert(*print, answer);
         }
         let opened = used.into_iter().map(|used| self.opened(used?, &answered)).collect::<Vec<_>>();
-        for ((_, reply), opened) in batch.into_iter().zip(opened) {
-            let _ = reply.send(opened);
+        for (job, opened) in batch.iter().zip(opened) {
+            job.reply.send(opened);
         }
     }
 
@@ -254,10 +372,40 @@ impl Keys {
         let open = |(entry, _, print): (_, _, [u8; 32])| match answered.get(&print) {
             Some(Ok(key)) => Ok((entry, key.clone())),
             Some(Err(error)) => Err(again(error)),
-            None => self.memory.borrow_mut().get(&print).map(|key| (entry, key)).ok_or_else(gone),
+            None => match self.memory.borrow().answer(&print) {
+                Some(answer) => answer.map(|key| (entry, key)),
+                None => Err(gone()),
+            },
         };
         OpenedKeys::of(used.into_iter().map(open).collect::<Result<_>>()?)
     }
+
+    /// A data key with as many of its wraps as are tried: those for recipients whose identity is at hand first.
+    fn within_bounds(&self, mut wrapped: WrappedDataKey) -> WrappedDataKey {
+        let (mut ours, mut others, mut length) = (MOST_OURS, MOST_OTHERS, LONGEST_TRIED);
+        for own in [true, false] {
+            let left = if own { &mut ours } else { &mut others };
+            for group in &mut wrapped.groups {
+                group.retain(|wrap| {
+                    let is_age = matches!(wrap.key, MasterKey::Age(_));
+                    if !is_age || self.recipients.contains(wrap.key.id()) != own {
+                        return true;
+                    }
+                    let fits = *left > 0 && wrap.enc.len() <= length;
+                    if fits {
+                        *left -= 1;
+                        length -= wrap.enc.len();
+                    }
+                    fits
+                });
+            }
+        }
+        wrapped
+    }
+}
+
+fn has_servers(wrapped: &WrappedDataKey) -> bool {
+    wrapped.groups.iter().flatten().any(|wrap| matches!(wrap.key, MasterKey::Vault(_)))
 }
 
 /// What age keys alone can open of a data key, if they can.
@@ -309,23 +457,58 @@ fn fingerprint(namespace: &str, wrapped: &WrappedDataKey) -> [u8; 32] {
     hash.finalize().into()
 }
 
-/// Data keys that were opened not long ago.
+/// Data keys that were opened not long ago, and those that these keys do not open.
 #[derive(Default)]
-struct Memory(HashMap<[u8; 32], (DataKey, Instant)>);
+struct Memory {
+    opened: HashMap<[u8; 32], (DataKey, Instant)>,
+    failed: HashMap<[u8; 32], Error>,
+    /// Tried without their servers.
+    tried: HashSet<[u8; 32]>,
+}
 
 impl Memory {
-    fn get(&mut self, print: &[u8; 32]) -> Option<DataKey> {
-        self.0.get(print).filter(|(_, since)| since.elapsed() < MEMORY).map(|(key, _)| key.clone())
+    fn get(&self, print: &[u8; 32]) -> Option<DataKey> {
+        let recent = self.opened.get(print).filter(|(_, since)| since.elapsed() < MEMORY);
+        recent.map(|(key, _)| key.clone())
+    }
+
+    fn answer(&self, print: &[u8; 32]) -> Option<Result<DataKey>> {
+        self.get(print).map(Ok).or_else(|| self.failed.get(print).map(|error| Err(again(error))))
+    }
+
+    fn knows(&self, print: &[u8; 32]) -> bool {
+        self.failed.contains_key(print) || self.get(print).is_some()
+    }
+
+    fn is_first_try(&mut self, print: &[u8; 32]) -> bool {
+        if self.tried.len() >= MOST_REMEMBERED {
+            self.tried.clear();
+        }
+        self.get(print).is_none() && self.tried.insert(*print)
     }
 
     fn put(&mut self, print: [u8; 32], key: DataKey) {
-        if self.0.len() >= MOST_REMEMBERED {
-            self.0.retain(|_, (_, since)| since.elapsed() < MEMORY);
+        if self.opened.len() >= MOST_REMEMBERED {
+            self.sweep();
         }
-        if self.0.len() >= MOST_REMEMBERED {
-            self.0.clear();
+        if self.opened.len() >= MOST_REMEMBERED {
+            self.opened.clear();
         }
-        self.0.insert(print, (key, Instant::now()));
+        self.opened.insert(print, (key, Instant::now()));
+        // It opens without servers: when it is forgotten, it may be tried so again.
+        self.tried.remove(&print);
+    }
+
+    fn put_failure(&mut self, print: [u8; 32], error: Error) {
+        if self.failed.len() >= MOST_FAILURES {
+            self.failed.clear();
+        }
+        self.failed.insert(print, error);
+    }
+
+    /// Forgets what has been remembered for long enough.
+    fn sweep(&mut self) {
+        self.opened.retain(|_, (_, since)| since.elapsed() < MEMORY);
     }
 }
 
@@ -349,9 +532,14 @@ mod tests {
         // Looking at it does not keep it.
         tokio::time::advance(Duration::from_secs(1)).await;
         assert!(memory.get(&print(0)).is_none());
+        // And it is gone, not only out of sight.
+        memory.sweep();
+        assert!(memory.opened.is_empty());
         for number in 0..MOST_REMEMBERED * 2 + 5 {
             memory.put(print(number), DataKey::generate());
-            assert!(memory.0.len() <= MOST_REMEMBERED && memory.get(&print(number)).is_some());
+            memory.put_failure(print(number), gone());
+            assert!(memory.failed.len() <= MOST_FAILURES);
+            assert!(memory.opened.len() <= MOST_REMEMBERED && memory.get(&print(number)).is_some());
         }
     }
 

@@ -2,7 +2,9 @@
 //! writes), and saying what came of it (`reason`, `status`). `reconcile` puts them together for one object.
 
 pub mod decide;
+pub mod memory;
 pub mod reason;
 pub mod reconcile;
+pub mod secret;
 pub mod status;
 pub mod write;

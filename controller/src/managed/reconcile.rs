@@ -1,37 +1,48 @@
-//! One SealedSecret: asks what there is, opens it, does what was decided, and says so.
+//! One SealedSecret: reads what there is, opens it, does what was decided, and says so.
+//!
+//! ```text
+//! Watch ──> Store (slim) ──> Queue ──> Reconciler::reconcile
+//!                                        settled? ............ nothing is asked
+//!                                        read it, weighed by its size
+//!                                        before_opening ...... a verdict without a key
+//!                                        the Secret, ownership, the Opener
+//!                                        decide::write ──> is it still current? ──> write::secret
+//!                                        conclude: status, event, log, and when to look again
+//! ```
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::Secret;
-use kube::api::{Api, ObjectMeta, PartialObjectMeta};
-use kube::core::{DeserializeGuard, error_boundary::InvalidObject};
-use kube::runtime::events::{Event, EventType, Recorder};
-use kube::{Client, Resource};
-use rand::Rng;
+use kube::api::GetParams;
+use kube::core::Request;
 use sealant::sealed_secret::unseal;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
+use crate::engine::api::ApiServer;
+use crate::engine::events::{Event, Events};
 use crate::engine::lease::Leadership;
 use crate::engine::metrics::{ByReason, ByVerb, Metrics};
-use crate::engine::store::{Key, Mirror};
+use crate::engine::object::{Bare, Key, Meta};
+use crate::engine::retry::wait;
+use crate::engine::store::Store;
 use crate::keys::opening::Opener;
-use crate::managed::decide::{self, Policy, Verdict, Write};
-use crate::managed::reason::{Reason, Standing};
-use crate::managed::status::{self, News};
+use crate::managed::decide::{self, Desired, Verdict, Write};
+use crate::managed::memory::{Memory, Settled};
+use crate::managed::reason::{self, Reason, Standing};
+use crate::managed::secret::{self, Items, Secret};
+use crate::managed::status;
 use crate::managed::write::{self, Trouble};
-use crate::source::sealed::resource::{SealedSecret, Status};
+use crate::source::sealed::ask::{self, Policy};
+use crate::source::sealed::resource::{self, Found, SealedSecret, Slim};
 
-/// What a watch brings: a SealedSecret, or one that cannot be read.
-pub type Seen = DeserializeGuard<SealedSecret>;
-
-/// The longest wait before something is tried again.
+/// The longest wait before something is tried again that may pass by itself.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
-/// The first wait.
-const SHORTEST_WAIT: Duration = Duration::from_millis(500);
+/// The longest wait where a person has to do something first.
+const LONGEST_STALLED: Duration = Duration::from_secs(600);
 
 /// How many times in a row a Secret is repaired without a wait.
 const REPAIRS_AT_ONCE: u32 = 10;
@@ -51,56 +62,45 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// How long one SealedSecret may keep a worker, with all that is said of it.
 const PATIENCE_FOR_ALL: Duration = Duration::from_secs(90);
 
+/// A SealedSecret that was read longer ago is looked at once more before anything is written for it.
+const FRESH: Duration = Duration::from_millis(100);
+
+/// How many bytes of large SealedSecrets are worked on at once, and from how many on one is large. Each takes several
+/// times its size: as it was read, the Secret that there is, its values, and the Secret that is written.
+const LARGE_AT_ONCE: u32 = 8 << 20;
+const LARGE: u32 = 32 << 10;
+
 /// When to look at it again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Next {
     /// When something changes.
     Wait,
-    /// Later, even if nothing changes.
-    After(Duration),
+    /// Soon: nothing is wrong with it.
+    Soon(Duration),
+    /// Later, even if nothing changes, within the quota of what is wrong.
+    Retry(Duration),
+}
+
+/// What the reconciler needs of others.
+pub struct Context {
+    pub api: ApiServer,
+    pub opener: Opener,
+    pub policy: Policy,
+    pub events: Events,
+    pub metrics: Arc<Metrics>,
+    pub leadership: Leadership,
 }
 
 /// Makes Secrets out of SealedSecrets.
 pub struct Reconciler {
-    pub client: Client,
-    pub sealed: Arc<Mirror<Seen>>,
-    pub secrets: Arc<Mirror<PartialObjectMeta<Secret>>>,
-    pub opener: Opener,
-    pub policy: Policy,
-    pub recorder: Recorder,
-    pub metrics: Arc<Metrics>,
-    pub leadership: Leadership,
-    memory: Mutex<HashMap<Key, Memory>>,
+    context: Context,
+    pub sealed: Arc<Store<Slim>>,
+    /// The versions of the Secrets that are ours by their label.
+    pub secrets: Arc<Store<Box<str>>>,
+    memory: Memory,
+    room: Semaphore,
     /// Goes up when identities go: what was right before has to be looked at again.
-    epoch: AtomicU64,
-}
-
-/// What is known of one SealedSecret.
-#[derive(Debug, Clone, Default)]
-struct Memory {
-    settled: Option<Settled>,
-    /// How often in a row it has failed.
-    attempts: u32,
-    /// How often it was written lately, and when last.
-    writes: (u32, Option<Instant>),
-    reason: Option<Reason>,
-}
-
-impl Memory {
-    /// How often it was written lately.
-    fn lately(&self) -> u32 {
-        let (count, last) = self.writes;
-        if last.is_some_and(|last| last.elapsed() < LONGEST_WAIT) { count } else { 0 }
-    }
-}
-
-/// When nothing was left to do.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Settled {
-    uid: Option<String>,
-    generation: Option<i64>,
-    secret_version: Option<String>,
-    epoch: u64,
+    epoch: AtomicU32,
 }
 
 /// What has come out.
@@ -108,38 +108,40 @@ struct Outcome {
     verdict: Verdict,
     written: Write,
     secret_version: Option<String>,
+    /// What only the operator may know of it.
+    details: String,
 }
 
 impl From<Verdict> for Outcome {
     fn from(verdict: Verdict) -> Self {
-        Self { verdict, written: Write::Nothing, secret_version: None }
+        Self { verdict, written: Write::Nothing, secret_version: None, details: String::new() }
     }
 }
 
+/// A SealedSecret in work.
+struct Job<'j> {
+    sealed: &'j SealedSecret,
+    desired: Desired,
+    read: Instant,
+    /// Once it is open.
+    values: Option<Items>,
+}
+
 impl Reconciler {
-    #[allow(clippy::too_many_arguments)]
-    pub fn new(
-        client: Client,
-        sealed: Arc<Mirror<Seen>>,
-        secrets: Arc<Mirror<PartialObjectMeta<Secret>>>,
-        opener: Opener,
-        policy: Policy,
-        recorder: Recorder,
-        metrics: Arc<Metrics>,
-        leadership: Leadership,
-    ) -> Self {
+    pub fn new(context: Context, watches: usize) -> Self {
         Self {
-            client,
-            sealed,
-            secrets,
-            opener,
-            policy,
-            recorder,
-            metrics,
-            leadership,
-            memory: Mutex::default(),
-            epoch: AtomicU64::new(0),
+            context,
+            sealed: Arc::new(Store::new(watches)),
+            secrets: Arc::new(Store::new(watches)),
+            memory: Memory::default(),
+            room: Semaphore::new(LARGE_AT_ONCE as usize),
+            epoch: AtomicU32::new(0),
         }
+    }
+
+    /// What is kept of a SealedSecret.
+    pub fn slim(&self, found: &Found) -> Slim {
+        Slim::of(found, ask::is_held(found, &self.context.policy))
     }
 
     /// Looks at one SealedSecret.
@@ -148,209 +150,231 @@ impl Reconciler {
             Ok(next) => next,
             Err(_) => {
                 tracing::warn!(sealed_secret = %key, "it took too long, and is tried again");
-                self.again(key)
+                self.retry_failed(key)
             }
         }
     }
 
     async fn look_at(&self, key: &Key) -> Next {
-        let Some(seen) = self.sealed.get(key) else {
-            self.forget(key);
+        let Some(slim) = self.sealed.get(key) else {
+            self.memory.forget(key);
             return Next::Wait;
         };
-        let sealed = match &seen.0 {
-            Ok(sealed) => sealed,
-            Err(invalid) => return self.conclude_invalid(key, invalid).await,
-        };
-        if sealed.metadata.deletion_timestamp.is_some() || self.is_settled(key, sealed) {
+        if slim.is_being_deleted || self.is_settled(key, &slim) {
             return Next::Wait;
         }
+        let _room = self.room_for(slim.weight).await;
         let epoch = self.epoch.load(Ordering::SeqCst);
-        let previous = sealed.status.clone().unwrap_or_default();
-        let work = tokio::time::timeout(PATIENCE, self.work(sealed)).await;
-        let outcome = match work {
-            Ok(Ok(outcome)) => outcome,
-            Ok(Err(Trouble::Conflict)) if self.attempts(key) < CONFLICTS_UNSAID => return self.soon(key),
-            Ok(Err(Trouble::Conflict)) => {
-                self.metrics.conflicts.inc();
-                Verdict::new(Reason::Conflict, crate::managed::reason::IS_CONTESTED).into()
-            }
-            Ok(Err(Trouble::Refused(verdict))) => verdict.into(),
-            Err(_) => Verdict::new(Reason::ApiServerUnavailable, crate::managed::reason::NO_ANSWER).into(),
+        let read = Instant::now();
+        let found = match tokio::time::timeout(PATIENCE, self.read(key)).await {
+            Ok(Ok(Some(found))) => found,
+            // The watch brings its end.
+            Ok(Ok(None)) => return Next::Wait,
+            Ok(Err(_)) | Err(_) => return self.retry_failed(key),
         };
-        if outcome.verdict.reason == Reason::ApiServerUnavailable && self.attempts(key) < FAILURES_UNSAID {
-            return self.again(key);
+        if found.meta.is_being_deleted {
+            return Next::Wait;
         }
-        self.conclude(key, &sealed.metadata, &previous, outcome, epoch).await
-    }
-
-    /// One that is not as the CustomResourceDefinition says; its status may be readable all the same.
-    async fn conclude_invalid(&self, key: &Key, invalid: &InvalidObject) -> Next {
-        let previous = match write::current_status(&self.client, key).await {
-            Ok(status) => status,
-            Err(_) => return self.again(key),
-        };
-        let verdict = Verdict::new(Reason::Invalid, format!("it cannot be read: {}", invalid.error));
-        self.conclude(key, &invalid.metadata, &previous, verdict.into(), 0).await
-    }
-
-    async fn work(&self, sealed: &SealedSecret) -> Result<Outcome, Trouble> {
-        if let Some(verdict) = decide::before_opening(sealed, &self.policy) {
-            return Ok(verdict.into());
-        }
-        let secrets: Api<Secret> = Api::namespaced(self.client.clone(), sealed.namespace());
-        let current = secrets.get_opt(sealed.name()).await?;
-        let outcome = self.work_on(sealed, current.as_ref()).await;
-        write::wipe(current);
-        outcome
-    }
-
-    async fn work_on(&self, sealed: &SealedSecret, current: Option<&Secret>) -> Result<Outcome, Trouble> {
-        if let Some(verdict) = decide::about_current(sealed, current) {
-            return Ok(verdict.into());
-        }
-        let opening = self.opener.open(Arc::new(sealed.clone()));
-        let Ok(opened) = tokio::time::timeout(PATIENCE_TO_OPEN, opening).await else {
-            return Ok(Verdict::new(Reason::Busy, crate::managed::reason::TAKES_LONG).into());
-        };
-        let secret = match opened.and_then(|keys| unseal(&sealed.sealed, &keys)) {
-            Ok(secret) => secret,
-            Err(error) => {
-                if !error.details().is_empty() {
-                    let (namespace, name) = (sealed.namespace(), sealed.name());
-                    tracing::info!(namespace, name, "it could not be opened: {}", error.details().join("\n"));
+        let Found { meta, spec, status: previous } = found;
+        let outcome = match spec {
+            Err(error) => Verdict::new(Reason::Invalid, format!("it cannot be read: {error}")).into(),
+            Ok(spec) => {
+                let is_new = previous.conditions.is_empty() && self.memory.attempts(key) == 0;
+                let sealed = SealedSecret::new(meta.clone(), spec);
+                match tokio::time::timeout(PATIENCE, self.work(&sealed, read, is_new)).await {
+                    Ok(Ok(outcome)) => outcome,
+                    Ok(Err(Trouble::Conflict)) if self.memory.attempts(key) < CONFLICTS_UNSAID => {
+                        return self.retry_conflict(key);
+                    }
+                    Ok(Err(Trouble::Conflict)) => {
+                        self.context.metrics.conflicts.inc();
+                        Verdict::new(Reason::Conflict, reason::IS_CONTESTED).into()
+                    }
+                    Ok(Err(Trouble::Refused(verdict))) => verdict.into(),
+                    Err(_) => Verdict::new(Reason::ApiServerUnavailable, reason::NO_ANSWER).into(),
                 }
-                return Ok(decide::not_opened(&error).into());
             }
         };
-        self.audit(sealed);
-        let desired = decide::desired(sealed);
-        let write = match decide::write(sealed, current, &desired, &secret.items) {
+        let is_outage = outcome.verdict.reason == Reason::ApiServerUnavailable;
+        if is_outage && self.memory.attempts(key) < FAILURES_UNSAID {
+            return self.retry_failed(key);
+        }
+        self.conclude(key, &meta, &previous, outcome, epoch).await
+    }
+
+    /// Large ones wait for each other, and small ones for nobody.
+    async fn room_for(&self, weight: u32) -> Option<SemaphorePermit<'_>> {
+        match weight > LARGE {
+            true => self.room.acquire_many(weight.min(LARGE_AT_ONCE)).await.ok(),
+            false => None,
+        }
+    }
+
+    async fn read(&self, key: &Key) -> Result<Option<Found>, Trouble> {
+        let request = Request::new(resource::path(key.namespace())).get(key.name(), &GetParams::default());
+        Ok(self.context.api.find(request).await?)
+    }
+
+    async fn work(&self, sealed: &SealedSecret, read: Instant, is_new: bool) -> Result<Outcome, Trouble> {
+        if let Some(verdict) = ask::before_opening(&sealed.meta, sealed.spec(), &self.context.policy) {
+            return Ok(verdict.into());
+        }
+        let mut job = Job { sealed, desired: ask::desired(sealed), read, values: None };
+        // Nothing was ever said of a new one, and there is no Secret of ours: then there is mostly none at all.
+        if is_new && self.secrets.get(&sealed.meta.key()).is_none() {
+            match self.make(&mut job, None).await {
+                Err(Trouble::Conflict) => {}
+                made => return made,
+            }
+        }
+        let secrets = Request::new(secret::path(&job.desired.namespace));
+        let current: Option<Secret> =
+            self.context.api.find(secrets.get(&job.desired.name, &GetParams::default())).await?;
+        self.make(&mut job, current).await
+    }
+
+    /// Brings the Secret to what it should be.
+    async fn make(&self, job: &mut Job<'_>, current: Option<Secret>) -> Result<Outcome, Trouble> {
+        if let Some(verdict) = decide::about_current(&job.desired, current.as_ref()) {
+            return Ok(verdict.into());
+        }
+        if job.values.is_none() {
+            match self.open(job.sealed).await {
+                Ok(values) => job.values = Some(values),
+                Err(outcome) => return Ok(outcome),
+            }
+        }
+        let (desired, items) = (&job.desired, job.values.as_ref().unwrap_or(const { &Items::new() }));
+        let write = match decide::write(current.as_ref(), desired, items) {
             Ok(write) => write,
             Err(verdict) => return Ok(verdict.into()),
         };
         if write != Write::Nothing {
-            write::is_current(&self.client, sealed).await?;
-            if !self.leadership.is_leader() {
+            self.may_write(job).await?;
+        }
+        let written = write::secret(&self.context.api, &write, current.as_ref(), desired, items).await?;
+        self.count_write(&write);
+        let is_right = written.as_ref().is_none_or(|it| decide::is_right(it, desired, items));
+        let verdict = match is_right {
+            true => Verdict::new(Reason::Unsealed, reason::IN_SYNC),
+            false => Verdict::new(Reason::Conflict, reason::CHANGED_AT_ONCE),
+        };
+        let secret_version = written.or(current).map(|secret| secret.meta.resource_version);
+        Ok(Outcome { verdict, written: write, secret_version, details: String::new() })
+    }
+
+    async fn open(&self, sealed: &SealedSecret) -> Result<Items, Outcome> {
+        let opening = self.context.opener.open(Arc::new(sealed.clone()));
+        let Ok(opened) = tokio::time::timeout(PATIENCE_TO_OPEN, opening).await else {
+            return Err(Verdict::new(Reason::Busy, reason::TAKES_LONG).into());
+        };
+        match opened.and_then(|keys| unseal(&sealed.sealed, &keys)) {
+            Ok(secret) => {
+                self.audit(sealed);
+                Ok(secret.items)
+            }
+            Err(error) => {
+                let details = error.details().join("\n");
+                Err(Outcome { details, ..ask::not_opened(&error).into() })
+            }
+        }
+    }
+
+    /// A write is bound to the Secret, and nothing else would keep one with an old view of the SealedSecret from
+    /// writing old values over new ones.
+    async fn may_write(&self, job: &Job<'_>) -> Result<(), Trouble> {
+        let meta = &job.sealed.meta;
+        let told = self.sealed.get(&meta.key());
+        let is_newer =
+            |told: &Slim| told.identity == resource::identity(meta) && told.generation > meta.generation;
+        if told.as_ref().is_some_and(is_newer) {
+            return Err(Trouble::Conflict);
+        }
+        if job.read.elapsed() > FRESH {
+            let request = Request::new(resource::path(&meta.namespace));
+            let found: Bare =
+                self.context.api.ask(request.get_metadata(&meta.name, &GetParams::default())).await?;
+            if !is_same(meta, &found.metadata) {
                 return Err(Trouble::Conflict);
             }
         }
-        let written = write::secret(&self.client, &write, current, &desired, &secret.items).await?;
-        self.count_write(&write);
-        let is_right =
-            written.as_ref().is_none_or(|it| decide::is_right(sealed, it, &desired, &secret.items));
-        let verdict = match is_right {
-            true => Verdict::new(Reason::Unsealed, crate::managed::reason::IN_SYNC),
-            false => Verdict::new(Reason::Conflict, crate::managed::reason::CHANGED_AT_ONCE),
-        };
-        let secret_version =
-            written.as_ref().or(current).and_then(|secret| secret.metadata.resource_version.clone());
-        write::wipe(written);
-        Ok(Outcome { verdict, written: write, secret_version })
+        if self.context.leadership.is_leader() { Ok(()) } else { Err(Trouble::Conflict) }
     }
 
     /// Says what has come out, where it is not said yet.
     async fn conclude(
         &self,
         key: &Key,
-        object: &ObjectMeta,
-        previous: &Status,
+        meta: &Meta,
+        previous: &resource::Status,
         outcome: Outcome,
-        epoch: u64,
+        epoch: u32,
     ) -> Next {
-        let Outcome { verdict, written, secret_version } = outcome;
-        let generation = object.generation;
+        let Outcome { verdict, written, secret_version, details } = outcome;
         let now = Timestamp::from_second(Timestamp::now().as_second()).unwrap_or_default();
-        let new = status::after(previous, &verdict, generation, secret_version.clone(), now);
-        self.metrics.reconciles.get_or_create(&ByReason { reason: verdict.reason.name() }).inc();
+        let new = status::after(previous, &verdict, meta.generation, secret_version.clone(), now);
+        self.context.metrics.reconciles.get_or_create(&ByReason { reason: verdict.reason.name() }).inc();
         if new != *previous {
-            if !self.leadership.is_leader() {
-                return self.soon(key);
+            if !self.context.leadership.is_leader() {
+                return self.retry_conflict(key);
             }
-            match write::status(&self.client, object, &new).await {
-                Ok(()) => drop(self.metrics.writes.get_or_create(&ByVerb { verb: "status" }).inc()),
-                Err(Trouble::Conflict) => return self.soon(key),
+            match write::status(&self.context.api, resource::path(&meta.namespace), meta, &new).await {
+                Ok(()) => drop(self.context.metrics.writes.get_or_create(&ByVerb { verb: "status" }).inc()),
+                Err(Trouble::Conflict) => return self.retry_conflict(key),
                 Err(Trouble::Refused(why)) => {
                     tracing::warn!(sealed_secret = %key, reason = why.reason.name(), "the status could not be written: {}", why.message);
-                    return self.again(key);
+                    return self.retry_failed(key);
                 }
             }
         }
-        if let Some(news) = status::news(previous, &verdict, generation, &written) {
-            self.tell(object, &news).await;
+        if let Some(news) = status::news(previous, &verdict, meta.generation, &written) {
+            if !details.is_empty() {
+                let (namespace, name) = (key.namespace(), key.name());
+                tracing::info!(namespace, name, "it could not be opened: {details}");
+            }
+            self.context.events.tell(Event {
+                namespace: meta.namespace.clone(),
+                about: resource::owner(meta),
+                warning: news.warning,
+                reason: news.reason,
+                note: news.message,
+            });
         }
-        self.settle(key, object, &verdict, &written, secret_version, epoch)
-    }
-
-    fn settle(
-        &self,
-        key: &Key,
-        object: &ObjectMeta,
-        verdict: &Verdict,
-        written: &Write,
-        secret_version: Option<String>,
-        epoch: u64,
-    ) -> Next {
-        if *written != Write::Nothing {
-            let mut memory = self.memory();
-            let known = memory.entry(key.clone()).or_default();
-            known.writes = (known.lately() + 1, Some(Instant::now()));
+        if written != Write::Nothing {
+            self.memory.wrote(key, Instant::now());
         }
         if verdict.reason.standing() != Standing::Good {
-            return self.later(key, verdict);
+            return self.retry(key, &verdict);
         }
-        let settled =
-            Settled { uid: object.uid.clone(), generation: object.generation, secret_version, epoch };
-        let mut memory = self.memory();
-        let known = memory.entry(key.clone()).or_default();
-        known.settled = Some(settled);
-        known.reason = Some(verdict.reason);
-        known.attempts = 0;
+        let settled = |version: String| Settled {
+            identity: resource::identity(meta),
+            generation: meta.generation,
+            secret_version: version.into(),
+            epoch,
+        };
+        self.memory.settle(key, secret_version.map(settled));
         Next::Wait
     }
 
     /// Whether nothing can have changed since everything was right: then not even a question is asked.
-    fn is_settled(&self, key: &Key, sealed: &SealedSecret) -> bool {
-        if decide::before_opening(sealed, &self.policy).is_some() {
-            return false;
-        }
-        let Some(secret) = self.secrets.get(key) else { return false };
+    fn is_settled(&self, key: &Key, slim: &Slim) -> bool {
+        let Some(version) = self.secrets.get(key).filter(|_| !slim.is_held) else { return false };
         let epoch = self.epoch.load(Ordering::SeqCst);
-        let now = Settled {
-            uid: sealed.metadata.uid.clone(),
-            generation: sealed.metadata.generation,
-            secret_version: secret.metadata.resource_version.clone(),
-            epoch,
-        };
-        let mut memory = self.memory();
-        let known = memory.entry(key.clone()).or_default();
-        let by_status = epoch == 0
-            && known.settled.is_none()
-            && sealed.status.as_ref().is_some_and(|status| {
-                status.is_true("Ready")
-                    && status.is_true("Synced")
-                    && status.observed_generation == now.generation
-                    && status.secret_resource_version == now.secret_version
-            });
-        let settled = by_status || known.settled.as_ref() == Some(&now);
-        if settled {
-            known.settled = Some(now);
-            known.reason = Some(Reason::Unsealed);
-        }
-        settled
+        let by_status = epoch == 0 && slim.right_version.as_ref() == Some(&version);
+        let now =
+            Settled { identity: slim.identity, generation: slim.generation, secret_version: version, epoch };
+        self.memory.is_settled(key, &now, by_status)
     }
 
     /// Whether this is the Secret as we left it.
-    pub fn knows_secret(&self, key: &Key, version: Option<&str>) -> bool {
-        let memory = self.memory();
-        let settled = memory.get(key).and_then(|known| known.settled.as_ref());
-        settled.is_some_and(|settled| settled.secret_version.as_deref() == version)
+    pub fn knows_secret(&self, key: &Key, version: &str) -> bool {
+        self.memory.knows(key, version)
     }
 
     /// How long to wait before a Secret is repaired: whoever fights with us over one is answered more and more slowly.
     pub fn wait_before_repair(&self, key: &Key) -> Option<Duration> {
-        let lately = self.memory().get(key).map_or(0, Memory::lately);
-        lately.checked_sub(REPAIRS_AT_ONCE).map(|more| wait(more + 1))
+        let lately = self.memory.writes(key, Instant::now());
+        lately.checked_sub(REPAIRS_AT_ONCE).map(|more| wait(more + 1, LONGEST_WAIT))
     }
 
     /// Looks at everything again: identities have gone.
@@ -359,97 +383,55 @@ impl Reconciler {
     }
 
     /// Forgets what it knows: another replica may have changed everything.
-    pub fn start_anew(&self) {
-        self.memory().clear();
+    pub fn forget_all(&self) {
+        self.memory.forget_all();
     }
 
     /// Starts with the shortest wait again: somebody has changed something.
     pub fn reset(&self, key: &Key) {
-        if let Some(known) = self.memory().get_mut(key) {
-            known.attempts = 0;
-        }
-    }
-
-    fn forget(&self, key: &Key) {
-        self.memory().remove(key);
+        self.memory.reset(key);
     }
 
     /// Counts SealedSecrets by what is said of them; one that does not lead says nothing.
     pub fn count_objects(&self, leads: bool) {
-        let mut counts: HashMap<Reason, i64> = HashMap::new();
-        for reason in self.memory().values().filter_map(|known| known.reason).filter(|_| leads) {
-            *counts.entry(reason).or_default() += 1;
-        }
+        let counts = if leads { self.memory.count() } else { HashMap::new() };
         for reason in Reason::ALL {
             let count = counts.get(&reason).copied().unwrap_or_default();
-            self.metrics.objects.get_or_create(&ByReason { reason: reason.name() }).set(count);
+            self.context.metrics.objects.get_or_create(&ByReason { reason: reason.name() }).set(count);
         }
     }
 
-    fn later(&self, key: &Key, verdict: &Verdict) -> Next {
-        let mut memory = self.memory();
-        let known = memory.entry(key.clone()).or_default();
-        known.settled = None;
-        known.reason = Some(verdict.reason);
-        known.attempts = known.attempts.saturating_add(1);
-        if verdict.reason.is_retried() { Next::After(wait(known.attempts)) } else { Next::Wait }
+    /// After a verdict.
+    fn retry(&self, key: &Key, verdict: &Verdict) -> Next {
+        let attempts = self.memory.fail(key, Some(verdict.reason));
+        let longest = match verdict.reason.standing() {
+            Standing::Stalled => LONGEST_STALLED,
+            _ => LONGEST_WAIT,
+        };
+        if verdict.reason.is_retried() { Next::Retry(wait(attempts, longest)) } else { Next::Wait }
     }
 
     /// After a conflict, which is nobody's fault.
-    fn soon(&self, key: &Key) -> Next {
-        self.metrics.conflicts.inc();
-        match self.again(key) {
-            Next::After(delay) => Next::After(delay / 4),
-            Next::Wait => Next::Wait,
-        }
+    fn retry_conflict(&self, key: &Key) -> Next {
+        self.context.metrics.conflicts.inc();
+        Next::Soon(wait(self.memory.fail(key, None), LONGEST_WAIT) / 4)
     }
 
-    /// What could not be done or said, whatever it was, is tried again.
-    fn again(&self, key: &Key) -> Next {
-        let mut memory = self.memory();
-        let known = memory.entry(key.clone()).or_default();
-        known.settled = None;
-        known.attempts = known.attempts.saturating_add(1);
-        Next::After(wait(known.attempts))
-    }
-
-    fn attempts(&self, key: &Key) -> u32 {
-        self.memory().get(key).map_or(0, |known| known.attempts)
-    }
-
-    async fn tell(&self, object: &ObjectMeta, news: &News) {
-        let event = Event {
-            type_: if news.warning { EventType::Warning } else { EventType::Normal },
-            reason: news.reason.to_owned(),
-            note: Some(shortened(&news.message)),
-            action: "Unseal".to_owned(),
-            secondary: None,
-        };
-        let (name, namespace) = (object.name.clone(), object.namespace.clone());
-        let regarding = k8s_openapi::api::core::v1::ObjectReference {
-            api_version: Some(SealedSecret::api_version(&()).into_owned()),
-            kind: Some(SealedSecret::kind(&()).into_owned()),
-            name,
-            namespace,
-            uid: object.uid.clone(),
-            ..Default::default()
-        };
-        // An event is for people; nothing depends on it.
-        if let Err(error) = self.recorder.publish(&event, &regarding).await {
-            tracing::debug!("an event could not be written: {error}");
-        }
+    /// What could not be done or said, whatever it was.
+    fn retry_failed(&self, key: &Key) -> Next {
+        Next::Soon(wait(self.memory.fail(key, None), LONGEST_WAIT))
     }
 
     /// Who reads logs of a cluster learns that something was opened, never what was in it.
     fn audit(&self, sealed: &SealedSecret) {
-        self.metrics.unseals.inc();
+        self.context.metrics.unseals.inc();
         let data_keys: Vec<&str> = sealed.spec().data_keys.iter().map(|entry| entry.id.as_str()).collect();
         tracing::info!(
             target: "audit",
             namespace = sealed.namespace(),
             name = sealed.name(),
-            uid = sealed.metadata.uid.as_deref().unwrap_or_default(),
-            generation = sealed.metadata.generation.unwrap_or_default(),
+            uid = sealed.meta.uid,
+            generation = sealed.meta.generation.unwrap_or_default(),
             scope = sealed.spec().scope.unwrap_or_default().name(),
             data_keys = data_keys.join(","),
             items = sealed.spec().encrypted_data.len(),
@@ -464,48 +446,42 @@ impl Reconciler {
             Write::Update(_) => "update",
             Write::Recreate => "recreate",
         };
-        self.metrics.writes.get_or_create(&ByVerb { verb }).inc();
-    }
-
-    fn memory(&self) -> MutexGuard<'_, HashMap<Key, Memory>> {
-        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+        self.context.metrics.writes.get_or_create(&ByVerb { verb }).inc();
     }
 }
 
-/// How long to wait after so many tries: twice as long each time, and not all at once.
-fn wait(attempts: u32) -> Duration {
-    let longest = SHORTEST_WAIT.saturating_mul(2_u32.saturating_pow(attempts.saturating_sub(1).min(16)));
-    longest.min(LONGEST_WAIT).mul_f64(rand::thread_rng().gen_range(0.5..1.0))
-}
-
-/// Events hold up to 1024 bytes.
-fn shortened(message: &str) -> String {
-    match message.char_indices().find(|(at, _)| *at > 1000) {
-        Some((at, _)) => format!("{}...", &message[..at]),
-        None => message.to_owned(),
-    }
+fn is_same(seen: &Meta, found: &Meta) -> bool {
+    seen.uid == found.uid
+        && seen.generation == found.generation
+        && resource::annotations_of_ours(seen).eq(resource::annotations_of_ours(found))
+        && !found.is_being_deleted
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
 
     #[test]
-    fn notes_of_events_are_cut_where_the_api_server_would_refuse_them() {
-        assert_eq!(shortened("short"), "short");
-        for long in ["x".repeat(5000), "\u{1F511}".repeat(1000)] {
-            let note = shortened(&long);
-            assert!(note.len() <= 1024 && note.ends_with("..."), "{}", note.len());
-        }
-    }
-
-    #[test]
-    fn waits_grow_up_to_a_minute_and_differ() {
-        for (attempts, longest) in [(1, 500), (2, 1000), (5, 8000), (9, 60_000), (u32::MAX, 60_000)] {
-            let waits: Vec<Duration> = (0..50).map(|_| wait(attempts)).collect();
-            let bounds = Duration::from_millis(longest / 2)..=Duration::from_millis(longest);
-            assert!(waits.iter().all(|wait| bounds.contains(wait)), "{attempts}: {waits:?}");
-            assert!(waits.iter().any(|wait| *wait != waits[0]));
+    fn a_sealed_secret_that_has_changed_is_not_the_one_that_was_seen() {
+        let meta = |change: Value| -> Meta {
+            let mut body = json!({"name": "db", "uid": "u", "generation": 1, "resourceVersion": "1",
+                "annotations": {"theirs": "1", "sealant.dev/x": "1"}});
+            body.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+            serde_json::from_value(body).unwrap()
+        };
+        let seen = meta(json!({}));
+        let same = json!({"resourceVersion": "2", "annotations": {"theirs": "2", "sealant.dev/x": "1"}});
+        assert!(is_same(&seen, &meta(same)));
+        for change in [
+            json!({"uid": "v"}),
+            json!({"generation": 2}),
+            json!({"annotations": {"sealant.dev/x": "1", "sealant.dev/suspend": "true"}}),
+            json!({"annotations": {}}),
+            json!({"deletionTimestamp": "2026-11-22T00:00:00Z"}),
+        ] {
+            assert!(!is_same(&seen, &meta(change.clone())), "{change}");
         }
     }
 }

@@ -44,7 +44,8 @@ pub fn after(
         Standing::Stalled => vec![new("Ready", false), new("Stalled", true), new("Synced", false)],
         Standing::Suspended => {
             // What was said of the Secret stays true; of the generation that it was said of.
-            let synced = of("Synced", false, previous.observed_generation);
+            let seen = previous.observed_generation.filter(|generation| *generation > 0);
+            let synced = of("Synced", false, seen);
             let kept = previous.conditions.iter().filter(|known| known.name != "Synced").cloned();
             let conditions = kept.chain([synced]).collect();
             return Status { conditions, ..previous.clone() };

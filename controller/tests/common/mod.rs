@@ -340,6 +340,10 @@ impl Controller {
         controller
     }
 
+    pub fn pid(&self) -> &str {
+        &self.pid
+    }
+
     /// All that it has logged.
     pub fn log(&self) -> String {
         fs::read_to_string(&self.log).unwrap_or_default()

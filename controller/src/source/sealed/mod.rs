@@ -1,3 +1,4 @@
 //! The SealedSecret.
 
+pub mod ask;
 pub mod resource;

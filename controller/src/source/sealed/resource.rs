@@ -2,28 +2,23 @@
 //!
 //! The spec, its bounds and its descriptions are the library's; here is what only a cluster has: status and columns.
 
-use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use kube::api::ObjectMeta;
-use kube::core::NamespaceResourceScope;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use sealant::sealed_secret::{self, Metadata, Spec};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::engine::api;
+use crate::engine::object::{Meta, or_absent};
+use crate::engine::watch::Object;
 
 pub const GROUP: &str = "sealant.dev";
 const VERSION: &str = "v1alpha1";
 const PLURAL: &str = "sealedsecrets";
-
-/// On Secrets that the controller makes: by it they are watched.
-pub const MANAGED: &str = "sealant.dev/managed";
-
-/// On Secrets that the controller makes: the name of their SealedSecret, which can be longer than a label.
-pub const MADE_BY: &str = "sealant.dev/sealed-secret";
-
-/// On Secrets of somebody else: the SealedSecret of this name may take them over.
-pub const ADOPT: &str = "sealant.dev/adopt";
 
 /// On SealedSecrets: nothing is written for them.
 pub const SUSPEND: &str = "sealant.dev/suspend";
@@ -31,57 +26,71 @@ pub const SUSPEND: &str = "sealant.dev/suspend";
 /// On SealedSecrets: what to do when an immutable Secret has to change.
 pub const ON_IMMUTABLE: &str = "sealant.dev/on-immutable";
 
-/// On Secrets in the controller's namespace that hold identities.
-pub const IDENTITY: &str = "sealant.dev/identity";
-
 /// What annotations ask of us: they change without a new generation.
-pub fn annotations_of_ours(metadata: &ObjectMeta) -> impl Iterator<Item = (&String, &String)> {
-    metadata.annotations.iter().flatten().filter(|(key, _)| key.starts_with("sealant.dev/"))
+pub fn annotations_of_ours(meta: &Meta) -> impl Iterator<Item = (&String, &String)> {
+    meta.annotations.iter().filter(|(key, _)| key.starts_with("sealant.dev/"))
+}
+
+/// Where the API server has SealedSecrets; those of all namespaces if none is named.
+pub fn path(namespace: &str) -> String {
+    api::path(&format!("apis/{GROUP}/{VERSION}"), namespace, PLURAL)
+}
+
+/// A SealedSecret as the API server has it: its spec may be one that nobody can read.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(from = "Stored")]
+pub struct Found {
+    pub meta: Meta,
+    pub spec: Result<Spec, String>,
+    pub status: Status,
+}
+
+#[derive(Deserialize)]
+struct Stored {
+    metadata: Meta,
+    #[serde(default)]
+    spec: Value,
+    #[serde(default)]
+    status: Value,
+}
+
+impl From<Stored> for Found {
+    fn from(Stored { metadata, spec, status }: Stored) -> Self {
+        let spec = serde_json::from_value(spec).map_err(|error| error.to_string());
+        Self { meta: metadata, spec, status: or_absent(status) }
+    }
+}
+
+impl Object for Found {
+    fn meta(&self) -> &Meta {
+        &self.meta
+    }
 }
 
 /// A SealedSecret of a cluster. Those can be large: what is sealed is never copied.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(from = "Stored")]
+#[derive(Debug, Clone)]
 pub struct SealedSecret {
-    pub metadata: ObjectMeta,
+    pub meta: Meta,
     /// What the library knows of it.
     pub sealed: Arc<sealed_secret::SealedSecret>,
-    pub status: Option<Status>,
-}
-
-/// As the API server has it.
-#[derive(Deserialize)]
-struct Stored {
-    #[serde(default)]
-    metadata: ObjectMeta,
-    spec: Spec,
-    status: Option<Status>,
-}
-
-impl From<Stored> for SealedSecret {
-    fn from(Stored { metadata, spec, status }: Stored) -> Self {
-        let known = Metadata {
-            name: metadata.name.clone().unwrap_or_default(),
-            namespace: metadata.namespace.clone(),
-            ..Metadata::default()
-        };
-        Self { metadata, sealed: Arc::new(sealed_secret::SealedSecret { metadata: known, spec }), status }
-    }
 }
 
 impl SealedSecret {
+    pub fn new(meta: Meta, spec: Spec) -> Self {
+        let known = Metadata {
+            name: meta.name.clone(),
+            namespace: Some(meta.namespace.clone()),
+            ..Metadata::default()
+        };
+        Self { meta, sealed: Arc::new(sealed_secret::SealedSecret { metadata: known, spec }) }
+    }
+
     pub fn name(&self) -> &str {
-        self.metadata.name.as_deref().unwrap_or_default()
+        &self.meta.name
     }
 
     pub fn namespace(&self) -> &str {
-        self.metadata.namespace.as_deref().unwrap_or_default()
-    }
-
-    /// Whether an annotation has this value.
-    pub fn is_annotated(&self, key: &str, value: &str) -> bool {
-        let annotations = self.metadata.annotations.as_ref();
-        annotations.and_then(|annotations| annotations.get(key)).is_some_and(|found| found == value)
+        &self.meta.namespace
     }
 
     pub fn spec(&self) -> &Spec {
@@ -89,28 +98,87 @@ impl SealedSecret {
     }
 }
 
-impl kube::Resource for SealedSecret {
-    type DynamicType = ();
-    type Scope = NamespaceResourceScope;
+/// Who owns the Secret of a SealedSecret.
+pub fn owner(meta: &Meta) -> OwnerReference {
+    OwnerReference {
+        api_version: format!("{GROUP}/{VERSION}"),
+        kind: sealed_secret::KIND.to_owned(),
+        name: meta.name.clone(),
+        uid: meta.uid.clone(),
+        controller: Some(true),
+        block_owner_deletion: None,
+    }
+}
 
-    fn kind((): &()) -> Cow<'_, str> {
-        sealed_secret::KIND.into()
+/// What is kept of a SealedSecret while there is nothing to do for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Slim {
+    pub identity: u64,
+    pub generation: Option<i64>,
+    /// Of labels and annotations.
+    asked: u64,
+    pub is_being_deleted: bool,
+    is_valid: bool,
+    /// Something is to be said of it before it is opened.
+    pub is_held: bool,
+    /// The version of its Secret that its status says is right.
+    pub right_version: Option<Box<str>>,
+    /// About how many bytes it has.
+    pub weight: u32,
+}
+
+impl Slim {
+    pub fn of(found: &Found, is_held: bool) -> Self {
+        let Found { meta, spec, status } = found;
+        let is_right = status.is_true("Ready")
+            && status.is_true("Synced")
+            && status.observed_generation == meta.generation;
+        let version = status.secret_resource_version.as_deref().filter(|_| is_right);
+        Self {
+            identity: identity(meta),
+            generation: meta.generation,
+            asked: print(texts(&meta.labels).chain([""]).chain(texts(&meta.annotations))),
+            is_being_deleted: meta.is_being_deleted,
+            is_valid: spec.is_ok(),
+            is_held,
+            right_version: version.map(Into::into),
+            weight: spec.as_ref().map_or(0, weight),
+        }
     }
-    fn group((): &()) -> Cow<'_, str> {
-        GROUP.into()
+
+    /// Whether anything has changed that we go by: status is not among it, since we write that ourselves.
+    pub fn differs_from(&self, old: &Self) -> bool {
+        (self.identity, self.generation, self.asked, self.is_being_deleted, self.is_valid)
+            != (old.identity, old.generation, old.asked, old.is_being_deleted, old.is_valid)
     }
-    fn version((): &()) -> Cow<'_, str> {
-        VERSION.into()
+}
+
+fn texts(pairs: &BTreeMap<String, String>) -> impl Iterator<Item = &str> {
+    pairs.iter().flat_map(|(key, value)| [key.as_str(), value.as_str()])
+}
+
+/// A digest of the uid: one that was deleted and made again is another.
+pub fn identity(meta: &Meta) -> u64 {
+    print([meta.uid.as_str()].into_iter())
+}
+
+/// A short digest; who makes two that are equal confuses two states of their own object.
+fn print<'t>(texts: impl Iterator<Item = &'t str>) -> u64 {
+    let mut hash = Sha256::new();
+    for text in texts {
+        hash.update((text.len() as u64).to_be_bytes());
+        hash.update(text);
     }
-    fn plural((): &()) -> Cow<'_, str> {
-        PLURAL.into()
-    }
-    fn meta(&self) -> &ObjectMeta {
-        &self.metadata
-    }
-    fn meta_mut(&mut self) -> &mut ObjectMeta {
-        &mut self.metadata
-    }
+    hash.finalize().iter().take(8).fold(0, |print, byte| print << 8 | u64::from(*byte))
+}
+
+fn weight(spec: &Spec) -> u32 {
+    let items = spec.encrypted_data.iter().map(|(key, text)| key.len() + text.len());
+    let wraps = spec.data_keys.iter().flat_map(|entry| {
+        let grouped = entry.key_groups.iter().flat_map(|group| &group.age);
+        entry.age.iter().chain(grouped).map(|wrap| wrap.recipient.len() + wrap.enc.len())
+    });
+    u32::try_from(items.chain(wraps).sum::<usize>()).unwrap_or(u32::MAX)
 }
 
 /// What the controller has made of a SealedSecret.

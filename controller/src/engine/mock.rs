@@ -1,0 +1,44 @@
+//! An API server for tests, which answers as it is told.
+
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex};
+
+use http_body_util::Full;
+use hyper::body::{Bytes, Incoming};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use kube::Client;
+use tokio::net::TcpListener;
+
+use crate::engine::api::ApiServer;
+
+/// What was asked so far: methods, paths and queries.
+pub type Log = Arc<Mutex<Vec<String>>>;
+
+/// Starts one. It answers each request with a status and a body.
+pub async fn start(answer: impl Fn(&str) -> (u16, String) + Send + Sync + 'static) -> (ApiServer, Log) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (log, answer) = (Log::default(), Arc::new(answer));
+    let asked = Arc::clone(&log);
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let (asked, answer) = (Arc::clone(&asked), Arc::clone(&answer));
+            let respond = move |request: Request<Incoming>| {
+                let said = format!("{} {}", request.method(), request.uri());
+                let (status, body) = answer(&said);
+                asked.lock().unwrap().push(said);
+                let mut response = Response::new(Full::new(Bytes::from(body)));
+                *response.status_mut() = status.try_into().unwrap();
+                async move { Ok::<_, Infallible>(response) }
+            };
+            tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service_fn(respond)));
+        }
+    });
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let mut config = kube::Config::new(format!("http://{address}").parse().unwrap());
+    config.default_retry = false;
+    (ApiServer::new(Client::try_from(config).unwrap()), log)
+}

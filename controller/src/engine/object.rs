@@ -1,0 +1,187 @@
+//! What of an object is gone by: its key, and the metadata that something here depends on.
+//!
+//! Whoever may write an object can write what another program's types cannot hold: a time of year 10000 in
+//! `managedFields` is kept by the API server. So nothing is read that nobody needs, and what is read in another shape
+//! than it should have counts as absent. An object is unreadable only if it has no name.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use serde::de::{DeserializeOwned, Error};
+use serde::{Deserialize, Deserializer};
+use serde_json::{Map, Value};
+
+use crate::engine::queue::Tenant;
+use crate::engine::watch::Object;
+
+/// Namespace and name. Cheap to copy: many places know the same one.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Key {
+    /// With a `/` between them, which neither can have.
+    text: Arc<str>,
+}
+
+impl Key {
+    pub fn new(namespace: &str, name: &str) -> Self {
+        Self { text: format!("{namespace}/{name}").into() }
+    }
+
+    pub fn namespace(&self) -> &str {
+        self.text.split_once('/').map_or("", |(namespace, _)| namespace)
+    }
+
+    pub fn name(&self) -> &str {
+        self.text.split_once('/').map_or(&self.text, |(_, name)| name)
+    }
+}
+
+impl Tenant for Key {
+    fn tenant(&self) -> &str {
+        self.namespace()
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// The metadata of an object.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Meta {
+    pub name: String,
+    /// Empty where there is none.
+    pub namespace: String,
+    pub uid: String,
+    pub resource_version: String,
+    pub generation: Option<i64>,
+    /// As the API server writes it: these texts have the order of their times.
+    pub created: String,
+    pub labels: BTreeMap<String, String>,
+    pub annotations: BTreeMap<String, String>,
+    pub owners: Vec<OwnerReference>,
+    pub is_being_deleted: bool,
+}
+
+impl Meta {
+    pub fn key(&self) -> Key {
+        Key::new(&self.namespace, &self.name)
+    }
+
+    /// Whether an annotation has this value.
+    pub fn is_annotated(&self, key: &str, value: &str) -> bool {
+        self.annotations.get(key).is_some_and(|found| found == value)
+    }
+}
+
+/// The fields that are read, whatever is in them.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Stored {
+    name: Value,
+    namespace: Value,
+    uid: Value,
+    resource_version: Value,
+    generation: Value,
+    creation_timestamp: Value,
+    labels: Value,
+    annotations: Value,
+    owner_references: Value,
+    deletion_timestamp: Value,
+}
+
+impl<'de> Deserialize<'de> for Meta {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let stored = Stored::deserialize(deserializer)?;
+        let name: String = or_absent(stored.name);
+        if name.is_empty() {
+            return Err(D::Error::custom("an object without a name"));
+        }
+        let owners: Vec<Value> = or_absent(stored.owner_references);
+        Ok(Self {
+            name,
+            namespace: or_absent(stored.namespace),
+            uid: or_absent(stored.uid),
+            resource_version: or_absent(stored.resource_version),
+            generation: or_absent(stored.generation),
+            created: or_absent(stored.creation_timestamp),
+            labels: texts(stored.labels),
+            annotations: texts(stored.annotations),
+            owners: owners.into_iter().filter_map(|owner| serde_json::from_value(owner).ok()).collect(),
+            is_being_deleted: !stored.deletion_timestamp.is_null(),
+        })
+    }
+}
+
+/// A value in the shape that it should have, or none.
+pub fn or_absent<T: DeserializeOwned + Default>(value: Value) -> T {
+    serde_json::from_value(value).unwrap_or_default()
+}
+
+fn texts(value: Value) -> BTreeMap<String, String> {
+    let text = |(key, value)| match value {
+        Value::String(value) => Some((key, value)),
+        _ => None,
+    };
+    or_absent::<Map<_, _>>(value).into_iter().filter_map(text).collect()
+}
+
+/// An object of which nothing but the metadata is read.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct Bare {
+    pub metadata: Meta,
+}
+
+impl Object for Bare {
+    fn meta(&self) -> &Meta {
+        &self.metadata
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_has_another_shape_than_it_should_have_counts_as_absent() {
+        let meta = |fields: Value| {
+            let mut all = json!({"name": "db", "namespace": "shop", "labels": {"a": "1"}});
+            all.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+            serde_json::from_value::<Meta>(all).unwrap()
+        };
+        let plain = meta(json!({}));
+        assert_eq!((plain.key().to_string().as_str(), plain.labels.len()), ("shop/db", 1));
+        for odd in [
+            json!({"managedFields": [{"manager": "x", "time": "9999-12-31T23:59:59Z"}]}),
+            json!({"managedFields": "x", "selfLink": 5, "finalizers": {}}),
+            json!({"creationTimestamp": 5, "generation": "x", "annotations": [], "ownerReferences": [1, "x"]}),
+            json!({"labels": {"a": "1", "b": 5, "c": null}, "uid": null}),
+        ] {
+            assert_eq!(meta(odd.clone()), plain, "{odd}");
+        }
+        let going = meta(json!({"deletionTimestamp": "99999-01-01T00:00:00Z"}));
+        assert!(going.is_being_deleted && !plain.is_being_deleted);
+        for nameless in [json!({}), json!({"name": 5}), json!({"name": ""})] {
+            assert!(serde_json::from_value::<Meta>(nameless).is_err());
+        }
+    }
+
+    #[test]
+    fn a_key_has_two_parts() {
+        let key = Key::new("shop", "db");
+        assert_eq!((key.namespace(), key.name(), key.to_string().as_str()), ("shop", "db", "shop/db"));
+        let cluster = Key::new("", "db");
+        assert_eq!((cluster.namespace(), cluster.name()), ("", "db"));
+    }
+}

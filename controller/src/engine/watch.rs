@@ -1,0 +1,566 @@
+//! Watches all objects of one kind: lists them, and follows what changes from there.
+//!
+//! - The list comes as a stream where the API server has that, else by pages that are bounded in bytes: what tenants
+//!   write does not decide how much memory it takes.
+//! - A page that fails is asked for again, and no list begins again at once. What was known stays known meanwhile.
+//! - An object that cannot be read is named and passed over.
+//!
+//! Lists are expensive to the API server and wait longer and longer; a watch that goes on where it was is not.
+
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use hyper::body::Bytes;
+use kube::api::{ListParams, WatchParams};
+use kube::core::{Request, Status};
+use serde::Deserialize;
+use serde::de::{DeserializeOwned, IgnoredAny};
+use serde_json::Value;
+use zeroize::Zeroizing;
+
+use crate::engine::api::{Answer, ApiServer, Failure, LARGEST, append, refusal};
+use crate::engine::metrics::{Metrics, OfKind};
+use crate::engine::object::Meta;
+use crate::engine::retry::Backoff;
+
+/// After how many seconds the API server ends a watch, which then goes on where it was: so one whose connection is dead
+/// is not waited for much longer.
+const WATCH: u32 = 50;
+
+/// The same for one that lists first.
+const LIST: u32 = 300;
+
+/// The longest wait before a list begins again.
+const BETWEEN_LISTS: Duration = Duration::from_secs(20);
+
+/// The longest wait before a watch goes on.
+const BETWEEN_WATCHES: Duration = Duration::from_secs(5);
+
+/// A watch that ends sooner has failed, whatever it says.
+const TOO_SHORT: Duration = Duration::from_secs(1);
+
+/// How many bytes a page may have, unless it is of one object alone.
+const LARGEST_PAGE: usize = 8 << 20;
+
+/// How many objects are asked for at most.
+const MOST: u32 = 500;
+
+/// How often a page is asked for again before the list begins again.
+const TRIES: u32 = 6;
+
+/// What is watched.
+#[derive(Debug, Clone)]
+pub struct What {
+    /// As metrics call it.
+    pub kind: &'static str,
+    /// Empty for all namespaces.
+    pub namespace: String,
+    pub path: String,
+    pub labels: Option<String>,
+    /// Whether anything but the metadata is left out.
+    pub bare: bool,
+}
+
+/// An object that can be watched.
+pub trait Object: DeserializeOwned {
+    fn meta(&self) -> &Meta;
+}
+
+/// What happens.
+#[derive(Debug)]
+pub enum Event<T> {
+    /// A list has begun.
+    Begun,
+    Listed(T),
+    /// The list is complete: what was not in it is gone.
+    Complete,
+    Changed(T),
+    Gone(T),
+    /// We may not look, or there is nothing to look at.
+    Refused,
+}
+
+/// A watch that never ends.
+pub struct Watch<T, F> {
+    api: ApiServer,
+    request: Request,
+    what: What,
+    metrics: Arc<Metrics>,
+    take: F,
+    /// Whether lists come as streams; not where the API server knows none.
+    streams: bool,
+    page: u32,
+    objects: PhantomData<fn() -> T>,
+}
+
+impl<T: Object, F: FnMut(Event<T>)> Watch<T, F> {
+    pub fn new(api: ApiServer, what: What, metrics: Arc<Metrics>, take: F) -> Self {
+        let request = Request::new(what.path.clone());
+        Self { api, request, what, metrics, take, streams: true, page: MOST, objects: PhantomData }
+    }
+
+    pub async fn run(mut self) {
+        let mut backoff = Backoff::up_to(BETWEEN_LISTS);
+        loop {
+            match self.list().await {
+                Ok((version, lines)) => {
+                    backoff.reset();
+                    self.follow(version, lines).await;
+                }
+                Err(failure) => {
+                    self.report(&failure);
+                    if matches!(failure.code(), Some(403 | 404)) {
+                        (self.take)(Event::Refused);
+                    }
+                    backoff.wait(failure.retry_after()).await;
+                }
+            }
+        }
+    }
+
+    /// Lists everything; returns the version that it is of, and what follows if that comes in the same answer.
+    async fn list(&mut self) -> Result<(String, Option<Lines>), Failure> {
+        self.metrics.lists.get_or_create(&OfKind { kind: self.what.kind }).inc();
+        if self.streams {
+            match self.list_by_stream().await {
+                Err(failure) if matches!(failure.code(), Some(400 | 403 | 422)) => self.streams = false,
+                listed => return listed.map(|(version, lines)| (version, Some(lines))),
+            }
+        }
+        Ok((self.list_by_pages().await?, None))
+    }
+
+    async fn list_by_stream(&mut self) -> Result<(String, Lines), Failure> {
+        let params = WatchParams { timeout: Some(LIST), ..self.params() }.initial_events();
+        let mut lines = self.open(&params, "").await?;
+        (self.take)(Event::Begun);
+        while let Some(line) = lines.next().await? {
+            match self.read(&line)? {
+                Line::Changed(object) => (self.take)(Event::Listed(object)),
+                Line::Gone(object) => (self.take)(Event::Gone(object)),
+                Line::Unreadable(_) | Line::Bookmark { is_complete: false, .. } => {}
+                Line::Bookmark { version, is_complete: true } => {
+                    (self.take)(Event::Complete);
+                    return Ok((version, lines));
+                }
+            }
+        }
+        Err(Failure::Silent)
+    }
+
+    async fn list_by_pages(&mut self) -> Result<String, Failure> {
+        let (mut backoff, mut tries) = (Backoff::up_to(BETWEEN_WATCHES), 0);
+        let mut token: Option<String> = None;
+        loop {
+            match self.ask_for_page(token.as_deref()).await {
+                Ok(page) => {
+                    if token.is_none() {
+                        (self.take)(Event::Begun);
+                    }
+                    tries = 0;
+                    for item in page.items {
+                        (self.take)(Event::Listed(item));
+                    }
+                    token = page.next;
+                    if token.is_none() {
+                        (self.take)(Event::Complete);
+                        return Ok(page.version);
+                    }
+                }
+                // What it says comes when the page is short enough.
+                Err(Failure::TooLong) if self.page > 1 => self.page = (self.page / 4).max(1),
+                // The first one is the list that begins again.
+                Err(failure) if token.is_none() || tries >= TRIES || !may_pass(&failure) => {
+                    return Err(failure);
+                }
+                Err(failure) => {
+                    self.report(&failure);
+                    tries += 1;
+                    backoff.wait(failure.retry_after()).await;
+                }
+            }
+        }
+    }
+
+    async fn ask_for_page(&mut self, token: Option<&str>) -> Result<Page<T>, Failure> {
+        let params = ListParams {
+            limit: Some(self.page),
+            continue_token: token.map(str::to_owned),
+            label_selector: self.what.labels.clone(),
+            ..ListParams::default()
+        };
+        let request =
+            if self.what.bare { self.request.list_metadata(&params) } else { self.request.list(&params) };
+        let most = if self.page > 1 { LARGEST_PAGE } else { LARGEST };
+        let mut answer = self.api.begin(request).await?;
+        let mut text = Zeroizing::new(Vec::new());
+        while let Some(part) = answer.next().await? {
+            append(&mut text, &part, most)?;
+        }
+        if text.len() < LARGEST_PAGE / 8 {
+            self.page = (self.page * 2).min(MOST);
+        }
+        self.read_page(&text)
+    }
+
+    fn read_page(&self, text: &[u8]) -> Result<Page<T>, Failure> {
+        let (head, items) = match serde_json::from_slice::<List<T>>(text) {
+            Ok(list) => (list.metadata, list.items),
+            // One by one, then.
+            Err(_) => {
+                let list: List<Value> = serde_json::from_slice(text).map_err(|_| Failure::Unreadable)?;
+                let read = |item: Value| {
+                    let name = name_of(&item);
+                    serde_json::from_value(item).inspect_err(|_| self.pass_over(&name)).ok()
+                };
+                (list.metadata, list.items.into_iter().filter_map(read).collect())
+            }
+        };
+        let next = head.next.filter(|token| !token.is_empty());
+        Ok(Page { version: head.resource_version.unwrap_or_default(), next, items })
+    }
+
+    /// Follows what changes until the API server has forgotten where we were.
+    async fn follow(&mut self, mut version: String, mut lines: Option<Lines>) {
+        let mut backoff = Backoff::up_to(BETWEEN_WATCHES);
+        loop {
+            let begun = Instant::now();
+            let failure = match self.take_all(&mut version, lines.take()).await {
+                Ok(()) if begun.elapsed() >= TOO_SHORT => {
+                    backoff.reset();
+                    continue;
+                }
+                Ok(()) => None,
+                Err(failure) if matches!(failure.code(), Some(403 | 404 | 410)) => return,
+                Err(failure) => Some(failure),
+            };
+            failure.iter().for_each(|failure| self.report(failure));
+            backoff.wait(failure.and_then(|failure| failure.retry_after())).await;
+        }
+    }
+
+    /// Takes what comes until the watch ends.
+    async fn take_all(&mut self, version: &mut String, lines: Option<Lines>) -> Result<(), Failure> {
+        let mut lines = match lines {
+            Some(lines) => lines,
+            None => self.open(&self.params(), version).await?,
+        };
+        while let Some(line) = lines.next().await? {
+            let (new, event) = match self.read(&line)? {
+                Line::Changed(object) => {
+                    (object.meta().resource_version.clone(), Some(Event::Changed(object)))
+                }
+                Line::Gone(object) => (object.meta().resource_version.clone(), Some(Event::Gone(object))),
+                Line::Unreadable(version) | Line::Bookmark { version, .. } => (version, None),
+            };
+            if !new.is_empty() {
+                *version = new;
+            }
+            event.into_iter().for_each(&mut self.take);
+        }
+        Ok(())
+    }
+
+    fn params(&self) -> WatchParams {
+        let labels = self.what.labels.clone();
+        WatchParams { timeout: Some(WATCH), label_selector: labels, ..WatchParams::default() }
+    }
+
+    async fn open(&self, params: &WatchParams, version: &str) -> Result<Lines, Failure> {
+        let request = if self.what.bare {
+            self.request.watch_metadata(params, version)
+        } else {
+            self.request.watch(params, version)
+        };
+        Ok(Lines { answer: self.api.begin(request).await?, rest: Bytes::new() })
+    }
+
+    fn read(&self, line: &[u8]) -> Result<Line<T>, Failure> {
+        let of: Told<IgnoredAny> = serde_json::from_slice(line).map_err(|_| Failure::Unreadable)?;
+        match of.kind.as_str() {
+            "ADDED" | "MODIFIED" | "DELETED" => Ok(match serde_json::from_slice::<Told<T>>(line) {
+                Ok(told) if told.kind == "DELETED" => Line::Gone(told.object),
+                Ok(told) => Line::Changed(told.object),
+                Err(_) => {
+                    let object = serde_json::from_slice::<Told<Value>>(line).map(|told| told.object);
+                    let object = object.unwrap_or_default();
+                    self.pass_over(&name_of(&object));
+                    Line::Unreadable(version_of(&object))
+                }
+            }),
+            "BOOKMARK" => {
+                let told: Told<Value> = serde_json::from_slice(line).map_err(|_| Failure::Unreadable)?;
+                let end = told.object.pointer("/metadata/annotations/k8s.io~1initial-events-end");
+                let is_complete = end.and_then(Value::as_str) == Some("true");
+                Ok(Line::Bookmark { version: version_of(&told.object), is_complete })
+            }
+            _ => {
+                let told = serde_json::from_slice::<Told<Status>>(line).map_err(|_| Failure::Unreadable)?;
+                Err(Failure::Refused(Box::new(refusal(&told.object, told.object.code, None))))
+            }
+        }
+    }
+
+    fn report(&self, failure: &Failure) {
+        let What { kind, namespace, .. } = &self.what;
+        self.metrics.watch_failures.get_or_create(&OfKind { kind }).inc();
+        match failure.code() {
+            // It is starting, or busy, and says when to come again.
+            Some(429) => tracing::info!(kind, namespace, "cannot watch: {failure}"),
+            _ => tracing::warn!(kind, namespace, "cannot watch: {failure}"),
+        }
+    }
+
+    fn pass_over(&self, name: &str) {
+        let kind = self.what.kind;
+        self.metrics.unreadable.get_or_create(&OfKind { kind }).inc();
+        tracing::error!(kind, name, "an object cannot be read, and is passed over");
+    }
+}
+
+/// Whether the same page may come when it is asked for again.
+fn may_pass(failure: &Failure) -> bool {
+    !matches!(failure.code(), Some(400 | 403 | 404 | 410))
+}
+
+fn text_at(object: &Value, path: &str) -> String {
+    object.pointer(path).and_then(Value::as_str).unwrap_or_default().to_owned()
+}
+
+fn name_of(object: &Value) -> String {
+    format!("{}/{}", text_at(object, "/metadata/namespace"), text_at(object, "/metadata/name"))
+}
+
+fn version_of(object: &Value) -> String {
+    text_at(object, "/metadata/resourceVersion")
+}
+
+/// What one line of a watch says.
+enum Line<T> {
+    Changed(T),
+    Gone(T),
+    /// With its version.
+    Unreadable(String),
+    Bookmark {
+        version: String,
+        /// All that there was at the beginning has been told.
+        is_complete: bool,
+    },
+}
+
+/// A line of a watch, as the API server writes it.
+#[derive(Deserialize)]
+struct Told<T> {
+    #[serde(rename = "type")]
+    kind: String,
+    object: T,
+}
+
+struct Page<T> {
+    version: String,
+    next: Option<String>,
+    items: Vec<T>,
+}
+
+/// An answer to a list, as the API server writes it.
+#[derive(Deserialize)]
+struct List<T> {
+    #[serde(default)]
+    metadata: Head,
+    items: Vec<T>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Head {
+    resource_version: Option<String>,
+    #[serde(rename = "continue")]
+    next: Option<String>,
+}
+
+/// The lines of an answer.
+struct Lines {
+    answer: Answer,
+    rest: Bytes,
+}
+
+impl Lines {
+    /// The next line; `None` at the end. What has no line break at its end was cut off.
+    async fn next(&mut self) -> Result<Option<Zeroizing<Vec<u8>>>, Failure> {
+        let mut line = Zeroizing::new(Vec::new());
+        loop {
+            if let Some(end) = self.rest.iter().position(|byte| *byte == b'\n') {
+                append(&mut line, &self.rest.split_to(end), LARGEST)?;
+                let _ = self.rest.split_to(1);
+                if !line.is_empty() {
+                    return Ok(Some(line));
+                }
+                continue;
+            }
+            append(&mut line, &std::mem::take(&mut self.rest), LARGEST)?;
+            match self.answer.next().await? {
+                Some(part) => self.rest = part,
+                None => return Ok(None),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::engine::mock;
+    use crate::engine::object::Bare;
+
+    /// What a watch tells, a word for each event.
+    type Told = Arc<Mutex<Vec<String>>>;
+
+    /// Watches until a list is complete and what follows has come.
+    async fn watch(
+        answer: impl Fn(&str) -> (u16, String) + Send + Sync + 'static,
+    ) -> (Vec<String>, Vec<String>) {
+        let (api, asked) = mock::start(answer).await;
+        let told = Told::default();
+        let heard = Arc::clone(&told);
+        let take = move |event: Event<Bare>| {
+            let name = |object: &Bare| object.metadata.name.clone();
+            heard.lock().unwrap().push(match &event {
+                Event::Begun => "begun".to_owned(),
+                Event::Listed(object) => format!("listed {}", name(object)),
+                Event::Complete => "complete".to_owned(),
+                Event::Changed(object) => format!("changed {}", name(object)),
+                Event::Gone(object) => format!("gone {}", name(object)),
+                Event::Refused => "refused".to_owned(),
+            });
+        };
+        let what = What {
+            kind: "things",
+            namespace: String::new(),
+            path: "/api/v1/things".to_owned(),
+            labels: None,
+            bare: false,
+        };
+        let watch = Watch::new(api, what, Arc::new(Metrics::new()), take).run();
+        let done = async {
+            while !told.lock().unwrap().iter().any(|word| word == "changed last" || word == "refused") {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::select! {
+            () = watch => {}
+            () = done => {}
+            () = tokio::time::sleep(Duration::from_secs(20)) => panic!("{told:?} {asked:?}"),
+        }
+        (told.lock().unwrap().clone(), asked.lock().unwrap().clone())
+    }
+
+    fn thing(name: &str) -> Value {
+        json!({"metadata": {"name": name, "resourceVersion": "7"}})
+    }
+
+    fn line(kind: &str, object: Value) -> String {
+        format!("{}\n", json!({"type": kind, "object": object}))
+    }
+
+    fn end_of_list() -> String {
+        let annotations = json!({"k8s.io/initial-events-end": "true"});
+        line("BOOKMARK", json!({"metadata": {"resourceVersion": "8", "annotations": annotations}}))
+    }
+
+    fn page(items: &[Value], next: &str) -> (u16, String) {
+        (200, json!({"metadata": {"resourceVersion": "8", "continue": next}, "items": items}).to_string())
+    }
+
+    fn refused(code: u16) -> (u16, String) {
+        (code, json!({"kind": "Status", "code": code, "reason": "x", "message": "hunter2"}).to_string())
+    }
+
+    /// A server without streaming lists.
+    fn no_streams(asked: &str, otherwise: impl Fn(&str) -> (u16, String)) -> (u16, String) {
+        match asked {
+            _ if asked.contains("sendInitialEvents") => refused(422),
+            _ if asked.contains("watch=true") => (200, line("ADDED", thing("last"))),
+            _ => otherwise(asked),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_list_comes_as_a_stream_and_goes_on_where_it_ended() {
+        let count = AtomicUsize::new(0);
+        let (told, asked) = watch(move |asked| {
+            if asked.contains("sendInitialEvents") && count.fetch_add(1, Ordering::SeqCst) == 0 {
+                // It ends before it is complete.
+                return (200, line("ADDED", thing("a")));
+            }
+            if asked.contains("sendInitialEvents") {
+                let odd = json!({"metadata": {"name": 5, "resourceVersion": "7"}});
+                return (200, line("ADDED", thing("a")) + &line("ADDED", odd) + &end_of_list());
+            }
+            (200, line("MODIFIED", thing("a")) + &line("DELETED", thing("a")) + &line("ADDED", thing("last")))
+        })
+        .await;
+        let expected =
+            ["begun", "listed a", "begun", "listed a", "complete", "changed a", "gone a", "changed last"];
+        assert_eq!(told, expected);
+        assert!(asked.last().unwrap().contains("resourceVersion=8"), "{asked:?}");
+    }
+
+    /// What was listed is not listed again because the next page fails, and one object that cannot be read is one.
+    #[tokio::test]
+    async fn a_page_that_fails_is_asked_for_again_and_an_object_is_passed_over() {
+        let count = AtomicUsize::new(0);
+        let (told, asked) = watch(move |asked| {
+            no_streams(asked, |asked| match asked.contains("continue=next") {
+                false => page(&[thing("a"), json!({"metadata": {"name": {}}}), thing("b")], "next"),
+                true if count.fetch_add(1, Ordering::SeqCst) < 2 => refused(429),
+                true => page(&[thing("c")], ""),
+            })
+        })
+        .await;
+        let expected = ["begun", "listed a", "listed b", "listed c", "complete", "changed last"];
+        assert_eq!(told, expected);
+        let lists: Vec<_> = asked.iter().filter(|asked| asked.contains("limit=")).collect();
+        assert_eq!(lists.iter().filter(|asked| !asked.contains("continue=")).count(), 1, "{lists:?}");
+        assert_eq!(lists.len(), 4, "{lists:?}");
+    }
+
+    #[tokio::test]
+    async fn a_page_that_is_too_long_is_asked_for_in_shorter_ones() {
+        let (told, asked) = watch(move |asked| {
+            no_streams(asked, |asked| {
+                let limit = asked.split("limit=").nth(1).unwrap().split('&').next().unwrap();
+                let large = "x".repeat(LARGEST_PAGE / 100);
+                let item = json!({"metadata": {"name": "a"}, "spec": large});
+                page(&vec![item; limit.parse().unwrap()], "")
+            })
+        })
+        .await;
+        let limits: Vec<_> = asked.iter().filter_map(|asked| asked.split("limit=").nth(1)).collect();
+        assert_eq!(limits, ["500", "125", "31"]);
+        assert_eq!(told.iter().filter(|word| *word == "listed a").count(), 31);
+    }
+
+    #[tokio::test]
+    async fn who_may_not_look_says_so_and_what_has_been_forgotten_is_listed_again() {
+        let (told, _) = watch(|_| refused(403)).await;
+        assert_eq!(told, ["refused"]);
+        let count = AtomicUsize::new(0);
+        let (told, _) = watch(move |asked| {
+            if asked.contains("sendInitialEvents") {
+                return (200, end_of_list());
+            }
+            match count.fetch_add(1, Ordering::SeqCst) {
+                0 => (200, line("ERROR", json!({"kind": "Status", "code": 410, "message": "hunter2"}))),
+                _ => (200, line("ADDED", thing("last"))),
+            }
+        })
+        .await;
+        assert_eq!(told, ["begun", "complete", "begun", "complete", "changed last"]);
+    }
+}

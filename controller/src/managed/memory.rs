@@ -1,0 +1,169 @@
+//! What is remembered of each object while this replica leads: when nothing was left to do for it, and how often it has
+//! failed. Knows no cluster; the time is handed in.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::engine::object::Key;
+use crate::managed::reason::Reason;
+
+/// Writes that are longer ago do not count any more.
+const LATELY: Duration = Duration::from_secs(60);
+
+/// When nothing was left to do: as long as nothing of this has changed, nothing is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settled {
+    /// Of the object's uid.
+    pub identity: u64,
+    pub generation: Option<i64>,
+    pub secret_version: Box<str>,
+    /// Of the keys at hand.
+    pub epoch: u32,
+}
+
+/// What is known of one object.
+#[derive(Debug, Clone, Default)]
+struct Known {
+    settled: Option<Settled>,
+    /// How often in a row it has failed.
+    attempts: u32,
+    /// How often it was written lately, and when last.
+    writes: Option<(u32, Instant)>,
+    reason: Option<Reason>,
+}
+
+/// What is known of all of them.
+#[derive(Debug, Default)]
+pub struct Memory(Mutex<HashMap<Key, Known>>);
+
+impl Memory {
+    /// Whether nothing can have changed since everything was right. What nothing is known of yet is believed to be right
+    /// where `by_status` says so.
+    pub fn is_settled(&self, key: &Key, now: &Settled, by_status: bool) -> bool {
+        let mut all = self.lock();
+        let known = all.get(key).and_then(|known| known.settled.as_ref());
+        let (is_known, settled) = (known.is_some(), known.map_or(by_status, |known| known == now));
+        if settled && !is_known {
+            let known = all.entry(key.clone()).or_default();
+            known.settled = Some(now.clone());
+            known.reason = Some(Reason::Unsealed);
+        }
+        settled
+    }
+
+    /// Nothing is left to do.
+    pub fn settle(&self, key: &Key, now: Option<Settled>) {
+        let mut all = self.lock();
+        let known = all.entry(key.clone()).or_default();
+        known.settled = now;
+        known.reason = Some(Reason::Unsealed);
+        known.attempts = 0;
+    }
+
+    /// It has failed once more, for this reason if there is a verdict. Returns how often in a row.
+    pub fn fail(&self, key: &Key, reason: Option<Reason>) -> u32 {
+        let mut all = self.lock();
+        let known = all.entry(key.clone()).or_default();
+        known.settled = None;
+        known.reason = reason.or(known.reason);
+        known.attempts = known.attempts.saturating_add(1);
+        known.attempts
+    }
+
+    /// Its Secret was written.
+    pub fn wrote(&self, key: &Key, now: Instant) {
+        let mut all = self.lock();
+        let known = all.entry(key.clone()).or_default();
+        known.writes = Some((known.lately(now) + 1, now));
+    }
+
+    /// How often its Secret was written lately.
+    pub fn writes(&self, key: &Key, now: Instant) -> u32 {
+        self.lock().get(key).map_or(0, |known| known.lately(now))
+    }
+
+    pub fn attempts(&self, key: &Key) -> u32 {
+        self.lock().get(key).map_or(0, |known| known.attempts)
+    }
+
+    /// Whether this is the version of the Secret as we left it.
+    pub fn knows(&self, key: &Key, version: &str) -> bool {
+        let all = self.lock();
+        let settled = all.get(key).and_then(|known| known.settled.as_ref());
+        settled.is_some_and(|settled| &*settled.secret_version == version)
+    }
+
+    /// Somebody has changed something: it starts with the shortest wait again.
+    pub fn reset(&self, key: &Key) {
+        if let Some(known) = self.lock().get_mut(key) {
+            known.attempts = 0;
+        }
+    }
+
+    pub fn forget(&self, key: &Key) {
+        self.lock().remove(key);
+    }
+
+    pub fn forget_all(&self) {
+        self.lock().clear();
+    }
+
+    /// How many objects there are of each reason.
+    pub fn count(&self) -> HashMap<Reason, i64> {
+        let mut counts = HashMap::new();
+        for reason in self.lock().values().filter_map(|known| known.reason) {
+            *counts.entry(reason).or_default() += 1;
+        }
+        counts
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Key, Known>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Known {
+    fn lately(&self, now: Instant) -> u32 {
+        let recent = self.writes.filter(|(_, last)| now.saturating_duration_since(*last) < LATELY);
+        recent.map_or(0, |(count, _)| count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(generation: i64, version: &str, epoch: u32) -> Settled {
+        Settled { identity: 1, generation: Some(generation), secret_version: version.into(), epoch }
+    }
+
+    #[test]
+    fn what_is_settled_stays_so_until_something_changes() {
+        let (memory, key) = (Memory::default(), Key::new("shop", "db"));
+        assert!(!memory.is_settled(&key, &at(1, "7", 0), false));
+        // What the status says counts only as long as nothing is known.
+        assert!(memory.is_settled(&key, &at(1, "7", 0), true));
+        assert!(memory.is_settled(&key, &at(1, "7", 0), false) && memory.knows(&key, "7"));
+        for other in [at(2, "7", 0), at(1, "8", 0), at(1, "7", 1), Settled { identity: 2, ..at(1, "7", 0) }] {
+            assert!(!memory.is_settled(&key, &other, true), "{other:?}");
+        }
+        assert_eq!(memory.count(), [(Reason::Unsealed, 1)].into());
+        memory.fail(&key, Some(Reason::Immutable));
+        assert!(!memory.knows(&key, "7") && memory.count() == [(Reason::Immutable, 1)].into());
+        memory.forget(&key);
+        assert!(memory.count().is_empty());
+    }
+
+    #[test]
+    fn failures_in_a_row_and_recent_writes_are_counted() {
+        let (memory, key, now) = (Memory::default(), Key::new("shop", "db"), Instant::now());
+        assert_eq!([memory.fail(&key, None), memory.fail(&key, None)], [1, 2]);
+        memory.reset(&key);
+        assert_eq!(memory.attempts(&key), 0);
+        memory.wrote(&key, now);
+        memory.wrote(&key, now + LATELY / 2);
+        assert_eq!(memory.writes(&key, now + LATELY), 2);
+        assert_eq!(memory.writes(&key, now + LATELY * 2), 0);
+    }
+}

@@ -1,0 +1,192 @@
+//! What a SealedSecret asks for, and what is to be said of it before and after it was opened. Pure.
+
+use sealant::error::{Error, Kind};
+use sealant::sealed_secret::{DeletionPolicy, FORBIDDEN_TYPES, Spec, shell};
+
+use crate::engine::object::Meta;
+use crate::managed::decide::{Desired, MADE_BY, MANAGED, Verdict};
+use crate::managed::reason::{self, Reason};
+use crate::managed::secret::OPAQUE;
+use crate::source::sealed::resource::{self, Found, SealedSecret};
+
+/// How many transit keys of one data key, or of a group of it, are tried: each takes requests that others wait for.
+const MOST_TRANSIT_KEYS: usize = 16;
+
+/// What whoever runs the controller has allowed.
+#[derive(Debug, Clone, Default)]
+pub struct Policy {
+    /// Types of Secrets that would be refused.
+    pub allowed_types: Vec<String>,
+}
+
+/// Whether something is to be said of it without a key.
+pub fn is_held(found: &Found, policy: &Policy) -> bool {
+    found.spec.as_ref().is_ok_and(|spec| before_opening(&found.meta, spec, policy).is_some())
+}
+
+/// What can be said without a key: `None` when the SealedSecret has to be opened.
+pub fn before_opening(meta: &Meta, spec: &Spec, policy: &Policy) -> Option<Verdict> {
+    if meta.is_annotated(resource::SUSPEND, "true") {
+        return Some(Verdict::new(Reason::Suspended, reason::SUSPENDED));
+    }
+    let template = spec.template.clone().unwrap_or_default();
+    if let Err(error) = template.check() {
+        return Some(Verdict::new(Reason::TemplateForbidden, error.message()));
+    }
+    let kind = template.kind.as_deref().unwrap_or(OPAQUE);
+    if FORBIDDEN_TYPES.contains(&kind) && !policy.allowed_types.iter().any(|allowed| allowed == kind) {
+        return Some(Verdict::new(Reason::TemplateForbidden, reason::forbidden_type(kind)));
+    }
+    if let Err(error) = spec.check() {
+        return Some(Verdict::new(Reason::BadCiphertext, error.message()));
+    }
+    let mut transit_keys = spec.data_keys.iter().flat_map(|entry| {
+        [&entry.hc_vault].into_iter().chain(entry.key_groups.iter().map(|group| &group.hc_vault))
+    });
+    let too_many = transit_keys.any(|keys| keys.len() > MOST_TRANSIT_KEYS);
+    too_many.then(|| Verdict::new(Reason::BadCiphertext, reason::too_many_transit_keys(MOST_TRANSIT_KEYS)))
+}
+
+/// Why it could not be opened.
+pub fn not_opened(error: &Error) -> Verdict {
+    let reason = match error.kind() {
+        Kind::NoDataKey if error.may_pass() => Reason::VaultUnavailable,
+        Kind::NoDataKey => Reason::NoIdentity,
+        _ => Reason::BadCiphertext,
+    };
+    // Which identities and files there are is nothing for all who may read a SealedSecret.
+    let details = error.details();
+    let is_refused = details.iter().any(|line| line.contains(" is not allowed"));
+    let public = [error.message()].into_iter().chain(error.lines().iter().map(String::as_str));
+    let not_allowed = is_refused.then_some(reason::NOT_ALLOWED);
+    let more = (!details.is_empty()).then_some(reason::LOG_SAYS_MORE);
+    let lines: Vec<&str> = public.chain(not_allowed).chain(more).collect();
+    Verdict::new(reason, lines.join("\n"))
+}
+
+/// The Secret that a SealedSecret asks for, without its values.
+pub fn desired(sealed: &SealedSecret) -> Desired {
+    let made = shell(&sealed.sealed);
+    let (mut labels, mut annotations) = (made.labels, made.annotations);
+    labels.insert(MANAGED.to_owned(), "true".to_owned());
+    annotations.insert(MADE_BY.to_owned(), sealed.name().to_owned());
+    Desired {
+        name: sealed.name().to_owned(),
+        namespace: sealed.namespace().to_owned(),
+        labels,
+        annotations,
+        claim: resource::owner(&sealed.meta),
+        owned: sealed.spec().deletion_policy != Some(DeletionPolicy::Retain),
+        kind: made.kind.unwrap_or_else(|| OPAQUE.to_owned()),
+        immutable: made.immutable.unwrap_or_default(),
+        remake: sealed.meta.is_annotated(resource::ON_IMMUTABLE, "Recreate"),
+    }
+}
+
+#[cfg(test)]
+pub mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    pub fn sealed(change: impl FnOnce(&mut Value)) -> SealedSecret {
+        let mut object = json!({
+            "metadata": {"name": "db", "namespace": "shop", "uid": "u1", "generation": 1, "annotations": {}},
+            "spec": {"encryptedData": {}},
+        });
+        change(&mut object);
+        let found: Found = serde_json::from_value(object).unwrap();
+        SealedSecret::new(found.meta, found.spec.unwrap())
+    }
+
+    fn held(sealed: &SealedSecret, policy: &Policy) -> Option<Verdict> {
+        before_opening(&sealed.meta, sealed.spec(), policy)
+    }
+
+    #[test]
+    fn a_template_is_refused_before_anything_is_opened() {
+        let policy = Policy { allowed_types: vec!["bootstrap.kubernetes.io/token".to_owned()] };
+        let cases = [
+            (json!({"type": "kubernetes.io/service-account-token"}), Some(Reason::TemplateForbidden)),
+            (json!({"type": "bootstrap.kubernetes.io/token"}), None),
+            (json!({"type": "kubernetes.io/tls"}), None),
+            (json!({"data": {"a": "b"}}), Some(Reason::TemplateForbidden)),
+            (
+                json!({"metadata": {"labels": {"sealant.dev/identity": "active"}}}),
+                Some(Reason::TemplateForbidden),
+            ),
+            (
+                json!({"metadata": {"annotations": {"sealedsecrets.bitnami.com/managed": "true"}}}),
+                Some(Reason::TemplateForbidden),
+            ),
+            (
+                json!({"metadata": {"annotations": {"kubernetes.io/service-account.name": "x"}}}),
+                Some(Reason::TemplateForbidden),
+            ),
+            (
+                json!({"metadata": {"annotations": {"kubectl.kubernetes.io/x": "x"}}}),
+                Some(Reason::TemplateForbidden),
+            ),
+        ];
+        for (template, expected) in cases {
+            let sealed = sealed(|object| object["spec"]["template"] = template.clone());
+            assert_eq!(held(&sealed, &policy).map(|verdict| verdict.reason), expected, "{template}");
+        }
+    }
+
+    #[test]
+    fn many_transit_keys_are_refused() {
+        let reason = |count: usize, grouped: bool| {
+            let entry =
+                json!({"address": "https://v", "enginePath": "transit", "keyName": "k", "enc": "vault:v1:x"});
+            let keys = vec![entry; count];
+            let commitment = "A".repeat(43) + "=";
+            let mut key = json!({"id": "00000000", "commitment": commitment});
+            match grouped {
+                false => key["hcVault"] = keys.into(),
+                true => key["keyGroups"] = json!([{"hcVault": keys}, {"hcVault": keys}]),
+            }
+            let sealed = sealed(|object| object["spec"]["dataKeys"] = json!([key]));
+            held(&sealed, &Policy::default()).map(|verdict| verdict.message)
+        };
+        for grouped in [false, true] {
+            assert_eq!(reason(MOST_TRANSIT_KEYS, grouped), None);
+            let refused = Some(reason::too_many_transit_keys(MOST_TRANSIT_KEYS));
+            assert_eq!(reason(MOST_TRANSIT_KEYS + 1, grouped), refused);
+        }
+    }
+
+    #[test]
+    fn suspension_comes_before_everything_else() {
+        let suspended = |value: &str| {
+            sealed(|object| {
+                object["metadata"]["annotations"][resource::SUSPEND] = value.into();
+                object["spec"]["template"] = json!({"data": {"a": "b"}});
+            })
+        };
+        let reason = |sealed: &SealedSecret| held(sealed, &Policy::default()).unwrap().reason;
+        assert_eq!(reason(&suspended("true")), Reason::Suspended);
+        assert_eq!(reason(&suspended("false")), Reason::TemplateForbidden);
+    }
+
+    #[test]
+    fn what_did_not_open_waits_for_vault_or_for_a_person() {
+        let error = |kind, passing| not_opened(&Error::new(kind, "x").passing(passing)).reason;
+        assert_eq!(error(Kind::NoDataKey, true), Reason::VaultUnavailable);
+        assert_eq!(error(Kind::NoDataKey, false), Reason::NoIdentity);
+        assert_eq!(error(Kind::Decrypt, false), Reason::BadCiphertext);
+        let closed = || Error::new(Kind::NoDataKey, "nothing opens it");
+        let detailed = |lines: &[&str]| closed().detailing(lines.iter().map(ToString::to_string));
+        let found = detailed(&["looked for identities in:", "  Secret team"]);
+        let said = |error: &Error| not_opened(error).message;
+        assert_eq!(said(&found), format!("nothing opens it\n{}", reason::LOG_SAYS_MORE));
+        let failed = detailed(&["what went wrong:", "  /run/token: gone", "  https://x is not allowed"]);
+        let expected = format!("nothing opens it\n{}\n{}", reason::NOT_ALLOWED, reason::LOG_SAYS_MORE);
+        assert_eq!(said(&failed), expected);
+        assert_eq!(said(&closed()), "nothing opens it");
+        let wanted = closed().listing(["wanted, any of:".to_owned(), "  age1x".to_owned()]);
+        assert_eq!(said(&wanted), "nothing opens it\nwanted, any of:\n  age1x");
+        let long = Verdict::new(Reason::NoIdentity, "x".repeat(5000));
+        assert_eq!(long.message.len(), 2003);
+    }
+}
