@@ -69,6 +69,7 @@ pub fn adopt(
         != (&edited.labels, &edited.annotations, &edited.kind, edited.immutable)
     {
         changed.spec.template = routed.template;
+        changed.metadata.labels.extend(routed.labels);
         changed.metadata.annotations.extend(routed.annotations);
     }
     match key {
@@ -130,6 +131,7 @@ pub fn merge_into(sealed: &SealedSecret, secret: &Secret, key: NewDataKey) -> Re
             present.annotations.extend(metadata.annotations);
         }
     }
+    changed.metadata.labels.extend(routed.labels);
     changed.metadata.annotations.extend(routed.annotations);
     let changes = secret.items.iter().map(|(item, value)| (item.clone(), Some(value.clone()))).collect();
     change(&changed, &changes, key)

@@ -4,6 +4,7 @@
 //! nobody who may decrypt: whoever calls it brings the master keys. `docs/format.md` is the format, exact enough to
 //! write another implementation from.
 
+mod belongs;
 mod binding;
 mod check;
 mod cipher;
@@ -23,6 +24,7 @@ mod types;
 mod unseal;
 mod wraps;
 
+pub use belongs::WITH_OLD_VALUES;
 pub use binding::Binding;
 pub use check::{FORBIDDEN_TYPES, Part, check_item_name, is_forbidden};
 pub use data_keys::{NewDataKey, OpenedKeys, for_each_ciphertext, used_data_keys};

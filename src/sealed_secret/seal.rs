@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use super::belongs::Place;
 use super::binding::Binding;
-use super::check::{FORBIDDEN_TYPES, check_item_name, check_size, is_forbidden};
+use super::check::{FORBIDDEN_TYPES, check_item_name, check_size};
 use super::data_keys::NewDataKey;
 use super::secret::Secret;
 use super::types::{API_VERSION, KIND, Metadata, Scope, SealedSecret, Spec, Template, TemplateMetadata};
@@ -53,6 +54,7 @@ pub fn seal(secret: &Secret, options: &Options, key: NewDataKey) -> Result<Seale
     let metadata = Metadata {
         name: secret.name.clone(),
         namespace,
+        labels: routed.labels,
         annotations: routed.annotations,
         ..Metadata::default()
     };
@@ -92,56 +94,21 @@ fn check_name(name: &str) -> Result<()> {
 pub(super) struct Routed {
     pub template: Option<Template>,
     /// Those of the SealedSecret itself.
+    pub labels: BTreeMap<String, String>,
     pub annotations: BTreeMap<String, String>,
-}
-
-/// What becomes of a label or annotation.
-#[derive(Debug, PartialEq, Eq)]
-enum Destination {
-    Template,
-    /// The SealedSecret: what tools do with the object that they find in Git.
-    Object,
-    Nowhere,
-    Refused,
-}
-
-impl Destination {
-    fn of(key: &str) -> Self {
-        let argo = key.strip_prefix("argocd.argoproj.io/");
-        let ours = key.strip_prefix("sealant.dev/");
-        match (argo, ours) {
-            (Some("tracking-id"), _) => Self::Nowhere,
-            (Some(name), _)
-                if name.starts_with("sync-") || name.starts_with("hook") || name == "compare-options" =>
-            {
-                Self::Object
-            }
-            // What the controller reads on a SealedSecret; what it writes on Secrets, or people so that it may adopt them.
-            (_, Some("suspend" | "on-immutable")) => Self::Object,
-            (_, Some("managed" | "sealed-secret" | "adopt")) => Self::Nowhere,
-            _ if key == "kubectl.kubernetes.io/last-applied-configuration" => Self::Nowhere,
-            _ if key.starts_with("kustomize.toolkit.fluxcd.io/") || key.starts_with("meta.helm.sh/") => {
-                Self::Nowhere
-            }
-            _ if is_forbidden(key) => Self::Refused,
-            _ => Self::Template,
-        }
-    }
 }
 
 /// Divides what a Secret has besides its values between the template and the SealedSecret.
 pub(super) fn route(secret: &Secret) -> Result<Routed> {
     let mut metadata = TemplateMetadata::default();
-    let mut own = BTreeMap::new();
+    let mut own = TemplateMetadata::default();
     for (is_label, map) in [(true, &secret.labels), (false, &secret.annotations)] {
         for (key, value) in map {
-            let target = match Destination::of(key) {
-                Destination::Object if is_label => &mut metadata.labels,
-                Destination::Object => &mut own,
-                Destination::Template if is_label => &mut metadata.labels,
-                Destination::Template => &mut metadata.annotations,
-                Destination::Nowhere => continue,
-                Destination::Refused => {
+            let target = match Place::of(key, is_label) {
+                Place::Object => &mut own,
+                Place::Template => &mut metadata,
+                Place::Nowhere => continue,
+                Place::Refused => {
                     let advice = match key.starts_with("sealedsecrets.bitnami.com/") {
                         true => "Take it out; the scope is chosen with --scope.",
                         false => "Take it out: the controller would refuse it.",
@@ -150,6 +117,7 @@ pub(super) fn route(secret: &Secret) -> Result<Routed> {
                     return Err(Error::new(Kind::Read, message).advise(advice));
                 }
             };
+            let target = if is_label { &mut target.labels } else { &mut target.annotations };
             target.insert(key.clone(), value.clone());
         }
     }
@@ -159,7 +127,8 @@ pub(super) fn route(secret: &Secret) -> Result<Routed> {
         metadata: (metadata != TemplateMetadata::default()).then_some(metadata),
         data: None,
     };
-    Ok(Routed { template: (template != Template::default()).then_some(template), annotations: own })
+    let template = (template != Template::default()).then_some(template);
+    Ok(Routed { template, labels: own.labels, annotations: own.annotations })
 }
 
 /// What people should know of a SealedSecret that was written.
@@ -352,8 +321,12 @@ mod tests {
         annotate(&mut plain, &["argocd.argoproj.io/compare-options", "sealant.dev/suspend"]);
         annotate(&mut plain, &["argocd.argoproj.io/tracking-id", "meta.helm.sh/release-name"]);
         annotate(&mut plain, &["kubectl.kubernetes.io/last-applied-configuration", "sealant.dev/adopt"]);
-        for label in ["app", "kustomize.toolkit.fluxcd.io/name", "sealant.dev/managed"] {
-            plain.labels.insert(label.to_owned(), "x".to_owned());
+        annotate(&mut plain, &["helm.sh/resource-policy", "kustomize.toolkit.fluxcd.io/prune"]);
+        let tracking = ["applyset.kubernetes.io/part-of", "argocd.argoproj.io/instance"];
+        for label in
+            ["app", "kustomize.toolkit.fluxcd.io/name", "sealant.dev/managed"].iter().chain(&tracking)
+        {
+            plain.labels.insert((*label).to_owned(), "x".to_owned());
         }
         let sealed = try_seal(&plain, &Options::default()).unwrap();
         let keys = |map: &BTreeMap<String, String>| map.keys().cloned().collect::<Vec<_>>();
@@ -365,6 +338,8 @@ mod tests {
                 "argocd.argoproj.io/hook-delete-policy",
                 "argocd.argoproj.io/sync-options",
                 "argocd.argoproj.io/sync-wave",
+                "helm.sh/resource-policy",
+                "kustomize.toolkit.fluxcd.io/prune",
                 "sealant.dev/suspend"
             ]
         );
