@@ -12,11 +12,12 @@ use kube::Client;
 use kube::api::Api;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinSet;
 
 use crate::engine::api::ApiServer;
 use crate::engine::endpoints;
 use crate::engine::events::Events;
+use crate::engine::health::Pulse;
 use crate::engine::lease::{Candidate, Leadership};
 use crate::engine::metrics::Metrics;
 use crate::engine::object::{Bare, Key};
@@ -61,6 +62,8 @@ struct Parts {
     reconciler: Reconciler,
     ring: watch::Receiver<Option<Arc<Ring>>>,
     leadership: Leadership,
+    lease_pulse: Pulse,
+    opener_pulse: Pulse,
     metrics: Arc<Metrics>,
 }
 
@@ -80,12 +83,16 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
     config.read_timeout = Some(SILENCE);
     config.reset_reader_on_write = true;
     let namespace = settings.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
+    // The Lease waits for no other request of ours.
+    let for_lease = Client::try_from(config.clone()).context("no client for this cluster")?;
     let client = Client::try_from(config).context("no client for this cluster")?;
     let identity =
         settings.pod_name.clone().unwrap_or_else(|| format!("{MANAGER}-{:08x}", rand::random::<u32>()));
 
     let metrics = Arc::new(Metrics::new());
-    let opener = Opener::start(Arc::clone(&metrics)).context("no thread for opening")?;
+    let opener_pulse = Pulse::new();
+    let opener =
+        Opener::start(Arc::clone(&metrics), opener_pulse.clone()).context("no thread for opening")?;
     let opening = opener.clone();
     let (ring_sender, ring) = watch::channel(None);
     let api = ApiServer::new(client.clone());
@@ -99,21 +106,32 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
         ring: ring_sender,
     };
     let watches = settings.watch_namespaces.len().max(1);
-    let (events, told) = Events::start(api.clone(), MANAGER, &identity, Arc::clone(&metrics));
+    let events = Events::start(api.clone(), MANAGER, &identity, Arc::clone(&metrics));
     let leadership = Leadership::new();
     let needs = Needs {
         api: api.clone(),
         opener,
         policy: Policy { allowed_types: settings.allow_type.clone() },
-        events,
+        events: events.clone(),
         metrics: Arc::clone(&metrics),
         leadership: leadership.clone(),
     };
     let reconciler = Reconciler::new(needs, watches);
     // A tenant with much to do leaves the others some workers.
     let queue = Queue::new(settings.concurrency as usize * 3 / 4);
-    let parts =
-        Arc::new(Parts { settings, namespace, client, api, queue, reconciler, ring, leadership, metrics });
+    let parts = Arc::new(Parts {
+        settings,
+        namespace,
+        client,
+        api,
+        queue,
+        reconciler,
+        ring,
+        leadership,
+        lease_pulse: Pulse::new(),
+        opener_pulse,
+        metrics,
+    });
 
     serve(&parts).await?;
     let mut essential = JoinSet::new();
@@ -124,13 +142,14 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
     essential.spawn(keep_house(Arc::clone(&parts)));
     let (stop, stopped) = watch::channel(false);
     let (stop_lease, lease_stopped) = watch::channel(false);
-    let lease = tokio::spawn(hold_lease(Arc::clone(&parts), identity, lease_stopped));
+    let mut lease = tokio::spawn(hold_lease(Arc::clone(&parts), for_lease, identity, lease_stopped));
     let mut workers = start_workers(&parts, &stopped);
 
     let failed = tokio::select! {
         told = until_told_to_stop() => { told?; false }
         // Without it we would look well and do nothing: whoever has started us starts us again.
         _ = essential.join_next() => true,
+        _ = &mut lease => true,
     };
     tracing::info!("stopping");
     stop.send_replace(true);
@@ -140,17 +159,13 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
     }
     // The next one must not begin before we have ended.
     stop_lease.send_replace(true);
-    lease.await.context("the lease was not released")?;
-    essential.shutdown().await;
-    drop(parts);
-    finish(told).await;
+    if !lease.is_finished() {
+        lease.await.context("the lease was not released")?;
+    }
+    // What was told before the end is written, if that takes a moment.
+    let _ = tokio::time::timeout(EPILOGUE, events.written()).await;
     anyhow::ensure!(!failed, "a part of the controller has ended");
     Ok(())
-}
-
-/// Lets what was told before the end be written, for a moment.
-async fn finish(told: JoinHandle<()>) {
-    let _ = tokio::time::timeout(EPILOGUE, told).await;
 }
 
 async fn until_told_to_stop() -> anyhow::Result<()> {
@@ -161,16 +176,20 @@ async fn until_told_to_stop() -> anyhow::Result<()> {
 }
 
 /// One that cannot see what there is does not lead: another may see it.
-async fn hold_lease(parts: Arc<Parts>, identity: String, mut stop: watch::Receiver<bool>) {
+async fn hold_lease(parts: Arc<Parts>, client: Client, identity: String, mut stop: watch::Receiver<bool>) {
+    let mut stopped = stop.clone();
     tokio::select! {
         () = parts.until_ready() => {}
-        _ = stop.wait_for(|stop| *stop) => return,
+        _ = stopped.wait_for(|stop| *stop) => return,
     }
     if !parts.settings.leader_elect {
-        return parts.leadership.lead_alone();
+        parts.leadership.lead_alone();
+        let _ = stop.wait_for(|stop| *stop).await;
+        return;
     }
-    let leases = Api::namespaced(parts.client.clone(), &parts.namespace);
-    Candidate::new(leases, MANAGER, &identity, parts.leadership.clone()).run(stop).await;
+    let leases = Api::namespaced(client, &parts.namespace);
+    let (leadership, pulse) = (parts.leadership.clone(), parts.lease_pulse.clone());
+    Candidate::new(leases, MANAGER, &identity, leadership, pulse).run(stop).await;
 }
 
 async fn serve(parts: &Arc<Parts>) -> anyhow::Result<()> {
@@ -180,7 +199,8 @@ async fn serve(parts: &Arc<Parts>) -> anyhow::Result<()> {
         Arc::new(move |path| (path == "/metrics").then(|| (StatusCode::OK, OPEN_METRICS, metrics.text())));
     let health = Arc::clone(parts);
     let health: endpoints::Answer = Arc::new(move |path| match path {
-        "/healthz" => Some((StatusCode::OK, "text/plain", "ok\n".to_owned())),
+        "/healthz" if health.is_alive() => Some((StatusCode::OK, "text/plain", "ok\n".to_owned())),
+        "/healthz" => Some((StatusCode::SERVICE_UNAVAILABLE, "text/plain", "stands still\n".to_owned())),
         "/readyz" if health.is_ready() => Some((StatusCode::OK, "text/plain", "ok\n".to_owned())),
         "/readyz" => {
             Some((StatusCode::SERVICE_UNAVAILABLE, "text/plain", "has not seen everything yet\n".to_owned()))
@@ -201,8 +221,15 @@ impl Parts {
             && self.ring.borrow().is_some()
     }
 
+    /// Whether what has to go round goes round.
+    fn is_alive(&self) -> bool {
+        self.lease_pulse.is_alive() && self.opener_pulse.is_alive()
+    }
+
     async fn until_ready(&self) {
         while !self.is_ready() {
+            // It waits for others, and does not stand still.
+            self.lease_pulse.beat();
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }

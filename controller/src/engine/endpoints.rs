@@ -19,10 +19,12 @@ use tokio::sync::Semaphore;
 pub type Answer = Arc<dyn Fn(&str) -> Option<(StatusCode, &'static str, String)> + Send + Sync>;
 
 /// How many connections there are at most: others wait.
-const MOST_CONNECTIONS: usize = 64;
+const MOST_CONNECTIONS: usize = 1024;
 
-/// How long a connection may keep its place.
+/// How long a connection may keep its place, and how long it may take until it has asked for something: whoever says
+/// nothing must not keep the kubelet out.
 const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE_TO_ASK: Duration = Duration::from_secs(1);
 
 /// Serves answers at an address, until it is dropped.
 pub async fn serve(address: SocketAddr, answer: Answer) -> std::io::Result<()> {
@@ -54,6 +56,7 @@ async fn serve_one(stream: tokio::net::TcpStream, answer: Answer) {
     };
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
+        .header_read_timeout(PATIENCE_TO_ASK)
         .keep_alive(false)
         .serve_connection(TokioIo::new(stream), service_fn(respond));
     // Who goes away in the middle of an answer is no concern of ours.
@@ -90,10 +93,12 @@ mod tests {
         let mut asking = TcpStream::connect(address).await.unwrap();
         asking.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
         let mut answer = String::new();
-        let soon = tokio::time::timeout(Duration::from_millis(300), asking.read_to_string(&mut answer));
+        let soon = tokio::time::timeout(Duration::from_millis(200), asking.read_to_string(&mut answer));
         assert!(soon.await.is_err(), "{answer}");
+        // They are all still there, and have said nothing.
+        let later = tokio::time::timeout(Duration::from_secs(4), asking.read_to_string(&mut answer));
+        later.await.unwrap().unwrap();
         drop(silent);
-        asking.read_to_string(&mut answer).await.unwrap();
         assert!(answer.ends_with("well"), "{answer}");
     }
 }

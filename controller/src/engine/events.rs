@@ -4,6 +4,7 @@
 //! Each is an object of its own with its own words. There is one only when something has changed.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -14,7 +15,6 @@ use kube::core::Request;
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
 
 use crate::engine::api::{self, ApiServer};
 use crate::engine::metrics::Metrics;
@@ -42,25 +42,24 @@ pub struct Event {
 }
 
 /// Tells events.
+#[derive(Clone)]
 pub struct Events {
     waiting: mpsc::Sender<Event>,
+    /// How many were told and are not written.
+    left: Arc<AtomicUsize>,
     metrics: Arc<Metrics>,
 }
 
 impl Events {
     /// With a task that writes them, and ends when nobody tells any more.
-    pub fn start(
-        api: ApiServer,
-        controller: &str,
-        instance: &str,
-        metrics: Arc<Metrics>,
-    ) -> (Self, JoinHandle<()>) {
+    pub fn start(api: ApiServer, controller: &str, instance: &str, metrics: Arc<Metrics>) -> Self {
         let (waiting, told) = mpsc::channel(MOST_WAITING);
+        let events = Self { waiting, left: Arc::default(), metrics };
         let (controller, instance) = (controller.to_owned(), instance.to_owned());
-        let lost = Arc::clone(&metrics);
+        let (left, lost) = (Arc::clone(&events.left), Arc::clone(&events.metrics));
         let told = futures_util::stream::unfold(told, |mut told| async { Some((told.recv().await?, told)) });
         let write = move |event: Event| {
-            let (api, lost) = (api.clone(), Arc::clone(&lost));
+            let (api, left, lost) = (api.clone(), Arc::clone(&left), Arc::clone(&lost));
             let body = body(&event, &controller, &instance).to_string().into_bytes();
             let path = api::path("apis/events.k8s.io/v1", &event.namespace, "events");
             async move {
@@ -69,15 +68,25 @@ impl Events {
                 if !matches!(written, Ok(Ok(_))) {
                     lost.events_lost.inc();
                 }
+                left.fetch_sub(1, Ordering::SeqCst);
             }
         };
-        let writing = tokio::spawn(told.for_each_concurrent(AT_ONCE, write));
-        (Self { waiting, metrics }, writing)
+        tokio::spawn(told.for_each_concurrent(AT_ONCE, write));
+        events
     }
 
     pub fn tell(&self, event: Event) {
+        self.left.fetch_add(1, Ordering::SeqCst);
         if self.waiting.try_send(event).is_err() {
+            self.left.fetch_sub(1, Ordering::SeqCst);
             self.metrics.events_lost.inc();
+        }
+    }
+
+    /// Waits until all that was told is written.
+    pub async fn written(&self) {
+        while self.left.load(Ordering::SeqCst) > 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
 }

@@ -14,11 +14,16 @@ use kube::api::{Api, ObjectMeta, PostParams};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
+use crate::engine::health::Pulse;
+
 /// How long a Lease is good for without being renewed.
-const DURATION: Duration = Duration::from_secs(10);
+const DURATION: Duration = Duration::from_secs(15);
 
 /// How long the leader tries to renew it before it steps down.
-const RENEW_WITHIN: Duration = Duration::from_secs(6);
+const RENEW_WITHIN: Duration = Duration::from_secs(10);
+
+/// How long one try may take: an API server may need a second or two for each request.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How often it is looked at.
 const EVERY: Duration = Duration::from_secs(2);
@@ -94,12 +99,16 @@ pub struct Candidate {
     name: String,
     identity: String,
     leadership: Leadership,
+    pulse: Pulse,
     seen: Option<Seen>,
+    /// The Lease as we have written it last: it is renewed without looking.
+    held: Option<Lease>,
 }
 
 impl Candidate {
-    pub fn new(leases: Api<Lease>, name: &str, identity: &str, leadership: Leadership) -> Self {
-        Self { leases, name: name.to_owned(), identity: identity.to_owned(), leadership, seen: None }
+    pub fn new(leases: Api<Lease>, name: &str, identity: &str, leadership: Leadership, pulse: Pulse) -> Self {
+        let (name, identity) = (name.to_owned(), identity.to_owned());
+        Self { leases, name, identity, leadership, pulse, seen: None, held: None }
     }
 
     /// Tries to lead, and to go on leading, until it is told to stop; then lets somebody else.
@@ -111,9 +120,10 @@ impl Candidate {
                 _ = ticks.tick() => {}
                 _ = stop.wait_for(|stop| *stop) => break,
             }
+            self.pulse.beat();
             // A renewal counts from when it was begun.
             let begun = Instant::now();
-            match timeout(EVERY, self.attempt(begun)).await {
+            match timeout(PATIENCE, self.attempt(begun)).await {
                 Ok(Ok(true)) => self.lead(begun),
                 Ok(Ok(false)) => self.follow("another replica holds the lease"),
                 Ok(Err(error)) => self.could_not_renew(&error.to_string()),
@@ -122,8 +132,8 @@ impl Candidate {
         }
         let led = self.leadership.is_leader();
         self.follow("stopping");
-        if led && let Err(error) = timeout(EVERY, self.release()).await {
-            tracing::warn!("the lease could not be released: {error}");
+        if led && !matches!(timeout(EVERY, self.release()).await, Ok(Ok(()))) {
+            tracing::warn!("the lease could not be released");
         }
     }
 
@@ -150,25 +160,37 @@ impl Candidate {
 
     /// Creates, takes or renews the Lease; `false` when somebody else has it.
     async fn attempt(&mut self, now: Instant) -> Result<bool, kube::Error> {
-        let lease = self.leases.get_opt(&self.name).await?;
-        let action =
-            self.evaluate(lease.as_ref().and_then(|lease| lease.spec.as_ref()), lease.is_some(), now);
-        let written = match (action, lease) {
-            (Action::Create, _) => {
-                self.leases.create(&PostParams::default(), &self.claim(None)).await.map(drop)
+        if let Some(held) = self.held.take() {
+            let claim = self.claim(Some(held));
+            match self.leases.replace(&self.name, &PostParams::default(), &claim).await {
+                Ok(held) => return Ok(self.hold(held)),
+                // Somebody has changed it: that may have been a label.
+                Err(error) if is_conflict(&error) => {}
+                Err(error) => return Err(error),
             }
+        }
+        let lease = self.leases.get_opt(&self.name).await?;
+        let spec = lease.as_ref().and_then(|lease| lease.spec.as_ref());
+        let is_ours = spec.is_some_and(|spec| spec.holder_identity.as_deref() == Some(&self.identity));
+        let written = match (self.evaluate(spec, lease.is_some(), now), lease) {
+            (Action::Create, _) => self.leases.create(&PostParams::default(), &self.claim(None)).await,
             (Action::Take, lease) => {
                 let claim = self.claim(lease);
-                self.leases.replace(&self.name, &PostParams::default(), &claim).await.map(drop)
+                self.leases.replace(&self.name, &PostParams::default(), &claim).await
             }
             (Action::Wait, _) => return Ok(false),
         };
         match written {
-            Ok(()) => Ok(true),
+            Ok(held) => Ok(self.hold(held)),
             // Somebody was faster.
-            Err(kube::Error::Api(status)) if status.code == 409 => Ok(false),
+            Err(error) if is_conflict(&error) && !is_ours => Ok(false),
             Err(error) => Err(error),
         }
+    }
+
+    fn hold(&mut self, lease: Lease) -> bool {
+        self.held = Some(lease);
+        true
     }
 
     /// Whether a Lease has run out is told by our own clock alone: those of others may be wrong.
@@ -207,7 +229,9 @@ impl Candidate {
             lease_duration_seconds: i32::try_from(DURATION.as_secs()).ok(),
             acquire_time: old.acquire_time.filter(|_| is_ours).or_else(|| Some(now.clone())),
             renew_time: Some(now),
-            lease_transitions: Some(old.lease_transitions.unwrap_or_default() + i32::from(!is_ours)),
+            lease_transitions: Some(
+                old.lease_transitions.unwrap_or_default().saturating_add(i32::from(!is_ours)),
+            ),
             ..LeaseSpec::default()
         };
         Lease { metadata, spec: Some(spec) }
@@ -224,17 +248,23 @@ impl Candidate {
     }
 }
 
+fn is_conflict(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.code == 409)
+}
+
 #[cfg(test)]
 mod tests {
     use kube::Client;
+    use serde_json::{Value, json};
 
     use super::*;
+    use crate::engine::mock;
 
     fn candidate() -> Candidate {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let config = kube::Config::new("http://127.0.0.1:1".parse().unwrap());
         let client = Client::try_from(config).unwrap();
-        Candidate::new(Api::namespaced(client, "x"), "lease", "me", Leadership::new())
+        Candidate::new(Api::namespaced(client, "x"), "lease", "me", Leadership::new(), Pulse::new())
     }
 
     fn held_by(holder: Option<&str>, renewed: i64) -> LeaseSpec {
@@ -268,10 +298,10 @@ mod tests {
         let me = candidate();
         me.lead(Instant::now());
         let mut changes = me.leadership.changes();
-        tokio::time::advance(Duration::from_secs(5)).await;
+        tokio::time::advance(Duration::from_secs(9)).await;
         me.lead(Instant::now());
         assert!(!changes.has_changed().unwrap());
-        tokio::time::advance(Duration::from_secs(7)).await;
+        tokio::time::advance(Duration::from_secs(11)).await;
         assert!(!me.leadership.is_leader());
         me.lead(Instant::now());
         assert!(changes.has_changed().unwrap() && *changes.borrow_and_update());
@@ -282,12 +312,50 @@ mod tests {
         let me = candidate();
         me.lead(Instant::now());
         assert!(me.leadership.is_leader());
-        tokio::time::advance(Duration::from_secs(5)).await;
+        tokio::time::advance(Duration::from_secs(9)).await;
         me.could_not_renew("x");
         assert!(me.leadership.is_leader() && *me.leadership.changes().borrow());
         tokio::time::advance(Duration::from_secs(1)).await;
         assert!(!me.leadership.is_leader());
         me.could_not_renew("x");
         assert!(!*me.leadership.changes().borrow());
+    }
+
+    /// Each request takes longer than a second, and one write is refused because somebody has set a label meanwhile.
+    #[tokio::test]
+    async fn a_slow_api_server_is_no_reason_to_step_down_and_the_holder_does_not_look() {
+        let lease = |version: &str| {
+            json!({"apiVersion": "coordination.k8s.io/v1", "kind": "Lease",
+                "metadata": {"name": "lease", "resourceVersion": version},
+                "spec": {"holderIdentity": "me", "leaseDurationSeconds": 15}})
+        };
+        let writes = std::sync::atomic::AtomicUsize::new(0);
+        let (client, asked) = mock::start_slow(Duration::from_millis(1100), move |asked| {
+            let status =
+                |code: u16| json!({"kind": "Status", "code": code, "reason": "NotFound"}).to_string();
+            match asked.split(' ').next() {
+                Some("GET") if writes.load(Ordering::SeqCst) == 0 => (404, status(404)),
+                Some("GET") => (200, lease("9").to_string()),
+                _ => match writes.fetch_add(1, Ordering::SeqCst) {
+                    1 => (409, status(409)),
+                    _ => (200, Value::to_string(&lease("1"))),
+                },
+            }
+        })
+        .await;
+        let leadership = Leadership::new();
+        let leases = Api::namespaced(client, "x");
+        let me = Candidate::new(leases, "lease", "me", leadership.clone(), Pulse::new());
+        let (_stop, stopped) = watch::channel(false);
+        tokio::spawn(me.run(stopped));
+        let mut changes = leadership.changes();
+        timeout(Duration::from_secs(20), changes.wait_for(|leads| *leads)).await.unwrap().unwrap();
+        tokio::time::sleep(Duration::from_secs(8)).await;
+        assert!(leadership.is_leader() && !changes.has_changed().unwrap());
+        let asked: Vec<String> = asked.lock().unwrap().iter().map(|asked| asked[..3].to_owned()).collect();
+        assert!(
+            asked.starts_with(&["GET", "POS", "PUT", "GET", "PUT", "PUT"].map(str::to_owned)),
+            "{asked:?}"
+        );
     }
 }

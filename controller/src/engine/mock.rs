@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
@@ -19,6 +20,15 @@ pub type Log = Arc<Mutex<Vec<String>>>;
 
 /// Starts one. It answers each request with a status and a body.
 pub async fn start(answer: impl Fn(&str) -> (u16, String) + Send + Sync + 'static) -> (ApiServer, Log) {
+    let (client, log) = start_slow(Duration::ZERO, answer).await;
+    (ApiServer::new(client), log)
+}
+
+/// Starts one that needs so long for each answer.
+pub async fn start_slow(
+    delay: Duration,
+    answer: impl Fn(&str) -> (u16, String) + Send + Sync + 'static,
+) -> (Client, Log) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (log, answer) = (Log::default(), Arc::new(answer));
@@ -32,7 +42,10 @@ pub async fn start(answer: impl Fn(&str) -> (u16, String) + Send + Sync + 'stati
                 asked.lock().unwrap().push(said);
                 let mut response = Response::new(Full::new(Bytes::from(body)));
                 *response.status_mut() = status.try_into().unwrap();
-                async move { Ok::<_, Infallible>(response) }
+                async move {
+                    tokio::time::sleep(delay).await;
+                    Ok::<_, Infallible>(response)
+                }
             };
             tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service_fn(respond)));
         }
@@ -40,5 +53,5 @@ pub async fn start(answer: impl Fn(&str) -> (u16, String) + Send + Sync + 'stati
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut config = kube::Config::new(format!("http://{address}").parse().unwrap());
     config.default_retry = false;
-    (ApiServer::new(Client::try_from(config).unwrap()), log)
+    (Client::try_from(config).unwrap(), log)
 }

@@ -6,6 +6,7 @@
 pub mod api;
 pub mod endpoints;
 pub mod events;
+pub mod health;
 pub mod lease;
 pub mod metrics;
 #[cfg(test)]

@@ -23,8 +23,10 @@ use sha2::{Digest, Sha256};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout};
 
+use crate::engine::health::Pulse;
 use crate::engine::metrics::Metrics;
 use crate::engine::queue::{Line, Tenant};
+use crate::source::sealed::ask;
 use crate::source::sealed::resource::SealedSecret;
 
 /// How long an opened data key is remembered, and thereby how long a revocation in Vault may take.
@@ -37,7 +39,7 @@ const MOST_REMEMBERED: usize = 20_000;
 const MOST_FAILURES: usize = 2_000;
 
 /// How often what is remembered is looked through.
-const SWEEP: Duration = Duration::from_secs(60);
+const SWEEP: Duration = Duration::from_secs(10);
 
 /// How many wraps of a data key are tried for recipients whose identity is at hand, and for others: a recipient that is
 /// written beside a wrap is a hint, no more.
@@ -86,10 +88,11 @@ enum Request {
 
 impl Opener {
     /// An opener that has no identities yet.
-    pub fn start(metrics: Arc<Metrics>) -> std::io::Result<Self> {
+    pub fn start(metrics: Arc<Metrics>, pulse: Pulse) -> std::io::Result<Self> {
         let (requests, inbox) = mpsc::unbounded_channel();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let run = move || runtime.block_on(tokio::task::LocalSet::new().run_until(serve(inbox, metrics)));
+        let run =
+            move || runtime.block_on(tokio::task::LocalSet::new().run_until(serve(inbox, metrics, pulse)));
         std::thread::Builder::new().name("opening".to_owned()).spawn(run)?;
         Ok(Self { requests })
     }
@@ -168,13 +171,14 @@ impl Reply {
 /// The servers that a SealedSecret may need.
 type Servers = BTreeSet<String>;
 
-async fn serve(mut inbox: mpsc::UnboundedReceiver<Request>, metrics: Arc<Metrics>) {
+async fn serve(mut inbox: mpsc::UnboundedReceiver<Request>, metrics: Arc<Metrics>, pulse: Pulse) {
     let mut keys: Option<Rc<Keys>> = None;
     let (remaining, for_servers) = mpsc::unbounded_channel();
     let first = start_lane(Stage::WithoutServers(remaining), &metrics);
     tokio::task::spawn_local(ask_servers(for_servers, metrics));
     let mut sweeps = tokio::time::interval(SWEEP);
     while !first.is_closed() {
+        pulse.beat();
         let request = tokio::select! {
             request = inbox.recv() => request,
             _ = sweeps.tick() => {
@@ -214,12 +218,8 @@ async fn ask_servers(mut inbox: mpsc::UnboundedReceiver<Job>, metrics: Arc<Metri
     }
 }
 
-/// The servers that a SealedSecret names.
 fn servers(sealed: &SealedSecret) -> impl Iterator<Item = &str> {
-    let entries = sealed.spec().data_keys.iter().flat_map(|entry| {
-        entry.hc_vault.iter().chain(entry.key_groups.iter().flat_map(|group| &group.hc_vault))
-    });
-    entries.map(|entry| entry.address.as_str())
+    ask::servers(sealed.spec())
 }
 
 /// What a lane does.
@@ -285,7 +285,13 @@ fn length_of(sealed: &SealedSecret) -> usize {
     sealed.spec().data_keys.iter().map(wraps).sum()
 }
 
+/// A SealedSecret of this name makes tests panic.
+#[cfg(test)]
+const PANICS: &str = "this panics";
+
 async fn serve_batch(batch: &[Job], stage: &Stage) {
+    #[cfg(test)]
+    assert!(batch.iter().all(|job| job.sealed.name() != PANICS));
     let mut by_keys: Vec<(Rc<Keys>, Vec<Job>)> = Vec::new();
     for job in batch {
         match by_keys.iter_mut().find(|(keys, _)| Rc::ptr_eq(keys, &job.keys)) {
@@ -514,9 +520,146 @@ impl Memory {
 
 #[cfg(test)]
 mod tests {
-    use sealant::keys::{WrappedDataKey, WrappedKey};
+    use sealant::host::Closed;
+    use sealant::keys::{Identities, KeySet, NewIdentity, WrappedKey, generate_identity};
+    use sealant::sealed_secret::{NewDataKey, Options, Secret, seal, unseal};
+    use sealant::secret::SecretBytes;
 
     use super::*;
+    use crate::engine::object::Meta;
+
+    fn identity() -> NewIdentity {
+        generate_identity(false, jiff::Timestamp::UNIX_EPOCH)
+    }
+
+    fn age(identity: &NewIdentity) -> MasterKey {
+        MasterKey::Age(identity.recipient.clone())
+    }
+
+    /// A SealedSecret of this namespace, for these.
+    async fn sealed(namespace: &str, keys: Vec<MasterKey>) -> SealedSecret {
+        let service = KeyService::new(&Closed, Identities::none());
+        let key = NewDataKey::make(&service, &[&KeySet::any_of(keys)]).await.remove(0).unwrap();
+        let secret = Secret {
+            name: "db".to_owned(),
+            namespace: Some(namespace.to_owned()),
+            items: [("a".to_owned(), SecretBytes::new(b"1".to_vec()))].into(),
+            ..Secret::default()
+        };
+        let spec = seal(&secret, &Options::default(), key).unwrap().spec;
+        let meta = Meta { name: "db".to_owned(), namespace: namespace.to_owned(), ..Meta::default() };
+        SealedSecret::new(meta, spec)
+    }
+
+    /// An opener with one identity, and its metrics.
+    fn opener(own: &NewIdentity) -> (Opener, Arc<Metrics>) {
+        let metrics = Arc::new(Metrics::new());
+        let opener = Opener::start(Arc::clone(&metrics), Pulse::new()).unwrap();
+        let text = SecretBytes::new(own.file.as_bytes().to_vec());
+        let make = Box::new(move || KeyService::new(&Closed, Identities::none().with_text("own", text)));
+        opener.replace(Keyring { make, recipients: [own.recipient.as_str().to_owned()].into() });
+        (opener, metrics)
+    }
+
+    fn is_open(sealed: &SealedSecret, opened: Result<OpenedKeys>) -> bool {
+        opened.and_then(|keys| unseal(&sealed.sealed, &keys)).is_ok()
+    }
+
+    #[tokio::test]
+    async fn ours_is_found_among_many_and_what_there_is_to_try_has_a_bound() {
+        let own = identity();
+        let mut keys: Vec<MasterKey> = (0..200).map(|_| age(&identity())).collect();
+        keys.push(age(&own));
+        let sealed = sealed("shop", keys).await;
+        let (opener, _) = opener(&own);
+        assert!(is_open(&sealed, opener.open(Arc::new(sealed.clone())).await));
+
+        let service = KeyService::new(&Closed, Identities::none());
+        let recipients = BTreeSet::from([own.recipient.as_str().to_owned()]);
+        let keys = Keys { service, recipients, memory: RefCell::default() };
+        let all = used_data_keys(sealed.spec()).unwrap().remove(0).1;
+        let bounded = keys.within_bounds(all.clone());
+        assert_eq!(bounded.groups[0].len(), MOST_OTHERS + 1);
+        assert!(bounded.groups[0].iter().any(|wrap| recipients_is(wrap, &own)));
+        // Whoever writes our recipient beside each of them makes us try no more.
+        let mut forged = all;
+        for wrap in &mut forged.groups[0] {
+            wrap.key = age(&own);
+            wrap.enc = "x".repeat(4096);
+        }
+        let bounded = keys.within_bounds(forged);
+        assert_eq!(bounded.groups[0].len(), LONGEST_TRIED / 4096);
+    }
+
+    fn recipients_is(wrap: &WrappedKey, own: &NewIdentity) -> bool {
+        wrap.key.id() == own.recipient.as_str()
+    }
+
+    /// Many that cannot be opened, and take long to try, keep nobody else waiting, and are tried once.
+    #[tokio::test]
+    async fn a_namespace_with_much_to_try_keeps_no_other_waiting() {
+        let own = identity();
+        let strangers: Vec<MasterKey> = (0..MOST_OTHERS).map(|_| age(&identity())).collect();
+        let mut hostile = Vec::new();
+        for _ in 0..300 {
+            hostile.push(Arc::new(sealed("hostile", strangers.clone()).await));
+        }
+        let good = sealed("shop", vec![age(&own)]).await;
+        let (opener, _) = opener(&own);
+        let trying = hostile.iter().map(|sealed| opener.open(Arc::clone(sealed)));
+        let trying = futures_util::future::join_all(trying);
+        let start = std::time::Instant::now();
+        let opening = async {
+            let opened = opener.open(Arc::new(good.clone())).await;
+            (is_open(&good, opened), start.elapsed())
+        };
+        let (failed, (is_open, took)) = tokio::join!(trying, opening);
+        let all = start.elapsed();
+        assert!(is_open && failed.iter().all(Result::is_err));
+        assert!(took * 3 < all, "{took:?} of {all:?}");
+        let start = std::time::Instant::now();
+        let again =
+            futures_util::future::join_all(hostile.iter().map(|sealed| opener.open(Arc::clone(sealed))));
+        assert!(again.await.iter().all(Result::is_err));
+        assert!(start.elapsed() * 5 < all, "{:?} again, {all:?} at first", start.elapsed());
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_one_sealed_secrets() {
+        let own = identity();
+        let (metrics, job) = (Arc::new(Metrics::new()), |sealed: SealedSecret, keys: &Rc<Keys>| {
+            let (reply, answer) = oneshot::channel();
+            let reply = Reply(Rc::new(RefCell::new(Some(reply))));
+            (Job { keys: Rc::clone(keys), sealed: Arc::new(sealed), reply }, answer)
+        });
+        let text = SecretBytes::new(own.file.as_bytes().to_vec());
+        let service = KeyService::new(&Closed, Identities::none().with_text("own", text));
+        let keys = Rc::new(Keys { service, recipients: BTreeSet::new(), memory: RefCell::default() });
+        let good = sealed("shop", vec![age(&own)]).await;
+        let mut bad = good.clone();
+        bad.meta.name = PANICS.to_owned();
+        let local = tokio::task::LocalSet::new();
+        local
+            .run_until(async {
+                let (remaining, _left) = mpsc::unbounded_channel();
+                let lane = start_lane(Stage::WithoutServers(remaining), &metrics);
+                for _ in 0..2 {
+                    let jobs = [job(good.clone(), &keys), job(bad.clone(), &keys), job(good.clone(), &keys)];
+                    let mut answers = Vec::new();
+                    for (job, answer) in jobs {
+                        assert!(lane.send(job).is_ok());
+                        answers.push(answer);
+                    }
+                    let mut opened = Vec::new();
+                    for answer in answers {
+                        opened.push(is_open(&good, answer.await.unwrap()));
+                    }
+                    assert_eq!(opened, [true, false, true]);
+                }
+            })
+            .await;
+        assert_eq!(metrics.panics.get(), 2);
+    }
 
     #[tokio::test(start_paused = true)]
     async fn what_was_opened_is_remembered_for_a_while_and_not_without_end() {

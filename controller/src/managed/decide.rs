@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use sealant::sealed_secret::WITH_OLD_VALUES;
 
 use crate::engine::object::Meta;
 use crate::managed::reason::{self, Reason};
@@ -55,6 +56,8 @@ pub enum Write {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Removals {
     pub data: Vec<String>,
+    /// Annotations that hold the Secret as it was once applied, with its old values.
+    pub annotations: Vec<String>,
     /// SealedSecrets that own it no more: it is to be retained, or they are gone.
     pub stale_owners: bool,
 }
@@ -99,6 +102,7 @@ pub fn write(current: Option<&Secret>, desired: &Desired, items: &Items) -> Resu
     }
     let removals = Removals {
         data: foreign_keys(current, items),
+        annotations: with_old_values(&current.meta, desired),
         stale_owners: current.meta.owners.iter().any(|owner| {
             let is_wanted = desired.owned && desired.claim.uid == owner.uid;
             is_same_source(owner, &desired.claim) && !is_wanted
@@ -144,6 +148,11 @@ pub fn is_same_source(owner: &OwnerReference, claim: &OwnerReference) -> bool {
 
 fn group(owner: &OwnerReference) -> &str {
     owner.api_version.split('/').next().unwrap_or_default()
+}
+
+fn with_old_values(meta: &Meta, desired: &Desired) -> Vec<String> {
+    let kept = WITH_OLD_VALUES.iter().filter(|key| meta.annotations.contains_key(**key));
+    kept.filter(|key| !desired.annotations.contains_key(**key)).map(|key| (*key).to_owned()).collect()
 }
 
 fn foreign_keys(secret: &Secret, items: &Items) -> Vec<String> {
@@ -273,12 +282,17 @@ mod tests {
         };
         assert_eq!(after(|secret| data(secret, "a", "2")), update());
         assert_eq!(after(|secret| secret.data.clear()), update());
-        let removals = Removals { data: vec!["b".to_owned()], stale_owners: false };
+        let removals = Removals { data: vec!["b".to_owned()], ..Removals::default() };
         assert_eq!(after(|secret| data(secret, "b", "2")), Ok(Write::Update(removals)));
         assert_eq!(after(|secret| secret.meta.labels.clear()), update());
         assert_eq!(after(|secret| secret.meta.annotations.clear()), update());
         assert_eq!(after(|secret| secret.meta.owners.clear()), update());
-        let stale = Removals { data: Vec::new(), stale_owners: true };
+        let kept = WITH_OLD_VALUES[0];
+        let annotate =
+            |secret: &mut Secret| drop(secret.meta.annotations.insert(kept.to_owned(), "x".to_owned()));
+        let removals = Removals { annotations: vec![kept.to_owned()], ..Removals::default() };
+        assert_eq!(after(annotate), Ok(Write::Update(removals)));
+        let stale = Removals { stale_owners: true, ..Removals::default() };
         assert_eq!(after(|secret| secret.meta.owners = owner(ours("old"))), Ok(Write::Update(stale)));
         let managed = |secret: &mut Secret| {
             secret.set_by_us.labels = [MANAGED.to_owned(), "was-in-template".to_owned()].into();
@@ -358,7 +372,7 @@ mod tests {
         assert!(!desired(&retained).owned);
         let right = secret(&retained, &[("a", "1")], |_| {});
         assert_eq!(decided(&retained, Some(&right)), Ok(Write::Nothing));
-        let stale = Removals { data: Vec::new(), stale_owners: true };
+        let stale = Removals { stale_owners: true, ..Removals::default() };
         let owned = secret(&retained, &[("a", "1")], |secret| secret.meta.owners = owner(ours("u1")));
         assert_eq!(decided(&retained, Some(&owned)), Ok(Write::Update(stale)));
         let deleted = desired(&sealed(|_| {}));

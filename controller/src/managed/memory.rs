@@ -155,6 +155,49 @@ mod tests {
         assert!(memory.count().is_empty());
     }
 
+    /// A settled object takes little: of a hundred thousand, all that is kept fits into a small container.
+    #[test]
+    fn what_is_kept_of_a_hundred_thousand_objects_is_small() {
+        use crate::engine::object::{Bare, Meta};
+        use crate::engine::store::Store;
+        use crate::engine::watch::Event;
+        use crate::source::sealed::resource::{Found, Slim};
+
+        const COUNT: usize = 100_000;
+        let pages = || {
+            let statm = std::io::read_to_string(std::fs::File::open("/proc/self/statm").unwrap()).unwrap();
+            statm.split(' ').nth(1).unwrap().parse::<usize>().unwrap()
+        };
+        let before = pages();
+        let (sealed, secrets, memory) = (Store::<Slim>::new(1), Store::<Box<str>>::new(1), Memory::default());
+        let found: Found = serde_json::from_value(serde_json::json!({
+            "metadata": {"name": "x", "namespace": "shop-of-somebody", "uid": "u", "generation": 3},
+            "spec": {"encryptedData": {"a": "x".repeat(1800)}},
+            "status": {"observedGeneration": 3, "secretResourceVersion": "123456789", "conditions": [
+                {"type": "Ready", "status": "True", "reason": "Unsealed", "message": "the Secret is right",
+                 "lastTransitionTime": "2026-11-28T00:00:00Z"}]},
+        }))
+        .unwrap();
+        let slim = Slim::of(&found, false);
+        for index in 0..COUNT {
+            let meta = Meta {
+                name: format!("database-of-{index}"),
+                namespace: format!("shop-of-somebody-{}", index % 100),
+                resource_version: format!("{}", 123_000_000 + index),
+                ..Meta::default()
+            };
+            let object = || Bare { metadata: meta.clone() };
+            sealed.apply(0, Event::Listed(object()), |_| slim.clone());
+            let version = |object: &Bare| object.metadata.resource_version.as_str().into();
+            secrets.apply(0, Event::Listed(object()), version);
+            memory.settle(&meta.key(), Some(at(3, "123456789", 0)));
+        }
+        let each = (pages() - before) * 4096 / COUNT;
+        eprintln!("{each} bytes of each");
+        assert!(each < 700, "{each} bytes of each");
+        assert!(!sealed.is_empty() && secrets.keys().len() == COUNT && memory.count().len() == 1);
+    }
+
     #[test]
     fn failures_in_a_row_and_recent_writes_are_counted() {
         let (memory, key, now) = (Memory::default(), Key::new("shop", "db"), Instant::now());

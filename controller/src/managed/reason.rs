@@ -93,25 +93,35 @@ impl Reason {
         }
     }
 
-    /// Whether trying again can help, though neither the SealedSecret nor the identities have changed.
-    pub fn is_retried(self) -> bool {
+    /// When it is tried again.
+    pub fn again(self) -> Again {
         match self {
             Self::Unsealed
             | Self::Suspended
             | Self::BadCiphertext
             | Self::TemplateForbidden
-            | Self::Invalid => false,
-            Self::NoIdentity
-            | Self::AlreadyExists
+            | Self::Invalid => Again::OnChange,
+            Self::NoIdentity => Again::ByServers,
+            Self::AlreadyExists
             | Self::Immutable
             | Self::Refused
             | Self::VaultUnavailable
             | Self::ApiServerUnavailable
             | Self::Terminating
             | Self::Conflict
-            | Self::Busy => true,
+            | Self::Busy => Again::ByItself,
         }
     }
+}
+
+/// When something is tried again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Again {
+    /// When the SealedSecret or the identities change: nothing else can help.
+    OnChange,
+    /// So, and after a while where a server is named, which may have learnt something meanwhile.
+    ByServers,
+    ByItself,
 }
 
 /// Reason of the event about a Secret that somebody had changed or deleted.
@@ -158,8 +168,11 @@ mod tests {
     fn the_page_has_every_reason_and_says_when_it_is_tried_again() {
         let said = |reason: Reason| match reason.standing() {
             Standing::Good => "",
-            _ if reason.is_retried() => "by itself",
-            _ => "on a change",
+            _ => match reason.again() {
+                Again::OnChange => "on a change",
+                Again::ByServers => "on a change; with keys in Vault, by itself",
+                Again::ByItself => "by itself",
+            },
         };
         let found: Vec<_> = column("### Reasons", 1).into_iter().zip(column("### Reasons", 4)).collect();
         assert_eq!(found, Reason::ALL.map(|reason| (reason.name(), said(reason))));

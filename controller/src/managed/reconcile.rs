@@ -31,7 +31,7 @@ use crate::engine::store::Store;
 use crate::keys::opening::Opener;
 use crate::managed::decide::{self, Desired, Verdict, Write};
 use crate::managed::memory::{Memory, Settled};
-use crate::managed::reason::{self, Reason, Standing};
+use crate::managed::reason::{self, Again, Reason, Standing};
 use crate::managed::secret::{self, Items, Secret};
 use crate::managed::status;
 use crate::managed::write::{self, Trouble};
@@ -110,11 +110,14 @@ struct Outcome {
     secret_version: Option<String>,
     /// What only the operator may know of it.
     details: String,
+    /// Whether a server may open it one day that does not today.
+    has_servers: bool,
 }
 
 impl From<Verdict> for Outcome {
     fn from(verdict: Verdict) -> Self {
-        Self { verdict, written: Write::Nothing, secret_version: None, details: String::new() }
+        let details = String::new();
+        Self { verdict, written: Write::Nothing, secret_version: None, details, has_servers: false }
     }
 }
 
@@ -260,7 +263,7 @@ impl Reconciler {
             false => Verdict::new(Reason::Conflict, reason::CHANGED_AT_ONCE),
         };
         let secret_version = written.or(current).map(|secret| secret.meta.resource_version);
-        Ok(Outcome { verdict, written: write, secret_version, details: String::new() })
+        Ok(Outcome { written: write, secret_version, ..verdict.into() })
     }
 
     async fn open(&self, sealed: &SealedSecret) -> Result<Items, Outcome> {
@@ -274,8 +277,9 @@ impl Reconciler {
                 Ok(secret.items)
             }
             Err(error) => {
+                let has_servers = ask::servers(sealed.spec()).next().is_some();
                 let details = error.details().join("\n");
-                Err(Outcome { details, ..ask::not_opened(&error).into() })
+                Err(Outcome { details, has_servers, ..ask::not_opened(&error).into() })
             }
         }
     }
@@ -310,7 +314,7 @@ impl Reconciler {
         outcome: Outcome,
         epoch: u32,
     ) -> Next {
-        let Outcome { verdict, written, secret_version, details } = outcome;
+        let Outcome { verdict, written, secret_version, details, has_servers } = outcome;
         let now = Timestamp::from_second(Timestamp::now().as_second()).unwrap_or_default();
         let new = status::after(previous, &verdict, meta.generation, secret_version.clone(), now);
         self.context.metrics.reconciles.get_or_create(&ByReason { reason: verdict.reason.name() }).inc();
@@ -344,7 +348,7 @@ impl Reconciler {
             self.memory.wrote(key, Instant::now());
         }
         if verdict.reason.standing() != Standing::Good {
-            return self.retry(key, &verdict);
+            return self.retry(key, verdict.reason, has_servers);
         }
         let settled = |version: String| Settled {
             identity: resource::identity(meta),
@@ -402,13 +406,17 @@ impl Reconciler {
     }
 
     /// After a verdict.
-    fn retry(&self, key: &Key, verdict: &Verdict) -> Next {
-        let attempts = self.memory.fail(key, Some(verdict.reason));
-        let longest = match verdict.reason.standing() {
+    fn retry(&self, key: &Key, reason: Reason, has_servers: bool) -> Next {
+        let attempts = self.memory.fail(key, Some(reason));
+        let longest = match reason.standing() {
             Standing::Stalled => LONGEST_STALLED,
             _ => LONGEST_WAIT,
         };
-        if verdict.reason.is_retried() { Next::Retry(wait(attempts, longest)) } else { Next::Wait }
+        match reason.again() {
+            Again::ByItself => Next::Retry(wait(attempts, longest)),
+            Again::ByServers if has_servers => Next::Retry(wait(attempts, longest)),
+            Again::ByServers | Again::OnChange => Next::Wait,
+        }
     }
 
     /// After a conflict, which is nobody's fault.

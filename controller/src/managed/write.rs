@@ -9,7 +9,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::core::Request;
 use serde::de::IgnoredAny;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::engine::api::{ApiServer, Failure};
 use crate::engine::object::Meta;
@@ -103,13 +103,14 @@ impl Secrets<'_> {
         }
         let body = manifest(self.desired, self.items, bound);
         let applied = self.patch(&PatchParams::apply(MANAGER).force(), &Patch::Apply(&body)).await?;
-        let foreign: Vec<&String> =
-            removals.data.iter().filter(|key| applied.data.contains_key(*key)).collect();
-        if foreign.is_empty() {
+        let data = removals.data.iter().filter(|key| applied.data.contains_key(*key));
+        let data = absent(data);
+        let annotations = absent(removals.annotations.iter());
+        if data.is_empty() && annotations.is_empty() {
             return Ok(applied);
         }
-        let gone: serde_json::Map<_, _> = foreign.into_iter().map(|key| (key.clone(), Value::Null)).collect();
-        let body = json!({"metadata": self::bound(&applied.meta), "data": gone});
+        let mut body = json!({"metadata": self::bound(&applied.meta), "data": data});
+        body["metadata"]["annotations"] = annotations.into();
         self.patch(&merge(), &Patch::Merge(&body)).await
     }
 
@@ -150,6 +151,11 @@ pub async fn status(api: &ApiServer, path: String, meta: &Meta, status: &Status)
     }
     let request = Request::new(path).patch_subresource("status", &meta.name, &merge(), &Patch::Merge(&body));
     Ok(api.ask::<IgnoredAny>(request).await.map(drop)?)
+}
+
+/// These keys, as a merge takes them away.
+fn absent<'k>(keys: impl Iterator<Item = &'k String>) -> Map<String, Value> {
+    keys.map(|key| (key.clone(), Value::Null)).collect()
 }
 
 fn merge() -> PatchParams {

@@ -18,3 +18,74 @@ fn an_item_that_git_drops_goes_whichever_tool_had_applied_it() {
     place.items("db", &[("a", "3")]);
     place.reason("db", "Unsealed");
 }
+
+/// A Secret that was applied with its values in plaintext keeps no copy of them when it is adopted.
+#[test]
+fn old_values_do_not_stay_in_an_adopted_secret() {
+    let place = place("applied");
+    let old = json!({"apiVersion": "v1", "kind": "Secret", "stringData": {"a": "old"},
+        "metadata": {"name": "db", "namespace": place.namespace, "annotations": {"sealant.dev/adopt": "true"}}});
+    place.world.cluster.kubectl(&["apply", "-f", "-"]).stdin(old.to_string()).run().ok();
+    const KEPT: &str = "kubectl.kubernetes.io/last-applied-configuration";
+    assert!(place.secret("db").unwrap()["metadata"]["annotations"][KEPT].as_str().unwrap().contains("old"));
+    place.apply(&place.sealed("db", &[("a", "new")]));
+    place.reason("db", "Unsealed");
+    let adopted = place.items("db", &[("a", "new")]);
+    assert_eq!(adopted["metadata"]["annotations"][KEPT], Value::Null);
+}
+
+/// Two events of one reason say what has happened each time.
+#[test]
+fn each_event_tells_what_has_happened_this_time() {
+    let place = place("events");
+    place.apply(&place.sealed("db", &[("a", "1")]));
+    place.reason("db", "Unsealed");
+    place.apply(&place.sealed("db", &[("a", "2")]));
+    let notes = |reason: &str| -> Vec<String> {
+        let events = place.world.cluster.events(&place.namespace).into_iter();
+        let mut notes: Vec<_> =
+            events.filter(|event| event.reason == reason).map(|event| event.message).collect();
+        notes.sort();
+        notes
+    };
+    wait_until(|| notes("Unsealed") == ["brought the Secret up to date", "made the Secret"]);
+    place.kubectl(&["patch", "secret", "db", "--type=merge", "-p", r#"{"stringData": {"a": "by hand"}}"#]);
+    wait_until(|| notes("Repaired").len() == 1);
+    place.kubectl(&["delete", "secret", "db"]);
+    wait_until(|| notes("Repaired").len() == 2);
+    assert!(
+        notes("Repaired").iter().any(|note| note.contains("had been deleted")),
+        "{:?}",
+        notes("Repaired")
+    );
+}
+
+/// One namespace writes many SealedSecrets with as much to try as there can be, and none of it opens; what another one
+/// writes becomes a Secret all the same, at once.
+#[test]
+fn a_hostile_namespace_keeps_no_other_waiting() {
+    const HOSTILE: usize = 60;
+    const WRAPS: usize = 600;
+    let (hostile, good) = (place("hostile"), place("bystander"));
+    let strangers: Vec<MasterKey> = (0..WRAPS).map(|_| MasterKey::Age(identity().recipient)).collect();
+    let template = seal_for(&secret(&hostile.namespace, "x", &[("a", "1")]), &Options::default(), strangers);
+    let mut object: Value = serde_json::from_str(&json(&template)).unwrap();
+    let manifests = (0..HOSTILE).map(|index| {
+        object["metadata"]["name"] = format!("x{index}").into();
+        // Each is another one to whoever remembers what does not open.
+        object["spec"]["dataKeys"][0]["age"].as_array_mut().unwrap().rotate_left(1);
+        object.to_string()
+    });
+    let manifests: String = manifests.collect();
+    std::thread::scope(|scope| {
+        scope.spawn(|| hostile.world.cluster.apply(&manifests).ok());
+        for round in 0..8 {
+            good.apply(&good.sealed("db", &[("a", &round.to_string())]));
+            let start = Instant::now();
+            good.items("db", &[("a", &round.to_string())]);
+            assert!(start.elapsed() < Duration::from_secs(5), "{:?} in round {round}", start.elapsed());
+        }
+    });
+    let expected: Vec<_> = (0..HOSTILE).map(|index| (format!("x{index}"), "NoIdentity")).collect();
+    hostile.world.cluster.wait_for_reasons(&hostile.namespace, &expected);
+}

@@ -47,6 +47,14 @@ pub fn before_opening(meta: &Meta, spec: &Spec, policy: &Policy) -> Option<Verdi
     too_many.then(|| Verdict::new(Reason::BadCiphertext, reason::too_many_transit_keys(MOST_TRANSIT_KEYS)))
 }
 
+/// The servers that a SealedSecret names.
+pub fn servers(spec: &Spec) -> impl Iterator<Item = &str> {
+    let entries = spec.data_keys.iter().flat_map(|entry| {
+        entry.hc_vault.iter().chain(entry.key_groups.iter().flat_map(|group| &group.hc_vault))
+    });
+    entries.map(|entry| entry.address.as_str())
+}
+
 /// Why it could not be opened.
 pub fn not_opened(error: &Error) -> Verdict {
     let reason = match error.kind() {

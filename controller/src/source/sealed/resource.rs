@@ -226,6 +226,12 @@ pub fn crd() -> Value {
         "metadata": {
             "name": format!("{PLURAL}.{GROUP}"),
             "labels": {"app.kubernetes.io/name": "sealant", "app.kubernetes.io/part-of": "sealant"},
+            // With it go all SealedSecrets and their Secrets: no tool takes it away because it is in no folder any more.
+            "annotations": {
+                "argocd.argoproj.io/sync-options": "Prune=false",
+                "helm.sh/resource-policy": "keep",
+                "kustomize.toolkit.fluxcd.io/prune": "disabled",
+            },
         },
         "spec": {
             "group": GROUP,
