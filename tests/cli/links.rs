@@ -84,6 +84,7 @@ fn a_link_from_outside_has_the_rule_of_the_file() {
 }
 
 /// A repository with links out of it to files of ours, for which no rule says anything.
+#[allow(clippy::disallowed_methods, reason = "tests are outside of the doors that the library has")]
 fn with_links_out() -> Sandbox {
     let test = at_home();
     test.program("git", &["init", "-q"]).run().ok();
