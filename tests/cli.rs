@@ -14,6 +14,7 @@ mod cli {
     mod exec_file;
     mod explain;
     mod filestatus;
+    mod folders;
     mod get;
     mod help;
     mod hostile;

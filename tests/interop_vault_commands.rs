@@ -74,7 +74,7 @@ fn a_rotated_key_is_followed_without_seeing_a_data_key() {
     let names: Vec<String> = (0..300).map(|number| format!("secrets/{number:03}.yaml")).collect();
     let uri = shop.uri();
     names.iter().for_each(|name| shop.test.write(name, PLAIN));
-    shop.root(&["encrypt", "-i", "--hc-vault-transit", &uri, "secrets"]).run().ok();
+    shop.root(&["encrypt", "-i", "--yes", "--hc-vault-transit", &uri, "secrets"]).run().ok();
     let before = shop.test.read_text("secrets/000.yaml");
     shop.rotate_transit_key();
 

@@ -5,6 +5,7 @@ use rayon::prelude::*;
 use crate::batch::{self, OpenedDocument};
 use crate::cli::args::{FormatArgs, IdentityArgs, InputArgs, OutputArgs};
 use crate::cli::pipeline::{self, Item, Output, Pipeline, Summary, documents_or_named, in_two_steps};
+use crate::cli::repository::inputs_to_write;
 use crate::cli::{Context, block_on};
 use crate::document::{self, Document, Format, TreePath};
 use crate::error::Result;
@@ -42,7 +43,7 @@ pub struct Args {
 }
 
 pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
-    let inputs = args.inputs.inputs()?;
+    let inputs = inputs_to_write(&args.inputs, context)?;
     let destination = args.outputs.destination(&inputs)?;
     let formats = args.formats.formats(context);
     let extract = args.extract.as_deref().map(TreePath::parse).transpose()?;
@@ -56,7 +57,11 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         dry_run: args.outputs.dry_run,
         mode: Mode::Private,
         doing: "decrypting",
-        summary: Some(Summary { done: "decrypted", skipped: "not encrypted" }),
+        summary: Some(Summary {
+            done: "decrypted",
+            already: "SealedSecrets, which `sealant unseal` opens",
+            other: "not encrypted",
+        }),
     };
     over_files.run(|items| {
         in_two_steps(items, documents_or_named, |items| {

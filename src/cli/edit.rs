@@ -210,8 +210,7 @@ impl Edit<'_> {
         let format = self.formats.of_input(Some(path));
         let prepare = |bytes: SecretBytes| {
             let source = Source { path: path.to_path_buf(), format, bytes, snapshot: Snapshot::absent() };
-            let plain = encrypt.prepare(Item { input: input.clone(), source })?;
-            plain.ok_or_else(|| Error::new(Kind::Other, "no creation rule is for this file"))
+            encrypt.plain(Item { input: input.clone(), source })
         };
         let text = |text: &str| SecretBytes::new(text.as_bytes().to_vec());
 

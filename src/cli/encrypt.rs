@@ -2,17 +2,23 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use crate::batch::{self, OpenedDocument, Plain, Source};
-use crate::cli::args::{FormatArgs, Formats, IdentityArgs, InputArgs, KeyArgs, OutputArgs, RuleArgs};
+use rayon::prelude::*;
+
+use crate::cli::args::{
+    FormatArgs, Formats, IdentityArgs, Input, InputArgs, Inputs, KeyArgs, OutputArgs, RuleArgs,
+};
 use crate::cli::copies::Neighbours;
-use crate::cli::pipeline::{Item, Output, Pipeline, Summary, in_two_steps, is_meant_as_config};
-use crate::cli::{Context, block_on};
+use crate::cli::pipeline::{Item, Output, Passed, Pipeline, Summary, Taken, in_two_steps, read};
+use crate::cli::repository::{inputs_to_write, plain_path};
+use crate::cli::unnamed::{Unnamed, is_named_by};
+use crate::cli::{Context, Failures, block_on, typed};
 use crate::config::{Configs, Policy, Selection};
 use crate::document::{self, Document, Format};
 use crate::encrypted_file::{self, EncryptedFile, Holder, no_answer};
 use crate::error::{Error, Kind, Result};
 use crate::fs::{self, Mode, Snapshot};
 use crate::host::Host;
-use crate::keys::Rekey;
+use crate::keys::{self, Rekey};
 use crate::policy::{self, Recipe, Wanted};
 use crate::rekey::{self, Wish};
 use crate::repo::check::{Finding, Rule, check};
@@ -24,6 +30,9 @@ use crate::sops::{self, Encrypted, MacCheck, Nature, kubernetes};
 ///
 /// Who can decrypt, and which values are encrypted, is said by the creation rule of the file (`sealant explain FILE`),
 /// or by flags.
+///
+/// Of a folder those files are encrypted that a creation rule names by its path_regex. For others in plaintext you are
+/// asked in a terminal. What Git ignores is left alone, and so are configs, identities and what Git reads itself.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -38,6 +47,10 @@ pub struct Args {
 
     #[command(flatten)]
     pub(super) outputs: OutputArgs,
+
+    /// Of a folder take also what no creation rule names by a path_regex, without being asked
+    #[arg(short, long)]
+    pub(super) yes: bool,
 
     /// Keep this encrypted state of the file where nothing was changed or added. Else there is a new data key, for whoever
     /// made the old one could read what is new
@@ -62,7 +75,7 @@ pub struct Args {
 }
 
 pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
-    let inputs = args.inputs.inputs()?;
+    let inputs = inputs_to_write(&args.inputs, context)?;
     let destination = args.outputs.destination(&inputs)?;
     if args.onto.is_some() && inputs.many {
         return Err(Error::new(
@@ -73,6 +86,9 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let formats = args.formats.formats(context);
     let mut encrypt = Encrypt::new(context, formats, &args.keys, &args.rules)?;
     encrypt.strip_last_applied = args.strip_last_applied;
+    let (yes, dry_run) = (args.yes, args.outputs.dry_run);
+    encrypt.unnamed = Unnamed::ask(context, yes, dry_run, "Encrypt", || encrypt.unnamed_among(&inputs))?;
+    let folders = inputs.folders.clone();
     let typed = encrypt.wanted.keys.iter().flat_map(|keys| keys.groups.iter().flatten());
     let service = args.identities.key_service(context)?.naming(typed);
     let pipeline = Pipeline {
@@ -80,12 +96,13 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         inputs,
         formats,
         destination,
-        dry_run: args.outputs.dry_run,
+        dry_run,
         mode: Mode::Public,
         doing: "encrypting",
-        summary: Some(Summary { done: "encrypted", skipped: "encrypted already, or no rule is for them" }),
+        summary: Some(Summary { done: "encrypted", already: "encrypted already", other: "left alone" }),
     };
-    pipeline.run(|items| {
+    let mut failures = Failures::default();
+    pipeline.run_among(&mut failures, |items| {
         let prepare = |item: Item| encrypt.prepare(item);
         in_two_steps(items, prepare, |files: Vec<Plain>| {
             let results = match &args.onto {
@@ -98,7 +115,11 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
                 .map(|result| result.map(|file| Some(Output::from(file))))
                 .collect()
         })
-    })
+    });
+    if let Err(error) = encrypt.unnamed.refuse_nothing(&args.outputs.shown_in("encrypt"), &folders) {
+        failures.add(context.ui, &error);
+    }
+    Ok(failures.exit_code())
 }
 
 /// How files are encrypted that are plaintext so far: by flags, else by their creation rules.
@@ -108,6 +129,19 @@ pub(super) struct Encrypt<'a> {
     configs: Configs,
     wanted: Wanted,
     strip_last_applied: bool,
+    unnamed: Unnamed,
+}
+
+/// What a file that was only found is to this command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Found {
+    Encrypted,
+    Empty,
+    /// Identities: whoever has no others could not decrypt them again.
+    Identities,
+    Plaintext,
+    /// It may be encrypted, and nobody can open it.
+    Damaged,
 }
 
 impl<'a> Encrypt<'a> {
@@ -127,38 +161,78 @@ impl<'a> Encrypt<'a> {
             threshold: rules.shamir_secret_sharing_threshold,
             all_of_kubernetes: context.is_sops(),
         };
-        Ok(Self { context, formats, configs: context.configs()?, wanted, strip_last_applied: false })
+        let (configs, unnamed) = (context.configs()?, Unnamed::left());
+        Ok(Self { context, formats, configs, wanted, strip_last_applied: false, unnamed })
     }
 
     /// By the creation rules of these configs alone, whatever flags and variables say.
     pub(super) fn by_rules(context: &'a Context<'a>, formats: Formats, configs: Configs) -> Self {
-        Self { context, formats, configs, wanted: Wanted::default(), strip_last_applied: false }
+        let (wanted, unnamed) = (Wanted::default(), Unnamed::left());
+        Self { context, formats, configs, wanted, strip_last_applied: false, unnamed }
     }
 
-    /// Reads a file and decides how it is encrypted; `None` for one that was only found, and is not meant.
-    pub(super) fn prepare(&self, Item { input, mut source }: Item) -> Result<Option<Plain>> {
-        let name = input.name.as_deref();
-        let rule = match name {
-            Some(name) => self.rule(name, input.named)?,
-            None => None,
+    /// Those of the inputs that were only found, are in plaintext, and match no rule that names them.
+    fn unnamed_among(&self, inputs: &Inputs) -> Vec<PathBuf> {
+        let found = inputs.inputs.par_iter().filter(|input| !input.named);
+        let is_unnamed = |input: &Input| {
+            let rule = self.rule_of(input).ok()?;
+            if is_named_by(rule.as_ref()) || (rule.is_none() && self.wanted.keys.is_none()) {
+                return None;
+            }
+            let source = read(input, self.formats).ok()?;
+            (found_as(&source) == Found::Plaintext).then_some(source.path)
         };
-        let nobody_asked = rule.is_none() && (source.format == Format::Binary || self.wanted.keys.is_none());
-        if !input.named && (is_meant_as_config(&source.path) || nobody_asked) {
-            return Ok(None);
+        found.filter_map(is_unnamed).collect()
+    }
+
+    /// Whether a file that was only found is passed by.
+    fn passed_by(&self, source: &Source, rule: Option<&Policy>) -> Result<Option<Passed>> {
+        match found_as(source) {
+            Found::Encrypted => {
+                self.unnamed.note(rule);
+                refuse_plaintext_inside(source, rule)?;
+                Ok(Some(Passed::Already))
+            }
+            Found::Empty => Ok(Some(Passed::Other)),
+            Found::Identities if is_named_by(rule) => Err(identities_named(&source.path)),
+            Found::Identities => {
+                let path = plain_path(&source.path);
+                self.context.ui.note(format!("{}: it holds identities, and stays as it is", path.display()));
+                Ok(Some(Passed::Other))
+            }
+            Found::Plaintext => Ok(self.unnamed.passes_by(rule, self.wanted.keys.is_some())),
+            Found::Damaged => Ok(None),
         }
+    }
+
+    /// Reads a file and decides how it is encrypted, unless it was only found, and is not meant.
+    fn prepare(&self, item: Item) -> Result<Taken<Plain>> {
+        let rule = self.rule_of(&item.input)?;
+        if !item.input.named
+            && let Some(why) = self
+                .passed_by(&item.source, rule.as_ref())
+                .map_err(|error| error.in_file(item.input.shown()))?
+        {
+            return Ok(Taken::Passed(why));
+        }
+        self.plain_by(item, rule).map(Taken::On)
+    }
+
+    /// Reads a file and decides how it is encrypted.
+    pub(super) fn plain(&self, item: Item) -> Result<Plain> {
+        let rule = self.rule_of(&item.input)?;
+        self.plain_by(item, rule)
+    }
+
+    fn plain_by(&self, Item { input, mut source }: Item, rule: Option<Policy>) -> Result<Plain> {
+        let name = input.name.as_deref();
+        let in_file = |error: Error| error.in_file(input.shown());
         if name.is_none() && self.wanted.keys.is_none() {
             return Err(Error::new(Kind::Conflict, "has no name to choose a creation rule by")
                 .in_file(input.shown())
                 .advise(
                     "Say what it stands for with --filename-override NAME, or name recipients with --age.",
                 ));
-        }
-        let in_file = |error: Error| error.in_file(input.shown());
-        if !input.named
-            && matches!(encrypted_file::nature(source.format, &source.bytes), Ok(Nature::Encrypted))
-        {
-            refuse_plaintext_inside(source, rule.as_ref()).map_err(in_file)?;
-            return Ok(None);
         }
         let document = self.parse(&mut source, name).map_err(in_file)?;
         let document = if self.context.is_sops() {
@@ -186,7 +260,11 @@ impl<'a> Encrypt<'a> {
                 input.shown().display()
             ));
         }
-        Ok(Some(Plain { path: source.path, document, recipe }))
+        Ok(Plain { path: source.path, document, recipe })
+    }
+
+    fn rule_of(&self, input: &Input) -> Result<Option<Policy>> {
+        input.name.as_deref().map_or(Ok(None), |name| self.rule(name, input.named))
     }
 
     /// The creation rule of a file. That none matches matters for what was named alone, and not if flags say for whom;
@@ -321,6 +399,25 @@ impl<'a> Encrypt<'a> {
     }
 }
 
+/// What a file that was only found is. One that cannot be read as its type is in plaintext, as far as that can be told.
+fn found_as(Source { format, bytes, .. }: &Source) -> Found {
+    match encrypted_file::nature(*format, bytes) {
+        Ok(Nature::Encrypted) => Found::Encrypted,
+        Ok(Nature::Damaged(_)) => Found::Damaged,
+        _ if bytes.trim_ascii().is_empty() => Found::Empty,
+        _ if keys::holds_only_identities(bytes) => Found::Identities,
+        _ => Found::Plaintext,
+    }
+}
+
+fn identities_named(path: &Path) -> Error {
+    let message = "it holds identities, and whoever has no others could not decrypt it again: left as it is";
+    Error::new(Kind::Conflict, message).advise(format!(
+        "Put it into another place; or, if others can decrypt it, name it: `sealant encrypt -i {}`.",
+        typed(&plain_path(path))
+    ))
+}
+
 /// To sops a flag takes the place of the rule's own way to select values only where it is the same way.
 fn refuse_two_selections(document: &dyn Document, wanted: &Wanted, rule: Option<&Policy>) -> Result<()> {
     let asked = (&wanted.selection, rule.and_then(|rule| rule.selection.as_ref()));
@@ -385,10 +482,10 @@ impl Old {
 }
 
 /// Refuses a file that is encrypted, and not all of it: what was found in a folder is passed by only if it is safe.
-fn refuse_plaintext_inside(source: Source, rule: Option<&Policy>) -> Result<()> {
+fn refuse_plaintext_inside(source: &Source, rule: Option<&Policy>) -> Result<()> {
     let is_plaintext =
         |finding: &Finding| matches!(finding.rule, Rule::Plaintext | Rule::Comment | Rule::Secret);
-    let findings = check(source.format, source.bytes, rule)?.into_iter().filter(is_plaintext);
+    let findings = check(source.format, source.bytes.clone(), rule)?.into_iter().filter(is_plaintext);
     let findings: Vec<Finding> = findings.collect();
     let Some(first) = findings.first() else { return Ok(()) };
     let more = match findings.len() {

@@ -57,6 +57,6 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     };
     pipeline.run(|items| {
         let lines: Vec<Result<String>> = items.into_par_iter().map(status).collect();
-        lines.into_iter().map(|line| context.ui.line(line?).map(|()| None)).collect()
+        lines.into_iter().map(|line| context.ui.line(line?).map(|()| None.into())).collect()
     })
 }

@@ -51,6 +51,7 @@ mod set;
 mod sops;
 mod status;
 pub mod ui;
+mod unnamed;
 mod unseal;
 mod unset;
 mod updatekeys;

@@ -7,8 +7,9 @@ use rayon::prelude::*;
 
 use crate::batch::{CHUNK_BYTES, CHUNK_FILES, Source};
 use crate::cli::args::{Destination, Formats, Input, Inputs};
+use crate::cli::repository::plain_path;
+use crate::cli::ui::Ui;
 use crate::cli::{Context, Failures};
-pub(super) use crate::config::is_meant_as_config;
 use crate::document::Format;
 use crate::encrypted_file;
 use crate::error::{Error, Result};
@@ -57,46 +58,125 @@ pub struct Pipeline<'a> {
 pub struct Summary {
     /// Such as `encrypted`.
     pub done: &'static str,
-    /// Why one may have been passed by.
-    pub skipped: &'static str,
+    /// What is said of those that are [`Passed::Already`].
+    pub already: &'static str,
+    /// What is said of those that are [`Passed::Other`].
+    pub other: &'static str,
+}
+
+/// Why a file that was only found was passed by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Passed {
+    /// It is what the command makes of files.
+    Already,
+    /// It is in plaintext and stays so, for no creation rule names it.
+    Plaintext,
+    /// The same, as somebody wants it who has been told.
+    Declined,
+    /// It is nothing that the command is about.
+    Other,
+}
+
+/// A file on its way through a command, or why it goes no further.
+pub enum Taken<T> {
+    On(T),
+    Passed(Passed),
+}
+
+impl<T> From<Option<T>> for Taken<T> {
+    fn from(taken: Option<T>) -> Self {
+        taken.map_or(Self::Passed(Passed::Other), Self::On)
+    }
+}
+
+/// How many names of files are told at most, unless somebody wants to see what would be done.
+pub(super) const NAMES_TOLD: usize = 20;
+
+/// Names of files as lines below a message; of many the first ones.
+pub(super) fn lines_of<'p>(files: impl ExactSizeIterator<Item = &'p Path>, most: usize) -> Vec<String> {
+    let count = files.len();
+    // To name one more is as short as to say that there is one.
+    let told = if count == most.saturating_add(1) { count } else { most };
+    let names = files.take(told).map(|file| format!("  {}", plain_path(file).display()));
+    names.chain((count > told).then(|| format!("  and {} more", count - told))).collect()
+}
+
+/// What became of the files of a run.
+#[derive(Default)]
+struct Told<'i> {
+    done: Vec<&'i Path>,
+    plaintext: Vec<&'i Path>,
+    declined: usize,
+    already: usize,
+    other: usize,
+    failed: usize,
+}
+
+impl<'i> Told<'i> {
+    fn note(&mut self, input: &'i Input, became: &Result<Became>) {
+        match became {
+            Ok(Became::Done) => self.done.push(input.shown()),
+            Ok(Became::Passed(Passed::Plaintext)) => self.plaintext.push(input.shown()),
+            Ok(Became::Passed(Passed::Declined)) => self.declined += 1,
+            Ok(Became::Passed(Passed::Already)) => self.already += 1,
+            Ok(Became::Passed(Passed::Other)) => self.other += 1,
+            Err(_) => self.failed += 1,
+        }
+    }
+
+    /// For people, who gave a folder and cannot know what is in it.
+    fn tell(&self, words: Summary, dry_run: bool, ignored: usize, ui: &Ui) {
+        let most = if dry_run { usize::MAX } else { NAMES_TOLD };
+        let paths = |paths: &[&'i Path]| lines_of(paths.iter().copied(), most);
+        // Without a dry run nobody has said yet what was written.
+        if !dry_run && !self.done.is_empty() {
+            ui.say_list(format!("{}:", words.done), paths(&self.done));
+        }
+        if !self.plaintext.is_empty() {
+            ui.say_list("no creation rule names these, which stay in plaintext:", paths(&self.plaintext));
+        }
+        let would = if dry_run { "would be " } else { "" };
+        let done = format!("{} {would}{}", self.done.len(), words.done);
+        let counted = [
+            (self.already, words.already),
+            (self.plaintext.len() + self.declined, "in plaintext"),
+            (self.other, words.other),
+            (ignored, "ignored by Git"),
+            (self.failed, "failed"),
+        ];
+        let counts = counted.iter().filter(|(count, _)| *count > 0);
+        let rest = counts.map(|(count, words)| format!(", {count} {words}"));
+        ui.say(rest.fold(done, |told, one| told + &one));
+    }
+}
+
+/// What became of a file.
+enum Became {
+    Done,
+    Passed(Passed),
 }
 
 impl Pipeline<'_> {
-    /// Works through the files. `work` gets as many as fit into memory and answers for each in order: its result,
-    /// `None` for one that is none of its business, or why it failed. A failure does not hold up other files.
-    pub fn run(self, work: impl FnMut(Vec<Item>) -> Vec<Result<Option<Output>>>) -> Result<ExitCode> {
+    /// Works through the files. `work` gets as many as fit into memory and answers for each in order: its result, why it
+    /// was passed by, or why it failed. A failure does not hold up other files.
+    pub fn run(self, work: impl FnMut(Vec<Item>) -> Vec<Result<Taken<Output>>>) -> Result<ExitCode> {
         let mut failures = Failures::default();
         self.run_among(&mut failures, work);
         Ok(failures.exit_code())
-    }
-
-    /// Tells how many files were worked on, passed by and failed: not every file of a folder is ours.
-    fn tell(&self, done: usize, skipped: usize, failed: usize) {
-        let found = self.inputs.inputs.iter().any(|input| !input.named);
-        let Some(words) = self.summary.filter(|_| found) else { return };
-        let would = if self.dry_run { "would be " } else { "" };
-        let mut text = format!("{done} {would}{}", words.done);
-        if skipped > 0 {
-            text += &format!(", {skipped} skipped ({})", words.skipped);
-        }
-        if failed > 0 {
-            text += &format!(", {failed} failed");
-        }
-        self.context.ui.say(text);
     }
 
     /// As [`Pipeline::run`], for one step of several of a command.
     pub fn run_among(
         self,
         failures: &mut Failures,
-        mut work: impl FnMut(Vec<Item>) -> Vec<Result<Option<Output>>>,
+        mut work: impl FnMut(Vec<Item>) -> Vec<Result<Taken<Output>>>,
     ) {
         let ui = self.context.ui;
         for error in &self.inputs.errors {
             failures.add(ui, error);
         }
         let progress = ui.progress(self.doing, self.inputs.inputs.len());
-        let (mut done, mut skipped) = (0, 0);
+        let mut told = Told::default();
         for chunk in chunks(&self.inputs.inputs) {
             let (mut items, mut inputs) = (Vec::new(), Vec::new());
             for (input, read) in
@@ -104,10 +184,13 @@ impl Pipeline<'_> {
             {
                 match read {
                     Ok(source) => {
-                        inputs.push((input.clone(), source.snapshot));
+                        inputs.push((input, source.snapshot));
                         items.push(Item { input: input.clone(), source });
                     }
-                    Err(error) => failures.add(ui, &error),
+                    Err(error) => {
+                        failures.add(ui, &error);
+                        told.note(input, &Err(error));
+                    }
                 }
             }
             let results = self.recorded(&inputs, work(items));
@@ -122,29 +205,30 @@ impl Pipeline<'_> {
                     })
                     .collect()
             });
-            for result in written {
-                match result {
-                    Ok(true) => done += 1,
-                    Ok(false) => skipped += 1,
-                    Err(error) => failures.add(ui, &error),
+            for ((input, _), became) in inputs.iter().zip(written) {
+                told.note(input, &became);
+                if let Err(error) = became {
+                    failures.add(ui, &error);
                 }
             }
         }
         drop(progress);
-        self.tell(done, skipped, self.inputs.inputs.len() - done - skipped);
+        if let Some(words) = self.summary.filter(|_| !self.inputs.folders.is_empty()) {
+            told.tell(words, self.dry_run, self.inputs.ignored, ui);
+        }
     }
 
     /// Writes down what is about to be written, or printed.
     fn recorded(
         &self,
-        inputs: &[(Input, Snapshot)],
-        results: Vec<Result<Option<Output>>>,
-    ) -> Vec<Result<Option<Output>>> {
+        inputs: &[(&Input, Snapshot)],
+        results: Vec<Result<Taken<Output>>>,
+    ) -> Vec<Result<Taken<Output>>> {
         if self.dry_run {
             return results;
         }
         journal::recorded(self.context.host, results, |results| {
-            let written = inputs.iter().zip(results).filter(|(_, result)| matches!(result, Ok(Some(_))));
+            let written = inputs.iter().zip(results).filter(|(_, result)| matches!(result, Ok(Taken::On(_))));
             let target = |input: &Input| {
                 self.destination.path_for(input).unwrap_or_else(|| input.shown().to_path_buf())
             };
@@ -152,10 +236,12 @@ impl Pipeline<'_> {
         })
     }
 
-    /// Writes a result where it goes; false when there is none.
-    fn write(&self, input: &Input, snapshot: &Snapshot, output: Option<Output>) -> Result<bool> {
-        let Some(output) = output else { return Ok(false) };
-        self.write_output(input, snapshot, output).map(|()| true)
+    /// Writes a result where it goes, if there is one.
+    fn write(&self, input: &Input, snapshot: &Snapshot, output: Taken<Output>) -> Result<Became> {
+        match output {
+            Taken::On(output) => self.write_output(input, snapshot, output).map(|()| Became::Done),
+            Taken::Passed(why) => Ok(Became::Passed(why)),
+        }
     }
 
     fn write_output(&self, input: &Input, snapshot: &Snapshot, output: Output) -> Result<()> {
@@ -277,39 +363,41 @@ pub(super) fn chunks(inputs: &[Input]) -> Vec<&[Input]> {
 }
 
 /// Leaves out files that were only found in a folder and are not encrypted.
-pub fn encrypted_or_named(item: Item) -> Result<Option<Item>> {
-    named_or(encrypted_file::is_meant_to_be_encrypted, item)
+pub fn encrypted_or_named(item: Item) -> Result<Taken<Item>> {
+    let is_ours =
+        item.input.named || encrypted_file::is_meant_to_be_encrypted(item.source.format, &item.source.bytes);
+    Ok(is_ours.then_some(item).into())
 }
 
 /// As [`encrypted_or_named`], for commands that know documents in SOPS's format alone.
-pub fn documents_or_named(item: Item) -> Result<Option<Item>> {
-    named_or(sops::is_meant_to_be_encrypted, item)
-}
-
-fn named_or(is_ours: fn(Format, &SecretBytes) -> bool, item: Item) -> Result<Option<Item>> {
-    let is_ours = item.input.named || is_ours(item.source.format, &item.source.bytes);
-    Ok(is_ours.then_some(item))
+pub fn documents_or_named(item: Item) -> Result<Taken<Item>> {
+    let (format, bytes) = (item.source.format, &item.source.bytes);
+    if item.input.named || sops::is_meant_to_be_encrypted(format, bytes) {
+        return Ok(Taken::On(item));
+    }
+    let is_sealed = encrypted_file::is_meant_to_be_sealed(format, bytes);
+    Ok(Taken::Passed(if is_sealed { Passed::Already } else { Passed::Other }))
 }
 
 /// Runs `step` on each item, in parallel, and hands those that are left to `all` in one call.
-pub fn in_two_steps<T: Send>(
+pub fn in_two_steps<T: Send, S: Into<Taken<T>> + Send>(
     items: Vec<Item>,
-    step: impl Fn(Item) -> Result<Option<T>> + Sync + Send,
+    step: impl Fn(Item) -> Result<S> + Sync + Send,
     all: impl FnOnce(Vec<T>) -> Vec<Result<Option<Output>>>,
-) -> Vec<Result<Option<Output>>> {
-    let stepped: Vec<Result<Option<T>>> = items.into_par_iter().map(step).collect();
+) -> Vec<Result<Taken<Output>>> {
+    let stepped: Vec<Result<S>> = items.into_par_iter().map(step).collect();
     let (mut ready, mut results) = (Vec::new(), Vec::new());
     for result in stepped {
-        results.push(match result {
-            Ok(Some(item)) => {
+        results.push(match result.map(S::into) {
+            Ok(Taken::On(item)) => {
                 ready.push(item);
                 None
             }
-            Ok(None) => Some(Ok(None)),
+            Ok(Taken::Passed(why)) => Some(Ok(Taken::Passed(why))),
             Err(error) => Some(Err(error)),
         });
     }
-    let mut done = all(ready).into_iter();
+    let mut done = all(ready).into_iter().map(|result| result.map(Taken::from));
     let missing = || Err(Error::new(crate::error::Kind::Other, "no result"));
     results.into_iter().map(|result| result.unwrap_or_else(|| done.next().unwrap_or_else(missing))).collect()
 }

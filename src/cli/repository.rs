@@ -1,13 +1,17 @@
-//! The files of a repository, for commands that look through all of it.
+//! Which files a command takes that gets folders: the one place that says what of them is left alone.
+//!
+//! What is done to a file that was found, and whether it is one of ours, is the command's.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use crate::cli::Context;
 use crate::cli::args::{InputArgs, Inputs};
+use crate::config::is_meant_as_config;
 use crate::error::Result;
 use crate::fs;
-use crate::repo::git::{Git, NoGit, changes};
+use crate::keys;
+use crate::repo::git::{self, Git, NoGit, changes};
 
 /// What a command does with the files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,8 +22,9 @@ pub(super) enum Purpose {
     Write,
 }
 
-/// The inputs that are meant; without any, the folder that one is in. What Git ignores is left out. Files that are called
-/// as our own leftovers are not: whoever looks for what is wrong must find it under every name.
+/// The inputs that are meant by a command that only looks; without any, the folder that one is in. What Git ignores is
+/// left out. Files that are called as our own leftovers are not: whoever looks for what is wrong must find it under
+/// every name.
 pub(super) fn inputs(mut args: InputArgs, purpose: Purpose, context: &Context) -> Result<Inputs> {
     if args.files.is_empty() {
         args.files.push(PathBuf::from("."));
@@ -28,7 +33,19 @@ pub(super) fn inputs(mut args: InputArgs, purpose: Purpose, context: &Context) -
     let leftovers = std::mem::take(&mut inputs.leftovers);
     inputs.inputs.extend(leftovers);
     refuse_special(&mut inputs);
-    leave_out_ignored(&mut inputs, &args.files, purpose, context)?;
+    leave_out_ignored(&mut inputs, purpose, context)?;
+    Ok(inputs)
+}
+
+/// The inputs that are meant by a command that writes what comes of them. Of what was found in folders it takes neither
+/// what Git ignores nor what Git and Sealant read themselves.
+pub(super) fn inputs_to_write(args: &InputArgs, context: &Context) -> Result<Inputs> {
+    let mut inputs = args.inputs()?;
+    leave_out_ignored(&mut inputs, Purpose::Write, context)?;
+    let settings = keys::vault::settings_file(context.host).and_then(|path| path.canonicalize().ok());
+    let is_settings = |path: &Path| settings.is_some() && path.canonicalize().ok() == settings;
+    let is_own = |path: &Path| git::reads(path) || is_meant_as_config(path) || is_settings(path);
+    inputs.inputs.retain(|input| input.named || !input.path.as_deref().is_some_and(is_own));
     Ok(inputs)
 }
 
@@ -49,14 +66,14 @@ fn refuse_special(inputs: &mut Inputs) {
 
 /// Leaves out what Git ignores of what was found in folders: results of builds, a plaintext beside its ciphertext. What
 /// is in the index or in the last commit stays, ignored or not. Where there is no repository, nothing is ignored.
-fn leave_out_ignored(
-    inputs: &mut Inputs,
-    paths: &[PathBuf],
-    purpose: Purpose,
-    context: &Context,
-) -> Result<()> {
+fn leave_out_ignored(inputs: &mut Inputs, purpose: Purpose, context: &Context) -> Result<()> {
     let mut left_out = Ignored::default();
-    for folder in paths.iter().filter(|path| path.is_dir()) {
+    // For whoever looks, a repository in another one hides nothing.
+    let inner: &[PathBuf] = if purpose == Purpose::Write { &inputs.repositories } else { &[] };
+    for folder in inputs.folders.iter().chain(inner) {
+        if left_out.holds(folder) {
+            continue;
+        }
         match ignored(folder, context) {
             Ok(Ignored { paths, committed }) => {
                 left_out.paths.extend(paths);
@@ -72,11 +89,12 @@ fn leave_out_ignored(
             Err(none) => return Err(none.into_error()),
         }
     }
-    let is_left_out = |path: &Path| {
-        path.ancestors().any(|above| left_out.paths.contains(above)) && !left_out.committed.contains(path)
-    };
-    inputs.links.retain(|link| !is_left_out(link));
-    inputs.inputs.retain(|input| input.named || !input.path.as_deref().is_some_and(is_left_out));
+    inputs.links.retain(|link| !left_out.holds(link));
+    let before = inputs.inputs.len();
+    inputs
+        .inputs
+        .retain(|input| input.named || !input.path.as_deref().is_some_and(|path| left_out.holds(path)));
+    inputs.ignored = before - inputs.inputs.len();
     Ok(())
 }
 
@@ -88,15 +106,24 @@ struct Ignored {
     committed: HashSet<PathBuf>,
 }
 
+impl Ignored {
+    fn holds(&self, path: &Path) -> bool {
+        let path = plain_path(path);
+        path.ancestors().any(|above| self.paths.contains(above)) && !self.committed.contains(&path)
+    }
+}
+
 /// What Git ignores below a folder.
 fn ignored(folder: &Path, context: &Context) -> Result<Ignored, NoGit> {
-    let Some(git) = Git::find(context.host, folder)? else { return Ok(Ignored::default()) };
+    // The pattern `*.yaml` looks through a folder without a name.
+    let real = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    let Some(git) = Git::find(context.host, real)? else { return Ok(Ignored::default()) };
     let below = || {
-        let name = git.name_of_folder(folder)?;
+        let name = git.name_of_folder(real)?;
         // A folder that is ignored as a whole, or in one that is, was named all the same.
         let named = |path: PathBuf| {
             let below = path.strip_prefix(&name).ok().filter(|path| !path.as_os_str().is_empty())?;
-            Some(folder.join(below))
+            Some(plain_path(&folder.join(below)))
         };
         let paths: HashSet<PathBuf> = changes::ignored(&git, &name)?.into_iter().filter_map(named).collect();
         let committed = match paths.is_empty() {

@@ -5,6 +5,7 @@ use serde::Serialize;
 use crate::batch;
 use crate::cli::args::{Destination, FormatArgs, IdentityArgs, InputArgs, ReportArgs};
 use crate::cli::pipeline::{Item, Output, Pipeline, encrypted_or_named, in_two_steps};
+use crate::cli::repository::inputs_to_write;
 use crate::cli::{Context, Failures, block_on};
 use crate::error::{Error, Kind, Result};
 use crate::fs::Mode;
@@ -48,7 +49,7 @@ struct Done {
 }
 
 pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
-    let inputs = args.inputs.inputs()?;
+    let inputs = inputs_to_write(&args.inputs, context)?;
     if inputs.inputs.iter().any(|input| input.path.is_none()) {
         return Err(Error::new(Kind::Conflict, "rewrap changes files in place, and standard input is none")
             .advise("Name files or folders, as in `sealant rewrap .`"));

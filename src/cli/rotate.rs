@@ -7,6 +7,7 @@ use crate::cli::claims::Claims;
 use crate::cli::copies::Neighbours;
 use crate::cli::pipeline::{self, Item, Output, Pipeline, Summary, encrypted_or_named, in_two_steps};
 use crate::cli::recipients::Recipients;
+use crate::cli::repository::inputs_to_write;
 use crate::cli::{Context, block_on};
 use crate::document::Format;
 use crate::encrypted_file::Holder;
@@ -57,7 +58,7 @@ pub struct Args {
 }
 
 pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
-    let inputs = args.inputs.inputs()?;
+    let inputs = inputs_to_write(&args.inputs, context)?;
     let destination = args.outputs.destination(&inputs)?;
     let formats =
         if context.is_sops() { args.formats.formats(context) } else { args.formats.input_only(context)? };
@@ -82,7 +83,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         dry_run: args.outputs.dry_run,
         mode: Mode::Public,
         doing: "rotating",
-        summary: Some(Summary { done: "rotated", skipped: "not encrypted" }),
+        summary: Some(Summary { done: "rotated", already: "", other: "not encrypted" }),
     };
     let code = over_files.run(|items| {
         in_two_steps(items, encrypted_or_named, |items| {

@@ -6,12 +6,18 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::{Mutex, PoisonError};
 
+use rayon::prelude::*;
+
 use crate::batch::Source;
-use crate::cli::args::{Destination, Formats, IdentityArgs, InputArgs, KeyArgs, OutputArgs, scopes};
+use crate::cli::args::{
+    Destination, Formats, IdentityArgs, Input, InputArgs, Inputs, KeyArgs, OutputArgs, scopes,
+};
 use crate::cli::claims::Claims;
 use crate::cli::manifests::{self, ManifestArgs};
-use crate::cli::pipeline::{Item, Output, Pipeline, Summary, in_two_steps};
-use crate::cli::{Context, block_on};
+use crate::cli::pipeline::{self, Item, Output, Passed, Pipeline, Summary, Taken, in_two_steps};
+use crate::cli::repository::inputs_to_write;
+use crate::cli::unnamed::{Unnamed, is_named_by};
+use crate::cli::{Context, Failures, block_on};
 use crate::config::{Configs, Policy};
 use crate::document::{Document, Format, MAX_SOURCE};
 use crate::encrypted_file;
@@ -21,6 +27,7 @@ use crate::keys::{KeyService, KeySet};
 use crate::policy::{self, Wanted};
 use crate::sealed_secret::{self, NewDataKey, Options, Scope, SealedSecret, Secret};
 use crate::secret::SecretString;
+use crate::sops;
 
 /// Seal Kubernetes Secrets: turn them into SealedSecrets that may be committed and applied
 ///
@@ -30,6 +37,9 @@ use crate::secret::SecretString;
 /// Who can unseal is said by the creation rule of the file, or by flags; the cluster's own recipient is among them
 /// (`sealant fetch-recipient`). Of several Secrets in one input, a stream or a List, each is sealed by itself: they
 /// come out as a stream in YAML, and as a List in JSON. Labels and annotations of a Secret are not encrypted.
+///
+/// Of a folder those Secrets are sealed whose files a creation rule names by its path_regex. For others you are asked in a
+/// terminal. What Git ignores is left alone.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -46,6 +56,10 @@ pub struct Args {
 
     #[command(flatten)]
     outputs: OutputArgs,
+
+    /// Of a folder take also Secrets that no creation rule names by a path_regex, without being asked
+    #[arg(short, long)]
+    yes: bool,
 
     #[command(flatten)]
     manifest: ManifestArgs,
@@ -107,7 +121,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let wanted = Wanted { keys: args.keys.key_set(context.host)?, ..Wanted::default() };
     let typed = wanted.keys.iter().flat_map(|keys| keys.groups.iter().flatten());
     let service = args.identities.key_service(context)?.naming(typed);
-    let seal = Seal {
+    let mut seal = Seal {
         args: &args,
         context,
         configs: context.configs()?,
@@ -115,6 +129,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         wanted,
         service,
         told: Mutex::default(),
+        unnamed: Unnamed::left(),
     };
     match &args.merge_into {
         Some(file) => seal.merge_into(file),
@@ -177,6 +192,7 @@ struct Seal<'a> {
     service: KeyService<'a>,
     /// Lists of recipients that were told.
     told: Mutex<HashSet<String>>,
+    unnamed: Unnamed,
 }
 
 /// The Secrets of a file, and for whom they are.
@@ -191,41 +207,91 @@ struct Prepared {
 
 impl Seal<'_> {
     /// Seals the Secrets of files.
-    fn files(&self) -> Result<ExitCode> {
-        let inputs = self.args.inputs.inputs()?;
+    fn files(&mut self) -> Result<ExitCode> {
+        let inputs = inputs_to_write(&self.args.inputs, self.context)?;
         let destination = self.args.outputs.destination(&inputs)?;
         if inputs.many && (self.args.onto.is_some() || self.args.place.name.is_some()) {
             let flag = if self.args.onto.is_some() { "--onto" } else { "--name" };
             let message = format!("{flag} is about one file, and several were given");
             return Err(Error::new(Kind::Conflict, message));
         }
+        let (yes, dry_run) = (self.args.yes, self.args.outputs.dry_run);
+        let unnamed = || self.unnamed_among(&inputs);
+        self.unnamed = Unnamed::ask(self.context, yes, dry_run, "Seal", unnamed)?;
+        let folders = inputs.folders.clone();
         let pipeline = Pipeline {
             context: self.context,
             inputs,
             formats: Formats::default(),
             destination: destination.clone(),
-            dry_run: self.args.outputs.dry_run,
+            dry_run,
             mode: Mode::Public,
             doing: "sealing",
-            summary: Some(Summary { done: "sealed", skipped: "no Secrets, or no rule is for them" }),
+            summary: Some(Summary { done: "sealed", already: "sealed already", other: "no Secrets" }),
         };
-        pipeline.run(|items| {
+        let mut failures = Failures::default();
+        pipeline.run_among(&mut failures, |items| {
             let prepare = |item: Item| self.prepare(item, &destination);
             in_two_steps(items, prepare, |files: Vec<Prepared>| match &self.args.onto {
                 Some(old) => files.into_iter().map(|file| self.onto(old, file).map(Some)).collect(),
                 None => self.seal(files),
             })
-        })
+        });
+        if let Err(error) = self.unnamed.refuse_nothing(&self.args.outputs.shown_in("seal"), &folders) {
+            failures.add(self.context.ui, &error);
+        }
+        Ok(failures.exit_code())
     }
 
-    /// Reads a file and decides for whom it is sealed; `None` for one that was only found, and is not meant.
+    /// Those of the inputs that were only found, hold a Secret in plaintext, and match no rule that names them.
+    fn unnamed_among(&self, inputs: &Inputs) -> Vec<PathBuf> {
+        let is_unnamed = |input: &Input| {
+            let rule = self.configs.matching_policy(input.name.as_deref()?).ok()?;
+            if is_named_by(rule.as_ref()) || (rule.is_none() && self.wanted.keys.is_none()) {
+                return None;
+            }
+            let source = pipeline::read(input, Formats::default()).ok()?;
+            matches!(found_in(&source), Found::Secrets).then(|| input.shown().to_path_buf())
+        };
+        let found = inputs.inputs.par_iter().filter(|input| !input.named);
+        found.filter_map(is_unnamed).collect()
+    }
+
+    /// Whether a file that was only found is passed by.
+    fn passed_by(&self, input: &Input, source: &Source) -> Result<Option<Passed>> {
+        let rule = match input.name.as_deref() {
+            Some(name) => self.configs.matching_policy(name)?,
+            None => None,
+        };
+        match found_in(source) {
+            Found::Secrets => Ok(self.unnamed.passes_by(rule.as_ref(), self.wanted.keys.is_some())),
+            Found::Sealed => {
+                self.unnamed.note(rule.as_ref());
+                Ok(Some(Passed::Already))
+            }
+            Found::Template(error) => {
+                let error = error.in_file(input.shown());
+                self.context.ui.note(format!("passed by, as a template that is no manifest yet: {error}"));
+                Ok(Some(Passed::Other))
+            }
+            Found::Broken if is_named_by(rule.as_ref()) => Ok(None),
+            Found::Broken | Found::Other => Ok(Some(Passed::Other)),
+        }
+    }
+
+    /// Reads a file and decides for whom it is sealed, unless it was only found, and is not meant.
     fn prepare(
         &self,
         Item { input, mut source }: Item,
         destination: &Destination,
-    ) -> Result<Option<Prepared>> {
+    ) -> Result<Taken<Prepared>> {
         let in_file = |error: Error| error.in_file(input.shown());
-        let Some(format) = format(&source, input.named).map_err(in_file)? else { return Ok(None) };
+        if !input.named
+            && let Some(why) = self.passed_by(&input, &source)?
+        {
+            return Ok(Taken::Passed(why));
+        }
+        let format = format(&source).map_err(in_file)?;
         let output = match destination {
             Destination::File(file) => Some(file.as_path()),
             _ => None,
@@ -236,30 +302,8 @@ impl Seal<'_> {
             None => self.rule(output)?,
             found => found,
         };
-        if !input.named && rule.is_none() && self.wanted.keys.is_none() {
-            return Ok(None);
-        }
-        let bytes = std::mem::take(&mut source.bytes);
-        let says_secret = bytes.windows(6).any(|window| window == b"Secret");
-        if !input.named && (!says_secret || encrypted_file::is_meant_to_be_sealed(format, &bytes)) {
-            return Ok(None);
-        }
-        let is_template = !input.named && bytes.windows(2).any(|window| window == b"{{");
-        let documents = match manifests::parse(format, bytes) {
-            Err(error) if is_template => {
-                let error = in_file(error);
-                self.context.ui.note(format!("passed by, as a template that is no manifest yet: {error}"));
-                return Ok(None);
-            }
-            documents => documents.map_err(in_file)?,
-        };
-        if !input.named && !hold_secrets(&documents) {
-            return Ok(None);
-        }
-        let secrets = match self.secrets(&documents) {
-            Err(error) if !input.named && error.kind() == Kind::AlreadyEncrypted => return Ok(None),
-            secrets => secrets.map_err(in_file)?,
-        };
+        let documents = manifests::parse(format, std::mem::take(&mut source.bytes)).map_err(in_file)?;
+        let secrets = self.secrets(&documents).map_err(in_file)?;
         if let Some(path) = destination.path_for(&input).filter(|_| *destination != Destination::InPlace) {
             refuse_plaintext(&path)?;
         }
@@ -270,7 +314,7 @@ impl Seal<'_> {
         };
         let format = self.args.manifest.of(destination, format);
         let names = [name, output].into_iter().flatten().map(Path::to_path_buf).collect();
-        Ok(Some(Prepared { secrets, keys, format, shown: input.shown().to_path_buf(), names }))
+        Ok(Taken::On(Prepared { secrets, keys, format, shown: input.shown().to_path_buf(), names }))
     }
 
     /// The Secrets of a manifest, named as flags say.
@@ -350,12 +394,39 @@ impl Seal<'_> {
     }
 }
 
-/// As what to read a manifest; `None` for a file that was only found, and is none.
-fn format(source: &Source, named: bool) -> Result<Option<Format>> {
+/// What a file that was only found is to this command.
+enum Found {
+    /// It has Secrets in plaintext.
+    Secrets,
+    Sealed,
+    /// It is no manifest yet.
+    Template(Error),
+    /// It cannot be read.
+    Broken,
+    Other,
+}
+
+fn found_in(Source { format, bytes, .. }: &Source) -> Found {
+    let holds = |needle: &[u8]| bytes.windows(needle.len()).any(|window| window == needle);
+    if !matches!(format, Format::Yaml | Format::Json) || !holds(b"Secret") {
+        return Found::Other;
+    }
+    match manifests::parse(*format, bytes.clone()) {
+        // One that sops has encrypted is sealed as little as one that is sealed.
+        Ok(documents) if documents.iter().any(|document| sops::is_encrypted(&**document)) => Found::Other,
+        Ok(documents) if hold_secrets(&documents) => Found::Secrets,
+        Ok(_) if encrypted_file::is_meant_to_be_sealed(*format, bytes) => Found::Sealed,
+        Ok(_) => Found::Other,
+        Err(error) if holds(b"{{") => Found::Template(error),
+        Err(_) => Found::Broken,
+    }
+}
+
+/// As what to read a manifest.
+fn format(source: &Source) -> Result<Format> {
     match source.format {
-        format @ (Format::Yaml | Format::Json) => Ok(Some(format)),
-        _ if !named => Ok(None),
-        Format::Binary => Ok(Some(manifests::by_content(&source.bytes))),
+        format @ (Format::Yaml | Format::Json) => Ok(format),
+        Format::Binary => Ok(manifests::by_content(&source.bytes)),
         other => {
             Err(Error::new(Kind::Read, format!("a manifest is YAML or JSON, and this is a file of {other}"))
                 .advise("To seal the file as a value, give it with --from-file."))

@@ -180,6 +180,7 @@ fn encrypt_file(args: args::Encrypt, context: &Context) -> Result<ExitCode> {
     let args = encrypt::Args {
         inputs: InputArgs { files, filename_override: args.filename_override },
         outputs: args.place.into(),
+        yes: false,
         onto: None,
         strip_last_applied: false,
         formats: known(args.formats),

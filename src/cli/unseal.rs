@@ -5,6 +5,7 @@ use crate::batch::Source;
 use crate::cli::args::{Destination, Formats, IdentityArgs, Input, InputArgs, OutputArgs};
 use crate::cli::manifests::{self, ManifestArgs};
 use crate::cli::pipeline::{Item, Output, Pipeline, Summary, in_two_steps};
+use crate::cli::repository::inputs_to_write;
 use crate::cli::{Context, Failures, block_on};
 use crate::document::Format;
 use crate::encrypted_file;
@@ -53,7 +54,7 @@ struct Found {
 }
 
 pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
-    let inputs = args.inputs.inputs()?;
+    let inputs = inputs_to_write(&args.inputs, context)?;
     let destination = args.outputs.destination(&inputs)?;
     if inputs.many && args.item.is_some() {
         return Err(Error::new(Kind::Conflict, "--item is about one file, and several were given"));
@@ -67,7 +68,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         dry_run: args.outputs.dry_run,
         mode: Mode::Private,
         doing: "unsealing",
-        summary: Some(Summary { done: "unsealed", skipped: "no SealedSecrets" }),
+        summary: Some(Summary { done: "unsealed", already: "", other: "no SealedSecrets" }),
     };
     let (mut failures, mut partial) = (Failures::default(), Vec::new());
     pipeline.run_among(&mut failures, |items| {

@@ -13,6 +13,7 @@ use crate::cli::args::{
 use crate::cli::claims::{Claims, paths};
 use crate::cli::copies::Neighbours;
 use crate::cli::pipeline::{Item, Output, Pipeline, encrypted_or_named, in_two_steps};
+use crate::cli::repository::inputs_to_write;
 use crate::cli::{Context, Failures, block_on};
 use crate::config::{Configs, Policy, Selection};
 use crate::document::Format;
@@ -72,7 +73,7 @@ pub struct Args {
 }
 
 pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
-    let inputs = args.inputs.inputs()?;
+    let inputs = inputs_to_write(&args.inputs, context)?;
     if inputs.inputs.iter().any(|input| input.path.is_none()) {
         return Err(Error::new(
             Kind::Conflict,

@@ -24,6 +24,10 @@ pub struct Walk {
     pub links: Vec<PathBuf>,
     /// What looks like a leftover of a killed run, and was passed by in folders. Anybody can give a file such a name.
     pub leftovers: Vec<PathBuf>,
+    /// The folders that were looked through, called as what was found in them begins.
+    pub folders: Vec<PathBuf>,
+    /// The repositories in these, below their tops.
+    pub repositories: Vec<PathBuf>,
     /// Paths that lead nowhere, and folders that cannot be read.
     pub errors: Vec<Error>,
 }
@@ -91,6 +95,7 @@ impl Walk {
     }
 
     fn folder(&mut self, folder: &Path) -> Result<()> {
+        self.folders.push(folder.to_path_buf());
         self.descend(WalkDir::new(folder), |path| Some(path.to_path_buf()));
         Ok(())
     }
@@ -114,6 +119,7 @@ impl Walk {
         if !pattern.contains("**") {
             tree = tree.max_depth(components.len() - literal);
         }
+        self.folders.push(start.clone());
         let before = self.files.len();
         self.descend(tree, |path| {
             let path = if here { path.strip_prefix(".").unwrap_or(path) } else { path };
@@ -128,7 +134,15 @@ impl Walk {
     }
 
     fn descend(&mut self, tree: WalkDir, wanted: impl Fn(&Path) -> Option<PathBuf>) {
-        let enter = |entry: &DirEntry| entry.depth() == 0 || entry.file_name() != ".git";
+        let mut repositories = Vec::new();
+        let enter = |entry: &DirEntry| {
+            let is_git = entry.depth() > 0 && entry.file_name() == ".git";
+            // The folder itself is asked about in any case.
+            if is_git && entry.depth() > 1 {
+                repositories.extend(entry.path().parent().map(Path::to_path_buf));
+            }
+            !is_git
+        };
         for entry in tree.sort_by_file_name().into_iter().filter_entry(enter) {
             match entry {
                 Ok(entry) if entry.file_type().is_file() => {
@@ -143,6 +157,7 @@ impl Walk {
                 Err(error) => self.errors.push(unreadable(error)),
             }
         }
+        self.repositories.append(&mut repositories);
     }
 }
 

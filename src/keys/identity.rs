@@ -34,6 +34,15 @@ const PROBLEMS_SHOWN: usize = 5;
 /// An identity file is small; what decrypts to more is none.
 const LONGEST_FILE: u64 = 16 << 20;
 
+/// Whether a text is an identity file: lines of age identities and comments, and nothing else.
+pub fn holds_only_identities(file: &[u8]) -> bool {
+    let is_identity =
+        |line: &&[u8]| [&b"AGE-SECRET-KEY-"[..], b"AGE-PLUGIN-"].iter().any(|begin| line.starts_with(begin));
+    let lines = file.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii);
+    let mut lines = lines.filter(|line| !line.is_empty() && !line.starts_with(b"#")).peekable();
+    lines.peek().is_some() && lines.all(|line| is_identity(&line))
+}
+
 /// Reads identities in any of their forms: lines of age identities, an age file encrypted with a passphrase that holds
 /// such lines, or an SSH private key. Beside them: what is wrong with lines that are none.
 pub(super) fn parse(

@@ -25,6 +25,7 @@ use serde_json::{Map, Value};
 pub use self::age::{Recipient, stanzas, takes_passphrase};
 pub(crate) use self::decoded::LENIENT;
 pub use self::identities::{Identities, SourceReport};
+pub use self::identity::holds_only_identities;
 pub use self::keygen::{NewIdentity, generate_identity, recipients_of};
 pub use self::service::{Content, KeyService, Rekey};
 pub use self::vault::{TransitKey, Vault, version_of};

@@ -217,7 +217,12 @@ fn of_a_folder_only_secrets_that_a_rule_is_for_are_sealed() {
     test.write("apps/a.yaml", SECRET);
     test.write("apps/deep/b.json", r#"{"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "b", "namespace": "shop"}, "data": {"v": "aHVudGVyMg=="}}"#);
     let output = test.sealant(&["seal", "-i", "."]).run().ok();
-    assert!(output.stderr.contains("2 sealed, 5 skipped (no Secrets, or no rule is for them)"), "{output}");
+    assert!(
+        output
+            .stderr
+            .contains("which stay in plaintext:\n  else/plain.yaml\n2 sealed, 1 in plaintext, 3 no Secrets"),
+        "{output}"
+    );
     assert!(
         output
             .stderr
@@ -229,10 +234,10 @@ fn of_a_folder_only_secrets_that_a_rule_is_for_are_sealed() {
     assert!(unsealed(&test, "apps/a.yaml").contains("hunter2"));
     assert!(test.read_text("apps/deep/b.json").starts_with("{\n  \"apiVersion\": \"sealant.dev/v1alpha1\""));
     let again = test.sealant(&["seal", "-i", "."]).run().ok();
-    assert!(again.stderr.contains("0 sealed, 7 skipped"), "{again}");
+    assert!(again.stderr.contains("0 sealed, 2 sealed already, 1 in plaintext, 3 no Secrets"), "{again}");
 
     let plain = test.sealant(&["unseal", "--output-dir", "plain", "apps"]).run().ok();
-    assert!(plain.stderr.contains("2 unsealed, 3 skipped (no SealedSecrets)"), "{plain}");
+    assert!(plain.stderr.contains("2 unsealed, 3 no SealedSecrets"), "{plain}");
     let mode = std::fs::metadata(test.path("plain/apps/a.yaml")).expect("a file").permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
 }

@@ -243,7 +243,7 @@ fn documents_and_sealed_secrets_are_worked_on_in_one_run() {
 fn a_sealed_secret_is_not_encrypted_once_more() {
     let test = with_sealed(STRICT);
     let alice = recipient(ALICE);
-    test.write(".sops.yaml", format!("creation_rules:\n  - age: {alice}\n"));
+    test.write(".sops.yaml", format!("creation_rules:\n  - path_regex: yaml$\n    age: {alice}\n"));
     let output = test.sealant(&["encrypt", "db.yaml"]).run().code(203);
     assert!(output.stderr.contains("this is a SealedSecret: its values are encrypted already"), "{output}");
     let output = test.sealant(&["explain", "db.yaml"]).run().ok();

@@ -61,7 +61,7 @@ fn a_file_of_an_odd_name_is_what_is_in_it_to_every_command() {
 
         run(&["encrypt", "-i", file]).code(203);
         let folder = run(&["encrypt", "-i", "secrets"]).ok();
-        assert!(folder.stderr.contains("0 encrypted, 1 skipped"), "{name}: {}", folder.stderr);
+        assert!(folder.stderr.contains("0 encrypted, 1 encrypted already"), "{name}: {}", folder.stderr);
         for args in [&["check", "--fix"][..], &["check"], &["hook", "pre-commit"]] {
             let found = run(args);
             assert!(!found.text().contains("plaintext"), "{name}: {}", found.text());

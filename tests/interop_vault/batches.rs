@@ -28,7 +28,7 @@ fn three_hundred_files_take_two_requests() {
     let (old, new) = (key("batch/whole", "old"), key("batch/whole", "new"));
     test.rule(&format!("hc_vault_transit_uri: {old}"));
     plain(&test, "d", FILES);
-    test.sealant(&["encrypt", "-i", "d"]).run().ok();
+    test.sealant(&["encrypt", "-i", "--yes", "d"]).run().ok();
     assert_eq!(sizes("batch/whole/encrypt/old"), [256, 44]);
     let text = test.read_text("d/000.yaml");
     assert_ne!(wrapped(&text), wrapped(&test.read_text("d/001.yaml")), "each file has a data key of its own");
@@ -61,7 +61,7 @@ fn one_file_that_does_not_open_fails_alone() {
     let test = Place::new();
     let (mine, other) = (key("batch/some", "mine"), key("batch/some", "other"));
     plain(&test, "d", FILES);
-    test.sealant(&["encrypt", "-i", "--hc-vault-transit", &mine, "d"]).run().ok();
+    test.sealant(&["encrypt", "-i", "--yes", "--hc-vault-transit", &mine, "d"]).run().ok();
     test.encrypted("other.yaml", &[&other]);
     let change = |file: &str, new: &str| {
         let text = test.read_text(file);
@@ -156,12 +156,12 @@ fn who_may_only_encrypt_encrypts_and_who_may_only_decrypt_decrypts() {
     let (developer, operator) = (tokens.next().expect("a token"), tokens.next().expect("a token"));
     plain(&test, "d", 20);
     let run = |args: &[&str], token: &str| test.stranger(args).env("VAULT_TOKEN", token);
-    run(&["encrypt", "-i", "--hc-vault-transit", &uri, "d"], &developer).run().ok();
+    run(&["encrypt", "-i", "--yes", "--hc-vault-transit", &uri, "d"], &developer).run().ok();
     let words = [uri.as_str(), "permission denied", "path \"batch/duties/decrypt/shop\""];
     let _ = run(&["decrypt", "-i", "d"], &developer).fails(128, &words);
     run(&["decrypt", "-i", "d"], &operator).run().ok();
     let words = [uri.as_str(), "permission denied", "path \"batch/duties/encrypt/shop\""];
-    let _ = run(&["encrypt", "-i", "--hc-vault-transit", &uri, "d"], &operator).fails(1, &words);
+    let _ = run(&["encrypt", "-i", "--yes", "--hc-vault-transit", &uri, "d"], &operator).fails(1, &words);
     assert_eq!(test.read_text("d/019.yaml"), PLAIN);
     // A key that is not there is not made by the way by one who may not.
     let _ = ask(&BAO, "GET", "batch/duties/keys/shop", json!({}));

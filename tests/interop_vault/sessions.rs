@@ -17,7 +17,7 @@ fn many(test: &Place, folder: &str, uri: &str) {
     for number in 0..FILES {
         test.write(format!("{folder}/{number:03}.yaml"), PLAIN);
     }
-    test.sealant(&["encrypt", "-i", "--hc-vault-transit", uri, folder]).run().ok();
+    test.sealant(&["encrypt", "-i", "--yes", "--hc-vault-transit", uri, folder]).run().ok();
 }
 
 /// Makes what is encrypted at the shared server be at another address.

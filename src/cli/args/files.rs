@@ -6,8 +6,8 @@ use std::path::{Component, Path, PathBuf};
 
 use clap::Args;
 
-use crate::cli::Context;
 use crate::cli::ui::Ui;
+use crate::cli::{Context, typed};
 use crate::config::Dialect;
 use crate::document::Format;
 use crate::encrypted_file;
@@ -79,6 +79,12 @@ pub struct Inputs {
     pub links: Vec<PathBuf>,
     /// What looks like a leftover of a killed run, and was passed by in folders.
     pub leftovers: Vec<Input>,
+    /// The folders that were looked through, called as what was found in them begins.
+    pub folders: Vec<PathBuf>,
+    /// The repositories in these.
+    pub repositories: Vec<PathBuf>,
+    /// How many files were left out since Git ignores them.
+    pub ignored: usize,
     /// What could not be looked at.
     pub errors: Vec<Error>,
     /// There are several, or there could be: results can't all go to one place.
@@ -122,16 +128,18 @@ impl InputArgs {
     }
 
     fn walk(&self, many: bool) -> Inputs {
-        let found = fs::walk(&self.files);
+        let mut found = fs::walk(&self.files);
         let input = |path: PathBuf| Input {
             name: Some(self.filename_override.clone().unwrap_or_else(|| path.clone())),
             named: self.files.contains(&path),
             path: Some(path),
         };
-        let inputs: Vec<_> = found.files.into_iter().map(input).collect();
-        let leftovers = found.leftovers.into_iter().map(input).collect();
-        let many = many || inputs.iter().any(|input| !input.named) || inputs.len() > 1;
-        Inputs { inputs, links: found.links, leftovers, errors: found.errors, many }
+        let inputs: Vec<_> = std::mem::take(&mut found.files).into_iter().map(input).collect();
+        let leftovers = std::mem::take(&mut found.leftovers).into_iter().map(input).collect();
+        // A folder has results of its own, however many files are in it.
+        let many = many || !found.folders.is_empty() || inputs.len() > 1;
+        let fs::Walk { links, folders, repositories, errors, .. } = found;
+        Inputs { inputs, links, leftovers, folders, repositories, ignored: 0, errors, many }
     }
 }
 
@@ -263,6 +271,13 @@ pub enum Destination {
 }
 
 impl OutputArgs {
+    /// A command of ours with these flags, as it is typed.
+    pub fn shown_in(&self, command: &str) -> String {
+        let folder = self.output_dir.as_deref().map(|folder| format!(" --output-dir {}", typed(folder)));
+        let in_place = if self.in_place { " -i" } else { "" };
+        format!("sealant {command}{in_place}{}", folder.unwrap_or_default())
+    }
+
     /// Where the results of `inputs` go; an error of kind [`Kind::Conflict`] when that cannot be.
     pub fn destination(&self, inputs: &Inputs) -> Result<Destination> {
         let destination = match (self.in_place, &self.output, &self.output_dir) {

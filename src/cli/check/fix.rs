@@ -61,7 +61,7 @@ pub fn encrypt(inputs: Vec<Input>, formats: Formats, encrypt: &Encrypt, context:
     pipeline.run_among(&mut Failures::default(), |items| {
         in_two_steps(
             items,
-            |item: Item| encrypt.prepare(item),
+            |item: Item| encrypt.plain(item).map(Some),
             |files: Vec<Plain>| {
                 let results = block_on(batch::encrypt(&service, &files, context.host.now()));
                 results.into_iter().map(|result| result.map(|file| Some(Output::from(file)))).collect()

@@ -12,7 +12,6 @@ use crate::cli::args::{Formats, Input};
 use crate::cli::claims::{refuse_other_than_asked, tell_place};
 use crate::cli::pipeline::{self, Output};
 use crate::cli::{block_on, manifests, typed};
-use crate::document::Format;
 use crate::encrypted_file::{Holder, write_sealed};
 use crate::error::{Error, Kind, Result};
 use crate::fs::{Lock, Snapshot};
@@ -76,7 +75,7 @@ impl Seal<'_> {
         };
         let in_file = |error: Error| error.in_file(input.shown());
         let mut source = pipeline::read(input, Formats::default())?;
-        let format = format(&source, true).map_err(in_file)?.unwrap_or(Format::Yaml);
+        let format = format(&source).map_err(in_file)?;
         let documents = manifests::parse(format, std::mem::take(&mut source.bytes)).map_err(in_file)?;
         let secrets = self.secrets(&documents).map_err(in_file)?;
         match secrets.iter().find(|secret| secret.items.is_empty()) {
@@ -292,7 +291,7 @@ fn read(path: &Path) -> Result<(SealedFile, Snapshot)> {
     }
     let mut source = pipeline::read(&input, Formats::default())?;
     let in_file = |error: Error| error.in_file(path);
-    let format = format(&source, true).map_err(in_file)?.unwrap_or(Format::Yaml);
+    let format = format(&source).map_err(in_file)?;
     let file = SealedFile::parse(format, std::mem::take(&mut source.bytes)).map_err(in_file)?;
     if file.objects.is_empty() {
         let error = Error::new(Kind::Read, "there is no SealedSecret in it");

@@ -41,4 +41,4 @@ pub use self::settings::{Auth, Method, Settings, StartedBy};
 pub use self::transit::KeyVersions;
 pub use self::transit_key::{TransitKey, version_of};
 #[cfg(feature = "vault")]
-pub use self::user_file::user_audit_log;
+pub use self::user_file::{settings_file, user_audit_log};

@@ -54,7 +54,7 @@ pub(super) struct UserVault {
 pub fn user_audit_log(host: &dyn Host) -> Result<Option<Option<PathBuf>>> {
     const AUDIT: &[u8] = b"audit";
     let may_ask = || {
-        let text = path(host).map(|path| host.read_secret(&path));
+        let text = settings_file(host).map(|path| host.read_secret(&path));
         text.is_some_and(|text| {
             !text.is_ok_and(|text| !text.windows(AUDIT.len()).any(|found| found == AUDIT))
         })
@@ -66,14 +66,15 @@ pub fn user_audit_log(host: &dyn Host) -> Result<Option<Option<PathBuf>>> {
     }
 }
 
-fn path(host: &dyn Host) -> Option<PathBuf> {
+/// Where the user's own settings are.
+pub fn settings_file(host: &dyn Host) -> Option<PathBuf> {
     host.config_dir().map(|folder| folder.join("sealant/config.yaml"))
 }
 
 /// The text of the file, and where it is; the text is empty where there is none.
 fn text_of(host: &dyn Host) -> Result<Option<(PathBuf, String)>> {
     use std::io::ErrorKind::{NotFound, Unsupported};
-    let Some(path) = path(host) else { return Ok(None) };
+    let Some(path) = settings_file(host) else { return Ok(None) };
     let failed = |message: &str| Error::new(Kind::Config, message).in_file(&path);
     let bytes = match host.read_secret(&path) {
         Ok(bytes) => bytes,

@@ -8,6 +8,7 @@ use crate::document::Format;
 use crate::encrypted_file;
 use crate::error::Result;
 use crate::repo::check::{Finding, check, claimed, covers, shown};
+use crate::repo::git;
 use crate::secret::SecretBytes;
 use crate::sops;
 
@@ -32,8 +33,9 @@ impl Plan {
         if located.as_ref().is_some_and(Located::is_excluded_from_check) {
             return Ok(None);
         }
-        let is_config = |located: &&Located| name.is_some_and(is_config) || is_config(located.real());
-        let policy = match located.as_ref().filter(|located| !is_config(located)) {
+        let is_own = |name: &Path| is_config(name) || git::reads(name);
+        let is_own = |located: &&Located| name.is_some_and(is_own) || is_own(located.real());
+        let policy = match located.as_ref().filter(|located| !is_own(located)) {
             Some(located) => located.policy()?,
             None => None,
         };

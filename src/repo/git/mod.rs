@@ -34,6 +34,14 @@ use place::Place;
 pub use place::{NoGit, root_of};
 use running::Running;
 
+/// What Git reads out of a working tree. It would not understand it encrypted.
+const READ_BY_GIT: [&str; 4] = [".gitignore", ".gitattributes", ".gitmodules", ".mailmap"];
+
+/// Whether Git itself reads a file of this name.
+pub fn reads(file: &Path) -> bool {
+    file.file_name().is_some_and(|name| READ_BY_GIT.iter().any(|read| name == *read))
+}
+
 /// The most that one answer may hold: the names of some million files.
 const OUTPUT_LIMIT: u64 = 512 << 20;
 

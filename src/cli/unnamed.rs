@@ -1,0 +1,119 @@
+//! What is done with plaintext that was found in a folder and that no creation rule names.
+//!
+//! A rule without `path_regex` says how files are encrypted, not which files are secret: README.md and package.json
+//! match it, too. So people are asked, scripts say it by a flag, and what stays in plaintext is told.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use crate::cli::pipeline::{NAMES_TOLD, Passed, lines_of};
+use crate::cli::{Context, typed};
+use crate::config::Policy;
+use crate::error::{Error, Kind, Result};
+use crate::host::Host;
+
+/// What a command may do with what no rule names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Answer {
+    Take,
+    Leave,
+    /// Somebody was asked, and said so.
+    Declined,
+    /// Nobody could be asked.
+    Open,
+}
+
+/// What is done with it in one run of a command.
+pub(super) struct Unnamed {
+    answer: Answer,
+    left: AtomicUsize,
+    /// A rule names some file of the run.
+    names_one: AtomicBool,
+}
+
+impl Unnamed {
+    /// Leaves alone what no rule names, and says nothing of it.
+    pub(super) fn left() -> Self {
+        Self::answered(Answer::Leave)
+    }
+
+    /// As a flag says, else as somebody says in front of a terminal. `candidates` are the files that it is about. Before
+    /// a dry run nobody is asked.
+    pub(super) fn ask(
+        context: &Context,
+        yes: bool,
+        dry_run: bool,
+        doing: &str,
+        candidates: impl FnOnce() -> Vec<PathBuf>,
+    ) -> Result<Self> {
+        match yes {
+            true => return Ok(Self::answered(Answer::Take)),
+            false if dry_run => return Ok(Self::left()),
+            false if !context.host.can_ask() => return Ok(Self::answered(Answer::Open)),
+            false => {}
+        }
+        let files = candidates();
+        if files.is_empty() {
+            return Ok(Self::left());
+        }
+        let lines = lines_of(files.iter().map(PathBuf::as_path), NAMES_TOLD);
+        context.ui.say_list("no creation rule names these files, which are in plaintext:", lines);
+        let takes = context.host.confirm(&format!("{doing} them, too?"))?;
+        Ok(Self::answered(if takes { Answer::Take } else { Answer::Declined }))
+    }
+
+    fn answered(answer: Answer) -> Self {
+        Self { answer, left: AtomicUsize::default(), names_one: AtomicBool::default() }
+    }
+
+    /// Why plaintext is passed by that was found in a folder, if it is. `has_keys`: flags say for whom.
+    pub(super) fn passes_by(&self, rule: Option<&Policy>, has_keys: bool) -> Option<Passed> {
+        self.note(rule);
+        if is_named_by(rule) {
+            return None;
+        }
+        if rule.is_none() && !has_keys {
+            return Some(Passed::Plaintext);
+        }
+        match self.answer {
+            Answer::Take => None,
+            Answer::Declined => Some(Passed::Declined),
+            Answer::Leave | Answer::Open => {
+                self.left.fetch_add(1, Ordering::Relaxed);
+                Some(Passed::Plaintext)
+            }
+        }
+    }
+
+    /// That a file is there which a rule names, be it encrypted already.
+    pub(super) fn note(&self, rule: Option<&Policy>) {
+        self.names_one.fetch_or(is_named_by(rule), Ordering::Relaxed);
+    }
+
+    /// An error where nothing was done that somebody may have meant: nobody could be asked, and no rule names a file.
+    /// `command` is what was given, without what it was given for.
+    pub(super) fn refuse_nothing(&self, command: &str, folders: &[PathBuf]) -> Result<()> {
+        let left = self.left.load(Ordering::Relaxed);
+        let Some(folder) = folders.first().filter(|_| left > 0 && self.answer == Answer::Open) else {
+            return Ok(());
+        };
+        if self.names_one.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let (files, they) =
+            if left == 1 { ("1 file".to_owned(), "it") } else { (format!("{left} files"), "them") };
+        let message = format!(
+            "{files} stayed in plaintext: no creation rule names {they} by a path_regex, and there is no terminal to ask"
+        );
+        Err(Error::new(Kind::Other, message).in_file(folder).advise(format!(
+            "Name the files, or give their rule a path_regex; or take all that is in plaintext there: \
+             `{command} --yes {}`.",
+            typed(folder)
+        )))
+    }
+}
+
+/// Whether a rule says by its path that a file is its own.
+pub(super) fn is_named_by(rule: Option<&Policy>) -> bool {
+    rule.is_some_and(|rule| rule.rule.path_regex.is_some())
+}
