@@ -83,7 +83,8 @@ fn one_file_that_does_not_open_fails_alone() {
         let file = format!("d/{number:03}.yaml");
         let decrypted = test.path("out").join(&file);
         assert_eq!(decrypted.exists(), !bad.contains(&number), "{file}\n{output}");
-        assert_eq!(output.stderr.contains(&file), bad.contains(&number), "{file}\n{output}");
+        let told = format!("error: {file}");
+        assert_eq!(output.stderr.contains(&told), bad.contains(&number), "{file}\n{output}");
     }
     assert!(output.stderr.contains(&mine), "{output}");
     assert_eq!(test.read_text("out/d/000.yaml"), PLAIN);
