@@ -31,9 +31,20 @@ pub enum OpenedFile {
     Sealed(SealedFile, Vec<OpenedKeys>),
 }
 
+/// Which of the two formats a file has that is encrypted, or is meant to be and is damaged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Meant {
+    Document,
+    Sealed,
+}
+
 /// What a file is, of the type that its name gives; one of SealedSecrets alone is encrypted. An error for what cannot be
 /// read as that type.
 pub fn nature(format: Format, file: &SecretBytes) -> Result<Nature> {
+    if let Some(text) = document::of_utf16(file) {
+        let nature = nature(format, &text)?;
+        return Ok(if nature.is_meant() { Nature::Damaged(in_utf16()) } else { nature });
+    }
     let may_be_sealed = may_hold_sealed(format, file);
     if !may_be_sealed && !sops::may_be_more_than_plaintext(format, file) {
         return Ok(Nature::Plaintext);
@@ -54,12 +65,36 @@ pub fn nature(format: Format, file: &SecretBytes) -> Result<Nature> {
     })
 }
 
+/// What a file of this type is meant to be, though it may be broken: in folders full of other files, one that is encrypted
+/// must not be passed by. `None` is plaintext.
+pub fn meant(format: Format, file: &SecretBytes) -> Option<Meant> {
+    if let Some(text) = document::of_utf16(file) {
+        return meant(format, &text);
+    }
+    let document = || sops::is_meant_to_be_encrypted(format, file).then_some(Meant::Document);
+    if !may_hold_sealed(format, file) {
+        return document();
+    }
+    match document::parse(format, file.clone(), true) {
+        // A SealedSecret that somebody has encrypted with sops has to be decrypted first.
+        Ok(parsed) if !matches!(parsed.metadata(), Ok(None)) => document(),
+        Ok(parsed) if sealed_secret::objects(&*parsed).is_empty() => document(),
+        Ok(_) => Some(Meant::Sealed),
+        // Perhaps somebody else's.
+        Err(_) if holds(file, GROUP) => Some(Meant::Sealed),
+        Err(_) => document(),
+    }
+}
+
 /// The type of a file: that of its name, unless the file is encrypted in another one. What is damaged in the type of its
 /// name stays of that type.
 pub fn format_in(by_name: Format, file: &SecretBytes) -> Format {
+    if let Some(text) = document::of_utf16(file) {
+        return format_in(by_name, &text);
+    }
     let others = sops::other_types(by_name, file);
     if others.is_empty() || matches!(sops::nature_as(by_name, file), Some(Nature::Encrypted)) {
-        return by_name;
+        return sealed_format_in(by_name, file).unwrap_or(by_name);
     }
     let mut damaged = None;
     for &format in others {
@@ -69,37 +104,50 @@ pub fn format_in(by_name: Format, file: &SecretBytes) -> Format {
             _ => {}
         }
     }
-    damaged.filter(|_| !is_meant_to_be_encrypted(by_name, file)).unwrap_or(by_name)
+    let sealed = sealed_format_in(by_name, file).or(damaged);
+    sealed.filter(|_| meant(by_name, file).is_none()).unwrap_or(by_name)
 }
 
-/// Whether a file is meant to be encrypted, though it may be broken: in folders full of other files, one that is must
-/// not be passed by.
-pub fn is_meant_to_be_encrypted(format: Format, file: &SecretBytes) -> bool {
-    sops::is_meant_to_be_encrypted(format, file) || is_meant_to_be_sealed(format, file)
+/// The type of several versions of a file: that of the first one that is encrypted in another type than its name gives.
+pub fn format_among<'f>(by_name: Format, versions: impl IntoIterator<Item = &'f SecretBytes>) -> Format {
+    let formats = versions.into_iter().map(|version| format_in(by_name, version));
+    formats.into_iter().find(|format| *format != by_name).unwrap_or(by_name)
 }
 
-/// Whether a file is meant to hold SealedSecrets, though it may be broken.
-pub fn is_meant_to_be_sealed(format: Format, file: &SecretBytes) -> bool {
-    if !may_hold_sealed(format, file) {
-        return false;
+/// The type of manifests of SealedSecrets under a name that is none of manifests.
+fn sealed_format_in(by_name: Format, file: &SecretBytes) -> Option<Format> {
+    if matches!(by_name, Format::Yaml | Format::Json) || !sealed_secret::looks_sealed(file) {
+        return None;
     }
-    match document::parse(format, file.clone(), true) {
-        Ok(document) => !sealed_secret::objects(&*document).is_empty(),
-        // Perhaps somebody else's.
-        Err(_) => file.windows(GROUP.len()).any(|window| window == GROUP.as_bytes()),
-    }
+    let holds_sealed = |format: &Format| {
+        let parsed = document::parse(*format, file.clone(), true);
+        parsed.is_ok_and(|parsed| !sealed_secret::objects(&*parsed).is_empty())
+    };
+    [Format::Json, Format::Yaml].into_iter().find(holds_sealed)
 }
 
 /// What the `apiVersion` of our own SealedSecrets begins with.
 const GROUP: &str = "sealant.dev/";
 
+fn holds(file: &[u8], needle: &str) -> bool {
+    file.windows(needle.len()).any(|window| window == needle.as_bytes())
+}
+
 fn may_hold_sealed(format: Format, file: &[u8]) -> bool {
     matches!(format, Format::Yaml | Format::Json) && sealed_secret::looks_sealed(file)
+}
+
+fn in_utf16() -> Error {
+    Error::new(Kind::Read, "is in UTF-16, and encrypted files are read in UTF-8 alone")
+        .advise("Write it in UTF-8, for example with `iconv -f UTF-16 -t UTF-8 FILE`.")
 }
 
 impl EncryptedFile {
     /// Reads a file. An error of kind [`Kind::Other`] when it is not encrypted.
     pub fn parse(format: Format, bytes: SecretBytes) -> Result<Self> {
+        if document::of_utf16(&bytes).is_some() {
+            return Err(in_utf16());
+        }
         if !may_hold_sealed(format, &bytes) {
             return Encrypted::parse(format, bytes).map(Box::new).map(Self::Document);
         }

@@ -19,7 +19,7 @@ use crate::cli::pipeline::{chunks, read};
 use crate::cli::repository::{self, Purpose, plain_path};
 use crate::cli::{Context, block_on};
 use crate::config::{Configs, absolute};
-use crate::encrypted_file::{OpenedFile, is_meant_to_be_encrypted};
+use crate::encrypted_file::{OpenedFile, meant};
 use crate::error::{Error, Kind, Result};
 use crate::fs;
 use crate::keys::vault::StartedBy;
@@ -209,7 +209,7 @@ fn verify(
     for chunk in chunks(inputs) {
         // What cannot be read was told before.
         let sources = chunk.par_iter().filter_map(|input| read(input, formats).ok());
-        let is_encrypted = |source: &Source| is_meant_to_be_encrypted(source.format, &source.bytes);
+        let is_encrypted = |source: &Source| meant(source.format, &source.bytes).is_some();
         let sources: Vec<Source> = sources.filter(is_encrypted).collect();
         let paths: Vec<PathBuf> = sources.iter().map(|source| plain_path(&source.path)).collect();
         let opened = block_on(batch::open(&service, sources));

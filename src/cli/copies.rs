@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use crate::cli::{Context, typed};
 use crate::config::{Configs, Policy};
 use crate::document::{Format, MAX_SOURCE};
-use crate::encrypted_file::{EncryptedFile, format_in, is_meant_to_be_encrypted};
+use crate::encrypted_file::{EncryptedFile, format_in, meant};
 use crate::error::Result;
 use crate::fs;
 use crate::host::Host;
@@ -94,7 +94,7 @@ pub(super) fn refuse_versions<'v>(
     neighbours.merged = Some(path.to_path_buf());
     for version in versions {
         let format = format_in(format, version);
-        if is_meant_to_be_encrypted(format, version) {
+        if meant(format, version).is_some() {
             neighbours.refuse(path, &EncryptedFile::parse(format, version.clone())?, keys)?;
         }
     }
@@ -241,9 +241,7 @@ pub(super) fn held_by(
     configs: &Configs,
 ) -> Option<Vec<(usize, Held)>> {
     let format = format_in(format, bytes);
-    if !is_meant_to_be_encrypted(format, bytes) {
-        return None;
-    }
+    meant(format, bytes)?;
     let file = EncryptedFile::parse(format, bytes.clone()).ok()?;
     Some(held(&file, rule_of(path, configs).as_ref()))
 }

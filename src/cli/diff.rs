@@ -9,13 +9,13 @@ use crate::cli::args::{FormatArgs, Formats, IdentityArgs, Input, ReportArgs};
 use crate::cli::{Context, Failures, block_on, pipeline};
 use crate::diff::{self, Change, Difference, State, ValueChange};
 use crate::document::{self, Value};
-use crate::encrypted_file::{self, OpenedFile};
+use crate::encrypted_file::{Meant, OpenedFile, meant, nature};
 use crate::error::{Error, Kind, Result};
 use crate::fs::Snapshot;
 use crate::keys::KeyService;
 use crate::repo::git::tree::Tree;
 use crate::repo::git::{Git, changes};
-use crate::sops::{self, MacCheck};
+use crate::sops::{MacCheck, Nature};
 
 const HEADER: Style = Style::new().bold();
 const PLACE: Style = AnsiColor::Cyan.on_default();
@@ -277,8 +277,7 @@ fn nothing_to_compare(error: Error) -> Error {
 fn is_encrypted(source: &Source) -> bool {
     // One that cannot be parsed is told of as what it claims to be.
     let Source { format, bytes, .. } = source;
-    encrypted_file::is_meant_to_be_sealed(*format, bytes)
-        || (sops::looks_encrypted(bytes) && sops::status(*format, bytes.clone()).unwrap_or(false))
+    matches!(nature(*format, bytes), Ok(Nature::Encrypted)) || meant(*format, bytes) == Some(Meant::Sealed)
 }
 
 fn print_text(context: &Context, pair: &Pair<State>, difference: &Difference) -> Result<()> {

@@ -234,6 +234,7 @@ impl<'a> Encrypt<'a> {
                     "Say what it stands for with --filename-override NAME, or name recipients with --age.",
                 ));
         }
+        self.tell_type(&source, name);
         let document = self.parse(&mut source, name).map_err(in_file)?;
         let document = if self.context.is_sops() {
             document
@@ -278,13 +279,31 @@ impl<'a> Encrypt<'a> {
         }
     }
 
+    /// Says how the values of a file are encrypted whose name says only to us what it is: to sops it is binary.
+    fn tell_type(&self, source: &Source, name: Option<&Path>) {
+        let is_asked =
+            self.context.is_sops() || self.formats.input.is_some() || source.format != Format::Binary;
+        let Some((name, format)) = name.zip(name.and_then(Format::within_name)).filter(|_| !is_asked) else {
+            return;
+        };
+        if document::parse(format, source.bytes.clone(), false).is_ok_and(|parsed| !parsed.tree().is_empty())
+        {
+            let typed = typed(&plain_path(name));
+            self.context.ui.note(format!(
+                "{typed}: encrypted as a whole, for sops takes a file of this name for binary; to encrypt its values alone: \
+                 `sealant encrypt -i --input-type {format} {typed}`"
+            ));
+        }
+    }
+
     fn parse(&self, source: &mut Source, name: Option<&Path>) -> Result<Box<dyn Document>> {
         // To sops an empty JSON file is broken JSON, which the parser says.
         let is_empty_to_sops = !self.context.is_sops() || source.format != Format::Json;
         if source.bytes.is_empty() && source.format != Format::Binary && is_empty_to_sops {
             return Err(Error::new(Kind::EmptyFile, "the file is empty: there is nothing to encrypt"));
         }
-        if !self.context.is_sops() && source.format == Format::Binary {
+        let is_bytes = source.format == Format::Binary || document::of_utf16(&source.bytes).is_some();
+        if !self.context.is_sops() && is_bytes {
             encrypted_file::nature(source.format, &source.bytes)?.refuse_encryption()?;
         }
         let document = document::parse(source.format, std::mem::take(&mut source.bytes), false)?;

@@ -106,7 +106,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
 
     let input = Input::of(&args.file);
     let service = args.identities.key_service(context)?;
-    let source = pipeline::read(&input, args.formats.input_only(context)?)?;
+    let source = pipeline::as_taken(pipeline::read(&input, args.formats.input_only(context)?)?, context);
     let opened = block_on(batch::open_document(&service, source))?;
     let variables = opened.file.variables(&opened.key).map_err(|error| error.in_file(input.shown()))?;
     refuse_loaders(&args, &variables, context)?;

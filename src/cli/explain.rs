@@ -7,7 +7,7 @@ use crate::cli::args::{KeyArgs, ReportArgs};
 use crate::cli::{Context, Failures};
 use crate::config::{Configs, Explanation, Policy, Selection, SelectionKind, Verdict};
 use crate::document::{self, Format};
-use crate::encrypted_file;
+use crate::encrypted_file::{Meant, format_in, meant};
 use crate::error::{Kind, Result};
 use crate::fs;
 use crate::keys::KeySet;
@@ -72,6 +72,8 @@ struct Found<'a> {
 
 /// What a rule means for a file that exists.
 struct Content {
+    /// As what it was read.
+    format: Format,
     is_preset: bool,
     leaves: Vec<Reason>,
     encrypted: Option<IsEncrypted>,
@@ -114,7 +116,10 @@ impl<'a> Found<'a> {
             lines.push("no rule matches".to_owned());
         }
         lines.extend(self.keys_to_lines());
-        if self.selection.is_some() && Format::of_path(self.file) == Format::Binary {
+        if self.selection.is_some()
+            && self.content.as_ref().map_or_else(|| Format::of_path(self.file), |content| content.format)
+                == Format::Binary
+        {
             lines.push("encrypted: the whole file, for it is binary".to_owned());
         } else if let Some(selection) = &self.selection {
             let because = match &self.content {
@@ -197,19 +202,20 @@ fn selection_to_json(selection: &Selection) -> Value {
 impl Content {
     /// What is in a file; `None` when there is none.
     fn of(file: &Path, asked: Option<Selection>, keys: Option<&KeySet>) -> Result<Option<Self>> {
-        let format = Format::of_path(file);
-        let bytes = match fs::read(file, format.most_bytes() as u64) {
+        let by_name = Format::of_path(file);
+        let bytes = match fs::read(file, by_name.most_bytes() as u64) {
             Err(error) if error.kind() == Kind::NoFile => return Ok(None),
             bytes => bytes?,
         };
-        if encrypted_file::is_meant_to_be_sealed(format, &bytes) {
+        let format = format_in(by_name, &bytes);
+        if meant(format, &bytes) == Some(Meant::Sealed) {
             let file = SealedFile::parse(format, bytes)?;
             let objects = file.objects.iter().map(|(_, sealed)| sealed);
             let data_keys = objects.map(|sealed| sealed_secret::wrapped_data_keys(&sealed.spec));
             let data_keys = data_keys.collect::<Result<Vec<_>>>()?.concat();
             let change = keys.map(|keys| Change::between(&data_keys, keys));
             let encrypted = Some(IsEncrypted { selection: None, change });
-            return Ok(Some(Self { is_preset: false, leaves: Vec::new(), encrypted }));
+            return Ok(Some(Self { format, is_preset: false, leaves: Vec::new(), encrypted }));
         }
         if sops::status(format, bytes.clone())? {
             let file = Encrypted::parse(format, bytes)?;
@@ -217,12 +223,12 @@ impl Content {
             let leaves = sops::reasons(file.document(), &selection)?;
             let change = keys.map(|keys| Change::between(std::slice::from_ref(&file.metadata.keys), keys));
             let encrypted = Some(IsEncrypted { selection: Some(selection), change });
-            return Ok(Some(Self { is_preset: false, leaves, encrypted }));
+            return Ok(Some(Self { format, is_preset: false, leaves, encrypted }));
         }
         let document = document::parse(format, bytes, false)?;
         let (selection, is_preset) = policy::selection(&*document, asked);
         let leaves = sops::reasons(&*document, &selection)?;
-        Ok(Some(Self { is_preset, leaves, encrypted: None }))
+        Ok(Some(Self { format, is_preset, leaves, encrypted: None }))
     }
 
     fn to_lines(&self, file: &Path, asked: Option<&Selection>) -> Vec<String> {

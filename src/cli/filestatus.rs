@@ -6,6 +6,7 @@ use serde::Serialize;
 use crate::cli::Context;
 use crate::cli::args::{Destination, FormatArgs, InputArgs};
 use crate::cli::pipeline::{Item, Pipeline};
+use crate::encrypted_file::{Meant, meant};
 use crate::error::{Error, Kind, Result};
 use crate::fs::Mode;
 use crate::sops;
@@ -40,7 +41,8 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let many = inputs.many;
     let status = |Item { input, source }: Item| {
         let file = many.then(|| input.shown().display().to_string());
-        let encrypted = sops::status(source.format, source.bytes)?;
+        let is_sealed = !context.is_sops() && meant(source.format, &source.bytes) == Some(Meant::Sealed);
+        let encrypted = is_sealed || sops::status(source.format, source.bytes)?;
         let status = Status { file, encrypted };
         serde_json::to_string(&status)
             .map_err(|error| Error::new(Kind::Emit, "cannot be told").caused_by(error))

@@ -4,17 +4,16 @@ use clap::builder::styling::Style;
 use serde::Serialize;
 
 use crate::cli::args::{Destination, FormatArgs, InputArgs, ReportArgs};
-use crate::cli::manifests;
 use crate::cli::pipeline::{Item, Pipeline, in_two_steps};
 use crate::cli::ui::Ui;
 use crate::cli::{Context, Failures};
 use crate::config::Selection;
 use crate::document::Format;
-use crate::encrypted_file::{self, EncryptedFile};
+use crate::encrypted_file::{EncryptedFile, meant};
 use crate::error::{Error, Kind, Result};
 use crate::fs::Mode;
 use crate::sealed_secret::{self, Binding, DataKeyOverview, Holder, Overview, SealedSecret};
-use crate::sops::{self, Encrypted};
+use crate::sops::Encrypted;
 
 /// Say what is in encrypted files and who can read it; no key is needed
 ///
@@ -116,13 +115,8 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
 fn inspect(Item { input, source }: Item) -> Result<Option<Vec<Report>>> {
     let file = input.shown().display().to_string();
     let in_file = |error: Error| error.in_file(input.shown());
-    let format = match source.format {
-        Format::Binary if !sops::is_meant_to_be_encrypted(Format::Binary, &source.bytes) => {
-            manifests::by_content(&source.bytes)
-        }
-        format => format,
-    };
-    if !encrypted_file::is_meant_to_be_encrypted(format, &source.bytes) {
+    let format = source.format;
+    if meant(format, &source.bytes).is_none() {
         return if input.named { Err(in_file(not_encrypted())) } else { Ok(None) };
     }
     let reports = match EncryptedFile::parse(format, source.bytes).map_err(in_file)? {

@@ -11,7 +11,7 @@ use crate::cli::repository::plain_path;
 use crate::cli::ui::Ui;
 use crate::cli::{Context, Failures};
 use crate::document::Format;
-use crate::encrypted_file;
+use crate::encrypted_file::{Meant, meant};
 use crate::error::{Error, Result};
 use crate::fs::{self, Lock, Mode, Snapshot};
 use crate::journal::{self, Action, Entry};
@@ -364,19 +364,18 @@ pub(super) fn chunks(inputs: &[Input]) -> Vec<&[Input]> {
 
 /// Leaves out files that were only found in a folder and are not encrypted.
 pub fn encrypted_or_named(item: Item) -> Result<Taken<Item>> {
-    let is_ours =
-        item.input.named || encrypted_file::is_meant_to_be_encrypted(item.source.format, &item.source.bytes);
+    let is_ours = item.input.named || meant(item.source.format, &item.source.bytes).is_some();
     Ok(is_ours.then_some(item).into())
 }
 
 /// As [`encrypted_or_named`], for commands that know documents in SOPS's format alone.
 pub fn documents_or_named(item: Item) -> Result<Taken<Item>> {
-    let (format, bytes) = (item.source.format, &item.source.bytes);
-    if item.input.named || sops::is_meant_to_be_encrypted(format, bytes) {
-        return Ok(Taken::On(item));
-    }
-    let is_sealed = encrypted_file::is_meant_to_be_sealed(format, bytes);
-    Ok(Taken::Passed(if is_sealed { Passed::Already } else { Passed::Other }))
+    Ok(match meant(item.source.format, &item.source.bytes) {
+        _ if item.input.named => Taken::On(item),
+        Some(Meant::Document) => Taken::On(item),
+        Some(Meant::Sealed) => Taken::Passed(Passed::Already),
+        None => Taken::Passed(Passed::Other),
+    })
 }
 
 /// Runs `step` on each item, in parallel, and hands those that are left to `all` in one call.

@@ -10,7 +10,7 @@ use crate::cli::session::{Outcome, Session};
 use crate::cli::{Context, Failures, block_on, copies, pipeline, typed};
 use crate::config::Selection;
 use crate::document::{self, Document};
-use crate::encrypted_file::is_meant_to_be_encrypted;
+use crate::encrypted_file::{format_among, meant};
 use crate::error::{Error, Kind, Result};
 use crate::fs::{Lock, Snapshot};
 use crate::host::Host;
@@ -101,10 +101,14 @@ struct File<'f> {
 impl Resolve<'_> {
     /// Whether nothing is left to do.
     fn file(&self, path: &Path) -> Result<bool> {
-        let source = pipeline::read(&Input::of(path), self.formats)?;
+        let mut source = pipeline::read(&Input::of(path), self.formats)?;
         let Some(stages) = Stages::read(self.context.host, path)? else {
             return self.without_conflict(path, &source);
         };
+        // With markers in it a file is of no type.
+        if self.formats.input.is_none() {
+            source.format = format_among(source.format, stages.all());
+        }
         let file = File { path, source, stages };
         match Marked::read(&file.source.bytes)? {
             Some(marked) => self.marked(&file, marked),
@@ -196,7 +200,7 @@ impl Resolve<'_> {
 
     fn is_encrypted(&self, file: &File<'_>) -> bool {
         let Stages { base, ours, theirs } = &file.stages;
-        let is_encrypted = |stage: &SecretBytes| is_meant_to_be_encrypted(file.source.format, stage);
+        let is_encrypted = |stage: &SecretBytes| meant(file.source.format, stage).is_some();
         [base, ours, theirs].into_iter().flatten().any(is_encrypted)
     }
 

@@ -20,7 +20,7 @@ use crate::cli::unnamed::{Unnamed, is_named_by};
 use crate::cli::{Context, Failures, block_on};
 use crate::config::{Configs, Policy};
 use crate::document::{Document, Format, MAX_SOURCE};
-use crate::encrypted_file;
+use crate::encrypted_file::{Meant, meant};
 use crate::error::{Error, Kind, Result};
 use crate::fs::{self, Mode};
 use crate::keys::{KeyService, KeySet};
@@ -415,7 +415,7 @@ fn found_in(Source { format, bytes, .. }: &Source) -> Found {
         // One that sops has encrypted is sealed as little as one that is sealed.
         Ok(documents) if documents.iter().any(|document| sops::is_encrypted(&**document)) => Found::Other,
         Ok(documents) if hold_secrets(&documents) => Found::Secrets,
-        Ok(_) if encrypted_file::is_meant_to_be_sealed(*format, bytes) => Found::Sealed,
+        Ok(_) if meant(*format, bytes) == Some(Meant::Sealed) => Found::Sealed,
         Ok(_) => Found::Other,
         Err(error) if holds(b"{{") => Found::Template(error),
         Err(_) => Found::Broken,

@@ -3,18 +3,17 @@ use std::process::ExitCode;
 use crate::batch;
 use crate::batch::Source;
 use crate::cli::args::{Destination, Formats, IdentityArgs, Input, InputArgs, OutputArgs};
-use crate::cli::manifests::{self, ManifestArgs};
+use crate::cli::manifests::ManifestArgs;
 use crate::cli::pipeline::{Item, Output, Pipeline, Summary, in_two_steps};
 use crate::cli::repository::inputs_to_write;
-use crate::cli::{Context, Failures, block_on};
+use crate::cli::{Context, Failures, block_on, typed};
 use crate::document::Format;
-use crate::encrypted_file;
+use crate::encrypted_file::{Meant, meant};
 use crate::error::{Error, Kind, Result};
 use crate::fs::Mode;
 use crate::keys::KeyService;
 use crate::sealed_secret::{self, Binding, OpenedKeys, SealedFile, SealedSecret};
 use crate::secret::SecretString;
-use crate::sops;
 
 /// Unseal SealedSecrets: print the Secrets that they make
 ///
@@ -101,13 +100,10 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
 /// Reads a file; `None` for one that was only found, and is not meant.
 fn read(Item { input, mut source }: Item) -> Result<Option<Found>> {
     let in_file = |error: Error| error.in_file(input.shown());
-    let format = match source.format {
-        Format::Binary if input.named => manifests::by_content(&source.bytes),
-        format => format,
-    };
-    let is_manifest = encrypted_file::is_meant_to_be_sealed(format, &source.bytes);
+    let format = source.format;
+    let is_manifest = meant(source.format, &source.bytes) == Some(Meant::Sealed);
     if !is_manifest {
-        return if input.named { Err(in_file(nothing_sealed(&source, format))) } else { Ok(None) };
+        return if input.named { Err(in_file(nothing_sealed(&source))) } else { Ok(None) };
     }
     let file = SealedFile::parse(format, std::mem::take(&mut source.bytes)).map_err(in_file)?;
     if file.objects.is_empty() {
@@ -118,13 +114,11 @@ fn read(Item { input, mut source }: Item) -> Result<Option<Found>> {
 }
 
 /// Why there is nothing to unseal in a file, and what to do instead.
-fn nothing_sealed(source: &Source, format: Format) -> Error {
+fn nothing_sealed(source: &Source) -> Error {
     let holds = |needle: &[u8]| source.bytes.windows(needle.len()).any(|window| window == needle);
-    let is_sops =
-        sops::status(format, source.bytes.clone()).unwrap_or_else(|_| sops::looks_encrypted(&source.bytes));
-    if is_sops {
+    if meant(source.format, &source.bytes) == Some(Meant::Document) {
         return Error::new(Kind::Other, "this is a SOPS document, not a SealedSecret")
-            .advise("Decrypt it: `sealant decrypt FILE`.");
+            .advise(format!("Decrypt it: `sealant decrypt {}`.", typed(&source.path)));
     }
     if holds(b"bitnami.com/") && holds(sealed_secret::KIND.as_bytes()) {
         return Error::new(

@@ -12,7 +12,7 @@ use crate::cli::args::{
 };
 use crate::cli::claims::{Claims, paths};
 use crate::cli::copies::Neighbours;
-use crate::cli::pipeline::{Item, Output, Pipeline, encrypted_or_named, in_two_steps};
+use crate::cli::pipeline::{Item, Output, Pipeline, as_taken, encrypted_or_named, in_two_steps};
 use crate::cli::repository::inputs_to_write;
 use crate::cli::{Context, Failures, block_on};
 use crate::config::{Configs, Policy, Selection};
@@ -166,8 +166,10 @@ impl Update<'_> {
         let mut plans = Vec::new();
         self.pipeline(inputs, "reading").run_among(failures, |items| {
             in_two_steps(items, encrypted_or_named, |items| {
-                let (inputs, sources): (Vec<Input>, Vec<_>) =
-                    items.into_iter().map(|Item { input, source }| (input, source)).unzip();
+                let (inputs, sources): (Vec<Input>, Vec<_>) = items
+                    .into_iter()
+                    .map(|Item { input, source }| (input, as_taken(source, self.context)))
+                    .unzip();
                 let planned = batch::parse(sources).into_iter().zip(inputs).map(|(parsed, input)| {
                     plans.push(self.plan_for(parsed?, input)?);
                     Ok(None)
@@ -315,7 +317,7 @@ impl Update<'_> {
                 None => Ok(Some(item)),
             };
             in_two_steps(items, select, |items| {
-                let sources = items.into_iter().map(|item| item.source).collect();
+                let sources = items.into_iter().map(|item| as_taken(item.source, self.context)).collect();
                 let written = match self.args.rotate {
                     true => block_on(rekey::rotate(service, sources, now, MacCheck::Verify, decide)),
                     false => block_on(rekey::update_keys(service, sources, check, decide)),

@@ -10,7 +10,7 @@ use crate::cli::pipeline::{Item, Pipeline, in_two_steps};
 use crate::cli::repository::{self, Purpose, plain_path};
 use crate::cli::{Context, Failures};
 use crate::config::Config;
-use crate::encrypted_file::is_meant_to_be_encrypted;
+use crate::encrypted_file::meant;
 use crate::error::Result;
 use crate::fs::Mode;
 use crate::keys::{KeyKind, Recipient};
@@ -111,7 +111,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
 
 /// Nobody has to name encrypted files alone.
 fn encrypted(item: Item) -> Result<Option<Item>> {
-    Ok(is_meant_to_be_encrypted(item.source.format, &item.source.bytes).then_some(item))
+    Ok(meant(item.source.format, &item.source.bytes).map(|_| item))
 }
 
 /// What the config of a file calls recipients.

@@ -17,6 +17,7 @@ mod reconcile;
 #[cfg(test)]
 mod testing;
 mod tree;
+mod utf16;
 mod value;
 mod yaml;
 
@@ -35,6 +36,7 @@ pub use json::{JsonDocument, data_from_json};
 pub use path::{Paths, TreePath, WithCopies};
 pub use reconcile::{reconcile, scalar_to_data, to_data};
 pub use tree::{Node, NodeId, NodeKind, Span, Step, Style, Text, Tree, TreeBuilder};
+pub use utf16::{of_utf16, utf16};
 pub use value::{Value, ValueKind};
 pub use yaml::{
     BREAKS_OF_OTHERS, Copies, Lenient, LenientKind, WrittenAlias, WrittenOut, YamlDocument, check_merge_keys,
@@ -83,6 +85,14 @@ impl Format {
             Some("ini") => Self::Ini,
             _ => Self::Binary,
         }
+    }
+
+    /// The format that a part of a file's name says where its extension says none: `.env.production`, `app.yaml.enc`.
+    pub fn within_name(path: &Path) -> Option<Self> {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let mut parts = name.rsplit('.').skip(1);
+        let format = |part: &str| Self::of_path(Path::new(&format!("a.{part}")));
+        parts.find_map(|part| Some(format(part)).filter(|format| *format != Self::Binary))
     }
 
     /// The most bytes of a file that are read as this format.

@@ -257,7 +257,7 @@ pub fn discover(place: &Place) -> Option<PathBuf> {
         let bytes = fs::read_found(file, MAX_SOURCE as u64);
         bytes.is_ok_and(|bytes| {
             let format = encrypted_file::format_in(Format::of_path(file), &bytes);
-            encrypted_file::is_meant_to_be_encrypted(format, &bytes)
+            encrypted_file::meant(format, &bytes).is_some()
         })
     };
     let found = files.into_iter().find(is_ours)?;

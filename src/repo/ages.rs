@@ -10,7 +10,7 @@ use std::path::Path;
 
 use jiff::Timestamp;
 
-use crate::encrypted_file::{EncryptedFile, format_in, is_meant_to_be_encrypted};
+use crate::encrypted_file::{EncryptedFile, format_in, meant};
 use crate::error::Result;
 use crate::repo::git::Git;
 use crate::repo::git::history::{Content, History, Scope};
@@ -38,7 +38,7 @@ pub fn first_seen(
     let look = |blob: usize, content: Content| {
         let Content::Bytes(bytes) = content else { return Vec::new() };
         let format = format_in(history.blobs[blob].format, &bytes);
-        if !is_meant_to_be_encrypted(format, &bytes) {
+        if meant(format, &bytes).is_none() {
             return Vec::new();
         }
         // What is broken in an old version is not what this is about.

@@ -99,11 +99,180 @@ fn a_file_of_an_odd_name_is_what_is_in_it_to_every_command() {
             assert!(run(&["diff", file]).code(1).text().contains("password"), "{name}");
             ok(&["exec-env", "--", file, "true"]);
         }
+        for args in [&["check", "--verify"][..], &["explain", file], &["argocd", "discover", "secrets"]] {
+            let told = run(args);
+            assert!(
+                told.text().contains(name) && !told.text().contains("plaintext"),
+                "{name}: {args:?}: {told}"
+            );
+        }
+        test.write(file, &before);
+        if format != "binary" {
+            merges(&test, file, text);
+        }
+        let editor = test.editor("sed -i 's/hunter2/edited/' \"$1\"");
+        unlocked(test.sealant(&["edit", file])).env("EDITOR", editor).run().ok();
+        assert!(ok(&["decrypt", file]).contains("edited"), "{name}");
+        test.write(
+            "g.yaml",
+            format!("apiVersion: viaduct.ai/v1\nkind: ksops\nmetadata: {{name: g}}\nsecretFrom: [{{metadata: {{name: a}}, binaryFiles: [{file}]}}]\n"),
+        );
+        assert!(
+            ok(&["ksops", "g.yaml"]).contains("ZWRpdGVk") || ok(&["ksops", "g.yaml"]).contains("edited"),
+            "{name}"
+        );
+        std::fs::remove_file(test.path("g.yaml")).expect("removed");
         ok(&["updatekeys", "--rotate", "--yes", "."]);
         ok(&["rotate", "-i", file]);
         assert!(!test.read_text(file).contains(LEAVER), "{name}");
         let theirs = ["decrypt", "--input-type", format, "--output-type", format, file];
         unlocked(test.sops(&theirs)).run().ok();
+    }
+}
+
+/// Each side changes the same value: the conflict is one of plaintext, and `resolve` finishes it.
+fn merges(test: &Sandbox, file: &str, text: &str) {
+    let edit = |value: &str| {
+        let editor = test.editor(&format!("sed -i 's/hunter2/{value}/' \"$1\""));
+        unlocked(test.sealant(&["edit", file])).env("EDITOR", editor).run().ok();
+    };
+    let before = test.read_text(file);
+    git(test, &["checkout", "-q", "-b", "theirs"]);
+    edit("theirs");
+    git(test, &["commit", "-qam", "theirs"]);
+    git(test, &["checkout", "-q", "-"]);
+    edit("ours");
+    git(test, &["commit", "-qam", "ours"]);
+    let versions = ["HEAD~:", "HEAD:", "theirs:"].map(|commit| {
+        let name = format!("version-{}", commit.trim_end_matches([':', '~']));
+        let name = name + if commit.contains('~') { "-base" } else { "" };
+        let blob = test.program("git", &["show", &format!("{commit}{file}")]).run().ok();
+        test.write(&name, blob.stdout);
+        name
+    });
+    let [base, ours, theirs] = &versions;
+    let args = ["git", "merge", base, ours, theirs, "--marker-size", "7", "--path", file];
+    unlocked(test.sealant(&args)).run().code(1);
+    let merged = test.read_text(ours);
+    assert!(merged.contains("<<<<<<<") && merged.contains("ENC["), "{file}: {merged}");
+    versions.iter().for_each(|name| std::fs::remove_file(test.path(name)).expect("removed"));
+
+    git(test, &["config", "merge.sealant.driver", "false"]);
+    let merge = ["-c", "user.email=a@example.com", "-c", "user.name=a", "merge", "-q", "theirs"];
+    test.program("git", &merge).run().code(1);
+    unlocked(test.sealant(&["resolve", "--theirs", file])).run().ok();
+    let plain = unlocked(test.sealant(&["decrypt", file])).run().ok();
+    assert_eq!(plain.text(), text.replace("hunter2", "theirs"), "{file}");
+    git(test, &["merge", "--abort"]);
+    git(test, &["branch", "-qD", "theirs"]);
+    test.write(file, before);
+    git(test, &["commit", "-qam", "back"]);
+}
+
+const SECRET: &str =
+    "apiVersion: v1\nkind: Secret\nmetadata: {name: a, namespace: shop}\nstringData: {password: hunter2}\n";
+
+#[test]
+fn a_sealed_secret_of_an_odd_name_is_one_to_every_command() {
+    for (name, format) in
+        [("credentials", "yaml"), ("app.yaml.enc", "yaml"), ("app.json.enc", "json"), ("x.env", "yaml")]
+    {
+        let test = sandbox();
+        git(&test, &["init", "-q"]);
+        test.write(".sops.yaml", format!("creation_rules:\n  - path_regex: ^d/\n    age: {RECIPIENT}\n"));
+        let both = format!("{RECIPIENT},{LEAVER}");
+        let seal = ["seal", "--age", &both, "--format", format];
+        let sealed = test.sealant(&seal).stdin(SECRET).run().ok().text().to_owned();
+        let file = format!("d/{name}");
+        let file = file.as_str();
+        test.write(file, &sealed);
+        git(&test, &["add", "-A"]);
+        git(&test, &["commit", "-qm", "a"]);
+        let run = |args: &[&str]| unlocked(test.sealant(args)).run();
+
+        run(&["encrypt", "-i", file]).code(203);
+        for args in [&["encrypt", "-i", "d"][..], &["seal", "-i", "d"]] {
+            let told = run(args).ok();
+            assert!(told.stderr.contains(" already\n"), "{name}: {told}");
+        }
+        let found = run(&["check", "--fix"]).code(1);
+        assert!(
+            found.text().contains("[recipients]") && !found.text().contains("plaintext"),
+            "{name}: {found}"
+        );
+        assert_eq!(test.read_text(file), sealed, "{name}");
+        assert_eq!(run(&["filestatus", file]).ok().text(), "{\"encrypted\":true}\n", "{name}");
+        for args in [
+            &["who-can-decrypt"][..],
+            &["status", "d"],
+            &["inspect", file],
+            &["blast-radius", "--recipient", LEAVER],
+            &["argocd", "discover", "d"],
+        ] {
+            let told = run(args).ok();
+            assert!(told.text().contains(name), "{name}: {args:?}: {told}");
+        }
+        for args in [&["unseal", file][..], &["git", "textconv", file], &["get", file, "password"]] {
+            assert!(run(args).ok().text().contains("hunter2"), "{name}: {args:?}");
+        }
+        run(&["unseal", "--output-dir", "out", "d"]).ok();
+        assert!(test.read_text(format!("out/{file}")).contains("hunter2"), "{name}");
+        run(&["updatekeys", "--rotate", "--yes", "."]).ok();
+        assert!(!test.read_text(file).contains(LEAVER), "{name}");
+        run(&["rotate", "-i", "d"]).ok();
+        assert_ne!(test.read_text(file), sealed, "{name}");
+    }
+}
+
+#[test]
+fn a_file_in_utf16_is_passed_by_in_no_audit() {
+    for name in ["a.yaml", "credentials", ".env.production"] {
+        let (test, file) = repository("plain.yaml", "password: hunter2\n", "yaml");
+        let text = test.read_text(&file);
+        std::fs::remove_file(test.path(&file)).expect("removed");
+        let utf16 = format!("\u{feff}{text}").encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
+        let file = format!("secrets/{name}");
+        test.write(&file, &utf16);
+        git(&test, &["add", "-A"]);
+        for args in [
+            &["encrypt", "-i", "secrets"][..],
+            &["encrypt", "-i", &file],
+            &["check"],
+            &["who-can-decrypt"],
+            &["status", "secrets"],
+            &["updatekeys", "--yes", "secrets"],
+            &["rotate", "-i", "secrets"],
+            &["decrypt", &file],
+            &["inspect", &file],
+        ] {
+            let run = unlocked(test.sealant(args)).run();
+            let told = format!("{}{}", run.text(), run.stderr);
+            assert!(told.contains(name) && told.contains("UTF-16"), "{name}: {args:?}: {run}");
+        }
+        assert_eq!(std::fs::read(test.path(&file)).expect("read"), utf16, "{name}");
+    }
+}
+
+#[test]
+fn a_plaintext_file_whose_name_gives_no_type_hears_of_the_flag() {
+    let test = sandbox();
+    for (name, text, format) in [
+        (".env.production", "A=1\n", "dotenv"),
+        ("app.yaml.tpl", "a: 1\n", "yaml"),
+        ("key.json.bak", "{\"a\": 1}\n", "json"),
+    ] {
+        test.write(name, text);
+        let output = test.sealant(&["encrypt", "-i", "--age", RECIPIENT, name]).run().ok();
+        let command = format!("sealant encrypt -i --input-type {format} {name}");
+        assert!(output.stderr.contains(&format!("`{command}`")), "{output}");
+        test.write(name, text);
+        let args: Vec<&str> = command.split(' ').skip(1).chain(["--age", RECIPIENT]).collect();
+        assert_eq!(test.sealant(&args).run().ok().stderr, "");
+        assert_eq!(unlocked(test.sealant(&["decrypt", name])).run().ok().text(), text);
+    }
+    for (name, text) in [("README.md", "# Shop\n"), ("a.json.gz", "\u{1f}x"), ("tls.key", "-----BEGIN\n")] {
+        test.write(name, text);
+        assert_eq!(test.sealant(&["encrypt", "-i", "--age", RECIPIENT, name]).run().ok().stderr, "");
     }
 }
 

@@ -10,7 +10,7 @@ use crate::cli::encrypt::Encrypt;
 use crate::cli::host::Terminal;
 use crate::cli::pipeline::{Item, Output, Pipeline, in_two_steps, read};
 use crate::cli::{Context, Failures, block_on};
-use crate::encrypted_file::is_meant_to_be_encrypted;
+use crate::encrypted_file::meant;
 use crate::error::Result;
 use crate::fs::Mode;
 use crate::host::Host;
@@ -33,7 +33,7 @@ pub fn plaintext_files(found: &[Found]) -> BTreeSet<PathBuf> {
 /// Encrypts files in place, and says what became of each.
 pub fn encrypt(inputs: Vec<Input>, formats: Formats, encrypt: &Encrypt, context: &Context) -> Result<()> {
     let is_encrypted = |input: &Input| {
-        read(input, formats).is_ok_and(|source| is_meant_to_be_encrypted(source.format, &source.bytes))
+        read(input, formats).is_ok_and(|source| meant(source.format, &source.bytes).is_some())
     };
     let (done, clear): (Vec<Input>, Vec<Input>) = inputs.into_iter().partition(is_encrypted);
     for input in done {

@@ -7,7 +7,7 @@ use crate::cli::host::Terminal;
 use crate::cli::{Context, block_on, copies, typed};
 use crate::config::absolute;
 use crate::document::{Format, MAX_BINARY};
-use crate::encrypted_file::format_in;
+use crate::encrypted_file::format_among;
 use crate::error::Result;
 use crate::fs::{self, Mode};
 use crate::host::Host;
@@ -77,8 +77,8 @@ fn merge(args: &Args, context: &Context) -> Result<bool> {
     let path = args.path.as_path();
     let rule = || policy::keys_of_file(&context.configs()?, path);
     let has_made = |key: &DataKey| Sequence::of_path(&host, path).has_made(key);
-    let format = format_in(Format::of_path(path), &versions.ours);
     let each = [versions.base.as_ref(), Some(&versions.ours), Some(&versions.theirs)];
+    let format = format_among(Format::of_path(path), each.into_iter().flatten().rev());
     let files = [args.base.as_path(), args.ours.as_path(), args.theirs.as_path()];
     let let_in = |keys: &KeySet| {
         copies::refuse_versions(context, path, &files, format, each.into_iter().flatten(), keys)

@@ -5,9 +5,9 @@ use std::path::Path;
 
 use super::{Part, Run, decrypt_file};
 use crate::document::Format;
+use crate::encrypted_file::{Meant, format_in, meant};
 use crate::error::{Error, Kind, Result};
 use crate::fs::{self, Fifo, PrivateDir};
-use crate::sops;
 
 /// The values that helm reads without being told to.
 const DEFAULT_VALUES: &str = "values.yaml";
@@ -60,7 +60,7 @@ impl Run<'_> {
         for file in fs::files_below(&charts, true)? {
             let name = file.strip_prefix(folder).unwrap_or(&file);
             if !is_default_of_chart(name)
-                || !sops::is_meant_to_be_encrypted(Format::Yaml, &self.place.read(name)?)
+                || meant(Format::Yaml, &self.place.read(name)?) != Some(Meant::Document)
             {
                 continue;
             }
@@ -85,8 +85,9 @@ impl Run<'_> {
         let named = self.parameters.value_files.iter().map(String::as_str);
         for (at, name) in default.into_iter().chain(named).enumerate() {
             let (file, bytes) = (self.place.file(name)?, self.place.read(name)?);
-            let format = if Format::of_path(&file) == Format::Json { Format::Json } else { Format::Yaml };
-            if sops::is_meant_to_be_encrypted(format, &bytes) {
+            let by_name = if Format::of_path(&file) == Format::Json { Format::Json } else { Format::Yaml };
+            let format = format_in(by_name, &bytes);
+            if meant(format, &bytes) == Some(Meant::Document) {
                 if !self.options.decrypt {
                     return Err(encrypted_values(name));
                 }

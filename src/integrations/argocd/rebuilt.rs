@@ -5,10 +5,12 @@
 //! verified instead, and nothing is decrypted that is not a value of it, in the place that it has there.
 
 use std::collections::HashSet;
+use std::path::PathBuf;
 
 use super::{Place, source};
 use crate::batch;
 use crate::document::{Format, MAX_SOURCE};
+use crate::encrypted_file::format_in;
 use crate::error::{Error, Kind, Result};
 use crate::fs;
 use crate::keys::KeyService;
@@ -23,15 +25,16 @@ pub(super) async fn open(
 ) -> Result<Option<Plaintext>> {
     let built = Encrypted::parse(Format::Yaml, document)?;
     let Some(mac) = built.metadata.mac.as_deref().filter(|mac| !mac.is_empty()) else { return Ok(None) };
-    for file in fs::walk(&[place.root().to_path_buf()]).files {
-        let format = Format::of_path(&file);
-        if !matches!(format, Format::Yaml | Format::Json) {
-            continue;
-        }
+    let is_manifest = |file: &PathBuf| matches!(Format::of_path(file), Format::Yaml | Format::Json);
+    // kustomize reads files of any name.
+    let files = fs::walk(&[place.root().to_path_buf()]).files;
+    let (manifests, others): (Vec<_>, Vec<_>) = files.into_iter().partition(is_manifest);
+    for file in manifests.into_iter().chain(others) {
         let Ok(bytes) = fs::read_found(&file, MAX_SOURCE as u64) else { continue };
         if !bytes.windows(mac.len()).any(|window| window == mac.as_bytes()) {
             continue;
         }
+        let format = format_in(Format::of_path(&file), &bytes);
         let shown = file.strip_prefix(place.root()).unwrap_or(&file);
         // A copy of the text elsewhere, in a patch perhaps, is not the file.
         let Ok(parsed) = Encrypted::parse(format, bytes.clone()) else { continue };

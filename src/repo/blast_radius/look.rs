@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use crate::config::Selection;
 use crate::document::{self, Document, Format, NodeId, Paths};
-use crate::encrypted_file::{EncryptedFile, format_in, is_meant_to_be_encrypted};
+use crate::encrypted_file::{EncryptedFile, format_in, meant};
 use crate::error::{Error, Result};
 use crate::keys::MasterKey;
 use crate::repo::check;
@@ -37,7 +37,7 @@ pub(super) fn look(format: Format, content: Content, is_it: &impl Fn(&MasterKey)
         Content::Unread(error) => return Look::Unread(error),
     };
     let format = format_in(format, &bytes);
-    if !is_meant_to_be_encrypted(format, &bytes) {
+    if meant(format, &bytes).is_none() {
         return Look::Other(secrets_of(format, bytes));
     }
     let read = || {

@@ -3,7 +3,7 @@
 //!
 //! Owns which of these encodings are read here. Of another one somebody would see plaintext in every commit, and nobody here.
 
-use crate::repo::check::text;
+use crate::document;
 use crate::secret::SecretBytes;
 
 /// In what encoding a file of a working tree is.
@@ -39,8 +39,8 @@ impl Encoding {
     /// The file in UTF-8, as far as it is read.
     pub fn read(&self, file: SecretBytes) -> SecretBytes {
         match self {
-            Self::Utf16LittleEndian => text::utf16(&file, u16::from_le_bytes),
-            Self::Utf16BigEndian => text::utf16(&file, u16::from_be_bytes),
+            Self::Utf16LittleEndian => document::utf16(&file, u16::from_le_bytes),
+            Self::Utf16BigEndian => document::utf16(&file, u16::from_be_bytes),
             Self::OfBytes => SecretBytes::new(String::from_utf8_lossy(&file).into_owned().into_bytes()),
             Self::Utf16 | Self::Other(_) => file,
         }

@@ -23,7 +23,7 @@ use serde::Serialize;
 
 use crate::config::{Policy, Selection};
 use crate::document::{self, Document, Format, NodeId};
-use crate::encrypted_file::{EncryptedFile, Holder};
+use crate::encrypted_file::{EncryptedFile, Holder, meant};
 use crate::error::Result;
 use crate::policy;
 use crate::rekey::Change;
@@ -53,7 +53,7 @@ pub struct Finding {
 
 /// What is wrong with a file, in the order of its lines. An error when its creation rule makes no sense.
 pub fn check(format: Format, file: SecretBytes, policy: Option<&Policy>) -> Result<Vec<Finding>> {
-    let utf8 = text::of_utf16(&file);
+    let utf8 = document::of_utf16(&file);
     let is_utf16 = utf8.is_some();
     let file = utf8.unwrap_or(file);
     let signs = Signs::of(format, &file);
@@ -115,7 +115,7 @@ impl Check<'_> {
             }
             return Ok(());
         }
-        let is_envelope = format == Format::Binary && sops::is_meant_to_be_encrypted(format, &file);
+        let is_envelope = format == Format::Binary && meant(format, &file).is_some();
         if format == Format::Binary && !is_envelope {
             if let Some(policy) = covering {
                 self.add(
@@ -129,7 +129,7 @@ impl Check<'_> {
         match document::parse(format, file.clone(), true) {
             Ok(document) => self.document(document, covering),
             Err(error) => {
-                let is_meant = is_envelope || (signs.ciphertext && sops::looks_encrypted(&file));
+                let is_meant = is_envelope || (signs.ciphertext && meant(format, &file).is_some());
                 match is_meant {
                     true => self.broken(&error),
                     false => self.unread(format, &file, &error, covering),

@@ -10,7 +10,6 @@ use crate::error::Result;
 use crate::repo::check::{Finding, check, claimed, covers, shown};
 use crate::repo::git;
 use crate::secret::SecretBytes;
-use crate::sops;
 
 /// Files of no known type above this size are passed by, unless a rule says that they are encrypted: they are no text
 /// that a key was left in.
@@ -74,7 +73,7 @@ impl Plan {
 
     fn format_of(&self, bytes: &SecretBytes) -> Format {
         let is_binary =
-            self.format != self.own_format && sops::is_meant_to_be_encrypted(self.own_format, bytes);
+            self.format != self.own_format && encrypted_file::meant(self.own_format, bytes).is_some();
         encrypted_file::format_in(if is_binary { self.own_format } else { self.format }, bytes)
     }
 }

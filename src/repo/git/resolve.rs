@@ -16,7 +16,7 @@ use crate::batch::{self, Source};
 use crate::claims;
 use crate::config::{Policy, Selection};
 use crate::document::{self, Document, Edits, Format, NodeId, Value};
-use crate::encrypted_file::{self, EncryptedFile, is_meant_to_be_sealed, no_answer};
+use crate::encrypted_file::{EncryptedFile, Meant, meant, no_answer};
 use crate::error::{Error, Kind, Result};
 use crate::fs::Snapshot;
 use crate::host::Host;
@@ -64,7 +64,8 @@ impl Stages {
         Some(Versions { base: self.base.clone(), ours, theirs })
     }
 
-    fn all(&self) -> impl Iterator<Item = &SecretBytes> {
+    /// Those that there are.
+    pub fn all(&self) -> impl Iterator<Item = &SecretBytes> {
         [&self.base, &self.ours, &self.theirs].into_iter().flatten()
     }
 }
@@ -178,7 +179,7 @@ impl Resolved {
 
 /// An error when a file is not valid as it is.
 pub async fn verify(service: &KeyService<'_>, source: &Source) -> Result<()> {
-    if !encrypted_file::is_meant_to_be_encrypted(source.format, &source.bytes) {
+    if meant(source.format, &source.bytes).is_none() {
         return Ok(());
     }
     match EncryptedFile::parse(source.format, source.bytes.clone())? {
@@ -198,8 +199,8 @@ pub async fn finish(
     now: Timestamp,
 ) -> Result<Resolved> {
     let Source { path, format, bytes, .. } = source;
-    if !encrypted_file::is_meant_to_be_encrypted(format, &bytes) {
-        if stages.all().any(|stage| encrypted_file::is_meant_to_be_encrypted(format, stage)) {
+    if meant(format, &bytes).is_none() {
+        if stages.all().any(|stage| meant(format, stage).is_some()) {
             return Err(Error::new(
                 Kind::Conflict,
                 "the file is in plaintext, and a version of it is encrypted",
@@ -265,7 +266,7 @@ async fn finish_document(
 fn brought_back(file: &SealedFile, stages: &Stages) -> Result<Option<Error>> {
     let format = file.document.format();
     let parse = |stage: &Option<SecretBytes>| {
-        let sealed = stage.as_ref().filter(|stage| is_meant_to_be_sealed(format, stage));
+        let sealed = stage.as_ref().filter(|stage| meant(format, stage) == Some(Meant::Sealed));
         sealed.map(|stage| SealedFile::parse(format, stage.clone())).transpose()
     };
     let Some(base) = parse(&stages.base)? else { return Ok(None) };
@@ -284,7 +285,7 @@ fn brought_back(file: &SealedFile, stages: &Stages) -> Result<Option<Error>> {
 /// No MAC covers the settings, so they are those of a version as a whole.
 pub fn refuse_new_settings(file: &Encrypted, stages: &Stages) -> Result<()> {
     let format = file.format();
-    let encrypted = stages.all().filter(|stage| sops::is_meant_to_be_encrypted(format, stage));
+    let encrypted = stages.all().filter(|stage| meant(format, stage) == Some(Meant::Document));
     let known = encrypted.filter_map(|stage| Encrypted::parse(format, stage.clone()).ok());
     let mut known: Vec<_> = known.map(|stage| stage.metadata).collect();
     let here = &file.metadata;
@@ -309,7 +310,7 @@ pub fn refuse_weaker(
     rule: Option<&Policy>,
 ) -> Result<()> {
     let side = |stage: &Option<SecretBytes>| {
-        let stage = stage.as_ref().filter(|stage| sops::is_meant_to_be_encrypted(file.format(), stage))?;
+        let stage = stage.as_ref().filter(|stage| meant(file.format(), stage) == Some(Meant::Document))?;
         Some(Encrypted::parse(file.format(), stage.clone()).ok()?.metadata.selection)
     };
     let here = &file.metadata.selection;
@@ -384,7 +385,7 @@ async fn plain_stage(
     format: Format,
     stage: &SecretBytes,
 ) -> Result<Box<dyn Document>> {
-    if !sops::is_meant_to_be_encrypted(format, stage) {
+    if meant(format, stage) != Some(Meant::Document) {
         return document::parse(format, stage.clone(), false);
     }
     let file = Encrypted::parse(format, stage.clone())?;

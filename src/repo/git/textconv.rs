@@ -10,7 +10,7 @@ use std::path::Path;
 
 use crate::batch::{self, Source};
 use crate::document::Format;
-use crate::encrypted_file::{OpenedFile, is_meant_to_be_encrypted};
+use crate::encrypted_file::{OpenedFile, meant};
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::keys::KeyService;
@@ -35,7 +35,7 @@ pub enum Remark {
 
 /// The plaintext of a file, or the file as it is.
 pub async fn textconv(host: &dyn Host, service: &KeyService<'_>, source: Source) -> Shown {
-    if !is_meant_to_be_encrypted(source.format, &source.bytes) {
+    if meant(source.format, &source.bytes).is_none() {
         return Shown { text: source.bytes, remark: None };
     }
     let text = source.bytes.clone();

@@ -11,6 +11,7 @@ use crate::claims;
 use crate::config::Selection;
 use crate::diff::{Difference, State};
 use crate::document::{self, Document, Format};
+use crate::encrypted_file::{Meant, meant};
 use crate::error::{Error, Kind, Result};
 use crate::rekey::names;
 use crate::secret::{DataKey, SecretBytes};
@@ -39,7 +40,7 @@ pub async fn merge(merge: &Merge<'_>, versions: &Versions<SecretBytes>) -> Outco
     };
     // What was not encrypted yet when the sides parted has no MAC, and says nothing that the sides do not confirm.
     let was_plain =
-        versions.base.as_ref().is_some_and(|base| !sops::is_meant_to_be_encrypted(merge.format, base));
+        versions.base.as_ref().is_some_and(|base| meant(merge.format, base) != Some(Meant::Document));
     let encrypted = Versions { base: versions.base.as_ref().filter(|_| !was_plain), ..versions.as_ref() };
     let parsed = match encrypted.try_map(parse) {
         Ok(parsed) => parsed,

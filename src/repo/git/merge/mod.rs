@@ -16,7 +16,7 @@ use std::path::Path;
 use jiff::Timestamp;
 
 use crate::document::Format;
-use crate::encrypted_file::{is_meant_to_be_encrypted, is_meant_to_be_sealed};
+use crate::encrypted_file::{Meant, meant};
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::keys::{KeyService, KeySet};
@@ -91,29 +91,17 @@ pub enum Outcome {
     Plain,
 }
 
-/// What a version is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Content {
-    Plain,
-    Document,
-    Sealed,
-}
-
 impl Merge<'_> {
     /// Merges three versions of a file.
     pub async fn file(&self, versions: &Versions<SecretBytes>) -> Outcome {
-        let content = |file: &SecretBytes| match is_meant_to_be_encrypted(self.format, file) {
-            _ if is_meant_to_be_sealed(self.format, file) => Content::Sealed,
-            true => Content::Document,
-            false => Content::Plain,
-        };
-        let base = versions.base.as_ref().map(content);
+        let content = |file: &SecretBytes| meant(self.format, file);
+        let base = versions.base.as_ref().and_then(content);
         match (content(&versions.ours), content(&versions.theirs)) {
-            (Content::Plain, Content::Plain) => Outcome::Plain,
-            (Content::Document, Content::Document) if base != Some(Content::Sealed) => {
+            (None, None) => Outcome::Plain,
+            (Some(Meant::Document), Some(Meant::Document)) if base != Some(Meant::Sealed) => {
                 document::merge(self, versions).await
             }
-            (Content::Sealed, Content::Sealed) if base != Some(Content::Document) => {
+            (Some(Meant::Sealed), Some(Meant::Sealed)) if base != Some(Meant::Document) => {
                 sealed::merge(self, versions).await
             }
             _ => Outcome::Refused(
