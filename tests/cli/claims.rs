@@ -488,6 +488,34 @@ fn nothing_is_sealed_for_a_place_that_only_the_file_names() {
 }
 
 #[test]
+fn of_two_sealed_secrets_of_one_name_none_is_guessed() {
+    let test = sealed("");
+    let ours = test.read_text("apps/db.yaml");
+    // Somebody's own, for our identity, before ours.
+    test.write("plain.yaml", test.read_text("plain.yaml").replace("shop", "evil"));
+    test.sealant(&["seal", "plain.yaml", "--output", "apps/db.yaml"]).run().ok();
+    let both = format!("{}---\n{ours}", test.read_text("apps/db.yaml"));
+    test.write("apps/db.yaml", &both);
+    test.write("more.yaml", "apiVersion: v1\nkind: Secret\nmetadata: {name: db}\nstringData: {b: x}\n");
+    for args in [
+        &["seal", "--merge-into", "apps/db.yaml", "more.yaml"][..],
+        &["seal", "--merge-into", "apps/db.yaml", "--name", "db", "--from-file", "b=more.yaml"],
+        &["seal", "--onto", "apps/db.yaml", "--output", "apps/db.yaml", "more.yaml"],
+    ] {
+        let output = test.sealant(args).run().code(8);
+        assert!(output.stderr.contains("no namespace says which is meant"), "{output}");
+        assert_eq!(test.read_text("apps/db.yaml"), both);
+    }
+    // One that has the item, beside ours which has not.
+    test.sealant(&["set", "--value-stdin", "apps/db.yaml", "evil/db/token"]).stdin("x").run().ok();
+    let output = blind(&test).run().code(91);
+    assert!(output.stderr.contains("says not which"), "{output}");
+    let args = ["seal", "--merge-into", "apps/db.yaml", "--namespace", "shop", "more.yaml"];
+    let output = test.sealant(&args).run().ok();
+    assert!(output.stderr.contains("sealed for shop/db"), "{output}");
+}
+
+#[test]
 fn an_empty_sealed_secret_does_not_say_where_it_belongs() {
     let test = sealed("");
     test.sealant(&["unset", "apps/db.yaml", "password"]).run().ok();

@@ -94,7 +94,7 @@ impl Seal<'_> {
     fn place_of(&self, secret: &Secret, count: usize, file: &SealedFile) -> Result<usize> {
         match (&file.objects[..], count) {
             ([_], 1) => Ok(0),
-            _ => self.same(secret, file).ok_or_else(|| {
+            _ => self.same(secret, file)?.ok_or_else(|| {
                 let message = match secret.name.as_str() {
                     "" => "there are several SealedSecrets in it, and no name says which is meant".to_owned(),
                     name => format!("there is no SealedSecret `{name}` in it"),
@@ -106,14 +106,36 @@ impl Seal<'_> {
         }
     }
 
-    /// The object of a file that has the name of a Secret, and its namespace where both say one.
-    fn same(&self, secret: &Secret, file: &SealedFile) -> Option<usize> {
+    /// The object of a file that has the name of a Secret, and its namespace where both say one. An error where several do:
+    /// anybody can have put one before the other.
+    fn same(&self, secret: &Secret, file: &SealedFile) -> Result<Option<usize>> {
         let name = self.args.place.name.as_ref().unwrap_or(&secret.name);
         let namespace = secret.namespace.as_ref().or(self.args.place.namespace.as_ref());
-        file.objects.iter().position(|(_, sealed)| {
+        let is_same = |sealed: &SealedSecret| {
             let other = sealed.metadata.namespace.as_ref();
             sealed.metadata.name == *name && (namespace.is_none() || other.is_none() || namespace == other)
-        })
+        };
+        let found: Vec<usize> = (0..file.objects.len()).filter(|&at| is_same(&file.objects[at].1)).collect();
+        let is_exact =
+            |at: &usize| namespace.is_some() && file.objects[*at].1.metadata.namespace.as_ref() == namespace;
+        let exact: Vec<usize> = found.iter().copied().filter(is_exact).collect();
+        match if exact.is_empty() { &found[..] } else { &exact[..] } {
+            [] => Ok(None),
+            [only] => Ok(Some(*only)),
+            several => {
+                let namespaces: Vec<String> = several
+                    .iter()
+                    .map(|&at| file.objects[at].1.metadata.namespace.clone().unwrap_or_default())
+                    .collect();
+                let message = format!(
+                    "there are several SealedSecrets `{name}` in it, and no namespace says which is meant"
+                );
+                Err(Error::new(Kind::Conflict, message).advise(format!(
+                    "Add --namespace, or put it into the Secret. There are {}.",
+                    namespaces.join(", ")
+                )))
+            }
+        }
     }
 
     /// The place that flags name.
@@ -173,7 +195,8 @@ impl Seal<'_> {
         let Prepared { secrets, format, shown, .. } = prepared;
         let (file, _) = read(path)?;
         let in_old = |error: Error| error.in_file(path);
-        let olds: Vec<Option<usize>> = secrets.iter().map(|secret| self.same(secret, &file)).collect();
+        let olds = secrets.iter().map(|secret| self.same(secret, &file)).collect::<Result<Vec<_>>>();
+        let olds: Vec<Option<usize>> = olds.map_err(in_old)?;
         if olds.iter().all(Option::is_none) {
             let names: Vec<&str> =
                 file.objects.iter().map(|(_, sealed)| sealed.metadata.name.as_str()).collect();

@@ -28,7 +28,7 @@ use crate::error::Result;
 use crate::policy;
 use crate::rekey::Change;
 use crate::sealed_secret::{self, SealedFile};
-use crate::secret::SecretBytes;
+use crate::secret::{SecretBytes, SecretString};
 use crate::sops::kubernetes::{self, Secret};
 use crate::sops::{self, Encrypted, Exempt, InPlaintext, Nature};
 pub use claimed::WHOLE;
@@ -145,9 +145,12 @@ impl Check<'_> {
         if selection.is_some_and(|selection| !is_about_secrets_alone(&selection)) {
             return self.broken(error);
         }
-        let is_manifest = matches!(format, Format::Yaml | Format::Json);
-        let Some(text) = std::str::from_utf8(file).ok().filter(|_| is_manifest) else { return };
-        match unread::look(text) {
+        if !matches!(format, Format::Yaml | Format::Json) {
+            return;
+        }
+        // Whoever deploys JSON takes it also where it is no text.
+        let lossy = String::from_utf8_lossy(file).into_owned();
+        match unread::look(&SecretString::new(lossy)) {
             Unread::Secret(line) => {
                 self.add(line, Rule::Secret, "a Kubernetes Secret has a value in plaintext");
             }

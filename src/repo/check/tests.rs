@@ -333,6 +333,15 @@ fn secrets_in_clear_are_found_without_any_rule() {
 }
 
 #[test]
+fn a_secret_is_found_in_what_is_no_text() {
+    let json = b"{\"apiVersion\":\"v1\",\"kind\":\"Secret\",\"x\":\"\xff\",\"data\":{\"a\":\"b\"}}";
+    for format in [Format::Json, Format::Yaml] {
+        let findings = check(format, SecretBytes::new(json.to_vec()), None).unwrap();
+        assert_eq!(findings.iter().map(|finding| finding.rule).collect::<Vec<_>>(), [Rule::Secret]);
+    }
+}
+
+#[test]
 fn what_only_speaks_of_sops_is_no_finding_without_a_rule() {
     for text in
         ["sops:\n  enabled: true\n", "sops:\n  mac: x\n  lastmodified: y\n", "a: 1\nsops: [1]\n", "# sops\n"]

@@ -55,8 +55,40 @@ fn line_behind(text: &str, breaks: usize) -> usize {
 }
 
 /// Where the documents of a stream end.
-fn ends_of_parts(text: &str) -> impl Iterator<Item = usize> {
-    text.match_indices("\n---").map(|(at, _)| at + 1).chain([text.len()])
+fn ends_of_parts(text: &str) -> Vec<usize> {
+    let mut ends = Vec::new();
+    let mut start = 0;
+    for end in text.match_indices("\n---").map(|(at, _)| at + 1).chain([text.len()]) {
+        ends_of_objects(&text[start..end], |at| ends.push(start + at));
+        ends.push(end);
+        start = end;
+    }
+    ends
+}
+
+/// Where the objects of a stream of JSON end but for the last: whoever deploys it takes one behind the other.
+fn ends_of_objects(part: &str, mut ends: impl FnMut(usize)) {
+    let begins = part.trim_start_matches(['\u{feff}', ' ', '\t', '\r', '\n']);
+    let inside = begins.strip_prefix('{').map(str::trim_start);
+    if !inside.is_some_and(|inside| inside.starts_with(['"', '}'])) {
+        return;
+    }
+    let begin = part.len() - begins.len();
+    let (mut depth, mut in_text) = (0_usize, false);
+    let mut bytes = part.bytes().enumerate();
+    while let Some((at, byte)) = bytes.next() {
+        match byte {
+            b'\\' if in_text => _ = bytes.next(),
+            b'"' => in_text = !in_text,
+            b'{' if !in_text && depth == 0 && at > begin => {
+                ends(at);
+                depth = 1;
+            }
+            b'{' if !in_text => depth += 1,
+            b'}' if !in_text => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
 }
 
 fn look_at_part(part: &str) -> Unread {
@@ -282,6 +314,8 @@ mod tests {
         assert_eq!(secret_of("kind: ConfigMap", "data: {p: hunter2}"), None);
         assert_eq!(line_of_secret("- kind: SecretList\n  items:\n  - data: {a: b}\n"), Some(3));
         assert_eq!(line_of_secret("a: [\n---\n- \"kind\": Secret\n  data: {a: b}\n"), Some(4));
+        let stream = "{\"a\": \"}\"}{\"kind\":\"\\u0053ecret\"\n,\"data\": {\"a\": \"b\"}} {\"a\":{}}";
+        assert_eq!(line_of_secret(stream), Some(2));
         assert_eq!(line_of_secret("{\"kind\": \"\\u0053ecret\", \"data\": {\"a\": \"b\"},}"), Some(1));
         // Braces hide nothing.
         let hidden = "# {{/*\napiVersion: v1\nkind: Secret\n1: a\nstringData: {p: hunter2}\n# */}}\n";
@@ -329,6 +363,7 @@ mod tests {
             format!("1: a\nx: {}", "[".repeat(100_000)),
             format!("1: a\nkind: Secret\n{}", "{{a:\n".repeat(100_000) + "}}"),
             format!("kind: Secret\n{}", "\"\\".repeat(100_000)),
+            "{}".repeat(100_000),
             (0..30_000).fold(String::from("1: a\na: &a {kind: Secret, data: {a: ''}}\n"), |text, at| {
                 text + &format!("b{at}: &a {{<<: *a, data: {{b: ''}}}}\n")
             }),
