@@ -54,10 +54,11 @@ impl<'a> Neighbours<'a> {
         }
         let mut copies = Copies::default();
         let files = files_below(&self.tops);
-        if let Some(file) = self.merged.as_ref().filter(|_| !is_one_readership(&files, &self.configs)) {
+        let merged = self.merged.as_ref().filter(|_| !is_one_readership(&files, &self.configs));
+        add_files(files, &self.left_out, &mut copies, &self.configs, self.context)?;
+        if let Some(file) = merged {
             add_past(&mut copies, file, &self.configs, self.context)?;
         }
-        add_files(files, &self.left_out, &mut copies, &self.configs, self.context)?;
         Ok(self.copies.get_or_init(|| copies))
     }
 

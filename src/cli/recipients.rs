@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::cli::Context;
+use crate::cli::{Context, typed};
 use crate::config::Configs;
 use crate::encrypted_file::Holder;
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::keys::{KeySet, MasterKey};
 use crate::policy;
 use crate::rekey::{self, Wish};
@@ -44,6 +44,28 @@ impl<'a> Recipients<'a> {
         };
         self.tell(&keys, rule.as_ref(), shown);
         Ok(keys)
+    }
+
+    /// Refuses a file that was only found, and for which no rule names recipients where there is a config: whoever moves a
+    /// file out of its rule could write themselves into it.
+    pub fn refuse_named_by_file_alone(&self, holder: Holder<'_>, path: &Path) -> Result<()> {
+        let is_free = self.context.is_sops() || self.configs.config_for(path)?.is_none();
+        if is_free || self.rule(path)?.is_some() {
+            return Ok(());
+        }
+        let mut listed: Vec<String> = Vec::new();
+        for wrapped in holder.data_keys()?.iter().flat_map(|wrapped| wrapped.groups.iter().flatten()) {
+            let name = format!("  {}", wrapped.key);
+            if !listed.contains(&name) {
+                listed.push(name);
+            }
+        }
+        let message = "no creation rule is for the file, and these recipients only the file names:";
+        Err(Error::new(Kind::Conflict, message).listing(listed).advise(format!(
+            "If they are right, name the file: `sealant rotate -i {}`. Else see where it comes from: `git log --follow -- {}`",
+            typed(path),
+            typed(path)
+        )))
     }
 
     fn tell(&self, keys: &KeySet, rule: Option<&KeySet>, shown: &Path) {

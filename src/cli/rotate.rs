@@ -1,3 +1,4 @@
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -72,6 +73,8 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let paths = inputs.inputs.iter().filter_map(|input| input.path.as_deref().or(input.name.as_deref()));
     let neighbours = (!args.allow_copied).then(|| Neighbours::of(context, paths)).transpose()?;
     neighbours.as_ref().map(Neighbours::load).transpose()?;
+    let found = inputs.inputs.iter().filter(|input| !input.named).filter_map(|input| input.path.clone());
+    let found: HashSet<PathBuf> = found.collect();
     // What stands for the name of the only file; others stand for themselves.
     let only = (inputs.inputs.len() == 1).then(|| inputs.inputs[0].name.clone());
     let check = if args.ignore_mac { MacCheck::Ignore } else { MacCheck::Verify };
@@ -96,6 +99,9 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
                 .unzip();
             let decide = |parsed: &Parsed, holder: Holder<'_>| {
                 let name = only.as_ref().map_or(Some(parsed.path.as_path()), |name| name.as_deref());
+                if found.contains(&parsed.path) {
+                    recipients.refuse_named_by_file_alone(holder, &parsed.path)?;
+                }
                 let keys = recipients.of(holder, name, &parsed.path)?;
                 if let Some(name) = name {
                     claims.tell_settings(name, &parsed.file);

@@ -147,15 +147,6 @@ impl Held {
     fn prints(&self) -> impl Iterator<Item = Print> + '_ {
         self.keys.iter().copied().chain(self.values.iter().map(|(print, _)| *print))
     }
-
-    /// Who may read this, as far as it counts for something that is elsewhere. Where a rule names the readers of that, whom
-    /// this file alone names is none: anybody can have written themselves into its list.
-    fn readers_beside(&self, by_rule: bool) -> Cow<'_, Readers> {
-        match by_rule && !self.by_rule {
-            true => Cow::Owned(Readers::nobody()),
-            false => Cow::Borrowed(&self.readers),
-        }
-    }
 }
 
 /// A file, by its name on the disk and as it is shown.
@@ -179,6 +170,18 @@ struct Unit {
     line: Option<usize>,
     /// It was there in another commit.
     is_past: bool,
+}
+
+impl Unit {
+    /// Who may read this, as far as it counts for something that is elsewhere. Where a rule names the readers of that, whom
+    /// this file alone names is none: anybody can have written themselves into its list. Of the past
+    /// every state is there, that before such a change as well.
+    fn readers_beside(&self, by_rule: bool) -> Cow<'_, Readers> {
+        match by_rule && !self.held.by_rule && !self.is_past {
+            true => Cow::Owned(Readers::nobody()),
+            false => Cow::Borrowed(&self.held.readers),
+        }
+    }
 }
 
 /// Of those who hold the same and have the same readers the first two: one of them is in another file than a third.
@@ -283,7 +286,7 @@ impl Copies {
                 let elsewhere = units.map(|unit| &self.units[unit]);
                 let mut elsewhere = elsewhere.filter(|unit| self.files[unit.file].path != path);
                 let differs = |unit: &&Unit| {
-                    let readers = unit.held.readers_beside(held.by_rule);
+                    let readers = unit.readers_beside(held.by_rule);
                     is_wider(&wanted, &readers) || (!unit.is_past && is_wider(&unit.held.readers, &wanted))
                 };
                 if let Some(unit) = elsewhere.find(differs) {
@@ -307,10 +310,12 @@ impl Copies {
             (false, count) => format!("{count} values"),
         };
         let other = self.files[unit.file].shown.display();
-        let readers = unit.held.readers_beside(held.by_rule);
+        let readers = unit.readers_beside(held.by_rule);
         let place = match unit.held.by_rule {
             true => "whose creation rule",
-            false if held.by_rule => "which has no creation rule that names its readers, and so",
+            false if held.by_rule && !unit.is_past => {
+                "which has no creation rule that names its readers, and so"
+            }
             false => "which",
         };
         let (strangers, more) = (wanted.strangers_to(&readers), unit.held.readers.strangers_to(wanted));

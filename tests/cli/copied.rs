@@ -99,6 +99,26 @@ fn who_is_listed_where_no_rule_is_is_no_reader_of_what_a_rule_is_for() {
 }
 
 #[test]
+fn a_file_that_was_moved_out_of_its_rule_is_rotated_by_its_name_alone() {
+    let (test, developer) = two_places();
+    let forged = with_entry(&test.read_text("prod/a.yaml"), &developer);
+    std::fs::remove_file(test.path("prod/a.yaml")).expect("it to go");
+    test.write("old/a.yaml", &forged);
+    for folder in [".", "old", "old/*.yaml"] {
+        let output = test.sealant(&["rotate", "-i", folder]).run().code(8);
+        assert!(
+            output.stderr.contains(&developer) && output.stderr.contains("`sealant rotate -i "),
+            "{output}"
+        );
+        assert_eq!(test.read_text("old/a.yaml"), forged);
+    }
+    test.sealant(&["rotate", "-i", "old/a.yaml"]).run().ok();
+    // Without a config nobody else says it.
+    std::fs::remove_file(test.path(".sops.yaml")).expect("it to go");
+    test.sealant(&["rotate", "-i", "old"]).run().ok();
+}
+
+#[test]
 fn where_no_rule_names_anybody_files_are_copied_as_ever() {
     let (test, _) = two_places();
     std::fs::remove_file(test.path(".sops.yaml")).expect("it to go");

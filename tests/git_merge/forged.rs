@@ -332,3 +332,23 @@ fn other_commits_are_read_only_where_a_file_can_have_been_for_others() {
         }
     }
 }
+
+#[test]
+fn a_file_that_was_moved_under_a_rule_is_merged() {
+    let repo = Repo::new(&[]);
+    let rule = format!("creation_rules:\n  - path_regex: ^prod/\n    age: {}\n", repo.recipient);
+    repo.test.write(".sops.yaml", rule);
+    repo.test.write("s.yaml", "a: one\nb: two\n");
+    repo.sealant(&["encrypt", "-i", "--age", &repo.recipient, "s.yaml"]);
+    repo.commit("no rule is for it");
+    repo.branches(
+        || {
+            std::fs::create_dir(repo.test.path("prod")).expect("a folder");
+            repo.ok(&["mv", "s.yaml", "prod/s.yaml"]);
+            repo.set("prod/s.yaml", "b", "ours");
+        },
+        || _ = repo.sealant(&["rotate", "-i", "s.yaml"]),
+    );
+    let _ = repo.merge().ok();
+    assert_eq!(repo.plain("prod/s.yaml"), "a: one\nb: ours\n");
+}

@@ -10,6 +10,9 @@ use super::parse::full_tag;
 use super::resolve::resolve;
 use crate::secret::SecretString;
 
+/// The most nodes that are read.
+const MAX_NODES: usize = 1 << 22;
+
 /// The nodes of a text in the order in which they begin.
 #[derive(Default)]
 pub struct Lenient {
@@ -49,6 +52,9 @@ impl Lenient {
         let mut reader = Reader::default();
         while let Some(next) = parser.next_event() {
             let Ok((event, span)) = next else { return reader.read };
+            if reader.read.nodes.len() >= MAX_NODES {
+                return reader.read;
+            }
             reader.event(&event, span.start.byte_offset().unwrap_or(0));
         }
         reader.read.is_whole = true;
