@@ -37,7 +37,9 @@ fn without_words(mut error: clap::Error, takes_value: bool) -> clap::Error {
             error.remove(ContextKind::Suggested);
         }
     }
-    if error.get(ContextKind::InvalidValue).is_some() {
+    // An empty one stands for a value that is missing.
+    let is_given = |value: &ContextValue| !matches!(value, ContextValue::String(text) if text.is_empty());
+    if error.get(ContextKind::InvalidValue).is_some_and(is_given) {
         error.insert(ContextKind::InvalidValue, hidden());
         error.remove(ContextKind::SuggestedValue);
     }
