@@ -7,7 +7,7 @@ use crate::cli::args::{FormatArgs, IdentityArgs, InputArgs, OutputArgs};
 use crate::cli::pipeline::{self, Item, Output, Pipeline, Summary, documents_or_named, in_two_steps};
 use crate::cli::repository::inputs_to_write;
 use crate::cli::{Context, block_on};
-use crate::document::{self, Document, Format, TreePath};
+use crate::document::{self, Document, Format, Losses, TreePath};
 use crate::error::Result;
 use crate::fs::Mode;
 use crate::secret::SecretBytes;
@@ -72,9 +72,12 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
             let opened = block_on(batch::open_documents(&service, sources));
             let decrypt = |(opened, name): (Result<OpenedDocument>, &Option<_>)| {
                 let OpenedDocument { file, key, .. } = opened?;
-                let plaintext = file.decrypt(&key, check)?;
                 let target = formats.of_result(file.format(), name.as_deref(), context.dialect);
-                show(plaintext, file.format(), target, extract.as_ref()).map(Some)
+                let plaintext = match target == file.format() {
+                    true => file.decrypt(&key, check)?,
+                    false => file.decrypt_to_convert(&key, check)?,
+                };
+                show(plaintext, file.format(), target, extract.as_ref(), losses(context)).map(Some)
             };
             opened.into_par_iter().zip(&names).map(decrypt).collect()
         })
@@ -82,11 +85,17 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
 }
 
 /// The plaintext as it was asked for: whole or one value of it, in its own format or another.
-fn show(plaintext: Plaintext, format: Format, target: Format, extract: Option<&TreePath>) -> Result<Output> {
+fn show(
+    plaintext: Plaintext,
+    format: Format,
+    target: Format,
+    extract: Option<&TreePath>,
+    losses: Losses,
+) -> Result<Output> {
     let Plaintext { bytes, warnings } = plaintext;
     let bytes = match extract {
         None if target == format => bytes,
-        None => document::convert(&*parse(format, bytes)?, target)?,
+        None => document::convert(&*parse(format, bytes)?, target, losses)?,
         Some(path) => {
             let document = parse(format, bytes)?;
             let node = path.find(&*document)?;
@@ -96,6 +105,11 @@ fn show(plaintext: Plaintext, format: Format, target: Format, extract: Option<&T
     Ok(Output { bytes, warnings })
 }
 
+/// sops passes over what a type cannot hold.
+pub(super) fn losses(context: &Context) -> Losses {
+    if context.is_sops() { Losses::AsSops } else { Losses::Refused }
+}
+
 fn parse(format: Format, bytes: SecretBytes) -> Result<Box<dyn Document>> {
-    document::parse(format, bytes, false)
+    document::parse_any(format, bytes, false)
 }

@@ -152,7 +152,7 @@ impl Edit<'_> {
             } else {
                 (file.adopt(edited)?, file.metadata.clone())
             };
-            let old = document::parse(file.format(), before.clone(), with_metadata)?;
+            let old = document::parse_any(file.format(), before.clone(), with_metadata)?;
             let change = Change { before: &[&*old], after: &*document, selection: &metadata.selection };
             self.claims.review(path, &change, Strictness::Edit { plaintext: self.args.plaintext })?;
             let written = file.write(&*document, metadata, key, None, self.context.host.now())?;

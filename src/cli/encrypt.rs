@@ -13,7 +13,7 @@ use crate::cli::repository::{inputs_to_write, plain_path};
 use crate::cli::unnamed::{Unnamed, is_named_by};
 use crate::cli::{Context, Failures, block_on, typed};
 use crate::config::{Configs, Policy, Selection};
-use crate::document::{self, Document, Format};
+use crate::document::{self, Document, Format, Losses};
 use crate::encrypted_file::{self, EncryptedFile, Holder, no_answer};
 use crate::error::{Error, Kind, Result};
 use crate::fs::{self, Mode, Snapshot};
@@ -297,16 +297,20 @@ impl<'a> Encrypt<'a> {
     }
 
     fn parse(&self, source: &mut Source, name: Option<&Path>) -> Result<Box<dyn Document>> {
-        // To sops an empty JSON file is broken JSON, which the parser says.
-        let is_empty_to_sops = !self.context.is_sops() || source.format != Format::Json;
-        if source.bytes.is_empty() && source.format != Format::Binary && is_empty_to_sops {
+        // To sops an empty JSON file is broken JSON, which the parser says; one of flat lines is a file as any other.
+        let is_nothing = match source.format {
+            Format::Yaml => true,
+            Format::Json => !self.context.is_sops(),
+            Format::Dotenv | Format::Ini | Format::Binary => false,
+        };
+        if source.bytes.is_empty() && is_nothing {
             return Err(Error::new(Kind::EmptyFile, "the file is empty: there is nothing to encrypt"));
         }
         let is_bytes = source.format == Format::Binary || document::of_utf16(&source.bytes).is_some();
         if !self.context.is_sops() && is_bytes {
             encrypted_file::nature(source.format, &source.bytes)?.refuse_encryption()?;
         }
-        let document = document::parse(source.format, std::mem::take(&mut source.bytes), false)?;
+        let document = self.read(source)?;
         match self.context.is_sops() {
             true if sops::is_encrypted(&*document) => return Err(sops::already_encrypted()),
             true => {}
@@ -319,7 +323,21 @@ impl<'a> Encrypt<'a> {
         if target == source.format {
             return Ok(document);
         }
-        document::parse(target, document::convert(&*document, target)?, false)
+        document::parse(target, document::convert(&*document, target, Losses::Refused)?, false)
+    }
+
+    /// A plaintext. That a key appears twice is usual in dotenv files, and nothing to sops in others.
+    fn read(&self, source: &mut Source) -> Result<Box<dyn Document>> {
+        let bytes = std::mem::take(&mut source.bytes);
+        if source.format != Format::Dotenv && !self.context.is_sops() {
+            return document::parse(source.format, bytes, false);
+        }
+        let document = document::parse_any(source.format, bytes, false)?;
+        if let Some((what, _)) = document::repeated(&*document) {
+            let shown = source.path.display();
+            self.context.ui.warning(format!("{shown}: {what}: most programs take the last"));
+        }
+        Ok(document)
     }
 
     fn without_last_applied(&self, document: Box<dyn Document>) -> Result<Box<dyn Document>> {

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use crate::batch;
 use crate::cli::args::{FormatArgs, IdentityArgs, Input};
+use crate::cli::decrypt::losses;
 use crate::cli::{Context, block_on, child, pipeline};
 use crate::document;
 use crate::error::{Error, Kind, Result};
@@ -60,13 +61,13 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     ))?;
     let in_file = |error: Error| error.in_file(input.shown());
     let format = opened.file.format();
-    let plaintext = opened.file.decrypt(&opened.key, MacCheck::Verify).map_err(in_file)?.bytes;
     let wanted = formats.of_result(format, input.name.as_deref(), context.dialect);
     let plaintext = if wanted == format {
-        plaintext
+        opened.file.decrypt(&opened.key, MacCheck::Verify).map_err(in_file)?.bytes
     } else {
-        let document = document::parse(format, plaintext, false).map_err(in_file)?;
-        document::convert(&*document, wanted).map_err(in_file)?
+        let plaintext = opened.file.decrypt_to_convert(&opened.key, MacCheck::Verify).map_err(in_file)?.bytes;
+        let document = document::parse_any(format, plaintext, false).map_err(in_file)?;
+        document::convert(&*document, wanted, losses(context)).map_err(in_file)?
     };
 
     let folder = PrivateDir::new(context.host)?;

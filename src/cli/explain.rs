@@ -225,7 +225,7 @@ impl Content {
             let encrypted = Some(IsEncrypted { selection: Some(selection), change });
             return Ok(Some(Self { format, is_preset: false, leaves, encrypted }));
         }
-        let document = document::parse(format, bytes, false)?;
+        let document = document::parse_any(format, bytes, false)?;
         let (selection, is_preset) = policy::selection(&*document, asked);
         let leaves = sops::reasons(&*document, &selection)?;
         Ok(Some(Self { format, is_preset, leaves, encrypted: None }))

@@ -72,7 +72,7 @@ fn show_value(
         context.ui.warning(format!("{shown}: {warning}"));
     }
     let format = file.format();
-    let document = document::parse(format, plaintext.bytes, false)?;
+    let document = document::parse_any(format, plaintext.bytes, false)?;
     let node = path.find(&*document)?;
     if args.report.is_json() {
         return context.ui.json(&document::to_data(&*document, node)?);

@@ -34,6 +34,9 @@ impl BinaryDocument {
         }
         let envelope = JsonDocument::parse(source)?;
         data_of(&envelope)?;
+        if let Some((message, line)) = repeated(&envelope) {
+            return Err(Error::new(Kind::Read, message).on_line(line));
+        }
         Ok(Self { envelope, payload: None })
     }
 }

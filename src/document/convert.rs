@@ -5,20 +5,36 @@
 
 use super::*;
 
+/// What becomes of what a format cannot hold, where sops passes over it: further documents of a stream, and in JSON bytes
+/// that are no UTF-8.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Losses {
+    AsSops,
+    Refused,
+}
+
 /// The values of `document` as a file of another format; metadata are left out.
-pub fn convert(document: &dyn Document, to: Format) -> Result<SecretBytes> {
+pub fn convert(document: &dyn Document, to: Format, losses: Losses) -> Result<SecretBytes> {
     if to == document.format() {
         return document.plaintext_file();
     }
-    let [root] = document.tree().documents() else {
+    let tree = document.tree();
+    let has_values = |&root: &NodeId| tree.entries(root).any(|entry| !document.is_metadata(entry));
+    let (root, others) = match tree.documents().split_first() {
+        Some((root, others)) => (*root, others),
+        None => return Err(Error::new(Kind::Emit, "the file holds no document")),
+    };
+    // A binary file is never the first of several documents to sops.
+    let may_pass_by = losses == Losses::AsSops && to != Format::Binary;
+    if !may_pass_by && others.iter().any(has_values) {
         let message = format!("a stream of several documents cannot become one of {to}");
         return Err(Error::new(Kind::Emit, message).advise("split the file first"));
-    };
+    }
     let mut text = match to {
-        Format::Yaml => yaml::emit(document)?,
-        Format::Json => json(document, *root)?,
-        Format::Dotenv => dotenv(document, *root)?,
-        Format::Ini => ini(document, *root)?,
+        Format::Yaml => yaml::emit_node(document, root)?,
+        Format::Json => json(document, root, losses)?,
+        Format::Dotenv => dotenv(document, root)?,
+        Format::Ini => ini(document, root)?,
         Format::Binary => return Ok(document.value(binary::data_of(document)?)?.into_plaintext()),
     };
     Ok(SecretBytes::new(std::mem::take(&mut *text).into_bytes()))
@@ -30,11 +46,11 @@ pub fn emit_value(document: &dyn Document, node: NodeId, to: Format) -> Result<S
     let tree = document.tree();
     let text = match (tree[node].kind, to) {
         (NodeKind::Map | NodeKind::List, Format::Yaml) => yaml::emit_node(document, node)?,
-        (NodeKind::Map, Format::Json) => json(document, node)?,
+        (NodeKind::Map, Format::Json) => json(document, node, Losses::Refused)?,
         (NodeKind::Map, Format::Dotenv) => dotenv(document, node)?,
         (NodeKind::Map, Format::Ini) => ini(document, node)?,
         (NodeKind::List, Format::Json) => {
-            let mut text = json(document, node)?;
+            let mut text = json(document, node, Losses::Refused)?;
             let end = text.trim_end().len();
             text.truncate(end);
             text
@@ -122,9 +138,10 @@ fn room_for(document: &dyn Document) -> SecretString {
     SecretString::new(String::with_capacity(2 * size + 64))
 }
 
-fn json(document: &dyn Document, root: NodeId) -> Result<SecretString> {
+fn json(document: &dyn Document, root: NodeId, losses: Losses) -> Result<SecretString> {
     let tree = document.tree();
     let mut out = room_for(document);
+    let lacks_default = lacks_default(document, root);
     // The open collections: whether each is a map, and whether it is empty so far.
     let mut open: Vec<(bool, bool)> = Vec::new();
     tree.walk(document.source(), root, &mut |path, step| {
@@ -148,19 +165,51 @@ fn json(document: &dyn Document, root: NodeId) -> Result<SecretString> {
             refuse_too_large(&out, Format::Json)?;
             break_line(&mut out, depth);
             if let Some(key) = path.last().filter(|_| *keyed) {
-                out.extend([json::quoted(key).as_str(), ": "]);
+                out.extend([json::quoted_for_web(key.as_bytes()).as_str(), ": "]);
             }
         }
         if let Step::Enter(_) = step {
             out.push(if map { '{' } else { '[' });
-            open.push((map, true));
+            let has_default = lacks_default && node == root;
+            if has_default {
+                break_line(&mut out, open.len() + 1);
+                out.push_str(&format!("\"{}\": {{}}", ini::DEFAULT));
+            }
+            open.push((map, !has_default));
         } else {
-            out.push_str(&SecretString::new(json::spelled(&document.value(node)?)?));
+            out.push_str(&match document.value(node)? {
+                Value::Str(bytes) if losses == Losses::AsSops || std::str::from_utf8(&bytes).is_ok() => {
+                    json::quoted_for_web(&bytes)
+                }
+                value => SecretString::new(json::spelled(&value)?),
+            });
         }
         Ok(())
     })?;
     out.push('\n');
     Ok(out)
+}
+
+/// Whether a file has no default section, which to sops every INI file has.
+pub(super) fn lacks_default(document: &dyn Document, root: NodeId) -> bool {
+    let tree = document.tree();
+    document.format() == Format::Ini
+        && tree.documents().contains(&root)
+        && tree.entry(document.source(), root, ini::DEFAULT).is_none()
+}
+
+/// Whether a comment is none, but the place of one behind a flow collection.
+fn is_place(document: &dyn Document, comment: NodeId) -> bool {
+    document.tree()[comment].span == Span::default()
+}
+
+/// The lines of a comment that a document of any format holds; none for the place of one.
+pub(super) fn comment_lines<'d>(
+    document: &'d dyn Document,
+    comment: NodeId,
+) -> impl Iterator<Item = &'d str> {
+    let text = document.tree()[comment].text.get(document.source());
+    text.split('\n').filter(move |_| !is_place(document, comment))
 }
 
 fn break_line(out: &mut String, depth: usize) {
@@ -170,6 +219,9 @@ fn break_line(out: &mut String, depth: usize) {
 
 fn dotenv(document: &dyn Document, root: NodeId) -> Result<SecretString> {
     let mut out = room_for(document);
+    if lacks_default(document, root) {
+        return Err(dotenv::nested(ini::DEFAULT));
+    }
     document.tree().walk(document.source(), root, &mut |path, step| {
         match step {
             Step::Enter(node) | Step::Leave(node) if node == root || document.is_metadata(node) => {}
@@ -180,9 +232,7 @@ fn dotenv(document: &dyn Document, root: NodeId) -> Result<SecretString> {
                 out.extend([SecretString::new(line).as_str(), "\n"]);
             }
             Step::Comment(node) => {
-                for line in document.tree()[node].text.get(document.source()).split('\n') {
-                    out.extend(["#", line, "\n"]);
-                }
+                comment_lines(document, node).for_each(|line| out.extend(["#", line, "\n"]));
             }
         }
         Ok(())
@@ -215,6 +265,7 @@ fn ini(document: &dyn Document, root: NodeId) -> Result<SecretString> {
                 let text = SecretString::new(flat::text_of(&document.value(node)?)?);
                 out.extend([SecretString::new(ini::entry_line(key, &text, width, " = ")?).as_str(), "\n"]);
             }
+            (Step::Comment(_), _) if is_place(document, node) => {}
             (Step::Comment(_), _) => {
                 let text = ini::comment_lines(tree[node].text.get(document.source()).trim());
                 let blank = if path.is_empty() && !out.is_empty() { "\n" } else { "" };
@@ -234,7 +285,8 @@ mod tests {
     use crate::document::testing::read;
 
     fn converted(from: Format, source: &str, to: Format) -> Result<String> {
-        convert(&*read(from, source), to).map(|bytes| String::from_utf8(bytes.to_vec()).unwrap())
+        convert(&*read(from, source), to, Losses::Refused)
+            .map(|bytes| String::from_utf8(bytes.to_vec()).unwrap())
     }
 
     #[test]
@@ -246,9 +298,68 @@ mod tests {
         );
         assert_eq!(converted(Format::Dotenv, "# c\nA=1\n", Format::Json).unwrap(), "{\n\t\"A\": \"1\"\n}\n");
         let binary = parse(Format::Binary, SecretBytes::new(b"a\n\"".to_vec()), false).unwrap();
-        assert_eq!(convert(&*binary, Format::Json).unwrap().as_slice(), b"{\n\t\"data\": \"a\\n\\\"\"\n}\n");
-        let binary = parse(Format::Binary, SecretBytes::new(vec![0xff]), false).unwrap();
-        assert_eq!(convert(&*binary, Format::Json).unwrap_err().kind(), Kind::Emit);
+        assert_eq!(
+            convert(&*binary, Format::Json, Losses::Refused).unwrap().as_slice(),
+            b"{\n\t\"data\": \"a\\n\\\"\"\n}\n"
+        );
+        let binary = parse(Format::Binary, SecretBytes::new(vec![b'a', 0xc3, 0xff]), false).unwrap();
+        assert_eq!(
+            String::from_utf8_lossy(&convert(&*binary, Format::Json, Losses::AsSops).unwrap()),
+            "{\n\t\"data\": \"a\\ufffd\\ufffd\"\n}\n"
+        );
+        assert_eq!(convert(&*binary, Format::Json, Losses::Refused).unwrap_err().kind(), Kind::Emit);
+        assert_eq!(
+            converted(Format::Yaml, "<a&>: {b: \"<\\L\"}\n", Format::Json).unwrap(),
+            "{\n\t\"\\u003ca\\u0026\\u003e\": {\n\t\t\"b\": \"\\u003c\\u2028\"\n\t}\n}\n"
+        );
+        assert_eq!(
+            converted(Format::Ini, "[s]\na = 1\n", Format::Json).unwrap(),
+            "{\n\t\"DEFAULT\": {},\n\t\"s\": {\n\t\t\"a\": \"1\"\n\t}\n}\n"
+        );
+        assert_eq!(converted(Format::Ini, "", Format::Json).unwrap(), "{\n\t\"DEFAULT\": {}\n}\n");
+    }
+
+    #[test]
+    fn a_stream_becomes_its_first_document_or_nothing() {
+        for (text, first, whole) in [
+            ("a: 1\n---\n", true, true),
+            ("a: 1\n---\n# c\n---\n{}\n", true, true),
+            ("a: 1\n---\nb: 2\n", true, false),
+            ("---\n---\nb: 2\n", true, false),
+            ("", false, false),
+        ] {
+            for (losses, is_written) in [(Losses::AsSops, first), (Losses::Refused, whole)] {
+                for to in [Format::Json, Format::Dotenv] {
+                    let written = convert(&*read(Format::Yaml, text), to, losses);
+                    assert_eq!(written.is_ok(), is_written, "{text:?} {losses:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn comments_go_where_sops_puts_them() {
+        assert_eq!(
+            converted(Format::Dotenv, "# c\n#d\nA=1\n# e\n\nB=x\n# f\n", Format::Yaml).unwrap(),
+            "# c\n#d\nA: \"1\"\n# e\nB: x\n# f\n"
+        );
+        assert_eq!(converted(Format::Dotenv, "# c\n", Format::Yaml).unwrap(), "# c\n{}\n");
+        assert_eq!(
+            converted(Format::Ini, "; sec\n[s]\n; k\nb = 2\n[e]\n", Format::Yaml).unwrap(),
+            "DEFAULT: {}\ns:\n    #sec\n    b: \"2\"\n    #k\ne: {}\n"
+        );
+        let text =
+            "m:\n  # h\n  a: 1 # i\n  b:\n    # x\n    - 1\n    - # y\n      c: 2 # z\n  d: {} # e\n  # f\n";
+        let document = read(Format::Yaml, text);
+        let node = TreePath::parse("[\"m\"]").unwrap().find(&*document).unwrap();
+        let written = emit_value(&*document, node, Format::Yaml).unwrap();
+        assert_eq!(
+            String::from_utf8_lossy(&written),
+            "# h\n# i\na: 1\nb:\n    # x\n    - 1\n    # y\n    # z\n    - c: 2\nd:\n    # e\n    {}\n# f\n"
+        );
+        assert_eq!(converted(Format::Yaml, "a: x # c\nb: y\n", Format::Dotenv).unwrap(), "# c\na=x\nb=y\n");
+        assert_eq!(converted(Format::Yaml, "{a: x}\n", Format::Dotenv).unwrap(), "a=x\n");
+        assert_eq!(converted(Format::Yaml, "s: {a: b}\n", Format::Ini).unwrap(), "[s]\na = b\n");
     }
 
     #[test]
@@ -288,6 +399,10 @@ mod tests {
         assert_eq!(
             converted(Format::Json, source, Format::Ini).unwrap(),
             "a = 1\n\n[s]\nkey = `x;y`\nk   = true\n\n[t]\n"
+        );
+        assert_eq!(
+            converted(Format::Json, "{\"s\": {\"a\": \"x\\ny\", \"b\": \"`\"}}", Format::Ini).unwrap(),
+            "[s]\na = \"\"\"x\ny\"\"\"\nb = \"\"\"`\"\"\"\n"
         );
         for source in ["{\"a\": 1}", "{\"a\": []}", "{\"a\": {\"b\": {}}}", "{\"a\": {\"b\": [1]}}"] {
             assert_eq!(

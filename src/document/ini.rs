@@ -285,7 +285,9 @@ pub(super) fn header(name: &str) -> Result<String> {
 pub(super) fn entry_line(key: &str, text: &str, width: usize, delimiter: &str) -> Result<String> {
     let name = spelled_key(key)
         .ok_or_else(|| Error::new(Kind::Emit, format!("{key:?} cannot be a key of an INI file")))?;
-    let value = spelled(text, Style::Plain, "").ok_or_else(|| not_writable(key))?;
+    // As ini.v1 chooses it.
+    let style = if text.contains(['\n', '`']) { Style::Folded } else { Style::Plain };
+    let value = spelled(text, style, "").ok_or_else(|| not_writable(key))?;
     let padding = " ".repeat(width.saturating_sub(name.len()));
     Ok(format!("{name}{padding}{delimiter}{value}"))
 }
@@ -644,7 +646,7 @@ impl<'s> Parser<'s> {
 
     fn twice(&self, what: &str, first: usize, second: usize) -> Error {
         let line = |at: usize| 1 + self.source[..at].matches('\n').count();
-        let message = format!("{what} stands twice, on lines {} and {}", line(first), line(second));
+        let message = format!("{what} appears twice, on lines {} and {}", line(first), line(second));
         self.error(second, &message).advise("remove or rename one of the two")
     }
 
@@ -792,9 +794,9 @@ mod tests {
         let refused = |source: &str| refusal(Format::Ini, source);
         assert_eq!(
             refused("[a]\nk=1\n[b]\nk=1\nk=2"),
-            "line 5: the key \"k\" of one section stands twice, on lines 4 and 5"
+            "line 5: the key \"k\" of one section appears twice, on lines 4 and 5"
         );
-        assert_eq!(refused("[sops]\n[sops]"), "line 2: the section [sops] stands twice, on lines 1 and 2");
+        assert_eq!(refused("[sops]\n[sops]"), "line 2: the section [sops] appears twice, on lines 1 and 2");
         assert_eq!(refused("[a]\nk"), "line 2: a line that is no section, comment or KEY = VALUE");
         assert_eq!(refused("[a"), "line 1: a section whose bracket is not closed");
         assert_eq!(refused("[]"), "line 1: a section without a name");

@@ -27,7 +27,7 @@ use std::path::Path;
 use serde_json::Value as Data;
 
 pub use binary::{BinaryDocument, binary_content};
-pub use convert::{convert, emit_value, variables};
+pub use convert::{Losses, convert, emit_value, variables};
 pub use dotenv::DotenvDocument;
 pub use edit::Edits;
 pub use example::{KUBERNETES_EXAMPLE, example};
@@ -35,7 +35,7 @@ pub use ini::IniDocument;
 pub use json::{JsonDocument, data_from_json};
 pub use path::{Paths, TreePath, WithCopies};
 pub use reconcile::{reconcile, scalar_to_data, to_data};
-pub use tree::{Node, NodeId, NodeKind, Span, Step, Style, Text, Tree, TreeBuilder};
+pub use tree::{Node, NodeId, NodeKind, Repeated, Span, Step, Style, Text, Tree, TreeBuilder};
 pub use utf16::{of_utf16, utf16};
 pub use value::{Value, ValueKind};
 pub use yaml::{
@@ -241,8 +241,27 @@ pub trait Document: Send + Sync {
     }
 }
 
-/// Reads a file of the given format. `encrypted` says whether a binary file is the JSON envelope of one.
+/// Reads a file of the given format. `encrypted` says whether a binary file is the JSON envelope of one, and whether a key
+/// may appear twice, as sops lets it: in plaintext that is an error.
 pub fn parse(format: Format, file: SecretBytes, encrypted: bool) -> Result<Box<dyn Document>> {
+    let document = parse_any(format, file, encrypted)?;
+    match repeated(&*document).filter(|_| !encrypted) {
+        Some((message, line)) => {
+            Err(Error::new(Kind::Read, message).on_line(line).advise("remove or rename one of the two"))
+        }
+        None => Ok(document),
+    }
+}
+
+/// What is said of the first key that appears twice in one map, and the line of the second.
+pub fn repeated(document: &dyn Document) -> Option<(String, usize)> {
+    let Repeated { key, first, second } = document.tree().repeated()?;
+    let [first, second] = [first, second].map(|at| document.line_of(*at));
+    Some((format!("the key {key:?} appears twice, on lines {first} and {second}"), second))
+}
+
+/// Reads a file as [`parse`] does, also a plaintext in which a key appears twice.
+pub fn parse_any(format: Format, file: SecretBytes, encrypted: bool) -> Result<Box<dyn Document>> {
     let limit = format.most_bytes();
     if file.len() > limit {
         return Err(Error::new(

@@ -86,6 +86,7 @@ impl TreePath {
             return Err(Error::new(Kind::SetFormat, "the root of a document cannot be replaced"));
         }
         self.refuse_metadata(document)?;
+        self.refuse_repeated(document)?;
         self.untied(document, |document| self.set_in(document, data, copies))
     }
 
@@ -133,6 +134,7 @@ impl TreePath {
         if self.0.is_empty() {
             return Err(Error::new(Kind::SetFormat, "the root of a document cannot be removed"));
         }
+        self.refuse_repeated(document)?;
         match self.walk(document)? {
             (_, []) => self.untied(document, |document| {
                 let (node, _) = self.walk(document)?;
@@ -140,6 +142,26 @@ impl TreePath {
             }),
             _ => Ok(None),
         }
+    }
+
+    /// Refuses to change one of two entries of the same name: which one is meant?
+    fn refuse_repeated(&self, document: &dyn Document) -> Result<()> {
+        let (tree, source) = (document.tree(), document.source());
+        let Some(mut node) = tree.documents().first().copied().filter(|_| tree.repeated().is_some()) else {
+            return Ok(());
+        };
+        for part in &self.0 {
+            let at = tree.resolve(node);
+            let is_it =
+                |key: &String| tree.entries(at).filter(|&entry| tree[entry].key.get(source) == key).count();
+            if matches!(part, Part::Key(key) if tree[at].kind == NodeKind::Map && is_it(key) > 1) {
+                return Err(Error::new(Kind::SetFormat, format!("{part} of {self} appears more than once"))
+                    .advise("take all but one of them out with `sealant edit`"));
+            }
+            let Some(next) = part.step(document, node) else { break };
+            node = next;
+        }
+        Ok(())
     }
 
     /// Makes sure that edits say what is meant and nothing else. In YAML a comment can come to stand in a block scalar,

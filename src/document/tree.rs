@@ -138,11 +138,21 @@ pub enum Step {
     Comment(NodeId),
 }
 
+/// A key that two entries of one map have.
+#[derive(Debug, Clone)]
+pub struct Repeated {
+    pub key: String,
+    /// Where the first of the two is, and the second, in bytes.
+    pub first: usize,
+    pub second: usize,
+}
+
 /// The nodes of a document, each collection before its children.
 #[derive(Debug, Default)]
 pub struct Tree {
     nodes: Vec<Node>,
     documents: Vec<NodeId>,
+    repeated: Option<Repeated>,
 }
 
 impl Index<NodeId> for Tree {
@@ -159,6 +169,11 @@ impl Tree {
 
     pub fn is_empty(&self) -> bool {
         self.nodes.is_empty()
+    }
+
+    /// The first key that appears twice in one map, if there is one.
+    pub fn repeated(&self) -> Option<&Repeated> {
+        self.repeated.as_ref()
     }
 
     /// Whether there are aliases in it.
@@ -417,6 +432,11 @@ impl TreeBuilder {
         let node = &mut self.tree.nodes[comment.index()];
         node.span = text;
         node.text = Text::Source(text);
+    }
+
+    /// Says that a key appears twice in one map, at these bytes.
+    pub fn repeat(&mut self, key: &str, first: usize, second: usize) {
+        self.tree.repeated.get_or_insert_with(|| Repeated { key: key.to_owned(), first, second });
     }
 
     /// Moves the node that was added last before the one added before it: both are leaves of one collection.

@@ -36,7 +36,7 @@ impl Objects {
     pub fn parse(format: Format, bytes: SecretBytes) -> Result<Self> {
         let mut document = document::parse(format, bytes, false)?;
         if format == Format::Json {
-            let yaml = document::convert(&*document, Format::Yaml)?;
+            let yaml = document::convert(&*document, Format::Yaml, document::Losses::Refused)?;
             document = document::parse(Format::Yaml, yaml, false)?;
         }
         let tree = document.tree();

@@ -21,6 +21,17 @@ pub enum MacCheck {
     Ignore,
 }
 
+/// What a plaintext is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// The file that was encrypted.
+    File,
+    /// To be changed and written back: the metadata stay where they are.
+    Writing,
+    /// To become a file of another type: a whole number that is a float is spelled as one.
+    Conversion,
+}
+
 /// A decrypted file.
 pub struct Plaintext {
     pub bytes: SecretBytes,
@@ -28,19 +39,22 @@ pub struct Plaintext {
     pub warnings: Vec<String>,
 }
 
-/// Decrypts a document. With `keep_metadata` the `sops` block stays where it is, for commands that write it back.
+/// Decrypts a document.
 pub(super) fn decrypt(
     document: &dyn Document,
     metadata: &Metadata,
     key: &DataKey,
     check: MacCheck,
-    keep_metadata: bool,
+    purpose: Purpose,
 ) -> Result<Plaintext> {
+    let keep_metadata = purpose == Purpose::Writing;
     let cipher = Cipher::new(key);
     let spellings = Spellings::decrypt(&cipher, metadata);
     let Opened { mut edits, spelled, mac, ambiguous, mut warnings } =
-        open_values(document, metadata, &cipher, &spellings, Hashing::Today)?;
+        open_values(document, metadata, &cipher, &spellings, Hashing::Today, purpose)?;
     warnings.extend(lost(&cipher, metadata).into_iter().map(str::to_owned));
+    warnings
+        .extend(document::repeated(document).map(|(what, _)| format!("{what}: most programs take the last")));
     if check == MacCheck::Verify {
         verify_mac(document, metadata, &cipher, &mac.finish(), ambiguous)?;
     }
@@ -117,6 +131,7 @@ fn open_values(
     cipher: &Cipher,
     spellings: &Spellings,
     hashing: Hashing,
+    purpose: Purpose,
 ) -> Result<Opened> {
     let (edits, spelled, warnings) = (Edits::default(), Vec::new(), Vec::new());
     let mac = Mac::new(metadata.mac_only_encrypted);
@@ -166,6 +181,9 @@ fn open_values(
         match value {
             Some(value) if is_binary || spellings.get(number).is_some() => {
                 opened.spelled.push(Spelled { number, at: leaf.at, value, is_comment });
+            }
+            Some(Value::Float(float)) if purpose == Purpose::Conversion && float.fract() == 0.0 => {
+                opened.edits.merge(document.put_spelling(leaf.at, &format!("{float:?}")));
             }
             Some(value) => opened.edits.merge(put(document, leaf.at, &value, is_comment)?),
             None => {}
@@ -283,7 +301,8 @@ fn verify_mac(
         return Ok(());
     }
     if ambiguous {
-        let again = open_values(document, metadata, cipher, &Spellings::default(), Hashing::OldJson)?;
+        let spellings = Spellings::default();
+        let again = open_values(document, metadata, cipher, &spellings, Hashing::OldJson, Purpose::File)?;
         if same(&stored, &again.mac.finish()) {
             return Ok(());
         }

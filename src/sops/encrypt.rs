@@ -14,7 +14,7 @@ use crate::error::{Error, Kind, Result};
 use crate::secret::{DataKey, SecretBytes, SecretString};
 use crate::sops::aliases;
 use crate::sops::cipher::{Cipher, Token};
-use crate::sops::decrypt::{self, MacCheck};
+use crate::sops::decrypt::{self, MacCheck, Purpose};
 use crate::sops::leaves::{self, Leaf};
 use crate::sops::mac::{self, Mac};
 use crate::sops::metadata::Metadata;
@@ -338,7 +338,7 @@ fn check(document: &dyn Document, text: SecretString, key: &DataKey) -> Result<C
         .map_err(|error| does_not_read_back(&error.to_string()))?;
     let data = written.metadata()?.ok_or_else(|| does_not_read_back("it has no metadata"))?;
     let metadata = Metadata::from_data(&data)?;
-    let opened = decrypt::decrypt(&*written, &metadata, key, MacCheck::Verify, false)
+    let opened = decrypt::decrypt(&*written, &metadata, key, MacCheck::Verify, Purpose::File)
         .map_err(|error| does_not_read_back(&error.to_string()))?;
     let warnings = compare(document, opened.bytes)?;
     let bytes = std::mem::take(&mut *written.into_source()).into_bytes();
@@ -365,8 +365,8 @@ fn compare(document: &dyn Document, back: SecretBytes) -> Result<Vec<String>> {
     }
     let format = document.format();
     let back =
-        document::parse(format, back, false).map_err(|error| does_not_read_back(&error.to_string()))?;
-    let meant = document::parse(format, meant, false)?;
+        document::parse_any(format, back, false).map_err(|error| does_not_read_back(&error.to_string()))?;
+    let meant = document::parse_any(format, meant, false)?;
     match first_difference(&*meant, &*back) {
         Some(Difference::Value(place)) => Err(does_not_read_back(&place)),
         Some(Difference::Spelling(line)) => {

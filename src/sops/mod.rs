@@ -33,7 +33,7 @@ pub use nature::{
 };
 pub use reasons::{Reason, reasons};
 
-use crate::document::{self, Document, Edits, Format, NodeId, Value};
+use crate::document::{self, Document, Edits, Format, Losses, NodeId, Value};
 use crate::error::{Error, Kind, Result};
 use crate::keys::Content;
 use crate::secret::{DataKey, SecretBytes};
@@ -63,7 +63,10 @@ pub fn encrypt(
 
 fn refuse_nothing(document: &dyn Document) -> Result<()> {
     if document.tree().documents().is_empty() {
-        return Err(Error::new(Kind::EmptyFile, "there is nothing in the file to encrypt"));
+        return Err(match document.source().is_empty() {
+            true => Error::new(Kind::EmptyFile, "there is nothing in the file to encrypt"),
+            false => Error::new(Kind::Read, "broken YAML: no document, only comments"),
+        });
     }
     Ok(())
 }
@@ -176,7 +179,13 @@ impl Encrypted {
 
     /// The plaintext file.
     pub fn decrypt(&self, key: &DataKey, check: MacCheck) -> Result<Plaintext> {
-        decrypt::decrypt(&*self.document, &self.metadata, key, check, false)
+        decrypt::decrypt(&*self.document, &self.metadata, key, check, decrypt::Purpose::File)
+    }
+
+    /// The plaintext as another format is made of it: with the types that the ciphertexts say, also where the file that sops
+    /// would write has lost them.
+    pub fn decrypt_to_convert(&self, key: &DataKey, check: MacCheck) -> Result<Plaintext> {
+        decrypt::decrypt(&*self.document, &self.metadata, key, check, decrypt::Purpose::Conversion)
     }
 
     /// The plaintext as a document in which the metadata still stands, for [`Encrypted::write`].
@@ -186,14 +195,19 @@ impl Encrypted {
         if ends_open || self.format() == Format::Binary {
             return self.adopt(self.decrypt(key, check)?.bytes);
         }
-        let plaintext = decrypt::decrypt(&*self.document, &self.metadata, key, check, true)?;
+        let plaintext =
+            decrypt::decrypt(&*self.document, &self.metadata, key, check, decrypt::Purpose::Writing)?;
         document::parse(self.format(), plaintext.bytes, true)
     }
 
     /// A plaintext that was edited apart from its file, as a document with this file's metadata in its place where
     /// that leaves all values as they are.
     pub fn adopt(&self, plaintext: SecretBytes) -> Result<Box<dyn Document>> {
-        let edited = document::parse(self.format(), plaintext, false)?;
+        // What its author has encrypted so may stay so.
+        let edited = match self.document.tree().repeated().is_some() || self.format() == Format::Dotenv {
+            true => document::parse_any(self.format(), plaintext, false)?,
+            false => document::parse(self.format(), plaintext, false)?,
+        };
         refuse_nothing(&*edited)?;
         if let Some(line) = encrypt::line_of_metadata(&*edited) {
             return Err(Error::new(
@@ -303,7 +317,7 @@ impl Encrypted {
     /// This file in another type, with the same ciphertexts, MAC and recipients. Comments go where the type has none, and
     /// so do spellings and names of aliases, which are of the old text. What the type cannot hold is an error of kind [`Kind::Emit`].
     pub fn written_as(&self, format: Format) -> Result<Vec<u8>> {
-        let text = document::convert(&*self.document, format)?;
+        let text = document::convert(&*self.document, format, Losses::Refused)?;
         let document = document::parse(format, text, true)?;
         let mut metadata = self.metadata.clone();
         (metadata.spellings, metadata.aliases) = (None, None);

@@ -44,6 +44,62 @@ fn another_format_is_written_as_sops_writes_it() {
 }
 
 #[test]
+fn a_key_that_appears_twice_is_read_and_one_of_the_two_can_be_taken_out() {
+    let test = sandbox();
+    let key = |args: &[&str]| test.sealant(args).env("SOPS_AGE_KEY", IDENTITY);
+    for (file, plain, path, edit, left) in [
+        ("d.json", "{\"a\":1,\"b\":2,\"a\":3}\n", "[\"a\"]", "s/\"a\":1,//", "{\"b\":2,\"a\":3}\n"),
+        ("d.env", "A=1\nB=2\nA=3\n", "[\"A\"]", "/A=1/d", "B=2\nA=3\n"),
+        ("d.yaml", "x: 1\n---\na: 1\nb: 2\na: 3\n", "", "/a: 1/d", "x: 1\n---\nb: 2\na: 3\n"),
+    ] {
+        test.write(file, plain);
+        let asked = test.sealant(&["encrypt", "-i", "--age", RECIPIENT, file]).run();
+        assert_eq!(asked.status, if file == "d.env" { 0 } else { 2 }, "{}", asked.stderr);
+        assert!(asked.stderr.contains("appears twice"), "{}", asked.stderr);
+        test.write(file, plain);
+        test.sealant(&["sops", "encrypt", "-i", "--age", RECIPIENT, file]).run().ok();
+        let read = key(&["decrypt", file]).run().ok();
+        assert_eq!(read.text(), plain);
+        assert!(read.stderr.contains("appears twice, on lines"), "{}", read.stderr);
+        key(&["rotate", "-i", file]).run().ok();
+        if !path.is_empty() {
+            let refused = key(&["set", file, path, "\"x\""]).run().code(7);
+            assert!(refused.stderr.contains("appears more than once"), "{}", refused.stderr);
+            let other = if file == "d.env" { "[\"B\"]" } else { "[\"b\"]" };
+            key(&["set", file, other, "5"]).run().ok();
+            key(&["set", file, other, "2"]).run().ok();
+        }
+        key(&["edit", file]).env("SOPS_EDITOR", format!("sed -i '{edit}'")).run().ok();
+        assert_eq!(key(&["decrypt", file]).run().ok().text(), left);
+    }
+    let run = key(&["exec-env", "d.env", "echo $A"]).run().ok();
+    assert_eq!(run.text(), "3\n");
+}
+
+#[test]
+fn an_empty_file_of_flat_lines_is_a_file_as_any_other() {
+    let test = sandbox();
+    for file in ["z.env", "z.ini"] {
+        test.write(file, "");
+        test.sealant(&["encrypt", "-i", "--age", RECIPIENT, file]).run().ok();
+        assert!(test.read_text(file).contains("lastmodified"), "{file}");
+        assert_eq!(decrypt(&test, &[file]).ok().text(), "");
+    }
+}
+
+#[test]
+fn a_stream_becomes_its_first_document_to_sops_alone() {
+    let test = sandbox();
+    for (plain, code) in [("a: x\n---\nb: y\n", 4), ("a: x\n---\n", 0)] {
+        test.write("s.yaml", plain);
+        test.sealant(&["encrypt", "-i", "--age", RECIPIENT, "s.yaml"]).run().ok();
+        decrypt(&test, &["--output-type", "json", "s.yaml"]).code(code);
+        let by_name = test.sealant(&["sops", "decrypt", "--output-type", "dotenv", "s.yaml"]);
+        assert_eq!(by_name.env("SOPS_AGE_KEY", IDENTITY).run().ok().text(), "a=x\n");
+    }
+}
+
+#[test]
 fn plaintext_is_written_for_its_owner_alone() {
     use std::os::unix::fs::PermissionsExt;
     let test = encrypted();

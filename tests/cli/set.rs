@@ -71,7 +71,7 @@ fn what_cannot_be_set_has_the_codes_of_sops_and_leaves_the_file() {
     let cases: [(&[&str], i32, &str); 14] = [
         (&["secret.yaml", "[\"a\"]", "hunter3"], 7, "the value is not JSON"),
         (&["secret.yaml", "[\"a\"]", "\"hunter3"], 7, "the value is not JSON"),
-        (&["secret.yaml", "[\"a\"]", "{\"x\": 1, \"x\": 2}"], 7, "stands twice"),
+        (&["secret.yaml", "[\"a\"]", "{\"x\": 1, \"x\": 2}"], 7, "appears twice"),
         (&["secret.yaml", "[\"a\"]", "9223372036854775808"], 7, "does not fit into 64 bits"),
         (&["secret.yaml", "db.password", "1"], 7, "'[\"db\"][\"password\"]'"),
         (&["secret.yaml", "", "1"], 7, "the root of a document"),

@@ -4,8 +4,9 @@ use serde_json::Value as Data;
 use zeroize::Zeroizing;
 
 use super::spell::{self, Place};
-use super::{FLOW, Null, Part, YamlDocument, quirks};
-use crate::document::convert::refuse_too_large;
+use super::{FLOW, Part, YamlDocument, quirks};
+use crate::document::convert::{comment_lines, lacks_default, refuse_too_large};
+use crate::document::ini::DEFAULT as DEFAULT_SECTION;
 use crate::document::{
     Document, Edits, Format, METADATA_KEY, Node, NodeId, NodeKind, Span, Style, Tree, reconcile,
 };
@@ -292,7 +293,7 @@ impl YamlDocument {
         let writer = Writer { unit: SOPS_INDENT, ..self.writer() };
         writer.write_entry(Some(METADATA_KEY), metadata, column, &mut block);
         let starts_line = part.end == 0 || self.source[..part.end].ends_with('\n');
-        if part.empty.is_some() && !starts_line && part.end < self.source.len() {
+        if part.null.is_some() && !starts_line && part.end < self.source.len() {
             return Err(Error::new(Kind::Read, "a document without content on the line of its end marker")
                 .on_line(self.line_of(part.end)));
         }
@@ -343,17 +344,18 @@ impl YamlDocument {
         if self.tree[part.root].style == Style::Flow {
             return self.remove_entries(&[block]);
         }
-        Ok(Edits::replace(self.block_lines(block, None), ""))
+        // Without a marker there would be no document any more.
+        let alone = !part.marked && self.tree.entries(part.root).nth(1).is_none();
+        let nothing = if alone { format!("{{}}{}", self.newline) } else { String::new() };
+        Ok(Edits::replace(self.block_lines(block, None), nothing))
     }
 }
 
 impl Part {
     /// Takes out what says that the document is null, and leaves that there is one.
     fn without_null(&self) -> Edits {
-        match self.empty {
-            Some(Null { span, marked }) if !span.is_empty() => {
-                Edits::replace(span, if marked { "" } else { "---" })
-            }
+        match self.null {
+            Some(null) if !null.is_empty() => Edits::replace(null, if self.marked { "" } else { "---" }),
             _ => Edits::default(),
         }
     }
@@ -487,84 +489,126 @@ pub fn yaml_entry(key: &str, text: &str, column: usize) -> SecretString {
     out
 }
 
-/// A plaintext document of any format as YAML, laid out as sops does it: block style, comments dropped.
-pub(in crate::document) fn emit(document: &dyn Document) -> Result<SecretString> {
-    let mut out = Zeroizing::new(String::new());
-    let tree = document.tree();
-    for (at, &root) in tree.documents().iter().enumerate() {
-        if at > 0 {
-            out.push_str("---\n");
-        }
-        out.push_str(&emit_node(document, root)?);
-    }
-    Ok(out)
-}
-
-/// One node of any document as YAML lines.
+/// One node of any document as YAML lines, laid out as sops does it: block style, comments on lines of their own.
+/// Metadata are left out.
 pub(in crate::document) fn emit_node(document: &dyn Document, node: NodeId) -> Result<SecretString> {
-    let mut out = Zeroizing::new(String::new());
-    let tree = document.tree();
-    let entries: Vec<_> = match tree[node].kind {
-        NodeKind::Map | NodeKind::List => tree.entries(node).collect(),
-        _ => Vec::new(),
-    };
-    for &entry in &entries {
-        match tree[node].kind {
-            NodeKind::Map => {
-                out.push_str(&spell::string(tree[entry].key.get(document.source()), FLOW));
-                out.push(':');
-            }
-            _ => out.push('-'),
+    let mut emitter = Emitter { document, out: Zeroizing::new(String::new()) };
+    match document.tree()[node].kind {
+        NodeKind::Map | NodeKind::List => emitter.collection(node, 0, Begin::Nothing)?,
+        _ => {
+            emitter.value(node, NodeKind::Map, 0)?;
+            emitter.out.remove(0);
         }
-        emit_value(document, entry, tree[node].kind, 0, &mut out)?;
-        out.push('\n');
     }
-    if entries.is_empty() {
-        emit_value(document, node, NodeKind::Map, 0, &mut out)?;
-        out.remove(0);
-        out.push('\n');
-    }
-    Ok(out)
+    emitter.out.push('\n');
+    Ok(emitter.out)
 }
 
-fn emit_value(
-    document: &dyn Document,
-    node: NodeId,
-    parent: NodeKind,
-    column: usize,
-    out: &mut String,
-) -> Result<()> {
-    let tree = document.tree();
-    let target = tree.resolve(node);
-    let indent = child_indent(parent, column, SOPS_INDENT);
-    let kind = tree[target].kind;
-    let entries: Vec<_> = match kind {
-        NodeKind::Map | NodeKind::List => tree.entries(target).collect(),
-        _ => {
-            let place = Place { flow: false, one_line: false, indent, newline: "\n" };
-            out.push(' ');
-            out.push_str(&spell::value(&document.value(target)?, Style::Plain, place));
-            return Ok(());
+/// What a collection begins behind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Begin {
+    Nothing,
+    /// A key, on whose line nothing of it goes.
+    Key,
+    /// A dash, behind which its first entry goes; the comments before that are above the dash.
+    Dash,
+}
+
+/// Writes nodes of any document in block style.
+struct Emitter<'d> {
+    document: &'d dyn Document,
+    out: SecretString,
+}
+
+impl Emitter<'_> {
+    fn collection(&mut self, node: NodeId, column: usize, begin: Begin) -> Result<()> {
+        let document = self.document;
+        let (tree, node) = (document.tree(), document.tree().resolve(node));
+        let is_map = tree[node].kind == NodeKind::Map;
+        let children: Vec<_> = tree.children(node).filter(|&child| !document.is_metadata(child)).collect();
+        let mut begun = begin != Begin::Dash;
+        if lacks_default(document, node) {
+            self.line(column);
+            self.out.push_str(&format!("{DEFAULT_SECTION}: {{}}"));
         }
-    };
-    if entries.is_empty() {
-        out.push_str(if kind == NodeKind::Map { " {}" } else { " []" });
+        for &child in &children {
+            refuse_too_large(&self.out, Format::Yaml)?;
+            if tree[child].kind == NodeKind::Comment {
+                if begun {
+                    self.comment(child, column);
+                }
+                continue;
+            }
+            self.comments_of_item(child, is_map, column);
+            match std::mem::replace(&mut begun, true) {
+                true => self.line(column),
+                false => self.out.push(' '),
+            }
+            if is_map {
+                let key = tree[child].key.get(document.source());
+                self.out.extend([spell::string(key, FLOW).as_str(), ":"]);
+            } else {
+                self.out.push('-');
+            }
+            self.value(child, tree[node].kind, column)?;
+        }
+        if tree.entries(node).all(|entry| document.is_metadata(entry)) && !lacks_default(document, node) {
+            match children.iter().any(|&child| comment_lines(document, child).next().is_some()) && begun
+                || begin == Begin::Nothing
+            {
+                true => self.line(column),
+                false => self.out.push(' '),
+            }
+            self.out.push_str(if is_map { "{}" } else { "[]" });
+        }
+        Ok(())
     }
-    for (at, entry) in entries.into_iter().enumerate() {
-        refuse_too_large(out, Format::Yaml)?;
-        if at == 0 && parent == NodeKind::List {
-            out.push(' ');
-        } else {
-            out.push('\n');
-            out.extend(std::iter::repeat_n(' ', indent));
+
+    /// What stands behind a colon or a dash.
+    fn value(&mut self, node: NodeId, parent: NodeKind, column: usize) -> Result<()> {
+        let target = self.document.tree().resolve(node);
+        let indent = child_indent(parent, column, SOPS_INDENT);
+        if matches!(self.document.tree()[target].kind, NodeKind::Map | NodeKind::List) {
+            let begin = if parent == NodeKind::List { Begin::Dash } else { Begin::Key };
+            return self.collection(target, indent, begin);
         }
-        if kind == NodeKind::Map {
-            out.push_str(&spell::string(tree[entry].key.get(document.source()), FLOW));
-            out.push(':');
-        } else {
-            out.push('-');
-        }
-        emit_value(document, entry, kind, indent, out)?;
+        let place = Place { flow: false, one_line: false, indent, newline: "\n" };
+        self.out.push(' ');
+        self.out.push_str(&spell::value(&self.document.value(target)?, Style::Plain, place));
+        Ok(())
     }
-    Ok(())
+
+    /// The comments with which a collection in a list begins: they go above its dash.
+    fn comments_of_item(&mut self, item: NodeId, in_map: bool, column: usize) {
+        let tree = self.document.tree();
+        let mut at = tree.resolve(item);
+        while !in_map && matches!(tree[at].kind, NodeKind::Map | NodeKind::List) {
+            let mut first = None;
+            for child in tree.children(at) {
+                if tree[child].kind != NodeKind::Comment {
+                    first = Some(child);
+                    break;
+                }
+                self.comment(child, column);
+            }
+            match first.filter(|_| tree[at].kind == NodeKind::List) {
+                Some(inner) => at = tree.resolve(inner),
+                None => break,
+            }
+        }
+    }
+
+    fn comment(&mut self, comment: NodeId, column: usize) {
+        for (number, line) in comment_lines(self.document, comment).enumerate() {
+            self.line(column);
+            self.out.extend([if number == 0 { "#" } else { "# " }, line]);
+        }
+    }
+
+    fn line(&mut self, column: usize) {
+        if !self.out.is_empty() {
+            self.out.push('\n');
+        }
+        self.out.extend(std::iter::repeat_n(' ', column));
+    }
 }

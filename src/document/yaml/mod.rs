@@ -24,7 +24,7 @@ use crate::secret::SecretString;
 pub use self::aliases::{
     Copies, WrittenAlias, WrittenOut, check_merge_keys, check_start, put_back, write_out,
 };
-pub(super) use self::change::{emit, emit_node};
+pub(super) use self::change::emit_node;
 pub use self::change::{yaml_entry, yaml_of};
 pub use self::lenient::{Lenient, LenientKind};
 pub use self::parse::BREAKS_OF_OTHERS;
@@ -57,18 +57,11 @@ struct Part {
     root: NodeId,
     /// Where its text ends: before the marker of the next, else at the end of the file.
     end: usize,
-    /// It has no content but comments.
-    empty: Option<Null>,
-    metadata: Option<NodeId>,
-}
-
-/// That a document is null.
-#[derive(Debug, Clone, Copy)]
-struct Null {
-    /// What says so, where anything does.
-    span: Span,
     /// A `---` says that there is a document.
     marked: bool,
+    /// It has no content but comments, and this says so, where anything does.
+    null: Option<Span>,
+    metadata: Option<NodeId>,
 }
 
 impl YamlDocument {

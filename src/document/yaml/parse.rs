@@ -7,7 +7,7 @@ use granit_parser::{Event, Parser, Placement, ScalarStyle, StructureStyle, Tag};
 
 use super::change::SOPS_INDENT;
 use super::resolve::resolve;
-use super::{Null, Part, YamlDocument, block, column, quirks};
+use super::{Part, YamlDocument, block, column, quirks};
 use crate::document::edit::line_end;
 use crate::document::{
     MAX_DEPTH, METADATA_KEY, NodeId, NodeKind, Span, Style, Text, Tree, TreeBuilder, Value,
@@ -539,11 +539,11 @@ impl<'s> Reader<'s> {
             );
         }
         let start = if empty { span.end() } else { self.start_with_properties(self.at, span, tag) };
-        let null = Null { span: Span::new(start, span.end()), marked: self.explicit };
+        let null = Some(Span::new(start, span.end()));
         let at = Span::new(self.at, self.at);
         let root = self.add(NodeKind::Map, Style::Plain, None, at, Text::default());
         self.flush_comments(0);
-        self.parts.push(Part { root, end: usize::MAX, empty: Some(null), metadata: None });
+        self.parts.push(Part { root, end: usize::MAX, marked: self.explicit, null, metadata: None });
         self.at = self.at.max(span.end());
         Ok(())
     }
@@ -590,9 +590,21 @@ impl<'s> Reader<'s> {
             }
             None => false,
         };
-        if duplicate {
-            return self.fail(span.start(), Kind::Read, format!("the key `{text}` stands twice in one map"));
+        if duplicate { self.repeat(name, start) } else { Ok(()) }
+    }
+
+    /// go-yaml looks for keys that appear twice in the first document alone.
+    fn repeat(&mut self, key: &str, at: usize) -> Result<()> {
+        let is_metadata = self.open.len() == 1 && key == METADATA_KEY;
+        if self.parts.len() == 1 || is_metadata {
+            return self
+                .fail(at, Kind::Read, format!("the key {key:?} appears twice in one map"))
+                .map_err(|error: Error| error.advise("remove or rename one of the two"));
         }
+        let tree = self.builder.tree();
+        let first = self.open.last().and_then(|open| tree.entry(self.source, open.node, key));
+        let first = first.map_or(at, |first| tree[first].key_span.start());
+        self.builder.repeat(key, first, at);
         Ok(())
     }
 
@@ -740,7 +752,8 @@ impl<'s> Reader<'s> {
         let style = if flow { Style::Flow } else { Style::Plain };
         let node = self.add(kind, style, key, Span::new(span.start(), span.end()), Text::default());
         if self.open.is_empty() {
-            self.parts.push(Part { root: node, end: usize::MAX, empty: None, metadata: None });
+            let marked = self.explicit;
+            self.parts.push(Part { root: node, end: usize::MAX, marked, null: None, metadata: None });
         }
         let column = match kind {
             NodeKind::List => usize::MAX,
