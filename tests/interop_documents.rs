@@ -1,6 +1,8 @@
 //! Every kind of document beside the real sops: what one encrypts the other decrypts to the same.
 
 mod common;
+#[path = "interop_documents/corpus.rs"]
+mod corpus;
 #[path = "interop_documents/forgeries.rs"]
 mod forgeries;
 #[path = "interop_documents/natures.rs"]

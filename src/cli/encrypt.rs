@@ -501,7 +501,8 @@ impl Old {
         if rekey::recipients(holder, Some(&recipe.keys), &Wish::default()).is_err() {
             return Ok(Some("is for other recipients"));
         }
-        let known = sops::all_contents(&*document::parse(document.format(), self.plaintext.clone(), false)?)?;
+        let known =
+            sops::all_contents(&*document::parse_any(document.format(), self.plaintext.clone(), false)?)?;
         let is_known = sops::encrypted_contents(document, &recipe.selection)?.is_subset(&known);
         Ok((!is_known)
             .then_some("does not hold all of them, and whoever made its data key could read the others"))

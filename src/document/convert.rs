@@ -204,10 +204,7 @@ fn is_place(document: &dyn Document, comment: NodeId) -> bool {
 }
 
 /// The lines of a comment that a document of any format holds; none for the place of one.
-pub(super) fn comment_lines<'d>(
-    document: &'d dyn Document,
-    comment: NodeId,
-) -> impl Iterator<Item = &'d str> {
+pub(super) fn comment_lines(document: &dyn Document, comment: NodeId) -> impl Iterator<Item = &str> {
     let text = document.tree()[comment].text.get(document.source());
     text.split('\n').filter(move |_| !is_place(document, comment))
 }

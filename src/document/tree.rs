@@ -434,6 +434,14 @@ impl TreeBuilder {
         node.text = Text::Source(text);
     }
 
+    /// The entry of an open map with this key.
+    pub fn open_entry(&self, source: &str, map: NodeId, key: &str) -> Option<NodeId> {
+        let below = (map.index() + 1..self.tree.len()).map(NodeId::new);
+        let is_entry =
+            |&node: &NodeId| self.tree[node].parent == map && self.tree[node].kind != NodeKind::Comment;
+        below.filter(is_entry).find(|&node| self.tree[node].key.get(source) == key)
+    }
+
     /// Says that a key appears twice in one map, at these bytes.
     pub fn repeat(&mut self, key: &str, first: usize, second: usize) {
         self.tree.repeated.get_or_insert_with(|| Repeated { key: key.to_owned(), first, second });

@@ -210,7 +210,16 @@ impl YamlDocument {
             Some(comment) => gap[comment..].find('\n').map_or(gap.len(), |end| comment + end + 1),
             None => gap.find([' ', '\t', '\n']).map_or(0, |blank| blank + 1),
         };
-        colon + needed
+        let rest = &behind[needed..];
+        let word = rest.trim_start_matches([' ', '\t']);
+        let anchor = match word.starts_with('&') {
+            true => {
+                rest.len() - word.len()
+                    + word.find([' ', '\t', '\r', '\n', ',', '}', ']']).unwrap_or(word.len())
+            }
+            false => 0,
+        };
+        colon + needed + anchor
     }
 
     /// Behind the comma that follows an entry of a flow collection, if one does.

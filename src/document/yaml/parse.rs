@@ -471,8 +471,13 @@ impl<'s> Reader<'s> {
             return self.key(text, style, anchor, tag.as_deref().zip(tag_span), span);
         }
         self.refuse_quirks(style, span, None)?;
+        self.refuse_tab_in_flow(style, span)?;
         if empty && tag.is_some() && self.in_flow() {
-            return self.unreadable(span.start(), "a tag without a value inside of braces or brackets");
+            let what =
+                "a tag without a value inside of braces or brackets, which sops cannot read everywhere";
+            return self
+                .fail(span.start(), Kind::Read, what)
+                .map_err(|error: Error| error.advise("write null"));
         }
         let key = self.take_key(span.start())?;
         self.flush_comments(if empty { self.comments_behind(&key) } else { 0 });
@@ -538,8 +543,14 @@ impl<'s> Reader<'s> {
                 "the top level of a YAML document must be a map, not a single value",
             );
         }
-        let start = if empty { span.end() } else { self.start_with_properties(self.at, span, tag) };
-        let null = Some(Span::new(start, span.end()));
+        let null = match empty {
+            // An anchor or tag is that of the map that the metadata make, if a marker stands before it.
+            true => quirks::properties(self.after(self.at)).filter(|_| !self.explicit),
+            false => Some((self.start_with_properties(self.at, span, tag) - self.at, span.end() - self.at)),
+        };
+        let null = null
+            .map_or(Span::new(self.at, self.at), |(start, end)| Span::new(self.at + start, self.at + end));
+        let null = Some(null);
         let at = Span::new(self.at, self.at);
         let root = self.add(NodeKind::Map, Style::Plain, None, at, Text::default());
         self.flush_comments(0);
@@ -601,9 +612,11 @@ impl<'s> Reader<'s> {
                 .fail(at, Kind::Read, format!("the key {key:?} appears twice in one map"))
                 .map_err(|error: Error| error.advise("remove or rename one of the two"));
         }
-        let tree = self.builder.tree();
-        let first = self.open.last().and_then(|open| tree.entry(self.source, open.node, key));
-        let first = first.map_or(at, |first| tree[first].key_span.start());
+        if self.builder.tree().repeated().is_some() {
+            return Ok(());
+        }
+        let first = self.open.last().and_then(|open| self.builder.open_entry(self.source, open.node, key));
+        let first = first.map_or(at, |first| self.builder.tree()[first].key_span.start());
         self.builder.repeat(key, first, at);
         Ok(())
     }
@@ -651,6 +664,23 @@ impl<'s> Reader<'s> {
         start
     }
 
+    /// Refuses a plain scalar inside of brackets before which a tab stands in place of the indentation: once it is in
+    /// quotes, the parser does not read it.
+    fn refuse_tab_in_flow(&self, style: ScalarStyle, span: Span) -> Result<()> {
+        let Some(block) = self.open.iter().rev().find(|open| !open.flow).filter(|_| self.in_flow()) else {
+            return Ok(());
+        };
+        let line = self.source[..span.start()].rfind('\n').map_or(0, |at| at + 1);
+        let gap = &self.source[line..span.start()];
+        let tab = gap.find(|c| c != ' ').filter(|&at| at <= block.column && gap[at..].starts_with('\t'));
+        match tab.filter(|_| gap.trim().is_empty() && style == ScalarStyle::Plain) {
+            Some(_) => {
+                self.fail(line, Kind::Read, "broken YAML: tabs disallowed in the indentation of brackets")
+            }
+            None => Ok(()),
+        }
+    }
+
     /// Refuses scalars that go-yaml would read otherwise; of a key, where its entry begins.
     fn refuse_quirks(&self, style: ScalarStyle, span: Span, key_start: Option<usize>) -> Result<()> {
         let token = self.source.get(span.range()).unwrap_or_default();
@@ -668,6 +698,7 @@ impl<'s> Reader<'s> {
             if explicit { None } else { quirks::key_in_flow(token, is_plain, after) }
         };
         match why.or_else(|| key_start.and_then(of_key)) {
+            Some(why) if token.starts_with('?') => self.ambiguous(span.start(), why),
             Some(why) => self.unreadable(span.start(), why),
             None => Ok(()),
         }

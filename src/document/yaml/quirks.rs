@@ -43,8 +43,10 @@ pub(super) fn is_anchor_name(name: &str) -> bool {
 /// Why go-yaml reads a plain scalar inside a flow collection as something else, if it does. `after` is the text that
 /// follows it.
 pub(super) fn plain_in_flow(token: &str, after: &str) -> Option<&'static str> {
-    if token.starts_with(['?', ':']) {
-        return Some("a plain value that begins with `?` or `:` inside of braces or brackets");
+    match token.as_bytes().first() {
+        Some(b'?') => return Some("a plain text that begins with `?` inside of braces or brackets"),
+        Some(b':') => return Some("a plain text that begins with `:` inside of braces or brackets"),
+        _ => {}
     }
     let mark_ends = token.ends_with('?') && after.starts_with([' ', '\t', '\r', '\n']);
     if mark_ends || token.contains("? ") || token.contains("?\t") || token.contains("?\n") {
@@ -87,6 +89,20 @@ pub(super) fn is_bare(key: &str) -> bool {
         rest = behind_comments(&rest[word.len()..]);
     }
     !rest.starts_with(['"', '\'', '|', '>'])
+}
+
+/// Where the anchor and the tag with which a line begins are in it, if it has them.
+pub(super) fn properties(line: &str) -> Option<(usize, usize)> {
+    let start = line.len() - line.trim_start_matches([' ', '\t']).len();
+    let mut end = start;
+    loop {
+        let blanks = line[end..].len() - line[end..].trim_start_matches([' ', '\t']).len();
+        let rest = &line[end + blanks..];
+        if !rest.starts_with(['&', '!']) {
+            return (end > start).then_some((start, end));
+        }
+        end += blanks + rest.find([' ', '\t', '\r', '\n']).unwrap_or(rest.len());
+    }
 }
 
 /// What follows blanks, line breaks and comments.

@@ -88,7 +88,7 @@ fn number(text: &str) -> Result<Option<Value>> {
         return match signed.and_then(|int| i64::try_from(int).ok()) {
             Some(int) => Ok(Some(Value::Int(int))),
             None => {
-                Err(Error::new(Kind::Encrypt, "the integer does not fit 64 bits, and sops cannot read it")
+                Err(Error::new(Kind::Encrypt, "the integer does not fit 64 bits, and sops cannot keep it")
                     .advise("quote it, so that it is a string"))
             }
         };
