@@ -664,10 +664,11 @@ impl<'s> Reader<'s> {
         start
     }
 
-    /// Refuses a plain scalar inside of brackets before which a tab stands in place of the indentation: once it is in
+    /// Refuses a plain item inside of brackets before which a tab stands in place of the indentation: once it is in
     /// quotes, the parser does not read it.
     fn refuse_tab_in_flow(&self, style: ScalarStyle, span: Span) -> Result<()> {
-        let Some(block) = self.open.iter().rev().find(|open| !open.flow).filter(|_| self.in_flow()) else {
+        let in_brackets = self.open.last().is_some_and(|open| open.flow && open.kind == NodeKind::List);
+        let Some(block) = self.open.iter().rev().find(|open| !open.flow).filter(|_| in_brackets) else {
             return Ok(());
         };
         let line = self.source[..span.start()].rfind('\n').map_or(0, |at| at + 1);
