@@ -8,13 +8,16 @@ mod interop_vault {
     mod relay;
 
     mod batches;
+    mod certificates;
     mod environment;
     mod faults;
     mod groups;
     mod logins;
     mod named;
+    mod proxies;
     mod redirects;
     mod sessions;
     mod sops;
+    mod stand_ins;
     mod words;
 }

@@ -272,6 +272,29 @@ fn doctor_says_who_one_is_and_what_policy_is_missing() {
 }
 
 #[test]
+fn doctor_asks_about_the_keys_of_files_where_no_rule_names_one() {
+    let shop = Shop::new();
+    shop.root(&["init", "--vault", &format!("{}/transit/shop", shop.bao.address())]).run().ok();
+    shop.test.write("sub/f.yaml", "a: b\n");
+    shop.root(&["encrypt", "-i", "sub/f.yaml"]).run().ok();
+    shop.test.remove(".sops.yaml");
+    shop.test.program("git", &["init", "-q"]).run().ok();
+    for rules in ["", "creation_rules:\n  - pgp: 85D77543B3D624B63CEA9E6DBC17301B491B3F21\n"] {
+        if !rules.is_empty() {
+            shop.test.write(".sops.yaml", rules);
+        }
+        let output = shop.root(&["doctor"]).run().ok();
+        let text = output.text();
+        assert!(text.contains("you are token (policies: root") && text.contains("you may encrypt"), "{text}");
+        assert!(!text.contains("nothing can be decrypted"), "{text}");
+    }
+    let asked = shop.bao.requests().len();
+    let output = shop.test.sealant(&["doctor"]).env("VAULT_TOKEN", shop.bao.root_token()).run();
+    assert!(output.text().contains("was not asked: a rule or a file names it"), "{output}");
+    assert_eq!(shop.bao.requests().len(), asked);
+}
+
+#[test]
 fn auditors_see_the_transit_key_and_no_server_is_asked_for_it() {
     let shop = Shop::new();
     shop.encrypted(&["a.yaml"]);

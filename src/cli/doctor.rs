@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::cli::args::{IdentityArgs, ReportArgs};
 use crate::cli::git::install;
-use crate::cli::{Context, block_on, editor};
+use crate::cli::{Context, block_on, editor, status};
 use crate::config::{Config, Policy, SOPS_NAME};
 use crate::error::{Error, Result};
 use crate::fs::PrivateDir;
@@ -166,17 +166,13 @@ fn is_open_to_others(path: &Path) -> bool {
     path.metadata().is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o077 != 0)
 }
 
-/// Who we are to the servers of the transit keys that the rules name, and what we may do with these keys, as far as the
+/// Who we are to the servers of the transit keys of the repository, and what we may do with these keys, as far as the
 /// servers tell. Only servers are asked that the user has named: a diagnosis is the first thing to be run in a clone of
 /// somebody's repository.
 fn check_vault(config: Option<&Config>, context: &Context) -> (Vec<Check>, HashMap<TransitKey, Access>) {
-    let sets = config.into_iter().flat_map(Config::policies).flatten();
-    let sets = sets.filter_map(|policy| policy::key_set(&policy).ok().flatten());
     let mut keys: BTreeMap<String, BTreeSet<TransitKey>> = BTreeMap::new();
-    for key in sets.flat_map(|set| set.groups.concat()) {
-        if let MasterKey::Vault(key) = key {
-            keys.entry(key.address().to_owned()).or_default().insert(key);
-        }
+    for key in transit_keys(config, context) {
+        keys.entry(key.address().to_owned()).or_default().insert(key);
     }
     let vault = Vault::of_user(StartedBy::Program);
     let (mut checks, mut known) = (Vec::new(), HashMap::new());
@@ -215,12 +211,26 @@ fn check_vault(config: Option<&Config>, context: &Context) -> (Vec<Check>, HashM
     (checks, known)
 }
 
-/// A key whose server only the config names.
+/// The transit keys that the rules name; without any, those of the files in this repository.
+fn transit_keys(config: Option<&Config>, context: &Context) -> Vec<TransitKey> {
+    let sets = config.into_iter().flat_map(Config::policies).flatten();
+    let sets = sets.filter_map(|policy| policy::key_set(&policy).ok().flatten());
+    let keys = sets.flat_map(|set| set.groups.concat()).filter_map(|key| match key {
+        MasterKey::Vault(key) => Some(key),
+        _ => None,
+    });
+    let keys: Vec<TransitKey> = keys.collect();
+    let is_repository =
+        || context.lookup().is_ok_and(|lookup| matches!(Git::find(context.host, &lookup.working_dir), Ok(Some(_))));
+    if keys.is_empty() && is_repository() { status::transit_keys_here(context) } else { keys }
+}
+
+/// A key whose server only a rule or a file names.
 fn not_asked(key: &TransitKey) -> Check {
     let address = key.address();
     Check::warning(
         "vault",
-        format!("{key}: {address} was not asked: the config names it, and you have not"),
+        format!("{key}: {address} was not asked: a rule or a file names it, and you have not"),
         format!("If you trust this server: `VAULT_ADDR={address} sealant doctor`"),
     )
 }

@@ -3,7 +3,6 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use hyper_util::client::proxy::matcher::Matcher;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Api, Client, Config};
@@ -16,7 +15,8 @@ use crate::cli::{Context, block_on};
 use crate::document::{self, Format, to_data};
 use crate::error::{Error, Kind, Result};
 use crate::keys::Recipient;
-use crate::keys::vault::{install_cryptography, is_here};
+use crate::host::Host;
+use crate::keys::vault::{Proxies, install_cryptography, is_here};
 use crate::secret::SecretBytes;
 
 /// Print the recipients of a cluster: for whom to seal what its controller shall unseal
@@ -77,11 +77,12 @@ struct Report {
 }
 
 pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
+    let host = context.host;
     let (text, from) = match (&args.url, &args.file) {
-        (Some(url), _) => (of_url(url)?, url.clone()),
+        (Some(url), _) => (of_url(host, url)?, url.clone()),
         (_, Some(file)) => (of_file(file)?, file.display().to_string()),
         _ => (
-            block_on(of_cluster(&args))?,
+            block_on(of_cluster(host, &args))?,
             format!("ConfigMap {}/{}", args.controller_namespace, RECIPIENTS.0),
         ),
     };
@@ -135,7 +136,7 @@ fn of_file(file: &Path) -> Result<String> {
     unpacked(input.read(LONGEST).map_err(in_file)?).map_err(in_file)
 }
 
-fn of_url(url: &str) -> Result<String> {
+fn of_url(host: &dyn Host, url: &str) -> Result<String> {
     let refuse = |message: &str| Error::new(Kind::Other, format!("{url}: {message}"));
     let parsed = Url::parse(url).map_err(|_| refuse("this is no address"))?;
     let is_here = is_here(&parsed);
@@ -145,11 +146,14 @@ fn of_url(url: &str) -> Result<String> {
         ));
     }
     install_cryptography();
+    let proxies = Proxies::of_environment(host)?;
     let fetch = async {
-        let builder = reqwest::Client::builder()
+        let client = reqwest::Client::builder()
             .user_agent(concat!("sealant/", env!("CARGO_PKG_VERSION")))
-            .https_only(!is_here);
-        let client = if is_here { builder.no_proxy() } else { builder }.build()?;
+            .https_only(!is_here)
+            .no_proxy()
+            .proxy(reqwest::Proxy::custom(move |url| proxies.of(url)))
+            .build()?;
         let mut answer = client.get(parsed).send().await?.error_for_status()?;
         let mut body = SecretBytes::new(Vec::new());
         while let Some(chunk) = answer.chunk().await?.filter(|_| body.len() <= LONGEST) {
@@ -167,9 +171,9 @@ fn of_url(url: &str) -> Result<String> {
     }
 }
 
-async fn of_cluster(args: &Args) -> Result<String> {
+async fn of_cluster(host: &dyn Host, args: &Args) -> Result<String> {
     install_cryptography();
-    let config = config(args).await?;
+    let config = config(host, args).await?;
     let server = config.cluster_url.to_string();
     let failed = |message: &str, error: &(dyn std::error::Error + 'static)| {
         Error::new(Kind::Other, format!("{server}: {message}")).caused_by(reasons(error))
@@ -205,7 +209,7 @@ async fn of_cluster(args: &Args) -> Result<String> {
 }
 
 /// Which cluster to ask, and as whom: that of the kubeconfig, else that around us.
-async fn config(args: &Args) -> Result<Config> {
+async fn config(host: &dyn Host, args: &Args) -> Result<Config> {
     let options = KubeConfigOptions { context: args.context.clone(), ..KubeConfigOptions::default() };
     let unusable = |error: &(dyn std::error::Error + 'static)| {
         Error::new(Kind::Config, "the kubeconfig cannot be used").caused_by(reasons(error)).advise(
@@ -236,10 +240,10 @@ async fn config(args: &Args) -> Result<Config> {
     let mut config =
         Config::from_custom_kubeconfig(found.clone(), &options).await.map_err(|error| unusable(&error))?;
     // A proxy of the environment counts as it does for kubectl: kube asks NO_PROXY about the proxy, not the server.
-    let reached_directly = Url::parse(&config.cluster_url.to_string()).is_ok_and(|url| is_here(&url))
-        || Matcher::from_env().intercept(&config.cluster_url).is_none();
-    if reached_directly && !named(&config) {
-        config.proxy_url = None;
+    if !named(&config) {
+        let server = Url::parse(&config.cluster_url.to_string()).ok();
+        let proxy = server.and_then(|server| Proxies::of_environment(host).ok()?.of(&server));
+        config.proxy_url = proxy.and_then(|proxy| proxy.as_str().parse().ok());
     }
     config.connect_timeout = Some(LIMIT);
     config.read_timeout = Some(LIMIT);
@@ -297,7 +301,7 @@ mod tests {
     #[test]
     fn recipients_come_by_https() {
         for url in ["http://example.com/", "ftp://example.com/", "file:///etc/passwd", "nonsense"] {
-            assert!(of_url(url).is_err(), "{url}");
+            assert!(of_url(&crate::host::Closed, url).is_err(), "{url}");
         }
     }
 }

@@ -173,6 +173,13 @@ fn read(
     Ok(found)
 }
 
+/// The transit keys of all files below the folder that one is in. What cannot be read is told, and has none.
+pub(super) fn transit_keys_here(context: &Context) -> Vec<TransitKey> {
+    let found = read(InputArgs::default(), &FormatArgs::default(), context, &mut Failures::default());
+    let all = found.iter().flatten().flat_map(|found| found.keys.iter().flat_map(status::transit_keys));
+    all.cloned().collect()
+}
+
 /// Asks each server once about each of its keys.
 fn ask_versions(found: &[Found], context: &Context, failures: &mut Failures) -> Versions {
     let all = found.iter().flat_map(|found| found.keys.iter().flat_map(status::transit_keys));

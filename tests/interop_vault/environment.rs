@@ -87,18 +87,51 @@ fn what_is_wrong_in_the_environment_is_named() {
     test.encrypted("f.yaml", &[&uri]);
     for (name, value) in [
         ("VAULT_CLIENT_TIMEOUT", "soon"),
-        ("VAULT_CLIENT_TIMEOUT", "0"),
         ("VAULT_MAX_RETRIES", "-1"),
         ("VAULT_AUTH_METHOD", "ldap"),
-        ("VAULT_TLS_SERVER_NAME", "vault"),
         ("SOPS_HC_VAULT_ALLOWLIST", "vault:8200"),
     ] {
         let _ = test.sealant(&["decrypt", "f.yaml"]).env(name, value).fails(128, &[&uri, name]);
     }
-    for agent in ["vault:8200", "unix:///run/vault.sock"] {
+    for agent in ["vault:8200", "unix://run/vault.sock"] {
         let _ =
             test.sealant(&["decrypt", "f.yaml"]).env("VAULT_AGENT_ADDR", agent).fails(128, &[&uri, agent]);
     }
+}
+
+#[test]
+fn the_environment_is_read_as_vaults_own_client_reads_it() {
+    let test = Place::new();
+    let uri = key("transit", "spellings");
+    test.encrypted("f.yaml", &[&uri]);
+    let upper = BAO.address().replace("http://", "HTTP://");
+    for (name, value) in [("VAULT_CLIENT_TIMEOUT", "0"), ("VAULT_ADDR", upper.as_str())] {
+        assert_eq!(test.sealant(&["decrypt", "f.yaml"]).env(name, value).run().ok().text(), PLAIN);
+        assert_eq!(test.sops(&["decrypt", "f.yaml"]).env(name, value).run().ok().text(), PLAIN);
+    }
+    // A password goes to the server that is named, however it is spelled.
+    BAO.bao(&["auth", "enable", "-path=spellings", "userpass"]).run().ok();
+    BAO.bao(&["write", "auth/spellings/users/u", "password=horse-staple", "token_policies=spellings"]).run().ok();
+    BAO.policy("spellings", "path \"transit/decrypt/spellings\" { capabilities = [\"update\"] }");
+    for (address, file) in [(upper.as_str(), "f.yaml"), (&format!("{}/", BAO.address()), "f.yaml")] {
+        let run = test.wary(&["decrypt", file]).env("VAULT_ADDR", address).env("VAULT_AUTH_PATH", "spellings");
+        let run = run.env("VAULT_AUTH_METHOD", "userpass").env("VAULT_USERNAME", "u");
+        let mut terminal = run.on_terminal();
+        terminal.wait_for("Password of u");
+        terminal.send_hidden_line("horse-staple");
+        assert!(terminal.finish().ok().text().contains("name: shop"));
+    }
+}
+
+#[test]
+fn the_token_is_where_bao_has_put_it() {
+    let test = Place::new();
+    test.encrypted("f.yaml", &[&key("transit", "token-path")]);
+    let (mine, path) = (token(&BAO, &["-policy=root"]), test.path("elsewhere"));
+    BAO.bao(&["login", "-no-print", &mine]).env("BAO_TOKEN", "").env("BAO_TOKEN_PATH", &path).run().ok();
+    assert!(test.read_text(&path).contains(&mine));
+    let run = test.stranger(&["decrypt", "f.yaml"]).env("BAO_TOKEN_PATH", &path);
+    assert_eq!(run.run().ok().text(), PLAIN);
 }
 
 #[test]

@@ -300,7 +300,8 @@ fn what_another_try_does_not_change_is_not_tried_again() {
         let uri = fault.at(firm.address());
         let words = [uri.as_str(), "never", &status.to_string()];
         let _ = fault.test.sealant(&["decrypt", "bad.yaml"]).fails(128, &words);
-        assert_eq!(firm.requests().len(), 1, "{status}");
+        // A server that knows no batches may say 400.
+        assert_eq!(firm.requests().len(), if status == 400 { 2 } else { 1 }, "{status}");
     }
 }
 

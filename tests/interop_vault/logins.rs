@@ -55,6 +55,17 @@ fn an_app_role_logs_in() {
         let run = test.stranger(&["decrypt", "f.yaml"]).envs(&own).envs(&variables);
         assert_eq!(run.run().ok().text(), PLAIN, "{variables:?}");
     }
+    // One that was handed over in a wrapping token, which is good for once.
+    let path = "auth/login-approle/role/app/secret-id";
+    let wrapped = BAO.bao(&["write", "-f", "-wrap-ttl=60s", "-field=wrapping_token", path]).run().ok();
+    let wrapped = secret(wrapped.text().trim());
+    let by_wrapped = || {
+        let run = test.stranger(&["decrypt", "f.yaml"]).envs(&own);
+        run.env("VAULT_ROLE_ID", &role).env("VAULT_SECRET_ID", &wrapped)
+    };
+    assert_eq!(by_wrapped().run().ok().text(), PLAIN);
+    let _ = by_wrapped().fails(128, &[&uri, "the secret id is wrapped, and cannot be unwrapped"]);
+
     let good = [("VAULT_ROLE_ID", role.as_str()), ("VAULT_SECRET_ID", secret_id.as_str())];
     // Who has a token of their own needs no login; who is told how to log in does so.
     let logins = || count(&BAO, "auth/login-approle/login");

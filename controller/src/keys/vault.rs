@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use sealant::error::Result;
 use sealant::host::{Closed, Command, Host};
 use sealant::keys::Vault;
-use sealant::keys::vault::{Settings, StartedBy};
+use sealant::keys::vault::{PROXY_VARIABLES, Settings, StartedBy};
 use sealant::secret::{SecretBytes, SecretString};
 
 use crate::settings::VaultSettings;
@@ -21,7 +21,7 @@ const LONGEST_FILE: u64 = 1 << 20;
 /// How long Vault may let us wait, in seconds: others may wait for the same answer.
 const PATIENCE: &str = "10";
 
-/// A host without prompts, programs, home or environment.
+/// A host without prompts, programs, home or environment, but for the proxies that this names.
 #[derive(Debug)]
 pub struct ControllerHost {
     variables: BTreeMap<&'static str, String>,
@@ -59,7 +59,9 @@ impl ControllerHost {
             ("VAULT_CLIENT_TIMEOUT", Some(PATIENCE.to_owned())),
             ("VAULT_MAX_RETRIES", Some("1".to_owned())),
         ];
-        let variables = variables.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
+        let proxies = PROXY_VARIABLES.into_iter().map(|name| (name, std::env::var(name).ok()));
+        let variables = variables.into_iter().chain(proxies);
+        let variables = variables.filter_map(|(name, value)| Some((name, value?))).collect();
         let named = [&settings.vault_ca_file, &settings.vault_client_cert, &settings.vault_client_key];
         let named = named.into_iter().flatten().cloned();
         let readable = named.chain([settings.vault_token_file.clone()]).collect();

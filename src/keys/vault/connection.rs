@@ -1,19 +1,18 @@
-//! The connections to one server: whom we trust there, where it may lead us, and how much of an answer is read.
+//! The connections to one server: how it is reached, where it may lead us, and how much of an answer is read.
 //!
-//! Knows no token and no request. What a server's name or certificate has to be is decided here, and nothing of it
-//! counts for anybody else ([`Connection::to_others`]).
+//! Knows no token and no request. What a server's certificate has to be is decided in `tls`, and nothing of it counts for
+//! anybody else ([`Connection::to_others`]).
 
-use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::pin::Pin;
 use std::time::Duration;
 
 use http::{Request, Response};
 use rustify::errors::ClientError;
-use zeroize::Zeroizing;
 
 use super::problem::{Cause, Problem, plain};
 use super::settings::{Route, Settings};
+use super::tls::{self, install_cryptography};
 use crate::host::Host;
 use crate::secret::SecretBytes;
 
@@ -36,11 +35,19 @@ pub(super) struct Connection {
 impl Connection {
     /// Makes no connection yet.
     pub fn new(host: &dyn Host, route: &Route, settings: &Settings) -> Result<Self, Problem> {
-        let base = checked_url(&route.url)?;
-        let mut builder = with_certificates(host, builder(settings, &base), route, settings)?;
-        if let Some(proxy) = &settings.proxy {
-            builder = builder.proxy(reqwest::Proxy::all(proxy).map_err(|error| Problem::on_the_way(&error))?);
-        }
+        let socket = socket_of(&route.url);
+        let base = checked_url(if socket.is_some() { "http://localhost" } else { &route.url })?;
+        let builder = match tls::config(host, route, &settings.tls)? {
+            Some(config) => builder(settings).tls_backend_preconfigured(config),
+            None => builder(settings).tls_certs_only([]),
+        };
+        let builder = match (socket, &settings.proxy) {
+            (Some(socket), _) => builder.unix_socket(socket),
+            (None, None) => with_proxies(builder, settings),
+            (None, Some(proxy)) => {
+                builder.proxy(reqwest::Proxy::all(proxy).map_err(|error| Problem::on_the_way(&error))?)
+            }
+        };
         let client = builder.build().map_err(|error| Problem::on_the_way(&error))?;
         Ok(Self { client, base: base.into(), settings: settings.clone() })
     }
@@ -48,7 +55,7 @@ impl Connection {
     /// A client for somebody else than a Vault server, at this address: a CI system. It is trusted as the operating
     /// system says, and leads nowhere else.
     pub fn to_others(settings: &Settings, url: &reqwest::Url) -> Result<Self, Problem> {
-        let client = builder(settings, url).build().map_err(|error| Problem::on_the_way(&error))?;
+        let client = with_proxies(builder(settings), settings).build().map_err(|error| Problem::on_the_way(&error))?;
         Ok(Self { client, base: url.to_string(), settings: settings.clone() })
     }
 
@@ -163,92 +170,26 @@ fn checked_url(url: &str) -> Result<reqwest::Url, Problem> {
     }
 }
 
-/// Gives TLS its cryptography: clients are built without one of their own, so that there is one in the program, and
-/// take the process's.
-pub fn install_cryptography() {
-    if rustls::crypto::CryptoProvider::get_default().is_none() {
-        // Somebody else may have been faster, which is as good.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-    }
-}
-
-/// What counts for every client.
-fn builder(settings: &Settings, url: &reqwest::Url) -> reqwest::ClientBuilder {
+/// What counts for every client. Its proxies are ours to choose: reqwest reads the environment in another way.
+fn builder(settings: &Settings) -> reqwest::ClientBuilder {
     install_cryptography();
-    let builder = reqwest::Client::builder()
+    reqwest::Client::builder()
         .connect_timeout(CONNECT_TIMEOUT.min(settings.timeout))
         .timeout(settings.timeout)
         .redirect(reqwest::redirect::Policy::none())
-        .user_agent(concat!("sealant/", env!("CARGO_PKG_VERSION")));
-    // As Go does: the proxy of an organisation cannot reach this machine, and should not see what stays on it.
-    if is_here(url) { builder.no_proxy() } else { builder }
+        .user_agent(concat!("sealant/", env!("CARGO_PKG_VERSION")))
+        .no_proxy()
 }
 
-/// Whether an address is this machine's own.
-pub fn is_here(url: &reqwest::Url) -> bool {
-    let name = url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
-    name == "localhost" || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+/// The proxies of the environment.
+fn with_proxies(builder: reqwest::ClientBuilder, settings: &Settings) -> reqwest::ClientBuilder {
+    let proxies = settings.proxies.clone();
+    builder.proxy(reqwest::Proxy::custom(move |url| proxies.of(url)))
 }
 
-/// The certificates of the user's settings: those to trust, and our own.
-fn with_certificates(
-    host: &dyn Host,
-    builder: reqwest::ClientBuilder,
-    route: &Route,
-    settings: &Settings,
-) -> Result<reqwest::ClientBuilder, Problem> {
-    let tls = &settings.tls;
-    let mut pems = Vec::new();
-    let mut files: Vec<PathBuf> = route.ca_cert.iter().chain(&tls.ca_files).cloned().collect();
-    if let Some(folder) = &tls.ca_dir {
-        files.extend(files_of(folder)?);
-    }
-    for file in files {
-        pems.push((file.display().to_string(), read(host, &file)?));
-    }
-    let given = tls.ca_pem.iter();
-    pems.extend(given.map(|pem| ("VAULT_CACERT_BYTES".to_owned(), pem.clone().into_bytes().into())));
-    let mut certificates = Vec::new();
-    for (name, pem) in &pems {
-        let found = reqwest::Certificate::from_pem_bundle(pem).unwrap_or_default();
-        if found.is_empty() {
-            return Err(Problem::new(Cause::Other, format!("{name}: there is no certificate in it")));
-        }
-        certificates.extend(found);
-    }
-    let mut builder = builder.tls_danger_accept_invalid_certs(tls.skip_verify);
-    // Loading those of the operating system takes longer than a request, which needs none without encryption.
-    if !pems.is_empty() || route.url.starts_with("http://") {
-        builder = builder.tls_certs_only(certificates);
-    }
-    let (certificate, key) = match (&tls.client_cert, &tls.client_key) {
-        (None, None) => return Ok(builder),
-        (Some(certificate), Some(key)) => (certificate, key),
-        _ => {
-            let message = "VAULT_CLIENT_CERT and VAULT_CLIENT_KEY go together, and one of them is not set";
-            return Err(Problem::new(Cause::Other, message));
-        }
-    };
-    let pem = Zeroizing::new([read(host, certificate)?.as_slice(), &read(host, key)?].join(&b'\n'));
-    let identity = reqwest::Identity::from_pem(&pem).map_err(|_| {
-        let shown = certificate.display();
-        let message = format!("{shown}: not a certificate with its key (VAULT_CLIENT_CERT, _KEY)");
-        Problem::new(Cause::Other, message)
-    })?;
-    Ok(builder.identity(identity))
-}
-
-fn files_of(folder: &Path) -> Result<Vec<PathBuf>, Problem> {
-    let entries = std::fs::read_dir(folder).map_err(|error| unreadable(folder, &error))?;
-    Ok(entries.flatten().map(|entry| entry.path()).filter(|path| path.is_file()).collect())
-}
-
-fn read(host: &dyn Host, path: &Path) -> Result<SecretBytes, Problem> {
-    host.read_secret(path).map_err(|error| unreadable(path, &error))
-}
-
-fn unreadable(path: &Path, error: &std::io::Error) -> Problem {
-    Problem::new(Cause::Other, format!("{}: cannot be read: {error}", path.display()))
+/// The socket that an address names: `unix:///run/agent.sock`.
+pub(super) fn socket_of(address: &str) -> Option<&Path> {
+    address.strip_prefix("unix://").map(Path::new).filter(|path| path.is_absolute())
 }
 
 #[cfg(test)]
@@ -256,20 +197,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn this_machine_has_many_names() {
-        for (url, here) in [
-            ("http://127.0.0.1:8200", true),
-            ("http://127.1.2.3", true),
-            ("https://[::1]:8200", true),
-            ("http://localhost:8100", true),
-            ("http://localhost.example.com", false),
-            ("http://10.0.0.1", false),
-            ("https://vault.example.com", false),
-        ] {
-            assert_eq!(is_here(&checked_url(url).unwrap()), here, "{url}");
-        }
+    fn an_address_is_one_of_a_server_or_a_socket() {
         for url in ["vault:8200", "unix:///run/vault.sock", "file:///etc/passwd", ""] {
             assert!(checked_url(url).is_err(), "{url}");
+        }
+        assert_eq!(socket_of("unix:///run/vault.sock"), Some(Path::new("/run/vault.sock")));
+        for address in ["unix://run/vault.sock", "unix:", "unix://", "/run/vault.sock", "https://vault"] {
+            assert_eq!(socket_of(address), None, "{address}");
         }
     }
 }

@@ -6,6 +6,8 @@
 
 use std::path::{Path, PathBuf};
 
+use rustify::endpoint::Endpoint;
+use rustify::enums::{RequestMethod, RequestType, ResponseType};
 use vaultrs::api::AuthInfo;
 use vaultrs::api::auth::approle::requests::LoginWithApproleRequest;
 use vaultrs::api::auth::kubernetes::requests::LoginWithKubernetesRequest;
@@ -151,7 +153,10 @@ async fn proof(host: &dyn Host, auth: &Auth, method: Method, server: &Server) ->
         Method::AppRole => Proof::AppRole {
             role_id: needed(host, "ROLE_ID", "of an AppRole")?,
             // A role can be bound by addresses alone.
-            secret_id: optional(host, "SECRET_ID")?.unwrap_or_default(),
+            secret_id: match optional(host, "SECRET_ID")? {
+                Some(wrapped) if is_token(&wrapped) => unwrapped(server, &wrapped).await?,
+                secret_id => secret_id.unwrap_or_default(),
+            },
         },
         Method::Kubernetes => Proof::Kubernetes {
             role: auth
@@ -185,6 +190,36 @@ async fn proof(host: &dyn Host, auth: &Auth, method: Method, server: &Server) ->
     })
 }
 
+/// Whether a secret id is a token, in which the server has wrapped one: others are UUIDs, or what somebody has chosen.
+fn is_token(secret_id: &str) -> bool {
+    ["hvs.", "s."].iter().any(|kind| secret_id.strip_prefix(kind).is_some_and(|rest| rest.len() >= 24))
+}
+
+/// The secret id in a wrapping token, which is good for this once.
+async fn unwrapped(server: &Server, token: &SecretString) -> Result<SecretString, Problem> {
+    #[derive(serde::Deserialize)]
+    struct Wrapped {
+        secret_id: String,
+    }
+    struct Unwrap;
+    impl Endpoint for Unwrap {
+        type Response = Wrapped;
+        const REQUEST_BODY_TYPE: RequestType = RequestType::JSON;
+        const RESPONSE_BODY_TYPE: ResponseType = ResponseType::JSON;
+
+        fn path(&self) -> String {
+            "sys/wrapping/unwrap".to_owned()
+        }
+
+        fn method(&self) -> RequestMethod {
+            RequestMethod::POST
+        }
+    }
+    let answer = server.ask_with(token, || Unwrap).await;
+    let wrapped = answer.map_err(|problem| problem.after("the secret id is wrapped, and cannot be unwrapped"))?;
+    Ok(Zeroizing::new(wrapped.secret_id))
+}
+
 /// `BAO_TOKEN` or `VAULT_TOKEN`.
 fn given(host: &dyn Host) -> Result<Option<SecretString>, Problem> {
     match secret_variable(host, "TOKEN").map_err(|error| of_host(&error))? {
@@ -206,9 +241,10 @@ fn token_file(host: &dyn Host) -> Result<Option<SecretString>, Problem> {
     }
 }
 
-/// Where the token is that `vault login` stores.
+/// Where the token is that `vault login` and `bao login` store: `BAO_TOKEN_PATH`, else `~/.vault-token`.
 pub fn token_path(host: &dyn Host) -> Option<PathBuf> {
-    Some(host.home()?.join(TOKEN_FILE))
+    let named = variable(host, "TOKEN_PATH").ok().flatten().map(PathBuf::from);
+    named.or_else(|| Some(host.home()?.join(TOKEN_FILE)))
 }
 
 /// A token goes into a header, which not everything can.
@@ -270,9 +306,9 @@ async fn github_token(host: &dyn Host, server: &Server) -> Result<SecretString, 
         Ok(github) => github.get(&bearer).await,
         Err(problem) => Err(problem),
     };
-    let (status, body) = answer.map_err(|problem| Problem {
-        message: format!("GitHub gave no token: {}", problem.message),
-        ..problem
+    // What helps with a Vault server helps nobody here.
+    let (status, body) = answer.map_err(|problem| {
+        Problem::new(problem.cause, format!("GitHub gave no token: {}", problem.message))
     })?;
     if status != 200 {
         return Err(denied(format!("GitHub gave no token: it answered with {status}")));

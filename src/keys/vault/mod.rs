@@ -17,11 +17,15 @@ mod login;
 #[cfg(feature = "vault")]
 mod problem;
 #[cfg(feature = "vault")]
+mod proxy;
+#[cfg(feature = "vault")]
 mod server;
 #[cfg(feature = "vault")]
 mod servers;
 #[cfg(feature = "vault")]
 mod settings;
+#[cfg(feature = "vault")]
+mod tls;
 #[cfg(feature = "vault")]
 mod transit;
 #[cfg(feature = "vault")]
@@ -29,14 +33,18 @@ mod user_file;
 
 #[cfg(not(feature = "vault"))]
 pub use self::absent::Vault;
-#[cfg(feature = "cli")]
-pub(crate) use self::connection::{install_cryptography, is_here};
 #[cfg(feature = "vault")]
 pub use self::login::token_path;
+#[cfg(feature = "vault")]
+pub use self::proxy::PROXY_VARIABLES;
+#[cfg(feature = "cli")]
+pub(crate) use self::proxy::{Proxies, is_here};
 #[cfg(feature = "vault")]
 pub use self::servers::{Access, Vault, WhoAmI};
 #[cfg(feature = "vault")]
 pub use self::settings::{Auth, Method, Settings, StartedBy};
+#[cfg(feature = "cli")]
+pub(crate) use self::tls::install_cryptography;
 #[cfg(feature = "vault")]
 pub use self::transit::KeyVersions;
 pub use self::transit_key::{TransitKey, version_of};

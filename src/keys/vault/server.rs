@@ -4,14 +4,16 @@
 //! one ends in the middle of the work. Nothing that a server says goes into a message before our secrets are out of
 //! it. Knows no transit engine: see `transit.rs`.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rand::Rng;
-use rustify::endpoint::Endpoint;
+use rustify::endpoint::{Endpoint, Wrapper};
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use vaultrs::api::token::requests::{LookupTokenSelfRequest, RenewTokenSelfRequest};
-use vaultrs::api::{AuthInfo, EndpointMiddleware, EndpointResult};
+use vaultrs::api::{AuthInfo, EndpointMiddleware};
 
 use super::connection::Connection;
 use super::login::{self, Token};
@@ -50,6 +52,18 @@ pub(super) struct Server {
     /// Every token that went there: none of them is repeated when the server repeats it.
     used: Mutex<Vec<SecretString>>,
     down: Mutex<Option<(Instant, Problem)>>,
+    takes_batches: AtomicBool,
+}
+
+/// What we take of an answer in the form of Vault's. What stands in for Vault may leave out the rest.
+#[derive(Deserialize)]
+struct Answer<T> {
+    data: Option<T>,
+    auth: Option<AuthInfo>,
+}
+
+impl<T: DeserializeOwned + Send + Sync> Wrapper for Answer<T> {
+    type Value = T;
 }
 
 /// How far we have come with becoming somebody.
@@ -99,6 +113,7 @@ impl Server {
             session: tokio::sync::Mutex::default(),
             used: Mutex::default(),
             down: Mutex::default(),
+            takes_batches: AtomicBool::new(true),
             route,
         })
     }
@@ -126,6 +141,16 @@ impl Server {
     /// The settings that everybody else is reached with.
     pub fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// Whether it may know requests for many items. Every Vault does; what stands in for one may know what sops sends alone.
+    pub fn takes_batches(&self) -> bool {
+        self.takes_batches.load(Ordering::Relaxed)
+    }
+
+    /// It knows no requests for many items, and is sent none from now on.
+    pub fn takes_no_batches(&self) {
+        self.takes_batches.store(false, Ordering::Relaxed);
     }
 
     /// Makes a request with our token, tried again while the server is busy, and with a new login when ours has come to
@@ -180,7 +205,7 @@ impl Server {
                 Ok((token, is_ours))
             }
             Err(problem) => {
-                if matches!(problem.cause, Cause::Denied | Cause::Missing | Cause::Other) {
+                if matches!(problem.cause, Cause::Denied | Cause::Missing | Cause::Refused | Cause::Other) {
                     *login = Login::Refused(Instant::now(), problem.clone());
                 }
                 Err(problem)
@@ -214,10 +239,16 @@ impl Server {
 
     async fn log_in(&self, credentials: login::Credentials) -> Result<AuthInfo, Problem> {
         let method = credentials.method();
-        credentials.send(self).await.map_err(|problem| Problem {
-            message: format!("cannot log in by {method}: {}", problem.message),
-            ..problem
-        })
+        credentials.send(self).await.map_err(|problem| problem.after(&format!("cannot log in by {method}")))
+    }
+
+    /// Makes a request with this token, which is not that of our login.
+    pub async fn ask_with<E>(&self, token: &str, request: impl Fn() -> E) -> Result<E::Response, Problem>
+    where
+        E: Endpoint,
+        E::Response: DeserializeOwned,
+    {
+        self.try_often(None, token, &[], &request).await?.data.ok_or_else(Problem::no_data)
     }
 
     /// Exchanges credentials for a token.
@@ -246,7 +277,7 @@ impl Server {
         if matches!(session.life, Life::Unknown) && session.since.elapsed() > LOOK_AFTER {
             session.life = Life::Endless;
             let answer = self.once(None, &session.token, &[], LookupTokenSelfRequest {}).await;
-            if let Ok(EndpointResult { data: Some(found), .. }) = answer
+            if let Ok(Answer { data: Some(found), .. }) = answer
                 && found.renewable == Some(true)
                 && found.ttl > 0
             {
@@ -258,7 +289,7 @@ impl Server {
         if Instant::now() >= at {
             let request = RenewTokenSelfRequest { increment: None };
             session.life = match self.once(None, &session.token, &[], request).await {
-                Ok(EndpointResult { auth: Some(auth), .. }) => Life::of(&auth),
+                Ok(Answer { auth: Some(auth), .. }) => Life::of(&auth),
                 // Not ours to end: whoever gave it may see it fail.
                 _ if !session.is_ours => Life::Endless,
                 _ => session.life,
@@ -273,7 +304,7 @@ impl Server {
         token: &str,
         secrets: &[&str],
         request: &impl Fn() -> E,
-    ) -> Result<EndpointResult<E::Response>, Problem>
+    ) -> Result<Answer<E::Response>, Problem>
     where
         E: Endpoint,
         E::Response: DeserializeOwned,
@@ -310,7 +341,7 @@ impl Server {
         token: &str,
         secrets: &[&str],
         request: E,
-    ) -> Result<EndpointResult<E::Response>, Problem>
+    ) -> Result<Answer<E::Response>, Problem>
     where
         E: Endpoint,
         E::Response: DeserializeOwned,

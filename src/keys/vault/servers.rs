@@ -13,14 +13,11 @@ use super::allow::{Origin, Target};
 use super::problem::{Cause, Problem};
 use super::server::Server;
 use super::settings::{Settings, StartedBy, Verdict};
-use super::transit::{self, BATCH, KeyVersions, Operation};
+use super::transit::{self, AT_ONCE, BATCH, KeyVersions, Operation};
 use super::{TransitKey, user_file};
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::secret::{SecretBytes, SecretString};
-
-/// How many requests are on their way at once.
-const AT_ONCE: usize = 8;
 
 /// The transit keys of every server that the user's settings allow.
 pub struct Vault {

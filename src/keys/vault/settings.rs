@@ -11,6 +11,8 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::allow::{ALLOW_LIST, Allow, Origin, Place, Target};
+use super::proxy::Proxies;
+use super::tls::Names;
 use super::user_file::{self, ServerEntry};
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
@@ -18,6 +20,9 @@ use crate::secret::SecretString;
 
 /// How long a server may take to answer a request, unless `VAULT_CLIENT_TIMEOUT` says otherwise (Vault's own is 60 s).
 const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// No limit is this one: to nobody does it make a difference, and no wait is without an end.
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How often a request is repeated that a server could not answer, unless `VAULT_MAX_RETRIES` says otherwise.
 const RETRIES: u32 = 2;
@@ -62,7 +67,9 @@ pub struct Settings {
     named: Vec<Origin>,
     servers: Vec<ServerEntry>,
     pub(super) tls: Tls,
+    /// The proxy that is named for Vault alone.
     pub(super) proxy: Option<String>,
+    pub(super) proxies: Proxies,
     pub(super) timeout: Duration,
     pub(super) retries: u32,
     auth: Auth,
@@ -75,11 +82,13 @@ pub struct Settings {
 pub(super) struct Tls {
     /// When there are any, they replace those of the operating system.
     pub ca_files: Vec<PathBuf>,
-    pub ca_dir: Option<PathBuf>,
+    pub ca_path: Option<PathBuf>,
     pub ca_pem: Option<String>,
     pub client_cert: Option<PathBuf>,
     pub client_key: Option<PathBuf>,
     pub skip_verify: bool,
+    /// `VAULT_TLS_SERVER_NAME`.
+    pub names: Names,
 }
 
 /// How to log in when there is no token.
@@ -152,6 +161,8 @@ pub(super) struct Route {
     /// The namespace of our login and, where a key names none, of the key.
     pub namespace: Option<String>,
     pub ca_cert: Option<PathBuf>,
+    /// What it has to be called in its certificate.
+    pub names: Names,
     /// Whether credentials may go there, such as a password or a secret id, and not only a token.
     pub is_trusted: bool,
 }
@@ -169,6 +180,7 @@ impl Settings {
             servers: Vec::new(),
             tls: Tls::default(),
             proxy: None,
+            proxies: Proxies::default(),
             timeout: TIMEOUT,
             retries: RETRIES,
             auth: Auth::default(),
@@ -187,16 +199,16 @@ impl Settings {
         let path = |name: &str| var(name).map(|value| value.map(PathBuf::from));
         let tls = Tls {
             ca_files: path("CACERT")?.into_iter().collect(),
-            ca_dir: path("CAPATH")?,
+            ca_path: path("CAPATH")?,
             ca_pem: var("CACERT_BYTES")?,
             client_cert: path("CLIENT_CERT")?,
             client_key: path("CLIENT_KEY")?,
             skip_verify: var("SKIP_VERIFY")?.is_some_and(|value| is_true(&value)),
+            names: match var("TLS_SERVER_NAME")? {
+                Some(name) => Names::given("VAULT_TLS_SERVER_NAME", &name)?,
+                None => Names::default(),
+            },
         };
-        if var("TLS_SERVER_NAME")?.is_some() {
-            return Err(Error::new(Kind::Other, "VAULT_TLS_SERVER_NAME is set, and Sealant cannot do that")
-                .advise("Name the server as its certificate does, by `reach` in the user's settings for instance."));
-        }
         let auth = Auth {
             method: var("AUTH_METHOD")?.map(|name| Method::from_name(&name)).transpose()?,
             mount: var("AUTH_PATH")?,
@@ -220,6 +232,7 @@ impl Settings {
             servers: user.servers,
             tls,
             proxy,
+            proxies: Proxies::of_environment(host)?,
             timeout: var("CLIENT_TIMEOUT")?.map(|text| duration(&text)).transpose()?.unwrap_or(TIMEOUT),
             retries: match var("MAX_RETRIES")? {
                 Some(text) => text.parse().map_err(|_| not_a("MAX_RETRIES", &text, "number"))?,
@@ -307,12 +320,20 @@ impl Settings {
     /// How the server with this address is reached. `is_trusted`: the user has named it.
     pub(super) fn route(&self, address: &str, is_trusted: bool) -> Route {
         let entry = self.entry(&Origin::of(address));
-        let reach = entry.and_then(|server| server.reach.clone());
+        let reach = entry.and_then(|server| server.reach.clone()).filter(|_| self.agent.is_none());
+        let given = entry.and_then(|server| server.server_name.clone()).filter(|_| self.agent.is_none());
+        let names = match (&self.tls.names, given, &reach) {
+            // What is set for this one command counts more than what is settled for all.
+            (Names::Reached, Some(name), _) => name.0,
+            (Names::Reached, None, Some(reach)) => Names::either(reach, address),
+            (names, _, _) => names.clone(),
+        };
         Route {
             by_agent: self.agent.is_some(),
             url: self.agent.clone().or(reach).unwrap_or_else(|| address.to_owned()),
             namespace: self.namespace_for(entry).map(str::to_owned),
             ca_cert: entry.and_then(|server| server.ca_cert.clone()),
+            names,
             is_trusted,
         }
     }
@@ -364,16 +385,15 @@ fn is_true(value: &str) -> bool {
     matches!(value, "1" | "t" | "T" | "true" | "TRUE" | "True")
 }
 
-/// Seconds, or a number with a unit: `30`, `30s`, `2m`.
+/// Seconds, or a number with a unit: `30`, `30s`, `2m`. `0` is no limit, as to Vault's own client.
 fn duration(text: &str) -> Result<Duration> {
     let seconds = text.parse::<u64>().ok().map(Duration::from_secs);
     let parsed = seconds.or_else(|| {
         let span: jiff::SignedDuration = text.parse().ok()?;
         Duration::try_from(span).ok()
     });
-    parsed
-        .filter(|limit| !limit.is_zero())
-        .ok_or_else(|| not_a("CLIENT_TIMEOUT", text, "time, such as 30 or 2m"))
+    let limit = parsed.ok_or_else(|| not_a("CLIENT_TIMEOUT", text, "time, such as 30 or 2m"))?;
+    Ok(if limit.is_zero() { LONGEST } else { limit.min(LONGEST) })
 }
 
 fn not_a(variable: &str, text: &str, what: &str) -> Error {

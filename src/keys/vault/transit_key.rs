@@ -25,46 +25,39 @@ impl TransitKey {
     /// segment is anything but letters, digits, `_`, `.` and `-`.
     pub fn new(address: &str, namespace: Option<&str>, engine: &str, name: &str) -> Result<Self> {
         let address = checked_address(address)?;
-        let namespace = namespace.map(|path| path.trim_matches('/')).filter(|path| !path.is_empty());
-        for (what, path) in [("namespace", namespace), ("engine path", Some(engine))] {
-            if let Some(bad) = path.and_then(|path| path.split('/').find(|segment| !is_plain(segment))) {
-                return Err(invalid(format!("`{bad}` cannot stand in the {what} of a transit key")));
-            }
+        let namespace = namespace.map(|path| plain_path("namespace", path)).transpose()?;
+        let engine = plain_path("engine path", engine)?;
+        if engine.is_empty() {
+            return Err(invalid("a transit key needs the path of its engine".to_owned()));
         }
         if !is_plain(name) {
             return Err(invalid(format!("`{name}` cannot be the name of a transit key")));
         }
         let uri = format!("{address}/v1/{engine}/keys/{name}");
-        let (engine, name) = (engine.to_owned(), name.to_owned());
-        Ok(Self { address, namespace: namespace.map(str::to_owned), engine, name, uri })
+        let namespace = namespace.filter(|path| !path.is_empty());
+        Ok(Self { address, namespace, engine, name: name.to_owned(), uri })
     }
 
-    /// A key as flags, configs and sops name it: `https://HOST[:PORT]/v1/ENGINE/keys/NAME`.
+    /// A key as flags, configs and sops name it: `https://HOST[:PORT]/v1/ENGINE/keys/NAME`. As with sops, an operation, or
+    /// any other word, can take the place of `keys`; no request is made of it.
     pub fn parse(uri: &str) -> Result<Self> {
         let not_a_key = || invalid(format!("`{uri}` is not the URI of a transit key"));
-        let (address, path) = uri
-            .find("://")
-            .and_then(|scheme| uri[scheme + 3..].find('/').map(|slash| uri.split_at(scheme + 3 + slash)))
-            .ok_or_else(not_a_key)?;
-        let path = path.strip_prefix("/v1/").ok_or_else(not_a_key)?;
-        let (rest, name) = path.trim_end_matches('/').rsplit_once('/').ok_or_else(not_a_key)?;
-        let (engine, keys) = rest.rsplit_once('/').ok_or_else(not_a_key)?;
-        if keys != "keys" {
-            return Err(not_a_key());
+        let (address, path) = split(uri).ok_or_else(not_a_key)?;
+        match segments(path).collect::<Vec<_>>().as_slice() {
+            ["v1", engine @ .., word, name] if is_plain(word) && !engine.is_empty() => {
+                Self::new(address, None, &engine.join("/"), name)
+            }
+            _ => Err(not_a_key()),
         }
-        Self::new(address, None, engine, name)
     }
 
     /// A key in short: `https://HOST[:PORT]/ENGINE/NAME`. The whole of it, as [`TransitKey::parse`] takes it, is as good.
     pub fn from_short(name: &str) -> Result<Self> {
-        let path = |name: &str| Some(name.find("://")? + 3 + name.split_once("://")?.1.find('/')?);
-        match path(name).map(|slash| name.split_at(slash)) {
-            Some((_, path)) if path.starts_with("/v1/") => Self::parse(name),
-            Some((address, path)) => {
-                let (engine, key) = path[1..].rsplit_once('/').unwrap_or(("", &path[1..]));
-                Self::new(address, None, engine, key)
-            }
-            None => Self::parse(name),
+        let Some((address, path)) = split(name) else { return Self::parse(name) };
+        match segments(path).collect::<Vec<_>>().as_slice() {
+            ["v1", ..] => Self::parse(name),
+            [engine @ .., key] => Self::new(address, None, &engine.join("/"), key),
+            [] => Self::parse(name),
         }
     }
 
@@ -113,6 +106,25 @@ pub fn version_of(ciphertext: &str) -> Option<u32> {
     (!rest.is_empty() && version.bytes().all(|byte| byte.is_ascii_digit())).then(|| version.parse().ok())?
 }
 
+/// The address of a URI, and its path.
+fn split(uri: &str) -> Option<(&str, &str)> {
+    let host = uri.find("://")? + 3;
+    Some(uri.split_at(host + uri[host..].find('/')?))
+}
+
+/// The parts of a path. To a server, several slashes are one.
+fn segments(path: &str) -> impl Iterator<Item = &str> {
+    path.split('/').filter(|segment| !segment.is_empty())
+}
+
+/// A path of plain segments, with one slash between two of them.
+fn plain_path(what: &str, path: &str) -> Result<String> {
+    match segments(path).find(|segment| !is_plain(segment)) {
+        Some(bad) => Err(invalid(format!("`{bad}` cannot appear in the {what} of a transit key"))),
+        None => Ok(segments(path).collect::<Vec<_>>().join("/")),
+    }
+}
+
 /// Whether this can stand in a path without meaning anything else.
 pub(super) fn is_plain(segment: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
@@ -123,10 +135,11 @@ pub(super) fn is_plain(segment: &str) -> bool {
 fn checked_address(address: &str) -> Result<String> {
     let address = address.trim_end_matches('/');
     let bad = |why| invalid(format!("`{address}` is not the address of a Vault server: {why}"));
-    let host = match address.split_once("://") {
-        Some(("https" | "http", host)) => host,
-        Some(_) | None => return Err(bad("it has to begin with https://")),
-    };
+    let (scheme, host) = address.split_once("://").unwrap_or_default();
+    let scheme = scheme.to_ascii_lowercase();
+    if !matches!(scheme.as_str(), "https" | "http") {
+        return Err(bad("it has to begin with https://"));
+    }
     // Brackets hold an IPv6 address; else one colon may stand before a port.
     let (name, port) = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some((ip, port)) if ip.parse::<std::net::Ipv6Addr>().is_ok() => {
@@ -139,7 +152,7 @@ fn checked_address(address: &str) -> Result<String> {
     if !is_plain(name) || !port.is_none_or(|port| (port.is_empty() && name == "ip") || is_port(port)) {
         return Err(bad("host or port are wrong"));
     }
-    Ok(address.to_owned())
+    Ok(format!("{scheme}://{host}"))
 }
 
 fn invalid(message: String) -> Error {
@@ -167,10 +180,22 @@ mod tests {
             let key = TransitKey::parse(uri).unwrap();
             assert_eq!((key.address(), key.engine(), key.name(), key.uri()), (address, engine, name, uri));
         }
-        assert_eq!(
-            TransitKey::parse("https://v/v1/transit/keys/k/").unwrap().uri(),
-            "https://v/v1/transit/keys/k"
-        );
+    }
+
+    #[test]
+    fn a_uri_is_taken_as_others_write_it() {
+        for uri in [
+            "https://v/v1/transit/keys/k",
+            "https://v/v1/transit/keys/k/",
+            "HTTPS://v/v1/transit/encrypt/k",
+            "https://v/v1/transit/decrypt/k",
+            "Https://v//v1///transit//keys//k//",
+        ] {
+            assert_eq!(TransitKey::parse(uri).unwrap().uri(), "https://v/v1/transit/keys/k", "{uri}");
+        }
+        assert_eq!(TransitKey::parse("https://V/v1/a/b/x/k").unwrap().uri(), "https://V/v1/a/b/keys/k");
+        let written_elsewhere = TransitKey::new("https://v/", Some("/team/"), "/a//b/", "k").unwrap();
+        assert_eq!((written_elsewhere.engine(), written_elsewhere.namespace()), ("a/b", Some("team")));
     }
 
     #[test]
@@ -194,10 +219,10 @@ mod tests {
             "https://vault/v1/transit/keys/..",
             "https://vault/v1/transit/../sys/keys/k",
             "https://vault/v1/transit/keys/%2e%2e",
-            "https://vault/v1/transit/decrypt/a/b",
+            "https://vault/v1/transit/../keys/k",
+            "https://vault/v1/transit/k%65ys/k",
+            "https://vault/v2/transit/keys/k",
             "https://vault/v1/tran sit/keys/k",
-            "https://vault/v1//transit/keys/k",
-            "https://vault/v1/transit//keys/k",
             "https://vault/v1/transit/keys/k?x=1",
             "https://vault/v1/transit/keys/k#x",
             "https://vault/v1/keys/k",
@@ -218,6 +243,8 @@ mod tests {
             (None, "transit", "a/b"),
             (None, "transit", ""),
             (None, "", "k"),
+            (None, "//", "k"),
+            (None, "a//..//b", "k"),
             (Some("te am"), "transit", "k"),
         ] {
             assert!(

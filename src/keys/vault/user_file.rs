@@ -9,7 +9,9 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::TransitKey;
+use super::connection::socket_of;
 use super::settings::{Auth, checked_namespace};
+use super::tls::Names;
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 
@@ -23,8 +25,23 @@ pub(super) struct ServerEntry {
     pub reach: Option<String>,
     pub namespace: Option<String>,
     pub ca_cert: Option<PathBuf>,
+    /// What it is called in its certificate, if that is another name.
+    pub server_name: Option<ServerName>,
     #[serde(default)]
     pub auth: Auth,
+}
+
+/// A name that was checked when it was read.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(try_from = "String")]
+pub(super) struct ServerName(pub Names);
+
+impl TryFrom<String> for ServerName {
+    type Error = String;
+
+    fn try_from(name: String) -> std::result::Result<Self, String> {
+        Names::given("server_name", &name).map(Self).map_err(|error| error.message().to_owned())
+    }
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -106,7 +123,8 @@ pub(super) fn read(host: &dyn Host) -> Result<UserFile> {
         if let Some(namespace) = &server.namespace {
             checked_namespace("namespace", namespace.clone()).map_err(failed)?;
         }
-        for address in [Some(&server.address), server.reach.as_ref()].into_iter().flatten() {
+        let reach = server.reach.iter().filter(|reach| socket_of(reach).is_none());
+        for address in reach.chain([&server.address]) {
             TransitKey::new(address, None, "transit", "key").map_err(failed)?;
         }
     }

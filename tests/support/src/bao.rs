@@ -39,7 +39,7 @@ enum Tls {
 
 /// A real proxy before a [`Bao`], with a token of its own. It stops when it is dropped.
 pub struct BaoProxy {
-    _server: Server,
+    server: Server,
     address: String,
 }
 
@@ -47,6 +47,11 @@ impl BaoProxy {
     /// For `VAULT_AGENT_ADDR`: `http://127.0.0.1:PORT`.
     pub fn address(&self) -> &str {
         &self.address
+    }
+
+    /// The socket on which it listens, too: `unix://` and this for `VAULT_AGENT_ADDR`.
+    pub fn socket(&self) -> PathBuf {
+        self.server.folder().join("socket")
     }
 }
 
@@ -219,8 +224,14 @@ impl Bao {
                     address = \"127.0.0.1:{port}\"
                     tls_disable = true
                     require_request_header = true
+                }}
+                listener \"unix\" {{
+                    address = \"{}\"
+                    tls_disable = true
+                    require_request_header = true
                 }}",
-                self.address
+                self.address,
+                folder.path().join("socket").display()
             );
             for (name, content) in [("config.hcl", config.as_str()), ("token", ROOT_TOKEN)] {
                 fs::write(folder.path().join(name), content).expect("a file in the temporary directory");
@@ -228,7 +239,7 @@ impl Bao {
             let args = ["proxy".to_owned(), "-config=config.hcl".to_owned()];
             let server = Server::start(folder, &Peers::get().program("bao"), &args);
             let server = server.wait_for("authentication successful")?;
-            Ok(BaoProxy { _server: server, address: format!("http://127.0.0.1:{port}") })
+            Ok(BaoProxy { server, address: format!("http://127.0.0.1:{port}") })
         })
     }
 
