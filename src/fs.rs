@@ -10,6 +10,7 @@ mod atomic;
 mod below;
 mod cleanup;
 mod fifo;
+mod in_place;
 mod lock;
 mod private_dir;
 mod read;
@@ -23,7 +24,8 @@ use std::path::Path;
 
 pub use append::{append, read_lines};
 pub use atomic::{
-    Mode, Snapshot, check_writable, create_new, is_leftover, write_atomic, write_atomic_if_unchanged,
+    HardLinks, Mode, Snapshot, check_writable, create_new, hard_links, is_leftover, write_atomic,
+    write_atomic_if_unchanged,
 };
 pub use below::write_below;
 pub use cleanup::{

@@ -2,6 +2,10 @@
 
 use sealant_test_support::{Run, Sandbox};
 
+mod interop_edit {
+    mod mounts;
+}
+
 const TEXT: &str =
     "# all of it\ndb:\n  password: 'hunter2' # old\n  port: 5432\n\nhosts: [a, b]\nratio: 1.10\n";
 

@@ -275,16 +275,17 @@ fn doctor_says_who_one_is_and_what_policy_is_missing() {
 fn doctor_asks_about_the_keys_of_files_where_no_rule_names_one() {
     let shop = Shop::new();
     shop.root(&["init", "--vault", &format!("{}/transit/shop", shop.bao.address())]).run().ok();
-    shop.test.write("sub/f.yaml", "a: b\n");
-    shop.root(&["encrypt", "-i", "sub/f.yaml"]).run().ok();
-    shop.test.remove(".sops.yaml");
+    shop.test.write("secrets/f.yaml", "a: b\n");
+    shop.root(&["encrypt", "-i", "secrets/f.yaml"]).run().ok();
+    std::fs::remove_file(shop.test.path(".sops.yaml")).expect("the config goes");
     shop.test.program("git", &["init", "-q"]).run().ok();
     for rules in ["", "creation_rules:\n  - pgp: 85D77543B3D624B63CEA9E6DBC17301B491B3F21\n"] {
         if !rules.is_empty() {
             shop.test.write(".sops.yaml", rules);
         }
-        let output = shop.root(&["doctor"]).run().ok();
+        let output = shop.root(&["doctor"]).run();
         let text = output.text();
+        assert_eq!(output.status, i32::from(!rules.is_empty()), "a rule for others alone is broken: {text}");
         assert!(text.contains("you are token (policies: root") && text.contains("you may encrypt"), "{text}");
         assert!(!text.contains("nothing can be decrypted"), "{text}");
     }

@@ -220,8 +220,11 @@ fn transit_keys(config: Option<&Config>, context: &Context) -> Vec<TransitKey> {
         _ => None,
     });
     let keys: Vec<TransitKey> = keys.collect();
-    let is_repository =
-        || context.lookup().is_ok_and(|lookup| matches!(Git::find(context.host, &lookup.working_dir), Ok(Some(_))));
+    let is_repository = || {
+        context
+            .lookup()
+            .is_ok_and(|lookup| matches!(Git::find(context.host, &lookup.working_dir), Ok(Some(_))))
+    };
     if keys.is_empty() && is_repository() { status::transit_keys_here(context) } else { keys }
 }
 

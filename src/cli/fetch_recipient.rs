@@ -14,8 +14,8 @@ use crate::cli::args::{Input, ReportArgs};
 use crate::cli::{Context, block_on};
 use crate::document::{self, Format, to_data};
 use crate::error::{Error, Kind, Result};
-use crate::keys::Recipient;
 use crate::host::Host;
+use crate::keys::Recipient;
 use crate::keys::vault::{Proxies, install_cryptography, is_here};
 use crate::secret::SecretBytes;
 

@@ -13,7 +13,7 @@ use crate::cli::{Context, Failures};
 use crate::document::Format;
 use crate::encrypted_file::{Meant, meant};
 use crate::error::{Error, Result};
-use crate::fs::{self, Lock, Mode, Snapshot};
+use crate::fs::{self, HardLinks, Lock, Mode, Snapshot};
 use crate::journal::{self, Action, Entry};
 use crate::repo::outside::Outside;
 use crate::secret::SecretBytes;
@@ -262,7 +262,10 @@ impl Pipeline<'_> {
             }
             refuse_outside(&path, self.context)?;
             let _lock = Lock::exclusive(&path)?;
-            return fs::write_atomic_if_unchanged(&path, &bytes, self.mode, snapshot);
+            let links = fs::hard_links(&path);
+            fs::write_atomic_if_unchanged(&path, &bytes, self.mode, snapshot)?;
+            note_parted(&path, links, ui);
+            return Ok(());
         }
         match &self.destination {
             Destination::Folder(folder) => {
@@ -324,7 +327,24 @@ pub(super) fn refuse_outside(path: &Path, context: &Context) -> Result<()> {
 pub(super) fn replace(path: &Path, bytes: &[u8], snapshot: &Snapshot, context: &Context) -> Result<()> {
     refuse_outside(path, context)?;
     journal::record(context.host, Entry::new(Action::Write, path))?;
-    fs::write_atomic_if_unchanged(path, bytes, Mode::Public, snapshot)
+    let links = fs::hard_links(path);
+    fs::write_atomic_if_unchanged(path, bytes, Mode::Public, snapshot)?;
+    note_parted(path, links, context.ui);
+    Ok(())
+}
+
+/// Tells that a file had other names, which keep its old content: sops, which writes over files, keeps them together.
+fn note_parted(path: &Path, links: Option<HardLinks>, ui: &Ui) {
+    let Some(HardLinks { others, inode }) = links else { return };
+    let names = if others == 1 {
+        "1 other name, which keeps".to_owned()
+    } else {
+        format!("{others} other names, which keep")
+    };
+    let path = path.display();
+    ui.note(format!(
+        "{path} had {names} the old content (hard links): `find . -inum {inode}` finds what is left"
+    ));
 }
 
 /// How many files are written at once. Each waits for the disk twice, and the more do, the less each waits.

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use tempfile::{Builder, NamedTempFile};
 
 use crate::error::{Error, Kind, Result};
-use crate::fs::{cleanup, fifo};
+use crate::fs::{cleanup, fifo, in_place};
 
 /// Who may read a file that did not exist before. One that did keeps its mode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,7 +52,7 @@ impl Snapshot {
     }
 }
 
-/// Writes a file whole or not at all.
+/// Writes a file whole or not at all; a mount point alone is written over, with a whole copy beside it meanwhile.
 ///
 /// A link stays, and what it leads to is replaced; mode and owner stay as far as we may set them. Anything that is no
 /// regular file, such as a pipe or `/dev/stdout`, is written to as it is.
@@ -85,8 +85,26 @@ pub fn check_writable(path: &Path) -> Result<()> {
     if target.exists() {
         refuse_read_only(path, &target)?;
     }
+    if in_place::is_mount_point(&target) {
+        return Ok(());
+    }
     let folder = folder_of(&target);
     rustix::fs::access(folder, Access::WRITE_OK).map_err(|error| cannot_create(path, folder, error.into()))
+}
+
+/// Other names of a file, which keep its old content when [`write_atomic`] gives this one to a new file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HardLinks {
+    pub others: u64,
+    /// By which `find -inum` finds them.
+    pub inode: u64,
+}
+
+/// The other names of a file that would be parted from it; `None` where there are none.
+pub fn hard_links(path: &Path) -> Option<HardLinks> {
+    let target = target_of(path).ok().filter(|target| !in_place::is_mount_point(target))?;
+    let found = fs::metadata(target).ok().filter(|found| found.is_file() && found.nlink() > 1)?;
+    Some(HardLinks { others: found.nlink() - 1, inode: found.ino() })
 }
 
 fn refuse_read_only(path: &Path, target: &Path) -> Result<()> {
@@ -141,18 +159,46 @@ pub(super) fn write(
         refuse_read_only(path, &target)?;
     }
     let folder = folder_of(&target);
-    let existing = existing.as_ref().map(Attributes::of);
-    let mut temporary = create_temporary(&target, existing.is_some(), mode)
-        .map_err(|error| cannot_create(path, folder, error))?;
-    let _registered = cleanup::register(temporary.path());
+    let mut existing = existing.as_ref().map(Attributes::of);
+    let mut temporary = match create_temporary(&target, folder, existing.is_some(), mode) {
+        Err(_) if in_place::is_mount_point(&target) => {
+            // There everybody can look: nobody but us can read it.
+            existing = None;
+            let folder = std::env::temp_dir();
+            create_temporary(&target, &folder, true, mode)
+                .map_err(|error| cannot_create(path, &folder, error))?
+        }
+        temporary => temporary.map_err(|error| cannot_create(path, folder, error))?,
+    };
+    let registered = cleanup::register(temporary.path());
     fill(temporary.as_file_mut(), bytes, existing.as_ref(), after)
         .map_err(|error| cannot_write(path, error))?;
     if let Some(expected) = expected {
         refuse_if_changed(path, &target, expected)?;
     }
-    let done = temporary.persist(&target).map_err(|error| error.error);
-    done.and_then(|_| after(Step::Rename)).map_err(|error| cannot_write(path, error))?;
-    synced(path, sync_folder(folder).and_then(|()| after(Step::SyncFolder)))
+    match temporary.persist(&target) {
+        Err(failed) if in_place::is_mount_point(&target) => {
+            let copy =
+                failed.file.into_temp_path().keep().map_err(|error| cannot_write(path, error.error))?;
+            // From here on it is all that is whole, and must not go with us.
+            drop(registered);
+            in_place::overwrite(path, OpenOptions::new().write(true).open(&target), bytes, &copy)?;
+            fs::remove_file(&copy).map_err(|error| cannot_remove(path, &copy, error))
+        }
+        done => {
+            let done = done.map_err(|error| error.error);
+            done.and_then(|_| after(Step::Rename)).map_err(|error| cannot_write(path, error))?;
+            synced(path, sync_folder(folder).and_then(|()| after(Step::SyncFolder)))
+        }
+    }
+}
+
+/// What is told when a file was written over, and the copy of it is still there.
+pub(super) fn cannot_remove(path: &Path, copy: &Path, error: io::Error) -> Error {
+    Error::new(Kind::Write, format!("was written, but a copy of it cannot be removed: {}", copy.display()))
+        .in_file(path)
+        .caused_by(error)
+        .advise(format!("Remove it: rm {}", copy.display()))
 }
 
 /// What is told when a file was written, and its folder could perhaps not be synced.
@@ -186,14 +232,14 @@ pub(super) fn temporary_name(name: &OsStr, random: u64) -> String {
     format!("{}{random:016x}{SUFFIX}", prefix(name))
 }
 
-/// The temporary file beside the target, on its file system.
-fn create_temporary(target: &Path, replaces: bool, mode: Mode) -> io::Result<NamedTempFile> {
+/// The temporary file, beside the target on its file system if that can be.
+fn create_temporary(target: &Path, folder: &Path, replaces: bool, mode: Mode) -> io::Result<NamedTempFile> {
     Builder::new()
         .prefix(&prefix(target.file_name().unwrap_or_default()))
         .suffix(SUFFIX)
         .rand_bytes(8)
         .permissions(Permissions::from_mode(first_mode(replaces, mode).into()))
-        .tempfile_in(folder_of(target))
+        .tempfile_in(folder)
 }
 
 pub(super) fn fill(

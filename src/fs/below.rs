@@ -15,7 +15,7 @@ use rustix::io::Errno;
 
 use crate::error::{Error, Kind, Result};
 use crate::fs::atomic::{self, Attributes, cannot_create, cannot_write};
-use crate::fs::{Mode, cleanup, create_folders};
+use crate::fs::{Mode, cleanup, create_folders, in_place};
 
 /// As [`super::write_atomic`], into the folder `top`, which is made if it is missing, at the path `file` below it, and
 /// never elsewhere: a link in place of the file or of a folder below `top` is refused.
@@ -32,15 +32,25 @@ pub fn write_below(top: &Path, file: &Path, bytes: &[u8], mode: Mode) -> Result<
     let bits = Bits::from_raw_mode(atomic::first_mode(existing.is_some(), mode).into());
     let made = rustix::fs::openat(&folder, &temporary, flags, bits)
         .map_err(|error| cannot_create(&path, atomic::folder_of(&path), error.into()))?;
-    let _registered = cleanup::register(&path.with_file_name(&temporary));
-    let written = atomic::fill(&mut File::from(made), bytes, existing.as_ref(), &mut |_| Ok(()))
-        .and_then(|()| Ok(rustix::fs::renameat(&folder, &temporary, &folder, name)?));
-    if let Err(error) = written {
-        // That it stays behind is not worth a second failure.
-        let _ = rustix::fs::unlinkat(&folder, &temporary, AtFlags::empty());
-        return Err(cannot_write(&path, error));
+    let copy = path.with_file_name(&temporary);
+    let registered = cleanup::register(&copy);
+    let remove = || rustix::fs::unlinkat(&folder, &temporary, AtFlags::empty());
+    let filled = atomic::fill(&mut File::from(made), bytes, existing.as_ref(), &mut |_| Ok(()));
+    match filled.and_then(|()| Ok(rustix::fs::renameat(&folder, &temporary, &folder, name)?)) {
+        Ok(()) => atomic::synced(&path, atomic::sync(&File::from(folder))),
+        Err(error) if error.kind() == io::ErrorKind::ResourceBusy => {
+            drop(registered);
+            let flags = OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let file = rustix::fs::openat(&folder, name, flags, Bits::empty());
+            in_place::overwrite(&path, file.map(File::from).map_err(Into::into), bytes, &copy)?;
+            remove().map_err(|error| atomic::cannot_remove(&path, &copy, error.into()))
+        }
+        Err(error) => {
+            // That it stays behind is not worth a second failure.
+            let _ = remove();
+            Err(cannot_write(&path, error))
+        }
     }
-    atomic::synced(&path, atomic::sync(&File::from(folder)))
 }
 
 /// The folder that `file` is to be in, below `top`; those that are missing are made.

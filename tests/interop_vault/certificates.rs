@@ -26,7 +26,8 @@ fn both_work(test: &Place, uri: &str, variables: &[(&str, &str)]) {
     test.write("f.yaml", PLAIN);
     test.sealant(&["encrypt", "-i", "--hc-vault-transit", uri, "f.yaml"]).envs(variables).run().ok();
     assert_eq!(test.sealant(&["decrypt", "f.yaml"]).envs(variables).run().ok().text(), PLAIN);
-    let run = variables.iter().fold(test.sops(&["decrypt", "f.yaml"]), |run, (name, value)| run.env(name, value));
+    let run =
+        variables.iter().fold(test.sops(&["decrypt", "f.yaml"]), |run, (name, value)| run.env(name, value));
     assert_eq!(run.run().ok().text(), PLAIN, "{variables:?}");
 }
 
@@ -42,7 +43,10 @@ fn a_certificate_that_is_its_own_authority_is_taken_when_it_is_named() {
     both_work(&test, &uri, &[("VAULT_CAPATH", &path)]);
     test.write("authorities/deeper/vault.pem", test.read_text(&certificate));
     both_work(&test, &uri, &[("VAULT_CAPATH", &test.path("authorities").display().to_string())]);
-    test.settings(&format!("vault:\n  servers:\n    - address: {}\n      ca_cert: {path}\n", relay.address()));
+    test.settings(&format!(
+        "vault:\n  servers:\n    - address: {}\n      ca_cert: {path}\n",
+        relay.address()
+    ));
     test.sealant(&["decrypt", "f.yaml"]).run().ok();
     test.settings("");
 
@@ -72,10 +76,15 @@ fn a_certificate_for_another_name_is_taken_when_the_name_is_given() {
         };
         let words = ["is not for 127.0.0.1, but for vault.internal", "VAULT_TLS_SERVER_NAME=vault.internal"];
         let _ = encrypt().fails(1, &words);
-        let _ = encrypt().env("VAULT_TLS_SERVER_NAME", "other.internal").fails(1, &["not for other.internal"]);
+        let _ =
+            encrypt().env("VAULT_TLS_SERVER_NAME", "other.internal").fails(1, &["not for other.internal"]);
         assert_eq!(relay.requests().len(), 0, "a token went to a server of another name");
         both_work(&test, &uri, &[("VAULT_CACERT", &path), ("VAULT_TLS_SERVER_NAME", "vault.internal")]);
-        both_work(&test, &uri, &[("BAO_CACERT", &path), ("VAULT_CACERT", &path), ("VAULT_TLS_SERVER_NAME", "vault.internal")]);
+        both_work(
+            &test,
+            &uri,
+            &[("BAO_CACERT", &path), ("VAULT_CACERT", &path), ("VAULT_TLS_SERVER_NAME", "vault.internal")],
+        );
 
         // A tunnel: files name the server as others reach it.
         let far = "https://vault.internal:8200";
@@ -126,9 +135,11 @@ fn a_certificate_out_of_its_time_is_refused_and_its_date_is_told() {
         let uri = relay.uri("transit", "dates");
         test.write("f.yaml", PLAIN);
         let run = test.sealant(&["encrypt", "--hc-vault-transit", &uri, "f.yaml"]);
-        let output = run.env("VAULT_CACERT", &certificate).fails(1, &[&uri, words, "the clock of this machine"]);
+        let output =
+            run.env("VAULT_CACERT", &certificate).fails(1, &[&uri, words, "the clock of this machine"]);
         assert!(!output.stderr.contains("VAULT_CACERT"), "{output}");
-        let run = test.sops(&["encrypt", "--hc-vault-transit", &uri, "f.yaml"]).env("VAULT_CACERT", &certificate);
+        let run =
+            test.sops(&["encrypt", "--hc-vault-transit", &uri, "f.yaml"]).env("VAULT_CACERT", &certificate);
         assert_ne!(run.env("VAULT_MAX_RETRIES", "0").run().status, 0);
         assert_eq!(relay.requests().len(), 0);
     }
@@ -153,7 +164,9 @@ fn an_agent_can_listen_on_a_socket() {
     let run = test.sops(&["decrypt", "e.yaml"]).env("VAULT_TOKEN", "").env("VAULT_AGENT_ADDR", &socket);
     assert_eq!(run.run().ok().text(), PLAIN);
     let mine = token(&BAO, &["-policy=root"]);
-    test.settings(&format!("vault:\n  servers:\n    - address: https://vault.internal:8200\n      reach: {socket}\n"));
+    test.settings(&format!(
+        "vault:\n  servers:\n    - address: https://vault.internal:8200\n      reach: {socket}\n"
+    ));
     let run = test.stranger(&["decrypt", "e.yaml"]).env("VAULT_TOKEN", mine);
     assert_eq!(run.run().ok().text(), PLAIN);
     let gone = test.stranger(&["decrypt", "e.yaml"]).env("VAULT_AGENT_ADDR", "unix:///nowhere/agent.sock");

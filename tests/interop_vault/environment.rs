@@ -111,10 +111,13 @@ fn the_environment_is_read_as_vaults_own_client_reads_it() {
     }
     // A password goes to the server that is named, however it is spelled.
     BAO.bao(&["auth", "enable", "-path=spellings", "userpass"]).run().ok();
-    BAO.bao(&["write", "auth/spellings/users/u", "password=horse-staple", "token_policies=spellings"]).run().ok();
+    BAO.bao(&["write", "auth/spellings/users/u", "password=horse-staple", "token_policies=spellings"])
+        .run()
+        .ok();
     BAO.policy("spellings", "path \"transit/decrypt/spellings\" { capabilities = [\"update\"] }");
     for (address, file) in [(upper.as_str(), "f.yaml"), (&format!("{}/", BAO.address()), "f.yaml")] {
-        let run = test.wary(&["decrypt", file]).env("VAULT_ADDR", address).env("VAULT_AUTH_PATH", "spellings");
+        let run =
+            test.wary(&["decrypt", file]).env("VAULT_ADDR", address).env("VAULT_AUTH_PATH", "spellings");
         let run = run.env("VAULT_AUTH_METHOD", "userpass").env("VAULT_USERNAME", "u");
         let mut terminal = run.on_terminal();
         terminal.wait_for("Password of u");

@@ -300,8 +300,9 @@ fn what_another_try_does_not_change_is_not_tried_again() {
         let uri = fault.at(firm.address());
         let words = [uri.as_str(), "never", &status.to_string()];
         let _ = fault.test.sealant(&["decrypt", "bad.yaml"]).fails(128, &words);
-        // A server that knows no batches may say 400.
-        assert_eq!(firm.requests().len(), if status == 400 { 2 } else { 1 }, "{status}");
+        // What a server says that knows no batches: there the item is sent by itself.
+        let tries = if [400, 405, 501].contains(&status) { 2 } else { 1 };
+        assert_eq!(firm.requests().len(), tries, "{status}");
     }
 }
 
@@ -430,7 +431,6 @@ fn names_that_lead_elsewhere_are_never_asked_for() {
         ("engine_path", "faults/decrypt/.."),
         ("engine_path", "faults/.."),
         ("engine_path", "\"%2e%2e/faults\""),
-        ("engine_path", "faults//x"),
         ("engine_path", "."),
         ("engine_path", "\"faults?x=\""),
         ("engine_path", "\"\""),

@@ -108,7 +108,9 @@ fn a_key_is_named_as_others_name_it() {
     ];
     test.write("f.yaml", PLAIN);
     let place = |text: &str| -> Vec<String> {
-        let is_place = |line: &&str| ["vault_address:", "engine_path:", "key_name:"].iter().any(|key| line.contains(key));
+        let is_place = |line: &&str| {
+            ["vault_address:", "engine_path:", "key_name:"].iter().any(|key| line.contains(key))
+        };
         text.lines().filter(is_place).map(|line| line.trim_start_matches([' ', '-']).to_owned()).collect()
     };
     for uri in &spelled {
@@ -120,7 +122,10 @@ fn a_key_is_named_as_others_name_it() {
         test.rule(&format!("hc_vault_transit_uri: {uri}"));
         test.write("g.yaml", test.sealant(&["encrypt", "f.yaml"]).run().ok().stdout);
         test.opens("g.yaml");
-        test.write("h.yaml", test.sealant(&["encrypt", "f.yaml"]).env("SOPS_VAULT_URIS", uri).run().ok().stdout);
+        test.write(
+            "h.yaml",
+            test.sealant(&["encrypt", "f.yaml"]).env("SOPS_VAULT_URIS", uri).run().ok().stdout,
+        );
         test.opens("h.yaml");
     }
     // To sops these are another engine, which is not there, or no key at all.

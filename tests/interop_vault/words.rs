@@ -85,9 +85,17 @@ fn no_words_of_a_server_command_a_terminal_or_fill_a_log() {
         |words| Reply::error(503, words),
         |words| Reply::data(json!({ "batch_results": [{ "error": words }] })),
         |words| Reply::Answer(400, String::new(), words.to_owned()),
-        |words| Reply::data(json!({ "display_name": words, "policies": [words], "ttl": 5, "batch_results": [{
-            "ciphertext": format!("vault:v1:{words}"), "plaintext": words }] })),
-        |words| Reply::Answer(307, format!("Location: https://{}/\r\n", &words[..4.min(words.len())]), words.to_owned()),
+        |words| {
+            Reply::data(json!({ "display_name": words, "policies": [words], "ttl": 5, "batch_results": [{
+            "ciphertext": format!("vault:v1:{words}"), "plaintext": words }] }))
+        },
+        |words| {
+            Reply::Answer(
+                307,
+                format!("Location: https://{}/\r\n", &words[..4.min(words.len())]),
+                words.to_owned(),
+            )
+        },
         |words| Reply::data(json!({ "latest_version": words, "min_decryption_version": 1 })),
     ];
     for answer in answers {
@@ -103,7 +111,8 @@ fn no_words_of_a_server_command_a_terminal_or_fill_a_log() {
                 &["status", "f.yaml"],
                 &["doctor"],
             ] {
-                let run = test.sealant(args).env("VAULT_ADDR", server.address()).env("VAULT_MAX_RETRIES", "0");
+                let run =
+                    test.sealant(args).env("VAULT_ADDR", server.address()).env("VAULT_MAX_RETRIES", "0");
                 is_tame(&run.within(30).run());
             }
         }
@@ -118,7 +127,8 @@ fn what_only_a_server_and_we_know_is_not_repeated() {
     let decrypted = |request: &Request| {
         let body: serde_json::Value = serde_json::from_str(&request.body).expect("JSON");
         let ciphertext = &body["batch_input"][0]["ciphertext"];
-        let answer = super::place::ask(&BAO, "POST", "transit/decrypt/told", json!({ "ciphertext": ciphertext }));
+        let answer =
+            super::place::ask(&BAO, "POST", "transit/decrypt/told", json!({ "ciphertext": ciphertext }));
         answer["data"]["plaintext"].as_str().unwrap_or_default().to_owned()
     };
     // The data key was declared as a secret, for which every output is searched.

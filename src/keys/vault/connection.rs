@@ -55,7 +55,8 @@ impl Connection {
     /// A client for somebody else than a Vault server, at this address: a CI system. It is trusted as the operating
     /// system says, and leads nowhere else.
     pub fn to_others(settings: &Settings, url: &reqwest::Url) -> Result<Self, Problem> {
-        let client = with_proxies(builder(settings), settings).build().map_err(|error| Problem::on_the_way(&error))?;
+        let client =
+            with_proxies(builder(settings), settings).build().map_err(|error| Problem::on_the_way(&error))?;
         Ok(Self { client, base: url.to_string(), settings: settings.clone() })
     }
 

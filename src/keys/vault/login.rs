@@ -216,7 +216,8 @@ async fn unwrapped(server: &Server, token: &SecretString) -> Result<SecretString
         }
     }
     let answer = server.ask_with(token, || Unwrap).await;
-    let wrapped = answer.map_err(|problem| problem.after("the secret id is wrapped, and cannot be unwrapped"))?;
+    let wrapped =
+        answer.map_err(|problem| problem.after("the secret id is wrapped, and cannot be unwrapped"))?;
     Ok(Zeroizing::new(wrapped.secret_id))
 }
 

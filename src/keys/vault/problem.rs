@@ -149,7 +149,10 @@ impl Problem {
             rustls::Error::InvalidCertificate(Certificate::NotValidYetContext { not_before, .. }) => {
                 of_certificate(&format!("is not valid before {}", date(*not_before))).with_hint(Hint::Dates)
             }
-            rustls::Error::InvalidCertificate(Certificate::NotValidForNameContext { expected, presented }) => {
+            rustls::Error::InvalidCertificate(Certificate::NotValidForNameContext {
+                expected,
+                presented,
+            }) => {
                 let names: Vec<String> = presented.iter().map(|name| bare_name(name)).collect();
                 let of = if names.is_empty() { "nobody".to_owned() } else { names.join(", ") };
                 let expected = plain(&expected.to_str(), &[]);

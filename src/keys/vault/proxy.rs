@@ -210,7 +210,9 @@ mod tests {
             assert_eq!(goes_direct(&format!("http://{host}/"), no_proxy), direct, "{host}");
         }
         assert!(goes_direct("https://vault.test", "a,*"));
-        assert!(goes_direct("https://vault.test", "vault.test:443") && !goes_direct("https://vault.test", ""));
+        assert!(
+            goes_direct("https://vault.test", "vault.test:443") && !goes_direct("https://vault.test", "")
+        );
         assert!(goes_direct("https://8.8.8.8", "0.0.0.0/0") && !goes_direct("https://[2::]", "0.0.0.0/0"));
         assert!(!goes_direct("https://8.8.8.8", "8.8.8.8/33"));
     }
@@ -233,7 +235,8 @@ mod tests {
     #[test]
     fn what_is_empty_is_not_set_and_the_scheme_says_which() {
         let of = |variables: &[(&'static str, &str)], url: &str| {
-            let host = variables.iter().fold(FakeHost::default(), |host, (name, value)| host.env(name, *value));
+            let host =
+                variables.iter().fold(FakeHost::default(), |host, (name, value)| host.env(name, *value));
             let proxy = Proxies::of_environment(&host).unwrap().of(&Url::parse(url).unwrap());
             proxy.map(String::from)
         };

@@ -155,7 +155,9 @@ impl Names {
     /// A name that a certificate can be for. Its source is where the user has written it.
     pub fn given(source: &str, name: &str) -> Result<Self, Error> {
         let parsed = ServerName::try_from(name.to_owned()).map(Self::Given);
-        parsed.map_err(|_| Error::new(Kind::Config, format!("{source}: `{name}` cannot be the name of a server")))
+        parsed.map_err(|_| {
+            Error::new(Kind::Config, format!("{source}: `{name}` cannot be the name of a server"))
+        })
     }
 
     /// For a server that is reached at another address than its own.
@@ -207,7 +209,8 @@ impl Trust {
         for certificate in &named {
             roots.add(certificate.clone())?;
         }
-        let verifier = WebPkiServerVerifier::builder_with_provider(roots.into(), Arc::clone(provider)).build();
+        let verifier =
+            WebPkiServerVerifier::builder_with_provider(roots.into(), Arc::clone(provider)).build();
         let verifier = verifier.map_err(|error| rustls::Error::General(error.to_string()))?;
         Ok(Self::Named(verifier, named))
     }
@@ -242,7 +245,8 @@ impl ServerCertVerifier for Verifier {
                 match verifier.verify_server_cert(certificate, intermediates, name, ocsp_response, now) {
                     // All that is checked before, such as its dates, is right. Nobody else has to vouch for it.
                     Err(rustls::Error::InvalidCertificate(error))
-                        if is_of_an_authority(&error) && named.iter().any(|named| **named == **certificate) =>
+                        if is_of_an_authority(&error)
+                            && named.iter().any(|named| **named == **certificate) =>
                     {
                         verify_server_name(&ParsedCertificate::try_from(certificate)?, name)
                             .map(|()| ServerCertVerified::assertion())
