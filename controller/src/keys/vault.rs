@@ -59,8 +59,7 @@ impl ControllerHost {
             ("VAULT_CLIENT_TIMEOUT", Some(PATIENCE.to_owned())),
             ("VAULT_MAX_RETRIES", Some("1".to_owned())),
         ];
-        let proxies = PROXY_VARIABLES.into_iter().map(|name| (name, std::env::var(name).ok()));
-        let variables = variables.into_iter().chain(proxies);
+        let variables = variables.into_iter().chain(PROXY_VARIABLES.map(|name| (name, of_environment(name))));
         let variables = variables.filter_map(|(name, value)| Some((name, value?))).collect();
         let named = [&settings.vault_ca_file, &settings.vault_client_cert, &settings.vault_client_key];
         let named = named.into_iter().flatten().cloned();
@@ -72,6 +71,14 @@ impl ControllerHost {
     pub fn vault(&self) -> Result<Vault> {
         Ok(Vault::with_settings(Settings::of_user(self, StartedBy::Program)?))
     }
+}
+
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the one place of the controller that reads the environment for the library"
+)]
+fn of_environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
 }
 
 impl ControllerHost {
