@@ -259,6 +259,84 @@ fn a_passphrase_is_asked_for_once_for_many_files() {
     opens(&test, "d/c.yaml", &[&b]);
 }
 
+/// Private SSH keys as OpenSSL and old OpenSSH wrote them: each opens what is for its public half, as with sops.
+#[test]
+fn ssh_keys_in_pem_and_pkcs8_open_what_sops_opens() {
+    let test = sandbox();
+    test.write("plain.yaml", PLAIN);
+    let keygen = |args: &[&str], file: &str| {
+        let run = test.program("ssh-keygen", &["-q", "-C", "me@host", "-t", "rsa"]).args(args);
+        run.args(&["-f", file]).run().ok();
+    };
+    keygen(&["-m", "PKCS8", "-N", "", "-b", "3072"], "pkcs8");
+    keygen(&["-m", "PEM", "-N", ""], "pem");
+    keygen(&["-m", "PEM", "-N", "correct horse", "-b", "2048"], "locked");
+    let openssl = |args: &[&str]| test.program("openssl", args).run().ok();
+    // Windows, or an editor, has changed the ends of lines.
+    test.write("crlf", test.read_text("pem").replace('\n', "\r\n"));
+    test.write("crlf.pub", test.read_text("pem.pub"));
+    for (cipher, file) in [("-des3", "des3"), ("-aes192", "aes192"), ("-aes256", "aes256"), ("-des", "des")] {
+        let legacy = ["-provider", "legacy", "-provider", "default"];
+        let args =
+            ["rsa", "-traditional", cipher, "-in", "pem", "-passout", "pass:correct horse", "-out", file];
+        openssl(&[&args[..], &legacy].concat());
+        test.write(format!("{file}.pub"), test.read_text("pem.pub"));
+    }
+    openssl(&["genpkey", "-algorithm", "ed25519", "-out", "ed25519"]);
+    let public = openssl(&["pkey", "-in", "ed25519", "-pubout", "-outform", "DER"]).stdout;
+    let blob = [&[0, 0, 0, 11][..], b"ssh-ed25519", &[0, 0, 0, 32], &public[public.len() - 32..]].concat();
+    let blob = base64::Engine::encode(&base64::prelude::BASE64_STANDARD, blob);
+    test.write("ed25519.pub", format!("ssh-ed25519 {blob} me\n"));
+
+    for file in ["pkcs8", "pem", "crlf", "ed25519", "locked", "des3", "aes192", "aes256", "des"] {
+        let recipient = test.read_text(format!("{file}.pub")).trim().to_owned();
+        let is_locked = test.read_text(file).contains("ENCRYPTED");
+        for encrypted in [
+            test.sealant(&["encrypt", "--age", &recipient, "plain.yaml"]).run().ok(),
+            test.sops(&["encrypt", "--age", &recipient, "plain.yaml"]).run().ok(),
+        ] {
+            test.write("e.yaml", encrypted.stdout);
+            for run in [test.sealant(&["decrypt", "e.yaml"]), test.sops(&["decrypt", "e.yaml"])] {
+                let run = run.env("SOPS_AGE_SSH_PRIVATE_KEY_FILE", file);
+                if !is_locked {
+                    assert_eq!(run.run().ok().text(), PLAIN, "{file}");
+                    continue;
+                }
+                let mut terminal = run.on_terminal();
+                terminal.wait_for("assphrase");
+                terminal.send_hidden_line("correct horse");
+                assert!(terminal.finish().ok().text().contains("hunter2"), "{file}");
+            }
+        }
+    }
+
+    let decrypt = || test.sealant(&["decrypt", "e.yaml"]);
+    let locked = || decrypt().env("SOPS_AGE_SSH_PRIVATE_KEY_FILE", "des");
+    let answered = |answer: &str, words: &str| {
+        let mut terminal = locked().on_terminal();
+        terminal.wait_for("Passphrase of the SSH key des");
+        terminal.send_hidden_line(answer);
+        let output = terminal.finish().code(128);
+        assert!(output.text().contains(words), "{output}");
+    };
+    answered("wrong", "wrong passphrase");
+    test.write("des.pub", test.read_text("locked.pub"));
+    test.sealant(&["encrypt", "--age", test.read_text("des.pub").trim(), "--output", "e.yaml", "plain.yaml"])
+        .run()
+        .ok();
+    answered("correct horse", "des.pub is of another key");
+    fs::remove_file(test.path("des.pub")).expect("the public half goes");
+    let output = locked().run().code(128);
+    assert!(output.stderr.contains("`ssh-keygen -y -f des > des.pub` writes it"), "{output}");
+    // What sops cannot read, either.
+    keygen(&["-m", "PKCS8", "-N", "correct horse"], "pkcs8-locked");
+    let public = test.read_text("pkcs8-locked.pub");
+    test.sealant(&["encrypt", "--age", public.trim(), "--output", "e.yaml", "plain.yaml"]).run().ok();
+    let run = |run: Run| run.env("SOPS_AGE_SSH_PRIVATE_KEY_FILE", "pkcs8-locked").run().code(128);
+    run(test.sops(&["decrypt", "e.yaml"]));
+    assert!(run(decrypt()).stderr.contains("`ssh-keygen -p -f FILE` changes the format"));
+}
+
 #[test]
 fn the_identity_may_come_from_a_command() {
     let test = sandbox();

@@ -137,7 +137,8 @@ impl Generator {
             generated.manifests.extend(texts().map_err(|error| error.in_file(path))?);
         }
         for secret in secrets {
-            let text = secret.made_of(&mut opened)?.to_yaml();
+            let binary: Vec<&str> = secret.binary_files.iter().map(|file| key_and_path(file).0).collect();
+            let text = secret.made_of(&mut opened)?.to_yaml_with(&|key| binary.contains(&key));
             Objects::parse(Format::Yaml, Zeroizing::new(text.as_bytes().to_vec()))?.refuse_encrypted()?;
             generated.manifests.push(text);
         }

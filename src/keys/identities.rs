@@ -335,10 +335,10 @@ impl fmt::Display for Found {
 
 fn read(origin: &Origin, host: &dyn Host, recipient: &str) -> Load {
     match origin {
-        Origin::Text(name, text) => parse_load(text, name, host),
+        Origin::Text(name, text) => parse_load(text, name, None, host),
         Origin::File(path) => read_file(path, host),
         Origin::Env(name) => match host.env_text(name) {
-            Ok(Some(text)) => parse_load(Zeroizing::new(text).as_bytes(), name, host),
+            Ok(Some(text)) => parse_load(Zeroizing::new(text).as_bytes(), name, None, host),
             Ok(None) => Load::nothing(Found::NotSet),
             Err(error) => Load::nothing(Found::Failed(error.to_string())),
         },
@@ -356,7 +356,7 @@ fn read(origin: &Origin, host: &dyn Host, recipient: &str) -> Load {
 
 fn read_file(path: &Path, host: &dyn Host) -> Load {
     match host.read_secret(path) {
-        Ok(content) => parse_load(&content, &path.display().to_string(), host),
+        Ok(content) => parse_load(&content, &path.display().to_string(), Some(path), host),
         Err(error) if error.kind() == ErrorKind::NotFound => Load::nothing(Found::NoFile),
         Err(error) => Load::nothing(Found::Failed(error.to_string())),
     }
@@ -371,13 +371,13 @@ fn run_command(name: &str, line: &str, host: &dyn Host, recipient: &str) -> Load
     };
     command.env.push(("SOPS_AGE_RECIPIENT".into(), recipient.into()));
     match host.output_of(&command) {
-        Ok(output) => parse_load(&output, name, host),
+        Ok(output) => parse_load(&output, name, None, host),
         Err(error) => Load::nothing(Found::Failed(error.to_string())),
     }
 }
 
-fn parse_load(content: &[u8], place: &str, host: &dyn Host) -> Load {
-    let (identities, found) = match identity::parse(content, place, host) {
+fn parse_load(content: &[u8], place: &str, file: Option<&Path>, host: &dyn Host) -> Load {
+    let (identities, found) = match identity::parse(content, place, file, host) {
         Ok((identities, problems)) => {
             let recipients = identities.iter().map(Identity::shown).collect();
             (identities, Found::Identities { recipients, problems })

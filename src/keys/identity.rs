@@ -6,6 +6,7 @@
 
 use std::fmt;
 use std::io::{self, Read};
+use std::path::Path;
 use std::sync::OnceLock;
 
 use ::age::armor::ArmoredReader;
@@ -20,6 +21,7 @@ use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use super::age::{Recipient, plain_text, shorten};
+use super::ssh_pem::{self, LockedPem, Pem};
 use super::{age_pq, plugin};
 use crate::host::Host;
 use crate::secret::SecretBytes;
@@ -45,18 +47,20 @@ pub fn holds_only_identities(file: &[u8]) -> bool {
 
 /// Reads identities in any of their forms: lines of age identities, an age file encrypted with a passphrase that holds
 /// such lines, or an SSH private key. Beside them: what is wrong with lines that are none.
+/// `file` is where they are, if that is a file: a key in PEM with a passphrase has its public half beside it.
 pub(super) fn parse(
     content: &[u8],
     place: &str,
+    file: Option<&Path>,
     host: &dyn Host,
 ) -> Result<(Vec<Identity>, Vec<String>), String> {
-    let file = content.trim_ascii_start();
-    if file.starts_with(b"age-encryption") || file.starts_with(b"-----BEGIN AGE") {
-        let lines = decrypt_file(file, place, host)?;
+    let text = content.trim_ascii_start();
+    if text.starts_with(b"age-encryption") || text.starts_with(b"-----BEGIN AGE") {
+        let lines = decrypt_file(text, place, host)?;
         return parse_lines(&lines, place);
     }
-    if file.starts_with(b"-----BEGIN") {
-        return parse_ssh(file, place).map(|identity| (vec![identity], Vec::new()));
+    if text.starts_with(b"-----BEGIN") {
+        return parse_ssh(text, place, file, host).map(|identity| (vec![identity], Vec::new()));
     }
     parse_lines(content, place)
 }
@@ -104,27 +108,52 @@ fn parse_identity(word: &str, place: &str) -> Result<Identity, &'static str> {
     }
 }
 
-fn parse_ssh(content: &[u8], place: &str) -> Result<Identity, String> {
-    let key = ssh::Identity::from_buffer(content, None)
-        .map_err(|_| "not a private key that age can use: it takes OpenSSH's format and PEM of RSA keys")?;
+fn parse_ssh(content: &[u8], place: &str, file: Option<&Path>, host: &dyn Host) -> Result<Identity, String> {
+    let place = place.to_owned();
+    let key = match ssh_pem::read(content) {
+        Some(Pem::Open(key)) => key,
+        Some(Pem::Unusable(why)) => return Err(why.to_owned()),
+        Some(Pem::Locked(key)) => {
+            let recipient = public_half(file, host)?;
+            return Ok(Identity { recipient, secret: Secret::locked(LockedKey::Pem(key)), place });
+        }
+        None => ssh::Identity::from_buffer(content, None).map_err(
+            |_| "not a private key that age can use: it takes OpenSSH's format, PKCS#8 and PEM of RSA keys",
+        )?,
+    };
     let recipient = ssh::Recipient::try_from(key.clone()).map(|recipient| recipient.to_string());
     let secret = match key {
-        ssh::Identity::Encrypted(key) => {
-            Secret::LockedSsh(Box::new(LockedSsh { key, opened: OnceLock::new() }))
-        }
+        ssh::Identity::Encrypted(key) => Secret::locked(LockedKey::OpenSsh(key)),
         ssh::Identity::Unsupported(key) => return Err(unsupported(&key)),
         key @ ssh::Identity::Unencrypted(_) => Secret::Native(Box::new(key)),
     };
     let recipient = recipient.map_err(|_| "a private key of a type that age cannot use".to_owned())?;
-    Ok(Identity { recipient, secret, place: place.to_owned() })
+    Ok(Identity { recipient, secret, place })
+}
+
+/// The public half of a key that does not tell it: what is beside its file, as sops has it.
+fn public_half(file: Option<&Path>, host: &dyn Host) -> Result<String, String> {
+    const WHAT: &str = "a passphrase-protected key in the old PEM format, which does not say whose it is";
+    let Some(file) = file else {
+        return Err(format!("{WHAT}: `ssh-keygen -o -p -f FILE` changes the format"));
+    };
+    let mut public = file.as_os_str().to_owned();
+    public.push(".pub");
+    let (key, public) = (file.display(), Path::new(&public));
+    let text = host.read_secret(public).ok().and_then(|text| String::from_utf8(text.to_vec()).ok());
+    // Without its comment.
+    let recipient =
+        text.and_then(|text| text.trim().parse::<ssh::Recipient>().ok()).map(|key| key.to_string());
+    recipient.ok_or_else(|| {
+        let public = public.display();
+        format!("{WHAT}, and {public} does not either: `ssh-keygen -y -f {key} > {public}` writes it")
+    })
 }
 
 fn unsupported(key: &UnsupportedKey) -> String {
     match key {
         UnsupportedKey::EncryptedPem => {
-            "a passphrase-protected key in the old PEM format, which is not supported: \
-                                         `ssh-keygen -o -p -f FILE` changes the format"
-                .to_owned()
+            "a private key that is encrypted in a way that is not supported".to_owned()
         }
         UnsupportedKey::EncryptedSsh(cipher) => {
             format!("a private key encrypted with {cipher}, which is not supported")
@@ -212,19 +241,42 @@ impl Identity {
 
 /// An SSH key with a passphrase, which is asked for when a stanza is for this key.
 struct LockedSsh {
-    key: EncryptedKey,
+    key: LockedKey,
     opened: OnceLock<Result<ssh::Identity, String>>,
 }
 
+/// The forms of such a key.
+enum LockedKey {
+    OpenSsh(EncryptedKey),
+    Pem(LockedPem),
+}
+
+impl LockedKey {
+    /// `None` for a wrong passphrase.
+    fn open(&self, passphrase: &str) -> Option<ssh::Identity> {
+        match self {
+            Self::OpenSsh(key) => key.decrypt(SecretString::from(passphrase)).ok().map(Into::into),
+            Self::Pem(key) => key.open(passphrase),
+        }
+    }
+}
+
+impl Secret {
+    fn locked(key: LockedKey) -> Self {
+        Self::LockedSsh(Box::new(LockedSsh { key, opened: OnceLock::new() }))
+    }
+}
+
 impl LockedSsh {
-    fn open(&self, host: &dyn Host, place: &str) -> &Result<ssh::Identity, String> {
+    fn open(&self, recipient: &str, host: &dyn Host, place: &str) -> &Result<ssh::Identity, String> {
         self.opened.get_or_init(|| {
             let passphrase = host
                 .ask_passphrase(&format!("Passphrase of the SSH key {place}"))
                 .map_err(|error| format!("protected by a passphrase, but {error}"))?;
-            let key =
-                self.key.decrypt(SecretString::from(passphrase.as_str())).map_err(|_| "wrong passphrase")?;
-            Ok(key.into())
+            let key = self.key.open(&passphrase).ok_or("wrong passphrase")?;
+            let is_its_own =
+                ssh::Recipient::try_from(key.clone()).is_ok_and(|key| key.to_string() == recipient);
+            if is_its_own { Ok(key) } else { Err(format!("{place}.pub is of another key")) }
         })
     }
 }
@@ -261,7 +313,7 @@ impl ::age::Identity for Attempt<'_> {
                 if !stanzas.iter().any(|stanza| is_for_ssh_key(stanza, recipient)) {
                     return None;
                 }
-                match key.open(self.host, place) {
+                match key.open(recipient, self.host, place) {
                     Ok(identity) => ::age::Identity::unwrap_stanzas(identity, stanzas),
                     Err(why) => failed(why),
                 }
@@ -286,7 +338,7 @@ mod tests {
 
     /// The recipients of the identities in a text, then what is wrong with it.
     fn parsed(content: impl AsRef<[u8]>, host: &FakeHost) -> Result<(Vec<String>, Vec<String>), String> {
-        let (identities, problems) = parse(content.as_ref(), "keys.txt", host)?;
+        let (identities, problems) = parse(content.as_ref(), "keys.txt", None, host)?;
         Ok((identities.iter().map(Identity::shown).collect(), problems))
     }
 
@@ -369,13 +421,13 @@ mod tests {
     #[test]
     fn an_identity_knows_which_recipients_are_its_own() {
         let ssh = include_bytes!("../../fixtures/age/ssh/open");
-        let (identities, _) = parse(ssh, "id", &FakeHost::default()).unwrap();
+        let (identities, _) = parse(ssh, "id", None, &FakeHost::default()).unwrap();
         let recipient = Recipient::as_written(include_str!("../../fixtures/age/ssh/open.pub"));
         assert!(recipient.as_str().ends_with(" open"), "it has a comment");
         assert!(identities[0].is_for(&recipient));
         assert!(!identities[0].is_for(&pair().recipient));
 
-        let (identities, _) = parse(PLUGIN.as_bytes(), "id", &FakeHost::default()).unwrap();
+        let (identities, _) = parse(PLUGIN.as_bytes(), "id", None, &FakeHost::default()).unwrap();
         assert!(identities[0].is_for(&Recipient::as_written("age1foobar1qqqq")));
         assert!(!identities[0].is_for(&Recipient::as_written("age1foobarbaz1qqqq")));
         assert_eq!(identities[0].recipient(), None);

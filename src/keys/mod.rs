@@ -16,6 +16,7 @@ mod keygen;
 mod plugin;
 mod service;
 mod shamir;
+mod ssh_pem;
 pub mod vault;
 
 use std::fmt;

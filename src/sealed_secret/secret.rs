@@ -100,7 +100,16 @@ impl Secret {
 
     /// Its manifest in YAML, with the items at its end.
     pub fn to_yaml(&self) -> SecretString {
-        let Spelled { texts, bytes } = self.spelled();
+        let mut text = self.to_yaml_with(&|_| false);
+        if self.items.is_empty() {
+            text.push_str("stringData: {}\n");
+        }
+        text
+    }
+
+    /// The same, with these items in base64 even if they are text, and without a field for none at all.
+    pub fn to_yaml_with(&self, is_binary: &dyn Fn(&str) -> bool) -> SecretString {
+        let Spelled { texts, bytes } = self.spelled(is_binary);
         let mut parts = vec![SecretString::new(document::yaml_of(&self.head()))];
         let field = |name: &str| SecretString::new(name.to_owned());
         if !bytes.is_empty() {
@@ -110,9 +119,6 @@ impl Secret {
         if !texts.is_empty() {
             parts.push(field("stringData:\n"));
             parts.extend(texts.iter().map(|(key, text)| document::yaml_entry(key, text, 2)));
-        }
-        if self.items.is_empty() {
-            parts.push(field("stringData: {}\n"));
         }
         // With room for all of it no copy stays behind in a buffer that was outgrown.
         let mut out = SecretString::new(String::with_capacity(parts.iter().map(|part| part.len()).sum()));
@@ -127,7 +133,7 @@ impl Secret {
         struct Texts<'a>(&'a [(&'a str, &'a str)]);
         impl Serialize for Manifest<'_> {
             fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-                let Spelled { texts, bytes } = self.0.spelled();
+                let Spelled { texts, bytes } = self.0.spelled(&|_| false);
                 let bytes: Vec<_> = bytes.iter().map(|(key, text)| (*key, text.as_str())).collect();
                 let mut map = serializer.serialize_map(None)?;
                 for (key, data) in self.0.head().as_object().into_iter().flatten() {
@@ -159,12 +165,12 @@ impl Secret {
     }
 
     /// The items that are text, and the others in base64.
-    fn spelled(&self) -> Spelled<'_> {
+    fn spelled(&self, is_binary: &dyn Fn(&str) -> bool) -> Spelled<'_> {
         let Spelled { mut texts, mut bytes } = Spelled::default();
         for (key, value) in &self.items {
             match std::str::from_utf8(value) {
-                Ok(text) => texts.push((key.as_str(), text)),
-                Err(_) => bytes.push((key.as_str(), Zeroizing::new(BASE64.encode(value.as_slice())))),
+                Ok(text) if !is_binary(key) => texts.push((key.as_str(), text)),
+                _ => bytes.push((key.as_str(), Zeroizing::new(BASE64.encode(value.as_slice())))),
             }
         }
         Spelled { texts, bytes }

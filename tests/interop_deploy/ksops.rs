@@ -39,7 +39,7 @@ fn build(test: &Sandbox) -> Output {
 fn a_function_makes_what_ksops_makes() {
     let test = app(
         "files: [./db.enc.yaml, sealed.yaml]\nsecretFrom:\n- metadata:\n    name: env\n    labels: {a: b}\n    annotations:\n      \
-         kustomize.config.k8s.io/needs-hash: \"true\"\n  type: Opaque\n  files: [note.txt, again=note.txt]\n  binaryFiles: [bin.dat]\n  \
+         kustomize.config.k8s.io/needs-hash: \"true\"\n  type: Opaque\n  files: [note.txt, again=note.txt]\n  binaryFiles: [bin.dat, note.dat=note.txt]\n  \
          envs: [app.env]\n",
     );
     let sealed = sealed(&test, "app/sealed.yaml", "sealed", "strict");
@@ -51,7 +51,7 @@ fn a_function_makes_what_ksops_makes() {
     for part in [
         "  password: planted-hunter2-db\n",
         "  a: |\n    b\n\n    c\n",
-        "data:\n  bin.dat: AP8B\n",
+        "data:\n  bin.dat: AP8B\n  note.dat: YSBub3RlCg==\n",
         "  QUOTED: two words\n",
         "  DOLLAR: a$HOME\n",
         "  TOKEN: abc\n",
@@ -65,6 +65,22 @@ fn a_function_makes_what_ksops_makes() {
     let item = sealed.lines().find(|line| line.contains("password: ")).unwrap().trim();
     assert!(text.contains(item), "{text}");
     assert!(!text.contains("config.kubernetes.io") && !text.contains("kind: ksops"), "{text}");
+}
+
+/// What the real KSOPS made of `fixtures/ksops`: see its README.
+#[test]
+fn builds_are_those_of_the_real_ksops() {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/ksops");
+    let cases = ["files", "from-files", "from-yaml"];
+    for case in cases {
+        let test = repository();
+        for file in std::fs::read_dir(fixtures.join(case)).unwrap().flatten() {
+            let name = file.file_name().into_string().unwrap();
+            test.write(format!("app/{name}"), std::fs::read(file.path()).unwrap());
+        }
+        link(&test, "app/ksops", sealant());
+        assert_eq!(build(&test).ok().text(), test.read_text("app/expected.yaml"), "{case}");
+    }
 }
 
 #[test]

@@ -60,6 +60,27 @@ fn values_of_any_name_and_format_reach_the_chart() {
         assert!(rendered.text().contains(&expected), "{file}: {rendered}");
         std::fs::remove_file(chart.test.path(file)).unwrap();
     }
+    // As helm-secrets encrypts and reads them: as YAML, whatever the name says.
+    let key = chart.test.home(".config/sops/age/keys.txt");
+    let recipient = chart.test.sealant(&["keygen", "-y"]).arg(&key).run().ok().text().trim().to_owned();
+    for file in
+        ["secrets.yaml.enc", "secrets", "values.yaml.gotmpl", "values.txt", "values.env", "values.ini"]
+    {
+        chart.test.write("plain.yaml", &values);
+        let args =
+            ["encrypt", "--age", &recipient, "--input-type", "yaml", "--output-type", "yaml", "plain.yaml"];
+        chart.test.write(file, chart.test.sops(&args).run().ok().stdout);
+        let rendered = chart.template(&format!("sealant://{file}")).ok();
+        assert!(rendered.text().contains(PASSWORD), "{file}: {rendered}");
+        chart.test.write(file, &values);
+        chart.test.sealant(&["encrypt", "-i", "--age", &recipient, "--input-type", "yaml", file]).run().ok();
+        let rendered = chart.template(&format!("sealant://{file}")).ok();
+        assert!(rendered.text().contains(PASSWORD), "{file}: {rendered}");
+    }
+    // Encrypted as what the name says, which is bytes: they are YAML to Helm.
+    chart.encrypt("values.tpl", &values);
+    let rendered = chart.template("sealant://values.tpl").ok();
+    assert!(rendered.text().contains(PASSWORD), "{rendered}");
     chart.encrypt("values.json", &format!(r#"{{"password": "{PASSWORD}", "port": 5432}}"#));
     let rendered = chart.template("sealant://values.json").ok();
     assert!(rendered.text().contains(PASSWORD), "{rendered}");
