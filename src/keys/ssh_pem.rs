@@ -83,7 +83,7 @@ impl LockedPem {
             Cipher::Aes192 => decrypt::<Aes192>,
             Cipher::Aes256 => decrypt::<Aes256>,
         };
-        rsa(&*decrypt(passphrase, &self.iv, &self.key)?)
+        rsa(&decrypt(passphrase, &self.iv, &self.key)?)
     }
 }
 
