@@ -127,6 +127,26 @@ fn everybody_who_is_logged_in_may_fetch_recipients_and_nobody_else() {
     assert_eq!(proxied.text(), format!("{new}\n"));
     let output = shop.sealant(&["fetch-recipient", "--context", "nowhere"]).run().code(5);
     assert!(output.stderr.contains("kubectl config get-contexts"), "{output}");
+
+    // A list of kubeconfigs, of which some are missing, is taken as kubectl takes it.
+    let list = format!("gone.yaml:{}:also-gone.yaml", shop.cluster.kubeconfig().display());
+    let listed = shop.test.sealant(&["fetch-recipient"]).env("KUBECONFIG", &list).run().ok();
+    assert_eq!(listed.text(), format!("{new}\n"));
+    shop.cluster.kubectl(&["get", "namespaces"]).env("KUBECONFIG", &list).run().ok();
+    let output = shop.test.sealant(&["fetch-recipient"]).env("KUBECONFIG", "gone.yaml").run();
+    assert!(output.status != 0 && output.stderr.contains("there is no kubeconfig"), "{output}");
+
+    // A client certificate of X.509 version 1, as MicroK8s makes them.
+    let request = "openssl req -new -newkey rsa:2048 -nodes -keyout v1.key -subj /CN=a -out v1.csr 2>&1 && \
+                   openssl x509 -req -in v1.csr -signkey v1.key -out v1.crt 2>&1 && openssl x509 -in v1.crt -noout -text";
+    let made = shop.test.program("sh", &["-c", request]).run().ok();
+    assert!(made.text().contains("Version: 1"), "{made}");
+    let user = "client-certificate: v1.crt, client-key: v1.key}}]\n";
+    shop.test.write("microk8s", format!("{before}{user}"));
+    let output = shop.test.sealant(&["fetch-recipient", "--kubeconfig", "microk8s"]).run();
+    assert!(output.status != 0, "{output}");
+    let way_round = "kubectl get configmap sealant-recipients -n sealant-system -o yaml | sealant fetch-recipient --file -";
+    assert!(output.stderr.contains(way_round), "{output}");
 }
 
 #[test]

@@ -28,11 +28,13 @@ use crate::keys::identities::{self, Keeper, Ring};
 use crate::keys::opening::Opener;
 use crate::keys::vault::ControllerHost;
 use crate::managed::decide::MANAGED;
-use crate::managed::reconcile::{Context as Needs, Next, Reconciler};
+use crate::managed::reconcile::{Context as Needs, Managed, Next};
 use crate::managed::secret::{self, MANAGER};
+use crate::managed::slim::Slim;
 use crate::settings::Settings;
+use crate::source::Source;
+use crate::source::sealed::Sealed;
 use crate::source::sealed::ask::Policy;
-use crate::source::sealed::resource::{self, Found, Slim};
 
 /// How long work in hand may take when the controller is told to stop.
 const GRACE: Duration = Duration::from_secs(10);
@@ -59,7 +61,7 @@ struct Parts {
     client: Client,
     api: ApiServer,
     queue: Queue<Key>,
-    reconciler: Reconciler,
+    sealed: Managed<Sealed>,
     ring: watch::Receiver<Option<Arc<Ring>>>,
     leadership: Leadership,
     lease_pulse: Pulse,
@@ -108,15 +110,15 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
     let watches = settings.watch_namespaces.len().max(1);
     let events = Events::start(api.clone(), MANAGER, &identity, Arc::clone(&metrics));
     let leadership = Leadership::new();
+    let policy = Policy { allowed_types: settings.allow_type.clone() };
+    let source = Sealed { opener, policy, metrics: Arc::clone(&metrics) };
     let needs = Needs {
         api: api.clone(),
-        opener,
-        policy: Policy { allowed_types: settings.allow_type.clone() },
         events: events.clone(),
         metrics: Arc::clone(&metrics),
         leadership: leadership.clone(),
     };
-    let reconciler = Reconciler::new(needs, watches);
+    let sealed = Managed::new(source, needs, watches);
     // A tenant with much to do leaves the others some workers.
     let queue = Queue::new(settings.concurrency as usize * 3 / 4);
     let parts = Arc::new(Parts {
@@ -125,7 +127,7 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
         client,
         api,
         queue,
-        reconciler,
+        sealed,
         ring,
         leadership,
         lease_pulse: Pulse::new(),
@@ -216,9 +218,7 @@ async fn serve(parts: &Arc<Parts>) -> anyhow::Result<()> {
 impl Parts {
     /// Whether everything was listed once.
     fn is_ready(&self) -> bool {
-        self.reconciler.sealed.is_complete()
-            && self.reconciler.secrets.is_complete()
-            && self.ring.borrow().is_some()
+        self.sealed.objects.is_complete() && self.sealed.secrets.is_complete() && self.ring.borrow().is_some()
     }
 
     /// Whether what has to go round goes round.
@@ -234,8 +234,14 @@ impl Parts {
         }
     }
 
+    fn use_ring(&self, ring: Option<&Ring>) {
+        if let Some(ring) = ring {
+            self.sealed.use_keys(ring.recipients(true).into_iter());
+        }
+    }
+
     fn push_all(&self) {
-        self.reconciler.sealed.keys().into_iter().for_each(|key| self.queue.push(key, Lane::Backlog));
+        self.sealed.objects.keys().into_iter().for_each(|key| self.queue.push(key, Lane::Backlog));
     }
 
     /// A SealedSecret was seen.
@@ -246,7 +252,7 @@ impl Parts {
         };
         // Who begins to lead looks at everything.
         if is_new && self.leadership.leads() {
-            self.reconciler.reset(&change.key);
+            self.sealed.reset(&change.key);
             self.queue.push(change.key.clone(), if change.listed { Lane::Backlog } else { Lane::Fresh });
         }
     }
@@ -254,9 +260,9 @@ impl Parts {
     /// A Secret was seen that was made from a SealedSecret of its name.
     fn saw_secret(&self, change: &Change<Box<str>>) {
         let version = change.new.as_deref();
-        let is_ours = version.is_some_and(|version| self.reconciler.knows_secret(&change.key, version));
-        if self.leadership.leads() && !is_ours && self.reconciler.sealed.get(&change.key).is_some() {
-            match self.reconciler.wait_before_repair(&change.key) {
+        let is_ours = version.is_some_and(|version| self.sealed.knows_secret(&change.key, version));
+        if self.leadership.leads() && !is_ours && self.sealed.objects.get(&change.key).is_some() {
+            match self.sealed.wait_before_repair(&change.key) {
                 None => self.queue.push(change.key.clone(), Lane::Fresh),
                 Some(wait) => self.queue.push_after(change.key.clone(), wait),
             }
@@ -271,13 +277,14 @@ fn watch_all(parts: &Arc<Parts>, tasks: &mut JoinSet<()>) {
     };
     for (index, namespace) in (0..).zip(namespaces) {
         let shared = Arc::clone(parts);
-        let take = move |event: Event<Found>| {
-            let changes = shared.reconciler.sealed.apply(index, event, |found| shared.reconciler.slim(found));
+        let take = move |event: Event<<Sealed as Source>::Found>| {
+            let changes =
+                shared.sealed.objects.apply(index, event, |found| shared.sealed.source().slim(found));
             changes.iter().for_each(|change| shared.saw_sealed(change));
         };
         let sealed = What {
-            kind: "sealedsecrets",
-            path: resource::path(&namespace),
+            kind: Sealed::KIND,
+            path: parts.sealed.source().path(&namespace),
             namespace: namespace.clone(),
             labels: None,
             bare: false,
@@ -287,7 +294,7 @@ fn watch_all(parts: &Arc<Parts>, tasks: &mut JoinSet<()>) {
         let shared = Arc::clone(parts);
         let take = move |event: Event<Bare>| {
             let version = |found: &Bare| found.metadata.resource_version.as_str().into();
-            let changes = shared.reconciler.secrets.apply(index, event, version);
+            let changes = shared.sealed.secrets.apply(index, event, version);
             changes.iter().for_each(|change| shared.saw_secret(change));
         };
         let secrets = What {
@@ -325,7 +332,7 @@ async fn work(parts: Arc<Parts>, mut stop: watch::Receiver<bool>) {
         };
         if parts.leadership.is_leader() {
             let begun = Instant::now();
-            let next = AssertUnwindSafe(parts.reconciler.reconcile(&key)).catch_unwind().await;
+            let next = AssertUnwindSafe(parts.sealed.reconcile(&key)).catch_unwind().await;
             parts.metrics.seconds.observe(begun.elapsed().as_secs_f64());
             match next {
                 Ok(Next::Wait) => {}
@@ -349,6 +356,7 @@ async fn lead(parts: Arc<Parts>) {
     let mut leads = parts.leadership.changes();
     let mut rings = parts.ring.clone();
     let mut known = rings.borrow_and_update().clone();
+    parts.use_ring(known.as_deref());
     leads.mark_changed();
     let mut done = true;
     loop {
@@ -367,7 +375,7 @@ async fn lead(parts: Arc<Parts>) {
                 parts.queue.clear();
                 leads.mark_unchanged();
                 if *leads.borrow() {
-                    parts.reconciler.forget_all();
+                    parts.sealed.forget_all();
                 }
             }
             changed = rings.changed() => {
@@ -375,10 +383,11 @@ async fn lead(parts: Arc<Parts>) {
                     return;
                 }
                 let new = rings.borrow_and_update().clone();
+                parts.use_ring(new.as_deref());
                 if let (Some(old), Some(new)) = (&known, &new)
                     && !old.is_within(new)
                 {
-                    parts.reconciler.distrust();
+                    parts.sealed.distrust();
                 }
                 known = new;
             }
@@ -398,7 +407,7 @@ async fn keep_house(parts: Arc<Parts>) {
     loop {
         ticks.tick().await;
         parts.metrics.queued.set(i64::try_from(parts.queue.len()).unwrap_or(i64::MAX));
-        parts.reconciler.count_objects(parts.leadership.is_leader());
+        parts.sealed.count_objects(parts.leadership.is_leader());
     }
 }
 
@@ -434,10 +443,10 @@ async fn make_first_identity(parts: &Parts, ring: &Ring) -> anyhow::Result<()> {
     if !settings.identity_file.is_empty() || settings.vault.is_used() {
         return Ok(());
     }
-    if parts.reconciler.sealed.is_refused() {
+    if parts.sealed.objects.is_refused() {
         anyhow::bail!("a namespace cannot be looked at: no first identity is made meanwhile");
     }
-    if !parts.reconciler.sealed.is_empty() || !settings.generate_identity {
+    if !parts.sealed.objects.is_empty() || !settings.generate_identity {
         tracing::warn!("there is no identity: label a Secret with sealant.dev/identity: active");
         return Ok(());
     }

@@ -227,6 +227,27 @@ fn a_namespace_without_rights_holds_up_no_other() {
     CLUSTER.wait_for_items(&there, "db", &[("a", "1")]);
 }
 
+/// An identity that goes while nobody looks is missed at the next start, though the status says that all is well.
+#[test]
+fn an_identity_that_went_while_the_controller_was_down_is_missed() {
+    let (place, kept, lost) = (place("missed"), identity(), identity());
+    place.give(&kept);
+    let second = identity_secret("second", &lost).to_string();
+    CLUSTER.kubectl(&["apply", "-n", &place.own, "-f", "-"]).stdin(second).run().ok();
+    CLUSTER.apply(&json(&seal(&secret(&place.namespace, "kept", &[("a", "1")]), &kept))).ok();
+    CLUSTER.apply(&json(&seal(&secret(&place.namespace, "lost", &[("a", "1")]), &lost))).ok();
+    let first = place.start("a");
+    CLUSTER.wait_for_reason(&place.namespace, "lost", "Unsealed");
+    CLUSTER.wait_for_reason(&place.namespace, "kept", "Unsealed");
+    first.stop();
+    CLUSTER.kubectl_ok(&["delete", "secret", "second", "-n", &place.own]);
+    let second = place.start("b");
+    CLUSTER.wait_for_reason(&place.namespace, "lost", "NoIdentity");
+    // Nothing was asked for the other one.
+    assert_eq!(second.metric("sealant_unseals_total", ""), 0.0);
+    CLUSTER.wait_for_items(&place.namespace, "lost", &[("a", "1")]);
+}
+
 /// The API server keeps what a program with other types cannot read. Such an object stops nothing, at the start neither,
 /// and is looked after as any other; and nothing of it is logged by whoever reads it.
 #[test]

@@ -179,7 +179,14 @@ async fn of_cluster(host: &dyn Host, args: &Args) -> Result<String> {
         Error::new(Kind::Other, format!("{server}: {message}")).caused_by(reasons(error))
     };
     // Here somebody may be asked to log in, which takes its time.
-    let client = Client::try_from(config).map_err(|error| failed("nobody can be logged in there", &error))?;
+    let client = Client::try_from(config).map_err(|error| {
+        let way_round = format!(
+            "kubectl reads some certificates that are not read here, such as those of version 1 that MicroK8s makes: \
+             kubectl get configmap {} -n {} -o yaml | sealant fetch-recipient --file -",
+            RECIPIENTS.0, args.controller_namespace
+        );
+        failed("nobody can be logged in there", &error).advise(way_round)
+    })?;
     let maps = Api::<ConfigMap>::namespaced(client, &args.controller_namespace);
     let fetch = maps.get(RECIPIENTS.0);
     let place = format!("the ConfigMap {} in namespace {}", RECIPIENTS.0, args.controller_namespace);
@@ -228,7 +235,7 @@ async fn config(host: &dyn Host, args: &Args) -> Result<Config> {
     };
     let found = match &args.kubeconfig {
         Some(file) => read(Kubeconfig::read_from(file))?,
-        None => match read(Kubeconfig::read()) {
+        None => match read(of_environment(host).unwrap_or_else(Kubeconfig::read)) {
             Err(error) => return Config::incluster().map_err(|_| error),
             found => found?,
         },
@@ -248,6 +255,35 @@ async fn config(host: &dyn Host, args: &Args) -> Result<Config> {
     config.connect_timeout = Some(LIMIT);
     config.read_timeout = Some(LIMIT);
     Ok(config)
+}
+
+/// The kubeconfig that the environment names: a list of files, of which those that are missing are passed over, as
+/// kubectl does.
+fn of_environment(host: &dyn Host) -> Option<std::result::Result<Kubeconfig, KubeconfigError>> {
+    let list = host.env("KUBECONFIG").filter(|list| !list.is_empty())?;
+    let files: Vec<PathBuf> =
+        std::env::split_paths(&list).filter(|file| !file.as_os_str().is_empty()).collect();
+    let (mut merged, mut missing) = (None, None);
+    for file in files {
+        match Kubeconfig::read_from(&file) {
+            Err(error @ KubeconfigError::ReadConfig(..)) if is_missing(&error) => missing = Some(error),
+            Err(error) => return Some(Err(error)),
+            Ok(next) => {
+                merged = Some(match merged {
+                    None => next,
+                    Some(before) => match Kubeconfig::merge(before, next) {
+                        Ok(merged) => merged,
+                        Err(error) => return Some(Err(error)),
+                    },
+                });
+            }
+        }
+    }
+    merged.map(Ok).or(missing.map(Err))
+}
+
+fn is_missing(error: &KubeconfigError) -> bool {
+    matches!(error, KubeconfigError::ReadConfig(error, _) if error.kind() == io::ErrorKind::NotFound)
 }
 
 fn too_late(server: &str) -> Error {

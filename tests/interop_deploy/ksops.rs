@@ -247,3 +247,98 @@ fn references_follow_the_name_of_a_sealed_secret() {
     let opened = test.sealant(&["unseal", "built.yaml"]).env("SOPS_AGE_KEY", IDENTITY).run().ok();
     assert!(opened.text().contains("planted-hunter2-db"));
 }
+
+/// Where kustomize lets the name of a Secret be followed, by its own table (api 0.21, `namereference.go`): below a pod,
+/// and elsewhere. `*` stands in a list.
+const BELOW_A_POD: [&str; 7] = [
+    "volumes.*.secret.secretName",
+    "volumes.*.projected.sources.*.secret.name",
+    "containers.*.env.*.valueFrom.secretKeyRef.name",
+    "containers.*.envFrom.*.secretRef.name",
+    "initContainers.*.env.*.valueFrom.secretKeyRef.name",
+    "initContainers.*.envFrom.*.secretRef.name",
+    "imagePullSecrets.*.name",
+];
+const PODS: [(&str, &str, &str); 9] = [
+    ("v1", "Pod", "spec"),
+    ("v1", "PodTemplate", "template.spec"),
+    ("apps/v1", "Deployment", "spec.template.spec"),
+    ("apps/v1", "StatefulSet", "spec.template.spec"),
+    ("apps/v1", "DaemonSet", "spec.template.spec"),
+    ("apps/v1", "ReplicaSet", "spec.template.spec"),
+    ("batch/v1", "Job", "spec.template.spec"),
+    ("batch/v1", "CronJob", "spec.jobTemplate.spec.template.spec"),
+    ("serving.knative.dev/v1", "Service", "spec.template.spec"),
+];
+const ELSEWHERE: [(&str, &str, &str); 12] = [
+    ("v1", "ServiceAccount", "imagePullSecrets.*.name"),
+    ("networking.k8s.io/v1", "Ingress", "spec.tls.*.secretName"),
+    ("networking.k8s.io/v1", "Ingress", "metadata.annotations.ingress|kubernetes|io/auth-secret"),
+    ("networking.k8s.io/v1", "Ingress", "metadata.annotations.nginx|ingress|kubernetes|io/auth-secret"),
+    ("networking.k8s.io/v1", "Ingress", "metadata.annotations.nginx|ingress|kubernetes|io/auth-tls-secret"),
+    ("storage.k8s.io/v1", "StorageClass", "parameters.secretName"),
+    ("storage.k8s.io/v1", "StorageClass", "parameters.adminSecretName"),
+    ("storage.k8s.io/v1", "StorageClass", "parameters.userSecretName"),
+    ("storage.k8s.io/v1", "StorageClass", "parameters.secretRef"),
+    ("rbac.authorization.k8s.io/v1", "Role", "rules.*.resourceNames.*"),
+    ("rbac.authorization.k8s.io/v1", "ClusterRole", "rules.*.resourceNames.*"),
+    ("v1", "PersistentVolume", "spec.azureFile.secretName"),
+];
+
+/// An object that names `db` at this place.
+fn referrer(version: &str, kind: &str, path: &str, name: usize) -> String {
+    let mut value = serde_json::json!("db");
+    for step in path.rsplit('.') {
+        value = match step {
+            "*" => serde_json::json!([value]),
+            // Objects in a list have a name of their own; kustomize looks for none.
+            _ => serde_json::json!({step.replace('|', "."): value}),
+        };
+    }
+    value["apiVersion"] = version.into();
+    value["kind"] = kind.into();
+    value["metadata"]["name"] = format!("r{name}").into();
+    value.to_string()
+}
+
+#[test]
+fn references_follow_a_sealed_secret_wherever_they_follow_a_secret() {
+    let test = repository();
+    let below = PODS.iter().flat_map(|(version, kind, pod)| {
+        BELOW_A_POD.iter().map(move |path| (*version, *kind, format!("{pod}.{path}")))
+    });
+    let elsewhere = ELSEWHERE.iter().map(|(version, kind, path)| (*version, *kind, (*path).to_owned()));
+    let all: Vec<_> = below.chain(elsewhere).collect();
+    let referrers: Vec<String> = all
+        .iter()
+        .enumerate()
+        .map(|(index, (version, kind, path))| referrer(version, kind, path, index))
+        .collect();
+    let configuration = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/kustomize/sealed-secrets.yaml");
+    let built = |folder: &str, extra: &str| {
+        test.write(format!("{folder}/referrers.yaml"), referrers.join("\n---\n"));
+        let kustomization =
+            format!("resources: [db.yaml, referrers.yaml]\nnamespace: shop\nnamePrefix: prod-\n{extra}");
+        test.write(format!("{folder}/kustomization.yaml"), kustomization);
+        let built = kustomize(&test, &[folder]).run().ok();
+        let mut names = std::collections::BTreeMap::new();
+        for object in built.text().split("\n---\n").filter(|object| object.contains("name: prod-r")) {
+            let name = object.split("name: prod-r").nth(1).unwrap().lines().next().unwrap().to_owned();
+            names.insert(name.parse::<usize>().unwrap(), object.contains("prod-db"));
+        }
+        assert_eq!(names.len(), all.len(), "{built}");
+        names
+    };
+    test.write("plain/db.yaml", "apiVersion: v1\nkind: Secret\nmetadata: {name: db}\nstringData: {a: x}\n");
+    let with_secret = built("plain", "");
+    sealed(&test, "ours/db.yaml", "db", "cluster");
+    test.write("ours/sealed-secrets.yaml", std::fs::read(configuration).unwrap());
+    let with_ours = built("ours", "configurations: [sealed-secrets.yaml]\n");
+    let missing: Vec<_> = with_secret
+        .iter()
+        .filter(|(index, follows)| **follows && !with_ours[*index])
+        .map(|(index, _)| &all[*index])
+        .collect();
+    assert!(missing.is_empty(), "{missing:#?}");
+    assert!(with_secret.values().filter(|follows| **follows).count() > 60, "{with_secret:?}");
+}

@@ -39,6 +39,8 @@ pub struct Refusal {
     pub fields: Vec<String>,
     /// What it calls the causes.
     pub causes: Vec<String>,
+    /// Who refuses it, if that is known: a quota, a policy, a webhook.
+    pub by: Option<String>,
     pub retry_after: Option<Duration>,
 }
 
@@ -63,7 +65,8 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Refused(refusal) => {
-                write!(f, "the API server refuses it ({} {})", refusal.code, refusal.reason)
+                write!(f, "the API server refuses it ({} {})", refusal.code, refusal.reason)?;
+                refusal.by.iter().try_for_each(|by| write!(f, ": {by}"))
             }
             Self::Silent => f.write_str("the API server gave no answer"),
             Self::TooLong => f.write_str("the answer of the API server is too long"),
@@ -188,13 +191,56 @@ pub fn refusal(status: &Status, code: u16, retry_after: Option<u64>) -> Refusal 
         reason: status.reason.clone(),
         fields: fields.collect(),
         causes: causes().map(|cause| cause.reason.clone()).collect(),
+        by: refused_by(&status.message),
         retry_after: retry_after.or(in_body).filter(|seconds| *seconds > 0).map(Duration::from_secs),
     }
+}
+
+/// Who refuses it, from the words of the API server: only names are taken out of them, and only from where it writes
+/// names, for the rest may quote values.
+fn refused_by(message: &str) -> Option<String> {
+    // `secrets "db" is forbidden: exceeded quota: small, requested: ...`
+    let said = message.split_once("\" is forbidden: ").map_or(message, |(_, said)| said);
+    let until = |start: &str, end: char| {
+        let name = said.strip_prefix(start)?.split(end).next()?;
+        let is_name = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-".contains(&byte);
+        (name.len() <= 253 && !name.is_empty() && name.bytes().all(is_name)).then_some(name)
+    };
+    let quota = until("exceeded quota: ", ',').map(|name| format!("it would exceed the quota {name}"));
+    let must = || until("failed quota: ", ':').map(|name| format!("the quota {name} asks for more"));
+    let policy =
+        || until("ValidatingAdmissionPolicy '", '\'').map(|name| format!("the policy {name} denies it"));
+    let webhook = || until("admission webhook \"", '"').map(|name| format!("the webhook {name} denies it"));
+    quota.or_else(must).or_else(policy).or_else(webhook)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_refuses_it_is_named_and_nothing_else_is_quoted() {
+        let cases = [
+            (
+                "secrets \"db\" is forbidden: exceeded quota: small, requested: secrets=1, used: 1",
+                Some("it would exceed the quota small"),
+            ),
+            (
+                "secrets \"db\" is forbidden: ValidatingAdmissionPolicy 'no-db' with binding 'b' denied request: hunter2",
+                Some("the policy no-db denies it"),
+            ),
+            (
+                "admission webhook \"w.example.com\" denied the request: hunter2",
+                Some("the webhook w.example.com denies it"),
+            ),
+            ("Secret \"db\" is invalid: data[a]: Invalid value: \"exceeded quota: hunter2, \"", None),
+            ("secrets \"db\" is forbidden: exceeded quota: Hunter 2, x", None),
+            ("hunter2", None),
+        ];
+        for (message, expected) in cases {
+            assert_eq!(refused_by(message).as_deref(), expected, "{message}");
+        }
+    }
 
     #[test]
     fn a_text_that_grows_has_a_bound() {

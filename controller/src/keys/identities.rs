@@ -93,7 +93,7 @@ impl Ring {
         self.recipients(true).is_subset(&other.recipients(true))
     }
 
-    fn recipients(&self, with_retired: bool) -> BTreeSet<&str> {
+    pub fn recipients(&self, with_retired: bool) -> BTreeSet<&str> {
         let entries = self.entries.iter().filter(|entry| with_retired || !entry.is_retired);
         entries.flat_map(|entry| &entry.recipients).map(String::as_str).collect()
     }

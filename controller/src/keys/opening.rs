@@ -616,12 +616,12 @@ mod tests {
         let (failed, (is_open, took)) = tokio::join!(trying, opening);
         let all = start.elapsed();
         assert!(is_open && failed.iter().all(Result::is_err));
-        assert!(took * 3 < all, "{took:?} of {all:?}");
+        assert!(took * 2 < all, "{took:?} of {all:?}");
         let start = std::time::Instant::now();
         let again =
             futures_util::future::join_all(hostile.iter().map(|sealed| opener.open(Arc::clone(sealed))));
         assert!(again.await.iter().all(Result::is_err));
-        assert!(start.elapsed() * 5 < all, "{:?} again, {all:?} at first", start.elapsed());
+        assert!(start.elapsed() * 2 < all, "{:?} again, {all:?} at first", start.elapsed());
     }
 
     #[tokio::test]

@@ -161,7 +161,8 @@ mod tests {
         use crate::engine::object::{Bare, Meta};
         use crate::engine::store::Store;
         use crate::engine::watch::Event;
-        use crate::source::sealed::resource::{Found, Slim};
+        use crate::managed::slim::Slim;
+        use crate::source::sealed::resource::{self, Found};
 
         const COUNT: usize = 100_000;
         let pages = || {
@@ -178,7 +179,7 @@ mod tests {
                  "lastTransitionTime": "2026-11-28T00:00:00Z"}]},
         }))
         .unwrap();
-        let slim = Slim::of(&found, false);
+        let slim = resource::slim(&found, false);
         for index in 0..COUNT {
             let meta = Meta {
                 name: format!("database-of-{index}"),

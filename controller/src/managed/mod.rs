@@ -1,4 +1,4 @@
-//! The managed Secret: what to do about it (`decide`, without a cluster), doing it (`write`, the only place that
+//! The managed Secret, whatever kind of object asks for it: what to do about it (`decide`, without a cluster), doing it (`write`, the only place that
 //! writes), and saying what came of it (`reason`, `status`). `reconcile` puts them together for one object.
 
 pub mod decide;
@@ -6,5 +6,6 @@ pub mod memory;
 pub mod reason;
 pub mod reconcile;
 pub mod secret;
+pub mod slim;
 pub mod status;
 pub mod write;

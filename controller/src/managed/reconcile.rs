@@ -1,24 +1,26 @@
-//! One SealedSecret: reads what there is, opens it, does what was decided, and says so.
+//! One object that asks for a Secret: reads what there is, gets the values, does what was decided, and says so.
 //!
 //! ```text
-//! Watch ──> Store (slim) ──> Queue ──> Reconciler::reconcile
+//! Watch ──> Store (slim) ──> Queue ──> Managed::reconcile
 //!                                        settled? ............ nothing is asked
 //!                                        read it, weighed by its size
-//!                                        before_opening ...... a verdict without a key
-//!                                        the Secret, ownership, the Opener
+//!                                        Source::desired ..... or a verdict without the values
+//!                                        the Secret, and whose it is (decide::about_current)
+//!                                        Source::values
 //!                                        decide::write ──> is it still current? ──> write::secret
 //!                                        conclude: status, event, log, and when to look again
 //! ```
+//!
+//! What kind of object it is, only its [`Source`] knows.
 
-use std::collections::HashMap;
-use std::sync::Arc;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use kube::api::GetParams;
 use kube::core::Request;
-use sealant::sealed_secret::unseal;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::engine::api::ApiServer;
@@ -28,15 +30,15 @@ use crate::engine::metrics::{ByReason, ByVerb, Metrics};
 use crate::engine::object::{Bare, Key, Meta};
 use crate::engine::retry::wait;
 use crate::engine::store::Store;
-use crate::keys::opening::Opener;
+use crate::engine::watch::Object;
 use crate::managed::decide::{self, Desired, Verdict, Write};
 use crate::managed::memory::{Memory, Settled};
 use crate::managed::reason::{self, Again, Reason, Standing};
 use crate::managed::secret::{self, Items, Secret};
-use crate::managed::status;
+use crate::managed::slim::{self, Slim};
+use crate::managed::status::{self, Status};
 use crate::managed::write::{self, Trouble};
-use crate::source::sealed::ask::{self, Policy};
-use crate::source::sealed::resource::{self, Found, SealedSecret, Slim};
+use crate::source::{NoValues, Source};
 
 /// The longest wait before something is tried again that may pass by itself.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
@@ -53,19 +55,16 @@ const FAILURES_UNSAID: u32 = 2;
 /// And how often somebody else may be faster: mostly the next try goes well.
 const CONFLICTS_UNSAID: u32 = 6;
 
-/// How long opening may take where no server is asked; `opening.rs` knows how long servers are waited for.
-const PATIENCE_TO_OPEN: Duration = Duration::from_secs(30);
-
 /// How long the API server may let us wait.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// How long one SealedSecret may keep a worker, with all that is said of it.
+/// How long one object may keep a worker, with all that is said of it.
 const PATIENCE_FOR_ALL: Duration = Duration::from_secs(90);
 
-/// A SealedSecret that was read longer ago is looked at once more before anything is written for it.
+/// An object that was read longer ago is looked at once more before anything is written for it.
 const FRESH: Duration = Duration::from_millis(100);
 
-/// How many bytes of large SealedSecrets are worked on at once, and from how many on one is large. Each takes several
+/// How many bytes of large objects are worked on at once, and from how many on one is large. Each takes several
 /// times its size: as it was read, the Secret that there is, its values, and the Secret that is written.
 const LARGE_AT_ONCE: u32 = 8 << 20;
 const LARGE: u32 = 32 << 10;
@@ -81,26 +80,27 @@ pub enum Next {
     Retry(Duration),
 }
 
-/// What the reconciler needs of others.
+/// What it needs of others.
 pub struct Context {
     pub api: ApiServer,
-    pub opener: Opener,
-    pub policy: Policy,
     pub events: Events,
     pub metrics: Arc<Metrics>,
     pub leadership: Leadership,
 }
 
-/// Makes Secrets out of SealedSecrets.
-pub struct Reconciler {
+/// Makes Secrets out of the objects of a source.
+pub struct Managed<S> {
+    source: S,
     context: Context,
-    pub sealed: Arc<Store<Slim>>,
+    pub objects: Arc<Store<Slim>>,
     /// The versions of the Secrets that are ours by their label.
     pub secrets: Arc<Store<Box<str>>>,
     memory: Memory,
     room: Semaphore,
-    /// Goes up when identities go: what was right before has to be looked at again.
+    /// Goes up when keys go: what was right before has to be looked at again.
     epoch: AtomicU32,
+    /// Digests of the keys at hand.
+    keys: RwLock<HashSet<u32>>,
 }
 
 /// What has come out.
@@ -110,56 +110,63 @@ struct Outcome {
     secret_version: Option<String>,
     /// What only the operator may know of it.
     details: String,
-    /// Whether a server may open it one day that does not today.
-    has_servers: bool,
+    /// Whether the next try may bring the values, though nothing has changed that is seen from here.
+    may_pass: bool,
 }
 
 impl From<Verdict> for Outcome {
     fn from(verdict: Verdict) -> Self {
         let details = String::new();
-        Self { verdict, written: Write::Nothing, secret_version: None, details, has_servers: false }
+        Self { verdict, written: Write::Nothing, secret_version: None, details, may_pass: false }
     }
 }
 
-/// A SealedSecret in work.
-struct Job<'j> {
-    sealed: &'j SealedSecret,
+impl From<NoValues> for Outcome {
+    fn from(NoValues { verdict, details, may_pass }: NoValues) -> Self {
+        Self { details, may_pass, ..verdict.into() }
+    }
+}
+
+/// An object in work.
+struct Job<'j, F> {
+    found: &'j F,
     desired: Desired,
     read: Instant,
-    /// Once it is open.
+    /// Once they are known.
     values: Option<Items>,
 }
 
-impl Reconciler {
-    pub fn new(context: Context, watches: usize) -> Self {
+impl<S: Source> Managed<S> {
+    pub fn new(source: S, context: Context, watches: usize) -> Self {
         Self {
+            source,
             context,
-            sealed: Arc::new(Store::new(watches)),
+            objects: Arc::new(Store::new(watches)),
             secrets: Arc::new(Store::new(watches)),
             memory: Memory::default(),
             room: Semaphore::new(LARGE_AT_ONCE as usize),
             epoch: AtomicU32::new(0),
+            keys: RwLock::default(),
         }
     }
 
-    /// What is kept of a SealedSecret.
-    pub fn slim(&self, found: &Found) -> Slim {
-        Slim::of(found, ask::is_held(found, &self.context.policy))
+    pub fn source(&self) -> &S {
+        &self.source
     }
 
-    /// Looks at one SealedSecret.
+    /// Looks at one object.
     pub async fn reconcile(&self, key: &Key) -> Next {
         match tokio::time::timeout(PATIENCE_FOR_ALL, self.look_at(key)).await {
             Ok(next) => next,
             Err(_) => {
-                tracing::warn!(sealed_secret = %key, "it took too long, and is tried again");
+                tracing::warn!(kind = S::KIND, object = %key, "it took too long, and is tried again");
                 self.retry_failed(key)
             }
         }
     }
 
     async fn look_at(&self, key: &Key) -> Next {
-        let Some(slim) = self.sealed.get(key) else {
+        let Some(slim) = self.objects.get(key) else {
             self.memory.forget(key);
             return Next::Wait;
         };
@@ -175,34 +182,26 @@ impl Reconciler {
             Ok(Ok(None)) => return Next::Wait,
             Ok(Err(_)) | Err(_) => return self.retry_failed(key),
         };
-        if found.meta.is_being_deleted {
+        if found.meta().is_being_deleted {
             return Next::Wait;
         }
-        let Found { meta, spec, status: previous } = found;
-        let outcome = match spec {
-            Err(error) => Verdict::new(Reason::Invalid, format!("it cannot be read: {error}")).into(),
-            Ok(spec) => {
-                let is_new = previous.conditions.is_empty() && self.memory.attempts(key) == 0;
-                let sealed = SealedSecret::new(meta.clone(), spec);
-                match tokio::time::timeout(PATIENCE, self.work(&sealed, read, is_new)).await {
-                    Ok(Ok(outcome)) => outcome,
-                    Ok(Err(Trouble::Conflict)) if self.memory.attempts(key) < CONFLICTS_UNSAID => {
-                        return self.retry_conflict(key);
-                    }
-                    Ok(Err(Trouble::Conflict)) => {
-                        self.context.metrics.conflicts.inc();
-                        Verdict::new(Reason::Conflict, reason::IS_CONTESTED).into()
-                    }
-                    Ok(Err(Trouble::Refused(verdict))) => verdict.into(),
-                    Err(_) => Verdict::new(Reason::ApiServerUnavailable, reason::NO_ANSWER).into(),
-                }
+        let outcome = match tokio::time::timeout(PATIENCE, self.work(key, &found, read)).await {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(Trouble::Conflict)) if self.memory.attempts(key) < CONFLICTS_UNSAID => {
+                return self.retry_conflict(key);
             }
+            Ok(Err(Trouble::Conflict)) => {
+                self.context.metrics.conflicts.inc();
+                Verdict::new(Reason::Conflict, reason::IS_CONTESTED).into()
+            }
+            Ok(Err(Trouble::Refused(verdict))) => verdict.into(),
+            Err(_) => Verdict::new(Reason::ApiServerUnavailable, reason::NO_ANSWER).into(),
         };
         let is_outage = outcome.verdict.reason == Reason::ApiServerUnavailable;
         if is_outage && self.memory.attempts(key) < FAILURES_UNSAID {
             return self.retry_failed(key);
         }
-        self.conclude(key, &meta, &previous, outcome, epoch).await
+        self.conclude(key, found.meta(), self.source.status(&found), outcome, epoch).await
     }
 
     /// Large ones wait for each other, and small ones for nobody.
@@ -213,18 +212,20 @@ impl Reconciler {
         }
     }
 
-    async fn read(&self, key: &Key) -> Result<Option<Found>, Trouble> {
-        let request = Request::new(resource::path(key.namespace())).get(key.name(), &GetParams::default());
-        Ok(self.context.api.find(request).await?)
+    async fn read(&self, key: &Key) -> Result<Option<S::Found>, Trouble> {
+        let at = Request::new(self.source.path(key.namespace()));
+        Ok(self.context.api.find(at.get(key.name(), &GetParams::default())).await?)
     }
 
-    async fn work(&self, sealed: &SealedSecret, read: Instant, is_new: bool) -> Result<Outcome, Trouble> {
-        if let Some(verdict) = ask::before_opening(&sealed.meta, sealed.spec(), &self.context.policy) {
-            return Ok(verdict.into());
-        }
-        let mut job = Job { sealed, desired: ask::desired(sealed), read, values: None };
+    async fn work(&self, key: &Key, found: &S::Found, read: Instant) -> Result<Outcome, Trouble> {
+        let desired = match self.source.desired(found) {
+            Ok(desired) => desired,
+            Err(verdict) => return Ok(verdict.into()),
+        };
+        let mut job = Job { found, desired, read, values: None };
         // Nothing was ever said of a new one, and there is no Secret of ours: then there is mostly none at all.
-        if is_new && self.secrets.get(&sealed.meta.key()).is_none() {
+        let is_new = self.source.status(found).conditions.is_empty() && self.memory.attempts(key) == 0;
+        if is_new && self.secrets.get(key).is_none() {
             match self.make(&mut job, None).await {
                 Err(Trouble::Conflict) => {}
                 made => return made,
@@ -237,23 +238,25 @@ impl Reconciler {
     }
 
     /// Brings the Secret to what it should be.
-    async fn make(&self, job: &mut Job<'_>, current: Option<Secret>) -> Result<Outcome, Trouble> {
+    async fn make(&self, job: &mut Job<'_, S::Found>, current: Option<Secret>) -> Result<Outcome, Trouble> {
         if let Some(verdict) = decide::about_current(&job.desired, current.as_ref()) {
             return Ok(verdict.into());
         }
-        if job.values.is_none() {
-            match self.open(job.sealed).await {
-                Ok(values) => job.values = Some(values),
-                Err(outcome) => return Ok(outcome),
-            }
-        }
-        let (desired, items) = (&job.desired, job.values.as_ref().unwrap_or(const { &Items::new() }));
+        let items = match job.values.take() {
+            Some(items) => items,
+            None => match self.source.values(job.found).await {
+                Ok(items) => items,
+                Err(none) => return Ok(none.into()),
+            },
+        };
+        let items = &*job.values.insert(items);
+        let desired = &job.desired;
         let write = match decide::write(current.as_ref(), desired, items) {
             Ok(write) => write,
             Err(verdict) => return Ok(verdict.into()),
         };
         if write != Write::Nothing {
-            self.may_write(job).await?;
+            self.may_write(job.found.meta(), job.read).await?;
         }
         let written = write::secret(&self.context.api, &write, current.as_ref(), desired, items).await?;
         self.count_write(&write);
@@ -266,38 +269,19 @@ impl Reconciler {
         Ok(Outcome { written: write, secret_version, ..verdict.into() })
     }
 
-    async fn open(&self, sealed: &SealedSecret) -> Result<Items, Outcome> {
-        let opening = self.context.opener.open(Arc::new(sealed.clone()));
-        let Ok(opened) = tokio::time::timeout(PATIENCE_TO_OPEN, opening).await else {
-            return Err(Verdict::new(Reason::Busy, reason::TAKES_LONG).into());
-        };
-        match opened.and_then(|keys| unseal(&sealed.sealed, &keys)) {
-            Ok(secret) => {
-                self.audit(sealed);
-                Ok(secret.items)
-            }
-            Err(error) => {
-                let has_servers = ask::servers(sealed.spec()).next().is_some();
-                let details = error.details().join("\n");
-                Err(Outcome { details, has_servers, ..ask::not_opened(&error).into() })
-            }
-        }
-    }
-
-    /// A write is bound to the Secret, and nothing else would keep one with an old view of the SealedSecret from
-    /// writing old values over new ones.
-    async fn may_write(&self, job: &Job<'_>) -> Result<(), Trouble> {
-        let meta = &job.sealed.meta;
-        let told = self.sealed.get(&meta.key());
+    /// A write is bound to the Secret, and nothing else would keep one with an old view of the object from writing old
+    /// values over new ones.
+    async fn may_write(&self, meta: &Meta, read: Instant) -> Result<(), Trouble> {
+        let told = self.objects.get(&meta.key());
         let is_newer =
-            |told: &Slim| told.identity == resource::identity(meta) && told.generation > meta.generation;
+            |told: &Slim| told.identity == slim::identity(meta) && told.generation > meta.generation;
         if told.as_ref().is_some_and(is_newer) {
             return Err(Trouble::Conflict);
         }
-        if job.read.elapsed() > FRESH {
-            let request = Request::new(resource::path(&meta.namespace));
+        if read.elapsed() > FRESH {
+            let at = Request::new(self.source.path(&meta.namespace));
             let found: Bare =
-                self.context.api.ask(request.get_metadata(&meta.name, &GetParams::default())).await?;
+                self.context.api.ask(at.get_metadata(&meta.name, &GetParams::default())).await?;
             if !is_same(meta, &found.metadata) {
                 return Err(Trouble::Conflict);
             }
@@ -310,11 +294,11 @@ impl Reconciler {
         &self,
         key: &Key,
         meta: &Meta,
-        previous: &resource::Status,
+        previous: &Status,
         outcome: Outcome,
         epoch: u32,
     ) -> Next {
-        let Outcome { verdict, written, secret_version, details, has_servers } = outcome;
+        let Outcome { verdict, written, secret_version, details, may_pass } = outcome;
         let now = Timestamp::from_second(Timestamp::now().as_second()).unwrap_or_default();
         let new = status::after(previous, &verdict, meta.generation, secret_version.clone(), now);
         self.context.metrics.reconciles.get_or_create(&ByReason { reason: verdict.reason.name() }).inc();
@@ -322,11 +306,11 @@ impl Reconciler {
             if !self.context.leadership.is_leader() {
                 return self.retry_conflict(key);
             }
-            match write::status(&self.context.api, resource::path(&meta.namespace), meta, &new).await {
+            match write::status(&self.context.api, self.source.path(&meta.namespace), meta, &new).await {
                 Ok(()) => drop(self.context.metrics.writes.get_or_create(&ByVerb { verb: "status" }).inc()),
                 Err(Trouble::Conflict) => return self.retry_conflict(key),
                 Err(Trouble::Refused(why)) => {
-                    tracing::warn!(sealed_secret = %key, reason = why.reason.name(), "the status could not be written: {}", why.message);
+                    tracing::warn!(kind = S::KIND, object = %key, reason = why.reason.name(), "the status could not be written: {}", why.message);
                     return self.retry_failed(key);
                 }
             }
@@ -338,7 +322,7 @@ impl Reconciler {
             }
             self.context.events.tell(Event {
                 namespace: meta.namespace.clone(),
-                about: resource::owner(meta),
+                about: self.source.claim(meta),
                 warning: news.warning,
                 reason: news.reason,
                 note: news.message,
@@ -348,10 +332,10 @@ impl Reconciler {
             self.memory.wrote(key, Instant::now());
         }
         if verdict.reason.standing() != Standing::Good {
-            return self.retry(key, verdict.reason, has_servers);
+            return self.retry(key, verdict.reason, may_pass);
         }
         let settled = |version: String| Settled {
-            identity: resource::identity(meta),
+            identity: slim::identity(meta),
             generation: meta.generation,
             secret_version: version.into(),
             epoch,
@@ -364,7 +348,8 @@ impl Reconciler {
     fn is_settled(&self, key: &Key, slim: &Slim) -> bool {
         let Some(version) = self.secrets.get(key).filter(|_| !slim.is_held) else { return false };
         let epoch = self.epoch.load(Ordering::SeqCst);
-        let by_status = epoch == 0 && slim.right_version.as_ref() == Some(&version);
+        let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
+        let by_status = slim.right_version.as_ref() == Some(&version) && slim.may_open(&keys);
         let now =
             Settled { identity: slim.identity, generation: slim.generation, secret_version: version, epoch };
         self.memory.is_settled(key, &now, by_status)
@@ -379,6 +364,11 @@ impl Reconciler {
     pub fn wait_before_repair(&self, key: &Key) -> Option<Duration> {
         let lately = self.memory.writes(key, Instant::now());
         lately.checked_sub(REPAIRS_AT_ONCE).map(|more| wait(more + 1, LONGEST_WAIT))
+    }
+
+    /// These are the keys at hand.
+    pub fn use_keys<'r>(&self, keys: impl Iterator<Item = &'r str>) {
+        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = keys.map(slim::digest).collect();
     }
 
     /// Looks at everything again: identities have gone.
@@ -396,7 +386,7 @@ impl Reconciler {
         self.memory.reset(key);
     }
 
-    /// Counts SealedSecrets by what is said of them; one that does not lead says nothing.
+    /// Counts objects by what is said of them; one that does not lead says nothing.
     pub fn count_objects(&self, leads: bool) {
         let counts = if leads { self.memory.count() } else { HashMap::new() };
         for reason in Reason::ALL {
@@ -406,7 +396,7 @@ impl Reconciler {
     }
 
     /// After a verdict.
-    fn retry(&self, key: &Key, reason: Reason, has_servers: bool) -> Next {
+    fn retry(&self, key: &Key, reason: Reason, may_pass: bool) -> Next {
         let attempts = self.memory.fail(key, Some(reason));
         let longest = match reason.standing() {
             Standing::Stalled => LONGEST_STALLED,
@@ -414,7 +404,7 @@ impl Reconciler {
         };
         match reason.again() {
             Again::ByItself => Next::Retry(wait(attempts, longest)),
-            Again::ByServers if has_servers => Next::Retry(wait(attempts, longest)),
+            Again::ByServers if may_pass => Next::Retry(wait(attempts, longest)),
             Again::ByServers | Again::OnChange => Next::Wait,
         }
     }
@@ -430,23 +420,6 @@ impl Reconciler {
         Next::Soon(wait(self.memory.fail(key, None), LONGEST_WAIT))
     }
 
-    /// Who reads logs of a cluster learns that something was opened, never what was in it.
-    fn audit(&self, sealed: &SealedSecret) {
-        self.context.metrics.unseals.inc();
-        let data_keys: Vec<&str> = sealed.spec().data_keys.iter().map(|entry| entry.id.as_str()).collect();
-        tracing::info!(
-            target: "audit",
-            namespace = sealed.namespace(),
-            name = sealed.name(),
-            uid = sealed.meta.uid,
-            generation = sealed.meta.generation.unwrap_or_default(),
-            scope = sealed.spec().scope.unwrap_or_default().name(),
-            data_keys = data_keys.join(","),
-            items = sealed.spec().encrypted_data.len(),
-            "unsealed"
-        );
-    }
-
     fn count_write(&self, write: &Write) {
         let verb = match write {
             Write::Nothing => return,
@@ -458,18 +431,169 @@ impl Reconciler {
     }
 }
 
+/// What annotations ask of us: they change without a new generation.
+fn ours(meta: &Meta) -> impl Iterator<Item = (&String, &String)> {
+    meta.annotations.iter().filter(|(key, _)| key.starts_with("sealant.dev/"))
+}
+
 fn is_same(seen: &Meta, found: &Meta) -> bool {
     seen.uid == found.uid
         && seen.generation == found.generation
-        && resource::annotations_of_ours(seen).eq(resource::annotations_of_ours(found))
+        && ours(seen).eq(ours(found))
         && !found.is_being_deleted
 }
 
 #[cfg(test)]
 mod tests {
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+    use sealant::secret::SecretBytes;
+    use serde::Deserialize;
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::engine::api;
+    use crate::engine::mock;
+    use crate::engine::watch::Event as Seen;
+    use crate::managed::decide::{MADE_BY, MANAGED};
+    use crate::managed::slim::About;
+
+    /// A kind of object that nothing but this test knows: its text becomes a Secret.
+    struct Wishes;
+
+    #[derive(Deserialize)]
+    struct Wish {
+        metadata: Meta,
+        text: String,
+        #[serde(default)]
+        status: Status,
+    }
+
+    impl Object for Wish {
+        fn meta(&self) -> &Meta {
+            &self.metadata
+        }
+    }
+
+    impl Source for Wishes {
+        type Found = Wish;
+
+        const KIND: &'static str = "wishes";
+
+        fn path(&self, namespace: &str) -> String {
+            api::path("apis/example.com/v1", namespace, "wishes")
+        }
+        fn slim(&self, found: &Wish) -> Slim {
+            Slim::of(&found.metadata, &found.status, About { is_valid: true, ..About::default() })
+        }
+        fn status<'f>(&self, found: &'f Wish) -> &'f Status {
+            &found.status
+        }
+        fn claim(&self, meta: &Meta) -> OwnerReference {
+            OwnerReference {
+                api_version: "example.com/v1".to_owned(),
+                kind: "Wish".to_owned(),
+                name: meta.name.clone(),
+                uid: meta.uid.clone(),
+                controller: Some(true),
+                ..OwnerReference::default()
+            }
+        }
+        fn desired(&self, found: &Wish) -> Result<Desired, Verdict> {
+            let Meta { name, namespace, .. } = found.metadata.clone();
+            Ok(Desired {
+                labels: [(MANAGED.to_owned(), "true".to_owned())].into(),
+                annotations: [(MADE_BY.to_owned(), name.clone())].into(),
+                claim: self.claim(&found.metadata),
+                owned: true,
+                kind: secret::OPAQUE.to_owned(),
+                immutable: false,
+                remake: false,
+                name,
+                namespace,
+            })
+        }
+        async fn values(&self, found: &Wish) -> Result<Items, NoValues> {
+            Ok([("text".to_owned(), SecretBytes::new(found.text.clone().into_bytes()))].into())
+        }
+    }
+
+    /// An API server with one wish, and what it answers to the write of its Secret.
+    async fn managed(
+        answer: impl Fn() -> (u16, String) + Send + Sync + 'static,
+    ) -> (Managed<Wishes>, mock::Log) {
+        let wish = json!({"metadata": {"name": "w", "namespace": "shop", "uid": "u", "generation": 1,
+            "resourceVersion": "5"}, "text": "a pony"});
+        let body = wish.to_string();
+        let (api, asked) = mock::start(move |asked| match asked.split_once(' ') {
+            Some(("GET", path)) if path.contains("/wishes/w") => (200, body.clone()),
+            Some(("PATCH", path)) if path.contains("/secrets/w") => answer(),
+            Some(("PATCH" | "POST", _)) => (200, "{}".to_owned()),
+            _ => (404, "{}".to_owned()),
+        })
+        .await;
+        let metrics = Arc::new(Metrics::new());
+        let leadership = Leadership::new();
+        leadership.lead_alone();
+        let events = Events::start(api.clone(), "test", "one", Arc::clone(&metrics));
+        let managed = Managed::new(Wishes, Context { api, events, metrics, leadership }, 1);
+        let wish: Wish = serde_json::from_value(wish).unwrap();
+        managed.objects.apply(0, Seen::Listed(wish), |wish| managed.source().slim(wish));
+        (managed, asked)
+    }
+
+    fn made(version: &str) -> Bare {
+        let meta = json!({"metadata": {"name": "w", "namespace": "shop", "resourceVersion": version}});
+        serde_json::from_value(meta).unwrap()
+    }
+
+    /// What each request was about.
+    fn words(asked: &mock::Log) -> Vec<String> {
+        let word = |asked: &String| {
+            let (method, path) = asked.split_once(' ').unwrap();
+            format!("{method} {}", path.rsplit("/shop/").next().unwrap().split('?').next().unwrap())
+        };
+        asked.lock().unwrap().iter().map(word).collect()
+    }
+
+    #[tokio::test]
+    async fn a_kind_that_only_its_source_knows_becomes_a_secret() {
+        let (managed, asked) = managed(|| {
+            let owner = json!({"apiVersion": "example.com/v1", "kind": "Wish", "name": "w", "uid": "u", "controller": true});
+            let secret = json!({"metadata": {"name": "w", "namespace": "shop", "resourceVersion": "7",
+                "labels": {MANAGED: "true"}, "annotations": {MADE_BY: "w"}, "ownerReferences": [owner]},
+                "data": {"text": "YSBwb255"}});
+            (201, secret.to_string())
+        })
+        .await;
+        let key = Key::new("shop", "w");
+        assert_eq!(managed.reconcile(&key).await, Next::Wait);
+        managed.context.events.written().await;
+        let expected = ["GET wishes/w", "PATCH secrets/w", "PATCH wishes/w/status", "POST events"];
+        assert_eq!(words(&asked), expected);
+        // It is settled: as long as the Secret is this one, nothing is asked.
+        managed
+            .secrets
+            .apply(0, Seen::Changed(made("7")), |found| found.metadata.resource_version.as_str().into());
+        assert!(managed.knows_secret(&key, "7"));
+        assert_eq!((managed.reconcile(&key).await, words(&asked).len()), (Next::Wait, 4));
+        managed
+            .secrets
+            .apply(0, Seen::Changed(made("8")), |found| found.metadata.resource_version.as_str().into());
+        managed.reconcile(&key).await;
+        assert!(words(&asked).len() > 4);
+    }
+
+    /// Each request that fails is tried again, and nothing is said of it before it has failed three times.
+    #[tokio::test]
+    async fn an_outage_is_not_said_of_each_object_at_once() {
+        let (managed, asked) = managed(|| (503, json!({"kind": "Status", "code": 503}).to_string())).await;
+        let key = Key::new("shop", "w");
+        for _ in 0..FAILURES_UNSAID {
+            assert!(matches!(managed.reconcile(&key).await, Next::Soon(_)));
+        }
+        assert!(!words(&asked).iter().any(|asked| asked.ends_with("/status")), "{asked:?}");
+        assert!(matches!(managed.reconcile(&key).await, Next::Soon(_) | Next::Retry(_)));
+    }
 
     #[test]
     fn a_sealed_secret_that_has_changed_is_not_the_one_that_was_seen() {

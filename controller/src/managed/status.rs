@@ -4,10 +4,46 @@
 //! has happened, for each change is a write.
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use crate::managed::decide::{Verdict, Write};
 use crate::managed::reason::{self, Reason, Standing};
-use crate::source::sealed::resource::{Condition, Status};
+
+/// What the controller has made of an object.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Status {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    pub conditions: Vec<Condition>,
+    /// Of the Secret when it was last seen to be right: a restart has nothing to do while it is still this one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secret_resource_version: Option<String>,
+}
+
+impl Status {
+    pub fn condition(&self, name: &str) -> Option<&Condition> {
+        self.conditions.iter().find(|condition| condition.name == name)
+    }
+
+    pub fn is_true(&self, name: &str) -> bool {
+        self.condition(name).is_some_and(|condition| condition.status == "True")
+    }
+}
+
+/// A condition, as all of Kubernetes has them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Condition {
+    #[serde(rename = "type")]
+    pub name: String,
+    pub status: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    pub last_transition_time: Timestamp,
+    pub reason: String,
+    pub message: String,
+}
 
 /// What people are told about a SealedSecret.
 #[derive(Debug, PartialEq, Eq)]

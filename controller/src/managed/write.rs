@@ -16,7 +16,7 @@ use crate::engine::object::Meta;
 use crate::managed::decide::{self, Desired, Removals, Verdict, Write};
 use crate::managed::reason::{self, Reason};
 use crate::managed::secret::{self, Items, MANAGER, Secret};
-use crate::source::sealed::resource::Status;
+use crate::managed::status::Status;
 
 /// Why a write was not done.
 #[derive(Debug)]

@@ -1,3 +1,58 @@
-//! What asks for a Secret: a folder for each kind of resource.
+//! What asks for a Secret: a folder for each kind of resource, which says what its objects ask for and where the values
+//! come from. Everything else is done for it: watching, reading, ownership, writing, status, events, retries.
+//!
+//! A new kind is a new folder with a [`Source`], and a line in `run.rs`.
 
 pub mod sealed;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+
+use crate::engine::object::Meta;
+use crate::engine::watch::Object;
+use crate::managed::decide::{Desired, Verdict};
+use crate::managed::secret::Items;
+use crate::managed::slim::Slim;
+use crate::managed::status::Status;
+
+/// A kind of object that asks for a Secret of its name.
+pub trait Source: Send + Sync + 'static {
+    /// As the API server has it.
+    type Found: Object + Send + Sync;
+
+    /// As metrics call it.
+    const KIND: &'static str;
+
+    /// Where the API server has such objects; those of all namespaces if none is named.
+    fn path(&self, namespace: &str) -> String;
+
+    /// What is kept of one while there is nothing to do for it.
+    fn slim(&self, found: &Self::Found) -> Slim;
+
+    /// What was said of it last.
+    fn status<'f>(&self, found: &'f Self::Found) -> &'f Status;
+
+    /// Who it is, as the owner of a Secret.
+    fn claim(&self, meta: &Meta) -> OwnerReference;
+
+    /// The Secret that it asks for, without the values; or what is to be said of it without them.
+    fn desired(&self, found: &Self::Found) -> Result<Desired, Verdict>;
+
+    /// The values.
+    fn values(&self, found: &Self::Found) -> impl Future<Output = Result<Items, NoValues>> + Send;
+}
+
+/// Why there are no values.
+#[derive(Debug)]
+pub struct NoValues {
+    pub verdict: Verdict,
+    /// What only the operator may know of it.
+    pub details: String,
+    /// Whether the next try may bring them, though nothing has changed that is seen from here.
+    pub may_pass: bool,
+}
+
+impl From<Verdict> for NoValues {
+    fn from(verdict: Verdict) -> Self {
+        Self { verdict, details: String::new(), may_pass: false }
+    }
+}

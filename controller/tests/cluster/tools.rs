@@ -89,3 +89,38 @@ fn a_hostile_namespace_keeps_no_other_waiting() {
     let expected: Vec<_> = (0..HOSTILE).map(|index| (format!("x{index}"), "NoIdentity")).collect();
     hostile.world.cluster.wait_for_reasons(&hostile.namespace, &expected);
 }
+
+/// Who has to do something learns which quota or policy it is, and no value.
+#[test]
+fn a_refusal_names_the_quota_or_the_policy() {
+    let place = place("refused");
+    place.kubectl(&["create", "quota", "small", "--hard=count/secrets=0"]);
+    // As the controller of quotas does, which does not run here.
+    let counted = r#"{"status": {"hard": {"count/secrets": "0"}, "used": {"count/secrets": "0"}}}"#;
+    place.kubectl(&["patch", "quota", "small", "--subresource=status", "--type=merge", "-p", counted]);
+    let policy = json!({"apiVersion": "v1", "kind": "List", "items": [
+        {"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicy",
+         "metadata": {"name": "no-denied"},
+         "spec": {"failurePolicy": "Fail", "validations": [{
+             "expression": "object.metadata.name != 'denied'",
+             "messageExpression": "'no: ' + string(object.data['a'])"}],
+             "matchConstraints": {"resourceRules": [{"apiGroups": [""], "apiVersions": ["v1"],
+                 "operations": ["CREATE"], "resources": ["secrets"]}]}}},
+        {"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicyBinding",
+         "metadata": {"name": "no-denied"},
+         "spec": {"policyName": "no-denied", "validationActions": ["Deny"]}},
+    ]});
+    place.world.cluster.apply(&policy.to_string()).ok();
+    let message = |name: &str, words: &str| {
+        place.apply(&place.sealed(name, &[("a", &format!("{PLANTED}refused"))]));
+        let said = |sealed: &Value| {
+            let ready = condition(sealed, "Ready");
+            ready["message"].as_str().is_some_and(|message| message.contains(words))
+        };
+        place.world.cluster.wait(SEALED, &place.namespace, name, said);
+    };
+    message("counted", "(403 Forbidden): it would exceed the quota small");
+    place.kubectl(&["delete", "quota", "small"]);
+    message("denied", ": the policy no-denied denies it");
+    place.nothing_leaked();
+}

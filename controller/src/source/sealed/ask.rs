@@ -3,11 +3,10 @@
 use sealant::error::{Error, Kind};
 use sealant::sealed_secret::{DeletionPolicy, FORBIDDEN_TYPES, Spec, shell};
 
-use crate::engine::object::Meta;
 use crate::managed::decide::{Desired, MADE_BY, MANAGED, Verdict};
 use crate::managed::reason::{self, Reason};
 use crate::managed::secret::OPAQUE;
-use crate::source::sealed::resource::{self, Found, SealedSecret};
+use crate::source::sealed::resource::{self, SealedSecret};
 
 /// How many transit keys of one data key, or of a group of it, are tried: each takes requests that others wait for.
 const MOST_TRANSIT_KEYS: usize = 16;
@@ -19,16 +18,12 @@ pub struct Policy {
     pub allowed_types: Vec<String>,
 }
 
-/// Whether something is to be said of it without a key.
-pub fn is_held(found: &Found, policy: &Policy) -> bool {
-    found.spec.as_ref().is_ok_and(|spec| before_opening(&found.meta, spec, policy).is_some())
-}
-
 /// What can be said without a key: `None` when the SealedSecret has to be opened.
-pub fn before_opening(meta: &Meta, spec: &Spec, policy: &Policy) -> Option<Verdict> {
-    if meta.is_annotated(resource::SUSPEND, "true") {
+pub fn before_opening(sealed: &SealedSecret, policy: &Policy) -> Option<Verdict> {
+    if sealed.meta.is_annotated(resource::SUSPEND, "true") {
         return Some(Verdict::new(Reason::Suspended, reason::SUSPENDED));
     }
+    let spec = sealed.spec();
     let template = spec.template.clone().unwrap_or_default();
     if let Err(error) = template.check() {
         return Some(Verdict::new(Reason::TemplateForbidden, error.message()));
@@ -103,12 +98,11 @@ pub mod tests {
             "spec": {"encryptedData": {}},
         });
         change(&mut object);
-        let found: Found = serde_json::from_value(object).unwrap();
-        SealedSecret::new(found.meta, found.spec.unwrap())
+        serde_json::from_value::<resource::Found>(object).unwrap().sealed.unwrap()
     }
 
     fn held(sealed: &SealedSecret, policy: &Policy) -> Option<Verdict> {
-        before_opening(&sealed.meta, sealed.spec(), policy)
+        before_opening(sealed, policy)
     }
 
     #[test]

@@ -1,4 +1,105 @@
-//! The SealedSecret.
+//! The SealedSecret: its values are encrypted in it, and opened with the keys at hand.
 
 pub mod ask;
 pub mod resource;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use sealant::sealed_secret::unseal;
+
+use crate::engine::metrics::Metrics;
+use crate::engine::object::Meta;
+use crate::keys::opening::Opener;
+use crate::managed::decide::{Desired, Verdict};
+use crate::managed::reason::{self, Reason};
+use crate::managed::secret::Items;
+use crate::managed::slim::Slim;
+use crate::managed::status::Status;
+use crate::source::{NoValues, Source};
+use ask::Policy;
+use resource::{Found, SealedSecret};
+
+/// How long opening may take where no server is asked; `opening.rs` knows how long servers are waited for.
+const PATIENCE_TO_OPEN: Duration = Duration::from_secs(30);
+
+/// SealedSecrets, and what opens them.
+pub struct Sealed {
+    pub opener: Opener,
+    pub policy: Policy,
+    pub metrics: Arc<Metrics>,
+}
+
+impl Source for Sealed {
+    type Found = Found;
+
+    const KIND: &'static str = "sealedsecrets";
+
+    fn path(&self, namespace: &str) -> String {
+        resource::path(namespace)
+    }
+
+    fn slim(&self, found: &Found) -> Slim {
+        let held = |sealed| ask::before_opening(sealed, &self.policy).is_some();
+        resource::slim(found, found.sealed.as_ref().is_ok_and(held))
+    }
+
+    fn status<'f>(&self, found: &'f Found) -> &'f Status {
+        &found.status
+    }
+
+    fn claim(&self, meta: &Meta) -> OwnerReference {
+        resource::owner(meta)
+    }
+
+    fn desired(&self, found: &Found) -> Result<Desired, Verdict> {
+        let sealed = found.sealed.as_ref().map_err(|error| invalid(error))?;
+        match ask::before_opening(sealed, &self.policy) {
+            Some(verdict) => Err(verdict),
+            None => Ok(ask::desired(sealed)),
+        }
+    }
+
+    async fn values(&self, found: &Found) -> Result<Items, NoValues> {
+        let sealed = found.sealed.as_ref().map_err(|error| invalid(error))?;
+        let opening = self.opener.open(Arc::new(sealed.clone()));
+        let Ok(opened) = tokio::time::timeout(PATIENCE_TO_OPEN, opening).await else {
+            return Err(Verdict::new(Reason::Busy, reason::TAKES_LONG).into());
+        };
+        match opened.and_then(|keys| unseal(&sealed.sealed, &keys)) {
+            Ok(secret) => {
+                self.audit(sealed);
+                Ok(secret.items)
+            }
+            Err(error) => Err(NoValues {
+                verdict: ask::not_opened(&error),
+                details: error.details().join("\n"),
+                may_pass: ask::servers(sealed.spec()).next().is_some(),
+            }),
+        }
+    }
+}
+
+impl Sealed {
+    /// Who reads logs of a cluster learns that something was opened, never what was in it.
+    fn audit(&self, sealed: &SealedSecret) {
+        self.metrics.unseals.inc();
+        let data_keys: Vec<&str> = sealed.spec().data_keys.iter().map(|entry| entry.id.as_str()).collect();
+        tracing::info!(
+            target: "audit",
+            namespace = sealed.namespace(),
+            name = sealed.name(),
+            uid = sealed.meta.uid,
+            generation = sealed.meta.generation.unwrap_or_default(),
+            scope = sealed.spec().scope.unwrap_or_default().name(),
+            data_keys = data_keys.join(","),
+            items = sealed.spec().encrypted_data.len(),
+            "unsealed"
+        );
+    }
+}
+
+fn invalid(error: &str) -> Verdict {
+    Verdict::new(Reason::Invalid, format!("it cannot be read: {error}"))
+}

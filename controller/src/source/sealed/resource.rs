@@ -2,19 +2,19 @@
 //!
 //! The spec, its bounds and its descriptions are the library's; here is what only a cluster has: status and columns.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
-use sealant::sealed_secret::{self, Metadata, Spec};
-use serde::{Deserialize, Serialize};
+use sealant::sealed_secret::{self, AgeEntry, Metadata, Spec};
+use serde::Deserialize;
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
 use crate::engine::api;
 use crate::engine::object::{Meta, or_absent};
 use crate::engine::watch::Object;
+use crate::managed::slim::{About, Slim, digest};
+use crate::managed::status::Status;
+use crate::source::sealed::ask;
 
 pub const GROUP: &str = "sealant.dev";
 const VERSION: &str = "v1alpha1";
@@ -26,11 +26,6 @@ pub const SUSPEND: &str = "sealant.dev/suspend";
 /// On SealedSecrets: what to do when an immutable Secret has to change.
 pub const ON_IMMUTABLE: &str = "sealant.dev/on-immutable";
 
-/// What annotations ask of us: they change without a new generation.
-pub fn annotations_of_ours(meta: &Meta) -> impl Iterator<Item = (&String, &String)> {
-    meta.annotations.iter().filter(|(key, _)| key.starts_with("sealant.dev/"))
-}
-
 /// Where the API server has SealedSecrets; those of all namespaces if none is named.
 pub fn path(namespace: &str) -> String {
     api::path(&format!("apis/{GROUP}/{VERSION}"), namespace, PLURAL)
@@ -41,7 +36,7 @@ pub fn path(namespace: &str) -> String {
 #[serde(from = "Stored")]
 pub struct Found {
     pub meta: Meta,
-    pub spec: Result<Spec, String>,
+    pub sealed: Result<SealedSecret, String>,
     pub status: Status,
 }
 
@@ -55,9 +50,9 @@ struct Stored {
 }
 
 impl From<Stored> for Found {
-    fn from(Stored { metadata, spec, status }: Stored) -> Self {
-        let spec = serde_json::from_value(spec).map_err(|error| error.to_string());
-        Self { meta: metadata, spec, status: or_absent(status) }
+    fn from(Stored { metadata: meta, spec, status }: Stored) -> Self {
+        let sealed = serde_json::from_value(spec).map(|spec| SealedSecret::new(meta.clone(), spec));
+        Self { sealed: sealed.map_err(|error| error.to_string()), meta, status: or_absent(status) }
     }
 }
 
@@ -110,111 +105,46 @@ pub fn owner(meta: &Meta) -> OwnerReference {
     }
 }
 
-/// What is kept of a SealedSecret while there is nothing to do for it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Slim {
-    pub identity: u64,
-    pub generation: Option<i64>,
-    /// Of labels and annotations.
-    asked: u64,
-    pub is_being_deleted: bool,
-    is_valid: bool,
-    /// Something is to be said of it before it is opened.
-    pub is_held: bool,
-    /// The version of its Secret that its status says is right.
-    pub right_version: Option<Box<str>>,
-    /// About how many bytes it has.
-    pub weight: u32,
+/// What is kept of a SealedSecret.
+pub fn slim(found: &Found, is_held: bool) -> Slim {
+    let Found { meta, sealed, status } = found;
+    let spec = sealed.as_ref().ok().map(SealedSecret::spec);
+    let (keys, has_others) = spec.map(openers).unwrap_or_default();
+    let about = About { is_valid: spec.is_some(), is_held, weight: spec.map_or(0, weight), keys, has_others };
+    Slim::of(meta, status, about)
 }
 
-impl Slim {
-    pub fn of(found: &Found, is_held: bool) -> Self {
-        let Found { meta, spec, status } = found;
-        let is_right = status.is_true("Ready")
-            && status.is_true("Synced")
-            && status.observed_generation == meta.generation;
-        let version = status.secret_resource_version.as_deref().filter(|_| is_right);
-        Self {
-            identity: identity(meta),
-            generation: meta.generation,
-            asked: print(texts(&meta.labels).chain([""]).chain(texts(&meta.annotations))),
-            is_being_deleted: meta.is_being_deleted,
-            is_valid: spec.is_ok(),
-            is_held,
-            right_version: version.map(Into::into),
-            weight: spec.as_ref().map_or(0, weight),
-        }
-    }
+/// How many recipients are kept of a SealedSecret.
+const MOST_RECIPIENTS: usize = 8;
 
-    /// Whether anything has changed that we go by: status is not among it, since we write that ourselves.
-    pub fn differs_from(&self, old: &Self) -> bool {
-        (self.identity, self.generation, self.asked, self.is_being_deleted, self.is_valid)
-            != (old.identity, old.generation, old.asked, old.is_being_deleted, old.is_valid)
+/// What no keyring has.
+const UNKNOWN: u32 = 0;
+
+/// Digests of the recipients, and whether a server may open it. Of one that has more recipients than are kept, none are:
+/// it is looked at.
+fn openers(spec: &Spec) -> (Box<[u32]>, bool) {
+    let has_servers = ask::servers(spec).next().is_some();
+    let recipients = wraps(spec).map(|wrap| digest(&wrap.recipient));
+    let mut recipients: Vec<u32> = recipients.take(MOST_RECIPIENTS * 2).collect();
+    recipients.sort_unstable();
+    recipients.dedup();
+    match recipients.len() > MOST_RECIPIENTS {
+        true => ([UNKNOWN].into(), has_servers),
+        false => (recipients.into(), has_servers),
     }
 }
 
-fn texts(pairs: &BTreeMap<String, String>) -> impl Iterator<Item = &str> {
-    pairs.iter().flat_map(|(key, value)| [key.as_str(), value.as_str()])
-}
-
-/// A digest of the uid: one that was deleted and made again is another.
-pub fn identity(meta: &Meta) -> u64 {
-    print([meta.uid.as_str()].into_iter())
-}
-
-/// A short digest; who makes two that are equal confuses two states of their own object.
-fn print<'t>(texts: impl Iterator<Item = &'t str>) -> u64 {
-    let mut hash = Sha256::new();
-    for text in texts {
-        hash.update((text.len() as u64).to_be_bytes());
-        hash.update(text);
-    }
-    hash.finalize().iter().take(8).fold(0, |print, byte| print << 8 | u64::from(*byte))
+fn wraps(spec: &Spec) -> impl Iterator<Item = &AgeEntry> {
+    spec.data_keys.iter().flat_map(|entry| {
+        let grouped = entry.key_groups.iter().flat_map(|group| &group.age);
+        entry.age.iter().chain(grouped)
+    })
 }
 
 fn weight(spec: &Spec) -> u32 {
     let items = spec.encrypted_data.iter().map(|(key, text)| key.len() + text.len());
-    let wraps = spec.data_keys.iter().flat_map(|entry| {
-        let grouped = entry.key_groups.iter().flat_map(|group| &group.age);
-        entry.age.iter().chain(grouped).map(|wrap| wrap.recipient.len() + wrap.enc.len())
-    });
+    let wraps = wraps(spec).map(|wrap| wrap.recipient.len() + wrap.enc.len());
     u32::try_from(items.chain(wraps).sum::<usize>()).unwrap_or(u32::MAX)
-}
-
-/// What the controller has made of a SealedSecret.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct Status {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub observed_generation: Option<i64>,
-    pub conditions: Vec<Condition>,
-    /// Of the Secret when it was last seen to be right: a restart has nothing to do while it is still this one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub secret_resource_version: Option<String>,
-}
-
-impl Status {
-    pub fn condition(&self, name: &str) -> Option<&Condition> {
-        self.conditions.iter().find(|condition| condition.name == name)
-    }
-
-    pub fn is_true(&self, name: &str) -> bool {
-        self.condition(name).is_some_and(|condition| condition.status == "True")
-    }
-}
-
-/// A condition, as all of Kubernetes has them.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Condition {
-    #[serde(rename = "type")]
-    pub name: String,
-    pub status: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub observed_generation: Option<i64>,
-    pub last_transition_time: Timestamp,
-    pub reason: String,
-    pub message: String,
 }
 
 /// The CustomResourceDefinition.
@@ -315,11 +245,36 @@ fn status_schema() -> Value {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
 
     #[test]
     fn the_crd_that_ships_is_the_one_of_the_types() {
         let shipped: Value = serde_yaml::from_str(include_str!("../../../../deploy/base/crd.yaml")).unwrap();
         assert_eq!(shipped, crd(), "run `cargo run -p sealant-controller crd > deploy/base/crd.yaml`");
+    }
+
+    #[test]
+    fn what_a_status_says_is_believed_only_of_what_the_keys_at_hand_may_open() {
+        let of = |recipients: &[&str], vault: bool| {
+            let age: Vec<_> = recipients.iter().map(|one| json!({"recipient": one, "enc": "x"})).collect();
+            let mut key = json!({"id": "00000000", "commitment": "x", "age": age});
+            if vault {
+                key["hcVault"] =
+                    json!([{"address": "https://v", "enginePath": "t", "keyName": "k", "enc": "x"}]);
+            }
+            let object =
+                json!({"metadata": {"name": "db"}, "spec": {"encryptedData": {}, "dataKeys": [key]}});
+            slim(&serde_json::from_value(object).unwrap(), false)
+        };
+        let ring: HashSet<u32> = [digest("age1ours"), digest("age1old")].into();
+        assert!(of(&["age1theirs", "age1ours"], false).may_open(&ring));
+        assert!(!of(&["age1theirs"], false).may_open(&ring));
+        assert!(of(&["age1theirs"], true).may_open(&ring));
+        // One of many is looked at, whoever is among them.
+        let many: Vec<String> = (0..50).map(|index| format!("age1{index}")).collect();
+        let many: Vec<&str> = many.iter().map(String::as_str).chain(["age1ours"]).collect();
+        assert!(!of(&many, false).may_open(&ring));
     }
 }

@@ -1,0 +1,98 @@
+//! What is kept of an object that asks for a Secret while there is nothing to do for it.
+
+use std::collections::{BTreeMap, HashSet};
+
+use sha2::{Digest, Sha256};
+
+use crate::engine::object::Meta;
+use crate::managed::status::Status;
+
+/// What is kept. There can be a hundred thousand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Slim {
+    pub identity: u64,
+    pub generation: Option<i64>,
+    /// Of labels and annotations.
+    asked: u64,
+    pub is_being_deleted: bool,
+    is_valid: bool,
+    pub is_held: bool,
+    /// The version of its Secret that its status says is right.
+    pub right_version: Option<Box<str>>,
+    keys: Box<[u32]>,
+    has_others: bool,
+    pub weight: u32,
+}
+
+/// What the source says of it.
+#[derive(Debug, Clone, Default)]
+pub struct About {
+    /// Whether it can be read.
+    pub is_valid: bool,
+    /// Whether something is to be said of it before its values are asked for.
+    pub is_held: bool,
+    /// About how many bytes it has.
+    pub weight: u32,
+    /// [Digests](digest) of the keys that open it, if it takes any.
+    pub keys: Box<[u32]>,
+    /// Whether something else may open it.
+    pub has_others: bool,
+}
+
+impl Slim {
+    pub fn of(meta: &Meta, status: &Status, about: About) -> Self {
+        let About { is_valid, is_held, weight, keys, has_others } = about;
+        let is_right = status.is_true("Ready")
+            && status.is_true("Synced")
+            && status.observed_generation == meta.generation;
+        let version = status.secret_resource_version.as_deref().filter(|_| is_right);
+        Self {
+            identity: identity(meta),
+            generation: meta.generation,
+            asked: print(texts(&meta.labels).chain([""]).chain(texts(&meta.annotations))),
+            is_being_deleted: meta.is_being_deleted,
+            is_valid,
+            is_held,
+            right_version: version.map(Into::into),
+            keys,
+            has_others,
+            weight,
+        }
+    }
+
+    /// Whether one of these keys, or something else, may open it, as far as can be seen from here: then what its status
+    /// says is believed at a start.
+    pub fn may_open(&self, keys: &HashSet<u32>) -> bool {
+        self.has_others || self.keys.is_empty() || self.keys.iter().any(|one| keys.contains(one))
+    }
+
+    /// Whether anything has changed that we go by: status is not among it, since we write that ourselves.
+    pub fn differs_from(&self, old: &Self) -> bool {
+        (self.identity, self.generation, self.asked, self.is_being_deleted, self.is_valid)
+            != (old.identity, old.generation, old.asked, old.is_being_deleted, old.is_valid)
+    }
+}
+
+fn texts(pairs: &BTreeMap<String, String>) -> impl Iterator<Item = &str> {
+    pairs.iter().flat_map(|(key, value)| [key.as_str(), value.as_str()])
+}
+
+/// A digest of the uid: one that was deleted and made again is another.
+pub fn identity(meta: &Meta) -> u64 {
+    print([meta.uid.as_str()].into_iter())
+}
+
+/// A digest of what a key is known by.
+pub fn digest(text: &str) -> u32 {
+    print([text].into_iter()) as u32
+}
+
+/// A short digest; who makes two that are equal confuses two states of their own object.
+fn print<'t>(texts: impl Iterator<Item = &'t str>) -> u64 {
+    let mut hash = Sha256::new();
+    for text in texts {
+        hash.update((text.len() as u64).to_be_bytes());
+        hash.update(text);
+    }
+    hash.finalize().iter().take(8).fold(0, |print, byte| print << 8 | u64::from(*byte))
+}
