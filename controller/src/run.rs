@@ -70,7 +70,10 @@ struct Parts {
 }
 
 /// Runs until it is told to stop.
-pub async fn run(settings: Settings) -> anyhow::Result<()> {
+pub async fn run(mut settings: Settings) -> anyhow::Result<()> {
+    // Two watches of one namespace would take each other's objects away.
+    settings.watch_namespaces.sort();
+    settings.watch_namespaces.dedup();
     let host: &'static ControllerHost = Box::leak(Box::new(ControllerHost::new(&settings.vault)));
     host.vault().map_err(|error| {
         let error = ControllerHost::by_flags(&error.to_string());

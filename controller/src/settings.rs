@@ -7,7 +7,7 @@ use std::ffi::{OsStr, OsString};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::builder::Resettable;
+use clap::builder::{NonEmptyStringValueParser, Resettable};
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 /// Turns SealedSecrets into native Kubernetes Secrets.
@@ -54,7 +54,7 @@ pub struct Settings {
     pub namespace: Option<String>,
 
     /// Namespaces to look after, with commas between them. Without it, all of them, which takes the cluster-wide rights
-    #[arg(long, env = "SEALANT_WATCH_NAMESPACES", value_name = "NAMES", value_delimiter = ',')]
+    #[arg(long, env = "SEALANT_WATCH_NAMESPACES", value_name = "NAMES", value_delimiter = ',', value_parser = NonEmptyStringValueParser::new())]
     pub watch_namespaces: Vec<String>,
 
     /// Files with age identities, or folders of *.agekey files, beside the labelled Secrets. They are read again when
@@ -180,6 +180,19 @@ mod tests {
         };
         assert_eq!(variable("namespace"), None);
         assert_eq!(variable("pod_name"), Some("SEALANT_POD_NAME".into()));
+    }
+
+    /// An empty name would be that of all namespaces.
+    #[test]
+    fn no_namespace_is_empty() {
+        let names = |value: &str| {
+            let flag = format!("--watch-namespaces={value}");
+            Cli::try_parse_from(["sealant-controller", &flag]).map(|cli| cli.settings.watch_namespaces)
+        };
+        assert_eq!(names("a,b").unwrap(), ["a", "b"]);
+        for value in ["a,", ",a", ",", ""] {
+            assert!(names(value).is_err(), "{value:?}");
+        }
     }
 
     #[test]
