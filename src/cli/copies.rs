@@ -18,7 +18,7 @@ use crate::policy;
 use crate::repo::copies::{Copies, Held, Named, held, is_for_same};
 use crate::repo::git::blobs::Blobs;
 use crate::repo::git::tree::{Entry, ObjectId, Tree};
-use crate::repo::git::{Git, root_of, sides};
+use crate::repo::git::{Git, changes, root_of, sides};
 use crate::secret::SecretBytes;
 use crate::{repo, sops};
 
@@ -56,6 +56,7 @@ impl<'a> Neighbours<'a> {
         let files = files_below(&self.tops);
         let merged = self.merged.as_ref().filter(|_| !is_one_readership(&files, &self.configs));
         add_files(files, &self.left_out, &mut copies, &self.configs, self.context)?;
+        add_absent(&self.tops, &mut copies, &self.configs, self.context);
         if let Some(file) = merged {
             add_past(&mut copies, file, &self.configs, self.context)?;
         }
@@ -104,7 +105,10 @@ pub(super) fn refuse_versions<'v>(
 
 /// Adds the encrypted files of the working tree around the current folder, or of that folder where there is none.
 pub(super) fn add_all(copies: &mut Copies, configs: &Configs, context: &Context) -> Result<()> {
-    add_files(files_below(&tops(context, [])?), &[], copies, configs, context)
+    let tops = tops(context, [])?;
+    add_files(files_below(&tops), &[], copies, configs, context)?;
+    add_absent(&tops, copies, configs, context);
+    Ok(())
 }
 
 /// The folders to look in for copies of these files. Neither Git nor the folder that one is in has a say: what is a copy
@@ -180,6 +184,33 @@ fn add_files(
         copies.add(file, held);
     }
     Ok(())
+}
+
+/// Adds the encrypted files of a sparse checkout that are not in the working tree. Where Git does not answer, there are none.
+fn add_absent(tops: &BTreeSet<PathBuf>, copies: &mut Copies, configs: &Configs, context: &Context) {
+    for (file, held) in tops.iter().filter_map(|top| absent(top, configs, context).ok()).flatten() {
+        copies.add(file, held);
+    }
+}
+
+fn absent(top: &Path, configs: &Configs, context: &Context) -> Result<Vec<(Named, Vec<(usize, Held)>)>> {
+    let git = Git::of(context.host, top)?;
+    let names = changes::not_checked_out(&git)?;
+    if names.is_empty() {
+        return Ok(Vec::new());
+    }
+    let tree = Tree::of_index(&git)?;
+    let file = |name: PathBuf| match tree.get(&name) {
+        Some(Entry::File(id)) => Some((git.top().join(&name), id.clone())),
+        _ => None,
+    };
+    let files: Vec<(PathBuf, ObjectId)> = names.into_iter().filter_map(file).collect();
+    let held = held_in_blobs(&mut Blobs::open(&git)?, &files, configs).into_iter();
+    let named = |at: usize| {
+        let path: &PathBuf = &files[at].0;
+        Named { path: real(path), shown: path.strip_prefix(git.top()).unwrap_or(path).to_path_buf() }
+    };
+    Ok(held.map(|(at, held)| (named(at), held)).collect())
 }
 
 /// Adds the encrypted files of the commits that a merge of this file may bring together.

@@ -268,3 +268,31 @@ fn an_original_that_was_broken_is_still_one() {
         assert!(output.stderr.contains(&developer), "{what}: {output}");
     }
 }
+
+/// In a sparse checkout the original is not there to be seen.
+#[test]
+fn nobody_is_let_into_a_copy_of_what_is_not_checked_out() {
+    let (test, _) = two_places();
+    test.write("dev/copy.yaml", test.read("prod/a.yaml"));
+    let git = |args: &[&str]| {
+        let who = ["-c", "user.name=Test", "-c", "user.email=test@example.org"];
+        test.program("git", &who).args(args).run().ok()
+    };
+    git(&["init", "-q"]);
+    git(&["add", ".sops.yaml", "dev", "prod"]);
+    git(&["commit", "-qm", "first"]);
+    git(&["sparse-checkout", "set", "--cone", "dev"]);
+    assert!(!test.path("prod").exists());
+    let before = test.read_text("dev/copy.yaml");
+    for args in [&["updatekeys", "--yes", "dev"][..], &["updatekeys", "--rotate", "--yes", "dev/copy.yaml"]] {
+        let output = test.sealant(args).run().code(8);
+        assert!(output.stderr.contains("with prod/a.yaml"), "{output}");
+        assert_eq!(test.read_text("dev/copy.yaml"), before);
+    }
+    let found = test.sealant(&["check", "dev"]).run().code(1);
+    assert!(found.text().contains("[copied]") && found.text().contains("prod/a.yaml"), "{found}");
+    // A file that was moved by hand is none that is left out.
+    git(&["sparse-checkout", "disable"]);
+    std::fs::rename(test.path("prod/a.yaml"), test.path("dev/copy.yaml")).expect("it is there");
+    test.sealant(&["updatekeys", "--yes", "dev/copy.yaml"]).run().ok();
+}

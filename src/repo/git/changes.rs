@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use crate::config::is_config;
@@ -79,6 +80,16 @@ pub fn folders_of_configs<'p>(
 pub fn ignored(git: &Git, folder: &Path) -> Result<Vec<PathBuf>> {
     let args = ["ls-files", "-z", "--others", "--ignored", "--exclude-standard", "--directory", "--"];
     git.paths_of(args.map(OsStr::new).into_iter().chain([Git::pathspec(folder)]))
+}
+
+/// The files of the index that a sparse checkout leaves out of the working tree.
+pub fn not_checked_out(git: &Git) -> Result<Vec<PathBuf>> {
+    // A letter before each name; this one is for those that are to be skipped.
+    let listed = git.paths_of(["ls-files", "-z", "-t"])?.into_iter();
+    let skipped = |line: PathBuf| {
+        line.as_os_str().as_bytes().strip_prefix(b"S ").map(OsStr::from_bytes).map(PathBuf::from)
+    };
+    Ok(listed.filter_map(skipped).collect())
 }
 
 /// The files below a folder that the last commit has. The index may be damaged or gone, and says nothing of them then.
