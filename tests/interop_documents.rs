@@ -321,3 +321,50 @@ fn a_list_of_nothing_but_comments_stays_an_empty_list() {
         assert_eq!(sealant(&["decrypt", "s.yaml"]).stdout, plain);
     }
 }
+
+/// As Windows writes them: sops takes the values and comments of dotenv and INI files as bytes.
+#[test]
+fn bytes_that_are_no_utf8_are_kept_in_flat_files() {
+    let test = sandbox();
+    test.write("age.txt", IDENTITY);
+    let sops = |args: &[&str]| test.sops(args).env("SOPS_AGE_KEY_FILE", "age.txt").run().ok();
+    let sealant = |args: &[&str]| test.sealant(args).env("SOPS_AGE_KEY_FILE", "age.txt").run();
+    for (file, plain, path, line) in [
+        ("l.env", &b"# caf\xe9\nA=caf\xe9 \xff\xfe\nB=x\nC_unencrypted=\xa0\n"[..], "[\"B\"]", "B="),
+        (
+            "l.ini",
+            b"; caf\xe9\n[s]\na = caf\xe9 \xff\xfe\nb = x\nc_unencrypted = \xe4\n",
+            "[\"s\"][\"b\"]",
+            "b = ",
+        ),
+    ] {
+        test.write(file, plain);
+        sops(&["encrypt", "-i", "--age", RECIPIENT, file]);
+        let printed = sops(&["decrypt", file]).stdout;
+        assert_eq!(sealant(&["decrypt", file]).ok().stdout, printed, "{file} of sops");
+        sealant(&["rotate", "-i", file]).ok();
+        assert_eq!(sops(&["decrypt", file]).stdout, printed, "{file} rotated");
+
+        test.write(file, plain);
+        sealant(&["encrypt", "-i", "--age", RECIPIENT, "--unencrypted-suffix", "_unencrypted", file]).ok();
+        assert_eq!(sealant(&["decrypt", file]).ok().stdout, plain, "{file} of ours");
+        assert_eq!(sops(&["decrypt", file]).stdout, printed, "{file} of ours, by sops");
+        sealant(&["set", file, path, "\"y\""]).ok();
+        let changed = sealant(&["decrypt", file]).ok().stdout;
+        let [old, new] = [format!("{line}x"), format!("{line}y")];
+        assert_eq!(changed, replaced(plain, old.as_bytes(), new.as_bytes()), "{file} set");
+        sealant(&["decrypt", "--output-type", "json", file]).code(4);
+        assert_eq!(
+            sealant(&["sops", "decrypt", "--output-type", "json", file]).ok().stdout,
+            sops(&["decrypt", "--output-type", "json", file]).stdout
+        );
+    }
+    test.write("k.env", b"caf\xe9=x\n");
+    let refused = sealant(&["encrypt", "-i", "--age", RECIPIENT, "k.env"]).code(2);
+    assert!(refused.stderr.contains("k.env:1: invalid UTF-8 in a key"), "{}", refused.stderr);
+}
+
+fn replaced(text: &[u8], old: &[u8], new: &[u8]) -> Vec<u8> {
+    let at = text.windows(old.len()).position(|window| window == old).expect("the old text");
+    [&text[..at], new, &text[at + old.len()..]].concat()
+}

@@ -30,14 +30,14 @@ pub fn convert(document: &dyn Document, to: Format, losses: Losses) -> Result<Se
         let message = format!("a stream of several documents cannot become one of {to}");
         return Err(Error::new(Kind::Emit, message).advise("split the file first"));
     }
-    let mut text = match to {
+    let text = match to {
         Format::Yaml => yaml::emit_node(document, root)?,
         Format::Json => json(document, root, losses)?,
         Format::Dotenv => dotenv(document, root)?,
         Format::Ini => ini(document, root)?,
         Format::Binary => return Ok(document.value(binary::data_of(document)?)?.into_plaintext()),
     };
-    Ok(SecretBytes::new(std::mem::take(&mut *text).into_bytes()))
+    Ok(to_bytes(to, text))
 }
 
 /// One value of a document, as `sops decrypt --extract` prints it: a map as a file of the format `to`, a string as it
@@ -70,7 +70,7 @@ pub fn emit_value(document: &dyn Document, node: NodeId, to: Format) -> Result<S
             }
         },
     };
-    Ok(SecretBytes::new(text.as_bytes().to_vec()))
+    Ok(to_bytes(to, text))
 }
 
 /// The entries of a file's first document as environment variables, as sops's `exec-env` makes them, with the values

@@ -118,7 +118,7 @@ impl Document for DotenvDocument {
     }
 
     fn value(&self, leaf: NodeId) -> Result<Value> {
-        Ok(Value::str(self.tree[leaf].text.get(&self.source)))
+        Ok(Value::Str(raw::of_text(self.tree[leaf].text.get(&self.source))))
     }
 
     fn put_token(&self, leaf: NodeId, token: &str) -> Edits {

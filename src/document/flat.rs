@@ -117,12 +117,10 @@ pub(super) fn text_of(value: &Value) -> Result<String> {
             if text.contains(['.', 'E']) { text } else { format!("{text}.0") }
         }
         Value::Time(text) => text.clone(),
-        Value::Str(_) => match value.as_str() {
-            Some(text) => text.to_owned(),
-            None => {
-                return Err(Error::new(Kind::Emit, "bytes that are no UTF-8 cannot stand in a text file"));
-            }
-        },
+        Value::Str(bytes) => {
+            let mut text = raw::to_text(bytes).map_err(|error| error.with_kind(Kind::Emit))?;
+            std::mem::take(&mut *text)
+        }
     })
 }
 

@@ -134,7 +134,7 @@ impl Document for IniDocument {
 
     fn value(&self, leaf: NodeId) -> Result<Value> {
         let text = self.tree[leaf].text.get(&self.source);
-        Ok(if self.is_metadata(leaf) { Value::str(&escaped(text)) } else { Value::str(text) })
+        Ok(if self.is_metadata(leaf) { Value::str(&escaped(text)) } else { Value::Str(raw::of_text(text)) })
     }
 
     fn put_token(&self, leaf: NodeId, token: &str) -> Edits {

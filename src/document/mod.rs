@@ -13,6 +13,7 @@ mod flat;
 mod ini;
 mod json;
 mod path;
+mod raw;
 mod reconcile;
 #[cfg(test)]
 mod testing;
@@ -34,6 +35,7 @@ pub use example::{KUBERNETES_EXAMPLE, example};
 pub use ini::IniDocument;
 pub use json::{JsonDocument, data_from_json};
 pub use path::{Paths, TreePath, WithCopies};
+pub use raw::to_bytes;
 pub use reconcile::{reconcile, scalar_to_data, to_data};
 pub use tree::{Node, NodeId, NodeKind, Repeated, Span, Step, Style, Text, Tree, TreeBuilder};
 pub use utf16::{of_utf16, utf16};
@@ -146,6 +148,12 @@ pub trait Document: Send + Sync {
         None
     }
 
+    /// The text of a comment, as a value; of dotenv and INI files it may be bytes that are no UTF-8.
+    fn comment(&self, comment: NodeId) -> Value {
+        let text = self.tree()[comment].text.get(self.source());
+        if raw::is_taken_by(self.format()) { Value::Str(raw::of_text(text)) } else { Value::str(text) }
+    }
+
     /// The bytes of a plain binary document, which are the plaintext of its one leaf; [`Document::value`] copies them.
     fn payload(&self) -> Option<&[u8]> {
         None
@@ -225,8 +233,7 @@ pub trait Document: Send + Sync {
 
     /// The file that this document stands for, without metadata: the source, but for binary documents.
     fn plaintext_file(&self) -> Result<SecretBytes> {
-        let text = self.put_metadata(None)?.apply(self.source());
-        Ok(SecretBytes::new(text.as_bytes().to_vec()))
+        Ok(to_bytes(self.format(), self.put_metadata(None)?.apply(self.source())))
     }
 
     /// The 1-based line of a byte of the source.
@@ -272,7 +279,7 @@ pub fn parse_any(format: Format, file: SecretBytes, encrypted: bool) -> Result<B
     if format == Format::Binary && !encrypted {
         return Ok(Box::new(BinaryDocument::from_bytes(file)?));
     }
-    let text = into_text(file)?;
+    let text = if raw::is_taken_by(format) { raw::to_text(&file)? } else { into_text(file)? };
     let conflict = conflict_line(&text);
     let document = match format {
         Format::Yaml => YamlDocument::parse(text).map(|document| Box::new(document) as Box<dyn Document>),
@@ -281,11 +288,35 @@ pub fn parse_any(format: Format, file: SecretBytes, encrypted: bool) -> Result<B
         Format::Ini => IniDocument::parse(text).map(|document| Box::new(document) as _),
         Format::Binary => BinaryDocument::parse_envelope(text).map(|document| Box::new(document) as _),
     };
+    if let Ok(document) = &document {
+        refuse_keys_of_bytes(&**document)?;
+    }
     match (document, conflict) {
         (Err(error), Some(line)) => Err(Error::new(error.kind(), "a merge conflict of Git begins here")
             .on_line(line)
             .advise("Finish the merge first: `sealant resolve FILE`.")),
         (document, _) => document,
+    }
+}
+
+/// The text that [`Document::put_comment`] takes for a comment of a document of this format.
+pub fn comment_text(format: Format, comment: &Value) -> Result<SecretString> {
+    match comment {
+        Value::Str(bytes) if raw::is_taken_by(format) => raw::to_text(bytes),
+        comment => Ok(SecretString::new(comment.as_str().unwrap_or_default().to_owned())),
+    }
+}
+
+/// Keys are bound to values as texts.
+fn refuse_keys_of_bytes(document: &dyn Document) -> Result<()> {
+    let (tree, source) = (document.tree(), document.source());
+    if !raw::is_taken_by(document.format()) || !raw::holds_bytes(source) {
+        return Ok(());
+    }
+    let mut nodes = tree.documents().iter().flat_map(|&root| tree.descendants(root));
+    match nodes.find(|&node| raw::holds_bytes(tree[node].key.get(source))) {
+        Some(node) => Err(Error::new(Kind::Read, "invalid UTF-8 in a key").on_line(document.line(node))),
+        None => Ok(()),
     }
 }
 

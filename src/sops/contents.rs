@@ -72,7 +72,7 @@ pub fn all_contents(plaintext: &dyn Document) -> Result<Contents> {
 
 fn value(document: &dyn Document, leaf: &Leaf<'_>) -> Result<Value> {
     match leaf.is_comment {
-        true => Ok(Value::str(document.tree()[leaf.node].text.get(document.source()))),
+        true => Ok(document.comment(leaf.node)),
         false => document.value(leaf.node),
     }
 }

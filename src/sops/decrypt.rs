@@ -66,8 +66,8 @@ pub(super) fn decrypt(
         edits.merge(document.put_metadata(None)?);
     }
     let text = spell(document, &metadata.selection, edits, &spelled, &spellings)?;
-    let mut text = Aliases::decrypt(&cipher, metadata).put_back(text);
-    Ok(Plaintext { bytes: SecretBytes::new(std::mem::take(&mut *text).into_bytes()), warnings })
+    let text = Aliases::decrypt(&cipher, metadata).put_back(text);
+    Ok(Plaintext { bytes: document::to_bytes(document.format(), text), warnings })
 }
 
 /// What is told of entries of the metadata that were made for another state of the file.
@@ -215,7 +215,7 @@ fn tell(document: &dyn Document, unopened: &[(NodeId, &str)]) -> Vec<String> {
 /// Puts what was decrypted in the place of its ciphertext.
 fn put(document: &dyn Document, at: NodeId, value: &Value, is_comment: bool) -> Result<Edits> {
     match is_comment {
-        true => document.put_comment(at, value.as_str().unwrap_or_default()),
+        true => document.put_comment(at, &document::comment_text(document.format(), value)?),
         false => document.put_value(at, value),
     }
 }
@@ -262,8 +262,9 @@ fn at_leaf(document: &dyn Document, leaf: &Leaf<'_>, error: Error) -> Error {
 fn open_comment(document: &dyn Document, cipher: &Cipher, leaf: &Leaf<'_>) -> Result<Value, &'static str> {
     let text = document.tree()[leaf.node].text.get(document.source());
     let token = Token::parse(text).map_err(|_| "was not encrypted")?;
+    let takes_bytes = matches!(document.format(), Format::Dotenv | Format::Ini);
     match decrypt_comment(cipher, &token, leaf.path) {
-        Ok(bytes) if std::str::from_utf8(&bytes).is_ok() => Ok(Value::Str(bytes)),
+        Ok(bytes) if takes_bytes || std::str::from_utf8(&bytes).is_ok() => Ok(Value::Str(bytes)),
         _ => Err("does not open and stays encrypted"),
     }
 }
@@ -356,7 +357,7 @@ fn misspelled(
     text: &SecretString,
     spelled: &[Spelled],
 ) -> Option<HashSet<usize>> {
-    let bytes = SecretBytes::new(text.as_bytes().to_vec());
+    let bytes = document::to_bytes(encrypted.format(), text.clone());
     let document = document::parse(encrypted.format(), bytes, true).ok()?;
     let (mut wrong, mut number) = (HashSet::new(), 0);
     let mut meant = spelled.iter().peekable();
@@ -387,7 +388,7 @@ fn for_each_encrypted(
     for_each_leaf(document, selection, &mut |leaf| {
         if leaf.selected {
             let value = match leaf.is_comment {
-                true => Value::str(document.tree()[leaf.node].text.get(document.source())),
+                true => document.comment(leaf.node),
                 false => document.value(leaf.node)?,
             };
             if !value.is_blank() {

@@ -197,11 +197,10 @@ struct Writer<'a> {
 
 impl Writer<'_> {
     fn comment(&mut self, leaf: &Leaf<'_>, reuse: &mut Option<Reuse<'_>>) -> Result<()> {
-        let text = self.document.tree()[leaf.node].text.get(self.document.source());
         if !leaf.selected {
             return Ok(());
         }
-        let value = Value::str(text);
+        let value = self.document.comment(leaf.node);
         let token = self.token(leaf, &value, ValueKind::Comment, reuse)?;
         if self.selection.kind() == SelectionKind::UnencryptedCommentRegex
             && self.selection.matches_comment(&token)
@@ -334,19 +333,15 @@ pub(super) fn line_of_metadata(document: &dyn Document) -> Option<usize> {
 
 /// Reads what is to be written and decrypts it. Values that differ are an error, bytes that differ a warning.
 fn check(document: &dyn Document, text: SecretString, key: &DataKey) -> Result<Ciphertext> {
-    let written = document::parse(document.format(), into_bytes(text), true)
+    let written = document::parse(document.format(), document::to_bytes(document.format(), text), true)
         .map_err(|error| does_not_read_back(&error.to_string()))?;
     let data = written.metadata()?.ok_or_else(|| does_not_read_back("it has no metadata"))?;
     let metadata = Metadata::from_data(&data)?;
     let opened = decrypt::decrypt(&*written, &metadata, key, MacCheck::Verify, Purpose::File)
         .map_err(|error| does_not_read_back(&error.to_string()))?;
     let warnings = compare(document, opened.bytes)?;
-    let bytes = std::mem::take(&mut *written.into_source()).into_bytes();
-    Ok(Ciphertext { bytes, warnings })
-}
-
-fn into_bytes(mut text: SecretString) -> SecretBytes {
-    SecretBytes::new(std::mem::take(&mut *text).into_bytes())
+    let mut bytes = document::to_bytes(written.format(), written.into_source());
+    Ok(Ciphertext { bytes: std::mem::take(&mut *bytes), warnings })
 }
 
 fn does_not_read_back(why: &str) -> Error {

@@ -221,7 +221,7 @@ impl Encrypted {
             return Ok(edited);
         }
         let with_metadata = edited.carry_metadata(&*self.document)?.apply(edited.source());
-        document::parse(self.format(), SecretBytes::new(with_metadata.as_bytes().to_vec()), true)
+        document::parse(self.format(), document::to_bytes(self.format(), with_metadata), true)
     }
 
     /// A plaintext that was edited together with the metadata in it, as a document with the metadata that it is to
@@ -301,7 +301,7 @@ impl Encrypted {
         let plaintext = self.open(key, check)?;
         let Some(edits) = change(&*plaintext)? else { return Ok(None) };
         let text = edits.apply(plaintext.source());
-        let text = SecretBytes::new(text.as_bytes().to_vec());
+        let text = document::to_bytes(self.format(), text);
         let changed = match self.format() {
             Format::Binary => self.adopt(document::binary_content(text)?)?,
             format => document::parse(format, text, true)?,
@@ -322,14 +322,14 @@ impl Encrypted {
         let mut metadata = self.metadata.clone();
         (metadata.spellings, metadata.aliases) = (None, None);
         let edits = document.put_metadata(Some(&metadata.to_data(format)))?;
-        Ok(edits.apply(document.source()).as_bytes().to_vec())
+        Ok(document::to_bytes(format, edits.apply(document.source())).to_vec())
     }
 
     /// This file with other metadata and nothing else changed: for new recipients of the same data key. The MAC and
     /// the time stay.
     pub fn with_metadata(&self, metadata: &Metadata) -> Result<Vec<u8>> {
         let edits = self.document.put_metadata(Some(&metadata.to_data(self.document.format())))?;
-        Ok(edits.apply(self.document.source()).as_bytes().to_vec())
+        Ok(document::to_bytes(self.format(), edits.apply(self.document.source())).to_vec())
     }
 
     /// The values of the first document as environment variables. The MAC is verified.
