@@ -7,6 +7,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests are outside of the doors that the library has")]
 
 mod interop_sops_cli {
+    mod clients;
     pub mod deliberate;
     pub mod lines;
     pub mod messages;

@@ -457,7 +457,8 @@ fn names_that_lead_elsewhere_are_never_asked_for() {
         assert_eq!(test.read_text("out/good.yaml"), PLAIN, "{output}");
         let output = test.sealant(&["decrypt", "f.yaml"]).env("SOPS_AGE_KEY", &identity).run().ok();
         assert_eq!(output.text(), PLAIN, "{field}: {value}");
-        if field == "key_name" && !value.contains('\\') {
+        // In a URI, `names` is a word in the place of `keys`, as with sops.
+        if field == "key_name" && !value.contains('\\') && value != "names/x" {
             let odd = format!("{address}/v1/faults/keys/{}", value.trim_matches('"'));
             let run = test.sealant(&["encrypt", "--hc-vault-transit", &odd, "plain.yaml"]);
             let _ = run.fails(1, &["transit key"]);
