@@ -326,6 +326,7 @@ async fn work(parts: Arc<Parts>, mut stop: watch::Receiver<bool>) {
         let next = async {
             // The sender lives as long as the parts do.
             let _ = leads.wait_for(|leads| *leads).await;
+            parts.sealed.until_answered().await;
             parts.queue.next().await
         };
         let key = tokio::select! {

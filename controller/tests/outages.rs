@@ -196,10 +196,14 @@ fn an_api_server_that_wants_no_more(world: &World) {
         one.split(',').nth(5).is_some_and(|executing| executing.trim() == "1")
     });
     world.apply("throttled", "2");
-    let waiting = world.reason("throttled", "ApiServerUnavailable");
-    assert_eq!(condition(&waiting, "Reconciling")["status"], "True");
-    assert_eq!(condition(&waiting, "Ready")["status"], "False");
-    assert!(condition(&waiting, "Ready")["message"].as_str().unwrap().contains("429"), "{waiting}");
+    let outages = || world.controller.metric("sealant_outages_total", "");
+    let before = outages();
+    wait_until(|| outages() > before + 3.0);
+    world.controller.wait_for_log("what is to be done waits: the API server refuses it (429");
+    // That is nothing that the SealedSecret has to say.
+    let waiting = world.cluster.get(SEALED, &world.namespace, "throttled").unwrap();
+    assert_eq!(condition(&waiting, "Ready")["reason"], "Unsealed", "{waiting}");
+    assert_eq!(waiting["status"]["observedGeneration"], 1, "{waiting}");
     drop(seat.stdin.take());
     seat.wait().unwrap();
     world.value("throttled", "2");

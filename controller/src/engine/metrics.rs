@@ -46,6 +46,7 @@ pub struct Metrics {
     pub watch_failures: Family<OfKind, Counter>,
     pub unreadable: Family<OfKind, Counter>,
     pub events_lost: Counter,
+    pub outages: Counter,
 }
 
 impl Metrics {
@@ -68,6 +69,7 @@ impl Metrics {
             watch_failures: Family::default(),
             unreadable: Family::default(),
             events_lost: Counter::default(),
+            outages: Counter::default(),
         };
         metrics.register();
         metrics
@@ -97,6 +99,7 @@ impl Metrics {
         all.register("watch_failures", "Lists and watches that failed", self.watch_failures.clone());
         all.register("unreadable", "Objects that could not be read", self.unreadable.clone());
         all.register("events_lost", "Events that were not written", self.events_lost.clone());
+        all.register("outages", "Times the API server was too busy, or gone", self.outages.clone());
     }
 
     /// All of them, as Prometheus reads them.

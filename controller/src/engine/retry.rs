@@ -1,8 +1,10 @@
 //! How long to wait before something is tried again.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rand::Rng;
+use tokio::time::Instant;
 
 /// The first wait.
 const SHORTEST: Duration = Duration::from_millis(500);
@@ -38,9 +40,73 @@ impl Backoff {
     }
 }
 
+/// Keeps everybody from asking somebody who is busy or gone. One that was asked in vain opens it for a moment, and for
+/// longer the more there were in a row.
+#[derive(Debug, Default)]
+pub struct Breaker(Mutex<Open>);
+
+#[derive(Debug, Default)]
+struct Open {
+    failures: u32,
+    until: Option<Instant>,
+}
+
+/// The longest pause, whoever asks for it.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+impl Breaker {
+    /// Somebody was asked in vain, who wants to be left alone for so long. Returns whether it is the first time.
+    pub fn failed(&self, alone: Option<Duration>) -> bool {
+        let mut open = self.lock();
+        open.failures = open.failures.saturating_add(1);
+        let pause = alone.unwrap_or_else(|| Duration::from_millis(10).saturating_mul(open.failures));
+        let until = Instant::now() + pause.min(LONGEST_PAUSE);
+        open.until = Some(open.until.map_or(until, |known| known.max(until)));
+        open.failures == 1
+    }
+
+    /// There was an answer. Returns whether there was none before.
+    pub fn answered(&self) -> bool {
+        std::mem::take(&mut *self.lock()).failures > 0
+    }
+
+    /// Waits until it is closed.
+    pub async fn closed(&self) {
+        while let Some(until) = self.open_until() {
+            tokio::time::sleep_until(until).await;
+        }
+    }
+
+    fn open_until(&self) -> Option<Instant> {
+        self.lock().until.filter(|until| Instant::now() < *until)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Open> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn who_wants_to_be_left_alone_is_for_a_while() {
+        let breaker = Breaker::default();
+        let waited = async || {
+            let start = Instant::now();
+            breaker.closed().await;
+            start.elapsed().as_secs()
+        };
+        assert_eq!(waited().await, 0);
+        assert!(breaker.failed(Some(Duration::from_secs(2))) && !breaker.failed(None));
+        assert_eq!(waited().await, 2);
+        assert!(breaker.answered() && !breaker.answered());
+        assert!(breaker.failed(Some(Duration::from_secs(1000))));
+        assert_eq!(waited().await, LONGEST_PAUSE.as_secs());
+        assert_eq!((0..10_000).filter(|_| breaker.failed(None)).count(), 0);
+        assert_eq!(waited().await, LONGEST_PAUSE.as_secs());
+    }
 
     #[test]
     fn waits_grow_up_to_the_longest_and_differ() {

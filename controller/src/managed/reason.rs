@@ -138,7 +138,6 @@ pub const IS_IDENTITY: &str = "it holds identities of the controller";
 pub const IS_FOREIGN: &str = "it was not made from this SealedSecret; annotate it with sealant.dev/adopt: \"true\" to have it taken over";
 pub const IS_IMMUTABLE: &str = "the Secret is immutable or would get another type; delete it, or annotate the \
                                 SealedSecret with sealant.dev/on-immutable: Recreate";
-pub const NO_ANSWER: &str = "the API server gave no answer";
 pub const IS_GOING: &str = "the Secret is being deleted; it is made again when it is gone";
 pub const IS_CONTESTED: &str = "the SealedSecret, the Secret or its namespace is changing all the time";
 pub const CHANGED_AT_ONCE: &str =

@@ -23,12 +23,12 @@ use kube::api::GetParams;
 use kube::core::Request;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use crate::engine::api::ApiServer;
+use crate::engine::api::{ApiServer, Failure};
 use crate::engine::events::{Event, Events};
 use crate::engine::lease::Leadership;
 use crate::engine::metrics::{ByReason, ByVerb, Metrics};
 use crate::engine::object::{Bare, Key, Meta};
-use crate::engine::retry::wait;
+use crate::engine::retry::{Breaker, wait};
 use crate::engine::store::Store;
 use crate::engine::watch::Object;
 use crate::managed::decide::{self, Desired, Verdict, Write};
@@ -97,6 +97,7 @@ pub struct Managed<S> {
     pub secrets: Arc<Store<Box<str>>>,
     memory: Memory,
     room: Semaphore,
+    breaker: Breaker,
     /// Goes up when keys go: what was right before has to be looked at again.
     epoch: AtomicU32,
     /// Digests of the keys at hand.
@@ -145,6 +146,7 @@ impl<S: Source> Managed<S> {
             secrets: Arc::new(Store::new(watches)),
             memory: Memory::default(),
             room: Semaphore::new(LARGE_AT_ONCE as usize),
+            breaker: Breaker::default(),
             epoch: AtomicU32::new(0),
             keys: RwLock::default(),
         }
@@ -178,9 +180,11 @@ impl<S: Source> Managed<S> {
         let read = Instant::now();
         let found = match tokio::time::timeout(PATIENCE, self.read(key)).await {
             Ok(Ok(Some(found))) => found,
-            // The watch brings its end.
-            Ok(Ok(None)) => return Next::Wait,
-            Ok(Err(_)) | Err(_) => return self.retry_failed(key),
+            // The watch brings its end; an API server that has just been started may not know the kind yet.
+            Ok(Ok(None)) => return self.retry_failed(key),
+            Ok(Err(Trouble::Outage(failure))) => return self.retry_outage(key, &failure),
+            Err(_) => return self.retry_outage(key, &Failure::Silent),
+            Ok(Err(_)) => return self.retry_failed(key),
         };
         if found.meta().is_being_deleted {
             return Next::Wait;
@@ -195,10 +199,14 @@ impl<S: Source> Managed<S> {
                 Verdict::new(Reason::Conflict, reason::IS_CONTESTED).into()
             }
             Ok(Err(Trouble::Refused(verdict))) => verdict.into(),
-            Err(_) => Verdict::new(Reason::ApiServerUnavailable, reason::NO_ANSWER).into(),
+            Ok(Err(Trouble::Outage(failure))) => return self.retry_outage(key, &failure),
+            Err(_) => return self.retry_outage(key, &Failure::Silent),
         };
-        let is_outage = outcome.verdict.reason == Reason::ApiServerUnavailable;
-        if is_outage && self.memory.attempts(key) < FAILURES_UNSAID {
+        if self.breaker.answered() {
+            tracing::info!("the API server answers again");
+        }
+        let has_failed = outcome.verdict.reason == Reason::ApiServerUnavailable;
+        if has_failed && self.memory.attempts(key) < FAILURES_UNSAID {
             return self.retry_failed(key);
         }
         self.conclude(key, found.meta(), self.source.status(&found), outcome, epoch).await
@@ -309,6 +317,7 @@ impl<S: Source> Managed<S> {
             match write::status(&self.context.api, self.source.path(&meta.namespace), meta, &new).await {
                 Ok(()) => drop(self.context.metrics.writes.get_or_create(&ByVerb { verb: "status" }).inc()),
                 Err(Trouble::Conflict) => return self.retry_conflict(key),
+                Err(Trouble::Outage(failure)) => return self.retry_outage(key, &failure),
                 Err(Trouble::Refused(why)) => {
                     tracing::warn!(kind = S::KIND, object = %key, reason = why.reason.name(), "the status could not be written: {}", why.message);
                     return self.retry_failed(key);
@@ -413,6 +422,20 @@ impl<S: Source> Managed<S> {
     fn retry_conflict(&self, key: &Key) -> Next {
         self.context.metrics.conflicts.inc();
         Next::Soon(wait(self.memory.fail(key, None), LONGEST_WAIT) / 4)
+    }
+
+    /// The API server is busy or gone: that is a state of its own and not of the object, of which nothing is said.
+    fn retry_outage(&self, key: &Key, failure: &Failure) -> Next {
+        self.context.metrics.outages.inc();
+        if self.breaker.failed(failure.retry_after()) {
+            tracing::warn!("what is to be done waits: {failure}");
+        }
+        self.retry_failed(key)
+    }
+
+    /// Waits while the API server wants to be left alone.
+    pub async fn until_answered(&self) {
+        self.breaker.closed().await;
     }
 
     /// What could not be done or said, whatever it was.
@@ -583,16 +606,40 @@ mod tests {
         assert!(words(&asked).len() > 4);
     }
 
-    /// Each request that fails is tried again, and nothing is said of it before it has failed three times.
+    /// An API server that is busy is left alone, and nothing is said of any object; one that fails at an object is said
+    /// of that object, when it has failed three times.
     #[tokio::test]
-    async fn an_outage_is_not_said_of_each_object_at_once() {
-        let (managed, asked) = managed(|| (503, json!({"kind": "Status", "code": 503}).to_string())).await;
+    async fn an_outage_is_nothing_that_is_said_of_an_object() {
+        let answers = |code: u16| {
+            let details = json!({"retryAfterSeconds": u8::from(code == 429)});
+            move || (code, json!({"kind": "Status", "code": code, "details": details}).to_string())
+        };
         let key = Key::new("shop", "w");
-        for _ in 0..FAILURES_UNSAID {
-            assert!(matches!(managed.reconcile(&key).await, Next::Soon(_)));
+        let is_said = |asked: &mock::Log| words(asked).iter().any(|asked| asked.ends_with("/status"));
+        let (busy, asked) = managed(answers(429)).await;
+        for _ in 0..FAILURES_UNSAID + 2 {
+            assert!(matches!(busy.reconcile(&key).await, Next::Soon(_)));
         }
-        assert!(!words(&asked).iter().any(|asked| asked.ends_with("/status")), "{asked:?}");
-        assert!(matches!(managed.reconcile(&key).await, Next::Soon(_) | Next::Retry(_)));
+        assert!(!is_said(&asked), "{asked:?}");
+        assert_eq!(busy.context.metrics.outages.get(), 4);
+        let start = Instant::now();
+        busy.until_answered().await;
+        assert!(start.elapsed() > Duration::from_millis(500), "{:?}", start.elapsed());
+
+        // One that says that it is not there may not know the kind yet: only the watch brings its end.
+        let gone = Key::new("shop", "gone");
+        let wish = json!({"metadata": {"name": "gone", "namespace": "shop"}, "text": "x"});
+        let wish: Wish = serde_json::from_value(wish).unwrap();
+        busy.objects.apply(0, Seen::Listed(wish), |wish| busy.source().slim(wish));
+        assert!(matches!(busy.reconcile(&gone).await, Next::Soon(_)));
+
+        let (failing, asked) = managed(answers(500)).await;
+        for _ in 0..FAILURES_UNSAID {
+            assert!(matches!(failing.reconcile(&key).await, Next::Soon(_)));
+        }
+        assert!(!is_said(&asked), "{asked:?}");
+        assert!(matches!(failing.reconcile(&key).await, Next::Retry(_)));
+        assert!(is_said(&asked), "{asked:?}");
     }
 
     #[test]

@@ -18,19 +18,28 @@ use crate::managed::reason::{self, Reason};
 use crate::managed::secret::{self, Items, MANAGER, Secret};
 use crate::managed::status::Status;
 
-/// Why a write was not done.
+/// Why something was not done.
 #[derive(Debug)]
 pub enum Trouble {
     /// Somebody was faster: look again.
     Conflict,
     /// What the API server says of it.
     Refused(Verdict),
+    /// The API server is busy or gone, which has nothing to do with the object.
+    Outage(Failure),
 }
 
 impl From<Failure> for Trouble {
     fn from(failure: Failure) -> Self {
-        let Failure::Refused(refusal) = &failure else {
-            return Self::Refused(Verdict::new(Reason::ApiServerUnavailable, reason::NO_ANSWER));
+        let refusal = match &failure {
+            Failure::Silent => return Self::Outage(failure),
+            Failure::Refused(refusal) if matches!(refusal.code, 429 | 502..=504) => {
+                return Self::Outage(failure);
+            }
+            Failure::Refused(refusal) => refusal,
+            Failure::TooLong | Failure::Unreadable => {
+                return Self::Refused(Verdict::new(Reason::ApiServerUnavailable, failure.to_string()));
+            }
         };
         if refusal.causes.iter().any(|cause| cause == "NamespaceTerminating") {
             // Soon there will be nothing to do.
@@ -41,7 +50,7 @@ impl From<Failure> for Trouble {
         let message = format!("{failure}{about}");
         match refusal.code {
             404 | 409 => Self::Conflict,
-            429 | 500.. => Self::Refused(Verdict::new(Reason::ApiServerUnavailable, message)),
+            500.. => Self::Refused(Verdict::new(Reason::ApiServerUnavailable, message)),
             _ => Self::Refused(Verdict::new(Reason::Refused, message)),
         }
     }
