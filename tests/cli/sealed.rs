@@ -430,7 +430,7 @@ fn each_command_names_the_one_that_fits() {
     test.write("bitnami.yaml", "apiVersion: bitnami.com/v1alpha1\nkind: SealedSecret\nmetadata: {name: x}\n");
     let cases = [
         (["decrypt", "sealed.yaml"], "Unseal it: `sealant unseal FILE`."),
-        (["unseal", "sops.yaml"], "Decrypt it: `sealant decrypt FILE`."),
+        (["unseal", "sops.yaml"], "Decrypt it: `sealant decrypt sops.yaml`."),
         (["unseal", "bitnami.yaml"], "kubeseal --recovery-unseal"),
         (["unseal", "plain.yaml"], "`sealant seal` makes one"),
         (["inspect", "plain.yaml"], "neither a SealedSecret nor a SOPS document"),
