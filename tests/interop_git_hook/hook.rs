@@ -272,7 +272,13 @@ fn odd_entries_of_the_index_stop_nothing_and_hide_nothing() {
     ];
     assert_eq!(found, expected, "{output}");
     let named = hook(&test, &["--", "secrets/-x.yaml"]).arg(test.path(&odd)).run().code(1);
-    assert_eq!(lines(&named).len(), 2);
+    // The framework names no links, so those that are staged are looked at all the same.
+    let mut found: Vec<_> =
+        lines(&named).iter().map(|line| line.split(": ").next().unwrap().to_owned()).collect();
+    found.sort();
+    let expected =
+        ["secrets/-x.yaml:1", "secrets/dangling.yaml:1", "secrets/link.yaml:1", "secrets/\u{fffd}.yaml:1"];
+    assert_eq!(found, expected, "{named}");
 }
 
 #[test]
