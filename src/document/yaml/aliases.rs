@@ -17,6 +17,9 @@ use crate::secret::SecretString;
 /// How many times its size a text may have once aliases are written out.
 const MAX_GROWTH: usize = 64;
 
+/// Up to how many bytes it may grow all the same: an anchor of hundreds of lines, used hundreds of times, is honest work.
+const HARMLESS: usize = 4 << 20;
+
 /// The key under which YAML merges maps into the one that holds it.
 const MERGE: &str = "<<";
 
@@ -43,7 +46,7 @@ pub fn write_out(source: &str, copies: &Copies) -> Result<WrittenOut> {
     let document = YamlDocument::parse(SecretString::new(source.to_owned()))?;
     let mut nodes: Vec<NodeId> = copies.keys().copied().collect();
     nodes.sort_unstable();
-    let most = source.len().saturating_mul(MAX_GROWTH);
+    let most = source.len().saturating_mul(MAX_GROWTH).max(HARMLESS);
     let (mut edits, mut size) = (Edits::default(), source.len());
     let (mut aliases, mut budget) = (Vec::new(), AliasBudget::default());
     for alias in nodes {
@@ -375,9 +378,15 @@ mod tests {
     #[test]
     fn what_would_grow_without_measure_is_refused() {
         let more = |n: usize| format!("l{}: &l{} [{}]\n", n + 1, n + 1, vec![format!("*l{n}"); 9].join(","));
-        let text = |levels| format!("l0: &l0 [xxxxxxxx]\n{}", (0..levels).map(more).collect::<String>());
-        assert!(all(&text(2), true).is_ok());
-        let error = all(&text(4), true).err().unwrap();
+        let text = |length: usize| {
+            let levels = (0..4).map(more).collect::<String>();
+            format!("l0: &l0 [{}]\n{levels}", "x".repeat(length))
+        };
+        assert!(all(&text(8), true).is_ok());
+        let keys = (0..300).map(|n| format!("  k{n}: value\n")).collect::<String>();
+        let uses = (0..300).map(|n| format!("u{n}: *a\n")).collect::<String>();
+        assert!(all(&format!("a: &a\n{keys}{uses}"), false).is_ok());
+        let error = all(&text(1000), true).err().unwrap();
         assert!(error.message().contains("64 times as large"), "{error}");
     }
 
