@@ -10,13 +10,14 @@ use crate::cli::{Context, typed};
 use crate::config::{Configs, Policy};
 use crate::document::{Format, MAX_SOURCE};
 use crate::encrypted_file::{EncryptedFile, format_in, meant};
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::fs;
 use crate::host::Host;
 use crate::keys::KeySet;
 use crate::policy;
 use crate::repo::copies::{Copies, Held, Named, held, is_for_same};
 use crate::repo::git::blobs::Blobs;
+use crate::repo::git::merge::Versions;
 use crate::repo::git::tree::{Entry, ObjectId, Tree};
 use crate::repo::git::{Git, changes, root_of, sides};
 use crate::secret::SecretBytes;
@@ -29,7 +30,7 @@ pub(super) struct Neighbours<'a> {
     tops: BTreeSet<PathBuf>,
     /// What is no neighbour, though it is there.
     left_out: Vec<PathBuf>,
-    /// A file that Git merges, which may have been elsewhere in the commits that come together.
+    /// A file that Git merges, which may have been elsewhere.
     merged: Option<PathBuf>,
     copies: OnceLock<Copies>,
 }
@@ -80,27 +81,46 @@ impl<'a> Neighbours<'a> {
             error.advise(advice).in_file(path)
         })
     }
+
+    /// Refuses versions of which none was in any commit: who could read them where they come from, nobody can tell.
+    fn refuse_unknown(&self, path: &Path, versions: &[&EncryptedFile]) -> Result<()> {
+        if self.context.is_sops() || versions.is_empty() {
+            return Ok(());
+        }
+        let (copies, rule) = (self.load()?, rule_of(path, &self.configs));
+        if versions.iter().any(|version| copies.knows(&held(version, rule.as_ref()))) {
+            return Ok(());
+        }
+        let message = "what is merged into this file is in no commit to which a branch, tag or reflog leads: nobody can \
+                       tell who could read it where it was";
+        let advice = "Keep its commit, `git branch NAME COMMIT`, and merge again.";
+        Err(Error::new(Kind::Conflict, message).advise(advice).in_file(path))
+    }
 }
 
 /// The same for versions of one file that are brought together. `files` are the versions on the disk.
-pub(super) fn refuse_versions<'v>(
+pub(super) fn refuse_versions(
     context: &Context,
     path: &Path,
     files: &[&Path],
     format: Format,
-    versions: impl IntoIterator<Item = &'v SecretBytes>,
+    versions: Versions<Option<&SecretBytes>>,
     keys: &KeySet,
 ) -> Result<()> {
     let mut neighbours = Neighbours::of(context, [path])?;
     neighbours.left_out = files.iter().map(|file| real(file)).collect();
     neighbours.merged = Some(path.to_path_buf());
-    for version in versions {
-        let format = format_in(format, version);
-        if meant(format, version).is_some() {
-            neighbours.refuse(path, &EncryptedFile::parse(format, version.clone())?, keys)?;
-        }
+    let parse = |version: Option<&SecretBytes>| {
+        let version = version.filter(|version| meant(format_in(format, version), version).is_some());
+        version.map(|bytes| EncryptedFile::parse(format_in(format, bytes), bytes.clone())).transpose()
+    };
+    let [base, ours, theirs] = [versions.base.flatten(), versions.ours, versions.theirs].map(parse);
+    let (base, ours, theirs) = (base?, ours?, theirs?);
+    for version in [&base, &ours, &theirs].into_iter().flatten() {
+        neighbours.refuse(path, version, keys)?;
     }
-    Ok(())
+    let brought: Vec<&EncryptedFile> = [&base, &theirs].into_iter().flatten().collect();
+    neighbours.refuse_unknown(path, &brought)
 }
 
 /// Adds the encrypted files of the working tree around the current folder, or of that folder where there is none.
@@ -213,22 +233,20 @@ fn absent(top: &Path, configs: &Configs, context: &Context) -> Result<Vec<(Named
     Ok(held.map(|(at, held)| (named(at), held)).collect())
 }
 
-/// Adds the encrypted files of the commits that a merge of this file may bring together.
+/// Adds all encrypted files that were ever in the repository of this one.
 fn add_past(copies: &mut Copies, file: &Path, configs: &Configs, context: &Context) -> Result<()> {
     let (git, _) = Git::of_file(context.host, file)?;
+    let history = sides::history(&git)?;
     let mut found = BTreeMap::new();
-    for commit in sides::commits(&git)? {
-        for (path, entry) in Tree::of_commit(&git, &commit)?.iter() {
-            if let Entry::File(id) = entry {
-                found.entry((git.top().join(path), id.clone())).or_insert_with(|| commit.clone());
-            }
-        }
+    for version in &history.versions {
+        let (path, id) = (&history.paths[version.path], &history.blobs[version.blob].id);
+        found.entry((git.top().join(path), id.clone())).or_insert(version.commit);
     }
     let (files, commits): (Vec<_>, Vec<_>) = found.into_iter().unzip();
     for (at, held) in held_in_blobs(&mut Blobs::open(&git)?, &files, configs) {
-        let (path, commit) = (&files[at].0, &commits[at]);
+        let (path, commit) = (&files[at].0, &history.commits[commits[at]].id);
         let name = path.strip_prefix(git.top()).unwrap_or(path);
-        let shown = format!("{} of commit {}", name.display(), commit.get(..10).unwrap_or(commit)).into();
+        let shown = format!("{} of commit {}", name.display(), commit.short()).into();
         copies.add_past(Named { path: real(path), shown }, held);
     }
     Ok(())

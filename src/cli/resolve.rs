@@ -238,7 +238,8 @@ impl Resolve<'_> {
 
     fn let_in(&self, file: &File<'_>, keys: &KeySet) -> Result<()> {
         let Stages { base, ours, theirs } = &file.stages;
-        let versions = [base, ours, theirs].into_iter().flatten();
+        let versions =
+            merge::Versions { base: Some(base.as_ref()), ours: ours.as_ref(), theirs: theirs.as_ref() };
         copies::refuse_versions(self.context, file.path, &[], file.source.format, versions, keys)
     }
 

@@ -211,6 +211,15 @@ impl Copies {
         self.add_units(file, held.into_iter().map(|(_, held)| (None, held)), true);
     }
 
+    /// Whether these share something with what was added, each of them. Without anything of the past all is known.
+    pub fn knows(&self, held: &[(usize, Held)]) -> bool {
+        let is_known = |held: &Held| {
+            let mut prints = held.prints().peekable();
+            prints.peek().is_none() || prints.any(|print| self.by_print.contains_key(&print))
+        };
+        !self.units.iter().any(|unit| unit.is_past) || held.iter().all(|(_, held)| is_known(held))
+    }
+
     /// Whether nothing was added that holds anything.
     pub fn is_empty(&self) -> bool {
         self.units.is_empty()

@@ -138,6 +138,137 @@ fn what_was_carried_into_another_file_is_for_nobody_else() {
     }
 }
 
+/// Ways in which a value of ours comes to a file that Mallory has put in the place of the one that it was in. No branch
+/// leads to the commit with the value, or too many others do.
+const ROUTES: [&str; 10] =
+    ["revert", "stash", "cherry-pick", "lost", "unknown", "tag", "worktree", "am", "flood", "resolve"];
+
+/// A change of ours that Mallory's move meets, and what brings the two together afterwards.
+struct Route<'m> {
+    moved: &'m Moved,
+    how: &'m str,
+    /// The commit with the change.
+    commit: String,
+}
+
+impl<'m> Route<'m> {
+    /// Changes the file of ours, and leaves the change where the route finds it.
+    fn new(moved: &'m Moved, how: &'m str) -> Self {
+        let repo = &moved.repo;
+        if how == "revert" {
+            repo.set("prod/s.yaml", "new", "planted-new");
+            repo.commit("new");
+            repo.sealant(&["unset", "prod/s.yaml", "[\"new\"]"]);
+            repo.commit("no longer new");
+            return Self { moved, how, commit: head(repo, "HEAD") };
+        }
+        if how == "stash" {
+            repo.set("prod/s.yaml", "new", "planted-new");
+            repo.ok(&["stash"]);
+            return Self { moved, how, commit: String::new() };
+        }
+        let place = if how == "worktree" { "../linked" } else { "." };
+        match how {
+            "worktree" => repo.ok(&["worktree", "add", "-q", "--detach", place]),
+            _ => repo.ok(&["checkout", "-q", "-b", "feature"]),
+        };
+        let file = format!("{place}/prod/s.yaml");
+        if how == "unknown" {
+            repo.sealant(&["rotate", "-i", &file]);
+            repo.commit("rotated");
+        }
+        repo.sealant(&["set", &file, "[\"new\"]", "\"planted-new\""]);
+        if how == "resolve" {
+            repo.set(&file, "a", "ours");
+        }
+        repo.ok(&["-C", place, "commit", "-q", "-a", "-m", "new"]);
+        let commit = repo.ok(&["-C", place, "rev-parse", "HEAD"]).text().trim().to_owned();
+        match how {
+            "tag" | "resolve" => drop(repo.ok(&["tag", "v1"])),
+            "am" => drop(repo.ok(&["format-patch", "-q", "-1", "-o", "../mail"])),
+            _ => {}
+        }
+        if how != "worktree" {
+            repo.ok(&["checkout", "-q", "main"]);
+        }
+        if !matches!(how, "worktree" | "flood") {
+            repo.ok(&["branch", "-q", "-D", "feature"]);
+        }
+        Self { moved, how, commit }
+    }
+
+    /// Mallory's branch, which is merged, and other work by which Git forgets what it was before.
+    fn merge_the_move(&self) {
+        let repo = &self.moved.repo;
+        repo.ok(&["checkout", "-q", "-b", "theirs"]);
+        let text = repo.plain("prod/s.yaml").replace("planted-prod", "three");
+        let text = if self.how == "resolve" { text.replace("a: one", "a: theirs") } else { text };
+        repo.ok(&["rm", "-q", "prod/s.yaml"]);
+        repo.encrypted("dev/s.yaml", &text);
+        repo.commit("tidy");
+        repo.ok(&["checkout", "-q", "main"]);
+        repo.ok(&["merge", "-q", "--ff-only", "theirs"]);
+        repo.ok(&["branch", "-q", "-D", "theirs"]);
+        repo.ok(&["reset", "-q", "--soft", "HEAD"]);
+        if self.how == "stash" {
+            repo.test.write("other.md", "later\n");
+            repo.ok(&["add", "other.md"]);
+            repo.ok(&["stash"]);
+        }
+        if matches!(self.how, "lost" | "unknown") {
+            repo.ok(&["reflog", "expire", "--expire=now", "--all"]);
+        }
+        for number in 0..if self.how == "flood" { 60 } else { 0 } {
+            let made = repo.git(&["commit-tree", "-m", "x", "-p", "HEAD", "HEAD^{tree}"]);
+            let made = made.env("GIT_COMMITTER_DATE", format!("2037-01-01T00:00:{number:02}Z")).run().ok();
+            repo.ok(&["update-ref", &format!("refs/remotes/origin/m{number}"), made.text().trim()]);
+        }
+    }
+
+    fn bring_together(&self) {
+        let (repo, commit) = (&self.moved.repo, self.commit.as_str());
+        let args: &[&str] = match self.how {
+            "revert" => &["revert", "--no-edit", commit],
+            "stash" => &["stash", "apply", "stash@{1}"],
+            "cherry-pick" | "lost" | "unknown" => &["cherry-pick", commit],
+            "tag" | "resolve" => &["merge", "--no-edit", "v1"],
+            "worktree" => &["merge", "--no-edit", commit],
+            "am" => &["am", "-3", "../mail/0001-new.patch"],
+            _ => &["merge", "--no-edit", "feature"],
+        };
+        drop(repo.git(args).run());
+    }
+}
+
+fn head(repo: &Repo, name: &str) -> String {
+    repo.ok(&["rev-parse", name]).text().trim().to_owned()
+}
+
+#[test]
+fn what_comes_to_a_file_that_was_moved_before_is_for_nobody_else() {
+    // Each by itself, to name all that fail.
+    let failed: Vec<&str> = std::thread::scope(|scope| {
+        let started = ROUTES.map(|how| (how, scope.spawn(move || come_together(how))));
+        started.into_iter().filter_map(|(how, route)| route.join().is_err().then_some(how)).collect()
+    });
+    assert!(failed.is_empty(), "{failed:?}");
+}
+
+#[track_caller]
+fn come_together(how: &str) {
+    let moved = Moved::new();
+    let route = Route::new(&moved, how);
+    route.merge_the_move();
+    route.bring_together();
+    moved.reads_nothing(how);
+    let states = moved.repo.ok(&["status", "--short"]);
+    assert!(states.text().contains("dev/s.yaml"), "{how}: Git merges the two: {states}");
+    for args in [&["resolve", "dev/s.yaml"][..], &["resolve", "--theirs", "dev/s.yaml"]] {
+        drop(moved.repo.test.sealant(args).run());
+        moved.reads_nothing(how);
+    }
+}
+
 /// Where both places are for the same people, moving is in nobody's way.
 #[test]
 fn a_move_among_the_same_readers_comes_together() {

@@ -81,7 +81,9 @@ fn merge(args: &Args, context: &Context) -> Result<bool> {
     let format = format_among(Format::of_path(path), each.into_iter().flatten().rev());
     let files = [args.base.as_path(), args.ours.as_path(), args.theirs.as_path()];
     let let_in = |keys: &KeySet| {
-        copies::refuse_versions(context, path, &files, format, each.into_iter().flatten(), keys)
+        let Versions { base, ours, theirs } = versions.as_ref();
+        let versions = Versions { base: Some(base), ours: Some(ours), theirs: Some(theirs) };
+        copies::refuse_versions(context, path, &files, format, versions, keys)
     };
     let merge = Merge {
         host: &host,

@@ -122,11 +122,28 @@ impl History {
             return Ok(history);
         }
         let paths = scope.paths.iter().map(PathBuf::as_path);
-        let args = LOG.iter().map(OsStr::new).chain(of_scope(scope, has_head, paths));
-        let mut reader =
-            LogReader { history: &mut history, wanted, paths: HashMap::new(), blobs: HashMap::new() };
-        git.stream(args, |output| reader.read(output))?;
+        history.add(git, of_scope(scope, has_head, paths), wanted)?;
         Ok(history)
+    }
+
+    /// The same of every commit that is left in any way: by a reference, by what one ever led to (its reflog; all stashes,
+    /// and the heads of other worktrees), and by these names, of which some may lead nowhere.
+    pub fn read_all(git: &Git<'_>, names: &[String]) -> Result<Self> {
+        let mut history = Self::default();
+        let all = ["--ignore-missing", "--all", "--reflog", "HEAD"].into_iter();
+        let commits = all.chain(names.iter().map(String::as_str)).chain(["--"]);
+        history.add(git, commits.map(OsStr::new), |_| true)?;
+        Ok(history)
+    }
+
+    fn add<'a>(
+        &mut self,
+        git: &Git<'_>,
+        of: impl Iterator<Item = &'a OsStr>,
+        wanted: impl Fn(&Path) -> bool,
+    ) -> Result<()> {
+        let mut reader = LogReader { history: self, wanted, paths: HashMap::new(), blobs: HashMap::new() };
+        git.stream(LOG.iter().map(OsStr::new).chain(of), |output| reader.read(output))
     }
 
     /// Whether a path leads to something in some commit.

@@ -1,56 +1,36 @@
-//! The commits whose files a merge may bring together under other names.
+//! All versions that files ever had, for a merge that brings some of them together under another name.
 //!
-//! Git tells a merge driver the final path of a file alone. Where a side has moved it there, the place that it comes from may
-//! be in no working tree any more. Nothing here is proof of anything: what is found is only looked at, and a commit more
-//! does no harm.
+//! Git tells a merge driver the final path of a file alone, and not which commits it merges. Where a side has moved a file
+//! there, the place that it comes from may be in no working tree any more. So nothing is guessed: every commit counts of
+//! which Git still knows, however old it is and however many there are.
 
 use super::Git;
+use super::history::History;
 use crate::error::{Error, Kind, Result};
 use crate::fs;
 
-/// What Git calls the commits of a merge, a rebase, a cherry-pick or a stash that is under way, and the one before.
-const NAMES: [&str; 8] = [
-    "HEAD",
-    "ORIG_HEAD",
+/// Files in which Git keeps names of commits that no reference need have: of what was fetched, of what is under way, and
+/// of what was there before.
+const FILES: [&str; 11] = [
     "FETCH_HEAD",
+    "ORIG_HEAD",
     "MERGE_HEAD",
+    "MERGE_AUTOSTASH",
     "CHERRY_PICK_HEAD",
     "REVERT_HEAD",
     "REBASE_HEAD",
-    "refs/stash",
+    "rebase-merge/orig-head",
+    "rebase-merge/autostash",
+    "rebase-apply/orig-head",
+    "rebase-apply/autostash",
 ];
 
-/// Where a rebase keeps the name of the commit that the branch was at.
-const FILES: [&str; 2] = ["rebase-merge/orig-head", "rebase-apply/orig-head"];
+/// The most that such a file holds: there is a line for each branch of a remote.
+const LIMIT: u64 = 16 << 20;
 
-/// How many branches are looked at, those that were changed last.
-const BRANCHES: &str = "--count=50";
-
-/// The most that a file with the name of a commit holds.
-const LIMIT: u64 = 1 << 10;
-
-/// The names of the commits: of what is under way, of the newest branches, and of where HEAD has parted from each.
-pub fn commits(git: &Git) -> Result<Vec<String>> {
-    let mut found = Vec::new();
-    for name in NAMES.into_iter().map(str::to_owned).chain(kept(git)?) {
-        let commit = format!("{name}^{{commit}}");
-        let answer = git.ask(["rev-parse", "--verify", "--quiet", &commit])?;
-        if answer.code == Some(0) {
-            found.extend(lines(&answer.stdout));
-        }
-    }
-    let args = ["for-each-ref", "--sort=-committerdate", BRANCHES, "--format=%(objectname)"];
-    found.extend(lines(&git.run(args.into_iter().chain(["refs/heads", "refs/remotes"]))?));
-    let mut all = found.clone();
-    for commit in &found {
-        let answer = git.ask(["merge-base", "HEAD", commit])?;
-        if answer.code == Some(0) {
-            all.extend(lines(&answer.stdout));
-        }
-    }
-    all.sort();
-    all.dedup();
-    Ok(all)
+/// The history of every commit that is left.
+pub fn history(git: &Git) -> Result<History> {
+    History::read_all(git, &kept(git)?)
 }
 
 /// The names in files of Git's own.
@@ -59,18 +39,23 @@ fn kept(git: &Git) -> Result<Vec<String>> {
     for file in FILES {
         let path = git.path_of(["rev-parse", "--git-path", file])?;
         match fs::read_found(&path, LIMIT) {
-            Ok(text) => names.extend(lines(&text).filter(|name| is_name(name))),
+            Ok(text) => names.extend(names_in(&text)),
             Err(error) if error.kind() == Kind::NoFile => {}
             Err(error) => return Err(Error::in_file(error, path)),
         }
     }
+    names.sort();
+    names.dedup();
     Ok(names)
+}
+
+/// What each line begins with, where that is the name of a commit.
+fn names_in(text: &[u8]) -> Vec<String> {
+    let text = String::from_utf8_lossy(text);
+    let words = text.lines().filter_map(|line| line.split_whitespace().next());
+    words.filter(|word| is_name(word)).map(str::to_owned).collect()
 }
 
 fn is_name(text: &str) -> bool {
     matches!(text.len(), 40 | 64) && text.bytes().all(|byte| byte.is_ascii_hexdigit())
-}
-
-fn lines(text: &[u8]) -> impl Iterator<Item = String> {
-    String::from_utf8_lossy(text).lines().map(str::to_owned).collect::<Vec<_>>().into_iter()
 }
