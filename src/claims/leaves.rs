@@ -8,7 +8,7 @@ use crate::config::{Policy, Selection};
 use crate::document::{Document, Format, NodeId};
 use crate::error::Result;
 use crate::policy;
-use crate::sops;
+use crate::sops::{self, kubernetes};
 
 /// A value or comment that is, or would be, in plaintext where something says that it is encrypted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,7 +82,7 @@ pub enum Comment {
 /// nothing is said; the latter also where the rule leaves it to comments. What has only moved is not written.
 pub fn written(edit: &Edit<'_>, policy: Option<&Policy>) -> Result<Vec<Written>> {
     let explicit = policy.and_then(|policy| policy.selection.clone());
-    let (default, _) = policy::selection(edit.after, None);
+    let (default, is_preset) = policy::selection(edit.after, None);
     let (asked, default) = match explicit {
         // Of comments nothing is known but what the file says.
         Some(rule) if rule.is_comment_rule() => (Some(rule), Some(default)),
@@ -95,11 +95,15 @@ pub fn written(edit: &Edit<'_>, policy: Option<&Policy>) -> Result<Vec<Written>>
         }
         _ => Ok(Vec::new()),
     };
-    let (by_rule, by_default) = (leaves(asked.as_ref())?, leaves(default.as_ref())?);
+    let (by_rule, mut by_default) = (leaves(asked.as_ref())?, leaves(default.as_ref())?);
+    if is_preset {
+        // Whoever writes to the file can make a Secret of it, which no MAC need cover.
+        by_default.iter_mut().for_each(|leaf| leaf.is_asked |= leaf.is_no_field_of_secret());
+    }
     if !by_rule.iter().chain(&by_default).any(Compared::is_exposed) {
         return Ok(Vec::new());
     }
-    let mut before = Before::of(edit.before)?;
+    let mut before = Before::of(edit)?;
     let mut comments = None;
     // All that stayed comes first: what has moved in a list must not count as changed.
     let after = if by_rule.is_empty() { &by_default } else { &by_rule };
@@ -268,6 +272,10 @@ impl Compared {
         self.is_comment && edit.selection.matches_comment(text)
     }
 
+    fn is_no_field_of_secret(&self) -> bool {
+        !self.is_comment && !kubernetes::is_in_secret(&self.path)
+    }
+
     fn told(&self) -> Exposed {
         Exposed { at: self.at, is_comment: self.is_comment }
     }
@@ -323,20 +331,23 @@ struct Before<'d>(HashMap<(String, bool), Place<'d>>);
 /// What stood in one place.
 #[derive(Default)]
 struct Place<'d> {
-    /// How often each text stood there.
+    /// How often each text stood there that the file's own choice leaves in plaintext.
     texts: HashMap<&'d str, usize>,
+    /// Encrypted ones, too.
     count: usize,
 }
 
 impl<'d> Before<'d> {
-    fn of(documents: &[&'d dyn Document]) -> Result<Self> {
+    fn of(edit: &Edit<'d>) -> Result<Self> {
         let mut places: HashMap<_, Place<'_>> = HashMap::new();
-        for &document in documents {
-            sops::for_each_leaf(document, &Selection::default(), &mut |leaf| {
+        for &document in edit.before {
+            sops::for_each_leaf(document, edit.selection, &mut |leaf| {
                 if !is_blank(document, &leaf) {
                     let text = document.tree()[leaf.node].text.get(document.source());
                     let place = places.entry((leaf.path.to_owned(), leaf.is_comment)).or_default();
-                    *place.texts.entry(text).or_default() += 1;
+                    if !leaf.selected {
+                        *place.texts.entry(text).or_default() += 1;
+                    }
                     place.count += 1;
                 }
                 Ok(())
@@ -349,13 +360,13 @@ impl<'d> Before<'d> {
         self.0.get_mut(&(leaf.path.clone(), leaf.is_comment)).filter(|place| place.count > 0)
     }
 
-    /// Takes out what stood at the place of a leaf with the same text; false if there was nothing.
+    /// Takes out what stood in plaintext at the place of a leaf with the same text; false if there was nothing.
     fn take_same(&mut self, leaf: &Compared, document: &dyn Document) -> bool {
         let text = document.tree()[leaf.node].text.get(document.source());
         let Some(place) = self.place(leaf) else { return false };
         let Some(same) = place.texts.get_mut(text).filter(|same| **same > 0) else { return false };
         *same -= 1;
-        place.count -= 1;
+        place.count = place.count.saturating_sub(1);
         true
     }
 

@@ -42,6 +42,14 @@ pub fn holds_only_secrets_beside(document: &dyn Document, others: &[NodeId]) -> 
         && roots.into_iter().all(|&root| empty(root) || objects.holds_only_secrets(root))
 }
 
+/// Whether a value with these keys on the way to it, as [`crate::sops::Leaf::path`] has them, is in a field that a `v1` Secret
+/// or a List of some has (Kubernetes API reference, core/v1 Secret).
+pub fn is_in_secret(path: &str) -> bool {
+    let mut keys = path.split(':');
+    let first = keys.find(|key| *key != "items").unwrap_or_default();
+    ["apiVersion", "kind", "metadata", "type", "immutable", "data", "stringData"].contains(&first)
+}
+
 /// Every `v1` Secret of a document: alone, in Lists, and inside of other objects.
 pub fn secrets(document: &dyn Document) -> Vec<Secret> {
     let objects = Objects::of(document);

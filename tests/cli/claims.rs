@@ -127,6 +127,42 @@ fn a_secret_of_kubernetes_is_judged_by_its_own_values() {
     set(&test, "a.yaml", "[\"immutable\"]").run().ok();
 }
 
+/// The MAC of such a file covers nothing that is in plaintext, so anybody can make a Secret of it.
+#[test]
+fn what_is_made_a_secret_of_kubernetes_gets_no_new_value_beside_its_fields() {
+    for (file, plain, from, to) in [
+        ("a.yaml", PLAIN, "password:", "apiVersion: v1\nkind: Secret\npassword:"),
+        (
+            "a.json",
+            "{\"password\": \"hunter2\", \"user\": \"anna\"}\n",
+            "\"password\":",
+            "\"apiVersion\": \"v1\", \"kind\": \"Secret\", \"password\":",
+        ),
+    ] {
+        let test = repository("    mac_only_encrypted: true\n", file, plain, &[]);
+        forge(&test, file, from, to);
+        let (old, new) = ("unencrypted_suffix", "encrypted_regex");
+        forge(&test, file, old, new);
+        forge(&test, file, "_unencrypted", "^(password|user)$");
+        let state = test.read_text(file);
+        let output = set(&test, file, "[\"token\"]").run().code(8);
+        assert!(output.stderr.contains("token would be in plaintext"), "{output}");
+        assert_eq!(test.read_text(file), state);
+    }
+}
+
+/// A key `db:password` is no place of its own for whoever looks at joined keys.
+#[test]
+fn what_was_encrypted_does_not_excuse_plaintext_of_the_same_path() {
+    let plain = "'db:password': hunter2\n'db:user': anna\n";
+    let test = repository("", "a.yaml", plain, &[]);
+    forge(&test, "a.yaml", "unencrypted_suffix: _unencrypted", "unencrypted_regex: ^db$");
+    let editor = test.editor("printf 'db:\\n    password: hunter2\\n    user: anna\\n' > \"$1\"");
+    let output = test.sealant(&["edit", "a.yaml"]).env("EDITOR", editor).run().ok();
+    assert!(output.stderr.contains("warning: a.yaml: in plaintext"), "{output}");
+    assert!(output.stderr.contains("db.password"), "{output}");
+}
+
 #[test]
 fn what_edit_adds_is_refused_or_named_and_what_was_there_is_let_be() {
     let forged = |rule: &str| {
