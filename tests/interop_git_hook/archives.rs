@@ -117,3 +117,20 @@ fn where_git_keeps_a_repository_elsewhere_it_is_written() {
         }
     }
 }
+
+/// What Git would change of refs goes through links in `.git`, and names of people get into its logs.
+#[test]
+fn no_ref_and_no_log_of_one_is_changed() {
+    let test = repository();
+    git(&test, &["config", "user.name", "x; touch PWNED; #"]).run().ok();
+    git(&test, &["commit", "-q", "--allow-empty", "-m", "x"]).run().ok();
+    git(&test, &["config", "diff.sealant.cachetextconv", "true"]).run().ok();
+    test.write("outside", "mine\n");
+    test.write(".git/refs/notes/textconv/sealant", "ref: refs/heads/main\n");
+    std::fs::remove_file(test.path(".git/logs/HEAD")).unwrap();
+    symlink(test.path("outside"), test.path(".git/logs/HEAD")).unwrap();
+    let before = git(&test, &["rev-parse", "HEAD"]).run().ok().text().to_owned();
+    sealant(&test, &["git", "install"]).ok();
+    assert_eq!(test.read_text("outside"), "mine\n");
+    assert_eq!(git(&test, &["rev-parse", "HEAD"]).run().ok().text(), before);
+}

@@ -215,6 +215,9 @@ fn plaintext_is_never_cached() {
     let output = install(&test, &[]).run().ok();
     assert!(output.stderr.contains("Git may have kept plaintext"), "{output}");
     git(&test, &["config", "diff.sealant.cachetextconv"]).run().code(1);
+    let advised = "git update-ref -d refs/notes/textconv/sealant && git gc --prune=now";
+    assert!(output.stderr.contains(advised), "{output}");
+    test.program("sh", &["-c", advised]).run().ok();
     git(&test, &["rev-parse", "--verify", "-q", "refs/notes/textconv/sealant"]).run().code(1);
     // Where it is set for all repositories, that is not ours to change.
     git(&test, &["config", "--global", "diff.sealant.cachetextconv", "yes"]).run().ok();

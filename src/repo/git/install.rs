@@ -130,7 +130,7 @@ impl<'a, 'h> Setup<'a, 'h> {
 
     /// Refuses what Git or we would write through, before anything is written.
     fn refuse_links(&self) -> Result<()> {
-        for name in ["config", INFO_ATTRIBUTES, CACHE_REF, "packed-refs", "logs"] {
+        for name in ["config", INFO_ATTRIBUTES] {
             self.own.refuse_link(&self.git.path_of(["rev-parse", "--git-path", name])?)?;
         }
         Ok(())
@@ -224,7 +224,6 @@ impl<'a, 'h> Setup<'a, 'h> {
         }
         // It may be set elsewhere, which is not ours to change.
         self.git.ask(["config", "--local", "--unset-all", CACHE])?;
-        self.git.run(["update-ref", "-d", CACHE_REF])?;
         if self.caches()? {
             return Err(Error::new(
                 Kind::Conflict,
@@ -233,10 +232,9 @@ impl<'a, 'h> Setup<'a, 'h> {
             .advise(format!("`git config --show-origin {CACHE}` says where it is set: take it out there.")));
         }
         Ok(Some(Step::Left {
-            what: format!(
-                "{CACHE} was true, so Git may have kept plaintext: it is off now, and {CACHE_REF} is gone"
-            ),
-            advice: "`git gc --prune=now` also removes the plaintext that it pointed to.".to_owned(),
+            what: format!("{CACHE} was true, so Git may have kept plaintext in {CACHE_REF}: it is off now"),
+            // Not run here: refs and their logs can be links, or name other refs, and Git follows both.
+            advice: format!("`git update-ref -d {CACHE_REF} && git gc --prune=now` removes what it kept."),
         }))
     }
 
