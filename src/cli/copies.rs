@@ -23,6 +23,15 @@ use crate::repo::git::{Git, changes, root_of, sides};
 use crate::secret::SecretBytes;
 use crate::{repo, sops};
 
+/// Which versions out of the history count: a file may have been elsewhere before.
+enum Past {
+    /// In the repositories with these tops, where a creation rule names readers today. Where none does, a file's own list is
+    /// older than whoever came since.
+    Ruled(BTreeSet<PathBuf>),
+    /// All in the repository of this file, which Git merges.
+    All(PathBuf),
+}
+
 /// The files of the repositories in which some files are, read when they are first asked for.
 pub(super) struct Neighbours<'a> {
     context: &'a Context<'a>,
@@ -30,20 +39,22 @@ pub(super) struct Neighbours<'a> {
     tops: BTreeSet<PathBuf>,
     /// What is no neighbour, though it is there.
     left_out: Vec<PathBuf>,
-    /// A file that Git merges, which may have been elsewhere.
-    merged: Option<PathBuf>,
+    past: Past,
     copies: OnceLock<Copies>,
 }
 
 impl<'a> Neighbours<'a> {
     /// Those of these files.
     pub fn of<'p>(context: &'a Context<'a>, files: impl IntoIterator<Item = &'p Path>) -> Result<Self> {
+        let working_dir = real(&context.lookup()?.working_dir);
+        let folders = folders_of(&working_dir, files);
+        let roots = folders.iter().filter_map(|folder| root_of(folder)).map(Path::to_path_buf);
         Ok(Self {
             context,
             configs: context.configs()?,
-            tops: tops(context, files)?,
+            past: Past::Ruled(roots.collect()),
+            tops: tops(context, working_dir, folders),
             left_out: Vec::new(),
-            merged: None,
             copies: OnceLock::new(),
         })
     }
@@ -55,13 +66,31 @@ impl<'a> Neighbours<'a> {
         }
         let mut copies = Copies::default();
         let files = files_below(&self.tops);
-        let merged = self.merged.as_ref().filter(|_| !is_one_readership(&files, &self.configs));
+        let has_past = !self.context.is_sops() && !is_one_readership(&files, &self.configs);
         add_files(files, &self.left_out, &mut copies, &self.configs, self.context)?;
         add_absent(&self.tops, &mut copies, &self.configs, self.context);
-        if let Some(file) = merged {
-            add_past(&mut copies, file, &self.configs, self.context)?;
+        if has_past {
+            self.add_past(&mut copies)?;
         }
         Ok(self.copies.get_or_init(|| copies))
+    }
+
+    fn add_past(&self, copies: &mut Copies) -> Result<()> {
+        match &self.past {
+            Past::All(file) => {
+                let (git, _) = Git::of_file(self.context.host, file)?;
+                add_versions(copies, &git, &self.configs, |_| true)
+            }
+            Past::Ruled(tops) => {
+                let is_ruled = |path: &Path| rule_of(path, &self.configs).is_some();
+                for top in tops {
+                    // Where Git does not answer, there is no history.
+                    let Ok(git) = Git::of(self.context.host, top) else { continue };
+                    add_versions(copies, &git, &self.configs, is_ruled)?;
+                }
+                Ok(())
+            }
+        }
     }
 
     /// Refuses to wrap a data key for `keys` where a file elsewhere, which shares it or a value, is not for all of them. By
@@ -109,7 +138,7 @@ pub(super) fn refuse_versions(
 ) -> Result<()> {
     let mut neighbours = Neighbours::of(context, [path])?;
     neighbours.left_out = files.iter().map(|file| real(file)).collect();
-    neighbours.merged = Some(path.to_path_buf());
+    neighbours.past = Past::All(path.to_path_buf());
     let parse = |version: Option<&SecretBytes>| {
         let version = version.filter(|version| meant(format_in(format, version), version).is_some());
         version.map(|bytes| EncryptedFile::parse(format_in(format, bytes), bytes.clone())).transpose()
@@ -125,16 +154,22 @@ pub(super) fn refuse_versions(
 
 /// Adds the encrypted files of the working tree around the current folder, or of that folder where there is none.
 pub(super) fn add_all(copies: &mut Copies, configs: &Configs, context: &Context) -> Result<()> {
-    let tops = tops(context, [])?;
+    let working_dir = real(&context.lookup()?.working_dir);
+    let tops = tops(context, working_dir, BTreeSet::new());
     add_files(files_below(&tops), &[], copies, configs, context)?;
     add_absent(&tops, copies, configs, context);
     Ok(())
 }
 
+/// The folders that files are in.
+fn folders_of<'p>(working_dir: &Path, files: impl IntoIterator<Item = &'p Path>) -> BTreeSet<PathBuf> {
+    let folder = |file: &Path| real(&working_dir.join(file)).parent().map(Path::to_path_buf);
+    files.into_iter().filter_map(folder).collect()
+}
+
 /// The folders to look in for copies of these files. Neither Git nor the folder that one is in has a say: what is a copy
 /// of something does not change with where a command is started.
-fn tops<'p>(context: &Context, files: impl IntoIterator<Item = &'p Path>) -> Result<BTreeSet<PathBuf>> {
-    let working_dir = real(&context.lookup()?.working_dir);
+fn tops(context: &Context, working_dir: PathBuf, mut folders: BTreeSet<PathBuf>) -> BTreeSet<PathBuf> {
     let home = context.host.env("HOME").map(PathBuf::from);
     let above_home = |folder: &Path| home.as_deref().is_some_and(|home| home.starts_with(folder));
     let top = |folder: &Path| {
@@ -144,14 +179,12 @@ fn tops<'p>(context: &Context, files: impl IntoIterator<Item = &'p Path>) -> Res
         let here = if folder.starts_with(&working_dir) { working_dir.as_path() } else { folder };
         outermost.unwrap_or(here).to_path_buf()
     };
-    let folder = |file: &Path| real(&working_dir.join(file)).parent().map(Path::to_path_buf);
-    let mut folders: BTreeSet<PathBuf> = files.into_iter().filter_map(folder).collect();
     if folders.is_empty() || root_of(&working_dir).is_some() {
         folders.insert(working_dir.clone());
     }
     let tops: BTreeSet<PathBuf> = folders.iter().map(|folder| top(folder)).collect();
     let is_outermost = |one: &&PathBuf| !one.ancestors().skip(1).any(|above| tops.contains(above));
-    Ok(tops.iter().filter(is_outermost).cloned().collect())
+    tops.iter().filter(is_outermost).cloned().collect()
 }
 
 fn files_below(tops: &BTreeSet<PathBuf>) -> Vec<PathBuf> {
@@ -233,17 +266,23 @@ fn absent(top: &Path, configs: &Configs, context: &Context) -> Result<Vec<(Named
     Ok(held.map(|(at, held)| (named(at), held)).collect())
 }
 
-/// Adds all encrypted files that were ever in the repository of this one.
-fn add_past(copies: &mut Copies, file: &Path, configs: &Configs, context: &Context) -> Result<()> {
-    let (git, _) = Git::of_file(context.host, file)?;
-    let history = sides::history(&git)?;
+/// Adds all encrypted files that were ever in a repository at these places.
+fn add_versions(
+    copies: &mut Copies,
+    git: &Git,
+    configs: &Configs,
+    wanted: impl Fn(&Path) -> bool,
+) -> Result<()> {
+    let history = sides::history(git)?;
+    let paths: Vec<PathBuf> = history.paths.iter().map(|path| git.top().join(path)).collect();
+    let wanted: Vec<bool> = paths.iter().map(|path| wanted(path)).collect();
     let mut found = BTreeMap::new();
-    for version in &history.versions {
-        let (path, id) = (&history.paths[version.path], &history.blobs[version.blob].id);
-        found.entry((git.top().join(path), id.clone())).or_insert(version.commit);
+    for version in history.versions.iter().filter(|version| wanted[version.path]) {
+        let id = history.blobs[version.blob].id.clone();
+        found.entry((paths[version.path].clone(), id)).or_insert(version.commit);
     }
     let (files, commits): (Vec<_>, Vec<_>) = found.into_iter().unzip();
-    for (at, held) in held_in_blobs(&mut Blobs::open(&git)?, &files, configs) {
+    for (at, held) in held_in_blobs(&mut Blobs::open(git)?, &files, configs) {
         let (path, commit) = (&files[at].0, &history.commits[commits[at]].id);
         let name = path.strip_prefix(git.top()).unwrap_or(path);
         let shown = format!("{} of commit {}", name.display(), commit.short()).into();

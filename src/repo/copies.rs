@@ -294,12 +294,18 @@ impl Copies {
                 let units = places.flat_map(|same| [Some(same.first), same.second]).flatten();
                 let elsewhere = units.map(|unit| &self.units[unit]);
                 let mut elsewhere = elsewhere.filter(|unit| self.files[unit.file].path != path);
-                let differs = |unit: &&Unit| {
+                let differs = |unit: &Unit| {
                     let readers = unit.readers_beside(held.by_rule);
-                    is_wider(&wanted, &readers) || (!unit.is_past && is_wider(&unit.held.readers, &wanted))
+                    // With a new data key nobody would see any more that those of this place are not those of that one.
+                    let asked = match unit.is_past {
+                        true => [&wanted, &held.readers].into_iter().find(|asked| is_wider(asked, &readers)),
+                        false => (is_wider(&wanted, &readers) || is_wider(&unit.held.readers, &wanted))
+                            .then_some(&wanted),
+                    };
+                    asked.map(|asked| self.refusal(held, unit, asked))
                 };
-                if let Some(unit) = elsewhere.find(differs) {
-                    return Err(self.refusal(held, unit, &wanted));
+                if let Some(refusal) = elsewhere.find_map(differs) {
+                    return Err(refusal);
                 }
             }
         }

@@ -269,6 +269,43 @@ fn come_together(how: &str) {
     }
 }
 
+/// After such a branch was merged there is no other place left in the working tree.
+#[test]
+fn what_a_merged_branch_has_moved_is_rotated_for_nobody_else() {
+    for how in ["listed", "plain", "rolled back"] {
+        let moved = Moved::new();
+        let (repo, test) = (&moved.repo, &moved.repo.test);
+        repo.sealant(&["rotate", "-i", "prod/s.yaml"]);
+        repo.commit("rotated");
+        let theirs = || match how {
+            "listed" => moved.moves(),
+            "plain" => drop(repo.ok(&["mv", "prod/s.yaml", "dev/s.yaml"])),
+            _ => {
+                test.write("dev/s.yaml", moved.listed(&test.read_text("prod/s.yaml")));
+                repo.ok(&["checkout", "HEAD~1", "--", "prod/s.yaml"]);
+            }
+        };
+        moved.branches(theirs, || test.write("other.md", "ours\n"));
+        let _ = repo.merge().ok();
+        for args in [
+            &["rotate", "-i", "dev/s.yaml"][..],
+            &["rotate", "-i", "dev"],
+            &["updatekeys", "--yes", "dev/s.yaml"],
+            &["updatekeys", "--rotate", "--yes", "dev"],
+        ] {
+            let output = test.sealant(args).run();
+            moved.reads_nothing(how);
+            let is_named =
+                output.stderr.contains("prod/s.yaml of commit") && output.stderr.contains(&moved.mallory);
+            assert!(is_named || output.status == 0, "{how}: {output}");
+        }
+        // If it is meant.
+        repo.sealant(&["rotate", "-i", "--allow-copied", "dev/s.yaml"]);
+        repo.sealant(&["updatekeys", "--yes", "dev/s.yaml"]);
+        repo.sealant(&["rotate", "-i", "dev/s.yaml"]);
+    }
+}
+
 /// Where both places are for the same people, moving is in nobody's way.
 #[test]
 fn a_move_among_the_same_readers_comes_together() {

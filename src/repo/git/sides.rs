@@ -1,4 +1,4 @@
-//! All versions that files ever had, for a merge that brings some of them together under another name.
+//! All versions that files ever had, for what would let somebody in where a file was not for them before.
 //!
 //! Git tells a merge driver the final path of a file alone, and not which commits it merges. Where a side has moved a file
 //! there, the place that it comes from may be in no working tree any more. So nothing is guessed: every commit counts of
