@@ -239,6 +239,9 @@ fn add_files(
     Ok(())
 }
 
+/// A file, and what it holds, each with the line that it begins on.
+type NamedHeld = (Named, Vec<(usize, Held)>);
+
 /// Adds the encrypted files of a sparse checkout that are not in the working tree. Where Git does not answer, there are none.
 fn add_absent(tops: &BTreeSet<PathBuf>, copies: &mut Copies, configs: &Configs, context: &Context) {
     for (file, held) in tops.iter().filter_map(|top| absent(top, configs, context).ok()).flatten() {
@@ -246,7 +249,7 @@ fn add_absent(tops: &BTreeSet<PathBuf>, copies: &mut Copies, configs: &Configs, 
     }
 }
 
-fn absent(top: &Path, configs: &Configs, context: &Context) -> Result<Vec<(Named, Vec<(usize, Held)>)>> {
+fn absent(top: &Path, configs: &Configs, context: &Context) -> Result<Vec<NamedHeld>> {
     let git = Git::of(context.host, top)?;
     let names = changes::not_checked_out(&git)?;
     if names.is_empty() {
