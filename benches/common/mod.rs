@@ -1,5 +1,10 @@
 //! What the benchmarks share: how a figure is written, and the page that a table goes into.
 
+// Each benchmark uses some of it.
+#![allow(dead_code)]
+
+pub mod floor;
+
 use std::fmt::Write;
 use std::path::Path;
 use std::time::Duration;
