@@ -142,7 +142,8 @@ impl Bench {
             0 => (" | | ".to_owned(), String::new()),
             runs => {
                 let sops = self.measure(task, step, runs, |args| self.test.sops(args));
-                let figures = format!("{} | {} | {}", seconds(sops.wall), seconds(sops.cpu), megabytes(&sops));
+                let figures =
+                    format!("{} | {} | {}", seconds(sops.wall), seconds(sops.cpu), megabytes(&sops));
                 (figures, times(sealant.cpu, sops.cpu))
             }
         };
@@ -181,7 +182,8 @@ impl Bench {
 
     /// Line by line, for what this process needs counts as the programs' own.
     fn write(&self, name: &str, write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) {
-        let mut file = BufWriter::new(File::create(self.test.path(name)).expect("a file in the temporary directory"));
+        let mut file =
+            BufWriter::new(File::create(self.test.path(name)).expect("a file in the temporary directory"));
         write(&mut file).and_then(|()| file.flush()).expect("the document is written");
     }
 }

@@ -10,7 +10,7 @@ fn a_text_is_printed_as_it_is() {
     assert_eq!(get("[\"db\"][\"password\"]"), "hunter2");
     assert_eq!(get("[\"hosts\"][1]"), "b");
     assert_eq!(get("[\"db\"][\"port\"]"), "5432\n");
-    assert_eq!(get("[\"hosts\"]"), "- a\n- b\n");
+    assert_eq!(get("[\"hosts\"]"), "# first\n- a\n- b\n");
 }
 
 #[test]
