@@ -6,8 +6,8 @@ pub mod blast_radius;
 pub mod check;
 pub mod copies;
 pub mod git;
-#[cfg(feature = "vault")]
 pub mod outside;
+#[cfg(feature = "vault")]
 pub mod status;
 pub mod values;
 pub mod who_can_decrypt;
