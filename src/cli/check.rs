@@ -119,8 +119,9 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let progress = context.ui.progress("checking", inputs.inputs.len());
     for chunk in chunks(&inputs.inputs) {
         let look = |input: &Input| {
-            let encoding = input.path.as_deref().and_then(|path| encodings.get(path));
-            let seen = look(input, formats, encoding, &configs, before.as_ref());
+            let encodings = input.path.as_deref().and_then(|path| encodings.get(path));
+            let encodings = encodings.map_or(&[][..], Vec::as_slice);
+            let seen = look(input, formats, encodings, &configs, before.as_ref());
             progress.advance();
             seen
         };
@@ -259,7 +260,7 @@ pub(super) struct Seen {
 fn look(
     input: &Input,
     formats: Formats,
-    encoding: Option<&Encoding>,
+    encodings: &[Encoding],
     configs: &Configs,
     before: Option<&Before>,
 ) -> Result<Seen> {
@@ -269,14 +270,22 @@ fn look(
     let plans = Plans::of(name, format, size, configs, before)?;
     let mut seen = Seen::default();
     if let Some(limit) = plans.limit() {
-        let mut bytes = input.read(limit)?;
-        if let Some(encoding) = encoding {
-            bytes = encoding.read(bytes);
+        let bytes = input.read(limit)?;
+        for encoding in encodings {
+            // As it is, too: it need not be in the encoding that is set for it.
+            let read = encoding.read(bytes.clone());
+            if *read != *bytes {
+                seen.findings.extend(plans.check(read.clone())?);
+            }
+            seen.held =
+                seen.held.or_else(|| name.and_then(|name| copies::held_by(name, format, &read, configs)));
+            seen.findings.extend(plans.unseen(encoding, &read));
         }
-        seen.held = name.and_then(|name| copies::held_by(name, format, &bytes, configs));
-        seen.findings = plans.check(bytes)?;
-        seen.findings.extend(encoding.and_then(|encoding| plans.unread(encoding)));
+        seen.held =
+            seen.held.or_else(|| name.and_then(|name| copies::held_by(name, format, &bytes, configs)));
+        seen.findings.extend(plans.check(bytes)?);
         seen.findings.sort();
+        seen.findings.dedup();
     }
     // What was found in a folder is no link itself.
     if let Some(name) = name.filter(|name| input.named || configs.is_behind_link(name)) {

@@ -62,12 +62,9 @@ impl<'b> Plans<'b> {
     }
 
     /// A finding where the file is in an encoding that is not read, though values are looked for in it.
-    pub fn unread(&self, encoding: &Encoding) -> Option<Finding> {
+    pub fn unseen(&self, encoding: &Encoding, bytes: &[u8]) -> Option<Finding> {
         let mut plans = self.today.iter().chain(self.before.as_ref().map(|(plan, _)| plan));
-        let name = encoding.unread().filter(|_| plans.any(Plan::is_about_values))?;
-        let message = format!(
-            "is in {name} here, and in UTF-8 in Git (working-tree-encoding), so what is committed is not seen here"
-        );
+        let message = encoding.unseen(bytes).filter(|_| plans.any(Plan::is_about_values))?;
         Some(Finding { line: 1, rule: Rule::Encoding, message })
     }
 

@@ -444,6 +444,76 @@ fn no_encoding_of_the_working_tree_hides_plaintext() {
     }
 }
 
+/// Stages a text as it is, whatever attributes say of its file.
+fn add_raw(test: &Sandbox, file: &str, text: &str) {
+    test.write("raw", text);
+    let blob = git(test, &["hash-object", "-w", "--no-filters", "raw"]).run().ok().text().trim().to_owned();
+    git(test, &["update-index", "--add", "--cacheinfo", &format!("100644,{blob},{file}")]).run().ok();
+}
+
+/// Git checks out by the attributes that it has itself, not by those that are in the working tree.
+#[test]
+fn attributes_that_nobody_can_read_hide_no_plaintext() {
+    for encoding in ["IBM037", "UTF-16LE", "UTF-32LE"] {
+        let origin = repository();
+        let attribute = format!("working-tree-encoding={encoding}");
+        let attributes =
+            format!("*.yaml {attribute}\n.sops.yaml !working-tree-encoding\n.gitattributes {attribute}\n");
+        add_raw(&origin, "apps/unruled.yaml", SECRET);
+        add_raw(&origin, "secrets/a.yaml", "a: hunter2\n");
+        add_raw(&origin, ".gitattributes", &attributes);
+        git(&origin, &["commit", "-qnm", "x"]).run().ok();
+        let test = Sandbox::new(env!("CARGO_BIN_EXE_sealant"));
+        git(&test, &["clone", "-q", &origin.path("").display().to_string(), "."]).run().ok();
+        assert_ne!(test.read(".gitattributes"), attributes.as_bytes(), "{encoding}");
+        let output = sealant(&test, &["check"]).run().code(1);
+        for name in ["secrets/a.yaml:", "apps/unruled.yaml:"] {
+            assert!(lines(&output).iter().any(|line| line.starts_with(name)), "{encoding} {name}: {output}");
+        }
+    }
+}
+
+/// Git puts an id in the place of what it has between `$Id:` and `$`.
+#[test]
+fn no_text_is_hidden_by_ident() {
+    let origin = repository();
+    add_raw(&origin, ".gitattributes", "* ident\n");
+    let hidden = "{\"y_unencrypted\":\"$Id:\",\"password\":\"hunter2\",\"z_unencrypted\":\"$\"}\n";
+    add_raw(&origin, "secrets/a.json", hidden);
+    let secret = "{\"a\":\"$Id:\",\"apiVersion\":\"v1\",\"kind\":\"Secret\",\"stringData\":{\"p\":\"hunter2\"},\"b\":\"$\"}\n";
+    add_raw(&origin, "apps/s.json", secret);
+    add_raw(&origin, "apps/none.json", "{\"a\": \"Id\"}\n");
+    git(&origin, &["commit", "-qnm", "x"]).run().ok();
+    let test = Sandbox::new(env!("CARGO_BIN_EXE_sealant"));
+    git(&test, &["clone", "-q", &origin.path("").display().to_string(), "."]).run().ok();
+    assert!(!test.read_text("secrets/a.json").contains(PLANTED));
+    let output = sealant(&test, &["check"]).run().code(1);
+    for name in ["secrets/a.json:1: ", "apps/s.json:1: "] {
+        let is_told = |line: &String| line.starts_with(name) && line.contains("ident");
+        assert!(lines(&output).iter().any(is_told), "{name}: {output}");
+    }
+    assert!(!output.text().contains("none.json"), "{output}");
+}
+
+/// Git answers nobody about a repository of another user, and has checked it out for them all the same.
+#[test]
+fn encodings_that_git_does_not_tell_hide_nothing() {
+    let test = repository();
+    add(&test, ".gitattributes", "secrets/* working-tree-encoding=IBM037\n");
+    add_raw(&test, "secrets/a.yaml", "a: hunter2\n");
+    git(&test, &["commit", "-qnm", "x"]).run().ok();
+    git(&test, &["checkout", "-q", "HEAD", "--", "secrets/a.yaml"]).run().ok();
+    let strange = |args: &[&str]| sealant(&test, args).env("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1").run();
+    for args in [&["check"][..], &["check", "secrets/a.yaml"]] {
+        let output = strange(args).code(1);
+        let is_told =
+            |line: &String| line.starts_with("secrets/a.yaml:1: ") && line.contains("does not answer");
+        assert!(lines(&output).iter().any(is_told), "{output}");
+    }
+    std::fs::remove_file(test.path(".gitattributes")).expect("it was written");
+    assert!(!strange(&["check"]).to_string().contains("does not answer"));
+}
+
 /// A rule that is right in a review, and matches nothing in the working tree.
 #[test]
 fn no_encoding_of_the_working_tree_hides_a_rule() {

@@ -1,18 +1,24 @@
 //! In which encodings files of the working tree are, as Git's attributes say.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use crate::cli::Context;
 use crate::cli::args::Input;
 use crate::error::Result;
+use crate::fs;
 use crate::repo::check::Encoding;
-use crate::repo::git::{Git, attributes, root_of};
+use crate::repo::git::attributes::{self, Said};
+use crate::repo::git::{Git, root_of};
 
-const ATTRIBUTE: &str = "working-tree-encoding";
+const ENCODING: &str = "working-tree-encoding";
+const IDENT: &str = "ident";
 
-/// Those that are not as Git has them, by the paths of the inputs. Where Git does not answer, it re-encodes nothing.
-pub fn of<'i>(inputs: &'i [Input], context: &Context) -> HashMap<&'i Path, Encoding> {
+/// The most bytes of a file of attributes that are looked at (Git reads no longer one).
+const MOST_BYTES: u64 = 100 << 20;
+
+/// Those that are not as Git has them, by the paths of the inputs.
+pub fn of<'i>(inputs: &'i [Input], context: &Context) -> HashMap<&'i Path, Vec<Encoding>> {
     let mut folders: HashMap<&Path, Vec<&Path>> = HashMap::new();
     for path in inputs.iter().filter_map(|input| input.path.as_deref()) {
         folders.entry(path.parent().unwrap_or(path)).or_default().push(path);
@@ -25,8 +31,17 @@ pub fn of<'i>(inputs: &'i [Input], context: &Context) -> HashMap<&'i Path, Encod
         let named = paths.into_iter().filter_map(|path| Some((below.join(path.file_name()?), path)));
         repositories.entry(root.to_path_buf()).or_default().extend(named);
     }
-    let found = repositories.iter().filter_map(|(root, files)| of_repository(root, files, context).ok());
-    found.flatten().collect()
+    let mut encodings: HashMap<&Path, Vec<Encoding>> = HashMap::new();
+    for (root, files) in &repositories {
+        let found = of_repository(root, files, context).unwrap_or_else(|_| unanswered(root, files));
+        for (path, encoding) in found {
+            let of_file = encodings.entry(path).or_default();
+            if !of_file.contains(&encoding) {
+                of_file.push(encoding);
+            }
+        }
+    }
+    encodings
 }
 
 fn of_repository<'i>(
@@ -37,9 +52,36 @@ fn of_repository<'i>(
     let git = Git::of(context.host, root)?;
     let by_name: HashMap<&Path, &Path> = files.iter().map(|(name, path)| (name.as_path(), *path)).collect();
     let names: Vec<&Path> = files.iter().map(|(name, _)| name.as_path()).collect();
-    let values = attributes::values(&git, ATTRIBUTE, &names)?.into_iter();
-    let encoding = |(name, value): (PathBuf, String)| {
-        Some((*by_name.get(name.as_path())?, Encoding::of_attribute(&value)?))
+    let encoding = |said: Said| {
+        let encoding = match (&said.attribute[..], &said.value[..]) {
+            (IDENT, "unset") => None,
+            (IDENT, _) => Some(Encoding::Ident),
+            (_, value) => Encoding::of_attribute(value),
+        };
+        Some((*by_name.get(said.file.as_path())?, encoding?))
     };
-    Ok(values.filter_map(encoding).collect())
+    Ok(attributes::said(&git, &[ENCODING, IDENT], &names)?.into_iter().filter_map(encoding).collect())
+}
+
+/// Where Git does not answer: all files are unknown if any attributes may speak of encodings.
+fn unanswered<'i>(root: &Path, files: &[(PathBuf, &'i Path)]) -> Vec<(&'i Path, Encoding)> {
+    let folders: HashSet<&Path> = files.iter().flat_map(|(name, _)| name.ancestors().skip(1)).collect();
+    let mut places = folders.into_iter().map(|folder| root.join(folder).join(".gitattributes"));
+    if !may_speak_of_them(&root.join(".git/info/attributes"))
+        && !places.any(|place| may_speak_of_them(&place))
+    {
+        return Vec::new();
+    }
+    files.iter().map(|(_, path)| (*path, Encoding::Unknown)).collect()
+}
+
+fn may_speak_of_them(attributes: &Path) -> bool {
+    let text = match fs::read_found(attributes, MOST_BYTES) {
+        Ok(text) => text,
+        Err(_) => return attributes.symlink_metadata().is_ok(),
+    };
+    match std::str::from_utf8(&text) {
+        Ok(text) => text.contains(ENCODING) || text.contains(IDENT) || text.contains('\0'),
+        Err(_) => true,
+    }
 }

@@ -1,7 +1,7 @@
-//! Files of which Git has other bytes than the working tree: it re-encodes what `working-tree-encoding` is set for, and what
-//! comes to others is its UTF-8.
+//! Files of which Git has other bytes than the working tree: it re-encodes what `working-tree-encoding` is set for, and
+//! replaces parts of what `ident` is set for. What comes to others is what it has itself.
 //!
-//! Owns which of these encodings are read here. Of another one somebody would see plaintext in every commit, and nobody here.
+//! Owns what of that is read here. Of the rest somebody would see plaintext in every commit, and nobody here.
 
 use crate::document;
 use crate::secret::SecretBytes;
@@ -17,7 +17,14 @@ pub enum Encoding {
     OfBytes,
     /// One that is not read, by its name.
     Other(String),
+    /// The one that Git has, but for what it has between `$Id:` and `$`.
+    Ident,
+    /// One that only Git can tell, and it does not answer.
+    Unknown,
 }
+
+/// How Git begins what it puts in the place of a text that begins with `$Id:` (gitattributes(5), `ident`).
+const IDENT: &[u8] = b"$Id: ";
 
 impl Encoding {
     /// What the value of the attribute says; `None` where a file is as Git has it.
@@ -42,14 +49,24 @@ impl Encoding {
             Self::Utf16LittleEndian => document::utf16(&file, u16::from_le_bytes),
             Self::Utf16BigEndian => document::utf16(&file, u16::from_be_bytes),
             Self::OfBytes => SecretBytes::new(String::from_utf8_lossy(&file).into_owned().into_bytes()),
-            Self::Utf16 | Self::Other(_) => file,
+            Self::Utf16 | Self::Other(_) | Self::Ident | Self::Unknown => file,
         }
     }
 
-    /// The name of one that is not read.
-    pub fn unread(&self) -> Option<&str> {
+    /// What of a file in it is not seen here.
+    pub fn unseen(&self, file: &[u8]) -> Option<String> {
         match self {
-            Self::Other(name) => Some(name),
+            Self::Other(name) => Some(format!(
+                "is in {name} here, and in UTF-8 in Git (working-tree-encoding), so what is committed is not seen here"
+            )),
+            Self::Ident if file.windows(IDENT.len()).any(|part| part == IDENT) => Some(
+                "has the attribute `ident`, so what Git has between `$Id:` and `$` is not seen here"
+                    .to_owned(),
+            ),
+            Self::Unknown => Some(
+                "may be in another encoding than in Git: attributes speak of some, and Git does not answer"
+                    .to_owned(),
+            ),
             _ => None,
         }
     }

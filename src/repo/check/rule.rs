@@ -93,8 +93,8 @@ rules! {
     /// A file of which the working tree has other bytes than Git.
     Encoding {
         id: "encoding",
-        finds: "A file is here in an encoding that is not read, and Git has it in UTF-8.",
-        advice: "Let it be in UTF-8 here, too: take `working-tree-encoding` for it out of .gitattributes, then \
+        finds: "A file is here in an encoding that is not read, and Git has it in UTF-8, or has other parts.",
+        advice: "Let it be here as it is in Git: take `working-tree-encoding` or `ident` for it out of .gitattributes, then \
                  `git rm --cached FILE`, and `git checkout HEAD -- FILE`.",
     }
     PrivateKey {

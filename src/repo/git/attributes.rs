@@ -10,19 +10,34 @@ use crate::repo::git::Git;
 /// The most bytes of names in one command line.
 const AT_ONCE: usize = 128 << 10;
 
-/// The values of an attribute for files that are named from the top, without those for which it says nothing.
-pub fn values(git: &Git, attribute: &str, files: &[&Path]) -> Result<Vec<(PathBuf, String)>> {
-    let mut values = Vec::new();
+/// What is said of a file.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Said {
+    /// From the top.
+    pub file: PathBuf,
+    pub attribute: String,
+    pub value: String,
+}
+
+/// What is said of files that are named from the top: by the attributes in the working tree, and by those in the index, by
+/// which Git checks out. Both count, for either may be what nobody can read.
+pub fn said(git: &Git, attributes: &[&str], files: &[&Path]) -> Result<Vec<Said>> {
+    let mut said = Vec::new();
     for files in portions(files) {
-        let args = ["check-attr", "-z", attribute, "--"].map(OsStr::new);
-        let output = git.run(args.into_iter().chain(files.iter().map(|file| file.as_os_str())))?;
-        let fields: Vec<&[u8]> = output.split(|byte| *byte == 0).collect();
-        let said = fields.chunks_exact(3).filter(|fields| fields[2] != b"unspecified");
-        values.extend(said.map(|fields| {
-            (OsStr::from_bytes(fields[0]).into(), String::from_utf8_lossy(fields[2]).into_owned())
-        }));
+        for source in [&[][..], &["--cached"]] {
+            let args = ["check-attr", "-z"].iter().chain(source).chain(attributes).chain(&["--"]);
+            let args = args.map(OsStr::new).chain(files.iter().map(|file| file.as_os_str()));
+            let output = git.run(args)?;
+            let fields: Vec<&[u8]> = output.split(|byte| *byte == 0).collect();
+            let specified = fields.chunks_exact(3).filter(|fields| fields[2] != b"unspecified");
+            said.extend(specified.map(|fields| Said {
+                file: OsStr::from_bytes(fields[0]).into(),
+                attribute: String::from_utf8_lossy(fields[1]).into_owned(),
+                value: String::from_utf8_lossy(fields[2]).into_owned(),
+            }));
+        }
     }
-    Ok(values)
+    Ok(said)
 }
 
 /// Names in portions that fit into a command line.
