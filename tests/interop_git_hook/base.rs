@@ -134,4 +134,18 @@ fn a_tag_is_not_taken_for_the_branch_of_that_name() {
     }
     let base = check(&test, &["--base", "refs/heads/main"]).run();
     assert!(!is_error(&base), "{base}");
+    for name in ["main~0", "main^0", "main^{commit}", "main@{0}"] {
+        let output = check(&test, &["--base", name]).run();
+        assert!(is_error(&output) && output.stderr.contains("refs/tags/main"), "{name}: {output}");
+    }
+    let id = git(&test, &["rev-parse", "--short=8", "refs/heads/main"]).run().ok().text().trim().to_owned();
+    assert!(!is_error(&check(&test, &["--base", &id]).run()));
+    git(&test, &["tag", &id, "HEAD"]).run().ok();
+    let output = check(&test, &["--base", &id]).run();
+    assert!(is_error(&output) && output.stderr.contains(&format!("refs/tags/{id}")), "{output}");
+    git(&test, &["update-ref", "refs/remotes/origin/main", "refs/heads/main"]).run().ok();
+    git(&test, &["symbolic-ref", "refs/remotes/origin/HEAD", "refs/remotes/origin/main"]).run().ok();
+    assert!(!is_error(&check(&test, &["--base", "origin"]).run()));
+    git(&test, &["tag", "origin", "HEAD"]).run().ok();
+    assert!(is_error(&check(&test, &["--base", "origin"]).run()));
 }

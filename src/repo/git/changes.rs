@@ -130,25 +130,30 @@ pub fn parted(git: &Git, from: &str, to: &str) -> Result<Option<String>> {
     Ok((answer.code == Some(0)).then(|| name_in(&answer.stdout)))
 }
 
-/// The name of a commit, if it is that of one thing alone. Git would take a tag for the branch that was meant, and anybody
-/// can push a tag, or a branch of such a name.
+/// The name of a commit, if it is that of one thing alone. Git would take a tag for the branch or the commit that was meant,
+/// and anybody can push a tag, or a branch of such a name.
 fn unambiguous<'n>(git: &Git, name: &'n str) -> Result<&'n str> {
     let name = revision(name)?;
-    let full =
-        ["", "refs/", "refs/tags/", "refs/heads/", "refs/remotes/"].map(|folder| format!("{folder}{name}"));
+    let end = [name.find(['~', '^', ':']), name.find("@{")].into_iter().flatten().min().unwrap_or(name.len());
+    let (stem, steps) = name.split_at(end);
+    let named = |folder| format!("{folder}{stem}");
+    let mut full = ["", "refs/", "refs/tags/", "refs/heads/", "refs/remotes/"].map(named).to_vec();
+    full.push(format!("refs/remotes/{stem}/HEAD"));
     let listed = git.run(["for-each-ref", "--format=%(refname)"])?;
     let is_one = |line: &&str| full.iter().any(|full| full == line);
     let text = String::from_utf8_lossy(&listed);
     let refs: Vec<&str> = text.lines().filter(is_one).collect();
-    if refs.len() > 1 {
-        let message = format!("`{name}` is the name of several: {}", refs.join(", "));
-        return Err(Error::new(Kind::Read, message).advise(format!(
-            "Say which one is meant by its full name, such as `{}`.",
-            refs[refs.len() - 1]
-        )));
-    }
-    Ok(name)
+    let may_be_id = stem.len() >= SHORTEST_ID && stem.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let others = usize::from(may_be_id);
+    let Some(last) = refs.last().filter(|_| refs.len() + others > 1) else { return Ok(name) };
+    let id = if may_be_id { ", and may be the id of a commit" } else { "" };
+    let message = format!("`{stem}` is the name of several: {}{id}", refs.join(", "));
+    Err(Error::new(Kind::Read, message)
+        .advise(format!("Say which one is meant by its full name, such as `{last}{steps}`.")))
 }
+
+/// The fewest digits by which Git takes a text for the id of a commit (`MINIMUM_ABBREV` of Git).
+const SHORTEST_ID: usize = 4;
 
 fn name_in(output: &[u8]) -> String {
     String::from_utf8_lossy(output).trim().to_owned()
