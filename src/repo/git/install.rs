@@ -2,7 +2,7 @@
 //! what is committed.
 //!
 //! Owns what is written there, and takes back exactly that. Whatever somebody else has written stays as it is. Nothing is
-//! written through a link that leads out of the repository ([`own`]).
+//! written through a link that leads out of the repository (`own.rs`).
 
 mod hook;
 mod own;
