@@ -366,7 +366,7 @@ impl<'d> Before<'d> {
         let Some(place) = self.place(leaf) else { return false };
         let Some(same) = place.texts.get_mut(text).filter(|same| **same > 0) else { return false };
         *same -= 1;
-        place.count = place.count.saturating_sub(1);
+        place.count -= 1;
         true
     }
 

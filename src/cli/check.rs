@@ -270,19 +270,18 @@ fn look(
     let plans = Plans::of(name, format, size, configs, before)?;
     let mut seen = Seen::default();
     if let Some(limit) = plans.limit() {
+        let held = |bytes: &_| name.and_then(|name| copies::held_by(name, format, bytes, configs));
         let bytes = input.read(limit)?;
         for encoding in encodings {
-            // As it is, too: it need not be in the encoding that is set for it.
             let read = encoding.read(bytes.clone());
-            if *read != *bytes {
-                seen.findings.extend(plans.check(read.clone())?);
-            }
-            seen.held =
-                seen.held.or_else(|| name.and_then(|name| copies::held_by(name, format, &read, configs)));
             seen.findings.extend(plans.unseen(encoding, &read));
+            // A file need not be in the encoding that is set for it, so it is looked at both ways.
+            if *read != *bytes {
+                seen.held = seen.held.or_else(|| held(&read));
+                seen.findings.extend(plans.check(read)?);
+            }
         }
-        seen.held =
-            seen.held.or_else(|| name.and_then(|name| copies::held_by(name, format, &bytes, configs)));
+        seen.held = seen.held.or_else(|| held(&bytes));
         seen.findings.extend(plans.check(bytes)?);
         seen.findings.sort();
         seen.findings.dedup();

@@ -8,7 +8,7 @@ use crate::batch;
 use crate::claims::{self, Comment, Difference, Edit, Exposed, Form, Pin, PlaceDifference, Says, Written};
 use crate::cli::args::IdentityArgs;
 use crate::cli::host::Terminal;
-use crate::cli::{Context, block_on};
+use crate::cli::{Context, block_on, typed};
 use crate::config::{Configs, Policy};
 use crate::document::Document;
 use crate::encrypted_file::EncryptedFile;
@@ -132,7 +132,7 @@ impl<'a> Claims<'a> {
         }
         let place = Binding::of(sealed)?.place();
         let message = format!(
-            "only the file says that it belongs to {place}: no rule pins it, and no identity at hand opens all that is in it"
+            "only the file says that it belongs to {place}: no rule pins it, and your identities do not open all that is in it"
         );
         Err(Error::new(Kind::Conflict, message).in_file(path).advise(format!(
             "If it belongs there, say so: `{}`. To say it once and for all, pin it in the creation rule, by `sealant: {{{}}}`.",
@@ -175,7 +175,7 @@ impl<'a> Claims<'a> {
         Ok(())
     }
 
-    /// Whether a SealedSecret is where it says, as far as identities at hand show: each data key of it opens an item there.
+    /// Whether a SealedSecret is where it says, as far as the person's identities show: each data key of it opens an item there.
     /// An error where one opens something that is sealed for another place. Nobody is asked for anything.
     pub fn is_known_place(
         &self,
@@ -216,7 +216,7 @@ impl<'a> Claims<'a> {
 
 /// The flags that say where a SealedSecret says that it belongs.
 fn flags(sealed: &SealedSecret) -> String {
-    let quoted = |text: &str| shlex::try_quote(text).map_or_else(|_| text.to_owned(), Into::into);
+    let quoted = |text: &str| typed(Path::new(text));
     let namespace = quoted(sealed.metadata.namespace.as_deref().unwrap_or_default());
     match sealed.spec.scope.unwrap_or_default() {
         Scope::Strict => format!("--namespace {namespace} --name {}", quoted(&sealed.metadata.name)),

@@ -264,6 +264,15 @@ fn an_extension_in_capitals_hides_no_secret() {
     test.sealant(&["check"]).run().ok();
 }
 
+/// What is long under a name that means nothing is passed by; this one means something to Kubernetes.
+#[test]
+fn a_long_manifest_of_a_name_in_capitals_is_looked_at() {
+    let test = Sandbox::new(env!("CARGO_BIN_EXE_sealant"));
+    test.write("a.YAML", format!("{SECRET}{}", "\n".repeat(33 << 20)));
+    let output = test.sealant(&["check"]).run().code(1);
+    assert!(output.text().contains("a.YAML:5: a Kubernetes Secret"), "{output}");
+}
+
 #[test]
 fn spellings_that_do_not_belong_to_the_file_are_told() {
     let test = at_home();

@@ -59,7 +59,7 @@ impl fmt::Debug for Key {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Meta {
     pub name: String,
-    /// Empty where there is none.
+    /// Empty if it has none.
     pub namespace: String,
     pub uid: String,
     pub resource_version: String,

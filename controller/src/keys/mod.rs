@@ -1,4 +1,4 @@
-//! What opens a SealedSecret: which keys are at hand (`identities`, `vault`), and the opening of data keys with them
+//! What opens a SealedSecret: which keys we have (`identities`, `vault`), and the opening of data keys with them
 //! (`opening`).
 
 pub mod identities;

@@ -41,7 +41,7 @@ const MOST_FAILURES: usize = 2_000;
 /// How often what is remembered is looked through.
 const SWEEP: Duration = Duration::from_secs(10);
 
-/// How many wraps of a data key are tried for recipients whose identity is at hand, and for others: a recipient that is
+/// How many wraps of a data key are tried for recipients whose identity we have, and for others: a recipient that is
 /// written beside a wrap is a hint, no more.
 const MOST_OURS: usize = 64;
 const MOST_OTHERS: usize = 32;
@@ -68,7 +68,7 @@ const MOST_LANES: usize = 1000;
 /// Makes the key service, on the thread that it stays on.
 pub type MakeService = Box<dyn FnOnce() -> KeyService<'static> + Send>;
 
-/// The keys that are at hand.
+/// The keys that we have.
 pub struct Keyring {
     pub make: MakeService,
     /// Whose identities they are.
@@ -139,7 +139,7 @@ struct Keys {
     memory: RefCell<Memory>,
 }
 
-/// A SealedSecret to open, with the keys that were at hand when it came.
+/// A SealedSecret to open, with the keys that we had when it came.
 #[derive(Clone)]
 struct Job {
     keys: Rc<Keys>,
@@ -192,7 +192,7 @@ async fn serve(mut inbox: mpsc::UnboundedReceiver<Request>, metrics: Arc<Metrics
                 keys = Some(Rc::new(Keys { service: make(), recipients, memory: RefCell::default() }));
             }
             (Some(Request::Open(_, reply)), None) => drop(reply.send(Err(gone()))),
-            // Who gets no answer learns that there is none.
+            // If the thread is gone, the reply goes with the job, and the caller sees that.
             (Some(Request::Open(sealed, reply)), Some(keys)) => {
                 let reply = Reply(Rc::new(RefCell::new(Some(reply))));
                 drop(first.send(Job { keys: Rc::clone(keys), sealed, reply }));
@@ -386,7 +386,7 @@ impl Keys {
         OpenedKeys::of(used.into_iter().map(open).collect::<Result<_>>()?)
     }
 
-    /// A data key with as many of its wraps as are tried: those for recipients whose identity is at hand first.
+    /// A data key with as many of its wraps as are tried: those for recipients whose identity we have come first.
     fn within_bounds(&self, mut wrapped: WrappedDataKey) -> WrappedDataKey {
         let (mut ours, mut others, mut length) = (MOST_OURS, MOST_OTHERS, LONGEST_TRIED);
         for own in [true, false] {

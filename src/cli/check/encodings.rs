@@ -14,7 +14,7 @@ use crate::repo::git::{Git, root_of};
 const ENCODING: &str = "working-tree-encoding";
 const IDENT: &str = "ident";
 
-/// The most bytes of a file of attributes that are looked at (Git reads no longer one).
+/// The longest file of attributes that is looked at, in bytes. Git ignores longer ones (`ATTR_MAX_FILE_SIZE` in its attr.h).
 const MOST_BYTES: u64 = 100 << 20;
 
 /// Those that are not as Git has them, by the paths of the inputs.
@@ -81,7 +81,12 @@ fn may_speak_of_them(attributes: &Path) -> bool {
         Err(_) => return attributes.symlink_metadata().is_ok(),
     };
     match std::str::from_utf8(&text) {
-        Ok(text) => text.contains(ENCODING) || text.contains(IDENT) || text.contains('\0'),
+        // A text in UTF-16 or UTF-32 is UTF-8, too, but for the zeros.
+        Ok(text) => text.contains('\0') || words(text).any(|word| [ENCODING, IDENT].contains(&word)),
         Err(_) => true,
     }
+}
+
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-')).map(|word| word.trim_start_matches('-'))
 }

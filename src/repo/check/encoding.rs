@@ -59,7 +59,7 @@ impl Encoding {
             Self::Other(name) => Some(format!(
                 "is in {name} here, and in UTF-8 in Git (working-tree-encoding), so what is committed is not seen here"
             )),
-            Self::Ident if file.windows(IDENT.len()).any(|part| part == IDENT) => Some(
+            Self::Ident if holds_ident(file) => Some(
                 "has the attribute `ident`, so what Git has between `$Id:` and `$` is not seen here"
                     .to_owned(),
             ),
@@ -72,9 +72,30 @@ impl Encoding {
     }
 }
 
+/// Whether Git has put something into a file, whatever encoding it wrote it in afterwards.
+fn holds_ident(file: &[u8]) -> bool {
+    let mut matched = 0;
+    for &byte in file.iter().filter(|byte| **byte != 0) {
+        // It begins with its only `$`, so there is nowhere else to begin again.
+        matched = if byte == IDENT[matched] { matched + 1 } else { usize::from(byte == IDENT[0]) };
+        if matched == IDENT.len() {
+            return true;
+        }
+    }
+    false
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_id_is_seen_in_every_encoding_that_has_zeros() {
+        let wide: Vec<u8> = "a $$Id: 1f $".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        for (file, expected) in [(&b"# $Id: 1f $"[..], true), (&wide, true), (b"$Id$ $Id:$ $I$", false)] {
+            assert_eq!(Encoding::Ident.unseen(file).is_some(), expected, "{file:?}");
+        }
+    }
 
     #[test]
     fn encodings_are_known_by_the_names_that_git_takes() {

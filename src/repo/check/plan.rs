@@ -39,13 +39,13 @@ impl Plan {
             None => None,
         };
         let is_named = policy.as_ref().is_some_and(|policy| policy.rule.path_regex.is_some());
-        if format == Format::Binary && size > LARGE && !is_named {
-            return Ok(None);
-        }
         let own_format = format;
         // Kubernetes takes `a.YAML`. To sops it is binary, so what a rule says of its path is of the whole file.
         let folded = name.filter(|_| format == Format::Binary && !is_named).map(folded);
         let format = folded.unwrap_or(format);
+        if format == Format::Binary && size > LARGE && !is_named {
+            return Ok(None);
+        }
         let limit = format.most_bytes();
         Ok(Some(Self { format, own_format, policy, limit }))
     }
