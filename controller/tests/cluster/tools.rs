@@ -111,6 +111,11 @@ fn a_refusal_names_the_quota_or_the_policy() {
          "spec": {"policyName": "no-denied", "validationActions": ["Deny"]}},
     ]});
     place.world.cluster.apply(&policy.to_string()).ok();
+    // The API server takes up a quota or a policy a moment after it was created.
+    let in_force = |words: &str| {
+        let create = ["create", "secret", "generic", "denied", "--dry-run=server", "-n", &place.namespace];
+        wait_until(|| place.world.cluster.kubectl(&create).run().stderr.contains(words));
+    };
     let message = |name: &str, words: &str| {
         place.apply(&place.sealed(name, &[("a", &format!("{PLANTED}refused"))]));
         let said = |sealed: &Value| {
@@ -119,8 +124,10 @@ fn a_refusal_names_the_quota_or_the_policy() {
         };
         place.world.cluster.wait(SEALED, &place.namespace, name, said);
     };
+    in_force("exceeded quota");
     message("counted", "(403 Forbidden): it would exceed the quota small");
     place.kubectl(&["delete", "quota", "small"]);
+    in_force("no-denied");
     message("denied", ": the policy no-denied denies it");
     place.nothing_leaked();
 }
