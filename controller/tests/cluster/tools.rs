@@ -94,10 +94,29 @@ fn a_hostile_namespace_keeps_no_other_waiting() {
 #[test]
 fn a_refusal_names_the_quota_or_the_policy() {
     let place = place("refused");
+    // The API server takes up a quota or a policy a moment after it was created.
+    let refuses = |name: &str, words: &str| {
+        let create = ["create", "secret", "generic", name, "--dry-run=server", "-n", &place.namespace];
+        wait_until(|| place.world.cluster.kubectl(&create).run().stderr.contains(words));
+    };
+    let message = |name: &str, words: &str| {
+        place.apply(&place.sealed(name, &[("a", &format!("{PLANTED}refused"))]));
+        let said = |sealed: &Value| {
+            let ready = condition(sealed, "Ready");
+            ready["message"].as_str().is_some_and(|message| message.contains(words))
+        };
+        place.world.cluster.wait(SEALED, &place.namespace, name, said);
+    };
+
     place.kubectl(&["create", "quota", "small", "--hard=count/secrets=0"]);
     // As the controller of quotas does, which does not run here.
     let counted = r#"{"status": {"hard": {"count/secrets": "0"}, "used": {"count/secrets": "0"}}}"#;
     place.kubectl(&["patch", "quota", "small", "--subresource=status", "--type=merge", "-p", counted]);
+    refuses("counted", "exceeded quota");
+    message("counted", "(403 Forbidden): it would exceed the quota small");
+    place.kubectl(&["delete", "quota", "small"]);
+
+    // Policies are asked before quotas: with both, nobody would hear of the quota.
     let policy = json!({"apiVersion": "v1", "kind": "List", "items": [
         {"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicy",
          "metadata": {"name": "no-denied"},
@@ -111,23 +130,7 @@ fn a_refusal_names_the_quota_or_the_policy() {
          "spec": {"policyName": "no-denied", "validationActions": ["Deny"]}},
     ]});
     place.world.cluster.apply(&policy.to_string()).ok();
-    // The API server takes up a quota or a policy a moment after it was created.
-    let in_force = |words: &str| {
-        let create = ["create", "secret", "generic", "denied", "--dry-run=server", "-n", &place.namespace];
-        wait_until(|| place.world.cluster.kubectl(&create).run().stderr.contains(words));
-    };
-    let message = |name: &str, words: &str| {
-        place.apply(&place.sealed(name, &[("a", &format!("{PLANTED}refused"))]));
-        let said = |sealed: &Value| {
-            let ready = condition(sealed, "Ready");
-            ready["message"].as_str().is_some_and(|message| message.contains(words))
-        };
-        place.world.cluster.wait(SEALED, &place.namespace, name, said);
-    };
-    in_force("exceeded quota");
-    message("counted", "(403 Forbidden): it would exceed the quota small");
-    place.kubectl(&["delete", "quota", "small"]);
-    in_force("no-denied");
+    refuses("denied", "no-denied");
     message("denied", ": the policy no-denied denies it");
     place.nothing_leaked();
 }
