@@ -13,6 +13,9 @@ use std::process::ExitCode;
 
 use settings::{Cli, Command, LogFormat, Settings};
 
+/// How many threads the controller has at most, beside the one that opens data keys.
+const MOST_THREADS: usize = 4;
+
 fn main() -> ExitCode {
     let cli = Cli::of_program();
     if let Some(Command::Crd) = cli.command {
@@ -21,7 +24,11 @@ fn main() -> ExitCode {
     log_as(&cli.settings);
     // It fails only if there is one already.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    // What is opened has a thread of its own; the rest waits for others, and needs no more on a node of many cores.
+    let threads =
+        std::thread::available_parallelism().map_or(MOST_THREADS, |cores| cores.get().min(MOST_THREADS));
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build();
+    let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(error) => return failed(&error.into()),
     };

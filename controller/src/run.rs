@@ -64,6 +64,8 @@ struct Parts {
     sealed: Managed<Sealed>,
     ring: watch::Receiver<Option<Arc<Ring>>>,
     leadership: Leadership,
+    /// Whether all that there is was put into the queue since we lead: before that, nothing is worked on.
+    begun: watch::Sender<bool>,
     lease_pulse: Pulse,
     opener_pulse: Pulse,
     metrics: Arc<Metrics>,
@@ -133,6 +135,7 @@ pub async fn run(mut settings: Settings) -> anyhow::Result<()> {
         sealed,
         ring,
         leadership,
+        begun: watch::Sender::new(false),
         lease_pulse: Pulse::new(),
         opener_pulse,
         metrics,
@@ -244,7 +247,12 @@ impl Parts {
     }
 
     fn push_all(&self) {
-        self.sealed.objects.keys().into_iter().for_each(|key| self.queue.push(key, Lane::Backlog));
+        for key in self.sealed.objects.keys() {
+            match self.sealed.is_outdated(&key) {
+                true => self.queue.retry_after(key, Duration::ZERO),
+                false => self.queue.push(key, Lane::Backlog),
+            }
+        }
     }
 
     /// A SealedSecret was seen.
@@ -289,7 +297,7 @@ fn watch_all(parts: &Arc<Parts>, tasks: &mut JoinSet<()>) {
             kind: Sealed::KIND,
             path: parts.sealed.source().path(&namespace),
             namespace: namespace.clone(),
-            labels: None,
+            labels: parts.settings.selector.clone(),
             bare: false,
         };
         tasks.spawn(Watch::new(parts.api.clone(), sealed, Arc::clone(&parts.metrics), take).run());
@@ -321,11 +329,11 @@ fn start_workers(parts: &Arc<Parts>, stop: &watch::Receiver<bool>) -> JoinSet<()
 
 /// Takes keys from the queue as long as this replica leads.
 async fn work(parts: Arc<Parts>, mut stop: watch::Receiver<bool>) {
-    let mut leads = parts.leadership.changes();
+    let mut begun = parts.begun.subscribe();
     loop {
         let next = async {
             // The sender lives as long as the parts do.
-            let _ = leads.wait_for(|leads| *leads).await;
+            let _ = begun.wait_for(|begun| *begun).await;
             parts.sealed.until_answered().await;
             parts.queue.next().await
         };
@@ -335,9 +343,9 @@ async fn work(parts: Arc<Parts>, mut stop: watch::Receiver<bool>) {
             key = next => key,
         };
         if parts.leadership.is_leader() {
-            let begun = Instant::now();
+            let start = Instant::now();
             let next = AssertUnwindSafe(parts.sealed.reconcile(&key)).catch_unwind().await;
-            parts.metrics.seconds.observe(begun.elapsed().as_secs_f64());
+            parts.metrics.seconds.observe(start.elapsed().as_secs_f64());
             match next {
                 Ok(Next::Wait) => {}
                 Ok(Next::Soon(delay)) => parts.queue.push_after(key.clone(), delay),
@@ -401,6 +409,7 @@ async fn lead(parts: Arc<Parts>) {
         if is_leader {
             parts.push_all();
         }
+        parts.begun.send_replace(is_leader);
         done = !is_leader || fulfil_duties(&parts).await;
     }
 }

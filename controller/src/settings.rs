@@ -57,6 +57,10 @@ pub struct Settings {
     #[arg(long, env = "SEALANT_WATCH_NAMESPACES", value_name = "NAMES", value_delimiter = ',', value_parser = NonEmptyStringValueParser::new())]
     pub watch_namespaces: Vec<String>,
 
+    /// Label selector of the SealedSecrets to look after, as kubectl takes it: another controller looks after the others
+    #[arg(long, env = "SEALANT_SELECTOR", value_name = "SELECTOR")]
+    pub selector: Option<String>,
+
     /// Files with age identities, or folders of *.agekey files, beside the labelled Secrets. They are read again when
     /// they change
     #[arg(long, env = "SEALANT_IDENTITY_FILE", value_name = "PATHS", value_delimiter = ',')]
@@ -80,7 +84,7 @@ pub struct Settings {
     #[arg(long, env = "SEALANT_LEADER_ELECT", value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set)]
     pub leader_elect: bool,
 
-    /// What this replica is called in the Lease and in events: the name of its pod
+    /// What this replica is called in the Lease and in events: the name of its pod, which no other replica may have
     #[arg(long, env = "SEALANT_POD_NAME", value_name = "NAME")]
     pub pod_name: Option<String>,
 

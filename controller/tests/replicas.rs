@@ -211,6 +211,45 @@ fn a_controller_of_single_namespaces_looks_at_no_other() {
     }
 }
 
+/// Two controllers in one cluster, each with its selector: a SealedSecret belongs to one of them, and the other writes no
+/// status over its own.
+#[test]
+fn two_controllers_share_a_namespace_by_a_label() {
+    let (blue, identity) = (Tenant::apart(&CLUSTER, "blue"), identity());
+    let green = Tenant::beside(&blue, "green");
+    blue.give(&identity);
+    let apply = |name: &str, class: Option<&str>| {
+        let mut object: serde_json::Value =
+            serde_json::from_str(&json(&seal(&secret(&blue.namespace, name, &[("a", name)]), &identity)))
+                .unwrap();
+        if let Some(class) = class {
+            object["metadata"]["labels"]["class"] = class.into();
+        }
+        CLUSTER.apply(&object.to_string()).ok();
+    };
+    let _without = blue.start_with("a", &["--selector=!class"]);
+    let with = green.start_with("b", &["--selector=class in (green)"]);
+    (apply("plain", None), apply("labelled", Some("green")), apply("nobodys", Some("red")));
+    CLUSTER.wait_for_reason(&blue.namespace, "plain", "Unsealed");
+    CLUSTER.wait_for_reason(&blue.namespace, "labelled", "NoIdentity");
+    green.give(&identity);
+    CLUSTER.wait_for_items(&blue.namespace, "labelled", &[("a", "labelled")]);
+    assert_eq!(with.metric("sealant_unseals_total", ""), 1.0);
+    // It goes over to the other one by its label, and its Secret stays.
+    let label = ["label", SEALED, "labelled", "class-", "-n", &blue.namespace];
+    CLUSTER.kubectl_ok(&label);
+    apply("labelled", None);
+    let patch = ["patch", "secret", "labelled", "--type=merge", "-p", r#"{"stringData": {"a": "changed"}}"#];
+    let before = with.metric("sealant_writes_total", "");
+    CLUSTER.kubectl(&patch).args(&["-n", &blue.namespace]).run().ok();
+    CLUSTER.wait_for_items(&blue.namespace, "labelled", &[("a", "labelled")]);
+    assert_eq!(with.metric("sealant_writes_total", ""), before);
+    assert_eq!(
+        CLUSTER.get(SEALED, &blue.namespace, "nobodys").unwrap()["status"]["conditions"],
+        serde_json::Value::Null
+    );
+}
+
 /// One of several namespaces gives it no rights: the others go on, and nothing is taken for empty that cannot be seen.
 #[test]
 fn a_namespace_without_rights_holds_up_no_other() {

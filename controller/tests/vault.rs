@@ -4,20 +4,23 @@
 
 mod common;
 
+use std::ffi::OsString;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, Mutex};
 use std::thread;
 
 use common::tenant::Tenant;
 use common::*;
-use sealant::host::Closed;
-use sealant::keys::vault::Settings;
+use sealant::error::Result;
+use sealant::host::{Closed, Command, Host};
+use sealant::keys::vault::{Settings, StartedBy};
 use sealant::keys::{Identities, KeyService, KeySet, MasterKey, TransitKey, Vault};
 use sealant::sealed_secret::SealedSecret;
-use sealant::secret::SecretString;
+use sealant::secret::{SecretBytes, SecretString};
 use sealant_test_support::{Bao, Cluster, argocd_health};
 use serde_json::Value;
 
@@ -25,7 +28,10 @@ static CLUSTER: LazyLock<Cluster> = LazyLock::new(cluster);
 
 /// OpenBao, where the service account of the controller in a namespace may decrypt with the key `transit/shop`.
 fn bao(tenant: &Tenant, binding: &str) -> Bao {
-    let bao = Bao::start();
+    set_up(Bao::start(), tenant, binding)
+}
+
+fn set_up(bao: Bao, tenant: &Tenant, binding: &str) -> Bao {
     bao.transit_key("transit", "shop");
     bao.policy("unseal", "path \"transit/decrypt/shop\" { capabilities = [\"update\"] }");
     CLUSTER.kubectl_ok(&["create", "serviceaccount", "vault", "-n", &tenant.namespace]);
@@ -278,6 +284,74 @@ fn a_server_that_never_answers_holds_up_no_other() {
     drop(silent);
     controller.signal("TERM");
     controller.wait_for_log("this was the end: 0");
+}
+
+/// Nothing but the authority of a server's certificate, in a file.
+#[derive(Debug)]
+struct Trusting(PathBuf);
+
+impl Host for Trusting {
+    fn env(&self, name: &str) -> Option<OsString> {
+        (name == "VAULT_CACERT_BYTES").then(|| fs::read_to_string(&self.0).unwrap().into())
+    }
+    fn home(&self) -> Option<PathBuf> {
+        None
+    }
+    fn ask_passphrase(&self, prompt: &str) -> Result<SecretString> {
+        Closed.ask_passphrase(prompt)
+    }
+    fn ask_line(&self, prompt: &str) -> Result<String> {
+        Closed.ask_line(prompt)
+    }
+    fn confirm(&self, question: &str) -> Result<bool> {
+        Closed.confirm(question)
+    }
+    fn output_of(&self, command: &Command) -> Result<SecretBytes> {
+        Closed.output_of(command)
+    }
+    fn may_run_plugins(&self) -> bool {
+        false
+    }
+    fn read_secret(&self, path: &Path) -> std::io::Result<SecretBytes> {
+        Closed.read_secret(path)
+    }
+    fn note(&self, _: &str) {}
+    fn now(&self) -> jiff::Timestamp {
+        Closed.now()
+    }
+}
+
+/// The authority of Vault's certificate is renewed while the controller runs: what it reads at its start is not for ever.
+#[test]
+fn a_renewed_authority_of_vault_is_read_again() {
+    let tenant = Tenant::new(&CLUSTER, "authority");
+    let bao = set_up(Bao::start_tls(), &tenant, "authority");
+    let authority = CLUSTER.ca_file().with_file_name("vault-authority.pem");
+    fs::copy(CLUSTER.ca_file(), &authority).unwrap();
+    let token = token(&tenant, "authority-token");
+    let flags = [
+        format!("--vault-allow={}", bao.address()),
+        format!("--vault-token-file={}", token.display()),
+        format!("--vault-ca-file={}", authority.display()),
+        "--vault-role=sealant".to_owned(),
+    ];
+    let controller = tenant.start_with("a", &flags.each_ref().map(String::as_str));
+    let settings = Settings::of_user(&Trusting(bao.ca_file()), StartedBy::Program).unwrap();
+    let settings = settings.allowing(&[bao.address().to_owned()]).unwrap();
+    let settings = settings.with_token(SecretString::new(bao.root_token().to_owned()));
+    let service = KeyService::new(&Closed, Identities::none()).with_vault(Vault::with_settings(settings));
+    let key = TransitKey::new(bao.address(), None, "transit", "shop").unwrap();
+    let key = new_key_by(&service, &KeySet::any_of(vec![MasterKey::Vault(key)]));
+    CLUSTER.apply(&json(&seal_with(&secret(&tenant.namespace, "db", &[("a", &planted("1"))]), key))).ok();
+    CLUSTER.wait_for_reason(&tenant.namespace, "db", "VaultUnavailable");
+    fs::copy(bao.ca_file(), &authority).unwrap();
+    CLUSTER.wait_for_reason(&tenant.namespace, "db", "Unsealed");
+    CLUSTER.wait_for_items(&tenant.namespace, "db", &[("a", &planted("1"))]);
+    assert!(
+        controller.log().contains("certificates or settings of Vault have changed"),
+        "{}",
+        controller.log()
+    );
 }
 
 /// The first SealedSecret with a data key that Vault was never asked about: another version of what wraps it.

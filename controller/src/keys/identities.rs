@@ -169,36 +169,40 @@ impl Keeper {
         loop {
             tokio::select! {
                 () = changed.notified() => {}
-                _ = ticks.tick(), if !self.files.is_empty() => {}
+                _ = ticks.tick() => {}
             }
+            let Some((of_files, has_changed)) = self.look_at_files().await else { continue };
             let ring = match &known.lock().unwrap_or_else(PoisonError::into_inner).secrets {
-                Some(secrets) => self.gather(secrets.values()),
+                Some(secrets) => gather(secrets.values().flat_map(of_secret).chain(of_files)),
                 None => continue,
             };
             if print.replace(ring.print()) != Some(ring.print()) {
-                self.announce(ring);
+                self.announce(&ring);
+            } else if has_changed {
+                tracing::info!("certificates or settings of Vault have changed: they are read again");
+            } else {
+                continue;
             }
+            self.use_ring(ring);
         }
     }
 
-    fn gather<'s>(&self, secrets: impl Iterator<Item = &'s Secret>) -> Ring {
-        let (mut entries, mut problems) = (Vec::new(), Vec::new());
-        let found = secrets.flat_map(of_secret).chain(self.files.iter().flat_map(|path| of_path(path)));
-        for entry in found {
-            match entry {
-                Ok(entry) => entries.push(entry),
-                Err(problem) => problems.push(problem),
-            }
-        }
-        Ring::new(entries, problems)
+    /// The identities of files, and whether other files have changed. A volume may let us wait.
+    async fn look_at_files(&self) -> Option<(Vec<Result<Entry, String>>, bool)> {
+        let (files, host) = (self.files.clone(), self.host);
+        let look = move || (files.iter().flat_map(|path| of_path(path)).collect(), host.has_changed());
+        tokio::task::spawn_blocking(look).await.ok()
     }
 
-    fn announce(&self, ring: Ring) {
+    fn announce(&self, ring: &Ring) {
         ring.problems.iter().for_each(|problem| tracing::warn!("an identity cannot be used: {problem}"));
         let names: Vec<&str> = ring.entries.iter().map(|entry| entry.name.as_str()).collect();
         tracing::info!(identities = names.join(", "), "identities at hand: {}", names.len());
         self.metrics.identities.set(i64::try_from(ring.entries.len()).unwrap_or(i64::MAX));
         self.metrics.broken_identities.set(i64::try_from(ring.problems.len()).unwrap_or(i64::MAX));
+    }
+
+    fn use_ring(&self, ring: Ring) {
         let (identities, host) = (ring.identities(), self.host);
         let recipients = ring.recipients(true).into_iter().map(str::to_owned).collect();
         let make = Box::new(move || {
@@ -212,6 +216,17 @@ impl Keeper {
         self.opener.replace(Keyring { make, recipients });
         self.ring.send_replace(Some(Arc::new(ring)));
     }
+}
+
+fn gather(found: impl Iterator<Item = Result<Entry, String>>) -> Ring {
+    let (mut entries, mut problems) = (Vec::new(), Vec::new());
+    for entry in found {
+        match entry {
+            Ok(entry) => entries.push(entry),
+            Err(problem) => problems.push(problem),
+        }
+    }
+    Ring::new(entries, problems)
 }
 
 /// The Secrets that are labelled as identities.

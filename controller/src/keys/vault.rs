@@ -1,10 +1,11 @@
 //! What the library may see of the outside: what the flags say of Vault, and the files that they name.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use jiff::Timestamp;
 use sealant::error::Result;
@@ -12,6 +13,7 @@ use sealant::host::{Closed, Command, Host};
 use sealant::keys::Vault;
 use sealant::keys::vault::{PROXY_VARIABLES, Settings, StartedBy};
 use sealant::secret::{SecretBytes, SecretString};
+use sha2::{Digest, Sha256};
 
 use crate::settings::VaultSettings;
 
@@ -28,6 +30,10 @@ pub struct ControllerHost {
     readable: Vec<PathBuf>,
     /// A user's settings, wherever they lie.
     config: Option<PathBuf>,
+    /// The token to log in with, which is read for each login.
+    token: PathBuf,
+    /// Certificates and settings that were read, with a digest of what was in them.
+    read: Mutex<HashMap<PathBuf, [u8; 32]>>,
 }
 
 /// Where the library is told that a user's settings lie.
@@ -64,13 +70,39 @@ impl ControllerHost {
         let named = [&settings.vault_ca_file, &settings.vault_client_cert, &settings.vault_client_key];
         let named = named.into_iter().flatten().cloned();
         let readable = named.chain([settings.vault_token_file.clone()]).collect();
-        Self { variables, readable, config: settings.vault_config.clone() }
+        let (config, token) = (settings.vault_config.clone(), settings.vault_token_file.clone());
+        Self { variables, readable, config, token, read: Mutex::default() }
     }
 
     /// The Vault servers that these settings allow; an error when they are wrong.
     pub fn vault(&self) -> Result<Vault> {
         Ok(Vault::with_settings(Settings::of_user(self, StartedBy::Program)?))
     }
+
+    /// Whether something that was read has another content now: certificates are renewed while the controller runs. One
+    /// that is gone for a moment has not changed.
+    pub fn has_changed(&self) -> bool {
+        let mut known = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_other = |path: &Path, print: &[u8; 32]| read(path).is_ok_and(|now| digest(&now) != *print);
+        let has_changed = known.iter().any(|(path, print)| is_other(path, print));
+        if has_changed {
+            known.clear();
+        }
+        has_changed
+    }
+
+    fn read_and_remember(&self, path: &Path) -> io::Result<SecretBytes> {
+        let content = read(path)?;
+        if path != self.token {
+            let mut known = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+            known.insert(path.to_owned(), digest(&content));
+        }
+        Ok(content)
+    }
+}
+
+fn digest(content: &[u8]) -> [u8; 32] {
+    Sha256::digest(content).into()
 }
 
 #[allow(
@@ -127,12 +159,12 @@ impl Host for ControllerHost {
     fn read_secret(&self, path: &Path) -> io::Result<SecretBytes> {
         match &self.config {
             // One that was named has to be there.
-            Some(config) if path == Path::new(CONFIG) => {
-                read(config).map_err(|error| io::Error::other(format!("{}: {error}", config.display())))
-            }
+            Some(config) if path == Path::new(CONFIG) => self
+                .read_and_remember(config)
+                .map_err(|error| io::Error::other(format!("{}: {error}", config.display()))),
             // It names certificates of its own.
-            Some(_) => read(path),
-            None if self.readable.iter().any(|known| known == path) => read(path),
+            Some(_) => self.read_and_remember(path),
+            None if self.readable.iter().any(|known| known == path) => self.read_and_remember(path),
             None => Closed.read_secret(path),
         }
     }
@@ -176,6 +208,32 @@ mod tests {
         assert!(vault(&["--vault-config", &file]).is_err());
         let error = vault(&["--vault-config", &missing]).err().unwrap().to_string();
         assert!(error.contains("missing.yaml"), "{error}");
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn a_file_that_was_read_and_has_another_content_is_noticed_once() {
+        let folder = std::env::temp_dir().join(format!("sealant-vault-files-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let [authority, token] = ["ca.pem", "token"].map(|name| folder.join(name));
+        let flags = [
+            format!("--vault-ca-file={}", authority.display()),
+            format!("--vault-token-file={}", token.display()),
+        ];
+        let flags = ["sealant-controller"].into_iter().chain(flags.iter().map(String::as_str));
+        let host = ControllerHost::new(&Cli::try_parse_from(flags).unwrap().settings.vault);
+        let write = |path: &Path, text: &str| std::fs::write(path, text).unwrap();
+        (write(&authority, "old"), write(&token, "old"));
+        assert!(!host.has_changed());
+        for path in [&authority, &token] {
+            assert_eq!(&**host.read_secret(path).unwrap(), b"old");
+        }
+        write(&token, "new");
+        assert!(!host.has_changed());
+        std::fs::remove_file(&authority).unwrap();
+        assert!(!host.has_changed());
+        write(&authority, "new");
+        assert!(host.has_changed() && !host.has_changed());
         std::fs::remove_dir_all(folder).unwrap();
     }
 

@@ -40,6 +40,11 @@ impl Verdict {
         let end = message.char_indices().nth(LONGEST_MESSAGE).map(|(end, _)| end);
         Self { reason, message: end.map_or_else(|| message.clone(), |end| format!("{}...", &message[..end])) }
     }
+
+    /// The message without what it goes on to list.
+    pub fn brief(&self) -> &str {
+        self.message.lines().next().unwrap_or_default()
+    }
 }
 
 /// What has to be written.
@@ -173,7 +178,12 @@ fn has_shell(secret: &Secret, desired: &Desired) -> bool {
     let found_owner = secret.meta.owners.iter().find(|owner| is_same_source(owner, &desired.claim));
     let right_owner = match (desired.owned, found_owner) {
         (false, None) => true,
-        (true, Some(found)) => found.uid == desired.claim.uid && found.controller == Some(true),
+        // A version that is served no more would keep the garbage collector from finding the owner.
+        (true, Some(found)) => {
+            found.uid == desired.claim.uid
+                && found.controller == Some(true)
+                && found.api_version == desired.claim.api_version
+        }
         _ => false,
     };
     right_owner
@@ -294,6 +304,10 @@ mod tests {
         assert_eq!(after(annotate), Ok(Write::Update(removals)));
         let stale = Removals { stale_owners: true, ..Removals::default() };
         assert_eq!(after(|secret| secret.meta.owners = owner(ours("old"))), Ok(Write::Update(stale)));
+        let of_old_version = |secret: &mut Secret| {
+            secret.meta.owners[0].api_version = "sealant.dev/v1alpha0".to_owned();
+        };
+        assert_eq!(after(of_old_version), update());
         let managed = |secret: &mut Secret| {
             secret.set_by_us.labels = [MANAGED.to_owned(), "was-in-template".to_owned()].into();
         };

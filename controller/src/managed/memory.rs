@@ -8,6 +8,10 @@ use std::time::{Duration, Instant};
 use crate::engine::object::Key;
 use crate::managed::reason::Reason;
 
+/// How long a status may lack the newest version of the Secret, where nothing else has changed: whoever annotates Secrets
+/// all the time costs one write in this time.
+pub const STATUS_AFTER: Duration = Duration::from_secs(30);
+
 /// Writes that are longer ago do not count any more.
 const LATELY: Duration = Duration::from_secs(60);
 
@@ -31,6 +35,8 @@ struct Known {
     /// How often it was written lately, and when last.
     writes: Option<(u32, Instant)>,
     reason: Option<Reason>,
+    /// Since when its status lacks the newest version of the Secret.
+    owed: Option<Instant>,
 }
 
 /// What is known of all of them.
@@ -40,25 +46,46 @@ pub struct Memory(Mutex<HashMap<Key, Known>>);
 impl Memory {
     /// Whether nothing can have changed since everything was right. What nothing is known of yet is believed to be right
     /// where `by_status` says so.
-    pub fn is_settled(&self, key: &Key, now: &Settled, by_status: bool) -> bool {
+    pub fn is_settled(&self, key: &Key, state: &Settled, by_status: bool, now: Instant) -> bool {
         let mut all = self.lock();
+        if all.get(key).is_some_and(|known| known.is_due(now)) {
+            return false;
+        }
         let known = all.get(key).and_then(|known| known.settled.as_ref());
-        let (is_known, settled) = (known.is_some(), known.map_or(by_status, |known| known == now));
+        let (is_known, settled) = (known.is_some(), known.map_or(by_status, |known| known == state));
         if settled && !is_known {
             let known = all.entry(key.clone()).or_default();
-            known.settled = Some(now.clone());
+            known.settled = Some(state.clone());
             known.reason = Some(Reason::Unsealed);
         }
         settled
     }
 
     /// Nothing is left to do.
-    pub fn settle(&self, key: &Key, now: Option<Settled>) {
+    pub fn settle(&self, key: &Key, state: Option<Settled>) {
         let mut all = self.lock();
         let known = all.entry(key.clone()).or_default();
-        known.settled = now;
+        known.settled = state;
         known.reason = Some(Reason::Unsealed);
         known.attempts = 0;
+    }
+
+    /// Its status lacks the newest version of its Secret. Returns how long it may, and `None` when it is time to write it.
+    pub fn owe_status(&self, key: &Key, now: Instant) -> Option<Duration> {
+        let mut all = self.lock();
+        let known = all.entry(key.clone()).or_default();
+        if known.is_due(now) {
+            return None;
+        }
+        let since = *known.owed.get_or_insert(now);
+        Some(STATUS_AFTER.saturating_sub(now.saturating_duration_since(since)))
+    }
+
+    /// Its status says everything.
+    pub fn owe_nothing(&self, key: &Key) {
+        if let Some(known) = self.lock().get_mut(key) {
+            known.owed = None;
+        }
     }
 
     /// It has failed once more, for this reason if there is a verdict. Returns how often in a row.
@@ -81,6 +108,14 @@ impl Memory {
     /// How often its Secret was written lately.
     pub fn writes(&self, key: &Key, now: Instant) -> u32 {
         self.lock().get(key).map_or(0, |known| known.lately(now))
+    }
+
+    /// As if the time had passed in which its status may lack something.
+    #[cfg(test)]
+    pub fn make_due(&self, key: &Key) {
+        if let Some(owed) = self.lock().get_mut(key).and_then(|known| known.owed.as_mut()) {
+            *owed -= STATUS_AFTER;
+        }
     }
 
     pub fn attempts(&self, key: &Key) -> u32 {
@@ -124,6 +159,10 @@ impl Memory {
 }
 
 impl Known {
+    fn is_due(&self, now: Instant) -> bool {
+        self.owed.is_some_and(|since| now.saturating_duration_since(since) >= STATUS_AFTER)
+    }
+
     fn lately(&self, now: Instant) -> u32 {
         let recent = self.writes.filter(|(_, last)| now.saturating_duration_since(*last) < LATELY);
         recent.map_or(0, |(count, _)| count)
@@ -141,18 +180,32 @@ mod tests {
     #[test]
     fn what_is_settled_stays_so_until_something_changes() {
         let (memory, key) = (Memory::default(), Key::new("shop", "db"));
-        assert!(!memory.is_settled(&key, &at(1, "7", 0), false));
+        let now = Instant::now();
+        assert!(!memory.is_settled(&key, &at(1, "7", 0), false, now));
         // What the status says counts only as long as nothing is known.
-        assert!(memory.is_settled(&key, &at(1, "7", 0), true));
-        assert!(memory.is_settled(&key, &at(1, "7", 0), false) && memory.knows(&key, "7"));
+        assert!(memory.is_settled(&key, &at(1, "7", 0), true, now));
+        assert!(memory.is_settled(&key, &at(1, "7", 0), false, now) && memory.knows(&key, "7"));
         for other in [at(2, "7", 0), at(1, "8", 0), at(1, "7", 1), Settled { identity: 2, ..at(1, "7", 0) }] {
-            assert!(!memory.is_settled(&key, &other, true), "{other:?}");
+            assert!(!memory.is_settled(&key, &other, true, now), "{other:?}");
         }
         assert_eq!(memory.count(), [(Reason::Unsealed, 1)].into());
         memory.fail(&key, Some(Reason::Immutable));
         assert!(!memory.knows(&key, "7") && memory.count() == [(Reason::Immutable, 1)].into());
         memory.forget(&key);
         assert!(memory.count().is_empty());
+    }
+
+    #[test]
+    fn a_status_that_lacks_a_version_is_written_after_a_while() {
+        let (memory, key, now) = (Memory::default(), Key::new("shop", "db"), Instant::now());
+        memory.settle(&key, Some(at(1, "7", 0)));
+        assert_eq!(memory.owe_status(&key, now), Some(STATUS_AFTER));
+        assert_eq!(memory.owe_status(&key, now + STATUS_AFTER / 3), Some(STATUS_AFTER * 2 / 3));
+        let is_settled = |at_time| memory.is_settled(&key, &at(1, "7", 0), false, at_time);
+        assert!(is_settled(now + STATUS_AFTER / 2) && !is_settled(now + STATUS_AFTER));
+        assert_eq!(memory.owe_status(&key, now + STATUS_AFTER), None);
+        memory.owe_nothing(&key);
+        assert!(is_settled(now + STATUS_AFTER));
     }
 
     /// A settled object takes little: of a hundred thousand, all that is kept fits into a small container.

@@ -102,6 +102,8 @@ pub struct Managed<S> {
     epoch: AtomicU32,
     /// Digests of the keys at hand.
     keys: RwLock<HashSet<u32>>,
+    /// Of this controller.
+    writer: u32,
 }
 
 /// What has come out.
@@ -149,6 +151,7 @@ impl<S: Source> Managed<S> {
             breaker: Breaker::default(),
             epoch: AtomicU32::new(0),
             keys: RwLock::default(),
+            writer: status::WRITER,
         }
     }
 
@@ -310,6 +313,22 @@ impl<S: Source> Managed<S> {
         let now = Timestamp::from_second(Timestamp::now().as_second()).unwrap_or_default();
         let new = status::after(previous, &verdict, meta.generation, secret_version.clone(), now);
         self.context.metrics.reconciles.get_or_create(&ByReason { reason: verdict.reason.name() }).inc();
+        let settled = |version: String| Settled {
+            identity: slim::identity(meta),
+            generation: meta.generation,
+            secret_version: version.into(),
+            epoch,
+        };
+        // Somebody has changed what is not ours: all is right, and the status may say so a little later.
+        if new != *previous
+            && written == Write::Nothing
+            && verdict.reason.standing() == Standing::Good
+            && previous.is_but_for_version(&new)
+            && let Some(wait) = self.memory.owe_status(key, Instant::now())
+        {
+            self.memory.settle(key, secret_version.map(settled));
+            return Next::Soon(wait);
+        }
         if new != *previous {
             if !self.context.leadership.is_leader() {
                 return self.retry_conflict(key);
@@ -324,6 +343,7 @@ impl<S: Source> Managed<S> {
                 }
             }
         }
+        self.memory.owe_nothing(key);
         if let Some(news) = status::news(previous, &verdict, meta.generation, &written) {
             if !details.is_empty() {
                 let (namespace, name) = (key.namespace(), key.name());
@@ -343,12 +363,6 @@ impl<S: Source> Managed<S> {
         if verdict.reason.standing() != Standing::Good {
             return self.retry(key, verdict.reason, may_pass);
         }
-        let settled = |version: String| Settled {
-            identity: slim::identity(meta),
-            generation: meta.generation,
-            secret_version: version.into(),
-            epoch,
-        };
         self.memory.settle(key, secret_version.map(settled));
         Next::Wait
     }
@@ -358,10 +372,18 @@ impl<S: Source> Managed<S> {
         let Some(version) = self.secrets.get(key).filter(|_| !slim.is_held) else { return false };
         let epoch = self.epoch.load(Ordering::SeqCst);
         let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
-        let by_status = slim.right_version.as_ref() == Some(&version) && slim.may_open(&keys);
-        let now =
+        let by_status = slim.right_version.as_ref() == Some(&version)
+            && slim.writer == self.writer
+            && slim.may_open(&keys);
+        let state =
             Settled { identity: slim.identity, generation: slim.generation, secret_version: version, epoch };
-        self.memory.is_settled(key, &now, by_status)
+        self.memory.is_settled(key, &state, by_status, Instant::now())
+    }
+
+    /// Whether all that is to be done for it is to bring a Secret to what this version of the controller makes of it.
+    /// There can be a hundred thousand of those, and none is urgent.
+    pub fn is_outdated(&self, key: &Key) -> bool {
+        self.objects.get(key).is_some_and(|slim| slim.right_version.is_some() && slim.writer != self.writer)
     }
 
     /// Whether this is the Secret as we left it.
@@ -540,16 +562,47 @@ mod tests {
         }
     }
 
+    fn wish() -> Value {
+        json!({"metadata": {"name": "w", "namespace": "shop", "uid": "u", "generation": 1,
+            "resourceVersion": "5"}, "text": "a pony"})
+    }
+
+    /// The Secret that the wish becomes.
+    fn granted(version: &str) -> Value {
+        let owner = json!({"apiVersion": "example.com/v1", "kind": "Wish", "name": "w", "uid": "u", "controller": true});
+        json!({"metadata": {"name": "w", "namespace": "shop", "resourceVersion": version,
+            "labels": {MANAGED: "true"}, "annotations": {MADE_BY: "w"}, "ownerReferences": [owner]},
+            "data": {"text": "YSBwb255"}})
+    }
+
+    /// What the status of a wish says whose Secret has this version.
+    fn fulfilled(version: &str) -> Value {
+        let condition = |name: &str| {
+            json!({"type": name, "status": "True", "reason": "Unsealed", "observedGeneration": 1,
+            "message": reason::IN_SYNC, "lastTransitionTime": "2026-11-28T00:00:00Z"})
+        };
+        json!({"observedGeneration": 1, "secretResourceVersion": version,
+            "conditions": [condition("Ready"), condition("Synced")]})
+    }
+
     /// An API server with one wish, and what it answers to the write of its Secret.
     async fn managed(
         answer: impl Fn() -> (u16, String) + Send + Sync + 'static,
     ) -> (Managed<Wishes>, mock::Log) {
-        let wish = json!({"metadata": {"name": "w", "namespace": "shop", "uid": "u", "generation": 1,
-            "resourceVersion": "5"}, "text": "a pony"});
+        let none = (404, "{}".to_owned());
+        managed_with(wish(), move |asked| if asked.starts_with("PATCH") { answer() } else { none.clone() })
+            .await
+    }
+
+    /// An API server with this wish, and what it answers to questions about its Secret.
+    async fn managed_with(
+        wish: Value,
+        answer: impl Fn(&str) -> (u16, String) + Send + Sync + 'static,
+    ) -> (Managed<Wishes>, mock::Log) {
         let body = wish.to_string();
         let (api, asked) = mock::start(move |asked| match asked.split_once(' ') {
             Some(("GET", path)) if path.contains("/wishes/w") => (200, body.clone()),
-            Some(("PATCH", path)) if path.contains("/secrets/w") => answer(),
+            Some((_, path)) if path.contains("/secrets/w") => answer(asked),
             Some(("PATCH" | "POST", _)) => (200, "{}".to_owned()),
             _ => (404, "{}".to_owned()),
         })
@@ -580,30 +633,72 @@ mod tests {
 
     #[tokio::test]
     async fn a_kind_that_only_its_source_knows_becomes_a_secret() {
-        let (managed, asked) = managed(|| {
-            let owner = json!({"apiVersion": "example.com/v1", "kind": "Wish", "name": "w", "uid": "u", "controller": true});
-            let secret = json!({"metadata": {"name": "w", "namespace": "shop", "resourceVersion": "7",
-                "labels": {MANAGED: "true"}, "annotations": {MADE_BY: "w"}, "ownerReferences": [owner]},
-                "data": {"text": "YSBwb255"}});
-            (201, secret.to_string())
-        })
-        .await;
+        let (managed, asked) = managed(|| (201, granted("7").to_string())).await;
         let key = Key::new("shop", "w");
         assert_eq!(managed.reconcile(&key).await, Next::Wait);
         managed.context.events.written().await;
         let expected = ["GET wishes/w", "PATCH secrets/w", "PATCH wishes/w/status", "POST events"];
         assert_eq!(words(&asked), expected);
         // It is settled: as long as the Secret is this one, nothing is asked.
-        managed
-            .secrets
-            .apply(0, Seen::Changed(made("7")), |found| found.metadata.resource_version.as_str().into());
+        see(&managed, "7");
         assert!(managed.knows_secret(&key, "7"));
         assert_eq!((managed.reconcile(&key).await, words(&asked).len()), (Next::Wait, 4));
-        managed
-            .secrets
-            .apply(0, Seen::Changed(made("8")), |found| found.metadata.resource_version.as_str().into());
+        see(&managed, "8");
         managed.reconcile(&key).await;
         assert!(words(&asked).len() > 4);
+    }
+
+    /// The watch tells of this version of the Secret.
+    fn see(managed: &Managed<Wishes>, version: &str) {
+        let version_of = |found: &Bare| found.metadata.resource_version.as_str().into();
+        managed.secrets.apply(0, Seen::Changed(made(version)), version_of);
+    }
+
+    /// What is right by its status costs nothing at a start, unless this controller makes Secrets otherwise than the one
+    /// that says so: then each is looked at once, and none of them before others.
+    #[tokio::test]
+    async fn an_upgrade_looks_at_what_is_right_only_when_its_number_says_so() {
+        let mut wish = wish();
+        wish["status"] = fulfilled("7");
+        let start = async |writer: u32| {
+            let granted = |_: &str| (200, granted("7").to_string());
+            let (mut managed, asked) = managed_with(wish.clone(), granted).await;
+            managed.writer = writer;
+            see(&managed, "7");
+            let key = Key::new("shop", "w");
+            let is_outdated = managed.is_outdated(&key);
+            assert_eq!(managed.reconcile(&key).await, Next::Wait);
+            (is_outdated, words(&asked))
+        };
+        assert_eq!(start(status::WRITER).await, (false, Vec::new()));
+        let looked = ["GET wishes/w", "GET secrets/w"].map(str::to_owned).to_vec();
+        assert_eq!(start(status::WRITER + 1).await, (true, looked));
+    }
+
+    /// Whoever annotates Secrets all the time makes us write a status now and then.
+    #[tokio::test]
+    async fn a_new_version_alone_is_said_later_and_once() {
+        let version = Arc::new(AtomicU32::new(7));
+        let current = Arc::clone(&version);
+        let granted = move |_: &str| (200, granted(&current.load(Ordering::SeqCst).to_string()).to_string());
+        let mut wish = wish();
+        wish["status"] = fulfilled("7");
+        let (managed, asked) = managed_with(wish, granted).await;
+        let key = Key::new("shop", "w");
+        for number in 8..12 {
+            version.store(number, Ordering::SeqCst);
+            see(&managed, &number.to_string());
+            let next = managed.reconcile(&key).await;
+            assert!(matches!(next, Next::Soon(wait) if wait > Duration::from_secs(20)), "{next:?}");
+            // It is known all the same.
+            assert_eq!(managed.reconcile(&key).await, Next::Wait);
+        }
+        assert!(!words(&asked).iter().any(|asked| asked.starts_with("PATCH")), "{asked:?}");
+        managed.memory.make_due(&key);
+        assert_eq!(managed.reconcile(&key).await, Next::Wait);
+        assert_eq!(words(&asked).last().unwrap(), "PATCH wishes/w/status");
+        let count = words(&asked).len();
+        assert_eq!((managed.reconcile(&key).await, words(&asked).len()), (Next::Wait, count));
     }
 
     /// An API server that is busy is left alone, and nothing is said of any object; one that fails at an object is said

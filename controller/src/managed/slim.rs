@@ -19,6 +19,8 @@ pub struct Slim {
     pub is_held: bool,
     /// The version of its Secret that its status says is right.
     pub right_version: Option<Box<str>>,
+    /// Which [writer](crate::managed::status::WRITER) says so.
+    pub writer: u32,
     keys: Box<[u32]>,
     has_others: bool,
     pub weight: u32,
@@ -54,6 +56,7 @@ impl Slim {
             is_valid,
             is_held,
             right_version: version.map(Into::into),
+            writer: status.writer(),
             keys,
             has_others,
             weight,

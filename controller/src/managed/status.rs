@@ -9,6 +9,10 @@ use serde::{Deserialize, Serialize};
 use crate::managed::decide::{Verdict, Write};
 use crate::managed::reason::{self, Reason, Standing};
 
+/// Which Secrets count as right at a start without being looked at: those whose status says that a controller of this
+/// number has made them. It goes up only in a release whose notes say what is then written again.
+pub const WRITER: u32 = 1;
+
 /// What the controller has made of an object.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -19,9 +23,23 @@ pub struct Status {
     /// Of the Secret when it was last seen to be right: a restart has nothing to do while it is still this one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub secret_resource_version: Option<String>,
+    /// Absent for the first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub writer: Option<u32>,
 }
 
 impl Status {
+    /// By which [`WRITER`] it was written.
+    pub fn writer(&self) -> u32 {
+        self.writer.unwrap_or(1)
+    }
+
+    /// Whether another version of the Secret is all that is new.
+    pub fn is_but_for_version(&self, other: &Self) -> bool {
+        let secret_resource_version = other.secret_resource_version.clone();
+        Self { secret_resource_version, ..self.clone() } == *other
+    }
+
     pub fn condition(&self, name: &str) -> Option<&Condition> {
         self.conditions.iter().find(|condition| condition.name == name)
     }
@@ -70,7 +88,7 @@ pub fn after(
             observed_generation: generation,
             last_transition_time: since.map_or(now, |known| known.last_transition_time),
             reason: verdict.reason.name().to_owned(),
-            message: verdict.message.clone(),
+            message: if name == "Ready" { verdict.message.clone() } else { verdict.brief().to_owned() },
         }
     };
     let new = |name: &str, holds: bool| of(name, holds, generation);
@@ -91,7 +109,8 @@ pub fn after(
         Reason::Unsealed => secret_version,
         _ => None,
     };
-    Status { observed_generation: generation, conditions, secret_resource_version }
+    let writer = (WRITER > 1).then_some(WRITER);
+    Status { observed_generation: generation, conditions, secret_resource_version, writer }
 }
 
 /// What is new, if anything is.
@@ -107,7 +126,7 @@ pub fn news(previous: &Status, verdict: &Verdict, generation: Option<i64>, writt
     };
     let known = previous.condition("Synced");
     let is_known =
-        known.is_some_and(|known| known.reason == verdict.reason.name() && known.message == verdict.message);
+        known.is_some_and(|known| known.reason == verdict.reason.name() && known.message == verdict.brief());
     let wrote = verdict.reason == Reason::Unsealed && *written != Write::Nothing;
     let warning = matches!(verdict.reason.standing(), Standing::Waiting | Standing::Stalled);
     (wrote || !is_known).then(|| News { warning, reason, message: message.to_owned() })
@@ -161,6 +180,18 @@ mod tests {
             "Synced=False VaultUnavailable 30",
         ];
         assert_eq!(shown(&waiting), expected);
+    }
+
+    /// A long message is kept once: a cluster can have many that say the same at length.
+    #[test]
+    fn the_whole_message_is_that_of_ready_and_the_others_have_its_first_line() {
+        let verdict = Verdict::new(Reason::NoIdentity, "nothing opens it\nwanted, any of:\n  age1x");
+        let status = after(&Status::default(), &verdict, Some(1), None, at(10));
+        let message = |name: &str| status.condition(name).unwrap().message.as_str();
+        assert_eq!(message("Ready"), verdict.message);
+        assert_eq!([message("Stalled"), message("Synced")], ["nothing opens it"; 2]);
+        assert_eq!(after(&status, &verdict, Some(1), None, at(20)), status);
+        assert_eq!(news(&status, &verdict, Some(1), &Write::Nothing), None);
     }
 
     #[test]

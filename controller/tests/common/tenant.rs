@@ -29,25 +29,33 @@ impl Tenant {
         Self::with(cluster, cluster.new_namespace(name), own)
     }
 
+    /// With other controllers, in a namespace of their own, for the namespace of another.
+    pub fn beside(other: &Self, name: &str) -> Self {
+        let own = other.cluster.new_namespace(&format!("{name}-own"));
+        let manifest = namespaced_role(&own, &other.namespace);
+        // Each has its binding.
+        let manifest = manifest.replace("sealant-namespaced", &own);
+        other.cluster.kubectl(&["apply", "-f", "-"]).stdin(manifest).run().ok();
+        Self::account(other.cluster, other.namespace.clone(), own)
+    }
+
     fn with(cluster: &'static Cluster, namespace: String, own: String) -> Self {
-        let manifest = fs::read_to_string(deploy().join("base/own-namespace.yaml")).unwrap();
-        let manifest = manifest.replace("sealant-system", &own);
-        cluster.kubectl(&["apply", "-f", "-"]).stdin(manifest).run().ok();
-        let kubeconfig = cluster.kubeconfig_of(&own, "sealant-controller");
-        let tenant = Self { namespace, own, cluster, kubeconfig };
+        let tenant = Self::account(cluster, namespace, own);
         tenant.open(&tenant.namespace);
         tenant
     }
 
+    fn account(cluster: &'static Cluster, namespace: String, own: String) -> Self {
+        let manifest = fs::read_to_string(deploy().join("base/own-namespace.yaml")).unwrap();
+        let manifest = manifest.replace("sealant-system", &own);
+        cluster.kubectl(&["apply", "-f", "-"]).stdin(manifest).run().ok();
+        let kubeconfig = cluster.kubeconfig_of(&own, "sealant-controller");
+        Self { namespace, own, cluster, kubeconfig }
+    }
+
     /// Gives the controllers their rights in a namespace.
     pub fn open(&self, namespace: &str) {
-        let manifest = fs::read_to_string(deploy().join("namespaced/role.yaml")).unwrap();
-        let manifest = manifest
-            .replace("sealant-system", &self.own)
-            .replace("namespace: default", &format!("namespace: {namespace}"))
-            // Two roles of one name, in what can be one namespace here.
-            .replace("name: sealant-controller\n", "name: sealant-namespaced\n")
-            .replace("kind: Role, name: sealant-controller", "kind: Role, name: sealant-namespaced");
+        let manifest = namespaced_role(&self.own, namespace);
         self.cluster.kubectl(&["apply", "-f", "-"]).stdin(manifest).run().ok();
     }
 
@@ -122,4 +130,15 @@ impl Tenant {
             sleep(Duration::from_millis(50));
         }
     }
+}
+
+/// What gives controllers of the namespace `own` their rights in another.
+fn namespaced_role(own: &str, namespace: &str) -> String {
+    let manifest = fs::read_to_string(deploy().join("namespaced/role.yaml")).unwrap();
+    manifest
+        .replace("sealant-system", own)
+        .replace("namespace: default", &format!("namespace: {namespace}"))
+        // Two roles of one name, in what can be one namespace here.
+        .replace("name: sealant-controller\n", "name: sealant-namespaced\n")
+        .replace("kind: Role, name: sealant-controller", "kind: Role, name: sealant-namespaced")
 }

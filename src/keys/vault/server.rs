@@ -26,6 +26,9 @@ use crate::secret::SecretString;
 /// How long a server that was down is left alone.
 const LEFT_ALONE: Duration = Duration::from_secs(10);
 
+/// How many tokens are kept out of what a server says: the last ones, for a controller logs in again and again.
+const MOST_USED: usize = 16;
+
 /// How long nobody tries to log in again who was refused: a server may lock out whoever is wrong too often.
 const REFUSED_FOR: Duration = Duration::from_secs(60);
 
@@ -200,7 +203,11 @@ impl Server {
         match self.new_session(host).await {
             Ok(new) => {
                 let (token, is_ours) = (new.token.clone(), new.is_ours);
-                self.used.lock().unwrap_or_else(PoisonError::into_inner).push(token.clone());
+                let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+                used.push(token.clone());
+                let old = used.len().saturating_sub(MOST_USED);
+                drop(used.drain(..old));
+                drop(used);
                 *login = Login::Done(new);
                 Ok((token, is_ours))
             }

@@ -11,6 +11,9 @@ use crate::source::sealed::resource::{self, SealedSecret};
 /// How many transit keys of one data key, or of a group of it, are tried: each takes requests that others wait for.
 const MOST_TRANSIT_KEYS: usize = 16;
 
+/// How many lines are said of what would open it: there can be thousands of recipients.
+const MOST_LINES: usize = 12;
+
 /// What whoever runs the controller has allowed.
 #[derive(Debug, Clone, Default)]
 pub struct Policy {
@@ -60,7 +63,10 @@ pub fn not_opened(error: &Error) -> Verdict {
     // Which identities and files there are is nothing for all who may read a SealedSecret.
     let details = error.details();
     let is_refused = details.iter().any(|line| line.contains(" is not allowed"));
-    let public = [error.message()].into_iter().chain(error.lines().iter().map(String::as_str));
+    let left_out = error.lines().len().saturating_sub(MOST_LINES);
+    let left_out = (left_out > 0).then(|| format!("  and {left_out} more"));
+    let listed = error.lines().iter().take(MOST_LINES).chain(&left_out).map(String::as_str);
+    let public = [error.message()].into_iter().chain(listed);
     let not_allowed = is_refused.then_some(reason::NOT_ALLOWED);
     let more = (!details.is_empty()).then_some(reason::LOG_SAYS_MORE);
     let lines: Vec<&str> = public.chain(not_allowed).chain(more).collect();
@@ -188,6 +194,10 @@ pub mod tests {
         assert_eq!(said(&closed()), "nothing opens it");
         let wanted = closed().listing(["wanted, any of:".to_owned(), "  age1x".to_owned()]);
         assert_eq!(said(&wanted), "nothing opens it\nwanted, any of:\n  age1x");
+        let recipients = (0..500).map(|index| format!("  age1{index}"));
+        let many = said(&closed().listing(["wanted, any of:".to_owned()].into_iter().chain(recipients)));
+        assert!(many.contains("\n  age110\n  and 489 more"), "{many}");
+        assert!(!many.contains("  age111\n"), "{many}");
         let long = Verdict::new(Reason::NoIdentity, "x".repeat(5000));
         assert_eq!(long.message.len(), 2003);
     }

@@ -214,6 +214,10 @@ fn status_schema() -> Value {
                 "type": "integer", "format": "int64",
                 "description": "The generation that the conditions are about.",
             },
+            "writer": {
+                "type": "integer", "format": "int32",
+                "description": "The number of the rules by which the Secret was made; absent for 1.",
+            },
             "secretResourceVersion": text(64, "The resourceVersion of the Secret when it was last seen to be right."),
             "conditions": {
                 "type": "array",
