@@ -82,7 +82,7 @@ pub const EXIT_CODES: &[(Kind, u8, &str)] = &[
     (Kind::TreePath, 91, "the path into the document leads nowhere"),
     (Kind::EmptyFile, 92, "the file is empty"),
     (Kind::NoFile, 100, "no such file, or a wrong number of arguments"),
-    (Kind::DuplicateOrder, 112, "a key type stands twice in the decryption order"),
+    (Kind::DuplicateOrder, 112, "a key type appears twice in the decryption order"),
     (Kind::NoDataKey, 128, "no identity at hand opens the data key"),
     (Kind::NotModified, 200, "edit: nothing was changed"),
     (Kind::NoEditor, 201, "no editor could be run, or it failed"),
@@ -112,6 +112,7 @@ struct Inner {
     line: Option<usize>,
     advice: Option<String>,
     passing: bool,
+    refused: bool,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -127,6 +128,7 @@ impl Error {
             line: None,
             advice: None,
             passing: false,
+            refused: false,
             source: None,
         }))
     }
@@ -184,6 +186,18 @@ impl Error {
     /// Whether it may pass by itself, so that trying again makes sense.
     pub fn may_pass(&self) -> bool {
         self.0.passing
+    }
+
+    /// Says that the settings of whoever runs the program keep it from a server.
+    #[must_use]
+    pub fn refused(mut self, refused: bool) -> Self {
+        self.0.refused = refused;
+        self
+    }
+
+    /// Whether the settings of whoever runs the program keep it from a server.
+    pub fn is_refused(&self) -> bool {
+        self.0.refused
     }
 
     /// The same error with what caused it.

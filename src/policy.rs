@@ -8,7 +8,7 @@ use std::path::Path;
 use crate::config::{Configs, KeySpec, Policy, Selection};
 use crate::document::{Document, Format, NodeId};
 use crate::error::{Error, Kind, Result};
-use crate::keys::{KeyKind, KeySet, MasterKey, TransitKey};
+use crate::keys::{KeyKind, KeySet, MasterKey, TransitKey, aws_kms, azure_kv};
 use crate::sops::kubernetes;
 
 /// What was asked for apart from the creation rule, by flags or the environment.
@@ -118,13 +118,12 @@ pub fn master_key(spec: &KeySpec) -> Result<MasterKey> {
         KeySpec::HcVault(uri) => MasterKey::Vault(TransitKey::parse(uri)?),
         // sops takes fingerprints as gpg prints them, in groups of four.
         KeySpec::Pgp(fingerprint) => foreign(KeyKind::Pgp, fingerprint.replace(' ', "")),
-        KeySpec::Kms { arn, role: Some(role), .. } => foreign(KeyKind::Kms, format!("{arn}+{role}")),
-        KeySpec::Kms { arn, role: None, .. } => foreign(KeyKind::Kms, arn.clone()),
+        KeySpec::Kms { arn, role, .. } => foreign(KeyKind::Kms, aws_kms::id(arn.clone(), role.clone())),
         KeySpec::GcpKms(resource) => foreign(KeyKind::GcpKms, resource.clone()),
         KeySpec::Hckms(id) => foreign(KeyKind::HcKms, id.clone()),
         KeySpec::AzureKv { vault_url, name, version } => {
             let version = version.as_deref().unwrap_or_default();
-            foreign(KeyKind::AzureKv, format!("{vault_url}/keys/{name}/{version}"))
+            foreign(KeyKind::AzureKv, azure_kv::id(vault_url, name, version))
         }
     })
 }

@@ -215,10 +215,7 @@ fn check_vault(config: Option<&Config>, context: &Context) -> (Vec<Check>, HashM
 fn transit_keys(config: Option<&Config>, context: &Context) -> Vec<TransitKey> {
     let sets = config.into_iter().flat_map(Config::policies).flatten();
     let sets = sets.filter_map(|policy| policy::key_set(&policy).ok().flatten());
-    let keys = sets.flat_map(|set| set.groups.concat()).filter_map(|key| match key {
-        MasterKey::Vault(key) => Some(key),
-        _ => None,
-    });
+    let keys = sets.flat_map(|set| set.groups.concat()).filter_map(|key| key.transit().cloned());
     let keys: Vec<TransitKey> = keys.collect();
     let is_repository = || {
         context
@@ -280,15 +277,12 @@ fn check_rule(
         Ok(keys) => keys?,
         Err(error) => return Some(Check::failed("rule", &error)),
     };
-    let opens = |key: &MasterKey| match key {
-        MasterKey::Age(recipient) => identities.has_one_for(recipient),
-        MasterKey::Vault(key) => access.get(key).is_some_and(|access| access.decrypt),
-        MasterKey::Foreign { .. } => false,
+    let access = |key: &MasterKey| key.transit().and_then(|key| access.get(key));
+    let opens = |key: &MasterKey| {
+        key.recipient().is_some_and(|recipient| identities.has_one_for(recipient))
+            || access(key).is_some_and(|access| access.decrypt)
     };
-    let only_encrypts = |key: &MasterKey| match key {
-        MasterKey::Vault(key) => access.get(key).is_some_and(|access| access.encrypt && !access.decrypt),
-        _ => false,
-    };
+    let only_encrypts = |key: &MasterKey| access(key).is_some_and(|access| access.encrypt && !access.decrypt);
     let open = keys.groups.iter().filter(|group| group.iter().any(opens)).count();
     let required = keys.required();
     let rule = &policy.rule;

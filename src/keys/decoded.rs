@@ -50,7 +50,7 @@ mod tests {
 
     fn decoded(enc: &str) -> Vec<u8> {
         let entry = json!({"fp": "F", "enc": enc}).as_object().cloned().unwrap();
-        WrappedKey::foreign(KeyKind::Pgp, entry).decoded()
+        WrappedKey::read(KeyKind::Pgp, &entry).unwrap().decoded()
     }
 
     #[test]

@@ -1,28 +1,27 @@
 //! The key service: wraps data keys for master keys and unwraps them again, many at a time.
 //!
 //! Every access to a master key goes through here, so that a hundred files cost one reading of each identity source
-//! and each wrapped key is opened once. Owns key groups and the errors that say why a data key did not open. What it
-//! unwrapped it remembers by the SHA-256 of the ciphertext, for as long as it lives: one that outlives a command, or
-//! serves several tenants, has to be thrown away in time by its owner. Work on age keys blocks the thread that polls
-//! it, up to a plugin's or a person's answer: inside a runtime it belongs on a thread for blocking work.
+//! and each wrapped key is opened once. Owns the rounds in which keys are tried; names no kind of master key. What it
+//! unwrapped it remembers by the SHA-256 of the key and the ciphertext, for as long as it lives: one that outlives a
+//! command, or serves several tenants, has to be thrown away in time by its owner. Work on age keys blocks the thread
+//! that polls it, up to a plugin's or a person's answer: inside a runtime it belongs on a thread for blocking work.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
 
 use rayon::prelude::*;
-use serde_json::Map;
 use sha2::{Digest, Sha256};
-use zeroize::Zeroizing;
 
-use super::identities::Wanted;
-use super::vault::{TransitKey, Vault, version_of};
-use super::{Identities, KeyKind, KeySet, MasterKey, WrappedDataKey, WrappedKey, shamir};
+use super::entry::{Fields, set};
+use super::groups::{Opening, Plan, SHARE_LENGTH, Step, new_payloads, threshold};
+use super::kinds::Workers;
+use super::unopened::{Failure, NotOpened};
+#[cfg(feature = "vault")]
+use super::vault::Vault;
+use super::{Identities, KeyKind, KeySet, MasterKey, WrappedDataKey, WrappedKey};
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::secret::{DataKey, SecretBytes};
-
-/// A share is as long as a data key and has its number behind it.
-const SHARE_LENGTH: usize = DataKey::LEN + 1;
 
 /// What is encrypted under a data key, as a whole.
 pub trait Content: Sync {
@@ -42,17 +41,16 @@ pub struct Rekey<'a> {
 /// Wraps and unwraps data keys.
 pub struct KeyService<'h> {
     host: &'h dyn Host,
-    identities: Identities,
-    vault: Option<Vault>,
+    workers: Workers,
     order: Vec<KeyKind>,
     opened: Mutex<HashMap<[u8; 32], SecretBytes>>,
 }
 
 impl<'h> KeyService<'h> {
-    /// A service that asks no Vault server.
+    /// A service that asks no server.
     pub fn new(host: &'h dyn Host, identities: Identities) -> Self {
         let order = KeyKind::DEFAULT_ORDER.to_vec();
-        Self { host, identities, vault: None, order, opened: Mutex::default() }
+        Self { host, workers: Workers::new(identities), order, opened: Mutex::default() }
     }
 
     /// The same service with another order in which the kinds of keys in a group are tried ([`KeyKind::parse_order`]).
@@ -63,9 +61,10 @@ impl<'h> KeyService<'h> {
     }
 
     /// The same service with transit keys of Vault and OpenBao.
+    #[cfg(feature = "vault")]
     #[must_use]
     pub fn with_vault(mut self, vault: Vault) -> Self {
-        self.vault = Some(vault);
+        self.workers.vault = Some(vault);
         self
     }
 
@@ -73,11 +72,8 @@ impl<'h> KeyService<'h> {
     #[cfg(feature = "vault")]
     #[must_use]
     pub fn naming<'k>(mut self, keys: impl IntoIterator<Item = &'k MasterKey>) -> Self {
-        let transit = keys.into_iter().filter_map(|key| match key {
-            MasterKey::Vault(key) => Some(key),
-            _ => None,
-        });
-        self.vault = self.vault.map(|vault| vault.naming(transit));
+        let transit = keys.into_iter().filter_map(MasterKey::transit);
+        self.workers.vault = self.workers.vault.map(|vault| vault.naming(transit));
         self
     }
 
@@ -87,8 +83,14 @@ impl<'h> KeyService<'h> {
     }
 
     /// The transit keys of this service, if it has any.
+    #[cfg(feature = "vault")]
     pub fn vault(&self) -> Option<&Vault> {
-        self.vault.as_ref()
+        self.workers.vault.as_ref()
+    }
+
+    /// The outside as this service sees it.
+    pub fn host(&self) -> &dyn Host {
+        self.host
     }
 
     /// A new data key for each of these sets of master keys, wrapped for every key of the set. With two groups or more
@@ -99,8 +101,7 @@ impl<'h> KeyService<'h> {
         let requests: Vec<_> = data_keys.iter().zip(sets.iter().copied()).collect();
         let wrapped = self.wrap_many(&requests).await;
         let pair = |((data_key, keys), groups): ((DataKey, &&KeySet), Result<_>)| {
-            let threshold = if keys.groups.len() > 1 { keys.required() } else { 0 };
-            Ok((data_key, WrappedDataKey { groups: groups?, threshold }))
+            Ok((data_key, WrappedDataKey { groups: groups?, threshold: threshold(keys) }))
         };
         data_keys.into_iter().zip(sets).zip(wrapped).map(pair).collect()
     }
@@ -128,47 +129,18 @@ impl<'h> KeyService<'h> {
         requests.iter().zip(payloads).map(assemble).collect()
     }
 
-    /// Wraps each payload for its master key: age keys here, transit keys in as few requests as can be.
+    /// Wraps each payload for its master key, in as few requests as each kind allows.
     async fn wrap_payloads(&self, tasks: &[(&MasterKey, &[u8])]) -> Vec<Result<WrappedKey>> {
-        let in_vault: Vec<(&TransitKey, &[u8])> = tasks
-            .iter()
-            .filter_map(|(key, payload)| match key {
-                MasterKey::Vault(key) => Some((key, *payload)),
-                _ => None,
-            })
-            .collect();
-        let here: Vec<Option<Result<String>>> =
-            tasks.par_iter().map(|(key, payload)| self.wrap_here(key, payload)).collect();
-        let mut from_vault = match &self.vault {
-            Some(vault) if !in_vault.is_empty() => vault.encrypt_many(self.host, &in_vault).await,
-            _ => in_vault.iter().map(|(key, _)| Err(no_vault(key))).collect(),
-        }
-        .into_iter();
-        let mut answer =
-            |enc: Option<_>| enc.or_else(|| from_vault.next()).unwrap_or_else(|| Err(no_answer()));
-        let wrapped = |((key, _), enc): (&(&MasterKey, _), Option<_>)| {
-            let enc = answer(enc)?;
-            let mut entry = Map::new();
-            if matches!(key, MasterKey::Vault(_)) {
-                entry.insert("created_at".to_owned(), self.now().into());
+        let answers = self.workers.wrap(self.host, tasks).await;
+        let wrapped = |((key, _), answer): (&(&MasterKey, _), Option<Result<String>>)| {
+            let enc = answer.unwrap_or_else(|| Err(cannot_wrap(key)))?;
+            let mut entry = Fields::new();
+            if key.kind().room().is_dated() {
+                set(&mut entry, CREATED_AT, Some(self.now().into()));
             }
             Ok(WrappedKey { key: (*key).clone(), enc, entry })
         };
-        tasks.iter().zip(here).map(wrapped).collect()
-    }
-
-    /// Wraps for a key that takes no server; `None` for one that does.
-    fn wrap_here(&self, key: &MasterKey, payload: &[u8]) -> Option<Result<String>> {
-        match key {
-            MasterKey::Age(recipient) => Some(recipient.wrap(self.host, payload)),
-            MasterKey::Vault(_) => None,
-            MasterKey::Foreign { kind, .. } => {
-                let error = Error::new(Kind::Other, format!("cannot wrap a data key for {key}"));
-                Some(Err(error.advise(format!(
-                    "Sealant does not speak {kind}: use age recipients, or sops for this file"
-                ))))
-            }
-        }
+        tasks.iter().zip(answers).map(wrapped).collect()
     }
 
     /// The time as files have it.
@@ -201,95 +173,36 @@ impl<'h> KeyService<'h> {
         plans.into_iter().map(carry_out).collect()
     }
 
-    /// What of a data key's wrappings stays, and which are missing.
     fn plan<'a>(&self, &Rekey { data_key, content, wrapped, keys }: &Rekey<'a>) -> Result<Plan<'a>> {
-        let (kept, payloads, threshold) = match self.payloads(data_key, wrapped, keys)? {
-            // A number that nothing is shared out by is put right; none at all means every group.
-            Some(payloads) if wrapped.groups.len() > 1 && wrapped.threshold > 0 => {
-                (&wrapped.groups[..], payloads, wrapped.required())
-            }
-            Some(payloads) => (&wrapped.groups[..], payloads, wrapped.threshold),
-            None => {
-                let threshold = if keys.groups.len() > 1 { keys.required() } else { 0 };
-                (&[][..], new_payloads(data_key, keys)?, threshold)
-            }
-        };
-        let mut plan = Plan { groups: Vec::new(), threshold, missing: Vec::new() };
-        for (index, (new, payload)) in keys.groups.iter().zip(payloads).enumerate() {
-            let mut group: Vec<WrappedKey> = Vec::new();
-            for kept in kept.get(index).into_iter().flatten().filter(|kept| new.contains(&kept.key)) {
-                if !group.iter().any(|known| known.key == kept.key) {
-                    group.push(kept.clone());
-                }
-            }
-            let mut missing: Vec<&MasterKey> = Vec::new();
-            for key in new {
-                if !missing.contains(&key) && !group.iter().any(|known| known.key == *key) {
-                    missing.push(key);
-                }
-            }
-            plan.missing.extend(missing.into_iter().map(|key| (index, key, payload.clone())));
-            plan.groups.push(group);
-        }
+        let shares: Vec<_> =
+            wrapped.groups.iter().map(|group| self.remembered(group, SHARE_LENGTH)).collect();
+        let plan = Plan::new(data_key, wrapped, keys, &shares)?;
         if !plan.missing.is_empty() {
             content.verify(data_key)?;
         }
         Ok(plan)
     }
 
-    /// What each group's keys have wrapped; `None` when it has to be split anew.
-    fn payloads(
-        &self,
-        data_key: &DataKey,
-        wrapped: &WrappedDataKey,
-        keys: &KeySet,
-    ) -> Result<Option<Vec<SecretBytes>>> {
-        if !wrapped.is_shared_as(keys) {
-            return Ok(None);
-        }
-        if wrapped.groups.len() == 1 {
-            return Ok(Some(vec![Zeroizing::new(data_key.as_bytes().to_vec())]));
-        }
-        let opened = wrapped.groups.iter().map(|group| self.remembered(group, SHARE_LENGTH));
-        let known: Vec<(usize, SecretBytes)> =
-            opened.enumerate().filter_map(|(index, share)| Some((index, share?))).collect();
-        // Others may number their shares otherwise than by the groups; then nobody can tell what the others are.
-        let is_numbered = |(index, share): &(usize, SecretBytes)| {
-            share.last().is_some_and(|x| usize::from(*x) == index + 1)
-        };
-        if known.len() < wrapped.required() || !known.iter().all(is_numbered) {
-            return Ok(None);
-        }
-        let shares: Vec<_> = known.into_iter().map(|(_, share)| share).take(wrapped.required()).collect();
-        let last_x = u8::try_from(wrapped.groups.len()).unwrap_or(u8::MAX);
-        (1..=last_x).map(|x| shamir::share_at(&shares, x)).collect::<Result<_>>().map(Some)
-    }
-
-    /// Moves what transit keys have wrapped to the newest versions of these keys, without learning any data key; what
-    /// other keys have wrapped stays. `None` for a data key of which nothing changes. The results stand in the order
-    /// of the requests.
+    /// Moves what older versions of master keys have wrapped to their newest versions, without learning any data key;
+    /// what is wrapped by keys without versions stays. `None` for a data key of which nothing changes. The results are in
+    /// the order of the requests.
     pub async fn rewrap_many(&self, requests: &[&WrappedDataKey]) -> Vec<Result<Option<WrappedDataKey>>> {
-        let in_vault: Vec<(&TransitKey, &str)> =
-            requests.iter().flat_map(|wrapped| wrapped.groups.iter().flatten()).filter_map(transit).collect();
-        let mut answers = match &self.vault {
-            Some(vault) if !in_vault.is_empty() => vault.rewrap_many(self.host, &in_vault).await,
-            _ => in_vault.iter().map(|(key, _)| Err(no_vault(key))).collect(),
-        }
-        .into_iter();
+        let keys: Vec<&WrappedKey> =
+            requests.iter().flat_map(|wrapped| wrapped.groups.iter().flatten()).collect();
+        let mut answers = self.workers.rewrap(self.host, &keys).await.into_iter();
         let rewrapped = |wrapped: &&WrappedDataKey| {
             let mut wrapped = (*wrapped).clone();
             let (mut changed, mut failed) = (false, None);
-            for key in
-                wrapped.groups.iter_mut().flatten().filter(|key| matches!(key.key, MasterKey::Vault(_)))
-            {
-                match answers.next().unwrap_or_else(|| Err(no_answer())) {
-                    Ok(enc) if version_of(&enc) > version_of(&key.enc) => {
+            for (key, answer) in wrapped.groups.iter_mut().flatten().zip(answers.by_ref()) {
+                match answer {
+                    Some(Ok(Some(enc))) => {
                         changed = true;
                         key.enc = enc;
-                        key.entry.insert("created_at".to_owned(), self.now().into());
+                        set(&mut key.entry, CREATED_AT, Some(self.now().into()));
                     }
-                    Ok(_) => {}
-                    Err(error) => failed = failed.or(Some(error)),
+                    Some(Err(error)) => failed = failed.or(Some(error)),
+                    None if key.key.is_supported() => failed = failed.or(Some(nobody_asks(&key.key))),
+                    Some(Ok(None)) | None => {}
                 }
             }
             match failed {
@@ -300,7 +213,7 @@ impl<'h> KeyService<'h> {
         requests.iter().map(rewrapped).collect()
     }
 
-    /// Unwraps each data key with whatever opens it. The results stand in the order of the requests.
+    /// Unwraps each data key with whatever opens it. The results are in the order of the requests.
     pub async fn unwrap_many(&self, requests: &[&WrappedDataKey]) -> Vec<Result<DataKey>> {
         // The second of two equal requests waits for the first, and then finds what it needs in the cache.
         let mut seen = HashSet::new();
@@ -328,98 +241,67 @@ impl<'h> KeyService<'h> {
             if steps.is_empty() {
                 break;
             }
-            let answers = self.take_steps(&steps).await;
+            let answers = self.take_steps(&steps.iter().map(|(.., step)| step).collect::<Vec<_>>()).await;
             for ((index, group, _), answer) in steps.iter().zip(answers) {
-                openings[*index].groups[*group].record(answer);
+                openings[*index].record(*group, answer);
             }
         }
         openings.iter().map(|opening| self.data_key_of(opening)).collect()
     }
 
-    async fn take_steps(&self, steps: &[(usize, usize, Step<'_>)]) -> Vec<Result<SecretBytes, Vec<Failure>>> {
-        let mut in_vault = Vec::new();
-        let here: Vec<Option<_>> = steps
-            .par_iter()
-            .map(|(_, _, step)| match self.remembered(step.group, step.length) {
-                Some(payload) => Some(Ok(payload)),
-                None if step.transit.is_none() => Some(self.open_age(step.group, step.length)),
-                None => None,
-            })
-            .collect();
-        for ((_, _, step), _) in steps.iter().zip(&here).filter(|(_, here)| here.is_none()) {
-            in_vault.extend(step.transit.map(|(key, enc)| (key, enc, step.length)));
+    async fn take_steps(&self, steps: &[&Step<'_>]) -> Vec<Result<SecretBytes, Vec<Failure>>> {
+        let known: Vec<_> = steps.par_iter().map(|step| self.remembered(step.group, step.length)).collect();
+        let mut results: Vec<_> = known.into_iter().map(|known| known.ok_or_else(Vec::new)).collect();
+        let closed: Vec<usize> = (0..steps.len()).filter(|at| results[*at].is_err()).collect();
+        let open: Vec<&Step> = closed.iter().map(|at| steps[*at]).collect();
+        let answers = self.workers.open(self.host, &open).await;
+        for ((at, step), answer) in closed.into_iter().zip(open).zip(answers) {
+            let nobody = || Err(step.keys.iter().map(|key| Failure::from(&nobody_asks(&key.key))).collect());
+            results[at] = answer.unwrap_or_else(nobody).and_then(|opened| self.checked(step, opened));
         }
-        let mut from_vault = self.open_in_vault(&in_vault).await.into_iter();
-        let answer = |here: Option<_>| here.or_else(|| from_vault.next()).unwrap_or_else(|| Err(Vec::new()));
-        here.into_iter().map(answer).collect()
+        results
     }
 
-    fn open_age(&self, group: &[WrappedKey], length: usize) -> Result<SecretBytes, Vec<Failure>> {
-        let wanted: Vec<Wanted> = group
-            .iter()
-            .filter_map(|wrapped| match &wrapped.key {
-                MasterKey::Age(recipient) => Some(Wanted { recipient, enc: &wrapped.enc }),
-                _ => None,
-            })
-            .collect();
-        let opened = self.identities.open(self.host, &wanted, length);
-        let (index, payload) =
-            opened.map_err(|problems| problems.into_iter().map(Failure::from).collect::<Vec<_>>())?;
-        self.remember(wanted[index].enc, &payload);
+    /// What a key of a step has opened, if it is as long as it has to be.
+    fn checked(
+        &self,
+        step: &Step,
+        (index, payload): (usize, SecretBytes),
+    ) -> Result<SecretBytes, Vec<Failure>> {
+        let wrapped = step.keys[index];
+        if payload.len() != step.length {
+            let (key, found, length) = (&wrapped.key, payload.len(), step.length);
+            let problem = format!("{key}: what it wrapped has {found} bytes instead of {length}");
+            return Err(vec![Failure::from(problem)]);
+        }
+        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        opened.insert(print(wrapped), payload.clone());
         Ok(payload)
     }
 
-    async fn open_in_vault(
-        &self,
-        wanted: &[(&TransitKey, &str, usize)],
-    ) -> Vec<Result<SecretBytes, Vec<Failure>>> {
-        let requests: Vec<_> = wanted.iter().map(|(key, enc, _)| (*key, *enc)).collect();
-        let answers = match &self.vault {
-            Some(vault) if !requests.is_empty() => vault.decrypt_many(self.host, &requests).await,
-            _ => requests.iter().map(|(key, _)| Err(no_vault(key))).collect(),
-        };
-        let open = |(&(key, enc, length), answer): (&(&TransitKey, &str, usize), Result<SecretBytes>)| {
-            let payload = answer.map_err(|error| vec![Failure::from(&error)])?;
-            if payload.len() != length {
-                let found = payload.len();
-                return Err(vec![Failure::from(format!(
-                    "{key}: what it wrapped has {found} bytes instead of {length}"
-                ))]);
-            }
-            self.remember(enc, &payload);
-            Ok(payload)
-        };
-        wanted.iter().zip(answers).map(open).collect()
-    }
-
-    fn remember(&self, enc: &str, payload: &SecretBytes) {
-        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
-        opened.insert(Sha256::digest(enc).into(), payload.clone());
-    }
-
     fn data_key_of(&self, opening: &Opening) -> Result<DataKey> {
-        let payloads: Vec<&SecretBytes> =
-            opening.groups.iter().filter_map(|group| group.payload.as_ref()).collect();
-        if payloads.len() < opening.needed {
-            return Err(self.no_data_key(opening, payloads.len()));
+        let wrapped = opening.wrapped;
+        if wrapped.groups.iter().all(Vec::is_empty) {
+            return Err(Error::new(Kind::NoDataKey, "no master key is named that could open the data key"));
         }
-        let bytes = match &payloads[..] {
-            [whole] if opening.needed == 1 => (*whole).clone(),
-            shares => shamir::combine(&shares.iter().map(|share| (*share).clone()).collect::<Vec<_>>())?,
+        if opening.opened() >= opening.needed {
+            return opening.data_key();
+        }
+        let has = |kind| wrapped.groups.iter().flatten().any(|wrapped| wrapped.key.kind() == kind);
+        let not_opened = NotOpened {
+            wrapped,
+            opened: opening.opened(),
+            needed: opening.needed,
+            closed: opening.closed(),
+            searched: self.workers.searched(has),
         };
-        DataKey::from_slice(&bytes).ok_or_else(|| {
-            let found = bytes.len();
-            Error::new(Kind::NoDataKey, format!("the data key has {found} bytes instead of {}", DataKey::LEN))
-        })
+        Err(not_opened.into_error())
     }
 
     fn remembered(&self, group: &[WrappedKey], length: usize) -> Option<SecretBytes> {
         let opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
-        group
-            .iter()
-            .filter_map(|wrapped| opened.get(&<[u8; 32]>::from(Sha256::digest(&wrapped.enc))))
-            .find(|payload| payload.len() == length)
-            .cloned()
+        let mut known = group.iter().filter_map(|wrapped| opened.get(&print(wrapped)));
+        known.find(|payload| payload.len() == length).cloned()
     }
 
     /// The master keys of these data keys that this service has opened something with.
@@ -427,228 +309,47 @@ impl<'h> KeyService<'h> {
         let opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
         let mut names: Vec<String> = Vec::new();
         for key in wrapped.into_iter().flat_map(|wrapped| wrapped.groups.iter().flatten()) {
-            let is_open = opened.contains_key(&<[u8; 32]>::from(Sha256::digest(&key.enc)));
-            if is_open && !names.contains(&key.key.to_string()) {
+            if opened.contains_key(&print(key)) && !names.contains(&key.key.to_string()) {
                 names.push(key.key.to_string());
             }
         }
         names
     }
+}
 
-    /// The outside as this service sees it.
-    pub fn host(&self) -> &dyn Host {
-        self.host
+/// When a data key was wrapped.
+const CREATED_AT: &str = "created_at";
+
+/// What a wrapped key is remembered by.
+fn print(wrapped: &WrappedKey) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    for text in [wrapped.key.kind().name(), &wrapped.key.to_string(), &wrapped.enc] {
+        hash.update((text.len() as u64).to_be_bytes());
+        hash.update(text);
     }
+    hash.finalize().into()
+}
 
-    /// Says what would have opened the data key, where identities were looked for, and what was found there.
-    fn no_data_key(&self, opening: &Opening, opened: usize) -> Error {
-        let wrapped = opening.wrapped;
-        if wrapped.groups.iter().all(Vec::is_empty) {
-            return Error::new(Kind::NoDataKey, "no master key is named that could open the data key");
-        }
-        let shared = wrapped.groups.len() > 1;
-        let message = if shared {
-            let (groups, needed) = (wrapped.groups.len(), opening.needed);
-            format!("{opened} of {groups} key groups could be opened, and it takes {needed}")
-        } else {
-            "no identity at hand opens the data key".to_owned()
-        };
-        let (mut wanted, mut details) = (Vec::new(), Vec::new());
-        let add = |to: &mut Vec<String>, title: &str, lines: Vec<String>| {
-            if !lines.is_empty() {
-                to.push(title.to_owned());
-                to.extend(lines.iter().map(|line| format!("  {line}")));
-            }
-        };
-        let closed: Vec<(usize, &Group)> =
-            opening.groups.iter().enumerate().filter(|(_, group)| group.payload.is_none()).collect();
-        for (index, _) in &closed {
-            let title =
-                if shared { format!("group {} wants any of:", index + 1) } else { "wanted, any of:".into() };
-            add(&mut wanted, &title, wrapped.groups[*index].iter().map(|wrapped| wrapped.wanted()).collect());
-        }
-        let mut failures: Vec<&Failure> = Vec::new();
-        for failure in closed.iter().flat_map(|(_, group)| &group.failures) {
-            if !failures.contains(&failure) {
-                failures.push(failure);
-            }
-        }
-        let problems = failures.iter().map(|failure| failure.problem.clone()).collect();
-        add(&mut details, "what went wrong:", problems);
-        let has =
-            |test: fn(&MasterKey) -> bool| wrapped.groups.iter().flatten().any(|wrapped| test(&wrapped.key));
-        let speaks_age = has(|key| matches!(key, MasterKey::Age(_)));
-        let speaks_vault = has(|key| matches!(key, MasterKey::Vault(_)));
-        if speaks_age {
-            add(&mut details, "looked for identities in:", self.identities.report());
-        }
-
-        let of_vault = failures.iter().find_map(|failure| failure.advice.clone());
-        let advice = match of_vault {
-            Some(advice) => advice,
-            None if !speaks_age && speaks_vault => "put right what is said above".to_owned(),
-            None if !speaks_age => {
-                "use sops for this file, or have sops add an age recipient to it with `sops updatekeys`"
-                    .to_owned()
-            }
-            None if self.identities.found_any() => {
-                "use an identity of one of the recipients, or have somebody who can open the file add your \
-                 recipient and run `sealant updatekeys`"
-                    .to_owned()
-            }
-            None if self.identities.any_failed() => {
-                "put right what is said about the sources above".to_owned()
-            }
-            None => {
-                "name your identity file with --identity or SOPS_AGE_KEY_FILE; `sealant keygen` makes one"
-                    .to_owned()
-            }
-        };
-        let passing = failures.iter().any(|failure| failure.passing);
-        let error = Error::new(Kind::NoDataKey, message).listing(wanted).detailing(details);
-        error.advise(advice).passing(passing)
+fn cannot_wrap(key: &MasterKey) -> Error {
+    if key.is_supported() {
+        return nobody_asks(key);
     }
+    let kind = key.kind();
+    Error::new(Kind::Other, format!("cannot wrap a data key for {key}"))
+        .advise(format!("Sealant does not speak {kind}: use age recipients, or sops for this file"))
 }
 
-/// What of a data key's wrappings stays, and what is missing: for which group, for whom, of what.
-struct Plan<'a> {
-    groups: Vec<Vec<WrappedKey>>,
-    threshold: usize,
-    missing: Vec<(usize, &'a MasterKey, SecretBytes)>,
+/// An error for a key of a kind that this service was made without.
+fn nobody_asks(key: &MasterKey) -> Error {
+    Error::new(Kind::NoDataKey, format!("{key}: no server is asked here"))
 }
 
-/// A data key that is being opened.
-struct Opening<'a> {
-    wrapped: &'a WrappedDataKey,
-    /// How many groups have to be opened.
-    needed: usize,
-    groups: Vec<Group<'a>>,
-}
-
-/// A group of which one key has to open its payload.
-struct Group<'a> {
-    steps: VecDeque<Step<'a>>,
-    payload: Option<SecretBytes>,
-    failures: Vec<Failure>,
-}
-
-/// One try: with the age identities at hand, or with one transit key.
-struct Step<'a> {
-    group: &'a [WrappedKey],
-    /// Of the payload, in bytes.
-    length: usize,
-    transit: Option<(&'a TransitKey, &'a str)>,
-}
-
-/// Why a try failed, and what to do about it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Failure {
-    problem: String,
-    advice: Option<String>,
-    passing: bool,
-}
-
-impl From<String> for Failure {
-    fn from(problem: String) -> Self {
-        Self { problem, advice: None, passing: false }
-    }
-}
-
-impl From<&Error> for Failure {
-    fn from(error: &Error) -> Self {
-        Self {
-            problem: error.message().to_owned(),
-            advice: error.advice().map(str::to_owned),
-            passing: error.may_pass(),
-        }
-    }
-}
-
-impl<'a> Opening<'a> {
-    fn new(wrapped: &'a WrappedDataKey, order: &[KeyKind]) -> Self {
-        let (length, needed) = match wrapped.groups.len() {
-            1 => (DataKey::LEN, 1),
-            _ => (SHARE_LENGTH, wrapped.required()),
-        };
-        let groups = wrapped.groups.iter().map(|group| Group::new(group, length, order)).collect();
-        Self { wrapped, needed, groups }
-    }
-
-    /// What to try next for the first groups of which an answer is still needed.
-    fn next_steps(&mut self) -> Vec<(usize, Step<'a>)> {
-        let opened = self.groups.iter().filter(|group| group.payload.is_some()).count();
-        let closed = self.groups.iter_mut().enumerate().filter(|(_, group)| group.payload.is_none());
-        let next = closed.filter_map(|(index, group)| Some((index, group.steps.pop_front()?)));
-        next.take(self.needed.saturating_sub(opened)).collect()
-    }
-}
-
-impl<'a> Group<'a> {
-    fn new(group: &'a [WrappedKey], length: usize, order: &[KeyKind]) -> Self {
-        let mut kinds: Vec<KeyKind> = Vec::new();
-        for wrapped in group {
-            if !kinds.contains(&wrapped.key.kind()) {
-                kinds.push(wrapped.key.kind());
-            }
-        }
-        kinds.sort_by_key(|kind| order.iter().position(|named| named == kind).unwrap_or(order.len()));
-        let mut steps = VecDeque::new();
-        for kind in kinds {
-            match kind {
-                KeyKind::Age => steps.push_back(Step { group, length, transit: None }),
-                KeyKind::HcVault => {
-                    let keys = group.iter().filter_map(transit);
-                    steps.extend(keys.map(|transit| Step { group, length, transit: Some(transit) }));
-                }
-                _ => {}
-            }
-        }
-        Self { steps, payload: None, failures: Vec::new() }
-    }
-
-    fn record(&mut self, answer: Result<SecretBytes, Vec<Failure>>) {
-        match answer {
-            Ok(payload) => self.payload = Some(payload),
-            Err(failures) => self.failures.extend(failures),
-        }
-    }
-}
-
-/// A new data key's share for each group, or the whole of it for the only one.
-fn new_payloads(data_key: &DataKey, keys: &KeySet) -> Result<Vec<SecretBytes>> {
-    if keys.groups.is_empty() || keys.groups.iter().any(Vec::is_empty) {
-        return Err(Error::new(Kind::Other, "empty key group provided: nobody could open the data key")
-            .advise("name who shall: give a recipient with --age, or add a creation rule to .sops.yaml"));
-    }
-    match keys.groups.len() {
-        1 => Ok(vec![Zeroizing::new(data_key.as_bytes().to_vec())]),
-        groups => shamir::split(data_key.as_bytes(), groups, keys.required()),
-    }
-}
-
-fn transit(wrapped: &WrappedKey) -> Option<(&TransitKey, &str)> {
-    match &wrapped.key {
-        MasterKey::Vault(key) => Some((key, &wrapped.enc)),
-        _ => None,
-    }
-}
-
-fn no_vault(key: &TransitKey) -> Error {
-    Error::new(Kind::NoDataKey, format!("{key}: no Vault server is asked here"))
-}
-
-fn no_answer() -> Error {
-    Error::new(Kind::NoDataKey, "the key service gave no answer")
-}
-
-/// Equal for requests that hold the same ciphertexts in the same groups.
+/// Equal for requests that hold the same wrapped keys in the same groups.
 fn fingerprint(wrapped: &WrappedDataKey) -> [u8; 32] {
     let mut hash = Sha256::new().chain_update(wrapped.threshold.to_be_bytes());
     for group in &wrapped.groups {
         hash.update(group.len().to_be_bytes());
-        for wrapped in group {
-            hash.update(Sha256::digest(&wrapped.enc));
-        }
+        group.iter().for_each(|wrapped| hash.update(print(wrapped)));
     }
     hash.finalize().into()
 }
@@ -657,20 +358,20 @@ fn fingerprint(wrapped: &WrappedDataKey) -> [u8; 32] {
 mod tests {
     use pollster::block_on;
 
-    use super::super::fake_host::FakeHost;
     use super::super::{KeyKind, Recipient};
     use super::*;
+    use crate::keys::fake_host::FakeHost;
 
     const PGP: &str = "85D77543B3D624B63CEA9E6DBC17301B491B3F21";
 
     fn pair() -> (String, MasterKey) {
-        let pair = super::super::fake_host::pair();
+        let pair = crate::keys::fake_host::pair();
         (pair.secret, MasterKey::Age(pair.recipient))
     }
 
     fn pgp() -> WrappedKey {
         let entry = serde_json::json!({"fp": PGP, "enc": "-----BEGIN PGP MESSAGE-----"});
-        WrappedKey::foreign(KeyKind::Pgp, entry.as_object().cloned().unwrap())
+        WrappedKey::read(KeyKind::Pgp, entry.as_object().unwrap()).unwrap()
     }
 
     fn service<'h>(host: &'h FakeHost) -> KeyService<'h> {
@@ -724,7 +425,7 @@ mod tests {
         let host = FakeHost::default().env("SOPS_AGE_KEY", secret);
         let mut service = service(&host);
         assert_eq!(unwrap(&service, &wrapped).unwrap(), data_key);
-        service.identities = Identities::none();
+        service.workers.age = Identities::none();
         assert_eq!(unwrap(&service, &wrapped).unwrap(), data_key);
     }
 

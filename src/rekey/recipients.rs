@@ -157,7 +157,7 @@ fn refuse_strangers(groups: &[Vec<MasterKey>], rule: &KeySet, allowed: &[String]
 }
 
 fn refuse_foreign(groups: &[Vec<MasterKey>]) -> Result<()> {
-    let Some(key) = groups.iter().flatten().find(|key| matches!(key, MasterKey::Foreign { .. })) else {
+    let Some(key) = groups.iter().flatten().find(|key| !key.is_supported()) else {
         return Ok(());
     };
     let flag = key.kind().flag();
@@ -179,7 +179,7 @@ pub fn refuse_new_foreign(current: &WrappedDataKey, rule: &KeySet, new_data_key:
     let before = names(current);
     for (index, group) in rule.groups.iter().enumerate() {
         let stays = |key: &MasterKey| keeps && before.get(index).is_some_and(|old| old.contains(key));
-        if let Some(key) = group.iter().find(|key| matches!(key, MasterKey::Foreign { .. }) && !stays(key)) {
+        if let Some(key) = group.iter().find(|key| !key.is_supported() && !stays(key)) {
             return Err(Error::new(
                 Kind::Other,
                 format!("the data key cannot be wrapped for {key}, which the creation rule names"),

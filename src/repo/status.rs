@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::error::Result;
 use crate::keys::vault::KeyVersions;
-use crate::keys::{KeyKind, MasterKey, TransitKey, WrappedDataKey, version_of};
+use crate::keys::{KeyKind, TransitKey, WrappedDataKey, version_of};
 
 /// What the servers say of transit keys.
 pub type Versions = HashMap<TransitKey, Option<KeyVersions>>;
@@ -53,10 +53,7 @@ fn as_name<S: serde::Serializer>(kind: &KeyKind, serializer: S) -> Result<S::Ok,
 
 /// The transit keys of a file.
 pub fn transit_keys(wrapped: &WrappedDataKey) -> impl Iterator<Item = &TransitKey> {
-    wrapped.groups.iter().flatten().filter_map(|wrapped| match &wrapped.key {
-        MasterKey::Vault(key) => Some(key),
-        _ => None,
-    })
+    wrapped.groups.iter().flatten().filter_map(|wrapped| wrapped.key.transit())
 }
 
 /// How each master key of a file stands; one that wraps several of its data keys, as the worst of them.
@@ -79,15 +76,13 @@ fn of_data_key(wrapped: &WrappedDataKey, versions: &Versions) -> Vec<KeyStatus> 
     let groups = wrapped.groups.iter().enumerate();
     let keys = groups.flat_map(|(index, group)| group.iter().map(move |wrapped| (index + 1, wrapped)));
     keys.map(|(group, wrapped)| {
-        let versions = match &wrapped.key {
-            MasterKey::Vault(key) => versions.get(key).copied().flatten(),
-            _ => None,
-        };
+        let transit = wrapped.key.transit();
+        let versions = transit.and_then(|key| versions.get(key).copied().flatten());
         let version = version_of(&wrapped.enc);
-        let state = match (&wrapped.key, version, versions) {
-            (MasterKey::Vault(_), Some(version), Some(versions)) => state(version, versions),
-            (MasterKey::Vault(_), ..) => State::Unknown,
-            _ => State::Current,
+        let state = match (transit, version, versions) {
+            (Some(_), Some(version), Some(versions)) => state(version, versions),
+            (Some(_), ..) => State::Unknown,
+            (None, ..) => State::Current,
         };
         let id = wrapped.key.id().to_owned();
         KeyStatus { group, kind: wrapped.key.kind(), id, name: None, version, versions, state }

@@ -261,7 +261,7 @@ mod tests {
             let entry =
                 serde_json::json!({"vault_address": address, "engine_path": engine, "key_name": "shop"});
             let serde_json::Value::Object(entry) = entry else { unreachable!() };
-            WrappedKey::foreign(KeyKind::HcVault, entry).key
+            WrappedKey::read(KeyKind::HcVault, &entry).unwrap().key
         };
         let vault = MasterKey::Vault(TransitKey::new("https://vault:8200", None, "transit", "shop").unwrap());
         for asked in [

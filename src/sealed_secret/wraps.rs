@@ -100,7 +100,7 @@ fn refuse(key: &MasterKey) -> Error {
 
 /// An error when a SealedSecret cannot be for one of these master keys.
 pub fn refuse_foreign(keys: &KeySet) -> Result<()> {
-    let foreign = |key: &&MasterKey| matches!(key, MasterKey::Foreign { .. });
+    let foreign = |key: &&MasterKey| !key.is_supported();
     keys.groups.iter().flatten().find(foreign).map_or(Ok(()), |key| Err(refuse(key)))
 }
 

@@ -7,8 +7,8 @@ use serde_json::{Map, Value as Data};
 
 use crate::config::{Selection, SelectionKind};
 use crate::document::{Document, Format, NodeId, NodeKind};
-use crate::error::{Error, Kind, Result};
-use crate::keys::{KeyKind, MasterKey, Recipient, TransitKey, WrappedDataKey, WrappedKey};
+use crate::error::Result;
+use crate::keys::{KeyKind, WrappedDataKey, WrappedKey, get, set, text, unusable};
 
 /// The version that is written into new files: the newest sops whose format this is.
 pub const SOPS_VERSION: &str = "3.13.3";
@@ -31,7 +31,6 @@ impl Kept {
 
 const KEY_GROUPS: &str = "key_groups";
 const THRESHOLD: &str = "shamir_threshold";
-const KMS: &str = "kms";
 
 /// What the metadata of a document says.
 #[derive(Debug, Clone)]
@@ -89,7 +88,7 @@ impl Metadata {
 
     /// Reads a block as [`crate::document::Document::metadata`] gives it.
     pub fn from_data(data: &Data) -> Result<Self> {
-        let block = data.as_object().cloned().ok_or_else(|| invalid("it is not a map"))?;
+        let block = data.as_object().cloned().ok_or_else(|| unusable("it is not a map"))?;
         let version = text(&block, "version")?.unwrap_or_default();
         check_version(&version)?;
         let last_modified = text(&block, "lastmodified")?.unwrap_or_default();
@@ -109,7 +108,7 @@ impl Metadata {
 
     /// Whether a block says that a file is encrypted: with a version and a MAC, as sops decides it.
     pub fn is_complete(data: &Data) -> Result<bool> {
-        let Some(block) = data.as_object() else { return Err(invalid("it is not a map")) };
+        let Some(block) = data.as_object() else { return Err(unusable("it is not a map")) };
         for name in ["version", "mac"] {
             if text(block, name)?.unwrap_or_default().is_empty() {
                 return Ok(false);
@@ -179,19 +178,6 @@ const FIELDS: [&str; 8] = [
     Kept::Aliases.name(),
 ];
 
-/// The fields of an entry of each kind of master key.
-fn fields_of(kind: KeyKind) -> &'static [&'static str] {
-    match kind {
-        KeyKind::Age => &["recipient", "enc"],
-        KeyKind::Pgp => &["created_at", "enc", "fp"],
-        KeyKind::Kms => &["arn", "role", "context", "created_at", "enc", "aws_profile"],
-        KeyKind::GcpKms => &["resource_id", "created_at", "enc"],
-        KeyKind::AzureKv => &["vault_url", "name", "version", "created_at", "enc"],
-        KeyKind::HcVault => &["vault_address", "engine_path", "key_name", "created_at", "enc"],
-        KeyKind::HcKms => &["key_id", "created_at", "enc"],
-    }
-}
-
 /// Whether a scalar of a document's metadata is a field that sops or Sealant knows.
 pub(super) fn is_known(document: &dyn Document, node: NodeId) -> bool {
     let names = names_to(document, node);
@@ -204,10 +190,12 @@ pub(super) fn is_known(document: &dyn Document, node: NodeId) -> bool {
 }
 
 fn is_field_of_key(names: &[&str]) -> bool {
-    let kind = |name: &str| KINDS.into_iter().find(|kind| kind.name() == name);
+    let has =
+        |kind: &str, field| KeyKind::from_name(kind).is_some_and(|kind| kind.names().fields.contains(&field));
     match names {
-        [KMS, "context", _] => true,
-        [name, field] => kind(name).is_some_and(|kind| fields_of(kind).contains(field)),
+        [kind, field] => has(kind, field),
+        // A map, of which each entry is a field of its own in flat formats.
+        [kind, field @ "context", _] => has(kind, field),
         _ => false,
     }
 }
@@ -244,46 +232,6 @@ fn flat_names(key: &str) -> Vec<String> {
     key.split("__map_").map(without_position).collect()
 }
 
-fn invalid(message: impl std::fmt::Display) -> Error {
-    Error::new(Kind::Other, format!("the sops metadata cannot be used: {message}"))
-}
-
-/// The entry with this name, in whatever case (sops decodes so).
-fn get<'a>(block: &'a Map<String, Data>, name: &str) -> Option<&'a Data> {
-    let found = block
-        .get(name)
-        .or_else(|| block.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, v)| v));
-    found.filter(|data| !data.is_null())
-}
-
-fn set(block: &mut Map<String, Data>, name: &str, data: Option<Data>) {
-    // The one that `get` reads.
-    let alike = || block.keys().find(|key| key.eq_ignore_ascii_case(name)).cloned();
-    let name = Some(name.to_owned())
-        .filter(|name| block.contains_key(name))
-        .or_else(alike)
-        .unwrap_or_else(|| name.to_owned());
-    match data {
-        Some(data) => {
-            if block.get(&name) != Some(&data) {
-                block.insert(name, data);
-            }
-        }
-        None => _ = block.shift_remove(&name),
-    }
-}
-
-/// A text, or what sops takes for one.
-fn text(block: &Map<String, Data>, name: &str) -> Result<Option<String>> {
-    match get(block, name) {
-        None => Ok(None),
-        Some(Data::String(text)) => Ok(Some(text.clone())),
-        Some(Data::Bool(bool)) => Ok(Some(u8::from(*bool).to_string())),
-        Some(Data::Number(number)) => Ok(Some(number.to_string())),
-        Some(_) => Err(invalid(format!("`{name}` is not a text"))),
-    }
-}
-
 fn flag(block: &Map<String, Data>, name: &str) -> Result<bool> {
     match get(block, name) {
         None => Ok(false),
@@ -292,9 +240,9 @@ fn flag(block: &Map<String, Data>, name: &str) -> Result<bool> {
         Some(Data::String(text)) => match text.as_str() {
             "1" | "t" | "T" | "TRUE" | "true" | "True" => Ok(true),
             "" | "0" | "f" | "F" | "FALSE" | "false" | "False" => Ok(false),
-            _ => Err(invalid(format!("`{name}` is neither true nor false"))),
+            _ => Err(unusable(format!("`{name}` is neither true nor false"))),
         },
-        Some(_) => Err(invalid(format!("`{name}` is neither true nor false"))),
+        Some(_) => Err(unusable(format!("`{name}` is neither true nor false"))),
     }
 }
 
@@ -313,13 +261,13 @@ fn number(block: &Map<String, Data>, name: &str) -> Result<usize> {
     };
     parsed
         .and_then(|number| usize::try_from(number).ok())
-        .ok_or_else(|| invalid(format!("`{name}` is not a number")))
+        .ok_or_else(|| unusable(format!("`{name}` is not a number")))
 }
 
 /// sops wants a semantic version or something that begins with `1.`.
 fn check_version(version: &str) -> Result<()> {
     if version.is_empty() {
-        return Err(invalid("it has no version").advise("restore the line `version:` from Git"));
+        return Err(unusable("it has no version").advise("restore the line `version:` from Git"));
     }
     let core = version.split(['-', '+']).next().unwrap_or_default();
     let parts: Vec<_> = core.split('.').collect();
@@ -328,12 +276,12 @@ fn check_version(version: &str) -> Result<()> {
     if semantic || version.starts_with("1.") {
         return Ok(());
     }
-    Err(invalid(format!("`{version}` is not a version")).advise("restore the line `version:` from Git"))
+    Err(unusable(format!("`{version}` is not a version")).advise("restore the line `version:` from Git"))
 }
 
 /// A time as Go's RFC 3339 writes it after reading: `+00:00` becomes `Z`, fractions of seconds go.
 fn normal_time(time: &str) -> Result<String> {
-    let bad = || invalid(format!("lastmodified `{time}` is not a time as in 2026-01-31T12:00:00Z"));
+    let bad = || unusable(format!("lastmodified `{time}` is not a time as in 2026-01-31T12:00:00Z"));
     time.parse::<jiff::Timestamp>().map_err(|_| bad())?;
     let (date, rest) = time.split_once('T').ok_or_else(bad)?;
     let at = rest.find(['Z', '+', '-']).ok_or_else(bad)?;
@@ -355,21 +303,10 @@ fn read_selection(block: &Map<String, Data>) -> Result<Selection> {
         [(kind, pattern)] => Selection::new(*kind, pattern.clone()),
         several => {
             let names: Vec<_> = several.iter().map(|(kind, _)| kind.field_name()).collect();
-            Err(invalid(format!("it has more than one rule: {}", names.join(", "))))
+            Err(unusable(format!("it has more than one rule: {}", names.join(", "))))
         }
     }
 }
-
-/// The order in which sops lists the keys of a group (`internalGroupFrom`).
-const KINDS: [KeyKind; 7] = [
-    KeyKind::Kms,
-    KeyKind::GcpKms,
-    KeyKind::HcKms,
-    KeyKind::AzureKv,
-    KeyKind::HcVault,
-    KeyKind::Pgp,
-    KeyKind::Age,
-];
 
 fn read_keys(block: &Map<String, Data>) -> Result<WrappedDataKey> {
     let threshold = number(block, THRESHOLD)?;
@@ -383,64 +320,30 @@ fn read_keys(block: &Map<String, Data>) -> Result<WrappedDataKey> {
     };
     let groups = groups
         .iter()
-        .map(|group| read_group(group.as_object().ok_or_else(|| invalid("a key group is not a map"))?))
+        .map(|group| read_group(group.as_object().ok_or_else(|| unusable("a key group is not a map"))?))
         .collect::<Result<Vec<_>>>()?;
     if groups.is_empty() {
-        return Err(invalid("no keys found in the file"));
+        return Err(unusable("no keys found in the file"));
     }
     Ok(WrappedDataKey { groups, threshold })
 }
 
 fn read_group(group: &Map<String, Data>) -> Result<Vec<WrappedKey>> {
     let mut keys = Vec::new();
-    for kind in KINDS {
+    for kind in KeyKind::LISTED {
         let entries = match get(group, kind.name()) {
             None => continue,
             Some(Data::Array(entries)) => entries,
             Some(Data::String(text)) if text.is_empty() => continue,
-            Some(_) => return Err(invalid(format!("`{kind}` is not a list"))),
+            Some(_) => return Err(unusable(format!("`{kind}` is not a list"))),
         };
         for entry in entries {
             let entry =
-                entry.as_object().ok_or_else(|| invalid(format!("an entry of `{kind}` is not a map")))?;
-            keys.push(match kind {
-                KeyKind::Age => WrappedKey {
-                    key: MasterKey::Age(Recipient::as_written(
-                        &text(entry, "recipient")?.unwrap_or_default(),
-                    )),
-                    enc: text(entry, "enc")?.unwrap_or_default(),
-                    entry: Map::new(),
-                },
-                KeyKind::HcVault => read_transit(entry)?,
-                _ => WrappedKey::foreign(kind, entry.clone()),
-            });
+                entry.as_object().ok_or_else(|| unusable(format!("an entry of `{kind}` is not a map")))?;
+            keys.push(WrappedKey::read(kind, entry)?);
         }
     }
     Ok(keys)
-}
-
-/// An entry that names no transit key stays as it is: others may open the file.
-fn read_transit(entry: &Map<String, Data>) -> Result<WrappedKey> {
-    let field = |name| text(entry, name).map(Option::unwrap_or_default);
-    let enc = field("enc")?;
-    Ok(match TransitKey::new(&field("vault_address")?, None, &field("engine_path")?, &field("key_name")?) {
-        Ok(key) => WrappedKey { key: MasterKey::Vault(key), enc, entry: entry.clone() },
-        Err(_) => WrappedKey::foreign(KeyKind::HcVault, entry.clone()),
-    })
-}
-
-fn write_transit(key: &TransitKey, wrapped: &WrappedKey) -> Map<String, Data> {
-    let mut entry = wrapped.entry.clone();
-    set(&mut entry, "enc", Some(wrapped.enc.clone().into()));
-    // What a file has of these is as good, be it spelled with a slash more.
-    for (name, value) in
-        [("engine_path", key.engine()), ("key_name", key.name()), ("vault_address", key.address())]
-    {
-        if get(&entry, name).is_none() {
-            set(&mut entry, name, Some(value.into()));
-        }
-    }
-    entry
 }
 
 fn write_keys(block: &mut Map<String, Data>, keys: &WrappedDataKey) {
@@ -450,7 +353,7 @@ fn write_keys(block: &mut Map<String, Data>, keys: &WrappedDataKey) {
     } else {
         keys.groups.first().map(|group| write_group(group)).unwrap_or_default()
     };
-    for kind in KINDS {
+    for kind in KeyKind::LISTED {
         set(block, kind.name(), flat.get(kind.name()).cloned());
     }
     let groups = keys.groups.iter().map(|group| Data::Object(write_group(group))).collect();
@@ -461,17 +364,9 @@ fn write_keys(block: &mut Map<String, Data>, keys: &WrappedDataKey) {
 fn write_group(group: &[WrappedKey]) -> Map<String, Data> {
     let mut lists: Map<String, Data> = Map::new();
     for wrapped in group {
-        let entry = match &wrapped.key {
-            MasterKey::Age(recipient) => Map::from_iter([
-                ("enc".to_owned(), wrapped.enc.clone().into()),
-                ("recipient".to_owned(), recipient.as_str().into()),
-            ]),
-            MasterKey::Vault(key) => write_transit(key, wrapped),
-            MasterKey::Foreign { .. } => wrapped.entry.clone(),
-        };
         let list = lists.entry(wrapped.key.kind().name()).or_insert_with(|| Data::Array(Vec::new()));
         if let Data::Array(entries) = list {
-            entries.push(Data::Object(entry));
+            entries.push(Data::Object(wrapped.to_entry()));
         }
     }
     lists.sort_keys();

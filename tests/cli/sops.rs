@@ -149,7 +149,7 @@ fn arguments_that_are_wrong() {
     );
     ends(&["-d", "--extract", "x", "e.yaml"], 91, "error: `x` is not a path into a document");
     let order = ["-d", "--decryption-order", "age,age", "e.yaml"];
-    ends(&order, 112, "error: the key type age stands twice in the decryption order");
+    ends(&order, 112, "error: the key type age appears twice in the decryption order");
     ends(
         &["-e", "-a", RECIPIENT, "e.yaml"],
         203,

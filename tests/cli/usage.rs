@@ -71,7 +71,7 @@ fn what_is_wrong_with_a_key_is_said_with_the_flag() {
     let output = test.sealant(&["encrypt", "a.yaml"]).env("SOPS_AGE_RECIPIENTS", "nonsense").run().code(1);
     assert!(output.stderr.starts_with("error: SOPS_AGE_RECIPIENTS: `nonsense`"), "{output}");
     let order = ["decrypt", "--decryption-order", "age,age", "a.yaml"];
-    ends(&order, 112, "error: the key type age stands twice in the decryption order");
+    ends(&order, 112, "error: the key type age appears twice in the decryption order");
     let rules = ["encrypt", "--encrypted-regex", "(", "--age", RECIPIENT, "a.yaml"];
     ends(&rules, 5, "error: encrypted_regex `(` is not a regular expression: unclosed group");
 }

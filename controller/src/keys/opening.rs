@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use sealant::error::{Error, Kind, Result};
-use sealant::keys::{KeyService, MasterKey, WrappedDataKey};
+use sealant::keys::{KeyService, WrappedDataKey};
 use sealant::sealed_secret::{DataKeyEntry, OpenedKeys, used_data_keys};
 use sealant::secret::DataKey;
 use sha2::{Digest, Sha256};
@@ -393,7 +393,7 @@ impl Keys {
             let left = if own { &mut ours } else { &mut others };
             for group in &mut wrapped.groups {
                 group.retain(|wrap| {
-                    let is_age = matches!(wrap.key, MasterKey::Age(_));
+                    let is_age = wrap.key.recipient().is_some();
                     if !is_age || self.recipients.contains(wrap.key.id()) != own {
                         return true;
                     }
@@ -411,13 +411,13 @@ impl Keys {
 }
 
 fn has_servers(wrapped: &WrappedDataKey) -> bool {
-    wrapped.groups.iter().flatten().any(|wrap| matches!(wrap.key, MasterKey::Vault(_)))
+    wrapped.groups.iter().flatten().any(|wrap| wrap.key.server().is_some())
 }
 
-/// What age keys alone can open of a data key, if they can.
+/// What can be opened of a data key without asking a server, if it can.
 fn without_servers(mut wrapped: WrappedDataKey) -> Option<WrappedDataKey> {
     for group in &mut wrapped.groups {
-        group.retain(|key| !matches!(key.key, MasterKey::Vault(_)));
+        group.retain(|wrap| wrap.key.server().is_none());
     }
     let open = wrapped.groups.iter().filter(|group| !group.is_empty()).count();
     (open > 0 && open >= wrapped.required()).then_some(wrapped)
@@ -426,7 +426,10 @@ fn without_servers(mut wrapped: WrappedDataKey) -> Option<WrappedDataKey> {
 /// An error said once more, for another SealedSecret.
 fn again(error: &Error) -> Error {
     let again = Error::new(error.kind(), error.message()).passing(error.may_pass());
-    again.listing(error.lines().iter().cloned()).detailing(error.details().iter().cloned())
+    again
+        .listing(error.lines().iter().cloned())
+        .detailing(error.details().iter().cloned())
+        .refused(error.is_refused())
 }
 
 fn used(sealed: &SealedSecret) -> Result<Used<'_>> {
@@ -453,10 +456,7 @@ fn fingerprint(namespace: &str, wrapped: &WrappedDataKey) -> [u8; 32] {
         add("group");
         for key in group {
             add(key.key.kind().name());
-            add(key.key.id());
-            if let MasterKey::Vault(key) = &key.key {
-                add(key.namespace().unwrap_or_default());
-            }
+            add(&key.key.to_string());
             add(&key.enc);
         }
     }
@@ -521,7 +521,7 @@ impl Memory {
 #[cfg(test)]
 mod tests {
     use sealant::host::Closed;
-    use sealant::keys::{Identities, KeySet, NewIdentity, WrappedKey, generate_identity};
+    use sealant::keys::{Identities, KeySet, MasterKey, NewIdentity, WrappedKey, generate_identity};
     use sealant::sealed_secret::{NewDataKey, Options, Secret, seal, unseal};
     use sealant::secret::SecretBytes;
 

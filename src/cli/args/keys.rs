@@ -52,7 +52,8 @@ impl KeyArgs {
     /// creation rule counts.
     pub fn key_set(&self, host: &dyn Host) -> Result<Option<KeySet>> {
         let mut keys = Vec::new();
-        for (kind, flags, variable) in self.sources() {
+        for (kind, flags) in self.sources() {
+            let variable = kind.variable();
             let (names, from) = match flags {
                 [] => (host.env_text(variable)?.into_iter().collect(), variable.to_owned()),
                 flags => (flags.to_vec(), format!("--{}", kind.flag())),
@@ -64,20 +65,20 @@ impl KeyArgs {
 
     /// Tells of flags that were given and name nobody.
     pub fn warn_of_empty(&self, ui: &Ui) {
-        for (kind, flags, _) in self.sources() {
+        for (kind, flags) in self.sources() {
             warn_of_empty(ui, kind.flag(), flags);
         }
     }
 
-    fn sources(&self) -> [(KeyKind, &[String], &'static str); 7] {
+    fn sources(&self) -> [(KeyKind, &[String]); 7] {
         [
-            (KeyKind::Age, &self.age, "SOPS_AGE_RECIPIENTS"),
-            (KeyKind::HcVault, &self.hc_vault_transit, "SOPS_VAULT_URIS"),
-            (KeyKind::Pgp, &self.pgp, "SOPS_PGP_FP"),
-            (KeyKind::Kms, &self.kms, "SOPS_KMS_ARN"),
-            (KeyKind::GcpKms, &self.gcp_kms, "SOPS_GCP_KMS_IDS"),
-            (KeyKind::AzureKv, &self.azure_kv, "SOPS_AZURE_KEYVAULT_URLS"),
-            (KeyKind::HcKms, &self.hckms, "SOPS_HUAWEICLOUD_KMS_IDS"),
+            (KeyKind::Age, &self.age),
+            (KeyKind::HcVault, &self.hc_vault_transit),
+            (KeyKind::Pgp, &self.pgp),
+            (KeyKind::Kms, &self.kms),
+            (KeyKind::GcpKms, &self.gcp_kms),
+            (KeyKind::AzureKv, &self.azure_kv),
+            (KeyKind::HcKms, &self.hckms),
         ]
     }
 }
@@ -220,7 +221,7 @@ impl ChangeKeyArgs {
                 _ => add_named(&mut wish.remove, kind, remove, &format!("--rm-{}", kind.flag()))?,
             }
         }
-        if let Some(foreign) = wish.add.iter().find(|key| matches!(key, MasterKey::Foreign { .. })) {
+        if let Some(foreign) = wish.add.iter().find(|key| !key.is_supported()) {
             return Err(Error::new(
                 Kind::Other,
                 format!("Sealant does not speak {}, and cannot add such a key", foreign.kind()),

@@ -62,12 +62,11 @@ pub fn not_opened(error: &Error) -> Verdict {
     };
     // Which identities and files there are is nothing for all who may read a SealedSecret.
     let details = error.details();
-    let is_refused = details.iter().any(|line| line.contains(" is not allowed"));
     let left_out = error.lines().len().saturating_sub(MOST_LINES);
     let left_out = (left_out > 0).then(|| format!("  and {left_out} more"));
     let listed = error.lines().iter().take(MOST_LINES).chain(&left_out).map(String::as_str);
     let public = [error.message()].into_iter().chain(listed);
-    let not_allowed = is_refused.then_some(reason::NOT_ALLOWED);
+    let not_allowed = error.is_refused().then_some(reason::NOT_ALLOWED);
     let more = (!details.is_empty()).then_some(reason::LOG_SAYS_MORE);
     let lines: Vec<&str> = public.chain(not_allowed).chain(more).collect();
     Verdict::new(reason, lines.join("\n"))
@@ -188,7 +187,7 @@ pub mod tests {
         let found = detailed(&["looked for identities in:", "  Secret team"]);
         let said = |error: &Error| not_opened(error).message;
         assert_eq!(said(&found), format!("nothing opens it\n{}", reason::LOG_SAYS_MORE));
-        let failed = detailed(&["what went wrong:", "  /run/token: gone", "  https://x is not allowed"]);
+        let failed = detailed(&["what went wrong:", "  /run/token: gone"]).refused(true);
         let expected = format!("nothing opens it\n{}\n{}", reason::NOT_ALLOWED, reason::LOG_SAYS_MORE);
         assert_eq!(said(&failed), expected);
         assert_eq!(said(&closed()), "nothing opens it");

@@ -213,10 +213,10 @@ fn candidates(text: &str, address: &str) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::fake_host::FakeHost;
     use super::super::allow::Target;
     use super::super::settings::{Settings, StartedBy, Verdict};
     use super::*;
+    use crate::keys::fake_host::FakeHost;
 
     #[test]
     fn a_server_is_added_and_all_else_keeps_its_bytes() {

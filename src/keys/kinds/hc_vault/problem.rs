@@ -101,7 +101,9 @@ impl Problem {
                     Some(error) => Self::on_the_way(error),
                     None if source.is::<TooLong>() => Self::new(Cause::Other, TooLong.to_string()),
                     None if source.is::<Elsewhere>() => {
-                        Self::new(Cause::Down, plain(&source.to_string(), secrets))
+                        let is_refused = matches!(source.downcast_ref(), Some(Elsewhere::NotAllowed(_)));
+                        let cause = if is_refused { Cause::NotAllowed } else { Cause::Down };
+                        Self::new(cause, plain(&source.to_string(), secrets))
                     }
                     None => Self::new(Cause::Down, "the request could not be sent"),
                 }
@@ -210,7 +212,8 @@ impl Problem {
     /// The same, as an error of another kind.
     pub fn error_of(&self, kind: Kind, what: impl std::fmt::Display, advice: Option<String>) -> Error {
         let error = Error::new(kind, format!("{what}: {}", self.message))
-            .passing(matches!(self.cause, Cause::Busy | Cause::Down));
+            .passing(matches!(self.cause, Cause::Busy | Cause::Down))
+            .refused(self.cause == Cause::NotAllowed);
         match advice.or_else(|| self.advice()) {
             Some(advice) => error.advise(advice),
             None => error,

@@ -402,9 +402,9 @@ fn not_a(variable: &str, text: &str, what: &str) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::fake_host::FakeHost;
     use super::super::TransitKey;
     use super::*;
+    use crate::keys::fake_host::FakeHost;
 
     const FILE: &str = "/home/u/.config/sealant/config.yaml";
 

@@ -4,8 +4,8 @@ use ::age::secrecy::ExposeSecret;
 use jiff::Timestamp;
 use zeroize::Zeroizing;
 
-use super::age::Recipient;
-use super::{age_pq, identity};
+use super::recipient::Recipient;
+use super::{identity, pq};
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::secret::SecretString;
@@ -20,7 +20,7 @@ pub struct NewIdentity {
 /// Makes an identity: X25519, or the post-quantum hybrid.
 pub fn generate_identity(post_quantum: bool, now: Timestamp) -> NewIdentity {
     let (secret, recipient) = if post_quantum {
-        let identity = age_pq::Identity::generate();
+        let identity = pq::Identity::generate();
         (identity.to_secret_string(), identity.to_public().to_string())
     } else {
         let identity = ::age::x25519::Identity::generate();

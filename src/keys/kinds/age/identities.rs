@@ -12,8 +12,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use super::age::{NotOpened, Recipient, unwrap};
 use super::identity::{self, Identity};
+use super::recipient::{NotOpened, Recipient, unwrap};
 use crate::host::{Command, Host};
 use crate::secret::SecretBytes;
 
@@ -389,14 +389,14 @@ fn parse_load(content: &[u8], place: &str, file: Option<&Path>, host: &dyn Host)
 
 #[cfg(test)]
 mod tests {
-    use super::super::fake_host::{FakeHost, pair, with_passphrase};
     use super::*;
+    use crate::keys::fake_host::{FakeHost, pair, with_passphrase};
 
     const KEYS_TXT: &str = "/home/u/.config/sops/age/keys.txt";
-    const LOCKED_SSH: &str = include_str!("../../fixtures/age/ssh/locked");
-    const LOCKED_SSH_PUB: &str = include_str!("../../fixtures/age/ssh/locked.pub");
-    const OPEN_SSH: &str = include_str!("../../fixtures/age/ssh/open");
-    const OPEN_SSH_PUB: &str = include_str!("../../fixtures/age/ssh/open.pub");
+    const LOCKED_SSH: &str = include_str!("../../../../fixtures/age/ssh/locked");
+    const LOCKED_SSH_PUB: &str = include_str!("../../../../fixtures/age/ssh/locked.pub");
+    const OPEN_SSH: &str = include_str!("../../../../fixtures/age/ssh/open");
+    const OPEN_SSH_PUB: &str = include_str!("../../../../fixtures/age/ssh/open.pub");
     const PLUGIN: &str = "AGE-PLUGIN-FOOBAR-1QVHULF";
 
     /// Opens a data key that is wrapped for these recipients.
@@ -463,7 +463,7 @@ mod tests {
 
     #[test]
     fn a_post_quantum_identity_opens() {
-        let made = super::super::generate_identity(true, jiff::Timestamp::UNIX_EPOCH);
+        let made = crate::keys::generate_identity(true, jiff::Timestamp::UNIX_EPOCH);
         let host = FakeHost::default().file(KEYS_TXT, made.file.as_bytes());
         let identities = Identities::none().with_user_sources(&host);
         open(&identities, &host, &[&pair().recipient, &made.recipient]).unwrap();

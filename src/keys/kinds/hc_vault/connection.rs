@@ -88,11 +88,11 @@ impl rustify::client::Client for Connection {
             while let Some(to) = self.leads_to(&answer)? {
                 led += 1;
                 if led > MOST_REDIRECTS {
-                    return Err(Elsewhere("in a circle".to_owned()).into());
+                    return Err(Elsewhere::Nowhere("in a circle".to_owned()).into());
                 }
                 let mut request = request.clone();
                 *request.uri_mut() =
-                    to.as_str().parse().map_err(|_| Elsewhere("to no address".to_owned()))?;
+                    to.as_str().parse().map_err(|_| Elsewhere::Nowhere("to no address".to_owned()))?;
                 answer = self.send_once(request).await?;
             }
             let status = answer.status();
@@ -121,14 +121,14 @@ impl Connection {
         let location = answer.headers().get(reqwest::header::LOCATION).and_then(|value| value.to_str().ok());
         let to = location.filter(|location| !location.is_empty()).and_then(|to| answer.url().join(to).ok());
         let Some(to) = to.filter(|to| to.has_host() && matches!(to.scheme(), "http" | "https")) else {
-            return Err(Elsewhere("to no address".to_owned()));
+            return Err(Elsewhere::Nowhere("to no address".to_owned()));
         };
         let shown = to.origin().ascii_serialization();
         if answer.url().scheme() == "https" && to.scheme() != "https" {
-            return Err(Elsewhere(format!("to {shown}, without encryption")));
+            return Err(Elsewhere::Nowhere(format!("to {shown}, without encryption")));
         }
         if !self.settings.allows_redirect(&to) {
-            return Err(Elsewhere(format!("to {shown}, which is not allowed")));
+            return Err(Elsewhere::NotAllowed(shown));
         }
         Ok(Some(to))
     }
@@ -155,8 +155,13 @@ pub(super) struct TooLong;
 
 /// A server has sent us to where we do not go.
 #[derive(Debug, thiserror::Error)]
-#[error("the server sends us elsewhere: {0}")]
-pub(super) struct Elsewhere(String);
+pub(super) enum Elsewhere {
+    #[error("the server sends us elsewhere: {0}")]
+    Nowhere(String),
+    /// To an address that the user's settings do not name.
+    #[error("the server sends us elsewhere: to {0}, which is not allowed")]
+    NotAllowed(String),
+}
 
 impl From<Elsewhere> for ClientError {
     fn from(elsewhere: Elsewhere) -> Self {

@@ -152,8 +152,8 @@ fn is_in(address: IpAddr, network: IpAddr, bits: u8) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::fake_host::FakeHost;
     use super::*;
+    use crate::keys::fake_host::FakeHost;
 
     const PROXY: &str = "http://proxy.test:3128";
 

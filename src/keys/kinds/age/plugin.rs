@@ -99,8 +99,8 @@ mod tests {
     use ::age::Callbacks as _;
     use ::age::secrecy::ExposeSecret;
 
-    use super::super::fake_host::FakeHost;
     use super::*;
+    use crate::keys::fake_host::FakeHost;
 
     #[test]
     fn a_plugin_talks_to_the_person_through_the_host() {

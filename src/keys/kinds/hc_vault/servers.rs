@@ -14,9 +14,11 @@ use super::problem::{Cause, Problem};
 use super::server::Server;
 use super::settings::{Settings, StartedBy, Verdict};
 use super::transit::{self, AT_ONCE, BATCH, KeyVersions, Operation};
-use super::{TransitKey, user_file};
+use super::{TransitKey, user_file, version_of};
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
+use crate::keys::kind::{Answers, MasterKey, Try, Worker};
+use crate::keys::unopened::Failure;
 use crate::secret::{SecretBytes, SecretString};
 
 /// The transit keys of every server that the user's settings allow.
@@ -125,42 +127,6 @@ impl Vault {
                 .map_err(|error| Problem::new(Cause::Other, error.to_string()))
         };
         self.settings.get_or_init(read).as_ref().map_err(Clone::clone)
-    }
-
-    /// Encrypts data keys, or shares of them. Answers stand in the order of the requests.
-    pub(in crate::keys) async fn encrypt_many(
-        &self,
-        host: &dyn Host,
-        requests: &[(&TransitKey, &[u8])],
-    ) -> Vec<Result<String>> {
-        self.many(host, Operation::Encrypt, requests, async |server, key, payloads| {
-            transit::encrypt(server, host, key, payloads).await
-        })
-        .await
-    }
-
-    /// Decrypts data keys, or shares of them. Answers stand in the order of the requests.
-    pub(in crate::keys) async fn decrypt_many(
-        &self,
-        host: &dyn Host,
-        requests: &[(&TransitKey, &str)],
-    ) -> Vec<Result<SecretBytes>> {
-        self.many(host, Operation::Decrypt, requests, async |server, key, ciphertexts| {
-            transit::decrypt(server, host, key, ciphertexts).await
-        })
-        .await
-    }
-
-    /// Encrypts ciphertexts anew with the newest version of their keys. Answers stand in the order of the requests.
-    pub(in crate::keys) async fn rewrap_many(
-        &self,
-        host: &dyn Host,
-        requests: &[(&TransitKey, &str)],
-    ) -> Vec<Result<String>> {
-        self.many(host, Operation::Rewrap, requests, async |server, key, ciphertexts| {
-            transit::rewrap(server, host, key, ciphertexts).await
-        })
-        .await
     }
 
     /// Groups items by key, asks for each group in as few requests as can be, and puts the answers back in order.
@@ -327,6 +293,61 @@ fn ask(host: &dyn Host, address: &str) -> bool {
     matches!(answer.as_str(), "y" | "yes" | "always")
 }
 
+impl Worker for Vault {
+    type Key = TransitKey;
+
+    fn own(key: &MasterKey) -> Option<&TransitKey> {
+        key.transit()
+    }
+
+    fn wrap_many<'a>(
+        &'a self,
+        host: &'a dyn Host,
+        tasks: &'a [(&'a TransitKey, &'a [u8])],
+    ) -> Answers<'a, Result<String>> {
+        Box::pin(self.many(host, Operation::Encrypt, tasks, async move |server, key, payloads| {
+            transit::encrypt(server, host, key, payloads).await
+        }))
+    }
+
+    fn open_many<'a>(
+        &'a self,
+        host: &'a dyn Host,
+        tries: &'a [Try<'a, TransitKey>],
+    ) -> Answers<'a, Result<(usize, SecretBytes), Vec<Failure>>> {
+        let requests: Vec<_> = tries
+            .iter()
+            .flat_map(|one| one.keys.iter().map(|(key, wrapped)| (*key, &*wrapped.enc)))
+            .collect();
+        Box::pin(async move {
+            let answers = self.many(host, Operation::Decrypt, &requests, async |server, key, ciphertexts| {
+                transit::decrypt(server, host, key, ciphertexts).await
+            });
+            let open = |answer: Result<SecretBytes>| match answer {
+                Ok(payload) => Ok((0, payload)),
+                Err(error) => Err(vec![Failure::from(&error)]),
+            };
+            answers.await.into_iter().map(open).collect()
+        })
+    }
+
+    fn rewrap_many<'a>(
+        &'a self,
+        host: &'a dyn Host,
+        tasks: &'a [(&'a TransitKey, &'a str)],
+    ) -> Answers<'a, Result<Option<String>>> {
+        Box::pin(async move {
+            let answers = self.many(host, Operation::Rewrap, tasks, async |server, key, ciphertexts| {
+                transit::rewrap(server, host, key, ciphertexts).await
+            });
+            let newer = |((_, old), answer): (&(_, &str), Result<String>)| {
+                answer.map(|enc| Some(enc).filter(|enc| version_of(enc) > version_of(old)))
+            };
+            tasks.iter().zip(answers.await).map(newer).collect()
+        })
+    }
+}
+
 fn failure(problem: &Problem, key: &TransitKey, operation: Operation) -> Error {
     let path = format!("{}/{}/{}", key.engine(), operation.name(), key.name());
     let advice = match problem.cause {
@@ -388,8 +409,8 @@ impl Endpoint for Capabilities<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::fake_host::FakeHost;
     use super::*;
+    use crate::keys::fake_host::FakeHost;
 
     fn asked(host: &FakeHost, started_by: StartedBy, keys: &[&str]) -> (Vec<bool>, usize) {
         let keys: Vec<_> = keys.iter().map(|uri| TransitKey::parse(uri).unwrap()).collect();

@@ -14,7 +14,7 @@ use ::age::ssh::ParseRecipientKeyError;
 use ::age::{DecryptError, Decryptor, EncryptError, Encryptor};
 use zeroize::Zeroizing;
 
-use super::{age_pq, plugin};
+use super::{plugin, pq};
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::secret::SecretBytes;
@@ -122,8 +122,8 @@ fn parse(text: &str) -> Result<Key> {
         ));
     }
     if text.starts_with("age1pq1") {
-        let parsed = text.parse::<age_pq::Recipient>();
-        return parsed.map(native).map_err(|_| bad_bech32(text, Some(age_pq::RECIPIENT_LENGTH)));
+        let parsed = text.parse::<pq::Recipient>();
+        return parsed.map(native).map_err(|_| bad_bech32(text, Some(pq::RECIPIENT_LENGTH)));
     }
     if text.starts_with("age1tag1") {
         let parsed = text.parse::<::age::tag::Recipient>();

@@ -20,9 +20,9 @@ use base64::prelude::{BASE64_STANDARD, BASE64_STANDARD_NO_PAD};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use super::age::{Recipient, plain_text, shorten};
+use super::recipient::{Recipient, plain_text, shorten};
 use super::ssh_pem::{self, LockedPem, Pem};
-use super::{age_pq, plugin};
+use super::{plugin, pq};
 use crate::host::Host;
 use crate::secret::SecretBytes;
 
@@ -93,7 +93,7 @@ fn parse_identity(word: &str, place: &str) -> Result<Identity, &'static str> {
     const DAMAGED: &str = "holds a damaged identity: a character was mistyped or lost";
     let identity = |recipient: String, secret| Identity { recipient, secret, place: place.to_owned() };
     if word.starts_with("AGE-SECRET-KEY-PQ-1") {
-        let key: age_pq::Identity = word.parse().map_err(|_| DAMAGED)?;
+        let key: pq::Identity = word.parse().map_err(|_| DAMAGED)?;
         Ok(identity(key.to_public().to_string(), Secret::Native(Box::new(key))))
     } else if word.starts_with("AGE-SECRET-KEY-1") {
         let key: x25519::Identity = word.parse().map_err(|_| DAMAGED)?;
@@ -331,8 +331,8 @@ impl ::age::Identity for Attempt<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::fake_host::{FakeHost, pair, with_passphrase};
     use super::*;
+    use crate::keys::fake_host::{FakeHost, pair, with_passphrase};
 
     const PLUGIN: &str = "AGE-PLUGIN-FOOBAR-1QVHULF";
 
@@ -420,9 +420,9 @@ mod tests {
 
     #[test]
     fn an_identity_knows_which_recipients_are_its_own() {
-        let ssh = include_bytes!("../../fixtures/age/ssh/open");
+        let ssh = include_bytes!("../../../../fixtures/age/ssh/open");
         let (identities, _) = parse(ssh, "id", None, &FakeHost::default()).unwrap();
-        let recipient = Recipient::as_written(include_str!("../../fixtures/age/ssh/open.pub"));
+        let recipient = Recipient::as_written(include_str!("../../../../fixtures/age/ssh/open.pub"));
         assert!(recipient.as_str().ends_with(" open"), "it has a comment");
         assert!(identities[0].is_for(&recipient));
         assert!(!identities[0].is_for(&pair().recipient));

@@ -1,0 +1,292 @@
+//! The kinds of master keys: the one list of them, and what each has to know and to do.
+//!
+//! What a kind knows is in its room in `kinds`, and nowhere else. A new kind is a folder there, its lines in the lists
+//! here and in `kinds/mod.rs`, and how a config names it. Nothing else decides by kind: it asks a [`Room`] or a
+//! [`MasterKey`] what it can do.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+
+use super::entry::Fields;
+use super::kinds::{age, aws_kms, azure_kv, gcp_kms, hc_vault, hckms, pgp};
+use super::unopened::Failure;
+use super::{Recipient, TransitKey, WrappedKey};
+use crate::error::{Error, Kind, Result};
+use crate::host::Host;
+use crate::secret::SecretBytes;
+
+/// The kinds of master keys that a SOPS file can name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum KeyKind {
+    Age,
+    HcVault,
+    Pgp,
+    Kms,
+    GcpKms,
+    AzureKv,
+    HcKms,
+}
+
+/// What a kind is called.
+#[derive(Debug)]
+pub struct Names {
+    /// sops's identifier (`KeyTypeIdentifier` of its key sources), which is also the name of the list in the metadata.
+    pub name: &'static str,
+    /// As sops's flags have it: `--KIND`, `--add-KIND`, `--rm-KIND`.
+    pub flag: &'static str,
+    /// The variable that names keys where no flag does.
+    pub variable: &'static str,
+    /// The fields of an entry in the metadata, `enc` and `created_at` included.
+    pub fields: &'static [&'static str],
+}
+
+/// What a kind knows of itself, before any key is used.
+pub(crate) trait Room: Sync {
+    fn names(&self) -> &'static Names;
+
+    /// What an entry of a file says. One that names no key is [`MasterKey::Foreign`] and stays as it is: others may open
+    /// the file.
+    fn read(&self, entry: &Fields) -> Result<WrappedKey>;
+
+    /// The entry for a file: what it was read from, with what changed.
+    fn write(&self, wrapped: &WrappedKey) -> Fields;
+
+    /// Whether the keys of a group are tried all together, and not one after the other.
+    fn is_tried_together(&self) -> bool {
+        false
+    }
+
+    /// Whether an entry says when the data key was wrapped.
+    fn is_dated(&self) -> bool {
+        true
+    }
+}
+
+/// Answers to many requests, in their order.
+pub(crate) type Answers<'a, T> = Pin<Box<dyn Future<Output = Vec<T>> + 'a>>;
+
+/// What wraps and unwraps for one kind of master key, many at a time.
+pub(crate) trait Worker {
+    /// A master key of this kind.
+    type Key: 'static;
+
+    /// This key, if it is of this kind.
+    fn own(key: &MasterKey) -> Option<&Self::Key>;
+
+    /// Wraps each payload for its key.
+    fn wrap_many<'a>(
+        &'a self,
+        host: &'a dyn Host,
+        tasks: &'a [(&'a Self::Key, &'a [u8])],
+    ) -> Answers<'a, Result<String>>;
+
+    /// Opens any one of each try's wrapped keys, and says which.
+    fn open_many<'a>(
+        &'a self,
+        host: &'a dyn Host,
+        tries: &'a [Try<'a, Self::Key>],
+    ) -> Answers<'a, Result<(usize, SecretBytes), Vec<Failure>>>;
+
+    /// Moves what older versions of a key have wrapped to the newest one, without learning it; `None` for what stays.
+    /// Kinds without versions leave everything as it is.
+    fn rewrap_many<'a>(
+        &'a self,
+        host: &'a dyn Host,
+        tasks: &'a [(&'a Self::Key, &'a str)],
+    ) -> Answers<'a, Result<Option<String>>> {
+        let _ = host;
+        Box::pin(async { tasks.iter().map(|_| Ok(None)).collect() })
+    }
+}
+
+/// Wrapped keys of one kind, any of which opens what is wanted.
+pub(crate) struct Try<'a, K> {
+    /// Each key with the ciphertext that it has made.
+    pub keys: Vec<(&'a K, &'a WrappedKey)>,
+    /// Of what is wanted, in bytes.
+    pub length: usize,
+}
+
+impl KeyKind {
+    pub const ALL: [Self; 7] =
+        [Self::Age, Self::HcVault, Self::Pgp, Self::Kms, Self::GcpKms, Self::AzureKv, Self::HcKms];
+
+    /// The order in which sops lists the keys of a group (`internalGroupFrom`).
+    pub(crate) const LISTED: [Self; 7] =
+        [Self::Kms, Self::GcpKms, Self::HcKms, Self::AzureKv, Self::HcVault, Self::Pgp, Self::Age];
+
+    /// The order in which sops tries the keys of a group (`DefaultDecryptionOrder`); kinds that are not named come
+    /// after it, in the file's order.
+    pub const DEFAULT_ORDER: [Self; 2] = [Self::Age, Self::Pgp];
+
+    /// What the kind knows of itself.
+    pub(crate) fn room(self) -> &'static dyn Room {
+        match self {
+            Self::Age => &age::Room,
+            Self::HcVault => &hc_vault::Room,
+            Self::Pgp => &pgp::Room,
+            Self::Kms => &aws_kms::Room,
+            Self::GcpKms => &gcp_kms::Room,
+            Self::AzureKv => &azure_kv::Room,
+            Self::HcKms => &hckms::Room,
+        }
+    }
+
+    /// What it is called.
+    pub(crate) fn names(self) -> &'static Names {
+        self.room().names()
+    }
+
+    /// sops's identifier, which is also the name of the list in the metadata.
+    pub fn name(self) -> &'static str {
+        self.names().name
+    }
+
+    /// How sops's flags name it: `--KIND`, `--add-KIND`, `--rm-KIND`.
+    pub fn flag(self) -> &'static str {
+        self.names().flag
+    }
+
+    /// The variable that names keys of this kind where no flag does.
+    pub fn variable(self) -> &'static str {
+        self.names().variable
+    }
+
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+
+    /// A decryption order without the names that mean nothing, which sops passes over.
+    pub fn known_of_order(order: &str) -> String {
+        order.split(',').filter(|name| Self::from_name(name.trim()).is_some()).collect::<Vec<_>>().join(",")
+    }
+
+    /// Parses a decryption order as `--decryption-order` and `SOPS_DECRYPTION_ORDER` have it: names with commas.
+    pub fn parse_order(order: &str) -> Result<Vec<Self>> {
+        let mut kinds = Vec::new();
+        for name in order.split(',').map(str::trim).filter(|name| !name.is_empty()) {
+            let kind = Self::from_name(name).ok_or_else(|| {
+                let known = Self::ALL.map(Self::name).join(", ");
+                Error::new(Kind::Other, format!("unknown key type `{name}` in the decryption order"))
+                    .advise(format!("the key types are {known}"))
+            })?;
+            if kinds.contains(&kind) {
+                return Err(Error::new(
+                    Kind::DuplicateOrder,
+                    format!("the key type {kind} appears twice in the decryption order"),
+                ));
+            }
+            kinds.push(kind);
+        }
+        Ok(kinds)
+    }
+}
+
+impl fmt::Display for KeyKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Something that wraps a data key.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum MasterKey {
+    Age(Recipient),
+    /// A transit key of Vault or OpenBao.
+    Vault(TransitKey),
+    /// A key of a kind that Sealant does not support, or an entry of a file that names no key: named in messages, and
+    /// kept verbatim in files.
+    Foreign {
+        kind: KeyKind,
+        id: String,
+    },
+}
+
+impl MasterKey {
+    pub fn kind(&self) -> KeyKind {
+        match self {
+            Self::Age(_) => KeyKind::Age,
+            Self::Vault(_) => KeyKind::HcVault,
+            Self::Foreign { kind, .. } => *kind,
+        }
+    }
+
+    /// Its name as flags and configs have it, without the kind.
+    pub fn id(&self) -> &str {
+        match self {
+            Self::Age(recipient) => recipient.as_str(),
+            Self::Vault(key) => key.uri(),
+            Self::Foreign { id, .. } => id,
+        }
+    }
+
+    /// The address of the server that is asked to use it; `None` for a key that takes none.
+    pub fn server(&self) -> Option<&str> {
+        match self {
+            Self::Age(_) | Self::Foreign { .. } => None,
+            Self::Vault(key) => Some(key.address()),
+        }
+    }
+
+    /// Whether data keys can be wrapped for it and unwrapped with it at all.
+    pub fn is_supported(&self) -> bool {
+        !matches!(self, Self::Foreign { .. })
+    }
+
+    /// It as an age recipient, if it is one.
+    pub fn recipient(&self) -> Option<&Recipient> {
+        match self {
+            Self::Age(recipient) => Some(recipient),
+            Self::Vault(_) | Self::Foreign { .. } => None,
+        }
+    }
+
+    /// It as a transit key, if it is one.
+    pub fn transit(&self) -> Option<&TransitKey> {
+        match self {
+            Self::Vault(key) => Some(key),
+            Self::Age(_) | Self::Foreign { .. } => None,
+        }
+    }
+}
+
+impl fmt::Display for MasterKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Age(recipient) => recipient.fmt(f),
+            Self::Vault(key) => key.fmt(f),
+            Self::Foreign { kind, id } => write!(f, "{kind} {id}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_decryption_order_names_each_kind_once() {
+        assert_eq!(KeyKind::parse_order("pgp, age").unwrap(), [KeyKind::Pgp, KeyKind::Age]);
+        assert_eq!(KeyKind::parse_order("").unwrap(), []);
+        assert_eq!(KeyKind::parse_order("age,pgp,age").unwrap_err().kind(), Kind::DuplicateOrder);
+        assert_eq!(KeyKind::known_of_order("age,vault, pgp,"), "age, pgp");
+        let unknown = KeyKind::parse_order("age,vault").unwrap_err();
+        assert_eq!(unknown.to_string(), "unknown key type `vault` in the decryption order");
+        assert!(unknown.advice().unwrap().contains("hc_vault"));
+    }
+
+    #[test]
+    fn every_kind_is_in_each_list_once() {
+        let sorted = |mut kinds: [KeyKind; 7]| {
+            kinds.sort();
+            kinds
+        };
+        assert_eq!(sorted(KeyKind::ALL), sorted(KeyKind::LISTED));
+        let names: std::collections::BTreeSet<_> = KeyKind::ALL.map(KeyKind::name).into();
+        assert_eq!(names.len(), KeyKind::ALL.len());
+        for kind in KeyKind::ALL {
+            assert!(kind.names().fields.contains(&"enc"), "{kind}");
+        }
+    }
+}

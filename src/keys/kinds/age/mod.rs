@@ -1,0 +1,102 @@
+//! age recipients and identities, SSH keys and plugins among them.
+//!
+//! Owns what sops stores for an age recipient (`age/keysource.go` of getsops/sops), where identities are looked for, and
+//! the forms in which they are written.
+
+mod identities;
+mod identity;
+mod keygen;
+mod plugin;
+mod pq;
+mod recipient;
+mod ssh_pem;
+
+use rayon::prelude::*;
+
+use self::identities::Wanted;
+pub use self::identities::{Identities, SourceReport};
+pub use self::identity::holds_only_identities;
+pub use self::keygen::{NewIdentity, generate_identity, recipients_of};
+pub use self::recipient::{Recipient, stanzas, takes_passphrase};
+use super::Searched;
+use crate::error::Result;
+use crate::host::Host;
+use crate::keys::WrappedKey;
+use crate::keys::entry::{Fields, text_or_empty};
+use crate::keys::kind::{self, Answers, MasterKey, Names, Try, Worker};
+use crate::keys::unopened::Failure;
+use crate::secret::SecretBytes;
+
+pub(crate) struct Room;
+
+impl kind::Room for Room {
+    fn names(&self) -> &'static Names {
+        &Names { name: "age", flag: "age", variable: "SOPS_AGE_RECIPIENTS", fields: &["recipient", "enc"] }
+    }
+
+    fn read(&self, entry: &Fields) -> Result<WrappedKey> {
+        let recipient = Recipient::as_written(&text_or_empty(entry, "recipient")?);
+        let enc = text_or_empty(entry, "enc")?;
+        Ok(WrappedKey { key: MasterKey::Age(recipient), enc, entry: Fields::new() })
+    }
+
+    fn write(&self, wrapped: &WrappedKey) -> Fields {
+        let fields = [("enc", wrapped.enc.as_str()), ("recipient", wrapped.key.id())];
+        fields.map(|(name, value)| (name.to_owned(), value.into())).into_iter().collect()
+    }
+
+    /// One search through the identities serves all recipients.
+    fn is_tried_together(&self) -> bool {
+        true
+    }
+
+    fn is_dated(&self) -> bool {
+        false
+    }
+}
+
+impl Identities {
+    /// Where they were looked for, and what helps when none fits.
+    pub(in crate::keys) fn searched(&self) -> Searched {
+        let advice = if self.found_any() {
+            "use an identity of one of the recipients, or have somebody who can open the file add your recipient and \
+             run `sealant updatekeys`"
+        } else if self.any_failed() {
+            "put right what is said about the sources above"
+        } else {
+            "name your identity file with --identity or SOPS_AGE_KEY_FILE; `sealant keygen` makes one"
+        };
+        Searched { title: "looked for identities in:", places: self.report(), advice }
+    }
+}
+
+impl Worker for Identities {
+    type Key = Recipient;
+
+    fn own(key: &MasterKey) -> Option<&Recipient> {
+        key.recipient()
+    }
+
+    fn wrap_many<'a>(
+        &'a self,
+        host: &'a dyn Host,
+        tasks: &'a [(&'a Recipient, &'a [u8])],
+    ) -> Answers<'a, Result<String>> {
+        let wrap = |(recipient, payload): &(&Recipient, &[u8])| recipient.wrap(host, payload);
+        Box::pin(async move { tasks.par_iter().map(wrap).collect() })
+    }
+
+    fn open_many<'a>(
+        &'a self,
+        host: &'a dyn Host,
+        tries: &'a [Try<'a, Recipient>],
+    ) -> Answers<'a, Result<(usize, SecretBytes), Vec<Failure>>> {
+        let open = |Try { keys, length }: &Try<'_, Recipient>| {
+            let wanted: Vec<Wanted> =
+                keys.iter().map(|(recipient, wrapped)| Wanted { recipient, enc: &wrapped.enc }).collect();
+            let opened = self.open(host, &wanted, *length);
+            opened.map_err(|problems| problems.into_iter().map(Failure::from).collect())
+        };
+        Box::pin(async move { tries.par_iter().map(open).collect() })
+    }
+}

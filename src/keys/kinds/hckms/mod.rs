@@ -1,0 +1,29 @@
+//! Keys of Huawei Cloud KMS (`hckms/keysource.go` of getsops/sops).
+//!
+//! Owns how such a key is named and written down. Sealant does not use these keys: they are kept verbatim.
+
+use crate::error::Result;
+use crate::keys::entry::{Fields, text_or_empty};
+use crate::keys::kind::{self, Names};
+use crate::keys::{KeyKind, WrappedKey};
+
+pub(crate) struct Room;
+
+impl kind::Room for Room {
+    fn names(&self) -> &'static Names {
+        &Names {
+            name: "hckms",
+            flag: "hckms",
+            variable: "SOPS_HUAWEICLOUD_KMS_IDS",
+            fields: &["key_id", "created_at", "enc"],
+        }
+    }
+
+    fn read(&self, entry: &Fields) -> Result<WrappedKey> {
+        WrappedKey::foreign(KeyKind::HcKms, text_or_empty(entry, "key_id")?, entry)
+    }
+
+    fn write(&self, wrapped: &WrappedKey) -> Fields {
+        wrapped.entry.clone()
+    }
+}
