@@ -262,6 +262,34 @@ fn types() -> Vec<String> {
         lines.push(format!("sops -d --input-type {kind} {name}"));
         lines.push(format!("sops filestatus {name}"));
     }
+    // Sops reads the JSON of a tree under any name that it takes for binary.
+    for command in [
+        "--output-type json -d FILE",
+        "-d --extract '[\"user\"]' FILE",
+        "-d --extract '[\"deep\"]' FILE",
+        "decrypt --extract '[\"nowhere\"]' FILE",
+        "exec-file --no-fifo FILE 'cat {}'",
+        "exec-file --no-fifo --output-type json FILE 'cat {}'",
+        "exec-file --no-fifo --output-type yaml FILE 'cat {}'",
+        "rotate FILE",
+        "rotate -i FILE",
+        "set FILE '[\"user\"]' '\"root\"'",
+        "set FILE '[\"new\"]' 1",
+        "unset FILE '[\"user\"]'",
+        "unset FILE '[\"deep\"][\"down\"]'",
+        "unset FILE '[\"nowhere\"]'",
+        "unset --idempotent FILE '[\"nowhere\"]'",
+        "--config repo/.sops.yaml updatekeys -y FILE",
+        "decrypt --output-type json < FILE",
+        "decrypt < FILE",
+        "decrypt --extract '[\"user\"]' < FILE",
+    ] {
+        lines.push(format!("sops {}", command.replace("FILE", "json.conf")));
+    }
+    lines.push("EDITOR='sed -i s/swordfish/x/' sops edit json.conf".to_owned());
+    lines.push("sops exec-env flat.conf 'echo $user'".to_owned());
+    lines.push("sops exec-env json.conf 'echo $user'".to_owned());
+    lines.push("cp json.conf repo/secrets.conf && cd repo && sops updatekeys -y secrets.conf".to_owned());
     for name in ["p.conf", "p.yml", "p.YAML", "p", ".env.local"] {
         for flags in [
             "",
@@ -1181,6 +1209,7 @@ fn bad_input() -> Vec<String> {
         "p.yaml",
         "p.txt",
         "e.yaml",
+        "wide.yaml",
         "changed.yaml",
         "moved.yaml",
         "cut.yaml",

@@ -301,6 +301,8 @@ fn encrypted_by_sops() -> Files {
         test.write(name, test.read("e.yaml"));
     }
     test.write("json.conf", test.read("e.json"));
+    test.write("flat.json", "{\"user\": \"admin\", \"port\": 5432}\n");
+    encrypt("flat.json", "flat.conf", &["--age", ME]);
     test.write("env.conf", test.read("e.env"));
     test.write("ini.conf", test.read("e.ini"));
     test.write("p.conf", YAML);
@@ -313,6 +315,10 @@ fn encrypted_by_sops() -> Files {
     let without = |start: &str| -> String {
         encrypted.lines().filter(|line| !line.starts_with(start)).map(|line| format!("{line}\n")).collect()
     };
+    test.write(
+        "wide.yaml",
+        format!("\u{feff}{encrypted}").encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>(),
+    );
     test.write("changed.yaml", without("user:"));
     test.write("moved.yaml", encrypted.replacen("user:", "resu:", 1));
     test.write("cut.yaml", encrypted.replacen(",iv:", ",vi:", 1));
