@@ -43,7 +43,11 @@ pub enum Meant {
 pub fn nature(format: Format, file: &SecretBytes) -> Result<Nature> {
     if let Some(text) = document::of_utf16(file) {
         let nature = nature(format, &text)?;
-        return Ok(if nature.is_meant() { Nature::Damaged(in_utf16()) } else { nature });
+        return Ok(if nature.is_meant() && !may_be_wide(format) {
+            Nature::Damaged(in_utf16())
+        } else {
+            nature
+        });
     }
     let may_be_sealed = may_hold_sealed(format, file);
     if !may_be_sealed && !sops::may_be_more_than_plaintext(format, file) {
@@ -137,16 +141,22 @@ fn may_hold_sealed(format: Format, file: &[u8]) -> bool {
     matches!(format, Format::Yaml | Format::Json) && sealed_secret::looks_sealed(file)
 }
 
-fn in_utf16() -> Error {
-    Error::new(Kind::Read, "is in UTF-16, and encrypted files are read in UTF-8 alone")
+/// Whether files of a type may be in UTF-16: where sops reads them.
+pub fn may_be_wide(format: Format) -> bool {
+    format == Format::Yaml
+}
+
+/// What is said of an encrypted file of any other type.
+pub fn in_utf16() -> Error {
+    Error::new(Kind::Read, "is in UTF-16, in which encrypted files are read only if they are YAML")
         .advise("Write it in UTF-8, for example with `iconv -f UTF-16 -t UTF-8 FILE`.")
 }
 
 impl EncryptedFile {
     /// Reads a file. An error of kind [`Kind::Other`] when it is not encrypted.
     pub fn parse(format: Format, bytes: SecretBytes) -> Result<Self> {
-        if document::of_utf16(&bytes).is_some() {
-            return Err(in_utf16());
+        if let Some(text) = document::of_utf16(&bytes) {
+            return if may_be_wide(format) { Self::parse(format, text) } else { Err(in_utf16()) };
         }
         if !may_hold_sealed(format, &bytes) {
             return Encrypted::parse(format, bytes).map(Box::new).map(Self::Document);

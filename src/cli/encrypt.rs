@@ -306,9 +306,15 @@ impl<'a> Encrypt<'a> {
         if source.bytes.is_empty() && is_nothing {
             return Err(Error::new(Kind::EmptyFile, "the file is empty: there is nothing to encrypt"));
         }
-        let is_bytes = source.format == Format::Binary || document::of_utf16(&source.bytes).is_some();
-        if !self.context.is_sops() && is_bytes {
+        let is_wide = document::is_utf16(&source.bytes);
+        if !self.context.is_sops() && (is_wide || source.format == Format::Binary) {
             encrypted_file::nature(source.format, &source.bytes)?.refuse_encryption()?;
+            if encrypted_file::may_be_wide(source.format) {
+                let shown = source.path.display();
+                self.context
+                    .ui
+                    .warning(format!("{shown}: is in UTF-16, and comes back in UTF-8, in which sops writes"));
+            }
         }
         let document = self.read(source)?;
         match self.context.is_sops() {

@@ -7,6 +7,7 @@ use serde::de::IgnoredAny;
 
 use crate::cli::args::Destination;
 use crate::document::{self, Document, Format};
+use crate::encrypted_file;
 use crate::error::Result;
 use crate::secret::SecretBytes;
 
@@ -40,16 +41,22 @@ impl ManifestArgs {
 }
 
 /// The format of manifests that a name stands for.
-pub fn of_name(name: &Path) -> Option<Format> {
+fn of_name(name: &Path) -> Option<Format> {
     Some(Format::of_path(name)).filter(|format| matches!(format, Format::Yaml | Format::Json))
 }
 
-/// As what to read a manifest that came without a name which says it. A map of YAML in braces seldom has its keys in
-/// quotes, as JSON has to.
-pub fn by_content(bytes: &[u8]) -> Format {
-    match bytes.trim_ascii_start().strip_prefix(b"{").map(<[u8]>::trim_ascii_start) {
-        Some([b'"' | b'}', ..]) => Format::Json,
-        _ => Format::Yaml,
+/// As what to read a manifest: as what the file is, and where neither its name nor a ciphertext says so, as JSON if all of it
+/// is that, or begins as a map of YAML in braces seldom does, with a key in quotes. `None` for files of other types.
+pub fn format_in(by_name: Format, file: &SecretBytes) -> Option<Format> {
+    match encrypted_file::format_in(by_name, file) {
+        format @ (Format::Yaml | Format::Json) => Some(format),
+        Format::Binary if parse(Format::Json, file.clone()).is_ok() => Some(Format::Json),
+        Format::Binary if parse(Format::Yaml, file.clone()).is_ok() => Some(Format::Yaml),
+        Format::Binary => match file.trim_ascii_start().strip_prefix(b"{").map(<[u8]>::trim_ascii_start) {
+            Some([b'"' | b'}', ..]) => Some(Format::Json),
+            _ => Some(Format::Yaml),
+        },
+        Format::Dotenv | Format::Ini => None,
     }
 }
 
@@ -92,7 +99,22 @@ mod tests {
         assert_eq!(format(None, &other), Format::Json);
         assert_eq!(format(Some(ManifestFormat::Json), &yaml), Format::Json);
         assert_eq!(format(Some(ManifestFormat::Yaml), &Destination::Stdout), Format::Yaml);
-        assert_eq!(by_content(b"\n { \"a\": 1}"), Format::Json);
-        assert_eq!(by_content(b"{a: 1}"), Format::Yaml);
+    }
+
+    #[test]
+    fn a_manifest_is_what_it_can_be_read_as_where_its_name_does_not_say() {
+        let format = |by_name, text: &str| format_in(by_name, &SecretBytes::new(text.into()));
+        for (text, expected) in [
+            ("\n { \"a\": 1}", Format::Json),
+            ("{\"a\": 1}\n{\"b\": 2}", Format::Json),
+            ("{a: 1}", Format::Yaml),
+            ("{\"a\": 1, b: 2}", Format::Yaml),
+            ("{\"a\": 1,", Format::Json),
+            ("a: [", Format::Yaml),
+        ] {
+            assert_eq!(format(Format::Binary, text), Some(expected), "{text}");
+        }
+        assert_eq!(format(Format::Yaml, "{\"a\": 1}"), Some(Format::Yaml));
+        assert_eq!(format(Format::Dotenv, "A=1"), None);
     }
 }

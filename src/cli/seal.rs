@@ -19,7 +19,7 @@ use crate::cli::repository::inputs_to_write;
 use crate::cli::unnamed::{Unnamed, is_named_by};
 use crate::cli::{Context, Failures, block_on};
 use crate::config::{Configs, Policy};
-use crate::document::{Document, Format, MAX_SOURCE};
+use crate::document::{self, Document, Format, MAX_SOURCE};
 use crate::encrypted_file::{Meant, meant};
 use crate::error::{Error, Kind, Result};
 use crate::fs::{self, Mode};
@@ -407,6 +407,8 @@ enum Found {
 }
 
 fn found_in(Source { format, bytes, .. }: &Source) -> Found {
+    let utf8 = document::of_utf16(bytes);
+    let bytes = utf8.as_ref().unwrap_or(bytes);
     let holds = |needle: &[u8]| bytes.windows(needle.len()).any(|window| window == needle);
     if !matches!(format, Format::Yaml | Format::Json) || !holds(b"Secret") {
         return Found::Other;
@@ -424,14 +426,10 @@ fn found_in(Source { format, bytes, .. }: &Source) -> Found {
 
 /// As what to read a manifest.
 fn format(source: &Source) -> Result<Format> {
-    match source.format {
-        format @ (Format::Yaml | Format::Json) => Ok(format),
-        Format::Binary => Ok(manifests::by_content(&source.bytes)),
-        other => {
-            Err(Error::new(Kind::Read, format!("a manifest is YAML or JSON, and this is a file of {other}"))
-                .advise("To seal the file as a value, give it with --from-file."))
-        }
-    }
+    manifests::format_in(source.format, &source.bytes).ok_or_else(|| {
+        let message = format!("a manifest is YAML or JSON, and this is a file of {}", source.format);
+        Error::new(Kind::Read, message).advise("To seal the file as a value, give it with --from-file.")
+    })
 }
 
 fn named(secret: &Secret) -> String {
@@ -461,8 +459,9 @@ fn refuse_plaintext(path: &Path) -> Result<()> {
         return Ok(());
     }
     let bytes = fs::read_found(path, MAX_SOURCE as u64)?;
-    let format = manifests::of_name(path).unwrap_or_else(|| manifests::by_content(&bytes));
-    if manifests::parse(format, bytes).is_ok_and(|documents| hold_secrets(&documents)) {
+    let parsed =
+        manifests::format_in(Format::of_path(path), &bytes).map(|format| manifests::parse(format, bytes));
+    if parsed.is_some_and(|parsed| parsed.is_ok_and(|documents| hold_secrets(&documents))) {
         let error =
             Error::new(Kind::Conflict, "there is a Secret in plaintext, which would be gone").in_file(path);
         return Err(

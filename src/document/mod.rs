@@ -38,7 +38,7 @@ pub use path::{Paths, TreePath, WithCopies};
 pub use raw::to_bytes;
 pub use reconcile::{reconcile, scalar_to_data, to_data};
 pub use tree::{Node, NodeId, NodeKind, Repeated, Span, Step, Style, Text, Tree, TreeBuilder};
-pub use utf16::{of_utf16, utf16};
+pub use utf16::{is_utf16, of_utf16, utf16};
 pub use value::{Value, ValueKind};
 pub use yaml::{
     BREAKS_OF_OTHERS, Copies, Lenient, LenientKind, WrittenAlias, WrittenOut, YamlDocument, check_merge_keys,
@@ -279,7 +279,12 @@ pub fn parse_any(format: Format, file: SecretBytes, encrypted: bool) -> Result<B
     if format == Format::Binary && !encrypted {
         return Ok(Box::new(BinaryDocument::from_bytes(file)?));
     }
-    let text = if raw::is_taken_by(format) { raw::to_text(&file)? } else { into_text(file)? };
+    let text = match format {
+        format if raw::is_taken_by(format) => raw::to_text(&file)?,
+        // What go-yaml reads. All that is written is in UTF-8, as by sops.
+        Format::Yaml => into_text(utf16::in_utf8(file)?)?,
+        _ => into_text(file)?,
+    };
     let conflict = conflict_line(&text);
     let document = match format {
         Format::Yaml => YamlDocument::parse(text).map(|document| Box::new(document) as Box<dyn Document>),

@@ -226,16 +226,86 @@ fn a_sealed_secret_of_an_odd_name_is_one_to_every_command() {
     }
 }
 
+/// A text as PowerShell writes it, or with its bytes the other way round.
+fn utf16(text: &str, to_bytes: fn(u16) -> [u8; 2]) -> Vec<u8> {
+    format!("\u{feff}{text}").encode_utf16().flat_map(to_bytes).collect()
+}
+
 #[test]
-fn a_file_in_utf16_is_passed_by_in_no_audit() {
-    for name in ["a.yaml", "credentials", ".env.production"] {
-        let (test, file) = repository("plain.yaml", "password: hunter2\n", "yaml");
-        let text = test.read_text(&file);
-        std::fs::remove_file(test.path(&file)).expect("removed");
-        let utf16 = format!("\u{feff}{text}").encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
-        let file = format!("secrets/{name}");
-        test.write(&file, &utf16);
+fn yaml_in_utf16_is_read_as_sops_reads_it_and_written_in_utf8() {
+    let text = "password: hunter2 # \u{1f511}\ncity_unencrypted: Gr\u{e4}z\n";
+    for (name, to_bytes) in [
+        ("a.yaml", u16::to_le_bytes as fn(u16) -> [u8; 2]),
+        ("b.yaml", u16::to_be_bytes),
+        ("credentials", u16::to_le_bytes),
+        (".env.production", u16::to_be_bytes),
+    ] {
+        let (test, encrypted) = repository("plain.yaml", text, "yaml");
+        let wide = utf16(&test.read_text(&encrypted), to_bytes);
+        std::fs::remove_file(test.path(&encrypted)).expect("removed");
+        let file = &*format!("secrets/{name}");
+        test.write(file, &wide);
         git(&test, &["add", "-A"]);
+        git(&test, &["commit", "-qm", "wide"]);
+        let run = |args: &[&str]| unlocked(test.sealant(args)).run();
+        let types = ["--input-type", "yaml", "--output-type", "yaml"];
+        let theirs = || unlocked(test.sops(&[&["-d"], &types[..], &[file]].concat())).run().ok();
+
+        run(&["encrypt", "-i", file]).code(203);
+        let folder = run(&["encrypt", "-i", "secrets"]).ok();
+        assert!(folder.stderr.contains("0 encrypted, 1 encrypted already"), "{name}: {folder}");
+        assert_eq!(std::fs::read(test.path(file)).expect("read"), wide, "{name}");
+        for args in [&["who-can-decrypt"][..], &["status", "secrets"], &["check"], &["inspect", file]] {
+            assert!(run(args).text().contains(LEAVER), "{name}: {args:?}: {}", run(args));
+        }
+        let found = run(&["blast-radius", "--recipient", LEAVER]).ok();
+        assert!(found.text().contains(name) && found.text().contains("[\"password\"]"), "{name}: {found}");
+        let named = unlocked(test.sealant(&["sops", "-d"])).args(&types).arg(file).run().ok();
+        assert_eq!(named.text(), run(&["decrypt", file]).ok().text(), "{name}");
+        assert_eq!(run(&["decrypt", file]).ok().text(), text, "{name}");
+        assert!(theirs().text().contains("hunter2"), "{name}");
+
+        run(&["updatekeys", "--rotate", "--yes", "secrets"]).ok();
+        assert!(!test.read_text(file).contains(LEAVER), "{name}");
+        run(&["set", file, "[\"password\"]", "\"swordfish\""]).ok();
+        assert!(theirs().text().contains("swordfish"), "{name}");
+    }
+}
+
+#[test]
+fn plaintext_yaml_in_utf16_is_encrypted_as_by_sops_and_we_say_that_it_changes() {
+    let text = "password: Gr\u{e4}z\n";
+    for to_bytes in [u16::to_le_bytes as fn(u16) -> [u8; 2], u16::to_be_bytes] {
+        let test = sandbox();
+        test.write("a.yaml", utf16(text, to_bytes));
+        let ours =
+            test.sealant(&["encrypt", "--age", RECIPIENT, "--output", "ours.yaml", "a.yaml"]).run().ok();
+        assert!(ours.stderr.contains("a.yaml: is in UTF-16"), "{ours}");
+        let named = ["sops", "encrypt", "--age", RECIPIENT, "--output", "named.yaml", "a.yaml"];
+        assert_eq!(test.sealant(&named).run().ok().stderr, "");
+        test.sops(&["encrypt", "--age", RECIPIENT, "--output", "theirs.yaml", "a.yaml"]).run().ok();
+        for file in ["ours.yaml", "named.yaml", "theirs.yaml"] {
+            assert_eq!(unlocked(test.sealant(&["decrypt", file])).run().ok().text(), text, "{file}");
+            assert_eq!(unlocked(test.sops(&["decrypt", file])).run().ok().text(), text, "{file}");
+        }
+    }
+    let test = sandbox();
+    test.write("broken.yaml", b"\xff\xfea\0:\0 \0\x00\xd8\n\0");
+    let args = ["encrypt", "--age", RECIPIENT, "broken.yaml"];
+    assert_ne!(test.sops(&args).run().status, 0);
+    assert_ne!(test.sealant(&args).run().status, 0);
+}
+
+#[test]
+fn what_sops_does_not_read_in_utf16_is_passed_by_in_no_audit() {
+    for name in ["a.json", "credentials", ".env.production"] {
+        let (test, file) = repository("plain.json", "{\"password\": \"hunter2\"}", "json");
+        let wide = utf16(&test.read_text(&file), u16::to_le_bytes);
+        std::fs::remove_file(test.path(&file)).expect("removed");
+        let file = format!("secrets/{name}");
+        test.write(&file, &wide);
+        git(&test, &["add", "-A"]);
+        assert_ne!(unlocked(test.sops(&["-d", &file])).run().status, 0, "{name}");
         for args in [
             &["encrypt", "-i", "secrets"][..],
             &["encrypt", "-i", &file],
@@ -251,7 +321,7 @@ fn a_file_in_utf16_is_passed_by_in_no_audit() {
             let told = format!("{}{}", run.text(), run.stderr);
             assert!(told.contains(name) && told.contains("UTF-16"), "{name}: {args:?}: {run}");
         }
-        assert_eq!(std::fs::read(test.path(&file)).expect("read"), utf16, "{name}");
+        assert_eq!(std::fs::read(test.path(&file)).expect("read"), wide, "{name}");
     }
 }
 

@@ -38,7 +38,8 @@ pub(super) fn look(format: Format, content: Content, is_it: &impl Fn(&MasterKey)
     };
     let format = format_in(format, &bytes);
     if meant(format, &bytes).is_none() {
-        return Look::Other(secrets_of(format, bytes));
+        let utf8 = document::of_utf16(&bytes);
+        return Look::Other(secrets_of(format, utf8.unwrap_or(bytes)));
     }
     let read = || {
         let file = EncryptedFile::parse(format, bytes)?;

@@ -23,7 +23,7 @@ use serde::Serialize;
 
 use crate::config::{Policy, Selection};
 use crate::document::{self, Document, Format, NodeId};
-use crate::encrypted_file::{EncryptedFile, Holder, meant};
+use crate::encrypted_file::{self, EncryptedFile, Holder, meant};
 use crate::error::Result;
 use crate::policy;
 use crate::rekey::Change;
@@ -54,10 +54,10 @@ pub struct Finding {
 /// What is wrong with a file, in the order of its lines. An error when its creation rule makes no sense.
 pub fn check(format: Format, file: SecretBytes, policy: Option<&Policy>) -> Result<Vec<Finding>> {
     let utf8 = document::of_utf16(&file);
-    let is_utf16 = utf8.is_some();
+    let is_unread = utf8.is_some() && !encrypted_file::may_be_wide(format);
     let file = utf8.unwrap_or(file);
     let signs = Signs::of(format, &file);
-    let mut check = Check { policy, is_utf16, findings: Vec::new() };
+    let mut check = Check { policy, is_unread, findings: Vec::new() };
     if signs.private_key {
         for (line, kind) in private_keys::private_keys(&file) {
             check.add(line, Rule::PrivateKey, kind.description());
@@ -80,7 +80,8 @@ fn covers(policy: &Policy, format: Format) -> bool {
 
 struct Check<'a> {
     policy: Option<&'a Policy>,
-    is_utf16: bool,
+    /// It is in an encoding in which no encrypted file of its type is read.
+    is_unread: bool,
     findings: Vec<Finding>,
 }
 
@@ -165,8 +166,8 @@ impl Check<'_> {
         let nature = Nature::of(&*document);
         let view = View { document: &*document, lines: &lines, secrets: &secrets, exempt: nature.exempt() };
         self.last_applied(&view);
-        if self.is_utf16 && nature.is_meant() {
-            self.add(1, Rule::Broken, "is in UTF-16, and encrypted files are read in UTF-8 alone");
+        if self.is_unread && nature.is_meant() {
+            self.broken(&encrypted_file::in_utf16());
         }
         match nature {
             Nature::Encrypted => {

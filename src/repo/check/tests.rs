@@ -258,14 +258,18 @@ fn what_is_written_in_utf16_is_looked_at() {
     };
     let secrets = rule(&format!("{{path_regex: secrets/, age: {ALICE}}}"));
     let token = encrypted(&format!("a: {TOKEN}\n"));
+    let json = format!(
+        "{{\"a\": \"{TOKEN}\", \"sops\": {{\"mac\": \"{TOKEN}\", \"lastmodified\": \"2026-01-01T00:00:00Z\", \"version\": \"3.13.3\", \"age\": [{{\"recipient\": \"a\", \"enc\": \"b\"}}]}}}}"
+    );
     use Format::{Binary, Yaml};
     for (format, text, policy, expected) in [
         (Yaml, SECRET, &None, vec!["5 kubernetes-secret"]),
         (Yaml, "# \u{1f511}\na: 1\n", &secrets, vec!["2 plaintext"]),
         (Binary, "x", &secrets, vec!["1 plaintext"]),
         (Yaml, "a: 1\n", &None, vec![]),
+        (Yaml, &token, &None, vec![]),
         // Neither sops nor we read this.
-        (Yaml, &token, &None, vec!["1 broken"]),
+        (Format::Json, &json, &None, vec!["1 broken"]),
     ] {
         for to_bytes in [u16::to_le_bytes, u16::to_be_bytes] {
             let file = SecretBytes::new(utf16(text, to_bytes));
