@@ -60,36 +60,6 @@ fn each_event_tells_what_has_happened_this_time() {
     );
 }
 
-/// One namespace writes many SealedSecrets with as much to try as there can be, and none of it opens; what another one
-/// writes becomes a Secret all the same, at once.
-#[test]
-fn a_hostile_namespace_keeps_no_other_waiting() {
-    const HOSTILE: usize = 60;
-    const WRAPS: usize = 600;
-    let (hostile, good) = (place("hostile"), place("bystander"));
-    let strangers: Vec<MasterKey> = (0..WRAPS).map(|_| MasterKey::Age(identity().recipient)).collect();
-    let template = seal_for(&secret(&hostile.namespace, "x", &[("a", "1")]), &Options::default(), strangers);
-    let mut object: Value = serde_json::from_str(&json(&template)).unwrap();
-    let manifests = (0..HOSTILE).map(|index| {
-        object["metadata"]["name"] = format!("x{index}").into();
-        // Each is another one to whoever remembers what does not open.
-        object["spec"]["dataKeys"][0]["age"].as_array_mut().unwrap().rotate_left(1);
-        object.to_string()
-    });
-    let manifests: String = manifests.collect();
-    std::thread::scope(|scope| {
-        scope.spawn(|| hostile.world.cluster.apply(&manifests).ok());
-        for round in 0..8 {
-            good.apply(&good.sealed("db", &[("a", &round.to_string())]));
-            let start = Instant::now();
-            good.items("db", &[("a", &round.to_string())]);
-            assert!(start.elapsed() < Duration::from_secs(5), "{:?} in round {round}", start.elapsed());
-        }
-    });
-    let expected: Vec<_> = (0..HOSTILE).map(|index| (format!("x{index}"), "NoIdentity")).collect();
-    hostile.world.cluster.wait_for_reasons(&hostile.namespace, &expected);
-}
-
 /// Who has to do something learns which quota or policy it is, and no value.
 #[test]
 fn a_refusal_names_the_quota_or_the_policy() {

@@ -2,6 +2,7 @@
 //! account.
 #![allow(dead_code, clippy::disallowed_methods)]
 
+pub mod client;
 pub mod tenant;
 
 use std::collections::BTreeMap;
@@ -378,6 +379,13 @@ impl Controller {
 
     pub fn signal(&self, name: &str) {
         assert!(Command::new("kill").args([&format!("-{name}"), &self.pid]).status().unwrap().success());
+    }
+
+    /// The most memory that it has had, in kB.
+    pub fn peak_memory(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid)).unwrap();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        peak.split_whitespace().next().unwrap().parse().unwrap()
     }
 
     /// The sum of a metric's samples with this text in their labels; 0 where there is none.

@@ -12,6 +12,8 @@ pub struct Tenant {
     pub namespace: String,
     /// Where the controllers and their identities are.
     pub own: String,
+    /// What is looked after beside it.
+    others: Vec<String>,
     cluster: &'static Cluster,
     kubeconfig: PathBuf,
 }
@@ -50,7 +52,7 @@ impl Tenant {
         let manifest = manifest.replace("sealant-system", &own);
         cluster.kubectl(&["apply", "-f", "-"]).stdin(manifest).run().ok();
         let kubeconfig = cluster.kubeconfig_of(&own, "sealant-controller");
-        Self { namespace, own, cluster, kubeconfig }
+        Self { namespace, own, others: Vec::new(), cluster, kubeconfig }
     }
 
     /// Gives the controllers their rights in a namespace.
@@ -59,13 +61,20 @@ impl Tenant {
         self.cluster.kubectl(&["apply", "-f", "-"]).stdin(manifest).run().ok();
     }
 
+    /// With another namespace beside it, which has to be [open](Self::open).
+    pub fn watching(mut self, namespace: &str) -> Self {
+        self.others.push(namespace.to_owned());
+        self
+    }
+
     pub fn start(&self, name: &str) -> Controller {
         self.start_with(name, &[])
     }
 
     pub fn start_with(&self, name: &str, flags: &[&str]) -> Controller {
         let namespace = format!("--namespace={}", self.own);
-        let watch = format!("--watch-namespaces={}", self.namespace);
+        let watched = [std::slice::from_ref(&self.namespace), &self.others].concat().join(",");
+        let watch = format!("--watch-namespaces={watched}");
         let name = format!("--pod-name={name}");
         let flags = [&[namespace.as_str(), watch.as_str(), name.as_str()], flags].concat();
         Controller::start(&self.kubeconfig, &flags)

@@ -2,7 +2,9 @@
 // Its files are those of a test.
 #![allow(clippy::disallowed_methods)]
 
+#[path = "../common/mod.rs"]
 mod common;
+mod hostile;
 
 use std::sync::LazyLock;
 use std::thread::sleep;
@@ -10,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use common::tenant::Tenant;
 use common::*;
-use sealant::keys::MasterKey;
+use sealant::keys::{MasterKey, NewIdentity};
 use sealant::sealed_secret::{Options, Scope};
 use sealant_test_support::Cluster;
 
@@ -350,9 +352,7 @@ fn many_of_the_largest_take_no_more_memory_than_a_few() {
     CLUSTER.apply(&(0..COUNT).map(named).collect::<String>()).ok();
     let controller = place.start("a");
     place.wait_for_all(COUNT);
-    let status = std::fs::read_to_string(format!("/proc/{}/status", controller.pid())).unwrap();
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-    let peak: u64 = peak.split_whitespace().next().unwrap().parse().unwrap();
+    let peak = controller.peak_memory();
     eprintln!("{COUNT} of the largest: {} MB at most", peak >> 10);
     assert!(peak < 80 << 10, "{peak} kB");
 }
