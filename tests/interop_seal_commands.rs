@@ -23,8 +23,9 @@ impl Shop {
             test.sealant(&["keygen", "-y", file]).run().ok().text().trim().to_owned()
         });
         let shop = Self { cluster: Cluster::start(), test, recipients };
-        let deploy = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy");
-        shop.cluster.kubectl(&["apply", "--server-side", "-k"]).arg(deploy).run().ok();
+        let crd = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/crd");
+        shop.cluster.kubectl(&["apply", "--server-side", "-k"]).arg(crd).run().ok();
+        shop.cluster.kubectl(&["create", "namespace", "sealant-system"]).run().ok();
         shop.cluster
             .kubectl(&[
                 "wait",

@@ -259,7 +259,7 @@ fn a_resource_that_cannot_be_read(world: &World) {
     assert_eq!(world.reason("unreadable", "Invalid")["status"], invalid["status"]);
     world.cluster.apply(&good).ok();
     world.value("unreadable", "1");
-    world.cluster.kubectl(&["apply", "--server-side", "--force-conflicts", "-k"]).arg(deploy()).run().ok();
+    install(&world.cluster);
 }
 
 /// The roles that ship are enough, for nothing was refused but what this test has taken away, and hold nothing more.
@@ -369,9 +369,7 @@ fn a_resource_that_is_uninstalled(world: &World) {
     world.kubectl(&["wait", "--for=delete", "secret/owned", "--timeout=60s"]);
     let still = world.cluster.get("secret", &world.namespace, "retained").unwrap();
     assert_eq!(still["metadata"]["resourceVersion"], kept["metadata"]["resourceVersion"]);
-    world.cluster.kubectl(&["apply", "--server-side", "--force-conflicts", "-k"]).arg(deploy()).run().ok();
-    let crd = "customresourcedefinition/sealedsecrets.sealant.dev";
-    world.cluster.kubectl_ok(&["wait", "--for=condition=Established", crd, "--timeout=60s"]);
+    install(&world.cluster);
     world.cluster.apply(&json(&retained)).ok();
     world.reason("retained", "Unsealed");
     let again = world.value("retained", "1");

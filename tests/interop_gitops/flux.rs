@@ -122,7 +122,7 @@ fn flux_decrypts_every_format_and_kind_of_key() {
 fn flux_waits_until_the_controller_has_said_something() {
     let test = Sandbox::new(env!("CARGO_BIN_EXE_sealant"));
     let cluster = Cluster::start();
-    let crd = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/base/crd.yaml");
+    let crd = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/crd/sealedsecrets.yaml");
     cluster.kubectl(&["apply", "--server-side", "-f"]).arg(crd).run().ok();
     let name = "crd/sealedsecrets.sealant.dev";
     cluster.kubectl(&["wait", "--for=condition=Established", name, "--timeout=60s"]).run().ok();

@@ -223,7 +223,8 @@ mod tests {
         let flags = ["sealant-controller"].into_iter().chain(flags.iter().map(String::as_str));
         let host = ControllerHost::new(&Cli::try_parse_from(flags).unwrap().settings.vault);
         let write = |path: &Path, text: &str| std::fs::write(path, text).unwrap();
-        (write(&authority, "old"), write(&token, "old"));
+        write(&authority, "old");
+        write(&token, "old");
         assert!(!host.has_changed());
         for path in [&authority, &token] {
             assert_eq!(&**host.read_secret(path).unwrap(), b"old");

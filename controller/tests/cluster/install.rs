@@ -141,3 +141,145 @@ fn recipients_are_for_everybody_and_nothing_else_is() {
     let allowed: BTreeSet<_> = others.into_iter().filter(|(verb, what)| may(verb, what)).collect();
     assert!(allowed.is_empty(), "{allowed:?}");
 }
+
+/// The objects of a kustomization, as the real kustomize renders it.
+fn rendered(folder: &std::path::Path) -> Vec<Value> {
+    let text = WORLD.cluster.kubectl(&["kustomize"]).arg(folder).run().ok().text().to_owned();
+    let documents: Vec<Value> =
+        text.split("\n---\n").map(|document| serde_yaml::from_str(document).unwrap()).collect();
+    assert!(!documents.is_empty());
+    documents
+}
+
+fn of_kind<'d>(documents: &'d [Value], kind: &str) -> &'d Value {
+    documents.iter().find(|document| document["kind"] == kind).unwrap_or_else(|| panic!("no {kind}"))
+}
+
+/// With the definition go all SealedSecrets and their Secrets, and with the namespace the identities: nothing that deletes
+/// the controller has the first in it, and nothing prunes either.
+#[test]
+fn who_deletes_or_prunes_the_controller_deletes_no_sealed_secret() {
+    for folder in ["", "base", "namespaced"] {
+        let documents = rendered(&deploy().join(folder));
+        assert!(documents.iter().all(|document| document["kind"] != "CustomResourceDefinition"), "{folder}");
+        assert_left_alone(of_kind(&documents, "Namespace"));
+    }
+    let crd = rendered(&deploy().join("crd"));
+    assert_eq!(crd.len(), 1);
+    assert_left_alone(of_kind(&crd, "CustomResourceDefinition"));
+    let answer = WORLD.cluster.kubectl(&["delete", "--dry-run=server", "-k"]).arg(deploy()).run().ok();
+    assert!(answer.text().contains("deployment"), "{answer}");
+    assert!(!answer.text().contains("customresourcedefinition"), "{answer}");
+}
+
+/// As Argo CD, Helm and Flux are told to prune nothing.
+fn assert_left_alone(object: &Value) {
+    let annotations = &object["metadata"]["annotations"];
+    assert_eq!(annotations["argocd.argoproj.io/sync-options"], "Prune=false");
+    assert_eq!(annotations["helm.sh/resource-policy"], "keep");
+    assert_eq!(annotations["kustomize.toolkit.fluxcd.io/prune"], "disabled");
+}
+
+/// Kinds of the Prometheus operator, without its schemas: whether its own would take what ships is not tried here, but its
+/// fields are looked at below.
+fn make_kinds_of_the_prometheus_operator(cluster: &Cluster) {
+    for (kind, plural) in [("PodMonitor", "podmonitors"), ("PrometheusRule", "prometheusrules")] {
+        let schema = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
+        let crd = json!({
+            "apiVersion": "apiextensions.k8s.io/v1",
+            "kind": "CustomResourceDefinition",
+            "metadata": {"name": format!("{plural}.monitoring.coreos.com")},
+            "spec": {
+                "group": "monitoring.coreos.com",
+                "scope": "Namespaced",
+                "names": {"kind": kind, "plural": plural, "singular": kind.to_lowercase()},
+                "versions": [{"name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema": schema}}],
+            },
+        });
+        cluster.apply(&crd.to_string()).ok();
+        let name = format!("crd/{plural}.monitoring.coreos.com");
+        cluster.kubectl_ok(&["wait", "--for=condition=Established", &name, "--timeout=60s"]);
+    }
+}
+
+/// All components at once, on the real API server: what selects pods selects those of the Deployment, ports are its ports,
+/// and its pods get the priority.
+#[test]
+fn every_component_is_taken_by_the_api_server_and_is_about_our_pods() {
+    let cluster = &WORLD.cluster;
+    make_kinds_of_the_prometheus_operator(cluster);
+    let components: Vec<String> = std::fs::read_dir(deploy().join("components"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    assert_eq!(components.len(), 4, "{components:?}");
+    let overlay = cluster.ca_file().with_file_name("overlay");
+    std::fs::create_dir_all(overlay.join("all")).unwrap();
+    std::os::unix::fs::symlink(deploy(), overlay.join("deploy")).unwrap();
+    let components: Vec<_> = components.iter().map(|name| format!("../deploy/components/{name}")).collect();
+    let kustomization = json!({"resources": ["../deploy"], "components": components});
+    std::fs::write(overlay.join("all/kustomization.yaml"), kustomization.to_string()).unwrap();
+    let folder = overlay.join("all");
+    let apply = ["apply", "--server-side", "--force-conflicts", "-k"];
+    // To try it for the Deployment, which other tests look at, and then in earnest for what is new.
+    cluster.kubectl(&apply).arg(&folder).args(&["--dry-run=server"]).run().ok();
+    let documents = rendered(&folder);
+    for kind in ["NetworkPolicy", "PriorityClass", "PodMonitor", "PrometheusRule", "PodDisruptionBudget"] {
+        cluster.apply(&of_kind(&documents, kind).to_string()).ok();
+    }
+
+    let template = &of_kind(&documents, "Deployment")["spec"]["template"];
+    let labels = template["metadata"]["labels"].as_object().unwrap();
+    let selectors = [
+        ("Deployment", "/spec/selector"),
+        ("PodDisruptionBudget", "/spec/selector"),
+        ("NetworkPolicy", "/spec/podSelector"),
+        ("PodMonitor", "/spec/selector"),
+    ];
+    for (kind, path) in selectors {
+        let selector = of_kind(&documents, kind).pointer(path).unwrap();
+        let wanted = selector["matchLabels"].as_object().unwrap();
+        assert!(wanted.iter().all(|(key, value)| labels.get(key) == Some(value)), "{kind}");
+        // Without it, it would be about whatever else of ours runs there one day.
+        assert!(wanted.contains_key("app.kubernetes.io/component"), "{kind}");
+    }
+    let container = &template["spec"]["containers"][0];
+    let ports: Vec<&Value> =
+        container["ports"].as_array().unwrap().iter().map(|port| &port["name"]).collect();
+    let monitor = of_kind(&documents, "PodMonitor");
+    let metrics = monitor.pointer("/spec/podMetricsEndpoints/0/port").unwrap();
+    let allowed = of_kind(&documents, "NetworkPolicy").pointer("/spec/ingress/0/ports/0/port").unwrap();
+    assert!(ports.contains(&metrics) && metrics == allowed);
+    let variables = container["env"].as_array().unwrap();
+    assert!(variables.iter().any(|variable| variable["name"] == "SEALANT_SELECTOR"));
+    let pod = json!({"apiVersion": "v1", "kind": "Pod",
+        "metadata": {"name": "x", "namespace": "sealant-system"}, "spec": template["spec"]});
+    let create = ["create", "--dry-run=server", "-o", "jsonpath={.spec.priority}", "-f", "-"];
+    assert_eq!(cluster.kubectl(&create).stdin(pod.to_string()).run().ok().text(), "1000000");
+}
+
+/// The second of two controllers, as docs/controller.md has it: its rights are its own.
+#[test]
+fn a_second_controller_is_one_kustomization() {
+    let page = std::fs::read_to_string(deploy().join("../docs/controller.md")).unwrap();
+    let (_, section) = page.split_once("## Two controllers").unwrap();
+    let kustomization = section.split("```").nth(1).unwrap().strip_prefix("yaml\n").unwrap();
+    let overlay = WORLD.cluster.ca_file().with_file_name("second");
+    std::fs::create_dir_all(overlay.join("cluster")).unwrap();
+    std::os::unix::fs::symlink(deploy(), overlay.join("deploy")).unwrap();
+    std::fs::write(overlay.join("cluster/kustomization.yaml"), kustomization).unwrap();
+    let documents = rendered(&overlay.join("cluster"));
+    WORLD.cluster.kubectl_ok(&["create", "namespace", "sealant-payments"]);
+    for document in &documents {
+        let apply = ["apply", "--server-side", "--dry-run=server", "--force-conflicts", "-f", "-"];
+        WORLD.cluster.kubectl(&apply).stdin(document.to_string()).run().ok();
+    }
+    let binding = of_kind(&documents, "ClusterRoleBinding");
+    assert_eq!(binding["metadata"]["name"], "sealant-payments");
+    assert_eq!(binding["subjects"][0]["namespace"], "sealant-payments");
+    let deployment = of_kind(&documents, "Deployment");
+    assert_eq!(deployment["metadata"]["namespace"], "sealant-payments");
+    let variables = &deployment["spec"]["template"]["spec"]["containers"][0]["env"];
+    let selector = variables.as_array().unwrap().iter().find(|one| one["name"] == "SEALANT_SELECTOR");
+    assert_eq!(selector.unwrap()["value"], "sealant.dev/class=payments");
+}

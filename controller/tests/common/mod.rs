@@ -26,13 +26,21 @@ use serde_json::{Value, json};
 /// How long anything may take before a test fails: nothing takes more than a second or two on an idle machine.
 const LIMIT: Duration = Duration::from_secs(120);
 
-/// Starts a cluster with what `kubectl apply -k deploy/` installs.
+/// Starts a cluster with what `deploy/` installs.
 pub fn cluster() -> Cluster {
     let cluster = Cluster::start_with_controllers();
-    cluster.kubectl(&["apply", "--server-side", "-k"]).arg(deploy()).run().ok();
+    install(&cluster);
+    cluster
+}
+
+/// Installs what `deploy/` has, or brings it back.
+pub fn install(cluster: &Cluster) {
+    for folder in ["crd", ""] {
+        let apply = ["apply", "--server-side", "--force-conflicts", "-k"];
+        cluster.kubectl(&apply).arg(deploy().join(folder)).run().ok();
+    }
     let crd = "customresourcedefinition/sealedsecrets.sealant.dev";
     cluster.kubectl(&["wait", "--for=condition=Established", crd, "--timeout=60s"]).run().ok();
-    cluster
 }
 
 /// What ships for clusters.

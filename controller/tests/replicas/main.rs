@@ -231,7 +231,9 @@ fn two_controllers_share_a_namespace_by_a_label() {
     };
     let _without = blue.start_with("a", &["--selector=!class"]);
     let with = green.start_with("b", &["--selector=class in (green)"]);
-    (apply("plain", None), apply("labelled", Some("green")), apply("nobodys", Some("red")));
+    apply("plain", None);
+    apply("labelled", Some("green"));
+    apply("nobodys", Some("red"));
     CLUSTER.wait_for_reason(&blue.namespace, "plain", "Unsealed");
     CLUSTER.wait_for_reason(&blue.namespace, "labelled", "NoIdentity");
     green.give(&identity);

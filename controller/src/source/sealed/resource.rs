@@ -255,8 +255,13 @@ mod tests {
 
     #[test]
     fn the_crd_that_ships_is_the_one_of_the_types() {
-        let shipped: Value = serde_yaml::from_str(include_str!("../../../../deploy/base/crd.yaml")).unwrap();
-        assert_eq!(shipped, crd(), "run `cargo run -p sealant-controller crd > deploy/base/crd.yaml`");
+        let shipped: Value =
+            serde_yaml::from_str(include_str!("../../../../deploy/crd/sealedsecrets.yaml")).unwrap();
+        assert_eq!(
+            shipped,
+            crd(),
+            "run `cargo run -p sealant-controller crd > deploy/crd/sealedsecrets.yaml`"
+        );
     }
 
     #[test]
