@@ -4,6 +4,7 @@
 
 pub mod client;
 pub mod tenant;
+pub mod vault;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -391,9 +392,26 @@ impl Controller {
 
     /// The most memory that it has had, in kB.
     pub fn peak_memory(&self) -> u64 {
+        self.status("VmHWM:")
+    }
+
+    /// The memory that it has now, in kB.
+    pub fn memory(&self) -> u64 {
+        self.status("VmRSS:")
+    }
+
+    /// How long all cores together have worked for it.
+    pub fn cpu(&self) -> Duration {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid)).unwrap();
+        // After the name, which ends with a bracket: fields 14 and 15 of proc(5), in hundredths of a second.
+        let fields = stat.rsplit(") ").next().unwrap().split(' ').skip(11).take(2);
+        Duration::from_millis(fields.map(|field| field.parse::<u64>().unwrap() * 10).sum())
+    }
+
+    fn status(&self, field: &str) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid)).unwrap();
-        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-        peak.split_whitespace().next().unwrap().parse().unwrap()
+        let line = status.lines().find_map(|line| line.strip_prefix(field)).unwrap();
+        line.split_whitespace().next().unwrap().parse().unwrap()
     }
 
     /// The sum of a metric's samples with this text in their labels; 0 where there is none.
