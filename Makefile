@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 # One thing after another: each target uses all cores by itself.
 .NOTPARALLEL:
-.PHONY: help build check quick peers tools fuzz docs bench test
+.PHONY: help build check quick peers tools fuzz docs bench soak test
 
 # How long each fuzz target runs: enough to catch what broke today. For a long run: make fuzz FUZZ_SECONDS=3600
 FUZZ_SECONDS ?= 5
@@ -15,7 +15,7 @@ CARGO_DENY := $(TOOLS)/cargo-deny-0.20.2/bin/cargo-deny
 CARGO_FUZZ := $(TOOLS)/cargo-fuzz-0.13.2/bin/cargo-fuzz
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' Makefile
 
 build: ## Compile everything, for development
 	cargo build --workspace
@@ -43,6 +43,11 @@ bench: ## Measure beside sops, and write the figures into docs/performance.md (a
 	SEALANT_PEERS=$$(tests/peers/get); export SEALANT_PEERS; \
 	cargo bench --locked --bench documents --bench vault; \
 	TMPDIR=/dev/shm cargo bench --locked --bench vault
+
+soak: ## Run the controller through random work and faults for half an hour, or SEALANT_SOAK_SECONDS; the tests do so for a minute
+	SEALANT_PEERS=$$(tests/peers/get); export SEALANT_PEERS; \
+	SEALANT_SOAK_SECONDS=$${SEALANT_SOAK_SECONDS:-1800} \
+	cargo test --package sealant-controller --locked --test soak -- --nocapture
 
 test: tools check ## Run everything, as CI does
 	SEALANT_PEERS=$$(tests/peers/get); export SEALANT_PEERS; cargo test --workspace --locked

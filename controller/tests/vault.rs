@@ -32,33 +32,7 @@ fn bao(tenant: &Tenant, binding: &str) -> Bao {
 }
 
 fn set_up(bao: Bao, tenant: &Tenant, binding: &str) -> Bao {
-    bao.transit_key("transit", "shop");
-    bao.policy("unseal", "path \"transit/decrypt/shop\" { capabilities = [\"update\"] }");
-    CLUSTER.kubectl_ok(&["create", "serviceaccount", "vault", "-n", &tenant.namespace]);
-    let account = format!("--serviceaccount={}:vault", tenant.namespace);
-    CLUSTER.kubectl_ok(&[
-        "create",
-        "clusterrolebinding",
-        binding,
-        "--clusterrole=system:auth-delegator",
-        &account,
-    ]);
-    let reviewer = CLUSTER.service_account_token(&tenant.namespace, "vault", None);
-    bao.bao(&["auth", "enable", "kubernetes"]).run().ok();
-    let ca = fs::read_to_string(CLUSTER.ca_file()).unwrap();
-    let config = ["write", "auth/kubernetes/config", "disable_local_ca_jwt=true"];
-    bao.bao(&config)
-        .arg(format!("kubernetes_host={}", CLUSTER.address()))
-        .arg(format!("token_reviewer_jwt={reviewer}"))
-        .arg(format!("kubernetes_ca_cert={ca}"))
-        .run()
-        .ok();
-    bao.bao(&["write", "auth/kubernetes/role/sealant", "audience=vault", "token_policies=unseal"])
-        .args(&["bound_service_account_names=sealant-controller"])
-        .arg(format!("bound_service_account_namespaces={}", tenant.namespace))
-        .run()
-        .ok();
-    bao
+    common::vault::set_up(&CLUSTER, bao, &tenant.namespace, binding)
 }
 
 fn planted(value: &str) -> String {
@@ -66,13 +40,8 @@ fn planted(value: &str) -> String {
 }
 
 fn sealed(bao: &Bao, tenant: &Tenant, name: &str, value: &str) -> SealedSecret {
-    let allowed = [bao.address().to_owned()];
-    let settings = Settings::none().allowing(&allowed).unwrap();
-    let settings = settings.with_token(SecretString::new(bao.root_token().to_owned()));
-    let service = KeyService::new(&Closed, Identities::none()).with_vault(Vault::with_settings(settings));
-    let key = TransitKey::new(bao.address(), None, "transit", "shop").unwrap();
     let secret = secret(&tenant.namespace, name, &[("a", &planted(value))]);
-    seal_with(&secret, new_key_by(&service, &KeySet::any_of(vec![MasterKey::Vault(key)])))
+    seal_with(&secret, common::vault::new_key(bao))
 }
 
 #[test]
@@ -86,7 +55,7 @@ fn many_are_opened_by_vault_in_few_requests_and_a_sealed_vault_heals_by_itself()
     let identity = identity();
     tenant.give(&identity);
 
-    let token = token(&tenant, "vault-token");
+    let token = common::vault::token(&CLUSTER, &tenant.namespace, "vault-token");
     let allow = format!("--vault-allow={}", bao.address());
     let token = format!("--vault-token-file={}", token.display());
     let controller = tenant.start_with("a", &[&allow, &token, "--vault-role=sealant"]);
@@ -195,7 +164,10 @@ fn old_values_are_not_written_once_the_sealed_secret_has_changed() {
     tenant.give(&identity);
     let flags = [
         format!("--vault-allow={}", gate.address),
-        format!("--vault-token-file={}", token(&tenant, "stale-token").display()),
+        format!(
+            "--vault-token-file={}",
+            common::vault::token(&CLUSTER, &tenant.namespace, "stale-token").display()
+        ),
         "--vault-role=sealant".to_owned(),
     ];
     let controller = tenant.start_with("a", &flags.each_ref().map(String::as_str));
@@ -220,14 +192,6 @@ fn old_values_are_not_written_once_the_sealed_secret_has_changed() {
     }
     assert!(controller.log().contains("\"generation\":1"), "nothing old was opened");
     assert_nothing_leaked(&CLUSTER, &[&controller]);
-}
-
-/// The token by which Vault knows the service account of the controller.
-fn token(tenant: &Tenant, name: &str) -> std::path::PathBuf {
-    let token = CLUSTER.ca_file().with_file_name(name);
-    let text = CLUSTER.service_account_token(&tenant.namespace, "sealant-controller", Some("vault"));
-    fs::write(&token, text).unwrap();
-    token
 }
 
 /// A server that takes requests and never answers keeps nobody waiting but those who need it; when it is gone and the
@@ -328,7 +292,7 @@ fn a_renewed_authority_of_vault_is_read_again() {
     let bao = set_up(Bao::start_tls(), &tenant, "authority");
     let authority = CLUSTER.ca_file().with_file_name("vault-authority.pem");
     fs::copy(CLUSTER.ca_file(), &authority).unwrap();
-    let token = token(&tenant, "authority-token");
+    let token = common::vault::token(&CLUSTER, &tenant.namespace, "authority-token");
     let flags = [
         format!("--vault-allow={}", bao.address()),
         format!("--vault-token-file={}", token.display()),
