@@ -43,6 +43,14 @@ impl Command {
     }
 }
 
+/// A program that ran to its end.
+pub struct Ran {
+    /// It exited with 0.
+    pub success: bool,
+    pub stdout: SecretBytes,
+    pub stderr: Vec<u8>,
+}
+
 /// The outside world as the library may see it.
 pub trait Host: Send + Sync {
     /// The value of an environment variable; `None` when unset or empty.
@@ -62,6 +70,12 @@ pub trait Host: Send + Sync {
 
     /// Runs a program and returns what it prints to standard output; an error when it may not be run or fails.
     fn output_of(&self, command: &Command) -> Result<SecretBytes>;
+
+    /// Runs a program to its end, with this standard input, and returns what it prints on both streams, however it ended.
+    fn run(&self, command: &Command, _input: &[u8]) -> Result<Ran> {
+        let name = command.program.display();
+        Err(Error::new(Kind::Other, format!("running `{name}` is not possible here")))
+    }
 
     /// Starts a program whose standard streams are pipes to us: for one that is told more than its arguments, or that
     /// has more to say than [`Host::output_of`] takes.

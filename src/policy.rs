@@ -8,7 +8,7 @@ use std::path::Path;
 use crate::config::{Configs, KeySpec, Policy, Selection};
 use crate::document::{Document, Format, NodeId};
 use crate::error::{Error, Kind, Result};
-use crate::keys::{KeyKind, KeySet, MasterKey, TransitKey, aws_kms, azure_kv};
+use crate::keys::{Fingerprint, KeyKind, KeySet, MasterKey, TransitKey, aws_kms, azure_kv};
 use crate::sops::kubernetes;
 
 /// What was asked for apart from the creation rule, by flags or the environment.
@@ -116,8 +116,7 @@ pub fn master_key(spec: &KeySpec) -> Result<MasterKey> {
     Ok(match spec {
         KeySpec::Age(recipient) => MasterKey::Age(recipient.parse()?),
         KeySpec::HcVault(uri) => MasterKey::Vault(TransitKey::parse(uri)?),
-        // sops takes fingerprints as gpg prints them, in groups of four.
-        KeySpec::Pgp(fingerprint) => foreign(KeyKind::Pgp, fingerprint.replace(' ', "")),
+        KeySpec::Pgp(fingerprint) => MasterKey::Pgp(Fingerprint::parse(fingerprint)?),
         KeySpec::Kms { arn, role, .. } => foreign(KeyKind::Kms, aws_kms::id(arn.clone(), role.clone())),
         KeySpec::GcpKms(resource) => foreign(KeyKind::GcpKms, resource.clone()),
         KeySpec::Hckms(id) => foreign(KeyKind::HcKms, id.clone()),

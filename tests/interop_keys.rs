@@ -2,6 +2,10 @@
 
 #![allow(clippy::disallowed_methods, reason = "tests are outside of the doors that the library has")]
 
+mod interop_keys {
+    mod pgp;
+}
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 

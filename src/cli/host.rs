@@ -11,7 +11,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus, Stdio};
-use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -22,7 +22,7 @@ use crate::cli::audit;
 use crate::cli::ui::Ui;
 use crate::error::{Error, Kind, Result};
 use crate::fs;
-use crate::host::{Command, Host};
+use crate::host::{Command, Host, Ran};
 use crate::journal::Journal;
 use crate::secret::{SecretBytes, SecretString};
 use crate::shown::shown;
@@ -140,6 +140,12 @@ impl Host for Terminal<'_> {
         output_of(command, PROGRAM_LIMIT, self.ui)
     }
 
+    fn run(&self, command: &Command, input: &[u8]) -> Result<Ran> {
+        let mut program = start(command);
+        program.stdin(Stdio::piped()).stderr(Stdio::piped());
+        run_to_end(command, &mut program, input, PROGRAM_LIMIT, self.ui).map(|(_, ran)| ran)
+    }
+
     fn start(&self, command: &Command) -> io::Result<Child> {
         start(command).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()
     }
@@ -200,51 +206,78 @@ fn start(command: &Command) -> std::process::Command {
 }
 
 /// Runs a program to its end. Its standard input is empty: ours may be the document. What it has to say to a person
-/// goes to standard error, which it shares with us. Messages name the program alone: its arguments may hold a key.
+/// goes to standard error, which it shares with us.
 fn output_of(command: &Command, limit: Duration, ui: &Ui) -> Result<SecretBytes> {
+    let mut program = start(command);
+    program.stdin(Stdio::null());
+    let (status, ran) = run_to_end(command, &mut program, &[], limit, ui)?;
+    let failed = |why| Err(Error::new(Kind::Other, format!("`{}` {why}", command.program.display())));
+    match status.code() {
+        Some(0) => Ok(ran.stdout),
+        Some(code) => failed(format!("exited with {code}")),
+        None => failed("was stopped by a signal".to_owned()),
+    }
+}
+
+/// Runs a program to its end, with `input` if its standard input is a pipe. Messages name the program alone: its
+/// arguments may hold a key.
+fn run_to_end(
+    command: &Command,
+    program: &mut std::process::Command,
+    input: &[u8],
+    limit: Duration,
+    ui: &Ui,
+) -> Result<(ExitStatus, Ran)> {
     let name = command.program.display();
     let failed = |why: String| Error::new(Kind::Other, format!("`{name}` {why}"));
-    let mut program = start(command);
-    let (mut child, _stopped) =
-        fs::spawn_to_stop_with_us(program.stdin(Stdio::null()).stdout(Stdio::piped()))
-            .map_err(|error| failed("cannot be started".to_owned()).caused_by(error))?;
+    let (mut child, _stopped) = fs::spawn_to_stop_with_us(program.stdout(Stdio::piped()))
+        .map_err(|error| failed("cannot be started".to_owned()).caused_by(error))?;
     let started = Instant::now();
     let left = || limit.saturating_sub(started.elapsed());
 
-    let stdout = child.stdout.take();
-    let (sender, receiver) = mpsc::channel();
-    thread::spawn(move || {
-        let read = stdout.map(|stdout| fs::read_at_most(stdout, OUTPUT_LIMIT, 0));
-        // Nobody listens any more when the time is up.
-        let _ = sender.send(read.unwrap_or(Ok(None)));
-    });
-    let mut output = receiver.recv_timeout(TELL_AFTER.min(limit));
+    if let Some(mut stdin) = child.stdin.take() {
+        let input = Zeroizing::new(input.to_vec());
+        // A program that does not want all of it says so by its exit.
+        thread::spawn(move || _ = stdin.write_all(&input));
+    }
+    let (stdout, stderr) = (read_beside(child.stdout.take()), read_beside(child.stderr.take()));
+    let mut output = stdout.recv_timeout(TELL_AFTER.min(limit));
     if let Err(RecvTimeoutError::Timeout) = output {
         ui.note(format!("waiting for `{name}`"));
-        output = receiver.recv_timeout(left());
+        output = stdout.recv_timeout(left());
     }
-    let status = match &output {
-        Ok(_) => wait(&mut child, left),
-        Err(_) => None,
+    let said = stderr.recv_timeout(left());
+    let status = match (&output, &said) {
+        (Ok(_), Ok(_)) => wait(&mut child, left),
+        _ => None,
     };
-
     let Some(status) = status else {
         // It may have ended this very moment.
         let _ = child.kill();
         let _ = child.wait();
         return Err(failed(format!("was not done after {} seconds, and was stopped", limit.as_secs())));
     };
-    if !status.success() {
-        return Err(failed(match status.code() {
-            Some(code) => format!("exited with {code}"),
-            None => "was stopped by a signal".to_owned(),
-        }));
-    }
+    let stderr = said.ok().and_then(Result::ok).flatten().map(|bytes| bytes.to_vec()).unwrap_or_default();
     match output {
-        Ok(Ok(Some(bytes))) => Ok(bytes),
+        Ok(Ok(Some(stdout))) => Ok((status, Ran { success: status.success(), stdout, stderr })),
+        // What a program that failed printed is of no use.
+        _ if !status.success() => {
+            Ok((status, Ran { success: false, stdout: SecretBytes::default(), stderr }))
+        }
         Ok(Err(error)) => Err(failed("gave nothing that can be read".to_owned()).caused_by(error)),
         _ => Err(failed(format!("printed more than {} MiB", OUTPUT_LIMIT >> 20))),
     }
+}
+
+/// Reads a stream of a child to its end on a thread of its own; nothing where there is none.
+fn read_beside(stream: Option<impl io::Read + Send + 'static>) -> Receiver<io::Result<Option<SecretBytes>>> {
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        let read = stream.map(|stream| fs::read_at_most(stream, OUTPUT_LIMIT, 0));
+        // Nobody listens any more when the time is up.
+        let _ = sender.send(read.unwrap_or(Ok(None)));
+    });
+    receiver
 }
 
 /// Waits for a child that has closed its output, which is about to end.

@@ -11,7 +11,7 @@ use std::pin::Pin;
 use super::entry::Fields;
 use super::kinds::{age, aws_kms, azure_kv, gcp_kms, hc_vault, hckms, pgp};
 use super::unopened::Failure;
-use super::{Recipient, TransitKey, WrappedKey};
+use super::{Fingerprint, Recipient, TransitKey, WrappedKey};
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::secret::SecretBytes;
@@ -37,8 +37,12 @@ pub struct Names {
     pub flag: &'static str,
     /// The variable that names keys where no flag does.
     pub variable: &'static str,
+    /// One of them in a sentence: `a PGP key`.
+    pub a_key: &'static str,
     /// The fields of an entry in the metadata, `enc` and `created_at` included.
     pub fields: &'static [&'static str],
+    /// Whether Sealant uses such keys, and does not only keep their entries.
+    pub is_supported: bool,
 }
 
 /// What a kind knows of itself, before any key is used.
@@ -195,6 +199,7 @@ pub enum MasterKey {
     Age(Recipient),
     /// A transit key of Vault or OpenBao.
     Vault(TransitKey),
+    Pgp(Fingerprint),
     /// A key of a kind that Sealant does not support, or an entry of a file that names no key: named in messages, and
     /// kept verbatim in files.
     Foreign {
@@ -208,6 +213,7 @@ impl MasterKey {
         match self {
             Self::Age(_) => KeyKind::Age,
             Self::Vault(_) => KeyKind::HcVault,
+            Self::Pgp(_) => KeyKind::Pgp,
             Self::Foreign { kind, .. } => *kind,
         }
     }
@@ -217,6 +223,7 @@ impl MasterKey {
         match self {
             Self::Age(recipient) => recipient.as_str(),
             Self::Vault(key) => key.uri(),
+            Self::Pgp(key) => key.as_str(),
             Self::Foreign { id, .. } => id,
         }
     }
@@ -224,7 +231,7 @@ impl MasterKey {
     /// The address of the server that is asked to use it; `None` for a key that takes none.
     pub fn server(&self) -> Option<&str> {
         match self {
-            Self::Age(_) | Self::Foreign { .. } => None,
+            Self::Age(_) | Self::Pgp(_) | Self::Foreign { .. } => None,
             Self::Vault(key) => Some(key.address()),
         }
     }
@@ -236,18 +243,12 @@ impl MasterKey {
 
     /// It as an age recipient, if it is one.
     pub fn recipient(&self) -> Option<&Recipient> {
-        match self {
-            Self::Age(recipient) => Some(recipient),
-            Self::Vault(_) | Self::Foreign { .. } => None,
-        }
+        if let Self::Age(recipient) = self { Some(recipient) } else { None }
     }
 
     /// It as a transit key, if it is one.
     pub fn transit(&self) -> Option<&TransitKey> {
-        match self {
-            Self::Vault(key) => Some(key),
-            Self::Age(_) | Self::Foreign { .. } => None,
-        }
+        if let Self::Vault(key) = self { Some(key) } else { None }
     }
 }
 
@@ -256,6 +257,7 @@ impl fmt::Display for MasterKey {
         match self {
             Self::Age(recipient) => recipient.fmt(f),
             Self::Vault(key) => key.fmt(f),
+            Self::Pgp(key) => key.fmt(f),
             Self::Foreign { kind, id } => write!(f, "{kind} {id}"),
         }
     }

@@ -27,6 +27,7 @@ pub use self::kinds::hc_vault as vault;
 #[cfg(feature = "vault")]
 pub use self::kinds::hc_vault::Vault;
 pub use self::kinds::hc_vault::{TransitKey, version_of};
+pub use self::kinds::pgp::Fingerprint;
 pub(crate) use self::kinds::{aws_kms, azure_kv};
 pub use self::service::{Content, KeyService, Rekey};
 use crate::error::Result;
@@ -89,8 +90,9 @@ impl WrappedKey {
         match &self.key {
             MasterKey::Age(recipient) => recipient.short(),
             MasterKey::Vault(key) => format!("{} {key}", KeyKind::HcVault),
-            MasterKey::Foreign { kind: KeyKind::HcVault, .. } => {
-                format!("{} (not the name of a transit key)", self.key)
+            MasterKey::Pgp(key) => key.to_string(),
+            MasterKey::Foreign { kind, .. } if kind.names().is_supported => {
+                format!("{} (not the name of {})", self.key, kind.names().a_key)
             }
             MasterKey::Foreign { kind, .. } => format!("{} (Sealant does not speak {kind})", self.key),
         }

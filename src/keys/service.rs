@@ -334,9 +334,12 @@ fn cannot_wrap(key: &MasterKey) -> Error {
     if key.is_supported() {
         return nobody_asks(key);
     }
-    let kind = key.kind();
-    Error::new(Kind::Other, format!("cannot wrap a data key for {key}"))
-        .advise(format!("Sealant does not speak {kind}: use age recipients, or sops for this file"))
+    let error = Error::new(Kind::Other, format!("cannot wrap a data key for {key}"));
+    let (kind, names) = (key.kind(), key.kind().names());
+    error.advise(match names.is_supported {
+        true => format!("That is not the name of {}: correct it where it is named.", names.a_key),
+        false => format!("Sealant does not speak {kind}: use age recipients, or sops for this file"),
+    })
 }
 
 /// An error for a key of a kind that this service was made without.
@@ -362,16 +365,15 @@ mod tests {
     use super::*;
     use crate::keys::fake_host::FakeHost;
 
-    const PGP: &str = "85D77543B3D624B63CEA9E6DBC17301B491B3F21";
-
     fn pair() -> (String, MasterKey) {
         let pair = crate::keys::fake_host::pair();
         (pair.secret, MasterKey::Age(pair.recipient))
     }
 
-    fn pgp() -> WrappedKey {
-        let entry = serde_json::json!({"fp": PGP, "enc": "-----BEGIN PGP MESSAGE-----"});
-        WrappedKey::read(KeyKind::Pgp, entry.as_object().unwrap()).unwrap()
+    /// A key of a kind that is not supported.
+    fn foreign() -> WrappedKey {
+        let entry = serde_json::json!({"key_id": "eu:1", "enc": "AQ=="});
+        WrappedKey::read(KeyKind::HcKms, entry.as_object().unwrap()).unwrap()
     }
 
     fn service<'h>(host: &'h FakeHost) -> KeyService<'h> {
@@ -447,13 +449,13 @@ mod tests {
     fn too_few_groups_are_an_error_that_names_the_closed_ones() {
         let ((s1, k1), (_, k2)) = (pair(), pair());
         let mut wrapped = wrap(&DataKey::generate(), &[&[&k1], &[&k2], &[&k2]], Some(2)).unwrap();
-        wrapped.groups[2] = vec![pgp()];
+        wrapped.groups[2] = vec![foreign()];
         let host = FakeHost::default().env("SOPS_AGE_KEY", s1);
         let error = unwrap(&service(&host), &wrapped).unwrap_err();
         let expected = format!(
             "1 of 3 key groups could be opened, and it takes 2\n\
              group 2 wants any of:\n  {k2}\n\
-             group 3 wants any of:\n  pgp {PGP} (Sealant does not speak pgp)\n\
+             group 3 wants any of:\n  hckms eu:1 (Sealant does not speak hckms)\n\
              looked for identities in:\n  \
              /home/u/.ssh/id_ed25519: no such file\n  \
              /home/u/.ssh/id_rsa: no such file\n  \
@@ -491,14 +493,14 @@ mod tests {
         let (secret, mine) = pair();
         let data_key = DataKey::generate();
         let mut wrapped = wrap(&data_key, &[&[&mine]], None).unwrap();
-        wrapped.groups[0].insert(0, pgp());
+        wrapped.groups[0].insert(0, foreign());
         let host = FakeHost::default().env("SOPS_AGE_KEY", secret);
-        let order = KeyKind::parse_order("pgp,age").unwrap();
+        let order = KeyKind::parse_order("hckms,age").unwrap();
         assert_eq!(unwrap(&service(&host).with_decryption_order(order), &wrapped).unwrap(), data_key);
 
         wrapped.groups[0].truncate(1);
         let error = unwrap(&service(&host), &wrapped).unwrap_err();
-        assert!(error.to_string().contains(&format!("wanted, any of:\n  pgp {PGP}")), "{error}");
+        assert!(error.to_string().contains("wanted, any of:\n  hckms eu:1"), "{error}");
         assert!(error.advice().unwrap().contains("sops updatekeys"));
     }
 
@@ -506,7 +508,7 @@ mod tests {
     fn what_cannot_be_wrapped_is_refused() {
         let (_, mine) = pair();
         let data_key = DataKey::generate();
-        let foreign = pgp().key;
+        let foreign = foreign().key;
         let refused = |groups: &[&[&MasterKey]], threshold, message: &str| {
             let error = wrap(&data_key, groups, threshold).unwrap_err();
             assert!(error.to_string().starts_with(message), "{error}");
@@ -516,7 +518,7 @@ mod tests {
         refused(&[&[]], None, "empty key group provided");
         refused(&[&[&mine], &[]], None, "empty key group provided");
         refused(&[&[&mine], &[&mine]], Some(3), "the Shamir threshold is 3, but there are only 2 key groups");
-        refused(&[&[&mine, &foreign]], None, "cannot wrap a data key for pgp 85D7");
+        refused(&[&[&mine, &foreign]], None, "cannot wrap a data key for hckms eu:1");
     }
 
     #[test]

@@ -327,7 +327,7 @@ mod tests {
     fn flags_name_one_group_without_repetition() {
         let args = KeyArgs {
             age: vec![format!("{ONE}, {TWO},"), format!("{TWO}\n{ONE}\n")],
-            pgp: vec!["85D7 7543".to_owned()],
+            pgp: vec!["85D77543 B3D624B6".to_owned()],
             kms: vec!["arn:aws:kms:k+arn:aws:iam::role".to_owned()],
             azure_kv: vec!["https://v.vault.azure.net/keys/k/1".to_owned()],
             ..KeyArgs::default()
@@ -337,7 +337,7 @@ mod tests {
         let expected = [
             ONE,
             TWO,
-            "pgp 85D77543",
+            "pgp 85D77543B3D624B6",
             "kms arn:aws:kms:k+arn:aws:iam::role",
             "azure_kv https://v.vault.azure.net/keys/k/1",
         ];

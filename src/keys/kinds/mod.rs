@@ -9,7 +9,7 @@ pub(crate) mod azure_kv;
 pub(crate) mod gcp_kms;
 pub mod hc_vault;
 pub(crate) mod hckms;
-pub(crate) mod pgp;
+pub mod pgp;
 
 use super::groups::Step;
 use super::kind::{MasterKey, Try, Worker};
@@ -30,6 +30,7 @@ pub(super) struct Searched {
 /// What uses the keys of each kind.
 pub(super) struct Workers {
     pub age: Identities,
+    pgp: pgp::Gpg,
     #[cfg(feature = "vault")]
     pub vault: Option<hc_vault::Vault>,
 }
@@ -41,6 +42,7 @@ impl Workers {
     pub fn new(age: Identities) -> Self {
         Self {
             age,
+            pgp: pgp::Gpg,
             #[cfg(feature = "vault")]
             vault: None,
         }
@@ -50,6 +52,7 @@ impl Workers {
     pub async fn wrap(&self, host: &dyn Host, tasks: &[(&MasterKey, &[u8])]) -> Slots<Result<String>> {
         let mut slots: Slots<_> = tasks.iter().map(|_| None).collect();
         wrap_with(&self.age, host, tasks, &mut slots).await;
+        wrap_with(&self.pgp, host, tasks, &mut slots).await;
         #[cfg(feature = "vault")]
         if let Some(vault) = &self.vault {
             wrap_with(vault, host, tasks, &mut slots).await;
@@ -65,6 +68,7 @@ impl Workers {
     ) -> Slots<Result<(usize, SecretBytes), Vec<Failure>>> {
         let mut slots: Slots<_> = steps.iter().map(|_| None).collect();
         open_with(&self.age, host, steps, &mut slots).await;
+        open_with(&self.pgp, host, steps, &mut slots).await;
         #[cfg(feature = "vault")]
         if let Some(vault) = &self.vault {
             open_with(vault, host, steps, &mut slots).await;
@@ -77,6 +81,7 @@ impl Workers {
     pub async fn rewrap(&self, host: &dyn Host, keys: &[&WrappedKey]) -> Slots<Result<Option<String>>> {
         let mut slots: Slots<_> = keys.iter().map(|_| None).collect();
         rewrap_with(&self.age, host, keys, &mut slots).await;
+        rewrap_with(&self.pgp, host, keys, &mut slots).await;
         #[cfg(feature = "vault")]
         if let Some(vault) = &self.vault {
             rewrap_with(vault, host, keys, &mut slots).await;

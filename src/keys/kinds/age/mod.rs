@@ -31,7 +31,14 @@ pub(crate) struct Room;
 
 impl kind::Room for Room {
     fn names(&self) -> &'static Names {
-        &Names { name: "age", flag: "age", variable: "SOPS_AGE_RECIPIENTS", fields: &["recipient", "enc"] }
+        &Names {
+            name: "age",
+            flag: "age",
+            variable: "SOPS_AGE_RECIPIENTS",
+            a_key: "an age recipient",
+            is_supported: true,
+            fields: &["recipient", "enc"],
+        }
     }
 
     fn read(&self, entry: &Fields) -> Result<WrappedKey> {

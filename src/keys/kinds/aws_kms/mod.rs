@@ -15,6 +15,8 @@ impl kind::Room for Room {
             name: "kms",
             flag: "kms",
             variable: "SOPS_KMS_ARN",
+            a_key: "a key of AWS KMS",
+            is_supported: false,
             fields: &["arn", "role", "context", "created_at", "enc", "aws_profile"],
         }
     }

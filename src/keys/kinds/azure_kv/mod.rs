@@ -15,6 +15,8 @@ impl kind::Room for Room {
             name: "azure_kv",
             flag: "azure-kv",
             variable: "SOPS_AZURE_KEYVAULT_URLS",
+            a_key: "a key of Azure Key Vault",
+            is_supported: false,
             fields: &["vault_url", "name", "version", "created_at", "enc"],
         }
     }

@@ -15,6 +15,8 @@ impl kind::Room for Room {
             name: "gcp_kms",
             flag: "gcp-kms",
             variable: "SOPS_GCP_KMS_IDS",
+            a_key: "a key of Google Cloud KMS",
+            is_supported: false,
             fields: &["resource_id", "created_at", "enc"],
         }
     }

@@ -59,6 +59,8 @@ impl kind::Room for Room {
             name: "hc_vault",
             flag: "hc-vault-transit",
             variable: "SOPS_VAULT_URIS",
+            a_key: "a transit key",
+            is_supported: true,
             fields: &["vault_address", "engine_path", "key_name", "created_at", "enc"],
         }
     }

@@ -15,6 +15,8 @@ impl kind::Room for Room {
             name: "hckms",
             flag: "hckms",
             variable: "SOPS_HUAWEICLOUD_KMS_IDS",
+            a_key: "a key of Huawei Cloud KMS",
+            is_supported: false,
             fields: &["key_id", "created_at", "enc"],
         }
     }

@@ -1,24 +1,167 @@
-//! PGP keys, as gpg has them (`pgp/keysource.go` of getsops/sops).
+//! PGP keys, used through the `gpg` program: whatever it opens (agents, smart cards) opens here.
 //!
-//! Owns how such a key is named and written down. Sealant does not use these keys: they are kept verbatim.
+//! Owns what sops stores for such a key (`pgp/keysource.go` of getsops/sops) and how a key is named. sops looks into
+//! the keyrings of GnuPG 1 itself before it asks gpg; here gpg is asked for those, too.
 
-use crate::error::Result;
-use crate::keys::entry::{Fields, text_or_empty};
-use crate::keys::kind::{self, Names};
-use crate::keys::{KeyKind, WrappedKey};
+mod gpg;
+
+use std::fmt;
+use std::thread;
+
+use crate::error::{Error, Kind, Result};
+use crate::host::Host;
+use crate::keys::WrappedKey;
+use crate::keys::entry::{Fields, set, text_or_empty};
+use crate::keys::kind::{self, Answers, KeyKind, MasterKey, Names, Try, Worker};
+use crate::keys::unopened::Failure;
+use crate::secret::SecretBytes;
+
+/// How many gpg processes run at the same time. They all talk to one agent.
+const AT_ONCE: usize = 4;
+
+/// The name of a PGP key: the hexadecimal digits of its fingerprint, or its long id.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Fingerprint(String);
+
+impl Fingerprint {
+    /// A fingerprint as people write it, blanks included. A `!` at its end means this very subkey. An error for what gpg
+    /// would not take as the id of a key that may be trusted: an address, a name, a short id.
+    pub fn parse(text: &str) -> Result<Self> {
+        let name = text.replace(' ', "");
+        let digits = name.strip_suffix('!').unwrap_or(&name);
+        let digits = digits.strip_prefix("0x").unwrap_or(digits);
+        let is_long = (16..=64).contains(&digits.len());
+        if !is_long || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Err(Error::new(Kind::Other, format!("`{text}` is not the fingerprint of a PGP key"))
+                .advise("`gpg --list-keys` shows fingerprints: 40 hexadecimal digits."));
+        }
+        Ok(Self(name))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "pgp {}", self.0)
+    }
+}
 
 pub(crate) struct Room;
 
 impl kind::Room for Room {
     fn names(&self) -> &'static Names {
-        &Names { name: "pgp", flag: "pgp", variable: "SOPS_PGP_FP", fields: &["created_at", "enc", "fp"] }
+        &Names {
+            name: "pgp",
+            flag: "pgp",
+            variable: "SOPS_PGP_FP",
+            a_key: "a PGP key",
+            fields: &["created_at", "enc", "fp"],
+            is_supported: true,
+        }
     }
 
     fn read(&self, entry: &Fields) -> Result<WrappedKey> {
-        WrappedKey::foreign(KeyKind::Pgp, text_or_empty(entry, "fp")?, entry)
+        let name = text_or_empty(entry, "fp")?;
+        match Fingerprint::parse(&name) {
+            Ok(key) => {
+                let enc = text_or_empty(entry, "enc")?;
+                Ok(WrappedKey { key: MasterKey::Pgp(key), enc, entry: entry.clone() })
+            }
+            Err(_) => WrappedKey::foreign(KeyKind::Pgp, name, entry),
+        }
     }
 
     fn write(&self, wrapped: &WrappedKey) -> Fields {
-        wrapped.entry.clone()
+        let mut entry = wrapped.entry.clone();
+        set(&mut entry, "enc", Some(wrapped.enc.clone().into()));
+        set(&mut entry, "fp", Some(wrapped.key.id().into()));
+        entry
+    }
+}
+
+/// What asks gpg.
+pub(in crate::keys) struct Gpg;
+
+impl Worker for Gpg {
+    type Key = Fingerprint;
+
+    fn own(key: &MasterKey) -> Option<&Fingerprint> {
+        match key {
+            MasterKey::Pgp(key) => Some(key),
+            _ => None,
+        }
+    }
+
+    fn wrap_many<'a>(
+        &'a self,
+        host: &'a dyn Host,
+        tasks: &'a [(&'a Fingerprint, &'a [u8])],
+    ) -> Answers<'a, Result<String>> {
+        Box::pin(async move { few_at_a_time(tasks, |(key, payload)| gpg::encrypt(host, key, payload)) })
+    }
+
+    fn open_many<'a>(
+        &'a self,
+        host: &'a dyn Host,
+        tries: &'a [Try<'a, Fingerprint>],
+    ) -> Answers<'a, Result<(usize, SecretBytes), Vec<Failure>>> {
+        let open = move |one: &Try<'_, Fingerprint>| {
+            let mut failures = Vec::new();
+            for (index, (key, wrapped)) in one.keys.iter().enumerate() {
+                match gpg::decrypt(host, key, &wrapped.enc) {
+                    Ok(payload) => return Ok((index, payload)),
+                    Err(error) => failures.push(Failure::from(&error)),
+                }
+            }
+            Err(failures)
+        };
+        // The first may ask a person, and what it was told serves the others.
+        Box::pin(async move {
+            let (first, others) = tries.split_at(tries.len().min(1));
+            first.iter().map(open).chain(few_at_a_time(others, open)).collect()
+        })
+    }
+}
+
+/// Does the same for each, [`AT_ONCE`] at the same time, each on a thread that waits for a process.
+fn few_at_a_time<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let work = &work;
+    let share = items.len().div_ceil(AT_ONCE).max(1);
+    thread::scope(|scope| {
+        let threads: Vec<_> = items
+            .chunks(share)
+            .map(|share| scope.spawn(move || share.iter().map(work).collect::<Vec<R>>()))
+            .collect();
+        threads
+            .into_iter()
+            .flat_map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            .collect()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_named_by_digits() {
+        for name in ["85D77543B3D624B63CEA9E6DBC17301B491B3F21", "BC17301B491B3F21", "0xBC17301B491B3F21!"] {
+            assert_eq!(Fingerprint::parse(name).unwrap().as_str(), name);
+        }
+        let spaced = Fingerprint::parse("85D7 7543 B3D6 24B6 3CEA  9E6D BC17 301B 491B 3F21").unwrap();
+        assert_eq!(spaced.as_str(), "85D77543B3D624B63CEA9E6DBC17301B491B3F21");
+        for name in ["", "491B3F21", "ann@example.org", "--output=x-BC17301B491B3F21", "BC17301B491B3F2G"] {
+            assert!(Fingerprint::parse(name).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_order_stays() {
+        let numbers: Vec<usize> = (0..11).collect();
+        assert_eq!(few_at_a_time(&numbers, |number| number * 2), (0..11).map(|n| n * 2).collect::<Vec<_>>());
+        assert!(few_at_a_time(&[], |(): &()| ()).is_empty());
     }
 }
