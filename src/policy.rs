@@ -109,7 +109,7 @@ pub fn key_set(policy: &Policy) -> Result<Option<KeySet>> {
     Ok(Some(KeySet { groups, threshold: policy.shamir_threshold }))
 }
 
-/// The master key of this name. One of a kind that Sealant does not speak is a [`MasterKey::Foreign`], named as it
+/// The master key of this name. One of a kind that Sealant does not support is a [`MasterKey::Foreign`], named as it
 /// would be in a file: it may stay in a file that has it, and to encrypt for it is an error.
 pub fn master_key(spec: &KeySpec) -> Result<MasterKey> {
     let foreign = |kind, id: String| MasterKey::Foreign { kind, id };

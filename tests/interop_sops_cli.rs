@@ -82,7 +82,7 @@ fn unexplained(Compared { line, differences, shown }: &Compared) -> Option<Strin
     Some(report + shown)
 }
 
-/// What is about master keys that Sealant does not speak, or needs a network that tests have not.
+/// What is about master keys that Sealant does not support, or needs a network that tests have not.
 const NOT_COMPARED: [&str; 3] = ["check-for-updates", "aws-profile", "encryption-context"];
 
 /// The key services of others, of which a flag has one each: `--kms`, `--add-kms`, `--rm-kms`.

@@ -220,7 +220,7 @@ fn too_few_or_other_identities_open_nothing() {
     for known in known(&vectors) {
         let name = known.file.name.as_str();
         let foreign = if known.file.path.parent().is_some_and(|folder| folder.ends_with("repo")) {
-            Some("Sealant does not speak pgp")
+            Some("  pgp ")
         } else {
             name.starts_with("hc_vault").then_some("hc_vault http://127.0.0.1:18200/v1/transit/keys/dev")
         };

@@ -94,7 +94,7 @@ impl WrappedKey {
             MasterKey::Foreign { kind, .. } if kind.names().is_supported => {
                 format!("{} (not the name of {})", self.key, kind.names().a_key)
             }
-            MasterKey::Foreign { kind, .. } => format!("{} (Sealant does not speak {kind})", self.key),
+            MasterKey::Foreign { kind, .. } => format!("{} (Sealant does not support {kind})", self.key),
         }
     }
 }

@@ -338,7 +338,7 @@ fn cannot_wrap(key: &MasterKey) -> Error {
     let (kind, names) = (key.kind(), key.kind().names());
     error.advise(match names.is_supported {
         true => format!("That is not the name of {}: correct it where it is named.", names.a_key),
-        false => format!("Sealant does not speak {kind}: use age recipients, or sops for this file"),
+        false => format!("Sealant does not support {kind}: use age recipients, or sops for this file"),
     })
 }
 
@@ -455,7 +455,7 @@ mod tests {
         let expected = format!(
             "1 of 3 key groups could be opened, and it takes 2\n\
              group 2 wants any of:\n  {k2}\n\
-             group 3 wants any of:\n  hckms eu:1 (Sealant does not speak hckms)\n\
+             group 3 wants any of:\n  hckms eu:1 (Sealant does not support hckms)\n\
              looked for identities in:\n  \
              /home/u/.ssh/id_ed25519: no such file\n  \
              /home/u/.ssh/id_rsa: no such file\n  \

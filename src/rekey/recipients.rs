@@ -167,12 +167,12 @@ fn refuse_foreign(groups: &[Vec<MasterKey>]) -> Result<()> {
         format!("the new data key cannot be wrapped for {key}, which would lose access"),
     )
     .advise(format!(
-        "Sealant does not speak {}: leave the key out with --rm-{flag} '{id}', or rotate the file with sops.",
+        "Sealant does not support {}: leave the key out with --rm-{flag} '{id}', or rotate the file with sops.",
         key.kind()
     )))
 }
 
-/// Refuses what [`super::update_keys`] could not do: to wrap for a master key of a kind that Sealant does not speak. One that
+/// Refuses what [`super::update_keys`] could not do: to wrap for a master key of a kind that Sealant does not support. One that
 /// stays where it is, is kept.
 pub fn refuse_new_foreign(current: &WrappedDataKey, rule: &KeySet, new_data_key: bool) -> Result<()> {
     let keeps = !new_data_key && current.is_shared_as(rule);
@@ -185,7 +185,7 @@ pub fn refuse_new_foreign(current: &WrappedDataKey, rule: &KeySet, new_data_key:
                 format!("the data key cannot be wrapped for {key}, which the creation rule names"),
             )
             .advise(format!(
-                "Sealant does not speak {}: take the key out of the rule, or use sops for this file.",
+                "Sealant does not support {}: take the key out of the rule, or use sops for this file.",
                 key.kind()
             )));
         }

@@ -122,7 +122,7 @@ fn a_key_that_nothing_can_be_wrapped_for_is_refused() {
     test.sealant(&["rotate", "-i", "--rm-pgp", "85D77543", "a.yaml"]).run().ok();
     assert!(!test.read_text("a.yaml").contains("pgp"));
     let output = test.sealant(&["rotate", "--add-pgp", "85D77543", "a.yaml"]).run().code(1);
-    assert!(output.stderr.starts_with("error: --add-pgp: Sealant does not speak pgp"), "{output}");
+    assert!(output.stderr.starts_with("error: --add-pgp: Sealant does not support pgp"), "{output}");
 }
 
 #[test]

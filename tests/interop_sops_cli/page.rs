@@ -59,8 +59,8 @@ A test runs {} command lines twice, each in a folder of its own: by the real sop
         listed(false).for_each(|known| entry(known, compared, &mut page));
     }
     page += "## What is not compared\n\n";
-    page += "PGP and the key services of clouds, which Sealant does not speak: `sealant help` and [sops.md](sops.md) say \
-             what becomes of files that use them. Neither is what a terminal shows, nor the words of messages.\n";
+    page += "PGP keys, which have tests of their own, and the key services of clouds, which Sealant does not support: \
+             [keys.md](keys.md) says what becomes of files that use them. Neither is what a terminal shows, nor the words of messages.\n";
     wrapped(&page)
 }
 

@@ -224,7 +224,7 @@ impl ChangeKeyArgs {
         if let Some(foreign) = wish.add.iter().find(|key| !key.is_supported()) {
             return Err(Error::new(
                 Kind::Other,
-                format!("Sealant does not speak {}, and cannot add such a key", foreign.kind()),
+                format!("Sealant does not support {}, and cannot add such a key", foreign.kind()),
             )
             .in_file(format!("--add-{}", foreign.kind().flag()))
             .advise("Add an age recipient with --add-age, or use sops for this file."));
