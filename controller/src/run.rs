@@ -19,7 +19,7 @@ use crate::engine::endpoints;
 use crate::engine::events::Events;
 use crate::engine::health::Pulse;
 use crate::engine::lease::{Candidate, Leadership};
-use crate::engine::metrics::Metrics;
+use crate::engine::metrics::{Metrics, OfKind, resident_memory};
 use crate::engine::object::{Bare, Key};
 use crate::engine::queue::{Lane, Queue};
 use crate::engine::store::Change;
@@ -102,7 +102,7 @@ pub async fn run(mut settings: Settings) -> anyhow::Result<()> {
         Opener::start(Arc::clone(&metrics), opener_pulse.clone()).context("no thread for opening")?;
     let opening = opener.clone();
     let (ring_sender, ring) = watch::channel(None);
-    let api = ApiServer::new(client.clone());
+    let api = ApiServer::new(client.clone(), Arc::clone(&metrics));
     let keeper = Keeper {
         api: api.clone(),
         namespace: namespace.clone(),
@@ -125,7 +125,7 @@ pub async fn run(mut settings: Settings) -> anyhow::Result<()> {
     };
     let sealed = Managed::new(source, needs, watches);
     // A tenant with much to do leaves the others some workers.
-    let queue = Queue::new(settings.concurrency as usize * 3 / 4);
+    let queue = Queue::new(settings.concurrency as usize * 3 / 4, metrics.queue_seconds.clone());
     let parts = Arc::new(Parts {
         settings,
         namespace,
@@ -197,7 +197,8 @@ async fn hold_lease(parts: Arc<Parts>, client: Client, identity: String, mut sto
     }
     let leases = Api::namespaced(client, &parts.namespace);
     let (leadership, pulse) = (parts.leadership.clone(), parts.lease_pulse.clone());
-    Candidate::new(leases, MANAGER, &identity, leadership, pulse).run(stop).await;
+    let metrics = Arc::clone(&parts.metrics);
+    Candidate::new(leases, [MANAGER, &identity], leadership, pulse, metrics).run(stop).await;
 }
 
 async fn serve(parts: &Arc<Parts>) -> anyhow::Result<()> {
@@ -345,7 +346,8 @@ async fn work(parts: Arc<Parts>, mut stop: watch::Receiver<bool>) {
         if parts.leadership.is_leader() {
             let start = Instant::now();
             let next = AssertUnwindSafe(parts.sealed.reconcile(&key)).catch_unwind().await;
-            parts.metrics.seconds.observe(start.elapsed().as_secs_f64());
+            let took = start.elapsed().as_secs_f64();
+            parts.metrics.seconds.get_or_create(&OfKind { kind: Sealed::KIND }).observe(took);
             match next {
                 Ok(Next::Wait) => {}
                 Ok(Next::Soon(delay)) => parts.queue.push_after(key.clone(), delay),
@@ -420,6 +422,10 @@ async fn keep_house(parts: Arc<Parts>) {
     loop {
         ticks.tick().await;
         parts.metrics.queued.set(i64::try_from(parts.queue.len()).unwrap_or(i64::MAX));
+        parts.metrics.oldest_queued.set(parts.queue.oldest().as_secs_f64());
+        if let Some(bytes) = resident_memory() {
+            parts.metrics.memory.set(bytes);
+        }
         parts.sealed.count_objects(parts.leadership.is_leader());
     }
 }

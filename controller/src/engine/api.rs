@@ -4,6 +4,7 @@
 //! server and admission webhooks quote values, and what does not decode is quoted by those who decode it.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http_body_util::BodyExt;
@@ -13,6 +14,8 @@ use kube::client::Body;
 use kube::core::Status;
 use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
+
+use crate::engine::metrics::{ByCode, Metrics};
 
 /// What an object takes at most, with room to spare: the API server takes 3 MB from anybody.
 pub const LARGEST: usize = 16 << 20;
@@ -97,11 +100,14 @@ pub fn path(version: &str, namespace: &str, plural: &str) -> String {
 
 /// The API server.
 #[derive(Clone)]
-pub struct ApiServer(Client);
+pub struct ApiServer {
+    client: Client,
+    metrics: Arc<Metrics>,
+}
 
 impl ApiServer {
-    pub fn new(client: Client) -> Self {
-        Self(client)
+    pub fn new(client: Client, metrics: Arc<Metrics>) -> Self {
+        Self { client, metrics }
     }
 
     /// Asks for one thing.
@@ -126,7 +132,11 @@ impl ApiServer {
     /// Begins to read an answer.
     pub async fn begin(&self, request: Asked) -> Result<Answer, Failure> {
         let request = request.map_err(|_| Failure::Silent)?.map(Body::from);
-        let response = self.0.send(request).await?;
+        let method = request.method().to_string();
+        let response = self.client.send(request).await;
+        let code = response.as_ref().map_or(0, |response| response.status().as_u16());
+        self.metrics.api_requests.get_or_create(&ByCode { method, code }).inc();
+        let response = response?;
         match response.status() {
             status if status.is_success() => Ok(Answer(response.into_body())),
             _ => Err(refused(response).await),

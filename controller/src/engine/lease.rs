@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
 use crate::engine::health::Pulse;
+use crate::engine::metrics::Metrics;
 
 /// How long a Lease is good for without being renewed.
 const DURATION: Duration = Duration::from_secs(15);
@@ -100,15 +101,22 @@ pub struct Candidate {
     identity: String,
     leadership: Leadership,
     pulse: Pulse,
+    metrics: Arc<Metrics>,
     seen: Option<Seen>,
     /// The Lease as we have written it last: it is renewed without looking.
     held: Option<Lease>,
 }
 
 impl Candidate {
-    pub fn new(leases: Api<Lease>, name: &str, identity: &str, leadership: Leadership, pulse: Pulse) -> Self {
+    pub fn new(
+        leases: Api<Lease>,
+        [name, identity]: [&str; 2],
+        leadership: Leadership,
+        pulse: Pulse,
+        metrics: Arc<Metrics>,
+    ) -> Self {
         let (name, identity) = (name.to_owned(), identity.to_owned());
-        Self { leases, name, identity, leadership, pulse, seen: None, held: None }
+        Self { leases, name, identity, leadership, pulse, metrics, seen: None, held: None }
     }
 
     /// Tries to lead, and to go on leading, until it is told to stop; then lets somebody else.
@@ -139,6 +147,7 @@ impl Candidate {
 
     fn lead(&self, begun: Instant) {
         if !self.leadership.is_leader() {
+            self.metrics.lease_changes.inc();
             tracing::info!(identity = self.identity, "this replica leads");
         }
         self.leadership.set(Some(begun + RENEW_WITHIN));
@@ -146,12 +155,14 @@ impl Candidate {
 
     fn follow(&self, why: &str) {
         if *self.leadership.0.leads.borrow() {
+            self.metrics.lease_changes.inc();
             tracing::info!(identity = self.identity, "this replica does not lead any more: {why}");
         }
         self.leadership.set(None);
     }
 
     fn could_not_renew(&self, why: &str) {
+        self.metrics.lease_failures.inc();
         tracing::warn!("the lease could not be renewed: {why}");
         if !self.leadership.is_leader() {
             self.follow("the lease could not be renewed");
@@ -264,7 +275,8 @@ mod tests {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let config = kube::Config::new("http://127.0.0.1:1".parse().unwrap());
         let client = Client::try_from(config).unwrap();
-        Candidate::new(Api::namespaced(client, "x"), "lease", "me", Leadership::new(), Pulse::new())
+        let leases = Api::namespaced(client, "x");
+        Candidate::new(leases, ["lease", "me"], Leadership::new(), Pulse::new(), Arc::new(Metrics::new()))
     }
 
     fn held_by(holder: Option<&str>, renewed: i64) -> LeaseSpec {
@@ -319,6 +331,7 @@ mod tests {
         assert!(!me.leadership.is_leader());
         me.could_not_renew("x");
         assert!(!*me.leadership.changes().borrow());
+        assert_eq!((me.metrics.lease_changes.get(), me.metrics.lease_failures.get()), (2, 2));
     }
 
     /// Each request takes longer than a second, and one write is refused because somebody has set a label meanwhile.
@@ -345,13 +358,16 @@ mod tests {
         .await;
         let leadership = Leadership::new();
         let leases = Api::namespaced(client, "x");
-        let me = Candidate::new(leases, "lease", "me", leadership.clone(), Pulse::new());
+        let metrics = Arc::new(Metrics::new());
+        let me =
+            Candidate::new(leases, ["lease", "me"], leadership.clone(), Pulse::new(), Arc::clone(&metrics));
         let (_stop, stopped) = watch::channel(false);
         tokio::spawn(me.run(stopped));
         let mut changes = leadership.changes();
         timeout(Duration::from_secs(20), changes.wait_for(|leads| *leads)).await.unwrap().unwrap();
         tokio::time::sleep(Duration::from_secs(8)).await;
         assert!(leadership.is_leader() && !changes.has_changed().unwrap());
+        assert_eq!((metrics.lease_changes.get(), metrics.lease_failures.get()), (1, 0));
         let asked: Vec<String> = asked.lock().unwrap().iter().map(|asked| asked[..3].to_owned()).collect();
         assert!(
             asked.starts_with(&["GET", "POS", "PUT", "GET", "PUT", "PUT"].map(str::to_owned)),

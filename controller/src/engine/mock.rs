@@ -14,6 +14,7 @@ use kube::Client;
 use tokio::net::TcpListener;
 
 use crate::engine::api::ApiServer;
+use crate::engine::metrics::Metrics;
 
 /// What was asked so far: methods, paths and queries.
 pub type Log = Arc<Mutex<Vec<String>>>;
@@ -21,7 +22,7 @@ pub type Log = Arc<Mutex<Vec<String>>>;
 /// Starts one. It answers each request with a status and a body.
 pub async fn start(answer: impl Fn(&str) -> (u16, String) + Send + Sync + 'static) -> (ApiServer, Log) {
     let (client, log) = start_slow(Duration::ZERO, answer).await;
-    (ApiServer::new(client), log)
+    (ApiServer::new(client, Arc::new(Metrics::new())), log)
 }
 
 /// Starts one that needs so long for each answer.

@@ -8,6 +8,7 @@ use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use prometheus_client::metrics::histogram::Histogram;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
@@ -38,14 +39,16 @@ pub enum Lane {
 pub struct Queue<K> {
     state: Mutex<State<K>>,
     changed: Notify,
+    /// How long keys have waited.
+    waits: Histogram,
 }
 
 #[derive(Debug)]
 struct State<K> {
     fresh: Line<K>,
     backlog: Line<K>,
-    /// Where a key waits. One that has been moved to the other lane stays in the first, and is passed over there.
-    waiting: HashMap<K, Lane>,
+    /// Where a key waits, and since when. One that has been moved to the other lane stays in the first, and is passed over there.
+    waiting: HashMap<K, (Lane, Instant)>,
     /// Those that a worker has, and whether they are wanted again.
     running: HashMap<K, Option<Lane>>,
     /// How many of each tenant.
@@ -66,7 +69,7 @@ type At = (Instant, u64);
 
 impl<K: Clone + Eq + Hash + Tenant> Queue<K> {
     /// Of which one tenant may have so many keys in work at most.
-    pub fn new(most_of_one: usize) -> Self {
+    pub fn new(most_of_one: usize, waits: Histogram) -> Self {
         let state = State {
             fresh: Line::new(),
             backlog: Line::new(),
@@ -81,7 +84,7 @@ impl<K: Clone + Eq + Hash + Tenant> Queue<K> {
             taken: 0,
             quota: Quota { left: BURST, at: None },
         };
-        Self { state: Mutex::new(state), changed: Notify::new() }
+        Self { state: Mutex::new(state), changed: Notify::new(), waits }
     }
 
     /// Adds a key now; what was planned for it later is done with it.
@@ -134,7 +137,8 @@ impl<K: Clone + Eq + Hash + Tenant> Queue<K> {
         loop {
             let changed = self.changed.notified();
             let (key, next_timer) = self.lock().take(Instant::now());
-            if let Some(key) = key {
+            if let Some((key, since)) = key {
+                self.waits.observe(since.elapsed().as_secs_f64());
                 // Others may have waited for the same notification.
                 self.changed.notify_one();
                 return key;
@@ -168,6 +172,12 @@ impl<K: Clone + Eq + Hash + Tenant> Queue<K> {
         self.lock().waiting.len()
     }
 
+    /// How long the oldest of them has waited.
+    pub fn oldest(&self) -> Duration {
+        let oldest = self.lock().waiting.values().map(|(_, since)| *since).min();
+        oldest.map_or(Duration::ZERO, |since| since.elapsed())
+    }
+
     fn lock(&self) -> MutexGuard<'_, State<K>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -179,10 +189,12 @@ impl<K: Clone + Eq + Hash + Tenant> State<K> {
             *again = (*again).max(Some(lane));
             return;
         }
-        if self.waiting.get(&key).is_some_and(|known| *known >= lane) {
+        let known = self.waiting.get(&key).copied();
+        if known.is_some_and(|(known, _)| known >= lane) {
             return;
         }
-        self.waiting.insert(key.clone(), lane);
+        let since = known.map_or_else(Instant::now, |(_, since)| since);
+        self.waiting.insert(key.clone(), (lane, since));
         match lane {
             Lane::Fresh => self.fresh.push(key),
             Lane::Backlog => self.backlog.push(key),
@@ -197,17 +209,17 @@ impl<K: Clone + Eq + Hash + Tenant> State<K> {
     }
 
     /// The next key, or when to look again.
-    fn take(&mut self, now: Instant) -> (Option<K>, Option<Instant>) {
+    fn take(&mut self, now: Instant) -> (Option<(K, Instant)>, Option<Instant>) {
         let next_timer = self.ripen(now);
         let backlog_first = self.taken % BACKLOG_EVERY == BACKLOG_EVERY - 1;
         let lanes = if backlog_first { [Lane::Backlog, Lane::Fresh] } else { [Lane::Fresh, Lane::Backlog] };
         for lane in lanes {
             if let Some(key) = self.take_from(lane) {
                 self.taken = self.taken.wrapping_add(1);
-                self.waiting.remove(&key);
+                let since = self.waiting.remove(&key).map_or(now, |(_, since)| since);
                 *self.running_of.entry(key.tenant().into()).or_default() += 1;
                 self.running.insert(key.clone(), None);
-                return (Some(key), None);
+                return (Some((key, since)), None);
             }
         }
         (None, next_timer)
@@ -221,7 +233,7 @@ impl<K: Clone + Eq + Hash + Tenant> State<K> {
         let (waiting, running_of, most) = (&self.waiting, &self.running_of, self.most_of_one);
         line.take(
             |tenant| running_of.get(tenant).is_none_or(|count| *count < most),
-            |key| waiting.get(key) == Some(&lane),
+            |key| waiting.get(key).is_some_and(|(known, _)| *known == lane),
         )
     }
 
@@ -323,7 +335,15 @@ impl Quota {
 
 #[cfg(test)]
 mod tests {
+    use prometheus_client::encoding::text::encode;
+    use prometheus_client::registry::Registry;
+
     use super::*;
+    use crate::engine::metrics::Metrics;
+
+    fn queue(most_of_one: usize) -> Queue<&'static str> {
+        Queue::new(most_of_one, Metrics::new().queue_seconds.clone())
+    }
 
     impl Tenant for &'static str {
         fn tenant(&self) -> &str {
@@ -332,12 +352,12 @@ mod tests {
     }
 
     fn take(queue: &Queue<&'static str>) -> Option<&'static str> {
-        queue.lock().take(Instant::now()).0
+        Some(queue.lock().take(Instant::now()).0?.0)
     }
 
     #[test]
     fn what_is_new_comes_first_and_each_key_once() {
-        let queue = Queue::new(100);
+        let queue = queue(100);
         for key in ["a", "b", "a", "c"] {
             queue.push(key, Lane::Backlog);
         }
@@ -351,7 +371,7 @@ mod tests {
 
     #[test]
     fn a_key_that_somebody_works_on_comes_again_afterwards() {
-        let queue = Queue::new(100);
+        let queue = queue(100);
         queue.push("a", Lane::Backlog);
         assert_eq!(take(&queue), Some("a"));
         queue.push("a", Lane::Fresh);
@@ -364,7 +384,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_is_planned_comes_in_its_time_unless_it_comes_sooner() {
-        let queue = Queue::new(100);
+        let queue = queue(100);
         let start = Instant::now();
         queue.push_after("a", Duration::from_secs(5));
         queue.push_after("a", Duration::from_secs(9));
@@ -385,9 +405,31 @@ mod tests {
         assert!(take(&queue).is_none() && queue.len() == 0);
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn how_long_keys_wait_counts_from_when_they_came() {
+        let waits = Metrics::new().queue_seconds.clone();
+        let queue = Queue::new(100, waits.clone());
+        assert_eq!(queue.oldest(), Duration::ZERO);
+        queue.push("a", Lane::Backlog);
+        tokio::time::advance(Duration::from_secs(3)).await;
+        queue.push("b", Lane::Fresh);
+        // To become urgent is not to come anew.
+        queue.push("a", Lane::Fresh);
+        tokio::time::advance(Duration::from_secs(2)).await;
+        assert_eq!(queue.oldest(), Duration::from_secs(5));
+        queue.next().await;
+        queue.next().await;
+        assert_eq!(queue.oldest(), Duration::ZERO);
+        let mut text = String::new();
+        let mut registry = Registry::default();
+        registry.register("waits", "x", waits);
+        encode(&mut text, &registry).unwrap();
+        assert!(text.contains("waits_sum 7.0") && text.contains("waits_count 2"), "{text}");
+    }
+
     #[test]
     fn tenants_take_turns_and_none_has_all_workers() {
-        let queue = Queue::new(2);
+        let queue = queue(2);
         for key in ["big/1", "big/2", "big/3", "big/4", "small/1", "small/2", "tiny/1"] {
             queue.push(key, Lane::Fresh);
         }
@@ -399,7 +441,7 @@ mod tests {
 
     #[test]
     fn what_was_there_before_is_not_forgotten_for_what_is_new() {
-        let queue = Queue::new(100);
+        let queue = queue(100);
         queue.push("old/1", Lane::Backlog);
         let new = ["a/1", "a/2", "a/3", "a/4", "a/5", "a/6", "a/7", "a/8", "a/9"];
         new.iter().for_each(|key| queue.push(*key, Lane::Fresh));
@@ -412,7 +454,7 @@ mod tests {
         const KEYS: usize = 500;
         let names: Vec<&'static str> =
             (0..KEYS).map(|index| &*Box::leak(format!("t{}/{index}", index % 7).into_boxed_str())).collect();
-        let queue = Queue::new(KEYS);
+        let queue = queue(KEYS);
         let start = Instant::now();
         names.iter().for_each(|name| queue.retry_after(*name, Duration::ZERO));
         queue.push_after("free/1", Duration::ZERO);

@@ -82,6 +82,15 @@ impl<V: Clone> Store<V> {
         self.lock().entries.get(key).map(|entry| entry.value.clone())
     }
 
+    pub fn len(&self) -> usize {
+        self.lock().entries.len()
+    }
+
+    /// How many are such.
+    pub fn count(&self, is_such: impl Fn(&V) -> bool) -> usize {
+        self.lock().entries.values().filter(|entry| is_such(&entry.value)).count()
+    }
+
     pub fn keys(&self) -> Vec<Key> {
         self.lock().entries.keys().cloned().collect()
     }

@@ -24,7 +24,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout};
 
 use crate::engine::health::Pulse;
-use crate::engine::metrics::Metrics;
+use crate::engine::metrics::{ByOrigin, ByOutcome, Metrics};
 use crate::engine::queue::{Line, Tenant};
 use crate::source::sealed::ask;
 use crate::source::sealed::resource::SealedSecret;
@@ -137,6 +137,7 @@ struct Keys {
     service: KeyService<'static>,
     recipients: BTreeSet<String>,
     memory: RefCell<Memory>,
+    metrics: Arc<Metrics>,
 }
 
 /// A SealedSecret to open, with the keys that we had when it came.
@@ -175,7 +176,7 @@ async fn serve(mut inbox: mpsc::UnboundedReceiver<Request>, metrics: Arc<Metrics
     let mut keys: Option<Rc<Keys>> = None;
     let (remaining, for_servers) = mpsc::unbounded_channel();
     let first = start_lane(Stage::WithoutServers(remaining), &metrics);
-    tokio::task::spawn_local(ask_servers(for_servers, metrics));
+    tokio::task::spawn_local(ask_servers(for_servers, Arc::clone(&metrics)));
     let mut sweeps = tokio::time::interval(SWEEP);
     while !first.is_closed() {
         pulse.beat();
@@ -189,7 +190,9 @@ async fn serve(mut inbox: mpsc::UnboundedReceiver<Request>, metrics: Arc<Metrics
         match (request, &keys) {
             (None, _) => return,
             (Some(Request::Use(Keyring { make, recipients })), _) => {
-                keys = Some(Rc::new(Keys { service: make(), recipients, memory: RefCell::default() }));
+                let metrics = Arc::clone(&metrics);
+                keys =
+                    Some(Rc::new(Keys { service: make(), recipients, memory: RefCell::default(), metrics }));
             }
             (Some(Request::Open(_, reply)), None) => drop(reply.send(Err(gone()))),
             // If the thread is gone, the reply goes with the job, and the caller sees that.
@@ -300,10 +303,11 @@ async fn serve_batch(batch: &[Job], stage: &Stage) {
         }
     }
     for (keys, mut jobs) in by_keys {
+        let mut just_opened = 0;
         if let Stage::WithoutServers(remaining) = stage {
             let left;
             (left, jobs) = jobs.into_iter().partition(|job| servers(&job.sealed).next().is_some());
-            keys.open_without_servers(&left).await;
+            just_opened = keys.open_without_servers(&left).await;
             for job in left {
                 match keys.remembers(&job.sealed) {
                     true => jobs.push(job),
@@ -311,7 +315,7 @@ async fn serve_batch(batch: &[Job], stage: &Stage) {
                 }
             }
         }
-        keys.open(&jobs).await;
+        keys.open(&jobs, just_opened).await;
     }
 }
 
@@ -325,37 +329,49 @@ impl Keys {
         used(sealed).is_ok_and(|used| used.iter().all(|(_, _, print)| memory.get(print).is_some()))
     }
 
-    /// Opens with age keys alone what others wrap, too, and remembers it.
-    async fn open_without_servers(&self, batch: &[Job]) {
+    /// Opens with age keys alone what others wrap, too, and remembers it. Returns how many data keys that were.
+    async fn open_without_servers(&self, batch: &[Job]) -> usize {
         let used = batch.iter().filter_map(|job| used(&job.sealed).ok()).flatten();
         let missing = used.filter(|(_, _, print)| self.memory.borrow_mut().is_first_try(print));
         let requests: Vec<_> = missing
             .filter_map(|(_, wrapped, print)| Some((self.within_bounds(without_servers(wrapped)?), print)))
             .collect();
         if requests.is_empty() {
-            return;
+            return 0;
         }
         let wrapped: Vec<&WrappedDataKey> = requests.iter().map(|(wrapped, _)| wrapped).collect();
         let answers = self.service.unwrap_many(&wrapped).await;
         self.service.forget();
+        let mut opened = 0;
         for ((_, print), answer) in requests.iter().zip(answers) {
             if let Ok(key) = answer {
+                opened += 1;
                 self.memory.borrow_mut().put(*print, key);
             }
         }
+        self.count("age", opened);
+        opened
     }
 
-    async fn open(&self, batch: &[Job]) {
+    async fn open(&self, batch: &[Job], just_opened: usize) {
         let used: Vec<Result<Used<'_>>> = batch.iter().map(|job| used(&job.sealed)).collect();
         let is_known = |print: &[u8; 32]| self.memory.borrow().knows(print);
         let wanted = used.iter().flatten().flatten();
-        let missing: Vec<_> = wanted.filter(|(_, _, print)| !is_known(print)).collect();
+        let wanted: Vec<_> = wanted.collect();
+        let missing: Vec<_> = wanted.iter().copied().filter(|(_, _, print)| !is_known(print)).collect();
+        self.count("memory", (wanted.len() - missing.len()).saturating_sub(just_opened));
         let requests: Vec<WrappedDataKey> =
             missing.iter().map(|(_, wrapped, _)| self.within_bounds(wrapped.clone())).collect();
+        let begun = Instant::now();
         let answers = match requests.is_empty() {
             true => Vec::new(),
             false => self.service.unwrap_many(&requests.iter().collect::<Vec<_>>()).await,
         };
+        let asks_servers = requests.iter().any(has_servers);
+        if asks_servers {
+            self.observe_servers(begun.elapsed(), &answers);
+        }
+        self.count(if asks_servers { "vault" } else { "age" }, answers.iter().flatten().count());
         // What a namespace may see is remembered here, and not by the service, which knows no namespaces.
         self.service.forget();
         let mut answered: HashMap<[u8; 32], Result<DataKey>> = HashMap::new();
@@ -372,6 +388,21 @@ impl Keys {
         for (job, opened) in batch.iter().zip(opened) {
             job.reply.send(opened);
         }
+    }
+
+    fn count(&self, from: &'static str, count: usize) {
+        self.metrics.data_keys.get_or_create(&ByOrigin { from }).inc_by(count as u64);
+    }
+
+    /// How long servers took, by the worst that they have said.
+    fn observe_servers(&self, took: Duration, answers: &[Result<DataKey>]) {
+        let errors = || answers.iter().filter_map(|answer| answer.as_ref().err());
+        let outcome = match errors().count() {
+            0 => "opened",
+            _ if errors().any(Error::may_pass) => "unavailable",
+            _ => "refused",
+        };
+        self.metrics.vault_seconds.get_or_create(&ByOutcome { outcome }).observe(took.as_secs_f64());
     }
 
     fn opened(&self, used: Used<'_>, answered: &HashMap<[u8; 32], Result<DataKey>>) -> Result<OpenedKeys> {
@@ -576,7 +607,8 @@ mod tests {
 
         let service = KeyService::new(&Closed, Identities::none());
         let recipients = BTreeSet::from([own.recipient.as_str().to_owned()]);
-        let keys = Keys { service, recipients, memory: RefCell::default() };
+        let metrics = Arc::new(Metrics::new());
+        let keys = Keys { service, recipients, memory: RefCell::default(), metrics };
         let all = used_data_keys(sealed.spec()).unwrap().remove(0).1;
         let bounded = keys.within_bounds(all.clone());
         assert_eq!(bounded.groups[0].len(), MOST_OTHERS + 1);
@@ -634,7 +666,8 @@ mod tests {
         });
         let text = SecretBytes::new(own.file.as_bytes().to_vec());
         let service = KeyService::new(&Closed, Identities::none().with_text("own", text));
-        let keys = Rc::new(Keys { service, recipients: BTreeSet::new(), memory: RefCell::default() });
+        let (recipients, memory) = (BTreeSet::new(), RefCell::default());
+        let keys = Rc::new(Keys { service, recipients, memory, metrics: Arc::clone(&metrics) });
         let good = sealed("shop", vec![age(&own)]).await;
         let mut bad = good.clone();
         bad.meta.name = PANICS.to_owned();

@@ -161,7 +161,26 @@ pub fn too_many_transit_keys(most: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::page::column;
+    use crate::page::{column, column_of};
+
+    /// The operator's table: each reason, with the condition that it brings, and the type of its event.
+    #[test]
+    fn the_page_for_operators_has_every_reason() {
+        const OPERATIONS: &str = include_str!("../../../docs/operations.md");
+        const HEADING: &str = "### Conditions, reasons and events";
+        let column = |number| column_of(OPERATIONS, HEADING, number);
+        let shown = |reason: Reason| match reason.standing() {
+            Standing::Good => ("Ready`, `Synced", "Normal"),
+            Standing::Suspended => ("not `Synced`, the others as before", "Normal"),
+            Standing::Waiting => ("Reconciling", "Warning"),
+            Standing::Stalled => ("Stalled", "Warning"),
+        };
+        let expected = Reason::ALL.map(|reason| (reason.name(), shown(reason)));
+        let found = column(1).into_iter().zip(column(2).into_iter().zip(column(3)));
+        assert_eq!(found.collect::<Vec<_>>(), expected);
+        assert!(column(4).iter().all(|cell| !cell.is_empty()));
+        assert!(OPERATIONS.contains(&format!("the event `{REPAIRED}`")));
+    }
 
     #[test]
     fn the_page_has_every_reason_and_says_when_it_is_tried_again() {

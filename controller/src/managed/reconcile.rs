@@ -26,7 +26,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use crate::engine::api::{ApiServer, Failure};
 use crate::engine::events::{Event, Events};
 use crate::engine::lease::Leadership;
-use crate::engine::metrics::{ByReason, ByVerb, Metrics};
+use crate::engine::metrics::{ByReason, ByVerb, Metrics, OfKind};
 use crate::engine::object::{Bare, Key, Meta};
 use crate::engine::retry::{Breaker, wait};
 use crate::engine::store::Store;
@@ -68,6 +68,9 @@ const FRESH: Duration = Duration::from_millis(100);
 /// times its size: as it was read, the Secret that there is, its values, and the Secret that is written.
 const LARGE_AT_ONCE: u32 = 8 << 20;
 const LARGE: u32 = 32 << 10;
+
+/// How metrics call objects that nothing was said of yet.
+const PENDING: &str = "Pending";
 
 /// When to look at it again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -312,7 +315,11 @@ impl<S: Source> Managed<S> {
         let Outcome { verdict, written, secret_version, details, may_pass } = outcome;
         let now = Timestamp::from_second(Timestamp::now().as_second()).unwrap_or_default();
         let new = status::after(previous, &verdict, meta.generation, secret_version.clone(), now);
-        self.context.metrics.reconciles.get_or_create(&ByReason { reason: verdict.reason.name() }).inc();
+        self.context
+            .metrics
+            .reconciles
+            .get_or_create(&ByReason { kind: S::KIND, reason: verdict.reason.name() })
+            .inc();
         let settled = |version: String| Settled {
             identity: slim::identity(meta),
             generation: meta.generation,
@@ -334,7 +341,7 @@ impl<S: Source> Managed<S> {
                 return self.retry_conflict(key);
             }
             match write::status(&self.context.api, self.source.path(&meta.namespace), meta, &new).await {
-                Ok(()) => drop(self.context.metrics.writes.get_or_create(&ByVerb { verb: "status" }).inc()),
+                Ok(()) => self.count_write_as("status"),
                 Err(Trouble::Conflict) => return self.retry_conflict(key),
                 Err(Trouble::Outage(failure)) => return self.retry_outage(key, &failure),
                 Err(Trouble::Refused(why)) => {
@@ -383,7 +390,16 @@ impl<S: Source> Managed<S> {
     /// Whether all that is to be done for it is to bring a Secret to what this version of the controller makes of it.
     /// There can be a hundred thousand of those, and none is urgent.
     pub fn is_outdated(&self, key: &Key) -> bool {
-        self.objects.get(key).is_some_and(|slim| slim.right_version.is_some() && slim.writer != self.writer)
+        self.objects.get(key).is_some_and(|slim| self.is_of_another_writer(&slim))
+    }
+
+    fn is_of_another_writer(&self, slim: &Slim) -> bool {
+        slim.right_version.is_some() && slim.writer != self.writer
+    }
+
+    /// How many there are of those.
+    fn outdated(&self) -> i64 {
+        i64::try_from(self.objects.count(|slim| self.is_of_another_writer(slim))).unwrap_or(i64::MAX)
     }
 
     /// Whether this is the Secret as we left it.
@@ -422,8 +438,16 @@ impl<S: Source> Managed<S> {
         let counts = if leads { self.memory.count() } else { HashMap::new() };
         for reason in Reason::ALL {
             let count = counts.get(&reason).copied().unwrap_or_default();
-            self.context.metrics.objects.get_or_create(&ByReason { reason: reason.name() }).set(count);
+            let label = ByReason { kind: S::KIND, reason: reason.name() };
+            self.context.metrics.objects.get_or_create(&label).set(count);
         }
+        // Nothing was said of these yet.
+        let pending =
+            if leads { self.objects.len().saturating_sub(counts.values().sum::<i64>() as usize) } else { 0 };
+        let label = ByReason { kind: S::KIND, reason: PENDING };
+        self.context.metrics.objects.get_or_create(&label).set(i64::try_from(pending).unwrap_or(i64::MAX));
+        let outdated = if leads { self.outdated() } else { 0 };
+        self.context.metrics.outdated.get_or_create(&OfKind { kind: S::KIND }).set(outdated);
     }
 
     /// After a verdict.
@@ -472,7 +496,11 @@ impl<S: Source> Managed<S> {
             Write::Update(_) => "update",
             Write::Recreate => "recreate",
         };
-        self.context.metrics.writes.get_or_create(&ByVerb { verb }).inc();
+        self.count_write_as(verb);
+    }
+
+    fn count_write_as(&self, verb: &'static str) {
+        self.context.metrics.writes.get_or_create(&ByVerb { kind: S::KIND, verb }).inc();
     }
 }
 

@@ -1,5 +1,7 @@
 //! What `deploy/` installs, and how the program presents itself.
 
+#![allow(clippy::disallowed_methods, reason = "its files are those of a test")]
+
 use std::collections::BTreeSet;
 use std::process::{Command, Output};
 

@@ -97,7 +97,7 @@ fn when_the_leader_is_killed_in_the_middle_the_other_finishes_and_a_restart_does
     let asked = place.requests().len();
     let c = place.start("c");
     let start = Instant::now();
-    while c.metric("sealant_sealedsecrets", "reason=\"Unsealed\"") < COUNT as f64 {
+    while c.metric("sealant_objects", "reason=\"Unsealed\"") < COUNT as f64 {
         assert!(start.elapsed() < Duration::from_secs(30), "{}", c.log());
         sleep(Duration::from_millis(100));
     }
