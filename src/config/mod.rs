@@ -5,7 +5,7 @@
 
 mod find;
 mod located;
-pub(crate) mod re2;
+mod re2;
 mod schema;
 mod selection;
 mod starter;
@@ -26,6 +26,7 @@ pub use starter::{Preset, starter};
 
 use crate::error::{Error, Kind, Result};
 use located::Standing;
+use re2::Patterns;
 use schema::{Rule, Schema};
 
 /// What a creation rule says of a file.
@@ -129,8 +130,12 @@ pub struct Config {
 impl Config {
     /// Reads the text of the config at `path`, which is absolute: its folder is what rules are relative to.
     pub fn parse(text: &str, path: impl Into<PathBuf>, dialect: Dialect) -> Result<Self> {
-        let path = path.into();
-        let schema = schema::parse(text, dialect).map_err(|error| error.in_file(&path))?;
+        Self::parse_among(text, path.into(), dialect, &Patterns::default())
+    }
+
+    /// As [`Config::parse`], one of many.
+    fn parse_among(text: &str, path: PathBuf, dialect: Dialect, patterns: &Patterns) -> Result<Self> {
+        let schema = schema::parse(text, dialect, patterns).map_err(|error| error.in_file(&path))?;
         Ok(Self { path, schema })
     }
 
@@ -250,6 +255,7 @@ pub struct Configs {
     by_folder: Mutex<HashMap<PathBuf, Option<Arc<Config>>>>,
     by_path: Mutex<HashMap<PathBuf, Arc<Config>>>,
     real_folders: Mutex<HashMap<PathBuf, PathBuf>>,
+    patterns: Patterns,
 }
 
 impl Configs {
@@ -266,6 +272,7 @@ impl Configs {
             by_folder: Mutex::default(),
             by_path: Mutex::default(),
             real_folders: Mutex::default(),
+            patterns: Patterns::default(),
         }
     }
 
@@ -378,7 +385,7 @@ impl Configs {
             return Ok(false);
         };
         let text = self.source.read(&path)?;
-        match schema::parse(&text, Dialect::Sops) {
+        match schema::parse(&text, Dialect::Sops, &self.patterns) {
             Ok(schema) => Ok(schema.audit),
             Err(_) if !text.contains("audit") => Ok(false),
             Err(error) => Err(error.in_file(path)),
@@ -434,7 +441,7 @@ impl Configs {
             return Ok(Arc::clone(config));
         }
         let text = self.read(&path)?;
-        let config = Arc::new(Config::parse(&text, &path, self.lookup.dialect)?);
+        let config = Arc::new(Config::parse_among(&text, path.clone(), self.lookup.dialect, &self.patterns)?);
         lock(&self.by_path).insert(path, Arc::clone(&config));
         Ok(config)
     }

@@ -4,26 +4,82 @@
 //! refused: one that only one of the two programs understands would encrypt different leaves in each.
 //! Facts: <https://pkg.go.dev/regexp/syntax>, flags `Perl`.
 
+use std::collections::HashMap;
 use std::iter::Peekable;
 use std::str::Chars;
+use std::sync::{Mutex, PoisonError};
 
-use regex::Regex;
+use regex::{Regex, RegexBuilder};
 
 /// Go's bound for the counts of `x{n,m}`.
 const MAX_REPEAT: u32 = 1000;
 
-/// Compiles a pattern in Go's syntax; the error says what is wrong with it, in words for its author.
-pub(crate) fn compile(pattern: &str) -> Result<Regex, String> {
-    let translated = Translator::new(pattern).run()?;
-    Regex::new(&translated).map_err(|error| match error {
-        regex::Error::CompiledTooBig(limit) => format!("it compiles to more than {limit} bytes"),
-        // The crate's message quotes the translated pattern under a caret: only its last line is about the cause.
-        other => {
-            let text = other.to_string();
-            let cause = text.lines().last().unwrap_or_default();
-            cause.strip_prefix("error: ").unwrap_or(cause).to_owned()
+/// The sizes within which a pattern is compiled, one after the other: what it takes is not told, only whether it fits.
+/// The last one is the most that a pattern may take.
+const SIZES: [usize; 6] = [4 << 10, 16 << 10, 64 << 10, 512 << 10, 4 << 20, 10 << 20];
+
+/// The most that all patterns of the configs of a repository may take. Some thousands of usual ones do.
+const MOST_TOGETHER: usize = 64 << 20;
+
+/// What every pattern takes beside its size.
+const OVERHEAD: usize = 8 << 10;
+
+/// Patterns that are compiled, each once. Somebody else may have written them, so they have a bound together: hundreds that
+/// are within the bound of one would fill the memory.
+#[derive(Debug, Default)]
+pub(super) struct Patterns {
+    compiled: Mutex<Compiled>,
+}
+
+#[derive(Debug, Default)]
+struct Compiled {
+    by_pattern: HashMap<String, Regex>,
+    bytes: usize,
+}
+
+impl Patterns {
+    /// Compiles a pattern in Go's syntax; the error says what is wrong with it, in words for its author.
+    pub(super) fn compile(&self, pattern: &str) -> Result<Regex, String> {
+        let mut compiled = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = compiled.by_pattern.get(pattern) {
+            return Ok(known.clone());
         }
-    })
+        let (regex, size) = compile(&translated(pattern)?)?;
+        if compiled.bytes + size > MOST_TOGETHER {
+            return Err(format!(
+                "with this one the patterns of the configs here compile to more than {} MiB together",
+                MOST_TOGETHER >> 20
+            ));
+        }
+        compiled.bytes += size;
+        compiled.by_pattern.insert(pattern.to_owned(), regex.clone());
+        Ok(regex)
+    }
+}
+
+/// A pattern in Go's syntax as the `regex` crate takes it.
+pub(super) fn translated(pattern: &str) -> Result<String, String> {
+    Translator::new(pattern).run()
+}
+
+/// Compiles a translated pattern, and says how much it takes at most.
+fn compile(translated: &str) -> Result<(Regex, usize), String> {
+    let mut failed = String::new();
+    for size in SIZES {
+        match RegexBuilder::new(translated).size_limit(size).build() {
+            Ok(regex) => return Ok((regex, size + OVERHEAD)),
+            Err(regex::Error::CompiledTooBig(limit)) => {
+                failed = format!("it compiles to more than {limit} bytes");
+            }
+            // The crate's message quotes the translated pattern under a caret: only its last line is about the cause.
+            Err(other) => {
+                let text = other.to_string();
+                let cause = text.lines().last().unwrap_or_default();
+                return Err(cause.strip_prefix("error: ").unwrap_or(cause).to_owned());
+            }
+        }
+    }
+    Err(failed)
 }
 
 struct Translator<'a> {
@@ -399,7 +455,7 @@ mod tests {
     #[test]
     fn patterns_mean_what_they_mean_in_go() {
         for (pattern, matching, others) in AGREED {
-            let regex = compile(pattern).unwrap_or_else(|error| panic!("{pattern}: {error}"));
+            let regex = Patterns::default().compile(pattern).unwrap_or_else(|error| panic!("{pattern}: {error}"));
             for text in *matching {
                 assert!(regex.is_match(text), "{pattern} should match {text:?}");
             }
@@ -446,8 +502,22 @@ mod tests {
             ("*a", "repetition operator missing expression"),
             ("a|*", "repetition operator missing expression"),
         ] {
-            let error = compile(pattern).expect_err(pattern);
+            let error = Patterns::default().compile(pattern).expect_err(pattern);
             assert!(error.starts_with(reason), "{pattern}: {error}");
+        }
+    }
+
+    #[test]
+    fn patterns_have_a_bound_together_and_take_room_once() {
+        let patterns = Patterns::default();
+        for _ in 0..1000 {
+            patterns.compile(r"\pL{100}").unwrap();
+        }
+        let error = (0..120).find_map(|number| patterns.compile(&format!(r"{number}\pL{{100}}")).err());
+        assert!(error.unwrap().ends_with("more than 64 MiB together"));
+        let patterns = Patterns::default();
+        for number in 0..4000 {
+            patterns.compile(&format!(r"^apps/team{number}/.*\.(json|ya?ml|env)$")).unwrap();
         }
     }
 }

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use globset::{GlobBuilder, GlobMatcher};
 use regex::Regex;
 
+use crate::config::re2::Patterns;
 use crate::config::selection::{self, Selection, SelectionKind};
 use crate::config::yaml::{self, Entry, Node, Value};
 use crate::error::{Error, Kind, Result};
@@ -153,9 +154,9 @@ const STORES: &[&str] = &["yaml", "json", "json_binary", "dotenv", "ini"];
 const INDENT: &[&str] = &["indent"];
 
 /// Reads a config. Every rule is checked, not only the one that a file will need.
-pub(super) fn parse(text: &str, dialect: Dialect) -> Result<Schema> {
+pub(super) fn parse(text: &str, dialect: Dialect, patterns: &Patterns) -> Result<Schema> {
     let (root, second_document) = yaml::parse(text)?;
-    let reader = Reader { dialect };
+    let reader = Reader { dialect, patterns };
     if let (Some(line), Dialect::Sealant) = (second_document, dialect) {
         return Err(
             Error::new(Kind::Config, "a config is one document, and here a second one begins").on_line(line)
@@ -169,8 +170,9 @@ pub(super) fn syntax(text: &str) -> Result<()> {
     yaml::parse(text).map(drop)
 }
 
-struct Reader {
+struct Reader<'p> {
     dialect: Dialect,
+    patterns: &'p Patterns,
 }
 
 /// Refuses more than one way to select leaves in the rule of this line.
@@ -184,7 +186,7 @@ pub(super) fn refuse_several(selections: &[Selection], line: usize) -> Result<()
     Err(Error::new(Kind::Config, message).on_line(line).advise("Keep one of them."))
 }
 
-impl Reader {
+impl Reader<'_> {
     fn top(&self, root: Node) -> Result<Schema> {
         let mut schema = Schema::default();
         let mut fields = self.fields(root, "the config", TOP, |entry| {
@@ -225,7 +227,7 @@ impl Reader {
         let path_regex = pattern
             .as_ref()
             .map(|(pattern, line)| {
-                selection::compile("path_regex", pattern).map_err(|error| error.on_line(*line))
+                selection::compile("path_regex", pattern, self.patterns).map_err(|error| error.on_line(*line))
             })
             .transpose()?;
         let flat = Self::flat_keys(&mut fields)?;
@@ -261,7 +263,8 @@ impl Reader {
         let mut given = Vec::new();
         for kind in SelectionKind::ALL {
             if let Some((pattern, line)) = fields.text(kind.field_name())? {
-                given.push(Selection::new(kind, pattern).map_err(|error| error.on_line(line))?);
+                let selection = Selection::among(kind, pattern, self.patterns);
+                given.push(selection.map_err(|error| error.on_line(line))?);
             }
         }
         if self.dialect == Dialect::Sealant {

@@ -7,7 +7,7 @@ use std::fmt;
 
 use regex::Regex;
 
-use crate::config::re2;
+use crate::config::re2::Patterns;
 use crate::error::{Error, Kind, Result};
 
 /// Which keys or comments a [`Selection`] looks at, and whether what it finds is encrypted or left clear.
@@ -68,13 +68,17 @@ impl Selection {
 
     /// The selection of this kind; an error when `pattern` is empty, or a regular expression that does not compile.
     pub fn new(kind: SelectionKind, pattern: impl Into<String>) -> Result<Self> {
-        let pattern = pattern.into();
+        Self::among(kind, pattern.into(), &Patterns::default())
+    }
+
+    /// As [`Selection::new`], with a pattern that is one of many.
+    pub(super) fn among(kind: SelectionKind, pattern: String, patterns: &Patterns) -> Result<Self> {
         let field = kind.field_name();
         if pattern.is_empty() {
             return Err(Error::new(Kind::Config, format!("{field} is empty")));
         }
         let is_suffix = matches!(kind, SelectionKind::UnencryptedSuffix | SelectionKind::EncryptedSuffix);
-        let regex = if is_suffix { None } else { Some(compile(field, &pattern)?) };
+        let regex = if is_suffix { None } else { Some(compile(field, &pattern, patterns)?) };
         Ok(Self { kind, pattern, regex })
     }
 
@@ -90,7 +94,7 @@ impl Selection {
         Self {
             kind: SelectionKind::EncryptedRegex,
             pattern: Self::KUBERNETES_REGEX.to_owned(),
-            regex: re2::compile(Self::KUBERNETES_REGEX).ok(),
+            regex: Patterns::default().compile(Self::KUBERNETES_REGEX).ok(),
         }
     }
 
@@ -168,8 +172,8 @@ impl fmt::Debug for Selection {
 }
 
 /// Compiles a regular expression of a config or a file's metadata; the error names the field.
-pub(crate) fn compile(field: &str, pattern: &str) -> Result<Regex> {
-    re2::compile(pattern).map_err(|reason| {
+pub(super) fn compile(field: &str, pattern: &str, patterns: &Patterns) -> Result<Regex> {
+    patterns.compile(pattern).map_err(|reason| {
         Error::new(Kind::Config, format!("{field} `{pattern}` is not a regular expression: {reason}"))
             .advise("Patterns are in Go's RE2 syntax, as sops reads them: https://pkg.go.dev/regexp/syntax")
     })

@@ -188,6 +188,14 @@ creation_rules:
     }
 
     #[test]
+    fn patterns_that_take_too_much_together_are_refused_with_the_line_of_the_rule() {
+        let rule = |number| format!("  - path_regex: {number}\\pL{{100}}\n    age: age1x\n");
+        let rules: String = (0..120).map(rule).collect();
+        let error = complaint(&format!("creation_rules:\n{rules}"));
+        assert!(error.contains("path_regex `6\\pL{100}`") && error.starts_with("14: "), "{error}");
+    }
+
+    #[test]
     fn destination_rules_stores_and_an_empty_sealant_are_accepted() {
         let config = config(
             "
