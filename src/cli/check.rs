@@ -43,7 +43,8 @@ use report::{Found, Looked};
 /// Test keys and fixtures are passed by when the config names them: `sealant: {check: {exclude: ['tests/**']}}`, as
 /// patterns of paths below the config's folder.
 ///
-/// The exit code is 0 when nothing was found, 1 when something was, and another when something could not be looked at.
+/// The exit code is 0 when nothing was found, or warnings alone, 1 when something was, and another when something could not
+/// be looked at.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -63,7 +64,8 @@ pub struct Args {
 
     /// Look only at what differs from where HEAD has left this branch or commit, in commits and in the working tree
     ///
-    /// Where a config differs, all that it is about is looked at.
+    /// Where a config differs, all that it is about is looked at, and told is what the config says less than before, whether a
+    /// file shows it or not.
     #[arg(long, value_name = "REV")]
     base: Option<String>,
 
@@ -104,6 +106,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         Some(base) => leave_out_unchanged(&mut inputs, base, context)?,
         None => None,
     };
+    let (before, now) = before.unzip();
     let inputs = inputs;
     let encodings = encodings::of(&inputs.inputs, context);
     if args.fix && inputs.inputs.iter().any(|input| input.path.is_none()) {
@@ -141,6 +144,9 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let working_dir = context.lookup()?.working_dir;
     let top = root_of(&working_dir).unwrap_or(&working_dir);
     links::look(&inputs.links, top, &configs, &mut looked, context);
+    if let Some((before, now)) = before.as_ref().zip(now) {
+        looked.add_configs(before.weakened(&configs, &now), &working_dir, context);
+    }
     if !copies.is_empty() && (is_part || top != working_dir) {
         copies::add_all(&mut copies, &configs, context)?;
     }
@@ -167,8 +173,8 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
 }
 
 /// Leaves out what is as it was where HEAD left another branch, unless a config differs that may be about it. Then these are
-/// the configs of the commit at which they parted.
-fn leave_out_unchanged(inputs: &mut Inputs, base: &str, context: &Context) -> Result<Option<Before>> {
+/// the configs of the commit at which they parted, and what Git has now.
+fn leave_out_unchanged(inputs: &mut Inputs, base: &str, context: &Context) -> Result<Option<(Before, Tree)>> {
     let mut lookup = context.lookup()?;
     let working_dir = lookup.working_dir.clone();
     lookup.explicit = lookup.explicit.map(|path| absolute(&path, &working_dir));
@@ -177,7 +183,8 @@ fn leave_out_unchanged(inputs: &mut Inputs, base: &str, context: &Context) -> Re
     let changed = changes::since(&git, &fork)?;
     let mut blobs = Blobs::open(&git)?;
     let named = lookup.explicit.as_deref().and_then(|path| path.strip_prefix(git.top()).ok());
-    let below = changes::folders_of_configs(&changed, &Tree::of_index(&git)?, named, &mut blobs)?;
+    let now = Tree::of_index(&git)?;
+    let below = changes::folders_of_configs(&changed, &now, named, &mut blobs)?;
     let is_changed =
         |path: &Path| changed.contains(path) || path.ancestors().any(|above| below.contains(above));
     // What is not of this repository was named, and standard input is nowhere.
@@ -190,7 +197,7 @@ fn leave_out_unchanged(inputs: &mut Inputs, base: &str, context: &Context) -> Re
     if below.is_empty() {
         return Ok(None);
     }
-    Before::read(&git, &fork, lookup, &mut blobs).map(Some)
+    Ok(Some((Before::read(&git, &fork, below, lookup, &mut blobs)?, now)))
 }
 
 /// What is wrong with encrypted files that only those see who have a key.

@@ -53,7 +53,8 @@ enum Hook {
 /// A file whose name begins as an option does is a file where there is one of that name, and then all that is staged is
 /// looked at.
 ///
-/// The exit code is 0 when nothing was found, 1 when something was, and another when something could not be looked at.
+/// The exit code is 0 when nothing was found, or warnings alone, 1 when something was, and another when something could not
+/// be looked at.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -179,7 +180,9 @@ fn look_at(
     let lookup = Lookup { working_dir: git.top().to_path_buf(), explicit, dialect: here.dialect };
     let before = match folders.is_empty() {
         true => None,
-        false => state.before(git)?.map(|commit| Before::read(git, &commit, lookup.clone(), &mut blobs)),
+        false => {
+            state.before(git)?.map(|commit| Before::read(git, &commit, folders, lookup.clone(), &mut blobs))
+        }
     };
     let before = before.transpose()?;
     let mut staged = Staged::read(git.top(), &tree, lookup.explicit.as_deref(), &mut blobs)?;
@@ -205,6 +208,9 @@ fn look_at(
         looked.add(file, Ok(vec![finding]), context);
     }
     look_at_links(&links, &tree, git, &configs, looked, context);
+    if let Some(before) = &before {
+        looked.add_configs(before.weakened(&configs, &tree), git.top(), context);
+    }
 
     let found = &looked.found[found_before..];
     report::print(found, context)?;

@@ -3,12 +3,14 @@
 //! Owns the config: finding it, reading it, and choosing the rule of a path. It makes no master keys and walks no
 //! documents: a [`Policy`] says what to use, the caller uses it.
 
+mod apart;
 mod find;
 mod located;
 mod re2;
 mod schema;
 mod selection;
 mod starter;
+mod weaker;
 mod yaml;
 
 use std::collections::HashMap;
@@ -23,6 +25,7 @@ pub use located::{Located, Misled};
 pub use schema::{Dialect, KeySpec, PinSpec, RuleKey, Stores};
 pub use selection::{Selection, SelectionKind};
 pub use starter::{Preset, starter};
+pub use weaker::{Parting, PinPart, Weakened, Weaker, than};
 
 use crate::error::{Error, Kind, Result};
 use located::Standing;

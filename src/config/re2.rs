@@ -455,7 +455,8 @@ mod tests {
     #[test]
     fn patterns_mean_what_they_mean_in_go() {
         for (pattern, matching, others) in AGREED {
-            let regex = Patterns::default().compile(pattern).unwrap_or_else(|error| panic!("{pattern}: {error}"));
+            let regex =
+                Patterns::default().compile(pattern).unwrap_or_else(|error| panic!("{pattern}: {error}"));
             for text in *matching {
                 assert!(regex.is_match(text), "{pattern} should match {text:?}");
             }

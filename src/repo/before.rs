@@ -1,9 +1,11 @@
 //! What an earlier commit's configs say of files whose configs were changed since.
 //!
 //! Owns that nobody makes a secret plaintext by changing the rule along with it: a file of which the rules of the earlier
-//! commit say more than those of today is a finding, whatever is in it. It reads no files.
+//! commit say more than those of today is a finding, whatever is in it. It reads no files. What no file shows is seen in
+//! `weakened`.
 
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 use crate::config::{Configs, Lookup};
 use crate::document::Format;
@@ -20,16 +22,43 @@ const SHORT: usize = 10;
 
 /// The configs of an earlier commit.
 pub struct Before {
-    configs: Configs,
-    commit: String,
+    pub(super) configs: Configs,
+    /// A short name.
+    pub(super) commit: String,
+    pub(super) top: PathBuf,
+    pub(super) tree: Tree,
+    /// Those in which a config has changed since.
+    pub(super) folders: BTreeSet<PathBuf>,
+    /// One config was named, and is for all files.
+    pub(super) is_explicit: bool,
 }
 
 impl Before {
-    pub fn read(git: &Git, commit: &str, lookup: Lookup, blobs: &mut Blobs) -> Result<Self> {
+    /// The configs of a commit; `folders` are those in which one has changed since.
+    pub fn read(
+        git: &Git,
+        commit: &str,
+        folders: BTreeSet<PathBuf>,
+        lookup: Lookup,
+        blobs: &mut Blobs,
+    ) -> Result<Self> {
         let tree = Tree::of_commit(git, commit)?;
         let staged = Staged::read(git.top(), &tree, lookup.explicit.as_deref(), blobs)?;
         let commit = commit.get(..SHORT).unwrap_or(commit).to_owned();
-        Ok(Self { configs: Configs::from_source(lookup, staged), commit })
+        let is_explicit = lookup.explicit.is_some();
+        let (configs, top) = (Configs::from_source(lookup, staged), git.top().to_path_buf());
+        Ok(Self { configs, commit, top, tree, folders, is_explicit })
+    }
+}
+
+impl Before {
+    /// What is wrong with a file that is passed by today.
+    fn passed_by(&self, finding: Finding) -> Finding {
+        let message = format!(
+            "{}; by the config in commit {} that is found, and the one of today passes the file by",
+            finding.message, self.commit
+        );
+        Finding { rule: Rule::Weakened, message, ..finding }
     }
 }
 
@@ -64,16 +93,22 @@ impl<'b> Plans<'b> {
     /// A finding where the file is in an encoding that is not read, though values are looked for in it.
     pub fn unseen(&self, encoding: &Encoding, bytes: &[u8]) -> Option<Finding> {
         let mut plans = self.today.iter().chain(self.before.as_ref().map(|(plan, _)| plan));
-        let message = encoding.unseen(bytes).filter(|_| plans.any(Plan::is_about_values))?;
+        let message = match plans.clone().any(Plan::is_read_by_git) {
+            true => encoding.misleads(),
+            false => encoding.unseen(bytes).filter(|_| plans.any(Plan::is_about_values)),
+        }?;
         Some(Finding { line: 1, rule: Rule::Encoding, message })
     }
 
     /// What is wrong with the file.
     pub fn check(&self, bytes: SecretBytes) -> Result<Vec<Finding>> {
         let weakened = self.weakened(&bytes);
-        let mut findings = match &self.today {
-            Some(plan) => plan.check(bytes)?,
-            None => Vec::new(),
+        let mut findings = match (&self.today, &self.before) {
+            (Some(plan), _) => plan.check(bytes)?,
+            (None, Some((plan, before))) if weakened.is_none() => {
+                plan.check(bytes)?.into_iter().map(|finding| before.passed_by(finding)).collect()
+            }
+            (None, _) => Vec::new(),
         };
         findings.extend(weakened);
         findings.sort();

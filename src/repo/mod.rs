@@ -10,4 +10,5 @@ pub mod outside;
 #[cfg(feature = "vault")]
 pub mod status;
 pub mod values;
+mod weakened;
 pub mod who_can_decrypt;

@@ -47,8 +47,11 @@ fn the_config_is_the_one_that_is_staged() {
     test.write(".git/info/exclude", ".sealant.yaml\n");
     assert_eq!(lines(&hook(&test, &[]).run().code(1)).len(), 2);
     test.write(".git/info/exclude", "");
+    // One that comes along with what it hides does not, either, and is told.
     git(&test, &["add", "apps"]).run().ok();
-    assert_eq!(lines(&hook(&test, &[]).run().code(1)).len(), 1);
+    let found = lines(&hook(&test, &[]).run().code(1));
+    assert_eq!(found.len(), 3, "{found:?}");
+    assert!(found[0].ends_with("[weakened-config]") && found[2].ends_with("[config-change]"), "{found:?}");
     // One that makes no sense makes nothing clean, either.
     add(&test, ".sops.yaml", "creation_rules: 1\n");
     let output = hook(&test, &[]).run().code(5);
@@ -441,7 +444,7 @@ fn a_submodule_is_a_repository_of_its_own() {
     // Only its own config counts for it, as in a clone by itself.
     git(&test, &["rm", "-qf", ".sops.yaml"]).cwd("sub").run().ok();
     git(&test, &["reset", "-q", "secrets"]).cwd("sub").run().ok();
-    git(&test, &["commit", "-qm", "no rules"]).cwd("sub").run().ok();
+    git(&test, &["commit", "-qnm", "no rules"]).cwd("sub").run().ok();
     git(&test, &["add", "secrets"]).cwd("sub").run().ok();
     git(&test, &["commit", "-qm", "x"]).cwd("sub").run().ok();
     // To the other it is one entry, whatever is in it.
@@ -519,6 +522,7 @@ fn what_cannot_be_read_is_told_whatever_the_rule_selects() {
     for regex in [".*", "^(data|stringData|password|token)$", "(?i)(pass|token|secret|data)"] {
         let test = repository();
         add(&test, ".sops.yaml", format!("{}    encrypted_regex: {regex}\n", rule()));
+        git(&test, &["commit", "-qm", "rules"]).run().ok();
         add(&test, "secrets/a.env", "password=\"hunter2\nmore\"\n");
         add(&test, "secrets/b.json", "[{\"password\": \"hunter2\"}]");
         // A line break to go-yaml, also within a comment.
@@ -540,6 +544,7 @@ fn what_cannot_be_read_is_told_whatever_the_rule_selects() {
     // The usual rule of Flux is about Secrets alone, and these are some to the API server.
     let test = repository();
     add(&test, ".sops.yaml", format!("{}    encrypted_regex: ^(data|stringData)$\n", rule()));
+    git(&test, &["commit", "-qm", "rules"]).run().ok();
     let secret = |kind: &str| format!("apiVersion: v1\n{kind}\n1: a\nstringData: {{p: hunter2}}\n");
     for (at, kind) in [
         "kind: \"\\x53ecret\"",

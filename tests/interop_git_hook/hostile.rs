@@ -257,7 +257,9 @@ fn submodules_worktrees_and_what_the_environment_says_go_on() {
     git(&test, &["add", "secrets"]).run().ok();
     let index = test.path(".git/nothing");
     assert_eq!(found(sealant(&test, &["hook", "pre-commit"])), 1);
-    sealant(&test, &["hook", "pre-commit"]).env("GIT_INDEX_FILE", &index).run().ok();
+    // By this one all that there is would be deleted, the config, too.
+    let output = sealant(&test, &["hook", "pre-commit"]).env("GIT_INDEX_FILE", &index).run().code(1);
+    assert!(lines(&output).iter().all(|line| line.starts_with(".sops.yaml:1: ")), "{output}");
 }
 
 fn add_in(test: &Sandbox, folder: &str, file: &str, text: &str) {
@@ -467,7 +469,7 @@ fn attributes_that_nobody_can_read_hide_no_plaintext() {
         git(&test, &["clone", "-q", &origin.path("").display().to_string(), "."]).run().ok();
         assert_ne!(test.read(".gitattributes"), attributes.as_bytes(), "{encoding}");
         let output = sealant(&test, &["check"]).run().code(1);
-        for name in ["secrets/a.yaml:", "apps/unruled.yaml:"] {
+        for name in ["secrets/a.yaml:", "apps/unruled.yaml:", ".gitattributes:1: is in another encoding"] {
             assert!(lines(&output).iter().any(|line| line.starts_with(name)), "{encoding} {name}: {output}");
         }
     }
@@ -512,6 +514,39 @@ fn encodings_that_git_does_not_tell_hide_nothing() {
     }
     std::fs::remove_file(test.path(".gitattributes")).expect("it was written");
     assert!(!strange(&["check"]).to_string().contains("does not answer"));
+}
+
+/// Git would wait a minute in each of them, twice.
+#[test]
+fn nobody_waits_for_the_pipes_of_many_repositories() {
+    let test = repository();
+    let pipes = [
+        ".git/config",
+        ".git/info/exclude",
+        ".git/info/attributes",
+        ".git/index",
+        ".gitattributes",
+        ".gitignore",
+    ];
+    for (number, pipe) in pipes.iter().enumerate() {
+        let folder = format!("many/{number}");
+        git(&test, &["init", "-q", &folder]).run().ok();
+        test.write(&format!("{folder}/a.yaml"), SECRET);
+        let pipe = test.path(&format!("{folder}/{pipe}"));
+        let _ = std::fs::remove_file(&pipe);
+        std::fs::create_dir_all(pipe.parent().unwrap()).unwrap();
+        program(&test, "mkfifo", &[pipe.to_str().unwrap()]).run().ok();
+    }
+    let start = std::time::Instant::now();
+    let output = sealant(&test, &["check"]).run().code(1);
+    let secrets = lines(&output).into_iter().filter(|line| line.ends_with("[kubernetes-secret]"));
+    assert_eq!(secrets.count(), pipes.len(), "{output}");
+    for (number, pipe) in pipes.iter().enumerate() {
+        let folder = format!("many/{number}");
+        let output = sealant(&test, &["check", &folder]).run().code(1);
+        assert!(output.stderr.contains(&format!("{folder}/{pipe}: is a named pipe")), "{output}");
+    }
+    assert!(start.elapsed().as_secs() < 50, "{:?}", start.elapsed());
 }
 
 /// A rule that is right in a review, and matches nothing in the working tree.

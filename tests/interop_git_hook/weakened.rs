@@ -26,11 +26,11 @@ fn a_config_that_is_deleted_or_weakened_hides_nothing() {
     let fewer = format!("{}    encrypted_regex: ^a$\n", rule());
     let excluded = format!("{}sealant: {{check: {{exclude: ['secrets/**']}}}}\n", rule());
     for (config, expected) in [
-        (None, &["secrets/a.yaml", "secrets/b.yaml"][..]),
-        (Some("creation_rules: []\n"), &["secrets/a.yaml", "secrets/b.yaml"]),
-        (Some(&narrower), &["secrets/b.yaml"]),
-        (Some(&fewer), &["secrets/a.yaml", "secrets/b.yaml"]),
-        (Some(&excluded), &["secrets/a.yaml", "secrets/b.yaml"]),
+        (None, &["secrets/a.yaml", "secrets/b.yaml", ".sops.yaml"][..]),
+        (Some("creation_rules: []\n"), &["secrets/a.yaml", "secrets/b.yaml", ".sops.yaml"]),
+        (Some(&narrower), &["secrets/b.yaml", ".sops.yaml"]),
+        (Some(&fewer), &["secrets/a.yaml", "secrets/b.yaml", ".sops.yaml"]),
+        (Some(&excluded), &["secrets/a.yaml", "secrets/b.yaml", ".sops.yaml"]),
     ] {
         let test = with_secrets();
         git(&test, &["checkout", "-qb", "branch"]).run().ok();
@@ -58,11 +58,11 @@ fn a_config_that_says_as_much_is_no_finding() {
     // A rule is moved into the folder, another comes before it, files move with their rule.
     git(&test, &["rm", "-qf", ".sops.yaml"]).run().ok();
     add(&test, "secrets/.sops.yaml", rule().replace("^secrets/", "yaml$"));
-    hook(&test, &[]).run().ok();
+    assert_eq!(hook(&test, &[]).run().ok().text(), "");
     add(&test, ".sops.yaml", rule().replace("^secrets/", "^vault/"));
     git(&test, &["rm", "-qf", "secrets/.sops.yaml"]).run().ok();
     git(&test, &["mv", "secrets", "vault"]).run().ok();
-    hook(&test, &[]).run().ok();
+    assert_eq!(hook(&test, &[]).run().ok().text(), "");
 }
 
 #[test]
@@ -125,7 +125,7 @@ fn a_rule_that_names_as_many_others_is_weaker_too() {
         program(&test, env!("CARGO_BIN_EXE_sealant"), &["encrypt", "-i", "secrets/c.yaml"]).run().ok();
         git(&test, &["add", "."]).run().ok();
         let output = hook(&test, &[]).run().code(1);
-        assert_eq!(weakened(&output), ["secrets/c.yaml"], "{output}");
+        assert_eq!(weakened(&output), ["secrets/c.yaml", ".sops.yaml"], "{output}");
     }
 }
 
@@ -135,11 +135,11 @@ fn a_config_behind_a_link_or_one_that_is_named_is_no_weaker_unseen() {
         let test = repository();
         git(&test, &["rm", "-qf", ".sops.yaml"]).run().ok();
         add(&test, "conf.yaml", rule());
-        let config: &[&str] = match is_named {
-            true => &["--config", "conf.yaml"],
+        let (config, told): (&[&str], _) = match is_named {
+            true => (&["--config", "conf.yaml"], "conf.yaml"),
             false => {
                 std::os::unix::fs::symlink("conf.yaml", test.path(".sops.yaml")).unwrap();
-                &[]
+                (&[], ".sops.yaml")
             }
         };
         test.write("secrets/a.yaml", "a: hunter2\n");
@@ -152,9 +152,213 @@ fn a_config_behind_a_link_or_one_that_is_named_is_no_weaker_unseen() {
         add(&test, "conf.yaml", rule().replace("secrets/", "elsewhere/"));
         add(&test, "secrets/a.yaml", "a: hunter2\n");
         let output = sealant(&["hook", "pre-commit"]).run().code(1);
-        assert_eq!(weakened(&output), ["secrets/a.yaml"], "{is_named} {output}");
+        assert_eq!(weakened(&output), ["secrets/a.yaml", told], "{is_named} {output}");
         git(&test, &["commit", "-qm", "b", "--no-verify"]).run().ok();
         let output = sealant(&["check", "--base", "main"]).run().code(1);
-        assert_eq!(weakened(&output), ["secrets/a.yaml"], "{is_named} {output}");
+        assert_eq!(weakened(&output), ["secrets/a.yaml", told], "{is_named} {output}");
     }
+}
+
+const OTHER: &str = "age1lggyhqrw2nlhcxprm67z43rta597azn8gknawjehu9d9dl0jq3yqqvfafg";
+
+fn check_base(test: &Sandbox, args: &[&str]) -> Run {
+    program(test, env!("CARGO_BIN_EXE_sealant"), &[&["check", "--base", "main"], args].concat())
+}
+
+/// A repository in which nothing is committed but a config; from there a branch begins.
+fn with_config(name: &str, config: &str) -> Sandbox {
+    let test = Sandbox::new(env!("CARGO_BIN_EXE_sealant"));
+    git(&test, &["init", "-q", "-b", "main"]).run().ok();
+    add(&test, name, config);
+    git(&test, &["commit", "-qm", "first"]).run().ok();
+    git(&test, &["checkout", "-qb", "branch"]).run().ok();
+    test
+}
+
+/// What the hook says, and then, in CI, `check --base`, each with this exit code.
+fn seen_by_both(test: &Sandbox, code: i32) -> Vec<String> {
+    let by_hook = hook(test, &[]).run();
+    assert_eq!(by_hook.status, code, "{by_hook}");
+    git(test, &["commit", "-qm", "b", "--no-verify"]).run().ok();
+    let by_check = check_base(test, &[]).run();
+    assert_eq!(by_check.status, code, "{by_check}");
+    assert_eq!(lines(&by_hook), lines(&by_check));
+    lines(&by_check)
+}
+
+/// A config with one rule for `secrets/`, which says this, too.
+fn with(rest: &str) -> String {
+    format!("{}{rest}", rule())
+}
+
+#[test]
+fn what_a_config_says_less_is_seen_where_no_file_shows_it() {
+    let pin = "    sealant: {scope: strict, namespace: shop}\n";
+    let groups = |threshold: &str| {
+        format!(
+            "creation_rules:\n  - path_regex: ^secrets/\n    key_groups: [{{age: [{RECIPIENT}]}}, {{age: [{OTHER}]}}]\n{threshold}"
+        )
+    };
+    let before = format!(
+        "creation_rules:\n  - {{path_regex: ^secrets/db, age: {RECIPIENT}, mac_only_encrypted: true}}\n"
+    );
+    let before = before + rule().strip_prefix("creation_rules:\n").unwrap();
+    for (then, now, says) in [
+        (with(pin), with(""), "pinned to the namespace `shop` any more"),
+        (with(pin), with(&pin.replace("strict", "cluster")), "pinned to the scope `cluster`"),
+        (with(pin), with(&pin.replace("shop", "evil")), "pinned to the namespace `evil`"),
+        (groups(""), groups("    shamir_threshold: 1\n"), "`secrets/a`: 1, and by"),
+        (with(""), with("    mac_only_encrypted: true\n"), "`mac_only_encrypted`"),
+        (with(""), with("    encrypted_regex: ^b$\n"), "`encrypted_regex: ^b$`"),
+        (with(""), with("    unencrypted_regex: .\n"), "key such as `a` is not encrypted"),
+        (with("    encrypted_suffix: _s\n"), with("    encrypted_suffix: a_s\n"), "key such as `_s`"),
+        (
+            with("    unencrypted_comment_regex: pub\n"),
+            with("    unencrypted_comment_regex: p\n"),
+            "comment such as `p`",
+        ),
+        (with(""), rule().replace(&format!("    age: {RECIPIENT}\n"), ""), "nobody is named"),
+        (
+            with(""),
+            rule().replace("    path_regex: ^secrets/\n  ", "").replace("path_regex: ^secrets/\n    ", ""),
+            "without a path_regex",
+        ),
+        (
+            with(""),
+            rule().replace("^secrets/", "^secrets/prod/").replace(RECIPIENT, OTHER),
+            "no rule is for files such as",
+        ),
+        (with(""), "creation_rules: []\n".to_owned(), "no rule is for files such as"),
+        (with(""), before, "`secrets/db` covers encrypted values alone"),
+        (with(""), with("sealant: {check: {exclude: ['secrets/**']}}\n"), "exclude: secrets/**"),
+    ] {
+        for name in [".sops.yaml", ".sealant.yaml", "deploy/live/.sops.yaml"] {
+            let test = with_config(name, &then);
+            add(&test, name, &now);
+            let found = seen_by_both(&test, 1);
+            assert!(found.iter().all(|line| line.starts_with(&format!("{name}:"))), "{found:?}");
+            let found: Vec<_> = found.iter().filter(|line| line.ends_with(ID)).collect();
+            assert!(
+                found.iter().any(|line| line.replace("deploy/live/secrets", "secrets").contains(says)),
+                "{now} {found:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_config_that_goes_or_is_covered_by_another_is_seen_where_no_file_shows_it() {
+    let link = |test: &Sandbox, to: &str| {
+        std::fs::remove_file(test.path(".sops.yaml")).unwrap();
+        std::os::unix::fs::symlink(to, test.path(".sops.yaml")).unwrap();
+    };
+    type Change<'c> = &'c dyn Fn(&Sandbox);
+    let changes: [(&str, Change); 6] = [
+        (".sops.yaml", &|test| drop(git(test, &["rm", "-q", ".sops.yaml"]).run().ok())),
+        (".sops.yaml", &|test| drop(git(test, &["mv", ".sops.yaml", ".sops.yml"]).run().ok())),
+        ("secrets/.sops.yaml", &|test| add(test, "secrets/.sops.yaml", "stores: {}\n")),
+        ("secrets/.sealant.yaml", &|test| {
+            add(test, "secrets/.sealant.yaml", format!("creation_rules: [{{age: {RECIPIENT}}}]\n"));
+        }),
+        (".sops.yaml", &|test| {
+            add(test, "other.yaml", rule().replace("secrets", "elsewhere").replace(RECIPIENT, OTHER));
+            link(test, "other.yaml");
+        }),
+        (".sops.yaml", &|test| {
+            add(test, "a/b/.sops.yaml", "creation_rules: []\n");
+            link(test, "a/b/.sops.yaml");
+        }),
+    ];
+    for (config, change) in changes {
+        let test = with_config(".sops.yaml", &rule());
+        change(&test);
+        git(&test, &["add", "-A"]).run().ok();
+        let found = seen_by_both(&test, 1);
+        assert!(found.iter().any(|line| line.starts_with(config) && line.ends_with(ID)), "{found:?}");
+    }
+}
+
+#[test]
+fn who_is_added_to_a_rule_is_told_and_nobody_is_kept_from_it() {
+    let test = with_config(".sops.yaml", &with(""));
+    let names = format!("sealant: {{recipients: {{{OTHER}: Anna}}}}\n");
+    add(&test, ".sops.yaml", with(&names).replace(RECIPIENT, &format!("{RECIPIENT},{OTHER}")));
+    let found = seen_by_both(&test, 0);
+    let expected =
+        format!("files such as `secrets/a` are for these, too: {OTHER} (Anna); .sops.yaml:2 in commit ");
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].starts_with(&format!(".sops.yaml:2: warning: {expected}")), "{found:?}");
+    assert!(found[0].ends_with("does not name them [config-change]"), "{found:?}");
+    let json = check_base(&test, &["--format", "json"]).run().ok();
+    assert!(
+        json.text().contains("\"level\": \"warning\"") || json.text().contains("\"level\":\"warning\""),
+        "{json}"
+    );
+    let sarif: serde_json::Value =
+        serde_json::from_str(check_base(&test, &["--format", "sarif"]).run().ok().text()).unwrap();
+    assert_eq!(sarif["runs"][0]["results"][0]["level"], "warning");
+}
+
+#[test]
+fn what_is_done_to_configs_every_day_is_refused_by_nobody() {
+    let all = format!("creation_rules:\n  - age: {RECIPIENT}\n");
+    let mine =
+        format!("creation_rules:\n  - {{path_regex: ^app/, age: {RECIPIENT}, encrypted_regex: password}}\n");
+    let spelled = format!(
+        "keys:\n  - &me {RECIPIENT}\ncreation_rules:\n  # ours\n  - age: *me\n    path_regex: \"^secrets/\"\n"
+    );
+    for (then, now, is_silent) in [
+        (&all, &(mine.clone() + all.strip_prefix("creation_rules:\n").unwrap()), true),
+        (&rule(), &spelled, true),
+        (&rule(), &rule().replace("^secrets/", "^(secrets|vault)/"), true),
+        (&all, &rule(), false),
+        (&rule(), &with("    encrypted_regex: ^(data|stringData)$\n"), false),
+        (&rule(), &rule().replace("^secrets/", "^vault/"), false),
+        (&rule(), &with("sealant: {check: {exclude: ['tests/**']}}\n"), false),
+    ] {
+        let test = with_config(".sops.yaml", then);
+        add(&test, ".sops.yaml", now);
+        let found = seen_by_both(&test, 0);
+        assert_eq!(found.is_empty(), is_silent, "{now} {found:?}");
+    }
+    // Another name for the config; and a rule that goes along with its files.
+    let test = with_config(".sops.yaml", &rule());
+    git(&test, &["mv", ".sops.yaml", ".sealant.yaml"]).run().ok();
+    assert_eq!(seen_by_both(&test, 0), [""; 0]);
+    let test = with_secrets();
+    git(&test, &["rm", "-qrf", "secrets"]).run().ok();
+    git(&test, &["checkout", "-qb", "branch"]).run().ok();
+    add(&test, ".sops.yaml", rule().replace("^secrets/", "^vault/").replace(RECIPIENT, OTHER));
+    assert_eq!(seen_by_both(&test, 0).len(), 1);
+}
+
+#[test]
+fn an_exclude_that_comes_along_with_a_secret_hides_it_from_nobody() {
+    let key = "AGE-SECRET-KEY-1HH3WRGUCZXCVP9K8YU02L8FPZVSW77S3CPH6S4VA0EGEX2VRPAJQ6CFT2G";
+    let exclude = "sealant: {check: {exclude: ['tests/**']}}\n";
+    for (then, now) in [(rule(), with(exclude)), ("stores: {}\n".to_owned(), exclude.to_owned())] {
+        let test = with_config(".sops.yaml", &then);
+        add(&test, ".sops.yaml", &now);
+        add(&test, "tests/a.yaml", SECRET);
+        add(&test, "tests/key.txt", format!("{key}\n"));
+        let found = seen_by_both(&test, 1);
+        let of = |file: &str| found.iter().any(|line| line.starts_with(file) && line.ends_with(ID));
+        assert!(of("tests/a.yaml:5: ") && of("tests/key.txt:1: "), "{found:?}");
+        assert!(
+            found.iter().any(|line| line.starts_with(".sops.yaml:1: warning: `check` passes by `tests/**`"))
+        );
+        // It is agreed on from now on.
+        git(&test, &["checkout", "-q", "main"]).run().ok();
+        git(&test, &["merge", "-q", "branch"]).run().ok();
+        add(&test, "tests/b.yaml", SECRET);
+        assert_eq!(hook(&test, &[]).run().ok().text(), "");
+    }
+}
+
+#[test]
+fn configs_that_are_too_large_to_compare_are_no_weaker_unseen() {
+    let test = with_config(".sops.yaml", &rule());
+    add(&test, ".sops.yaml", rule() + &format!("  - {{path_regex: '\\pL{{90}}', age: {RECIPIENT}}}\n"));
+    let found = seen_by_both(&test, 1);
+    assert!(found[0].contains("too large to compare"), "{found:?}");
 }

@@ -11,7 +11,7 @@ use serde_json::{Value as Data, json};
 use crate::cli::redact::WITH_SLASHES;
 use crate::cli::{Context, Failures};
 use crate::error::{Kind, Result};
-use crate::repo::check::{Finding, Rule};
+use crate::repo::check::{Finding, Level, Rule};
 
 /// A finding and where it is.
 #[derive(Serialize)]
@@ -20,13 +20,18 @@ pub struct Found {
     pub file: PathBuf,
     #[serde(flatten)]
     pub finding: Finding,
+    pub level: &'static str,
     pub advice: &'static str,
 }
 
 impl Found {
     pub fn new(file: &Path, finding: Finding) -> Self {
-        let advice = finding.rule.advice();
-        Self { file: file.to_path_buf(), finding, advice }
+        let (level, advice) = (finding.rule.level().name(), finding.rule.advice());
+        Self { file: file.to_path_buf(), finding, level, advice }
+    }
+
+    fn is_error(&self) -> bool {
+        self.finding.rule.level() == Level::Error
     }
 }
 
@@ -58,6 +63,14 @@ impl Looked {
         }
     }
 
+    /// Adds what is wrong with configs, by their absolute paths, which are shown as from `folder`.
+    pub fn add_configs(&mut self, found: Vec<(PathBuf, Result<Finding>)>, folder: &Path, context: &Context) {
+        for (config, finding) in found {
+            let shown = config.strip_prefix(folder).unwrap_or(&config);
+            self.add(shown, finding.map(|finding| vec![finding]), context);
+        }
+    }
+
     /// Tells how much was found, in how many of the files that were looked at.
     pub fn tell_count(&self, files: usize, context: &Context) {
         let in_files = self.found.iter().map(|found| &found.file).collect::<BTreeSet<_>>().len();
@@ -66,15 +79,21 @@ impl Looked {
             count => format!(
                 "{} checked, {} in {}",
                 counted(files, "file"),
-                counted(count, "finding"),
+                match self.found.iter().filter(|found| found.is_error()).count() {
+                    0 => counted(count, "warning"),
+                    errors if errors == count => counted(count, "finding"),
+                    errors =>
+                        format!("{} and {}", counted(errors, "finding"), counted(count - errors, "warning")),
+                },
                 counted(in_files, "file")
             ),
         });
     }
 
-    /// 0 when nothing was found, 1 when something was, and another code when something could not be looked at.
+    /// 0 when nothing was found, or warnings alone, 1 when something was, and another code when something could not be looked
+    /// at.
     pub fn exit_code(&self) -> ExitCode {
-        match (self.failures.is_empty(), self.found.is_empty()) {
+        match (self.failures.is_empty(), !self.found.iter().any(Found::is_error)) {
             (true, true) => ExitCode::SUCCESS,
             (true, false) => Kind::Other.exit_code().into(),
             // Not the code that says that something was found.
@@ -87,7 +106,8 @@ impl Looked {
 /// Tells people what was found, and once for each rule what to do about it.
 pub fn print(found: &[Found], context: &Context) -> Result<()> {
     for Found { file, finding: Finding { line, rule, message }, .. } in found {
-        context.ui.line(format!("{}:{line}: {message} [{}]", file.display(), rule.id()))?;
+        let level = if rule.level() == Level::Warning { "warning: " } else { "" };
+        context.ui.line(format!("{}:{line}: {level}{message} [{}]", file.display(), rule.id()))?;
     }
     let rules: BTreeSet<Rule> = found.iter().map(|found| found.finding.rule).collect();
     for rule in rules {
@@ -107,17 +127,17 @@ pub fn sarif(found: &[Found]) -> Data {
             "id": rule.id(),
             "shortDescription": {"text": rule.description()},
             "help": {"text": rule.advice()},
-            "defaultConfiguration": {"level": "error"},
+            "defaultConfiguration": {"level": rule.level().name()},
         })
     };
     let rules: Vec<Data> = Rule::ALL.iter().map(about).collect();
     let results: Vec<Data> = found
         .iter()
-        .map(|Found { file, finding: Finding { line, rule, message }, .. }| {
+        .map(|Found { file, finding: Finding { line, rule, message }, level, .. }| {
             json!({
                 "ruleId": rule.id(),
                 "ruleIndex": Rule::ALL.iter().position(|known| known == rule),
-                "level": "error",
+                "level": level,
                 "message": {"text": message},
                 "locations": [{"physicalLocation": {
                     "artifactLocation": {"uri": uri(file)},

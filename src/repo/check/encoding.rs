@@ -53,6 +53,16 @@ impl Encoding {
         }
     }
 
+    /// What of a file in it that Git reads itself is not so for others.
+    pub fn misleads(&self) -> Option<String> {
+        let is_same = matches!(self, Self::OfBytes | Self::Ident | Self::Unknown);
+        (!is_same).then(|| {
+            "is in another encoding here than in Git (working-tree-encoding), and Git reads it in both: what it says counts \
+             in one place and not in the other"
+                .to_owned()
+        })
+    }
+
     /// What of a file in it is not seen here.
     pub fn unseen(&self, file: &[u8]) -> Option<String> {
         match self {

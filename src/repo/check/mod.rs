@@ -37,7 +37,7 @@ use lines::Lines;
 pub use links::{check_link, unseen};
 use others::{is_about_secrets, is_about_secrets_alone};
 pub use plan::Plan;
-pub use rule::Rule;
+pub use rule::{Level, Rule};
 use text::Signs;
 use unread::Unread;
 

@@ -21,6 +21,8 @@ pub struct Plan {
     /// The one in which the file would be encrypted.
     own_format: Format,
     policy: Option<Policy>,
+    /// Git reads it itself.
+    is_of_git: bool,
     /// The most that it may hold.
     pub limit: usize,
 }
@@ -47,13 +49,18 @@ impl Plan {
             return Ok(None);
         }
         let limit = format.most_bytes();
-        Ok(Some(Self { format, own_format, policy, limit }))
+        Ok(Some(Self { format, own_format, policy, is_of_git: name.is_some_and(git::reads), limit }))
     }
 
     /// Whether values are looked for in it, and not only private keys.
     pub fn is_about_values(&self) -> bool {
         self.format != Format::Binary
             || self.policy.as_ref().is_some_and(|policy| covers(policy, self.format))
+    }
+
+    /// Whether Git reads it itself, as it is here.
+    pub fn is_read_by_git(&self) -> bool {
+        self.is_of_git
     }
 
     /// What is wrong with the file.

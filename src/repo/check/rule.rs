@@ -2,6 +2,24 @@
 
 use serde::{Serialize, Serializer};
 
+/// How much a finding matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// It is wrong, and the exit code says so.
+    Error,
+    /// Somebody has to look at it, and nothing is refused.
+    Warning,
+}
+
+impl Level {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+        }
+    }
+}
+
 /// What everybody is told of a rule.
 struct About {
     id: &'static str,
@@ -55,9 +73,16 @@ rules! {
     }
     Weakened {
         id: "weakened-config",
-        finds: "A config was changed, and by it fewer values are secret than by the one before.",
-        advice: "Put the rule back. If these values are no secrets any more, commit the change of the config by itself with \
+        finds: "A config was changed, and by it less is secret, or bound to a place, than by the one before.",
+        advice: "Put back what the config said. If it is meant to say less, commit the change of the config by itself with \
                  `git commit --no-verify`, so that whoever reviews it sees it.",
+    }
+    /// A config that was changed in a way that is an everyday one, and that a review has to look at.
+    ConfigChange {
+        id: "config-change",
+        finds: "A config was changed so that others can read what comes, or a rule is not for all that it was for.",
+        advice: "Nothing is refused: it is for whoever reviews the change. Make sure of a new recipient with its owner, by \
+                 another way than this repository.",
     }
     Recipients {
         id: "recipients",
@@ -112,6 +137,13 @@ rules! {
 impl Rule {
     pub fn id(self) -> &'static str {
         self.about().id
+    }
+
+    pub fn level(self) -> Level {
+        match self {
+            Self::ConfigChange => Level::Warning,
+            _ => Level::Error,
+        }
     }
 
     /// What it finds, in a sentence.

@@ -20,9 +20,10 @@ pub mod textconv;
 pub mod tree;
 
 use std::ffi::{OsStr, OsString};
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::Duration;
 
 use crate::error::{Error, Kind, Result};
@@ -47,6 +48,9 @@ const OUTPUT_LIMIT: u64 = 512 << 20;
 
 /// How long Git may be silent. A look through a million files on a slow disk is shorter.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long each may be once others have been for as long: there may be many repositories that are made to wait in.
+const LEAST_PATIENCE: Duration = Duration::from_secs(3);
 
 /// What is said to Git whatever it is asked.
 const SWITCHES: &[&str] = &[
@@ -129,7 +133,7 @@ impl<'h> Git<'h> {
     }
 
     fn at(host: &'h dyn Host, place: Place) -> Self {
-        Self { host, place, patience: PATIENCE }
+        Self { host, place, patience: PATIENCE.saturating_sub(running::waited_in_vain()).max(LEAST_PATIENCE) }
     }
 
     /// The top folder of the working tree. Git is started there, and paths are relative to it.
@@ -165,6 +169,19 @@ impl<'h> Git<'h> {
     pub fn run<I: IntoIterator<Item: AsRef<OsStr>>>(&self, args: I) -> Result<SecretBytes> {
         let args = owned(args);
         let answer = self.ask(&args)?;
+        if answer.code == Some(0) { Ok(answer.stdout) } else { Err(self.explained(answer, &args)) }
+    }
+
+    /// As [`Git::run`], for a command that reads.
+    pub fn run_on<I: IntoIterator<Item: AsRef<OsStr>>>(&self, args: I, input: &[u8]) -> Result<SecretBytes> {
+        let args = owned(args);
+        let mut running = self.start(args.clone())?;
+        let stdin = running.input();
+        let answer = thread::scope(|scope| {
+            // Beside the reading, so that neither side waits for the other. Git need not read to the end: then it fails.
+            scope.spawn(move || stdin.map(|mut stdin| stdin.write_all(input)));
+            self.answer_of(running)
+        })?;
         if answer.code == Some(0) { Ok(answer.stdout) } else { Err(self.explained(answer, &args)) }
     }
 

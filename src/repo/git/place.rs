@@ -38,6 +38,23 @@ const GIT_WORK_TREE: &str = "GIT_WORK_TREE";
 /// The most that a `.git` file may hold.
 const LINK_LIMIT: u64 = 64 << 10;
 
+/// What Git opens in the folder of a repository before it answers anything, and at the top of a working tree.
+const OPENED: [&str; 13] = [
+    "HEAD",
+    "commondir",
+    "config",
+    "config.worktree",
+    "index",
+    "info/attributes",
+    "info/exclude",
+    "info/grafts",
+    "info/sparse-checkout",
+    "objects/info/alternates",
+    "packed-refs",
+    "shallow",
+    "gitdir",
+];
+
 /// Why there is no Git to ask about a folder that is in a repository.
 #[derive(Debug)]
 pub enum NoGit {
@@ -159,6 +176,7 @@ fn told(host: &dyn Host, here: &Path) -> Result<Option<Place>, NoGit> {
 /// The place, once Git has answered for it and no other.
 fn verified(host: &dyn Host, place: Place) -> Result<Place, NoGit> {
     let said = git_dir_of(&place.top)?;
+    refuse_special(&place.top, &said).map_err(NoGit::Fails)?;
     let Answer { top, git_dir } = ask(host, &place)?;
     let elsewhere = |what: &str, other: &Path| {
         let message = format!("Git answers for another {what}, {}", other.display());
@@ -173,6 +191,21 @@ fn verified(host: &dyn Host, place: Place) -> Result<Place, NoGit> {
         true => Ok(place),
         false => Err(elsewhere("repository", &git_dir)),
     }
+}
+
+/// Refuses a repository in which Git would open a pipe or a device, and wait for it.
+fn refuse_special(top: &Path, git_dir: &Path) -> Result<()> {
+    let mut folders = vec![git_dir.to_path_buf()];
+    let common = git_dir.join("commondir");
+    if common.symlink_metadata().is_ok() {
+        let text = fs::read_found(&common, LINK_LIMIT)?;
+        folders.push(git_dir.join(OsStr::from_bytes(text.trim_ascii_end())));
+    }
+    let opened = folders.iter().flat_map(|folder| OPENED.map(|name| folder.join(name)));
+    // Git follows no links at the top of the working tree, and reads nothing where one leads to nothing.
+    let of_top = super::READ_BY_GIT.map(|name| top.join(name)).into_iter().filter(|path| !path.is_symlink());
+    let is_nothing = |path: &PathBuf| path.canonicalize().is_ok_and(|real| real == Path::new("/dev/null"));
+    opened.chain(of_top).filter(|path| !is_nothing(path)).try_for_each(|path| fs::refuse_special(&path))
 }
 
 /// Where the repository of a working tree is, by its `.git`: a folder, or a file that names one.

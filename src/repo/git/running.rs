@@ -5,6 +5,7 @@
 use std::ffi::OsString;
 use std::io::{self, Read};
 use std::process::{Child, ChildStdin, ChildStdout};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -20,6 +21,14 @@ const MESSAGE_LIMIT: u64 = 16 << 10;
 
 /// How long it is waited for a message whose writer has ended. A program that Git has left behind may hold it open.
 const MESSAGE_PATIENCE: Duration = Duration::from_secs(1);
+
+/// For how long this process has waited for Gits that said nothing, in milliseconds.
+static IN_VAIN: AtomicU64 = AtomicU64::new(0);
+
+/// For how long was waited for Gits that said nothing.
+pub(super) fn waited_in_vain() -> Duration {
+    Duration::from_millis(IN_VAIN.load(Ordering::Relaxed))
+}
 
 /// A child process, which is gone when this is.
 pub(super) struct Running {
@@ -74,6 +83,8 @@ impl Running {
     pub fn unread(&mut self, error: io::Error) -> Error {
         self.stop();
         if error.kind() == io::ErrorKind::TimedOut {
+            let waited = self.patience.as_millis().try_into().unwrap_or(u64::MAX);
+            IN_VAIN.fetch_add(waited, Ordering::Relaxed);
             return self.failed(&format!("was silent for {} s, and was stopped", self.patience.as_secs()));
         }
         self.failed("gave no answer").caused_by(error)
