@@ -531,8 +531,8 @@ fn nobody_waits_for_the_pipes_of_many_repositories() {
     for (number, pipe) in pipes.iter().enumerate() {
         let folder = format!("many/{number}");
         git(&test, &["init", "-q", &folder]).run().ok();
-        test.write(&format!("{folder}/a.yaml"), SECRET);
-        let pipe = test.path(&format!("{folder}/{pipe}"));
+        test.write(format!("{folder}/a.yaml"), SECRET);
+        let pipe = test.path(format!("{folder}/{pipe}"));
         let _ = std::fs::remove_file(&pipe);
         std::fs::create_dir_all(pipe.parent().unwrap()).unwrap();
         program(&test, "mkfifo", &[pipe.to_str().unwrap()]).run().ok();
