@@ -4,7 +4,6 @@
 //! text; finding the file and choosing a rule are done elsewhere.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use globset::{GlobBuilder, GlobMatcher};
 use regex::Regex;
@@ -49,21 +48,6 @@ pub enum KeySpec {
     },
     /// The URI of a Vault transit key.
     HcVault(String),
-}
-
-impl fmt::Display for KeySpec {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Age(id) | Self::Pgp(id) | Self::GcpKms(id) | Self::Hckms(id) | Self::HcVault(id) => {
-                f.write_str(id)
-            }
-            Self::Kms { arn, role: Some(role), .. } => write!(f, "{arn}+{role}"),
-            Self::Kms { arn, role: None, .. } => f.write_str(arn),
-            Self::AzureKv { vault_url, name, version } => {
-                write!(f, "{vault_url}/keys/{name}/{}", version.as_deref().unwrap_or_default())
-            }
-        }
-    }
 }
 
 /// A [`KeySpec`] and the line of the config on which it stands.

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use crate::config::{self, Config, Configs, Parting, PinPart, Policy, RuleKey, Selection, Weaker, is_config};
 use crate::error::Result;
+use crate::policy;
 use crate::repo::before::Before;
 use crate::repo::check::{Finding, Rule};
 use crate::repo::git::tree::Tree;
@@ -236,7 +237,9 @@ fn word(part: PinPart) -> &'static str {
 
 /// A reader, and what people call them: that is a claim, so the whole key is there.
 fn named(key: &RuleKey, config: Option<&Config>) -> String {
-    let key = key.spec.to_string();
+    let Ok(key) = policy::master_key(&key.spec).map(|key| key.to_string()) else {
+        return "a key that cannot be read".to_owned();
+    };
     match config.and_then(|config| config.recipient_name(&key)) {
         Some(name) => format!("{key} ({name})"),
         None => key,

@@ -30,6 +30,13 @@ fn rules(rules: &[&str]) -> String {
     format!("creation_rules:\n{rules}")
 }
 
+fn id(key: &RuleKey) -> String {
+    match &key.spec {
+        KeySpec::Age(recipient) => recipient.clone(),
+        other => format!("{other:?}"),
+    }
+}
+
 /// What a rule says less than before, in words for a table.
 fn told(before: &str, today: &str) -> Vec<String> {
     weaker(before, today)
@@ -41,12 +48,12 @@ fn told(before: &str, today: &str) -> Vec<String> {
                 format!("{example}: value {}", value.unwrap_or_else(|| "?".into()))
             }
             Weaker::Threshold { before, today } => format!("{example}: {before} {today}"),
-            Weaker::Shares { key, before, today } => format!("{example}: {} {before} {today}", key.spec),
+            Weaker::Shares { key, before, today } => format!("{example}: {} {before} {today}", id(&key)),
             Weaker::Mac => format!("{example}: mac"),
             Weaker::Pin { part, before, today } => format!("{example}: {part:?} {before} {today:?}"),
             Weaker::Nobody => format!("{example}: nobody"),
             Weaker::Readers(keys) => {
-                let keys: Vec<String> = keys.iter().map(|key| key.spec.to_string()).collect();
+                let keys: Vec<String> = keys.iter().map(id).collect();
                 format!("{example}: + {}", keys.join(" "))
             }
         })
