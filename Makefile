@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 # One thing after another: each target uses all cores by itself.
 .NOTPARALLEL:
-.PHONY: help build check quick peers tools fuzz docs bench soak test
+.PHONY: help build check quick peers tools fuzz docs bench bench-controller soak test
 
 # How long each fuzz target runs: enough to catch what broke today. For a long run: make fuzz FUZZ_SECONDS=3600
 FUZZ_SECONDS ?= 5
@@ -44,7 +44,11 @@ bench: ## Measure beside sops, and write the figures into docs/performance.md (a
 	cargo bench --locked --bench documents --bench vault; \
 	TMPDIR=/dev/shm cargo bench --locked --bench vault
 
-soak: ## Run the controller through random work and faults for half an hour, or SEALANT_SOAK_SECONDS; the tests do so for a minute
+bench-controller: ## Measure the controller beside sealed-secrets, and write the figures into docs/performance.md (an hour)
+	SEALANT_PEERS=$$(tests/peers/get); export SEALANT_PEERS; \
+	cargo bench --package sealant-controller --locked --bench figures
+
+soak: ## Run the controller through random work and faults for half an hour (the tests do so for a minute)
 	SEALANT_PEERS=$$(tests/peers/get); export SEALANT_PEERS; \
 	SEALANT_SOAK_SECONDS=$${SEALANT_SOAK_SECONDS:-1800} \
 	cargo test --package sealant-controller --locked --test soak -- --nocapture
