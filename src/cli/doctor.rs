@@ -13,8 +13,9 @@ use crate::config::{Config, Policy, SOPS_NAME};
 use crate::error::{Error, Result};
 use crate::fs::PrivateDir;
 use crate::host::Command;
+use crate::keys::pgp::{self, Halves};
 use crate::keys::vault::{Access, StartedBy, Vault};
-use crate::keys::{Identities, MasterKey, SourceReport, TransitKey};
+use crate::keys::{Fingerprint, Identities, MasterKey, SourceReport, TransitKey};
 use crate::policy;
 use crate::repo::git::install::Setup;
 use crate::repo::git::{Git, NoGit};
@@ -45,10 +46,14 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let (check, config) = check_config(context);
     checks.push(check);
     let (vault_checks, access) = check_vault(config.as_deref(), context);
-    let needs_identities = !access.values().any(|access| access.encrypt || access.decrypt);
+    let (pgp_checks, pgp) = check_pgp(config.as_deref(), context);
+    let needs_identities = !access.values().any(|access| access.encrypt || access.decrypt)
+        && !pgp.values().any(|halves| *halves == Halves::Both);
     checks.extend(check_sources(&sources, needs_identities));
     checks.extend(vault_checks);
-    checks.extend(config.iter().flat_map(|config| check_rules(config, &identities, &access)));
+    checks.extend(pgp_checks);
+    let reach = Reach { identities: &identities, vault: access, pgp };
+    checks.extend(config.iter().flat_map(|config| check_rules(config, &reach)));
     checks.push(check_editor(context));
     checks.push(check_private_folder(context));
     checks.extend(check_git(context));
@@ -213,10 +218,7 @@ fn check_vault(config: Option<&Config>, context: &Context) -> (Vec<Check>, HashM
 
 /// The transit keys that the rules name; without any, those of the files in this repository.
 fn transit_keys(config: Option<&Config>, context: &Context) -> Vec<TransitKey> {
-    let sets = config.into_iter().flat_map(Config::policies).flatten();
-    let sets = sets.filter_map(|policy| policy::key_set(&policy).ok().flatten());
-    let keys = sets.flat_map(|set| set.groups.concat()).filter_map(|key| key.transit().cloned());
-    let keys: Vec<TransitKey> = keys.collect();
+    let keys: Vec<TransitKey> = keys_of_rules(config).filter_map(|key| key.transit().cloned()).collect();
     let is_repository = || {
         context
             .lookup()
@@ -249,15 +251,66 @@ fn check_access(key: &TransitKey, access: Access) -> Check {
     Check { name: "vault", status, detail: format!("{key}: {}", access.described()), advice }
 }
 
-fn check_rules(config: &Config, identities: &Identities, access: &HashMap<TransitKey, Access>) -> Vec<Check> {
+/// What we can open and encrypt for.
+struct Reach<'a> {
+    identities: &'a Identities,
+    vault: HashMap<TransitKey, Access>,
+    pgp: HashMap<Fingerprint, Halves>,
+}
+
+impl Reach<'_> {
+    fn decrypts(&self, key: &MasterKey) -> bool {
+        key.recipient().is_some_and(|recipient| self.identities.has_one_for(recipient))
+            || key.transit().and_then(|key| self.vault.get(key)).is_some_and(|access| access.decrypt)
+            || key.pgp().and_then(|key| self.pgp.get(key)) == Some(&Halves::Both)
+    }
+
+    /// Whether we may encrypt for a key, and whoever gave us that right did not let us decrypt.
+    fn only_encrypts(&self, key: &MasterKey) -> bool {
+        let access = key.transit().and_then(|key| self.vault.get(key));
+        access.is_some_and(|access| access.encrypt && !access.decrypt)
+    }
+}
+
+/// The PGP keys that the rules name, and which halves of them gpg has.
+fn check_pgp(config: Option<&Config>, context: &Context) -> (Vec<Check>, HashMap<Fingerprint, Halves>) {
+    let keys: BTreeSet<Fingerprint> = keys_of_rules(config).filter_map(|key| key.pgp().cloned()).collect();
+    let (mut checks, mut known) = (Vec::new(), HashMap::new());
+    for key in keys {
+        match pgp::halves(context.host, &key) {
+            Ok(halves) => {
+                checks.push(match halves {
+                    Halves::Both => Check::ok("pgp", format!("{key}: gpg has its secret key")),
+                    Halves::Public => Check::ok("pgp", format!("{key}: gpg has its public key")),
+                    Halves::Neither => Check::warning(
+                        "pgp",
+                        format!("{key}: gpg does not have it, so nothing can be encrypted for it"),
+                        "Get the public key of its owner, and run: gpg --import FILE",
+                    ),
+                });
+                known.insert(key, halves);
+            }
+            Err(error) => return (vec![Check::failed("pgp", &error)], known),
+        }
+    }
+    (checks, known)
+}
+
+/// The master keys that the rules name.
+fn keys_of_rules(config: Option<&Config>) -> impl Iterator<Item = MasterKey> {
+    let sets = config.into_iter().flat_map(Config::policies).flatten();
+    let sets = sets.filter_map(|policy| policy::key_set(&policy).ok().flatten());
+    sets.flat_map(|set| set.groups.concat())
+}
+
+fn check_rules(config: &Config, reach: &Reach) -> Vec<Check> {
     let policies = config.policies();
     let mut checks: Vec<_> = policies
         .iter()
         .filter_map(|policy| {
-            policy.as_ref().map_or_else(
-                |error| Some(Check::failed("rule", error)),
-                |policy| check_rule(policy, identities, access),
-            )
+            policy
+                .as_ref()
+                .map_or_else(|error| Some(Check::failed("rule", error)), |policy| check_rule(policy, reach))
         })
         .collect();
     // One that is closed to us may well be meant so. When all are, something is wrong.
@@ -268,28 +321,18 @@ fn check_rules(config: &Config, identities: &Identities, access: &HashMap<Transi
 }
 
 /// Whether what a rule encrypts can be decrypted here; `None` for a rule that names no keys.
-fn check_rule(
-    policy: &Policy,
-    identities: &Identities,
-    access: &HashMap<TransitKey, Access>,
-) -> Option<Check> {
+fn check_rule(policy: &Policy, reach: &Reach) -> Option<Check> {
     let keys = match policy::key_set(policy) {
         Ok(keys) => keys?,
         Err(error) => return Some(Check::failed("rule", &error)),
     };
-    let access = |key: &MasterKey| key.transit().and_then(|key| access.get(key));
-    let opens = |key: &MasterKey| {
-        key.recipient().is_some_and(|recipient| identities.has_one_for(recipient))
-            || access(key).is_some_and(|access| access.decrypt)
-    };
-    let only_encrypts = |key: &MasterKey| access(key).is_some_and(|access| access.encrypt && !access.decrypt);
-    let open = keys.groups.iter().filter(|group| group.iter().any(opens)).count();
+    let open = keys.groups.iter().filter(|group| group.iter().any(|key| reach.decrypts(key))).count();
     let required = keys.required();
     let rule = &policy.rule;
     Some(match (open >= required, keys.groups.len()) {
         (true, _) => Check::ok("rule", format!("{rule}: what it encrypts, you can decrypt")),
         // A role that may only encrypt is meant so.
-        (false, _) if keys.groups.iter().flatten().any(only_encrypts) => {
+        (false, _) if keys.groups.iter().flatten().any(|key| reach.only_encrypts(key)) => {
             Check::ok("rule", format!("{rule}: you can encrypt, and not decrypt"))
         }
         (false, 1) => Check::warning(

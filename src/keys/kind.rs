@@ -246,6 +246,11 @@ impl MasterKey {
         if let Self::Age(recipient) = self { Some(recipient) } else { None }
     }
 
+    /// It as a PGP key, if it is one.
+    pub fn pgp(&self) -> Option<&Fingerprint> {
+        if let Self::Pgp(key) = self { Some(key) } else { None }
+    }
+
     /// It as a transit key, if it is one.
     pub fn transit(&self) -> Option<&TransitKey> {
         if let Self::Vault(key) = self { Some(key) } else { None }

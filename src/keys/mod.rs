@@ -27,7 +27,7 @@ pub use self::kinds::hc_vault as vault;
 #[cfg(feature = "vault")]
 pub use self::kinds::hc_vault::Vault;
 pub use self::kinds::hc_vault::{TransitKey, version_of};
-pub use self::kinds::pgp::Fingerprint;
+pub use self::kinds::pgp::{self, Fingerprint};
 pub(crate) use self::kinds::{aws_kms, azure_kv};
 pub use self::service::{Content, KeyService, Rekey};
 use crate::error::Result;

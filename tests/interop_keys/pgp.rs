@@ -224,3 +224,22 @@ fn what_gpg_cannot_do_is_said_with_what_helps() {
     gnupg.forget(&ann);
     fails(decrypt("e.yaml").run(), 128, &["gpg has no secret key"]);
 }
+
+#[test]
+fn doctor_says_which_halves_there_are() {
+    let (gnupg, [ann, bob]) = Gnupg::with_keys(["Ann", "Bob"]);
+    let test = &gnupg.0;
+    gnupg.forget(&bob);
+    let nobody = "0123456789ABCDEF0123456789ABCDEF01234567";
+    test.write(".sops.yaml", format!("creation_rules:\n  - pgp: {ann},{bob},{nobody}\n"));
+    let doctor = test.sealant(&["doctor"]).run();
+    for line in [
+        format!("pgp {ann}: gpg has its secret key"),
+        format!("pgp {bob}: gpg has its public key"),
+        format!("pgp {nobody}: gpg does not have it"),
+        "what it encrypts, you can decrypt".to_owned(),
+    ] {
+        assert!(doctor.text().contains(&line), "{line}: {doctor}");
+    }
+    assert!(!doctor.text().contains("there are none: nothing can be decrypted"), "{doctor}");
+}

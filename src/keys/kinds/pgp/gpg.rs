@@ -56,6 +56,25 @@ pub(super) fn decrypt(host: &dyn Host, key: &Fingerprint, enc: &str) -> Result<S
     })
 }
 
+/// Which halves of a key gpg has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Halves {
+    Neither,
+    Public,
+    Both,
+}
+
+/// Which halves of a key gpg has. Opens nothing, and asks nobody.
+pub fn halves(host: &dyn Host, key: &Fingerprint) -> Result<Halves> {
+    for (list, halves) in [("--list-secret-keys", Halves::Both), ("--list-keys", Halves::Public)] {
+        let args = ["--batch", "--with-colons", list, key.as_str()];
+        if run(host, &args, &[]).map_err(|error| error.advise(NO_GPG))?.success {
+            return Ok(halves);
+        }
+    }
+    Ok(Halves::Neither)
+}
+
 const NO_GPG: &str = "Install GnuPG, or name the program with SOPS_GPG_EXEC.";
 
 fn run(host: &dyn Host, args: &[&str], input: &[u8]) -> Result<Ran> {

@@ -16,11 +16,13 @@ use crate::keys::kind::{self, Answers, KeyKind, MasterKey, Names, Try, Worker};
 use crate::keys::unopened::Failure;
 use crate::secret::SecretBytes;
 
+pub use self::gpg::{Halves, halves};
+
 /// How many gpg processes run at the same time. They all talk to one agent.
 const AT_ONCE: usize = 4;
 
 /// The name of a PGP key: the hexadecimal digits of its fingerprint, or its long id.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Fingerprint(String);
 
 impl Fingerprint {
@@ -89,10 +91,7 @@ impl Worker for Gpg {
     type Key = Fingerprint;
 
     fn own(key: &MasterKey) -> Option<&Fingerprint> {
-        match key {
-            MasterKey::Pgp(key) => Some(key),
-            _ => None,
-        }
+        key.pgp()
     }
 
     fn wrap_many<'a>(
