@@ -131,7 +131,7 @@ fn an_api_server_that_has_forgotten(world: &World) {
         world.value(name, "1");
     }
     // A list comes as a stream, and is a watch to the audit log.
-    let lists = || world.controller.metric("sealant_lists_total", "kind=\"sealedsecrets\"");
+    let lists = || world.controller.metric("sealant_lists_total", "kind=\"sealedsecrets.sealant.dev\"");
     let before = lists();
     world.controller.signal("STOP");
     world.apply("changed", "2");

@@ -73,6 +73,7 @@ const TABLE: &[(Of, &str, Place)] = &[
     (Of::Annotations, "sealant.dev/suspend", Place::Object),
     (Of::Annotations, "sealant.dev/on-immutable", Place::Object),
     (Of::Both, "sealant.dev/managed", Place::Nowhere),
+    (Of::Both, "sealant.dev/made-by", Place::Nowhere),
     (Of::Both, "sealant.dev/sealed-secret", Place::Nowhere),
     (Of::Both, "sealant.dev/adopt", Place::Nowhere),
 ];
@@ -152,6 +153,7 @@ mod tests {
         ("sealant.dev/suspend", Place::Object),
         ("sealant.dev/on-immutable", Place::Object),
         ("sealant.dev/managed", Place::Nowhere),
+        ("sealant.dev/made-by", Place::Nowhere),
         ("sealant.dev/sealed-secret", Place::Nowhere),
         ("sealant.dev/adopt", Place::Nowhere),
     ];

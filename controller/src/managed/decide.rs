@@ -15,8 +15,14 @@ use crate::managed::secret::{Items, Secret};
 /// On Secrets that the controller makes: by it they are watched.
 pub const MANAGED: &str = "sealant.dev/managed";
 
-/// On Secrets that the controller makes: the name of what they were made from, which can be longer than a label.
-pub const MADE_BY: &str = "sealant.dev/sealed-secret";
+/// On Secrets that the controller makes: kind and name of what they were made from. Two kinds of objects may have one of the
+/// same name, and a Secret that was retained has no owner that would tell them apart.
+pub const MADE_BY: &str = "sealant.dev/made-by";
+
+/// What earlier versions wrote in its place, of the one kind that there was: the name alone. It is as good, so that nothing
+/// is written because of it, and goes with the next write.
+const MADE_BY_NAME: &str = "sealant.dev/sealed-secret";
+const KIND_OF_NAME: &str = "sealedsecrets.sealant.dev";
 
 /// On Secrets of somebody else: whoever asks for a Secret of this name may take them over.
 pub const ADOPT: &str = "sealant.dev/adopt";
@@ -76,6 +82,10 @@ pub struct Desired {
     pub annotations: BTreeMap<String, String>,
     /// What asks for it.
     pub claim: OwnerReference,
+    /// The same as an annotation: its kind as metrics call it, a slash, and its name.
+    pub made_by: String,
+    /// Annotations by which somebody lets a Secret of theirs be taken over.
+    pub adopted_by: &'static [(&'static str, &'static str)],
     /// Whether the Secret goes with what asks for it.
     pub owned: bool,
     pub kind: String,
@@ -87,7 +97,7 @@ pub struct Desired {
 /// What can be said of the Secret that is there, before anything is opened: `None` when it may be written.
 pub fn about_current(desired: &Desired, current: Option<&Secret>) -> Option<Verdict> {
     let current = current?;
-    if let Some(why) = foreign(&desired.claim, current) {
+    if let Some(why) = foreign(desired, current) {
         let message = format!("the Secret {} exists: {why}", desired.name);
         return Some(Verdict::new(Reason::AlreadyExists, message));
     }
@@ -126,24 +136,30 @@ pub fn is_right(written: &Secret, desired: &Desired, items: &Items) -> bool {
 }
 
 /// Why a Secret may not be written.
-fn foreign(claim: &OwnerReference, secret: &Secret) -> Option<String> {
+fn foreign(desired: &Desired, secret: &Secret) -> Option<String> {
     let meta = &secret.meta;
     if meta.labels.contains_key(IDENTITY) {
         return Some(reason::IS_IDENTITY.to_owned());
     }
     match meta.owners.iter().find(|owner| owner.controller == Some(true)) {
-        Some(owner) if is_same_source(owner, claim) => None,
+        Some(owner) if is_same_source(owner, &desired.claim) => None,
         Some(owner) => Some(format!("it belongs to {} {}", owner.kind, owner.name)),
-        None if meta.is_annotated(MADE_BY, &claim.name) => None,
-        None if meta.is_annotated(ADOPT, "true") => None,
+        None if made_by(meta).as_ref() == Some(&desired.made_by) => None,
+        None if desired.adopted_by.iter().any(|(key, value)| meta.is_annotated(key, value)) => None,
         None => Some(reason::IS_FOREIGN.to_owned()),
     }
+}
+
+/// What a Secret was made by, as it says itself.
+fn made_by(meta: &Meta) -> Option<String> {
+    let by_name = || meta.annotations.get(MADE_BY_NAME).map(|name| format!("{KIND_OF_NAME}/{name}"));
+    meta.annotations.get(MADE_BY).cloned().or_else(by_name)
 }
 
 /// Whether a Secret was made by the controller, whoever has changed its labels since.
 pub fn is_managed(meta: &Meta) -> bool {
     let is_owned = meta.owners.iter().any(|owner| group(owner) == "sealant.dev");
-    is_owned || meta.annotations.contains_key(MADE_BY) || meta.labels.contains_key(MANAGED)
+    is_owned || made_by(meta).is_some() || meta.labels.contains_key(MANAGED)
 }
 
 /// One of the same kind and name counts as the same even when its UID is that of one that is gone.
@@ -190,8 +206,11 @@ fn has_shell(secret: &Secret, desired: &Desired) -> bool {
         && secret.immutable == desired.immutable
         && holds(&secret.meta.labels, &desired.labels)
         && holds(&secret.meta.annotations, &desired.annotations)
+        && made_by(&secret.meta).as_ref() == Some(&desired.made_by)
         && secret.set_by_us.labels.iter().all(|key| desired.labels.contains_key(key))
-        && secret.set_by_us.annotations.iter().all(|key| desired.annotations.contains_key(key))
+        && secret.set_by_us.annotations.iter().all(|key| {
+            [MADE_BY, MADE_BY_NAME].contains(&key.as_str()) || desired.annotations.contains_key(key)
+        })
 }
 
 #[cfg(test)]
@@ -217,8 +236,10 @@ mod tests {
     fn secret(sealed: &SealedSecret, pairs: &[(&str, &str)], change: impl FnOnce(&mut Secret)) -> Secret {
         let desired = desired(sealed);
         let owners = if desired.owned { vec![desired.claim] } else { Vec::new() };
+        let mut annotations = desired.annotations;
+        annotations.insert(MADE_BY.to_owned(), desired.made_by);
         let mut secret: Secret = serde_json::from_value(json!({"type": desired.kind, "metadata": {
-            "name": "db", "namespace": "shop", "labels": desired.labels, "annotations": desired.annotations,
+            "name": "db", "namespace": "shop", "labels": desired.labels, "annotations": annotations,
             "ownerReferences": owners, "resourceVersion": "7", "uid": "s1",
         }}))
         .unwrap();
@@ -328,10 +349,24 @@ mod tests {
         };
         assert_eq!(foreign(&|_| {}), Err(Reason::AlreadyExists));
         assert_eq!(foreign(&|secret| annotate(secret, ADOPT, "yes")), Err(Reason::AlreadyExists));
-        assert_eq!(foreign(&|secret| annotate(secret, MADE_BY, "other")), Err(Reason::AlreadyExists));
+        for other in ["sealedsecrets.sealant.dev/other", "sealedsecrets.bitnami.com/db", "db"] {
+            assert_eq!(
+                foreign(&|secret| annotate(secret, MADE_BY, other)),
+                Err(Reason::AlreadyExists),
+                "{other}"
+            );
+        }
+        assert_eq!(foreign(&|secret| annotate(secret, MADE_BY_NAME, "other")), Err(Reason::AlreadyExists));
+        // What says more counts, where both are there.
+        let both = |secret: &mut Secret| {
+            annotate(secret, MADE_BY_NAME, "db");
+            annotate(secret, MADE_BY, "sealedsecrets.bitnami.com/db");
+        };
+        assert_eq!(foreign(&both), Err(Reason::AlreadyExists));
         assert_eq!(foreign(&|secret| annotate(secret, ADOPT, "true")), update());
         // It was made by us, and retained.
-        assert_eq!(foreign(&|secret| annotate(secret, MADE_BY, "db")), update());
+        assert_eq!(foreign(&|secret| annotate(secret, MADE_BY, "sealedsecrets.sealant.dev/db")), update());
+        assert_eq!(foreign(&|secret| annotate(secret, MADE_BY_NAME, "db")), update());
         let deployment = json!({"apiVersion": "apps/v1", "kind": "Deployment", "name": "db", "uid": "x", "controller": true});
         let namesake = json!({"apiVersion": "bitnami.com/v1alpha1", "kind": "SealedSecret", "name": "db", "uid": "x", "controller": true});
         for other in [deployment, namesake] {
@@ -378,6 +413,25 @@ mod tests {
         let sealed = immutable(None, true);
         let mutable = secret(&sealed, &[("a", "1")], |secret| secret.immutable = false);
         assert_eq!(decided(&sealed, Some(&mutable)), update());
+    }
+
+    /// As the controller of 79ed1a3 has made it: what says the same in other words is no reason to write.
+    #[test]
+    fn a_secret_of_an_earlier_version_is_right() {
+        let earlier = |secret: &mut Secret| {
+            secret.meta.annotations.remove(MADE_BY);
+            secret.meta.annotations.insert(MADE_BY_NAME.to_owned(), "db".to_owned());
+            secret.set_by_us = crate::managed::secret::SetByUs {
+                labels: [MANAGED.to_owned()].into(),
+                annotations: [MADE_BY_NAME.to_owned()].into(),
+            };
+        };
+        assert_eq!(after(earlier), Ok(Write::Nothing));
+        let of_another_name = |secret: &mut Secret| {
+            earlier(secret);
+            secret.meta.annotations.insert(MADE_BY_NAME.to_owned(), "x".to_owned());
+        };
+        assert_eq!(after(of_another_name), update());
     }
 
     #[test]

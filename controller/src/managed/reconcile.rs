@@ -550,7 +550,7 @@ mod tests {
     impl Source for Wishes {
         type Found = Wish;
 
-        const KIND: &'static str = "wishes";
+        const KIND: &'static str = "wishes.example.com";
 
         fn path(&self, namespace: &str) -> String {
             api::path("apis/example.com/v1", namespace, "wishes")
@@ -575,7 +575,9 @@ mod tests {
             let Meta { name, namespace, .. } = found.metadata.clone();
             Ok(Desired {
                 labels: [(MANAGED.to_owned(), "true".to_owned())].into(),
-                annotations: [(MADE_BY.to_owned(), name.clone())].into(),
+                annotations: [].into(),
+                made_by: format!("{}/{name}", Self::KIND),
+                adopted_by: &[],
                 claim: self.claim(&found.metadata),
                 owned: true,
                 kind: secret::OPAQUE.to_owned(),
@@ -599,7 +601,7 @@ mod tests {
     fn granted(version: &str) -> Value {
         let owner = json!({"apiVersion": "example.com/v1", "kind": "Wish", "name": "w", "uid": "u", "controller": true});
         json!({"metadata": {"name": "w", "namespace": "shop", "resourceVersion": version,
-            "labels": {MANAGED: "true"}, "annotations": {MADE_BY: "w"}, "ownerReferences": [owner]},
+            "labels": {MANAGED: "true"}, "annotations": {MADE_BY: "wishes.example.com/w"}, "ownerReferences": [owner]},
             "data": {"text": "YSBwb255"}})
     }
 

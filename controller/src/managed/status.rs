@@ -82,13 +82,16 @@ pub fn after(
     let of = |name: &str, holds: bool, generation: Option<i64>| {
         let status = if holds { "True" } else { "False" };
         let since = previous.condition(name).filter(|known| known.status == status);
+        // Who has it at length, from an earlier version, keeps it: nothing is written because of that.
+        let is_said = since.is_some_and(|known| known.message == verdict.message);
+        let is_whole = name == "Ready" || is_said;
         Condition {
             name: name.to_owned(),
             status: status.to_owned(),
             observed_generation: generation,
             last_transition_time: since.map_or(now, |known| known.last_transition_time),
             reason: verdict.reason.name().to_owned(),
-            message: if name == "Ready" { verdict.message.clone() } else { verdict.brief().to_owned() },
+            message: if is_whole { &verdict.message } else { verdict.brief() }.to_owned(),
         }
     };
     let new = |name: &str, holds: bool| of(name, holds, generation);
@@ -125,8 +128,10 @@ pub fn news(previous: &Status, verdict: &Verdict, generation: Option<i64>, writt
         (reason, Write::Nothing) | (reason, _) => (reason.name(), verdict.message.as_str()),
     };
     let known = previous.condition("Synced");
-    let is_known =
-        known.is_some_and(|known| known.reason == verdict.reason.name() && known.message == verdict.brief());
+    let is_known = known.is_some_and(|known| {
+        known.reason == verdict.reason.name()
+            && (known.message == verdict.brief() || known.message == verdict.message)
+    });
     let wrote = verdict.reason == Reason::Unsealed && *written != Write::Nothing;
     let warning = matches!(verdict.reason.standing(), Standing::Waiting | Standing::Stalled);
     (wrote || !is_known).then(|| News { warning, reason, message: message.to_owned() })
@@ -192,6 +197,10 @@ mod tests {
         assert_eq!([message("Stalled"), message("Synced")], ["nothing opens it"; 2]);
         assert_eq!(after(&status, &verdict, Some(1), None, at(20)), status);
         assert_eq!(news(&status, &verdict, Some(1), &Write::Nothing), None);
+        let mut earlier = status;
+        earlier.conditions.iter_mut().for_each(|condition| condition.message.clone_from(&verdict.message));
+        assert_eq!(after(&earlier, &verdict, Some(1), None, at(20)), earlier);
+        assert_eq!(news(&earlier, &verdict, Some(1), &Write::Nothing), None);
     }
 
     #[test]

@@ -182,6 +182,7 @@ fn manifest(desired: &Desired, items: &Items, mut metadata: Value) -> Value {
     metadata["namespace"] = json!(desired.namespace);
     metadata["labels"] = json!(desired.labels);
     metadata["annotations"] = json!(desired.annotations);
+    metadata["annotations"][decide::MADE_BY] = json!(desired.made_by);
     if desired.owned {
         metadata["ownerReferences"] = json!([desired.claim]);
     }

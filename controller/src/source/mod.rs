@@ -19,7 +19,7 @@ pub trait Source: Send + Sync + 'static {
     /// As the API server has it.
     type Found: Object + Send + Sync;
 
-    /// As metrics call it.
+    /// Plural and group, as kubectl takes it: so metrics, logs and the Secrets that are made call it.
     const KIND: &'static str;
 
     /// Where the API server has such objects; those of all namespaces if none is named.

@@ -126,7 +126,7 @@ fn a_sealed_secret_becomes_a_secret() {
     let secret = place.items("db", &[("username", "admin"), ("password", "hunter2")]);
     assert_eq!(secret["type"], "kubernetes.io/basic-auth");
     let labels = json!({"app": "shop", "sealant.dev/managed": "true"});
-    let annotations = json!({"note": "x", "sealant.dev/sealed-secret": "db"});
+    let annotations = json!({"note": "x", "sealant.dev/made-by": "sealedsecrets.sealant.dev/db"});
     assert_eq!((&secret["metadata"]["labels"], &secret["metadata"]["annotations"]), (&labels, &annotations));
     let sealed = place.reason("db", "Unsealed");
     let owner = json!([{"apiVersion": "sealant.dev/v1alpha1", "kind": "SealedSecret", "name": "db",

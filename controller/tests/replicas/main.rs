@@ -15,6 +15,7 @@ use common::*;
 use sealant::keys::{MasterKey, NewIdentity};
 use sealant::sealed_secret::{Options, Scope};
 use sealant_test_support::Cluster;
+use serde_json::{Value, json};
 
 static CLUSTER: LazyLock<Cluster> = LazyLock::new(cluster);
 
@@ -289,6 +290,122 @@ fn an_identity_that_went_while_the_controller_was_down_is_missed() {
     // Nothing was asked for the other one.
     assert_eq!(second.metric("sealant_unseals_total", ""), 0.0);
     CLUSTER.wait_for_items(&place.namespace, "lost", &[("a", "1")]);
+}
+
+/// What the controller of commit 79ed1a3 has left behind, written here as it wrote it: by its manager, with its annotations
+/// and its statuses, whose conditions each have the whole message. Today's starts, and nothing is written: not for what is
+/// right, and not for what is stuck.
+#[test]
+fn an_upgrade_writes_nothing() {
+    let (place, own, foreign) = (place("upgrade"), identity(), identity());
+    place.give(&own);
+    let namespace = &place.namespace;
+    let template = json!({"type": "example.com/shop", "immutable": true,
+        "metadata": {"labels": {"app": "shop"}, "annotations": {"note": "x"}}});
+    let make = |name: &str, identity, change: &dyn Fn(&mut Value)| {
+        let mut sealed: Value =
+            serde_json::from_str(&json(&seal(&secret(namespace, name, &[("a", "1")]), identity))).unwrap();
+        change(&mut sealed);
+        CLUSTER.apply(&sealed.to_string()).ok();
+        CLUSTER.get(SEALED, namespace, name).unwrap()
+    };
+    let right = [
+        make("s0", &own, &|_| {}),
+        make("s1", &own, &|sealed| sealed["spec"]["deletionPolicy"] = "Retain".into()),
+        make("s2", &own, &|sealed| sealed["spec"]["template"] = template.clone()),
+    ];
+    for sealed in &right {
+        let made = made_by_79ed1a3(sealed);
+        let apply = ["apply", "--server-side", "--field-manager=sealant-controller", "-o", "json", "-f", "-"];
+        let made = CLUSTER.kubectl(&apply).stdin(made.to_string()).run().ok();
+        let made: Value = serde_json::from_str(made.text()).unwrap();
+        let message = "the Secret is as the SealedSecret says";
+        set_status(
+            sealed,
+            &["Ready", "Synced"],
+            "Unsealed",
+            message,
+            Some(&made["metadata"]["resourceVersion"]),
+        );
+    }
+    let wanted = format!(
+        "no identity at hand opens the data key\nwanted, any of:\n  {}\nwhat went wrong stands in the log of the controller",
+        foreign.recipient
+    );
+    let not_opened = make("stuck", &foreign, &|_| {});
+    set_status(&not_opened, &["Stalled"], "NoIdentity", &wanted, None);
+    let taken = make("taken", &own, &|_| {});
+    CLUSTER.kubectl_ok(&["create", "secret", "generic", "taken", "-n", namespace, "--from-literal=a=theirs"]);
+    let message = "the Secret taken exists: it was not made from this SealedSecret; annotate it with sealant.dev/adopt: \"true\" to have it taken over";
+    set_status(&taken, &["Stalled"], "AlreadyExists", message, None);
+
+    let before = (place.names_and_versions(SEALED), place.names_and_versions("secret"));
+    let controller = place.start("a");
+    wait_until(|| controller.metric("sealant_objects", "reason=\"Unsealed\"") == 3.0);
+    wait_until(|| controller.metric("sealant_reconciles_total", "reason=\"NoIdentity\"") > 0.0);
+    wait_until(|| controller.metric("sealant_reconciles_total", "reason=\"AlreadyExists\"") > 1.0);
+    assert_eq!(controller.metric("sealant_writes_total", ""), 0.0);
+    assert_eq!(controller.metric("sealant_unseals_total", ""), 0.0);
+    assert_eq!((place.names_and_versions(SEALED), place.names_and_versions("secret")), before);
+    let written: Vec<_> = place
+        .requests()
+        .into_iter()
+        .filter(|request| {
+            request.is_write() && !["leases", "configmaps"].contains(&request.resource.as_str())
+        })
+        .collect();
+    assert!(written.is_empty(), "{written:#?}");
+    // One that is looked at because its Secret has changed is right, too: nothing but its status follows, a while later.
+    CLUSTER.kubectl_ok(&["label", "secret", "s0", "theirs=1", "-n", namespace]);
+    wait_until(|| controller.metric("sealant_reconciles_total", "reason=\"Unsealed\"") > 0.0);
+    assert_eq!(controller.metric("sealant_writes_total", ""), 0.0);
+    let secret = CLUSTER.get("secret", namespace, "s0").unwrap();
+    assert_eq!(secret["metadata"]["annotations"], json!({"sealant.dev/sealed-secret": "s0"}));
+}
+
+/// The Secret of a SealedSecret with one item, as `controller/src/writes.rs` of 79ed1a3 applied it.
+fn made_by_79ed1a3(sealed: &Value) -> Value {
+    let (meta, template) = (&sealed["metadata"], &sealed["spec"]["template"]);
+    let mut labels = template["metadata"]["labels"].as_object().cloned().unwrap_or_default();
+    labels.insert("sealant.dev/managed".to_owned(), "true".into());
+    let mut annotations = template["metadata"]["annotations"].as_object().cloned().unwrap_or_default();
+    annotations.insert("sealant.dev/sealed-secret".to_owned(), meta["name"].clone());
+    let mut made = json!({
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": meta["name"], "namespace": meta["namespace"], "labels": labels, "annotations": annotations},
+        "type": template["type"].as_str().unwrap_or("Opaque"),
+        "data": {"a": "MQ=="},
+    });
+    if sealed["spec"]["deletionPolicy"] != "Retain" {
+        made["metadata"]["ownerReferences"] = json!([{"apiVersion": "sealant.dev/v1alpha1", "kind": "SealedSecret",
+            "name": meta["name"], "uid": meta["uid"], "controller": true}]);
+    }
+    if template["immutable"] == true {
+        made["immutable"] = true.into();
+    }
+    made
+}
+
+/// A status, as `controller/src/status.rs` of 79ed1a3 wrote it.
+fn set_status(sealed: &Value, holding: &[&str], reason: &str, message: &str, version: Option<&Value>) {
+    let generation = &sealed["metadata"]["generation"];
+    let names = if version.is_some() { vec!["Ready", "Synced"] } else { vec!["Ready", "Stalled", "Synced"] };
+    let condition = |name: &&str| {
+        json!({"type": name, "status": if holding.contains(name) { "True" } else { "False" },
+            "observedGeneration": generation, "lastTransitionTime": "2026-11-22T00:00:00Z",
+            "reason": reason, "message": message})
+    };
+    let conditions: Vec<Value> = names.iter().map(condition).collect();
+    let mut status = json!({"observedGeneration": generation, "conditions": conditions});
+    if let Some(version) = version {
+        status["secretResourceVersion"] = version.clone();
+    }
+    let (name, namespace) = (name_of(sealed), sealed["metadata"]["namespace"].as_str().unwrap());
+    let patch = json!({"status": status}).to_string();
+    let patch =
+        ["patch", SEALED, &name, "-n", namespace, "--subresource=status", "--type=merge", "-p", &patch];
+    CLUSTER.kubectl(&patch).args(&["--field-manager=sealant-controller"]).run().ok();
 }
 
 /// The API server keeps what a program with other types cannot read. Such an object stops nothing, at the start neither,

@@ -3,7 +3,7 @@
 use sealant::error::{Error, Kind};
 use sealant::sealed_secret::{DeletionPolicy, FORBIDDEN_TYPES, Spec, shell};
 
-use crate::managed::decide::{Desired, MADE_BY, MANAGED, Verdict};
+use crate::managed::decide::{ADOPT, Desired, MANAGED, Verdict};
 use crate::managed::reason::{self, Reason};
 use crate::managed::secret::OPAQUE;
 use crate::source::sealed::resource::{self, SealedSecret};
@@ -75,15 +75,16 @@ pub fn not_opened(error: &Error) -> Verdict {
 /// The Secret that a SealedSecret asks for, without its values.
 pub fn desired(sealed: &SealedSecret) -> Desired {
     let made = shell(&sealed.sealed);
-    let (mut labels, mut annotations) = (made.labels, made.annotations);
+    let mut labels = made.labels;
     labels.insert(MANAGED.to_owned(), "true".to_owned());
-    annotations.insert(MADE_BY.to_owned(), sealed.name().to_owned());
     Desired {
         name: sealed.name().to_owned(),
         namespace: sealed.namespace().to_owned(),
         labels,
-        annotations,
+        annotations: made.annotations,
         claim: resource::owner(&sealed.meta),
+        made_by: format!("{}/{}", resource::KIND, sealed.name()),
+        adopted_by: &[(ADOPT, "true")],
         owned: sealed.spec().deletion_policy != Some(DeletionPolicy::Retain),
         kind: made.kind.unwrap_or_else(|| OPAQUE.to_owned()),
         immutable: made.immutable.unwrap_or_default(),

@@ -34,7 +34,7 @@ pub struct Sealed {
 impl Source for Sealed {
     type Found = Found;
 
-    const KIND: &'static str = "sealedsecrets";
+    const KIND: &'static str = resource::KIND;
 
     fn path(&self, namespace: &str) -> String {
         resource::path(namespace)

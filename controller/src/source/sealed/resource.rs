@@ -20,6 +20,9 @@ pub const GROUP: &str = "sealant.dev";
 const VERSION: &str = "v1alpha1";
 const PLURAL: &str = "sealedsecrets";
 
+/// As kubectl and metrics call them: there are others of this plural.
+pub const KIND: &str = "sealedsecrets.sealant.dev";
+
 /// On SealedSecrets: nothing is written for them.
 pub const SUSPEND: &str = "sealant.dev/suspend";
 
