@@ -63,7 +63,7 @@ pub fn emit_value(document: &dyn Document, node: NodeId, to: Format) -> Result<S
         _ => match (document.value(node)?, to) {
             (Value::Str(bytes), _) => return Ok(bytes),
             (_, Format::Yaml) => yaml::emit_node(document, node)?,
-            (value, Format::Json | Format::Ini) => SecretString::new(json::spelled(&value)?),
+            (value, Format::Json | Format::Ini) => json::spelled(&value)?,
             (_, Format::Dotenv | Format::Binary) => {
                 return Err(Error::new(Kind::Emit, format!("only a text can be written as {to}"))
                     .advise("Add --output-type yaml or json."));
@@ -181,7 +181,7 @@ fn json(document: &dyn Document, root: NodeId, losses: Losses) -> Result<SecretS
                 Value::Str(bytes) if losses == Losses::AsSops || std::str::from_utf8(&bytes).is_ok() => {
                     json::quoted_for_web(&bytes)
                 }
-                value => SecretString::new(json::spelled(&value)?),
+                value => json::spelled(&value)?,
             });
         }
         Ok(())

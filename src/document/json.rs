@@ -200,7 +200,7 @@ impl Document for JsonDocument {
     }
 
     fn spelling_after_token(&self, _: NodeId, value: &Value) -> SecretString {
-        SecretString::new(spelled(value).unwrap_or_default())
+        spelled(value).unwrap_or_else(|_| SecretString::new(String::new()))
     }
 
     fn spelling(&self, leaf: NodeId) -> &str {
@@ -326,7 +326,7 @@ pub(super) struct Layout<'s> {
 impl Layout<'_> {
     fn write_entry(&self, key: Option<&str>, data: &Data, indent: &str, out: &mut String) -> Result<()> {
         if let Some(key) = key {
-            out.extend([&quoted(key), ": "]);
+            out.extend([quoted_for_web(key.as_bytes()).as_str(), ": "]);
         }
         self.write(data, indent, out)
     }
@@ -379,7 +379,7 @@ impl Layout<'_> {
 }
 
 /// A string token, with no more escapes than JSON asks for.
-pub(super) fn quoted(text: &str) -> String {
+fn quoted(text: &str) -> String {
     let mut token = String::with_capacity(text.len() + 2);
     token.push('"');
     for char in text.chars() {
@@ -409,6 +409,10 @@ pub(super) fn quoted_for_web(bytes: &[u8]) -> SecretString {
         token.push_str(&"\\ufffd".repeat(chunk.invalid().len()));
     }
     token.push('"');
+    // All of these begin so in UTF-8.
+    if !token.bytes().any(|byte| matches!(byte, b'<' | b'>' | b'&' | 0xe2)) {
+        return token;
+    }
     for (character, escape) in [
         ('<', "\\u003c"),
         ('>', "\\u003e"),
@@ -423,10 +427,10 @@ pub(super) fn quoted_for_web(bytes: &[u8]) -> SecretString {
     token
 }
 
-/// The token of a scalar. Floats are written as Go's encoding/json does: without a fraction where there is none, with
+/// The token of a scalar, as sops spells it. Floats are written as Go's encoding/json does: without a fraction where there is none, with
 /// an exponent below 1e-6 and from 1e21 on; but for minus zero, which is spelled `-0.0` since `-0` reads as an integer.
-pub(super) fn spelled(value: &Value) -> Result<String> {
-    Ok(match value {
+pub(super) fn spelled(value: &Value) -> Result<SecretString> {
+    let word = match value {
         Value::Null => "null".to_owned(),
         Value::Bool(bool) => bool.to_string(),
         Value::Int(int) => int.to_string(),
@@ -437,14 +441,13 @@ pub(super) fn spelled(value: &Value) -> Result<String> {
         Value::Float(float) if *float == 0.0 || (1e-6..1e21).contains(&float.abs()) => float.to_string(),
         Value::Float(float) if float.abs() < 1.0 => format!("{float:e}"),
         Value::Float(float) => format!("{float:e}").replace('e', "e+"),
-        Value::Time(text) => quoted(text),
-        Value::Str(bytes) => match std::str::from_utf8(bytes) {
-            Ok(text) => quoted(text),
-            Err(_) => {
-                return Err(Error::new(Kind::Emit, "JSON has no strings of bytes that are no UTF-8"));
-            }
-        },
-    })
+        Value::Time(text) => return Ok(quoted_for_web(text.as_bytes())),
+        Value::Str(bytes) if std::str::from_utf8(bytes).is_ok() => return Ok(quoted_for_web(bytes)),
+        Value::Str(_) => {
+            return Err(Error::new(Kind::Emit, "JSON has no strings of bytes that are no UTF-8"));
+        }
+    };
+    Ok(SecretString::new(word))
 }
 
 /// Reads a document in one pass and without recursion.
@@ -846,13 +849,14 @@ mod tests {
 
     #[test]
     fn values_are_spelled_as_sops_spells_them() {
-        let spelled = |float| super::spelled(&Value::Float(float)).unwrap();
+        let spelled = |float| super::spelled(&Value::Float(float)).unwrap().to_string();
         assert_eq!(spelled(1.0), "1");
         assert_eq!(spelled(1e20), "100000000000000000000");
         assert_eq!(spelled(-1.5e21), "-1.5e+21");
         assert_eq!(spelled(0.000001), "0.000001");
         assert_eq!(spelled(1.5e-7), "1.5e-7");
-        assert_eq!(super::spelled(&Value::str("<&>\u{1}é\n")).unwrap(), "\"<&>\\u0001é\\n\"");
+        let text = super::spelled(&Value::str("<&>\u{2028}\u{1}é'\n")).unwrap();
+        assert_eq!(text.as_str(), "\"\\u003c\\u0026\\u003e\\u2028\\u0001é'\\n\"");
         assert_eq!(super::spelled(&Value::Float(f64::NAN)).unwrap_err().kind(), Kind::Emit);
         let bytes = Value::Str(SecretBytes::new(vec![0xff]));
         assert_eq!(super::spelled(&bytes).unwrap_err().kind(), Kind::Emit);

@@ -303,6 +303,11 @@ fn encrypted_by_sops() -> Files {
     test.write("json.conf", test.read("e.json"));
     test.write("flat.json", "{\"user\": \"admin\", \"port\": 5432}\n");
     encrypt("flat.json", "flat.conf", &["--age", ME]);
+    test.write(
+        "web.json",
+        "{\"html\": \"<a href='x'>&amp;</a>\", \"line\": \"\u{2028}\\u0001\", \"list\": [\"<\"]}\n",
+    );
+    encrypt("web.json", "eweb.json", &["--age", ME]);
     test.write("env.conf", test.read("e.env"));
     test.write("ini.conf", test.read("e.ini"));
     test.write("p.conf", YAML);
