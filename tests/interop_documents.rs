@@ -7,6 +7,8 @@ mod corpus;
 mod forgeries;
 #[path = "interop_documents/natures.rs"]
 mod natures;
+#[path = "interop_documents/texts.rs"]
+mod texts;
 
 use std::path::Path;
 use std::thread;
