@@ -59,6 +59,10 @@ pub struct Parting {
 #[derive(Debug, Clone, Default)]
 pub struct Weakened {
     pub partings: Vec<Parting>,
+    /// What rules of today say of paths for which there was none.
+    pub new: Vec<Policy>,
+    /// There had to be an audit log, and has not to be any more.
+    pub is_without_audit_log: bool,
     /// Patterns by which `check` passes files by, and did not before.
     pub excludes: Vec<String>,
     /// The configs could not be compared as a whole.
@@ -75,7 +79,11 @@ impl Config {
         is_there: impl Fn(&Path) -> bool,
     ) -> Result<Weakened> {
         let mut weakened = Weakened { excludes: added_excludes(today, before), ..Weakened::default() };
-        let Some(before) = before else { return Ok(weakened) };
+        let Some(before) = before else {
+            weakened.new = today.map(Self::policies).unwrap_or_default().into_iter().flatten().collect();
+            return Ok(weakened);
+        };
+        weakened.is_without_audit_log = before.schema.audit && !today.is_some_and(|today| today.schema.audit);
         if weakened.excludes.is_empty() && today.is_some_and(|today| today.says_the_same(before, folder)) {
             return Ok(weakened);
         }
@@ -90,6 +98,11 @@ impl Config {
                 Ok(compared) => compared,
                 Err(TooMuch) => return Ok(Weakened { is_too_much: true, ..weakened }),
             };
+        let new = by_rules
+            .keys()
+            .filter(|pair| pair[0].is_none())
+            .filter_map(|pair| today?.policy_at(pair[1]?)?.ok());
+        weakened.new = new.collect();
         weakened.partings = partings(today, before, &by_rules)?;
         weakened.partings.extend(passed_by(before, &by_excludes, &weakened.excludes));
         Ok(weakened)

@@ -4,11 +4,15 @@
 //! less bound, than the rules said. Told is what is done every day and somebody has to look at: readers who are added, a rule
 //! of its own for some of the files of a rule for all, a rule that goes along with its files.
 
-use std::collections::BTreeSet;
+use std::cell::OnceCell;
+use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use crate::config::{self, Config, Configs, Parting, PinPart, Policy, RuleKey, Selection, Weaker, is_config};
-use crate::error::Result;
+use crate::config::{
+    self, Config, Configs, Parting, PinPart, Policy, RuleKey, Selection, Weakened, Weaker, is_config,
+};
+use crate::error::{Error, Result};
 use crate::policy;
 use crate::repo::before::Before;
 use crate::repo::check::{Finding, Rule};
@@ -18,16 +22,16 @@ impl Before {
     /// What is wrong with the configs of today, each with its path. `now` is what Git has of today's files.
     pub fn weakened(&self, today: &Configs, now: &Tree) -> Vec<(PathBuf, Result<Finding>)> {
         let regions = self.regions();
-        let mut found = Vec::new();
+        let (mut comparisons, mut found) = (Vec::new(), Vec::new());
         for folder in &regions {
-            let inner: Vec<&Path> = regions
-                .iter()
-                .filter(|other| *other != folder)
-                .filter_map(|other| other.strip_prefix(folder).ok())
-                .collect();
-            let comparison = Comparison { before: self, today, now, folder, inner: &inner };
-            found.extend(comparison.run());
+            match Comparison::of(self, today, folder, &regions) {
+                Ok(comparison) => comparisons.push(comparison),
+                Err((config, error)) => found.push((config, Err(error))),
+            }
         }
+        // A rule may be moved from one config to another.
+        let new: Vec<&Policy> = comparisons.iter().flat_map(|comparison| &comparison.weakened.new).collect();
+        found.extend(comparisons.iter().flat_map(|comparison| comparison.findings(now, &new)));
         let mut told = BTreeSet::new();
         // What is said of a rule is said once, in however many folders it counts.
         found.retain(|(path, finding)| match finding {
@@ -53,66 +57,124 @@ impl Before {
 struct Comparison<'c> {
     before: &'c Before,
     today: &'c Configs,
-    now: &'c Tree,
     folder: &'c Path,
-    /// What is below it and has configs of its own.
-    inner: &'c [&'c Path],
+    config: Option<Arc<Config>>,
+    /// The config that findings are about.
+    place: PathBuf,
+    weakened: Weakened,
 }
 
-impl Comparison<'_> {
-    fn run(&self) -> Vec<(PathBuf, Result<Finding>)> {
-        let folder = self.before.top.join(self.folder);
-        let file = folder.join("file");
+/// What became of the files of an earlier rule.
+#[derive(Default)]
+struct Trace {
+    /// There were some.
+    had: bool,
+    /// There are some in its place.
+    has: bool,
+    /// For some of those there is no rule.
+    lost: bool,
+}
+
+/// By the config of the rule, and its number there.
+type Traces = HashMap<(PathBuf, usize), Trace>;
+
+impl<'c> Comparison<'c> {
+    fn of(
+        before: &'c Before,
+        today: &'c Configs,
+        folder: &'c Path,
+        regions: &BTreeSet<PathBuf>,
+    ) -> Result<Self, (PathBuf, Error)> {
+        let path = before.top.join(folder);
+        let file = path.join("file");
         // A config that made no sense said nothing.
-        let before = self.before.configs.config_for(&file).ok().flatten();
-        let today = match self.today.config_for(&file) {
-            Ok(today) => today,
-            Err(error) => return vec![(file, Err(error))],
-        };
-        let is_here = |path: &Path| !self.inner.iter().any(|inner| path.starts_with(inner));
-        let place = today.as_deref().or(before.as_deref()).map(Config::path).unwrap_or(&file).to_path_buf();
-        let weakened = match Config::weakened(today.as_deref(), before.as_deref(), &folder, is_here) {
-            Ok(weakened) => weakened,
-            Err(error) => return vec![(place, Err(error))],
-        };
+        let earlier = before.configs.config_for(&file).ok().flatten();
+        let config = today.config_for(&file).map_err(|error| (file.clone(), error))?;
+        // What is below it and has configs of its own.
+        let others = regions.iter().filter(|other| *other != folder);
+        let inner: Vec<&Path> = others.filter_map(|other| other.strip_prefix(folder).ok()).collect();
+        let is_here = |path: &Path| !inner.iter().any(|inner| path.starts_with(inner));
+        let place = config.as_ref().or(earlier.as_ref()).map_or(&*file, |config| config.path()).to_path_buf();
+        let weakened = Config::weakened(config.as_deref(), earlier.as_deref(), &path, is_here);
+        let weakened = weakened.map_err(|error| (place.clone(), error))?;
+        Ok(Self { before, today, folder, config, place, weakened })
+    }
+
+    fn findings(&self, now: &Tree, new: &[&Policy]) -> Vec<(PathBuf, Result<Finding>)> {
+        let (weakened, commit) = (&self.weakened, &self.before.commit);
+        let of_all = |rule, message: String| Finding { line: 1, rule, message };
         let mut found = Vec::new();
-        let commit = &self.before.commit;
         if weakened.is_too_much {
-            let message = format!(
+            found.push(of_all(Rule::Weakened, format!(
                 "its rules, or those in commit {commit}, are too many or too large to compare: nobody can tell what they say \
                  less of files that are not there yet"
-            );
-            found.push(Finding { line: 1, rule: Rule::Weakened, message });
+            )));
         }
+        if weakened.is_without_audit_log {
+            let message =
+                format!("nobody has to keep an audit log any more (`audit`), as in commit {commit}");
+            found.push(of_all(Rule::Weakened, message));
+        }
+        let traces = OnceCell::new();
         let mut excludes: BTreeSet<&String> = weakened.excludes.iter().collect();
         for parting in &weakened.partings {
             for weaker in &parting.weaker {
                 if let Weaker::PassedBy { pattern } = weaker {
                     excludes.remove(pattern);
                 }
-                let Some(rule) = self.rule_of(parting, weaker, today.as_deref()) else { continue };
+                let traces = || traces.get_or_init(|| self.traces(now));
+                let Some(rule) = self.rule_of(parting, weaker, new, &traces) else { continue };
                 let line = parting.today.as_ref().map_or(1, |today| today.rule.line);
-                let message = self.message(parting, weaker, today.as_deref());
-                found.push(Finding { line, rule, message });
+                found.push(Finding { line, rule, message: self.message(parting, weaker) });
             }
         }
-        found.extend(excludes.into_iter().map(|pattern| Finding {
-            line: 1,
-            rule: Rule::ConfigChange,
-            message: format!("`check` passes by `{pattern}` (`exclude`), and did not in commit {commit}"),
+        found.extend(excludes.into_iter().map(|pattern| {
+            let message =
+                format!("`check` passes by `{pattern}` (`exclude`), and did not in commit {commit}");
+            of_all(Rule::ConfigChange, message)
         }));
-        found.into_iter().map(|finding| (place.clone(), Ok(finding))).collect()
+        found.into_iter().map(|finding| (self.place.clone(), Ok(finding))).collect()
+    }
+
+    fn traces(&self, now: &Tree) -> Traces {
+        let policy = |configs: &Configs, path: &Path| {
+            configs.matching_policy(&self.before.top.join(path)).ok().flatten()
+        };
+        let mut traces = Traces::new();
+        for (tree, is_now) in [(&self.before.tree, false), (now, true)] {
+            let files = tree.at_or_below(self.folder).map(|(path, _)| path).filter(|path| !is_config(path));
+            for file in files {
+                let Some(earlier) = policy(&self.before.configs, file) else { continue };
+                let trace = traces.entry((earlier.rule.file.clone(), earlier.rule.index)).or_default();
+                if is_now {
+                    trace.has = true;
+                    let today = policy(self.today, file);
+                    trace.lost |= config::than(&earlier, today.as_ref()).contains(&Weaker::NoRule);
+                } else {
+                    trace.had = true;
+                }
+            }
+        }
+        traces
     }
 
     /// As what it is reported; `None` for what is no difference to anybody.
-    fn rule_of(&self, parting: &Parting, weaker: &Weaker, today: Option<&Config>) -> Option<Rule> {
+    fn rule_of<'t>(
+        &self,
+        parting: &Parting,
+        weaker: &Weaker,
+        new: &[&Policy],
+        traces: &dyn Fn() -> &'t Traces,
+    ) -> Option<Rule> {
+        let gone = &parting.before;
         Some(match weaker {
             Weaker::Readers(_) => Rule::ConfigChange,
-            Weaker::NoRule => return self.rule_of_none(parting, today),
+            Weaker::NoRule if gone.rule.path_regex.is_none() => self.rule_of_default(gone),
+            Weaker::NoRule => return rule_of_none(gone, new, traces()),
             _ if parting.is_default => Rule::ConfigChange,
             // What Secrets have anyway is spelled out.
             Weaker::Selection { today, .. }
-                if *today == Selection::kubernetes() && parting.before.selection.is_none() =>
+                if *today == Selection::kubernetes() && gone.selection.is_none() =>
             {
                 Rule::ConfigChange
             }
@@ -120,53 +182,18 @@ impl Comparison<'_> {
         })
     }
 
-    /// A rule is gone, of all of its paths or of some. Files show whether it was moved, or went along with them.
-    fn rule_of_none(&self, parting: &Parting, today: Option<&Config>) -> Option<Rule> {
-        let is_moved = self.is_moved(&parting.before, today);
-        if parting.before.rule.path_regex.is_none() {
-            return Some(if is_moved { Rule::ConfigChange } else { Rule::Weakened });
-        }
-        let is_under = |path: &Path| {
-            let policy = self.before.configs.matching_policy(&self.before.top.join(path)).ok().flatten();
-            policy.is_some_and(|policy| policy.rule == parting.before.rule)
-        };
-        let has_none = |path: &Path| {
-            let policy = self.today.matching_policy(&self.before.top.join(path)).ok().flatten();
-            config::than(&parting.before, policy.as_ref()).contains(&Weaker::NoRule)
-        };
-        let files = |tree: &Tree, is_one: &dyn Fn(&Path) -> bool| {
-            tree.at_or_below(self.folder).any(|(path, _)| !is_config(path) && is_one(path))
-        };
-        let had_files = files(&self.before.tree, &is_under);
-        let lost_files = files(self.now, &|path| is_under(path) && has_none(path));
-        match (lost_files, had_files, is_moved) {
-            (true, ..) | (false, false, false) => Some(Rule::Weakened),
-            (false, true, false) | (false, false, true) => Some(Rule::ConfigChange),
-            (false, true, true) => None,
+    /// A rule for all is not for all any more: it gets a path_regex, which says which plaintext is secret, or it goes.
+    fn rule_of_default(&self, gone: &Policy) -> Rule {
+        let others = self.weakened.partings.iter().filter(|other| other.before.rule == gone.rule);
+        let mut others = others.filter_map(|other| other.today.as_ref());
+        match others.any(|policy| config::than(gone, Some(policy)).is_empty()) {
+            true => Rule::ConfigChange,
+            false => Rule::Weakened,
         }
     }
 
-    /// Whether there is a new rule that says as much as one that is gone.
-    fn is_moved(&self, gone: &Policy, today: Option<&Config>) -> bool {
-        let before = self.before.configs.config_for(&gone.rule.file).ok().flatten();
-        let earlier: BTreeSet<Option<String>> = before
-            .iter()
-            .flat_map(|config| config.policies())
-            .flatten()
-            .map(|policy| policy.rule.path_regex)
-            .collect();
-        let is_new = |policy: &Policy| {
-            !earlier.contains(&policy.rule.path_regex) || policy.rule.file.parent() != gone.rule.file.parent()
-        };
-        let inner = self.inner.iter().filter_map(|inner| {
-            self.today.config_for(&self.before.top.join(self.folder).join(inner).join("file")).ok().flatten()
-        });
-        let of_inner: Vec<Policy> = inner.flat_map(|config| config.policies()).flatten().collect();
-        let of_today = today.map(Config::policies).unwrap_or_default().into_iter().flatten();
-        of_today.chain(of_inner).any(|policy| is_new(&policy) && config::than(gone, Some(&policy)).is_empty())
-    }
-
-    fn message(&self, parting: &Parting, weaker: &Weaker, config: Option<&Config>) -> String {
+    fn message(&self, parting: &Parting, weaker: &Weaker) -> String {
+        let config = self.config.as_deref();
         let file = self.folder.join(&parting.example);
         let file = file.display();
         let rule = &parting.before.rule;
@@ -224,6 +251,17 @@ impl Comparison<'_> {
                 )
             }
         }
+    }
+}
+
+/// A rule is gone, of all of its paths or of some. Files show whether it was moved, or is for what it was for.
+fn rule_of_none(gone: &Policy, new: &[&Policy], traces: &Traces) -> Option<Rule> {
+    let trace = traces.get(&(gone.rule.file.clone(), gone.rule.index));
+    match trace {
+        None | Some(Trace { lost: true, .. } | Trace { had: false, .. }) => Some(Rule::Weakened),
+        Some(Trace { has: true, .. }) => Some(Rule::ConfigChange),
+        _ if new.iter().any(|policy| config::than(gone, Some(policy)).is_empty()) => None,
+        _ => Some(Rule::ConfigChange),
     }
 }
 

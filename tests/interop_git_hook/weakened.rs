@@ -57,8 +57,12 @@ fn a_config_that_says_as_much_is_no_finding() {
     git(&test, &["rm", "-qf", "--cached", "secrets/b.yaml"]).run().ok();
     // A rule is moved into the folder, another comes before it, files move with their rule.
     git(&test, &["rm", "-qf", ".sops.yaml"]).run().ok();
-    add(&test, "secrets/.sops.yaml", rule().replace("^secrets/", "yaml$"));
+    add(&test, "secrets/.sops.yaml", rule().replace("^secrets/", "."));
     assert_eq!(hook(&test, &[]).run().ok().text(), "");
+    // For all that is there it says as much.
+    add(&test, "secrets/.sops.yaml", rule().replace("^secrets/", "yaml$"));
+    let found = lines(&hook(&test, &[]).run().ok());
+    assert!(found.len() == 1 && found[0].ends_with("[config-change]"), "{found:?}");
     add(&test, ".sops.yaml", rule().replace("^secrets/", "^vault/"));
     git(&test, &["rm", "-qf", "secrets/.sops.yaml"]).run().ok();
     git(&test, &["mv", "secrets", "vault"]).run().ok();
@@ -223,11 +227,9 @@ fn what_a_config_says_less_is_seen_where_no_file_shows_it() {
             rule().replace("    path_regex: ^secrets/\n  ", "").replace("path_regex: ^secrets/\n    ", ""),
             "without a path_regex",
         ),
-        (
-            with(""),
-            rule().replace("^secrets/", "^secrets/prod/").replace(RECIPIENT, OTHER),
-            "no rule is for files such as",
-        ),
+        (with(""), rule().replace("^secrets/", "^secrets/prod/"), "no rule is for files such as"),
+        (with(""), rule().replace("^secrets/", "^secrets/$"), "no rule is for files such as"),
+        (with("sealant: {audit: true}\n"), with(""), "audit log"),
         (with(""), "creation_rules: []\n".to_owned(), "no rule is for files such as"),
         (with(""), before, "`secrets/db` covers encrypted values alone"),
         (with(""), with("sealant: {check: {exclude: ['secrets/**']}}\n"), "exclude: secrets/**"),
@@ -313,7 +315,6 @@ fn what_is_done_to_configs_every_day_is_refused_by_nobody() {
         (&rule(), &rule().replace("^secrets/", "^(secrets|vault)/"), true),
         (&all, &rule(), false),
         (&rule(), &with("    encrypted_regex: ^(data|stringData)$\n"), false),
-        (&rule(), &rule().replace("^secrets/", "^vault/"), false),
         (&rule(), &with("sealant: {check: {exclude: ['tests/**']}}\n"), false),
     ] {
         let test = with_config(".sops.yaml", then);
@@ -325,6 +326,15 @@ fn what_is_done_to_configs_every_day_is_refused_by_nobody() {
     let test = with_config(".sops.yaml", &rule());
     git(&test, &["mv", ".sops.yaml", ".sealant.yaml"]).run().ok();
     assert_eq!(seen_by_both(&test, 0), [""; 0]);
+    // A folder with its config.
+    let test = with_config("deploy/live/.sops.yaml", &rule());
+    git(&test, &["checkout", "-q", "main"]).run().ok();
+    add(&test, "deploy/live/secrets/a.yaml", "a: x\n");
+    git(&test, &["commit", "-qm", "a"]).run().ok();
+    git(&test, &["checkout", "-q", "-B", "branch"]).run().ok();
+    git(&test, &["mv", "deploy", "apps"]).run().ok();
+    let found = lines(&hook(&test, &[]).run().code(1));
+    assert!(found.len() == 1 && found[0].ends_with("[plaintext]"), "{found:?}");
     let test = with_secrets();
     git(&test, &["rm", "-qrf", "secrets"]).run().ok();
     git(&test, &["checkout", "-qb", "branch"]).run().ok();
