@@ -400,14 +400,6 @@ impl Controller {
         self.status("VmRSS:")
     }
 
-    /// How long all cores together have worked for it.
-    pub fn cpu(&self) -> Duration {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid)).unwrap();
-        // After the name, which ends with a bracket: fields 14 and 15 of proc(5), in hundredths of a second.
-        let fields = stat.rsplit(") ").next().unwrap().split(' ').skip(11).take(2);
-        Duration::from_millis(fields.map(|field| field.parse::<u64>().unwrap() * 10).sum())
-    }
-
     fn status(&self, field: &str) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid)).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix(field)).unwrap();
