@@ -61,8 +61,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// How long one object may keep a worker, with all that is said of it.
 const PATIENCE_FOR_ALL: Duration = Duration::from_secs(90);
 
-/// An object that was read longer ago is looked at once more before anything is written for it.
-const FRESH: Duration = Duration::from_millis(100);
+/// An object that was read longer ago is looked at once more before anything is written for it. Until then it is enough that
+/// the watch has told of no newer one.
+const FRESH: Duration = Duration::from_secs(1);
 
 /// How many bytes of large objects are worked on at once, and from how many on one is large. Each takes several
 /// times its size: as it was read, the Secret that there is, its values, and the Secret that is written.
