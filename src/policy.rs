@@ -116,7 +116,8 @@ pub fn master_key(spec: &KeySpec) -> Result<MasterKey> {
     Ok(match spec {
         KeySpec::Age(recipient) => MasterKey::Age(recipient.parse()?),
         KeySpec::HcVault(uri) => MasterKey::Vault(TransitKey::parse(uri)?),
-        KeySpec::Pgp(fingerprint) => MasterKey::Pgp(Fingerprint::parse(fingerprint)?),
+        KeySpec::Pgp(fingerprint) => Fingerprint::parse(fingerprint)
+            .map_or_else(|_| foreign(KeyKind::Pgp, fingerprint.replace(' ', "")), MasterKey::Pgp),
         KeySpec::Kms { arn, role, .. } => foreign(KeyKind::Kms, aws_kms::id(arn.clone(), role.clone())),
         KeySpec::GcpKms(resource) => foreign(KeyKind::GcpKms, resource.clone()),
         KeySpec::Hckms(id) => foreign(KeyKind::HcKms, id.clone()),

@@ -241,6 +241,15 @@ impl MasterKey {
         !matches!(self, Self::Foreign { .. })
     }
 
+    /// Why nothing can be wrapped for it: the beginning of a sentence. `None` for a key that is supported.
+    pub(crate) fn why_unsupported(&self) -> Option<String> {
+        let names = self.kind().names();
+        (!self.is_supported()).then(|| match names.is_supported {
+            true => format!("`{}` is not the name of {}", self.id(), names.a_key),
+            false => format!("Sealant does not support {}", names.name),
+        })
+    }
+
     /// It as an age recipient, if it is one.
     pub fn recipient(&self) -> Option<&Recipient> {
         if let Self::Age(recipient) = self { Some(recipient) } else { None }

@@ -91,10 +91,10 @@ impl WrappedKey {
             MasterKey::Age(recipient) => recipient.short(),
             MasterKey::Vault(key) => format!("{} {key}", KeyKind::HcVault),
             MasterKey::Pgp(key) => key.to_string(),
-            MasterKey::Foreign { kind, .. } if kind.names().is_supported => {
-                format!("{} (not the name of {})", self.key, kind.names().a_key)
+            MasterKey::Foreign { .. } => {
+                let why = self.key.why_unsupported().unwrap_or_default();
+                format!("{} ({why})", self.key)
             }
-            MasterKey::Foreign { kind, .. } => format!("{} (Sealant does not support {kind})", self.key),
         }
     }
 }

@@ -331,15 +331,11 @@ fn print(wrapped: &WrappedKey) -> [u8; 32] {
 }
 
 fn cannot_wrap(key: &MasterKey) -> Error {
-    if key.is_supported() {
-        return nobody_asks(key);
+    match key.why_unsupported() {
+        None => nobody_asks(key),
+        Some(why) => Error::new(Kind::Other, format!("cannot wrap a data key for {key}: {why}"))
+            .advise("Name another key, or use sops for this file."),
     }
-    let error = Error::new(Kind::Other, format!("cannot wrap a data key for {key}"));
-    let (kind, names) = (key.kind(), key.kind().names());
-    error.advise(match names.is_supported {
-        true => format!("That is not the name of {}: correct it where it is named.", names.a_key),
-        false => format!("Sealant does not support {kind}: use age recipients, or sops for this file"),
-    })
 }
 
 /// An error for a key of a kind that this service was made without.

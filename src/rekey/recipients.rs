@@ -157,7 +157,8 @@ fn refuse_strangers(groups: &[Vec<MasterKey>], rule: &KeySet, allowed: &[String]
 }
 
 fn refuse_foreign(groups: &[Vec<MasterKey>]) -> Result<()> {
-    let Some(key) = groups.iter().flatten().find(|key| !key.is_supported()) else {
+    let unsupported = |key: &MasterKey| Some((key.clone(), key.why_unsupported()?));
+    let Some((key, why)) = groups.iter().flatten().find_map(unsupported) else {
         return Ok(());
     };
     let flag = key.kind().flag();
@@ -166,10 +167,7 @@ fn refuse_foreign(groups: &[Vec<MasterKey>]) -> Result<()> {
         Kind::Conflict,
         format!("the new data key cannot be wrapped for {key}, which would lose access"),
     )
-    .advise(format!(
-        "Sealant does not support {}: leave the key out with --rm-{flag} '{id}', or rotate the file with sops.",
-        key.kind()
-    )))
+    .advise(format!("{why}: leave the key out with --rm-{flag} '{id}', or rotate the file with sops.")))
 }
 
 /// Refuses what [`super::update_keys`] could not do: to wrap for a master key of a kind that Sealant does not support. One that
@@ -179,15 +177,13 @@ pub fn refuse_new_foreign(current: &WrappedDataKey, rule: &KeySet, new_data_key:
     let before = names(current);
     for (index, group) in rule.groups.iter().enumerate() {
         let stays = |key: &MasterKey| keeps && before.get(index).is_some_and(|old| old.contains(key));
-        if let Some(key) = group.iter().find(|key| !key.is_supported() && !stays(key)) {
+        let unsupported = |key: &MasterKey| Some((key.clone(), key.why_unsupported()?));
+        if let Some((key, why)) = group.iter().filter(|key| !stays(key)).find_map(unsupported) {
             return Err(Error::new(
                 Kind::Other,
                 format!("the data key cannot be wrapped for {key}, which the creation rule names"),
             )
-            .advise(format!(
-                "Sealant does not support {}: take the key out of the rule, or use sops for this file.",
-                key.kind()
-            )));
+            .advise(format!("{why}: take the key out of the rule, or use sops for this file.")));
         }
     }
     Ok(())

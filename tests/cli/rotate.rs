@@ -122,7 +122,10 @@ fn a_key_that_nothing_can_be_wrapped_for_is_refused() {
     test.sealant(&["rotate", "-i", "--rm-pgp", "85D77543", "a.yaml"]).run().ok();
     assert!(!test.read_text("a.yaml").contains("pgp"));
     let output = test.sealant(&["rotate", "--add-pgp", "85D77543", "a.yaml"]).run().code(1);
-    assert!(output.stderr.starts_with("error: --add-pgp: Sealant does not support pgp"), "{output}");
+    assert!(
+        output.stderr.starts_with("error: --add-pgp: `85D77543` is not the name of a PGP key"),
+        "{output}"
+    );
 }
 
 #[test]

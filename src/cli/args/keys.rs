@@ -221,13 +221,11 @@ impl ChangeKeyArgs {
                 _ => add_named(&mut wish.remove, kind, remove, &format!("--rm-{}", kind.flag()))?,
             }
         }
-        if let Some(foreign) = wish.add.iter().find(|key| !key.is_supported()) {
-            return Err(Error::new(
-                Kind::Other,
-                format!("Sealant does not support {}, and cannot add such a key", foreign.kind()),
-            )
-            .in_file(format!("--add-{}", foreign.kind().flag()))
-            .advise("Add an age recipient with --add-age, or use sops for this file."));
+        let unsupported = |key: &MasterKey| Some((key.kind(), key.why_unsupported()?));
+        if let Some((kind, why)) = wish.add.iter().find_map(unsupported) {
+            return Err(Error::new(Kind::Other, why)
+                .in_file(format!("--add-{}", kind.flag()))
+                .advise("Add another key, or use sops for this file."));
         }
         if let Some(both) = wish.add.iter().find(|key| wish.remove.contains(key)) {
             return Err(Error::new(Kind::Conflict, format!("{both} is to be added and removed")));
