@@ -64,8 +64,8 @@ pub struct Args {
 
     /// Look only at what differs from where HEAD has left this branch or commit, in commits and in the working tree
     ///
-    /// Where a config differs, all that it is about is looked at, and told is what the config says less than before, whether a
-    /// file shows it or not.
+    /// Where a config differs, all files that it is about are looked at. What it protects less than before is reported,
+    /// whether a file shows it or not.
     #[arg(long, value_name = "REV")]
     base: Option<String>,
 
