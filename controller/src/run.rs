@@ -4,7 +4,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
+use anyhow::Context as _;
 use futures_util::FutureExt;
 use hyper::StatusCode;
 use k8s_openapi::api::core::v1::ConfigMap;
@@ -20,19 +20,19 @@ use crate::engine::events::Events;
 use crate::engine::health::Pulse;
 use crate::engine::lease::{Candidate, Leadership};
 use crate::engine::metrics::{Metrics, OfKind, resident_memory};
-use crate::engine::object::{Bare, Key};
+use crate::engine::object::{Bare, Ref};
 use crate::engine::queue::{Lane, Queue};
-use crate::engine::store::Change;
+use crate::engine::retry::Breaker;
+use crate::engine::store::{Change, Store};
 use crate::engine::watch::{Event, Watch, What};
 use crate::keys::identities::{self, Keeper, Ring};
 use crate::keys::opening::Opener;
 use crate::keys::vault::ControllerHost;
 use crate::managed::decide::MANAGED;
-use crate::managed::reconcile::{Context as Needs, Managed, Next};
+use crate::managed::reconcile::{Context, Managed};
 use crate::managed::secret::{self, MANAGER};
-use crate::managed::slim::Slim;
+use crate::managed::{Next, Place, Reconcile};
 use crate::settings::Settings;
-use crate::source::Source;
 use crate::source::sealed::Sealed;
 use crate::source::sealed::ask::Policy;
 
@@ -60,8 +60,11 @@ struct Parts {
     namespace: String,
     client: Client,
     api: ApiServer,
-    queue: Queue<Key>,
-    sealed: Managed<Sealed>,
+    queue: Queue<Ref>,
+    /// What is looked after, each a kind of its own.
+    kinds: Vec<Arc<dyn Reconcile>>,
+    secrets: Arc<Store<Box<str>>>,
+    breaker: Arc<Breaker>,
     ring: watch::Receiver<Option<Arc<Ring>>>,
     leadership: Leadership,
     /// Whether all that there is was put into the queue since we lead: before that, nothing is worked on.
@@ -115,15 +118,20 @@ pub async fn run(mut settings: Settings) -> anyhow::Result<()> {
     let watches = settings.watch_namespaces.len().max(1);
     let events = Events::start(api.clone(), MANAGER, &identity, Arc::clone(&metrics));
     let leadership = Leadership::new();
-    let policy = Policy { allowed_types: settings.allow_type.clone() };
-    let source = Sealed { opener, policy, metrics: Arc::clone(&metrics) };
-    let needs = Needs {
+    let secrets = Arc::new(Store::new(watches));
+    let breaker = Arc::new(Breaker::default());
+    let context = Context {
         api: api.clone(),
         events: events.clone(),
         metrics: Arc::clone(&metrics),
         leadership: leadership.clone(),
+        secrets: Arc::clone(&secrets),
+        breaker: Arc::clone(&breaker),
     };
-    let sealed = Managed::new(source, needs, watches);
+    let policy = Policy { allowed_types: settings.allow_type.clone() };
+    let sealed = Sealed { opener, policy, metrics: Arc::clone(&metrics) };
+    // Another kind is one more line.
+    let kinds: Vec<Arc<dyn Reconcile>> = vec![Arc::new(Managed::new(sealed, context.clone(), watches))];
     // A tenant with much to do leaves the others some workers.
     let queue = Queue::new(settings.concurrency as usize * 3 / 4, metrics.queue_seconds.clone());
     let parts = Arc::new(Parts {
@@ -132,7 +140,9 @@ pub async fn run(mut settings: Settings) -> anyhow::Result<()> {
         client,
         api,
         queue,
-        sealed,
+        kinds,
+        secrets,
+        breaker,
         ring,
         leadership,
         begun: watch::Sender::new(false),
@@ -225,7 +235,8 @@ async fn serve(parts: &Arc<Parts>) -> anyhow::Result<()> {
 impl Parts {
     /// Whether everything was listed once.
     fn is_ready(&self) -> bool {
-        self.sealed.objects.is_complete() && self.sealed.secrets.is_complete() && self.ring.borrow().is_some()
+        let is_complete = self.kinds.iter().all(|kind| kind.is_complete());
+        is_complete && self.secrets.is_complete() && self.ring.borrow().is_some()
     }
 
     /// Whether what has to go round goes round.
@@ -243,41 +254,44 @@ impl Parts {
 
     fn use_ring(&self, ring: Option<&Ring>) {
         if let Some(ring) = ring {
-            self.sealed.use_keys(ring.recipients(true).into_iter());
+            let recipients = ring.recipients(true);
+            self.kinds.iter().for_each(|kind| kind.use_keys(&recipients));
         }
     }
 
     fn push_all(&self) {
-        for key in self.sealed.objects.keys() {
-            match self.sealed.is_outdated(&key) {
-                true => self.queue.retry_after(key, Duration::ZERO),
-                false => self.queue.push(key, Lane::Backlog),
+        for kind in &self.kinds {
+            for key in kind.keys() {
+                let is_outdated = kind.is_outdated(&key);
+                let object = Ref { kind: kind.kind(), key };
+                match is_outdated {
+                    true => self.queue.retry_after(object, Duration::ZERO),
+                    false => self.queue.push(object, Lane::Backlog),
+                }
             }
         }
     }
 
-    /// A SealedSecret was seen.
-    fn saw_sealed(&self, change: &Change<Slim>) {
-        let is_new = match (&change.old, &change.new) {
-            (Some(old), Some(new)) => new.differs_from(old),
-            _ => true,
-        };
-        // Who begins to lead looks at everything.
-        if is_new && self.leadership.leads() {
-            self.sealed.reset(&change.key);
-            self.queue.push(change.key.clone(), if change.listed { Lane::Backlog } else { Lane::Fresh });
-        }
-    }
-
-    /// A Secret was seen that was made from a SealedSecret of its name.
+    /// A Secret was seen that was made by the controller.
     fn saw_secret(&self, change: &Change<Box<str>>) {
-        let version = change.new.as_deref();
-        let is_ours = version.is_some_and(|version| self.sealed.knows_secret(&change.key, version));
-        if self.leadership.leads() && !is_ours && self.sealed.objects.get(&change.key).is_some() {
-            match self.sealed.wait_before_repair(&change.key) {
-                None => self.queue.push(change.key.clone(), Lane::Fresh),
-                Some(wait) => self.queue.push_after(change.key.clone(), wait),
+        if !self.leadership.leads() {
+            return;
+        }
+        for kind in &self.kinds {
+            let object = Ref { kind: kind.kind(), key: change.key.clone() };
+            match kind.saw_secret(&change.key, change.new.as_deref()) {
+                None => {}
+                Some(Duration::ZERO) => self.queue.push(object, Lane::Fresh),
+                Some(wait) => self.queue.push_after(object, wait),
             }
+        }
+    }
+
+    /// Looks at one object.
+    async fn reconcile(&self, object: &Ref) -> Next {
+        match self.kinds.iter().find(|kind| kind.kind() == object.kind) {
+            Some(kind) => kind.reconcile(&object.key).await,
+            None => Next::Wait,
         }
     }
 }
@@ -288,25 +302,18 @@ fn watch_all(parts: &Arc<Parts>, tasks: &mut JoinSet<()>) {
         names => names.to_vec(),
     };
     for (index, namespace) in (0..).zip(namespaces) {
-        let shared = Arc::clone(parts);
-        let take = move |event: Event<<Sealed as Source>::Found>| {
-            let changes =
-                shared.sealed.objects.apply(index, event, |found| shared.sealed.source().slim(found));
-            changes.iter().for_each(|change| shared.saw_sealed(change));
-        };
-        let sealed = What {
-            kind: Sealed::KIND,
-            path: parts.sealed.source().path(&namespace),
-            namespace: namespace.clone(),
-            labels: parts.settings.selector.clone(),
-            bare: false,
-        };
-        tasks.spawn(Watch::new(parts.api.clone(), sealed, Arc::clone(&parts.metrics), take).run());
+        for kind in &parts.kinds {
+            let (shared, name) = (Arc::clone(parts), kind.kind());
+            let tell = Box::new(move |key, lane| shared.queue.push(Ref { kind: name, key }, lane));
+            let selector = parts.settings.selector.clone();
+            let place = Place { index, namespace: namespace.clone(), selector };
+            tasks.spawn(Arc::clone(kind).watch(place, tell));
+        }
 
         let shared = Arc::clone(parts);
         let take = move |event: Event<Bare>| {
             let version = |found: &Bare| found.metadata.resource_version.as_str().into();
-            let changes = shared.sealed.secrets.apply(index, event, version);
+            let changes = shared.secrets.apply(index, event, version);
             changes.iter().for_each(|change| shared.saw_secret(change));
         };
         let secrets = What {
@@ -335,32 +342,32 @@ async fn work(parts: Arc<Parts>, mut stop: watch::Receiver<bool>) {
         let next = async {
             // The sender lives as long as the parts do.
             let _ = begun.wait_for(|begun| *begun).await;
-            parts.sealed.until_answered().await;
+            parts.breaker.closed().await;
             parts.queue.next().await
         };
-        let key = tokio::select! {
+        let object = tokio::select! {
             biased;
             _ = stop.wait_for(|stop| *stop) => return,
-            key = next => key,
+            object = next => object,
         };
         if parts.leadership.is_leader() {
             let start = Instant::now();
-            let next = AssertUnwindSafe(parts.sealed.reconcile(&key)).catch_unwind().await;
+            let next = AssertUnwindSafe(parts.reconcile(&object)).catch_unwind().await;
             let took = start.elapsed().as_secs_f64();
-            parts.metrics.seconds.get_or_create(&OfKind { kind: Sealed::KIND }).observe(took);
+            parts.metrics.seconds.get_or_create(&OfKind { kind: object.kind }).observe(took);
             match next {
                 Ok(Next::Wait) => {}
-                Ok(Next::Soon(delay)) => parts.queue.push_after(key.clone(), delay),
-                Ok(Next::Retry(delay)) => parts.queue.retry_after(key.clone(), delay),
+                Ok(Next::Soon(delay)) => parts.queue.push_after(object.clone(), delay),
+                Ok(Next::Retry(delay)) => parts.queue.retry_after(object.clone(), delay),
                 Err(_) => {
                     parts.metrics.panics.inc();
-                    tracing::error!(sealed_secret = %key, "an error in the controller itself");
-                    parts.queue.push_after(key.clone(), Duration::from_secs(60));
+                    tracing::error!(kind = object.kind, object = %object.key, "an error in the controller itself");
+                    parts.queue.push_after(object.clone(), Duration::from_secs(60));
                 }
             }
         }
         // What is dropped without leading comes again with the leadership.
-        parts.queue.done(&key);
+        parts.queue.done(&object);
     }
 }
 
@@ -389,7 +396,7 @@ async fn lead(parts: Arc<Parts>) {
                 parts.queue.clear();
                 leads.mark_unchanged();
                 if *leads.borrow() {
-                    parts.sealed.forget_all();
+                    parts.kinds.iter().for_each(|kind| kind.forget_all());
                 }
             }
             changed = rings.changed() => {
@@ -401,7 +408,7 @@ async fn lead(parts: Arc<Parts>) {
                 if let (Some(old), Some(new)) = (&known, &new)
                     && !old.is_within(new)
                 {
-                    parts.sealed.distrust();
+                    parts.kinds.iter().for_each(|kind| kind.distrust());
                 }
                 known = new;
             }
@@ -426,7 +433,7 @@ async fn keep_house(parts: Arc<Parts>) {
         if let Some(bytes) = resident_memory() {
             parts.metrics.memory.set(bytes);
         }
-        parts.sealed.count_objects(parts.leadership.is_leader());
+        parts.kinds.iter().for_each(|kind| kind.count(parts.leadership.is_leader()));
     }
 }
 
@@ -462,10 +469,10 @@ async fn make_first_identity(parts: &Parts, ring: &Ring) -> anyhow::Result<()> {
     if !settings.identity_file.is_empty() || settings.vault.is_used() {
         return Ok(());
     }
-    if parts.sealed.objects.is_refused() {
+    if parts.kinds.iter().any(|kind| kind.is_refused()) {
         anyhow::bail!("a namespace cannot be looked at: no first identity is made meanwhile");
     }
-    if !parts.sealed.objects.is_empty() || !settings.generate_identity {
+    if !parts.kinds.iter().all(|kind| kind.is_empty()) || !settings.generate_identity {
         tracing::warn!("there is no identity: label a Secret with sealant.dev/identity: active");
         return Ok(());
     }

@@ -37,9 +37,16 @@ impl Key {
     }
 }
 
-impl Tenant for Key {
+/// An object of a kind: two kinds may each have one of the same key.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Ref {
+    pub kind: &'static str,
+    pub key: Key,
+}
+
+impl Tenant for Ref {
     fn tenant(&self) -> &str {
-        self.namespace()
+        self.key.namespace()
     }
 }
 

@@ -1,7 +1,16 @@
 //! The managed Secret, whatever kind of object asks for it.
 //!
 //! What to do about it (`decide`, without a cluster), doing it (`write`, the only place that writes), and saying what came of
-//! it (`reason`, `status`). `reconcile` puts them together for one object.
+//! it (`reason`, `status`). `reconcile` puts them together for one object; [`Reconcile`] is what `run` sees of a kind.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+
+use crate::engine::object::Key;
+use crate::engine::queue::Lane;
 
 pub mod decide;
 pub mod memory;
@@ -11,3 +20,68 @@ pub mod secret;
 pub mod slim;
 pub mod status;
 pub mod write;
+
+/// When to look at an object again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// When something changes.
+    Wait,
+    /// Soon: nothing is wrong with it.
+    Soon(Duration),
+    /// Later, even if nothing changes, within the quota of what is wrong.
+    Retry(Duration),
+}
+
+/// Which objects of a kind are watched.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// Of this watch, among those of its kind.
+    pub index: u32,
+    /// Empty for all namespaces.
+    pub namespace: String,
+    pub selector: Option<String>,
+}
+
+/// Takes objects that are to be looked at.
+pub type Tell = Box<dyn Fn(Key, Lane) + Send + Sync>;
+
+/// A kind of object that is looked after.
+pub trait Reconcile: Send + Sync {
+    /// As metrics and logs call it.
+    fn kind(&self) -> &'static str;
+
+    /// Watches its objects, and tells which are to be looked at while this replica leads.
+    fn watch(self: Arc<Self>, place: Place, tell: Tell) -> BoxFuture<'static, ()>;
+
+    /// Looks at one object.
+    fn reconcile<'r>(&'r self, key: &'r Key) -> BoxFuture<'r, Next>;
+
+    /// The Secret of this key has another version now, or none: after how long its object is to be looked at, if it is one
+    /// of ours.
+    fn saw_secret(&self, key: &Key, version: Option<&str>) -> Option<Duration>;
+
+    /// Whether everything was listed once.
+    fn is_complete(&self) -> bool;
+
+    /// Whether a namespace cannot be looked at.
+    fn is_refused(&self) -> bool;
+
+    fn is_empty(&self) -> bool;
+
+    fn keys(&self) -> Vec<Key>;
+
+    /// Whether all that is to be done for an object is not urgent: its Secret is as an older release has made it.
+    fn is_outdated(&self, key: &Key) -> bool;
+
+    /// These are the keys at hand.
+    fn use_keys(&self, keys: &BTreeSet<&str>);
+
+    /// Looks at everything again: keys have gone.
+    fn distrust(&self);
+
+    /// Forgets what it knows: another replica may have changed everything.
+    fn forget_all(&self);
+
+    /// Counts objects by what is said of them; one that does not lead says nothing.
+    fn count(&self, leads: bool);
+}

@@ -13,11 +13,12 @@
 //!
 //! What kind of object it is, only its [`Source`] knows.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
+use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use kube::api::GetParams;
 use kube::core::Request;
@@ -28,9 +29,10 @@ use crate::engine::events::{Event, Events};
 use crate::engine::lease::Leadership;
 use crate::engine::metrics::{ByReason, ByVerb, Metrics, OfKind};
 use crate::engine::object::{Bare, Key, Meta};
+use crate::engine::queue::Lane;
 use crate::engine::retry::{Breaker, wait};
-use crate::engine::store::Store;
-use crate::engine::watch::Object;
+use crate::engine::store::{Change, Store};
+use crate::engine::watch::{Event as Seen, Object, Watch, What};
 use crate::managed::decide::{self, Desired, Verdict, Write};
 use crate::managed::memory::{Memory, Settled};
 use crate::managed::reason::{self, Again, Reason, Standing};
@@ -38,6 +40,7 @@ use crate::managed::secret::{self, Items, Secret};
 use crate::managed::slim::{self, Slim};
 use crate::managed::status::{self, Status};
 use crate::managed::write::{self, Trouble};
+use crate::managed::{Next, Place, Reconcile, Tell};
 use crate::source::{NoValues, Source};
 
 /// The longest wait before something is tried again that may pass by itself.
@@ -73,35 +76,26 @@ const LARGE: u32 = 32 << 10;
 /// How metrics call objects that nothing was said of yet.
 const PENDING: &str = "Pending";
 
-/// When to look at it again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Next {
-    /// When something changes.
-    Wait,
-    /// Soon: nothing is wrong with it.
-    Soon(Duration),
-    /// Later, even if nothing changes, within the quota of what is wrong.
-    Retry(Duration),
-}
-
 /// What it needs of others.
+#[derive(Clone)]
 pub struct Context {
     pub api: ApiServer,
     pub events: Events,
     pub metrics: Arc<Metrics>,
     pub leadership: Leadership,
+    /// The versions of the Secrets that are ours by their label, whatever asks for them.
+    pub secrets: Arc<Store<Box<str>>>,
+    /// Open while the API server wants to be left alone.
+    pub breaker: Arc<Breaker>,
 }
 
 /// Makes Secrets out of the objects of a source.
 pub struct Managed<S> {
     source: S,
     context: Context,
-    pub objects: Arc<Store<Slim>>,
-    /// The versions of the Secrets that are ours by their label.
-    pub secrets: Arc<Store<Box<str>>>,
+    objects: Store<Slim>,
     memory: Memory,
     room: Semaphore,
-    breaker: Breaker,
     /// Goes up when keys go: what was right before has to be looked at again.
     epoch: AtomicU32,
     /// Digests of the keys at hand.
@@ -148,23 +142,17 @@ impl<S: Source> Managed<S> {
         Self {
             source,
             context,
-            objects: Arc::new(Store::new(watches)),
-            secrets: Arc::new(Store::new(watches)),
+            objects: Store::new(watches),
             memory: Memory::default(),
             room: Semaphore::new(LARGE_AT_ONCE as usize),
-            breaker: Breaker::default(),
             epoch: AtomicU32::new(0),
             keys: RwLock::default(),
             writer: status::WRITER,
         }
     }
 
-    pub fn source(&self) -> &S {
-        &self.source
-    }
-
     /// Looks at one object.
-    pub async fn reconcile(&self, key: &Key) -> Next {
+    async fn reconcile(&self, key: &Key) -> Next {
         match tokio::time::timeout(PATIENCE_FOR_ALL, self.look_at(key)).await {
             Ok(next) => next,
             Err(_) => {
@@ -209,7 +197,7 @@ impl<S: Source> Managed<S> {
             Ok(Err(Trouble::Outage(failure))) => return self.retry_outage(key, &failure),
             Err(_) => return self.retry_outage(key, &Failure::Silent),
         };
-        if self.breaker.answered() {
+        if self.context.breaker.answered() {
             tracing::info!("the API server answers again");
         }
         let has_failed = outcome.verdict.reason == Reason::ApiServerUnavailable;
@@ -240,7 +228,7 @@ impl<S: Source> Managed<S> {
         let mut job = Job { found, desired, read, values: None };
         // Nothing was ever said of a new one, and there is no Secret of ours: then there is mostly none at all.
         let is_new = self.source.status(found).conditions.is_empty() && self.memory.attempts(key) == 0;
-        if is_new && self.secrets.get(key).is_none() {
+        if is_new && self.context.secrets.get(key).is_none() {
             match self.make(&mut job, None).await {
                 Err(Trouble::Conflict) => {}
                 made => return made,
@@ -377,7 +365,7 @@ impl<S: Source> Managed<S> {
 
     /// Whether nothing can have changed since everything was right: then not even a question is asked.
     fn is_settled(&self, key: &Key, slim: &Slim) -> bool {
-        let Some(version) = self.secrets.get(key).filter(|_| !slim.is_held) else { return false };
+        let Some(version) = self.context.secrets.get(key).filter(|_| !slim.is_held) else { return false };
         let epoch = self.epoch.load(Ordering::SeqCst);
         let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
         let by_status = slim.right_version.as_ref() == Some(&version)
@@ -386,12 +374,6 @@ impl<S: Source> Managed<S> {
         let state =
             Settled { identity: slim.identity, generation: slim.generation, secret_version: version, epoch };
         self.memory.is_settled(key, &state, by_status, Instant::now())
-    }
-
-    /// Whether all that is to be done for it is to bring a Secret to what this version of the controller makes of it.
-    /// There can be a hundred thousand of those, and none is urgent.
-    pub fn is_outdated(&self, key: &Key) -> bool {
-        self.objects.get(key).is_some_and(|slim| self.is_of_another_writer(&slim))
     }
 
     fn is_of_another_writer(&self, slim: &Slim) -> bool {
@@ -403,52 +385,24 @@ impl<S: Source> Managed<S> {
         i64::try_from(self.objects.count(|slim| self.is_of_another_writer(slim))).unwrap_or(i64::MAX)
     }
 
-    /// Whether this is the Secret as we left it.
-    pub fn knows_secret(&self, key: &Key, version: &str) -> bool {
-        self.memory.knows(key, version)
-    }
-
     /// How long to wait before a Secret is repaired: whoever fights with us over one is answered more and more slowly.
-    pub fn wait_before_repair(&self, key: &Key) -> Option<Duration> {
+    fn wait_before_repair(&self, key: &Key) -> Option<Duration> {
         let lately = self.memory.writes(key, Instant::now());
         lately.checked_sub(REPAIRS_AT_ONCE).map(|more| wait(more + 1, LONGEST_WAIT))
     }
 
-    /// These are the keys at hand.
-    pub fn use_keys<'r>(&self, keys: impl Iterator<Item = &'r str>) {
-        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = keys.map(slim::digest).collect();
-    }
-
-    /// Looks at everything again: identities have gone.
-    pub fn distrust(&self) {
-        self.epoch.fetch_add(1, Ordering::SeqCst);
-    }
-
-    /// Forgets what it knows: another replica may have changed everything.
-    pub fn forget_all(&self) {
-        self.memory.forget_all();
-    }
-
-    /// Starts with the shortest wait again: somebody has changed something.
-    pub fn reset(&self, key: &Key) {
-        self.memory.reset(key);
-    }
-
-    /// Counts objects by what is said of them; one that does not lead says nothing.
-    pub fn count_objects(&self, leads: bool) {
-        let counts = if leads { self.memory.count() } else { HashMap::new() };
-        for reason in Reason::ALL {
-            let count = counts.get(&reason).copied().unwrap_or_default();
-            let label = ByReason { kind: S::KIND, reason: reason.name() };
-            self.context.metrics.objects.get_or_create(&label).set(count);
+    /// How urgently an object is to be looked at that the watch tells of, if it is.
+    fn saw(&self, change: &Change<Slim>) -> Option<Lane> {
+        let is_new = match (&change.old, &change.new) {
+            (Some(old), Some(new)) => new.differs_from(old),
+            _ => true,
+        };
+        // Who begins to lead looks at everything.
+        if !is_new || !self.context.leadership.leads() {
+            return None;
         }
-        // Nothing was said of these yet.
-        let pending =
-            if leads { self.objects.len().saturating_sub(counts.values().sum::<i64>() as usize) } else { 0 };
-        let label = ByReason { kind: S::KIND, reason: PENDING };
-        self.context.metrics.objects.get_or_create(&label).set(i64::try_from(pending).unwrap_or(i64::MAX));
-        let outdated = if leads { self.outdated() } else { 0 };
-        self.context.metrics.outdated.get_or_create(&OfKind { kind: S::KIND }).set(outdated);
+        self.memory.reset(&change.key);
+        Some(if change.listed { Lane::Backlog } else { Lane::Fresh })
     }
 
     /// After a verdict.
@@ -474,15 +428,10 @@ impl<S: Source> Managed<S> {
     /// The API server is busy or gone: that is a state of its own and not of the object, of which nothing is said.
     fn retry_outage(&self, key: &Key, failure: &Failure) -> Next {
         self.context.metrics.outages.inc();
-        if self.breaker.failed(failure.retry_after()) {
+        if self.context.breaker.failed(failure.retry_after()) {
             tracing::warn!("what is to be done waits: {failure}");
         }
         self.retry_failed(key)
-    }
-
-    /// Waits while the API server wants to be left alone.
-    pub async fn until_answered(&self) {
-        self.breaker.closed().await;
     }
 
     /// What could not be done or said, whatever it was.
@@ -502,6 +451,88 @@ impl<S: Source> Managed<S> {
 
     fn count_write_as(&self, verb: &'static str) {
         self.context.metrics.writes.get_or_create(&ByVerb { kind: S::KIND, verb }).inc();
+    }
+}
+
+impl<S: Source> Reconcile for Managed<S> {
+    fn kind(&self) -> &'static str {
+        S::KIND
+    }
+
+    fn watch(self: Arc<Self>, place: Place, tell: Tell) -> BoxFuture<'static, ()> {
+        let Place { index, namespace, selector } = place;
+        let path = self.source.path(&namespace);
+        let what = What { kind: S::KIND, path, namespace, labels: selector, bare: false };
+        let (api, metrics) = (self.context.api.clone(), Arc::clone(&self.context.metrics));
+        let take = move |event: Seen<S::Found>| {
+            for change in self.objects.apply(index, event, |found| self.source.slim(found)) {
+                if let Some(lane) = self.saw(&change) {
+                    tell(change.key, lane);
+                }
+            }
+        };
+        Box::pin(Watch::new(api, what, metrics, take).run())
+    }
+
+    fn reconcile<'r>(&'r self, key: &'r Key) -> BoxFuture<'r, Next> {
+        Box::pin(Self::reconcile(self, key))
+    }
+
+    fn saw_secret(&self, key: &Key, version: Option<&str>) -> Option<Duration> {
+        let is_as_we_left_it = version.is_some_and(|version| self.memory.knows(key, version));
+        if is_as_we_left_it || self.objects.get(key).is_none() {
+            return None;
+        }
+        Some(self.wait_before_repair(key).unwrap_or_default())
+    }
+
+    fn is_complete(&self) -> bool {
+        self.objects.is_complete()
+    }
+
+    fn is_refused(&self) -> bool {
+        self.objects.is_refused()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.objects.is_empty()
+    }
+
+    fn keys(&self) -> Vec<Key> {
+        self.objects.keys()
+    }
+
+    fn is_outdated(&self, key: &Key) -> bool {
+        self.objects.get(key).is_some_and(|slim| self.is_of_another_writer(&slim))
+    }
+
+    fn use_keys(&self, keys: &BTreeSet<&str>) {
+        let digests = keys.iter().map(|key| slim::digest(key)).collect();
+        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = digests;
+    }
+
+    fn distrust(&self) {
+        self.epoch.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn forget_all(&self) {
+        self.memory.forget_all();
+    }
+
+    fn count(&self, leads: bool) {
+        let counts = if leads { self.memory.count() } else { HashMap::new() };
+        for reason in Reason::ALL {
+            let count = counts.get(&reason).copied().unwrap_or_default();
+            let label = ByReason { kind: S::KIND, reason: reason.name() };
+            self.context.metrics.objects.get_or_create(&label).set(count);
+        }
+        // Nothing was said of these yet.
+        let pending =
+            if leads { self.objects.len().saturating_sub(counts.values().sum::<i64>() as usize) } else { 0 };
+        let label = ByReason { kind: S::KIND, reason: PENDING };
+        self.context.metrics.objects.get_or_create(&label).set(i64::try_from(pending).unwrap_or(i64::MAX));
+        let outdated = if leads { self.outdated() } else { 0 };
+        self.context.metrics.outdated.get_or_create(&OfKind { kind: S::KIND }).set(outdated);
     }
 }
 
@@ -527,7 +558,6 @@ mod tests {
     use super::*;
     use crate::engine::api;
     use crate::engine::mock;
-    use crate::engine::watch::Event as Seen;
     use crate::managed::decide::{MADE_BY, MANAGED};
     use crate::managed::slim::About;
 
@@ -641,10 +671,11 @@ mod tests {
         let metrics = Arc::new(Metrics::new());
         let leadership = Leadership::new();
         leadership.lead_alone();
+        let (secrets, breaker) = (Arc::new(Store::new(1)), Arc::default());
         let events = Events::start(api.clone(), "test", "one", Arc::clone(&metrics));
-        let managed = Managed::new(Wishes, Context { api, events, metrics, leadership }, 1);
+        let managed = Managed::new(Wishes, Context { api, events, metrics, leadership, secrets, breaker }, 1);
         let wish: Wish = serde_json::from_value(wish).unwrap();
-        managed.objects.apply(0, Seen::Listed(wish), |wish| managed.source().slim(wish));
+        managed.objects.apply(0, Seen::Listed(wish), |wish| managed.source.slim(wish));
         (managed, asked)
     }
 
@@ -672,7 +703,9 @@ mod tests {
         assert_eq!(words(&asked), expected);
         // It is settled: as long as the Secret is this one, nothing is asked.
         see(&managed, "7");
-        assert!(managed.knows_secret(&key, "7"));
+        assert_eq!(managed.saw_secret(&key, Some("7")), None);
+        assert_eq!(managed.saw_secret(&key, Some("8")), Some(Duration::ZERO));
+        assert_eq!(managed.saw_secret(&Key::new("shop", "x"), Some("8")), None);
         assert_eq!((managed.reconcile(&key).await, words(&asked).len()), (Next::Wait, 4));
         see(&managed, "8");
         managed.reconcile(&key).await;
@@ -682,7 +715,7 @@ mod tests {
     /// The watch tells of this version of the Secret.
     fn see(managed: &Managed<Wishes>, version: &str) {
         let version_of = |found: &Bare| found.metadata.resource_version.as_str().into();
-        managed.secrets.apply(0, Seen::Changed(made(version)), version_of);
+        managed.context.secrets.apply(0, Seen::Changed(made(version)), version_of);
     }
 
     /// What is right by its status costs nothing at a start, unless this controller makes Secrets otherwise than the one
@@ -749,14 +782,14 @@ mod tests {
         assert!(!is_said(&asked), "{asked:?}");
         assert_eq!(busy.context.metrics.outages.get(), 4);
         let start = Instant::now();
-        busy.until_answered().await;
+        busy.context.breaker.closed().await;
         assert!(start.elapsed() > Duration::from_millis(500), "{:?}", start.elapsed());
 
         // One that says that it is not there may not know the kind yet: only the watch brings its end.
         let gone = Key::new("shop", "gone");
         let wish = json!({"metadata": {"name": "gone", "namespace": "shop"}, "text": "x"});
         let wish: Wish = serde_json::from_value(wish).unwrap();
-        busy.objects.apply(0, Seen::Listed(wish), |wish| busy.source().slim(wish));
+        busy.objects.apply(0, Seen::Listed(wish), |wish| busy.source.slim(wish));
         assert!(matches!(busy.reconcile(&gone).await, Next::Soon(_)));
 
         let (failing, asked) = managed(answers(500)).await;
