@@ -8,7 +8,7 @@ use std::path::Path;
 use crate::config::{Configs, KeySpec, Policy, Selection};
 use crate::document::{Document, Format, NodeId};
 use crate::error::{Error, Kind, Result};
-use crate::keys::{Fingerprint, KeyKind, KeySet, MasterKey, TransitKey, aws_kms, azure_kv};
+use crate::keys::{Fingerprint, KeyKind, KeySet, MasterKey, Recipient, TransitKey, aws, azure_kv};
 use crate::sops::kubernetes;
 
 /// What was asked for apart from the creation rule, by flags or the environment.
@@ -118,13 +118,24 @@ pub fn master_key(spec: &KeySpec) -> Result<MasterKey> {
         KeySpec::HcVault(uri) => MasterKey::Vault(TransitKey::parse(uri)?),
         KeySpec::Pgp(fingerprint) => Fingerprint::parse(fingerprint)
             .map_or_else(|_| foreign(KeyKind::Pgp, fingerprint.replace(' ', "")), MasterKey::Pgp),
-        KeySpec::Kms { arn, role, .. } => foreign(KeyKind::Kms, aws_kms::id(arn.clone(), role.clone())),
+        KeySpec::Kms { arn, role, context, aws_profile } => {
+            aws::as_written(arn, role.as_deref(), context.clone(), aws_profile.as_deref())
+        }
         KeySpec::GcpKms(resource) => foreign(KeyKind::GcpKms, resource.clone()),
         KeySpec::Hckms(id) => foreign(KeyKind::HcKms, id.clone()),
         KeySpec::AzureKv { vault_url, name, version } => {
             let version = version.as_deref().unwrap_or_default();
             foreign(KeyKind::AzureKv, azure_kv::id(vault_url, name, version))
         }
+    })
+}
+
+/// The master key of this name as it is taken out of files, where it may be none.
+pub fn master_key_as_written(spec: &KeySpec) -> Result<MasterKey> {
+    Ok(match spec {
+        // Where a recipient may not even parse.
+        KeySpec::Age(name) => MasterKey::Age(Recipient::as_written(name)),
+        _ => master_key(spec)?,
     })
 }
 

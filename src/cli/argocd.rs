@@ -11,7 +11,7 @@ use crate::document::MAX_SOURCE;
 use crate::error::Result;
 use crate::integrations::Place;
 use crate::integrations::argocd::{self, Options, Parameters, Run};
-use crate::keys::vault::StartedBy;
+use crate::keys::StartedBy;
 
 const DECRYPTS: &str = "--decrypt: plaintext goes to Argo CD, which keeps it in its cache and shows it to whoever may \
                         ask its repo-server; SealedSecrets need none of that";

@@ -11,7 +11,7 @@ use crate::cli::{Context, Failures, block_on};
 use crate::config::absolute;
 use crate::error::{Error, Kind, Result};
 use crate::keys::MasterKey;
-use crate::keys::vault::StartedBy;
+use crate::keys::StartedBy;
 use crate::repo::blast_radius::{self, Exposed, Found, State};
 use crate::repo::git::history::Scope;
 use crate::repo::git::{Git, NoGit};

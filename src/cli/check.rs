@@ -22,7 +22,7 @@ use crate::config::{Configs, absolute};
 use crate::encrypted_file::{OpenedFile, meant};
 use crate::error::{Error, Kind, Result};
 use crate::fs;
-use crate::keys::vault::StartedBy;
+use crate::keys::StartedBy;
 use crate::repo::before::{Before, Plans};
 use crate::repo::check::{Encoding, Finding, Rule, check_link};
 use crate::repo::copies::{Copies, Held, Named};

@@ -13,7 +13,7 @@ use crate::config::{Configs, Policy};
 use crate::document::Document;
 use crate::encrypted_file::EncryptedFile;
 use crate::error::{Error, Kind, Result};
-use crate::keys::vault::StartedBy;
+use crate::keys::StartedBy;
 use crate::rekey::SharingChange;
 use crate::sealed_secret::{Binding, Scope, SealedSecret, items_of};
 use crate::sops::Encrypted;

@@ -3,7 +3,7 @@ use std::process::ExitCode;
 
 use crate::batch::{self, Opened, Source};
 use crate::claims::{Edit as Change, Pin};
-use crate::cli::args::{FormatArgs, Formats, IdentityArgs, Input, KeyArgs, RuleArgs};
+use crate::cli::args::{AwsArgs, FormatArgs, Formats, IdentityArgs, Input, KeyArgs, RuleArgs};
 use crate::cli::change::refuse_conversion;
 use crate::cli::claims::{Claims, Strictness};
 use crate::cli::encrypt::Encrypt;
@@ -62,6 +62,9 @@ pub struct Args {
 
     #[command(flatten)]
     pub(super) keys: KeyArgs,
+
+    #[command(flatten)]
+    pub(super) aws: AwsArgs,
 
     #[command(flatten)]
     pub(super) rules: RuleArgs,
@@ -206,7 +209,8 @@ impl Edit<'_> {
 
     /// A file that does not exist yet is encrypted as `encrypt` would do it.
     fn new_file(&self, input: &Input, path: &Path) -> Result<Outcome> {
-        let encrypt = Encrypt::new(self.context, self.formats, &self.args.keys, &self.args.rules)?;
+        let keys = self.args.keys.using(&self.args.aws);
+        let encrypt = Encrypt::new(self.context, self.formats, &keys, &self.args.rules)?;
         let format = self.formats.of_input(Some(path));
         let prepare = |bytes: SecretBytes| {
             let source = Source { path: path.to_path_buf(), format, bytes, snapshot: Snapshot::absent() };

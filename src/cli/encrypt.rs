@@ -5,7 +5,7 @@ use crate::batch::{self, OpenedDocument, Plain, Source};
 use rayon::prelude::*;
 
 use crate::cli::args::{
-    FormatArgs, Formats, IdentityArgs, Input, InputArgs, Inputs, KeyArgs, OutputArgs, RuleArgs,
+    AwsArgs, FormatArgs, Formats, IdentityArgs, Input, InputArgs, Inputs, KeyArgs, OutputArgs, RuleArgs,
 };
 use crate::cli::copies::Neighbours;
 use crate::cli::pipeline::{Item, Output, Passed, Pipeline, Summary, Taken, in_two_steps, read};
@@ -68,6 +68,9 @@ pub struct Args {
     pub(super) keys: KeyArgs,
 
     #[command(flatten)]
+    pub(super) aws: AwsArgs,
+
+    #[command(flatten)]
     pub(super) rules: RuleArgs,
 
     #[command(flatten)]
@@ -84,7 +87,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         ));
     }
     let formats = args.formats.formats(context);
-    let mut encrypt = Encrypt::new(context, formats, &args.keys, &args.rules)?;
+    let mut encrypt = Encrypt::new(context, formats, &args.keys.using(&args.aws), &args.rules)?;
     encrypt.strip_last_applied = args.strip_last_applied;
     let (yes, dry_run) = (args.yes, args.outputs.dry_run);
     encrypt.unnamed = Unnamed::ask(context, yes, dry_run, "Encrypt", || encrypt.unnamed_among(&inputs))?;

@@ -16,7 +16,7 @@ use crate::document::{self, Format, to_data};
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::keys::Recipient;
-use crate::keys::vault::{Proxies, install_cryptography, is_here};
+use crate::keys::web::{Proxies, install_cryptography, is_here};
 use crate::secret::SecretBytes;
 
 /// Print the recipients of a cluster: for whom to seal what its controller shall unseal

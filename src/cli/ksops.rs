@@ -12,7 +12,7 @@ use crate::host::Host;
 use crate::integrations::ksops::{Generator, Request, failure};
 use crate::integrations::{Place, joined};
 use crate::keys::KeyService;
-use crate::keys::vault::StartedBy;
+use crate::keys::StartedBy;
 
 /// What the program is called where it stands for KSOPS.
 const NAME: &str = "ksops";

@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use crate::batch::Parsed;
-use crate::cli::args::{ChangeKeyArgs, FormatArgs, IdentityArgs, InputArgs, OutputArgs};
+use crate::cli::args::{AwsArgs, ChangeKeyArgs, FormatArgs, IdentityArgs, InputArgs, OutputArgs};
 use crate::cli::claims::Claims;
 use crate::cli::copies::Neighbours;
 use crate::cli::pipeline::{self, Item, Output, Pipeline, Summary, encrypted_or_named, in_two_steps};
@@ -55,6 +55,9 @@ pub struct Args {
     pub(super) keys: ChangeKeyArgs,
 
     #[command(flatten)]
+    pub(super) aws: AwsArgs,
+
+    #[command(flatten)]
     pub(super) identities: IdentityArgs,
 }
 
@@ -66,7 +69,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     if !context.is_sops() {
         args.keys.warn_of_empty(context.ui);
     }
-    let wish = args.keys.wish()?;
+    let wish = args.keys.using(&args.aws).wish()?;
     let service = args.identities.key_service(context)?.naming(&wish.add);
     let recipients = Recipients::new(context, wish)?;
     let claims = Claims::new(context)?;

@@ -185,6 +185,7 @@ fn encrypt_file(args: args::Encrypt, context: &Context) -> Result<ExitCode> {
         strip_last_applied: false,
         formats: known(args.formats),
         keys: args.keys,
+        aws: args.aws,
         rules: args.rules,
         identities: IdentityArgs::default(),
     };
@@ -227,6 +228,7 @@ fn edit_file(args: args::Edit, context: &Context) -> Result<ExitCode> {
         formats,
         identities: args.identities,
         keys: args.keys,
+        aws: args.aws,
         rules: args.rules,
     };
     let code = code_in_sops_codes(edit::run(args, context), &ENCRYPTED)?;
@@ -307,6 +309,7 @@ fn rotate_file(args: args::Rotate, context: &Context) -> Result<ExitCode> {
         allow_copied: true,
         formats: known(args.formats),
         keys: args.change,
+        aws: args.aws,
         identities: args.identities,
     };
     code_in_sops_codes(code_in_sops_codes(rotate::run(args, context), codes), &ENCRYPTED)

@@ -7,7 +7,8 @@ use crate::cli::{Context, block_on};
 use crate::error::{Error, Kind, Result};
 use crate::fs::{self, Mode};
 use crate::host::Host;
-use crate::keys::vault::{Auth, Method, Settings, StartedBy, Vault, token_path};
+use crate::keys::StartedBy;
+use crate::keys::vault::{Auth, Method, Settings, Vault, token_path};
 use crate::secret::SecretString;
 
 /// Work with Vault and OpenBao: log in

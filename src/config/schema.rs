@@ -50,6 +50,18 @@ pub enum KeySpec {
     HcVault(String),
 }
 
+impl KeySpec {
+    /// A KMS key as flags and flat rules have it: `ARN` or `ARN+ROLE`, where the role is an ARN too.
+    pub fn kms(text: &str, profile: Option<&str>) -> Self {
+        let text = without_blanks(text);
+        let (arn, role) = match text.find("+arn:").filter(|at| *at > 0) {
+            Some(at) => (text[..at].to_owned(), Some(text[at + 1..].to_owned())),
+            None => (text, None),
+        };
+        Self::Kms { arn, role, context: BTreeMap::new(), aws_profile: profile.map(str::to_owned) }
+    }
+}
+
 /// A [`KeySpec`] and the line of the config on which it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RuleKey {
@@ -287,7 +299,7 @@ impl Reader<'_> {
         };
         add("age", fields, &|text| Some(KeySpec::Age(text.to_owned())))?;
         add("pgp", fields, &|text| Some(KeySpec::Pgp(without_blanks(text))))?;
-        add("kms", fields, &|text| Some(kms(text, profile.as_deref())))?;
+        add("kms", fields, &|text| Some(KeySpec::kms(text, profile.as_deref())))?;
         add("gcp_kms", fields, &|text| Some(KeySpec::GcpKms(without_blanks(text))))?;
         add("hckms", fields, &|text| Some(KeySpec::Hckms(text.to_owned())))?;
         add("azure_keyvault", fields, &azure)?;
@@ -534,16 +546,6 @@ fn split(text: &str) -> impl Iterator<Item = &str> {
 
 fn without_blanks(text: &str) -> String {
     text.replace(' ', "")
-}
-
-/// `ARN` or `ARN+ROLE`, where the role is an ARN too.
-fn kms(text: &str, profile: Option<&str>) -> KeySpec {
-    let text = without_blanks(text);
-    let (arn, role) = match text.find("+arn:").filter(|at| *at > 0) {
-        Some(at) => (text[..at].to_owned(), Some(text[at + 1..].to_owned())),
-        None => (text, None),
-    };
-    KeySpec::Kms { arn, role, context: BTreeMap::new(), aws_profile: profile.map(str::to_owned) }
 }
 
 /// `https://VAULT/keys/NAME`, with or without `/VERSION`.

@@ -30,7 +30,10 @@ fn flatten_into(key: String, data: &Data, flat: &mut Vec<(String, Data)>) -> Res
     match data {
         Data::Null => Ok(()),
         Data::Object(map) => {
-            map.iter().try_for_each(|(name, data)| flatten_into(format!("{key}{MAP}{name}"), data, flat))
+            let mut entries = map.iter();
+            entries.try_for_each(|(name, data)| {
+                flatten_into(format!("{key}{MAP}{}", flat_name(name)?), data, flat)
+            })
         }
         Data::Array(items) => {
             let mut items = items.iter().enumerate();
@@ -41,6 +44,15 @@ fn flatten_into(key: String, data: &Data, flat: &mut Vec<(String, Data)>) -> Res
             Ok(())
         }
     }
+}
+
+/// A name as a part of a flat key. Others are taken apart elsewhere when they are read: sops does not open such a file.
+fn flat_name(name: &str) -> Result<&str> {
+    if name.contains(['=', '\n', '\r']) || [MAP, LIST].iter().any(|step| name.contains(step)) {
+        return Err(Error::new(Kind::Emit, format!("the metadata cannot hold {name:?} in this format"))
+            .advise("Give the encryption context another name, or take YAML or JSON."));
+    }
+    Ok(name)
 }
 
 /// The nested metadata of flat keys and their texts; its maps are sorted.

@@ -200,6 +200,8 @@ pub enum MasterKey {
     /// A transit key of Vault or OpenBao.
     Vault(TransitKey),
     Pgp(Fingerprint),
+    /// A key of AWS KMS.
+    Kms(aws_kms::Key),
     /// A key of a kind that Sealant does not support, or an entry of a file that names no key: named in messages, and
     /// kept verbatim in files.
     Foreign {
@@ -214,6 +216,7 @@ impl MasterKey {
             Self::Age(_) => KeyKind::Age,
             Self::Vault(_) => KeyKind::HcVault,
             Self::Pgp(_) => KeyKind::Pgp,
+            Self::Kms(_) => KeyKind::Kms,
             Self::Foreign { kind, .. } => *kind,
         }
     }
@@ -224,6 +227,7 @@ impl MasterKey {
             Self::Age(recipient) => recipient.as_str(),
             Self::Vault(key) => key.uri(),
             Self::Pgp(key) => key.as_str(),
+            Self::Kms(key) => key.id(),
             Self::Foreign { id, .. } => id,
         }
     }
@@ -231,14 +235,26 @@ impl MasterKey {
     /// The address of the server that is asked to use it; `None` for a key that takes none.
     pub fn server(&self) -> Option<&str> {
         match self {
-            Self::Age(_) | Self::Pgp(_) | Self::Foreign { .. } => None,
+            // AWS has one for each region, which nobody names.
+            Self::Age(_) | Self::Pgp(_) | Self::Kms(_) | Self::Foreign { .. } => None,
             Self::Vault(key) => Some(key.address()),
         }
     }
 
     /// Whether data keys can be wrapped for it and unwrapped with it at all.
     pub fn is_supported(&self) -> bool {
-        !matches!(self, Self::Foreign { .. })
+        match self {
+            Self::Foreign { .. } => false,
+            key => key.kind().names().is_supported,
+        }
+    }
+
+    /// Whether this key of a file is the one that `name` means.
+    pub fn is_meant_by(&self, name: &Self) -> bool {
+        match (self, name) {
+            (Self::Kms(key), Self::Kms(name)) => key.is_meant_by(name),
+            _ => self == name,
+        }
     }
 
     /// Why nothing can be wrapped for it: the beginning of a sentence. `None` for a key that is supported.
@@ -272,6 +288,7 @@ impl fmt::Display for MasterKey {
             Self::Age(recipient) => recipient.fmt(f),
             Self::Vault(key) => key.fmt(f),
             Self::Pgp(key) => key.fmt(f),
+            Self::Kms(key) => key.fmt(f),
             Self::Foreign { kind, id } => write!(f, "{kind} {id}"),
         }
     }

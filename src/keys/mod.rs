@@ -14,7 +14,10 @@ mod kind;
 mod kinds;
 mod service;
 mod shamir;
+mod started_by;
 mod unopened;
+#[cfg(any(feature = "vault", feature = "aws"))]
+pub(crate) mod web;
 
 pub(crate) use self::decoded::LENIENT;
 pub(crate) use self::entry::{Fields, get, set, text, unusable};
@@ -23,13 +26,17 @@ pub use self::kinds::age::{
     Identities, NewIdentity, Recipient, SourceReport, generate_identity, holds_only_identities,
     recipients_of, stanzas, takes_passphrase,
 };
+pub use self::kinds::aws_kms as aws;
+pub(crate) use self::kinds::azure_kv;
 pub use self::kinds::hc_vault as vault;
 #[cfg(feature = "vault")]
 pub use self::kinds::hc_vault::Vault;
 pub use self::kinds::hc_vault::{TransitKey, version_of};
 pub use self::kinds::pgp::{self, Fingerprint};
-pub(crate) use self::kinds::{aws_kms, azure_kv};
 pub use self::service::{Content, KeyService, Rekey};
+pub use self::started_by::StartedBy;
+#[cfg(any(feature = "vault", feature = "aws"))]
+pub use self::web::PROXY_VARIABLES;
 use crate::error::Result;
 
 /// Who shall be able to open a data key: any one master key of a group yields the group's share, and `threshold`
@@ -91,6 +98,7 @@ impl WrappedKey {
             MasterKey::Age(recipient) => recipient.short(),
             MasterKey::Vault(key) => format!("{} {key}", KeyKind::HcVault),
             MasterKey::Pgp(key) => key.to_string(),
+            MasterKey::Kms(key) => key.to_string(),
             MasterKey::Foreign { .. } => {
                 let why = self.key.why_unsupported().unwrap_or_default();
                 format!("{} ({why})", self.key)

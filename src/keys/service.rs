@@ -12,6 +12,8 @@ use std::sync::{Mutex, PoisonError};
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
+#[cfg(feature = "aws")]
+use super::aws::Kms;
 use super::entry::{Fields, set};
 use super::groups::{Opening, Plan, SHARE_LENGTH, Step, new_payloads, threshold};
 use super::kinds::Workers;
@@ -68,12 +70,18 @@ impl<'h> KeyService<'h> {
         self
     }
 
-    /// The same with the servers of these keys as ones that the user has named, by a flag or a variable.
-    #[cfg(feature = "vault")]
+    /// The same service with keys of AWS KMS.
+    #[cfg(feature = "aws")]
+    #[must_use]
+    pub fn with_aws(mut self, aws: Kms) -> Self {
+        self.workers.aws = Some(aws);
+        self
+    }
+
+    /// The same with what these keys name (servers, roles, profiles) as named by the user, with a flag or a variable.
     #[must_use]
     pub fn naming<'k>(mut self, keys: impl IntoIterator<Item = &'k MasterKey>) -> Self {
-        let transit = keys.into_iter().filter_map(MasterKey::transit);
-        self.workers.vault = self.workers.vault.map(|vault| vault.naming(transit));
+        self.workers = self.workers.naming(&keys.into_iter().collect::<Vec<_>>());
         self
     }
 

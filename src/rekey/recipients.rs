@@ -24,6 +24,11 @@ impl Wish {
     pub fn names_any(&self) -> bool {
         !(self.add.is_empty() && self.remove.is_empty())
     }
+
+    /// Whether this master key of a file is to go.
+    pub fn removes(&self, key: &MasterKey) -> bool {
+        self.remove.iter().any(|name| key.is_meant_by(name))
+    }
 }
 
 /// For whom a new data key is made. An error of kind [`Kind::Conflict`] names who stands in the file and not in the rule.
@@ -36,7 +41,7 @@ pub fn recipients(holder: Holder<'_>, rule: Option<&KeySet>, wish: &Wish) -> Res
 
 /// Those who stand in the document, as wished.
 fn of_document(current: &WrappedDataKey, rule: Option<&KeySet>, wish: &Wish) -> Result<KeySet> {
-    let stays = |key: &MasterKey| !wish.remove.contains(key);
+    let stays = |key: &MasterKey| !wish.removes(key);
     let mut groups: Vec<Vec<MasterKey>> =
         names(current).into_iter().map(|group| group.into_iter().filter(stays).collect()).collect();
     if let Some(rule) = rule {
@@ -60,7 +65,7 @@ fn of_document(current: &WrappedDataKey, rule: Option<&KeySet>, wish: &Wish) -> 
 
 /// Those of the rule, else those who can read all of the SealedSecret, as wished.
 fn of_sealed(spec: &Spec, rule: Option<&KeySet>, wish: &Wish) -> Result<KeySet> {
-    let stays = |key: &MasterKey| !wish.remove.contains(key);
+    let stays = |key: &MasterKey| !wish.removes(key);
     let nobody = || {
         Error::new(Kind::Conflict, "nobody was named who shall be able to decrypt")
             .advise("Run `sealant init` to make a config, or name recipients with --age.")

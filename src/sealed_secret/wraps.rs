@@ -70,7 +70,9 @@ fn to_group(group: &[WrappedKey]) -> Result<GroupEntry> {
                     .push(AgeEntry { recipient: recipient.as_str().to_owned(), enc: wrapped.enc.clone() });
             }
             MasterKey::Vault(key) => entry.hc_vault.push(to_vault(key, &wrapped.enc)),
-            key @ (MasterKey::Pgp(_) | MasterKey::Foreign { .. }) => return Err(refuse(key)),
+            key @ (MasterKey::Pgp(_) | MasterKey::Kms(_) | MasterKey::Foreign { .. }) => {
+                return Err(refuse(key));
+            }
         }
     }
     Ok(entry)
@@ -100,7 +102,7 @@ fn refuse(key: &MasterKey) -> Error {
 
 /// An error when a SealedSecret cannot be for one of these master keys.
 pub fn refuse_foreign(keys: &KeySet) -> Result<()> {
-    let foreign = |key: &&MasterKey| matches!(key, MasterKey::Pgp(_) | MasterKey::Foreign { .. });
+    let foreign = |key: &&MasterKey| !matches!(key, MasterKey::Age(_) | MasterKey::Vault(_));
     keys.groups.iter().flatten().find(foreign).map_or(Ok(()), |key| Err(refuse(key)))
 }
 

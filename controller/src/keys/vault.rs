@@ -11,7 +11,8 @@ use jiff::Timestamp;
 use sealant::error::Result;
 use sealant::host::{Closed, Command, Host};
 use sealant::keys::Vault;
-use sealant::keys::vault::{PROXY_VARIABLES, Settings, StartedBy};
+use sealant::keys::vault::Settings;
+use sealant::keys::{PROXY_VARIABLES, StartedBy};
 use sealant::secret::{SecretBytes, SecretString};
 use sha2::{Digest, Sha256};
 

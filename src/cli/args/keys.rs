@@ -9,8 +9,10 @@ use crate::cli::ui::Ui;
 use crate::config::KeySpec;
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
-use crate::keys::vault::{StartedBy, Vault};
-use crate::keys::{Identities, KeyKind, KeyService, KeySet, MasterKey, Recipient};
+use crate::keys::StartedBy;
+use crate::keys::aws::{self, Kms};
+use crate::keys::vault::Vault;
+use crate::keys::{Identities, KeyKind, KeyService, KeySet, MasterKey};
 use crate::policy;
 use crate::rekey::Wish;
 
@@ -45,9 +47,41 @@ pub struct KeyArgs {
     /// Huawei Cloud KMS keys [env: SOPS_HUAWEICLOUD_KMS_IDS]
     #[arg(long, value_name = "ID,...", hide_short_help = true)]
     pub hckms: Vec<String>,
+
+    /// What goes with the KMS keys.
+    #[arg(skip)]
+    pub aws: AwsArgs,
+}
+
+/// What goes with the AWS KMS keys that flags name. A command has it beside its keys: several of those share it.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "AWS KMS keys that flags name")]
+pub struct AwsArgs {
+    /// Use them with the credentials of this profile of `~/.aws/config`
+    #[arg(long, value_name = "NAME", hide_short_help = true)]
+    aws_profile: Option<String>,
+
+    /// Use them with this encryption context
+    #[arg(long, value_name = "NAME:VALUE,...", hide_short_help = true)]
+    encryption_context: Option<String>,
+}
+
+impl AwsArgs {
+    fn apply(&self, spec: KeySpec) -> Result<KeySpec> {
+        let KeySpec::Kms { arn, role, .. } = spec else { return Ok(spec) };
+        let context = aws::parse_context(self.encryption_context.as_deref().unwrap_or_default())
+            .map_err(|error| error.in_file("--encryption-context"))?;
+        Ok(KeySpec::Kms { arn, role, context, aws_profile: self.aws_profile.clone() })
+    }
 }
 
 impl KeyArgs {
+    /// The same with this for KMS keys.
+    #[must_use]
+    pub fn using(&self, aws: &AwsArgs) -> Self {
+        Self { aws: aws.clone(), ..self.clone() }
+    }
+
     /// The master keys that flags and environment name: one group, as in sops. `None` when they name none, and the
     /// creation rule counts.
     pub fn key_set(&self, host: &dyn Host) -> Result<Option<KeySet>> {
@@ -58,7 +92,7 @@ impl KeyArgs {
                 [] => (host.env_text(variable)?.into_iter().collect(), variable.to_owned()),
                 flags => (flags.to_vec(), format!("--{}", kind.flag())),
             };
-            add_named(&mut keys, kind, &names, &from)?;
+            add_named(&mut keys, kind, &names, &self.aws, &from)?;
         }
         Ok((!keys.is_empty()).then(|| KeySet::any_of(keys)))
     }
@@ -96,9 +130,15 @@ fn split(values: &[String]) -> impl Iterator<Item = &str> {
 }
 
 /// Adds the master keys of one kind that `names` hold. An error says that they come `from` a flag or a variable.
-fn add_named(keys: &mut Vec<MasterKey>, kind: KeyKind, names: &[String], from: &str) -> Result<()> {
+fn add_named(
+    keys: &mut Vec<MasterKey>,
+    kind: KeyKind,
+    names: &[String],
+    aws: &AwsArgs,
+    from: &str,
+) -> Result<()> {
     for name in split(names) {
-        let key = spec(kind, name).and_then(|spec| policy::master_key(&spec));
+        let key = spec(kind, name, aws).and_then(|spec| policy::master_key(&spec));
         let key = key.map_err(|error| error.in_file(from))?;
         if !keys.contains(&key) {
             keys.push(key);
@@ -107,25 +147,17 @@ fn add_named(keys: &mut Vec<MasterKey>, kind: KeyKind, names: &[String], from: &
     Ok(())
 }
 
-fn spec(kind: KeyKind, name: &str) -> Result<KeySpec> {
+fn spec(kind: KeyKind, name: &str, aws: &AwsArgs) -> Result<KeySpec> {
     let name = name.to_owned();
     Ok(match kind {
         KeyKind::Age => KeySpec::Age(name),
         KeyKind::HcVault => KeySpec::HcVault(name),
         KeyKind::Pgp => KeySpec::Pgp(name),
-        KeyKind::Kms => kms(&name),
+        KeyKind::Kms => aws.apply(KeySpec::kms(&name, None))?,
         KeyKind::GcpKms => KeySpec::GcpKms(name),
         KeyKind::AzureKv => azure_kv(&name)?,
         KeyKind::HcKms => KeySpec::Hckms(name),
     })
-}
-
-fn kms(key: &str) -> KeySpec {
-    let (arn, role) = match key.split_once('+') {
-        Some((arn, role)) => (arn, Some(role.to_owned())),
-        None => (key, None),
-    };
-    KeySpec::Kms { arn: arn.to_owned(), role, context: Default::default(), aws_profile: None }
 }
 
 fn azure_kv(url: &str) -> Result<KeySpec> {
@@ -205,20 +237,27 @@ pub struct ChangeKeyArgs {
     /// No longer let these Huawei Cloud KMS keys decrypt
     #[arg(long, value_name = "ID,...", hide_short_help = true)]
     rm_hckms: Vec<String>,
+
+    /// What goes with the KMS keys.
+    #[arg(skip)]
+    aws: AwsArgs,
 }
 
 impl ChangeKeyArgs {
+    /// The same with this for KMS keys.
+    #[must_use]
+    pub fn using(&self, aws: &AwsArgs) -> Self {
+        Self { aws: aws.clone(), ..self.clone() }
+    }
+
     /// What the flags ask for. An error for a master key that nothing can be wrapped for.
     pub fn wish(&self) -> Result<Wish> {
         let mut wish = Wish::default();
         for (kind, add, remove) in self.flags() {
-            add_named(&mut wish.add, kind, add, &format!("--add-{}", kind.flag()))?;
-            // As it stands in a file, where a recipient may not even parse.
-            match kind {
-                KeyKind::Age => {
-                    wish.remove.extend(split(remove).map(|name| MasterKey::Age(Recipient::as_written(name))))
-                }
-                _ => add_named(&mut wish.remove, kind, remove, &format!("--rm-{}", kind.flag()))?,
+            add_named(&mut wish.add, kind, add, &self.aws, &format!("--add-{}", kind.flag()))?;
+            for name in split(remove) {
+                let key = spec(kind, name, &self.aws).and_then(|spec| policy::master_key_as_written(&spec));
+                wish.remove.push(key.map_err(|error| error.in_file(format!("--rm-{}", kind.flag())))?);
             }
         }
         let unsupported = |key: &MasterKey| Some((key.kind(), key.why_unsupported()?));
@@ -236,7 +275,7 @@ impl ChangeKeyArgs {
 
     /// Refuses recipients to remove that are none, as sops does: we take them out of files that have them.
     pub fn refuse_wrong_removals(&self) -> Result<()> {
-        add_named(&mut Vec::new(), KeyKind::Age, &self.rm_age, "--rm-age")
+        add_named(&mut Vec::new(), KeyKind::Age, &self.rm_age, &self.aws, "--rm-age")
     }
 
     /// Tells of flags that were given and name nobody.
@@ -298,7 +337,9 @@ impl IdentityArgs {
 
     /// As [`IdentityArgs::key_service`]; who started the command decides which servers are asked.
     pub fn key_service_of<'h>(&self, host: &'h dyn Host, started_by: StartedBy) -> Result<KeyService<'h>> {
-        let service = KeyService::new(host, self.identities(host)?).with_vault(Vault::of_user(started_by));
+        let service = KeyService::new(host, self.identities(host)?)
+            .with_vault(Vault::of_user(started_by))
+            .with_aws(Kms::of_user(started_by));
         let order = match &self.decryption_order {
             Some(order) => Some(order.clone()),
             None => host.env_text("SOPS_DECRYPTION_ORDER")?,
@@ -326,7 +367,7 @@ mod tests {
         let args = KeyArgs {
             age: vec![format!("{ONE}, {TWO},"), format!("{TWO}\n{ONE}\n")],
             pgp: vec!["85D77543 B3D624B6".to_owned()],
-            kms: vec!["arn:aws:kms:k+arn:aws:iam::role".to_owned()],
+            kms: vec!["arn:aws:kms:eu-west-1:1:key/k+arn:aws:iam::role".to_owned()],
             azure_kv: vec!["https://v.vault.azure.net/keys/k/1".to_owned()],
             ..KeyArgs::default()
         };
@@ -336,7 +377,7 @@ mod tests {
             ONE,
             TWO,
             "pgp 85D77543B3D624B6",
-            "kms arn:aws:kms:k+arn:aws:iam::role",
+            "kms arn:aws:kms:eu-west-1:1:key/k+arn:aws:iam::role",
             "azure_kv https://v.vault.azure.net/keys/k/1",
         ];
         assert_eq!(names, expected);

@@ -14,7 +14,7 @@ use crate::encrypted_file::meant;
 use crate::error::Result;
 use crate::fs::Mode;
 use crate::host::Host;
-use crate::keys::vault::StartedBy;
+use crate::keys::StartedBy;
 use crate::repo::check::Rule;
 
 /// The files with values in plaintext that encrypting them would mend.

@@ -12,7 +12,7 @@ use crate::error::Result;
 use crate::fs::{self, Mode};
 use crate::host::Host;
 use crate::keys::KeySet;
-use crate::keys::vault::StartedBy;
+use crate::keys::StartedBy;
 use crate::policy;
 use crate::repo::git::Git;
 use crate::repo::git::merge::{Merge, Outcome, Versions, markers};

@@ -5,7 +5,7 @@ use crate::cli::args::{FormatArgs, IdentityArgs, Input};
 use crate::cli::host::Terminal;
 use crate::cli::{Context, block_on, pipeline, typed};
 use crate::error::Result;
-use crate::keys::vault::StartedBy;
+use crate::keys::StartedBy;
 use crate::repo::git::textconv::{Remark, Shown, textconv};
 
 /// Print a file as `git diff`, `git log -p` and `git show` are to show it

@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
-use crate::cli::args::{ChangeKeyArgs, FormatArgs, IdentityArgs, KeyArgs, OutputArgs, RuleArgs};
+use crate::cli::args::{AwsArgs, ChangeKeyArgs, FormatArgs, IdentityArgs, KeyArgs, OutputArgs, RuleArgs};
 use crate::error::{Error, Kind, Result};
 use crate::sops::SOPS_VERSION;
 
@@ -135,17 +135,7 @@ pub struct Flags {
     pub identities: IdentityArgs,
 
     #[command(flatten)]
-    cloud: CloudArgs,
-}
-
-/// What only master keys need that we do not speak.
-#[derive(Debug, Default, Args)]
-struct CloudArgs {
-    #[arg(long, value_name = "NAME", hide = true)]
-    aws_profile: Option<String>,
-
-    #[arg(long, value_name = "KEY:VALUE,...", hide = true)]
-    encryption_context: Option<String>,
+    pub aws: AwsArgs,
 }
 
 /// Where the result goes; to standard output by default.
@@ -211,7 +201,7 @@ pub struct Encrypt {
     pub rules: RuleArgs,
 
     #[command(flatten)]
-    cloud: CloudArgs,
+    pub aws: AwsArgs,
 }
 
 /// Decrypt a file, or standard input
@@ -275,7 +265,7 @@ pub struct Edit {
     pub identities: IdentityArgs,
 
     #[command(flatten)]
-    cloud: CloudArgs,
+    pub aws: AwsArgs,
 }
 
 /// What sops takes and makes nothing of, either.
@@ -371,7 +361,7 @@ pub struct Rotate {
     pub identities: IdentityArgs,
 
     #[command(flatten)]
-    cloud: CloudArgs,
+    pub aws: AwsArgs,
 }
 
 /// Let exactly those decrypt files whom the creation rules name
@@ -491,7 +481,7 @@ impl Flags {
     /// rotate, set.
     pub fn verb(self) -> Result<Verb> {
         let Self {
-            place, filename_override, formats, words, keys, rules, identities, ignore_mac, cloud, ..
+            place, filename_override, formats, words, keys, rules, identities, ignore_mac, aws, ..
         } = self;
         if let Some(set) = self.set {
             let (path, value) = split(&set)?;
@@ -508,7 +498,7 @@ impl Flags {
                 words,
                 change,
                 identities,
-                cloud,
+                aws,
             }));
         }
         if self.decrypt {
@@ -524,15 +514,7 @@ impl Flags {
             }));
         }
         if self.encrypt {
-            return Ok(Verb::Encrypt(Encrypt {
-                place,
-                filename_override,
-                formats,
-                words,
-                keys,
-                rules,
-                cloud,
-            }));
+            return Ok(Verb::Encrypt(Encrypt { place, filename_override, formats, words, keys, rules, aws }));
         }
         let show_master_keys = self.show_master_keys;
         Ok(Verb::Edit(Edit {
@@ -544,7 +526,7 @@ impl Flags {
             keys,
             rules,
             identities,
-            cloud,
+            aws,
         }))
     }
 }

@@ -4,7 +4,7 @@
 //! groups.
 
 pub mod age;
-pub(crate) mod aws_kms;
+pub mod aws_kms;
 pub(crate) mod azure_kv;
 pub(crate) mod gcp_kms;
 pub mod hc_vault;
@@ -33,6 +33,8 @@ pub(super) struct Workers {
     pgp: pgp::Gpg,
     #[cfg(feature = "vault")]
     pub vault: Option<hc_vault::Vault>,
+    #[cfg(feature = "aws")]
+    pub aws: Option<aws_kms::Kms>,
 }
 
 /// Slots for the answers to many requests, which the workers fill.
@@ -45,6 +47,19 @@ impl Workers {
             pgp: pgp::Gpg,
             #[cfg(feature = "vault")]
             vault: None,
+            #[cfg(feature = "aws")]
+            aws: None,
+        }
+    }
+
+    /// The same, of whom the user has named these keys.
+    pub fn naming(self, keys: &[&MasterKey]) -> Self {
+        Self {
+            #[cfg(feature = "vault")]
+            vault: self.vault.map(|vault| vault.naming(keys.iter().filter_map(|key| key.transit()))),
+            #[cfg(feature = "aws")]
+            aws: self.aws.map(|aws| aws.naming(keys.iter().filter_map(|key| aws_kms::Kms::own(key)))),
+            ..self
         }
     }
 
@@ -56,6 +71,10 @@ impl Workers {
         #[cfg(feature = "vault")]
         if let Some(vault) = &self.vault {
             wrap_with(vault, host, tasks, &mut slots).await;
+        }
+        #[cfg(feature = "aws")]
+        if let Some(aws) = &self.aws {
+            wrap_with(aws, host, tasks, &mut slots).await;
         }
         slots
     }
@@ -73,6 +92,10 @@ impl Workers {
         if let Some(vault) = &self.vault {
             open_with(vault, host, steps, &mut slots).await;
         }
+        #[cfg(feature = "aws")]
+        if let Some(aws) = &self.aws {
+            open_with(aws, host, steps, &mut slots).await;
+        }
         slots
     }
 
@@ -85,6 +108,10 @@ impl Workers {
         #[cfg(feature = "vault")]
         if let Some(vault) = &self.vault {
             rewrap_with(vault, host, keys, &mut slots).await;
+        }
+        #[cfg(feature = "aws")]
+        if let Some(aws) = &self.aws {
+            rewrap_with(aws, host, keys, &mut slots).await;
         }
         slots
     }

@@ -12,8 +12,9 @@ use rustify::errors::ClientError;
 
 use super::problem::{Cause, Problem, plain};
 use super::settings::{Route, Settings};
-use super::tls::{self, install_cryptography};
+use super::tls;
 use crate::host::Host;
+use crate::keys::web::install_cryptography;
 use crate::secret::SecretBytes;
 
 /// A connection that nobody takes up is given up earlier than an answer that takes its time.

@@ -15,8 +15,6 @@ mod login;
 #[cfg(feature = "vault")]
 mod problem;
 #[cfg(feature = "vault")]
-mod proxy;
-#[cfg(feature = "vault")]
 mod server;
 #[cfg(feature = "vault")]
 mod servers;
@@ -32,15 +30,9 @@ mod user_file;
 #[cfg(feature = "vault")]
 pub use self::login::token_path;
 #[cfg(feature = "vault")]
-pub use self::proxy::PROXY_VARIABLES;
-#[cfg(feature = "cli")]
-pub(crate) use self::proxy::{Proxies, is_here};
-#[cfg(feature = "vault")]
 pub use self::servers::{Access, Vault, WhoAmI};
 #[cfg(feature = "vault")]
-pub use self::settings::{Auth, Method, Settings, StartedBy};
-#[cfg(feature = "cli")]
-pub(crate) use self::tls::install_cryptography;
+pub use self::settings::{Auth, Method, Settings};
 #[cfg(feature = "vault")]
 pub use self::transit::KeyVersions;
 pub use self::transit_key::{TransitKey, version_of};

@@ -11,11 +11,12 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::allow::{ALLOW_LIST, Allow, Origin, Place, Target};
-use super::proxy::Proxies;
 use super::tls::Names;
 use super::user_file::{self, ServerEntry};
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
+use crate::keys::StartedBy;
+use crate::keys::web::Proxies;
 use crate::secret::SecretString;
 
 /// How long a server may take to answer a request, unless `VAULT_CLIENT_TIMEOUT` says otherwise (Vault's own is 60 s).
@@ -26,17 +27,6 @@ const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How often a request is repeated that a server could not answer, unless `VAULT_MAX_RETRIES` says otherwise.
 const RETRIES: u32 = 2;
-
-/// Who has started the command, and so what happens where only a file or a rule names a server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StartedBy {
-    /// Somebody who typed it: is asked.
-    Person,
-    /// Somebody, or a program, that calls us `sops`: the token goes there, as that of sops does.
-    Sops,
-    /// Another program, such as git or Argo CD: nothing goes there.
-    Program,
-}
 
 /// Whether a token may go to a server, and who says so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

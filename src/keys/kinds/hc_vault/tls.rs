@@ -20,15 +20,6 @@ use crate::error::{Error, Kind};
 use crate::host::Host;
 use crate::secret::SecretBytes;
 
-/// Gives TLS its cryptography: clients are built without one of their own, so that there is one in the program, and
-/// take the process's.
-pub fn install_cryptography() {
-    if CryptoProvider::get_default().is_none() {
-        // Somebody else may have been faster, which is as good.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-    }
-}
-
 /// Whether a certificate is an authority's, and so none for a server.
 pub(super) fn is_of_an_authority(error: &CertificateError) -> bool {
     let CertificateError::Other(other) = error else { return false };

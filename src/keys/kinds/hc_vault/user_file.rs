@@ -214,8 +214,9 @@ fn candidates(text: &str, address: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::super::allow::Target;
-    use super::super::settings::{Settings, StartedBy, Verdict};
+    use super::super::settings::{Settings, Verdict};
     use super::*;
+    use crate::keys::StartedBy;
     use crate::keys::fake_host::FakeHost;
 
     #[test]

@@ -1,0 +1,385 @@
+//! The keys of a run, and the many requests to KMS: a few at a time, each wrapped key once.
+//!
+//! Owns the one place that decides whose credentials a key is used with: a role or a profile that only a file names is
+//! not used unasked.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use futures_util::stream::{self, StreamExt};
+use reqwest::Url;
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use super::credentials::{Credentials, Sources};
+use super::key::{Key, Place};
+use super::problem::{Cause, Problem};
+use super::profiles::{DEFAULT, Files};
+use super::requests::{Answer, Requests, Secret, Signed};
+use crate::error::Result;
+use crate::host::Host;
+use crate::keys::StartedBy;
+use crate::keys::decoded::LENIENT;
+use crate::keys::kind::{Answers, MasterKey, Try, Worker};
+use crate::keys::unopened::Failure;
+use crate::secret::SecretBytes;
+
+/// How many requests are under way.
+const AT_ONCE: usize = 16;
+
+/// The keys of AWS KMS, with the user's own credentials.
+pub struct Kms {
+    started_by: StartedBy,
+    /// Roles and profiles that the user has named, by a flag or a variable.
+    named: Vec<Chosen>,
+    /// What the user has answered about those that they have not.
+    answers: Mutex<HashMap<Chosen, bool>>,
+    /// Made when the first key is met: who uses none needs none.
+    setup: OnceLock<Result<Setup, Problem>>,
+    logins: Mutex<HashMap<Login, Arc<Slot>>>,
+}
+
+/// Whose credentials a key asks for.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Chosen {
+    Role(String),
+    Profile(String),
+}
+
+/// What credentials depend on.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Login {
+    profile: Option<String>,
+    role: Option<String>,
+    region: String,
+    domain: &'static str,
+}
+
+/// Credentials, or why there are none. Held while they are looked for: it is done once.
+type Slot = tokio::sync::Mutex<Option<Result<Arc<Credentials>, Problem>>>;
+
+/// What is read and made once.
+struct Setup {
+    requests: Requests,
+    files: Files,
+}
+
+impl Kms {
+    /// As the user of this host has settled it.
+    pub fn of_user(started_by: StartedBy) -> Self {
+        Self {
+            started_by,
+            named: Vec::new(),
+            answers: Mutex::default(),
+            setup: OnceLock::new(),
+            logins: Mutex::default(),
+        }
+    }
+
+    /// The same with the roles and profiles of these keys as ones that the user has named.
+    #[must_use]
+    pub fn naming<'k>(mut self, keys: impl IntoIterator<Item = &'k Key>) -> Self {
+        self.named.extend(keys.into_iter().flat_map(chosen));
+        self
+    }
+
+    fn setup(&self, host: &dyn Host) -> Result<&Setup, Problem> {
+        let make = || Ok(Setup { requests: Requests::new(host)?, files: Files::read(host)? });
+        self.setup.get_or_init(make).as_ref().map_err(Clone::clone)
+    }
+
+    async fn encrypt(&self, host: &dyn Host, key: &Key, payload: &[u8]) -> Result<String, Problem> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "PascalCase")]
+        struct Encrypted {
+            ciphertext_blob: String,
+        }
+        let plaintext = Zeroizing::new(BASE64.encode(payload));
+        let answer =
+            self.ask(host, key, "Encrypt", Body { plaintext: Some(&plaintext), ..Body::of(key) }).await?;
+        let Encrypted { ciphertext_blob } = answer.json("KMS")?;
+        Ok(ciphertext_blob)
+    }
+
+    async fn decrypt(&self, host: &dyn Host, key: &Key, enc: &str) -> Result<SecretBytes, Problem> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "PascalCase")]
+        struct Decrypted {
+            plaintext: Secret,
+        }
+        let not_base64 = || Problem::new(Cause::NotOpened, "its `enc` is not base64");
+        let blob = LENIENT.decode(enc.split_whitespace().collect::<String>()).map_err(|_| not_base64())?;
+        let blob = BASE64.encode(blob);
+        let answer =
+            self.ask(host, key, "Decrypt", Body { ciphertext_blob: Some(&blob), ..Body::of(key) }).await?;
+        let Decrypted { plaintext } = answer.json("KMS")?;
+        BASE64.decode(plaintext.0.as_bytes()).map(Zeroizing::new).map_err(|_| Problem::not_understood("KMS"))
+    }
+
+    /// Asks KMS once more when the credentials have ended meanwhile.
+    async fn ask(
+        &self,
+        host: &dyn Host,
+        key: &Key,
+        operation: &str,
+        body: Body<'_>,
+    ) -> Result<Answer, Problem> {
+        self.refuse_unnamed(host, key)?;
+        let setup = self.setup(host)?;
+        let endpoint = setup.endpoint(host, key.profile(), "kms", key.place())?;
+        // With room for all of it no copy stays behind in a buffer that was outgrown.
+        let mut json = Zeroizing::new(Vec::with_capacity(16 << 10));
+        serde_json::to_writer(&mut *json, &body)
+            .map_err(|_| Problem::new(Cause::Other, "it cannot be asked for"))?;
+        let request = Signed {
+            endpoint: &endpoint,
+            region: key.region(),
+            service: "kms",
+            headers: vec![
+                ("content-type", "application/x-amz-json-1.1".to_owned()),
+                ("x-amz-target", format!("TrentService.{operation}")),
+            ],
+            body: json,
+        };
+        let by = self.credentials(host, setup, key).await?;
+        match setup.requests.send(host, &request, Some(&by)).await {
+            Err(problem) if problem.cause == Cause::Expired && by.ends.is_some() => {
+                self.forget(key, &by).await;
+                let by = self.credentials(host, setup, key).await?;
+                setup.requests.send(host, &request, Some(&by)).await
+            }
+            answer => answer,
+        }
+    }
+
+    /// The credentials for a key, which are looked for once.
+    async fn credentials(
+        &self,
+        host: &dyn Host,
+        setup: &Setup,
+        key: &Key,
+    ) -> Result<Arc<Credentials>, Problem> {
+        let slot = self.slot(key);
+        let mut slot = slot.lock().await;
+        match &*slot {
+            Some(Ok(known)) if known.is_alive(host.now()) => return Ok(Arc::clone(known)),
+            Some(Err(problem)) => return Err(problem.clone()),
+            _ => {}
+        }
+        let sts = setup.endpoint(host, key.profile(), "sts", key.place())?;
+        let sources =
+            Sources { host, requests: &setup.requests, files: &setup.files, place: key.place(), sts: &sts };
+        let found = sources.find(key.profile(), key.role()).await.map(Arc::new);
+        *slot = Some(found.clone());
+        found
+    }
+
+    async fn forget(&self, key: &Key, ended: &Arc<Credentials>) {
+        let slot = self.slot(key);
+        let mut slot = slot.lock().await;
+        if matches!(&*slot, Some(Ok(known)) if Arc::ptr_eq(known, ended)) {
+            *slot = None;
+        }
+    }
+
+    fn slot(&self, key: &Key) -> Arc<Slot> {
+        let Place { region, domain } = key.place();
+        let login = Login {
+            profile: key.profile().map(str::to_owned),
+            role: key.role().map(str::to_owned),
+            region: region.to_owned(),
+            domain,
+        };
+        let mut logins = self.logins.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(logins.entry(login).or_default())
+    }
+
+    /// Refuses a role or a profile that only a file or a rule names, unless the person says yes.
+    fn refuse_unnamed(&self, host: &dyn Host, key: &Key) -> Result<(), Problem> {
+        if self.started_by == StartedBy::Sops {
+            return Ok(());
+        }
+        for chosen in chosen(key).filter(|chosen| !self.is_named(host, chosen)) {
+            if self.started_by == StartedBy::Program || !self.is_approved(host, &chosen) {
+                return Err(chosen.unnamed(key));
+            }
+        }
+        Ok(())
+    }
+
+    fn is_named(&self, host: &dyn Host, chosen: &Chosen) -> bool {
+        let own = || host.env_text("AWS_PROFILE").ok().flatten();
+        let is_own = |profile: &String| own().as_ref().unwrap_or(&DEFAULT.to_owned()) == profile;
+        self.named.contains(chosen) || matches!(chosen, Chosen::Profile(profile) if is_own(profile))
+    }
+
+    /// They are asked once.
+    fn is_approved(&self, host: &dyn Host, chosen: &Chosen) -> bool {
+        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        let ask = || {
+            let answer = host.ask_line(&format!("{}. Use it? [y/N]", chosen.question())).unwrap_or_default();
+            matches!(answer.trim().to_lowercase().as_str(), "y" | "yes")
+        };
+        *answers.entry(chosen.clone()).or_insert_with(ask)
+    }
+}
+
+/// The roles and profiles that a key names.
+fn chosen(key: &Key) -> impl Iterator<Item = Chosen> {
+    let role = key.role().map(|role| Chosen::Role(role.to_owned()));
+    let profile = key.profile().map(|profile| Chosen::Profile(profile.to_owned()));
+    role.into_iter().chain(profile)
+}
+
+impl Chosen {
+    fn question(&self) -> String {
+        match self {
+            Self::Role(role) => format!("a file or a rule names the role {role}, and you have not"),
+            Self::Profile(profile) => {
+                format!("a file or a rule names the AWS profile `{profile}`, and you have not")
+            }
+        }
+    }
+
+    fn unnamed(&self, key: &Key) -> Problem {
+        let advice = match self {
+            Self::Role(role) => {
+                format!("If that is yours, name it for this command: SOPS_KMS_ARN='{}+{role}'", key.arn())
+            }
+            Self::Profile(profile) => {
+                format!("If that is to be used, name it for this command: AWS_PROFILE='{profile}'")
+            }
+        };
+        Problem::new(Cause::Unnamed, self.question()).advise(advice)
+    }
+}
+
+impl Setup {
+    /// Where a service is asked: where the user's settings say, else at AWS itself.
+    fn endpoint(
+        &self,
+        host: &dyn Host,
+        profile: Option<&str>,
+        service: &str,
+        place: Place<'_>,
+    ) -> Result<Url, Problem> {
+        let wrong = |error: crate::Error| Problem::new(Cause::Other, error.message());
+        let var = |name: &str| host.env_text(name).map_err(wrong);
+        let own = var("AWS_PROFILE")?;
+        let section = self.files.profile(profile.or(own.as_deref()).unwrap_or(DEFAULT));
+        let field = |name: &str| section.and_then(|section| section.get(name));
+        let is_true = |value: &str| value.eq_ignore_ascii_case("true");
+        let ignored = match var("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")? {
+            Some(value) => is_true(&value),
+            None => field("ignore_configured_endpoint_urls").is_some_and(is_true),
+        };
+        let named = || {
+            let of_service = format!("AWS_ENDPOINT_URL_{}", service.to_uppercase());
+            for variable in [of_service.as_str(), "AWS_ENDPOINT_URL"] {
+                if let Some(url) = var(variable)? {
+                    return Ok(Some((variable.to_owned(), url)));
+                }
+            }
+            let services = field("services").and_then(|name| self.files.services(name));
+            let url = services.and_then(|services| services.get(&format!("{service}.endpoint_url")));
+            Ok(url.or_else(|| field("endpoint_url")).map(|url| ("endpoint_url".to_owned(), url.to_owned())))
+        };
+        let named = if ignored { None } else { named()? };
+        let (setting, url) = match named {
+            Some(named) => named,
+            None => {
+                let uses = |variable: &str, name: &str| {
+                    let given = var(variable)?;
+                    Ok::<_, Problem>(given.as_deref().or_else(|| field(name)).is_some_and(is_true))
+                };
+                let fips = if uses("AWS_USE_FIPS_ENDPOINT", "use_fips_endpoint")? { "-fips" } else { "" };
+                let Place { region, domain } = place;
+                (String::new(), format!("https://{service}{fips}.{region}.{domain}/"))
+            }
+        };
+        let parsed =
+            Url::parse(&url).ok().filter(|url| url.has_host() && matches!(url.scheme(), "http" | "https"));
+        parsed.ok_or_else(|| Problem::new(Cause::Other, format!("{setting}: `{url}` is not an address")))
+    }
+}
+
+/// What KMS is asked.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Body<'b> {
+    key_id: &'b str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    plaintext: Option<&'b str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ciphertext_blob: Option<&'b str>,
+    #[serde(skip_serializing_if = "std::collections::BTreeMap::is_empty")]
+    encryption_context: &'b std::collections::BTreeMap<String, String>,
+}
+
+impl<'b> Body<'b> {
+    fn of(key: &'b Key) -> Self {
+        Self { key_id: key.arn(), plaintext: None, ciphertext_blob: None, encryption_context: key.context() }
+    }
+}
+
+impl Worker for Kms {
+    type Key = Key;
+
+    fn own(key: &MasterKey) -> Option<&Key> {
+        match key {
+            MasterKey::Kms(key) => Some(key),
+            _ => None,
+        }
+    }
+
+    fn wrap_many<'a>(
+        &'a self,
+        host: &'a dyn Host,
+        tasks: &'a [(&'a Key, &'a [u8])],
+    ) -> Answers<'a, Result<String>> {
+        let wrap = move |(key, payload): &'a (&'a Key, &'a [u8])| async move {
+            self.encrypt(host, key, payload).await.map_err(|problem| problem.error(key, "Encrypt"))
+        };
+        Box::pin(stream::iter(tasks.iter().map(wrap)).buffered(AT_ONCE).collect())
+    }
+
+    fn open_many<'a>(
+        &'a self,
+        host: &'a dyn Host,
+        tries: &'a [Try<'a, Key>],
+    ) -> Answers<'a, Result<(usize, SecretBytes), Vec<Failure>>> {
+        // Files can hold the same wrapped key: it is asked for once.
+        let mut places: HashMap<(&Key, &str), usize> = HashMap::new();
+        let mut distinct: Vec<(&Key, &str)> = Vec::new();
+        let mut wanted: Vec<Vec<usize>> = Vec::new();
+        for one in tries {
+            let place_of = |(key, wrapped): &(&'a Key, &'a crate::keys::WrappedKey)| {
+                let request = (*key, wrapped.enc.as_str());
+                *places.entry(request).or_insert_with(|| {
+                    distinct.push(request);
+                    distinct.len() - 1
+                })
+            };
+            wanted.push(one.keys.iter().map(place_of).collect());
+        }
+        Box::pin(async move {
+            let open = |(key, enc): (&'a Key, &'a str)| async move {
+                let opened = self.decrypt(host, key, enc).await;
+                opened.map_err(|problem| Failure::from(&problem.error(key, "Decrypt")))
+            };
+            let answers: Vec<Result<SecretBytes, Failure>> =
+                stream::iter(distinct.into_iter().map(open)).buffered(AT_ONCE).collect().await;
+            let pick = |wanted: Vec<usize>| {
+                let opened = wanted.iter().enumerate().find_map(|(index, place)| {
+                    answers[*place].as_ref().ok().map(|payload| (index, payload.clone()))
+                });
+                opened.ok_or_else(|| {
+                    wanted.iter().filter_map(|place| answers[*place].as_ref().err().cloned()).collect()
+                })
+            };
+            wanted.into_iter().map(pick).collect()
+        })
+    }
+}

@@ -1,0 +1,189 @@
+//! Keys of AWS KMS beside the real sops, before a server that stands in for AWS.
+
+use std::fs;
+use std::sync::LazyLock;
+
+use sealant_test_support::{Moto, Run, Sandbox};
+use serde_json::json;
+
+use crate::{PLAIN, sandbox, x25519};
+
+const REGION: &str = "eu-west-1";
+const ROLE: &str = "arn:aws:iam::123456789012:role/deploy";
+
+static MOTO: LazyLock<Moto> = LazyLock::new(Moto::start);
+
+fn ours(test: &Sandbox, args: &[&str]) -> Run {
+    MOTO.serve(test.sealant(args))
+}
+
+fn theirs(test: &Sandbox, args: &[&str]) -> Run {
+    MOTO.serve(test.sops(args))
+}
+
+/// What an ARN names in its account: the server takes no more of it where keys are changed.
+fn id_of(arn: &str) -> &str {
+    arn.rsplit('/').next().expect("an ARN has a resource")
+}
+
+fn both_open(test: &Sandbox, file: &str, plain: &str) {
+    for run in [ours(test, &["decrypt", file]), theirs(test, &["decrypt", file])] {
+        assert_eq!(run.run().ok().text(), plain, "{file}");
+    }
+}
+
+#[test]
+fn what_one_encrypts_for_a_kms_key_the_other_opens() {
+    let test = sandbox();
+    let key = MOTO.key(REGION);
+    for (file, plain) in [
+        ("a.yaml", PLAIN),
+        ("a.json", "{\n\t\"a\": 1\n}\n"),
+        ("a.env", "A=1\n"),
+        ("a.ini", "[a]\nb = 1\n"),
+        ("a.bin", "any\n"),
+    ] {
+        for context in [&[][..], &["--encryption-context", "b:2,a:1"]] {
+            for encrypt in [ours, theirs] {
+                test.write(file, plain);
+                encrypt(&test, &[&["encrypt", "-i", "--kms", &key], context, &[file]].concat()).run().ok();
+                both_open(&test, file, plain);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_new_entry_is_written_as_sops_writes_it() {
+    let test = sandbox();
+    let key = format!("{}+{ROLE}", MOTO.key(REGION));
+    let entry = |encrypt: fn(&Sandbox, &[&str]) -> Run| {
+        test.write("a.yaml", PLAIN);
+        encrypt(&test, &["encrypt", "-i", "--kms", &key, "--encryption-context", "b:2,a:1", "a.yaml"])
+            .run()
+            .ok();
+        let text = test.read_text("a.yaml");
+        let (_, text) = text.split_once("    kms:\n").expect("an entry");
+        let (entry, _) = text.split_once("    lastmodified").expect("the rest of the block");
+        let changes = |line: &&str| !line.contains("enc: ") && !line.contains("created_at: ");
+        entry.lines().filter(changes).map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(entry(ours), entry(theirs));
+}
+
+#[test]
+fn files_of_kms_keys_are_changed_by_both() {
+    let test = sandbox();
+    let (one, two) = (MOTO.key(REGION), MOTO.key("us-east-1"));
+    let [age] = x25519(&test);
+    let rule = |keys: &str| test.write(".sops.yaml", format!("creation_rules:\n  - kms: \"{keys}\"\n"));
+    for (change, other) in
+        [(ours as fn(&Sandbox, &[&str]) -> Run, theirs as fn(&Sandbox, &[&str]) -> Run), (theirs, ours)]
+    {
+        test.write("a.yaml", PLAIN);
+        rule(&one);
+        other(&test, &["encrypt", "-i", "a.yaml"]).run().ok();
+        change(&test, &["rotate", "-i", "a.yaml"]).run().ok();
+        both_open(&test, "a.yaml", PLAIN);
+        change(&test, &["set", "a.yaml", "[\"a\"]", "2"]).run().ok();
+        both_open(&test, "a.yaml", &PLAIN.replace("a: 1", "a: 2"));
+        rule(&format!("{one},{two}"));
+        change(&test, &["updatekeys", "-y", "a.yaml"]).run().ok();
+        assert_eq!(test.read_text("a.yaml").matches("arn: ").count(), 2);
+        both_open(&test, "a.yaml", &PLAIN.replace("a: 1", "a: 2"));
+        fs::remove_file(test.path(".sops.yaml")).expect("the config is there");
+        change(&test, &["rotate", "-i", "--rm-kms", &one, "--add-age", &age.recipient, "a.yaml"]).run().ok();
+        assert!(!test.read_text("a.yaml").contains(&one));
+        both_open(&test, "a.yaml", &PLAIN.replace("a: 1", "a: 2"));
+    }
+}
+
+#[test]
+fn groups_mix_kms_keys_and_age() {
+    let test = sandbox();
+    let [age] = x25519(&test);
+    let (one, two) = (MOTO.key(REGION), MOTO.key(REGION));
+    let config = format!(
+        "creation_rules:\n  - shamir_threshold: 2\n    key_groups:\n      - kms: [{{arn: '{one}', context: {{app: shop}}}}]\n      \
+         - age: ['{}']\n      - kms: [{{arn: '{two}'}}]\n",
+        age.recipient
+    );
+    test.write(".sops.yaml", config);
+    for encrypt in [ours, theirs] {
+        test.write("a.yaml", PLAIN);
+        encrypt(&test, &["encrypt", "-i", "a.yaml"]).run().ok();
+        both_open(&test, "a.yaml", PLAIN);
+        MOTO.ask(REGION, "DisableKey", &json!({ "KeyId": id_of(&two) }));
+        for open in [ours, theirs] {
+            open(&test, &["decrypt", "a.yaml"]).run().code(128);
+            let run = open(&test, &["decrypt", "a.yaml"]).env("SOPS_AGE_KEY", &age.secret);
+            assert_eq!(run.run().ok().text(), PLAIN);
+        }
+        MOTO.ask(REGION, "EnableKey", &json!({ "KeyId": id_of(&two) }));
+    }
+}
+
+#[test]
+fn a_role_is_assumed_when_the_user_has_named_it() {
+    let test = sandbox();
+    let key = format!("{}+{ROLE}", MOTO.key(REGION));
+    for encrypt in [ours, theirs] {
+        test.write("a.yaml", PLAIN);
+        encrypt(&test, &["encrypt", "-i", "--kms", &key, "a.yaml"]).run().ok();
+        let refused = ours(&test, &["decrypt", "a.yaml"]).run().code(128);
+        assert!(refused.stderr.contains(&format!("SOPS_KMS_ARN='{key}'")), "{}", refused.stderr);
+        let named = ours(&test, &["decrypt", "a.yaml"]).env("SOPS_KMS_ARN", &key);
+        assert_eq!(named.run().ok().text(), PLAIN);
+        assert_eq!(ours(&test, &["decrypt", "a.yaml"]).called_as("sops").run().ok().text(), PLAIN);
+        assert_eq!(theirs(&test, &["decrypt", "a.yaml"]).run().ok().text(), PLAIN);
+    }
+}
+
+#[test]
+fn an_error_says_what_is_wrong_with_the_key() {
+    let test = sandbox();
+    let key = MOTO.key(REGION);
+    test.write("a.yaml", PLAIN);
+    ours(&test, &["encrypt", "-i", "--kms", &key, "--encryption-context", "a:1", "a.yaml"]).run().ok();
+    let said = |run: Run, words: &str| {
+        let output = run.run().code(128);
+        assert!(output.stderr.contains(words), "{words}: {}", output.stderr);
+    };
+    test.write("b.yaml", test.read_text("a.yaml").replace("a: \"1\"", "a: \"2\""));
+    said(ours(&test, &["decrypt", "b.yaml"]), "with another context");
+    let nowhere = ours(&test, &["decrypt", "a.yaml"]).env("AWS_ENDPOINT_URL", "http://127.0.0.1:9");
+    said(nowhere, "cannot be reached");
+    let nobody = ours(&test, &["decrypt", "a.yaml"])
+        .env("AWS_ACCESS_KEY_ID", "")
+        .env("AWS_EC2_METADATA_DISABLED", "true");
+    said(nobody, "there are no AWS credentials");
+    let profile =
+        ours(&test, &["decrypt", "a.yaml"]).env("AWS_ACCESS_KEY_ID", "").env("AWS_PROFILE", "nobody");
+    said(profile, "there is no AWS profile `nobody`");
+    MOTO.ask(REGION, "DisableKey", &json!({ "KeyId": id_of(&key) }));
+    said(ours(&test, &["decrypt", "a.yaml"]), "the key is disabled");
+    test.write("c.yaml", test.read_text("a.yaml").replace(REGION, "evil.example.com/"));
+    said(ours(&test, &["decrypt", "c.yaml"]), "not the ARN of a key");
+}
+
+#[test]
+fn profiles_are_those_of_the_sdk() {
+    let test = sandbox();
+    let key = MOTO.key(REGION);
+    test.write("config", format!(
+        "[profile base]\naws_access_key_id = a\naws_secret_access_key = b\n[profile deploy]\nrole_arn = {ROLE}\n\
+         source_profile = base\n[profile program]\ncredential_process = echo '{{\"Version\": 1, \"AccessKeyId\": \"a\", \
+         \"SecretAccessKey\": \"b\"}}'\n"
+    ));
+    test.write("a.yaml", PLAIN);
+    theirs(&test, &["encrypt", "-i", "--kms", &key, "a.yaml"]).run().ok();
+    for profile in ["base", "deploy", "program"] {
+        // The SDK of sops assumes the role of a profile at AWS alone, whatever AWS_ENDPOINT_URL says.
+        let theirs = (profile != "deploy").then(|| test.sops(&["decrypt", "a.yaml"]));
+        for run in theirs.into_iter().chain([test.sealant(&["decrypt", "a.yaml"])]) {
+            let run = run.env("AWS_CONFIG_FILE", test.path("config")).env("AWS_PROFILE", profile);
+            let run = run.env("AWS_ENDPOINT_URL", MOTO.address());
+            assert_eq!(run.run().ok().text(), PLAIN, "{profile}");
+        }
+    }
+}
