@@ -4,7 +4,6 @@ use std::fs;
 use std::sync::LazyLock;
 
 use sealant_test_support::{Moto, Run, Sandbox};
-use serde_json::json;
 
 use crate::{PLAIN, sandbox, x25519};
 
@@ -19,11 +18,6 @@ fn ours(test: &Sandbox, args: &[&str]) -> Run {
 
 fn theirs(test: &Sandbox, args: &[&str]) -> Run {
     MOTO.serve(test.sops(args))
-}
-
-/// What an ARN names in its account: the server takes no more of it where keys are changed.
-fn id_of(arn: &str) -> &str {
-    arn.rsplit('/').next().expect("an ARN has a resource")
 }
 
 fn both_open(test: &Sandbox, file: &str, plain: &str) {
@@ -113,13 +107,13 @@ fn groups_mix_kms_keys_and_age() {
         test.write("a.yaml", PLAIN);
         encrypt(&test, &["encrypt", "-i", "a.yaml"]).run().ok();
         both_open(&test, "a.yaml", PLAIN);
-        MOTO.ask(REGION, "DisableKey", &json!({ "KeyId": id_of(&two) }));
+        // With another context the first group stays closed.
+        test.write("a.yaml", test.read_text("a.yaml").replace("app: shop", "app: shup"));
         for open in [ours, theirs] {
             open(&test, &["decrypt", "a.yaml"]).run().code(128);
             let run = open(&test, &["decrypt", "a.yaml"]).env("SOPS_AGE_KEY", &age.secret);
             assert_eq!(run.run().ok().text(), PLAIN);
         }
-        MOTO.ask(REGION, "EnableKey", &json!({ "KeyId": id_of(&two) }));
     }
 }
 
@@ -160,10 +154,8 @@ fn an_error_says_what_is_wrong_with_the_key() {
     let profile =
         ours(&test, &["decrypt", "a.yaml"]).env("AWS_ACCESS_KEY_ID", "").env("AWS_PROFILE", "nobody");
     said(profile, "there is no AWS profile `nobody`");
-    MOTO.ask(REGION, "DisableKey", &json!({ "KeyId": id_of(&key) }));
-    said(ours(&test, &["decrypt", "a.yaml"]), "the key is disabled");
     test.write("c.yaml", test.read_text("a.yaml").replace(REGION, "evil.example.com/"));
-    said(ours(&test, &["decrypt", "c.yaml"]), "not the ARN of a key");
+    said(ours(&test, &["decrypt", "c.yaml"]), "not the name of a key of AWS KMS");
 }
 
 #[test]
