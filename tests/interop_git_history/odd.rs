@@ -1,6 +1,7 @@
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
+use std::time::Duration;
 
 use super::Repo;
 
@@ -94,4 +95,27 @@ fn settings_of_people_change_nothing() {
     assert_eq!(repo.radius(&[]), [r#"live app.yaml ["a"]: alone"#]);
     assert_eq!(repo.radius(&["app.yaml"]).len(), 1);
     assert_eq!(repo.ages("app.yaml")[0].1, 3);
+}
+
+/// A few objects make a history that Git lists without an end: a folder that holds one twice, which holds one twice.
+#[test]
+fn a_history_without_an_end_is_refused() {
+    let repo = Repo::new();
+    repo.rule(&[&repo.me, &repo.anna]);
+    repo.encrypt("app.yaml", "a: hunter2\n");
+    repo.commit(1);
+    let blob =
+        repo.test.program("git", &["hash-object", "-w", "app.yaml"]).run().ok().text().trim().to_owned();
+    let mut tree = format!("100644 blob {blob}\ta.yaml\n");
+    for _ in 0..24 {
+        let made = repo.test.program("git", &["mktree"]).stdin(tree).run().ok().text().trim().to_owned();
+        tree = ["a", "b"].map(|name| format!("040000 tree {made}\t{}\n", name.repeat(240))).concat();
+    }
+    let made = repo.test.program("git", &["mktree"]).stdin(tree).run().ok().text().trim().to_owned();
+    let commit = repo.git(&["commit-tree", "-m", "x", &made]).text().trim().to_owned();
+    repo.git(&["branch", "bomb", &commit]);
+    let output =
+        repo.sealant(&["blast-radius", "--recipient", &repo.anna]).limit(Duration::from_secs(120)).run();
+    assert!(output.status != 0, "{output}");
+    assert!(output.stderr.contains("a folder is in another one over and over"), "{output}");
 }

@@ -70,6 +70,12 @@ pub struct History {
     pub has_head: bool,
 }
 
+/// The most changes of files that a history may have, and the most that the names of all files may be long, in bytes: several
+/// times those of the largest repositories that there are. One tree that holds another one many times over, and so on, is
+/// a few hundred bytes that Git lists without an end.
+const MOST_CHANGES: usize = 50_000_000;
+const MOST_NAMES: usize = 256 << 20;
+
 /// What became of reading a content.
 pub enum Content {
     Bytes(SecretBytes),
@@ -142,8 +148,12 @@ impl History {
         of: impl Iterator<Item = &'a OsStr>,
         wanted: impl Fn(&Path) -> bool,
     ) -> Result<()> {
-        let mut reader = LogReader { history: self, wanted, paths: HashMap::new(), blobs: HashMap::new() };
-        git.stream(LOG.iter().map(OsStr::new).chain(of), |output| reader.read(output))
+        let mut reader = LogReader::new(self, wanted);
+        let read = git.stream(LOG.iter().map(OsStr::new).chain(of), |output| reader.read(output));
+        read.map_err(|error| match error.advice() {
+            Some(_) => error,
+            None => error.advise(WITHOUT_AN_END),
+        })
     }
 
     /// Whether a path leads to something in some commit.
@@ -234,9 +244,17 @@ struct LogReader<'a, W> {
     wanted: W,
     paths: HashMap<OsString, usize>,
     blobs: HashMap<Blob, usize>,
+    /// How many changes may still come, and how long the names of new files may be.
+    changes_left: usize,
+    names_left: usize,
 }
 
-impl<W: Fn(&Path) -> bool> LogReader<'_, W> {
+impl<'a, W: Fn(&Path) -> bool> LogReader<'a, W> {
+    fn new(history: &'a mut History, wanted: W) -> Self {
+        let (paths, blobs) = (HashMap::new(), HashMap::new());
+        Self { history, wanted, paths, blobs, changes_left: MOST_CHANGES, names_left: MOST_NAMES }
+    }
+
     fn read(&mut self, output: &mut dyn BufRead) -> Result<()> {
         while let Some(entry) = field(output).map_err(cannot_read)? {
             match entry.strip_prefix(b"\n").unwrap_or(&entry) {
@@ -273,6 +291,7 @@ impl<W: Fn(&Path) -> bool> LogReader<'_, W> {
 
     /// `:MODE MODE ID ID STATUS`, or with a mode and an id for each parent of a merge: `::MODE MODE MODE ID ID ID STATUS`.
     fn change(&mut self, line: &[u8], path: Vec<u8>) -> Result<()> {
+        self.changes_left = self.changes_left.checked_sub(1).ok_or_else(without_an_end)?;
         let parents = line.iter().take_while(|byte| **byte == b':').count();
         let words: Vec<&[u8]> = line[parents..].split(|byte| *byte == b' ').collect();
         let (modes, ids) = words.split_at_checked(parents + 1).ok_or_else(not_understood)?;
@@ -299,10 +318,15 @@ impl<W: Fn(&Path) -> bool> LogReader<'_, W> {
             history.blobs.push(blob.clone());
             history.blobs.len() - 1
         });
-        let path = *self.paths.entry(path).or_insert_with_key(|path| {
-            history.paths.push(PathBuf::from(path));
-            history.paths.len() - 1
-        });
+        let path = match self.paths.get(&path) {
+            Some(&known) => known,
+            None => {
+                self.names_left = self.names_left.checked_sub(path.len()).ok_or_else(without_an_end)?;
+                history.paths.push(PathBuf::from(&path));
+                self.paths.insert(path, history.paths.len() - 1);
+                history.paths.len() - 1
+            }
+        };
         history.versions.push(Version { commit, path, blob });
         Ok(())
     }
@@ -326,6 +350,14 @@ fn cannot_read(error: std::io::Error) -> Error {
     Error::new(Kind::Read, "what Git says cannot be read").caused_by(error)
 }
 
+/// Git runs out of time, or of memory, before we do.
+const WITHOUT_AN_END: &str = "If no disk was slow, somebody may have made a commit in which a folder is in another one over and \
+                              over. `git log --oneline --all` lists the commits: delete the branch of one that nobody knows.";
+
+fn without_an_end() -> Error {
+    Error::new(Kind::Read, "the history lists more files than any repository has").advise(WITHOUT_AN_END)
+}
+
 fn not_understood() -> Error {
     Error::new(Kind::Read, "what Git says of the history cannot be understood")
         .advise("Sealant knows Git 2.31 and newer; if yours is, please report this.")
@@ -341,14 +373,25 @@ mod tests {
 
     fn parsed(text: &str) -> Result<History> {
         let mut history = History::default();
-        let mut reader = LogReader {
-            history: &mut history,
-            wanted: |_: &Path| true,
-            paths: HashMap::new(),
-            blobs: HashMap::new(),
-        };
-        reader.read(&mut text.as_bytes())?;
+        LogReader::new(&mut history, |_: &Path| true).read(&mut text.as_bytes())?;
         Ok(history)
+    }
+
+    #[test]
+    fn a_history_without_an_end_is_not_read_to_its_end() {
+        let change = |path: &str| format!(":000000 100644 {} {} A\0{path}\0", id("0"), id("a"));
+        let text = format!("\u{1}{} 1 1 \0{}{}{}", id("a"), change("a"), change("b"), change("a"));
+        let read = |changes_left, names_left| {
+            let mut history = History::default();
+            let mut reader = LogReader::new(&mut history, |_: &Path| true);
+            (reader.changes_left, reader.names_left) = (changes_left, names_left);
+            reader.read(&mut text.as_bytes())
+        };
+        assert!(read(3, 2).is_ok());
+        for (changes, names) in [(2, 2), (3, 1)] {
+            let error = read(changes, names).unwrap_err().to_string();
+            assert!(error.contains("more files than any repository has"), "{error}");
+        }
     }
 
     #[test]

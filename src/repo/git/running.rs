@@ -1,6 +1,7 @@
 //! A Git that was started: what it prints, what it has to say of a failure, and its end.
 //!
-//! Owns that nobody waits for ever: a Git that is silent for too long is stopped, and so is one that nobody listens to.
+//! Owns that nobody waits for ever: a Git that is silent for too long is stopped, and so is one that nobody listens to. Nor
+//! does it take all memory: it keeps the names of all files of a commit, and a few objects can make any number of these.
 
 use std::ffi::OsString;
 use std::io::{self, Read};
@@ -30,6 +31,10 @@ pub(super) fn waited_in_vain() -> Duration {
     Duration::from_millis(IN_VAIN.load(Ordering::Relaxed))
 }
 
+/// The most memory that it may take for what it reads and lists, in bytes: some million files in one commit.
+#[cfg(target_os = "linux")]
+const MEMORY: u64 = 2 << 30;
+
 /// A child process, which is gone when this is.
 pub(super) struct Running {
     args: Vec<OsString>,
@@ -40,6 +45,7 @@ pub(super) struct Running {
 
 impl Running {
     pub fn new(args: Vec<OsString>, mut child: Child, patience: Duration) -> Self {
+        limit_memory(&child);
         let (sender, receiver) = mpsc::channel();
         let stderr = child.stderr.take();
         // Read to its end, so that Git never waits for somebody to do so.
@@ -113,6 +119,19 @@ impl Running {
         let _ = self.child.wait();
     }
 }
+
+/// Where the system lets nobody do so, patience alone limits what it takes.
+#[cfg(target_os = "linux")]
+fn limit_memory(child: &Child) {
+    use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
+
+    let maximum = getrlimit(Resource::Data).maximum;
+    let current = Some(maximum.unwrap_or(MEMORY).min(MEMORY));
+    let _ = prlimit(Some(Pid::from_child(child)), Resource::Data, Rlimit { current, maximum });
+}
+
+#[cfg(not(target_os = "linux"))]
+fn limit_memory(_: &Child) {}
 
 impl Drop for Running {
     fn drop(&mut self) {
