@@ -244,6 +244,34 @@ fn everyday_differences_are_in_nobodys_way() {
         assert_eq!(output.status, 0, "updatekeys: {case}: {output}");
         let output = test.sealant(&["check", "--verify", "a.yaml"]).run();
         assert!(!output.text().contains("[broken]"), "check: {case}: {output}");
+        assert!(!now.is_empty() || !output.text().contains("settings]"), "check: {case}: {output}");
+    }
+}
+
+/// Where no rule says what is secret, the settings of a file are what somebody wrote into it, and names tell.
+#[test]
+fn what_a_forged_selection_leaves_in_plaintext_is_told_by_its_name() {
+    let plain = "db:\n    host: h\n    password: planted\nreplicas: 3\ntokens: [a]\n";
+    for forged in ["encrypted_regex: ^nothing$", "unencrypted_regex: .", "encrypted_suffix: _x"] {
+        for rule in [Some(""), None] {
+            let test = repository("", "a.yaml", plain, &[]);
+            if rule.is_none() {
+                std::fs::remove_file(test.path(".sops.yaml")).expect("a config");
+            }
+            test.sealant(&["check", "a.yaml"]).run().ok();
+            let text = test.read_text("a.yaml").replace("unencrypted_suffix: _unencrypted", forged);
+            let (_, metadata) = text.split_once("sops:").expect("metadata");
+            test.write("a.yaml", format!("{plain}sops:{metadata}"));
+            let output = test.sealant(&["check", "a.yaml"]).run().code(1);
+            let expected = format!(
+                "a.yaml:3: by its own `{forged}` it leaves in plaintext, as no rule says: db.password [own-settings]"
+            );
+            assert!(output.text().contains(&expected), "{forged}: {output}");
+            assert!(!output.text().contains("planted") && !output.text().contains("host"), "{output}");
+            test.write("a.yaml", test.read_text("a.yaml").replace("planted", "\"${PASSWORD}\""));
+            let output = test.sealant(&["check", "a.yaml"]).run();
+            assert!(!output.text().contains("[own-settings]"), "{output}");
+        }
     }
 }
 

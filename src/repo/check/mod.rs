@@ -8,6 +8,7 @@ mod claimed;
 mod encoding;
 mod lines;
 mod links;
+mod names;
 mod others;
 mod plan;
 mod private_keys;
@@ -232,7 +233,8 @@ impl Check<'_> {
 
     fn encrypted(&mut self, view: &View<'_>, covering: Option<&Policy>) -> Result<()> {
         let Some(data) = view.document.metadata()? else { return Ok(()) };
-        let of_file = (sops::Metadata::from_data(&data)?.selection, "its metadata".to_owned());
+        let own = sops::Metadata::from_data(&data)?.selection;
+        let of_file = (own.clone(), "its metadata".to_owned());
         // What a rule leaves unsaid is what encrypting by it would have done, if the file is its business at all.
         let of_rule = self.policy.and_then(|policy| {
             let asked = policy.selection.clone();
@@ -251,6 +253,9 @@ impl Check<'_> {
                 let message = format!("a comment is in plaintext, and {who} says that it is encrypted");
                 self.add(view.line_of(node), Rule::Comment, message);
             }
+        }
+        if covering.is_none() && self.policy.is_none_or(|policy| policy.selection.is_none()) {
+            self.unasked(view, &own, &mut reported);
         }
         self.secrets(view, &reported);
         Ok(())

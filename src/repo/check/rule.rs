@@ -102,6 +102,14 @@ rules! {
         advice: "Bring the file in line with `sealant updatekeys --settings FILE`, which shows the values first. If \
                  nobody meant to change what the file encrypts, somebody else did: see `git log -p -- FILE`.",
     }
+    /// What is in plaintext by a choice that only the file itself makes.
+    OwnSettings {
+        id: "own-settings",
+        finds: "A file leaves a value in plaintext that has the name of a secret, by its own settings and by no rule.",
+        advice: "Say in the creation rule which values are secret, with encrypted_regex for instance, and bring the file in \
+                 line: `sealant updatekeys --settings FILE`. If nobody here has chosen what the file encrypts, see who did: \
+                 `git log -p -- FILE`.",
+    }
     Binding {
         id: "binding",
         finds: "A SealedSecret belongs to another place than its creation rule pins it to.",

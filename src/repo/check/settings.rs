@@ -1,14 +1,21 @@
 //! What a file says of its settings or its place, where its creation rule says otherwise.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
+use std::iter;
 
-use super::{Check, Lines, Rule, is_about_secrets, line_of_metadata_in, others, shown};
+use super::{
+    Check, Lines, Rule, View, is_about_secrets, line_of_metadata_in, names, others, shown, templates,
+};
 use crate::claims::{self, Difference, Exposed, Exposure, Form};
 use crate::config::{Policy, Selection};
-use crate::document::{Document, NodeId};
+use crate::document::{Document, Format, NodeId, Value};
 use crate::encrypted_file::EncryptedFile;
 use crate::error::Result;
+use crate::policy;
 use crate::sops::{Encrypted, kubernetes};
+
+/// How many values a message names.
+const SHOWN: usize = 5;
 
 impl Check<'_> {
     pub(super) fn claims(&mut self, file: &EncryptedFile, policy: &Policy, at: &Lines) -> Result<()> {
@@ -36,6 +43,36 @@ impl Check<'_> {
         }
     }
 
+    /// What an encrypted document leaves in plaintext by its own choice, which no rule asks for, though its name is that of
+    /// a secret. What is a Secret's is told as such, and what comments choose is not known without a key.
+    pub(super) fn unasked(&mut self, view: &View<'_>, own: &Selection, reported: &mut BTreeSet<NodeId>) {
+        let document = view.document;
+        let (default, _) = policy::selection(document, None);
+        if *own == default || own.is_comment_rule() || document.format() == Format::Binary {
+            return;
+        }
+        let found = self.in_plaintext(view, &default).values.into_iter();
+        let secrets: HashSet<NodeId> = view.secrets.iter().map(|secret| secret.node).collect();
+        let is_meant = |node: &NodeId| {
+            !reported.contains(node)
+                && !document.tree().is_below(&secrets, *node)
+                && is_secret(document, *node)
+        };
+        let found: Vec<NodeId> = found.filter(is_meant).collect();
+        let Some(line) = found.iter().map(|&node| view.line_of(node)).min() else { return };
+        let paths = found.iter().take(SHOWN).map(|&node| document.tree().path_of(document.source(), node));
+        let mut paths = paths.collect::<Vec<_>>().join(", ");
+        if found.len() > SHOWN {
+            paths += &format!(" and {} more", found.len() - SHOWN);
+        }
+        self.add(
+            line,
+            Rule::OwnSettings,
+            format!("by its own `{own}` it leaves in plaintext, as no rule says: {paths}"),
+        );
+        reported.extend(found);
+    }
+
     fn settings(&mut self, file: &Encrypted, difference: &Difference, policy: &Policy, at: &Lines) {
         let Difference::Selection { file: own, rule, exposed } = difference else { return };
         let what = match exposed {
@@ -49,6 +86,17 @@ impl Check<'_> {
         let message = format!("encrypts by `{own}`, and {} says `{rule}`: {what}", shown(policy));
         self.add(line_of_metadata_in(file.document(), at), Rule::Settings, message);
     }
+}
+
+/// Whether a value is text that is filled in by nobody, under the name of a secret.
+fn is_secret(document: &dyn Document, node: NodeId) -> bool {
+    let (tree, source) = (document.tree(), document.source());
+    let key = iter::successors(Some(node), |&node| tree.parent(node)).map(|node| tree[node].key.get(source));
+    let is_named = key.into_iter().find(|key| !key.is_empty()).is_some_and(names::is_of_secret);
+    let text = tree[tree.resolve(node)].text.get(source);
+    is_named
+        && !templates::is_placeholder(text)
+        && matches!(document.value(tree.resolve(node)), Ok(Value::Str(_)))
 }
 
 /// How many of these a rule means: one about Secrets does not mean the `data` of other objects.
