@@ -3,7 +3,7 @@ pub(super) mod fix;
 pub(super) mod links;
 pub(super) mod report;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -150,6 +150,11 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     if !copies.is_empty() && (is_part || top != working_dir) {
         copies::add_all(&mut copies, &configs, context)?;
     }
+    if !copies.is_empty() {
+        let added = copies::add_past(&mut copies, &configs, before.as_ref().map(Before::configs), context);
+        // What may have been moved is not said to be clean.
+        added.unwrap_or_else(|error| looked.failures.add(context.ui, &error));
+    }
     looked.found.extend(copies.found().into_iter().map(|(file, finding)| Found::new(file, finding)));
     if args.verify {
         verify(&args.identities, formats, &inputs.inputs, &mut looked, context)?;
@@ -185,15 +190,25 @@ fn leave_out_unchanged(inputs: &mut Inputs, base: &str, context: &Context) -> Re
     let named = lookup.explicit.as_deref().and_then(|path| path.strip_prefix(git.top()).ok());
     let now = Tree::of_index(&git)?;
     let below = changes::folders_of_configs(&changed, &now, named, &mut blobs)?;
+    // A folder may have become a link, which has a name of its own.
     let is_changed =
-        |path: &Path| changed.contains(path) || path.ancestors().any(|above| below.contains(above));
+        |path: &Path| path.ancestors().any(|above| changed.contains(above) || below.contains(above));
     // What is not of this repository was named, and standard input is nowhere.
-    let is_of_change = |path: Option<&Path>| {
-        let path = path.map(|path| absolute(path, &working_dir));
-        path.as_deref().and_then(|path| path.strip_prefix(git.top()).ok()).is_none_or(is_changed)
+    let is_part = |path: &Path| path.strip_prefix(git.top()).map_or(true, is_changed);
+    let mut folders: HashMap<PathBuf, PathBuf> = HashMap::new();
+    // Links that were there before may lead to what is changed: of what was found the folders alone can be some.
+    let mut is_of_change = |path: &Path, named: bool| {
+        let path = absolute(path, &working_dir);
+        let real = match path.parent().zip(path.file_name()).filter(|_| !named) {
+            Some((folder, name)) => {
+                folders.entry(folder.to_path_buf()).or_insert_with(|| real(folder)).join(name)
+            }
+            None => real(&path),
+        };
+        is_part(&path) || is_part(&real)
     };
-    inputs.links.retain(|link| is_of_change(Some(link)));
-    inputs.inputs.retain(|input| is_of_change(input.path.as_deref()));
+    inputs.links.retain(|link| is_of_change(link, false));
+    inputs.inputs.retain(|input| input.path.as_deref().is_none_or(|path| is_of_change(path, input.named)));
     if below.is_empty() {
         return Ok(None);
     }

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use crate::cli::{Context, typed};
 use crate::config::{Configs, Policy};
-use crate::document::{Format, MAX_SOURCE};
+use crate::document::{self, Format, MAX_SOURCE};
 use crate::encrypted_file::{EncryptedFile, format_in, meant};
 use crate::error::{Error, Kind, Result};
 use crate::fs;
@@ -161,6 +161,65 @@ pub(super) fn add_all(copies: &mut Copies, configs: &Configs, context: &Context)
     Ok(())
 }
 
+/// Adds what was once at a place of which a rule names the readers, and is in a file that was looked at, where more may read.
+/// `before` is what configs said before a change. Costs nothing where all rules name the same readers, and reads only
+/// what is not as the index has it, at places that fewer may read than one of those files.
+pub(super) fn add_past(
+    copies: &mut Copies,
+    configs: &Configs,
+    before: Option<&Configs>,
+    context: &Context,
+) -> Result<()> {
+    let working_dir = real(&context.lookup()?.working_dir);
+    if is_one_readership(&files_below(&tops(context, working_dir, BTreeSet::new())), configs) {
+        return Ok(());
+    }
+    let roots: BTreeSet<PathBuf> =
+        copies.paths_looked_at().filter_map(root_of).map(Path::to_path_buf).collect();
+    for root in roots {
+        // Where Git does not answer, there is no history.
+        let Ok(git) = Git::of(context.host, &root) else { continue };
+        let audiences = copies.audiences();
+        let may_matter = |path: &Path| {
+            let (ruling, keys) = ruling(path, [Some(configs), before])?;
+            audiences.reach_others_than(&keys).then_some(ruling)
+        };
+        let mut versions = versions(&git, may_matter)?;
+        leave_out_present(&mut versions, &git)?;
+        for (file, held) in held_versions(&mut Blobs::open(&git)?, versions, |held| copies.share(held)) {
+            copies.add_past(file, held);
+        }
+    }
+    Ok(())
+}
+
+/// As [`add_past`], of what one commit has and a change takes away or replaces: paths are those of Git.
+pub(super) fn add_replaced(
+    copies: &mut Copies,
+    tree: &Tree,
+    changed: &[PathBuf],
+    configs: [Option<&Configs>; 2],
+    blobs: &mut Blobs,
+) {
+    let version = |path: &PathBuf| match tree.get(path) {
+        Some(Entry::File(id)) => {
+            let (configs, _) = ruling(path, configs)?;
+            let shown = format!("{} of the commit before", path.display()).into();
+            Some(Version { id: id.clone(), file: Named { path: path.clone(), shown }, configs })
+        }
+        _ => None,
+    };
+    let versions = changed.iter().filter_map(version).collect();
+    for (file, held) in held_versions(blobs, versions, |held| copies.share(held)) {
+        copies.add_past(file, held);
+    }
+}
+
+/// The first of some configs of which a rule names the readers of a place, and these.
+fn ruling<'c>(path: &Path, configs: [Option<&'c Configs>; 2]) -> Option<(&'c Configs, KeySet)> {
+    configs.into_iter().flatten().find_map(|configs| Some((configs, rule_of(path, configs)?)))
+}
+
 /// The folders that files are in.
 fn folders_of<'p>(working_dir: &Path, files: impl IntoIterator<Item = &'p Path>) -> BTreeSet<PathBuf> {
     let folder = |file: &Path| real(&working_dir.join(file)).parent().map(Path::to_path_buf);
@@ -276,22 +335,68 @@ fn add_versions(
     configs: &Configs,
     wanted: impl Fn(&Path) -> bool,
 ) -> Result<()> {
-    let history = sides::history(git)?;
-    let paths: Vec<PathBuf> = history.paths.iter().map(|path| git.top().join(path)).collect();
-    let wanted: Vec<bool> = paths.iter().map(|path| wanted(path)).collect();
-    let mut found = BTreeMap::new();
-    for version in history.versions.iter().filter(|version| wanted[version.path]) {
-        let id = history.blobs[version.blob].id.clone();
-        found.entry((paths[version.path].clone(), id)).or_insert(version.commit);
-    }
-    let (files, commits): (Vec<_>, Vec<_>) = found.into_iter().unzip();
-    for (at, held) in held_in_blobs(&mut Blobs::open(git)?, &files, configs) {
-        let (path, commit) = (&files[at].0, &history.commits[commits[at]].id);
-        let name = path.strip_prefix(git.top()).unwrap_or(path);
-        let shown = format!("{} of commit {}", name.display(), commit.short()).into();
-        copies.add_past(Named { path: real(path), shown }, held);
+    let versions = versions(git, |path| wanted(path).then_some(configs))?;
+    for (file, held) in held_versions(&mut Blobs::open(git)?, versions, |_| true) {
+        copies.add_past(file, held);
     }
     Ok(())
+}
+
+/// A content that was once at a place, and the configs whose rules say for whom that is.
+struct Version<'c> {
+    id: ObjectId,
+    file: Named,
+    configs: &'c Configs,
+}
+
+/// All contents that were ever at places of which `configs_of` names the configs.
+fn versions<'c>(git: &Git, configs_of: impl Fn(&Path) -> Option<&'c Configs>) -> Result<Vec<Version<'c>>> {
+    let history = sides::history(git)?;
+    let paths: Vec<PathBuf> = history.paths.iter().map(|path| git.top().join(path)).collect();
+    let configs: Vec<_> = paths.iter().map(|path| configs_of(path)).collect();
+    let mut found = BTreeMap::new();
+    for version in history.versions.iter().filter(|version| configs[version.path].is_some()) {
+        found.entry((version.path, &history.blobs[version.blob].id)).or_insert(version.commit);
+    }
+    let version = |((path, id), commit): ((usize, &ObjectId), usize)| {
+        let (name, commit) = (history.paths[path].display(), history.commits[commit].id.short());
+        let file = Named { path: real(&paths[path]), shown: format!("{name} of commit {commit}").into() };
+        Some(Version { id: id.clone(), file, configs: configs[path]? })
+    };
+    Ok(found.into_iter().filter_map(version).collect())
+}
+
+/// Leaves out what is in the working tree as it is in the index: that is looked at anyway.
+fn leave_out_present(versions: &mut Vec<Version<'_>>, git: &Git) -> Result<()> {
+    let (tree, unstaged) = (Tree::of_index(git)?, changes::unstaged(git)?);
+    let is_present = |version: &Version<'_>| {
+        let name = version.file.path.strip_prefix(git.top()).ok();
+        name.filter(|name| !unstaged.contains(*name)).and_then(|name| tree.get(name))
+            == Some(&Entry::File(version.id.clone()))
+    };
+    versions.retain(|version| !is_present(version));
+    Ok(())
+}
+
+/// What versions hold, as far as it is wanted.
+fn held_versions(
+    blobs: &mut Blobs,
+    versions: Vec<Version<'_>>,
+    wanted: impl Fn(&[(usize, Held)]) -> bool + Sync,
+) -> Vec<NamedHeld> {
+    let ids: Vec<&ObjectId> = versions.iter().map(|version| &version.id).collect();
+    let found = held_of(blobs, &ids, |at, bytes| {
+        let Version { file, configs, .. } = &versions[at];
+        held_by(&file.path, Format::of_path(&file.path), bytes, configs).filter(|held| wanted(held))
+    });
+    let mut found = found.into_iter().peekable();
+    let mut all = Vec::new();
+    for (at, version) in versions.into_iter().enumerate() {
+        if let Some((_, held)) = found.next_if(|(found, _)| *found == at) {
+            all.push((version.file, held));
+        }
+    }
+    all
 }
 
 /// What files hold whose content is in Git, each with its number; what cannot be read is no copy of anything.
@@ -300,23 +405,38 @@ pub(super) fn held_in_blobs(
     files: &[(PathBuf, ObjectId)],
     configs: &Configs,
 ) -> Vec<(usize, Vec<(usize, Held)>)> {
-    let limit = MAX_SOURCE as u64;
     let ids: Vec<&ObjectId> = files.iter().map(|(_, id)| id).collect();
-    let hold = |(at, read): (usize, Result<Option<((), SecretBytes)>>)| {
-        let (path, ((), bytes)) = (&files[at].0, read.ok()??);
-        Some((at, held_by(path, Format::of_path(path), &bytes, configs)?))
-    };
-    let read = blobs.each(&ids, |_, size| Ok((size <= limit).then_some(((), limit))));
-    let mut held: Vec<_> = read.par_bridge().filter_map(hold).collect();
-    held.sort_by_key(|(at, _)| *at);
-    held
+    let path = |at: usize| &files[at].0;
+    held_of(blobs, &ids, |at, bytes| held_by(path(at), Format::of_path(path(at)), bytes, configs))
 }
 
-/// The same for a file that seems to be encrypted, and cannot be read as such.
+fn held_of<T: Send>(
+    blobs: &mut Blobs,
+    ids: &[&ObjectId],
+    held: impl Fn(usize, &SecretBytes) -> Option<T> + Sync,
+) -> Vec<(usize, T)> {
+    let limit = MAX_SOURCE as u64;
+    let hold = |(at, read): (usize, Result<Option<((), SecretBytes)>>)| {
+        let ((), bytes) = read.ok()??;
+        Some((at, held(at, &bytes)?))
+    };
+    let read = blobs.each(ids, |_, size| Ok((size <= limit).then_some(((), limit))));
+    let mut found: Vec<_> = read.par_bridge().filter_map(hold).collect();
+    found.sort_by_key(|(at, _)| *at);
+    found
+}
+
+/// The same for a file that is or was encrypted, and cannot be read as such. Where a rule names readers, whatever is left of it
+/// counts, in whatever it is wrapped; elsewhere it may be somebody's notes.
 fn held_in_broken(path: &Path, bytes: &SecretBytes, configs: &Configs) -> Option<Vec<(usize, Held)>> {
-    let text = std::str::from_utf8(bytes).ok().filter(|_| sops::looks_encrypted(bytes))?;
+    let utf8 = document::of_utf16(bytes);
+    let bytes = utf8.as_ref().unwrap_or(bytes);
     let rule = rule_of(path, configs);
-    Some(vec![(1, repo::copies::held_in_broken(text, rule.as_ref()))])
+    let counts = sops::looks_encrypted(bytes) || (rule.is_some() && repo::copies::may_hold_remains(bytes));
+    if !counts {
+        return None;
+    }
+    Some(vec![(1, repo::copies::held_in_broken(&String::from_utf8_lossy(bytes), rule.as_ref()))])
 }
 
 /// Whom the rule of a file names: nobody where it cannot be read.

@@ -202,6 +202,10 @@ fn look_at(
     }
     if !copies.is_empty() {
         add_others(&mut copies, &targets, &tree, &mut blobs, &configs);
+        if let Some(commit) = state.before(git)? {
+            let configs = [Some(&configs), before.as_ref().map(Before::configs)];
+            copies::add_replaced(&mut copies, &Tree::of_commit(git, &commit)?, &changed, configs, &mut blobs);
+        }
     }
     drop(blobs);
     for (file, finding) in copies.found() {

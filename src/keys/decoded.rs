@@ -27,6 +27,29 @@ impl WrappedKey {
     }
 }
 
+/// What wrapped keys stand for in a text that is otherwise anything: those of age in armor, also where its line ends are
+/// written as `\n`, and of transit keys.
+pub(crate) fn decoded_in(text: &str) -> impl Iterator<Item = Vec<u8>> + '_ {
+    let armored = text.split(AGE_BEGIN).skip(1).filter_map(|rest| {
+        let body = rest.split_once(AGE_END)?.0.replace("\\n", "").replace("\\r", "");
+        LENIENT.decode(only_base64(&body)).ok()
+    });
+    let transit = text.split(TRANSIT).skip(1).filter_map(|rest| {
+        let base64 = rest.trim_start_matches(|char: char| char.is_ascii_digit()).strip_prefix(':')?;
+        let is_end = |char: char| !char.is_ascii_alphanumeric() && !matches!(char, '+' | '/');
+        LENIENT.decode(base64.split(is_end).next()?).ok()
+    });
+    armored.chain(transit)
+}
+
+const AGE_BEGIN: &str = "-----BEGIN AGE ENCRYPTED FILE-----";
+const AGE_END: &str = "-----END AGE ENCRYPTED FILE-----";
+const TRANSIT: &str = "vault:v";
+
+fn only_base64(text: &str) -> String {
+    text.chars().filter(|char| char.is_ascii_alphanumeric() || matches!(char, '+' | '/')).collect()
+}
+
 /// The base64 between the first and the last line of an armored text of age or PGP, without headers and checksum.
 fn armored(text: &str) -> Option<String> {
     let mut lines = text.lines().map(str::trim).skip_while(|line| !line.starts_with("-----BEGIN "));
@@ -51,6 +74,14 @@ mod tests {
     fn decoded(enc: &str) -> Vec<u8> {
         let entry = json!({"fp": "F", "enc": enc}).as_object().cloned().unwrap();
         WrappedKey::read(KeyKind::Pgp, &entry).unwrap().decoded()
+    }
+
+    #[test]
+    fn wrapped_keys_are_found_in_any_text() {
+        let text = "x: [}\n  -----BEGIN AGE ENCRYPTED FILE-----\r\n  YWdl\n\n  LWVu Yw==\n-----END AGE ENCRYPTED FILE-----\n\
+                    {\"enc\":\"-----BEGIN AGE ENCRYPTED FILE-----\\nYWdl\\nLWVuYw==\\n-----END AGE ENCRYPTED FILE-----\\n\",\
+                    \"enc\": 'vault:v12:YWdlLWVuYw=='} vault:v1 -----BEGIN AGE ENCRYPTED FILE-----";
+        assert_eq!(decoded_in(text).collect::<Vec<_>>(), vec![b"age-enc"; 3]);
     }
 
     #[test]

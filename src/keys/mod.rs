@@ -19,7 +19,7 @@ mod unopened;
 #[cfg(any(feature = "vault", feature = "aws"))]
 pub(crate) mod web;
 
-pub(crate) use self::decoded::LENIENT;
+pub(crate) use self::decoded::{LENIENT, decoded_in};
 pub(crate) use self::entry::{Fields, get, set, text, unusable};
 pub use self::kind::{KeyKind, MasterKey, Names};
 pub use self::kinds::age::{

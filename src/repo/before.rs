@@ -60,6 +60,10 @@ impl Before {
         );
         Finding { rule: Rule::Weakened, message, ..finding }
     }
+
+    pub fn configs(&self) -> &Configs {
+        &self.configs
+    }
 }
 
 /// How a file is looked at: by the rules of today, and by those of an earlier commit.

@@ -8,12 +8,14 @@
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
+use regex::bytes::Regex;
 use sha2::{Digest, Sha256};
 
 use crate::encrypted_file::{EncryptedFile, Holder};
 use crate::error::{Error, Kind, Result};
-use crate::keys::{KeySet, WrappedDataKey};
+use crate::keys::{self, KeySet, WrappedDataKey};
 use crate::rekey::names;
 use crate::repo::check::{Finding, Rule};
 use crate::{sealed_secret, sops};
@@ -116,9 +118,20 @@ pub fn held_in_broken(text: &str, rule: Option<&KeySet>) -> Held {
     Held {
         readers: rule.map_or_else(Readers::nobody, Readers::of),
         by_rule: rule.is_some(),
-        keys: Vec::new(),
+        keys: prints_of_keys(keys::decoded_in(text)),
         values,
     }
+}
+
+/// Whether something of an encrypted file may be in these bytes.
+pub fn may_hold_remains(bytes: &[u8]) -> bool {
+    static SIGNS: LazyLock<Option<Regex>> =
+        LazyLock::new(|| Regex::new(r"ENC\[|-----BEGIN AGE ENCRYPTED|vault:v[0-9]").ok());
+    SIGNS.as_ref().is_none_or(|signs| signs.is_match(bytes))
+}
+
+fn prints_of_keys(decoded: impl Iterator<Item = Vec<u8>>) -> Vec<Print> {
+    decoded.filter(|bytes| bytes.len() >= SHORTEST_KEY).map(|bytes| Print::of("key", &bytes)).collect()
 }
 
 /// What is called by its path; a comment has none.
@@ -131,8 +144,7 @@ impl Held {
         // One that cannot be read is wrapped for nobody.
         let data_keys = holder.data_keys().unwrap_or_default();
         let wrapped = data_keys.iter().flat_map(|wrapped| wrapped.groups.iter().flatten());
-        let decoded = wrapped.map(|key| key.decoded()).filter(|bytes| bytes.len() >= SHORTEST_KEY);
-        let keys = decoded.map(|bytes| Print::of("key", &bytes)).collect();
+        let keys = prints_of_keys(wrapped.map(|key| key.decoded()));
         let mut values = Vec::new();
         let mut add = |path: &str, bytes: &[u8]| values.push((Print::of("value", bytes), named(path)));
         match (file, holder) {
@@ -191,6 +203,17 @@ struct Same {
     second: Option<usize>,
 }
 
+/// The readers of files, each set of them once.
+pub struct Audiences<'c>(Vec<&'c Readers>);
+
+impl Audiences<'_> {
+    /// Whether something is for others than these.
+    pub fn reach_others_than(&self, keys: &KeySet) -> bool {
+        let readers = Readers::of(keys);
+        self.0.iter().any(|audience| is_wider(audience, &readers))
+    }
+}
+
 /// Files and what they hold.
 #[derive(Default)]
 pub struct Copies {
@@ -218,6 +241,27 @@ impl Copies {
             prints.peek().is_none() || prints.any(|print| self.by_print.contains_key(&print))
         };
         !self.units.iter().any(|unit| unit.is_past) || held.iter().all(|(_, held)| is_known(held))
+    }
+
+    /// Who may read what was looked at.
+    pub fn audiences(&self) -> Audiences<'_> {
+        let mut seen = HashSet::new();
+        let new = self.looked_at().filter(|unit| seen.insert(unit.readers));
+        Audiences(new.map(|unit| &unit.held.readers).collect())
+    }
+
+    /// Whether one of these holds something that is in what was added.
+    pub fn share(&self, held: &[(usize, Held)]) -> bool {
+        held.iter().flat_map(|(_, held)| held.prints()).any(|print| self.by_print.contains_key(&print))
+    }
+
+    /// The files that were looked at.
+    pub fn paths_looked_at(&self) -> impl Iterator<Item = &Path> {
+        self.looked_at().map(|unit| self.files[unit.file].path.as_path())
+    }
+
+    fn looked_at(&self) -> impl Iterator<Item = &Unit> {
+        self.units.iter().filter(|unit| unit.line.is_some())
     }
 
     /// Whether nothing was added that holds anything.
@@ -252,35 +296,51 @@ impl Copies {
         }
     }
 
-    /// What was looked at and holds the same as something that is for others.
+    /// What was looked at and holds the same as something that is for others, or was where fewer may read.
     pub fn found(&self) -> Vec<(&Path, Finding)> {
         let found = |unit: &Unit| {
             let line = unit.line?;
-            let message = self.told(unit)?;
-            Some((self.files[unit.file].shown.as_path(), Finding { line, rule: Rule::Copied, message }))
+            let (rule, message) = self.copied(unit).or_else(|| self.moved(unit))?;
+            Some((self.files[unit.file].shown.as_path(), Finding { line, rule, message }))
         };
-        self.units.iter().filter_map(found).collect()
+        self.looked_at().filter_map(found).collect()
     }
 
-    fn told(&self, unit: &Unit) -> Option<String> {
-        let foreign = |print: &Print| {
-            let mut places = self.by_print.get(print)?.iter();
-            places.find(|same| same.readers != unit.readers).map(|same| &self.units[same.first])
-        };
-        let name = |other: &Unit| self.files[other.file].shown.display().to_string();
-        let whose = |other: &Unit| match (unit.held.by_rule, other.held.by_rule) {
+    fn copied(&self, unit: &Unit) -> Option<(Rule, String)> {
+        let (what, other) = self.shared(unit, |other| !other.is_past)?;
+        let whose = match (unit.held.by_rule, other.held.by_rule) {
             (true, false) => "whose readers no rule names",
             (false, true) if unit.held.readers == other.held.readers => {
                 "whose readers a rule names, and not this one's"
             }
             _ => "which is for other readers",
         };
-        if let Some(other) = unit.held.keys.iter().find_map(foreign) {
-            return Some(format!("has the data key of {}, {}", name(other), whose(other)));
-        }
-        let (other, path) =
-            unit.held.values.iter().find_map(|(print, path)| Some((foreign(print)?, path)))?;
-        Some(format!("{path} has the ciphertext of a value in {}, {}", name(other), whose(other)))
+        Some((Rule::Copied, format!("{what} {}, {whose}", self.shown(other))))
+    }
+
+    /// What has left a place for one of more readers. What was there for more people is for fewer now.
+    fn moved(&self, unit: &Unit) -> Option<(Rule, String)> {
+        let is_narrower = |other: &Unit| other.is_past && is_wider(&unit.held.readers, &other.held.readers);
+        let (what, other) = self.shared(unit, is_narrower)?;
+        Some((Rule::Moved, format!("{what} {}, a place of other readers", self.shown(other))))
+    }
+
+    /// What a unit has in common with another one of other readers of which `counts` says that it counts: its data key
+    /// before its values.
+    fn shared(&self, unit: &Unit, counts: impl Fn(&Unit) -> bool) -> Option<(String, &Unit)> {
+        let other = |print: &Print| {
+            let places = self.by_print.get(print)?.iter().filter(|same| same.readers != unit.readers);
+            places.map(|same| &self.units[same.first]).find(|other| counts(other))
+        };
+        let of_key = || Some(("has the data key of".to_owned(), unit.held.keys.iter().find_map(&other)?));
+        let of_value = |(print, path): &(Print, Box<str>)| {
+            Some((format!("{path} has the ciphertext of a value in"), other(print)?))
+        };
+        of_key().or_else(|| unit.held.values.iter().find_map(of_value))
+    }
+
+    fn shown(&self, unit: &Unit) -> impl std::fmt::Display {
+        self.files[unit.file].shown.display()
     }
 
     /// Refuses to wrap for `keys` where a file holds the same as another one that is for others: more of them could come to

@@ -105,10 +105,15 @@ pub struct Encrypted {
     pub metadata: Metadata,
 }
 
-/// Hands each ciphertext in a text to `visit`, as [`Encrypted::for_each_ciphertext`] does, whatever the text is otherwise.
+/// Hands each ciphertext in a text to `visit`, as [`Encrypted::for_each_ciphertext`] does, whatever the text is otherwise:
+/// blanks, line breaks and marks of quoting may have got into it.
 pub fn for_each_ciphertext_in(text: &str, visit: &mut dyn FnMut(&[u8])) {
-    for (at, _) in text.match_indices(cipher::PREFIX) {
-        if let Ok(token) = Token::parse(&text[at..]) {
+    const BEGIN: &str = "ENC[";
+    for rest in text.split(BEGIN).skip(1) {
+        let Some((inside, _)) = rest.split_once(']') else { continue };
+        let is_kept = |char: &char| !char.is_whitespace() && !matches!(char, '\\' | '"' | '\'');
+        let token: String = BEGIN.chars().chain(inside.chars().filter(is_kept)).chain([']']).collect();
+        if let Ok(token) = Token::parse(&token) {
             visit(&token.decoded());
         }
     }

@@ -248,7 +248,7 @@ fn where_a_command_is_started_makes_nothing_an_original() {
 #[test]
 fn an_original_that_was_broken_is_still_one() {
     type Break = fn(&Sandbox);
-    let ways: [(&str, Break); 4] = [
+    let ways: [(&str, Break); 9] = [
         ("its YAML", |test| test.write("prod/a.yaml", test.read_text("prod/a.yaml") + "a: b: c\n")),
         ("its YAML, at its start", |test| {
             test.write("prod/a.yaml", "<<<<<<< ours\n".to_owned() + &test.read_text("prod/a.yaml"))
@@ -258,6 +258,26 @@ fn an_original_that_was_broken_is_still_one() {
             std::fs::remove_file(test.path("prod/a.yaml")).unwrap();
         }),
         ("its config", |test| test.write("prod/.sops.yaml", "creation_rules: [")),
+        ("its encoding", |test| {
+            test.write("prod/a.yaml", [&b"# \xff\n"[..], &test.read("prod/a.yaml")].concat());
+        }),
+        ("its encoding, for another one", |test| {
+            let text = test.read_text("prod/a.yaml");
+            let units = text.encode_utf16().flat_map(u16::to_le_bytes);
+            test.write("prod/a.yaml", [0xff, 0xfe].into_iter().chain(units).collect::<Vec<u8>>());
+        }),
+        ("its metadata", |test| {
+            let text = test.read_text("prod/a.yaml");
+            test.write("prod/a.yaml", text.split_once("sops:").expect("metadata").0);
+        }),
+        ("its ciphertexts", |test| {
+            let text = test.read_text("prod/a.yaml").replace("ENC[", "ENC[ ").replace(",iv:", ",\n  iv:");
+            test.write("prod/a.yaml", text.split_once("sops:").expect("metadata").0.to_owned() + "a: [}\n");
+        }),
+        ("all but its keys", |test| {
+            let text = test.read_text("prod/a.yaml");
+            test.write("prod/a.yaml", text.split_once("sops:").expect("metadata").1.replace("ENC[", "ENC("));
+        }),
     ];
     for (what, break_it) in ways {
         let (test, developer) = two_places();

@@ -286,7 +286,22 @@ fn what_a_merged_branch_has_moved_is_rotated_for_nobody_else() {
             }
         };
         moved.branches(theirs, || test.write("other.md", "ours\n"));
-        let _ = repo.merge().ok();
+        // What brings it in is seen before it is committed, and after, and by whoever looks at what a branch changes.
+        let _ = repo.ok(&["merge", "--no-commit", "theirs"]);
+        let told = |args: &[&str]| {
+            let output = test.sealant(args).run().code(1);
+            let told = |line: &str| {
+                line.starts_with("dev/s.yaml:")
+                    && line.ends_with("[moved]")
+                    && line.contains("prod/s.yaml of ")
+            };
+            assert!(output.text().lines().any(told), "{how}: {output}");
+        };
+        told(&["hook", "pre-commit"]);
+        repo.commit("merged");
+        told(&["check"]);
+        told(&["check", "dev"]);
+        told(&["check", "--base", "HEAD~1"]);
         for args in [
             &["rotate", "-i", "dev/s.yaml"][..],
             &["rotate", "-i", "dev"],
@@ -303,7 +318,27 @@ fn what_a_merged_branch_has_moved_is_rotated_for_nobody_else() {
         repo.sealant(&["rotate", "-i", "--allow-copied", "dev/s.yaml"]);
         repo.sealant(&["updatekeys", "--yes", "dev/s.yaml"]);
         repo.sealant(&["rotate", "-i", "dev/s.yaml"]);
+        for args in [&["check"][..], &["check", "--base", "HEAD~1"], &["hook", "pre-commit"]] {
+            repo.sealant(args);
+            repo.ok(&["add", "-A"]);
+        }
     }
+}
+
+/// Of a place that is gone from the config along with its last file, the commit before says for whom it was.
+#[test]
+fn a_move_that_takes_its_rule_along_is_told() {
+    let moved = Moved::new();
+    let (repo, test) = (&moved.repo, &moved.repo.test);
+    let theirs = || {
+        moved.moves();
+        let config = test.read_text(".sops.yaml");
+        test.write(".sops.yaml", config.split_once("  - path_regex: ^prod/").expect("a rule").0);
+    };
+    moved.branches(theirs, || test.write("other.md", "ours\n"));
+    repo.ok(&["checkout", "-q", "theirs"]);
+    let output = test.sealant(&["check", "--base", "main"]).run().code(1);
+    assert!(output.text().contains("dev/s.yaml:") && output.text().contains("[moved]"), "{output}");
 }
 
 /// Where both places are for the same people, moving is in nobody's way.
@@ -314,5 +349,6 @@ fn a_move_among_the_same_readers_comes_together() {
     let moves = || drop(repo.ok(&["mv", "prod/s.yaml", "prod/t.yaml"]));
     moved.branches(moves, || repo.set("prod/s.yaml", "a", "1"));
     let _ = repo.merge().ok();
+    repo.sealant(&["check"]);
     assert!(repo.plain("prod/t.yaml").starts_with(&SECRET.replace("a: one", "a: \"1\"")));
 }

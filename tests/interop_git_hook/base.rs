@@ -55,6 +55,32 @@ fn base_is_what_a_branch_has_changed() {
     assert!(files(&output).contains(&"secrets/same.yaml".to_owned()), "{output}");
 }
 
+/// The name of a folder that became a link is all that differs in it.
+#[test]
+fn a_folder_that_became_a_link_hides_nothing() {
+    let test = repository();
+    add(&test, "other/a.yaml", "a: hunter2\n");
+    std::os::unix::fs::symlink("secrets", test.path("link")).unwrap();
+    git(&test, &["add", "link"]).run().ok();
+    git(&test, &["commit", "-qm", "main"]).run().ok();
+    git(&test, &["checkout", "-qb", "branch"]).run().ok();
+    add(&test, "secrets/new.yaml", "a: hunter2\n");
+    git(&test, &["commit", "-qm", "new"]).run().ok();
+    // One that was there before leads to what is new.
+    let output = check(&test, &["--base", "main", "link"]).run().code(1);
+    assert!(output.text().contains("link/new.yaml:1:"), "{output}");
+    let output = check(&test, &["--base", "main", "link/new.yaml"]).run().code(1);
+    assert!(output.text().contains("link/new.yaml:1:"), "{output}");
+    git(&test, &["rm", "-rq", "secrets"]).run().ok();
+    std::os::unix::fs::symlink("other", test.path("secrets")).unwrap();
+    git(&test, &["add", "secrets"]).run().ok();
+    git(&test, &["commit", "-qm", "link"]).run().ok();
+    let all = check(&test, &["secrets"]).run();
+    let base = check(&test, &["--base", "main", "secrets"]).run();
+    assert_eq!((base.status, base.text()), (all.status, all.text()));
+    assert!(all.text().contains("[link]"), "{all}");
+}
+
 #[test]
 fn what_a_clone_does_not_have_is_said() {
     let test = branches();

@@ -96,6 +96,13 @@ rules! {
         advice: "If the copy is meant, part the two: `sealant rotate -i --allow-copied FILE`. Else take it out: whoever \
                  may read one file can come to read the other.",
     }
+    /// The same of what is in the history alone.
+    Moved {
+        id: "moved",
+        finds: "A file has the data key or a ciphertext of one that was at another place, which fewer may read.",
+        advice: "If it is meant to be for the readers of its place, give it a new data key: `sealant rotate -i \
+                 --allow-copied FILE`. Else take it back: `git log --stat -- FILE` says who brought it there.",
+    }
     Settings {
         id: "settings",
         finds: "A file leaves values in plaintext that its creation rule explicitly says are encrypted.",
