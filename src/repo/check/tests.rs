@@ -244,8 +244,10 @@ fn metadata_cannot_take_back_what_a_rule_implies() {
         messages(&text, &secrets),
         ["password is in plaintext, and .sops.yaml:2 says that it is encrypted"]
     );
-    // A rule for every file does not say which are secret.
-    assert_eq!(messages(&text, &all), Vec::<String>::new());
+    // A rule for every file does not say which are secret: names alone do.
+    let by_name = "by its own `encrypted_regex: ^x$` it leaves in plaintext, as no rule says: password";
+    assert_eq!(messages(&text, &all), [by_name]);
+    assert_eq!(messages(&text.replace("password", "host"), &all), Vec::<String>::new());
     // Of a Secret only the values are encrypted when nothing else is said.
     let text = of(&SECRET.replace("aHVudGVyMg==", TOKEN), "^(data|stringData)$");
     assert_eq!(messages(&text, &secrets), Vec::<String>::new());
