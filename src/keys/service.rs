@@ -79,6 +79,7 @@ impl<'h> KeyService<'h> {
     }
 
     /// The same with what these keys name (servers, roles, profiles) as named by the user, with a flag or a variable.
+    #[cfg(any(feature = "aws", feature = "vault"))]
     #[must_use]
     pub fn naming<'k>(mut self, keys: impl IntoIterator<Item = &'k MasterKey>) -> Self {
         self.workers = self.workers.naming(&keys.into_iter().collect::<Vec<_>>());

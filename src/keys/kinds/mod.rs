@@ -53,6 +53,7 @@ impl Workers {
     }
 
     /// The same, of whom the user has named these keys.
+    #[cfg(any(feature = "aws", feature = "vault"))]
     pub fn naming(self, keys: &[&MasterKey]) -> Self {
         Self {
             #[cfg(feature = "vault")]
