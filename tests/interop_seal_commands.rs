@@ -23,9 +23,10 @@ impl Shop {
             test.sealant(&["keygen", "-y", file]).run().ok().text().trim().to_owned()
         });
         let shop = Self { cluster: Cluster::start(), test, recipients };
-        let crd = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/crd");
-        shop.cluster.kubectl(&["apply", "--server-side", "-k"]).arg(crd).run().ok();
-        shop.cluster.kubectl(&["create", "namespace", "sealant-system"]).run().ok();
+        for part in ["deploy/crd", "deploy"] {
+            let part = Path::new(env!("CARGO_MANIFEST_DIR")).join(part);
+            shop.cluster.kubectl(&["apply", "--server-side", "-k"]).arg(part).run().ok();
+        }
         shop.cluster
             .kubectl(&[
                 "wait",
