@@ -194,17 +194,19 @@ impl Pipeline<'_> {
                 }
             }
             let results = self.recorded(&inputs, work(items));
-            let written: Vec<_> = at_once(inputs.len(), || {
-                inputs
-                    .par_iter()
-                    .zip(results.into_par_iter())
-                    .map(|((input, snapshot), result)| {
-                        let written = result.and_then(|output| self.write(input, snapshot, output));
-                        progress.advance();
-                        written.map_err(|error| error.in_file(input.shown()))
-                    })
-                    .collect()
-            });
+            let write = |(input, snapshot): &(&Input, Snapshot), result: Result<_>| {
+                let written = result.and_then(|output| self.write(input, snapshot, output));
+                progress.advance();
+                written.map_err(|error| error.in_file(input.shown()))
+            };
+            let written: Vec<_> = match self.dry_run {
+                // A list of what would be written is in the order of the files.
+                true => inputs.iter().zip(results).map(|(input, result)| write(input, result)).collect(),
+                false => at_once(inputs.len(), || {
+                    let each = inputs.par_iter().zip(results.into_par_iter());
+                    each.map(|(input, result)| write(input, result)).collect()
+                }),
+            };
             for ((input, _), became) in inputs.iter().zip(written) {
                 told.note(input, &became);
                 if let Err(error) = became {
