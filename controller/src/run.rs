@@ -60,7 +60,7 @@ struct Parts {
     namespace: String,
     client: Client,
     api: ApiServer,
-    queue: Queue<Ref>,
+    queue: Arc<Queue<Ref>>,
     /// What is looked after, each a kind of its own.
     kinds: Vec<Arc<dyn Reconcile>>,
     secrets: Arc<Store<Box<str>>>,
@@ -120,11 +120,14 @@ pub async fn run(mut settings: Settings) -> anyhow::Result<()> {
     let leadership = Leadership::new();
     let secrets = Arc::new(Store::new(watches));
     let breaker = Arc::new(Breaker::default());
+    // A tenant with much to do leaves the others some workers.
+    let queue = Arc::new(Queue::new(settings.concurrency as usize * 3 / 4, metrics.queue_seconds.clone()));
     let context = Context {
         api: api.clone(),
         events: events.clone(),
         metrics: Arc::clone(&metrics),
         leadership: leadership.clone(),
+        queue: Arc::clone(&queue),
         secrets: Arc::clone(&secrets),
         breaker: Arc::clone(&breaker),
     };
@@ -132,8 +135,6 @@ pub async fn run(mut settings: Settings) -> anyhow::Result<()> {
     let sealed = Sealed { opener, policy, metrics: Arc::clone(&metrics) };
     // Another kind is one more line.
     let kinds: Vec<Arc<dyn Reconcile>> = vec![Arc::new(Managed::new(sealed, context.clone(), watches))];
-    // A tenant with much to do leaves the others some workers.
-    let queue = Queue::new(settings.concurrency as usize * 3 / 4, metrics.queue_seconds.clone());
     let parts = Arc::new(Parts {
         settings,
         namespace,

@@ -24,7 +24,7 @@ pub struct ByVerb {
     pub verb: &'static str,
 }
 
-/// Requests to the API server. A code of 0 is none: there was no answer.
+/// Requests to the API server, by the code of the answer, or 0 when there was none.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct ByCode {
     pub method: String,
@@ -74,6 +74,7 @@ pub struct Metrics {
     pub api_requests: Family<ByCode, Counter>,
     pub data_keys: Family<ByOrigin, Counter>,
     pub vault_seconds: Family<ByOutcome, Histogram, fn() -> Histogram>,
+    pub waiting_for_vault: Gauge,
     pub memory: Gauge,
 }
 
@@ -111,6 +112,7 @@ impl Metrics {
             api_requests: Family::default(),
             data_keys: Family::default(),
             vault_seconds: Family::new_with_constructor(seconds),
+            waiting_for_vault: Gauge::default(),
             memory: Gauge::default(),
         };
         metrics.register();
@@ -157,6 +159,7 @@ impl Metrics {
         all.register("api_requests", "Requests to the API server", self.api_requests.clone());
         all.register("data_keys", "Data keys, by where they came from", self.data_keys.clone());
         all.register("vault_seconds", "How long servers took to open data keys", self.vault_seconds.clone());
+        all.register("waiting_for_vault", "Objects that wait for servers", self.waiting_for_vault.clone());
     }
 
     /// All of them, as Prometheus reads them.

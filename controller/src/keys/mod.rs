@@ -1,6 +1,8 @@
-//! What opens a SealedSecret: which keys we have (`identities`, `vault`), and the opening of data keys with them
-//! (`opening`).
+//! What opens data keys: which keys we have (`identities`, `vault`), the opening with them of what is `wanted` (`opening`),
+//! and what servers are `asked` for meanwhile.
 
+pub mod asked;
 pub mod identities;
 pub mod opening;
 pub mod vault;
+pub mod wanted;

@@ -1,11 +1,11 @@
-//! Opens data keys, those of many SealedSecrets in one request, and remembers them for a while.
+//! Opens data keys, those of many objects in one request, and remembers them for a while. Knows no kind of object.
 //!
 //! Lives on a thread of its own: work on age keys blocks it, and nothing else. What was opened before, or opens with age
-//! keys, waits for no server. SealedSecrets that need the same Vault servers are opened together, and wait for no others.
-//! Remembers data keys by namespace and by all that wraps them, never by an id or a commitment, which anybody can write.
+//! keys, waits for no server. Objects that need the same Vault servers are opened together, and wait for no others; nor
+//! does a worker wait for them (see [`asked`](crate::keys::asked)).
 //!
-//! Whoever writes a SealedSecret decides what there is to try, and so how much is tried has a bound; what did not open
-//! is not tried again before the keys change; namespaces take turns; and a panic is one SealedSecret's.
+//! Whoever writes an object decides what there is to try, and so how much is tried has a bound; what did not open is not
+//! tried again before the keys change; namespaces take turns; and a panic is one object's.
 
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -17,17 +17,15 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use sealant::error::{Error, Kind, Result};
 use sealant::keys::{KeyService, WrappedDataKey};
-use sealant::sealed_secret::{DataKeyEntry, OpenedKeys, used_data_keys};
 use sealant::secret::DataKey;
-use sha2::{Digest, Sha256};
-use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, timeout};
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 
 use crate::engine::health::Pulse;
 use crate::engine::metrics::{ByOrigin, ByOutcome, Metrics};
 use crate::engine::queue::{Line, Tenant};
-use crate::source::sealed::ask;
-use crate::source::sealed::resource::SealedSecret;
+use crate::keys::asked::{Answer, Asked, Awaited, Opening, answer_of, is_there};
+use crate::keys::wanted::{LONGEST_TRIED, Print, Wanted};
 
 /// How long an opened data key is remembered, and thereby how long a revocation in Vault may take.
 const MEMORY: Duration = Duration::from_secs(600);
@@ -46,23 +44,16 @@ const SWEEP: Duration = Duration::from_secs(10);
 const MOST_OURS: usize = 64;
 const MOST_OTHERS: usize = 32;
 
-/// How long all that is tried of a data key may be: an age file of this length has hundreds of stanzas.
-const LONGEST_TRIED: usize = 64 << 10;
-
-/// How long all that is tried in one request may be, unless it is one SealedSecret's.
+/// How long all that is tried in one request may be, unless it is one object's.
 const LONGEST_BATCH: usize = 256 << 10;
 
-/// How many SealedSecrets are opened in one request.
+/// How many objects are opened in one request.
 const BATCH: usize = 256;
 
 /// How long a request waits for others that could go with it.
 const LINGER: Duration = Duration::from_millis(5);
 
-/// How long one waits for the answer of a server. What comes later is remembered, and is there when it is tried again:
-/// so a server that does not answer keeps no worker from what needs none.
-const PATIENCE: Duration = Duration::from_secs(5);
-
-/// How many groups of servers are asked side by side. Whoever writes SealedSecrets can name any number of them.
+/// How many groups of servers are asked side by side. Whoever writes objects can name any number of them.
 const MOST_LANES: usize = 1000;
 
 /// Makes the key service, on the thread that it stays on.
@@ -75,14 +66,15 @@ pub struct Keyring {
     pub recipients: BTreeSet<String>,
 }
 
-/// Opens SealedSecrets.
+/// Opens data keys.
 #[derive(Clone)]
 pub struct Opener {
     requests: mpsc::UnboundedSender<Request>,
+    asked: Arc<Asked>,
 }
 
 enum Request {
-    Open(Arc<SealedSecret>, oneshot::Sender<Result<OpenedKeys>>),
+    Open(Wanted, watch::Sender<Option<Answer>>),
     Use(Keyring),
 }
 
@@ -91,26 +83,31 @@ impl Opener {
     pub fn start(metrics: Arc<Metrics>, pulse: Pulse) -> std::io::Result<Self> {
         let (requests, inbox) = mpsc::unbounded_channel();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let run =
-            move || runtime.block_on(tokio::task::LocalSet::new().run_until(serve(inbox, metrics, pulse)));
+        let asked = Arc::<Asked>::default();
+        let shared = Arc::clone(&asked);
+        let run = move || {
+            let served = serve(inbox, metrics, pulse, shared);
+            runtime.block_on(tokio::task::LocalSet::new().run_until(served));
+        };
         std::thread::Builder::new().name("opening".to_owned()).spawn(run)?;
-        Ok(Self { requests })
+        Ok(Self { requests, asked })
     }
 
-    /// Opens the data keys of a SealedSecret.
-    pub async fn open(&self, sealed: Arc<SealedSecret>) -> Result<OpenedKeys> {
-        let (reply, answer) = oneshot::channel();
-        let asks_nobody = servers(&sealed).next().is_none();
-        // Without a receiver the answer fails as well.
-        let _ = self.requests.send(Request::Open(sealed, reply));
-        let answer = match asks_nobody {
-            true => Ok(answer.await),
-            false => timeout(PATIENCE, answer).await,
-        };
-        match answer {
-            Ok(Ok(opened)) => opened,
-            Ok(Err(_)) | Err(_) => Err(gone()),
+    /// Opens the data keys of an object. Waits for what takes no server, and for servers no longer than a moment.
+    pub async fn open(&self, wanted: Wanted) -> Opening {
+        if !wanted.servers().is_empty() {
+            return self.asked.ask(wanted, |wanted| self.send(wanted)).await;
         }
+        let mut awaited = self.send(wanted);
+        is_there(&mut awaited).await;
+        Opening::Answered(answer_of(&awaited).unwrap_or_else(|| Err(gone())))
+    }
+
+    fn send(&self, wanted: Wanted) -> Awaited {
+        let (reply, awaited) = watch::channel(None);
+        // Without a receiver the reply goes as well.
+        let _ = self.requests.send(Request::Open(wanted, reply));
+        awaited
     }
 
     /// Waits until nothing can be opened any more, which should never be.
@@ -121,10 +118,12 @@ impl Opener {
     /// Uses other identities from now on, and forgets what was opened with the old ones.
     pub fn replace(&self, keyring: Keyring) {
         let _ = self.requests.send(Request::Use(keyring));
+        self.asked.clear();
     }
 }
 
-fn gone() -> Error {
+/// There is no answer.
+pub fn gone() -> Error {
     Error::new(Kind::NoDataKey, "the key service gave no answer").passing(true)
 }
 
@@ -140,39 +139,43 @@ struct Keys {
     metrics: Arc<Metrics>,
 }
 
-/// A SealedSecret to open, with the keys that we had when it came.
+/// An object whose data keys are to be opened, with the keys that we had when it came.
 #[derive(Clone)]
 struct Job {
     keys: Rc<Keys>,
-    sealed: Arc<SealedSecret>,
+    wanted: Rc<Wanted>,
     reply: Reply,
 }
 
 impl Tenant for Job {
     fn tenant(&self) -> &str {
-        self.sealed.namespace()
+        self.wanted.tenant()
     }
 }
 
 /// Who waits for it, until they have an answer.
 #[derive(Clone)]
-struct Reply(Rc<RefCell<Option<oneshot::Sender<Result<OpenedKeys>>>>>);
+struct Reply(Rc<watch::Sender<Option<Answer>>>);
 
 impl Reply {
-    fn send(&self, answer: Result<OpenedKeys>) {
-        // Whoever has given up asks again.
-        let _ = self.0.take().map(|sender| sender.send(answer));
+    fn send(&self, answer: Answer) {
+        self.0.send_replace(Some(answer));
     }
 
     fn is_wanted(&self) -> bool {
-        self.0.borrow().as_ref().is_some_and(|sender| !sender.is_closed())
+        !self.0.is_closed() && self.0.borrow().is_none()
     }
 }
 
-/// The servers that a SealedSecret may need.
+/// The servers that an object may need.
 type Servers = BTreeSet<String>;
 
-async fn serve(mut inbox: mpsc::UnboundedReceiver<Request>, metrics: Arc<Metrics>, pulse: Pulse) {
+async fn serve(
+    mut inbox: mpsc::UnboundedReceiver<Request>,
+    metrics: Arc<Metrics>,
+    pulse: Pulse,
+    asked: Arc<Asked>,
+) {
     let mut keys: Option<Rc<Keys>> = None;
     let (remaining, for_servers) = mpsc::unbounded_channel();
     let first = start_lane(Stage::WithoutServers(remaining), &metrics);
@@ -184,6 +187,8 @@ async fn serve(mut inbox: mpsc::UnboundedReceiver<Request>, metrics: Arc<Metrics
             request = inbox.recv() => request,
             _ = sweeps.tick() => {
                 keys.iter().for_each(|keys| keys.memory.borrow_mut().sweep());
+                asked.sweep();
+                metrics.waiting_for_vault.set(i64::try_from(asked.count()).unwrap_or(i64::MAX));
                 continue;
             }
         };
@@ -194,11 +199,12 @@ async fn serve(mut inbox: mpsc::UnboundedReceiver<Request>, metrics: Arc<Metrics
                 keys =
                     Some(Rc::new(Keys { service: make(), recipients, memory: RefCell::default(), metrics }));
             }
-            (Some(Request::Open(_, reply)), None) => drop(reply.send(Err(gone()))),
-            // If the thread is gone, the reply goes with the job, and the caller sees that.
-            (Some(Request::Open(sealed, reply)), Some(keys)) => {
-                let reply = Reply(Rc::new(RefCell::new(Some(reply))));
-                drop(first.send(Job { keys: Rc::clone(keys), sealed, reply }));
+            // The reply goes unanswered, and the caller sees that.
+            (Some(Request::Open(..)), None) => {}
+            // If the thread is gone, the reply goes with the job.
+            (Some(Request::Open(wanted, reply)), Some(keys)) => {
+                let (wanted, reply) = (Rc::new(wanted), Reply(Rc::new(reply)));
+                drop(first.send(Job { keys: Rc::clone(keys), wanted, reply }));
             }
         }
     }
@@ -208,7 +214,7 @@ async fn serve(mut inbox: mpsc::UnboundedReceiver<Request>, metrics: Arc<Metrics
 async fn ask_servers(mut inbox: mpsc::UnboundedReceiver<Job>, metrics: Arc<Metrics>) {
     let mut lanes: HashMap<Servers, mpsc::UnboundedSender<Job>> = HashMap::new();
     while let Some(job) = inbox.recv().await {
-        let asked: Servers = servers(&job.sealed).map(str::to_owned).collect();
+        let asked: Servers = job.wanted.servers().into_iter().map(str::to_owned).collect();
         if lanes.len() >= MOST_LANES && !lanes.contains_key(&asked) {
             // Each ends when it has done what it was given.
             lanes.clear();
@@ -219,10 +225,6 @@ async fn ask_servers(mut inbox: mpsc::UnboundedReceiver<Job>, metrics: Arc<Metri
         }
         let _ = sender.send(job);
     }
-}
-
-fn servers(sealed: &SealedSecret) -> impl Iterator<Item = &str> {
-    ask::servers(sealed.spec())
 }
 
 /// What a lane does.
@@ -272,29 +274,20 @@ fn next_batch(line: &mut Line<Job>) -> Vec<Job> {
     while batch.len() < BATCH && length < LONGEST_BATCH {
         let Some(job) = line.pop() else { break };
         if job.reply.is_wanted() {
-            length += length_of(&job.sealed);
+            length += job.wanted.length_tried();
             batch.push(job);
         }
     }
     batch
 }
 
-/// How much there is to try.
-fn length_of(sealed: &SealedSecret) -> usize {
-    let wraps = |entry: &DataKeyEntry| {
-        let grouped = entry.key_groups.iter().flat_map(|group| &group.age);
-        entry.age.iter().chain(grouped).map(|wrap| wrap.enc.len()).sum::<usize>().min(LONGEST_TRIED)
-    };
-    sealed.spec().data_keys.iter().map(wraps).sum()
-}
-
-/// A SealedSecret of this name makes tests panic.
+/// An object of this name makes tests panic.
 #[cfg(test)]
 const PANICS: &str = "this panics";
 
 async fn serve_batch(batch: &[Job], stage: &Stage) {
     #[cfg(test)]
-    assert!(batch.iter().all(|job| job.sealed.name() != PANICS));
+    assert!(batch.iter().all(|job| job.wanted.object.key.name() != PANICS));
     let mut by_keys: Vec<(Rc<Keys>, Vec<Job>)> = Vec::new();
     for job in batch {
         match by_keys.iter_mut().find(|(keys, _)| Rc::ptr_eq(keys, &job.keys)) {
@@ -306,10 +299,10 @@ async fn serve_batch(batch: &[Job], stage: &Stage) {
         let mut just_opened = 0;
         if let Stage::WithoutServers(remaining) = stage {
             let left;
-            (left, jobs) = jobs.into_iter().partition(|job| servers(&job.sealed).next().is_some());
+            (left, jobs) = jobs.into_iter().partition(|job| !job.wanted.servers().is_empty());
             just_opened = keys.open_without_servers(&left).await;
             for job in left {
-                match keys.remembers(&job.sealed) {
+                match keys.remembers(&job.wanted) {
                     true => jobs.push(job),
                     false => drop(remaining.send(job)),
                 }
@@ -319,22 +312,21 @@ async fn serve_batch(batch: &[Job], stage: &Stage) {
     }
 }
 
-/// The data keys that a SealedSecret uses, and what each was remembered under.
-type Used<'s> = Vec<(&'s DataKeyEntry, WrappedDataKey, [u8; 32])>;
-
 impl Keys {
-    /// Whether nothing has to be opened for a SealedSecret any more.
-    fn remembers(&self, sealed: &SealedSecret) -> bool {
+    /// Whether nothing has to be opened for an object any more.
+    fn remembers(&self, wanted: &Wanted) -> bool {
         let memory = self.memory.borrow();
-        used(sealed).is_ok_and(|used| used.iter().all(|(_, _, print)| memory.get(print).is_some()))
+        wanted.keys().all(|(_, print)| memory.get(print).is_some())
     }
 
     /// Opens with age keys alone what others wrap, too, and remembers it. Returns how many data keys that were.
     async fn open_without_servers(&self, batch: &[Job]) -> usize {
-        let used = batch.iter().filter_map(|job| used(&job.sealed).ok()).flatten();
-        let missing = used.filter(|(_, _, print)| self.memory.borrow_mut().is_first_try(print));
+        let wanted = batch.iter().flat_map(|job| job.wanted.keys());
+        let missing = wanted.filter(|(_, print)| self.memory.borrow_mut().is_first_try(print));
         let requests: Vec<_> = missing
-            .filter_map(|(_, wrapped, print)| Some((self.within_bounds(without_servers(wrapped)?), print)))
+            .filter_map(|(wrapped, print)| {
+                Some((self.within_bounds(without_servers(wrapped.clone())?), *print))
+            })
             .collect();
         if requests.is_empty() {
             return 0;
@@ -354,14 +346,12 @@ impl Keys {
     }
 
     async fn open(&self, batch: &[Job], just_opened: usize) {
-        let used: Vec<Result<Used<'_>>> = batch.iter().map(|job| used(&job.sealed)).collect();
-        let is_known = |print: &[u8; 32]| self.memory.borrow().knows(print);
-        let wanted = used.iter().flatten().flatten();
-        let wanted: Vec<_> = wanted.collect();
-        let missing: Vec<_> = wanted.iter().copied().filter(|(_, _, print)| !is_known(print)).collect();
+        let is_known = |print: &Print| self.memory.borrow().knows(print);
+        let wanted: Vec<_> = batch.iter().flat_map(|job| job.wanted.keys()).collect();
+        let missing: Vec<_> = wanted.iter().copied().filter(|(_, print)| !is_known(print)).collect();
         self.count("memory", (wanted.len() - missing.len()).saturating_sub(just_opened));
         let requests: Vec<WrappedDataKey> =
-            missing.iter().map(|(_, wrapped, _)| self.within_bounds(wrapped.clone())).collect();
+            missing.iter().map(|(wrapped, _)| self.within_bounds((*wrapped).clone())).collect();
         let begun = Instant::now();
         let answers = match requests.is_empty() {
             true => Vec::new(),
@@ -374,8 +364,8 @@ impl Keys {
         self.count(if asks_servers { "vault" } else { "age" }, answers.iter().flatten().count());
         // What a namespace may see is remembered here, and not by the service, which knows no namespaces.
         self.service.forget();
-        let mut answered: HashMap<[u8; 32], Result<DataKey>> = HashMap::new();
-        for ((_, wrapped, print), answer) in missing.into_iter().zip(answers) {
+        let mut answered: HashMap<Print, Result<DataKey>> = HashMap::new();
+        for ((wrapped, print), answer) in missing.into_iter().zip(answers) {
             match &answer {
                 Ok(key) => self.memory.borrow_mut().put(*print, key.clone()),
                 // What a server says may be otherwise in a moment.
@@ -384,9 +374,8 @@ impl Keys {
             }
             answered.insert(*print, answer);
         }
-        let opened = used.into_iter().map(|used| self.opened(used?, &answered)).collect::<Vec<_>>();
-        for (job, opened) in batch.iter().zip(opened) {
-            job.reply.send(opened);
+        for job in batch {
+            job.reply.send(self.opened(&job.wanted, &answered));
         }
     }
 
@@ -405,16 +394,13 @@ impl Keys {
         self.metrics.vault_seconds.get_or_create(&ByOutcome { outcome }).observe(took.as_secs_f64());
     }
 
-    fn opened(&self, used: Used<'_>, answered: &HashMap<[u8; 32], Result<DataKey>>) -> Result<OpenedKeys> {
-        let open = |(entry, _, print): (_, _, [u8; 32])| match answered.get(&print) {
-            Some(Ok(key)) => Ok((entry, key.clone())),
+    fn opened(&self, wanted: &Wanted, answered: &HashMap<Print, Result<DataKey>>) -> Answer {
+        let open = |(_, print)| match answered.get(print) {
+            Some(Ok(key)) => Ok(key.clone()),
             Some(Err(error)) => Err(again(error)),
-            None => match self.memory.borrow().answer(&print) {
-                Some(answer) => answer.map(|key| (entry, key)),
-                None => Err(gone()),
-            },
+            None => self.memory.borrow().answer(print).unwrap_or_else(|| Err(gone())),
         };
-        OpenedKeys::of(used.into_iter().map(open).collect::<Result<_>>()?)
+        wanted.keys().map(open).collect()
     }
 
     /// A data key with as many of its wraps as are tried: those for recipients whose identity we have come first.
@@ -454,8 +440,8 @@ fn without_servers(mut wrapped: WrappedDataKey) -> Option<WrappedDataKey> {
     (open > 0 && open >= wrapped.required()).then_some(wrapped)
 }
 
-/// An error said once more, for another SealedSecret.
-fn again(error: &Error) -> Error {
+/// An error said once more, for another object.
+pub fn again(error: &Error) -> Error {
     let again = Error::new(error.kind(), error.message()).passing(error.may_pass());
     again
         .listing(error.lines().iter().cloned())
@@ -463,68 +449,37 @@ fn again(error: &Error) -> Error {
         .refused(error.is_refused())
 }
 
-fn used(sealed: &SealedSecret) -> Result<Used<'_>> {
-    let namespace = sealed.namespace();
-    let used = used_data_keys(sealed.spec())?.into_iter();
-    Ok(used
-        .map(|(entry, wrapped)| {
-            let print = fingerprint(namespace, &wrapped);
-            (entry, wrapped, print)
-        })
-        .collect())
-}
-
-/// Namespace, threshold, and each master key with what it has wrapped.
-fn fingerprint(namespace: &str, wrapped: &WrappedDataKey) -> [u8; 32] {
-    let mut hash = Sha256::new();
-    let mut add = |text: &str| {
-        hash.update((text.len() as u64).to_be_bytes());
-        hash.update(text);
-    };
-    add(namespace);
-    add(&wrapped.threshold.to_string());
-    for group in &wrapped.groups {
-        add("group");
-        for key in group {
-            add(key.key.kind().name());
-            add(&key.key.to_string());
-            add(&key.enc);
-        }
-    }
-    hash.finalize().into()
-}
-
 /// Data keys that were opened not long ago, and those that these keys do not open.
 #[derive(Default)]
 struct Memory {
-    opened: HashMap<[u8; 32], (DataKey, Instant)>,
-    failed: HashMap<[u8; 32], Error>,
+    opened: HashMap<Print, (DataKey, Instant)>,
+    failed: HashMap<Print, Error>,
     /// Tried without their servers.
-    tried: HashSet<[u8; 32]>,
+    tried: HashSet<Print>,
 }
 
 impl Memory {
-    fn get(&self, print: &[u8; 32]) -> Option<DataKey> {
+    fn get(&self, print: &Print) -> Option<DataKey> {
         let recent = self.opened.get(print).filter(|(_, since)| since.elapsed() < MEMORY);
         recent.map(|(key, _)| key.clone())
     }
 
-    fn answer(&self, print: &[u8; 32]) -> Option<Result<DataKey>> {
+    fn answer(&self, print: &Print) -> Option<Result<DataKey>> {
         self.get(print).map(Ok).or_else(|| self.failed.get(print).map(|error| Err(again(error))))
     }
 
-    fn knows(&self, print: &[u8; 32]) -> bool {
+    fn knows(&self, print: &Print) -> bool {
         self.failed.contains_key(print) || self.get(print).is_some()
     }
 
-    fn is_first_try(&mut self, print: &[u8; 32]) -> bool {
+    fn is_first_try(&mut self, print: &Print) -> bool {
         if self.tried.len() >= MOST_REMEMBERED {
             self.tried.clear();
         }
         self.get(print).is_none() && self.tried.insert(*print)
     }
 
-    fn put(&mut self, print: [u8; 32], key: DataKey) {
+    fn put(&mut self, print: Print, key: DataKey) {
         if self.opened.len() >= MOST_REMEMBERED {
             self.sweep();
         }
@@ -536,7 +491,7 @@ impl Memory {
         self.tried.remove(&print);
     }
 
-    fn put_failure(&mut self, print: [u8; 32], error: Error) {
+    fn put_failure(&mut self, print: Print, error: Error) {
         if self.failed.len() >= MOST_FAILURES {
             self.failed.clear();
         }
@@ -553,11 +508,12 @@ impl Memory {
 mod tests {
     use sealant::host::Closed;
     use sealant::keys::{Identities, KeySet, MasterKey, NewIdentity, WrappedKey, generate_identity};
-    use sealant::sealed_secret::{NewDataKey, Options, Secret, seal, unseal};
+    use sealant::sealed_secret::{NewDataKey, OpenedKeys, Options, Secret, seal, unseal, used_data_keys};
     use sealant::secret::SecretBytes;
 
     use super::*;
-    use crate::engine::object::Meta;
+    use crate::engine::object::{Key, Meta, Ref};
+    use crate::source::sealed::resource::SealedSecret;
 
     fn identity() -> NewIdentity {
         generate_identity(false, jiff::Timestamp::UNIX_EPOCH)
@@ -592,8 +548,21 @@ mod tests {
         (opener, metrics)
     }
 
-    fn is_open(sealed: &SealedSecret, opened: Result<OpenedKeys>) -> bool {
-        opened.and_then(|keys| unseal(&sealed.sealed, &keys)).is_ok()
+    fn wanted(sealed: &SealedSecret) -> Wanted {
+        let used = used_data_keys(sealed.spec()).unwrap().into_iter();
+        let object = Ref { kind: "x", key: Key::new(sealed.namespace(), sealed.name()) };
+        Wanted::new(object, used.map(|(_, wrapped)| wrapped).collect())
+    }
+
+    async fn open(opener: &Opener, wanted: Wanted) -> Answer {
+        let Opening::Answered(answer) = opener.open(wanted).await else { panic!("no server is asked") };
+        answer
+    }
+
+    fn is_open(sealed: &SealedSecret, opened: &Answer) -> bool {
+        let entries = used_data_keys(sealed.spec()).unwrap().into_iter().map(|(entry, _)| entry);
+        let keys = opened.as_ref().map(|keys| OpenedKeys::of(entries.zip(keys.iter().cloned()).collect()));
+        keys.is_ok_and(|keys| unseal(&sealed.sealed, &keys.unwrap()).is_ok())
     }
 
     #[tokio::test]
@@ -603,7 +572,7 @@ mod tests {
         keys.push(age(&own));
         let sealed = sealed("shop", keys).await;
         let (opener, _) = opener(&own);
-        assert!(is_open(&sealed, opener.open(Arc::new(sealed.clone())).await));
+        assert!(is_open(&sealed, &open(&opener, wanted(&sealed)).await));
 
         let service = KeyService::new(&Closed, Identities::none());
         let recipients = BTreeSet::from([own.recipient.as_str().to_owned()]);
@@ -634,35 +603,37 @@ mod tests {
         let strangers: Vec<MasterKey> = (0..MOST_OTHERS).map(|_| age(&identity())).collect();
         let mut hostile = Vec::new();
         for _ in 0..300 {
-            hostile.push(Arc::new(sealed("hostile", strangers.clone()).await));
+            hostile.push(sealed("hostile", strangers.clone()).await);
         }
         let good = sealed("shop", vec![age(&own)]).await;
         let (opener, _) = opener(&own);
-        let trying = hostile.iter().map(|sealed| opener.open(Arc::clone(sealed)));
+        let wanted_by_all = || hostile.iter().map(wanted).collect::<Vec<_>>().into_iter();
+        let (wanted_by_good, trying) = (wanted(&good), wanted_by_all());
+        let trying = trying.map(|wanted| open(&opener, wanted));
         let trying = futures_util::future::join_all(trying);
         let start = std::time::Instant::now();
         let opening = async {
-            let opened = opener.open(Arc::new(good.clone())).await;
-            (is_open(&good, opened), start.elapsed())
+            let opened = open(&opener, wanted_by_good).await;
+            (is_open(&good, &opened), start.elapsed())
         };
         let (failed, (is_open, took)) = tokio::join!(trying, opening);
         let all = start.elapsed();
         assert!(is_open && failed.iter().all(Result::is_err));
         assert!(took * 2 < all, "{took:?} of {all:?}");
+        let again = wanted_by_all();
         let start = std::time::Instant::now();
-        let again =
-            futures_util::future::join_all(hostile.iter().map(|sealed| opener.open(Arc::clone(sealed))));
+        let again = futures_util::future::join_all(again.map(|wanted| open(&opener, wanted)));
         assert!(again.await.iter().all(Result::is_err));
         assert!(start.elapsed() * 2 < all, "{:?} again, {all:?} at first", start.elapsed());
     }
 
     #[tokio::test]
-    async fn a_panic_is_one_sealed_secrets() {
+    async fn a_panic_is_one_objects() {
         let own = identity();
         let (metrics, job) = (Arc::new(Metrics::new()), |sealed: SealedSecret, keys: &Rc<Keys>| {
-            let (reply, answer) = oneshot::channel();
-            let reply = Reply(Rc::new(RefCell::new(Some(reply))));
-            (Job { keys: Rc::clone(keys), sealed: Arc::new(sealed), reply }, answer)
+            let (reply, answer) = watch::channel(None);
+            let reply = Reply(Rc::new(reply));
+            (Job { keys: Rc::clone(keys), wanted: Rc::new(wanted(&sealed)), reply }, answer)
         });
         let text = SecretBytes::new(own.file.as_bytes().to_vec());
         let service = KeyService::new(&Closed, Identities::none().with_text("own", text));
@@ -684,8 +655,9 @@ mod tests {
                         answers.push(answer);
                     }
                     let mut opened = Vec::new();
-                    for answer in answers {
-                        opened.push(is_open(&good, answer.await.unwrap()));
+                    for mut answer in answers {
+                        is_there(&mut answer).await;
+                        opened.push(is_open(&good, answer.borrow().as_ref().unwrap()));
                     }
                     assert_eq!(opened, [true, false, true]);
                 }
@@ -717,33 +689,5 @@ mod tests {
             assert!(memory.failed.len() <= MOST_FAILURES);
             assert!(memory.opened.len() <= MOST_REMEMBERED && memory.get(&print(number)).is_some());
         }
-    }
-
-    #[test]
-    fn a_data_key_is_remembered_by_all_that_opens_it_and_by_its_namespace() {
-        let key = |enc: &str| WrappedKey {
-            key: MasterKey::Age(
-                sealant::keys::generate_identity(false, jiff::Timestamp::UNIX_EPOCH).recipient,
-            ),
-            enc: enc.to_owned(),
-            entry: serde_json::Map::new(),
-        };
-        let (a, b) = (key("a"), key("b"));
-        let wrapped = |groups: Vec<Vec<&WrappedKey>>, threshold| WrappedDataKey {
-            groups: groups.into_iter().map(|group| group.into_iter().cloned().collect()).collect(),
-            threshold,
-        };
-        let same_key = WrappedKey { enc: "c".to_owned(), ..a.clone() };
-        let prints: BTreeSet<[u8; 32]> = [
-            fingerprint("x", &wrapped(vec![vec![&a]], 0)),
-            fingerprint("y", &wrapped(vec![vec![&a]], 0)),
-            fingerprint("x", &wrapped(vec![vec![&same_key]], 0)),
-            fingerprint("x", &wrapped(vec![vec![&a, &b]], 0)),
-            fingerprint("x", &wrapped(vec![vec![&a], vec![&b]], 2)),
-            fingerprint("x", &wrapped(vec![vec![&a], vec![&b]], 1)),
-        ]
-        .into();
-        assert_eq!(prints.len(), 6);
-        assert!(prints.contains(&fingerprint("x", &wrapped(vec![vec![&a]], 0))));
     }
 }

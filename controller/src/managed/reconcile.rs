@@ -6,7 +6,7 @@
 //!                                        read it, weighed by its size
 //!                                        Source::desired ..... or a verdict without the values
 //!                                        the Secret, and whose it is (decide::about_current)
-//!                                        Source::values
+//!                                        Source::values ...... later? Then it goes, and comes back with the answer
 //!                                        decide::write ──> is it still current? ──> write::secret
 //!                                        conclude: status, event, log, and when to look again
 //! ```
@@ -28,8 +28,8 @@ use crate::engine::api::{ApiServer, Failure};
 use crate::engine::events::{Event, Events};
 use crate::engine::lease::Leadership;
 use crate::engine::metrics::{ByReason, ByVerb, Metrics, OfKind};
-use crate::engine::object::{Bare, Key, Meta};
-use crate::engine::queue::Lane;
+use crate::engine::object::{Bare, Key, Meta, Ref};
+use crate::engine::queue::{Lane, Queue};
 use crate::engine::retry::{Breaker, wait};
 use crate::engine::store::{Change, Store};
 use crate::engine::watch::{Event as Seen, Object, Watch, What};
@@ -41,7 +41,7 @@ use crate::managed::slim::{self, Slim};
 use crate::managed::status::{self, Status};
 use crate::managed::write::{self, Trouble};
 use crate::managed::{Next, Place, Reconcile, Tell};
-use crate::source::{NoValues, Source};
+use crate::source::{NoValues, Refused, Source};
 
 /// The longest wait before something is tried again that may pass by itself.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
@@ -83,6 +83,8 @@ pub struct Context {
     pub events: Events,
     pub metrics: Arc<Metrics>,
     pub leadership: Leadership,
+    /// What is to be looked at.
+    pub queue: Arc<Queue<Ref>>,
     /// The versions of the Secrets that are ours by their label, whatever asks for them.
     pub secrets: Arc<Store<Box<str>>>,
     /// Open while the API server wants to be left alone.
@@ -122,9 +124,24 @@ impl From<Verdict> for Outcome {
     }
 }
 
-impl From<NoValues> for Outcome {
-    fn from(NoValues { verdict, details, may_pass }: NoValues) -> Self {
+impl From<Refused> for Outcome {
+    fn from(Refused { verdict, details, may_pass }: Refused) -> Self {
         Self { details, may_pass, ..verdict.into() }
+    }
+}
+
+/// Why nothing has come out.
+enum Stop {
+    Trouble(Trouble),
+    /// The values come later, if this ends.
+    Later(BoxFuture<'static, ()>),
+    /// They may come after a while.
+    Full,
+}
+
+impl<T: Into<Trouble>> From<T> for Stop {
+    fn from(trouble: T) -> Self {
+        Self::Trouble(trouble.into())
     }
 }
 
@@ -186,15 +203,17 @@ impl<S: Source> Managed<S> {
         }
         let outcome = match tokio::time::timeout(PATIENCE, self.work(key, &found, read)).await {
             Ok(Ok(outcome)) => outcome,
-            Ok(Err(Trouble::Conflict)) if self.memory.attempts(key) < CONFLICTS_UNSAID => {
+            Ok(Err(Stop::Later(later))) => return self.look_again_after(key, later),
+            Ok(Err(Stop::Full)) => return self.retry_failed(key),
+            Ok(Err(Stop::Trouble(Trouble::Conflict))) if self.memory.attempts(key) < CONFLICTS_UNSAID => {
                 return self.retry_conflict(key);
             }
-            Ok(Err(Trouble::Conflict)) => {
+            Ok(Err(Stop::Trouble(Trouble::Conflict))) => {
                 self.context.metrics.conflicts.inc();
                 Verdict::new(Reason::Conflict, reason::IS_CONTESTED).into()
             }
-            Ok(Err(Trouble::Refused(verdict))) => verdict.into(),
-            Ok(Err(Trouble::Outage(failure))) => return self.retry_outage(key, &failure),
+            Ok(Err(Stop::Trouble(Trouble::Refused(verdict)))) => verdict.into(),
+            Ok(Err(Stop::Trouble(Trouble::Outage(failure)))) => return self.retry_outage(key, &failure),
             Err(_) => return self.retry_outage(key, &Failure::Silent),
         };
         if self.context.breaker.answered() {
@@ -220,7 +239,7 @@ impl<S: Source> Managed<S> {
         Ok(self.context.api.find(at.get(key.name(), &GetParams::default())).await?)
     }
 
-    async fn work(&self, key: &Key, found: &S::Found, read: Instant) -> Result<Outcome, Trouble> {
+    async fn work(&self, key: &Key, found: &S::Found, read: Instant) -> Result<Outcome, Stop> {
         let desired = match self.source.desired(found) {
             Ok(desired) => desired,
             Err(verdict) => return Ok(verdict.into()),
@@ -230,7 +249,7 @@ impl<S: Source> Managed<S> {
         let is_new = self.source.status(found).conditions.is_empty() && self.memory.attempts(key) == 0;
         if is_new && self.context.secrets.get(key).is_none() {
             match self.make(&mut job, None).await {
-                Err(Trouble::Conflict) => {}
+                Err(Stop::Trouble(Trouble::Conflict)) => {}
                 made => return made,
             }
         }
@@ -241,7 +260,7 @@ impl<S: Source> Managed<S> {
     }
 
     /// Brings the Secret to what it should be.
-    async fn make(&self, job: &mut Job<'_, S::Found>, current: Option<Secret>) -> Result<Outcome, Trouble> {
+    async fn make(&self, job: &mut Job<'_, S::Found>, current: Option<Secret>) -> Result<Outcome, Stop> {
         if let Some(verdict) = decide::about_current(&job.desired, current.as_ref()) {
             return Ok(verdict.into());
         }
@@ -249,7 +268,9 @@ impl<S: Source> Managed<S> {
             Some(items) => items,
             None => match self.source.values(job.found).await {
                 Ok(items) => items,
-                Err(none) => return Ok(none.into()),
+                Err(NoValues::Refused(refused)) => return Ok(refused.into()),
+                Err(NoValues::Later(later)) => return Err(Stop::Later(later)),
+                Err(NoValues::Full) => return Err(Stop::Full),
             },
         };
         let items = &*job.values.insert(items);
@@ -403,6 +424,16 @@ impl<S: Source> Managed<S> {
         }
         self.memory.reset(&change.key);
         Some(if change.listed { Lane::Backlog } else { Lane::Fresh })
+    }
+
+    /// Gives the worker back until then: everything is read again afterwards, and nothing of it takes memory meanwhile.
+    fn look_again_after(&self, key: &Key, later: BoxFuture<'static, ()>) -> Next {
+        let (queue, object) = (Arc::clone(&self.context.queue), Ref { kind: S::KIND, key: key.clone() });
+        tokio::spawn(async move {
+            later.await;
+            queue.push(object, Lane::Fresh);
+        });
+        Next::Wait
     }
 
     /// After a verdict.
@@ -673,7 +704,9 @@ mod tests {
         leadership.lead_alone();
         let (secrets, breaker) = (Arc::new(Store::new(1)), Arc::default());
         let events = Events::start(api.clone(), "test", "one", Arc::clone(&metrics));
-        let managed = Managed::new(Wishes, Context { api, events, metrics, leadership, secrets, breaker }, 1);
+        let queue = Arc::new(Queue::new(1, metrics.queue_seconds.clone()));
+        let context = Context { api, events, metrics, leadership, queue, secrets, breaker };
+        let managed = Managed::new(Wishes, context, 1);
         let wish: Wish = serde_json::from_value(wish).unwrap();
         managed.objects.apply(0, Seen::Listed(wish), |wish| managed.source.slim(wish));
         (managed, asked)

@@ -5,6 +5,7 @@
 
 pub mod sealed;
 
+use futures_util::future::BoxFuture;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 
 use crate::engine::object::Meta;
@@ -42,8 +43,19 @@ pub trait Source: Send + Sync + 'static {
 }
 
 /// Why there are no values.
+pub enum NoValues {
+    /// There will be none before something changes, or passes.
+    Refused(Refused),
+    /// Somebody else is asked for them, who has not answered yet: no worker waits for that. When this ends, the object is
+    /// looked at again.
+    Later(BoxFuture<'static, ()>),
+    /// Too much waits for such answers already: nothing is said of the object, and it is tried again after a while.
+    Full,
+}
+
+/// What is to be said of an object without values.
 #[derive(Debug)]
-pub struct NoValues {
+pub struct Refused {
     pub verdict: Verdict,
     /// What only the operator may know of it.
     pub details: String,
@@ -53,6 +65,6 @@ pub struct NoValues {
 
 impl From<Verdict> for NoValues {
     fn from(verdict: Verdict) -> Self {
-        Self { verdict, details: String::new(), may_pass: false }
+        Self::Refused(Refused { verdict, details: String::new(), may_pass: false })
     }
 }

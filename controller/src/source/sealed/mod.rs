@@ -7,21 +7,25 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
-use sealant::sealed_secret::unseal;
+use sealant::error::Error;
+use sealant::sealed_secret::{OpenedKeys, unseal, used_data_keys};
+use sealant::secret::DataKey;
 
 use crate::engine::metrics::Metrics;
-use crate::engine::object::Meta;
+use crate::engine::object::{Meta, Ref};
+use crate::keys::asked::Opening;
 use crate::keys::opening::Opener;
+use crate::keys::wanted::Wanted;
 use crate::managed::decide::{Desired, Verdict};
 use crate::managed::reason::{self, Reason};
 use crate::managed::secret::Items;
 use crate::managed::slim::Slim;
 use crate::managed::status::Status;
-use crate::source::{NoValues, Source};
+use crate::source::{NoValues, Refused, Source};
 use ask::Policy;
 use resource::{Found, SealedSecret};
 
-/// How long opening may take where no server is asked; `opening.rs` knows how long servers are waited for.
+/// How long opening may take where no server is asked; `keys/asked.rs` knows how long servers are waited for.
 const PATIENCE_TO_OPEN: Duration = Duration::from_secs(30);
 
 /// SealedSecrets, and what opens them.
@@ -63,22 +67,41 @@ impl Source for Sealed {
 
     async fn values(&self, found: &Found) -> Result<Items, NoValues> {
         let sealed = found.sealed.as_ref().map_err(|error| invalid(error))?;
-        let opening = self.opener.open(Arc::new(sealed.clone()));
-        let Ok(opened) = tokio::time::timeout(PATIENCE_TO_OPEN, opening).await else {
-            return Err(Verdict::new(Reason::Busy, reason::TAKES_LONG).into());
+        let opened = match wanted(sealed) {
+            Ok(wanted) => match tokio::time::timeout(PATIENCE_TO_OPEN, self.opener.open(wanted)).await {
+                Ok(Opening::Answered(opened)) => opened,
+                Ok(Opening::Later(later)) => return Err(NoValues::Later(later)),
+                Ok(Opening::Full) => return Err(NoValues::Full),
+                Err(_) => return Err(Verdict::new(Reason::Busy, reason::TAKES_LONG).into()),
+            },
+            Err(error) => Err(error),
         };
-        match opened.and_then(|keys| unseal(&sealed.sealed, &keys)) {
-            Ok(secret) => {
+        match opened.and_then(|keys| items(sealed, keys)) {
+            Ok(items) => {
                 self.audit(sealed);
-                Ok(secret.items)
+                Ok(items)
             }
-            Err(error) => Err(NoValues {
+            Err(error) => Err(NoValues::Refused(Refused {
                 verdict: ask::not_opened(&error),
                 details: error.details().join("\n"),
                 may_pass: ask::servers(sealed.spec()).next().is_some(),
-            }),
+            })),
         }
     }
+}
+
+/// The data keys that its items use.
+fn wanted(sealed: &SealedSecret) -> Result<Wanted, Error> {
+    let object = Ref { kind: resource::KIND, key: sealed.meta.key() };
+    let wrapped = used_data_keys(sealed.spec())?.into_iter().map(|(_, wrapped)| wrapped);
+    Ok(Wanted::new(object, wrapped.collect()))
+}
+
+/// The values, by the data keys that were wanted.
+fn items(sealed: &SealedSecret, keys: Vec<DataKey>) -> Result<Items, Error> {
+    let entries = used_data_keys(sealed.spec())?.into_iter().map(|(entry, _)| entry);
+    let opened = OpenedKeys::of(entries.zip(keys).collect())?;
+    Ok(unseal(&sealed.sealed, &opened)?.items)
 }
 
 impl Sealed {
