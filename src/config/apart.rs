@@ -4,7 +4,10 @@
 //! Owns the search: all patterns run at once over all texts, as far as they are still in different states. So what is
 //! not found is not there, or the search says that it was too much. It knows no rules.
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use regex_automata::dfa::{Automaton, StartKind, dense};
 use regex_automata::nfa::thompson;
@@ -21,23 +24,48 @@ const MOST_OF_ALL: usize = 32 << 20;
 /// The most steps of patterns that a search takes, which is a fraction of a second.
 const MOST_STEPS: usize = 5_000_000;
 
-/// What texts are made of; what is read easily comes first. Of the characters that patterns do not tell apart one is taken.
+/// The most that all searches of a comparison take together: as many of the largest as this, and thousands of those that
+/// people write.
+const MOST_LARGE: usize = 8;
+
+/// What texts are made of; what is read easily comes first, and then all else of ASCII. Of the characters that patterns do
+/// not tell apart one is taken.
 const CHARACTERS: &str = "abcdefghijklmnopqrstuvwxyz0123456789_-./ABCDEFGHIJKLMNOPQRSTUVWXYZ @#%+=,:;~!$&'()*<>?[]^`{|}\"\\\u{e9}\u{3b1}\u{44f}\u{4e2d}";
 
-/// A path without empty parts, `.` and `..`.
-const PATH: &str = r"^\.{0,2}[^./][^/]*(/\.{0,2}[^./][^/]*)*$";
+/// A path without empty parts, `.` and `..`. No path has a NUL in it.
+const PATH: &str =
+    r"(?s-u)^(\.{0,2}[^./\x00][^/\x00]*|\.{3}[^/\x00]*)(/(\.{0,2}[^./\x00][^/\x00]*|\.{3}[^/\x00]*))*$";
 
 /// Of which texts is spoken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum Texts {
-    /// Keys and comments, which have at least one character.
-    Any,
-    /// Paths of files.
-    Paths,
+    /// Keys, which have at least one character; not those of this ending.
+    Keys { without: &'static str },
+    /// Comments, which have at least one character, too.
+    Comments,
+    /// Paths of files; not those below these folders.
+    Paths { outside: BTreeSet<PathBuf> },
+}
+
+impl Texts {
+    fn shape(&self) -> &'static str {
+        match self {
+            Self::Keys { .. } | Self::Comments => "(?s-u).",
+            Self::Paths { .. } => PATH,
+        }
+    }
+
+    fn has(&self, text: &str) -> bool {
+        match self {
+            Self::Keys { without } => !text.ends_with(without),
+            Self::Comments => true,
+            Self::Paths { outside } => !Path::new(text).ancestors().any(|above| outside.contains(above)),
+        }
+    }
 }
 
 /// An ordered list of patterns, in the syntax of the `regex` crate.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub(super) struct List {
     pub patterns: Vec<String>,
     /// What comes before each text: it is not shown, and the patterns see it.
@@ -59,14 +87,49 @@ pub(super) struct TooMuch;
 /// The places in the two lists of the first patterns that match, and a text of which this is so.
 pub(super) type Pairs = BTreeMap<[Option<usize>; 2], String>;
 
-/// All pairs that there are. Texts that are not `wanted` are passed by.
-pub(super) fn pairs(
-    lists: [&List; 2],
-    texts: Texts,
-    wanted: impl Fn(&str) -> bool,
-) -> Result<Pairs, TooMuch> {
-    let search = Search::new(lists, texts)?;
-    search.run(wanted)
+/// The searches of one comparison: they share what they may take, and none is made twice. Whoever writes a thousand
+/// configs takes no more time than who writes one.
+#[derive(Debug)]
+pub struct Searches {
+    left: Cell<Left>,
+    known: RefCell<HashMap<([List; 2], Texts), Found>>,
+}
+
+type Found = Result<Rc<Pairs>, TooMuch>;
+
+/// What the searches may still take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Left {
+    bytes: usize,
+    steps: usize,
+}
+
+impl Default for Searches {
+    fn default() -> Self {
+        Self::of_large(MOST_LARGE)
+    }
+}
+
+impl Searches {
+    /// As many as this of the largest ones.
+    pub(super) fn of_large(count: usize) -> Self {
+        let left = Left { bytes: count * MOST_OF_ALL, steps: count * MOST_STEPS };
+        Self { left: Cell::new(left), known: RefCell::default() }
+    }
+
+    /// All pairs that there are.
+    pub(super) fn pairs(&self, lists: [&List; 2], texts: Texts) -> Found {
+        let asked = (lists.map(List::clone), texts);
+        if let Some(known) = self.known.borrow().get(&asked) {
+            return known.clone();
+        }
+        let mut left = self.left.get();
+        let search = Search::new(lists, &asked.1, &mut left.bytes);
+        let found = search.and_then(|search| search.run(&asked.1, &mut left.steps)).map(Rc::new);
+        self.left.set(left);
+        self.known.borrow_mut().insert(asked, found.clone());
+        found
+    }
 }
 
 /// A pattern, and where it is in each list.
@@ -91,7 +154,8 @@ struct Reached {
 }
 
 impl Search {
-    fn new(lists: [&List; 2], texts: Texts) -> Result<Self, TooMuch> {
+    /// Takes of the bytes that are left what its patterns take.
+    fn new(lists: [&List; 2], texts: &Texts, left: &mut usize) -> Result<Self, TooMuch> {
         let mut by_pattern: BTreeMap<(&str, &str), [Option<usize>; 2]> = BTreeMap::new();
         for (side, list) in lists.iter().enumerate() {
             for (rank, pattern) in list.patterns.iter().enumerate() {
@@ -100,39 +164,44 @@ impl Search {
                 ranks[side].get_or_insert(rank);
             }
         }
-        let mut bytes = 0;
+        let mut here = MOST_OF_ALL;
         let mut runners = Vec::new();
         for ((pattern, prefix), ranks) in by_pattern {
-            let runner = Runner::new(pattern, prefix, ranks)?;
-            bytes += runner.dfa.memory_usage();
-            if bytes > MOST_OF_ALL {
-                return Err(TooMuch);
+            let runner = Runner::new(pattern, prefix, ranks);
+            let taken = runner.as_ref().map_or(MOST_OF_ONE, |runner| runner.dfa.memory_usage());
+            for left in [&mut here, &mut *left] {
+                *left = left.checked_sub(taken).ok_or(TooMuch)?;
             }
-            runners.push(runner);
+            runners.push(runner?);
         }
-        let shape = Runner::new(if texts == Texts::Paths { PATH } else { "(?s)." }, "", [None; 2])?;
+        let shape = Runner::new(texts.shape(), "", [None; 2])?;
         let characters = representatives(runners.iter().chain([&shape]));
         Ok(Self { runners, shape, characters })
     }
 
-    fn run(&self, wanted: impl Fn(&str) -> bool) -> Result<Pairs, TooMuch> {
+    /// Takes of the steps that are left those that it makes.
+    fn run(&self, texts: &Texts, left: &mut usize) -> Result<Pairs, TooMuch> {
+        let mut here = MOST_STEPS.min(*left);
+        let all = here;
+        let found = self.within(texts, &mut here);
+        *left -= all - here;
+        found
+    }
+
+    fn within(&self, texts: &Texts, left: &mut usize) -> Result<Pairs, TooMuch> {
         let mut pairs = Pairs::new();
         let start = self.start();
         let mut seen = HashSet::from([start.clone()]);
         let mut next = VecDeque::from([(start, String::new())]);
-        let mut steps = 0;
         while let Some((reached, text)) = next.pop_front() {
             if let Some(first) = self.end(&reached)
                 && !pairs.contains_key(&first)
-                && wanted(&text)
+                && texts.has(&text)
             {
                 pairs.insert(first, text.clone());
             }
             for &character in &self.characters {
-                steps += reached.live.len() + 1;
-                if steps > MOST_STEPS {
-                    return Err(TooMuch);
-                }
+                *left = left.checked_sub(reached.live.len() + 1).ok_or(TooMuch)?;
                 let Some(reached) = self.step(&reached, character) else { continue };
                 if seen.insert(reached.clone()) {
                     next.push_back((reached, format!("{text}{character}")));
@@ -213,7 +282,8 @@ impl Runner {
             .determinize_size_limit(limit);
         let dfa = dense::Builder::new()
             .configure(config)
-            .syntax(syntax::Config::new().utf8(false))
+            // `.*` is how people write "whatever comes", and nobody means names without line breaks by it.
+            .syntax(syntax::Config::new().utf8(false).dot_matches_new_line(true))
             .thompson(thompson::Config::new().utf8(false).nfa_size_limit(limit))
             .build(pattern)
             .map_err(|_| TooMuch)?;
@@ -261,7 +331,8 @@ fn representatives<'r>(runners: impl Iterator<Item = &'r Runner>) -> Vec<char> {
         };
         seen.insert(classes.iter().map(|classes| of_class(classes)).collect::<Vec<_>>())
     };
-    CHARACTERS.chars().filter(is_new).collect()
+    let others = (0..=0x7f_u8).map(char::from);
+    CHARACTERS.chars().chain(['\t', '\n']).chain(others).filter(is_new).collect()
 }
 
 #[cfg(test)]
@@ -272,52 +343,97 @@ mod tests {
         List::of(patterns.iter().copied(), String::new()).unwrap()
     }
 
+    fn keys() -> Texts {
+        Texts::Keys { without: "_plain" }
+    }
+
+    fn paths() -> Texts {
+        Texts::Paths { outside: BTreeSet::new() }
+    }
+
+    fn pairs(lists: [&List; 2], texts: Texts) -> Found {
+        Searches::default().pairs(lists, texts)
+    }
+
     fn found(one: &[&str], other: &[&str], texts: Texts) -> Vec<String> {
-        let pairs = pairs([&list(one), &list(other)], texts, |_| true).unwrap();
+        let pairs = pairs([&list(one), &list(other)], texts).unwrap();
         let shown = |place: Option<usize>| place.map_or("-".to_owned(), |place| place.to_string());
         pairs.iter().map(|([one, other], text)| format!("{}{} {text}", shown(*one), shown(*other))).collect()
     }
 
     #[test]
     fn each_pair_has_its_shortest_text() {
-        assert_eq!(found(&["^secrets/"], &[], Texts::Paths), ["-- a", "0- secrets/a"]);
+        assert_eq!(found(&["^secrets/"], &[], paths()), ["-- a", "0- secrets/a"]);
+        assert_eq!(found(&["^secrets/"], &["^secrets/a"], paths()), ["-- a", "0- secrets/b", "00 secrets/a"]);
         assert_eq!(
-            found(&["^secrets/"], &["^secrets/a"], Texts::Paths),
-            ["-- a", "0- secrets/b", "00 secrets/a"]
-        );
-        assert_eq!(
-            found(&[r"\.yaml$"], &["^k8s/", r"\.yaml$"], Texts::Paths),
+            found(&[r"\.yaml$"], &["^k8s/", r"\.yaml$"], paths()),
             ["-- a", "-0 k8s/a", "00 k8s/.yaml", "01 .yaml"]
         );
         // The same, however it is spelled.
+        assert_eq!(found(&[r"^a/.*\.ya?ml$"], &[r"\Aa/.*\.(yaml|yml)\z"], paths()), ["-- a", "00 a/.yml"]);
         assert_eq!(
-            found(&[r"^a/.*\.ya?ml$"], &[r"\Aa/.*\.(yaml|yml)\z"], Texts::Paths),
-            ["-- a", "00 a/.yml"]
-        );
-        assert_eq!(
-            found(&["^(data|stringData)$"], &["^data$"], Texts::Any),
+            found(&["^(data|stringData)$"], &["^data$"], keys()),
             ["-- a", "0- stringData", "00 data"]
         );
-        assert_eq!(found(&[""], &["^[ -~]*$"], Texts::Any), ["0- \u{e9}", "00 a"]);
-        assert_eq!(found(&["^x$", "^x$"], &["^[^x]$", "x"], Texts::Any), ["-- aa", "-0 a", "-1 ax", "01 x"]);
+        assert_eq!(found(&[""], &["^[ -~]*$"], keys()), ["0- \u{e9}", "00 a"]);
+        assert_eq!(found(&["^x$", "^x$"], &["^[^x]$", "x"], keys()), ["-- aa", "-0 a", "-1 ax", "01 x"]);
     }
 
     #[test]
     fn what_comes_before_is_seen_and_not_shown() {
         let outer = List { prefix: "secrets/".to_owned(), ..list(&["^secrets/a"]) };
-        let pairs = pairs([&outer, &list(&["yaml$"])], Texts::Paths, |text| text != "a").unwrap();
+        let outside = BTreeSet::from([PathBuf::from("a")]);
+        let pairs = pairs([&outer, &list(&["yaml$"])], Texts::Paths { outside }).unwrap();
         assert_eq!(pairs[&[Some(0), None]], "aa");
         assert_eq!(pairs[&[None, Some(0)]], "yaml");
     }
 
     #[test]
     fn paths_are_those_of_files() {
-        let all = |one: &[&str]| found(one, &[], Texts::Paths);
+        let all = |one: &[&str]| found(one, &[], paths());
         assert_eq!(all(&["^/"]), ["-- a"]);
         assert_eq!(all(&["/$"]), ["-- a"]);
         assert_eq!(all(&[r"^\.\./"]), ["-- a"]);
         assert_eq!(all(&[r"^\.env$"]), ["-- a", "0- .env"]);
         assert_eq!(all(&["x//y"]), ["-- a"]);
+        assert_eq!(all(&[r"^\.\.$"]), ["-- a"]);
+        assert_eq!(all(&[r"^a/\.\.\."]), ["-- a", "0- a/..."]);
+        assert_eq!(all(&[r"\.{4}b/"]), ["-- a", "0- ....b/a"]);
+        assert_eq!(all(&[r"(?s)^a\n"]), ["-- a", "0- a\n"]);
+        assert_eq!(all(&[r"\x00"]), ["-- a"]);
+    }
+
+    #[test]
+    fn all_of_ascii_is_tried() {
+        for character in (0..=0x7f_u8).map(char::from) {
+            let all_others = format!("^[^\\x{:02x}]*$", u32::from(character));
+            let other = if character == 'a' { "b" } else { "a" };
+            let expected = [format!("-- {character}"), format!("0- {other}")];
+            assert_eq!(found(&[&all_others], &[], keys()), expected);
+        }
+        assert_eq!(found(&["_plain$"], &[], keys()), ["-- a"]);
+    }
+
+    #[test]
+    fn a_dot_stands_for_whatever_comes() {
+        assert_eq!(found(&["^a/.*$"], &["^a/"], paths()), ["-- a", "00 a/a"]);
+        assert_eq!(found(&["^a/.*$"], &["^a/[^\n]*$"], paths()), ["-- a", "0- a/\n", "00 a/a"]);
+    }
+
+    #[test]
+    fn searches_share_what_they_may_take_and_none_is_made_twice() {
+        let searches = Searches::of_large(1);
+        let search = |patterns: &[&str]| searches.pairs([&list(patterns), &list(&[])], paths());
+        let known = search(&["^a"]).unwrap();
+        let left = searches.left.get();
+        assert!(Rc::ptr_eq(&known, &search(&["^a"]).unwrap()));
+        assert_eq!(searches.left.get(), left);
+        // What is too large by itself takes its part.
+        assert_eq!(search(&["a.{20}b"]), Err(TooMuch));
+        assert_eq!(searches.left.get().bytes, left.bytes - MOST_OF_ONE);
+        assert_eq!(search(&["a.{8}b", "c.{8}d"]), Err(TooMuch));
+        assert_eq!(search(&["^b"]), Err(TooMuch));
+        assert_eq!(search(&["^a"]), Ok(known));
     }
 
     #[test]
@@ -325,10 +441,10 @@ mod tests {
         let many: Vec<String> =
             (0..200).map(|team| format!(r"^apps/team{team}/.*\.(json|ya?ml|env)$")).collect();
         let many: Vec<&str> = many.iter().map(String::as_str).collect();
-        assert_eq!(pairs([&list(&many), &list(&many[1..])], Texts::Paths, |_| true).unwrap().len(), 201);
-        let large = pairs([&list(&[r"\pL{100}"]), &list(&[])], Texts::Paths, |_| true);
+        assert_eq!(pairs([&list(&many), &list(&many[1..])], paths()).unwrap().len(), 201);
+        let large = pairs([&list(&[r"\pL{100}"]), &list(&[])], paths());
         assert_eq!(large, Err(TooMuch));
-        let far = pairs([&list(&["a.{20}b", "c.{20}d"]), &list(&["e.{20}f"])], Texts::Paths, |_| true);
+        let far = pairs([&list(&["a.{20}b", "c.{20}d"]), &list(&["e.{20}f"])], paths());
         assert_eq!(far, Err(TooMuch));
     }
 }

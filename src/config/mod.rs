@@ -18,6 +18,7 @@ use std::fmt;
 use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+pub use apart::Searches;
 pub use find::{
     Disk, Lookup, SEALANT_NAME, SOPS_NAME, Search, Source, absolute, is_config, is_meant_as_config,
 };
@@ -25,7 +26,7 @@ pub use located::{Located, Misled};
 pub use schema::{Dialect, KeySpec, PinSpec, RuleKey, Stores};
 pub use selection::{Selection, SelectionKind};
 pub use starter::{Preset, starter};
-pub use weaker::{Parting, PinPart, Weakened, Weaker, than};
+pub use weaker::{Example, Parting, PinPart, Weakened, Weaker, is_without_rule, than};
 
 use crate::error::{Error, Kind, Result};
 use located::Standing;

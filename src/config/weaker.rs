@@ -3,10 +3,13 @@
 //! Owns the comparison of two configs, rule by rule: for each pair of an earlier rule and what is said today of some of its
 //! paths. It makes no findings, and does not know which files there are.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
-use crate::config::apart::{self, List, Pairs, Texts, TooMuch};
+use globset::GlobMatcher;
+
+use crate::config::apart::{List, Pairs, Searches, Texts, TooMuch};
 use crate::config::schema::Rule;
 use crate::config::{Config, KeySpec, PinSpec, Policy, RuleKey, Selection};
 use crate::error::Result;
@@ -18,8 +21,8 @@ pub enum Weaker {
     NoRule,
     /// `check` passes them by.
     PassedBy { pattern: String },
-    /// Fewer values are encrypted: that of this key is not, or that with this comment; `None` where nobody can tell.
-    Selection { before: Selection, today: Selection, example: Option<String> },
+    /// Fewer values are encrypted: this one is not; `None` where nobody can tell.
+    Selection { before: Selection, today: Selection, example: Option<Example> },
     /// Fewer key groups are needed.
     Threshold { before: usize, today: usize },
     /// One reader has more of the shares than before.
@@ -32,6 +35,14 @@ pub enum Weaker {
     Nobody,
     /// These may read what comes.
     Readers(Vec<RuleKey>),
+}
+
+/// A value: what of the keys on the way to it and of the comments above them matters.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Example {
+    /// The outermost one comes first.
+    pub keys: Vec<String>,
+    pub comments: Vec<String>,
 }
 
 /// What of the place of a SealedSecret a rule pins.
@@ -70,42 +81,16 @@ pub struct Weakened {
 }
 
 impl Config {
-    /// What this config, or none, says less than an earlier one of the files below a folder. `is_there` says of a path below
-    /// it whether these are its configs.
+    /// What this config, or none, says less than an earlier one of the files below a folder. What is `outside` of it, below
+    /// it, has configs of its own.
     pub fn weakened(
         today: Option<&Self>,
         before: Option<&Self>,
         folder: &Path,
-        is_there: impl Fn(&Path) -> bool,
+        outside: &BTreeSet<PathBuf>,
+        searches: &Searches,
     ) -> Result<Weakened> {
-        let mut weakened = Weakened { excludes: added_excludes(today, before), ..Weakened::default() };
-        let Some(before) = before else {
-            weakened.new = today.map(Self::policies).unwrap_or_default().into_iter().flatten().collect();
-            return Ok(weakened);
-        };
-        weakened.is_without_audit_log = before.schema.audit && !today.is_some_and(|today| today.schema.audit);
-        if weakened.excludes.is_empty() && today.is_some_and(|today| today.says_the_same(before, folder)) {
-            return Ok(weakened);
-        }
-        let is_there = |text: &str| is_there(Path::new(text));
-        let rules = |config: Option<&Self>| config.and_then(|config| config.list_of_rules(folder));
-        let excludes = today.map(|today| today.list_of(folder, &weakened.excludes)).unwrap_or_default();
-        let Some(earlier) = rules(Some(before)) else { return Ok(weakened) };
-        let todays = rules(today).unwrap_or_default();
-        let compared = |list: &List| apart::pairs([&earlier, list], Texts::Paths, is_there);
-        let (by_rules, by_excludes) =
-            match compared(&todays).and_then(|pairs| Ok((pairs, compared(&excludes)?))) {
-                Ok(compared) => compared,
-                Err(TooMuch) => return Ok(Weakened { is_too_much: true, ..weakened }),
-            };
-        let new = by_rules
-            .keys()
-            .filter(|pair| pair[0].is_none())
-            .filter_map(|pair| today?.policy_at(pair[1]?)?.ok());
-        weakened.new = new.collect();
-        weakened.partings = partings(today, before, &by_rules)?;
-        weakened.partings.extend(passed_by(before, &by_excludes, &weakened.excludes));
-        Ok(weakened)
+        Sides { today, before, folder, outside, searches }.compared()
     }
 
     fn rules(&self) -> &[Rule] {
@@ -127,15 +112,9 @@ impl Config {
         prefix
     }
 
-    fn list_of_rules(&self, folder: &Path) -> Option<List> {
+    fn list_of_rules(&self, folder: &Path) -> Result<List, TooMuch> {
         let patterns = self.rules().iter().map(|rule| rule.pattern.as_deref().unwrap_or_default());
-        List::of(patterns, self.prefix_of(folder)).filter(|list| !list.patterns.is_empty())
-    }
-
-    fn list_of(&self, folder: &Path, excludes: &[String]) -> List {
-        let globs = self.schema.check_exclude.iter().map(|exclude| exclude.glob());
-        let globs = excludes.iter().filter_map(|text| globs.clone().find(|glob| glob.glob() == text));
-        List { patterns: globs.map(|glob| glob.regex().to_owned()).collect(), prefix: self.prefix_of(folder) }
+        List::of(patterns, self.prefix_of(folder)).ok_or(TooMuch)
     }
 
     /// What the rule at a place says.
@@ -159,79 +138,164 @@ impl Rule {
     }
 }
 
-/// The patterns by which a config has `check` pass files by, and an earlier one does not.
-fn added_excludes(today: Option<&Config>, before: Option<&Config>) -> Vec<String> {
-    let texts = |config: &Config| -> Vec<String> {
-        config.schema.check_exclude.iter().map(|exclude| exclude.glob().glob().to_owned()).collect()
-    };
-    let before = before.map(texts).unwrap_or_default();
-    today.map(texts).unwrap_or_default().into_iter().filter(|text| !before.contains(text)).collect()
+/// Two configs, and the folder for which they are compared.
+struct Sides<'c> {
+    today: Option<&'c Config>,
+    before: Option<&'c Config>,
+    folder: &'c Path,
+    outside: &'c BTreeSet<PathBuf>,
+    searches: &'c Searches,
 }
 
-fn partings(today: Option<&Config>, before: &Config, pairs: &Pairs) -> Result<Vec<Parting>> {
-    let pattern =
-        |config: &Config, index: usize| config.rules().get(index).and_then(|rule| rule.pattern.clone());
-    // A rule for whatever has no other one still is one where some of its paths have no rule with a pattern.
-    let is_still_default = |earlier: usize| {
-        let mut others = pairs.keys().filter(|pair| pair[0] == Some(earlier)).map(|pair| pair[1]);
-        let has_none = |index| today.is_some_and(|today| pattern(today, index).is_none());
-        pattern(before, earlier).is_none() && others.any(|index| index.is_some_and(has_none))
-    };
-    let mut partings = Vec::new();
-    for (&[earlier, index], example) in pairs {
-        let Some(earlier) = earlier else { continue };
-        // One that made no sense said nothing.
-        let Some(Ok(then)) = before.policy_at(earlier) else { continue };
-        let now = today.zip(index).and_then(|(today, index)| today.policy_at(index)).transpose()?;
-        let has_pattern = now.as_ref().is_some_and(|now| now.rule.path_regex.is_some());
-        let is_default = has_pattern && is_still_default(earlier);
-        let mut weaker = than(&then, now.as_ref());
-        if is_default && !then.names_secrets() {
-            // It says how to encrypt what has no rule of its own, and this has one now.
-            weaker.retain(|weaker| !matches!(weaker, Weaker::Selection { .. }));
-        }
-        partings.push(Parting {
-            before: then,
-            today: now,
-            example: PathBuf::from(example),
-            weaker,
-            is_default,
-        });
+impl<'c> Sides<'c> {
+    fn compared(&self) -> Result<Weakened> {
+        let audits = |config: Option<&Config>| config.is_some_and(|config| config.schema.audit);
+        let is_without_audit_log = audits(self.before) && !audits(self.today);
+        let weakened = Weakened { is_without_audit_log, new: self.first_rules(), ..Weakened::default() };
+        let added = self.added_excludes();
+        let Ok((by_rules, by_excludes)) =
+            self.by_rules().and_then(|rules| Ok((rules, self.by_excludes(&added)?)))
+        else {
+            return Ok(Weakened {
+                is_too_much: true,
+                excludes: added.iter().map(text).collect(),
+                ..weakened
+            });
+        };
+        let mut weakened = weakened;
+        let new = by_rules.keys().filter(|pair| pair[0].is_none());
+        weakened.new.extend(new.filter_map(|pair| self.today?.policy_at(pair[1]?)?.ok()));
+        weakened.partings = self.partings(&by_rules)?;
+        self.passed_by(&added, &by_excludes, &mut weakened);
+        Ok(weakened)
     }
-    Ok(partings)
+
+    /// The rules of today, if there was none before.
+    fn first_rules(&self) -> Vec<Policy> {
+        match self.before.is_some_and(|before| !before.rules().is_empty()) {
+            true => Vec::new(),
+            false => self.today.map(Config::policies).unwrap_or_default().into_iter().flatten().collect(),
+        }
+    }
+
+    /// The earlier rule and the one of today that paths have; none where the rules are the same.
+    fn by_rules(&self) -> Result<Rc<Pairs>, TooMuch> {
+        let Some(before) = self.before.filter(|before| !before.rules().is_empty()) else {
+            return Ok(Rc::default());
+        };
+        if self.today.is_some_and(|today| today.says_the_same(before, self.folder)) {
+            return Ok(Rc::default());
+        }
+        let earlier = before.list_of_rules(self.folder)?;
+        let todays = self.today.map_or(Ok(List::default()), |today| today.list_of_rules(self.folder))?;
+        self.search([&earlier, &todays])
+    }
+
+    /// What was first of earlier excludes and, after them, of earlier rules, and what is of those that were added.
+    fn by_excludes(&self, added: &[&GlobMatcher]) -> Result<Rc<Pairs>, TooMuch> {
+        let Some(today) = self.today.filter(|_| !added.is_empty()) else { return Ok(Rc::default()) };
+        let list = |excludes: Vec<&GlobMatcher>, config: &Config| List {
+            patterns: excludes.iter().map(|exclude| exclude.glob().regex().to_owned()).collect(),
+            prefix: config.prefix_of(self.folder),
+        };
+        let mut earlier = List::default();
+        if let Some(before) = self.before {
+            earlier = list(before.schema.check_exclude.iter().collect(), before);
+            earlier.patterns.extend(before.list_of_rules(self.folder)?.patterns);
+        }
+        self.search([&earlier, &list(added.to_vec(), today)])
+    }
+
+    fn search(&self, lists: [&List; 2]) -> Result<Rc<Pairs>, TooMuch> {
+        self.searches.pairs(lists, Texts::Paths { outside: self.outside.clone() })
+    }
+
+    /// The patterns by which the config of today has `check` pass files by, and the earlier one does not have them. The same
+    /// text in a config of another folder is about other files.
+    fn added_excludes(&self) -> Vec<&'c GlobMatcher> {
+        let Some(today) = self.today else { return Vec::new() };
+        let before = self
+            .before
+            .filter(|before| before.prefix_of(self.folder) == today.prefix_of(self.folder))
+            .map_or(&[][..], |before| &before.schema.check_exclude);
+        let known: HashSet<&str> = before.iter().map(|exclude| exclude.glob().glob()).collect();
+        today.schema.check_exclude.iter().filter(|exclude| !known.contains(exclude.glob().glob())).collect()
+    }
+
+    /// Adds what `check` passes by now, and did not: excludes, and the earlier rules that say of some of it that it is secret.
+    fn passed_by(&self, added: &[&GlobMatcher], pairs: &Pairs, weakened: &mut Weakened) {
+        let excludes_before = self.before.map_or(0, |before| before.schema.check_exclude.len());
+        let mut hiding = BTreeSet::new();
+        for (&[earlier, exclude], example) in pairs {
+            let Some(exclude) = exclude.filter(|_| earlier.is_none_or(|at| at >= excludes_before)) else {
+                continue;
+            };
+            hiding.insert(exclude);
+            let then = earlier.and_then(|at| self.before?.policy_at(at - excludes_before)?.ok());
+            let Some(then) = then.filter(Policy::names_secrets) else { continue };
+            weakened.partings.push(Parting {
+                before: then,
+                today: None,
+                example: PathBuf::from(example),
+                weaker: vec![Weaker::PassedBy { pattern: text(&added[exclude]) }],
+                is_default: false,
+            });
+        }
+        weakened.excludes = hiding.into_iter().map(|at| text(&added[at])).collect();
+    }
+
+    fn partings(&self, pairs: &Pairs) -> Result<Vec<Parting>> {
+        let Some(before) = self.before else { return Ok(Vec::new()) };
+        let pattern =
+            |config: &Config, index: usize| config.rules().get(index).and_then(|rule| rule.pattern.clone());
+        // A rule for whatever has no other one still is one where some of its paths have no rule with a pattern.
+        let is_still_default = |earlier: usize| {
+            let mut others = pairs.keys().filter(|pair| pair[0] == Some(earlier)).map(|pair| pair[1]);
+            let has_none = |index| self.today.is_some_and(|today| pattern(today, index).is_none());
+            pattern(before, earlier).is_none() && others.any(|index| index.is_some_and(has_none))
+        };
+        let mut partings = Vec::new();
+        for (&[earlier, index], example) in pairs {
+            let Some(earlier) = earlier else { continue };
+            // One that made no sense said nothing.
+            let Some(Ok(then)) = before.policy_at(earlier) else { continue };
+            let now = self.today.zip(index).and_then(|(today, index)| today.policy_at(index)).transpose()?;
+            let has_pattern = now.as_ref().is_some_and(|now| now.rule.path_regex.is_some());
+            partings.push(Parting {
+                weaker: than(&then, now.as_ref(), self.searches),
+                is_default: has_pattern && is_still_default(earlier),
+                before: then,
+                today: now,
+                example: PathBuf::from(example),
+            });
+        }
+        Ok(partings)
+    }
 }
 
-/// The rules that say of plaintext that it is a secret, of some of whose paths `check` looks at none any more.
-fn passed_by(before: &Config, pairs: &Pairs, excludes: &[String]) -> Vec<Parting> {
-    let parting = |(pair, example): (&[Option<usize>; 2], &String)| {
-        let &[Some(earlier), Some(exclude)] = pair else { return None };
-        let then = before.policy_at(earlier)?.ok().filter(Policy::names_secrets)?;
-        let weaker = vec![Weaker::PassedBy { pattern: excludes.get(exclude)?.clone() }];
-        Some(Parting {
-            before: then,
-            today: None,
-            example: PathBuf::from(example),
-            weaker,
-            is_default: false,
-        })
-    };
-    pairs.iter().filter_map(parting).collect()
+fn text(exclude: &&GlobMatcher) -> String {
+    exclude.glob().glob().to_owned()
 }
 
 /// What a policy, or none, says less than an earlier one.
-pub fn than(before: &Policy, today: Option<&Policy>) -> Vec<Weaker> {
+pub fn than(before: &Policy, today: Option<&Policy>, searches: &Searches) -> Vec<Weaker> {
     let Some(today) = today else { return vec![Weaker::NoRule] };
     let mut weaker = Vec::new();
-    if before.rule.path_regex.is_some() && !today.names_secrets() {
+    if is_without_rule(before, Some(today)) {
         weaker.push(Weaker::NoRule);
     }
-    weaker.extend(selection(before, today));
+    weaker.extend(selection(before, today, searches));
     weaker.extend(keys(before, today));
     if today.mac_only_encrypted && !before.mac_only_encrypted {
         weaker.push(Weaker::Mac);
     }
     weaker.extend(pin(before.pin.as_ref(), today.pin.as_ref()));
     weaker
+}
+
+/// Whether no rule, or none that calls plaintext secret, is for what an earlier one was for.
+pub fn is_without_rule(before: &Policy, today: Option<&Policy>) -> bool {
+    today.is_none_or(|today| before.names_secrets() && !today.names_secrets())
 }
 
 impl Policy {
@@ -242,35 +306,66 @@ impl Policy {
     }
 }
 
-fn selection(before: &Policy, today: &Policy) -> Option<Weaker> {
+fn selection(before: &Policy, today: &Policy, searches: &Searches) -> Option<Weaker> {
     if before.selection == today.selection {
         return None;
     }
     let [then, now] = [before, today].map(|policy| policy.selection.clone().unwrap_or_default());
-    let example = then.loses(&now);
+    let example = then.loses(&now, searches);
     let is_weaker = !matches!(example, Ok(None));
     is_weaker.then(|| Weaker::Selection { before: then, today: now, example: example.ok().flatten() })
 }
 
 impl Selection {
-    /// A key, or a comment, whose value is encrypted by this selection and not by another one.
-    fn loses(&self, other: &Self) -> Result<Option<String>, TooMuch> {
+    /// A value that is encrypted by this selection and not by another one.
+    ///
+    /// Each looks at all keys on the way to a value, or at all comments above it, and one that matches is enough. So where
+    /// this one encrypts what matches, and the other leaves what matches in plaintext, any two keys lose a value.
+    fn loses(&self, other: &Self, searches: &Searches) -> Result<Option<Example>, TooMuch> {
+        if self.is_comment_rule() != other.is_comment_rule() {
+            let [hidden, shown] = [self.example(true, searches)?, other.example(false, searches)?];
+            return Ok(hidden.zip(shown).map(|(hidden, shown)| shown.above(hidden)));
+        }
+        let found = self.texts([self, other], searches)?;
+        let text = |ours: bool, theirs: bool| found.get(&[ours, theirs].map(|is| is.then_some(0))).cloned();
+        let alone = |text: Option<String>| text.map(|text| self.example_of(Some(text)));
+        Ok(match (self.encrypts_matches(), other.encrypts_matches()) {
+            (true, true) => alone(text(true, false)),
+            (false, false) => alone(text(false, true)),
+            (false, true) if self.is_comment_rule() => Some(Example::default()),
+            (false, true) => alone(text(false, false)),
+            (true, false) => alone(text(true, true))
+                .or_else(|| Some(alone(text(false, true))?.above(alone(text(true, false))?))),
+        })
+    }
+
+    /// A value that this selection encrypts, or does not.
+    fn example(&self, is_encrypted: bool, searches: &Searches) -> Result<Option<Example>, TooMuch> {
+        let matches = is_encrypted == self.encrypts_matches();
+        if self.is_comment_rule() && !matches {
+            return Ok(Some(self.example_of(None)));
+        }
+        let found = self.texts([self, self], searches)?;
+        Ok(found.get(&[matches.then_some(0); 2]).map(|text| self.example_of(Some(text.clone()))))
+    }
+
+    fn example_of(&self, text: Option<String>) -> Example {
+        let texts = text.into_iter().collect();
+        match self.is_comment_rule() {
+            true => Example { comments: texts, ..Example::default() },
+            false => Example { keys: texts, ..Example::default() },
+        }
+    }
+
+    /// Keys, or comments, by which of two selections match them.
+    fn texts(&self, both: [&Self; 2], searches: &Searches) -> Result<Rc<Pairs>, TooMuch> {
         let list = |selection: &Self| List::of([selection.as_regex().as_str()], String::new()).ok_or(TooMuch);
-        let [this, that] = [list(self)?, list(other)?];
-        // A key of this ending says itself that its value is none to encrypt.
-        let is_meant = |text: &str| self.is_comment_rule() || !text.ends_with(Self::DEFAULT_SUFFIX);
-        let pairs = apart::pairs([&this, &that], Texts::Any, is_meant)?;
-        // What is said of comments is neither so nor otherwise for a key.
-        let is_mixed = self.is_comment_rule() != other.is_comment_rule();
-        let may = |selection: &Self, matches: bool, encrypted: bool| {
-            (is_mixed && selection.is_comment_rule())
-                || (matches == selection.encrypts_matches()) == encrypted
+        let texts = match self.is_comment_rule() {
+            true => Texts::Comments,
+            // A key of this ending says itself that its value is none to encrypt.
+            false => Texts::Keys { without: Self::DEFAULT_SUFFIX },
         };
-        let is_lost = |pair: &[Option<usize>; 2]| {
-            may(self, pair[0].is_some(), true) && may(other, pair[1].is_some(), false)
-        };
-        let lost = pairs.into_iter().filter(|(pair, _)| is_lost(pair)).map(|(_, text)| text);
-        Ok(lost.min_by_key(|text| text.chars().count()))
+        searches.pairs([&list(both[0])?, &list(both[1])?], texts)
     }
 
     /// What it matches, as a pattern.
@@ -280,6 +375,15 @@ impl Selection {
             UnencryptedSuffix | EncryptedSuffix => format!("{}$", regex::escape(self.pattern())),
             _ => self.pattern().to_owned(),
         }
+    }
+}
+
+impl Example {
+    /// A value under these keys and comments, and below them under those of another one.
+    fn above(mut self, below: Self) -> Self {
+        self.keys.extend(below.keys);
+        self.comments.extend(below.comments);
+        self
     }
 }
 

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::config::{
-    self, Config, Configs, Parting, PinPart, Policy, RuleKey, Selection, Weakened, Weaker, is_config,
+    self, Config, Configs, Example, Parting, PinPart, Policy, RuleKey, Searches, Weakened, Weaker, is_config,
 };
 use crate::error::{Error, Result};
 use crate::policy;
@@ -21,10 +21,10 @@ use crate::repo::git::tree::Tree;
 impl Before {
     /// What is wrong with the configs of today, each with its path. `now` is what Git has of today's files.
     pub fn weakened(&self, today: &Configs, now: &Tree) -> Vec<(PathBuf, Result<Finding>)> {
-        let regions = self.regions();
+        let (regions, searches) = (self.regions(), Searches::default());
         let (mut comparisons, mut found) = (Vec::new(), Vec::new());
         for folder in &regions {
-            match Comparison::of(self, today, folder, &regions) {
+            match Comparison::of(self, today, folder, &regions, &searches) {
                 Ok(comparison) => comparisons.push(comparison),
                 Err((config, error)) => found.push((config, Err(error))),
             }
@@ -62,6 +62,7 @@ struct Comparison<'c> {
     /// The config that findings are about.
     place: PathBuf,
     weakened: Weakened,
+    searches: &'c Searches,
 }
 
 /// What became of the files of an earlier rule.
@@ -84,20 +85,21 @@ impl<'c> Comparison<'c> {
         today: &'c Configs,
         folder: &'c Path,
         regions: &BTreeSet<PathBuf>,
+        searches: &'c Searches,
     ) -> Result<Self, (PathBuf, Error)> {
         let path = before.top.join(folder);
         let file = path.join("file");
         // A config that made no sense said nothing.
         let earlier = before.configs.config_for(&file).ok().flatten();
         let config = today.config_for(&file).map_err(|error| (file.clone(), error))?;
-        // What is below it and has configs of its own.
-        let others = regions.iter().filter(|other| *other != folder);
-        let inner: Vec<&Path> = others.filter_map(|other| other.strip_prefix(folder).ok()).collect();
-        let is_here = |path: &Path| !inner.iter().any(|inner| path.starts_with(inner));
+        let below =
+            regions.range(folder.to_path_buf()..).take_while(|other| other.starts_with(folder)).skip(1);
+        let outside =
+            below.filter_map(|other| other.strip_prefix(folder).ok().map(Path::to_path_buf)).collect();
         let place = config.as_ref().or(earlier.as_ref()).map_or(&*file, |config| config.path()).to_path_buf();
-        let weakened = Config::weakened(config.as_deref(), earlier.as_deref(), &path, is_here);
+        let weakened = Config::weakened(config.as_deref(), earlier.as_deref(), &path, &outside, searches);
         let weakened = weakened.map_err(|error| (place.clone(), error))?;
-        Ok(Self { before, today, folder, config, place, weakened })
+        Ok(Self { before, today, folder, config, place, weakened, searches })
     }
 
     fn findings(&self, now: &Tree, new: &[&Policy]) -> Vec<(PathBuf, Result<Finding>)> {
@@ -149,7 +151,7 @@ impl<'c> Comparison<'c> {
                 if is_now {
                     trace.has = true;
                     let today = policy(self.today, file);
-                    trace.lost |= config::than(&earlier, today.as_ref()).contains(&Weaker::NoRule);
+                    trace.lost |= config::is_without_rule(&earlier, today.as_ref());
                 } else {
                     trace.had = true;
                 }
@@ -170,14 +172,8 @@ impl<'c> Comparison<'c> {
         Some(match weaker {
             Weaker::Readers(_) => Rule::ConfigChange,
             Weaker::NoRule if gone.rule.path_regex.is_none() => self.rule_of_default(gone),
-            Weaker::NoRule => return rule_of_none(gone, new, traces()),
+            Weaker::NoRule => return self.rule_of_none(gone, new, traces()),
             _ if parting.is_default => Rule::ConfigChange,
-            // What Secrets have anyway is spelled out.
-            Weaker::Selection { today, .. }
-                if *today == Selection::kubernetes() && gone.selection.is_none() =>
-            {
-                Rule::ConfigChange
-            }
             _ => Rule::Weakened,
         })
     }
@@ -186,10 +182,25 @@ impl<'c> Comparison<'c> {
     fn rule_of_default(&self, gone: &Policy) -> Rule {
         let others = self.weakened.partings.iter().filter(|other| other.before.rule == gone.rule);
         let mut others = others.filter_map(|other| other.today.as_ref());
-        match others.any(|policy| config::than(gone, Some(policy)).is_empty()) {
+        match others.any(|policy| self.is_as_strict(gone, policy)) {
             true => Rule::ConfigChange,
             false => Rule::Weakened,
         }
+    }
+
+    /// A rule is gone, of all of its paths or of some. Files show whether it was moved, or is for what it was for.
+    fn rule_of_none(&self, gone: &Policy, new: &[&Policy], traces: &Traces) -> Option<Rule> {
+        let trace = traces.get(&(gone.rule.file.clone(), gone.rule.index));
+        match trace {
+            None | Some(Trace { lost: true, .. } | Trace { had: false, .. }) => Some(Rule::Weakened),
+            Some(Trace { has: true, .. }) => Some(Rule::ConfigChange),
+            _ if new.iter().any(|policy| self.is_as_strict(gone, policy)) => None,
+            _ => Some(Rule::ConfigChange),
+        }
+    }
+
+    fn is_as_strict(&self, gone: &Policy, policy: &Policy) -> bool {
+        config::than(gone, Some(policy), self.searches).is_empty()
     }
 
     fn message(&self, parting: &Parting, weaker: &Weaker) -> String {
@@ -207,15 +218,10 @@ impl<'c> Comparison<'c> {
             Weaker::PassedBy { pattern } => format!(
                 "`check` passes by files such as `{file}` (`exclude: {pattern}`), and {then} says that they are secret"
             ),
-            Weaker::Selection { before, today, example: Some(example) } => {
-                let value = match before.is_comment_rule() && today.is_comment_rule() {
-                    true => format!("the value with a comment such as `{example}`"),
-                    false => format!("the value of a key such as `{example}`"),
-                };
-                format!(
-                    "{value} is not encrypted any more in files such as `{file}` (`{today}`), and by {then} it is (`{before}`)"
-                )
-            }
+            Weaker::Selection { before, today, example: Some(example) } => format!(
+                "{} is not encrypted any more in files such as `{file}` (`{today}`), and by {then} it is (`{before}`)",
+                value(example)
+            ),
             Weaker::Selection { before, today, example: None } => format!(
                 "nobody can tell whether `{today}` encrypts as much in files such as `{file}` as `{before}` of {then}: it is \
                  too large to compare"
@@ -254,14 +260,16 @@ impl<'c> Comparison<'c> {
     }
 }
 
-/// A rule is gone, of all of its paths or of some. Files show whether it was moved, or is for what it was for.
-fn rule_of_none(gone: &Policy, new: &[&Policy], traces: &Traces) -> Option<Rule> {
-    let trace = traces.get(&(gone.rule.file.clone(), gone.rule.index));
-    match trace {
-        None | Some(Trace { lost: true, .. } | Trace { had: false, .. }) => Some(Rule::Weakened),
-        Some(Trace { has: true, .. }) => Some(Rule::ConfigChange),
-        _ if new.iter().any(|policy| config::than(gone, Some(policy)).is_empty()) => None,
-        _ => Some(Rule::ConfigChange),
+fn value(example: &Example) -> String {
+    let named = match &example.keys[..] {
+        [] => "a value".to_owned(),
+        keys => format!("the value of a key such as `{}`", keys.join(".")),
+    };
+    match &example.comments[..] {
+        [] if example.keys.is_empty() => "a value without a comment".to_owned(),
+        [] => named,
+        [comment] => format!("{named} with a comment such as `{comment}`"),
+        comments => format!("{named} with comments such as `{}`", comments.join("` and `")),
     }
 }
 

@@ -216,6 +216,29 @@ fn what_a_config_says_less_is_seen_where_no_file_shows_it() {
         (with(""), with("    encrypted_regex: ^b$\n"), "`encrypted_regex: ^b$`"),
         (with(""), with("    unencrypted_regex: .\n"), "key such as `a` is not encrypted"),
         (with("    encrypted_suffix: _s\n"), with("    encrypted_suffix: a_s\n"), "key such as `_s`"),
+        // What is above a value counts, too.
+        (
+            with("    encrypted_regex: ^password$\n"),
+            with("    unencrypted_regex: ^[^p]\n"),
+            "the value of a key such as `a.password` is not encrypted",
+        ),
+        (
+            with("    encrypted_comment_regex: ^secret$\n"),
+            with("    unencrypted_comment_regex: ^public$\n"),
+            "a value with comments such as `public` and `secret` is not encrypted",
+        ),
+        (
+            with("    unencrypted_comment_regex: ^public$\n"),
+            with("    encrypted_comment_regex: .\n"),
+            "a value without a comment is not encrypted",
+        ),
+        // Not all that lies there need be a manifest of Kubernetes.
+        (with(""), with("    encrypted_regex: ^(data|stringData)$\n"), "key such as `a` is not encrypted"),
+        (
+            format!("creation_rules:\n  - {{age: {RECIPIENT}, encrypted_regex: ^password$}}\n"),
+            format!("creation_rules:\n  - {{age: {RECIPIENT}}}\n"),
+            "without a path_regex",
+        ),
         (
             with("    unencrypted_comment_regex: pub\n"),
             with("    unencrypted_comment_regex: p\n"),
@@ -310,11 +333,12 @@ fn what_is_done_to_configs_every_day_is_refused_by_nobody() {
         "keys:\n  - &me {RECIPIENT}\ncreation_rules:\n  # ours\n  - age: *me\n    path_regex: \"^secrets/\"\n"
     );
     for (then, now, is_silent) in [
-        (&all, &(mine.clone() + all.strip_prefix("creation_rules:\n").unwrap()), true),
+        (&all, &(mine.clone() + all.strip_prefix("creation_rules:\n").unwrap()), false),
         (&rule(), &spelled, true),
         (&rule(), &rule().replace("^secrets/", "^(secrets|vault)/"), true),
         (&all, &rule(), false),
-        (&rule(), &with("    encrypted_regex: ^(data|stringData)$\n"), false),
+        (&rule(), &rule().replace("^secrets/", "^secrets/.*"), true),
+        (&with("    encrypted_regex: ^a$\n"), &with("    unencrypted_suffix: _unencrypted\n"), true),
         (&rule(), &with("sealant: {check: {exclude: ['tests/**']}}\n"), false),
     ] {
         let test = with_config(".sops.yaml", then);
@@ -363,6 +387,24 @@ fn an_exclude_that_comes_along_with_a_secret_hides_it_from_nobody() {
         add(&test, "tests/b.yaml", SECRET);
         assert_eq!(hook(&test, &[]).run().ok().text(), "");
     }
+}
+
+/// The same text is another pattern in another folder.
+#[test]
+fn an_exclude_of_a_config_in_a_folder_hides_nothing_that_the_one_above_does_not() {
+    let config = rule().replace("^secrets/", "yaml$") + "sealant: {check: {exclude: ['test/**']}}\n";
+    let test = with_config(".sops.yaml", &config);
+    add(&test, "app/.sops.yaml", &config);
+    let found = seen_by_both(&test, 1);
+    let says = "`check` passes by files such as `app/test/yaml` (`exclude: test/**`)";
+    assert!(found.len() == 1 && found[0].starts_with(&format!("app/.sops.yaml:1: {says}")), "{found:?}");
+    // One that goes along with its files hides what was hidden.
+    add(&test, "app/.sops.yaml", config.replace("test/**", "lib/**"));
+    add(&test, ".sops.yaml", config.replace("test/**", "app/lib/**"));
+    git(&test, &["commit", "-qm", "c", "--no-verify"]).run().ok();
+    git(&test, &["mv", "-f", "app/.sops.yaml", ".sops.yaml"]).run().ok();
+    add(&test, ".sops.yaml", config.replace("test/**", "app/lib/**"));
+    assert_eq!(lines(&hook(&test, &[]).run().ok()), [""; 0]);
 }
 
 #[test]

@@ -7,10 +7,18 @@ fn config(text: &str) -> Config {
     Config::parse(text, "/repo/.sops.yaml", Dialect::Sealant).unwrap()
 }
 
+fn weakened(today: &Config, before: &Config) -> Weakened {
+    weakened_in(FOLDER, Some(today), before, &[])
+}
+
+fn weakened_in(folder: &str, today: Option<&Config>, before: &Config, outside: &[&str]) -> Weakened {
+    let outside = outside.iter().map(PathBuf::from).collect();
+    Config::weakened(today, Some(before), Path::new(folder), &outside, &Searches::default()).unwrap()
+}
+
 /// What one config says less than another, with an example each.
 fn weaker(before: &str, today: &str) -> Vec<(String, Weaker)> {
-    let weakened =
-        Config::weakened(Some(&config(today)), Some(&config(before)), Path::new(FOLDER), |_| true).unwrap();
+    let weakened = weakened(&config(today), &config(before));
     assert!(!weakened.is_too_much);
     let partings = weakened.partings.into_iter();
     partings
@@ -37,6 +45,12 @@ fn id(key: &RuleKey) -> String {
     }
 }
 
+/// A value by its keys, and the comments above it.
+fn shown(value: Example) -> String {
+    let comments = value.comments.iter().map(|comment| format!(" #{comment}"));
+    value.keys.join(".") + &comments.collect::<String>()
+}
+
 /// What a rule says less than before, in words for a table.
 fn told(before: &str, today: &str) -> Vec<String> {
     weaker(before, today)
@@ -45,7 +59,7 @@ fn told(before: &str, today: &str) -> Vec<String> {
             Weaker::NoRule => format!("{example}: none"),
             Weaker::PassedBy { pattern } => format!("{example}: passed by {pattern}"),
             Weaker::Selection { example: value, .. } => {
-                format!("{example}: value {}", value.unwrap_or_else(|| "?".into()))
+                format!("{example}: value {}", value.map_or("?".into(), shown))
             }
             Weaker::Threshold { before, today } => format!("{example}: {before} {today}"),
             Weaker::Shares { key, before, today } => format!("{example}: {} {before} {today}", id(&key)),
@@ -105,6 +119,25 @@ fn what_a_rule_says_less_is_seen_without_a_file() {
             format!("{}sealant: {{check: {{exclude: ['secrets/p*']}}}}\n", rule("")),
             &["secrets/p: passed by secrets/p*"],
         ),
+        // Names that are easily overlooked.
+        (
+            rule(""),
+            rules(&[
+                "path_regex: '^secrets/[.][.][.]', age: age1x, mac_only_encrypted: yes",
+                "path_regex: ^secrets/, age: age1x",
+            ]),
+            &["secrets/...: mac"],
+        ),
+        (
+            rule(""),
+            rules(&[
+                "path_regex: '(?s)[\\n]', age: age1x, mac_only_encrypted: yes",
+                "path_regex: ^secrets/, age: age1x",
+            ]),
+            &["secrets/\n: mac"],
+        ),
+        // A rule for all files that calls values secret by their names.
+        (rules(&["age: age1x, encrypted_regex: ^password$"]), rules(&["age: age1x"]), &["a: none"]),
     ] {
         assert_eq!(told(&before, &today), expected, "{today}");
         assert_eq!(told(&today, &today), [] as [&str; 0]);
@@ -123,8 +156,16 @@ fn fewer_values_are_seen_however_that_is_spelled() {
         ("encrypted_suffix: _secret", "encrypted_suffix: n_secret", Some("_secret")),
         ("encrypted_suffix: _secret", "encrypted_suffix: ''", None),
         ("encrypted_regex: ^data$", "unencrypted_regex: ^data$", Some("data")),
-        ("encrypted_regex: ^data$", "unencrypted_regex: ^metadata$", None),
+        // A key above a value counts as much as its own.
+        ("encrypted_regex: ^data$", "unencrypted_regex: ^metadata$", Some("metadata.data")),
+        ("encrypted_regex: ^password$", "unencrypted_regex: '^[^p]'", Some("a.password")),
+        ("encrypted_suffix: _secret", "unencrypted_suffix: b", Some("b._secret")),
         ("encrypted_regex: ^data$", "unencrypted_suffix: ta", Some("data")),
+        ("encrypted_regex: ^data$", "unencrypted_suffix: _unencrypted", None),
+        ("encrypted_regex: ^data$", "unencrypted_regex: port_unencrypted$", None),
+        ("encrypted_regex: ^data$", "unencrypted_regex: $x", None),
+        ("encrypted_regex: $x", "unencrypted_regex: .", None),
+        ("unencrypted_regex: '^[^p]'", "encrypted_regex: ^password$", Some("p")),
         ("unencrypted_regex: ^metadata$", "unencrypted_regex: data", Some("data")),
         ("unencrypted_suffix: _plain", "unencrypted_suffix: n", Some("n")),
         ("unencrypted_suffix: _plain", "encrypted_regex: .", None),
@@ -134,11 +175,26 @@ fn fewer_values_are_seen_however_that_is_spelled() {
         ("encrypted_regex: ^data$", "", None),
         ("encrypted_regex: secret", "", None),
         ("", "encrypted_comment_regex: secret", Some("a")),
-        ("", "unencrypted_comment_regex: public", Some("a")),
-        ("unencrypted_comment_regex: public", "unencrypted_comment_regex: p", Some("p")),
+        ("", "unencrypted_comment_regex: public", Some("a #public")),
+        ("", "unencrypted_comment_regex: $x", None),
+        ("unencrypted_comment_regex: public", "unencrypted_comment_regex: p", Some(" #p")),
+        ("unencrypted_comment_regex: public", "encrypted_comment_regex: .", Some("")),
         ("encrypted_comment_regex: secret", "encrypted_comment_regex: secr", None),
-        ("encrypted_comment_regex: secret", "unencrypted_comment_regex: public", Some("publicsecret")),
-        ("encrypted_comment_regex: secret", "encrypted_regex: ^data$", Some("a")),
+        ("encrypted_comment_regex: secret", "unencrypted_comment_regex: public", Some(" #publicsecret")),
+        (
+            "encrypted_comment_regex: ^secret$",
+            "unencrypted_comment_regex: ^public$",
+            Some(" #public #secret"),
+        ),
+        ("encrypted_comment_regex: secret", "unencrypted_comment_regex: secrets", Some(" #secrets")),
+        ("encrypted_comment_regex: secret", "encrypted_regex: ^data$", Some("a #secret")),
+        ("encrypted_comment_regex: secret", "", None),
+        ("encrypted_comment_regex: $x", "encrypted_regex: ^data$", None),
+        ("encrypted_regex: ^password$", "unencrypted_comment_regex: ^x$", Some("password #x")),
+        ("encrypted_regex: ^password$", "encrypted_comment_regex: ^x$", Some("password")),
+        ("unencrypted_comment_regex: x", "encrypted_regex: '(?s)^.'", None),
+        ("encrypted_regex: .", "encrypted_regex: '^[^\\t]*$'", Some("\t")),
+        ("encrypted_regex: .", "encrypted_regex: '^[^\\n]*$'", Some("\n")),
         ("encrypted_regex: '^[\\x00-\\x{10ffff}]*$'", "encrypted_regex: '^[ -~]*$'", Some("\u{e9}")),
         ("encrypted_regex: ^data$", "encrypted_regex: 'data|\\pL{90}'", Some("?")),
     ] {
@@ -179,8 +235,7 @@ fn another_order_or_spelling_is_no_difference() {
 fn a_rule_of_its_own_for_some_files_takes_little_from_one_for_all() {
     let before = config(&rules(&["age: age1x, encrypted_regex: ^data$"]));
     let is_default = |today: &str| {
-        let weakened =
-            Config::weakened(Some(&config(today)), Some(&before), Path::new(FOLDER), |_| true).unwrap();
+        let weakened = weakened(&config(today), &before);
         let weaker = weakened.partings.iter().filter(|parting| !parting.weaker.is_empty());
         weaker.map(|parting| parting.is_default).collect::<Vec<_>>()
     };
@@ -196,9 +251,61 @@ fn a_rule_of_its_own_for_some_files_takes_little_from_one_for_all() {
 #[test]
 fn what_cannot_be_compared_is_told() {
     let large = config(&rules(&["path_regex: '\\pL{90}', age: age1x"]));
-    let weakened =
-        |folder| Config::weakened(Some(&large), Some(&config(&rule(""))), Path::new(folder), |_| true);
-    assert!(weakened(FOLDER).unwrap().is_too_much);
+    assert!(weakened(&large, &config(&rule(""))).is_too_much);
+    // There was nothing to be weaker than.
+    assert!(!weakened(&large, &config("stores: {}")).is_too_much);
+}
+
+#[test]
+fn configs_of_many_folders_are_compared_within_one_bound() {
+    let before = config(&rules(&["path_regex: 'a.{6}b', age: age1x"]));
+    let searches = Searches::of_large(1);
+    let is_too_much = |folder: usize| {
+        let rules =
+            rules(&["path_regex: 'c.{6}d', age: age1x", &format!("path_regex: '^{folder}', age: age1x")]);
+        let path = PathBuf::from(format!("/repo/{folder}/.sops.yaml"));
+        let today = Config::parse(&rules, &path, Dialect::Sealant).unwrap();
+        let folder = path.parent().unwrap();
+        Config::weakened(Some(&today), Some(&before), folder, &BTreeSet::new(), &searches)
+            .unwrap()
+            .is_too_much
+    };
+    // Each by itself can be compared.
+    assert!(!is_too_much(0));
+    let compared = (1..100).take_while(|folder| !is_too_much(*folder)).count();
+    assert!(compared < 50, "{compared}");
+    assert!((100..200).all(is_too_much) && !is_too_much(0));
+}
+
+#[test]
+fn excludes_are_compared_by_the_files_that_they_hide() {
+    let exclude = |patterns: &str| {
+        format!(
+            "{}sealant: {{check: {{exclude: [{patterns}]}}}}\n",
+            rules(&["age: age1x, path_regex: yaml$"])
+        )
+    };
+    let hidden = |before: &str, folder: &str, today: &str| {
+        let before = config(&exclude(before));
+        let path = PathBuf::from(folder).join(".sops.yaml");
+        let today = Config::parse(&exclude(today), path, Dialect::Sealant).unwrap();
+        let weakened = weakened_in(folder, Some(&today), &before, &[]);
+        let partings = weakened.partings.iter().filter(|parting| !parting.weaker.is_empty());
+        (
+            weakened.excludes.clone(),
+            partings.map(|parting| parting.example.display().to_string()).collect::<Vec<_>>(),
+        )
+    };
+    let nothing = (Vec::new(), Vec::new());
+    let is_hidden = |pattern: &str, example: &str| (vec![pattern.to_owned()], vec![example.to_owned()]);
+    // The same text in another folder is about other files, and another text about the same.
+    assert_eq!(hidden("test/**", "/repo/app", "test/**"), is_hidden("test/**", "test/yaml"));
+    assert_eq!(hidden("app/test/**", "/repo/app", "test/**"), nothing);
+    assert_eq!(hidden("test/**", FOLDER, "test/**"), nothing);
+    assert_eq!(hidden("'**/test/**'", "/repo/app", "test/**"), nothing);
+    assert_eq!(hidden("test/**", FOLDER, "'test/a*', test/**"), nothing);
+    assert_eq!(hidden("test/a*", FOLDER, "test/a*, test/*"), is_hidden("test/*", "test/yaml"));
+    assert_eq!(hidden("", FOLDER, "'*.txt'"), (vec!["*.txt".to_owned()], Vec::new()));
 }
 
 #[test]
@@ -210,15 +317,13 @@ fn configs_of_two_folders_are_compared_by_the_paths_that_they_are_about() {
         Dialect::Sealant,
     );
     let inner = inner.unwrap();
-    let weakened =
-        Config::weakened(Some(&inner), Some(&outer), Path::new("/repo/secrets"), |_| true).unwrap();
+    let weakened = weakened_in("/repo/secrets", Some(&inner), &outer, &[]);
     let found: Vec<_> = weakened
         .partings
         .iter()
         .map(|parting| (parting.example.to_str().unwrap(), &parting.weaker[..]))
         .collect();
     assert_eq!(found, [("a", &[Weaker::NoRule][..]), ("yaml", &[])]);
-    let elsewhere =
-        Config::weakened(None, Some(&outer), Path::new(FOLDER), |path| !path.starts_with("secrets"));
-    assert!(elsewhere.unwrap().partings.is_empty());
+    assert!(weakened_in(FOLDER, None, &outer, &["secrets"]).partings.is_empty());
+    assert_eq!(weakened_in(FOLDER, None, &outer, &["secrets/a"]).partings.len(), 1);
 }
