@@ -77,6 +77,12 @@ impl Breaker {
         }
     }
 
+    /// How long it stays open.
+    #[cfg(test)]
+    pub fn pause(&self) -> Duration {
+        self.open_until().map_or(Duration::ZERO, |until| until - Instant::now())
+    }
+
     fn open_until(&self) -> Option<Instant> {
         self.lock().until.filter(|until| Instant::now() < *until)
     }

@@ -4,6 +4,8 @@
 //! A new kind is a new folder with a [`Source`], and a line in `run.rs`.
 
 pub mod sealed;
+#[cfg(test)]
+pub mod wishes;
 
 use futures_util::future::BoxFuture;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
