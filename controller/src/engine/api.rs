@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
 use http_body_util::BodyExt;
@@ -13,6 +14,7 @@ use kube::Client;
 use kube::client::Body;
 use kube::core::Status;
 use serde::de::DeserializeOwned;
+use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
 use crate::engine::metrics::{ByCode, Metrics};
@@ -103,11 +105,25 @@ pub fn path(version: &str, namespace: &str, plural: &str) -> String {
 pub struct ApiServer {
     client: Client,
     metrics: Arc<Metrics>,
+    /// What its watches share.
+    pub watches: Arc<Watches>,
 }
+
+/// All watches of an API server: there can be two for each of hundreds of namespaces.
+pub struct Watches {
+    /// How many there are.
+    pub count: AtomicU32,
+    /// Those that may list.
+    pub may_list: Semaphore,
+}
+
+/// How many watches list at once: each may hold a page in memory.
+pub const LISTS_AT_ONCE: usize = 8;
 
 impl ApiServer {
     pub fn new(client: Client, metrics: Arc<Metrics>) -> Self {
-        Self { client, metrics }
+        let may_list = Semaphore::new(LISTS_AT_ONCE);
+        Self { client, metrics, watches: Arc::new(Watches { count: AtomicU32::new(0), may_list }) }
     }
 
     /// Asks for one thing.

@@ -5,10 +5,13 @@
 //! - A page that fails is asked for again, and no list begins again at once. What was known stays known meanwhile.
 //! - An object that cannot be read is named and passed over.
 //!
-//! Lists are expensive to the API server and wait longer and longer; a watch that goes on where it was is not.
+//! Lists are expensive to the API server and wait longer and longer; a watch that goes on where it was is not. Where there
+//! are many watches, few of them list at once, and each lasts longer.
 
 use std::marker::PhantomData;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use hyper::body::Bytes;
@@ -24,9 +27,9 @@ use crate::engine::metrics::{Metrics, OfKind};
 use crate::engine::object::Meta;
 use crate::engine::retry::Backoff;
 
-/// After how many seconds the API server ends a watch, which then goes on where it was: so one whose connection is dead
-/// is not waited for much longer.
-const WATCH: u32 = 50;
+/// After how many seconds the API server ends a watch, which then goes on where it was. Where there are many it is half a
+/// second for each, so that two in a second go on.
+const WATCH: RangeInclusive<u32> = 50..=290;
 
 /// The same for one that lists first.
 const LIST: u32 = 300;
@@ -96,6 +99,7 @@ pub struct Watch<T, F> {
 
 impl<T: Object, F: FnMut(Event<T>)> Watch<T, F> {
     pub fn new(api: ApiServer, what: What, metrics: Arc<Metrics>, take: F) -> Self {
+        api.watches.count.fetch_add(1, Ordering::Relaxed);
         let request = Request::new(what.path.clone());
         Self { api, request, what, metrics, take, streams: true, page: MOST, objects: PhantomData }
     }
@@ -121,6 +125,8 @@ impl<T: Object, F: FnMut(Event<T>)> Watch<T, F> {
 
     /// Lists everything; returns the version that it is of, and what follows if that comes in the same answer.
     async fn list(&mut self) -> Result<(String, Option<Lines>), Failure> {
+        let watches = Arc::clone(&self.api.watches);
+        let _turn = watches.may_list.acquire().await;
         self.metrics.lists.get_or_create(&OfKind { kind: self.what.kind }).inc();
         if self.streams {
             match self.list_by_stream().await {
@@ -264,7 +270,9 @@ impl<T: Object, F: FnMut(Event<T>)> Watch<T, F> {
 
     fn params(&self) -> WatchParams {
         let labels = self.what.labels.clone();
-        WatchParams { timeout: Some(WATCH), label_selector: labels, ..WatchParams::default() }
+        let lasts = self.api.watches.count.load(Ordering::Relaxed) / 2;
+        let lasts = lasts.clamp(*WATCH.start(), *WATCH.end());
+        WatchParams { timeout: Some(lasts), label_selector: labels, ..WatchParams::default() }
     }
 
     async fn open(&self, params: &WatchParams, version: &str) -> Result<Lines, Failure> {
@@ -415,11 +423,57 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::engine::api::LISTS_AT_ONCE;
     use crate::engine::mock;
     use crate::engine::object::Bare;
 
     /// What a watch tells, a word for each event.
     type Told = Arc<Mutex<Vec<String>>>;
+
+    /// However many watches there are: few list at once, each lasts longer, and none waits for one that follows.
+    #[tokio::test]
+    async fn many_watches_list_in_turn_and_go_on_seldom() {
+        const COUNT: usize = 200;
+        let (open, most) = (Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default());
+        let lasts = Arc::<Mutex<Vec<u32>>>::default();
+        let (now, peak, seen) = (Arc::clone(&open), Arc::clone(&most), Arc::clone(&lasts));
+        let answer = move |asked: &str, _: &[u8]| {
+            if asked.contains("sendInitialEvents") {
+                return mock::Reply::Says(422, json!({"kind": "Status", "code": 422}).to_string());
+            }
+            if let Some(seconds) = asked.split("timeoutSeconds=").nth(1) {
+                seen.lock().unwrap().push(seconds.split('&').next().unwrap().parse::<u32>().unwrap());
+                return mock::Reply::Silent;
+            }
+            peak.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+            let now = Arc::clone(&now);
+            tokio::spawn(async move {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                now.fetch_sub(1, Ordering::SeqCst);
+            });
+            let list = json!({"kind": "List", "metadata": {"resourceVersion": "7"}, "items": []});
+            mock::Reply::Says(200, list.to_string())
+        };
+        let (client, _) = mock::start_with(Duration::from_millis(20), answer).await;
+        let api = ApiServer::new(client, Arc::new(Metrics::new()));
+        for index in 0..COUNT {
+            let what = What {
+                kind: "things",
+                namespace: index.to_string(),
+                path: format!("/api/v1/namespaces/{index}/things"),
+                labels: None,
+                bare: false,
+            };
+            tokio::spawn(Watch::new(api.clone(), what, Arc::new(Metrics::new()), |_: Event<Bare>| {}).run());
+        }
+        let start = Instant::now();
+        while lasts.lock().unwrap().len() < COUNT {
+            assert!(start.elapsed() < Duration::from_secs(30), "{}", lasts.lock().unwrap().len());
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        assert!((2..=LISTS_AT_ONCE).contains(&most.load(Ordering::SeqCst)), "{most:?}");
+        assert!(lasts.lock().unwrap().iter().all(|seconds| *seconds == COUNT as u32 / 2));
+    }
 
     /// Watches until a list is complete and what follows has come.
     async fn watch(

@@ -469,6 +469,47 @@ fn a_rotation_changes_neither_the_rest_of_the_file_nor_the_secret() {
 }
 
 /// A13: there is nothing to ask that would open, rotate or verify anything, and nothing takes input.
+/// One that looks after many namespaces by name has two connections to each, and little else.
+#[test]
+fn many_namespaces_cost_two_watches_each() {
+    const COUNT: usize = 40;
+    let cluster = &WORLD.cluster;
+    let names: Vec<String> = (0..COUNT).map(|index| format!("many-{index}")).collect();
+    let namespace =
+        |name: &String| json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
+    cluster.apply(&names.iter().map(|name| namespace(name).to_string()).collect::<String>()).ok();
+    let own = cluster.new_namespace("own-of-many");
+    let start = |watched: &[String]| {
+        let flags = [format!("--namespace={own}"), format!("--watch-namespaces={}", watched.join(","))];
+        let begun = Instant::now();
+        let controller = Controller::start(&cluster.kubeconfig(), &flags.each_ref().map(String::as_str));
+        controller.wait_for_log("this replica leads");
+        (controller, begun.elapsed())
+    };
+    let cost = |controller: &Controller| {
+        let open = std::fs::read_dir(format!("/proc/{}/fd", controller.pid())).unwrap();
+        let links = open.filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok());
+        let sockets = links.filter(|link| link.to_string_lossy().starts_with("socket:")).count();
+        (sockets, controller.memory() as usize)
+    };
+    let (few, _) = start(&names[..1]);
+    let (sockets_of_one, memory_of_one) = cost(&few);
+    few.stop();
+    let (many, took) = start(&names);
+    let before = many.metric("sealant_api_requests_total", "");
+    sleep(Duration::from_secs(10));
+    let requests = many.metric("sealant_api_requests_total", "") - before;
+    let (sockets, memory) = cost(&many);
+    let each = (memory.saturating_sub(memory_of_one)) / (COUNT - 1);
+    let lists = many.metric("sealant_lists_total", "");
+    eprintln!(
+        "{COUNT} namespaces: ready in {took:?}, {sockets} sockets ({sockets_of_one} with one), {each} kB each, {lists} lists, {requests} requests in 10 s"
+    );
+    assert!(sockets <= sockets_of_one + 2 * COUNT, "{sockets} sockets, {sockets_of_one} with one namespace");
+    assert!(lists <= (2 * COUNT + 1) as f64 && requests <= 20.0 && each < 400);
+    assert_eq!(many.metric("sealant_watch_failures_total", ""), 0.0);
+}
+
 #[test]
 fn no_endpoint_opens_anything() {
     let place = place("endpoints");
