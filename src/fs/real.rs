@@ -11,15 +11,22 @@ pub fn target(path: &Path) -> PathBuf {
     atomic::target_of(path).unwrap_or_else(|_: io::Error| path.to_path_buf())
 }
 
-/// A folder by its real path. What does not exist of it has no links, and stays as it is.
+/// How many links to what does not exist are followed on the way to a folder.
+const MOST_LINKS: usize = 40;
+
+/// A folder by its real path. What does not exist of it has no links, and stays as it is; so does what leads in a circle.
 pub fn real_folder(folder: &Path) -> PathBuf {
+    real_within(folder, &mut { MOST_LINKS })
+}
+
+fn real_within(folder: &Path, links: &mut usize) -> PathBuf {
     if let Ok(real) = folder.canonicalize() {
         return real;
     }
     let (Some(above), Some(last)) = (folder.parent(), folder.components().next_back()) else {
         return folder.to_path_buf();
     };
-    let mut real = real_folder(above);
+    let mut real = real_within(above, links);
     match last {
         Component::Normal(name) => real.push(name),
         Component::ParentDir => {
@@ -27,7 +34,13 @@ pub fn real_folder(folder: &Path) -> PathBuf {
         }
         _ => {}
     }
-    real
+    // A link to what is not there leads to its place all the same: a folder may come there.
+    if *links == 0 || !is_link(&real) {
+        return real;
+    }
+    *links -= 1;
+    let to = target(&real);
+    if to == real { real } else { real_within(&to, links) }
 }
 
 /// Whether something is a link.

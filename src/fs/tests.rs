@@ -715,3 +715,24 @@ fn unreadable_in_child() {
     let [error] = &walk.errors[..] else { panic!("{:?}", walk.errors) };
     assert_eq!((error.kind(), error.file()), (Kind::Read, Some(folder.join("locked").as_path())));
 }
+
+#[test]
+fn what_leads_to_a_folder_that_is_not_there_has_its_place() {
+    let folder = folder();
+    let top = folder.path().canonicalize().unwrap();
+    fs::create_dir(top.join("sub")).unwrap();
+    let link = |to: &str, at: &str| symlink(to, top.join(at)).unwrap();
+    link("sub/new", "gone");
+    link("../gone/deep", "sub/far");
+    link("loop", "loop");
+    // Each leads to the next one twice.
+    for at in 0..60 {
+        link(&format!("l{0}/../l{0}", at + 1), &format!("l{at}"));
+    }
+    let real = |path: &str| real_folder(&top.join(path));
+    assert_eq!(real("gone"), top.join("sub/new"));
+    assert_eq!(real("gone/a/b"), top.join("sub/new/a/b"));
+    assert_eq!(real("sub/far/a"), top.join("sub/new/deep/a"));
+    assert_eq!(real("loop/a"), top.join("loop/a"));
+    assert!(real("l0").starts_with(&top));
+}

@@ -352,6 +352,30 @@ fn the_hook_finds_links_by_which_a_path_is_under_another_rule() {
     assert!(found[1].contains("leads to secrets/other/a.yaml") && found[1].contains("(rule 1)"), "{output}");
 }
 
+/// A folder may come to where a link leads, and then its files are under no rule.
+#[test]
+fn links_of_folders_that_are_not_there_are_found_by_the_hook_and_by_check() {
+    let outside = Sandbox::new(env!("CARGO_BIN_EXE_sealant"));
+    for target in ["nowhere", "./deep/nowhere", "gone", outside.path("nowhere").to_str().unwrap()] {
+        let test = repository();
+        git(&test, &["rm", "-rqf", "--ignore-unmatch", "secrets"]).run().ok();
+        git(&test, &["checkout", "-qb", "branch"]).run().ok();
+        symlink("nowhere/gone", test.path("gone")).unwrap();
+        symlink(target, test.path("secrets")).unwrap();
+        git(&test, &["add", "-A"]).run().ok();
+        let told = |output: &sealant_test_support::Output| {
+            let found = lines(output).into_iter();
+            found.filter(|line| line.starts_with("secrets:1: leads to ") && line.ends_with(" [link]")).count()
+        };
+        let output = hook(&test, &[]).run().code(1);
+        assert_eq!(told(&output), 1, "{target} {output}");
+        for args in [&["check"][..], &["check", "--base", "main"]] {
+            let output = program(&test, env!("CARGO_BIN_EXE_sealant"), args).run().code(1);
+            assert_eq!(told(&output), 1, "{target} {output}");
+        }
+    }
+}
+
 /// Without the index everything is untracked to Git, and so can be ignored.
 #[test]
 fn no_file_of_the_last_commit_is_ignored() {

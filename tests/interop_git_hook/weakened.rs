@@ -163,6 +163,46 @@ fn a_config_behind_a_link_or_one_that_is_named_is_no_weaker_unseen() {
     }
 }
 
+/// Git, like Linux, follows links of folders on the way to a config.
+#[test]
+fn a_config_behind_a_link_of_a_folder_is_no_weaker_unseen() {
+    let link = |test: &Sandbox, to: &str, at: &str| {
+        let _ = std::fs::remove_file(test.path(at));
+        std::os::unix::fs::symlink(to, test.path(at)).unwrap();
+        git(test, &["add", "-A"]).run().ok();
+    };
+    type Change<'c> = &'c dyn Fn(&Sandbox);
+    let weaker = rule().replace("^secrets/", "^elsewhere/");
+    let changes: [Change; 4] = [
+        &|test| add(test, "real/rules.yaml", &weaker),
+        &|test| {
+            add(test, "other/rules.yaml", &weaker);
+            link(test, "other", "conf");
+        },
+        &|test| drop(git(test, &["rm", "-q", "conf"]).run().ok()),
+        &|test| {
+            std::fs::remove_file(test.path(".sops.yaml")).unwrap();
+            add(test, ".sops.yaml", &weaker);
+        },
+    ];
+    for change in changes {
+        let test = Sandbox::new(env!("CARGO_BIN_EXE_sealant"));
+        git(&test, &["init", "-q", "-b", "main"]).run().ok();
+        add(&test, "real/rules.yaml", rule());
+        link(&test, "real", "conf");
+        link(&test, "conf/rules.yaml", ".sops.yaml");
+        git(&test, &["commit", "-qm", "first"]).run().ok();
+        git(&test, &["checkout", "-qb", "branch"]).run().ok();
+        assert_eq!(lines(&hook(&test, &[]).run().ok()), [""; 0]);
+        change(&test);
+        let output = hook(&test, &[]).run();
+        assert!(output.status != 0, "{output}");
+        git(&test, &["commit", "-qm", "b", "--no-verify"]).run().ok();
+        let output = check_base(&test, &[]).run();
+        assert!(output.status != 0, "{output}");
+    }
+}
+
 const OTHER: &str = "age1lggyhqrw2nlhcxprm67z43rta597azn8gknawjehu9d9dl0jq3yqqvfafg";
 
 fn check_base(test: &Sandbox, args: &[&str]) -> Run {

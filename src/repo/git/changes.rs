@@ -66,7 +66,8 @@ pub fn folders_of_configs<'p>(
     let mut folders: BTreeSet<PathBuf> =
         changed.iter().filter(|path| is_config(path)).filter_map(|path| parent(path)).collect();
     for (config, through) in configs::linked(tree, blobs)? {
-        if through.iter().any(|path| changed.contains(path.as_path())) {
+        // What leads nowhere now may have gone with a folder that was a link.
+        if through.iter().flat_map(|path| path.ancestors()).any(|path| changed.contains(path)) {
             folders.extend(parent(&config));
         }
     }

@@ -13,9 +13,6 @@ use crate::repo::git::tree::{Entry, ObjectId, Tree};
 /// The most that a config may hold.
 const LIMIT: u64 = 16 << 20;
 
-/// How many links may lead to one another.
-const MOST_LINKS: usize = 8;
-
 /// As many links of a path as Linux follows, and the longest path that it takes.
 const MOST_FOLLOWED: usize = 40;
 const LONGEST_PATH: u64 = 4096;
@@ -64,24 +61,8 @@ impl Staged {
 
     /// A path without the links on its way, as they are staged; what leads in a circle stays.
     fn resolved(&self, path: &Path) -> PathBuf {
-        let mut rest: Vec<PathBuf> = parts(path);
-        let (mut real, mut followed) = (PathBuf::new(), 0);
-        while let Some(part) = rest.pop() {
-            match part.components().next() {
-                Some(Component::ParentDir) => {
-                    real.pop();
-                    continue;
-                }
-                Some(Component::CurDir) => continue,
-                _ => real.push(part),
-            }
-            if let Some(target) = self.links.get(&real).filter(|_| followed < MOST_FOLLOWED) {
-                followed += 1;
-                real.pop();
-                rest.extend(parts(target));
-            }
-        }
-        real
+        let walked = walked(path, |at| Ok(self.links.get(at).cloned()));
+        walked.ok().flatten().unwrap_or_else(|| path.to_path_buf())
     }
 }
 
@@ -113,59 +94,79 @@ fn parts(path: &Path) -> Vec<PathBuf> {
     path.components().rev().map(|part| PathBuf::from(part.as_os_str())).collect()
 }
 
+/// A path without the links on its way; `target` says where one leads. What leads in a circle stays, and what leads out of the
+/// folder that a relative path is in leads nowhere.
+fn walked(path: &Path, mut target: impl FnMut(&Path) -> Result<Option<PathBuf>>) -> Result<Option<PathBuf>> {
+    let is_within = path.is_relative();
+    let mut rest = parts(path);
+    let (mut real, mut followed) = (PathBuf::new(), 0);
+    while let Some(part) = rest.pop() {
+        match part.components().next() {
+            Some(Component::ParentDir) if is_within && real.as_os_str().is_empty() => return Ok(None),
+            Some(Component::RootDir | Component::Prefix(_)) if is_within => return Ok(None),
+            Some(Component::ParentDir) => {
+                real.pop();
+                continue;
+            }
+            Some(Component::CurDir) | None => continue,
+            Some(_) => real.push(part),
+        }
+        if followed < MOST_FOLLOWED
+            && let Some(target) = target(&real)?
+        {
+            followed += 1;
+            real.pop();
+            rest.extend(parts(&target));
+        }
+    }
+    Ok(Some(real))
+}
+
+/// Where a path leads in a tree, folders that are links on its way among them, and all links that it leads through.
+fn followed(path: &Path, tree: &Tree, blobs: &mut Blobs) -> Result<(Option<PathBuf>, Vec<PathBuf>)> {
+    let mut through = Vec::new();
+    let end = walked(path, |at| {
+        let Some(Entry::Link(id)) = tree.get(at) else { return Ok(None) };
+        through.push(at.to_path_buf());
+        let target = blobs.read(id, LIMIT)?;
+        // One that is longer leads nowhere.
+        let is_path = target.len() as u64 <= LONGEST_PATH;
+        Ok(is_path.then(|| PathBuf::from(OsStr::from_bytes(&target))))
+    })?;
+    Ok((end, through))
+}
+
 /// The configs of a tree that are links, each with the paths within the repository that it leads through.
 pub fn linked(tree: &Tree, blobs: &mut Blobs) -> Result<Vec<(PathBuf, Vec<PathBuf>)>> {
+    let is_link = |(path, entry): &(&PathBuf, &Entry)| is_config(path) && matches!(entry, Entry::Link(_));
     let mut found = Vec::new();
-    for (path, entry) in tree.iter().filter(|(path, _)| is_config(path)) {
-        let (mut at, mut entry, mut through) = (path.clone(), Some(entry), Vec::new());
-        while let Some(Entry::Link(id)) = entry.filter(|_| through.len() < MOST_LINKS) {
-            let target = blobs.read(id, LIMIT)?;
-            let Some(next) = followed(&at, Path::new(OsStr::from_bytes(&target))) else { break };
-            entry = tree.get(&next);
-            through.push(next.clone());
-            at = next;
-        }
-        if !through.is_empty() {
-            found.push((path.clone(), through));
-        }
+    for (path, _) in tree.iter().filter(is_link) {
+        let (end, mut through) = followed(path, tree, blobs)?;
+        through.extend(end);
+        found.push((path.clone(), through));
     }
     Ok(found)
 }
 
 /// The text of a config, or what is wrong with it. Links within the repository are followed, as they are on disk.
 fn text(path: &Path, entry: &Entry, tree: &Tree, blobs: &mut Blobs) -> Result<Result<String, String>> {
-    let (mut path, mut entry) = (path.to_path_buf(), entry);
-    for _ in 0..MOST_LINKS {
-        let id = match entry {
-            Entry::File(id) => {
-                let mut bytes = blobs.read(id, LIMIT)?;
-                return Ok(String::from_utf8(std::mem::take(&mut *bytes))
-                    .map_err(|_| "the config is not valid UTF-8".to_owned()));
-            }
-            Entry::Link(id) => id,
-            Entry::Unmerged => return Ok(Err("the config has a conflict that is not resolved".to_owned())),
-            Entry::Submodule => return Ok(Err("the config is a submodule, not a file".to_owned())),
-        };
-        let target = blobs.read(id, LIMIT)?;
-        let Some(next) = followed(&path, Path::new(OsStr::from_bytes(&target))) else { break };
-        let Some(found) = tree.get(&next) else { break };
-        (path, entry) = (next, found);
-    }
-    Ok(Err("the config is a link that leads to no file of the repository, so nobody else has it".to_owned()))
-}
-
-/// Where a link leads, if that is in the repository.
-fn followed(link: &Path, target: &Path) -> Option<PathBuf> {
-    let mut path = link.parent()?.to_path_buf();
-    for component in target.components() {
-        match component {
-            Component::CurDir => {}
-            Component::Normal(name) => path.push(name),
-            Component::ParentDir if path.pop() => {}
-            _ => return None,
+    let end = match entry {
+        Entry::Link(_) => followed(path, tree, blobs)?.0,
+        _ => Some(path.to_path_buf()),
+    };
+    Ok(match end.and_then(|end| tree.get(&end)) {
+        Some(Entry::File(id)) => {
+            let mut bytes = blobs.read(id, LIMIT)?;
+            String::from_utf8(std::mem::take(&mut *bytes))
+                .map_err(|_| "the config is not valid UTF-8".to_owned())
         }
-    }
-    Some(path)
+        Some(Entry::Unmerged) => Err("the config has a conflict that is not resolved".to_owned()),
+        Some(Entry::Submodule) => Err("the config is a submodule, not a file".to_owned()),
+        Some(Entry::Link(_)) | None => {
+            Err("the config is a link that leads to no file of the repository, so nobody else has it"
+                .to_owned())
+        }
+    })
 }
 
 #[cfg(test)]
@@ -174,10 +175,29 @@ mod tests {
 
     #[test]
     fn links_are_followed_within_the_repository() {
-        let to = |link: &str, target: &str| followed(Path::new(link), Path::new(target));
-        assert_eq!(to("a/b/.sops.yaml", "../../.sops.yaml"), Some(".sops.yaml".into()));
-        assert_eq!(to(".sops.yaml", "./conf/x.yaml"), Some("conf/x.yaml".into()));
-        assert_eq!(to("a/.sops.yaml", "../../x"), None);
-        assert_eq!(to(".sops.yaml", "/etc/x"), None);
+        let links = [
+            ("a/b/.sops.yaml", "../../.sops.yaml"),
+            (".sops.yaml", "./conf/x.yaml"),
+            ("a/.sops.yaml", "../../x"),
+            ("b/.sops.yaml", "/etc/x"),
+            ("c/.sops.yaml", "../store/rules/x.yaml"),
+            ("store", "a/../d"),
+            ("d/rules", "./real"),
+            ("e/.sops.yaml", "../loop/x"),
+            ("loop", "loop"),
+        ];
+        let to = |path: &str| {
+            let target =
+                |at: &Path| Ok(links.iter().find(|(link, _)| at == Path::new(link)).map(|(_, to)| to.into()));
+            walked(Path::new(path), target).unwrap()
+        };
+        assert_eq!(to("a/b/.sops.yaml"), Some("conf/x.yaml".into()));
+        assert_eq!(to(".sops.yaml"), Some("conf/x.yaml".into()));
+        assert_eq!(to("a/.sops.yaml"), None);
+        assert_eq!(to("b/.sops.yaml"), None);
+        assert_eq!(to("c/.sops.yaml"), Some("d/real/x.yaml".into()));
+        assert_eq!(to("e/.sops.yaml"), Some("loop/x".into()));
+        // Above the root is the root.
+        assert_eq!(to("/../a"), Some("/a".into()));
     }
 }
