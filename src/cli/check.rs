@@ -3,7 +3,7 @@ pub(super) mod fix;
 pub(super) mod links;
 pub(super) mod report;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -118,7 +118,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     for error in &inputs.errors {
         looked.failures.add(context.ui, error);
     }
-    let mut copies = Copies::default();
+    let (mut copies, mut hiding) = (Copies::default(), BTreeMap::new());
     let progress = context.ui.progress("checking", inputs.inputs.len());
     for chunk in chunks(&inputs.inputs) {
         let look = |input: &Input| {
@@ -131,7 +131,10 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         let seen: Vec<Result<Seen>> = chunk.par_iter().map(look).collect();
         for (input, seen) in chunk.iter().zip(seen) {
             let shown = plain_path(input.shown());
-            let findings = seen.map(|Seen { findings, held }| {
+            let findings = seen.map(|Seen { findings, held, hiding: hides }| {
+                if let Some((config, finding)) = hides {
+                    hiding.entry(config).or_insert(finding);
+                }
                 if let Some((path, held)) = input.path.as_deref().zip(held) {
                     copies.add_looked_at(Named { path: real(path), shown: shown.clone() }, held);
                 }
@@ -147,6 +150,8 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     if let Some((before, now)) = before.as_ref().zip(now) {
         looked.add_configs(before.weakened(&configs, &now), &working_dir, context);
     }
+    let hiding = hiding.into_iter().map(|(config, finding)| (config, Ok(finding)));
+    looked.add_configs(hiding.collect(), &working_dir, context);
     if !copies.is_empty() && (is_part || top != working_dir) {
         copies::add_all(&mut copies, &configs, context)?;
     }
@@ -277,6 +282,8 @@ pub(super) struct Seen {
     pub findings: Vec<Finding>,
     /// What another file may hold as well.
     pub held: Option<Vec<(usize, Held)>>,
+    /// Its config, if that hides a rule for it.
+    pub hiding: Option<(PathBuf, Finding)>,
 }
 
 fn look(
@@ -304,6 +311,7 @@ fn look(
             }
         }
         seen.held = seen.held.or_else(|| held(&bytes));
+        seen.hiding = plans.hidden(seen.held.is_some());
         seen.findings.extend(plans.check(bytes)?);
         seen.findings.sort();
         seen.findings.dedup();

@@ -1,4 +1,4 @@
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -190,9 +190,12 @@ fn look_at(
         staged.read_links(&tree, &mut blobs)?;
     }
     let configs = Configs::from_source(lookup, staged);
-    let mut copies = Copies::default();
+    let (mut copies, mut hiding) = (Copies::default(), BTreeMap::new());
     for (target, seen) in targets.iter().zip(look(&targets, &mut blobs, &configs, before.as_ref())) {
-        let findings = seen.map(|Seen { findings, held }| {
+        let findings = seen.map(|Seen { findings, held, hiding: hides }| {
+            if let Some((config, finding)) = hides {
+                hiding.entry(config).or_insert(finding);
+            }
             if let Some(held) = held {
                 copies.add_looked_at(target.file(), held);
             }
@@ -212,6 +215,8 @@ fn look_at(
         looked.add(file, Ok(vec![finding]), context);
     }
     look_at_links(&links, &tree, git, &configs, looked, context);
+    let hiding = hiding.into_iter().map(|(config, finding)| (config, Ok(finding)));
+    looked.add_configs(hiding.collect(), git.top(), context);
     if let Some(before) = &before {
         looked.add_configs(before.weakened(&configs, &tree), git.top(), context);
     }
@@ -346,7 +351,8 @@ fn look(
             let Some((plans, bytes)) = file else { return Ok(Seen::default()) };
             let path = &targets[at].path;
             let held = copies::held_by(path, Format::of_path(path), &bytes, configs);
-            Ok(Seen { findings: plans.check(bytes)?, held })
+            let hiding = plans.hidden(held.is_some());
+            Ok(Seen { findings: plans.check(bytes)?, held, hiding })
         });
         (at, seen)
     };

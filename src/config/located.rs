@@ -64,6 +64,23 @@ impl<'c> Located<'c> {
         Ok(config.is_some_and(|config| config.is_excluded_from_check(&self.spelled)))
     }
 
+    /// The rule that the file would have if its config, which has none, were not there.
+    pub fn hidden(&self) -> Result<Option<Hidden>> {
+        let Some(config) = self.config.as_ref().filter(|config| config.is_without_rules()) else {
+            return Ok(None);
+        };
+        let mut above = self.configs.above(config)?;
+        while let Some(other) = above.take_if(|above| above.is_without_rules()) {
+            above = self.configs.above(&other)?;
+        }
+        let policy = above.map(|above| above.matching_policy(self.path())).transpose()?.flatten();
+        Ok(policy.map(|policy| Hidden {
+            config: config.path.clone(),
+            file: self.path().to_path_buf(),
+            policy,
+        }))
+    }
+
     /// An error when the path claims another rule than the file has.
     pub(super) fn refuse_misled(&self) -> Result<()> {
         match self.misled()? {
@@ -89,6 +106,31 @@ impl<'c> Located<'c> {
             real: self.real.clone(),
             rule: real.rule,
         }))
+    }
+}
+
+/// A rule that does not count for a file, since a config without rules is nearer to it.
+#[derive(Debug, Clone)]
+pub struct Hidden {
+    /// The config that hides it.
+    pub config: PathBuf,
+    file: PathBuf,
+    pub policy: Policy,
+}
+
+impl fmt::Display for Hidden {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let folder = |path: &'_ Path| path.parent().unwrap_or(Path::new("")).to_path_buf();
+        let (here, rule) = (folder(&self.config), &self.policy.rule);
+        let levels = here.strip_prefix(folder(&rule.file)).map_or(0, |below| below.components().count());
+        let up = "../".repeat(levels);
+        let name = rule.file.file_name().unwrap_or_default().display();
+        let file = self.file.strip_prefix(&here).unwrap_or(&self.file).display();
+        write!(
+            f,
+            "has no creation rules, so {up}{name}:{} does not count for files such as `{file}`",
+            rule.line
+        )
     }
 }
 

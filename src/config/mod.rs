@@ -22,7 +22,7 @@ pub use apart::Searches;
 pub use find::{
     Disk, Lookup, SEALANT_NAME, SOPS_NAME, Search, Source, absolute, is_config, is_meant_as_config,
 };
-pub use located::{Located, Misled};
+pub use located::{Hidden, Located, Misled};
 pub use schema::{Dialect, KeySpec, PinSpec, RuleKey, Stores};
 pub use selection::{Selection, SelectionKind};
 pub use starter::{Preset, starter};
@@ -151,6 +151,10 @@ impl Config {
     pub fn is_excluded_from_check(&self, file: &Path) -> bool {
         let path = self.path_for_rules(file);
         self.schema.check_exclude.iter().any(|pattern| pattern.is_match(&path))
+    }
+
+    fn is_without_rules(&self) -> bool {
+        self.schema.creation_rules.as_ref().is_none_or(Vec::is_empty)
     }
 
     /// What people here call a recipient, or another master key.
@@ -336,6 +340,18 @@ impl Configs {
         let config = self.search(path)?.found.map(|path| self.load(path)).transpose()?;
         lock(&self.by_folder).insert(folder, config.clone());
         Ok(config)
+    }
+
+    /// The next config above the folder of a config that was found.
+    fn above(&self, config: &Config) -> Result<Option<Arc<Config>>> {
+        let Some(folder) = config.path.parent().filter(|_| self.lookup.explicit.is_none()) else {
+            return Ok(None);
+        };
+        let is_above = |other: &Arc<Config>| {
+            other.path.parent().is_some_and(|above| folder.starts_with(above) && folder != above)
+        };
+        // Where there is none above, that of the working directory counts, which may be anywhere.
+        Ok(self.config_at(folder)?.filter(is_above))
     }
 
     fn search(&self, path: &Path) -> Result<Search> {

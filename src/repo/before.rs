@@ -104,6 +104,11 @@ impl<'b> Plans<'b> {
         Some(Finding { line: 1, rule: Rule::Encoding, message })
     }
 
+    /// What is wrong with the config of the file, with its path.
+    pub fn hidden(&self, is_encrypted: bool) -> Option<(PathBuf, Finding)> {
+        self.today.as_ref()?.hidden(is_encrypted)
+    }
+
     /// What is wrong with the file.
     pub fn check(&self, bytes: SecretBytes) -> Result<Vec<Finding>> {
         let weakened = self.weakened(&bytes);

@@ -138,6 +138,55 @@ fn programs_read_json_and_sarif() {
     assert_eq!(run["tool"]["driver"]["rules"][index]["id"], result["ruleId"]);
 }
 
+/// Who reads SARIF makes links of `[text](address)`.
+#[test]
+fn no_message_of_sarif_has_a_link_in_it() {
+    let test = repository();
+    test.write(r"other/[fix](https:\evil)", "a: b\n");
+    symlink(r"../other/[fix](https:\evil)", test.path("secrets/link.yaml")).unwrap();
+    let report = |format| -> Value {
+        let output = test.sealant(&["check", "--format", format]).run().code(1);
+        serde_json::from_str(output.text()).unwrap()
+    };
+    let (json, sarif) = (report("json"), report("sarif"));
+    let message = |value: &Value| value.as_str().unwrap().to_owned();
+    let quoted = message(&json[0]["message"]);
+    assert!(quoted.contains("[fix](https:"), "{quoted}");
+    let text = message(&sarif["runs"][0]["results"][0]["message"]["text"]);
+    assert_eq!(text, quoted.replace('\\', r"\\").replace('[', r"\[").replace(']', r"\]"));
+}
+
+/// The nearest config counts, though it has no rules.
+#[test]
+fn a_config_without_rules_that_hides_some_is_told() {
+    let test = repository();
+    test.write("secrets/app/.sops.yaml", "stores: {}\n");
+    test.write("secrets/app/deep/.sops.yaml", "creation_rules: []\n");
+    test.write("other/.sops.yaml", "stores: {}\n");
+    test.write("other/a.yaml", "a: b\n");
+    test.sealant(&["check"]).run().ok();
+    for file in ["secrets/app/a.yaml", "secrets/app/deep/b.yaml"] {
+        test.write(file, "a: b\n");
+    }
+    let output = test.sealant(&["check"]).run().ok();
+    let told = |config: &str, rule: &str, file: &str| {
+        format!(
+            "{config}:1: warning: has no creation rules, so {rule}:2 does not count for files such as `{file}` [hidden-rule]\n"
+        )
+    };
+    let expected = told("secrets/app/.sops.yaml", "../../.sops.yaml", "a.yaml")
+        + &told("secrets/app/deep/.sops.yaml", "../../../.sops.yaml", "b.yaml");
+    assert_eq!(output.text(), expected);
+    // A rule for all says for whom an encrypted file is.
+    test.write(".sops.yaml", format!("creation_rules:\n  - age: {RECIPIENT}\n"));
+    assert_eq!(test.sealant(&["check"]).run().ok().text(), "");
+    test.sealant(&["encrypt", "-i", "--age", RECIPIENT, "secrets/app/a.yaml"]).run().ok();
+    assert_eq!(
+        test.sealant(&["check"]).run().ok().text(),
+        told("secrets/app/.sops.yaml", "../../.sops.yaml", "a.yaml")
+    );
+}
+
 #[test]
 fn what_cannot_be_looked_at_is_not_said_to_be_clean() {
     let test = repository();

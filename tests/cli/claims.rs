@@ -252,7 +252,12 @@ fn everyday_differences_are_in_nobodys_way() {
 #[test]
 fn what_a_forged_selection_leaves_in_plaintext_is_told_by_its_name() {
     let plain = "db:\n    host: h\n    password: planted\nreplicas: 3\ntokens: [a]\n";
-    for forged in ["encrypted_regex: ^nothing$", "unencrypted_regex: .", "encrypted_suffix: _x"] {
+    for forged in [
+        "encrypted_regex: ^nothing$",
+        "unencrypted_regex: .",
+        "encrypted_suffix: _x",
+        "encrypted_comment_regex: x",
+    ] {
         for rule in [Some(""), None] {
             let test = repository("", "a.yaml", plain, &[]);
             if rule.is_none() {
@@ -271,6 +276,38 @@ fn what_a_forged_selection_leaves_in_plaintext_is_told_by_its_name() {
             test.write("a.yaml", test.read_text("a.yaml").replace("planted", "\"${PASSWORD}\""));
             let output = test.sealant(&["check", "a.yaml"]).run();
             assert!(!output.text().contains("[own-settings]"), "{output}");
+        }
+    }
+}
+
+/// A password need be no text, nor right below its name.
+#[test]
+fn what_a_forged_selection_leaves_in_plaintext_is_told_whatever_it_looks_like() {
+    for (plain, told) in [
+        ("password: 123456\n", Some("password")),
+        ("apiKey: 1.5\n", Some("apiKey")),
+        ("password: {value: planted}\n", Some("password.value")),
+        ("db_password:\n    - value: 12\n", Some("db_password[0].value")),
+        ("token:\n    data:\n        text: planted\n", Some("token.data.text")),
+        ("# note\npassword: planted\n", Some("password")),
+        ("password: true\n", None),
+        ("password: {minLength: 8, policy: strict}\n", None),
+        ("value: planted\n", None),
+    ] {
+        let by_comment = plain.starts_with('#').then_some("unencrypted_comment_regex: note");
+        for forged in
+            ["encrypted_regex: ^nothing$", "encrypted_comment_regex: x"].into_iter().chain(by_comment)
+        {
+            let test = repository("", "a.yaml", plain, &[]);
+            let text = test.read_text("a.yaml").replace("unencrypted_suffix: _unencrypted", forged);
+            let (_, metadata) = text.split_once("sops:").expect("metadata");
+            test.write("a.yaml", format!("{plain}sops:{metadata}"));
+            let output = test.sealant(&["check", "a.yaml"]).run();
+            let found = output.text().lines().find(|line| line.ends_with("[own-settings]"));
+            let says = |path: &str| {
+                found.is_some_and(|line| line.ends_with(&format!("no rule says: {path} [own-settings]")))
+            };
+            assert!(told.map_or(found.is_none(), says), "{forged}: {plain}: {output}");
         }
     }
 }

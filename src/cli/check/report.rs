@@ -138,7 +138,7 @@ pub fn sarif(found: &[Found]) -> Data {
                 "ruleId": rule.id(),
                 "ruleIndex": Rule::ALL.iter().position(|known| known == rule),
                 "level": level,
-                "message": {"text": message},
+                "message": {"text": without_links(message)},
                 "locations": [{"physicalLocation": {
                     "artifactLocation": {"uri": uri(file)},
                     "region": {"startLine": line},
@@ -159,6 +159,18 @@ pub fn sarif(found: &[Found]) -> Data {
             "results": results,
         }],
     })
+}
+
+/// A message in which nothing is a link, whoever wrote what it quotes (SARIF 2.1.0, 3.11.6).
+fn without_links(message: &str) -> String {
+    let mut escaped = String::with_capacity(message.len());
+    for char in message.chars() {
+        if matches!(char, '[' | ']' | '\\') {
+            escaped.push('\\');
+        }
+        escaped.push(char);
+    }
+    escaped
 }
 
 /// A path as a reference of RFC 3986, whatever bytes it has.

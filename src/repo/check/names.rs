@@ -22,11 +22,23 @@ const ENDS: [&str; 14] = [
 /// Those that say it only when there is nothing else.
 const WHOLE: [&str; 3] = ["token", "pwd", "pass"];
 
+/// Names that say nothing of a value: what is above it does.
+const CONTENT: [&str; 8] = ["value", "values", "data", "content", "text", "string", "plain", "plaintext"];
+
 /// Whether a value of this name is a password, token or key.
 pub fn is_of_secret(name: &str) -> bool {
-    let letters = name.chars().filter(|char| !matches!(char, '_' | '-' | '.' | ' '));
-    let name = letters.collect::<String>().to_ascii_lowercase();
+    let name = letters(name);
     ENDS.iter().any(|end| name.ends_with(end)) || WHOLE.contains(&name.as_str())
+}
+
+/// Whether a name stands for what is above it, as in `password: {value: ...}`.
+pub fn is_of_content(name: &str) -> bool {
+    CONTENT.contains(&letters(name).as_str())
+}
+
+fn letters(name: &str) -> String {
+    let letters = name.chars().filter(|char| !matches!(char, '_' | '-' | '.' | ' '));
+    letters.collect::<String>().to_ascii_lowercase()
 }
 
 #[cfg(test)]

@@ -1,13 +1,13 @@
 //! Which rule a file is held against, and whether it is looked at at all.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use crate::config::{Configs, Located, Policy, is_config};
+use crate::config::{Configs, Hidden, Located, Policy, is_config};
 use crate::document::Format;
 use crate::encrypted_file;
 use crate::error::Result;
-use crate::repo::check::{Finding, check, claimed, covers, shown};
+use crate::repo::check::{Finding, Rule, check, claimed, covers, shown};
 use crate::repo::git;
 use crate::secret::SecretBytes;
 
@@ -21,6 +21,8 @@ pub struct Plan {
     /// The one in which the file would be encrypted.
     own_format: Format,
     policy: Option<Policy>,
+    /// The rule that it would have, if a config without rules did not hide it.
+    hidden: Option<Hidden>,
     /// Git reads it itself.
     is_of_git: bool,
     /// The most that it may hold.
@@ -36,9 +38,9 @@ impl Plan {
         }
         let is_own = |name: &Path| is_config(name) || git::reads(name);
         let is_own = |located: &&Located| name.is_some_and(is_own) || is_own(located.real());
-        let policy = match located.as_ref().filter(|located| !is_own(located)) {
-            Some(located) => located.policy()?,
-            None => None,
+        let (policy, hidden) = match located.as_ref().filter(|located| !is_own(located)) {
+            Some(located) => (located.policy()?, located.hidden()?),
+            None => (None, None),
         };
         let is_named = policy.as_ref().is_some_and(|policy| policy.rule.path_regex.is_some());
         let own_format = format;
@@ -49,7 +51,8 @@ impl Plan {
             return Ok(None);
         }
         let limit = format.most_bytes();
-        Ok(Some(Self { format, own_format, policy, is_of_git: name.is_some_and(git::reads), limit }))
+        let is_of_git = name.is_some_and(git::reads);
+        Ok(Some(Self { format, own_format, policy, hidden, is_of_git, limit }))
     }
 
     /// Whether values are looked for in it, and not only private keys.
@@ -61,6 +64,16 @@ impl Plan {
     /// Whether Git reads it itself, as it is here.
     pub fn is_read_by_git(&self) -> bool {
         self.is_of_git
+    }
+
+    /// What is wrong with the config of the file, with its path: it hides the rule that says that the file is secret, or for
+    /// whom it is encrypted.
+    pub fn hidden(&self, is_encrypted: bool) -> Option<(PathBuf, Finding)> {
+        let hidden = self.hidden.as_ref().filter(|hidden| is_encrypted || hidden.policy.names_secrets())?;
+        Some((
+            hidden.config.clone(),
+            Finding { line: 1, rule: Rule::HiddenRule, message: hidden.to_string() },
+        ))
     }
 
     /// What is wrong with the file.

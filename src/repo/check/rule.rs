@@ -84,6 +84,13 @@ rules! {
         advice: "Nothing is refused: it is for whoever reviews the change. Make sure of a new recipient with its owner, by \
                  another way than this repository.",
     }
+    /// A config without rules that is nearer to a file than one whose rule would be for it.
+    HiddenRule {
+        id: "hidden-rule",
+        finds: "A config without creation rules hides a rule of the config above it from the files of its folder.",
+        advice: "Give it creation rules of its own, or delete it: without rules anybody who can write a file says for whom it is \
+                 encrypted. If `check` is to pass the files by, `exclude` them in the config above.",
+    }
     Recipients {
         id: "recipients",
         finds: "A file is encrypted for others than its creation rule says.",
@@ -156,7 +163,7 @@ impl Rule {
 
     pub fn level(self) -> Level {
         match self {
-            Self::ConfigChange => Level::Warning,
+            Self::ConfigChange | Self::HiddenRule => Level::Warning,
             _ => Level::Error,
         }
     }

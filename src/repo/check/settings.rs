@@ -44,11 +44,11 @@ impl Check<'_> {
     }
 
     /// What an encrypted document leaves in plaintext by its own choice, which no rule asks for, though its name is that of
-    /// a secret. What is a Secret's is told as such, and what comments choose is not known without a key.
+    /// a secret. What is a Secret's is told as such.
     pub(super) fn unasked(&mut self, view: &View<'_>, own: &Selection, reported: &mut BTreeSet<NodeId>) {
         let document = view.document;
         let (default, _) = policy::selection(document, None);
-        if *own == default || own.is_comment_rule() || document.format() == Format::Binary {
+        if *own == default || document.format() == Format::Binary {
             return;
         }
         let found = self.in_plaintext(view, &default).values.into_iter();
@@ -88,15 +88,15 @@ impl Check<'_> {
     }
 }
 
-/// Whether a value is text that is filled in by nobody, under the name of a secret.
+/// Whether a value is a text or a number that is filled in by nobody, under the name of a secret.
 fn is_secret(document: &dyn Document, node: NodeId) -> bool {
     let (tree, source) = (document.tree(), document.source());
-    let key = iter::successors(Some(node), |&node| tree.parent(node)).map(|node| tree[node].key.get(source));
-    let is_named = key.into_iter().find(|key| !key.is_empty()).is_some_and(names::is_of_secret);
-    let text = tree[tree.resolve(node)].text.get(source);
-    is_named
-        && !templates::is_placeholder(text)
-        && matches!(document.value(tree.resolve(node)), Ok(Value::Str(_)))
+    let way = iter::successors(Some(node), |&node| tree.parent(node)).map(|node| tree[node].key.get(source));
+    let name = way.filter(|key| !key.is_empty()).find(|key| !names::is_of_content(key));
+    let node = tree.resolve(node);
+    name.is_some_and(names::is_of_secret)
+        && !templates::is_placeholder(tree[node].text.get(source))
+        && matches!(document.value(node), Ok(Value::Str(_) | Value::Int(_) | Value::Float(_)))
 }
 
 /// How many of these a rule means: one about Secrets does not mean the `data` of other objects.
