@@ -243,3 +243,35 @@ fn doctor_says_which_halves_there_are() {
     }
     assert!(!doctor.text().contains("there are none: nothing can be decrypted"), "{doctor}");
 }
+
+#[test]
+fn a_message_that_was_never_encrypted_opens_nothing() {
+    let (gnupg, [ann]) = Gnupg::with_keys(["Ann"]);
+    let test = &gnupg.0;
+    test.write("a.yaml", PLAIN);
+    let encrypted = test.sealant(&["encrypt", "--pgp", &ann, "a.yaml"]).run().ok();
+    let text = encrypted.text();
+    let forged = gnupg.gpg(&["--armor", "--store"]).stdin([7; 32]).run().ok();
+    let forged = forged.text().trim().replace('\n', "\n            ");
+    let (begin, end) =
+        (text.find("-----BEGIN PGP").unwrap(), text.find("-----END PGP MESSAGE-----").unwrap());
+    let end = end + "-----END PGP MESSAGE-----".len();
+    test.write("forged.yaml", text.replace(&text[begin..end], &forged));
+    let output = gnupg.decrypt("forged.yaml").code(128);
+    assert!(output.stderr.contains("was never encrypted"), "{output}");
+}
+
+/// To encrypt for somebody is not to vouch for them, nor for whomever they vouch for.
+#[test]
+fn nobody_is_trusted_because_something_was_encrypted_for_them() {
+    let (theirs, [mallory]) = Gnupg::with_keys(["Mallory"]);
+    let exported = theirs.gpg(&["--armor", "--export", &mallory]).run().ok();
+    let (mine, [_]) = Gnupg::with_keys(["Ann"]);
+    let test = &mine.0;
+    mine.gpg(&["--import"]).stdin(exported.stdout).run().ok();
+    test.write("a.yaml", PLAIN);
+    test.sealant(&["encrypt", "--pgp", &mallory, "a.yaml"]).run().ok();
+    let listed = mine.gpg(&["--with-colons", "--list-keys", &mallory]).run().ok();
+    let line = listed.text().lines().find(|line| line.starts_with("pub:")).unwrap();
+    assert!(!matches!(line.split(':').nth(1), Some("u" | "f")), "{line}");
+}

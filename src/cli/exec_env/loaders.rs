@@ -1,5 +1,5 @@
-//! The variables by which loaders, shells and languages run code or look for programs, and those by which all that a
-//! program sends goes through somebody else's hands: whoever writes a file of the repository would run what they like in
+//! The variables by which loaders, shells and languages run code or look for programs, and those by which what a program
+//! sends or encrypts gets into somebody else's hands: whoever writes a file of the repository would run what they like in
 //! whoever does `exec-env`, or read their tokens for servers that the file says nothing about.
 //!
 //! Two tables. They cannot be complete: what a program makes of other variables is the program's business. What a file is
@@ -32,7 +32,7 @@ pub const LOADERS: &[(&str, &[&str])] = &[
         ],
     ),
     (
-        "editors, pagers and askpass programs",
+        "editors, pagers, askpass programs, and what fetches keys",
         &[
             "EDITOR",
             "VISUAL",
@@ -44,6 +44,7 @@ pub const LOADERS: &[(&str, &[&str])] = &[
             "SSH_ASKPASS",
             "SUDO_ASKPASS",
             "SOPS_EDITOR",
+            "SOPS_GPG_EXEC",
             "SOPS_AGE_KEY_CMD",
             "SOPS_AGE_SSH_PRIVATE_KEY_CMD",
         ],
@@ -134,13 +135,16 @@ pub const LOADERS: &[(&str, &[&str])] = &[
             "OPENSSL_MODULES",
             "KUBECONFIG",
             "AWS_CONFIG_FILE",
+            "AWS_SHARED_CREDENTIALS_FILE",
+            "GNUPGHOME",
             "RSYNC_RSH",
             "TAR_OPTIONS",
         ],
     ),
 ];
 
-/// By these a program asks another server than it means to, or believes one that is not who it says it is.
+/// By these a program asks another server than it means to, believes one that is not who it says it is, or encrypts for
+/// somebody else.
 pub const DETOURS: &[(&str, &[&str])] = &[
     (
         "proxies",
@@ -158,6 +162,23 @@ pub const DETOURS: &[(&str, &[&str])] = &[
             "VAULT_PROXY_ADDR",
             "npm_config_proxy",
             "npm_config_https_proxy",
+        ],
+    ),
+    (
+        "for whom Sealant and sops encrypt, and which servers they ask",
+        &[
+            "SOPS_CONFIG",
+            "SOPS_AGE_RECIPIENTS",
+            "SOPS_PGP_FP",
+            "SOPS_KMS_ARN",
+            "SOPS_VAULT_URIS",
+            "SOPS_GCP_KMS_*",
+            "SOPS_AZURE_KEYVAULT_URLS",
+            "SOPS_HUAWEICLOUD_KMS_IDS",
+            "SOPS_HC_VAULT_ALLOWLIST",
+            "SOPS_KEYSERVICE",
+            "SOPS_ENABLE_LOCAL_KEYSERVICE",
+            "AWS_ENDPOINT_URL*",
         ],
     ),
     (
@@ -238,10 +259,21 @@ mod tests {
             "VAULT_ADDR",
             "PROXY_PASSWORD",
             "NO_PROXY",
+            "AWS_PROFILE",
+            "AWS_ACCESS_KEY_ID",
+            "SOPS_AGE_KEY",
         ] {
             assert!(!is_loader(name) && !is_detour(name), "{name}");
         }
         assert!(is_detour("https_proxy") && is_detour("SSL_CERT_FILE") && !is_loader("SSL_CERT_FILE"));
+    }
+
+    /// A command within ours would encrypt for whom the file says.
+    #[test]
+    fn a_file_names_nobody_for_whom_others_encrypt() {
+        for kind in crate::keys::KeyKind::ALL {
+            assert!(is_detour(kind.variable()), "{kind}");
+        }
     }
 
     #[test]

@@ -18,7 +18,8 @@ const STATUS: &str = "[GNUPG:] ";
 /// Wraps a data key, or a share of one, for a key: an armored message without a line end behind it, as sops stores it.
 pub(super) fn encrypt(host: &dyn Host, key: &Fingerprint, payload: &[u8]) -> Result<String> {
     let name = key.as_str();
-    // The user has named the key, so it need not be trusted by others; and nobody else gets it.
+    // The user has named the key, so nobody else has to vouch for it; and nobody else gets it. Not `--trusted-key`, as in
+    // sops, by which whomever this key has signed would count as known in other runs, too.
     let args = [
         "--no-default-recipient",
         "--yes",
@@ -26,8 +27,8 @@ pub(super) fn encrypt(host: &dyn Host, key: &Fingerprint, payload: &[u8]) -> Res
         "-a",
         "-r",
         name,
-        "--trusted-key",
-        long_id(name),
+        "--trust-model",
+        "always",
         "--no-encrypt-to",
     ];
     let cannot = |why: &str| Error::new(Kind::Other, format!("cannot wrap the data key for {key}: {why}"));
@@ -44,11 +45,16 @@ pub(super) fn encrypt(host: &dyn Host, key: &Fingerprint, payload: &[u8]) -> Res
 pub(super) fn decrypt(host: &dyn Host, key: &Fingerprint, enc: &str) -> Result<SecretBytes> {
     let cannot = |why: &str| Error::new(Kind::NoDataKey, format!("{key}: {why}"));
     let ran = run(host, &["-d"], enc.as_bytes()).map_err(|error| cannot(error.message()).advise(NO_GPG))?;
-    // An old gpg passes by what it does not know, and ends well with nothing.
-    if ran.success && !ran.stdout.is_empty() {
+    // gpg ends well, too, with what was never encrypted, and an old one with nothing where it does not know the cipher.
+    let is_decrypted =
+        statuses(&ran).iter().any(|status| status.first().is_some_and(|word| word == "DECRYPTION_OKAY"));
+    if ran.success && is_decrypted && !ran.stdout.is_empty() {
         return Ok(ran.stdout);
     }
-    let problem = why_not_decrypted(&statuses(&ran));
+    let problem = match ran.success && !ran.stdout.is_empty() {
+        true => Problem { what: "what it holds was never encrypted", helps: None },
+        false => why_not_decrypted(&statuses(&ran)),
+    };
     let error = cannot(problem.what);
     Err(match problem.helps {
         Some(_) => error.advise(problem.advice(key.as_str())),
@@ -84,12 +90,6 @@ fn run(host: &dyn Host, args: &[&str], input: &[u8]) -> Result<Ran> {
     let general = ["--status-fd", "2", "--no-auto-key-retrieve"];
     let args = general.iter().chain(quiet).chain(args).map(Into::into).collect();
     host.run(&Command { program, args, ..Command::default() }, input)
-}
-
-/// The last 16 digits, and the `!` behind them: older versions take no longer ids here.
-fn long_id(name: &str) -> &str {
-    let length = if name.ends_with('!') { 17 } else { 16 };
-    name.get(name.len().saturating_sub(length)..).unwrap_or(name)
 }
 
 /// The status lines, each as its words.
@@ -219,12 +219,5 @@ mod tests {
             "gpg has no secret key that opens it"
         );
         assert_eq!(decrypted("[GNUPG:] NODATA 1\n"), "what it holds is not a PGP message");
-    }
-
-    #[test]
-    fn long_ids_are_the_end_of_a_fingerprint() {
-        assert_eq!(long_id("85D77543B3D624B63CEA9E6DBC17301B491B3F21"), "BC17301B491B3F21");
-        assert_eq!(long_id("85D77543B3D624B63CEA9E6DBC17301B491B3F21!"), "BC17301B491B3F21!");
-        assert_eq!(long_id("BC17301B491B3F21"), "BC17301B491B3F21");
     }
 }
