@@ -99,6 +99,12 @@ fn old_payloads(
         return Ok(None);
     }
     let shares: Vec<_> = known.into_iter().map(|(_, share)| share.clone()).take(wrapped.required()).collect();
+    // A group can hold what opens to a share that somebody has made up. With one of these, whoever knows it could tell the
+    // true ones from the new one that they get.
+    let is_of_it = |whole: SecretBytes| DataKey::from_slice(&whole).is_some_and(|whole| whole == *data_key);
+    if !shamir::combine(&shares).is_ok_and(is_of_it) {
+        return Ok(None);
+    }
     let last_x = u8::try_from(wrapped.groups.len()).unwrap_or(u8::MAX);
     (1..=last_x).map(|x| shamir::share_at(&shares, x)).collect::<Result<_>>().map(Some)
 }
@@ -198,5 +204,41 @@ impl<'a> Group<'a> {
             }
         }
         Self { steps, payload: None, failures: Vec::new() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keys::Recipient;
+
+    fn key(name: &str) -> MasterKey {
+        MasterKey::Age(Recipient::as_written(name))
+    }
+
+    fn wrapped(names: [&str; 3]) -> WrappedDataKey {
+        let group = |name: &str| {
+            vec![WrappedKey { key: key(name), enc: name.to_owned(), entry: serde_json::Map::new() }]
+        };
+        WrappedDataKey { groups: names.map(group).into(), threshold: 2 }
+    }
+
+    /// The third group loses its key, and gets another: a share of the old ones, or of new ones.
+    fn keeps_shares(data_key: &DataKey, shares: &[Option<SecretBytes>]) -> bool {
+        let keys =
+            KeySet { groups: vec![vec![key("a")], vec![key("b")], vec![key("new")]], threshold: Some(2) };
+        let plan = Plan::new(data_key, &wrapped(["a", "b", "c"]), &keys, shares).unwrap();
+        plan.missing.len() == 1
+    }
+
+    #[test]
+    fn a_share_that_somebody_made_up_is_none_to_build_on() {
+        let data_key = DataKey::generate();
+        let shares = shamir::split(data_key.as_bytes(), 3, 2).unwrap();
+        let opened = |first: SecretBytes| [Some(first), Some(shares[1].clone()), None];
+        assert!(keeps_shares(&data_key, &opened(shares[0].clone())));
+        let mut forged = shares[0].clone();
+        forged[..DataKey::LEN].fill(0);
+        assert!(!keeps_shares(&data_key, &opened(forged)));
     }
 }
