@@ -177,7 +177,7 @@ impl Bench {
         let uris: Vec<String> =
             keys.iter().map(|key| format!("{}/v1/transit/keys/{key}", self.bao.address())).collect();
         let rule = format!(
-            "creation_rules:\n  - encrypted_regex: ^(data|stringData)$\n    hc_vault_transit_uri: {}\n",
+            "creation_rules:\n  - path_regex: ^secrets/\n    encrypted_regex: ^(data|stringData)$\n    hc_vault_transit_uri: {}\n",
             uris.join(",")
         );
         self.test.write(".sops.yaml", rule);

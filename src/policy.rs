@@ -92,6 +92,14 @@ pub fn keys_of_file(configs: &Configs, file: &Path) -> Result<Option<KeySet>> {
     }
 }
 
+/// As [`keys_of_file`], of a place in another state of the working tree ([`Configs::policy_of_other_state`]).
+pub fn keys_of_other_state(configs: &Configs, path: &Path) -> Result<Option<KeySet>> {
+    match configs.policy_of_other_state(path)? {
+        Some(policy) => key_set(&policy),
+        None => Ok(None),
+    }
+}
+
 /// The master keys that a creation rule names; `None` when it names none.
 pub fn key_set(policy: &Policy) -> Result<Option<KeySet>> {
     if policy.key_groups.is_empty() {

@@ -20,7 +20,7 @@ use crate::repo::git::blobs::Blobs;
 use crate::repo::git::merge::Versions;
 use crate::repo::git::tree::{Entry, ObjectId, Tree};
 use crate::repo::git::{Git, changes, root_of, sides};
-use crate::secret::SecretBytes;
+use crate::secret::{DataKey, SecretBytes};
 use crate::{repo, sops};
 
 /// Which versions out of the history count: a file may have been elsewhere before.
@@ -82,7 +82,7 @@ impl<'a> Neighbours<'a> {
                 add_versions(copies, &git, &self.configs, |_| true)
             }
             Past::Ruled(tops) => {
-                let is_ruled = |path: &Path| rule_of(path, &self.configs).is_some();
+                let is_ruled = |path: &Path| past_rule_of(path, &self.configs).is_some();
                 for top in tops {
                     // Where Git does not answer, there is no history.
                     let Ok(git) = Git::of(self.context.host, top) else { continue };
@@ -101,14 +101,20 @@ impl<'a> Neighbours<'a> {
         }
         let copies = self.load()?;
         let rule = rule_of(path, &self.configs);
-        copies.refuse(&real(path), &held(file, rule.as_ref()), keys).map_err(|error| {
-            let advice = format!(
-                "Whoever may read one of the two would come to read the other. If the copy is meant, part the two: \
-                 `sealant rotate -i --allow-copied {}`. Else take out what was copied.",
-                typed(path)
-            );
-            error.advise(advice).in_file(path)
-        })
+        copies
+            .refuse(&real(path), &held(file, rule.as_ref()), keys)
+            .map_err(|error| error.advise(part_them(path)).in_file(path))
+    }
+
+    /// The same for a document whose data key is open: it may be that of a file elsewhere, and wrapped in another way.
+    pub fn refuse_key(&self, path: &Path, data_key: &DataKey, keys: &KeySet) -> Result<()> {
+        if self.context.is_sops() {
+            return Ok(());
+        }
+        let (copies, rule) = (self.load()?, rule_of(path, &self.configs));
+        copies
+            .refuse_key(&real(path), data_key, rule.as_ref(), keys)
+            .map_err(|error| error.advise(part_them(path)))
     }
 
     /// Refuses versions of which none was in any commit: who could read them where they come from, nobody can tell.
@@ -127,7 +133,15 @@ impl<'a> Neighbours<'a> {
     }
 }
 
-/// The same for versions of one file that are brought together. `files` are the versions on the disk.
+fn part_them(path: &Path) -> String {
+    format!(
+        "Whoever may read one of the two would come to read the other. If the copy is meant, part the two: \
+         `sealant rotate -i --allow-copied {}`. Else take out what was copied.",
+        typed(path)
+    )
+}
+
+/// The same for versions of one file that are brought together. `files` are the versions on the disk, `opened` their data keys.
 pub(super) fn refuse_versions(
     context: &Context,
     path: &Path,
@@ -135,6 +149,7 @@ pub(super) fn refuse_versions(
     format: Format,
     versions: Versions<Option<&SecretBytes>>,
     keys: &KeySet,
+    opened: &[&DataKey],
 ) -> Result<()> {
     let mut neighbours = Neighbours::of(context, [path])?;
     neighbours.left_out = files.iter().map(|file| real(file)).collect();
@@ -148,6 +163,7 @@ pub(super) fn refuse_versions(
     for version in [&base, &ours, &theirs].into_iter().flatten() {
         neighbours.refuse(path, version, keys)?;
     }
+    opened.iter().try_for_each(|data_key| neighbours.refuse_key(path, data_key, keys))?;
     let brought: Vec<&EncryptedFile> = [&base, &theirs].into_iter().flatten().collect();
     neighbours.refuse_unknown(path, &brought)
 }
@@ -217,7 +233,7 @@ pub(super) fn add_replaced(
 
 /// The first of some configs of which a rule names the readers of a place, and these.
 fn ruling<'c>(path: &Path, configs: [Option<&'c Configs>; 2]) -> Option<(&'c Configs, KeySet)> {
-    configs.into_iter().flatten().find_map(|configs| Some((configs, rule_of(path, configs)?)))
+    configs.into_iter().flatten().find_map(|configs| Some((configs, past_rule_of(path, configs)?)))
 }
 
 /// The folders that files are in.
@@ -323,7 +339,7 @@ fn absent(top: &Path, configs: &Configs, context: &Context) -> Result<Vec<NamedH
     let held = held_in_blobs(&mut Blobs::open(&git)?, &files, configs).into_iter();
     let named = |at: usize| {
         let path: &PathBuf = &files[at].0;
-        Named { path: real(path), shown: path.strip_prefix(git.top()).unwrap_or(path).to_path_buf() }
+        Named { path: path.clone(), shown: path.strip_prefix(git.top()).unwrap_or(path).to_path_buf() }
     };
     Ok(held.map(|(at, held)| (named(at), held)).collect())
 }
@@ -360,7 +376,7 @@ fn versions<'c>(git: &Git, configs_of: impl Fn(&Path) -> Option<&'c Configs>) ->
     }
     let version = |((path, id), commit): ((usize, &ObjectId), usize)| {
         let (name, commit) = (history.paths[path].display(), history.commits[commit].id.short());
-        let file = Named { path: real(&paths[path]), shown: format!("{name} of commit {commit}").into() };
+        let file = Named { path: paths[path].clone(), shown: format!("{name} of commit {commit}").into() };
         Some(Version { id: id.clone(), file, configs: configs[path]? })
     };
     Ok(found.into_iter().filter_map(version).collect())
@@ -387,7 +403,7 @@ fn held_versions(
     let ids: Vec<&ObjectId> = versions.iter().map(|version| &version.id).collect();
     let found = held_of(blobs, &ids, |at, bytes| {
         let Version { file, configs, .. } = &versions[at];
-        held_by(&file.path, Format::of_path(&file.path), bytes, configs).filter(|held| wanted(held))
+        held_in_git(&file.path, bytes, configs).filter(|held| wanted(held))
     });
     let mut found = found.into_iter().peekable();
     let mut all = Vec::new();
@@ -407,7 +423,7 @@ pub(super) fn held_in_blobs(
 ) -> Vec<(usize, Vec<(usize, Held)>)> {
     let ids: Vec<&ObjectId> = files.iter().map(|(_, id)| id).collect();
     let path = |at: usize| &files[at].0;
-    held_of(blobs, &ids, |at, bytes| held_by(path(at), Format::of_path(path(at)), bytes, configs))
+    held_of(blobs, &ids, |at, bytes| held_in_git(path(at), bytes, configs))
 }
 
 fn held_of<T: Send>(
@@ -441,8 +457,16 @@ fn held_in_broken(path: &Path, bytes: &SecretBytes, configs: &Configs) -> Option
 
 /// Whom the rule of a file names: nobody where it cannot be read.
 fn rule_of(path: &Path, configs: &Configs) -> Option<KeySet> {
-    let nobody = |_| Some(KeySet { groups: Vec::new(), threshold: None });
     policy::keys_of_file(configs, path).unwrap_or_else(nobody)
+}
+
+/// The same of a place in Git, to which no link of the working tree leads.
+fn past_rule_of(path: &Path, configs: &Configs) -> Option<KeySet> {
+    policy::keys_of_other_state(configs, path).unwrap_or_else(nobody)
+}
+
+fn nobody(_: Error) -> Option<KeySet> {
+    Some(KeySet { groups: Vec::new(), threshold: None })
 }
 
 /// What a file holds that another may hold as well; `None` for one that is not encrypted, or is broken.
@@ -452,10 +476,23 @@ pub(super) fn held_by(
     bytes: &SecretBytes,
     configs: &Configs,
 ) -> Option<Vec<(usize, Held)>> {
+    held_under(format, bytes, || rule_of(path, configs))
+}
+
+/// The same for a content in Git. The links of the working tree do not lead to its place.
+fn held_in_git(path: &Path, bytes: &SecretBytes, configs: &Configs) -> Option<Vec<(usize, Held)>> {
+    held_under(Format::of_path(path), bytes, || past_rule_of(path, configs))
+}
+
+fn held_under(
+    format: Format,
+    bytes: &SecretBytes,
+    rule: impl FnOnce() -> Option<KeySet>,
+) -> Option<Vec<(usize, Held)>> {
     let format = format_in(format, bytes);
     meant(format, bytes)?;
     let file = EncryptedFile::parse(format, bytes.clone()).ok()?;
-    Some(held(&file, rule_of(path, configs).as_ref()))
+    Some(held(&file, rule().as_ref()))
 }
 
 /// The file that a path leads to.

@@ -436,7 +436,11 @@ impl<'a> Encrypt<'a> {
         }
         let bytes = SecretBytes::new(old.file.document().source().as_bytes().to_vec());
         let file = EncryptedFile::parse(document.format(), bytes)?;
-        match Neighbours::of(self.context, [path])?.refuse(path, &file, &recipe.keys) {
+        let neighbours = Neighbours::of(self.context, [path])?;
+        let refused = neighbours
+            .refuse(path, &file, &recipe.keys)
+            .and_then(|()| neighbours.refuse_key(path, &old.key, &recipe.keys));
+        match refused {
             Err(error) if error.kind() == Kind::Conflict => {
                 Ok(Some("shares its data key or a value with a file that is for other readers"))
             }

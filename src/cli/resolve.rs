@@ -224,7 +224,7 @@ impl Resolve<'_> {
             path: file.path,
             format,
             rule: &rule,
-            let_in: &|keys| self.let_in(file, keys),
+            let_in: &|keys, opened| self.let_in(file, keys, opened),
             has_made: &has_made,
             marker_size: markers::MARKER_SIZE,
             now: host.now(),
@@ -236,11 +236,11 @@ impl Resolve<'_> {
         policy::keys_of_file(&self.context.configs()?, file.path)
     }
 
-    fn let_in(&self, file: &File<'_>, keys: &KeySet) -> Result<()> {
+    fn let_in(&self, file: &File<'_>, keys: &KeySet, opened: &[&DataKey]) -> Result<()> {
         let Stages { base, ours, theirs } = &file.stages;
         let versions =
             merge::Versions { base: Some(base.as_ref()), ours: ours.as_ref(), theirs: theirs.as_ref() };
-        copies::refuse_versions(self.context, file.path, &[], file.source.format, versions, keys)
+        copies::refuse_versions(self.context, file.path, &[], file.source.format, versions, keys, opened)
     }
 
     fn sequence(&self, file: &File<'_>) -> Sequence {
@@ -344,8 +344,9 @@ impl Resolve<'_> {
                 );
             }
             let rule = self.rule(file)?;
-            let let_in = |keys: &KeySet| self.let_in(file, keys);
-            let made = block_on(resolve::renewed(&self.service, ours, &file.stages, rule.as_ref(), &let_in))?;
+            let let_in = |keys: &KeySet, opened: &[&DataKey]| self.let_in(file, keys, opened);
+            let old = (ours, &sides.key);
+            let made = block_on(resolve::renewed(&self.service, old, &file.stages, rule.as_ref(), &let_in))?;
             let metadata = ours.metadata.for_keys(made.wrapped);
             let key = new_key.insert(made.key);
             ours.write(&*plaintext, metadata, &sides.key, Some(key), now)

@@ -1,5 +1,5 @@
 use std::collections::HashSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use crate::batch::Parsed;
@@ -15,16 +15,18 @@ use crate::encrypted_file::Holder;
 use crate::error::Result;
 use crate::fs::Mode;
 use crate::host::Host;
-use crate::rekey;
+use crate::keys::KeySet;
+use crate::rekey::{self, Decide};
+use crate::secret::DataKey;
 use crate::sops::{Ciphertext, MacCheck};
 
-/// Encrypt files anew under a new data key
+/// Encrypt files again under a new data key
 ///
 /// Whoever could decrypt before, and is no longer named, cannot decrypt what is set from now on. What they have seen
 /// they have seen, and what is in Git's history they can still read: change the secrets themselves, too.
 ///
 /// The recipients are those in the file. One that its creation rule does not name is refused, since anybody who can
-/// write the file can name himself in it. A SealedSecret is for those whom the creation rule names.
+/// write the file can name themselves in it. A SealedSecret is for those whom the creation rule names.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -81,6 +83,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     // What stands for the name of the only file; others stand for themselves.
     let only = (inputs.inputs.len() == 1).then(|| inputs.inputs[0].name.clone());
     let check = if args.ignore_mac { MacCheck::Ignore } else { MacCheck::Verify };
+    let readers = Readers { recipients: &recipients, claims: &claims, neighbours, found, only };
     let over_files = Pipeline {
         context,
         inputs,
@@ -100,21 +103,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
                     ((source.format, input.name), source)
                 })
                 .unzip();
-            let decide = |parsed: &Parsed, holder: Holder<'_>| {
-                let name = only.as_ref().map_or(Some(parsed.path.as_path()), |name| name.as_deref());
-                if found.contains(&parsed.path) {
-                    recipients.refuse_named_by_file_alone(holder, &parsed.path)?;
-                }
-                let keys = recipients.of(holder, name, &parsed.path)?;
-                if let Some(name) = name {
-                    claims.tell_settings(name, &parsed.file);
-                }
-                if let Some(neighbours) = &neighbours {
-                    neighbours.refuse(&parsed.path, &parsed.file, &keys)?;
-                }
-                Ok(keys)
-            };
-            let rotated = block_on(rekey::rotate(&service, sources, context.host.now(), check, decide));
+            let rotated = block_on(rekey::rotate(&service, sources, context.host.now(), check, &readers));
             let retyped = |(file, (format, name)): (Result<Ciphertext>, (Format, Option<PathBuf>))| {
                 let file = pipeline::retyped(file?, format, formats, name.as_deref(), context)?;
                 Ok(Some(Output::from(file)))
@@ -124,4 +113,37 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     })?;
     recipients.tell_missing();
     Ok(code)
+}
+
+/// For whom the files are under their new data keys.
+struct Readers<'a> {
+    recipients: &'a Recipients<'a>,
+    claims: &'a Claims<'a>,
+    /// None where copies are meant.
+    neighbours: Option<Neighbours<'a>>,
+    /// Those that nobody named.
+    found: HashSet<PathBuf>,
+    /// What the only file counts as, if it is not itself.
+    only: Option<Option<PathBuf>>,
+}
+
+impl Decide for Readers<'_> {
+    fn keys(&self, parsed: &Parsed, holder: Holder<'_>) -> Result<KeySet> {
+        let name = self.only.as_ref().map_or(Some(parsed.path.as_path()), |name| name.as_deref());
+        if self.found.contains(&parsed.path) {
+            self.recipients.refuse_named_by_file_alone(holder, &parsed.path)?;
+        }
+        let keys = self.recipients.of(holder, name, &parsed.path)?;
+        if let Some(name) = name {
+            self.claims.tell_settings(name, &parsed.file);
+        }
+        if let Some(neighbours) = &self.neighbours {
+            neighbours.refuse(&parsed.path, &parsed.file, &keys)?;
+        }
+        Ok(keys)
+    }
+
+    fn admit(&self, path: &Path, data_key: &DataKey, keys: &KeySet) -> Result<()> {
+        self.neighbours.as_ref().map_or(Ok(()), |neighbours| neighbours.refuse_key(path, data_key, keys))
+    }
 }

@@ -6,6 +6,7 @@
 
 use std::fmt::{self, Write as _};
 use std::io::{self, IsTerminal, Write as _};
+use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -14,6 +15,7 @@ use clap::builder::styling::{AnsiColor, Style};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
+use crate::cli::args::STDIN;
 use crate::error::{Error, Kind, Result};
 use crate::shown;
 
@@ -210,9 +212,9 @@ impl Ui {
     pub fn error(&self, error: &Error) {
         self.labelled(ERROR, "error:", &error.headline());
         self.below(error.below().cloned());
-        if let Some(advice) = error.advice() {
+        if let Some(advice) = advice_of(error) {
             let label = self.styled_err(HELP, "help:");
-            self.err(&format!("  {label} {}", shown::line(&capitalized(advice))));
+            self.err(&format!("  {label} {}", shown::line(&capitalized(&advice))));
         }
     }
 
@@ -320,6 +322,35 @@ fn relabelled(text: &str) -> String {
     text.split_inclusive('\n').map(line).collect()
 }
 
+/// The advice of an error, with the file that it is about in the place of `FILE`.
+pub(super) fn advice_of(error: &Error) -> Option<String> {
+    let advice = error.advice()?;
+    let file = error.file().filter(|file| *file != Path::new(STDIN));
+    Some(file.map_or_else(|| advice.to_owned(), |file| with_file(advice, &shown::typed(file))))
+}
+
+/// Advice with a name in the place of each `FILE`, but where that is a new file: after `-o` or `--output`.
+fn with_file(advice: &str, name: &str) -> String {
+    const FILE: &str = "FILE";
+    let mut words = advice.split(' ').peekable();
+    let mut named = String::new();
+    let mut before = "";
+    while let Some(word) = words.next() {
+        let rest = word
+            .strip_prefix(FILE)
+            .filter(|rest| !rest.starts_with(|char: char| char.is_alphanumeric() || char == '_'));
+        match rest.filter(|_| !before.ends_with("-o") && !before.ends_with("--output")) {
+            Some(rest) => named.extend([name, rest]),
+            None => named.push_str(word),
+        }
+        if words.peek().is_some() {
+            named.push(' ');
+        }
+        before = word;
+    }
+    named
+}
+
 /// Advice as it begins in print. Its end is left alone: it may be a command to copy.
 pub(super) fn capitalized(advice: &str) -> String {
     let mut letters = advice.chars();
@@ -345,6 +376,15 @@ mod tests {
     fn a_cell_of_csv_is_a_text_whatever_stands_in_it() {
         let cells = ["a b", "a,b", "say \"a\"", "=1+1", "-x,y"].map(csv_cell);
         assert_eq!(cells, ["a b", "\"a,b\"", "\"say \"\"a\"\"\"", "'=1+1", "\"'-x,y\""]);
+    }
+
+    #[test]
+    fn advice_names_the_file_that_it_is_about() {
+        let named = |advice| with_file(advice, "a b.yaml");
+        assert_eq!(named("Run `x FILE`, then `y FILE ITEM`."), "Run `x a b.yaml`, then `y a b.yaml ITEM`.");
+        for kept in ["`x -o FILE`", "`x --output FILE`.", "FILES", "set SOPS_AGE_KEY_FILE", "FILE_A"] {
+            assert_eq!(named(kept), kept);
+        }
     }
 
     #[test]

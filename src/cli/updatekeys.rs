@@ -23,8 +23,8 @@ use crate::fs::{Mode, Snapshot};
 use crate::host::Host;
 use crate::keys::{KeyService, KeySet};
 use crate::policy;
-use crate::rekey::{self, Change};
-use crate::secret::SecretBytes;
+use crate::rekey::{self, Change, Decide};
+use crate::secret::{DataKey, SecretBytes};
 use crate::sops::MacCheck;
 
 /// Let exactly those decrypt files whom the creation rules name
@@ -142,6 +142,28 @@ impl SettingsPlan {
     fn lines(&self) -> Vec<String> {
         let encrypts = self.encrypts.iter().map(|path| format!("    encrypts {path}"));
         iter::once(format!("  {} instead of {}", self.after, self.before)).chain(encrypts).collect()
+    }
+}
+
+/// For whom the files are, as it was shown.
+struct Planned<'a> {
+    by_file: HashMap<PathBuf, (KeySet, Snapshot)>,
+    neighbours: &'a Neighbours<'a>,
+}
+
+impl Decide for Planned<'_> {
+    fn keys(&self, parsed: &Parsed, _: Holder<'_>) -> Result<KeySet> {
+        match self.by_file.get(&parsed.path) {
+            Some((keys, snapshot)) if *snapshot == parsed.snapshot => Ok(keys.clone()),
+            _ => {
+                let message = "was changed by somebody else in the meantime, and is left as it is";
+                Err(Error::new(Kind::Write, message).advise("Run the command again."))
+            }
+        }
+    }
+
+    fn admit(&self, path: &Path, data_key: &DataKey, keys: &KeySet) -> Result<()> {
+        self.neighbours.refuse_key(path, data_key, keys)
     }
 }
 
@@ -299,14 +321,7 @@ impl Update<'_> {
             selections.extend(settings.map(|settings| (file.clone(), settings.selection)));
             by_file.insert(file, (keys, snapshot));
         }
-        let decide = |parsed: &Parsed, _: Holder<'_>| match by_file.get(&parsed.path) {
-            Some((keys, snapshot)) if *snapshot == parsed.snapshot => Ok(keys.clone()),
-            _ => Err(Error::new(
-                Kind::Write,
-                "was changed by somebody else in the meantime, and is left as it is",
-            )
-            .advise("Run the command again.")),
-        };
+        let planned = Planned { by_file, neighbours: &self.neighbours };
         let inputs = Inputs { inputs, many: true, ..Inputs::default() };
         self.pipeline(inputs, "updating").run_among(failures, |items| {
             let now = self.context.host.now();
@@ -319,8 +334,8 @@ impl Update<'_> {
             in_two_steps(items, select, |items| {
                 let sources = items.into_iter().map(|item| as_taken(item.source, self.context)).collect();
                 let written = match self.args.rotate {
-                    true => block_on(rekey::rotate(service, sources, now, MacCheck::Verify, decide)),
-                    false => block_on(rekey::update_keys(service, sources, check, decide)),
+                    true => block_on(rekey::rotate(service, sources, now, MacCheck::Verify, &planned)),
+                    false => block_on(rekey::update_keys(service, sources, check, &planned)),
                 };
                 written.into_iter().map(|result| result.map(|file| Some(Output::from(file)))).collect()
             })

@@ -55,6 +55,24 @@ pub trait Source: Send + Sync {
     }
 }
 
+/// A source without what is there through links of folders, but for those that lead to the working directory.
+pub(super) struct WithoutLinks<'s> {
+    pub source: &'s dyn Source,
+    pub working_dir: &'s Path,
+}
+
+impl Source for WithoutLinks<'_> {
+    fn exists(&self, path: &Path) -> bool {
+        let is_reached =
+            |folder: &Path| self.working_dir.starts_with(folder) || self.source.real_folder(folder) == folder;
+        path.parent().is_some_and(is_reached) && self.source.exists(path)
+    }
+
+    fn read(&self, path: &Path) -> Result<String> {
+        self.source.read(path)
+    }
+}
+
 /// The file system.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Disk;

@@ -94,7 +94,7 @@ impl<'c> Located<'c> {
         if self.spelled == self.real {
             return Ok(None);
         }
-        let claimed = self.configs.config_at(&self.spelled)?;
+        let claimed = self.configs.config_claimed(&self.spelled)?;
         let spelled = self.configs.standing(&self.spelled, claimed.as_deref());
         let has = self.configs.config_at(&self.real)?;
         let real = self.configs.standing(&self.real, has.as_deref());

@@ -261,6 +261,8 @@ pub struct Configs {
     lookup: Lookup,
     source: Box<dyn Source>,
     by_folder: Mutex<HashMap<PathBuf, Option<Arc<Config>>>>,
+    /// The same without those that are there by links of folders.
+    without_links: Mutex<HashMap<PathBuf, Option<Arc<Config>>>>,
     by_path: Mutex<HashMap<PathBuf, Arc<Config>>>,
     real_folders: Mutex<HashMap<PathBuf, PathBuf>>,
     patterns: Patterns,
@@ -278,6 +280,7 @@ impl Configs {
             lookup,
             source: Box::new(source),
             by_folder: Mutex::default(),
+            without_links: Mutex::default(),
             by_path: Mutex::default(),
             real_folders: Mutex::default(),
             patterns: Patterns::default(),
@@ -354,8 +357,41 @@ impl Configs {
         Ok(self.config_at(folder)?.filter(is_above))
     }
 
+    /// As [`Configs::matching_policy`], of a place in another state of the working tree: links of today do not lead there,
+    /// nor to configs above it.
+    pub fn policy_of_other_state(&self, path: &Path) -> Result<Option<Policy>> {
+        let path = find::absolute(path, &self.lookup.working_dir);
+        self.config_without_links(&path)?.map_or(Ok(None), |config| config.matching_policy(&path))
+    }
+
+    /// The config that a path claims as it is spelled. One to which a link on the way leads, and which is above the link as
+    /// well, counts where it is: from within the link its rules would be about other paths.
+    fn config_claimed(&self, path: &Path) -> Result<Option<Arc<Config>>> {
+        let (through, above) = (self.config_at(path)?, self.config_without_links(path)?);
+        let real = |config: &Config| self.with_real_folder(&config.path);
+        let is_one = |(one, other): (&Arc<Config>, &Arc<Config>)| real(one) == real(other);
+        Ok(if through.as_ref().zip(above.as_ref()).is_some_and(is_one) { above } else { through })
+    }
+
+    /// The config of an absolute path, without those that are there by links of folders.
+    fn config_without_links(&self, path: &Path) -> Result<Option<Arc<Config>>> {
+        let folder = path.parent().unwrap_or(path).to_path_buf();
+        if let Some(known) = lock(&self.without_links).get(&folder) {
+            return Ok(known.clone());
+        }
+        let source = find::WithoutLinks { source: &*self.source, working_dir: &self.lookup.working_dir };
+        let found = self.search_in(path, &source)?.found;
+        let config = found.map(|path| self.load(path)).transpose()?;
+        lock(&self.without_links).insert(folder, config.clone());
+        Ok(config)
+    }
+
     fn search(&self, path: &Path) -> Result<Search> {
-        let mut search = Search::run(path, &self.lookup, &*self.source)?;
+        self.search_in(path, &*self.source)
+    }
+
+    fn search_in(&self, path: &Path, source: &dyn Source) -> Result<Search> {
+        let mut search = Search::run(path, &self.lookup, source)?;
         if let Some(named) =
             search.found.as_mut().filter(|_| search.explicit && self.dialect() == Dialect::Sealant)
         {

@@ -8,7 +8,7 @@ mod change;
 mod recipients;
 mod settings;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use jiff::Timestamp;
@@ -27,18 +27,28 @@ pub use change::{Change, GroupChange, Sharing, SharingChange};
 pub use recipients::{Wish, names, recipients, refuse_new_foreign};
 pub use settings::select;
 
-/// Encrypts files anew, all that has a data key under a new one for the master keys that `decide` names. Results stand in
+/// For whom files are to be encrypted.
+pub trait Decide: Sync {
+    /// The master keys for a document or a SealedSecret.
+    fn keys(&self, parsed: &Parsed, holder: Holder<'_>) -> Result<KeySet>;
+
+    /// Whether a document with this data key may be for them: asked before anybody gets what it did not have. The data keys of
+    /// SealedSecrets are told apart without being opened.
+    fn admit(&self, path: &Path, data_key: &DataKey, keys: &KeySet) -> Result<()>;
+}
+
+/// Encrypts files again, all that has a data key under a new one for the master keys that `decide` names. Results are in
 /// the order of the sources.
 pub async fn rotate(
     service: &KeyService<'_>,
     sources: Vec<Source>,
     now: Timestamp,
     check: MacCheck,
-    decide: impl Fn(&Parsed, Holder<'_>) -> Result<KeySet> + Sync,
+    decide: &impl Decide,
 ) -> Vec<Result<Ciphertext>> {
     let Divided { order, documents, sealed } =
         Divided::of(batch::unwrap(service, decided(sources, decide)).await);
-    let documents = rotate_documents(service, documents, now, check).await;
+    let documents = rotate_documents(service, documents, now, check, decide).await;
     order.join(documents, rotate_sealed(service, sealed).await)
 }
 
@@ -47,11 +57,13 @@ async fn rotate_documents(
     files: Vec<(OpenedDocument, KeySet)>,
     now: Timestamp,
     check: MacCheck,
+    decide: &impl Decide,
 ) -> Vec<Result<Ciphertext>> {
-    let plaintexts: Vec<Result<Plaintext>> = files
-        .par_iter()
-        .map(|(OpenedDocument { file, key, .. }, _)| Plaintext::of(file, key, check))
-        .collect();
+    let open = |(OpenedDocument { path, file, key, .. }, keys): &(OpenedDocument, KeySet)| {
+        decide.admit(path, key, keys)?;
+        Plaintext::of(file, key, check)
+    };
+    let plaintexts: Vec<Result<Plaintext>> = files.par_iter().map(open).collect();
     let verified = files.iter().zip(&plaintexts).filter(|(_, plaintext)| plaintext.is_ok());
     let sets: Vec<&KeySet> = verified.map(|((_, keys), _)| keys).collect();
     let mut new_keys = service.new_data_keys(&sets).await.into_iter();
@@ -122,11 +134,11 @@ pub async fn update_keys(
     service: &KeyService<'_>,
     sources: Vec<Source>,
     check: MacCheck,
-    decide: impl Fn(&Parsed, Holder<'_>) -> Result<KeySet> + Sync,
+    decide: &impl Decide,
 ) -> Vec<Result<Ciphertext>> {
     let Divided { order, documents, sealed } =
         Divided::of(batch::unwrap(service, decided(sources, decide)).await);
-    let documents = update_documents(service, documents, check).await;
+    let documents = update_documents(service, documents, check, decide).await;
     order.join(documents, update_sealed(service, sealed).await)
 }
 
@@ -134,8 +146,12 @@ async fn update_documents(
     service: &KeyService<'_>,
     files: Vec<(OpenedDocument, KeySet)>,
     check: MacCheck,
+    decide: &impl Decide,
 ) -> Vec<Result<Ciphertext>> {
-    let contents: Vec<Checked> = files.iter().map(|(file, _)| Checked::new(&file.file, check)).collect();
+    let contents: Vec<Checked<_>> = files
+        .iter()
+        .map(|(file, keys)| Checked { file, keys, decide, check, ignored: OnceLock::new() })
+        .collect();
     let requests: Vec<_> = files
         .iter()
         .zip(&contents)
@@ -148,7 +164,7 @@ async fn update_documents(
         .collect();
     let wrapped = service.rekey_many(&requests).await;
     drop(requests);
-    let write = |((file, content), wrapped): ((&(OpenedDocument, KeySet), Checked<'_>), Result<_>)| {
+    let write = |((file, content), wrapped): ((&(OpenedDocument, KeySet), Checked<'_, _>), Result<_>)| {
         let OpenedDocument { path, file, .. } = &file.0;
         let bytes = wrapped.and_then(|keys| file.with_metadata(&file.metadata.for_keys(keys)));
         let warnings = content.ignored.into_inner().map(|error| unverified(&error)).into_iter().collect();
@@ -158,22 +174,19 @@ async fn update_documents(
 }
 
 /// A document that is verified before somebody comes in, or goes on without as sops does.
-struct Checked<'f> {
-    file: &'f Encrypted,
+struct Checked<'f, D> {
+    file: &'f OpenedDocument,
+    keys: &'f KeySet,
+    decide: &'f D,
     check: MacCheck,
     /// Why it would have been refused.
     ignored: OnceLock<Error>,
 }
 
-impl<'f> Checked<'f> {
-    fn new(file: &'f Encrypted, check: MacCheck) -> Self {
-        Self { file, check, ignored: OnceLock::new() }
-    }
-}
-
-impl Content for Checked<'_> {
+impl<D: Decide> Content for Checked<'_, D> {
     fn verify(&self, data_key: &DataKey) -> Result<()> {
-        match (self.file.verify(data_key), self.check) {
+        self.decide.admit(&self.file.path, data_key, self.keys)?;
+        match (self.file.file.verify(data_key), self.check) {
             (Err(error), MacCheck::Ignore) => {
                 let _ = self.ignored.set(error);
                 Ok(())
@@ -238,14 +251,11 @@ pub async fn rewrap(
 }
 
 /// Parses files and decides for whom each shall be.
-fn decided(
-    sources: Vec<Source>,
-    decide: impl Fn(&Parsed, Holder<'_>) -> Result<KeySet> + Sync,
-) -> Vec<Result<(Parsed, Vec<KeySet>)>> {
+fn decided(sources: Vec<Source>, decide: &impl Decide) -> Vec<Result<(Parsed, Vec<KeySet>)>> {
     let decide = |result: Result<Parsed>| {
         let parsed = result?;
         let holders = parsed.file.holders();
-        let sets = holders.into_iter().map(|holder| decide(&parsed, holder)).collect::<Result<Vec<_>>>();
+        let sets = holders.into_iter().map(|holder| decide.keys(&parsed, holder)).collect::<Result<Vec<_>>>();
         let sets = sets.map_err(|error| error.in_file(&parsed.path))?;
         Ok((parsed, sets))
     };

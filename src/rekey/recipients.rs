@@ -1,12 +1,13 @@
 //! Who may stay in an encrypted file, and for whom its new data keys are.
 //!
-//! A file's own list of master keys is not authenticated: whoever can write to a file can write himself into it. So it
+//! A file's own list of master keys is not authenticated: whoever can write to a file can write themselves into it. So it
 //! is held against the creation rule before anything is encrypted for it.
 
 use crate::encrypted_file::Holder;
 use crate::error::{Error, Kind, Result};
 use crate::keys::{KeySet, MasterKey, WrappedDataKey};
 use crate::sealed_secret::{self, Spec};
+use crate::shown;
 
 /// What a person asks for when a file gets a new data key.
 #[derive(Debug, Clone, Default)]
@@ -141,24 +142,30 @@ fn refuse_strangers(groups: &[Vec<MasterKey>], rule: &KeySet, allowed: &[String]
         [only] => only.contains(key),
         several => several.get(index).is_some_and(|group| group.contains(key)),
     };
-    let mut strangers: Vec<String> = Vec::new();
+    let mut strangers: Vec<&MasterKey> = Vec::new();
     for (index, group) in groups.iter().enumerate() {
         for key in group {
-            let name = key.to_string();
-            if !is_named(index, key) && !allowed.contains(&name) && !strangers.contains(&name) {
-                strangers.push(name);
+            if !is_named(index, key) && !allowed.contains(&key.to_string()) && !strangers.contains(&key) {
+                strangers.push(key);
             }
         }
     }
     if strangers.is_empty() {
         return Ok(());
     }
+    let flag = |key: &&MasterKey| format!("--rm-{} {}", key.kind().flag(), shown::typed(key.id().as_ref()));
+    let somebody_stays = groups.iter().flatten().any(|key| !strangers.contains(&key));
+    let shut_out = match somebody_stays {
+        true => format!("rotate -i {}", strangers.iter().map(flag).collect::<Vec<_>>().join(" ")),
+        false => "updatekeys --rotate".to_owned(),
+    };
+    let advice = format!(
+        "They may have written themselves into the file. To shut them out: `sealant {shut_out} FILE`. To let them decrypt \
+         from now on, add them to the rule, or give --allow-recipient R."
+    );
     Err(Error::new(Kind::Conflict, "the file names recipients that its creation rule does not name:")
-        .listing(strangers.iter().map(|name| format!("  {name}")))
-        .advise(
-            "They may have written themselves into the file. To let them decrypt from now on, add them to the rule or \
-             give --allow-recipient R; to shut them out, run `sealant updatekeys --rotate FILE`.",
-        ))
+        .listing(strangers.iter().map(|key| format!("  {key}")))
+        .advise(advice))
 }
 
 fn refuse_foreign(groups: &[Vec<MasterKey>]) -> Result<()> {

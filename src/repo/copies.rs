@@ -18,6 +18,8 @@ use crate::error::{Error, Kind, Result};
 use crate::keys::{self, KeySet, WrappedDataKey};
 use crate::rekey::names;
 use crate::repo::check::{Finding, Rule};
+use crate::secret::DataKey;
+use crate::sops::{SealedMac, Trial};
 use crate::{sealed_secret, sops};
 
 /// What is shorter is no wrapped data key, but may be the same mistake in several files.
@@ -95,6 +97,8 @@ pub struct Held {
     keys: Vec<Print>,
     /// The ciphertexts, and where each is.
     values: Vec<(Print, Box<str>)>,
+    /// What tells, once a data key is open, whether it is that of this document.
+    mac: Option<SealedMac>,
 }
 
 /// What of an encrypted file may be elsewhere, too: of a document, or of each SealedSecret, with the line that it begins on.
@@ -120,6 +124,7 @@ pub fn held_in_broken(text: &str, rule: Option<&KeySet>) -> Held {
         by_rule: rule.is_some(),
         keys: prints_of_keys(keys::decoded_in(text)),
         values,
+        mac: None,
     }
 }
 
@@ -144,16 +149,27 @@ impl Held {
         // One that cannot be read is wrapped for nobody.
         let data_keys = holder.data_keys().unwrap_or_default();
         let wrapped = data_keys.iter().flat_map(|wrapped| wrapped.groups.iter().flatten());
-        let keys = prints_of_keys(wrapped.map(|key| key.decoded()));
-        let mut values = Vec::new();
+        let mut keys = prints_of_keys(wrapped.map(|key| key.decoded()));
+        let (mut values, mut mac) = (Vec::new(), None);
         let mut add = |path: &str, bytes: &[u8]| values.push((Print::of("value", bytes), named(path)));
         match (file, holder) {
-            (EncryptedFile::Document(file), _) => file.for_each_ciphertext(&mut add),
-            (_, Holder::Sealed(sealed)) => sealed_secret::for_each_ciphertext(&sealed.spec, &mut add),
+            (EncryptedFile::Document(file), _) => {
+                file.for_each_ciphertext(&mut add);
+                mac = file.sealed_mac();
+                keys.extend(
+                    mac.as_ref().and_then(SealedMac::decoded).map(|bytes| Print::of("value", &bytes)),
+                );
+            }
+            (_, Holder::Sealed(sealed)) => {
+                sealed_secret::for_each_ciphertext(&sealed.spec, &mut add);
+                keys.extend(
+                    sealed_secret::commitments(&sealed.spec).map(|bytes| Print::of("commitment", &bytes)),
+                );
+            }
             (EncryptedFile::Sealed(_), Holder::Document(_)) => {}
         }
         let readers = rule.map_or_else(|| Readers::listed(&data_keys), Readers::of);
-        Self { readers, by_rule: rule.is_some(), keys, values }
+        Self { readers, by_rule: rule.is_some(), keys, values, mac }
     }
 
     fn prints(&self) -> impl Iterator<Item = Print> + '_ {
@@ -201,6 +217,30 @@ struct Same {
     readers: usize,
     first: usize,
     second: Option<usize>,
+}
+
+/// Who is to read a file, and where that is.
+struct Asking<'a> {
+    path: &'a Path,
+    wanted: &'a Readers,
+    /// Those of the place, by its rule or else the file's list.
+    here: &'a Readers,
+    by_rule: bool,
+}
+
+/// What two have in common.
+struct Shared<'h> {
+    has_key: bool,
+    /// The paths of values, in the file that is asked about.
+    values: Vec<&'h str>,
+}
+
+impl<'h> Shared<'h> {
+    fn between(held: &'h Held, other: &Held) -> Self {
+        let there: HashSet<Print> = other.prints().collect();
+        let values = held.values.iter().filter(|(print, _)| there.contains(print)).map(|(_, path)| &**path);
+        Self { has_key: held.keys.iter().any(|print| there.contains(print)), values: values.collect() }
+    }
 }
 
 /// The readers of files, each set of them once.
@@ -349,22 +389,15 @@ impl Copies {
     pub fn refuse(&self, path: &Path, held: &[(usize, Held)], keys: &KeySet) -> Result<()> {
         let wanted = Readers::of(keys);
         for (_, held) in held {
+            let asking = Asking { path, wanted: &wanted, here: &held.readers, by_rule: held.by_rule };
             for print in held.prints() {
                 let places = self.by_print.get(&print).into_iter().flatten();
                 let units = places.flat_map(|same| [Some(same.first), same.second]).flatten();
-                let elsewhere = units.map(|unit| &self.units[unit]);
-                let mut elsewhere = elsewhere.filter(|unit| self.files[unit.file].path != path);
-                let differs = |unit: &Unit| {
-                    let readers = unit.readers_beside(held.by_rule);
-                    // With a new data key nobody would see any more that those of this place are not those of that one.
-                    let asked = match unit.is_past {
-                        true => [&wanted, &held.readers].into_iter().find(|asked| is_wider(asked, &readers)),
-                        false => (is_wider(&wanted, &readers) || is_wider(&unit.held.readers, &wanted))
-                            .then_some(&wanted),
-                    };
-                    asked.map(|asked| self.refusal(held, unit, asked))
+                let refused = |unit: usize| {
+                    let (unit, readers) = (&self.units[unit], self.denied(&asking, &self.units[unit])?);
+                    Some(self.refusal(&asking, unit, readers, &Shared::between(held, &unit.held)))
                 };
-                if let Some(refusal) = elsewhere.find_map(differs) {
+                if let Some(refusal) = units.into_iter().find_map(refused) {
                     return Err(refusal);
                 }
             }
@@ -372,12 +405,42 @@ impl Copies {
         Ok(())
     }
 
-    fn refusal(&self, held: &Held, unit: &Unit, wanted: &Readers) -> Error {
-        let there: HashSet<Print> = unit.held.prints().collect();
-        let shared: Vec<&str> =
-            held.values.iter().filter(|(print, _)| there.contains(print)).map(|(_, path)| &**path).collect();
-        let has_key = held.keys.iter().any(|print| there.contains(print));
-        let what = match (has_key, shared.len()) {
+    /// The same for a document by its data key, once that is open: however it is wrapped here, it is that of another document
+    /// if it opens the MAC of that one. `rule` is whom the creation rule of its place names.
+    pub fn refuse_key(
+        &self,
+        path: &Path,
+        data_key: &DataKey,
+        rule: Option<&KeySet>,
+        keys: &KeySet,
+    ) -> Result<()> {
+        let (wanted, trial) = (Readers::of(keys), Trial::of(data_key));
+        let here = rule.map_or_else(|| wanted.clone(), Readers::of);
+        let asking = Asking { path, wanted: &wanted, here: &here, by_rule: rule.is_some() };
+        let refused = |unit: &Unit| {
+            let (mac, readers) = (unit.held.mac.as_ref()?, self.denied(&asking, unit)?);
+            let shared = Shared { has_key: true, values: Vec::new() };
+            trial.opens(mac).then(|| self.refusal(&asking, unit, readers, &shared))
+        };
+        self.units.iter().find_map(refused).map_or(Ok(()), Err)
+    }
+
+    /// Whom nothing of another place may be given that is asked for; `None` where all may have it.
+    fn denied<'r>(&self, asking: &Asking<'r>, unit: &Unit) -> Option<&'r Readers> {
+        if self.files[unit.file].path == asking.path {
+            return None;
+        }
+        let there = unit.readers_beside(asking.by_rule);
+        // With a new data key nobody would see any more that those of this place are not those of that one.
+        match unit.is_past {
+            true => [asking.wanted, asking.here].into_iter().find(|asked| is_wider(asked, &there)),
+            false => (is_wider(asking.wanted, &there) || is_wider(&unit.held.readers, asking.wanted))
+                .then_some(asking.wanted),
+        }
+    }
+
+    fn refusal(&self, asking: &Asking<'_>, unit: &Unit, wanted: &Readers, shared: &Shared<'_>) -> Error {
+        let what = match (shared.has_key, shared.values.len()) {
             (true, 0) => "its data key".to_owned(),
             (true, 1) => "its data key and a value".to_owned(),
             (true, count) => format!("its data key and {count} values"),
@@ -385,10 +448,10 @@ impl Copies {
             (false, count) => format!("{count} values"),
         };
         let other = self.files[unit.file].shown.display();
-        let readers = unit.readers_beside(held.by_rule);
+        let readers = unit.readers_beside(asking.by_rule);
         let place = match unit.held.by_rule {
             true => "whose creation rule",
-            false if held.by_rule && !unit.is_past => {
+            false if asking.by_rule && !unit.is_past => {
                 "which has no creation rule that names its readers, and so"
             }
             false => "which",
@@ -400,12 +463,12 @@ impl Copies {
             (true, true) => ("asks for keys of another number of groups", BTreeSet::new()),
         };
         let mut lines: Vec<String> = list.iter().map(|name| format!("  {name}")).collect();
-        if !shared.is_empty() {
+        if !shared.values.is_empty() {
             lines.push("shared values:".to_owned());
-            lines.extend(shared.iter().take(SHOWN).map(|path| format!("  {path}")));
+            lines.extend(shared.values.iter().take(SHOWN).map(|path| format!("  {path}")));
         }
-        if shared.len() > SHOWN {
-            lines.push(format!("  and {} more", shared.len() - SHOWN));
+        if shared.values.len() > SHOWN {
+            lines.push(format!("  and {} more", shared.values.len() - SHOWN));
         }
         let message = format!("shares {what} with {other}, {place} {what_is_wrong}");
         Error::new(Kind::Conflict, message).listing(lines)

@@ -45,6 +45,10 @@ impl Commitment {
         BASE64.encode(self.0)
     }
 
+    pub fn bytes(self) -> [u8; COMMITMENT_LEN] {
+        self.0
+    }
+
     /// The first digits of it: how items name their data key.
     pub fn id(&self) -> String {
         self.0[..ID_BYTES].iter().map(|byte| format!("{byte:02x}")).collect()

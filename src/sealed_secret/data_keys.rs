@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::binding::Binding;
-use super::cipher::{Commitment, ItemKey, Token};
+use super::cipher::{COMMITMENT_LEN, Commitment, ItemKey, Token};
 use super::types::{DataKeyEntry, SealedSecret, Spec};
 use super::wraps;
 use crate::error::{Error, Kind, Result};
@@ -174,6 +174,11 @@ impl Content for Items<'_> {
 /// The data keys that the items of a SealedSecret use, for who opens them by himself; the spec is checked first.
 pub fn used_data_keys(spec: &Spec) -> Result<Vec<(&DataKeyEntry, WrappedDataKey)>> {
     wrapped_keys(spec, None)
+}
+
+/// What tells each data key of a SealedSecret from all others, however it is wrapped: 32 bytes. No key is needed.
+pub fn commitments(spec: &Spec) -> impl Iterator<Item = [u8; COMMITMENT_LEN]> + '_ {
+    spec.data_keys.iter().filter_map(|entry| Commitment::parse(&entry.commitment).map(Commitment::bytes))
 }
 
 /// Calls `visit` with the name of each item and the bytes of its ciphertext. No key is needed.

@@ -119,7 +119,40 @@ pub fn for_each_ciphertext_in(text: &str, visit: &mut dyn FnMut(&[u8])) {
     }
 }
 
+/// The MAC of a document as it is encrypted: what its data key opens, and no other.
+pub struct SealedMac {
+    token: Box<str>,
+    aad: Box<str>,
+}
+
+impl SealedMac {
+    /// Its bytes, however they are written down.
+    pub fn decoded(&self) -> Option<Vec<u8>> {
+        Token::parse(&self.token).ok().map(|token| token.decoded())
+    }
+}
+
+/// A data key that is tried on the MACs of other documents, one after another.
+pub struct Trial(cipher::Cipher);
+
+impl Trial {
+    pub fn of(key: &DataKey) -> Self {
+        Self(cipher::Cipher::new(key))
+    }
+
+    /// Whether it is the data key of the document with this MAC.
+    pub fn opens(&self, mac: &SealedMac) -> bool {
+        Token::parse(&mac.token).is_ok_and(|token| self.0.decrypt(&token, &mac.aad).is_ok())
+    }
+}
+
 impl Encrypted {
+    /// The MAC as it is encrypted; `None` for a document without one.
+    pub fn sealed_mac(&self) -> Option<SealedMac> {
+        let (mac, aad) = (self.metadata.mac.as_deref()?, self.metadata.mac_aad().ok()?);
+        Some(SealedMac { token: mac.into(), aad: aad.into() })
+    }
+
     /// Reads an encrypted file. An error of kind [`Kind::Other`] when it has no sops metadata.
     pub fn parse(format: Format, file: SecretBytes) -> Result<Self> {
         Self::of(document::parse(format, file, true)?)

@@ -1,6 +1,6 @@
 //! Copies of encrypted files in places that other people read: found by `check`, and nobody is let into them.
 
-use sealant_test_support::Sandbox;
+use sealant_test_support::{Output, Sandbox};
 
 use super::{RECIPIENT, STRANGER, encrypted, identity};
 
@@ -318,4 +318,83 @@ fn nobody_is_let_into_a_copy_of_what_is_not_checked_out() {
     assert!(output.stderr.contains("with prod/a.yaml of commit"), "{output}");
     test.sealant(&["rotate", "-i", "--allow-copied", "dev/copy.yaml"]).run().ok();
     test.sealant(&["updatekeys", "--yes", "dev/copy.yaml"]).run().ok();
+}
+
+/// Runs with an identity that the recipient of production had before, beside the one of today.
+fn with_old(test: &Sandbox, args: &[&str]) -> Output {
+    test.sealant(args).env("SOPS_AGE_KEY_FILE", test.path("old.txt")).run()
+}
+
+/// A copy of what was in a file of production when it was for the old identity. Since then the file has been wrapped for today's,
+/// and nothing else of the copy is in it.
+fn older(test: &Sandbox, file: &str, seal: &[&str], since: &[&[&str]]) -> (String, String) {
+    let old = identity(test, "old.txt");
+    test.sealant(seal).args(&["-i", "--age", &old, file]).run().ok();
+    let copy = test.read_text(file);
+    with_old(test, &["updatekeys", "--yes", file]).ok();
+    since.iter().for_each(|args| drop(test.sealant(args).run().ok()));
+    (copy, old)
+}
+
+#[test]
+fn a_data_key_is_known_however_it_is_wrapped() {
+    let (test, developer) = two_places();
+    test.write("prod/a.yaml", "password: old\n");
+    let set = ["set", "--string", "prod/a.yaml", "['password']", "prod-secret"];
+    let (copy, old) = older(&test, "prod/a.yaml", &["encrypt"], &[&set]);
+    test.write("dev/copy.yaml", &copy);
+    // Without a key nobody can tell.
+    assert_eq!(copied(&test), [""; 0]);
+    for args in [
+        &["updatekeys", "--yes", "dev"][..],
+        &["updatekeys", "--rotate", "--yes", "dev/copy.yaml"],
+        &["rotate", "-i", "--allow-recipient", &old, "--add-age", &developer, "dev/copy.yaml"],
+    ] {
+        let output = with_old(&test, args).code(8);
+        for part in ["shares its data key with prod/a.yaml", &developer, "--allow-copied dev/copy.yaml"] {
+            assert!(output.stderr.contains(part), "{part}: {output}");
+        }
+        assert_eq!(test.read_text("dev/copy.yaml"), copy);
+    }
+    test.write("plain.yaml", "password: old\n");
+    let onto =
+        ["encrypt", "--age", &format!("{RECIPIENT},{developer}"), "--onto", "dev/copy.yaml", "plain.yaml"];
+    let output = with_old(&test, &onto).ok();
+    assert!(output.stderr.contains("a new data key"), "{output}");
+
+    with_old(&test, &["rotate", "-i", "--allow-copied", "--allow-recipient", &old, "dev/copy.yaml"]).ok();
+    with_old(&test, &["updatekeys", "--yes", "dev/copy.yaml"]).ok();
+    assert!(opens(&test, "dev/copy.yaml") && !opens(&test, "prod/a.yaml"));
+}
+
+#[test]
+fn a_mac_of_another_place_is_no_less_a_copy_than_a_value() {
+    let (test, _) = two_places();
+    encrypted(&test, "prod/a.yaml", "a_unencrypted: 1\n", &[RECIPIENT]);
+    let entries = |text: &str| {
+        let from = text.find("    age:").expect("entries");
+        (
+            text[..from].to_owned(),
+            text[from..from + text[from..].find("    lastmodified").expect("an end")].to_owned(),
+        )
+    };
+    // The entries are of another file, and so it does not open; what it is a copy of can be seen all the same.
+    let (prod, dev) = (test.read_text("prod/a.yaml"), test.read_text("dev/b.yaml"));
+    test.write("dev/copy.yaml", prod.replace(&entries(&prod).1, &entries(&dev).1));
+    assert!(
+        copied(&test).iter().any(|line| line.starts_with("dev/copy.yaml:") && line.contains("prod/a.yaml"))
+    );
+}
+
+#[test]
+fn a_data_key_of_a_sealed_secret_is_known_by_its_commitment() {
+    let (test, _) = two_places();
+    let secret =
+        "apiVersion: v1\nkind: Secret\nmetadata: {name: a, namespace: b}\nstringData: {gone: x, kept: y}\n";
+    test.write("prod/s.yaml", secret);
+    let (copy, _) = older(&test, "prod/s.yaml", &["seal"], &[&["unset", "prod/s.yaml", "gone"]]);
+    let kept = copy.lines().find(|line| line.contains("kept:")).expect("an item");
+    test.write("dev/s.yaml", copy.replace(&format!("{kept}\n"), ""));
+    assert!(copied(&test).iter().any(|line| line.starts_with("dev/s.yaml:") && line.contains("prod/s.yaml")));
+    with_old(&test, &["updatekeys", "--yes", "dev/s.yaml"]).code(8);
 }

@@ -299,7 +299,7 @@ fn what_is_not_encrypted_is_not_edited() {
     let output = edit(&test, "true", &["plain.yaml"]).run().code(1);
     assert_eq!(
         output.stderr,
-        "error: plain.yaml: the file is not encrypted: sops metadata not found\n  help: Encrypt it with `sealant encrypt -i FILE`\n"
+        "error: plain.yaml: the file is not encrypted: sops metadata not found\n  help: Encrypt it with `sealant encrypt -i plain.yaml`\n"
     );
     fs::create_dir(test.path("folder")).expect("a folder");
     let output = edit(&test, "true", &["folder"]).run().code(2);

@@ -72,6 +72,25 @@ fn a_link_gives_no_file_to_the_readers_of_another_rule() {
 }
 
 #[test]
+fn a_link_to_a_folder_above_is_one_to_all_that_is_there() {
+    for (target, folder) in [(".", ""), ("../apps", "apps/")] {
+        let test = at_home();
+        let rules = format!(
+            "creation_rules:\n  - path_regex: ^{folder}prod/\n    age: {RECIPIENT}\n  - age: {RECIPIENT},{STRANGER}\n"
+        );
+        test.write(".sops.yaml", rules);
+        let file = format!("{folder}db.yaml");
+        encrypted(&test, &file, "password: x\n", &[RECIPIENT, STRANGER]);
+        symlink(target, test.path(format!("{folder}prod"))).unwrap();
+        let found = test.sealant(&["check"]).run().code(1);
+        let is_told = |line: &str| line.starts_with(&format!("{folder}prod:")) && line.ends_with("[link]");
+        assert!(found.text().lines().any(is_told), "{found}");
+        test.sealant(&["rotate", "-i", &format!("{folder}prod/db.yaml")]).run().code(8);
+        test.sealant(&["rotate", "-i", &file]).run();
+    }
+}
+
+#[test]
 fn a_link_from_outside_has_the_rule_of_the_file() {
     let test = two_places();
     symlink(test.path("prod"), test.home("secrets")).unwrap();

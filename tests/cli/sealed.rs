@@ -429,7 +429,7 @@ fn each_command_names_the_one_that_fits() {
     encrypt_with_sops(&test, "sops.yaml", RECIPIENT);
     test.write("bitnami.yaml", "apiVersion: bitnami.com/v1alpha1\nkind: SealedSecret\nmetadata: {name: x}\n");
     let cases = [
-        (["decrypt", "sealed.yaml"], "Unseal it: `sealant unseal FILE`."),
+        (["decrypt", "sealed.yaml"], "Unseal it: `sealant unseal sealed.yaml`."),
         (["unseal", "sops.yaml"], "Decrypt it: `sealant decrypt sops.yaml`."),
         (["unseal", "bitnami.yaml"], "kubeseal --recovery-unseal"),
         (["unseal", "plain.yaml"], "`sealant seal` makes one"),

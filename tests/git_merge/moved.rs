@@ -1,6 +1,8 @@
 //! Files that a branch moves, or carries, to a place that other people read. The readers of that place are in the list of
 //! the file, with an entry that opens nothing: a merge that makes a new data key would make it for them.
 
+use std::os::unix::fs::symlink;
+
 use crate::repo::{Repo, new_identity};
 
 const SECRET: &str = "a: one\nb: two\nc: planted-prod\nd: four\ne: five\n";
@@ -272,7 +274,7 @@ fn come_together(how: &str) {
 /// After such a branch was merged there is no other place left in the working tree.
 #[test]
 fn what_a_merged_branch_has_moved_is_rotated_for_nobody_else() {
-    for how in ["listed", "plain", "rolled back"] {
+    for how in ["listed", "plain", "rolled back", "linked", "linked to above"] {
         let moved = Moved::new();
         let (repo, test) = (&moved.repo, &moved.repo.test);
         repo.sealant(&["rotate", "-i", "prod/s.yaml"]);
@@ -280,6 +282,20 @@ fn what_a_merged_branch_has_moved_is_rotated_for_nobody_else() {
         let theirs = || match how {
             "listed" => moved.moves(),
             "plain" => drop(repo.ok(&["mv", "prod/s.yaml", "dev/s.yaml"])),
+            // What leads to the new place today is not where the file was.
+            "linked" => {
+                moved.moves();
+                let _ = std::fs::remove_dir(test.path("prod"));
+                symlink("dev", test.path("prod")).expect("a link");
+                repo.ok(&["add", "-A"]);
+            }
+            "linked to above" => {
+                test.write("dev/s.yaml", moved.listed(&test.read_text("prod/s.yaml")));
+                repo.ok(&["rm", "-q", "prod/s.yaml"]);
+                let _ = std::fs::remove_dir(test.path("prod"));
+                symlink("./dev/.", test.path("prod")).expect("a link");
+                repo.ok(&["add", "-A"]);
+            }
             _ => {
                 test.write("dev/s.yaml", moved.listed(&test.read_text("prod/s.yaml")));
                 repo.ok(&["checkout", "HEAD~1", "--", "prod/s.yaml"]);
@@ -314,7 +330,11 @@ fn what_a_merged_branch_has_moved_is_rotated_for_nobody_else() {
                 output.stderr.contains("prod/s.yaml of commit") && output.stderr.contains(&moved.mallory);
             assert!(is_named || output.status == 0, "{how}: {output}");
         }
-        // If it is meant.
+        // If it is meant. The link is a finding of its own.
+        if how.starts_with("linked") {
+            repo.ok(&["rm", "-q", "prod"]);
+            repo.commit("without the link");
+        }
         repo.sealant(&["rotate", "-i", "--allow-copied", "dev/s.yaml"]);
         repo.sealant(&["updatekeys", "--yes", "dev/s.yaml"]);
         repo.sealant(&["rotate", "-i", "dev/s.yaml"]);

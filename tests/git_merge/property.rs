@@ -212,7 +212,7 @@ impl Case<'_> {
             path: std::path::Path::new("merged"),
             format: self.format,
             rule: &|| Ok(None),
-            let_in: &|_| Ok(()),
+            let_in: &|_, _| Ok(()),
             has_made: &|_| false,
             marker_size: 7,
             now: Timestamp::UNIX_EPOCH,

@@ -32,7 +32,8 @@ fn paths(link: &Path, top: &Path, left: &mut usize) -> Result<Vec<PathBuf>> {
         Ok(target) if target.is_dir() && target.starts_with(top) => {
             let paths = if *left == 0 { Vec::new() } else { fs::walk(&[link.to_path_buf()]).files };
             *left = left.checked_sub(paths.len()).filter(|_| *left > 0).ok_or_else(too_many)?;
-            Ok(paths)
+            // A repository is looked at by itself, and a link to a folder above is one to all that it is in.
+            Ok(if paths.is_empty() { unseen(link).into() } else { paths })
         }
         Ok(target) if target.is_file() => Ok(vec![link.to_path_buf()]),
         _ => Ok(unseen(link).into()),

@@ -80,10 +80,10 @@ fn merge(args: &Args, context: &Context) -> Result<bool> {
     let each = [versions.base.as_ref(), Some(&versions.ours), Some(&versions.theirs)];
     let format = format_among(Format::of_path(path), each.into_iter().flatten().rev());
     let files = [args.base.as_path(), args.ours.as_path(), args.theirs.as_path()];
-    let let_in = |keys: &KeySet| {
+    let let_in = |keys: &KeySet, opened: &[&DataKey]| {
         let Versions { base, ours, theirs } = versions.as_ref();
         let versions = Versions { base: Some(base), ours: Some(ours), theirs: Some(theirs) };
-        copies::refuse_versions(context, path, &files, format, versions, keys)
+        copies::refuse_versions(context, path, &files, format, versions, keys, opened)
     };
     let merge = Merge {
         host: &host,

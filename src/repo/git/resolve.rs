@@ -11,7 +11,9 @@ use jiff::Timestamp;
 
 use super::Git;
 use super::merge::markers::Marked;
-use super::merge::{self, Chosen, Failure, Versions, differing, in_version, returned, without_unused_keys};
+use super::merge::{
+    self, Chosen, Failure, LetIn, Locked, Versions, differing, in_version, returned, without_unused_keys,
+};
 use crate::batch::{self, Source};
 use crate::claims;
 use crate::config::{Policy, Selection};
@@ -139,10 +141,10 @@ impl Sides {
 /// A new data key for a file in conflict, into which something comes that none of the versions has.
 pub async fn renewed(
     service: &KeyService<'_>,
-    file: &Encrypted,
+    (file, key): (&Encrypted, &DataKey),
     stages: &Stages,
     rule: Option<&KeySet>,
-    let_in: &dyn Fn(&KeySet) -> Result<()>,
+    let_in: &LetIn<'_>,
 ) -> Result<Chosen> {
     let side = |stage: &Option<SecretBytes>| match stage {
         Some(stage) => Encrypted::parse(file.format(), stage.clone()).map(|side| side.metadata.keys),
@@ -150,10 +152,9 @@ pub async fn renewed(
         None => Ok(WrappedDataKey { groups: Vec::new(), threshold: 0 }),
     };
     let (ours, theirs) = (side(&stages.ours)?, side(&stages.theirs)?);
-    merge::renewed(service, &file.metadata.keys, [&ours, &theirs], rule, let_in).await.map_err(|failure| {
-        match failure {
-            Failure::Unsettled(error) | Failure::Unwrappable(error) => error,
-        }
+    let old = Locked { key, wrapped: &file.metadata.keys, content: file };
+    merge::renewed(service, old, [&ours, &theirs], rule, let_in).await.map_err(|failure| match failure {
+        Failure::Unsettled(error) | Failure::Unwrappable(error) => error,
     })
 }
 
@@ -275,7 +276,7 @@ fn brought_back(file: &SealedFile, stages: &Stages) -> Result<Option<Error>> {
         if let Some(key) = returned(&base, &side, file)?.first() {
             let message = format!("{name} has removed {key}, who could read new values in this file");
             return Ok(Some(Error::new(Kind::Other, message).advise(
-                "Shut him out, `sealant updatekeys --rotate FILE`, then `sealant resolve FILE`. If he is to stay: `git add FILE`.",
+                "Shut them out, `sealant updatekeys --rotate FILE`, then `sealant resolve FILE`. If they are to stay: `git add FILE`.",
             )));
         }
     }

@@ -23,7 +23,7 @@ use crate::keys::{KeyService, KeySet};
 use crate::secret::{DataKey, SecretBytes};
 pub use document::{differing, in_version};
 pub use lines::Side;
-pub use recipients::{Chosen, Failure, renewed};
+pub use recipients::{Chosen, Failure, LetIn, Locked, renewed};
 pub use sealed::{returned, without_unused_keys};
 pub use text::{Merged, Texts};
 
@@ -65,8 +65,8 @@ pub struct Merge<'a> {
     pub format: Format,
     /// Whom the creation rule of the file names, if there is one.
     pub rule: &'a dyn Fn() -> Result<Option<KeySet>>,
-    /// Whether the file may be wrapped for these: an error where it holds what elsewhere is for others.
-    pub let_in: &'a dyn Fn(&KeySet) -> Result<()>,
+    /// Whether these may be let in.
+    pub let_in: &'a LetIn<'a>,
     /// Whether an earlier step of the rebase or cherry-pick that is under way made this data key here.
     pub has_made: &'a dyn Fn(&DataKey) -> bool,
     /// How long markers of conflicts are.

@@ -48,6 +48,9 @@ impl From<Error> for Failure {
     }
 }
 
+/// Whether what is under these data keys may be wrapped for these: an error where it is what elsewhere is for others.
+pub type LetIn<'a> = dyn Fn(&KeySet, &[&DataKey]) -> Result<()> + 'a;
+
 /// The data key of a merged document and how it is wrapped. It is that of the side that changed it, if it `may_stay`.
 /// Before anything is wrapped, the caller is asked whether these may be let in.
 pub async fn merged(
@@ -55,7 +58,7 @@ pub async fn merged(
     versions: &Versions<Locked<'_>>,
     rule: Option<&KeySet>,
     may_stay: &dyn Fn(&DataKey) -> Result<bool>,
-    let_in: &dyn Fn(&KeySet) -> Result<()>,
+    let_in: &LetIn<'_>,
 ) -> Result<Chosen, Failure> {
     let keys = merged_keys(versions)?;
     let stays = match holders(versions) {
@@ -79,7 +82,8 @@ pub async fn merged(
         group.iter().filter(|key| !is_kept(key)).cloned().collect()
     });
     refuse_unsettled(&new.collect::<Vec<_>>(), [versions.ours.wrapped, versions.theirs.wrapped], rule)?;
-    let_in(&keys)?;
+    let versions = [versions.base.as_ref(), Some(&versions.ours), Some(&versions.theirs)];
+    let_in(&keys, &versions.into_iter().flatten().map(|version| version.key).collect::<Vec<_>>())?;
     let (Some((key, holders)), Some(wrapped)) = (stays, wrapped) else {
         return new_data_key(service, &keys).await;
     };
@@ -101,15 +105,15 @@ impl Content for Holders<'_, '_> {
 /// A new data key for those who are in a file already, once the rule or both sides have named them.
 pub async fn renewed(
     service: &KeyService<'_>,
-    wrapped: &WrappedDataKey,
+    old: Locked<'_>,
     sides: [&WrappedDataKey; 2],
     rule: Option<&KeySet>,
-    let_in: &dyn Fn(&KeySet) -> Result<()>,
+    let_in: &LetIn<'_>,
 ) -> Result<Chosen, Failure> {
-    let keys = key_set(wrapped);
+    let keys = old.keys();
     refuse_weaker(sides, &keys, rule)?;
     refuse_unsettled(&keys.groups, sides, rule)?;
-    let_in(&keys)?;
+    let_in(&keys, &[old.key])?;
     new_data_key(service, &keys).await
 }
 
@@ -349,7 +353,7 @@ mod tests {
             theirs: locked(&theirs, &keys),
         };
         let rule = rule.map(|rule| people.set(rule));
-        let merged = block_on(merged(&service, &versions, rule.as_ref(), &|_| Ok(may_stay), &|_| Ok(())));
+        let merged = block_on(merged(&service, &versions, rule.as_ref(), &|_| Ok(may_stay), &|_, _| Ok(())));
         let Chosen { key, wrapped, is_new } = merged.map_err(|failure| match failure {
             Failure::Unsettled(error) | Failure::Unwrappable(error) => error.message().to_owned(),
         })?;
