@@ -83,7 +83,7 @@ pub const EXIT_CODES: &[(Kind, u8, &str)] = &[
     (Kind::EmptyFile, 92, "the file is empty"),
     (Kind::NoFile, 100, "no such file, or a wrong number of arguments"),
     (Kind::DuplicateOrder, 112, "a key type appears twice in the decryption order"),
-    (Kind::NoDataKey, 128, "no identity at hand opens the data key"),
+    (Kind::NoDataKey, 128, "no identity opens the data key"),
     (Kind::NotModified, 200, "edit: nothing was changed"),
     (Kind::NoEditor, 201, "no editor could be run, or it failed"),
     (Kind::AlreadyEncrypted, 203, "the file is encrypted already"),

@@ -45,7 +45,7 @@ use crate::error::{Error, Kind, Result};
 /// Makes a folder, and those above it, where they are missing.
 pub fn create_folders(path: &Path, mode: Mode) -> Result<()> {
     let bits = match mode {
-        Mode::Private => 0o700,
+        Mode::Private | Mode::PrivateIfNew => 0o700,
         Mode::Public | Mode::Executable => 0o777,
     };
     DirBuilder::new()

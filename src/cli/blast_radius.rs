@@ -100,9 +100,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         context.ui.warning("no version of any file names this recipient: is it spelled as files have it?");
     }
     if found.closed > 0 {
-        context
-            .ui
-            .note(format!("{} versions were not compared: no identity at hand opens them", found.closed));
+        context.ui.note(format!("{} versions were not compared: no identity opens them", found.closed));
     }
     match args.format {
         ListFormat::Json => context.ui.json(&found.exposed)?,

@@ -269,9 +269,7 @@ fn verify(
         }
     }
     if closed > 0 {
-        context
-            .ui
-            .note(format!("{closed} encrypted files were not verified: no identity at hand opens them"));
+        context.ui.note(format!("{closed} encrypted files were not verified: no identity opens them"));
     }
     Ok(())
 }

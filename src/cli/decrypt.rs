@@ -55,7 +55,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         formats,
         destination,
         dry_run: args.outputs.dry_run,
-        mode: Mode::Private,
+        mode: if context.is_sops() { Mode::PrivateIfNew } else { Mode::Private },
         doing: "decrypting",
         summary: Some(Summary {
             done: "decrypted",

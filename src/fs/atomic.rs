@@ -13,11 +13,13 @@ use tempfile::{Builder, NamedTempFile};
 use crate::error::{Error, Kind, Result};
 use crate::fs::{cleanup, fifo, in_place};
 
-/// Who may read a file that did not exist before. One that did keeps its mode.
+/// Who may read a file that did not exist before. One that did keeps its mode, but where plaintext comes to be in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
-    /// Plaintext or keys: 0600.
+    /// Plaintext or keys: 0600. What is there may be for its owner and group, and for nobody else any more.
     Private,
+    /// Plaintext as sops writes it: what is there keeps its mode.
+    PrivateIfNew,
     /// Ciphertext and configs: 0644, less the umask.
     Public,
     /// Scripts: 0755, less the umask.
@@ -159,7 +161,7 @@ pub(super) fn write(
         refuse_read_only(path, &target)?;
     }
     let folder = folder_of(&target);
-    let mut existing = existing.as_ref().map(Attributes::of);
+    let mut existing = existing.as_ref().map(|existing| Attributes::of(existing).holding(mode));
     let mut temporary = match create_temporary(&target, folder, existing.is_some(), mode) {
         Err(_) if in_place::is_mount_point(&target) => {
             // There everybody can look: nobody but us can read it.
@@ -269,6 +271,14 @@ pub(super) struct Attributes {
 impl Attributes {
     fn of(file: &Metadata) -> Self {
         Self { mode: file.mode(), user: file.uid(), group: file.gid() }
+    }
+
+    /// Those of a file that comes to hold what such a mode is for.
+    pub fn holding(mut self, mode: Mode) -> Self {
+        if mode == Mode::Private {
+            self.mode &= !0o007;
+        }
+        self
     }
 }
 

@@ -27,6 +27,7 @@ pub fn write_below(top: &Path, file: &Path, bytes: &[u8], mode: Mode) -> Result<
         return Err(Error::new(Kind::Write, "names no file").in_file(path));
     };
     let existing = existing(&folder, name).map_err(|error| error.in_file(&path))?;
+    let existing = existing.map(|existing| existing.holding(mode));
     let temporary = atomic::temporary_name(name, OsRng.next_u64());
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let bits = Bits::from_raw_mode(atomic::first_mode(existing.is_some(), mode).into());

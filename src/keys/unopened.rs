@@ -73,7 +73,7 @@ impl NotOpened<'_> {
         let (groups, opened, needed) = (self.wrapped.groups.len(), self.opened, self.needed);
         match self.is_shared() {
             true => format!("{opened} of {groups} key groups could be opened, and it takes {needed}"),
-            false => "no identity at hand opens the data key".to_owned(),
+            false => "no identity opens the data key".to_owned(),
         }
     }
 

@@ -1,3 +1,6 @@
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
 use sealant_test_support::Sandbox;
 
 use super::{IDENTITY, RECIPIENT, sandbox};
@@ -110,6 +113,32 @@ fn plaintext_is_written_for_its_owner_alone() {
 }
 
 #[test]
+fn plaintext_in_place_of_ciphertext_is_not_for_everybody() {
+    for (name, expected) in [("sealant", 0o640), ("sops", 0o644)] {
+        let test = encrypted();
+        for file in ["a.yaml", "out.yaml", "folder/a.yaml"] {
+            test.write(file, test.read("a.yaml"));
+            fs::set_permissions(test.path(file), fs::Permissions::from_mode(0o644)).unwrap();
+        }
+        let decrypt = |args: &[&str]| {
+            let args = [&["decrypt"], args].concat();
+            test.sealant(&args).called_as(name).env("SOPS_AGE_KEY", IDENTITY).run().ok()
+        };
+        decrypt(&["--output", "out.yaml", "a.yaml"]);
+        if name == "sealant" {
+            decrypt(&["--output-dir", "folder", "a.yaml"]);
+        } else {
+            decrypt(&["-i", "folder/a.yaml"]);
+        }
+        decrypt(&["-i", "a.yaml"]);
+        for file in ["a.yaml", "out.yaml", "folder/a.yaml"] {
+            let mode = fs::metadata(test.path(file)).unwrap().permissions().mode() & 0o777;
+            assert_eq!((file, mode), (file, expected), "{name}");
+        }
+    }
+}
+
+#[test]
 fn a_file_that_was_changed_is_refused_and_can_be_looked_at() {
     let test = encrypted();
     let file = test.read_text("a.yaml").replace("\n  ports", "\n  extra_unencrypted: 1\n  ports");
@@ -158,10 +187,7 @@ fn what_many_files_lack_alike_is_explained_once() {
     test.write("b.yaml", test.read("a.yaml"));
     let output = test.sealant(&["decrypt", "--output-dir", "out", "a.yaml", "b.yaml"]).run().code(128);
     assert_eq!(output.stderr.matches("looked for identities in:").count(), 1, "{output}");
-    assert!(
-        output.stderr.ends_with("error: b.yaml: no identity at hand opens the data key, as above\n"),
-        "{output}"
-    );
+    assert!(output.stderr.ends_with("error: b.yaml: no identity opens the data key, as above\n"), "{output}");
 }
 
 #[test]

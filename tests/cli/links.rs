@@ -86,7 +86,7 @@ fn a_link_to_a_folder_above_is_one_to_all_that_is_there() {
         let is_told = |line: &str| line.starts_with(&format!("{folder}prod:")) && line.ends_with("[link]");
         assert!(found.text().lines().any(is_told), "{found}");
         test.sealant(&["rotate", "-i", &format!("{folder}prod/db.yaml")]).run().code(8);
-        test.sealant(&["rotate", "-i", &file]).run();
+        test.sealant(&["rotate", "-i", &file]).run().ok();
     }
 }
 

@@ -409,8 +409,7 @@ fn of_several_those_that_open_are_printed() {
     test.write("both.yaml", &stream);
     let output = test.sealant(&["unseal", "both.yaml"]).run().code(128);
     assert!(output.text().contains("password: hunter2\n") && !output.text().contains("theirs"), "{output}");
-    let message =
-        format!("both.yaml:{line}: SealedSecret shop/theirs: no identity at hand opens the data key");
+    let message = format!("both.yaml:{line}: SealedSecret shop/theirs: no identity opens the data key");
     assert!(output.stderr.contains(&message), "{output}");
     // A file is whole or not there.
     for args in [["--output", "plain-too.yaml", "both.yaml"], ["--output-dir", "out", "both.yaml"]] {

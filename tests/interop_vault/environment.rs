@@ -49,14 +49,14 @@ fn tokens_come_from_the_environment_or_the_home_folder() {
     let file = test.home(".vault-token");
     let none = test.stranger(&["decrypt", "f.yaml"]);
     let shown = file.display().to_string();
-    let _ = none.fails(128, &[&uri, "no token at hand", "VAULT_TOKEN", &shown]);
+    let _ = none.fails(128, &[&uri, "no token", "VAULT_TOKEN", &shown]);
     test.write(&file, format!("{good}\n"));
     assert!(decrypts(&[]));
     assert!(decrypts(&[("VAULT_TOKEN", "")]), "empty is as if it were not set");
     assert!(!decrypts(&[("VAULT_TOKEN", &bad)]), "the environment comes first");
     for (content, message) in [
-        (String::new(), "no token at hand"),
-        ("\n".to_owned(), "no token at hand"),
+        (String::new(), "no token"),
+        ("\n".to_owned(), "no token"),
         (format!("{good}\n{good}"), "cannot be a token"),
         (format!("{good}\u{e9}"), "cannot be a token"),
     ] {

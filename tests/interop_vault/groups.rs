@@ -51,7 +51,7 @@ fn age_opens_without_a_request() {
     let _ = with_age(&["rotate", "-i", "--allow-copied", "down.yaml"]).fails(1, &[&down]);
     assert_eq!(test.read_text("down.yaml"), before);
     // Both are named when neither opens it.
-    let output = test.stranger(&["decrypt", "f.yaml"]).fails(128, &[&uri, "no token at hand"]);
+    let output = test.stranger(&["decrypt", "f.yaml"]).fails(128, &[&uri, "no token"]);
     assert!(output.stderr.contains(&me.recipient[..12]), "{output}");
 }
 

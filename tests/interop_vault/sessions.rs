@@ -136,7 +136,7 @@ fn a_token_that_is_revoked_leaves_whole_files() {
     let text = |number| test.read_text(format!("d/{number:03}.yaml"));
     let moved = |number: usize| before[number].replace(BAO.address(), relay.address());
     for number in 0..FILES {
-        let name = format!("d/{number:03}.yaml: no identity at hand");
+        let name = format!("d/{number:03}.yaml: no identity");
         assert_eq!(output.stderr.contains(&name), number >= CHUNK, "{name}\n{output}");
         assert_eq!(text(number) == moved(number), number >= CHUNK, "{name}");
     }

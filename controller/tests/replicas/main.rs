@@ -329,7 +329,7 @@ fn an_upgrade_writes_nothing() {
         );
     }
     let wanted = format!(
-        "no identity at hand opens the data key\nwanted, any of:\n  {}\nwhat went wrong stands in the log of the controller",
+        "no identity opens the data key\nwanted, any of:\n  {}\nwhat went wrong stands in the log of the controller",
         foreign.recipient
     );
     let not_opened = make("stuck", &foreign, &|_| {});

@@ -326,7 +326,7 @@ async fn github_token(host: &dyn Host, server: &Server) -> Result<SecretString, 
 fn nothing(host: &dyn Host) -> Problem {
     let file =
         token_path(host).map_or_else(|| "~/.vault-token".to_owned(), |path| path.display().to_string());
-    denied(format!("no token at hand: VAULT_TOKEN and BAO_TOKEN are not set, and there is no {file}"))
+    denied(format!("no token: VAULT_TOKEN and BAO_TOKEN are not set, and there is no {file}"))
 }
 
 fn denied(message: impl Into<String>) -> Problem {

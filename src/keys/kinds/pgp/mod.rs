@@ -5,7 +5,9 @@
 
 mod gpg;
 
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::thread;
 
 use crate::error::{Error, Kind, Result};
@@ -21,34 +23,65 @@ pub use self::gpg::{Halves, halves};
 /// How many gpg processes run at the same time. They all talk to one agent.
 const AT_ONCE: usize = 4;
 
-/// The name of a PGP key: the hexadecimal digits of its fingerprint, or its long id.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Fingerprint(String);
+/// The name of a PGP key: the hexadecimal digits of its fingerprint, or its long id. Capital and small letters are the same.
+#[derive(Debug, Clone)]
+pub struct Fingerprint {
+    /// As files and rules have it.
+    written: String,
+    /// Without `0x`, in capital letters.
+    digits: String,
+}
 
 impl Fingerprint {
     /// A fingerprint as people write it, blanks included. A `!` at its end means this very subkey. An error for what gpg
     /// would not take as the id of a key that may be trusted: an address, a name, a short id.
     pub fn parse(text: &str) -> Result<Self> {
         let name = text.replace(' ', "");
-        let digits = name.strip_suffix('!').unwrap_or(&name);
-        let digits = digits.strip_prefix("0x").unwrap_or(digits);
+        let key = name.strip_prefix("0x").unwrap_or(&name);
+        let digits = key.strip_suffix('!').unwrap_or(key);
         // Of any other length, gpg looks for the digits in the names of people.
         let is_long = matches!(digits.len(), 16 | 32 | 40 | 64);
         if !is_long || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return Err(Error::new(Kind::Other, format!("`{text}` is not the fingerprint of a PGP key"))
                 .advise("`gpg --list-keys` shows fingerprints: 40 hexadecimal digits."));
         }
-        Ok(Self(name))
+        Ok(Self { digits: key.to_ascii_uppercase(), written: name })
     }
 
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.written
+    }
+}
+
+impl PartialEq for Fingerprint {
+    fn eq(&self, other: &Self) -> bool {
+        self.digits == other.digits
+    }
+}
+
+impl Eq for Fingerprint {}
+
+impl Hash for Fingerprint {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.digits.hash(state);
+    }
+}
+
+impl PartialOrd for Fingerprint {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Fingerprint {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.digits.cmp(&other.digits)
     }
 }
 
 impl fmt::Display for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "pgp {}", self.0)
+        write!(f, "pgp {}", self.digits)
     }
 }
 
@@ -153,6 +186,10 @@ mod tests {
         }
         let spaced = Fingerprint::parse("85D7 7543 B3D6 24B6 3CEA  9E6D BC17 301B 491B 3F21").unwrap();
         assert_eq!(spaced.as_str(), "85D77543B3D624B63CEA9E6DBC17301B491B3F21");
+        let small = Fingerprint::parse("0xbc17301b491b3f21").unwrap();
+        assert_eq!(small, Fingerprint::parse("BC17301B491B3F21").unwrap());
+        assert_ne!(small, Fingerprint::parse("BC17301B491B3F21!").unwrap());
+        assert_eq!((small.as_str(), &*small.to_string()), ("0xbc17301b491b3f21", "pgp BC17301B491B3F21"));
         for name in [
             "",
             "491B3F21",
