@@ -105,16 +105,8 @@ pub async fn run(mut settings: Settings) -> anyhow::Result<()> {
         Opener::start(Arc::clone(&metrics), opener_pulse.clone()).context("no thread for opening")?;
     let opening = opener.clone();
     let (ring_sender, ring) = watch::channel(None);
+    let (held, keys) = watch::channel(None);
     let api = ApiServer::new(client.clone(), Arc::clone(&metrics));
-    let keeper = Keeper {
-        api: api.clone(),
-        namespace: namespace.clone(),
-        files: settings.identity_file.clone(),
-        host,
-        opener: opener.clone(),
-        metrics: Arc::clone(&metrics),
-        ring: ring_sender,
-    };
     let watches = settings.watch_namespaces.len().max(1);
     let events = Events::start(api.clone(), MANAGER, &identity, Arc::clone(&metrics));
     let leadership = Leadership::new();
@@ -132,9 +124,20 @@ pub async fn run(mut settings: Settings) -> anyhow::Result<()> {
         breaker: Arc::clone(&breaker),
     };
     let policy = Policy { allowed_types: settings.allow_type.clone() };
-    let sealed = Sealed { opener, policy, metrics: Arc::clone(&metrics) };
+    let sealed = Sealed { opener, policy, keys, metrics: Arc::clone(&metrics) };
     // Another kind is one more line.
     let kinds: Vec<Arc<dyn Reconcile>> = vec![Arc::new(Managed::new(sealed, context.clone(), watches))];
+    let keeper = Keeper {
+        api: api.clone(),
+        namespace: namespace.clone(),
+        files: settings.identity_file.clone(),
+        host,
+        opener: opening.clone(),
+        metrics: Arc::clone(&metrics),
+        kinds: kinds.iter().map(|kind| kind.kind()).collect(),
+        ring: ring_sender,
+        held,
+    };
     let parts = Arc::new(Parts {
         settings,
         namespace,
@@ -158,6 +161,9 @@ pub async fn run(mut settings: Settings) -> anyhow::Result<()> {
     essential.spawn(keeper.run());
     watch_all(&parts, &mut essential);
     essential.spawn(lead(Arc::clone(&parts)));
+    for kind in &parts.kinds {
+        essential.spawn(follow_keys(Arc::clone(&parts), Arc::clone(kind)));
+    }
     essential.spawn(keep_house(Arc::clone(&parts)));
     let (stop, stopped) = watch::channel(false);
     let (stop_lease, lease_stopped) = watch::channel(false);
@@ -253,22 +259,13 @@ impl Parts {
         }
     }
 
-    fn use_ring(&self, ring: Option<&Ring>) {
-        if let Some(ring) = ring {
-            let recipients = ring.recipients(true);
-            self.kinds.iter().for_each(|kind| kind.use_keys(&recipients));
-        }
-    }
-
-    fn push_all(&self) {
-        for kind in &self.kinds {
-            for key in kind.keys() {
-                let is_outdated = kind.is_outdated(&key);
-                let object = Ref { kind: kind.kind(), key };
-                match is_outdated {
-                    true => self.queue.retry_after(object, Duration::ZERO),
-                    false => self.queue.push(object, Lane::Backlog),
-                }
+    fn push_all_of(&self, kind: &dyn Reconcile) {
+        for key in kind.keys() {
+            let is_outdated = kind.is_outdated(&key);
+            let object = Ref { kind: kind.kind(), key };
+            match is_outdated {
+                true => self.queue.retry_after(object, Duration::ZERO),
+                false => self.queue.push(object, Lane::Backlog),
             }
         }
     }
@@ -372,13 +369,12 @@ async fn work(parts: Arc<Parts>, mut stop: watch::Receiver<bool>) {
     }
 }
 
-/// Looks at everything when this replica begins to lead, and when identities change.
+/// Looks at everything when this replica begins to lead, and does what the leader alone does.
 async fn lead(parts: Arc<Parts>) {
     parts.until_ready().await;
     let mut leads = parts.leadership.changes();
     let mut rings = parts.ring.clone();
     let mut known = rings.borrow_and_update().clone();
-    parts.use_ring(known.as_deref());
     leads.mark_changed();
     let mut done = true;
     loop {
@@ -388,39 +384,46 @@ async fn lead(parts: Arc<Parts>) {
                 if !done || known.as_ref().is_some_and(|ring| !ring.is_empty()) {
                     done = fulfil_duties(&parts).await;
                 }
-                continue;
             }
             changed = leads.changed() => {
                 if changed.is_err() {
                     return;
                 }
-                parts.queue.clear();
-                leads.mark_unchanged();
-                if *leads.borrow() {
-                    parts.kinds.iter().for_each(|kind| kind.forget_all());
-                }
+                let is_leader = *leads.borrow_and_update();
+                done = take_over(&parts, is_leader).await;
             }
             changed = rings.changed() => {
                 if changed.is_err() {
                     return;
                 }
-                let new = rings.borrow_and_update().clone();
-                parts.use_ring(new.as_deref());
-                if let (Some(old), Some(new)) = (&known, &new)
-                    && !old.is_within(new)
-                {
-                    parts.kinds.iter().for_each(|kind| kind.distrust());
-                }
-                known = new;
+                known = rings.borrow_and_update().clone();
+                done = fulfil_duties(&parts).await;
             }
         }
-        parts.metrics.leader.set(i64::from(*leads.borrow()));
-        let is_leader = *leads.borrow();
-        if is_leader {
-            parts.push_all();
+    }
+}
+
+/// Begins to lead, or ceases to; `false` when something could not be done.
+async fn take_over(parts: &Parts, is_leader: bool) -> bool {
+    parts.queue.clear();
+    parts.metrics.leader.set(i64::from(is_leader));
+    if is_leader {
+        for kind in &parts.kinds {
+            kind.forget_all();
+            parts.push_all_of(&**kind);
         }
-        parts.begun.send_replace(is_leader);
-        done = !is_leader || fulfil_duties(&parts).await;
+    }
+    parts.begun.send_replace(is_leader);
+    !is_leader || fulfil_duties(parts).await
+}
+
+/// Looks at all objects of a kind when the keys change that they are opened with.
+async fn follow_keys(parts: Arc<Parts>, kind: Arc<dyn Reconcile>) {
+    let Some(mut keys) = kind.keys_in_use() else { return std::future::pending().await };
+    while keys.changed().await.is_ok() {
+        if parts.leadership.is_leader() {
+            parts.push_all_of(&*kind);
+        }
     }
 }
 

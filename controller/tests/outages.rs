@@ -156,7 +156,7 @@ fn an_api_server_that_has_forgotten(world: &World) {
     }
     world.kubectl(&["wait", "--for=delete", "secret/gone", "--timeout=60s"]);
     // A watch that goes on from where it was would not list.
-    assert!(lists() > before, "nothing was listed anew");
+    assert!(lists() > before, "nothing was listed again");
 }
 
 /// 429, from the real priority and fairness of the API server: one request at a time, and somebody keeps the only seat.

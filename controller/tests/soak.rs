@@ -70,7 +70,7 @@ struct Soak {
     replicas: [Replica; 2],
     client: Bare,
     namespaces: Vec<String>,
-    /// Those that are at hand, with their names; new ones are sealed for the last.
+    /// Those that the controller has, with their names; new ones are sealed for the last.
     identities: Vec<(String, NewIdentity)>,
     wanted: BTreeMap<(usize, usize), Wanted>,
     bao: Bao,

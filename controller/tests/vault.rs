@@ -121,7 +121,7 @@ fn many_are_opened_by_vault_in_few_requests_and_a_sealed_vault_heals_by_itself()
     assert_nothing_leaked(&CLUSTER, &[&controller]);
 }
 
-/// Stands before a server; what is asked of it waits while the gate is closed.
+/// A proxy before a server; what is asked of it waits while the gate is closed.
 struct Gate {
     address: String,
     closed: Arc<Mutex<()>>,

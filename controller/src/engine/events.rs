@@ -38,6 +38,8 @@ pub struct Event {
     pub about: OwnerReference,
     pub warning: bool,
     pub reason: &'static str,
+    /// What was done, in a word.
+    pub action: &'static str,
     pub note: String,
 }
 
@@ -92,7 +94,7 @@ impl Events {
 }
 
 fn body(event: &Event, controller: &str, instance: &str) -> Value {
-    let Event { namespace, about, warning, reason, note } = event;
+    let Event { namespace, about, warning, reason, action, note } = event;
     // Names are ASCII, and those of objects may be as long as that of the event.
     let start = about.name.get(..about.name.len().min(200)).unwrap_or_default();
     json!({
@@ -102,7 +104,7 @@ fn body(event: &Event, controller: &str, instance: &str) -> Value {
         "eventTime": format!("{:.6}", Timestamp::now()),
         "type": if *warning { "Warning" } else { "Normal" },
         "reason": reason,
-        "action": "Unseal",
+        "action": action,
         "note": shortened(note),
         "regarding": {"apiVersion": about.api_version, "kind": about.kind, "namespace": namespace,
                       "name": about.name, "uid": about.uid},
@@ -129,7 +131,14 @@ mod tests {
 
     fn event(name: &str, note: String) -> Event {
         let about = OwnerReference { name: name.to_owned(), ..OwnerReference::default() };
-        Event { namespace: "shop".to_owned(), about, warning: false, reason: "Unsealed", note }
+        Event {
+            namespace: "shop".to_owned(),
+            about,
+            warning: false,
+            reason: "Unsealed",
+            action: "Unseal",
+            note,
+        }
     }
 
     #[test]

@@ -70,7 +70,7 @@ impl Leadership {
     }
 
     fn set(&self, until: Option<Instant>) {
-        // Who was stopped for a while has let things pass, though nobody else may have led meanwhile: that begins anew.
+        // Who was stopped for a while has let things pass, though nobody else may have led meanwhile: that begins again.
         let lapsed = !self.is_leader();
         *self.0.until.lock().unwrap_or_else(PoisonError::into_inner) = until;
         let leads = until.is_some();
@@ -306,7 +306,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_leader_whose_lease_had_run_out_begins_anew() {
+    async fn a_leader_whose_lease_had_run_out_begins_again() {
         let me = candidate();
         me.lead(Instant::now());
         let mut changes = me.leadership.changes();

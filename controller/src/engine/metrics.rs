@@ -143,7 +143,7 @@ impl Metrics {
             self.lease_changes.clone(),
         );
         all.register("lease_failures", "Renewals of the Lease that failed", self.lease_failures.clone());
-        all.register("identities", "Identities at hand", self.identities.clone());
+        all.register("identities", "Identities in use", self.identities.clone());
         all.register("broken_identities", "Identities that cannot be used", self.broken_identities.clone());
         all.register("reconcile_seconds", "How long one object takes", self.seconds.clone());
         all.register(
@@ -188,8 +188,8 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::managed::reason::Reason;
     use crate::page;
+    use crate::source::sealed::reason;
 
     const OPERATIONS: &str = include_str!("../../../docs/operations.md");
     const ALERTS: &str = include_str!("../../../deploy/components/monitoring/alerts.yaml");
@@ -283,13 +283,13 @@ mod tests {
                     assert!(labels.contains(label), "{alert}: {name} has no label {label}");
                 }
             }
-            for reason in expr
+            for used in expr
                 .split("reason")
                 .skip(1)
                 .filter_map(|part| part.split('"').nth(1))
                 .flat_map(|one| one.split('|'))
             {
-                assert!(Reason::ALL.iter().any(|known| known.name() == reason), "{alert}: {reason}");
+                assert!(reason::ALL.iter().any(|known| known.name == used), "{alert}: {used}");
             }
         }
     }

@@ -413,7 +413,7 @@ mod tests {
         queue.push("a", Lane::Backlog);
         tokio::time::advance(Duration::from_secs(3)).await;
         queue.push("b", Lane::Fresh);
-        // To become urgent is not to come anew.
+        // One that becomes urgent has still waited since it came.
         queue.push("a", Lane::Fresh);
         tokio::time::advance(Duration::from_secs(2)).await;
         assert_eq!(queue.oldest(), Duration::from_secs(5));

@@ -1,4 +1,4 @@
-//! Which identities are at hand: labelled Secrets of the controller's namespace, and files; read again when they change.
+//! Which identities there are: labelled Secrets of the controller's namespace, and files; read again when they change.
 //!
 //! Also makes the first identity, if nothing else is there, and publishes the recipients. Both are the leader's.
 
@@ -27,6 +27,7 @@ use crate::keys::opening::{Keyring, Opener};
 use crate::keys::vault::{ControllerHost, read};
 use crate::managed::decide::{IDENTITY, is_managed};
 use crate::managed::secret::{self, MANAGER, Secret};
+use crate::managed::slim::{Held, digest as digest_of};
 use crate::managed::write::NOT_THERE;
 
 /// The first identity, if the controller makes it.
@@ -60,7 +61,7 @@ impl Entry {
     }
 }
 
-/// All identities at hand, in their order.
+/// All identities, in their order.
 #[derive(Clone, Default)]
 pub struct Ring {
     entries: Vec<Entry>,
@@ -140,8 +141,12 @@ pub struct Keeper {
     pub host: &'static ControllerHost,
     pub opener: Opener,
     pub metrics: Arc<Metrics>,
+    /// The kinds of objects that Secrets are made from.
+    pub kinds: Vec<&'static str>,
     /// `None` until the first list.
     pub ring: watch::Sender<Option<Arc<Ring>>>,
+    /// The same, as it is told to those who must not see identities.
+    pub held: watch::Sender<Option<Held>>,
 }
 
 impl Keeper {
@@ -173,7 +178,9 @@ impl Keeper {
             }
             let Some((of_files, has_changed)) = self.look_at_files().await else { continue };
             let ring = match &known.lock().unwrap_or_else(PoisonError::into_inner).secrets {
-                Some(secrets) => gather(secrets.values().flat_map(of_secret).chain(of_files)),
+                Some(secrets) => {
+                    gather(secrets.values().flat_map(|secret| of_secret(secret, &self.kinds)).chain(of_files))
+                }
                 None => continue,
             };
             if print.replace(ring.print()) != Some(ring.print()) {
@@ -197,7 +204,7 @@ impl Keeper {
     fn announce(&self, ring: &Ring) {
         ring.problems.iter().for_each(|problem| tracing::warn!("an identity cannot be used: {problem}"));
         let names: Vec<&str> = ring.entries.iter().map(|entry| entry.name.as_str()).collect();
-        tracing::info!(identities = names.join(", "), "identities at hand: {}", names.len());
+        tracing::info!(identities = names.join(", "), "identities in use: {}", names.len());
         self.metrics.identities.set(i64::try_from(ring.entries.len()).unwrap_or(i64::MAX));
         self.metrics.broken_identities.set(i64::try_from(ring.problems.len()).unwrap_or(i64::MAX));
     }
@@ -213,8 +220,12 @@ impl Keeper {
                 Err(_) => service,
             }
         });
+        let has_lost = self.ring.borrow().as_ref().is_some_and(|old| !old.is_within(&ring));
+        let losses = self.held.borrow().as_ref().map_or(0, |held| held.losses) + u32::from(has_lost);
+        let digests = Arc::new(ring.recipients(true).into_iter().map(digest_of).collect());
         self.opener.replace(Keyring { make, recipients });
         self.ring.send_replace(Some(Arc::new(ring)));
+        self.held.send_replace(Some(Held { digests, losses }));
     }
 }
 
@@ -256,12 +267,12 @@ impl Known {
 }
 
 /// The identities of a labelled Secret.
-fn of_secret(secret: &Secret) -> Vec<Result<Entry, String>> {
+fn of_secret(secret: &Secret, kinds: &[&str]) -> Vec<Result<Entry, String>> {
     let name = &secret.meta.name;
     let role = secret.meta.labels.get(IDENTITY).map(String::as_str);
-    if is_managed(&secret.meta) {
-        // Or whoever may create a SealedSecret could give the controller an identity.
-        return vec![Err(format!("Secret {name}: it was made from a SealedSecret"))];
+    if is_managed(&secret.meta, kinds) {
+        // Or whoever may ask for a Secret could give the controller an identity.
+        return vec![Err(format!("Secret {name}: the controller has made it"))];
     }
     let is_retired = match role {
         Some("active") => false,
@@ -382,7 +393,7 @@ mod tests {
             secret("retired", "retired", 3, made[1].file.as_bytes()),
             secret("new", "active", 2, made[2].file.as_bytes()),
         ];
-        let entries = secrets.iter().flat_map(of_secret).map(Result::unwrap).collect();
+        let entries = secrets.iter().flat_map(|secret| of_secret(secret, &[])).map(Result::unwrap).collect();
         let ring = Ring::new(entries, Vec::new());
         assert_eq!(ring.published(), format!("{}\n{}\n", made[2].recipient, made[0].recipient));
         let fewer = Ring::new(ring.entries[..2].to_vec(), Vec::new());
@@ -390,7 +401,7 @@ mod tests {
     }
 
     #[test]
-    fn an_identity_has_not_gone_because_they_are_listed_anew() {
+    fn an_identity_has_not_gone_because_they_are_listed_again() {
         let mut known = Known::default();
         let names = |known: &Known| known.secrets.as_ref().map(|secrets| secrets.len());
         let listed = |name| Event::Listed(secret(name, "active", 1, b"x"));
@@ -416,16 +427,22 @@ mod tests {
         let mut managed = secret("managed", "active", 1, b"x");
         managed.meta.annotations =
             [(crate::managed::decide::MADE_BY.to_owned(), "managed".to_owned())].into();
+        let mut owned = secret("owned", "active", 1, b"x");
+        let owner = json!({"apiVersion": "sealant.dev/v1", "kind": "SealedSecret", "name": "x", "uid": "u"});
+        owned.meta.owners = vec![serde_json::from_value(owner).unwrap()];
         let mut empty = secret("empty", "active", 1, b"x");
         empty.data.clear();
         let cases = [
-            (managed, "made from a SealedSecret"),
+            (managed, "the controller has made it"),
+            (owned, "the controller has made it"),
             (empty, "no key that ends in .agekey"),
             (secret("odd", "maybe", 1, b"x"), "neither active nor retired"),
             (secret("bad", "active", 1, b"hunter2"), "Secret bad/key.agekey: line 1 is not an age identity"),
         ];
         for (secret, expected) in cases {
-            let Err(problem) = of_secret(&secret).remove(0) else { panic!("{expected}") };
+            let Err(problem) = of_secret(&secret, &["sealedsecrets.sealant.dev"]).remove(0) else {
+                panic!("{expected}")
+            };
             assert!(problem.contains(expected) && !problem.contains("hunter2"), "{problem}");
         }
     }

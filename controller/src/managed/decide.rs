@@ -9,7 +9,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use sealant::sealed_secret::WITH_OLD_VALUES;
 
 use crate::engine::object::Meta;
-use crate::managed::reason::{self, Reason};
+use crate::managed::reason::{self, Reason, Words};
 use crate::managed::secret::{Items, Secret};
 
 /// On Secrets that the controller makes: by it they are watched.
@@ -24,16 +24,13 @@ pub const MADE_BY: &str = "sealant.dev/made-by";
 const MADE_BY_NAME: &str = "sealant.dev/sealed-secret";
 const KIND_OF_NAME: &str = "sealedsecrets.sealant.dev";
 
-/// On Secrets of somebody else: whoever asks for a Secret of this name may take them over.
-pub const ADOPT: &str = "sealant.dev/adopt";
-
 /// On Secrets in the controller's namespace that hold identities.
 pub const IDENTITY: &str = "sealant.dev/identity";
 
-/// Longer messages are cut: a SealedSecret can have thousands of recipients, each with a name.
+/// Longer messages are cut: an object can have thousands of recipients, each with a name.
 const LONGEST_MESSAGE: usize = 2000;
 
-/// How it stands about a SealedSecret.
+/// What is to be said of an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verdict {
     pub reason: Reason,
@@ -69,7 +66,7 @@ pub struct Removals {
     pub data: Vec<String>,
     /// Annotations that hold the Secret as it was once applied, with its old values.
     pub annotations: Vec<String>,
-    /// SealedSecrets that own it no more: it is to be retained, or they are gone.
+    /// Objects that no longer own it: it is to be retained, or they are gone.
     pub stale_owners: bool,
 }
 
@@ -92,6 +89,8 @@ pub struct Desired {
     pub immutable: bool,
     /// Whether it may be deleted and made again where it cannot be changed.
     pub remake: bool,
+    /// How it is spoken of.
+    pub words: &'static Words,
 }
 
 /// What can be said of the Secret that is there, before anything is opened: `None` when it may be written.
@@ -99,10 +98,10 @@ pub fn about_current(desired: &Desired, current: Option<&Secret>) -> Option<Verd
     let current = current?;
     if let Some(why) = foreign(desired, current) {
         let message = format!("the Secret {} exists: {why}", desired.name);
-        return Some(Verdict::new(Reason::AlreadyExists, message));
+        return Some(Verdict::new(reason::ALREADY_EXISTS, message));
     }
     // Its end is an event of its own.
-    current.meta.is_being_deleted.then(|| Verdict::new(Reason::Terminating, reason::IS_GOING))
+    current.meta.is_being_deleted.then(|| Verdict::new(reason::TERMINATING, reason::IS_GOING))
 }
 
 /// What to write, now that the values are known; an error where nothing can be.
@@ -112,7 +111,7 @@ pub fn write(current: Option<&Secret>, desired: &Desired, items: &Items) -> Resu
     if has_to_be_remade(current, desired, same_data) {
         return match desired.remake {
             true => Ok(Write::Recreate),
-            false => Err(Verdict::new(Reason::Immutable, reason::IS_IMMUTABLE)),
+            false => Err(Verdict::new(reason::IMMUTABLE, desired.words.is_immutable)),
         };
     }
     let removals = Removals {
@@ -146,7 +145,7 @@ fn foreign(desired: &Desired, secret: &Secret) -> Option<String> {
         Some(owner) => Some(format!("it belongs to {} {}", owner.kind, owner.name)),
         None if made_by(meta).as_ref() == Some(&desired.made_by) => None,
         None if desired.adopted_by.iter().any(|(key, value)| meta.is_annotated(key, value)) => None,
-        None => Some(reason::IS_FOREIGN.to_owned()),
+        None => Some(desired.words.is_foreign.to_owned()),
     }
 }
 
@@ -156,9 +155,12 @@ fn made_by(meta: &Meta) -> Option<String> {
     meta.annotations.get(MADE_BY).cloned().or_else(by_name)
 }
 
-/// Whether a Secret was made by the controller, whoever has changed its labels since.
-pub fn is_managed(meta: &Meta) -> bool {
-    let is_owned = meta.owners.iter().any(|owner| group(owner) == "sealant.dev");
+/// Whether a Secret was made by the controller from one of these kinds of objects, whoever has changed its labels since.
+pub fn is_managed(meta: &Meta, kinds: &[&str]) -> bool {
+    let is_ours = |owner: &OwnerReference| {
+        kinds.iter().any(|kind| kind.split_once('.').is_some_and(|(_, of)| of == group(owner)))
+    };
+    let is_owned = meta.owners.iter().any(is_ours);
     is_owned || made_by(meta).is_some() || meta.labels.contains_key(MANAGED)
 }
 
@@ -220,7 +222,7 @@ mod tests {
 
     use super::*;
     use crate::source::sealed::ask::{self, desired};
-    use crate::source::sealed::resource::{self, SealedSecret};
+    use crate::source::sealed::resource::{self, ADOPT, SealedSecret};
 
     fn sealed(change: impl FnOnce(&mut Value)) -> SealedSecret {
         ask::tests::sealed(change)
@@ -290,7 +292,7 @@ mod tests {
             secret.meta.is_being_deleted = true;
             secret.data.clear();
         };
-        assert_eq!(after(deleting), Err(Reason::Terminating));
+        assert_eq!(after(deleting), Err(reason::TERMINATING));
     }
 
     #[test]
@@ -347,22 +349,22 @@ mod tests {
         let annotate = |secret: &mut Secret, key: &str, value: &str| {
             secret.meta.annotations.insert(key.to_owned(), value.to_owned());
         };
-        assert_eq!(foreign(&|_| {}), Err(Reason::AlreadyExists));
-        assert_eq!(foreign(&|secret| annotate(secret, ADOPT, "yes")), Err(Reason::AlreadyExists));
+        assert_eq!(foreign(&|_| {}), Err(reason::ALREADY_EXISTS));
+        assert_eq!(foreign(&|secret| annotate(secret, ADOPT, "yes")), Err(reason::ALREADY_EXISTS));
         for other in ["sealedsecrets.sealant.dev/other", "sealedsecrets.bitnami.com/db", "db"] {
             assert_eq!(
                 foreign(&|secret| annotate(secret, MADE_BY, other)),
-                Err(Reason::AlreadyExists),
+                Err(reason::ALREADY_EXISTS),
                 "{other}"
             );
         }
-        assert_eq!(foreign(&|secret| annotate(secret, MADE_BY_NAME, "other")), Err(Reason::AlreadyExists));
+        assert_eq!(foreign(&|secret| annotate(secret, MADE_BY_NAME, "other")), Err(reason::ALREADY_EXISTS));
         // What says more counts, where both are there.
         let both = |secret: &mut Secret| {
             annotate(secret, MADE_BY_NAME, "db");
             annotate(secret, MADE_BY, "sealedsecrets.bitnami.com/db");
         };
-        assert_eq!(foreign(&both), Err(Reason::AlreadyExists));
+        assert_eq!(foreign(&both), Err(reason::ALREADY_EXISTS));
         assert_eq!(foreign(&|secret| annotate(secret, ADOPT, "true")), update());
         // It was made by us, and retained.
         assert_eq!(foreign(&|secret| annotate(secret, MADE_BY, "sealedsecrets.sealant.dev/db")), update());
@@ -374,13 +376,13 @@ mod tests {
                 secret.meta.owners = owner(other.clone());
                 annotate(secret, ADOPT, "true");
             };
-            assert_eq!(foreign(&owned), Err(Reason::AlreadyExists));
+            assert_eq!(foreign(&owned), Err(reason::ALREADY_EXISTS));
         }
         // Identities are nobody's, whatever else they carry.
         let identity = |secret: &mut Secret| {
             secret.meta.labels.insert(IDENTITY.to_owned(), "active".to_owned());
         };
-        assert_eq!(after(identity), Err(Reason::AlreadyExists));
+        assert_eq!(after(identity), Err(reason::ALREADY_EXISTS));
     }
 
     #[test]
@@ -404,11 +406,11 @@ mod tests {
         let same = |_: &mut Secret| {};
         assert_eq!(found(None, true, "1", &same), Ok(Write::Nothing));
         assert_eq!(found(None, true, "1", &|secret| secret.meta.labels.clear()), update());
-        assert_eq!(found(None, true, "2", &same), Err(Reason::Immutable));
-        assert_eq!(found(None, false, "1", &same), Err(Reason::Immutable));
-        assert_eq!(found(Some("recreate"), true, "2", &same), Err(Reason::Immutable));
+        assert_eq!(found(None, true, "2", &same), Err(reason::IMMUTABLE));
+        assert_eq!(found(None, false, "1", &same), Err(reason::IMMUTABLE));
+        assert_eq!(found(Some("recreate"), true, "2", &same), Err(reason::IMMUTABLE));
         assert_eq!(found(Some("Recreate"), true, "2", &same), Ok(Write::Recreate));
-        assert_eq!(after(|secret| secret.kind = "x/y".to_owned()), Err(Reason::Immutable));
+        assert_eq!(after(|secret| secret.kind = "x/y".to_owned()), Err(reason::IMMUTABLE));
         // To become immutable is a change like any other.
         let sealed = immutable(None, true);
         let mutable = secret(&sealed, &[("a", "1")], |secret| secret.immutable = false);

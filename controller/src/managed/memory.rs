@@ -6,7 +6,6 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::engine::object::Key;
-use crate::managed::reason::Reason;
 
 /// How long a status may lack the newest version of the Secret, where nothing else has changed: whoever annotates Secrets
 /// all the time costs one write in this time.
@@ -22,8 +21,8 @@ pub struct Settled {
     pub identity: u64,
     pub generation: Option<i64>,
     pub secret_version: Box<str>,
-    /// Of the keys at hand.
-    pub epoch: u32,
+    /// Of the keys that we hold: how often some have gone.
+    pub losses: u32,
 }
 
 /// What is known of one object.
@@ -34,16 +33,26 @@ struct Known {
     attempts: u32,
     /// How often it was written lately, and when last.
     writes: Option<(u32, Instant)>,
-    reason: Option<Reason>,
+    /// What was last said of it, by the name of its reason.
+    reason: Option<&'static str>,
     /// Since when its status lacks the newest version of the Secret.
     owed: Option<Instant>,
 }
 
 /// What is known of all of them.
-#[derive(Debug, Default)]
-pub struct Memory(Mutex<HashMap<Key, Known>>);
+#[derive(Debug)]
+pub struct Memory {
+    known: Mutex<HashMap<Key, Known>>,
+    /// What is said of those that are right.
+    right: &'static str,
+}
 
 impl Memory {
+    /// With the name of the reason of those that are right.
+    pub fn new(right: &'static str) -> Self {
+        Self { known: Mutex::default(), right }
+    }
+
     /// Whether nothing can have changed since everything was right. What nothing is known of yet is believed to be right
     /// where `by_status` says so.
     pub fn is_settled(&self, key: &Key, state: &Settled, by_status: bool, now: Instant) -> bool {
@@ -56,7 +65,7 @@ impl Memory {
         if settled && !is_known {
             let known = all.entry(key.clone()).or_default();
             known.settled = Some(state.clone());
-            known.reason = Some(Reason::Unsealed);
+            known.reason = Some(self.right);
         }
         settled
     }
@@ -66,7 +75,7 @@ impl Memory {
         let mut all = self.lock();
         let known = all.entry(key.clone()).or_default();
         known.settled = state;
-        known.reason = Some(Reason::Unsealed);
+        known.reason = Some(self.right);
         known.attempts = 0;
     }
 
@@ -89,7 +98,7 @@ impl Memory {
     }
 
     /// It has failed once more, for this reason if there is a verdict. Returns how often in a row.
-    pub fn fail(&self, key: &Key, reason: Option<Reason>) -> u32 {
+    pub fn fail(&self, key: &Key, reason: Option<&'static str>) -> u32 {
         let mut all = self.lock();
         let known = all.entry(key.clone()).or_default();
         known.settled = None;
@@ -145,7 +154,7 @@ impl Memory {
     }
 
     /// How many objects there are of each reason.
-    pub fn count(&self) -> HashMap<Reason, i64> {
+    pub fn count(&self) -> HashMap<&'static str, i64> {
         let mut counts = HashMap::new();
         for reason in self.lock().values().filter_map(|known| known.reason) {
             *counts.entry(reason).or_default() += 1;
@@ -154,7 +163,7 @@ impl Memory {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Key, Known>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -173,13 +182,13 @@ impl Known {
 mod tests {
     use super::*;
 
-    fn at(generation: i64, version: &str, epoch: u32) -> Settled {
-        Settled { identity: 1, generation: Some(generation), secret_version: version.into(), epoch }
+    fn at(generation: i64, version: &str, losses: u32) -> Settled {
+        Settled { identity: 1, generation: Some(generation), secret_version: version.into(), losses }
     }
 
     #[test]
     fn what_is_settled_stays_so_until_something_changes() {
-        let (memory, key) = (Memory::default(), Key::new("shop", "db"));
+        let (memory, key) = (Memory::new("Right"), Key::new("shop", "db"));
         let now = Instant::now();
         assert!(!memory.is_settled(&key, &at(1, "7", 0), false, now));
         // What the status says counts only as long as nothing is known.
@@ -188,16 +197,16 @@ mod tests {
         for other in [at(2, "7", 0), at(1, "8", 0), at(1, "7", 1), Settled { identity: 2, ..at(1, "7", 0) }] {
             assert!(!memory.is_settled(&key, &other, true, now), "{other:?}");
         }
-        assert_eq!(memory.count(), [(Reason::Unsealed, 1)].into());
-        memory.fail(&key, Some(Reason::Immutable));
-        assert!(!memory.knows(&key, "7") && memory.count() == [(Reason::Immutable, 1)].into());
+        assert_eq!(memory.count(), [("Right", 1)].into());
+        memory.fail(&key, Some("Immutable"));
+        assert!(!memory.knows(&key, "7") && memory.count() == [("Immutable", 1)].into());
         memory.forget(&key);
         assert!(memory.count().is_empty());
     }
 
     #[test]
     fn a_status_that_lacks_a_version_is_written_after_a_while() {
-        let (memory, key, now) = (Memory::default(), Key::new("shop", "db"), Instant::now());
+        let (memory, key, now) = (Memory::new("Right"), Key::new("shop", "db"), Instant::now());
         memory.settle(&key, Some(at(1, "7", 0)));
         assert_eq!(memory.owe_status(&key, now), Some(STATUS_AFTER));
         assert_eq!(memory.owe_status(&key, now + STATUS_AFTER / 3), Some(STATUS_AFTER * 2 / 3));
@@ -223,7 +232,8 @@ mod tests {
             statm.split(' ').nth(1).unwrap().parse::<usize>().unwrap()
         };
         let before = pages();
-        let (sealed, secrets, memory) = (Store::<Slim>::new(1), Store::<Box<str>>::new(1), Memory::default());
+        let (sealed, secrets, memory) =
+            (Store::<Slim>::new(1), Store::<Box<str>>::new(1), Memory::new("Right"));
         let found: Found = serde_json::from_value(serde_json::json!({
             "metadata": {"name": "x", "namespace": "shop-of-somebody", "uid": "u", "generation": 3},
             "spec": {"encryptedData": {"a": "x".repeat(1800)}},
@@ -254,7 +264,7 @@ mod tests {
 
     #[test]
     fn failures_in_a_row_and_recent_writes_are_counted() {
-        let (memory, key, now) = (Memory::default(), Key::new("shop", "db"), Instant::now());
+        let (memory, key, now) = (Memory::new("Right"), Key::new("shop", "db"), Instant::now());
         assert_eq!([memory.fail(&key, None), memory.fail(&key, None)], [1, 2]);
         memory.reset(&key);
         assert_eq!(memory.attempts(&key), 0);

@@ -1,18 +1,21 @@
 //! The managed Secret, whatever kind of object asks for it.
 //!
 //! What to do about it (`decide`, without a cluster), doing it (`write`, the only place that writes), and saying what came of
-//! it (`reason`, `status`). `reconcile` puts them together for one object; [`Reconcile`] is what `run` sees of a kind.
+//! it (`reason`, `status`, which is `kstatus` where a kind has no other form). `reconcile` puts them together for one object; [`Reconcile`] is what `run` sees of a kind.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
+use tokio::sync::watch;
+
 use crate::engine::object::Key;
 use crate::engine::queue::Lane;
+use crate::managed::slim::Held;
 
 pub mod decide;
+pub mod kstatus;
 pub mod memory;
 pub mod reason;
 pub mod reconcile;
@@ -73,11 +76,8 @@ pub trait Reconcile: Send + Sync {
     /// Whether all that is to be done for an object is not urgent: its Secret is as an older release has made it.
     fn is_outdated(&self, key: &Key) -> bool;
 
-    /// These are the keys at hand.
-    fn use_keys(&self, keys: &BTreeSet<&str>);
-
-    /// Looks at everything again: keys have gone.
-    fn distrust(&self);
+    /// The keys that its objects are opened with, if they take any: when they change, everything is looked at again.
+    fn keys_in_use(&self) -> Option<watch::Receiver<Option<Held>>>;
 
     /// Forgets what it knows: another replica may have changed everything.
     fn forget_all(&self);

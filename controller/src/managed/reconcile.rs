@@ -13,16 +13,14 @@
 //!
 //! What kind of object it is, only its [`Source`] knows.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
-use jiff::Timestamp;
 use kube::api::GetParams;
 use kube::core::Request;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{Semaphore, SemaphorePermit, watch};
 
 use crate::engine::api::{ApiServer, Failure};
 use crate::engine::events::{Event, Events};
@@ -37,7 +35,7 @@ use crate::managed::decide::{self, Desired, Verdict, Write};
 use crate::managed::memory::{Memory, Settled};
 use crate::managed::reason::{self, Again, Reason, Standing};
 use crate::managed::secret::{self, Items, Secret};
-use crate::managed::slim::{self, Slim};
+use crate::managed::slim::{self, Held, Slim};
 use crate::managed::status::{self, Status};
 use crate::managed::write::{self, Trouble};
 use crate::managed::{Next, Place, Reconcile, Tell};
@@ -98,10 +96,8 @@ pub struct Managed<S> {
     objects: Store<Slim>,
     memory: Memory,
     room: Semaphore,
-    /// Goes up when keys go: what was right before has to be looked at again.
-    epoch: AtomicU32,
-    /// Digests of the keys at hand.
-    keys: RwLock<HashSet<u32>>,
+    /// The keys that the source has, if it takes any.
+    keys: Option<watch::Receiver<Option<Held>>>,
     /// Of this controller.
     writer: u32,
     /// How long the API server may let us wait.
@@ -159,13 +155,12 @@ struct Job<'j, F> {
 impl<S: Source> Managed<S> {
     pub fn new(source: S, context: Context, watches: usize) -> Self {
         Self {
+            keys: source.keys(),
             source,
             context,
             objects: Store::new(watches),
-            memory: Memory::default(),
+            memory: Memory::new(S::WORDS.right.name),
             room: Semaphore::new(LARGE_AT_ONCE as usize),
-            epoch: AtomicU32::new(0),
-            keys: RwLock::default(),
             writer: status::WRITER,
             patience: PATIENCE,
         }
@@ -191,7 +186,7 @@ impl<S: Source> Managed<S> {
             return Next::Wait;
         }
         let _room = self.room_for(slim.weight).await;
-        let epoch = self.epoch.load(Ordering::SeqCst);
+        let losses = self.held().losses;
         let read = Instant::now();
         let found = match tokio::time::timeout(self.patience, self.read(key)).await {
             Ok(Ok(Some(found))) => found,
@@ -213,7 +208,7 @@ impl<S: Source> Managed<S> {
             }
             Ok(Err(Stop::Trouble(Trouble::Conflict))) => {
                 self.context.metrics.conflicts.inc();
-                Verdict::new(Reason::Conflict, reason::IS_CONTESTED).into()
+                Verdict::new(reason::CONFLICT, S::WORDS.is_contested).into()
             }
             Ok(Err(Stop::Trouble(Trouble::Refused(verdict)))) => verdict.into(),
             Ok(Err(Stop::Trouble(Trouble::Outage(failure)))) => return self.retry_outage(key, &failure),
@@ -222,11 +217,11 @@ impl<S: Source> Managed<S> {
         if self.context.breaker.answered() {
             tracing::info!("the API server answers again");
         }
-        let has_failed = outcome.verdict.reason == Reason::ApiServerUnavailable;
+        let has_failed = outcome.verdict.reason == reason::API_SERVER_UNAVAILABLE;
         if has_failed && self.memory.attempts(key) < FAILURES_UNSAID {
             return self.retry_failed(key);
         }
-        self.conclude(key, found.meta(), self.source.status(&found), outcome, epoch).await
+        self.conclude(key, found.meta(), self.source.status(&found), outcome, losses).await
     }
 
     /// Large ones wait for each other, and small ones for nobody.
@@ -249,7 +244,7 @@ impl<S: Source> Managed<S> {
         };
         let mut job = Job { found, desired, read, values: None };
         // Nothing was ever said of a new one, and there is no Secret of ours: then there is mostly none at all.
-        let is_new = self.source.status(found).conditions.is_empty() && self.memory.attempts(key) == 0;
+        let is_new = self.source.status(found).is_empty() && self.memory.attempts(key) == 0;
         if is_new && self.context.secrets.get(key).is_none() {
             match self.make(&mut job, None).await {
                 Err(Stop::Trouble(Trouble::Conflict)) => {}
@@ -289,8 +284,8 @@ impl<S: Source> Managed<S> {
         self.count_write(&write);
         let is_right = written.as_ref().is_none_or(|it| decide::is_right(it, desired, items));
         let verdict = match is_right {
-            true => Verdict::new(Reason::Unsealed, reason::IN_SYNC),
-            false => Verdict::new(Reason::Conflict, reason::CHANGED_AT_ONCE),
+            true => Verdict::new(S::WORDS.right, S::WORDS.in_sync),
+            false => Verdict::new(reason::CONFLICT, reason::CHANGED_AT_ONCE),
         };
         let secret_version = written.or(current).map(|secret| secret.meta.resource_version);
         Ok(Outcome { written: write, secret_version, ..verdict.into() })
@@ -309,7 +304,7 @@ impl<S: Source> Managed<S> {
             let at = Request::new(self.source.path(&meta.namespace));
             let found: Bare =
                 self.context.api.ask(at.get_metadata(&meta.name, &GetParams::default())).await?;
-            if !is_same(meta, &found.metadata) {
+            if !is_same(meta, &found.metadata, S::ANNOTATIONS) {
                 return Err(Trouble::Conflict);
             }
         }
@@ -321,28 +316,32 @@ impl<S: Source> Managed<S> {
         &self,
         key: &Key,
         meta: &Meta,
-        previous: &Status,
+        previous: &S::Status,
         outcome: Outcome,
-        epoch: u32,
+        losses: u32,
     ) -> Next {
         let Outcome { verdict, written, secret_version, details, may_pass } = outcome;
-        let now = Timestamp::from_second(Timestamp::now().as_second()).unwrap_or_default();
-        let new = status::after(previous, &verdict, meta.generation, secret_version.clone(), now);
+        let generation = meta.generation;
+        let new = previous.after(status::Outcome {
+            verdict: &verdict,
+            generation,
+            secret_version: secret_version.as_deref(),
+        });
         self.context
             .metrics
             .reconciles
-            .get_or_create(&ByReason { kind: S::KIND, reason: verdict.reason.name() })
+            .get_or_create(&ByReason { kind: S::KIND, reason: verdict.reason.name })
             .inc();
         let settled = |version: String| Settled {
             identity: slim::identity(meta),
             generation: meta.generation,
             secret_version: version.into(),
-            epoch,
+            losses,
         };
         // Somebody has changed what is not ours: all is right, and the status may say so a little later.
         if new != *previous
             && written == Write::Nothing
-            && verdict.reason.standing() == Standing::Good
+            && verdict.reason.standing == Standing::Good
             && previous.is_but_for_version(&new)
             && let Some(wait) = self.memory.owe_status(key, Instant::now())
         {
@@ -361,13 +360,13 @@ impl<S: Source> Managed<S> {
                 Err(Trouble::Conflict) => return self.retry_conflict(key),
                 Err(Trouble::Outage(failure)) => return self.retry_outage(key, &failure),
                 Err(Trouble::Refused(why)) => {
-                    tracing::warn!(kind = S::KIND, object = %key, reason = why.reason.name(), "the status could not be written: {}", why.message);
+                    tracing::warn!(kind = S::KIND, object = %key, reason = why.reason.name, "the status could not be written: {}", why.message);
                     return self.retry_failed(key);
                 }
             }
         }
         self.memory.owe_nothing(key);
-        if let Some(news) = status::news(previous, &verdict, meta.generation, &written) {
+        if let Some(news) = status::news(previous, &verdict, generation, &written, S::WORDS) {
             if !details.is_empty() {
                 let (namespace, name) = (key.namespace(), key.name());
                 tracing::info!(namespace, name, "it could not be opened: {details}");
@@ -377,13 +376,14 @@ impl<S: Source> Managed<S> {
                 about: self.source.claim(meta),
                 warning: news.warning,
                 reason: news.reason,
+                action: S::ACTION,
                 note: news.message,
             });
         }
         if written != Write::Nothing {
             self.memory.wrote(key, Instant::now());
         }
-        if verdict.reason.standing() != Standing::Good {
+        if verdict.reason.standing != Standing::Good {
             return self.retry(key, verdict.reason, may_pass);
         }
         self.memory.settle(key, secret_version.map(settled));
@@ -393,14 +393,17 @@ impl<S: Source> Managed<S> {
     /// Whether nothing can have changed since everything was right: then not even a question is asked.
     fn is_settled(&self, key: &Key, slim: &Slim) -> bool {
         let Some(version) = self.context.secrets.get(key).filter(|_| !slim.is_held) else { return false };
-        let epoch = self.epoch.load(Ordering::SeqCst);
-        let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
+        let held = self.held();
         let by_status = slim.right_version.as_ref() == Some(&version)
             && slim.writer == self.writer
-            && slim.may_open(&keys);
-        let state =
-            Settled { identity: slim.identity, generation: slim.generation, secret_version: version, epoch };
+            && slim.may_be_opened(&held);
+        let Slim { identity, generation, .. } = *slim;
+        let state = Settled { identity, generation, secret_version: version, losses: held.losses };
         self.memory.is_settled(key, &state, by_status, Instant::now())
+    }
+
+    fn held(&self) -> Held {
+        self.keys.as_ref().and_then(|keys| keys.borrow().clone()).unwrap_or_default()
     }
 
     fn is_of_another_writer(&self, slim: &Slim) -> bool {
@@ -444,12 +447,12 @@ impl<S: Source> Managed<S> {
 
     /// After a verdict.
     fn retry(&self, key: &Key, reason: Reason, may_pass: bool) -> Next {
-        let attempts = self.memory.fail(key, Some(reason));
-        let longest = match reason.standing() {
+        let attempts = self.memory.fail(key, Some(reason.name));
+        let longest = match reason.standing {
             Standing::Stalled => LONGEST_STALLED,
             _ => LONGEST_WAIT,
         };
-        match reason.again() {
+        match reason.again {
             Again::ByItself => Next::Retry(wait(attempts, longest)),
             Again::ByServers if may_pass => Next::Retry(wait(attempts, longest)),
             Again::ByServers | Again::OnChange => Next::Wait,
@@ -524,7 +527,8 @@ impl<S: Source> Reconcile for Managed<S> {
     }
 
     fn is_complete(&self) -> bool {
-        self.objects.is_complete()
+        let has_keys = self.keys.as_ref().is_none_or(|keys| keys.borrow().is_some());
+        has_keys && self.objects.is_complete()
     }
 
     fn is_refused(&self) -> bool {
@@ -543,13 +547,8 @@ impl<S: Source> Reconcile for Managed<S> {
         self.objects.get(key).is_some_and(|slim| self.is_of_another_writer(&slim))
     }
 
-    fn use_keys(&self, keys: &BTreeSet<&str>) {
-        let digests = keys.iter().map(|key| slim::digest(key)).collect();
-        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = digests;
-    }
-
-    fn distrust(&self) {
-        self.epoch.fetch_add(1, Ordering::SeqCst);
+    fn keys_in_use(&self) -> Option<watch::Receiver<Option<Held>>> {
+        self.keys.clone()
     }
 
     fn forget_all(&self) {
@@ -558,9 +557,9 @@ impl<S: Source> Reconcile for Managed<S> {
 
     fn count(&self, leads: bool) {
         let counts = if leads { self.memory.count() } else { HashMap::new() };
-        for reason in Reason::ALL {
-            let count = counts.get(&reason).copied().unwrap_or_default();
-            let label = ByReason { kind: S::KIND, reason: reason.name() };
+        for reason in S::REASONS {
+            let count = counts.get(reason.name).copied().unwrap_or_default();
+            let label = ByReason { kind: S::KIND, reason: reason.name };
             self.context.metrics.objects.get_or_create(&label).set(count);
         }
         // Nothing was said of these yet.
@@ -573,15 +572,16 @@ impl<S: Source> Reconcile for Managed<S> {
     }
 }
 
-/// What annotations ask of us: they change without a new generation.
-fn ours(meta: &Meta) -> impl Iterator<Item = (&String, &String)> {
-    meta.annotations.iter().filter(|(key, _)| key.starts_with("sealant.dev/"))
-}
-
-fn is_same(seen: &Meta, found: &Meta) -> bool {
+/// Whether an object still asks for what it asked for. Annotations that begin so ask something of us, and change without a
+/// new generation.
+fn is_same(seen: &Meta, found: &Meta, annotations: &str) -> bool {
+    let ours = |meta: &Meta| -> Vec<(String, String)> {
+        let all = meta.annotations.iter().filter(|(key, _)| key.starts_with(annotations));
+        all.map(|(key, value)| (key.clone(), value.clone())).collect()
+    };
     seen.uid == found.uid
         && seen.generation == found.generation
-        && ours(seen).eq(ours(found))
+        && ours(seen) == ours(found)
         && !found.is_being_deleted
 }
 

@@ -1,6 +1,7 @@
 //! What is kept of an object that asks for a Secret while there is nothing to do for it.
 
 use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
@@ -41,13 +42,18 @@ pub struct About {
     pub has_others: bool,
 }
 
+/// The keys that we hold, as far as it has to be known what they open.
+#[derive(Debug, Clone, Default)]
+pub struct Held {
+    /// [Digests](digest) of them.
+    pub digests: Arc<HashSet<u32>>,
+    /// Goes up when some go: what was right before has to be looked at again.
+    pub losses: u32,
+}
+
 impl Slim {
-    pub fn of(meta: &Meta, status: &Status, about: About) -> Self {
+    pub fn of(meta: &Meta, status: &impl Status, about: About) -> Self {
         let About { is_valid, is_held, weight, keys, has_others } = about;
-        let is_right = status.is_true("Ready")
-            && status.is_true("Synced")
-            && status.observed_generation == meta.generation;
-        let version = status.secret_resource_version.as_deref().filter(|_| is_right);
         Self {
             identity: identity(meta),
             generation: meta.generation,
@@ -55,7 +61,7 @@ impl Slim {
             is_being_deleted: meta.is_being_deleted,
             is_valid,
             is_held,
-            right_version: version.map(Into::into),
+            right_version: status.right_version(meta.generation).map(Into::into),
             writer: status.writer(),
             keys,
             has_others,
@@ -65,8 +71,8 @@ impl Slim {
 
     /// Whether one of these keys, or something else, may open it, as far as can be seen from here: then what its status
     /// says is believed at a start.
-    pub fn may_open(&self, keys: &HashSet<u32>) -> bool {
-        self.has_others || self.keys.is_empty() || self.keys.iter().any(|one| keys.contains(one))
+    pub fn may_be_opened(&self, held: &Held) -> bool {
+        self.has_others || self.keys.is_empty() || self.keys.iter().any(|one| held.digests.contains(one))
     }
 
     /// Whether anything has changed that we go by: status is not among it, since we write that ourselves.

@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 use crate::engine::api::{ApiServer, Failure};
 use crate::engine::object::Meta;
 use crate::managed::decide::{self, Desired, Removals, Verdict, Write};
-use crate::managed::reason::{self, Reason};
+use crate::managed::reason;
 use crate::managed::secret::{self, Items, MANAGER, Secret};
 use crate::managed::status::Status;
 
@@ -38,7 +38,7 @@ impl From<Failure> for Trouble {
             }
             Failure::Refused(refusal) => refusal,
             Failure::TooLong | Failure::Unreadable => {
-                return Self::Refused(Verdict::new(Reason::ApiServerUnavailable, failure.to_string()));
+                return Self::Refused(Verdict::new(reason::API_SERVER_UNAVAILABLE, failure.to_string()));
             }
         };
         if refusal.causes.iter().any(|cause| cause == "NamespaceTerminating") {
@@ -50,8 +50,8 @@ impl From<Failure> for Trouble {
         let message = format!("{failure}{about}");
         match refusal.code {
             404 | 409 => Self::Conflict,
-            500.. => Self::Refused(Verdict::new(Reason::ApiServerUnavailable, message)),
-            _ => Self::Refused(Verdict::new(Reason::Refused, message)),
+            500.. => Self::Refused(Verdict::new(reason::API_SERVER_UNAVAILABLE, message)),
+            _ => Self::Refused(Verdict::new(reason::REFUSED, message)),
         }
     }
 }
@@ -147,17 +147,14 @@ impl Secrets<'_> {
         match answer["kind"] == "Status" {
             true => Ok(()),
             // It is still there: a finalizer holds it.
-            false => Err(Trouble::Refused(Verdict::new(Reason::Terminating, reason::IS_GOING))),
+            false => Err(Trouble::Refused(Verdict::new(reason::TERMINATING, reason::IS_GOING))),
         }
     }
 }
 
 /// Writes the status of an object as it was seen.
-pub async fn status(api: &ApiServer, path: String, meta: &Meta, status: &Status) -> Result<(), Trouble> {
-    let mut body = json!({"metadata": bound(meta), "status": status});
-    if status.secret_resource_version.is_none() {
-        body["status"]["secretResourceVersion"] = Value::Null;
-    }
+pub async fn status(api: &ApiServer, path: String, meta: &Meta, status: &impl Status) -> Result<(), Trouble> {
+    let body = json!({"metadata": bound(meta), "status": status});
     let request = Request::new(path).patch_subresource("status", &meta.name, &merge(), &Patch::Merge(&body));
     Ok(api.ask::<IgnoredAny>(request).await.map(drop)?)
 }

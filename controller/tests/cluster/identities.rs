@@ -102,7 +102,7 @@ fn a_secret_that_was_made_from_a_sealed_secret_is_never_an_identity() {
     // As it would be if somebody could set the label.
     let label = ["label", "secret", "smuggled", "sealant.dev/identity=active", "-n", "sealant-system"];
     world.cluster.kubectl_ok(&label);
-    world.controller.wait_for_log("Secret smuggled: it was made from a SealedSecret");
+    world.controller.wait_for_log("Secret smuggled: the controller has made it");
     here.apply(&seal(&secret(&here.namespace, "db", &[("a", "1")]), &stranger));
     here.reason("db", "NoIdentity");
     world.cluster.kubectl_ok(&["delete", "sls", "smuggled", "-n", "sealant-system"]);

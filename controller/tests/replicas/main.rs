@@ -328,8 +328,9 @@ fn an_upgrade_writes_nothing() {
             Some(&made["metadata"]["resourceVersion"]),
         );
     }
+    // In the words of today: where a release says it in others, they are written once.
     let wanted = format!(
-        "no identity opens the data key\nwanted, any of:\n  {}\nwhat went wrong stands in the log of the controller",
+        "no identity opens the data key\nwanted, any of:\n  {}\nthe log of the controller says what went wrong",
         foreign.recipient
     );
     let not_opened = make("stuck", &foreign, &|_| {});

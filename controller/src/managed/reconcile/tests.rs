@@ -1,5 +1,8 @@
 //! One object after another, against an API server that says what a test wants.
 
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use serde_json::{Value, json};
 
 use super::*;
@@ -17,25 +20,50 @@ async fn managed_with(
     wish: Value,
     answer: impl Fn(&str) -> (u16, String) + Send + Sync + 'static,
 ) -> (Managed<Wishes>, mock::Log) {
-    let body = wish.to_string();
-    let (api, asked) = mock::start(move |asked| match asked.split_once(' ') {
-        Some(("GET", path)) if path.contains("/wishes/w") => (200, body.clone()),
-        Some((_, path)) if path.contains("/secrets/w") => answer(asked),
-        Some(("PATCH" | "POST", _)) => (200, "{}".to_owned()),
-        _ => (404, "{}".to_owned()),
-    })
-    .await;
+    let (managed, asked, _) = managed_by(Wishes::default(), wish, answer).await;
+    (managed, asked)
+}
+
+/// What was sent: each body, with what it was sent to.
+type Sent = Arc<Mutex<Vec<(String, Value)>>>;
+
+/// The same, by this source.
+async fn managed_by(
+    source: Wishes,
+    wish: Value,
+    answer: impl Fn(&str) -> (u16, String) + Send + Sync + 'static,
+) -> (Managed<Wishes>, mock::Log, Sent) {
+    let (body, sent) = (wish.to_string(), Sent::default());
+    let seen = Arc::clone(&sent);
+    let answer = move |asked: &str, body: &[u8]| {
+        seen.lock().unwrap().push((word(asked), serde_json::from_slice(body).unwrap_or_default()));
+        answer(asked)
+    };
+    let answer = move |asked: &str, sent: &[u8]| {
+        let (status, body) = match asked.split_once(' ') {
+            Some(("GET", path)) if path.contains("/wishes/w") => (200, body.clone()),
+            Some((_, path)) if path.contains("/secrets/w") => answer(asked, sent),
+            Some(("PATCH" | "POST", _)) => {
+                answer(asked, sent);
+                (200, "{}".to_owned())
+            }
+            _ => (404, "{}".to_owned()),
+        };
+        mock::Reply::Says(status, body)
+    };
+    let (client, asked) = mock::start_with(Duration::ZERO, answer).await;
     let metrics = Arc::new(Metrics::new());
+    let api = ApiServer::new(client, Arc::clone(&metrics));
     let leadership = Leadership::new();
     leadership.lead_alone();
     let (secrets, breaker) = (Arc::new(Store::new(1)), Arc::default());
     let events = Events::start(api.clone(), "test", "one", Arc::clone(&metrics));
     let queue = Arc::new(Queue::new(1, metrics.queue_seconds.clone()));
     let context = Context { api, events, metrics, leadership, queue, secrets, breaker };
-    let managed = Managed::new(Wishes, context, 1);
+    let managed = Managed::new(source, context, 1);
     let wish: Wish = serde_json::from_value(wish).unwrap();
     managed.objects.apply(0, Seen::Listed(wish), |wish| managed.source.slim(wish));
-    (managed, asked)
+    (managed, asked, sent)
 }
 
 fn made(version: &str) -> Bare {
@@ -43,13 +71,60 @@ fn made(version: &str) -> Bare {
     serde_json::from_value(meta).unwrap()
 }
 
-/// What each request was about.
+/// What a request was about.
+fn word(asked: &str) -> String {
+    let (method, path) = asked.split_once(' ').unwrap();
+    format!("{method} {}", path.rsplit("/shop/").next().unwrap().split('?').next().unwrap())
+}
+
 fn words(asked: &mock::Log) -> Vec<String> {
-    let word = |asked: &String| {
-        let (method, path) = asked.split_once(' ').unwrap();
-        format!("{method} {}", path.rsplit("/shop/").next().unwrap().split('?').next().unwrap())
+    asked.lock().unwrap().iter().map(|asked| word(asked)).collect()
+}
+
+/// Status, events, reasons and words are those of the kind, and none are those of another.
+#[tokio::test]
+async fn what_is_said_is_in_the_words_of_its_kind() {
+    let granted = |_: &str| (201, granted("7").to_string());
+    let say = async |wish: Value| {
+        let (managed, _, sent) = managed_by(Wishes::default(), wish, granted).await;
+        assert_eq!(managed.reconcile(&Key::new("shop", "w")).await, Next::Wait);
+        managed.context.events.written().await;
+        let of = |what: &str| {
+            let sent = sent.lock().unwrap();
+            sent.iter().find(|(word, _)| word == what).unwrap_or_else(|| panic!("{sent:?}")).1.clone()
+        };
+        (of("PATCH wishes/w/status")["status"].clone(), of("POST events"))
     };
-    asked.lock().unwrap().iter().map(word).collect()
+    let (status, event) = say(wish()).await;
+    assert_eq!(status, fulfilled("7"));
+    assert_eq!([&event["reason"], &event["action"], &event["type"]], ["Granted", "Grant", "Normal"]);
+    let mut wish = wish();
+    wish["text"] = "two unicorns".into();
+    let (status, event) = say(wish).await;
+    assert_eq!(status, json!({"said": "TooMuch", "of": 1, "secret": null}));
+    assert_eq!([&event["reason"], &event["note"]], ["TooMuch", "there is one at most"]);
+    assert_eq!(event["type"], "Warning");
+}
+
+/// A kind that has keys says by itself when some have gone: what was right is looked at again then.
+#[tokio::test]
+async fn what_was_right_is_looked_at_again_when_keys_of_its_kind_have_gone() {
+    let (held, keys) = watch::channel(None);
+    let mut wish = wish();
+    wish["status"] = fulfilled("7");
+    let granted = |_: &str| (200, granted("7").to_string());
+    let (managed, asked, _) = managed_by(Wishes { keys: Some(keys) }, wish, granted).await;
+    for event in [Seen::Begun, Seen::<Wish>::Complete] {
+        managed.objects.apply(1, event, |wish| managed.source.slim(wish));
+    }
+    see(&managed, "7");
+    assert!(!managed.is_complete() && managed.keys_in_use().is_some());
+    held.send_replace(Some(Held::default()));
+    let key = Key::new("shop", "w");
+    assert_eq!((managed.reconcile(&key).await, words(&asked).len()), (Next::Wait, 0));
+    held.send_replace(Some(Held { losses: 1, ..Held::default() }));
+    assert_eq!(managed.reconcile(&key).await, Next::Wait);
+    assert_eq!(words(&asked), ["GET wishes/w", "GET secrets/w"]);
 }
 
 #[tokio::test]
@@ -170,7 +245,7 @@ fn a_sealed_secret_that_has_changed_is_not_the_one_that_was_seen() {
     };
     let seen = meta(json!({}));
     let same = json!({"resourceVersion": "2", "annotations": {"theirs": "2", "sealant.dev/x": "1"}});
-    assert!(is_same(&seen, &meta(same)));
+    assert!(is_same(&seen, &meta(same), "sealant.dev/"));
     for change in [
         json!({"uid": "v"}),
         json!({"generation": 2}),
@@ -178,6 +253,6 @@ fn a_sealed_secret_that_has_changed_is_not_the_one_that_was_seen() {
         json!({"annotations": {}}),
         json!({"deletionTimestamp": "2026-11-22T00:00:00Z"}),
     ] {
-        assert!(!is_same(&seen, &meta(change.clone())), "{change}");
+        assert!(!is_same(&seen, &meta(change.clone()), "sealant.dev/"), "{change}");
     }
 }

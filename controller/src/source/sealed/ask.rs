@@ -3,10 +3,10 @@
 use sealant::error::{Error, Kind};
 use sealant::sealed_secret::{DeletionPolicy, FORBIDDEN_TYPES, Spec, shell};
 
-use crate::managed::decide::{ADOPT, Desired, MANAGED, Verdict};
-use crate::managed::reason::{self, Reason};
+use crate::managed::decide::{Desired, MANAGED, Verdict};
 use crate::managed::secret::OPAQUE;
-use crate::source::sealed::resource::{self, SealedSecret};
+use crate::source::sealed::reason::{self, WORDS};
+use crate::source::sealed::resource::{self, ADOPT, SealedSecret};
 
 /// How many transit keys of one data key, or of a group of it, are tried: each takes requests that others wait for.
 const MOST_TRANSIT_KEYS: usize = 16;
@@ -24,25 +24,25 @@ pub struct Policy {
 /// What can be said without a key: `None` when the SealedSecret has to be opened.
 pub fn before_opening(sealed: &SealedSecret, policy: &Policy) -> Option<Verdict> {
     if sealed.meta.is_annotated(resource::SUSPEND, "true") {
-        return Some(Verdict::new(Reason::Suspended, reason::SUSPENDED));
+        return Some(Verdict::new(reason::SUSPENDED, reason::IS_SUSPENDED));
     }
     let spec = sealed.spec();
     let template = spec.template.clone().unwrap_or_default();
     if let Err(error) = template.check() {
-        return Some(Verdict::new(Reason::TemplateForbidden, error.message()));
+        return Some(Verdict::new(reason::TEMPLATE_FORBIDDEN, error.message()));
     }
     let kind = template.kind.as_deref().unwrap_or(OPAQUE);
     if FORBIDDEN_TYPES.contains(&kind) && !policy.allowed_types.iter().any(|allowed| allowed == kind) {
-        return Some(Verdict::new(Reason::TemplateForbidden, reason::forbidden_type(kind)));
+        return Some(Verdict::new(reason::TEMPLATE_FORBIDDEN, reason::forbidden_type(kind)));
     }
     if let Err(error) = spec.check() {
-        return Some(Verdict::new(Reason::BadCiphertext, error.message()));
+        return Some(Verdict::new(reason::BAD_CIPHERTEXT, error.message()));
     }
     let mut transit_keys = spec.data_keys.iter().flat_map(|entry| {
         [&entry.hc_vault].into_iter().chain(entry.key_groups.iter().map(|group| &group.hc_vault))
     });
     let too_many = transit_keys.any(|keys| keys.len() > MOST_TRANSIT_KEYS);
-    too_many.then(|| Verdict::new(Reason::BadCiphertext, reason::too_many_transit_keys(MOST_TRANSIT_KEYS)))
+    too_many.then(|| Verdict::new(reason::BAD_CIPHERTEXT, reason::too_many_transit_keys(MOST_TRANSIT_KEYS)))
 }
 
 /// The servers that a SealedSecret names.
@@ -56,9 +56,9 @@ pub fn servers(spec: &Spec) -> impl Iterator<Item = &str> {
 /// Why it could not be opened.
 pub fn not_opened(error: &Error) -> Verdict {
     let reason = match error.kind() {
-        Kind::NoDataKey if error.may_pass() => Reason::VaultUnavailable,
-        Kind::NoDataKey => Reason::NoIdentity,
-        _ => Reason::BadCiphertext,
+        Kind::NoDataKey if error.may_pass() => reason::VAULT_UNAVAILABLE,
+        Kind::NoDataKey => reason::NO_IDENTITY,
+        _ => reason::BAD_CIPHERTEXT,
     };
     // Which identities and files there are is nothing for all who may read a SealedSecret.
     let details = error.details();
@@ -89,6 +89,7 @@ pub fn desired(sealed: &SealedSecret) -> Desired {
         kind: made.kind.unwrap_or_else(|| OPAQUE.to_owned()),
         immutable: made.immutable.unwrap_or_default(),
         remake: sealed.meta.is_annotated(resource::ON_IMMUTABLE, "Recreate"),
+        words: &WORDS,
     }
 }
 
@@ -115,25 +116,25 @@ pub mod tests {
     fn a_template_is_refused_before_anything_is_opened() {
         let policy = Policy { allowed_types: vec!["bootstrap.kubernetes.io/token".to_owned()] };
         let cases = [
-            (json!({"type": "kubernetes.io/service-account-token"}), Some(Reason::TemplateForbidden)),
+            (json!({"type": "kubernetes.io/service-account-token"}), Some(reason::TEMPLATE_FORBIDDEN)),
             (json!({"type": "bootstrap.kubernetes.io/token"}), None),
             (json!({"type": "kubernetes.io/tls"}), None),
-            (json!({"data": {"a": "b"}}), Some(Reason::TemplateForbidden)),
+            (json!({"data": {"a": "b"}}), Some(reason::TEMPLATE_FORBIDDEN)),
             (
                 json!({"metadata": {"labels": {"sealant.dev/identity": "active"}}}),
-                Some(Reason::TemplateForbidden),
+                Some(reason::TEMPLATE_FORBIDDEN),
             ),
             (
                 json!({"metadata": {"annotations": {"sealedsecrets.bitnami.com/managed": "true"}}}),
-                Some(Reason::TemplateForbidden),
+                Some(reason::TEMPLATE_FORBIDDEN),
             ),
             (
                 json!({"metadata": {"annotations": {"kubernetes.io/service-account.name": "x"}}}),
-                Some(Reason::TemplateForbidden),
+                Some(reason::TEMPLATE_FORBIDDEN),
             ),
             (
                 json!({"metadata": {"annotations": {"kubectl.kubernetes.io/x": "x"}}}),
-                Some(Reason::TemplateForbidden),
+                Some(reason::TEMPLATE_FORBIDDEN),
             ),
         ];
         for (template, expected) in cases {
@@ -173,16 +174,16 @@ pub mod tests {
             })
         };
         let reason = |sealed: &SealedSecret| held(sealed, &Policy::default()).unwrap().reason;
-        assert_eq!(reason(&suspended("true")), Reason::Suspended);
-        assert_eq!(reason(&suspended("false")), Reason::TemplateForbidden);
+        assert_eq!(reason(&suspended("true")), reason::SUSPENDED);
+        assert_eq!(reason(&suspended("false")), reason::TEMPLATE_FORBIDDEN);
     }
 
     #[test]
     fn what_did_not_open_waits_for_vault_or_for_a_person() {
         let error = |kind, passing| not_opened(&Error::new(kind, "x").passing(passing)).reason;
-        assert_eq!(error(Kind::NoDataKey, true), Reason::VaultUnavailable);
-        assert_eq!(error(Kind::NoDataKey, false), Reason::NoIdentity);
-        assert_eq!(error(Kind::Decrypt, false), Reason::BadCiphertext);
+        assert_eq!(error(Kind::NoDataKey, true), reason::VAULT_UNAVAILABLE);
+        assert_eq!(error(Kind::NoDataKey, false), reason::NO_IDENTITY);
+        assert_eq!(error(Kind::Decrypt, false), reason::BAD_CIPHERTEXT);
         let closed = || Error::new(Kind::NoDataKey, "nothing opens it");
         let detailed = |lines: &[&str]| closed().detailing(lines.iter().map(ToString::to_string));
         let found = detailed(&["looked for identities in:", "  Secret team"]);
@@ -198,7 +199,7 @@ pub mod tests {
         let many = said(&closed().listing(["wanted, any of:".to_owned()].into_iter().chain(recipients)));
         assert!(many.contains("\n  age110\n  and 489 more"), "{many}");
         assert!(!many.contains("  age111\n"), "{many}");
-        let long = Verdict::new(Reason::NoIdentity, "x".repeat(5000));
+        let long = Verdict::new(reason::NO_IDENTITY, "x".repeat(5000));
         assert_eq!(long.message.len(), 2003);
     }
 }

@@ -1,6 +1,7 @@
-//! The SealedSecret: its values are encrypted in it, and opened with the keys at hand.
+//! The SealedSecret: its values are encrypted in it, and opened with the keys that we have.
 
 pub mod ask;
+pub mod reason;
 pub mod resource;
 
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use sealant::error::Error;
 use sealant::sealed_secret::{OpenedKeys, unseal, used_data_keys};
 use sealant::secret::DataKey;
+use tokio::sync::watch;
 
 use crate::engine::metrics::Metrics;
 use crate::engine::object::{Meta, Ref};
@@ -17,10 +19,10 @@ use crate::keys::asked::Opening;
 use crate::keys::opening::Opener;
 use crate::keys::wanted::Wanted;
 use crate::managed::decide::{Desired, Verdict};
-use crate::managed::reason::{self, Reason};
+use crate::managed::kstatus::Kstatus;
+use crate::managed::reason::{Reason, Words};
 use crate::managed::secret::Items;
-use crate::managed::slim::Slim;
-use crate::managed::status::Status;
+use crate::managed::slim::{Held, Slim};
 use crate::source::{NoValues, Refused, Source};
 use ask::Policy;
 use resource::{Found, SealedSecret};
@@ -32,13 +34,19 @@ const PATIENCE_TO_OPEN: Duration = Duration::from_secs(30);
 pub struct Sealed {
     pub opener: Opener,
     pub policy: Policy,
+    pub keys: watch::Receiver<Option<Held>>,
     pub metrics: Arc<Metrics>,
 }
 
 impl Source for Sealed {
     type Found = Found;
+    type Status = Kstatus;
 
     const KIND: &'static str = resource::KIND;
+    const ANNOTATIONS: &'static str = resource::ANNOTATIONS;
+    const ACTION: &'static str = "Unseal";
+    const REASONS: &'static [Reason] = &reason::ALL;
+    const WORDS: &'static Words = &reason::WORDS;
 
     fn path(&self, namespace: &str) -> String {
         resource::path(namespace)
@@ -49,12 +57,16 @@ impl Source for Sealed {
         resource::slim(found, found.sealed.as_ref().is_ok_and(held))
     }
 
-    fn status<'f>(&self, found: &'f Found) -> &'f Status {
+    fn status<'f>(&self, found: &'f Found) -> &'f Kstatus {
         &found.status
     }
 
     fn claim(&self, meta: &Meta) -> OwnerReference {
         resource::owner(meta)
+    }
+
+    fn keys(&self) -> Option<watch::Receiver<Option<Held>>> {
+        Some(self.keys.clone())
     }
 
     fn desired(&self, found: &Found) -> Result<Desired, Verdict> {
@@ -72,7 +84,7 @@ impl Source for Sealed {
                 Ok(Opening::Answered(opened)) => opened,
                 Ok(Opening::Later(later)) => return Err(NoValues::Later(later)),
                 Ok(Opening::Full) => return Err(NoValues::Full),
-                Err(_) => return Err(Verdict::new(Reason::Busy, reason::TAKES_LONG).into()),
+                Err(_) => return Err(Verdict::new(reason::BUSY, reason::TAKES_LONG).into()),
             },
             Err(error) => Err(error),
         };
@@ -124,5 +136,5 @@ impl Sealed {
 }
 
 fn invalid(error: &str) -> Verdict {
-    Verdict::new(Reason::Invalid, format!("it cannot be read: {error}"))
+    Verdict::new(reason::INVALID, format!("it cannot be read: {error}"))
 }

@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 use crate::engine::api;
 use crate::engine::object::{Meta, or_absent};
 use crate::engine::watch::Object;
+use crate::managed::kstatus::Kstatus;
 use crate::managed::slim::{About, Slim, digest};
-use crate::managed::status::Status;
 use crate::source::sealed::ask;
 
 pub const GROUP: &str = "sealant.dev";
@@ -22,6 +22,12 @@ const PLURAL: &str = "sealedsecrets";
 
 /// As kubectl and metrics call them: there are others of this plural.
 pub const KIND: &str = "sealedsecrets.sealant.dev";
+
+/// How annotations begin that ask something of the controller.
+pub const ANNOTATIONS: &str = "sealant.dev/";
+
+/// On Secrets of somebody else: a SealedSecret of this name may take them over.
+pub const ADOPT: &str = "sealant.dev/adopt";
 
 /// On SealedSecrets: nothing is written for them.
 pub const SUSPEND: &str = "sealant.dev/suspend";
@@ -40,7 +46,7 @@ pub fn path(namespace: &str) -> String {
 pub struct Found {
     pub meta: Meta,
     pub sealed: Result<SealedSecret, String>,
-    pub status: Status,
+    pub status: Kstatus,
 }
 
 #[derive(Deserialize)]
@@ -252,9 +258,9 @@ fn status_schema() -> Value {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashSet;
 
     use super::*;
+    use crate::managed::slim::Held;
 
     #[test]
     fn the_crd_that_ships_is_the_one_of_the_types() {
@@ -268,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_status_says_is_believed_only_of_what_the_keys_at_hand_may_open() {
+    fn what_a_status_says_is_believed_only_of_what_our_keys_may_open() {
         let of = |recipients: &[&str], vault: bool| {
             let age: Vec<_> = recipients.iter().map(|one| json!({"recipient": one, "enc": "x"})).collect();
             let mut key = json!({"id": "00000000", "commitment": "x", "age": age});
@@ -280,13 +286,14 @@ mod tests {
                 json!({"metadata": {"name": "db"}, "spec": {"encryptedData": {}, "dataKeys": [key]}});
             slim(&serde_json::from_value(object).unwrap(), false)
         };
-        let ring: HashSet<u32> = [digest("age1ours"), digest("age1old")].into();
-        assert!(of(&["age1theirs", "age1ours"], false).may_open(&ring));
-        assert!(!of(&["age1theirs"], false).may_open(&ring));
-        assert!(of(&["age1theirs"], true).may_open(&ring));
+        let digests = Arc::new([digest("age1ours"), digest("age1old")].into());
+        let held = Held { digests, losses: 0 };
+        assert!(of(&["age1theirs", "age1ours"], false).may_be_opened(&held));
+        assert!(!of(&["age1theirs"], false).may_be_opened(&held));
+        assert!(of(&["age1theirs"], true).may_be_opened(&held));
         // One of many is looked at, whoever is among them.
         let many: Vec<String> = (0..50).map(|index| format!("age1{index}")).collect();
         let many: Vec<&str> = many.iter().map(String::as_str).chain(["age1ours"]).collect();
-        assert!(!of(&many, false).may_open(&ring));
+        assert!(!of(&many, false).may_be_opened(&held));
     }
 }
