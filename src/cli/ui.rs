@@ -44,6 +44,8 @@ pub struct Ui {
     colored_stdout: bool,
     colored_stderr: bool,
     progress: Mutex<Option<ProgressBar>>,
+    /// The advice of the last error: what many files have in common is said once.
+    advised: Mutex<Option<String>>,
 }
 
 impl Ui {
@@ -59,6 +61,7 @@ impl Ui {
             colored_stdout: colored(io::stdout().is_terminal()),
             colored_stderr: colored(io::stderr().is_terminal()),
             progress: Mutex::default(),
+            advised: Mutex::default(),
         }
     }
 
@@ -212,10 +215,17 @@ impl Ui {
     pub fn error(&self, error: &Error) {
         self.labelled(ERROR, "error:", &error.headline());
         self.below(error.below().cloned());
-        if let Some(advice) = advice_of(error) {
+        if self.is_new_advice(error) && let Some(advice) = advice_of(error) {
             let label = self.styled_err(HELP, "help:");
             self.err(&format!("  {label} {}", shown::line(&capitalized(&advice))));
         }
+    }
+
+    fn is_new_advice(&self, error: &Error) -> bool {
+        let mut advised = self.advised.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_new = advised.as_deref() != error.advice();
+        *advised = error.advice().map(str::to_owned);
+        is_new
     }
 
     /// A bar that shows how many of `total` are done, on a terminal and when it takes long. It goes when it is dropped.
