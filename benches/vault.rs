@@ -115,7 +115,12 @@ impl Bench {
         let mut runs: Vec<Vec<Figures>> = Vec::new();
         for run in 0..RUNS {
             runs.push(self.all_steps(&format!("sealant-{run}"), |step, token| {
-                self.test.sealant(step.args()).arg("secrets").env("VAULT_ADDR", self.bao.address()).env("VAULT_TOKEN", token).measure()
+                self.test
+                    .sealant(step.args())
+                    .arg("secrets")
+                    .env("VAULT_ADDR", self.bao.address())
+                    .env("VAULT_TOKEN", token)
+                    .measure()
             }));
             // What was measured has done its work.
             (0..FILES).for_each(|index| assert_eq!(self.test.read_text(path(index)), manifest(index)));
@@ -131,8 +136,14 @@ impl Bench {
     /// A process for each file, and so many at a time.
     fn sops(&self, at_once: usize) -> Vec<Figures> {
         self.all_steps(&format!("sops-{at_once}"), |step, token| {
-            let measure =
-                |index| self.test.sops(step.args()).arg(path(index)).env("VAULT_ADDR", self.bao.address()).env("VAULT_TOKEN", token).measure();
+            let measure = |index| {
+                self.test
+                    .sops(step.args())
+                    .arg(path(index))
+                    .env("VAULT_ADDR", self.bao.address())
+                    .env("VAULT_TOKEN", token)
+                    .measure()
+            };
             let start = Instant::now();
             let usages: Vec<Usage> = std::thread::scope(|scope| {
                 let worker = |first| (first..FILES).step_by(at_once).map(measure).collect::<Vec<_>>();

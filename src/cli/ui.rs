@@ -215,7 +215,9 @@ impl Ui {
     pub fn error(&self, error: &Error) {
         self.labelled(ERROR, "error:", &error.headline());
         self.below(error.below().cloned());
-        if self.is_new_advice(error) && let Some(advice) = advice_of(error) {
+        if self.is_new_advice(error)
+            && let Some(advice) = advice_of(error)
+        {
             let label = self.styled_err(HELP, "help:");
             self.err(&format!("  {label} {}", shown::line(&capitalized(&advice))));
         }
