@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::engine::mock::{self, Reply};
+use crate::engine::object::Bare;
 use crate::managed::write::NOT_THERE;
 use crate::source::wishes::{Wish, Wishes, fulfilled, granted, wish};
 
@@ -179,11 +180,11 @@ async fn run(what: &str, world: World) -> (World, usize) {
     let watch = |managed: &Managed<Wishes>| {
         let world = world.lock().unwrap();
         let found: Wish = serde_json::from_value(world.wish.clone()).unwrap();
-        managed.objects.apply(0, Seen::Changed(found), |wish| managed.source.slim(wish));
+        managed.objects.apply(0, Event::Changed(found), |wish| managed.source.slim(wish));
         if let Some(secret) = world.secret.clone() {
             let found: Bare = serde_json::from_value(secret).unwrap();
             let version = |found: &Bare| found.metadata.resource_version.as_str().into();
-            managed.context.secrets.apply(0, Seen::Changed(found), version);
+            managed.context.secrets.apply(0, Event::Changed(found), version);
         }
     };
     let mut failures = 0;
