@@ -69,11 +69,12 @@ impl<'c> Located<'c> {
         let Some(config) = self.config.as_ref().filter(|config| config.is_without_rules()) else {
             return Ok(None);
         };
-        let mut above = self.configs.above(config)?;
-        while let Some(other) = above.take_if(|above| above.is_without_rules()) {
-            above = self.configs.above(&other)?;
-        }
-        let policy = above.map(|above| above.matching_policy(self.path())).transpose()?.flatten();
+        let policy = self
+            .configs
+            .hidden_by(config)?
+            .map(|above| above.matching_policy(self.path()))
+            .transpose()?
+            .flatten();
         Ok(policy.map(|policy| Hidden {
             config: config.path.clone(),
             file: self.path().to_path_buf(),

@@ -265,6 +265,8 @@ pub struct Configs {
     without_links: Mutex<HashMap<PathBuf, Option<Arc<Config>>>>,
     by_path: Mutex<HashMap<PathBuf, Arc<Config>>>,
     real_folders: Mutex<HashMap<PathBuf, PathBuf>>,
+    /// By a config without rules, the nearest one above it that has some.
+    hidden: Mutex<HashMap<PathBuf, Option<Arc<Config>>>>,
     patterns: Patterns,
 }
 
@@ -283,6 +285,7 @@ impl Configs {
             without_links: Mutex::default(),
             by_path: Mutex::default(),
             real_folders: Mutex::default(),
+            hidden: Mutex::default(),
             patterns: Patterns::default(),
         }
     }
@@ -343,6 +346,21 @@ impl Configs {
         let config = self.search(path)?.found.map(|path| self.load(path)).transpose()?;
         lock(&self.by_folder).insert(folder, config.clone());
         Ok(config)
+    }
+
+    /// The nearest config with rules above one that was found and has none.
+    fn hidden_by(&self, config: &Arc<Config>) -> Result<Option<Arc<Config>>> {
+        let (mut passed, mut at) = (Vec::new(), Some(Arc::clone(config)));
+        while let Some(empty) = at.as_ref().filter(|at| at.is_without_rules()) {
+            if let Some(known) = lock(&self.hidden).get(&empty.path).cloned() {
+                at = known;
+                break;
+            }
+            passed.push(empty.path.clone());
+            at = self.above(empty)?;
+        }
+        lock(&self.hidden).extend(passed.into_iter().map(|path| (path, at.clone())));
+        Ok(at)
     }
 
     /// The next config above the folder of a config that was found.

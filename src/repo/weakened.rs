@@ -5,7 +5,8 @@
 //! of its own for some of the files of a rule for all, a rule that goes along with its files.
 
 use std::cell::OnceCell;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, btree_set};
+use std::iter::Peekable;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -23,15 +24,18 @@ impl Before {
     pub fn weakened(&self, today: &Configs, now: &Tree) -> Vec<(PathBuf, Result<Finding>)> {
         let (regions, searches) = (self.regions(), Searches::default());
         let (mut comparisons, mut found) = (Vec::new(), Vec::new());
+        let inner = inner(&regions);
         for folder in &regions {
-            match Comparison::of(self, today, folder, &regions, &searches) {
+            match Comparison::of(self, today, folder, &inner[folder], &searches) {
                 Ok(comparison) => comparisons.push(comparison),
                 Err((config, error)) => found.push((config, Err(error))),
             }
         }
         // A rule may be moved from one config to another.
         let new: Vec<&Policy> = comparisons.iter().flat_map(|comparison| &comparison.weakened.new).collect();
-        found.extend(comparisons.iter().flat_map(|comparison| comparison.findings(now, &new)));
+        let traces = OnceCell::new();
+        let traces = || traces.get_or_init(|| self.traces(today, now, &regions));
+        found.extend(comparisons.iter().flat_map(|comparison| comparison.findings(&new, &traces)));
         let mut told = BTreeSet::new();
         // What is said of a rule is said once, in however many folders it counts.
         found.retain(|(path, finding)| match finding {
@@ -39,6 +43,36 @@ impl Before {
             Err(_) => true,
         });
         found
+    }
+
+    /// What became of the files of earlier rules, region by region: each file is looked at once, and counts in all regions
+    /// that it is in.
+    fn traces(&self, today: &Configs, now: &Tree, regions: &BTreeSet<PathBuf>) -> HashMap<PathBuf, Traces> {
+        let policy =
+            |configs: &Configs, path: &Path| configs.matching_policy(&self.top.join(path)).ok().flatten();
+        let mut traces: HashMap<PathBuf, Traces> = HashMap::new();
+        for (tree, is_now) in [(&self.tree, false), (now, true)] {
+            let mut within = Within::of(regions);
+            for file in tree.iter().map(|(path, _)| path) {
+                let Some(region) = within.at(file).filter(|_| !is_config(file)) else { continue };
+                let Some(earlier) = policy(&self.configs, file) else { continue };
+                let rule = (earlier.rule.file.clone(), earlier.rule.index);
+                let trace = traces.entry(region.clone()).or_default().entry(rule).or_default();
+                match is_now {
+                    true => {
+                        trace.has = true;
+                        trace.lost |= config::is_without_rule(&earlier, policy(today, file).as_ref());
+                    }
+                    false => trace.had = true,
+                }
+            }
+        }
+        for (region, above) in with_above(regions).rev() {
+            let Some((above, inner)) = above.zip(traces.get(region).cloned()) else { continue };
+            let outer = traces.entry(above.clone()).or_default();
+            inner.into_iter().for_each(|(rule, trace)| outer.entry(rule).or_default().add(&trace));
+        }
+        traces
     }
 
     /// The folders whose files may be under other configs now, each without those below it.
@@ -56,7 +90,6 @@ impl Before {
 /// The files below a folder, by their configs before and today.
 struct Comparison<'c> {
     before: &'c Before,
-    today: &'c Configs,
     folder: &'c Path,
     config: Option<Arc<Config>>,
     /// The config that findings are about.
@@ -66,7 +99,7 @@ struct Comparison<'c> {
 }
 
 /// What became of the files of an earlier rule.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Trace {
     /// There were some.
     had: bool,
@@ -74,6 +107,65 @@ struct Trace {
     has: bool,
     /// For some of those there is no rule.
     lost: bool,
+}
+
+impl Trace {
+    fn add(&mut self, other: &Self) {
+        self.had |= other.had;
+        self.has |= other.has;
+        self.lost |= other.lost;
+    }
+}
+
+/// Says of paths that come in their order in which region they are.
+struct Within<'r> {
+    next: Peekable<btree_set::Iter<'r, PathBuf>>,
+    /// The regions that the last path was in, the innermost one last.
+    open: Vec<&'r PathBuf>,
+}
+
+impl<'r> Within<'r> {
+    fn of(regions: &'r BTreeSet<PathBuf>) -> Self {
+        Self { next: regions.iter().peekable(), open: Vec::new() }
+    }
+
+    /// The innermost region.
+    fn at(&mut self, path: &Path) -> Option<&'r PathBuf> {
+        while let Some(region) = self.next.next_if(|region| region.as_path() <= path) {
+            self.close(region);
+            self.open.push(region);
+        }
+        self.close(path);
+        self.open.last().copied()
+    }
+
+    fn close(&mut self, path: &Path) {
+        while self.open.pop_if(|open| !path.starts_with(open)).is_some() {}
+    }
+}
+
+/// Each region with the one around it, in their order.
+fn with_above(regions: &BTreeSet<PathBuf>) -> impl DoubleEndedIterator<Item = (&PathBuf, Option<&PathBuf>)> {
+    let mut within = Within::of(regions);
+    let mut found = Vec::new();
+    for region in regions {
+        within.at(region);
+        found.push((region, within.open.iter().rev().nth(1).copied()));
+    }
+    found.into_iter()
+}
+
+/// Those right below each region, as paths from there.
+fn inner(regions: &BTreeSet<PathBuf>) -> HashMap<&PathBuf, BTreeSet<PathBuf>> {
+    let mut inner: HashMap<_, _> = regions.iter().map(|region| (region, BTreeSet::new())).collect();
+    for (region, above) in with_above(regions) {
+        let Some((above, rest)) = above.and_then(|above| Some((above, region.strip_prefix(above).ok()?)))
+        else {
+            continue;
+        };
+        inner.entry(above).or_default().insert(rest.to_path_buf());
+    }
+    inner
 }
 
 /// By the config of the rule, and its number there.
@@ -84,7 +176,7 @@ impl<'c> Comparison<'c> {
         before: &'c Before,
         today: &'c Configs,
         folder: &'c Path,
-        regions: &BTreeSet<PathBuf>,
+        inner: &BTreeSet<PathBuf>,
         searches: &'c Searches,
     ) -> Result<Self, (PathBuf, Error)> {
         let path = before.top.join(folder);
@@ -92,17 +184,17 @@ impl<'c> Comparison<'c> {
         // A config that made no sense said nothing.
         let earlier = before.configs.config_for(&file).ok().flatten();
         let config = today.config_for(&file).map_err(|error| (file.clone(), error))?;
-        let below =
-            regions.range(folder.to_path_buf()..).take_while(|other| other.starts_with(folder)).skip(1);
-        let outside =
-            below.filter_map(|other| other.strip_prefix(folder).ok().map(Path::to_path_buf)).collect();
         let place = config.as_ref().or(earlier.as_ref()).map_or(&*file, |config| config.path()).to_path_buf();
-        let weakened = Config::weakened(config.as_deref(), earlier.as_deref(), &path, &outside, searches);
+        let weakened = Config::weakened(config.as_deref(), earlier.as_deref(), &path, inner, searches);
         let weakened = weakened.map_err(|error| (place.clone(), error))?;
-        Ok(Self { before, today, folder, config, place, weakened, searches })
+        Ok(Self { before, folder, config, place, weakened, searches })
     }
 
-    fn findings(&self, now: &Tree, new: &[&Policy]) -> Vec<(PathBuf, Result<Finding>)> {
+    fn findings<'t>(
+        &self,
+        new: &[&Policy],
+        traces: &dyn Fn() -> &'t HashMap<PathBuf, Traces>,
+    ) -> Vec<(PathBuf, Result<Finding>)> {
         let (weakened, commit) = (&self.weakened, &self.before.commit);
         let of_all = |rule, message: String| Finding { line: 1, rule, message };
         let mut found = Vec::new();
@@ -117,15 +209,13 @@ impl<'c> Comparison<'c> {
                 format!("nobody has to keep an audit log any more (`audit`), as in commit {commit}");
             found.push(of_all(Rule::Weakened, message));
         }
-        let traces = OnceCell::new();
         let mut excludes: BTreeSet<&String> = weakened.excludes.iter().collect();
         for parting in &weakened.partings {
             for weaker in &parting.weaker {
                 if let Weaker::PassedBy { pattern } = weaker {
                     excludes.remove(pattern);
                 }
-                let traces = || traces.get_or_init(|| self.traces(now));
-                let Some(rule) = self.rule_of(parting, weaker, new, &traces) else { continue };
+                let Some(rule) = self.rule_of(parting, weaker, new, traces) else { continue };
                 let line = parting.today.as_ref().map_or(1, |today| today.rule.line);
                 found.push(Finding { line, rule, message: self.message(parting, weaker) });
             }
@@ -138,41 +228,19 @@ impl<'c> Comparison<'c> {
         found.into_iter().map(|finding| (self.place.clone(), Ok(finding))).collect()
     }
 
-    fn traces(&self, now: &Tree) -> Traces {
-        let policy = |configs: &Configs, path: &Path| {
-            configs.matching_policy(&self.before.top.join(path)).ok().flatten()
-        };
-        let mut traces = Traces::new();
-        for (tree, is_now) in [(&self.before.tree, false), (now, true)] {
-            let files = tree.at_or_below(self.folder).map(|(path, _)| path).filter(|path| !is_config(path));
-            for file in files {
-                let Some(earlier) = policy(&self.before.configs, file) else { continue };
-                let trace = traces.entry((earlier.rule.file.clone(), earlier.rule.index)).or_default();
-                if is_now {
-                    trace.has = true;
-                    let today = policy(self.today, file);
-                    trace.lost |= config::is_without_rule(&earlier, today.as_ref());
-                } else {
-                    trace.had = true;
-                }
-            }
-        }
-        traces
-    }
-
     /// As what it is reported; `None` for what is no difference to anybody.
     fn rule_of<'t>(
         &self,
         parting: &Parting,
         weaker: &Weaker,
         new: &[&Policy],
-        traces: &dyn Fn() -> &'t Traces,
+        traces: &dyn Fn() -> &'t HashMap<PathBuf, Traces>,
     ) -> Option<Rule> {
         let gone = &parting.before;
         Some(match weaker {
             Weaker::Readers(_) => Rule::ConfigChange,
             Weaker::NoRule if gone.rule.path_regex.is_none() => self.rule_of_default(gone),
-            Weaker::NoRule => return self.rule_of_none(gone, new, traces()),
+            Weaker::NoRule => return self.rule_of_none(gone, new, traces().get(self.folder)),
             _ if parting.is_default => Rule::ConfigChange,
             _ => Rule::Weakened,
         })
@@ -189,8 +257,8 @@ impl<'c> Comparison<'c> {
     }
 
     /// A rule is gone, of all of its paths or of some. Files show whether it was moved, or is for what it was for.
-    fn rule_of_none(&self, gone: &Policy, new: &[&Policy], traces: &Traces) -> Option<Rule> {
-        let trace = traces.get(&(gone.rule.file.clone(), gone.rule.index));
+    fn rule_of_none(&self, gone: &Policy, new: &[&Policy], traces: Option<&Traces>) -> Option<Rule> {
+        let trace = traces.and_then(|traces| traces.get(&(gone.rule.file.clone(), gone.rule.index)));
         match trace {
             None | Some(Trace { lost: true, .. } | Trace { had: false, .. }) => Some(Rule::Weakened),
             Some(Trace { has: true, .. }) => Some(Rule::ConfigChange),
@@ -289,5 +357,45 @@ fn named(key: &RuleKey, config: Option<&Config>) -> String {
     match config.and_then(|config| config.recipient_name(&key)) {
         Some(name) => format!("{key} ({name})"),
         None => key,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_region_knows_what_is_around_it_and_in_it() {
+        let set = |paths: &[&str]| -> BTreeSet<PathBuf> { paths.iter().map(PathBuf::from).collect() };
+        let regions = set(&["a", "a/b", "a/b/c/d", "a/e", "a-b", "f/g"]);
+        let mut within = Within::of(&regions);
+        let files = ["0", "a/b/c/d/x", "a/b/z", "a/d", "a/e/x", "a/x", "a-b/x", "f/a", "f/g/x", "g"];
+        let found: Vec<_> = set(&files)
+            .iter()
+            .map(|file| {
+                format!("{} {}", file.display(), within.at(file).map_or("-", |at| at.to_str().unwrap()))
+            })
+            .collect();
+        assert_eq!(
+            found,
+            [
+                "0 -",
+                "a/b/c/d/x a/b/c/d",
+                "a/b/z a/b",
+                "a/d a",
+                "a/e/x a/e",
+                "a/x a",
+                "a-b/x a-b",
+                "f/a -",
+                "f/g/x f/g",
+                "g -"
+            ]
+        );
+        let inner = inner(&regions);
+        let of = |region: &str| inner[&PathBuf::from(region)].clone();
+        assert_eq!(of("a"), set(&["b", "e"]));
+        assert_eq!((of("a/b"), of("a/e"), of("f/g")), (set(&["c/d"]), set(&[]), set(&[])));
+        let top = set(&["", "a"]);
+        assert_eq!(super::inner(&top)[&PathBuf::new()], set(&["a"]));
     }
 }
