@@ -352,17 +352,23 @@ fn the_hook_finds_links_by_which_a_path_is_under_another_rule() {
     assert!(found[1].contains("leads to secrets/other/a.yaml") && found[1].contains("(rule 1)"), "{output}");
 }
 
-/// A folder may come to where a link leads, and then its files are under no rule.
+/// A folder may come to where a link leads, or a file into one that is empty, and these are under no rule. Of what is in the
+/// folder of another repository nothing is seen here.
 #[test]
-fn links_of_folders_that_are_not_there_are_found_by_the_hook_and_by_check() {
+fn links_of_folders_are_found_by_the_hook_and_by_check_whatever_is_there() {
     let outside = Sandbox::new(env!("CARGO_BIN_EXE_sealant"));
-    for target in ["nowhere", "./deep/nowhere", "gone", outside.path("nowhere").to_str().unwrap()] {
+    outside.write("there/.git/x", "");
+    let outside = |folder: &str| outside.path(folder).to_str().unwrap().to_owned();
+    let targets = ["nowhere", "./deep/nowhere", "gone", "empty", "store", ".", "empty/.."].map(str::to_owned);
+    for target in targets.into_iter().chain([outside("nowhere"), outside("there")]) {
         let test = repository();
         git(&test, &["rm", "-rqf", "--ignore-unmatch", "secrets"]).run().ok();
         git(&test, &["checkout", "-qb", "branch"]).run().ok();
+        std::fs::create_dir(test.path("empty")).unwrap();
+        test.write("store/.git/x", "");
         symlink("nowhere/gone", test.path("gone")).unwrap();
-        symlink(target, test.path("secrets")).unwrap();
-        git(&test, &["add", "-A"]).run().ok();
+        symlink(&target, test.path("secrets")).unwrap();
+        git(&test, &["add", "secrets", "gone"]).run().ok();
         let told = |output: &sealant_test_support::Output| {
             let found = lines(output).into_iter();
             found.filter(|line| line.starts_with("secrets:1: leads to ") && line.ends_with(" [link]")).count()
