@@ -152,14 +152,18 @@ mod writing {
     }
 
     #[test]
-    fn an_existing_file_keeps_its_mode() {
+    fn an_existing_file_keeps_its_mode_but_for_others_where_plaintext_comes() {
         let folder = folder();
         let path = folder.path().join("a.yaml");
         fs::write(&path, OLD).unwrap();
         for bits in [0o600, 0o664, 0o755, 0o640] {
-            fs::set_permissions(&path, fs::Permissions::from_mode(bits)).unwrap();
-            write_atomic(&path, NEW, Mode::Private).unwrap();
-            assert_eq!(mode(&path), bits);
+            for (written, expected) in
+                [(Mode::Public, bits), (Mode::PrivateIfNew, bits), (Mode::Private, bits & !0o007)]
+            {
+                fs::set_permissions(&path, fs::Permissions::from_mode(bits)).unwrap();
+                write_atomic(&path, NEW, written).unwrap();
+                assert_eq!(mode(&path), expected, "{written:?}");
+            }
         }
     }
 
