@@ -36,7 +36,7 @@ use crate::settings::Settings;
 use crate::source::sealed::Sealed;
 use crate::source::sealed::ask::Policy;
 
-/// How long work in hand may take when the controller is told to stop.
+/// How long objects that are worked on may take when the controller is told to stop.
 const GRACE: Duration = Duration::from_secs(10);
 
 /// How long events may take after that.
@@ -180,7 +180,7 @@ pub async fn run(mut settings: Settings) -> anyhow::Result<()> {
     stop.send_replace(true);
     let finished = async { while workers.join_next().await.is_some() {} };
     if tokio::time::timeout(GRACE, finished).await.is_err() {
-        tracing::warn!("work in hand was not finished in time");
+        tracing::warn!("some objects were still being worked on when the time to stop ran out");
     }
     // The next one must not begin before we have ended.
     stop_lease.send_replace(true);
@@ -226,10 +226,10 @@ async fn serve(parts: &Arc<Parts>) -> anyhow::Result<()> {
     let health = Arc::clone(parts);
     let health: endpoints::Answer = Arc::new(move |path| match path {
         "/healthz" if health.is_alive() => Some((StatusCode::OK, "text/plain", "ok\n".to_owned())),
-        "/healthz" => Some((StatusCode::SERVICE_UNAVAILABLE, "text/plain", "stands still\n".to_owned())),
+        "/healthz" => Some((StatusCode::SERVICE_UNAVAILABLE, "text/plain", "stuck\n".to_owned())),
         "/readyz" if health.is_ready() => Some((StatusCode::OK, "text/plain", "ok\n".to_owned())),
         "/readyz" => {
-            Some((StatusCode::SERVICE_UNAVAILABLE, "text/plain", "has not seen everything yet\n".to_owned()))
+            Some((StatusCode::SERVICE_UNAVAILABLE, "text/plain", "not everything is listed yet\n".to_owned()))
         }
         _ => None,
     });
@@ -359,7 +359,7 @@ async fn work(parts: Arc<Parts>, mut stop: watch::Receiver<bool>) {
                 Ok(Next::Retry(delay)) => parts.queue.retry_after(object.clone(), delay),
                 Err(_) => {
                     parts.metrics.panics.inc();
-                    tracing::error!(kind = object.kind, object = %object.key, "an error in the controller itself");
+                    tracing::error!(kind = object.kind, object = %object.key, "a bug in the controller: it panicked");
                     parts.queue.push_after(object.clone(), Duration::from_secs(60));
                 }
             }

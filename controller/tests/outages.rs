@@ -199,7 +199,7 @@ fn an_api_server_that_wants_no_more(world: &World) {
     let outages = || world.controller.metric("sealant_outages_total", "");
     let before = outages();
     wait_until(|| outages() > before + 3.0);
-    world.controller.wait_for_log("what is to be done waits: the API server refuses it (429");
+    world.controller.wait_for_log("all work is paused: the API server refuses it (429");
     // That is nothing that the SealedSecret has to say.
     let waiting = world.cluster.get(SEALED, &world.namespace, "throttled").unwrap();
     assert_eq!(condition(&waiting, "Ready")["reason"], "Unsealed", "{waiting}");

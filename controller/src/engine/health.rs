@@ -1,4 +1,4 @@
-//! Whether what has to go round goes round: a loop beats at each turn, and one that has not for a while stands still.
+//! Whether the loops of the controller go on: each beats at each turn, and one that has not for a while is stuck.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -129,8 +129,8 @@ impl Metrics {
         all.register("reconciles", "Objects looked at, by outcome", self.reconciles.clone());
         all.register("writes", "Writes of Secrets and statuses", self.writes.clone());
         all.register("unseals", "SealedSecrets opened", self.unseals.clone());
-        all.register("conflicts", "Writes that somebody else was faster than", self.conflicts.clone());
-        all.register("panics", "Errors in the controller itself", self.panics.clone());
+        all.register("conflicts", "Writes refused because the object had changed", self.conflicts.clone());
+        all.register("panics", "Bugs in the controller", self.panics.clone());
         all.register("objects", "Objects by what is said of them", self.objects.clone());
         all.register("outdated", "Objects whose Secret is of an older release", self.outdated.clone());
         all.register("queued", "Objects that wait", self.queued.clone());
@@ -139,7 +139,7 @@ impl Metrics {
         all.register("leader", "1 for the replica that writes", self.leader.clone());
         all.register(
             "lease_changes",
-            "Times this replica began or ceased to lead",
+            "Changes of this replica between leading and not",
             self.lease_changes.clone(),
         );
         all.register("lease_failures", "Renewals of the Lease that failed", self.lease_failures.clone());
@@ -151,11 +151,15 @@ impl Metrics {
             "When the recipients were last published by this replica",
             self.recipients_published.clone(),
         );
-        all.register("lists", "Lists of all objects that were begun", self.lists.clone());
+        all.register("lists", "Lists of all objects that were started", self.lists.clone());
         all.register("watch_failures", "Lists and watches that failed", self.watch_failures.clone());
         all.register("unreadable", "Objects that could not be read", self.unreadable.clone());
         all.register("events_lost", "Events that were not written", self.events_lost.clone());
-        all.register("outages", "Times the API server was too busy, or gone", self.outages.clone());
+        all.register(
+            "outages",
+            "Requests that failed because the API server was busy or gone",
+            self.outages.clone(),
+        );
         all.register("api_requests", "Requests to the API server", self.api_requests.clone());
         all.register("data_keys", "Data keys, by where they came from", self.data_keys.clone());
         all.register("vault_seconds", "How long servers took to open data keys", self.vault_seconds.clone());

@@ -3,7 +3,7 @@
 //! - The list comes as a stream where the API server has that, else by pages that are bounded in bytes: what tenants
 //!   write does not decide how much memory it takes.
 //! - A page that fails is asked for again, and no list begins again at once. What was known stays known meanwhile.
-//! - An object that cannot be read is named and passed over.
+//! - An object that cannot be read is named and skipped.
 //!
 //! Lists are expensive to the API server and wait longer and longer; a watch that goes on where it was is not. Where there
 //! are many watches, few of them list at once, and each lasts longer.
@@ -323,7 +323,7 @@ impl<T: Object, F: FnMut(Event<T>)> Watch<T, F> {
     fn pass_over(&self, name: &str) {
         let kind = self.what.kind;
         self.metrics.unreadable.get_or_create(&OfKind { kind }).inc();
-        tracing::error!(kind, name, "an object cannot be read, and is passed over");
+        tracing::error!(kind, name, "an object cannot be read and is skipped");
     }
 }
 

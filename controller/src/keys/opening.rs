@@ -128,7 +128,7 @@ pub fn gone() -> Error {
 }
 
 fn panicked() -> Error {
-    Error::new(Kind::Decrypt, "the controller fails on it: this is an error in the controller itself")
+    Error::new(Kind::Decrypt, "the controller fails on it: this is a bug in the controller")
 }
 
 /// The key service and what it has opened.

@@ -115,7 +115,7 @@ impl<S: Source> Managed<S> {
         match tokio::time::timeout(PATIENCE_FOR_ALL, self.look_at(key)).await {
             Ok(next) => next,
             Err(_) => {
-                tracing::warn!(kind = S::KIND, object = %key, "it took too long, and is tried again");
+                tracing::warn!(kind = S::KIND, object = %key, "it took longer than {PATIENCE_FOR_ALL:?} and is tried again");
                 self.retry_failed(key)
             }
         }

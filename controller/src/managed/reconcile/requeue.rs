@@ -58,7 +58,7 @@ impl<S: Source> Managed<S> {
     pub(super) fn retry_outage(&self, key: &Key, failure: &Failure) -> Next {
         self.context.metrics.outages.inc();
         if self.context.breaker.failed(failure.retry_after()) {
-            tracing::warn!("what is to be done waits: {failure}");
+            tracing::warn!("all work is paused: {failure}");
         }
         self.retry_failed(key)
     }
