@@ -3,7 +3,7 @@
 use std::fs;
 use std::sync::LazyLock;
 
-use sealant_test_support::{Moto, Run, Sandbox};
+use sealant_test_support::{Gate, Moto, Run, Sandbox};
 
 use crate::{PLAIN, sandbox, x25519};
 
@@ -178,4 +178,75 @@ fn profiles_are_those_of_the_sdk() {
             assert_eq!(run.run().ok().text(), PLAIN, "{profile}");
         }
     }
+}
+
+/// The same before a gate.
+fn through(gate: &Gate, run: Run) -> Run {
+    MOTO.serve(run).env("AWS_ENDPOINT_URL", gate.address())
+}
+
+#[test]
+fn two_hundred_files_take_two_hundred_requests_a_few_at_a_time() {
+    let test = sandbox();
+    let (key, gate) = (MOTO.key(REGION), Gate::before(MOTO.port()));
+    test.write(".sops.yaml", format!("creation_rules:\n  - path_regex: ^secrets/\n    kms: {key}\n"));
+    (0..200).for_each(|file| test.write(format!("secrets/{file}.yaml"), format!("a: {file}\n")));
+    let run = |args: &[&str]| {
+        through(&gate, test.sealant(args)).run().ok();
+        let seen = gate.take();
+        assert!((2..=16).contains(&seen.at_once), "{args:?}: {seen:?}");
+        seen.passed
+    };
+    assert_eq!(run(&["encrypt", "-i", "secrets"]), 200);
+    assert_eq!(run(&["decrypt", "--output-dir", "plain", "secrets"]), 200);
+    assert_eq!(test.read_text("plain/secrets/7.yaml"), "a: 7\n");
+    // Each is opened and wrapped once.
+    assert_eq!(run(&["rotate", "-i", "secrets"]), 400);
+}
+
+#[test]
+fn one_data_key_is_opened_once_in_however_many_files_it_is() {
+    let test = sandbox();
+    let (key, gate) = (MOTO.key(REGION), Gate::before(MOTO.port()));
+    test.write("a.yaml", PLAIN);
+    ours(&test, &["encrypt", "-i", "--kms", &key, "a.yaml"]).run().ok();
+    let file = test.read("a.yaml");
+    (0..50).for_each(|copy| test.write(format!("copies/{copy}.yaml"), &file));
+    through(&gate, test.sealant(&["decrypt", "--output-dir", "plain", "copies"])).run().ok();
+    assert_eq!(gate.take().passed, 1);
+}
+
+#[test]
+fn what_passes_is_waited_for_and_what_does_not_is_told_at_once() {
+    let test = sandbox();
+    let (key, gate) = (MOTO.key(REGION), Gate::before(MOTO.port()));
+    test.write("a.yaml", PLAIN);
+    ours(&test, &["encrypt", "-i", "--kms", &key, "a.yaml"]).run().ok();
+    let throttled =
+        "400 Bad Request\r\n\r\n{\"__type\":\"ThrottlingException\",\"message\":\"Rate exceeded\"}";
+    let denied =
+        "400 Bad Request\r\n\r\n{\"__type\":\"AccessDeniedException\",\"message\":\"planted-denial\"}";
+    let busy = "503 Service Unavailable\r\nRetry-After: 1\r\n\r\n";
+    let decrypt = |answers: &[&str]| {
+        gate.refuse(answers);
+        through(&gate, test.sealant(&["decrypt", "a.yaml"])).run()
+    };
+    for answers in [&[throttled, throttled][..], &[busy], &["500 Internal Server Error\r\n\r\n", throttled]] {
+        assert_eq!(decrypt(answers).ok().text(), PLAIN, "{answers:?}");
+        let seen = gate.take();
+        assert_eq!((seen.refused, seen.passed), (answers.len(), 1), "{answers:?}");
+    }
+    let output = decrypt(&[throttled; 20]).code(128);
+    assert!(output.stderr.contains("AWS asks to slow down") && output.stderr.contains(&key), "{output}");
+    assert_eq!(gate.take().refused, 5);
+    let output = decrypt(&[denied]).code(128);
+    assert!(output.stderr.contains(&key), "{output}");
+    assert_eq!(gate.take().refused, 1);
+    gate.refuse(&[]);
+    // Another key of the group opens it.
+    let [age] = x25519(&test);
+    ours(&test, &["rotate", "-i", "--add-age", &age.recipient, "a.yaml"]).run().ok();
+    gate.refuse(&[denied]);
+    let run = through(&gate, test.sealant(&["decrypt", "a.yaml"])).env("SOPS_AGE_KEY", &age.secret);
+    assert_eq!(run.run().ok().text(), PLAIN);
 }
