@@ -13,9 +13,10 @@ use crate::config::{Config, Policy, SOPS_NAME};
 use crate::error::{Error, Result};
 use crate::fs::PrivateDir;
 use crate::host::Command;
+use crate::keys::aws::Origin;
 use crate::keys::pgp::{self, Halves};
 use crate::keys::vault::{Access, Vault};
-use crate::keys::{Fingerprint, Identities, MasterKey, SourceReport, StartedBy, TransitKey};
+use crate::keys::{Fingerprint, Identities, KeyKind, MasterKey, SourceReport, StartedBy, TransitKey};
 use crate::policy;
 use crate::repo::git::install::Setup;
 use crate::repo::git::{Git, NoGit};
@@ -47,12 +48,16 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     checks.push(check);
     let (vault_checks, access) = check_vault(config.as_deref(), context);
     let (pgp_checks, pgp) = check_pgp(config.as_deref(), context);
+    let (aws_check, has_aws) = check_aws(config.as_deref(), context).unzip();
+    let has_aws = has_aws.unwrap_or_default();
     let needs_identities = !access.values().any(|access| access.encrypt || access.decrypt)
-        && !pgp.values().any(|halves| *halves == Halves::Both);
+        && !pgp.values().any(|halves| *halves == Halves::Both)
+        && !has_aws;
     checks.extend(check_sources(&sources, needs_identities));
     checks.extend(vault_checks);
     checks.extend(pgp_checks);
-    let reach = Reach { identities: &identities, vault: access, pgp };
+    checks.extend(aws_check);
+    let reach = Reach { identities: &identities, vault: access, pgp, has_aws };
     checks.extend(config.iter().flat_map(|config| check_rules(config, &reach)));
     checks.push(check_editor(context));
     checks.push(check_private_folder(context));
@@ -256,6 +261,8 @@ struct Reach<'a> {
     identities: &'a Identities,
     vault: HashMap<TransitKey, Access>,
     pgp: HashMap<Fingerprint, Halves>,
+    /// Credentials of AWS were found, which KMS was not asked about.
+    has_aws: bool,
 }
 
 impl Reach<'_> {
@@ -263,6 +270,7 @@ impl Reach<'_> {
         key.recipient().is_some_and(|recipient| self.identities.has_one_for(recipient))
             || key.transit().and_then(|key| self.vault.get(key)).is_some_and(|access| access.decrypt)
             || key.pgp().and_then(|key| self.pgp.get(key)) == Some(&Halves::Both)
+            || (self.has_aws && key.kind() == KeyKind::Kms)
     }
 
     /// Whether we may encrypt for a key, and whoever gave us that right did not let us decrypt.
@@ -294,6 +302,24 @@ fn check_pgp(config: Option<&Config>, context: &Context) -> (Vec<Check>, HashMap
         }
     }
     (checks, known)
+}
+
+/// Where credentials of AWS come from, and whether there are some, if a rule names a key of KMS. They are sent nowhere.
+fn check_aws(config: Option<&Config>, context: &Context) -> Option<(Check, bool)> {
+    keys_of_rules(config).find(|key| key.kind() == KeyKind::Kms)?;
+    let origin = match Origin::of_user(context.host) {
+        Ok(origin) => origin,
+        Err(error) => return Some((Check::failed("aws", &error), false)),
+    };
+    let check = match origin.is_found() {
+        true => Check::ok("aws", format!("{origin}; KMS was not asked what they may do")),
+        false => Check::warning(
+            "aws",
+            origin.to_string(),
+            "Log in (`aws sso login`, `aws configure`), or set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.",
+        ),
+    };
+    Some((check, origin.is_found()))
 }
 
 /// The master keys that the rules name.

@@ -250,3 +250,20 @@ fn what_passes_is_waited_for_and_what_does_not_is_told_at_once() {
     let run = through(&gate, test.sealant(&["decrypt", "a.yaml"])).env("SOPS_AGE_KEY", &age.secret);
     assert_eq!(run.run().ok().text(), PLAIN);
 }
+
+#[test]
+fn doctor_says_where_credentials_come_from_and_sends_them_nowhere() {
+    let test = sandbox();
+    let gate = Gate::before(MOTO.port());
+    test.write(".sops.yaml", format!("creation_rules:\n  - kms: {}\n", MOTO.key(REGION)));
+    let output = through(&gate, test.sealant(&["doctor"])).run();
+    assert!(output.text().contains("credentials of the environment (AWS_ACCESS_KEY_ID)"), "{output}");
+    assert!(!output.text().contains("nothing can be decrypted"), "{output}");
+    test.write("config", "[profile deploy]\nregion = eu-west-1\n");
+    for (profile, said) in [("deploy", "the profile `deploy`"), ("none", "there is no AWS profile `none`")] {
+        let run = test.sealant(&["doctor"]).env("AWS_CONFIG_FILE", test.path("config"));
+        let output = run.env("AWS_PROFILE", profile).env("AWS_ENDPOINT_URL", gate.address()).run();
+        assert!(output.text().contains(said), "{output}");
+    }
+    assert_eq!(gate.take().passed, 0);
+}

@@ -9,6 +9,8 @@ mod key;
 #[cfg(feature = "aws")]
 mod credentials;
 #[cfg(feature = "aws")]
+mod origin;
+#[cfg(feature = "aws")]
 mod problem;
 #[cfg(feature = "aws")]
 mod profiles;
@@ -24,6 +26,8 @@ mod worker;
 use std::collections::BTreeMap;
 
 pub use self::key::{Key, parse_context};
+#[cfg(feature = "aws")]
+pub use self::origin::Origin;
 #[cfg(feature = "aws")]
 pub use self::worker::Kms;
 use crate::error::Result;
