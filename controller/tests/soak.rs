@@ -420,7 +420,8 @@ impl Soak {
                     condition(sealed, "Ready")["status"] == "True" && is_current
                 });
                 if !is_told {
-                    wrong.push(format!("{namespace}/{name} does not say that it is ready"));
+                    let state = sealed.get(&name).map(|sealed| &sealed["status"]);
+                    wrong.push(format!("{namespace}/{name} does not say that it is ready: {state:?}"));
                 }
             }
             wrong.extend(secrets.keys().map(|name| format!("{namespace}/{name} is left over")));

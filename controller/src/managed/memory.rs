@@ -29,6 +29,8 @@ pub struct Settled {
 #[derive(Debug, Clone, Default)]
 struct Known {
     settled: Option<Settled>,
+    /// Whether that is by its status alone.
+    is_believed: bool,
     /// How often in a row it has failed.
     attempts: u32,
     /// How often it was written lately, and when last.
@@ -54,27 +56,33 @@ impl Memory {
     }
 
     /// Whether nothing can have changed since everything was right. What nothing is known of yet is believed to be right
-    /// where `by_status` says so.
+    /// where `by_status` says so; after a word of our own the status that a watch tells of may be an older one.
     pub fn is_settled(&self, key: &Key, state: &Settled, by_status: bool, now: Instant) -> bool {
         let mut all = self.lock();
-        if all.get(key).is_some_and(|known| known.is_due(now)) {
-            return false;
+        if let Some(known) = all.get(key).filter(|known| known.is_known()) {
+            return !known.is_due(now) && known.settled.as_ref() == Some(state);
         }
-        let known = all.get(key).and_then(|known| known.settled.as_ref());
-        let (is_known, settled) = (known.is_some(), known.map_or(by_status, |known| known == state));
-        if settled && !is_known {
+        if by_status {
             let known = all.entry(key.clone()).or_default();
-            known.settled = Some(state.clone());
+            (known.settled, known.is_believed) = (Some(state.clone()), true);
             known.reason = Some(self.right);
         }
-        settled
+        by_status
+    }
+
+    /// Its status says no more that it is right. Returns whether that was all by which it was believed to be.
+    pub fn doubt(&self, key: &Key) -> bool {
+        let mut all = self.lock();
+        let Some(known) = all.get_mut(key).filter(|known| known.is_believed) else { return false };
+        *known = Known { settled: None, is_believed: false, reason: None, ..known.clone() };
+        true
     }
 
     /// Nothing is left to do.
     pub fn settle(&self, key: &Key, state: Option<Settled>) {
         let mut all = self.lock();
         let known = all.entry(key.clone()).or_default();
-        known.settled = state;
+        (known.settled, known.is_believed) = (state, false);
         known.reason = Some(self.right);
         known.attempts = 0;
     }
@@ -101,7 +109,7 @@ impl Memory {
     pub fn fail(&self, key: &Key, reason: Option<&'static str>) -> u32 {
         let mut all = self.lock();
         let known = all.entry(key.clone()).or_default();
-        known.settled = None;
+        (known.settled, known.is_believed) = (None, false);
         known.reason = reason.or(known.reason);
         known.attempts = known.attempts.saturating_add(1);
         known.attempts
@@ -168,6 +176,11 @@ impl Memory {
 }
 
 impl Known {
+    /// Whether anything is known that does not come from its status.
+    fn is_known(&self) -> bool {
+        self.settled.is_some() || self.reason.is_some() || self.attempts > 0 || self.owed.is_some()
+    }
+
     fn is_due(&self, now: Instant) -> bool {
         self.owed.is_some_and(|since| now.saturating_duration_since(since) >= STATUS_AFTER)
     }
@@ -202,6 +215,23 @@ mod tests {
         assert!(!memory.knows(&key, "7") && memory.count() == [("Immutable", 1)].into());
         memory.forget(&key);
         assert!(memory.count().is_empty());
+    }
+
+    #[test]
+    fn what_has_failed_is_not_believed_to_be_right_by_an_older_status() {
+        let (memory, key, now) = (Memory::new("Right"), Key::new("shop", "db"), Instant::now());
+        memory.settle(&key, Some(at(1, "7", 0)));
+        // The watch has not told of the status that says so.
+        memory.fail(&key, Some("VaultUnavailable"));
+        assert!(!memory.is_settled(&key, &at(1, "7", 0), true, now) && !memory.doubt(&key));
+        memory.reset(&key);
+        assert!(!memory.is_settled(&key, &at(1, "7", 0), true, now));
+        memory.settle(&key, Some(at(1, "7", 0)));
+        assert!(memory.is_settled(&key, &at(1, "7", 0), true, now) && !memory.doubt(&key));
+        // Who begins to lead may have been told of an older status as well.
+        memory.forget_all();
+        assert!(memory.is_settled(&key, &at(1, "7", 0), true, now) && memory.doubt(&key));
+        assert!(!memory.is_settled(&key, &at(1, "7", 0), false, now) && !memory.doubt(&key));
     }
 
     #[test]

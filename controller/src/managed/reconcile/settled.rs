@@ -45,8 +45,14 @@ impl<S: Source> Managed<S> {
             _ => true,
         };
         // Who begins to lead looks at everything.
-        if !is_new || !self.context.leadership.leads() {
+        if !self.context.leadership.leads() {
             return None;
+        }
+        if !is_new {
+            let is_right = |slim: Option<&Slim>| slim.is_some_and(|slim| slim.right_version.is_some());
+            let has_lost = is_right(change.old.as_ref()) && !is_right(change.new.as_ref());
+            let is_doubted = has_lost && self.memory.doubt(&change.key);
+            return is_doubted.then_some(Lane::Backlog);
         }
         self.memory.reset(&change.key);
         Some(if change.listed { Lane::Backlog } else { Lane::Fresh })
