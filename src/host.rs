@@ -51,25 +51,35 @@ pub struct Ran {
     pub stderr: Vec<u8>,
 }
 
-/// The outside world as the library may see it.
+/// The outside world as the library may see it. What a host does not say is closed: no home, no prompts, no programs.
 pub trait Host: Send + Sync {
     /// The value of an environment variable; `None` when unset or empty.
     fn env(&self, name: &str) -> Option<OsString>;
 
     /// The user's home folder.
-    fn home(&self) -> Option<PathBuf>;
+    fn home(&self) -> Option<PathBuf> {
+        None
+    }
 
     /// Asks the person at the terminal for a passphrase; an error when there is no terminal or prompting is not allowed.
-    fn ask_passphrase(&self, prompt: &str) -> Result<SecretString>;
+    fn ask_passphrase(&self, _prompt: &str) -> Result<SecretString> {
+        refuse("asking for a passphrase")
+    }
 
     /// Asks the person at the terminal for a line that is no secret (age plugins do).
-    fn ask_line(&self, prompt: &str) -> Result<String>;
+    fn ask_line(&self, _prompt: &str) -> Result<String> {
+        refuse("asking a question")
+    }
 
     /// Asks yes or no; an error when there is no terminal.
-    fn confirm(&self, question: &str) -> Result<bool>;
+    fn confirm(&self, _question: &str) -> Result<bool> {
+        refuse("asking a question")
+    }
 
     /// Runs a program and returns what it prints to standard output; an error when it may not be run or fails.
-    fn output_of(&self, command: &Command) -> Result<SecretBytes>;
+    fn output_of(&self, _command: &Command) -> Result<SecretBytes> {
+        refuse("running a program")
+    }
 
     /// Runs a program to its end, with this standard input, and returns what it prints on both streams, however it ended.
     fn run(&self, command: &Command, _input: &[u8]) -> Result<Ran> {
@@ -89,7 +99,9 @@ pub trait Host: Send + Sync {
     }
 
     /// Whether age plugins (programs named `age-plugin-*` on the `PATH`) may be started.
-    fn may_run_plugins(&self) -> bool;
+    fn may_run_plugins(&self) -> bool {
+        false
+    }
 
     /// Tells the person something that is not the command's result: a warning, a hint.
     fn note(&self, message: &str);
@@ -144,33 +156,13 @@ pub trait Host: Send + Sync {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Closed;
 
-impl Closed {
-    fn refuse<T>(what: &str) -> Result<T> {
-        Err(Error::new(Kind::Other, format!("{what} is not possible here")))
-    }
+fn refuse<T>(what: &str) -> Result<T> {
+    Err(Error::new(Kind::Other, format!("{what} is not possible here")))
 }
 
 impl Host for Closed {
     fn env(&self, _: &str) -> Option<OsString> {
         None
-    }
-    fn home(&self) -> Option<PathBuf> {
-        None
-    }
-    fn ask_passphrase(&self, _: &str) -> Result<SecretString> {
-        Self::refuse("asking for a passphrase")
-    }
-    fn ask_line(&self, _: &str) -> Result<String> {
-        Self::refuse("asking a question")
-    }
-    fn confirm(&self, _: &str) -> Result<bool> {
-        Self::refuse("asking a question")
-    }
-    fn output_of(&self, _: &Command) -> Result<SecretBytes> {
-        Self::refuse("running a program")
-    }
-    fn may_run_plugins(&self) -> bool {
-        false
     }
     fn read_secret(&self, _: &Path) -> io::Result<SecretBytes> {
         Err(io::Error::new(io::ErrorKind::Unsupported, "reading files is not possible here"))

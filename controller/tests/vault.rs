@@ -16,8 +16,7 @@ use std::time::{Duration, Instant};
 
 use common::tenant::Tenant;
 use common::*;
-use sealant::error::Result;
-use sealant::host::{Closed, Command, Host};
+use sealant::host::{Closed, Host};
 use sealant::keys::StartedBy;
 use sealant::keys::vault::Settings;
 use sealant::keys::{Identities, KeyService, KeySet, MasterKey, TransitKey, Vault};
@@ -322,24 +321,6 @@ struct Trusting(PathBuf);
 impl Host for Trusting {
     fn env(&self, name: &str) -> Option<OsString> {
         (name == "VAULT_CACERT_BYTES").then(|| fs::read_to_string(&self.0).unwrap().into())
-    }
-    fn home(&self) -> Option<PathBuf> {
-        None
-    }
-    fn ask_passphrase(&self, prompt: &str) -> Result<SecretString> {
-        Closed.ask_passphrase(prompt)
-    }
-    fn ask_line(&self, prompt: &str) -> Result<String> {
-        Closed.ask_line(prompt)
-    }
-    fn confirm(&self, question: &str) -> Result<bool> {
-        Closed.confirm(question)
-    }
-    fn output_of(&self, command: &Command) -> Result<SecretBytes> {
-        Closed.output_of(command)
-    }
-    fn may_run_plugins(&self) -> bool {
-        false
     }
     fn read_secret(&self, path: &Path) -> std::io::Result<SecretBytes> {
         Closed.read_secret(path)

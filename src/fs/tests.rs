@@ -14,7 +14,6 @@ use tempfile::TempDir;
 use super::atomic::{self, Step};
 use super::*;
 use crate::host::{self, Host};
-use crate::secret::SecretBytes;
 
 const OLD: &[u8] = b"old";
 const NEW: &[u8] = b"the new content";
@@ -467,24 +466,6 @@ struct Environment(Vec<(&'static str, PathBuf)>);
 impl Host for Environment {
     fn env(&self, name: &str) -> Option<OsString> {
         self.0.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone().into())
-    }
-    fn home(&self) -> Option<PathBuf> {
-        None
-    }
-    fn ask_passphrase(&self, prompt: &str) -> Result<crate::secret::SecretString> {
-        host::Closed.ask_passphrase(prompt)
-    }
-    fn ask_line(&self, prompt: &str) -> Result<String> {
-        host::Closed.ask_line(prompt)
-    }
-    fn confirm(&self, question: &str) -> Result<bool> {
-        host::Closed.confirm(question)
-    }
-    fn output_of(&self, command: &host::Command) -> Result<SecretBytes> {
-        host::Closed.output_of(command)
-    }
-    fn may_run_plugins(&self) -> bool {
-        false
     }
     fn note(&self, _: &str) {}
     fn now(&self) -> jiff::Timestamp {

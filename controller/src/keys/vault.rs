@@ -9,11 +9,11 @@ use std::sync::{Mutex, PoisonError};
 
 use jiff::Timestamp;
 use sealant::error::Result;
-use sealant::host::{Closed, Command, Host};
+use sealant::host::{Closed, Host};
 use sealant::keys::Vault;
 use sealant::keys::vault::Settings;
 use sealant::keys::{PROXY_VARIABLES, StartedBy};
-use sealant::secret::{SecretBytes, SecretString};
+use sealant::secret::SecretBytes;
 use sha2::{Digest, Sha256};
 
 use crate::settings::VaultSettings;
@@ -130,26 +130,8 @@ impl Host for ControllerHost {
     fn env(&self, name: &str) -> Option<OsString> {
         self.variables.get(name).map(OsString::from)
     }
-    fn home(&self) -> Option<PathBuf> {
-        None
-    }
     fn config_dir(&self) -> Option<PathBuf> {
         self.config.as_ref().map(|_| CONFIG_DIR.into())
-    }
-    fn ask_passphrase(&self, prompt: &str) -> Result<SecretString> {
-        Closed.ask_passphrase(prompt)
-    }
-    fn ask_line(&self, prompt: &str) -> Result<String> {
-        Closed.ask_line(prompt)
-    }
-    fn confirm(&self, question: &str) -> Result<bool> {
-        Closed.confirm(question)
-    }
-    fn output_of(&self, command: &Command) -> Result<SecretBytes> {
-        Closed.output_of(command)
-    }
-    fn may_run_plugins(&self) -> bool {
-        false
     }
     fn note(&self, message: &str) {
         tracing::info!("{message}");

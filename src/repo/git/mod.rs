@@ -356,7 +356,6 @@ mod tests {
 
     use super::*;
     use crate::host::Closed;
-    use crate::secret::SecretString;
 
     /// A host on which every program is this shell script.
     struct Scripted(&'static str);
@@ -365,28 +364,10 @@ mod tests {
         fn env(&self, _: &str) -> Option<OsString> {
             None
         }
-        fn home(&self) -> Option<PathBuf> {
-            None
-        }
-        fn ask_passphrase(&self, prompt: &str) -> Result<SecretString> {
-            Closed.ask_passphrase(prompt)
-        }
-        fn ask_line(&self, prompt: &str) -> Result<String> {
-            Closed.ask_line(prompt)
-        }
-        fn confirm(&self, question: &str) -> Result<bool> {
-            Closed.confirm(question)
-        }
-        fn output_of(&self, command: &Command) -> Result<SecretBytes> {
-            Closed.output_of(command)
-        }
         fn start(&self, _: &Command) -> io::Result<Child> {
             let mut shell = std::process::Command::new("sh");
             shell.args(["-c", self.0]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
             shell.spawn()
-        }
-        fn may_run_plugins(&self) -> bool {
-            false
         }
         fn note(&self, _: &str) {}
         fn now(&self) -> Timestamp {
