@@ -4,18 +4,23 @@
 //! Owns the search: all patterns run at once over all texts, as far as they are still in different states. So what is
 //! not found is not there, or the search says that it was too much. It knows no rules.
 
+mod left_out;
+
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::rc::Rc;
 
 use regex_automata::dfa::{Automaton, StartKind, dense};
 use regex_automata::nfa::thompson;
+use regex_automata::util::alphabet::ByteClasses;
 use regex_automata::util::primitives::StateID;
 use regex_automata::util::{start, syntax};
 use regex_automata::{Anchored, MatchKind};
 
 use crate::config::re2;
+
+use left_out::{At, LeftOut};
 
 /// The most that one pattern may take here, and all of them, in bytes.
 const MOST_OF_ONE: usize = 2 << 20;
@@ -55,11 +60,11 @@ impl Texts {
         }
     }
 
-    fn has(&self, text: &str) -> bool {
+    fn left_out(&self) -> LeftOut {
         match self {
-            Self::Keys { without } => !text.ends_with(without),
-            Self::Comments => true,
-            Self::Paths { outside } => !Path::new(text).ancestors().any(|above| outside.contains(above)),
+            Self::Keys { without } => LeftOut::ending(without),
+            Self::Comments => LeftOut::nothing(),
+            Self::Paths { outside } => LeftOut::below(outside),
         }
     }
 }
@@ -125,7 +130,7 @@ impl Searches {
         }
         let mut left = self.left.get();
         let search = Search::new(lists, &asked.1, &mut left.bytes);
-        let found = search.and_then(|search| search.run(&asked.1, &mut left.steps)).map(Rc::new);
+        let found = search.and_then(|search| search.run(&mut left.steps)).map(Rc::new);
         self.left.set(left);
         self.known.borrow_mut().insert(asked, found.clone());
         found
@@ -142,16 +147,22 @@ struct Runner {
 struct Search {
     runners: Vec<Runner>,
     shape: Runner,
-    characters: Vec<char>,
+    left_out: LeftOut,
+    characters: Classes,
 }
 
-/// What was read so far: the first patterns that have matched, and where those are that still may.
+/// What was read so far: the first patterns that have matched, and where those are that still may. All that a text is asked
+/// at its end has to be in here: of all texts that come to the same, only the first goes on.
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct Reached {
     first: [Option<usize>; 2],
     live: Vec<(usize, StateID)>,
     shape: StateID,
+    left_out: At,
 }
+
+/// Characters by whether any pattern tells them apart.
+type Classes = Vec<Vec<char>>;
 
 impl Search {
     /// Takes of the bytes that are left what its patterns take.
@@ -175,32 +186,29 @@ impl Search {
             runners.push(runner?);
         }
         let shape = Runner::new(texts.shape(), "", [None; 2])?;
-        let characters = representatives(runners.iter().chain([&shape]));
-        Ok(Self { runners, shape, characters })
+        let characters = classes(runners.iter().chain([&shape]));
+        Ok(Self { runners, shape, left_out: texts.left_out(), characters })
     }
 
     /// Takes of the steps that are left those that it makes.
-    fn run(&self, texts: &Texts, left: &mut usize) -> Result<Pairs, TooMuch> {
+    fn run(&self, left: &mut usize) -> Result<Pairs, TooMuch> {
         let mut here = MOST_STEPS.min(*left);
         let all = here;
-        let found = self.within(texts, &mut here);
+        let found = self.within(&mut here);
         *left -= all - here;
         found
     }
 
-    fn within(&self, texts: &Texts, left: &mut usize) -> Result<Pairs, TooMuch> {
+    fn within(&self, left: &mut usize) -> Result<Pairs, TooMuch> {
         let mut pairs = Pairs::new();
         let start = self.start();
         let mut seen = HashSet::from([start.clone()]);
         let mut next = VecDeque::from([(start, String::new())]);
         while let Some((reached, text)) = next.pop_front() {
-            if let Some(first) = self.end(&reached)
-                && !pairs.contains_key(&first)
-                && texts.has(&text)
-            {
-                pairs.insert(first, text.clone());
+            if let Some(first) = self.end(&reached) {
+                pairs.entry(first).or_insert_with(|| text.clone());
             }
-            for &character in &self.characters {
+            for character in self.characters_after(&reached) {
                 *left = left.checked_sub(reached.live.len() + 1).ok_or(TooMuch)?;
                 let Some(reached) = self.step(&reached, character) else { continue };
                 if seen.insert(reached.clone()) {
@@ -212,7 +220,8 @@ impl Search {
     }
 
     fn start(&self) -> Reached {
-        let mut reached = Reached { first: [None; 2], live: Vec::new(), shape: self.shape.start };
+        let left_out = self.left_out.start();
+        let mut reached = Reached { first: [None; 2], live: Vec::new(), shape: self.shape.start, left_out };
         for (at, runner) in self.runners.iter().enumerate() {
             self.arrive(&mut reached, at, runner.start);
         }
@@ -220,15 +229,25 @@ impl Search {
         reached
     }
 
-    /// What is reached by one more character; `None` where no text of this shape goes on so.
+    /// One character of each class, and those by which it depends what is left out.
+    fn characters_after(&self, reached: &Reached) -> impl Iterator<Item = char> {
+        let at = reached.left_out;
+        let of_class =
+            move |class: &Vec<char>| class.iter().copied().find(|&char| !self.left_out.marks(at, char));
+        self.characters.iter().filter_map(of_class).chain(self.left_out.marked(at))
+    }
+
+    /// What is reached by one more character; `None` where no text goes on so.
     fn step(&self, from: &Reached, character: char) -> Option<Reached> {
         let mut buffer = [0; 4];
         let bytes = character.encode_utf8(&mut buffer).as_bytes();
         let shape = self.shape.dfa.after(from.shape, bytes);
-        if self.shape.dfa.is_dead_state(shape) {
+        let left_out = self.left_out.after(from.left_out, character);
+        if self.shape.dfa.is_dead_state(shape) || self.left_out.is_all(left_out) {
             return None;
         }
-        let mut reached = Reached { first: from.first, live: Vec::with_capacity(from.live.len()), shape };
+        let mut reached =
+            Reached { first: from.first, live: Vec::with_capacity(from.live.len()), shape, left_out };
         for &(at, state) in &from.live {
             self.arrive(&mut reached, at, self.runners[at].dfa.after(state, bytes));
         }
@@ -258,7 +277,7 @@ impl Search {
 
     /// The pair of a text that ends here, if one may.
     fn end(&self, reached: &Reached) -> Option<[Option<usize>; 2]> {
-        if !self.shape.matches_at_end(reached.shape) {
+        if !self.shape.matches_at_end(reached.shape) || self.left_out.is_end(reached.left_out) {
             return None;
         }
         let mut first = reached.first;
@@ -320,19 +339,23 @@ impl After for dense::DFA<Vec<u32>> {
     }
 }
 
-/// The characters without those that no pattern tells from an earlier one.
-fn representatives<'r>(runners: impl Iterator<Item = &'r Runner>) -> Vec<char> {
-    let classes: Vec<_> = runners.map(|runner| runner.dfa.byte_classes()).collect();
-    let mut seen = HashSet::new();
-    let is_new = |character: &char| {
+/// The characters by what the patterns make of them; what is read easily comes first.
+fn classes<'r>(runners: impl Iterator<Item = &'r Runner>) -> Classes {
+    let of_runners: Vec<_> = runners.map(|runner| runner.dfa.byte_classes()).collect();
+    let mut places = HashMap::new();
+    let mut classes = Classes::new();
+    let others = (0..=0x7f_u8).map(char::from).filter(|char| !CHARACTERS.contains(*char));
+    for character in CHARACTERS.chars().chain(others) {
         let bytes = character.to_string().into_bytes();
-        let of_class = |classes: &regex_automata::util::alphabet::ByteClasses| {
-            bytes.iter().map(|&byte| classes.get(byte)).collect::<Vec<u8>>()
-        };
-        seen.insert(classes.iter().map(|classes| of_class(classes)).collect::<Vec<_>>())
-    };
-    let others = (0..=0x7f_u8).map(char::from);
-    CHARACTERS.chars().chain(['\t', '\n']).chain(others).filter(is_new).collect()
+        let of_bytes = |of: &ByteClasses| bytes.iter().map(|&byte| of.get(byte)).collect::<Vec<u8>>();
+        let class: Vec<_> = of_runners.iter().map(|of| of_bytes(of)).collect();
+        let place = *places.entry(class).or_insert(classes.len());
+        if place == classes.len() {
+            classes.push(Vec::new());
+        }
+        classes[place].push(character);
+    }
+    classes
 }
 
 #[cfg(test)]
@@ -386,6 +409,40 @@ mod tests {
         let pairs = pairs([&outer, &list(&["yaml$"])], Texts::Paths { outside }).unwrap();
         assert_eq!(pairs[&[Some(0), None]], "aa");
         assert_eq!(pairs[&[None, Some(0)]], "yaml");
+    }
+
+    /// A text that is left out is no reason to leave out another one that comes to the same.
+    #[test]
+    fn what_is_left_out_hides_nothing_else() {
+        let below = |folders: &[&str]| Texts::Paths { outside: folders.iter().map(PathBuf::from).collect() };
+        let all = ["a", "secrets", "k8s/a", "x/secrets"];
+        assert_eq!(found(&["(^|/)secrets/"], &[], below(&["secrets"])), ["-- a", "0- a/secrets/a"]);
+        assert_eq!(found(&["(^|/)secrets/"], &[], below(&all)), ["-- b", "0- b/secrets/a"]);
+        assert_eq!(found(&["^secrets/"], &[], below(&["secrets/a", "secrets/b"])), ["-- a", "0- secrets/0"]);
+        assert_eq!(found(&["^secrets/"], &[], below(&["secrets"])), ["-- a"]);
+        assert_eq!(found(&["^secrets$"], &[], below(&["secrets"])), ["-- a"]);
+        assert_eq!(found(&["^secrets"], &[], below(&["secrets"])), ["-- a", "0- secretsa"]);
+        assert_eq!(found(&["^[ab]/x"], &[], below(&["a"])), ["-- b", "0- b/x"]);
+        let keys = |one: &[&str], other: &[&str]| found(one, other, Texts::Keys { without: "_plain" });
+        assert_eq!(keys(&["^p(.{0,5}|.{9})$"], &[]), ["-- a", "0- p"]);
+        let (long, short) =
+            ("^p.*$", "^p(.{0,5}|.{7,}|[^_].{5}|.[^p].{4}|.{2}[^l].{3}|.{3}[^a].{2}|.{4}[^i].|.{5}[^n])$");
+        assert_eq!(keys(&[long], &[short]), ["-- a", "00 p"]);
+        let short = "^p(.{0,5}|[^_].{5}|.[^p].{4}|.{2}[^l].{3}|.{3}[^a].{2}|.{4}[^i].|.{5}[^n])$";
+        assert_eq!(keys(&[long], &[short]), ["-- a", "0- paaaaaaa", "00 p"]);
+    }
+
+    /// Hundreds of folders with configs of their own take no more than their names.
+    #[test]
+    fn many_folders_are_left_out() {
+        let outside =
+            (0..500).map(|at| PathBuf::from(format!("apps/team-{:02}/{at:03}/deploy", at % 40))).collect();
+        let rules = list(&["(^|/)secrets/", r"\.enc\.ya?ml$", r"^apps/[^/]+/[^/]+/deploy/"]);
+        let searches = Searches::of_large(1);
+        let found = searches.pairs([&rules, &List::default()], Texts::Paths { outside }).unwrap();
+        assert_eq!(found[&[Some(2), None]], "apps/a/a/deploy/a");
+        let taken = MOST_STEPS - searches.left.get().steps;
+        assert!(taken < MOST_STEPS / 4, "{taken}");
     }
 
     #[test]

@@ -343,6 +343,40 @@ fn a_config_that_goes_or_is_covered_by_another_is_seen_where_no_file_shows_it() 
     }
 }
 
+/// A config in a folder that is as strict takes nothing from the one above but its own files.
+#[test]
+fn what_the_config_above_loses_is_seen_however_many_folders_have_one_of_their_own() {
+    let above = |pattern: &str| rule().replace("^secrets/", pattern);
+    for (pattern, folders) in [
+        ("(^|/)secrets/", &["secrets"][..]),
+        ("^apps/[^/]+/secrets/", &["apps/a", "apps/b"]),
+        ("(^|/)secrets/", &["secrets", "a/secrets", "b"]),
+    ] {
+        let then = above(pattern);
+        for (now, says) in [
+            ("creation_rules: []\n".to_owned(), "no rule is for files such as"),
+            (format!("{then}    mac_only_encrypted: true\n"), "`mac_only_encrypted`"),
+            (format!("{then}    encrypted_regex: ^b$\n"), "`encrypted_regex: ^b$`"),
+            (format!("{then}sealant: {{check: {{exclude: ['**/secrets/**']}}}}\n"), "`check` passes by"),
+        ] {
+            let test = with_config(".sops.yaml", &then);
+            add(&test, ".sops.yaml", &now);
+            for folder in folders {
+                add(&test, &format!("{folder}/.sops.yaml"), above("."));
+            }
+            let found = seen_by_both(&test, 1);
+            let is_told =
+                |line: &String| line.starts_with(".sops.yaml:") && line.ends_with(ID) && line.contains(says);
+            assert!(found.iter().any(is_told), "{pattern}: {now}: {found:?}");
+        }
+        let test = with_config(".sops.yaml", &then);
+        add(&test, ".sops.yaml", then.replace(RECIPIENT, OTHER));
+        folders.iter().for_each(|folder| add(&test, &format!("{folder}/.sops.yaml"), above(".")));
+        let found = seen_by_both(&test, 0);
+        assert!(found.iter().any(|line| line.ends_with("[config-change]")), "{pattern}: {found:?}");
+    }
+}
+
 #[test]
 fn who_is_added_to_a_rule_is_told_and_nobody_is_kept_from_it() {
     let test = with_config(".sops.yaml", &with(""));

@@ -207,6 +207,22 @@ fn fewer_values_are_seen_however_that_is_spelled() {
     }
 }
 
+/// A key that says itself that its value is none to encrypt takes the place of no other key.
+#[test]
+fn keys_that_are_never_encrypted_hide_no_others() {
+    let ending = Selection::DEFAULT_SUFFIX;
+    let others =
+        ending.char_indices().map(|(at, char)| format!("{}[^{char}].{{{}}}", &ending[..at], 11 - at));
+    let others: Vec<String> = others.collect();
+    let rule = |regex: &str| rule(&format!(", encrypted_regex: '{regex}'"));
+    let today = rule(&format!("^(token|password(.{{0,11}}|{}))$", others.join("|")));
+    assert_eq!(told(&rule("^(password|token)"), &today), ["secrets/a: value tokena"]);
+    assert_eq!(
+        told(&rule("^(password|token$)"), &today),
+        [format!("secrets/a: value password{}", "a".repeat(13))]
+    );
+}
+
 #[test]
 fn what_comes_before_a_rule_and_takes_paths_from_it_is_seen() {
     let strict = "path_regex: ^prod/, key_groups: [{age: [age1a]}, {age: [age1b]}]";
@@ -326,4 +342,41 @@ fn configs_of_two_folders_are_compared_by_the_paths_that_they_are_about() {
     assert_eq!(found, [("a", &[Weaker::NoRule][..]), ("yaml", &[])]);
     assert!(weakened_in(FOLDER, None, &outer, &["secrets"]).partings.is_empty());
     assert_eq!(weakened_in(FOLDER, None, &outer, &["secrets/a"]).partings.len(), 1);
+}
+
+/// A folder with a config of its own is one of many for which the one above says less.
+#[test]
+fn a_config_in_a_folder_hides_nothing_that_the_one_above_loses() {
+    let nothing = "creation_rules: []\n".to_owned();
+    let of = |pattern: &str, rest: &str| rules(&[&format!("path_regex: '{pattern}', age: age1x{rest}")]);
+    for (pattern, folders, example) in [
+        ("(^|/)secrets/", &["secrets"][..], "a/secrets/a"),
+        ("secrets/", &["secrets"], "asecrets/a"),
+        (r".+/secrets\.yaml$", &["a"], "b/secrets.yaml"),
+        (r"\.enc\.yaml$", &["a", ".enc.yaml"], "b.enc.yaml"),
+        ("^apps/[^/]+/secrets/", &["apps/a", "apps/b"], "apps/c/secrets/a"),
+        ("(^|/)secrets/", &["secrets", "a/secrets", "b"], "0/secrets/a"),
+    ] {
+        let weaker = |before: &str, today: &str| {
+            let weakened = weakened_in(FOLDER, Some(&config(today)), &config(before), folders);
+            let partings = weakened.partings.into_iter().filter(|parting| !parting.weaker.is_empty());
+            partings
+                .map(|parting| (parting.example.to_str().unwrap().to_owned(), parting.weaker))
+                .collect::<Vec<_>>()
+        };
+        let pin = ", sealant: {scope: strict, namespace: shop}";
+        let exclude = format!("{}sealant: {{check: {{exclude: ['**']}}}}\n", of(pattern, ""));
+        for (before, today) in [
+            (of(pattern, ""), nothing.clone()),
+            (of(pattern, ""), of(pattern, ", mac_only_encrypted: true")),
+            (of(pattern, ""), of(pattern, ", encrypted_regex: ^zzz")),
+            (of(pattern, ""), of(pattern, "").replace("age1x", "age1y")),
+            (of(pattern, pin), of(pattern, "")),
+            (of(pattern, ""), exclude),
+        ] {
+            let found = weaker(&before, &today);
+            assert!(found.len() == 1 && found[0].0 == example, "{pattern}: {today}: {found:?}");
+            assert_eq!(weaker(&today, &today), []);
+        }
+    }
 }
