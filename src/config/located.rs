@@ -95,14 +95,15 @@ impl<'c> Located<'c> {
         if self.spelled == self.real {
             return Ok(None);
         }
-        let claimed = self.configs.config_claimed(&self.spelled)?;
-        let spelled = self.configs.standing(&self.spelled, claimed.as_deref());
         let has = self.configs.config_at(&self.real)?;
         let real = self.configs.standing(&self.real, has.as_deref());
-        let Some(claim) = spelled.claim(&real) else { return Ok(None) };
+        let claims = self.configs.standings_claimed(&self.spelled)?;
+        let Some(claimed) = claims.iter().find_map(|claimed| claimed.claim(&real)).cloned() else {
+            return Ok(None);
+        };
         Ok(Some(Misled {
             working_dir: self.configs.lookup.working_dir.clone(),
-            claimed: claim.clone(),
+            claimed,
             spelled: self.spelled.clone(),
             real: self.real.clone(),
             rule: real.rule,

@@ -382,13 +382,22 @@ impl Configs {
         self.config_without_links(&path)?.map_or(Ok(None), |config| config.matching_policy(&path))
     }
 
-    /// The config that a path claims as it is spelled. One to which a link on the way leads, and which is above the link as
-    /// well, counts where it is: from within the link its rules would be about other paths.
-    fn config_claimed(&self, path: &Path) -> Result<Option<Arc<Config>>> {
+    /// What a path claims as it is spelled: by the config that is found through its links, and by the one that is above them,
+    /// which may be for that very path. One that is both counts where it is: from within the link its rules would be about
+    /// other paths.
+    fn standings_claimed(&self, path: &Path) -> Result<Vec<Standing>> {
         let (through, above) = (self.config_at(path)?, self.config_without_links(path)?);
         let real = |config: &Config| self.with_real_folder(&config.path);
-        let is_one = |(one, other): (&Arc<Config>, &Arc<Config>)| real(one) == real(other);
-        Ok(if through.as_ref().zip(above.as_ref()).is_some_and(is_one) { above } else { through })
+        let is_one =
+            through.as_ref().zip(above.as_ref()).is_some_and(|(one, other)| real(one) == real(other));
+        let of = |config: &Option<Arc<Config>>| self.standing(path, config.as_deref());
+        if is_one {
+            return Ok(vec![of(&above)]);
+        }
+        // A rule for all that is there says nothing of a link.
+        let is_for_paths =
+            |standing: &Standing| standing.rule.as_ref().is_some_and(|rule| rule.path_regex.is_some());
+        Ok([of(&through)].into_iter().chain(Some(of(&above)).filter(is_for_paths)).collect())
     }
 
     /// The config of an absolute path, without those that are there by links of folders.

@@ -91,6 +91,41 @@ fn a_link_to_a_folder_above_is_one_to_all_that_is_there() {
 }
 
 #[test]
+fn a_link_to_a_folder_with_a_config_of_its_own_is_no_way_around_a_rule() {
+    for own in [&*format!("creation_rules:\n  - age: {RECIPIENT},{STRANGER}\n"), "stores: {}\n"] {
+        let test = at_home();
+        test.write(
+            ".sops.yaml",
+            format!("creation_rules:\n  - path_regex: ^secrets/\n    age: {RECIPIENT}\n"),
+        );
+        test.write("store/.sops.yaml", own);
+        test.write("store/a.txt", "no secret\n");
+        symlink("store", test.path("secrets")).unwrap();
+        let found = test.sealant(&["check"]).run().code(1);
+        let is_told = |line: &str| line.starts_with("secrets:") && line.ends_with("[link]");
+        assert!(found.text().lines().any(is_told), "{found}");
+        test.write("store/new.yaml", "password: new\n");
+        for args in [
+            &["encrypt", "-i", "secrets/new.yaml"][..],
+            &["encrypt", "--filename-override", "secrets/new.yaml", "store/new.yaml"],
+            &["edit", "secrets/other.yaml"],
+            &["explain", "secrets/new.yaml"],
+        ] {
+            let output = test.sealant(args).run().code(8);
+            assert!(output.stderr.contains("leads to store/"), "{args:?}: {output}");
+        }
+        assert_eq!(test.read_text("store/new.yaml"), "password: new\n");
+    }
+    // A rule for all paths says nothing of this one.
+    let test = at_home();
+    test.write(".sops.yaml", format!("creation_rules:\n  - age: {RECIPIENT}\n"));
+    test.write("store/.sops.yaml", format!("creation_rules:\n  - age: {RECIPIENT},{STRANGER}\n"));
+    test.write("store/new.yaml", "password: new\n");
+    symlink("store", test.path("secrets")).unwrap();
+    test.sealant(&["encrypt", "-i", "secrets/new.yaml"]).run().ok();
+}
+
+#[test]
 fn a_link_from_outside_has_the_rule_of_the_file() {
     let test = two_places();
     symlink(test.path("prod"), test.home("secrets")).unwrap();
