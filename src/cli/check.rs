@@ -147,6 +147,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let working_dir = context.lookup()?.working_dir;
     let top = root_of(&working_dir).unwrap_or(&working_dir);
     links::look(&inputs.links, top, &configs, &mut looked, context);
+    links::look_at_repositories(&inputs.repositories, &configs, &mut looked, context);
     if let Some((before, now)) = before.as_ref().zip(now) {
         looked.add_configs(before.weakened(&configs, &now), &working_dir, context);
     }

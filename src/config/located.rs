@@ -111,6 +111,13 @@ impl<'c> Located<'c> {
     }
 }
 
+/// A rule that a path names, and that does not count there: a repository of its own has a config, too.
+#[derive(Debug, Clone)]
+pub struct TakenOver {
+    pub by: PathBuf,
+    pub rule: RuleRef,
+}
+
 /// A rule that does not count for a file, since a config without rules is nearer to it.
 #[derive(Debug, Clone)]
 pub struct Hidden {

@@ -22,7 +22,7 @@ pub use apart::Searches;
 pub use find::{
     Disk, Lookup, SEALANT_NAME, SOPS_NAME, Search, Source, absolute, is_config, is_meant_as_config,
 };
-pub use located::{Hidden, Located, Misled};
+pub use located::{Hidden, Located, Misled, TakenOver};
 pub use schema::{Dialect, KeySpec, PinSpec, RuleKey, Stores};
 pub use selection::{Selection, SelectionKind};
 pub use starter::{Preset, starter};
@@ -346,6 +346,17 @@ impl Configs {
         let config = self.search(path)?.found.map(|path| self.load(path)).transpose()?;
         lock(&self.by_folder).insert(folder, config.clone());
         Ok(config)
+    }
+
+    /// The rule for the files of a folder, of a config above it, that a config of the folder's own takes the place of. A rule
+    /// for all paths says nothing of it.
+    pub fn taken_over(&self, folder: &Path) -> Result<Option<TakenOver>> {
+        let file = self.real(&folder.join("file"));
+        let Some(folder) = file.parent() else { return Ok(None) };
+        let own = self.config_at(&file)?.filter(|own| own.path.starts_with(folder));
+        let Some((own, above)) = own.zip(self.config_at(folder)?) else { return Ok(None) };
+        let rule = above.matching_rule(&file).filter(|rule| rule.path_regex.is_some());
+        Ok(rule.map(|rule| TakenOver { by: own.path.clone(), rule }))
     }
 
     /// The nearest config with rules above one that was found and has none.

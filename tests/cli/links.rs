@@ -126,6 +126,22 @@ fn a_link_to_a_folder_with_a_config_of_its_own_is_no_way_around_a_rule() {
 }
 
 #[test]
+fn a_repository_in_the_place_of_a_folder_takes_no_rule_over_unseen() {
+    let test = at_home();
+    test.write(".sops.yaml", format!("creation_rules:\n  - path_regex: ^secrets/\n    age: {RECIPIENT}\n"));
+    for repository in ["secrets", "other"] {
+        test.write(format!("{repository}/.git"), "gitdir: ../.git/modules/x\n");
+        test.write(format!("{repository}/.sops.yaml"), format!("creation_rules:\n  - age: {STRANGER}\n"));
+    }
+    let found = test.sealant(&["check"]).run().ok();
+    let told: Vec<&str> = found.text().lines().filter(|line| line.ends_with("[hidden-rule]")).collect();
+    assert!(
+        matches!(told[..], [line] if line.starts_with("secrets:") && line.contains("rule 1 of .sops.yaml")),
+        "{found}"
+    );
+}
+
+#[test]
 fn a_link_from_outside_has_the_rule_of_the_file() {
     let test = two_places();
     symlink(test.path("prod"), test.home("secrets")).unwrap();

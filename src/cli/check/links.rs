@@ -8,7 +8,7 @@ use crate::cli::repository::plain_path;
 use crate::config::Configs;
 use crate::error::{Error, Kind, Result};
 use crate::fs;
-use crate::repo::check::{Finding, check_link, unseen};
+use crate::repo::check::{Finding, check_link, check_repository, unseen};
 
 /// The most files that are held against rules through links to their folders.
 pub const MOST_BELOW: usize = 100_000;
@@ -23,6 +23,14 @@ pub fn look(links: &[PathBuf], top: &Path, configs: &Configs, looked: &mut Looke
             findings.map(|finding| finding.into_iter().collect::<Vec<Finding>>()),
             context,
         );
+    }
+}
+
+/// Looks at the repositories within those that are looked at.
+pub fn look_at_repositories(folders: &[PathBuf], configs: &Configs, looked: &mut Looked, context: &Context) {
+    for folder in folders {
+        let finding = check_repository(folder, configs);
+        looked.add(&plain_path(folder), finding.map(|finding| finding.into_iter().collect()), context);
     }
 }
 

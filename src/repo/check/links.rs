@@ -1,8 +1,8 @@
-//! Links by which a path claims another rule than the file has to which it leads.
+//! Links by which a path claims another rule than the file has to which it leads, and repositories in the place of a folder.
 
 use std::path::{Path, PathBuf};
 
-use crate::config::Configs;
+use crate::config::{Configs, TakenOver};
 use crate::error::Result;
 use crate::repo::check::{Finding, Rule};
 
@@ -21,6 +21,21 @@ pub fn check_link(
         }
     }
     Ok(None)
+}
+
+/// What is wrong with a repository within another one, such as a submodule: its config counts in it, whatever a rule of the
+/// other one says of its place.
+pub fn check_repository(folder: &Path, configs: &Configs) -> Result<Option<Finding>> {
+    let finding = |TakenOver { by, rule }: TakenOver| {
+        let by = by.file_name().unwrap_or_default().display();
+        let name = rule.file.file_name().unwrap_or_default().display();
+        let message = format!(
+            "is a repository of its own, whose {by} counts here, and not rule {} of {name}",
+            rule.index + 1
+        );
+        Finding { line: 1, rule: Rule::HiddenRule, message }
+    };
+    Ok(configs.taken_over(folder)?.map(finding))
 }
 
 /// The paths that stand for a link to what is not to be seen here: it may be a file or a folder.

@@ -35,7 +35,7 @@ use crate::sops::{self, Encrypted, Exempt, InPlaintext, Nature};
 pub use claimed::WHOLE;
 pub use encoding::Encoding;
 use lines::Lines;
-pub use links::{check_link, unseen};
+pub use links::{check_link, check_repository, unseen};
 use others::{is_about_secrets, is_about_secrets_alone};
 pub use plan::Plan;
 pub use rule::{Level, Rule};

@@ -84,11 +84,11 @@ rules! {
         advice: "Nothing is refused: it is for whoever reviews the change. Make sure of a new recipient with its owner, by \
                  another way than this repository.",
     }
-    /// A config without rules that is nearer to a file than one whose rule would be for it.
+    /// A config that is nearer to a file than one whose rule would be for it, and has no rules or is another repository's.
     HiddenRule {
         id: "hidden-rule",
-        finds: "A config without creation rules hides a rule of the config above it from the files of its folder.",
-        advice: "Give it creation rules of its own, or delete it: without rules anybody who can write a file says for whom it is \
+        finds: "A config without creation rules, or of a repository of its own, hides a rule of the config above it.",
+        advice: "What the nearer config says counts. Give it creation rules of its own, or delete it: without rules anybody who can write a file says for whom it is \
                  encrypted. If `check` is to pass the files by, `exclude` them in the config above.",
     }
     Recipients {
