@@ -47,7 +47,7 @@ pub enum Kind {
     NoFile,
     /// A key type stands twice in a decryption order.
     DuplicateOrder,
-    /// No identity at hand opens the data key.
+    /// No identity opens the data key.
     NoDataKey,
     /// `edit` ended without a change.
     NotModified,

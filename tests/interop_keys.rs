@@ -35,7 +35,7 @@ fn x25519<const N: usize>(test: &Sandbox) -> [Identity; N] {
     [(); N].map(|()| age_identity(test, &[]))
 }
 
-/// The identities that a program has at hand.
+/// A run with these identities.
 fn with(run: Run, identities: &[&Identity]) -> Run {
     let secrets: Vec<&str> = identities.iter().map(|identity| identity.secret.as_str()).collect();
     run.env("SOPS_AGE_KEY", secrets.join("\n"))

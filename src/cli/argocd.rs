@@ -41,7 +41,7 @@ enum ArgocdCommand {
 ///
 /// A folder with a kustomization goes through `kustomize build`, one with a chart through `helm template`, of any other
 /// its manifests are read. SealedSecrets pass as they are. What is encrypted with sops is refused: no key is needed
-/// here, and none should be at hand. All comes out or nothing, and no objects at all are an error.
+/// here, and there should be none. All comes out or nothing, and no objects at all are an error.
 ///
 /// An application says with its parameters `source`, `recurse`, `release-name` and `value-files` what it is. These
 /// flags are for plugin.yaml: no parameter and no variable of an application can set them.
@@ -56,7 +56,7 @@ struct GenerateArgs {
     #[arg(default_value = ".", hide_default_value = true)]
     folder: PathBuf,
 
-    /// Decrypt what is encrypted with sops, with the identities at hand; it goes to Argo CD in plaintext
+    /// Decrypt what is encrypted with sops, with the identities that are there; it goes to Argo CD in plaintext
     #[arg(long)]
     decrypt: bool,
 

@@ -53,7 +53,7 @@ pub struct Args {
     #[arg(long)]
     head: bool,
 
-    /// With a key at hand: open what was encrypted anew, and tell whether the value is still the same
+    /// With a key: open what was encrypted again, and tell whether the value is still the same
     ///
     /// A data key that was kept is found, too, where all that stands under it is new. No value is shown or kept. Nobody is
     /// asked for a passphrase and no plugin is started; of Vault servers only those are asked that you have named. What

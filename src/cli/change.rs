@@ -165,7 +165,7 @@ impl ChangeArgs {
         file.change(&key, check, context.host.now(), |document| change.of_document(&path, document), review)
     }
 
-    /// No key is needed for this, unless the change itself asks for one; where one is at hand, it is seen whether the file
+    /// No key is needed for this, unless the change itself asks for one; where there is one, it is seen whether the file
     /// is where it says. With the SealedSecret into which something was sealed.
     fn change_sealed(
         &self,

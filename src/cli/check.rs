@@ -50,7 +50,7 @@ use report::{Found, Looked};
 Examples:
   sealant check
   sealant check deploy/ secrets/db.enc.yaml
-  sealant check --verify    # with a key at hand: MACs, too
+  sealant check --verify    # with a key: MACs, too
   sealant check --fix       # encrypts what it finds in plaintext
   sealant check --base origin/main    # in CI: what a branch changes
   sealant check --format sarif > sealant.sarif    # for code scanning in CI")]

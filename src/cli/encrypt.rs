@@ -378,7 +378,7 @@ impl<'a> Encrypt<'a> {
         ));
     }
 
-    /// Encrypts one file with an older state of it at hand, which stays as it is where nothing differs. Anybody can make a
+    /// Encrypts one file beside an older state of it, which stays as it is where nothing differs. Anybody can make a
     /// file, and know its data key: so that key stays only if nothing comes under it that was not under it before, and if
     /// nobody else has it.
     fn onto(

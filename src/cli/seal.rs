@@ -80,7 +80,7 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     merge_into: Option<PathBuf>,
 
-    /// Keep the ciphertexts of values that are unchanged since this SealedSecret, which an identity at hand can unseal
+    /// Keep the ciphertexts of values that are unchanged since this SealedSecret, which one of your identities can unseal
     #[arg(long, value_name = "OLD")]
     onto: Option<PathBuf>,
 

@@ -32,7 +32,7 @@ use ages::{Ages, FileAges, ValueAge};
 ///
 /// In a Git repository the age of a value is that of its ciphertext: the time since the first commit of HEAD's history
 /// that has it, in whatever file. New recipients (`updatekeys`) and a new version of a transit key (`rewrap`) do not
-/// change it. Setting a value begins it anew, and so does `rotate`, which leaves the value as it is: without a key nobody
+/// change it. Setting a value starts it again, and so does `rotate`, which leaves the value as it is: without a key nobody
 /// can tell these apart, so the value itself may be older. What is not committed is 0 days old.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\

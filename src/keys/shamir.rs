@@ -51,7 +51,7 @@ pub(super) fn combine(shares: &[SecretBytes]) -> Result<SecretBytes> {
     interpolate(shares, 0)
 }
 
-/// The share with number `x` that belongs to these: for a group of which nobody is at hand.
+/// The share with number `x` that belongs to these: for a group that nobody here can open.
 pub(super) fn share_at(shares: &[SecretBytes], x: u8) -> Result<SecretBytes> {
     let mut values = interpolate(shares, x)?;
     let mut share = Zeroizing::new(Vec::with_capacity(values.len() + 1));

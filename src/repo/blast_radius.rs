@@ -3,7 +3,7 @@
 //! Whoever could open one version of a file may have kept its data key, and with it reads whatever is encrypted under
 //! it, before and after, whether he is still among the recipients or not. Two versions have the same data key when they
 //! share a ciphertext or a wrapped data key; a change that leaves neither counts as a new one, unless both are opened.
-//! Where no key is at hand, nobody can tell a new value from an old one that was encrypted anew: so everything is listed,
+//! Without a key, nobody can tell a new value from an old one that was encrypted again: so everything is listed,
 //! and what is known of it is said.
 
 mod classes;

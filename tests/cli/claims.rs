@@ -551,7 +551,7 @@ fn nothing_is_sealed_for_a_place_that_only_the_file_names() {
         test.write("more.yaml", secret("name: db"));
         let merge = ["seal", "--merge-into", "apps/db.yaml", "more.yaml"];
         let before = test.read_text("apps/db.yaml");
-        // Those at hand open it.
+        // Those that are there open it.
         blind(&test).run().ok();
         test.write("apps/db.yaml", &before);
         // The reader was taken out, as by who puts in a data key of their own and items for another place.

@@ -94,7 +94,7 @@ fn groups_and_threshold_come_from_the_rule_and_shares_stay() {
         opens(&pair, 0);
     }
 
-    // Nobody of the third group is at hand, and yet its share can be wrapped for a new one of it.
+    // Nobody of the third group is here, and yet its share can be wrapped for a new one of it.
     groups(&format!("{c}, {d}"));
     let before = test.read_text("a.yaml");
     test.sealant(&["updatekeys", "-y", "--identity", "b.txt", "a.yaml"]).run().ok();

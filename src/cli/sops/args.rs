@@ -88,7 +88,7 @@ pub struct Flags {
     #[arg(short, long)]
     pub encrypt: bool,
 
-    /// Encrypt the file anew under a new data key
+    /// Encrypt the file again under a new data key
     #[arg(short, long)]
     pub rotate: bool,
 
@@ -333,7 +333,7 @@ pub struct Unset {
     pub identities: IdentityArgs,
 }
 
-/// Encrypt a file anew under a new data key
+/// Encrypt a file again under a new data key
 #[derive(Debug, Default, Args)]
 pub struct Rotate {
     #[command(flatten)]

@@ -14,7 +14,7 @@ use crate::secret::SecretBytes;
 /// for the other.
 const AT_ONCE: usize = 256;
 
-/// Git, at hand for its objects.
+/// A running Git that is asked for objects.
 pub struct Blobs {
     running: Running,
     stdin: Option<ChildStdin>,

@@ -102,7 +102,7 @@ pub struct Sides {
 }
 
 impl Sides {
-    /// Opens both. With the versions of the conflict at hand, values are spelled as these spell them.
+    /// Opens both. Values are spelled as the versions of the conflict spell them, where these are given.
     pub async fn open(
         service: &KeyService<'_>,
         path: &Path,

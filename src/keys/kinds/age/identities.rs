@@ -1,7 +1,7 @@
 //! The places where identities are looked for, and the search for one that opens a wrapped key.
 //!
 //! Owns sops's list of sources and its order (`loadIdentities` in `age/keysource.go` of getsops/sops). Everything is
-//! lazy: a source is read when none before it opened the key at hand, and read once. A source that is broken is no
+//! lazy: a source is read when none before it opened the key, and read once. A source that is broken is no
 //! error as long as another one opens the key. No message ever quotes the content of a source.
 
 use std::fmt;
@@ -24,7 +24,7 @@ pub struct Identities {
 }
 
 impl Identities {
-    /// No sources at all: what a program starts from that has its identities at hand.
+    /// No sources at all: what a program starts from that has its own identities.
     pub fn none() -> Self {
         Self::default()
     }

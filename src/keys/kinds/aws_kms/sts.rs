@@ -1,4 +1,4 @@
-//! Other credentials for those at hand: STS, whose answers are XML.
+//! Other credentials in exchange for some: STS, whose answers are XML.
 
 use reqwest::Url;
 use zeroize::Zeroizing;

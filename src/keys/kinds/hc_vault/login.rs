@@ -1,4 +1,4 @@
-//! How we become somebody to a server: a token at hand, or credentials that are exchanged for one.
+//! How we become somebody to a server: a token that is there, or credentials that are exchanged for one.
 //!
 //! Owns the sources of tokens and credentials and their order. Credentials go only to servers that the user has named
 //! (see [`Settings`](super::Settings)): a file of a repository can name any server, and a password is worth more than
@@ -89,7 +89,7 @@ impl Credentials {
     }
 }
 
-/// The token to use at a server, or what to log in with. An error when neither is at hand.
+/// The token to use at a server, or what to log in with. An error when there is neither.
 pub(super) async fn token(host: &dyn Host, auth: &Auth, server: &Server) -> Result<Token, Problem> {
     if let Some(token) = server.settled_token() {
         return usable("the token", token).map(Token::Given);

@@ -187,7 +187,7 @@ impl Server {
         }
     }
 
-    /// Logs in, or takes the token at hand.
+    /// Logs in, or takes the token that there is.
     pub async fn token(&self, host: &dyn Host) -> Result<(SecretString, bool), Problem> {
         let mut login = self.session.lock().await;
         match &mut *login {
@@ -236,7 +236,7 @@ impl Server {
         })
     }
 
-    /// Logs in, whatever token is at hand.
+    /// Logs in, whatever token there is.
     pub async fn fresh_login(&self, host: &dyn Host) -> Result<SecretString, Problem> {
         match login::token(host, &self.auth, self).await? {
             Token::By(credentials) => Ok(SecretString::new(self.log_in(credentials).await?.client_token)),

@@ -254,7 +254,7 @@ impl Settings {
         Self { auth, ..self }
     }
 
-    /// The same settings with this token, whatever else is at hand.
+    /// The same settings with this token, whatever else there is.
     #[must_use]
     pub fn with_token(self, token: SecretString) -> Self {
         let auth = Auth { method: Some(Method::Token), ..Auth::default() };

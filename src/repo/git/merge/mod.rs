@@ -81,7 +81,7 @@ pub enum Outcome {
     Clean { file: Vec<u8>, notes: Vec<String>, new_key: Option<DataKey> },
     /// The file with markers around what both sides changed, and the paths of these values.
     Conflict { file: Vec<u8>, paths: Vec<String>, notes: Vec<String>, new_key: Option<DataKey> },
-    /// No key is at hand: as Git merges text, and nothing that may be used as it is.
+    /// There is no key: as Git merges text, and nothing that may be used as it is.
     Unopened(Error),
     /// It takes a wrapped data key that cannot be made by who is asked here; our side stays in the working tree.
     Unwrappable(Error),
