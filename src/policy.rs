@@ -8,7 +8,7 @@ use std::path::Path;
 use crate::config::{Configs, KeySpec, Policy, Selection};
 use crate::document::{Document, Format, NodeId};
 use crate::error::{Error, Kind, Result};
-use crate::keys::{Fingerprint, KeyKind, KeySet, MasterKey, Recipient, TransitKey, aws, azure_kv};
+use crate::keys::{Fingerprint, KeyKind, KeySet, MasterKey, Recipient, TransitKey, aws, azure_kv, gcp};
 use crate::sops::kubernetes;
 
 /// What was asked for apart from the creation rule, by flags or the environment.
@@ -129,7 +129,7 @@ pub fn master_key(spec: &KeySpec) -> Result<MasterKey> {
         KeySpec::Kms { arn, role, context, aws_profile } => {
             aws::as_written(arn, role.as_deref(), context.clone(), aws_profile.as_deref())
         }
-        KeySpec::GcpKms(resource) => foreign(KeyKind::GcpKms, resource.clone()),
+        KeySpec::GcpKms(resource_id) => gcp::as_written(resource_id),
         KeySpec::Hckms(id) => foreign(KeyKind::HcKms, id.clone()),
         KeySpec::AzureKv { vault_url, name, version } => {
             let version = version.as_deref().unwrap_or_default();

@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::ExitCode;
@@ -14,6 +14,7 @@ use crate::error::{Error, Result};
 use crate::fs::PrivateDir;
 use crate::host::Command;
 use crate::keys::aws::Origin;
+use crate::keys::gcp;
 use crate::keys::pgp::{self, Halves};
 use crate::keys::vault::{Access, Vault};
 use crate::keys::{Fingerprint, Identities, KeyKind, MasterKey, SourceReport, StartedBy, TransitKey};
@@ -48,16 +49,15 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     checks.push(check);
     let (vault_checks, access) = check_vault(config.as_deref(), context);
     let (pgp_checks, pgp) = check_pgp(config.as_deref(), context);
-    let (aws_check, has_aws) = check_aws(config.as_deref(), context).unzip();
-    let has_aws = has_aws.unwrap_or_default();
+    let (cloud_checks, clouds) = check_clouds(config.as_deref(), context);
     let needs_identities = !access.values().any(|access| access.encrypt || access.decrypt)
         && !pgp.values().any(|halves| *halves == Halves::Both)
-        && !has_aws;
+        && clouds.is_empty();
     checks.extend(check_sources(&sources, needs_identities));
     checks.extend(vault_checks);
     checks.extend(pgp_checks);
-    checks.extend(aws_check);
-    let reach = Reach { identities: &identities, vault: access, pgp, has_aws };
+    checks.extend(cloud_checks);
+    let reach = Reach { identities: &identities, vault: access, pgp, clouds };
     checks.extend(config.iter().flat_map(|config| check_rules(config, &reach)));
     checks.push(check_editor(context));
     checks.push(check_private_folder(context));
@@ -261,8 +261,8 @@ struct Reach<'a> {
     identities: &'a Identities,
     vault: HashMap<TransitKey, Access>,
     pgp: HashMap<Fingerprint, Halves>,
-    /// Credentials of AWS were found, which KMS was not asked about.
-    has_aws: bool,
+    /// Kinds for whose servers credentials were found. They were not asked what these may do.
+    clouds: HashSet<KeyKind>,
 }
 
 impl Reach<'_> {
@@ -270,7 +270,7 @@ impl Reach<'_> {
         key.recipient().is_some_and(|recipient| self.identities.has_one_for(recipient))
             || key.transit().and_then(|key| self.vault.get(key)).is_some_and(|access| access.decrypt)
             || key.pgp().and_then(|key| self.pgp.get(key)) == Some(&Halves::Both)
-            || (self.has_aws && key.kind() == KeyKind::Kms)
+            || self.clouds.contains(&key.kind())
     }
 
     /// Whether we may encrypt for a key, and whoever gave us that right did not let us decrypt.
@@ -304,22 +304,48 @@ fn check_pgp(config: Option<&Config>, context: &Context) -> (Vec<Check>, HashMap
     (checks, known)
 }
 
-/// Where credentials of AWS come from, and whether there are some, if a rule names a key of KMS. They are sent nowhere.
-fn check_aws(config: Option<&Config>, context: &Context) -> Option<(Check, bool)> {
-    keys_of_rules(config).find(|key| key.kind() == KeyKind::Kms)?;
-    let origin = match Origin::of_user(context.host) {
-        Ok(origin) => origin,
-        Err(error) => return Some((Check::failed("aws", &error), false)),
-    };
-    let check = match origin.is_found() {
+/// Kinds whose keys are in a cloud, whose cloud that is, and how its credentials are looked for.
+const CLOUDS: [(KeyKind, &str, Looking); 2] =
+    [(KeyKind::Kms, "aws", check_aws), (KeyKind::GcpKms, "gcp", check_gcp)];
+
+type Looking = fn(&Context) -> Result<Check>;
+
+/// Where credentials for the servers of clouds come from, if a rule names a key of theirs, and the kinds for which there
+/// are some. They are sent nowhere: a diagnosis is the first thing to be run in a clone of somebody's repository.
+fn check_clouds(config: Option<&Config>, context: &Context) -> (Vec<Check>, HashSet<KeyKind>) {
+    let named: HashSet<KeyKind> = keys_of_rules(config).map(|key| key.kind()).collect();
+    let (mut shown, mut found) = (Vec::new(), HashSet::new());
+    for (kind, name, check) in CLOUDS.into_iter().filter(|(kind, ..)| named.contains(kind)) {
+        let check = check(context).unwrap_or_else(|error| Check::failed(name, &error));
+        if check.status == Status::Ok {
+            found.insert(kind);
+        }
+        shown.push(check);
+    }
+    (shown, found)
+}
+
+fn check_aws(context: &Context) -> Result<Check> {
+    let origin = Origin::of_user(context.host)?;
+    Ok(match origin.is_found() {
         true => Check::ok("aws", format!("{origin}; KMS was not asked what they may do")),
         false => Check::warning(
             "aws",
             origin.to_string(),
             "Log in (`aws sso login`, `aws configure`), or set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.",
         ),
-    };
-    Some((check, origin.is_found()))
+    })
+}
+
+fn check_gcp(context: &Context) -> Result<Check> {
+    Ok(match gcp::described(context.host)? {
+        Some(found) => Check::ok("gcp", format!("{found}; KMS was not asked what they may do")),
+        None => Check::warning(
+            "gcp",
+            "no credentials, unless this machine has a service account of Google",
+            "Log in: `gcloud auth application-default login`.",
+        ),
+    })
 }
 
 /// The master keys that the rules name.

@@ -202,6 +202,8 @@ pub enum MasterKey {
     Pgp(Fingerprint),
     /// A key of AWS KMS.
     Kms(aws_kms::Key),
+    /// A key of Google Cloud KMS.
+    GcpKms(gcp_kms::Key),
     /// A key of a kind that Sealant does not support, or an entry of a file that names no key: named in messages, and
     /// kept verbatim in files.
     Foreign {
@@ -217,6 +219,7 @@ impl MasterKey {
             Self::Vault(_) => KeyKind::HcVault,
             Self::Pgp(_) => KeyKind::Pgp,
             Self::Kms(_) => KeyKind::Kms,
+            Self::GcpKms(_) => KeyKind::GcpKms,
             Self::Foreign { kind, .. } => *kind,
         }
     }
@@ -228,6 +231,7 @@ impl MasterKey {
             Self::Vault(key) => key.uri(),
             Self::Pgp(key) => key.as_str(),
             Self::Kms(key) => key.id(),
+            Self::GcpKms(key) => key.resource_id(),
             Self::Foreign { id, .. } => id,
         }
     }
@@ -235,8 +239,8 @@ impl MasterKey {
     /// The address of the server that is asked to use it; `None` for a key that takes none.
     pub fn server(&self) -> Option<&str> {
         match self {
-            // AWS has one for each region, which nobody names.
-            Self::Age(_) | Self::Pgp(_) | Self::Kms(_) | Self::Foreign { .. } => None,
+            // AWS has one for each region, Google one, which nobody names.
+            Self::Age(_) | Self::Pgp(_) | Self::Kms(_) | Self::GcpKms(_) | Self::Foreign { .. } => None,
             Self::Vault(key) => Some(key.address()),
         }
     }
@@ -289,6 +293,7 @@ impl fmt::Display for MasterKey {
             Self::Vault(key) => key.fmt(f),
             Self::Pgp(key) => key.fmt(f),
             Self::Kms(key) => key.fmt(f),
+            Self::GcpKms(key) => key.fmt(f),
             Self::Foreign { kind, id } => write!(f, "{kind} {id}"),
         }
     }

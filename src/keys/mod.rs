@@ -16,7 +16,7 @@ mod service;
 mod shamir;
 mod started_by;
 mod unopened;
-#[cfg(any(feature = "vault", feature = "aws"))]
+#[cfg(any(feature = "vault", feature = "aws", feature = "gcp"))]
 pub(crate) mod web;
 
 pub(crate) use self::decoded::{LENIENT, decoded_in};
@@ -28,6 +28,7 @@ pub use self::kinds::age::{
 };
 pub use self::kinds::aws_kms as aws;
 pub(crate) use self::kinds::azure_kv;
+pub use self::kinds::gcp_kms as gcp;
 pub use self::kinds::hc_vault as vault;
 #[cfg(feature = "vault")]
 pub use self::kinds::hc_vault::Vault;
@@ -35,7 +36,7 @@ pub use self::kinds::hc_vault::{TransitKey, version_of};
 pub use self::kinds::pgp::{self, Fingerprint};
 pub use self::service::{Content, KeyService, Rekey};
 pub use self::started_by::StartedBy;
-#[cfg(any(feature = "vault", feature = "aws"))]
+#[cfg(any(feature = "vault", feature = "aws", feature = "gcp"))]
 pub use self::web::PROXY_VARIABLES;
 use crate::error::Result;
 
@@ -99,6 +100,7 @@ impl WrappedKey {
             MasterKey::Vault(key) => format!("{} {key}", KeyKind::HcVault),
             MasterKey::Pgp(key) => key.to_string(),
             MasterKey::Kms(key) => key.to_string(),
+            MasterKey::GcpKms(key) => key.to_string(),
             MasterKey::Foreign { .. } => {
                 let why = self.key.why_unsupported().unwrap_or_default();
                 format!("{} ({why})", self.key)

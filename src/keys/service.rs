@@ -78,6 +78,14 @@ impl<'h> KeyService<'h> {
         self
     }
 
+    /// The same service with keys of Google Cloud KMS.
+    #[cfg(feature = "gcp")]
+    #[must_use]
+    pub fn with_gcp(mut self, gcp: super::gcp::Kms) -> Self {
+        self.workers.gcp = Some(gcp);
+        self
+    }
+
     /// The same with what these keys name (servers, roles, profiles) as named by the user, with a flag or a variable.
     #[cfg(any(feature = "aws", feature = "vault"))]
     #[must_use]

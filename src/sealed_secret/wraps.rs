@@ -70,7 +70,10 @@ fn to_group(group: &[WrappedKey]) -> Result<GroupEntry> {
                     .push(AgeEntry { recipient: recipient.as_str().to_owned(), enc: wrapped.enc.clone() });
             }
             MasterKey::Vault(key) => entry.hc_vault.push(to_vault(key, &wrapped.enc)),
-            key @ (MasterKey::Pgp(_) | MasterKey::Kms(_) | MasterKey::Foreign { .. }) => {
+            key @ (MasterKey::Pgp(_)
+            | MasterKey::Kms(_)
+            | MasterKey::GcpKms(_)
+            | MasterKey::Foreign { .. }) => {
                 return Err(refuse(key));
             }
         }

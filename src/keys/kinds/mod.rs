@@ -6,10 +6,12 @@
 pub mod age;
 pub mod aws_kms;
 pub(crate) mod azure_kv;
-pub(crate) mod gcp_kms;
+pub mod gcp_kms;
 pub mod hc_vault;
 pub(crate) mod hckms;
 pub mod pgp;
+
+use std::pin::Pin;
 
 use super::groups::Step;
 use super::kind::{MasterKey, Try, Worker};
@@ -35,6 +37,8 @@ pub(super) struct Workers {
     pub vault: Option<hc_vault::Vault>,
     #[cfg(feature = "aws")]
     pub aws: Option<aws_kms::Kms>,
+    #[cfg(feature = "gcp")]
+    pub gcp: Option<gcp_kms::Kms>,
 }
 
 /// Slots for the answers to many requests, which the workers fill.
@@ -49,6 +53,8 @@ impl Workers {
             vault: None,
             #[cfg(feature = "aws")]
             aws: None,
+            #[cfg(feature = "gcp")]
+            gcp: None,
         }
     }
 
@@ -64,38 +70,38 @@ impl Workers {
         }
     }
 
+    /// All that are there.
+    fn all(&self) -> impl Iterator<Item = &dyn AnyWorker> {
+        fn any<W: Worker>(worker: &W) -> &dyn AnyWorker {
+            worker
+        }
+        let workers = [
+            Some(any(&self.age)),
+            Some(any(&self.pgp)),
+            #[cfg(feature = "vault")]
+            self.vault.as_ref().map(any),
+            #[cfg(feature = "aws")]
+            self.aws.as_ref().map(any),
+            #[cfg(feature = "gcp")]
+            self.gcp.as_ref().map(any),
+        ];
+        workers.into_iter().flatten()
+    }
+
     /// Wraps each payload for its master key. `None` where nobody here can.
     pub async fn wrap(&self, host: &dyn Host, tasks: &[(&MasterKey, &[u8])]) -> Slots<Result<String>> {
         let mut slots: Slots<_> = tasks.iter().map(|_| None).collect();
-        wrap_with(&self.age, host, tasks, &mut slots).await;
-        wrap_with(&self.pgp, host, tasks, &mut slots).await;
-        #[cfg(feature = "vault")]
-        if let Some(vault) = &self.vault {
-            wrap_with(vault, host, tasks, &mut slots).await;
-        }
-        #[cfg(feature = "aws")]
-        if let Some(aws) = &self.aws {
-            wrap_with(aws, host, tasks, &mut slots).await;
+        for worker in self.all() {
+            worker.wrap(host, tasks, &mut slots).await;
         }
         slots
     }
 
     /// Takes each step. An answer says which of the step's keys it is of. `None` where nobody here can.
-    pub async fn open(
-        &self,
-        host: &dyn Host,
-        steps: &[&Step<'_>],
-    ) -> Slots<Result<(usize, SecretBytes), Vec<Failure>>> {
+    pub async fn open(&self, host: &dyn Host, steps: &[&Step<'_>]) -> Slots<Opened> {
         let mut slots: Slots<_> = steps.iter().map(|_| None).collect();
-        open_with(&self.age, host, steps, &mut slots).await;
-        open_with(&self.pgp, host, steps, &mut slots).await;
-        #[cfg(feature = "vault")]
-        if let Some(vault) = &self.vault {
-            open_with(vault, host, steps, &mut slots).await;
-        }
-        #[cfg(feature = "aws")]
-        if let Some(aws) = &self.aws {
-            open_with(aws, host, steps, &mut slots).await;
+        for worker in self.all() {
+            worker.open(host, steps, &mut slots).await;
         }
         slots
     }
@@ -104,15 +110,8 @@ impl Workers {
     /// where nobody here can.
     pub async fn rewrap(&self, host: &dyn Host, keys: &[&WrappedKey]) -> Slots<Result<Option<String>>> {
         let mut slots: Slots<_> = keys.iter().map(|_| None).collect();
-        rewrap_with(&self.age, host, keys, &mut slots).await;
-        rewrap_with(&self.pgp, host, keys, &mut slots).await;
-        #[cfg(feature = "vault")]
-        if let Some(vault) = &self.vault {
-            rewrap_with(vault, host, keys, &mut slots).await;
-        }
-        #[cfg(feature = "aws")]
-        if let Some(aws) = &self.aws {
-            rewrap_with(aws, host, keys, &mut slots).await;
+        for worker in self.all() {
+            worker.rewrap(host, keys, &mut slots).await;
         }
         slots
     }
@@ -124,33 +123,82 @@ impl Workers {
     }
 }
 
-async fn wrap_with<W: Worker>(
-    worker: &W,
-    host: &dyn Host,
-    tasks: &[(&MasterKey, &[u8])],
-    slots: &mut Slots<Result<String>>,
-) {
-    let own =
-        tasks.iter().enumerate().filter_map(|(at, (key, payload))| Some((at, (W::own(key)?, *payload))));
-    let (places, tasks): (Vec<usize>, Vec<_>) = own.unzip();
-    if tasks.is_empty() {
-        return;
-    }
-    fill(slots, places, worker.wrap_many(host, &tasks).await);
+/// What comes of a try: which of its keys has opened it, and what.
+type Opened = Result<(usize, SecretBytes), Vec<Failure>>;
+
+type Done<'a> = Pin<Box<dyn Future<Output = ()> + 'a>>;
+
+/// A worker of whatever kind, which picks what is its own and fills the slots of that.
+trait AnyWorker {
+    fn wrap<'a>(
+        &'a self,
+        host: &'a dyn Host,
+        tasks: &'a [(&'a MasterKey, &'a [u8])],
+        slots: &'a mut Slots<Result<String>>,
+    ) -> Done<'a>;
+
+    fn open<'a>(
+        &'a self,
+        host: &'a dyn Host,
+        steps: &'a [&'a Step<'a>],
+        slots: &'a mut Slots<Opened>,
+    ) -> Done<'a>;
+
+    fn rewrap<'a>(
+        &'a self,
+        host: &'a dyn Host,
+        keys: &'a [&'a WrappedKey],
+        slots: &'a mut Slots<Result<Option<String>>>,
+    ) -> Done<'a>;
 }
 
-async fn open_with<W: Worker>(
-    worker: &W,
-    host: &dyn Host,
-    steps: &[&Step<'_>],
-    slots: &mut Slots<Result<(usize, SecretBytes), Vec<Failure>>>,
-) {
-    let (places, tries): (Vec<usize>, Vec<_>) =
-        steps.iter().enumerate().filter_map(|(at, step)| Some((at, own_try::<W>(step)?))).unzip();
-    if tries.is_empty() {
-        return;
+impl<W: Worker> AnyWorker for W {
+    fn wrap<'a>(
+        &'a self,
+        host: &'a dyn Host,
+        tasks: &'a [(&'a MasterKey, &'a [u8])],
+        slots: &'a mut Slots<Result<String>>,
+    ) -> Done<'a> {
+        let (places, tasks) = own(tasks, |(key, payload)| Some((W::own(key)?, *payload)));
+        Box::pin(async move {
+            if !tasks.is_empty() {
+                fill(slots, places, self.wrap_many(host, &tasks).await);
+            }
+        })
     }
-    fill(slots, places, worker.open_many(host, &tries).await);
+
+    fn open<'a>(
+        &'a self,
+        host: &'a dyn Host,
+        steps: &'a [&'a Step<'a>],
+        slots: &'a mut Slots<Opened>,
+    ) -> Done<'a> {
+        let (places, tries) = own(steps, |step| own_try::<W>(step));
+        Box::pin(async move {
+            if !tries.is_empty() {
+                fill(slots, places, self.open_many(host, &tries).await);
+            }
+        })
+    }
+
+    fn rewrap<'a>(
+        &'a self,
+        host: &'a dyn Host,
+        keys: &'a [&'a WrappedKey],
+        slots: &'a mut Slots<Result<Option<String>>>,
+    ) -> Done<'a> {
+        let (places, tasks) = own(keys, |wrapped| Some((W::own(&wrapped.key)?, &*wrapped.enc)));
+        Box::pin(async move {
+            if !tasks.is_empty() {
+                fill(slots, places, self.rewrap_many(host, &tasks).await);
+            }
+        })
+    }
+}
+
+/// What is a worker's own of many things, and where it is in them.
+fn own<'a, T, O>(all: &'a [T], pick: impl Fn(&'a T) -> Option<O>) -> (Vec<usize>, Vec<O>) {
+    all.iter().enumerate().filter_map(|(at, one)| Some((at, pick(one)?))).unzip()
 }
 
 /// A step as a try of this worker, if its keys are of the worker's kind.
@@ -158,23 +206,6 @@ fn own_try<'a, W: Worker>(step: &'a Step<'_>) -> Option<Try<'a, W::Key>> {
     let keys =
         step.keys.iter().map(|wrapped| Some((W::own(&wrapped.key)?, *wrapped))).collect::<Option<_>>()?;
     Some(Try { keys, length: step.length })
-}
-
-async fn rewrap_with<W: Worker>(
-    worker: &W,
-    host: &dyn Host,
-    keys: &[&WrappedKey],
-    slots: &mut Slots<Result<Option<String>>>,
-) {
-    let own = keys
-        .iter()
-        .enumerate()
-        .filter_map(|(at, wrapped)| Some((at, (W::own(&wrapped.key)?, &*wrapped.enc))));
-    let (places, tasks): (Vec<usize>, Vec<_>) = own.unzip();
-    if tasks.is_empty() {
-        return;
-    }
-    fill(slots, places, worker.rewrap_many(host, &tasks).await);
 }
 
 fn fill<T>(slots: &mut Slots<T>, places: Vec<usize>, answers: Vec<T>) {

@@ -11,12 +11,12 @@ use sha1::{Digest, Sha1};
 use zeroize::Zeroizing;
 
 use super::key::Place;
-use super::problem::{Cause, Problem};
 use super::profiles::{DEFAULT, Files, Profile};
-use super::requests::{Requests, Secret};
+use super::requests::Requests;
 use super::signature::hex;
 use super::sts::Role;
 use crate::host::{Command, Host};
+use crate::keys::web::{Cause, Problem, Secret, address, token_in};
 use crate::secret::SecretString;
 
 /// Credentials that end sooner are replaced before they are used.
@@ -212,7 +212,7 @@ impl Sources<'_> {
                 "there is a web identity, and no role for it: AWS_ROLE_ARN is not set",
             )
         })?;
-        let token = self.text_of(file)?;
+        let token = token_in(self.host, file)?;
         let role = Role { arn, session_name, external_id: None, duration: None };
         role.assume_by_token(self.requests, self.host, self.place, self.sts, token).await
     }
@@ -275,7 +275,7 @@ impl Sources<'_> {
             return Err(login());
         }
         let host = format!("https://portal.sso.{region}.{}", self.place.domain);
-        let mut url = self.url(&format!("{host}/federation/credentials"), "sso_region")?;
+        let mut url = address(&format!("{host}/federation/credentials"), "sso_region")?;
         url.query_pairs_mut().append_pair("role_name", role).append_pair("account_id", account);
         let header = ("x-amz-sso_bearer_token", token.access_token.0.to_string());
         let answer = self.requests.ask_aws(&url, &[header]).await.map_err(|problem| match problem.cause {
@@ -321,9 +321,9 @@ impl Sources<'_> {
         );
         let url = match (relative, full) {
             (Some(path), _) => {
-                self.url(&format!("http://169.254.170.2{path}"), "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI")?
+                address(&format!("http://169.254.170.2{path}"), "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI")?
             }
-            (None, Some(url)) => self.url(&url, "AWS_CONTAINER_CREDENTIALS_FULL_URI")?,
+            (None, Some(url)) => address(&url, "AWS_CONTAINER_CREDENTIALS_FULL_URI")?,
             (None, None) => return Ok(None),
         };
         if url.scheme() != "https" && !is_beside(&url) {
@@ -332,7 +332,7 @@ impl Sources<'_> {
             return Err(Problem::new(Cause::Credentials, message));
         }
         let token = match self.var("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE")? {
-            Some(file) => Some(self.text_of(&file)?),
+            Some(file) => Some(token_in(self.host, &file)?),
             None => self.var("AWS_CONTAINER_AUTHORIZATION_TOKEN")?.map(Zeroizing::new),
         };
         let headers: Vec<_> = token.iter().map(|token| ("authorization", token.to_string())).collect();
@@ -352,7 +352,7 @@ impl Sources<'_> {
         let usual = if is_v6 { "http://[fd00:ec2::254]" } else { "http://169.254.169.254" };
         let variable = "AWS_EC2_METADATA_SERVICE_ENDPOINT";
         let base = self.var(variable)?.unwrap_or_else(|| usual.to_owned());
-        let path = |path: &str| self.url(&format!("{}/latest/{path}", base.trim_end_matches('/')), variable);
+        let path = |path: &str| address(&format!("{}/latest/{path}", base.trim_end_matches('/')), variable);
         let ttl = ("x-aws-ec2-metadata-token-ttl-seconds", "300".to_owned());
         // Where nobody answers there is no such service, and this is no machine of AWS.
         let token = self.requests.ask_local(Method::PUT, &path("api/token")?, &[ttl]).await;
@@ -370,21 +370,6 @@ impl Sources<'_> {
 
     fn var(&self, name: &str) -> Result<Option<String>, Problem> {
         self.host.env_text(name).map_err(|error| Problem::new(Cause::Credentials, error.message()))
-    }
-
-    fn url(&self, text: &str, setting: &str) -> Result<Url, Problem> {
-        let parsed =
-            Url::parse(text).ok().filter(|url| url.has_host() && matches!(url.scheme(), "http" | "https"));
-        parsed
-            .ok_or_else(|| Problem::new(Cause::Credentials, format!("{setting}: `{text}` is not an address")))
-    }
-
-    /// The content of a file that holds a token.
-    fn text_of(&self, path: &str) -> Result<SecretString, Problem> {
-        let failed = |why: &str| Problem::new(Cause::Credentials, format!("{path} cannot be read: {why}"));
-        let bytes = self.host.read_secret(path.as_ref()).map_err(|error| failed(&error.to_string()))?;
-        let text = std::str::from_utf8(&bytes).map_err(|_| failed("it is not UTF-8"))?;
-        Ok(Zeroizing::new(text.trim().to_owned()))
     }
 }
 

@@ -9,8 +9,8 @@ use std::path::PathBuf;
 
 use zeroize::Zeroizing;
 
-use super::problem::{Cause, Problem};
 use crate::host::Host;
+use crate::keys::web::{Cause, Problem};
 use crate::secret::SecretString;
 
 /// The fields of a section. Their values may be secrets.

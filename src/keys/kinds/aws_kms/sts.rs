@@ -5,10 +5,10 @@ use zeroize::Zeroizing;
 
 use super::credentials::Credentials;
 use super::key::Place;
-use super::problem::{Cause, Problem};
 use super::requests::{Requests, Signed};
 use crate::host::Host;
-use crate::secret::{SecretBytes, SecretString};
+use crate::keys::web::{self, Cause, Problem};
+use crate::secret::SecretString;
 
 /// A role to assume.
 pub(super) struct Role<'r> {
@@ -78,7 +78,7 @@ impl Role<'_> {
             region: place.region,
             service: "sts",
             headers: vec![("content-type", "application/x-www-form-urlencoded; charset=utf-8".to_owned())],
-            body: encoded(form),
+            body: web::form(form),
         };
         let answer = requests.send(host, &request, by).await.map_err(|problem| match problem.cause {
             Cause::Denied => problem.after(&doing).advise(format!(
@@ -112,27 +112,6 @@ fn default_session(host: &dyn Host) -> String {
     format!("sops@{name}").chars().take(64).collect()
 }
 
-/// A form as browsers send it.
-fn encoded(form: &[(&str, SecretString)]) -> SecretBytes {
-    // With room for all of it no copy stays behind in a buffer that was outgrown.
-    let room = form.iter().map(|(name, value)| name.len() + 3 * value.len() + 2).sum();
-    let mut body = Zeroizing::new(String::with_capacity(room));
-    for (name, value) in form {
-        if !body.is_empty() {
-            body.push('&');
-        }
-        body.push_str(name);
-        body.push('=');
-        for byte in value.bytes() {
-            match byte {
-                b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => body.push(byte.into()),
-                byte => body.push_str(&format!("%{byte:02X}")),
-            }
-        }
-    }
-    Zeroizing::new(body.as_bytes().to_vec())
-}
-
 /// An answer of STS, of which each element that we want is there once.
 pub(super) struct Xml<'a>(pub &'a str);
 
@@ -157,12 +136,6 @@ mod tests {
         assert_eq!(default_session(&FakeHost::default().env("HOSTNAME", "my host!")), "sops@myhost");
         assert_eq!(default_session(&FakeHost::default().file("/etc/hostname", "box\n")), "sops@box");
         assert_eq!(default_session(&FakeHost::default().env("HOSTNAME", "x".repeat(90))).len(), 64);
-    }
-
-    #[test]
-    fn a_form_is_encoded() {
-        let form = [("A", SecretString::new("a b&=+/~".to_owned())), ("B", SecretString::default())];
-        assert_eq!(*encoded(&form), b"A=a%20b%26%3D%2B%2F~&B=");
     }
 
     #[test]

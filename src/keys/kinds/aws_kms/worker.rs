@@ -8,26 +8,23 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use futures_util::stream::{self, StreamExt};
 use reqwest::Url;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::credentials::{Credentials, Sources};
 use super::key::{Key, Place};
-use super::problem::{Cause, Problem};
+use super::problem::error;
 use super::profiles::{DEFAULT, Files};
-use super::requests::{Answer, Requests, Secret, Signed};
+use super::requests::{Requests, Signed};
 use crate::error::Result;
 use crate::host::Host;
 use crate::keys::StartedBy;
 use crate::keys::decoded::LENIENT;
 use crate::keys::kind::{Answers, MasterKey, Try, Worker};
 use crate::keys::unopened::Failure;
+use crate::keys::web::{Answer, Cause, Operation, Problem, Secret, open_each, wrap_each};
 use crate::secret::SecretBytes;
-
-/// How many requests are under way.
-const AT_ONCE: usize = 16;
 
 /// The keys of AWS KMS, with the user's own credentials.
 pub struct Kms {
@@ -279,7 +276,7 @@ impl Setup {
             let of_service = format!("AWS_ENDPOINT_URL_{}", service.to_uppercase());
             for variable in [of_service.as_str(), "AWS_ENDPOINT_URL"] {
                 if let Some(url) = var(variable)? {
-                    return Ok(Some((variable.to_owned(), url)));
+                    return Ok::<_, Problem>(Some((variable.to_owned(), url)));
                 }
             }
             let services = field("services").and_then(|name| self.files.services(name));
@@ -339,10 +336,11 @@ impl Worker for Kms {
         host: &'a dyn Host,
         tasks: &'a [(&'a Key, &'a [u8])],
     ) -> Answers<'a, Result<String>> {
-        let wrap = move |(key, payload): &'a (&'a Key, &'a [u8])| async move {
-            self.encrypt(host, key, payload).await.map_err(|problem| problem.error(key, "Encrypt"))
+        let wrap = async move |key, payload: &[u8]| {
+            let wrapped = self.encrypt(host, key, payload).await;
+            wrapped.map_err(|problem| error(problem, key, Operation::Encrypt))
         };
-        Box::pin(stream::iter(tasks.iter().map(wrap)).buffered(AT_ONCE).collect())
+        Box::pin(wrap_each(tasks, wrap))
     }
 
     fn open_many<'a>(
@@ -350,36 +348,10 @@ impl Worker for Kms {
         host: &'a dyn Host,
         tries: &'a [Try<'a, Key>],
     ) -> Answers<'a, Result<(usize, SecretBytes), Vec<Failure>>> {
-        // Files can hold the same wrapped key: it is asked for once.
-        let mut places: HashMap<(&Key, &str), usize> = HashMap::new();
-        let mut distinct: Vec<(&Key, &str)> = Vec::new();
-        let mut wanted: Vec<Vec<usize>> = Vec::new();
-        for one in tries {
-            let place_of = |(key, wrapped): &(&'a Key, &'a crate::keys::WrappedKey)| {
-                let request = (*key, wrapped.enc.as_str());
-                *places.entry(request).or_insert_with(|| {
-                    distinct.push(request);
-                    distinct.len() - 1
-                })
-            };
-            wanted.push(one.keys.iter().map(place_of).collect());
-        }
-        Box::pin(async move {
-            let open = |(key, enc): (&'a Key, &'a str)| async move {
-                let opened = self.decrypt(host, key, enc).await;
-                opened.map_err(|problem| Failure::from(&problem.error(key, "Decrypt")))
-            };
-            let answers: Vec<Result<SecretBytes, Failure>> =
-                stream::iter(distinct.into_iter().map(open)).buffered(AT_ONCE).collect().await;
-            let pick = |wanted: Vec<usize>| {
-                let opened = wanted.iter().enumerate().find_map(|(index, place)| {
-                    answers[*place].as_ref().ok().map(|payload| (index, payload.clone()))
-                });
-                opened.ok_or_else(|| {
-                    wanted.iter().filter_map(|place| answers[*place].as_ref().err().cloned()).collect()
-                })
-            };
-            wanted.into_iter().map(pick).collect()
-        })
+        let open = async move |key, enc: &str| {
+            let opened = self.decrypt(host, key, enc).await;
+            opened.map_err(|problem| error(problem, key, Operation::Decrypt))
+        };
+        Box::pin(open_each(tries, open))
     }
 }

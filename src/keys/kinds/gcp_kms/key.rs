@@ -1,0 +1,110 @@
+//! The name of a key of Google Cloud KMS: its resource ID.
+//!
+//! Owns the one constructor that checks it. Resource IDs come from files of a repository, and become the path that a
+//! plaintext data key is sent to.
+
+use std::fmt;
+
+use crate::error::{Error, Kind, Result};
+
+/// What a resource ID is made of, each followed by a name.
+const PARTS: [&str; 4] = ["projects", "locations", "keyRings", "cryptoKeys"];
+
+/// A key of Google Cloud KMS, as a file or a rule names it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Key {
+    resource_id: String,
+}
+
+impl Key {
+    /// A key by its resource ID; an error for what is none.
+    pub fn parse(resource_id: &str) -> Result<Self> {
+        match check(resource_id) {
+            Ok(()) => Ok(Self { resource_id: resource_id.to_owned() }),
+            Err(why) => Err(not_a_key(resource_id, why)),
+        }
+    }
+
+    /// `projects/PROJECT/locations/LOCATION/keyRings/RING/cryptoKeys/KEY`.
+    pub fn resource_id(&self) -> &str {
+        &self.resource_id
+    }
+
+    /// The project that it is in.
+    #[cfg(feature = "gcp")]
+    pub(super) fn project(&self) -> &str {
+        self.resource_id.split('/').nth(1).unwrap_or_default()
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "gcp_kms {}", self.resource_id)
+    }
+}
+
+/// Whether it is the ID of a key; else what is wrong with it.
+fn check(resource_id: &str) -> Result<(), &'static str> {
+    let parts: Vec<&str> = resource_id.split('/').collect();
+    if parts.len() > 8 && parts[8] == "cryptoKeyVersions" {
+        return Err("it names a version, and KMS itself chooses the one that fits");
+    }
+    let is_named = parts.len() == 8 && parts.iter().step_by(2).zip(PARTS).all(|(part, name)| *part == name);
+    if !is_named {
+        return Err("it has other parts");
+    }
+    // Projects of a domain have a colon: `example.com:project`.
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte);
+    let is_name =
+        |name: &&str| name.bytes().all(is_plain) && name.bytes().any(|byte| byte.is_ascii_alphanumeric());
+    match parts.iter().skip(1).step_by(2).all(is_name) {
+        true => Ok(()),
+        false => Err("a name in it is none"),
+    }
+}
+
+fn not_a_key(resource_id: &str, why: &str) -> Error {
+    let message = format!("`{resource_id}` is not the resource ID of a Cloud KMS key: {why}");
+    Error::new(Kind::Other, message).advise(
+        "It has the form projects/PROJECT/locations/LOCATION/keyRings/RING/cryptoKeys/KEY: `gcloud kms keys list \
+         --keyring RING --location LOCATION` shows what there is.",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_names_a_key_of_a_ring() {
+        for id in [
+            "projects/p/locations/global/keyRings/r/cryptoKeys/k",
+            "projects/example.com:p-1/locations/europe-west1/keyRings/R_1/cryptoKeys/k-2",
+        ] {
+            assert_eq!(Key::parse(id).unwrap().to_string(), format!("gcp_kms {id}"));
+        }
+    }
+
+    #[test]
+    fn what_could_lead_a_data_key_elsewhere_is_refused() {
+        for id in [
+            "",
+            "k",
+            "projects/p/locations/l/keyRings/r/cryptoKeys/",
+            "projects/p/locations/l/keyRings/r/cryptoKeys/k/",
+            "projects/p/locations/l/keyRings/r/cryptoKeys/k/cryptoKeyVersions/1",
+            "/projects/p/locations/l/keyRings/r/cryptoKeys/k",
+            "projects/p/locations/l/keyRings/r/secrets/k",
+            "projects/../locations/l/keyRings/r/cryptoKeys/k",
+            "projects/p/locations/l/keyRings/r/cryptoKeys/k?x",
+            "projects/p/locations/l/keyRings/r/cryptoKeys/k#x",
+            "projects/p/locations/l/keyRings/r/cryptoKeys/%2e%2e",
+            "projects/p/locations/l/keyRings/r/cryptoKeys/k\\..",
+            "projects/p/locations/l/keyRings/r/cryptoKeys/a b",
+            "projects/p/locations/l/keyRings/r/cryptoKeys/a\nb",
+            "projects/p@evil/locations/l/keyRings/r/cryptoKeys/k",
+        ] {
+            assert!(Key::parse(id).is_err(), "{id}");
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! Access tokens for the credentials at hand.
+//!
+//! A secret of a file of credentials goes to the server that this file names, or to Google; what the machine tells comes
+//! from its metadata service, through no proxy.
+
+use jiff::{SignedDuration, Timestamp};
+use reqwest::Url;
+use serde::Deserialize;
+use serde_json::json;
+use zeroize::Zeroizing;
+
+use super::credentials::{Found, GOOGLE, Source, Subject, SubjectFrom, none_found};
+use super::jwt;
+use crate::host::Host;
+use crate::keys::web::{Answer, Cause, Problem, Requests, Secret, form, token_in};
+use crate::secret::SecretString;
+
+/// What Google's client asks for.
+const SCOPES: [&str; 2] =
+    ["https://www.googleapis.com/auth/cloud-platform", "https://www.googleapis.com/auth/cloudkms"];
+
+/// How long a statement of a service account counts, in seconds.
+const HOUR: i64 = 3600;
+
+/// Tokens that end sooner are replaced before they are used.
+const SPARE: SignedDuration = SignedDuration::from_secs(60);
+
+/// An access token.
+pub(super) struct Token {
+    pub text: SecretString,
+    /// `None` for one that we cannot replace.
+    pub ends: Option<Timestamp>,
+}
+
+impl Token {
+    pub fn is_alive(&self, now: Timestamp) -> bool {
+        self.ends.is_none_or(|ends| ends > now + SPARE)
+    }
+}
+
+/// A token for credentials that were found.
+pub(super) async fn token(host: &dyn Host, requests: &Requests, found: &Found) -> Result<Token, Problem> {
+    // Other universes hand out no tokens: they take the statements of service accounts.
+    if let Source::ServiceAccount { email, private_key, key_id, .. } = &found.source
+        && found.universe.as_ref().is_some_and(|universe| universe != GOOGLE)
+    {
+        let text = statement(host, email, private_key, key_id.as_deref(), None)?;
+        return Ok(Token { text, ends: Some(host.now() + SignedDuration::from_secs(HOUR)) });
+    }
+    let got = Asking { host, requests }.token_of(&found.source).await;
+    got.map_err(|problem| match problem.cause {
+        Cause::Down | Cause::Busy | Cause::Throttled => problem
+            .after("cannot get an access token")
+            .advise("Check whether Google can be reached from here."),
+        _ => problem,
+    })
+}
+
+struct Asking<'a> {
+    host: &'a dyn Host,
+    requests: &'a Requests,
+}
+
+impl Asking<'_> {
+    async fn token_of(&self, source: &Source) -> Result<Token, Problem> {
+        match source {
+            Source::Impersonated { by, url, delegates } => {
+                let by = self.token_of_own(by).await?;
+                self.impersonated(&by, url, delegates).await
+            }
+            own => self.token_of_own(own).await,
+        }
+    }
+
+    /// A token of credentials by themselves.
+    async fn token_of_own(&self, source: &Source) -> Result<Token, Problem> {
+        match source {
+            Source::Token(text) => Ok(Token { text: text.clone(), ends: None }),
+            Source::ServiceAccount { email, private_key, key_id, server } => {
+                let statement = statement(self.host, email, private_key, key_id.as_deref(), Some(server))?;
+                let fields = [
+                    plain("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer"),
+                    ("assertion", statement),
+                ];
+                self.exchange(server, &fields).await
+            }
+            Source::User { client_id, client_secret, refresh_token, server } => {
+                let fields = [
+                    plain("grant_type", "refresh_token"),
+                    plain("client_id", client_id),
+                    ("client_secret", client_secret.clone()),
+                    ("refresh_token", refresh_token.clone()),
+                ];
+                self.exchange(server, &fields).await
+            }
+            Source::External { subject, kind, audience, server } => {
+                let fields = [
+                    plain("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"),
+                    plain("requested_token_type", "urn:ietf:params:oauth:token-type:access_token"),
+                    plain("audience", audience),
+                    plain("scope", SCOPES[0]),
+                    plain("subject_token_type", kind),
+                    ("subject_token", self.subject_token(subject).await?),
+                ];
+                self.exchange(server, &fields).await
+            }
+            Source::Machine { service } => self.of_machine(service).await,
+            // Its file allows one on top of another only.
+            Source::Impersonated { .. } => Err(none_found()),
+        }
+    }
+
+    async fn exchange(&self, server: &Url, fields: &[(&str, SecretString)]) -> Result<Token, Problem> {
+        let body = form(fields);
+        let answer = self.requests.send(server, |client| {
+            let request = client.post(server.clone());
+            request.header("content-type", "application/x-www-form-urlencoded").body(body.to_vec())
+        });
+        self.granted(&answer.await?)
+    }
+
+    /// The token of an OAuth server.
+    fn granted(&self, answer: &Answer) -> Result<Token, Problem> {
+        #[derive(Deserialize)]
+        struct Granted {
+            access_token: Secret,
+            #[serde(default)]
+            expires_in: i64,
+        }
+        let Granted { access_token, expires_in } = answer.json("a token server")?;
+        let lasts = SignedDuration::from_secs(expires_in.clamp(0, 24 * HOUR));
+        Ok(Token { text: access_token.0, ends: Some(self.host.now() + lasts) })
+    }
+
+    /// A token of a service account, as which this one may act.
+    async fn impersonated(&self, by: &Token, url: &Url, delegates: &[String]) -> Result<Token, Problem> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Granted {
+            access_token: Secret,
+            expire_time: Option<Timestamp>,
+        }
+        let wish =
+            json!({"scope": SCOPES, "lifetime": format!("{HOUR}s"), "delegates": delegates}).to_string();
+        let answer = self.requests.send(url, |client| {
+            let request = client.post(url.clone()).bearer_auth(by.text.as_str());
+            request.header("content-type", "application/json").body(wish.clone())
+        });
+        let answer = answer.await.map_err(|problem| match problem.cause {
+            Cause::Denied => problem.after("cannot act as the service account").advise(
+                "Whoever owns the service account lets you: roles/iam.serviceAccountTokenCreator on it.",
+            ),
+            _ => problem.after("cannot act as the service account"),
+        })?;
+        let Granted { access_token, expire_time } = answer.json("IAM")?;
+        Ok(Token { text: access_token.0, ends: Some(expire_time.unwrap_or_else(|| self.host.now())) })
+    }
+
+    /// The token of another identity provider.
+    async fn subject_token(&self, subject: &Subject) -> Result<SecretString, Problem> {
+        let text = match &subject.from {
+            SubjectFrom::File(path) => token_in(self.host, path)?,
+            SubjectFrom::Url(url, headers) => {
+                let answer = self.requests.send(url, |client| {
+                    let request = client.get(url.clone());
+                    headers
+                        .iter()
+                        .fold(request, |request, (name, value)| request.header(name, value.0.as_str()))
+                });
+                let answer = answer.await.map_err(|problem| {
+                    let cause = if problem.may_pass() { problem.cause } else { Cause::Credentials };
+                    Problem { cause, ..problem.after("cannot get the token of the workload") }
+                })?;
+                let text = std::str::from_utf8(&answer.body);
+                Zeroizing::new(
+                    text.map_err(|_| Problem::not_understood("an identity provider"))?.trim().to_owned(),
+                )
+            }
+        };
+        let Some(field) = &subject.field else { return Ok(text) };
+        let mut fields: std::collections::HashMap<String, Secret> =
+            serde_json::from_str(&text).map_err(|_| Problem::not_understood("an identity provider"))?;
+        let token = fields.remove(field).ok_or_else(|| Problem::not_understood("an identity provider"))?;
+        Ok(token.0)
+    }
+
+    async fn of_machine(&self, service: &Url) -> Result<Token, Problem> {
+        let mut url = service.clone();
+        url.set_path("/computeMetadata/v1/instance/service-accounts/default/token");
+        url.set_query(Some(&format!("scopes={}", SCOPES.join(","))));
+        let request = |client: &reqwest::Client| client.get(url.clone()).header("metadata-flavor", "Google");
+        // Where nobody answers there is no such service, and this is no machine of Google.
+        let answer = self.requests.ask_local(&url, request).await.map_err(|problem| match problem.cause {
+            Cause::Down | Cause::Busy => none_found(),
+            _ => none_found().after("this machine has no service account"),
+        })?;
+        let is_google = answer.headers.get("metadata-flavor").is_some_and(|flavor| flavor == "Google");
+        if !is_google {
+            return Err(none_found());
+        }
+        self.granted(&answer)
+    }
+}
+
+/// What a service account says about itself: to a token server, or with scopes alone to Google's services.
+fn statement(
+    host: &dyn Host,
+    email: &str,
+    private_key: &str,
+    key_id: Option<&str>,
+    audience: Option<&Url>,
+) -> Result<SecretString, Problem> {
+    let now = host.now().as_second();
+    let mut claims = json!({"iss": email, "scope": SCOPES.join(" "), "iat": now, "exp": now + HOUR});
+    match audience {
+        Some(audience) => claims["aud"] = audience.as_str().into(),
+        None => claims["sub"] = email.into(),
+    }
+    jwt::signed(&claims, private_key, key_id).ok_or_else(|| {
+        Problem::new(Cause::Credentials, format!("the private key of {email} is no RSA key in PEM"))
+    })
+}
+
+fn plain<'a>(name: &'a str, value: &str) -> (&'a str, SecretString) {
+    (name, Zeroizing::new(value.to_owned()))
+}

@@ -1,0 +1,260 @@
+//! The keys of a run, and the many requests to KMS.
+
+use std::sync::{Arc, OnceLock};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use reqwest::Url;
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use super::credentials::{Found, GOOGLE};
+use super::key::Key;
+use super::problem::{error, refusal};
+use super::tokens::{Token, token};
+use crate::error::Result;
+use crate::host::Host;
+use crate::keys::decoded::LENIENT;
+use crate::keys::kind::{Answers, MasterKey, Try, Worker};
+use crate::keys::unopened::Failure;
+use crate::keys::web::{
+    Answer, Cause, Manner, Operation, Problem, Requests, Secret, address, open_each, wrap_each,
+};
+use crate::secret::SecretBytes;
+
+const ENDPOINT: &str = "SOPS_GCP_KMS_ENDPOINT";
+const UNIVERSE: &str = "SOPS_GCP_KMS_UNIVERSE_DOMAIN";
+
+/// The keys of Google Cloud KMS, with the user's own credentials.
+#[derive(Default)]
+pub struct Kms {
+    /// Made when the first key is met: who uses none needs none.
+    setup: OnceLock<Result<Setup, Problem>>,
+    /// The token, or why there is none. Held while it is got: that is done once.
+    token: tokio::sync::Mutex<Option<Result<Arc<Token>, Problem>>>,
+}
+
+/// What is read and made once.
+struct Setup {
+    requests: Requests,
+    endpoint: Url,
+    credentials: Found,
+}
+
+impl Setup {
+    fn of_user(host: &dyn Host) -> Result<Self, Problem> {
+        let credentials = Found::of_user(host)?;
+        let endpoint = endpoint(host, &credentials)?;
+        let manner = Manner { certificates: None, attempts: None, refusal };
+        Ok(Self { requests: Requests::new(host, manner)?, endpoint, credentials })
+    }
+
+    /// Where a key is asked for something.
+    fn url(&self, key: &Key, operation: Operation) -> Url {
+        let verb = match operation {
+            Operation::Encrypt => "encrypt",
+            Operation::Decrypt => "decrypt",
+        };
+        let mut url = self.endpoint.clone();
+        let base = url.path().trim_end_matches('/').to_owned();
+        url.set_path(&format!("{base}/v1/{}:{verb}", key.resource_id()));
+        url
+    }
+
+    async fn send(&self, url: &Url, by: &Token, body: &SecretBytes) -> Result<Answer, Problem> {
+        let request = |client: &reqwest::Client| {
+            let request = client.post(url.clone()).bearer_auth(by.text.as_str());
+            let request = request.header("content-type", "application/json");
+            let request = match &self.credentials.quota_project {
+                Some(project) => request.header("x-goog-user-project", project),
+                None => request,
+            };
+            request.body(body.to_vec())
+        };
+        self.requests.send(url, request).await
+    }
+}
+
+/// Where KMS is: where the user says, else in the universe that they name, else at Google.
+fn endpoint(host: &dyn Host, credentials: &Found) -> Result<Url, Problem> {
+    if let Some(endpoint) = host.env_text(ENDPOINT)? {
+        // As a client of gRPC has it: `HOST:PORT`.
+        let url = if endpoint.contains("://") { endpoint } else { format!("https://{endpoint}") };
+        return address(&url, ENDPOINT);
+    }
+    let universe = host.env_text(UNIVERSE)?.unwrap_or_else(|| GOOGLE.to_owned());
+    let is_domain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.';
+    if !universe.bytes().all(is_domain) {
+        return Err(Problem::new(Cause::Credentials, format!("{UNIVERSE}: `{universe}` is not a domain")));
+    }
+    // A token of one universe is nothing that another should see.
+    if let Some(own) = credentials.universe.as_ref().filter(|own| **own != universe) {
+        let message = format!(
+            "the credentials of {} are of the universe {own}, and KMS is asked in {universe}",
+            credentials.place
+        );
+        return Err(Problem::new(Cause::Credentials, message).advise(format!("Set {UNIVERSE}={own}.")));
+    }
+    address(&format!("https://cloudkms.{universe}"), UNIVERSE)
+}
+
+impl Kms {
+    fn setup(&self, host: &dyn Host) -> Result<&Setup, Problem> {
+        self.setup.get_or_init(|| Setup::of_user(host)).as_ref().map_err(Clone::clone)
+    }
+
+    async fn encrypt(&self, host: &dyn Host, key: &Key, payload: &[u8]) -> Result<String, Problem> {
+        #[derive(Serialize)]
+        struct Wish<'a> {
+            plaintext: &'a str,
+        }
+        #[derive(Deserialize)]
+        struct Encrypted {
+            ciphertext: String,
+        }
+        let plaintext = Zeroizing::new(BASE64.encode(payload));
+        let answer = self.ask(host, key, Operation::Encrypt, &Wish { plaintext: &plaintext }).await?;
+        let Encrypted { ciphertext } = answer.json("Cloud KMS")?;
+        Ok(ciphertext)
+    }
+
+    async fn decrypt(&self, host: &dyn Host, key: &Key, enc: &str) -> Result<SecretBytes, Problem> {
+        #[derive(Serialize)]
+        struct Wish<'a> {
+            ciphertext: &'a str,
+        }
+        #[derive(Deserialize)]
+        struct Decrypted {
+            plaintext: Secret,
+        }
+        let not_base64 = || Problem::new(Cause::NotOpened, "its `enc` is not base64");
+        let blob = LENIENT.decode(enc.split_whitespace().collect::<String>()).map_err(|_| not_base64())?;
+        let ciphertext = BASE64.encode(blob);
+        let answer = self.ask(host, key, Operation::Decrypt, &Wish { ciphertext: &ciphertext }).await?;
+        let Decrypted { plaintext } = answer.json("Cloud KMS")?;
+        let payload = BASE64.decode(plaintext.0.as_bytes());
+        payload.map(Zeroizing::new).map_err(|_| Problem::not_understood("Cloud KMS"))
+    }
+
+    /// Asks KMS once more when the token has ended meanwhile.
+    async fn ask(
+        &self,
+        host: &dyn Host,
+        key: &Key,
+        operation: Operation,
+        wish: &impl Serialize,
+    ) -> Result<Answer, Problem> {
+        let setup = self.setup(host)?;
+        let url = setup.url(key, operation);
+        // With room for all of it no copy stays behind in a buffer that was outgrown.
+        let mut body = Zeroizing::new(Vec::with_capacity(16 << 10));
+        serde_json::to_writer(&mut *body, wish)
+            .map_err(|_| Problem::new(Cause::Other, "it cannot be asked for"))?;
+        let by = self.token(host, setup).await?;
+        match setup.send(&url, &by, &body).await {
+            Err(problem) if problem.cause == Cause::Expired && by.ends.is_some() => {
+                self.forget(&by).await;
+                let by = self.token(host, setup).await?;
+                setup.send(&url, &by, &body).await
+            }
+            answer => answer,
+        }
+    }
+
+    async fn token(&self, host: &dyn Host, setup: &Setup) -> Result<Arc<Token>, Problem> {
+        let mut slot = self.token.lock().await;
+        match &*slot {
+            Some(Ok(known)) if known.is_alive(host.now()) => return Ok(Arc::clone(known)),
+            Some(Err(problem)) => return Err(problem.clone()),
+            _ => {}
+        }
+        let got = token(host, &setup.requests, &setup.credentials).await.map(Arc::new);
+        *slot = Some(got.clone());
+        got
+    }
+
+    async fn forget(&self, ended: &Arc<Token>) {
+        let mut slot = self.token.lock().await;
+        if matches!(&*slot, Some(Ok(known)) if Arc::ptr_eq(known, ended)) {
+            *slot = None;
+        }
+    }
+}
+
+impl Worker for Kms {
+    type Key = Key;
+
+    fn own(key: &MasterKey) -> Option<&Key> {
+        match key {
+            MasterKey::GcpKms(key) => Some(key),
+            _ => None,
+        }
+    }
+
+    fn wrap_many<'a>(
+        &'a self,
+        host: &'a dyn Host,
+        tasks: &'a [(&'a Key, &'a [u8])],
+    ) -> Answers<'a, Result<String>> {
+        let wrap = async move |key, payload: &[u8]| {
+            let wrapped = self.encrypt(host, key, payload).await;
+            wrapped.map_err(|problem| error(problem, key, Operation::Encrypt))
+        };
+        Box::pin(wrap_each(tasks, wrap))
+    }
+
+    fn open_many<'a>(
+        &'a self,
+        host: &'a dyn Host,
+        tries: &'a [Try<'a, Key>],
+    ) -> Answers<'a, Result<(usize, SecretBytes), Vec<Failure>>> {
+        let open = async move |key, enc: &str| {
+            let opened = self.decrypt(host, key, enc).await;
+            opened.map_err(|problem| error(problem, key, Operation::Decrypt))
+        };
+        Box::pin(open_each(tries, open))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keys::fake_host::FakeHost;
+
+    const ID: &str = "projects/p/locations/l/keyRings/r/cryptoKeys/k";
+
+    fn url(host: FakeHost) -> Result<String, Problem> {
+        let setup = Setup::of_user(&host.env("GOOGLE_OAUTH_ACCESS_TOKEN", "t"))?;
+        Ok(setup.url(&Key::parse(ID).unwrap(), Operation::Encrypt).to_string())
+    }
+
+    #[test]
+    fn kms_is_where_the_user_says_it_is() {
+        let host = FakeHost::default;
+        for (host, base) in [
+            (host(), "https://cloudkms.googleapis.com"),
+            (host().env(UNIVERSE, "s3nsapis.fr"), "https://cloudkms.s3nsapis.fr"),
+            (host().env(ENDPOINT, "http://127.0.0.1:1"), "http://127.0.0.1:1"),
+            (host().env(ENDPOINT, "https://kms.test/base/"), "https://kms.test/base"),
+            (host().env(ENDPOINT, "kms.test:443").env(UNIVERSE, "other.test"), "https://kms.test"),
+        ] {
+            assert_eq!(url(host).unwrap(), format!("{base}/v1/{ID}:encrypt"));
+        }
+        for host in [
+            host().env(ENDPOINT, "ftp://kms.test"),
+            host().env(ENDPOINT, "unix:///kms"),
+            host().env(UNIVERSE, "evil.test/x?"),
+        ] {
+            assert!(url(host).is_err());
+        }
+    }
+
+    #[test]
+    fn a_token_of_one_universe_is_not_sent_to_another() {
+        let file = r#"{"type":"service_account","client_email":"a","private_key":"k","universe_domain":"other.test"}"#;
+        let host = || FakeHost::default().env("GOOGLE_CREDENTIALS", file);
+        let problem = Setup::of_user(&host()).err().unwrap();
+        assert!(problem.message.contains("universe other.test"), "{}", problem.message);
+        assert!(Setup::of_user(&host().env(UNIVERSE, "other.test")).is_ok());
+    }
+}
