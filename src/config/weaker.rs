@@ -3,7 +3,9 @@
 //! Owns the comparison of two configs, rule by rule: for each pair of an earlier rule and what is said today of some of its
 //! paths. It makes no findings, and does not know which files there are.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+mod groups;
+
+use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -25,8 +27,8 @@ pub enum Weaker {
     Selection { before: Selection, today: Selection, example: Option<Example> },
     /// Fewer key groups are needed.
     Threshold { before: usize, today: usize },
-    /// One reader has more of the shares than before.
-    Shares { key: RuleKey, before: usize, today: usize },
+    /// These readers are enough together, and were not before; `None` where nobody can tell.
+    Together(Option<Vec<RuleKey>>),
     /// The MAC covers encrypted values alone.
     Mac,
     /// SealedSecrets may belong elsewhere.
@@ -395,39 +397,23 @@ fn keys(before: &Policy, today: &Policy) -> Vec<Weaker> {
         return vec![Weaker::Nobody];
     }
     let mut weaker = Vec::new();
-    let needed = |policy: &Policy| {
-        let groups = policy.key_groups.len();
-        policy.shamir_threshold.map_or(groups, |threshold| threshold.min(groups))
-    };
-    let [then, now] = [needed(before), needed(today)];
+    let [then, now] = [before, today].map(groups::needed);
     if now < then {
         weaker.push(Weaker::Threshold { before: then, today: now });
-    }
-    let (then, now) = (shares(before), shares(today));
-    let mut told = HashSet::new();
-    let mut added = Vec::new();
-    for key in today.key_groups.iter().flatten().filter(|key| told.insert(&key.spec)) {
-        match (then.get(&key.spec).copied(), now.get(&key.spec).copied().unwrap_or_default()) {
-            (None, _) => added.push(key.clone()),
-            (Some(then), now) if now > then => {
-                weaker.push(Weaker::Shares { key: key.clone(), before: then, today: now });
-            }
-            _ => {}
+    } else {
+        match groups::enough(before, today) {
+            Ok(None) => {}
+            Ok(readers) => weaker.push(Weaker::Together(readers)),
+            Err(TooMuch) => weaker.push(Weaker::Together(None)),
         }
     }
+    let mut known: HashSet<&KeySpec> = before.key_groups.iter().flatten().map(|key| &key.spec).collect();
+    let added = today.key_groups.iter().flatten().filter(|key| known.insert(&key.spec));
+    let added: Vec<RuleKey> = added.cloned().collect();
     if !added.is_empty() {
         weaker.push(Weaker::Readers(added));
     }
     weaker
-}
-
-/// In how many groups each key is.
-fn shares(policy: &Policy) -> HashMap<&KeySpec, usize> {
-    let mut shares = HashMap::new();
-    for key in policy.key_groups.iter().flatten() {
-        *shares.entry(&key.spec).or_default() += 1;
-    }
-    shares
 }
 
 fn pin(before: Option<&PinSpec>, today: Option<&PinSpec>) -> Vec<Weaker> {

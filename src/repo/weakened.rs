@@ -299,9 +299,17 @@ impl<'c> Comparison<'c> {
                     "key groups that are needed for files such as `{file}`: {today}, and by {then} {before}"
                 )
             }
-            Weaker::Shares { key, before, today } => format!(
-                "{} is in {today} key groups of files such as `{file}`, and by {then} in {before}",
-                named(key, config)
+            Weaker::Together(None) => format!(
+                "nobody can tell who can open files such as `{file}` together that could not by {then}: the key groups are \
+                 other ones, and too many to compare"
+            ),
+            Weaker::Together(Some(keys)) => format!(
+                "{} by {then}: {}",
+                match keys.len() {
+                    1 => format!("this one is enough for files such as `{file}`, and was not"),
+                    _ => format!("these are enough together for files such as `{file}`, and were not"),
+                },
+                all_named(keys, config)
             ),
             Weaker::Mac => format!(
                 "the MAC of files such as `{file}` covers encrypted values alone (`mac_only_encrypted`), and by {then} all"
@@ -318,10 +326,9 @@ impl<'c> Comparison<'c> {
                 format!("nobody is named who may read files such as `{file}`, and in {then} somebody is")
             }
             Weaker::Readers(keys) => {
-                let keys: Vec<String> = keys.iter().map(|key| named(key, config)).collect();
                 format!(
                     "files such as `{file}` are for these, too: {}; {then} does not name them",
-                    keys.join(", ")
+                    all_named(keys, config)
                 )
             }
         }
@@ -347,6 +354,10 @@ fn word(part: PinPart) -> &'static str {
         PinPart::Namespace => "namespace",
         PinPart::Name => "name",
     }
+}
+
+fn all_named(keys: &[RuleKey], config: Option<&Config>) -> String {
+    keys.iter().map(|key| named(key, config)).collect::<Vec<_>>().join(", ")
 }
 
 /// A reader, and what people call them: that is a claim, so the whole key is there.

@@ -252,6 +252,11 @@ fn what_a_config_says_less_is_seen_where_no_file_shows_it() {
         (with(pin), with(&pin.replace("strict", "cluster")), "pinned to the scope `cluster`"),
         (with(pin), with(&pin.replace("shop", "evil")), "pinned to the namespace `evil`"),
         (groups(""), groups("    shamir_threshold: 1\n"), "`secrets/a`: 1, and by"),
+        (
+            groups(""),
+            groups("").replace(&format!("[{RECIPIENT}]"), &format!("[{RECIPIENT}, {OTHER}]")),
+            "this one is enough for files such as `secrets/a`",
+        ),
         (with(""), with("    mac_only_encrypted: true\n"), "`mac_only_encrypted`"),
         (with(""), with("    encrypted_regex: ^b$\n"), "`encrypted_regex: ^b$`"),
         (with(""), with("    unencrypted_regex: .\n"), "key such as `a` is not encrypted"),

@@ -62,7 +62,11 @@ fn told(before: &str, today: &str) -> Vec<String> {
                 format!("{example}: value {}", value.map_or("?".into(), shown))
             }
             Weaker::Threshold { before, today } => format!("{example}: {before} {today}"),
-            Weaker::Shares { key, before, today } => format!("{example}: {} {before} {today}", id(&key)),
+            Weaker::Together(None) => format!("{example}: together ?"),
+            Weaker::Together(Some(keys)) => {
+                let keys: Vec<String> = keys.iter().map(id).collect();
+                format!("{example}: together {}", keys.join(" "))
+            }
             Weaker::Mac => format!("{example}: mac"),
             Weaker::Pin { part, before, today } => format!("{example}: {part:?} {before} {today:?}"),
             Weaker::Nobody => format!("{example}: nobody"),
@@ -102,7 +106,7 @@ fn what_a_rule_says_less_is_seen_without_a_file() {
         (
             group(groups),
             group("key_groups: [{age: [age1a, age1b]}, {age: [age1b]}]"),
-            &["secrets/a: age1b 1 2"],
+            &["secrets/a: together age1b"],
         ),
         (
             rule(""),
@@ -205,6 +209,50 @@ fn fewer_values_are_seen_however_that_is_spelled() {
             expected.map(|key| format!("secrets/a: value {key}")).into_iter().collect();
         assert_eq!(told(&with(before), &with(today)), expected, "{before} -> {today}");
     }
+}
+
+/// What counts is who can open together, not in how many groups each one is.
+#[test]
+fn key_groups_that_are_shared_out_in_another_way_are_compared_by_who_is_enough() {
+    let of = |groups: &str, threshold: usize| {
+        let groups = groups.split(' ').map(|group| {
+            let keys: Vec<String> = group.chars().map(|key| format!("age1{key}")).collect();
+            format!("{{age: [{}]}}", keys.join(", "))
+        });
+        let groups = groups.collect::<Vec<_>>().join(", ");
+        rules(&[&format!("path_regex: ^secrets/, key_groups: [{groups}], shamir_threshold: {threshold}")])
+    };
+    for (before, today, expected) in [
+        (("a bc", 2), ("b ca", 2), &["together age1b age1c"][..]),
+        (("a bcd", 2), ("ab cd", 2), &["together age1b age1c"]),
+        (("a bcd", 2), ("b cd", 2), &["together age1b age1c"]),
+        (("a b c", 3), ("ab b c", 3), &["together age1b age1c"]),
+        (("a b c", 2), ("a b c b", 2), &["together age1b"]),
+        (("a b", 2), ("a b ab", 3), &[]),
+        (("a b", 2), ("b a", 2), &[]),
+        (("ab cd", 2), ("dc a", 2), &[]),
+        (("ab cd", 1), ("ac bd", 1), &[]),
+        (("ab cd", 1), ("ac bd", 2), &[]),
+        (("ab ac bc", 2), ("a b c", 2), &[]),
+        // Somebody new has the place of one reader, and is not worth more than that.
+        (("a b", 2), ("a c", 2), &["+ age1c"]),
+        (("a b", 2), ("ac b", 2), &["+ age1c"]),
+        (("a b", 2), ("c d", 2), &["+ age1c age1d"]),
+        (("a b", 2), ("ac bc", 2), &["together age1c", "+ age1c"]),
+        (("a bc", 2), ("bd c", 2), &["together age1b age1c", "+ age1d"]),
+    ] {
+        let found = told(&of(before.0, before.1), &of(today.0, today.1));
+        let expected: Vec<String> = expected.iter().map(|what| format!("secrets/a: {what}")).collect();
+        assert_eq!(found, expected, "{before:?} -> {today:?}");
+    }
+    let many = |from: usize| {
+        let groups: Vec<String> = (0..70)
+            .map(|at| format!("{}", char::from_u32(0x4e00 + (from + at) as u32 % 70).unwrap()))
+            .collect();
+        groups.join(" ")
+    };
+    assert_eq!(told(&of(&many(0), 50), &of(&many(7), 50)), [""; 0]);
+    assert_eq!(told(&of(&many(0), 50), &of(&many(0).replacen(' ', "", 1), 50)), ["secrets/a: together ?"]);
 }
 
 /// A key that says itself that its value is none to encrypt takes the place of no other key.
