@@ -7,9 +7,10 @@
 use std::collections::HashMap;
 use std::iter::Peekable;
 use std::str::Chars;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use regex::{Regex, RegexBuilder};
+use globset::{Glob, GlobMatcher};
+use regex::{Regex, RegexBuilder, bytes};
 
 /// Go's bound for the counts of `x{n,m}`.
 const MAX_REPEAT: u32 = 1000;
@@ -34,26 +35,51 @@ pub(super) struct Patterns {
 #[derive(Debug, Default)]
 struct Compiled {
     by_pattern: HashMap<String, Regex>,
+    globs: HashMap<String, GlobMatcher>,
     bytes: usize,
 }
 
 impl Patterns {
     /// Compiles a pattern in Go's syntax; the error says what is wrong with it, in words for its author.
     pub(super) fn compile(&self, pattern: &str) -> Result<Regex, String> {
-        let mut compiled = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut compiled = self.compiled();
         if let Some(known) = compiled.by_pattern.get(pattern) {
             return Ok(known.clone());
         }
         let (regex, size) = compile(&translated(pattern)?)?;
-        if compiled.bytes + size > MOST_TOGETHER {
+        compiled.take(size)?;
+        compiled.by_pattern.insert(pattern.to_owned(), regex.clone());
+        Ok(regex)
+    }
+
+    /// Compiles a pattern of paths, which panics by itself where it is too large.
+    pub fn compile_glob(&self, glob: &Glob) -> Result<GlobMatcher, String> {
+        let mut compiled = self.compiled();
+        if let Some(known) = compiled.globs.get(glob.regex()) {
+            return Ok(known.clone());
+        }
+        let (_, size) = within_sizes(|size| bytes::RegexBuilder::new(glob.regex()).size_limit(size).build())?;
+        compiled.take(size)?;
+        let matcher = glob.compile_matcher();
+        compiled.globs.insert(glob.regex().to_owned(), matcher.clone());
+        Ok(matcher)
+    }
+
+    fn compiled(&self) -> MutexGuard<'_, Compiled> {
+        self.compiled.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Compiled {
+    fn take(&mut self, size: usize) -> Result<(), String> {
+        if self.bytes + size > MOST_TOGETHER {
             return Err(format!(
                 "with this one the patterns of the configs here compile to more than {} MiB together",
                 MOST_TOGETHER >> 20
             ));
         }
-        compiled.bytes += size;
-        compiled.by_pattern.insert(pattern.to_owned(), regex.clone());
-        Ok(regex)
+        self.bytes += size;
+        Ok(())
     }
 }
 
@@ -64,9 +90,13 @@ pub(super) fn translated(pattern: &str) -> Result<String, String> {
 
 /// Compiles a translated pattern, and says how much it takes at most.
 fn compile(translated: &str) -> Result<(Regex, usize), String> {
+    within_sizes(|size| RegexBuilder::new(translated).size_limit(size).build())
+}
+
+fn within_sizes<R>(build: impl Fn(usize) -> Result<R, regex::Error>) -> Result<(R, usize), String> {
     let mut failed = String::new();
     for size in SIZES {
-        match RegexBuilder::new(translated).size_limit(size).build() {
+        match build(size) {
             Ok(regex) => return Ok((regex, size + OVERHEAD)),
             Err(regex::Error::CompiledTooBig(limit)) => {
                 failed = format!("it compiles to more than {limit} bytes");

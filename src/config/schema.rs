@@ -24,8 +24,14 @@ pub enum Dialect {
     Sops,
 }
 
+/// The longest pattern of paths, which is the longest path.
+const LONGEST_GLOB: usize = 4096;
+
+/// How much of one a message shows.
+const LONGEST_SHOWN: usize = 100;
+
 /// A master key as a creation rule names it. It is checked where master keys are made, not here.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum KeySpec {
     /// A recipient.
     Age(String),
@@ -225,8 +231,10 @@ impl Reader<'_> {
             schema.recipient_names = own.text_map("recipients")?;
             if let Some(check) = own.node("check") {
                 let mut check = self.fields(check, "`check`", &["exclude"], |_| false)?;
-                schema.check_exclude =
-                    check.list("exclude")?.map(|node| glob(node, "exclude")).collect::<Result<_>>()?;
+                schema.check_exclude = check
+                    .list("exclude")?
+                    .map(|node| glob(node, "exclude", self.patterns))
+                    .collect::<Result<_>>()?;
             }
         }
         Ok(schema)
@@ -516,12 +524,20 @@ fn text(node: Node, name: &str) -> Result<(String, usize)> {
 }
 
 /// A pattern of paths: `*` stops at a slash, `**` does not.
-fn glob(node: Node, name: &str) -> Result<GlobMatcher> {
+fn glob(node: Node, name: &str, patterns: &Patterns) -> Result<GlobMatcher> {
     let (pattern, line) = text(node, name)?;
-    let glob = GlobBuilder::new(&pattern).literal_separator(true).build().map_err(|error| {
-        Error::new(Kind::Config, format!("`{pattern}` is no pattern: {}", error.kind())).on_line(line)
-    })?;
-    Ok(glob.compile_matcher())
+    if pattern.len() > LONGEST_GLOB {
+        let message = format!("a pattern of `{name}` is longer than {LONGEST_GLOB} bytes, as no path is");
+        return Err(Error::new(Kind::Config, message).on_line(line));
+    }
+    let refused = |reason: String| {
+        let rest = if pattern.chars().nth(LONGEST_SHOWN).is_some() { "..." } else { "" };
+        let shown: String = pattern.chars().take(LONGEST_SHOWN).collect();
+        Error::new(Kind::Config, format!("`{shown}{rest}` is no pattern: {reason}")).on_line(line)
+    };
+    let glob = GlobBuilder::new(&pattern).literal_separator(true).build();
+    let glob = glob.map_err(|error| refused(error.kind().to_string()))?;
+    patterns.compile_glob(&glob).map_err(refused)
 }
 
 fn list(node: Node, name: &str) -> Result<std::vec::IntoIter<Node>> {

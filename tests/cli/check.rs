@@ -279,6 +279,16 @@ fn what_the_config_excludes_is_passed_by() {
     test.write(".sops.yaml", "sealant: {check: {exclude: ['tests/[']}}\n");
     let output = test.sealant(&["check"]).run();
     assert!(output.status > 1 && output.stderr.contains(".sops.yaml:1: `tests/[` is no pattern"), "{output}");
+    let nested = |depth: usize| format!("{}a{}", "{".repeat(depth), "}".repeat(depth));
+    for (pattern, says) in [
+        (nested(2000), "{{...` is no pattern: exceed the maximum number of nested parentheses"),
+        (nested(20_000), ".sops.yaml:2: a pattern of `exclude` is longer than 4096 bytes"),
+        (nested(1_000_000), ".sops.yaml:2: a pattern of `exclude` is longer than 4096 bytes"),
+    ] {
+        test.write(".sops.yaml", format!("sealant:\n  check: {{exclude: ['{pattern}']}}\n"));
+        let output = test.sealant(&["check"]).run();
+        assert!(output.status == 5 && output.stderr.contains(says), "{output}");
+    }
 }
 
 #[test]
