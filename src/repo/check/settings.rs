@@ -96,7 +96,15 @@ fn is_secret(document: &dyn Document, node: NodeId) -> bool {
     let node = tree.resolve(node);
     name.is_some_and(names::is_of_secret)
         && !templates::is_placeholder(tree[node].text.get(source))
+        && !is_public_key(tree[node].text.get(source))
         && matches!(document.value(node), Ok(Value::Str(_) | Value::Int(_) | Value::Float(_)))
+}
+
+/// Whether a text is a public key of SSH, which is what most call an `ssh_key`.
+fn is_public_key(text: &str) -> bool {
+    let mut words = text.trim_matches(['"', '\'']).split_whitespace();
+    words.next().is_some_and(|kind| kind.starts_with("ssh-") || kind.starts_with("ecdsa-sha2-"))
+        && words.next().is_some_and(|key| key.starts_with("AAAA"))
 }
 
 /// How many of these a rule means: one about Secrets does not mean the `data` of other objects.
