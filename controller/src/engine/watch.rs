@@ -107,19 +107,23 @@ impl<T: Object, F: FnMut(Event<T>)> Watch<T, F> {
     pub async fn run(mut self) {
         let mut backoff = Backoff::up_to(BETWEEN_LISTS);
         loop {
-            match self.list().await {
+            let failure = match self.list().await {
                 Ok((version, lines)) => {
-                    backoff.reset();
-                    self.follow(version, lines).await;
-                }
-                Err(failure) => {
-                    self.report(&failure);
-                    if matches!(failure.code(), Some(403 | 404)) {
-                        (self.take)(Event::Refused);
+                    let begun = Instant::now();
+                    let failure = self.follow(version, lines).await;
+                    // A list that cannot be followed is no success.
+                    if begun.elapsed() >= BETWEEN_LISTS {
+                        backoff.reset();
                     }
-                    backoff.wait(failure.retry_after()).await;
+                    failure
                 }
+                Err(failure) => failure,
+            };
+            self.report(&failure);
+            if matches!(failure.code(), Some(403 | 404)) {
+                (self.take)(Event::Refused);
             }
+            backoff.wait(failure.retry_after()).await;
         }
     }
 
@@ -130,7 +134,9 @@ impl<T: Object, F: FnMut(Event<T>)> Watch<T, F> {
         self.metrics.lists.get_or_create(&OfKind { kind: self.what.kind }).inc();
         if self.streams {
             match self.list_by_stream().await {
-                Err(failure) if matches!(failure.code(), Some(400 | 403 | 422)) => self.streams = false,
+                // Who may not watch may still list: that can change.
+                Err(failure) if failure.code() == Some(403) => {}
+                Err(failure) if matches!(failure.code(), Some(400 | 422)) => self.streams = false,
                 listed => return listed.map(|(version, lines)| (version, Some(lines))),
             }
         }
@@ -227,8 +233,8 @@ impl<T: Object, F: FnMut(Event<T>)> Watch<T, F> {
         Ok(Page { version: head.resource_version.unwrap_or_default(), next, items })
     }
 
-    /// Follows what changes until the API server has forgotten where we were.
-    async fn follow(&mut self, mut version: String, mut lines: Option<Lines>) {
+    /// Follows what changes until it has to be listed again: the API server has forgotten where we were, or refuses it.
+    async fn follow(&mut self, mut version: String, mut lines: Option<Lines>) -> Failure {
         let mut backoff = Backoff::up_to(BETWEEN_WATCHES);
         loop {
             let begun = Instant::now();
@@ -238,7 +244,7 @@ impl<T: Object, F: FnMut(Event<T>)> Watch<T, F> {
                     continue;
                 }
                 Ok(()) => None,
-                Err(failure) if matches!(failure.code(), Some(403 | 404 | 410)) => return,
+                Err(failure) if matches!(failure.code(), Some(403 | 404 | 410)) => return failure,
                 Err(failure) => Some(failure),
             };
             failure.iter().for_each(|failure| self.report(failure));
@@ -314,8 +320,8 @@ impl<T: Object, F: FnMut(Event<T>)> Watch<T, F> {
         let What { kind, namespace, .. } = &self.what;
         self.metrics.watch_failures.get_or_create(&OfKind { kind }).inc();
         match failure.code() {
-            // It is starting, or busy, and says when to come again.
-            Some(429) => tracing::info!(kind, namespace, "cannot watch: {failure}"),
+            // It is starting, or busy, and says when to come again; or has forgotten where we were.
+            Some(410 | 429) => tracing::info!(kind, namespace, "cannot watch: {failure}"),
             _ => tracing::warn!(kind, namespace, "cannot watch: {failure}"),
         }
     }
@@ -475,8 +481,16 @@ mod tests {
         assert!(lasts.lock().unwrap().iter().all(|seconds| *seconds == COUNT as u32 / 2));
     }
 
-    /// Watches until a list is complete and what follows has come.
+    /// Watches until a list is complete and what follows has come, or we may not look.
     async fn watch(
+        answer: impl Fn(&str) -> (u16, String) + Send + Sync + 'static,
+    ) -> (Vec<String>, Vec<String>) {
+        let is_end = |word: &str| word == "changed last" || word == "refused";
+        watch_until(is_end, answer).await
+    }
+
+    async fn watch_until(
+        is_end: impl Fn(&str) -> bool,
         answer: impl Fn(&str) -> (u16, String) + Send + Sync + 'static,
     ) -> (Vec<String>, Vec<String>) {
         let (api, asked) = mock::start(answer).await;
@@ -502,7 +516,7 @@ mod tests {
         };
         let watch = Watch::new(api, what, Arc::new(Metrics::new()), take).run();
         let done = async {
-            while !told.lock().unwrap().iter().any(|word| word == "changed last" || word == "refused") {
+            while !told.lock().unwrap().iter().any(|word| is_end(word)) {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };
@@ -536,12 +550,20 @@ mod tests {
     }
 
     /// A server without streaming lists.
-    fn no_streams(asked: &str, otherwise: impl Fn(&str) -> (u16, String)) -> (u16, String) {
+    fn no_streams(
+        asked: &str,
+        list: impl Fn(&str) -> (u16, String),
+        follow: impl Fn() -> (u16, String),
+    ) -> (u16, String) {
         match asked {
             _ if asked.contains("sendInitialEvents") => refused(422),
-            _ if asked.contains("watch=true") => (200, line("ADDED", thing("last"))),
-            _ => otherwise(asked),
+            _ if asked.contains("watch=true") => follow(),
+            _ => list(asked),
         }
+    }
+
+    fn last() -> (u16, String) {
+        (200, line("ADDED", thing("last")))
     }
 
     #[tokio::test]
@@ -570,11 +592,12 @@ mod tests {
     async fn a_page_that_fails_is_asked_for_again_and_an_object_is_passed_over() {
         let count = AtomicUsize::new(0);
         let (told, asked) = watch(move |asked| {
-            no_streams(asked, |asked| match asked.contains("continue=next") {
+            let list = |asked: &str| match asked.contains("continue=next") {
                 false => page(&[thing("a"), json!({"metadata": {"name": {}}}), thing("b")], "next"),
                 true if count.fetch_add(1, Ordering::SeqCst) < 2 => refused(429),
                 true => page(&[thing("c")], ""),
-            })
+            };
+            no_streams(asked, list, last)
         })
         .await;
         let expected = ["begun", "listed a", "listed b", "listed c", "complete", "changed last"];
@@ -587,12 +610,13 @@ mod tests {
     #[tokio::test]
     async fn a_page_that_is_too_long_is_asked_for_in_shorter_ones() {
         let (told, asked) = watch(move |asked| {
-            no_streams(asked, |asked| {
+            let list = |asked: &str| {
                 let limit = asked.split("limit=").nth(1).unwrap().split('&').next().unwrap();
                 let large = "x".repeat(LARGEST_PAGE / 100);
                 let item = json!({"metadata": {"name": "a"}, "spec": large});
                 page(&vec![item; limit.parse().unwrap()], "")
-            })
+            };
+            no_streams(asked, list, last)
         })
         .await;
         let limits: Vec<_> = asked.iter().filter_map(|asked| asked.split("limit=").nth(1)).collect();
@@ -600,10 +624,56 @@ mod tests {
         assert_eq!(told.iter().filter(|word| *word == "listed a").count(), 31);
     }
 
+    /// Lists are expensive: they wait longer and longer also where each goes well and nothing can follow it.
+    #[tokio::test]
+    async fn what_can_be_listed_and_not_followed_is_listed_seldom() {
+        let lists = async |follow: fn() -> (u16, String)| {
+            let answer = move |asked: &str| no_streams(asked, |_| page(&[], ""), follow);
+            let (api, asked) = mock::start(answer).await;
+            let what = What {
+                kind: "things",
+                namespace: String::new(),
+                path: "/api/v1/things".to_owned(),
+                labels: None,
+                bare: false,
+            };
+            let watch = Watch::new(api, what, Arc::new(Metrics::new()), |_: Event<Bare>| {}).run();
+            assert!(tokio::time::timeout(Duration::from_secs(3), watch).await.is_err());
+            let asked = asked.lock().unwrap();
+            asked.iter().filter(|asked| asked.contains("limit=")).count()
+        };
+        let forgotten = || (200, line("ERROR", json!({"kind": "Status", "code": 410, "message": "x"})));
+        let counts = tokio::join!(lists(|| refused(403)), lists(|| refused(404)), lists(forgotten));
+        assert!([counts.0, counts.1, counts.2].iter().all(|count| (2..6).contains(count)), "{counts:?}");
+    }
+
+    /// Rights may come a moment later.
+    #[tokio::test]
+    async fn who_may_not_watch_for_a_moment_lists_by_streams_afterwards() {
+        let count = AtomicUsize::new(0);
+        let (told, asked) = watch_until(
+            |word| word == "changed last",
+            move |asked| match asked.contains("sendInitialEvents") {
+                true if count.fetch_add(1, Ordering::SeqCst) > 0 => {
+                    (200, end_of_list() + &line("ADDED", thing("last")))
+                }
+                _ => refused(403),
+            },
+        )
+        .await;
+        assert_eq!(told, ["refused", "begun", "complete", "changed last"], "{asked:?}");
+    }
+
     #[tokio::test]
     async fn who_may_not_look_says_so_and_what_has_been_forgotten_is_listed_again() {
         let (told, _) = watch(|_| refused(403)).await;
         assert_eq!(told, ["refused"]);
+        let (told, _) = watch(|asked| match asked.contains("watch=") {
+            true => refused(403),
+            false => page(&[thing("a")], ""),
+        })
+        .await;
+        assert_eq!(told, ["begun", "listed a", "complete", "refused"]);
         let count = AtomicUsize::new(0);
         let (told, _) = watch(move |asked| {
             if asked.contains("sendInitialEvents") {
