@@ -41,14 +41,19 @@ impl Backoff {
 }
 
 /// Keeps everybody from asking somebody who is busy or gone. One that was asked in vain opens it for a moment, and for
-/// longer the more there were in a row.
+/// longer the more there were in a row. An answer closes it, unless it was asked for before that, or whoever was asked wants
+/// to be left alone.
 #[derive(Debug, Default)]
 pub struct Breaker(Mutex<Open>);
 
 #[derive(Debug, Default)]
 struct Open {
     failures: u32,
+    /// When the first of these failures was.
+    since: Option<Instant>,
     until: Option<Instant>,
+    /// Until when whoever was asked wants to be left alone.
+    alone: Option<Instant>,
 }
 
 /// The longest pause, whoever asks for it.
@@ -60,14 +65,22 @@ impl Breaker {
         let mut open = self.lock();
         open.failures = open.failures.saturating_add(1);
         let pause = alone.unwrap_or_else(|| Duration::from_millis(10).saturating_mul(open.failures));
-        let until = Instant::now() + pause.min(LONGEST_PAUSE);
-        open.until = Some(open.until.map_or(until, |known| known.max(until)));
+        let now = Instant::now();
+        open.since.get_or_insert(now);
+        let until = now + pause.min(LONGEST_PAUSE);
+        open.until = open.until.max(Some(until));
+        if alone.is_some() {
+            open.alone = open.alone.max(Some(until));
+        }
         open.failures == 1
     }
 
-    /// There was an answer. Returns whether there was none before.
-    pub fn answered(&self) -> bool {
-        std::mem::take(&mut *self.lock()).failures > 0
+    /// There was an answer to what was asked then. Returns whether it closes what was open.
+    pub fn answered(&self, asked: Instant) -> bool {
+        let mut open = self.lock();
+        let is_old = open.since.is_some_and(|since| asked <= since);
+        let is_alone = open.alone.is_some_and(|until| Instant::now() < until);
+        !is_old && !is_alone && std::mem::take(&mut *open).failures > 0
     }
 
     /// Waits until it is closed.
@@ -107,11 +120,30 @@ mod tests {
         assert_eq!(waited().await, 0);
         assert!(breaker.failed(Some(Duration::from_secs(2))) && !breaker.failed(None));
         assert_eq!(waited().await, 2);
-        assert!(breaker.answered() && !breaker.answered());
+        assert!(breaker.answered(Instant::now()) && !breaker.answered(Instant::now()));
         assert!(breaker.failed(Some(Duration::from_secs(1000))));
         assert_eq!(waited().await, LONGEST_PAUSE.as_secs());
         assert_eq!((0..10_000).filter(|_| breaker.failed(None)).count(), 0);
         assert_eq!(waited().await, LONGEST_PAUSE.as_secs());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_from_before_the_pause_does_not_end_it_and_a_pause_that_was_asked_for_lasts() {
+        let breaker = Breaker::default();
+        let before = Instant::now();
+        tokio::time::advance(Duration::from_millis(1)).await;
+        for _ in 0..50 {
+            breaker.failed(None);
+        }
+        tokio::time::advance(Duration::from_millis(1)).await;
+        assert!(!breaker.answered(before) && breaker.pause() > Duration::from_millis(400));
+        assert!(breaker.answered(Instant::now()) && breaker.pause() == Duration::ZERO);
+
+        breaker.failed(Some(Duration::from_secs(2)));
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert!(!breaker.answered(Instant::now()) && breaker.pause() == Duration::from_secs(1));
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert!(!breaker.answered(before) && breaker.answered(Instant::now()));
     }
 
     #[test]

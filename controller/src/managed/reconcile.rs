@@ -158,7 +158,7 @@ impl<S: Source> Managed<S> {
             Ok(Err(Stop::Trouble(Trouble::Outage(failure)))) => return self.retry_outage(key, &failure),
             Err(_) => return self.retry_outage(key, &Failure::Silent),
         };
-        if self.context.breaker.answered() {
+        if self.context.breaker.answered(read.into()) {
             tracing::info!("the API server answers again");
         }
         let has_failed = outcome.verdict.reason == reason::API_SERVER_UNAVAILABLE;
