@@ -1,7 +1,7 @@
 //! What is still to be done: each key at most once, never two of one key at a time, new things before old ones, and fair
 //! by tenant: who has much to do waits for themselves alone.
 //!
-//! What is tried again because something went wrong shares one quota, however much there is of it.
+//! What is tried again because something went wrong shares one quota, in which tenants take turns, too.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::hash::Hash;
@@ -59,6 +59,8 @@ struct State<K> {
     timers: BTreeMap<At, K>,
     retries: BTreeMap<At, K>,
     timer_of: HashMap<K, At>,
+    /// What waits for the quota alone.
+    due: Due<K>,
     count: u64,
     taken: u32,
     quota: Quota,
@@ -68,7 +70,7 @@ struct State<K> {
 type At = (Instant, u64);
 
 impl<K: Clone + Eq + Hash + Tenant> Queue<K> {
-    /// Of which one tenant may have so many keys in work at most.
+    /// A queue in which workers have so many keys of one tenant at most.
     pub fn new(most_of_one: usize, waits: Histogram) -> Self {
         let state = State {
             fresh: Line::new(),
@@ -80,6 +82,7 @@ impl<K: Clone + Eq + Hash + Tenant> Queue<K> {
             timers: BTreeMap::new(),
             retries: BTreeMap::new(),
             timer_of: HashMap::new(),
+            due: Due::new(),
             count: 0,
             taken: 0,
             quota: Quota { left: BURST, at: None },
@@ -109,7 +112,9 @@ impl<K: Clone + Eq + Hash + Tenant> Queue<K> {
     fn plan(&self, key: K, delay: Duration, in_quota: bool) {
         let mut state = self.lock();
         let at = (Instant::now() + delay, state.count);
-        if state.waiting.contains_key(&key) || state.timer_of.get(&key).is_some_and(|known| *known <= at) {
+        let comes_sooner = state.timer_of.get(&key).is_some_and(|known| *known <= at)
+            || (in_quota && state.due.contains(&key));
+        if state.waiting.contains_key(&key) || comes_sooner {
             return;
         }
         state.cancel(&key);
@@ -129,6 +134,7 @@ impl<K: Clone + Eq + Hash + Tenant> Queue<K> {
         state.timers.clear();
         state.retries.clear();
         state.timer_of.clear();
+        state.due = Due::new();
         state.running.values_mut().for_each(|again| *again = None);
     }
 
@@ -206,6 +212,7 @@ impl<K: Clone + Eq + Hash + Tenant> State<K> {
             self.timers.remove(&at);
             self.retries.remove(&at);
         }
+        self.due.cancel(key);
     }
 
     /// The next key, or when to look again.
@@ -244,20 +251,63 @@ impl<K: Clone + Eq + Hash + Tenant> State<K> {
             self.timer_of.remove(&key);
             self.push(key, Lane::Backlog);
         }
-        let mut next_retry = self.retries.first_key_value().map(|((at, _), _)| *at);
-        while next_retry.is_some_and(|at| at <= now) {
+        while let Some(entry) = self.retries.first_entry().filter(|entry| entry.key().0 <= now) {
+            let key = entry.remove();
+            self.timer_of.remove(&key);
+            self.due.push(key);
+        }
+        let mut next_turn = None;
+        while !self.due.is_empty() {
             if !self.quota.take(now) {
-                next_retry = Some(now + self.quota.until_next());
+                next_turn = Some(now + self.quota.until_next());
                 break;
             }
-            if let Some((_, key)) = self.retries.pop_first() {
-                self.timer_of.remove(&key);
+            if let Some(key) = self.due.pop() {
                 self.push(key, Lane::Backlog);
             }
-            next_retry = self.retries.first_key_value().map(|((at, _), _)| *at);
         }
-        let next = self.timers.first_key_value().map(|((at, _), _)| *at);
-        next.into_iter().chain(next_retry).min()
+        let first = |timers: &BTreeMap<At, K>| timers.first_key_value().map(|((at, _), _)| *at);
+        [first(&self.timers), first(&self.retries), next_turn].into_iter().flatten().min()
+    }
+}
+
+/// Keys that wait for the quota, one of each tenant in turn.
+#[derive(Debug)]
+struct Due<K> {
+    line: Line<K>,
+    /// Those in the line, and whether they are still wanted there.
+    keys: HashMap<K, bool>,
+}
+
+impl<K: Clone + Eq + Hash + Tenant> Due<K> {
+    fn new() -> Self {
+        Self { line: Line::new(), keys: HashMap::new() }
+    }
+
+    fn push(&mut self, key: K) {
+        if self.keys.insert(key.clone(), true).is_none() {
+            self.line.push(key);
+        }
+    }
+
+    /// Its place stays, and is passed over.
+    fn cancel(&mut self, key: &K) {
+        if let Some(is_wanted) = self.keys.get_mut(key) {
+            *is_wanted = false;
+        }
+    }
+
+    fn contains(&self, key: &K) -> bool {
+        self.keys.get(key).copied().unwrap_or_default()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
+    fn pop(&mut self) -> Option<K> {
+        let keys = &mut self.keys;
+        self.line.take(|_| true, |key| keys.remove(key).unwrap_or_default())
     }
 }
 
@@ -288,7 +338,7 @@ impl<K: Tenant> Line<K> {
     }
 
     /// The next key that is still wanted, of the next tenant that may have one more.
-    fn take(&mut self, may: impl Fn(&str) -> bool, is_wanted: impl Fn(&K) -> bool) -> Option<K> {
+    fn take(&mut self, may: impl Fn(&str) -> bool, mut is_wanted: impl FnMut(&K) -> bool) -> Option<K> {
         for _ in 0..self.turns.len() {
             let tenant = self.turns.pop_front()?;
             if !may(&tenant) {
@@ -296,7 +346,7 @@ impl<K: Tenant> Line<K> {
                 continue;
             }
             let keys = self.keys.get_mut(&tenant)?;
-            let found = std::iter::from_fn(|| keys.pop_front()).find(&is_wanted);
+            let found = std::iter::from_fn(|| keys.pop_front()).find(&mut is_wanted);
             match keys.is_empty() {
                 true => drop(self.keys.remove(&tenant)),
                 false => self.turns.push_back(tenant),
@@ -468,5 +518,35 @@ mod tests {
         let last = times.last().unwrap().1;
         let least = (KEYS as f64 - BURST) / QUOTA;
         assert!((least - 0.5..least + 1.0).contains(&last), "{last}");
+    }
+
+    /// However much of one tenant is tried again: what another has to try again does not wait behind it.
+    #[tokio::test(start_paused = true)]
+    async fn tenants_take_turns_in_the_quota() {
+        const KEYS: usize = 3000;
+        let name = |text: String| -> &'static str { Box::leak(text.into_boxed_str()) };
+        let queue = queue(KEYS);
+        (0..KEYS).for_each(|index| queue.retry_after(name(format!("big/{index}")), Duration::ZERO));
+        queue.retry_after("small/1", Duration::from_secs(10));
+        queue.retry_after("small/2", Duration::from_secs(10));
+        // One that comes sooner is not tried again for what was planned, and one that fails once more comes once.
+        queue.retry_after("big/gone", Duration::ZERO);
+        let start = Instant::now();
+        let (mut of_small, mut count) = (Vec::new(), 0);
+        loop {
+            let Ok(key) = tokio::time::timeout(Duration::from_secs(5), queue.next()).await else { break };
+            queue.done(&key);
+            count += 1;
+            if count == 1 {
+                queue.push("big/gone", Lane::Fresh);
+                queue.push("big/2999", Lane::Fresh);
+                queue.retry_after("big/2999", Duration::ZERO);
+            }
+            if key.starts_with("small") {
+                of_small.push(start.elapsed().as_secs_f64());
+            }
+        }
+        assert!(of_small.len() == 2 && of_small.iter().all(|at| (10.0..10.5).contains(at)), "{of_small:?}");
+        assert_eq!(count, KEYS + 3);
     }
 }

@@ -65,7 +65,7 @@ impl<S: Source> Managed<S> {
 
     /// What could not be done or said, whatever it was.
     pub(super) fn retry_failed(&self, key: &Key) -> Next {
-        Next::Soon(wait(self.memory.fail(key, None), LONGEST_WAIT))
+        Next::Retry(wait(self.memory.fail(key, None), LONGEST_WAIT))
     }
 
     /// How long to wait before a Secret is repaired: whoever fights with us over one is answered more and more slowly.

@@ -212,7 +212,7 @@ async fn an_outage_is_nothing_that_is_said_of_an_object() {
     let is_said = |asked: &mock::Log| words(asked).iter().any(|asked| asked.ends_with("/status"));
     let (busy, asked) = managed(answers(429)).await;
     for _ in 0..FAILURES_UNSAID + 2 {
-        assert!(matches!(busy.reconcile(&key).await, Next::Soon(_)));
+        assert!(matches!(busy.reconcile(&key).await, Next::Retry(_)));
     }
     assert!(!is_said(&asked), "{asked:?}");
     assert_eq!(busy.context.metrics.outages.get(), 4);
@@ -225,11 +225,11 @@ async fn an_outage_is_nothing_that_is_said_of_an_object() {
     let wish = json!({"metadata": {"name": "gone", "namespace": "shop"}, "text": "x"});
     let wish: Wish = serde_json::from_value(wish).unwrap();
     busy.objects.apply(0, Event::Listed(wish), |wish| busy.source.slim(wish));
-    assert!(matches!(busy.reconcile(&gone).await, Next::Soon(_)));
+    assert!(matches!(busy.reconcile(&gone).await, Next::Retry(_)));
 
     let (failing, asked) = managed(answers(500)).await;
     for _ in 0..FAILURES_UNSAID {
-        assert!(matches!(failing.reconcile(&key).await, Next::Soon(_)));
+        assert!(matches!(failing.reconcile(&key).await, Next::Retry(_)));
     }
     assert!(!is_said(&asked), "{asked:?}");
     assert!(matches!(failing.reconcile(&key).await, Next::Retry(_)));
