@@ -35,13 +35,21 @@ const LONGEST_MESSAGE: usize = 2000;
 pub struct Verdict {
     pub reason: Reason,
     pub message: String,
+    /// Whether more will be known in a while: what an object says already for the same reason is as good.
+    pub is_provisional: bool,
 }
 
 impl Verdict {
     pub fn new(reason: Reason, message: impl Into<String>) -> Self {
         let message = message.into();
         let end = message.char_indices().nth(LONGEST_MESSAGE).map(|(end, _)| end);
-        Self { reason, message: end.map_or_else(|| message.clone(), |end| format!("{}...", &message[..end])) }
+        let message = end.map_or_else(|| message.clone(), |end| format!("{}...", &message[..end]));
+        Self { reason, message, is_provisional: false }
+    }
+
+    /// One that says what is known until more is.
+    pub fn provisional(reason: Reason, message: impl Into<String>) -> Self {
+        Self { is_provisional: true, ..Self::new(reason, message) }
     }
 
     /// The message without what it goes on to list.

@@ -65,8 +65,8 @@ impl Status for Kstatus {
 
     fn says(&self, verdict: &Verdict) -> bool {
         self.condition("Synced").is_some_and(|known| {
-            known.reason == verdict.reason.name
-                && (known.message == verdict.brief() || known.message == verdict.message)
+            let is_worded = known.message == verdict.brief() || known.message == verdict.message;
+            known.reason == verdict.reason.name && (is_worded || verdict.is_provisional)
         })
     }
 
@@ -88,13 +88,15 @@ fn after(previous: &Kstatus, outcome: Outcome<'_>, now: Timestamp) -> Kstatus {
         // Who has it at length, from an earlier version, keeps it: nothing is written because of that.
         let is_said = since.is_some_and(|known| known.message == verdict.message);
         let is_whole = name == "Ready" || is_said;
+        let kept = since.filter(|known| verdict.is_provisional && known.reason == verdict.reason.name);
+        let message = if is_whole { &verdict.message } else { verdict.brief() };
         Condition {
             name: name.to_owned(),
             status: status.to_owned(),
             observed_generation: generation,
             last_transition_time: since.map_or(now, |known| known.last_transition_time),
             reason: verdict.reason.name.to_owned(),
-            message: if is_whole { &verdict.message } else { verdict.brief() }.to_owned(),
+            message: kept.map_or(message, |known| &known.message).to_owned(),
         }
     };
     let new = |name: &str, holds: bool| of(name, holds, generation);
@@ -192,6 +194,25 @@ mod tests {
         earlier.conditions.iter_mut().for_each(|condition| condition.message.clone_from(&verdict.message));
         assert_eq!(after(&earlier, outcome, at(20)), earlier);
         assert_eq!(news(&earlier, &verdict, Some(1), &Write::Nothing, &WORDS), None);
+    }
+
+    /// While a server hangs, each try begins with no answer and ends with an error: the error stays, and is told once.
+    #[test]
+    fn what_is_known_for_a_while_takes_nothing_back_that_is_known_better() {
+        let no_answer = Verdict::provisional(reason::VAULT_UNAVAILABLE, "no answer");
+        let error = Verdict::new(reason::VAULT_UNAVAILABLE, "https://vault: timed out\nwanted, any of:");
+        let mut status = status(&Kstatus::default(), reason::UNSEALED, 1, 10);
+        let mut told = Vec::new();
+        for (second, verdict) in (20..).zip([&no_answer, &no_answer, &error, &no_answer, &error, &no_answer])
+        {
+            let outcome = Outcome { verdict, generation: Some(1), secret_version: None };
+            told.extend(news(&status, verdict, Some(1), &Write::Nothing, &WORDS).map(|news| news.message));
+            let new = after(&status, outcome, at(second));
+            assert_eq!(new != status, [20, 22].contains(&second), "{second}");
+            status = new;
+        }
+        assert_eq!(told, [&*no_answer.message, &*error.message]);
+        assert_eq!(status.condition("Ready").unwrap().message, error.message);
     }
 
     #[test]

@@ -82,6 +82,7 @@ impl Source for Sealed {
         let opened = match wanted(sealed) {
             Ok(wanted) => match tokio::time::timeout(PATIENCE_TO_OPEN, self.opener.open(wanted)).await {
                 Ok(Opening::Answered(opened)) => opened,
+                Ok(Opening::Unanswered) => return Err(unanswered()),
                 Ok(Opening::Later(later)) => return Err(NoValues::Later(later)),
                 Ok(Opening::Full) => return Err(NoValues::Full),
                 Err(_) => return Err(Verdict::new(reason::BUSY, reason::TAKES_LONG).into()),
@@ -133,6 +134,11 @@ impl Sealed {
             "unsealed"
         );
     }
+}
+
+fn unanswered() -> NoValues {
+    let verdict = Verdict::provisional(reason::VAULT_UNAVAILABLE, reason::NO_ANSWER);
+    NoValues::Refused(Refused { verdict, details: String::new(), may_pass: true })
 }
 
 fn invalid(error: &str) -> Verdict {

@@ -48,6 +48,7 @@ pub const WORDS: Words = Words {
 
 pub const IS_SUSPENDED: &str = "nothing is written while the annotation sealant.dev/suspend is \"true\"";
 pub const TAKES_LONG: &str = "the controller has much to open, and has not come to it";
+pub const NO_ANSWER: &str = "the key service gave no answer";
 pub const LOG_SAYS_MORE: &str = "the log of the controller says what went wrong";
 pub const NOT_ALLOWED: &str = "a server that it names is not allowed to the controller";
 
