@@ -6,6 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::engine::object::Key;
+use crate::managed::status::News;
 
 /// How long a status may lack the newest version of the Secret, where nothing else has changed: whoever annotates Secrets
 /// all the time costs one write in this time.
@@ -33,8 +34,8 @@ struct Known {
     is_believed: bool,
     /// How often in a row it has failed.
     attempts: u32,
-    /// How often it was written lately, and when last.
-    writes: Option<(u32, Instant)>,
+    /// How often it was written lately, and when last: most were not.
+    writes: Option<Box<(u32, Instant)>>,
     /// What was last said of it, by the name of its reason.
     reason: Option<&'static str>,
     /// Since when its status lacks the newest version of the Secret.
@@ -45,6 +46,8 @@ struct Known {
 #[derive(Debug)]
 pub struct Memory {
     known: Mutex<HashMap<Key, Known>>,
+    /// What people are still to be told of writes: of few objects at a time.
+    untold: Mutex<HashMap<Key, News>>,
     /// What is said of those that are right.
     right: &'static str,
 }
@@ -52,7 +55,7 @@ pub struct Memory {
 impl Memory {
     /// With the name of the reason of those that are right.
     pub fn new(right: &'static str) -> Self {
-        Self { known: Mutex::default(), right }
+        Self { known: Mutex::default(), untold: Mutex::default(), right }
     }
 
     /// Whether nothing can have changed since everything was right. What nothing is known of yet is believed to be right
@@ -70,7 +73,7 @@ impl Memory {
         by_status
     }
 
-    /// Its status says no more that it is right. Returns whether that was all by which it was believed to be.
+    /// Its status no longer says that it is right. Returns whether that was all by which it was believed to be.
     pub fn doubt(&self, key: &Key) -> bool {
         let mut all = self.lock();
         let Some(known) = all.get_mut(key).filter(|known| known.is_believed) else { return false };
@@ -98,11 +101,12 @@ impl Memory {
         Some(STATUS_AFTER.saturating_sub(now.saturating_duration_since(since)))
     }
 
-    /// Its status says everything.
+    /// Everything is said of it.
     pub fn owe_nothing(&self, key: &Key) {
         if let Some(known) = self.lock().get_mut(key) {
             known.owed = None;
         }
+        self.lock_untold().remove(key);
     }
 
     /// It has failed once more, for this reason if there is a verdict. Returns how often in a row.
@@ -115,11 +119,19 @@ impl Memory {
         known.attempts
     }
 
-    /// Its Secret was written.
-    pub fn wrote(&self, key: &Key, now: Instant) {
+    /// Its Secret was written, of which people are to be told when its status is.
+    pub fn wrote(&self, key: &Key, news: Option<&News>, now: Instant) {
         let mut all = self.lock();
         let known = all.entry(key.clone()).or_default();
-        known.writes = Some((known.lately(now) + 1, now));
+        known.writes = Some(Box::new((known.lately(now) + 1, now)));
+        drop(all);
+        let news = news.map(|news| (key.clone(), news.clone()));
+        self.lock_untold().extend(news);
+    }
+
+    /// What nobody was told of a write, for the status could not be written then.
+    pub fn untold(&self, key: &Key) -> Option<News> {
+        self.lock_untold().get(key).cloned()
     }
 
     /// How often its Secret was written lately.
@@ -155,10 +167,12 @@ impl Memory {
 
     pub fn forget(&self, key: &Key) {
         self.lock().remove(key);
+        self.lock_untold().remove(key);
     }
 
     pub fn forget_all(&self) {
         self.lock().clear();
+        self.lock_untold().clear();
     }
 
     /// How many objects there are of each reason.
@@ -173,6 +187,10 @@ impl Memory {
     fn lock(&self) -> MutexGuard<'_, HashMap<Key, Known>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn lock_untold(&self) -> MutexGuard<'_, HashMap<Key, News>> {
+        self.untold.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Known {
@@ -186,8 +204,8 @@ impl Known {
     }
 
     fn lately(&self, now: Instant) -> u32 {
-        let recent = self.writes.filter(|(_, last)| now.saturating_duration_since(*last) < LATELY);
-        recent.map_or(0, |(count, _)| count)
+        let recent = self.writes.as_deref().filter(|(_, last)| now.saturating_duration_since(*last) < LATELY);
+        recent.map_or(0, |(count, _)| *count)
     }
 }
 
@@ -249,6 +267,7 @@ mod tests {
 
     /// A settled object takes little: of a hundred thousand, all that is kept fits into a small container.
     #[test]
+    #[allow(clippy::disallowed_methods)]
     fn what_is_kept_of_a_hundred_thousand_objects_is_small() {
         use crate::engine::object::{Bare, Meta};
         use crate::engine::store::Store;
@@ -257,6 +276,14 @@ mod tests {
         use crate::source::sealed::resource::{self, Found};
 
         const COUNT: usize = 100_000;
+        const ALONE: &str = "SEALANT_TEST_ALONE";
+        // In a process of its own: other tests take and give back memory meanwhile.
+        if std::env::var_os(ALONE).is_none() {
+            let name = std::thread::current().name().unwrap().to_owned();
+            let mut alone = std::process::Command::new(std::env::current_exe().unwrap());
+            assert!(alone.args([&*name, "--exact"]).env(ALONE, "1").status().unwrap().success());
+            return;
+        }
         let pages = || {
             let statm = std::io::read_to_string(std::fs::File::open("/proc/self/statm").unwrap()).unwrap();
             statm.split(' ').nth(1).unwrap().parse::<usize>().unwrap()
@@ -298,8 +325,12 @@ mod tests {
         assert_eq!([memory.fail(&key, None), memory.fail(&key, None)], [1, 2]);
         memory.reset(&key);
         assert_eq!(memory.attempts(&key), 0);
-        memory.wrote(&key, now);
-        memory.wrote(&key, now + LATELY / 2);
+        memory.wrote(&key, None, now);
+        let news = News { warning: false, reason: "Right", message: "x".to_owned() };
+        memory.wrote(&key, Some(&news), now + LATELY / 2);
+        assert_eq!(memory.untold(&key), Some(news));
+        memory.owe_nothing(&key);
+        assert_eq!(memory.untold(&key), None);
         assert_eq!(memory.writes(&key, now + LATELY), 2);
         assert_eq!(memory.writes(&key, now + LATELY * 2), 0);
     }

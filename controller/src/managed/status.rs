@@ -46,7 +46,7 @@ pub trait Status: Clone + PartialEq + Serialize + Send + Sync + 'static {
 }
 
 /// What people are told about an object.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct News {
     pub warning: bool,
     pub reason: &'static str,

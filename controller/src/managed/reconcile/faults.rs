@@ -44,6 +44,8 @@ struct World {
     version: u64,
     /// What was done: creates, updates and deletions of the Secret, and writes of the status.
     done: Vec<&'static str>,
+    /// The reasons and the words of events.
+    told: Vec<(Value, Value)>,
     /// Which request fails, and how.
     fault: Option<(usize, Fault)>,
     count: usize,
@@ -53,6 +55,8 @@ impl World {
     fn answer(&mut self, asked: &str, body: &[u8]) -> Reply {
         let (method, path) = asked.split_once(' ').unwrap();
         if path.contains("/events") {
+            let event: Value = serde_json::from_slice(body).unwrap_or_default();
+            self.told.push((event["reason"].clone(), event["note"].clone()));
             return says(201, json!({}));
         }
         let fault = self.fault.filter(|(at, _)| *at == self.count).map(|(_, fault)| fault);
@@ -160,6 +164,11 @@ fn scenarios() -> Vec<(&'static str, World)> {
     ]
 }
 
+/// Whether something may have been done though nobody has said so.
+fn is_answer_lost(fault: Option<(usize, Fault)>) -> bool {
+    matches!(fault, Some((_, Fault::LostAfter | Fault::Silent)))
+}
+
 /// What has come of a world: all that was done, and how often something failed.
 async fn run(what: &str, world: World) -> (World, usize) {
     let (world, fault) = (Arc::new(Mutex::new(world.clone())), world.fault);
@@ -220,6 +229,11 @@ async fn run(what: &str, world: World) -> (World, usize) {
     let asked = world.lock().unwrap().count;
     assert_eq!(managed.reconcile(&key).await, Next::Wait, "{what}");
     assert_eq!(world.lock().unwrap().count, asked, "{what}");
+    managed.context.events.written().await;
+    let writes =
+        world.lock().unwrap().done.iter().filter(|done| ["create", "update"].contains(*done)).count();
+    let known = managed.memory.writes(&key, Instant::now());
+    assert!(known == u32::try_from(writes).unwrap() || is_answer_lost(fault), "{what}: {known} of {writes}");
     let world = world.lock().unwrap().clone();
     (world, failures)
 }
@@ -235,6 +249,10 @@ async fn a_request_that_fails_costs_a_try_and_nothing_else() {
             let (found, failures) = run(&what, World { fault: Some((at, fault)), ..begin.clone() }).await;
             assert!(failures <= 1, "{what}: {failures} failures");
             assert_eq!(found.done, right.done, "{what}");
+            // What was written is told, though the status cannot be written at once.
+            if at == requests - 1 {
+                assert_eq!(found.told, right.told, "{what}");
+            }
             let [found_secret, right_secret] = [&found, &right].map(|world| world.secret.clone().unwrap());
             assert_eq!(found_secret["data"], right_secret["data"], "{what}");
             let status = &found.wish["status"];

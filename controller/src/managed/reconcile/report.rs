@@ -44,10 +44,18 @@ impl<S: Source> Managed<S> {
             losses,
         });
         let is_right = verdict.reason.standing == Standing::Good;
+        let mut news = status::news(previous, &verdict, generation, &written, S::WORDS);
+        let untold = self.memory.untold(key).filter(|_| is_right && written == Write::Nothing);
+        let may_be_late = untold.is_none();
+        match written {
+            Write::Nothing => news = untold.or(news),
+            _ => self.memory.wrote(key, news.as_ref(), Instant::now()),
+        }
         // Somebody has changed what is not ours: all is right, and the status may say so a little later.
         if new != *previous
             && written == Write::Nothing
             && is_right
+            && may_be_late
             && previous.is_but_for_version(&new)
             && let Some(wait) = self.memory.owe_status(key, Instant::now())
         {
@@ -59,13 +67,10 @@ impl<S: Source> Managed<S> {
         {
             return next;
         }
-        self.memory.owe_nothing(key);
-        if let Some(news) = status::news(previous, &verdict, generation, &written, S::WORDS) {
+        if let Some(news) = news {
             self.tell(meta, news, &details);
         }
-        if written != Write::Nothing {
-            self.memory.wrote(key, Instant::now());
-        }
+        self.memory.owe_nothing(key);
         if !is_right {
             return self.retry(key, verdict.reason, may_pass);
         }
