@@ -1,4 +1,4 @@
-//! Puts the parts together: watches fill mirrors and the queue, workers empty the queue while this replica leads.
+//! Puts the parts together: watches fill the stores and the queue, workers empty the queue while this replica leads.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use crate::engine::api::ApiServer;
 use crate::engine::endpoints;
 use crate::engine::events::Events;
 use crate::engine::health::Pulse;
-use crate::engine::lease::{Candidate, Leadership};
+use crate::engine::lease::{self, Candidate, Leadership};
 use crate::engine::metrics::{Metrics, OfKind, resident_memory};
 use crate::engine::object::{Bare, Ref};
 use crate::engine::queue::{Lane, Queue};
@@ -201,19 +201,17 @@ async fn until_told_to_stop() -> anyhow::Result<()> {
 }
 
 /// One that cannot see what there is does not lead: another may see it.
-async fn hold_lease(parts: Arc<Parts>, client: Client, identity: String, mut stop: watch::Receiver<bool>) {
+async fn hold_lease(parts: Arc<Parts>, client: Client, identity: String, stop: watch::Receiver<bool>) {
     let mut stopped = stop.clone();
     tokio::select! {
         () = parts.until_ready() => {}
         _ = stopped.wait_for(|stop| *stop) => return,
     }
+    let (leadership, pulse) = (parts.leadership.clone(), parts.lease_pulse.clone());
     if !parts.settings.leader_elect {
-        parts.leadership.lead_alone();
-        let _ = stop.wait_for(|stop| *stop).await;
-        return;
+        return lease::lead_alone(&leadership, &pulse, stop).await;
     }
     let leases = Api::namespaced(client, &parts.namespace);
-    let (leadership, pulse) = (parts.leadership.clone(), parts.lease_pulse.clone());
     let metrics = Arc::clone(&parts.metrics);
     Candidate::new(leases, [MANAGER, &identity], leadership, pulse, metrics).run(stop).await;
 }
@@ -360,7 +358,7 @@ async fn work(parts: Arc<Parts>, mut stop: watch::Receiver<bool>) {
                 Err(_) => {
                     parts.metrics.panics.inc();
                     tracing::error!(kind = object.kind, object = %object.key, "a bug in the controller: it panicked");
-                    parts.queue.push_after(object.clone(), Duration::from_secs(60));
+                    parts.queue.retry_after(object.clone(), Duration::from_secs(60));
                 }
             }
         }

@@ -1,7 +1,7 @@
 //! Which replica writes: the one that holds the Lease.
 //!
 //! A Lease cannot fence: who has been stopped for a while may still believe that it leads. So it goes by its own clock
-//! here, and each write is bound to what was seen (`writes.rs`).
+//! here, and each write is bound to what was seen (`managed/write.rs`).
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -75,6 +75,18 @@ impl Leadership {
         *self.0.until.lock().unwrap_or_else(PoisonError::into_inner) = until;
         let leads = until.is_some();
         self.0.leads.send_if_modified(|known| std::mem::replace(known, leads) != leads || (leads && lapsed));
+    }
+}
+
+/// Leads without a Lease until it is told to stop.
+pub async fn lead_alone(leadership: &Leadership, pulse: &Pulse, mut stop: watch::Receiver<bool>) {
+    leadership.lead_alone();
+    let mut ticks = tokio::time::interval(EVERY);
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => pulse.beat(),
+            _ = stop.wait_for(|stop| *stop) => return,
+        }
     }
 }
 
@@ -303,6 +315,21 @@ mod tests {
         assert_eq!(me.evaluate(Some(&other(1)), true, at(9)), Action::Wait);
         assert_eq!(me.evaluate(Some(&other(1)), true, at(18)), Action::Wait);
         assert_eq!(me.evaluate(Some(&other(1)), true, at(19)), Action::Take);
+    }
+
+    /// Nothing renews a Lease, and the kubelet must not take it for stuck.
+    #[tokio::test(start_paused = true)]
+    async fn who_leads_alone_is_alive_all_the_time() {
+        let (leadership, pulse) = (Leadership::new(), Pulse::new());
+        let (stop, stopped) = watch::channel(false);
+        let (shared, beats) = (leadership.clone(), pulse.clone());
+        let leads = tokio::spawn(async move { lead_alone(&shared, &beats, stopped).await });
+        for _ in 0..10 {
+            tokio::time::sleep(Duration::from_secs(30)).await;
+            assert!(leadership.is_leader() && pulse.is_alive());
+        }
+        stop.send_replace(true);
+        leads.await.unwrap();
     }
 
     #[tokio::test(start_paused = true)]

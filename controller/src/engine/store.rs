@@ -1,4 +1,4 @@
-//! What the watches have seen: of each object only what is gone by, so that a hundred thousand of them fit.
+//! What the watches have seen: of each object only what is needed, so that a hundred thousand of them fit.
 //!
 //! It counts as complete once each watch has listed everything. A list that begins again takes nothing away before it
 //! is complete.
