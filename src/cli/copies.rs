@@ -1,5 +1,7 @@
 //! The encrypted files of the repository that one is in, as far as they may be copies of one another.
 
+mod past;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -19,16 +21,17 @@ use crate::repo::copies::{Copies, Held, Named, held, is_for_same};
 use crate::repo::git::blobs::Blobs;
 use crate::repo::git::merge::Versions;
 use crate::repo::git::tree::{Entry, ObjectId, Tree};
-use crate::repo::git::{Git, changes, root_of, sides};
+use crate::repo::git::{Git, changes, root_of};
 use crate::secret::{DataKey, SecretBytes};
 use crate::{repo, sops};
+use past::{PastRule, Version, Wanted};
 
 /// Which versions out of the history count: a file may have been elsewhere before.
 enum Past {
-    /// In the repositories with these tops, where a creation rule names readers today. Where none does, a file's own list is
+    /// Where a creation rule names readers today. Where none does, a file's own list is
     /// older than whoever came since.
-    Ruled(BTreeSet<PathBuf>),
-    /// All in the repository of this file, which Git merges.
+    Ruled,
+    /// All, of this file, which Git merges.
     All(PathBuf),
 }
 
@@ -40,6 +43,8 @@ pub(super) struct Neighbours<'a> {
     /// What is no neighbour, though it is there.
     left_out: Vec<PathBuf>,
     past: Past,
+    /// The tops of the repositories with the files.
+    roots: BTreeSet<PathBuf>,
     copies: OnceLock<Copies>,
 }
 
@@ -48,11 +53,12 @@ impl<'a> Neighbours<'a> {
     pub fn of<'p>(context: &'a Context<'a>, files: impl IntoIterator<Item = &'p Path>) -> Result<Self> {
         let working_dir = real(&context.lookup()?.working_dir);
         let folders = folders_of(&working_dir, files);
-        let roots = folders.iter().filter_map(|folder| root_of(folder)).map(Path::to_path_buf);
+        let roots = folders.iter().flat_map(|folder| roots_of(folder, context)).map(Path::to_path_buf);
         Ok(Self {
             context,
             configs: context.configs()?,
-            past: Past::Ruled(roots.collect()),
+            past: Past::Ruled,
+            roots: roots.collect(),
             tops: tops(context, working_dir, folders),
             left_out: Vec::new(),
             copies: OnceLock::new(),
@@ -66,31 +72,35 @@ impl<'a> Neighbours<'a> {
         }
         let mut copies = Copies::default();
         let files = files_below(&self.tops);
-        let has_past = !self.context.is_sops() && !is_one_readership(&files, &self.configs);
+        let is_one = is_one_readership(&files, &self.configs);
         add_files(files, &self.left_out, &mut copies, &self.configs, self.context)?;
         add_absent(&self.tops, &mut copies, &self.configs, self.context);
-        if has_past {
-            self.add_past(&mut copies)?;
+        if !self.context.is_sops() {
+            self.add_past(&mut copies, is_one)?;
         }
         Ok(self.copies.get_or_init(|| copies))
     }
 
-    fn add_past(&self, copies: &mut Copies) -> Result<()> {
-        match &self.past {
-            Past::All(file) => {
-                let (git, _) = Git::of_file(self.context.host, file)?;
-                add_versions(copies, &git, &self.configs, |_| true)
-            }
-            Past::Ruled(tops) => {
-                let is_ruled = |path: &Path| past_rule_of(path, &self.configs).is_some();
-                for top in tops {
-                    // Where Git does not answer, there is no history.
-                    let Ok(git) = Git::of(self.context.host, top) else { continue };
-                    add_versions(copies, &git, &self.configs, is_ruled)?;
+    fn add_past(&self, copies: &mut Copies, is_one: bool) -> Result<()> {
+        let configs = [Some(&self.configs), None];
+        let (mut roots, mut wanted) = (self.roots.clone(), Wanted::Ruled);
+        if let Past::All(file) = &self.past {
+            wanted = Wanted::All;
+            match Git::of_file(self.context.host, file) {
+                Ok((git, _)) => {
+                    past::add(copies, &git, configs, wanted, is_one, self.context)?;
+                    roots.remove(git.top());
                 }
-                Ok(())
+                Err(_) if is_one => return Ok(()),
+                Err(error) => return Err(error),
             }
         }
+        for root in roots {
+            // Where Git does not answer, there is no history.
+            let Ok(git) = Git::of(self.context.host, &root) else { continue };
+            past::add(copies, &git, configs, wanted, is_one, self.context)?;
+        }
+        Ok(())
     }
 
     /// Refuses to wrap a data key for `keys` where a file elsewhere, which shares it or a value, is not for all of them. By
@@ -178,8 +188,8 @@ pub(super) fn add_all(copies: &mut Copies, configs: &Configs, context: &Context)
 }
 
 /// Adds what was once at a place of which a rule names the readers, and is in a file that was looked at, where more may read.
-/// `before` is what configs said before a change. Costs nothing where all rules name the same readers, and reads only
-/// what is not as the index has it, at places that fewer may read than one of those files.
+/// `before` is what configs said before a change. Reads only what is not as the index has it, at places that fewer may read than
+/// one of those files.
 pub(super) fn add_past(
     copies: &mut Copies,
     configs: &Configs,
@@ -187,24 +197,14 @@ pub(super) fn add_past(
     context: &Context,
 ) -> Result<()> {
     let working_dir = real(&context.lookup()?.working_dir);
-    if is_one_readership(&files_below(&tops(context, working_dir, BTreeSet::new())), configs) {
-        return Ok(());
-    }
+    let files = files_below(&tops(context, working_dir, BTreeSet::new()));
+    let is_one = before.is_none() && is_one_readership(&files, configs);
     let roots: BTreeSet<PathBuf> =
-        copies.paths_looked_at().filter_map(root_of).map(Path::to_path_buf).collect();
+        copies.paths_looked_at().flat_map(|path| roots_of(path, context)).map(Path::to_path_buf).collect();
     for root in roots {
         // Where Git does not answer, there is no history.
         let Ok(git) = Git::of(context.host, &root) else { continue };
-        let audiences = copies.audiences();
-        let may_matter = |path: &Path| {
-            let (ruling, keys) = ruling(path, [Some(configs), before])?;
-            audiences.reach_others_than(&keys).then_some(ruling)
-        };
-        let mut versions = versions(&git, may_matter)?;
-        leave_out_present(&mut versions, &git)?;
-        for (file, held) in held_versions(&mut Blobs::open(&git)?, versions, |held| copies.share(held)) {
-            copies.add_past(file, held);
-        }
+        past::add(copies, &git, [Some(configs), before], Wanted::Shared, is_one, context)?;
     }
     Ok(())
 }
@@ -219,21 +219,17 @@ pub(super) fn add_replaced(
 ) {
     let version = |path: &PathBuf| match tree.get(path) {
         Some(Entry::File(id)) => {
-            let (configs, _) = ruling(path, configs)?;
+            let rules = configs.iter().flatten().filter_map(|configs| past_rule_of(path, configs));
+            let rules = rules.map(|keys| PastRule { keys: Some(keys), leaving: None }).collect();
             let shown = format!("{} of the commit before", path.display()).into();
-            Some(Version { id: id.clone(), file: Named { path: path.clone(), shown }, configs })
+            Some(Version { id: id.clone(), path: path.clone(), shown, rules })
         }
         _ => None,
     };
-    let versions = changed.iter().filter_map(version).collect();
-    for (file, held) in held_versions(blobs, versions, |held| copies.share(held)) {
-        copies.add_past(file, held);
+    let versions = changed.iter().filter_map(version).filter(|version| !version.rules.is_empty()).collect();
+    for found in past::held_versions(blobs, versions, |held| copies.share(held)) {
+        found.add_to(copies);
     }
-}
-
-/// The first of some configs of which a rule names the readers of a place, and these.
-fn ruling<'c>(path: &Path, configs: [Option<&'c Configs>; 2]) -> Option<(&'c Configs, KeySet)> {
-    configs.into_iter().flatten().find_map(|configs| Some((configs, past_rule_of(path, configs)?)))
 }
 
 /// The folders that files are in.
@@ -242,15 +238,21 @@ fn folders_of<'p>(working_dir: &Path, files: impl IntoIterator<Item = &'p Path>)
     files.into_iter().filter_map(folder).collect()
 }
 
+/// The tops of the repositories that a path is in, the nearest first. One within another one belongs to it. All of a home folder
+/// may be one, too, and is no project.
+fn roots_of<'p>(path: &'p Path, context: &Context) -> Vec<&'p Path> {
+    let home = context.host.env("HOME").map(PathBuf::from);
+    let above_home = |folder: &Path| home.as_deref().is_some_and(|home| home.starts_with(folder));
+    let roots: Vec<&Path> = path.ancestors().filter(|above| above.join(".git").exists()).collect();
+    let below = roots.iter().take_while(|root| !above_home(root)).count();
+    roots.into_iter().take(below.max(1)).collect()
+}
+
 /// The folders to look in for copies of these files. Neither Git nor the folder that one is in has a say: what is a copy
 /// of something does not change with where a command is started.
 fn tops(context: &Context, working_dir: PathBuf, mut folders: BTreeSet<PathBuf>) -> BTreeSet<PathBuf> {
-    let home = context.host.env("HOME").map(PathBuf::from);
-    let above_home = |folder: &Path| home.as_deref().is_some_and(|home| home.starts_with(folder));
     let top = |folder: &Path| {
-        // A repository within another one belongs to it. All of a home folder may be one, too, and is no project.
-        let roots = || folder.ancestors().filter(|above| above.join(".git").exists());
-        let outermost = roots().take_while(|root| !above_home(root)).last().or_else(|| roots().next());
+        let outermost = roots_of(folder, context).last().copied();
         let here = if folder.starts_with(&working_dir) { working_dir.as_path() } else { folder };
         outermost.unwrap_or(here).to_path_buf()
     };
@@ -344,77 +346,6 @@ fn absent(top: &Path, configs: &Configs, context: &Context) -> Result<Vec<NamedH
     Ok(held.map(|(at, held)| (named(at), held)).collect())
 }
 
-/// Adds all encrypted files that were ever in a repository at these places.
-fn add_versions(
-    copies: &mut Copies,
-    git: &Git,
-    configs: &Configs,
-    wanted: impl Fn(&Path) -> bool,
-) -> Result<()> {
-    let versions = versions(git, |path| wanted(path).then_some(configs))?;
-    for (file, held) in held_versions(&mut Blobs::open(git)?, versions, |_| true) {
-        copies.add_past(file, held);
-    }
-    Ok(())
-}
-
-/// A content that was once at a place, and the configs whose rules say for whom that is.
-struct Version<'c> {
-    id: ObjectId,
-    file: Named,
-    configs: &'c Configs,
-}
-
-/// All contents that were ever at places of which `configs_of` names the configs.
-fn versions<'c>(git: &Git, configs_of: impl Fn(&Path) -> Option<&'c Configs>) -> Result<Vec<Version<'c>>> {
-    let history = sides::history(git)?;
-    let paths: Vec<PathBuf> = history.paths.iter().map(|path| git.top().join(path)).collect();
-    let configs: Vec<_> = paths.iter().map(|path| configs_of(path)).collect();
-    let mut found = BTreeMap::new();
-    for version in history.versions.iter().filter(|version| configs[version.path].is_some()) {
-        found.entry((version.path, &history.blobs[version.blob].id)).or_insert(version.commit);
-    }
-    let version = |((path, id), commit): ((usize, &ObjectId), usize)| {
-        let (name, commit) = (history.paths[path].display(), history.commits[commit].id.short());
-        let file = Named { path: paths[path].clone(), shown: format!("{name} of commit {commit}").into() };
-        Some(Version { id: id.clone(), file, configs: configs[path]? })
-    };
-    Ok(found.into_iter().filter_map(version).collect())
-}
-
-/// Leaves out what is in the working tree as it is in the index: that is looked at anyway.
-fn leave_out_present(versions: &mut Vec<Version<'_>>, git: &Git) -> Result<()> {
-    let (tree, unstaged) = (Tree::of_index(git)?, changes::unstaged(git)?);
-    let is_present = |version: &Version<'_>| {
-        let name = version.file.path.strip_prefix(git.top()).ok();
-        name.filter(|name| !unstaged.contains(*name)).and_then(|name| tree.get(name))
-            == Some(&Entry::File(version.id.clone()))
-    };
-    versions.retain(|version| !is_present(version));
-    Ok(())
-}
-
-/// What versions hold, as far as it is wanted.
-fn held_versions(
-    blobs: &mut Blobs,
-    versions: Vec<Version<'_>>,
-    wanted: impl Fn(&[(usize, Held)]) -> bool + Sync,
-) -> Vec<NamedHeld> {
-    let ids: Vec<&ObjectId> = versions.iter().map(|version| &version.id).collect();
-    let found = held_of(blobs, &ids, |at, bytes| {
-        let Version { file, configs, .. } = &versions[at];
-        held_in_git(&file.path, bytes, configs).filter(|held| wanted(held))
-    });
-    let mut found = found.into_iter().peekable();
-    let mut all = Vec::new();
-    for (at, version) in versions.into_iter().enumerate() {
-        if let Some((_, held)) = found.next_if(|(found, _)| *found == at) {
-            all.push((version.file, held));
-        }
-    }
-    all
-}
-
 /// What files hold whose content is in Git, each with its number; what cannot be read is no copy of anything.
 pub(super) fn held_in_blobs(
     blobs: &mut Blobs,
@@ -489,10 +420,15 @@ fn held_under(
     bytes: &SecretBytes,
     rule: impl FnOnce() -> Option<KeySet>,
 ) -> Option<Vec<(usize, Held)>> {
+    let file = parsed(format, bytes)?;
+    Some(held(&file, rule().as_ref()))
+}
+
+/// An encrypted file; `None` for one that is not, or is broken.
+fn parsed(format: Format, bytes: &SecretBytes) -> Option<EncryptedFile> {
     let format = format_in(format, bytes);
     meant(format, bytes)?;
-    let file = EncryptedFile::parse(format, bytes.clone()).ok()?;
-    Some(held(&file, rule().as_ref()))
+    EncryptedFile::parse(format, bytes.clone()).ok()
 }
 
 /// The file that a path leads to.

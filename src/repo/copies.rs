@@ -19,7 +19,7 @@ use crate::keys::{self, KeySet, WrappedDataKey};
 use crate::rekey::names;
 use crate::repo::check::{Finding, Rule};
 use crate::secret::DataKey;
-use crate::sops::{SealedMac, Trial};
+use crate::sops::{Sample, Trial};
 use crate::{sealed_secret, sops};
 
 /// What is shorter is no wrapped data key, but may be the same mistake in several files.
@@ -84,6 +84,11 @@ impl Readers {
     }
 }
 
+/// Whether some of these may read what is for others, or with fewer keys.
+pub fn lets_others_in(here: &KeySet, there: &KeySet) -> bool {
+    is_wider(&Readers::of(here), &Readers::of(there))
+}
+
 /// Whether two sets of master keys are the same readers.
 pub fn is_for_same(one: &KeySet, other: &KeySet) -> bool {
     Readers::of(one) == Readers::of(other)
@@ -97,8 +102,8 @@ pub struct Held {
     keys: Vec<Print>,
     /// The ciphertexts, and where each is.
     values: Vec<(Print, Box<str>)>,
-    /// What tells, once a data key is open, whether it is that of this document.
-    mac: Option<SealedMac>,
+    /// What tells, once a data key is open, whether it is that of this document: the MAC, and a few values.
+    samples: Vec<Sample>,
 }
 
 /// What of an encrypted file may be elsewhere, too: of a document, or of each SealedSecret, with the line that it begins on.
@@ -124,7 +129,7 @@ pub fn held_in_broken(text: &str, rule: Option<&KeySet>) -> Held {
         by_rule: rule.is_some(),
         keys: prints_of_keys(keys::decoded_in(text)),
         values,
-        mac: None,
+        samples: Vec::new(),
     }
 }
 
@@ -150,15 +155,15 @@ impl Held {
         let data_keys = holder.data_keys().unwrap_or_default();
         let wrapped = data_keys.iter().flat_map(|wrapped| wrapped.groups.iter().flatten());
         let mut keys = prints_of_keys(wrapped.map(|key| key.decoded()));
-        let (mut values, mut mac) = (Vec::new(), None);
+        let (mut values, mut samples) = (Vec::new(), Vec::new());
         let mut add = |path: &str, bytes: &[u8]| values.push((Print::of("value", bytes), named(path)));
         match (file, holder) {
             (EncryptedFile::Document(file), _) => {
                 file.for_each_ciphertext(&mut add);
-                mac = file.sealed_mac();
-                keys.extend(
-                    mac.as_ref().and_then(SealedMac::decoded).map(|bytes| Print::of("value", &bytes)),
-                );
+                let mac = file.sealed_mac();
+                keys.extend(mac.as_ref().and_then(Sample::decoded).map(|bytes| Print::of("value", &bytes)));
+                samples = file.samples();
+                samples.extend(mac);
             }
             (_, Holder::Sealed(sealed)) => {
                 sealed_secret::for_each_ciphertext(&sealed.spec, &mut add);
@@ -169,7 +174,7 @@ impl Held {
             (EncryptedFile::Sealed(_), Holder::Document(_)) => {}
         }
         let readers = rule.map_or_else(|| Readers::listed(&data_keys), Readers::of);
-        Self { readers, by_rule: rule.is_some(), keys, values, mac }
+        Self { readers, by_rule: rule.is_some(), keys, values, samples }
     }
 
     fn prints(&self) -> impl Iterator<Item = Print> + '_ {
@@ -188,6 +193,13 @@ fn is_wider(here: &Readers, there: &Readers) -> bool {
     !here.strangers_to(there).is_empty() || here.is_weaker_than(there)
 }
 
+/// Whom a rule named for a place at some time.
+pub type ReadersThen = Box<dyn Fn(&Path) -> Option<KeySet> + Send + Sync>;
+
+/// The state in which a file was not at its place any more, of those that were added.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Leaving(usize);
+
 /// A holder in one of the files.
 struct Unit {
     file: usize,
@@ -196,8 +208,24 @@ struct Unit {
     readers: usize,
     /// Where it begins in a file that was looked at.
     line: Option<usize>,
+    age: Age,
+}
+
+/// When something was in a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Age {
+    Present,
     /// It was there in another commit.
-    is_past: bool,
+    Past,
+    /// As well, and its readers are those that the place had last. Whoever has come since to a place that was for no others
+    /// when the file left has come by its rule, not by the move.
+    Left(Leaving),
+}
+
+impl Unit {
+    fn is_past(&self) -> bool {
+        self.age != Age::Present
+    }
 }
 
 impl Unit {
@@ -205,7 +233,7 @@ impl Unit {
     /// this file alone names is none: anybody can have written themselves into its list. Of the past
     /// every state is there, that before such a change as well.
     fn readers_beside(&self, by_rule: bool) -> Cow<'_, Readers> {
-        match by_rule && !self.held.by_rule && !self.is_past {
+        match by_rule && !self.held.by_rule && !self.is_past() {
             true => Cow::Owned(Readers::nobody()),
             false => Cow::Borrowed(&self.held.readers),
         }
@@ -259,19 +287,31 @@ impl Audiences<'_> {
 pub struct Copies {
     files: Vec<Named>,
     units: Vec<Unit>,
-    readers: HashMap<(Readers, bool), usize>,
+    leavings: Vec<ReadersThen>,
+    readers: HashMap<(Readers, bool, Age), usize>,
     by_print: HashMap<Print, Vec<Same>>,
 }
 
 impl Copies {
     /// Adds a file that is only compared with.
     pub fn add(&mut self, file: Named, held: Vec<(usize, Held)>) {
-        self.add_units(file, held.into_iter().map(|(_, held)| (None, held)), false);
+        self.add_units(file, held.into_iter().map(|(_, held)| (None, held)), Age::Present);
     }
 
     /// The same for a file of another commit. Its readers may be more: what has moved has moved.
     pub fn add_past(&mut self, file: Named, held: Vec<(usize, Held)>) {
-        self.add_units(file, held.into_iter().map(|(_, held)| (None, held)), true);
+        self.add_units(file, held.into_iter().map(|(_, held)| (None, held)), Age::Past);
+    }
+
+    /// Adds a state in which files had left their places.
+    pub fn add_leaving(&mut self, readers_then: ReadersThen) -> Leaving {
+        self.leavings.push(readers_then);
+        Leaving(self.leavings.len() - 1)
+    }
+
+    /// As [`Copies::add_past`], for a file that had left its place in that state. It was for the readers that the place had last.
+    pub fn add_left(&mut self, file: Named, held: Vec<(usize, Held)>, leaving: Leaving) {
+        self.add_units(file, held.into_iter().map(|(_, held)| (None, held)), Age::Left(leaving));
     }
 
     /// Whether these share something with what was added, each of them. Without anything of the past all is known.
@@ -280,7 +320,7 @@ impl Copies {
             let mut prints = held.prints().peekable();
             prints.peek().is_none() || prints.any(|print| self.by_print.contains_key(&print))
         };
-        !self.units.iter().any(|unit| unit.is_past) || held.iter().all(|(_, held)| is_known(held))
+        !self.units.iter().any(Unit::is_past) || held.iter().all(|(_, held)| is_known(held))
     }
 
     /// Who may read what was looked at.
@@ -311,15 +351,15 @@ impl Copies {
 
     /// Adds a file whose copies are findings; each of what it holds with the line that it begins on.
     pub fn add_looked_at(&mut self, file: Named, held: Vec<(usize, Held)>) {
-        self.add_units(file, held.into_iter().map(|(line, held)| (Some(line), held)), false);
+        self.add_units(file, held.into_iter().map(|(line, held)| (Some(line), held)), Age::Present);
     }
 
-    fn add_units(&mut self, file: Named, units: impl Iterator<Item = (Option<usize>, Held)>, is_past: bool) {
+    fn add_units(&mut self, file: Named, units: impl Iterator<Item = (Option<usize>, Held)>, age: Age) {
         let at = self.files.len();
         self.files.push(file);
         for (line, held) in units {
             let next = self.readers.len();
-            let readers = *self.readers.entry((held.readers.clone(), held.by_rule)).or_insert(next);
+            let readers = *self.readers.entry((held.readers.clone(), held.by_rule, age)).or_insert(next);
             let number = self.units.len();
             for print in held.prints() {
                 let places = self.by_print.entry(print).or_default();
@@ -332,7 +372,7 @@ impl Copies {
                     None => places.push(Same { readers, first: number, second: None }),
                 }
             }
-            self.units.push(Unit { file: at, held, readers, line, is_past });
+            self.units.push(Unit { file: at, held, readers, line, age });
         }
     }
 
@@ -347,7 +387,7 @@ impl Copies {
     }
 
     fn copied(&self, unit: &Unit) -> Option<(Rule, String)> {
-        let (what, other) = self.shared(unit, |other| !other.is_past)?;
+        let (what, other) = self.shared(unit, |other| !other.is_past())?;
         let whose = match (unit.held.by_rule, other.held.by_rule) {
             (true, false) => "whose readers no rule names",
             (false, true) if unit.held.readers == other.held.readers => {
@@ -360,9 +400,22 @@ impl Copies {
 
     /// What has left a place for one of more readers. What was there for more people is for fewer now.
     fn moved(&self, unit: &Unit) -> Option<(Rule, String)> {
-        let is_narrower = |other: &Unit| other.is_past && is_wider(&unit.held.readers, &other.held.readers);
+        let here = &self.files[unit.file].path;
+        let is_narrower = |other: &Unit| {
+            other.is_past()
+                && is_wider(&unit.held.readers, &other.held.readers)
+                && self.is_of_move(other, here)
+        };
         let (what, other) = self.shared(unit, is_narrower)?;
         Some((Rule::Moved, format!("{what} {}, a place of other readers", self.shown(other))))
+    }
+
+    /// Whether some may read at `here` who could not where something of the past was: by its having moved there. A place that no
+    /// rule was for at that time is judged as it is now.
+    fn is_of_move(&self, past: &Unit, here: &Path) -> bool {
+        let Age::Left(Leaving(leaving)) = past.age else { return true };
+        let then = self.leavings[leaving](here);
+        then.is_none_or(|then| is_wider(&Readers::of(&then), &past.held.readers))
     }
 
     /// What a unit has in common with another one of other readers of which `counts` says that it counts: its data key
@@ -406,7 +459,7 @@ impl Copies {
     }
 
     /// The same for a document by its data key, once that is open: however it is wrapped here, it is that of another document
-    /// if it opens the MAC of that one. `rule` is whom the creation rule of its place names.
+    /// if it opens the MAC of that one, or a value. `rule` is whom the creation rule of its place names.
     pub fn refuse_key(
         &self,
         path: &Path,
@@ -418,9 +471,10 @@ impl Copies {
         let here = rule.map_or_else(|| wanted.clone(), Readers::of);
         let asking = Asking { path, wanted: &wanted, here: &here, by_rule: rule.is_some() };
         let refused = |unit: &Unit| {
-            let (mac, readers) = (unit.held.mac.as_ref()?, self.denied(&asking, unit)?);
+            let readers = self.denied(&asking, unit)?;
             let shared = Shared { has_key: true, values: Vec::new() };
-            trial.opens(mac).then(|| self.refusal(&asking, unit, readers, &shared))
+            let is_its = unit.held.samples.iter().any(|sample| trial.opens(sample));
+            is_its.then(|| self.refusal(&asking, unit, readers, &shared))
         };
         self.units.iter().find_map(refused).map_or(Ok(()), Err)
     }
@@ -432,8 +486,10 @@ impl Copies {
         }
         let there = unit.readers_beside(asking.by_rule);
         // With a new data key nobody would see any more that those of this place are not those of that one.
-        match unit.is_past {
-            true => [asking.wanted, asking.here].into_iter().find(|asked| is_wider(asked, &there)),
+        match unit.is_past() {
+            true => [asking.wanted, asking.here]
+                .into_iter()
+                .find(|asked| is_wider(asked, &there) && self.is_of_move(unit, asking.path)),
             false => (is_wider(asking.wanted, &there) || is_wider(&unit.held.readers, asking.wanted))
                 .then_some(asking.wanted),
         }
@@ -451,7 +507,7 @@ impl Copies {
         let readers = unit.readers_beside(asking.by_rule);
         let place = match unit.held.by_rule {
             true => "whose creation rule",
-            false if asking.by_rule && !unit.is_past => {
+            false if asking.by_rule && !unit.is_past() => {
                 "which has no creation rule that names its readers, and so"
             }
             false => "which",

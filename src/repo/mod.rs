@@ -7,6 +7,7 @@ pub mod check;
 pub mod copies;
 pub mod git;
 pub mod outside;
+pub mod states;
 #[cfg(feature = "vault")]
 pub mod status;
 pub mod values;

@@ -33,7 +33,7 @@ pub use nature::{
 };
 pub use reasons::{Reason, reasons};
 
-use crate::document::{self, Document, Edits, Format, Losses, NodeId, Value};
+use crate::document::{self, Document, Edits, Format, Losses, NodeId, Step, Value};
 use crate::error::{Error, Kind, Result};
 use crate::keys::Content;
 use crate::secret::{DataKey, SecretBytes};
@@ -119,20 +119,24 @@ pub fn for_each_ciphertext_in(text: &str, visit: &mut dyn FnMut(&[u8])) {
     }
 }
 
-/// The MAC of a document as it is encrypted: what its data key opens, and no other.
-pub struct SealedMac {
+/// How many values of a document a data key is tried on, and how long each may be.
+const MOST_SAMPLES: usize = 3;
+const LONGEST_SAMPLE: usize = 64 << 10;
+
+/// A ciphertext of a document, and what it is bound to: its data key opens it, and no other.
+pub struct Sample {
     token: Box<str>,
     aad: Box<str>,
 }
 
-impl SealedMac {
+impl Sample {
     /// Its bytes, however they are written down.
     pub fn decoded(&self) -> Option<Vec<u8>> {
         Token::parse(&self.token).ok().map(|token| token.decoded())
     }
 }
 
-/// A data key that is tried on the MACs of other documents, one after another.
+/// A data key that is tried on other documents, one after another.
 pub struct Trial(cipher::Cipher);
 
 impl Trial {
@@ -140,17 +144,42 @@ impl Trial {
         Self(cipher::Cipher::new(key))
     }
 
-    /// Whether it is the data key of the document with this MAC.
-    pub fn opens(&self, mac: &SealedMac) -> bool {
-        Token::parse(&mac.token).is_ok_and(|token| self.0.decrypt(&token, &mac.aad).is_ok())
+    /// Whether it is the data key of the document with this ciphertext.
+    pub fn opens(&self, sample: &Sample) -> bool {
+        Token::parse(&sample.token).is_ok_and(|token| self.0.decrypt(&token, &sample.aad).is_ok())
     }
 }
 
 impl Encrypted {
     /// The MAC as it is encrypted; `None` for a document without one.
-    pub fn sealed_mac(&self) -> Option<SealedMac> {
+    pub fn sealed_mac(&self) -> Option<Sample> {
         let (mac, aad) = (self.metadata.mac.as_deref()?, self.metadata.mac_aad().ok()?);
-        Some(SealedMac { token: mac.into(), aad: aad.into() })
+        Some(Sample { token: mac.into(), aad: aad.into() })
+    }
+
+    /// The first few values as they are encrypted: where somebody has spoiled the MAC, they still tell of the data key.
+    pub fn samples(&self) -> Vec<Sample> {
+        let (tree, source) = (self.document.tree(), self.document.source());
+        let mut samples = Vec::new();
+        for &root in tree.documents() {
+            // An error ends the walk.
+            let _ = tree.walk(source, root, &mut |keys, step| {
+                let Step::Leaf { node, at } = step else { return Ok(()) };
+                let token = tree[node].text.get(source);
+                let is_one = token.len() <= LONGEST_SAMPLE && !self.document.is_metadata(at);
+                if is_one && Token::parse(token).is_ok() {
+                    let path: String = keys.iter().flat_map(|key| [key, ":"]).collect();
+                    let aad = if path.is_empty() { ":".into() } else { path.into() };
+                    samples.push(Sample { token: token.into(), aad });
+                }
+                match samples.len() < MOST_SAMPLES {
+                    true => Ok(()),
+                    false => Err(Error::new(Kind::Other, "there are enough")),
+                }
+            });
+        }
+        samples.truncate(MOST_SAMPLES);
+        samples
     }
 
     /// Reads an encrypted file. An error of kind [`Kind::Other`] when it has no sops metadata.

@@ -367,6 +367,63 @@ fn a_data_key_is_known_however_it_is_wrapped() {
     assert!(opens(&test, "dev/copy.yaml") && !opens(&test, "prod/a.yaml"));
 }
 
+/// Whoever writes the original can spoil its MAC, and the values are still under its data key.
+#[test]
+fn a_data_key_is_known_though_the_mac_of_the_original_was_spoiled() {
+    for (file, plain, spoiled) in [
+        ("prod/a.yaml", "password: old\n", ("    mac: ", "    mac: \"\"")),
+        (
+            "prod/a.yaml",
+            "password: old\n",
+            ("    lastmodified: ", "    lastmodified: \"2020-01-01T00:00:00Z\""),
+        ),
+        ("prod/a.ini", "[db]\npassword = old\n", ("lastmodified ", "lastmodified = 2020-01-01T00:00:00Z")),
+    ] {
+        let (test, developer) = two_places();
+        test.write(file, plain);
+        let key = if file.ends_with("ini") { "['db']['password']" } else { "['password']" };
+        let set = ["set", "--string", file, key, "prod-secret"];
+        let (copy, _) = older(&test, file, &["encrypt"], &[&set]);
+        let lines = test.read_text(file);
+        let lines = lines.lines().map(|line| if line.starts_with(spoiled.0) { spoiled.1 } else { line });
+        test.write(file, lines.map(|line| format!("{line}\n")).collect::<String>());
+        let copied = file.replace("prod", "dev");
+        test.write(&copied, &copy);
+        let output = with_old(&test, &["updatekeys", "--yes", &copied]).code(8);
+        for part in [&format!("shares its data key with {file}"), &developer] {
+            assert!(output.stderr.contains(part), "{part}: {output}");
+        }
+        assert_eq!(test.read_text(&copied), copy);
+    }
+}
+
+/// What was in the repository around one is no less copied for being in another repository within it.
+#[test]
+fn nobody_is_let_into_what_was_moved_into_a_repository_within() {
+    let (test, _) = two_places();
+    let git = |args: &[&str]| {
+        let who = ["-c", "user.name=Test", "-c", "user.email=test@example.org"];
+        test.program("git", &who).args(args).run().ok()
+    };
+    git(&["init", "-q"]);
+    git(&["add", "."]);
+    git(&["commit", "-qm", "first"]);
+    test.write("dev/lib/x.yaml", test.read("prod/a.yaml"));
+    git(&["rm", "-q", "prod/a.yaml"]);
+    git(&["commit", "-qm", "second"]);
+    git(&["init", "-q", "dev/lib"]);
+    git(&["-C", "dev/lib", "add", "."]);
+    git(&["-C", "dev/lib", "commit", "-qm", "first"]);
+    let before = test.read_text("dev/lib/x.yaml");
+    for args in [&["updatekeys", "--yes", "dev/lib/x.yaml"][..], &["rotate", "-i", "dev/lib/x.yaml"]] {
+        let output = test.sealant(args).run().code(8);
+        assert!(output.stderr.contains("prod/a.yaml of commit"), "{output}");
+        assert_eq!(test.read_text("dev/lib/x.yaml"), before);
+    }
+    let found = test.sealant(&["check", "dev/lib/x.yaml"]).run().code(1);
+    assert!(found.text().contains("[moved]"), "{found}");
+}
+
 #[test]
 fn a_mac_of_another_place_is_no_less_a_copy_than_a_value() {
     let (test, _) = two_places();

@@ -50,7 +50,9 @@ impl Moved {
     #[track_caller]
     fn reads_nothing(&self, what: &str) {
         let test = &self.repo.test;
-        for file in ["dev/s.yaml", "dev/app.yaml"].into_iter().filter(|file| test.path(file).exists()) {
+        for file in
+            ["dev/s.yaml", "dev/app.yaml", "s.yaml"].into_iter().filter(|file| test.path(file).exists())
+        {
             let run = test.sops(&["decrypt", "--ignore-mac", file]);
             let run = run.env("SOPS_AGE_KEY_FILE", test.home("mallory.txt"));
             let output = run.env("XDG_CONFIG_HOME", test.tmp()).run();
@@ -371,4 +373,171 @@ fn a_move_among_the_same_readers_comes_together() {
     let _ = repo.merge().ok();
     repo.sealant(&["check"]);
     assert!(repo.plain("prod/t.yaml").starts_with(&SECRET.replace("a: one", "a: \"1\"")));
+}
+
+/// Ways in which a branch takes the rule along with a file, or makes it one for others.
+const WITH_THE_RULE: [&str; 4] = ["nested", "renamed", "dropped", "narrowed"];
+
+impl Moved {
+    /// `prod/` is for us, everything else for Mallory, too.
+    fn beside_all(how: &str) -> Self {
+        let repo = Repo::empty("");
+        let mallory = new_identity(&repo.test, &repo.test.home("mallory.txt"));
+        let (ours, test) = (&repo.recipient, &repo.test);
+        let all = format!("  - age: {ours},{mallory}\n");
+        let prod = match how {
+            "nested" => {
+                test.write("prod/.sops.yaml", format!("creation_rules:\n  - age: {ours}\n"));
+                String::new()
+            }
+            _ => format!("  - path_regex: ^prod/\n    age: {ours}\n"),
+        };
+        test.write(".sops.yaml", format!("creation_rules:\n{prod}{all}"));
+        let clear: String =
+            (0..300).map(|line| format!("line{line}_unencrypted: this is no secret\n")).collect();
+        repo.encrypted("prod/s.yaml", &format!("{SECRET}{clear}"));
+        repo.encrypted("prod/a.yaml", OTHER);
+        repo.encrypted("app.yaml", OTHER);
+        repo.commit("base");
+        Self { repo, mallory }
+    }
+
+    fn moves_with_the_rule(&self, how: &str) {
+        let (repo, test) = (&self.repo, &self.repo.test);
+        let (listed, config) = (self.listed(&test.read_text("prod/s.yaml")), test.read_text(".sops.yaml"));
+        match how {
+            "nested" | "renamed" => {
+                repo.ok(&["mv", "prod", "live"]);
+                repo.ok(&["mv", "live/s.yaml", "s.yaml"]);
+                test.write(".sops.yaml", config.replace("^prod/", "^live/"));
+            }
+            "dropped" => {
+                repo.ok(&["mv", "prod/s.yaml", "s.yaml"]);
+                repo.ok(&["rm", "-q", "prod/a.yaml"]);
+                let all = config.rfind("  - age:").expect("a rule");
+                test.write(".sops.yaml", format!("creation_rules:\n{}", &config[all..]));
+            }
+            _ => {
+                repo.ok(&["mv", "prod/s.yaml", "s.yaml"]);
+                test.write(".sops.yaml", config.replace("^prod/", "^prod/[^s]"));
+            }
+        }
+        test.write("s.yaml", listed);
+    }
+}
+
+/// The place that the file has left is for others by the rules of today; it was not when the file was there.
+#[test]
+fn a_rule_that_goes_along_with_a_move_lets_nobody_in() {
+    for how in WITH_THE_RULE {
+        let moved = Moved::beside_all(how);
+        let (repo, test) = (&moved.repo, &moved.repo.test);
+        moved.branches(|| moved.moves_with_the_rule(how), || test.write("other.md", "ours\n"));
+        let told = |args: &[&str]| {
+            let output = test.sealant(args).run().code(1);
+            let told = |line: &str| line.starts_with("s.yaml:") && line.ends_with("[moved]");
+            assert!(output.text().lines().any(told), "{how}: {args:?}: {output}");
+        };
+        repo.ok(&["checkout", "-q", "theirs"]);
+        told(&["check", "--base", "main"]);
+        told(&["check"]);
+        repo.ok(&["checkout", "-q", "main"]);
+        let _ = repo.ok(&["merge", "--no-commit", "theirs"]);
+        told(&["hook", "pre-commit"]);
+        told(&["check"]);
+        repo.commit("merged");
+        told(&["check"]);
+        told(&["check", "s.yaml"]);
+        for args in [
+            &["rotate", "-i", "s.yaml"][..],
+            &["rotate", "-i", "."],
+            &["updatekeys", "--yes", "s.yaml"],
+            &["updatekeys", "--rotate", "--yes", "."],
+        ] {
+            let output = test.sealant(args).run();
+            moved.reads_nothing(how);
+            let is_named =
+                output.stderr.contains("prod/s.yaml of commit") && output.stderr.contains(&moved.mallory);
+            // Mallory is in the list, so that there is nothing to update.
+            let is_as_listed = output.stderr.contains("s.yaml: already up to date");
+            assert!(is_named || is_as_listed, "{how}: {args:?}: {output}");
+        }
+        repo.sealant(&["rotate", "-i", "--allow-copied", "s.yaml"]);
+        repo.sealant(&["check"]);
+    }
+}
+
+#[test]
+fn a_rule_that_goes_along_with_a_move_lets_nobody_into_a_merge() {
+    for (how, route) in [
+        ("nested", "rebase"),
+        ("nested", "pick"),
+        ("renamed", "rebase"),
+        ("dropped", "pick"),
+        ("nested", "back"),
+    ] {
+        let moved = Moved::beside_all(how);
+        let repo = &moved.repo;
+        // Of Mallory's own making, and so like ours that Git takes it for the same file.
+        let forge = || {
+            let text = repo.plain("prod/s.yaml").replace("planted-prod", "three");
+            moved.moves_with_the_rule(how);
+            repo.encrypted("s.yaml", &text);
+        };
+        moved.branches(forge, || repo.set("prod/s.yaml", "new", "planted-new"));
+        match route {
+            "rebase" => drop(repo.git(&["rebase", "-q", "theirs"]).run()),
+            "pick" => {
+                repo.ok(&["checkout", "-q", "theirs"]);
+                drop(repo.git(&["cherry-pick", "main"]).run());
+            }
+            _ => {
+                repo.ok(&["checkout", "-q", "theirs"]);
+                drop(repo.git(&["merge", "-m", "m", "main"]).run());
+            }
+        }
+        moved.reads_nothing(route);
+        drop(repo.test.sealant(&["resolve", "s.yaml"]).run());
+        moved.reads_nothing(route);
+    }
+}
+
+/// People join, and files get other names within a rule, before that, after it and beside it.
+#[test]
+fn whoever_joins_a_rule_reads_what_was_renamed_under_it() {
+    let moved = Moved::new();
+    let (repo, test) = (&moved.repo, &moved.repo.test);
+    let joins = |person: &str| {
+        let config = test.read_text(".sops.yaml");
+        let (before, prod) = config.split_once("^prod/\n    age: ").expect("a rule");
+        test.write(".sops.yaml", format!("{before}^prod/\n    age: {person},{prod}"));
+        repo.sealant(&["updatekeys", "--yes", "prod"]);
+    };
+    let renames = |from: &str, to: &str| drop(repo.ok(&["mv", from, to]));
+    let is_quiet = || {
+        repo.sealant(&["check"]);
+        repo.sealant(&["hook", "pre-commit"]);
+        repo.sealant(&["rotate", "-i", "prod"]);
+        repo.commit("rotated");
+    };
+    renames("prod/s.yaml", "prod/t.yaml");
+    repo.commit("renamed");
+    joins(&moved.mallory);
+    repo.commit("joined");
+    is_quiet();
+    renames("prod/t.yaml", "prod/u.yaml");
+    repo.commit("renamed again");
+    is_quiet();
+    // Beside a branch with another name, in either direction.
+    for (name, into, from) in [("v", "main", "theirs"), ("w", "theirs", "main")] {
+        let old = if name == "v" { "prod/u.yaml" } else { "prod/v.yaml" };
+        let person = new_identity(test, &test.home(&format!("{name}.txt")));
+        repo.branches(|| joins(&person), || renames(old, &format!("prod/{name}.yaml")));
+        repo.ok(&["checkout", "-q", into]);
+        repo.ok(&["merge", "-m", "merged", from]);
+        is_quiet();
+        repo.ok(&["checkout", "-q", "main"]);
+        repo.ok(&["merge", "-q", "--ff-only", into]);
+        repo.ok(&["branch", "-q", "-D", "theirs"]);
+    }
 }

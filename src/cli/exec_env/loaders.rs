@@ -5,7 +5,7 @@
 //! Two tables. They cannot be complete: what a program makes of other variables is the program's business. What a file is
 //! made for is not in them, such as the address of a server and the password for it.
 
-/// Names, and the beginnings of names, which end in `*`.
+/// Names, and the beginnings of names, which end in `*`. Names of npm and of proxies are meant in any case.
 pub const LOADERS: &[(&str, &[&str])] = &[
     ("the system's loader", &["LD_*", "DYLD_*", "GCONV_PATH", "GLIBC_TUNABLES"]),
     (
@@ -41,7 +41,15 @@ pub const LOADERS: &[(&str, &[&str])] = &[
             "BROWSER",
             "LESSOPEN",
             "LESSCLOSE",
+            "AWS_PAGER",
+            "GH_PAGER",
+            "SYSTEMD_PAGER",
+            "PSQL_PAGER",
+            "KUBE_EDITOR",
+            "VIMINIT",
+            "LESSKEYIN",
             "SSH_ASKPASS",
+            "SSH_SK_PROVIDER",
             "SUDO_ASKPASS",
             "SOPS_EDITOR",
             "SOPS_GPG_EXEC",
@@ -73,7 +81,18 @@ pub const LOADERS: &[(&str, &[&str])] = &[
             "GIT_ALLOW_PROTOCOL",
         ],
     ),
-    ("Node.js", &["NODE_OPTIONS", "NODE_PATH", "NODE_REPL_EXTERNAL_MODULE", "npm_config_script_shell"]),
+    (
+        "Node.js, npm and Bun",
+        &[
+            "NODE_OPTIONS",
+            "NODE_PATH",
+            "NODE_REPL_EXTERNAL_MODULE",
+            "npm_config_script_shell",
+            "npm_config_node_options",
+            "npm_config_git",
+            "BUN_OPTIONS",
+        ],
+    ),
     (
         "Python",
         &[
@@ -85,6 +104,9 @@ pub const LOADERS: &[(&str, &[&str])] = &[
             "PYTHONWARNINGS",
             "PYTHONUSERBASE",
             "PYTHONEXECUTABLE",
+            "PYTHONPYCACHEPREFIX",
+            "PYTEST_ADDOPTS",
+            "GUNICORN_CMD_ARGS",
         ],
     ),
     ("Perl", &["PERL5OPT", "PERL5LIB", "PERLLIB", "PERL5DB"]),
@@ -92,11 +114,13 @@ pub const LOADERS: &[(&str, &[&str])] = &[
     (
         "Java",
         &[
+            "JAVA_HOME",
             "JAVA_TOOL_OPTIONS",
             "_JAVA_OPTIONS",
             "JDK_JAVA_OPTIONS",
             "JAVA_OPTS",
             "MAVEN_OPTS",
+            "MAVEN_ARGS",
             "GRADLE_OPTS",
             "CLASSPATH",
         ],
@@ -113,6 +137,8 @@ pub const LOADERS: &[(&str, &[&str])] = &[
             "R_ENVIRON*",
             "JULIA_LOAD_PATH",
             "DOTNET_STARTUP_HOOKS",
+            "DOTNET_ROOT",
+            "DOTNET_ADDITIONAL_DEPS",
             "COR_*",
             "CORECLR_*",
             "ERL_FLAGS",
@@ -120,11 +146,20 @@ pub const LOADERS: &[(&str, &[&str])] = &[
             "ERL_ZFLAGS",
             "ERL_LIBS",
             "GOFLAGS",
+            "GOENV",
+            "GOTOOLCHAIN",
             "RUSTC",
             "RUSTC_WRAPPER",
             "RUSTC_WORKSPACE_WRAPPER",
+            "RUSTDOC",
+            "RUSTFLAGS",
+            "CARGO_HOME",
+            "CARGO_BUILD_RUSTC_WRAPPER",
             "MAKEFLAGS",
+            "GNUMAKEFLAGS",
             "MAKEFILES",
+            "CC",
+            "COMPILER_PATH",
         ],
     ),
     (
@@ -141,7 +176,16 @@ pub const LOADERS: &[(&str, &[&str])] = &[
             "CLOUDSDK_CONFIG",
             "CLOUDSDK_PYTHON*",
             "GNUPGHOME",
+            "ANSIBLE_CONFIG",
+            "TF_CLI_CONFIG_FILE",
+            "VAULT_CONFIG_PATH",
+            "PSQLRC",
+            "KRB5_CONFIG",
+            "GIO_EXTRA_MODULES",
+            "CVS_RSH",
+            "SVN_SSH",
             "RSYNC_RSH",
+            "RSYNC_CONNECT_PROG",
             "TAR_OPTIONS",
         ],
     ),
@@ -153,10 +197,6 @@ pub const DETOURS: &[(&str, &[&str])] = &[
     (
         "proxies",
         &[
-            "HTTP_PROXY",
-            "HTTPS_PROXY",
-            "ALL_PROXY",
-            "FTP_PROXY",
             "http_proxy",
             "https_proxy",
             "all_proxy",
@@ -166,6 +206,18 @@ pub const DETOURS: &[(&str, &[&str])] = &[
             "VAULT_PROXY_ADDR",
             "npm_config_proxy",
             "npm_config_https_proxy",
+        ],
+    ),
+    (
+        "from where programs fetch, and whom they ask",
+        &[
+            "CURL_HOME",
+            "WGETRC",
+            "DOCKER_HOST",
+            "AZURE_AUTHORITY_HOST",
+            "GOPROXY",
+            "PIP_INDEX_URL",
+            "npm_config_registry",
         ],
     ),
     (
@@ -231,10 +283,16 @@ pub fn is_detour(name: &str) -> bool {
 
 fn is_in(table: &[(&str, &[&str])], name: &str) -> bool {
     let is_like = |pattern: &&str| match pattern.strip_suffix('*') {
+        None if is_read_in_any_case(pattern) => name.eq_ignore_ascii_case(pattern),
         Some(beginning) => name.starts_with(beginning),
         None => name == *pattern,
     };
     table.iter().any(|(_, patterns)| patterns.iter().any(is_like))
+}
+
+/// npm and many clients that use proxies read these names in any case.
+fn is_read_in_any_case(name: &str) -> bool {
+    name.starts_with("npm_config_") || name.ends_with("_proxy")
 }
 
 #[cfg(test)]
@@ -271,6 +329,15 @@ mod tests {
             "SOPS_AGE_KEY",
         ] {
             assert!(!is_loader(name) && !is_detour(name), "{name}");
+        }
+        for name in ["NPM_CONFIG_SCRIPT_SHELL", "Npm_Config_node_options", "GNUMAKEFLAGS", "CC", "JAVA_HOME"]
+        {
+            assert!(is_loader(name), "{name}");
+        }
+        for name in
+            ["HTTPS_PROXY", "Https_Proxy", "NPM_CONFIG_REGISTRY", "CURL_HOME", "npm_config_HTTPS_PROXY"]
+        {
+            assert!(is_detour(name), "{name}");
         }
         assert!(is_detour("https_proxy") && is_detour("SSL_CERT_FILE") && !is_loader("SSL_CERT_FILE"));
     }

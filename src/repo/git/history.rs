@@ -4,7 +4,7 @@
 //! version is known by its content, under whatever name it stood. Of a merge those files count that are as in none of
 //! its parents. Submodules and links are no files.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::{OsStr, OsString};
 use std::io::BufRead;
 use std::os::unix::ffi::OsStringExt;
@@ -17,6 +17,7 @@ use super::Git;
 use super::blobs::Blobs;
 pub use super::tree::ObjectId;
 use crate::batch::{CHUNK_BYTES, CHUNK_FILES};
+use crate::config::is_config;
 use crate::document::Format;
 use crate::error::{Error, Kind, Result};
 use crate::secret::SecretBytes;
@@ -62,6 +63,8 @@ pub struct History {
     pub paths: Vec<PathBuf>,
     pub blobs: Vec<Blob>,
     pub versions: Vec<Version>,
+    /// Every content that a config ever had, links among them; where one was removed, the name that is none.
+    pub configs: BTreeMap<PathBuf, BTreeSet<ObjectId>>,
     /// When a content was last replaced by another, or removed, by a commit.
     pub replaced: HashMap<ObjectId, Timestamp>,
     /// What came before its first commits is not here (`git clone --depth`).
@@ -306,6 +309,9 @@ impl<'a, W: Fn(&Path) -> bool> LogReader<'a, W> {
             *replaced = time.max(*replaced);
         }
         let path = OsString::from_vec(path);
+        if is_config(Path::new(&path)) {
+            self.history.configs.entry(PathBuf::from(&path)).or_default().insert(new.clone());
+        }
         if new.is_null()
             || !modes.last().is_some_and(|mode| is_file(mode))
             || !(self.wanted)(Path::new(&path))
@@ -337,7 +343,7 @@ fn is_file(mode: &[u8]) -> bool {
 }
 
 /// What stands before the next zero byte; `None` at the end.
-fn field(output: &mut dyn BufRead) -> std::io::Result<Option<Vec<u8>>> {
+pub(super) fn field(output: &mut dyn BufRead) -> std::io::Result<Option<Vec<u8>>> {
     let mut field = Vec::new();
     let read = output.read_until(0, &mut field)?;
     if field.last() == Some(&0) {
@@ -346,7 +352,7 @@ fn field(output: &mut dyn BufRead) -> std::io::Result<Option<Vec<u8>>> {
     Ok((read > 0).then_some(field))
 }
 
-fn cannot_read(error: std::io::Error) -> Error {
+pub(super) fn cannot_read(error: std::io::Error) -> Error {
     Error::new(Kind::Read, "what Git says cannot be read").caused_by(error)
 }
 
@@ -358,7 +364,7 @@ fn without_an_end() -> Error {
     Error::new(Kind::Read, "the history lists more files than any repository has").advise(WITHOUT_AN_END)
 }
 
-fn not_understood() -> Error {
+pub(super) fn not_understood() -> Error {
     Error::new(Kind::Read, "what Git says of the history cannot be understood")
         .advise("Sealant knows Git 2.31 and newer; if yours is, please report this.")
 }

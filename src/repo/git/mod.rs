@@ -10,6 +10,7 @@ pub mod changes;
 pub mod configs;
 pub mod history;
 pub mod install;
+pub mod left;
 pub mod merge;
 mod place;
 pub mod resolve;

@@ -34,7 +34,7 @@ pub fn history(git: &Git) -> Result<History> {
 }
 
 /// The names in files of Git's own.
-fn kept(git: &Git) -> Result<Vec<String>> {
+pub(super) fn kept(git: &Git) -> Result<Vec<String>> {
     let mut names = Vec::new();
     for file in FILES {
         let path = git.path_of(["rev-parse", "--git-path", file])?;

@@ -1,12 +1,15 @@
 //! What the index or a commit holds: paths, and the objects that stand there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Kind, Result};
 use crate::repo::git::{Git, revision};
+
+/// How many paths Git is asked for at once: a command line has an end.
+const PATHS_AT_ONCE: usize = 200;
 
 /// The name that Git has for an object: hexadecimal digits.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -47,7 +50,7 @@ pub enum Entry {
 }
 
 /// All that a commit would hold, or holds. Paths are relative to the top folder.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct Tree {
     entries: BTreeMap<PathBuf, Entry>,
 }
@@ -61,6 +64,18 @@ impl Tree {
     /// What a commit holds.
     pub fn of_commit(git: &Git, name: &str) -> Result<Self> {
         Self::parse(&git.run(["ls-tree", "-r", "-z", "--full-tree", revision(name)?])?)
+    }
+
+    /// What a commit holds at some paths, each named from the top.
+    pub fn of_commit_at(git: &Git, name: &str, paths: &BTreeSet<PathBuf>) -> Result<Self> {
+        let mut found = Self::default();
+        let paths: Vec<&PathBuf> = paths.iter().collect();
+        for chunk in paths.chunks(PATHS_AT_ONCE) {
+            let args = ["ls-tree", "-r", "-z", "--full-tree", revision(name)?, "--"].map(OsStr::new);
+            let listed = git.run(args.into_iter().chain(chunk.iter().map(|path| path.as_os_str())))?;
+            found.entries.extend(Self::parse(&listed)?.entries);
+        }
+        Ok(found)
     }
 
     /// The content that a commit has at a path, named from the top; `None` where there is no file.
