@@ -1,7 +1,8 @@
 //! What servers are asked for, and what they have answered. No worker waits for a server: an object whose answer takes
 //! longer than a moment is put aside, and looked at again when the answer is there.
 //!
-//! What is put aside is bounded, in all and for each namespace. Of each object there is one request at a time: a newer one
+//! What is put aside is bounded, in all and for each namespace; where there is no room in all, the namespace with the most
+//! gives up some of it. Of each object there is one request at a time: a newer one
 //! takes the place of an older one, which is then given up.
 
 use std::collections::HashMap;
@@ -74,19 +75,25 @@ struct Request {
 }
 
 impl Asked {
-    /// Asks for what is wanted, unless that was done before.
-    pub async fn ask(&self, wanted: Wanted, ask: impl FnOnce(Wanted) -> Awaited) -> Opening {
+    /// Asks for what is wanted, unless that was done before. Gives it back where there is no room.
+    pub async fn ask(
+        &self,
+        wanted: Wanted,
+        ask: impl FnOnce(Wanted) -> Awaited,
+    ) -> Result<Opening, Box<Wanted>> {
         let object = wanted.object.clone();
-        let (mut awaited, moment) = match self.lock().begin(wanted, ask) {
-            Ok(begun) => begun,
-            Err(opening) => return opening,
-        };
+        let (mut awaited, moment) = self.lock().begin(wanted, ask)?;
         if let Some(moment) = moment
             && timeout(moment, is_there(&mut awaited)).await.is_err()
         {
             self.lock().slow = Some(Instant::now());
         }
-        self.lock().outcome(&object)
+        Ok(self.lock().outcome(&object))
+    }
+
+    /// Forgets the request for an object that is gone.
+    pub fn forget(&self, object: &Ref) {
+        self.lock().remove(object);
     }
 
     /// Forgets all requests: the keys have changed.
@@ -114,22 +121,20 @@ impl Asked {
 }
 
 impl State {
-    /// The request for what is wanted, and how long a worker may wait for it; or what can be said at once.
+    /// The request for what is wanted, and how long a worker may wait for it.
     fn begin(
         &mut self,
         wanted: Wanted,
         ask: impl FnOnce(Wanted) -> Awaited,
-    ) -> Result<(Awaited, Option<Duration>), Opening> {
+    ) -> Result<(Awaited, Option<Duration>), Box<Wanted>> {
         let prints = wanted.prints();
         if let Some(known) = self.requests.get(&wanted.object).filter(|known| known.prints == prints) {
             return Ok((known.awaited.clone(), None));
         }
         self.remove(&wanted.object);
         let (weight, tenant) = (wanted.weight(), wanted.tenant().to_owned());
-        let of_tenant = self.weight_of.get(&tenant).copied().unwrap_or_default();
-        // What is alone has room, however large it is.
-        if self.weight > 0 && (self.weight + weight > MOST || of_tenant + weight > MOST_OF_ONE) {
-            return Err(Opening::Full);
+        if !self.make_room(&tenant, weight) {
+            return Err(Box::new(wanted));
         }
         self.weight += weight;
         *self.weight_of.entry(tenant).or_default() += weight;
@@ -159,16 +164,65 @@ impl State {
         Opening::Later(async move { drop(timeout(left, is_there(&mut awaited)).await) }.boxed())
     }
 
-    fn remove(&mut self, object: &Ref) -> Option<Request> {
-        let request = self.requests.remove(object)?;
-        self.weight -= request.weight;
-        if let Some(weight) = self.weight_of.get_mut(object.tenant()) {
-            *weight -= request.weight;
-            if *weight == 0 {
-                self.weight_of.remove(object.tenant());
+    /// Whether there is room for so much of a tenant: where there is none in all, whoever has the most gives some up.
+    fn make_room(&mut self, tenant: &str, weight: usize) -> bool {
+        if !self.has_room(weight, MOST) || self.of(tenant) + weight > MOST_OF_ONE {
+            self.unload_answered();
+        }
+        // What is alone has room, however large it is.
+        if self.weight > 0 && self.of(tenant) + weight > MOST_OF_ONE {
+            return false;
+        }
+        while !self.has_room(weight, MOST) {
+            let largest = self.weight_of.iter().max_by_key(|(_, weight)| **weight);
+            let Some((largest, _)) = largest.filter(|(_, most)| **most > self.of(tenant) + weight) else {
+                return false;
+            };
+            let of_largest = self
+                .requests
+                .iter()
+                .filter(|(object, request)| request.weight > 0 && object.tenant() == largest);
+            // The newest has waited least.
+            let newest = of_largest.max_by_key(|(_, request)| request.since);
+            let Some(newest) = newest.map(|(object, _)| object.clone()) else { return false };
+            self.remove(&newest);
+        }
+        true
+    }
+
+    fn has_room(&self, weight: usize, most: usize) -> bool {
+        self.weight == 0 || self.weight + weight <= most
+    }
+
+    fn of(&self, tenant: &str) -> usize {
+        self.weight_of.get(tenant).copied().unwrap_or_default()
+    }
+
+    /// What is answered is no request any more.
+    fn unload_answered(&mut self) {
+        let mut unloaded = Vec::new();
+        for (object, request) in &mut self.requests {
+            if request.weight > 0 && request.answer().is_some() {
+                unloaded.push((object.clone(), std::mem::take(&mut request.weight)));
             }
         }
+        unloaded.iter().for_each(|(object, weight)| self.unload(object.tenant(), *weight));
+    }
+
+    fn remove(&mut self, object: &Ref) -> Option<Request> {
+        let request = self.requests.remove(object)?;
+        self.unload(object.tenant(), request.weight);
         Some(request)
+    }
+
+    fn unload(&mut self, tenant: &str, less: usize) {
+        self.weight -= less;
+        if let Some(weight) = self.weight_of.get_mut(tenant) {
+            *weight -= less;
+            if *weight == 0 {
+                self.weight_of.remove(tenant);
+            }
+        }
     }
 }
 
@@ -196,7 +250,6 @@ pub async fn is_there(awaited: &mut Awaited) {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use sealant::keys::{MasterKey, TransitKey, WrappedDataKey, WrappedKey};
@@ -211,6 +264,10 @@ mod tests {
         Wanted::new(object, vec![WrappedDataKey { groups: vec![vec![wrap]], threshold: 0 }])
     }
 
+    fn ok(opening: Result<Opening, Box<Wanted>>) -> Opening {
+        opening.unwrap_or(Opening::Full)
+    }
+
     fn server() -> (watch::Sender<Option<Answer>>, Awaited) {
         watch::channel(None)
     }
@@ -223,16 +280,18 @@ mod tests {
             tokio::time::sleep(MOMENT / 2).await;
             quick.send_replace(Some(Ok(vec![DataKey::generate()])));
         });
-        let opening = asked.ask(wanted("shop", "a", "1"), |_| awaited).await;
+        let opening = ok(asked.ask(wanted("shop", "a", "1"), |_| awaited).await);
         assert!(matches!(opening, Opening::Answered(Ok(keys)) if keys.len() == 1));
 
         let start = Instant::now();
         let (slow, awaited) = server();
-        let Opening::Later(later) = asked.ask(wanted("shop", "a", "2"), |_| awaited).await else { panic!() };
+        let Ok(Opening::Later(later)) = asked.ask(wanted("shop", "a", "2"), |_| awaited).await else {
+            panic!()
+        };
         assert_eq!((start.elapsed(), asked.count()), (MOMENT, 1));
         // Now that one is slow, others do not wait at all.
         let (_other, awaited) = server();
-        let opening = asked.ask(wanted("shop", "b", "1"), |_| awaited).await;
+        let opening = ok(asked.ask(wanted("shop", "b", "1"), |_| awaited).await);
         assert!(matches!(opening, Opening::Later(_)) && start.elapsed() == MOMENT);
         tokio::spawn(async move {
             tokio::time::sleep(Duration::from_secs(2)).await;
@@ -242,7 +301,7 @@ mod tests {
         assert_eq!(start.elapsed(), MOMENT + Duration::from_secs(2));
         // The answer is given once, to whom it was for.
         let not_asked = |_: Wanted| -> Awaited { panic!("asked twice") };
-        let opening = asked.ask(wanted("shop", "a", "2"), not_asked).await;
+        let opening = ok(asked.ask(wanted("shop", "a", "2"), not_asked).await);
         assert!(matches!(opening, Opening::Answered(Err(_))) && asked.count() == 1);
     }
 
@@ -250,15 +309,17 @@ mod tests {
     async fn what_takes_too_long_is_said_and_taken_all_the_same_when_it_comes() {
         let asked = Asked::default();
         let (server, awaited) = server();
-        let Opening::Later(later) = asked.ask(wanted("shop", "a", "1"), |_| awaited).await else { panic!() };
+        let Ok(Opening::Later(later)) = asked.ask(wanted("shop", "a", "1"), |_| awaited).await else {
+            panic!()
+        };
         later.await;
         let not_asked = |_: Wanted| -> Awaited { panic!("asked twice") };
         for _ in 0..2 {
-            let opening = asked.ask(wanted("shop", "a", "1"), not_asked).await;
+            let opening = ok(asked.ask(wanted("shop", "a", "1"), not_asked).await);
             assert!(matches!(opening, Opening::Unanswered));
         }
         server.send_replace(Some(Ok(Vec::new())));
-        let opening = asked.ask(wanted("shop", "a", "1"), not_asked).await;
+        let opening = ok(asked.ask(wanted("shop", "a", "1"), not_asked).await);
         assert!(matches!(opening, Opening::Answered(Ok(_))));
     }
 
@@ -266,12 +327,12 @@ mod tests {
     async fn a_newer_request_gives_up_the_older_one() {
         let asked = Asked::default();
         let (old, awaited) = server();
-        let opening = asked.ask(wanted("shop", "a", "1"), |_| awaited).await;
+        let opening = ok(asked.ask(wanted("shop", "a", "1"), |_| awaited).await);
         drop(opening);
         assert!(!old.is_closed());
         let (new, awaited) = server();
         new.send_replace(Some(Ok(Vec::new())));
-        let opening = asked.ask(wanted("shop", "a", "2"), |_| awaited).await;
+        let opening = ok(asked.ask(wanted("shop", "a", "2"), |_| awaited).await);
         assert!(matches!(opening, Opening::Answered(Ok(_))) && old.is_closed());
         let (third, awaited) = server();
         drop(asked.ask(wanted("shop", "a", "3"), |_| awaited).await);
@@ -293,7 +354,7 @@ mod tests {
                     asks.fetch_add(1, Ordering::SeqCst);
                     awaited
                 });
-                if matches!(opening.await, Opening::Full) {
+                if opening.await.is_err() {
                     return index;
                 }
             }
@@ -303,13 +364,30 @@ mod tests {
         let second = fill("b", &mut servers).await;
         assert!(first > 100 && first == second, "{first} {second}");
         assert_eq!(asks.load(Ordering::SeqCst), first + second);
-        // What nobody has come for is forgotten after a while, and what is not answered is not.
+        // Where four have all, a fifth takes from them until it has as much as each.
+        let mut more = Vec::new();
+        for namespace in ["c", "d", "e"] {
+            fill(namespace, &mut more).await;
+        }
+        let of = |namespace: &str| asked.lock().of(namespace);
+        assert!(asked.lock().weight <= MOST && of("e") > MOST / 6 && of("a") > MOST / 6);
+        for namespace in ["c", "d", "e"] {
+            (0..first).for_each(|index| asked.forget(&wanted(namespace, &index.to_string(), "").object));
+        }
+        assert!(of("e") == 0 && more.iter().all(watch::Sender::is_closed));
+        let [first, second] = ["a", "b"].map(|namespace| {
+            asked.lock().requests.keys().filter(|object| object.tenant() == namespace).count()
+        });
+        servers.retain(|server| !server.is_closed());
+        // What nobody has come for takes no room, is forgotten after a while, and what is not answered is not.
         for server in &servers[..first] {
             server.send_replace(Some(Ok(Vec::new())));
         }
+        let before = asked.lock().of("a");
+        asked.lock().unload_answered();
+        assert!(before > 0 && of("a") == 0);
         tokio::time::advance(KEPT).await;
         asked.sweep();
-        let asked = Arc::new(asked);
         let state = asked.lock();
         assert!(state.requests.len() == second && state.weight == state.weight_of["b"]);
         assert_eq!(state.weight_of.len(), 1);

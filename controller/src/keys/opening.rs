@@ -23,6 +23,7 @@ use tokio::time::Instant;
 
 use crate::engine::health::Pulse;
 use crate::engine::metrics::{ByOrigin, ByOutcome, Metrics};
+use crate::engine::object::Ref;
 use crate::engine::queue::{Line, Tenant};
 use crate::keys::asked::{Answer, Asked, Awaited, Opening, answer_of, is_there};
 use crate::keys::wanted::{LONGEST_TRIED, Print, Wanted};
@@ -73,8 +74,16 @@ pub struct Opener {
     asked: Arc<Asked>,
 }
 
+/// What may be asked to open something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reach {
+    /// What is remembered, and the identities here.
+    Here,
+    Servers,
+}
+
 enum Request {
-    Open(Wanted, watch::Sender<Option<Answer>>),
+    Open(Wanted, Reach, watch::Sender<Option<Answer>>),
     Use(Keyring),
 }
 
@@ -95,18 +104,33 @@ impl Opener {
 
     /// Opens the data keys of an object. Waits for what takes no server, and for servers no longer than a moment.
     pub async fn open(&self, wanted: Wanted) -> Opening {
-        if !wanted.servers().is_empty() {
-            return self.asked.ask(wanted, |wanted| self.send(wanted)).await;
+        if wanted.servers().is_empty() {
+            let answer = self.open_here(wanted).await;
+            return Opening::Answered(answer.unwrap_or_else(|| Err(gone())));
         }
-        let mut awaited = self.send(wanted);
-        is_there(&mut awaited).await;
-        Opening::Answered(answer_of(&awaited).unwrap_or_else(|| Err(gone())))
+        match self.asked.ask(wanted, |wanted| self.send(wanted, Reach::Servers)).await {
+            Ok(opening) => opening,
+            // What was opened before, or opens with age keys, needs no room.
+            Err(wanted) => self.open_here(*wanted).await.map_or(Opening::Full, Opening::Answered),
+        }
     }
 
-    fn send(&self, wanted: Wanted) -> Awaited {
+    /// Opens what takes no server; `None` if it takes one.
+    async fn open_here(&self, wanted: Wanted) -> Option<Answer> {
+        let mut awaited = self.send(wanted, Reach::Here);
+        is_there(&mut awaited).await;
+        answer_of(&awaited)
+    }
+
+    /// Forgets what was asked for an object that is gone.
+    pub fn forget(&self, object: &Ref) {
+        self.asked.forget(object);
+    }
+
+    fn send(&self, wanted: Wanted, reach: Reach) -> Awaited {
         let (reply, awaited) = watch::channel(None);
         // Without a receiver the reply goes as well.
-        let _ = self.requests.send(Request::Open(wanted, reply));
+        let _ = self.requests.send(Request::Open(wanted, reach, reply));
         awaited
     }
 
@@ -144,6 +168,7 @@ struct Keys {
 struct Job {
     keys: Rc<Keys>,
     wanted: Rc<Wanted>,
+    reach: Reach,
     reply: Reply,
 }
 
@@ -202,9 +227,9 @@ async fn serve(
             // The reply goes unanswered, and the caller sees that.
             (Some(Request::Open(..)), None) => {}
             // If the thread is gone, the reply goes with the job.
-            (Some(Request::Open(wanted, reply)), Some(keys)) => {
+            (Some(Request::Open(wanted, reach, reply)), Some(keys)) => {
                 let (wanted, reply) = (Rc::new(wanted), Reply(Rc::new(reply)));
-                drop(first.send(Job { keys: Rc::clone(keys), wanted, reply }));
+                drop(first.send(Job { keys: Rc::clone(keys), wanted, reach, reply }));
             }
         }
     }
@@ -304,6 +329,7 @@ async fn serve_batch(batch: &[Job], stage: &Stage) {
             for job in left {
                 match keys.remembers(&job.wanted) {
                     true => jobs.push(job),
+                    false if job.reach == Reach::Here => {}
                     false => drop(remaining.send(job)),
                 }
             }
@@ -507,12 +533,14 @@ impl Memory {
 #[cfg(test)]
 mod tests {
     use sealant::host::Closed;
-    use sealant::keys::{Identities, KeySet, MasterKey, NewIdentity, WrappedKey, generate_identity};
+    use sealant::keys::{
+        Identities, KeySet, MasterKey, NewIdentity, TransitKey, WrappedKey, generate_identity,
+    };
     use sealant::sealed_secret::{NewDataKey, OpenedKeys, Options, Secret, seal, unseal, used_data_keys};
     use sealant::secret::SecretBytes;
 
     use super::*;
-    use crate::engine::object::{Key, Meta, Ref};
+    use crate::engine::object::{Key, Meta};
     use crate::source::sealed::resource::SealedSecret;
 
     fn identity() -> NewIdentity {
@@ -592,6 +620,34 @@ mod tests {
         assert_eq!(bounded.groups[0].len(), LONGEST_TRIED / 4096);
     }
 
+    /// However much waits for servers: what opens without them is opened.
+    #[tokio::test]
+    async fn what_opens_with_age_keys_needs_no_room_among_the_requests_to_servers() {
+        let own = identity();
+        let (opener, _) = opener(&own);
+        let sealed = sealed("shop", vec![age(&own)]).await;
+        let vault = |enc: &str| WrappedKey {
+            key: MasterKey::Vault(TransitKey::new("https://vault", None, "transit", "shop").unwrap()),
+            enc: enc.to_owned(),
+            entry: serde_json::Map::new(),
+        };
+        let with_vault = |name: String, enc: &str| {
+            let mut wrapped = used_data_keys(sealed.spec()).unwrap().remove(0).1;
+            wrapped.groups[0].push(vault(enc));
+            Wanted::new(Ref { kind: "x", key: Key::new("shop", &name) }, vec![wrapped])
+        };
+        let (_silent, awaited) = watch::channel(None);
+        let large = "x".repeat(1 << 20);
+        for index in 0.. {
+            let wanted = with_vault(index.to_string(), &large);
+            if opener.asked.ask(wanted, |_| awaited.clone()).await.is_err() {
+                break;
+            }
+        }
+        let opened = open(&opener, with_vault("large".to_owned(), &large)).await;
+        assert!(is_open(&sealed, &opened));
+    }
+
     fn recipients_is(wrap: &WrappedKey, own: &NewIdentity) -> bool {
         wrap.key.id() == own.recipient.as_str()
     }
@@ -633,7 +689,10 @@ mod tests {
         let (metrics, job) = (Arc::new(Metrics::new()), |sealed: SealedSecret, keys: &Rc<Keys>| {
             let (reply, answer) = watch::channel(None);
             let reply = Reply(Rc::new(reply));
-            (Job { keys: Rc::clone(keys), wanted: Rc::new(wanted(&sealed)), reply }, answer)
+            (
+                Job { keys: Rc::clone(keys), wanted: Rc::new(wanted(&sealed)), reach: Reach::Servers, reply },
+                answer,
+            )
         });
         let text = SecretBytes::new(own.file.as_bytes().to_vec());
         let service = KeyService::new(&Closed, Identities::none().with_text("own", text));

@@ -124,6 +124,7 @@ impl<S: Source> Managed<S> {
     async fn look_at(&self, key: &Key) -> Next {
         let Some(slim) = self.objects.get(key) else {
             self.memory.forget(key);
+            self.source.forget(key);
             return Next::Wait;
         };
         if slim.is_being_deleted || self.is_settled(key, &slim) {

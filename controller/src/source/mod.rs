@@ -13,7 +13,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 
 use tokio::sync::watch;
 
-use crate::engine::object::Meta;
+use crate::engine::object::{Key, Meta};
 use crate::engine::watch::Object;
 use crate::managed::decide::{Desired, Verdict};
 use crate::managed::reason::{Reason, Words};
@@ -61,6 +61,9 @@ pub trait Source: Send + Sync + 'static {
     fn keys(&self) -> Option<watch::Receiver<Option<Held>>> {
         None
     }
+
+    /// One is gone: nobody waits for its values any more.
+    fn forget(&self, _key: &Key) {}
 
     /// The Secret that it asks for, without the values; or what is to be said of it without them.
     fn desired(&self, found: &Self::Found) -> Result<Desired, Verdict>;

@@ -14,7 +14,7 @@ use sealant::secret::DataKey;
 use tokio::sync::watch;
 
 use crate::engine::metrics::Metrics;
-use crate::engine::object::{Meta, Ref};
+use crate::engine::object::{Key, Meta, Ref};
 use crate::keys::asked::Opening;
 use crate::keys::opening::Opener;
 use crate::keys::wanted::Wanted;
@@ -67,6 +67,10 @@ impl Source for Sealed {
 
     fn keys(&self) -> Option<watch::Receiver<Option<Held>>> {
         Some(self.keys.clone())
+    }
+
+    fn forget(&self, key: &Key) {
+        self.opener.forget(&Ref { kind: Self::KIND, key: key.clone() });
     }
 
     fn desired(&self, found: &Found) -> Result<Desired, Verdict> {
