@@ -73,6 +73,7 @@ use crate::config::{Configs, Dialect, Lookup};
 use crate::error::{Error, Kind, Result};
 use crate::fs;
 use crate::host::Host;
+use crate::repo::git::absent::WithAbsent;
 pub use crate::shown::typed;
 use host::Terminal;
 use ui::{ColorWhen, Ui};
@@ -311,7 +312,15 @@ impl Context<'_> {
 
     /// The configs of the files that this command works on.
     pub fn configs(&self) -> Result<Configs> {
-        Ok(Configs::new(self.lookup()?))
+        let lookup = self.lookup()?;
+        let absent = match self.is_sops() {
+            true => None,
+            false => WithAbsent::around(self.host, &lookup.working_dir)?,
+        };
+        Ok(match absent {
+            Some(source) => Configs::from_source(lookup, source),
+            None => Configs::new(lookup),
+        })
     }
 }
 

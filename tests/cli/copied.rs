@@ -320,6 +320,31 @@ fn nobody_is_let_into_a_copy_of_what_is_not_checked_out() {
     test.sealant(&["updatekeys", "--yes", "dev/copy.yaml"]).run().ok();
 }
 
+/// A config that a sparse checkout leaves out is that of its folder all the same.
+#[test]
+fn a_config_that_is_not_checked_out_is_one() {
+    let (test, developer) = two_places();
+    test.write(".sops.yaml", format!("creation_rules:\n  - age: {RECIPIENT},{developer}\n"));
+    test.write("prod/.sops.yaml", format!("creation_rules:\n  - age: {RECIPIENT}\n"));
+    test.write("dev/copy.yaml", test.read("prod/a.yaml"));
+    let git = |args: &[&str]| {
+        let who = ["-c", "user.name=Test", "-c", "user.email=test@example.org"];
+        test.program("git", &who).args(args).run().ok()
+    };
+    git(&["init", "-q"]);
+    git(&["add", ".sops.yaml", "dev", "prod"]);
+    git(&["commit", "-qm", "first"]);
+    git(&["sparse-checkout", "set", "--cone", "dev"]);
+    assert!(!test.path("prod").exists());
+    let before = test.read_text("dev/copy.yaml");
+    let output = test.sealant(&["updatekeys", "--yes", "dev/copy.yaml"]).run().code(8);
+    assert!(output.stderr.contains("with prod/a.yaml"), "{output}");
+    assert_eq!(test.read_text("dev/copy.yaml"), before);
+    test.write("new.yaml", "password: new\n");
+    let output = test.sealant(&["encrypt", "--filename-override", "prod/new.yaml", "new.yaml"]).run().ok();
+    assert!(output.text().contains(RECIPIENT) && !output.text().contains(&developer), "{output}");
+}
+
 /// Runs with an identity that the recipient of production had before, beside the one of today.
 fn with_old(test: &Sandbox, args: &[&str]) -> Output {
     test.sealant(args).env("SOPS_AGE_KEY_FILE", test.path("old.txt")).run()

@@ -531,7 +531,7 @@ fn whoever_joins_a_rule_reads_what_was_renamed_under_it() {
     // Beside a branch with another name, in either direction.
     for (name, into, from) in [("v", "main", "theirs"), ("w", "theirs", "main")] {
         let old = if name == "v" { "prod/u.yaml" } else { "prod/v.yaml" };
-        let person = new_identity(test, &test.home(&format!("{name}.txt")));
+        let person = new_identity(test, &test.home(format!("{name}.txt")));
         repo.branches(|| joins(&person), || renames(old, &format!("prod/{name}.yaml")));
         repo.ok(&["checkout", "-q", into]);
         repo.ok(&["merge", "-m", "merged", from]);

@@ -4,6 +4,7 @@
 //! starts it, `Git::start`: at the real top of a working tree, as `place` finds it, and so that no program runs which a
 //! repository names. Nobody else starts Git, and nobody starts it in a folder of a repository's content.
 
+pub mod absent;
 pub mod attributes;
 pub mod blobs;
 pub mod changes;

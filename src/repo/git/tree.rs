@@ -112,6 +112,11 @@ impl Tree {
         Ok(tree)
     }
 
+    /// Leaves out what is at other paths.
+    pub fn keep(&mut self, wanted: impl Fn(&Path) -> bool) {
+        self.entries.retain(|path, _| wanted(path));
+    }
+
     pub fn get(&self, path: &Path) -> Option<&Entry> {
         self.entries.get(path)
     }
