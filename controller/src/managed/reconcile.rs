@@ -28,7 +28,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
-use tokio::sync::{Semaphore, SemaphorePermit, watch};
+use tokio::sync::{Semaphore, SemaphorePermit, TryAcquireError, watch};
 
 use crate::engine::api::{ApiServer, Failure};
 use crate::engine::events::Events;
@@ -130,7 +130,7 @@ impl<S: Source> Managed<S> {
         if slim.is_being_deleted || self.is_settled(key, &slim) {
             return Next::Wait;
         }
-        let _room = self.room_for(slim.weight).await;
+        let Ok(_room) = self.room_for(slim.weight) else { return self.retry_for_room() };
         let losses = self.held().losses;
         let read = Instant::now();
         let found = match tokio::time::timeout(self.patience, self.read(key)).await {
@@ -169,11 +169,11 @@ impl<S: Source> Managed<S> {
         self.conclude(key, found.meta(), self.source.status(&found), outcome, losses).await
     }
 
-    /// Large ones wait for each other, and small ones for nobody.
-    async fn room_for(&self, weight: u32) -> Option<SemaphorePermit<'_>> {
+    /// Large ones wait for each other, without a worker, and small ones for nobody.
+    fn room_for(&self, weight: u32) -> Result<Option<SemaphorePermit<'_>>, TryAcquireError> {
         match weight > LARGE {
-            true => self.room.acquire_many(weight.min(LARGE_AT_ONCE)).await.ok(),
-            false => None,
+            true => self.room.try_acquire_many(weight.min(LARGE_AT_ONCE)).map(Some),
+            false => Ok(None),
         }
     }
 }

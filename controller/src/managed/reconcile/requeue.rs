@@ -48,6 +48,11 @@ impl<S: Source> Managed<S> {
         }
     }
 
+    /// Where others that are large are worked on: nothing was asked yet.
+    pub(super) fn retry_for_room(&self) -> Next {
+        Next::Soon(wait(1, LONGEST_WAIT))
+    }
+
     /// After a conflict, which is nobody's fault.
     pub(super) fn retry_conflict(&self, key: &Key) -> Next {
         self.context.metrics.conflicts.inc();

@@ -235,3 +235,18 @@ async fn an_outage_is_nothing_that_is_said_of_an_object() {
     assert!(matches!(failing.reconcile(&key).await, Next::Retry(_)));
     assert!(is_said(&asked), "{asked:?}");
 }
+
+/// Large ones wait for each other, and hold no worker meanwhile.
+#[tokio::test]
+async fn a_large_one_without_room_gives_its_worker_back() {
+    let (managed, asked) = managed(|| (201, granted("7").to_string())).await;
+    let key = Key::new("shop", "w");
+    let mut large = managed.objects.get(&key).unwrap();
+    large.weight = LARGE + 1;
+    managed.objects.apply(0, Event::Changed(made("5")), |_| large.clone());
+    let others = managed.room.try_acquire_many(LARGE_AT_ONCE).unwrap();
+    assert!(matches!(managed.reconcile(&key).await, Next::Soon(_)) && words(&asked).is_empty());
+    assert!(managed.room_for(LARGE).is_ok());
+    drop(others);
+    assert_eq!(managed.reconcile(&key).await, Next::Wait);
+}
