@@ -153,8 +153,11 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     }
     let hiding = hiding.into_iter().map(|(config, finding)| (config, Ok(finding)));
     looked.add_configs(hiding.collect(), &working_dir, context);
-    if !copies.is_empty() && (is_part || top != working_dir) {
-        copies::add_all(&mut copies, &configs, context)?;
+    if !copies.is_empty() {
+        match is_part || top != working_dir {
+            true => copies::add_all(&mut copies, &configs, context)?,
+            false => copies::add_left_out(&mut copies, &configs, context)?,
+        }
     }
     if !copies.is_empty() {
         let added = copies::add_past(&mut copies, &configs, before.as_ref().map(Before::configs), context);

@@ -187,6 +187,13 @@ pub(super) fn add_all(copies: &mut Copies, configs: &Configs, context: &Context)
     Ok(())
 }
 
+/// As [`add_all`], of what a sparse checkout leaves out alone: the rest was looked at.
+pub(super) fn add_left_out(copies: &mut Copies, configs: &Configs, context: &Context) -> Result<()> {
+    let working_dir = real(&context.lookup()?.working_dir);
+    add_absent(&tops(context, working_dir, BTreeSet::new()), copies, configs, context);
+    Ok(())
+}
+
 /// Adds what was once at a place of which a rule names the readers, and is in a file that was looked at, where more may read.
 /// `before` is what configs said before a change. Reads only what is not as the index has it, at places that fewer may read than
 /// one of those files.

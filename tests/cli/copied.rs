@@ -309,8 +309,10 @@ fn nobody_is_let_into_a_copy_of_what_is_not_checked_out() {
         assert!(output.stderr.contains("with prod/a.yaml"), "{output}");
         assert_eq!(test.read_text("dev/copy.yaml"), before);
     }
-    let found = test.sealant(&["check", "dev"]).run().code(1);
-    assert!(found.text().contains("[copied]") && found.text().contains("prod/a.yaml"), "{found}");
+    for args in [&["check", "dev"][..], &["check"]] {
+        let found = test.sealant(args).run().code(1);
+        assert!(found.text().contains("[copied]") && found.text().contains("prod/a.yaml"), "{found}");
+    }
     // A file that was moved by hand is none that is left out, but it was there.
     git(&["sparse-checkout", "disable"]);
     test.program("mv", &["prod/a.yaml", "dev/copy.yaml"]).run().ok();
