@@ -45,6 +45,15 @@ pub struct Names {
     pub is_supported: bool,
 }
 
+/// What is wrong with a name that is none of a key.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Complaint {
+    /// The end of a sentence, where there is more to say than that.
+    pub why: Option<&'static str>,
+    /// What such a name looks like, and how to find one.
+    pub form: &'static str,
+}
+
 /// What a kind knows of itself, before any key is used.
 pub(crate) trait Room: Sync {
     fn names(&self) -> &'static Names;
@@ -55,6 +64,11 @@ pub(crate) trait Room: Sync {
 
     /// The entry for a file: what it was read from, with what changed.
     fn write(&self, wrapped: &WrappedKey) -> Fields;
+
+    /// What is wrong with this name of a key, if the kind can tell.
+    fn complaint(&self, _id: &str) -> Option<Complaint> {
+        None
+    }
 
     /// Whether the keys of a group are tried all together, and not one after the other.
     fn is_tried_together(&self) -> bool {
@@ -265,9 +279,25 @@ impl MasterKey {
     pub(crate) fn why_unsupported(&self) -> Option<String> {
         let names = self.kind().names();
         (!self.is_supported()).then(|| match names.is_supported {
-            true => format!("`{}` is not the name of {}", self.id(), names.a_key),
+            true => {
+                let why = self.complaint().and_then(|complaint| complaint.why);
+                let why = why.map(|why| format!(": {why}")).unwrap_or_default();
+                format!("`{}` is not the name of {}{why}", self.id(), names.a_key)
+            }
             false => format!("Sealant does not support {}", names.name),
         })
+    }
+
+    /// What to do about a key that is not supported.
+    pub(crate) fn instead(&self) -> &'static str {
+        self.complaint().map_or("Name another key, or use sops for this file.", |complaint| complaint.form)
+    }
+
+    fn complaint(&self) -> Option<Complaint> {
+        match self {
+            Self::Foreign { kind, id } => kind.room().complaint(id),
+            _ => None,
+        }
     }
 
     /// It as an age recipient, if it is one.

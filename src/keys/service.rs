@@ -350,8 +350,9 @@ fn print(wrapped: &WrappedKey) -> [u8; 32] {
 fn cannot_wrap(key: &MasterKey) -> Error {
     match key.why_unsupported() {
         None => nobody_asks(key),
-        Some(why) => Error::new(Kind::Other, format!("cannot wrap a data key for {key}: {why}"))
-            .advise("Name another key, or use sops for this file."),
+        Some(why) => {
+            Error::new(Kind::Other, format!("cannot wrap a data key for {key}: {why}")).advise(key.instead())
+        }
     }
 }
 

@@ -287,11 +287,20 @@ fn an_error_says_what_is_wrong_with_the_key() {
     let nowhere =
         ours(&kms, &test, &["decrypt", "a.yaml"]).env("SOPS_GCP_KMS_ENDPOINT", "http://127.0.0.1:9");
     says(nowhere.run(), &["cannot be reached", &key]);
-    for id in [format!("{key}/cryptoKeyVersions/1"), key.replace("projects/p", "projects/..")] {
-        test.write("c.yaml", test.read_text("a.yaml").replace(&key, &id));
-        says(ours(&kms, &test, &["decrypt", "c.yaml"]).run(), &["not the name of a key of Google Cloud KMS"]);
-    }
     test.write("d.yaml", PLAIN);
+    for (id, why) in [
+        (format!("{key}/cryptoKeyVersions/1"), "it names a version"),
+        (key.replace("projects/p", "projects/.."), "one of its parts is no name"),
+    ] {
+        test.write("c.yaml", test.read_text("a.yaml").replace(&key, &id));
+        let refused = format!("`{id}` is not the name of a key of Google Cloud KMS: {why}");
+        says(ours(&kms, &test, &["decrypt", "c.yaml"]).run(), &[&refused]);
+        let output = ours(&kms, &test, &["encrypt", "--gcp-kms", &id, "d.yaml"]).run();
+        assert!(
+            output.stderr.contains(&refused) && output.stderr.contains("gcloud kms keys list"),
+            "{output}"
+        );
+    }
     kms.fault(&key, "denied", 1);
     let refused = ours(&kms, &test, &["encrypt", "-i", "--gcp-kms", &key, "d.yaml"]).run();
     assert!(refused.stderr.contains("roles/cloudkms.cryptoKeyEncrypter"), "{}", refused.stderr);

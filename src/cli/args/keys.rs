@@ -261,11 +261,11 @@ impl ChangeKeyArgs {
                 wish.remove.push(key.map_err(|error| error.in_file(format!("--rm-{}", kind.flag())))?);
             }
         }
-        let unsupported = |key: &MasterKey| Some((key.kind(), key.why_unsupported()?));
-        if let Some((kind, why)) = wish.add.iter().find_map(unsupported) {
+        let unsupported = |key| Some((key, MasterKey::why_unsupported(key)?));
+        if let Some((key, why)) = wish.add.iter().find_map(unsupported) {
             return Err(Error::new(Kind::Other, why)
-                .in_file(format!("--add-{}", kind.flag()))
-                .advise("Add another key, or use sops for this file."));
+                .in_file(format!("--add-{}", key.kind().flag()))
+                .advise(key.instead()));
         }
         if let Some(both) = wish.add.iter().find(|key| wish.remove.contains(key)) {
             return Err(Error::new(Kind::Conflict, format!("{both} is to be added and removed")));

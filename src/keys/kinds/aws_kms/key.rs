@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::error::{Error, Kind, Result};
+use crate::keys::kind::Complaint;
 
 /// The partitions of AWS, each with the domain of its hosts.
 const PARTITIONS: [(&str, &str); 8] = [
@@ -19,6 +20,9 @@ const PARTITIONS: [(&str, &str); 8] = [
     ("aws-iso-e", "cloud.adc-e.uk"),
     ("aws-iso-f", "csp.hci.ic.gov"),
 ];
+
+const FORM: &str = "It has the form arn:aws:kms:REGION:ACCOUNT:key/ID, or arn:aws:kms:REGION:ACCOUNT:alias/NAME: `aws kms \
+                    list-aliases` shows what there is.";
 
 /// A key of AWS KMS, as a file or a rule names it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -48,7 +52,9 @@ impl Key {
         context: BTreeMap<String, String>,
         profile: Option<&str>,
     ) -> Result<Self> {
-        place_of(arn).map_err(|why| not_a_key(arn, why))?;
+        let not_a_key =
+            |why| Error::new(Kind::Other, format!("`{arn}` is not the ARN of a KMS key: {why}")).advise(FORM);
+        place_of(arn).map_err(not_a_key)?;
         let given = |part: Option<&str>| part.filter(|part| !part.is_empty()).map(str::to_owned);
         let (role, profile) = (given(role), given(profile));
         let id = id(arn, role.as_deref(), &context, profile.as_deref());
@@ -138,6 +144,12 @@ pub fn parse_context(text: &str) -> Result<BTreeMap<String, String>> {
     pairs.map(pair).collect()
 }
 
+/// What is wrong with the ARN in a name as sops shows it, if that is none.
+pub(super) fn complaint(id: &str) -> Option<Complaint> {
+    let arn = id.split(['+', '|']).next().unwrap_or_default();
+    place_of(arn).err().map(|why| Complaint { why: Some(why), form: FORM })
+}
+
 /// Region and domain of an ARN; else what is wrong with it.
 fn place_of(arn: &str) -> Result<Place<'_>, &'static str> {
     let [prefix, partition, service, region, account, resource] = arn.splitn(6, ':').collect::<Vec<_>>()[..]
@@ -163,13 +175,6 @@ fn place_of(arn: &str) -> Result<Place<'_>, &'static str> {
         true => Ok(Place { region, domain }),
         false => Err("it names neither a key nor an alias"),
     }
-}
-
-fn not_a_key(arn: &str, why: &str) -> Error {
-    Error::new(Kind::Other, format!("`{arn}` is not the ARN of a KMS key: {why}")).advise(
-        "It has the form arn:aws:kms:REGION:ACCOUNT:key/ID, or arn:aws:kms:REGION:ACCOUNT:alias/NAME: \
-         `aws kms list-aliases` shows what there is.",
-    )
 }
 
 #[cfg(test)]

@@ -32,7 +32,7 @@ pub use self::origin::Origin;
 pub use self::worker::Kms;
 use crate::error::Result;
 use crate::keys::entry::{Fields, get, set, text, text_or_empty};
-use crate::keys::kind::{self, MasterKey, Names};
+use crate::keys::kind::{self, Complaint, MasterKey, Names};
 use crate::keys::{KeyKind, WrappedKey};
 
 pub(crate) struct Room;
@@ -64,6 +64,10 @@ impl kind::Room for Room {
                 WrappedKey::foreign(KeyKind::Kms, key::id(&arn, Some(&role), &known, Some(&profile)), entry)
             }
         }
+    }
+
+    fn complaint(&self, id: &str) -> Option<Complaint> {
+        key::complaint(id)
     }
 
     fn write(&self, wrapped: &WrappedKey) -> Fields {

@@ -6,9 +6,13 @@
 use std::fmt;
 
 use crate::error::{Error, Kind, Result};
+use crate::keys::kind::Complaint;
 
 /// What a resource ID is made of, each followed by a name.
 const PARTS: [&str; 4] = ["projects", "locations", "keyRings", "cryptoKeys"];
+
+const FORM: &str = "It has the form projects/PROJECT/locations/LOCATION/keyRings/RING/cryptoKeys/KEY: `gcloud kms keys \
+                    list --keyring RING --location LOCATION` shows what there is.";
 
 /// A key of Google Cloud KMS, as a file or a rule names it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -19,10 +23,12 @@ pub struct Key {
 impl Key {
     /// A key by its resource ID; an error for what is none.
     pub fn parse(resource_id: &str) -> Result<Self> {
-        match check(resource_id) {
-            Ok(()) => Ok(Self { resource_id: resource_id.to_owned() }),
-            Err(why) => Err(not_a_key(resource_id, why)),
-        }
+        let not_a_key = |why| {
+            let message = format!("`{resource_id}` is not the resource ID of a Cloud KMS key: {why}");
+            Error::new(Kind::Other, message).advise(FORM)
+        };
+        check(resource_id).map_err(not_a_key)?;
+        Ok(Self { resource_id: resource_id.to_owned() })
     }
 
     /// `projects/PROJECT/locations/LOCATION/keyRings/RING/cryptoKeys/KEY`.
@@ -43,6 +49,11 @@ impl fmt::Display for Key {
     }
 }
 
+/// What is wrong with a resource ID that is none.
+pub(super) fn complaint(resource_id: &str) -> Option<Complaint> {
+    check(resource_id).err().map(|why| Complaint { why: Some(why), form: FORM })
+}
+
 /// Whether it is the ID of a key; else what is wrong with it.
 fn check(resource_id: &str) -> Result<(), &'static str> {
     let parts: Vec<&str> = resource_id.split('/').collect();
@@ -51,7 +62,7 @@ fn check(resource_id: &str) -> Result<(), &'static str> {
     }
     let is_named = parts.len() == 8 && parts.iter().step_by(2).zip(PARTS).all(|(part, name)| *part == name);
     if !is_named {
-        return Err("it has other parts");
+        return Err("it is not made of project, location, key ring and key");
     }
     // Projects of a domain have a colon: `example.com:project`.
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte);
@@ -59,16 +70,8 @@ fn check(resource_id: &str) -> Result<(), &'static str> {
         |name: &&str| name.bytes().all(is_plain) && name.bytes().any(|byte| byte.is_ascii_alphanumeric());
     match parts.iter().skip(1).step_by(2).all(is_name) {
         true => Ok(()),
-        false => Err("a name in it is none"),
+        false => Err("one of its parts is no name"),
     }
-}
-
-fn not_a_key(resource_id: &str, why: &str) -> Error {
-    let message = format!("`{resource_id}` is not the resource ID of a Cloud KMS key: {why}");
-    Error::new(Kind::Other, message).advise(
-        "It has the form projects/PROJECT/locations/LOCATION/keyRings/RING/cryptoKeys/KEY: `gcloud kms keys list \
-         --keyring RING --location LOCATION` shows what there is.",
-    )
 }
 
 #[cfg(test)]

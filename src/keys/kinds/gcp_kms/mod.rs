@@ -24,7 +24,7 @@ pub use self::key::Key;
 pub use self::worker::Kms;
 use crate::error::Result;
 use crate::keys::entry::{Fields, get, set, text_or_empty};
-use crate::keys::kind::{self, MasterKey, Names};
+use crate::keys::kind::{self, Complaint, MasterKey, Names};
 use crate::keys::{KeyKind, WrappedKey};
 
 pub(crate) struct Room;
@@ -50,6 +50,10 @@ impl kind::Room for Room {
             }
             Err(_) => WrappedKey::foreign(KeyKind::GcpKms, id, entry),
         }
+    }
+
+    fn complaint(&self, id: &str) -> Option<Complaint> {
+        key::complaint(id)
     }
 
     fn write(&self, wrapped: &WrappedKey) -> Fields {

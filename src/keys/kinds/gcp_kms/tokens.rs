@@ -1,4 +1,4 @@
-//! Access tokens for the credentials at hand.
+//! Access tokens for the credentials that were found.
 //!
 //! A secret of a file of credentials goes to the server that this file names, or to Google; what the machine tells comes
 //! from its metadata service, through no proxy.
@@ -128,7 +128,9 @@ impl Asking<'_> {
             expires_in: i64,
         }
         let Granted { access_token, expires_in } = answer.json("a token server")?;
-        let lasts = SignedDuration::from_secs(expires_in.clamp(0, 24 * HOUR));
+        // Who does not say how long gives it for the usual time.
+        let lasts = if expires_in > 0 { expires_in.min(24 * HOUR) } else { HOUR };
+        let lasts = SignedDuration::from_secs(lasts);
         Ok(Token { text: access_token.0, ends: Some(self.host.now() + lasts) })
     }
 

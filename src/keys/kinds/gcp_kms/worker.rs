@@ -24,6 +24,7 @@ use crate::secret::SecretBytes;
 
 const ENDPOINT: &str = "SOPS_GCP_KMS_ENDPOINT";
 const UNIVERSE: &str = "SOPS_GCP_KMS_UNIVERSE_DOMAIN";
+const DEFAULT_UNIVERSE: &str = "GOOGLE_CLOUD_UNIVERSE_DOMAIN";
 
 /// The keys of Google Cloud KMS, with the user's own credentials.
 #[derive(Default)]
@@ -82,7 +83,8 @@ fn endpoint(host: &dyn Host, credentials: &Found) -> Result<Url, Problem> {
         let url = if endpoint.contains("://") { endpoint } else { format!("https://{endpoint}") };
         return address(&url, ENDPOINT);
     }
-    let universe = host.env_text(UNIVERSE)?.unwrap_or_else(|| GOOGLE.to_owned());
+    let named = host.env_text(UNIVERSE)?.or(host.env_text(DEFAULT_UNIVERSE)?);
+    let universe = named.unwrap_or_else(|| GOOGLE.to_owned());
     let is_domain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.';
     if !universe.bytes().all(is_domain) {
         return Err(Problem::new(Cause::Credentials, format!("{UNIVERSE}: `{universe}` is not a domain")));
@@ -234,6 +236,7 @@ mod tests {
         for (host, base) in [
             (host(), "https://cloudkms.googleapis.com"),
             (host().env(UNIVERSE, "s3nsapis.fr"), "https://cloudkms.s3nsapis.fr"),
+            (host().env(DEFAULT_UNIVERSE, "s3nsapis.fr"), "https://cloudkms.s3nsapis.fr"),
             (host().env(ENDPOINT, "http://127.0.0.1:1"), "http://127.0.0.1:1"),
             (host().env(ENDPOINT, "https://kms.test/base/"), "https://kms.test/base"),
             (host().env(ENDPOINT, "kms.test:443").env(UNIVERSE, "other.test"), "https://kms.test"),

@@ -14,7 +14,7 @@ use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::keys::WrappedKey;
 use crate::keys::entry::{Fields, set, text_or_empty};
-use crate::keys::kind::{self, Answers, KeyKind, MasterKey, Names, Try, Worker};
+use crate::keys::kind::{self, Answers, Complaint, KeyKind, MasterKey, Names, Try, Worker};
 use crate::keys::unopened::Failure;
 use crate::secret::SecretBytes;
 
@@ -22,6 +22,8 @@ pub use self::gpg::{Halves, halves};
 
 /// How many gpg processes run at the same time. They all talk to one agent.
 const AT_ONCE: usize = 4;
+
+const FORM: &str = "`gpg --list-keys` shows fingerprints: 40 hexadecimal digits.";
 
 /// The name of a PGP key: the hexadecimal digits of its fingerprint, or its long id. Capital and small letters are the same.
 #[derive(Debug, Clone)]
@@ -42,8 +44,9 @@ impl Fingerprint {
         // Of any other length, gpg looks for the digits in the names of people.
         let is_long = matches!(digits.len(), 16 | 32 | 40 | 64);
         if !is_long || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            return Err(Error::new(Kind::Other, format!("`{text}` is not the fingerprint of a PGP key"))
-                .advise("`gpg --list-keys` shows fingerprints: 40 hexadecimal digits."));
+            return Err(
+                Error::new(Kind::Other, format!("`{text}` is not the fingerprint of a PGP key")).advise(FORM)
+            );
         }
         Ok(Self { digits: key.to_ascii_uppercase(), written: name })
     }
@@ -108,6 +111,10 @@ impl kind::Room for Room {
             }
             Err(_) => WrappedKey::foreign(KeyKind::Pgp, name, entry),
         }
+    }
+
+    fn complaint(&self, id: &str) -> Option<Complaint> {
+        Fingerprint::parse(id).is_err().then_some(Complaint { why: None, form: FORM })
     }
 
     fn write(&self, wrapped: &WrappedKey) -> Fields {
