@@ -382,7 +382,7 @@ impl Configs {
         let is_above = |other: &Arc<Config>| {
             other.path.parent().is_some_and(|above| folder.starts_with(above) && folder != above)
         };
-        // Where there is none above, that of the working directory counts, which may be anywhere.
+        // Without one above, the config of the working directory counts, which may be anywhere.
         Ok(self.config_at(folder)?.filter(is_above))
     }
 

@@ -364,7 +364,7 @@ impl Selection {
         let list = |selection: &Self| List::of([selection.as_regex().as_str()], String::new()).ok_or(TooMuch);
         let texts = match self.is_comment_rule() {
             true => Texts::Comments,
-            // A key of this ending says itself that its value is none to encrypt.
+            // A key with this ending says itself that its value stays in plaintext.
             false => Texts::Keys { without: Self::DEFAULT_SUFFIX },
         };
         searches.pairs([&list(both[0])?, &list(both[1])?], texts)

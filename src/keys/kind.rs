@@ -45,7 +45,7 @@ pub struct Names {
     pub is_supported: bool,
 }
 
-/// What is wrong with a name that is none of a key.
+/// What is wrong with a name that cannot be a key's.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Complaint {
     /// The end of a sentence, where there is more to say than that.

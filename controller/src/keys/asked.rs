@@ -164,7 +164,7 @@ impl State {
         Opening::Later(async move { drop(timeout(left, is_there(&mut awaited)).await) }.boxed())
     }
 
-    /// Whether there is room for so much of a tenant: where there is none in all, whoever has the most gives some up.
+    /// Whether there is room for so many bytes of a tenant. When all room is taken, the tenant with the most gives some up.
     fn make_room(&mut self, tenant: &str, weight: usize) -> bool {
         if !self.has_room(weight, MOST) || self.of(tenant) + weight > MOST_OF_ONE {
             self.unload_answered();

@@ -63,7 +63,7 @@ impl LeftOut {
         tree
     }
 
-    /// The node after a character, which is made where there is none.
+    /// The node after a character; makes it if it is missing.
     fn grown(&mut self, at: At, next: char) -> At {
         if at == INSIDE {
             return INSIDE;

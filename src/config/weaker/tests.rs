@@ -255,7 +255,7 @@ fn key_groups_that_are_shared_out_in_another_way_are_compared_by_who_is_enough()
     assert_eq!(told(&of(&many(0), 50), &of(&many(0).replacen(' ', "", 1), 50)), ["secrets/a: together ?"]);
 }
 
-/// A key that says itself that its value is none to encrypt takes the place of no other key.
+/// A key that says itself that its value stays in plaintext takes the place of no other key.
 #[test]
 fn keys_that_are_never_encrypted_hide_no_others() {
     let ending = Selection::DEFAULT_SUFFIX;

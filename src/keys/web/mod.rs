@@ -15,7 +15,7 @@ use rustls::crypto::CryptoProvider;
 #[cfg(any(feature = "aws", feature = "gcp"))]
 pub(crate) use self::many::{open_each, wrap_each};
 #[cfg(any(feature = "aws", feature = "gcp"))]
-pub(crate) use self::problem::{Cause, Operation, Problem, plain};
+pub(crate) use self::problem::{Cause, Operation, Problem};
 pub use self::proxy::PROXY_VARIABLES;
 pub(crate) use self::proxy::Proxies;
 #[cfg(any(feature = "cli", feature = "gcp"))]

@@ -70,6 +70,14 @@ impl Problem {
         Self::new(Cause::Other, format!("the answer cannot be read: is it that of {service}?"))
     }
 
+    /// What a service says of it: the code, or else the status of its answer, and its own words.
+    pub fn said(cause: Cause, meaning: &str, status: u16, code: &str, words: &str) -> Self {
+        let words = plain(words);
+        let code = if code.is_empty() { status.to_string() } else { plain(code) };
+        let said = if words.is_empty() { String::new() } else { format!(": {words}") };
+        Self::new(cause, format!("{meaning} ({code}){said}"))
+    }
+
     /// A failure of the connection to a host.
     pub fn on_the_way(host: &str, error: &reqwest::Error) -> Self {
         if error.is_timeout() {
@@ -113,7 +121,7 @@ impl From<Error> for Problem {
 }
 
 /// Words of somebody else, in one line, not too long.
-pub(crate) fn plain(words: &str) -> String {
+fn plain(words: &str) -> String {
     let words = words.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
     let line = words.collect::<Vec<_>>().join(" ");
     match line.char_indices().nth(MOST_WORDS) {

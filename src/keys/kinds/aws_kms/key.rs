@@ -144,7 +144,7 @@ pub fn parse_context(text: &str) -> Result<BTreeMap<String, String>> {
     pairs.map(pair).collect()
 }
 
-/// What is wrong with the ARN in a name as sops shows it, if that is none.
+/// What is wrong with the ARN in a name as sops shows it, if it is malformed.
 pub(super) fn complaint(id: &str) -> Option<Complaint> {
     let arn = id.split(['+', '|']).next().unwrap_or_default();
     place_of(arn).err().map(|why| Complaint { why: Some(why), form: FORM })

@@ -5,7 +5,7 @@
 
 use super::key::Key;
 use crate::error::Error;
-use crate::keys::web::{Cause, Operation, Problem, plain};
+use crate::keys::web::{Cause, Operation, Problem};
 
 /// An answer that says with a code what is wrong, or with its status alone.
 pub(super) fn answered(status: u16, code: &str, words: &str) -> Problem {
@@ -53,10 +53,7 @@ pub(super) fn answered(status: u16, code: &str, words: &str) -> Problem {
         _ if matches!(status, 401 | 403) => (Cause::Denied, "permission denied"),
         _ => (Cause::Other, "refused"),
     };
-    let words = plain(words);
-    let code = if code.is_empty() { status.to_string() } else { plain(code) };
-    let said = if words.is_empty() { String::new() } else { format!(": {words}") };
-    Problem::new(cause, format!("{meaning} ({code}){said}"))
+    Problem::said(cause, meaning, status, code, words)
 }
 
 /// It as an error of the library, about a key and what it was asked for.

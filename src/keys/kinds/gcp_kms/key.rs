@@ -49,7 +49,7 @@ impl fmt::Display for Key {
     }
 }
 
-/// What is wrong with a resource ID that is none.
+/// What is wrong with a malformed resource ID.
 pub(super) fn complaint(resource_id: &str) -> Option<Complaint> {
     check(resource_id).err().map(|why| Complaint { why: Some(why), form: FORM })
 }

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::key::Key;
 use crate::error::Error;
-use crate::keys::web::{Cause, Operation, Problem, Refused, plain};
+use crate::keys::web::{Cause, Operation, Problem, Refused};
 
 /// An answer that is an error: of Google's APIs, or of a token server (OAuth).
 #[derive(Default, Deserialize)]
@@ -65,7 +65,7 @@ fn of_api(status: u16, code: &str, reason: &str, words: &str) -> Problem {
         (_, 500..) => (Cause::Busy, "Google failed"),
         _ => (Cause::Other, "refused"),
     };
-    let problem = said(cause, meaning, status, code, words);
+    let problem = Problem::said(cause, meaning, status, code, words);
     match reason {
         "SERVICE_DISABLED" => {
             problem.advise("Switch it on in the project: `gcloud services enable cloudkms.googleapis.com`.")
@@ -86,14 +86,7 @@ fn of_oauth(status: u16, code: &str, words: &str) -> Problem {
         "invalid_grant" => (Cause::Credentials, "the credentials have expired or were taken back"),
         _ => (Cause::Credentials, "the token server does not take the credentials"),
     };
-    said(cause, meaning, status, code, words)
-}
-
-fn said(cause: Cause, meaning: &str, status: u16, code: &str, words: &str) -> Problem {
-    let words = plain(words);
-    let code = if code.is_empty() { status.to_string() } else { plain(code) };
-    let said = if words.is_empty() { String::new() } else { format!(": {words}") };
-    Problem::new(cause, format!("{meaning} ({code}){said}"))
+    Problem::said(cause, meaning, status, code, words)
 }
 
 /// It as an error of the library, about a key and what it was asked for.
