@@ -13,7 +13,6 @@ use std::rc::Rc;
 
 use regex_automata::dfa::{Automaton, StartKind, dense};
 use regex_automata::nfa::thompson;
-use regex_automata::util::alphabet::ByteClasses;
 use regex_automata::util::primitives::StateID;
 use regex_automata::util::{start, syntax};
 use regex_automata::{Anchored, MatchKind};
@@ -33,13 +32,15 @@ const MOST_STEPS: usize = 5_000_000;
 /// people write.
 const MOST_LARGE: usize = 8;
 
-/// What texts are made of; what is read easily comes first, and then all else of ASCII. Of the characters that patterns do
-/// not tell apart one is taken.
-const CHARACTERS: &str = "abcdefghijklmnopqrstuvwxyz0123456789_-./ABCDEFGHIJKLMNOPQRSTUVWXYZ @#%+=,:;~!$&'()*<>?[]^`{|}\"\\\u{e9}\u{3b1}\u{44f}\u{4e2d}";
+/// What is read easily comes first in a text; of the bytes that patterns do not tell apart one is taken.
+const READABLE: &str = "abcdefghijklmnopqrstuvwxyz0123456789_-./ABCDEFGHIJKLMNOPQRSTUVWXYZ @#%+=,:;~!$&'()*<>?[]^`{|}\"\\\u{e9}\u{3b1}\u{44f}\u{4e2d}";
+
+/// At least one character, in UTF-8.
+const TEXT: &str = "(?s)^.+$";
 
 /// A path without empty parts, `.` and `..`. No path has a NUL in it.
 const PATH: &str =
-    r"(?s-u)^(\.{0,2}[^./\x00][^/\x00]*|\.{3}[^/\x00]*)(/(\.{0,2}[^./\x00][^/\x00]*|\.{3}[^/\x00]*))*$";
+    r"(?s)^(\.{0,2}[^./\x00][^/\x00]*|\.{3}[^/\x00]*)(/(\.{0,2}[^./\x00][^/\x00]*|\.{3}[^/\x00]*))*$";
 
 /// Of which texts is spoken.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -55,7 +56,7 @@ pub(super) enum Texts {
 impl Texts {
     fn shape(&self) -> &'static str {
         match self {
-            Self::Keys { .. } | Self::Comments => "(?s-u).",
+            Self::Keys { .. } | Self::Comments => TEXT,
             Self::Paths { .. } => PATH,
         }
     }
@@ -148,7 +149,7 @@ struct Search {
     runners: Vec<Runner>,
     shape: Runner,
     left_out: LeftOut,
-    characters: Classes,
+    bytes: Classes,
 }
 
 /// What was read so far: the first patterns that have matched, and where those are that still may. All that a text is asked
@@ -161,8 +162,8 @@ struct Reached {
     left_out: At,
 }
 
-/// Characters by whether any pattern tells them apart.
-type Classes = Vec<Vec<char>>;
+/// Bytes by whether any pattern, or the shape of texts, tells them apart.
+type Classes = Vec<Vec<u8>>;
 
 impl Search {
     /// Takes of the bytes that are left what its patterns take.
@@ -186,8 +187,8 @@ impl Search {
             runners.push(runner?);
         }
         let shape = Runner::new(texts.shape(), "", [None; 2])?;
-        let characters = classes(runners.iter().chain([&shape]));
-        Ok(Self { runners, shape, left_out: texts.left_out(), characters })
+        let bytes = classes(runners.iter().chain([&shape]));
+        Ok(Self { runners, shape, left_out: texts.left_out(), bytes })
     }
 
     /// Takes of the steps that are left those that it makes.
@@ -203,16 +204,17 @@ impl Search {
         let mut pairs = Pairs::new();
         let start = self.start();
         let mut seen = HashSet::from([start.clone()]);
-        let mut next = VecDeque::from([(start, String::new())]);
+        let mut next = VecDeque::from([(start, Vec::new())]);
         while let Some((reached, text)) = next.pop_front() {
             if let Some(first) = self.end(&reached) {
-                pairs.entry(first).or_insert_with(|| text.clone());
+                pairs.entry(first).or_insert_with(|| String::from_utf8_lossy(&text).into_owned());
             }
-            for character in self.characters_after(&reached) {
+            for byte in self.bytes_after(&reached) {
+                let Some(shape) = self.shape_after(&reached, byte) else { continue };
                 *left = left.checked_sub(reached.live.len() + 1).ok_or(TooMuch)?;
-                let Some(reached) = self.step(&reached, character) else { continue };
-                if seen.insert(reached.clone()) {
-                    next.push_back((reached, format!("{text}{character}")));
+                let reached = self.step(&reached, byte, shape);
+                if !self.left_out.is_all(reached.left_out) && seen.insert(reached.clone()) {
+                    next.push_back((reached, [&text[..], &[byte]].concat()));
                 }
             }
         }
@@ -229,30 +231,29 @@ impl Search {
         reached
     }
 
-    /// One character of each class, and those by which it depends what is left out.
-    fn characters_after(&self, reached: &Reached) -> impl Iterator<Item = char> {
+    /// One byte of each class, and those by which it depends what is left out.
+    fn bytes_after(&self, reached: &Reached) -> impl Iterator<Item = u8> {
         let at = reached.left_out;
-        let of_class =
-            move |class: &Vec<char>| class.iter().copied().find(|&char| !self.left_out.marks(at, char));
-        self.characters.iter().filter_map(of_class).chain(self.left_out.marked(at))
+        let of_class = move |class: &Vec<u8>| class.iter().copied().find(|&byte| !self.left_out.marks(at, byte));
+        self.bytes.iter().filter_map(of_class).chain(self.left_out.marked(at))
     }
 
-    /// What is reached by one more character; `None` where no text goes on so.
-    fn step(&self, from: &Reached, character: char) -> Option<Reached> {
-        let mut buffer = [0; 4];
-        let bytes = character.encode_utf8(&mut buffer).as_bytes();
-        let shape = self.shape.dfa.after(from.shape, bytes);
-        let left_out = self.left_out.after(from.left_out, character);
-        if self.shape.dfa.is_dead_state(shape) || self.left_out.is_all(left_out) {
-            return None;
-        }
+    /// Where the shape of texts is after one more byte; `None` where no text goes on so.
+    fn shape_after(&self, from: &Reached, byte: u8) -> Option<StateID> {
+        let shape = self.shape.dfa.after(from.shape, &[byte]);
+        (!self.shape.dfa.is_dead_state(shape)).then_some(shape)
+    }
+
+    /// What is reached by one more byte.
+    fn step(&self, from: &Reached, byte: u8, shape: StateID) -> Reached {
+        let left_out = self.left_out.after(from.left_out, byte);
         let mut reached =
             Reached { first: from.first, live: Vec::with_capacity(from.live.len()), shape, left_out };
         for &(at, state) in &from.live {
-            self.arrive(&mut reached, at, self.runners[at].dfa.after(state, bytes));
+            self.arrive(&mut reached, at, self.runners[at].dfa.after(state, &[byte]));
         }
         self.forget(&mut reached);
-        Some(reached)
+        reached
     }
 
     fn arrive(&self, reached: &mut Reached, at: usize, state: StateID) {
@@ -339,21 +340,19 @@ impl After for dense::DFA<Vec<u32>> {
     }
 }
 
-/// The characters by what the patterns make of them; what is read easily comes first.
+/// The bytes by what the patterns make of them; what is read easily comes first.
 fn classes<'r>(runners: impl Iterator<Item = &'r Runner>) -> Classes {
     let of_runners: Vec<_> = runners.map(|runner| runner.dfa.byte_classes()).collect();
     let mut places = HashMap::new();
     let mut classes = Classes::new();
-    let others = (0..=0x7f_u8).map(char::from).filter(|char| !CHARACTERS.contains(*char));
-    for character in CHARACTERS.chars().chain(others) {
-        let bytes = character.to_string().into_bytes();
-        let of_bytes = |of: &ByteClasses| bytes.iter().map(|&byte| of.get(byte)).collect::<Vec<u8>>();
-        let class: Vec<_> = of_runners.iter().map(|of| of_bytes(of)).collect();
+    let mut taken = HashSet::new();
+    for byte in READABLE.bytes().chain(0..=u8::MAX).filter(|byte| taken.insert(*byte)) {
+        let class: Vec<_> = of_runners.iter().map(|of| of.get(byte)).collect();
         let place = *places.entry(class).or_insert(classes.len());
         if place == classes.len() {
             classes.push(Vec::new());
         }
-        classes[place].push(character);
+        classes[place].push(byte);
     }
     classes
 }
@@ -398,7 +397,7 @@ mod tests {
             found(&["^(data|stringData)$"], &["^data$"], keys()),
             ["-- a", "0- stringData", "00 data"]
         );
-        assert_eq!(found(&[""], &["^[ -~]*$"], keys()), ["0- \u{e9}", "00 a"]);
+        assert_eq!(found(&[""], &["^[ -~]*$"], keys()), ["0- \0", "00 a"]);
         assert_eq!(found(&["^x$", "^x$"], &["^[^x]$", "x"], keys()), ["-- aa", "-0 a", "-1 ax", "01 x"]);
     }
 
@@ -461,14 +460,22 @@ mod tests {
     }
 
     #[test]
-    fn all_of_ascii_is_tried() {
-        for character in (0..=0x7f_u8).map(char::from) {
-            let all_others = format!("^[^\\x{:02x}]*$", u32::from(character));
+    fn every_character_is_tried() {
+        let others = ['\u{80}', '\u{f6}', '\u{3b2}', '\u{5bc6}', '\u{1f511}', '\u{10ffff}'];
+        for character in (0..=0x7f_u8).map(char::from).chain(others) {
+            let all_others = format!("^[^\\x{{{:02x}}}]*$", u32::from(character));
             let other = if character == 'a' { "b" } else { "a" };
             let expected = [format!("-- {character}"), format!("0- {other}")];
             assert_eq!(found(&[&all_others], &[], keys()), expected);
         }
         assert_eq!(found(&["_plain$"], &[], keys()), ["-- a"]);
+        assert_eq!(found(&["^gr\u{f6}\u{df}e/"], &[], paths()), ["-- a", "0- gr\u{f6}\u{df}e/a"]);
+        assert_eq!(
+            found(&["^\u{43f}\u{440}"], &["^\u{43f}[^\u{440}]"], keys()),
+            ["-- a", "-0 \u{43f}a", "0- \u{43f}\u{440}"]
+        );
+        let below = Texts::Paths { outside: BTreeSet::from([PathBuf::from("gr\u{f6}\u{df}e")]) };
+        assert_eq!(found(&["^gr\u{f6}"], &[], below), ["-- a", "0- gr\u{f6}"]);
     }
 
     #[test]

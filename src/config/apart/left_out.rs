@@ -2,7 +2,7 @@
 //! takes the place of one that is not.
 //!
 //! Owns the two kinds that there are: keys with an ending, and paths below folders. Each takes about as many nodes as it has
-//! characters.
+//! bytes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -24,8 +24,8 @@ const INSIDE: At = 1;
 
 #[derive(Debug, Clone, Default)]
 struct Node {
-    /// Where these characters lead.
-    next: BTreeMap<char, At>,
+    /// Where these bytes lead.
+    next: BTreeMap<u8, At>,
     /// Where all others lead.
     other: At,
     /// A text that ends here is left out.
@@ -39,9 +39,9 @@ impl LeftOut {
 
     /// Texts with this ending. A node is how much of it has been read.
     pub fn ending(ending: &str) -> Self {
-        let ending: Vec<char> = ending.chars().collect();
-        let after = |read: usize, next: char| {
-            let text: Vec<char> = ending[..read].iter().copied().chain([next]).collect();
+        let ending = ending.as_bytes();
+        let after = |read: usize, next: u8| {
+            let text: Vec<u8> = ending[..read].iter().copied().chain([next]).collect();
             (0..=ending.len()).rev().find(|&length| text.ends_with(&ending[..length])).unwrap_or(OFF)
         };
         let node = |read: usize| {
@@ -56,15 +56,15 @@ impl LeftOut {
         let inside = Node { other: INSIDE, is_end: true, ..Node::default() };
         let mut tree = Self { nodes: vec![Node::default(), inside, Node::default()], start: 2 };
         for folder in folders.iter().filter_map(|folder| folder.to_str()) {
-            let end = folder.chars().fold(tree.start, |at, next| tree.grown(at, next));
+            let end = folder.bytes().fold(tree.start, |at, next| tree.grown(at, next));
             tree.nodes[end].is_end = true;
-            tree.nodes[end].next.insert('/', INSIDE);
+            tree.nodes[end].next.insert(b'/', INSIDE);
         }
         tree
     }
 
-    /// The node after a character; makes it if it is missing.
-    fn grown(&mut self, at: At, next: char) -> At {
+    /// The node after a byte; makes it if it is missing.
+    fn grown(&mut self, at: At, next: u8) -> At {
         if at == INSIDE {
             return INSIDE;
         }
@@ -80,7 +80,7 @@ impl LeftOut {
         self.start
     }
 
-    pub fn after(&self, at: At, next: char) -> At {
+    pub fn after(&self, at: At, next: u8) -> At {
         let node = &self.nodes[at];
         node.next.get(&next).copied().unwrap_or(node.other)
     }
@@ -96,13 +96,13 @@ impl LeftOut {
         node.is_end && node.next.is_empty() && node.other == at
     }
 
-    /// The characters that lead elsewhere from here than others do.
-    pub fn marked(&self, at: At) -> impl Iterator<Item = char> {
+    /// The bytes that lead elsewhere from here than others do.
+    pub fn marked(&self, at: At) -> impl Iterator<Item = u8> {
         self.nodes[at].next.keys().copied()
     }
 
-    pub fn marks(&self, at: At, character: char) -> bool {
-        self.nodes[at].next.contains_key(&character)
+    pub fn marks(&self, at: At, byte: u8) -> bool {
+        self.nodes[at].next.contains_key(&byte)
     }
 }
 
@@ -111,7 +111,7 @@ mod tests {
     use super::*;
 
     fn has(left_out: &LeftOut, text: &str) -> bool {
-        left_out.is_end(text.chars().fold(left_out.start(), |at, next| left_out.after(at, next)))
+        left_out.is_end(text.bytes().fold(left_out.start(), |at, next| left_out.after(at, next)))
     }
 
     #[test]
