@@ -234,7 +234,8 @@ impl Search {
     /// One byte of each class, and those by which it depends what is left out.
     fn bytes_after(&self, reached: &Reached) -> impl Iterator<Item = u8> {
         let at = reached.left_out;
-        let of_class = move |class: &Vec<u8>| class.iter().copied().find(|&byte| !self.left_out.marks(at, byte));
+        let of_class =
+            move |class: &Vec<u8>| class.iter().copied().find(|&byte| !self.left_out.marks(at, byte));
         self.bytes.iter().filter_map(of_class).chain(self.left_out.marked(at))
     }
 

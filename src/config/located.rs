@@ -64,22 +64,21 @@ impl<'c> Located<'c> {
         Ok(config.is_some_and(|config| config.is_excluded_from_check(&self.spelled)))
     }
 
-    /// The rule that the file would have if its config, which has none, were not there.
+    /// The rule that the file would have if its config, which has none for it, were not there.
     pub fn hidden(&self) -> Result<Option<Hidden>> {
-        let Some(config) = self.config.as_ref().filter(|config| config.is_without_rules()) else {
+        let Some(config) = &self.config else { return Ok(None) };
+        if config.matching_rule(self.path()).is_some() {
             return Ok(None);
-        };
-        let policy = self
-            .configs
-            .hidden_by(config)?
-            .map(|above| above.matching_policy(self.path()))
-            .transpose()?
-            .flatten();
-        Ok(policy.map(|policy| Hidden {
-            config: config.path.clone(),
-            file: self.path().to_path_buf(),
-            policy,
-        }))
+        }
+        let mut above = self.configs.above_with_rules(config)?;
+        while let Some(other) = above {
+            if let Some(policy) = other.matching_policy(self.path())? {
+                let (file, is_without_rules) = (self.path().to_path_buf(), config.is_without_rules());
+                return Ok(Some(Hidden { config: config.path.clone(), is_without_rules, file, policy }));
+            }
+            above = self.configs.above_with_rules(&other)?;
+        }
+        Ok(None)
     }
 
     /// An error when the path claims another rule than the file has.
@@ -118,11 +117,13 @@ pub struct TakenOver {
     pub rule: RuleRef,
 }
 
-/// A rule that does not count for a file, since a config without rules is nearer to it.
+/// A rule that does not count for a file, since a config without a rule for it is nearer to it.
 #[derive(Debug, Clone)]
 pub struct Hidden {
     /// The config that hides it.
     pub config: PathBuf,
+    /// It has no rules at all.
+    is_without_rules: bool,
     file: PathBuf,
     pub policy: Policy,
 }
@@ -135,11 +136,15 @@ impl fmt::Display for Hidden {
         let up = "../".repeat(levels);
         let name = rule.file.file_name().unwrap_or_default().display();
         let file = self.file.strip_prefix(&here).unwrap_or(&self.file).display();
-        write!(
-            f,
-            "has no creation rules, so {up}{name}:{} does not count for files such as `{file}`",
-            rule.line
-        )
+        let line = rule.line;
+        if self.is_without_rules {
+            write!(f, "has no creation rules, so {up}{name}:{line} does not count for files such as `{file}`")
+        } else {
+            write!(
+                f,
+                "has no creation rule for files such as `{file}`, and {up}{name}:{line} does not count for them"
+            )
+        }
     }
 }
 

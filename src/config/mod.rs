@@ -265,8 +265,8 @@ pub struct Configs {
     without_links: Mutex<HashMap<PathBuf, Option<Arc<Config>>>>,
     by_path: Mutex<HashMap<PathBuf, Arc<Config>>>,
     real_folders: Mutex<HashMap<PathBuf, PathBuf>>,
-    /// By a config without rules, the nearest one above it that has some.
-    hidden: Mutex<HashMap<PathBuf, Option<Arc<Config>>>>,
+    /// By a config, the nearest one above it that has rules.
+    above_with_rules: Mutex<HashMap<PathBuf, Option<Arc<Config>>>>,
     patterns: Patterns,
 }
 
@@ -285,7 +285,7 @@ impl Configs {
             without_links: Mutex::default(),
             by_path: Mutex::default(),
             real_folders: Mutex::default(),
-            hidden: Mutex::default(),
+            above_with_rules: Mutex::default(),
             patterns: Patterns::default(),
         }
     }
@@ -359,18 +359,18 @@ impl Configs {
         Ok(rule.map(|rule| TakenOver { by: own.path.clone(), rule }))
     }
 
-    /// The nearest config with rules above one that was found and has none.
-    fn hidden_by(&self, config: &Arc<Config>) -> Result<Option<Arc<Config>>> {
+    /// The nearest config with rules above one that was found.
+    fn above_with_rules(&self, config: &Arc<Config>) -> Result<Option<Arc<Config>>> {
         let (mut passed, mut at) = (Vec::new(), Some(Arc::clone(config)));
-        while let Some(empty) = at.as_ref().filter(|at| at.is_without_rules()) {
-            if let Some(known) = lock(&self.hidden).get(&empty.path).cloned() {
+        while let Some(here) = at.as_ref().filter(|at| passed.is_empty() || at.is_without_rules()) {
+            if let Some(known) = lock(&self.above_with_rules).get(&here.path).cloned() {
                 at = known;
                 break;
             }
-            passed.push(empty.path.clone());
-            at = self.above(empty)?;
+            passed.push(here.path.clone());
+            at = self.above(here)?;
         }
-        lock(&self.hidden).extend(passed.into_iter().map(|path| (path, at.clone())));
+        lock(&self.above_with_rules).extend(passed.into_iter().map(|path| (path, at.clone())));
         Ok(at)
     }
 

@@ -187,6 +187,23 @@ fn a_config_without_rules_that_hides_some_is_told() {
     );
 }
 
+/// So does one with rules for other files, whatever is between.
+#[test]
+fn a_config_without_a_rule_for_files_that_one_above_is_for_is_told() {
+    let test = repository();
+    test.write("secrets/deep/.sops.yaml", "stores: {}\n");
+    test.write(
+        "secrets/deep/app/.sops.yaml",
+        format!("creation_rules:\n  - path_regex: none\n    age: {RECIPIENT}\n"),
+    );
+    test.write("secrets/deep/app/a.yaml", "a: b\n");
+    assert_eq!(
+        test.sealant(&["check"]).run().ok().text(),
+        "secrets/deep/app/.sops.yaml:1: warning: has no creation rule for files such as `a.yaml`, and ../../../.sops.yaml:2 does \
+         not count for them [hidden-rule]\n"
+    );
+}
+
 #[test]
 fn what_cannot_be_looked_at_is_not_said_to_be_clean() {
     let test = repository();
