@@ -7,8 +7,9 @@ use crate::batch::{self, Parsed};
 use crate::claims::{Edit, Pin};
 use crate::cli::args::{FormatArgs, Formats, IdentityArgs, Input};
 use crate::cli::claims::{Claims, Strictness, tell_place};
+use crate::cli::context::{Context, block_on};
+use crate::cli::pipeline;
 use crate::cli::recipients::Recipients;
-use crate::cli::{Context, block_on, pipeline, typed};
 use crate::document::{Document, Edits, Format, TreePath, WithCopies};
 use crate::encrypted_file::{self, EncryptedFile, Holder, OpenedFile, no_answer};
 use crate::error::{Error, Kind, Result};
@@ -17,6 +18,7 @@ use crate::host::Host;
 use crate::keys::KeyService;
 use crate::rekey::Wish;
 use crate::sealed_secret::{ItemPath, NewDataKey, SealedFile, SealedSecret};
+use crate::shown::typed;
 use crate::sops::{Ciphertext, MacCheck};
 
 /// The change of a file, and how to come by the file.

@@ -7,8 +7,7 @@ use std::path::Path;
 use crate::batch;
 use crate::claims::{self, Comment, Difference, Edit, Exposed, Form, Pin, PlaceDifference, Says, Written};
 use crate::cli::args::IdentityArgs;
-use crate::cli::host::Terminal;
-use crate::cli::{Context, block_on, typed};
+use crate::cli::context::{Context, block_on};
 use crate::config::{Configs, Policy};
 use crate::document::Document;
 use crate::encrypted_file::EncryptedFile;
@@ -16,6 +15,7 @@ use crate::error::{Error, Kind, Result};
 use crate::keys::StartedBy;
 use crate::rekey::SharingChange;
 use crate::sealed_secret::{Binding, Scope, SealedSecret, items_of};
+use crate::shown::typed;
 use crate::sops::Encrypted;
 
 /// How many paths a message names.
@@ -183,7 +183,7 @@ impl<'a> Claims<'a> {
         sealed: &SealedSecret,
         identities: &IdentityArgs,
     ) -> Result<bool> {
-        let host = Terminal::new(self.context.ui, false);
+        let host = self.context.host.asking_nobody();
         let service = identities.key_service_of(&host, StartedBy::Program)?;
         let spec = &sealed.spec;
         // One item of each data key: whoever moved the file may have added one of their own that opens there.

@@ -11,6 +11,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus, Stdio};
+use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -18,7 +19,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use zeroize::Zeroizing;
 
-use crate::cli::audit;
+use crate::cli::audit_log::AuditLog;
 use crate::cli::ui::Ui;
 use crate::error::{Error, Kind, Result};
 use crate::fs;
@@ -40,16 +41,28 @@ const OUTPUT_LIMIT: u64 = 16 << 20;
 const TERMINAL: &str = "/dev/tty";
 
 /// This process and the person in front of it.
+#[derive(Clone)]
 pub struct Terminal<'u> {
     ui: &'u Ui,
     interactive: bool,
     confirms_on_stdin: bool,
+    audit_log: Option<Arc<AuditLog>>,
 }
 
 impl<'u> Terminal<'u> {
-    /// `interactive`: may ask a person and start age plugins, which ask for a touch. Not for what tools start.
-    pub fn new(ui: &'u Ui, interactive: bool) -> Self {
-        Self { ui, interactive, confirms_on_stdin: false }
+    /// One that may ask a person, and start age plugins, which ask for a touch.
+    pub fn new(ui: &'u Ui) -> Self {
+        Self { ui, interactive: true, confirms_on_stdin: false, audit_log: None }
+    }
+
+    /// The same that asks nobody: for what tools start, and for what works without a key as well.
+    pub fn asking_nobody(&self) -> Self {
+        Self { interactive: false, ..self.clone() }
+    }
+
+    /// Writes down what is opened and changed.
+    pub fn logging_to(self, log: AuditLog) -> Self {
+        Self { audit_log: Some(Arc::new(log)), ..self }
     }
 
     /// Runs a program that works with the person itself, such as an editor, on our standard streams. INT and QUIT are
@@ -158,7 +171,7 @@ impl Host for Terminal<'_> {
     }
 
     fn journal(&self) -> Option<&dyn Journal> {
-        audit::journal()
+        self.audit_log.as_deref().map(|log| log as &dyn Journal)
     }
 
     fn may_run_plugins(&self) -> bool {
@@ -333,7 +346,7 @@ mod tests {
     #[test]
     fn nobody_is_asked_when_that_is_not_allowed() {
         let ui = Ui::new(ColorWhen::Never, true, true);
-        let host = Terminal::new(&ui, false);
+        let host = Terminal::new(&ui).asking_nobody();
         assert!(
             host.ask_passphrase("x").is_err() && host.ask_line("x").is_err() && host.confirm("x").is_err()
         );

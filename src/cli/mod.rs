@@ -1,82 +1,52 @@
 //! The command line: arguments, one call into the library, output.
 //!
-//! One file per subcommand. Owns the exit codes of usage errors and the wiring of terminal, environment and flags to
-//! the library. No cryptography and no YAML here; all printing goes through [`ui`].
+//! This file is the roof: the list of commands and the names that the program has. The commands are in [`commands`], the
+//! command line of sops in [`sops`], and what commands share is beside them and knows none of them. No cryptography and no
+//! YAML here; all printing goes through [`ui`].
 
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
-mod argocd;
 pub mod args;
-mod audit;
-mod blast_radius;
+mod audit_log;
 mod change;
-mod check;
 mod child;
 mod claims;
-mod completion;
+mod commands;
+mod context;
 mod copies;
-mod decrypt;
-mod demo;
-mod diff;
-mod doctor;
-mod edit;
 mod editor;
-mod encrypt;
-mod exec_env;
-mod exec_file;
-mod explain;
-mod fetch_recipient;
-mod filestatus;
-mod get;
-mod git;
-mod help;
-mod hook;
+mod encryption;
+mod failures;
 pub mod host;
-mod init;
-mod inspect;
-mod keygen;
-mod ksops;
-mod man;
 mod manifests;
 mod pipeline;
 mod recipients;
 mod redact;
 mod repository;
-mod resolve;
-mod rewrap;
-mod rotate;
-mod seal;
 mod session;
-mod set;
 mod sops;
-mod status;
 pub mod ui;
 mod unnamed;
-mod unseal;
-mod unset;
-mod updatekeys;
 mod usage;
-mod vault;
-mod who_can_decrypt;
 
-use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::OnceLock;
 
 use clap::{FromArgMatches, Parser, Subcommand};
-use tokio::runtime::Runtime;
 
-use crate::config::{Configs, Dialect, Lookup};
-use crate::error::{Error, Kind, Result};
+use self::commands::{
+    argocd, audit, blast_radius, check, completion, decrypt, demo, diff, doctor, edit, encrypt, exec_env,
+    exec_file, explain, fetch_recipient, filestatus, get, git, help, hook, init, inspect, keygen, ksops, man,
+    resolve, rewrap, rotate, seal, set, status, unseal, unset, updatekeys, vault, who_can_decrypt,
+};
+use self::context::{Context, no_color};
+use self::failures::finish;
+use self::host::Terminal;
+use self::ui::{ColorWhen, Ui};
+use crate::config::Dialect;
 use crate::fs;
-use crate::host::Host;
-use crate::repo::git::absent::WithAbsent;
-pub use crate::shown::typed;
-use host::Terminal;
-use ui::{ColorWhen, Ui};
 
 /// Secrets in Git, encrypted, byte for byte
 #[derive(Debug, Parser)]
@@ -177,9 +147,9 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(error) => return not_to_be_run(error, takes_value),
     };
     let ui = Ui::new(globals.color, no_color(), globals.quiet);
-    let host = Terminal::new(&ui, true);
-    let context = Context { ui: &ui, host: &host, config: globals.config, dialect: Dialect::Sealant };
-    context.keep_journal(&name);
+    let (config, dialect) = (globals.config, Dialect::Sealant);
+    let host = context::logged(Terminal::new(&ui), &name, config.as_deref(), dialect);
+    let context = Context::new(&ui, &host, config, dialect);
     finish(&ui, fs::wipe_on_signals().map_err(anyhow::Error::from).and_then(|()| dispatch(command, &context)))
 }
 
@@ -268,135 +238,11 @@ fn dispatch(command: Command, context: &Context) -> anyhow::Result<ExitCode> {
     Ok(done?)
 }
 
-/// What a command has besides its own arguments.
-pub struct Context<'a> {
-    pub ui: &'a Ui,
-    pub host: &'a Terminal<'a>,
-    config: Option<PathBuf>,
-    /// Whose manners to follow: called as sops, the program does as sops does.
-    dialect: Dialect,
-}
-
-impl Context<'_> {
-    /// Whether to do as sops does, where that is not what we would do.
-    pub fn is_sops(&self) -> bool {
-        self.dialect == Dialect::Sops
-    }
-
-    /// Lets what this command does be written down.
-    fn keep_journal(&self, command: &str) {
-        // Without a working directory no command does anything.
-        if let Ok(lookup) = self.lookup() {
-            audit::begin(command, lookup);
-        }
-    }
-
-    /// Where configs are looked for.
-    pub fn lookup(&self) -> Result<Lookup> {
-        let working_dir = std::env::current_dir().map_err(|error| {
-            Error::new(Kind::Read, "the working directory is not there any more").caused_by(error)
-        })?;
-        let explicit = self.config.clone().or_else(|| self.host.env("SOPS_CONFIG").map(PathBuf::from));
-        Ok(Lookup { working_dir, explicit, dialect: self.dialect })
-    }
-
-    /// As sops, a path counts as it is spelled: says so where a link makes that another rule than the file's.
-    pub fn tell_misled(&self, configs: &Configs, file: &Path) {
-        let misled = || configs.locate(file)?.misled();
-        if self.is_sops()
-            && let Ok(Some(misled)) = misled()
-        {
-            self.ui.warning(format!("{}: {misled}", file.display()));
-        }
-    }
-
-    /// The configs of the files that this command works on.
-    pub fn configs(&self) -> Result<Configs> {
-        let lookup = self.lookup()?;
-        let absent = match self.is_sops() {
-            true => None,
-            false => WithAbsent::around(self.host, &lookup.working_dir)?,
-        };
-        Ok(match absent {
-            Some(source) => Configs::from_source(lookup, source),
-            None => Configs::new(lookup),
-        })
-    }
-}
-
-/// What failed of a command over many files. Each failure is told at once; together they make the exit code.
-#[derive(Debug, Default)]
-pub struct Failures {
-    kinds: Vec<Kind>,
-    /// Messages of several lines that were told in full.
-    told: HashSet<String>,
-}
-
-impl Failures {
-    pub fn add(&mut self, ui: &Ui, error: &Error) {
-        // Two hundred files that nobody here can open have one reason, which is not to be read two hundred times.
-        let summary = error.message().trim_end_matches(':');
-        let told = || format!("{summary}\n{}", error.below().cloned().collect::<Vec<_>>().join("\n"));
-        match error.file() {
-            Some(file) if error.below().next().is_some() && !self.told.insert(told()) => {
-                ui.error(&Error::new(error.kind(), format!("{summary}, as above")).in_file(file));
-            }
-            _ => ui.error(error),
-        }
-        self.kinds.push(error.kind());
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.kinds.is_empty()
-    }
-
-    /// The code that all failures share, else 1; 0 when there were none.
-    pub fn exit_code(&self) -> ExitCode {
-        self.code().into()
-    }
-
-    fn code(&self) -> u8 {
-        match &self.kinds[..] {
-            [] => 0,
-            [first, rest @ ..] if rest.iter().all(|kind| kind == first) => first.exit_code(),
-            _ => Kind::Other.exit_code(),
-        }
-    }
-}
-
-/// Waits for the key service. The only place that does. Connections live as long as the runtime that made them, so
-/// there is one, made when it is first needed.
-#[allow(clippy::panic, reason = "there is nothing to go on with")]
-pub fn block_on<T>(future: impl Future<Output = T>) -> T {
-    static RUNTIME: OnceLock<Runtime> = OnceLock::new();
-    let start = || match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        // Not even an event queue can be had: nothing else would work either.
-        Err(error) => panic!("the operating system gives no event queue: {error}"),
-    };
-    RUNTIME.get_or_init(start).block_on(future)
-}
-
-/// Tells why a command failed, and makes the exit code of it.
-fn finish(ui: &Ui, result: anyhow::Result<ExitCode>) -> ExitCode {
-    let error = match result {
-        Ok(code) => return code,
-        Err(error) => error.downcast::<Error>(),
-    };
-    let error = error.unwrap_or_else(|other| Error::new(Kind::Other, format!("{other:#}")));
-    ui.error(&error);
-    error.kind().exit_code().into()
-}
-
 /// Prints the help or the version that was asked for, or what is wrong with the arguments.
 fn not_to_be_run(error: clap::Error, takes_value: bool) -> ExitCode {
     let code = usage::exit_code(&error);
     usage::tell(error, takes_value, no_color());
     code.into()
-}
-
-fn no_color() -> bool {
-    host::variable("NO_COLOR").is_some() || host::variable("TERM").is_some_and(|term| term == "dumb")
 }
 
 #[cfg(test)]
@@ -406,18 +252,5 @@ mod tests {
     #[test]
     fn the_command_line_is_sound() {
         help::command().debug_assert();
-    }
-
-    #[test]
-    fn failures_that_share_a_code_end_with_it() {
-        let ui = Ui::new(ColorWhen::Never, true, true);
-        let code = |kinds: &[Kind]| {
-            let mut failures = Failures::default();
-            kinds.iter().for_each(|kind| failures.add(&ui, &Error::new(*kind, "x")));
-            failures.exit_code()
-        };
-        assert_eq!(code(&[]), ExitCode::SUCCESS);
-        assert_eq!(code(&[Kind::NoDataKey, Kind::NoDataKey]), 128.into());
-        assert_eq!(code(&[Kind::NoDataKey, Kind::Read]), 1.into());
     }
 }

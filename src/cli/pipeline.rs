@@ -6,10 +6,11 @@ use std::process::ExitCode;
 use rayon::prelude::*;
 
 use crate::batch::{CHUNK_BYTES, CHUNK_FILES, Source};
+use crate::cli::args::plain_path;
 use crate::cli::args::{Destination, Formats, Input, Inputs};
-use crate::cli::repository::plain_path;
+use crate::cli::context::Context;
+use crate::cli::failures::Failures;
 use crate::cli::ui::Ui;
-use crate::cli::{Context, Failures};
 use crate::document::Format;
 use crate::encrypted_file::{Meant, meant};
 use crate::error::{Error, Result};

@@ -4,13 +4,14 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::cli::{Context, typed};
+use crate::cli::context::Context;
 use crate::config::Configs;
 use crate::encrypted_file::Holder;
 use crate::error::{Error, Kind, Result};
 use crate::keys::{KeySet, MasterKey};
 use crate::policy;
 use crate::rekey::{self, Wish};
+use crate::shown::typed;
 
 pub struct Recipients<'a> {
     context: &'a Context<'a>,

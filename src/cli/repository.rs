@@ -5,8 +5,8 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use crate::cli::Context;
-use crate::cli::args::{InputArgs, Inputs};
+use crate::cli::args::{InputArgs, Inputs, plain_path};
+use crate::cli::context::Context;
 use crate::config::is_meant_as_config;
 use crate::error::Result;
 use crate::fs;
@@ -133,9 +133,4 @@ fn ignored(folder: &Path, context: &Context) -> Result<Ignored, NoGit> {
         Ok(Ignored { paths, committed })
     };
     below().map_err(NoGit::Fails)
-}
-
-/// The path without the `./` that comes from looking through the folder that one is in.
-pub(super) fn plain_path(path: &Path) -> PathBuf {
-    path.strip_prefix(".").unwrap_or(path).to_path_buf()
 }

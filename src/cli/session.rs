@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
-use crate::cli::{Context, editor, pipeline};
+use crate::cli::context::Context;
+use crate::cli::{editor, pipeline};
 use crate::document::MAX_BINARY;
 use crate::error::{Error, Kind, Result};
 use crate::fs::{self, Lock, Mode, PrivateDir, Snapshot};

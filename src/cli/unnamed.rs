@@ -6,11 +6,12 @@
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use crate::cli::context::Context;
 use crate::cli::pipeline::{NAMES_TOLD, Passed, lines_of};
-use crate::cli::{Context, typed};
 use crate::config::Policy;
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
+use crate::shown::typed;
 
 /// What a command may do with what no rule names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

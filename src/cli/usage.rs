@@ -74,7 +74,7 @@ pub fn exit_code(error: &clap::Error) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::help;
+    use crate::cli::commands::help;
 
     #[test]
     fn usage_errors_have_the_codes_of_sops() {

@@ -248,7 +248,7 @@ fn random_edits_merge_as_git_would_or_conflict_where_it_would() {
     let file = test.home("keys.txt");
     let recipient = new_identity(&test, &file);
     let ui = Ui::new(ColorWhen::Never, true, true);
-    let host = Terminal::new(&ui, false);
+    let host = Terminal::new(&ui).asking_nobody();
     let service = KeyService::new(&host, Identities::none().with_file(&file));
     let keys = KeySet::any_of(vec![MasterKey::Age(recipient.parse().expect("a recipient"))]);
     let (key, wrapped) =

@@ -212,8 +212,10 @@ impl Host for Person<'_> {
 fn what_somebody_else_has_marked_counts_for_nothing() {
     let repo = Repo::new(&[("s.yaml", TEXT)]);
     let ui = Ui::new(ColorWhen::Never, true, true);
-    let person =
-        |settings: &str| Person { terminal: Terminal::new(&ui, false), settings: repo.test.home(settings) };
+    let person = |settings: &str| Person {
+        terminal: Terminal::new(&ui).asking_nobody(),
+        settings: repo.test.home(settings),
+    };
     let (them, us, file) = (person("them"), person("us"), repo.test.path("s.yaml"));
     let has_made = |host: &dyn Host, key: &DataKey| Sequence::of_file(host, &file).has_made(key);
     fs::create_dir(repo.test.path(".git/sequencer")).expect("a folder");
@@ -228,7 +230,7 @@ fn what_somebody_else_has_marked_counts_for_nothing() {
 fn what_a_sequence_has_made_is_bound_to_its_path_and_to_the_sequence() {
     let repo = Repo::new(&[("d/s.yaml", TEXT)]);
     let ui = Ui::new(ColorWhen::Never, true, true);
-    let host = Person { terminal: Terminal::new(&ui, false), settings: repo.test.home("settings") };
+    let host = Person { terminal: Terminal::new(&ui).asking_nobody(), settings: repo.test.home("settings") };
     let (file, other) = (repo.test.path("d/s.yaml"), repo.test.path("s.yaml"));
     let (key, unknown) = (DataKey::generate(), DataKey::generate());
     let has_made = |file: &Path, key: &DataKey| Sequence::of_file(&host, file).has_made(key);

@@ -6,14 +6,15 @@ use std::path::{Component, Path, PathBuf};
 
 use clap::Args;
 
+use crate::cli::context::Context;
 use crate::cli::ui::Ui;
-use crate::cli::{Context, typed};
 use crate::config::Dialect;
 use crate::document::Format;
 use crate::encrypted_file;
 use crate::error::{Error, Kind, Result};
 use crate::fs;
 use crate::secret::SecretBytes;
+use crate::shown::typed;
 
 /// What standard input is called in messages.
 pub const STDIN: &str = "standard input";
@@ -332,6 +333,11 @@ fn below(path: &Path) -> PathBuf {
 
 fn conflict(message: &str) -> Error {
     Error::new(Kind::Conflict, message)
+}
+
+/// The path without the `./` that comes from looking through the folder that one is in.
+pub fn plain_path(path: &Path) -> PathBuf {
+    path.strip_prefix(".").unwrap_or(path).to_path_buf()
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::cli::Context;
+use crate::cli::context::Context;
 use crate::cli::ui::Ui;
 use crate::config::KeySpec;
 use crate::error::{Error, Kind, Result};

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::{held_of, parsed, past_rule_of, real};
-use crate::cli::Context;
+use crate::cli::context::Context;
 use crate::config::{Configs, Lookup, absolute, is_config};
 use crate::document::Format;
 use crate::error::Result;

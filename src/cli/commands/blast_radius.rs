@@ -1,0 +1,193 @@
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use jiff::civil::Date;
+use jiff::{Timestamp, tz::TimeZone};
+
+use crate::batch;
+use crate::cli::args::{IdentityArgs, ListFormat};
+use crate::cli::context::{Context, block_on};
+use crate::cli::failures::Failures;
+use crate::config::absolute;
+use crate::error::{Error, Kind, Result};
+use crate::keys::MasterKey;
+use crate::keys::StartedBy;
+use crate::repo::blast_radius::{self, Exposed, Found, State};
+use crate::repo::git::history::Scope;
+use crate::repo::git::{Git, NoGit};
+use crate::repo::who_can_decrypt::Asked;
+
+/// List all that a recipient could ever decrypt, from the history of the repository; no key is needed
+///
+/// For somebody who leaves, or a laptop that is gone: which values to replace where they come from. Every version of
+/// every file is looked at, on all branches and tags, those that were deleted since included.
+///
+/// "live" is a value that HEAD has as it could be read. "encrypted-anew" is one of which HEAD has another ciphertext: of a
+/// new value, or of the same one under a new data key (`rotate`). Without a key nobody can tell, so it counts until you know
+/// that it was replaced; "changed" is one that was, as --compare has found. "gone" is one that HEAD does not have, which may
+/// be in use all the same.
+///
+/// Whoever could open one version may have kept its data key, and reads with it what was set under it later: such values
+/// are listed "by a kept data key". Values that were once in plaintext, in a file that is encrypted in other versions, are
+/// listed for every recipient. Comments are not listed.
+///
+/// It cannot see what no branch or tag leads to, other clones, or what was sent in another way. The exit code is 0
+/// whatever is listed, and another when something could not be looked at.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  sealant blast-radius --recipient age1...
+  sealant blast-radius --recipient \"Anna's laptop\" --format csv > replace.csv
+  sealant blast-radius --recipient age1... --compare    # with a key: is it still the same value?
+  sealant blast-radius --recipient age1... --since 2026-01-31 production/")]
+pub struct Args {
+    /// The recipient or Vault key, or the name that the config has for it
+    #[arg(long, value_name = "RECIPIENT")]
+    recipient: String,
+
+    /// Leave out what had been replaced or removed before this day, on all branches
+    #[arg(long, value_name = "DATE")]
+    since: Option<String>,
+
+    /// Look at the history of HEAD alone, not at other branches and tags
+    #[arg(long)]
+    head: bool,
+
+    /// With a key: open what was encrypted again, and tell whether the value is still the same
+    ///
+    /// A data key that was kept is found, too, where all that stands under it is new. No value is shown or kept. Nobody is
+    /// asked for a passphrase and no plugin is started; of Vault servers only those are asked that you have named. What
+    /// none of your identities opens stays `encrypted-anew`.
+    #[arg(long)]
+    compare: bool,
+
+    /// Print the list for people, as JSON, or as CSV for a spreadsheet
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
+    format: ListFormat,
+
+    /// Look at the history of these files and folders alone
+    #[arg(value_name = "PATH")]
+    paths: Vec<PathBuf>,
+
+    #[command(flatten)]
+    identities: IdentityArgs,
+}
+
+pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
+    let working_dir = context.lookup()?.working_dir;
+    let git = Git::find(context.host, &working_dir).map_err(NoGit::into_error)?.ok_or_else(|| {
+        Error::new(Kind::Read, "this folder is in no Git repository, so there is no history to look at")
+            .advise("Go into a clone of the repository.")
+    })?;
+    let since = args.since.as_deref().map(day).transpose()?;
+    let asked = Asked::new(&args.recipient);
+    let config = context.configs()?.config_for(&working_dir.join("any"))?;
+    let is_it =
+        |key: &MasterKey| asked.is(key, config.as_ref().and_then(|config| config.recipient_name(key.id())));
+    let scope = Scope { all: !args.head, paths: named(args.paths, &git, &working_dir)? };
+    let host = context.host.asking_nobody();
+    let service = args.identities.key_service_of(&host, StartedBy::Program)?;
+    let mut open = |sources| block_on(batch::open(&service, sources));
+    let open: Option<&mut blast_radius::Open<'_>> = if args.compare { Some(&mut open) } else { None };
+    let found = blast_radius::find(&git, &scope, since, is_it, open)?;
+    let mut failures = Failures::default();
+    found.unread.iter().for_each(|error| failures.add(context.ui, error));
+    if found.is_shallow {
+        failures.add(context.ui, &shallow());
+    }
+    if !found.is_known {
+        asked.check(config.iter().flat_map(|config| config.recipient_names()))?;
+        context.ui.warning("no version of any file names this recipient: is it spelled as files have it?");
+    }
+    if found.closed > 0 {
+        context.ui.note(format!("{} versions were not compared: no identity opens them", found.closed));
+    }
+    match args.format {
+        ListFormat::Json => context.ui.json(&found.exposed)?,
+        ListFormat::Csv => context.ui.csv(HEADER, &rows(&found.exposed, |exposed| exposed.commit.clone()))?,
+        ListFormat::Table => {
+            let short = |exposed: &Exposed| exposed.commit.chars().take(10).collect();
+            if !found.exposed.is_empty() {
+                context.ui.table(HEADER, &rows(&found.exposed, short))?;
+            }
+            tell(&found, context);
+        }
+    }
+    Ok(failures.exit_code())
+}
+
+/// Files and folders as they are called from the top of the working tree. The history knows more of them than there are.
+fn named(paths: Vec<PathBuf>, git: &Git, working_dir: &Path) -> Result<Vec<PathBuf>> {
+    let name = |path: PathBuf| {
+        let name = absolute(&path, working_dir).strip_prefix(git.top()).map(Path::to_path_buf);
+        name.map_err(|_| {
+            let message = format!("is not in the repository {}", git.top().display());
+            Error::new(Kind::NoFile, message).in_file(path)
+        })
+    };
+    paths.into_iter().map(name).collect()
+}
+
+/// Nobody may take the list for a whole one.
+fn shallow() -> Error {
+    Error::new(Kind::Read, "this clone is shallow: what came before its first commits was not looked at")
+        .advise("Fetch the rest: `git fetch --unshallow`.")
+}
+
+const HEADER: &[&str] = &["state", "file", "value", "readable", "versions", "newest", "commit"];
+
+fn rows(found: &[Exposed], commit: impl Fn(&Exposed) -> String) -> Vec<Vec<String>> {
+    let row = |exposed: &Exposed| {
+        vec![
+            word(exposed.state).to_owned(),
+            shown(&exposed.file),
+            exposed.value.clone(),
+            exposed.way.to_string(),
+            exposed.versions.to_string(),
+            exposed.time.strftime("%Y-%m-%d").to_string(),
+            commit(exposed),
+        ]
+    };
+    found.iter().map(row).collect()
+}
+
+fn shown(path: &Path) -> String {
+    path.display().to_string()
+}
+
+fn word(state: State) -> &'static str {
+    match state {
+        State::Live => "live",
+        State::EncryptedAnew => "encrypted-anew",
+        State::Gone => "gone",
+        State::Changed => "changed",
+    }
+}
+
+fn tell(found: &Found, context: &Context) {
+    let count = |state| found.exposed.iter().filter(|exposed| exposed.state == state).count();
+    let commits = found.commits;
+    context.ui.say(match found.exposed.len() {
+        0 => format!("nothing in {commits} commits could be decrypted by this recipient"),
+        values => format!(
+            "{values} values in {commits} commits: {} live, {} encrypted anew, {} gone{}; replace each where it comes \
+             from, unless you know that it was",
+            count(State::Live),
+            count(State::EncryptedAnew),
+            count(State::Gone),
+            match count(State::Changed) {
+                0 => String::new(),
+                changed => format!(", {changed} changed"),
+            }
+        ),
+    });
+}
+
+/// A day, from its first moment in UTC, or a moment.
+fn day(text: &str) -> Result<Timestamp> {
+    let day = text.parse::<Date>().and_then(|day| day.to_zoned(TimeZone::UTC)).map(|day| day.timestamp());
+    text.parse().or(day).map_err(|_| {
+        Error::new(Kind::Other, format!("--since: `{text}` is no date"))
+            .advise("Write it as 2026-01-31, or as 2026-01-31T12:00:00Z.")
+    })
+}

@@ -1,0 +1,326 @@
+mod encodings;
+pub mod fix;
+pub mod links;
+pub mod report;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::ValueEnum;
+use rayon::prelude::*;
+
+use crate::batch::{self, Source};
+use crate::cli::args::plain_path;
+use crate::cli::args::{FormatArgs, Formats, IdentityArgs, Input, InputArgs, Inputs};
+use crate::cli::context::{Context, block_on};
+use crate::cli::copies::{self, real};
+use crate::cli::encryption::Encrypt;
+use crate::cli::pipeline::{chunks, read};
+use crate::cli::repository::{self, Purpose};
+use crate::config::{Configs, absolute};
+use crate::encrypted_file::{OpenedFile, meant};
+use crate::error::{Error, Kind, Result};
+use crate::fs;
+use crate::keys::StartedBy;
+use crate::repo::before::{Before, Plans};
+use crate::repo::check::{Encoding, Finding, Rule, check_link};
+use crate::repo::copies::{Copies, Held, Named};
+use crate::repo::git::blobs::Blobs;
+use crate::repo::git::tree::Tree;
+use crate::repo::git::{Git, changes, root_of};
+use crate::sops::MacCheck;
+use report::{Found, Looked};
+
+/// Look for secrets in plaintext, stale recipients and private keys; no key is needed
+///
+/// Finds values in plaintext that a creation rule says are encrypted, Kubernetes Secrets in plaintext, files whose recipients
+/// are not those of their creation rule, private keys and tokens, and encrypted files that are broken. No value is
+/// quoted. Without FILE it looks through the folder that you are in. In folders, what Git ignores is left out: nobody
+/// commits it. A creation rule without a path_regex matches every file, and so does not say which are secret, unless it
+/// picks values by their names.
+///
+/// Test keys and fixtures are passed by when the config names them: `sealant: {check: {exclude: ['tests/**']}}`, as
+/// patterns of paths below the config's folder.
+///
+/// The exit code is 0 when nothing was found, or warnings alone, 1 when something was, and another when something could not
+/// be looked at.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  sealant check
+  sealant check deploy/ secrets/db.enc.yaml
+  sealant check --verify    # with a key: MACs, too
+  sealant check --fix       # encrypts what it finds in plaintext
+  sealant check --base origin/main    # in CI: what a branch changes
+  sealant check --format sarif > sealant.sarif    # for code scanning in CI")]
+pub struct Args {
+    #[command(flatten)]
+    inputs: InputArgs,
+
+    /// Print the findings for people, as JSON, or as SARIF for code scanning
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
+    format: Report,
+
+    /// Look only at what differs from where HEAD has left this branch or commit, in commits and in the working tree
+    ///
+    /// Where a config differs, all files that it is about are looked at. What it protects less than before is reported,
+    /// whether a file shows it or not.
+    #[arg(long, value_name = "REV")]
+    base: Option<String>,
+
+    /// Encrypt the files that are found to be in plaintext, in place, as their creation rules say
+    ///
+    /// The exit code says what was found before, so that somebody looks at the result.
+    #[arg(long)]
+    fix: bool,
+
+    #[command(flatten)]
+    formats: FormatArgs,
+
+    /// Also verify the MAC of each encrypted file that one of your identities opens
+    ///
+    /// Nobody is asked for a passphrase and no plugin is started; of Vault servers only those are asked that you have
+    /// named. Files that none of your identities opens are passed by.
+    #[arg(long)]
+    verify: bool,
+
+    #[command(flatten)]
+    identities: IdentityArgs,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+enum Report {
+    #[default]
+    Text,
+    Json,
+    Sarif,
+}
+
+pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
+    let formats = args.formats.input_only(context)?;
+    let is_part = args.base.is_some() || !args.inputs.files.is_empty();
+    let purpose = if args.fix { Purpose::Write } else { Purpose::Look };
+    let mut inputs = repository::inputs(args.inputs, purpose, context)?;
+    let before = match &args.base {
+        Some(base) => leave_out_unchanged(&mut inputs, base, context)?,
+        None => None,
+    };
+    let (before, now) = before.unzip();
+    let inputs = inputs;
+    let encodings = encodings::of(&inputs.inputs, context);
+    if args.fix && inputs.inputs.iter().any(|input| input.path.is_none()) {
+        return Err(Error::new(Kind::Conflict, "standard input cannot be replaced by its result")
+            .advise("Leave --fix out, or name a file."));
+    }
+    let configs = context.configs()?;
+    let mut looked = Looked::default();
+    for error in &inputs.errors {
+        looked.failures.add(context.ui, error);
+    }
+    let (mut copies, mut hiding) = (Copies::default(), BTreeMap::new());
+    let progress = context.ui.progress("checking", inputs.inputs.len());
+    for chunk in chunks(&inputs.inputs) {
+        let look = |input: &Input| {
+            let encodings = input.path.as_deref().and_then(|path| encodings.get(path));
+            let encodings = encodings.map_or(&[][..], Vec::as_slice);
+            let seen = look(input, formats, encodings, &configs, before.as_ref());
+            progress.advance();
+            seen
+        };
+        let seen: Vec<Result<Seen>> = chunk.par_iter().map(look).collect();
+        for (input, seen) in chunk.iter().zip(seen) {
+            let shown = plain_path(input.shown());
+            let findings = seen.map(|Seen { findings, held, hiding: hides }| {
+                if let Some((config, finding)) = hides {
+                    hiding.entry(config).or_insert(finding);
+                }
+                if let Some((path, held)) = input.path.as_deref().zip(held) {
+                    copies.add_looked_at(Named { path: real(path), shown: shown.clone() }, held);
+                }
+                findings
+            });
+            looked.add(&shown, findings, context);
+        }
+    }
+    drop(progress);
+    let working_dir = context.lookup()?.working_dir;
+    let top = root_of(&working_dir).unwrap_or(&working_dir);
+    links::look(&inputs.links, top, &configs, &mut looked, context);
+    links::look_at_repositories(&inputs.repositories, &configs, &mut looked, context);
+    if let Some((before, now)) = before.as_ref().zip(now) {
+        looked.add_configs(before.weakened(&configs, &now), &working_dir, context);
+    }
+    let hiding = hiding.into_iter().map(|(config, finding)| (config, Ok(finding)));
+    looked.add_configs(hiding.collect(), &working_dir, context);
+    if !copies.is_empty() {
+        match is_part || top != working_dir {
+            true => copies::add_all(&mut copies, &configs, context)?,
+            false => copies::add_left_out(&mut copies, &configs, context)?,
+        }
+    }
+    if !copies.is_empty() {
+        let added = copies::add_past(&mut copies, &configs, before.as_ref().map(Before::configs), context);
+        // What may have been moved is not said to be clean.
+        added.unwrap_or_else(|error| looked.failures.add(context.ui, &error));
+    }
+    looked.found.extend(copies.found().into_iter().map(|(file, finding)| Found::new(file, finding)));
+    if args.verify {
+        verify(&args.identities, formats, &inputs.inputs, &mut looked, context)?;
+    }
+    match args.format {
+        Report::Text => {
+            report::print(&looked.found, context)?;
+            looked.tell_count(inputs.inputs.len(), context);
+        }
+        Report::Json => context.ui.json(&looked.found)?,
+        Report::Sarif => context.ui.json(&report::sarif(&looked.found))?,
+    }
+    if args.fix {
+        let clear = fix::plaintext_files(&looked.found);
+        let inputs =
+            inputs.inputs.into_iter().map(|input| Input { path: Some(plain_path(input.shown())), ..input });
+        let inputs = inputs.filter(|input| clear.contains(input.shown()));
+        fix::encrypt(inputs.collect(), formats, &Encrypt::by_rules(context, formats, configs), context)?;
+    }
+    Ok(looked.exit_code())
+}
+
+/// Leaves out what is as it was where HEAD left another branch, unless a config differs that may be about it. Then these are
+/// the configs of the commit at which they parted, and what Git has now.
+fn leave_out_unchanged(inputs: &mut Inputs, base: &str, context: &Context) -> Result<Option<(Before, Tree)>> {
+    let mut lookup = context.lookup()?;
+    let working_dir = lookup.working_dir.clone();
+    lookup.explicit = lookup.explicit.map(|path| absolute(&path, &working_dir));
+    let git = Git::of(context.host, &working_dir)?;
+    let fork = changes::fork_point(&git, base)?;
+    let changed = changes::since(&git, &fork)?;
+    let mut blobs = Blobs::open(&git)?;
+    let named = lookup.explicit.as_deref().and_then(|path| path.strip_prefix(git.top()).ok());
+    let now = Tree::of_index(&git)?;
+    let below = changes::folders_of_configs(&changed, &now, named, &mut blobs)?;
+    // A folder may have become a link, which has a name of its own.
+    let is_changed =
+        |path: &Path| path.ancestors().any(|above| changed.contains(above) || below.contains(above));
+    // What is not of this repository was named, and standard input is nowhere.
+    let is_part = |path: &Path| path.strip_prefix(git.top()).map_or(true, is_changed);
+    let mut folders: HashMap<PathBuf, PathBuf> = HashMap::new();
+    // Links that were there before may lead to what is changed: of what was found the folders alone can be some.
+    let mut is_of_change = |path: &Path, named: bool| {
+        let path = absolute(path, &working_dir);
+        let real = match path.parent().zip(path.file_name()).filter(|_| !named) {
+            Some((folder, name)) => {
+                folders.entry(folder.to_path_buf()).or_insert_with(|| real(folder)).join(name)
+            }
+            None => real(&path),
+        };
+        is_part(&path) || is_part(&real)
+    };
+    inputs.links.retain(|link| is_of_change(link, false));
+    inputs.inputs.retain(|input| input.path.as_deref().is_none_or(|path| is_of_change(path, input.named)));
+    if below.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some((Before::read(&git, &fork, below, lookup, &mut blobs)?, now)))
+}
+
+/// What is wrong with encrypted files that only those see who have a key.
+fn verify(
+    identities: &IdentityArgs,
+    formats: Formats,
+    inputs: &[Input],
+    looked: &mut Looked,
+    context: &Context,
+) -> Result<()> {
+    let is_told = |found: &&Found| matches!(found.finding.rule, Rule::Plaintext | Rule::Broken);
+    let known: HashSet<PathBuf> =
+        looked.found.iter().filter(is_told).map(|found| found.file.clone()).collect();
+    let host = context.host.asking_nobody();
+    let service = identities.key_service_of(&host, StartedBy::Program)?;
+    let mut closed = 0;
+    for chunk in chunks(inputs) {
+        // What cannot be read was told before.
+        let sources = chunk.par_iter().filter_map(|input| read(input, formats).ok());
+        let is_encrypted = |source: &Source| meant(source.format, &source.bytes).is_some();
+        let sources: Vec<Source> = sources.filter(is_encrypted).collect();
+        let paths: Vec<PathBuf> = sources.iter().map(|source| plain_path(&source.path)).collect();
+        let opened = block_on(batch::open(&service, sources));
+        for (path, opened) in paths.into_iter().zip(opened) {
+            let verified = opened.and_then(|opened| match opened.file {
+                OpenedFile::Document(document, key) => {
+                    let lost = document.lost_spellings(&key).into_iter();
+                    let lost =
+                        lost.map(|lost| Finding { line: 1, rule: Rule::Broken, message: lost.to_owned() });
+                    looked.found.extend(lost.map(|finding| Found::new(&path, finding)));
+                    document.decrypt(&key, MacCheck::Verify).map(drop)
+                }
+                OpenedFile::Sealed(file, keys) => file.unseal(&keys).map(drop),
+            });
+            match verified {
+                Err(error) if error.kind() == Kind::NoDataKey => closed += 1,
+                // What is wrong with it was told already.
+                Err(_) if known.contains(&path) => {}
+                Err(error)
+                    if matches!(error.kind(), Kind::MacMismatch | Kind::DecryptMac | Kind::Decrypt) =>
+                {
+                    let (rule, line) = (Rule::Broken, error.line().unwrap_or(1));
+                    let finding = Finding { line, rule, message: error.message().to_owned() };
+                    looked.found.push(Found::new(&path, finding));
+                }
+                Err(error) => looked.failures.add(context.ui, &error.in_file(path)),
+                Ok(()) => {}
+            }
+        }
+    }
+    if closed > 0 {
+        context.ui.note(format!("{closed} encrypted files were not verified: no identity opens them"));
+    }
+    Ok(())
+}
+
+/// What was seen of a file.
+#[derive(Default)]
+pub struct Seen {
+    pub findings: Vec<Finding>,
+    /// What another file may hold as well.
+    pub held: Option<Vec<(usize, Held)>>,
+    /// Its config, if that hides a rule for it.
+    pub hiding: Option<(PathBuf, Finding)>,
+}
+
+fn look(
+    input: &Input,
+    formats: Formats,
+    encodings: &[Encoding],
+    configs: &Configs,
+    before: Option<&Before>,
+) -> Result<Seen> {
+    let name = input.name.as_deref();
+    let size = input.path.as_deref().and_then(fs::size).unwrap_or(0);
+    let format = formats.of_input(name);
+    let plans = Plans::of(name, format, size, configs, before)?;
+    let mut seen = Seen::default();
+    if let Some(limit) = plans.limit() {
+        let held = |bytes: &_| name.and_then(|name| copies::held_by(name, format, bytes, configs));
+        let bytes = input.read(limit)?;
+        for encoding in encodings {
+            let read = encoding.read(bytes.clone());
+            seen.findings.extend(plans.unseen(encoding, &read));
+            // A file need not be in the encoding that is set for it, so it is looked at both ways.
+            if *read != *bytes {
+                seen.held = seen.held.or_else(|| held(&read));
+                seen.findings.extend(plans.check(read)?);
+            }
+        }
+        seen.held = seen.held.or_else(|| held(&bytes));
+        seen.hiding = plans.hidden(seen.held.is_some());
+        seen.findings.extend(plans.check(bytes)?);
+        seen.findings.sort();
+        seen.findings.dedup();
+    }
+    // What was found in a folder is no link itself.
+    if let Some(name) = name.filter(|name| input.named || configs.is_behind_link(name)) {
+        seen.findings.extend(check_link(name, [name.to_path_buf()], configs)?);
+    }
+    Ok(seen)
+}

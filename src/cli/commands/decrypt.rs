@@ -1,0 +1,115 @@
+use std::process::ExitCode;
+
+use rayon::prelude::*;
+
+use crate::batch::{self, OpenedDocument};
+use crate::cli::args::{FormatArgs, IdentityArgs, InputArgs, OutputArgs};
+use crate::cli::context::{Context, block_on};
+use crate::cli::pipeline::{self, Item, Output, Pipeline, Summary, documents_or_named, in_two_steps};
+use crate::cli::repository::inputs_to_write;
+use crate::document::{self, Document, Format, Losses, TreePath};
+use crate::error::Result;
+use crate::fs::Mode;
+use crate::secret::SecretBytes;
+use crate::sops::{MacCheck, Plaintext};
+
+/// Decrypt files, byte for byte as they were
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  sealant decrypt secrets.enc.yaml
+  sealant decrypt --extract '[\"database\"][\"password\"]' secrets.enc.yaml
+  sealant decrypt --output-dir /run/user/1000/plain secrets/")]
+pub struct Args {
+    #[command(flatten)]
+    pub inputs: InputArgs,
+
+    /// Print only the value at this path, '["a"][0]' for instance
+    #[arg(long, value_name = "PATH")]
+    pub extract: Option<String>,
+
+    /// Go on when the MAC does not match: the file is not what was encrypted
+    #[arg(long)]
+    pub ignore_mac: bool,
+
+    #[command(flatten)]
+    pub outputs: OutputArgs,
+
+    #[command(flatten)]
+    pub formats: FormatArgs,
+
+    #[command(flatten)]
+    pub identities: IdentityArgs,
+}
+
+pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
+    let inputs = inputs_to_write(&args.inputs, context)?;
+    let destination = args.outputs.destination(&inputs)?;
+    let formats = args.formats.formats(context);
+    let extract = args.extract.as_deref().map(TreePath::parse).transpose()?;
+    let check = if args.ignore_mac { MacCheck::Ignore } else { MacCheck::Verify };
+    let service = args.identities.key_service(context)?;
+    let over_files = Pipeline {
+        context,
+        inputs,
+        formats,
+        destination,
+        dry_run: args.outputs.dry_run,
+        mode: if context.is_sops() { Mode::PrivateIfNew } else { Mode::Private },
+        doing: "decrypting",
+        summary: Some(Summary {
+            done: "decrypted",
+            already: "SealedSecrets, which `sealant unseal` opens",
+            other: "not encrypted",
+        }),
+    };
+    over_files.run(|items| {
+        in_two_steps(items, documents_or_named, |items| {
+            let (names, sources): (Vec<_>, Vec<_>) = items
+                .into_iter()
+                .map(|Item { input, source }| (input.name, pipeline::as_taken(source, context)))
+                .unzip();
+            let opened = block_on(batch::open_documents(&service, sources));
+            let decrypt = |(opened, name): (Result<OpenedDocument>, &Option<_>)| {
+                let OpenedDocument { file, key, .. } = opened?;
+                let target = formats.of_result(file.format(), name.as_deref(), context.dialect);
+                let plaintext = match target == file.format() {
+                    true => file.decrypt(&key, check)?,
+                    false => file.decrypt_to_convert(&key, check)?,
+                };
+                show(plaintext, file.format(), target, extract.as_ref(), losses(context)).map(Some)
+            };
+            opened.into_par_iter().zip(&names).map(decrypt).collect()
+        })
+    })
+}
+
+/// The plaintext as it was asked for: whole or one value of it, in its own format or another.
+fn show(
+    plaintext: Plaintext,
+    format: Format,
+    target: Format,
+    extract: Option<&TreePath>,
+    losses: Losses,
+) -> Result<Output> {
+    let Plaintext { bytes, warnings } = plaintext;
+    let bytes = match extract {
+        None if target == format => bytes,
+        None => document::convert(&*parse(format, bytes)?, target, losses)?,
+        Some(path) => {
+            let document = parse(format, bytes)?;
+            let node = path.find(&*document)?;
+            document::emit_value(&*document, node, target)?
+        }
+    };
+    Ok(Output { bytes, warnings })
+}
+
+/// sops passes over what a type cannot hold.
+pub fn losses(context: &Context) -> Losses {
+    if context.is_sops() { Losses::AsSops } else { Losses::Refused }
+}
+
+fn parse(format: Format, bytes: SecretBytes) -> Result<Box<dyn Document>> {
+    document::parse_any(format, bytes, false)
+}

@@ -1,0 +1,375 @@
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::builder::styling::{AnsiColor, Style};
+use serde_json::{Value as Data, json};
+
+use crate::batch::{self, Source};
+use crate::cli::args::{FormatArgs, Formats, IdentityArgs, Input, ReportArgs};
+use crate::cli::context::{Context, block_on};
+use crate::cli::failures::Failures;
+use crate::cli::pipeline;
+use crate::diff::{self, Change, Difference, State, ValueChange};
+use crate::document::{self, Value};
+use crate::encrypted_file::{Meant, OpenedFile, meant, nature};
+use crate::error::{Error, Kind, Result};
+use crate::fs::Snapshot;
+use crate::keys::KeyService;
+use crate::repo::git::tree::Tree;
+use crate::repo::git::{Git, changes};
+use crate::sops::{MacCheck, Nature};
+
+const HEADER: Style = Style::new().bold();
+const PLACE: Style = AnsiColor::Cyan.on_default();
+const ADDED: Style = AnsiColor::Green.on_default();
+const REMOVED: Style = AnsiColor::Red.on_default();
+const CHANGED: Style = AnsiColor::Yellow.on_default();
+
+/// Show what differs between two states of files, decrypted
+///
+/// One file is compared with what Git has of it at HEAD, two files with each other, and without a file all encrypted
+/// files below this folder that are not as they are at HEAD. Recipients and rules that came or went are shown, too.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  sealant diff secrets.enc.yaml
+  sealant diff --from main --names-only
+  sealant diff old.enc.yaml new.enc.yaml
+  sealant diff secrets.yaml secrets.enc.yaml
+
+The exit code is 0 when nothing differs, 1 when something does, another one when a file could not be read.")]
+pub struct Args {
+    /// One file, or the one before and the one after; `-` is standard input
+    #[arg(value_name = "FILE")]
+    files: Vec<PathBuf>,
+
+    /// Compare files, however many, with this commit or branch of Git, instead of HEAD
+    #[arg(long, value_name = "REVISION")]
+    from: Option<String>,
+
+    /// Show which values differ, but no values; --redact is the same
+    #[arg(long, alias = "redact")]
+    names_only: bool,
+
+    /// With --format json: the values as well
+    #[arg(long, conflicts_with = "names_only")]
+    show_values: bool,
+
+    /// Go on when a MAC does not match: the file is not what was encrypted
+    #[arg(long)]
+    ignore_mac: bool,
+
+    #[command(flatten)]
+    report: ReportArgs,
+
+    /// Read the files as yaml, json, dotenv, ini or binary, whatever their names say
+    #[arg(long, value_name = "TYPE")]
+    input_type: Option<String>,
+
+    #[command(flatten)]
+    identities: IdentityArgs,
+}
+
+pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
+    if args.show_values && !args.report.is_json() {
+        return Err(Error::new(
+            Kind::Conflict,
+            "--show-values is for --format json: as text they are shown anyway",
+        ));
+    }
+    let formats = FormatArgs { input_type: args.input_type.clone(), output_type: None };
+    let comparison = Comparison {
+        context,
+        formats: formats.formats(context),
+        check: if args.ignore_mac { MacCheck::Ignore } else { MacCheck::Verify },
+        service: args.identities.key_service(context)?,
+    };
+    let pairs = comparison.pairs(&args).map_err(could_not_look)?;
+
+    let mut failures = Failures::default();
+    let mut reports = Vec::new();
+    let mut any_difference = false;
+    for pair in comparison.open(pairs) {
+        let compared = pair.and_then(|pair| Ok((Difference::of(&pair.old.state, &pair.new.state)?, pair)));
+        let (difference, pair) = match compared {
+            Ok(compared) => compared,
+            Err(error) => {
+                failures.add(context.ui, &could_not_look(error));
+                continue;
+            }
+        };
+        if difference.is_empty() {
+            continue;
+        }
+        any_difference = true;
+        match (args.report.is_json(), args.names_only) {
+            (true, _) => reports.push(as_json(&pair, &difference, args.show_values)?),
+            (false, true) => print_names(context, &pair, &difference)?,
+            (false, false) => print_text(context, &pair, &difference)?,
+        }
+    }
+    if args.report.is_json() {
+        context.ui.json(&reports)?;
+    }
+    match failures.is_empty() {
+        false => Ok(failures.exit_code()),
+        true if any_difference => Ok(ExitCode::FAILURE),
+        true => Ok(ExitCode::SUCCESS),
+    }
+}
+
+/// The exit code 1 means that something differs, so that no failure may have it.
+fn could_not_look(error: Error) -> Error {
+    if error.kind() == Kind::Other { error.with_kind(Kind::Read) } else { error }
+}
+
+/// One of two states of a file: what was read, later what it says. `label` names it in the output.
+struct Side<T> {
+    label: String,
+    state: T,
+}
+
+/// Two states of a file.
+struct Pair<T> {
+    old: Side<T>,
+    new: Side<T>,
+}
+
+struct Comparison<'a> {
+    context: &'a Context<'a>,
+    formats: Formats,
+    check: MacCheck,
+    service: KeyService<'a>,
+}
+
+impl Comparison<'_> {
+    /// What is to be compared, read; `None` for a state in which there is no such file.
+    fn pairs(&self, args: &Args) -> Result<Vec<Pair<Option<Source>>>> {
+        let revision = args.from.as_deref().unwrap_or("HEAD");
+        if revision.starts_with('-') {
+            return Err(Error::new(Kind::Conflict, format!("`{revision}` is no revision")));
+        }
+        match &args.files[..] {
+            [old, new] if args.from.is_none() => Ok(vec![self.two_files(old, new)?]),
+            [] => {
+                let pairs = self.changed_files(revision)?.into_iter().map(|file| self.since(revision, &file));
+                // Those that are encrypted in neither state are none of our business.
+                let is_ours = |pair: &Pair<Option<Source>>| {
+                    [&pair.old.state, &pair.new.state].into_iter().flatten().any(is_encrypted)
+                };
+                Ok(pairs.collect::<Result<Vec<_>>>()?.into_iter().filter(is_ours).collect())
+            }
+            [_] => args.files.iter().map(|file| self.since(revision, file)).collect(),
+            files if args.from.is_some() => files.iter().map(|file| self.since(revision, file)).collect(),
+            _ => Err(Error::new(Kind::NoFile, "two files are compared with each other, and more were given")
+                .advise("Add --from HEAD to compare each with what Git has of it.")),
+        }
+    }
+
+    fn two_files(&self, old: &Path, new: &Path) -> Result<Pair<Option<Source>>> {
+        let is_stdin = |path: &Path| path == Path::new("-");
+        if is_stdin(old) && is_stdin(new) {
+            return Err(Error::new(Kind::Conflict, "standard input cannot be both files"));
+        }
+        let side = |file: &Path, other: &Path| {
+            let mut input = Input::of(file);
+            input.name.get_or_insert_with(|| other.to_path_buf());
+            let source = pipeline::read(&input, self.formats)?;
+            Ok(Side { label: input.shown().display().to_string(), state: Some(source) })
+        };
+        Ok(Pair { old: side(old, new)?, new: side(new, old)? })
+    }
+
+    /// A file now and at a revision.
+    fn since(&self, revision: &str, file: &Path) -> Result<Pair<Option<Source>>> {
+        let now = match pipeline::read(&Input::of(file), self.formats) {
+            Err(error) if error.kind() == Kind::NoFile => None,
+            source => Some(source?),
+        };
+        let then = self.at_revision(revision, file)?;
+        if now.is_none() && then.is_none() {
+            return Err(Error::new(Kind::NoFile, format!("no such file, neither here nor in {revision}"))
+                .in_file(file));
+        }
+        let side = |prefix: &str, state: Option<Source>| {
+            let label = match &state {
+                Some(_) => format!("{prefix}{}", file.display()),
+                None => "/dev/null".to_owned(),
+            };
+            Side { label, state }
+        };
+        Ok(Pair { old: side(&format!("{revision}:"), then), new: side("", now) })
+    }
+
+    fn at_revision(&self, revision: &str, file: &Path) -> Result<Option<Source>> {
+        let (git, name) = Git::of_file(self.context.host, file).map_err(nothing_to_compare)?;
+        let Some(id) = Tree::entry_of_commit(&git, revision, &name).map_err(nothing_to_compare)? else {
+            return Ok(None);
+        };
+        let bytes = git.run(["cat-file", "blob", id.as_str()]).map_err(nothing_to_compare)?;
+        Ok(Some(Source {
+            path: format!("{revision}:{}", file.display()).into(),
+            format: self.formats.of_content(Some(file), &bytes),
+            snapshot: Snapshot::of(&bytes),
+            bytes,
+        }))
+    }
+
+    fn changed_files(&self, revision: &str) -> Result<Vec<PathBuf>> {
+        let here = Path::new(".");
+        let names = || {
+            let git = Git::of(self.context.host, here)?;
+            let folder = git.name_of_folder(here)?;
+            let names = changes::from(&git, revision, &folder)?.into_iter();
+            Ok(names.map(|name| name.strip_prefix(&folder).map(Path::to_path_buf).unwrap_or(name)).collect())
+        };
+        names().map_err(nothing_to_compare)
+    }
+
+    /// Opens the states of all files, with one request for their data keys.
+    fn open(&self, pairs: Vec<Pair<Option<Source>>>) -> Vec<Result<Pair<State>>> {
+        let (mut encrypted, mut labels) = (Vec::new(), Vec::new());
+        let mut others = Vec::new();
+        for Pair { old, new } in pairs {
+            labels.push((old.label, new.label));
+            for source in [old.state, new.state] {
+                others.push(match source {
+                    Some(source) if is_encrypted(&source) => {
+                        encrypted.push(source);
+                        None
+                    }
+                    plain => Some(plain),
+                });
+            }
+        }
+        let mut opened = block_on(batch::open(&self.service, encrypted)).into_iter();
+        let mut states = others.into_iter().map(|other| match other {
+            Some(None) => Ok(State::absent()),
+            Some(Some(Source { path, format, bytes, .. })) => {
+                State::plain(format, bytes).map_err(|error| error.in_file(path))
+            }
+            None => {
+                let opened =
+                    opened.next().unwrap_or_else(|| Err(Error::new(Kind::Read, "was not opened")))?;
+                let state = match &opened.file {
+                    OpenedFile::Document(file, key) => State::encrypted(file, key, self.check),
+                    OpenedFile::Sealed(file, keys) => State::sealed(file, keys),
+                };
+                state.map_err(|error| error.in_file(opened.path))
+            }
+        });
+        let mut next = || states.next().unwrap_or_else(|| Ok(State::absent()));
+        let pair = |(old, new)| {
+            let (before, after) = (next(), next());
+            Ok(Pair { old: Side { label: old, state: before? }, new: Side { label: new, state: after? } })
+        };
+        labels.into_iter().map(pair).collect()
+    }
+}
+
+fn nothing_to_compare(error: Error) -> Error {
+    let advice = error.advice().map(str::to_owned);
+    let usual =
+        || "It takes a repository with a commit. To compare two files: sealant diff OLD NEW".to_owned();
+    Error::new(Kind::Read, "Git does not tell what there is to compare with")
+        .advise(advice.unwrap_or_else(usual))
+        .caused_by(error)
+}
+
+fn is_encrypted(source: &Source) -> bool {
+    // One that cannot be parsed is told of as what it claims to be.
+    let Source { format, bytes, .. } = source;
+    matches!(nature(*format, bytes), Ok(Nature::Encrypted)) || meant(*format, bytes) == Some(Meant::Sealed)
+}
+
+fn print_text(context: &Context, pair: &Pair<State>, difference: &Difference) -> Result<()> {
+    let ui = context.ui;
+    ui.styled_line(&[(HEADER, &format!("--- {}", pair.old.label))])?;
+    ui.styled_line(&[(HEADER, &format!("+++ {}", pair.new.label))])?;
+    if !difference.facts.is_empty() {
+        ui.styled_line(&[(PLACE, "@@ who can decrypt, and what is encrypted @@")])?;
+    }
+    for (change, fact) in &difference.facts {
+        let (sign, style) = sign(*change);
+        ui.styled_line(&[(style, &format!("{sign}{fact}"))])?;
+    }
+    if !difference.text {
+        return Ok(());
+    }
+    let Some(text) = diff::unified(&pair.old.state, &pair.new.state) else {
+        return ui.line("The contents are no text, and differ.");
+    };
+    for line in text.split_inclusive('\n') {
+        let style = match line.as_bytes().first() {
+            Some(b'@') => PLACE,
+            Some(b'+') => ADDED,
+            Some(b'-') => REMOVED,
+            _ => Style::new(),
+        };
+        ui.plaintext_line(style, line)?;
+    }
+    Ok(())
+}
+
+fn print_names(context: &Context, pair: &Pair<State>, difference: &Difference) -> Result<()> {
+    let ui = context.ui;
+    ui.styled_line(&[(HEADER, name_of(pair))])?;
+    let facts = difference.facts.iter().map(|(change, fact)| (*change, fact));
+    let values = difference.values.iter().map(|value| (value.change, &value.path));
+    for (change, what) in facts.chain(values) {
+        let (sign, style) = sign(change);
+        ui.styled_line(&[(style, &format!("{sign} {what}"))])?;
+    }
+    if difference.facts.is_empty() && difference.values.is_empty() {
+        ui.styled_line(&[(CHANGED, "~ comments or layout only")])?;
+    }
+    Ok(())
+}
+
+fn as_json(pair: &Pair<State>, difference: &Difference, with_values: bool) -> Result<Data> {
+    let value = |ValueChange { path, change, old, new }: &ValueChange| {
+        let mut entry = json!({"path": path, "change": name(*change)});
+        if with_values {
+            entry["old"] = data(old)?;
+            entry["new"] = data(new)?;
+        }
+        Ok(entry)
+    };
+    let fact = |(change, fact): &(Change, String)| json!({"change": name(*change), "fact": fact});
+    Ok(json!({
+        "old": pair.old.label,
+        "new": pair.new.label,
+        "values": difference.values.iter().map(value).collect::<Result<Vec<_>>>()?,
+        "metadata": difference.facts.iter().map(fact).collect::<Vec<_>>(),
+        "text": difference.text,
+    }))
+}
+
+fn data(values: &[Value]) -> Result<Data> {
+    match values {
+        [] => Ok(Data::Null),
+        [value] => document::scalar_to_data(value),
+        values => values.iter().map(document::scalar_to_data).collect(),
+    }
+}
+
+/// The file itself, or the one before if there is none after.
+fn name_of(pair: &Pair<State>) -> &str {
+    if pair.new.label == "/dev/null" { &pair.old.label } else { &pair.new.label }
+}
+
+fn sign(change: Change) -> (char, Style) {
+    match change {
+        Change::Added => ('+', ADDED),
+        Change::Removed => ('-', REMOVED),
+        Change::Changed => ('~', CHANGED),
+    }
+}
+
+fn name(change: Change) -> &'static str {
+    match change {
+        Change::Added => "added",
+        Change::Removed => "removed",
+        Change::Changed => "changed",
+    }
+}

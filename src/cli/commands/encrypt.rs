@@ -1,0 +1,114 @@
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use crate::batch::{self, Plain};
+
+use crate::cli::args::{AwsArgs, FormatArgs, IdentityArgs, InputArgs, KeyArgs, OutputArgs, RuleArgs};
+use crate::cli::context::{Context, block_on};
+use crate::cli::encryption::Encrypt;
+use crate::cli::failures::Failures;
+use crate::cli::pipeline::{Item, Output, Pipeline, Summary, in_two_steps};
+use crate::cli::repository::inputs_to_write;
+use crate::cli::unnamed::Unnamed;
+use crate::error::{Error, Kind, Result};
+use crate::fs::Mode;
+use crate::host::Host;
+
+/// Encrypt the values of files; everything else stays byte for byte
+///
+/// Who can decrypt, and which values are encrypted, is said by the creation rule of the file (`sealant explain FILE`),
+/// or by flags.
+///
+/// Of a folder those files are encrypted that a creation rule names by its path_regex. For others in plaintext you are
+/// asked in a terminal. What Git ignores is left alone, and so are configs, identities and what Git reads itself.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  sealant encrypt --age age1... secrets.yaml > secrets.enc.yaml
+  sealant encrypt -i secrets/
+  sealant encrypt --onto secrets.enc.yaml --output secrets.enc.yaml secrets.yaml
+  kubectl create secret generic db --from-literal=password=x --dry-run=client -o yaml \\
+    | sealant encrypt --filename-override secrets/db.yaml - > secrets/db.yaml")]
+pub struct Args {
+    #[command(flatten)]
+    pub inputs: InputArgs,
+
+    #[command(flatten)]
+    pub outputs: OutputArgs,
+
+    /// Of a folder take also what no creation rule names by a path_regex, without being asked
+    #[arg(short, long)]
+    pub yes: bool,
+
+    /// Keep this encrypted state of the file where nothing was changed or added. Else there is a new data key, for whoever
+    /// made the old one could read what is new
+    #[arg(long, value_name = "OLD")]
+    pub onto: Option<PathBuf>,
+
+    /// Take out the annotation in which kubectl keeps a Secret's plaintext
+    #[arg(long)]
+    pub strip_last_applied: bool,
+
+    #[command(flatten)]
+    pub formats: FormatArgs,
+
+    #[command(flatten)]
+    pub keys: KeyArgs,
+
+    #[command(flatten)]
+    pub aws: AwsArgs,
+
+    #[command(flatten)]
+    pub rules: RuleArgs,
+
+    #[command(flatten)]
+    pub identities: IdentityArgs,
+}
+
+pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
+    let inputs = inputs_to_write(&args.inputs, context)?;
+    let destination = args.outputs.destination(&inputs)?;
+    if args.onto.is_some() && inputs.many {
+        return Err(Error::new(
+            Kind::Conflict,
+            "--onto is the old state of one file, and several were given",
+        ));
+    }
+    let formats = args.formats.formats(context);
+    let mut encrypt = Encrypt::new(context, formats, &args.keys.using(&args.aws), &args.rules)?;
+    encrypt.strip_last_applied = args.strip_last_applied;
+    let (yes, dry_run) = (args.yes, args.outputs.dry_run);
+    encrypt.unnamed = Unnamed::ask(context, yes, dry_run, "Encrypt", || encrypt.unnamed_among(&inputs))?;
+    let folders = inputs.folders.clone();
+    let typed = encrypt.wanted.keys.iter().flat_map(|keys| keys.groups.iter().flatten());
+    let service = args.identities.key_service(context)?.naming(typed);
+    let pipeline = Pipeline {
+        context,
+        inputs,
+        formats,
+        destination,
+        dry_run,
+        mode: Mode::Public,
+        doing: "encrypting",
+        summary: Some(Summary { done: "encrypted", already: "encrypted already", other: "left alone" }),
+    };
+    let mut failures = Failures::default();
+    pipeline.run_among(&mut failures, |items| {
+        let prepare = |item: Item| encrypt.prepare(item);
+        in_two_steps(items, prepare, |files: Vec<Plain>| {
+            let results = match &args.onto {
+                Some(old) => vec![encrypt.onto(old, &files, &service)],
+                None => block_on(batch::encrypt(&service, &files, context.host.now())),
+            };
+            results
+                .into_iter()
+                .take(files.len())
+                .map(|result| result.map(|file| Some(Output::from(file))))
+                .collect()
+        })
+    });
+    if let Err(error) = encrypt.unnamed.refuse_nothing(&args.outputs.shown_in("encrypt"), &folders) {
+        failures.add(context.ui, &error);
+    }
+    Ok(failures.exit_code())
+}

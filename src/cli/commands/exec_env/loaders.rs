@@ -1,0 +1,363 @@
+//! The variables by which loaders, shells and languages run code or look for programs, and those by which what a program
+//! sends or encrypts gets into somebody else's hands: whoever writes a file of the repository would run what they like in
+//! whoever does `exec-env`, or read their tokens for servers that the file says nothing about.
+//!
+//! Two tables. They cannot be complete: what a program makes of other variables is the program's business. What a file is
+//! made for is not in them, such as the address of a server and the password for it.
+
+/// Names, and the beginnings of names, which end in `*`. Names of npm and of proxies are meant in any case.
+pub const LOADERS: &[(&str, &[&str])] = &[
+    ("the system's loader", &["LD_*", "DYLD_*", "GCONV_PATH", "GLIBC_TUNABLES"]),
+    (
+        "where programs and their settings are found",
+        &["PATH", "HOME", "XDG_CONFIG_HOME", "XDG_CONFIG_DIRS", "SHELL"],
+    ),
+    (
+        "shells",
+        &[
+            "BASH_ENV",
+            "ENV",
+            "SHELLOPTS",
+            "BASHOPTS",
+            "BASH_FUNC_*",
+            "IFS",
+            "PS0",
+            "PS1",
+            "PS2",
+            "PS4",
+            "CDPATH",
+            "PROMPT_COMMAND",
+            "ZDOTDIR",
+            "FPATH",
+        ],
+    ),
+    (
+        "editors, pagers, askpass programs, and what fetches keys",
+        &[
+            "EDITOR",
+            "VISUAL",
+            "PAGER",
+            "MANPAGER",
+            "BROWSER",
+            "LESSOPEN",
+            "LESSCLOSE",
+            "AWS_PAGER",
+            "GH_PAGER",
+            "SYSTEMD_PAGER",
+            "PSQL_PAGER",
+            "KUBE_EDITOR",
+            "VIMINIT",
+            "LESSKEYIN",
+            "SSH_ASKPASS",
+            "SSH_SK_PROVIDER",
+            "SUDO_ASKPASS",
+            "SOPS_EDITOR",
+            "SOPS_GPG_EXEC",
+            "SOPS_AGE_KEY_CMD",
+            "SOPS_AGE_SSH_PRIVATE_KEY_CMD",
+        ],
+    ),
+    (
+        "Git",
+        &[
+            "GIT_SSH",
+            "GIT_SSH_COMMAND",
+            "GIT_EDITOR",
+            "GIT_SEQUENCE_EDITOR",
+            "GIT_PAGER",
+            "GIT_ASKPASS",
+            "GIT_EXEC_PATH",
+            "GIT_EXTERNAL_DIFF",
+            "GIT_PROXY_COMMAND",
+            "GIT_TEMPLATE_DIR",
+            "GIT_CONFIG*",
+            "GIT_TRACE*",
+            "GIT_DIR",
+            "GIT_COMMON_DIR",
+            "GIT_WORK_TREE",
+            "GIT_INDEX_FILE",
+            "GIT_OBJECT_DIRECTORY",
+            "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+            "GIT_ALLOW_PROTOCOL",
+        ],
+    ),
+    (
+        "Node.js, npm and Bun",
+        &[
+            "NODE_OPTIONS",
+            "NODE_PATH",
+            "NODE_REPL_EXTERNAL_MODULE",
+            "npm_config_script_shell",
+            "npm_config_node_options",
+            "npm_config_git",
+            "BUN_OPTIONS",
+        ],
+    ),
+    (
+        "Python",
+        &[
+            "PYTHONPATH",
+            "PYTHONSTARTUP",
+            "PYTHONHOME",
+            "PYTHONINSPECT",
+            "PYTHONBREAKPOINT",
+            "PYTHONWARNINGS",
+            "PYTHONUSERBASE",
+            "PYTHONEXECUTABLE",
+            "PYTHONPYCACHEPREFIX",
+            "PYTEST_ADDOPTS",
+            "GUNICORN_CMD_ARGS",
+        ],
+    ),
+    ("Perl", &["PERL5OPT", "PERL5LIB", "PERLLIB", "PERL5DB"]),
+    ("Ruby", &["RUBYOPT", "RUBYLIB", "RUBYSHELL", "GEM_HOME", "GEM_PATH", "BUNDLE_GEMFILE"]),
+    (
+        "Java",
+        &[
+            "JAVA_HOME",
+            "JAVA_TOOL_OPTIONS",
+            "_JAVA_OPTIONS",
+            "JDK_JAVA_OPTIONS",
+            "JAVA_OPTS",
+            "MAVEN_OPTS",
+            "MAVEN_ARGS",
+            "GRADLE_OPTS",
+            "CLASSPATH",
+        ],
+    ),
+    (
+        "other languages",
+        &[
+            "PHPRC",
+            "PHP_INI_SCAN_DIR",
+            "LUA_INIT*",
+            "LUA_PATH*",
+            "LUA_CPATH*",
+            "R_PROFILE*",
+            "R_ENVIRON*",
+            "JULIA_LOAD_PATH",
+            "DOTNET_STARTUP_HOOKS",
+            "DOTNET_ROOT",
+            "DOTNET_ADDITIONAL_DEPS",
+            "COR_*",
+            "CORECLR_*",
+            "ERL_FLAGS",
+            "ERL_AFLAGS",
+            "ERL_ZFLAGS",
+            "ERL_LIBS",
+            "GOFLAGS",
+            "GOENV",
+            "GOTOOLCHAIN",
+            "RUSTC",
+            "RUSTC_WRAPPER",
+            "RUSTC_WORKSPACE_WRAPPER",
+            "RUSTDOC",
+            "RUSTFLAGS",
+            "CARGO_HOME",
+            "CARGO_BUILD_RUSTC_WRAPPER",
+            "MAKEFLAGS",
+            "GNUMAKEFLAGS",
+            "MAKEFILES",
+            "CC",
+            "COMPILER_PATH",
+        ],
+    ),
+    (
+        "libraries and clients that load or start programs",
+        &[
+            "OPENSSL_CONF",
+            "OPENSSL_ENGINES",
+            "OPENSSL_MODULES",
+            "KUBECONFIG",
+            "AWS_CONFIG_FILE",
+            "AWS_SHARED_CREDENTIALS_FILE",
+            "GOOGLE_APPLICATION_CREDENTIALS",
+            "GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES",
+            "CLOUDSDK_CONFIG",
+            "CLOUDSDK_PYTHON*",
+            "GNUPGHOME",
+            "ANSIBLE_CONFIG",
+            "TF_CLI_CONFIG_FILE",
+            "VAULT_CONFIG_PATH",
+            "PSQLRC",
+            "KRB5_CONFIG",
+            "GIO_EXTRA_MODULES",
+            "CVS_RSH",
+            "SVN_SSH",
+            "RSYNC_RSH",
+            "RSYNC_CONNECT_PROG",
+            "TAR_OPTIONS",
+        ],
+    ),
+];
+
+/// By these a program asks another server than it means to, believes one that is not who it says it is, or encrypts for
+/// somebody else.
+pub const DETOURS: &[(&str, &[&str])] = &[
+    (
+        "proxies",
+        &[
+            "http_proxy",
+            "https_proxy",
+            "all_proxy",
+            "ftp_proxy",
+            "grpc_proxy",
+            "VAULT_HTTP_PROXY",
+            "VAULT_PROXY_ADDR",
+            "npm_config_proxy",
+            "npm_config_https_proxy",
+        ],
+    ),
+    (
+        "from where programs fetch, and whom they ask",
+        &[
+            "CURL_HOME",
+            "WGETRC",
+            "DOCKER_HOST",
+            "AZURE_AUTHORITY_HOST",
+            "GOPROXY",
+            "PIP_INDEX_URL",
+            "npm_config_registry",
+        ],
+    ),
+    (
+        "for whom Sealant and sops encrypt, and which servers they ask",
+        &[
+            "SOPS_CONFIG",
+            "SOPS_AGE_RECIPIENTS",
+            "SOPS_PGP_FP",
+            "SOPS_KMS_ARN",
+            "SOPS_VAULT_URIS",
+            "SOPS_GCP_KMS_*",
+            "SOPS_AZURE_KEYVAULT_URLS",
+            "SOPS_HUAWEICLOUD_KMS_IDS",
+            "SOPS_HC_VAULT_ALLOWLIST",
+            "SOPS_KEYSERVICE",
+            "SOPS_ENABLE_LOCAL_KEYSERVICE",
+            "AWS_ENDPOINT_URL*",
+            "GCE_METADATA_*",
+            "GOOGLE_CLOUD_UNIVERSE_DOMAIN",
+            "CLOUDSDK_API_ENDPOINT_OVERRIDES_*",
+        ],
+    ),
+    (
+        "whose certificates are believed, and where keys of connections are logged",
+        &[
+            "SSL_CERT_FILE",
+            "SSL_CERT_DIR",
+            "SSLKEYLOGFILE",
+            "CURL_CA_BUNDLE",
+            "REQUESTS_CA_BUNDLE",
+            "HTTPLIB2_CA_CERTS",
+            "PIP_CERT",
+            "PYTHONHTTPSVERIFY",
+            "NODE_EXTRA_CA_CERTS",
+            "NODE_TLS_REJECT_UNAUTHORIZED",
+            "npm_config_cafile",
+            "npm_config_strict_ssl",
+            "AWS_CA_BUNDLE",
+            "CARGO_HTTP_CAINFO",
+            "GIT_SSL_CAINFO",
+            "GIT_SSL_CAPATH",
+            "GIT_SSL_NO_VERIFY",
+            "VAULT_CACERT",
+            "VAULT_CACERT_BYTES",
+            "VAULT_CAPATH",
+            "VAULT_SKIP_VERIFY",
+            "BAO_CACERT",
+            "BAO_CAPATH",
+            "BAO_SKIP_VERIFY",
+        ],
+    ),
+];
+
+/// Whether a variable decides what code is run.
+pub fn is_loader(name: &str) -> bool {
+    is_in(LOADERS, name)
+}
+
+/// Whether a variable decides who gets what is sent.
+pub fn is_detour(name: &str) -> bool {
+    is_in(DETOURS, name)
+}
+
+fn is_in(table: &[(&str, &[&str])], name: &str) -> bool {
+    let is_like = |pattern: &&str| match pattern.strip_suffix('*') {
+        None if is_read_in_any_case(pattern) => name.eq_ignore_ascii_case(pattern),
+        Some(beginning) => name.starts_with(beginning),
+        None => name == *pattern,
+    };
+    table.iter().any(|(_, patterns)| patterns.iter().any(is_like))
+}
+
+/// npm and many clients that use proxies read these names in any case.
+fn is_read_in_any_case(name: &str) -> bool {
+    name.starts_with("npm_config_") || name.ends_with("_proxy")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_whole_and_beginnings_are_beginnings() {
+        for name in [
+            "PATH",
+            "LD_PRELOAD",
+            "LD_",
+            "DYLD_INSERT_LIBRARIES",
+            "GIT_CONFIG_COUNT",
+            "BASH_FUNC_ls%%",
+            "ENV",
+        ] {
+            assert!(is_loader(name), "{name}");
+        }
+        // What people keep in such files.
+        for name in [
+            "DB_PATH",
+            "PATHS",
+            "APP_ENV",
+            "GIT_TOKEN",
+            "NODE_ENV",
+            "PASSWORD",
+            "LDAP_PASSWORD",
+            "VAULT_ADDR",
+            "PROXY_PASSWORD",
+            "NO_PROXY",
+            "AWS_PROFILE",
+            "AWS_ACCESS_KEY_ID",
+            "SOPS_AGE_KEY",
+        ] {
+            assert!(!is_loader(name) && !is_detour(name), "{name}");
+        }
+        for name in ["NPM_CONFIG_SCRIPT_SHELL", "Npm_Config_node_options", "GNUMAKEFLAGS", "CC", "JAVA_HOME"]
+        {
+            assert!(is_loader(name), "{name}");
+        }
+        for name in
+            ["HTTPS_PROXY", "Https_Proxy", "NPM_CONFIG_REGISTRY", "CURL_HOME", "npm_config_HTTPS_PROXY"]
+        {
+            assert!(is_detour(name), "{name}");
+        }
+        assert!(is_detour("https_proxy") && is_detour("SSL_CERT_FILE") && !is_loader("SSL_CERT_FILE"));
+    }
+
+    /// A command within ours would encrypt for whom the file says.
+    #[test]
+    fn a_file_names_nobody_for_whom_others_encrypt() {
+        for kind in crate::keys::KeyKind::ALL {
+            assert!(is_detour(kind.variable()), "{kind}");
+        }
+    }
+
+    #[test]
+    fn the_documentation_has_the_table() {
+        let documentation = include_str!("../../../../docs/sops.md");
+        let names =
+            |names: &[&str]| names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+        for (whose, of_it) in LOADERS.iter().chain(DETOURS) {
+            let line = format!("| {whose} | {} |", names(of_it));
+            assert!(documentation.contains(&line), "docs/sops.md lacks the line\n{line}");
+        }
+    }
+}

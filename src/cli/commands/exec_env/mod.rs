@@ -1,0 +1,178 @@
+mod loaders;
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::ValueEnum;
+
+use crate::batch;
+use crate::cli::args::{FormatArgs, IdentityArgs, Input};
+use crate::cli::context::{Context, block_on};
+use crate::cli::redact::{Forms, Redactor, SHORTEST};
+use crate::cli::{child, pipeline};
+use crate::error::{Error, Kind, Result};
+use crate::host::Host;
+use crate::secret::SecretBytes;
+use crate::shown::typed;
+use loaders::{is_detour, is_loader};
+
+/// Run a command with the values of a file in its environment
+///
+/// Of a YAML stream it is the first document. Its values must not be nested.
+///
+/// Variables by which a loader, a shell or a language runs code, such as LD_PRELOAD, PATH, BASH_ENV and NODE_OPTIONS, are
+/// refused unless --allow-env names them: whoever may write the file would run what they like. So are proxies and
+/// certificates, such as HTTPS_PROXY and SSL_CERT_FILE: they could read what the command sends. docs/sops.md lists them.
+///
+/// With --redact or --mask, a value is known by its text, by each of its lines, and as base64, in a URL or in JSON. A
+/// value of fewer than four bytes stands in any text, so it is left alone, which is said.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  sealant exec-env app.enc.env 'npm start | tee log'
+  sealant exec-env app.enc.env -- npm start       # without a shell
+  sealant exec-env --pristine app.enc.env env
+  sealant exec-env --redact app.enc.env ./deploy.sh          # its log shows no values
+  sealant exec-env --mask github app.enc.env ./deploy.sh     # nor does the rest of the job's")]
+pub struct Args {
+    /// The encrypted file
+    pub file: PathBuf,
+
+    /// What to run: one argument is a line for /bin/sh, several are a program and its arguments
+    #[arg(required = true, trailing_var_arg = true)]
+    pub command: Vec<OsString>,
+
+    /// Take this variable from the file, though it decides what code is run, or who gets what is sent; may be repeated
+    #[arg(long, value_name = "NAME")]
+    pub allow_env: Vec<String>,
+
+    /// Give the command no other environment
+    #[arg(long)]
+    pub pristine: bool,
+
+    /// Become the command instead of starting it
+    #[arg(long)]
+    pub same_process: bool,
+
+    /// Replace the values in what the command prints by `[redacted]`
+    ///
+    /// Its standard output and error are pipes then, and no terminal. What it writes elsewhere stays as it is.
+    #[arg(long, conflicts_with = "same_process")]
+    pub redact: bool,
+
+    /// Before the command starts, tell the CI system to mask the values in the job's log from now on
+    ///
+    /// They are printed to standard output, in plaintext, which only a runner of GitHub Actions takes out of the log: so
+    /// this is refused where GITHUB_ACTIONS is not `true`.
+    #[arg(long, value_enum, value_name = "SYSTEM")]
+    pub mask: Option<Mask>,
+
+    /// Run the command as this user
+    #[arg(long, value_name = "USER")]
+    pub user: Option<String>,
+
+    #[command(flatten)]
+    pub formats: FormatArgs,
+
+    #[command(flatten)]
+    pub identities: IdentityArgs,
+}
+
+/// Who can be told to mask values while a job runs. GitLab cannot: there, use --redact.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Mask {
+    Github,
+}
+
+const GITHUB: &str = "GITHUB_ACTIONS";
+
+pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
+    if args.mask == Some(Mask::Github) && context.host.env(GITHUB).is_none_or(|value| value != "true") {
+        return Err(Error::new(
+            Kind::Conflict,
+            "--mask github prints the values, and this is no job of GitHub's",
+        )
+        .advise(format!("Use --redact here. A runner that knows `::add-mask::` sets {GITHUB}=true.")));
+    }
+    let mut command = child::command(&args.command, None);
+    if let Some(user) = &args.user {
+        let (uid, gid) = child::user(user)?;
+        command.uid(uid).gid(gid);
+    }
+    if args.pristine {
+        command.env_clear();
+    }
+
+    let input = Input::of(&args.file);
+    let service = args.identities.key_service(context)?;
+    let source = pipeline::as_taken(pipeline::read(&input, args.formats.input_only(context)?)?, context);
+    let opened = block_on(batch::open_document(&service, source))?;
+    let variables = opened.file.variables(&opened.key).map_err(|error| error.in_file(input.shown()))?;
+    refuse_loaders(&args, &variables, context)?;
+    let redactor = hide(&args, &variables, context)?;
+    for (name, value) in variables {
+        command.env(name, OsStr::from_bytes(&value));
+    }
+
+    if args.same_process {
+        let error = command.exec();
+        return Err(child::cannot_start(&command, error));
+    }
+    child::run(command, redactor).map(|status| child::code_of(status, context.dialect))
+}
+
+/// Refuses variables that decide what code is run, or who gets what is sent, but for those that are named. sops takes them
+/// all.
+fn refuse_loaders(args: &Args, variables: &[(String, SecretBytes)], context: &Context) -> Result<()> {
+    let found = |is_one: fn(&str) -> bool| -> Vec<&str> {
+        let names = variables.iter().map(|(name, _)| name.as_str());
+        names.filter(|name| is_one(name) && !args.allow_env.iter().any(|allowed| allowed == name)).collect()
+    };
+    let (loaders, detours) = (found(is_loader), found(is_detour));
+    let (code, sent) = (loaders.join(", "), detours.join(", "));
+    let message = match (loaders.is_empty(), detours.is_empty()) {
+        (true, true) => return Ok(()),
+        (false, true) => format!("sets {code}, by which whoever writes the file can run code"),
+        (true, false) => {
+            format!("sets {sent}, by which whoever writes the file can read what the command sends")
+        }
+        (false, false) => format!(
+            "sets {code}, by which whoever writes the file can run code, and {sent}, by which they can read what \
+             the command sends"
+        ),
+    };
+    let error = Error::new(Kind::Conflict, message).in_file(&args.file);
+    if context.is_sops() {
+        context.ui.warning(error);
+        return Ok(());
+    }
+    let found = loaders.iter().chain(&detours);
+    let flags: String = found.map(|name| format!(" --allow-env {}", typed(Path::new(name)))).collect();
+    Err(error.advise(format!(
+        "If that is what the file is for: `sealant exec-env{flags} {} COMMAND`.",
+        typed(&args.file)
+    )))
+}
+
+/// Does what is asked for to keep the values out of a log.
+fn hide(args: &Args, variables: &[(String, SecretBytes)], context: &Context) -> Result<Option<Redactor>> {
+    if !args.redact && args.mask.is_none() {
+        return Ok(None);
+    }
+    let short = variables.iter().filter(|(_, value)| (1..SHORTEST).contains(&value.len()));
+    let short: Vec<&str> = short.map(|(name, _)| name.as_str()).collect();
+    if !short.is_empty() {
+        let (count, names) = (SHORTEST, short.join(", "));
+        context.ui.warning(format!(
+            "not hidden, for values of fewer than {count} bytes stand in any text: {names}"
+        ));
+    }
+    let forms = Forms::of(variables.iter().map(|(_, value)| value));
+    if args.mask.is_some() {
+        context.ui.out(&forms.github_masks())?;
+    }
+    args.redact.then(|| forms.redactor()).transpose()
+}

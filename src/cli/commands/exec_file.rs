@@ -1,0 +1,101 @@
+use std::ffi::OsString;
+use std::path::{Component, Path, PathBuf};
+use std::process::ExitCode;
+
+use crate::batch;
+use crate::cli::args::{FormatArgs, IdentityArgs, Input};
+use crate::cli::commands::decrypt::losses;
+use crate::cli::context::{Context, block_on};
+use crate::cli::{child, pipeline};
+use crate::document;
+use crate::error::{Error, Kind, Result};
+use crate::fs::PrivateDir;
+use crate::sops::MacCheck;
+
+/// What the decrypted file is called if nobody says, as in sops.
+pub const DEFAULT_NAME: &str = "tmp-file";
+
+/// Run a command that reads a file decrypted, without leaving it on disk
+///
+/// It reads from a named pipe, which can be read once, from front to back. It is gone when the command has ended.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  sealant exec-file kubeconfig.enc.yaml 'kubectl --kubeconfig {} get pods'
+  sealant exec-file kubeconfig.enc.yaml -- kubectl --kubeconfig {} get pods   # without a shell
+  sealant exec-file --no-fifo --filename app.json app.enc.json 'server --config {}'")]
+pub struct Args {
+    /// The encrypted file
+    pub file: PathBuf,
+
+    /// What to run, {} standing for the path of the decrypted file: one argument is a line for /bin/sh, several are a
+    /// program and its arguments
+    #[arg(required = true, trailing_var_arg = true)]
+    pub command: Vec<OsString>,
+
+    /// Use a file instead of a pipe, in memory if possible: for programs that read it twice or jump about in it
+    #[arg(long)]
+    pub no_fifo: bool,
+
+    /// Give the decrypted file this name
+    #[arg(long, value_name = "NAME", default_value = DEFAULT_NAME, hide_default_value = true)]
+    pub filename: PathBuf,
+
+    #[command(flatten)]
+    pub formats: FormatArgs,
+
+    #[command(flatten)]
+    pub identities: IdentityArgs,
+}
+
+pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
+    let name = plain_name(&args.filename)?;
+    if !args.command.iter().any(|word| word.to_string_lossy().contains("{}")) {
+        context.ui.note("the command does not hold {}, which stands for the decrypted file");
+    }
+    let input = Input::of(&args.file);
+    let formats = args.formats.formats(context);
+    let service = args.identities.key_service(context)?;
+    let opened = block_on(batch::open_document(
+        &service,
+        pipeline::as_taken(pipeline::read(&input, formats)?, context),
+    ))?;
+    let in_file = |error: Error| error.in_file(input.shown());
+    let format = opened.file.format();
+    let wanted = formats.of_result(format, input.name.as_deref(), context.dialect);
+    let plaintext = if wanted == format {
+        opened.file.decrypt(&opened.key, MacCheck::Verify).map_err(in_file)?.bytes
+    } else {
+        let plaintext = opened.file.decrypt_to_convert(&opened.key, MacCheck::Verify).map_err(in_file)?.bytes;
+        let document = document::parse_any(format, plaintext, false).map_err(in_file)?;
+        document::convert(&*document, wanted, losses(context)).map_err(in_file)?
+    };
+
+    let folder = PrivateDir::new(context.host)?;
+    let (path, _fifo) = if args.no_fifo {
+        if !folder.is_in_memory() {
+            context.ui.note(
+                "there is no place in memory for the decrypted file: it is on disk until the command ends",
+            );
+        }
+        (folder.create(name, &plaintext)?, None)
+    } else {
+        let fifo = folder.create_fifo(name, plaintext)?;
+        (fifo.path().to_path_buf(), Some(fifo))
+    };
+    let ended = child::run(child::command(&args.command, Some(path.as_os_str())), None);
+    folder.close()?;
+    ended.map(|status| child::code_of(status, context.dialect))
+}
+
+/// A name that leads into no other folder.
+fn plain_name(name: &Path) -> Result<&str> {
+    let mut parts = name.components();
+    match (parts.next(), parts.next()) {
+        (Some(Component::Normal(only)), None) => only.to_str(),
+        _ => None,
+    }
+    .ok_or_else(|| {
+        Error::new(Kind::Conflict, format!("--filename {}: this is no plain name of a file", name.display()))
+    })
+}

@@ -1,0 +1,98 @@
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use crate::batch::{self, Parsed};
+use crate::cli::args::{FormatArgs, Formats, IdentityArgs, Input, ReportArgs};
+use crate::cli::context::{Context, block_on};
+use crate::cli::pipeline;
+use crate::document::{self, TreePath};
+use crate::encrypted_file::{EncryptedFile, OpenedFile, no_answer};
+use crate::error::{Error, Kind, Result};
+use crate::keys::KeyService;
+use crate::sealed_secret::{Binding, ItemPath, SealedFile};
+use crate::sops::MacCheck;
+
+/// Print one value of an encrypted file
+///
+/// A text is printed as it is, without a line end of our own but on a terminal; maps and lists in the type of the file.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  sealant get secrets.enc.yaml '[\"database\"][\"password\"]'
+  sealant get --format json secrets.enc.yaml '[\"hosts\"]' | jq length
+  sealant get sealedsecret.yaml tls.crt")]
+pub struct Args {
+    /// The encrypted file
+    file: PathBuf,
+
+    /// The path of the value, '["a"][0]' for instance; of a SealedSecret the key of the item
+    path: String,
+
+    /// Go on when the MAC does not match: the file is not what was encrypted
+    #[arg(long)]
+    ignore_mac: bool,
+
+    #[command(flatten)]
+    report: ReportArgs,
+
+    #[command(flatten)]
+    formats: FormatArgs,
+
+    #[command(flatten)]
+    identities: IdentityArgs,
+}
+
+pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
+    let input = Input::of(&args.file);
+    let formats = args.formats.formats(context);
+    let service = args.identities.key_service(context)?;
+    let parsed = batch::parse_one(pipeline::read(&input, formats)?)?;
+    let shown = match parsed.file {
+        EncryptedFile::Sealed(file) => show_item(&args, &file, context, &service),
+        EncryptedFile::Document(_) => show_value(&args, parsed, formats, context, &service),
+    };
+    shown.map_err(|error| error.in_file(input.shown()))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn show_value(
+    args: &Args,
+    parsed: Parsed,
+    formats: Formats,
+    context: &Context,
+    service: &KeyService<'_>,
+) -> Result<()> {
+    let path = TreePath::parse(&args.path)?;
+    let shown = parsed.path.display().to_string();
+    let OpenedFile::Document(file, key) = block_on(batch::open_one_parsed(service, parsed))?.file else {
+        return Err(no_answer());
+    };
+    let check = if args.ignore_mac { MacCheck::Ignore } else { MacCheck::Verify };
+    let plaintext = file.decrypt(&key, check)?;
+    for warning in &plaintext.warnings {
+        context.ui.warning(format!("{shown}: {warning}"));
+    }
+    let format = file.format();
+    let document = document::parse_any(format, plaintext.bytes, false)?;
+    let node = path.find(&*document)?;
+    if args.report.is_json() {
+        return context.ui.json(&document::to_data(&*document, node)?);
+    }
+    context.ui.value(&document::emit_value(&*document, node, formats.output.unwrap_or(format))?)
+}
+
+/// Opens nothing but the data key of this item.
+fn show_item(args: &Args, file: &SealedFile, context: &Context, service: &KeyService<'_>) -> Result<()> {
+    let path = ItemPath::parse(&args.path)?;
+    let (_, sealed) = &file.objects[path.find(file)?];
+    let keys = block_on(batch::open_item(service, &args.file, sealed, &path.item))?;
+    let value = keys.item(&sealed.spec, &Binding::of(sealed)?, &path.item)?;
+    if !args.report.is_json() {
+        return context.ui.value(&value);
+    }
+    let text = std::str::from_utf8(&value).map_err(|_| {
+        Error::new(Kind::Emit, format!("item `{}` is not UTF-8, and cannot be written as JSON", path.item))
+            .advise("Leave --format out to get its bytes.")
+    })?;
+    context.ui.json(&text)
+}

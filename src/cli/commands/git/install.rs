@@ -1,0 +1,94 @@
+use std::ffi::OsStr;
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::ValueEnum;
+
+use crate::cli::context::Context;
+use crate::error::Result;
+use crate::host::Host;
+use crate::repo::git::Git;
+use crate::repo::git::install::{Attributes, Setup, Step};
+
+/// Tell Git how to show and merge secrets, and to keep those in plaintext out of commits
+///
+/// Writes the drivers into the clone's .git/config, the attributes that call them into .gitattributes, and the
+/// hooks that Git runs before it commits (pre-commit, pre-merge-commit and pre-applypatch). What is there already stays: a hook of somebody else is not touched, and you are told what to add
+/// to it. Git copies neither drivers nor hooks to other clones, so everybody runs this once for each clone.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  sealant git install
+  sealant git install --attributes info    # for you alone: nothing to commit
+  sealant git install --uninstall")]
+pub struct Args {
+    /// Where to say which files are meant: in .gitattributes for everybody, or in this clone's .git/info/attributes
+    #[arg(long, value_enum, value_name = "PLACE", default_value_t)]
+    attributes: Place,
+
+    /// Take back what was written
+    #[arg(long, conflicts_with = "attributes")]
+    uninstall: bool,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+enum Place {
+    #[default]
+    Committed,
+    Info,
+}
+
+pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
+    let git = Git::of(context.host, &context.lookup()?.working_dir)?;
+    let setup = Setup::of(&git)?;
+    if args.uninstall {
+        let steps = setup.uninstall()?;
+        if steps.is_empty() {
+            context.ui.say("nothing was installed here");
+        }
+        tell(steps, &git, context);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let place = match args.attributes {
+        Place::Committed => Attributes::Committed,
+        Place::Info => Attributes::Info,
+    };
+    install(&git, place, context)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Installs all of it, and says what was done.
+pub fn install(git: &Git, place: Attributes, context: &Context) -> Result<()> {
+    let steps = Setup::of(git)?.install(place)?;
+    let is_to_commit =
+        steps.iter().any(|step| matches!(step, Step::Written(path) if path.ends_with(".gitattributes")));
+    tell(steps, git, context);
+    if !is_found(OsStr::new("sealant"), context.host) {
+        context.ui.warning("sealant is not on the PATH, where Git will look for it");
+    }
+    if is_to_commit {
+        context.ui.say("Next: commit .gitattributes; in each other clone, run `sealant git install` once");
+    }
+    Ok(())
+}
+
+fn tell(steps: Vec<Step>, git: &Git, context: &Context) {
+    let shown = |path: &Path| path.strip_prefix(git.top()).unwrap_or(path).display().to_string();
+    for step in steps {
+        match step {
+            Step::Written(path) => context.ui.say(format!("written: {}", shown(&path))),
+            Step::Removed(path) => context.ui.say(format!("taken out: {}", shown(&path))),
+            Step::AsItWas(path) => context.ui.say(format!("as it was: {}", shown(&path))),
+            Step::Left { what, advice } => context.ui.warning_list(what, advice.lines().map(str::to_owned)),
+        }
+    }
+}
+
+/// Whether a program is where Git would find it.
+pub fn is_found(program: &OsStr, host: &dyn Host) -> bool {
+    if Path::new(program).is_absolute() {
+        return Path::new(program).is_file();
+    }
+    let path = host.env("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
+}

@@ -1,0 +1,161 @@
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use crate::cli::args::IdentityArgs;
+use crate::cli::context::{Context, block_on};
+use crate::cli::copies;
+use crate::cli::host::Terminal;
+use crate::config::absolute;
+use crate::document::{Format, MAX_BINARY};
+use crate::encrypted_file::format_among;
+use crate::error::Result;
+use crate::fs::{self, Mode};
+use crate::host::Host;
+use crate::keys::KeySet;
+use crate::keys::StartedBy;
+use crate::policy;
+use crate::repo::git::Git;
+use crate::repo::git::merge::{Merge, Outcome, Versions, markers};
+use crate::repo::git::sequence::Sequence;
+use crate::secret::DataKey;
+use crate::shown::typed;
+
+/// Merge three versions of a file as Git's merge driver
+///
+/// Documents are merged by their plaintexts, once all three MACs are verified, and what did not change keeps its
+/// ciphertext. SealedSecrets are merged item by item, which takes no key. Files in which nothing is encrypted are merged
+/// as Git does it. The result goes into OURS. Conflicts stand between markers, encrypted: `sealant resolve` finishes them.
+///
+/// The exit code is 0 when all came together, 1 when there is a conflict, and above 128 when nothing could be done.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  git config merge.sealant.driver 'sealant git merge %O %A %B --marker-size %L --path %P'
+  echo '*.yaml merge=sealant' >> .gitattributes")]
+pub struct Args {
+    /// The common ancestor; an empty file when there is none
+    base: PathBuf,
+
+    /// Our version, which the result replaces
+    ours: PathBuf,
+
+    /// Their version
+    theirs: PathBuf,
+
+    /// How long the markers of conflicts are
+    #[arg(long, value_name = "NUMBER", default_value_t = markers::MARKER_SIZE)]
+    marker_size: usize,
+
+    /// Where the file stands in the repository: its name says the format, and which creation rule is its own
+    #[arg(long, value_name = "PATH", allow_hyphen_values = true)]
+    path: PathBuf,
+
+    #[command(flatten)]
+    identities: IdentityArgs,
+}
+
+/// Above 128, so that Git stops instead of taking for a merge what is none.
+pub const CANNOT: u8 = 129;
+
+pub fn run(args: &Args, context: &Context) -> ExitCode {
+    match merge(args, context) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            context.ui.error(&error);
+            CANNOT.into()
+        }
+    }
+}
+
+/// Whether all came together.
+fn merge(args: &Args, context: &Context) -> Result<bool> {
+    let read = |path: &Path| fs::read_found(path, MAX_BINARY as u64);
+    let base = Some(read(&args.base)?).filter(|base| !base.is_empty());
+    let versions = Versions { base, ours: read(&args.ours)?, theirs: read(&args.theirs)? };
+    let host = context.host.asking_nobody();
+    let service = args.identities.key_service_of(&host, StartedBy::Program)?;
+    let path = args.path.as_path();
+    let rule = || policy::keys_of_file(&context.configs()?, path);
+    let has_made = |key: &DataKey| Sequence::of_path(&host, path).has_made(key);
+    let each = [versions.base.as_ref(), Some(&versions.ours), Some(&versions.theirs)];
+    let format = format_among(Format::of_path(path), each.into_iter().flatten().rev());
+    let files = [args.base.as_path(), args.ours.as_path(), args.theirs.as_path()];
+    let let_in = |keys: &KeySet, opened: &[&DataKey]| {
+        let Versions { base, ours, theirs } = versions.as_ref();
+        let versions = Versions { base: Some(base), ours: Some(ours), theirs: Some(theirs) };
+        copies::refuse_versions(context, path, &files, format, versions, keys, opened)
+    };
+    let merge = Merge {
+        host: &host,
+        service: &service,
+        path,
+        format,
+        rule: &rule,
+        let_in: &let_in,
+        has_made: &has_made,
+        marker_size: args.marker_size,
+        now: host.now(),
+    };
+    let outcome = block_on(merge.file(&versions));
+    settle(args, context, &host, outcome)
+}
+
+fn settle(args: &Args, context: &Context, host: &Terminal<'_>, outcome: Outcome) -> Result<bool> {
+    let (ui, path, name) = (context.ui, args.path.display(), typed(&args.path));
+    let note_all = |notes: &[String]| notes.iter().for_each(|note| ui.note(format!("{path}: {note}")));
+    let remember = |key: Option<DataKey>| {
+        key.map_or(Ok(()), |key| Sequence::of_path(host, &args.path).remember(host, &key))
+    };
+    match outcome {
+        Outcome::Plain => merge_as_text(args, context, host),
+        Outcome::Clean { file, notes, new_key } => {
+            note_all(&notes);
+            remember(new_key)?;
+            fs::write_atomic(&args.ours, &file, Mode::Public)?;
+            Ok(true)
+        }
+        Outcome::Conflict { file, paths, notes, new_key } => {
+            note_all(&notes);
+            remember(new_key)?;
+            fs::write_atomic(&args.ours, &file, Mode::Public)?;
+            ui.say_list(format!("{path}: both sides changed"), paths.iter().map(|path| format!("  {path}")));
+            ui.say(format!("Finish it with `sealant resolve {name}`, then `git add {name}`."));
+            Ok(false)
+        }
+        Outcome::Unopened(error) => {
+            ui.warning_of(&error.in_file(&args.path));
+            ui.say(format!(
+                "{path}: merged as text, which is not valid yet. Whoever has a key finishes it: `sealant resolve {name}`"
+            ));
+            merge_as_text(args, context, host)?;
+            Ok(false)
+        }
+        Outcome::Unwrappable(error) => {
+            ui.error(&error.in_file(&args.path));
+            ui.say(format!(
+                "{path}: not merged, for that takes a new data key. Our side stays in the working tree. `sealant resolve {name}` merges it, and may ask you, start plugins and reach servers."
+            ));
+            Ok(false)
+        }
+        Outcome::Refused(error) => {
+            ui.error(&error.in_file(&args.path));
+            ui.say(format!("{path}: not merged. Our side stays in the working tree."));
+            Ok(false)
+        }
+    }
+}
+
+/// Leaves it to Git, whose own merge has no other labels to know either.
+fn merge_as_text(args: &Args, context: &Context, host: &Terminal<'_>) -> Result<bool> {
+    let working_dir = &context.lookup()?.working_dir;
+    let size = format!("--marker-size={}", args.marker_size);
+    let [ours, base, theirs] = markers::LABELS;
+    let words = ["merge-file", "-q", &size, "-L", ours, "-L", base, "-L", theirs, "--"].map(OsString::from);
+    let files =
+        [&args.ours, &args.base, &args.theirs].map(|file| absolute(file, working_dir).into_os_string());
+    // How conflicts look is the clone's to say.
+    let git = Git::find(host, working_dir).ok().flatten().unwrap_or_else(|| Git::without_repository(host));
+    Ok(git.ask(words.into_iter().chain(files))?.code == Some(0))
+}

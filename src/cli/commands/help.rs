@@ -1,0 +1,149 @@
+//! `sealant help`, and how the list of commands is laid out.
+
+use std::fmt::Write;
+use std::process::ExitCode;
+
+use clap::CommandFactory;
+use clap::builder::StyledStr;
+
+use crate::cli::Cli;
+use crate::cli::context::Context;
+use crate::error::{EXIT_CODES, Error, Kind, Result};
+
+/// The commands as `sealant --help` lists them. A test sees to it that none is missing.
+const GROUPS: &[(&str, &[&str])] = &[
+    ("Start", &["init", "keygen", "doctor", "explain", "demo"]),
+    (
+        "Documents",
+        &[
+            "encrypt",
+            "decrypt",
+            "edit",
+            "get",
+            "set",
+            "unset",
+            "rotate",
+            "updatekeys",
+            "rewrap",
+            "diff",
+            "exec-env",
+            "exec-file",
+            "filestatus",
+        ],
+    ),
+    ("Kubernetes", &["seal", "unseal", "inspect", "fetch-recipient"]),
+    ("Repository", &["check", "status", "who-can-decrypt", "blast-radius", "audit"]),
+    ("Git", &["git", "resolve", "hook"]),
+    ("Integrations", &["argocd", "ksops", "vault", "sops"]),
+    ("Shell", &["completion", "man", "help"]),
+];
+
+/// The commands that read files, or change them, and write no other type.
+const STAY_OF_THEIR_TYPE: &[&str] = &[
+    "edit",
+    "set",
+    "unset",
+    "rotate",
+    "updatekeys",
+    "rewrap",
+    "inspect",
+    "check",
+    "status",
+    "who-can-decrypt",
+];
+
+const TOPIC_EXIT_CODES: &str = "exit-codes";
+
+/// Print help about sealant, one of its commands, or its exit codes
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  sealant help encrypt
+  sealant help exit-codes")]
+pub struct Args {
+    /// A command, or `exit-codes`
+    topic: Option<String>,
+}
+
+pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
+    match args.topic.as_deref() {
+        Some(TOPIC_EXIT_CODES) => print_exit_codes(context)?,
+        topic => context.ui.help(&help_of(topic)?)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn help_of(topic: Option<&str>) -> Result<StyledStr> {
+    let mut root = command();
+    root.build();
+    let Some(topic) = topic else { return Ok(root.render_help()) };
+    let found = root.find_subcommand_mut(topic).ok_or_else(|| {
+        Error::new(Kind::Other, format!("there is no help about `{topic}`"))
+            .advise("`sealant help` lists the commands, `sealant help exit-codes` the exit codes.")
+    })?;
+    Ok(if has_long_help(found) { found.render_long_help() } else { found.render_help() })
+}
+
+/// Whether there is more to say than `-h` says; clap goes by the same to lay out `--help`.
+fn has_long_help(command: &clap::Command) -> bool {
+    let more = |arg: &clap::Arg| arg.get_long_help().is_some() || arg.is_hide_short_help_set();
+    command.get_long_about().is_some() || command.get_arguments().any(more)
+}
+
+fn print_exit_codes(context: &Context) -> Result<()> {
+    let codes =
+        [(0, "success")].into_iter().chain(EXIT_CODES.iter().map(|(_, code, meaning)| (*code, *meaning)));
+    let rows: Vec<_> = codes.map(|(code, meaning)| vec![format!("{code:>4}"), meaning.to_owned()]).collect();
+    context.ui.table(&["code", "meaning"], &rows)
+}
+
+/// The whole command line, its commands in groups.
+pub fn command() -> clap::Command {
+    // There the flag of sops is understood, and says nothing new.
+    let command = STAY_OF_THEIR_TYPE.iter().fold(Cli::command(), |command, name| {
+        command.mut_subcommand(name, |command| command.mut_arg("output_type", |arg| arg.hide(true)))
+    });
+    // Nothing can be sealed for these, and whoever tries is told so.
+    let command = command.mut_subcommand("seal", |command| {
+        ["pgp", "kms", "gcp_kms", "azure_kv", "hckms"]
+            .into_iter()
+            .fold(command, |command, name| command.mut_arg(name, |arg| arg.hide(true)))
+    });
+    let header = command.get_styles().get_header();
+    let literal = command.get_styles().get_literal();
+    let mut list = String::new();
+    for (group, names) in GROUPS {
+        let _ = writeln!(list, "{header}{group}:{header:#}");
+        for name in *names {
+            let about = command.find_subcommand(name).and_then(clap::Command::get_about);
+            let about = about.map(ToString::to_string).unwrap_or_default();
+            let _ = writeln!(list, "  {literal}{name:<16}{literal:#} {about}");
+        }
+        list.push('\n');
+    }
+    let template = format!(
+        "{{about}}\n\n{{usage-heading}} {{usage}}\n\n{list}{header}Global options:{header:#}\n{{options}}{{after-help}}"
+    );
+    command.help_template(template)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_command_stands_in_one_group_and_has_examples() {
+        let command = command();
+        let names: Vec<_> = command.get_subcommands().map(clap::Command::get_name).collect();
+        let grouped: Vec<_> = GROUPS.iter().flat_map(|(_, names)| *names).copied().collect();
+        assert_eq!(grouped.len(), names.len());
+        assert_eq!(grouped.into_iter().collect::<BTreeSet<_>>(), names.into_iter().collect());
+        for command in command.get_subcommands() {
+            let after = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(after.starts_with("Examples:\n"), "{}", command.get_name());
+            assert!(command.get_about().is_some(), "{}", command.get_name());
+        }
+    }
+}

@@ -1,0 +1,396 @@
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Subcommand;
+use rayon::prelude::*;
+
+use crate::cli::args::{Formats, Input};
+use crate::cli::commands::check::report::{self, Looked};
+use crate::cli::commands::check::{Seen, fix, links};
+use crate::cli::context::Context;
+use crate::cli::copies;
+use crate::cli::encryption::Encrypt;
+use crate::config::{Configs, Disk, Lookup, SEALANT_NAME, SOPS_NAME, Source, absolute};
+use crate::document::Format;
+use crate::error::{Error, Kind, Result};
+use crate::host::Host;
+use crate::repo::before::{Before, Plans};
+use crate::repo::check::{check_link, unseen};
+use crate::repo::copies::{Copies, Named};
+use crate::repo::git::blobs::Blobs;
+use crate::repo::git::configs::Staged;
+use crate::repo::git::tree::{Entry, ObjectId, Tree};
+use crate::repo::git::{Git, changes};
+
+/// What Git's hooks run
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  sealant git install    # writes the hook
+  sealant hook pre-commit
+  sealant hook pre-commit --fix")]
+pub struct Args {
+    #[command(subcommand)]
+    hook: Hook,
+}
+
+#[derive(Debug, Subcommand)]
+enum Hook {
+    PreCommit(PreCommitArgs),
+}
+
+/// Keep plaintext secrets out of a commit; no key is needed
+///
+/// Looks at what is staged as `check` looks at files, by the configs that are staged: what is in the working tree
+/// does not count, nor does a config above the repository, nor SOPS_CONFIG. Links are not followed, and submodules not
+/// entered. Where a config is staged, all that it is about is looked at; one that Git neither has nor ignores, above a
+/// staged file, fails the commit, for nobody else would have its rules.
+///
+/// With PRE_COMMIT_FROM_REF and PRE_COMMIT_TO_REF, which the pre-commit framework sets for a push and for
+/// --from-ref and --to-ref, it looks at what these commits change; when Git runs it before a commit, at what is staged, too.
+/// A file whose name begins as an option does is a file where there is one of that name, and then all that is staged is
+/// looked at.
+///
+/// The exit code is 0 when nothing was found, or warnings alone, 1 when something was, and another when something could not
+/// be looked at.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  sealant hook pre-commit
+  sealant hook pre-commit --fix
+  sealant hook pre-commit secrets/db.yaml    # as the pre-commit framework calls it")]
+struct PreCommitArgs {
+    /// Look at these files instead of all that are staged
+    #[arg(value_name = "FILE")]
+    files: Vec<PathBuf>,
+
+    /// Encrypt the files that are found to be in plaintext; what was staged stays so, and the commit fails
+    ///
+    /// A file whose working tree is not what is staged is left alone. Nothing is staged: that is yours to do, once you
+    /// have looked at it.
+    #[arg(long)]
+    fix: bool,
+}
+
+pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
+    match args.hook {
+        Hook::PreCommit(args) => pre_commit(args, context),
+    }
+}
+
+/// A file that is to be looked at, and where its content is.
+struct Target {
+    path: PathBuf,
+    id: ObjectId,
+}
+
+impl Target {
+    fn file(&self) -> Named {
+        Named { path: self.path.clone(), shown: self.path.clone() }
+    }
+}
+
+/// What would come to others.
+enum State {
+    /// What is staged.
+    Index,
+    /// What the second commit has, and changes since the first.
+    Commits(String, String),
+}
+
+fn pre_commit(args: PreCommitArgs, context: &Context) -> Result<ExitCode> {
+    let here = context.lookup()?;
+    let git = Git::of(context.host, &here.working_dir)?;
+    let mut looked = Looked::default();
+    for state in states(context.host)? {
+        look_at(&state, &args, &git, &here, &mut looked, context)?;
+    }
+    Ok(looked.exit_code())
+}
+
+/// The states to look at. Variables can add one, but switch off none: before a commit Git always says which index it is
+/// about, and then that index counts.
+fn states(host: &dyn Host) -> Result<Vec<State>> {
+    let [from, to] = ["PRE_COMMIT_FROM_REF", "PRE_COMMIT_TO_REF"].map(|name| host.env_text(name));
+    let commits = from?.zip(to?).map(|(from, to)| State::Commits(from, to));
+    let is_before_commit = host.env("GIT_INDEX_FILE").is_some();
+    let index = (commits.is_none() || is_before_commit).then_some(State::Index);
+    Ok(index.into_iter().chain(commits).collect())
+}
+
+impl State {
+    fn tree(&self, git: &Git) -> Result<Tree> {
+        match self {
+            Self::Index => Tree::of_index(git),
+            Self::Commits(_, to) => Tree::of_commit(git, to),
+        }
+    }
+
+    fn changed(&self, git: &Git) -> Result<Vec<PathBuf>> {
+        match self {
+            Self::Index => changes::staged(git),
+            Self::Commits(from, to) => changes::between(git, from, to),
+        }
+    }
+
+    /// The commit that it comes after, if there is one.
+    fn before(&self, git: &Git) -> Result<Option<String>> {
+        match self {
+            Self::Index => changes::head(git),
+            Self::Commits(from, to) => changes::parted(git, from, to),
+        }
+    }
+}
+
+fn look_at(
+    state: &State,
+    args: &PreCommitArgs,
+    git: &Git,
+    here: &Lookup,
+    looked: &mut Looked,
+    context: &Context,
+) -> Result<()> {
+    let (tree, changed) = (state.tree(git)?, state.changed(git)?);
+    // Whoever gives a file the name of an option makes nothing clean.
+    let looks_like_option = |file: &PathBuf| file.as_os_str().as_bytes().starts_with(b"-");
+    let mut paths = match args.files.is_empty() || args.files.iter().any(looks_like_option) {
+        true => changed.iter().cloned().collect(),
+        false => BTreeSet::new(),
+    };
+    paths.extend(named(&args.files, &tree, git, &here.working_dir, context)?);
+    let mut blobs = Blobs::open(git)?;
+    // What somebody has in the environment is no rule of the repository.
+    let explicit = context.config.as_deref().map(|path| absolute(path, &here.working_dir));
+    let named_config = explicit.as_deref().and_then(|path| path.strip_prefix(git.top()).ok());
+    let folders = changes::folders_of_configs(&changed, &tree, named_config, &mut blobs)?;
+    for folder in &folders {
+        paths.extend(tree.at_or_below(folder).map(|(path, _)| path.clone()));
+    }
+    let found_before = looked.found.len();
+    // The framework names no links to a hook that asks for files.
+    let is_link = |path: &&PathBuf| matches!(tree.get(path), Some(Entry::Link(_)));
+    let links: BTreeSet<PathBuf> = paths.iter().chain(&changed).filter(is_link).cloned().collect();
+    let targets = targets(paths, &tree, looked, context);
+
+    if matches!(state, State::Index) && explicit.is_none() {
+        tell_untracked_configs(&targets, git, &tree, looked, context)?;
+    }
+    let lookup = Lookup { working_dir: git.top().to_path_buf(), explicit, dialect: here.dialect };
+    let before = match folders.is_empty() {
+        true => None,
+        false => {
+            state.before(git)?.map(|commit| Before::read(git, &commit, folders, lookup.clone(), &mut blobs))
+        }
+    };
+    let before = before.transpose()?;
+    let mut staged = Staged::read(git.top(), &tree, lookup.explicit.as_deref(), &mut blobs)?;
+    if !links.is_empty() {
+        staged.read_links(&tree, &mut blobs)?;
+    }
+    let configs = Configs::from_source(lookup, staged);
+    let (mut copies, mut hiding) = (Copies::default(), BTreeMap::new());
+    for (target, seen) in targets.iter().zip(look(&targets, &mut blobs, &configs, before.as_ref())) {
+        let findings = seen.map(|Seen { findings, held, hiding: hides }| {
+            if let Some((config, finding)) = hides {
+                hiding.entry(config).or_insert(finding);
+            }
+            if let Some(held) = held {
+                copies.add_looked_at(target.file(), held);
+            }
+            findings
+        });
+        looked.add(&target.path, findings, context);
+    }
+    if !copies.is_empty() {
+        add_others(&mut copies, &targets, &tree, &mut blobs, &configs);
+        if let Some(commit) = state.before(git)? {
+            let configs = [Some(&configs), before.as_ref().map(Before::configs)];
+            copies::add_replaced(&mut copies, &Tree::of_commit(git, &commit)?, &changed, configs, &mut blobs);
+        }
+    }
+    drop(blobs);
+    for (file, finding) in copies.found() {
+        looked.add(file, Ok(vec![finding]), context);
+    }
+    look_at_links(&links, &tree, git, &configs, looked, context);
+    let hiding = hiding.into_iter().map(|(config, finding)| (config, Ok(finding)));
+    looked.add_configs(hiding.collect(), git.top(), context);
+    if let Some(before) = &before {
+        looked.add_configs(before.weakened(&configs, &tree), git.top(), context);
+    }
+
+    let found = &looked.found[found_before..];
+    report::print(found, context)?;
+    if !found.is_empty() {
+        looked.tell_count(targets.len(), context);
+    }
+    if args.fix && !found.is_empty() {
+        match state {
+            State::Index => fix(looked, git, &here.working_dir, configs, context)?,
+            State::Commits(..) => {
+                context.ui.warning("--fix changes nothing here: what was looked at is committed already")
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The paths below the top folder that files on the command line stand for.
+fn named(
+    files: &[PathBuf],
+    tree: &Tree,
+    git: &Git,
+    working_dir: &Path,
+    context: &Context,
+) -> Result<BTreeSet<PathBuf>> {
+    let mut paths = BTreeSet::new();
+    for file in files {
+        let path = absolute(file, working_dir);
+        let below = path.strip_prefix(git.top()).map_err(|_| {
+            let message = format!("is not in the repository {}", git.top().display());
+            Error::new(Kind::NoFile, message).in_file(file)
+        })?;
+        let mut found = tree.at_or_below(below).map(|(path, _)| path.clone()).peekable();
+        if found.peek().is_none() {
+            context.ui.note(format!("{}: not staged, so nothing of it would be committed", file.display()));
+        }
+        paths.extend(found);
+    }
+    Ok(paths)
+}
+
+/// Tells of configs in the working tree that are about files that would be committed, and would not be committed
+/// themselves: by them something may be secret that nobody looks at.
+fn tell_untracked_configs(
+    targets: &[Target],
+    git: &Git,
+    tree: &Tree,
+    looked: &mut Looked,
+    context: &Context,
+) -> Result<()> {
+    let folders: BTreeSet<&Path> =
+        targets.iter().flat_map(|target| target.path.ancestors().skip(1)).collect();
+    let configs = folders.iter().flat_map(|folder| [SOPS_NAME, SEALANT_NAME].map(|name| folder.join(name)));
+    let is_here_alone = |path: &PathBuf| tree.get(path).is_none() && Disk.exists(&git.top().join(path));
+    let configs: Vec<PathBuf> = configs.filter(is_here_alone).collect();
+    let untracked = changes::untracked(git, &configs)?;
+    for config in configs.iter().filter(|config| !untracked.contains(config)) {
+        context.ui.note(format!(
+            "{}: Git ignores this config, so nothing is held against its rules, here or anywhere else",
+            config.display()
+        ));
+    }
+    for config in untracked {
+        let message = "this config is not staged, and staged files are below it";
+        let advice = format!(
+            "Stage it with `git add {}`, for others need its rules, too; or let Git ignore it.",
+            config.display()
+        );
+        looked.add(&config, Err(Error::new(Kind::Config, message).advise(advice)), context);
+    }
+    Ok(())
+}
+
+/// What stands at the paths and has a content of its own.
+fn targets(paths: BTreeSet<PathBuf>, tree: &Tree, looked: &mut Looked, context: &Context) -> Vec<Target> {
+    let mut targets = Vec::new();
+    for path in paths {
+        match tree.get(&path) {
+            Some(Entry::File(id)) => targets.push(Target { id: id.clone(), path }),
+            Some(Entry::Unmerged) => {
+                let error = Error::new(Kind::Read, "has a conflict that is not resolved");
+                looked.add(&path, Err(error.advise("Resolve it, and stage the result.")), context);
+            }
+            Some(Entry::Link(_) | Entry::Submodule) | None => {}
+        }
+    }
+    targets
+}
+
+/// Looks at links as they are staged.
+fn look_at_links(
+    links: &BTreeSet<PathBuf>,
+    tree: &Tree,
+    git: &Git,
+    configs: &Configs,
+    looked: &mut Looked,
+    context: &Context,
+) {
+    let mut left = links::MOST_BELOW;
+    let mut paths = |link: &Path| -> Result<Vec<PathBuf>> {
+        let located = configs.locate(link)?;
+        let Ok(real) = located.real().strip_prefix(git.top()) else { return Ok(unseen(link).into()) };
+        let below = tree.at_or_below(real).filter_map(|(path, _)| path.strip_prefix(real).ok());
+        let paths: Vec<PathBuf> = below.take(left + 1).map(|rest| link.join(rest)).collect();
+        left = left.checked_sub(paths.len()).ok_or_else(links::too_many)?;
+        Ok(if paths.is_empty() { unseen(link).into() } else { paths })
+    };
+    for link in links {
+        let finding = paths(link).and_then(|paths| check_link(link, paths, configs));
+        looked.add(link, finding.map(|finding| finding.into_iter().collect()), context);
+    }
+}
+
+/// Looks at contents while others are being read. Findings stand in the order of the targets.
+fn look(
+    targets: &[Target],
+    blobs: &mut Blobs,
+    configs: &Configs,
+    before: Option<&Before>,
+) -> Vec<Result<Seen>> {
+    let ids: Vec<&ObjectId> = targets.iter().map(|target| &target.id).collect();
+    let plan = |at: usize, size: u64| {
+        let path = &targets[at].path;
+        let plans = Plans::of(Some(path), Format::of_path(path), size, configs, before)?;
+        Ok(plans.limit().map(|limit| (plans, limit as u64)))
+    };
+    let check = |(at, read): (usize, Result<Option<_>>)| {
+        let seen = read.and_then(|file: Option<(Plans, _)>| {
+            let Some((plans, bytes)) = file else { return Ok(Seen::default()) };
+            let path = &targets[at].path;
+            let held = copies::held_by(path, Format::of_path(path), &bytes, configs);
+            let hiding = plans.hidden(held.is_some());
+            Ok(Seen { findings: plans.check(bytes)?, held, hiding })
+        });
+        (at, seen)
+    };
+    let mut looked: Vec<_> = blobs.each(&ids, plan).par_bridge().map(check).collect();
+    looked.sort_by_key(|(at, _)| *at);
+    looked.into_iter().map(|(_, seen)| seen).collect()
+}
+
+/// Adds what else would be in the commit and is encrypted. What cannot be read is no copy of anything.
+fn add_others(copies: &mut Copies, targets: &[Target], tree: &Tree, blobs: &mut Blobs, configs: &Configs) {
+    let looked_at: HashSet<&Path> = targets.iter().map(|target| target.path.as_path()).collect();
+    let other = |(path, entry): (&PathBuf, &Entry)| match entry {
+        Entry::File(id) if !looked_at.contains(path.as_path()) => Some((path.clone(), id.clone())),
+        _ => None,
+    };
+    let others: Vec<_> = tree.iter().filter_map(other).collect();
+    for (at, held) in copies::held_in_blobs(blobs, &others, configs) {
+        let path = &others[at].0;
+        copies.add(Named { path: path.clone(), shown: path.clone() }, held);
+    }
+}
+
+/// Encrypts files in plaintext in the working tree, where that is what is staged.
+fn fix(looked: &Looked, git: &Git, working_dir: &Path, configs: Configs, context: &Context) -> Result<()> {
+    let unstaged = changes::unstaged(git)?;
+    let mut inputs = Vec::new();
+    for path in fix::plaintext_files(&looked.found) {
+        if unstaged.contains(&path) {
+            context.ui.warning(format!(
+                "{}: not changed: the working tree has something else than what is staged; stage all of the file, \
+                 or stash the rest",
+                path.display()
+            ));
+            continue;
+        }
+        let path = if git.top() == working_dir { path } else { git.top().join(path) };
+        inputs.push(Input { name: Some(path.clone()), path: Some(path), named: true });
+    }
+    let formats = Formats::default();
+    fix::encrypt(inputs, formats, &Encrypt::by_rules(context, formats, configs), context)
+}

@@ -1,0 +1,182 @@
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::ValueEnum;
+
+use crate::cli::commands::git::install;
+use crate::cli::commands::keygen;
+use crate::cli::context::{Context, block_on};
+use crate::config::{Config, KeySpec, Policy, Preset, SOPS_NAME, starter};
+use crate::error::Result;
+use crate::fs::{self, Mode};
+use crate::host::Host;
+use crate::keys::StartedBy;
+use crate::keys::vault::Vault;
+use crate::keys::{Identities, Recipient, TransitKey};
+use crate::policy;
+use crate::repo::git::Git;
+use crate::repo::git::install::{Attributes, Setup};
+
+/// Make all that encrypting takes: an identity, a config, and what Git has to know; what is there stays
+///
+/// On a terminal, in a repository, it asks whether to run `sealant git install`, too.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  sealant init
+  sealant init --preset kubernetes --git
+  sealant init --vault https://vault.example.com:8200/transit/shop
+  sealant init --vault https://vault.example.com:8200/transit/shop --recipient age1...   # and a break-glass key")]
+pub struct Args {
+    /// Encrypt for this recipient or Vault transit key, and make no identity; may be repeated
+    #[arg(long = "recipient", value_name = "RECIPIENT")]
+    recipients: Vec<String>,
+
+    /// Encrypt for this transit key of Vault or OpenBao, and make no identity; may be repeated
+    #[arg(long = "vault", value_name = "ADDRESS/ENGINE/KEY")]
+    transit_keys: Vec<String>,
+
+    /// What the files are
+    #[arg(long, value_enum, value_name = "PRESET", default_value_t)]
+    preset: PresetArg,
+
+    /// Also do what `sealant git install` does, and do not ask
+    #[arg(long, conflicts_with = "no_git")]
+    git: bool,
+
+    /// Leave Git alone, and do not ask
+    #[arg(long)]
+    no_git: bool,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+enum PresetArg {
+    /// Encrypt every value
+    #[default]
+    Everything,
+    /// Encrypt the data of Kubernetes Secrets, leave kind, names and labels readable
+    Kubernetes,
+}
+
+pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
+    let working_dir = context.lookup()?.working_dir;
+    let config = context.configs()?.config_for(&working_dir.join(SOPS_NAME))?;
+    let git = match args.no_git {
+        true => None,
+        false if args.git => Some(Git::of(context.host, &working_dir)?),
+        false => Git::find(context.host, &working_dir).unwrap_or_else(|none| {
+            context.ui.warning(format!("Git is left alone: {}", none.into_error()));
+            None
+        }),
+    };
+
+    let mut recipients = Vec::new();
+    for name in &args.transit_keys {
+        let key = TransitKey::from_short(name).map_err(|error| error.in_file("--vault"))?;
+        recipients.push(key.uri().to_owned());
+        say_access(&key, context);
+    }
+    for recipient in &args.recipients {
+        recipients.push(checked(recipient)?);
+    }
+    if recipients.is_empty() {
+        recipients.push(own_recipient(context)?);
+    }
+    let ui = context.ui;
+    let Some(config) = config else {
+        let path = write_config(&working_dir, &recipients, args.preset)?;
+        ui.say(format!("Config:   {} is new, for {}", path.display(), recipients.join(", ")));
+        offer_git(git.as_ref(), args.git, context)?;
+        if git.is_some() {
+            ui.say(format!(
+                "Commit:   `git add {SOPS_NAME}`, for others, and for Git's hook, which reads what is staged"
+            ));
+        }
+        ui.say("Next:     put a file into the folder `secrets`, then run `sealant encrypt -i secrets`");
+        return Ok(ExitCode::SUCCESS);
+    };
+    let path = config.path().display();
+    ui.say(format!("Config:   {path}, as it was"));
+    offer_git(git.as_ref(), args.git, context)?;
+    match recipients.iter().find(|recipient| !names(&config, recipient)) {
+        Some(missing) => ui.say(format!(
+            "Next:     let somebody who can decrypt add {missing} to {path} and run `sealant updatekeys .`"
+        )),
+        None => ui.say("Next:     nothing; `sealant doctor` says whether all is well"),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Tells Git how to work with secrets, if the person wants that, or says how to do it later.
+fn offer_git(git: Option<&Git>, asked_for: bool, context: &Context) -> Result<()> {
+    let Some(git) = git else { return Ok(()) };
+    let survey = Setup::of(git)?.survey()?;
+    if survey.unseen.is_empty() && survey.drivers.iter().all(Option::is_some) {
+        return Ok(());
+    }
+    let question =
+        "Let Git merge and show secrets, and keep those in plaintext out of commits (`sealant git install`)?";
+    if asked_for || (context.host.can_ask() && context.host.confirm(question)?) {
+        return install::install(git, Attributes::Committed, context);
+    }
+    context.ui.say(
+        "Git:      `sealant git install` lets it merge secrets, and keeps those in plaintext out of commits",
+    );
+    Ok(())
+}
+
+/// The recipient of the person's first age identity, which is made if there is none.
+fn own_recipient(context: &Context) -> Result<String> {
+    let sources = Identities::none().with_user_sources(context.host).survey(context.host);
+    for source in &sources {
+        // SSH keys are identities too, but have other work to do: whoever wants that says so.
+        let is_age =
+            |recipient: &&String| recipient.starts_with("age1") && recipient.parse::<Recipient>().is_ok();
+        if let Some(recipient) = source.recipients.iter().find(is_age) {
+            context.ui.say(format!("Identity: {}, as it was", source.name));
+            return Ok(recipient.clone());
+        }
+    }
+    let (path, recipient) = keygen::add_to_default_file(context.host, false)?;
+    context.ui.say(format!("Identity: {} is new: keep a copy in a safe place", path.display()));
+    Ok(recipient.to_string())
+}
+
+/// Says what we may do with a transit key, as far as a server tells us now. That it does not is no reason to stop.
+fn say_access(key: &TransitKey, context: &Context) {
+    let vault = Vault::of_user(StartedBy::Person).naming([key]);
+    let access = block_on(vault.access(context.host, &[key])).map(|access| access.into_iter().next());
+    let may = match access {
+        Ok(Some(access)) => access.described(),
+        Ok(None) => return,
+        Err(error) => format!("cannot be asked now: {}", error.message()),
+    };
+    context.ui.say(format!("Vault:    {key}: {may}"));
+}
+
+/// Whether any rule of a config names this recipient.
+fn names(config: &Config, recipient: &str) -> bool {
+    let keys = |policy: &Policy| policy::key_set(policy).ok().flatten().map(|keys| keys.groups.concat());
+    let mut keys = config.policies().into_iter().flatten().filter_map(|policy| keys(&policy)).flatten();
+    keys.any(|key| key.id() == recipient)
+}
+
+fn checked(recipient: &str) -> Result<String> {
+    let spec = match recipient.contains("://") {
+        true => KeySpec::HcVault(recipient.to_owned()),
+        false => KeySpec::Age(recipient.to_owned()),
+    };
+    policy::master_key(&spec).map_err(|error| error.in_file("--recipient"))?;
+    Ok(recipient.to_owned())
+}
+
+fn write_config(folder: &Path, recipients: &[String], preset: PresetArg) -> Result<PathBuf> {
+    let preset = match preset {
+        PresetArg::Everything => Preset::Everything,
+        PresetArg::Kubernetes => Preset::Kubernetes,
+    };
+    let path = folder.join(SOPS_NAME);
+    let text = starter(recipients, preset);
+    fs::create_new(&path, text.as_bytes(), Mode::Public)?;
+    Ok(path)
+}

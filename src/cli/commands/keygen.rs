@@ -1,0 +1,159 @@
+use std::io;
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use crate::cli::args::Input;
+use crate::cli::context::Context;
+use crate::cli::pipeline;
+use crate::error::{Error, Kind, Result};
+use crate::fs::{self, Mode, Snapshot};
+use crate::host::Host;
+use crate::keys::{self, NewIdentity, Recipient};
+use crate::secret::SecretBytes;
+
+/// An identity file is small.
+const LARGEST_FILE: usize = 16 << 20;
+
+/// Make an age identity, or print the recipient of one
+///
+/// The identity, the private half, goes to standard output or into a file that only you can read. The recipient, its
+/// public half, is what others encrypt for.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  sealant keygen --default             # into the file where sealant and sops look for it
+  sealant keygen -o break-glass.txt
+  sealant keygen -y break-glass.txt    # print its recipient")]
+pub struct Args {
+    /// Write to this file, which must not be there yet
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+
+    /// Add the identity to your own: $XDG_CONFIG_HOME/sops/age/keys.txt
+    #[arg(long, conflicts_with_all = ["output", "recipients"])]
+    default: bool,
+
+    /// Make a post-quantum hybrid identity; it takes sops 3.12 or later to use it
+    #[arg(long, conflicts_with = "recipients")]
+    pq: bool,
+
+    /// Print the recipients of the identities in FILE
+    #[arg(short = 'y', long)]
+    recipients: bool,
+
+    /// With -y: a file of identities; without it they are read from standard input
+    #[arg(value_name = "FILE", requires = "recipients")]
+    input: Option<PathBuf>,
+}
+
+pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
+    if args.recipients {
+        print_recipients(&args, context)?;
+    } else if args.default {
+        let (path, recipient) = add_to_default_file(context.host, args.pq)?;
+        context.ui.say(format!("Identity added to {}", path.display()));
+        context.ui.say(format!("Public key: {recipient}"));
+    } else {
+        print_identity(&args, context)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn print_identity(args: &Args, context: &Context) -> Result<()> {
+    if let Some(path) = &args.output {
+        pipeline::refuse_outside(path, context)?;
+        refuse_to_overwrite(path)?;
+    }
+    let NewIdentity { recipient, file } = keys::generate_identity(args.pq, context.host.now());
+    match &args.output {
+        Some(path) => {
+            fs::write_atomic_if_unchanged(path, file.as_bytes(), Mode::Private, &Snapshot::absent())?
+        }
+        None => {
+            if stdout_is_open_to_others() {
+                context.ui.warning(
+                    "others can read the file into which the identity goes: use -o FILE, or chmod it to 600",
+                );
+            }
+            context.ui.out(file.as_bytes())?;
+        }
+    }
+    // On a terminal it was just shown, as a comment of the file.
+    if args.output.is_some() || !io::IsTerminal::is_terminal(&io::stdout()) {
+        context.ui.say(format!("Public key: {recipient}"));
+    }
+    Ok(())
+}
+
+fn print_recipients(args: &Args, context: &Context) -> Result<()> {
+    let path = args.input.clone().filter(|path| path != Path::new("-"));
+    let input = Input { name: path.clone(), path, named: true };
+    let content = input.read(LARGEST_FILE)?;
+    let recipients = keys::recipients_of(&content, &input.shown().to_string_lossy(), context.host)?;
+    let text: String = recipients.iter().map(|recipient| format!("{recipient}\n")).collect();
+    match &args.output {
+        Some(path) => {
+            pipeline::refuse_outside(path, context)?;
+            refuse_to_overwrite(path)?;
+            fs::write_atomic_if_unchanged(path, text.as_bytes(), Mode::Public, &Snapshot::absent())
+        }
+        None => context.ui.out(text.as_bytes()),
+    }
+}
+
+/// Where sops looks for a person's own identities.
+pub fn default_file(host: &dyn Host) -> Result<PathBuf> {
+    let folder = host.config_dir().ok_or_else(|| {
+        Error::new(Kind::Other, "there is no folder for your identities: HOME is not set")
+            .advise("Set HOME, or write the identity elsewhere with `sealant keygen -o FILE`.")
+    })?;
+    Ok(folder.join("sops/age/keys.txt"))
+}
+
+/// Makes an identity and adds it to a person's own.
+pub fn add_to_default_file(host: &dyn Host, post_quantum: bool) -> Result<(PathBuf, Recipient)> {
+    let path = default_file(host)?;
+    let NewIdentity { recipient, file } = keys::generate_identity(post_quantum, host.now());
+    let (content, before) = match fs::read(&path, LARGEST_FILE as u64) {
+        Ok(before) => (appended(&path, &before, file.as_bytes())?, Snapshot::of(&before)),
+        Err(error) if error.kind() == Kind::NoFile => {
+            fs::create_folders(path.parent().unwrap_or(&path), Mode::Private)?;
+            (SecretBytes::new(file.as_bytes().to_vec()), Snapshot::absent())
+        }
+        Err(error) => return Err(error),
+    };
+    fs::write_atomic_if_unchanged(&path, &content, Mode::Private, &before)?;
+    Ok((path, recipient))
+}
+
+fn appended(path: &Path, before: &[u8], identity: &[u8]) -> Result<SecretBytes> {
+    let start = before.trim_ascii_start();
+    if start.starts_with(b"age-encryption") || start.starts_with(b"-----BEGIN") {
+        return Err(Error::new(
+            Kind::Conflict,
+            "is encrypted, or no list of identities: nothing can be added",
+        )
+        .in_file(path)
+        .advise("Write the identity elsewhere with -o FILE, and name that file in SOPS_AGE_KEY_FILE."));
+    }
+    let line_end: &[u8] = if before.is_empty() || before.ends_with(b"\n") { b"" } else { b"\n" };
+    Ok(SecretBytes::new([before, line_end, identity].concat()))
+}
+
+fn refuse_to_overwrite(path: &Path) -> Result<()> {
+    if path.symlink_metadata().is_err() {
+        return Ok(());
+    }
+    Err(Error::new(Kind::Write, "is there already, and is not overwritten: it may hold an identity")
+        .in_file(path)
+        .advise("Choose another name, or move the file away first."))
+}
+
+fn stdout_is_open_to_others() -> bool {
+    const ANYBODY_READS: u32 = 0o004;
+    let found = rustix::fs::fstat(io::stdout().as_fd());
+    found.is_ok_and(|found| {
+        rustix::fs::FileType::from_raw_mode(found.st_mode).is_file() && found.st_mode & ANYBODY_READS != 0
+    })
+}

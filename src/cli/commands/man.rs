@@ -1,0 +1,77 @@
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap_mangen::Man;
+use clap_mangen::roff::{Roff, roman};
+
+use crate::cli::commands::help;
+use crate::cli::context::Context;
+use crate::error::{Error, Kind, Result};
+use crate::fs::{self, Mode};
+
+/// Print the manual page of sealant or of a command, or write them all into a folder
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  sealant man encrypt | man -l -
+  sealant man --dir ~/.local/share/man/man1")]
+pub struct Args {
+    /// A command
+    command: Option<String>,
+
+    /// Write all pages into this folder
+    #[arg(long, value_name = "DIR", conflicts_with = "command")]
+    dir: Option<PathBuf>,
+}
+
+pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
+    let mut root = help::command();
+    root.build();
+    if let Some(dir) = &args.dir {
+        write_all(&root, dir)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let command = match &args.command {
+        None => &root,
+        Some(name) => root.find_subcommand(name).ok_or_else(|| {
+            Error::new(Kind::Other, format!("there is no command `{name}`"))
+                .advise("`sealant help` lists the commands.")
+        })?,
+    };
+    context.ui.out(&page(command)?.1)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn write_all(root: &clap::Command, dir: &Path) -> Result<()> {
+    fs::create_folders(dir, Mode::Public)?;
+    for command in std::iter::once(root).chain(root.get_subcommands()) {
+        let (name, text) = page(command)?;
+        fs::write_below(dir, Path::new(&name), &text, Mode::Public)?;
+    }
+    Ok(())
+}
+
+/// The name of a page's file and its text.
+fn page(command: &clap::Command) -> Result<(String, Vec<u8>)> {
+    let examples = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+    let man = Man::new(command.clone().after_help(None::<&str>))
+        .manual("Sealant")
+        .source(format!("sealant {}", env!("CARGO_PKG_VERSION")));
+    let mut text = Vec::new();
+    man.render(&mut text)
+        .and_then(|()| section_as_it_is(&examples).to_writer(&mut text))
+        .map_err(|error| Error::new(Kind::Emit, "the manual page cannot be written").caused_by(error))?;
+    Ok((man.get_filename(), text))
+}
+
+/// The examples as a section whose lines stay: man would fill them like prose.
+fn section_as_it_is(examples: &str) -> Roff {
+    let mut section = Roff::new();
+    let Some(lines) = examples.strip_prefix("Examples:\n") else { return section };
+    section.control("SH", ["EXAMPLES"]).control("nf", []);
+    lines.lines().for_each(|line| {
+        section.text([roman(line)]);
+    });
+    section.control("fi", []);
+    section
+}

@@ -1,0 +1,432 @@
+use std::cell::RefCell;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use crate::batch::Source;
+use crate::claims::Edit;
+use crate::cli::args::{FormatArgs, Formats, IdentityArgs, Input};
+use crate::cli::claims::{Claims, Strictness};
+use crate::cli::context::{Context, block_on};
+use crate::cli::failures::Failures;
+use crate::cli::session::{Outcome, Session};
+use crate::cli::{copies, pipeline};
+use crate::config::Selection;
+use crate::document::{self, Document};
+use crate::encrypted_file::{format_among, meant};
+use crate::error::{Error, Kind, Result};
+use crate::fs::{Lock, Snapshot};
+use crate::host::Host;
+use crate::keys::{KeyService, KeySet};
+use crate::policy;
+use crate::repo::git::merge::markers::{self, Marked};
+use crate::repo::git::merge::{self, Merge, Side};
+use crate::repo::git::resolve::{self, Conflicted, Resolved, Sides, Stages};
+use crate::repo::git::sequence::Sequence;
+use crate::secret::{DataKey, SecretBytes, SecretString};
+use crate::shown::typed;
+use crate::sops::{Ciphertext, Encrypted};
+
+/// Finish a merge of encrypted files that Git has stopped at
+///
+/// Without a flag: files whose markers are gone get a new MAC; of others the values are listed that both sides changed,
+/// and the exit code is 1. What nobody with a key has merged yet is merged first. One side as it was is no merge: say
+/// --ours or --theirs if that is meant. What is in none of the versions that were merged is named. Nothing is added to
+/// the index: `git add` says that you are content.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  sealant resolve secrets.enc.yaml
+  sealant resolve --theirs secrets.enc.yaml && git add secrets.enc.yaml
+  sealant resolve --edit secrets.enc.yaml")]
+pub struct Args {
+    /// The files
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+
+    /// Take our side where the two are at odds; of a file without markers all of it
+    #[arg(long, conflicts_with_all = ["theirs", "edit"])]
+    ours: bool,
+
+    /// Take their side where the two are at odds; of a file without markers all of it
+    #[arg(long, conflicts_with = "edit")]
+    theirs: bool,
+
+    /// Open the plaintext with the markers in an editor, and encrypt what comes of it
+    #[arg(long)]
+    edit: bool,
+
+    #[command(flatten)]
+    identities: IdentityArgs,
+}
+
+pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
+    let resolve = Resolve {
+        context,
+        side: match (args.ours, args.theirs) {
+            (true, _) => Some(Side::Ours),
+            (_, true) => Some(Side::Theirs),
+            _ => None,
+        },
+        edit: args.edit,
+        formats: FormatArgs { input_type: None, output_type: None }.formats(context),
+        service: args.identities.key_service(context)?,
+    };
+    let mut failures = Failures::default();
+    let mut all_done = true;
+    for file in &args.files {
+        match resolve.file(file) {
+            Ok(done) => all_done &= done,
+            Err(error) => failures.add(context.ui, &error.in_file(file)),
+        }
+    }
+    Ok(match (failures.is_empty(), all_done) {
+        (true, true) => ExitCode::SUCCESS,
+        (true, false) => Kind::Other.exit_code().into(),
+        (false, _) => failures.exit_code(),
+    })
+}
+
+struct Resolve<'a> {
+    context: &'a Context<'a>,
+    side: Option<Side>,
+    edit: bool,
+    formats: Formats,
+    service: KeyService<'a>,
+}
+
+/// A file on the disk, and what Git knows of it.
+struct File<'f> {
+    path: &'f Path,
+    source: Source,
+    stages: Stages,
+}
+
+impl Resolve<'_> {
+    /// Whether nothing is left to do.
+    fn file(&self, path: &Path) -> Result<bool> {
+        let mut source = pipeline::read(&Input::of(path), self.formats)?;
+        let Some(stages) = Stages::read(self.context.host, path)? else {
+            return self.without_conflict(path, &source);
+        };
+        // With markers in it a file is of no type.
+        if self.formats.input.is_none() {
+            source.format = format_among(source.format, stages.all());
+        }
+        let file = File { path, source, stages };
+        match Marked::read(&file.source.bytes)? {
+            Some(marked) => self.marked(&file, marked),
+            None => self.unmarked(&file),
+        }
+    }
+
+    /// What Git has no conflict at is no merge to be finished, and gets no MAC.
+    fn without_conflict(&self, path: &Path, source: &Source) -> Result<bool> {
+        block_on(resolve::verify(&self.service, source)).map_err(|error| match error.kind() {
+            Kind::MacMismatch => {
+                let message = "Git has no conflict at this file, and it is not what was encrypted";
+                Error::new(Kind::MacMismatch, message).advise(
+                    "Restore it from Git. After `git add`, `git checkout -m FILE` brings the conflict back.",
+                )
+            }
+            _ => error,
+        })?;
+        self.context.ui.say(format!("{}: there is nothing to resolve", path.display()));
+        Ok(true)
+    }
+
+    fn unmarked(&self, file: &File<'_>) -> Result<bool> {
+        if self.edit {
+            return Err(Error::new(Kind::Conflict, "there are no markers of a conflict in the file")
+                .advise("Finish it without --edit, and then edit it: `sealant edit FILE`."));
+        }
+        if let Some(side) = self.whole_side(file) {
+            return self.only(file, side);
+        }
+        let chosen = match self.side {
+            None => Some(file.source.bytes.clone()),
+            Some(Side::Ours) => file.stages.ours.clone(),
+            Some(Side::Theirs) => file.stages.theirs.clone(),
+        };
+        let chosen = chosen.ok_or_else(|| {
+            Error::new(Kind::NoFile, "this side has deleted the file").advise("Delete it too: `git rm FILE`.")
+        })?;
+        if self.side.is_some() {
+            // A side is taken whole only if it is what was encrypted.
+            let source = resolve::source(file.path, file.source.format, chosen.clone());
+            block_on(resolve::verify(&self.service, &source))?;
+        }
+        self.finish(file, chosen)
+    }
+
+    /// The side that stands in the working tree as it was, where nobody has asked for it.
+    fn whole_side(&self, file: &File<'_>) -> Option<Side> {
+        let is_as = |stage: &Option<SecretBytes>| stage.as_ref() == Some(&file.source.bytes);
+        match self.side {
+            // What the other side has deleted has nothing more to it.
+            None if !self.is_encrypted(file) || file.stages.versions().is_none() => None,
+            None if is_as(&file.stages.ours) => Some(Side::Ours),
+            None if is_as(&file.stages.theirs) => Some(Side::Theirs),
+            _ => None,
+        }
+    }
+
+    /// What is there after a merge that was refused: the other side's changes come in, or are not lost without a word.
+    fn only(&self, file: &File<'_>, side: Side) -> Result<bool> {
+        let (this, other, flag) = match side {
+            Side::Ours => ("our", "theirs", "--ours"),
+            Side::Theirs => ("their", "ours", "--theirs"),
+        };
+        let why = match self.merged_anew(file)? {
+            merge::Outcome::Refused(error) => format!(": {}", error.message()),
+            merge::Outcome::Conflict { .. } => String::new(),
+            outcome => return self.settle(file, outcome),
+        };
+        let message = format!("this is {this} side, and nothing of {other} is in it{why}");
+        Err(Error::new(Kind::Other, message).advise(format!(
+            "Say {flag} if that is meant, `sealant resolve {flag} FILE`. `git checkout -m FILE` merges again."
+        )))
+    }
+
+    fn marked(&self, file: &File<'_>, marked: Marked) -> Result<bool> {
+        let format = file.source.format;
+        match Conflicted::read(format, &marked) {
+            Some(conflicted) => self.conflicted(file, marked, &conflicted),
+            None if self.is_encrypted(file) => self.merge_anew(file),
+            None => match self.side {
+                Some(side) => self.finish(file, marked.take(side)),
+                None => {
+                    Err(Error::new(Kind::Other, "nothing is encrypted in this file: resolve it as any other"))
+                }
+            },
+        }
+    }
+
+    fn is_encrypted(&self, file: &File<'_>) -> bool {
+        let Stages { base, ours, theirs } = &file.stages;
+        let is_encrypted = |stage: &SecretBytes| meant(file.source.format, stage).is_some();
+        [base, ours, theirs].into_iter().flatten().any(is_encrypted)
+    }
+
+    /// What Git, or somebody without a key, has merged as text.
+    fn merge_anew(&self, file: &File<'_>) -> Result<bool> {
+        self.settle(file, self.merged_anew(file)?)
+    }
+
+    fn merged_anew(&self, file: &File<'_>) -> Result<merge::Outcome> {
+        let (host, format) = (self.context.host, file.source.format);
+        let versions = file.stages.versions().ok_or_else(|| {
+            Error::new(Kind::Conflict, "one side has deleted the file, the other has changed it").advise(
+                "Take the one that is there, `sealant resolve --ours FILE` or `--theirs`, or `git rm FILE`.",
+            )
+        })?;
+        let rule = || self.rule(file);
+        let has_made = |key: &DataKey| self.sequence(file).has_made(key);
+        let merge = Merge {
+            host,
+            service: &self.service,
+            path: file.path,
+            format,
+            rule: &rule,
+            let_in: &|keys, opened| self.let_in(file, keys, opened),
+            has_made: &has_made,
+            marker_size: markers::MARKER_SIZE,
+            now: host.now(),
+        };
+        Ok(block_on(merge.file(&versions)))
+    }
+
+    fn rule(&self, file: &File<'_>) -> Result<Option<KeySet>> {
+        policy::keys_of_file(&self.context.configs()?, file.path)
+    }
+
+    fn let_in(&self, file: &File<'_>, keys: &KeySet, opened: &[&DataKey]) -> Result<()> {
+        let Stages { base, ours, theirs } = &file.stages;
+        let versions =
+            merge::Versions { base: Some(base.as_ref()), ours: ours.as_ref(), theirs: theirs.as_ref() };
+        copies::refuse_versions(self.context, file.path, &[], file.source.format, versions, keys, opened)
+    }
+
+    fn sequence(&self, file: &File<'_>) -> Sequence {
+        Sequence::of_file(self.context.host, file.path)
+    }
+
+    fn remember(&self, file: &File<'_>, new_key: Option<DataKey>) -> Result<()> {
+        new_key.map_or(Ok(()), |key| self.sequence(file).remember(self.context.host, &key))
+    }
+
+    fn settle(&self, file: &File<'_>, outcome: merge::Outcome) -> Result<bool> {
+        match outcome {
+            merge::Outcome::Clean { file: bytes, notes, new_key } => {
+                self.note(file, &notes);
+                self.remember(file, new_key)?;
+                self.write(file, Resolved::new(bytes, Vec::new()))
+            }
+            merge::Outcome::Conflict { file: bytes, notes, new_key, .. } => {
+                self.note(file, &notes);
+                self.remember(file, new_key)?;
+                let text = SecretBytes::new(bytes);
+                let Some(marked) = Marked::read(&text)? else { return self.finish(file, text) };
+                let Some(conflicted) = Conflicted::read(file.source.format, &marked) else {
+                    return Err(Error::new(Kind::Conflict, "the two sides do not come together"));
+                };
+                if self.side.is_none() && !self.edit {
+                    self.replace(file, &text)?;
+                }
+                self.conflicted(file, marked, &conflicted)
+            }
+            merge::Outcome::Unopened(error)
+            | merge::Outcome::Unwrappable(error)
+            | merge::Outcome::Refused(error) => Err(error),
+            merge::Outcome::Plain => Err(Error::new(Kind::Other, "nothing is encrypted in this file")),
+        }
+    }
+
+    fn conflicted(&self, file: &File<'_>, marked: Marked, conflicted: &Conflicted) -> Result<bool> {
+        match (conflicted, self.side) {
+            (_, Some(side)) => self.finish(file, marked.take(side)),
+            (Conflicted::Document { ours, theirs }, None) if self.edit => self.edit(file, ours, theirs),
+            (Conflicted::Document { ours, theirs }, None) => {
+                let sides = block_on(Sides::open(&self.service, file.path, ours, theirs, &file.stages))?;
+                self.list(file, &marked, &sides.paths(file.source.format)?)
+            }
+            (Conflicted::Sealed, None) if self.edit => Err(Error::new(
+                Kind::Conflict,
+                "a conflict in a SealedSecret is no matter of plaintext",
+            )
+            .advise("Take a side with --ours or --theirs, or the lines of one with any editor; then `sealant edit FILE`.")),
+            (Conflicted::Sealed, None) => self.list(file, &marked, &[]),
+        }
+    }
+
+    fn list(&self, file: &File<'_>, marked: &Marked, paths: &[String]) -> Result<bool> {
+        let ui = self.context.ui;
+        let lines: Vec<_> = marked.lines.iter().map(ToString::to_string).collect();
+        let shown = file.path.display();
+        ui.line(format!("{shown}: conflicts begin on line {}", lines.join(", ")))?;
+        for path in paths {
+            ui.line(format!("  {path}"))?;
+        }
+        ui.note(format!(
+            "take a side with --ours or --theirs, or open it with --edit; or take out the lines of one side and the markers with any editor, then `sealant resolve {}`",
+            typed(file.path)
+        ));
+        Ok(false)
+    }
+
+    /// Both sides in plaintext in an editor, with markers.
+    fn edit(&self, file: &File<'_>, ours: &Encrypted, theirs: &Encrypted) -> Result<bool> {
+        resolve::refuse_new_settings(ours, &file.stages)?;
+        let sides = block_on(Sides::open(&self.service, file.path, ours, theirs, &file.stages))?;
+        let text = |bytes: &SecretBytes| {
+            std::str::from_utf8(bytes).map(|text| SecretString::new(text.to_owned())).map_err(|_| {
+                Error::new(Kind::NoEditor, "the plaintext is no text")
+                    .advise("Take a side with --ours or --theirs.")
+            })
+        };
+        let marked = markers::marked(&text(&sides.ours)?, &text(&sides.theirs)?, markers::MARKER_SIZE);
+        let before = SecretBytes::new(marked.into_bytes());
+        let now = self.context.host.now();
+        let (sequence, new_key) = (self.sequence(file), RefCell::new(None));
+        let encrypt = |edited: SecretBytes| -> Result<Ciphertext> {
+            if let Some(marked) = Marked::read(&edited)? {
+                return Err(Error::new(Kind::Conflict, "a conflict is still there").on_line(marked.lines[0]));
+            }
+            let plaintext = ours.adopt(edited)?;
+            let policy = self.context.configs()?.matching_policy(file.path)?;
+            resolve::refuse_weaker(ours, &*plaintext, &file.stages, policy.as_ref())?;
+            self.review(file, &sides, &*plaintext, &ours.metadata.selection)?;
+            let mut new_key = new_key.borrow_mut();
+            if sides.hold(&*plaintext, &ours.metadata.selection)? || sequence.has_made(&sides.key) {
+                *new_key = None;
+                return Encrypted::write_onto(
+                    &[ours, theirs],
+                    &*plaintext,
+                    ours.metadata.clone(),
+                    &sides.key,
+                    now,
+                );
+            }
+            let rule = self.rule(file)?;
+            let let_in = |keys: &KeySet, opened: &[&DataKey]| self.let_in(file, keys, opened);
+            let old = (ours, &sides.key);
+            let made = block_on(resolve::renewed(&self.service, old, &file.stages, rule.as_ref(), &let_in))?;
+            let metadata = ours.metadata.for_keys(made.wrapped);
+            let key = new_key.insert(made.key);
+            ours.write(&*plaintext, metadata, &sides.key, Some(key), now)
+        };
+        match Session::new(self.context)?.run(file.path, &before, &file.source.snapshot, &encrypt)? {
+            Outcome::Written => {
+                if new_key.borrow().is_some() {
+                    let note = "the file has a new data key: what you typed is in none of the versions";
+                    self.note(file, &[note.to_owned()]);
+                }
+                self.remember(file, new_key.take())?;
+                self.tell(file);
+                Ok(true)
+            }
+            Outcome::Unchanged => Ok(false),
+        }
+    }
+
+    /// What is in neither of the sides is new, and comes into no weaker place than by `edit`.
+    fn review(
+        &self,
+        file: &File<'_>,
+        sides: &Sides,
+        edited: &dyn Document,
+        selection: &Selection,
+    ) -> Result<()> {
+        let parse = |side: &SecretBytes| document::parse(file.source.format, side.clone(), false);
+        let (ours, theirs) = (parse(&sides.ours)?, parse(&sides.theirs)?);
+        let edit = Edit { before: &[&*ours, &*theirs], after: edited, selection };
+        let strictness = Strictness::Edit { plaintext: false };
+        Claims::new(self.context)?.review(file.path, &edit, strictness).map_err(|error| match error.kind() {
+            Kind::Conflict => error.advise(format!(
+                "Leave it out here. When the merge is done, put it in: `sealant edit {}`",
+                typed(file.path)
+            )),
+            _ => error,
+        })
+    }
+
+    fn finish(&self, file: &File<'_>, bytes: SecretBytes) -> Result<bool> {
+        let source = resolve::source(file.path, file.source.format, bytes);
+        let rule = self.context.configs()?.matching_policy(file.path)?;
+        let now = self.context.host.now();
+        let resolved = block_on(resolve::finish(&self.service, source, &file.stages, rule.as_ref(), now))?;
+        self.write(file, resolved)
+    }
+
+    fn write(&self, file: &File<'_>, Resolved { bytes, warnings, left }: Resolved) -> Result<bool> {
+        self.warn(file, &warnings);
+        self.replace(file, &bytes)?;
+        if let Some(error) = left {
+            return Err(error);
+        }
+        self.tell(file);
+        Ok(true)
+    }
+
+    fn replace(&self, file: &File<'_>, bytes: &[u8]) -> Result<()> {
+        if Snapshot::of(bytes) == file.source.snapshot {
+            return Ok(());
+        }
+        let _lock = Lock::exclusive(file.path)?;
+        pipeline::replace(file.path, bytes, &file.source.snapshot, self.context)
+    }
+
+    fn tell(&self, file: &File<'_>) {
+        let shown = file.path.display();
+        self.context.ui.say(format!("{shown}: resolved. Now: git add {}", typed(file.path)));
+    }
+
+    fn note(&self, file: &File<'_>, notes: &[String]) {
+        notes.iter().for_each(|note| self.context.ui.note(format!("{}: {note}", file.path.display())));
+    }
+
+    fn warn(&self, file: &File<'_>, warnings: &[String]) {
+        for warning in warnings {
+            self.context.ui.warning(format!("{}: {warning}", file.path.display()));
+        }
+    }
+}

@@ -1,0 +1,473 @@
+mod into;
+mod values;
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::{Mutex, PoisonError};
+
+use rayon::prelude::*;
+
+use crate::batch::Source;
+use crate::cli::args::{
+    Destination, Formats, IdentityArgs, Input, InputArgs, Inputs, KeyArgs, OutputArgs, scopes,
+};
+use crate::cli::claims::Claims;
+use crate::cli::context::{Context, block_on};
+use crate::cli::failures::Failures;
+use crate::cli::manifests::{self, ManifestArgs};
+use crate::cli::pipeline::{self, Item, Output, Passed, Pipeline, Summary, Taken, in_two_steps};
+use crate::cli::repository::inputs_to_write;
+use crate::cli::unnamed::{Unnamed, is_named_by};
+use crate::config::{Configs, Policy};
+use crate::document::{self, Document, Format, MAX_SOURCE};
+use crate::encrypted_file::{Meant, meant};
+use crate::error::{Error, Kind, Result};
+use crate::fs::{self, Mode};
+use crate::keys::{KeyService, KeySet};
+use crate::policy::{self, Wanted};
+use crate::sealed_secret::{self, NewDataKey, Options, Scope, SealedSecret, Secret};
+use crate::secret::SecretString;
+use crate::sops;
+
+/// Seal Kubernetes Secrets: turn them into SealedSecrets that may be committed and applied
+///
+/// The manifests of Secrets come from files, folders or standard input; what comes out can be applied with `kubectl
+/// apply --server-side`, and the controller in the cluster makes the Secrets of it. Nothing is asked of a cluster.
+///
+/// Who can unseal is said by the creation rule of the file, or by flags; the cluster's own recipient is among them
+/// (`sealant fetch-recipient`). Of several Secrets in one input, a stream or a List, each is sealed by itself: they
+/// come out as a stream in YAML, and as a List in JSON. Labels and annotations of a Secret are not encrypted.
+///
+/// Of a folder those Secrets are sealed whose files a creation rule names by its path_regex. For others you are asked in a
+/// terminal. What Git ignores is left alone.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  sealant seal secret.yaml > sealed.yaml
+  sealant seal -i apps/                          # every Secret in there that a creation rule is for
+  kubectl create secret generic db -n shop --from-file=password --dry-run=client -o yaml \\
+    | sealant seal --age \"$(sealant fetch-recipient)\" | kubectl apply --server-side -f -
+  sealant seal -n shop --name db --from-file password=pw.txt --output db.yaml
+  sealant seal --merge-into db.yaml --from-file password=-   # one value
+  sealant seal --onto db.yaml --output db.yaml secret.yaml  # what changed")]
+pub struct Args {
+    #[command(flatten)]
+    inputs: InputArgs,
+
+    #[command(flatten)]
+    outputs: OutputArgs,
+
+    /// Of a folder take also Secrets that no creation rule names by a path_regex, without being asked
+    #[arg(short, long)]
+    yes: bool,
+
+    #[command(flatten)]
+    manifest: ManifestArgs,
+
+    /// Seal a Secret that has no values, too
+    #[arg(long)]
+    allow_empty_data: bool,
+
+    /// Make the Secret of files instead of a manifest: a value each, under KEY or the file's name; `-` is standard input
+    #[arg(long, value_name = "[KEY=]PATH")]
+    from_file: Vec<String>,
+
+    /// Print only the sealed values of --from-file and their data key, to be put into a SealedSecret by hand
+    #[arg(long)]
+    raw: bool,
+
+    /// Put the values into this SealedSecret, in place; its other values stay as they are, and no identity is needed
+    #[arg(long, value_name = "FILE")]
+    merge_into: Option<PathBuf>,
+
+    /// Keep the ciphertexts of values that are unchanged since this SealedSecret, which one of your identities can unseal
+    #[arg(long, value_name = "OLD")]
+    onto: Option<PathBuf>,
+
+    #[command(flatten)]
+    place: PlaceArgs,
+
+    #[command(flatten)]
+    keys: KeyArgs,
+
+    /// With --merge-into or --onto: keep this recipient, though the creation rule does not name it; may be repeated
+    #[arg(long, value_name = "RECIPIENT")]
+    allow_recipient: Vec<String>,
+
+    #[command(flatten)]
+    identities: IdentityArgs,
+}
+
+/// What the values are bound to.
+#[derive(Debug, Clone, Default, clap::Args)]
+#[command(next_help_heading = "What the values are bound to")]
+struct PlaceArgs {
+    /// strict (namespace and name, the default), namespace, or cluster (nothing: whoever copies it can use it)
+    #[arg(long, value_name = "SCOPE", value_parser = scopes(), hide_possible_values = true)]
+    scope: Option<Scope>,
+
+    /// The namespace of Secrets that name none
+    #[arg(short, long, value_name = "NAME")]
+    namespace: Option<String>,
+
+    /// The name of the Secret, whatever its manifest says
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+}
+
+pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
+    args.refuse_conflicts()?;
+    args.keys.warn_of_empty(context.ui);
+    let wanted = Wanted { keys: args.keys.key_set(context.host)?, ..Wanted::default() };
+    let typed = wanted.keys.iter().flat_map(|keys| keys.groups.iter().flatten());
+    let service = args.identities.key_service(context)?.naming(typed);
+    let mut seal = Seal {
+        args: &args,
+        context,
+        configs: context.configs()?,
+        claims: Claims::new(context)?,
+        wanted,
+        service,
+        told: Mutex::default(),
+        unnamed: Unnamed::left(),
+    };
+    match &args.merge_into {
+        Some(file) => seal.merge_into(file),
+        None if args.raw || !args.from_file.is_empty() => seal.values(),
+        None => seal.files(),
+    }
+}
+
+impl Args {
+    fn refuse_conflicts(&self) -> Result<()> {
+        let outputs = &self.outputs;
+        let places = outputs.in_place || outputs.output.is_some() || outputs.output_dir.is_some();
+        let conflicts = [
+            (self.merge_into.is_some() && self.onto.is_some(), "--merge-into and --onto exclude one another"),
+            (
+                self.merge_into.is_some() && places,
+                "--merge-into writes to the file that it names, and nowhere else",
+            ),
+            (self.merge_into.is_some() && self.raw, "--merge-into and --raw exclude one another"),
+            (self.onto.is_some() && self.raw, "--onto and --raw exclude one another"),
+            (
+                self.onto.is_some() && !self.from_file.is_empty(),
+                "--onto takes a manifest, and not --from-file",
+            ),
+            (
+                !self.from_file.is_empty() && !self.inputs.files.is_empty(),
+                "--from-file makes the Secret, and a manifest was given, too",
+            ),
+            (
+                !self.from_file.is_empty() && (outputs.in_place || outputs.output_dir.is_some()),
+                "with --from-file the result goes to standard output, or to a file with --output",
+            ),
+            (
+                !self.allow_recipient.is_empty() && self.onto.is_none() && self.merge_into.is_none(),
+                "--allow-recipient is about a SealedSecret that is there, with --merge-into or --onto",
+            ),
+        ];
+        match conflicts.into_iter().find(|(is_one, _)| *is_one) {
+            Some((_, message)) => Err(Error::new(Kind::Conflict, message)),
+            None => Ok(()),
+        }
+    }
+
+    fn options(&self) -> Options {
+        Options {
+            scope: self.place.scope,
+            namespace: self.place.namespace.clone(),
+            allow_empty: self.allow_empty_data,
+        }
+    }
+}
+
+/// One run of the command.
+struct Seal<'a> {
+    args: &'a Args,
+    context: &'a Context<'a>,
+    configs: Configs,
+    claims: Claims<'a>,
+    wanted: Wanted,
+    service: KeyService<'a>,
+    /// Lists of recipients that were told.
+    told: Mutex<HashSet<String>>,
+    unnamed: Unnamed,
+}
+
+/// The Secrets of a file, and for whom they are.
+struct Prepared {
+    secrets: Vec<Secret>,
+    keys: KeySet,
+    format: Format,
+    shown: PathBuf,
+    /// By which creation rules may say what place they are for.
+    names: Vec<PathBuf>,
+}
+
+impl Seal<'_> {
+    /// Seals the Secrets of files.
+    fn files(&mut self) -> Result<ExitCode> {
+        let inputs = inputs_to_write(&self.args.inputs, self.context)?;
+        let destination = self.args.outputs.destination(&inputs)?;
+        if inputs.many && (self.args.onto.is_some() || self.args.place.name.is_some()) {
+            let flag = if self.args.onto.is_some() { "--onto" } else { "--name" };
+            let message = format!("{flag} is about one file, and several were given");
+            return Err(Error::new(Kind::Conflict, message));
+        }
+        let (yes, dry_run) = (self.args.yes, self.args.outputs.dry_run);
+        let unnamed = || self.unnamed_among(&inputs);
+        self.unnamed = Unnamed::ask(self.context, yes, dry_run, "Seal", unnamed)?;
+        let folders = inputs.folders.clone();
+        let pipeline = Pipeline {
+            context: self.context,
+            inputs,
+            formats: Formats::default(),
+            destination: destination.clone(),
+            dry_run,
+            mode: Mode::Public,
+            doing: "sealing",
+            summary: Some(Summary { done: "sealed", already: "sealed already", other: "no Secrets" }),
+        };
+        let mut failures = Failures::default();
+        pipeline.run_among(&mut failures, |items| {
+            let prepare = |item: Item| self.prepare(item, &destination);
+            in_two_steps(items, prepare, |files: Vec<Prepared>| match &self.args.onto {
+                Some(old) => files.into_iter().map(|file| self.onto(old, file).map(Some)).collect(),
+                None => self.seal(files),
+            })
+        });
+        if let Err(error) = self.unnamed.refuse_nothing(&self.args.outputs.shown_in("seal"), &folders) {
+            failures.add(self.context.ui, &error);
+        }
+        Ok(failures.exit_code())
+    }
+
+    /// Those of the inputs that were only found, hold a Secret in plaintext, and match no rule that names them.
+    fn unnamed_among(&self, inputs: &Inputs) -> Vec<PathBuf> {
+        let is_unnamed = |input: &Input| {
+            let rule = self.configs.matching_policy(input.name.as_deref()?).ok()?;
+            if is_named_by(rule.as_ref()) || (rule.is_none() && self.wanted.keys.is_none()) {
+                return None;
+            }
+            let source = pipeline::read(input, Formats::default()).ok()?;
+            matches!(found_in(&source), Found::Secrets).then(|| input.shown().to_path_buf())
+        };
+        let found = inputs.inputs.par_iter().filter(|input| !input.named);
+        found.filter_map(is_unnamed).collect()
+    }
+
+    /// Whether a file that was only found is passed by.
+    fn passed_by(&self, input: &Input, source: &Source) -> Result<Option<Passed>> {
+        let rule = match input.name.as_deref() {
+            Some(name) => self.configs.matching_policy(name)?,
+            None => None,
+        };
+        match found_in(source) {
+            Found::Secrets => Ok(self.unnamed.passes_by(rule.as_ref(), self.wanted.keys.is_some())),
+            Found::Sealed => {
+                self.unnamed.note(rule.as_ref());
+                Ok(Some(Passed::Already))
+            }
+            Found::Template(error) => {
+                let error = error.in_file(input.shown());
+                self.context.ui.note(format!("passed by, as a template that is no manifest yet: {error}"));
+                Ok(Some(Passed::Other))
+            }
+            Found::Broken if is_named_by(rule.as_ref()) => Ok(None),
+            Found::Broken | Found::Other => Ok(Some(Passed::Other)),
+        }
+    }
+
+    /// Reads a file and decides for whom it is sealed, unless it was only found, and is not meant.
+    fn prepare(
+        &self,
+        Item { input, mut source }: Item,
+        destination: &Destination,
+    ) -> Result<Taken<Prepared>> {
+        let in_file = |error: Error| error.in_file(input.shown());
+        if !input.named
+            && let Some(why) = self.passed_by(&input, &source)?
+        {
+            return Ok(Taken::Passed(why));
+        }
+        let format = format(&source).map_err(in_file)?;
+        let output = match destination {
+            Destination::File(file) => Some(file.as_path()),
+            _ => None,
+        };
+        let name = self.args.onto.as_deref().or(input.name.as_deref()).or(output);
+        let rule = match self.rule(name)? {
+            // Plaintext that lies elsewhere is sealed as what it becomes.
+            None => self.rule(output)?,
+            found => found,
+        };
+        let documents = manifests::parse(format, std::mem::take(&mut source.bytes)).map_err(in_file)?;
+        let secrets = self.secrets(&documents).map_err(in_file)?;
+        if let Some(path) = destination.path_for(&input).filter(|_| *destination != Destination::InPlace) {
+            refuse_plaintext(&path)?;
+        }
+        let keys = match &self.args.onto {
+            // It is decided for each of its objects.
+            Some(_) => KeySet::any_of(Vec::new()),
+            None => self.keys(name, rule.as_ref()).map_err(in_file)?,
+        };
+        let format = self.args.manifest.of(destination, format);
+        let names = [name, output].into_iter().flatten().map(Path::to_path_buf).collect();
+        Ok(Taken::On(Prepared { secrets, keys, format, shown: input.shown().to_path_buf(), names }))
+    }
+
+    /// The Secrets of a manifest, named as flags say.
+    fn secrets(&self, documents: &[Box<dyn Document>]) -> Result<Vec<Secret>> {
+        let secrets = documents.iter().map(|document| sealed_secret::secrets(&**document));
+        let mut secrets = secrets.collect::<Result<Vec<_>>>()?.concat();
+        if secrets.is_empty() {
+            return Err(Error::new(Kind::EmptyFile, "there is no Secret in it"));
+        }
+        match (&self.args.place.name, &mut secrets[..]) {
+            (None, _) => {}
+            (Some(name), [only]) => only.name.clone_from(name),
+            (Some(_), several) => {
+                let message = format!("--name is the name of one Secret, and there are {}", several.len());
+                return Err(Error::new(Kind::Conflict, message));
+            }
+        }
+        Ok(secrets)
+    }
+
+    /// The creation rule of a file, if one matches.
+    fn rule(&self, name: Option<&Path>) -> Result<Option<Policy>> {
+        match name.filter(|_| self.wanted.keys.is_none()) {
+            Some(name) => self.configs.matching_policy(name),
+            None => Ok(None),
+        }
+    }
+
+    /// For whom a new SealedSecret is.
+    fn keys(&self, name: Option<&Path>, rule: Option<&Policy>) -> Result<KeySet> {
+        let keys = policy::keys(&self.wanted, rule).map_err(|error| match (rule, name) {
+            (Some(_), _) => error,
+            (None, Some(name)) => {
+                let advice = self.configs.advice_for(name);
+                error.advise(format!("{advice}, or name recipients with --age."))
+            }
+            (None, None) => error.advise(
+                "Name recipients with --age; or name the file that it goes to, with --output or \
+                 --filename-override, for its creation rule to count.",
+            ),
+        })?;
+        sealed_secret::refuse_foreign(&keys).map(|()| keys)
+    }
+
+    /// Tells what is good to know, once.
+    fn tell_once(&self, message: String, list: Vec<String>) {
+        let told = list.iter().fold(message.clone(), |told, line| told + "\n" + line);
+        if self.told.lock().unwrap_or_else(PoisonError::into_inner).insert(told) {
+            self.context.ui.say_list(message, list);
+        }
+    }
+
+    /// Seals the Secrets of files, with one request to the key service. Results stand in the order of the files.
+    fn seal(&self, files: Vec<Prepared>) -> Vec<Result<Option<Output>>> {
+        let sets: Vec<&KeySet> =
+            files.iter().flat_map(|file| file.secrets.iter().map(|_| &file.keys)).collect();
+        let mut made = block_on(NewDataKey::make(&self.service, &sets)).into_iter();
+        let options = self.args.options();
+        let seal = |file: &Prepared| {
+            // All keys of a file are taken, whether one of them is an error or not.
+            let keys: Vec<_> = made.by_ref().take(file.secrets.len()).collect();
+            let several = file.secrets.len() > 1;
+            let sealed = file.secrets.iter().zip(keys).map(|(secret, key)| {
+                let sealed = key.and_then(|key| {
+                    let sealed = sealed_secret::seal(secret, &options, key)?;
+                    file.names.iter().try_for_each(|name| self.claims.refuse_other_place(name, &sealed))?;
+                    Ok(sealed)
+                });
+                sealed.map_err(|error| if several { error.about(named(secret)) } else { error })
+            });
+            let sealed: Result<Vec<_>> = sealed.collect();
+            sealed
+                .and_then(|sealed| written(&sealed, file.format).map(Some))
+                .map_err(|error| error.in_file(&file.shown))
+        };
+        files.iter().map(seal).collect()
+    }
+}
+
+/// What a file that was only found is to this command.
+enum Found {
+    /// It has Secrets in plaintext.
+    Secrets,
+    Sealed,
+    /// It is no manifest yet.
+    Template(Error),
+    /// It cannot be read.
+    Broken,
+    Other,
+}
+
+fn found_in(Source { format, bytes, .. }: &Source) -> Found {
+    let utf8 = document::of_utf16(bytes);
+    let bytes = utf8.as_ref().unwrap_or(bytes);
+    let holds = |needle: &[u8]| bytes.windows(needle.len()).any(|window| window == needle);
+    if !matches!(format, Format::Yaml | Format::Json) || !holds(b"Secret") {
+        return Found::Other;
+    }
+    match manifests::parse(*format, bytes.clone()) {
+        // One that sops has encrypted is sealed as little as one that is sealed.
+        Ok(documents) if documents.iter().any(|document| sops::is_encrypted(&**document)) => Found::Other,
+        Ok(documents) if hold_secrets(&documents) => Found::Secrets,
+        Ok(_) if meant(*format, bytes) == Some(Meant::Sealed) => Found::Sealed,
+        Ok(_) => Found::Other,
+        Err(error) if holds(b"{{") => Found::Template(error),
+        Err(_) => Found::Broken,
+    }
+}
+
+/// As what to read a manifest.
+fn format(source: &Source) -> Result<Format> {
+    manifests::format_in(source.format, &source.bytes).ok_or_else(|| {
+        let message = format!("a manifest is YAML or JSON, and this is a file of {}", source.format);
+        Error::new(Kind::Read, message).advise("To seal the file as a value, give it with --from-file.")
+    })
+}
+
+fn named(secret: &Secret) -> String {
+    let name = if secret.name.is_empty() { "without a name" } else { &secret.name };
+    format!("Secret {name}")
+}
+
+/// SealedSecrets as one manifest, and what people should know of them.
+fn written(sealed: &[SealedSecret], format: Format) -> Result<Output> {
+    let (mut texts, mut warnings) = (Vec::new(), Vec::new());
+    for sealed in sealed {
+        let text = SecretString::new(sealed_secret::manifest(sealed, format)?);
+        let found = sealed_secret::warnings(sealed, text.len());
+        warnings.extend(found.into_iter().map(|warning| format!("{}: {warning}", sealed.metadata.name)));
+        texts.push(text);
+    }
+    Ok(Output { bytes: sealed_secret::joined(&texts, format), warnings })
+}
+
+fn hold_secrets(documents: &[Box<dyn Document>]) -> bool {
+    documents.iter().any(|document| sealed_secret::holds_secrets(&**document))
+}
+
+/// Refuses to write over a Secret in plaintext: that is for `-i` to do.
+fn refuse_plaintext(path: &Path) -> Result<()> {
+    if !path.is_file() || fs::size(path).is_none_or(|size| size > MAX_SOURCE as u64) {
+        return Ok(());
+    }
+    let bytes = fs::read_found(path, MAX_SOURCE as u64)?;
+    let parsed =
+        manifests::format_in(Format::of_path(path), &bytes).map(|format| manifests::parse(format, bytes));
+    if parsed.is_some_and(|parsed| parsed.is_ok_and(|documents| hold_secrets(&documents))) {
+        let error =
+            Error::new(Kind::Conflict, "there is a Secret in plaintext, which would be gone").in_file(path);
+        return Err(
+            error.advise("Write to another file; or replace the Secret by what it is sealed to, with -i.")
+        );
+    }
+    Ok(())
+}

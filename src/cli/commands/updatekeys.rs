@@ -1,0 +1,378 @@
+use std::collections::HashMap;
+use std::iter;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use serde::Serialize;
+
+use crate::batch::{self, Parsed, Source};
+use crate::claims::{self, SelectionChange};
+use crate::cli::args::{
+    Destination, FormatArgs, Formats, IdentityArgs, Input, InputArgs, Inputs, ReportArgs,
+};
+use crate::cli::claims::{Claims, paths};
+use crate::cli::context::{Context, block_on};
+use crate::cli::copies::Neighbours;
+use crate::cli::failures::Failures;
+use crate::cli::pipeline::{Item, Output, Pipeline, as_taken, encrypted_or_named, in_two_steps};
+use crate::cli::repository::inputs_to_write;
+use crate::config::{Configs, Policy, Selection};
+use crate::document::Format;
+use crate::encrypted_file::{EncryptedFile, Holder, OpenedFile};
+use crate::error::{Error, Kind, Result};
+use crate::fs::{Mode, Snapshot};
+use crate::host::Host;
+use crate::keys::{KeyService, KeySet};
+use crate::policy;
+use crate::rekey::{self, Change, Decide};
+use crate::secret::{DataKey, SecretBytes};
+use crate::sops::MacCheck;
+
+/// Let exactly those decrypt files whom the creation rules name
+///
+/// The data key stays, and with it all values, byte for byte. Whoever goes can still decrypt with what they have: with
+/// --rotate the files get a new data key in the same step.
+///
+/// Which values are encrypted stays as it is in each file, unless --settings is given.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  sealant updatekeys secrets.enc.yaml
+  sealant updatekeys --dry-run .
+  sealant updatekeys --rotate --yes .      # when somebody has left
+  sealant updatekeys --settings secrets/   # when a rule says that more values are encrypted")]
+pub struct Args {
+    #[command(flatten)]
+    pub inputs: InputArgs,
+
+    /// Do not ask before files are written
+    #[arg(short, long)]
+    pub yes: bool,
+
+    /// Make a new data key, too: whoever is removed cannot decrypt what is set from now on
+    #[arg(long)]
+    pub rotate: bool,
+
+    /// Encrypt what the creation rule says, too: values that the file leaves in plaintext are shown, then encrypted
+    ///
+    /// No encrypted value becomes plaintext by this, whatever the rule says.
+    #[arg(long)]
+    pub settings: bool,
+
+    /// Say what would change, and write nothing
+    #[arg(long)]
+    pub dry_run: bool,
+
+    #[command(flatten)]
+    pub report: ReportArgs,
+
+    #[command(flatten)]
+    pub formats: FormatArgs,
+
+    #[command(flatten)]
+    pub identities: IdentityArgs,
+}
+
+pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
+    let inputs = inputs_to_write(&args.inputs, context)?;
+    if inputs.inputs.iter().any(|input| input.path.is_none()) {
+        return Err(Error::new(
+            Kind::Conflict,
+            "updatekeys changes files in place, and standard input is none",
+        )
+        .advise("Name files or folders, as in `sealant updatekeys .`"));
+    }
+    let service = args.identities.key_service(context)?;
+    let formats = args.formats.input_only(context)?;
+    let claims = Claims::new(context)?;
+    let paths = inputs.inputs.iter().filter_map(|input| input.path.as_deref());
+    let (configs, neighbours) = (context.configs()?, Neighbours::of(context, paths)?);
+    let update = Update { context, configs, claims, neighbours, service: &service, formats, args: &args };
+    let mut failures = Failures::default();
+    let plans = update.plan(inputs, &mut failures);
+    update.show(&plans)?;
+    let work: Vec<Plan> = plans.into_iter().filter(|plan| args.rotate || !plan.up_to_date).collect();
+    if !work.is_empty() && !args.dry_run && update.may_go_on(&work)? {
+        update.write(&service, work, &mut failures);
+    }
+    Ok(failures.exit_code())
+}
+
+struct Update<'a> {
+    context: &'a Context<'a>,
+    configs: Configs,
+    claims: Claims<'a>,
+    neighbours: Neighbours<'a>,
+    service: &'a KeyService<'a>,
+    formats: Formats,
+    args: &'a Args,
+}
+
+/// What is to be done to a file.
+#[derive(Serialize)]
+struct Plan {
+    file: PathBuf,
+    up_to_date: bool,
+    #[serde(flatten)]
+    change: Change,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    settings: Option<SettingsPlan>,
+    #[serde(skip)]
+    input: Input,
+    #[serde(skip)]
+    keys: KeySet,
+    /// The file that the plan is for.
+    #[serde(skip)]
+    snapshot: Snapshot,
+}
+
+/// What another choice of which values are encrypted does to a file.
+#[derive(Clone, PartialEq, Eq, Serialize)]
+struct SettingsPlan {
+    /// As metadata have it, `encrypted_regex: ^data$` for instance.
+    before: String,
+    after: String,
+    /// The values that are in plaintext, and are going to be encrypted.
+    encrypts: Vec<String>,
+    #[serde(skip)]
+    selection: Selection,
+}
+
+impl SettingsPlan {
+    /// For people, with the values that it encrypts.
+    fn lines(&self) -> Vec<String> {
+        let encrypts = self.encrypts.iter().map(|path| format!("    encrypts {path}"));
+        iter::once(format!("  {} instead of {}", self.after, self.before)).chain(encrypts).collect()
+    }
+}
+
+/// For whom the files are, as it was shown.
+struct Planned<'a> {
+    by_file: HashMap<PathBuf, (KeySet, Snapshot)>,
+    neighbours: &'a Neighbours<'a>,
+}
+
+impl Decide for Planned<'_> {
+    fn keys(&self, parsed: &Parsed, _: Holder<'_>) -> Result<KeySet> {
+        match self.by_file.get(&parsed.path) {
+            Some((keys, snapshot)) if *snapshot == parsed.snapshot => Ok(keys.clone()),
+            _ => {
+                let message = "was changed by somebody else in the meantime, and is left as it is";
+                Err(Error::new(Kind::Write, message).advise("Run the command again."))
+            }
+        }
+    }
+
+    fn admit(&self, path: &Path, data_key: &DataKey, keys: &KeySet) -> Result<()> {
+        self.neighbours.refuse_key(path, data_key, keys)
+    }
+}
+
+/// The plans in groups of those that change the same, in the order of their first.
+fn alike(plans: Vec<&Plan>) -> Vec<Vec<&Plan>> {
+    let mut groups: Vec<Vec<&Plan>> = Vec::new();
+    for plan in plans {
+        match groups
+            .iter_mut()
+            .find(|group| group[0].change == plan.change && group[0].settings == plan.settings)
+        {
+            Some(group) => group.push(plan),
+            None => groups.push(vec![plan]),
+        }
+    }
+    groups
+}
+
+impl Update<'_> {
+    /// Reads the files and says what has to change. No key is needed.
+    fn plan(&self, inputs: Inputs, failures: &mut Failures) -> Vec<Plan> {
+        let mut plans = Vec::new();
+        self.pipeline(inputs, "reading").run_among(failures, |items| {
+            in_two_steps(items, encrypted_or_named, |items| {
+                let (inputs, sources): (Vec<Input>, Vec<_>) = items
+                    .into_iter()
+                    .map(|Item { input, source }| (input, as_taken(source, self.context)))
+                    .unzip();
+                let planned = batch::parse(sources).into_iter().zip(inputs).map(|(parsed, input)| {
+                    plans.push(self.plan_for(parsed?, input)?);
+                    Ok(None)
+                });
+                planned.collect()
+            })
+        });
+        plans
+    }
+
+    fn plan_for(&self, parsed: Parsed, input: Input) -> Result<Plan> {
+        let holders = parsed.file.holders().into_iter();
+        let current = holders.map(|holder| holder.data_keys()).collect::<Result<Vec<_>>>()?.concat();
+        let name = input.name.as_deref().unwrap_or(&parsed.path);
+        let policy = self.rule(name)?;
+        let keys = keys_of_rule(&policy)?;
+        for wrapped in &current {
+            rekey::refuse_new_foreign(wrapped, &keys, self.args.rotate)?;
+        }
+        let change = Change::between(&current, &keys);
+        if self.args.rotate || change.lets_in() {
+            self.neighbours.refuse(&parsed.path, &parsed.file, &keys)?;
+        }
+        let (file, snapshot) = (parsed.path.clone(), parsed.snapshot);
+        let settings = match self.args.settings {
+            true => self.settings(parsed, &policy).map_err(|error| error.in_file(&file))?,
+            false => {
+                self.claims.tell_settings(name, &parsed.file);
+                None
+            }
+        };
+        let up_to_date = change.is_empty() && settings.is_none();
+        Ok(Plan { up_to_date, change, settings, input, keys, file, snapshot })
+    }
+
+    /// What the rule's choice of values does to a document, which is opened for it.
+    fn settings(&self, parsed: Parsed, policy: &Policy) -> Result<Option<SettingsPlan>> {
+        let (EncryptedFile::Document(file), Some(selection)) = (&parsed.file, &policy.selection) else {
+            return Ok(None);
+        };
+        if file.metadata.selection == *selection || file.format() == Format::Binary {
+            return Ok(None);
+        }
+        let OpenedFile::Document(file, key) = block_on(batch::open_one_parsed(self.service, parsed))?.file
+        else {
+            return Ok(None);
+        };
+        let own = &file.metadata.selection;
+        let plaintext = file.open(&key, MacCheck::Verify)?;
+        let SelectionChange { hidden, exposed } = claims::change_of_selection(&*plaintext, own, selection)?;
+        if !exposed.is_empty() {
+            let message = format!(
+                "by the rule's `{selection}` these would be in plaintext, which are encrypted by the file's `{own}`: {}",
+                paths(&exposed, &*plaintext)
+            );
+            return Err(Error::new(Kind::Conflict, message).advise(
+                "updatekeys turns no encrypted value into plaintext. Change the rule, or, if this is meant, decrypt the \
+                 file and encrypt it again: `sealant decrypt -i FILE`, then `sealant encrypt -i FILE`.",
+            ));
+        }
+        let encrypts = hidden.into_iter().map(|leaf| leaf.path(&*plaintext)).collect();
+        let (before, after) = (own.to_string(), selection.to_string());
+        Ok(Some(SettingsPlan { before, after, encrypts, selection: selection.clone() }))
+    }
+
+    fn rule(&self, name: &Path) -> Result<Policy> {
+        self.configs.policy_for(name)?.ok_or_else(|| {
+            let rotate = "change the recipients with `sealant rotate --add-age ... --rm-age ...`";
+            Error::new(Kind::ConfigNotFound, "there is no config whose creation rules could name recipients")
+                .advise(format!("{}, or {rotate}.", self.configs.advice_for(name)))
+        })
+    }
+
+    fn show(&self, plans: &[Plan]) -> Result<()> {
+        let ui = self.context.ui;
+        if self.args.report.is_json() {
+            return ui.json(&plans);
+        }
+        let (done, work): (Vec<&Plan>, Vec<&Plan>) =
+            plans.iter().partition(|plan| plan.up_to_date && !self.args.rotate);
+        match &done[..] {
+            [] => {}
+            [only] => ui.note(format!("{}: already up to date", only.file.display())),
+            several => ui.note(format!("{} files: already up to date", several.len())),
+        }
+        let new_data_key = self.args.rotate.then(|| "  a new data key".to_owned());
+        alike(work).into_iter().try_for_each(|plans| {
+            let files = plans.iter().map(|plan| plan.file.display().to_string());
+            let settings = plans[0].settings.iter().flat_map(SettingsPlan::lines);
+            ui.lines(files.chain(plans[0].change.lines()).chain(settings).chain(new_data_key.clone()))
+        })
+    }
+
+    /// Tells what this does not do, and asks, unless that was answered beforehand.
+    fn may_go_on(&self, work: &[Plan]) -> Result<bool> {
+        let ui = self.context.ui;
+        if !self.args.rotate && work.iter().any(|plan| plan.change.removes()) {
+            let rotate = if self.context.is_sops() { "`sops rotate -i FILE`" } else { "--rotate" };
+            ui.warning(format!(
+                "whoever is removed can still decrypt: the data key stays the same, and older states of the files are in \
+                 Git's history. Give the files a new data key with {rotate}, and change the secrets where they come from."
+            ));
+        }
+        if self.args.yes {
+            return Ok(true);
+        }
+        let files = match work {
+            [only] => only.file.display().to_string(),
+            several => format!("these {} files", several.len()),
+        };
+        let go_on = self.context.host.confirm(&format!("Change {files}?")).map_err(|error| {
+            let or = if self.context.is_sops() { "" } else { ", or --dry-run to only see what would change" };
+            Error::new(error.kind(), error.to_string())
+                .advise(format!("Add --yes to go on without being asked{or}."))
+        })?;
+        if !go_on {
+            ui.say("Nothing was changed.");
+        }
+        Ok(go_on)
+    }
+
+    fn write(&self, service: &crate::keys::KeyService<'_>, work: Vec<Plan>, failures: &mut Failures) {
+        let inputs = work.iter().map(|plan| plan.input.clone()).collect();
+        let mut selections = HashMap::new();
+        let mut by_file: HashMap<PathBuf, (KeySet, Snapshot)> = HashMap::new();
+        for Plan { file, keys, snapshot, settings, .. } in work {
+            selections.extend(settings.map(|settings| (file.clone(), settings.selection)));
+            by_file.insert(file, (keys, snapshot));
+        }
+        let planned = Planned { by_file, neighbours: &self.neighbours };
+        let inputs = Inputs { inputs, many: true, ..Inputs::default() };
+        self.pipeline(inputs, "updating").run_among(failures, |items| {
+            let now = self.context.host.now();
+            // sops does not look at the MAC here; it is told of.
+            let check = if self.context.is_sops() { MacCheck::Ignore } else { MacCheck::Verify };
+            let select = |item: Item| match selections.get(&item.source.path) {
+                Some(selection) => self.selected(item, selection).map(Some),
+                None => Ok(Some(item)),
+            };
+            in_two_steps(items, select, |items| {
+                let sources = items.into_iter().map(|item| as_taken(item.source, self.context)).collect();
+                let written = match self.args.rotate {
+                    true => block_on(rekey::rotate(service, sources, now, MacCheck::Verify, &planned)),
+                    false => block_on(rekey::update_keys(service, sources, check, &planned)),
+                };
+                written.into_iter().map(|result| result.map(|file| Some(Output::from(file)))).collect()
+            })
+        });
+    }
+
+    /// A document encrypted by another choice of values, for what else is done to it; on disk it is as it was.
+    fn selected(&self, Item { input, source }: Item, selection: &Selection) -> Result<Item> {
+        let (path, format, snapshot) = (source.path.clone(), source.format, source.snapshot);
+        let opened = block_on(batch::open_document(self.service, source))?;
+        let now = self.context.host.now();
+        let written =
+            rekey::select(&opened.file, &opened.key, selection, now).map_err(|error| error.in_file(&path))?;
+        let source = Source { path, format, bytes: SecretBytes::new(written.bytes), snapshot };
+        Ok(Item { input, source })
+    }
+
+    fn pipeline(&self, inputs: Inputs, doing: &'static str) -> Pipeline<'_> {
+        Pipeline {
+            context: self.context,
+            inputs,
+            formats: self.formats,
+            destination: Destination::InPlace,
+            dry_run: self.args.dry_run,
+            mode: Mode::Public,
+            doing,
+            summary: None,
+        }
+    }
+}
+
+fn keys_of_rule(policy: &Policy) -> Result<KeySet> {
+    policy::key_set(policy)?.ok_or_else(|| {
+        Error::new(Kind::Other, "the creation rule names no recipients")
+            .in_file(&policy.rule.file)
+            .on_line(policy.rule.line)
+            .advise("Add a line such as `age: age1...` to the rule.")
+    })
+}

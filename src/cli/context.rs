@@ -1,0 +1,104 @@
+//! What every command has: the terminal, the environment, and where configs are.
+//!
+//! Knows no command.
+
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use tokio::runtime::Runtime;
+
+use crate::cli::audit_log::AuditLog;
+use crate::cli::host::{self, Terminal};
+use crate::cli::ui::Ui;
+use crate::config::{Configs, Dialect, Lookup};
+use crate::error::{Error, Kind, Result};
+use crate::host::Host;
+use crate::repo::git::absent::WithAbsent;
+
+/// What a command has besides its own arguments.
+pub struct Context<'a> {
+    pub ui: &'a Ui,
+    pub host: &'a Terminal<'a>,
+    /// The config that was asked for by name.
+    pub config: Option<PathBuf>,
+    /// Whose manners to follow: called as sops, the program does as sops does.
+    pub dialect: Dialect,
+}
+
+impl<'a> Context<'a> {
+    pub fn new(ui: &'a Ui, host: &'a Terminal<'a>, config: Option<PathBuf>, dialect: Dialect) -> Self {
+        Self { ui, host, config, dialect }
+    }
+
+    /// Whether to do as sops does, where that is not what we would do.
+    pub fn is_sops(&self) -> bool {
+        self.dialect == Dialect::Sops
+    }
+
+    /// Where configs are looked for.
+    pub fn lookup(&self) -> Result<Lookup> {
+        lookup(self.host, self.config.as_deref(), self.dialect)
+    }
+
+    /// As sops, a path counts as it is spelled: says so where a link makes that another rule than the file's.
+    pub fn tell_misled(&self, configs: &Configs, file: &Path) {
+        let misled = || configs.locate(file)?.misled();
+        if self.is_sops()
+            && let Ok(Some(misled)) = misled()
+        {
+            self.ui.warning(format!("{}: {misled}", file.display()));
+        }
+    }
+
+    /// The configs of the files that this command works on.
+    pub fn configs(&self) -> Result<Configs> {
+        let lookup = self.lookup()?;
+        let absent = match self.is_sops() {
+            true => None,
+            false => WithAbsent::around(self.host, &lookup.working_dir)?,
+        };
+        Ok(match absent {
+            Some(source) => Configs::from_source(lookup, source),
+            None => Configs::new(lookup),
+        })
+    }
+}
+
+fn lookup(host: &Terminal, config: Option<&Path>, dialect: Dialect) -> Result<Lookup> {
+    let working_dir = std::env::current_dir().map_err(|error| {
+        Error::new(Kind::Read, "the working directory is not there any more").caused_by(error)
+    })?;
+    let explicit = config.map(Path::to_path_buf).or_else(|| host.env("SOPS_CONFIG").map(PathBuf::from));
+    Ok(Lookup { working_dir, explicit, dialect })
+}
+
+/// The terminal of a command whose work is written down in the audit log.
+pub fn logged<'u>(
+    host: Terminal<'u>,
+    command: &str,
+    config: Option<&Path>,
+    dialect: Dialect,
+) -> Terminal<'u> {
+    match lookup(&host, config, dialect) {
+        Ok(lookup) => host.logging_to(AuditLog::new(command, lookup)),
+        // Without a working directory no command does anything.
+        Err(_) => host,
+    }
+}
+
+/// Waits for the key service. The only place that does. Connections live as long as the runtime that made them, so
+/// there is one, made when it is first needed.
+#[allow(clippy::panic, reason = "there is nothing to go on with")]
+pub fn block_on<T>(future: impl Future<Output = T>) -> T {
+    static RUNTIME: OnceLock<Runtime> = OnceLock::new();
+    let start = || match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        // Not even an event queue can be had: nothing else would work either.
+        Err(error) => panic!("the operating system gives no event queue: {error}"),
+    };
+    RUNTIME.get_or_init(start).block_on(future)
+}
+
+pub fn no_color() -> bool {
+    host::variable("NO_COLOR").is_some() || host::variable("TERM").is_some_and(|term| term == "dumb")
+}

@@ -1,0 +1,475 @@
+//! How files in plaintext become encrypted ones: by flags, else by their creation rules.
+//!
+//! Shared by the commands that encrypt whole files; owns what they refuse to encrypt.
+
+use std::path::{Path, PathBuf};
+
+use crate::batch::{self, OpenedDocument, Plain, Source};
+use rayon::prelude::*;
+
+use crate::cli::args::plain_path;
+use crate::cli::args::{Formats, Input, Inputs, KeyArgs, RuleArgs};
+use crate::cli::context::{Context, block_on};
+use crate::cli::copies::Neighbours;
+use crate::cli::pipeline::{Item, Passed, Taken, read};
+use crate::cli::unnamed::{Unnamed, is_named_by};
+use crate::config::{Configs, Policy, Selection};
+use crate::document::{self, Document, Format, Losses};
+use crate::encrypted_file::{self, EncryptedFile, Holder, no_answer};
+use crate::error::{Error, Kind, Result};
+use crate::fs::{self, Snapshot};
+use crate::host::Host;
+use crate::keys::{self, Rekey};
+use crate::policy::{self, Recipe, Wanted};
+use crate::rekey::{self, Wish};
+use crate::repo::check::{Finding, Rule, check};
+use crate::sealed_secret;
+use crate::secret::{DataKey, SecretBytes};
+use crate::shown::typed;
+use crate::sops::{self, Encrypted, MacCheck, Nature, kubernetes};
+
+/// How files are encrypted that are plaintext so far: by flags, else by their creation rules.
+pub struct Encrypt<'a> {
+    context: &'a Context<'a>,
+    formats: Formats,
+    configs: Configs,
+    pub wanted: Wanted,
+    /// Take out the annotation in which kubectl keeps a Secret's plaintext.
+    pub strip_last_applied: bool,
+    /// What becomes of files that no rule names.
+    pub unnamed: Unnamed,
+}
+
+/// What a file that was only found is to this command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Found {
+    Encrypted,
+    Empty,
+    /// Identities: whoever has no others could not decrypt them again.
+    Identities,
+    Plaintext,
+    /// It may be encrypted, and nobody can open it.
+    Damaged,
+}
+
+impl<'a> Encrypt<'a> {
+    pub fn new(context: &'a Context<'a>, formats: Formats, keys: &KeyArgs, rules: &RuleArgs) -> Result<Self> {
+        if !context.is_sops() {
+            keys.warn_of_empty(context.ui);
+        }
+        let wanted = Wanted {
+            keys: keys.key_set(context.host)?,
+            selection: rules.selection()?,
+            mac_only_encrypted: rules.mac_only_encrypted,
+            threshold: rules.shamir_secret_sharing_threshold,
+            all_of_kubernetes: context.is_sops(),
+        };
+        let (configs, unnamed) = (context.configs()?, Unnamed::left());
+        Ok(Self { context, formats, configs, wanted, strip_last_applied: false, unnamed })
+    }
+
+    /// By the creation rules of these configs alone, whatever flags and variables say.
+    pub fn by_rules(context: &'a Context<'a>, formats: Formats, configs: Configs) -> Self {
+        let (wanted, unnamed) = (Wanted::default(), Unnamed::left());
+        Self { context, formats, configs, wanted, strip_last_applied: false, unnamed }
+    }
+
+    /// Those of the inputs that were only found, are in plaintext, and match no rule that names them.
+    pub fn unnamed_among(&self, inputs: &Inputs) -> Vec<PathBuf> {
+        let found = inputs.inputs.par_iter().filter(|input| !input.named);
+        let is_unnamed = |input: &Input| {
+            let rule = self.rule_of(input).ok()?;
+            if is_named_by(rule.as_ref()) || (rule.is_none() && self.wanted.keys.is_none()) {
+                return None;
+            }
+            let source = read(input, self.formats).ok()?;
+            (found_as(&source) == Found::Plaintext).then_some(source.path)
+        };
+        found.filter_map(is_unnamed).collect()
+    }
+
+    /// Whether a file that was only found is passed by.
+    fn passed_by(&self, source: &Source, rule: Option<&Policy>) -> Result<Option<Passed>> {
+        match found_as(source) {
+            Found::Encrypted => {
+                self.unnamed.note(rule);
+                refuse_plaintext_inside(source, rule)?;
+                Ok(Some(Passed::Already))
+            }
+            Found::Empty => Ok(Some(Passed::Other)),
+            Found::Identities if is_named_by(rule) => Err(identities_named(&source.path)),
+            Found::Identities => {
+                let path = plain_path(&source.path);
+                self.context.ui.note(format!("{}: it holds identities, and stays as it is", path.display()));
+                Ok(Some(Passed::Other))
+            }
+            Found::Plaintext => Ok(self.unnamed.passes_by(rule, self.wanted.keys.is_some())),
+            Found::Damaged => Ok(None),
+        }
+    }
+
+    /// Reads a file and decides how it is encrypted, unless it was only found, and is not meant.
+    pub fn prepare(&self, item: Item) -> Result<Taken<Plain>> {
+        let rule = self.rule_of(&item.input)?;
+        if !item.input.named
+            && let Some(why) = self
+                .passed_by(&item.source, rule.as_ref())
+                .map_err(|error| error.in_file(item.input.shown()))?
+        {
+            return Ok(Taken::Passed(why));
+        }
+        self.plain_by(item, rule).map(Taken::On)
+    }
+
+    /// Reads a file and decides how it is encrypted.
+    pub fn plain(&self, item: Item) -> Result<Plain> {
+        let rule = self.rule_of(&item.input)?;
+        self.plain_by(item, rule)
+    }
+
+    fn plain_by(&self, Item { input, mut source }: Item, rule: Option<Policy>) -> Result<Plain> {
+        let name = input.name.as_deref();
+        let in_file = |error: Error| error.in_file(input.shown());
+        if name.is_none() && self.wanted.keys.is_none() {
+            return Err(Error::new(Kind::Conflict, "has no name to choose a creation rule by")
+                .in_file(input.shown())
+                .advise(
+                    "Say what it stands for with --filename-override NAME, or name recipients with --age.",
+                ));
+        }
+        self.tell_type(&source, name);
+        let document = self.parse(&mut source, name).map_err(in_file)?;
+        let document = if self.context.is_sops() {
+            document
+        } else {
+            self.without_last_applied(document).map_err(in_file)?
+        };
+        if self.context.is_sops() {
+            refuse_two_selections(&*document, &self.wanted, rule.as_ref()).map_err(in_file)?;
+        }
+        let recipe = policy::recipe(&*document, &self.wanted, rule.as_ref());
+        let recipe = recipe.map_err(|error| match (&rule, name) {
+            (None, Some(name)) => {
+                let advice = self.configs.advice_for(name);
+                in_file(error.advise(format!("{advice}, or name recipients with --age.")))
+            }
+            _ => in_file(error),
+        })?;
+        if self.context.is_sops() && recipe.selection != Selection::default() {
+            self.warn_of_last_applied(&*document, input.shown());
+        }
+        if recipe.is_preset {
+            self.context.ui.note(format!(
+                "{}: a Kubernetes Secret, so only data and stringData are encrypted",
+                input.shown().display()
+            ));
+        }
+        Ok(Plain { path: source.path, document, recipe })
+    }
+
+    fn rule_of(&self, input: &Input) -> Result<Option<Policy>> {
+        input.name.as_deref().map_or(Ok(None), |name| self.rule(name, input.named))
+    }
+
+    /// The creation rule of a file. That none matches matters for what was named alone, and not if flags say for whom;
+    /// to sops it always does.
+    fn rule(&self, name: &Path, named: bool) -> Result<Option<Policy>> {
+        let may_be_missing = !self.context.is_sops() && (!named || self.wanted.keys.is_some());
+        self.context.tell_misled(&self.configs, name);
+        match self.configs.policy_for(&absolute(self.context, name)?) {
+            Err(error) if error.kind() == Kind::Other && may_be_missing => Ok(None),
+            found => found,
+        }
+    }
+
+    /// Says how the values of a file are encrypted whose name says only to us what it is: to sops it is binary.
+    fn tell_type(&self, source: &Source, name: Option<&Path>) {
+        let is_asked =
+            self.context.is_sops() || self.formats.input.is_some() || source.format != Format::Binary;
+        let Some((name, format)) = name.zip(name.and_then(Format::within_name)).filter(|_| !is_asked) else {
+            return;
+        };
+        if document::parse(format, source.bytes.clone(), false).is_ok_and(|parsed| !parsed.tree().is_empty())
+        {
+            let typed = typed(&plain_path(name));
+            self.context.ui.note(format!(
+                "{typed}: encrypted as a whole, for sops takes a file of this name for binary; to encrypt its values alone: \
+                 `sealant encrypt -i --input-type {format} {typed}`"
+            ));
+        }
+    }
+
+    fn parse(&self, source: &mut Source, name: Option<&Path>) -> Result<Box<dyn Document>> {
+        // To sops an empty JSON file is broken JSON, which the parser says; one of flat lines is a file as any other.
+        let is_nothing = match source.format {
+            Format::Yaml => true,
+            Format::Json => !self.context.is_sops(),
+            Format::Dotenv | Format::Ini | Format::Binary => false,
+        };
+        if source.bytes.is_empty() && is_nothing {
+            return Err(Error::new(Kind::EmptyFile, "the file is empty: there is nothing to encrypt"));
+        }
+        let is_wide = document::is_utf16(&source.bytes);
+        if !self.context.is_sops() && (is_wide || source.format == Format::Binary) {
+            encrypted_file::nature(source.format, &source.bytes)?.refuse_encryption()?;
+            if encrypted_file::may_be_wide(source.format) {
+                let shown = source.path.display();
+                self.context
+                    .ui
+                    .warning(format!("{shown}: is in UTF-16, and comes back in UTF-8, in which sops writes"));
+            }
+        }
+        let document = self.read(source)?;
+        match self.context.is_sops() {
+            true if sops::is_encrypted(&*document) => return Err(sops::already_encrypted()),
+            true => {}
+            false => {
+                refuse_sealed(&*document)?;
+                Nature::of(&*document).refuse_encryption()?;
+            }
+        }
+        let target = self.formats.of_encrypted(source.format, name, self.context.dialect);
+        if target == source.format {
+            return Ok(document);
+        }
+        document::parse(target, document::convert(&*document, target, Losses::Refused)?, false)
+    }
+
+    /// A plaintext. That a key appears twice is usual in dotenv files, and nothing to sops in others.
+    fn read(&self, source: &mut Source) -> Result<Box<dyn Document>> {
+        let bytes = std::mem::take(&mut source.bytes);
+        if source.format != Format::Dotenv && !self.context.is_sops() {
+            return document::parse(source.format, bytes, false);
+        }
+        let document = document::parse_any(source.format, bytes, false)?;
+        if let Some((what, _)) = document::repeated(&*document) {
+            let shown = source.path.display();
+            self.context.ui.warning(format!("{shown}: {what}: most programs take the last"));
+        }
+        Ok(document)
+    }
+
+    fn without_last_applied(&self, document: Box<dyn Document>) -> Result<Box<dyn Document>> {
+        let found = kubernetes::last_applied(&*document);
+        let Some(&first) = found.first() else { return Ok(document) };
+        if !self.strip_last_applied {
+            return Err(Error::new(
+                Kind::Encrypt,
+                format!("the annotation {} holds the Secret in plaintext", kubernetes::LAST_APPLIED),
+            )
+            .on_line(document.line(first))
+            .advise("Add --strip-last-applied to take it out."));
+        }
+        let mut edits = document::Edits::default();
+        for node in found {
+            edits.merge(document.remove(&[node])?);
+        }
+        let text = edits.apply(document.source());
+        document::parse(document.format(), SecretBytes::new(text.as_bytes().to_vec()), false)
+    }
+
+    /// What sops would not refuse may still be told.
+    fn warn_of_last_applied(&self, document: &dyn Document, shown: &Path) {
+        let Some(&first) = kubernetes::last_applied(document).first() else { return };
+        let (shown, line) = (shown.display(), document.line(first));
+        self.context.ui.warning(format!(
+            "{shown}:{line}: the annotation {} holds the Secret in plaintext, and may stay so",
+            kubernetes::LAST_APPLIED
+        ));
+    }
+
+    /// Encrypts one file beside an older state of it, which stays as it is where nothing differs. Anybody can make a
+    /// file, and know its data key: so that key stays only if nothing comes under it that was not under it before, and if
+    /// nobody else has it.
+    pub fn onto(
+        &self,
+        old: &Path,
+        files: &[Plain],
+        service: &crate::keys::KeyService<'_>,
+    ) -> Result<sops::Ciphertext> {
+        let Some(Plain { document, recipe, path }) = files.first() else {
+            return Err(Error::new(Kind::NoFile, "no file was given"));
+        };
+        let old_file = open_old(old, document.format(), service)?;
+        let why_new = match self.why_not_kept(path, &old_file, &**document, recipe)? {
+            None if old_file.is_already(&**document, recipe)? => {
+                let bytes = old_file.file.document().source().as_bytes().to_vec();
+                return Ok(sops::Ciphertext { bytes, warnings: Vec::new() });
+            }
+            why => why,
+        };
+        if let Some(why) = &why_new {
+            self.context.ui.note(format!(
+                "{}: a new data key, and a new ciphertext for each value: {} {why}. `sealant edit` and `sealant set` keep a file's data key",
+                path.display(),
+                old.display()
+            ));
+        }
+        let Old { file, key: old_key, .. } = &old_file;
+        let (key, keys) = match why_new {
+            Some(_) => {
+                let new = block_on(service.new_data_keys(&[&recipe.keys])).pop();
+                new.unwrap_or_else(|| Err(no_answer()))?
+            }
+            None => {
+                let wrapped = &file.metadata.keys;
+                let request = Rekey { data_key: old_key, content: file, wrapped, keys: &recipe.keys };
+                let keys = block_on(service.rekey_many(&[request])).pop();
+                (old_key.clone(), keys.unwrap_or_else(|| Err(no_answer()))?)
+            }
+        };
+        let metadata = sops::Metadata::new(keys, recipe.selection.clone(), recipe.mac_only_encrypted);
+        let onto = Some(&old_file.file).filter(|_| key == old_file.key);
+        sops::encrypt(&**document, metadata, &key, self.context.host.now(), onto)
+    }
+
+    /// Why an older state's data key cannot be that of a file; `None` when it can.
+    fn why_not_kept(
+        &self,
+        path: &Path,
+        old: &Old,
+        document: &dyn Document,
+        recipe: &Recipe,
+    ) -> Result<Option<&'static str>> {
+        if let Some(why) = old.why_not_kept(document, recipe)? {
+            return Ok(Some(why));
+        }
+        let bytes = SecretBytes::new(old.file.document().source().as_bytes().to_vec());
+        let file = EncryptedFile::parse(document.format(), bytes)?;
+        let neighbours = Neighbours::of(self.context, [path])?;
+        let refused = neighbours
+            .refuse(path, &file, &recipe.keys)
+            .and_then(|()| neighbours.refuse_key(path, &old.key, &recipe.keys));
+        match refused {
+            Err(error) if error.kind() == Kind::Conflict => {
+                Ok(Some("shares its data key or a value with a file that is for other readers"))
+            }
+            other => other.map(|()| None),
+        }
+    }
+}
+
+/// What a file that was only found is. One that cannot be read as its type is in plaintext, as far as that can be told.
+fn found_as(Source { format, bytes, .. }: &Source) -> Found {
+    match encrypted_file::nature(*format, bytes) {
+        Ok(Nature::Encrypted) => Found::Encrypted,
+        Ok(Nature::Damaged(_)) => Found::Damaged,
+        _ if bytes.trim_ascii().is_empty() => Found::Empty,
+        _ if keys::holds_only_identities(bytes) => Found::Identities,
+        _ => Found::Plaintext,
+    }
+}
+
+fn identities_named(path: &Path) -> Error {
+    let message = "it holds identities, and whoever has no others could not decrypt it again: left as it is";
+    Error::new(Kind::Conflict, message).advise(format!(
+        "Put it into another place; or, if others can decrypt it, name it: `sealant encrypt -i {}`.",
+        typed(&plain_path(path))
+    ))
+}
+
+/// To sops a flag takes the place of the rule's own way to select values only where it is the same way.
+fn refuse_two_selections(document: &dyn Document, wanted: &Wanted, rule: Option<&Policy>) -> Result<()> {
+    let asked = (&wanted.selection, rule.and_then(|rule| rule.selection.as_ref()));
+    match asked {
+        (Some(flag), Some(rule))
+            if flag.field_name() != rule.field_name() && document.format() != Format::Binary =>
+        {
+            Err(Error::new(
+                Kind::Conflict,
+                format!(
+                    "a flag asks for {}, and the creation rule for {}",
+                    flag.field_name(),
+                    rule.field_name()
+                ),
+            )
+            .advise("Leave the flag out, or change the rule."))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// An older state of a file, of which nothing was changed by somebody without its data key.
+struct Old {
+    file: Encrypted,
+    key: DataKey,
+    plaintext: SecretBytes,
+}
+
+fn open_old(path: &Path, format: Format, service: &crate::keys::KeyService<'_>) -> Result<Old> {
+    let bytes = fs::read(path, format.most_bytes() as u64)?;
+    let source = Source { path: path.to_path_buf(), format, snapshot: Snapshot::of(&bytes), bytes };
+    let OpenedDocument { file, key, .. } = block_on(batch::open_document(service, source))?;
+    let plaintext = file.decrypt(&key, MacCheck::Verify).map_err(|error| {
+        let advice = "restore the file from Git, or leave --onto out: then the file gets a new data key, and every value a new ciphertext";
+        error.advise(advice).in_file(path)
+    })?;
+    Ok(Old { file, key, plaintext: plaintext.bytes })
+}
+
+impl Old {
+    /// The same, as far as the two themselves show.
+    fn why_not_kept(&self, document: &dyn Document, recipe: &Recipe) -> Result<Option<&'static str>> {
+        let holder = Holder::Document(&self.file.metadata.keys);
+        if rekey::recipients(holder, Some(&recipe.keys), &Wish::default()).is_err() {
+            return Ok(Some("is for other recipients"));
+        }
+        let known =
+            sops::all_contents(&*document::parse_any(document.format(), self.plaintext.clone(), false)?)?;
+        let is_known = sops::encrypted_contents(document, &recipe.selection)?.is_subset(&known);
+        Ok((!is_known)
+            .then_some("does not hold all of them, and whoever made its data key could read the others"))
+    }
+
+    /// Whether a file is this one already, in plaintext and settings.
+    fn is_already(&self, document: &dyn Document, recipe: &Recipe) -> Result<bool> {
+        let metadata = &self.file.metadata;
+        Ok(document.plaintext_file()? == self.plaintext
+            && metadata.keys.is_shared_as(&recipe.keys)
+            && rekey::names(&metadata.keys) == recipe.keys.groups
+            && metadata.selection == recipe.selection
+            && metadata.mac_only_encrypted == recipe.mac_only_encrypted)
+    }
+}
+
+/// Refuses a file that is encrypted, and not all of it: what was found in a folder is passed by only if it is safe.
+fn refuse_plaintext_inside(source: &Source, rule: Option<&Policy>) -> Result<()> {
+    let is_plaintext =
+        |finding: &Finding| matches!(finding.rule, Rule::Plaintext | Rule::Comment | Rule::Secret);
+    let findings = check(source.format, source.bytes.clone(), rule)?.into_iter().filter(is_plaintext);
+    let findings: Vec<Finding> = findings.collect();
+    let Some(first) = findings.first() else { return Ok(()) };
+    let more = match findings.len() {
+        1 => String::new(),
+        count => format!(", and {} more", count - 1),
+    };
+    let message = format!("the file is encrypted already, but not all of it: {}{more}", first.message);
+    Err(Error::new(Kind::AlreadyEncrypted, message)
+        .on_line(first.line)
+        .advise("take these out, and put them in with `sealant edit`"))
+}
+
+/// SealedSecrets are not encrypted once more, be it that a folder is encrypted that holds some.
+fn refuse_sealed(document: &dyn Document) -> Result<()> {
+    let sealed = sealed_secret::objects(document);
+    let Some(&first) = sealed.first() else { return Ok(()) };
+    let is_nothing_else = document.tree().documents().len() <= sealed.len();
+    let (kind, message, advice) = match is_nothing_else {
+        true => (
+            Kind::AlreadyEncrypted,
+            "this is a SealedSecret: its values are encrypted already",
+            "Change it with `sealant edit` or `sealant set`, its recipients with `sealant updatekeys`.",
+        ),
+        false => (
+            Kind::Conflict,
+            "a SealedSecret, whose values are encrypted already, stands here beside something else",
+            "Put it into a file of its own.",
+        ),
+    };
+    Err(Error::new(kind, message).on_line(document.line(first)).advise(advice))
+}
+
+/// The path as creation rules see it.
+fn absolute(context: &Context, path: &Path) -> Result<PathBuf> {
+    Ok(context.lookup()?.working_dir.join(path))
+}
