@@ -1,5 +1,9 @@
 //! Puts the parts together: watches fill the stores and the queue, workers empty the queue while this replica leads.
 
+mod parts;
+#[cfg(test)]
+mod tests;
+
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -7,34 +11,25 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use futures_util::FutureExt;
 use hyper::StatusCode;
-use k8s_openapi::api::core::v1::ConfigMap;
 use kube::Client;
 use kube::api::Api;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::engine::api::ApiServer;
 use crate::engine::endpoints;
-use crate::engine::events::Events;
-use crate::engine::health::Pulse;
-use crate::engine::lease::{self, Candidate, Leadership};
-use crate::engine::metrics::{Metrics, OfKind, resident_memory};
+use crate::engine::lease::{self, Candidate};
+use crate::engine::metrics::{self, OfKind, resident_memory};
 use crate::engine::object::{Bare, Ref};
-use crate::engine::queue::{Lane, Queue};
-use crate::engine::retry::Breaker;
-use crate::engine::store::{Change, Store};
+use crate::engine::queue::Lane;
+use crate::engine::store::{Change, Listed};
 use crate::engine::watch::{Event, Watch, What};
-use crate::keys::identities::{self, Keeper, Ring};
-use crate::keys::opening::Opener;
-use crate::keys::vault::ControllerHost;
 use crate::managed::decide::MANAGED;
-use crate::managed::reconcile::{Context, Managed};
 use crate::managed::secret::{self, MANAGER};
 use crate::managed::{Next, Place, Reconcile};
 use crate::settings::Settings;
-use crate::source::sealed::Sealed;
-use crate::source::sealed::ask::Policy;
+use crate::source;
+use parts::Parts;
 
 /// How long objects that are worked on may take when the controller is told to stop.
 const GRACE: Duration = Duration::from_secs(10);
@@ -45,45 +40,17 @@ const EPILOGUE: Duration = Duration::from_secs(2);
 /// How often numbers are counted, and duties of the leader tried again that could not be done.
 const HOUSEKEEPING: Duration = Duration::from_secs(5);
 
-/// How often the duties of the leader are looked at again: somebody may have deleted or edited what is published.
-const LOOK_AGAIN: Duration = Duration::from_secs(30);
-
 /// How long the API server may say nothing at all on a connection.
 const SILENCE: Duration = Duration::from_secs(75);
 
 /// How long the duties of the leader may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What the parts share.
-struct Parts {
-    settings: Settings,
-    namespace: String,
-    client: Client,
-    api: ApiServer,
-    queue: Arc<Queue<Ref>>,
-    /// What is looked after, each a kind of its own.
-    kinds: Vec<Arc<dyn Reconcile>>,
-    secrets: Arc<Store<Box<str>>>,
-    breaker: Arc<Breaker>,
-    ring: watch::Receiver<Option<Arc<Ring>>>,
-    leadership: Leadership,
-    /// Whether all that there is was put into the queue since we lead: before that, nothing is worked on.
-    begun: watch::Sender<bool>,
-    lease_pulse: Pulse,
-    opener_pulse: Pulse,
-    metrics: Arc<Metrics>,
-}
-
 /// Runs until it is told to stop.
 pub async fn run(mut settings: Settings) -> anyhow::Result<()> {
     // Two watches of one namespace would take each other's objects away.
     settings.watch_namespaces.sort();
     settings.watch_namespaces.dedup();
-    let host: &'static ControllerHost = Box::leak(Box::new(ControllerHost::new(&settings.vault)));
-    host.vault().map_err(|error| {
-        let error = ControllerHost::by_flags(&error.to_string());
-        anyhow::anyhow!("the settings of Vault are wrong: {error}")
-    })?;
     let mut config = kube::Config::infer().await.map_err(|error| {
         anyhow::anyhow!("there is neither a cluster around us nor a kubeconfig (KUBECONFIG): {error}")
     })?;
@@ -98,73 +65,10 @@ pub async fn run(mut settings: Settings) -> anyhow::Result<()> {
     let client = Client::try_from(config).context("no client for this cluster")?;
     let identity =
         settings.pod_name.clone().unwrap_or_else(|| format!("{MANAGER}-{:08x}", rand::random::<u32>()));
-
-    let metrics = Arc::new(Metrics::new());
-    let opener_pulse = Pulse::new();
-    let opener =
-        Opener::start(Arc::clone(&metrics), opener_pulse.clone()).context("no thread for opening")?;
-    let opening = opener.clone();
-    let (ring_sender, ring) = watch::channel(None);
-    let (held, keys) = watch::channel(None);
-    let api = ApiServer::new(client.clone(), Arc::clone(&metrics));
-    let watches = settings.watch_namespaces.len().max(1);
-    let events = Events::start(api.clone(), MANAGER, &identity, Arc::clone(&metrics));
-    let leadership = Leadership::new();
-    let secrets = Arc::new(Store::new(watches));
-    let breaker = Arc::new(Breaker::default());
-    // A tenant with much to do leaves the others some workers.
-    let queue = Arc::new(Queue::new(settings.concurrency as usize * 3 / 4, metrics.queue_seconds.clone()));
-    let context = Context {
-        api: api.clone(),
-        events: events.clone(),
-        metrics: Arc::clone(&metrics),
-        leadership: leadership.clone(),
-        queue: Arc::clone(&queue),
-        secrets: Arc::clone(&secrets),
-        breaker: Arc::clone(&breaker),
-    };
-    let policy = Policy { allowed_types: settings.allow_type.clone() };
-    let sealed = Sealed { opener, policy, keys, metrics: Arc::clone(&metrics) };
-    // Another kind is one more line.
-    let kinds: Vec<Arc<dyn Reconcile>> = vec![Arc::new(Managed::new(sealed, context.clone(), watches))];
-    let keeper = Keeper {
-        api: api.clone(),
-        namespace: namespace.clone(),
-        files: settings.identity_file.clone(),
-        host,
-        opener: opening.clone(),
-        metrics: Arc::clone(&metrics),
-        kinds: kinds.iter().map(|kind| kind.kind()).collect(),
-        ring: ring_sender,
-        held,
-    };
-    let parts = Arc::new(Parts {
-        settings,
-        namespace,
-        client,
-        api,
-        queue,
-        kinds,
-        secrets,
-        breaker,
-        ring,
-        leadership,
-        begun: watch::Sender::new(false),
-        lease_pulse: Pulse::new(),
-        opener_pulse,
-        metrics,
-    });
+    let parts = Parts::new(settings, namespace, client, &identity, source::KINDS)?;
 
     serve(&parts).await?;
-    let mut essential = JoinSet::new();
-    essential.spawn(async move { opening.has_ended().await });
-    essential.spawn(keeper.run());
-    watch_all(&parts, &mut essential);
-    essential.spawn(lead(Arc::clone(&parts)));
-    for kind in &parts.kinds {
-        essential.spawn(follow_keys(Arc::clone(&parts), Arc::clone(kind)));
-    }
-    essential.spawn(keep_house(Arc::clone(&parts)));
+    let mut essential = start(&parts);
     let (stop, stopped) = watch::channel(false);
     let (stop_lease, lease_stopped) = watch::channel(false);
     let mut lease = tokio::spawn(hold_lease(Arc::clone(&parts), for_lease, identity, lease_stopped));
@@ -188,9 +92,23 @@ pub async fn run(mut settings: Settings) -> anyhow::Result<()> {
         lease.await.context("the lease was not released")?;
     }
     // What was told before the end is written, if that takes a moment.
-    let _ = tokio::time::timeout(EPILOGUE, events.written()).await;
+    let _ = tokio::time::timeout(EPILOGUE, parts.events.written()).await;
     anyhow::ensure!(!failed, "a part of the controller has ended");
     Ok(())
+}
+
+/// Everything but the workers and the Lease: what has to go on for all of it.
+fn start(parts: &Arc<Parts>) -> JoinSet<()> {
+    let mut essential = JoinSet::new();
+    watch_all(parts, &mut essential);
+    essential.spawn(lead(Arc::clone(parts)));
+    for kind in &parts.kinds {
+        essential.spawn(Arc::clone(kind).run());
+        essential.spawn(follow_keys(Arc::clone(parts), Arc::clone(kind)));
+        essential.spawn(fulfil_duties(Arc::clone(parts), Arc::clone(kind)));
+    }
+    essential.spawn(keep_house(Arc::clone(parts)));
+    essential
 }
 
 async fn until_told_to_stop() -> anyhow::Result<()> {
@@ -217,10 +135,11 @@ async fn hold_lease(parts: Arc<Parts>, client: Client, identity: String, stop: w
 }
 
 async fn serve(parts: &Arc<Parts>) -> anyhow::Result<()> {
-    let metrics = Arc::clone(&parts.metrics);
+    let registry = Arc::clone(&parts.registry);
     const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    let numbers: endpoints::Answer =
-        Arc::new(move |path| (path == "/metrics").then(|| (StatusCode::OK, OPEN_METRICS, metrics.text())));
+    let numbers: endpoints::Answer = Arc::new(move |path| {
+        (path == "/metrics").then(|| (StatusCode::OK, OPEN_METRICS, metrics::text(&registry)))
+    });
     let health = Arc::clone(parts);
     let health: endpoints::Answer = Arc::new(move |path| match path {
         "/healthz" if health.is_alive() => Some((StatusCode::OK, "text/plain", "ok\n".to_owned())),
@@ -238,15 +157,17 @@ async fn serve(parts: &Arc<Parts>) -> anyhow::Result<()> {
 }
 
 impl Parts {
-    /// Whether everything was listed once.
+    /// Whether everything was listed once. A kind that nobody has installed, or that we may not look at, holds up no other.
     fn is_ready(&self) -> bool {
-        let is_complete = self.kinds.iter().all(|kind| kind.is_complete());
-        is_complete && self.secrets.is_complete() && self.ring.borrow().is_some()
+        let listed: Vec<Listed> = self.kinds.iter().map(|kind| kind.listed()).collect();
+        self.secrets.listed() == Listed::Complete
+            && !listed.contains(&Listed::NotYet)
+            && listed.contains(&Listed::Complete)
     }
 
     /// Whether what has to go round goes round.
     fn is_alive(&self) -> bool {
-        self.lease_pulse.is_alive() && self.opener_pulse.is_alive()
+        self.lease_pulse.is_alive() && self.kinds.iter().all(|kind| kind.is_alive())
     }
 
     async fn until_ready(&self) {
@@ -297,6 +218,7 @@ fn watch_all(parts: &Arc<Parts>, tasks: &mut JoinSet<()>) {
         [] => vec![String::new()],
         names => names.to_vec(),
     };
+    let is_labelled = parts.kinds.iter().all(|kind| kind.is_labelled());
     for (index, namespace) in (0..).zip(namespaces) {
         for kind in &parts.kinds {
             let (shared, name) = (Arc::clone(parts), kind.kind());
@@ -316,7 +238,7 @@ fn watch_all(parts: &Arc<Parts>, tasks: &mut JoinSet<()>) {
             kind: "secrets",
             path: secret::path(&namespace),
             namespace,
-            labels: Some(format!("{MANAGED}=true")),
+            labels: is_labelled.then(|| format!("{MANAGED}=true")),
             bare: true,
         };
         tasks.spawn(Watch::new(parts.api.clone(), secrets, Arc::clone(&parts.metrics), take).run());
@@ -367,52 +289,72 @@ async fn work(parts: Arc<Parts>, mut stop: watch::Receiver<bool>) {
     }
 }
 
-/// Looks at everything when this replica begins to lead, and does what the leader alone does.
+/// Looks at everything when this replica begins to lead.
 async fn lead(parts: Arc<Parts>) {
     parts.until_ready().await;
     let mut leads = parts.leadership.changes();
-    let mut rings = parts.ring.clone();
-    let mut known = rings.borrow_and_update().clone();
     leads.mark_changed();
-    let mut done = true;
+    while leads.changed().await.is_ok() {
+        let is_leader = *leads.borrow_and_update();
+        parts.queue.clear();
+        parts.metrics.leader.set(i64::from(is_leader));
+        if is_leader {
+            for kind in &parts.kinds {
+                kind.forget_all();
+                parts.push_all_of(&**kind);
+            }
+        }
+        parts.begun.send_replace(is_leader);
+    }
+}
+
+/// Does what only the leader does for a kind, beside its objects.
+async fn fulfil_duties(parts: Arc<Parts>, kind: Arc<dyn Reconcile>) {
+    parts.until_ready().await;
+    let mut leads = parts.leadership.changes();
+    let mut keys = kind.keys_in_use();
     loop {
+        leads.mark_unchanged();
+        keys.iter_mut().for_each(watch::Receiver::mark_unchanged);
+        let wait = match parts.leadership.is_leader() {
+            true => fulfil(&*kind).await,
+            false => None,
+        };
+        let later = async {
+            match wait {
+                Some(wait) => tokio::time::sleep(wait).await,
+                None => std::future::pending().await,
+            }
+        };
+        let changed = async {
+            match &mut keys {
+                Some(keys) => keys.changed().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
-            () = tokio::time::sleep(if done { LOOK_AGAIN } else { HOUSEKEEPING }) => {
-                // A first identity is made where there never was one, not where all have just gone.
-                if !done || known.as_ref().is_some_and(|ring| !ring.is_empty()) {
-                    done = fulfil_duties(&parts).await;
-                }
-            }
-            changed = leads.changed() => {
-                if changed.is_err() {
-                    return;
-                }
-                let is_leader = *leads.borrow_and_update();
-                done = take_over(&parts, is_leader).await;
-            }
-            changed = rings.changed() => {
-                if changed.is_err() {
-                    return;
-                }
-                known = rings.borrow_and_update().clone();
-                done = fulfil_duties(&parts).await;
-            }
+            () = later => {}
+            changed = leads.changed() => if changed.is_err() { return },
+            // Whoever has sent them is essential, too.
+            changed = changed => if changed.is_err() { return },
         }
     }
 }
 
-/// Begins to lead, or ceases to; `false` when something could not be done.
-async fn take_over(parts: &Parts, is_leader: bool) -> bool {
-    parts.queue.clear();
-    parts.metrics.leader.set(i64::from(is_leader));
-    if is_leader {
-        for kind in &parts.kinds {
-            kind.forget_all();
-            parts.push_all_of(&**kind);
+/// Returns when to do it again, if nothing changes.
+async fn fulfil(kind: &dyn Reconcile) -> Option<Duration> {
+    // One that cannot be looked at may be there in a moment.
+    if kind.listed() != Listed::Complete {
+        return Some(HOUSEKEEPING);
+    }
+    let outcome = tokio::time::timeout(PATIENCE, kind.lead()).await.context("the API server gave no answer");
+    match outcome.flatten() {
+        Ok(again) => again,
+        Err(error) => {
+            tracing::warn!(kind = kind.kind(), "keys could not be made or published: {error:#}");
+            Some(HOUSEKEEPING)
         }
     }
-    parts.begun.send_replace(is_leader);
-    !is_leader || fulfil_duties(parts).await
 }
 
 /// Looks at all objects of a kind when the keys change that they are opened with.
@@ -437,50 +379,4 @@ async fn keep_house(parts: Arc<Parts>) {
         }
         parts.kinds.iter().for_each(|kind| kind.count(parts.leadership.is_leader()));
     }
-}
-
-/// The first identity, and the recipients; `false` when something could not be done.
-async fn fulfil_duties(parts: &Parts) -> bool {
-    let Some(ring) = parts.ring.borrow().clone() else { return true };
-    if !parts.leadership.is_leader() {
-        return true;
-    }
-    let work = async {
-        match ring.is_empty() {
-            true => make_first_identity(parts, &ring).await,
-            false => {
-                let maps: Api<ConfigMap> = Api::namespaced(parts.client.clone(), &parts.namespace);
-                Ok(identities::publish(&maps, &ring, &parts.metrics, &parts.leadership).await?)
-            }
-        }
-    };
-    let outcome = tokio::time::timeout(PATIENCE, work).await.context("the API server gave no answer");
-    let outcome = outcome.flatten();
-    outcome
-        .inspect_err(|error| tracing::warn!("identities or recipients could not be written: {error:#}"))
-        .is_ok()
-}
-
-/// Only where nothing is configured and nothing is sealed: a second identity could open nothing that is there.
-async fn make_first_identity(parts: &Parts, ring: &Ring) -> anyhow::Result<()> {
-    let settings = &parts.settings;
-    if ring.is_configured() {
-        tracing::warn!("there is no identity that can be used");
-        return Ok(());
-    }
-    if !settings.identity_file.is_empty() || settings.vault.is_used() {
-        return Ok(());
-    }
-    if parts.kinds.iter().any(|kind| kind.is_refused()) {
-        anyhow::bail!("a namespace cannot be looked at: no first identity is made meanwhile");
-    }
-    if !parts.kinds.iter().all(|kind| kind.is_empty()) || !settings.generate_identity {
-        tracing::warn!("there is no identity: label a Secret with sealant.dev/identity: active");
-        return Ok(());
-    }
-    if identities::were_published(&Api::namespaced(parts.client.clone(), &parts.namespace)).await? {
-        tracing::warn!("there is no identity, but recipients of one are published: bring its Secret back");
-        return Ok(());
-    }
-    Ok(identities::generate(&parts.api, &parts.namespace).await?)
 }

@@ -14,6 +14,7 @@ use kube::api::{Api, ObjectMeta, PostParams};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
+use crate::engine::api::Failure;
 use crate::engine::health::Pulse;
 use crate::engine::metrics::Metrics;
 
@@ -182,14 +183,14 @@ impl Candidate {
     }
 
     /// Creates, takes or renews the Lease; `false` when somebody else has it.
-    async fn attempt(&mut self, now: Instant) -> Result<bool, kube::Error> {
+    async fn attempt(&mut self, now: Instant) -> Result<bool, Failure> {
         if let Some(held) = self.held.take() {
             let claim = self.claim(Some(held));
             match self.leases.replace(&self.name, &PostParams::default(), &claim).await {
                 Ok(held) => return Ok(self.hold(held)),
                 // Somebody has changed it: that may have been a label.
                 Err(error) if is_conflict(&error) => {}
-                Err(error) => return Err(error),
+                Err(error) => return Err(error.into()),
             }
         }
         let lease = self.leases.get_opt(&self.name).await?;
@@ -207,7 +208,7 @@ impl Candidate {
             Ok(held) => Ok(self.hold(held)),
             // Somebody was faster.
             Err(error) if is_conflict(&error) && !is_ours => Ok(false),
-            Err(error) => Err(error),
+            Err(error) => Err(error.into()),
         }
     }
 
@@ -260,14 +261,15 @@ impl Candidate {
         Lease { metadata, spec: Some(spec) }
     }
 
-    async fn release(&self) -> Result<(), kube::Error> {
+    async fn release(&self) -> Result<(), Failure> {
         let Some(mut lease) = self.leases.get_opt(&self.name).await? else { return Ok(()) };
         let Some(spec) = lease.spec.as_mut() else { return Ok(()) };
         if spec.holder_identity.as_deref() != Some(&self.identity) {
             return Ok(());
         }
         spec.holder_identity = None;
-        self.leases.replace(&self.name, &PostParams::default(), &lease).await.map(drop)
+        self.leases.replace(&self.name, &PostParams::default(), &lease).await?;
+        Ok(())
     }
 }
 

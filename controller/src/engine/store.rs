@@ -1,7 +1,7 @@
 //! What the watches have seen: of each object only what is needed, so that a hundred thousand of them fit.
 //!
 //! It counts as complete once each watch has listed everything. A list that begins again takes nothing away before it
-//! is complete.
+//! is complete. What cannot be looked at at all, since its kind is not there or rights are missing, holds up nothing else.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -17,6 +17,17 @@ pub struct Change<V> {
     pub new: Option<V>,
     /// It was found by a list, not told by a watch.
     pub listed: bool,
+}
+
+/// How far all that there is is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Listed {
+    /// Something was not listed yet.
+    NotYet,
+    /// Nothing of it can be looked at.
+    Refused,
+    /// Everything was listed once, or what can be looked at of it.
+    Complete,
 }
 
 /// Objects of one kind, from one watch or, one for each namespace, from several.
@@ -104,10 +115,14 @@ impl<V: Clone> Store<V> {
         !self.lock().refused.is_empty()
     }
 
-    /// Whether each watch has listed everything once, or, if there are others, was refused.
-    pub fn is_complete(&self) -> bool {
+    /// Whether each watch has listed everything once, or was refused.
+    pub fn listed(&self) -> Listed {
         let state = self.lock();
-        !state.complete.is_empty() && state.complete.union(&state.refused).count() == self.watches
+        match (state.complete.is_empty(), state.complete.union(&state.refused).count() == self.watches) {
+            (_, false) => Listed::NotYet,
+            (true, true) => Listed::Refused,
+            (false, true) => Listed::Complete,
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State<V>> {
@@ -159,17 +174,18 @@ mod tests {
         let store = Store::new(2);
         let list = |watch| [Event::Begun, Event::Complete].map(|event| drop(apply(&store, watch, event)));
         apply(&store, 0, Event::Refused);
-        assert!(!store.is_complete() && store.is_refused());
+        assert!(store.listed() == Listed::NotYet && store.is_refused());
         list(1);
-        assert!(store.is_complete() && store.is_refused());
+        assert!(store.listed() == Listed::Complete && store.is_refused());
         list(0);
-        assert!(store.is_complete() && !store.is_refused());
+        assert!(store.listed() == Listed::Complete && !store.is_refused());
         apply(&store, 1, Event::Refused);
-        assert!(store.is_complete() && store.is_refused());
+        assert!(store.listed() == Listed::Complete && store.is_refused());
         let all = Store::new(2);
         apply(&all, 0, Event::Refused);
+        assert_eq!(all.listed(), Listed::NotYet);
         apply(&all, 1, Event::Refused);
-        assert!(!all.is_complete());
+        assert_eq!(all.listed(), Listed::Refused);
     }
 
     #[test]
@@ -178,10 +194,10 @@ mod tests {
         for (watch, namespace) in [(0, "a"), (1, "b")] {
             apply(&store, watch, Event::Begun);
             apply(&store, watch, Event::Listed(object(namespace, "x")));
-            assert!(!store.is_complete());
+            assert_eq!(store.listed(), Listed::NotYet);
             apply(&store, watch, Event::Complete);
         }
-        assert!(store.is_complete());
+        assert_eq!(store.listed(), Listed::Complete);
         apply(&store, 0, Event::Changed(object("a", "y")));
 
         // A list that breaks off takes nothing away.

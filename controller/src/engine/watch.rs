@@ -94,6 +94,8 @@ pub struct Watch<T, F> {
     /// Whether lists come as streams; not where the API server knows none.
     streams: bool,
     page: u32,
+    /// Whether we may not look, or there is nothing to look at.
+    refused: bool,
     objects: PhantomData<fn() -> T>,
 }
 
@@ -101,7 +103,17 @@ impl<T: Object, F: FnMut(Event<T>)> Watch<T, F> {
     pub fn new(api: ApiServer, what: What, metrics: Arc<Metrics>, take: F) -> Self {
         api.watches.count.fetch_add(1, Ordering::Relaxed);
         let request = Request::new(what.path.clone());
-        Self { api, request, what, metrics, take, streams: true, page: MOST, objects: PhantomData }
+        Self {
+            api,
+            request,
+            what,
+            metrics,
+            take,
+            streams: true,
+            page: MOST,
+            refused: false,
+            objects: PhantomData,
+        }
     }
 
     pub async fn run(mut self) {
@@ -109,6 +121,7 @@ impl<T: Object, F: FnMut(Event<T>)> Watch<T, F> {
         loop {
             let failure = match self.list().await {
                 Ok((version, lines)) => {
+                    self.now_refused(false);
                     let begun = Instant::now();
                     let failure = self.follow(version, lines).await;
                     // A list that cannot be followed is no success.
@@ -119,9 +132,9 @@ impl<T: Object, F: FnMut(Event<T>)> Watch<T, F> {
                 }
                 Err(failure) => failure,
             };
-            self.report(&failure);
-            if matches!(failure.code(), Some(403 | 404)) {
-                (self.take)(Event::Refused);
+            match matches!(failure.code(), Some(403 | 404)) {
+                true => self.refuse(&failure),
+                false => self.report(&failure),
             }
             backoff.wait(failure.retry_after()).await;
         }
@@ -313,6 +326,29 @@ impl<T: Object, F: FnMut(Event<T>)> Watch<T, F> {
                 let told = serde_json::from_slice::<Told<Status>>(line).map_err(|_| Failure::Unreadable)?;
                 Err(Failure::Refused(Box::new(refusal(&told.object, told.object.code, None))))
             }
+        }
+    }
+
+    /// It is tried again for ever, and said once.
+    fn refuse(&mut self, failure: &Failure) {
+        let What { kind, namespace, .. } = &self.what;
+        self.metrics.watch_failures.get_or_create(&OfKind { kind }).inc();
+        if !self.refused {
+            let why = if failure.code() == Some(404) { "there is no such kind here: " } else { "" };
+            tracing::warn!(kind, namespace, "cannot watch, and tries again until it can: {why}{failure}");
+        }
+        self.now_refused(true);
+        (self.take)(Event::Refused);
+    }
+
+    fn now_refused(&mut self, refused: bool) {
+        if std::mem::replace(&mut self.refused, refused) == refused {
+            return;
+        }
+        let What { kind, namespace, .. } = &self.what;
+        self.metrics.refused.get_or_create(&OfKind { kind }).inc_by(if refused { 1 } else { -1 });
+        if !refused {
+            tracing::info!(kind, namespace, "can be watched");
         }
     }
 

@@ -8,27 +8,32 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::ConfigMap;
-use kube::api::{Api, Patch, PatchParams, PostParams};
+use kube::api::{GetParams, Patch, PatchParams};
 use kube::core::Request;
 use sealant::host::Closed;
 use sealant::keys::{Identities, KeyService, generate_identity, recipients_of};
 use sealant::secret::SecretBytes;
+use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use tokio::sync::{Notify, watch};
 
-use crate::engine::api::{ApiServer, Failure};
+use crate::engine::api::{self, ApiServer, Failure};
 use crate::engine::lease::Leadership;
 use crate::engine::metrics::Metrics;
+use crate::engine::object::Meta;
 use crate::engine::watch::{Event, Object, Watch, What};
+use crate::keys::metrics::KeyMetrics;
 use crate::keys::opening::{Keyring, Opener};
 use crate::keys::vault::{ControllerHost, read};
-use crate::managed::decide::{IDENTITY, is_managed};
+use crate::managed::decide::Marks;
 use crate::managed::secret::{self, MANAGER, Secret};
-use crate::managed::slim::{Held, digest as digest_of};
-use crate::managed::write::NOT_THERE;
+use crate::managed::slim::{Held, Keys, digest as digest_of};
+use crate::managed::write::{self, NOT_THERE};
+
+/// On Secrets of the controller's namespace that hold identities: `active` or `retired`.
+pub const LABEL: &str = "sealant.dev/identity";
 
 /// The first identity, if the controller makes it.
 const FIRST: &str = "sealant-identity";
@@ -141,16 +146,17 @@ pub struct Keeper {
     pub host: &'static ControllerHost,
     pub opener: Opener,
     pub metrics: Arc<Metrics>,
-    /// The kinds of objects that Secrets are made from.
-    pub kinds: Vec<&'static str>,
+    pub key_metrics: KeyMetrics,
+    /// By which Secrets are known that are no identities.
+    pub marks: Arc<Marks>,
     /// `None` until the first list.
     pub ring: watch::Sender<Option<Arc<Ring>>>,
     /// The same, as it is told to those who must not see identities.
-    pub held: watch::Sender<Option<Held>>,
+    pub keys: watch::Sender<Keys>,
 }
 
 impl Keeper {
-    pub async fn run(self) {
+    pub async fn run(&self) {
         let known = Arc::new((Mutex::new(Known::default()), Notify::new()));
         let seen = Arc::clone(&known);
         let take = move |event| {
@@ -161,7 +167,7 @@ impl Keeper {
             kind: "identities",
             namespace: self.namespace.clone(),
             path: secret::path(&self.namespace),
-            labels: Some(IDENTITY.to_owned()),
+            labels: Some(LABEL.to_owned()),
             bare: false,
         };
         let watch = Watch::new(self.api.clone(), what, Arc::clone(&self.metrics), take);
@@ -177,11 +183,15 @@ impl Keeper {
                 _ = ticks.tick() => {}
             }
             let Some((of_files, has_changed)) = self.look_at_files().await else { continue };
-            let ring = match &known.lock().unwrap_or_else(PoisonError::into_inner).secrets {
-                Some(secrets) => {
-                    gather(secrets.values().flat_map(|secret| of_secret(secret, &self.kinds)).chain(of_files))
+            let ring = match &*known.lock().unwrap_or_else(PoisonError::into_inner) {
+                Known { secrets: Some(secrets), .. } => {
+                    let found = secrets.values().flat_map(|secret| of_secret(secret, &self.marks));
+                    gather(found.chain(of_files))
                 }
-                None => continue,
+                Known { is_refused, .. } => {
+                    self.say_refused(*is_refused);
+                    continue;
+                }
             };
             if print.replace(ring.print()) != Some(ring.print()) {
                 self.announce(&ring);
@@ -192,6 +202,17 @@ impl Keeper {
             }
             self.use_ring(ring);
         }
+    }
+
+    /// Nothing is known of them: whether that is so because we may not look.
+    fn say_refused(&self, is_refused: bool) {
+        self.keys.send_if_modified(|keys| {
+            let is_new = is_refused && matches!(keys, Keys::Unknown);
+            if is_new {
+                *keys = Keys::Refused;
+            }
+            is_new
+        });
     }
 
     /// The identities of files, and whether other files have changed. A volume may let us wait.
@@ -205,8 +226,8 @@ impl Keeper {
         ring.problems.iter().for_each(|problem| tracing::warn!("an identity cannot be used: {problem}"));
         let names: Vec<&str> = ring.entries.iter().map(|entry| entry.name.as_str()).collect();
         tracing::info!(identities = names.join(", "), "identities in use: {}", names.len());
-        self.metrics.identities.set(i64::try_from(ring.entries.len()).unwrap_or(i64::MAX));
-        self.metrics.broken_identities.set(i64::try_from(ring.problems.len()).unwrap_or(i64::MAX));
+        self.key_metrics.identities.set(i64::try_from(ring.entries.len()).unwrap_or(i64::MAX));
+        self.key_metrics.broken_identities.set(i64::try_from(ring.problems.len()).unwrap_or(i64::MAX));
     }
 
     fn use_ring(&self, ring: Ring) {
@@ -221,11 +242,11 @@ impl Keeper {
             }
         });
         let has_lost = self.ring.borrow().as_ref().is_some_and(|old| !old.is_within(&ring));
-        let losses = self.held.borrow().as_ref().map_or(0, |held| held.losses) + u32::from(has_lost);
+        let losses = self.keys.borrow().held().map_or(0, |held| held.losses) + u32::from(has_lost);
         let digests = Arc::new(ring.recipients(true).into_iter().map(digest_of).collect());
         self.opener.replace(Keyring { make, recipients });
         self.ring.send_replace(Some(Arc::new(ring)));
-        self.held.send_replace(Some(Held { digests, losses }));
+        self.keys.send_replace(Keys::Held(Held { digests, losses }));
     }
 }
 
@@ -247,6 +268,8 @@ struct Known {
     secrets: Option<HashMap<String, Secret>>,
     /// What a list that is under way has found: until it is complete, nothing has gone.
     listed: HashMap<String, Secret>,
+    /// Whether we may not look at them.
+    is_refused: bool,
 }
 
 impl Known {
@@ -255,29 +278,30 @@ impl Known {
         match event {
             Event::Begun => self.listed.clear(),
             Event::Listed(secret) => drop(self.listed.insert(name(&secret), secret)),
-            Event::Complete => self.secrets = Some(std::mem::take(&mut self.listed)),
+            Event::Complete => {
+                (self.secrets, self.is_refused) = (Some(std::mem::take(&mut self.listed)), false);
+            }
             Event::Changed(secret) => {
                 drop(self.secrets.get_or_insert_default().insert(name(&secret), secret))
             }
             Event::Gone(secret) => drop(self.secrets.get_or_insert_default().remove(&name(&secret))),
             // What was known is known.
-            Event::Refused => {}
+            Event::Refused => self.is_refused = true,
         }
     }
 }
 
 /// The identities of a labelled Secret.
-fn of_secret(secret: &Secret, kinds: &[&str]) -> Vec<Result<Entry, String>> {
+fn of_secret(secret: &Secret, marks: &Marks) -> Vec<Result<Entry, String>> {
     let name = &secret.meta.name;
-    let role = secret.meta.labels.get(IDENTITY).map(String::as_str);
-    if is_managed(&secret.meta, kinds) {
-        // Or whoever may ask for a Secret could give the controller an identity.
-        return vec![Err(format!("Secret {name}: the controller has made it"))];
+    let role = secret.meta.labels.get(LABEL).map(String::as_str);
+    if let Some(maker) = marks.maker(&secret.meta) {
+        return vec![Err(format!("Secret {name}: {maker}"))];
     }
     let is_retired = match role {
         Some("active") => false,
         Some("retired") => true,
-        _ => return vec![Err(format!("Secret {name}: the label {IDENTITY} is neither active nor retired"))],
+        _ => return vec![Err(format!("Secret {name}: the label {LABEL} is neither active nor retired"))],
     };
     let files = secret.data.iter().filter(|(key, _)| key.ends_with(ENDING));
     let entries: Vec<_> = files
@@ -310,50 +334,61 @@ fn of_path(path: &Path) -> Vec<Result<Entry, String>> {
         .collect()
 }
 
+/// The ConfigMap with the recipients.
+#[derive(Deserialize)]
+struct Published {
+    metadata: Meta,
+    #[serde(default)]
+    data: HashMap<String, String>,
+}
+
+async fn published(api: &ApiServer, namespace: &str) -> Result<Option<Published>, Failure> {
+    api.find(Request::new(maps(namespace)).get(RECIPIENTS, &GetParams::default())).await
+}
+
+fn maps(namespace: &str) -> String {
+    api::path("api/v1", namespace, "configmaps")
+}
+
 /// Whether recipients were published: then there was an identity, and people have sealed for it.
-pub async fn were_published(maps: &Api<ConfigMap>) -> Result<bool, kube::Error> {
-    Ok(maps.get_opt(RECIPIENTS).await?.is_some())
+pub async fn were_published(api: &ApiServer, namespace: &str) -> Result<bool, Failure> {
+    Ok(published(api, namespace).await?.is_some())
 }
 
 /// Makes the first identity. Somebody else may be faster: then it is theirs.
 pub async fn generate(api: &ApiServer, namespace: &str) -> Result<(), Failure> {
     let identity = generate_identity(false, Timestamp::now());
-    let body = json!({
+    let manifest = json!({
         "apiVersion": "v1",
         "kind": "Secret",
-        "metadata": {"name": FIRST, "labels": {IDENTITY: "active", "app.kubernetes.io/part-of": "sealant"}},
+        "metadata": {"name": FIRST, "labels": {LABEL: "active", "app.kubernetes.io/part-of": "sealant"}},
         "stringData": {format!("first{ENDING}"): &*identity.file},
     });
-    let request = Request::new(secret::path(namespace));
-    let create = request.create(&PostParams::default(), body.to_string().into_bytes());
-    match api.ask::<IgnoredAny>(create).await {
-        Ok(_) => {
-            tracing::info!(recipient = %identity.recipient, "made the first identity: keep a copy of Secret {FIRST} in a safe place");
-            Ok(())
+    match write::key(api, namespace, &manifest).await? {
+        Some(name) => {
+            tracing::info!(recipient = %identity.recipient, "made the first identity: keep a copy of Secret {name} in a safe place")
         }
-        Err(failure) if failure.code() == Some(409) => {
-            tracing::warn!("Secret {FIRST} exists, but is not labelled {IDENTITY}");
-            Ok(())
-        }
-        Err(failure) => Err(failure),
+        None => tracing::warn!("Secret {FIRST} exists, but is not labelled {LABEL}"),
     }
+    Ok(())
 }
 
 /// Publishes the recipients, if they are not published yet.
 pub async fn publish(
-    maps: &Api<ConfigMap>,
+    api: &ApiServer,
+    namespace: &str,
     ring: &Ring,
-    metrics: &Metrics,
+    metrics: &KeyMetrics,
     leadership: &Leadership,
-) -> Result<(), kube::Error> {
+) -> Result<(), Failure> {
     let recipients = ring.published();
-    let current = maps.get_opt(RECIPIENTS).await?;
-    let published = current.as_ref().and_then(|map| map.data.as_ref()?.get("recipients"));
+    let current = published(api, namespace).await?;
+    let is_published = current.as_ref().is_some_and(|map| map.data.get("recipients") == Some(&recipients));
     // Who leads no more may know of older identities.
-    if published == Some(&recipients) || !leadership.is_leader() {
+    if is_published || !leadership.is_leader() {
         return Ok(());
     }
-    let version = current.as_ref().and_then(|map| map.metadata.resource_version.as_deref());
+    let version = current.as_ref().map(|map| map.metadata.resource_version.as_str());
     let body = json!({
         "apiVersion": "v1",
         "kind": "ConfigMap",
@@ -364,7 +399,9 @@ pub async fn publish(
         },
         "data": {"recipients": recipients},
     });
-    maps.patch(RECIPIENTS, &PatchParams::apply(MANAGER).force(), &Patch::Apply(&body)).await?;
+    let params = PatchParams::apply(MANAGER).force();
+    let request = Request::new(maps(namespace)).patch(RECIPIENTS, &params, &Patch::Apply(&body));
+    api.ask::<IgnoredAny>(request).await?;
     metrics.recipients_published.set(Timestamp::now().as_second() as f64);
     tracing::info!("published the recipients in ConfigMap {RECIPIENTS}");
     Ok(())
@@ -377,7 +414,7 @@ mod tests {
     fn secret(name: &str, role: &str, age: i64, text: &[u8]) -> Secret {
         let mut secret: Secret = serde_json::from_value(json!({"metadata": {
             "name": name,
-            "labels": {IDENTITY: role},
+            "labels": {LABEL: role},
             "creationTimestamp": Timestamp::from_second(age).unwrap(),
         }}))
         .unwrap();
@@ -393,7 +430,11 @@ mod tests {
             secret("retired", "retired", 3, made[1].file.as_bytes()),
             secret("new", "active", 2, made[2].file.as_bytes()),
         ];
-        let entries = secrets.iter().flat_map(|secret| of_secret(secret, &[])).map(Result::unwrap).collect();
+        let entries = secrets
+            .iter()
+            .flat_map(|secret| of_secret(secret, &Marks::default()))
+            .map(Result::unwrap)
+            .collect();
         let ring = Ring::new(entries, Vec::new());
         assert_eq!(ring.published(), format!("{}\n{}\n", made[2].recipient, made[0].recipient));
         let fewer = Ring::new(ring.entries[..2].to_vec(), Vec::new());
@@ -428,21 +469,20 @@ mod tests {
         managed.meta.annotations =
             [(crate::managed::decide::MADE_BY.to_owned(), "managed".to_owned())].into();
         let mut owned = secret("owned", "active", 1, b"x");
-        let owner = json!({"apiVersion": "sealant.dev/v1", "kind": "SealedSecret", "name": "x", "uid": "u"});
+        let owner =
+            json!({"apiVersion": "x.dev/v1", "kind": "Wish", "name": "x", "uid": "u", "controller": true});
         owned.meta.owners = vec![serde_json::from_value(owner).unwrap()];
         let mut empty = secret("empty", "active", 1, b"x");
         empty.data.clear();
         let cases = [
             (managed, "the controller has made it"),
-            (owned, "the controller has made it"),
+            (owned, "Secret owned: it belongs to Wish x"),
             (empty, "no key that ends in .agekey"),
             (secret("odd", "maybe", 1, b"x"), "neither active nor retired"),
             (secret("bad", "active", 1, b"hunter2"), "Secret bad/key.agekey: line 1 is not an age identity"),
         ];
         for (secret, expected) in cases {
-            let Err(problem) = of_secret(&secret, &["sealedsecrets.sealant.dev"]).remove(0) else {
-                panic!("{expected}")
-            };
+            let Err(problem) = of_secret(&secret, &Marks::default()).remove(0) else { panic!("{expected}") };
             assert!(problem.contains(expected) && !problem.contains("hunter2"), "{problem}");
         }
     }

@@ -3,6 +3,7 @@
 
 pub mod asked;
 pub mod identities;
+pub mod metrics;
 pub mod opening;
 pub mod vault;
 pub mod wanted;

@@ -22,10 +22,10 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use crate::engine::health::Pulse;
-use crate::engine::metrics::{ByOrigin, ByOutcome, Metrics};
 use crate::engine::object::Ref;
 use crate::engine::queue::{Line, Tenant};
 use crate::keys::asked::{Answer, Asked, Awaited, Opening, answer_of, is_there};
+use crate::keys::metrics::{ByOrigin, ByOutcome, KeyMetrics};
 use crate::keys::wanted::{LONGEST_TRIED, Print, Wanted};
 
 /// How long an opened data key is remembered, and thereby how long a revocation in Vault may take.
@@ -89,7 +89,7 @@ enum Request {
 
 impl Opener {
     /// An opener that has no identities yet.
-    pub fn start(metrics: Arc<Metrics>, pulse: Pulse) -> std::io::Result<Self> {
+    pub fn start(metrics: KeyMetrics, pulse: Pulse) -> std::io::Result<Self> {
         let (requests, inbox) = mpsc::unbounded_channel();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let asked = Arc::<Asked>::default();
@@ -160,7 +160,7 @@ struct Keys {
     service: KeyService<'static>,
     recipients: BTreeSet<String>,
     memory: RefCell<Memory>,
-    metrics: Arc<Metrics>,
+    metrics: KeyMetrics,
 }
 
 /// An object whose data keys are to be opened, with the keys that we had when it came.
@@ -197,14 +197,14 @@ type Servers = BTreeSet<String>;
 
 async fn serve(
     mut inbox: mpsc::UnboundedReceiver<Request>,
-    metrics: Arc<Metrics>,
+    metrics: KeyMetrics,
     pulse: Pulse,
     asked: Arc<Asked>,
 ) {
     let mut keys: Option<Rc<Keys>> = None;
     let (remaining, for_servers) = mpsc::unbounded_channel();
     let first = start_lane(Stage::WithoutServers(remaining), &metrics);
-    tokio::task::spawn_local(ask_servers(for_servers, Arc::clone(&metrics)));
+    tokio::task::spawn_local(ask_servers(for_servers, metrics.clone()));
     let mut sweeps = tokio::time::interval(SWEEP);
     while !first.is_closed() {
         pulse.beat();
@@ -220,7 +220,7 @@ async fn serve(
         match (request, &keys) {
             (None, _) => return,
             (Some(Request::Use(Keyring { make, recipients })), _) => {
-                let metrics = Arc::clone(&metrics);
+                let metrics = metrics.clone();
                 keys =
                     Some(Rc::new(Keys { service: make(), recipients, memory: RefCell::default(), metrics }));
             }
@@ -236,7 +236,7 @@ async fn serve(
 }
 
 /// Hands out what needs a server, to a lane for each group of servers.
-async fn ask_servers(mut inbox: mpsc::UnboundedReceiver<Job>, metrics: Arc<Metrics>) {
+async fn ask_servers(mut inbox: mpsc::UnboundedReceiver<Job>, metrics: KeyMetrics) {
     let mut lanes: HashMap<Servers, mpsc::UnboundedSender<Job>> = HashMap::new();
     while let Some(job) = inbox.recv().await {
         let asked: Servers = job.wanted.servers().into_iter().map(str::to_owned).collect();
@@ -259,13 +259,13 @@ enum Stage {
     WithServers,
 }
 
-fn start_lane(stage: Stage, metrics: &Arc<Metrics>) -> mpsc::UnboundedSender<Job> {
+fn start_lane(stage: Stage, metrics: &KeyMetrics) -> mpsc::UnboundedSender<Job> {
     let (sender, receiver) = mpsc::unbounded_channel();
-    tokio::task::spawn_local(serve_lane(receiver, stage, Arc::clone(metrics)));
+    tokio::task::spawn_local(serve_lane(receiver, stage, metrics.clone()));
     sender
 }
 
-async fn serve_lane(mut inbox: mpsc::UnboundedReceiver<Job>, stage: Stage, metrics: Arc<Metrics>) {
+async fn serve_lane(mut inbox: mpsc::UnboundedReceiver<Job>, stage: Stage, metrics: KeyMetrics) {
     let mut line = Line::new();
     while let Some(job) = inbox.recv().await {
         line.push(job);
@@ -540,6 +540,7 @@ mod tests {
     use sealant::secret::SecretBytes;
 
     use super::*;
+    use crate::engine::metrics::Metrics;
     use crate::engine::object::{Key, Meta};
     use crate::source::sealed::resource::SealedSecret;
 
@@ -567,9 +568,9 @@ mod tests {
     }
 
     /// An opener with one identity, and its metrics.
-    fn opener(own: &NewIdentity) -> (Opener, Arc<Metrics>) {
-        let metrics = Arc::new(Metrics::new());
-        let opener = Opener::start(Arc::clone(&metrics), Pulse::new()).unwrap();
+    fn opener(own: &NewIdentity) -> (Opener, KeyMetrics) {
+        let metrics = KeyMetrics::new(&Metrics::new());
+        let opener = Opener::start(metrics.clone(), Pulse::new()).unwrap();
         let text = SecretBytes::new(own.file.as_bytes().to_vec());
         let make = Box::new(move || KeyService::new(&Closed, Identities::none().with_text("own", text)));
         opener.replace(Keyring { make, recipients: [own.recipient.as_str().to_owned()].into() });
@@ -604,7 +605,7 @@ mod tests {
 
         let service = KeyService::new(&Closed, Identities::none());
         let recipients = BTreeSet::from([own.recipient.as_str().to_owned()]);
-        let metrics = Arc::new(Metrics::new());
+        let metrics = KeyMetrics::new(&Metrics::new());
         let keys = Keys { service, recipients, memory: RefCell::default(), metrics };
         let all = used_data_keys(sealed.spec()).unwrap().remove(0).1;
         let bounded = keys.within_bounds(all.clone());
@@ -686,7 +687,7 @@ mod tests {
     #[tokio::test]
     async fn a_panic_is_one_objects() {
         let own = identity();
-        let (metrics, job) = (Arc::new(Metrics::new()), |sealed: SealedSecret, keys: &Rc<Keys>| {
+        let (metrics, job) = (KeyMetrics::new(&Metrics::new()), |sealed: SealedSecret, keys: &Rc<Keys>| {
             let (reply, answer) = watch::channel(None);
             let reply = Reply(Rc::new(reply));
             (
@@ -697,7 +698,7 @@ mod tests {
         let text = SecretBytes::new(own.file.as_bytes().to_vec());
         let service = KeyService::new(&Closed, Identities::none().with_text("own", text));
         let (recipients, memory) = (BTreeSet::new(), RefCell::default());
-        let keys = Rc::new(Keys { service, recipients, memory, metrics: Arc::clone(&metrics) });
+        let keys = Rc::new(Keys { service, recipients, memory, metrics: metrics.clone() });
         let good = sealed("shop", vec![age(&own)]).await;
         let mut bad = good.clone();
         bad.meta.name = PANICS.to_owned();

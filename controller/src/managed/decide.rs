@@ -10,7 +10,7 @@ use sealant::sealed_secret::WITH_OLD_VALUES;
 
 use crate::engine::object::Meta;
 use crate::managed::reason::{self, Reason, Words};
-use crate::managed::secret::{Items, Secret};
+use crate::managed::secret::{Items, Secret, SetByUs};
 
 /// On Secrets that the controller makes: by it they are watched.
 pub const MANAGED: &str = "sealant.dev/managed";
@@ -18,14 +18,6 @@ pub const MANAGED: &str = "sealant.dev/managed";
 /// On Secrets that the controller makes: kind and name of what they were made from. Two kinds of objects may have one of the
 /// same name, and a Secret that was retained has no owner that would tell them apart.
 pub const MADE_BY: &str = "sealant.dev/made-by";
-
-/// What earlier versions wrote in its place, of the one kind that there was: the name alone. It is as good, so that nothing
-/// is written because of it, and goes with the next write.
-const MADE_BY_NAME: &str = "sealant.dev/sealed-secret";
-const KIND_OF_NAME: &str = "sealedsecrets.sealant.dev";
-
-/// On Secrets in the controller's namespace that hold identities.
-pub const IDENTITY: &str = "sealant.dev/identity";
 
 /// Longer messages are cut: an object can have thousands of recipients, each with a name.
 const LONGEST_MESSAGE: usize = 2000;
@@ -72,7 +64,8 @@ pub enum Write {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Removals {
     pub data: Vec<String>,
-    /// Annotations that hold the Secret as it was once applied, with its old values.
+    pub labels: Vec<String>,
+    /// Those that hold the Secret as it was once applied, with its old values, and those that go with a Secret's owner.
     pub annotations: Vec<String>,
     /// Objects that no longer own it: it is to be retained, or they are gone.
     pub stale_owners: bool,
@@ -87,10 +80,12 @@ pub struct Desired {
     pub annotations: BTreeMap<String, String>,
     /// What asks for it.
     pub claim: OwnerReference,
-    /// The same as an annotation: its kind as metrics call it, a slash, and its name.
-    pub made_by: String,
-    /// Annotations by which somebody lets a Secret of theirs be taken over.
-    pub adopted_by: &'static [(&'static str, &'static str)],
+    /// The same as an annotation; `None` for a kind that writes none, and goes by owner references alone.
+    pub made_by: Option<MadeBy>,
+    /// Annotations by which somebody lets a Secret of theirs be written.
+    pub adopted_by: &'static [Adoption],
+    /// What becomes of what others have put into the Secret. A source says [`Others::Stay`].
+    pub others: Others,
     /// Whether the Secret goes with what asks for it.
     pub owned: bool,
     pub kind: String,
@@ -101,75 +96,165 @@ pub struct Desired {
     pub words: &'static Words,
 }
 
-/// What can be said of the Secret that is there, before anything is opened: `None` when it may be written.
-pub fn about_current(desired: &Desired, current: Option<&Secret>) -> Option<Verdict> {
-    let current = current?;
-    if let Some(why) = foreign(desired, current) {
-        let message = format!("the Secret {} exists: {why}", desired.name);
-        return Some(Verdict::new(reason::ALREADY_EXISTS, message));
+/// What a Secret says that it was made by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MadeBy {
+    /// The value of [`MADE_BY`]: the kind as metrics call it, a slash, and the name.
+    pub text: String,
+    /// What earlier versions wrote in its place: an annotation with the name alone. It is as good, so that nothing is written
+    /// because of it, and goes with the next write.
+    pub earlier: Option<(&'static str, String)>,
+}
+
+/// An annotation of a Secret by which its owner lets it be written.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Adoption {
+    pub key: &'static str,
+    pub value: &'static str,
+    pub gives: Gives,
+}
+
+/// What somebody gives of their Secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gives {
+    /// The Secret, with the labels and annotations that are on it.
+    It,
+    /// The Secret, and none of what was in it stays.
+    All,
+    /// Room in it: it stays theirs, with what they keep there.
+    Room,
+}
+
+/// What becomes of what others have put into a Secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Others {
+    /// Labels and annotations stay, values go.
+    Stay,
+    Go,
+    /// It is not our Secret: values stay, too.
+    Own,
+}
+
+/// What marks Secrets, whatever kind marks them.
+#[derive(Debug, Clone, Default)]
+pub struct Marks {
+    /// Labels of those that hold keys.
+    pub keys: Vec<&'static str>,
+    /// Annotations of those that were made, beside [`MADE_BY`].
+    pub made: Vec<&'static str>,
+}
+
+impl Marks {
+    /// Whether a Secret holds keys by which objects are opened.
+    pub fn is_key(&self, meta: &Meta) -> bool {
+        self.keys.iter().any(|label| meta.labels.contains_key(*label))
     }
-    // Its end is an event of its own.
-    current.meta.is_being_deleted.then(|| Verdict::new(reason::TERMINATING, reason::IS_GOING))
+
+    /// What a Secret was made by, if it was made from an object, whoever has changed its labels since: whoever may write such
+    /// an object must not be able to give the controller a key.
+    pub fn maker(&self, meta: &Meta) -> Option<String> {
+        let is_marked = |annotation: &str| meta.annotations.contains_key(annotation);
+        let is_ours = meta.labels.contains_key(MANAGED)
+            || is_marked(MADE_BY)
+            || self.made.iter().any(|annotation| is_marked(annotation));
+        match (is_ours, controller(meta)) {
+            (true, _) => Some("the controller has made it".to_owned()),
+            (false, Some(owner)) => Some(belongs(owner)),
+            (false, None) => None,
+        }
+    }
+}
+
+/// What is to be written where this Secret is; or, before anything is opened, why nothing is.
+pub fn claimed(desired: &Desired, current: Option<&Secret>, marks: &Marks) -> Result<Desired, Verdict> {
+    let Some(current) = current else { return Ok(desired.clone()) };
+    let claimed = claim(desired, &current.meta, marks).map_err(|why| {
+        Verdict::new(reason::ALREADY_EXISTS, format!("the Secret {} exists: {why}", desired.name))
+    })?;
+    match current.meta.is_being_deleted {
+        // Its end is an event of its own.
+        true => Err(Verdict::new(reason::TERMINATING, reason::IS_GOING)),
+        false => Ok(claimed),
+    }
 }
 
 /// What to write, now that the values are known; an error where nothing can be.
 pub fn write(current: Option<&Secret>, desired: &Desired, items: &Items) -> Result<Write, Verdict> {
     let Some(current) = current else { return Ok(Write::Create) };
-    let same_data = current.data == *items;
+    let same_data = match desired.others {
+        Others::Own => items.iter().all(|(key, value)| current.data.get(key) == Some(value)),
+        Others::Stay | Others::Go => current.data == *items,
+    };
     if has_to_be_remade(current, desired, same_data) {
-        return match desired.remake {
+        return match desired.remake && desired.others != Others::Own {
             true => Ok(Write::Recreate),
             false => Err(Verdict::new(reason::IMMUTABLE, desired.words.is_immutable)),
         };
     }
-    let removals = Removals {
-        data: foreign_keys(current, items),
-        annotations: with_old_values(&current.meta, desired),
-        stale_owners: current.meta.owners.iter().any(|owner| {
-            let is_wanted = desired.owned && desired.claim.uid == owner.uid;
-            is_same_source(owner, &desired.claim) && !is_wanted
-        }),
-    };
-    match same_data && has_shell(current, desired) && removals == Removals::default() {
+    let removals = removals(current, desired, items);
+    match same_data && has_shell(current, desired, items) && removals == Removals::default() {
         true => Ok(Write::Nothing),
         false => Ok(Write::Update(removals)),
     }
 }
 
 /// Whether a Secret that was written is as it should be: webhooks may have changed it on its way.
-pub fn is_right(written: &Secret, desired: &Desired, items: &Items) -> bool {
-    about_current(desired, Some(written)).is_none()
+pub fn is_right(written: &Secret, desired: &Desired, items: &Items, marks: &Marks) -> bool {
+    claimed(desired, Some(written), marks).is_ok()
         && write(Some(written), desired, items) == Ok(Write::Nothing)
 }
 
-/// Why a Secret may not be written.
-fn foreign(desired: &Desired, secret: &Secret) -> Option<String> {
-    let meta = &secret.meta;
-    if meta.labels.contains_key(IDENTITY) {
-        return Some(reason::IS_IDENTITY.to_owned());
+/// What may be written to a Secret that is there, or why nothing may.
+fn claim(desired: &Desired, found: &Meta, marks: &Marks) -> Result<Desired, String> {
+    if marks.is_key(found) {
+        return Err(reason::IS_KEY.to_owned());
     }
-    match meta.owners.iter().find(|owner| owner.controller == Some(true)) {
-        Some(owner) if is_same_source(owner, &desired.claim) => None,
-        Some(owner) => Some(format!("it belongs to {} {}", owner.kind, owner.name)),
-        None if made_by(meta).as_ref() == Some(&desired.made_by) => None,
-        None if desired.adopted_by.iter().any(|(key, value)| meta.is_annotated(key, value)) => None,
-        None => Some(desired.words.is_foreign.to_owned()),
-    }
-}
-
-/// What a Secret was made by, as it says itself.
-fn made_by(meta: &Meta) -> Option<String> {
-    let by_name = || meta.annotations.get(MADE_BY_NAME).map(|name| format!("{KIND_OF_NAME}/{name}"));
-    meta.annotations.get(MADE_BY).cloned().or_else(by_name)
-}
-
-/// Whether a Secret was made by the controller from one of these kinds of objects, whoever has changed its labels since.
-pub fn is_managed(meta: &Meta, kinds: &[&str]) -> bool {
-    let is_ours = |owner: &OwnerReference| {
-        kinds.iter().any(|kind| kind.split_once('.').is_some_and(|(_, of)| of == group(owner)))
+    let given = |gives| {
+        let is_given = |adoption: &&Adoption| adoption.gives == gives;
+        let mut annotations = desired.adopted_by.iter().filter(is_given);
+        annotations.any(|adoption| found.is_annotated(adoption.key, adoption.value))
     };
-    let is_owned = meta.owners.iter().any(is_ours);
-    is_owned || made_by(meta).is_some() || meta.labels.contains_key(MANAGED)
+    let is_given = given(Gives::It) || given(Gives::All);
+    let has_room = given(Gives::Room);
+    let owner = controller(found);
+    let is_ours = match owner {
+        Some(owner) => is_same_source(owner, &desired.claim),
+        None => is_made_by(found, desired),
+    };
+    match owner {
+        Some(owner) if !is_ours && !has_room => return Err(belongs(owner)),
+        None if !is_ours && !is_given && !has_room => return Err(desired.words.is_foreign.to_owned()),
+        _ => {}
+    }
+    let mut desired = desired.clone();
+    if has_room {
+        desired.others = Others::Own;
+        desired.owned &= is_ours || (is_given && owner.is_none());
+        // It is as its owner has made it.
+        (desired.immutable, desired.made_by) = (false, None);
+    } else if !is_ours && given(Gives::All) {
+        desired.others = Others::Go;
+    }
+    Ok(desired)
+}
+
+/// Whether a Secret says itself that it was made by what asks for this one.
+fn is_made_by(found: &Meta, desired: &Desired) -> bool {
+    let Some(wanted) = &desired.made_by else { return false };
+    match (found.annotations.get(MADE_BY), &wanted.earlier) {
+        (Some(text), _) => *text == wanted.text,
+        (None, Some((key, name))) => found.is_annotated(key, name),
+        (None, None) => false,
+    }
+}
+
+fn belongs(owner: &OwnerReference) -> String {
+    format!("it belongs to {} {}", owner.kind, owner.name)
+}
+
+/// The object that a Secret goes with.
+fn controller(meta: &Meta) -> Option<&OwnerReference> {
+    meta.owners.iter().find(|owner| owner.controller == Some(true))
 }
 
 /// One of the same kind and name counts as the same even when its UID is that of one that is gone.
@@ -181,23 +266,41 @@ fn group(owner: &OwnerReference) -> &str {
     owner.api_version.split('/').next().unwrap_or_default()
 }
 
-fn with_old_values(meta: &Meta, desired: &Desired) -> Vec<String> {
-    let kept = WITH_OLD_VALUES.iter().filter(|key| meta.annotations.contains_key(**key));
-    kept.filter(|key| !desired.annotations.contains_key(**key)).map(|key| (*key).to_owned()).collect()
-}
-
-fn foreign_keys(secret: &Secret, items: &Items) -> Vec<String> {
-    secret.data.keys().filter(|key| !items.contains_key(*key)).cloned().collect()
+/// What others have put into a Secret that is not to be there.
+fn removals(secret: &Secret, desired: &Desired, items: &Items) -> Removals {
+    let unwanted = |found: &BTreeMap<String, String>, wanted: &BTreeMap<String, String>| -> Vec<String> {
+        found.keys().filter(|key| !wanted.contains_key(*key)).cloned().collect()
+    };
+    let Meta { labels, annotations, owners, .. } = &secret.meta;
+    let stale_owners = owners.iter().any(|owner| {
+        let is_wanted = desired.owned && desired.claim.uid == owner.uid;
+        is_same_source(owner, &desired.claim) && !is_wanted
+    });
+    let data = || secret.data.keys().filter(|key| !items.contains_key(*key)).cloned().collect();
+    let with_old_values = |key: &String| WITH_OLD_VALUES.contains(&key.as_str());
+    let mut unwanted_annotations = unwanted(annotations, &desired.annotations);
+    match desired.others {
+        Others::Own => Removals { stale_owners, ..Removals::default() },
+        Others::Stay => {
+            unwanted_annotations.retain(with_old_values);
+            Removals { data: data(), annotations: unwanted_annotations, stale_owners, labels: Vec::new() }
+        }
+        Others::Go => {
+            let labels = unwanted(labels, &desired.labels);
+            Removals { data: data(), labels, annotations: unwanted_annotations, stale_owners }
+        }
+    }
 }
 
 /// Whether it would have to change where Kubernetes lets nothing change.
 fn has_to_be_remade(secret: &Secret, desired: &Desired, same_data: bool) -> bool {
-    secret.kind != desired.kind || (secret.immutable && (!same_data || !desired.immutable))
+    let has_to_change = !same_data || (!desired.immutable && desired.others != Others::Own);
+    secret.kind != desired.kind || (secret.immutable && has_to_change)
 }
 
 /// Whether everything but the values is as it should be. Labels and annotations of others may stand beside ours; those
 /// that we once set and that are asked for no more may not.
-fn has_shell(secret: &Secret, desired: &Desired) -> bool {
+fn has_shell(secret: &Secret, desired: &Desired, items: &Items) -> bool {
     let holds = |found: &BTreeMap<String, String>, wanted: &BTreeMap<String, String>| {
         wanted.iter().all(|(key, value)| found.get(key) == Some(value))
     };
@@ -212,15 +315,20 @@ fn has_shell(secret: &Secret, desired: &Desired) -> bool {
         }
         _ => false,
     };
+    let is_marked = desired.made_by.is_none() || is_made_by(&secret.meta, desired);
+    let earlier = desired.made_by.iter().filter_map(|made_by| Some(made_by.earlier.as_ref()?.0));
+    let marks: Vec<&str> = desired.made_by.iter().map(|_| MADE_BY).chain(earlier).collect();
+    let SetByUs { labels, annotations, data } = &secret.set_by_us;
     right_owner
-        && secret.immutable == desired.immutable
+        && (secret.immutable == desired.immutable || desired.others == Others::Own)
         && holds(&secret.meta.labels, &desired.labels)
         && holds(&secret.meta.annotations, &desired.annotations)
-        && made_by(&secret.meta).as_ref() == Some(&desired.made_by)
-        && secret.set_by_us.labels.iter().all(|key| desired.labels.contains_key(key))
-        && secret.set_by_us.annotations.iter().all(|key| {
-            [MADE_BY, MADE_BY_NAME].contains(&key.as_str()) || desired.annotations.contains_key(key)
-        })
+        && is_marked
+        && labels.iter().all(|key| desired.labels.contains_key(key))
+        && annotations
+            .iter()
+            .all(|key| marks.contains(&key.as_str()) || desired.annotations.contains_key(key))
+        && data.iter().all(|key| items.contains_key(key))
 }
 
 #[cfg(test)]
@@ -229,8 +337,9 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::keys::identities::LABEL;
     use crate::source::sealed::ask::{self, desired};
-    use crate::source::sealed::resource::{self, ADOPT, SealedSecret};
+    use crate::source::sealed::resource::{self, ADOPT, MADE_BY_NAME, SealedSecret};
 
     fn sealed(change: impl FnOnce(&mut Value)) -> SealedSecret {
         ask::tests::sealed(change)
@@ -247,7 +356,7 @@ mod tests {
         let desired = desired(sealed);
         let owners = if desired.owned { vec![desired.claim] } else { Vec::new() };
         let mut annotations = desired.annotations;
-        annotations.insert(MADE_BY.to_owned(), desired.made_by);
+        annotations.insert(MADE_BY.to_owned(), desired.made_by.unwrap().text);
         let mut secret: Secret = serde_json::from_value(json!({"type": desired.kind, "metadata": {
             "name": "db", "namespace": "shop", "labels": desired.labels, "annotations": annotations,
             "ownerReferences": owners, "resourceVersion": "7", "uid": "s1",
@@ -260,10 +369,8 @@ mod tests {
     }
 
     fn decided(sealed: &SealedSecret, current: Option<&Secret>) -> Result<Write, Reason> {
-        let desired = desired(sealed);
-        if let Some(verdict) = about_current(&desired, current) {
-            return Err(verdict.reason);
-        }
+        let marks = crate::source::marks(crate::source::KINDS);
+        let desired = claimed(&desired(sealed), current, &marks).map_err(|verdict| verdict.reason)?;
         write(current, &desired, &items(&[("a", "1")])).map_err(|verdict| verdict.reason)
     }
 
@@ -308,7 +415,7 @@ mod tests {
         let sealed = sealed(|_| {});
         let is_right = |change: &dyn Fn(&mut Secret)| {
             let written = secret(&sealed, &[("a", "1")], change);
-            super::is_right(&written, &desired(&sealed), &items(&[("a", "1")]))
+            super::is_right(&written, &desired(&sealed), &items(&[("a", "1")]), &Marks::default())
         };
         assert!(is_right(&|_| {}));
         assert!(!is_right(&|secret| secret.data.clear()));
@@ -388,9 +495,83 @@ mod tests {
         }
         // Identities are nobody's, whatever else they carry.
         let identity = |secret: &mut Secret| {
-            secret.meta.labels.insert(IDENTITY.to_owned(), "active".to_owned());
+            secret.meta.labels.insert(LABEL.to_owned(), "active".to_owned());
         };
         assert_eq!(after(identity), Err(reason::ALREADY_EXISTS));
+    }
+
+    /// What is asked for by a kind whose objects may be given a Secret, or room in one.
+    fn given(gives: Gives) -> Desired {
+        let annotation = |gives| match gives {
+            Gives::It => &[Adoption { key: "given", value: "yes", gives: Gives::It }],
+            Gives::All => &[Adoption { key: "given", value: "yes", gives: Gives::All }],
+            Gives::Room => &[Adoption { key: "given", value: "yes", gives: Gives::Room }],
+        };
+        Desired { adopted_by: annotation(gives), made_by: None, ..desired(&sealed(|_| {})) }
+    }
+
+    /// A Secret of somebody else, with an annotation.
+    fn theirs(change: impl FnOnce(&mut Value)) -> Secret {
+        let mut secret = json!({"metadata": {"name": "db", "namespace": "shop", "uid": "s1", "resourceVersion": "7",
+            "labels": {"theirs": "1"}, "annotations": {"given": "yes", "theirs": "1"}},
+            "data": {"theirs": "MQ=="}});
+        change(&mut secret);
+        serde_json::from_value(secret).unwrap()
+    }
+
+    fn written(desired: &Desired, secret: &Secret) -> Result<(Desired, Write), Verdict> {
+        let desired = claimed(desired, Some(secret), &Marks::default())?;
+        let write = write(Some(secret), &desired, &items(&[("a", "1")]))?;
+        Ok((desired, write))
+    }
+
+    #[test]
+    fn what_somebody_gives_of_their_secret_decides_what_of_it_stays() {
+        let texts = |texts: &[&str]| texts.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let values = Removals { data: texts(&["theirs"]), ..Removals::default() };
+        let all = Removals {
+            labels: texts(&["theirs"]),
+            annotations: texts(&["given", "theirs"]),
+            ..values.clone()
+        };
+        let cases =
+            [(Gives::It, true, values), (Gives::All, true, all), (Gives::Room, false, Removals::default())];
+        for (gives, owned, removals) in cases {
+            let (desired, write) = written(&given(gives), &theirs(|_| {})).unwrap();
+            assert_eq!((desired.owned, write), (owned, Write::Update(removals)), "{gives:?}");
+        }
+        // It is not given twice, and what others put into it afterwards stays.
+        let ours = theirs(|secret| secret["metadata"]["ownerReferences"] = json!([ours("u1")]));
+        let (desired, _) = written(&given(Gives::All), &ours).unwrap();
+        assert_eq!((desired.owned, desired.others), (true, Others::Stay));
+    }
+
+    #[test]
+    fn a_secret_with_room_is_never_made_again_and_what_is_asked_for_no_more_goes() {
+        let room = Desired { immutable: true, remake: true, ..given(Gives::Room) };
+        let with = |change: &dyn Fn(&mut Value)| {
+            let secret = theirs(|secret| {
+                secret["data"]["a"] = "MQ==".into();
+                secret["metadata"]["labels"][MANAGED] = "true".into();
+                change(secret);
+            });
+            written(&room, &secret).map(|(_, write)| write).map_err(|verdict| verdict.reason)
+        };
+        assert_eq!(with(&|_| {}), Ok(Write::Nothing));
+        assert_eq!(with(&|secret| secret["immutable"] = true.into()), Ok(Write::Nothing));
+        let changed = |secret: &mut Value| secret["data"]["a"] = "Mg==".into();
+        assert_eq!(with(&changed), update());
+        let frozen = |secret: &mut Value| {
+            changed(secret);
+            secret["immutable"] = true.into();
+        };
+        assert_eq!(with(&frozen), Err(reason::IMMUTABLE));
+        let ours_before = |secret: &mut Value| {
+            let fields = json!({"f:data": {"f:a": {}, "f:theirs": {}}});
+            secret["metadata"]["managedFields"] =
+                json!([{"manager": crate::managed::secret::MANAGER, "fieldsV1": fields}]);
+        };
+        assert_eq!(with(&ours_before), update());
     }
 
     #[test]
@@ -431,9 +612,10 @@ mod tests {
         let earlier = |secret: &mut Secret| {
             secret.meta.annotations.remove(MADE_BY);
             secret.meta.annotations.insert(MADE_BY_NAME.to_owned(), "db".to_owned());
-            secret.set_by_us = crate::managed::secret::SetByUs {
+            secret.set_by_us = SetByUs {
                 labels: [MANAGED.to_owned()].into(),
                 annotations: [MADE_BY_NAME.to_owned()].into(),
+                ..SetByUs::default()
             };
         };
         assert_eq!(after(earlier), Ok(Write::Nothing));

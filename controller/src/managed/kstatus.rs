@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::managed::decide::Verdict;
 use crate::managed::reason::Standing;
+use crate::managed::slim::Revision;
 use crate::managed::status::{Outcome, Status, WRITER};
 
 /// What the controller has made of an object.
@@ -50,8 +51,8 @@ impl Status for Kstatus {
         self.conditions.is_empty()
     }
 
-    fn right_version(&self, generation: Option<i64>) -> Option<&str> {
-        let is_right = self.is_true("Ready") && self.was_right(generation);
+    fn right_version(&self, revision: Revision) -> Option<&str> {
+        let is_right = self.is_true("Ready") && self.was_right(revision);
         self.secret_resource_version.as_deref().filter(|_| is_right)
     }
 
@@ -59,8 +60,9 @@ impl Status for Kstatus {
         self.writer.unwrap_or(1)
     }
 
-    fn was_right(&self, generation: Option<i64>) -> bool {
-        self.is_true("Synced") && self.observed_generation == generation
+    /// It has no place for annotations: this is for kinds whose annotations change nothing about a Secret that is right.
+    fn was_right(&self, revision: Revision) -> bool {
+        self.is_true("Synced") && self.observed_generation == revision.generation
     }
 
     fn says(&self, verdict: &Verdict) -> bool {
@@ -81,7 +83,7 @@ impl Status for Kstatus {
 }
 
 fn after(previous: &Kstatus, outcome: Outcome<'_>, now: Timestamp) -> Kstatus {
-    let Outcome { verdict, generation, secret_version } = outcome;
+    let Outcome { verdict, revision: Revision { generation, .. }, secret_version } = outcome;
     let of = |name: &str, holds: bool, generation: Option<i64>| {
         let status = if holds { "True" } else { "False" };
         let since = previous.condition(name).filter(|known| known.status == status);
@@ -136,14 +138,17 @@ mod tests {
         Timestamp::from_second(second).unwrap()
     }
 
+    fn of(generation: i64) -> Revision {
+        Revision { generation: Some(generation), annotations: 0 }
+    }
+
     fn verdict(reason: Reason) -> Verdict {
         Verdict::new(reason, reason.name.to_lowercase())
     }
 
     fn status(previous: &Kstatus, reason: Reason, generation: i64, second: i64) -> Kstatus {
         let (verdict, version) = (verdict(reason), format!("v{generation}"));
-        let outcome =
-            Outcome { verdict: &verdict, generation: Some(generation), secret_version: Some(&version) };
+        let outcome = Outcome { verdict: &verdict, revision: of(generation), secret_version: Some(&version) };
         after(previous, outcome, at(second))
     }
 
@@ -183,17 +188,17 @@ mod tests {
     #[test]
     fn the_whole_message_is_that_of_ready_and_the_others_have_its_first_line() {
         let verdict = Verdict::new(reason::NO_IDENTITY, "nothing opens it\nwanted, any of:\n  age1x");
-        let outcome = Outcome { verdict: &verdict, generation: Some(1), secret_version: None };
+        let outcome = Outcome { verdict: &verdict, revision: of(1), secret_version: None };
         let status = after(&Kstatus::default(), outcome, at(10));
         let message = |name: &str| status.condition(name).unwrap().message.as_str();
         assert_eq!(message("Ready"), verdict.message);
         assert_eq!([message("Stalled"), message("Synced")], ["nothing opens it"; 2]);
         assert_eq!(after(&status, outcome, at(20)), status);
-        assert_eq!(news(&status, &verdict, Some(1), &Write::Nothing, &WORDS), None);
+        assert_eq!(news(&status, &verdict, of(1), &Write::Nothing, &WORDS), None);
         let mut earlier = status;
         earlier.conditions.iter_mut().for_each(|condition| condition.message.clone_from(&verdict.message));
         assert_eq!(after(&earlier, outcome, at(20)), earlier);
-        assert_eq!(news(&earlier, &verdict, Some(1), &Write::Nothing, &WORDS), None);
+        assert_eq!(news(&earlier, &verdict, of(1), &Write::Nothing, &WORDS), None);
     }
 
     /// While a server hangs, each try begins with no answer and ends with an error: the error stays, and is told once.
@@ -205,8 +210,8 @@ mod tests {
         let mut told = Vec::new();
         for (second, verdict) in (20..).zip([&no_answer, &no_answer, &error, &no_answer, &error, &no_answer])
         {
-            let outcome = Outcome { verdict, generation: Some(1), secret_version: None };
-            told.extend(news(&status, verdict, Some(1), &Write::Nothing, &WORDS).map(|news| news.message));
+            let outcome = Outcome { verdict, revision: of(1), secret_version: None };
+            told.extend(news(&status, verdict, of(1), &Write::Nothing, &WORDS).map(|news| news.message));
             let new = after(&status, outcome, at(second));
             assert_eq!(new != status, [20, 22].contains(&second), "{second}");
             status = new;
@@ -233,14 +238,14 @@ mod tests {
         let bad = status(&none, shared::ALREADY_EXISTS, 1, 10);
         let update = || Write::Update(Removals::default());
         let told = |previous: &Kstatus, reason: Reason, generation: i64, write: Write| {
-            let news = news(previous, &verdict(reason), Some(generation), &write, &WORDS)?;
+            let news = news(previous, &verdict(reason), of(generation), &write, &WORDS)?;
             Some((news.warning, news.reason, news.message))
         };
         let normal = |reason, message: &str| Some((false, reason, message.to_owned()));
-        assert_eq!(told(&none, reason::UNSEALED, 1, Write::Create), normal("Unsealed", shared::CREATED));
-        assert_eq!(told(&good, reason::UNSEALED, 2, update()), normal("Unsealed", shared::UPDATED));
+        assert_eq!(told(&none, reason::UNSEALED, 1, Write::Create), normal("Unsealed", WORDS.created));
+        assert_eq!(told(&good, reason::UNSEALED, 2, update()), normal("Unsealed", WORDS.updated));
         assert_eq!(told(&good, reason::UNSEALED, 1, update()), normal("Repaired", WORDS.had_changed));
-        assert_eq!(told(&good, reason::UNSEALED, 1, Write::Create), normal("Repaired", shared::HAD_GONE));
+        assert_eq!(told(&good, reason::UNSEALED, 1, Write::Create), normal("Repaired", WORDS.had_gone));
         assert_eq!(told(&good, reason::UNSEALED, 2, Write::Nothing), None);
         assert_eq!(told(&bad, reason::UNSEALED, 1, Write::Nothing), normal("Unsealed", "unsealed"));
         let warning = Some((true, "AlreadyExists", "alreadyexists".to_owned()));

@@ -6,6 +6,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::engine::object::Key;
+#[cfg(doc)]
+use crate::managed::slim;
 use crate::managed::status::News;
 
 /// How long a status may lack the newest version of the Secret, where nothing else has changed: whoever annotates Secrets
@@ -18,9 +20,8 @@ const LATELY: Duration = Duration::from_secs(60);
 /// When nothing was left to do: as long as nothing of this has changed, nothing is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settled {
-    /// Of the object's uid.
-    pub identity: u64,
-    pub generation: Option<i64>,
+    /// [Which](slim::seen) object it was, and what it asked for.
+    pub seen: u64,
     pub secret_version: Box<str>,
     /// Of the keys that we hold: how often some have gone.
     pub losses: u32,
@@ -212,9 +213,14 @@ impl Known {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::managed::slim::{Revision, seen};
+
+    fn of(identity: u64, generation: i64, annotations: u64) -> u64 {
+        seen(identity, Revision { generation: Some(generation), annotations })
+    }
 
     fn at(generation: i64, version: &str, losses: u32) -> Settled {
-        Settled { identity: 1, generation: Some(generation), secret_version: version.into(), losses }
+        Settled { seen: of(1, generation, 0), secret_version: version.into(), losses }
     }
 
     #[test]
@@ -225,7 +231,8 @@ mod tests {
         // What the status says counts only as long as nothing is known.
         assert!(memory.is_settled(&key, &at(1, "7", 0), true, now));
         assert!(memory.is_settled(&key, &at(1, "7", 0), false, now) && memory.knows(&key, "7"));
-        for other in [at(2, "7", 0), at(1, "8", 0), at(1, "7", 1), Settled { identity: 2, ..at(1, "7", 0) }] {
+        let others = [of(2, 1, 0), of(1, 1, 5), of(1, 0, 1)].map(|seen| Settled { seen, ..at(1, "7", 0) });
+        for other in [at(2, "7", 0), at(1, "8", 0), at(1, "7", 1)].into_iter().chain(others) {
             assert!(!memory.is_settled(&key, &other, true, now), "{other:?}");
         }
         assert_eq!(memory.count(), [("Right", 1)].into());
@@ -271,7 +278,7 @@ mod tests {
     fn what_is_kept_of_a_hundred_thousand_objects_is_small() {
         use crate::engine::object::{Bare, Meta};
         use crate::engine::store::Store;
-        use crate::engine::watch::Event;
+        use crate::engine::watch::{Event, Object};
         use crate::managed::slim::Slim;
         use crate::source::sealed::resource::{self, Found};
 
@@ -299,7 +306,8 @@ mod tests {
                  "lastTransitionTime": "2026-11-28T00:00:00Z"}]},
         }))
         .unwrap();
-        let slim = resource::slim(&found, false);
+        let about = resource::about(&found, false);
+        let slim = Slim::of(found.meta(), resource::ANNOTATIONS, &found.status, about);
         for index in 0..COUNT {
             let meta = Meta {
                 name: format!("database-of-{index}"),

@@ -12,7 +12,8 @@ use tokio::sync::watch;
 
 use crate::engine::object::Key;
 use crate::engine::queue::Lane;
-use crate::managed::slim::Held;
+use crate::engine::store::Listed;
+use crate::managed::slim::Keys;
 
 pub mod decide;
 pub mod kstatus;
@@ -63,13 +64,21 @@ pub trait Reconcile: Send + Sync {
     /// of ours.
     fn saw_secret(&self, key: &Key, version: Option<&str>) -> Option<Duration>;
 
-    /// Whether everything was listed once.
-    fn is_complete(&self) -> bool;
+    /// Whether the Secrets that are made carry the label by which they are watched.
+    fn is_labelled(&self) -> bool;
 
-    /// Whether a namespace cannot be looked at.
-    fn is_refused(&self) -> bool;
+    /// How far its objects, and the keys that they are opened with, are known.
+    fn listed(&self) -> Listed;
 
-    fn is_empty(&self) -> bool;
+    /// What goes on beside its objects, on each replica. Where it ends, the controller does.
+    fn run(self: Arc<Self>) -> BoxFuture<'static, ()>;
+
+    /// Whether that goes on.
+    fn is_alive(&self) -> bool;
+
+    /// Does what only the replica that leads does beside its objects. Returns after how long it is to be done again, though
+    /// nothing has changed.
+    fn lead(&self) -> BoxFuture<'_, anyhow::Result<Option<Duration>>>;
 
     fn keys(&self) -> Vec<Key>;
 
@@ -77,7 +86,7 @@ pub trait Reconcile: Send + Sync {
     fn is_outdated(&self, key: &Key) -> bool;
 
     /// The keys that its objects are opened with, if they take any: when they change, everything is looked at again.
-    fn keys_in_use(&self) -> Option<watch::Receiver<Option<Held>>>;
+    fn keys_in_use(&self) -> Option<watch::Receiver<Keys>>;
 
     /// Forgets what it knows: another replica may have changed everything.
     fn forget_all(&self);

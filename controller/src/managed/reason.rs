@@ -65,25 +65,39 @@ pub const TERMINATING: Reason = Reason::waiting("Terminating");
 /// Somebody else writes at the same time, again and again.
 pub const CONFLICT: Reason = Reason::waiting("Conflict");
 
+/// What can come of any Secret.
+#[cfg(test)]
+pub const SHARED: [Reason; 6] =
+    [ALREADY_EXISTS, IMMUTABLE, REFUSED, API_SERVER_UNAVAILABLE, TERMINATING, CONFLICT];
+
 /// What is said of a Secret in the words of one kind of object.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Words {
     /// The reason of one that is as it should be.
     pub right: Reason,
+    /// What of the reasons that any Secret has this kind calls otherwise: the first, and what it says in its place.
+    pub own: &'static [(Reason, Reason)],
     pub in_sync: &'static str,
+    pub created: &'static str,
+    pub updated: &'static str,
+    pub recreated: &'static str,
     /// The reason of the event about a Secret that somebody had changed or deleted.
     pub repaired: &'static str,
     pub had_changed: &'static str,
+    pub had_gone: &'static str,
     pub is_foreign: &'static str,
     pub is_immutable: &'static str,
     pub is_contested: &'static str,
 }
 
-pub const CREATED: &str = "made the Secret";
-pub const UPDATED: &str = "brought the Secret up to date";
-pub const RECREATED: &str = "deleted the immutable Secret and made it again";
-pub const HAD_GONE: &str = "the Secret had been deleted; it was made again";
-pub const IS_IDENTITY: &str = "it holds identities of the controller";
+impl Words {
+    /// A reason as this kind says it.
+    pub fn of(&self, reason: Reason) -> Reason {
+        self.own.iter().find(|(shared, _)| *shared == reason).map_or(reason, |(_, own)| *own)
+    }
+}
+
+pub const IS_KEY: &str = "it holds keys of the controller";
 pub const IS_GOING: &str = "the Secret is being deleted; it is made again when it is gone";
 pub const CHANGED_AT_ONCE: &str =
     "the Secret is not as it was written: somebody changes it, a webhook perhaps";

@@ -37,16 +37,16 @@ use crate::engine::metrics::Metrics;
 use crate::engine::object::{Key, Ref};
 use crate::engine::queue::Queue;
 use crate::engine::retry::Breaker;
-use crate::engine::store::Store;
+use crate::engine::store::{Listed, Store};
 use crate::engine::watch::{Event, Object, Watch, What};
-use crate::managed::decide::Verdict;
+use crate::managed::decide::{Marks, Verdict};
 use crate::managed::memory::Memory;
 use crate::managed::reason;
-use crate::managed::slim::{Held, Slim};
+use crate::managed::slim::{Keys, Slim};
 use crate::managed::status::WRITER;
 use crate::managed::write::Trouble;
 use crate::managed::{Next, Place, Reconcile, Tell};
-use crate::source::Source;
+use crate::source::{Objects, Source};
 use apply::Stop;
 
 /// How often the API server may fail in a row before that is said: mostly it has passed by then.
@@ -79,6 +79,8 @@ pub struct Context {
     pub secrets: Arc<Store<Box<str>>>,
     /// Open while the API server wants to be left alone.
     pub breaker: Arc<Breaker>,
+    /// What Secrets are marked with that are not asked for: keys.
+    pub marks: Arc<Marks>,
 }
 
 /// Makes Secrets out of the objects of a source.
@@ -89,7 +91,7 @@ pub struct Managed<S> {
     memory: Memory,
     room: Semaphore,
     /// The keys that the source has, if it takes any.
-    keys: Option<watch::Receiver<Option<Held>>>,
+    keys: Option<watch::Receiver<Keys>>,
     /// Of this controller.
     writer: u32,
     /// How long the API server may let us wait.
@@ -110,6 +112,11 @@ impl<S: Source> Managed<S> {
         }
     }
 
+    /// What is kept of an object.
+    fn slim(&self, found: &S::Found) -> Slim {
+        Slim::of(found.meta(), S::ANNOTATIONS, self.source.status(found), self.source.about(found))
+    }
+
     /// Looks at one object.
     async fn reconcile(&self, key: &Key) -> Next {
         match tokio::time::timeout(PATIENCE_FOR_ALL, self.look_at(key)).await {
@@ -128,6 +135,10 @@ impl<S: Source> Managed<S> {
             return Next::Wait;
         };
         if slim.is_being_deleted || self.is_settled(key, &slim) {
+            return Next::Wait;
+        }
+        // When its keys are known, it is looked at.
+        if self.keys_listed() != Listed::Complete {
             return Next::Wait;
         }
         let Ok(_room) = self.room_for(slim.weight) else { return self.retry_for_room() };
@@ -169,6 +180,15 @@ impl<S: Source> Managed<S> {
         self.conclude(key, found.meta(), self.source.status(&found), outcome, losses).await
     }
 
+    /// How far the keys are known that its objects are opened with, if they take any.
+    fn keys_listed(&self) -> Listed {
+        match self.keys.as_ref().map(|keys| keys.borrow()).as_deref() {
+            Some(Keys::Unknown) => Listed::NotYet,
+            Some(Keys::Refused) => Listed::Refused,
+            Some(Keys::Held(_)) | None => Listed::Complete,
+        }
+    }
+
     /// Large ones wait for each other, without a worker, and small ones for nobody.
     fn room_for(&self, weight: u32) -> Result<Option<SemaphorePermit<'_>>, TryAcquireError> {
         match weight > LARGE {
@@ -189,7 +209,7 @@ impl<S: Source> Reconcile for Managed<S> {
         let what = What { kind: S::KIND, path, namespace, labels: selector, bare: false };
         let (api, metrics) = (self.context.api.clone(), Arc::clone(&self.context.metrics));
         let take = move |event: Event<S::Found>| {
-            for change in self.objects.apply(index, event, |found| self.source.slim(found)) {
+            for change in self.objects.apply(index, event, |found| self.slim(found)) {
                 if let Some(lane) = self.saw(&change) {
                     tell(change.key, lane);
                 }
@@ -210,17 +230,29 @@ impl<S: Source> Reconcile for Managed<S> {
         Some(self.wait_before_repair(key).unwrap_or_default())
     }
 
-    fn is_complete(&self) -> bool {
-        let has_keys = self.keys.as_ref().is_none_or(|keys| keys.borrow().is_some());
-        has_keys && self.objects.is_complete()
+    fn is_labelled(&self) -> bool {
+        S::LABELLED
     }
 
-    fn is_refused(&self) -> bool {
-        self.objects.is_refused()
+    fn listed(&self) -> Listed {
+        match (self.objects.listed(), self.keys_listed()) {
+            (Listed::NotYet, _) | (_, Listed::NotYet) => Listed::NotYet,
+            (Listed::Refused, _) | (_, Listed::Refused) => Listed::Refused,
+            (Listed::Complete, Listed::Complete) => Listed::Complete,
+        }
     }
 
-    fn is_empty(&self) -> bool {
-        self.objects.is_empty()
+    fn run(self: Arc<Self>) -> BoxFuture<'static, ()> {
+        Box::pin(async move { self.source.run().await })
+    }
+
+    fn is_alive(&self) -> bool {
+        self.source.is_alive()
+    }
+
+    fn lead(&self) -> BoxFuture<'_, anyhow::Result<Option<Duration>>> {
+        let objects = Objects { is_empty: self.objects.is_empty(), is_refused: self.objects.is_refused() };
+        Box::pin(self.source.lead(objects))
     }
 
     fn keys(&self) -> Vec<Key> {
@@ -231,7 +263,7 @@ impl<S: Source> Reconcile for Managed<S> {
         self.objects.get(key).is_some_and(|slim| self.is_of_another_writer(&slim))
     }
 
-    fn keys_in_use(&self) -> Option<watch::Receiver<Option<Held>>> {
+    fn keys_in_use(&self) -> Option<watch::Receiver<Keys>> {
         self.keys.clone()
     }
 

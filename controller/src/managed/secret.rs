@@ -36,7 +36,7 @@ pub struct Secret {
     pub kind: String,
     pub immutable: bool,
     pub data: Items,
-    /// The labels and annotations that we have set, as the API server remembers it.
+    /// What we have set, as the API server remembers it.
     pub set_by_us: SetByUs,
 }
 
@@ -45,6 +45,8 @@ pub struct Secret {
 pub struct SetByUs {
     pub labels: BTreeSet<String>,
     pub annotations: BTreeSet<String>,
+    /// The keys of values.
+    pub data: BTreeSet<String>,
 }
 
 impl fmt::Debug for Secret {
@@ -92,12 +94,16 @@ impl From<Stored> for Secret {
 fn set_by_us(managed_fields: &Value) -> SetByUs {
     let entries = managed_fields.as_array().into_iter().flatten();
     let ours: Vec<&Value> = entries.filter(|entry| entry["manager"] == MANAGER).collect();
-    let of = |field: &str| -> BTreeSet<String> {
-        let fields = ours.iter().filter_map(|entry| entry["fieldsV1"]["f:metadata"][field].as_object());
+    let of = |path: &str| -> BTreeSet<String> {
+        let fields = ours.iter().filter_map(|entry| entry["fieldsV1"].pointer(path)?.as_object());
         let keys = fields.flat_map(serde_json::Map::keys);
         keys.filter_map(|key| key.strip_prefix("f:")).map(str::to_owned).collect()
     };
-    SetByUs { labels: of("f:labels"), annotations: of("f:annotations") }
+    SetByUs {
+        labels: of("/f:metadata/f:labels"),
+        annotations: of("/f:metadata/f:annotations"),
+        data: of("/f:data"),
+    }
 }
 
 /// A value, which the API server has in base64.

@@ -12,9 +12,9 @@ use crate::managed::status::Status;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Slim {
     pub identity: u64,
-    pub generation: Option<i64>,
-    /// Of labels and annotations.
-    asked: u64,
+    pub revision: Revision,
+    /// Of labels and annotations: whoever changes one wants it to be looked at.
+    marked: u64,
     pub is_being_deleted: bool,
     is_valid: bool,
     pub is_held: bool,
@@ -25,6 +25,25 @@ pub struct Slim {
     keys: Box<[u32]>,
     has_others: bool,
     pub weight: u32,
+}
+
+/// What an object asks for, as far as that is seen without reading it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Revision {
+    pub generation: Option<i64>,
+    /// Of those of its annotations that ask something of the controller, which change without a new generation; 0 if there
+    /// are none.
+    pub annotations: u64,
+}
+
+impl Revision {
+    /// Of an object whose annotations begin so that ask something.
+    pub fn of(meta: &Meta, prefix: &str) -> Self {
+        let asking = meta.annotations.iter().filter(|(key, _)| key.starts_with(prefix));
+        let asking: Vec<&str> = asking.flat_map(|(key, value)| [key.as_str(), value.as_str()]).collect();
+        let annotations = if asking.is_empty() { 0 } else { print(asking.into_iter()) };
+        Self { generation: meta.generation, annotations }
+    }
 }
 
 /// What the source says of it.
@@ -42,6 +61,26 @@ pub struct About {
     pub has_others: bool,
 }
 
+/// What is known of the keys that a kind is opened with.
+#[derive(Debug, Clone, Default)]
+pub enum Keys {
+    /// They were not listed yet.
+    #[default]
+    Unknown,
+    /// We may not look at them: what they would open is left as it is.
+    Refused,
+    Held(Held),
+}
+
+impl Keys {
+    pub fn held(&self) -> Option<&Held> {
+        match self {
+            Self::Held(held) => Some(held),
+            Self::Unknown | Self::Refused => None,
+        }
+    }
+}
+
 /// The keys that we hold, as far as it has to be known what they open.
 #[derive(Debug, Clone, Default)]
 pub struct Held {
@@ -52,16 +91,18 @@ pub struct Held {
 }
 
 impl Slim {
-    pub fn of(meta: &Meta, status: &impl Status, about: About) -> Self {
+    /// Of an object whose annotations begin so that ask something.
+    pub fn of(meta: &Meta, prefix: &str, status: &impl Status, about: About) -> Self {
         let About { is_valid, is_held, weight, keys, has_others } = about;
+        let revision = Revision::of(meta, prefix);
         Self {
             identity: identity(meta),
-            generation: meta.generation,
-            asked: print(texts(&meta.labels).chain([""]).chain(texts(&meta.annotations))),
+            revision,
+            marked: print(texts(&meta.labels).chain([""]).chain(texts(&meta.annotations))),
             is_being_deleted: meta.is_being_deleted,
             is_valid,
             is_held,
-            right_version: status.right_version(meta.generation).map(Into::into),
+            right_version: status.right_version(revision).map(Into::into),
             writer: status.writer(),
             keys,
             has_others,
@@ -77,8 +118,8 @@ impl Slim {
 
     /// Whether anything has changed that we go by: status is not among it, since we write that ourselves.
     pub fn differs_from(&self, old: &Self) -> bool {
-        (self.identity, self.generation, self.asked, self.is_being_deleted, self.is_valid)
-            != (old.identity, old.generation, old.asked, old.is_being_deleted, old.is_valid)
+        (self.identity, self.revision, self.marked, self.is_being_deleted, self.is_valid)
+            != (old.identity, old.revision, old.marked, old.is_being_deleted, old.is_valid)
     }
 }
 
@@ -89,6 +130,12 @@ fn texts(pairs: &BTreeMap<String, String>) -> impl Iterator<Item = &str> {
 /// A digest of the uid: one that was deleted and made again is another.
 pub fn identity(meta: &Meta) -> u64 {
     print([meta.uid.as_str()].into_iter())
+}
+
+/// A digest of which object there is, and what it asks for.
+pub fn seen(identity: u64, revision: Revision) -> u64 {
+    let generation = revision.generation.map(|generation| generation.to_string()).unwrap_or_default();
+    print([&*identity.to_string(), &*generation, &*revision.annotations.to_string()].into_iter())
 }
 
 /// A digest of what a key is known by.

@@ -3,7 +3,8 @@
 use serde::Serialize;
 
 use crate::managed::decide::{Verdict, Write};
-use crate::managed::reason::{self, Standing, Words};
+use crate::managed::reason::{Standing, Words};
+use crate::managed::slim::Revision;
 
 /// Which Secrets count as right at a start without being looked at: those whose status says that a controller of this
 /// number has made them. It goes up only in a release whose notes say what is then written again.
@@ -14,7 +15,7 @@ pub const WRITER: u32 = 1;
 pub struct Outcome<'o> {
     pub verdict: &'o Verdict,
     /// Of the object as it was looked at.
-    pub generation: Option<i64>,
+    pub revision: Revision,
     /// Of the Secret as it is now.
     pub secret_version: Option<&'o str>,
 }
@@ -25,15 +26,16 @@ pub trait Status: Clone + PartialEq + Serialize + Send + Sync + 'static {
     /// Whether nothing was ever said.
     fn is_empty(&self) -> bool;
 
-    /// The version of the Secret that is right by what it says of this generation of the object, if it says so: a restart
-    /// has nothing to do while it is still this one.
-    fn right_version(&self, generation: Option<i64>) -> Option<&str>;
+    /// The version of the Secret that is right by what it says of this revision of the object, if it says so: a restart
+    /// has nothing to do while it is still this one. A kind whose annotations decide what is written keeps in its status by
+    /// which it was.
+    fn right_version(&self, revision: Revision) -> Option<&str>;
 
     /// By which [`WRITER`] it was written.
     fn writer(&self) -> u32;
 
-    /// Whether all was right with this generation of the object.
-    fn was_right(&self, generation: Option<i64>) -> bool;
+    /// Whether all was right with this revision of the object.
+    fn was_right(&self, revision: Revision) -> bool;
 
     /// Whether it says this already.
     fn says(&self, verdict: &Verdict) -> bool;
@@ -57,18 +59,18 @@ pub struct News {
 pub fn news(
     previous: &impl Status,
     verdict: &Verdict,
-    generation: Option<i64>,
+    revision: Revision,
     written: &Write,
     words: &Words,
 ) -> Option<News> {
     let is_right = verdict.reason.standing == Standing::Good;
-    let was_right = previous.was_right(generation);
+    let was_right = previous.was_right(revision);
     let (reason, message) = match written {
         Write::Update(_) if is_right && was_right => (words.repaired, words.had_changed),
-        Write::Create if is_right && was_right => (words.repaired, reason::HAD_GONE),
-        Write::Create if is_right => (verdict.reason.name, reason::CREATED),
-        Write::Update(_) if is_right => (verdict.reason.name, reason::UPDATED),
-        Write::Recreate if is_right => (verdict.reason.name, reason::RECREATED),
+        Write::Create if is_right && was_right => (words.repaired, words.had_gone),
+        Write::Create if is_right => (verdict.reason.name, words.created),
+        Write::Update(_) if is_right => (verdict.reason.name, words.updated),
+        Write::Recreate if is_right => (verdict.reason.name, words.recreated),
         _ => (verdict.reason.name, verdict.message.as_str()),
     };
     let wrote = is_right && *written != Write::Nothing;

@@ -1,4 +1,5 @@
-//! The only place that writes Secrets, and the status of what asks for them.
+//! The only place that writes Secrets: those that objects ask for, and those with keys of our own. And the status of what asks
+//! for them.
 //!
 //! Every write is bound to what was seen: a Secret that changed meanwhile, or was made by somebody faster, is a
 //! conflict and is looked at again. So a replica that does not know yet that another one leads does no harm.
@@ -12,7 +13,7 @@ use serde::de::IgnoredAny;
 use serde_json::{Map, Value, json};
 
 use crate::engine::api::{ApiServer, Failure};
-use crate::engine::object::Meta;
+use crate::engine::object::{Bare, Meta};
 use crate::managed::decide::{self, Desired, Removals, Verdict, Write};
 use crate::managed::reason;
 use crate::managed::secret::{self, Items, MANAGER, Secret};
@@ -112,14 +113,13 @@ impl Secrets<'_> {
         }
         let body = manifest(self.desired, self.items, bound);
         let applied = self.patch(&PatchParams::apply(MANAGER).force(), &Patch::Apply(&body)).await?;
-        let data = removals.data.iter().filter(|key| applied.data.contains_key(*key));
-        let data = absent(data);
-        let annotations = absent(removals.annotations.iter());
-        if data.is_empty() && annotations.is_empty() {
+        let data = absent(removals.data.iter().filter(|key| applied.data.contains_key(*key)));
+        let [labels, annotations] = [&removals.labels, &removals.annotations].map(|keys| absent(keys.iter()));
+        if [&data, &labels, &annotations].into_iter().all(Map::is_empty) {
             return Ok(applied);
         }
         let mut body = json!({"metadata": self::bound(&applied.meta), "data": data});
-        body["metadata"]["annotations"] = annotations.into();
+        (body["metadata"]["labels"], body["metadata"]["annotations"]) = (labels.into(), annotations.into());
         self.patch(&merge(), &Patch::Merge(&body)).await
     }
 
@@ -152,6 +152,17 @@ impl Secrets<'_> {
     }
 }
 
+/// Makes a Secret with keys of our own, which nothing asks for. Returns its name, or `None` where somebody else was faster.
+pub async fn key(api: &ApiServer, namespace: &str, manifest: &Value) -> Result<Option<String>, Failure> {
+    let params = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
+    let create = Request::new(secret::path(namespace)).create(&params, manifest.to_string().into_bytes());
+    match api.ask::<Bare>(create).await {
+        Ok(made) => Ok(Some(made.metadata.name)),
+        Err(failure) if failure.code() == Some(409) => Ok(None),
+        Err(failure) => Err(failure),
+    }
+}
+
 /// Writes the status of an object as it was seen.
 pub async fn status(api: &ApiServer, path: String, meta: &Meta, status: &impl Status) -> Result<(), Trouble> {
     let body = json!({"metadata": bound(meta), "status": status});
@@ -179,7 +190,9 @@ fn manifest(desired: &Desired, items: &Items, mut metadata: Value) -> Value {
     metadata["namespace"] = json!(desired.namespace);
     metadata["labels"] = json!(desired.labels);
     metadata["annotations"] = json!(desired.annotations);
-    metadata["annotations"][decide::MADE_BY] = json!(desired.made_by);
+    if let Some(made_by) = &desired.made_by {
+        metadata["annotations"][decide::MADE_BY] = json!(made_by.text);
+    }
     if desired.owned {
         metadata["ownerReferences"] = json!([desired.claim]);
     }

@@ -1,25 +1,111 @@
-//! A kind of object that nothing but tests knows: its text becomes a Secret. It has a status, reasons, words and annotations
-//! of its own, and is all that another kind needs.
+//! A kind of object that nothing but tests knows: its text becomes a Secret. It uses all that a kind can: a status, reasons,
+//! words, annotations and metrics of its own, keys that a task of its own watches and the leader makes, Secrets without a mark
+//! of ours, and room in those of others.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use prometheus_client::metrics::counter::Counter;
 use sealant::secret::SecretBytes;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use crate::engine::api;
-use crate::engine::object::Meta;
-use crate::engine::watch::Object;
-use crate::managed::decide::{Desired, MADE_BY, MANAGED, Verdict};
+use crate::engine::object::{Bare, Meta};
+use crate::engine::watch::{Event, Object, Watch, What};
+use crate::managed::decide::{Adoption, Desired, Gives, Others, Verdict};
 use crate::managed::reason::{self, Again, Reason, Standing, Words};
+use crate::managed::reconcile::Context;
 use crate::managed::secret::{self, Items};
-use crate::managed::slim::{About, Held, Slim};
+use crate::managed::slim::{About, Held, Keys, Revision, digest};
 use crate::managed::status::{Outcome, Status};
-use crate::source::{NoValues, Source};
+use crate::managed::write;
+use crate::source::{Kind, NoValues, Objects, Source, Started, Startup};
+
+/// As it would be in the list of kinds.
+pub const KIND: Kind = Kind { labels_of_keys: &[LAMP], marks: &[], start };
+
+/// On Secrets that grant wishes.
+pub const LAMP: &str = "wishes.example.com/lamp";
+
+/// On wishes: the text is granted in capitals.
+pub const LOUD: &str = "wishes.example.com/loud";
+
+/// On Secrets of somebody else: a wish may be granted in them, or takes them.
+pub const ROOM: &str = "wishes.example.com/room";
+pub const GIVEN: &str = "wishes.example.com/given";
 
 #[derive(Default)]
 pub struct Wishes {
-    pub keys: Option<watch::Receiver<Option<Held>>>,
+    keys: Option<watch::Receiver<Keys>>,
+    lamps: Option<Lamps>,
+}
+
+impl Wishes {
+    /// Those that take these keys.
+    pub fn by(keys: watch::Receiver<Keys>) -> Self {
+        Self { keys: Some(keys), lamps: None }
+    }
+}
+
+/// The lamps that there are.
+struct Lamps {
+    context: Context,
+    namespace: String,
+    known: watch::Sender<Keys>,
+    granted: Counter,
+}
+
+fn start(startup: &mut Startup<'_>) -> Started {
+    let granted = Counter::default();
+    startup.registry.register("wishes_granted", "Wishes granted", granted.clone());
+    let (known, keys) = watch::channel(Keys::Unknown);
+    let (context, namespace) = (startup.context.clone(), startup.namespace.to_owned());
+    let lamps = Some(Lamps { context, namespace, known, granted });
+    Ok(Some(startup.manage(Wishes { keys: Some(keys), lamps })))
+}
+
+impl Lamps {
+    async fn watch(&self) {
+        let what = What {
+            kind: "lamps",
+            namespace: self.namespace.clone(),
+            path: secret::path(&self.namespace),
+            labels: Some(LAMP.to_owned()),
+            bare: true,
+        };
+        let digests = Mutex::new(HashSet::new());
+        let take = |event: Event<Bare>| {
+            let mut digests = digests.lock().unwrap();
+            match event {
+                Event::Begun => return digests.clear(),
+                Event::Refused => return drop(self.known.send_replace(Keys::Refused)),
+                Event::Listed(lamp) | Event::Changed(lamp) => {
+                    if self.context.marks.maker(&lamp.metadata).is_none() {
+                        digests.insert(digest(&lamp.metadata.name));
+                    }
+                }
+                Event::Gone(lamp) => drop(digests.remove(&digest(&lamp.metadata.name))),
+                Event::Complete => {}
+            }
+            let digests = Arc::new(digests.clone());
+            self.known.send_replace(Keys::Held(Held { digests, losses: 0 }));
+        };
+        Watch::new(self.context.api.clone(), what, Arc::clone(&self.context.metrics), take).run().await;
+    }
+
+    async fn make_one(&self) -> anyhow::Result<()> {
+        let is_there = self.known.borrow().held().is_some_and(|held| !held.digests.is_empty());
+        if !is_there {
+            let manifest = json!({"apiVersion": "v1", "kind": "Secret",
+                "metadata": {"name": "lamp", "labels": {LAMP: "lit"}}});
+            write::key(&self.context.api, &self.namespace, &manifest).await?;
+        }
+        Ok(())
+    }
 }
 
 #[derive(Deserialize)]
@@ -38,6 +124,8 @@ pub struct Wish {
 pub struct Fulfilment {
     said: Option<String>,
     of: Option<i64>,
+    /// By which annotations.
+    by: u64,
     secret: Option<String>,
 }
 
@@ -46,44 +134,58 @@ impl Status for Fulfilment {
         self.said.is_none()
     }
 
-    fn right_version(&self, generation: Option<i64>) -> Option<&str> {
-        self.secret.as_deref().filter(|_| self.was_right(generation))
+    fn right_version(&self, revision: Revision) -> Option<&str> {
+        self.secret.as_deref().filter(|_| self.was_right(revision))
     }
 
     fn writer(&self) -> u32 {
         1
     }
 
-    fn was_right(&self, generation: Option<i64>) -> bool {
-        self.secret.is_some() && self.of == generation
+    fn was_right(&self, revision: Revision) -> bool {
+        self.secret.is_some() && self.of == revision.generation && self.by == revision.annotations
     }
 
     fn says(&self, verdict: &Verdict) -> bool {
         self.said.as_deref() == Some(verdict.reason.name)
     }
 
-    fn after(&self, Outcome { verdict, generation, secret_version }: Outcome<'_>) -> Self {
+    fn after(&self, Outcome { verdict, revision, secret_version }: Outcome<'_>) -> Self {
         let is_right = verdict.reason.standing == Standing::Good;
         Self {
             said: Some(verdict.reason.name.to_owned()),
-            of: generation,
+            of: revision.generation,
+            by: revision.annotations,
             secret: secret_version.filter(|_| is_right).map(str::to_owned),
         }
     }
 
     fn is_but_for_version(&self, other: &Self) -> bool {
-        (&self.said, self.of) == (&other.said, other.of)
+        (&self.said, self.of, self.by) == (&other.said, other.of, other.by)
     }
 }
 
 /// Nobody grants this.
 pub const TOO_MUCH: Reason = Reason::stalled("TooMuch", Again::OnChange);
 
+/// There is a Secret of somebody else.
+pub const TAKEN: Reason = Reason::stalled("Taken", Again::ByItself);
+
 const WORDS: Words = Words {
     right: Reason { name: "Granted", standing: Standing::Good, again: Again::OnChange },
+    own: &[
+        (reason::ALREADY_EXISTS, TAKEN),
+        (reason::IMMUTABLE, TAKEN),
+        (reason::REFUSED, TOO_MUCH),
+        (reason::CONFLICT, TAKEN),
+    ],
     in_sync: "the wish is granted",
+    created: "it was granted",
+    updated: "it was granted otherwise",
+    recreated: "it was granted again",
     repaired: "GrantedAgain",
     had_changed: "somebody had changed it",
+    had_gone: "somebody had taken it",
     is_foreign: "it was not wished for",
     is_immutable: "it cannot change",
     is_contested: "somebody else wishes for something else",
@@ -102,15 +204,17 @@ impl Source for Wishes {
     const KIND: &'static str = "wishes.example.com";
     const ANNOTATIONS: &'static str = "wishes.example.com/";
     const ACTION: &'static str = "Grant";
-    const REASONS: &'static [Reason] = &[WORDS.right, TOO_MUCH, reason::ALREADY_EXISTS, reason::IMMUTABLE];
+    const REASONS: &'static [Reason] =
+        &[WORDS.right, TOO_MUCH, TAKEN, reason::API_SERVER_UNAVAILABLE, reason::TERMINATING];
     const WORDS: &'static Words = &WORDS;
+    const LABELLED: bool = false;
 
     fn path(&self, namespace: &str) -> String {
         api::path("apis/example.com/v1", namespace, "wishes")
     }
 
-    fn slim(&self, found: &Wish) -> Slim {
-        Slim::of(&found.metadata, &found.status, About { is_valid: true, ..About::default() })
+    fn about(&self, _found: &Wish) -> About {
+        About { is_valid: true, ..About::default() }
     }
 
     fn status<'f>(&self, found: &'f Wish) -> &'f Fulfilment {
@@ -128,7 +232,7 @@ impl Source for Wishes {
         }
     }
 
-    fn keys(&self) -> Option<watch::Receiver<Option<Held>>> {
+    fn keys(&self) -> Option<watch::Receiver<Keys>> {
         self.keys.clone()
     }
 
@@ -138,10 +242,14 @@ impl Source for Wishes {
         }
         let Meta { name, namespace, .. } = found.metadata.clone();
         Ok(Desired {
-            labels: [(MANAGED.to_owned(), "true".to_owned())].into(),
+            labels: [].into(),
             annotations: [].into(),
-            made_by: format!("{}/{name}", Self::KIND),
-            adopted_by: &[],
+            made_by: None,
+            adopted_by: &[
+                Adoption { key: ROOM, value: "yes", gives: Gives::Room },
+                Adoption { key: GIVEN, value: "yes", gives: Gives::All },
+            ],
+            others: Others::Stay,
             claim: self.claim(&found.metadata),
             owned: true,
             kind: secret::OPAQUE.to_owned(),
@@ -154,7 +262,28 @@ impl Source for Wishes {
     }
 
     async fn values(&self, found: &Wish) -> Result<Items, NoValues> {
-        Ok([("text".to_owned(), SecretBytes::new(found.text.clone().into_bytes()))].into())
+        if let Some(lamps) = &self.lamps {
+            lamps.granted.inc();
+        }
+        let text = match found.metadata.is_annotated(LOUD, "yes") {
+            true => found.text.to_uppercase(),
+            false => found.text.clone(),
+        };
+        Ok([("text".to_owned(), SecretBytes::new(text.into_bytes()))].into())
+    }
+
+    async fn run(&self) {
+        match &self.lamps {
+            Some(lamps) => lamps.watch().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    async fn lead(&self, _objects: Objects) -> anyhow::Result<Option<Duration>> {
+        if let Some(lamps) = &self.lamps {
+            lamps.make_one().await?;
+        }
+        Ok(None)
     }
 }
 
@@ -168,12 +297,11 @@ pub fn wish() -> Value {
 pub fn granted(version: &str) -> Value {
     let owner =
         json!({"apiVersion": "example.com/v1", "kind": "Wish", "name": "w", "uid": "u", "controller": true});
-    json!({"metadata": {"name": "w", "namespace": "shop", "resourceVersion": version,
-        "labels": {MANAGED: "true"}, "annotations": {MADE_BY: "wishes.example.com/w"}, "ownerReferences": [owner]},
+    json!({"metadata": {"name": "w", "namespace": "shop", "resourceVersion": version, "ownerReferences": [owner]},
         "data": {"text": "YSBwb255"}})
 }
 
 /// What the status of a wish says whose Secret has this version.
 pub fn fulfilled(version: &str) -> Value {
-    json!({"said": "Granted", "of": 1, "secret": version})
+    json!({"said": "Granted", "of": 1, "by": 0, "secret": version})
 }

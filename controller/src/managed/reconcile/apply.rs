@@ -12,7 +12,7 @@ use crate::engine::watch::Object;
 use crate::managed::decide::{self, Desired, Verdict, Write};
 use crate::managed::reason;
 use crate::managed::secret::{self, Items, Secret};
-use crate::managed::slim::{self, Slim};
+use crate::managed::slim::{self, Revision, Slim};
 use crate::managed::status::Status;
 use crate::managed::write::{self, Trouble};
 use crate::source::{NoValues, Refused, Source};
@@ -99,9 +99,11 @@ impl<S: Source> Managed<S> {
 
     /// Brings the Secret to what it should be.
     async fn make(&self, job: &mut Job<'_, S::Found>, current: Option<Secret>) -> Result<Outcome, Stop> {
-        if let Some(verdict) = decide::about_current(&job.desired, current.as_ref()) {
-            return Ok(verdict.into());
-        }
+        let marks = &self.context.marks;
+        let desired = match decide::claimed(&job.desired, current.as_ref(), marks) {
+            Ok(desired) => desired,
+            Err(verdict) => return Ok(verdict.into()),
+        };
         let items = match job.values.take() {
             Some(items) => items,
             None => match self.source.values(job.found).await {
@@ -112,17 +114,16 @@ impl<S: Source> Managed<S> {
             },
         };
         let items = &*job.values.insert(items);
-        let desired = &job.desired;
-        let write = match decide::write(current.as_ref(), desired, items) {
+        let write = match decide::write(current.as_ref(), &desired, items) {
             Ok(write) => write,
             Err(verdict) => return Ok(verdict.into()),
         };
         if write != Write::Nothing {
             self.may_write(job.found.meta(), job.read).await?;
         }
-        let written = write::secret(&self.context.api, &write, current.as_ref(), desired, items).await?;
+        let written = write::secret(&self.context.api, &write, current.as_ref(), &desired, items).await?;
         self.count_write(&write);
-        let is_right = written.as_ref().is_none_or(|it| decide::is_right(it, desired, items));
+        let is_right = written.as_ref().is_none_or(|it| decide::is_right(it, &desired, items, marks));
         let verdict = match is_right {
             true => Verdict::new(S::WORDS.right, S::WORDS.in_sync),
             false => Verdict::new(reason::CONFLICT, reason::CHANGED_AT_ONCE),
@@ -136,7 +137,7 @@ impl<S: Source> Managed<S> {
     async fn may_write(&self, meta: &Meta, read: Instant) -> Result<(), Trouble> {
         let told = self.objects.get(&meta.key());
         let is_newer =
-            |told: &Slim| told.identity == slim::identity(meta) && told.generation > meta.generation;
+            |told: &Slim| told.identity == slim::identity(meta) && told.revision.generation > meta.generation;
         if told.as_ref().is_some_and(is_newer) {
             return Err(Trouble::Conflict);
         }
@@ -152,17 +153,10 @@ impl<S: Source> Managed<S> {
     }
 }
 
-/// Whether an object still asks for what it asked for. Annotations that begin so ask something of us, and change without a
-/// new generation.
+/// Whether an object still asks for what it asked for.
 fn is_same(seen: &Meta, found: &Meta, annotations: &str) -> bool {
-    let ours = |meta: &Meta| -> Vec<(String, String)> {
-        let all = meta.annotations.iter().filter(|(key, _)| key.starts_with(annotations));
-        all.map(|(key, value)| (key.clone(), value.clone())).collect()
-    };
-    seen.uid == found.uid
-        && seen.generation == found.generation
-        && ours(seen) == ours(found)
-        && !found.is_being_deleted
+    let revision = |meta: &Meta| Revision::of(meta, annotations);
+    seen.uid == found.uid && revision(seen) == revision(found) && !found.is_being_deleted
 }
 
 #[cfg(test)]

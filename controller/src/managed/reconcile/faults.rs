@@ -182,14 +182,16 @@ async fn run(what: &str, world: World) -> (World, usize) {
     let events = Events::start(api.clone(), "test", "one", Arc::clone(&metrics));
     let queue = Arc::new(Queue::new(1, metrics.queue_seconds.clone()));
     let (secrets, breaker) = (Arc::new(Store::new(1)), Arc::<Breaker>::default());
-    let context = Context { api, events, metrics, leadership, queue, secrets, breaker: Arc::clone(&breaker) };
+    let marks = Arc::default();
+    let context =
+        Context { api, events, metrics, leadership, queue, secrets, breaker: Arc::clone(&breaker), marks };
     let mut managed = Managed::new(Wishes::default(), context, 1);
     managed.patience = Duration::from_millis(300);
     let key = Key::new("shop", "w");
     let watch = |managed: &Managed<Wishes>| {
         let world = world.lock().unwrap();
         let found: Wish = serde_json::from_value(world.wish.clone()).unwrap();
-        managed.objects.apply(0, Event::Changed(found), |wish| managed.source.slim(wish));
+        managed.objects.apply(0, Event::Changed(found), |wish| managed.slim(wish));
         if let Some(secret) = world.secret.clone() {
             let found: Bare = serde_json::from_value(secret).unwrap();
             let version = |found: &Bare| found.metadata.resource_version.as_str().into();
@@ -258,7 +260,11 @@ async fn a_request_that_fails_costs_a_try_and_nothing_else() {
             let status = &found.wish["status"];
             let generation = &found.wish["metadata"]["generation"];
             let version = &found_secret["metadata"]["resourceVersion"];
-            assert_eq!(*status, json!({"said": "Granted", "of": generation, "secret": version}), "{what}");
+            assert_eq!(
+                *status,
+                json!({"said": "Granted", "of": generation, "by": 0, "secret": version}),
+                "{what}"
+            );
         }
     }
 }

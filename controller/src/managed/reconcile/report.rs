@@ -10,10 +10,10 @@ use crate::engine::events::Event;
 use crate::engine::metrics::{ByReason, ByVerb, OfKind};
 use crate::engine::object::{Key, Meta};
 use crate::managed::Next;
-use crate::managed::decide::Write;
+use crate::managed::decide::{Verdict, Write};
 use crate::managed::memory::Settled;
 use crate::managed::reason::Standing;
-use crate::managed::slim;
+use crate::managed::slim::{self, Revision};
 use crate::managed::status::{self, News, Status};
 use crate::managed::write::{self, Trouble};
 use crate::source::Source;
@@ -33,18 +33,18 @@ impl<S: Source> Managed<S> {
         losses: u32,
     ) -> Next {
         let Outcome { verdict, written, secret_version, details, may_pass } = outcome;
-        let generation = meta.generation;
+        let verdict = Verdict { reason: S::WORDS.of(verdict.reason), ..verdict };
+        let revision = Revision::of(meta, S::ANNOTATIONS);
         let secret_version = secret_version.as_deref();
         self.count_outcome(verdict.reason.name);
-        let new = previous.after(status::Outcome { verdict: &verdict, generation, secret_version });
+        let new = previous.after(status::Outcome { verdict: &verdict, revision, secret_version });
         let settled = secret_version.map(|version| Settled {
-            identity: slim::identity(meta),
-            generation,
+            seen: slim::seen(slim::identity(meta), revision),
             secret_version: version.into(),
             losses,
         });
         let is_right = verdict.reason.standing == Standing::Good;
-        let mut news = status::news(previous, &verdict, generation, &written, S::WORDS);
+        let mut news = status::news(previous, &verdict, revision, &written, S::WORDS);
         let untold = self.memory.untold(key).filter(|_| is_right && written == Write::Nothing);
         let may_be_late = untold.is_none();
         match written {
@@ -104,7 +104,7 @@ impl<S: Source> Managed<S> {
     fn tell(&self, meta: &Meta, news: News, details: &str) {
         if !details.is_empty() {
             let (namespace, name) = (&meta.namespace, &meta.name);
-            tracing::info!(namespace, name, "it could not be opened: {details}");
+            tracing::info!(kind = S::KIND, namespace, name, "it could not be opened: {details}");
         }
         self.context.events.tell(Event {
             namespace: meta.namespace.clone(),

@@ -7,7 +7,7 @@ use crate::engine::object::Key;
 use crate::engine::queue::Lane;
 use crate::engine::store::Change;
 use crate::managed::memory::Settled;
-use crate::managed::slim::{Held, Slim};
+use crate::managed::slim::{self, Held, Slim};
 use crate::source::Source;
 
 impl<S: Source> Managed<S> {
@@ -18,14 +18,14 @@ impl<S: Source> Managed<S> {
         let by_status = slim.right_version.as_ref() == Some(&version)
             && slim.writer == self.writer
             && slim.may_be_opened(&held);
-        let Slim { identity, generation, .. } = *slim;
-        let state = Settled { identity, generation, secret_version: version, losses: held.losses };
+        let seen = slim::seen(slim.identity, slim.revision);
+        let state = Settled { seen, secret_version: version, losses: held.losses };
         self.memory.is_settled(key, &state, by_status, Instant::now())
     }
 
     /// The keys of the source.
     pub(super) fn held(&self) -> Held {
-        self.keys.as_ref().and_then(|keys| keys.borrow().clone()).unwrap_or_default()
+        self.keys.as_ref().and_then(|keys| keys.borrow().held().cloned()).unwrap_or_default()
     }
 
     /// Whether its Secret is right as another release of the controller makes it.

@@ -6,9 +6,13 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use serde_json::{Value, json};
 
 use super::*;
+use crate::engine::metrics::ByReason;
 use crate::engine::mock;
 use crate::engine::object::Bare;
-use crate::source::wishes::{Wish, Wishes, fulfilled, granted, wish};
+use crate::managed::memory::Settled;
+use crate::managed::slim::{self, Held};
+use crate::source;
+use crate::source::wishes::{self, LAMP, LOUD, ROOM, Wish, Wishes, fulfilled, granted, wish};
 
 /// An API server with one wish, and what it answers to the write of its Secret.
 async fn managed(answer: impl Fn() -> (u16, String) + Send + Sync + 'static) -> (Managed<Wishes>, mock::Log) {
@@ -60,10 +64,11 @@ async fn managed_by(
     let (secrets, breaker) = (Arc::new(Store::new(1)), Arc::default());
     let events = Events::start(api.clone(), "test", "one", Arc::clone(&metrics));
     let queue = Arc::new(Queue::new(1, metrics.queue_seconds.clone()));
-    let context = Context { api, events, metrics, leadership, queue, secrets, breaker };
+    let marks = Arc::new(source::marks(&[wishes::KIND]));
+    let context = Context { api, events, metrics, leadership, queue, secrets, breaker, marks };
     let managed = Managed::new(source, context, 1);
     let wish: Wish = serde_json::from_value(wish).unwrap();
-    managed.objects.apply(0, Event::Listed(wish), |wish| managed.source.slim(wish));
+    managed.objects.apply(0, Event::Listed(wish), |wish| managed.slim(wish));
     (managed, asked, sent)
 }
 
@@ -82,6 +87,11 @@ fn words(asked: &mock::Log) -> Vec<String> {
     asked.lock().unwrap().iter().map(|asked| word(asked)).collect()
 }
 
+fn sent_to(sent: &Sent, what: &str) -> Value {
+    let sent = sent.lock().unwrap();
+    sent.iter().find(|(word, _)| word == what).unwrap_or_else(|| panic!("{sent:?}")).1.clone()
+}
+
 /// Status, events, reasons and words are those of the kind, and none are those of another.
 #[tokio::test]
 async fn what_is_said_is_in_the_words_of_its_kind() {
@@ -90,11 +100,7 @@ async fn what_is_said_is_in_the_words_of_its_kind() {
         let (managed, _, sent) = managed_by(Wishes::default(), wish, granted).await;
         assert_eq!(managed.reconcile(&Key::new("shop", "w")).await, Next::Wait);
         managed.context.events.written().await;
-        let of = |what: &str| {
-            let sent = sent.lock().unwrap();
-            sent.iter().find(|(word, _)| word == what).unwrap_or_else(|| panic!("{sent:?}")).1.clone()
-        };
-        (of("PATCH wishes/w/status")["status"].clone(), of("POST events"))
+        (sent_to(&sent, "PATCH wishes/w/status")["status"].clone(), sent_to(&sent, "POST events"))
     };
     let (status, event) = say(wish()).await;
     assert_eq!(status, fulfilled("7"));
@@ -102,28 +108,126 @@ async fn what_is_said_is_in_the_words_of_its_kind() {
     let mut wish = wish();
     wish["text"] = "two unicorns".into();
     let (status, event) = say(wish).await;
-    assert_eq!(status, json!({"said": "TooMuch", "of": 1, "secret": null}));
+    assert_eq!(status, json!({"said": "TooMuch", "of": 1, "by": 0, "secret": null}));
     assert_eq!([&event["reason"], &event["note"]], ["TooMuch", "there is one at most"]);
     assert_eq!(event["type"], "Warning");
+}
+
+/// What any Secret can come to is said by the names that the kind has for it.
+#[tokio::test]
+async fn a_kind_has_its_own_names_for_what_all_kinds_share() {
+    let shared = reason::SHARED.iter().map(|shared| Wishes::WORDS.of(*shared));
+    assert!(shared.into_iter().all(|own| Wishes::REASONS.contains(&own)));
+    let mut foreign = granted("7");
+    foreign["metadata"]["ownerReferences"] = json!([]);
+    let mut key = foreign.clone();
+    key["metadata"]["labels"] = json!({LAMP: "lit"});
+    key["metadata"]["annotations"] = json!({ROOM: "yes"});
+    let said = ["it was not wished for", "it holds keys of the controller"];
+    for (secret, said) in [foreign, key].into_iter().zip(said) {
+        let mut wish = wish();
+        wish["status"] = json!({"said": "Granted", "of": 1});
+        let answer = move |_: &str| (200, secret.to_string());
+        let (managed, asked, sent) = managed_by(Wishes::default(), wish, answer).await;
+        assert!(matches!(managed.reconcile(&Key::new("shop", "w")).await, Next::Retry(_)));
+        managed.context.events.written().await;
+        assert_eq!(words(&asked), ["GET wishes/w", "GET secrets/w", "PATCH wishes/w/status", "POST events"]);
+        assert_eq!(sent_to(&sent, "PATCH wishes/w/status")["status"]["said"], "Taken");
+        let event = sent_to(&sent, "POST events");
+        assert_eq!([&event["reason"], &event["note"]], ["Taken", &*format!("the Secret w exists: {said}")]);
+        managed.count(true);
+        let taken = ByReason { kind: Wishes::KIND, reason: "Taken" };
+        assert_eq!(managed.context.metrics.objects.get_or_create(&taken).get(), 1);
+    }
+}
+
+/// An annotation that decides what is written changes without a new generation, while the controller runs and while it is
+/// down.
+#[tokio::test]
+async fn an_annotation_that_asks_for_something_is_no_less_than_a_generation() {
+    let granted = |_: &str| (200, granted("7").to_string());
+    let annotated = |key: &str| {
+        let mut wish = wish();
+        wish["status"] = fulfilled("7");
+        wish["metadata"]["annotations"] = json!({key: "yes"});
+        wish
+    };
+    let key = Key::new("shop", "w");
+    for (annotation, is_looked_at) in [("theirs", false), (LOUD, true)] {
+        let (managed, asked, sent) = managed_by(Wishes::default(), annotated(annotation), granted).await;
+        see(&managed, "7");
+        let looked = async || {
+            managed.reconcile(&key).await;
+            std::mem::take(&mut *asked.lock().unwrap()).iter().any(|asked| asked.contains("/wishes/w"))
+        };
+        assert_eq!(looked().await, is_looked_at, "{annotation}");
+        let loud = sent.lock().unwrap().iter().any(|(_, body)| body["data"]["text"] == "QSBQT05Z");
+        assert_eq!(loud, is_looked_at, "{annotation}");
+        // It was settled without the annotation, and the watch tells of it.
+        let plain: Wish = serde_json::from_value(wish()).unwrap();
+        let plain = managed.slim(&plain);
+        managed.memory.settle(
+            &key,
+            Some(Settled {
+                seen: slim::seen(plain.identity, plain.revision),
+                secret_version: "7".into(),
+                losses: 0,
+            }),
+        );
+        assert_eq!(looked().await, is_looked_at, "{annotation}");
+    }
+}
+
+/// A Secret of somebody else who has room for it: their values stay, and it stays theirs.
+#[tokio::test]
+async fn what_others_keep_in_a_secret_with_room_stays() {
+    let theirs = |text: Option<&str>| {
+        let mut secret = json!({"metadata": {"name": "w", "namespace": "shop", "resourceVersion": "7", "uid": "s",
+            "labels": {"theirs": "1"}, "annotations": {ROOM: "yes"}, "ownerReferences": [
+                {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web", "uid": "d", "controller": true}]},
+            "data": {"theirs": "MQ=="}});
+        if let Some(text) = text {
+            secret["data"]["text"] = text.into();
+        }
+        secret
+    };
+    let answer = move |asked: &str| match asked.starts_with("GET") {
+        true => (200, theirs(None).to_string()),
+        false => (200, theirs(Some("YSBwb255")).to_string()),
+    };
+    let mut wish = wish();
+    wish["status"] = json!({"said": "Taken", "of": 1});
+    let (managed, asked, sent) = managed_by(Wishes::default(), wish, answer).await;
+    assert_eq!(managed.reconcile(&Key::new("shop", "w")).await, Next::Wait);
+    let expected = ["GET wishes/w", "GET secrets/w", "PATCH secrets/w", "PATCH wishes/w/status"];
+    assert_eq!(words(&asked)[..4], expected);
+    let secret = sent_to(&sent, "PATCH secrets/w");
+    assert_eq!(secret["data"], json!({"text": "YSBwb255"}));
+    assert!(secret["metadata"].get("ownerReferences").is_none());
+    assert_eq!(sent_to(&sent, "PATCH wishes/w/status")["status"]["said"], "Granted");
 }
 
 /// A kind that has keys says by itself when some have gone: what was right is looked at again then.
 #[tokio::test]
 async fn what_was_right_is_looked_at_again_when_keys_of_its_kind_have_gone() {
-    let (held, keys) = watch::channel(None);
+    let (held, keys) = watch::channel(Keys::Unknown);
     let mut wish = wish();
     wish["status"] = fulfilled("7");
     let granted = |_: &str| (200, granted("7").to_string());
-    let (managed, asked, _) = managed_by(Wishes { keys: Some(keys) }, wish, granted).await;
+    let (managed, asked, _) = managed_by(Wishes::by(keys), wish, granted).await;
     for event in [Event::Begun, Event::<Wish>::Complete] {
-        managed.objects.apply(1, event, |wish| managed.source.slim(wish));
+        managed.objects.apply(1, event, |wish| managed.slim(wish));
     }
     see(&managed, "7");
-    assert!(!managed.is_complete() && managed.keys_in_use().is_some());
-    held.send_replace(Some(Held::default()));
+    assert!(managed.listed() == Listed::NotYet && managed.keys_in_use().is_some());
+    held.send_replace(Keys::Refused);
+    assert_eq!(managed.listed(), Listed::Refused);
+    // What nobody can open now is left as it is.
     let key = Key::new("shop", "w");
     assert_eq!((managed.reconcile(&key).await, words(&asked).len()), (Next::Wait, 0));
-    held.send_replace(Some(Held { losses: 1, ..Held::default() }));
+    held.send_replace(Keys::Held(Held::default()));
+    assert_eq!((managed.reconcile(&key).await, words(&asked).len()), (Next::Wait, 0));
+    held.send_replace(Keys::Held(Held { losses: 1, ..Held::default() }));
     assert_eq!(managed.reconcile(&key).await, Next::Wait);
     assert_eq!(words(&asked), ["GET wishes/w", "GET secrets/w"]);
 }
@@ -224,7 +328,7 @@ async fn an_outage_is_nothing_that_is_said_of_an_object() {
     let gone = Key::new("shop", "gone");
     let wish = json!({"metadata": {"name": "gone", "namespace": "shop"}, "text": "x"});
     let wish: Wish = serde_json::from_value(wish).unwrap();
-    busy.objects.apply(0, Event::Listed(wish), |wish| busy.source.slim(wish));
+    busy.objects.apply(0, Event::Listed(wish), |wish| busy.slim(wish));
     assert!(matches!(busy.reconcile(&gone).await, Next::Retry(_)));
 
     let (failing, asked) = managed(answers(500)).await;

@@ -1,25 +1,19 @@
 //! What a SealedSecret asks for, and what is to be said of it before and after it was opened. Pure.
 
 use sealant::error::{Error, Kind};
-use sealant::sealed_secret::{DeletionPolicy, FORBIDDEN_TYPES, Spec, shell};
+use sealant::sealed_secret::{DeletionPolicy, Spec, shell};
 
-use crate::managed::decide::{Desired, MANAGED, Verdict};
+use crate::managed::decide::{Adoption, Desired, Gives, MANAGED, MadeBy, Others, Verdict};
 use crate::managed::secret::OPAQUE;
+use crate::source::policy::Policy;
 use crate::source::sealed::reason::{self, WORDS};
-use crate::source::sealed::resource::{self, ADOPT, SealedSecret};
+use crate::source::sealed::resource::{self, ADOPT, MADE_BY_NAME, SealedSecret};
 
 /// How many transit keys of one data key, or of a group of it, are tried: each takes requests that others wait for.
 const MOST_TRANSIT_KEYS: usize = 16;
 
 /// How many lines are said of what would open it: there can be thousands of recipients.
 const MOST_LINES: usize = 12;
-
-/// What whoever runs the controller has allowed.
-#[derive(Debug, Clone, Default)]
-pub struct Policy {
-    /// Types of Secrets that would be refused.
-    pub allowed_types: Vec<String>,
-}
 
 /// What can be said without a key: `None` when the SealedSecret has to be opened.
 pub fn before_opening(sealed: &SealedSecret, policy: &Policy) -> Option<Verdict> {
@@ -32,7 +26,7 @@ pub fn before_opening(sealed: &SealedSecret, policy: &Policy) -> Option<Verdict>
         return Some(Verdict::new(reason::TEMPLATE_FORBIDDEN, error.message()));
     }
     let kind = template.kind.as_deref().unwrap_or(OPAQUE);
-    if FORBIDDEN_TYPES.contains(&kind) && !policy.allowed_types.iter().any(|allowed| allowed == kind) {
+    if !policy.allows_type(kind) {
         return Some(Verdict::new(reason::TEMPLATE_FORBIDDEN, reason::forbidden_type(kind)));
     }
     if let Err(error) = spec.check() {
@@ -83,8 +77,12 @@ pub fn desired(sealed: &SealedSecret) -> Desired {
         labels,
         annotations: made.annotations,
         claim: resource::owner(&sealed.meta),
-        made_by: format!("{}/{}", resource::KIND, sealed.name()),
-        adopted_by: &[(ADOPT, "true")],
+        made_by: Some(MadeBy {
+            text: format!("{}/{}", resource::KIND, sealed.name()),
+            earlier: Some((MADE_BY_NAME, sealed.name().to_owned())),
+        }),
+        adopted_by: &[Adoption { key: ADOPT, value: "true", gives: Gives::It }],
+        others: Others::Stay,
         owned: sealed.spec().deletion_policy != Some(DeletionPolicy::Retain),
         kind: made.kind.unwrap_or_else(|| OPAQUE.to_owned()),
         immutable: made.immutable.unwrap_or_default(),

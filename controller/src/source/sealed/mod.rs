@@ -1,41 +1,92 @@
 //! The SealedSecret: its values are encrypted in it, and opened with the keys that we have.
 
 pub mod ask;
+mod duties;
 pub mod reason;
 pub mod resource;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::Context;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use sealant::error::Error;
 use sealant::sealed_secret::{OpenedKeys, unseal, used_data_keys};
 use sealant::secret::DataKey;
 use tokio::sync::watch;
 
-use crate::engine::metrics::Metrics;
+use crate::engine::health::Pulse;
+use crate::engine::metrics::OfKind;
 use crate::engine::object::{Key, Meta, Ref};
 use crate::keys::asked::Opening;
+use crate::keys::identities::{self, Keeper};
+use crate::keys::metrics::KeyMetrics;
 use crate::keys::opening::Opener;
+use crate::keys::vault::ControllerHost;
 use crate::keys::wanted::Wanted;
 use crate::managed::decide::{Desired, Verdict};
 use crate::managed::kstatus::Kstatus;
 use crate::managed::reason::{Reason, Words};
 use crate::managed::secret::Items;
-use crate::managed::slim::{Held, Slim};
-use crate::source::{NoValues, Refused, Source};
-use ask::Policy;
+use crate::managed::slim::{About, Keys};
+use crate::source::policy::Policy;
+use crate::source::{Kind, NoValues, Objects, Refused, Source, Started, Startup};
+use duties::Duties;
 use resource::{Found, SealedSecret};
 
 /// How long opening may take where no server is asked; `keys/asked.rs` knows how long servers are waited for.
 const PATIENCE_TO_OPEN: Duration = Duration::from_secs(30);
 
+/// As it is in the list of kinds.
+pub const KIND: Kind = Kind { labels_of_keys: &[identities::LABEL], marks: &[resource::MADE_BY_NAME], start };
+
 /// SealedSecrets, and what opens them.
 pub struct Sealed {
-    pub opener: Opener,
-    pub policy: Policy,
-    pub keys: watch::Receiver<Option<Held>>,
-    pub metrics: Arc<Metrics>,
+    opener: Opener,
+    /// Of the thread that opens.
+    pulse: Pulse,
+    policy: Policy,
+    keeper: Keeper,
+    keys: watch::Receiver<Keys>,
+    duties: Duties,
+    metrics: KeyMetrics,
+}
+
+fn start(startup: &mut Startup<'_>) -> Started {
+    let Startup { settings, namespace, context, registry, .. } = startup;
+    let host: &'static ControllerHost = Box::leak(Box::new(ControllerHost::new(&settings.vault)));
+    host.vault().map_err(|error| {
+        let error = ControllerHost::by_flags(&error.to_string());
+        anyhow::anyhow!("the settings of Vault are wrong: {error}")
+    })?;
+    let (metrics, pulse) = (KeyMetrics::new(&context.metrics), Pulse::new());
+    metrics.register(registry);
+    let opener = Opener::start(metrics.clone(), pulse.clone()).context("no thread for opening")?;
+    let (ring_sender, ring) = watch::channel(None);
+    let (keys_sender, keys) = watch::channel(Keys::Unknown);
+    let keeper = Keeper {
+        api: context.api.clone(),
+        namespace: (*namespace).to_owned(),
+        files: settings.identity_file.clone(),
+        host,
+        opener: opener.clone(),
+        metrics: Arc::clone(&context.metrics),
+        key_metrics: metrics.clone(),
+        marks: Arc::clone(&context.marks),
+        ring: ring_sender,
+        keys: keys_sender,
+    };
+    let duties = Duties {
+        api: context.api.clone(),
+        namespace: (*namespace).to_owned(),
+        leadership: context.leadership.clone(),
+        metrics: metrics.clone(),
+        ring,
+        may_generate: settings.generate_identity,
+        has_others: !settings.identity_file.is_empty() || settings.vault.is_used(),
+    };
+    let policy = Policy::of(settings);
+    Ok(Some(startup.manage(Sealed { opener, pulse, policy, keeper, keys, duties, metrics })))
 }
 
 impl Source for Sealed {
@@ -52,9 +103,9 @@ impl Source for Sealed {
         resource::path(namespace)
     }
 
-    fn slim(&self, found: &Found) -> Slim {
+    fn about(&self, found: &Found) -> About {
         let held = |sealed| ask::before_opening(sealed, &self.policy).is_some();
-        resource::slim(found, found.sealed.as_ref().is_ok_and(held))
+        resource::about(found, found.sealed.as_ref().is_ok_and(held))
     }
 
     fn status<'f>(&self, found: &'f Found) -> &'f Kstatus {
@@ -65,7 +116,7 @@ impl Source for Sealed {
         resource::owner(meta)
     }
 
-    fn keys(&self) -> Option<watch::Receiver<Option<Held>>> {
+    fn keys(&self) -> Option<watch::Receiver<Keys>> {
         Some(self.keys.clone())
     }
 
@@ -105,6 +156,21 @@ impl Source for Sealed {
             })),
         }
     }
+
+    async fn run(&self) {
+        tokio::select! {
+            () = self.keeper.run() => {}
+            () = self.opener.has_ended() => {}
+        }
+    }
+
+    fn is_alive(&self) -> bool {
+        self.pulse.is_alive()
+    }
+
+    async fn lead(&self, objects: Objects) -> anyhow::Result<Option<Duration>> {
+        self.duties.fulfil(objects).await
+    }
 }
 
 /// The data keys that its items use.
@@ -124,7 +190,7 @@ fn items(sealed: &SealedSecret, keys: Vec<DataKey>) -> Result<Items, Error> {
 impl Sealed {
     /// Who reads logs of a cluster learns that something was opened, never what was in it.
     fn audit(&self, sealed: &SealedSecret) {
-        self.metrics.unseals.inc();
+        self.metrics.unseals.get_or_create(&OfKind { kind: Self::KIND }).inc();
         let data_keys: Vec<&str> = sealed.spec().data_keys.iter().map(|entry| entry.id.as_str()).collect();
         tracing::info!(
             target: "audit",

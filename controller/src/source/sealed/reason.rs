@@ -37,9 +37,14 @@ pub const ALL: [Reason; 14] = [
 
 pub const WORDS: Words = Words {
     right: UNSEALED,
+    own: &[],
     in_sync: "the Secret is as the SealedSecret says",
+    created: "made the Secret",
+    updated: "brought the Secret up to date",
+    recreated: "deleted the immutable Secret and made it again",
     repaired: "Repaired",
     had_changed: "the Secret had been changed; it is as the SealedSecret says again",
+    had_gone: "the Secret had been deleted; it was made again",
     is_foreign: "it was not made from this SealedSecret; annotate it with sealant.dev/adopt: \"true\" to have it taken over",
     is_immutable: "the Secret is immutable or would get another type; delete it, or annotate the \
                    SealedSecret with sealant.dev/on-immutable: Recreate",
@@ -67,8 +72,13 @@ pub fn too_many_transit_keys(most: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::managed::reason::Standing;
+    use crate::managed::reason::{SHARED, Standing};
     use crate::page::{column, column_of};
+
+    #[test]
+    fn what_can_come_of_any_secret_is_among_them() {
+        assert!(SHARED.iter().all(|shared| ALL.contains(&WORDS.of(*shared))) && ALL.contains(&WORDS.right));
+    }
 
     /// The operator's table: each reason, with the condition that it brings, and the type of its event.
     #[test]

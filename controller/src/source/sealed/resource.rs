@@ -13,7 +13,7 @@ use crate::engine::api;
 use crate::engine::object::{Meta, or_absent};
 use crate::engine::watch::Object;
 use crate::managed::kstatus::Kstatus;
-use crate::managed::slim::{About, Slim, digest};
+use crate::managed::slim::{About, digest};
 use crate::source::sealed::ask;
 
 pub const GROUP: &str = "sealant.dev";
@@ -28,6 +28,9 @@ pub const ANNOTATIONS: &str = "sealant.dev/";
 
 /// On Secrets of somebody else: a SealedSecret of this name may take them over.
 pub const ADOPT: &str = "sealant.dev/adopt";
+
+/// On Secrets, what earlier versions wrote: the name of the SealedSecret that they were made from.
+pub const MADE_BY_NAME: &str = "sealant.dev/sealed-secret";
 
 /// On SealedSecrets: nothing is written for them.
 pub const SUSPEND: &str = "sealant.dev/suspend";
@@ -115,12 +118,10 @@ pub fn owner(meta: &Meta) -> OwnerReference {
 }
 
 /// What is kept of a SealedSecret.
-pub fn slim(found: &Found, is_held: bool) -> Slim {
-    let Found { meta, sealed, status } = found;
-    let spec = sealed.as_ref().ok().map(SealedSecret::spec);
+pub fn about(found: &Found, is_held: bool) -> About {
+    let spec = found.sealed.as_ref().ok().map(SealedSecret::spec);
     let (keys, has_others) = spec.map(openers).unwrap_or_default();
-    let about = About { is_valid: spec.is_some(), is_held, weight: spec.map_or(0, weight), keys, has_others };
-    Slim::of(meta, status, about)
+    About { is_valid: spec.is_some(), is_held, weight: spec.map_or(0, weight), keys, has_others }
 }
 
 /// How many recipients are kept of a SealedSecret.
@@ -260,7 +261,7 @@ fn status_schema() -> Value {
 mod tests {
 
     use super::*;
-    use crate::managed::slim::Held;
+    use crate::managed::slim::{Held, Slim};
 
     #[test]
     fn the_crd_that_ships_is_the_one_of_the_types() {
@@ -284,7 +285,8 @@ mod tests {
             }
             let object =
                 json!({"metadata": {"name": "db"}, "spec": {"encryptedData": {}, "dataKeys": [key]}});
-            slim(&serde_json::from_value(object).unwrap(), false)
+            let found: Found = serde_json::from_value(object).unwrap();
+            Slim::of(&found.meta, ANNOTATIONS, &found.status, about(&found, false))
         };
         let digests = Arc::new([digest("age1ours"), digest("age1old")].into());
         let held = Held { digests, losses: 0 };
