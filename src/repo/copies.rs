@@ -413,7 +413,8 @@ impl Copies {
     /// Whether some may read at `here` who could not where something of the past was: by its having moved there. A place that no
     /// rule was for at that time is judged as it is now.
     fn is_of_move(&self, past: &Unit, here: &Path) -> bool {
-        let Age::Left(Leaving(leaving)) = past.age else { return true };
+        // What is where it was has not moved: whom a rule adds there, `config-change` tells.
+        let Age::Left(Leaving(leaving)) = past.age else { return self.files[past.file].path != here };
         let then = self.leavings[leaving](here);
         then.is_none_or(|then| is_wider(&Readers::of(&then), &past.held.readers))
     }

@@ -175,3 +175,26 @@ fn a_tag_is_not_taken_for_the_branch_of_that_name() {
     git(&test, &["tag", "origin", "HEAD"]).run().ok();
     assert!(is_error(&check(&test, &["--base", "origin"]).run()));
 }
+
+/// A file that stays where it is has not moved, whoever its rule lets in.
+#[test]
+fn a_reader_who_is_added_to_a_rule_is_a_warning() {
+    let test = repository();
+    add(&test, "secrets/a.yaml", "a: hunter2\n");
+    let sealant = |args: &[&str]| {
+        program(&test, env!("CARGO_BIN_EXE_sealant"), args).env("SOPS_AGE_KEY", IDENTITY).run().ok()
+    };
+    sealant(&["encrypt", "-i", "secrets/a.yaml"]);
+    git(&test, &["add", "."]).run().ok();
+    git(&test, &["commit", "-qm", "a"]).run().ok();
+
+    git(&test, &["checkout", "-qb", "branch"]).run().ok();
+    let ben = "age1lggyhqrw2nlhcxprm67z43rta597azn8gknawjehu9d9dl0jq3yqqvfafg";
+    test.write(".sops.yaml", rule().replace(RECIPIENT, &format!("{RECIPIENT},{ben}")));
+    sealant(&["updatekeys", "--yes", "."]);
+    git(&test, &["add", "."]).run().ok();
+    let told = hook(&test, &[]).run().ok();
+    assert!(lines(&told)[0].ends_with("[config-change]"), "{told}");
+    git(&test, &["commit", "-qm", "Ben", "--no-verify"]).run().ok();
+    check(&test, &["--base", "main"]).run().ok();
+}
