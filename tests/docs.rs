@@ -3,6 +3,7 @@
 //! | in a page here | is |
 //! |---|---|
 //! | `kubectl` | a real cluster, if it occurs |
+//! | `git@git.example.com:shop/shop.git` | an empty repository |
 //! | `https://gitlab.example.com` | a server that issues tokens, if it occurs, and `$JOB_TOKEN` is one of these; for GitHub's, too |
 //! | the jobs of a page about CI | run where it says so |
 //! | `pre-commit` | the real one, which finds our hooks in a repository of their own |
@@ -12,13 +13,18 @@ mod issuer;
 #[path = "docs/jobs.rs"]
 mod jobs;
 
-use std::path::{Path, PathBuf};
+use std::collections::BTreeSet;
+use std::path::Path;
 
 use issuer::Issuer;
+use regex::Regex;
 use sealant_test_support::{Cluster, Page, Peers, Sandbox};
 
 /// Run by `controller/tests/docs.rs`, beside a controller.
 const WITH_A_CONTROLLER: &str = "controller.md";
+
+/// Where a page pushes to.
+const REMOTE: &str = "git@git.example.com:shop/shop.git";
 
 fn run_page(path: &Path) {
     let page = Page::read(path);
@@ -43,6 +49,13 @@ fn run_page(path: &Path) {
     };
     let hooks = Sandbox::new("");
     let page = if page.calls("git") { committing(page, &hooks) } else { page };
+    let page = match page.text().contains(REMOTE) {
+        true => {
+            hooks.program("git", &["init", "-q", "--bare", "-b", "main", "shop.git"]).run().ok();
+            page.with(REMOTE, &hooks.path("shop.git").display().to_string())
+        }
+        false => page,
+    };
     page.run(Path::new(env!("CARGO_BIN_EXE_sealant")));
 }
 
@@ -57,30 +70,63 @@ fn committing(page: Page, hooks: &Sandbox) -> Page {
     ["GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL"]
         .into_iter()
         .fold(page, |page, name| page.env(name, "anna@example.com"))
+        .env("GIT_PAGER", "cat")
         .env("PYTHONPATH", &framework)
         .env("PYTHONDONTWRITEBYTECODE", "1")
         // A function that bash finds in its environment.
         .env("BASH_FUNC_pre-commit%%", "() { python3 -m pre_commit \"$@\"; }")
 }
 
-#[test]
-fn the_readme_runs() {
-    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
-    assert!(Page::read(&readme).runs());
-    run_page(&readme);
+/// A test for each page, and their names.
+macro_rules! pages {
+    ($($test:ident: $page:literal,)*) => {
+        const PAGES: &[&str] = &[$($page),*];
+        $(
+            #[test]
+            fn $test() {
+                run_page(&root().join($page));
+            }
+        )*
+    };
+}
+
+pages! {
+    the_readme_runs: "README.md",
+    argocd_runs: "docs/argocd.md",
+    ci_runs: "docs/ci.md",
+    compliance_runs: "docs/compliance.md",
+    config_runs: "docs/config.md",
+    flux_runs: "docs/flux.md",
+    getting_started_runs: "docs/getting-started.md",
+    git_runs: "docs/git.md",
+    helm_runs: "docs/helm.md",
+    keys_runs: "docs/keys.md",
+    kustomize_runs: "docs/kustomize.md",
+    pre_commit_runs: "docs/pre-commit.md",
+    security_runs: "docs/security.md",
+    vault_runs: "docs/vault.md",
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The pages under `docs/`, by their names in the repository.
+fn pages() -> Vec<String> {
+    let names = std::fs::read_dir(root().join("docs")).expect("the folder").flatten();
+    let names = names.map(|entry| format!("docs/{}", entry.file_name().display()));
+    let mut names: Vec<String> = names.filter(|name| name.ends_with(".md")).collect();
+    names.sort();
+    names
 }
 
 #[test]
-fn every_page_under_docs_runs() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
-    let paths = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    let mut pages: Vec<PathBuf> =
-        paths.filter(|path| path.extension().is_some_and(|ext| ext == "md")).collect();
-    pages.sort();
-    let count = pages.len();
-    pages.retain(|path| !path.ends_with(WITH_A_CONTROLLER));
-    assert!(!pages.is_empty() && pages.len() + 1 == count);
-    pages.iter().for_each(|page| run_page(page));
+fn every_page_with_commands_is_run() {
+    let runs = |name: &String| Page::read(&root().join(name)).runs();
+    let expected: Vec<String> =
+        pages().into_iter().filter(|name| !name.ends_with(WITH_A_CONTROLLER)).filter(runs).collect();
+    assert_eq!(PAGES[1..], expected);
+    assert!(runs(&PAGES[0].to_owned()));
 }
 
 #[test]
@@ -115,13 +161,14 @@ fn the_demo_ends_with_the_bytes_that_it_began_with() {
 /// A table of attacks is worth as much as the tests that it names.
 #[test]
 fn tests_that_the_page_on_security_names_are_there() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let page = std::fs::read_to_string(root.join("docs/security.md")).expect("the page");
+    let page = text_of("docs/security.md");
     let attacks = page.split_once("## Attacks that were tried").expect("the table").1;
     let attacks = attacks.split_once("\n## ").map_or(attacks, |(table, _)| table);
-    let mut sources = String::new();
-    for folder in ["src", "tests", "controller"] {
-        add_sources(&root.join(folder), &mut sources);
+    let is_of_test = |line: &&str| *line == "#[test]" || line.starts_with("fn ");
+    let mut functions = String::new();
+    for source in ["src", "tests", "controller"].into_iter().flat_map(sources) {
+        let lines = source.lines().map(str::trim_start).filter(is_of_test);
+        lines.for_each(|line| functions.extend([line, "\n"]));
     }
     let rows = attacks.lines().filter(|line| line.starts_with("| ") && !line.ends_with("| tests |"));
     for row in rows {
@@ -129,25 +176,112 @@ fn tests_that_the_page_on_security_names_are_there() {
         for test in tests.split(", ") {
             let name = test.strip_prefix('`').and_then(|test| test.strip_suffix('`'));
             let name = name.unwrap_or_else(|| panic!("{test} is no name of a test"));
-            assert!(sources.contains(&format!("#[test]\nfn {name}(")), "there is no test {name}");
+            assert!(functions.contains(&format!("#[test]\nfn {name}(")), "there is no test {name}");
         }
     }
 }
 
-/// The sources below a folder, without the indents and attributes between `#[test]` and its function.
-fn add_sources(folder: &Path, sources: &mut String) {
-    for entry in std::fs::read_dir(folder).expect("a folder").flatten() {
-        let path = entry.path();
-        if path.is_dir() {
-            add_sources(&path, sources);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            let text = std::fs::read_to_string(&path).expect("a source");
-            for line in
-                text.lines().map(str::trim_start).filter(|line| *line == "#[test]" || line.starts_with("fn "))
-            {
-                sources.push_str(line);
-                sources.push('\n');
-            }
+/// A key of a config, or a variable, that the page does not name is one that nobody can know.
+#[test]
+fn the_page_on_settings_has_all_keys_and_variables() {
+    let page = text_of("docs/config.md");
+    let names: BTreeSet<&str> =
+        Regex::new(r"[A-Za-z_]\w*").unwrap().find_iter(&page).map(|name| name.as_str()).collect();
+    let missing = |found: BTreeSet<String>| -> Vec<String> {
+        found.into_iter().filter(|name| !names.contains(name.as_str())).collect()
+    };
+
+    let schema = text_of("src/config/schema.rs");
+    let lists = Regex::new(r#"&\[\s*("\w+",?\s*)+\]"#).unwrap();
+    let texts = Regex::new(r#""(\w+)""#).unwrap();
+    let keys = lists.find_iter(&schema).flat_map(|list| texts.captures_iter(list.as_str()));
+    let keys: BTreeSet<String> = keys.map(|key| key[1].to_owned()).collect();
+    assert!(
+        ["creation_rules", "merge", "vaultUrl", "exclude", "scope"].iter().all(|key| keys.contains(*key))
+    );
+    assert_eq!(missing(keys), Vec::<String>::new());
+
+    let own =
+        text_of("src/keys/kinds/hc_vault/user_file.rs") + &text_of("src/keys/kinds/hc_vault/settings.rs");
+    let structs = Regex::new(r"struct (UserFile|UserAudit|UserVault|ServerEntry|Auth) \{([^}]*)\}").unwrap();
+    let fields = Regex::new(r"(?m)^    (?:pub(?:\(\w+\))? )?(\w+):").unwrap();
+    let found: Vec<String> = structs
+        .captures_iter(&own)
+        .flat_map(|one| {
+            fields
+                .captures_iter(one.get(2).unwrap().as_str())
+                .map(|field| field[1].to_owned())
+                .collect::<Vec<_>>()
+        })
+        .collect();
+    assert!(found.len() > 12, "{found:?}");
+    assert_eq!(missing(found.into_iter().collect()), Vec::<String>::new());
+
+    assert_eq!(missing(variables()), Vec::<String>::new());
+}
+
+/// The environment variables that the sources read, but for those of Git, which only say where a repository is.
+fn variables() -> BTreeSet<String> {
+    let known = "(?:SOPS|SEALANT|VAULT|BAO|AWS|GOOGLE|GCE|CLOUDSDK|ARGOCD|KUBE|XDG|ACTIONS|PRE_COMMIT)_[A-Z][A-Z0-9_]*";
+    let others = "KUBECONFIG|TMPDIR|EDITOR|HTTPS?_PROXY|NO_PROXY|NO_COLOR|REQUEST_METHOD|GITHUB_ACTIONS";
+    let whole = Regex::new(&format!(r#""({known}|{others})""#)).unwrap();
+    let of_vault =
+        Regex::new(r#"(?:var|path|variable|needed|optional|is_set)\((?:host, )?"([A-Z][A-Z_]+)""#).unwrap();
+    let mut found = BTreeSet::new();
+    for source in sources("src") {
+        let code = source.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
+        // What `exec-env` refuses is read by others.
+        if !code.contains("pub const LOADERS") {
+            let names = whole.captures_iter(code).map(|name| name[1].to_owned());
+            found.extend(names.filter(|name| !name.starts_with("SEALANT_TEST_")));
+        }
+        if code.contains("format!(\"VAULT_{name}\")") || code.contains("settings::{") {
+            let names = of_vault.captures_iter(code).map(|name| name[1].to_owned());
+            found.extend(names.filter(|name| !name.contains("VAULT")).map(|name| match name.as_str() {
+                "TOKEN_PATH" => format!("BAO_{name}"),
+                _ => format!("VAULT_{name}"),
+            }));
         }
     }
+    assert!(
+        ["SOPS_CONFIG", "VAULT_CACERT", "AWS_PROFILE"].iter().all(|name| found.contains(*name)),
+        "{found:?}"
+    );
+    found
+}
+
+/// Whoever has an error looks for its text.
+#[test]
+fn texts_of_the_page_on_troubleshooting_are_in_the_sources() {
+    let line_ends = Regex::new(r"\\\n\s*").unwrap();
+    let all: String = ["src", "controller/src"].into_iter().flat_map(sources).collect();
+    let all = line_ends.replace_all(&all, "").replace("\\\"", "\"");
+    let page = text_of("docs/troubleshooting.md");
+    let texts: Vec<&str> =
+        page.lines().filter_map(|line| line.strip_prefix("### `")?.strip_suffix('`')).collect();
+    assert!(texts.len() > 20);
+    for text in texts {
+        for part in text.split("...").filter(|part| part.trim().len() > 3) {
+            assert!(all.contains(part), "no message of the sources says {part:?}");
+        }
+    }
+}
+
+fn text_of(name: &str) -> String {
+    let path = root().join(name);
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// The sources below a folder.
+fn sources(folder: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(root().join(folder)).expect("a folder").flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            found.extend(sources(&path.display().to_string()));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(std::fs::read_to_string(path).expect("a source"));
+        }
+    }
+    found
 }

@@ -15,7 +15,8 @@ const LIMIT: Duration = Duration::from_secs(300);
 /// |---|---|
 /// | a block marked `sh` | run; it must not fail |
 /// | a line of it that ends in `# fails`, and maybe why | run; it must fail |
-/// | a block marked `console` | its lines behind `$ ` are run, and the others have to be shown, as far as `...` at their end; `answer=X` is what is typed at the prompt that it shows last before a line |
+/// | a block marked `console` | its lines behind `$ ` are run, and the others have to be shown, as far as `...` at their end; `answer=X` is what is typed at the prompt that it shows last before a line, and what follows `[y/N]` is typed there |
+/// | `as=NAME` behind `sh` or `console` | from here on it is this person, with a home of their own, who goes on where they were |
 /// | a block marked `sh no-run` | for a fresh machine: run by CI itself |
 /// | `127.0.0.1:8200` | a free port: a server that the page starts there is a real one |
 /// | `deploy/` | that of the project |
@@ -81,7 +82,7 @@ impl Page {
         let folder = sealant.parent().expect("the binary stands in a folder");
         let path_variable = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap_or_default());
         // What a page has started in the background ends with it.
-        let script = format!("trap 'kill $(jobs -p) 2> /dev/null || true' EXIT\n{}", page.script);
+        let script = format!("trap 'kill $(jobs -p) 2> /dev/null || true' EXIT\n{PEOPLE}{}", page.script);
         let mut run = test
             .program("bash", &["-euxo", "pipefail", "-c", &script])
             .env("PATH", path_variable)
@@ -95,6 +96,7 @@ impl Page {
             match step {
                 Step::Shows(line) => drop(terminal.wait_for(line)),
                 Step::Type(answer) => terminal.send_hidden_line(answer),
+                Step::Answer(answer) => terminal.send_line(answer),
             }
         }
         let output = terminal.finish();
@@ -114,7 +116,26 @@ enum Step {
     Shows(String),
     /// It is typed without being shown.
     Type(String),
+    /// It is typed as the answer to a question.
+    Answer(String),
 }
+
+/// What ends a question that the keyboard answers.
+const QUESTION: &str = "[y/N]";
+
+/// Lets the rest of a script be run by another person: `be NAME`.
+const PEOPLE: &str = r#"
+homes=$HOME person=
+be() {
+    eval "folder_$person=\$PWD"
+    person=$1
+    export HOME=$homes/$1 XDG_CONFIG_HOME=$homes/$1/.config
+    export GIT_AUTHOR_NAME=$1 GIT_AUTHOR_EMAIL=$1@example.com GIT_COMMITTER_NAME=$1 GIT_COMMITTER_EMAIL=$1@example.com
+    mkdir -p "$HOME"
+    local folder=folder_$1
+    cd "${!folder:-$HOME}"
+}
+"#;
 
 impl Parsed {
     fn of(text: &str) -> Self {
@@ -123,10 +144,15 @@ impl Parsed {
         for line in text.lines() {
             if let Some(info) = line.strip_prefix("```") {
                 block = if block.is_some() { None } else { Some(info.split_once(' ').unwrap_or((info, ""))) };
+                if let Some(("sh" | "console", option)) = block
+                    && let Some(name) = option.strip_prefix("as=")
+                {
+                    page.run(&format!("be {name}"));
+                }
                 continue;
             }
             match block {
-                Some(("sh", "")) => page.run(line),
+                Some(("sh", option)) if option != "no-run" => page.run(line),
                 Some(("console", option)) => page.show(line, option.strip_prefix("answer=")),
                 _ => {}
             }
@@ -150,6 +176,11 @@ impl Parsed {
                 self.dialogue.push(Step::Shows(line.to_owned()));
                 self.dialogue.push(Step::Type(answer.to_owned()));
             }
+            (None, _) if line.contains(QUESTION) => {
+                let (question, answer) = line.split_at(line.find(QUESTION).unwrap_or(0) + QUESTION.len());
+                self.dialogue.push(Step::Shows(question.to_owned()));
+                self.dialogue.push(Step::Answer(answer.trim().to_owned()));
+            }
             (None, _) => {
                 let shown = line.strip_suffix("...").unwrap_or(line);
                 self.dialogue.push(Step::Shows(shown.to_owned()));
@@ -172,14 +203,18 @@ mod tests {
     fn a_page_says_what_is_run_and_what_has_to_be_seen() {
         let page = Parsed::of(
             "```sh\ntrue\nfalse   # fails: it is false\n```\n```sh no-run\nrm x\n```\n```yaml\na: b\n```\n\
-             ```console answer=horse\n$ log in\nPassword:\nLogged in for ...\n```\n",
+             ```console answer=horse\n$ log in\nPassword:\nLogged in for ...\n```\n\
+             ```console as=ben\n$ rm x\nRemove x? [y/N] y\n```\n",
         );
-        let script = "true\nif false   ; then echo 'this had to fail'; exit 99; fi\nlog in\n";
+        let script = "true\nif false   ; then echo 'this had to fail'; exit 99; fi\nlog in\nbe ben\nrm x\n";
         assert_eq!(page.script, script);
         let shown = page.dialogue.iter().map(|step| match step {
             Step::Shows(line) => format!("shows {line}"),
             Step::Type(answer) => format!("type {answer}"),
+            Step::Answer(answer) => format!("answer {answer}"),
         });
-        assert_eq!(shown.collect::<Vec<_>>(), ["shows Password:", "type horse", "shows Logged in for "]);
+        let expected =
+            ["shows Password:", "type horse", "shows Logged in for ", "shows Remove x? [y/N]", "answer y"];
+        assert_eq!(shown.collect::<Vec<_>>(), expected);
     }
 }
