@@ -16,6 +16,7 @@ mod cli {
     mod filestatus;
     mod folders;
     mod get;
+    mod groups;
     mod help;
     mod hostile;
     mod init;

@@ -1,10 +1,13 @@
-//! The command that `exec-env` and `exec-file` start: what it is, signals for it, what it prints, and how it ends.
+//! The command that `exec-env` and `exec-file` start: what it is, as whom it runs, signals for it, what it prints, and how it
+//! ends.
+
+mod account;
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::process::ExitStatusExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -16,6 +19,7 @@ use crate::cli::redact::Redactor;
 use crate::config::Dialect;
 use crate::error::{Error, Kind, Result};
 use crate::fs;
+pub(super) use account::Account;
 
 const SHELL: &str = "/bin/sh";
 
@@ -51,9 +55,18 @@ fn replace(word: &OsStr, path: &OsStr) -> OsString {
     OsString::from_vec(filled)
 }
 
-/// Runs a command to its end, and gives it the signals that we get. What it prints goes through `redactor`, if there is
-/// one.
-pub(super) fn run(mut command: Command, redactor: Option<Redactor>) -> Result<ExitStatus> {
+/// Lets a command have the environment of the user as whom it runs.
+pub(super) fn in_the_name_of(command: &mut Command, account: Option<&Account>) {
+    command.envs(account.map(Account::environment).into_iter().flatten());
+}
+
+/// Runs a command to its end, as `account` if it is given, and gives it the signals that we get. What it prints goes
+/// through `redactor`, if there is one.
+pub(super) fn run(
+    mut command: Command,
+    account: Option<&Account>,
+    redactor: Option<Redactor>,
+) -> Result<ExitStatus> {
     if redactor.is_some() {
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
     }
@@ -67,10 +80,10 @@ pub(super) fn run(mut command: Command, redactor: Option<Redactor>) -> Result<Ex
             pass_on(signal, pid);
         }
     });
-    let spawned = command.spawn();
+    let spawned = spawn(&mut command, account);
     *starting = spawned.as_ref().ok().map(Pid::from_child);
     drop(starting);
-    let mut child = spawned.map_err(|error| cannot_start(&command, error))?;
+    let mut child = spawned?;
     let pid = Pid::from_child(&child);
     let copies = redactor.map(|redactor| copies(Arc::new(redactor), &mut child)).unwrap_or_default();
 
@@ -87,6 +100,32 @@ pub(super) fn run(mut command: Command, redactor: Option<Redactor>) -> Result<Ex
     Ok(status)
 }
 
+/// Starts a command that nobody waits for, reads from or writes to.
+pub(super) fn start(mut command: Command, account: Option<&Account>) -> Result<()> {
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    spawn(&mut command, account).map(drop)
+}
+
+/// Becomes a command. It returns an error, or not at all.
+pub(super) fn replace_us(mut command: Command, account: Option<&Account>) -> Error {
+    let error = match account {
+        None => command.exec(),
+        Some(account) => match account.act(|| command.exec()) {
+            Ok(error) => error,
+            Err(error) => return error,
+        },
+    };
+    cannot_start(&command, error)
+}
+
+fn spawn(command: &mut Command, account: Option<&Account>) -> Result<Child> {
+    let spawned = match account {
+        None => command.spawn(),
+        Some(account) => account.act(|| command.spawn())?,
+    };
+    spawned.map_err(|error| cannot_start(command, error))
+}
+
 /// Copies what a child prints to where we print. When nobody reads that any more, the child is not read, either.
 fn copies(redactor: Arc<Redactor>, child: &mut Child) -> Vec<JoinHandle<()>> {
     let other = Arc::clone(&redactor);
@@ -96,7 +135,7 @@ fn copies(redactor: Arc<Redactor>, child: &mut Child) -> Vec<JoinHandle<()>> {
     stdout.into_iter().chain(stderr).collect()
 }
 
-pub(super) fn cannot_start(command: &Command, error: std::io::Error) -> Error {
+fn cannot_start(command: &Command, error: std::io::Error) -> Error {
     let program = command.get_program().display();
     Error::new(Kind::Other, format!("`{program}` cannot be started")).caused_by(error)
 }
@@ -124,19 +163,6 @@ fn is_in_foreground() -> bool {
         .is_ok_and(|terminal| rustix::termios::tcgetpgrp(&terminal) == Ok(rustix::process::getpgrp()))
 }
 
-/// The user and group number of a user in /etc/passwd.
-pub(super) fn user(name: &str) -> Result<(u32, u32)> {
-    const PASSWD: &str = "/etc/passwd";
-    let users = fs::read(PASSWD.as_ref(), 64 << 20)?;
-    let users = String::from_utf8_lossy(&users);
-    let found = users.lines().find_map(|line| {
-        let fields: Vec<_> = line.split(':').collect();
-        let [user, _, uid, gid, ..] = fields[..] else { return None };
-        (user == name).then_some(Some((uid.parse().ok()?, gid.parse().ok()?))).flatten()
-    });
-    found.ok_or_else(|| Error::new(Kind::Other, format!("there is no user `{name}` in {PASSWD}")))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -159,11 +185,5 @@ mod tests {
     #[test]
     fn several_words_are_a_program_and_its_arguments() {
         assert_eq!(shown(&["cat", "-n", "{}", "x={}"], Some("/p")), ["cat", "-n", "/p", "x=/p"]);
-    }
-
-    #[test]
-    fn users_are_found_by_name() {
-        assert_eq!(user("root").unwrap(), (0, 0));
-        assert!(user("nobody-of-this-name").unwrap_err().to_string().contains("no user"));
     }
 }

@@ -12,6 +12,7 @@ mod cleanup;
 mod fifo;
 mod in_place;
 mod lock;
+mod nameless;
 mod private_dir;
 mod read;
 mod real;
@@ -34,7 +35,8 @@ pub use cleanup::{
 };
 pub use fifo::Fifo;
 pub use lock::Lock;
-pub use private_dir::PrivateDir;
+pub use nameless::Nameless;
+pub use private_dir::{PrivateDir, Reader};
 pub(crate) use read::read_at_most;
 pub use read::{open_named, read, read_found, refuse_special};
 pub use real::{is_link, real_folder, target};

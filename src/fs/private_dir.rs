@@ -2,7 +2,7 @@
 
 use std::fs::{OpenOptions, Permissions};
 use std::io::Write;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, lchown};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Kind, Result};
@@ -11,31 +11,47 @@ use crate::fs::cleanup::{self, Registered};
 use crate::host::Host;
 use crate::secret::SecretBytes;
 
-/// A folder of mode 0700 whose content, whoever put it there, is overwritten and removed when it is dropped.
+/// A folder that nobody else can look into, whose content, whoever put it there, is overwritten and removed when it is dropped.
 pub struct PrivateDir {
     path: PathBuf,
     in_memory: bool,
+    reader: Option<Reader>,
     _registered: Registered,
+}
+
+/// Another user than ours, for whom plaintext is.
+#[derive(Debug, Clone, Copy)]
+pub struct Reader {
+    pub uid: u32,
+    pub gid: u32,
 }
 
 impl PrivateDir {
     /// A new folder: in `XDG_RUNTIME_DIR` or `/dev/shm` if they are in memory, else among the temporary files.
     pub fn new(host: &dyn Host) -> Result<Self> {
-        let runtime = host.env("XDG_RUNTIME_DIR").map(PathBuf::from);
+        Self::new_for(host, None)
+    }
+
+    /// A new folder whose files are the reader's, if there is one: nobody else can read them, and nobody but us can put
+    /// anything into the folder.
+    pub fn new_for(host: &dyn Host, reader: Option<Reader>) -> Result<Self> {
+        // Our own runtime folder lets nobody else in.
+        let runtime = host.env("XDG_RUNTIME_DIR").filter(|_| reader.is_none()).map(PathBuf::from);
         let in_memory =
             runtime.into_iter().chain([PathBuf::from("/dev/shm")]).filter(|place| is_in_memory(place));
         for place in in_memory {
-            if let Ok(folder) = Self::in_place(&place, true) {
+            if let Ok(folder) = Self::in_place(&place, true, reader) {
                 return Ok(folder);
             }
         }
         let temporary = host.env("TMPDIR").map_or_else(|| PathBuf::from("/tmp"), PathBuf::from);
-        Self::in_place(&temporary, false)
+        Self::in_place(&temporary, false, reader)
     }
 
-    fn in_place(place: &Path, in_memory: bool) -> Result<Self> {
+    fn in_place(place: &Path, in_memory: bool, reader: Option<Reader>) -> Result<Self> {
+        let mode = if reader.is_some() { 0o711 } else { 0o700 };
         let mut builder = tempfile::Builder::new();
-        builder.prefix("sealant-").rand_bytes(8).permissions(Permissions::from_mode(0o700));
+        builder.prefix("sealant-").rand_bytes(8).permissions(Permissions::from_mode(mode));
         let folder = builder.tempdir_in(place).map_err(|error| {
             Error::new(Kind::Write, "cannot make a private folder for plaintext")
                 .in_file(place)
@@ -43,7 +59,7 @@ impl PrivateDir {
                 .advise("Set TMPDIR to a folder that you can write to.")
         })?;
         let registered = cleanup::register(folder.path());
-        Ok(Self { path: folder.keep(), in_memory, _registered: registered })
+        Ok(Self { path: folder.keep(), in_memory, reader, _registered: registered })
     }
 
     pub fn path(&self) -> &Path {
@@ -62,12 +78,22 @@ impl PrivateDir {
         let mut file =
             OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(cannot)?;
         file.write_all(bytes).map_err(cannot)?;
+        self.hand_over(&path)?;
         Ok(path)
     }
 
     /// Makes a named pipe of mode 0600 out of which `bytes` can be read once.
     pub fn create_fifo(&self, name: &str, bytes: SecretBytes) -> Result<Fifo> {
-        Fifo::new(self.path.join(name), bytes)
+        let fifo = Fifo::new(self.path.join(name), bytes)?;
+        self.hand_over(fifo.path())?;
+        Ok(fifo)
+    }
+
+    fn hand_over(&self, path: &Path) -> Result<()> {
+        let Some(Reader { uid, gid }) = self.reader else { return Ok(()) };
+        lchown(path, Some(uid), Some(gid)).map_err(|error| {
+            Error::new(Kind::Write, "cannot be given to another user").in_file(path).caused_by(error)
+        })
     }
 
     /// Wipes and removes the folder, and tells when that is not possible.

@@ -3,6 +3,7 @@
 //! A file's own list of master keys is not authenticated: whoever can write to a file can write themselves into it. So it
 //! is held against the creation rule before anything is encrypted for it.
 
+use super::change::Sharing;
 use crate::encrypted_file::Holder;
 use crate::error::{Error, Kind, Result};
 use crate::keys::{KeySet, MasterKey, WrappedDataKey};
@@ -32,6 +33,77 @@ impl Wish {
     }
 }
 
+/// Another key group for a file, or one less.
+#[derive(Debug, Clone)]
+pub struct Regrouping {
+    pub change: GroupsChange,
+    /// Of how many groups keys are needed from then on; as the file has it if nobody says.
+    pub threshold: Option<usize>,
+    /// Recipients that may stay, though the creation rule does not name them.
+    pub allow: Vec<String>,
+}
+
+/// What becomes of a file's key groups.
+#[derive(Debug, Clone)]
+pub enum GroupsChange {
+    /// A new group of these, behind the others.
+    Add(Vec<MasterKey>),
+    /// The group with this number, from 0, goes.
+    Delete(usize),
+}
+
+/// For whom a document's data key is wrapped once its groups are changed. Errors of kind [`Kind::Conflict`] name who is in
+/// the file and not in the rule, and what the rule asks for.
+pub fn regrouped(current: &WrappedDataKey, rule: Option<&KeySet>, wish: &Regrouping) -> Result<KeySet> {
+    let mut groups = names(current);
+    if let GroupsChange::Delete(index) = wish.change {
+        let count = groups.len();
+        if index >= count {
+            let message = format!("there is no group {index}: the file has {count}, counted from 0");
+            return Err(Error::new(Kind::Conflict, message));
+        }
+        groups.remove(index);
+    }
+    if let Some(rule) = rule {
+        refuse_strangers(&groups, rule, &wish.allow)?;
+    }
+    if let GroupsChange::Add(group) = &wish.change {
+        groups.push(group.clone());
+    }
+    refuse_foreign(&groups)?;
+    if groups.is_empty() || groups.iter().any(Vec::is_empty) {
+        return Err(Error::new(Kind::Conflict, "a group without a key, which nobody could open")
+            .advise("Name who is in it, with --age for instance."));
+    }
+    let threshold = threshold_of(&groups, current, wish.threshold)?;
+    let keys = KeySet { groups, threshold };
+    if let Some(rule) = rule {
+        refuse_weaker(Sharing { required: keys.required(), groups: keys.groups.len() }, rule)?;
+    }
+    Ok(keys)
+}
+
+/// Of how many of these groups keys are needed: as many as were wished for, else as many as before.
+fn threshold_of(
+    groups: &[Vec<MasterKey>],
+    current: &WrappedDataKey,
+    wish: Option<usize>,
+) -> Result<Option<usize>> {
+    let count = groups.len();
+    let (least, wished) = (count.min(2), wish.filter(|threshold| *threshold > 0));
+    let before = (current.groups.len() > 1 && current.threshold > 0).then(|| current.required());
+    match wished.or(before) {
+        Some(threshold) if !(least..=count).contains(&threshold) => {
+            let groups = if count == 1 { "1 group" } else { &format!("{count} groups") };
+            let message =
+                format!("keys from {threshold} groups would be needed, and there would be {groups}");
+            Err(Error::new(Kind::Conflict, message)
+                .advise(format!("Say how many it takes: --shamir-secret-sharing-threshold {count}")))
+        }
+        threshold => Ok(threshold.filter(|_| count > 1)),
+    }
+}
+
 /// For whom a new data key is made. An error of kind [`Kind::Conflict`] names who stands in the file and not in the rule.
 pub fn recipients(holder: Holder<'_>, rule: Option<&KeySet>, wish: &Wish) -> Result<KeySet> {
     match holder {
@@ -46,7 +118,7 @@ fn of_document(current: &WrappedDataKey, rule: Option<&KeySet>, wish: &Wish) -> 
     let mut groups: Vec<Vec<MasterKey>> =
         names(current).into_iter().map(|group| group.into_iter().filter(stays).collect()).collect();
     if let Some(rule) = rule {
-        refuse_weaker(current, rule)?;
+        refuse_weaker(Sharing { required: current.required(), groups: current.groups.len() }, rule)?;
         refuse_strangers(&groups, rule, &wish.allow)?;
     }
     refuse_foreign(&groups)?;
@@ -121,9 +193,9 @@ pub fn names(wrapped: &WrappedDataKey) -> Vec<Vec<MasterKey>> {
     wrapped.groups.iter().map(group_names).collect()
 }
 
-/// A file that takes fewer people to open than the rule asks for, be it by its threshold or by who is in which group.
-fn refuse_weaker(current: &WrappedDataKey, rule: &KeySet) -> Result<()> {
-    let (groups, required) = (current.groups.len(), current.required());
+/// Refuses a file that takes fewer people to open than the rule asks for, be it by its threshold or by who is in which group.
+fn refuse_weaker(file: Sharing, rule: &KeySet) -> Result<()> {
+    let Sharing { groups, required } = file;
     if rule.groups.len() < 2 || (groups == rule.groups.len() && required >= rule.required()) {
         return Ok(());
     }
@@ -268,6 +340,49 @@ pub(super) mod tests {
         assert!(refused(&file("a | b a", 0), &keys("a | b", None)).ends_with(":\n  a"));
         assert!(refused(&file("a b", 0), &keys("a | b", None)).contains("1 of 1 groups"));
         assert!(refused(&file("a | b | c", 2), &keys("a | b | c", None)).contains("2 of 3 groups"));
+    }
+
+    fn regroup(file: &WrappedDataKey, rule: Option<&str>, change: GroupsChange, n: usize) -> Result<KeySet> {
+        let rule = rule.map(|rule| keys(rule, None));
+        regrouped(file, rule.as_ref(), &Regrouping { change, threshold: Some(n), allow: Vec::new() })
+    }
+
+    #[test]
+    fn groups_come_and_go_and_the_threshold_stays_within_them() {
+        let add = |before, rule, new, n| {
+            regroup(&before, rule, GroupsChange::Add(keys(new, None).groups.concat()), n)
+        };
+        let delete = |before, rule, index, n| regroup(&before, rule, GroupsChange::Delete(index), n);
+        assert_eq!(add(file("a", 0), None, "b c", 0).unwrap(), keys("a | b c", None));
+        assert_eq!(add(file("a | b", 2), None, "c", 0).unwrap(), keys("a | b | c", Some(2)));
+        assert_eq!(add(file("a | b", 2), None, "c", 3).unwrap(), keys("a | b | c", Some(3)));
+        assert_eq!(delete(file("a | b | c", 2), None, 1, 0).unwrap(), keys("a | c", Some(2)));
+        assert_eq!(delete(file("a | b", 2), None, 0, 1).unwrap(), keys("b", None));
+        for refused in [
+            add(file("a", 0), None, "", 0),
+            add(file("a", 0), None, "b", 1),
+            add(file("a", 0), None, "b", 3),
+            add(file("a", 0), None, "pgp:F", 0),
+            delete(file("a | b", 2), None, 0, 0),
+            delete(file("a", 0), None, 0, 0),
+            delete(file("a | b", 2), None, 2, 1),
+        ] {
+            assert_eq!(refused.unwrap_err().kind(), Kind::Conflict);
+        }
+    }
+
+    #[test]
+    fn whom_the_rule_does_not_name_gets_no_share_of_regrouped_files() {
+        let add = |before, rule: &str| {
+            regroup(&before, Some(rule), GroupsChange::Add(keys("new", None).groups.concat()), 0)
+        };
+        assert!(add(file("a", 0), "a").is_ok());
+        assert!(add(file("a x", 0), "a").unwrap_err().to_string().ends_with(":\n  x"));
+        assert!(add(file("a | b", 0), "a | b | c").is_ok());
+        assert!(add(file("a", 0), "a | b | c").unwrap_err().message().contains("asks for 3 of 3"));
+        let delete = |rule| regroup(&file("a | x | b", 2), Some(rule), GroupsChange::Delete(1), 0);
+        assert!(delete("a | b").is_ok());
+        assert!(delete("a | c").unwrap_err().to_string().ends_with(":\n  b"));
     }
 
     #[test]

@@ -99,3 +99,34 @@ fn the_plaintext_is_in_no_argument() {
         test.sealant(&["exec-file", "a.yaml", "cat /proc/$PPID/cmdline /proc/$$/cmdline"]).run().ok();
     assert!(!output.text().contains("hunter2"), "{output}");
 }
+
+#[test]
+fn another_user_reads_it_and_can_put_nothing_beside_it() {
+    let test = with_file();
+    let command =
+        "echo {}; id -un; cat {}; stat -c %a:%U $(dirname {}); touch {}x 2> /dev/null || echo refused";
+    for flags in [&[][..], &["--no-fifo"]] {
+        let args = [&["exec-file", "--user", "nobody"], flags, &["a.yaml", command]].concat();
+        let output = test.sealant(&args).env("XDG_RUNTIME_DIR", test.tmp()).run();
+        if test.program("id", &["-u"]).run().ok().text() == "0\n" {
+            assert_eq!(wiped(&output.ok()), format!("nobody\n{PLAIN}711:root\nrefused\n"));
+        } else {
+            let output = output.code(1);
+            assert!(output.stderr.contains("Only root can run commands as another user."), "{output}");
+        }
+    }
+    let output = test.sealant(&["exec-file", "--user", "nosuchuser", "a.yaml", "echo {}"]).run().code(1);
+    assert_eq!(output.stderr, "error: there is no user `nosuchuser` in /etc/passwd\n");
+}
+
+#[test]
+fn a_command_in_the_background_has_it_for_as_long_as_it_runs() {
+    let test = with_file();
+    let command = "sleep 0.2; cat {} {} > made; mv made read";
+    for flag in ["--background", "--no-fifo"] {
+        test.sealant(&["sops", "exec-file", "--background", flag, "a.yaml", command]).run().ok();
+        let wait = "until test -e read; do sleep 0.05; done; cat read; rm read";
+        let output = test.program("sh", &["-c", wait]).limit(Duration::from_secs(20)).run().ok();
+        assert_eq!(output.text(), format!("{PLAIN}{PLAIN}"));
+    }
+}

@@ -260,14 +260,18 @@ fn commands(test: &Sandbox) -> Vec<Vec<String>> {
     let help = test.sealant(&["--help"]).run().ok();
     let lines = help.text().lines().skip_while(|line| *line != "Start:");
     let names = lines.take_while(|line| *line != "Global options:").filter_map(listed);
-    let with_those_below = |name: &str| {
-        let help = test.sealant(&[name, "--help"]).run().ok();
-        let lines = help.text().lines().skip_while(|line| *line != "Commands:").skip(1);
-        let below: Vec<_> = lines.take_while(|line| !line.is_empty()).filter_map(listed).collect();
-        let below = below.into_iter().map(|below| vec![name.to_owned(), below.to_owned()]);
-        [vec![name.to_owned()]].into_iter().chain(below).collect::<Vec<_>>()
-    };
-    names.flat_map(with_those_below).collect()
+    names.flat_map(|name| with_those_below(vec![name.to_owned()], test)).collect()
+}
+
+/// A command, and all that are below it.
+fn with_those_below(command: Vec<String>, test: &Sandbox) -> Vec<Vec<String>> {
+    let words: Vec<&str> = command.iter().map(String::as_str).chain(["--help"]).collect();
+    let help = test.sealant(&words).run().ok();
+    let lines = help.text().lines().skip_while(|line| *line != "Commands:").skip(1);
+    let below = lines.take_while(|line| !line.is_empty()).filter_map(listed).filter(|name| *name != "help");
+    let below = below.map(|name| [&command[..], &[name.to_owned()]].concat());
+    let below: Vec<_> = below.flat_map(|command| with_those_below(command, test)).collect();
+    [vec![command], below].concat()
 }
 
 /// The command that a line of a list begins with.

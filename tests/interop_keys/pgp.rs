@@ -225,6 +225,38 @@ fn what_gpg_cannot_do_is_said_with_what_helps() {
     fails(decrypt("e.yaml").run(), 128, &["gpg has no secret key"]);
 }
 
+/// Groups that mix kinds, each made by one and opened, added to and taken from by the other.
+#[test]
+fn groups_go_both_ways() {
+    let (gnupg, [ann, bob]) = Gnupg::with_keys(["Ann", "Bob"]);
+    let test = &gnupg.0;
+    let keys = test.home(".config/sops/age/keys.txt").display().to_string();
+    fs::create_dir_all(test.home(".config/sops/age")).unwrap();
+    test.sealant(&["keygen", "-o", &keys]).run().ok();
+    let age = test.sealant(&["keygen", "-y", &keys]).run().ok().text().trim().to_owned();
+    test.write("a.yaml", PLAIN);
+    let encrypted = test.sealant(&["encrypt", "--pgp", &ann, "a.yaml"]).run().ok();
+    let run = |sops: bool, args: &[&str]| match sops {
+        true => test.sops(args).run().ok(),
+        false => test.sealant(args).run().ok(),
+    };
+    for (first, second) in [(false, true), (true, false), (false, false)] {
+        test.write("e.yaml", &encrypted.stdout);
+        run(first, &["groups", "add", "-f", "e.yaml", "-i", "--age", &age]);
+        gnupg.opens("e.yaml", PLAIN);
+        let third = ["groups", "add", "-f", "e.yaml", "-i", "--pgp", &bob, "--pgp", &ann];
+        run(second, &[&third[..], &["--shamir-secret-sharing-threshold", "3"]].concat());
+        gnupg.opens("e.yaml", PLAIN);
+        let text = test.read_text("e.yaml");
+        assert!(text.contains("shamir_threshold: 3\n") && text.contains(&bob), "{text}");
+        let last = ["groups", "delete", "-f", "e.yaml", "-i", "--shamir-secret-sharing-threshold", "2", "0"];
+        run(first, &last);
+        gnupg.opens("e.yaml", PLAIN);
+        run(second, &["groups", "add", "-f", "e.yaml", "-i", "--age", &age]);
+        gnupg.opens("e.yaml", PLAIN);
+    }
+}
+
 #[test]
 fn doctor_says_which_halves_there_are() {
     let (gnupg, [ann, bob]) = Gnupg::with_keys(["Ann", "Bob"]);

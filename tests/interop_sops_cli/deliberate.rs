@@ -58,8 +58,8 @@ pub static KNOWN: LazyLock<Vec<Known>> = LazyLock::new(|| {
     vec![
         deliberate(
             ALL,
-            r"sops (groups|publish|keyservice)|--background|exec-file --user|tcp://127",
-            "`groups`, `publish`, `keyservice`, `--keyservice`, `--background` and `exec-file --user` end with 1",
+            r"sops (publish|keyservice)|tcp://127",
+            "`publish`, `keyservice` and `--keyservice` end with 1",
             "They are not built yet: use sops for these, the files are the same.",
         ),
         deliberate(
@@ -136,7 +136,7 @@ pub static KNOWN: LazyLock<Vec<Known>> = LazyLock::new(|| {
         ),
         deliberate(
             &[SaysMore],
-            r#"rotate|-r |LD_PRELOAD|shares\.yaml|A=1\\nA=2|"a": 1, "a": 2"#,
+            r#"rotate|-r |groups add|LD_PRELOAD|shares\.yaml|A=1\\nA=2|"a": 1, "a": 2"#,
             "Warnings: of recipients that no rule names, of a recipient to be removed that is not there, of a broken MAC, of variables by which code is run, of a key that appears twice, and of a file that is weaker than its rule",
             "Each may be an attack or a slip. The result is the same.",
         ),
@@ -223,6 +223,18 @@ pub static KNOWN: LazyLock<Vec<Known>> = LazyLock::new(|| {
             r"threshold -1 |updatekeys -y noversion|--user nosuchuser|--filename a/b",
             "A threshold of -1 is no number of groups, broken metadata are told before a missing rule, and a name with a folder is no name",
             "What is wrong is told where it is met first.",
+        ),
+        deliberate(
+            ALL,
+            r"groups (add -f e\.yaml -i( --age (nonsense|''))?$|add .*(transit nonsense|threshold [13]$)|delete .*(threshold 1 1|-i 5|e\.yaml -i 0)$)",
+            "`groups` writes no file that nobody could open (1)",
+            "sops writes groups without a key and thresholds that no number of groups reaches, and crashes where there is no such group.",
+        ),
+        deliberate(
+            &[Output, Message],
+            r"sops groups( nonsense)?$|groups .*eother",
+            "The help of `groups` is another, and it says which keys could open a file",
+            "They are for people.",
         ),
         pending(
             ALL,

@@ -27,6 +27,7 @@ pub enum Topic {
     Updatekeys,
     ExecEnv,
     ExecFile,
+    Groups,
     Filestatus,
     Identities,
     Vault,
@@ -37,7 +38,7 @@ pub enum Topic {
 }
 
 impl Topic {
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::Decrypt,
         Self::Types,
         Self::Extract,
@@ -50,6 +51,7 @@ impl Topic {
         Self::Updatekeys,
         Self::ExecEnv,
         Self::ExecFile,
+        Self::Groups,
         Self::Filestatus,
         Self::Identities,
         Self::Vault,
@@ -74,13 +76,14 @@ impl Topic {
             Self::Updatekeys => "`updatekeys`",
             Self::ExecEnv => "`exec-env`",
             Self::ExecFile => "`exec-file`",
+            Self::Groups => "`groups`",
             Self::Filestatus => "`filestatus`",
             Self::Identities => "where identities come from",
             Self::Vault => "transit keys of OpenBao",
             Self::BadInput => "files that are not as they should be",
             Self::Usage => "command lines that are wrong",
             Self::Clients => "as helm-secrets, Ansible and others call it",
-            Self::NotBuilt => "`groups`, `publish`, `keyservice`",
+            Self::NotBuilt => "`publish`, `keyservice`",
         }
     }
 
@@ -99,6 +102,7 @@ impl Topic {
             Self::Updatekeys => updatekeys(),
             Self::ExecEnv => exec_env(),
             Self::ExecFile => exec_file(),
+            Self::Groups => groups(),
             Self::Filestatus => filestatus(),
             Self::Identities => [identities(), shared_flags()].concat(),
             Self::Vault => vault(),
@@ -990,7 +994,14 @@ fn exec_env() -> Vec<String> {
         "sops exec-env eother.yaml true",
         "sops exec-env --user nobody e.env 'id -un'",
         "sops exec-env --user nosuchuser e.env 'id -un'",
+        "sops exec-env --user nobody e.env 'id; echo $HOME:$USER:$LOGNAME:$PORT'",
+        "sops exec-env --user nobody --pristine e.env '/usr/bin/env | grep -v ^PWD= | grep -v ^_= | grep -v ^SHLVL= | sort'",
+        "sops exec-env --user nobody --same-process e.env 'id; echo $HOME:$PORT; exit 3'",
+        "sops exec-env --user nobody e.env 'exit 4'",
+        "printf 'USER=me\\n' > d.env; sops -e -i -a $ME d.env; sops exec-env --user nobody d.env 'echo $USER:$LOGNAME'",
         "sops exec-env --background e.env true",
+        "sops exec-env --background e.env 'exit 3'",
+        "sops exec-env --background e.env 'echo $PORT > made; mv made ran'; until test -e ran; do sleep 0.1; done",
         "sops exec-env --background --same-process e.env true",
         "sops exec-env --decryption-order age,pgp e.env true",
         "sops exec-env --decryption-order age,age e.env true",
@@ -1045,9 +1056,14 @@ fn exec_file() -> Vec<String> {
         "sops exec-file --no-fifo --filename ../x.env e.env 'basename {}'",
         "sops exec-file --no-fifo --filename a/b.env e.env 'cat {}'",
         "sops exec-file --no-fifo e.env 'cat {} {}'",
-        "sops exec-file --user nobody e.env 'id -un'",
+        "TMPDIR=/tmp sops exec-file --user nobody e.env 'id -un'",
         "sops exec-file --user nosuchuser e.env 'id -un'",
+        "TMPDIR=/tmp sops exec-file --user nobody e.env 'cat {}; id; echo $HOME:$USER:$LOGNAME'",
+        "TMPDIR=/tmp sops exec-file --user nobody --no-fifo e.env 'cat {}; stat -c %a:%U:%G {}; exit 3'",
+        "TMPDIR=/tmp sops exec-file --user nobody --no-fifo --filename x.env e.env 'cat {}; basename {}'",
         "sops exec-file --background e.env 'cat {}'",
+        "sops exec-file --background --no-fifo e.env 'exit 3'",
+        "sops exec-file --background --user nosuchuser e.env true",
         "sops exec-file --decryption-order age,age e.env 'cat {}'",
         "sops exec-file e.env nosuchprogram",
         "echo in | sops exec-file e.env cat",
@@ -1060,6 +1076,65 @@ fn exec_file() -> Vec<String> {
         for kind in TYPES {
             lines.push(format!("sops exec-file --output-type {kind} e.{extension} 'cat {{}}'"));
         }
+    }
+    lines
+}
+
+fn groups() -> Vec<String> {
+    let mut lines = all(&[
+        "sops groups",
+        "sops groups nonsense",
+        "sops groups add",
+        "sops groups add more",
+        "sops groups add --age $OTHER",
+        "sops groups add -f e.yaml --age $OTHER more",
+        "sops groups add -f e.yaml --age $OTHER",
+        "sops groups add --file e.yaml --age $OTHER --in-place",
+        "sops groups add -f e.yaml -i --age $OTHER --age $ME",
+        "sops groups add -f e.yaml -i --age $OTHER,$ME",
+        "sops groups add -f e.yaml --age $OTHER --shamir-secret-sharing-threshold 2",
+        "sops groups add -f e.yaml -i --age $OTHER --shamir-secret-sharing-threshold 1",
+        "sops groups add -f e.yaml -i --age $OTHER --shamir-secret-sharing-threshold 3",
+        "sops groups add -f e.yaml -i",
+        "sops groups add -f e.yaml -i --age nonsense",
+        "sops groups add -f e.yaml -i --age ''",
+        "SOPS_AGE_RECIPIENTS=$OTHER sops groups add -f e.yaml -i --age $ME",
+        "sops groups add -f eshares.yaml -i --age $OTHER",
+        "sops groups add -f eshares.yaml -i --age $ME --shamir-secret-sharing-threshold 3",
+        "sops groups add -f e.yaml -i --hc-vault-transit $VAULT",
+        "sops groups add -f e.yaml -i --hc-vault-transit nonsense",
+        "sops groups add -f eother.yaml -i --age $ME",
+        "sops groups add -f p.yaml -i --age $ME",
+        "sops groups add -f changed.yaml -i --age $ME",
+        "sops groups add -f nowhere.yaml -i --age $ME",
+        "sops groups add -f folder -i --age $ME",
+        "sops groups add -f empty.yaml -i --age $ME",
+        "sops groups add e.yaml --age $ME",
+        "sops groups add --enable-local-keyservice=false -f e.yaml -i --age $OTHER",
+        "cd repo && cp ../both.yaml secrets.yaml && sops groups add -i -f secrets.yaml --age $ME",
+        "sops groups delete",
+        "sops groups delete 0",
+        "sops groups delete -f eshares.yaml",
+        "sops groups delete -f eshares.yaml 0 1",
+        "sops groups delete -f eshares.yaml x",
+        "sops groups delete -f eshares.yaml ''",
+        "sops groups delete -f eshares.yaml -- -1",
+        "sops groups delete -f eshares.yaml 0",
+        "sops groups delete -f eshares.yaml -i 1",
+        "sops groups delete -f eshares.yaml -i 5",
+        "sops groups delete --file eshares.yaml --in-place --shamir-secret-sharing-threshold 2 1",
+        "sops groups delete -f eshares.yaml -i --shamir-secret-sharing-threshold 1 1",
+        "sops groups delete -f e.yaml -i 0",
+        "sops groups delete -f p.yaml -i 0",
+        "sops groups delete -f nowhere.yaml -i 0",
+        "sops groups delete -f eother.yaml -i 0",
+        "sops groups delete --enable-local-keyservice=false -f eshares.yaml -i 1",
+        "sops groups add -f eshares.yaml -i --age $OTHER && sops groups delete -f eshares.yaml -i 0",
+        "sops groups add -f e.yaml -i --age $ME && sops groups delete -f e.yaml -i --shamir-secret-sharing-threshold 1 0",
+    ]);
+    for extension in EXTENSIONS {
+        lines.push(format!("sops groups add -f e.{extension} --age $ME"));
+        lines.push(format!("sops groups add -f e.{extension} -i --age $ME"));
     }
     lines
 }
@@ -1415,16 +1490,6 @@ fn clients() -> Vec<String> {
 /// What sops has, and we do not have yet.
 fn not_built() -> Vec<String> {
     all(&[
-        "sops groups add -f e.yaml --age $OTHER",
-        "sops groups add -f e.yaml --age $OTHER -i",
-        "sops groups add -f e.yaml --age $OTHER --shamir-secret-sharing-threshold 2",
-        "sops groups delete -f eshares.yaml 0",
-        "sops groups delete -f eshares.yaml -i 1",
-        "sops groups delete -f eshares.yaml -i --shamir-secret-sharing-threshold 2 1",
-        "sops groups add -f e.yaml --hc-vault-transit $VAULT",
-        "sops groups add --enable-local-keyservice=false --keyservice tcp://127.0.0.1:1 -f e.yaml --age $OTHER",
-        "sops groups delete --enable-local-keyservice=false --keyservice tcp://127.0.0.1:1 -f eshares.yaml 1",
-        "sops groups delete -f eshares.yaml",
         "sops publish e.yaml",
         "sops publish --enable-local-keyservice=false --keyservice tcp://127.0.0.1:1 --verbose --decryption-order age e.yaml",
         "sops publish -y --recursive --omit-extensions folder",

@@ -44,8 +44,8 @@ static WORDS: LazyLock<Vec<(Said, Regex)>> = LazyLock::new(|| {
         (Said::NotBuilt, "^$", "is not built"),
         (
             Said::Usage,
-            "flag provided but|flag needs an argument|invalid (boolean )?value|missing file to decrypt|same flag|cannot use both|exactly one positional",
-            "unexpected argument|a value is required|invalid value|it takes a file|exclude one another|unrecognized",
+            "flag provided but|flag needs an argument|invalid (boolean )?value|missing file to decrypt|same flag|cannot use both|(exactly one|no) positional",
+            "unexpected argument|a value is required|invalid value|it takes (a file|the number)|exclude one another|unrecognized",
         ),
         (Said::NoRule, "no matching creation rules", "no creation rule matches"),
         (

@@ -98,6 +98,15 @@ impl KeyArgs {
         Ok((!keys.is_empty()).then(|| KeySet::any_of(keys)))
     }
 
+    /// The master keys that flags name, whatever the environment says.
+    pub fn named(&self) -> Result<Vec<MasterKey>> {
+        let mut keys = Vec::new();
+        for (kind, names) in self.sources() {
+            add_named(&mut keys, kind, names, &self.aws, &format!("--{}", kind.flag()))?;
+        }
+        Ok(keys)
+    }
+
     /// Tells of flags that were given and name nobody.
     pub fn warn_of_empty(&self, ui: &Ui) {
         for (kind, flags) in self.sources() {

@@ -1,15 +1,16 @@
 use std::ffi::OsString;
 use std::path::{Component, Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
 use crate::batch;
 use crate::cli::args::{FormatArgs, IdentityArgs, Input};
+use crate::cli::child::Account;
 use crate::cli::commands::decrypt::losses;
 use crate::cli::context::{Context, block_on};
 use crate::cli::{child, pipeline};
 use crate::document;
 use crate::error::{Error, Kind, Result};
-use crate::fs::PrivateDir;
+use crate::fs::{Nameless, PrivateDir};
 use crate::sops::MacCheck;
 
 /// What the decrypted file is called if nobody says, as in sops.
@@ -41,6 +42,14 @@ pub struct Args {
     #[arg(long, value_name = "NAME", default_value = DEFAULT_NAME, hide_default_value = true)]
     pub filename: PathBuf,
 
+    /// Run the command as this user, with their groups, HOME, USER and LOGNAME: the file is theirs alone
+    #[arg(long, value_name = "USER")]
+    pub user: Option<String>,
+
+    /// For sops's command line alone: a shell does it with ` &`.
+    #[arg(skip)]
+    pub background: bool,
+
     #[command(flatten)]
     pub formats: FormatArgs,
 
@@ -53,6 +62,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     if !args.command.iter().any(|word| word.to_string_lossy().contains("{}")) {
         context.ui.note("the command does not hold {}, which stands for the decrypted file");
     }
+    let account = args.user.as_deref().map(Account::named).transpose()?;
     let input = Input::of(&args.file);
     let formats = args.formats.formats(context);
     let service = args.identities.key_service(context)?;
@@ -71,7 +81,11 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         document::convert(&*document, wanted, losses(context)).map_err(in_file)?
     };
 
-    let folder = PrivateDir::new(context.host)?;
+    if args.background {
+        return in_background(&args.command, &plaintext, account.as_ref());
+    }
+
+    let folder = PrivateDir::new_for(context.host, account.as_ref().map(Account::reader))?;
     let (path, _fifo) = if args.no_fifo {
         if !folder.is_in_memory() {
             context.ui.note(
@@ -83,9 +97,24 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         let fifo = folder.create_fifo(name, plaintext)?;
         (fifo.path().to_path_buf(), Some(fifo))
     };
-    let ended = child::run(child::command(&args.command, Some(path.as_os_str())), None);
+    let command = command(&args.command, &path, account.as_ref());
+    let ended = child::run(command, account.as_ref(), None);
     folder.close()?;
     ended.map(|status| child::code_of(status, context.dialect))
+}
+
+fn command(words: &[OsString], path: &Path, account: Option<&Account>) -> Command {
+    let mut command = child::command(words, Some(path.as_os_str()));
+    child::in_the_name_of(&mut command, account);
+    command
+}
+
+/// Starts a command that outlives us. Its file has no name that could be left behind: it is gone when nobody has it open
+/// any more.
+fn in_background(words: &[OsString], plaintext: &[u8], account: Option<&Account>) -> Result<ExitCode> {
+    let file = Nameless::new(plaintext)?;
+    child::start(command(words, &file.path(), account), account)?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// A name that leads into no other folder.

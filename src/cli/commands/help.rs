@@ -25,6 +25,7 @@ const GROUPS: &[(&str, &[&str])] = &[
             "rotate",
             "updatekeys",
             "rewrap",
+            "groups",
             "diff",
             "exec-env",
             "exec-file",

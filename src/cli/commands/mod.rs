@@ -20,6 +20,7 @@ pub(in crate::cli) mod fetch_recipient;
 pub(in crate::cli) mod filestatus;
 pub(in crate::cli) mod get;
 pub(in crate::cli) mod git;
+pub(in crate::cli) mod groups;
 pub(in crate::cli) mod help;
 pub(in crate::cli) mod hook;
 pub(in crate::cli) mod init;

@@ -11,6 +11,7 @@ use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::cli::args::{AwsArgs, ChangeKeyArgs, FormatArgs, IdentityArgs, KeyArgs, OutputArgs, RuleArgs};
+use crate::cli::groups;
 use crate::error::{Error, Kind, Result};
 use crate::sops::SOPS_VERSION;
 
@@ -169,8 +170,7 @@ pub enum Verb {
     ExecFile(ExecFile),
     Filestatus(Filestatus),
     Completion(Completion),
-    /// Change the key groups of a file (not built yet)
-    Groups(NotBuilt),
+    Groups(Groups),
     /// Send files to where destination rules say (not built yet)
     Publish(NotBuilt),
     /// Serve the keys of this machine to others (not built yet)
@@ -398,7 +398,7 @@ pub struct ExecEnv {
     #[arg(long, value_name = "USER")]
     pub user: Option<String>,
 
-    /// Do not wait for the command (not built yet)
+    /// Do not wait for the command (deprecated)
     #[arg(long, hide_short_help = true)]
     pub background: bool,
 
@@ -421,11 +421,11 @@ pub struct ExecFile {
     #[arg(long, value_name = "NAME")]
     pub filename: Option<PathBuf>,
 
-    /// Run the command as this user (not built yet)
-    #[arg(long, value_name = "USER", hide_short_help = true)]
+    /// Run the command as this user
+    #[arg(long, value_name = "USER")]
     pub user: Option<String>,
 
-    /// Do not wait for the command (not built yet)
+    /// Do not wait for the command (deprecated)
     #[arg(long, hide_short_help = true)]
     pub background: bool,
 
@@ -452,6 +452,13 @@ pub struct Filestatus {
     pub words: Vec<OsString>,
 }
 
+/// Change the key groups of a file
+#[derive(Debug, Args)]
+pub struct Groups {
+    #[command(subcommand)]
+    pub command: Option<groups::Command>,
+}
+
 /// Print a script that completes sops's commands in a shell
 #[derive(Debug, Args)]
 pub struct Completion {
@@ -471,7 +478,13 @@ pub fn command() -> clap::Command {
     let hide = |arg: clap::Arg| arg.hide(true);
     let mut command = Sops::command()
         .mut_arg("allow_recipient", hide)
-        .mut_subcommand("rotate", |rotate| rotate.mut_arg("allow_recipient", hide));
+        .mut_subcommand("rotate", |rotate| rotate.mut_arg("allow_recipient", hide))
+        .mut_subcommand("groups", |groups| {
+            let as_in_sops = |command: clap::Command| {
+                command.mut_arg("allow_recipient", hide).mut_arg("file", |file| file.required(false))
+            };
+            groups.mut_subcommand("add", as_in_sops).mut_subcommand("delete", as_in_sops)
+        });
     command.build();
     command
 }

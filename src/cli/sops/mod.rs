@@ -22,7 +22,7 @@ use self::args::{Globals, Sops, Verb};
 use crate::cli::args::{ChangeKeyArgs, FormatArgs, IdentityArgs, InputArgs};
 use crate::cli::change::ChangeArgs;
 use crate::cli::commands::{
-    decrypt, edit, encrypt, exec_env, exec_file, filestatus, rotate, set, unset, updatekeys,
+    decrypt, edit, encrypt, exec_env, exec_file, filestatus, groups, rotate, set, unset, updatekeys,
 };
 use crate::cli::context::{self, Context, no_color};
 use crate::cli::failures::finish;
@@ -107,12 +107,16 @@ fn not_to_be_run(error: clap::Error, takes_value: bool) -> ExitCode {
     match kind {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ExitCode::SUCCESS,
         ErrorKind::ArgumentConflict => Kind::Conflict.exit_code().into(),
+        ErrorKind::InvalidSubcommand => NO_SUCH_COMMAND.into(),
         _ => Kind::Other.exit_code().into(),
     }
 }
 
+/// What sops exits with below a command that has others.
+const NO_SUCH_COMMAND: u8 = 3;
+
 fn dispatch(sops: Sops, context: &Context) -> Result<ExitCode> {
-    let encrypts = sops.flags.encrypt || matches!(sops.verb, Some(Verb::Encrypt(_)));
+    let encrypts = sops.flags.encrypt || matches!(sops.verb, Some(Verb::Encrypt(_) | Verb::Groups(_)));
     refuse_key_services(&sops.globals, encrypts, context)?;
     refuse_missing_config(context)?;
     in_sops_codes(context.configs()?.refuse_unreadable(), &CONFIG)?;
@@ -142,7 +146,7 @@ fn dispatch(sops: Sops, context: &Context) -> Result<ExitCode> {
         Verb::ExecFile(args) => run_with_file(args, context),
         Verb::Filestatus(args) => file_status(args, context),
         Verb::Completion(args) => complete(&args, context),
-        Verb::Groups(_) => not_built("groups"),
+        Verb::Groups(args) => change_groups(args, context),
         Verb::Publish(_) => not_built("publish"),
         Verb::Keyservice(_) => not_built("keyservice"),
     }
@@ -346,8 +350,31 @@ fn update_keys(args: args::Updatekeys, context: &Context) -> Result<ExitCode> {
     Ok(if says_more { code } else { generic(code) })
 }
 
+fn change_groups(args: args::Groups, context: &Context) -> Result<ExitCode> {
+    let Some(mut command) = args.command else {
+        return print_help("groups", context);
+    };
+    let file = match &mut command {
+        groups::Command::Add(args) => &mut args.file,
+        groups::Command::Delete(args) => {
+            args.index()?;
+            &mut args.file
+        }
+    };
+    let named = file.file.take().map_or_else(PathBuf::new, |file| named(file.into()));
+    refuse_missing(&named, Kind::Read)?;
+    file.file = Some(named);
+    groups::run(groups::Args { command }, context).map(generic).map_err(|error| error.with_kind(Kind::Other))
+}
+
 fn run_with_env(args: args::ExecEnv, context: &Context) -> Result<ExitCode> {
-    let (file, command) = file_and_command(args.words, args.background)?;
+    let (file, command) = file_and_command(args.words)?;
+    if args.background {
+        warn_of_background(context);
+        if args.same_process {
+            return Err(Error::new(Kind::Conflict, "--background and --same-process exclude one another"));
+        }
+    }
     let args = exec_env::Args {
         file,
         command: vec![command],
@@ -357,6 +384,7 @@ fn run_with_env(args: args::ExecEnv, context: &Context) -> Result<ExitCode> {
         redact: false,
         mask: None,
         user: args.user,
+        background: args.background,
         formats: FormatArgs::default(),
         identities: args.identities,
     };
@@ -364,15 +392,17 @@ fn run_with_env(args: args::ExecEnv, context: &Context) -> Result<ExitCode> {
 }
 
 fn run_with_file(args: args::ExecFile, context: &Context) -> Result<ExitCode> {
-    if args.user.is_some() {
-        return not_built("exec-file --user");
+    let (file, command) = file_and_command(args.words)?;
+    if args.background {
+        warn_of_background(context);
     }
-    let (file, command) = file_and_command(args.words, args.background)?;
     let args = exec_file::Args {
         file,
         command: vec![command],
         no_fifo: args.no_fifo,
         filename: args.filename.unwrap_or_else(|| exec_file::DEFAULT_NAME.into()),
+        user: args.user,
+        background: args.background,
         formats: known(args.formats),
         identities: args.identities,
     };
@@ -393,14 +423,20 @@ fn file_status(args: args::Filestatus, context: &Context) -> Result<ExitCode> {
 }
 
 fn complete(args: &args::Completion, context: &Context) -> Result<ExitCode> {
-    let mut command = args::command();
+    let Some(shell) = args.shell else {
+        return print_help("completion", context);
+    };
     let mut script = Vec::new();
-    match (args.shell, command.find_subcommand_mut("completion")) {
-        (Some(shell), _) => clap_complete::generate(shell, &mut command, "sops", &mut script),
-        (None, Some(completion)) => script = completion.render_help().to_string().into_bytes(),
-        (None, None) => {}
-    }
+    clap_complete::generate(shell, &mut args::command(), "sops", &mut script);
     context.ui.out(&script)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// As sops does for a command that was given nothing to do.
+fn print_help(name: &str, context: &Context) -> Result<ExitCode> {
+    let mut command = args::command();
+    let help = command.find_subcommand_mut(name).map(|command| command.render_help().to_string());
+    context.ui.out(help.unwrap_or_default().as_bytes())?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -477,12 +513,15 @@ fn only_file(words: Vec<OsString>, context: &Context) -> Result<PathBuf> {
     Ok(file)
 }
 
-fn file_and_command(words: Vec<OsString>, background: bool) -> Result<(PathBuf, OsString)> {
+fn warn_of_background(context: &Context) {
+    context
+        .ui
+        .warning("--background is deprecated, and will be removed from sops: end the command with ` &`");
+}
+
+fn file_and_command(words: Vec<OsString>) -> Result<(PathBuf, OsString)> {
     let [file, command] = <[OsString; 2]>::try_from(words)
         .map_err(|_| Error::new(Kind::Other, "it takes a file, and a command in one argument"))?;
-    if background {
-        return Err(Error::new(Kind::Other, "--background is not built").advise("End the command with ` &`."));
-    }
     let file = named(file);
     refuse_missing(&file, Kind::Read)?;
     Ok((file, command))

@@ -10,8 +10,12 @@ use clap::{Arg, ArgAction, Command};
 
 use crate::error::{Error, Kind, Result};
 
-/// The only flag whose values add up.
-const KEEPS_ALL: &str = "keyservice";
+/// Whether the values of a flag add up, as those of `--keyservice` and of the keys of `groups add`. Of any other flag the
+/// last one counts.
+fn adds_up(arg: &Arg, command: &Command) -> bool {
+    let is_list = matches!(arg.get_action(), ArgAction::Append);
+    is_list && (arg.get_id() == "keyservice" || command.get_name() == "add")
+}
 
 /// The same command line for clap: flags first, each with its value, then what is no flag. As in Go, a flag that has two
 /// names may be given by one of them only.
@@ -27,7 +31,7 @@ pub fn spelled(words: &[OsString], sops: &Command) -> Result<Vec<OsString>> {
             continue;
         }
         let Some((name, value)) = flag(word) else {
-            let verb = sops.find_subcommand(word).filter(|_| rest.is_empty() && line.len() == 1);
+            let verb = command.find_subcommand(word).filter(|_| rest.is_empty());
             match verb {
                 Some(verb) => {
                     line.append(&mut flags.0.drain(..).map(|(_, word)| word).collect());
@@ -39,10 +43,11 @@ pub fn spelled(words: &[OsString], sops: &Command) -> Result<Vec<OsString>> {
             continue;
         };
         match command.get_arguments().find(|arg| is_named(arg, name)) {
-            Some(arg) if value.is_none() && needs_value(arg) => {
-                flags.add(arg, name, words.next().map(OsString::as_os_str))?;
+            Some(arg) => {
+                let is_next = value.is_none() && needs_value(arg);
+                let value = if is_next { words.next().map(OsString::as_os_str) } else { value };
+                flags.add(arg, name, value, adds_up(arg, command))?;
             }
-            Some(arg) => flags.add(arg, name, value)?,
             // Behind the file sops has no flags: it is an argument, such as a negative number.
             None if !rest.is_empty() => rest.push(word.clone()),
             // Several letters are one name, not several flags.
@@ -63,14 +68,14 @@ pub fn spelled(words: &[OsString], sops: &Command) -> Result<Vec<OsString>> {
 struct Flags(Vec<(String, OsString)>, Vec<(String, String)>);
 
 impl Flags {
-    fn add(&mut self, arg: &Arg, name: &str, value: Option<&OsStr>) -> Result<()> {
+    fn add(&mut self, arg: &Arg, name: &str, value: Option<&OsStr>, adds_up: bool) -> Result<()> {
         let id = arg.get_id().as_str();
         if let Some((_, other)) = self.1.iter().find(|(known, other)| known == id && other != name) {
             return Err(Error::new(Kind::Other, format!("-{other} and -{name} are the same flag"))
                 .advise("Use one of its names."));
         }
         self.1.push((id.to_owned(), name.to_owned()));
-        if id != KEEPS_ALL {
+        if !adds_up {
             self.0.retain(|(known, _)| known != id);
         }
         let dashes = if name.chars().count() == 1 { "-" } else { "--" };
@@ -145,6 +150,8 @@ mod tests {
             ("-di f", "--di -- f"),
             ("--keyservice a --keyservice b f", "--keyservice=a --keyservice=b -- f"),
             ("--output= f", "-- f"),
+            ("groups add --age a -f x --age b -f y", "groups add --age=a --age=b -f=y"),
+            ("groups --verbose delete 0 -f x", "groups --verbose delete -f=x -- 0"),
             ("--input-type", "--input-type"),
             ("--nonsense f", "--nonsense -- f"),
             ("f --nonsense -5", "-- f --nonsense -5"),

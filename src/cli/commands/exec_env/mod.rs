@@ -2,7 +2,6 @@ mod loaders;
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -10,6 +9,7 @@ use clap::ValueEnum;
 
 use crate::batch;
 use crate::cli::args::{FormatArgs, IdentityArgs, Input};
+use crate::cli::child::Account;
 use crate::cli::context::{Context, block_on};
 use crate::cli::redact::{Forms, Redactor, SHORTEST};
 use crate::cli::{child, pipeline};
@@ -70,9 +70,13 @@ pub struct Args {
     #[arg(long, value_enum, value_name = "SYSTEM")]
     pub mask: Option<Mask>,
 
-    /// Run the command as this user
+    /// Run the command as this user, with their groups, HOME, USER and LOGNAME
     #[arg(long, value_name = "USER")]
     pub user: Option<String>,
+
+    /// For sops's command line alone: a shell does it with ` &`.
+    #[arg(skip)]
+    pub background: bool,
 
     #[command(flatten)]
     pub formats: FormatArgs,
@@ -98,13 +102,11 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         .advise(format!("Use --redact here. A runner that knows `::add-mask::` sets {GITHUB}=true.")));
     }
     let mut command = child::command(&args.command, None);
-    if let Some(user) = &args.user {
-        let (uid, gid) = child::user(user)?;
-        command.uid(uid).gid(gid);
-    }
+    let account = args.user.as_deref().map(Account::named).transpose()?;
     if args.pristine {
         command.env_clear();
     }
+    child::in_the_name_of(&mut command, account.as_ref());
 
     let input = Input::of(&args.file);
     let service = args.identities.key_service(context)?;
@@ -118,10 +120,12 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     }
 
     if args.same_process {
-        let error = command.exec();
-        return Err(child::cannot_start(&command, error));
+        return Err(child::replace_us(command, account.as_ref()));
     }
-    child::run(command, redactor).map(|status| child::code_of(status, context.dialect))
+    if args.background {
+        return child::start(command, account.as_ref()).map(|()| ExitCode::SUCCESS);
+    }
+    child::run(command, account.as_ref(), redactor).map(|status| child::code_of(status, context.dialect))
 }
 
 /// Refuses variables that decide what code is run, or who gets what is sent, but for those that are named. sops takes them
