@@ -126,7 +126,11 @@ pub(super) fn reconcile_entries(
     let gone: Vec<_> = present.iter().filter(|(name, _)| !names.contains(name)).map(|(_, id)| *id).collect();
     let mut edits = if gone.is_empty() { Edits::default() } else { document.remove(&gone)? };
     let kept: Vec<_> = wanted.iter().map(|(key, _)| positions.get(key).copied()).collect();
-    let ordered = kept.iter().flatten().is_sorted();
+    // Where the first entry of an item goes, the next one comes into its place: nothing is put between the two.
+    let tree = document.tree();
+    let is_item = tree.parent(map).is_some_and(|list| tree[list].kind == NodeKind::List);
+    let moves_up = is_item && present.first().is_some_and(|(_, first)| gone.contains(first));
+    let ordered = kept.iter().flatten().is_sorted() && !moves_up;
     for (index, (key, data)) in wanted.iter().enumerate() {
         edits.merge(match kept[index] {
             Some(at) => reconcile(document, present[at].1, data)?,
@@ -164,4 +168,31 @@ fn reconcile_items(
         edits.merge(document.insert(list, None, next, data)?);
     }
     Ok(edits)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::document::testing::read;
+
+    /// In YAML the first entry of an item is behind its dash.
+    #[test]
+    fn entries_of_an_item_come_and_go() {
+        let source = "k:\n    - a: []\n      b: {}\n      c:\n        - 1\n      d: x\n    - e: 1\n";
+        for wanted in 1..64_u32 {
+            let names = ["0", "a", "b", "c", "d", "z"].into_iter().enumerate();
+            let item: serde_json::Map<_, _> = names
+                .filter(|(bit, _)| wanted & (1 << bit) != 0)
+                .map(|(_, name)| {
+                    (name.to_owned(), if name == "c" { serde_json::json!([1]) } else { "new".into() })
+                })
+                .collect();
+            let data = serde_json::json!({"k": [item, {"e": 1}]});
+            let document = read(Format::Yaml, source);
+            let edits = reconcile(&*document, document.tree().documents()[0], &data).unwrap();
+            let text = edits.apply(source);
+            let after = read(Format::Yaml, &text);
+            assert_eq!(to_data(&*after, after.tree().documents()[0]).unwrap(), data, "{}", *text);
+        }
+    }
 }

@@ -244,11 +244,18 @@ impl YamlDocument {
             };
             return self.replace_entry(container, &empty);
         }
+        let stays = |entry: &&NodeId| !nodes.contains(entry);
+        let first = entries.iter().position(|entry| stays(&entry)).unwrap_or_default();
         for (at, &node) in entries.iter().enumerate().filter(|(_, node)| nodes.contains(node)) {
-            let stays = |entry: &&NodeId| !nodes.contains(entry);
             let next = entries.get(at + 1).copied();
-            let span = if !flow {
-                self.block_lines(node, next)
+            let span = if !flow && first > 0 && at < first && !self.is_alone(entries[0]) {
+                // What is behind the dash goes, and the first that stays comes there.
+                if at > 0 {
+                    continue;
+                }
+                Span::new(self.tree[node].key_span.start(), self.entry_start(entries[first]))
+            } else if !flow {
+                self.block_lines(node)
             } else if let Some(&before) = entries[..at].iter().rev().find(stays) {
                 let first = entries[at - 1] == before || nodes.contains(&entries[at - 1]);
                 debug_assert!(first);
@@ -263,20 +270,19 @@ impl YamlDocument {
         Ok(edits)
     }
 
-    /// The lines of a block entry. The first of a map that begins behind a dash leaves that line's beginning.
-    fn block_lines(&self, node: NodeId, next: Option<NodeId>) -> Span {
+    /// Whether there is nothing before an entry in its line, such as the dash of a list that its map is in.
+    fn is_alone(&self, node: NodeId) -> bool {
         let start = self.tree[node].key_span.start();
-        let line_start = start - self.column(start);
-        let alone = self.source[line_start..start].trim_matches(' ').is_empty();
-        match next {
-            Some(next) if !alone => Span::new(start, self.entry_start(next)),
-            _ => {
-                let end = self.line_end(self.last_byte(node));
-                let at_eof = end == self.source.len() && !self.source.ends_with('\n');
-                let from = if alone { line_start } else { start };
-                Span::new(if at_eof { self.line_break_before(from) } else { from }, end)
-            }
-        }
+        self.source[start - self.column(start)..start].trim_matches(' ').is_empty()
+    }
+
+    /// The lines of a block entry. One that begins behind a dash leaves that line's beginning.
+    fn block_lines(&self, node: NodeId) -> Span {
+        let start = self.tree[node].key_span.start();
+        let end = self.line_end(self.last_byte(node));
+        let at_eof = end == self.source.len() && !self.source.ends_with('\n');
+        let from = if self.is_alone(node) { start - self.column(start) } else { start };
+        Span::new(if at_eof { self.line_break_before(from) } else { from }, end)
     }
 
     fn last_byte(&self, node: NodeId) -> usize {
@@ -356,7 +362,7 @@ impl YamlDocument {
         // Without a marker there would be no document any more.
         let alone = !part.marked && self.tree.entries(part.root).nth(1).is_none();
         let nothing = if alone { format!("{{}}{}", self.newline) } else { String::new() };
-        Ok(Edits::replace(self.block_lines(block, None), nothing))
+        Ok(Edits::replace(self.block_lines(block), nothing))
     }
 }
 
