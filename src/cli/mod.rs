@@ -38,8 +38,9 @@ use clap::{FromArgMatches, Parser, Subcommand};
 
 use self::commands::{
     argocd, audit, blast_radius, check, completion, decrypt, demo, diff, doctor, edit, encrypt, exec_env,
-    exec_file, explain, fetch_recipient, filestatus, get, git, help, hook, init, inspect, keygen, ksops, man,
-    resolve, rewrap, rotate, seal, set, status, unseal, unset, updatekeys, vault, who_can_decrypt,
+    exec_file, explain, fetch_recipient, filestatus, get, git, groups, help, hook, init, inspect, keygen,
+    ksops, man, resolve, rewrap, rotate, seal, set, status, unseal, unset, updatekeys, vault,
+    who_can_decrypt,
 };
 use self::context::{Context, no_color};
 use self::failures::finish;

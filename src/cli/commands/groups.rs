@@ -5,9 +5,9 @@ use clap::Subcommand;
 
 use crate::batch::Parsed;
 use crate::cli::args::{AwsArgs, Destination, FormatArgs, IdentityArgs, Input, Inputs, KeyArgs};
+use crate::cli::context::{Context, block_on};
 use crate::cli::copies::Neighbours;
 use crate::cli::pipeline::{Item, Output, Pipeline, Taken, as_taken, retyped};
-use crate::cli::context::{Context, block_on};
 use crate::config::Configs;
 use crate::encrypted_file::Holder;
 use crate::error::{Error, Kind, Result};
@@ -36,7 +36,7 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    Add(Add),
+    Add(Box<Add>),
     Delete(Delete),
 }
 
@@ -97,7 +97,8 @@ pub struct FileArgs {
 
 pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     match args.command {
-        Command::Add(Add { file, keys, aws, identities }) => {
+        Command::Add(args) => {
+            let Add { file, keys, aws, identities } = *args;
             let group = keys.using(&aws).named()?;
             regroup(file, GroupsChange::Add(group), &identities, context)
         }

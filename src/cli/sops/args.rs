@@ -11,7 +11,7 @@ use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::cli::args::{AwsArgs, ChangeKeyArgs, FormatArgs, IdentityArgs, KeyArgs, OutputArgs, RuleArgs};
-use crate::cli::groups;
+use crate::cli::commands::groups;
 use crate::error::{Error, Kind, Result};
 use crate::sops::SOPS_VERSION;
 
