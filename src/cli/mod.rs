@@ -1,7 +1,7 @@
 //! The command line: arguments, one call into the library, output.
 //!
-//! This file is the roof: the list of commands and the names that the program has. The commands are in [`commands`], the
-//! command line of sops in [`sops`], and what commands share is beside them and knows none of them. No cryptography and no
+//! This file is the roof: the list of commands and the names that the program has. The commands are in `commands`, the
+//! command line of sops in `sops`, and what commands share is beside them and knows none of them. No cryptography and no
 //! YAML here; all printing goes through [`ui`].
 
 #![deny(clippy::print_stdout, clippy::print_stderr)]
