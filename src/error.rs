@@ -43,7 +43,9 @@ pub enum Kind {
     TreePath,
     /// There is nothing in the file to encrypt.
     EmptyFile,
-    /// No such file, or a wrong number of arguments.
+    /// The arguments make no command. sops has the code of [`Kind::NoFile`] for it, or 1.
+    Usage,
+    /// No such file.
     NoFile,
     /// A key type stands twice in a decryption order.
     DuplicateOrder,
@@ -81,7 +83,8 @@ pub const EXIT_CODES: &[(Kind, u8, &str)] = &[
     (Kind::ConfigNotFound, 61, "the config that was asked for does not exist"),
     (Kind::TreePath, 91, "the path into the document leads nowhere"),
     (Kind::EmptyFile, 92, "the file is empty"),
-    (Kind::NoFile, 100, "no such file, or a wrong number of arguments"),
+    (Kind::Usage, 64, "the arguments make no command: see --help"),
+    (Kind::NoFile, 100, "no such file; by the name sops, also a wrong number of arguments"),
     (Kind::DuplicateOrder, 112, "a key type appears twice in the decryption order"),
     (Kind::NoDataKey, 128, "no identity opens the data key"),
     (Kind::NotModified, 200, "edit: nothing was changed"),

@@ -10,7 +10,8 @@ use crate::cli::claims::{Claims, Strictness, tell_place};
 use crate::cli::context::{Context, block_on};
 use crate::cli::pipeline;
 use crate::cli::recipients::Recipients;
-use crate::document::{Document, Edits, Format, TreePath, WithCopies};
+use crate::cli::typed_path::within;
+use crate::document::{Document, Edits, Format, Spelled, TreePath, WithCopies};
 use crate::encrypted_file::{self, EncryptedFile, Holder, OpenedFile, no_answer};
 use crate::error::{Error, Kind, Result};
 use crate::fs::Lock;
@@ -27,7 +28,7 @@ pub struct ChangeArgs {
     /// The encrypted file
     pub(super) file: PathBuf,
 
-    /// The path of the value, '["a"][0]' for instance; of a SealedSecret the key of the item
+    /// The path of the value: database.password, users[0].name, '["an.odd.key"]'; of a SealedSecret the key of the item
     pub(super) path: String,
 
     /// Succeed and write nothing when there is nothing to change
@@ -54,9 +55,10 @@ pub struct ChangeArgs {
 }
 
 impl ChangeArgs {
-    /// The path into a document.
-    pub fn tree_path(&self) -> Result<TreePath> {
-        TreePath::parse(&self.path).map_err(|error| error.with_kind(Kind::SetFormat))
+    /// The path into a document, as it was typed.
+    pub fn spelled(&self, context: &Context) -> Result<Spelled> {
+        let read = if context.is_sops() { Spelled::in_brackets } else { Spelled::parse };
+        read(&self.path).map_err(wrong_path)
     }
 
     pub fn copies(&self) -> WithCopies {
@@ -148,7 +150,7 @@ impl ChangeArgs {
         change: impl Change,
     ) -> Result<Option<Ciphertext>> {
         change.check_document()?;
-        let path = self.tree_path()?;
+        let spelled = self.spelled(context)?;
         let strictness = change.strictness();
         if let (Some(_), EncryptedFile::Document(file)) = (strictness, &parsed.file) {
             claims.refuse_shared_out_to_fewer(&self.file, file)?;
@@ -164,7 +166,10 @@ impl ChangeArgs {
             }
             None => Ok(()),
         };
-        file.change(&key, check, context.host.now(), |document| change.of_document(&path, document), review)
+        let changed = |document: &dyn Document| {
+            change.of_document(&within(&spelled, document).map_err(wrong_path)?, document)
+        };
+        file.change(&key, check, context.host.now(), changed, review)
     }
 
     /// No key is needed for this, unless the change itself asks for one; where there is one, it is seen whether the file
@@ -177,7 +182,7 @@ impl ChangeArgs {
         service: &KeyService<'_>,
         change: impl Change,
     ) -> Result<Option<(Ciphertext, Option<SealedSecret>)>> {
-        let path = ItemPath::parse(&self.path).map_err(|error| error.with_kind(Kind::SetFormat))?;
+        let path = ItemPath::of(&self.path, file).map_err(wrong_path)?;
         let seals = change.strictness().is_some();
         let asked = change.place();
         let again = |flags: &str| {
@@ -197,6 +202,10 @@ impl ChangeArgs {
         new[at] = Some(changed);
         Ok(Some((encrypted_file::write_sealed(file, &new)?, sealed)))
     }
+}
+
+fn wrong_path(error: Error) -> Error {
+    error.with_kind(Kind::SetFormat)
 }
 
 /// What `set` and `unset` do to each of the two formats.

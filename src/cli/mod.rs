@@ -25,6 +25,7 @@ mod redact;
 mod repository;
 mod session;
 mod sops;
+mod typed_path;
 pub mod ui;
 mod unnamed;
 mod usage;
@@ -33,6 +34,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::LazyLock;
 
 use clap::{FromArgMatches, Parser, Subcommand};
 
@@ -48,10 +50,24 @@ use self::host::Terminal;
 use self::ui::{ColorWhen, Ui};
 use crate::config::Dialect;
 use crate::fs;
+use crate::keys::KeyKind;
+
+/// What `--version` prints: the commit is that of a release, whose build names it.
+static LONG_VERSION: LazyLock<String> = LazyLock::new(|| {
+    let commit = option_env!("SEALANT_COMMIT").unwrap_or("not a release");
+    let [arch, os] = [std::env::consts::ARCH, std::env::consts::OS];
+    let keys = KeyKind::ALL
+        .into_iter()
+        .filter(|kind| kind.names().is_supported)
+        .map(KeyKind::name)
+        .collect::<Vec<_>>()
+        .join(", ");
+    format!("{}\ncommit: {commit}\nplatform: {arch}-{os}\nkeys: {keys}", env!("CARGO_PKG_VERSION"))
+});
 
 /// Secrets in Git, encrypted, byte for byte
 #[derive(Debug, Parser)]
-#[command(name = "sealant", version, disable_help_subcommand = true)]
+#[command(name = "sealant", version, long_version = LONG_VERSION.as_str(), disable_help_subcommand = true)]
 struct Cli {
     #[command(flatten)]
     globals: Globals,
@@ -93,6 +109,7 @@ enum Command {
     Explain(explain::Args),
     Demo(demo::Args),
     Encrypt(encrypt::Args),
+    #[command(aliases = ["cat", "view", "show"])]
     Decrypt(decrypt::Args),
     Edit(edit::Args),
     Get(get::Args),
@@ -103,6 +120,7 @@ enum Command {
     Rewrap(rewrap::Args),
     Groups(groups::Args),
     Diff(diff::Args),
+    #[command(aliases = ["run", "exec"])]
     ExecEnv(exec_env::Args),
     ExecFile(exec_file::Args),
     Filestatus(filestatus::Args),
@@ -111,6 +129,7 @@ enum Command {
     Inspect(inspect::Args),
     FetchRecipient(fetch_recipient::Args),
     Check(check::Args),
+    #[command(alias = "ls")]
     Status(status::Args),
     Git(git::Args),
     Hook(hook::Args),
@@ -133,9 +152,9 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     if let Some(args) = args_of_sops(&args) {
         return sops::run(args);
     }
-    let args = names_of_others(as_ksops(args));
+    let args = with_command(names_of_others(as_ksops(args)));
     let is_merge = matches!(&args[..], [_, git, merge, ..] if git == "git" && merge == "merge");
-    let takes_value = usage::takes_value(&args);
+    let words = args.clone();
     let parsed = help::command().try_get_matches_from(args).and_then(|found| {
         let name = found.subcommand_name().unwrap_or_default().to_owned();
         Ok((Cli::from_arg_matches(&found)?, name))
@@ -143,10 +162,10 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let (Cli { globals, command }, name) = match parsed {
         Ok(parsed) => parsed,
         Err(error) if is_merge && error.use_stderr() => {
-            let _ = not_to_be_run(error, takes_value);
+            let _ = not_to_be_run(error, &words);
             return git::merge::CANNOT.into();
         }
-        Err(error) => return not_to_be_run(error, takes_value),
+        Err(error) => return not_to_be_run(error, &words),
     };
     let ui = Ui::new(globals.color, no_color(), globals.quiet);
     let (config, dialect) = (globals.config, Dialect::Sealant);
@@ -189,6 +208,27 @@ fn names_of_others(mut args: Vec<OsString>) -> Vec<OsString> {
     let at = (first..args.len()).find(|&at| is_name(&args[at]));
     if let Some(at) = at.filter(|&at| !args[..at].iter().any(|arg| arg == "--")) {
         args.insert(at, "--".into());
+    }
+    args
+}
+
+/// The command line with `edit` in front of a file that is there, `sealant secrets.yaml`, and with what prints the version for
+/// `version`. A misspelt command is never the name of a file that an editor would make.
+fn with_command(mut args: Vec<OsString>) -> Vec<OsString> {
+    let Some(at) = args.iter().skip(1).position(|arg| !arg.as_bytes().starts_with(b"-")).map(|at| at + 1)
+    else {
+        return args;
+    };
+    let is_command =
+        |word: &OsStr| word.to_str().is_some_and(|word| help::command().find_subcommand(word).is_some());
+    // The word behind an option may be its value.
+    if at != 1 || is_command(&args[at]) {
+        return args;
+    }
+    if args[at] == "version" {
+        args[at] = "--version".into();
+    } else if Path::new(&args[at]).is_file() {
+        args.insert(at, "edit".into());
     }
     args
 }
@@ -242,9 +282,9 @@ fn dispatch(command: Command, context: &Context) -> anyhow::Result<ExitCode> {
 }
 
 /// Prints the help or the version that was asked for, or what is wrong with the arguments.
-fn not_to_be_run(error: clap::Error, takes_value: bool) -> ExitCode {
+fn not_to_be_run(error: clap::Error, args: &[OsString]) -> ExitCode {
     let code = usage::exit_code(&error);
-    usage::tell(error, takes_value, no_color());
+    usage::tell(error, args, no_color());
     code.into()
 }
 

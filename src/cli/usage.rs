@@ -4,23 +4,98 @@
 //! misspelt flag, or a password that was pasted into the wrong place, and CI keeps what is printed.
 
 use std::ffi::OsString;
+use std::path::Path;
 
+use clap::builder::StyledStr;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use crate::cli::ui;
 use crate::error::Kind;
+use crate::shown::typed;
 
 /// What stands for a word that is not repeated.
 const NOT_SHOWN: &str = "(not shown: it may be a secret)";
 
 /// Prints the help or the version that was asked for, or what is wrong with the arguments.
-pub fn tell(error: clap::Error, takes_value: bool, no_color: bool) {
-    ui::usage(&without_words(error, takes_value), no_color);
+pub fn tell(error: clap::Error, args: &[OsString], no_color: bool) {
+    ui::usage(&answered(without_words(error, takes_value(args)), args), no_color);
 }
 
 /// Whether any word of a command line may be a value that is to be encrypted, also one that looks like a flag: of `set`.
-pub fn takes_value(args: &[OsString]) -> bool {
+fn takes_value(args: &[OsString]) -> bool {
     args.iter().skip(1).any(|word| word == "set")
+}
+
+/// Flags of programs that we take the place of, and what does the same here. `FILE` is the file of the command line.
+const OTHER_FLAGS: &[(&[&str], &str)] = &[
+    (
+        &["-d", "--decrypt"],
+        "that is sops's command line. Here: sealant decrypt FILE (or: sealant sops -d FILE)",
+    ),
+    (
+        &["-e", "--encrypt"],
+        "that is sops's command line. Here: sealant encrypt FILE (or: sealant sops -e FILE)",
+    ),
+    (
+        &["-r", "--rotate"],
+        "that is sops's command line. Here: sealant rotate FILE (or: sealant sops -r FILE)",
+    ),
+    (&["-i", "--in-place"], "it comes behind a command: sealant encrypt -i FILE"),
+    (
+        &["-s", "--show-master-keys"],
+        "that is sops's command line. Here: sealant edit --show-master-keys FILE",
+    ),
+    (&["--cert"], "a recipient is named by --age: sealant seal --age \"$(sealant fetch-recipient)\" FILE"),
+    (&["--fetch-cert"], "the controller's recipient is printed by: sealant fetch-recipient"),
+    (&["--validate"], "a SealedSecret is checked by: sealant check FILE"),
+    (
+        &["--re-encrypt"],
+        "recipients are brought in line by `sealant updatekeys FILE`, new data keys are made by `sealant rotate FILE`",
+    ),
+    (&["--recovery-unseal"], "a SealedSecret is opened by: sealant unseal FILE"),
+    (
+        &["-w", "--sealed-secret-file"],
+        "where the result goes is said by --output: sealant seal --output SEALED FILE",
+    ),
+    (&["-f", "--secret-file"], "the file is an argument: sealant seal FILE"),
+    (&["-r", "--recipient"], "a recipient is named by --age"),
+];
+
+/// Words of other programs, and what does the same here.
+const OTHER_COMMANDS: &[(&[&str], &str)] = &[
+    (&["import", "add"], "a file is encrypted where it is: sealant encrypt -i FILE"),
+    (
+        &["merge", "mergetool"],
+        "conflicts are solved by `sealant resolve FILE`; `sealant git install` has Git merge encrypted files",
+    ),
+    (&["install"], "`sealant git install` sets up the hook and the drivers of this clone"),
+    (&["login"], "`sealant vault login` logs in to Vault"),
+    (&["lint", "verify", "scan"], "secrets in plaintext are found by: sealant check"),
+    (&["keys", "recipients", "who"], "who can decrypt what is listed by: sealant who-can-decrypt"),
+    (&["config"], "the rule of a file is shown by: sealant explain FILE"),
+    (&["kubeseal"], "manifests are sealed by: sealant seal FILE"),
+];
+
+/// The error with what does what the words of another program mean.
+fn answered(mut error: clap::Error, args: &[OsString]) -> clap::Error {
+    let asked = match error.kind() {
+        ErrorKind::UnknownArgument => (ContextKind::InvalidArg, OTHER_FLAGS),
+        ErrorKind::InvalidSubcommand => (ContextKind::InvalidSubcommand, OTHER_COMMANDS),
+        _ => return error,
+    };
+    let (place, table) = asked;
+    let Some(ContextValue::String(word)) = error.get(place) else { return error };
+    let Some((_, answer)) = table.iter().find(|(words, _)| words.contains(&word.as_str())) else {
+        return error;
+    };
+    // A file that is there may be named: it is no value.
+    let file = args.iter().skip(1).rfind(|arg| Path::new(arg).is_file());
+    let answer =
+        file.map_or_else(|| (*answer).to_owned(), |file| answer.replace("FILE", &typed(Path::new(file))));
+    error.remove(ContextKind::SuggestedArg);
+    error.remove(ContextKind::SuggestedSubcommand);
+    error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![StyledStr::from(answer)]));
+    error
 }
 
 /// Takes the words out of a usage error that nobody has asked for. A flag that is not there is named, for then it is misspelt,
@@ -53,21 +128,11 @@ fn flag(word: &str) -> Option<&str> {
     (name.starts_with('-') && is_name(name)).then_some(name)
 }
 
-/// The exit code of a usage error: that of sops.
+/// The exit code of a command line that makes no command; success where help or the version was asked for.
 pub fn exit_code(error: &clap::Error) -> u8 {
-    let wrong_number = Kind::NoFile.exit_code();
-    // A positional argument stands as `<NAME>` where it is missing and as itself where it is too much.
-    let names = match error.get(ContextKind::InvalidArg) {
-        Some(ContextValue::String(name)) => vec![name.as_str()],
-        Some(ContextValue::Strings(names)) => names.iter().map(String::as_str).collect(),
-        _ => Vec::new(),
-    };
-    let positional =
-        !names.is_empty() && names.iter().all(|name| !name.trim_start_matches('<').starts_with('-'));
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => 0,
-        ErrorKind::MissingRequiredArgument | ErrorKind::UnknownArgument if positional => wrong_number,
-        _ => Kind::Other.exit_code(),
+        _ => Kind::Usage.exit_code(),
     }
 }
 
@@ -77,26 +142,25 @@ mod tests {
     use crate::cli::commands::help;
 
     #[test]
-    fn usage_errors_have_the_codes_of_sops() {
+    fn usage_errors_have_a_code_of_their_own() {
         let code = |line: &str| {
             let error = help::command().try_get_matches_from(line.split(' ')).unwrap_err();
             exit_code(&error)
         };
-        let cases = [
-            ("sealant --help", 0),
-            ("sealant --version", 0),
-            ("sealant encrypt --help", 0),
-            ("sealant", 1),
-            ("sealant encrpt", 1),
-            ("sealant encrypt --nonsense", 1),
-            ("sealant encrypt --color pink a", 1),
-            ("sealant encrypt --encrypted-regex a --encrypted-suffix b c", 1),
-            ("sealant set a", 100),
-            ("sealant set a b c d", 100),
-            ("sealant explain", 100),
-        ];
-        for (line, expected) in cases {
-            assert_eq!(code(line), expected, "{line}");
+        for line in ["sealant --help", "sealant --version", "sealant encrypt --help"] {
+            assert_eq!(code(line), 0, "{line}");
+        }
+        for line in [
+            "sealant",
+            "sealant encrpt",
+            "sealant encrypt --nonsense",
+            "sealant encrypt --color pink a",
+            "sealant encrypt --encrypted-regex a --encrypted-suffix b c",
+            "sealant set a",
+            "sealant set a b c d",
+            "sealant explain",
+        ] {
+            assert_eq!(code(line), 64, "{line}");
         }
     }
 }

@@ -34,7 +34,7 @@ pub use edit::Edits;
 pub use example::{KUBERNETES_EXAMPLE, example};
 pub use ini::IniDocument;
 pub use json::{JsonDocument, data_from_json};
-pub use path::{Paths, TreePath, WithCopies};
+pub use path::{Paths, Spelled, TreePath, WithCopies};
 pub use raw::to_bytes;
 pub use reconcile::{reconcile, scalar_to_data, to_data};
 pub use tree::{Node, NodeId, NodeKind, Repeated, Span, Step, Style, Text, Tree, TreeBuilder};

@@ -16,6 +16,18 @@ pub struct ItemPath {
 }
 
 impl ItemPath {
+    /// As it was typed: `data.password` is `password`, unless an item of the file has that very key.
+    pub fn of(text: &str, file: &SealedFile) -> Result<Self> {
+        let path = Self::parse(text)?;
+        let is_there =
+            |item: &str| file.objects.iter().any(|(_, sealed)| sealed.spec.encrypted_data.contains_key(item));
+        let below = ["data.", "stringData."].iter().find_map(|map| path.item.strip_prefix(map));
+        match below.filter(|item| !item.is_empty() && !is_there(&path.item)) {
+            Some(item) => Ok(Self { item: item.to_owned(), ..path }),
+            None => Ok(path),
+        }
+    }
+
     pub fn parse(text: &str) -> Result<Self> {
         let is_no_item = || {
             Error::new(Kind::TreePath, format!("`{text}` names no item of a SealedSecret"))
@@ -152,6 +164,11 @@ mod tests {
         ] {
             assert!(find(&file, path).unwrap_err().contains("names no item"), "{path}");
         }
+        let of = |path: &str| ItemPath::of(path, &file).unwrap().item;
+        assert_eq!(
+            [of("data.a"), of("stringData.new"), of("b.c"), of("data.")],
+            ["a", "new", "b.c", "data."]
+        );
         let missing = ItemPath::parse("x").unwrap().find(&file).unwrap_err();
         assert_eq!(missing.advice(), Some("The items are a, b.c."));
         assert_eq!(find(&file, "cache/a"), Err("there is no SealedSecret `cache`".to_owned()));

@@ -28,6 +28,18 @@ pub struct Secret {
     head: Head,
 }
 
+impl Secret {
+    /// Its map `data`, whose values are in base64.
+    pub fn data(&self, document: &dyn Document) -> Option<NodeId> {
+        self.head[DATA].map(|node| document.tree().resolve(node))
+    }
+
+    /// Its map `stringData`.
+    pub fn string_data(&self, document: &dyn Document) -> Option<NodeId> {
+        self.head[STRING_DATA].map(|node| document.tree().resolve(node))
+    }
+}
+
 /// Whether every document of a file is a `v1` Secret, or a List of nothing else.
 pub fn holds_only_secrets(document: &dyn Document) -> bool {
     holds_only_secrets_beside(document, &[])

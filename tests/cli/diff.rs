@@ -128,7 +128,7 @@ fn what_cannot_be_compared_does_not_look_like_a_difference() {
         (&["--from=--output=x", "secret.yaml"], 8, "is no revision"),
         (&["nowhere.yaml"], 100, "neither here nor in HEAD"),
         (&["secret.yaml", "nowhere.yaml"], 100, "nowhere.yaml: no such file"),
-        (&["a", "b", "c"], 100, "--from HEAD"),
+        (&["a", "b", "c"], 64, "--from HEAD"),
         (&["-", "-"], 8, "standard input"),
         (&["secret.yaml", "broken.yaml"], 25, "broken.yaml:4: db.prt"),
     ];
@@ -168,4 +168,31 @@ fn no_value_that_is_shown_commands_the_terminal() {
             assert!(shown.contains(expected), "{output}");
         }
     }
+}
+
+/// A commit in front of the files, as `git diff` takes it.
+#[test]
+fn a_commit_may_stand_in_front_of_the_files() {
+    let test = committed();
+    git(&test, &["branch", "old"]);
+    test.sealant(&["set", "secret.yaml", "db.password", "second"]).run().ok();
+    git(&test, &["commit", "-qam", "second"]);
+    test.sealant(&["set", "secret.yaml", "db.password", "third"]).run().ok();
+    let diff = |args: &[&str]| test.sealant(&["diff"]).args(args).run();
+    for (args, old, new) in [
+        (&["old"][..], "hunter2", "third"),
+        (&["HEAD"], "second", "third"),
+        (&["HEAD~1", "secret.yaml"], "hunter2", "third"),
+        (&["old..HEAD"], "hunter2", "second"),
+        (&["old..", "secret.yaml"], "hunter2", "second"),
+        (&["--from", "old", "--to", "HEAD"], "hunter2", "second"),
+    ] {
+        let output = diff(args).code(1);
+        assert!(output.text().contains(old) && output.text().contains(new), "{args:?}\n{output}");
+    }
+    diff(&["HEAD..HEAD"]).ok();
+    // A file that is called so is the file.
+    test.write("old", "a: 1\n");
+    let output = diff(&["old"]);
+    assert!(!output.text().contains("hunter2"), "{output}");
 }

@@ -306,7 +306,7 @@ fn what_is_not_encrypted_is_not_edited() {
     assert_eq!(output.stderr, "error: folder: is a folder, not a file\n  help: Name a file that is in it.\n");
     let _ = edit(&test, "true", &["-"]).run().code(8);
     let _ = edit(&test, "true", &["--output-type", "json", "secret.yaml"]).run().code(8);
-    let _ = edit(&test, "true", &[]).run().code(100);
+    let _ = edit(&test, "true", &[]).run().code(64);
     assert!(!test.path("opened").exists());
 }
 

@@ -45,7 +45,7 @@ fn the_exit_code_is_the_childs() {
     test.sealant(&["exec-env", "--same-process", "a.env", "exit $((A + 5))"]).run().code(6);
     let output = test.sealant(&["exec-env", "a.env", "--", "no-such-program", "x"]).run().code(1);
     assert!(output.stderr.contains("`no-such-program` cannot be started"), "{output}");
-    test.sealant(&["exec-env", "a.env"]).run().code(100);
+    test.sealant(&["exec-env", "a.env"]).run().code(64);
 }
 
 #[test]
@@ -133,7 +133,7 @@ fn values_are_taken_out_of_what_the_command_prints() {
     let output =
         test.sealant(&["exec-env", "--redact", "a.yaml", "printf %s \"$password\" | wc -c"]).run().ok();
     assert_eq!(output.text().trim(), "7");
-    test.sealant(&["exec-env", "--redact", "--same-process", "a.yaml", "true"]).run().code(1);
+    test.sealant(&["exec-env", "--redact", "--same-process", "a.yaml", "true"]).run().code(64);
 }
 
 #[test]

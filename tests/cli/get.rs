@@ -9,7 +9,11 @@ fn a_text_is_printed_as_it_is() {
     let get = |path: &str| test.sealant(&["get", "secret.yaml", path]).run().ok().text().to_owned();
     assert_eq!(get("[\"db\"][\"password\"]"), "hunter2");
     assert_eq!(get("[\"hosts\"][1]"), "b");
-    assert_eq!(get("[\"db\"][\"port\"]"), "5432\n");
+    assert_eq!(get("[\"db\"][\"port\"]"), "5432");
+    assert_eq!(
+        (get("db.password"), get("hosts[1]"), get("hosts.0")),
+        ("hunter2".to_owned(), "b".to_owned(), "a".to_owned())
+    );
     assert_eq!(get("[\"hosts\"]"), "# first\n- a\n- b\n");
 }
 
@@ -47,7 +51,13 @@ fn what_is_not_there_has_the_codes_of_sops() {
     test.write("plain.yaml", "a: 1\n");
     let cases = [
         ("secret.yaml", "[\"db\"][\"user\"]", 91, "error: secret.yaml: component [\"user\"] of"),
-        ("secret.yaml", "db.user", 91, "each in brackets: '[\"db\"][\"user\"]'"),
+        (
+            "secret.yaml",
+            "db.user",
+            91,
+            "error: secret.yaml: component [\"user\"] of [\"db\"][\"user\"] not found",
+        ),
+        ("secret.yaml", "db..user", 91, "Write keys with dots between them"),
         ("plain.yaml", "[\"a\"]", 1, "error: plain.yaml: the file is not encrypted"),
         ("nowhere.yaml", "[\"a\"]", 100, "error: nowhere.yaml: no such file"),
     ];

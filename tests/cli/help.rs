@@ -41,6 +41,12 @@ fn exit_codes_are_listed() {
 
 #[test]
 fn version_is_the_packages() {
-    let version = sandbox().sealant(&["--version"]).run().ok();
-    assert_eq!(version.text(), concat!("sealant ", env!("CARGO_PKG_VERSION"), "\n"));
+    let version = |word: &str| sandbox().sealant(&[word]).run().ok().text().to_owned();
+    assert_eq!(version("-V"), concat!("sealant ", env!("CARGO_PKG_VERSION"), "\n"));
+    let long = version("--version");
+    assert!(long.starts_with(&version("-V")), "{long}");
+    for line in ["commit: ", "platform: ", "keys: age, "] {
+        assert!(long.contains(&format!("\n{line}")), "{long}");
+    }
+    assert_eq!(version("version"), long);
 }

@@ -135,7 +135,7 @@ fn scopes_bind_to_what_they_say() {
     assert_eq!([moved("strict", name.0, name.1), moved("strict", namespace.0, namespace.1)], [25, 25]);
     assert_eq!([moved("namespace", name.0, name.1), moved("namespace", namespace.0, namespace.1)], [0, 25]);
     assert_eq!([moved("cluster-wide", name.0, name.1), moved("cluster", namespace.0, namespace.1)], [0, 0]);
-    let output = seal(&test, &["--scope", "global", "plain.yaml"]).code(1);
+    let output = seal(&test, &["--scope", "global", "plain.yaml"]).code(64);
     assert!(output.stderr.contains("[possible values: strict, namespace, cluster]"), "{output}");
 }
 
@@ -545,7 +545,7 @@ fn recipients_do_not_come_from_just_anywhere() {
     let cases: [(&[&str], i32, &str); 5] = [
         (&["--url", "http://example.com/"], 1, "fetched by https alone"),
         (&["--url", "http://127.0.0.1:1/"], 1, "Connection refused"),
-        (&["--url", "x", "--file", "y"], 1, "cannot be used with"),
+        (&["--url", "x", "--file", "y"], 64, "cannot be used with"),
         (&["--kubeconfig", "nothing"], 100, "nothing: there is no kubeconfig"),
         (&[], 100, "there is no kubeconfig"),
     ];

@@ -74,7 +74,7 @@ fn an_item_is_set_without_an_identity() {
     assert!(changed[0].starts_with("a: ") && !blind.contains("planted-new"));
     assert_eq!(blind.matches("commitment:").count(), 2);
 
-    let output = test.sealant(&["set", "db.yaml", "new", "5432"]).run().code(7);
+    let output = test.sealant(&["set", "--json", "db.yaml", "new", "5432"]).run().code(7);
     assert!(output.stderr.contains("an item of a SealedSecret is a text"), "{output}");
     let output = test.sealant(&["set", "db.yaml", "not a key", "\"x\""]).run();
     assert!(output.status != 0, "{output}");

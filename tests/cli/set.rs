@@ -1,6 +1,6 @@
 use std::thread;
 
-use super::{at_home, decrypted, encrypt, new_lines, with_secret};
+use super::{RECIPIENT, at_home, decrypted, encrypt, new_lines, with_secret};
 
 const TEXT: &str = "# all of it\ndb:\n  password: 'hunter2' # old\n  port: 5432\n\nhosts: [a, b]\n";
 
@@ -48,16 +48,88 @@ fn a_value_comes_from_a_file_or_standard_input() {
     let test = with_secret("a: 1\n");
     test.write("value.json", "{\"x\": 1}\n");
     test.write("key.pem", "BEGIN\nEND\n");
-    test.sealant(&["set", "--value-file", "secret.yaml", "[\"json\"]", "value.json"]).run().ok();
-    test.sealant(&["set", "secret.yaml", "[\"pem\"]", "key.pem", "--value-file", "--string"]).run().ok();
-    let run = test.sealant(&["set", "--value-stdin", "secret.yaml", "[\"stdin\"]"]);
+    test.sealant(&["set", "--json", "--value-file", "secret.yaml", "[\"json\"]", "value.json"]).run().ok();
+    test.sealant(&["set", "secret.yaml", "pem", "key.pem", "--value-file"]).run().ok();
+    let run = test.sealant(&["set", "--json", "--value-stdin", "secret.yaml", "stdin"]);
     run.stdin("\"from a pipe\"\n").run().ok();
-    let run = test.sealant(&["set", "--value-stdin", "--string", "secret.yaml", "[\"text\"]"]);
+    let run = test.sealant(&["set", "--value-stdin", "secret.yaml", "text"]);
     run.stdin("12 \"quotes\"").run().ok();
+    let run = test.sealant(&["set", "--value-stdin", "secret.yaml", "number"]);
+    run.stdin("12").run().ok();
     assert_eq!(
         decrypted(&test, "secret.yaml"),
-        "a: 1\njson:\n    x: 1\npem: |\n    BEGIN\n    END\nstdin: from a pipe\ntext: 12 \"quotes\"\n"
+        "a: 1\njson:\n    x: 1\npem: |\n    BEGIN\n    END\nstdin: from a pipe\ntext: 12 \"quotes\"\nnumber: \"12\"\n"
     );
+}
+
+/// What a value is says the place, then its own looks.
+#[test]
+fn a_text_stays_a_text() {
+    let test = with_secret("text: old\nnumber: 1\nnested: {key: v}\n");
+    let set = |path: &str, value: &str| test.sealant(&["set", "secret.yaml", path, value]).run().ok();
+    assert!(set("text", "12345").stderr.contains("[\"text\"] is a text, and stays one; --json takes"));
+    set("number", "2");
+    set("new", "correct horse");
+    set("nested.key", "true");
+    set("nested.deep.er", "null");
+    set("nested.quoted", "\"null\"");
+    assert_eq!(
+        decrypted(&test, "secret.yaml"),
+        "text: \"12345\"\nnumber: 2\nnested: {key: \"true\", deep: {er: null}, quoted: \"null\"}\nnew: correct horse\n"
+    );
+    encrypt(&test, "a.env", "A=1\n");
+    test.sealant(&["set", "a.env", "B.C", "2"]).run().ok();
+    test.sealant(&["set", "a.env", "D", "\"x\""]).run().ok();
+    assert_eq!(decrypted(&test, "a.env"), "A=1\nB.C=2\nD=x\n");
+}
+
+/// Nothing new nests in a Secret, and `data` is in base64.
+#[test]
+fn a_secret_takes_texts_under_flat_keys() {
+    let test = at_home();
+    test.write(
+        "db.yaml",
+        "apiVersion: v1\nkind: Secret\nmetadata: {name: db}\ndata:\n  a: YQ==\nstringData:\n  b: b\n",
+    );
+    test.sealant(&["encrypt", "-i", "--age", RECIPIENT, "db.yaml"]).run().ok();
+    let set = |args: &[&str]| test.sealant(&["set", "db.yaml"]).args(args).run().ok();
+    let told = set(&["data.tls.crt", "5"]);
+    assert!(told.stderr.contains("is written in base64"), "{told}");
+    set(&["--string", "data.raw", "eA=="]);
+    set(&["stringData.x.y", "true"]);
+    assert_eq!(
+        decrypted(&test, "db.yaml"),
+        "apiVersion: v1\nkind: Secret\nmetadata: {name: db}\ndata:\n  a: YQ==\n  tls.crt: NQ==\n  raw: eA==\nstringData:\n  b: b\n  \
+         x.y: \"true\"\n"
+    );
+    assert_eq!(test.sealant(&["get", "db.yaml", "data.tls.crt"]).run().ok().text(), "NQ==");
+}
+
+/// A value that nobody else is to see is typed, twice.
+#[test]
+fn a_value_that_was_left_out_is_asked_for() {
+    let test = with_secret("a: old\n");
+    let set = || test.sealant(&["set", "secret.yaml", "a"]);
+    let refused = set().run().code(64);
+    assert!(
+        refused.stderr.contains("no value was given") && refused.stderr.contains("--value-stdin"),
+        "{refused}"
+    );
+    let mut terminal = set().on_terminal();
+    terminal.wait_for("New value of a in secret.yaml: ");
+    terminal.send_hidden_line("planted 12");
+    terminal.wait_for("The same again: ");
+    terminal.send_hidden_line("planted 12");
+    assert!(!terminal.finish().ok().text().contains("planted"));
+    assert_eq!(decrypted(&test, "secret.yaml"), "a: planted 12\n");
+    let mut terminal = set().on_terminal();
+    terminal.wait_for("New value");
+    terminal.send_hidden_line("one");
+    terminal.wait_for("again: ");
+    terminal.send_hidden_line("two");
+    let output = terminal.finish().code(7);
+    assert!(output.text().contains("the two are not the same"), "{output}");
+    assert_eq!(decrypted(&test, "secret.yaml"), "a: planted 12\n");
 }
 
 #[test]
@@ -68,17 +140,16 @@ fn what_cannot_be_set_has_the_codes_of_sops_and_leaves_the_file() {
     test.write("a.bin", "x");
     test.sealant(&["set", "a.env", "[\"sops_new\"]", "\"hunter3\""]).run().code(7);
     let before = test.read("secret.yaml");
-    let cases: [(&[&str], i32, &str); 14] = [
-        (&["secret.yaml", "[\"a\"]", "hunter3"], 7, "the value is not JSON"),
-        (&["secret.yaml", "[\"a\"]", "\"hunter3"], 7, "the value is not JSON"),
+    let cases: [(&[&str], i32, &str); 13] = [
+        (&["--json", "secret.yaml", "[\"a\"]", "hunter3"], 7, "the value is not JSON"),
+        (&["--json", "secret.yaml", "[\"a\"]", "\"hunter3"], 7, "the value is not JSON"),
         (&["secret.yaml", "[\"a\"]", "{\"x\": 1, \"x\": 2}"], 7, "appears twice"),
         (&["secret.yaml", "[\"a\"]", "9223372036854775808"], 7, "does not fit into 64 bits"),
-        (&["secret.yaml", "db.password", "1"], 7, "'[\"db\"][\"password\"]'"),
+        (&["secret.yaml", "db..password", "1"], 7, "is not a path"),
         (&["secret.yaml", "", "1"], 7, "the root of a document"),
         (&["secret.yaml", "[\"db\"][0]", "1"], 7, "does not fit"),
         (&["secret.yaml", "[\"sops\"][\"mac\"]", "1"], 7, "is metadata"),
-        (&["secret.yaml", "[\"a\"]"], 100, "<VALUE>"),
-        (&["secret.yaml", "[\"a\"]", "1", "2"], 100, "unexpected argument"),
+        (&["secret.yaml", "[\"a\"]", "1", "2"], 64, "unexpected argument"),
         (&["plain.yaml", "[\"a\"]", "1"], 1, "plain.yaml: the file is not encrypted"),
         (&["nowhere/x.yaml", "[\"a\"]", "1"], 100, "nowhere/x.yaml: no such file"),
         (&["-", "[\"a\"]", "1"], 8, "standard input"),
@@ -154,7 +225,7 @@ fn the_content_of_a_binary_file_is_its_one_value() {
     let before = test.read("a.bin");
     set(&["--idempotent", "--string", "[\"data\"]", "x"]).ok();
     for path in ["[\"data\"]", "[\"other\"]", "[\"data\"][\"a\"]"] {
-        let output = set(&[path, "5"]).code(7);
+        let output = set(&["--json", path, "5"]).code(7);
         assert!(output.stderr.contains("a binary file has one value"), "{output}");
     }
     let unset = |args: &[&str]| test.sealant(&["unset", "a.bin"]).args(args).run();

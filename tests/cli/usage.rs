@@ -13,33 +13,34 @@ fn ends(args: &[&str], code: i32, message: &str) {
 }
 
 #[test]
-fn usage_errors_end_with_1() {
-    ends(&["encrpt"], 1, "error: unrecognized subcommand 'encrpt'");
-    ends(&["decrypt", "--nonsense"], 1, "error: unexpected argument '--nonsense' found");
-    ends(&["help", "nonsense"], 1, "error: there is no help about `nonsense`");
-    ends(&["man", "nonsense"], 1, "error: there is no command `nonsense`");
+fn usage_errors_end_with_64() {
+    ends(&["encrpt"], 64, "error: unrecognized subcommand 'encrpt'");
+    ends(&["decrypt", "--nonsense"], 64, "error: unexpected argument '--nonsense' found");
+    ends(&["help", "nonsense"], 64, "error: there is no help about `nonsense`");
+    ends(&["man", "nonsense"], 64, "error: there is no command `nonsense`");
 }
 
 #[test]
 fn advice_about_arguments_looks_like_all_advice() {
     let test = sandbox();
-    for run in [test.sealant(&["keygn"]), test.sealant(&["--descrypt", "a"]).called_as("sops")] {
-        let output = run.run().code(1);
+    let runs = [(test.sealant(&["keygn"]), 64), (test.sealant(&["--descrypt", "a"]).called_as("sops"), 1)];
+    for (run, code) in runs {
+        let output = run.run().code(code);
         assert!(output.stderr.contains("\n  help: A similar"), "{output}");
     }
-    let output = test.sealant(&["keygn"]).on_terminal().finish().code(1);
+    let output = test.sealant(&["keygn"]).on_terminal().finish().code(64);
     assert!(output.text().contains("help:\x1b[0m A similar") && !output.text().contains("tip"), "{output}");
 }
 
 #[test]
-fn a_wrong_number_of_arguments_ends_with_100() {
-    ends(&["set", "a.yaml"], 100, "error: the following required arguments were not provided:");
+fn a_wrong_number_of_arguments_ends_with_64() {
+    ends(&["set", "a.yaml"], 64, "error: the following required arguments were not provided:");
     ends(
         &["get", "a.yaml", "b", "c"],
-        100,
+        64,
         "error: unexpected argument '(not shown: it may be a secret)' found",
     );
-    ends(&["explain"], 100, "error: the following required arguments were not provided:");
+    ends(&["explain"], 64, "error: the following required arguments were not provided:");
 }
 
 #[test]
@@ -93,18 +94,18 @@ fn a_reader_that_has_seen_enough_is_no_error() {
 fn colours_are_for_terminals() {
     let test = sandbox();
     let explain = |args: &[&str]| test.sealant(&[args, &["help", "nonsense"]].concat());
-    assert!(!explain(&[]).run().code(1).stderr.contains('\x1b'));
-    assert!(explain(&["--color", "always"]).run().code(1).stderr.contains('\x1b'));
-    assert!(explain(&[]).on_terminal().finish().code(1).text().contains('\x1b'));
+    assert!(!explain(&[]).run().code(64).stderr.contains('\x1b'));
+    assert!(explain(&["--color", "always"]).run().code(64).stderr.contains('\x1b'));
+    assert!(explain(&[]).on_terminal().finish().code(64).text().contains('\x1b'));
     let plain = [explain(&[]).env("NO_COLOR", "1"), explain(&["--color", "never"])];
     for run in plain {
-        assert!(!run.on_terminal().finish().code(1).text().contains('\x1b'));
+        assert!(!run.on_terminal().finish().code(64).text().contains('\x1b'));
     }
 }
 
 #[test]
 fn what_others_wrote_cannot_command_the_terminal() {
-    let output = sandbox().sealant(&["help", "\x1b]0;owned\x07"]).run().code(1);
+    let output = sandbox().sealant(&["help", "\x1b]0;owned\x07"]).run().code(64);
     assert!(!output.stderr.contains('\x1b'), "{output}");
 }
 
@@ -167,5 +168,47 @@ fn no_usage_error_repeats_a_word_that_nobody_asked_for() {
             let output = test.sealant(&[name, "--no-such-flag=x"]).run();
             assert!(output.stderr.contains("unexpected argument '--no-such-flag' found"), "{output}");
         }
+    }
+}
+
+/// What other programs understand is answered by what does the same here, and a file that is there is edited.
+#[test]
+fn words_of_other_programs_are_answered() {
+    let test = sandbox();
+    test.write("a b.yaml", "a: 1\n");
+    for (args, answer) in [
+        (&["-d", "a b.yaml"][..], "sealant decrypt 'a b.yaml' (or: sealant sops -d 'a b.yaml')"),
+        (&["-e", "a b.yaml"], "sealant encrypt 'a b.yaml'"),
+        (&["-i", "a b.yaml"], "sealant encrypt -i 'a b.yaml'"),
+        (&["-d", "none.yaml"], "sealant decrypt FILE"),
+        (
+            &["seal", "--cert", "x.pem", "a b.yaml"],
+            "sealant seal --age \"$(sealant fetch-recipient)\" 'a b.yaml'",
+        ),
+        (&["seal", "--fetch-cert"], "sealant fetch-recipient"),
+        (&["seal", "--validate"], "sealant check FILE"),
+        (&["seal", "--re-encrypt"], "sealant updatekeys FILE"),
+        (&["seal", "-w", "x.yaml", "a b.yaml"], "sealant seal --output SEALED 'a b.yaml'"),
+        (&["import", "a b.yaml"], "sealant encrypt -i 'a b.yaml'"),
+        (&["merge"], "sealant resolve FILE"),
+        (&["login"], "sealant vault login"),
+    ] {
+        let output = test.sealant(args).run().code(64);
+        assert!(output.stderr.contains(answer), "{args:?}\n{output}");
+    }
+    // No editor for what is misspelt, or is not there.
+    for word in ["chekc", "none.yaml", "."] {
+        let output = test.sealant(&[word]).env("EDITOR", "touch opened").run().code(64);
+        assert!(!test.path("opened").exists(), "{output}");
+    }
+    test.write("check", "a: 1\n");
+    assert!(test.sealant(&["check"]).run().stderr.contains("checked"));
+    for named in ["a b.yaml", "./check"] {
+        let output = test.sealant(&[named]).env("EDITOR", "true").run();
+        assert!(output.stderr.contains("is not encrypted"), "{output}");
+    }
+    for (name, meant) in [("cat", "decrypt"), ("view", "decrypt"), ("ls", "status"), ("run", "exec-env")] {
+        let usage = format!("Usage: sealant {meant}");
+        assert!(test.sealant(&["help", name]).run().ok().text().contains(&usage), "{name}");
     }
 }

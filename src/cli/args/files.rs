@@ -121,7 +121,7 @@ impl InputArgs {
 
     fn only_stdin(&self, is_terminal: bool) -> Result<Inputs> {
         if is_terminal {
-            return Err(Error::new(Kind::NoFile, "no file was given")
+            return Err(Error::new(Kind::Usage, "no file was given")
                 .advise("Name a file, or pipe one in. `-` stands for standard input."));
         }
         let input = Input { path: None, name: self.filename_override.clone(), named: true };
@@ -398,7 +398,7 @@ mod tests {
     fn without_files_standard_input_is_read_but_not_a_terminal() {
         let args = InputArgs::default();
         assert_eq!(args.only_stdin(false).unwrap().inputs, [stdin()]);
-        assert_eq!(args.only_stdin(true).unwrap_err().kind(), Kind::NoFile);
+        assert_eq!(args.only_stdin(true).unwrap_err().kind(), Kind::Usage);
     }
 
     #[test]

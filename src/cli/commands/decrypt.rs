@@ -7,7 +7,8 @@ use crate::cli::args::{FormatArgs, IdentityArgs, InputArgs, OutputArgs};
 use crate::cli::context::{Context, block_on};
 use crate::cli::pipeline::{self, Item, Output, Pipeline, Summary, documents_or_named, in_two_steps};
 use crate::cli::repository::inputs_to_write;
-use crate::document::{self, Document, Format, Losses, TreePath};
+use crate::cli::typed_path::within;
+use crate::document::{self, Document, Format, Losses, Spelled};
 use crate::error::Result;
 use crate::fs::Mode;
 use crate::secret::SecretBytes;
@@ -18,13 +19,13 @@ use crate::sops::{MacCheck, Plaintext};
 #[command(after_help = "\
 Examples:
   sealant decrypt secrets.enc.yaml
-  sealant decrypt --extract '[\"database\"][\"password\"]' secrets.enc.yaml
+  sealant decrypt --extract database.password secrets.enc.yaml
   sealant decrypt --output-dir /run/user/1000/plain secrets/")]
 pub struct Args {
     #[command(flatten)]
     pub inputs: InputArgs,
 
-    /// Print only the value at this path, '["a"][0]' for instance
+    /// Print only the value at this path: database.password, '["an.odd.key"]'
     #[arg(long, value_name = "PATH")]
     pub extract: Option<String>,
 
@@ -46,7 +47,8 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let inputs = inputs_to_write(&args.inputs, context)?;
     let destination = args.outputs.destination(&inputs)?;
     let formats = args.formats.formats(context);
-    let extract = args.extract.as_deref().map(TreePath::parse).transpose()?;
+    let read = if context.is_sops() { Spelled::in_brackets } else { Spelled::parse };
+    let extract = args.extract.as_deref().map(read).transpose()?;
     let check = if args.ignore_mac { MacCheck::Ignore } else { MacCheck::Verify };
     let service = args.identities.key_service(context)?;
     let over_files = Pipeline {
@@ -89,7 +91,7 @@ fn show(
     plaintext: Plaintext,
     format: Format,
     target: Format,
-    extract: Option<&TreePath>,
+    extract: Option<&Spelled>,
     losses: Losses,
 ) -> Result<Output> {
     let Plaintext { bytes, warnings } = plaintext;
@@ -98,7 +100,7 @@ fn show(
         None => document::convert(&*parse(format, bytes)?, target, losses)?,
         Some(path) => {
             let document = parse(format, bytes)?;
-            let node = path.find(&*document)?;
+            let node = within(path, &*document)?.find(&*document)?;
             document::emit_value(&*document, node, target)?
         }
     };

@@ -28,24 +28,30 @@ const CHANGED: Style = AnsiColor::Yellow.on_default();
 /// Show what differs between two states of files, decrypted
 ///
 /// One file is compared with what Git has of it at HEAD, two files with each other, and without a file all encrypted
-/// files below this folder that are not as they are at HEAD. Recipients and rules that came or went are shown, too.
+/// files below this folder that are not as they are at HEAD. A commit or branch in front of the files is what --from names,
+/// and OLD..NEW names both. Recipients and rules that came or went are shown, too.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   sealant diff secrets.enc.yaml
-  sealant diff --from main --names-only
+  sealant diff main --names-only
+  sealant diff v1..v2 secrets.enc.yaml
   sealant diff old.enc.yaml new.enc.yaml
   sealant diff secrets.yaml secrets.enc.yaml
 
 The exit code is 0 when nothing differs, 1 when something does, another one when a file could not be read.")]
 pub struct Args {
-    /// One file, or the one before and the one after; `-` is standard input
+    /// One file, or the one before and the one after; `-` is standard input. A commit, or OLD..NEW, may come first
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
 
     /// Compare files, however many, with this commit or branch of Git, instead of HEAD
     #[arg(long, value_name = "REVISION")]
     from: Option<String>,
+
+    /// Compare with how they are in this commit or branch, instead of here
+    #[arg(long, value_name = "REVISION")]
+    to: Option<String>,
 
     /// Show which values differ, but no values; --redact is the same
     #[arg(long, alias = "redact")]
@@ -135,6 +141,25 @@ struct Pair<T> {
     new: Side<T>,
 }
 
+/// The states that are compared: of commits, where they are named.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Range<'r> {
+    /// [`HEAD`], if it is not named.
+    from: Option<&'r str>,
+    /// The working tree, if it is not named.
+    to: Option<&'r str>,
+}
+
+impl Range<'_> {
+    /// What is left out of `OLD..NEW` is HEAD to Git.
+    fn or_head(self) -> Self {
+        let or_head = |name: Option<_>| name.map(|name| if name == "" { HEAD } else { name });
+        Self { from: or_head(self.from), to: or_head(self.to) }
+    }
+}
+
+const HEAD: &str = "HEAD";
+
 struct Comparison<'a> {
     context: &'a Context<'a>,
     formats: Formats,
@@ -145,23 +170,25 @@ struct Comparison<'a> {
 impl Comparison<'_> {
     /// What is to be compared, read; `None` for a state in which there is no such file.
     fn pairs(&self, args: &Args) -> Result<Vec<Pair<Option<Source>>>> {
-        let revision = args.from.as_deref().unwrap_or("HEAD");
-        if revision.starts_with('-') {
+        let (range, files) = self.range(args);
+        let named = [range.from, range.to].into_iter().flatten();
+        for revision in named.clone().filter(|revision| revision.starts_with('-')) {
             return Err(Error::new(Kind::Conflict, format!("`{revision}` is no revision")));
         }
-        match &args.files[..] {
-            [old, new] if args.from.is_none() => Ok(vec![self.two_files(old, new)?]),
+        let is_ranged = named.count() > 0;
+        match files {
+            [old, new] if !is_ranged => Ok(vec![self.two_files(old, new)?]),
             [] => {
-                let pairs = self.changed_files(revision)?.into_iter().map(|file| self.since(revision, &file));
+                let pairs = self.changed_files(range)?.into_iter().map(|file| self.within(range, &file));
                 // Those that are encrypted in neither state are none of our business.
                 let is_ours = |pair: &Pair<Option<Source>>| {
                     [&pair.old.state, &pair.new.state].into_iter().flatten().any(is_encrypted)
                 };
                 Ok(pairs.collect::<Result<Vec<_>>>()?.into_iter().filter(is_ours).collect())
             }
-            [_] => args.files.iter().map(|file| self.since(revision, file)).collect(),
-            files if args.from.is_some() => files.iter().map(|file| self.since(revision, file)).collect(),
-            _ => Err(Error::new(Kind::NoFile, "two files are compared with each other, and more were given")
+            [_] => files.iter().map(|file| self.within(range, file)).collect(),
+            files if is_ranged => files.iter().map(|file| self.within(range, file)).collect(),
+            _ => Err(Error::new(Kind::Usage, "two files are compared with each other, and more were given")
                 .advise("Add --from HEAD to compare each with what Git has of it.")),
         }
     }
@@ -180,25 +207,47 @@ impl Comparison<'_> {
         Ok(Pair { old: side(old, new)?, new: side(new, old)? })
     }
 
-    /// A file now and at a revision.
-    fn since(&self, revision: &str, file: &Path) -> Result<Pair<Option<Source>>> {
-        let now = match pipeline::read(&Input::of(file), self.formats) {
-            Err(error) if error.kind() == Kind::NoFile => None,
-            source => Some(source?),
+    /// The states that are meant, and the files. What stands first is a commit if no file is called so and Git knows it.
+    fn range<'r>(&self, args: &'r Args) -> (Range<'r>, &'r [PathBuf]) {
+        let asked = Range { from: args.from.as_deref(), to: args.to.as_deref() };
+        let [first, files @ ..] = &args.files[..] else { return (asked, &args.files) };
+        let is_free = asked == Range::default() && first.symlink_metadata().is_err();
+        let Some(first) = first.to_str().filter(|_| is_free) else { return (asked, &args.files) };
+        let range = match first.split_once("..") {
+            Some((from, to)) => Range { from: Some(from), to: Some(to.trim_start_matches('.')) }.or_head(),
+            None => Range { from: Some(first), to: None },
         };
-        let then = self.at_revision(revision, file)?;
+        let is_known = Git::of(self.context.host, Path::new(".")).is_ok_and(|git| {
+            [range.from, range.to].into_iter().flatten().all(|name| changes::is_commit(&git, name))
+        });
+        if is_known { (range, files) } else { (asked, &args.files) }
+    }
+
+    /// A file in two states.
+    fn within(&self, range: Range<'_>, file: &Path) -> Result<Pair<Option<Source>>> {
+        let from = range.from.unwrap_or(HEAD);
+        let now = match range.to {
+            Some(to) => self.at_revision(to, file)?,
+            None => match pipeline::read(&Input::of(file), self.formats) {
+                Err(error) if error.kind() == Kind::NoFile => None,
+                source => Some(source?),
+            },
+        };
+        let then = self.at_revision(from, file)?;
         if now.is_none() && then.is_none() {
-            return Err(Error::new(Kind::NoFile, format!("no such file, neither here nor in {revision}"))
-                .in_file(file));
+            let to = range.to.map_or("here".to_owned(), |to| format!("in {to}"));
+            let message = format!("no such file, neither {to} nor in {from}");
+            return Err(Error::new(Kind::NoFile, message).in_file(file));
         }
-        let side = |prefix: &str, state: Option<Source>| {
-            let label = match &state {
-                Some(_) => format!("{prefix}{}", file.display()),
-                None => "/dev/null".to_owned(),
+        let side = |revision: Option<&str>, state: Option<Source>| {
+            let label = match (&state, revision) {
+                (Some(_), Some(revision)) => format!("{revision}:{}", file.display()),
+                (Some(_), None) => file.display().to_string(),
+                (None, _) => "/dev/null".to_owned(),
             };
             Side { label, state }
         };
-        Ok(Pair { old: side(&format!("{revision}:"), then), new: side("", now) })
+        Ok(Pair { old: side(Some(from), then), new: side(range.to, now) })
     }
 
     fn at_revision(&self, revision: &str, file: &Path) -> Result<Option<Source>> {
@@ -215,12 +264,12 @@ impl Comparison<'_> {
         }))
     }
 
-    fn changed_files(&self, revision: &str) -> Result<Vec<PathBuf>> {
+    fn changed_files(&self, range: Range<'_>) -> Result<Vec<PathBuf>> {
         let here = Path::new(".");
         let names = || {
             let git = Git::of(self.context.host, here)?;
             let folder = git.name_of_folder(here)?;
-            let names = changes::from(&git, revision, &folder)?.into_iter();
+            let names = changes::from(&git, range.from.unwrap_or(HEAD), range.to, &folder)?.into_iter();
             Ok(names.map(|name| name.strip_prefix(&folder).map(Path::to_path_buf).unwrap_or(name)).collect())
         };
         names().map_err(nothing_to_compare)

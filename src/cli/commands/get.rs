@@ -5,7 +5,8 @@ use crate::batch::{self, Parsed};
 use crate::cli::args::{FormatArgs, Formats, IdentityArgs, Input, ReportArgs};
 use crate::cli::context::{Context, block_on};
 use crate::cli::pipeline;
-use crate::document::{self, TreePath};
+use crate::cli::typed_path::within;
+use crate::document::{self, NodeKind, Spelled, Value};
 use crate::encrypted_file::{EncryptedFile, OpenedFile, no_answer};
 use crate::error::{Error, Kind, Result};
 use crate::keys::KeyService;
@@ -14,18 +15,19 @@ use crate::sops::MacCheck;
 
 /// Print one value of an encrypted file
 ///
-/// A text is printed as it is, without a line end of our own but on a terminal; maps and lists in the type of the file.
+/// One value is printed as it is, with a line end of ours on a terminal alone; maps and lists in the type of the file. A key
+/// that is there wins over a split at its dots.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  sealant get secrets.enc.yaml '[\"database\"][\"password\"]'
-  sealant get --format json secrets.enc.yaml '[\"hosts\"]' | jq length
+  sealant get secrets.enc.yaml database.password
+  sealant get --format json secrets.enc.yaml hosts | jq length
   sealant get sealedsecret.yaml tls.crt")]
 pub struct Args {
     /// The encrypted file
     file: PathBuf,
 
-    /// The path of the value, '["a"][0]' for instance; of a SealedSecret the key of the item
+    /// The path of the value: database.password, users[0].name, '["an.odd.key"]'; of a SealedSecret the key of the item
     path: String,
 
     /// Go on when the MAC does not match: the file is not what was encrypted
@@ -62,7 +64,7 @@ fn show_value(
     context: &Context,
     service: &KeyService<'_>,
 ) -> Result<()> {
-    let path = TreePath::parse(&args.path)?;
+    let spelled = Spelled::parse(&args.path)?;
     let shown = parsed.path.display().to_string();
     let OpenedFile::Document(file, key) = block_on(batch::open_one_parsed(service, parsed))?.file else {
         return Err(no_answer());
@@ -74,16 +76,21 @@ fn show_value(
     }
     let format = file.format();
     let document = document::parse_any(format, plaintext.bytes, false)?;
-    let node = path.find(&*document)?;
+    let node = within(&spelled, &*document)?.find(&*document)?;
     if args.report.is_json() {
         return context.ui.json(&document::to_data(&*document, node)?);
     }
-    context.ui.value(&document::emit_value(&*document, node, formats.output.unwrap_or(format))?)
+    let value = document::emit_value(&*document, node, formats.output.unwrap_or(format))?;
+    let is_text = matches!(document.value(node), Ok(Value::Str(_)));
+    let is_one = document.tree()[node].kind == NodeKind::Scalar;
+    // A number ends with the line end of its document, which is not its own.
+    let end = if is_one && !is_text { value.trim_ascii_end().len() } else { value.len() };
+    context.ui.value(&value[..end])
 }
 
 /// Opens nothing but the data key of this item.
 fn show_item(args: &Args, file: &SealedFile, context: &Context, service: &KeyService<'_>) -> Result<()> {
-    let path = ItemPath::parse(&args.path)?;
+    let path = ItemPath::of(&args.path, file)?;
     let (_, sealed) = &file.objects[path.find(file)?];
     let keys = block_on(batch::open_item(service, &args.file, sealed, &path.item))?;
     let value = keys.item(&sealed.spec, &Binding::of(sealed)?, &path.item)?;

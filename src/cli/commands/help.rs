@@ -60,29 +60,37 @@ const TOPIC_EXIT_CODES: &str = "exit-codes";
 #[command(after_help = "\
 Examples:
   sealant help encrypt
+  sealant help git install
   sealant help exit-codes")]
 pub struct Args {
-    /// A command, or `exit-codes`
-    topic: Option<String>,
+    /// A command, such as `encrypt` or `git install`, or `exit-codes`
+    topic: Vec<String>,
 }
 
 pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
-    match args.topic.as_deref() {
-        Some(TOPIC_EXIT_CODES) => print_exit_codes(context)?,
+    match &args.topic[..] {
+        [topic] if topic == TOPIC_EXIT_CODES => print_exit_codes(context)?,
         topic => context.ui.help(&help_of(topic)?)?,
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn help_of(topic: Option<&str>) -> Result<StyledStr> {
+fn help_of(topic: &[String]) -> Result<StyledStr> {
     let mut root = command();
     root.build();
-    let Some(topic) = topic else { return Ok(root.render_help()) };
-    let found = root.find_subcommand_mut(topic).ok_or_else(|| {
-        Error::new(Kind::Other, format!("there is no help about `{topic}`"))
+    if topic.is_empty() {
+        return Ok(root.render_help());
+    }
+    let mut found = subcommand(&root, topic).cloned().ok_or_else(|| {
+        Error::new(Kind::Usage, format!("there is no help about `{}`", topic.join(" ")))
             .advise("`sealant help` lists the commands, `sealant help exit-codes` the exit codes.")
     })?;
-    Ok(if has_long_help(found) { found.render_long_help() } else { found.render_help() })
+    Ok(if has_long_help(&found) { found.render_long_help() } else { found.render_help() })
+}
+
+/// The command of one or more words, such as `git install`.
+pub fn subcommand<'c>(root: &'c clap::Command, words: &[String]) -> Option<&'c clap::Command> {
+    words.iter().try_fold(root, |command, word| command.find_subcommand(word))
 }
 
 /// Whether there is more to say than `-h` says; clap goes by the same to lay out `--help`.

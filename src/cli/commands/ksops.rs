@@ -47,14 +47,14 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         }
         [] if io::stdin().is_terminal() => {
             return Err(Error::new(
-                Kind::NoFile,
+                Kind::Usage,
                 "kustomize calls this program, with a ResourceList on standard input",
             )
             .advise("To see what a generator makes: `sealant ksops GENERATOR.yaml`."));
         }
         [] => return function(context),
         [file] => plugin(file, context)?,
-        _ => return Err(Error::new(Kind::NoFile, "one generator is expected")),
+        _ => return Err(Error::new(Kind::Usage, "one generator is expected")),
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -17,7 +17,7 @@ Examples:
   sealant man --dir ~/.local/share/man/man1")]
 pub struct Args {
     /// A command
-    command: Option<String>,
+    command: Vec<String>,
 
     /// Write all pages into this folder
     #[arg(long, value_name = "DIR", conflicts_with = "command")]
@@ -31,24 +31,19 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         write_all(&root, dir)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let command = match &args.command {
-        None => &root,
-        Some(name) => root.find_subcommand(name).ok_or_else(|| {
-            Error::new(Kind::Other, format!("there is no command `{name}`"))
-                .advise("`sealant help` lists the commands.")
-        })?,
-    };
+    let command = help::subcommand(&root, &args.command).ok_or_else(|| {
+        Error::new(Kind::Usage, format!("there is no command `{}`", args.command.join(" ")))
+            .advise("`sealant help` lists the commands.")
+    })?;
     context.ui.out(&page(command)?.1)?;
     Ok(ExitCode::SUCCESS)
 }
 
 fn write_all(root: &clap::Command, dir: &Path) -> Result<()> {
     fs::create_folders(dir, Mode::Public)?;
-    for command in std::iter::once(root).chain(root.get_subcommands()) {
-        let (name, text) = page(command)?;
-        fs::write_below(dir, Path::new(&name), &text, Mode::Public)?;
-    }
-    Ok(())
+    let (name, text) = page(root)?;
+    fs::write_below(dir, Path::new(&name), &text, Mode::Public)?;
+    root.get_subcommands().try_for_each(|command| write_all(command, dir))
 }
 
 /// The name of a page's file and its text.

@@ -1,6 +1,9 @@
 use std::path::Path;
 use std::process::ExitCode;
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD as STANDARD;
+use serde::de::IgnoredAny;
 use serde_json::Value as Data;
 
 use crate::batch;
@@ -10,8 +13,10 @@ use crate::cli::args::PlaceArgs;
 use crate::cli::change::{Change, ChangeArgs};
 use crate::cli::claims::{Strictness, refuse_other_than_asked};
 use crate::cli::context::{Context, block_on};
-use crate::document::{Document, Edits, MAX_SOURCE, TreePath, data_from_json};
+use crate::cli::typed_path::{Text, text_at};
+use crate::document::{self, Document, Edits, MAX_SOURCE, TreePath, data_from_json};
 use crate::error::{Error, Kind, Result};
+use crate::host::Host;
 use crate::keys::KeyService;
 use crate::rekey::Wish;
 use crate::sealed_secret::{self, Binding, ItemPath, NewDataKey, SealedFile, SealedSecret};
@@ -19,40 +24,49 @@ use crate::secret::SecretBytes;
 
 /// Set one value of an encrypted file
 ///
-/// The value is JSON: a text in quotes, a number, true, false, null, a list or a map. What is missing on the way to it
-/// is made, and a position behind the end of a list appends. All other values keep their ciphertexts.
+/// Without VALUE you are asked for it in the terminal, where nobody sees it. A VALUE in quotes, a number, true, false, null, a
+/// list or a map is read as JSON; anything else is a text, and so is everything where the old value is a text, in dotenv and
+/// INI files, in a Secret, and what comes from a prompt, a file or standard input. In `data` of a Secret it is written in
+/// base64. --json and --string settle it.
+///
+/// What is missing on the way to the value is made, and a position behind the end of a list appends. All other values keep
+/// their ciphertexts.
 ///
 /// An item of a SealedSecret is set without any identity: it gets a data key of its own, for those whom the creation
-/// rule names. It takes a text, or the bytes of --value-file and --value-stdin as they are. For what place it is sealed
-/// has to be said then, by --namespace or in the rule: a file says what whoever wrote it wants.
+/// rule names. For what place it is sealed has to be said then, by --namespace or in the rule: a file says what whoever wrote
+/// it wants.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  sealant set secrets.enc.yaml '[\"database\"][\"port\"]' 5432
-  sealant set secrets.enc.yaml '[\"name\"]' '\"a text is JSON, in quotes\"'
-  sealant set --string secrets.enc.yaml '[\"name\"]' 'a text as it is'
-  sealant set --string --value-file secrets.enc.yaml '[\"tls\"][\"key\"]' key.pem
-  printf %s \"$PASSWORD\" | sealant set --string --value-stdin secrets.enc.yaml '[\"password\"]'
+  sealant set secrets.enc.yaml database.password
+  sealant set secrets.enc.yaml database.port 5432
+  sealant set --json secrets.enc.yaml hosts '[\"a\", \"b\"]'
+  sealant set --value-file secrets.enc.yaml tls.key key.pem
+  printf %s \"$PASSWORD\" | sealant set --value-stdin secrets.enc.yaml database.password
   printf %s \"$PASSWORD\" | sealant set --namespace shop --value-stdin sealedsecret.yaml password")]
 pub struct Args {
     #[command(flatten)]
     pub change: ChangeArgs,
 
-    /// The new value, as JSON. Others on this machine can see it: --value-stdin and --value-file hide it
-    #[arg(required_unless_present = "value_stdin", help_heading = None::<&str>, allow_hyphen_values = true)]
+    /// The new value. Others on this machine can see it: leave it out to be asked, or use --value-stdin or --value-file
+    #[arg(help_heading = None::<&str>, allow_hyphen_values = true)]
     pub value: Option<String>,
 
     /// VALUE is the path of a file that holds the value
-    #[arg(long, conflicts_with = "value_stdin", help_heading = None::<&str>)]
+    #[arg(long, conflicts_with = "value_stdin", requires = "value", help_heading = None::<&str>)]
     pub value_file: bool,
 
     /// Take the value from standard input
     #[arg(long, conflicts_with = "value", help_heading = None::<&str>)]
     pub value_stdin: bool,
 
-    /// The value is not JSON but a text, taken as it is: a line end at its end belongs to it
-    #[arg(long, help_heading = None::<&str>)]
+    /// The value is a text, taken as it is: a line end at its end belongs to it
+    #[arg(long, conflicts_with = "json", help_heading = None::<&str>)]
     pub string: bool,
+
+    /// The value is JSON
+    #[arg(long, help_heading = None::<&str>)]
+    pub json: bool,
 
     /// Write a new value in plaintext, too, where the file's settings or comments say so and no rule says otherwise
     #[arg(long, help_heading = None::<&str>)]
@@ -67,35 +81,56 @@ pub struct Args {
 }
 
 pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
-    let bytes = match &args.value {
-        Some(file) if args.value_file => Input::of(Path::new(file)).read(MAX_SOURCE)?,
-        Some(value) => SecretBytes::new(value.clone().into_bytes()),
-        None => Input::of(Path::new("-")).read(MAX_SOURCE)?,
+    let (bytes, is_argument) = match &args.value {
+        Some(file) if args.value_file => (Input::of(Path::new(file)).read(MAX_SOURCE)?, false),
+        Some(value) => (SecretBytes::new(value.clone().into_bytes()), true),
+        None if args.value_stdin => (Input::of(Path::new("-")).read(MAX_SOURCE)?, false),
+        None => (asked(&args, context)?, false),
     };
-    let value = Value { bytes, args: &args, context };
-    if !value.is_raw() {
+    let value = Value { bytes, is_argument, args: &args, context };
+    if value.is_json() {
         value.as_json()?;
     }
     let wish = Wish { allow: args.allow_recipient.clone(), ..Wish::default() };
     args.change.run(context, wish, value)
 }
 
+/// A value that somebody types twice, unseen.
+fn asked(args: &Args, context: &Context) -> Result<SecretBytes> {
+    if !context.host.can_ask() {
+        return Err(Error::new(Kind::Usage, "no value was given, and there is no terminal to ask on")
+            .advise("Add VALUE, or pipe it in with --value-stdin."));
+    }
+    let what = format!("New value of {} in {}", args.change.path, args.change.file.display());
+    let value = context.host.ask_passphrase(&what)?;
+    if *context.host.ask_passphrase("The same again")? != *value {
+        return Err(Error::new(Kind::SetFormat, "the two are not the same: nothing was changed"));
+    }
+    Ok(SecretBytes::new(value.as_bytes().to_vec()))
+}
+
 /// A value to be set, as it was given.
 struct Value<'a> {
     bytes: SecretBytes,
+    /// It was an argument, in which JSON can be told from text by its looks.
+    is_argument: bool,
     args: &'a Args,
     context: &'a Context<'a>,
 }
 
 impl Value<'_> {
+    /// Whether nothing but JSON will do.
+    fn is_json(&self) -> bool {
+        let is_text_to_sops = self.args.string;
+        self.args.json || (self.context.is_sops() && !is_text_to_sops)
+    }
+
     fn as_json(&self) -> Result<Data> {
         let data = data_from_json(&self.bytes).map_err(|error| {
             let error = error.with_kind(Kind::SetFormat);
             match error.advice() {
                 Some(_) => error,
-                None => error.advise(
-                    "A text is JSON in double quotes: '\"text\"'. Or add --string to take it as it is.",
-                ),
+                None => error.advise("A text is JSON in double quotes: '\"text\"'."),
             }
         })?;
         if self.context.is_sops() && data.is_array() {
@@ -105,24 +140,76 @@ impl Value<'_> {
         Ok(data)
     }
 
-    /// Whether it may be something else than JSON.
-    fn is_raw(&self) -> bool {
-        self.args.string || self.args.value_file || self.args.value_stdin
+    /// The text as it was given, or within the quotes of a JSON text.
+    fn as_text(&self) -> Result<String> {
+        if self.is_argument
+            && !self.args.string
+            && let Ok(Data::String(text)) = data_from_json(&self.bytes)
+        {
+            return Ok(text);
+        }
+        let text = std::str::from_utf8(&self.bytes);
+        text.map(str::to_owned)
+            .map_err(|_| Error::new(Kind::SetFormat, "the value is not UTF-8, and cannot be a text"))
+    }
+
+    /// The value for a place of a document.
+    fn at(&self, path: &TreePath, document: &dyn Document) -> Result<Data> {
+        if self.is_json() {
+            return self.as_json();
+        }
+        if self.args.string {
+            return self.as_text().map(Data::String);
+        }
+        match text_at(path, document) {
+            Some(Text::Base64) => {
+                self.context.ui.note(format!(
+                    "{path} is written in base64, as `data` of a Secret is; --string takes a value as it is"
+                ));
+                // Any bytes may be in there.
+                let bytes = match self.is_argument {
+                    true => SecretBytes::new(self.as_text()?.into_bytes()),
+                    false => self.bytes.clone(),
+                };
+                Ok(Data::String(STANDARD.encode(&*bytes)))
+            }
+            Some(Text::Plain) => self.as_text().map(Data::String),
+            None if !self.is_argument => self.as_text().map(Data::String),
+            None => match data_from_json(&self.bytes) {
+                // Twice the same key, or a number that is too large: meant as JSON all the same.
+                Err(_) if serde_json::from_slice::<IgnoredAny>(&self.bytes).is_ok() => self.as_json(),
+                Err(_) | Ok(Data::String(_)) => self.as_text().map(Data::String),
+                Ok(_) if was_text(path, document) => {
+                    self.context.ui.note(format!(
+                        "{path} is a text, and stays one; --json takes the value as JSON, as sops does"
+                    ));
+                    self.as_text().map(Data::String)
+                }
+                Ok(data) => Ok(data),
+            },
+        }
     }
 
     /// The bytes of an item: those of a file or of standard input as they are.
     fn as_item(&self) -> Result<SecretBytes> {
-        if self.is_raw() {
+        if !self.is_json() && !self.is_argument {
             return Ok(self.bytes.clone());
+        }
+        if !self.is_json() {
+            return Ok(SecretBytes::new(self.as_text()?.into_bytes()));
         }
         match self.as_json()? {
             Data::String(text) => Ok(SecretBytes::new(text.into_bytes())),
             _ => Err(Error::new(Kind::SetFormat, "an item of a SealedSecret is a text, and this is none")
-                .advise(
-                    "Write it as JSON in double quotes, '\"5432\"', or add --string to take it as it is.",
-                )),
+                .advise("Write it as JSON in double quotes, '\"5432\"', or leave --json out.")),
         }
     }
+}
+
+/// Whether the value that is there is a text.
+fn was_text(path: &TreePath, document: &dyn Document) -> bool {
+    let old = path.find(document).and_then(|node| document.value(node));
+    matches!(old, Ok(document::Value::Str(_)))
 }
 
 impl Change for Value<'_> {
@@ -146,12 +233,7 @@ impl Change for Value<'_> {
     }
 
     fn of_document(self, path: &TreePath, document: &dyn Document) -> Result<Option<Edits>> {
-        let value = match self.args.string {
-            true => std::str::from_utf8(&self.bytes)
-                .map_err(|_| Error::new(Kind::SetFormat, "the value is not UTF-8, and cannot be a text"))?
-                .into(),
-            false => self.as_json()?,
-        };
+        let value = self.at(path, document)?;
         let edits = path.set(document, &value, self.args.change.copies())?;
         self.args.change.tell_copies(path, document, edits.is_some(), self.context)?;
         if let Some(nearly) = path.nearly(document) {

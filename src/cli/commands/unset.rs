@@ -12,8 +12,8 @@ use crate::sealed_secret::{self, ItemPath, NewDataKey, SealedFile, SealedSecret}
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  sealant unset secrets.enc.yaml '[\"database\"][\"password\"]'
-  sealant unset --idempotent secrets.enc.yaml '[\"hosts\"][0]'
+  sealant unset secrets.enc.yaml database.password
+  sealant unset --idempotent secrets.enc.yaml 'hosts[0]'
   sealant unset sealedsecret.yaml password")]
 pub struct Args {
     #[command(flatten)]

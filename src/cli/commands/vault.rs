@@ -95,7 +95,7 @@ fn log_in(args: LoginArgs, context: &Context) -> Result<()> {
     let host = context.host;
     let settings = Settings::of_user(host, StartedBy::Person)?;
     let address = args.address.or_else(|| settings.address.clone()).ok_or_else(|| {
-        Error::new(Kind::NoFile, "no server was named").advise(
+        Error::new(Kind::Usage, "no server was named").advise(
             "Give its address, or set VAULT_ADDR: `sealant vault login https://vault.example.com:8200`",
         )
     })?;

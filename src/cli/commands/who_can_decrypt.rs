@@ -102,6 +102,8 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     match args.format {
         ListFormat::Json => context.ui.json(&rows)?,
         ListFormat::Csv => csv(&rows, context)?,
+        // Nothing is said of what could not be read.
+        ListFormat::Table if rows.is_empty() && !failures.is_empty() => {}
         ListFormat::Table if rows.is_empty() => context.ui.say(match &args.recipient {
             Some(_) => "nothing here is encrypted for this recipient",
             None => "nothing is encrypted here",

@@ -30,7 +30,7 @@ use crate::cli::host::Terminal;
 use crate::cli::ui::{ColorWhen, Ui};
 use crate::cli::usage;
 use crate::config::Dialect;
-use crate::document::{Format, TreePath};
+use crate::document::{Format, Spelled, TreePath};
 use crate::error::{Error, Kind, Result};
 use crate::fs;
 use crate::host::Host;
@@ -67,14 +67,13 @@ pub fn run(words: &[OsString]) -> ExitCode {
             return finish(&ui, Err(error.into()));
         }
     };
-    let takes_value = usage::takes_value(&words);
-    let parsed = command.clone().try_get_matches_from(words).and_then(|found| {
+    let parsed = command.clone().try_get_matches_from(&words).and_then(|found| {
         let name = found.subcommand_name().map_or("sops".to_owned(), |name| format!("sops {name}"));
         Ok((Sops::from_arg_matches(&found)?, passed_over(&found, &command), name))
     });
     let (sops, passed_over, name) = match parsed {
         Ok(parsed) => parsed,
-        Err(error) => return not_to_be_run(error, takes_value),
+        Err(error) => return not_to_be_run(error, &words),
     };
     let ui = Ui::new(ColorWhen::Auto, no_color(), !sops.globals.verbose);
     let (config, dialect) = (sops.globals.config.clone(), Dialect::Sops);
@@ -101,9 +100,9 @@ fn passed_over(found: &ArgMatches, sops: &clap::Command) -> Vec<String> {
 }
 
 /// Prints the help or the version that was asked for, or what is wrong with the arguments.
-fn not_to_be_run(error: clap::Error, takes_value: bool) -> ExitCode {
+fn not_to_be_run(error: clap::Error, words: &[OsString]) -> ExitCode {
     let kind = error.kind();
-    usage::tell(error, takes_value, no_color());
+    usage::tell(error, words, no_color());
     match kind {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ExitCode::SUCCESS,
         ErrorKind::ArgumentConflict => Kind::Conflict.exit_code().into(),
@@ -261,6 +260,7 @@ fn set_value(args: args::Set, context: &Context) -> Result<ExitCode> {
         value_file: args.value_file,
         value_stdin: args.value_stdin,
         string: false,
+        json: true,
         plaintext: false,
         place: Default::default(),
     };
@@ -294,7 +294,7 @@ fn change(
         formats: known(formats),
         identities,
     };
-    args.tree_path()?;
+    Spelled::in_brackets(&args.path).map_err(|error| error.with_kind(Kind::SetFormat))?;
     refuse_missing(&args.file, Kind::Read)?;
     Ok(args)
 }

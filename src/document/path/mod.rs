@@ -1,6 +1,7 @@
 //! Paths into a document as sops spells them, `["key"][0]`, and what is done at their end.
 
 mod copies;
+mod spelled;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -9,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Data;
 
 pub use self::copies::WithCopies;
+pub use self::spelled::Spelled;
 use super::{Document, Edits, Format, NodeId, NodeKind, to_data};
 use crate::document;
 use crate::error::{Error, Kind, Result};
@@ -49,6 +51,12 @@ impl TreePath {
     /// The path through maps that these keys lead to.
     pub fn of_keys(keys: &[&str]) -> Self {
         Self(keys.iter().map(|key| Part::Key((*key).to_owned())).collect())
+    }
+
+    /// The path without its last step; `None` for the root.
+    pub fn parent(&self) -> Option<Self> {
+        let (_, way) = self.0.split_last()?;
+        Some(Self(way.to_vec()))
     }
 
     /// The keys on the way, if it goes through maps alone.

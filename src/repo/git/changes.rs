@@ -100,10 +100,21 @@ pub fn committed(git: &Git, folder: &Path) -> Result<HashSet<PathBuf>> {
     Ok(git.paths_of(args.into_iter().chain([Git::pathspec(folder)]))?.into_iter().collect())
 }
 
-/// The files below a folder that are not as a commit has them, deleted ones too.
-pub fn from(git: &Git, commit: &str, folder: &Path) -> Result<Vec<PathBuf>> {
-    let args = NAMES.into_iter().skip(1).chain([revision(commit)?, "--"]);
-    let args = ["diff-index"].into_iter().chain(args).map(OsStr::new);
+/// Whether Git has a commit of this name.
+pub fn is_commit(git: &Git, name: &str) -> bool {
+    let name = revision(name).map(|name| format!("{name}^{{commit}}"));
+    name.is_ok_and(|name| git.run(["rev-parse", "--quiet", "--verify", "--end-of-options", &name]).is_ok())
+}
+
+/// The files below a folder that are not as a commit has them, deleted ones too; in the working tree, or in the commit `to`.
+pub fn from(git: &Git, commit: &str, to: Option<&str>, folder: &Path) -> Result<Vec<PathBuf>> {
+    let (command, to) = match to {
+        Some(to) => (["diff-tree", "-r"].as_slice(), Some(revision(to)?)),
+        None => (["diff-index"].as_slice(), None),
+    };
+    let commits = [revision(commit)?].into_iter().chain(to);
+    let args = NAMES.into_iter().skip(1).chain(commits).chain(["--"]);
+    let args = command.iter().copied().chain(args).map(OsStr::new);
     let mut names = git.paths_of(args.chain([Git::pathspec(folder)]))?;
     // A file with a conflict is named twice.
     names.dedup();

@@ -76,6 +76,9 @@ impl Looked {
     pub fn tell_count(&self, files: usize, context: &Context) {
         let in_files = self.found.iter().map(|found| &found.file).collect::<BTreeSet<_>>().len();
         context.ui.say(match self.found.len() {
+            0 if !self.failures.is_empty() => {
+                format!("{} checked; not all could be, as said above", counted(files, "file"))
+            }
             0 => format!("{} checked, nothing found", counted(files, "file")),
             count => format!(
                 "{} checked, {} in {}",
