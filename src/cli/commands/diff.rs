@@ -153,7 +153,7 @@ struct Range<'r> {
 impl Range<'_> {
     /// What is left out of `OLD..NEW` is HEAD to Git.
     fn or_head(self) -> Self {
-        let or_head = |name: Option<_>| name.map(|name| if name == "" { HEAD } else { name });
+        let or_head = |name: Option<_>| name.map(|name: &str| if name.is_empty() { HEAD } else { name });
         Self { from: or_head(self.from), to: or_head(self.to) }
     }
 }
@@ -172,7 +172,7 @@ impl Comparison<'_> {
     fn pairs(&self, args: &Args) -> Result<Vec<Pair<Option<Source>>>> {
         let (range, files) = self.range(args);
         let named = [range.from, range.to].into_iter().flatten();
-        for revision in named.clone().filter(|revision| revision.starts_with('-')) {
+        if let Some(revision) = named.clone().find(|revision| revision.starts_with('-')) {
             return Err(Error::new(Kind::Conflict, format!("`{revision}` is no revision")));
         }
         let is_ranged = named.count() > 0;
