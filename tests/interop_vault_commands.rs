@@ -206,7 +206,7 @@ fn a_login_leaves_a_token_where_vault_would() {
     let decrypt = shop.test.sealant(&["decrypt", "a.yaml"]).env("VAULT_ADDR", address);
     assert_eq!(decrypt.run().ok().text(), PLAIN);
 
-    let output = shop.test.sealant(&["vault", "login"]).run().code(100);
+    let output = shop.test.sealant(&["vault", "login"]).run().code(64);
     assert!(output.stderr.contains("VAULT_ADDR"), "{}", output.stderr);
 }
 
