@@ -8,6 +8,8 @@
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod batch;
+#[cfg(feature = "bitnami")]
+pub mod bitnami;
 pub mod claims;
 #[cfg(feature = "cli")]
 pub mod cli;

@@ -1,0 +1,46 @@
+//! SealedSecrets of `bitnami.com/v1alpha1`: what `kubeseal` makes, and the controller of sealed-secrets opens.
+//!
+//! Reads them, and opens them with the private keys of that controller. Knows neither files nor a Kubernetes client, and
+//! decides nothing about the Secret: whoever calls it brings keys and object. An item is
+//!
+//! ```text
+//! base64( length of R, two bytes || R || G )
+//! R = RSA-OAEP-SHA256(K, label)          K = 32 random bytes
+//! G = AES-GCM(K, nonce of zeros)         label = "namespace/name", "namespace" or "", by the scope
+//! ```
+//!
+//! Names of items, the template and the scope are authenticated by nothing.
+
+mod base64;
+mod item;
+mod key;
+mod object;
+
+pub use item::{Fault, NotOpened, open};
+pub use key::{BadKey, Print, SealingKey};
+pub use object::{Scope, SealedSecret, Template};
+
+/// Group, version, kind and plural.
+pub const API_VERSION: &str = "bitnami.com/v1alpha1";
+pub const KIND: &str = "SealedSecret";
+pub const PLURAL: &str = "sealedsecrets";
+
+/// How their labels and annotations begin.
+pub const PREFIX: &str = "sealedsecrets.bitnami.com/";
+
+/// On a SealedSecret: an item opens under any name in its namespace, or anywhere.
+pub const NAMESPACE_WIDE: &str = "sealedsecrets.bitnami.com/namespace-wide";
+pub const CLUSTER_WIDE: &str = "sealedsecrets.bitnami.com/cluster-wide";
+
+/// On a Secret: a SealedSecret of its name takes it, or adds to it.
+pub const MANAGED: &str = "sealedsecrets.bitnami.com/managed";
+pub const PATCH: &str = "sealedsecrets.bitnami.com/patch";
+
+/// In a template: the Secret does not go with its SealedSecret.
+pub const SKIP_OWNER: &str = "sealedsecrets.bitnami.com/skip-set-owner-references";
+
+/// On a Secret with a private key, with the value `active`.
+pub const KEY_LABEL: &str = "sealedsecrets.bitnami.com/sealed-secrets-key";
+
+#[cfg(test)]
+mod tests;
