@@ -6,6 +6,7 @@
 //! | `git@git.example.com:shop/shop.git` | an empty repository |
 //! | `https://gitlab.example.com` | a server that issues tokens, if it occurs, and `$JOB_TOKEN` is one of these; for GitHub's, too |
 //! | the jobs of a page about CI | run where it says so |
+//! | `ansible-playbook` | the real one |
 //! | `pre-commit` | the real one, which finds our hooks in a repository of their own |
 
 #[path = "docs/issuer.rs"]
@@ -56,6 +57,7 @@ fn run_page(path: &Path) {
         }
         false => page,
     };
+    let page = if page.calls("ansible-playbook") { with_ansible(page) } else { page };
     page.run(Path::new(env!("CARGO_BIN_EXE_sealant")));
 }
 
@@ -77,6 +79,17 @@ fn committing(page: Page, hooks: &Sandbox) -> Page {
         .env("BASH_FUNC_pre-commit%%", "() { python3 -m pre_commit \"$@\"; }")
 }
 
+/// Lets `ansible-playbook` be the one of the peers.
+fn with_ansible(page: Page) -> Page {
+    let peers = Peers::get().directory();
+    let python =
+        std::env::join_paths(["ansible", "pre-commit"].map(|name| peers.join(name))).expect("folders");
+    page.env("PYTHONPATH", &python.display().to_string())
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .env("ANSIBLE_COLLECTIONS_PATH", &peers.join("ansible").display().to_string())
+        .env("BASH_FUNC_ansible-playbook%%", "() { python3 -m ansible playbook \"$@\"; }")
+}
+
 /// A test for each page, and their names.
 macro_rules! pages {
     ($($test:ident: $page:literal,)*) => {
@@ -96,14 +109,18 @@ pages! {
     ci_runs: "docs/ci.md",
     compliance_runs: "docs/compliance.md",
     config_runs: "docs/config.md",
+    editors_runs: "docs/editors.md",
     flux_runs: "docs/flux.md",
     getting_started_runs: "docs/getting-started.md",
     git_runs: "docs/git.md",
     helm_runs: "docs/helm.md",
     keys_runs: "docs/keys.md",
     kustomize_runs: "docs/kustomize.md",
+    local_development_runs: "docs/local-development.md",
+    moving_over_runs: "docs/moving-over.md",
     pre_commit_runs: "docs/pre-commit.md",
     security_runs: "docs/security.md",
+    terraform_ansible_runs: "docs/terraform-ansible.md",
     vault_runs: "docs/vault.md",
 }
 
@@ -266,6 +283,35 @@ fn texts_of_the_page_on_troubleshooting_are_in_the_sources() {
             assert!(all.contains(part), "no message of the sources says {part:?}");
         }
     }
+}
+
+/// A link leads to a page that is there, and to a heading of it.
+#[test]
+fn links_of_the_pages_lead_somewhere() {
+    let link = Regex::new(r"\]\(([^()\s]+)\)").unwrap();
+    let mut broken = Vec::new();
+    let of_the_top = ["README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"].map(str::to_owned);
+    for name in pages().into_iter().chain(of_the_top) {
+        let folder = Path::new(&name).parent().expect("a folder").to_owned();
+        for found in link.captures_iter(&text_of(&name)) {
+            let (file, heading) = found[1].split_once('#').unwrap_or((&found[1], ""));
+            let target = if file.is_empty() { name.clone() } else { folder.join(file).display().to_string() };
+            let is_there = file.contains("://")
+                || root().join(&target).exists()
+                    && (heading.is_empty() || headings(&text_of(&target)).contains(heading));
+            if !is_there {
+                broken.push(format!("{name}: {}", &found[1]));
+            }
+        }
+    }
+    assert_eq!(broken, Vec::<String>::new());
+}
+
+/// What links call the headings of a page.
+fn headings(page: &str) -> BTreeSet<String> {
+    let heading = page.lines().filter(|line| line.starts_with('#'));
+    let heading = heading.map(|line| line.trim_start_matches('#').trim().to_lowercase().replace(' ', "-"));
+    heading.map(|name| name.chars().filter(|c| c.is_alphanumeric() || "-_".contains(*c)).collect()).collect()
 }
 
 fn text_of(name: &str) -> String {
