@@ -73,7 +73,10 @@ impl NotOpened<'_> {
         let (groups, opened, needed) = (self.wrapped.groups.len(), self.opened, self.needed);
         match self.is_shared() {
             true => format!("{opened} of {groups} key groups could be opened, and it takes {needed}"),
-            false => "no identity opens the data key".to_owned(),
+            false => match self.searched.iter().find_map(|searched| searched.mistake.as_ref()) {
+                Some(mistake) => format!("{mistake}, and nothing else opens the data key"),
+                None => "no identity opens the data key".to_owned(),
+            },
         }
     }
 

@@ -21,6 +21,32 @@ fn a_passphrase_is_asked_for_on_the_terminal() {
     assert!(output.text().contains(RECIPIENT) && !output.text().contains("correct horse"), "{output}");
 }
 
+/// Whoever mistypes a passphrase is asked again, and told so at last.
+#[test]
+fn a_passphrase_is_asked_for_again_after_a_mistake() {
+    let test = locked();
+    test.write("a.yaml", "a: 1\n");
+    test.sealant(&["encrypt", "-i", "--age", RECIPIENT, "a.yaml"]).run().ok();
+    let decrypt = |passphrases: &[&str]| {
+        let mut terminal = test.sealant(&["decrypt", "--identity", "key.age", "a.yaml"]).on_terminal();
+        for (at, passphrase) in passphrases.iter().enumerate() {
+            terminal.wait_for(["Passphrase of", "(2 tries left)", "(1 try left)"][at]);
+            terminal.wait_for(": ");
+            terminal.send_hidden_line(passphrase);
+        }
+        terminal.finish()
+    };
+    assert!(decrypt(&["corect horse", "correct horse"]).ok().text().contains("a: 1"));
+    let output = decrypt(&["1", "2", "3"]).code(128);
+    assert!(
+        output
+            .text()
+            .contains("a.yaml: wrong passphrase for key.age, and nothing else opens the data key"),
+        "{output}"
+    );
+    assert!(!output.text().contains("add your recipient"), "{output}");
+}
+
 #[test]
 fn without_a_terminal_it_says_so() {
     let output = locked().sealant(&["keygen", "-y", "key.age"]).run().code(2);

@@ -26,6 +26,8 @@ pub(super) struct Searched {
     pub title: &'static str,
     /// A line each, with what was found there.
     pub places: Vec<String>,
+    /// A mistake of the person's, which is more to the point than that nothing fits.
+    pub mistake: Option<String>,
     pub advice: &'static str,
 }
 

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use super::identity::{self, Identity};
+use super::identity::{self, Identity, Unread};
 use super::recipient::{NotOpened, Recipient, unwrap};
 use crate::host::{Command, Host};
 use crate::secret::SecretBytes;
@@ -142,6 +142,19 @@ impl Identities {
         self.any_load(|load| matches!(load.found, Found::Failed(_)))
     }
 
+    /// The first source that a wrong passphrase was typed for.
+    pub(super) fn mistyped(&self) -> Option<String> {
+        self.sources.iter().find_map(|source| {
+            let is_it = |load: &Arc<Load>| matches!(load.found, Found::Failed(Unread::WrongPassphrase));
+            let load = source.loads().into_iter().find(is_it)?;
+            Some(
+                load.path
+                    .as_ref()
+                    .map_or_else(|| source.origin.to_string(), |path| path.display().to_string()),
+            )
+        })
+    }
+
     fn any_load(&self, is_so: impl Fn(&Load) -> bool) -> bool {
         self.sources.iter().flat_map(Source::loads).any(|load| is_so(&load))
     }
@@ -256,7 +269,7 @@ impl Source {
             // A variable that names no file is a mistake; a place where there could be one is not.
             Found::NoFile if load.path.is_some() => (true, vec!["no such file".to_owned()]),
             Found::NoFile => (false, Vec::new()),
-            Found::Failed(why) => (true, vec![why.clone()]),
+            Found::Failed(why) => (true, vec![why.to_string()]),
             Found::Identities { problems, .. } => (true, problems.clone()),
         };
         let recipients = load.identities.iter().map(|identity| identity.public_half().to_owned()).collect();
@@ -311,7 +324,7 @@ impl Load {
 enum Found {
     NotSet,
     NoFile,
-    Failed(String),
+    Failed(Unread),
     Identities { recipients: Vec<String>, problems: Vec<String> },
 }
 
@@ -320,7 +333,7 @@ impl fmt::Display for Found {
         match self {
             Self::NotSet => f.write_str("not set"),
             Self::NoFile => f.write_str("no such file"),
-            Self::Failed(why) => f.write_str(why),
+            Self::Failed(why) => why.fmt(f),
             Self::Identities { recipients, problems } => {
                 match recipients.len() {
                     0 => f.write_str("no identities")?,
@@ -340,7 +353,7 @@ fn read(origin: &Origin, host: &dyn Host, recipient: &str) -> Load {
         Origin::Env(name) => match host.env_text(name) {
             Ok(Some(text)) => parse_load(Zeroizing::new(text).as_bytes(), name, None, host),
             Ok(None) => Load::nothing(Found::NotSet),
-            Err(error) => Load::nothing(Found::Failed(error.to_string())),
+            Err(error) => Load::nothing(Found::Failed(error.to_string().into())),
         },
         Origin::EnvFile(name) => match host.env(name).map(PathBuf::from) {
             Some(path) => Load { path: Some(path.clone()), ..read_file(&path, host) },
@@ -349,7 +362,7 @@ fn read(origin: &Origin, host: &dyn Host, recipient: &str) -> Load {
         Origin::EnvCommand(name) => match host.env_text(name) {
             Ok(Some(line)) => run_command(name, &line, host, recipient),
             Ok(None) => Load::nothing(Found::NotSet),
-            Err(error) => Load::nothing(Found::Failed(error.to_string())),
+            Err(error) => Load::nothing(Found::Failed(error.to_string().into())),
         },
     }
 }
@@ -358,21 +371,20 @@ fn read_file(path: &Path, host: &dyn Host) -> Load {
     match host.read_secret(path) {
         Ok(content) => parse_load(&content, &path.display().to_string(), Some(path), host),
         Err(error) if error.kind() == ErrorKind::NotFound => Load::nothing(Found::NoFile),
-        Err(error) => Load::nothing(Found::Failed(error.to_string())),
+        Err(error) => Load::nothing(Found::Failed(error.to_string().into())),
     }
 }
 
 fn run_command(name: &str, line: &str, host: &dyn Host, recipient: &str) -> Load {
     // The error of `Command::parse` quotes the line, and a line may hold a key.
     let Ok(mut command) = Command::parse(line) else {
-        return Load::nothing(Found::Failed(
-            "its value is not a command line: look for an open quote".into(),
-        ));
+        let why = "its value is not a command line: look for an open quote".to_owned();
+        return Load::nothing(Found::Failed(why.into()));
     };
     command.env.push(("SOPS_AGE_RECIPIENT".into(), recipient.into()));
     match host.output_of(&command) {
         Ok(output) => parse_load(&output, name, None, host),
-        Err(error) => Load::nothing(Found::Failed(error.to_string())),
+        Err(error) => Load::nothing(Found::Failed(error.to_string().into())),
     }
 }
 
@@ -613,7 +625,7 @@ mod tests {
             let problems = open(&identities, &host, &[&ssh]).unwrap_err();
             assert_eq!(problems, ["/home/u/.ssh/id_ed25519: wrong passphrase"]);
         }
-        assert_eq!(asked(&host), 1);
+        assert_eq!(asked(&host), 3);
     }
 
     #[test]

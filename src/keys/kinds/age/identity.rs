@@ -53,16 +53,38 @@ pub(super) fn parse(
     place: &str,
     file: Option<&Path>,
     host: &dyn Host,
-) -> Result<(Vec<Identity>, Vec<String>), String> {
+) -> Result<(Vec<Identity>, Vec<String>), Unread> {
     let text = content.trim_ascii_start();
     if text.starts_with(b"age-encryption") || text.starts_with(b"-----BEGIN AGE") {
         let lines = decrypt_file(text, place, host)?;
-        return parse_lines(&lines, place);
+        return Ok(parse_lines(&lines, place)?);
     }
     if text.starts_with(b"-----BEGIN") {
-        return parse_ssh(text, place, file, host).map(|identity| (vec![identity], Vec::new()));
+        return Ok((vec![parse_ssh(text, place, file, host)?], Vec::new()));
     }
-    parse_lines(content, place)
+    Ok(parse_lines(content, place)?)
+}
+
+/// Why no identities could be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Unread {
+    WrongPassphrase,
+    Other(String),
+}
+
+impl From<String> for Unread {
+    fn from(why: String) -> Self {
+        Self::Other(why)
+    }
+}
+
+impl fmt::Display for Unread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::WrongPassphrase => "wrong passphrase",
+            Self::Other(why) => why,
+        })
+    }
 }
 
 /// Several identities may stand on a line, with blanks between them (sops since 3.13, in `SOPS_AGE_KEY`).
@@ -163,27 +185,70 @@ fn unsupported(key: &UnsupportedKey) -> String {
     }
 }
 
-fn decrypt_file(content: &[u8], place: &str, host: &dyn Host) -> Result<SecretBytes, String> {
-    let damaged = |error: &dyn fmt::Display| format!("a damaged age file: {}", plain_text(error));
-    let file = Decryptor::new_buffered(ArmoredReader::new(content)).map_err(|error| damaged(&error))?;
-    if !file.is_scrypt() {
-        return Err("an age file that is not encrypted with a passphrase".into());
-    }
-    let passphrase = host
-        .ask_passphrase(&format!("Passphrase of the identity file {place}"))
-        .map_err(|error| format!("encrypted with a passphrase, but {error}"))?;
-    let mut identity = scrypt::Identity::new(SecretString::from(passphrase.as_str()));
-    identity.set_max_work_factor(MAX_WORK_FACTOR);
-    let reader = file.decrypt(std::iter::once(&identity as _)).map_err(|error| match error {
-        DecryptError::DecryptionFailed => "wrong passphrase".to_owned(),
-        DecryptError::ExcessiveWork { required, .. } => {
-            format!("its passphrase takes 2^{required} units of work, and 2^{MAX_WORK_FACTOR} are allowed")
+/// How often a passphrase is asked for, as `ssh` does it.
+const TRIES: usize = 3;
+
+/// What a passphrase opens: it is asked for again when it is the wrong one, for which `open` gives nothing. `None` at last.
+fn ask_until<T>(
+    host: &dyn Host,
+    what: &str,
+    locked: &str,
+    mut open: impl FnMut(&str) -> Result<Option<T>, String>,
+) -> Result<Option<T>, String> {
+    for left in (0..TRIES).rev() {
+        let prompt = match TRIES - left {
+            1 => format!("Passphrase of {what}"),
+            _ => format!("Wrong passphrase ({} left). Passphrase of {what}", counted(left + 1)),
+        };
+        let passphrase = host.ask_passphrase(&prompt).map_err(|error| format!("{locked}, but {error}"))?;
+        if let Some(opened) = open(&passphrase)? {
+            return Ok(Some(opened));
         }
-        error => damaged(&error),
-    })?;
+    }
+    Ok(None)
+}
+
+fn counted(tries: usize) -> String {
+    format!("{tries} {}", if tries == 1 { "try" } else { "tries" })
+}
+
+fn decrypt_file(content: &[u8], place: &str, host: &dyn Host) -> Result<SecretBytes, Unread> {
+    let what = format!("the identity file {place}");
+    let open = |passphrase: &str| decrypt_with(content, passphrase);
+    let opened = match is_locked(content)? {
+        true => ask_until(host, &what, "encrypted with a passphrase", open)?,
+        false => return Err(Unread::Other("an age file that is not encrypted with a passphrase".to_owned())),
+    };
+    opened.ok_or(Unread::WrongPassphrase)
+}
+
+fn damaged(error: &dyn fmt::Display) -> String {
+    format!("a damaged age file: {}", plain_text(error))
+}
+
+fn is_locked(content: &[u8]) -> Result<bool, String> {
+    let file = Decryptor::new_buffered(ArmoredReader::new(content)).map_err(|error| damaged(&error))?;
+    Ok(file.is_scrypt())
+}
+
+/// The plaintext of an age file; `None` for a wrong passphrase.
+fn decrypt_with(content: &[u8], passphrase: &str) -> Result<Option<SecretBytes>, String> {
+    let file = Decryptor::new_buffered(ArmoredReader::new(content)).map_err(|error| damaged(&error))?;
+    let mut identity = scrypt::Identity::new(SecretString::from(passphrase));
+    identity.set_max_work_factor(MAX_WORK_FACTOR);
+    let reader = match file.decrypt(std::iter::once(&identity as _)) {
+        Ok(reader) => reader,
+        Err(DecryptError::DecryptionFailed) => return Ok(None),
+        Err(DecryptError::ExcessiveWork { required, .. }) => {
+            return Err(format!(
+                "its passphrase takes 2^{required} units of work, and 2^{MAX_WORK_FACTOR} are allowed"
+            ));
+        }
+        Err(error) => return Err(damaged(&error)),
+    };
     let mut lines = Zeroizing::new(Vec::with_capacity(content.len()));
     reader.take(LONGEST_FILE).read_to_end(&mut lines).map_err(|error| damaged(&error))?;
-    Ok(lines)
+    Ok(Some(lines))
 }
 
 /// One identity.
@@ -270,10 +335,8 @@ impl Secret {
 impl LockedSsh {
     fn open(&self, recipient: &str, host: &dyn Host, place: &str) -> &Result<ssh::Identity, String> {
         self.opened.get_or_init(|| {
-            let passphrase = host
-                .ask_passphrase(&format!("Passphrase of the SSH key {place}"))
-                .map_err(|error| format!("protected by a passphrase, but {error}"))?;
-            let key = self.key.open(&passphrase).ok_or("wrong passphrase")?;
+            let (what, open) = (format!("the SSH key {place}"), |text: &str| Ok(self.key.open(text)));
+            let key = ask_until(host, &what, "protected by a passphrase", open)?.ok_or("wrong passphrase")?;
             let is_its_own =
                 ssh::Recipient::try_from(key.clone()).is_ok_and(|key| key.to_string() == recipient);
             if is_its_own { Ok(key) } else { Err(format!("{place}.pub is of another key")) }
@@ -338,7 +401,8 @@ mod tests {
 
     /// The recipients of the identities in a text, then what is wrong with it.
     fn parsed(content: impl AsRef<[u8]>, host: &FakeHost) -> Result<(Vec<String>, Vec<String>), String> {
-        let (identities, problems) = parse(content.as_ref(), "keys.txt", None, host)?;
+        let (identities, problems) =
+            parse(content.as_ref(), "keys.txt", None, host).map_err(|why| why.to_string())?;
         Ok((identities.iter().map(Identity::shown).collect(), problems))
     }
 
@@ -413,7 +477,7 @@ mod tests {
             (old_pem.into(), FakeHost::default(), "ssh-keygen -o -p -f FILE"),
         ];
         for (content, host, why) in cases {
-            let error = parsed(content, &host).unwrap_err();
+            let error = parsed(content, &host).unwrap_err().to_string();
             assert!(error.contains(why), "{error}");
         }
     }

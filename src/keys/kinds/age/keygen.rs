@@ -36,7 +36,8 @@ pub fn generate_identity(post_quantum: bool, now: Timestamp) -> NewIdentity {
 /// The recipients of the identities in `content`, which came from `place`; what is no identity there is an error.
 pub fn recipients_of(content: &[u8], place: &str, host: &dyn Host) -> Result<Vec<Recipient>> {
     let failed = |why: &str| Error::new(Kind::Read, why).in_file(place);
-    let (identities, problems) = identity::parse(content, place, None, host).map_err(|why| failed(&why))?;
+    let (identities, problems) =
+        identity::parse(content, place, None, host).map_err(|why| failed(&why.to_string()))?;
     if let Some(problem) = problems.first() {
         return Err(failed(problem));
     }

@@ -65,7 +65,10 @@ impl kind::Room for Room {
 impl Identities {
     /// Where they were looked for, and what helps when none fits.
     pub(in crate::keys) fn searched(&self) -> Searched {
-        let advice = if self.found_any() {
+        let mistyped = self.mistyped();
+        let advice = if mistyped.is_some() {
+            "run the command again, with the right passphrase"
+        } else if self.found_any() {
             "use an identity of one of the recipients, or have somebody who can open the file add your recipient and \
              run `sealant updatekeys`"
         } else if self.any_failed() {
@@ -73,7 +76,8 @@ impl Identities {
         } else {
             "name your identity file with --identity or SOPS_AGE_KEY_FILE; `sealant keygen` makes one"
         };
-        Searched { title: "looked for identities in:", places: self.report(), advice }
+        let mistake = mistyped.map(|place| format!("wrong passphrase for {place}"));
+        Searched { title: "looked for identities in:", places: self.report(), mistake, advice }
     }
 }
 
