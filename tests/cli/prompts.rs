@@ -39,9 +39,7 @@ fn a_passphrase_is_asked_for_again_after_a_mistake() {
     assert!(decrypt(&["corect horse", "correct horse"]).ok().text().contains("a: 1"));
     let output = decrypt(&["1", "2", "3"]).code(128);
     assert!(
-        output
-            .text()
-            .contains("a.yaml: wrong passphrase for key.age, and nothing else opens the data key"),
+        output.text().contains("a.yaml: wrong passphrase for key.age, and nothing else opens the data key"),
         "{output}"
     );
     assert!(!output.text().contains("add your recipient"), "{output}");
