@@ -72,7 +72,11 @@ fn committing(page: Page, hooks: &Sandbox) -> Page {
     ["GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL"]
         .into_iter()
         .fold(page, |page, name| page.env(name, "anna@example.com"))
+        // Nobody is there to leave a pager, and colours are no part of a page.
         .env("GIT_PAGER", "cat")
+        .env("GIT_CONFIG_COUNT", "1")
+        .env("GIT_CONFIG_KEY_0", "color.ui")
+        .env("GIT_CONFIG_VALUE_0", "never")
         .env("PYTHONPATH", &framework)
         .env("PYTHONDONTWRITEBYTECODE", "1")
         // A function that bash finds in its environment.
