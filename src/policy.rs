@@ -8,7 +8,7 @@ use std::path::Path;
 use crate::config::{Configs, KeySpec, Policy, Selection};
 use crate::document::{Document, Format, NodeId};
 use crate::error::{Error, Kind, Result};
-use crate::keys::{Fingerprint, KeyKind, KeySet, MasterKey, Recipient, TransitKey, aws, azure_kv, gcp};
+use crate::keys::{Fingerprint, KeyKind, KeySet, MasterKey, Recipient, TransitKey, aws, azure, gcp};
 use crate::sops::kubernetes;
 
 /// What was asked for apart from the creation rule, by flags or the environment.
@@ -133,7 +133,7 @@ pub fn master_key(spec: &KeySpec) -> Result<MasterKey> {
         KeySpec::Hckms(id) => foreign(KeyKind::HcKms, id.clone()),
         KeySpec::AzureKv { vault_url, name, version } => {
             let version = version.as_deref().unwrap_or_default();
-            foreign(KeyKind::AzureKv, azure_kv::id(vault_url, name, version))
+            foreign(KeyKind::AzureKv, azure::id(vault_url, name, version))
         }
     })
 }

@@ -79,25 +79,59 @@ pub(crate) trait Room: Sync {
     fn is_dated(&self) -> bool {
         true
     }
+
+    /// The credentials that the user has for its servers, if these are those of a cloud.
+    fn credentials(&self, _host: &dyn Host) -> Option<Credentials> {
+        None
+    }
+}
+
+/// Credentials for the servers of a cloud, looked for without asking anybody.
+#[derive(Debug)]
+pub struct Credentials {
+    /// Whose servers: `aws`.
+    pub cloud: &'static str,
+    /// Whose they are and where they are, if there are some for certain.
+    pub found: Result<Option<String>>,
+    /// What is to be said where there are none.
+    pub none: String,
+    /// How to get some.
+    pub advice: &'static str,
+}
+
+/// What has come of wrapping.
+pub(crate) struct Wrapped {
+    pub enc: String,
+    /// The key, if the name that it was asked for by leaves out what a file has to say.
+    pub key: Option<MasterKey>,
+}
+
+impl From<String> for Wrapped {
+    fn from(enc: String) -> Self {
+        Self { enc, key: None }
+    }
 }
 
 /// Answers to many requests, in their order.
 pub(crate) type Answers<'a, T> = Pin<Box<dyn Future<Output = Vec<T>> + 'a>>;
 
 /// What wraps and unwraps for one kind of master key, many at a time.
-pub(crate) trait Worker {
+pub(crate) trait Worker: Send + Sync {
     /// A master key of this kind.
     type Key: 'static;
 
     /// This key, if it is of this kind.
     fn own(key: &MasterKey) -> Option<&Self::Key>;
 
+    /// Takes what these keys name (roles, servers) for something that the user has named.
+    fn name(&mut self, _keys: &[&Self::Key]) {}
+
     /// Wraps each payload for its key.
     fn wrap_many<'a>(
         &'a self,
         host: &'a dyn Host,
         tasks: &'a [(&'a Self::Key, &'a [u8])],
-    ) -> Answers<'a, Result<String>>;
+    ) -> Answers<'a, Result<Wrapped>>;
 
     /// Opens any one of each try's wrapped keys, and says which.
     fn open_many<'a>(
@@ -169,6 +203,11 @@ impl KeyKind {
     /// The variable that names keys of this kind where no flag does.
     pub fn variable(self) -> &'static str {
         self.names().variable
+    }
+
+    /// The credentials that the user has for its servers, if these are those of a cloud. Nobody is asked.
+    pub fn credentials(self, host: &dyn Host) -> Option<Credentials> {
+        self.room().credentials(host)
     }
 
     pub fn from_name(name: &str) -> Option<Self> {
@@ -250,11 +289,25 @@ impl MasterKey {
         }
     }
 
+    /// How it is named where somebody is told who could open a data key.
+    pub(crate) fn wanted(&self) -> String {
+        match self {
+            Self::Age(recipient) => recipient.short(),
+            Self::Vault(key) => format!("{} {key}", KeyKind::HcVault),
+            Self::Pgp(_) | Self::Kms(_) | Self::GcpKms(_) => self.to_string(),
+            Self::Foreign { .. } => {
+                let why = self.why_unsupported().unwrap_or_default();
+                format!("{self} ({why})")
+            }
+        }
+    }
+
     /// The address of the server that is asked to use it; `None` for a key that takes none.
     pub fn server(&self) -> Option<&str> {
         match self {
-            // AWS has one for each region, Google one, which nobody names.
-            Self::Age(_) | Self::Pgp(_) | Self::Kms(_) | Self::GcpKms(_) | Self::Foreign { .. } => None,
+            // Those of clouds are found by the user's own credentials, and never by a controller.
+            Self::Kms(_) | Self::GcpKms(_) => None,
+            Self::Age(_) | Self::Pgp(_) | Self::Foreign { .. } => None,
             Self::Vault(key) => Some(key.address()),
         }
     }

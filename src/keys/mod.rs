@@ -16,27 +16,26 @@ mod service;
 mod shamir;
 mod started_by;
 mod unopened;
-#[cfg(any(feature = "vault", feature = "aws", feature = "gcp"))]
+#[cfg(any(feature = "vault", feature = "cloud"))]
 pub(crate) mod web;
 
 pub(crate) use self::decoded::{LENIENT, decoded_in};
 pub(crate) use self::entry::{Fields, get, set, text, unusable};
-pub use self::kind::{KeyKind, MasterKey, Names};
+pub use self::kind::{Credentials, KeyKind, MasterKey, Names};
 pub use self::kinds::age::{
     Identities, NewIdentity, Recipient, SourceReport, generate_identity, holds_only_identities,
     recipients_of, stanzas, takes_passphrase,
 };
 pub use self::kinds::aws_kms as aws;
-pub(crate) use self::kinds::azure_kv;
-pub use self::kinds::gcp_kms as gcp;
 pub use self::kinds::hc_vault as vault;
 #[cfg(feature = "vault")]
 pub use self::kinds::hc_vault::Vault;
 pub use self::kinds::hc_vault::{TransitKey, version_of};
 pub use self::kinds::pgp::{self, Fingerprint};
+pub(crate) use self::kinds::{azure_kv as azure, gcp_kms as gcp};
 pub use self::service::{Content, KeyService, Rekey};
 pub use self::started_by::StartedBy;
-#[cfg(any(feature = "vault", feature = "aws", feature = "gcp"))]
+#[cfg(any(feature = "vault", feature = "cloud"))]
 pub use self::web::PROXY_VARIABLES;
 use crate::error::Result;
 
@@ -91,21 +90,6 @@ impl WrappedKey {
     fn foreign(kind: KeyKind, id: String, entry: &Fields) -> Result<Self> {
         let enc = entry::text_or_empty(entry, "enc")?;
         Ok(Self { key: MasterKey::Foreign { kind, id }, enc, entry: entry.clone() })
-    }
-
-    /// How it is named where somebody is told who could open a data key.
-    pub(crate) fn wanted(&self) -> String {
-        match &self.key {
-            MasterKey::Age(recipient) => recipient.short(),
-            MasterKey::Vault(key) => format!("{} {key}", KeyKind::HcVault),
-            MasterKey::Pgp(key) => key.to_string(),
-            MasterKey::Kms(key) => key.to_string(),
-            MasterKey::GcpKms(key) => key.to_string(),
-            MasterKey::Foreign { .. } => {
-                let why = self.key.why_unsupported().unwrap_or_default();
-                format!("{} ({why})", self.key)
-            }
-        }
     }
 }
 

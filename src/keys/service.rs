@@ -12,10 +12,11 @@ use std::sync::{Mutex, PoisonError};
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
-#[cfg(feature = "aws")]
-use super::aws::Kms;
+#[cfg(feature = "cloud")]
+use super::StartedBy;
 use super::entry::{Fields, set};
 use super::groups::{Opening, Plan, SHARE_LENGTH, Step, new_payloads, threshold};
+use super::kind::Wrapped;
 use super::kinds::Workers;
 use super::unopened::{Failure, NotOpened};
 #[cfg(feature = "vault")]
@@ -70,24 +71,16 @@ impl<'h> KeyService<'h> {
         self
     }
 
-    /// The same service with keys of AWS KMS.
-    #[cfg(feature = "aws")]
+    /// The same service with keys in clouds and the user's own credentials for them. Who started the command decides
+    /// what is done where only a file or a rule asks for it.
+    #[cfg(feature = "cloud")]
     #[must_use]
-    pub fn with_aws(mut self, aws: Kms) -> Self {
-        self.workers.aws = Some(aws);
-        self
-    }
-
-    /// The same service with keys of Google Cloud KMS.
-    #[cfg(feature = "gcp")]
-    #[must_use]
-    pub fn with_gcp(mut self, gcp: super::gcp::Kms) -> Self {
-        self.workers.gcp = Some(gcp);
+    pub fn with_clouds(mut self, started_by: StartedBy) -> Self {
+        self.workers = self.workers.with_clouds(started_by);
         self
     }
 
     /// The same with what these keys name (servers, roles, profiles) as named by the user, with a flag or a variable.
-    #[cfg(any(feature = "aws", feature = "vault"))]
     #[must_use]
     pub fn naming<'k>(mut self, keys: impl IntoIterator<Item = &'k MasterKey>) -> Self {
         self.workers = self.workers.naming(&keys.into_iter().collect::<Vec<_>>());
@@ -149,13 +142,13 @@ impl<'h> KeyService<'h> {
     /// Wraps each payload for its master key, in as few requests as each kind allows.
     async fn wrap_payloads(&self, tasks: &[(&MasterKey, &[u8])]) -> Vec<Result<WrappedKey>> {
         let answers = self.workers.wrap(self.host, tasks).await;
-        let wrapped = |((key, _), answer): (&(&MasterKey, _), Option<Result<String>>)| {
-            let enc = answer.unwrap_or_else(|| Err(cannot_wrap(key)))?;
+        let wrapped = |((key, _), answer): (&(&MasterKey, _), Option<Result<Wrapped>>)| {
+            let Wrapped { enc, key: settled } = answer.unwrap_or_else(|| Err(cannot_wrap(key)))?;
             let mut entry = Fields::new();
             if key.kind().room().is_dated() {
                 set(&mut entry, CREATED_AT, Some(self.now().into()));
             }
-            Ok(WrappedKey { key: (*key).clone(), enc, entry })
+            Ok(WrappedKey { key: settled.unwrap_or_else(|| (*key).clone()), enc, entry })
         };
         tasks.iter().zip(answers).map(wrapped).collect()
     }

@@ -87,7 +87,7 @@ impl NotOpened<'_> {
                 true => format!("group {} wants any of:", index + 1),
                 false => "wanted, any of:".to_owned(),
             };
-            titled(&title, self.wrapped.groups[index].iter().map(|wrapped| wrapped.wanted()))
+            titled(&title, self.wrapped.groups[index].iter().map(|wrapped| wrapped.key.wanted()))
         };
         self.closed.iter().flat_map(|(index, _)| section(*index)).collect()
     }

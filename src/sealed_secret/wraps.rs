@@ -63,19 +63,12 @@ fn of_age(entry: &AgeEntry) -> WrappedKey {
 fn to_group(group: &[WrappedKey]) -> Result<GroupEntry> {
     let mut entry = GroupEntry::default();
     for wrapped in group {
-        match &wrapped.key {
-            MasterKey::Age(recipient) => {
-                entry
-                    .age
-                    .push(AgeEntry { recipient: recipient.as_str().to_owned(), enc: wrapped.enc.clone() });
-            }
-            MasterKey::Vault(key) => entry.hc_vault.push(to_vault(key, &wrapped.enc)),
-            key @ (MasterKey::Pgp(_)
-            | MasterKey::Kms(_)
-            | MasterKey::GcpKms(_)
-            | MasterKey::Foreign { .. }) => {
-                return Err(refuse(key));
-            }
+        if let Some(recipient) = wrapped.key.recipient() {
+            entry.age.push(AgeEntry { recipient: recipient.as_str().to_owned(), enc: wrapped.enc.clone() });
+        } else if let Some(key) = wrapped.key.transit() {
+            entry.hc_vault.push(to_vault(key, &wrapped.enc));
+        } else {
+            return Err(refuse(&wrapped.key));
         }
     }
     Ok(entry)
@@ -105,7 +98,7 @@ fn refuse(key: &MasterKey) -> Error {
 
 /// An error when a SealedSecret cannot be for one of these master keys.
 pub fn refuse_foreign(keys: &KeySet) -> Result<()> {
-    let foreign = |key: &&MasterKey| !matches!(key, MasterKey::Age(_) | MasterKey::Vault(_));
+    let foreign = |key: &&MasterKey| key.recipient().is_none() && key.transit().is_none();
     keys.groups.iter().flatten().find(foreign).map_or(Ok(()), |key| Err(refuse(key)))
 }
 

@@ -10,8 +10,7 @@ use crate::config::KeySpec;
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::keys::StartedBy;
-use crate::keys::aws::{self, Kms};
-use crate::keys::gcp;
+use crate::keys::aws;
 use crate::keys::vault::Vault;
 use crate::keys::{Identities, KeyKind, KeyService, KeySet, MasterKey};
 use crate::policy;
@@ -349,8 +348,7 @@ impl IdentityArgs {
     pub fn key_service_of<'h>(&self, host: &'h dyn Host, started_by: StartedBy) -> Result<KeyService<'h>> {
         let service = KeyService::new(host, self.identities(host)?)
             .with_vault(Vault::of_user(started_by))
-            .with_aws(Kms::of_user(started_by))
-            .with_gcp(gcp::Kms::default());
+            .with_clouds(started_by);
         let order = match &self.decryption_order {
             Some(order) => Some(order.clone()),
             None => host.env_text("SOPS_DECRYPTION_ORDER")?,

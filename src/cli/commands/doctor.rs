@@ -15,11 +15,11 @@ use crate::config::{Config, Policy, SOPS_NAME};
 use crate::error::{Error, Result};
 use crate::fs::PrivateDir;
 use crate::host::Command;
-use crate::keys::aws::Origin;
-use crate::keys::gcp;
 use crate::keys::pgp::{self, Halves};
 use crate::keys::vault::{Access, Vault};
-use crate::keys::{Fingerprint, Identities, KeyKind, MasterKey, SourceReport, StartedBy, TransitKey};
+use crate::keys::{
+    Credentials, Fingerprint, Identities, KeyKind, MasterKey, SourceReport, StartedBy, TransitKey,
+};
 use crate::policy;
 use crate::repo::git::install::Setup;
 use crate::repo::git::{Git, NoGit};
@@ -306,19 +306,15 @@ fn check_pgp(config: Option<&Config>, context: &Context) -> (Vec<Check>, HashMap
     (checks, known)
 }
 
-/// Kinds whose keys are in a cloud, whose cloud that is, and how its credentials are looked for.
-const CLOUDS: [(KeyKind, &str, Looking); 2] =
-    [(KeyKind::Kms, "aws", check_aws), (KeyKind::GcpKms, "gcp", check_gcp)];
-
-type Looking = fn(&Context) -> Result<Check>;
-
 /// Where credentials for the servers of clouds come from, if a rule names a key of theirs, and the kinds for which there
 /// are some. They are sent nowhere: a diagnosis is the first thing to be run in a clone of somebody's repository.
 fn check_clouds(config: Option<&Config>, context: &Context) -> (Vec<Check>, HashSet<KeyKind>) {
-    let named: HashSet<KeyKind> = keys_of_rules(config).map(|key| key.kind()).collect();
+    let named: BTreeSet<KeyKind> = keys_of_rules(config).map(|key| key.kind()).collect();
     let (mut shown, mut found) = (Vec::new(), HashSet::new());
-    for (kind, name, check) in CLOUDS.into_iter().filter(|(kind, ..)| named.contains(kind)) {
-        let check = check(context).unwrap_or_else(|error| Check::failed(name, &error));
+    for (kind, credentials) in
+        named.into_iter().filter_map(|kind| Some((kind, kind.credentials(context.host)?)))
+    {
+        let check = check_credentials(credentials);
         if check.status == Status::Ok {
             found.insert(kind);
         }
@@ -327,27 +323,12 @@ fn check_clouds(config: Option<&Config>, context: &Context) -> (Vec<Check>, Hash
     (shown, found)
 }
 
-fn check_aws(context: &Context) -> Result<Check> {
-    let origin = Origin::of_user(context.host)?;
-    Ok(match origin.is_found() {
-        true => Check::ok("aws", format!("{origin}; KMS was not asked what they may do")),
-        false => Check::warning(
-            "aws",
-            origin.to_string(),
-            "Log in (`aws sso login`, `aws configure`), or set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.",
-        ),
-    })
-}
-
-fn check_gcp(context: &Context) -> Result<Check> {
-    Ok(match gcp::described(context.host)? {
-        Some(found) => Check::ok("gcp", format!("{found}; KMS was not asked what they may do")),
-        None => Check::warning(
-            "gcp",
-            "no credentials, unless this machine has a service account of Google",
-            "Log in: `gcloud auth application-default login`.",
-        ),
-    })
+fn check_credentials(Credentials { cloud, found, none, advice }: Credentials) -> Check {
+    match found {
+        Ok(Some(found)) => Check::ok(cloud, format!("{found}; nobody was asked what they may do")),
+        Ok(None) => Check::warning(cloud, none, advice),
+        Err(error) => Check::failed(cloud, &error),
+    }
 }
 
 /// The master keys that the rules name.

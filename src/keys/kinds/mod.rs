@@ -13,8 +13,10 @@ pub mod pgp;
 
 use std::pin::Pin;
 
+#[cfg(feature = "cloud")]
+use super::StartedBy;
 use super::groups::Step;
-use super::kind::{MasterKey, Try, Worker};
+use super::kind::{MasterKey, Try, Worker, Wrapped};
 use super::unopened::Failure;
 use super::{Identities, KeyKind, WrappedKey};
 use crate::error::Result;
@@ -37,10 +39,19 @@ pub(super) struct Workers {
     pgp: pgp::Gpg,
     #[cfg(feature = "vault")]
     pub vault: Option<hc_vault::Vault>,
-    #[cfg(feature = "aws")]
-    pub aws: Option<aws_kms::Kms>,
-    #[cfg(feature = "gcp")]
-    pub gcp: Option<gcp_kms::Kms>,
+    clouds: Vec<Box<dyn AnyWorker>>,
+}
+
+/// Those that ask the servers of a cloud, with the user's own credentials.
+#[cfg(feature = "cloud")]
+#[cfg_attr(not(feature = "cli"), allow(unused_variables, reason = "no kind has to know"))]
+fn clouds(started_by: StartedBy) -> Vec<Box<dyn AnyWorker>> {
+    vec![
+        #[cfg(feature = "aws")]
+        Box::new(aws_kms::Kms::of_user(started_by)),
+        #[cfg(feature = "gcp")]
+        Box::new(gcp_kms::Kms::default()),
+    ]
 }
 
 /// Slots for the answers to many requests, which the workers fill.
@@ -53,23 +64,24 @@ impl Workers {
             pgp: pgp::Gpg,
             #[cfg(feature = "vault")]
             vault: None,
-            #[cfg(feature = "aws")]
-            aws: None,
-            #[cfg(feature = "gcp")]
-            gcp: None,
+            clouds: Vec::new(),
         }
     }
 
+    /// The same with those that ask the servers of clouds.
+    #[cfg(feature = "cloud")]
+    pub fn with_clouds(self, started_by: StartedBy) -> Self {
+        Self { clouds: clouds(started_by), ..self }
+    }
+
     /// The same, of whom the user has named these keys.
-    #[cfg(any(feature = "aws", feature = "vault"))]
-    pub fn naming(self, keys: &[&MasterKey]) -> Self {
-        Self {
-            #[cfg(feature = "vault")]
-            vault: self.vault.map(|vault| vault.naming(keys.iter().filter_map(|key| key.transit()))),
-            #[cfg(feature = "aws")]
-            aws: self.aws.map(|aws| aws.naming(keys.iter().filter_map(|key| aws_kms::Kms::own(key)))),
-            ..self
+    pub fn naming(mut self, keys: &[&MasterKey]) -> Self {
+        #[cfg(feature = "vault")]
+        {
+            self.vault = self.vault.map(|vault| vault.naming(keys.iter().filter_map(|key| key.transit())));
         }
+        self.clouds.iter_mut().for_each(|cloud| cloud.name(keys));
+        self
     }
 
     /// All that are there.
@@ -82,16 +94,12 @@ impl Workers {
             Some(any(&self.pgp)),
             #[cfg(feature = "vault")]
             self.vault.as_ref().map(any),
-            #[cfg(feature = "aws")]
-            self.aws.as_ref().map(any),
-            #[cfg(feature = "gcp")]
-            self.gcp.as_ref().map(any),
         ];
-        workers.into_iter().flatten()
+        workers.into_iter().flatten().chain(self.clouds.iter().map(Box::as_ref))
     }
 
     /// Wraps each payload for its master key. `None` where nobody here can.
-    pub async fn wrap(&self, host: &dyn Host, tasks: &[(&MasterKey, &[u8])]) -> Slots<Result<String>> {
+    pub async fn wrap(&self, host: &dyn Host, tasks: &[(&MasterKey, &[u8])]) -> Slots<Result<Wrapped>> {
         let mut slots: Slots<_> = tasks.iter().map(|_| None).collect();
         for worker in self.all() {
             worker.wrap(host, tasks, &mut slots).await;
@@ -131,12 +139,14 @@ type Opened = Result<(usize, SecretBytes), Vec<Failure>>;
 type Done<'a> = Pin<Box<dyn Future<Output = ()> + 'a>>;
 
 /// A worker of whatever kind, which picks what is its own and fills the slots of that.
-trait AnyWorker {
+trait AnyWorker: Send + Sync {
+    fn name(&mut self, keys: &[&MasterKey]);
+
     fn wrap<'a>(
         &'a self,
         host: &'a dyn Host,
         tasks: &'a [(&'a MasterKey, &'a [u8])],
-        slots: &'a mut Slots<Result<String>>,
+        slots: &'a mut Slots<Result<Wrapped>>,
     ) -> Done<'a>;
 
     fn open<'a>(
@@ -155,11 +165,15 @@ trait AnyWorker {
 }
 
 impl<W: Worker> AnyWorker for W {
+    fn name(&mut self, keys: &[&MasterKey]) {
+        Worker::name(self, &keys.iter().filter_map(|key| W::own(key)).collect::<Vec<_>>());
+    }
+
     fn wrap<'a>(
         &'a self,
         host: &'a dyn Host,
         tasks: &'a [(&'a MasterKey, &'a [u8])],
-        slots: &'a mut Slots<Result<String>>,
+        slots: &'a mut Slots<Result<Wrapped>>,
     ) -> Done<'a> {
         let (places, tasks) = own(tasks, |(key, payload)| Some((W::own(key)?, *payload)));
         Box::pin(async move {

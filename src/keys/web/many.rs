@@ -6,7 +6,7 @@ use std::hash::Hash;
 use futures_util::stream::{self, StreamExt};
 
 use crate::error::Result;
-use crate::keys::kind::Try;
+use crate::keys::kind::{Try, Wrapped};
 use crate::keys::unopened::Failure;
 use crate::secret::SecretBytes;
 
@@ -16,8 +16,8 @@ const AT_ONCE: usize = 16;
 /// Wraps each payload for its key.
 pub(crate) async fn wrap_each<'a, K>(
     tasks: &'a [(&'a K, &'a [u8])],
-    wrap: impl AsyncFn(&'a K, &'a [u8]) -> Result<String>,
-) -> Vec<Result<String>> {
+    wrap: impl AsyncFn(&'a K, &'a [u8]) -> Result<Wrapped>,
+) -> Vec<Result<Wrapped>> {
     let wrap = &wrap;
     let one = |(key, payload): &(&'a K, &'a [u8])| wrap(key, payload);
     stream::iter(tasks.iter().map(one)).buffered(AT_ONCE).collect().await

@@ -2,28 +2,46 @@
 //!
 //! Knows no kind and no token. Vault's client makes its own requests.
 
-#[cfg(any(feature = "aws", feature = "gcp"))]
+#![cfg_attr(not(feature = "cli"), allow(dead_code, unused_imports, reason = "no kind alone uses all of it"))]
+
+#[cfg(feature = "cloud")]
+mod consent;
+#[cfg(feature = "cloud")]
+mod jwt;
+#[cfg(feature = "cloud")]
+mod kept;
+#[cfg(feature = "cloud")]
 mod many;
-#[cfg(any(feature = "aws", feature = "gcp"))]
+#[cfg(feature = "cloud")]
+pub(crate) mod oauth;
+#[cfg(feature = "cloud")]
 mod problem;
 mod proxy;
-#[cfg(any(feature = "aws", feature = "gcp"))]
+#[cfg(feature = "cloud")]
 mod requests;
 
 use rustls::crypto::CryptoProvider;
 
-#[cfg(any(feature = "aws", feature = "gcp"))]
-pub(crate) use self::many::{open_each, wrap_each};
-#[cfg(any(feature = "aws", feature = "gcp"))]
-pub(crate) use self::problem::{Cause, Operation, Problem};
 pub use self::proxy::PROXY_VARIABLES;
 pub(crate) use self::proxy::Proxies;
-#[cfg(any(feature = "cli", feature = "gcp"))]
+#[cfg(any(feature = "cli", feature = "cloud"))]
 pub(crate) use self::proxy::is_here;
-#[cfg(feature = "aws")]
-pub(crate) use self::requests::authority;
-#[cfg(any(feature = "aws", feature = "gcp"))]
-pub(crate) use self::requests::{Answer, Manner, Refused, Requests, Secret, address, form, token_in};
+
+/// What kinds use whose servers are those of a cloud.
+#[cfg(feature = "cloud")]
+mod cloud {
+    pub(crate) use super::consent::Consent;
+    pub(crate) use super::jwt::{Algorithm, signed};
+    pub(crate) use super::kept::{Kept, Lasting};
+    pub(crate) use super::many::{open_each, wrap_each};
+    pub(crate) use super::oauth::Token;
+    pub(crate) use super::problem::{Cause, Operation, Problem};
+    pub(crate) use super::requests::{
+        Answer, Manner, Refused, Requests, Secret, address, authority, form, token_in,
+    };
+}
+#[cfg(feature = "cloud")]
+pub(crate) use self::cloud::*;
 
 /// Gives TLS its cryptography: clients are built without one of their own, so that there is one in the program, and
 /// take the process's.

@@ -96,6 +96,15 @@ impl Problem {
         matches!(self.cause, Cause::Throttled | Cause::Busy | Cause::Down)
     }
 
+    /// As an error about settings or files of the user's that cannot be used.
+    pub fn of_settings(self) -> Error {
+        let error = Error::new(Kind::Other, self.message);
+        match self.advice {
+            Some(advice) => error.advise(advice),
+            None => error,
+        }
+    }
+
     /// As an error of the library, about a key and what it was asked for.
     pub fn error(self, key: &dyn fmt::Display, operation: Operation, advice: Option<String>) -> Error {
         // Only what cannot be opened lacks a key, to sops as to us.

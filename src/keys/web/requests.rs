@@ -84,13 +84,11 @@ impl<'de> Deserialize<'de> for Secret {
 
 /// The answer to a request that was done.
 pub(crate) struct Answer {
-    #[cfg_attr(not(feature = "gcp"), allow(dead_code, reason = "of interest to some kinds"))]
     pub headers: HeaderMap,
     pub body: SecretBytes,
 }
 
 impl Answer {
-    #[cfg(feature = "aws")]
     pub fn text(&self) -> &str {
         std::str::from_utf8(&self.body).unwrap_or_default()
     }
@@ -131,6 +129,16 @@ impl Requests {
         url: &Url,
         request: impl Fn(&Client) -> RequestBuilder,
     ) -> Result<Answer, Problem> {
+        self.send_for(url, &[200], request).await
+    }
+
+    /// As [`Requests::send`], for an answer with one of these statuses.
+    pub async fn send_for(
+        &self,
+        url: &Url,
+        wanted: &[u16],
+        request: impl Fn(&Client) -> RequestBuilder,
+    ) -> Result<Answer, Problem> {
         let name = authority(url);
         let since = Instant::now();
         let mut pause = PAUSE;
@@ -139,7 +147,7 @@ impl Requests {
             if let Some(problem) = self.known_down(&name) {
                 return Err(problem);
             }
-            let (problem, wished) = match self.once(&name, request(&self.client)).await {
+            let (problem, wished) = match self.once(&name, wanted, request(&self.client)).await {
                 Ok(answer) => return Ok(answer),
                 Err(failure) => failure,
             };
@@ -157,13 +165,12 @@ impl Requests {
     }
 
     /// Makes a request once.
-    #[cfg(feature = "aws")]
     pub async fn ask(
         &self,
         url: &Url,
         request: impl Fn(&Client) -> RequestBuilder,
     ) -> Result<Answer, Problem> {
-        self.once(&authority(url), request(&self.client)).await.map_err(|(problem, _)| problem)
+        self.once(&authority(url), &[200], request(&self.client)).await.map_err(|(problem, _)| problem)
     }
 
     /// Asks what is on this machine or beside it, once.
@@ -172,17 +179,22 @@ impl Requests {
         url: &Url,
         request: impl Fn(&Client) -> RequestBuilder,
     ) -> Result<Answer, Problem> {
-        self.once(&authority(url), request(&self.local)).await.map_err(|(problem, _)| problem)
+        self.once(&authority(url), &[200], request(&self.local)).await.map_err(|(problem, _)| problem)
     }
 
     /// A failure comes with the pause that the server wishes for.
-    async fn once(&self, name: &str, request: RequestBuilder) -> Result<Answer, (Problem, Option<Duration>)> {
+    async fn once(
+        &self,
+        name: &str,
+        wanted: &[u16],
+        request: RequestBuilder,
+    ) -> Result<Answer, (Problem, Option<Duration>)> {
         let on_the_way = |error: reqwest::Error| (Problem::on_the_way(name, &error), None);
         let mut answer = request.send().await.map_err(on_the_way)?;
         let status = answer.status().as_u16();
         let headers = std::mem::take(answer.headers_mut());
         let body = read(answer, name).await.map_err(|problem| (problem, None))?;
-        if status == 200 {
+        if wanted.contains(&status) {
             return Ok(Answer { headers, body });
         }
         let refused = Refused { status, headers: &headers, body: &body };

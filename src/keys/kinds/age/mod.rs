@@ -23,7 +23,7 @@ use crate::error::Result;
 use crate::host::Host;
 use crate::keys::WrappedKey;
 use crate::keys::entry::{Fields, text_or_empty};
-use crate::keys::kind::{self, Answers, MasterKey, Names, Try, Worker};
+use crate::keys::kind::{self, Answers, MasterKey, Names, Try, Worker, Wrapped};
 use crate::keys::unopened::Failure;
 use crate::secret::SecretBytes;
 
@@ -92,8 +92,9 @@ impl Worker for Identities {
         &'a self,
         host: &'a dyn Host,
         tasks: &'a [(&'a Recipient, &'a [u8])],
-    ) -> Answers<'a, Result<String>> {
-        let wrap = |(recipient, payload): &(&Recipient, &[u8])| recipient.wrap(host, payload);
+    ) -> Answers<'a, Result<Wrapped>> {
+        let wrap =
+            |(recipient, payload): &(&Recipient, &[u8])| recipient.wrap(host, payload).map(Wrapped::from);
         Box::pin(async move { tasks.par_iter().map(wrap).collect() })
     }
 

@@ -4,7 +4,7 @@
 //! environment, a web identity, and the profile of the user: of another profile, in the files, by SSO, by a program; else
 //! those of the container and of the machine. Who may choose a role or a profile is decided elsewhere (`worker`).
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use reqwest::{Method, Url};
 use serde::Deserialize;
 use sha1::{Digest, Sha1};
@@ -16,11 +16,8 @@ use super::requests::Requests;
 use super::signature::hex;
 use super::sts::Role;
 use crate::host::{Command, Host};
-use crate::keys::web::{Cause, Problem, Secret, address, token_in};
+use crate::keys::web::{Cause, Lasting, Problem, Secret, address, token_in};
 use crate::secret::SecretString;
-
-/// Credentials that end sooner are replaced before they are used.
-const SPARE: SignedDuration = SignedDuration::from_secs(60);
 
 /// No chain of source profiles is longer.
 const MOST_PROFILES: usize = 10;
@@ -33,9 +30,9 @@ pub(super) struct Credentials {
     pub ends: Option<Timestamp>,
 }
 
-impl Credentials {
-    pub fn is_alive(&self, now: Timestamp) -> bool {
-        self.ends.is_none_or(|ends| ends > now + SPARE)
+impl Lasting for Credentials {
+    fn ends(&self) -> Option<Timestamp> {
+        self.ends
     }
 }
 

@@ -27,13 +27,13 @@ use std::collections::BTreeMap;
 
 pub use self::key::{Key, parse_context};
 #[cfg(feature = "aws")]
-pub use self::origin::Origin;
-#[cfg(feature = "aws")]
-pub use self::worker::Kms;
+pub(super) use self::worker::Kms;
 use crate::error::Result;
 use crate::keys::entry::{Fields, get, set, text, text_or_empty};
 use crate::keys::kind::{self, Complaint, MasterKey, Names};
 use crate::keys::{KeyKind, WrappedKey};
+#[cfg(feature = "aws")]
+use crate::{host::Host, keys::Credentials};
 
 pub(crate) struct Room;
 
@@ -68,6 +68,19 @@ impl kind::Room for Room {
 
     fn complaint(&self, id: &str) -> Option<Complaint> {
         key::complaint(id)
+    }
+
+    #[cfg(feature = "aws")]
+    fn credentials(&self, host: &dyn Host) -> Option<Credentials> {
+        let origin = origin::Origin::of_user(host);
+        let is_found = |origin: &origin::Origin| origin.is_found().then(|| origin.to_string());
+        Some(Credentials {
+            cloud: "aws",
+            none: origin.as_ref().map(ToString::to_string).unwrap_or_default(),
+            found: origin.map(|origin| is_found(&origin)),
+            advice: "Log in (`aws sso login`, `aws configure`), or set AWS_PROFILE, or AWS_ACCESS_KEY_ID and \
+                     AWS_SECRET_ACCESS_KEY.",
+        })
     }
 
     fn write(&self, wrapped: &WrappedKey) -> Fields {

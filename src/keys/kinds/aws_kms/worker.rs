@@ -21,21 +21,18 @@ use crate::error::Result;
 use crate::host::Host;
 use crate::keys::StartedBy;
 use crate::keys::decoded::LENIENT;
-use crate::keys::kind::{Answers, MasterKey, Try, Worker};
+use crate::keys::kind::{Answers, MasterKey, Try, Worker, Wrapped};
 use crate::keys::unopened::Failure;
-use crate::keys::web::{Answer, Cause, Operation, Problem, Secret, open_each, wrap_each};
+use crate::keys::web::{Answer, Cause, Consent, Kept, Operation, Problem, Secret, open_each, wrap_each};
 use crate::secret::SecretBytes;
 
 /// The keys of AWS KMS, with the user's own credentials.
 pub struct Kms {
-    started_by: StartedBy,
-    /// Roles and profiles that the user has named, by a flag or a variable.
-    named: Vec<Chosen>,
-    /// What the user has answered about those that they have not.
-    answers: Mutex<HashMap<Chosen, bool>>,
+    /// About roles and profiles.
+    consent: Consent<Chosen>,
     /// Made when the first key is met: who uses none needs none.
     setup: OnceLock<Result<Setup, Problem>>,
-    logins: Mutex<HashMap<Login, Arc<Slot>>>,
+    logins: Mutex<HashMap<Login, Arc<Kept<Credentials>>>>,
 }
 
 /// Whose credentials a key asks for.
@@ -54,9 +51,6 @@ struct Login {
     domain: &'static str,
 }
 
-/// Credentials, or why there are none. Held while they are looked for: it is done once.
-type Slot = tokio::sync::Mutex<Option<Result<Arc<Credentials>, Problem>>>;
-
 /// What is read and made once.
 struct Setup {
     requests: Requests,
@@ -66,20 +60,7 @@ struct Setup {
 impl Kms {
     /// As the user of this host has settled it.
     pub fn of_user(started_by: StartedBy) -> Self {
-        Self {
-            started_by,
-            named: Vec::new(),
-            answers: Mutex::default(),
-            setup: OnceLock::new(),
-            logins: Mutex::default(),
-        }
-    }
-
-    /// The same with the roles and profiles of these keys as ones that the user has named.
-    #[must_use]
-    pub fn naming<'k>(mut self, keys: impl IntoIterator<Item = &'k Key>) -> Self {
-        self.named.extend(keys.into_iter().flat_map(chosen));
-        self
+        Self { consent: Consent::new(started_by), setup: OnceLock::new(), logins: Mutex::default() }
     }
 
     fn setup(&self, host: &dyn Host) -> Result<&Setup, Problem> {
@@ -115,7 +96,6 @@ impl Kms {
         BASE64.decode(plaintext.0.as_bytes()).map(Zeroizing::new).map_err(|_| Problem::not_understood("KMS"))
     }
 
-    /// Asks KMS once more when the credentials have ended meanwhile.
     async fn ask(
         &self,
         host: &dyn Host,
@@ -140,48 +120,15 @@ impl Kms {
             ],
             body: json,
         };
-        let by = self.credentials(host, setup, key).await?;
-        match setup.requests.send(host, &request, Some(&by)).await {
-            Err(problem) if problem.cause == Cause::Expired && by.ends.is_some() => {
-                self.forget(key, &by).await;
-                let by = self.credentials(host, setup, key).await?;
-                setup.requests.send(host, &request, Some(&by)).await
-            }
-            answer => answer,
-        }
-    }
-
-    /// The credentials for a key, which are looked for once.
-    async fn credentials(
-        &self,
-        host: &dyn Host,
-        setup: &Setup,
-        key: &Key,
-    ) -> Result<Arc<Credentials>, Problem> {
-        let slot = self.slot(key);
-        let mut slot = slot.lock().await;
-        match &*slot {
-            Some(Ok(known)) if known.is_alive(host.now()) => return Ok(Arc::clone(known)),
-            Some(Err(problem)) => return Err(problem.clone()),
-            _ => {}
-        }
         let sts = setup.endpoint(host, key.profile(), "sts", key.place())?;
         let sources =
             Sources { host, requests: &setup.requests, files: &setup.files, place: key.place(), sts: &sts };
-        let found = sources.find(key.profile(), key.role()).await.map(Arc::new);
-        *slot = Some(found.clone());
-        found
+        let find = async || sources.find(key.profile(), key.role()).await;
+        self.login(key).with(host, find, async |by| setup.requests.send(host, &request, Some(by)).await).await
     }
 
-    async fn forget(&self, key: &Key, ended: &Arc<Credentials>) {
-        let slot = self.slot(key);
-        let mut slot = slot.lock().await;
-        if matches!(&*slot, Some(Ok(known)) if Arc::ptr_eq(known, ended)) {
-            *slot = None;
-        }
-    }
-
-    fn slot(&self, key: &Key) -> Arc<Slot> {
+    /// The credentials for a key, which are looked for once.
+    fn login(&self, key: &Key) -> Arc<Kept<Credentials>> {
         let Place { region, domain } = key.place();
         let login = Login {
             profile: key.profile().map(str::to_owned),
@@ -195,31 +142,14 @@ impl Kms {
 
     /// Refuses a role or a profile that only a file or a rule names, unless the person says yes.
     fn refuse_unnamed(&self, host: &dyn Host, key: &Key) -> Result<(), Problem> {
-        if self.started_by == StartedBy::Sops {
-            return Ok(());
+        let own = || host.env_text("AWS_PROFILE").ok().flatten().unwrap_or_else(|| DEFAULT.to_owned());
+        let is_own = |chosen: &Chosen| matches!(chosen, Chosen::Profile(profile) if *profile == own());
+        let is_used =
+            |chosen: &Chosen| is_own(chosen) || self.consent.allows(host, chosen, &chosen.question());
+        match chosen(key).find(|chosen| !is_used(chosen)) {
+            Some(chosen) => Err(chosen.unnamed(key)),
+            None => Ok(()),
         }
-        for chosen in chosen(key).filter(|chosen| !self.is_named(host, chosen)) {
-            if self.started_by == StartedBy::Program || !self.is_approved(host, &chosen) {
-                return Err(chosen.unnamed(key));
-            }
-        }
-        Ok(())
-    }
-
-    fn is_named(&self, host: &dyn Host, chosen: &Chosen) -> bool {
-        let own = || host.env_text("AWS_PROFILE").ok().flatten();
-        let is_own = |profile: &String| own().as_ref().unwrap_or(&DEFAULT.to_owned()) == profile;
-        self.named.contains(chosen) || matches!(chosen, Chosen::Profile(profile) if is_own(profile))
-    }
-
-    /// They are asked once.
-    fn is_approved(&self, host: &dyn Host, chosen: &Chosen) -> bool {
-        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
-        let ask = || {
-            let answer = host.ask_line(&format!("{}. Use it? [y/N]", chosen.question())).unwrap_or_default();
-            matches!(answer.trim().to_lowercase().as_str(), "y" | "yes")
-        };
-        *answers.entry(chosen.clone()).or_insert_with(ask)
     }
 }
 
@@ -331,14 +261,18 @@ impl Worker for Kms {
         }
     }
 
+    fn name(&mut self, keys: &[&Key]) {
+        self.consent.name(keys.iter().flat_map(|key| chosen(key)));
+    }
+
     fn wrap_many<'a>(
         &'a self,
         host: &'a dyn Host,
         tasks: &'a [(&'a Key, &'a [u8])],
-    ) -> Answers<'a, Result<String>> {
+    ) -> Answers<'a, Result<Wrapped>> {
         let wrap = async move |key, payload: &[u8]| {
             let wrapped = self.encrypt(host, key, payload).await;
-            wrapped.map_err(|problem| error(problem, key, Operation::Encrypt))
+            wrapped.map(Wrapped::from).map_err(|problem| error(problem, key, Operation::Encrypt))
         };
         Box::pin(wrap_each(tasks, wrap))
     }

@@ -10,7 +10,7 @@ use reqwest::Url;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use crate::error::{Error, Kind, Result};
+use crate::error::Result;
 use crate::host::Host;
 use crate::keys::web::{Cause, Problem, Secret, address, is_here};
 use crate::secret::{SecretBytes, SecretString};
@@ -142,14 +142,8 @@ impl Source {
 }
 
 /// Which credentials the user has, without a request to anybody; `None` if only the machine may have some.
-pub fn described(host: &dyn Host) -> Result<Option<String>> {
-    let found = Found::of_user(host).map_err(|problem| {
-        let error = Error::new(Kind::Other, problem.message);
-        match problem.advice {
-            Some(advice) => error.advise(advice),
-            None => error,
-        }
-    })?;
+pub(super) fn described(host: &dyn Host) -> Result<Option<String>> {
+    let found = Found::of_user(host).map_err(Problem::of_settings)?;
     let is_known = !matches!(found.source, Source::Machine { .. });
     Ok(is_known.then(|| found.described()))
 }

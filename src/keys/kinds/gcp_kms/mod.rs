@@ -9,23 +9,21 @@ mod key;
 #[cfg(feature = "gcp")]
 mod credentials;
 #[cfg(feature = "gcp")]
-mod jwt;
-#[cfg(feature = "gcp")]
 mod problem;
 #[cfg(feature = "gcp")]
 mod tokens;
 #[cfg(feature = "gcp")]
 mod worker;
 
-#[cfg(feature = "gcp")]
-pub use self::credentials::described;
 pub use self::key::Key;
 #[cfg(feature = "gcp")]
-pub use self::worker::Kms;
+pub(super) use self::worker::Kms;
 use crate::error::Result;
 use crate::keys::entry::{Fields, get, set, text_or_empty};
 use crate::keys::kind::{self, Complaint, MasterKey, Names};
 use crate::keys::{KeyKind, WrappedKey};
+#[cfg(feature = "gcp")]
+use crate::{host::Host, keys::Credentials};
 
 pub(crate) struct Room;
 
@@ -54,6 +52,16 @@ impl kind::Room for Room {
 
     fn complaint(&self, id: &str) -> Option<Complaint> {
         key::complaint(id)
+    }
+
+    #[cfg(feature = "gcp")]
+    fn credentials(&self, host: &dyn Host) -> Option<Credentials> {
+        Some(Credentials {
+            cloud: "gcp",
+            found: credentials::described(host),
+            none: "no credentials, unless this machine has a service account of Google".to_owned(),
+            advice: "Log in: `gcloud auth application-default login`.",
+        })
     }
 
     fn write(&self, wrapped: &WrappedKey) -> Fields {

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::key::Key;
 use crate::error::Error;
-use crate::keys::web::{Cause, Operation, Problem, Refused};
+use crate::keys::web::{Cause, Operation, Problem, Refused, oauth};
 
 /// An answer that is an error: of Google's APIs, or of a token server (OAuth).
 #[derive(Default, Deserialize)]
@@ -40,7 +40,9 @@ pub(super) fn refusal(refused: &Refused<'_>) -> Problem {
     let said: Said = serde_json::from_slice(refused.body).unwrap_or_default();
     let status = refused.status;
     match said.error {
-        Some(OfError::OAuth(code)) => of_oauth(status, &code, &said.error_description.unwrap_or_default()),
+        Some(OfError::OAuth(code)) => {
+            oauth::refused(status, &code, &said.error_description.unwrap_or_default())
+        }
         Some(OfError::Api { status: code, message, details }) => {
             let reason = details.into_iter().find_map(|detail| detail.reason);
             of_api(status, &code, reason.as_deref().unwrap_or_default(), &message)
@@ -76,17 +78,6 @@ fn of_api(status: u16, code: &str, reason: &str, words: &str) -> Problem {
         ),
         _ => problem,
     }
-}
-
-/// An answer of a token server (RFC 6749, 5.2).
-fn of_oauth(status: u16, code: &str, words: &str) -> Problem {
-    let (cause, meaning) = match code {
-        _ if status == 429 => (Cause::Throttled, "the token server asks to slow down"),
-        _ if status >= 500 => (Cause::Busy, "the token server failed"),
-        "invalid_grant" => (Cause::Credentials, "the credentials have expired or were taken back"),
-        _ => (Cause::Credentials, "the token server does not take the credentials"),
-    };
-    Problem::said(cause, meaning, status, code, words)
 }
 
 /// It as an error of the library, about a key and what it was asked for.

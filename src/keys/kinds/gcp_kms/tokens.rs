@@ -10,9 +10,9 @@ use serde_json::json;
 use zeroize::Zeroizing;
 
 use super::credentials::{Found, GOOGLE, Source, Subject, SubjectFrom, none_found};
-use super::jwt;
 use crate::host::Host;
-use crate::keys::web::{Answer, Cause, Problem, Requests, Secret, form, token_in};
+use crate::keys::web::oauth::plain;
+use crate::keys::web::{Algorithm, Cause, Problem, Requests, Secret, Token, oauth, signed, token_in};
 use crate::secret::SecretString;
 
 /// What Google's client asks for.
@@ -21,22 +21,6 @@ const SCOPES: [&str; 2] =
 
 /// How long a statement of a service account counts, in seconds.
 const HOUR: i64 = 3600;
-
-/// Tokens that end sooner are replaced before they are used.
-const SPARE: SignedDuration = SignedDuration::from_secs(60);
-
-/// An access token.
-pub(super) struct Token {
-    pub text: SecretString,
-    /// `None` for one that we cannot replace.
-    pub ends: Option<Timestamp>,
-}
-
-impl Token {
-    pub fn is_alive(&self, now: Timestamp) -> bool {
-        self.ends.is_none_or(|ends| ends > now + SPARE)
-    }
-}
 
 /// A token for credentials that were found.
 pub(super) async fn token(host: &dyn Host, requests: &Requests, found: &Found) -> Result<Token, Problem> {
@@ -111,27 +95,7 @@ impl Asking<'_> {
     }
 
     async fn exchange(&self, server: &Url, fields: &[(&str, SecretString)]) -> Result<Token, Problem> {
-        let body = form(fields);
-        let answer = self.requests.send(server, |client| {
-            let request = client.post(server.clone());
-            request.header("content-type", "application/x-www-form-urlencoded").body(body.to_vec())
-        });
-        self.granted(&answer.await?)
-    }
-
-    /// The token of an OAuth server.
-    fn granted(&self, answer: &Answer) -> Result<Token, Problem> {
-        #[derive(Deserialize)]
-        struct Granted {
-            access_token: Secret,
-            #[serde(default)]
-            expires_in: i64,
-        }
-        let Granted { access_token, expires_in } = answer.json("a token server")?;
-        // Who does not say how long gives it for the usual time.
-        let lasts = if expires_in > 0 { expires_in.min(24 * HOUR) } else { HOUR };
-        let lasts = SignedDuration::from_secs(lasts);
-        Ok(Token { text: access_token.0, ends: Some(self.host.now() + lasts) })
+        oauth::exchange(self.requests, self.host, server, fields).await
     }
 
     /// A token of a service account, as which this one may act.
@@ -200,7 +164,7 @@ impl Asking<'_> {
         if !is_google {
             return Err(none_found());
         }
-        self.granted(&answer)
+        oauth::granted(&answer, self.host.now())
     }
 }
 
@@ -218,11 +182,8 @@ fn statement(
         Some(audience) => claims["aud"] = audience.as_str().into(),
         None => claims["sub"] = email.into(),
     }
-    jwt::signed(&claims, private_key, key_id).ok_or_else(|| {
+    let key = key_id.map(|id| ("kid", id));
+    signed(Algorithm::Rs256, key, &claims, private_key.as_bytes()).ok_or_else(|| {
         Problem::new(Cause::Credentials, format!("the private key of {email} is no RSA key in PEM"))
     })
-}
-
-fn plain<'a>(name: &'a str, value: &str) -> (&'a str, SecretString) {
-    (name, Zeroizing::new(value.to_owned()))
 }

@@ -1,6 +1,6 @@
 //! The keys of a run, and the many requests to KMS.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -11,14 +11,14 @@ use zeroize::Zeroizing;
 use super::credentials::{Found, GOOGLE};
 use super::key::Key;
 use super::problem::{error, refusal};
-use super::tokens::{Token, token};
+use super::tokens::token;
 use crate::error::Result;
 use crate::host::Host;
 use crate::keys::decoded::LENIENT;
-use crate::keys::kind::{Answers, MasterKey, Try, Worker};
+use crate::keys::kind::{Answers, MasterKey, Try, Worker, Wrapped};
 use crate::keys::unopened::Failure;
 use crate::keys::web::{
-    Answer, Cause, Manner, Operation, Problem, Requests, Secret, address, open_each, wrap_each,
+    Answer, Cause, Kept, Manner, Operation, Problem, Requests, Secret, Token, address, open_each, wrap_each,
 };
 use crate::secret::SecretBytes;
 
@@ -31,8 +31,7 @@ const DEFAULT_UNIVERSE: &str = "GOOGLE_CLOUD_UNIVERSE_DOMAIN";
 pub struct Kms {
     /// Made when the first key is met: who uses none needs none.
     setup: OnceLock<Result<Setup, Problem>>,
-    /// The token, or why there is none. Held while it is got: that is done once.
-    token: tokio::sync::Mutex<Option<Result<Arc<Token>, Problem>>>,
+    token: Kept<Token>,
 }
 
 /// What is read and made once.
@@ -138,7 +137,6 @@ impl Kms {
         payload.map(Zeroizing::new).map_err(|_| Problem::not_understood("Cloud KMS"))
     }
 
-    /// Asks KMS once more when the token has ended meanwhile.
     async fn ask(
         &self,
         host: &dyn Host,
@@ -152,34 +150,8 @@ impl Kms {
         let mut body = Zeroizing::new(Vec::with_capacity(16 << 10));
         serde_json::to_writer(&mut *body, wish)
             .map_err(|_| Problem::new(Cause::Other, "it cannot be asked for"))?;
-        let by = self.token(host, setup).await?;
-        match setup.send(&url, &by, &body).await {
-            Err(problem) if problem.cause == Cause::Expired && by.ends.is_some() => {
-                self.forget(&by).await;
-                let by = self.token(host, setup).await?;
-                setup.send(&url, &by, &body).await
-            }
-            answer => answer,
-        }
-    }
-
-    async fn token(&self, host: &dyn Host, setup: &Setup) -> Result<Arc<Token>, Problem> {
-        let mut slot = self.token.lock().await;
-        match &*slot {
-            Some(Ok(known)) if known.is_alive(host.now()) => return Ok(Arc::clone(known)),
-            Some(Err(problem)) => return Err(problem.clone()),
-            _ => {}
-        }
-        let got = token(host, &setup.requests, &setup.credentials).await.map(Arc::new);
-        *slot = Some(got.clone());
-        got
-    }
-
-    async fn forget(&self, ended: &Arc<Token>) {
-        let mut slot = self.token.lock().await;
-        if matches!(&*slot, Some(Ok(known)) if Arc::ptr_eq(known, ended)) {
-            *slot = None;
-        }
+        let token = async || token(host, &setup.requests, &setup.credentials).await;
+        self.token.with(host, token, async |by| setup.send(&url, by, &body).await).await
     }
 }
 
@@ -197,10 +169,10 @@ impl Worker for Kms {
         &'a self,
         host: &'a dyn Host,
         tasks: &'a [(&'a Key, &'a [u8])],
-    ) -> Answers<'a, Result<String>> {
+    ) -> Answers<'a, Result<Wrapped>> {
         let wrap = async move |key, payload: &[u8]| {
             let wrapped = self.encrypt(host, key, payload).await;
-            wrapped.map_err(|problem| error(problem, key, Operation::Encrypt))
+            wrapped.map(Wrapped::from).map_err(|problem| error(problem, key, Operation::Encrypt))
         };
         Box::pin(wrap_each(tasks, wrap))
     }

@@ -18,7 +18,7 @@ use super::{TransitKey, user_file, version_of};
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::keys::StartedBy;
-use crate::keys::kind::{Answers, MasterKey, Try, Worker};
+use crate::keys::kind::{Answers, MasterKey, Try, Worker, Wrapped};
 use crate::keys::unopened::Failure;
 use crate::secret::{SecretBytes, SecretString};
 
@@ -305,10 +305,13 @@ impl Worker for Vault {
         &'a self,
         host: &'a dyn Host,
         tasks: &'a [(&'a TransitKey, &'a [u8])],
-    ) -> Answers<'a, Result<String>> {
-        Box::pin(self.many(host, Operation::Encrypt, tasks, async move |server, key, payloads| {
-            transit::encrypt(server, host, key, payloads).await
-        }))
+    ) -> Answers<'a, Result<Wrapped>> {
+        Box::pin(async move {
+            let answers = self.many(host, Operation::Encrypt, tasks, async |server, key, payloads| {
+                transit::encrypt(server, host, key, payloads).await
+            });
+            answers.await.into_iter().map(|answer| answer.map(Wrapped::from)).collect()
+        })
     }
 
     fn open_many<'a>(

@@ -14,7 +14,7 @@ use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::keys::WrappedKey;
 use crate::keys::entry::{Fields, set, text_or_empty};
-use crate::keys::kind::{self, Answers, Complaint, KeyKind, MasterKey, Names, Try, Worker};
+use crate::keys::kind::{self, Answers, Complaint, KeyKind, MasterKey, Names, Try, Worker, Wrapped};
 use crate::keys::unopened::Failure;
 use crate::secret::SecretBytes;
 
@@ -139,8 +139,10 @@ impl Worker for Gpg {
         &'a self,
         host: &'a dyn Host,
         tasks: &'a [(&'a Fingerprint, &'a [u8])],
-    ) -> Answers<'a, Result<String>> {
-        Box::pin(async move { few_at_a_time(tasks, |(key, payload)| gpg::encrypt(host, key, payload)) })
+    ) -> Answers<'a, Result<Wrapped>> {
+        Box::pin(async move {
+            few_at_a_time(tasks, |(key, payload)| gpg::encrypt(host, key, payload).map(Wrapped::from))
+        })
     }
 
     fn open_many<'a>(
