@@ -132,8 +132,7 @@ pub fn master_key(spec: &KeySpec) -> Result<MasterKey> {
         KeySpec::GcpKms(resource_id) => gcp::as_written(resource_id),
         KeySpec::Hckms(id) => foreign(KeyKind::HcKms, id.clone()),
         KeySpec::AzureKv { vault_url, name, version } => {
-            let version = version.as_deref().unwrap_or_default();
-            foreign(KeyKind::AzureKv, azure::id(vault_url, name, version))
+            azure::as_written(vault_url, name, version.as_deref().unwrap_or_default())
         }
     })
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests are outside of the doors that the library has")]
 
 mod interop_keys {
+    mod azure;
     mod gcp;
     mod kms;
     mod pgp;

@@ -59,14 +59,14 @@ impl<'a> Plan<'a> {
         let mut plan = Self { groups: Vec::new(), threshold, missing: Vec::new() };
         for (index, (new, payload)) in keys.groups.iter().zip(payloads).enumerate() {
             let mut group: Vec<WrappedKey> = Vec::new();
-            for kept in kept.get(index).into_iter().flatten().filter(|kept| new.contains(&kept.key)) {
+            for kept in kept.get(index).into_iter().flatten().filter(|kept| kept.key.is_among(new)) {
                 if !group.iter().any(|known| known.key == kept.key) {
                     group.push(kept.clone());
                 }
             }
             let mut missing: Vec<&MasterKey> = Vec::new();
             for key in new {
-                if !missing.contains(&key) && !group.iter().any(|known| known.key == *key) {
+                if !missing.contains(&key) && !group.iter().any(|known| known.key.is_named_by(key)) {
                     missing.push(key);
                 }
             }

@@ -257,6 +257,8 @@ pub enum MasterKey {
     Kms(aws_kms::Key),
     /// A key of Google Cloud KMS.
     GcpKms(gcp_kms::Key),
+    /// A key of Azure Key Vault.
+    AzureKv(azure_kv::Key),
     /// A key of a kind that Sealant does not support, or an entry of a file that names no key: named in messages, and
     /// kept verbatim in files.
     Foreign {
@@ -273,6 +275,7 @@ impl MasterKey {
             Self::Pgp(_) => KeyKind::Pgp,
             Self::Kms(_) => KeyKind::Kms,
             Self::GcpKms(_) => KeyKind::GcpKms,
+            Self::AzureKv(_) => KeyKind::AzureKv,
             Self::Foreign { kind, .. } => *kind,
         }
     }
@@ -285,6 +288,7 @@ impl MasterKey {
             Self::Pgp(key) => key.as_str(),
             Self::Kms(key) => key.id(),
             Self::GcpKms(key) => key.resource_id(),
+            Self::AzureKv(key) => key.id(),
             Self::Foreign { id, .. } => id,
         }
     }
@@ -294,7 +298,7 @@ impl MasterKey {
         match self {
             Self::Age(recipient) => recipient.short(),
             Self::Vault(key) => format!("{} {key}", KeyKind::HcVault),
-            Self::Pgp(_) | Self::Kms(_) | Self::GcpKms(_) => self.to_string(),
+            Self::Pgp(_) | Self::Kms(_) | Self::GcpKms(_) | Self::AzureKv(_) => self.to_string(),
             Self::Foreign { .. } => {
                 let why = self.why_unsupported().unwrap_or_default();
                 format!("{self} ({why})")
@@ -306,7 +310,7 @@ impl MasterKey {
     pub fn server(&self) -> Option<&str> {
         match self {
             // Those of clouds are found by the user's own credentials, and never by a controller.
-            Self::Kms(_) | Self::GcpKms(_) => None,
+            Self::Kms(_) | Self::GcpKms(_) | Self::AzureKv(_) => None,
             Self::Age(_) | Self::Pgp(_) | Self::Foreign { .. } => None,
             Self::Vault(key) => Some(key.address()),
         }
@@ -324,7 +328,28 @@ impl MasterKey {
     pub fn is_meant_by(&self, name: &Self) -> bool {
         match (self, name) {
             (Self::Kms(key), Self::Kms(name)) => key.is_meant_by(name),
+            _ => self.is_named_by(name),
+        }
+    }
+
+    /// Whether a rule that names `name` names this key of a file. A rule may leave out what only the server knows.
+    pub fn is_named_by(&self, name: &Self) -> bool {
+        match (self, name) {
+            (Self::AzureKv(key), Self::AzureKv(name)) => key.is_meant_by(name),
             _ => self == name,
+        }
+    }
+
+    /// Whether one of these names of a rule names this key of a file.
+    pub fn is_among(&self, names: &[Self]) -> bool {
+        names.iter().any(|name| self.is_named_by(name))
+    }
+
+    /// Who can use it: the same for two keys that the same people can use.
+    pub fn holders(&self) -> String {
+        match self {
+            Self::AzureKv(key) => format!("{} {}", KeyKind::AzureKv, key.of_any_version()),
+            key => key.to_string(),
         }
     }
 
@@ -377,6 +402,7 @@ impl fmt::Display for MasterKey {
             Self::Pgp(key) => key.fmt(f),
             Self::Kms(key) => key.fmt(f),
             Self::GcpKms(key) => key.fmt(f),
+            Self::AzureKv(key) => key.fmt(f),
             Self::Foreign { kind, id } => write!(f, "{kind} {id}"),
         }
     }

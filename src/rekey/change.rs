@@ -63,9 +63,13 @@ impl Change {
         let change = |index: usize| {
             let old = || before.iter().map(|groups| groups.get(index).map_or(&[][..], Vec::as_slice));
             let new = rule.groups.get(index).map_or(&[][..], Vec::as_slice);
-            let added = new.iter().filter(|key| old().any(|old| !old.contains(key))).cloned().collect();
+            let added = new
+                .iter()
+                .filter(|name| old().any(|old| !old.iter().any(|key| key.is_named_by(name))))
+                .cloned()
+                .collect();
             let mut removed: Vec<MasterKey> = Vec::new();
-            for key in old().flatten().filter(|key| !new.contains(key)) {
+            for key in old().flatten().filter(|key| !key.is_among(new)) {
                 if !removed.contains(key) {
                     removed.push(key.clone());
                 }

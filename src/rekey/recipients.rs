@@ -211,8 +211,8 @@ fn refuse_weaker(file: Sharing, rule: &KeySet) -> Result<()> {
 
 fn refuse_strangers(groups: &[Vec<MasterKey>], rule: &KeySet, allowed: &[String]) -> Result<()> {
     let is_named = |index: usize, key: &MasterKey| match &rule.groups[..] {
-        [only] => only.contains(key),
-        several => several.get(index).is_some_and(|group| group.contains(key)),
+        [only] => key.is_among(only),
+        several => several.get(index).is_some_and(|group| key.is_among(group)),
     };
     let mut strangers: Vec<&MasterKey> = Vec::new();
     for (index, group) in groups.iter().enumerate() {

@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 
 use crate::encrypted_file::{EncryptedFile, Holder};
 use crate::error::{Error, Kind, Result};
-use crate::keys::{self, KeySet, WrappedDataKey};
+use crate::keys::{self, KeySet, MasterKey, WrappedDataKey};
 use crate::rekey::names;
 use crate::repo::check::{Finding, Rule};
 use crate::secret::DataKey;
@@ -50,7 +50,7 @@ struct Readers {
 
 impl Readers {
     fn of(keys: &KeySet) -> Self {
-        let group = |group: &Vec<_>| group.iter().map(ToString::to_string).collect();
+        let group = |group: &Vec<MasterKey>| group.iter().map(MasterKey::holders).collect();
         Self { groups: keys.groups.iter().map(group).collect(), required: keys.required() }
     }
 

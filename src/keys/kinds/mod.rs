@@ -5,7 +5,7 @@
 
 pub mod age;
 pub mod aws_kms;
-pub(crate) mod azure_kv;
+pub mod azure_kv;
 pub mod gcp_kms;
 pub mod hc_vault;
 pub(crate) mod hckms;
@@ -51,6 +51,8 @@ fn clouds(started_by: StartedBy) -> Vec<Box<dyn AnyWorker>> {
         Box::new(aws_kms::Kms::of_user(started_by)),
         #[cfg(feature = "gcp")]
         Box::new(gcp_kms::Kms::default()),
+        #[cfg(feature = "azure")]
+        Box::new(azure_kv::Vaults::of_user(started_by)),
     ]
 }
 

@@ -12,7 +12,13 @@ pub(crate) fn make_authority(folder: &Path) {
 /// Makes a certificate by the authority, for programs on this machine, servers and clients: `NAME.crt` and `NAME.key`.
 #[track_caller]
 pub(crate) fn make_certificate(folder: &Path, name: &str) {
-    let names = ["-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost"];
+    make_certificate_for(folder, name, "subjectAltName=IP:127.0.0.1,DNS:localhost");
+}
+
+/// As [`make_certificate`], for these names (`subjectAltName=...`).
+#[track_caller]
+pub(crate) fn make_certificate_for(folder: &Path, name: &str, names: &str) {
+    let names = ["-addext", names];
     let kind = ["-addext", "basicConstraints=critical,CA:FALSE"];
     certificate(folder, name, &[&["-CA", "ca.crt", "-CAkey", "ca.key"][..], &names, &kind].concat());
 }

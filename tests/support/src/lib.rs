@@ -21,6 +21,7 @@
 
 mod argocd;
 mod authority;
+mod azure_kv;
 mod bao;
 mod capture;
 mod cluster;
@@ -32,6 +33,7 @@ mod pages;
 mod peers;
 mod run;
 mod server;
+mod stand_in;
 mod terminal;
 mod toy;
 
@@ -44,15 +46,17 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tempfile::TempDir;
 
 pub use argocd::{PluginServer, argocd_health};
+pub use azure_kv::AzureKv;
 pub use bao::{AuditRequest, Bao, BaoProxy};
 pub use cluster::{ApiRequest, Cluster};
 pub use flux::Flux;
 pub use gate::{Gate, Seen};
-pub use gcp_kms::{GcpKms, PLANTED};
+pub use gcp_kms::GcpKms;
 pub use moto::Moto;
 pub use pages::Page;
 pub use peers::Peers;
 pub use run::{Output, Run, Usage};
+pub use stand_in::{PLANTED, StandIn};
 pub use terminal::Terminal;
 pub use toy::AGE_PLUGIN_TOY;
 

@@ -172,7 +172,11 @@ pub const LOADERS: &[(&str, &[&str])] = &[
             "AWS_CONFIG_FILE",
             "AWS_SHARED_CREDENTIALS_FILE",
             "GOOGLE_APPLICATION_CREDENTIALS",
+            "GOOGLE_CREDENTIALS",
             "GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES",
+            "AZURE_CONFIG_DIR",
+            "AZURE_EXTENSION_DIR",
+            "AZD_CONFIG_DIR",
             "CLOUDSDK_CONFIG",
             "CLOUDSDK_PYTHON*",
             "GNUPGHOME",
@@ -238,6 +242,11 @@ pub const DETOURS: &[(&str, &[&str])] = &[
             "GCE_METADATA_*",
             "GOOGLE_CLOUD_UNIVERSE_DOMAIN",
             "CLOUDSDK_API_ENDPOINT_OVERRIDES_*",
+            "AZURE_FEDERATED_TOKEN_FILE",
+            "AZURE_POD_IDENTITY_AUTHORITY_HOST",
+            "IDENTITY_ENDPOINT",
+            "IMDS_ENDPOINT",
+            "MSI_ENDPOINT",
         ],
     ),
     (
@@ -327,6 +336,8 @@ mod tests {
             "AWS_PROFILE",
             "AWS_ACCESS_KEY_ID",
             "SOPS_AGE_KEY",
+            "AZURE_CLIENT_SECRET",
+            "AZURE_TENANT_ID",
         ] {
             assert!(!is_loader(name) && !is_detour(name), "{name}");
         }

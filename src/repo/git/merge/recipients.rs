@@ -133,9 +133,9 @@ fn refuse_unsettled(
     for (index, key) in
         new.iter().enumerate().flat_map(|(index, group)| group.iter().map(move |key| (index, key)))
     {
-        let is_in = |groups: &[Vec<MasterKey>]| groups.get(index).is_some_and(|group| group.contains(key));
+        let is_in = |groups: &[Vec<MasterKey>]| groups.get(index).is_some_and(|group| key.is_among(group));
         let is_settled = match rule.map(|rule| &rule.groups[..]) {
-            Some([only]) => only.contains(key),
+            Some([only]) => key.is_among(only),
             Some(groups) => is_in(groups),
             None => sides.iter().all(|groups| is_in(groups)),
         };
