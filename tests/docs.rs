@@ -272,6 +272,62 @@ fn variables() -> BTreeSet<String> {
     found
 }
 
+/// What makes `docs/commands.md` again.
+const RENEW_COMMANDS: &str = "RENEW=1 cargo test --test docs commands";
+
+/// The page is the help of all commands, one behind the other.
+#[test]
+fn the_page_of_commands_is_their_help() {
+    let page = page_of_commands();
+    let path = root().join("docs/commands.md");
+    if std::env::var_os("RENEW").is_some() {
+        return std::fs::write(path, page).expect("the page can be written");
+    }
+    let old = text_of("docs/commands.md");
+    let differing = old.lines().zip(page.lines()).find(|(old, new)| old != new);
+    assert!(old == page, "docs/commands.md is out of date: {RENEW_COMMANDS}\n{differing:?}");
+}
+
+fn page_of_commands() -> String {
+    let test = Sandbox::new(env!("CARGO_BIN_EXE_sealant"));
+    let help = |words: &[&str]| test.sealant(words).arg("-h").run().ok().text().to_owned();
+    let mut page = format!(
+        "# Commands\n\n<!-- Made of the program's own help; to make it again: {RENEW_COMMANDS} -->\n\n\
+         What `sealant COMMAND -h` prints, for all commands; `sealant COMMAND --help` says more.\n\n\
+         ```text\n{}```\n",
+        help(&[]),
+    );
+    for command in names_in(&help(&[]), "Start:") {
+        // That of sops is in the documentation of sops.
+        if command == "sops" {
+            continue;
+        }
+        let text = help(&[&command]);
+        add_command(&mut page, "##", &command, &text);
+        for part in names_in(&text, "Commands:") {
+            add_command(&mut page, "###", &format!("{command} {part}"), &help(&[&command, &part]));
+        }
+    }
+    let codes = test.sealant(&["help", "exit-codes"]).run().ok();
+    add_command(&mut page, "##", "help exit-codes", codes.text());
+    page
+}
+
+fn add_command(page: &mut String, level: &str, name: &str, help: &str) {
+    let global = Regex::new(r"(?m)^Global options:\n(?: .*\n|\n)*").expect("a pattern");
+    let help = global.replace(help, "");
+    page.extend(["\n", level, " sealant ", name, "\n\n```text\n", help.trim_end(), "\n```\n"]);
+}
+
+/// The commands that a help lists from this line on.
+fn names_in(help: &str, from: &str) -> Vec<String> {
+    let list = help.lines().skip_while(|line| *line != from).take_while(|line| !line.ends_with("ptions:"));
+    let name = |line: &str| {
+        line.strip_prefix("  ")?.split(' ').next().filter(|name| !name.is_empty()).map(str::to_owned)
+    };
+    list.filter_map(name).collect()
+}
+
 /// Whoever has an error looks for its text.
 #[test]
 fn texts_of_the_page_on_troubleshooting_are_in_the_sources() {

@@ -191,7 +191,7 @@ pub struct ChangeKeyArgs {
     #[arg(long, value_name = "RECIPIENT,...")]
     add_age: Vec<String>,
 
-    /// No longer let these age and SSH recipients decrypt
+    /// Remove these age and SSH recipients
     #[arg(long, value_name = "RECIPIENT,...")]
     rm_age: Vec<String>,
 
@@ -203,7 +203,7 @@ pub struct ChangeKeyArgs {
     #[arg(long, value_name = "URI,...", hide_short_help = true)]
     add_hc_vault_transit: Vec<String>,
 
-    /// No longer let these Vault or OpenBao transit keys decrypt
+    /// Remove these Vault or OpenBao transit keys
     #[arg(long, value_name = "URI,...", hide_short_help = true)]
     rm_hc_vault_transit: Vec<String>,
 
@@ -211,7 +211,7 @@ pub struct ChangeKeyArgs {
     #[arg(long, value_name = "FINGERPRINT,...", hide_short_help = true)]
     add_pgp: Vec<String>,
 
-    /// No longer let these PGP keys decrypt
+    /// Remove these PGP keys
     #[arg(long, value_name = "FINGERPRINT,...", hide_short_help = true)]
     rm_pgp: Vec<String>,
 
@@ -219,7 +219,7 @@ pub struct ChangeKeyArgs {
     #[arg(long, value_name = "ARN,...", hide_short_help = true)]
     add_kms: Vec<String>,
 
-    /// No longer let these AWS KMS keys decrypt
+    /// Remove these AWS KMS keys
     #[arg(long, value_name = "ARN,...", hide_short_help = true)]
     rm_kms: Vec<String>,
 
@@ -227,7 +227,7 @@ pub struct ChangeKeyArgs {
     #[arg(long, value_name = "ID,...", hide_short_help = true)]
     add_gcp_kms: Vec<String>,
 
-    /// No longer let these Google Cloud KMS keys decrypt
+    /// Remove these Google Cloud KMS keys
     #[arg(long, value_name = "ID,...", hide_short_help = true)]
     rm_gcp_kms: Vec<String>,
 
@@ -235,7 +235,7 @@ pub struct ChangeKeyArgs {
     #[arg(long, value_name = "URL,...", hide_short_help = true)]
     add_azure_kv: Vec<String>,
 
-    /// No longer let these Azure Key Vault keys decrypt
+    /// Remove these Azure Key Vault keys
     #[arg(long, value_name = "URL,...", hide_short_help = true)]
     rm_azure_kv: Vec<String>,
 
@@ -243,7 +243,7 @@ pub struct ChangeKeyArgs {
     #[arg(long, value_name = "ID,...", hide_short_help = true)]
     add_hckms: Vec<String>,
 
-    /// No longer let these Huawei Cloud KMS keys decrypt
+    /// Remove these Huawei Cloud KMS keys
     #[arg(long, value_name = "ID,...", hide_short_help = true)]
     rm_hckms: Vec<String>,
 

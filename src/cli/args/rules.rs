@@ -40,11 +40,11 @@ struct SelectionArgs {
     #[arg(long, value_name = "REGEX")]
     encrypted_regex: Option<String>,
 
-    /// Encrypt all but what stands below a comment that matches
+    /// Encrypt all but what is below a comment that matches
     #[arg(long, value_name = "REGEX")]
     unencrypted_comment_regex: Option<String>,
 
-    /// Encrypt only what stands below a comment that matches
+    /// Encrypt only what is below a comment that matches
     #[arg(long, value_name = "REGEX")]
     encrypted_comment_regex: Option<String>,
 }

@@ -8,16 +8,16 @@ use crate::cli::context::Context;
 use crate::error::{Kind, Result};
 use crate::fs;
 
-/// Verify the audit log: that no line was changed, taken out or put in
+/// Verify that the audit log is complete and unchanged
 ///
-/// Each line of the log holds the SHA-256 of the line before it, so lines that are missing at its beginning or in between
-/// are noticed. What is missing at its end, and a log that was written anew as a whole, only those notice who have kept
-/// the hash of its last line elsewhere: it is printed.
+/// Each line of the log holds the SHA-256 of the line before it, so lines that are missing at its beginning or in
+/// between are noticed. To notice lines that are missing at its end, or a log that was replaced as a whole, keep the
+/// hash of its last line elsewhere: it is printed.
 ///
-/// The log is kept when your own settings, `$XDG_CONFIG_HOME/sealant/config.yaml`, say `audit: {}`, or when the config of
-/// a repository says `sealant: {audit: true}`. It is $XDG_STATE_HOME/sealant/audit.jsonl, unless your settings name
-/// another file: `audit: {log: /var/log/sealant.jsonl}`. Nothing is decrypted when it cannot be written, nor when others
-/// may read or write it.
+/// The log is kept if your own settings, `$XDG_CONFIG_HOME/sealant/config.yaml`, say `audit: {}`, or when the config
+/// of a repository says `sealant: {audit: true}`. It is $XDG_STATE_HOME/sealant/audit.jsonl, unless your settings name
+/// another file: `audit: {log: /var/log/sealant.jsonl}`. Nothing is decrypted when it cannot be written, nor when
+/// others may read or write it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

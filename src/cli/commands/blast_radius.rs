@@ -17,19 +17,19 @@ use crate::repo::git::history::Scope;
 use crate::repo::git::{Git, NoGit};
 use crate::repo::who_can_decrypt::Asked;
 
-/// List all that a recipient could ever decrypt, from the history of the repository; no key is needed
+/// List what somebody could ever decrypt; needs no key
 ///
-/// For somebody who leaves, or a laptop that is gone: which values to replace where they come from. Every version of
-/// every file is looked at, on all branches and tags, those that were deleted since included.
+/// For somebody who leaves, or a lost laptop: which values have to be changed. It looks at every version of every
+/// file, on all branches and tags, also of files that were deleted since.
 ///
 /// "live" is a value that HEAD has as it could be read. "encrypted-anew" is one of which HEAD has another ciphertext: of a
 /// new value, or of the same one under a new data key (`rotate`). Without a key nobody can tell, so it counts until you know
 /// that it was replaced; "changed" is one that was, as --compare has found. "gone" is one that HEAD does not have, which may
 /// be in use all the same.
 ///
-/// Whoever could open one version may have kept its data key, and reads with it what was set under it later: such values
-/// are listed "by a kept data key". Values that were once in plaintext, in a file that is encrypted in other versions, are
-/// listed for every recipient. Comments are not listed.
+/// Somebody who could open one version may have kept its data key, and can read what was set under it later: such
+/// values are listed "by a kept data key". Values that were once in plaintext, in a file that is encrypted in other
+/// versions, are listed for every recipient. Comments are not listed.
 ///
 /// It cannot see what no branch or tag leads to, other clones, or what was sent in another way. The exit code is 0
 /// whatever is listed, and another when something could not be looked at.
@@ -55,9 +55,9 @@ pub struct Args {
 
     /// With a key: open what was encrypted again, and tell whether the value is still the same
     ///
-    /// A data key that was kept is found, too, where all that stands under it is new. No value is shown or kept. Nobody is
-    /// asked for a passphrase and no plugin is started; of Vault servers only those are asked that you have named. What
-    /// none of your identities opens stays `encrypted-anew`.
+    /// It also finds a data key that was kept although all values under it are new. It shows no value, asks for no
+    /// passphrase, starts no plugin, and asks only Vault servers that you have named. What none of your identities
+    /// opens stays `encrypted-anew`.
     #[arg(long)]
     compare: bool,
 

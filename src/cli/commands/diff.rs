@@ -25,7 +25,7 @@ const ADDED: Style = AnsiColor::Green.on_default();
 const REMOVED: Style = AnsiColor::Red.on_default();
 const CHANGED: Style = AnsiColor::Yellow.on_default();
 
-/// Show what differs between two states of files, decrypted
+/// Show the changes between two states of files, decrypted
 ///
 /// One file is compared with what Git has of it at HEAD, two files with each other, and without a file all encrypted
 /// files below this folder that are not as they are at HEAD. A commit or branch in front of the files is what --from names,

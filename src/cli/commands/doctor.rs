@@ -24,7 +24,7 @@ use crate::policy;
 use crate::repo::git::install::Setup;
 use crate::repo::git::{Git, NoGit};
 
-/// Check that all is in place: config, identities, editor, Git
+/// Check your set-up: config, identities, editor, Git
 ///
 /// Does what `decrypt` would do to find identities, so it may ask for a passphrase.
 #[derive(Debug, clap::Args)]

@@ -25,7 +25,7 @@ use crate::secret::{DataKey, SecretBytes};
 use crate::shown::typed;
 use crate::sops::{Encrypted, MacCheck};
 
-/// Open files decrypted in an editor, and encrypt what changed
+/// Edit files decrypted, and encrypt what changed
 ///
 /// The editor is $SOPS_EDITOR, else $EDITOR, else vim, nano or vi. A file that does not exist yet begins with an
 /// example. Nothing is written when nothing was changed; the exit code is 200 then. A SealedSecret is shown as the Secret

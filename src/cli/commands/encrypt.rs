@@ -14,13 +14,13 @@ use crate::error::{Error, Kind, Result};
 use crate::fs::Mode;
 use crate::host::Host;
 
-/// Encrypt the values of files; everything else stays byte for byte
+/// Encrypt the values of files; all else stays byte for byte
 ///
-/// Who can decrypt, and which values are encrypted, is said by the creation rule of the file (`sealant explain FILE`),
-/// or by flags.
+/// The creation rule of the file (`sealant explain FILE`), or flags, say who can decrypt, and which values are
+/// encrypted.
 ///
-/// Of a folder those files are encrypted that a creation rule names by its path_regex. For others in plaintext you are
-/// asked in a terminal. What Git ignores is left alone, and so are configs, identities and what Git reads itself.
+/// In a folder it encrypts the files that a creation rule names by its path_regex. In a terminal it asks about other
+/// files in plaintext. It leaves alone what Git ignores, configs, identities, and files that Git reads itself.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -36,12 +36,12 @@ pub struct Args {
     #[command(flatten)]
     pub outputs: OutputArgs,
 
-    /// Of a folder take also what no creation rule names by a path_regex, without being asked
+    /// In a folder, also take what no creation rule names by a path_regex, without asking
     #[arg(short, long)]
     pub yes: bool,
 
-    /// Keep this encrypted state of the file where nothing was changed or added. Else there is a new data key, for whoever
-    /// made the old one could read what is new
+    /// Keep the ciphertexts of this encrypted state where nothing was changed. If something was added, there is a new
+    /// data key
     #[arg(long, value_name = "OLD")]
     pub onto: Option<PathBuf>,
 

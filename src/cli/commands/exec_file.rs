@@ -16,7 +16,7 @@ use crate::sops::MacCheck;
 /// What the decrypted file is called if nobody says, as in sops.
 pub const DEFAULT_NAME: &str = "tmp-file";
 
-/// Run a command that reads a file decrypted, without leaving it on disk
+/// Run a command that reads a decrypted file, not on the disk
 ///
 /// It reads from a named pipe, which can be read once, from front to back. It is gone when the command has ended.
 #[derive(Debug, clap::Args)]
@@ -29,8 +29,8 @@ pub struct Args {
     /// The encrypted file
     pub file: PathBuf,
 
-    /// What to run, {} standing for the path of the decrypted file: one argument is a line for /bin/sh, several are a
-    /// program and its arguments
+    /// What to run; {} is the path of the decrypted file. One argument is a line for /bin/sh, several are a program
+    /// and its arguments
     #[arg(required = true, trailing_var_arg = true)]
     pub command: Vec<OsString>,
 

@@ -18,7 +18,7 @@ use crate::sealed_secret::{self, SealedFile};
 use crate::shown::shown;
 use crate::sops::{self, Encrypted, Reason};
 
-/// Say which creation rule a file has and why, who can decrypt it, and which values are encrypted
+/// Say which rule a file has, why, and what it encrypts
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

@@ -19,7 +19,7 @@ use crate::keys::Recipient;
 use crate::keys::web::{Proxies, install_cryptography, is_here};
 use crate::secret::SecretBytes;
 
-/// Print the recipients of a cluster: for whom to seal what its controller shall unseal
+/// Print the recipients of a cluster, to seal for it
 ///
 /// The controller publishes them in the ConfigMap `sealant-recipients` of its namespace, for everybody who can log in to
 /// the cluster; the newest comes first. They are public, but they decide who can read what you seal: fetch them from

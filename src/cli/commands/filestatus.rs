@@ -11,7 +11,7 @@ use crate::error::{Error, Kind, Result};
 use crate::fs::Mode;
 use crate::sops;
 
-/// Say as JSON whether files are encrypted; no key is needed
+/// Say as JSON whether files are encrypted; needs no key
 ///
 /// The exit code is 0 in both cases: `{"encrypted":true}` and `{"encrypted":false}`. Of several files each has a line
 /// of its own, with its name under "file".

@@ -55,7 +55,7 @@ const STAY_OF_THEIR_TYPE: &[&str] = &[
 
 const TOPIC_EXIT_CODES: &str = "exit-codes";
 
-/// Print help about sealant, one of its commands, or its exit codes
+/// Print help about a command, or the exit codes
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

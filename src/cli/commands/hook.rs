@@ -53,8 +53,8 @@ enum Hook {
 /// A file whose name begins as an option does is a file where there is one of that name, and then all that is staged is
 /// looked at.
 ///
-/// The exit code is 0 when nothing was found, or warnings alone, 1 when something was, and another when something could not
-/// be looked at.
+/// The exit code is 0 if nothing was found, or only warnings, 1 if something was found, and another if something could
+/// not be checked.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

@@ -17,9 +17,10 @@ use crate::policy;
 use crate::repo::git::Git;
 use crate::repo::git::install::{Attributes, Setup};
 
-/// Make all that encrypting takes: an identity, a config, and what Git has to know; what is there stays
+/// Set up a repository: a key, a config, and what Git needs
 ///
-/// On a terminal, in a repository, it asks whether to run `sealant git install`, too.
+/// Makes an identity and a `.sops.yaml`. It never overwrites anything. On a terminal, in a repository, it asks whether
+/// to run `sealant git install`, too.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

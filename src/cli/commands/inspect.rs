@@ -16,11 +16,11 @@ use crate::fs::Mode;
 use crate::sealed_secret::{self, Binding, DataKeyOverview, Holder, Overview, SealedSecret};
 use crate::sops::Encrypted;
 
-/// Say what is in encrypted files and who can read it; no key is needed
+/// Say what is in encrypted files, and for whom; needs no key
 ///
 /// Of a SealedSecret: what it is bound to, its items, who can read which of them, and what it is made into. Of a SOPS
 /// document: who can decrypt it, which values are encrypted, when and with what it was written. None of that is
-/// authenticated: whoever can write to a file can change it.
+/// authenticated: anybody who can write to a file can change it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

@@ -9,7 +9,7 @@ use crate::cli::context::Context;
 use crate::error::{Error, Kind, Result};
 use crate::fs::{self, Mode};
 
-/// Print the manual page of sealant or of a command, or write them all into a folder
+/// Print the manual page of a command, or write all of them
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

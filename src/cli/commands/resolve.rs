@@ -26,7 +26,7 @@ use crate::secret::{DataKey, SecretBytes, SecretString};
 use crate::shown::typed;
 use crate::sops::{Ciphertext, Encrypted};
 
-/// Finish a merge of encrypted files that Git has stopped at
+/// Resolve a merge conflict in encrypted files
 ///
 /// Without a flag: files whose markers are gone get a new MAC; of others the values are listed that both sides changed,
 /// and the exit code is 1. What nobody with a key has merged yet is merged first. One side as it was is no merge: say

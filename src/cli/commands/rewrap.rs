@@ -13,7 +13,7 @@ use crate::fs::Mode;
 use crate::rekey;
 use crate::secret::SecretBytes;
 
-/// Move wrapped data keys to the newest version of their Vault transit keys
+/// Move files to the newest version of their Vault transit keys
 ///
 /// After `vault write -f transit/keys/NAME/rotate`. Vault does it by itself: nobody here sees a data key or a value, and
 /// a token that may only `rewrap` is enough. Values stay as they are, byte for byte, and so does what age recipients

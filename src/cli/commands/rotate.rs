@@ -22,8 +22,8 @@ use crate::sops::{Ciphertext, MacCheck};
 
 /// Encrypt files again under a new data key
 ///
-/// Whoever could decrypt before, and is no longer named, cannot decrypt what is set from now on. What they have seen
-/// they have seen, and what is in Git's history they can still read: change the secrets themselves, too.
+/// People who could decrypt before, and are no longer named, cannot decrypt what is set from now on. They can still
+/// read what is in Git's history, and what they have kept: change the secrets themselves, too.
 ///
 /// The recipients are those in the file. One that its creation rule does not name is refused, since anybody who can
 /// write the file can name themselves in it. A SealedSecret is for those whom the creation rule names.

@@ -33,8 +33,8 @@ use crate::secret::SecretBytes;
 /// their ciphertexts.
 ///
 /// An item of a SealedSecret is set without any identity: it gets a data key of its own, for those whom the creation
-/// rule names. For what place it is sealed has to be said then, by --namespace or in the rule: a file says what whoever wrote
-/// it wants.
+/// rule names. Then --namespace, or the rule, has to say for what place it is sealed, since anybody can write another
+/// place into the file.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

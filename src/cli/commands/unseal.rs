@@ -17,11 +17,11 @@ use crate::sealed_secret::{self, Binding, OpenedKeys, SealedFile, SealedSecret};
 use crate::secret::SecretString;
 use crate::shown::typed;
 
-/// Unseal SealedSecrets: print the Secrets that they make
+/// Print the Secrets that SealedSecrets make
 ///
-/// With an identity of your own; no cluster is asked. Values that are text stand in stringData, others in data. Of
-/// several SealedSecrets in one input, the Secrets come out as a stream in YAML and as a List in JSON; one that cannot
-/// be unsealed is told of, and the others are printed all the same.
+/// This takes an identity of your own; it does not ask a cluster. Values that are text come under stringData, others
+/// under data. Several SealedSecrets of one input become a stream in YAML, and a List in JSON; if one cannot be
+/// unsealed, there is an error for it, and the others are printed.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

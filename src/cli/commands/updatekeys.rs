@@ -28,10 +28,10 @@ use crate::rekey::{self, Change, Decide};
 use crate::secret::{DataKey, SecretBytes};
 use crate::sops::MacCheck;
 
-/// Let exactly those decrypt files whom the creation rules name
+/// Make files readable by exactly the recipients in .sops.yaml
 ///
-/// The data key stays, and with it all values, byte for byte. Whoever goes can still decrypt with what they have: with
-/// --rotate the files get a new data key in the same step.
+/// The data key stays, and with it all values, byte for byte. People who are removed may have kept the data key: with
+/// --rotate the files get a new one in the same step.
 ///
 /// Which values are encrypted stays as it is in each file, unless --settings is given.
 #[derive(Debug, clap::Args)]
@@ -49,7 +49,7 @@ pub struct Args {
     #[arg(short, long)]
     pub yes: bool,
 
-    /// Make a new data key, too: whoever is removed cannot decrypt what is set from now on
+    /// Make a new data key, too, so that people who are removed cannot decrypt what is set from now on
     #[arg(long)]
     pub rotate: bool,
 

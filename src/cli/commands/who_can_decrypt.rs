@@ -18,16 +18,16 @@ use crate::fs::Mode;
 use crate::keys::{KeyKind, Recipient};
 use crate::repo::who_can_decrypt::{self, Access, Asked, Reader, Share};
 
-/// Say who can decrypt which files, or which files somebody can decrypt; no key is needed
+/// List who can decrypt which files; needs no key
 ///
 /// Lists the age recipients and Vault keys of every encrypted file; of a SealedSecret those of each item, where items
-/// differ. Where a file takes keys from several groups, that is said. Without FILE it looks through the folder that
-/// you are in, without what Git ignores. Files that are not encrypted are not listed.
+/// differ. It says if a file takes keys from several groups. Without FILE it looks through the current folder, without
+/// what Git ignores. Files that are not encrypted are not listed.
 ///
 /// People are called by their names when the config knows these: `sealant: {recipients: {age1...: Anna's laptop}}`.
 ///
-/// What a file says of its recipients is not authenticated: whoever can write to it can write more into it, or less. Who
-/// may use a key of Vault is Vault's to say.
+/// The recipients in a file are not authenticated: anybody who can write to the file can add or remove some. Vault
+/// says who may use a key in Vault.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

@@ -364,7 +364,7 @@ pub struct Rotate {
     pub aws: AwsArgs,
 }
 
-/// Let exactly those decrypt files whom the creation rules name
+/// Make files readable by exactly the recipients in .sops.yaml
 #[derive(Debug, Default, Args)]
 pub struct Updatekeys {
     /// Do not ask before files are written
@@ -383,7 +383,7 @@ pub struct Updatekeys {
     pub identities: IdentityArgs,
 }
 
-/// Run a command with the values of a file in its environment
+/// Run a command with the values of a file as variables
 #[derive(Debug, Default, Args)]
 pub struct ExecEnv {
     /// Give the command no other environment

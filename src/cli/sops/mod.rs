@@ -36,7 +36,7 @@ use crate::fs;
 use crate::host::Host;
 use crate::policy;
 
-/// Understand a command line of sops: `sealant sops -d FILE`
+/// Take a command line of sops: `sealant sops -d FILE`
 ///
 /// A link to sealant named `sops` does the same: programs that start sops need no change.
 #[derive(Debug, clap::Args)]

@@ -32,19 +32,19 @@ use crate::repo::git::{Git, changes, root_of};
 use crate::sops::MacCheck;
 use report::{Found, Looked};
 
-/// Look for secrets in plaintext, stale recipients and private keys; no key is needed
+/// Find secrets in plaintext and stale recipients; needs no key
 ///
-/// Finds values in plaintext that a creation rule says are encrypted, Kubernetes Secrets in plaintext, files whose recipients
-/// are not those of their creation rule, private keys and tokens, and encrypted files that are broken. No value is
-/// quoted. Without FILE it looks through the folder that you are in. In folders, what Git ignores is left out: nobody
-/// commits it. A creation rule without a path_regex matches every file, and so does not say which are secret, unless it
-/// picks values by their names.
+/// Finds values in plaintext that a creation rule says are encrypted, Kubernetes Secrets in plaintext, files whose
+/// recipients are not those of their creation rule, private keys and tokens, and encrypted files that are broken. No
+/// value is quoted. Without FILE it looks through the current folder. In folders it leaves out what Git ignores. A
+/// creation rule without a path_regex matches every file, so it does not say which are secret, unless it selects
+/// values by name.
 ///
-/// Test keys and fixtures are passed by when the config names them: `sealant: {check: {exclude: ['tests/**']}}`, as
+/// To leave out test keys and fixtures, name them in the config: `sealant: {check: {exclude: ['tests/**']}}`, as
 /// patterns of paths below the config's folder.
 ///
-/// The exit code is 0 when nothing was found, or warnings alone, 1 when something was, and another when something could not
-/// be looked at.
+/// The exit code is 0 if nothing was found, or only warnings, 1 if something was found, and another if something could
+/// not be checked.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -62,16 +62,16 @@ pub struct Args {
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
     format: Report,
 
-    /// Look only at what differs from where HEAD has left this branch or commit, in commits and in the working tree
+    /// Check only what changed since HEAD left this branch or commit, in commits and in the working tree
     ///
-    /// Where a config differs, all files that it is about are looked at. What it protects less than before is reported,
+    /// If a config changed, all files that it covers are checked, and what it protects less than before is reported,
     /// whether a file shows it or not.
     #[arg(long, value_name = "REV")]
     base: Option<String>,
 
     /// Encrypt the files that are found to be in plaintext, in place, as their creation rules say
     ///
-    /// The exit code says what was found before, so that somebody looks at the result.
+    /// The exit code says what was found before, so that you look at the result.
     #[arg(long)]
     fix: bool,
 
@@ -80,8 +80,8 @@ pub struct Args {
 
     /// Also verify the MAC of each encrypted file that one of your identities opens
     ///
-    /// Nobody is asked for a passphrase and no plugin is started; of Vault servers only those are asked that you have
-    /// named. Files that none of your identities opens are passed by.
+    /// It asks for no passphrase, starts no plugin, and asks only Vault servers that you have named. Files that none
+    /// of your identities opens are skipped, and counted.
     #[arg(long)]
     verify: bool,
 

@@ -19,7 +19,7 @@ use crate::secret::SecretBytes;
 use crate::shown::typed;
 use loaders::{is_detour, is_loader};
 
-/// Run a command with the values of a file in its environment
+/// Run a command with the values of a file as variables
 ///
 /// Of a YAML stream it is the first document. Its values must not be nested.
 ///

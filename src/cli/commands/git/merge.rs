@@ -24,8 +24,9 @@ use crate::shown::typed;
 /// Merge three versions of a file as Git's merge driver
 ///
 /// Documents are merged by their plaintexts, once all three MACs are verified, and what did not change keeps its
-/// ciphertext. SealedSecrets are merged item by item, which takes no key. Files in which nothing is encrypted are merged
-/// as Git does it. The result goes into OURS. Conflicts stand between markers, encrypted: `sealant resolve` finishes them.
+/// ciphertext. SealedSecrets are merged item by item, which takes no key. Files in which nothing is encrypted are
+/// merged as Git does it. The result goes into OURS. Conflicts are between markers, encrypted: `sealant resolve`
+/// resolves them.
 ///
 /// The exit code is 0 when all came together, 1 when there is a conflict, and above 128 when nothing could be done.
 #[derive(Debug, clap::Args)]
@@ -47,7 +48,7 @@ pub struct Args {
     #[arg(long, value_name = "NUMBER", default_value_t = markers::MARKER_SIZE)]
     marker_size: usize,
 
-    /// Where the file stands in the repository: its name says the format, and which creation rule is its own
+    /// The path of the file in the repository, for its format and its creation rule
     #[arg(long, value_name = "PATH", allow_hyphen_values = true)]
     path: PathBuf,
 

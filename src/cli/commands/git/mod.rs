@@ -9,7 +9,7 @@ use clap::Subcommand;
 use crate::cli::context::Context;
 use crate::error::Result;
 
-/// Let Git show, merge and guard secrets
+/// Set up Git to show and merge secrets, and guard commits
 ///
 /// `install` is for you, the others are started by Git: they ask for nothing, start no plugins, and of Vault servers ask
 /// only those that you have named (VAULT_ADDR, SOPS_HC_VAULT_ALLOWLIST, your own config).

@@ -30,17 +30,17 @@ use crate::sealed_secret::{self, NewDataKey, Options, Scope, SealedSecret, Secre
 use crate::secret::SecretString;
 use crate::sops;
 
-/// Seal Kubernetes Secrets: turn them into SealedSecrets that may be committed and applied
+/// Turn Kubernetes Secrets into SealedSecrets, fit for Git
 ///
-/// The manifests of Secrets come from files, folders or standard input; what comes out can be applied with `kubectl
-/// apply --server-side`, and the controller in the cluster makes the Secrets of it. Nothing is asked of a cluster.
+/// The manifests of Secrets come from files, folders or standard input. Apply the result with `kubectl apply
+/// --server-side`; the controller in the cluster makes the Secrets. This does not ask a cluster.
 ///
-/// Who can unseal is said by the creation rule of the file, or by flags; the cluster's own recipient is among them
+/// The creation rule of the file, or flags, say who can unseal; the cluster's own recipient has to be among them
 /// (`sealant fetch-recipient`). Of several Secrets in one input, a stream or a List, each is sealed by itself: they
 /// come out as a stream in YAML, and as a List in JSON. Labels and annotations of a Secret are not encrypted.
 ///
-/// Of a folder those Secrets are sealed whose files a creation rule names by its path_regex. For others you are asked in a
-/// terminal. What Git ignores is left alone.
+/// In a folder it seals the Secrets in files that a creation rule names by its path_regex. In a terminal it asks about
+/// others. It leaves alone what Git ignores.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -58,7 +58,7 @@ pub struct Args {
     #[command(flatten)]
     outputs: OutputArgs,
 
-    /// Of a folder take also Secrets that no creation rule names by a path_regex, without being asked
+    /// In a folder, also take Secrets that no creation rule names by a path_regex, without asking
     #[arg(short, long)]
     yes: bool,
 
@@ -103,7 +103,7 @@ pub struct Args {
 #[derive(Debug, Clone, Default, clap::Args)]
 #[command(next_help_heading = "What the values are bound to")]
 struct PlaceArgs {
-    /// strict (namespace and name, the default), namespace, or cluster (nothing: whoever copies it can use it)
+    /// strict (namespace and name, the default), namespace, or cluster (any name in any namespace)
     #[arg(long, value_name = "SCOPE", value_parser = scopes(), hide_possible_values = true)]
     scope: Option<Scope>,
 

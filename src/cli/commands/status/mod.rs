@@ -26,11 +26,11 @@ use crate::repo::status::{self, KeyStatus, State, Versions};
 use crate::repo::values::Values;
 use ages::{Ages, FileAges, ValueAge};
 
-/// Say who can decrypt files, how old their values are, and which hold an old version of a Vault transit key
+/// Say how old values are, and which Vault keys are outdated
 ///
-/// Without a FILE it is the folder that one is in; what Git ignores is left out. No key is needed. Which version of a transit key is the newest is asked of its server, with a token that may read
-/// the key; only servers are asked that you have named (VAULT_ADDR, or an allow-list), not those that only a file
-/// names.
+/// Without FILE it looks through the current folder, without what Git ignores. No key is needed. It asks the server of
+/// a transit key for the newest version, with a token that may read the key. It asks only servers that you have named
+/// (VAULT_ADDR, or an allow-list), not those that only a file names.
 ///
 /// In a Git repository the age of a value is that of its ciphertext: the time since the first commit of HEAD's history
 /// that has it, in whatever file. New recipients (`updatekeys`) and a new version of a transit key (`rewrap`) do not
