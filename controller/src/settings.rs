@@ -10,6 +10,8 @@ use std::path::PathBuf;
 use clap::builder::{NonEmptyStringValueParser, Resettable};
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
+use crate::source::bitnami::settings::BitnamiSettings;
+
 /// Turns SealedSecrets into native Kubernetes Secrets.
 ///
 /// Runs in a cluster as its service account, or with a kubeconfig (KUBECONFIG). Each flag is also a variable of the
@@ -106,6 +108,9 @@ pub struct Settings {
 
     #[command(flatten)]
     pub vault: VaultSettings,
+
+    #[command(flatten)]
+    pub bitnami: BitnamiSettings,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

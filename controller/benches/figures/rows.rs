@@ -8,9 +8,10 @@ use sealant::sealed_secret::Options;
 use sealant_test_support::{ApiRequest, Bao};
 
 use crate::common::client::sealed_at;
+use crate::common::peer::Peer;
 use crate::common::{Controller, identity, json, seal_for, seal_with, secret, vault};
 use crate::fake::Fake;
-use crate::peer::{self, AT_ITS_BEST, Peer, named};
+use crate::peer::{self, AT_ITS_BEST, named};
 use crate::world::{OWN, Program, SPACE, Usage, World, items, usage, wait_until_idle};
 
 /// A row by its name, or several.
@@ -136,7 +137,7 @@ fn cold() -> Vec<Row> {
     drop((controller, world));
 
     let world = peers_world();
-    Peer::seal(&world, count);
+    peer::seal(&world, count);
     let (peer, row) = the_peer(&world, &what, count, PEER, &AT_ITS_BEST);
     rows.extend([row, first, drift(&world, &|| usage(peer.pid()), PEER)]);
     rows
@@ -146,7 +147,7 @@ fn cold() -> Vec<Row> {
 fn peer_defaults() -> Vec<Row> {
     let count = objects();
     let world = peers_world();
-    Peer::seal(&world, count);
+    peer::seal(&world, count);
     vec![the_peer(&world, &format!("{count} objects of 3 items, from cold"), count, PEER_AS_IT_IS, &[]).1]
 }
 
@@ -172,8 +173,8 @@ fn many() -> Vec<Row> {
 
     let world = peers_world();
     world.add_foreign(2 * count);
-    Peer::seal(&world, count);
-    let body = named(&Peer::template(&world), "late");
+    peer::seal(&world, count);
+    let body = named(&peer::template(&world), "late");
     let start = || world.start_peer(&AT_ITS_BEST);
     let (peer, row, took) = with_late(&world, start, &what, PEER, count, (peer::at(), body));
     rows.push(row);
@@ -228,8 +229,8 @@ fn ours(world: &World, what: &str, count: usize, flags: &[String]) -> (Controlle
 
 fn peers_world() -> World {
     let world = World::new();
-    Peer::install(&world);
-    Peer::make_key(&world);
+    Peer::install(&world.cluster);
+    peer::make_key(&world);
     world
 }
 

@@ -8,10 +8,10 @@ use sealant_test_support::{ApiRequest, Cluster};
 use serde_json::{Value, json};
 
 use crate::common::client::{Asked, Bare, sealed_at, secrets_at};
+use crate::common::peer::Peer;
 use crate::common::{
     Client, Controller, identity, identity_secret, install, json, seal_for, secret, wait_until,
 };
-use crate::peer::Peer;
 
 pub const OWN: &str = "sealant-system";
 pub const SPACE: &str = "bench";

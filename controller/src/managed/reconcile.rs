@@ -112,6 +112,26 @@ impl<S: Source> Managed<S> {
         }
     }
 
+    /// Its source.
+    #[cfg(test)]
+    pub fn source(&self) -> &S {
+        &self.source
+    }
+
+    /// As if a watch had told of an object.
+    #[cfg(test)]
+    pub fn see(&self, found: S::Found) {
+        self.objects.apply(0, Event::Changed(found), |found| self.slim(found));
+    }
+
+    /// Looks at one object, and waits until what is told of it is written.
+    #[cfg(test)]
+    pub async fn look(&self, key: &Key) -> Next {
+        let next = self.reconcile(key).await;
+        self.context.events.written().await;
+        next
+    }
+
     /// What is kept of an object.
     fn slim(&self, found: &S::Found) -> Slim {
         Slim::of(found.meta(), S::ANNOTATIONS, self.source.status(found), self.source.about(found))

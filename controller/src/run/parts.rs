@@ -15,6 +15,7 @@ use crate::engine::object::Ref;
 use crate::engine::queue::Queue;
 use crate::engine::retry::Breaker;
 use crate::engine::store::Store;
+use crate::keys::metrics::KeyMetrics;
 use crate::managed::Reconcile;
 use crate::managed::reconcile::Context;
 use crate::managed::secret::MANAGER;
@@ -53,6 +54,8 @@ impl Parts {
     ) -> anyhow::Result<Arc<Self>> {
         let (metrics, mut registry) = (Arc::new(Metrics::new()), Registry::default());
         metrics.register(&mut registry);
+        let key_metrics = KeyMetrics::new(&metrics);
+        key_metrics.register(&mut registry);
         let api = ApiServer::new(client, Arc::clone(&metrics));
         let watches = settings.watch_namespaces.len().max(1);
         let events = Events::start(api.clone(), MANAGER, identity, Arc::clone(&metrics));
@@ -71,8 +74,14 @@ impl Parts {
             breaker: Arc::clone(&breaker),
             marks: Arc::new(source::marks(kinds)),
         };
-        let mut startup =
-            Startup { settings: &settings, namespace: &namespace, context, registry: &mut registry, watches };
+        let mut startup = Startup {
+            settings: &settings,
+            namespace: &namespace,
+            context,
+            key_metrics,
+            registry: &mut registry,
+            watches,
+        };
         let mut started = Vec::new();
         for kind in kinds {
             started.extend((kind.start)(&mut startup)?);

@@ -13,6 +13,7 @@ use crate::engine::mock;
 use crate::keys::metrics::{ByOrigin, ByOutcome, KeyMetrics};
 use crate::page;
 use crate::settings::Cli;
+use crate::source::bitnami::KeyCounts;
 use crate::source::sealed::reason;
 use crate::source::wishes::{self, granted, wish};
 
@@ -25,6 +26,7 @@ fn served() -> BTreeMap<String, BTreeSet<String>> {
     let of_keys = KeyMetrics::new(&metrics);
     metrics.register(&mut registry);
     of_keys.register(&mut registry);
+    KeyCounts::default().register(&mut registry);
     let (kind, reason, verb) = ("x", "x", "x");
     metrics.reconciles.get_or_create(&ByReason { kind, reason }).inc();
     metrics.writes.get_or_create(&ByVerb { kind, verb }).inc();

@@ -5,6 +5,7 @@
 //! reasons and words, its annotations, and what goes on beside its objects. `wishes.rs`, which tests use, is a small one that
 //! uses all of it.
 
+pub mod bitnami;
 pub mod policy;
 pub mod sealed;
 #[cfg(test)]
@@ -20,6 +21,7 @@ use tokio::sync::watch;
 
 use crate::engine::object::{Key, Meta};
 use crate::engine::watch::Object;
+use crate::keys::metrics::KeyMetrics;
 use crate::managed::Reconcile;
 use crate::managed::decide::{Desired, Marks, Verdict};
 use crate::managed::reason::{Reason, Words};
@@ -30,7 +32,7 @@ use crate::managed::status::Status;
 use crate::settings::Settings;
 
 /// The kinds that there are, each a folder. Another is one more line.
-pub const KINDS: &[Kind] = &[sealed::KIND];
+pub const KINDS: &[Kind] = &[sealed::KIND, bitnami::KIND];
 
 /// A kind of object, before it is known whether it is looked after.
 #[derive(Debug, Clone, Copy)]
@@ -60,6 +62,8 @@ pub struct Startup<'s> {
     /// That of the controller.
     pub namespace: &'s str,
     pub context: Context,
+    /// What is counted of keys, whatever kind they open.
+    pub key_metrics: KeyMetrics,
     /// For metrics of its own.
     pub registry: &'s mut Registry,
     /// How many watches there are of each kind.

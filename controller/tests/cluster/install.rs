@@ -24,7 +24,7 @@ fn it_tells_its_version_and_its_flags() {
     let help = stdout(&["--help"]);
     let flags: Vec<&str> = help
         .lines()
-        .filter_map(|line| line.trim_start().strip_prefix("--")?.split([' ', '\n']).next())
+        .filter_map(|line| line.trim_start().strip_prefix("--")?.split([' ', '[', '\n']).next())
         .collect();
     assert!(flags.len() > 15, "{help}");
     for flag in flags {
@@ -214,7 +214,7 @@ fn every_component_is_taken_by_the_api_server_and_is_about_our_pods() {
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
-    assert_eq!(components.len(), 4, "{components:?}");
+    assert_eq!(components.len(), 5, "{components:?}");
     let overlay = cluster.ca_file().with_file_name("overlay");
     std::fs::create_dir_all(overlay.join("all")).unwrap();
     std::os::unix::fs::symlink(deploy(), overlay.join("deploy")).unwrap();
@@ -253,7 +253,9 @@ fn every_component_is_taken_by_the_api_server_and_is_about_our_pods() {
     let allowed = of_kind(&documents, "NetworkPolicy").pointer("/spec/ingress/0/ports/0/port").unwrap();
     assert!(ports.contains(&metrics) && metrics == allowed);
     let variables = container["env"].as_array().unwrap();
-    assert!(variables.iter().any(|variable| variable["name"] == "SEALANT_SELECTOR"));
+    for name in ["SEALANT_SELECTOR", "SEALANT_BITNAMI"] {
+        assert!(variables.iter().any(|variable| variable["name"] == name), "{name}");
+    }
     let pod = json!({"apiVersion": "v1", "kind": "Pod",
         "metadata": {"name": "x", "namespace": "sealant-system"}, "spec": template["spec"]});
     let create = ["create", "--dry-run=server", "-o", "jsonpath={.spec.priority}", "-f", "-"];

@@ -3,6 +3,7 @@
 #![allow(dead_code, clippy::disallowed_methods)]
 
 pub mod client;
+pub mod peer;
 pub mod tenant;
 pub mod vault;
 

@@ -2,6 +2,7 @@
 // Its files are those of a test.
 #![allow(clippy::disallowed_methods)]
 
+mod bitnami;
 #[path = "../common/mod.rs"]
 mod common;
 mod hostile;

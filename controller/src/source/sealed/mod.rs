@@ -53,14 +53,13 @@ pub struct Sealed {
 }
 
 fn start(startup: &mut Startup<'_>) -> Started {
-    let Startup { settings, namespace, context, registry, .. } = startup;
+    let Startup { settings, namespace, context, .. } = startup;
     let host: &'static ControllerHost = Box::leak(Box::new(ControllerHost::new(&settings.vault)));
     host.vault().map_err(|error| {
         let error = ControllerHost::by_flags(&error.to_string());
         anyhow::anyhow!("the settings of Vault are wrong: {error}")
     })?;
-    let (metrics, pulse) = (KeyMetrics::new(&context.metrics), Pulse::new());
-    metrics.register(registry);
+    let (metrics, pulse) = (startup.key_metrics.clone(), Pulse::new());
     let opener = Opener::start(metrics.clone(), pulse.clone()).context("no thread for opening")?;
     let (ring_sender, ring) = watch::channel(None);
     let (keys_sender, keys) = watch::channel(Keys::Unknown);

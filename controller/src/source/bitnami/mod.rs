@@ -1,0 +1,160 @@
+//! SealedSecrets of `bitnami.com`: looked after in the place of the controller of sealed-secrets, with its keys, for whoever
+//! asks for it with `--bitnami`.
+//!
+//! What it made is right as it is: nothing is written because another controller has come. A Secret is known by its owner
+//! reference alone, and carries no mark of ours. Status, reasons and the words of what does not open are theirs.
+
+mod keyring;
+mod pool;
+mod reason;
+mod resource;
+pub mod settings;
+mod status;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use sealant::bitnami;
+use tokio::sync::watch;
+
+use crate::engine::api;
+use crate::engine::metrics::OfKind;
+use crate::engine::object::{Key, Meta};
+use crate::keys::metrics::KeyMetrics;
+use crate::managed::decide::{Desired, Verdict};
+use crate::managed::reason::{Reason, Words};
+use crate::managed::secret::Items;
+use crate::managed::slim::{About, Keys};
+use crate::source::policy::Policy;
+use crate::source::{Kind, NoValues, Source, Started, Startup};
+pub use keyring::KeyCounts;
+use keyring::{Keeper, Keyring};
+use pool::Pool;
+use resource::Found;
+use status::Status;
+
+/// As it is in the list of kinds.
+pub const KIND: Kind = Kind { labels_of_keys: &[bitnami::KEY_LABEL], marks: &[], start };
+
+/// How long opening may take, with the wait for others.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Those SealedSecrets, and what opens them.
+pub struct Bitnami {
+    pool: Pool,
+    policy: Policy,
+    keeper: Keeper,
+    ring: watch::Receiver<Keyring>,
+    keys: watch::Receiver<Keys>,
+    metrics: KeyMetrics,
+}
+
+fn start(startup: &mut Startup<'_>) -> Started {
+    let settings = &startup.settings.bitnami;
+    if !settings.bitnami {
+        return Ok(None);
+    }
+    let (context, counts) = (&startup.context, KeyCounts::default());
+    counts.register(startup.registry);
+    let (ring_sender, ring) = watch::channel(Keyring::default());
+    let (keys_sender, keys) = watch::channel(Keys::Unknown);
+    let keeper = Keeper {
+        api: context.api.clone(),
+        namespace: settings.bitnami_key_namespace.clone(),
+        metrics: Arc::clone(&context.metrics),
+        counts,
+        marks: Arc::clone(&context.marks),
+        ring: ring_sender,
+        keys: keys_sender,
+    };
+    let metrics = startup.key_metrics.clone();
+    let pool = Pool::start(metrics.panics.clone()).context("no threads for opening")?;
+    let policy = Policy::of(startup.settings);
+    Ok(Some(startup.manage(Bitnami { pool, policy, keeper, ring, keys, metrics })))
+}
+
+impl Source for Bitnami {
+    type Found = Found;
+    type Status = Status;
+
+    const KIND: &'static str = resource::KIND;
+    const ANNOTATIONS: &'static str = bitnami::PREFIX;
+    const ACTION: &'static str = "Unseal";
+    const REASONS: &'static [Reason] = &reason::ALL;
+    const WORDS: &'static Words = &reason::WORDS;
+    const LABELLED: bool = false;
+
+    fn path(&self, namespace: &str) -> String {
+        api::path(&format!("apis/{}", bitnami::API_VERSION), namespace, bitnami::PLURAL)
+    }
+
+    fn about(&self, found: &Found) -> About {
+        let is_held = resource::desired(found, &self.policy).is_err();
+        About { is_valid: true, is_held, weight: found.weight(), ..About::default() }
+    }
+
+    fn status<'f>(&self, found: &'f Found) -> &'f Status {
+        &found.status
+    }
+
+    fn claim(&self, meta: &Meta) -> OwnerReference {
+        resource::owner(meta)
+    }
+
+    fn keys(&self) -> Option<watch::Receiver<Keys>> {
+        Some(self.keys.clone())
+    }
+
+    fn forget(&self, key: &Key) {
+        self.pool.forget(key);
+    }
+
+    fn desired(&self, found: &Found) -> Result<Desired, Verdict> {
+        resource::desired(found, &self.policy)
+    }
+
+    async fn values(&self, found: &Found) -> Result<Items, NoValues> {
+        let ring = self.ring.borrow().clone();
+        let opening = self.pool.open(found.meta.key(), Arc::clone(&found.sealed), ring);
+        match tokio::time::timeout(PATIENCE, opening).await {
+            Ok(Ok(items)) => {
+                self.audit(found);
+                Ok(items)
+            }
+            Ok(Err(pool::Failed::NotOpened(why))) => Err(reason::not_opened(&why).into()),
+            Ok(Err(pool::Failed::Panicked)) => Err(Verdict::new(reason::ERR_UNSEAL, reason::PANICKED).into()),
+            Err(_) => Err(Verdict::new(reason::BUSY, reason::TAKES_LONG).into()),
+        }
+    }
+
+    async fn run(&self) {
+        self.keeper.run().await;
+    }
+
+    fn is_alive(&self) -> bool {
+        self.pool.is_alive()
+    }
+}
+
+impl Bitnami {
+    /// Who reads logs of a cluster learns that something was opened, never what was in it.
+    fn audit(&self, found: &Found) {
+        self.metrics.unseals.get_or_create(&OfKind { kind: Self::KIND }).inc();
+        tracing::info!(
+            target: "audit",
+            kind = Self::KIND,
+            namespace = found.meta.namespace,
+            name = found.meta.name,
+            uid = found.meta.uid,
+            generation = found.meta.generation.unwrap_or_default(),
+            scope = found.sealed.scope.name(),
+            items = found.sealed.items.len(),
+            "unsealed"
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests;

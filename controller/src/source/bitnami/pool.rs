@@ -1,0 +1,149 @@
+//! Threads that open: RSA takes milliseconds for each item, and nothing else waits for that. Namespaces take turns.
+
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use prometheus_client::metrics::counter::Counter;
+use sealant::bitnami::{NotOpened, Print, SealedSecret, SealingKey, open};
+use tokio::sync::oneshot;
+
+use crate::engine::health::Pulse;
+use crate::engine::object::Key;
+use crate::engine::queue::{Line, Tenant};
+use crate::managed::secret::Items;
+use crate::source::bitnami::keyring::Keyring;
+
+/// How many threads there are at most.
+const MOST_THREADS: usize = 4;
+
+/// How often a thread that has nothing to do says that it is there.
+const BEAT: Duration = Duration::from_secs(10);
+
+/// Why an object was not opened.
+#[derive(Debug)]
+pub enum Failed {
+    NotOpened(NotOpened),
+    /// That is a bug, and this object's.
+    Panicked,
+}
+
+/// Opens objects.
+pub struct Pool(Arc<Shared>);
+
+struct Shared {
+    line: Mutex<Waiting>,
+    changed: Condvar,
+    /// Which key has opened an object: it is tried first.
+    openers: Mutex<HashMap<Key, Print>>,
+    panics: Counter,
+    pulse: Pulse,
+}
+
+struct Waiting {
+    line: Line<Job>,
+    is_over: bool,
+}
+
+struct Job {
+    key: Key,
+    sealed: Arc<SealedSecret>,
+    ring: Keyring,
+    reply: oneshot::Sender<Result<Items, Failed>>,
+}
+
+impl Tenant for Job {
+    fn tenant(&self) -> &str {
+        self.key.namespace()
+    }
+}
+
+impl Pool {
+    pub fn start(panics: Counter) -> std::io::Result<Self> {
+        let line = Mutex::new(Waiting { line: Line::new(), is_over: false });
+        let (changed, openers, pulse) = (Condvar::new(), Mutex::default(), Pulse::new());
+        let shared = Arc::new(Shared { line, changed, openers, panics, pulse });
+        let threads = std::thread::available_parallelism().map_or(1, |cores| cores.get().min(MOST_THREADS));
+        for _ in 0..threads {
+            let shared = Arc::clone(&shared);
+            std::thread::Builder::new().name("opening".to_owned()).spawn(move || shared.work())?;
+        }
+        Ok(Self(shared))
+    }
+
+    /// Opens all items of an object. Who waits no longer has it opened by nobody.
+    pub async fn open(&self, key: Key, sealed: Arc<SealedSecret>, ring: Keyring) -> Result<Items, Failed> {
+        let (reply, answer) = oneshot::channel();
+        self.0.waiting().line.push(Job { key, sealed, ring, reply });
+        self.0.changed.notify_one();
+        answer.await.unwrap_or(Err(Failed::Panicked))
+    }
+
+    /// An object is gone.
+    pub fn forget(&self, key: &Key) {
+        self.0.openers().remove(key);
+    }
+
+    /// Whether any of its threads goes on.
+    pub fn is_alive(&self) -> bool {
+        self.0.pulse.is_alive()
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        self.0.waiting().is_over = true;
+        self.0.changed.notify_all();
+    }
+}
+
+impl Shared {
+    fn work(&self) {
+        while let Some(job) = self.next() {
+            if job.reply.is_closed() {
+                continue;
+            }
+            let opened = catch_unwind(AssertUnwindSafe(|| self.open(&job)));
+            let opened = opened.unwrap_or_else(|_| {
+                self.panics.inc();
+                Err(Failed::Panicked)
+            });
+            // Who has asked may have gone.
+            let _ = job.reply.send(opened);
+        }
+    }
+
+    fn next(&self) -> Option<Job> {
+        let mut waiting = self.waiting();
+        loop {
+            self.pulse.beat();
+            if waiting.is_over {
+                return None;
+            }
+            if let Some(job) = waiting.line.pop() {
+                return Some(job);
+            }
+            waiting = self.changed.wait_timeout(waiting, BEAT).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    fn open(&self, Job { key, sealed, ring, .. }: &Job) -> Result<Items, Failed> {
+        let keys: Vec<&SealingKey> = ring.0.iter().map(|key| &**key).collect();
+        let known = self.openers().get(key).copied();
+        let first = keys.iter().position(|key| Some(*key.print()) == known).unwrap_or_default();
+        let (items, last) = open(sealed, &keys, first).map_err(Failed::NotOpened)?;
+        if let Some(opener) = keys.get(last) {
+            self.openers().insert(key.clone(), *opener.print());
+        }
+        Ok(items)
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.line.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn openers(&self) -> MutexGuard<'_, HashMap<Key, Print>> {
+        self.openers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

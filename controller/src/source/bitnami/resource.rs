@@ -1,0 +1,128 @@
+//! The object as it is in a cluster, and the Secret that it asks for.
+
+use std::sync::Arc;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use sealant::bitnami::{
+    self, CLUSTER_WIDE, MANAGED, NAMESPACE_WIDE, PATCH, PREFIX, SKIP_OWNER, SealedSecret, Template,
+};
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::engine::object::{Meta, or_absent};
+use crate::engine::watch::Object;
+use crate::managed::decide::{Adoption, Desired, Gives, Others, Verdict};
+use crate::managed::secret::OPAQUE;
+use crate::source::bitnami::reason::{self, WORDS};
+use crate::source::bitnami::status::Status;
+use crate::source::policy::Policy;
+
+/// As kubectl and metrics call them.
+pub const KIND: &str = "sealedsecrets.bitnami.com";
+
+/// A SealedSecret as the API server has it.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(from = "Stored")]
+pub struct Found {
+    pub meta: Meta,
+    pub sealed: Arc<SealedSecret>,
+    pub status: Status,
+}
+
+#[derive(Deserialize)]
+struct Stored {
+    metadata: Meta,
+    #[serde(default)]
+    spec: Value,
+    #[serde(default)]
+    status: Value,
+}
+
+impl From<Stored> for Found {
+    fn from(Stored { metadata: meta, spec, status }: Stored) -> Self {
+        let sealed = SealedSecret::read(&meta.namespace, &meta.name, &meta.annotations, &spec);
+        Self { sealed: Arc::new(sealed), status: or_absent(status), meta }
+    }
+}
+
+impl Object for Found {
+    fn meta(&self) -> &Meta {
+        &self.meta
+    }
+}
+
+impl Found {
+    /// About how many bytes it has.
+    pub fn weight(&self) -> u32 {
+        let items = self.sealed.items.iter().map(|(name, text)| name.len() + text.len());
+        u32::try_from(items.sum::<usize>()).unwrap_or(u32::MAX)
+    }
+}
+
+/// Who owns the Secret: as their controller writes it.
+pub fn owner(meta: &Meta) -> OwnerReference {
+    OwnerReference {
+        api_version: bitnami::API_VERSION.to_owned(),
+        kind: bitnami::KIND.to_owned(),
+        name: meta.name.clone(),
+        uid: meta.uid.clone(),
+        controller: Some(true),
+        block_owner_deletion: None,
+    }
+}
+
+/// The Secret that it asks for, or why there will be none.
+pub fn desired(found: &Found, policy: &Policy) -> Result<Desired, Verdict> {
+    let SealedSecret { items, has_blob, template, .. } = &*found.sealed;
+    if *has_blob {
+        return Err(reason::refused(if items.is_empty() { reason::BLOB } else { reason::BLOB_AND_ITEMS }));
+    }
+    check(template, policy)?;
+    let Template { labels, annotations, kind, immutable, .. } = template.clone();
+    let is_owned = annotations.get(SKIP_OWNER).is_none_or(|value| value != "true");
+    Ok(Desired {
+        name: found.meta.name.clone(),
+        namespace: found.meta.namespace.clone(),
+        labels,
+        annotations,
+        claim: owner(&found.meta),
+        made_by: None,
+        adopted_by: &[
+            Adoption { key: MANAGED, value: "true", gives: Gives::All },
+            Adoption { key: PATCH, value: "true", gives: Gives::Room },
+        ],
+        others: Others::Stay,
+        owned: is_owned,
+        kind: if kind.is_empty() { OPAQUE.to_owned() } else { kind },
+        immutable,
+        remake: false,
+        words: &WORDS,
+    })
+}
+
+/// Whether a template asks for nothing by which its author would get more than a Secret.
+fn check(template: &Template, policy: &Policy) -> Result<(), Verdict> {
+    if !template.data.is_empty() {
+        let items = template.data.join(", ");
+        return Err(reason::refused(&format!(
+            "template.data is not supported, and the Secret stays as it is ({items})"
+        )));
+    }
+    if !policy.allows_type(&template.kind) {
+        let kind = &template.kind;
+        return Err(reason::refused(&format!(
+            "a Secret of type {kind} would be a token, and --allow-type does not name it"
+        )));
+    }
+    match template.labels.keys().chain(template.annotations.keys()).find(|key| is_forbidden(key)) {
+        None => Ok(()),
+        Some(key) => Err(reason::refused(&format!("a template may not set {key}"))),
+    }
+}
+
+/// Whether a template may not set this label or annotation: a Secret with it would be a key, a token, or one of ours.
+fn is_forbidden(key: &str) -> bool {
+    const THEIRS: [&str; 5] = [MANAGED, PATCH, SKIP_OWNER, NAMESPACE_WIDE, CLUSTER_WIDE];
+    let is_one_of_others = key.starts_with(PREFIX) && !THEIRS.contains(&key);
+    is_one_of_others || key.starts_with("sealant.dev/") || key.starts_with("kubernetes.io/service-account.")
+}
