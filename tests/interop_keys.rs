@@ -7,6 +7,7 @@ mod interop_keys {
     mod gcp;
     mod kms;
     mod pgp;
+    mod publish;
 }
 
 use std::fs;

@@ -41,7 +41,7 @@ use clap::{FromArgMatches, Parser, Subcommand};
 use self::commands::{
     argocd, audit, blast_radius, check, completion, decrypt, demo, diff, doctor, edit, encrypt, exec_env,
     exec_file, explain, fetch_recipient, filestatus, get, git, groups, help, hook, init, inspect, keygen,
-    ksops, man, resolve, rewrap, rotate, seal, set, status, unseal, unset, updatekeys, vault,
+    ksops, man, publish, resolve, rewrap, rotate, seal, set, status, unseal, unset, updatekeys, vault,
     who_can_decrypt,
 };
 use self::context::{Context, no_color};
@@ -119,6 +119,7 @@ enum Command {
     Updatekeys(updatekeys::Args),
     Rewrap(rewrap::Args),
     Groups(groups::Args),
+    Publish(publish::Args),
     Diff(diff::Args),
     #[command(aliases = ["run", "exec"])]
     ExecEnv(exec_env::Args),
@@ -254,6 +255,7 @@ fn dispatch(command: Command, context: &Context) -> anyhow::Result<ExitCode> {
         Command::Updatekeys(args) => updatekeys::run(args, context),
         Command::Rewrap(args) => rewrap::run(args, context),
         Command::Groups(args) => groups::run(args, context),
+        Command::Publish(args) => publish::run(args, context),
         Command::Diff(args) => diff::run(args, context),
         Command::ExecEnv(args) => exec_env::run(args, context),
         Command::ExecFile(args) => exec_file::run(args, context),

@@ -4,6 +4,7 @@
 //! documents: a [`Policy`] says what to use, the caller uses it.
 
 mod apart;
+mod destination;
 mod find;
 mod located;
 mod re2;
@@ -19,6 +20,7 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 pub use apart::Searches;
+pub use destination::{Destination, KvPlace, KvVersion, Target};
 pub use find::{
     Disk, Lookup, SEALANT_NAME, SOPS_NAME, Search, Source, absolute, is_config, is_meant_as_config,
 };
@@ -29,6 +31,7 @@ pub use starter::{Preset, starter};
 pub use weaker::{Example, Parting, PinPart, Weakened, Weaker, is_without_rule, than};
 
 use crate::error::{Error, Kind, Result};
+use destination::DestinationRule;
 use located::Standing;
 use re2::Patterns;
 use schema::{Rule, Schema};
@@ -196,6 +199,32 @@ impl Config {
         rules.iter().enumerate().find(|(_, rule)| matches(rule, &path))
     }
 
+    /// What the first destination rule that matches says. To sops the path counts as it was `spelled`, to us as for creation
+    /// rules.
+    fn destination_for(&self, file: &Path, spelled: &Path, dialect: Dialect) -> Result<Option<Destination>> {
+        let path = match dialect {
+            Dialect::Sops => spelled.to_string_lossy().into_owned(),
+            Dialect::Sealant => self.path_for_rules(file),
+        };
+        let matches =
+            |rule: &DestinationRule| rule.path_regex.as_ref().is_none_or(|regex| regex.is_match(&path));
+        let rules = self.schema.destination_rules.iter().enumerate();
+        let Some((index, rule)) = rules.into_iter().find(|(_, rule)| matches(rule)) else { return Ok(None) };
+        let [target] = &rule.targets[..] else {
+            let count = if rule.targets.is_empty() { "none" } else { "several" };
+            let message =
+                format!("a destination rule names one place to send files to, and this one {count}");
+            let error = Error::new(Kind::Other, message).in_file(&self.path).on_line(rule.line);
+            return Err(error.advise("Keep one of s3_bucket, gcs_bucket and vault_path."));
+        };
+        let recreation = rule.recreation.as_ref().filter(|rule| !rule.key_groups.is_empty());
+        Ok(Some(Destination {
+            target: target.clone(),
+            omit_extensions: rule.omit_extensions,
+            recreation: recreation.map(|rule| self.policy(index, rule)).transpose()?,
+        }))
+    }
+
     /// What each rule says, in their order.
     pub fn policies(&self) -> Vec<Result<Policy>> {
         let rules = self.schema.creation_rules.as_deref().unwrap_or_default();
@@ -330,6 +359,14 @@ impl Configs {
         let located = self.locate(file)?;
         located.refuse_misled()?;
         located.policy()
+    }
+
+    /// Where a file is to be published; `None` when no destination rule of its config matches.
+    pub fn destination_for(&self, file: &Path) -> Result<Option<Destination>> {
+        let located = self.locate(file)?;
+        located.refuse_misled()?;
+        let Some(config) = located.config() else { return Ok(None) };
+        config.destination_for(located.path(), file, self.lookup.dialect)
     }
 
     /// The config of `file`, if there is one. The file need not exist.

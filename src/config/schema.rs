@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use globset::{GlobBuilder, GlobMatcher};
 use regex::Regex;
 
+use crate::config::destination::{DestinationRule, KvPlace, KvVersion, Target};
 use crate::config::re2::Patterns;
 use crate::config::selection::{self, Selection, SelectionKind};
 use crate::config::yaml::{self, Entry, Node, Value};
@@ -118,6 +119,7 @@ pub struct Stores {
 pub(super) struct Schema {
     /// `None`: there is no such key, and all is as if there were no config.
     pub(super) creation_rules: Option<Vec<Rule>>,
+    pub(super) destination_rules: Vec<DestinationRule>,
     pub(super) stores: Stores,
     /// Files that `check` passes by, relative to the config's folder.
     pub(super) check_exclude: Vec<GlobMatcher>,
@@ -216,7 +218,7 @@ impl Reader<'_> {
                 Some(list(rules, "creation_rules")?.map(|rule| self.rule(rule)).collect::<Result<_>>()?);
         }
         for rule in fields.list("destination_rules")? {
-            self.destination_rule(rule)?;
+            schema.destination_rules.push(self.destination_rule(rule)?);
         }
         if let Some(stores) = fields.node("stores") {
             schema.stores = self.stores(stores)?;
@@ -240,22 +242,23 @@ impl Reader<'_> {
         Ok(schema)
     }
 
+    /// What paths a rule is for, compiled and as it was written.
+    fn path_regex(&self, fields: &mut Fields) -> Result<Option<(Regex, String)>> {
+        let Some((pattern, line)) = fields.text("path_regex")? else { return Ok(None) };
+        let regex = selection::compile("path_regex", &pattern, self.patterns);
+        Ok(Some((regex.map_err(|error| error.on_line(line))?, pattern)))
+    }
+
     fn rule(&self, node: Node) -> Result<Rule> {
         let line = node.line;
         let mut fields = self.fields(node, "a creation rule", RULE, |_| false)?;
-        let pattern = fields.text("path_regex")?;
-        let path_regex = pattern
-            .as_ref()
-            .map(|(pattern, line)| {
-                selection::compile("path_regex", pattern, self.patterns).map_err(|error| error.on_line(*line))
-            })
-            .transpose()?;
+        let (path_regex, pattern) = self.path_regex(&mut fields)?.unzip();
         let flat = Self::flat_keys(&mut fields)?;
         let groups = self.groups(fields.list("key_groups")?)?;
         Ok(Rule {
             line,
             path_regex,
-            pattern: pattern.map(|(pattern, _)| pattern),
+            pattern,
             key_groups: match (groups.is_empty(), flat.is_empty()) {
                 (false, _) => groups,
                 (true, false) => vec![flat],
@@ -373,13 +376,34 @@ impl Reader<'_> {
         Ok(keys)
     }
 
-    /// `publish` is sops's alone: its rules are not used here, and their keys are checked all the same.
-    fn destination_rule(&self, node: Node) -> Result<()> {
+    fn destination_rule(&self, node: Node) -> Result<DestinationRule> {
+        let line = node.line;
         let mut fields = self.fields(node, "a destination rule", DESTINATION, |_| false)?;
-        if let Some(rule) = fields.node("recreation_rule") {
-            self.rule(rule)?;
-        }
-        Ok(())
+        let path_regex = self.path_regex(&mut fields)?.map(|(regex, _)| regex);
+        let mut text = |name: &str| Ok::<_, Error>(fields.text(name)?.map(|(text, _)| text));
+        let s3 = text("s3_bucket")?.zip(Some(text("s3_prefix")?.unwrap_or_default()));
+        let gcs = text("gcs_bucket")?.zip(Some(text("gcs_prefix")?.unwrap_or_default()));
+        let (path, address, mount) =
+            (text("vault_path")?, text("vault_address")?, text("vault_kv_mount_name")?);
+        let version = match fields.number("vault_kv_version", 0)? {
+            Some(1_u8) => KvVersion::One,
+            _ => KvVersion::Two,
+        };
+        let vault = path.map(|path| KvPlace {
+            address: address.map(|address| address.trim_end_matches('/').to_owned()),
+            mount: mount.as_deref().unwrap_or("secret").trim_matches('/').to_owned(),
+            path: path.trim_matches('/').to_owned(),
+            version,
+        });
+        let targets = [
+            s3.map(|(bucket, prefix)| Target::S3 { bucket, prefix }),
+            gcs.map(|(bucket, prefix)| Target::Gcs { bucket, prefix }),
+            vault.map(Target::Vault),
+        ];
+        let omit_extensions = fields.flag("omit_extensions")?;
+        let recreation = fields.node("recreation_rule").map(|rule| self.rule(rule)).transpose()?;
+        let targets = targets.into_iter().flatten().collect();
+        Ok(DestinationRule { line, path_regex, targets, omit_extensions, recreation })
     }
 
     fn stores(&self, node: Node) -> Result<Stores> {

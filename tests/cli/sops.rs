@@ -256,9 +256,7 @@ fn other_flags_before_a_command_have_no_effect() {
 
 #[test]
 fn what_is_not_built_says_so() {
-    for args in [&["publish", "-y", "e.yaml"][..], &["keyservice"]] {
-        ends(args, 1, &format!("error: `sops {}` is not built yet", args[0]));
-    }
+    ends(&["keyservice"], 1, "error: `sops keyservice` is not built yet");
     let local = "error: the keys of this machine are not to be used, and no others can be";
     ends(&["--enable-local-keyservice=false", "-d", "e.yaml"], 128, local);
     ends(&["--enable-local-keyservice=false", "-e", "-a", RECIPIENT, "p.yaml"], 1, local);

@@ -58,8 +58,8 @@ pub static KNOWN: LazyLock<Vec<Known>> = LazyLock::new(|| {
     vec![
         deliberate(
             ALL,
-            r"sops (publish|keyservice)|tcp://127",
-            "`publish`, `keyservice` and `--keyservice` end with 1",
+            r"sops keyservice|tcp://127",
+            "`keyservice` and `--keyservice` end with 1",
             "They are not built yet: use sops for these, the files are the same.",
         ),
         deliberate(
@@ -235,6 +235,12 @@ pub static KNOWN: LazyLock<Vec<Known>> = LazyLock::new(|| {
             r"sops groups( nonsense)?$|groups .*eother",
             "The help of `groups` is another, and it says which keys could open a file",
             "They are for people.",
+        ),
+        deliberate(
+            &[Message],
+            r"vault_path: x.*publish|publish --enable-local",
+            "`publish` says that a server cannot be reached, and why no key is used",
+            "What is wrong is told where it is met first.",
         ),
         pending(
             ALL,

@@ -28,6 +28,7 @@ pub enum Topic {
     ExecEnv,
     ExecFile,
     Groups,
+    Publish,
     Filestatus,
     Identities,
     Vault,
@@ -38,7 +39,7 @@ pub enum Topic {
 }
 
 impl Topic {
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::Decrypt,
         Self::Types,
         Self::Extract,
@@ -52,6 +53,7 @@ impl Topic {
         Self::ExecEnv,
         Self::ExecFile,
         Self::Groups,
+        Self::Publish,
         Self::Filestatus,
         Self::Identities,
         Self::Vault,
@@ -77,13 +79,14 @@ impl Topic {
             Self::ExecEnv => "`exec-env`",
             Self::ExecFile => "`exec-file`",
             Self::Groups => "`groups`",
+            Self::Publish => "`publish`",
             Self::Filestatus => "`filestatus`",
             Self::Identities => "where identities come from",
             Self::Vault => "transit keys of OpenBao",
             Self::BadInput => "files that are not as they should be",
             Self::Usage => "command lines that are wrong",
             Self::Clients => "as helm-secrets, Ansible and others call it",
-            Self::NotBuilt => "`publish`, `keyservice`",
+            Self::NotBuilt => "`keyservice`, `--keyservice`",
         }
     }
 
@@ -103,6 +106,7 @@ impl Topic {
             Self::ExecEnv => exec_env(),
             Self::ExecFile => exec_file(),
             Self::Groups => groups(),
+            Self::Publish => publish(),
             Self::Filestatus => filestatus(),
             Self::Identities => [identities(), shared_flags()].concat(),
             Self::Vault => vault(),
@@ -1139,6 +1143,39 @@ fn groups() -> Vec<String> {
     lines
 }
 
+/// Places that are there are for `interop_keys`.
+fn publish() -> Vec<String> {
+    let mut lines = all(&[
+        "sops publish",
+        "sops publish e.yaml",
+        "sops publish nowhere.yaml",
+        "sops publish folder",
+        "sops publish --yes --recursive folder",
+        "sops publish --enable-local-keyservice=false -y e.yaml",
+        "sops publish --verbose --decryption-order age -y e.yaml",
+        "sops publish -y --omit-extensions e.yaml",
+    ]);
+    for rule in [
+        "vault_path: x",
+        "path_regex: other\\n    vault_path: x",
+        "vault_path: x\\n    s3_bucket: y",
+        "omit_extensions: true",
+        "s3_bucket: x\\n    vault_kv_version: many",
+    ] {
+        for file in ["e.yaml", "p.yaml", "changed.yaml", "eother.yaml"] {
+            lines.push(format!(
+                "export VAULT_ADDR=http://127.0.0.1:1 VAULT_TOKEN=x VAULT_MAX_RETRIES=0; printf 'destination_rules:\\n  - {rule}\\n' > .sops.yaml; sops publish -y {file}"
+            ));
+        }
+    }
+    for answer in ["n", "y", ""] {
+        lines.push(format!(
+            "export VAULT_ADDR=http://127.0.0.1:1 VAULT_TOKEN=x VAULT_MAX_RETRIES=0; printf 'destination_rules:\\n  - vault_path: x\\n' > .sops.yaml; echo '{answer}' | sops publish e.yaml > /dev/null"
+        ));
+    }
+    lines
+}
+
 fn filestatus() -> Vec<String> {
     let mut lines = all(&["sops filestatus", "sops filestatus e.yaml p.yaml", "sops filestatus < e.yaml"]);
     for extension in EXTENSIONS {
@@ -1490,9 +1527,6 @@ fn clients() -> Vec<String> {
 /// What sops has, and we do not have yet.
 fn not_built() -> Vec<String> {
     all(&[
-        "sops publish e.yaml",
-        "sops publish --enable-local-keyservice=false --keyservice tcp://127.0.0.1:1 --verbose --decryption-order age e.yaml",
-        "sops publish -y --recursive --omit-extensions folder",
         "sops keyservice --network unix --address /nowhere/sops.sock",
         "sops -d --keyservice tcp://127.0.0.1:1 e.yaml",
         "SOPS_KEYSERVICE=tcp://127.0.0.1:1 sops decrypt e.yaml",

@@ -51,7 +51,7 @@ static WORDS: LazyLock<Vec<(Said, Regex)>> = LazyLock::new(|| {
         (
             Said::Config,
             "unmarshal config file|cannot use more than one|config file not found$|compile regexp|[Tt]hreshold|for Shamir",
-            r"at most one way|unreadable/.sops.yaml|regular expression|_regex|is no config|no config|no .sops.yaml|threshold",
+            r"at most one way|has to be a|unreadable/.sops.yaml|regular expression|_regex|is no config|no config|no .sops.yaml|threshold",
         ),
         (
             Said::Nobody,

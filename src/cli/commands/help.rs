@@ -26,6 +26,7 @@ const GROUPS: &[(&str, &[&str])] = &[
             "updatekeys",
             "rewrap",
             "groups",
+            "publish",
             "diff",
             "exec-env",
             "exec-file",

@@ -28,6 +28,7 @@ pub(in crate::cli) mod inspect;
 pub(in crate::cli) mod keygen;
 pub(in crate::cli) mod ksops;
 pub(in crate::cli) mod man;
+pub(in crate::cli) mod publish;
 pub(in crate::cli) mod resolve;
 pub(in crate::cli) mod rewrap;
 pub(in crate::cli) mod rotate;

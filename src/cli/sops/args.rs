@@ -171,8 +171,7 @@ pub enum Verb {
     Filestatus(Filestatus),
     Completion(Completion),
     Groups(Groups),
-    /// Send files to where destination rules say (not built yet)
-    Publish(NotBuilt),
+    Publish(Publish),
     /// Serve the keys of this machine to others (not built yet)
     Keyservice(NotBuilt),
 }
@@ -457,6 +456,29 @@ pub struct Filestatus {
 pub struct Groups {
     #[command(subcommand)]
     pub command: Option<groups::Command>,
+}
+
+/// Send files to where destination rules say
+#[derive(Debug, Args)]
+pub struct Publish {
+    /// Do not ask before something is sent
+    #[arg(short, long)]
+    pub yes: bool,
+
+    /// Leave the extensions of names out
+    #[arg(long)]
+    pub omit_extensions: bool,
+
+    /// Take the files of a folder and those below it
+    #[arg(long)]
+    pub recursive: bool,
+
+    /// The file
+    #[arg(value_name = "FILE")]
+    pub words: Vec<OsString>,
+
+    #[command(flatten)]
+    pub identities: IdentityArgs,
 }
 
 /// Print a script that completes sops's commands in a shell

@@ -22,7 +22,7 @@ use self::args::{Globals, Sops, Verb};
 use crate::cli::args::{ChangeKeyArgs, FormatArgs, IdentityArgs, InputArgs};
 use crate::cli::change::ChangeArgs;
 use crate::cli::commands::{
-    decrypt, edit, encrypt, exec_env, exec_file, filestatus, groups, rotate, set, unset, updatekeys,
+    decrypt, edit, encrypt, exec_env, exec_file, filestatus, groups, publish, rotate, set, unset, updatekeys,
 };
 use crate::cli::context::{self, Context, no_color};
 use crate::cli::failures::finish;
@@ -115,7 +115,8 @@ fn not_to_be_run(error: clap::Error, words: &[OsString]) -> ExitCode {
 const NO_SUCH_COMMAND: u8 = 3;
 
 fn dispatch(sops: Sops, context: &Context) -> Result<ExitCode> {
-    let encrypts = sops.flags.encrypt || matches!(sops.verb, Some(Verb::Encrypt(_) | Verb::Groups(_)));
+    let encrypts = sops.flags.encrypt
+        || matches!(sops.verb, Some(Verb::Encrypt(_) | Verb::Groups(_) | Verb::Publish(_)));
     refuse_key_services(&sops.globals, encrypts, context)?;
     refuse_missing_config(context)?;
     in_sops_codes(context.configs()?.refuse_unreadable(), &CONFIG)?;
@@ -146,7 +147,7 @@ fn dispatch(sops: Sops, context: &Context) -> Result<ExitCode> {
         Verb::Filestatus(args) => file_status(args, context),
         Verb::Completion(args) => complete(&args, context),
         Verb::Groups(args) => change_groups(args, context),
-        Verb::Publish(_) => not_built("publish"),
+        Verb::Publish(args) => publish_files(args, context),
         Verb::Keyservice(_) => not_built("keyservice"),
     }
 }
@@ -365,6 +366,20 @@ fn change_groups(args: args::Groups, context: &Context) -> Result<ExitCode> {
     refuse_missing(&named, Kind::Read)?;
     file.file = Some(named);
     groups::run(groups::Args { command }, context).map(generic).map_err(|error| error.with_kind(Kind::Other))
+}
+
+fn publish_files(args: args::Publish, context: &Context) -> Result<ExitCode> {
+    if context.configs()?.of_working_dir()?.is_none() {
+        return Err(Error::new(Kind::Other, "there is no .sops.yaml here"));
+    }
+    let file = only_file(args.words, context)?;
+    if !file.exists() {
+        return Err(Error::new(Kind::Other, "no such file").in_file(file));
+    }
+    let (yes, omit_extensions, recursive) = (args.yes, args.omit_extensions, args.recursive);
+    let args =
+        publish::Args { file: Some(file), yes, omit_extensions, recursive, identities: args.identities };
+    in_sops_codes(publish::run(args, context), &ENCRYPTED)
 }
 
 fn run_with_env(args: args::ExecEnv, context: &Context) -> Result<ExitCode> {

@@ -150,6 +150,20 @@ pub(super) fn complaint(id: &str) -> Option<Complaint> {
     place_of(arn).err().map(|why| Complaint { why: Some(why), form: FORM })
 }
 
+/// A region by its name, with the domain of the partition that it is in.
+#[cfg(feature = "aws")]
+pub(super) fn place_in(region: &str) -> Place<'_> {
+    let partition = match region.split('-').collect::<Vec<_>>()[..] {
+        ["cn", ..] => "aws-cn",
+        ["us", "gov", ..] => "aws-us-gov",
+        ["us", "iso", ..] => "aws-iso",
+        ["us", "isob", ..] => "aws-iso-b",
+        _ => "aws",
+    };
+    let found = PARTITIONS.into_iter().find(|(name, _)| *name == partition);
+    Place { region, domain: found.unwrap_or(PARTITIONS[0]).1 }
+}
+
 /// Region and domain of an ARN; else what is wrong with it.
 fn place_of(arn: &str) -> Result<Place<'_>, &'static str> {
     let [prefix, partition, service, region, account, resource] = arn.splitn(6, ':').collect::<Vec<_>>()[..]

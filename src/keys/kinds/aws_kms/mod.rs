@@ -9,6 +9,8 @@ mod key;
 #[cfg(feature = "aws")]
 mod credentials;
 #[cfg(feature = "aws")]
+mod objects;
+#[cfg(feature = "aws")]
 mod origin;
 #[cfg(feature = "aws")]
 mod problem;
@@ -27,7 +29,7 @@ use std::collections::BTreeMap;
 
 pub use self::key::{Key, parse_context};
 #[cfg(feature = "aws")]
-pub(super) use self::worker::Kms;
+pub use self::worker::Kms;
 use crate::error::Result;
 use crate::keys::entry::{Fields, get, set, text, text_or_empty};
 use crate::keys::kind::{self, Complaint, MasterKey, Names};

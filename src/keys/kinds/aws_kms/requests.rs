@@ -15,6 +15,7 @@ pub(super) struct Requests(web::Requests);
 
 /// A request that is signed, if somebody signs it.
 pub(super) struct Signed<'r> {
+    pub method: Method,
     pub endpoint: &'r Url,
     pub region: &'r str,
     pub service: &'static str,
@@ -45,6 +46,7 @@ impl Requests {
             let mut headers = request.headers.clone();
             if let Some(by) = by {
                 let to_sign = signature::Request {
+                    method: request.method.as_str(),
                     host: &name,
                     path: request.endpoint.path(),
                     headers: &request.headers,
@@ -54,7 +56,8 @@ impl Requests {
                 };
                 headers.extend(to_sign.sign(by, host.now()));
             }
-            with_headers(client.post(request.endpoint.clone()), &headers).body(request.body.to_vec())
+            let (method, url) = (request.method.clone(), request.endpoint.clone());
+            with_headers(client.request(method, url), &headers).body(request.body.to_vec())
         };
         self.0.send(request.endpoint, signed).await
     }

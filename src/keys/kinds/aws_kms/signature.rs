@@ -1,7 +1,7 @@
 //! Signing requests: AWS Signature Version 4.
 //!
 //! Owns the canonical form of a request (`docs.aws.amazon.com`, "Create a signed AWS API request") as far as KMS and STS
-//! need it: POST with a body and without a query.
+//! and S3 need it: with a body and without a query.
 
 use hmac::{Hmac, Mac};
 use jiff::Timestamp;
@@ -13,6 +13,7 @@ use crate::secret::SecretBytes;
 
 /// What is signed.
 pub(super) struct Request<'r> {
+    pub method: &'r str,
     /// Host and port, as the header `Host` has them.
     pub host: &'r str,
     pub path: &'r str,
@@ -37,8 +38,12 @@ impl Request<'_> {
         signed.sort_unstable();
         let names = signed.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(";");
         let lines: String = signed.iter().map(|(name, value)| format!("{name}:{value}\n")).collect();
-        let canonical =
-            Zeroizing::new(format!("POST\n{}\n\n{lines}\n{names}\n{}", self.path, hash(self.body)));
+        let canonical = Zeroizing::new(format!(
+            "{}\n{}\n\n{lines}\n{names}\n{}",
+            self.method,
+            self.path,
+            hash(self.body)
+        ));
         let scope = format!("{date}/{}/{}/aws4_request", self.region, self.service);
         let to_sign = format!("AWS4-HMAC-SHA256\n{time}\n{scope}\n{}", hash(canonical.as_bytes()));
         let mut key = Zeroizing::new(format!("AWS4{}", *by.secret_access_key).into_bytes());
@@ -54,7 +59,7 @@ impl Request<'_> {
     }
 }
 
-fn hash(bytes: &[u8]) -> String {
+pub(super) fn hash(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
 }
 
@@ -85,6 +90,7 @@ mod tests {
                 ends: None,
             };
             let request = Request {
+                method: "POST",
                 host: "example.amazonaws.com",
                 path: "/",
                 headers: &[],
@@ -101,6 +107,38 @@ mod tests {
         assert_eq!(
             signature(Some(token)),
             "85d96828115b5dc0cfc3bd16ad9e210dd772bbebba041836c64533a82be05ead"
+        );
+    }
+
+    /// The example `PUT Object` in S3's own documentation ("Signature calculations for the authorization header").
+    #[test]
+    fn an_object_is_signed_as_s3_wants_it() {
+        let by = Credentials {
+            access_key_id: "AKIAIOSFODNN7EXAMPLE".to_owned(),
+            secret_access_key: Zeroizing::new("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY".to_owned()),
+            session_token: None,
+            ends: None,
+        };
+        let body = b"Welcome to Amazon S3.";
+        let headers = [
+            ("date", "Fri, 24 May 2013 00:00:00 GMT".to_owned()),
+            ("x-amz-storage-class", "REDUCED_REDUNDANCY".to_owned()),
+            ("x-amz-content-sha256", hash(body)),
+        ];
+        let request = Request {
+            method: "PUT",
+            host: "examplebucket.s3.amazonaws.com",
+            path: "/test%24file.text",
+            headers: &headers,
+            body,
+            region: "us-east-1",
+            service: "s3",
+        };
+        let headers = request.sign(&by, "2013-05-24T00:00:00Z".parse().unwrap());
+        let (_, last) = headers.last().unwrap();
+        assert!(
+            last.ends_with("Signature=98ad721746da40c64f1a55b78f14c238d841ea1380cd77a1b5971af0ece108bd"),
+            "{last}"
         );
     }
 }

@@ -1,6 +1,6 @@
 //! Other credentials in exchange for some: STS, whose answers are XML.
 
-use reqwest::Url;
+use reqwest::{Method, Url};
 use zeroize::Zeroizing;
 
 use super::credentials::Credentials;
@@ -74,6 +74,7 @@ impl Role<'_> {
     ) -> Result<Credentials, Problem> {
         let doing = format!("cannot assume the role {}", self.arn);
         let request = Signed {
+            method: Method::POST,
             endpoint,
             region: place.region,
             service: "sts",

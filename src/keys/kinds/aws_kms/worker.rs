@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use reqwest::Url;
+use reqwest::{Method, Url};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
@@ -52,9 +52,9 @@ struct Login {
 }
 
 /// What is read and made once.
-struct Setup {
-    requests: Requests,
-    files: Files,
+pub(super) struct Setup {
+    pub requests: Requests,
+    pub files: Files,
 }
 
 impl Kms {
@@ -63,7 +63,7 @@ impl Kms {
         Self { consent: Consent::new(started_by), setup: OnceLock::new(), logins: Mutex::default() }
     }
 
-    fn setup(&self, host: &dyn Host) -> Result<&Setup, Problem> {
+    pub(super) fn setup(&self, host: &dyn Host) -> Result<&Setup, Problem> {
         let make = || Ok(Setup { requests: Requests::new(host)?, files: Files::read(host)? });
         self.setup.get_or_init(make).as_ref().map_err(Clone::clone)
     }
@@ -111,6 +111,7 @@ impl Kms {
         serde_json::to_writer(&mut *json, &body)
             .map_err(|_| Problem::new(Cause::Other, "it cannot be asked for"))?;
         let request = Signed {
+            method: Method::POST,
             endpoint: &endpoint,
             region: key.region(),
             service: "kms",
@@ -120,19 +121,31 @@ impl Kms {
             ],
             body: json,
         };
-        let sts = setup.endpoint(host, key.profile(), "sts", key.place())?;
-        let sources =
-            Sources { host, requests: &setup.requests, files: &setup.files, place: key.place(), sts: &sts };
-        let find = async || sources.find(key.profile(), key.role()).await;
-        self.login(key).with(host, find, async |by| setup.requests.send(host, &request, Some(by)).await).await
+        let sent = async |by: &Credentials| setup.requests.send(host, &request, Some(by)).await;
+        self.signed_by(host, setup, key.profile(), key.role(), key.place(), sent).await
     }
 
-    /// The credentials for a key, which are looked for once.
-    fn login(&self, key: &Key) -> Arc<Kept<Credentials>> {
-        let Place { region, domain } = key.place();
+    /// Makes a request with the credentials for it, which are looked for once.
+    pub(super) async fn signed_by(
+        &self,
+        host: &dyn Host,
+        setup: &Setup,
+        profile: Option<&str>,
+        role: Option<&str>,
+        place: Place<'_>,
+        send: impl AsyncFn(&Credentials) -> Result<Answer, Problem>,
+    ) -> Result<Answer, Problem> {
+        let sts = setup.endpoint(host, profile, "sts", place)?;
+        let sources = Sources { host, requests: &setup.requests, files: &setup.files, place, sts: &sts };
+        let find = async || sources.find(profile, role).await;
+        self.login(profile, role, place).with(host, find, send).await
+    }
+
+    fn login(&self, profile: Option<&str>, role: Option<&str>, place: Place<'_>) -> Arc<Kept<Credentials>> {
+        let Place { region, domain } = place;
         let login = Login {
-            profile: key.profile().map(str::to_owned),
-            role: key.role().map(str::to_owned),
+            profile: profile.map(str::to_owned),
+            role: role.map(str::to_owned),
             region: region.to_owned(),
             domain,
         };
@@ -185,7 +198,7 @@ impl Chosen {
 
 impl Setup {
     /// Where a service is asked: where the user's settings say, else at AWS itself.
-    fn endpoint(
+    pub(super) fn endpoint(
         &self,
         host: &dyn Host,
         profile: Option<&str>,

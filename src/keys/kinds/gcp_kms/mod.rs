@@ -9,6 +9,8 @@ mod key;
 #[cfg(feature = "gcp")]
 mod credentials;
 #[cfg(feature = "gcp")]
+mod objects;
+#[cfg(feature = "gcp")]
 mod problem;
 #[cfg(feature = "gcp")]
 mod tokens;
@@ -17,7 +19,7 @@ mod worker;
 
 pub use self::key::Key;
 #[cfg(feature = "gcp")]
-pub(super) use self::worker::Kms;
+pub use self::worker::Kms;
 use crate::error::Result;
 use crate::keys::entry::{Fields, get, set, text_or_empty};
 use crate::keys::kind::{self, Complaint, MasterKey, Names};

@@ -35,7 +35,7 @@ pub struct Kms {
 }
 
 /// What is read and made once.
-struct Setup {
+pub(super) struct Setup {
     requests: Requests,
     endpoint: Url,
     credentials: Found,
@@ -63,15 +63,31 @@ impl Setup {
 
     async fn send(&self, url: &Url, by: &Token, body: &SecretBytes) -> Result<Answer, Problem> {
         let request = |client: &reqwest::Client| {
-            let request = client.post(url.clone()).bearer_auth(by.text.as_str());
-            let request = request.header("content-type", "application/json");
-            let request = match &self.credentials.quota_project {
+            client.post(url.clone()).header("content-type", "application/json").body(body.to_vec())
+        };
+        self.send_request(url, by, request).await
+    }
+
+    /// Makes a request with our token.
+    pub(super) async fn send_request(
+        &self,
+        url: &Url,
+        by: &Token,
+        request: impl Fn(&reqwest::Client) -> reqwest::RequestBuilder,
+    ) -> Result<Answer, Problem> {
+        let with_token = |client: &reqwest::Client| {
+            let request = request(client).bearer_auth(by.text.as_str());
+            match &self.credentials.quota_project {
                 Some(project) => request.header("x-goog-user-project", project),
                 None => request,
-            };
-            request.body(body.to_vec())
+            }
         };
-        self.requests.send(url, request).await
+        self.requests.send(url, with_token).await
+    }
+
+    /// The domain below which Google's services are.
+    pub(super) fn universe(&self, host: &dyn Host) -> Result<String, Problem> {
+        universe(host, &self.credentials)
     }
 }
 
@@ -82,6 +98,11 @@ fn endpoint(host: &dyn Host, credentials: &Found) -> Result<Url, Problem> {
         let url = if endpoint.contains("://") { endpoint } else { format!("https://{endpoint}") };
         return address(&url, ENDPOINT);
     }
+    address(&format!("https://cloudkms.{}", universe(host, credentials)?), UNIVERSE)
+}
+
+/// The universe that the user names, else Google's.
+fn universe(host: &dyn Host, credentials: &Found) -> Result<String, Problem> {
     let named = host.env_text(UNIVERSE)?.or(host.env_text(DEFAULT_UNIVERSE)?);
     let universe = named.unwrap_or_else(|| GOOGLE.to_owned());
     let is_domain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.';
@@ -96,11 +117,11 @@ fn endpoint(host: &dyn Host, credentials: &Found) -> Result<Url, Problem> {
         );
         return Err(Problem::new(Cause::Credentials, message).advise(format!("Set {UNIVERSE}={own}.")));
     }
-    address(&format!("https://cloudkms.{universe}"), UNIVERSE)
+    Ok(universe)
 }
 
 impl Kms {
-    fn setup(&self, host: &dyn Host) -> Result<&Setup, Problem> {
+    pub(super) fn setup(&self, host: &dyn Host) -> Result<&Setup, Problem> {
         self.setup.get_or_init(|| Setup::of_user(host)).as_ref().map_err(Clone::clone)
     }
 
@@ -150,8 +171,18 @@ impl Kms {
         let mut body = Zeroizing::new(Vec::with_capacity(16 << 10));
         serde_json::to_writer(&mut *body, wish)
             .map_err(|_| Problem::new(Cause::Other, "it cannot be asked for"))?;
+        self.with_token(host, setup, async |by| setup.send(&url, by, &body).await).await
+    }
+
+    /// Makes a request with our token, which is got once.
+    pub(super) async fn with_token(
+        &self,
+        host: &dyn Host,
+        setup: &Setup,
+        send: impl AsyncFn(&Token) -> Result<Answer, Problem>,
+    ) -> Result<Answer, Problem> {
         let token = async || token(host, &setup.requests, &setup.credentials).await;
-        self.token.with(host, token, async |by| setup.send(&url, by, &body).await).await
+        self.token.with(host, token, send).await
     }
 }
 

@@ -97,7 +97,11 @@ impl rustify::client::Client for Connection {
                 answer = self.send_once(request).await?;
             }
             let status = answer.status();
-            let body = read_answer(answer).await?.to_vec();
+            let mut body = read_answer(answer).await?.to_vec();
+            if body.is_empty() && status == reqwest::StatusCode::NO_CONTENT {
+                // Done, and there is nothing to say.
+                body.extend_from_slice(b"{}");
+            }
             let response = Response::builder().status(status).body(body);
             response.map_err(|error| ClientError::ResponseError { source: error.into() })
         })

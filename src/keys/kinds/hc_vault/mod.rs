@@ -11,6 +11,8 @@ mod allow;
 #[cfg(feature = "vault")]
 mod connection;
 #[cfg(feature = "vault")]
+mod kv;
+#[cfg(feature = "vault")]
 mod login;
 #[cfg(feature = "vault")]
 mod problem;

@@ -169,6 +169,29 @@ impl Server {
         E: Endpoint,
         E::Response: DeserializeOwned,
     {
+        self.answered(host, namespace, secrets, request).await?.data.ok_or_else(Problem::no_data)
+    }
+
+    /// The same for a request that need not be answered with data.
+    pub async fn tell<E>(&self, host: &dyn Host, request: impl Fn() -> E) -> Result<(), Problem>
+    where
+        E: Endpoint,
+        E::Response: DeserializeOwned,
+    {
+        self.answered(host, None, &[], request).await.map(drop)
+    }
+
+    async fn answered<E>(
+        &self,
+        host: &dyn Host,
+        namespace: Option<&str>,
+        secrets: &[&str],
+        request: impl Fn() -> E,
+    ) -> Result<Answer<E::Response>, Problem>
+    where
+        E: Endpoint,
+        E::Response: DeserializeOwned,
+    {
         let mut logins_left = MOST_LOGINS;
         loop {
             let (token, is_ours) = self.token(host).await?;
@@ -182,7 +205,7 @@ impl Server {
                     logins_left -= 1;
                     self.forget(&token).await;
                 }
-                result => return result?.data.ok_or_else(Problem::no_data),
+                result => return result,
             }
         }
     }

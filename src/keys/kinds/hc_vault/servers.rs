@@ -245,7 +245,7 @@ impl Vault {
     }
 
     /// The server of a target, if a token may go there: the one place that decides it.
-    fn server_at(&self, host: &dyn Host, target: Target) -> Result<Arc<Server>, Problem> {
+    pub(super) fn server_at(&self, host: &dyn Host, target: Target) -> Result<Arc<Server>, Problem> {
         let settings = self.settings_or_problem(host)?;
         let address = target.address();
         let is_trusted = match settings.verdict(target) {

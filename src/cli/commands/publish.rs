@@ -1,0 +1,264 @@
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use serde_json::Value;
+
+use crate::batch::{self, Opened, Parsed};
+use crate::cli::args::{FormatArgs, IdentityArgs, Input};
+use crate::cli::context::{Context, block_on};
+use crate::cli::copies::Neighbours;
+use crate::cli::pipeline;
+use crate::config::{Configs, Destination, Policy, Target};
+use crate::document;
+use crate::encrypted_file::{EncryptedFile, OpenedFile};
+use crate::error::{Error, Kind, Result};
+use crate::fs;
+use crate::host::Host;
+use crate::journal::{self, Action, Entry};
+use crate::keys::aws;
+use crate::keys::gcp;
+use crate::keys::vault::Vault;
+use crate::keys::{KeyService, StartedBy};
+use crate::policy;
+use crate::secret::{DataKey, SecretBytes};
+use crate::sops::{Encrypted, MacCheck};
+
+/// Send files to where the config's destination rules say
+///
+/// To a bucket of AWS S3 or Google Cloud Storage goes the encrypted file: as it is, or under a new data key for those whom the
+/// rule's `recreation_rule` names. To a key-value engine of Vault or OpenBao go its values, decrypted. A Vault server that only
+/// the rule names is not used unless you say yes.
+#[derive(Debug, Default, clap::Args)]
+#[command(after_help = "\
+Examples:
+  sealant publish prod.enc.yaml
+  sealant publish --recursive --yes secrets/
+
+In .sops.yaml:
+  destination_rules:
+    - path_regex: ^prod/
+      vault_path: shop/prod
+      omit_extensions: true
+    - s3_bucket: shop-secrets
+      s3_prefix: encrypted/")]
+pub struct Args {
+    /// The encrypted file, or with --recursive a folder
+    #[arg(value_name = "FILE", required = true)]
+    pub file: Option<PathBuf>,
+
+    /// Do not ask before something is sent
+    #[arg(short, long)]
+    pub yes: bool,
+
+    /// Leave the extensions of names out
+    #[arg(long)]
+    pub omit_extensions: bool,
+
+    /// Take the files of a folder and those below it, under their paths in it
+    #[arg(long)]
+    pub recursive: bool,
+
+    #[command(flatten)]
+    pub identities: IdentityArgs,
+}
+
+pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
+    let root = args.file.clone().ok_or_else(|| Error::new(Kind::NoFile, "no file was given"))?;
+    if root.is_dir() && !args.recursive {
+        return Err(Error::new(Kind::Other, "is a folder").in_file(&root).advise("Add --recursive."));
+    }
+    let files = match root.is_dir() {
+        true => fs::walk(std::slice::from_ref(&root)).files,
+        false => vec![root.clone()],
+    };
+    let started_by = if context.is_sops() { StartedBy::Sops } else { StartedBy::Person };
+    let publisher = Publisher {
+        neighbours: Neighbours::of(context, files.iter().map(PathBuf::as_path))?,
+        service: args.identities.key_service(context)?,
+        vault: Vault::of_user(started_by),
+        aws: aws::Kms::of_user(started_by),
+        gcp: gcp::Kms::default(),
+        configs: context.configs()?,
+        context,
+        root,
+        args,
+    };
+    for file in files {
+        publisher.publish(&file)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+struct Publisher<'a> {
+    context: &'a Context<'a>,
+    args: Args,
+    /// What was named, a file or a folder.
+    root: PathBuf,
+    configs: Configs,
+    neighbours: Neighbours<'a>,
+    service: KeyService<'a>,
+    vault: Vault,
+    aws: aws::Kms,
+    gcp: gcp::Kms,
+}
+
+impl Publisher<'_> {
+    fn publish(&self, file: &Path) -> Result<()> {
+        let in_file = |error: Error| error.in_file(file);
+        let formats = FormatArgs::default().formats(self.context);
+        let source = pipeline::read(&Input::of(file), formats)?;
+        let is_found = *file != self.root && !self.context.is_sops();
+        if is_found && crate::encrypted_file::meant(source.format, &source.bytes).is_none() {
+            return Ok(());
+        }
+        let Some(destination) = self.configs.destination_for(file)? else {
+            let message = "no destination rule is for this file";
+            return Err(Error::new(Kind::Other, message).in_file(file).advise(
+                "Add one to the `destination_rules` of .sops.yaml, as `sealant publish --help` shows.",
+            ));
+        };
+        let name = self.name_of(file, destination.omit_extensions);
+        let bytes = source.bytes.clone();
+        let parsed = batch::parse_one(pipeline::as_taken(source, self.context))?;
+        self.refuse_copy(&parsed, destination.recreation.as_ref())?;
+        let content = match (&destination.target, &destination.recreation) {
+            (Target::Vault(_), _) => {
+                let (file, key) = self.open(parsed)?;
+                values(&file, &key).map_err(in_file)?
+            }
+            (_, Some(rule)) => self.recreated(parsed, rule).map_err(in_file)?,
+            (_, None) => bytes,
+        };
+        let place = self.place(&destination, &name)?;
+        if !self.may_go_on(file, &place)? {
+            return Ok(());
+        }
+        journal::record(self.context.host, Entry::new(Action::Write, Path::new(&place)))?;
+        self.send(file, &destination.target, &name, &place, &content)
+    }
+
+    /// What a file is called where it goes.
+    fn name_of(&self, file: &Path, omits_extensions: bool) -> String {
+        let below = if self.args.recursive { file.strip_prefix(&self.root).ok() } else { None };
+        let below = below.filter(|below| !below.as_os_str().is_empty());
+        let name = below.or_else(|| file.file_name().map(Path::new)).unwrap_or(file);
+        let name = name.to_string_lossy().into_owned();
+        let start = name.rfind('/').map_or(0, |slash| slash + 1);
+        match name[start..].rfind('.') {
+            Some(dot) if omits_extensions || self.args.omit_extensions => name[..start + dot].to_owned(),
+            _ => name,
+        }
+    }
+
+    /// Refuses a file that is a copy of one that fewer may read.
+    fn refuse_copy(&self, parsed: &Parsed, recreation: Option<&Policy>) -> Result<()> {
+        let keys = match recreation {
+            Some(rule) => policy::key_set(rule)?,
+            None => policy::keys_of_file(&self.configs, &parsed.path)?,
+        };
+        keys.map_or(Ok(()), |keys| self.neighbours.refuse(&parsed.path, &parsed.file, &keys))
+    }
+
+    fn open(&self, parsed: Parsed) -> Result<(Box<Encrypted>, DataKey)> {
+        if let EncryptedFile::Sealed(_) = parsed.file {
+            return Err(
+                Error::new(Kind::Other, "this is a SealedSecret, not a SOPS document").in_file(parsed.path)
+            );
+        }
+        let Opened { path, file, .. } = block_on(batch::open_one_parsed(&self.service, parsed))?;
+        let OpenedFile::Document(file, key) = file else {
+            return Err(Error::new(Kind::Other, "this is no SOPS document").in_file(path));
+        };
+        Ok((file, key))
+    }
+
+    /// The file under a new data key, for whom a rule names, with the values encrypted that it says.
+    fn recreated(&self, parsed: Parsed, rule: &Policy) -> Result<SecretBytes> {
+        let path = parsed.path.clone();
+        let (file, key) = self.open(parsed)?;
+        let document = file.open(&key, MacCheck::Verify)?;
+        let keys = policy::key_set(rule)?.ok_or_else(|| Error::new(Kind::Other, "the rule names nobody"))?;
+        self.neighbours.refuse_key(&path, &key, &keys)?;
+        let made = block_on(self.service.new_data_keys(&[&keys])).pop();
+        let (new_key, wrapped) = made.unwrap_or_else(|| Err(Error::new(Kind::Other, "no data key")))?;
+        let metadata = file.metadata.for_keys(wrapped);
+        let metadata = match &rule.selection {
+            Some(selection) => metadata.for_selection(selection.clone()),
+            None => metadata,
+        };
+        let written = file.write(&*document, metadata, &key, Some(&new_key), self.context.host.now())?;
+        Ok(SecretBytes::new(written.bytes))
+    }
+
+    /// Where a file goes, for people.
+    fn place(&self, destination: &Destination, name: &str) -> Result<String> {
+        Ok(match &destination.target {
+            Target::S3 { bucket, prefix } => format!("s3://{bucket}/{prefix}{name}"),
+            Target::Gcs { bucket, prefix } => format!("gcs://{bucket}/{prefix}{name}"),
+            Target::Vault(place) => {
+                format!("{}/v1/{}", self.vault.address_of(self.context.host, place)?, place.secret(name))
+            }
+        })
+    }
+
+    fn may_go_on(&self, file: &Path, place: &str) -> Result<bool> {
+        if self.args.yes {
+            return Ok(true);
+        }
+        let go_on = self.context.host.confirm(&format!("Send {} to {place}?", file.display()));
+        let go_on = go_on.map_err(|error| {
+            Error::new(error.kind(), error.to_string()).advise("Add --yes to go on without being asked.")
+        })?;
+        match (go_on, self.args.recursive) {
+            (true, _) => Ok(true),
+            (false, true) => {
+                self.context.ui.say(format!("{}: not sent", file.display()));
+                Ok(false)
+            }
+            (false, false) => Err(Error::new(Kind::Other, "was not sent").in_file(file)),
+        }
+    }
+
+    fn send(
+        &self,
+        file: &Path,
+        target: &Target,
+        name: &str,
+        place: &str,
+        content: &SecretBytes,
+    ) -> Result<()> {
+        let host = self.context.host;
+        let sent = match target {
+            Target::S3 { bucket, prefix } => {
+                block_on(self.aws.put_object(host, bucket, &format!("{prefix}{name}"), content))
+                    .map(|()| true)
+            }
+            Target::Gcs { bucket, prefix } => {
+                block_on(self.gcp.put_object(host, bucket, &format!("{prefix}{name}"), content))
+                    .map(|()| true)
+            }
+            Target::Vault(kv) => block_on(self.vault.put_secret(host, kv, name, content)),
+        };
+        let (ui, file) = (self.context.ui, file.display());
+        match sent.map_err(|error| error.in_file(file.to_string()))? {
+            true => ui.say(format!("{file}: sent to {place}")),
+            false => ui.say(format!("{file}: is at {place} already")),
+        }
+        Ok(())
+    }
+}
+
+/// The values of all documents as one JSON object; of those with one name the last counts, as in sops.
+fn values(file: &Encrypted, key: &DataKey) -> Result<SecretBytes> {
+    let plaintext = file.decrypt_to_convert(key, MacCheck::Verify)?.bytes;
+    let document = document::parse_any(file.format(), plaintext, false)?;
+    let mut values = serde_json::Map::new();
+    for root in document.tree().documents() {
+        match document::to_data(&*document, *root)? {
+            Value::Object(map) => values.extend(map),
+            _ => return Err(Error::new(Kind::Emit, "its top level has no names for values")),
+        }
+    }
+    let json = serde_json::to_vec(&values).map_err(|error| Error::new(Kind::Emit, error.to_string()))?;
+    Ok(SecretBytes::new(json))
+}
