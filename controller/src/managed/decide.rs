@@ -10,7 +10,7 @@ use sealant::sealed_secret::WITH_OLD_VALUES;
 
 use crate::engine::object::Meta;
 use crate::managed::reason::{self, Reason, Words};
-use crate::managed::secret::{Items, Secret, SetByUs};
+use crate::managed::secret::{Items, MANAGER, Secret, SetBy};
 
 /// On Secrets that the controller makes: by it they are watched.
 pub const MANAGED: &str = "sealant.dev/managed";
@@ -84,6 +84,8 @@ pub struct Desired {
     pub made_by: Option<MadeBy>,
     /// Annotations by which somebody lets a Secret of theirs be written.
     pub adopted_by: &'static [Adoption],
+    /// As whom another controller has made such Secrets: what it has set, and is asked for no more, goes as ours does.
+    pub earlier_managers: &'static [&'static str],
     /// What becomes of what others have put into the Secret. A source says [`Others::Stay`].
     pub others: Others,
     /// Whether the Secret goes with what asks for it.
@@ -150,13 +152,15 @@ impl Marks {
         self.keys.iter().any(|label| meta.labels.contains_key(*label))
     }
 
+    /// Whether an annotation says that a kind of ours has made a Secret.
+    fn is_marked(&self, meta: &Meta) -> bool {
+        [MADE_BY].iter().chain(&self.made).any(|annotation| meta.annotations.contains_key(*annotation))
+    }
+
     /// What a Secret was made by, if it was made from an object, whoever has changed its labels since: whoever may write such
     /// an object must not be able to give the controller a key.
     pub fn maker(&self, meta: &Meta) -> Option<String> {
-        let is_marked = |annotation: &str| meta.annotations.contains_key(annotation);
-        let is_ours = meta.labels.contains_key(MANAGED)
-            || is_marked(MADE_BY)
-            || self.made.iter().any(|annotation| is_marked(annotation));
+        let is_ours = meta.labels.contains_key(MANAGED) || self.is_marked(meta);
         match (is_ours, controller(meta)) {
             (true, _) => Some("the controller has made it".to_owned()),
             (false, Some(owner)) => Some(belongs(owner)),
@@ -215,12 +219,13 @@ fn claim(desired: &Desired, found: &Meta, marks: &Marks) -> Result<Desired, Stri
         annotations.any(|adoption| found.is_annotated(adoption.key, adoption.value))
     };
     let is_given = given(Gives::It) || given(Gives::All);
-    let has_room = given(Gives::Room);
     let owner = controller(found);
     let is_ours = match owner {
         Some(owner) => is_same_source(owner, &desired.claim),
         None => is_made_by(found, desired),
     };
+    // What one kind of ours puts into a Secret, another that has made it would take out again.
+    let has_room = given(Gives::Room) && (is_ours || !marks.is_marked(found));
     match owner {
         Some(owner) if !is_ours && !has_room => return Err(belongs(owner)),
         None if !is_ours && !is_given && !has_room => return Err(desired.words.is_foreign.to_owned()),
@@ -277,18 +282,18 @@ fn removals(secret: &Secret, desired: &Desired, items: &Items) -> Removals {
         is_same_source(owner, &desired.claim) && !is_wanted
     });
     let data = || secret.data.keys().filter(|key| !items.contains_key(*key)).cloned().collect();
-    let with_old_values = |key: &String| WITH_OLD_VALUES.contains(&key.as_str());
-    let mut unwanted_annotations = unwanted(annotations, &desired.annotations);
+    let [mut labels, mut annotations] =
+        [unwanted(labels, &desired.labels), unwanted(annotations, &desired.annotations)];
     match desired.others {
         Others::Own => Removals { stale_owners, ..Removals::default() },
         Others::Stay => {
-            unwanted_annotations.retain(with_old_values);
-            Removals { data: data(), annotations: unwanted_annotations, stale_owners, labels: Vec::new() }
+            let earlier = secret.set_by(desired.earlier_managers);
+            labels.retain(|key| earlier.labels.contains(key));
+            annotations
+                .retain(|key| WITH_OLD_VALUES.contains(&key.as_str()) || earlier.annotations.contains(key));
+            Removals { data: data(), labels, annotations, stale_owners }
         }
-        Others::Go => {
-            let labels = unwanted(labels, &desired.labels);
-            Removals { data: data(), labels, annotations: unwanted_annotations, stale_owners }
-        }
+        Others::Go => Removals { data: data(), labels, annotations, stale_owners },
     }
 }
 
@@ -318,7 +323,7 @@ fn has_shell(secret: &Secret, desired: &Desired, items: &Items) -> bool {
     let is_marked = desired.made_by.is_none() || is_made_by(&secret.meta, desired);
     let earlier = desired.made_by.iter().filter_map(|made_by| Some(made_by.earlier.as_ref()?.0));
     let marks: Vec<&str> = desired.made_by.iter().map(|_| MADE_BY).chain(earlier).collect();
-    let SetByUs { labels, annotations, data } = &secret.set_by_us;
+    let SetBy { labels, annotations, data } = secret.set_by(&[MANAGER]);
     right_owner
         && (secret.immutable == desired.immutable || desired.others == Others::Own)
         && holds(&secret.meta.labels, &desired.labels)
@@ -447,7 +452,8 @@ mod tests {
         };
         assert_eq!(after(of_old_version), update());
         let managed = |secret: &mut Secret| {
-            secret.set_by_us.labels = [MANAGED.to_owned(), "was-in-template".to_owned()].into();
+            let labels = [MANAGED.to_owned(), "was-in-template".to_owned()].into();
+            secret.managers = vec![(MANAGER.to_owned(), SetBy { labels, ..SetBy::default() })];
         };
         assert_eq!(after(managed), update());
     }
@@ -540,10 +546,32 @@ mod tests {
             let (desired, write) = written(&given(gives), &theirs(|_| {})).unwrap();
             assert_eq!((desired.owned, write), (owned, Write::Update(removals)), "{gives:?}");
         }
+        // Another kind of ours has made it.
+        let made =
+            theirs(|secret| secret["metadata"]["annotations"][MADE_BY] = "wishes.example.com/db".into());
+        assert_eq!(written(&given(Gives::Room), &made).unwrap_err().reason, reason::ALREADY_EXISTS);
         // It is not given twice, and what others put into it afterwards stays.
         let ours = theirs(|secret| secret["metadata"]["ownerReferences"] = json!([ours("u1")]));
         let (desired, _) = written(&given(Gives::All), &ours).unwrap();
         assert_eq!((desired.owned, desired.others), (true, Others::Stay));
+    }
+
+    /// Another controller has made it: what that has set is ours to take away, and what others have is theirs.
+    #[test]
+    fn what_an_earlier_controller_has_set_goes_when_it_is_asked_for_no_more() {
+        let desired = Desired { earlier_managers: &["before"], ..given(Gives::All) };
+        let found = |manager: &str| {
+            let secret = theirs(|secret| {
+                secret["metadata"]["ownerReferences"] = json!([ours("u1")]);
+                let fields =
+                    json!({"f:metadata": {"f:labels": {"f:theirs": {}}, "f:annotations": {"f:theirs": {}}}});
+                secret["metadata"]["managedFields"] = json!([{"manager": manager, "fieldsV1": fields}]);
+            });
+            let Ok((_, Write::Update(removals))) = written(&desired, &secret) else { panic!("{manager}") };
+            [removals.labels, removals.annotations]
+        };
+        assert_eq!(found("before"), [["theirs"], ["theirs"]]);
+        assert_eq!(found("somebody"), [[""; 0]; 2]);
     }
 
     #[test]
@@ -612,11 +640,12 @@ mod tests {
         let earlier = |secret: &mut Secret| {
             secret.meta.annotations.remove(MADE_BY);
             secret.meta.annotations.insert(MADE_BY_NAME.to_owned(), "db".to_owned());
-            secret.set_by_us = SetByUs {
+            let set = SetBy {
                 labels: [MANAGED.to_owned()].into(),
                 annotations: [MADE_BY_NAME.to_owned()].into(),
-                ..SetByUs::default()
+                ..SetBy::default()
             };
+            secret.managers = vec![(MANAGER.to_owned(), set)];
         };
         assert_eq!(after(earlier), Ok(Write::Nothing));
         let of_another_name = |secret: &mut Secret| {

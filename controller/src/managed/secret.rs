@@ -36,13 +36,13 @@ pub struct Secret {
     pub kind: String,
     pub immutable: bool,
     pub data: Items,
-    /// What we have set, as the API server remembers it.
-    pub set_by_us: SetByUs,
+    /// What each manager has set, as the API server remembers it.
+    pub managers: Vec<(String, SetBy)>,
 }
 
 /// What one manager has set.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct SetByUs {
+pub struct SetBy {
     pub labels: BTreeSet<String>,
     pub annotations: BTreeSet<String>,
     /// The keys of values.
@@ -52,6 +52,19 @@ pub struct SetByUs {
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Secret {}", self.meta.key())
+    }
+}
+
+impl Secret {
+    /// What any of these managers has set.
+    pub fn set_by(&self, managers: &[&str]) -> SetBy {
+        let found = self.managers.iter().filter(|(manager, _)| managers.contains(&manager.as_str()));
+        found.fold(SetBy::default(), |mut all, (_, SetBy { labels, annotations, data })| {
+            all.labels.extend(labels.iter().cloned());
+            all.annotations.extend(annotations.iter().cloned());
+            all.data.extend(data.iter().cloned());
+            all
+        })
     }
 }
 
@@ -82,7 +95,7 @@ impl From<Stored> for Secret {
     fn from(stored: Stored) -> Self {
         let data = stored.data.unwrap_or_default().into_iter();
         Self {
-            set_by_us: set_by_us(&stored.metadata.managed_fields),
+            managers: managers(&stored.metadata.managed_fields),
             meta: stored.metadata.meta,
             kind: stored.kind.filter(|kind| !kind.is_empty()).unwrap_or_else(|| OPAQUE.to_owned()),
             immutable: stored.immutable.unwrap_or_default(),
@@ -91,19 +104,21 @@ impl From<Stored> for Secret {
     }
 }
 
-fn set_by_us(managed_fields: &Value) -> SetByUs {
-    let entries = managed_fields.as_array().into_iter().flatten();
-    let ours: Vec<&Value> = entries.filter(|entry| entry["manager"] == MANAGER).collect();
-    let of = |path: &str| -> BTreeSet<String> {
-        let fields = ours.iter().filter_map(|entry| entry["fieldsV1"].pointer(path)?.as_object());
-        let keys = fields.flat_map(serde_json::Map::keys);
-        keys.filter_map(|key| key.strip_prefix("f:")).map(str::to_owned).collect()
+fn managers(managed_fields: &Value) -> Vec<(String, SetBy)> {
+    let set_by = |entry: &Value| {
+        let of = |path: &str| -> BTreeSet<String> {
+            let keys = entry["fieldsV1"].pointer(path).and_then(Value::as_object);
+            let keys = keys.into_iter().flat_map(serde_json::Map::keys);
+            keys.filter_map(|key| key.strip_prefix("f:")).map(str::to_owned).collect()
+        };
+        SetBy {
+            labels: of("/f:metadata/f:labels"),
+            annotations: of("/f:metadata/f:annotations"),
+            data: of("/f:data"),
+        }
     };
-    SetByUs {
-        labels: of("/f:metadata/f:labels"),
-        annotations: of("/f:metadata/f:annotations"),
-        data: of("/f:data"),
-    }
+    let entries = managed_fields.as_array().into_iter().flatten();
+    entries.filter_map(|entry| Some((entry["manager"].as_str()?.to_owned(), set_by(entry)))).collect()
 }
 
 /// A value, which the API server has in base64.
@@ -148,8 +163,9 @@ mod tests {
         .unwrap();
         assert_eq!((secret.kind.as_str(), secret.immutable, secret.data.len()), (OPAQUE, false, 3));
         assert_eq!(&*secret.data["a"], b"1");
-        assert_eq!(secret.set_by_us.labels, ["a".to_owned()].into());
-        assert!(secret.set_by_us.annotations.is_empty());
+        let ours = secret.set_by(&[MANAGER]);
+        assert_eq!(ours.labels, ["a".to_owned()].into());
+        assert!(ours.annotations.is_empty() && secret.set_by(&["x", "y"]) == SetBy::default());
         assert!(!format!("{secret:?}").contains("MQ=="));
         let broken = json!({"metadata": {"name": "db"}, "data": {"a": "hunter2 "}});
         let error = serde_json::from_value::<Secret>(broken).unwrap_err().to_string();

@@ -249,6 +249,7 @@ impl Source for Wishes {
                 Adoption { key: ROOM, value: "yes", gives: Gives::Room },
                 Adoption { key: GIVEN, value: "yes", gives: Gives::All },
             ],
+            earlier_managers: &[],
             others: Others::Stay,
             claim: self.claim(&found.metadata),
             owned: true,

@@ -126,6 +126,12 @@ fn a_cluster_of_sealed_secrets_is_taken_over_without_a_write_and_given_back() {
     assert_eq!(again["metadata"]["labels"], json!({"app": "db"}));
     assert_eq!(again["metadata"]["ownerReferences"][0]["apiVersion"], "bitnami.com/v1alpha1");
 
+    // A label goes with the template that had it, though their controller has set it; those of others stay.
+    cluster.kubectl_ok(&["label", "secret", "s3", "-n", PLACE, "theirs=1"]);
+    let unlabelled = json!([{"op": "remove", "path": "/spec/template/metadata/labels"}]).to_string();
+    cluster.kubectl_ok(&["patch", BITNAMI, "s3", "-n", PLACE, "--type=json", "-p", &unlabelled]);
+    cluster.wait("secret", PLACE, "s3", |secret| secret["metadata"]["labels"] == json!({"theirs": "1"}));
+
     // C1, C18, C22, A9: new ones of each scope, and under another name.
     for (scope, opens) in [("strict", false), ("namespace-wide", true), ("cluster-wide", true)] {
         let mut moved = sealed(cluster, scope, "new", scope);
@@ -182,8 +188,8 @@ fn a_cluster_of_sealed_secrets_is_taken_over_without_a_write_and_given_back() {
     cluster.wait(BITNAMI, PLACE, "s2", |found| synced(found)["status"] == "True");
 
     // Given back: their controller finds all as it would have made it.
-    cluster.kubectl_ok(&["delete", BITNAMI, "-n", PLACE, "moved-strict", "managed", "patched"]);
-    wait_until(|| cluster.get("secret", PLACE, "managed").is_none());
+    cluster.kubectl_ok(&["delete", BITNAMI, "-n", PLACE, "moved-strict", "managed", "patched", "s3"]);
+    wait_until(|| ["managed", "s3"].iter().all(|name| cluster.get("secret", PLACE, name).is_none()));
     ours.stop();
     let before = versions(cluster);
     let theirs = start_theirs(cluster);

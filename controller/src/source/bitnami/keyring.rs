@@ -88,7 +88,7 @@ impl Keeper {
             }
         };
         let what = What {
-            kind: "bitnami keys",
+            kind: "bitnami-keys",
             namespace: self.namespace.clone(),
             path: secret::path(&self.namespace),
             labels: Some(format!("{KEY_LABEL}=active")),

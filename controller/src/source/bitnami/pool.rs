@@ -147,3 +147,71 @@ impl Shared {
         self.openers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use sealant::bitnami::Scope;
+    use serde_json::Value;
+
+    use super::*;
+
+    fn file(name: &str) -> String {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/bitnami").join(name);
+        std::io::read_to_string(std::fs::File::open(path).unwrap()).unwrap()
+    }
+
+    fn ring(names: &[&str]) -> Keyring {
+        let key = |name: &&str| {
+            let [key, certificate] = ["key", "cert"].map(|what| file(&format!("keys/{name}.{what}.pem")));
+            Arc::new(SealingKey::read(key.as_bytes(), certificate.as_bytes()).unwrap())
+        };
+        Keyring(names.iter().map(key).collect())
+    }
+
+    /// A cluster-wide object whose items open with a key, or with none.
+    fn sealed(items: usize, opens: bool) -> Arc<SealedSecret> {
+        let cases: Vec<Value> = serde_json::from_str(&file("raw.json")).unwrap();
+        let case =
+            cases.iter().find(|case| case["scope"] == "cluster-wide" && case["key"] == "rsa4096-a").unwrap();
+        let text = case["sealed_b64"].as_str().unwrap();
+        let items = (0..items).map(|index| (format!("{index:04}"), text.to_owned())).collect();
+        let scope = if opens { Scope::Cluster } else { Scope::Namespace };
+        Arc::new(SealedSecret { scope, items, namespace: "x".to_owned(), ..SealedSecret::default() })
+    }
+
+    /// Whoever writes many objects with many items that do not open keeps nobody else waiting for all of them.
+    #[tokio::test]
+    async fn namespaces_take_turns() {
+        let pool = Pool::start(Counter::default()).unwrap();
+        let ring = ring(&["rsa4096-b", "rsa4096-a"]);
+        let open = |namespace: &str, name: usize, sealed: Arc<SealedSecret>| {
+            pool.open(Key::new(namespace, &name.to_string()), sealed, ring.clone())
+        };
+        let start = std::time::Instant::now();
+        let hostile = (0..30).map(|name| open("hostile", name, sealed(40, false)));
+        let hostile = futures_util::future::join_all(hostile);
+        let good = async {
+            let items = open("shop", 0, sealed(3, true)).await;
+            (items.map(|items| items.len()).ok(), start.elapsed())
+        };
+        let (failed, (opened, took)) = tokio::join!(hostile, good);
+        assert!(opened == Some(3) && failed.iter().all(|failed| matches!(failed, Err(Failed::NotOpened(_)))));
+        assert!(took * 3 < start.elapsed(), "{took:?} of {:?}", start.elapsed());
+        assert!(pool.is_alive());
+    }
+
+    #[tokio::test]
+    async fn which_key_has_opened_an_object_is_known_as_long_as_it_is_there() {
+        let pool = Pool::start(Counter::default()).unwrap();
+        let (key, ring) = (Key::new("shop", "db"), ring(&["rsa4096-b", "rsa4096-a"]));
+        let known = || pool.0.openers().get(&key).copied();
+        pool.open(key.clone(), sealed(1, false), ring.clone()).await.unwrap_err();
+        assert_eq!(known(), None);
+        pool.open(key.clone(), sealed(1, true), ring.clone()).await.unwrap();
+        assert_eq!(known().as_ref(), Some(ring.0[1].print()));
+        pool.forget(&key);
+        assert_eq!(known(), None);
+    }
+}

@@ -20,6 +20,9 @@ use crate::source::policy::Policy;
 /// As kubectl and metrics call them.
 pub const KIND: &str = "sealedsecrets.bitnami.com";
 
+/// As whom their controller writes: what its program is called.
+const EARLIER: &[&str] = &["controller", "sealed-secrets-controller"];
+
 /// A SealedSecret as the API server has it.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(from = "Stored")]
@@ -91,6 +94,7 @@ pub fn desired(found: &Found, policy: &Policy) -> Result<Desired, Verdict> {
             Adoption { key: MANAGED, value: "true", gives: Gives::All },
             Adoption { key: PATCH, value: "true", gives: Gives::Room },
         ],
+        earlier_managers: EARLIER,
         others: Others::Stay,
         owned: is_owned,
         kind: if kind.is_empty() { OPAQUE.to_owned() } else { kind },

@@ -82,6 +82,7 @@ pub fn desired(sealed: &SealedSecret) -> Desired {
             earlier: Some((MADE_BY_NAME, sealed.name().to_owned())),
         }),
         adopted_by: &[Adoption { key: ADOPT, value: "true", gives: Gives::It }],
+        earlier_managers: &[],
         others: Others::Stay,
         owned: sealed.spec().deletion_policy != Some(DeletionPolicy::Retain),
         kind: made.kind.unwrap_or_else(|| OPAQUE.to_owned()),
