@@ -8,7 +8,7 @@ use std::path::Path;
 use crate::config::{Configs, KeySpec, Policy, Selection};
 use crate::document::{Document, Format, NodeId};
 use crate::error::{Error, Kind, Result};
-use crate::keys::{Fingerprint, KeyKind, KeySet, MasterKey, Recipient, TransitKey, aws, azure, gcp};
+use crate::keys::{Fingerprint, KeyKind, KeySet, MasterKey, Recipient, TransitKey, aws, azure, gcp, huawei};
 use crate::sops::kubernetes;
 
 /// What was asked for apart from the creation rule, by flags or the environment.
@@ -130,7 +130,7 @@ pub fn master_key(spec: &KeySpec) -> Result<MasterKey> {
             aws::as_written(arn, role.as_deref(), context.clone(), aws_profile.as_deref())
         }
         KeySpec::GcpKms(resource_id) => gcp::as_written(resource_id),
-        KeySpec::Hckms(id) => foreign(KeyKind::HcKms, id.clone()),
+        KeySpec::Hckms(id) => huawei::as_written(id),
         KeySpec::AzureKv { vault_url, name, version } => {
             azure::as_written(vault_url, name, version.as_deref().unwrap_or_default())
         }

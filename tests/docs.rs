@@ -243,7 +243,7 @@ fn the_page_on_settings_has_all_keys_and_variables() {
 
 /// The environment variables that the sources read, but for those of Git, which only say where a repository is.
 fn variables() -> BTreeSet<String> {
-    let known = "(?:SOPS|SEALANT|VAULT|BAO|AWS|AZURE|AZD|IDENTITY|IMDS|MSI|DEFAULT|GOOGLE|GCE|CLOUDSDK|ARGOCD|KUBE|XDG|ACTIONS|PRE_COMMIT)_[A-Z][A-Z0-9_]*";
+    let known = "(?:SOPS|SEALANT|VAULT|BAO|AWS|AZURE|AZD|HUAWEICLOUD|IDENTITY|IMDS|MSI|DEFAULT|GOOGLE|GCE|CLOUDSDK|ARGOCD|KUBE|XDG|ACTIONS|PRE_COMMIT)_[A-Z][A-Z0-9_]*";
     let others = "KUBECONFIG|TMPDIR|EDITOR|HTTPS?_PROXY|NO_PROXY|NO_COLOR|REQUEST_METHOD|GITHUB_ACTIONS";
     let whole = Regex::new(&format!(r#""({known}|{others})""#)).unwrap();
     let of_vault =

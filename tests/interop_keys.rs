@@ -5,6 +5,7 @@
 mod interop_keys {
     mod azure;
     mod gcp;
+    mod huawei;
     mod kms;
     mod pgp;
     mod publish;

@@ -259,6 +259,8 @@ pub enum MasterKey {
     GcpKms(gcp_kms::Key),
     /// A key of Azure Key Vault.
     AzureKv(azure_kv::Key),
+    /// A key of Huawei Cloud KMS.
+    HcKms(hckms::Key),
     /// A key of a kind that Sealant does not support, or an entry of a file that names no key: named in messages, and
     /// kept verbatim in files.
     Foreign {
@@ -276,6 +278,7 @@ impl MasterKey {
             Self::Kms(_) => KeyKind::Kms,
             Self::GcpKms(_) => KeyKind::GcpKms,
             Self::AzureKv(_) => KeyKind::AzureKv,
+            Self::HcKms(_) => KeyKind::HcKms,
             Self::Foreign { kind, .. } => *kind,
         }
     }
@@ -289,6 +292,7 @@ impl MasterKey {
             Self::Kms(key) => key.id(),
             Self::GcpKms(key) => key.resource_id(),
             Self::AzureKv(key) => key.id(),
+            Self::HcKms(key) => key.id(),
             Self::Foreign { id, .. } => id,
         }
     }
@@ -298,7 +302,9 @@ impl MasterKey {
         match self {
             Self::Age(recipient) => recipient.short(),
             Self::Vault(key) => format!("{} {key}", KeyKind::HcVault),
-            Self::Pgp(_) | Self::Kms(_) | Self::GcpKms(_) | Self::AzureKv(_) => self.to_string(),
+            Self::Pgp(_) | Self::Kms(_) | Self::GcpKms(_) | Self::AzureKv(_) | Self::HcKms(_) => {
+                self.to_string()
+            }
             Self::Foreign { .. } => {
                 let why = self.why_unsupported().unwrap_or_default();
                 format!("{self} ({why})")
@@ -310,7 +316,7 @@ impl MasterKey {
     pub fn server(&self) -> Option<&str> {
         match self {
             // Those of clouds are found by the user's own credentials, and never by a controller.
-            Self::Kms(_) | Self::GcpKms(_) | Self::AzureKv(_) => None,
+            Self::Kms(_) | Self::GcpKms(_) | Self::AzureKv(_) | Self::HcKms(_) => None,
             Self::Age(_) | Self::Pgp(_) | Self::Foreign { .. } => None,
             Self::Vault(key) => Some(key.address()),
         }
@@ -403,6 +409,7 @@ impl fmt::Display for MasterKey {
             Self::Kms(key) => key.fmt(f),
             Self::GcpKms(key) => key.fmt(f),
             Self::AzureKv(key) => key.fmt(f),
+            Self::HcKms(key) => key.fmt(f),
             Self::Foreign { kind, id } => write!(f, "{kind} {id}"),
         }
     }

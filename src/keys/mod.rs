@@ -32,7 +32,7 @@ pub use self::kinds::hc_vault as vault;
 pub use self::kinds::hc_vault::Vault;
 pub use self::kinds::hc_vault::{TransitKey, version_of};
 pub use self::kinds::pgp::{self, Fingerprint};
-pub(crate) use self::kinds::{azure_kv as azure, gcp_kms as gcp};
+pub(crate) use self::kinds::{azure_kv as azure, gcp_kms as gcp, hckms as huawei};
 pub use self::service::{Content, KeyService, Rekey};
 pub use self::started_by::StartedBy;
 #[cfg(any(feature = "vault", feature = "cloud"))]

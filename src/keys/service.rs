@@ -377,9 +377,9 @@ mod tests {
         (pair.secret, MasterKey::Age(pair.recipient))
     }
 
-    /// A key of a kind that is not supported.
+    /// An entry that names no key.
     fn foreign() -> WrappedKey {
-        let entry = serde_json::json!({"key_id": "eu:1", "enc": "AQ=="});
+        let entry = serde_json::json!({"key_id": "eu", "enc": "AQ=="});
         WrappedKey::read(KeyKind::HcKms, entry.as_object().unwrap()).unwrap()
     }
 
@@ -462,7 +462,7 @@ mod tests {
         let expected = format!(
             "1 of 3 key groups could be opened, and it takes 2\n\
              group 2 wants any of:\n  {k2}\n\
-             group 3 wants any of:\n  hckms eu:1 (Sealant does not support hckms)\n\
+             group 3 wants any of:\n  hckms eu (`eu` is not the name of a key of Huawei Cloud KMS: it names no region)\n\
              looked for identities in:\n  \
              /home/u/.ssh/id_ed25519: no such file\n  \
              /home/u/.ssh/id_rsa: no such file\n  \
@@ -507,7 +507,7 @@ mod tests {
 
         wrapped.groups[0].truncate(1);
         let error = unwrap(&service(&host), &wrapped).unwrap_err();
-        assert!(error.to_string().contains("wanted, any of:\n  hckms eu:1"), "{error}");
+        assert!(error.to_string().contains("wanted, any of:\n  hckms eu"), "{error}");
         assert!(error.advice().unwrap().contains("sops updatekeys"));
     }
 
@@ -525,7 +525,7 @@ mod tests {
         refused(&[&[]], None, "empty key group provided");
         refused(&[&[&mine], &[]], None, "empty key group provided");
         refused(&[&[&mine], &[&mine]], Some(3), "the Shamir threshold is 3, but there are only 2 key groups");
-        refused(&[&[&mine, &foreign]], None, "cannot wrap a data key for hckms eu:1");
+        refused(&[&[&mine, &foreign]], None, "cannot wrap a data key for hckms eu");
     }
 
     #[test]

@@ -8,7 +8,7 @@ pub mod aws_kms;
 pub mod azure_kv;
 pub mod gcp_kms;
 pub mod hc_vault;
-pub(crate) mod hckms;
+pub mod hckms;
 pub mod pgp;
 
 use std::pin::Pin;
@@ -53,6 +53,8 @@ fn clouds(started_by: StartedBy) -> Vec<Box<dyn AnyWorker>> {
         Box::new(gcp_kms::Kms::default()),
         #[cfg(feature = "azure")]
         Box::new(azure_kv::Vaults::of_user(started_by)),
+        #[cfg(feature = "huawei")]
+        Box::new(hckms::Kms::default()),
     ]
 }
 

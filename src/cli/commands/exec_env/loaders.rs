@@ -177,6 +177,7 @@ pub const LOADERS: &[(&str, &[&str])] = &[
             "AZURE_CONFIG_DIR",
             "AZURE_EXTENSION_DIR",
             "AZD_CONFIG_DIR",
+            "HUAWEICLOUD_SDK_CREDENTIALS_FILE",
             "CLOUDSDK_CONFIG",
             "CLOUDSDK_PYTHON*",
             "GNUPGHOME",
@@ -247,6 +248,9 @@ pub const DETOURS: &[(&str, &[&str])] = &[
             "IDENTITY_ENDPOINT",
             "IMDS_ENDPOINT",
             "MSI_ENDPOINT",
+            "HUAWEICLOUD_SDK_REGION*",
+            "HUAWEICLOUD_SDK_IAM_ENDPOINT",
+            "HUAWEICLOUD_SDK_ID_TOKEN_FILE",
         ],
     ),
     (
@@ -338,6 +342,7 @@ mod tests {
             "SOPS_AGE_KEY",
             "AZURE_CLIENT_SECRET",
             "AZURE_TENANT_ID",
+            "HUAWEICLOUD_SDK_SK",
         ] {
             assert!(!is_loader(name) && !is_detour(name), "{name}");
         }
