@@ -34,7 +34,7 @@ pub struct Encrypt<'a> {
     formats: Formats,
     configs: Configs,
     pub wanted: Wanted,
-    /// Take out the annotation in which kubectl keeps a Secret's plaintext.
+    /// Remove the annotation in which kubectl keeps a Secret's plaintext.
     pub strip_last_applied: bool,
     /// What becomes of files that no rule names.
     pub unnamed: Unnamed,

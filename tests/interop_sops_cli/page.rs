@@ -55,7 +55,7 @@ A test runs {} command lines twice, each in a folder of its own: by the real sop
     page += "## What is different on purpose\n\n";
     listed(true).for_each(|known| entry(known, compared, &mut page));
     if listed(false).next().is_some() {
-        page += "## What is still to be mended\n\n";
+        page += "## What is still to be fixed\n\n";
         listed(false).for_each(|known| entry(known, compared, &mut page));
     }
     page += "## What is not compared\n\n";

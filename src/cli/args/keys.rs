@@ -18,7 +18,7 @@ use crate::rekey::Wish;
 
 /// The master keys to encrypt for.
 #[derive(Debug, Clone, Default, Args)]
-#[command(next_help_heading = "Who can decrypt (by default whom the creation rule names)")]
+#[command(next_help_heading = "Recipients (by default those of the creation rule)")]
 pub struct KeyArgs {
     /// age and SSH recipients [env: SOPS_AGE_RECIPIENTS]
     #[arg(short, long, value_name = "RECIPIENT,...")]
@@ -185,9 +185,9 @@ fn azure_kv(url: &str) -> Result<KeySpec> {
 
 /// The master keys that come and go.
 #[derive(Debug, Clone, Default, Args)]
-#[command(next_help_heading = "Who can decrypt from now on (by default who can now)")]
+#[command(next_help_heading = "Recipients from now on (by default those of the file)")]
 pub struct ChangeKeyArgs {
-    /// Let these age and SSH recipients decrypt, too
+    /// Add these age and SSH recipients
     #[arg(long, value_name = "RECIPIENT,...")]
     add_age: Vec<String>,
 
@@ -199,7 +199,7 @@ pub struct ChangeKeyArgs {
     #[arg(long, value_name = "RECIPIENT")]
     allow_recipient: Vec<String>,
 
-    /// Let these Vault or OpenBao transit keys decrypt, too
+    /// Add these Vault or OpenBao transit keys
     #[arg(long, value_name = "URI,...", hide_short_help = true)]
     add_hc_vault_transit: Vec<String>,
 
@@ -207,7 +207,7 @@ pub struct ChangeKeyArgs {
     #[arg(long, value_name = "URI,...", hide_short_help = true)]
     rm_hc_vault_transit: Vec<String>,
 
-    /// Let these PGP keys decrypt, too
+    /// Add these PGP keys
     #[arg(long, value_name = "FINGERPRINT,...", hide_short_help = true)]
     add_pgp: Vec<String>,
 
@@ -215,7 +215,7 @@ pub struct ChangeKeyArgs {
     #[arg(long, value_name = "FINGERPRINT,...", hide_short_help = true)]
     rm_pgp: Vec<String>,
 
-    /// Let these AWS KMS keys decrypt, too
+    /// Add these AWS KMS keys
     #[arg(long, value_name = "ARN,...", hide_short_help = true)]
     add_kms: Vec<String>,
 
@@ -223,7 +223,7 @@ pub struct ChangeKeyArgs {
     #[arg(long, value_name = "ARN,...", hide_short_help = true)]
     rm_kms: Vec<String>,
 
-    /// Let these Google Cloud KMS keys decrypt, too
+    /// Add these Google Cloud KMS keys
     #[arg(long, value_name = "ID,...", hide_short_help = true)]
     add_gcp_kms: Vec<String>,
 
@@ -231,7 +231,7 @@ pub struct ChangeKeyArgs {
     #[arg(long, value_name = "ID,...", hide_short_help = true)]
     rm_gcp_kms: Vec<String>,
 
-    /// Let these Azure Key Vault keys decrypt, too
+    /// Add these Azure Key Vault keys
     #[arg(long, value_name = "URL,...", hide_short_help = true)]
     add_azure_kv: Vec<String>,
 
@@ -239,7 +239,7 @@ pub struct ChangeKeyArgs {
     #[arg(long, value_name = "URL,...", hide_short_help = true)]
     rm_azure_kv: Vec<String>,
 
-    /// Let these Huawei Cloud KMS keys decrypt, too
+    /// Add these Huawei Cloud KMS keys
     #[arg(long, value_name = "ID,...", hide_short_help = true)]
     add_hckms: Vec<String>,
 

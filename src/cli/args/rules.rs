@@ -7,7 +7,7 @@ use crate::error::Result;
 
 /// Which leaves to encrypt, and how many key groups it takes to decrypt.
 #[derive(Debug, Clone, Default, Args)]
-#[command(next_help_heading = "What is encrypted (by default what the creation rule says)")]
+#[command(next_help_heading = "What is encrypted (by default as the creation rule says)")]
 pub struct RuleArgs {
     #[command(flatten)]
     selection: SelectionArgs,

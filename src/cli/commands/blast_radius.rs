@@ -49,7 +49,7 @@ pub struct Args {
     #[arg(long, value_name = "DATE")]
     since: Option<String>,
 
-    /// Look at the history of HEAD alone, not at other branches and tags
+    /// Look only at the history of HEAD, not at other branches and tags
     #[arg(long)]
     head: bool,
 
@@ -65,7 +65,7 @@ pub struct Args {
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
     format: ListFormat,
 
-    /// Look at the history of these files and folders alone
+    /// Look only at the history of these files and folders
     #[arg(value_name = "PATH")]
     paths: Vec<PathBuf>,
 

@@ -45,7 +45,7 @@ pub struct Args {
     #[arg(long, value_name = "OLD")]
     pub onto: Option<PathBuf>,
 
-    /// Take out the annotation in which kubectl keeps a Secret's plaintext
+    /// Remove the annotation in which kubectl keeps a Secret's plaintext
     #[arg(long)]
     pub strip_last_applied: bool,
 

@@ -34,7 +34,7 @@ pub struct Args {
     #[arg(required = true, trailing_var_arg = true)]
     pub command: Vec<OsString>,
 
-    /// Use a file instead of a pipe, in memory if possible: for programs that read it twice or jump about in it
+    /// Use a file instead of a pipe, in memory if possible: for programs that read it twice or seek in it
     #[arg(long)]
     pub no_fifo: bool,
 

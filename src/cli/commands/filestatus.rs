@@ -13,8 +13,8 @@ use crate::sops;
 
 /// Say as JSON whether files are encrypted; needs no key
 ///
-/// The exit code is 0 in both cases: `{"encrypted":true}` and `{"encrypted":false}`. Of several files each has a line
-/// of its own, with its name under "file".
+/// The exit code is 0 in both cases: `{"encrypted":true}` and `{"encrypted":false}`. For several files there is a line
+/// each, with the name under "file".
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

@@ -41,7 +41,7 @@ enum Hook {
     PreCommit(PreCommitArgs),
 }
 
-/// Keep plaintext secrets out of a commit; no key is needed
+/// Keep plaintext secrets out of a commit; needs no key
 ///
 /// Looks at what is staged as `check` looks at files, by the configs that are staged: what is in the working tree
 /// does not count, nor does a config above the repository, nor SOPS_CONFIG. Links are not followed, and submodules not

@@ -43,15 +43,15 @@ pub struct Args {
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
 
-    /// Take our side where the two are at odds; of a file without markers all of it
+    /// Where the two conflict, take our side; in a file without markers, all of it
     #[arg(long, conflicts_with_all = ["theirs", "edit"])]
     ours: bool,
 
-    /// Take their side where the two are at odds; of a file without markers all of it
+    /// Where the two conflict, take their side; in a file without markers, all of it
     #[arg(long, conflicts_with = "edit")]
     theirs: bool,
 
-    /// Open the plaintext with the markers in an editor, and encrypt what comes of it
+    /// Edit the plaintext with the markers, and encrypt the result
     #[arg(long)]
     edit: bool,
 

@@ -45,7 +45,7 @@ pub struct Args {
     #[arg(required = true, trailing_var_arg = true)]
     pub command: Vec<OsString>,
 
-    /// Take this variable from the file, though it decides what code is run, or who gets what is sent; may be repeated
+    /// Pass this variable on, though it can make programs run code, or send data elsewhere; may be repeated
     #[arg(long, value_name = "NAME")]
     pub allow_env: Vec<String>,
 

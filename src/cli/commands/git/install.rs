@@ -10,7 +10,7 @@ use crate::host::Host;
 use crate::repo::git::Git;
 use crate::repo::git::install::{Attributes, Setup, Step};
 
-/// Tell Git how to show and merge secrets, and to keep those in plaintext out of commits
+/// Set up this clone: readable diffs, merges, no plaintext in commits
 ///
 /// Writes the drivers into the clone's .git/config, the attributes that call them into .gitattributes, and the
 /// hooks that Git runs before it commits (pre-commit, pre-merge-commit and pre-applypatch). What is there already stays: a hook of somebody else is not touched, and you are told what to add
@@ -26,7 +26,7 @@ pub struct Args {
     #[arg(long, value_enum, value_name = "PLACE", default_value_t)]
     attributes: Place,
 
-    /// Take back what was written
+    /// Remove what was written
     #[arg(long, conflicts_with = "attributes")]
     uninstall: bool,
 }

@@ -9,7 +9,7 @@ use crate::keys::StartedBy;
 use crate::repo::git::textconv::{Remark, Shown, textconv};
 use crate::shown::typed;
 
-/// Print a file as `git diff`, `git log -p` and `git show` are to show it
+/// Print a file as `git diff`, `git log -p` and `git show` show it
 ///
 /// A document is printed decrypted, a SealedSecret as the Secret that it makes. Everything else is printed as it is, and
 /// so is what you have no key for. Never set diff.sealant.cachetextconv: Git would keep the plaintext.
@@ -19,7 +19,7 @@ Examples:
   git config diff.sealant.textconv 'sealant git textconv --'
   echo '*.yaml diff=sealant' >> .gitattributes")]
 pub struct Args {
-    /// The file, which Git may have named anew
+    /// The file, or Git's temporary copy of it
     file: PathBuf,
 
     #[command(flatten)]

@@ -45,7 +45,7 @@ use crate::sops;
 #[command(after_help = "\
 Examples:
   sealant seal secret.yaml > sealed.yaml
-  sealant seal -i apps/                          # every Secret in there that a creation rule is for
+  sealant seal -i apps/                          # every Secret that a creation rule covers
   kubectl create secret generic db -n shop --from-file=password --dry-run=client -o yaml \\
     | sealant seal --age \"$(sealant fetch-recipient)\" | kubectl apply --server-side -f -
   sealant seal -n shop --name db --from-file password=pw.txt --output db.yaml
