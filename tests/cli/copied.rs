@@ -322,6 +322,69 @@ fn nobody_is_let_into_a_copy_of_what_is_not_checked_out() {
     test.sealant(&["updatekeys", "--yes", "dev/copy.yaml"]).run().ok();
 }
 
+/// Git's variables name a working tree that has no `.git`.
+#[test]
+fn a_working_tree_that_the_environment_names_has_a_history() {
+    let (test, developer) = two_places();
+    let git = |args: &[&str]| {
+        let who = ["-c", "user.name=Test", "-c", "user.email=test@example.org"];
+        test.program("git", &who).args(args).run().ok()
+    };
+    git(&["init", "-q"]);
+    git(&["add", ".sops.yaml", "dev", "prod"]);
+    git(&["commit", "-qm", "first"]);
+    git(&["mv", "prod/a.yaml", "dev/a.yaml"]);
+    git(&["commit", "-qm", "moved"]);
+    test.program("mv", &[".git", "../elsewhere.git"]).run().ok();
+    let sealant = |args: &[&str]| {
+        let run = test.sealant(args).env("GIT_DIR", test.path("../elsewhere.git"));
+        run.env("GIT_WORK_TREE", test.path(".")).run()
+    };
+    assert!(sealant(&["check"]).code(1).text().contains("[moved]"));
+    assert!(sealant(&["updatekeys", "--yes", "dev"]).code(8).stderr.contains(&developer));
+}
+
+/// In a partial clone the original is nowhere on this machine: that is no reason to say that there is none.
+#[test]
+fn what_git_does_not_give_may_be_an_original() {
+    let (test, developer) = two_places();
+    let copy = test.read_text("prod/a.yaml");
+    // Another content than that of the original, which the clone does not get along with this one.
+    test.write("dev/copy.yaml", with_entry(&copy, &developer));
+    test.write("other/readme.txt", "hi\n");
+    let git = |args: &[&str]| {
+        let who = ["-c", "user.name=Test", "-c", "user.email=test@example.org"];
+        test.program("git", &who).args(args).run().ok()
+    };
+    git(&["init", "-q"]);
+    git(&["config", "uploadpack.allowFilter", "true"]);
+    git(&["add", ".sops.yaml", "dev", "prod", "other"]);
+    git(&["commit", "-qm", "first"]);
+    let url = format!("file://{}", test.path(".").display());
+    git(&["clone", "-q", "--filter=blob:none", "--sparse", &url, "clone"]);
+    git(&["-C", "clone", "sparse-checkout", "set", "dev"]);
+    assert!(!test.path("clone/prod").exists());
+    let sealant = |args: &[&str]| test.sealant(args).cwd(test.path("clone")).run();
+    let before = test.read_text("clone/dev/copy.yaml");
+    for args in [
+        &["updatekeys", "--rotate", "--yes", "dev/copy.yaml"][..],
+        &["rotate", "-i", "dev/copy.yaml"],
+        &["check"],
+    ] {
+        let output = sealant(args);
+        assert!(output.status != 0, "{output}");
+    }
+    let told = sealant(&["check"]);
+    for part in ["nobody can tell what is a copy of it", "git fetch --refetch --no-filter"] {
+        assert!(told.stderr.contains(part), "{told}");
+    }
+    assert_eq!(test.read_text("clone/dev/copy.yaml"), before);
+    // What no rule is for holds up nobody: only what fewer may read could be an original.
+    git(&["-C", "clone", "sparse-checkout", "set", "dev", "prod"]);
+    let found = sealant(&["check"]).code(1);
+    assert!(found.text().contains("[copied]"), "{found}");
+}
+
 /// A config that a sparse checkout leaves out is that of its folder all the same.
 #[test]
 fn a_config_that_is_not_checked_out_is_one() {

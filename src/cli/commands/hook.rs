@@ -204,11 +204,14 @@ fn look_at(
         looked.add(&target.path, findings, context);
     }
     if !copies.is_empty() {
-        add_others(&mut copies, &targets, &tree, &mut blobs, &configs);
-        if let Some(commit) = state.before(git)? {
+        let mut add = || {
+            add_others(&mut copies, &targets, &tree, git, &mut blobs, &configs)?;
+            let Some(commit) = state.before(git)? else { return Ok(()) };
             let configs = [Some(&configs), before.as_ref().map(Before::configs)];
-            copies::add_replaced(&mut copies, &Tree::of_commit(git, &commit)?, &changed, configs, &mut blobs);
-        }
+            copies::add_replaced(&mut copies, &Tree::of_commit(git, &commit)?, &changed, configs, &mut blobs)
+        };
+        // What may have been copied is not said to be clean.
+        add().unwrap_or_else(|error| looked.failures.add(context.ui, &error));
     }
     drop(blobs);
     for (file, finding) in copies.found() {
@@ -361,18 +364,29 @@ fn look(
     looked.into_iter().map(|(_, seen)| seen).collect()
 }
 
-/// Adds what else would be in the commit and is encrypted. What cannot be read is no copy of anything.
-fn add_others(copies: &mut Copies, targets: &[Target], tree: &Tree, blobs: &mut Blobs, configs: &Configs) {
+/// Adds what else would be in the commit and is encrypted.
+fn add_others(
+    copies: &mut Copies,
+    targets: &[Target],
+    tree: &Tree,
+    git: &Git,
+    blobs: &mut Blobs,
+    configs: &Configs,
+) -> Result<()> {
     let looked_at: HashSet<&Path> = targets.iter().map(|target| target.path.as_path()).collect();
     let other = |(path, entry): (&PathBuf, &Entry)| match entry {
         Entry::File(id) if !looked_at.contains(path.as_path()) => Some((path.clone(), id.clone())),
         _ => None,
     };
     let others: Vec<_> = tree.iter().filter_map(other).collect();
-    for (at, held) in copies::held_in_blobs(blobs, &others, configs) {
+    let audiences = copies.audiences();
+    let found =
+        copies::held_in_blobs(git, blobs, &others, configs, &|keys| audiences.reach_others_than(keys))?;
+    for (at, held) in found {
         let path = &others[at].0;
         copies.add(Named { path: path.clone(), shown: path.clone() }, held);
     }
+    Ok(())
 }
 
 /// Encrypts files in plaintext in the working tree, where that is what is staged.

@@ -21,7 +21,7 @@ use crate::repo::copies::{Copies, Held, Named, held, is_for_same};
 use crate::repo::git::blobs::Blobs;
 use crate::repo::git::merge::Versions;
 use crate::repo::git::tree::{Entry, ObjectId, Tree};
-use crate::repo::git::{Git, changes, root_of};
+use crate::repo::git::{Git, changes};
 use crate::secret::{DataKey, SecretBytes};
 use crate::shown::typed;
 use crate::{repo, sops};
@@ -54,7 +54,8 @@ impl<'a> Neighbours<'a> {
     pub fn of<'p>(context: &'a Context<'a>, files: impl IntoIterator<Item = &'p Path>) -> Result<Self> {
         let working_dir = real(&context.lookup()?.working_dir);
         let folders = folders_of(&working_dir, files);
-        let roots = folders.iter().flat_map(|folder| roots_of(folder, context)).map(Path::to_path_buf);
+        let place = Place::of(context);
+        let roots = folders.iter().flat_map(|folder| place.roots_of(folder)).map(Path::to_path_buf);
         Ok(Self {
             context,
             configs: context.configs()?,
@@ -75,7 +76,7 @@ impl<'a> Neighbours<'a> {
         let files = files_below(&self.tops);
         let is_one = is_one_readership(&files, &self.configs);
         add_files(files, &self.left_out, &mut copies, &self.configs, self.context)?;
-        add_absent(&self.tops, &mut copies, &self.configs, self.context);
+        add_absent(&(&self.tops | &self.roots), &mut copies, &self.configs, &|_| !is_one, self.context)?;
         if !self.context.is_sops() {
             self.add_past(&mut copies, is_one)?;
         }
@@ -184,15 +185,13 @@ pub(super) fn add_all(copies: &mut Copies, configs: &Configs, context: &Context)
     let working_dir = real(&context.lookup()?.working_dir);
     let tops = tops(context, working_dir, BTreeSet::new());
     add_files(files_below(&tops), &[], copies, configs, context)?;
-    add_absent(&tops, copies, configs, context);
-    Ok(())
+    add_absent_beside(&tops, copies, configs, context)
 }
 
 /// As [`add_all`], of what a sparse checkout leaves out alone: the rest was looked at.
 pub(super) fn add_left_out(copies: &mut Copies, configs: &Configs, context: &Context) -> Result<()> {
     let working_dir = real(&context.lookup()?.working_dir);
-    add_absent(&tops(context, working_dir, BTreeSet::new()), copies, configs, context);
-    Ok(())
+    add_absent_beside(&tops(context, working_dir, BTreeSet::new()), copies, configs, context)
 }
 
 /// Adds what was once at a place of which a rule names the readers, and is in a file that was looked at, where more may read.
@@ -207,9 +206,7 @@ pub(super) fn add_past(
     let working_dir = real(&context.lookup()?.working_dir);
     let files = files_below(&tops(context, working_dir, BTreeSet::new()));
     let is_one = before.is_none() && is_one_readership(&files, configs);
-    let roots: BTreeSet<PathBuf> =
-        copies.paths_looked_at().flat_map(|path| roots_of(path, context)).map(Path::to_path_buf).collect();
-    for root in roots {
+    for root in roots_looked_at(copies, context) {
         // Where Git does not answer, there is no history.
         let Ok(git) = Git::of(context.host, &root) else { continue };
         past::add(copies, &git, [Some(configs), before], Wanted::Shared, is_one, context)?;
@@ -224,7 +221,7 @@ pub(super) fn add_replaced(
     changed: &[PathBuf],
     configs: [Option<&Configs>; 2],
     blobs: &mut Blobs,
-) {
+) -> Result<()> {
     let version = |path: &PathBuf| match tree.get(path) {
         Some(Entry::File(id)) => {
             let rules = configs.iter().flatten().filter_map(|configs| past_rule_of(path, configs));
@@ -235,9 +232,10 @@ pub(super) fn add_replaced(
         _ => None,
     };
     let versions = changed.iter().filter_map(version).filter(|version| !version.rules.is_empty()).collect();
-    for found in past::held_versions(blobs, versions, |held| copies.share(held)) {
+    for found in past::held_versions(blobs, versions, |held| copies.share(held))? {
         found.add_to(copies);
     }
+    Ok(())
 }
 
 /// The folders that files are in.
@@ -246,25 +244,48 @@ fn folders_of<'p>(working_dir: &Path, files: impl IntoIterator<Item = &'p Path>)
     files.into_iter().filter_map(folder).collect()
 }
 
-/// The tops of the repositories that a path is in, the nearest first. One within another one belongs to it. All of a home folder
-/// may be one, too, and is no project.
-fn roots_of<'p>(path: &'p Path, context: &Context) -> Vec<&'p Path> {
-    let home = context.host.env("HOME").map(PathBuf::from);
-    let above_home = |folder: &Path| home.as_deref().is_some_and(|home| home.starts_with(folder));
-    let roots: Vec<&Path> = path.ancestors().filter(|above| above.join(".git").exists()).collect();
-    let below = roots.iter().take_while(|root| !above_home(root)).count();
-    roots.into_iter().take(below.max(1)).collect()
+/// By what the top of a repository is known.
+struct Place {
+    home: Option<PathBuf>,
+    /// The top of the working tree that the environment names, which may have no `.git`.
+    named: Option<PathBuf>,
+}
+
+impl Place {
+    fn of(context: &Context) -> Self {
+        let host = context.host;
+        let is_named = ["GIT_DIR", "GIT_WORK_TREE"].iter().any(|name| host.env(name).is_some());
+        let top = || Git::of(host, Path::new(".")).ok().map(|git| real(git.top()));
+        Self { home: host.env("HOME").map(PathBuf::from), named: is_named.then(top).flatten() }
+    }
+
+    /// The tops of the repositories that a path is in, the nearest first. One within another one belongs to it. All of a home
+    /// folder may be one, too, and is no project.
+    fn roots_of<'p>(&self, path: &'p Path) -> Vec<&'p Path> {
+        let above_home = |folder: &Path| self.home.as_deref().is_some_and(|home| home.starts_with(folder));
+        let is_top = |above: &Path| above.join(".git").exists() || self.named.as_deref() == Some(above);
+        let roots: Vec<&Path> = path.ancestors().filter(|above| is_top(above)).collect();
+        let below = roots.iter().take_while(|root| !above_home(root)).count();
+        roots.into_iter().take(below.max(1)).collect()
+    }
+}
+
+/// The tops of the repositories of what was looked at.
+fn roots_looked_at(copies: &Copies, context: &Context) -> BTreeSet<PathBuf> {
+    let place = Place::of(context);
+    copies.paths_looked_at().flat_map(|path| place.roots_of(path)).map(Path::to_path_buf).collect()
 }
 
 /// The folders to look in for copies of these files. Neither Git nor the folder that one is in has a say: what is a copy
 /// of something does not change with where a command is started.
 fn tops(context: &Context, working_dir: PathBuf, mut folders: BTreeSet<PathBuf>) -> BTreeSet<PathBuf> {
+    let place = Place::of(context);
     let top = |folder: &Path| {
-        let outermost = roots_of(folder, context).last().copied();
+        let outermost = place.roots_of(folder).last().copied();
         let here = if folder.starts_with(&working_dir) { working_dir.as_path() } else { folder };
         outermost.unwrap_or(here).to_path_buf()
     };
-    if folders.is_empty() || root_of(&working_dir).is_some() {
+    if folders.is_empty() || !place.roots_of(&working_dir).is_empty() {
         folders.insert(working_dir.clone());
     }
     let tops: BTreeSet<PathBuf> = folders.iter().map(|folder| top(folder)).collect();
@@ -327,15 +348,47 @@ fn add_files(
 /// A file, and what it holds, each with the line that it begins on.
 type NamedHeld = (Named, Vec<(usize, Held)>);
 
-/// Adds the encrypted files of a sparse checkout that are not in the working tree. Where Git does not answer, there are none.
-fn add_absent(tops: &BTreeSet<PathBuf>, copies: &mut Copies, configs: &Configs, context: &Context) {
-    for (file, held) in tops.iter().filter_map(|top| absent(top, configs, context).ok()).flatten() {
-        copies.add(file, held);
+/// Adds the encrypted files of a sparse checkout that are not in the working tree. Where there is no Git, there are none; what
+/// Git has and does not tell may be the original of a copy.
+fn add_absent(
+    tops: &BTreeSet<PathBuf>,
+    copies: &mut Copies,
+    configs: &Configs,
+    matters: &(dyn Fn(&KeySet) -> bool + Sync),
+    context: &Context,
+) -> Result<()> {
+    for top in tops {
+        for (file, held) in absent(top, configs, matters, context)? {
+            copies.add(file, held);
+        }
     }
+    Ok(())
 }
 
-fn absent(top: &Path, configs: &Configs, context: &Context) -> Result<Vec<NamedHeld>> {
-    let git = Git::of(context.host, top)?;
+/// The same beside files that were looked at: what these are for as well is none of their secrets.
+fn add_absent_beside(
+    tops: &BTreeSet<PathBuf>,
+    copies: &mut Copies,
+    configs: &Configs,
+    context: &Context,
+) -> Result<()> {
+    // One within another repository leaves out files of its own.
+    let roots = tops | &roots_looked_at(copies, context);
+    let audiences = copies.audiences();
+    let matters = |keys: &KeySet| audiences.reach_others_than(keys);
+    let absent = roots.iter().map(|top| absent(top, configs, &matters, context));
+    let found = absent.collect::<Result<Vec<_>>>()?;
+    found.into_iter().flatten().for_each(|(file, held)| copies.add(file, held));
+    Ok(())
+}
+
+fn absent(
+    top: &Path,
+    configs: &Configs,
+    matters: &(dyn Fn(&KeySet) -> bool + Sync),
+    context: &Context,
+) -> Result<Vec<NamedHeld>> {
+    let Ok(git) = Git::of(context.host, top) else { return Ok(Vec::new()) };
     let names = changes::not_checked_out(&git)?;
     if names.is_empty() {
         return Ok(Vec::new());
@@ -346,7 +399,7 @@ fn absent(top: &Path, configs: &Configs, context: &Context) -> Result<Vec<NamedH
         _ => None,
     };
     let files: Vec<(PathBuf, ObjectId)> = names.into_iter().filter_map(file).collect();
-    let held = held_in_blobs(&mut Blobs::open(&git)?, &files, configs).into_iter();
+    let held = held_in_blobs(&git, &mut Blobs::open(&git)?, &files, configs, matters)?.into_iter();
     let named = |at: usize| {
         let path: &PathBuf = &files[at].0;
         Named { path: path.clone(), shown: path.strip_prefix(git.top()).unwrap_or(path).to_path_buf() }
@@ -354,31 +407,61 @@ fn absent(top: &Path, configs: &Configs, context: &Context) -> Result<Vec<NamedH
     Ok(held.map(|(at, held)| (named(at), held)).collect())
 }
 
-/// What files hold whose content is in Git, each with its number; what cannot be read is no copy of anything.
+/// What files hold whose content is in Git, each with its number. Where Git does not give all, as in a partial clone, those
+/// alone are read of which it matters who may read them by their rules; and if Git does not give one of these, that is an
+/// error: then nobody can tell what is a copy of it.
 pub(super) fn held_in_blobs(
+    git: &Git,
     blobs: &mut Blobs,
     files: &[(PathBuf, ObjectId)],
     configs: &Configs,
-) -> Vec<(usize, Vec<(usize, Held)>)> {
-    let ids: Vec<&ObjectId> = files.iter().map(|(_, id)| id).collect();
-    let path = |at: usize| &files[at].0;
-    held_of(blobs, &ids, |at, bytes| held_in_git(path(at), bytes, configs))
+    matters: &(dyn Fn(&KeySet) -> bool + Sync),
+) -> Result<Vec<(usize, Vec<(usize, Held)>)>> {
+    let mut read = |wanted: &[usize]| {
+        let ids: Vec<&ObjectId> = wanted.iter().map(|&at| &files[at].1).collect();
+        let hold = |at: usize, bytes: &_| held_in_git(&files[wanted[at]].0, bytes, configs);
+        let found = held_of(blobs, &ids, hold, |_, error| Some(Err(unknown_original(error))));
+        if found.is_err() {
+            *blobs = Blobs::open(git)?;
+        }
+        Ok(found?.into_iter().map(|(at, held)| (wanted[at], held)).collect())
+    };
+    let all: Vec<usize> = (0..files.len()).collect();
+    read(&all).or_else(|_: Error| {
+        let is_wanted = |at: &usize| past_rule_of(&files[*at].0, configs).is_some_and(|keys| matters(&keys));
+        read(&all.iter().copied().filter(is_wanted).collect::<Vec<_>>())
+    })
 }
 
+/// What contents hold, each with its place in `ids`. Of one that Git does not give it is what `unread` says.
 fn held_of<T: Send>(
     blobs: &mut Blobs,
     ids: &[&ObjectId],
     held: impl Fn(usize, &SecretBytes) -> Option<T> + Sync,
-) -> Vec<(usize, T)> {
+    unread: impl Fn(usize, Error) -> Option<Result<T>> + Sync,
+) -> Result<Vec<(usize, T)>> {
     let limit = MAX_SOURCE as u64;
     let hold = |(at, read): (usize, Result<Option<((), SecretBytes)>>)| {
-        let ((), bytes) = read.ok()??;
-        Some((at, held(at, &bytes)?))
+        let held = match read {
+            Ok(Some(((), bytes))) => held(at, &bytes).map(Ok),
+            Ok(None) => None,
+            Err(error) => unread(at, error),
+        };
+        Some(held?.map(|held| (at, held)))
     };
     let read = blobs.each(ids, |_, size| Ok((size <= limit).then_some(((), limit))));
-    let mut found: Vec<_> = read.par_bridge().filter_map(hold).collect();
+    let mut found = read.par_bridge().filter_map(hold).collect::<Result<Vec<_>>>()?;
+    blobs.refuse_ended()?;
     found.sort_by_key(|(at, _)| *at);
-    found
+    Ok(found)
+}
+
+/// What Git does not give may be what a file was copied from, or was before.
+fn unknown_original(error: Error) -> Error {
+    let message =
+        "what is or was in this repository cannot all be read, so nobody can tell what is a copy of it";
+    let advice = "In a partial clone `git fetch --refetch --no-filter` fetches what is missing; else `git fsck` says what is.";
+    Error::new(Kind::Read, message).caused_by(error).advise(advice)
 }
 
 /// The same for a file that is or was encrypted, and cannot be read as such. Where a rule names readers, whatever is left of it

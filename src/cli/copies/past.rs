@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{held_of, parsed, past_rule_of, real};
+use super::{held_of, parsed, past_rule_of, real, unknown_original};
 use crate::cli::context::Context;
 use crate::config::{Configs, Lookup, absolute, is_config};
 use crate::document::Format;
@@ -85,9 +85,8 @@ pub(super) fn add(
         }
     }
     let versions = recorded.versions(&rules, wanted == Wanted::Shared);
-    for found in
-        held_versions(&mut Blobs::open(git)?, versions, |held| wanted != Wanted::Shared || copies.share(held))
-    {
+    let is_wanted = |held: &[_]| wanted != Wanted::Shared || copies.share(held);
+    for found in held_versions(&mut Blobs::open(git)?, versions, is_wanted)? {
         found.add_to(copies);
     }
     Ok(())
@@ -187,7 +186,8 @@ impl<'g> Recorded<'g> {
             let file = parsed(Format::of_path(&self.paths[contents[at].0]), bytes)?;
             (wanted != Wanted::Shared || copies.share(&held(&file, None))).then_some(())
         };
-        let found = held_of(&mut Blobs::open(self.git)?, &ids, is_wanted);
+        // What cannot be read may be wanted; it is an error where its place turns out to count.
+        let found = held_of(&mut Blobs::open(self.git)?, &ids, is_wanted, |_, _| Some(Ok(())))?;
         Ok(found.into_iter().map(|(at, ())| contents[at].0).collect())
     }
 
@@ -268,9 +268,9 @@ pub(super) fn held_versions(
     blobs: &mut Blobs,
     versions: Vec<Version>,
     wanted: impl Fn(&[(usize, Held)]) -> bool + Sync,
-) -> Vec<Found> {
+) -> Result<Vec<Found>> {
     let ids: Vec<&ObjectId> = versions.iter().map(|version| &version.id).collect();
-    let found = held_of(blobs, &ids, |at, bytes| {
+    let hold = |at: usize, bytes: &_| {
         let Version { path, shown, rules, .. } = &versions[at];
         let file = parsed(Format::of_path(path), bytes)?;
         let by_rule = |rule: &PastRule| {
@@ -279,6 +279,7 @@ pub(super) fn held_versions(
             wanted(&held).then_some(Found { file: named, held, leaving: rule.leaving })
         };
         Some(rules.iter().filter_map(by_rule).collect::<Vec<Found>>())
-    });
-    found.into_iter().flat_map(|(_, found)| found).collect()
+    };
+    let found = held_of(blobs, &ids, hold, |_, error| Some(Err(unknown_original(error))))?;
+    Ok(found.into_iter().flat_map(|(_, found)| found).collect())
 }

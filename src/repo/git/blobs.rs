@@ -55,6 +55,11 @@ impl Blobs {
         })
     }
 
+    /// An error if Git has ended, so that answers may be missing.
+    pub fn refuse_ended(&mut self) -> Result<()> {
+        if self.ended { Err(self.gone()) } else { Ok(()) }
+    }
+
     fn ask(&mut self, ids: &[&ObjectId]) -> Result<()> {
         let names: String = ids.iter().map(|id| format!("{}\n", id.as_str())).collect();
         let written = self.stdin.as_mut().map(|stdin| stdin.write_all(names.as_bytes()));

@@ -154,14 +154,13 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let hiding = hiding.into_iter().map(|(config, finding)| (config, Ok(finding)));
     looked.add_configs(hiding.collect(), &working_dir, context);
     if !copies.is_empty() {
-        match is_part || top != working_dir {
-            true => copies::add_all(&mut copies, &configs, context)?,
-            false => copies::add_left_out(&mut copies, &configs, context)?,
-        }
-    }
-    if !copies.is_empty() {
-        let added = copies::add_past(&mut copies, &configs, before.as_ref().map(Before::configs), context);
-        // What may have been moved is not said to be clean.
+        let others = match is_part || top != working_dir {
+            true => copies::add_all(&mut copies, &configs, context),
+            false => copies::add_left_out(&mut copies, &configs, context),
+        };
+        let before = before.as_ref().map(Before::configs);
+        let added = others.and_then(|()| copies::add_past(&mut copies, &configs, before, context));
+        // What may have been copied or moved is not said to be clean.
         added.unwrap_or_else(|error| looked.failures.add(context.ui, &error));
     }
     looked.found.extend(copies.found().into_iter().map(|(file, finding)| Found::new(file, finding)));
