@@ -407,6 +407,9 @@ fn absent(
     Ok(held.map(|(at, held)| (named(at), held)).collect())
 }
 
+/// The place of a file among others, and what it holds, each with the line that it begins on.
+type HeldAt = (usize, Vec<(usize, Held)>);
+
 /// What files hold whose content is in Git, each with its number. Where Git does not give all, as in a partial clone, those
 /// alone are read of which it matters who may read them by their rules; and if Git does not give one of these, that is an
 /// error: then nobody can tell what is a copy of it.
@@ -416,7 +419,7 @@ pub(super) fn held_in_blobs(
     files: &[(PathBuf, ObjectId)],
     configs: &Configs,
     matters: &(dyn Fn(&KeySet) -> bool + Sync),
-) -> Result<Vec<(usize, Vec<(usize, Held)>)>> {
+) -> Result<Vec<HeldAt>> {
     let mut read = |wanted: &[usize]| {
         let ids: Vec<&ObjectId> = wanted.iter().map(|&at| &files[at].1).collect();
         let hold = |at: usize, bytes: &_| held_in_git(&files[wanted[at]].0, bytes, configs);
