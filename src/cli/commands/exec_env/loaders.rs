@@ -182,6 +182,9 @@ pub const LOADERS: &[(&str, &[&str])] = &[
             "CLOUDSDK_PYTHON*",
             "GNUPGHOME",
             "ANSIBLE_CONFIG",
+            "ANSIBLE_LIBRARY",
+            "TF_CLI_ARGS*",
+            "AWS_DATA_PATH",
             "TF_CLI_CONFIG_FILE",
             "VAULT_CONFIG_PATH",
             "PSQLRC",
@@ -219,10 +222,16 @@ pub const DETOURS: &[(&str, &[&str])] = &[
             "CURL_HOME",
             "WGETRC",
             "DOCKER_HOST",
+            "DOCKER_CONFIG",
+            "HELM_PLUGINS",
+            "TWINE_REPOSITORY_URL",
             "AZURE_AUTHORITY_HOST",
             "GOPROXY",
             "PIP_INDEX_URL",
+            "PIP_CONFIG_FILE",
+            "UV_INDEX_URL",
             "npm_config_registry",
+            "npm_config_userconfig",
         ],
     ),
     (
@@ -240,6 +249,7 @@ pub const DETOURS: &[(&str, &[&str])] = &[
             "SOPS_KEYSERVICE",
             "SOPS_ENABLE_LOCAL_KEYSERVICE",
             "AWS_ENDPOINT_URL*",
+            "AWS_CONTAINER_*",
             "GCE_METADATA_*",
             "GOOGLE_CLOUD_UNIVERSE_DOMAIN",
             "CLOUDSDK_API_ENDPOINT_OVERRIDES_*",
@@ -292,6 +302,20 @@ pub fn is_loader(name: &str) -> bool {
 /// Whether a variable decides who gets what is sent.
 pub fn is_detour(name: &str) -> bool {
     is_in(DETOURS, name)
+}
+
+/// Addresses of servers, each with what says who one is there.
+const ADDRESSES: &[(&str, &[&str])] = &[
+    ("VAULT_ADDR", &["VAULT_TOKEN", "BAO_TOKEN"]),
+    ("VAULT_AGENT_ADDR", &["VAULT_TOKEN", "BAO_TOKEN"]),
+    ("BAO_ADDR", &["VAULT_TOKEN", "BAO_TOKEN"]),
+    ("BAO_AGENT_ADDR", &["VAULT_TOKEN", "BAO_TOKEN"]),
+];
+
+/// Whether a variable of a file sends a token there that the file does not have: the person's own.
+pub fn leads_tokens_away(name: &str, has: impl Fn(&str) -> bool) -> bool {
+    let tokens = ADDRESSES.iter().find(|(address, _)| *address == name).map(|(_, tokens)| *tokens);
+    tokens.is_some_and(|tokens| !tokens.iter().any(|token| has(token)))
 }
 
 fn is_in(table: &[(&str, &[&str])], name: &str) -> bool {
@@ -355,6 +379,9 @@ mod tests {
         {
             assert!(is_detour(name), "{name}");
         }
+        assert!(is_detour("AWS_CONTAINER_CREDENTIALS_FULL_URI"));
+        assert!(leads_tokens_away("VAULT_ADDR", |_| false) && !leads_tokens_away("VAULT_TOKEN", |_| false));
+        assert!(!leads_tokens_away("BAO_ADDR", |name| name == "BAO_TOKEN"));
         assert!(is_detour("https_proxy") && is_detour("SSL_CERT_FILE") && !is_loader("SSL_CERT_FILE"));
     }
 

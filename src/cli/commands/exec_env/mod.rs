@@ -17,7 +17,7 @@ use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::secret::SecretBytes;
 use crate::shown::typed;
-use loaders::{is_detour, is_loader};
+use loaders::{is_detour, is_loader, leads_tokens_away};
 
 /// Run a command with the values of a file as variables
 ///
@@ -25,7 +25,8 @@ use loaders::{is_detour, is_loader};
 ///
 /// Variables by which a loader, a shell or a language runs code, such as LD_PRELOAD, PATH, BASH_ENV and NODE_OPTIONS, are
 /// refused unless --allow-env names them: whoever may write the file would run what they like. So are proxies and
-/// certificates, such as HTTPS_PROXY and SSL_CERT_FILE: they could read what the command sends. docs/sops.md lists them.
+/// certificates, such as HTTPS_PROXY and SSL_CERT_FILE: they could read what the command sends; and VAULT_ADDR in a file that
+/// has no VAULT_TOKEN, which would get yours. docs/sops.md lists them.
 ///
 /// With --redact or --mask, a value is known by its text, by each of its lines, and as base64, in a URL or in JSON. A
 /// value of fewer than four bytes stands in any text, so it is left alone, which is said.
@@ -131,11 +132,13 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
 /// Refuses variables that decide what code is run, or who gets what is sent, but for those that are named. sops takes them
 /// all.
 fn refuse_loaders(args: &Args, variables: &[(String, SecretBytes)], context: &Context) -> Result<()> {
-    let found = |is_one: fn(&str) -> bool| -> Vec<&str> {
+    let has = |wanted: &str| variables.iter().any(|(name, _)| name == wanted);
+    let is_detour = |name: &str| is_detour(name) || leads_tokens_away(name, has);
+    let found = |is_one: &dyn Fn(&str) -> bool| -> Vec<&str> {
         let names = variables.iter().map(|(name, _)| name.as_str());
         names.filter(|name| is_one(name) && !args.allow_env.iter().any(|allowed| allowed == name)).collect()
     };
-    let (loaders, detours) = (found(is_loader), found(is_detour));
+    let (loaders, detours) = (found(&is_loader), found(&is_detour));
     let (code, sent) = (loaders.join(", "), detours.join(", "));
     let message = match (loaders.is_empty(), detours.is_empty()) {
         (true, true) => return Ok(()),
