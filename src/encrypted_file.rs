@@ -186,6 +186,19 @@ impl EncryptedFile {
         }
     }
 
+    /// How many values whoever opens it reads.
+    pub fn count_values(&self) -> Result<usize> {
+        match self {
+            Self::Document(file) => {
+                let leaves = sops::reasons(file.document(), &file.metadata.selection)?;
+                Ok(leaves.iter().filter(|leaf| leaf.encrypted && !leaf.is_comment).count())
+            }
+            Self::Sealed(file) => {
+                Ok(file.objects.iter().map(|(_, sealed)| sealed.spec.encrypted_data.len()).sum())
+            }
+        }
+    }
+
     /// When a document was encrypted last. SealedSecrets do not say so.
     pub fn last_modified(&self) -> Option<&str> {
         match self {

@@ -24,6 +24,7 @@ pub mod host;
 pub mod integrations;
 pub mod journal;
 pub mod keys;
+pub mod names;
 pub mod policy;
 pub mod rekey;
 pub mod repo;

@@ -17,6 +17,8 @@ mod hostile;
 mod install;
 #[path = "interop_git_hook/names.rs"]
 mod names;
+#[path = "interop_git_hook/requests.rs"]
+mod requests;
 #[path = "interop_git_hook/weakened.rs"]
 mod weakened;
 
@@ -26,6 +28,7 @@ use sealant_test_support::{Run, Sandbox};
 
 const IDENTITY: &str = "AGE-SECRET-KEY-1HH3WRGUCZXCVP9K8YU02L8FPZVSW77S3CPH6S4VA0EGEX2VRPAJQ6CFT2G";
 const RECIPIENT: &str = "age1yh642fmrn40k5e2xj8kfk9v0zctt8xx9ft2pwjltqr6uxd3x4euskwqtdy";
+const STRANGER: &str = "age1y7vjqnlnw64gvpkcpjawve7el6gesg7f6wvyjanexwqke20yssss4yshtd";
 const SECRET: &str = "apiVersion: v1\nkind: Secret\nmetadata: {name: a}\nstringData:\n  a: hunter2\n";
 const PLANTED: &str = "hunter2";
 

@@ -13,7 +13,10 @@ use crate::cli::ui::Ui;
 use crate::config::{Configs, Dialect, Lookup};
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
+use crate::names::Names;
+use crate::repo::git::Git;
 use crate::repo::git::absent::WithAbsent;
+use crate::repo::git::blame::{self, Written};
 
 /// What a command has besides its own arguments.
 pub struct Context<'a> {
@@ -61,6 +64,31 @@ impl<'a> Context<'a> {
             Some(source) => Configs::from_source(lookup, source),
             None => Configs::new(lookup),
         })
+    }
+}
+
+impl Context<'_> {
+    /// The line of a config that names a key, and who has written it, as Git has it.
+    pub fn source_of_line(&self, config: &Path, line: usize) -> String {
+        let here = self.lookup().ok();
+        let shown = here.as_ref().and_then(|here| config.strip_prefix(&here.working_dir).ok());
+        let named = format!("named by {}:{line}", shown.unwrap_or(config).display());
+        let written =
+            Git::of_file(self.host, config).and_then(|(git, name)| blame::of_line(&git, &name, line));
+        match written {
+            Ok(Written::In { author, commit }) => format!("{named}, which {author} wrote in commit {commit}"),
+            Ok(Written::NotCommitted) => format!("{named}, which is in no commit yet"),
+            Err(_) => named,
+        }
+    }
+
+    /// What the config of the working directory calls keys; nothing where it cannot be read.
+    pub fn names(&self) -> Names {
+        let config = || {
+            let file = self.lookup()?.working_dir.join("file");
+            self.configs()?.config_for(&file)
+        };
+        config().ok().flatten().map(|config| config.names().clone()).unwrap_or_default()
     }
 }
 

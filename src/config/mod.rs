@@ -3,6 +3,7 @@
 //! Owns the config: finding it, reading it, and choosing the rule of a path. It makes no master keys and walks no
 //! documents: a [`Policy`] says what to use, the caller uses it.
 
+mod additions;
 mod apart;
 mod destination;
 mod find;
@@ -31,6 +32,7 @@ pub use starter::{Preset, starter};
 pub use weaker::{Example, Parting, PinPart, Weakened, Weaker, is_without_rule, than};
 
 use crate::error::{Error, Kind, Result};
+use crate::names::Names;
 use destination::DestinationRule;
 use located::Standing;
 use re2::Patterns;
@@ -48,6 +50,8 @@ pub struct Policy {
     pub mac_only_encrypted: bool,
     /// Where SealedSecrets belong, if the rule says so.
     pub pin: Option<PinSpec>,
+    /// What the config calls recipients and other master keys.
+    pub names: Names,
     /// Where all this comes from.
     pub rule: RuleRef,
 }
@@ -160,14 +164,9 @@ impl Config {
         self.schema.creation_rules.as_ref().is_none_or(Vec::is_empty)
     }
 
-    /// What people here call a recipient, or another master key.
-    pub fn recipient_name(&self, recipient: &str) -> Option<&str> {
-        self.schema.recipient_names.get(recipient).map(String::as_str)
-    }
-
     /// What people here call recipients and other master keys.
-    pub fn recipient_names(&self) -> impl Iterator<Item = &str> {
-        self.schema.recipient_names.values().map(String::as_str)
+    pub fn names(&self) -> &Names {
+        &self.schema.names
     }
 
     /// How sops's stores indent.
@@ -257,6 +256,7 @@ impl Config {
             selection: rule.selections.first().cloned(),
             mac_only_encrypted: rule.mac_only_encrypted,
             pin: rule.pin.clone(),
+            names: self.schema.names.clone(),
             rule: self.rule_ref(index, rule),
         })
     }

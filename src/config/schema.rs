@@ -14,6 +14,7 @@ use crate::config::selection::{self, Selection, SelectionKind};
 use crate::config::yaml::{self, Entry, Node, Value};
 use crate::error::{Error, Kind, Result};
 use crate::hints::nearest;
+use crate::names::Names;
 
 /// Whose manners to follow where sops and Sealant differ.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -58,6 +59,27 @@ pub enum KeySpec {
 }
 
 impl KeySpec {
+    /// A key of any kind, by what its name looks like. What looks like none is an age recipient, which says what is wrong
+    /// with it.
+    pub fn of_text(text: &str) -> Self {
+        let text = text.trim();
+        let bare = without_blanks(text);
+        let is_hex = |text: &str| text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let is_huawei = bare
+            .split_once(':')
+            .is_some_and(|(region, id)| !region.is_empty() && id.len() == 36 && is_hex(&id.replace('-', "")));
+        match azure(text) {
+            _ if text.starts_with("arn:") => Self::kms(text, None),
+            _ if text.starts_with("projects/") => Self::GcpKms(bare),
+            // A key of Vault has more before `/keys/` than a host.
+            Some(azure) => azure,
+            None if text.contains("://") => Self::HcVault(text.to_owned()),
+            None if bare.len() == 40 && is_hex(&bare) => Self::Pgp(bare),
+            None if is_huawei => Self::Hckms(bare),
+            None => Self::Age(text.to_owned()),
+        }
+    }
+
     /// A KMS key as flags and flat rules have it: `ARN` or `ARN+ROLE`, where the role is an ARN too.
     pub fn kms(text: &str, profile: Option<&str>) -> Self {
         let text = without_blanks(text);
@@ -126,7 +148,7 @@ pub(super) struct Schema {
     /// Whether there has to be an audit log.
     pub(super) audit: bool,
     /// What people call recipients.
-    pub(super) recipient_names: BTreeMap<String, String>,
+    pub(super) names: Names,
 }
 
 const TOP: &[&str] = &["creation_rules", "destination_rules", "stores", "sealant"];
@@ -230,7 +252,7 @@ impl Reader<'_> {
             if self.dialect == Dialect::Sops {
                 return Ok(schema);
             }
-            schema.recipient_names = own.text_map("recipients")?;
+            schema.names = self.names(&mut own)?;
             if let Some(check) = own.node("check") {
                 let mut check = self.fields(check, "`check`", &["exclude"], |_| false)?;
                 schema.check_exclude = check
@@ -247,6 +269,17 @@ impl Reader<'_> {
         let Some((pattern, line)) = fields.text("path_regex")? else { return Ok(None) };
         let regex = selection::compile("path_regex", &pattern, self.patterns);
         Ok(Some((regex.map_err(|error| error.on_line(line))?, pattern)))
+    }
+
+    /// What people call recipients: each name is that of one.
+    fn names(&self, own: &mut Fields) -> Result<Names> {
+        let line = own.line_of("recipients");
+        let names = Names::new(own.text_map("recipients")?);
+        let Some((one, other, name)) = names.shared() else { return Ok(names) };
+        let message = format!("two keys have the name `{name}`: {one} and {other}");
+        Err(Error::new(Kind::Config, message)
+            .on_line(line)
+            .advise("Whoever reads a name takes it for one key: give each key a name of its own."))
     }
 
     fn rule(&self, node: Node) -> Result<Rule> {
@@ -471,6 +504,11 @@ impl Fields {
         let at = self.0.iter().position(|entry| entry.key == name)?;
         let entry = self.0.swap_remove(at);
         (!matches!(entry.value.value, Value::Null)).then_some(entry.value)
+    }
+
+    /// The line of the field; that of the beginning, where it is absent.
+    fn line_of(&self, name: &str) -> usize {
+        self.0.iter().find(|entry| entry.key == name).map_or(1, |entry| entry.line)
     }
 
     /// The field's text and its line, unless it is absent, nothing or empty: sops treats these alike.

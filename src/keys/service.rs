@@ -24,6 +24,7 @@ use super::vault::Vault;
 use super::{Identities, KeyKind, KeySet, MasterKey, WrappedDataKey, WrappedKey};
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
+use crate::names::Names;
 use crate::secret::{DataKey, SecretBytes};
 
 /// What is encrypted under a data key, as a whole.
@@ -46,6 +47,7 @@ pub struct KeyService<'h> {
     host: &'h dyn Host,
     workers: Workers,
     order: Vec<KeyKind>,
+    names: Names,
     opened: Mutex<HashMap<[u8; 32], SecretBytes>>,
 }
 
@@ -53,7 +55,20 @@ impl<'h> KeyService<'h> {
     /// A service that asks no server.
     pub fn new(host: &'h dyn Host, identities: Identities) -> Self {
         let order = KeyKind::DEFAULT_ORDER.to_vec();
-        Self { host, workers: Workers::new(identities), order, opened: Mutex::default() }
+        Self {
+            host,
+            workers: Workers::new(identities),
+            order,
+            names: Names::default(),
+            opened: Mutex::default(),
+        }
+    }
+
+    /// The same service, which says what people call those who could open what is not opened.
+    #[must_use]
+    pub fn with_names(mut self, names: Names) -> Self {
+        self.names = names;
+        self
     }
 
     /// The same service with another order in which the kinds of keys in a group are tried ([`KeyKind::parse_order`]).
@@ -304,6 +319,7 @@ impl<'h> KeyService<'h> {
             needed: opening.needed,
             closed: opening.closed(),
             searched: self.workers.searched(has),
+            names: &self.names,
         };
         Err(not_opened.into_error())
     }

@@ -3,9 +3,10 @@
 //! What whoever may see the file may read (which keys were wanted) is kept apart from what is for whoever runs the
 //! program alone (which identities, files and servers there are).
 
-use super::WrappedDataKey;
 use super::kinds::Searched;
+use super::{WrappedDataKey, WrappedKey};
 use crate::error::{Error, Kind};
+use crate::names::Names;
 
 /// Why a try with one key or one identity failed, and what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +46,8 @@ pub(super) struct NotOpened<'a> {
     pub closed: Vec<(usize, Vec<Failure>)>,
     /// Where the kinds of its keys looked for what opens them.
     pub searched: Vec<Searched>,
+    /// What people call keys.
+    pub names: &'a Names,
 }
 
 impl NotOpened<'_> {
@@ -87,7 +90,8 @@ impl NotOpened<'_> {
                 true => format!("group {} wants any of:", index + 1),
                 false => "wanted, any of:".to_owned(),
             };
-            titled(&title, self.wrapped.groups[index].iter().map(|wrapped| wrapped.key.wanted()))
+            let shown = |wrapped: &WrappedKey| self.names.beside(wrapped.key.id(), wrapped.key.wanted());
+            titled(&title, self.wrapped.groups[index].iter().map(shown))
         };
         self.closed.iter().flat_map(|(index, _)| section(*index)).collect()
     }
@@ -103,6 +107,18 @@ impl NotOpened<'_> {
         failures
     }
 
+    /// Those who could open it, as people know them.
+    fn helpers(&self) -> String {
+        let keys = self.closed.iter().flat_map(|(index, _)| &self.wrapped.groups[*index]);
+        let mut helpers: Vec<String> = Vec::new();
+        for name in keys.filter_map(|wrapped| self.names.short(wrapped.key.id())) {
+            if !helpers.contains(&name) {
+                helpers.push(name);
+            }
+        }
+        helpers.join(", ")
+    }
+
     fn details(&self, failures: &[Failure]) -> Vec<String> {
         let problems = titled("what went wrong:", failures.iter().map(|failure| failure.problem.clone()));
         let searched =
@@ -115,7 +131,13 @@ impl NotOpened<'_> {
             return advice;
         }
         if let Some(searched) = self.searched.first() {
-            return searched.advice.to_owned();
+            return match self.helpers() {
+                helpers if helpers.is_empty() => searched.advice.to_owned(),
+                helpers => format!(
+                    "{}\nor ask to be let in: {helpers}. `sealant init` prints what to send them",
+                    searched.advice
+                ),
+            };
         }
         match self.wrapped.groups.iter().flatten().any(|wrapped| wrapped.key.is_supported()) {
             true => "put right what is said above".to_owned(),

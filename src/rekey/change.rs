@@ -4,6 +4,7 @@ use serde::{Serialize, Serializer};
 
 use super::recipients::names;
 use crate::keys::{KeySet, MasterKey, WrappedDataKey};
+use crate::names::Names;
 
 /// What of a file's master keys a creation rule changes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -87,8 +88,8 @@ impl Change {
         self.groups.is_empty() && self.sharing.is_none()
     }
 
-    /// In words, line by line.
-    pub fn lines(&self) -> Vec<String> {
+    /// In words, line by line, with what keys are called.
+    pub fn lines(&self, called: &Names) -> Vec<String> {
         let mut lines = Vec::new();
         if let Some(SharingChange { before, after }) = self.sharing {
             let Sharing { required, groups } = before;
@@ -103,8 +104,9 @@ impl Change {
             if several {
                 lines.push(format!("  group {}", group.group));
             }
-            lines.extend(group.added.iter().map(|key| format!("{indent}+ {key}")));
-            lines.extend(group.removed.iter().map(|key| format!("{indent}- {key}")));
+            let named = |key: &MasterKey| called.beside(key.id(), key.to_string());
+            lines.extend(group.added.iter().map(|key| format!("{indent}+ {}", named(key))));
+            lines.extend(group.removed.iter().map(|key| format!("{indent}- {}", named(key))));
         }
         lines
     }
@@ -127,7 +129,9 @@ mod tests {
 
     #[test]
     fn changes_are_told_group_by_group() {
-        let change = |before, rule| Change::between(&[file(before, 0)], &keys(rule, None)).lines().join("\n");
+        let change = |before, rule| {
+            Change::between(&[file(before, 0)], &keys(rule, None)).lines(&Names::default()).join("\n")
+        };
         assert_eq!(change("a b", "b a"), "");
         assert_eq!(change("a b", "c a"), "  + c\n  - b");
         assert_eq!(change("a | b", "a | b c"), "  group 2\n    + c");
@@ -141,7 +145,7 @@ mod tests {
     fn several_data_keys_are_brought_in_line_together() {
         let change = |before: &[&str], rule| {
             let data_keys: Vec<_> = before.iter().map(|names| file(names, 0)).collect();
-            Change::between(&data_keys, &keys(rule, None)).lines().join("\n")
+            Change::between(&data_keys, &keys(rule, None)).lines(&Names::default()).join("\n")
         };
         assert_eq!(change(&["a b", "b a"], "a b"), "");
         assert_eq!(change(&["a b", "b c", "c"], "a b"), "  + a\n  + b\n  - c");

@@ -24,7 +24,9 @@ use crate::secret::DataKey;
 use crate::sops::{Ciphertext, Encrypted, MacCheck};
 
 pub use change::{Change, GroupChange, Sharing, SharingChange};
-pub use recipients::{GroupsChange, Regrouping, Wish, names, recipients, refuse_new_foreign, regrouped};
+pub use recipients::{
+    GroupsChange, Readers, Regrouping, Wish, names, recipients, refuse_new_foreign, regrouped,
+};
 pub use settings::select;
 
 /// For whom files are to be encrypted.

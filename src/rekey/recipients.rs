@@ -193,6 +193,81 @@ pub fn names(wrapped: &WrappedDataKey) -> Vec<Vec<MasterKey>> {
     wrapped.groups.iter().map(group_names).collect()
 }
 
+/// Whom all that has a data key is to be wrapped for, before that is known of each file.
+#[derive(Debug, Clone)]
+pub enum Readers {
+    /// For those of the rule.
+    OfRule(KeySet),
+    /// For those who can open it, and one of the rule: whom else the rule names does not come in.
+    With { rule: KeySet, newcomer: MasterKey },
+}
+
+impl Readers {
+    /// Those of this data key.
+    pub fn of(&self, holder: Holder<'_>) -> Result<KeySet> {
+        match self {
+            Self::OfRule(rule) => Ok(rule.clone()),
+            Self::With { rule, newcomer } => with_newcomer(holder, rule, newcomer),
+        }
+    }
+
+    /// Those of all that has a data key in a file, which have to be the same; those of the rule where there is none.
+    pub fn of_all(&self, holders: &[Holder<'_>], rule: &KeySet) -> Result<KeySet> {
+        let mut sets = holders.iter().map(|holder| self.of(*holder)).collect::<Result<Vec<_>>>()?.into_iter();
+        let Some(first) = sets.next() else { return Ok(rule.clone()) };
+        match sets.all(|other| is_same(&other.groups, &first.groups)) {
+            true => Ok(first),
+            false => Err(for_different()),
+        }
+    }
+}
+
+fn with_newcomer(holder: Holder<'_>, rule: &KeySet, newcomer: &MasterKey) -> Result<KeySet> {
+    if !rule.groups.iter().flatten().any(|key| key == newcomer) {
+        let message = format!("its creation rule does not name {newcomer}");
+        return Err(Error::new(Kind::Conflict, message).advise(format!(
+            "Whoever is to decrypt is named by the rule first: `sealant recipient add {} --for FILE`",
+            shown::typed(newcomer.id().as_ref())
+        )));
+    }
+    let mut groups = groups_as_in(holder, rule)?;
+    for (group, of_rule) in groups.iter_mut().zip(&rule.groups) {
+        if of_rule.contains(newcomer) && !group.contains(newcomer) {
+            group.push(newcomer.clone());
+        }
+    }
+    Ok(KeySet { groups, threshold: rule.threshold })
+}
+
+/// The groups that can open it, if it is shared out as the rule says; those of the rule where nothing is encrypted yet.
+fn groups_as_in(holder: Holder<'_>, rule: &KeySet) -> Result<Vec<Vec<MasterKey>>> {
+    let mut data_keys = holder.data_keys()?.into_iter();
+    let Some(first) = data_keys.next() else { return Ok(rule.groups.clone()) };
+    let groups = names(&first);
+    if !first.is_shared_as(rule) {
+        let message = "its data key is shared out to other groups than its creation rule says";
+        return Err(Error::new(Kind::Conflict, message).advise(BRING_IN_LINE));
+    }
+    if !data_keys.all(|other| is_same(&names(&other), &groups)) {
+        return Err(for_different());
+    }
+    Ok(groups)
+}
+
+fn for_different() -> Error {
+    Error::new(Kind::Conflict, "parts of it are for different recipients").advise(BRING_IN_LINE)
+}
+
+const BRING_IN_LINE: &str =
+    "Nobody is let in or taken out alone there. See all that differs: `sealant updatekeys --dry-run FILE`";
+
+/// Whether groups name the same keys, in whatever order.
+fn is_same(one: &[Vec<MasterKey>], other: &[Vec<MasterKey>]) -> bool {
+    let holds = |one: &[MasterKey], other: &[MasterKey]| one.iter().all(|key| other.contains(key));
+    one.len() == other.len()
+        && one.iter().zip(other).all(|(one, other)| holds(one, other) && holds(other, one))
+}
+
 /// Refuses a file that takes fewer people to open than the rule asks for, be it by its threshold or by who is in which group.
 fn refuse_weaker(file: Sharing, rule: &KeySet) -> Result<()> {
     let Sharing { groups, required } = file;

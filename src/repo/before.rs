@@ -101,7 +101,7 @@ impl<'b> Plans<'b> {
             true => encoding.misleads(),
             false => encoding.unseen(bytes).filter(|_| plans.any(Plan::is_about_values)),
         }?;
-        Some(Finding { line: 1, rule: Rule::Encoding, message })
+        Some(Finding::new(1, Rule::Encoding, message))
     }
 
     /// What is wrong with the config of the file, with its path.
@@ -143,7 +143,7 @@ impl<'b> Plans<'b> {
             if then == 1 { "is" } else { "are" },
             if kept == 0 { "none".to_owned() } else { counted(kept) }
         );
-        Some(Finding { line: 1, rule: Rule::Weakened, message })
+        Some(Finding::new(1, Rule::Weakened, message))
     }
 }
 

@@ -381,7 +381,7 @@ impl Copies {
         let found = |unit: &Unit| {
             let line = unit.line?;
             let (rule, message) = self.copied(unit).or_else(|| self.moved(unit))?;
-            Some((self.files[unit.file].shown.as_path(), Finding { line, rule, message }))
+            Some((self.files[unit.file].shown.as_path(), Finding::new(line, rule, message)))
         };
         self.looked_at().filter_map(found).collect()
     }

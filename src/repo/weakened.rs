@@ -91,6 +91,7 @@ impl Before {
 struct Comparison<'c> {
     before: &'c Before,
     folder: &'c Path,
+    earlier: Option<Arc<Config>>,
     config: Option<Arc<Config>>,
     /// The config that findings are about.
     place: PathBuf,
@@ -187,7 +188,7 @@ impl<'c> Comparison<'c> {
         let place = config.as_ref().or(earlier.as_ref()).map_or(&*file, |config| config.path()).to_path_buf();
         let weakened = Config::weakened(config.as_deref(), earlier.as_deref(), &path, inner, searches);
         let weakened = weakened.map_err(|error| (place.clone(), error))?;
-        Ok(Self { before, folder, config, place, weakened, searches })
+        Ok(Self { before, folder, earlier, config, place, weakened, searches })
     }
 
     fn findings<'t>(
@@ -196,7 +197,7 @@ impl<'c> Comparison<'c> {
         traces: &dyn Fn() -> &'t HashMap<PathBuf, Traces>,
     ) -> Vec<(PathBuf, Result<Finding>)> {
         let (weakened, commit) = (&self.weakened, &self.before.commit);
-        let of_all = |rule, message: String| Finding { line: 1, rule, message };
+        let of_all = |rule, message: String| Finding::new(1, rule, message);
         let mut found = Vec::new();
         if weakened.is_too_much {
             found.push(of_all(Rule::Weakened, format!(
@@ -209,6 +210,7 @@ impl<'c> Comparison<'c> {
                 format!("nobody has to keep an audit log any more (`audit`), as in commit {commit}");
             found.push(of_all(Rule::Weakened, message));
         }
+        found.extend(self.renamed().map(|message| of_all(Rule::Renamed, message)));
         let mut excludes: BTreeSet<&String> = weakened.excludes.iter().collect();
         for parting in &weakened.partings {
             for weaker in &parting.weaker {
@@ -217,7 +219,7 @@ impl<'c> Comparison<'c> {
                 }
                 let Some(rule) = self.rule_of(parting, weaker, new, traces) else { continue };
                 let line = parting.today.as_ref().map_or(1, |today| today.rule.line);
-                found.push(Finding { line, rule, message: self.message(parting, weaker) });
+                found.push(Finding::new(line, rule, self.message(parting, weaker)));
             }
         }
         found.extend(excludes.into_iter().map(|pattern| {
@@ -226,6 +228,16 @@ impl<'c> Comparison<'c> {
             of_all(Rule::ConfigChange, message)
         }));
         found.into_iter().map(|finding| (self.place.clone(), Ok(finding))).collect()
+    }
+
+    /// Names that were another key's.
+    fn renamed(&self) -> impl Iterator<Item = String> {
+        let names = self.config.iter().flat_map(|config| config.names().iter());
+        names.filter_map(|(key, name)| {
+            let before = self.earlier.as_ref()?.names().key_called(name).filter(|before| *before != key)?;
+            let commit = &self.before.commit;
+            Some(format!("`{name}` is the name of {key} now, and in commit {commit} it was that of {before}"))
+        })
     }
 
     /// As what it is reported; `None` for what is no difference to anybody.
@@ -362,13 +374,9 @@ fn all_named(keys: &[RuleKey], config: Option<&Config>) -> String {
 
 /// A reader, and what people call them: that is a claim, so the whole key is there.
 fn named(key: &RuleKey, config: Option<&Config>) -> String {
-    let Ok(key) = policy::master_key(&key.spec).map(|key| key.to_string()) else {
-        return "a key that cannot be read".to_owned();
-    };
-    match config.and_then(|config| config.recipient_name(&key)) {
-        Some(name) => format!("{key} ({name})"),
-        None => key,
-    }
+    let Ok(key) = policy::master_key(&key.spec) else { return "a key that cannot be read".to_owned() };
+    let shown = key.to_string();
+    config.map_or(shown.clone(), |config| config.names().beside(key.id(), shown))
 }
 
 #[cfg(test)]

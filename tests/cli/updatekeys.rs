@@ -302,3 +302,51 @@ fn programs_read_json() {
     );
     assert_eq!(output.text(), expected);
 }
+
+#[test]
+fn one_newcomer_is_let_in_and_nobody_else() {
+    let test = at_home();
+    let (nina, leaver) = (identity(&test, "nina.txt"), identity(&test, "leaver.txt"));
+    encrypted(&test, "a.yaml", PLAIN, &[RECIPIENT, &leaver]);
+    rule(&test, &[RECIPIENT, STRANGER, &nina]);
+    let output = test.sealant(&["updatekeys", "-y", "--add", &nina, "a.yaml"]).run().ok();
+    assert_eq!(output.text(), format!("a.yaml\n  + {nina}\n"));
+    let note = format!("differs from its creation rule, too, and stays:\n  + {STRANGER}\n  - {leaver}\n");
+    assert!(output.stderr.contains(&note), "{output}");
+    let file = test.read_text("a.yaml");
+    assert!(!file.contains(STRANGER) && file.contains(&leaver), "{file}");
+    for identity in ["nina.txt", "leaver.txt"] {
+        let output = test.sealant(&["decrypt", "--identity", identity, "a.yaml"]).run().ok();
+        assert_eq!(output.text(), PLAIN);
+    }
+    let output = test.sealant(&["updatekeys", "-y", "--add", &nina, "a.yaml"]).run().ok();
+    assert!(output.stderr.contains("already up to date"), "{output}");
+    // Whom no rule names comes in by no command.
+    rule(&test, &[RECIPIENT]);
+    let output = test.sealant(&["updatekeys", "-y", "--add", STRANGER, "a.yaml"]).run().code(8);
+    assert!(output.stderr.contains("its creation rule does not name"), "{output}");
+    // Nor into what was changed by hand.
+    rule(&test, &[RECIPIENT, &leaver, STRANGER]);
+    test.write("a.yaml", test.read_text("a.yaml").replace("\nb: [", "\nc: more\nb: ["));
+    test.sealant(&["updatekeys", "-y", "--add", STRANGER, "a.yaml"]).run().code(51);
+    assert!(!test.read_text("a.yaml").contains(STRANGER));
+}
+
+#[test]
+fn the_prompt_says_who_comes_in_by_whose_line() {
+    let test = at_home();
+    encrypted(&test, "a.yaml", PLAIN, &[RECIPIENT]);
+    test.write(
+        ".sops.yaml",
+        format!("creation_rules:\n  - age: {RECIPIENT},{STRANGER}\nsealant: {{recipients: {{{STRANGER}: Nina}}}}\n"),
+    );
+    let mut terminal = test.sealant(&["updatekeys", "--add", STRANGER, "a.yaml"]).on_terminal();
+    let seen = terminal.wait_for("[y/N] ").replace('\r', "");
+    terminal.send_line("n");
+    terminal.finish().ok();
+    assert!(seen.contains(&format!("{STRANGER} (Nina) comes in:")), "{seen}");
+    assert!(
+        seen.contains("named by .sops.yaml:2") && seen.contains("will read 3 values in 1 file"),
+        "{seen}"
+    );
+}

@@ -1,7 +1,7 @@
 use sealant_test_support::Sandbox;
 use serde_json::{Value, json};
 
-use super::{RECIPIENT, STRANGER, encrypted, sandbox};
+use super::{RECIPIENT, STRANGER, at_home, encrypted, sandbox};
 
 const SECRET: &str = "apiVersion: v1\nkind: Secret\nmetadata: {name: db, namespace: shop}\nstringData:\n";
 
@@ -31,9 +31,9 @@ fn each_file_names_those_who_can_decrypt_it() {
         output.text(),
         format!(
             "file       who can decrypt it\n\
-             both.yaml  2 of these together: {RECIPIENT} | Anna's laptop\n\
+             both.yaml  2 of these together: {RECIPIENT} | Anna's laptop (...ss4yshtd)\n\
              one.yaml   {RECIPIENT}\n\
-             two.yaml   {RECIPIENT}, Anna's laptop\n"
+             two.yaml   {RECIPIENT}, Anna's laptop (...ss4yshtd)\n"
         )
     );
     assert_eq!(output.stderr, "");
@@ -113,7 +113,7 @@ fn items_of_a_sealed_secret_that_are_not_open_to_the_same_are_told_apart() {
         rows,
         [
             format!("sealed/db.yaml  shop/db: a, b  {RECIPIENT}"),
-            "sealed/db.yaml  shop/db: c     Anna's laptop".to_owned()
+            "sealed/db.yaml  shop/db: c     Anna's laptop (...ss4yshtd)".to_owned()
         ]
     );
 }
@@ -160,4 +160,24 @@ fn what_is_broken_is_an_error_and_what_git_ignores_is_left_out() {
     test.write(".sops.yaml", "sealant: {recipient: {}}\n");
     let output = test.sealant(&["who-can-decrypt", "one.yaml"]).run().code(5);
     assert!(output.stderr.contains("did you mean `recipients`?"), "{output}");
+}
+
+#[test]
+fn a_name_is_that_of_one_key_and_an_error_says_whom_to_ask() {
+    let test = at_home();
+    encrypted(&test, "a.yaml", "a: 1\n", &[STRANGER]);
+    let config =
+        |names: &str| format!("creation_rules:\n  - age: {STRANGER}\nsealant: {{recipients: {{{names}}}}}\n");
+    test.write(".sops.yaml", config(&format!("{STRANGER}: Anna, {RECIPIENT}: ' anna'")));
+    let output = test.sealant(&["who-can-decrypt"]).run().code(5);
+    assert!(output.stderr.contains("two keys have the name"), "{output}");
+    // Nobody reads a name for a key of somebody else.
+    test.write(".sops.yaml", config(&format!("{STRANGER}: Anna, {RECIPIENT}: Ben")));
+    let output = test.sealant(&["decrypt", "a.yaml"]).run().code(128);
+    for expected in
+        [&format!("{STRANGER} (Anna)")[..], "or ask to be let in: Anna (...ss4yshtd)", "`sealant init`"]
+    {
+        assert!(output.stderr.contains(expected), "{expected}: {output}");
+    }
+    assert!(!output.stderr.contains("Ben"), "{output}");
 }

@@ -341,6 +341,7 @@ impl IdentityArgs {
         let service = self.key_service_of(context.host, started_by)?;
         // A variable that is wrong stops the commands that go by it.
         let keys = KeyArgs::default().key_set(context.host).ok().flatten();
+        let service = if context.is_sops() { service } else { service.with_names(context.names()) };
         Ok(service.naming(keys.iter().flat_map(|keys| keys.groups.iter().flatten())))
     }
 

@@ -83,7 +83,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let asked = Asked::new(&args.recipient);
     let config = context.configs()?.config_for(&working_dir.join("any"))?;
     let is_it =
-        |key: &MasterKey| asked.is(key, config.as_ref().and_then(|config| config.recipient_name(key.id())));
+        |key: &MasterKey| asked.is(key, config.as_ref().and_then(|config| config.names().get(key.id())));
     let scope = Scope { all: !args.head, paths: named(args.paths, &git, &working_dir)? };
     let host = context.host.asking_nobody();
     let service = args.identities.key_service_of(&host, StartedBy::Program)?;
@@ -96,7 +96,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         failures.add(context.ui, &shallow());
     }
     if !found.is_known {
-        asked.check(config.iter().flat_map(|config| config.recipient_names()))?;
+        asked.check(config.iter().flat_map(|config| config.names().iter()).map(|(_, name)| name))?;
         context.ui.warning("no version of any file names this recipient: is it spelled as files have it?");
     }
     if found.closed > 0 {

@@ -11,7 +11,8 @@ use crate::document::{self, Format};
 use crate::encrypted_file::{Meant, format_in, meant};
 use crate::error::{Kind, Result};
 use crate::fs;
-use crate::keys::KeySet;
+use crate::keys::{KeySet, MasterKey};
+use crate::names::Names;
 use crate::policy;
 use crate::rekey::Change;
 use crate::sealed_secret::{self, SealedFile};
@@ -132,10 +133,17 @@ impl<'a> Found<'a> {
             lines.push(format!("encrypted: {} ({selection}{because})", in_words(selection)));
         }
         match &self.content {
-            Some(content) => lines.extend(content.to_lines(self.file, self.selection.as_ref())),
+            Some(content) => {
+                lines.extend(content.to_lines(self.file, self.selection.as_ref(), &self.names()))
+            }
             None => lines.push("the file does not exist: this is what would be".to_owned()),
         }
         lines
+    }
+
+    /// What the config calls keys.
+    fn names(&self) -> Names {
+        self.policy.as_ref().map(|policy| policy.names.clone()).unwrap_or_default()
     }
 
     fn keys_to_lines(&self) -> Vec<String> {
@@ -157,7 +165,8 @@ impl<'a> Found<'a> {
                 lines.push(format!("  group {}:", number + 1));
             }
             let indent = if keys.groups.len() > 1 { "    " } else { "  " };
-            lines.extend(group.iter().map(|key| format!("{indent}{key}")));
+            let named = |key: &MasterKey| self.names().beside(key.id(), key.to_string());
+            lines.extend(group.iter().map(|key| format!("{indent}{}", named(key))));
         }
         lines
     }
@@ -232,10 +241,10 @@ impl Content {
         Ok(Some(Self { format, is_preset, leaves, encrypted: None }))
     }
 
-    fn to_lines(&self, file: &Path, asked: Option<&Selection>) -> Vec<String> {
+    fn to_lines(&self, file: &Path, asked: Option<&Selection>, names: &Names) -> Vec<String> {
         let mut lines = match &self.encrypted {
             None => vec!["the file is not encrypted; this is what would become of it:".to_owned()],
-            Some(encrypted) => encrypted.to_lines(file, asked),
+            Some(encrypted) => encrypted.to_lines(file, asked, names),
         };
         let places: Vec<String> = self.leaves.iter().map(|leaf| shown(&place(leaf)).into_owned()).collect();
         let width = places.iter().map(|place| place.chars().count()).max().unwrap_or_default().min(40);
@@ -257,7 +266,7 @@ fn place(leaf: &Reason) -> String {
 }
 
 impl IsEncrypted {
-    fn to_lines(&self, file: &Path, asked: Option<&Selection>) -> Vec<String> {
+    fn to_lines(&self, file: &Path, asked: Option<&Selection>, names: &Names) -> Vec<String> {
         let mut lines = vec![match &self.change {
             None => "the file is encrypted; no rule says for whom it should be".to_owned(),
             Some(change) if change.is_empty() => "the file is encrypted for exactly these".to_owned(),
@@ -266,7 +275,7 @@ impl IsEncrypted {
                 file.display()
             ),
         }];
-        lines.extend(self.change.iter().flat_map(Change::lines));
+        lines.extend(self.change.iter().flat_map(|change| change.lines(names)));
         match (asked, &self.selection) {
             (Some(asked), Some(selection)) if asked != selection => {
                 lines.push(format!(

@@ -206,7 +206,7 @@ impl Readers<'_> {
     fn tell(&self, path: &Path, current: &WrappedDataKey, keys: &KeySet, rule: Option<&KeySet>) {
         let (ui, shown) = (self.context.ui, path.display());
         let change = Change::between(std::slice::from_ref(current), keys);
-        ui.say_list(format!("{shown}:"), change.lines());
+        ui.say_list(format!("{shown}:"), change.lines(&self.context.names()));
         let others = || {
             keys.groups
                 .iter()

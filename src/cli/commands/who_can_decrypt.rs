@@ -16,6 +16,7 @@ use crate::encrypted_file::meant;
 use crate::error::Result;
 use crate::fs::Mode;
 use crate::keys::{KeyKind, Recipient};
+use crate::names;
 use crate::repo::who_can_decrypt::{self, Access, Asked, Reader, Share};
 
 /// List who can decrypt which files; needs no key
@@ -97,7 +98,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         })
     });
     if let Some(asked) = asked.filter(|_| rows.is_empty()) {
-        asked.check(known.iter().flat_map(|config| config.recipient_names()))?;
+        asked.check(known.iter().flat_map(|config| config.names().iter()).map(|(_, name)| name))?;
     }
     match args.format {
         ListFormat::Json => context.ui.json(&rows)?,
@@ -120,7 +121,7 @@ fn encrypted(item: Item) -> Result<Option<Item>> {
 
 /// What the config of a file calls recipients.
 fn namer(config: Option<Arc<Config>>) -> impl Fn(&str) -> Option<String> {
-    move |recipient: &str| config.as_ref()?.recipient_name(recipient).map(str::to_owned)
+    move |recipient: &str| config.as_ref()?.names().get(recipient).map(str::to_owned)
 }
 
 fn table(rows: &[Row], context: &Context) -> Result<()> {
@@ -162,7 +163,7 @@ fn groups(access: &Access) -> String {
 
 fn shown(reader: &Reader) -> String {
     match (&reader.name, reader.kind) {
-        (Some(name), _) => name.clone(),
+        (Some(name), _) => names::short(name, &reader.id),
         (None, KeyKind::Age) => Recipient::as_written(&reader.id).short(),
         (None, _) => reader.id.clone(),
     }

@@ -339,6 +339,7 @@ fn update_keys(args: args::Updatekeys, context: &Context) -> Result<ExitCode> {
     let args = updatekeys::Args {
         inputs: InputArgs { files, filename_override: None },
         yes: args.yes,
+        add: None,
         rotate: false,
         settings: false,
         dry_run: false,

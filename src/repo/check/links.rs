@@ -17,7 +17,7 @@ pub fn check_link(
     }
     for path in paths {
         if let Some(misled) = configs.locate(&path)?.misled()?.filter(|misled| misled.is_worth_telling()) {
-            return Ok(Some(Finding { line: 1, rule: Rule::Link, message: misled.to_string() }));
+            return Ok(Some(Finding::new(1, Rule::Link, misled.to_string())));
         }
     }
     Ok(None)
@@ -33,7 +33,7 @@ pub fn check_repository(folder: &Path, configs: &Configs) -> Result<Option<Findi
             "is a repository of its own, whose {by} counts here, and not rule {} of {name}",
             rule.index + 1
         );
-        Finding { line: 1, rule: Rule::HiddenRule, message }
+        Finding::new(1, Rule::HiddenRule, message)
     };
     Ok(configs.taken_over(folder)?.map(finding))
 }

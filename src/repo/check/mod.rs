@@ -10,6 +10,7 @@ mod lines;
 mod links;
 mod names;
 mod others;
+mod pending;
 mod plan;
 mod private_keys;
 mod rule;
@@ -18,6 +19,7 @@ mod templates;
 mod text;
 mod unread;
 
+use std::cmp::Ordering;
 use std::collections::{BTreeSet, HashSet};
 
 use serde::Serialize;
@@ -37,19 +39,46 @@ pub use encoding::Encoding;
 use lines::Lines;
 pub use links::{check_link, check_repository, unseen};
 use others::{is_about_secrets, is_about_secrets_alone};
+pub use pending::Pending;
 pub use plan::Plan;
 pub use rule::{Level, Rule};
 use text::Signs;
 use unread::Unread;
 
 /// Something that is wrong with a file.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
     /// From 1.
     pub line: usize,
     pub rule: Rule,
     /// Lower case, without a final stop.
     pub message: String,
+    /// Who waits for access, where nothing else is wrong with who has it.
+    #[serde(skip)]
+    pub pending: Option<Box<Pending>>,
+}
+
+impl Finding {
+    pub fn new(line: usize, rule: Rule, message: impl Into<String>) -> Self {
+        Self { line, rule, message: message.into(), pending: None }
+    }
+
+    /// What decides the order of findings, and which of two are one.
+    fn key(&self) -> (usize, Rule, &str) {
+        (self.line, self.rule, &self.message)
+    }
+}
+
+impl Ord for Finding {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.key().cmp(&other.key())
+    }
+}
+
+impl PartialOrd for Finding {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
 }
 
 /// What is wrong with a file, in the order of its lines. An error when its creation rule makes no sense.
@@ -88,7 +117,7 @@ struct Check<'a> {
 
 impl Check<'_> {
     fn add(&mut self, line: usize, rule: Rule, message: impl Into<String>) {
-        self.findings.push(Finding { line, rule, message: message.into() });
+        self.findings.push(Finding::new(line, rule, message));
     }
 
     fn broken(&mut self, error: &crate::Error) {
@@ -340,7 +369,10 @@ impl Check<'_> {
                 Ok(current) => {
                     let change = Change::between(&current, &keys);
                     if !change.is_empty() {
-                        self.add(line, Rule::Recipients, told(&change, holder, policy));
+                        let pending = Pending::of(&change, &current, policy).map(Box::new);
+                        let message = told(&change, holder, policy);
+                        self.findings
+                            .push(Finding { pending, ..Finding::new(line, Rule::Recipients, message) });
                     }
                 }
                 Err(error) => self.broken(&error.on_line(line)),
@@ -414,7 +446,8 @@ fn shown(policy: &Policy) -> String {
 fn told(change: &Change, holder: Holder<'_>, policy: &Policy) -> String {
     let list = |keys: Vec<String>| keys.join(", ");
     let of = |pick: fn(&crate::rekey::GroupChange) -> &Vec<crate::keys::MasterKey>| {
-        list(change.groups.iter().flat_map(pick).map(ToString::to_string).collect())
+        let named = |key: &crate::keys::MasterKey| policy.names.beside(key.id(), key.to_string());
+        list(change.groups.iter().flat_map(pick).map(named).collect())
     };
     let (missing, strange) = (of(|group| &group.added), of(|group| &group.removed));
     let what = match holder {

@@ -70,10 +70,7 @@ impl Plan {
     /// whom it is encrypted.
     pub fn hidden(&self, is_encrypted: bool) -> Option<(PathBuf, Finding)> {
         let hidden = self.hidden.as_ref().filter(|hidden| is_encrypted || hidden.policy.names_secrets())?;
-        Some((
-            hidden.config.clone(),
-            Finding { line: 1, rule: Rule::HiddenRule, message: hidden.to_string() },
-        ))
+        Some((hidden.config.clone(), Finding::new(1, Rule::HiddenRule, hidden.to_string())))
     }
 
     /// What is wrong with the file.

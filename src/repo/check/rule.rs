@@ -97,6 +97,19 @@ rules! {
         advice: "Bring the file in line with `sealant updatekeys FILE`; whoever leaves may have read it: `--rotate` \
                  makes a new data key.",
     }
+    /// The same in the commit of somebody who asks to be let in, and cannot do it themselves.
+    AccessRequest {
+        id: "access-request",
+        finds: "A rule names a new recipient, and files are not encrypted for them yet: somebody who can open the files has to finish it.",
+        advice: "The commit goes through: it only asks. Push it, and let one of those named above make sure of the key by \
+                 another way than this repository. They finish it on your branch: `sealant updatekeys --add KEY FILE`.",
+    }
+    Renamed {
+        id: "renamed",
+        finds: "The config gives a key a name that was another key's.",
+        advice: "Whoever reads the name takes the new key for the old one. Give the new key a name of its own, such as one \
+                 with a year, and let the other keep its name.",
+    }
     Copied {
         id: "copied",
         finds: "A file has the data key or a ciphertext of another one, which is for other readers.",
@@ -163,7 +176,7 @@ impl Rule {
 
     pub fn level(self) -> Level {
         match self {
-            Self::ConfigChange | Self::HiddenRule => Level::Warning,
+            Self::ConfigChange | Self::HiddenRule | Self::AccessRequest => Level::Warning,
             _ => Level::Error,
         }
     }

@@ -6,6 +6,7 @@
 
 pub mod absent;
 pub mod attributes;
+pub mod blame;
 pub mod blobs;
 pub mod changes;
 pub mod configs;

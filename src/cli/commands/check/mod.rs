@@ -2,6 +2,7 @@ mod encodings;
 pub mod fix;
 pub mod links;
 pub mod report;
+mod requests;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -170,6 +171,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     match args.format {
         Report::Text => {
             report::print(&looked.found, context)?;
+            requests::tell(&looked.found, context);
             looked.tell_count(inputs.inputs.len(), context);
         }
         Report::Json => context.ui.json(&looked.found)?,
@@ -248,8 +250,7 @@ fn verify(
             let verified = opened.and_then(|opened| match opened.file {
                 OpenedFile::Document(document, key) => {
                     let lost = document.lost_spellings(&key).into_iter();
-                    let lost =
-                        lost.map(|lost| Finding { line: 1, rule: Rule::Broken, message: lost.to_owned() });
+                    let lost = lost.map(|lost| Finding::new(1, Rule::Broken, lost.to_owned()));
                     looked.found.extend(lost.map(|finding| Found::new(&path, finding)));
                     document.decrypt(&key, MacCheck::Verify).map(drop)
                 }
@@ -263,7 +264,7 @@ fn verify(
                     if matches!(error.kind(), Kind::MacMismatch | Kind::DecryptMac | Kind::Decrypt) =>
                 {
                     let (rule, line) = (Rule::Broken, error.line().unwrap_or(1));
-                    let finding = Finding { line, rule, message: error.message().to_owned() };
+                    let finding = Finding::new(line, rule, error.message().to_owned());
                     looked.found.push(Found::new(&path, finding));
                 }
                 Err(error) => looked.failures.add(context.ui, &error.in_file(path)),

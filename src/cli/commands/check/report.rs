@@ -109,7 +109,7 @@ impl Looked {
 
 /// Tells people what was found, and once for each rule what to do about it.
 pub fn print(found: &[Found], context: &Context) -> Result<()> {
-    for Found { file, finding: Finding { line, rule, message }, .. } in found {
+    for Found { file, finding: Finding { line, rule, message, .. }, .. } in found {
         let level = if rule.level() == Level::Warning { "warning: " } else { "" };
         context.ui.line(format!("{}:{line}: {level}{message} [{}]", file.display(), rule.id()))?;
     }
@@ -137,7 +137,7 @@ pub fn sarif(found: &[Found]) -> Data {
     let rules: Vec<Data> = Rule::ALL.iter().map(about).collect();
     let results: Vec<Data> = found
         .iter()
-        .map(|Found { file, finding: Finding { line, rule, message }, level, .. }| {
+        .map(|Found { file, finding: Finding { line, rule, message, .. }, level, .. }| {
             json!({
                 "ruleId": rule.id(),
                 "ruleIndex": Rule::ALL.iter().position(|known| known == rule),

@@ -103,8 +103,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
             let ages = ages.of_file(&found, args.values);
             let Found { file, last_modified, keys, change, config, .. } = found;
             let named = |key: KeyStatus| {
-                let name =
-                    config.as_ref().and_then(|config| config.recipient_name(&key.id)).map(str::to_owned);
+                let name = config.as_ref().and_then(|config| config.names().get(&key.id)).map(str::to_owned);
                 KeyStatus { name, ..key }
             };
             let keys: Vec<_> = status::of_file(&keys, &versions).into_iter().map(named).collect();
@@ -264,7 +263,7 @@ fn word(state: State) -> &'static str {
 
 fn shown(key: &KeyStatus, all: &[KeyStatus]) -> String {
     let name = match (&key.name, key.kind) {
-        (Some(name), _) => name.clone(),
+        (Some(name), _) => crate::names::short(name, &key.id),
         (None, KeyKind::Age) => Recipient::as_written(&key.id).short(),
         (None, _) => key.id.clone(),
     };

@@ -74,7 +74,7 @@ impl Identities {
         } else if self.any_failed() {
             "put right what is said about the sources above"
         } else {
-            "name your identity file with --identity or SOPS_AGE_KEY_FILE; `sealant keygen` makes one"
+            "name your identity file with --identity or SOPS_AGE_KEY_FILE"
         };
         let mistake = mistyped.map(|place| format!("wrong passphrase for {place}"));
         Searched { title: "looked for identities in:", places: self.report(), mistake, advice }

@@ -1,3 +1,5 @@
+mod newcomers;
+
 use std::collections::HashMap;
 use std::iter;
 use std::path::{Path, PathBuf};
@@ -16,15 +18,15 @@ use crate::cli::copies::Neighbours;
 use crate::cli::failures::Failures;
 use crate::cli::pipeline::{Item, Output, Pipeline, as_taken, encrypted_or_named, in_two_steps};
 use crate::cli::repository::inputs_to_write;
-use crate::config::{Configs, Policy, Selection};
+use crate::config::{Configs, KeySpec, Policy, Selection};
 use crate::document::Format;
 use crate::encrypted_file::{EncryptedFile, Holder, OpenedFile};
 use crate::error::{Error, Kind, Result};
 use crate::fs::{Mode, Snapshot};
 use crate::host::Host;
-use crate::keys::{KeyService, KeySet};
+use crate::keys::{KeyService, KeySet, MasterKey};
 use crate::policy;
-use crate::rekey::{self, Change, Decide};
+use crate::rekey::{self, Change, Decide, Readers};
 use crate::secret::{DataKey, SecretBytes};
 use crate::sops::MacCheck;
 
@@ -40,6 +42,7 @@ Examples:
   sealant updatekeys secrets.enc.yaml
   sealant updatekeys --dry-run .
   sealant updatekeys --rotate --yes .      # when somebody has left
+  sealant updatekeys --add age1... secrets/db.yaml    # a newcomer, and nobody else
   sealant updatekeys --settings secrets/   # when a rule says that more values are encrypted")]
 pub struct Args {
     #[command(flatten)]
@@ -48,6 +51,12 @@ pub struct Args {
     /// Do not ask before files are written
     #[arg(short, long)]
     pub yes: bool,
+
+    /// Let this recipient of the creation rules in, and change nothing else
+    ///
+    /// Nobody else comes in who is named by a rule, and nobody goes who is not: that is said, and stays.
+    #[arg(long, value_name = "KEY", conflicts_with_all = ["rotate", "settings"])]
+    pub add: Option<String>,
 
     /// Make a new data key, too, so that people who are removed cannot decrypt what is set from now on
     #[arg(long)]
@@ -83,11 +92,13 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         .advise("Name files or folders, as in `sealant updatekeys .`"));
     }
     let service = args.identities.key_service(context)?;
+    let newcomer = args.add.as_deref().map(|key| policy::master_key(&KeySpec::of_text(key))).transpose()?;
     let formats = args.formats.input_only(context)?;
     let claims = Claims::new(context)?;
     let paths = inputs.inputs.iter().filter_map(|input| input.path.as_deref());
     let (configs, neighbours) = (context.configs()?, Neighbours::of(context, paths)?);
-    let update = Update { context, configs, claims, neighbours, service: &service, formats, args: &args };
+    let update =
+        Update { context, configs, claims, neighbours, service: &service, formats, args: &args, newcomer };
     let mut failures = Failures::default();
     let plans = update.plan(inputs, &mut failures);
     update.show(&plans)?;
@@ -106,6 +117,8 @@ struct Update<'a> {
     service: &'a KeyService<'a>,
     formats: Formats,
     args: &'a Args,
+    /// The only one who comes in.
+    newcomer: Option<MasterKey>,
 }
 
 /// What is to be done to a file.
@@ -120,7 +133,12 @@ struct Plan {
     #[serde(skip)]
     input: Input,
     #[serde(skip)]
-    keys: KeySet,
+    readers: Readers,
+    #[serde(skip)]
+    policy: Policy,
+    /// How many values whoever comes in can read.
+    #[serde(skip)]
+    values: usize,
     /// The file that the plan is for.
     #[serde(skip)]
     snapshot: Snapshot,
@@ -148,14 +166,14 @@ impl SettingsPlan {
 
 /// For whom the files are, as it was shown.
 struct Planned<'a> {
-    by_file: HashMap<PathBuf, (KeySet, Snapshot)>,
+    by_file: HashMap<PathBuf, (Readers, Snapshot)>,
     neighbours: &'a Neighbours<'a>,
 }
 
 impl Decide for Planned<'_> {
-    fn keys(&self, parsed: &Parsed, _: Holder<'_>) -> Result<KeySet> {
+    fn keys(&self, parsed: &Parsed, holder: Holder<'_>) -> Result<KeySet> {
         match self.by_file.get(&parsed.path) {
-            Some((keys, snapshot)) if *snapshot == parsed.snapshot => Ok(keys.clone()),
+            Some((readers, snapshot)) if *snapshot == parsed.snapshot => readers.of(holder),
             _ => {
                 let message = "was changed by somebody else in the meantime, and is left as it is";
                 Err(Error::new(Kind::Write, message).advise("Run the command again."))
@@ -208,7 +226,13 @@ impl Update<'_> {
         let current = holders.map(|holder| holder.data_keys()).collect::<Result<Vec<_>>>()?.concat();
         let name = input.name.as_deref().unwrap_or(&parsed.path);
         let policy = self.rule(name)?;
-        let keys = keys_of_rule(&policy)?;
+        let rule = keys_of_rule(&policy)?;
+        let readers = match &self.newcomer {
+            Some(newcomer) => Readers::With { rule: rule.clone(), newcomer: newcomer.clone() },
+            None => Readers::OfRule(rule.clone()),
+        };
+        let keys =
+            readers.of_all(&parsed.file.holders(), &rule).map_err(|error| error.in_file(&parsed.path))?;
         for wrapped in &current {
             rekey::refuse_new_foreign(wrapped, &keys, self.args.rotate)?;
         }
@@ -216,6 +240,10 @@ impl Update<'_> {
         if self.args.rotate || change.lets_in() {
             self.neighbours.refuse(&parsed.path, &parsed.file, &keys)?;
         }
+        if self.newcomer.is_some() {
+            self.tell_others(&parsed.path, &Change::between(&current, &rule), &change, &policy);
+        }
+        let values = if change.lets_in() { parsed.file.count_values()? } else { 0 };
         let (file, snapshot) = (parsed.path.clone(), parsed.snapshot);
         let settings = match self.args.settings {
             true => self.settings(parsed, &policy).map_err(|error| error.in_file(&file))?,
@@ -225,7 +253,20 @@ impl Update<'_> {
             }
         };
         let up_to_date = change.is_empty() && settings.is_none();
-        Ok(Plan { up_to_date, change, settings, input, keys, file, snapshot })
+        Ok(Plan { up_to_date, change, settings, input, readers, policy, values, file, snapshot })
+    }
+
+    /// Says what else differs from the rule, and stays.
+    fn tell_others(&self, path: &Path, all: &Change, done: &Change, policy: &Policy) {
+        let done = done.lines(&policy.names);
+        let others: Vec<String> =
+            all.lines(&policy.names).into_iter().filter(|line| !done.contains(line)).collect();
+        if !others.is_empty() {
+            let shown = path.display();
+            self.context
+                .ui
+                .note_list(format!("{shown}: this differs from its creation rule, too, and stays:"), others);
+        }
     }
 
     /// What the rule's choice of values does to a document, which is opened for it.
@@ -282,7 +323,12 @@ impl Update<'_> {
         alike(work).into_iter().try_for_each(|plans| {
             let files = plans.iter().map(|plan| plan.file.display().to_string());
             let settings = plans[0].settings.iter().flat_map(SettingsPlan::lines);
-            ui.lines(files.chain(plans[0].change.lines()).chain(settings).chain(new_data_key.clone()))
+            ui.lines(
+                files
+                    .chain(plans[0].change.lines(&plans[0].policy.names))
+                    .chain(settings)
+                    .chain(new_data_key.clone()),
+            )
         })
     }
 
@@ -298,6 +344,9 @@ impl Update<'_> {
         }
         if self.args.yes {
             return Ok(true);
+        }
+        if !self.context.is_sops() {
+            newcomers::tell(work, self.context);
         }
         let files = match work {
             [only] => only.file.display().to_string(),
@@ -317,10 +366,10 @@ impl Update<'_> {
     fn write(&self, service: &crate::keys::KeyService<'_>, work: Vec<Plan>, failures: &mut Failures) {
         let inputs = work.iter().map(|plan| plan.input.clone()).collect();
         let mut selections = HashMap::new();
-        let mut by_file: HashMap<PathBuf, (KeySet, Snapshot)> = HashMap::new();
-        for Plan { file, keys, snapshot, settings, .. } in work {
+        let mut by_file: HashMap<PathBuf, (Readers, Snapshot)> = HashMap::new();
+        for Plan { file, readers, snapshot, settings, .. } in work {
             selections.extend(settings.map(|settings| (file.clone(), settings.selection)));
-            by_file.insert(file, (keys, snapshot));
+            by_file.insert(file, (readers, snapshot));
         }
         let planned = Planned { by_file, neighbours: &self.neighbours };
         let inputs = Inputs { inputs, many: true, ..Inputs::default() };

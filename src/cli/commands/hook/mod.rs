@@ -1,3 +1,5 @@
+mod requests;
+
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -177,6 +179,7 @@ fn look_at(
     if matches!(state, State::Index) && explicit.is_none() {
         tell_untracked_configs(&targets, git, &tree, looked, context)?;
     }
+    let args_config = explicit.clone();
     let lookup = Lookup { working_dir: git.top().to_path_buf(), explicit, dialect: here.dialect };
     let before = match folders.is_empty() {
         true => None,
@@ -224,6 +227,13 @@ fn look_at(
         looked.add_configs(before.weakened(&configs, &tree), git.top(), context);
     }
 
+    let requests = match (&before, matches!(state, State::Index) && args_config.is_none()) {
+        (Some(before), true) => requests::Requests::of(before.configs(), &configs, git, &changed)?,
+        _ => None,
+    };
+    if let Some(requests) = requests {
+        requests.let_by(&mut looked.found[found_before..], &tree, git, context)?;
+    }
     let found = &looked.found[found_before..];
     report::print(found, context)?;
     if !found.is_empty() {
