@@ -6,6 +6,7 @@ mod interop_keys {
     mod azure;
     mod gcp;
     mod huawei;
+    mod keyservice;
     mod kms;
     mod pgp;
     mod publish;

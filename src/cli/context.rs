@@ -15,6 +15,7 @@ use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::names::Names;
 use crate::repo::git::Git;
+use crate::keys::remote::{Others, Remote};
 use crate::repo::git::absent::WithAbsent;
 use crate::repo::git::blame::{self, Written};
 
@@ -26,16 +27,37 @@ pub struct Context<'a> {
     pub config: Option<PathBuf>,
     /// Whose manners to follow: called as sops, the program does as sops does.
     pub dialect: Dialect,
+    /// The key services that flags name, and whether the keys of this machine are used: `None` leaves it to the environment.
+    pub key_services: (Vec<String>, Option<bool>),
 }
 
 impl<'a> Context<'a> {
     pub fn new(ui: &'a Ui, host: &'a Terminal<'a>, config: Option<PathBuf>, dialect: Dialect) -> Self {
-        Self { ui, host, config, dialect }
+        Self { ui, host, config, dialect, key_services: Default::default() }
     }
 
     /// Whether to do as sops does, where that is not what we would do.
     pub fn is_sops(&self) -> bool {
         self.dialect == Dialect::Sops
+    }
+
+    /// The key services that are asked beside the keys of this machine, or instead of them.
+    pub fn others(&self) -> Result<Others> {
+        let (named, local) = &self.key_services;
+        let is_false = |value: &str| ["0", "f", "F", "false", "False", "FALSE"].contains(&value);
+        let uses_local = match local {
+            Some(local) => *local,
+            None => {
+                !self.host.env_text("SOPS_ENABLE_LOCAL_KEYSERVICE")?.is_some_and(|value| is_false(&value))
+            }
+        };
+        let of_variable = self.host.env_text("SOPS_KEYSERVICE")?.unwrap_or_default();
+        let of_variable = of_variable.split(',').map(str::trim).filter(|address| !address.is_empty());
+        let services: Vec<Remote> = match &named[..] {
+            [] => of_variable.map(Remote::new).collect::<Result<_>>()?,
+            named => named.iter().map(|address| Remote::new(address)).collect::<Result<_>>()?,
+        };
+        Ok(Others { uses_local, services })
     }
 
     /// Where configs are looked for.

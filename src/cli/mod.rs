@@ -41,8 +41,8 @@ use clap::{FromArgMatches, Parser, Subcommand};
 use self::commands::{
     argocd, audit, blast_radius, check, completion, decrypt, demo, diff, doctor, edit, encrypt, exec_env,
     exec_file, explain, fetch_recipient, filestatus, get, git, groups, help, hook, init, inspect, keygen,
-    ksops, man, publish, resolve, rewrap, rotate, seal, set, status, unseal, unset, updatekeys, vault,
-    who_can_decrypt,
+    keyservice, ksops, man, publish, resolve, rewrap, rotate, seal, set, status, unseal, unset, updatekeys,
+    vault, who_can_decrypt,
 };
 use self::context::{Context, no_color};
 use self::failures::finish;
@@ -120,6 +120,7 @@ enum Command {
     Rewrap(rewrap::Args),
     Groups(groups::Args),
     Publish(publish::Args),
+    Keyservice(keyservice::Args),
     Diff(diff::Args),
     #[command(aliases = ["run", "exec"])]
     ExecEnv(exec_env::Args),
@@ -256,6 +257,7 @@ fn dispatch(command: Command, context: &Context) -> anyhow::Result<ExitCode> {
         Command::Rewrap(args) => rewrap::run(args, context),
         Command::Groups(args) => groups::run(args, context),
         Command::Publish(args) => publish::run(args, context),
+        Command::Keyservice(args) => keyservice::run(args, context),
         Command::Diff(args) => diff::run(args, context),
         Command::ExecEnv(args) => exec_env::run(args, context),
         Command::ExecFile(args) => exec_file::run(args, context),

@@ -12,6 +12,8 @@ mod fake_host;
 mod groups;
 mod kind;
 mod kinds;
+#[cfg(feature = "keyservice")]
+pub mod remote;
 mod service;
 mod shamir;
 mod started_by;

@@ -17,7 +17,7 @@ use super::StartedBy;
 use super::entry::{Fields, set};
 use super::groups::{Opening, Plan, SHARE_LENGTH, Step, new_payloads, threshold};
 use super::kind::Wrapped;
-use super::kinds::Workers;
+use super::kinds::{Opened, Slots, Workers};
 use super::unopened::{Failure, NotOpened};
 #[cfg(feature = "vault")]
 use super::vault::Vault;
@@ -48,6 +48,8 @@ pub struct KeyService<'h> {
     workers: Workers,
     order: Vec<KeyKind>,
     names: Names,
+    #[cfg(feature = "keyservice")]
+    others: super::remote::Others,
     opened: Mutex<HashMap<[u8; 32], SecretBytes>>,
 }
 
@@ -60,6 +62,8 @@ impl<'h> KeyService<'h> {
             workers: Workers::new(identities),
             order,
             names: Names::default(),
+            #[cfg(feature = "keyservice")]
+            others: super::remote::Others::default(),
             opened: Mutex::default(),
         }
     }
@@ -69,6 +73,37 @@ impl<'h> KeyService<'h> {
     pub fn with_names(mut self, names: Names) -> Self {
         self.names = names;
         self
+    }
+
+    /// The same service with other key services, which are asked where the keys of this machine do not help.
+    #[cfg(feature = "keyservice")]
+    #[must_use]
+    pub fn with_others(mut self, others: super::remote::Others) -> Self {
+        self.others = others;
+        self
+    }
+
+    /// Wraps some bytes for one key, as it is asked of a key service.
+    #[cfg(feature = "keyservice")]
+    pub(super) async fn wrap_one(&self, key: &MasterKey, payload: &[u8]) -> Result<String> {
+        let wrapped = self.wrap_payloads(&[(key, payload)]).await.pop();
+        wrapped.unwrap_or_else(|| Err(nobody_asks(key))).map(|wrapped| wrapped.enc)
+    }
+
+    /// Unwraps what one key has wrapped, a data key or a share of one.
+    #[cfg(feature = "keyservice")]
+    pub(super) async fn unwrap_one(&self, wrapped: &WrappedKey) -> Result<SecretBytes> {
+        let mut failed = None;
+        for length in [DataKey::LEN, SHARE_LENGTH] {
+            let step = Step { keys: vec![wrapped], group: std::slice::from_ref(wrapped), length };
+            match self.take_steps(&[&step]).await.pop() {
+                Some(Ok(payload)) => return Ok(payload),
+                Some(Err(failures)) => failed = failures.into_iter().next().or(failed),
+                None => {}
+            }
+        }
+        let problem = failed.map_or_else(|| "no key opens it".to_owned(), |failure: Failure| failure.problem);
+        Err(Error::new(Kind::NoDataKey, problem))
     }
 
     /// The same service with another order in which the kinds of keys in a group are tried ([`KeyKind::parse_order`]).
@@ -156,7 +191,7 @@ impl<'h> KeyService<'h> {
 
     /// Wraps each payload for its master key, in as few requests as each kind allows.
     async fn wrap_payloads(&self, tasks: &[(&MasterKey, &[u8])]) -> Vec<Result<WrappedKey>> {
-        let answers = self.workers.wrap(self.host, tasks).await;
+        let answers = self.wrap_anywhere(tasks).await;
         let wrapped = |((key, _), answer): (&(&MasterKey, _), Option<Result<Wrapped>>)| {
             let Wrapped { enc, key: settled } = answer.unwrap_or_else(|| Err(cannot_wrap(key)))?;
             let mut entry = Fields::new();
@@ -279,12 +314,42 @@ impl<'h> KeyService<'h> {
         let mut results: Vec<_> = known.into_iter().map(|known| known.ok_or_else(Vec::new)).collect();
         let closed: Vec<usize> = (0..steps.len()).filter(|at| results[*at].is_err()).collect();
         let open: Vec<&Step> = closed.iter().map(|at| steps[*at]).collect();
-        let answers = self.workers.open(self.host, &open).await;
+        let answers = self.open_anywhere(&open).await;
         for ((at, step), answer) in closed.into_iter().zip(open).zip(answers) {
             let nobody = || Err(step.keys.iter().map(|key| Failure::from(&nobody_asks(&key.key))).collect());
             results[at] = answer.unwrap_or_else(nobody).and_then(|opened| self.checked(step, opened));
         }
         results
+    }
+
+    #[cfg(not(feature = "keyservice"))]
+    async fn wrap_anywhere(&self, tasks: &[(&MasterKey, &[u8])]) -> Slots<Result<Wrapped>> {
+        self.workers.wrap(self.host, tasks).await
+    }
+
+    #[cfg(not(feature = "keyservice"))]
+    async fn open_anywhere(&self, steps: &[&Step<'_>]) -> Slots<Opened> {
+        self.workers.open(self.host, steps).await
+    }
+
+    /// By the keys of this machine, else by those of other key services.
+    #[cfg(feature = "keyservice")]
+    async fn wrap_anywhere(&self, tasks: &[(&MasterKey, &[u8])]) -> Slots<Result<Wrapped>> {
+        let slots = match self.others.uses_local {
+            true => self.workers.wrap(self.host, tasks).await,
+            false => tasks.iter().map(|_| None).collect(),
+        };
+        self.others.wrap(tasks, slots).await
+    }
+
+    /// The same for what is to be opened.
+    #[cfg(feature = "keyservice")]
+    async fn open_anywhere(&self, steps: &[&Step<'_>]) -> Slots<Opened> {
+        let slots = match self.others.uses_local {
+            true => self.workers.open(self.host, steps).await,
+            false => steps.iter().map(|_| None).collect(),
+        };
+        self.others.open(steps, slots).await
     }
 
     /// What a key of a step has opened, if it is as long as it has to be.

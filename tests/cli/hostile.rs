@@ -21,7 +21,7 @@ use std::time::Duration;
 use sealant_test_support::{Output, Run, Sandbox};
 
 use super::{RECIPIENT, sandbox};
-use arguments::{FILE, TABLE};
+use arguments::{FILE, SERVING, TABLE};
 use canaries::{May, Server, Trap};
 use repository::{FILES, NEW, Repository, SILENT, TOKEN};
 
@@ -241,12 +241,13 @@ fn cases_of(command: &[String]) -> Vec<Case> {
     let places =
         [(".", ""), (".", "."), (".", "secrets"), (".", "secrets/prod"), ("secrets", ""), ("vendor", ".")];
     let plain = places.map(|(folder, args)| (folder, words(args)));
+    let plain = if SERVING.contains(&name.as_str()) { Vec::new() } else { plain.to_vec() };
     let lines = entries.iter().flat_map(|entry| entry.lines);
     let runs = lines.map(|line| match line.contains(FILE) {
         true => FILES.iter().map(|file| (".", words(&line.replace(FILE, &format!("./{file}"))))).collect(),
         false => vec![(".", words(line))],
     });
-    let runs = [plain.to_vec()].into_iter().chain(runs);
+    let runs = [plain].into_iter().chain(runs);
     runs.map(|runs| Case { command: command.to_vec(), runs, may: may.clone() }).collect()
 }
 

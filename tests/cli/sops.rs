@@ -255,15 +255,11 @@ fn other_flags_before_a_command_have_no_effect() {
 }
 
 #[test]
-fn what_is_not_built_says_so() {
-    ends(&["keyservice"], 1, "error: `sops keyservice` is not built yet");
+fn without_any_keys_it_says_so() {
     let local = "error: the keys of this machine are not to be used, and no others can be";
     ends(&["--enable-local-keyservice=false", "-d", "e.yaml"], 128, local);
     ends(&["--enable-local-keyservice=false", "-e", "-a", RECIPIENT, "p.yaml"], 1, local);
-    let test = filled();
-    let output = sops(&test, &["-d", "--keyservice", "tcp://localhost:5000", "e.yaml"]).run().ok();
-    let warning = "warning: key services are not built yet: only the keys of this machine are used\n";
-    assert_eq!((output.text(), &*output.stderr), (PLAIN, warning));
+    ends(&["keyservice", "--network", "udp"], 1, "error: --network udp: it is tcp or unix");
 }
 
 #[test]

@@ -57,12 +57,6 @@ pub static KNOWN: LazyLock<Vec<Known>> = LazyLock::new(|| {
     let pending = |kinds, lines, what, why| Known::new(false, kinds, lines, what, why);
     vec![
         deliberate(
-            ALL,
-            r"sops keyservice|tcp://127",
-            "`keyservice` and `--keyservice` end with 1",
-            "They are not built yet: use sops for these, the files are the same.",
-        ),
-        deliberate(
             &[OutputForm, ContentForm],
             r"commented\.yaml|--output-type yaml -i p\.ini|--indent 2|cd indented|p\.json.*&& sops -d|printf 'a: |--output-type yaml < e\.(json|txt)|--output-type json$",
             "Files keep their bytes: layout, quotes, and comments where they were",

@@ -14,8 +14,6 @@ pub enum Said {
     ByCode,
     /// A crash.
     Crash,
-    /// The command does not exist here.
-    NotBuilt,
     /// The command line cannot be understood.
     Usage,
     /// The config cannot be read, or its rule cannot be used.
@@ -41,7 +39,6 @@ pub enum Said {
 static WORDS: LazyLock<Vec<(Said, Regex)>> = LazyLock::new(|| {
     let words = [
         (Said::Crash, "^panic: ", "panicked at"),
-        (Said::NotBuilt, "^$", "is not built"),
         (
             Said::Usage,
             "flag provided but|flag needs an argument|invalid (boolean )?value|missing file to decrypt|same flag|cannot use both|(exactly one|no) positional",

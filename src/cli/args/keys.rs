@@ -338,7 +338,7 @@ impl IdentityArgs {
     /// The service that opens data keys with these identities, for a command that somebody has typed.
     pub fn key_service<'h>(&self, context: &Context<'h>) -> Result<KeyService<'h>> {
         let started_by = if context.is_sops() { StartedBy::Sops } else { StartedBy::Person };
-        let service = self.key_service_of(context.host, started_by)?;
+        let service = self.key_service_of(context.host, started_by)?.with_others(context.others()?);
         // A variable that is wrong stops the commands that go by it.
         let keys = KeyArgs::default().key_set(context.host).ok().flatten();
         let service = if context.is_sops() { service } else { service.with_names(context.names()) };

@@ -36,7 +36,7 @@ const GROUPS: &[(&str, &[&str])] = &[
     ("Kubernetes", &["seal", "unseal", "inspect", "fetch-recipient"]),
     ("Repository", &["check", "status", "who-can-decrypt", "blast-radius", "audit"]),
     ("Git", &["git", "resolve", "hook"]),
-    ("Integrations", &["argocd", "ksops", "vault", "sops"]),
+    ("Integrations", &["argocd", "ksops", "vault", "keyservice", "sops"]),
     ("Shell", &["completion", "man", "help"]),
 ];
 

@@ -26,6 +26,7 @@ pub(in crate::cli) mod hook;
 pub(in crate::cli) mod init;
 pub(in crate::cli) mod inspect;
 pub(in crate::cli) mod keygen;
+pub(in crate::cli) mod keyservice;
 pub(in crate::cli) mod ksops;
 pub(in crate::cli) mod man;
 pub(in crate::cli) mod publish;

@@ -11,7 +11,7 @@ use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::cli::args::{AwsArgs, ChangeKeyArgs, FormatArgs, IdentityArgs, KeyArgs, OutputArgs, RuleArgs};
-use crate::cli::commands::groups;
+use crate::cli::commands::{groups, keyservice};
 use crate::error::{Error, Kind, Result};
 use crate::sops::SOPS_VERSION;
 
@@ -56,7 +56,7 @@ pub struct Globals {
     #[arg(long, value_name = "N", global = true, allow_negative_numbers = true, hide_short_help = true)]
     indent: Option<i64>,
 
-    /// Use these key services, too (not built yet) [env: SOPS_KEYSERVICE]
+    /// Use these key services, too, tcp://HOST:PORT or unix:///PATH; may be repeated [env: SOPS_KEYSERVICE]
     #[arg(long, value_name = "URI", global = true, hide_short_help = true)]
     pub keyservice: Vec<String>,
 
@@ -172,8 +172,7 @@ pub enum Verb {
     Completion(Completion),
     Groups(Groups),
     Publish(Publish),
-    /// Serve the keys of this machine to others (not built yet)
-    Keyservice(NotBuilt),
+    Keyservice(keyservice::Args),
 }
 
 /// Encrypt a file, or standard input
@@ -486,13 +485,6 @@ pub struct Publish {
 pub struct Completion {
     /// The shell
     pub shell: Option<Shell>,
-}
-
-/// What we do not have yet, whatever its arguments are.
-#[derive(Debug, Args)]
-pub struct NotBuilt {
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-    words: Vec<OsString>,
 }
 
 /// The whole command line, without what our groups of arguments have and sops does not need.

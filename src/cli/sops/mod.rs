@@ -18,11 +18,12 @@ use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, FromArgMatches};
 
-use self::args::{Globals, Sops, Verb};
+use self::args::{Sops, Verb};
 use crate::cli::args::{ChangeKeyArgs, FormatArgs, IdentityArgs, InputArgs};
 use crate::cli::change::ChangeArgs;
 use crate::cli::commands::{
-    decrypt, edit, encrypt, exec_env, exec_file, filestatus, groups, publish, rotate, set, unset, updatekeys,
+    decrypt, edit, encrypt, exec_env, exec_file, filestatus, groups, keyservice, publish, rotate, set, unset,
+    updatekeys,
 };
 use crate::cli::context::{self, Context, no_color};
 use crate::cli::failures::finish;
@@ -33,7 +34,6 @@ use crate::config::Dialect;
 use crate::document::{Format, Spelled, TreePath};
 use crate::error::{Error, Kind, Result};
 use crate::fs;
-use crate::host::Host;
 use crate::policy;
 
 /// Take a command line of sops: `sealant sops -d FILE`
@@ -79,7 +79,8 @@ pub fn run(words: &[OsString]) -> ExitCode {
     let (config, dialect) = (sops.globals.config.clone(), Dialect::Sops);
     let host = Terminal::new(&ui).confirming_on_stdin();
     let host = context::logged(host, &name, config.as_deref(), dialect);
-    let context = Context::new(&ui, &host, config, dialect);
+    let mut context = Context::new(&ui, &host, config, dialect);
+    context.key_services = (sops.globals.keyservice.clone(), sops.globals.enable_local_keyservice);
     for flag in passed_over {
         ui.warning(format!("--{flag} has no effect before the command, in sops neither: put it behind"));
     }
@@ -117,7 +118,7 @@ const NO_SUCH_COMMAND: u8 = 3;
 fn dispatch(sops: Sops, context: &Context) -> Result<ExitCode> {
     let encrypts = sops.flags.encrypt
         || matches!(sops.verb, Some(Verb::Encrypt(_) | Verb::Groups(_) | Verb::Publish(_)));
-    refuse_key_services(&sops.globals, encrypts, context)?;
+    refuse_key_services(encrypts, context)?;
     refuse_missing_config(context)?;
     in_sops_codes(context.configs()?.refuse_unreadable(), &CONFIG)?;
     let mac_only_encrypted = sops.flags.rules.mac_only_encrypted;
@@ -148,7 +149,9 @@ fn dispatch(sops: Sops, context: &Context) -> Result<ExitCode> {
         Verb::Completion(args) => complete(&args, context),
         Verb::Groups(args) => change_groups(args, context),
         Verb::Publish(args) => publish_files(args, context),
-        Verb::Keyservice(_) => not_built("keyservice"),
+        Verb::Keyservice(args) => {
+            keyservice::run(args, context).map_err(|error| error.with_kind(Kind::Other))
+        }
     }
 }
 
@@ -582,23 +585,15 @@ fn known(formats: FormatArgs) -> FormatArgs {
     FormatArgs { input_type: known(formats.input_type), output_type: known(formats.output_type) }
 }
 
-fn refuse_key_services(globals: &Globals, encrypts: bool, context: &Context) -> Result<()> {
-    let is_false = |value: &str| ["0", "f", "F", "false", "False", "FALSE"].contains(&value);
-    let local = match globals.enable_local_keyservice {
-        Some(local) => local,
-        None => !context.host.env_text("SOPS_ENABLE_LOCAL_KEYSERVICE")?.is_some_and(|value| is_false(&value)),
-    };
-    if !local {
-        return Err(Error::new(
-            if encrypts { Kind::Other } else { Kind::NoDataKey },
-            "the keys of this machine are not to be used, and no others can be",
-        )
-        .advise("Other key services are not built yet: leave --enable-local-keyservice=false out."));
+/// Refuses to go on when nobody's keys are to be used.
+fn refuse_key_services(encrypts: bool, context: &Context) -> Result<()> {
+    let others = context.others()?;
+    if others.uses_local || !others.services.is_empty() {
+        return Ok(());
     }
-    if !globals.keyservice.is_empty() || context.host.env("SOPS_KEYSERVICE").is_some() {
-        context.ui.warning("key services are not built yet: only the keys of this machine are used");
-    }
-    Ok(())
+    let kind = if encrypts { Kind::Other } else { Kind::NoDataKey };
+    Err(Error::new(kind, "the keys of this machine are not to be used, and no others can be")
+        .advise("Name a key service with --keyservice, or leave --enable-local-keyservice=false out."))
 }
 
 /// sops does not even decrypt when the config that was asked for is not there.
@@ -607,9 +602,4 @@ fn refuse_missing_config(context: &Context) -> Result<()> {
         Some(config) => refuse_missing(&config, Kind::Other),
         None => Ok(()),
     }
-}
-
-fn not_built(what: &str) -> Result<ExitCode> {
-    Err(Error::new(Kind::Other, format!("`sops {what}` is not built yet"))
-        .advise("Use the original sops for this: the files are the same."))
 }

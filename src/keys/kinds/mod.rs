@@ -59,7 +59,7 @@ fn clouds(started_by: StartedBy) -> Vec<Box<dyn AnyWorker>> {
 }
 
 /// Slots for the answers to many requests, which the workers fill.
-type Slots<T> = Vec<Option<T>>;
+pub(super) type Slots<T> = Vec<Option<T>>;
 
 impl Workers {
     pub fn new(age: Identities) -> Self {
@@ -138,7 +138,7 @@ impl Workers {
 }
 
 /// What comes of a try: which of its keys has opened it, and what.
-type Opened = Result<(usize, SecretBytes), Vec<Failure>>;
+pub(super) type Opened = Result<(usize, SecretBytes), Vec<Failure>>;
 
 type Done<'a> = Pin<Box<dyn Future<Output = ()> + 'a>>;
 

@@ -19,6 +19,9 @@ const fn entry(command: &'static str, lines: &'static [&'static str], may: &'sta
     Entry { command, lines, may }
 }
 
+/// Commands that go on until they are stopped, and look at nothing in a repository: they are run with their lines alone.
+pub const SERVING: [&str; 2] = ["keyservice", "sops keyservice"];
+
 /// By command.
 pub const TABLE: &[Entry] = &[
     entry("argocd discover", &["generators", "chart", "apps"], &[]),
@@ -77,6 +80,7 @@ pub const TABLE: &[Entry] = &[
     entry("init", &["--git"], &[ChangeHome]),
     entry("inspect", &[FILE], &[]),
     entry("keygen", &["--default", "-y forged/escapes.yaml"], &[ChangeHome, Print]),
+    entry("keyservice", &["--network udp"], &[]),
     entry(
         "ksops",
         &[
@@ -126,6 +130,7 @@ pub const TABLE: &[Entry] = &[
     entry("sops filestatus", &[FILE], &[]),
     entry("sops groups add", &["-i -f {file} --age R"], &[StartPlugins, Call, Wrap]),
     entry("sops groups delete", &["-i -f {file} 0"], &[StartPlugins, Call, Wrap]),
+    entry("sops keyservice", &["--network udp"], &[]),
     entry("sops publish", &["--yes {file}"], &[StartPlugins, Call]),
     entry("sops rotate", &[FILE], &[StartPlugins, Call, Wrap]),
     entry("sops set", &["{file} [\"token\"] \"planted-new-55\""], &[StartPlugins, Call, Write]),
