@@ -13,9 +13,9 @@ use crate::cli::ui::Ui;
 use crate::config::{Configs, Dialect, Lookup};
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
+use crate::keys::remote::{Others, Remote};
 use crate::names::Names;
 use crate::repo::git::Git;
-use crate::keys::remote::{Others, Remote};
 use crate::repo::git::absent::WithAbsent;
 use crate::repo::git::blame::{self, Written};
 
