@@ -149,7 +149,20 @@ impl Search {
             Dialect::Sealant => vec![file.parent().unwrap_or(&file), &lookup.working_dir],
             Dialect::Sops => vec![lookup.working_dir.as_path()],
         };
-        for folder in starts.into_iter().flat_map(|start| start.ancestors().take(MAX_LEVELS)) {
+        for (level, folder) in starts.into_iter().flat_map(|start| start.ancestors().enumerate()) {
+            match (level < MAX_LEVELS, dialect) {
+                (true, _) => {}
+                (false, Dialect::Sops) => continue,
+                // A config above may say that the file is secret.
+                (false, Dialect::Sealant) => {
+                    let message = format!(
+                        "is more than {MAX_LEVELS} folders deep, and no config is looked for that far up"
+                    );
+                    return Err(Error::new(Kind::Config, message)
+                        .in_file(file)
+                        .advise("Move it further up."));
+                }
+            }
             if search.folders.iter().any(|seen| seen == folder) {
                 continue;
             }

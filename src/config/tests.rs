@@ -479,12 +479,14 @@ mod finding {
     }
 
     #[test]
-    fn at_most_a_hundred_folders_are_looked_at() {
+    fn at_most_a_hundred_folders_are_looked_at_and_no_config_above_is_passed_by() {
         let deep = |levels| format!("/{}a.yaml", "d/".repeat(levels));
         let configs = configs(Dialect::Sealant, None, &[("/.sops.yaml", "")]);
         let search = |file: &str| configs.explain(Path::new(file)).unwrap().search.folders.len();
-        assert_eq!(search(&deep(98)), 99);
-        assert_eq!(search(&deep(150)), 103, "100 folders, then those of the working directory");
+        assert_eq!(search(&deep(99)), 100);
+        let error = configs.config_for(Path::new(&deep(100))).unwrap_err();
+        assert_eq!(error.kind(), Kind::Config);
+        assert!(error.message().contains("more than 100 folders deep"), "{error}");
     }
 
     #[test]

@@ -34,8 +34,21 @@ pub struct Before {
 }
 
 impl Before {
-    /// The configs of a commit; `folders` are those in which one has changed since.
-    pub fn read(
+    /// The configs of each of these commits, if one has changed since in any folder: these are `folders`.
+    pub fn read_all(
+        git: &Git,
+        commits: &[String],
+        folders: &BTreeSet<PathBuf>,
+        lookup: &Lookup,
+        blobs: &mut Blobs,
+    ) -> Result<Vec<Self>> {
+        if folders.is_empty() {
+            return Ok(Vec::new());
+        }
+        commits.iter().map(|commit| Self::read(git, commit, folders.clone(), lookup.clone(), blobs)).collect()
+    }
+
+    fn read(
         git: &Git,
         commit: &str,
         folders: BTreeSet<PathBuf>,
@@ -60,16 +73,17 @@ impl Before {
         );
         Finding { rule: Rule::Weakened, message, ..finding }
     }
-
-    pub fn configs(&self) -> &Configs {
-        &self.configs
-    }
 }
 
-/// How a file is looked at: by the rules of today, and by those of an earlier commit.
+/// What the configs of several commits say.
+pub fn configs(befores: &[Before]) -> impl Iterator<Item = &Configs> {
+    befores.iter().map(|before| &before.configs)
+}
+
+/// How a file is looked at: by the rules of today, and by those of earlier commits.
 pub struct Plans<'b> {
     today: Option<Plan>,
-    before: Option<(Plan, &'b Before)>,
+    before: Vec<(Plan, &'b Before)>,
 }
 
 impl<'b> Plans<'b> {
@@ -78,25 +92,30 @@ impl<'b> Plans<'b> {
         format: Format,
         size: u64,
         configs: &Configs,
-        before: Option<&'b Before>,
+        befores: &'b [Before],
     ) -> Result<Self> {
         let today = Plan::of(name, format, size, configs)?;
         // A config that made no sense said nothing.
-        let before = before.and_then(|before| {
+        let before = befores.iter().filter_map(|before| {
             let plan = Plan::of(name, format, size, &before.configs).ok()??;
             Some((plan, before))
         });
+        let before = before.collect();
         Ok(Self { today, before })
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Plan> + Clone {
+        self.today.iter().chain(self.before.iter().map(|(plan, _)| plan))
     }
 
     /// The most that the file may hold; `None` for one that is passed by.
     pub fn limit(&self) -> Option<usize> {
-        self.today.as_ref().or(self.before.as_ref().map(|(plan, _)| plan)).map(|plan| plan.limit)
+        self.all().next().map(|plan| plan.limit)
     }
 
     /// A finding where the file is in an encoding that is not read, though values are looked for in it.
     pub fn unseen(&self, encoding: &Encoding, bytes: &[u8]) -> Option<Finding> {
-        let mut plans = self.today.iter().chain(self.before.as_ref().map(|(plan, _)| plan));
+        let mut plans = self.all();
         let message = match plans.clone().any(Plan::is_read_by_git) {
             true => encoding.misleads(),
             false => encoding.unseen(bytes).filter(|_| plans.any(Plan::is_about_values)),
@@ -111,22 +130,27 @@ impl<'b> Plans<'b> {
 
     /// What is wrong with the file.
     pub fn check(&self, bytes: SecretBytes) -> Result<Vec<Finding>> {
-        let weakened = self.weakened(&bytes);
-        let mut findings = match (&self.today, &self.before) {
-            (Some(plan), _) => plan.check(bytes)?,
-            (None, Some((plan, before))) if weakened.is_none() => {
-                plan.check(bytes)?.into_iter().map(|finding| before.passed_by(finding)).collect()
-            }
+        let mut findings = match (&self.today, &self.before[..]) {
+            (Some(plan), []) => return plan.check(bytes),
+            (Some(plan), _) => plan.check(bytes.clone())?,
             (None, _) => Vec::new(),
         };
-        findings.extend(weakened);
+        for (plan, before) in &self.before {
+            match self.weakened(plan, before, &bytes) {
+                Some(finding) => findings.push(finding),
+                None if self.today.is_none() => {
+                    let found = plan.check(bytes.clone())?.into_iter();
+                    findings.extend(found.map(|finding| before.passed_by(finding)));
+                }
+                None => {}
+            }
+        }
         findings.sort();
         Ok(findings)
     }
 
     /// A finding where a value is not secret any more that the earlier rules call secret.
-    fn weakened(&self, bytes: &SecretBytes) -> Option<Finding> {
-        let (plan, before) = self.before.as_ref()?;
+    fn weakened(&self, plan: &Plan, before: &Before, bytes: &SecretBytes) -> Option<Finding> {
         let rule = plan.rule()?;
         let then = plan.secrets(bytes);
         let now = self.today.as_ref().map(|plan| plan.secrets(bytes)).unwrap_or_default();

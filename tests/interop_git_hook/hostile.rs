@@ -596,3 +596,36 @@ fn no_encoding_of_the_working_tree_hides_a_rule() {
         assert!(output.status != 0 && output.to_string().contains(expected), "{output}");
     }
 }
+
+/// What is a line break to readers of YAML in Git is a single byte in the working tree, or a quote is none.
+#[test]
+fn no_encoding_of_one_byte_hides_plaintext() {
+    let lines_of_git = "# x\u{85}apiVersion: v1\u{85}kind: Secret\u{85}stringData: {password: hunter2}\n";
+    let quoted =
+        "\u{ff02}a: 1\napiVersion: v1\nkind: Secret\nstringData: {password: hunter2}\nz: 1\u{ff02}\n";
+    for (encoding, text) in [("ISO-8859-1", lines_of_git), ("ASCII//TRANSLIT", quoted)] {
+        let origin = repository();
+        add_raw(&origin, ".gitattributes", &format!("apps/*.yaml working-tree-encoding={encoding}\n"));
+        add_raw(&origin, "apps/a.yaml", text);
+        git(&origin, &["commit", "-qnm", "x"]).run().ok();
+        let test = Sandbox::new(env!("CARGO_BIN_EXE_sealant"));
+        git(&test, &["clone", "-q", &origin.path("").display().to_string(), "."]).run().ok();
+        assert_ne!(test.read("apps/a.yaml"), text.as_bytes(), "{encoding}");
+        let output = sealant(&test, &["check"]).run().code(1);
+        assert!(output.text().contains("apps/a.yaml:"), "{encoding} {output}");
+    }
+}
+
+/// Then nobody knows what its rules say.
+#[test]
+fn a_config_that_is_too_far_up_to_be_found_is_no_config_that_is_not_there() {
+    let test = Sandbox::new(env!("CARGO_BIN_EXE_sealant"));
+    git(&test, &["init", "-q", "-b", "main"]).run().ok();
+    add(&test, "team/.sops.yaml", rule());
+    git(&test, &["commit", "-qm", "first"]).run().ok();
+    let file = format!("team/secrets/{}a.yaml", "a/".repeat(105));
+    add(&test, &file, "password: hunter2\n");
+    for output in [hook(&test, &[]).run(), sealant(&test, &["check"]).run()] {
+        assert!(output.status > 1 && output.stderr.contains("folders deep"), "{output}");
+    }
+}

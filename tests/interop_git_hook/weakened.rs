@@ -493,3 +493,53 @@ fn configs_that_are_too_large_to_compare_are_no_weaker_unseen() {
     let found = seen_by_both(&test, 1);
     assert!(found[0].contains("too large to compare"), "{found:?}");
 }
+
+/// Two branches that were merged into each other have parted at two commits, and Git takes the newer one by dates that
+/// whoever commits writes.
+#[test]
+fn of_several_commits_at_which_branches_have_parted_each_counts() {
+    let stranger = rule().replace(RECIPIENT, &format!("{RECIPIENT},{OTHER}"));
+    let loose = rule().replace("    age:", "    encrypted_regex: ^a$\n    age:");
+    for (old, expected) in [(&loose, "[weakened-config]"), (&stranger, "[config-change]")] {
+        let test = with_config(".sops.yaml", old);
+        let commit = |message: &str, day: u8, args: &[&str]| {
+            let date = format!("2026-01-0{day}T00:00:00Z");
+            let run = git(&test, &[&["commit", "-qm", message, "--no-verify"], args].concat());
+            run.env("GIT_COMMITTER_DATE", &date).env("GIT_AUTHOR_DATE", &date).run().ok();
+        };
+        git(&test, &["branch", "-m", "feature"]).run().ok();
+        commit("feature", 3, &["--allow-empty"]);
+        git(&test, &["checkout", "-q", "main"]).run().ok();
+        add(&test, ".sops.yaml", rule());
+        commit("stricter", 2, &[]);
+        git(&test, &["branch", "bad"]).run().ok();
+        git(&test, &["merge", "-q", "--no-ff", "-m", "both", "feature"]).run().ok();
+        git(&test, &["checkout", "-q", "bad"]).run().ok();
+        git(&test, &["merge", "-q", "--no-ff", "--no-commit", "feature"]).run().ok();
+        add(&test, ".sops.yaml", old);
+        commit("both", 4, &[]);
+        let bases = git(&test, &["merge-base", "--all", "main", "HEAD"]).run().ok();
+        assert_eq!(bases.text().lines().count(), 2, "{bases}");
+        let range = hook(&test, &[]).env("PRE_COMMIT_FROM_REF", "main").env("PRE_COMMIT_TO_REF", "HEAD");
+        for output in [check_base(&test, &[]).run(), range.run()] {
+            assert!(output.text().contains(expected), "{expected} {output}");
+        }
+        // What the other side has as well no merge changes.
+        git(&test, &["checkout", "-q", "main"]).run().ok();
+        add(&test, ".sops.yaml", old);
+        commit("older again", 5, &[]);
+        git(&test, &["checkout", "-q", "bad"]).run().ok();
+        assert_eq!(check_base(&test, &[]).run().ok().text(), "");
+    }
+}
+
+/// Histories without a commit in common are compared as they are.
+#[test]
+fn a_history_of_its_own_hides_no_weaker_config() {
+    let test = with_config(".sops.yaml", &rule());
+    git(&test, &["checkout", "-q", "--orphan", "other"]).run().ok();
+    add(&test, ".sops.yaml", "creation_rules: []\n");
+    git(&test, &["commit", "-qm", "other", "--no-verify"]).run().ok();
+    let range = hook(&test, &[]).env("PRE_COMMIT_FROM_REF", "main").env("PRE_COMMIT_TO_REF", "HEAD");
+    assert_eq!(weakened(&range.run().code(1)), [".sops.yaml"]);
+}

@@ -3,6 +3,7 @@
 mod past;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::iter;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -84,7 +85,7 @@ impl<'a> Neighbours<'a> {
     }
 
     fn add_past(&self, copies: &mut Copies, is_one: bool) -> Result<()> {
-        let configs = [Some(&self.configs), None];
+        let configs = &[&self.configs][..];
         let (mut roots, mut wanted) = (self.roots.clone(), Wanted::Ruled);
         if let Past::All(file) = &self.past {
             wanted = Wanted::All;
@@ -195,21 +196,22 @@ pub(super) fn add_left_out(copies: &mut Copies, configs: &Configs, context: &Con
 }
 
 /// Adds what was once at a place of which a rule names the readers, and is in a file that was looked at, where more may read.
-/// `before` is what configs said before a change. Reads only what is not as the index has it, at places that fewer may read than
+/// `befores` is what configs said before a change. Reads only what is not as the index has it, at places that fewer may read than
 /// one of those files.
-pub(super) fn add_past(
+pub(super) fn add_past<'c>(
     copies: &mut Copies,
-    configs: &Configs,
-    before: Option<&Configs>,
+    configs: &'c Configs,
+    befores: impl Iterator<Item = &'c Configs>,
     context: &Context,
 ) -> Result<()> {
     let working_dir = real(&context.lookup()?.working_dir);
     let files = files_below(&tops(context, working_dir, BTreeSet::new()));
-    let is_one = before.is_none() && is_one_readership(&files, configs);
+    let all: Vec<&Configs> = iter::once(configs).chain(befores).collect();
+    let is_one = all.len() == 1 && is_one_readership(&files, configs);
     for root in roots_looked_at(copies, context) {
         // Where Git does not answer, there is no history.
         let Ok(git) = Git::of(context.host, &root) else { continue };
-        past::add(copies, &git, [Some(configs), before], Wanted::Shared, is_one, context)?;
+        past::add(copies, &git, &all, Wanted::Shared, is_one, context)?;
     }
     Ok(())
 }
@@ -219,12 +221,12 @@ pub(super) fn add_replaced(
     copies: &mut Copies,
     tree: &Tree,
     changed: &[PathBuf],
-    configs: [Option<&Configs>; 2],
+    configs: &[&Configs],
     blobs: &mut Blobs,
 ) -> Result<()> {
     let version = |path: &PathBuf| match tree.get(path) {
         Some(Entry::File(id)) => {
-            let rules = configs.iter().flatten().filter_map(|configs| past_rule_of(path, configs));
+            let rules = configs.iter().filter_map(|configs| past_rule_of(path, configs));
             let rules = rules.map(|keys| PastRule { keys: Some(keys), leaving: None }).collect();
             let shown = format!("{} of the commit before", path.display()).into();
             Some(Version { id: id.clone(), path: path.clone(), shown, rules })

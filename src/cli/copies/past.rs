@@ -49,12 +49,12 @@ pub(super) struct Version {
     pub rules: Vec<PastRule>,
 }
 
-/// Adds what was in a repository. `before` is what configs said before a change. Where all rules of today name the same
-/// readers (`is_one`), nothing counts unless others were named where something has left.
+/// Adds what was in a repository. The first configs are those of today, the others those before a change. Where all rules of
+/// today name the same readers (`is_one`), nothing counts unless others were named where something has left.
 pub(super) fn add(
     copies: &mut Copies,
     git: &Git,
-    configs: [Option<&Configs>; 2],
+    configs: &[&Configs],
     wanted: Wanted,
     is_one: bool,
     context: &Context,
@@ -64,7 +64,7 @@ pub(super) fn add(
     }
     let recorded = Recorded::read(git)?;
     let last = recorded.last_rules(copies, wanted, context)?;
-    let today = |path: &Path| configs[0].and_then(|configs| past_rule_of(path, configs));
+    let today = |path: &Path| configs.first().and_then(|configs| past_rule_of(path, configs));
     let was_narrower = |(path, rules): (&usize, &Vec<PastRule>)| {
         let today = today(&recorded.paths[*path]);
         let mut then = rules.iter().filter_map(|rule| rule.keys.as_ref());
@@ -76,7 +76,7 @@ pub(super) fn add(
     let audiences = copies.audiences();
     let mut rules: HashMap<usize, Vec<PastRule>> = HashMap::new();
     for (at, path) in recorded.paths.iter().enumerate() {
-        let of_configs = configs.iter().flatten().map(|configs| past_rule_of(path, configs));
+        let of_configs = configs.iter().map(|configs| past_rule_of(path, configs));
         let of_configs = of_configs.map(|keys| PastRule { keys, leaving: None });
         let all = of_configs.chain(last.get(&at).into_iter().flatten().cloned());
         let counting: Vec<PastRule> = all.filter(|rule| counts(rule, wanted, &audiences)).collect();

@@ -13,7 +13,10 @@ pub enum Encoding {
     Utf16,
     Utf16LittleEndian,
     Utf16BigEndian,
-    /// One byte a character, of which the lower half is ASCII.
+    /// One byte a character, of which the lower half is ASCII, and the next 32 are the control characters of Unicode: line
+    /// breaks among them.
+    Iso8859,
+    /// One byte a character, of which the lower half is ASCII, and the upper one letters and signs.
     OfBytes,
     /// One that is not read, by its name.
     Other(String),
@@ -31,14 +34,19 @@ impl Encoding {
     pub fn of_attribute(value: &str) -> Option<Self> {
         let name: String =
             value.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_lowercase();
-        let of_bytes = ["iso8859", "latin", "windows125", "cp125", "usascii", "ascii"];
+        let is_one_of = |begins: &[&str]| {
+            let number = begins.iter().find_map(|begin| name.strip_prefix(begin));
+            number.is_some_and(|rest| rest.len() <= 2 && rest.bytes().all(|byte| byte.is_ascii_digit()))
+        };
         Some(match &name[..] {
             // As Git names it where it says nothing.
             "" | "set" | "unset" | "unspecified" | "utf8" => return None,
             "utf16" | "utf16lebom" | "utf16bebom" => Self::Utf16,
             "utf16le" => Self::Utf16LittleEndian,
             "utf16be" => Self::Utf16BigEndian,
-            name if of_bytes.iter().any(|begin| name.starts_with(begin)) => Self::OfBytes,
+            "ascii" | "usascii" => Self::OfBytes,
+            _ if is_one_of(&["iso8859", "latin"]) => Self::Iso8859,
+            _ if is_one_of(&["windows125", "cp125"]) => Self::OfBytes,
             _ => Self::Other(value.to_owned()),
         })
     }
@@ -48,6 +56,9 @@ impl Encoding {
         match self {
             Self::Utf16LittleEndian => document::utf16(&file, u16::from_le_bytes),
             Self::Utf16BigEndian => document::utf16(&file, u16::from_be_bytes),
+            Self::Iso8859 => {
+                SecretBytes::new(file.iter().map(|&byte| char::from(byte)).collect::<String>().into_bytes())
+            }
             Self::OfBytes => SecretBytes::new(String::from_utf8_lossy(&file).into_owned().into_bytes()),
             Self::Utf16 | Self::Other(_) | Self::Ident | Self::Unknown => file,
         }
@@ -55,7 +66,7 @@ impl Encoding {
 
     /// What of a file in it that Git reads itself is not so for others.
     pub fn misleads(&self) -> Option<String> {
-        let is_same = matches!(self, Self::OfBytes | Self::Ident | Self::Unknown);
+        let is_same = matches!(self, Self::Iso8859 | Self::OfBytes | Self::Ident | Self::Unknown);
         (!is_same).then(|| {
             "is in another encoding here than in Git (working-tree-encoding), and Git reads it in both: what it says counts \
              in one place and not in the other"
@@ -73,10 +84,7 @@ impl Encoding {
                 "has the attribute `ident`, so what Git has between `$Id:` and `$` is not seen here"
                     .to_owned(),
             ),
-            Self::Unknown => Some(
-                "may be in another encoding than in Git: attributes speak of some, and Git does not answer"
-                    .to_owned(),
-            ),
+            Self::Unknown => Some("may be in another encoding than in Git, which does not answer".to_owned()),
             _ => None,
         }
     }
@@ -116,7 +124,11 @@ mod tests {
             ("UTF-16LE", Encoding::Utf16LittleEndian),
             ("utf16be", Encoding::Utf16BigEndian),
             ("UTF-16LE-BOM", Encoding::Utf16),
-            ("ISO-8859-1", Encoding::OfBytes),
+            ("ISO-8859-1", Encoding::Iso8859),
+            ("latin-1", Encoding::Iso8859),
+            ("LATIN-GREEK-1", Encoding::Other("LATIN-GREEK-1".into())),
+            ("ASCII//TRANSLIT", Encoding::Other("ASCII//TRANSLIT".into())),
+            ("ISO-8859-1//TRANSLIT", Encoding::Other("ISO-8859-1//TRANSLIT".into())),
             ("CP1252", Encoding::OfBytes),
             ("UTF-7", Encoding::Other("UTF-7".into())),
             ("IBM037", Encoding::Other("IBM037".into())),
@@ -134,6 +146,7 @@ mod tests {
         };
         assert_eq!(read(Encoding::Utf16LittleEndian, units("größe: 1\n")), "größe: 1\n");
         assert_eq!(read(Encoding::Utf16BigEndian, vec![0, b'a', 0]), "a");
+        assert_eq!(read(Encoding::Iso8859, b"gr\xf6\xdfe: 1\x85".to_vec()), "größe: 1\u{85}");
         assert_eq!(read(Encoding::OfBytes, b"gr\xf6\xdfe: 1".to_vec()), "gr\u{fffd}\u{fffd}e: 1");
     }
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::slice;
 
 use crate::config::is_config;
 use crate::error::{Error, Kind, Result};
@@ -36,15 +37,19 @@ pub fn unstaged(git: &Git) -> Result<BTreeSet<PathBuf>> {
 
 /// The files that commits up to `to` have added, changed or deleted since they left `from`.
 pub fn between(git: &Git, from: &str, to: &str) -> Result<Vec<PathBuf>> {
-    let (from, to) = (unambiguous(git, from)?, unambiguous(git, to)?);
-    let names =
-        |range: String| git.paths_of(NAMES.into_iter().map(str::to_owned).chain([range, "--".to_owned()]));
-    // Histories that have nothing in common are compared as they are.
-    names(format!("{from}...{to}")).or_else(|_| names(format!("{from}..{to}")))
+    let parting = Parting::of(git, from, to)?;
+    let differ = |older: &str| {
+        Ok(git.paths_of(NAMES.iter().chain(&[older, &parting.to, "--"]))?.into_iter().collect())
+    };
+    Ok(parting.changed(differ)?.into_iter().collect())
 }
 
-/// The files that differ from an older commit: in commits, staged, in the working tree, and new ones there.
-pub fn since(git: &Git, older: &str) -> Result<BTreeSet<PathBuf>> {
+/// The files that differ from where HEAD has left another commit: in commits, staged, in the working tree, and new ones there.
+pub fn since(git: &Git, parting: &Parting) -> Result<BTreeSet<PathBuf>> {
+    parting.changed(|older| since_commit(git, older))
+}
+
+fn since_commit(git: &Git, older: &str) -> Result<BTreeSet<PathBuf>> {
     let mut changed = BTreeSet::new();
     for range in [&[older, "HEAD"][..], &["HEAD"], &["--cached", "HEAD"]] {
         changed.extend(git.paths_of(NAMES.iter().chain(range).chain(&["--"]))?);
@@ -136,10 +141,59 @@ pub fn head(git: &Git) -> Result<Option<String>> {
     Ok((answer.code == Some(0)).then(|| name_in(&answer.stdout)))
 }
 
-/// The commit at which two have parted; `None` for histories that have nothing in common.
-pub fn parted(git: &Git, from: &str, to: &str) -> Result<Option<String>> {
-    let answer = git.ask(["merge-base", unambiguous(git, from)?, unambiguous(git, to)?])?;
-    Ok((answer.code == Some(0)).then(|| name_in(&answer.stdout)))
+/// The most commits at which two may have parted, each of which costs as much as a look at all files.
+const MOST_FORKS: usize = 16;
+
+/// Where two commits have parted. That may be at several, once each was merged into the other: none of these is the one that
+/// counts, and dates, by which Git would take one, are anybody's to write.
+pub struct Parting {
+    from: String,
+    to: String,
+    /// The last that both have; none where they have nothing in common.
+    forks: Vec<String>,
+}
+
+impl Parting {
+    pub fn of(git: &Git, from: &str, to: &str) -> Result<Self> {
+        let id = |name: &str| {
+            let commit = format!("{}^{{commit}}", unambiguous(git, name)?);
+            Ok(name_in(&git.run(["rev-parse", "--verify", &commit])?))
+        };
+        let (from, to): (String, String) = (id(from)?, id(to)?);
+        let args = ["merge-base", "--all", &from, &to];
+        let answer = git.ask(args)?;
+        let forks: Vec<String> = match answer.code {
+            Some(0) => String::from_utf8_lossy(&answer.stdout).lines().map(str::to_owned).collect(),
+            Some(1) => Vec::new(),
+            _ => return Err(answer.into_error(&args)),
+        };
+        if forks.len() > MOST_FORKS {
+            let message = format!(
+                "these have parted at more than {MOST_FORKS} commits, and nobody compares with all of them"
+            );
+            return Err(Error::new(Kind::Read, message).advise(format!("Merge first: `git merge {from}`.")));
+        }
+        Ok(Self { from, to, forks })
+    }
+
+    /// The commits with which the change is compared. Histories that have nothing in common are compared as they are.
+    pub fn before(&self) -> &[String] {
+        if self.forks.is_empty() { slice::from_ref(&self.from) } else { &self.forks }
+    }
+
+    /// What differs from one of these commits, and of several also from the other side: what is the same on both sides no merge
+    /// of them changes.
+    fn changed(&self, differ: impl Fn(&str) -> Result<BTreeSet<PathBuf>>) -> Result<BTreeSet<PathBuf>> {
+        let mut changed = BTreeSet::new();
+        for fork in self.before() {
+            changed.extend(differ(fork)?);
+        }
+        if self.forks.len() > 1 {
+            let differing = differ(&self.from)?;
+            changed.retain(|path| differing.contains(path));
+        }
+        Ok(changed)
+    }
 }
 
 /// The name of a commit, if it is that of one thing alone. Git would take a tag for the branch or the commit that was meant,
@@ -171,8 +225,8 @@ fn name_in(output: &[u8]) -> String {
     String::from_utf8_lossy(output).trim().to_owned()
 }
 
-/// The newest commit that HEAD and `base` have in common.
-pub fn fork_point(git: &Git, base: &str) -> Result<String> {
+/// Where HEAD and `base` have parted; an error where that is not known.
+pub fn fork(git: &Git, base: &str) -> Result<Parting> {
     const HOW: &str = "a job's clone often has the newest commit alone. Fetch the others: `git fetch --unshallow`, in \
                        GitHub `fetch-depth: 0`, in GitLab `GIT_DEPTH: 0`";
     let base = unambiguous(git, base)?;
@@ -189,19 +243,16 @@ pub fn fork_point(git: &Git, base: &str) -> Result<String> {
         return Err(Error::new(Kind::Read, "there is no commit yet to compare with")
             .advise("Leave --base out to check all files."));
     }
-    let args = ["merge-base", base, "HEAD"];
-    let answer = git.ask(args)?;
-    match answer.code {
-        Some(0) => Ok(name_in(&answer.stdout)),
-        Some(1) => {
-            let is_shallow = git.run(["rev-parse", "--is-shallow-repository"])?.starts_with(b"true");
-            let message = format!("HEAD and `{base}` have no commit in common");
-            Err(match is_shallow {
-                true => Error::new(Kind::Read, format!("{message} that this shallow clone has"))
-                    .advise(format!("{HOW}.")),
-                false => Error::new(Kind::Read, message).advise("Name the branch that HEAD comes from."),
-            })
-        }
-        _ => Err(answer.into_error(&args)),
+    let parting = Parting::of(git, base, "HEAD")?;
+    if !parting.forks.is_empty() {
+        return Ok(parting);
     }
+    let is_shallow = git.run(["rev-parse", "--is-shallow-repository"])?.starts_with(b"true");
+    let message = format!("HEAD and `{base}` have no commit in common");
+    Err(match is_shallow {
+        true => {
+            Error::new(Kind::Read, format!("{message} that this shallow clone has")).advise(format!("{HOW}."))
+        }
+        false => Error::new(Kind::Read, message).advise("Name the branch that HEAD comes from."),
+    })
 }

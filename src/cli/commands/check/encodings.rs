@@ -23,15 +23,19 @@ pub fn of<'i>(inputs: &'i [Input], context: &Context) -> HashMap<&'i Path, Vec<E
     for path in inputs.iter().filter_map(|input| input.path.as_deref()) {
         folders.entry(path.parent().unwrap_or(path)).or_default().push(path);
     }
+    let mut encodings: HashMap<&Path, Vec<Encoding>> = HashMap::new();
     let mut repositories: HashMap<PathBuf, Vec<(PathBuf, &Path)>> = HashMap::new();
     for (folder, paths) in folders {
-        let Ok(real) = Path::new(".").join(folder).canonicalize() else { continue };
+        let Ok(real) = Path::new(".").join(folder).canonicalize() else {
+            // Such as one whose path is too long. Where there is none, there is no file either.
+            encodings.extend(paths.into_iter().map(|path| (path, vec![Encoding::Unknown])));
+            continue;
+        };
         let Some(root) = root_of(&real) else { continue };
         let below = real.strip_prefix(root).unwrap_or(&real);
         let named = paths.into_iter().filter_map(|path| Some((below.join(path.file_name()?), path)));
         repositories.entry(root.to_path_buf()).or_default().extend(named);
     }
-    let mut encodings: HashMap<&Path, Vec<Encoding>> = HashMap::new();
     for (root, files) in &repositories {
         let found = of_repository(root, files, context).unwrap_or_else(|_| unanswered(root, files));
         for (path, encoding) in found {

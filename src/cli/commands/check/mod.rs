@@ -24,7 +24,7 @@ use crate::encrypted_file::{OpenedFile, meant};
 use crate::error::{Error, Kind, Result};
 use crate::fs;
 use crate::keys::StartedBy;
-use crate::repo::before::{Before, Plans};
+use crate::repo::before::{self, Before, Plans};
 use crate::repo::check::{Encoding, Finding, Rule, check_link};
 use crate::repo::copies::{Copies, Held, Named};
 use crate::repo::git::blobs::Blobs;
@@ -103,11 +103,10 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let is_part = args.base.is_some() || !args.inputs.files.is_empty();
     let purpose = if args.fix { Purpose::Write } else { Purpose::Look };
     let mut inputs = repository::inputs(args.inputs, purpose, context)?;
-    let before = match &args.base {
+    let (befores, now) = match &args.base {
         Some(base) => leave_out_unchanged(&mut inputs, base, context)?,
-        None => None,
+        None => (Vec::new(), Tree::default()),
     };
-    let (before, now) = before.unzip();
     let inputs = inputs;
     let encodings = encodings::of(&inputs.inputs, context);
     if args.fix && inputs.inputs.iter().any(|input| input.path.is_none()) {
@@ -125,7 +124,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         let look = |input: &Input| {
             let encodings = input.path.as_deref().and_then(|path| encodings.get(path));
             let encodings = encodings.map_or(&[][..], Vec::as_slice);
-            let seen = look(input, formats, encodings, &configs, before.as_ref());
+            let seen = look(input, formats, encodings, &configs, &befores);
             progress.advance();
             seen
         };
@@ -149,7 +148,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let top = root_of(&working_dir).unwrap_or(&working_dir);
     links::look(&inputs.links, top, &configs, &mut looked, context);
     links::look_at_repositories(&inputs.repositories, &configs, &mut looked, context);
-    if let Some((before, now)) = before.as_ref().zip(now) {
+    for before in &befores {
         looked.add_configs(before.weakened(&configs, &now), &working_dir, context);
     }
     let hiding = hiding.into_iter().map(|(config, finding)| (config, Ok(finding)));
@@ -159,8 +158,8 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
             true => copies::add_all(&mut copies, &configs, context),
             false => copies::add_left_out(&mut copies, &configs, context),
         };
-        let before = before.as_ref().map(Before::configs);
-        let added = others.and_then(|()| copies::add_past(&mut copies, &configs, before, context));
+        let befores = before::configs(&befores);
+        let added = others.and_then(|()| copies::add_past(&mut copies, &configs, befores, context));
         // What may have been copied or moved is not said to be clean.
         added.unwrap_or_else(|error| looked.failures.add(context.ui, &error));
     }
@@ -188,14 +187,14 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
 }
 
 /// Leaves out what is as it was where HEAD left another branch, unless a config differs that may be about it. Then these are
-/// the configs of the commit at which they parted, and what Git has now.
-fn leave_out_unchanged(inputs: &mut Inputs, base: &str, context: &Context) -> Result<Option<(Before, Tree)>> {
+/// the configs of each commit at which they parted, and what Git has now.
+fn leave_out_unchanged(inputs: &mut Inputs, base: &str, context: &Context) -> Result<(Vec<Before>, Tree)> {
     let mut lookup = context.lookup()?;
     let working_dir = lookup.working_dir.clone();
     lookup.explicit = lookup.explicit.map(|path| absolute(&path, &working_dir));
     let git = Git::of(context.host, &working_dir)?;
-    let fork = changes::fork_point(&git, base)?;
-    let changed = changes::since(&git, &fork)?;
+    let parting = changes::fork(&git, base)?;
+    let changed = changes::since(&git, &parting)?;
     let mut blobs = Blobs::open(&git)?;
     let named = lookup.explicit.as_deref().and_then(|path| path.strip_prefix(git.top()).ok());
     let now = Tree::of_index(&git)?;
@@ -219,10 +218,7 @@ fn leave_out_unchanged(inputs: &mut Inputs, base: &str, context: &Context) -> Re
     };
     inputs.links.retain(|link| is_of_change(link, false));
     inputs.inputs.retain(|input| input.path.as_deref().is_none_or(|path| is_of_change(path, input.named)));
-    if below.is_empty() {
-        return Ok(None);
-    }
-    Ok(Some((Before::read(&git, &fork, below, lookup, &mut blobs)?, now)))
+    Ok((Before::read_all(&git, parting.before(), &below, &lookup, &mut blobs)?, now))
 }
 
 /// What is wrong with encrypted files that only those see who have a key.
@@ -293,12 +289,12 @@ fn look(
     formats: Formats,
     encodings: &[Encoding],
     configs: &Configs,
-    before: Option<&Before>,
+    befores: &[Before],
 ) -> Result<Seen> {
     let name = input.name.as_deref();
     let size = input.path.as_deref().and_then(fs::size).unwrap_or(0);
     let format = formats.of_input(name);
-    let plans = Plans::of(name, format, size, configs, before)?;
+    let plans = Plans::of(name, format, size, configs, befores)?;
     let mut seen = Seen::default();
     if let Some(limit) = plans.limit() {
         let held = |bytes: &_| name.and_then(|name| copies::held_by(name, format, bytes, configs));

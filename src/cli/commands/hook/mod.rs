@@ -1,6 +1,7 @@
 mod requests;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::iter;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -18,10 +19,11 @@ use crate::config::{Configs, Disk, Lookup, SEALANT_NAME, SOPS_NAME, Source, abso
 use crate::document::Format;
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
-use crate::repo::before::{Before, Plans};
+use crate::repo::before::{self, Before, Plans};
 use crate::repo::check::{check_link, unseen};
 use crate::repo::copies::{Copies, Named};
 use crate::repo::git::blobs::Blobs;
+use crate::repo::git::changes::Parting;
 use crate::repo::git::configs::Staged;
 use crate::repo::git::tree::{Entry, ObjectId, Tree};
 use crate::repo::git::{Git, changes};
@@ -137,11 +139,11 @@ impl State {
         }
     }
 
-    /// The commit that it comes after, if there is one.
-    fn before(&self, git: &Git) -> Result<Option<String>> {
+    /// The commits that it comes after.
+    fn before(&self, git: &Git) -> Result<Vec<String>> {
         match self {
-            Self::Index => changes::head(git),
-            Self::Commits(from, to) => changes::parted(git, from, to),
+            Self::Index => Ok(changes::head(git)?.into_iter().collect()),
+            Self::Commits(from, to) => Ok(Parting::of(git, from, to)?.before().to_vec()),
         }
     }
 }
@@ -181,20 +183,15 @@ fn look_at(
     }
     let args_config = explicit.clone();
     let lookup = Lookup { working_dir: git.top().to_path_buf(), explicit, dialect: here.dialect };
-    let before = match folders.is_empty() {
-        true => None,
-        false => {
-            state.before(git)?.map(|commit| Before::read(git, &commit, folders, lookup.clone(), &mut blobs))
-        }
-    };
-    let before = before.transpose()?;
+    let commits = state.before(git)?;
+    let befores = Before::read_all(git, &commits, &folders, &lookup, &mut blobs)?;
     let mut staged = Staged::read(git.top(), &tree, lookup.explicit.as_deref(), &mut blobs)?;
     if !links.is_empty() {
         staged.read_links(&tree, &mut blobs)?;
     }
     let configs = Configs::from_source(lookup, staged);
     let (mut copies, mut hiding) = (Copies::default(), BTreeMap::new());
-    for (target, seen) in targets.iter().zip(look(&targets, &mut blobs, &configs, before.as_ref())) {
+    for (target, seen) in targets.iter().zip(look(&targets, &mut blobs, &configs, &befores)) {
         let findings = seen.map(|Seen { findings, held, hiding: hides }| {
             if let Some((config, finding)) = hides {
                 hiding.entry(config).or_insert(finding);
@@ -209,9 +206,11 @@ fn look_at(
     if !copies.is_empty() {
         let mut add = || {
             add_others(&mut copies, &targets, &tree, git, &mut blobs, &configs)?;
-            let Some(commit) = state.before(git)? else { return Ok(()) };
-            let configs = [Some(&configs), before.as_ref().map(Before::configs)];
-            copies::add_replaced(&mut copies, &Tree::of_commit(git, &commit)?, &changed, configs, &mut blobs)
+            let configs: Vec<&Configs> = iter::once(&configs).chain(before::configs(&befores)).collect();
+            commits.iter().try_for_each(|commit| {
+                let tree = Tree::of_commit(git, commit)?;
+                copies::add_replaced(&mut copies, &tree, &changed, &configs, &mut blobs)
+            })
         };
         // What may have been copied is not said to be clean.
         add().unwrap_or_else(|error| looked.failures.add(context.ui, &error));
@@ -223,15 +222,15 @@ fn look_at(
     look_at_links(&links, &tree, git, &configs, looked, context);
     let hiding = hiding.into_iter().map(|(config, finding)| (config, Ok(finding)));
     looked.add_configs(hiding.collect(), git.top(), context);
-    if let Some(before) = &before {
+    for before in &befores {
         looked.add_configs(before.weakened(&configs, &tree), git.top(), context);
     }
 
-    let requests = match (&before, matches!(state, State::Index) && args_config.is_none()) {
-        (Some(before), true) => requests::Requests::of(before.configs(), &configs, git, &changed)?,
-        _ => None,
-    };
-    if let Some(requests) = requests {
+    // Of what is staged, that is the last commit.
+    let last = before::configs(&befores).next();
+    let last = last.filter(|_| matches!(state, State::Index) && args_config.is_none());
+    let requests = last.map(|last| requests::Requests::of(last, &configs, git, &changed)).transpose()?;
+    if let Some(requests) = requests.flatten() {
         requests.let_by(&mut looked.found[found_before..], &tree, git, context)?;
     }
     let found = &looked.found[found_before..];
@@ -347,16 +346,11 @@ fn look_at_links(
 }
 
 /// Looks at contents while others are being read. Findings stand in the order of the targets.
-fn look(
-    targets: &[Target],
-    blobs: &mut Blobs,
-    configs: &Configs,
-    before: Option<&Before>,
-) -> Vec<Result<Seen>> {
+fn look(targets: &[Target], blobs: &mut Blobs, configs: &Configs, befores: &[Before]) -> Vec<Result<Seen>> {
     let ids: Vec<&ObjectId> = targets.iter().map(|target| &target.id).collect();
     let plan = |at: usize, size: u64| {
         let path = &targets[at].path;
-        let plans = Plans::of(Some(path), Format::of_path(path), size, configs, before)?;
+        let plans = Plans::of(Some(path), Format::of_path(path), size, configs, befores)?;
         Ok(plans.limit().map(|limit| (plans, limit as u64)))
     };
     let check = |(at, read): (usize, Result<Option<_>>)| {

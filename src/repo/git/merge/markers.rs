@@ -12,15 +12,19 @@ pub const LABELS: [&str; 3] = ["ours", "base", "theirs"];
 /// The shortest markers that Git writes.
 pub const MARKER_SIZE: usize = 7;
 
+/// The longest that we write, whatever an attribute of the repository asks for (`conflict-marker-size`).
+const LONGEST_MARKER: usize = 256;
+
 /// Two texts as one, with Git's markers around what differs.
 pub fn marked(ours: &str, theirs: &str, marker_size: usize) -> String {
     let end = match ours.split_once('\n') {
         Some((line, _)) if line.ends_with('\r') => "\r\n",
         _ => "\n",
     };
+    let size = marker_size.clamp(MARKER_SIZE, LONGEST_MARKER);
     let marker = |mark: char, label: &str| {
         let space = if label.is_empty() { "" } else { " " };
-        format!("{}{space}{label}{end}", mark.to_string().repeat(marker_size.max(MARKER_SIZE)))
+        format!("{}{space}{label}{end}", mark.to_string().repeat(size))
     };
     let [ours, theirs] = [ours, theirs].map(|text| text.split_inclusive('\n').collect::<Vec<_>>());
     let mut text = String::new();
@@ -123,6 +127,7 @@ mod tests {
             marked("a\nb\nc", "a\nB\nc", 9),
             "a\n<<<<<<<<< ours\nb\n=========\nB\n>>>>>>>>> theirs\nc"
         );
+        assert!(marked("a\n", "b\n", usize::MAX).len() < 1000);
         assert!(Marked::read(b"a: 1\n# =======\n").unwrap().is_none());
         for broken in ["<<<<<<< a\nb\n", "a\n>>>>>>> b\n", "<<<<<<< a\n<<<<<<< a\n=======\n>>>>>>> b\n"] {
             assert_eq!(Marked::read(broken.as_bytes()).unwrap_err().kind(), Kind::Read, "{broken}");
