@@ -28,6 +28,7 @@ pub mod names;
 pub mod policy;
 pub mod rekey;
 pub mod repo;
+pub mod rule_edit;
 pub mod sealed_secret;
 pub mod secret;
 pub mod shown;

@@ -23,6 +23,7 @@ mod cli {
     mod keygen;
     mod links;
     mod prompts;
+    mod recipient;
     mod rotate;
     mod sealed;
     mod sealed_changes;

@@ -10,7 +10,7 @@ use tokio::runtime::Runtime;
 use crate::cli::audit_log::AuditLog;
 use crate::cli::host::{self, Terminal};
 use crate::cli::ui::Ui;
-use crate::config::{Configs, Dialect, Lookup};
+use crate::config::{Configs, Dialect, Disk, Lookup, Source};
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::keys::remote::{Others, Remote};
@@ -29,11 +29,20 @@ pub struct Context<'a> {
     pub dialect: Dialect,
     /// The key services that flags name, and whether the keys of this machine are used: `None` leaves it to the environment.
     pub key_services: (Vec<String>, Option<bool>),
+    /// A config as it is going to be, by its path.
+    changed: Option<(PathBuf, String)>,
 }
 
 impl<'a> Context<'a> {
     pub fn new(ui: &'a Ui, host: &'a Terminal<'a>, config: Option<PathBuf>, dialect: Dialect) -> Self {
-        Self { ui, host, config, dialect, key_services: Default::default() }
+        Self { ui, host, config, dialect, key_services: Default::default(), changed: None }
+    }
+
+    /// The same with a config as it is going to be: what is planned is planned by it.
+    pub fn with_config_text(&self, path: &Path, text: String) -> Self {
+        let changed = Some((path.to_path_buf(), text));
+        let (config, key_services) = (self.config.clone(), self.key_services.clone());
+        Self { ui: self.ui, host: self.host, config, dialect: self.dialect, key_services, changed }
     }
 
     /// Whether to do as sops does, where that is not what we would do.
@@ -82,10 +91,45 @@ impl<'a> Context<'a> {
             true => None,
             false => WithAbsent::around(self.host, &lookup.working_dir)?,
         };
-        Ok(match absent {
-            Some(source) => Configs::from_source(lookup, source),
-            None => Configs::new(lookup),
+        let source: Box<dyn Source> = match absent {
+            Some(source) => Box::new(source),
+            None => Box::new(Disk),
+        };
+        Ok(match &self.changed {
+            Some((path, text)) => {
+                Configs::from_source(lookup, WithText { source, path: path.clone(), text: text.clone() })
+            }
+            None => Configs::from_boxed(lookup, source),
         })
+    }
+}
+
+/// A source in which one config has another text.
+struct WithText {
+    source: Box<dyn Source>,
+    path: PathBuf,
+    text: String,
+}
+
+impl Source for WithText {
+    fn exists(&self, path: &Path) -> bool {
+        self.source.exists(path)
+    }
+
+    fn read(&self, path: &Path) -> Result<String> {
+        if path == self.path { Ok(self.text.clone()) } else { self.source.read(path) }
+    }
+
+    fn read_named(&self, path: &Path) -> Result<String> {
+        if path == self.path { Ok(self.text.clone()) } else { self.source.read_named(path) }
+    }
+
+    fn target(&self, path: &Path) -> PathBuf {
+        self.source.target(path)
+    }
+
+    fn real_folder(&self, folder: &Path) -> PathBuf {
+        self.source.real_folder(folder)
     }
 }
 

@@ -41,7 +41,7 @@ use clap::{FromArgMatches, Parser, Subcommand};
 use self::commands::{
     argocd, audit, blast_radius, check, completion, decrypt, demo, diff, doctor, edit, encrypt, exec_env,
     exec_file, explain, fetch_recipient, filestatus, get, git, groups, help, hook, init, inspect, keygen,
-    keyservice, ksops, man, publish, resolve, rewrap, rotate, seal, set, status, unseal, unset, updatekeys,
+    keyservice, ksops, man, publish, recipient, resolve, rewrap, rotate, seal, set, status, unseal, unset, updatekeys,
     vault, who_can_decrypt,
 };
 use self::context::{Context, no_color};
@@ -118,6 +118,7 @@ enum Command {
     Rotate(rotate::Args),
     Updatekeys(updatekeys::Args),
     Rewrap(rewrap::Args),
+    Recipient(recipient::Args),
     Groups(groups::Args),
     Publish(publish::Args),
     Keyservice(keyservice::Args),
@@ -255,6 +256,7 @@ fn dispatch(command: Command, context: &Context) -> anyhow::Result<ExitCode> {
         Command::Rotate(args) => rotate::run(args, context),
         Command::Updatekeys(args) => updatekeys::run(args, context),
         Command::Rewrap(args) => rewrap::run(args, context),
+        Command::Recipient(args) => recipient::run(args, context),
         Command::Groups(args) => groups::run(args, context),
         Command::Publish(args) => publish::run(args, context),
         Command::Keyservice(args) => keyservice::run(args, context),

@@ -307,9 +307,14 @@ impl Configs {
 
     /// Configs from elsewhere, such as Git's index.
     pub fn from_source(lookup: Lookup, source: impl Source + 'static) -> Self {
+        Self::from_boxed(lookup, Box::new(source))
+    }
+
+    /// As [`Configs::from_source`].
+    pub fn from_boxed(lookup: Lookup, source: Box<dyn Source>) -> Self {
         Self {
             lookup,
-            source: Box::new(source),
+            source,
             by_folder: Mutex::default(),
             without_links: Mutex::default(),
             by_path: Mutex::default(),
@@ -558,6 +563,11 @@ impl Configs {
     pub fn of_working_dir(&self) -> Result<Option<PathBuf>> {
         let file = self.lookup.working_dir.join("file");
         Ok(Search::run(&file, &self.lookup, &*self.source)?.found)
+    }
+
+    /// The text of a config that was found.
+    pub fn text_of(&self, config: &Config) -> Result<String> {
+        self.read(&config.path)
     }
 
     fn read(&self, path: &Path) -> Result<String> {

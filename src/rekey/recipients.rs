@@ -200,6 +200,8 @@ pub enum Readers {
     OfRule(KeySet),
     /// For those who can open it, and one of the rule: whom else the rule names does not come in.
     With { rule: KeySet, newcomer: MasterKey },
+    /// For those who can open it but for one: nobody comes in whom the rule names besides.
+    Without { rule: KeySet, leaver: MasterKey },
 }
 
 impl Readers {
@@ -208,6 +210,7 @@ impl Readers {
         match self {
             Self::OfRule(rule) => Ok(rule.clone()),
             Self::With { rule, newcomer } => with_newcomer(holder, rule, newcomer),
+            Self::Without { rule, leaver } => without_leaver(holder, rule, leaver),
         }
     }
 
@@ -237,6 +240,20 @@ fn with_newcomer(holder: Holder<'_>, rule: &KeySet, newcomer: &MasterKey) -> Res
         }
     }
     Ok(KeySet { groups, threshold: rule.threshold })
+}
+
+fn without_leaver(holder: Holder<'_>, rule: &KeySet, leaver: &MasterKey) -> Result<KeySet> {
+    let wish = Wish { remove: vec![leaver.clone()], ..Wish::default() };
+    let mut keys = recipients(holder, Some(rule), &wish)?;
+    let current: Vec<MasterKey> = holder.data_keys()?.iter().flat_map(names).flatten().collect();
+    if !current.is_empty() {
+        keys.groups.iter_mut().for_each(|group| group.retain(|key| current.contains(key)));
+    }
+    if keys.groups.iter().any(Vec::is_empty) {
+        return Err(Error::new(Kind::Conflict, "nobody would be left who can decrypt it")
+            .advise("Let those of the rule in first: `sealant updatekeys FILE`"));
+    }
+    Ok(keys)
 }
 
 /// The groups that can open it, if it is shared out as the rule says; those of the rule where nothing is encrypted yet.

@@ -25,6 +25,7 @@ const GROUPS: &[(&str, &[&str])] = &[
             "rotate",
             "updatekeys",
             "rewrap",
+            "recipient",
             "groups",
             "publish",
             "diff",

@@ -24,7 +24,7 @@ use crate::encrypted_file::{EncryptedFile, Holder, OpenedFile};
 use crate::error::{Error, Kind, Result};
 use crate::fs::{Mode, Snapshot};
 use crate::host::Host;
-use crate::keys::{KeyService, KeySet, MasterKey};
+use crate::keys::{KeyService, KeySet, MasterKey, WrappedDataKey};
 use crate::policy;
 use crate::rekey::{self, Change, Decide, Readers};
 use crate::secret::{DataKey, SecretBytes};
@@ -93,45 +93,59 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     }
     let service = args.identities.key_service(context)?;
     let newcomer = args.add.as_deref().map(|key| policy::master_key(&KeySpec::of_text(key))).transpose()?;
+    let aim = newcomer.map_or(Aim::Rule, Aim::Add);
     let formats = args.formats.input_only(context)?;
-    let claims = Claims::new(context)?;
-    let paths = inputs.inputs.iter().filter_map(|input| input.path.as_deref());
-    let (configs, neighbours) = (context.configs()?, Neighbours::of(context, paths)?);
-    let update =
-        Update { context, configs, claims, neighbours, service: &service, formats, args: &args, newcomer };
+    let update = Update::of(context, &service, formats, aim, args.rotate, &inputs)?;
+    let update = Update { settings: args.settings, is_json: args.report.is_json(), ..update };
     let mut failures = Failures::default();
     let plans = update.plan(inputs, &mut failures);
     update.show(&plans)?;
     let work: Vec<Plan> = plans.into_iter().filter(|plan| args.rotate || !plan.up_to_date).collect();
-    if !work.is_empty() && !args.dry_run && update.may_go_on(&work)? {
+    if !work.is_empty() && !args.dry_run && update.may_go_on(&work, args.yes)? {
         update.write(&service, work, &mut failures);
     }
     Ok(failures.exit_code())
 }
 
-struct Update<'a> {
+/// What of the creation rules comes into files.
+#[derive(Debug, Clone)]
+pub(super) enum Aim {
+    /// All.
+    Rule,
+    /// One who is named comes in, and nobody else.
+    Add(MasterKey),
+    /// One who is not named any more goes, and nobody comes in.
+    Take(MasterKey),
+}
+
+pub(super) struct Update<'a> {
     context: &'a Context<'a>,
     configs: Configs,
     claims: Claims<'a>,
     neighbours: Neighbours<'a>,
     service: &'a KeyService<'a>,
     formats: Formats,
-    args: &'a Args,
-    /// The only one who comes in.
-    newcomer: Option<MasterKey>,
+    aim: Aim,
+    /// With a new data key.
+    rotate: bool,
+    settings: bool,
+    is_json: bool,
 }
 
 /// What is to be done to a file.
 #[derive(Serialize)]
-struct Plan {
-    file: PathBuf,
+pub(super) struct Plan {
+    pub file: PathBuf,
     up_to_date: bool,
     #[serde(flatten)]
-    change: Change,
+    pub change: Change,
     #[serde(skip_serializing_if = "Option::is_none")]
     settings: Option<SettingsPlan>,
     #[serde(skip)]
-    input: Input,
+    pub input: Input,
+    /// Who can open the file, as people know them.
+    #[serde(skip)]
+    pub holders: Vec<String>,
     #[serde(skip)]
     readers: Readers,
     #[serde(skip)]
@@ -186,6 +200,18 @@ impl Decide for Planned<'_> {
     }
 }
 
+/// The keys of a file by their names, else as they are.
+fn as_people_know(current: &[WrappedDataKey], policy: &Policy) -> Vec<String> {
+    let mut known = Vec::new();
+    for key in current.iter().flat_map(rekey::names).flatten() {
+        let shown = policy.names.short(key.id()).unwrap_or_else(|| key.to_string());
+        if !known.contains(&shown) {
+            known.push(shown);
+        }
+    }
+    known
+}
+
 /// The plans in groups of those that change the same, in the order of their first.
 fn alike(plans: Vec<&Plan>) -> Vec<Vec<&Plan>> {
     let mut groups: Vec<Vec<&Plan>> = Vec::new();
@@ -201,9 +227,35 @@ fn alike(plans: Vec<&Plan>) -> Vec<Vec<&Plan>> {
     groups
 }
 
-impl Update<'_> {
+impl<'a> Update<'a> {
+    /// One for these files.
+    pub fn of(
+        context: &'a Context<'a>,
+        service: &'a KeyService<'a>,
+        formats: Formats,
+        aim: Aim,
+        rotate: bool,
+        inputs: &Inputs,
+    ) -> Result<Self> {
+        let claims = Claims::new(context)?;
+        let paths = inputs.inputs.iter().filter_map(|input| input.path.as_deref());
+        let (configs, neighbours) = (context.configs()?, Neighbours::of(context, paths)?);
+        Ok(Self {
+            context,
+            configs,
+            claims,
+            neighbours,
+            service,
+            formats,
+            aim,
+            rotate,
+            settings: false,
+            is_json: false,
+        })
+    }
+
     /// Reads the files and says what has to change. No key is needed.
-    fn plan(&self, inputs: Inputs, failures: &mut Failures) -> Vec<Plan> {
+    pub fn plan(&self, inputs: Inputs, failures: &mut Failures) -> Vec<Plan> {
         let mut plans = Vec::new();
         self.pipeline(inputs, "reading").run_among(failures, |items| {
             in_two_steps(items, encrypted_or_named, |items| {
@@ -227,25 +279,27 @@ impl Update<'_> {
         let name = input.name.as_deref().unwrap_or(&parsed.path);
         let policy = self.rule(name)?;
         let rule = keys_of_rule(&policy)?;
-        let readers = match &self.newcomer {
-            Some(newcomer) => Readers::With { rule: rule.clone(), newcomer: newcomer.clone() },
-            None => Readers::OfRule(rule.clone()),
+        let holders = as_people_know(&current, &policy);
+        let readers = match &self.aim {
+            Aim::Rule => Readers::OfRule(rule.clone()),
+            Aim::Add(newcomer) => Readers::With { rule: rule.clone(), newcomer: newcomer.clone() },
+            Aim::Take(leaver) => Readers::Without { rule: rule.clone(), leaver: leaver.clone() },
         };
         let keys =
             readers.of_all(&parsed.file.holders(), &rule).map_err(|error| error.in_file(&parsed.path))?;
         for wrapped in &current {
-            rekey::refuse_new_foreign(wrapped, &keys, self.args.rotate)?;
+            rekey::refuse_new_foreign(wrapped, &keys, self.rotate)?;
         }
         let change = Change::between(&current, &keys);
-        if self.args.rotate || change.lets_in() {
+        if self.rotate || change.lets_in() {
             self.neighbours.refuse(&parsed.path, &parsed.file, &keys)?;
         }
-        if self.newcomer.is_some() {
+        if matches!(self.aim, Aim::Add(_)) {
             self.tell_others(&parsed.path, &Change::between(&current, &rule), &change, &policy);
         }
         let values = if change.lets_in() { parsed.file.count_values()? } else { 0 };
         let (file, snapshot) = (parsed.path.clone(), parsed.snapshot);
-        let settings = match self.args.settings {
+        let settings = match self.settings {
             true => self.settings(parsed, &policy).map_err(|error| error.in_file(&file))?,
             false => {
                 self.claims.tell_settings(name, &parsed.file);
@@ -253,7 +307,7 @@ impl Update<'_> {
             }
         };
         let up_to_date = change.is_empty() && settings.is_none();
-        Ok(Plan { up_to_date, change, settings, input, readers, policy, values, file, snapshot })
+        Ok(Plan { up_to_date, change, settings, input, holders, readers, policy, values, file, snapshot })
     }
 
     /// Says what else differs from the rule, and stays.
@@ -307,19 +361,19 @@ impl Update<'_> {
         })
     }
 
-    fn show(&self, plans: &[Plan]) -> Result<()> {
+    pub fn show(&self, plans: &[Plan]) -> Result<()> {
         let ui = self.context.ui;
-        if self.args.report.is_json() {
+        if self.is_json {
             return ui.json(&plans);
         }
         let (done, work): (Vec<&Plan>, Vec<&Plan>) =
-            plans.iter().partition(|plan| plan.up_to_date && !self.args.rotate);
+            plans.iter().partition(|plan| plan.up_to_date && !self.rotate);
         match &done[..] {
             [] => {}
             [only] => ui.note(format!("{}: already up to date", only.file.display())),
             several => ui.note(format!("{} files: already up to date", several.len())),
         }
-        let new_data_key = self.args.rotate.then(|| "  a new data key".to_owned());
+        let new_data_key = self.rotate.then(|| "  a new data key".to_owned());
         alike(work).into_iter().try_for_each(|plans| {
             let files = plans.iter().map(|plan| plan.file.display().to_string());
             let settings = plans[0].settings.iter().flat_map(SettingsPlan::lines);
@@ -333,16 +387,16 @@ impl Update<'_> {
     }
 
     /// Tells what this does not do, and asks, unless that was answered beforehand.
-    fn may_go_on(&self, work: &[Plan]) -> Result<bool> {
+    fn may_go_on(&self, work: &[Plan], is_told: bool) -> Result<bool> {
         let ui = self.context.ui;
-        if !self.args.rotate && work.iter().any(|plan| plan.change.removes()) {
+        if !self.rotate && work.iter().any(|plan| plan.change.removes()) {
             let rotate = if self.context.is_sops() { "`sops rotate -i FILE`" } else { "--rotate" };
             ui.warning(format!(
                 "whoever is removed can still decrypt: the data key stays the same, and older states of the files are in \
                  Git's history. Give the files a new data key with {rotate}, and change the secrets where they come from."
             ));
         }
-        if self.args.yes {
+        if is_told {
             return Ok(true);
         }
         if !self.context.is_sops() {
@@ -363,7 +417,7 @@ impl Update<'_> {
         Ok(go_on)
     }
 
-    fn write(&self, service: &crate::keys::KeyService<'_>, work: Vec<Plan>, failures: &mut Failures) {
+    pub fn write(&self, service: &KeyService<'_>, work: Vec<Plan>, failures: &mut Failures) {
         let inputs = work.iter().map(|plan| plan.input.clone()).collect();
         let mut selections = HashMap::new();
         let mut by_file: HashMap<PathBuf, (Readers, Snapshot)> = HashMap::new();
@@ -383,7 +437,7 @@ impl Update<'_> {
             };
             in_two_steps(items, select, |items| {
                 let sources = items.into_iter().map(|item| as_taken(item.source, self.context)).collect();
-                let written = match self.args.rotate {
+                let written = match self.rotate {
                     true => block_on(rekey::rotate(service, sources, now, MacCheck::Verify, &planned)),
                     false => block_on(rekey::update_keys(service, sources, check, &planned)),
                 };
@@ -409,7 +463,7 @@ impl Update<'_> {
             inputs,
             formats: self.formats,
             destination: Destination::InPlace,
-            dry_run: self.args.dry_run,
+            dry_run: false,
             mode: Mode::Public,
             doing,
             summary: None,

@@ -1,0 +1,578 @@
+//! `sealant recipient`: who may read the files of a config's rules.
+//!
+//! Owns which rules are meant, and that the config is written only once all files concerned were opened and verified. How a
+//! config is written is `rule_edit`'s, what becomes of files `updatekeys`'s.
+
+mod rules;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Subcommand;
+use serde_json::json;
+
+use self::rules::{Chosen, Target};
+use crate::batch;
+use crate::cli::args::{Formats, IdentityArgs, InputArgs, Inputs, ReportArgs, plain_path};
+use crate::cli::commands::updatekeys::{Aim, Plan, Update};
+use crate::cli::context::{Context, block_on};
+use crate::cli::failures::Failures;
+use crate::cli::pipeline::read;
+use crate::cli::repository::inputs_to_write;
+use crate::config::{KeySpec, Policy};
+use crate::encrypted_file::{EncryptedFile, OpenedFile, meant};
+use crate::error::{Error, Kind, Result};
+use crate::fs::{self, Mode, Snapshot};
+use crate::host::Host;
+use crate::keys::{KeyService, MasterKey};
+use crate::names::Names;
+use crate::policy;
+use crate::rule_edit;
+use crate::shown::typed;
+use crate::sops::MacCheck;
+
+/// How many files a list names.
+const SHOWN: usize = 20;
+
+/// Say who may decrypt the files of a rule, let somebody in, or take somebody out
+///
+/// Changes the creation rules of the config, which keeps its comments, anchors and layout, and the files of these rules along
+/// with it.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  sealant recipient list
+  sealant recipient add Anna age1... --for secrets/db.yaml
+  sealant recipient rm Anna --all-rules")]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    List(ListArgs),
+    Add(AddArgs),
+    Rm(RmArgs),
+}
+
+/// List whom creation rules name, with what the config calls them
+#[derive(Debug, clap::Args)]
+struct ListArgs {
+    /// Only the rule of this file, which need not exist
+    #[arg(value_name = "FILE", conflicts_with = "rule")]
+    file: Option<PathBuf>,
+
+    /// Only this rule, counted from 1
+    #[arg(long, value_name = "N")]
+    rule: Option<usize>,
+
+    #[command(flatten)]
+    report: ReportArgs,
+}
+
+/// Which rules are meant.
+#[derive(Debug, clap::Args)]
+struct RuleArgs {
+    /// In the rule of this file or path
+    #[arg(long = "for", value_name = "PATH", conflicts_with_all = ["rule", "all_rules"])]
+    path: Option<PathBuf>,
+
+    /// In this rule, counted from 1 as `sealant recipient list` shows them
+    #[arg(long, value_name = "N", conflicts_with = "all_rules")]
+    rule: Option<usize>,
+
+    /// In every rule that it can be in
+    #[arg(long)]
+    all_rules: bool,
+
+    /// In this key group of the rule, counted from 1
+    #[arg(long, value_name = "N")]
+    group: Option<usize>,
+}
+
+/// What is done, and how.
+#[derive(Debug, clap::Args)]
+struct DoArgs {
+    /// Do not ask before anything is written
+    #[arg(short, long)]
+    yes: bool,
+
+    /// Say what would change, and write nothing
+    #[arg(long)]
+    dry_run: bool,
+
+    #[command(flatten)]
+    identities: IdentityArgs,
+}
+
+/// Let somebody decrypt the files of a rule
+///
+/// Writes the key into the rule, and wraps the files' data keys for it, and for nobody else: whoever waits for access besides
+/// goes on waiting. All files are opened and verified before anything is written. Files that none of your identities opens are
+/// listed, with the command for those who can.
+///
+/// KEY is an age or SSH recipient, a PGP fingerprint, an ARN, a key of Google Cloud, Azure or Huawei Cloud, or the URI of a
+/// transit key. NAME is what people here call it.
+#[derive(Debug, clap::Args)]
+#[command(
+    override_usage = "sealant recipient add [OPTIONS] [NAME] <KEY>",
+    after_help = "\
+Examples:
+  sealant recipient add Anna age1... --for secrets/db.yaml
+  sealant recipient add \"ssh-ed25519 AAAA... anna\" --rule 2
+  sealant recipient add https://vault.example.com:8200/v1/transit/keys/shop --all-rules"
+)]
+struct AddArgs {
+    /// What people here call it, and the key
+    #[arg(value_name = "[NAME] KEY", required = true, num_args = 1..=2)]
+    words: Vec<String>,
+
+    #[command(flatten)]
+    rules: RuleArgs,
+
+    #[command(flatten)]
+    act: DoArgs,
+}
+
+/// Take somebody out of rules and of their files, which get a new data key
+///
+/// What they could read before they may have kept: change these values where they come from. What else they can read is said.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  sealant recipient rm Anna --all-rules
+  sealant recipient rm age1... --for secrets/db.yaml")]
+struct RmArgs {
+    /// The key, or what the config calls it
+    #[arg(value_name = "NAME|KEY")]
+    who: String,
+
+    #[command(flatten)]
+    rules: RuleArgs,
+
+    /// Keep the data keys: whoever goes can still decrypt what comes
+    #[arg(long)]
+    keep_data_key: bool,
+
+    #[command(flatten)]
+    act: DoArgs,
+}
+
+pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
+    match args.command {
+        Command::List(args) => list(&args, context),
+        Command::Add(args) => add(&args, context),
+        Command::Rm(args) => remove(&args, context),
+    }
+}
+
+fn list(args: &ListArgs, context: &Context) -> Result<ExitCode> {
+    let target = Target::of(args.file.as_deref(), context)?;
+    let chosen = match (&args.file, args.rule) {
+        (Some(_), _) => vec![target.rule_of_path()?],
+        (None, Some(number)) => vec![target.numbered(number)?],
+        (None, None) => (0..target.policies.len()).collect(),
+    };
+    let policies = chosen.iter().map(|at| &target.policies[*at]);
+    if args.report.is_json() {
+        let rule = |policy: &Policy| {
+            let key = |key: &MasterKey| json!({"kind": key.kind().name(), "id": key.id(), "name": policy.names.get(key.id())});
+            let keys = policy::key_set(policy)?.unwrap_or_else(|| crate::keys::KeySet::any_of(Vec::new()));
+            let groups: Vec<Vec<_>> =
+                keys.groups.iter().map(|group| group.iter().map(key).collect()).collect();
+            Ok(json!({
+                "config": policy.rule.file,
+                "line": policy.rule.line,
+                "rule": policy.rule.index + 1,
+                "path_regex": policy.rule.path_regex,
+                "required_groups": keys.required(),
+                "groups": groups,
+            }))
+        };
+        context.ui.json(&policies.map(rule).collect::<Result<Vec<_>>>()?)?;
+    } else {
+        for policy in policies {
+            context.ui.line(format!("{}:", target.shown(policy, context)))?;
+            context.ui.lines(readers(policy)?)?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Whom a rule names, a line each.
+fn readers(policy: &Policy) -> Result<Vec<String>> {
+    let Some(keys) = policy::key_set(policy)? else { return Ok(vec!["  nobody".to_owned()]) };
+    let named = |key: &MasterKey| policy.names.beside(key.id(), key.to_string());
+    Ok(match &keys.groups[..] {
+        [only] => only.iter().map(|key| format!("  {}", named(key))).collect(),
+        groups => {
+            let mut lines =
+                vec![format!("  keys from {} of {} groups are needed", keys.required(), groups.len())];
+            for (at, group) in groups.iter().enumerate() {
+                lines.push(format!("  group {}", at + 1));
+                lines.extend(group.iter().map(|key| format!("    {}", named(key))));
+            }
+            lines
+        }
+    })
+}
+
+fn add(args: &AddArgs, context: &Context) -> Result<ExitCode> {
+    let (name, key) = match &args.words[..] {
+        [name, key] => (Some(name.trim()), key),
+        [key, ..] => (None, key),
+        [] => return Err(Error::new(Kind::Usage, "no key was given")),
+    };
+    let spec = KeySpec::of_text(key);
+    let master = policy::master_key(&spec)?;
+    if let Some(why) = master.why_unsupported() {
+        return Err(Error::new(Kind::Other, why).advise(master.instead()));
+    }
+    let target = Target::of(args.rules.path.as_deref(), context)?;
+    let chosen = target.choose(&args.rules, |_| true, context)?;
+    let mut text = target.text.clone();
+    for at in &chosen {
+        let place = target.place(*at, args.rules.group)?;
+        let after = target.parsed(&text)?;
+        if !has(&after.policies().swap_remove(*at)?, place.group, &master) {
+            text = rule_edit::add(&text, place, &spec)?;
+        }
+    }
+    if let Some(name) = name {
+        text = named(&text, &target.names, name, &master)?;
+    }
+    let task =
+        Task { aim: Aim::Add(master.clone()), rotate: false, act: &args.act, master, target, chosen, text };
+    task.run(context)
+}
+
+/// The config with this name for the key.
+fn named(text: &str, names: &Names, name: &str, key: &MasterKey) -> Result<String> {
+    if name.to_lowercase().contains("secret-key") || name.is_empty() {
+        return Err(Error::new(Kind::Usage, "that is no name for a recipient")
+            .advise("The name comes first, and then the key: `sealant recipient add NAME KEY`"));
+    }
+    match (names.key_called(name), names.get(key.id())) {
+        (Some(other), _) if other == key.id() => Ok(text.to_owned()),
+        (Some(other), _) => {
+            Err(Error::new(Kind::Conflict, format!("`{name}` is the name of another key: {other}")).advise(
+                "Give the key a name of its own. To take the other out: `sealant recipient rm NAME`.",
+            ))
+        }
+        (None, Some(known)) => {
+            Err(Error::new(Kind::Conflict, format!("the config calls this key `{known}`"))
+                .advise("Leave the name out, or change it in the config."))
+        }
+        (None, None) => rule_edit::name(text, key.id(), name),
+    }
+}
+
+/// Whether a rule names a key, in one of its groups or in any.
+fn has(policy: &Policy, group: Option<usize>, key: &MasterKey) -> bool {
+    let groups = policy.key_groups.iter().enumerate();
+    groups
+        .filter(|(at, _)| group.is_none_or(|group| group == *at))
+        .any(|(_, keys)| keys.iter().any(|one| policy::master_key(&one.spec).is_ok_and(|one| one == *key)))
+}
+
+fn remove(args: &RmArgs, context: &Context) -> Result<ExitCode> {
+    let target = Target::of(args.rules.path.as_deref(), context)?;
+    let text = target.names.key_called(&args.who).unwrap_or(&args.who);
+    let master = policy::master_key(&KeySpec::of_text(text)).map_err(|error| {
+        let names: Vec<String> =
+            target.names.iter().map(|(key, name)| crate::names::short(name, key)).collect();
+        match names.is_empty() {
+            true => error,
+            false => error.advise(format!("or one of these names: {}", names.join(", "))),
+        }
+    })?;
+    let chosen = target.choose(&args.rules, |policy| has(policy, None, &master), context)?;
+    let mut text = target.text.clone();
+    for at in &chosen {
+        text = taken_out(&target, &text, *at, args.rules.group, &master)?;
+    }
+    let after = target.parsed(&text)?;
+    let is_named = |policy: Result<Policy>| policy.is_ok_and(|policy| has(&policy, None, &master));
+    if !after.policies().into_iter().any(is_named) {
+        text = rule_edit::unname(&text, master.id())?;
+    }
+    let task = Task {
+        aim: Aim::Take(master.clone()),
+        rotate: !args.keep_data_key,
+        act: &args.act,
+        master,
+        target,
+        chosen,
+        text,
+    };
+    task.run(context)
+}
+
+/// The config without a key in a rule.
+fn taken_out(
+    target: &Target,
+    text: &str,
+    at: usize,
+    group: Option<usize>,
+    key: &MasterKey,
+) -> Result<String> {
+    let mut text = text.to_owned();
+    let policy = &target.policies[at];
+    let has_groups = target.has_groups(at)?;
+    let groups = (0..policy.key_groups.len()).filter(|index| group.is_none_or(|group| group == index + 1));
+    for index in groups {
+        let now = target.parsed(&text)?.policies().swap_remove(at)?;
+        if !has(&now, Some(index), key) {
+            continue;
+        }
+        if now.key_groups.get(index).is_some_and(|keys| keys.len() == 1) {
+            let left = match has_groups {
+                true => format!("key group {} of rule {} would have nobody left", index + 1, at + 1),
+                false => format!("rule {} would have nobody left", at + 1),
+            };
+            return Err(Error::new(Kind::Conflict, left)
+                .in_file(target.config.path())
+                .advise("Add somebody else to it first: `sealant recipient add KEY --rule N`"));
+        }
+        let place = rule_edit::Place { rule: at, group: has_groups.then_some(index) };
+        text = rule_edit::remove(&text, place, key)?;
+    }
+    Ok(text)
+}
+
+/// A change of a config, with its files.
+struct Task<'a> {
+    aim: Aim,
+    rotate: bool,
+    act: &'a DoArgs,
+    master: MasterKey,
+    target: Target,
+    chosen: Chosen,
+    /// The config as it is to be.
+    text: String,
+}
+
+impl Task<'_> {
+    fn run(self, context: &Context) -> Result<ExitCode> {
+        let after = self.target.parsed(&self.text)?;
+        let reached = self.target.changed(&after)?;
+        if self.text == self.target.text {
+            context.ui.note("the config says so already; `sealant updatekeys` brings files in line with it");
+        }
+        let changed = context.with_config_text(self.target.config.path(), self.text.clone());
+        let service = self.act.identities.key_service(&changed)?;
+        let (inputs, others) = self.inputs(&reached, &changed)?;
+        let update =
+            Update::of(&changed, &service, Formats::default(), self.aim.clone(), self.rotate, &inputs)?;
+        let mut failures = Failures::default();
+        let plans = update.plan(inputs, &mut failures);
+        let work: Vec<Plan> = plans.into_iter().filter(|plan| !plan.change.is_empty()).collect();
+        if self.is_addition() && !failures.is_empty() {
+            context.ui.say("Nothing was changed.");
+            return Ok(failures.exit_code());
+        }
+        let (work, closed) = self.openable(work, &service, context, &mut failures);
+        if self.is_addition() && !failures.is_empty() {
+            context.ui.say("Nothing was changed.");
+            return Ok(failures.exit_code());
+        }
+        self.show(&reached, context)?;
+        update.show(&work)?;
+        self.tell_closed(&closed, context);
+        if self.act.dry_run || !self.may_go_on(&reached, work.len(), context)? {
+            return Ok(failures.exit_code());
+        }
+        if self.text != self.target.text {
+            let read = Snapshot::of(self.target.text.as_bytes());
+            let (path, text) = (self.target.config.path(), self.text.as_bytes());
+            fs::write_atomic_if_unchanged(path, text, Mode::Public, &read)?;
+        }
+        if !work.is_empty() {
+            update.write(&service, work, &mut failures);
+        }
+        self.tell_after(others, context);
+        self.fail_closed(&closed, &mut failures, context);
+        Ok(failures.exit_code())
+    }
+
+    fn is_addition(&self) -> bool {
+        matches!(self.aim, Aim::Add(_))
+    }
+
+    fn named(&self) -> String {
+        self.target.names.beside(self.master.id(), self.master.to_string())
+    }
+
+    /// The files of the rules that change, and all others around the config.
+    fn inputs(&self, reached: &[usize], changed: &Context) -> Result<(Inputs, Inputs)> {
+        let here = changed.lookup()?.working_dir;
+        let folder = self.target.config.path().parent().unwrap_or(Path::new("/"));
+        let folder = match here.as_path() == folder {
+            true => PathBuf::from("."),
+            false => folder.strip_prefix(&here).unwrap_or(folder).to_path_buf(),
+        };
+        let args = InputArgs { files: vec![folder], filename_override: None };
+        let mut all = inputs_to_write(&args, changed)?;
+        let configs = changed.configs()?;
+        let is_reached = |name: Option<&Path>| {
+            let policy = name.and_then(|name| configs.matching_policy(name).ok().flatten());
+            policy.is_some_and(|policy| {
+                policy.rule.file == self.target.config.path()
+                    && (reached.contains(&policy.rule.index) || self.chosen.contains(&policy.rule.index))
+            })
+        };
+        let inputs = std::mem::take(&mut all.inputs);
+        let (concerned, rest) = inputs.into_iter().partition(|input| is_reached(input.name.as_deref()));
+        Ok((Inputs { inputs: concerned, ..all }, Inputs { inputs: rest, ..Inputs::default() }))
+    }
+
+    /// The plans whose files an identity opens, all of them verified, and the files of the others.
+    fn openable(
+        &self,
+        work: Vec<Plan>,
+        service: &KeyService<'_>,
+        context: &Context,
+        failures: &mut Failures,
+    ) -> (Vec<Plan>, Vec<Plan>) {
+        let (mut open, mut closed) = (Vec::new(), Vec::new());
+        for plan in work {
+            let verified = read(&plan.input, Formats::default()).and_then(|source| {
+                let opened = block_on(batch::open(service, vec![source])).pop();
+                opened.unwrap_or_else(|| Err(crate::encrypted_file::no_answer()))
+            });
+            let verified = verified.and_then(|opened| match opened.file {
+                OpenedFile::Document(document, key) => document.open(&key, MacCheck::Verify).map(drop),
+                OpenedFile::Sealed(file, keys) => file.unseal(&keys).map(drop),
+            });
+            match verified {
+                Ok(()) => open.push(plan),
+                Err(error) if error.kind() == Kind::NoDataKey => closed.push(plan),
+                Err(error) => failures.add(context.ui, &error.in_file(&plan.file)),
+            }
+        }
+        (open, closed)
+    }
+
+    /// What changes in the config.
+    fn show(&self, reached: &[usize], context: &Context) -> Result<()> {
+        let ui = context.ui;
+        if reached.is_empty() {
+            return Ok(());
+        }
+        let sign = if self.is_addition() { '+' } else { '-' };
+        let rules =
+            reached.iter().map(|at| format!("  {}", self.target.shown(&self.target.policies[*at], context)));
+        ui.lines(rules.chain([format!("    {sign} {}", self.named())]))?;
+        let more = reached.iter().filter(|at| !self.chosen.contains(at)).count();
+        if more > 0 {
+            ui.warning(format!(
+                "the list is shared by an anchor or a merge key: {more} of these rules change along with what was named"
+            ));
+        }
+        Ok(())
+    }
+
+    fn may_go_on(&self, reached: &[usize], files: usize, context: &Context) -> Result<bool> {
+        if self.act.yes {
+            return Ok(true);
+        }
+        let question = format!(
+            "{} {} in {} of {} and {}?",
+            if self.is_addition() { "Let in" } else { "Take out" },
+            self.named(),
+            counted(reached.len(), "rule"),
+            self.target.config.path().file_name().unwrap_or_default().display(),
+            counted(files, "file")
+        );
+        let go_on = context.host.confirm(&question).map_err(|error| {
+            Error::new(error.kind(), error.to_string())
+                .advise("Add --yes to go on without being asked, or --dry-run to only see what would change.")
+        })?;
+        if !go_on {
+            context.ui.say("Nothing was changed.");
+        }
+        Ok(go_on)
+    }
+
+    /// Says which files nobody here opens.
+    fn tell_closed(&self, closed: &[Plan], context: &Context) {
+        if closed.is_empty() {
+            return;
+        }
+        let lines = closed.iter().take(SHOWN).map(|plan| format!("  {}", plain_path(&plan.file).display()));
+        let more = closed.len().checked_sub(SHOWN).filter(|more| *more > 0);
+        let more = more.map(|more| format!("  and {more} more"));
+        context.ui.warning_list(
+            format!(
+                "none of your identities opens {}, which stay as they are:",
+                counted(closed.len(), "file")
+            ),
+            lines.chain(more),
+        );
+    }
+
+    /// Says who can finish what was begun here.
+    fn fail_closed(&self, closed: &[Plan], failures: &mut Failures, context: &Context) {
+        let Some(first) = closed.first() else { return };
+        let files: Vec<String> =
+            closed.iter().take(SHOWN).map(|plan| typed(&plain_path(&plan.file))).collect();
+        let command = match self.is_addition() {
+            true => format!("updatekeys --add {}", typed(self.master.id().as_ref())),
+            false => "updatekeys --rotate".to_owned(),
+        };
+        let error = Error::new(
+            Kind::NoDataKey,
+            format!(
+                "{} could not be changed: none of your identities opens them",
+                counted(closed.len(), "file")
+            ),
+        );
+        failures.add(
+            context.ui,
+            &error.advise(format!(
+                "One of these can finish it, once the config is committed: {}. The command: `sealant {command} {}`",
+                first.holders.join(", "),
+                files.join(" ")
+            )),
+        );
+    }
+
+    /// What is left to do for people.
+    fn tell_after(&self, others: Inputs, context: &Context) {
+        if self.is_addition() {
+            return;
+        }
+        let still: Vec<PathBuf> = others
+            .inputs
+            .iter()
+            .filter_map(|input| {
+                let source = read(input, Formats::default()).ok()?;
+                meant(source.format, &source.bytes)?;
+                let file = EncryptedFile::parse(source.format, source.bytes).ok()?;
+                let data_keys = file.data_keys().ok()?;
+                let mut keys = data_keys.iter().flat_map(|data_key| data_key.groups.iter().flatten());
+                keys.any(|wrapped| wrapped.key.is_meant_by(&self.master)).then_some(source.path)
+            })
+            .collect();
+        if !still.is_empty() {
+            let more = still.len().checked_sub(SHOWN).filter(|more| *more > 0);
+            let more = more.map(|more| format!("  and {more} more"));
+            let lines =
+                still.iter().take(SHOWN).map(|file| format!("  {}", plain_path(file).display())).chain(more);
+            context.ui.warning_list("they can still decrypt, by other rules or by none:", lines);
+        }
+        let keeps =
+            if self.rotate { "" } else { " What comes can be read, too: the data keys are the same." };
+        context.ui.warning(format!(
+            "what they could decrypt before they may have kept, and Git's history has it.{keeps} Change these values where \
+             they come from: `sealant blast-radius --recipient {}` lists them.",
+            typed(self.master.id().as_ref())
+        ));
+    }
+}
+
+fn counted(number: usize, noun: impl fmt::Display) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}

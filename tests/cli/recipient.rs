@@ -1,0 +1,152 @@
+use sealant_test_support::Sandbox;
+
+use super::{RECIPIENT, STRANGER, at_home, encrypted, identity};
+
+const PLAIN: &str = "pw: hunter2\n";
+
+/// Two rules that share a list by an anchor, and one of its own; a file of each.
+fn world(test: &Sandbox) {
+    test.write(
+        ".sops.yaml",
+        format!(
+            "# who reads what\nkeys:\n  - &team {RECIPIENT}  # all of us\ncreation_rules:\n  - path_regex: ^a/ # first\n    age: \
+             *team\n  - path_regex: ^b/\n    age: *team\n\n  - path_regex: ^c/\n    age: >-\n      {RECIPIENT}\n"
+        ),
+    );
+    for file in ["a/x.yaml", "b/x.yaml", "c/x.yaml"] {
+        encrypted(test, file, PLAIN, &[RECIPIENT]);
+    }
+}
+
+fn opens(test: &Sandbox, identity: &str, file: &str) -> bool {
+    let run =
+        test.sealant(&["decrypt", "--identity", identity, file]).env("HOME", "/").env("XDG_CONFIG_HOME", "/");
+    run.run().text() == PLAIN
+}
+
+#[test]
+fn somebody_comes_in_and_goes_and_the_config_keeps_its_layout() {
+    let test = at_home();
+    world(&test);
+    let nina = identity(&test, "nina.txt");
+    let before = test.read_text(".sops.yaml");
+    let output =
+        test.sealant(&["recipient", "add", "Nina", &nina, "--for", "c/new.yaml", "--yes"]).run().ok();
+    assert!(output.text().contains(&format!("c/x.yaml\n  + {nina}")), "{output}");
+    let added =
+        before.replace(&format!("      {RECIPIENT}\n"), &format!("      {RECIPIENT},\n      {nina}\n"));
+    assert_eq!(
+        test.read_text(".sops.yaml"),
+        format!("{added}sealant:\n    recipients:\n        {nina}: Nina\n")
+    );
+    assert!(opens(&test, "nina.txt", "c/x.yaml") && !opens(&test, "nina.txt", "a/x.yaml"));
+    let output = test.sealant(&["recipient", "list", "c/x.yaml"]).run().ok();
+    assert!(output.text().ends_with(&format!(":\n  {RECIPIENT}\n  {nina} (Nina)\n")), "{output}");
+    test.sealant(&["check", "a", "b", "c"]).run().ok();
+
+    let old = test.read_text("c/x.yaml");
+    let output = test.sealant(&["recipient", "rm", "nina", "--yes"]).run().ok();
+    assert!(output.stderr.contains("Change these values where they come from"), "{output}");
+    assert_eq!(test.read_text(".sops.yaml"), before);
+    assert!(!opens(&test, "nina.txt", "c/x.yaml"));
+    // With a new data key, so that nothing of the old file opens what comes.
+    assert_ne!(test.read_text("c/x.yaml").lines().next(), old.lines().next());
+    test.sealant(&["check", "a", "b", "c"]).run().ok();
+}
+
+#[test]
+fn it_says_which_rules_there_are_and_what_an_anchor_reaches() {
+    let test = at_home();
+    world(&test);
+    let nina = identity(&test, "nina.txt");
+    let before = test.read_text(".sops.yaml");
+    let output = test.sealant(&["recipient", "add", &nina]).run().code(64);
+    for rule in ["--rule 1", "--rule 2", "--rule 3", "--all-rules"] {
+        assert!(output.stderr.contains(rule), "{output}");
+    }
+    // Without a terminal it wants to be told, and says what it would do.
+    let output = test.sealant(&["recipient", "add", &nina, "--rule", "1"]).run().code(1);
+    assert!(output.text().contains("rule 1") && output.text().contains("rule 2"), "{output}");
+    assert!(output.text().contains("a/x.yaml") && output.text().contains("b/x.yaml"), "{output}");
+    assert!(output.stderr.contains("1 of these rules change along"), "{output}");
+    assert_eq!(test.read_text(".sops.yaml"), before);
+    test.sealant(&["recipient", "add", &nina, "--rule", "1", "--yes"]).run().ok();
+    let expected = before.replace(&format!("&team {RECIPIENT}"), &format!("&team {RECIPIENT},{nina}"));
+    assert_eq!(test.read_text(".sops.yaml"), expected);
+    assert!(opens(&test, "nina.txt", "b/x.yaml") && !opens(&test, "nina.txt", "c/x.yaml"));
+    test.sealant(&["recipient", "rm", &nina, "--rule", "2", "--yes"]).run().ok();
+    assert_eq!(test.read_text(".sops.yaml"), before);
+    assert!(!opens(&test, "nina.txt", "a/x.yaml"));
+}
+
+#[test]
+fn nobody_else_comes_in_and_nothing_is_written_where_something_is_wrong() {
+    let test = at_home();
+    let nina = identity(&test, "nina.txt");
+    test.write(".sops.yaml", format!("creation_rules:\n  - age: [{RECIPIENT}, {STRANGER}]\n"));
+    encrypted(&test, "a.yaml", PLAIN, &[RECIPIENT]);
+    // Somebody waits, and goes on waiting.
+    test.sealant(&["recipient", "add", &nina, "--yes"]).run().ok();
+    assert!(opens(&test, "nina.txt", "a.yaml") && !test.read_text("a.yaml").contains(STRANGER));
+    test.sealant(&["recipient", "rm", &nina, "--yes"]).run().ok();
+    assert!(!test.read_text("a.yaml").contains(STRANGER));
+    // A file that was changed by hand lets nobody in, and the config stays.
+    let config = test.read_text(".sops.yaml");
+    test.write("a.yaml", format!("more: plain\n{}", test.read_text("a.yaml")));
+    let output = test.sealant(&["recipient", "add", &nina, "--yes"]).run();
+    assert!(output.stderr.contains("Nothing was changed."), "{output}");
+    assert_eq!(test.read_text(".sops.yaml"), config);
+    // The last one of a rule stays.
+    test.write(".sops.yaml", format!("creation_rules:\n  - age: {RECIPIENT}\n"));
+    let output = test.sealant(&["recipient", "rm", RECIPIENT, "--yes"]).run().code(8);
+    assert!(output.stderr.contains("rule 1 would have nobody left"), "{output}");
+    // A private key is no name, nor shown.
+    let secret = test.read_text("nina.txt").lines().last().unwrap().to_owned();
+    for words in [&[secret.as_str()][..], &[&secret, &nina]] {
+        let output = test.sealant(&["recipient", "add"]).args(words).arg("--yes").run();
+        assert!(!output.stderr.contains(&secret[20..]), "{output}");
+        assert!(!test.read_text(".sops.yaml").contains(&secret));
+    }
+}
+
+#[test]
+fn what_nobody_here_opens_is_finished_by_somebody_else() {
+    let test = at_home();
+    let nina = identity(&test, "nina.txt");
+    test.write(
+        ".sops.yaml",
+        format!(
+            "creation_rules:\n  - age: {RECIPIENT},{STRANGER}\nsealant: {{recipients: {{{STRANGER}: Ben}}}}\n"
+        ),
+    );
+    encrypted(&test, "a.yaml", PLAIN, &[RECIPIENT]);
+    encrypted(&test, "b.yaml", PLAIN, &[STRANGER]);
+    let output = test.sealant(&["recipient", "add", &nina, "--yes"]).run().code(128);
+    assert!(opens(&test, "nina.txt", "a.yaml"), "{output}");
+    let command = format!("sealant updatekeys --add {nina} b.yaml");
+    assert!(output.stderr.contains("Ben (...ss4yshtd)") && output.stderr.contains(&command), "{output}");
+    assert!(test.read_text(".sops.yaml").contains(&nina));
+}
+
+#[test]
+fn key_groups_are_named() {
+    let test = at_home();
+    let nina = identity(&test, "nina.txt");
+    test.write(
+        ".sops.yaml",
+        format!(
+            "creation_rules:\n  - shamir_threshold: 2\n    key_groups:\n      - age: [{RECIPIENT}]\n      - age:\n          - {STRANGER} # Ben\n"
+        ),
+    );
+    let output = test.sealant(&["recipient", "add", &nina, "--yes"]).run().code(64);
+    assert!(output.stderr.contains("--group N, from 1 to 2"), "{output}");
+    test.sealant(&["recipient", "add", &nina, "--group", "2", "--yes"]).run().ok();
+    assert!(
+        test.read_text(".sops.yaml")
+            .ends_with(&format!("          - {STRANGER} # Ben\n          - {nina}\n"))
+    );
+    let output = test.sealant(&["recipient", "rm", RECIPIENT, "--yes"]).run().code(8);
+    assert!(output.stderr.contains("key group 1 of rule 1 would have nobody left"), "{output}");
+    let output = test.sealant(&["recipient", "list", "--format", "json"]).run();
+    assert!(output.text().contains("\"required_groups\": 2"), "{output}");
+}
