@@ -322,19 +322,23 @@ fn ssh_keys_in_pem_and_pkcs8_open_what_sops_opens() {
 
     let decrypt = || test.sealant(&["decrypt", "e.yaml"]);
     let locked = || decrypt().env("SOPS_AGE_SSH_PRIVATE_KEY_FILE", "des");
-    let answered = |answer: &str, words: &str| {
+    let answered = |answers: &[&str], words: &str| {
         let mut terminal = locked().on_terminal();
-        terminal.wait_for("Passphrase of the SSH key des");
-        terminal.send_hidden_line(answer);
+        for (answer, prompt) in
+            answers.iter().zip(["Passphrase of the SSH key des", "(2 tries left)", "(1 try left)"])
+        {
+            terminal.wait_for(prompt);
+            terminal.send_hidden_line(answer);
+        }
         let output = terminal.finish().code(128);
         assert!(output.text().contains(words), "{output}");
     };
-    answered("wrong", "wrong passphrase");
+    answered(&["wrong"; 3], "wrong passphrase");
     test.write("des.pub", test.read_text("locked.pub"));
     test.sealant(&["encrypt", "--age", test.read_text("des.pub").trim(), "--output", "e.yaml", "plain.yaml"])
         .run()
         .ok();
-    answered("correct horse", "des.pub is of another key");
+    answered(&["correct horse"], "des.pub is of another key");
     fs::remove_file(test.path("des.pub")).expect("the public half goes");
     let output = locked().run().code(128);
     assert!(output.stderr.contains("`ssh-keygen -y -f des > des.pub` writes it"), "{output}");

@@ -103,7 +103,7 @@ fn a_link_named_ksops_is_one_and_so_is_a_legacy_plugin() {
         );
         assert_eq!(build(&test).ok().text(), expected, "{path}");
     }
-    let usage = test.sealant(&["--nonsense"]).called_as("ksops").run().code(1);
+    let usage = test.sealant(&["--nonsense"]).called_as("ksops").run().code(64);
     assert!(usage.stderr.contains("Usage: sealant ksops"), "{usage}");
     test.sealant(&["--version"]).called_as("/usr/bin/ksops").run().ok();
     // As a plugin in the user's folder, for a generator that names no function.

@@ -68,7 +68,7 @@ fn a_limit_is_for_ci() {
     assert!(output.text().contains("  100 days  "), "{output}");
     repo.sealant(&["status", "--max-age", "100d", "."]).run().ok();
     repo.sealant(&["status", "--max-age", "1y", "."]).run().ok();
-    repo.sealant(&["status", "--max-age", "soon", "."]).run().code(1);
+    repo.sealant(&["status", "--max-age", "soon", "."]).run().code(64);
     let output = repo.sealant(&["status", "--values", "."]).run().ok();
     let lines: Vec<&str> = output.text().lines().map(|line| line.split("  2").next().unwrap()).collect();
     assert_eq!(

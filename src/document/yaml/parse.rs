@@ -632,7 +632,7 @@ impl<'s> Reader<'s> {
             .last()
             .is_some_and(|open| self.after(self.builder.tree()[open.node].span.start()).starts_with('{'));
         if !braces {
-            return self.ambiguous(span.start(), "a colon without a blank behind it inside of brackets");
+            return self.ambiguous(span.start(), "a colon without a space after it inside brackets");
         }
         Ok((Cow::Owned(format!("{text}:")), Span::new(span.start(), span.end() + 1)))
     }
