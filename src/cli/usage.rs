@@ -76,6 +76,14 @@ const OTHER_COMMANDS: &[(&[&str], &str)] = &[
     (&["kubeseal"], "manifests are sealed by: sealant seal FILE"),
 ];
 
+/// What is said of a word that looks like the name of a file, and is no command.
+const NO_SUCH_FILE: &str = "there is no such file. To make it: sealant edit WORD";
+
+/// Whether a word has an extension or a folder in it.
+fn is_like_a_file(word: &str) -> bool {
+    Path::new(word).extension().is_some() || word.contains('/')
+}
+
 /// The error with what does what the words of another program mean.
 fn answered(mut error: clap::Error, args: &[OsString]) -> clap::Error {
     let asked = match error.kind() {
@@ -85,13 +93,12 @@ fn answered(mut error: clap::Error, args: &[OsString]) -> clap::Error {
     };
     let (place, table) = asked;
     let Some(ContextValue::String(word)) = error.get(place) else { return error };
-    let Some((_, answer)) = table.iter().find(|(words, _)| words.contains(&word.as_str())) else {
-        return error;
-    };
+    let answer = table.iter().find(|(words, _)| words.contains(&word.as_str())).map(|(_, answer)| *answer);
+    let Some(answer) = answer.or_else(|| is_like_a_file(word).then_some(NO_SUCH_FILE)) else { return error };
+    let answer = answer.replace("WORD", &typed(Path::new(word)));
     // A file that is there may be named: it is no value.
     let file = args.iter().skip(1).rfind(|arg| Path::new(arg).is_file());
-    let answer =
-        file.map_or_else(|| (*answer).to_owned(), |file| answer.replace("FILE", &typed(Path::new(file))));
+    let answer = file.map_or_else(|| answer.clone(), |file| answer.replace("FILE", &typed(Path::new(file))));
     error.remove(ContextKind::SuggestedArg);
     error.remove(ContextKind::SuggestedSubcommand);
     error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![StyledStr::from(answer)]));

@@ -21,6 +21,7 @@ mod walk;
 use std::fs::{self, DirBuilder, File};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::net::UnixListener;
 use std::path::Path;
 
 pub use append::{append, read_lines};
@@ -42,6 +43,8 @@ pub use read::{open_named, read, read_found, refuse_special};
 pub use real::{is_link, real_folder, target};
 pub use walk::{Walk, files_below, links, walk};
 
+use rustix::process::umask;
+
 use crate::error::{Error, Kind, Result};
 
 /// Makes a folder, and those above it, where they are missing.
@@ -55,6 +58,14 @@ pub fn create_folders(path: &Path, mode: Mode) -> Result<()> {
         .mode(bits)
         .create(path)
         .map_err(|error| Error::new(Kind::Write, "this folder cannot be made").in_file(path).caused_by(error))
+}
+
+/// Listens on a socket to which nobody but its owner can connect, from its first moment on.
+pub fn listen_privately(path: &Path) -> io::Result<UnixListener> {
+    let before = umask(rustix::fs::Mode::from_raw_mode(0o177));
+    let listener = UnixListener::bind(path);
+    umask(before);
+    listener
 }
 
 /// Removes a file.

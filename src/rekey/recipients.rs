@@ -214,7 +214,7 @@ impl Readers {
         }
     }
 
-    /// Those of all that has a data key in a file, which have to be the same; those of the rule where there is none.
+    /// Those of all data keys in a file, which have to be the same; those of the rule if the file has no data key.
     pub fn of_all(&self, holders: &[Holder<'_>], rule: &KeySet) -> Result<KeySet> {
         let mut sets = holders.iter().map(|holder| self.of(*holder)).collect::<Result<Vec<_>>>()?.into_iter();
         let Some(first) = sets.next() else { return Ok(rule.clone()) };
@@ -229,7 +229,7 @@ fn with_newcomer(holder: Holder<'_>, rule: &KeySet, newcomer: &MasterKey) -> Res
     if !rule.groups.iter().flatten().any(|key| key == newcomer) {
         let message = format!("its creation rule does not name {newcomer}");
         return Err(Error::new(Kind::Conflict, message).advise(format!(
-            "Whoever is to decrypt is named by the rule first: `sealant recipient add {} --for FILE`",
+            "Add it to the rule, and to the rule's files: `sealant recipient add {} --for FILE`",
             shown::typed(newcomer.id().as_ref())
         )));
     }

@@ -259,7 +259,11 @@ fn without_any_keys_it_says_so() {
     let local = "error: the keys of this machine are not to be used, and no others can be";
     ends(&["--enable-local-keyservice=false", "-d", "e.yaml"], 128, local);
     ends(&["--enable-local-keyservice=false", "-e", "-a", RECIPIENT, "p.yaml"], 1, local);
-    ends(&["keyservice", "--network", "udp"], 1, "error: --network udp: it is tcp or unix");
+    ends(
+        &["keyservice", "--network", "udp"],
+        1,
+        "error: `udp` is not a network: --network takes tcp or unix",
+    );
 }
 
 #[test]

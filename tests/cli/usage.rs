@@ -196,6 +196,11 @@ fn words_of_other_programs_are_answered() {
         let output = test.sealant(args).run().code(64);
         assert!(output.stderr.contains(answer), "{args:?}\n{output}");
     }
+    let missing = test.sealant(&["secrets/none.yaml"]).run().code(64);
+    assert!(
+        missing.stderr.contains("There is no such file. To make it: sealant edit secrets/none.yaml"),
+        "{missing}"
+    );
     // No editor for what is misspelt, or is not there.
     for word in ["chekc", "none.yaml", "."] {
         let output = test.sealant(&[word]).env("EDITOR", "touch opened").run().code(64);

@@ -171,6 +171,11 @@ impl Marks {
 
 /// What is to be written where this Secret is; or, before anything is opened, why nothing is.
 pub fn claimed(desired: &Desired, current: Option<&Secret>, marks: &Marks) -> Result<Desired, Verdict> {
+    // Whoever may write an object must not make a key, whatever its kind lets templates set.
+    if let Some(label) = desired.labels.keys().find(|label| marks.keys.contains(&label.as_str())) {
+        let why = format!("with the label {label} the Secret would hold keys of the controller");
+        return Err(Verdict::new(reason::REFUSED, why));
+    }
     let Some(current) = current else { return Ok(desired.clone()) };
     let claimed = claim(desired, &current.meta, marks).map_err(|why| {
         Verdict::new(reason::ALREADY_EXISTS, format!("the Secret {} exists: {why}", desired.name))
@@ -413,6 +418,18 @@ mod tests {
             secret.data.clear();
         };
         assert_eq!(after(deleting), Err(reason::TERMINATING));
+    }
+
+    #[test]
+    fn no_object_makes_a_key_of_any_kind() {
+        let marks = crate::source::marks(crate::source::KINDS);
+        assert!(marks.keys.contains(&LABEL) && marks.keys.contains(&sealant::bitnami::KEY_LABEL));
+        for label in &marks.keys {
+            let mut desired = desired(&sealed(|_| {}));
+            desired.labels.insert((*label).to_owned(), "active".to_owned());
+            let refused = claimed(&desired, None, &marks).map_err(|verdict| verdict.reason);
+            assert_eq!(refused.err(), Some(reason::REFUSED), "{label}");
+        }
     }
 
     #[test]

@@ -53,7 +53,7 @@ pub const ALREADY_EXISTS: Reason = Reason::stalled("AlreadyExists", Again::ByIts
 /// Kubernetes lets nothing change in the Secret that is there.
 pub const IMMUTABLE: Reason = Reason::stalled("Immutable", Again::ByItself);
 
-/// The API server refuses the Secret: a quota, a policy, a webhook, or missing rights.
+/// The API server refuses the Secret: a quota, a policy, a webhook, or missing rights. Or we do: it would hold keys.
 pub const REFUSED: Reason = Reason::stalled("Refused", Again::ByItself);
 
 /// The API server fails at this object, again and again.

@@ -1,6 +1,4 @@
 use std::net::TcpListener;
-use std::os::unix::fs::PermissionsExt;
-use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -50,12 +48,15 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let (listening, socket) = match network {
         "tcp" => (Listening::Tcp(TcpListener::bind(address).map_err(cannot)?), None),
         "unix" => {
-            let listener = UnixListener::bind(address).map_err(cannot)?;
-            let mode = std::fs::Permissions::from_mode(0o600);
-            std::fs::set_permissions(address, mode).map_err(cannot)?;
+            let listener = fs::listen_privately(Path::new(address)).map_err(cannot)?;
             (Listening::Unix(listener), Some(PathBuf::from(address)))
         }
-        _ => return Err(Error::new(Kind::Other, format!("--network {network}: it is tcp or unix"))),
+        _ => {
+            return Err(Error::new(
+                Kind::Other,
+                format!("`{network}` is not a network: --network takes tcp or unix"),
+            ));
+        }
     };
     if let Listening::Tcp(listener) = &listening
         && !listener.local_addr().is_ok_and(|address| address.ip().is_loopback())

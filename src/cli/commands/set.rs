@@ -200,8 +200,10 @@ impl Value<'_> {
         }
         match self.as_json()? {
             Data::String(text) => Ok(SecretBytes::new(text.into_bytes())),
-            _ => Err(Error::new(Kind::SetFormat, "an item of a SealedSecret is a text, and this is none")
-                .advise("Write it as JSON in double quotes, '\"5432\"', or leave --json out.")),
+            _ => {
+                Err(Error::new(Kind::SetFormat, "an item of a SealedSecret is a text, and this value is not")
+                    .advise("Write it as JSON in double quotes, '\"5432\"', or leave --json out."))
+            }
         }
     }
 }

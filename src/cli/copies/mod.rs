@@ -367,7 +367,7 @@ fn add_absent(
     Ok(())
 }
 
-/// The same beside files that were looked at: what these are for as well is none of their secrets.
+/// The same for files that were looked at: only what fewer people may read than one of these matters.
 fn add_absent_beside(
     tops: &BTreeSet<PathBuf>,
     copies: &mut Copies,

@@ -18,7 +18,7 @@ pub(crate) enum Algorithm {
     Ps256,
 }
 
-/// The claims, signed with a private key in PEM; `None` for a key that is none of RSA. `key` says which key it is: the
+/// The claims, signed with a private key in PEM; `None` if it is not an RSA key. `key` says which key it is: the
 /// name of a field of the header, and its value.
 pub(crate) fn signed(
     algorithm: Algorithm,

@@ -97,7 +97,8 @@ impl Keeper {
         Watch::new(self.api.clone(), what, Arc::clone(&self.metrics), take).run().await;
     }
 
-    /// The key without a label, which is looked for once. Without rights there is none, and the list says so.
+    /// The key without a label, if there is one; it is looked for once. Without the right to read it there is nothing to
+    /// find, and the list of the others says that the right is missing.
     async fn unlabelled(&self) -> Option<(Place, Entry)> {
         let mut backoff = Backoff::up_to(BETWEEN_TRIES);
         loop {

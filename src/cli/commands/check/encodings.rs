@@ -27,7 +27,7 @@ pub fn of<'i>(inputs: &'i [Input], context: &Context) -> HashMap<&'i Path, Vec<E
     let mut repositories: HashMap<PathBuf, Vec<(PathBuf, &Path)>> = HashMap::new();
     for (folder, paths) in folders {
         let Ok(real) = Path::new(".").join(folder).canonicalize() else {
-            // Such as one whose path is too long. Where there is none, there is no file either.
+            // Its path may be too long to resolve, and Git may have its files in another encoding all the same.
             encodings.extend(paths.into_iter().map(|path| (path, vec![Encoding::Unknown])));
             continue;
         };

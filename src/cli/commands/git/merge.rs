@@ -35,7 +35,7 @@ Examples:
   git config merge.sealant.driver 'sealant git merge %O %A %B --marker-size %L --path %P'
   echo '*.yaml merge=sealant' >> .gitattributes")]
 pub struct Args {
-    /// The common ancestor; an empty file when there is none
+    /// The common ancestor, or an empty file if the two have no common ancestor
     base: PathBuf,
 
     /// Our version, which the result replaces

@@ -283,10 +283,12 @@ fn remove(args: &RmArgs, context: &Context) -> Result<ExitCode> {
     let master = policy::master_key(&KeySpec::of_text(text)).map_err(|error| {
         let names: Vec<String> =
             target.names.iter().map(|(key, name)| crate::names::short(name, key)).collect();
-        match names.is_empty() {
-            true => error,
-            false => error.advise(format!("or one of these names: {}", names.join(", "))),
-        }
+        let message = format!("`{}` is neither a key nor a name of the config", args.who);
+        let advice = match names.is_empty() {
+            true => "`sealant recipient list` shows the keys of each rule.".to_owned(),
+            false => format!("The config has these names: {}.", names.join(", ")),
+        };
+        Error::new(error.kind(), message).advise(advice)
     })?;
     let chosen = target.choose(&args.rules, |policy| has(policy, None, &master), context)?;
     let mut text = target.text.clone();
@@ -563,11 +565,14 @@ impl Task<'_> {
                 still.iter().take(SHOWN).map(|file| format!("  {}", plain_path(file).display())).chain(more);
             context.ui.warning_list("they can still decrypt, by other rules or by none:", lines);
         }
-        let keeps =
-            if self.rotate { "" } else { " What comes can be read, too: the data keys are the same." };
+        let keeps = if self.rotate {
+            ""
+        } else {
+            " They can read new values, too, since the data keys stay the same."
+        };
         context.ui.warning(format!(
-            "what they could decrypt before they may have kept, and Git's history has it.{keeps} Change these values where \
-             they come from: `sealant blast-radius --recipient {}` lists them.",
+            "they may have kept copies of what they could decrypt, and it stays in Git's history.{keeps} Change these values \
+             where they come from: `sealant blast-radius --recipient {}` lists them.",
             typed(self.master.id().as_ref())
         ));
     }

@@ -35,7 +35,7 @@ pub struct Key {
 }
 
 impl Key {
-    /// A key by the address of its vault, its name and its version; an error for what is none.
+    /// A key by the address of its vault, its name and its version; an error for anything else.
     pub fn new(vault_url: &str, name: &str, version: &str) -> Result<Self> {
         let vault_url = vault_url.trim_end_matches('/');
         let id = id(vault_url, name, version);
@@ -62,7 +62,7 @@ impl Key {
         self.version.as_deref()
     }
 
-    /// How sops shows it: its URL with the version, also where there is none.
+    /// How sops shows it: its URL with the version, which may be empty.
     pub fn id(&self) -> &str {
         &self.id
     }

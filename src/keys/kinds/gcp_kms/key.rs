@@ -21,7 +21,7 @@ pub struct Key {
 }
 
 impl Key {
-    /// A key by its resource ID; an error for what is none.
+    /// A key by its resource ID; an error for anything else.
     pub fn parse(resource_id: &str) -> Result<Self> {
         let not_a_key = |why| {
             let message = format!("`{resource_id}` is not the resource ID of a Cloud KMS key: {why}");

@@ -18,7 +18,7 @@ pub struct Key {
 }
 
 impl Key {
-    /// A key by `REGION:KEY`; an error for what is none.
+    /// A key by `REGION:KEY`; an error for anything else.
     pub fn parse(id: &str) -> Result<Self> {
         let id = id.trim();
         match check(id) {
