@@ -51,7 +51,7 @@ bench-controller: ## Measure the controller beside sealed-secrets, and write the
 soak: ## Run the controller through random work and faults for half an hour (the tests do so for a minute)
 	SEALANT_PEERS=$$(tests/peers/get); export SEALANT_PEERS; \
 	SEALANT_SOAK_SECONDS=$${SEALANT_SOAK_SECONDS:-1800} \
-	cargo test --package sealant-controller --locked --test soak -- --nocapture
+	cargo test --package sealant-controller --locked --test faults soak -- --nocapture
 
 test: tools check ## Run everything, as CI does
 	SEALANT_PEERS=$$(tests/peers/get); export SEALANT_PEERS; cargo test --workspace --locked

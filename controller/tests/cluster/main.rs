@@ -1,13 +1,19 @@
-//! What one controller does in a real cluster, with the rights that ship.
+//! What one controller does in a real cluster, with the rights that ship; beside it several replicas, a real OpenBao,
+//! and the commands of its page, each with a cluster of its own.
 //!
 //! C1 to C26 and A1 to A15, here and beside it, are the cases that every controller of sealed Secrets should pass.
+
+#![allow(clippy::disallowed_methods, reason = "tests are outside of the doors that the library has")]
 
 mod bad_input;
 #[path = "../common/mod.rs"]
 mod common;
+mod docs;
 mod identities;
 mod install;
+mod replicas;
 mod tools;
+mod vault;
 
 use std::sync::LazyLock;
 use std::thread::sleep;

@@ -1,0 +1,395 @@
+//! The commands in the documentation do what it says: each page is run, as [`Page`] says.
+//!
+//! | in a page here | is |
+//! |---|---|
+//! | `kubectl` | a real cluster, if it occurs |
+//! | `git@git.example.com:shop/shop.git` | an empty repository |
+//! | `https://gitlab.example.com` | a server that issues tokens, if it occurs, and `$JOB_TOKEN` is one of these; for GitHub's, too |
+//! | the jobs of a page about CI | run where it says so |
+//! | `ansible-playbook` | the real one |
+//! | `pre-commit` | the real one, which finds our hooks in a repository of their own |
+
+// Tests are outside of the doors that the library has.
+#![allow(clippy::disallowed_methods)]
+
+mod issuer;
+mod jobs;
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use issuer::Issuer;
+use regex::Regex;
+use sealant_test_support::{Cluster, Page, Peers, Sandbox};
+
+/// Run by `controller/tests/cluster/docs.rs`, beside a controller.
+const WITH_A_CONTROLLER: &str = "controller.md";
+
+/// Where a page pushes to.
+const REMOTE: &str = "git@git.example.com:shop/shop.git";
+
+fn run_page(path: &Path) {
+    let page = Page::read(path);
+    if !page.runs() {
+        return;
+    }
+    let cluster = page.calls("kubectl").then(Cluster::start);
+    let issuer = page.text().contains(issuer::STANDS_FOR).then(|| Issuer::start("https://vault.example.com"));
+    let page = match &cluster {
+        Some(cluster) => page.on(cluster),
+        None => page,
+    };
+    let page = match &issuer {
+        Some(issuer) => {
+            let script = page.text().contains(jobs::RUN_HERE).then(|| jobs::script(page.text(), "main"));
+            let page = page.with(issuer::STANDS_FOR, issuer.address());
+            let page = page.with(issuer::STANDS_FOR_GITHUB, issuer.address());
+            let page = page.env("JOB_TOKEN", issuer.token()).env("JOB_TOKEN_URL", &issuer.token_url());
+            page.with(jobs::RUN_HERE, &script.unwrap_or_default())
+        }
+        None => page,
+    };
+    let hooks = Sandbox::new("");
+    let page = if page.calls("git") { committing(page, &hooks) } else { page };
+    let page = match page.text().contains(REMOTE) {
+        true => {
+            hooks.program("git", &["init", "-q", "--bare", "-b", "main", "shop.git"]).run().ok();
+            page.with(REMOTE, &hooks.path("shop.git").display().to_string())
+        }
+        false => page,
+    };
+    let page = if page.calls("ansible-playbook") { with_ansible(page) } else { page };
+    page.run(Path::new(env!("CARGO_BIN_EXE_sealant")));
+}
+
+/// Lets Git know who commits, and `pre-commit` find our hooks.
+fn committing(page: Page, hooks: &Sandbox) -> Page {
+    hooks.write(".pre-commit-hooks.yaml", include_str!("../../.pre-commit-hooks.yaml"));
+    let commit = "git init -q && git add . && git -c user.name=a -c user.email=a@example.com commit -qm a && git tag v0.1.0";
+    hooks.program("sh", &["-ec", commit]).run().ok();
+    let framework = Peers::get().directory().join("pre-commit").display().to_string();
+    let page =
+        page.with(env!("CARGO_PKG_REPOSITORY"), hooks.path("").display().to_string().trim_end_matches('/'));
+    ["GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL"]
+        .into_iter()
+        .fold(page, |page, name| page.env(name, "anna@example.com"))
+        // Nobody is there to leave a pager, and colours are no part of a page.
+        .env("GIT_PAGER", "cat")
+        .env("GIT_CONFIG_COUNT", "1")
+        .env("GIT_CONFIG_KEY_0", "color.ui")
+        .env("GIT_CONFIG_VALUE_0", "never")
+        .env("PYTHONPATH", &framework)
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        // A function that bash finds in its environment.
+        .env("BASH_FUNC_pre-commit%%", "() { python3 -m pre_commit \"$@\"; }")
+}
+
+/// Lets `ansible-playbook` be the one of the peers.
+fn with_ansible(page: Page) -> Page {
+    let peers = Peers::get().directory();
+    let python =
+        std::env::join_paths(["ansible", "pre-commit"].map(|name| peers.join(name))).expect("folders");
+    page.env("PYTHONPATH", &python.display().to_string())
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .env("ANSIBLE_COLLECTIONS_PATH", &peers.join("ansible").display().to_string())
+        .env("BASH_FUNC_ansible-playbook%%", "() { python3 -m ansible playbook \"$@\"; }")
+}
+
+/// A test for each page, and their names.
+macro_rules! pages {
+    ($($test:ident: $page:literal,)*) => {
+        const PAGES: &[&str] = &[$($page),*];
+        $(
+            #[test]
+            fn $test() {
+                run_page(&root().join($page));
+            }
+        )*
+    };
+}
+
+pages! {
+    the_readme_runs: "README.md",
+    argocd_runs: "docs/argocd.md",
+    ci_runs: "docs/ci.md",
+    compliance_runs: "docs/compliance.md",
+    config_runs: "docs/config.md",
+    editors_runs: "docs/editors.md",
+    flux_runs: "docs/flux.md",
+    getting_started_runs: "docs/getting-started.md",
+    git_runs: "docs/git.md",
+    helm_runs: "docs/helm.md",
+    keys_runs: "docs/keys.md",
+    kustomize_runs: "docs/kustomize.md",
+    local_development_runs: "docs/local-development.md",
+    moving_over_runs: "docs/moving-over.md",
+    pre_commit_runs: "docs/pre-commit.md",
+    security_runs: "docs/security.md",
+    terraform_ansible_runs: "docs/terraform-ansible.md",
+    vault_runs: "docs/vault.md",
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The pages under `docs/`, by their names in the repository.
+fn pages() -> Vec<String> {
+    let names = std::fs::read_dir(root().join("docs")).expect("the folder").flatten();
+    let names = names.map(|entry| format!("docs/{}", entry.file_name().display()));
+    let mut names: Vec<String> = names.filter(|name| name.ends_with(".md")).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn every_page_with_commands_is_run() {
+    let runs = |name: &String| Page::read(&root().join(name)).runs();
+    let expected: Vec<String> =
+        pages().into_iter().filter(|name| !name.ends_with(WITH_A_CONTROLLER)).filter(runs).collect();
+    assert_eq!(PAGES[1..], expected);
+    assert!(runs(&PAGES[0].to_owned()));
+}
+
+#[test]
+fn the_demo_ends_with_the_bytes_that_it_began_with() {
+    let test = Sandbox::new(env!("CARGO_BIN_EXE_sealant"));
+    let output = test.sealant(&["demo", "--keep", "tour"]).run().ok();
+    let lines = output.text();
+    for step in [
+        "sealant init",
+        "sealant encrypt -i",
+        "sealant edit",
+        "sealant decrypt",
+        "sealant seal",
+        "sealant unseal",
+    ] {
+        assert!(lines.contains(step), "{step} is missing:\n{lines}");
+    }
+    let manifest = include_str!("../../fixtures/demo/database.yaml");
+    assert_eq!(test.read_text("tour/plain.yaml"), manifest.replace("correct-horse", "battery-staple"));
+    assert!(test.read_text("tour/secrets/database.yaml").contains("ENC[AES256_GCM,"));
+    assert!(lines.contains("    -----END CERTIFICATE-----\n  username: shop\n"), "{lines}");
+    assert!(
+        output.stderr.contains("plain.yaml:12: a Kubernetes Secret has 4 values in plaintext"),
+        "{output}"
+    );
+    assert!(lines.contains("Merge made by the 'ort' strategy."), "{lines}");
+    assert!(lines.ends_with(
+        "Both values are there, every other byte is as it was, and nothing had to be resolved.\n"
+    ));
+}
+
+/// A table of attacks is worth as much as the tests that it names.
+#[test]
+fn tests_that_the_page_on_security_names_are_there() {
+    let page = text_of("docs/security.md");
+    let attacks = page.split_once("## Attacks that were tried").expect("the table").1;
+    let attacks = attacks.split_once("\n## ").map_or(attacks, |(table, _)| table);
+    let is_of_test = |line: &&str| *line == "#[test]" || line.starts_with("fn ");
+    let mut functions = String::new();
+    for source in ["src", "tests", "controller"].into_iter().flat_map(sources) {
+        let lines = source.lines().map(str::trim_start).filter(is_of_test);
+        lines.for_each(|line| functions.extend([line, "\n"]));
+    }
+    let rows = attacks.lines().filter(|line| line.starts_with("| ") && !line.ends_with("| tests |"));
+    for row in rows {
+        let tests = row.trim_end_matches(" |").rsplit_once(" | ").expect("two columns").1;
+        for test in tests.split(", ") {
+            let name = test.strip_prefix('`').and_then(|test| test.strip_suffix('`'));
+            let name = name.unwrap_or_else(|| panic!("{test} is no name of a test"));
+            assert!(functions.contains(&format!("#[test]\nfn {name}(")), "there is no test {name}");
+        }
+    }
+}
+
+/// A key of a config, or a variable, that the page does not name is one that nobody can know.
+#[test]
+fn the_page_on_settings_has_all_keys_and_variables() {
+    let page = text_of("docs/config.md");
+    let names: BTreeSet<&str> =
+        Regex::new(r"[A-Za-z_]\w*").unwrap().find_iter(&page).map(|name| name.as_str()).collect();
+    let missing = |found: BTreeSet<String>| -> Vec<String> {
+        found.into_iter().filter(|name| !names.contains(name.as_str())).collect()
+    };
+
+    let schema = text_of("src/config/schema.rs");
+    let lists = Regex::new(r#"&\[\s*("\w+",?\s*)+\]"#).unwrap();
+    let texts = Regex::new(r#""(\w+)""#).unwrap();
+    let keys = lists.find_iter(&schema).flat_map(|list| texts.captures_iter(list.as_str()));
+    let keys: BTreeSet<String> = keys.map(|key| key[1].to_owned()).collect();
+    assert!(
+        ["creation_rules", "merge", "vaultUrl", "exclude", "scope"].iter().all(|key| keys.contains(*key))
+    );
+    assert_eq!(missing(keys), Vec::<String>::new());
+
+    let own =
+        text_of("src/keys/kinds/hc_vault/user_file.rs") + &text_of("src/keys/kinds/hc_vault/settings.rs");
+    let structs = Regex::new(r"struct (UserFile|UserAudit|UserVault|ServerEntry|Auth) \{([^}]*)\}").unwrap();
+    let fields = Regex::new(r"(?m)^    (?:pub(?:\(\w+\))? )?(\w+):").unwrap();
+    let found: Vec<String> = structs
+        .captures_iter(&own)
+        .flat_map(|one| {
+            fields
+                .captures_iter(one.get(2).unwrap().as_str())
+                .map(|field| field[1].to_owned())
+                .collect::<Vec<_>>()
+        })
+        .collect();
+    assert!(found.len() > 12, "{found:?}");
+    assert_eq!(missing(found.into_iter().collect()), Vec::<String>::new());
+
+    assert_eq!(missing(variables()), Vec::<String>::new());
+}
+
+/// The environment variables that the sources read, but for those of Git, which only say where a repository is.
+fn variables() -> BTreeSet<String> {
+    let known = "(?:SOPS|SEALANT|VAULT|BAO|AWS|AZURE|AZD|HUAWEICLOUD|IDENTITY|IMDS|MSI|DEFAULT|GOOGLE|GCE|CLOUDSDK|ARGOCD|KUBE|XDG|ACTIONS|PRE_COMMIT)_[A-Z][A-Z0-9_]*";
+    let others = "KUBECONFIG|TMPDIR|EDITOR|HTTPS?_PROXY|NO_PROXY|NO_COLOR|REQUEST_METHOD|GITHUB_ACTIONS";
+    let whole = Regex::new(&format!(r#""({known}|{others})""#)).unwrap();
+    let of_vault =
+        Regex::new(r#"(?:var|path|variable|needed|optional|is_set)\((?:host, )?"([A-Z][A-Z_]+)""#).unwrap();
+    let mut found = BTreeSet::new();
+    for source in sources("src") {
+        let code = source.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
+        // What `exec-env` refuses is read by others.
+        if !code.contains("pub const LOADERS") {
+            let names = whole.captures_iter(code).map(|name| name[1].to_owned());
+            // One is for tests, one for whoever builds a release.
+            found.extend(names.filter(|name| !name.starts_with("SEALANT_TEST_") && name != "SEALANT_COMMIT"));
+        }
+        if code.contains("format!(\"VAULT_{name}\")") || code.contains("settings::{") {
+            let names = of_vault.captures_iter(code).map(|name| name[1].to_owned());
+            found.extend(names.filter(|name| !name.contains("VAULT")).map(|name| match name.as_str() {
+                "TOKEN_PATH" => format!("BAO_{name}"),
+                _ => format!("VAULT_{name}"),
+            }));
+        }
+    }
+    assert!(
+        ["SOPS_CONFIG", "VAULT_CACERT", "AWS_PROFILE"].iter().all(|name| found.contains(*name)),
+        "{found:?}"
+    );
+    found
+}
+
+/// What makes `docs/commands.md` again.
+const RENEW_COMMANDS: &str = "RENEW=1 cargo test --test docs commands";
+
+/// The page is the help of all commands, one behind the other.
+#[test]
+fn the_page_of_commands_is_their_help() {
+    let page = page_of_commands();
+    let path = root().join("docs/commands.md");
+    if std::env::var_os("RENEW").is_some() {
+        return std::fs::write(path, page).expect("the page can be written");
+    }
+    let old = text_of("docs/commands.md");
+    let differing = old.lines().zip(page.lines()).find(|(old, new)| old != new);
+    assert!(old == page, "docs/commands.md is out of date: {RENEW_COMMANDS}\n{differing:?}");
+}
+
+fn page_of_commands() -> String {
+    let test = Sandbox::new(env!("CARGO_BIN_EXE_sealant"));
+    let help = |words: &[&str]| test.sealant(words).arg("-h").run().ok().text().to_owned();
+    let mut page = format!(
+        "# Commands\n\n<!-- Made of the program's own help; to make it again: {RENEW_COMMANDS} -->\n\n\
+         What `sealant COMMAND -h` prints, for all commands; `sealant COMMAND --help` says more.\n\n\
+         ```text\n{}```\n",
+        help(&[]),
+    );
+    for command in names_in(&help(&[]), "Start:") {
+        // That of sops is in the documentation of sops.
+        if command == "sops" {
+            continue;
+        }
+        let text = help(&[&command]);
+        add_command(&mut page, "##", &command, &text);
+        for part in names_in(&text, "Commands:") {
+            add_command(&mut page, "###", &format!("{command} {part}"), &help(&[&command, &part]));
+        }
+    }
+    let codes = test.sealant(&["help", "exit-codes"]).run().ok();
+    add_command(&mut page, "##", "help exit-codes", codes.text());
+    page
+}
+
+fn add_command(page: &mut String, level: &str, name: &str, help: &str) {
+    let global = Regex::new(r"(?m)^Global options:\n(?: .*\n|\n)*").expect("a pattern");
+    let help = global.replace(help, "");
+    page.extend(["\n", level, " sealant ", name, "\n\n```text\n", help.trim_end(), "\n```\n"]);
+}
+
+/// The commands that a help lists from this line on.
+fn names_in(help: &str, from: &str) -> Vec<String> {
+    let list = help.lines().skip_while(|line| *line != from).take_while(|line| !line.ends_with("ptions:"));
+    let name = |line: &str| {
+        line.strip_prefix("  ")?.split(' ').next().filter(|name| !name.is_empty()).map(str::to_owned)
+    };
+    list.filter_map(name).collect()
+}
+
+/// Whoever has an error looks for its text.
+#[test]
+fn texts_of_the_page_on_troubleshooting_are_in_the_sources() {
+    let line_ends = Regex::new(r"\\\n\s*").unwrap();
+    let all: String = ["src", "controller/src"].into_iter().flat_map(sources).collect();
+    let all = line_ends.replace_all(&all, "").replace("\\\"", "\"");
+    let page = text_of("docs/troubleshooting.md");
+    let texts: Vec<&str> =
+        page.lines().filter_map(|line| line.strip_prefix("### `")?.strip_suffix('`')).collect();
+    assert!(texts.len() > 20);
+    for text in texts {
+        for part in text.split("...").filter(|part| part.trim().len() > 3) {
+            assert!(all.contains(part), "no message of the sources says {part:?}");
+        }
+    }
+}
+
+/// A link leads to a page that is there, and to a heading of it.
+#[test]
+fn links_of_the_pages_lead_somewhere() {
+    let link = Regex::new(r"\]\(([^()\s]+)\)").unwrap();
+    let mut broken = Vec::new();
+    let of_the_top = ["README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"].map(str::to_owned);
+    for name in pages().into_iter().chain(of_the_top) {
+        let folder = Path::new(&name).parent().expect("a folder").to_owned();
+        for found in link.captures_iter(&text_of(&name)) {
+            let (file, heading) = found[1].split_once('#').unwrap_or((&found[1], ""));
+            let target = if file.is_empty() { name.clone() } else { folder.join(file).display().to_string() };
+            let is_there = file.contains("://")
+                || root().join(&target).exists()
+                    && (heading.is_empty() || headings(&text_of(&target)).contains(heading));
+            if !is_there {
+                broken.push(format!("{name}: {}", &found[1]));
+            }
+        }
+    }
+    assert_eq!(broken, Vec::<String>::new());
+}
+
+/// What links call the headings of a page.
+fn headings(page: &str) -> BTreeSet<String> {
+    let heading = page.lines().filter(|line| line.starts_with('#'));
+    let heading = heading.map(|line| line.trim_start_matches('#').trim().to_lowercase().replace(' ', "-"));
+    heading.map(|name| name.chars().filter(|c| c.is_alphanumeric() || "-_".contains(*c)).collect()).collect()
+}
+
+fn text_of(name: &str) -> String {
+    let path = root().join(name);
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// The sources below a folder.
+fn sources(folder: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(root().join(folder)).expect("a folder").flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            found.extend(sources(&path.display().to_string()));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(std::fs::read_to_string(path).expect("a source"));
+        }
+    }
+    found
+}

@@ -1,0 +1,115 @@
+//! The shapes that histories have: renames, deletes, rebases, cherry-picks, reverts, stashes, and bases of all kinds.
+
+use super::repo::Repo;
+
+const TEXT: &str = "a: one\nb: two\nc: three\nd: four\ne: five\nf: six\n";
+
+#[test]
+fn a_rename_on_one_side_goes_with_an_edit_on_the_other() {
+    let repo = Repo::new(&[("s.yaml", TEXT)]);
+    repo.branches(
+        || {
+            repo.ok(&["mv", "s.yaml", "moved.yaml"]);
+            repo.set("moved.yaml", "a", "ours-a");
+        },
+        || repo.set("s.yaml", "b", "theirs-b"),
+    );
+    let _ = repo.merge().ok();
+    assert_eq!(repo.plain("moved.yaml"), TEXT.replace("one", "ours-a").replace("two", "theirs-b"));
+}
+
+#[test]
+fn a_delete_on_one_side_is_a_conflict_that_git_knows() {
+    let repo = Repo::new(&[("s.yaml", TEXT)]);
+    repo.branches(|| _ = repo.ok(&["rm", "-q", "s.yaml"]), || repo.set("s.yaml", "b", "theirs-b"));
+    let _ = repo.merge().code(1);
+    repo.sealant(&["resolve", "s.yaml"]);
+    let refused = repo.test.sealant(&["resolve", "--ours", "s.yaml"]).run();
+    assert!(refused.status != 0 && refused.stderr.contains("this side has deleted the file"), "{refused}");
+    repo.ok(&["add", "s.yaml"]);
+    repo.ok(&["commit", "-q", "-m", "merged"]);
+    assert_eq!(repo.plain("s.yaml"), TEXT.replace("two", "theirs-b"));
+}
+
+#[test]
+fn a_file_that_both_add_has_no_base() {
+    for (theirs, code) in [("a: 1\nb: 2\n", 0), ("a: 1\nt: 2\n", 0), ("a: 2\n", 1)] {
+        let repo = Repo::new(&[]);
+        repo.branches(|| repo.encrypted("s.yaml", "a: 1\nb: 2\n"), || repo.encrypted("s.yaml", theirs));
+        let _ = repo.merge().code(code);
+        if code == 0 {
+            let expected = if theirs.contains('t') { "a: 1\nb: 2\nt: 2\n" } else { theirs };
+            assert_eq!(repo.plain("s.yaml"), expected);
+        }
+    }
+}
+
+#[test]
+fn unrelated_histories_have_no_base() {
+    let repo = Repo::new(&[("s.yaml", "a: 1\n")]);
+    repo.ok(&["checkout", "-q", "--orphan", "theirs"]);
+    repo.encrypted("s.yaml", "b: 1\n");
+    repo.commit("theirs");
+    repo.ok(&["checkout", "-q", "main"]);
+    repo.ok(&["merge", "--allow-unrelated-histories", "-m", "merged", "theirs"]);
+    assert_eq!(repo.plain("s.yaml"), "a: 1\nb: 1\n");
+}
+
+#[test]
+fn rebase_cherry_pick_revert_and_stash() {
+    let repo = Repo::new(&[("s.yaml", TEXT)]);
+    repo.branches(|| repo.set("s.yaml", "a", "ours-a"), || repo.set("s.yaml", "c", "theirs-c"));
+    repo.ok(&["cherry-pick", "theirs"]);
+    let both = TEXT.replace("one", "ours-a").replace("three", "theirs-c");
+    assert_eq!(repo.plain("s.yaml"), both);
+    repo.set("s.yaml", "e", "later");
+    repo.commit("later");
+    repo.ok(&["revert", "--no-edit", "HEAD~1"]);
+    assert_eq!(repo.plain("s.yaml"), TEXT.replace("one", "ours-a").replace("five", "later"));
+    repo.set("s.yaml", "f", "stashed");
+    repo.ok(&["stash"]);
+    repo.set("s.yaml", "b", "meanwhile");
+    repo.commit("meanwhile");
+    repo.ok(&["stash", "pop"]);
+    let plain = repo.plain("s.yaml");
+    assert!(plain.contains("f: stashed") && plain.contains("b: meanwhile"), "{plain}");
+    repo.commit("stashed");
+    repo.ok(&["checkout", "-q", "theirs"]);
+    repo.ok(&["rebase", "-q", "main"]);
+    assert_eq!(repo.plain("s.yaml"), plain.replace("three", "theirs-c"));
+    // A conflict on the way, resolved as a person would, with HEAD detached.
+    repo.ok(&["checkout", "-q", "--detach", "main"]);
+    repo.set("s.yaml", "c", "detached");
+    repo.commit("detached");
+    let _ = repo.git(&["rebase", "theirs"]).run().code(1);
+    repo.sealant(&["resolve", "--theirs", "s.yaml"]);
+    repo.ok(&["add", "s.yaml"]);
+    let _ = repo.git(&["rebase", "--continue"]).env("GIT_EDITOR", "true").run().ok();
+    assert_eq!(repo.plain("s.yaml"), plain.replace("three", "detached"));
+}
+
+#[test]
+fn criss_cross_merges_have_a_base_of_their_own() {
+    let repo = Repo::new(&[("s.yaml", TEXT)]);
+    repo.branches(|| repo.set("s.yaml", "a", "ours-a"), || repo.set("s.yaml", "c", "theirs-c"));
+    repo.ok(&["branch", "main-1"]);
+    repo.ok(&["merge", "-q", "-m", "one way", "theirs"]);
+    repo.ok(&["checkout", "-q", "theirs"]);
+    repo.ok(&["merge", "-q", "-m", "the other way", "main-1"]);
+    repo.set("s.yaml", "e", "theirs-e");
+    repo.commit("theirs");
+    repo.ok(&["checkout", "-q", "main"]);
+    repo.set("s.yaml", "f", "ours-f");
+    repo.commit("ours");
+    assert_eq!(repo.ok(&["merge-base", "--all", "main", "theirs"]).text().lines().count(), 2);
+    let merged = repo.merge();
+    if merged.status != 0 {
+        // Two bases that were at odds have none that says what changed.
+        repo.sealant(&["resolve", "--ours", "s.yaml"]);
+    }
+    let plain = repo.plain("s.yaml");
+    assert!(
+        plain.contains("a: ours-a") && plain.contains("c: theirs-c") && plain.contains("f: ours-f"),
+        "{plain}"
+    );
+}

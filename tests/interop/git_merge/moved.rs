@@ -1,0 +1,543 @@
+//! Files that a branch moves, or carries, to a place that other people read. The readers of that place are in the list of
+//! the file, with an entry that opens nothing: a merge that makes a new data key would make it for them.
+
+use std::os::unix::fs::symlink;
+
+use super::repo::{Repo, new_identity};
+
+const SECRET: &str = "a: one\nb: two\nc: planted-prod\nd: four\ne: five\n";
+const OTHER: &str = "a: one\nb: two\nc: three\nd: four\ne: five\n";
+
+struct Moved {
+    repo: Repo,
+    mallory: String,
+}
+
+impl Moved {
+    /// `prod/` is for us, `dev/` for Mallory, too; each has a file.
+    fn new() -> Self {
+        let repo = Repo::empty("");
+        let mallory = new_identity(&repo.test, &repo.test.home("mallory.txt"));
+        let ours = &repo.recipient;
+        let rules = format!(
+            "creation_rules:\n  - path_regex: ^dev/\n    age: {ours},{mallory}\n  - path_regex: ^prod/\n    age: {ours}\n"
+        );
+        repo.test.write(".sops.yaml", rules);
+        // Most of it is in plaintext, so that Git finds it again when it moves.
+        let clear: String =
+            (0..300).map(|line| format!("line{line}_unencrypted: this is no secret\n")).collect();
+        repo.encrypted("prod/s.yaml", &format!("{SECRET}{clear}"));
+        repo.encrypted("dev/app.yaml", OTHER);
+        repo.commit("base");
+        Self { repo, mallory }
+    }
+
+    /// The file with Mallory in its list, by an entry that was made for somebody else.
+    fn listed(&self, file: &str) -> String {
+        let ours = &self.repo.recipient;
+        let start = file.find("        - enc: |").expect("an entry");
+        let end = start + file[start..].find("    lastmodified").expect("its end");
+        let entry = file[start..end].replace(ours, &self.mallory);
+        format!("{}{entry}{}", &file[..end], &file[end..])
+    }
+
+    /// A branch of Mallory's, and commits of ours on `main`, which is checked out.
+    fn branches(&self, theirs: impl FnOnce(), ours: impl FnOnce()) {
+        self.repo.branches(ours, theirs);
+    }
+
+    /// Asserts that Mallory reads nothing of what is for us alone, in any file that there is.
+    #[track_caller]
+    fn reads_nothing(&self, what: &str) {
+        let test = &self.repo.test;
+        for file in
+            ["dev/s.yaml", "dev/app.yaml", "s.yaml"].into_iter().filter(|file| test.path(file).exists())
+        {
+            let run = test.sops(&["decrypt", "--ignore-mac", file]);
+            let run = run.env("SOPS_AGE_KEY_FILE", test.home("mallory.txt"));
+            let output = run.env("XDG_CONFIG_HOME", test.tmp()).run();
+            assert!(!output.text().contains("planted-"), "{what}: {file}: {output}");
+        }
+    }
+
+    fn moves(&self) {
+        let test = &self.repo.test;
+        let listed = self.listed(&test.read_text("prod/s.yaml"));
+        self.repo.ok(&["mv", "prod/s.yaml", "dev/s.yaml"]);
+        test.write("dev/s.yaml", listed);
+    }
+}
+
+#[test]
+fn a_file_that_was_moved_is_for_its_new_readers_in_no_merge() {
+    for how in ["rebase", "pick", "merge", "back"] {
+        let moved = Moved::new();
+        let repo = &moved.repo;
+        moved.branches(|| moved.moves(), || drop(repo.sealant(&["rotate", "-i", "prod/s.yaml"])));
+        match how {
+            "rebase" => drop(repo.git(&["rebase", "-q", "theirs"]).run()),
+            "pick" => {
+                repo.ok(&["checkout", "-q", "theirs"]);
+                drop(repo.git(&["cherry-pick", "main"]).run());
+            }
+            "merge" => drop(repo.merge()),
+            _ => {
+                repo.ok(&["checkout", "-q", "theirs"]);
+                drop(repo.git(&["merge", "-m", "m", "main"]).run());
+            }
+        }
+        moved.reads_nothing(how);
+        drop(repo.test.sealant(&["resolve", "dev/s.yaml"]).run());
+        moved.reads_nothing(how);
+    }
+}
+
+#[test]
+fn what_a_move_takes_along_of_ours_is_for_nobody_else() {
+    for how in ["rebase", "merge"] {
+        let moved = Moved::new();
+        let repo = &moved.repo;
+        let forge = || {
+            // Of Mallory's own making, and so like ours that Git takes it for the same file.
+            let text = repo.plain("prod/s.yaml").replace("planted-prod", "three");
+            repo.ok(&["rm", "-q", "prod/s.yaml"]);
+            repo.encrypted("dev/s.yaml", &text);
+        };
+        moved.branches(forge, || repo.set("prod/s.yaml", "new", "planted-new"));
+        match how {
+            "rebase" => drop(repo.git(&["rebase", "-q", "theirs"]).run()),
+            _ => drop(repo.merge()),
+        }
+        moved.reads_nothing(how);
+        drop(repo.test.sealant(&["resolve", "dev/s.yaml"]).run());
+        moved.reads_nothing(how);
+    }
+}
+
+#[test]
+fn what_was_carried_into_another_file_is_for_nobody_else() {
+    for (how, is_gone) in [("rebase", true), ("rebase", false), ("merge", true), ("merge", false)] {
+        let moved = Moved::new();
+        let (repo, test) = (&moved.repo, &moved.repo.test);
+        let carry = || {
+            test.write("dev/app.yaml", moved.listed(&test.read_text("prod/s.yaml")));
+            if is_gone {
+                repo.ok(&["rm", "-q", "prod/s.yaml"]);
+            }
+        };
+        let ours = || {
+            repo.set("dev/app.yaml", "e", "5");
+            if !is_gone {
+                repo.sealant(&["rotate", "-i", "prod/s.yaml"]);
+            }
+        };
+        moved.branches(carry, ours);
+        match how {
+            "rebase" => drop(repo.git(&["rebase", "-q", "theirs"]).run()),
+            _ => drop(repo.merge()),
+        }
+        moved.reads_nothing(how);
+        drop(test.sealant(&["resolve", "dev/app.yaml"]).run());
+        moved.reads_nothing(how);
+    }
+}
+
+/// Ways in which a value of ours comes to a file that Mallory has put in the place of the one that it was in. No branch
+/// leads to the commit with the value, or too many others do.
+const ROUTES: [&str; 10] =
+    ["revert", "stash", "cherry-pick", "lost", "unknown", "tag", "worktree", "am", "flood", "resolve"];
+
+/// A change of ours that Mallory's move meets, and what brings the two together afterwards.
+struct Route<'m> {
+    moved: &'m Moved,
+    how: &'m str,
+    /// The commit with the change.
+    commit: String,
+}
+
+impl<'m> Route<'m> {
+    /// Changes the file of ours, and leaves the change where the route finds it.
+    fn new(moved: &'m Moved, how: &'m str) -> Self {
+        let repo = &moved.repo;
+        if how == "revert" {
+            repo.set("prod/s.yaml", "new", "planted-new");
+            repo.commit("new");
+            repo.sealant(&["unset", "prod/s.yaml", "[\"new\"]"]);
+            repo.commit("no longer new");
+            return Self { moved, how, commit: head(repo, "HEAD") };
+        }
+        if how == "stash" {
+            repo.set("prod/s.yaml", "new", "planted-new");
+            repo.ok(&["stash"]);
+            return Self { moved, how, commit: String::new() };
+        }
+        let place = if how == "worktree" { "../linked" } else { "." };
+        match how {
+            "worktree" => repo.ok(&["worktree", "add", "-q", "--detach", place]),
+            _ => repo.ok(&["checkout", "-q", "-b", "feature"]),
+        };
+        let file = format!("{place}/prod/s.yaml");
+        if how == "unknown" {
+            repo.sealant(&["rotate", "-i", &file]);
+            repo.commit("rotated");
+        }
+        repo.sealant(&["set", &file, "[\"new\"]", "\"planted-new\""]);
+        if how == "resolve" {
+            repo.set(&file, "a", "ours");
+        }
+        repo.ok(&["-C", place, "commit", "-q", "-a", "-m", "new"]);
+        let commit = repo.ok(&["-C", place, "rev-parse", "HEAD"]).text().trim().to_owned();
+        match how {
+            "tag" | "resolve" => drop(repo.ok(&["tag", "v1"])),
+            "am" => drop(repo.ok(&["format-patch", "-q", "-1", "-o", "../mail"])),
+            _ => {}
+        }
+        if how != "worktree" {
+            repo.ok(&["checkout", "-q", "main"]);
+        }
+        if !matches!(how, "worktree" | "flood") {
+            repo.ok(&["branch", "-q", "-D", "feature"]);
+        }
+        Self { moved, how, commit }
+    }
+
+    /// Mallory's branch, which is merged, and other work by which Git forgets what it was before.
+    fn merge_the_move(&self) {
+        let repo = &self.moved.repo;
+        repo.ok(&["checkout", "-q", "-b", "theirs"]);
+        let text = repo.plain("prod/s.yaml").replace("planted-prod", "three");
+        let text = if self.how == "resolve" { text.replace("a: one", "a: theirs") } else { text };
+        repo.ok(&["rm", "-q", "prod/s.yaml"]);
+        repo.encrypted("dev/s.yaml", &text);
+        repo.commit("tidy");
+        repo.ok(&["checkout", "-q", "main"]);
+        repo.ok(&["merge", "-q", "--ff-only", "theirs"]);
+        repo.ok(&["branch", "-q", "-D", "theirs"]);
+        repo.ok(&["reset", "-q", "--soft", "HEAD"]);
+        if self.how == "stash" {
+            repo.test.write("other.md", "later\n");
+            repo.ok(&["add", "other.md"]);
+            repo.ok(&["stash"]);
+        }
+        if matches!(self.how, "lost" | "unknown") {
+            repo.ok(&["reflog", "expire", "--expire=now", "--all"]);
+        }
+        for number in 0..if self.how == "flood" { 60 } else { 0 } {
+            let made = repo.git(&["commit-tree", "-m", "x", "-p", "HEAD", "HEAD^{tree}"]);
+            let made = made.env("GIT_COMMITTER_DATE", format!("2037-01-01T00:00:{number:02}Z")).run().ok();
+            repo.ok(&["update-ref", &format!("refs/remotes/origin/m{number}"), made.text().trim()]);
+        }
+    }
+
+    fn bring_together(&self) {
+        let (repo, commit) = (&self.moved.repo, self.commit.as_str());
+        let args: &[&str] = match self.how {
+            "revert" => &["revert", "--no-edit", commit],
+            "stash" => &["stash", "apply", "stash@{1}"],
+            "cherry-pick" | "lost" | "unknown" => &["cherry-pick", commit],
+            "tag" | "resolve" => &["merge", "--no-edit", "v1"],
+            "worktree" => &["merge", "--no-edit", commit],
+            "am" => &["am", "-3", "../mail/0001-new.patch"],
+            _ => &["merge", "--no-edit", "feature"],
+        };
+        drop(repo.git(args).run());
+    }
+}
+
+fn head(repo: &Repo, name: &str) -> String {
+    repo.ok(&["rev-parse", name]).text().trim().to_owned()
+}
+
+#[test]
+fn what_comes_to_a_file_that_was_moved_before_is_for_nobody_else() {
+    // Each by itself, to name all that fail.
+    let failed: Vec<&str> = std::thread::scope(|scope| {
+        let started = ROUTES.map(|how| (how, scope.spawn(move || come_together(how))));
+        started.into_iter().filter_map(|(how, route)| route.join().is_err().then_some(how)).collect()
+    });
+    assert!(failed.is_empty(), "{failed:?}");
+}
+
+#[track_caller]
+fn come_together(how: &str) {
+    let moved = Moved::new();
+    let route = Route::new(&moved, how);
+    route.merge_the_move();
+    route.bring_together();
+    moved.reads_nothing(how);
+    let states = moved.repo.ok(&["status", "--short"]);
+    assert!(states.text().contains("dev/s.yaml"), "{how}: Git merges the two: {states}");
+    for args in [&["resolve", "dev/s.yaml"][..], &["resolve", "--theirs", "dev/s.yaml"]] {
+        drop(moved.repo.test.sealant(args).run());
+        moved.reads_nothing(how);
+    }
+}
+
+/// After such a branch was merged there is no other place left in the working tree.
+#[test]
+fn what_a_merged_branch_has_moved_is_rotated_for_nobody_else() {
+    for how in ["listed", "plain", "rolled back", "linked", "linked to above"] {
+        let moved = Moved::new();
+        let (repo, test) = (&moved.repo, &moved.repo.test);
+        repo.sealant(&["rotate", "-i", "prod/s.yaml"]);
+        repo.commit("rotated");
+        let theirs = || match how {
+            "listed" => moved.moves(),
+            "plain" => drop(repo.ok(&["mv", "prod/s.yaml", "dev/s.yaml"])),
+            // What leads to the new place today is not where the file was.
+            "linked" => {
+                moved.moves();
+                let _ = std::fs::remove_dir(test.path("prod"));
+                symlink("dev", test.path("prod")).expect("a link");
+                repo.ok(&["add", "-A"]);
+            }
+            "linked to above" => {
+                test.write("dev/s.yaml", moved.listed(&test.read_text("prod/s.yaml")));
+                repo.ok(&["rm", "-q", "prod/s.yaml"]);
+                let _ = std::fs::remove_dir(test.path("prod"));
+                symlink("./dev/.", test.path("prod")).expect("a link");
+                repo.ok(&["add", "-A"]);
+            }
+            _ => {
+                test.write("dev/s.yaml", moved.listed(&test.read_text("prod/s.yaml")));
+                repo.ok(&["checkout", "HEAD~1", "--", "prod/s.yaml"]);
+            }
+        };
+        moved.branches(theirs, || test.write("other.md", "ours\n"));
+        // What brings it in is seen before it is committed, and after, and by whoever looks at what a branch changes.
+        let _ = repo.ok(&["merge", "--no-commit", "theirs"]);
+        let told = |args: &[&str]| {
+            let output = test.sealant(args).run().code(1);
+            let told = |line: &str| {
+                line.starts_with("dev/s.yaml:")
+                    && line.ends_with("[moved]")
+                    && line.contains("prod/s.yaml of ")
+            };
+            assert!(output.text().lines().any(told), "{how}: {output}");
+        };
+        told(&["hook", "pre-commit"]);
+        repo.commit("merged");
+        told(&["check"]);
+        told(&["check", "dev"]);
+        told(&["check", "--base", "HEAD~1"]);
+        for args in [
+            &["rotate", "-i", "dev/s.yaml"][..],
+            &["rotate", "-i", "dev"],
+            &["updatekeys", "--yes", "dev/s.yaml"],
+            &["updatekeys", "--rotate", "--yes", "dev"],
+        ] {
+            let output = test.sealant(args).run();
+            moved.reads_nothing(how);
+            let is_named =
+                output.stderr.contains("prod/s.yaml of commit") && output.stderr.contains(&moved.mallory);
+            assert!(is_named || output.status == 0, "{how}: {output}");
+        }
+        // If it is meant. The link is a finding of its own.
+        if how.starts_with("linked") {
+            repo.ok(&["rm", "-q", "prod"]);
+            repo.commit("without the link");
+        }
+        repo.sealant(&["rotate", "-i", "--allow-copied", "dev/s.yaml"]);
+        repo.sealant(&["updatekeys", "--yes", "dev/s.yaml"]);
+        repo.sealant(&["rotate", "-i", "dev/s.yaml"]);
+        for args in [&["check"][..], &["check", "--base", "HEAD~1"], &["hook", "pre-commit"]] {
+            repo.sealant(args);
+            repo.ok(&["add", "-A"]);
+        }
+    }
+}
+
+/// Of a place that is gone from the config along with its last file, the commit before says for whom it was.
+#[test]
+fn a_move_that_takes_its_rule_along_is_told() {
+    let moved = Moved::new();
+    let (repo, test) = (&moved.repo, &moved.repo.test);
+    let theirs = || {
+        moved.moves();
+        let config = test.read_text(".sops.yaml");
+        test.write(".sops.yaml", config.split_once("  - path_regex: ^prod/").expect("a rule").0);
+    };
+    moved.branches(theirs, || test.write("other.md", "ours\n"));
+    repo.ok(&["checkout", "-q", "theirs"]);
+    let output = test.sealant(&["check", "--base", "main"]).run().code(1);
+    assert!(output.text().contains("dev/s.yaml:") && output.text().contains("[moved]"), "{output}");
+}
+
+/// Where both places are for the same people, moving is in nobody's way.
+#[test]
+fn a_move_among_the_same_readers_comes_together() {
+    let moved = Moved::new();
+    let repo = &moved.repo;
+    let moves = || drop(repo.ok(&["mv", "prod/s.yaml", "prod/t.yaml"]));
+    moved.branches(moves, || repo.set("prod/s.yaml", "a", "1"));
+    let _ = repo.merge().ok();
+    repo.sealant(&["check"]);
+    assert!(repo.plain("prod/t.yaml").starts_with(&SECRET.replace("a: one", "a: \"1\"")));
+}
+
+/// Ways in which a branch takes the rule along with a file, or makes it one for others.
+const WITH_THE_RULE: [&str; 4] = ["nested", "renamed", "dropped", "narrowed"];
+
+impl Moved {
+    /// `prod/` is for us, everything else for Mallory, too.
+    fn beside_all(how: &str) -> Self {
+        let repo = Repo::empty("");
+        let mallory = new_identity(&repo.test, &repo.test.home("mallory.txt"));
+        let (ours, test) = (&repo.recipient, &repo.test);
+        let all = format!("  - age: {ours},{mallory}\n");
+        let prod = match how {
+            "nested" => {
+                test.write("prod/.sops.yaml", format!("creation_rules:\n  - age: {ours}\n"));
+                String::new()
+            }
+            _ => format!("  - path_regex: ^prod/\n    age: {ours}\n"),
+        };
+        test.write(".sops.yaml", format!("creation_rules:\n{prod}{all}"));
+        let clear: String =
+            (0..300).map(|line| format!("line{line}_unencrypted: this is no secret\n")).collect();
+        repo.encrypted("prod/s.yaml", &format!("{SECRET}{clear}"));
+        repo.encrypted("prod/a.yaml", OTHER);
+        repo.encrypted("app.yaml", OTHER);
+        repo.commit("base");
+        Self { repo, mallory }
+    }
+
+    fn moves_with_the_rule(&self, how: &str) {
+        let (repo, test) = (&self.repo, &self.repo.test);
+        let (listed, config) = (self.listed(&test.read_text("prod/s.yaml")), test.read_text(".sops.yaml"));
+        match how {
+            "nested" | "renamed" => {
+                repo.ok(&["mv", "prod", "live"]);
+                repo.ok(&["mv", "live/s.yaml", "s.yaml"]);
+                test.write(".sops.yaml", config.replace("^prod/", "^live/"));
+            }
+            "dropped" => {
+                repo.ok(&["mv", "prod/s.yaml", "s.yaml"]);
+                repo.ok(&["rm", "-q", "prod/a.yaml"]);
+                let all = config.rfind("  - age:").expect("a rule");
+                test.write(".sops.yaml", format!("creation_rules:\n{}", &config[all..]));
+            }
+            _ => {
+                repo.ok(&["mv", "prod/s.yaml", "s.yaml"]);
+                test.write(".sops.yaml", config.replace("^prod/", "^prod/[^s]"));
+            }
+        }
+        test.write("s.yaml", listed);
+    }
+}
+
+/// The place that the file has left is for others by the rules of today; it was not when the file was there.
+#[test]
+fn a_rule_that_goes_along_with_a_move_lets_nobody_in() {
+    for how in WITH_THE_RULE {
+        let moved = Moved::beside_all(how);
+        let (repo, test) = (&moved.repo, &moved.repo.test);
+        moved.branches(|| moved.moves_with_the_rule(how), || test.write("other.md", "ours\n"));
+        let told = |args: &[&str]| {
+            let output = test.sealant(args).run().code(1);
+            let told = |line: &str| line.starts_with("s.yaml:") && line.ends_with("[moved]");
+            assert!(output.text().lines().any(told), "{how}: {args:?}: {output}");
+        };
+        repo.ok(&["checkout", "-q", "theirs"]);
+        told(&["check", "--base", "main"]);
+        told(&["check"]);
+        repo.ok(&["checkout", "-q", "main"]);
+        let _ = repo.ok(&["merge", "--no-commit", "theirs"]);
+        told(&["hook", "pre-commit"]);
+        told(&["check"]);
+        repo.commit("merged");
+        told(&["check"]);
+        told(&["check", "s.yaml"]);
+        for args in [
+            &["rotate", "-i", "s.yaml"][..],
+            &["rotate", "-i", "."],
+            &["updatekeys", "--yes", "s.yaml"],
+            &["updatekeys", "--rotate", "--yes", "."],
+        ] {
+            let output = test.sealant(args).run();
+            moved.reads_nothing(how);
+            let is_named =
+                output.stderr.contains("prod/s.yaml of commit") && output.stderr.contains(&moved.mallory);
+            // Mallory is in the list, so that there is nothing to update.
+            let is_as_listed = output.stderr.contains("s.yaml: already up to date");
+            assert!(is_named || is_as_listed, "{how}: {args:?}: {output}");
+        }
+        repo.sealant(&["rotate", "-i", "--allow-copied", "s.yaml"]);
+        repo.sealant(&["check"]);
+    }
+}
+
+#[test]
+fn a_rule_that_goes_along_with_a_move_lets_nobody_into_a_merge() {
+    for (how, route) in [
+        ("nested", "rebase"),
+        ("nested", "pick"),
+        ("renamed", "rebase"),
+        ("dropped", "pick"),
+        ("nested", "back"),
+    ] {
+        let moved = Moved::beside_all(how);
+        let repo = &moved.repo;
+        // Of Mallory's own making, and so like ours that Git takes it for the same file.
+        let forge = || {
+            let text = repo.plain("prod/s.yaml").replace("planted-prod", "three");
+            moved.moves_with_the_rule(how);
+            repo.encrypted("s.yaml", &text);
+        };
+        moved.branches(forge, || repo.set("prod/s.yaml", "new", "planted-new"));
+        match route {
+            "rebase" => drop(repo.git(&["rebase", "-q", "theirs"]).run()),
+            "pick" => {
+                repo.ok(&["checkout", "-q", "theirs"]);
+                drop(repo.git(&["cherry-pick", "main"]).run());
+            }
+            _ => {
+                repo.ok(&["checkout", "-q", "theirs"]);
+                drop(repo.git(&["merge", "-m", "m", "main"]).run());
+            }
+        }
+        moved.reads_nothing(route);
+        drop(repo.test.sealant(&["resolve", "s.yaml"]).run());
+        moved.reads_nothing(route);
+    }
+}
+
+/// People join, and files get other names within a rule, before that, after it and beside it.
+#[test]
+fn whoever_joins_a_rule_reads_what_was_renamed_under_it() {
+    let moved = Moved::new();
+    let (repo, test) = (&moved.repo, &moved.repo.test);
+    let joins = |person: &str| {
+        let config = test.read_text(".sops.yaml");
+        let (before, prod) = config.split_once("^prod/\n    age: ").expect("a rule");
+        test.write(".sops.yaml", format!("{before}^prod/\n    age: {person},{prod}"));
+        repo.sealant(&["updatekeys", "--yes", "prod"]);
+    };
+    let renames = |from: &str, to: &str| drop(repo.ok(&["mv", from, to]));
+    let is_quiet = || {
+        repo.sealant(&["check"]);
+        repo.sealant(&["hook", "pre-commit"]);
+        repo.sealant(&["rotate", "-i", "prod"]);
+        repo.commit("rotated");
+    };
+    renames("prod/s.yaml", "prod/t.yaml");
+    repo.commit("renamed");
+    joins(&moved.mallory);
+    repo.commit("joined");
+    is_quiet();
+    renames("prod/t.yaml", "prod/u.yaml");
+    repo.commit("renamed again");
+    is_quiet();
+    // Beside a branch with another name, in either direction.
+    for (name, into, from) in [("v", "main", "theirs"), ("w", "theirs", "main")] {
+        let old = if name == "v" { "prod/u.yaml" } else { "prod/v.yaml" };
+        let person = new_identity(test, &test.home(format!("{name}.txt")));
+        repo.branches(|| joins(&person), || renames(old, &format!("prod/{name}.yaml")));
+        repo.ok(&["checkout", "-q", into]);
+        repo.ok(&["merge", "-m", "merged", from]);
+        is_quiet();
+        repo.ok(&["checkout", "-q", "main"]);
+        repo.ok(&["merge", "-q", "--ff-only", into]);
+        repo.ok(&["branch", "-q", "-D", "theirs"]);
+    }
+}

@@ -1,0 +1,286 @@
+//! Conflicts: what stands in the working tree, and how a person finishes them.
+
+use super::repo::Repo;
+
+const TEXT: &str = "a: one\nfill1: 1\nfill2: 1\nfill3: 1\nb: two\n";
+
+/// Both sides changed `a` and `b`.
+fn conflict(name: &str) -> Repo {
+    let repo = Repo::new(&[(name, TEXT)]);
+    let both = |who: &str| {
+        repo.set(name, "a", &format!("planted-a-{who}"));
+        repo.set(name, "b", &format!("planted-b-{who}"));
+    };
+    repo.branches(|| both("ours"), || both("theirs"));
+    let merge = repo.merge().code(1);
+    assert!(!format!("{merge}").contains("planted"), "{merge}");
+    assert!(merge.stderr.contains("[\"a\"]") && merge.stderr.contains("[\"b\"]"), "{merge}");
+    repo
+}
+
+#[test]
+fn a_conflict_is_encrypted_and_a_side_finishes_it() {
+    let repo = conflict("s.yaml");
+    let text = repo.test.read_text("s.yaml");
+    assert_eq!(text.matches("<<<<<<< ours\n").count(), 2, "{text}");
+    repo.holds_none_of(&["planted"]);
+    let diff = repo.ok(&["diff"]);
+    for line in ["++<<<<<<< ours", " +a: planted-a-ours", "++=======", "+ a: planted-a-theirs"] {
+        assert!(diff.text().contains(line), "{diff}");
+    }
+    let listed = repo.test.sealant(&["resolve", "s.yaml"]).run().code(1);
+    assert_eq!(listed.text(), "s.yaml: conflicts begin on line 1, 9\n  [\"a\"]\n  [\"b\"]\n");
+    assert_eq!(repo.test.read_text("s.yaml"), text);
+    repo.holds_none_of(&["planted"]);
+    for side in ["ours", "theirs"] {
+        repo.test.write("s.yaml", &text);
+        let resolved = repo.sealant(&["resolve", &format!("--{side}"), "s.yaml"]);
+        assert!(resolved.stderr.contains("git add s.yaml"), "{resolved}");
+        let expected =
+            TEXT.replace("one", &format!("planted-a-{side}")).replace("two", &format!("planted-b-{side}"));
+        assert_eq!(repo.plain("s.yaml"), expected);
+        assert!(repo.ok(&["status", "--porcelain"]).text().starts_with("UU s.yaml"), "nothing was added");
+    }
+}
+
+/// The file with one side of its first conflict and the other of its second.
+fn mixed(text: &str) -> String {
+    let (mut kept, mut within, mut number) = (String::new(), 0, 0);
+    for line in text.split_inclusive('\n') {
+        match line.get(..7) {
+            Some("<<<<<<<") => (within, number) = (1, number + 1),
+            Some("=======") => within = 2,
+            Some(">>>>>>>") => within = 0,
+            _ if within == 0 || within == number => kept.push_str(line),
+            _ => {}
+        }
+    }
+    kept
+}
+
+#[test]
+fn lines_taken_by_hand_get_a_new_mac() {
+    let repo = conflict("s.yaml");
+    repo.test.write("s.yaml", mixed(&repo.test.read_text("s.yaml")));
+    assert!(repo.test.sealant(&["decrypt", "s.yaml"]).run().status != 0, "the MAC is of another file");
+    let resolved = repo.sealant(&["resolve", "s.yaml"]);
+    assert!(!resolved.stderr.contains("none of the versions"), "{resolved}");
+    assert_eq!(
+        repo.plain("s.yaml"),
+        TEXT.replace("one", "planted-a-ours").replace("two", "planted-b-theirs")
+    );
+    repo.commit("merged");
+    let nothing = repo.sealant(&["resolve", "s.yaml"]);
+    assert!(nothing.stderr.contains("nothing to resolve"), "{nothing}");
+}
+
+#[test]
+fn an_editor_gets_the_plaintext_with_markers() {
+    let repo = conflict("s.yaml");
+    let before = repo.test.read_text("s.yaml");
+    let edit = |commands: &str| {
+        repo.test.sealant(&["resolve", "--edit", "s.yaml"]).env("EDITOR", repo.test.editor(commands)).run()
+    };
+    // Nothing was changed, or a marker is left: nothing is written.
+    let _ = edit("grep -q planted-a-theirs \"$1\"").code(1);
+    assert!(edit("sed -i 1d \"$1\"").status != 0);
+    assert_eq!(repo.test.read_text("s.yaml"), before);
+    let _ = edit("sed -i '/^<<<<<<</d; /^=======/,/^>>>>>>>/d; s/planted-b-ours/planted-b-new/' \"$1\"").ok();
+    assert_eq!(repo.plain("s.yaml"), TEXT.replace("one", "planted-a-ours").replace("two", "planted-b-new"));
+    repo.holds_none_of(&["planted"]);
+}
+
+#[test]
+fn what_comes_from_nowhere_is_named_and_needs_a_conflict() {
+    let repo = Repo::empty("    encrypted_regex: ^secret\n");
+    repo.encrypted("s.yaml", "secret: one\nclear: good\nboth: x\n");
+    repo.commit("base");
+    repo.branches(|| repo.set("s.yaml", "secret", "ours"), || repo.set("s.yaml", "secret", "theirs"));
+    let _ = repo.merge().code(1);
+    let by_hand =
+        mixed(&repo.test.read_text("s.yaml")).replace("clear: good", "clear: evil").replace("both: x\n", "");
+    repo.test.write("s.yaml", &by_hand);
+    let resolved = repo.sealant(&["resolve", "s.yaml"]);
+    assert!(resolved.stderr.contains("clear: this value is in none of the versions"), "{resolved}");
+    assert!(resolved.stderr.contains("both: this value is gone"), "{resolved}");
+    // Without a conflict there is no new MAC.
+    repo.commit("merged");
+    let text = repo.test.read_text("s.yaml").replace("clear: evil", "clear: worse");
+    repo.test.write("s.yaml", &text);
+    let refused = repo.test.sealant(&["resolve", "s.yaml"]).run();
+    assert!(refused.status != 0 && refused.stderr.contains("Git has no conflict at this file"), "{refused}");
+    assert_eq!(repo.test.read_text("s.yaml"), text);
+}
+
+#[test]
+fn settings_that_come_from_nowhere_get_no_mac() {
+    let in_clear = |text: &str| -> String {
+        let line =
+            |line: &str| if line.starts_with("b: ") { "b: two\n".to_owned() } else { format!("{line}\n") };
+        let text = text.replace("unencrypted_suffix: _unencrypted", "encrypted_regex: ^(a|fill.)$");
+        text.lines().map(line).collect()
+    };
+    let half_checked =
+        |text: &str| text.replace("    version:", "    mac_only_encrypted: true\n    version:");
+    let by_hand =
+        [("encrypted_regex", &in_clear as &dyn Fn(&str) -> String), ("mac_only_encrypted", &half_checked)];
+    for (setting, by_hand) in by_hand {
+        let repo = Repo::new(&[("s.yaml", TEXT)]);
+        repo.branches(|| repo.set("s.yaml", "a", "ours"), || repo.set("s.yaml", "a", "theirs"));
+        repo.without_key();
+        let _ = repo.merge().code(1);
+        repo.with_key();
+        let text = by_hand(&mixed(&repo.test.read_text("s.yaml")));
+        assert!(text.contains(setting) && !text.contains("<<<<<<<"), "{text}");
+        repo.test.write("s.yaml", &text);
+        let refused = repo.test.sealant(&["resolve", "s.yaml"]).run();
+        assert!(refused.status != 0 && refused.stderr.contains(setting), "{refused}");
+        assert_eq!(repo.test.read_text("s.yaml"), text);
+    }
+}
+
+#[test]
+fn the_weaker_settings_of_a_side_leave_nothing_in_plaintext() {
+    let repo = Repo::new(&[("s.yaml", TEXT)]);
+    repo.branches(
+        || repo.set("s.yaml", "a", "ours"),
+        || {
+            // No key of ours: the settings of a file are in no MAC.
+            repo.set("s.yaml", "a", "theirs");
+            let text = repo.test.read_text("s.yaml");
+            repo.test.write(
+                "s.yaml",
+                text.replace("unencrypted_suffix: _unencrypted", "encrypted_regex: ^(a|b|fill.)$"),
+            );
+        },
+    );
+    let _ = repo.merge().code(1);
+    let text = repo.test.read_text("s.yaml");
+    assert!(text.contains("unencrypted_suffix: _unencrypted"), "{text}");
+    let text = mixed(&text).replace("unencrypted_suffix: _unencrypted", "encrypted_regex: ^(a|b|fill.)$");
+    repo.test.write("s.yaml", &text);
+    repo.sealant(&["resolve", "s.yaml"]);
+    // By those settings what is typed would be in plaintext.
+    repo.ok(&["checkout", "-m", "s.yaml"]);
+    let _ = repo.test.sealant(&["resolve", "s.yaml"]).run().code(1);
+    let text = repo
+        .test
+        .read_text("s.yaml")
+        .replace("unencrypted_suffix: _unencrypted", "encrypted_regex: ^(a|b|fill.)$");
+    repo.test.write("s.yaml", &text);
+    let editor = repo
+        .test
+        .editor("sed -i '/^<<<<<<</d; /^=======/,/^>>>>>>>/d' \"$1\"; echo 'new: planted' >> \"$1\"");
+    let edit = repo.test.sealant(&["resolve", "--edit", "s.yaml"]).env("EDITOR", editor).run().code(8);
+    assert!(edit.stderr.contains("new would be in plaintext") || edit.stderr.contains("[\"new\"]"), "{edit}");
+    assert_eq!(repo.test.read_text("s.yaml"), text);
+    repo.holds_none_of(&["planted"]);
+}
+
+#[test]
+fn settings_that_come_from_nowhere_leave_nothing_in_clear() {
+    let repo = conflict("s.yaml");
+    let text = repo.test.read_text("s.yaml");
+    let text = text.replace("unencrypted_suffix: _unencrypted", "encrypted_regex: ^(b|fill.)$");
+    repo.test.write("s.yaml", &text);
+    let editor = repo.test.editor("sed -i '/^<<<<<<</d; /^=======/,/^>>>>>>>/d' \"$1\"");
+    let edit = repo.test.sealant(&["resolve", "--edit", "s.yaml"]).env("EDITOR", editor).run();
+    assert!(edit.status != 0 && edit.stderr.contains("encrypted_regex"), "{edit}");
+    assert_eq!(repo.test.read_text("s.yaml"), text);
+    let _ = repo.test.sealant(&["resolve", "--ours", "s.yaml"]).run().code(8);
+    repo.holds_none_of(&["planted"]);
+}
+
+#[test]
+fn one_side_as_it_was_is_no_merge() {
+    let name = "s.yaml";
+    let in_clear = |repo: &Repo| repo.test.write(name, TEXT.replace("two", "in plaintext"));
+    let tampered_with = |repo: &Repo| {
+        let text = repo.test.read_text(name).replace("lastmodified: \"20", "lastmodified: \"19");
+        repo.test.write(name, text);
+    };
+    for theirs in [&in_clear as &dyn Fn(&Repo), &tampered_with] {
+        let repo = Repo::new(&[(name, TEXT)]);
+        repo.branches(|| repo.set(name, "b", "planted"), || theirs(&repo));
+        let merge = repo.merge().code(1);
+        assert!(merge.stderr.contains("Our side stays"), "{merge}");
+        let ours = repo.test.read_text(name);
+        let refused = repo.test.sealant(&["resolve", name]).run().code(1);
+        assert!(refused.stderr.contains("this is our side, and nothing of theirs is in it"), "{refused}");
+        assert_eq!(repo.test.read_text(name), ours);
+        repo.ok(&["checkout", "--theirs", name]);
+        let refused = repo.test.sealant(&["resolve", name]).run().code(1);
+        assert!(refused.stderr.contains("this is their side, and nothing of ours is in it"), "{refused}");
+        repo.sealant(&["resolve", "--ours", name]);
+        assert_eq!(repo.plain(name), TEXT.replace("two", "planted"));
+    }
+    // Where the sides come together, they do, as far as they do.
+    let repo = Repo::new(&[(name, TEXT)]);
+    repo.branches(|| repo.set(name, "a", "ours"), || repo.set(name, "b", "theirs"));
+    repo.without_key();
+    let _ = repo.merge().code(1);
+    repo.with_key();
+    repo.ok(&["checkout", "--ours", name]);
+    repo.sealant(&["resolve", name]);
+    assert_eq!(repo.plain(name), TEXT.replace("one", "ours").replace("two", "theirs"));
+    let repo = conflict(name);
+    repo.ok(&["checkout", "--ours", name]);
+    let refused = repo.test.sealant(&["resolve", name]).run().code(1);
+    assert!(refused.stderr.contains("--ours") && refused.stderr.contains("git checkout -m"), "{refused}");
+    assert!(!repo.test.read_text(name).contains("<<<<<<<"));
+    repo.ok(&["checkout", "-m", name]);
+    let _ = repo.test.sealant(&["resolve", name]).run().code(1);
+    repo.sealant(&["resolve", "--ours", name]);
+}
+
+#[test]
+fn wrong_arguments_are_no_conflict() {
+    let repo = Repo::new(&[("s.yaml", TEXT)]);
+    for words in [&["git", "merge"][..], &["git", "merge", "a", "b", "c", "--nonsense"]] {
+        let _ = repo.test.sealant(words).run().code(129);
+    }
+    repo.sealant(&["git", "merge", "--help"]);
+}
+
+#[test]
+fn all_formats_have_conflicts_that_can_be_resolved() {
+    for (name, base, ours, theirs) in [
+        (
+            "s.json",
+            "{\n  \"a\": \"1\",\n  \"b\": [1]\n}\n",
+            "{\n  \"a\": \"2\",\n  \"b\": [1]\n}\n",
+            "{\n  \"a\": \"3\",\n  \"b\": [1]\n}\n",
+        ),
+        ("s.env", "A=1\nB=1\n", "A=2\nB=1\n", "A=3\nB=1\n"),
+        ("s.ini", "[x]\na = 1\n", "[x]\na = 2\n", "[x]\na = 3\n"),
+        ("s.yaml", "a: |\n  x\n  y\nb: 1.10\n", "a: |\n  x\n  o\nb: 1.10\n", "a: |\n  x\n  t\nb: 1.10\n"),
+        ("s.yaml", "a: 1\r\nb: 1\r\n", "a: 2\r\nb: 1\r\n", "a: 3\r\nb: 1\r\n"),
+        ("s.yaml", "a: 1", "a: 2", "a: 3"),
+        ("s.txt", "any text\n", "any text, ours\n", "any text, theirs\n"),
+        // Numbers keep their spelling, though they do not have the same position on both sides.
+        ("s.yaml", "a: x\nf: 1\ng: 1.10\n", "a: 0x1F\nf: 1\ng: 1.10\n", "a:\n- 2.50\n- 3\nf: 1\ng: 1.10\n"),
+        // Whole files.
+        ("s.yaml", "a: 1\n", "b: 1\nc: 1\n", "d: {e: 1}\n"),
+    ] {
+        for (side, expected) in [("--ours", ours), ("--theirs", theirs)] {
+            let repo = Repo::new(&[(name, base)]);
+            repo.branches(|| repo.edit(name, ours), || repo.edit(name, theirs));
+            let _ = repo.merge().code(1);
+            let conflict = repo.test.read_text(name);
+            assert!(conflict.contains("<<<<<<< ours"));
+            repo.sealant(&["resolve", side, name]);
+            assert_eq!(repo.plain(name), expected, "{name} {side}");
+            repo.test.write(name, &conflict);
+            let delete = if side == "--ours" {
+                "/^=======/,/^>>>>>>>/d; /^<<<<<<</d"
+            } else {
+                "/^<<<<<<</,/^=======/d; /^>>>>>>>/d"
+            };
+            let editor = repo.test.editor(&format!("sed -i '{delete}' \"$1\""));
+            let _ = repo.test.sealant(&["resolve", "--edit", name]).env("EDITOR", editor).run().ok();
+            if !expected.ends_with('3') && !expected.ends_with('2') {
+                assert_eq!(repo.plain(name), expected, "{name} {side} --edit");
+            }
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! What `publish` sends, beside the real sops: to OpenBao, to a server that stands in for S3, and to one for Google's storage.
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+
+use sealant_test_support::{Bao, Moto, Run, Sandbox};
+use serde_json::Value;
+
+use super::{sandbox, with, x25519};
+
+const YAML: &str = "a: 1\nb: hunter2\nc:\n    d: [x, 2.5, true, null]\n    e: 2020-01-02\n# note\n";
+
+/// Both programs, by name.
+fn both(test: &Sandbox, args: &[&str]) -> [(&'static str, Run); 2] {
+    [("ours", test.sealant(args)), ("theirs", test.sops(args))]
+}
+
+#[test]
+fn vault_gets_the_values() {
+    let (test, bao) = (sandbox(), Bao::start());
+    let [me, other] = x25519(&test);
+    for version in ["1", "2"] {
+        let enable = ["secrets", "enable", "-path", &format!("kv{version}"), "-version", version, "kv"];
+        bao.bao(&enable).run().ok();
+    }
+    for (file, plain) in [
+        ("a.yaml", YAML),
+        ("a.json", "{\"a\": 1, \"b\": {\"c\": [1.5, \"x\"]}}"),
+        ("a.env", "A=1\nB=x y\n"),
+        ("a.ini", "[s]\na = 1\n"),
+        ("a.bin", "any text\n"),
+    ] {
+        test.write(file, plain);
+        test.sops(&["encrypt", "-i", "--age", &me.recipient, file]).run().ok();
+        for version in ["1", "2"] {
+            let published = both(&test, &["publish", "--yes", file]).map(|(who, run)| {
+                let address = bao.address();
+                test.write(
+                    ".sops.yaml",
+                    format!(
+                        "destination_rules:\n  - path_regex: nothing\n    s3_bucket: x\n  - vault_path: {who}/x/\n    \
+                         vault_address: {address}/\n    vault_kv_mount_name: kv{version}/\n    vault_kv_version: {version}\n    \
+                         omit_extensions: true\n"
+                    ),
+                );
+                let run = with(run, &[&me]).env("VAULT_TOKEN", bao.root_token()).env("VAULT_ADDR", address);
+                run.run().ok();
+                let read = ["kv", "get", "-format", "json", "-mount", &format!("kv{version}"), &format!("{who}/x/a")];
+                let found: Value = serde_json::from_slice(&bao.bao(&read).run().ok().stdout).expect("JSON");
+                let mut data = if version == "1" { found["data"].clone() } else { found["data"]["data"].clone() };
+                // sops has this section in every INI file.
+                data.as_object_mut().expect("an object").retain(|name, value| name != "DEFAULT" || *value != serde_json::json!({}));
+                data
+            });
+            assert_eq!(published[0], published[1], "{file}");
+            assert!(published[0].as_object().is_some_and(|values| !values.is_empty()), "{file}");
+        }
+    }
+
+    let publish = |token: &str| {
+        with(test.sealant(&["publish", "-y", "a.yaml"]), &[&me])
+            .env("VAULT_TOKEN", token)
+            .env("VAULT_ADDR", bao.address())
+    };
+    let config = test.read_text(".sops.yaml").replace("theirs/x/", "ours/x/");
+    test.write(".sops.yaml", config);
+    publish(bao.root_token()).run().ok();
+    let again = publish(bao.root_token()).run().ok();
+    assert!(again.stderr.contains("already"), "{again}");
+    bao.policy("nothing", "path \"x\" { capabilities = [\"read\"] }");
+    let denied = publish(&bao.token(&["-policy=nothing"])).run().code(1);
+    assert!(denied.stderr.contains("kv2/data/ours/x/a") && denied.stderr.contains("create"), "{denied}");
+    assert!(!denied.stderr.contains("hunter2"), "{denied}");
+
+    // A server that only the rule names gets no token.
+    let unnamed = publish(bao.root_token()).env("VAULT_ADDR", "https://vault.example.com").run().code(1);
+    assert!(unnamed.stderr.contains("you have not named this server"), "{unnamed}");
+
+    // What cannot be verified, or is a copy of what fewer may read, stays here.
+    let text = test.read_text("a.yaml");
+    test.write("b.yaml", text.replace("b: ENC", "z: ENC"));
+    let changed = with(test.sealant(&["publish", "-y", "b.yaml"]), &[&me])
+        .env("VAULT_TOKEN", bao.root_token())
+        .env("VAULT_ADDR", bao.address());
+    assert!([25, 51].contains(&changed.run().status));
+    let rules = format!(
+        "creation_rules:\n  - path_regex: ^dev/\n    age: {},{}\n  - age: {}\n",
+        me.recipient, other.recipient, me.recipient
+    );
+    test.write(".sops.yaml", format!("{}{rules}", test.read_text(".sops.yaml")));
+    test.write("dev/a.yaml", text);
+    let copy = with(test.sealant(&["publish", "-y", "dev/a.yaml"]), &[&me])
+        .env("VAULT_TOKEN", bao.root_token())
+        .env("VAULT_ADDR", bao.address());
+    let copy = copy.run().code(8);
+    assert!(copy.stderr.contains("shares its data key"), "{copy}");
+}
+
+const SIGNED: &str = "Authorization: AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=x";
+
+/// A request with a signature of somebody's, which nobody checks here, and the body of its answer.
+fn http(port: u16, request: &str) -> String {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("a connection");
+    write!(
+        stream,
+        "{request} HTTP/1.1\r\nHost: 127.0.0.1\r\n{SIGNED}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+    )
+    .expect("a request");
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).expect("an answer");
+    let answer = String::from_utf8_lossy(&answer).into_owned();
+    answer.split_once("\r\n\r\n").expect("a body").1.to_owned()
+}
+
+#[test]
+fn s3_gets_the_encrypted_files() {
+    let (test, moto) = (sandbox(), Moto::start());
+    let [me, other] = x25519(&test);
+    http(moto.port(), "PUT /shop");
+    let rule = |who: &str, more: &str| {
+        let rules = format!("destination_rules:\n  - s3_bucket: shop\n    s3_prefix: {who} x/\n{more}");
+        test.write(".sops.yaml", rules);
+    };
+    for file in ["s/a.yaml", "s/t/b.yaml"] {
+        test.write(file, YAML);
+        test.sops(&["encrypt", "-i", "--age", &me.recipient, file]).run().ok();
+    }
+    for (who, run) in both(&test, &["publish", "--yes", "--recursive", "--omit-extensions", "s"]) {
+        rule(who, "");
+        with(moto.serve(run), &[&me]).env("AWS_REGION", "eu-west-1").run().ok();
+        for (name, file) in [("a", "s/a.yaml"), ("t/b", "s/t/b.yaml")] {
+            assert_eq!(
+                http(moto.port(), &format!("GET /shop/{who}%20x/{name}")),
+                test.read_text(file),
+                "{who}"
+            );
+        }
+    }
+    for (who, run) in both(&test, &["publish", "--yes", "s/a.yaml"]) {
+        rule(who, &format!("    recreation_rule:\n      age: {}\n", other.recipient));
+        with(moto.serve(run), &[&me]).env("AWS_REGION", "eu-west-1").run().ok();
+        let sent = http(moto.port(), &format!("GET /shop/{who}%20x/a.yaml"));
+        assert!(sent.contains(&other.recipient) && !sent.contains(&me.recipient), "{who}: {sent}");
+        test.write("sent.yaml", sent);
+        for open in [test.sops(&["decrypt", "sent.yaml"]), test.sealant(&["decrypt", "sent.yaml"])] {
+            assert!(with(open, &[&other]).run().ok().text().contains("hunter2"), "{who}");
+        }
+    }
+    test.write(".sops.yaml", "destination_rules:\n  - s3_bucket: nowhere\n");
+    let run = with(moto.serve(test.sealant(&["publish", "-y", "s/a.yaml"])), &[&me]);
+    let missing = run.env("AWS_REGION", "eu-west-1").run().code(1);
+    assert!(
+        missing.stderr.contains("s3://nowhere/a.yaml") && missing.stderr.contains("NoSuchBucket"),
+        "{missing}"
+    );
+}
+
+/// A server that takes uploads as Google's storage does, and tells each.
+fn storage() -> (u16, Receiver<(String, String)>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    let (sender, uploads) = channel();
+    thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            let mut stream = stream;
+            let (mut bytes, mut buffer) = (Vec::new(), [0; 1 << 16]);
+            let is_whole = |bytes: &[u8]| {
+                let text = String::from_utf8_lossy(bytes);
+                let (head, body) = text.split_once("\r\n\r\n")?;
+                let length = head
+                    .lines()
+                    .find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.parse().ok());
+                let whole =
+                    length.map_or_else(|| body.ends_with("0\r\n\r\n"), |length: usize| body.len() >= length);
+                whole.then(|| (head.lines().next().unwrap_or_default().to_owned(), body.to_owned()))
+            };
+            let upload = loop {
+                let read = stream.read(&mut buffer).unwrap_or_default();
+                bytes.extend_from_slice(&buffer[..read]);
+                match is_whole(&bytes) {
+                    None if read > 0 => {}
+                    whole => break whole,
+                }
+            };
+            let answer = "{\"kind\": \"storage#object\", \"name\": \"x\", \"bucket\": \"shop\"}";
+            let length = answer.len();
+            let _ = write!(
+                stream,
+                "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{answer}"
+            );
+            upload.into_iter().for_each(|upload| drop(sender.send(upload)));
+        }
+    });
+    (port, uploads)
+}
+
+#[test]
+fn google_storage_gets_the_encrypted_files() {
+    let test = sandbox();
+    let [me] = x25519(&test);
+    let (port, uploads) = storage();
+    test.write("a.yaml", YAML);
+    test.sops(&["encrypt", "-i", "--age", &me.recipient, "a.yaml"]).run().ok();
+    test.write(".sops.yaml", "destination_rules:\n  - gcs_bucket: shop\n    gcs_prefix: x/\n");
+    for (who, run) in both(&test, &["publish", "--yes", "a.yaml"]) {
+        with(run, &[&me]).env("STORAGE_EMULATOR_HOST", format!("127.0.0.1:{port}")).run().ok();
+        let (line, body) = uploads.recv().expect("an upload");
+        assert!(line.starts_with("POST /upload/storage/v1/b/shop/o?"), "{who}: {line}");
+        assert!(line.contains("name=x%2Fa.yaml"), "{who}: {line}");
+        assert!(body.contains(test.read_text("a.yaml").trim()), "{who}: {body}");
+    }
+}
