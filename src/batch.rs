@@ -210,6 +210,8 @@ pub async fn open_document(service: &KeyService<'_>, source: Source) -> Result<O
 pub struct Plain {
     /// As it is named in messages.
     pub path: PathBuf,
+    /// What it counts as for rules.
+    pub name: Option<PathBuf>,
     pub document: Box<dyn Document>,
     pub recipe: Recipe,
 }

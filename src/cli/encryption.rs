@@ -2,6 +2,7 @@
 //!
 //! Shared by the commands that encrypt whole files; owns what they refuse to encrypt.
 
+use std::iter;
 use std::path::{Path, PathBuf};
 
 use crate::batch::{self, OpenedDocument, Plain, Source};
@@ -10,8 +11,8 @@ use rayon::prelude::*;
 use crate::cli::args::plain_path;
 use crate::cli::args::{Formats, Input, Inputs, KeyArgs, RuleArgs};
 use crate::cli::context::{Context, block_on};
-use crate::cli::copies::Neighbours;
-use crate::cli::pipeline::{Item, Passed, Taken, read};
+use crate::cli::copies::{self, Neighbours};
+use crate::cli::pipeline::{Item, Output, Passed, Taken, read};
 use crate::cli::unnamed::{Unnamed, is_named_by};
 use crate::config::{Configs, Policy, Selection};
 use crate::document::{self, Document, Format, Losses};
@@ -164,7 +165,7 @@ impl<'a> Encrypt<'a> {
                 input.shown().display()
             ));
         }
-        Ok(Plain { path: source.path, document, recipe })
+        Ok(Plain { path: source.path, name: input.name, document, recipe })
     }
 
     fn rule_of(&self, input: &Input) -> Result<Option<Policy>> {
@@ -278,6 +279,29 @@ impl<'a> Encrypt<'a> {
         ));
     }
 
+    /// Encrypts files by `encrypt`, but for those that were encrypted for fewer readers when Git got them.
+    pub fn all(
+        &self,
+        mut files: Vec<Plain>,
+        encrypt: impl FnOnce(&[Plain]) -> Vec<Result<sops::Ciphertext>>,
+    ) -> Vec<Result<Option<Output>>> {
+        let to_encrypt: Vec<_> = files.iter().map(|file| (file.name.as_deref(), &file.recipe.keys)).collect();
+        let mut refused = copies::refuse_earlier(self.context, &to_encrypt).unwrap_or_else(|error| {
+            let others =
+                files.iter().skip(1).map(|_| Err(Error::new(error.kind(), "not encrypted, as above")));
+            let others: Vec<Result<()>> = others.collect();
+            iter::once(Err(error)).chain(others).collect()
+        });
+        let mut is_let = refused.iter().map(Result::is_ok);
+        files.retain(|_| is_let.next().unwrap_or(false));
+        let mut done = if files.is_empty() { Vec::new() } else { encrypt(&files) }.into_iter();
+        let mut next = || done.next().unwrap_or_else(|| Err(no_answer()));
+        refused
+            .drain(..)
+            .map(|refused| refused.and_then(|()| next()).map(|file| Some(Output::from(file))))
+            .collect()
+    }
+
     /// Encrypts one file beside an older state of it, which stays as it is where nothing differs. Anybody can make a
     /// file, and know its data key: so that key stays only if nothing comes under it that was not under it before, and if
     /// nobody else has it.
@@ -287,7 +311,7 @@ impl<'a> Encrypt<'a> {
         files: &[Plain],
         service: &crate::keys::KeyService<'_>,
     ) -> Result<sops::Ciphertext> {
-        let Some(Plain { document, recipe, path }) = files.first() else {
+        let Some(Plain { document, recipe, path, .. }) = files.first() else {
             return Err(Error::new(Kind::NoFile, "no file was given"));
         };
         let old_file = open_old(old, document.format(), service)?;

@@ -1,3 +1,4 @@
+use std::path::Path;
 use std::process::ExitCode;
 
 use rayon::prelude::*;
@@ -5,14 +6,16 @@ use rayon::prelude::*;
 use crate::batch::{self, OpenedDocument};
 use crate::cli::args::{FormatArgs, IdentityArgs, InputArgs, OutputArgs};
 use crate::cli::context::{Context, block_on};
+use crate::cli::copies::Neighbours;
 use crate::cli::pipeline::{self, Item, Output, Pipeline, Summary, documents_or_named, in_two_steps};
 use crate::cli::repository::inputs_to_write;
 use crate::cli::typed_path::within;
 use crate::document::{self, Document, Format, Losses, Spelled};
+use crate::encrypted_file::{EncryptedFile, no_answer};
 use crate::error::Result;
 use crate::fs::Mode;
-use crate::secret::SecretBytes;
-use crate::sops::{MacCheck, Plaintext};
+use crate::secret::{DataKey, SecretBytes};
+use crate::sops::{Encrypted, MacCheck, Plaintext};
 
 /// Decrypt files, byte for byte as they were
 #[derive(Debug, clap::Args)]
@@ -51,6 +54,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let extract = args.extract.as_deref().map(read).transpose()?;
     let check = if args.ignore_mac { MacCheck::Ignore } else { MacCheck::Verify };
     let service = args.identities.key_service(context)?;
+    let neighbours = Neighbours::of_plaintext(context, &inputs, &destination)?;
     let over_files = Pipeline {
         context,
         inputs,
@@ -73,7 +77,11 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
                 .unzip();
             let opened = block_on(batch::open_documents(&service, sources));
             let decrypt = |(opened, name): (Result<OpenedDocument>, &Option<_>)| {
-                let OpenedDocument { file, key, .. } = opened?;
+                let OpenedDocument { file, key, path, .. } = opened?;
+                let file = match &neighbours {
+                    Some(neighbours) => refuse_copied(neighbours, &path, file, &key)?,
+                    None => file,
+                };
                 let target = formats.of_result(file.format(), name.as_deref(), context.dialect);
                 let plaintext = match target == file.format() {
                     true => file.decrypt(&key, check)?,
@@ -84,6 +92,16 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
             opened.into_par_iter().zip(&names).map(decrypt).collect()
         })
     })
+}
+
+/// A file, unless it is a copy of one for others in whose place its plaintext would be.
+fn refuse_copied(neighbours: &Neighbours, path: &Path, file: Encrypted, key: &DataKey) -> Result<Encrypted> {
+    let file = EncryptedFile::Document(Box::new(file));
+    neighbours.refuse_plaintext(path, &file, Some(key))?;
+    match file {
+        EncryptedFile::Document(file) => Ok(*file),
+        EncryptedFile::Sealed(_) => Err(no_answer()),
+    }
 }
 
 /// The plaintext as it was asked for: whole or one value of it, in its own format or another.

@@ -7,7 +7,7 @@ use crate::cli::args::{AwsArgs, FormatArgs, IdentityArgs, InputArgs, KeyArgs, Ou
 use crate::cli::context::{Context, block_on};
 use crate::cli::encryption::Encrypt;
 use crate::cli::failures::Failures;
-use crate::cli::pipeline::{Item, Output, Pipeline, Summary, in_two_steps};
+use crate::cli::pipeline::{Item, Pipeline, Summary, in_two_steps};
 use crate::cli::repository::inputs_to_write;
 use crate::cli::unnamed::Unnamed;
 use crate::error::{Error, Kind, Result};
@@ -96,15 +96,10 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     pipeline.run_among(&mut failures, |items| {
         let prepare = |item: Item| encrypt.prepare(item);
         in_two_steps(items, prepare, |files: Vec<Plain>| {
-            let results = match &args.onto {
-                Some(old) => vec![encrypt.onto(old, &files, &service)],
-                None => block_on(batch::encrypt(&service, &files, context.host.now())),
-            };
-            results
-                .into_iter()
-                .take(files.len())
-                .map(|result| result.map(|file| Some(Output::from(file))))
-                .collect()
+            encrypt.all(files, |files| match &args.onto {
+                Some(old) => vec![encrypt.onto(old, files, &service)],
+                None => block_on(batch::encrypt(&service, files, context.host.now())),
+            })
         })
     });
     if let Err(error) = encrypt.unnamed.refuse_nothing(&args.outputs.shown_in("encrypt"), &folders) {

@@ -4,12 +4,13 @@ use crate::batch;
 use crate::batch::Source;
 use crate::cli::args::{Destination, Formats, IdentityArgs, Input, InputArgs, OutputArgs};
 use crate::cli::context::{Context, block_on};
+use crate::cli::copies::Neighbours;
 use crate::cli::failures::Failures;
 use crate::cli::manifests::ManifestArgs;
 use crate::cli::pipeline::{Item, Output, Pipeline, Summary, in_two_steps};
 use crate::cli::repository::inputs_to_write;
 use crate::document::Format;
-use crate::encrypted_file::{Meant, meant};
+use crate::encrypted_file::{EncryptedFile, Meant, meant};
 use crate::error::{Error, Kind, Result};
 use crate::fs::Mode;
 use crate::keys::KeyService;
@@ -61,6 +62,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         return Err(Error::new(Kind::Conflict, "--item is about one file, and several were given"));
     }
     let service = args.identities.key_service(context)?;
+    let neighbours = Neighbours::of_plaintext(context, &inputs, &destination)?;
     let pipeline = Pipeline {
         context,
         inputs,
@@ -73,25 +75,29 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     };
     let (mut failures, mut partial) = (Failures::default(), Vec::new());
     pipeline.run_among(&mut failures, |items| {
-        in_two_steps(items, read, |files: Vec<Found>| {
-            if let Some(item) = &args.item {
-                return files.iter().map(|file| value(file, item, &service).map(Some)).collect();
-            }
-            let wanted: Vec<_> = files
-                .iter()
-                .flat_map(|found| {
-                    found.file.objects.iter().map(|(_, sealed)| (found.input.shown(), sealed, None))
-                })
-                .collect();
-            let mut opened = block_on(batch::open_sealed(&service, &wanted)).into_iter();
-            let unseal = |found: &Found| {
-                // All answers of a file are taken, whether one of them is an error or not.
-                let keys: Vec<_> = opened.by_ref().take(found.file.objects.len()).collect();
-                let target = args.manifest.of(&destination, found.format);
-                unsealed(found, keys, target, destination == Destination::Stdout, &mut partial).map(Some)
-            };
-            files.iter().map(unseal).collect()
-        })
+        in_two_steps(
+            items,
+            |item| read(item, neighbours.as_ref()),
+            |files: Vec<Found>| {
+                if let Some(item) = &args.item {
+                    return files.iter().map(|file| value(file, item, &service).map(Some)).collect();
+                }
+                let wanted: Vec<_> = files
+                    .iter()
+                    .flat_map(|found| {
+                        found.file.objects.iter().map(|(_, sealed)| (found.input.shown(), sealed, None))
+                    })
+                    .collect();
+                let mut opened = block_on(batch::open_sealed(&service, &wanted)).into_iter();
+                let unseal = |found: &Found| {
+                    // All answers of a file are taken, whether one of them is an error or not.
+                    let keys: Vec<_> = opened.by_ref().take(found.file.objects.len()).collect();
+                    let target = args.manifest.of(&destination, found.format);
+                    unsealed(found, keys, target, destination == Destination::Stdout, &mut partial).map(Some)
+                };
+                files.iter().map(unseal).collect()
+            },
+        )
     });
     for error in &partial {
         failures.add(context.ui, error);
@@ -100,12 +106,16 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
 }
 
 /// Reads a file; `None` for one that was only found, and is not meant.
-fn read(Item { input, mut source }: Item) -> Result<Option<Found>> {
+fn read(Item { input, mut source }: Item, neighbours: Option<&Neighbours>) -> Result<Option<Found>> {
     let in_file = |error: Error| error.in_file(input.shown());
     let format = source.format;
     let is_manifest = meant(source.format, &source.bytes) == Some(Meant::Sealed);
     if !is_manifest {
         return if input.named { Err(in_file(nothing_sealed(&source))) } else { Ok(None) };
+    }
+    if let Some(neighbours) = neighbours {
+        let file = EncryptedFile::parse(format, source.bytes.clone()).map_err(in_file)?;
+        neighbours.refuse_plaintext(&source.path, &file, None)?;
     }
     let file = SealedFile::parse(format, std::mem::take(&mut source.bytes)).map_err(in_file)?;
     if file.objects.is_empty() {

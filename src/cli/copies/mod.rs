@@ -1,5 +1,6 @@
 //! The encrypted files of the repository that one is in, as far as they may be copies of one another.
 
+mod earlier;
 mod past;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,9 +10,10 @@ use std::sync::OnceLock;
 
 use rayon::prelude::*;
 
+use crate::cli::args::{Destination, Inputs};
 use crate::cli::context::Context;
 use crate::config::{Configs, Policy};
-use crate::document::{self, Format, MAX_SOURCE};
+use crate::document::{self, Format, MAX_BINARY};
 use crate::encrypted_file::{EncryptedFile, format_in, meant};
 use crate::error::{Error, Kind, Result};
 use crate::fs;
@@ -26,6 +28,7 @@ use crate::repo::git::{Git, changes};
 use crate::secret::{DataKey, SecretBytes};
 use crate::shown::typed;
 use crate::{repo, sops};
+pub(super) use earlier::refuse_earlier;
 use past::{PastRule, Version, Wanted};
 
 /// Which versions out of the history count: a file may have been elsewhere before.
@@ -33,6 +36,8 @@ enum Past {
     /// Where a creation rule names readers today. Where none does, a file's own list is
     /// older than whoever came since.
     Ruled,
+    /// The same, as far as Git tells it: nobody is let in yet.
+    RuledIfKnown,
     /// All, of this file, which Git merges.
     All(PathBuf),
 }
@@ -77,11 +82,17 @@ impl<'a> Neighbours<'a> {
         let files = files_below(&self.tops);
         let is_one = is_one_readership(&files, &self.configs);
         add_files(files, &self.left_out, &mut copies, &self.configs, self.context)?;
-        add_absent(&(&self.tops | &self.roots), &mut copies, &self.configs, &|_| !is_one, self.context)?;
-        if !self.context.is_sops() {
-            self.add_past(&mut copies, is_one)?;
+        match (self.add_of_git(&mut copies, is_one), &self.past) {
+            (Err(error), Past::RuledIfKnown) => self.context.ui.warning_of(&error),
+            (added, _) => added?,
         }
         Ok(self.copies.get_or_init(|| copies))
+    }
+
+    /// Adds what Git has and the working tree has not.
+    fn add_of_git(&self, copies: &mut Copies, is_one: bool) -> Result<()> {
+        add_absent(&(&self.tops | &self.roots), copies, &self.configs, &|_| !is_one, self.context)?;
+        if self.context.is_sops() { Ok(()) } else { self.add_past(copies, is_one) }
     }
 
     fn add_past(&self, copies: &mut Copies, is_one: bool) -> Result<()> {
@@ -104,6 +115,30 @@ impl<'a> Neighbours<'a> {
             past::add(copies, &git, configs, wanted, is_one, self.context)?;
         }
         Ok(())
+    }
+
+    /// Those of files that are about to be written in plaintext in their own places; `None` where none is. Whoever encrypts
+    /// them there again does it for the readers of the place, and no track is left of another one.
+    pub fn of_plaintext(
+        context: &'a Context<'a>,
+        inputs: &Inputs,
+        destination: &Destination,
+    ) -> Result<Option<Self>> {
+        if *destination != Destination::InPlace || context.is_sops() {
+            return Ok(None);
+        }
+        let paths = inputs.inputs.iter().filter_map(|input| input.path.as_deref());
+        let neighbours = Self { past: Past::RuledIfKnown, ..Self::of(context, paths)? };
+        neighbours.load()?;
+        Ok(Some(neighbours))
+    }
+
+    /// Refuses to write a file in plaintext in its own place, where that is for more readers than a file elsewhere which shares
+    /// its data key or a value: it is the same as to let them in. Where no rule says who reads there, whoever encrypts it says so.
+    pub fn refuse_plaintext(&self, path: &Path, file: &EncryptedFile, key: Option<&DataKey>) -> Result<()> {
+        let Some(keys) = rule_of(path, &self.configs) else { return Ok(()) };
+        self.refuse(path, file, &keys)?;
+        key.map_or(Ok(()), |key| self.refuse_key(path, key, &keys))
     }
 
     /// Refuses to wrap a data key for `keys` where a file elsewhere, which shares it or a value, is not for all of them. By
@@ -209,9 +244,11 @@ pub(super) fn add_past<'c>(
     let all: Vec<&Configs> = iter::once(configs).chain(befores).collect();
     let is_one = all.len() == 1 && is_one_readership(&files, configs);
     for root in roots_looked_at(copies, context) {
-        // Where Git does not answer, there is no history.
-        let Ok(git) = Git::of(context.host, &root) else { continue };
-        past::add(copies, &git, &all, Wanted::Shared, is_one, context)?;
+        match Git::of(context.host, &root) {
+            Ok(git) => past::add(copies, &git, &all, Wanted::Shared, is_one, context)?,
+            Err(_) if is_one => {}
+            Err(error) => context.ui.warning_of(&unasked(&root, error)),
+        }
     }
     Ok(())
 }
@@ -333,8 +370,7 @@ fn add_files(
     files.retain(|file| !left_out.contains(file));
     let read = |path: &PathBuf| {
         let format = Format::of_path(path);
-        let limit = fs::size(path).filter(|&size| size <= MAX_SOURCE as u64)?;
-        let bytes = fs::read_found(path, limit.max(1)).ok()?;
+        let bytes = fs::read_found(path, format.most_bytes() as u64).ok()?;
         let held =
             held_by(path, format, &bytes, configs).or_else(|| held_in_broken(path, &bytes, configs))?;
         let shown = path.strip_prefix(&working_dir).unwrap_or(path).to_path_buf();
@@ -445,7 +481,7 @@ fn held_of<T: Send>(
     held: impl Fn(usize, &SecretBytes) -> Option<T> + Sync,
     unread: impl Fn(usize, Error) -> Option<Result<T>> + Sync,
 ) -> Result<Vec<(usize, T)>> {
-    let limit = MAX_SOURCE as u64;
+    let limit = MAX_BINARY as u64;
     let hold = |(at, read): (usize, Result<Option<((), SecretBytes)>>)| {
         let held = match read {
             Ok(Some(((), bytes))) => held(at, &bytes).map(Ok),
@@ -459,6 +495,13 @@ fn held_of<T: Send>(
     blobs.refuse_ended()?;
     found.sort_by_key(|(at, _)| *at);
     Ok(found)
+}
+
+/// Where Git does not answer, there is no history.
+fn unasked(root: &Path, error: Error) -> Error {
+    let message =
+        "nobody looked for files that were moved here from places of other readers, for Git does not answer";
+    Error::new(Kind::Read, message).caused_by(error).in_file(root)
 }
 
 /// What Git does not give may be what a file was copied from, or was before.

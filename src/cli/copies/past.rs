@@ -12,7 +12,7 @@ use super::{held_of, parsed, past_rule_of, real, unknown_original};
 use crate::cli::context::Context;
 use crate::config::{Configs, Lookup, absolute, is_config};
 use crate::document::Format;
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::keys::KeySet;
 use crate::repo::copies::{Audiences, Copies, Held, Leaving, Named, held, lets_others_in};
 use crate::repo::git::blobs::Blobs;
@@ -21,6 +21,7 @@ use crate::repo::git::left::{self, Left};
 use crate::repo::git::tree::{Entry, ObjectId, Tree};
 use crate::repo::git::{Git, changes, sides};
 use crate::repo::states::States;
+use crate::shown::typed;
 
 /// Which of the past is added.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -73,6 +74,9 @@ pub(super) fn add(
     if is_one && !last.iter().any(was_narrower) {
         return Ok(());
     }
+    if recorded.history.is_shallow {
+        tell_shallow(git, wanted, context)?;
+    }
     let audiences = copies.audiences();
     let mut rules: HashMap<usize, Vec<PastRule>> = HashMap::new();
     for (at, path) in recorded.paths.iter().enumerate() {
@@ -90,6 +94,17 @@ pub(super) fn add(
         found.add_to(copies);
     }
     Ok(())
+}
+
+/// In a shallow clone nobody can tell where a file was before. Nobody is let in then; whoever only looks is told.
+fn tell_shallow(git: &Git, wanted: Wanted, context: &Context) -> Result<()> {
+    let message = "nobody can tell which files came from places of other readers, for this clone is shallow";
+    let fetch = format!("first `git -C {} fetch --unshallow`", typed(git.top()));
+    if wanted == Wanted::Shared {
+        context.ui.note(format!("{message}; {fetch}"));
+        return Ok(());
+    }
+    Err(Error::new(Kind::Read, format!("{message}, so nobody is let in: {fetch}")).in_file(git.top()))
 }
 
 /// Whether what a rule was for may matter.

@@ -10,7 +10,7 @@ use crate::config::is_config;
 use crate::error::{Error, Kind, Result};
 use crate::repo::git::blobs::Blobs;
 use crate::repo::git::tree::Tree;
-use crate::repo::git::{Git, configs, revision};
+use crate::repo::git::{Git, configs, history, revision};
 
 /// Names alone, one for each path: whoever wants renamed content finds it under its new name. What a person has set for
 /// `git diff` counts as little as their own programs for it.
@@ -247,9 +247,8 @@ pub fn fork(git: &Git, base: &str) -> Result<Parting> {
     if !parting.forks.is_empty() {
         return Ok(parting);
     }
-    let is_shallow = git.run(["rev-parse", "--is-shallow-repository"])?.starts_with(b"true");
     let message = format!("HEAD and `{base}` have no commit in common");
-    Err(match is_shallow {
+    Err(match history::is_shallow(git)? {
         true => {
             Error::new(Kind::Read, format!("{message} that this shallow clone has")).advise(format!("{HOW}."))
         }

@@ -109,6 +109,11 @@ fn has_head(git: &Git<'_>) -> Result<bool> {
     Ok(git.ask(["rev-parse", "--verify", "--quiet", "HEAD"])?.code == Some(0))
 }
 
+/// Whether this clone lacks what came before some commits.
+pub(super) fn is_shallow(git: &Git<'_>) -> Result<bool> {
+    Ok(git.run(["rev-parse", "--is-shallow-repository"])?.starts_with(b"true"))
+}
+
 /// The arguments that say which commits and which paths.
 fn of_scope<'p>(
     scope: &Scope,
@@ -123,8 +128,7 @@ impl History {
     /// Reads the names of all versions of files of which `wanted` says by their paths that they matter. An empty history
     /// when there is no commit yet.
     pub fn read(git: &Git<'_>, scope: &Scope, wanted: impl Fn(&Path) -> bool) -> Result<Self> {
-        let facts = git.run(["rev-parse", "--is-shallow-repository"])?;
-        let mut history = Self { is_shallow: facts.starts_with(b"true"), ..Self::default() };
+        let mut history = Self { is_shallow: is_shallow(git)?, ..Self::default() };
         let has_head = has_head(git)?;
         history.has_head = has_head;
         if !has_head && !scope.all {
@@ -138,7 +142,7 @@ impl History {
     /// The same of every commit that is left in any way: by a reference, by what one ever led to (its reflog; all stashes,
     /// and the heads of other worktrees), and by these names, of which some may lead nowhere.
     pub fn read_all(git: &Git<'_>, names: &[String]) -> Result<Self> {
-        let mut history = Self::default();
+        let mut history = Self { is_shallow: is_shallow(git)?, ..Self::default() };
         let all = ["--ignore-missing", "--all", "--reflog", "HEAD"].into_iter();
         let commits = all.chain(names.iter().map(String::as_str)).chain(["--"]);
         history.add(git, commits.map(OsStr::new), |_| true)?;
@@ -357,7 +361,7 @@ pub(super) fn cannot_read(error: std::io::Error) -> Error {
 }
 
 /// Git runs out of time, or of memory, before we do.
-const WITHOUT_AN_END: &str = "If no disk was slow, somebody may have made a commit in which a folder is in another one over and \
+const WITHOUT_AN_END: &str = "In a partial clone `git fetch --refetch --no-filter` fetches what is missing. If nothing is, and no disk was slow, somebody may have made a commit in which a folder is in another one over and \
                               over. `git log --oneline --all` lists the commits: delete the branch of one that nobody knows.";
 
 fn without_an_end() -> Error {

@@ -482,6 +482,7 @@ fn a_rule_that_goes_along_with_a_move_lets_nobody_into_a_merge() {
         let forge = || {
             let text = repo.plain("prod/s.yaml").replace("planted-prod", "three");
             moved.moves_with_the_rule(how);
+            repo.ok(&["rm", "-qf", "--cached", "s.yaml"]);
             repo.encrypted("s.yaml", &text);
         };
         moved.branches(forge, || repo.set("prod/s.yaml", "new", "planted-new"));
@@ -539,5 +540,128 @@ fn whoever_joins_a_rule_reads_what_was_renamed_under_it() {
         repo.ok(&["checkout", "-q", "main"]);
         repo.ok(&["merge", "-q", "--ff-only", into]);
         repo.ok(&["branch", "-q", "-D", "theirs"]);
+    }
+}
+
+/// Whoever decrypts a file in its place, and encrypts it there again, lets in whoever may read there.
+#[test]
+fn what_was_moved_is_not_decrypted_in_its_place_and_encrypted_for_others() {
+    let moved = Moved::new();
+    let (repo, test) = (&moved.repo, &moved.repo.test);
+    repo.ok(&["mv", "prod/s.yaml", "dev/s.yaml"]);
+    repo.commit("moved");
+    let encrypted = test.read("dev/s.yaml");
+    for file in ["dev/s.yaml", "dev"] {
+        let output = test.sealant(&["decrypt", "-i", file]).run().code(8);
+        for part in ["its data key", "prod/s.yaml of commit", &moved.mallory, "--allow-copied dev/s.yaml"] {
+            assert!(output.stderr.contains(part), "{part}: {output}");
+        }
+        assert_eq!(test.read("dev/s.yaml"), encrypted);
+    }
+    // Others are decrypted and encrypted as ever, and whoever can read may print.
+    test.sealant(&["encrypt", "-i", "dev/app.yaml"]).run().ok();
+    let plain = repo.plain("dev/s.yaml");
+    test.write(test.home("old.yaml"), &encrypted);
+    let old = test.home("old.yaml").display().to_string();
+    let ways: [&[&str]; 6] = [
+        &["encrypt", "-i", "dev/s.yaml"],
+        &["encrypt", "-i", "dev"],
+        &["encrypt", "dev/s.yaml"],
+        &["encrypt", "--filename-override", "dev/s.yaml", "-"],
+        &["encrypt", "--onto", &old, "--output", "dev/s.yaml", "dev/s.yaml"],
+        &["check", "--fix", "dev"],
+    ];
+    for staged in [false, true] {
+        test.write("dev/s.yaml", &plain);
+        if staged {
+            repo.ok(&["rm", "-q", "--cached", "dev/s.yaml"]);
+        }
+        for args in ways {
+            let output = test.sealant(args).stdin(plain.as_bytes()).run();
+            assert_eq!(output.status, if args[0] == "check" { 1 } else { 8 }, "{args:?} {output}");
+            for part in ["prod/s.yaml of commit", &moved.mallory, "git checkout HEAD -- dev/s.yaml"] {
+                assert!(output.stderr.contains(part), "{args:?} {part}: {output}");
+            }
+            assert_eq!(test.read_text("dev/s.yaml"), plain, "{args:?}");
+        }
+    }
+    // The way out.
+    repo.ok(&["checkout", "HEAD", "--", "dev/s.yaml"]);
+    repo.sealant(&["rotate", "-i", "--allow-copied", "dev/s.yaml"]);
+    repo.commit("parted");
+    for args in [["decrypt", "-i", "dev/s.yaml"], ["encrypt", "-i", "dev/s.yaml"]] {
+        test.sealant(&args).run().ok();
+    }
+}
+
+/// Where a file was before, a clone without its history cannot tell.
+#[test]
+fn in_a_shallow_clone_nobody_is_let_in() {
+    for how in ["clone", "submodule"] {
+        let moved = Moved::new();
+        let (repo, test) = (&moved.repo, &moved.repo.test);
+        moved.moves();
+        repo.commit("moved");
+        let url = format!("file://{}", test.path("").display());
+        let (folder, files) = (test.home("clones"), ["-c", "protocol.file.allow=always"]);
+        std::fs::create_dir(&folder).expect("a folder");
+        let git = |within: &str, args: &[&str]| {
+            let _ = repo.git(&[&files[..], args].concat()).cwd(folder.join(within)).run().ok();
+        };
+        let clone = match how {
+            "clone" => {
+                git("", &["clone", "-q", "--depth", "1", &url, "clone"]);
+                folder.join("clone")
+            }
+            _ => {
+                git("", &["init", "-q", "super"]);
+                git("super", &["submodule", "--quiet", "add", &url, "sub"]);
+                git("super", &["config", "-f", ".gitmodules", "submodule.sub.shallow", "true"]);
+                git("super", &["add", "-A"]);
+                git("super", &["-c", "user.name=x", "-c", "user.email=x@x", "commit", "-qm", "x"]);
+                git("", &["clone", "-q", "super", "clone"]);
+                git("clone", &["submodule", "--quiet", "update", "--init"]);
+                folder.join("clone/sub")
+            }
+        };
+        let run = |args: &[&str]| test.sealant(args).cwd(&clone).run();
+        let before = std::fs::read(clone.join("dev/s.yaml")).expect("a file");
+        let checked = run(&["check"]).ok();
+        assert!(checked.stderr.contains("fetch --unshallow"), "{how} {checked}");
+        assert_eq!(checked.stderr.matches("is shallow").count(), 1, "{how} {checked}");
+        for args in [&["rotate", "-i", "dev"][..], &["updatekeys", "--rotate", "--yes", "dev/s.yaml"]] {
+            let output = run(args);
+            assert!(output.status > 1 && output.stderr.contains("fetch --unshallow"), "{how} {output}");
+            assert_eq!(std::fs::read(clone.join("dev/s.yaml")).expect("a file"), before);
+        }
+        // Nothing is in the way of a job that decrypts, and what it leaves does not come to others.
+        let decrypted = run(&["decrypt", "-i", "dev/s.yaml"]).ok();
+        assert!(decrypted.stderr.contains("fetch --unshallow"), "{how} {decrypted}");
+        assert!(run(&["encrypt", "-i", "dev/s.yaml"]).status > 1);
+        std::fs::write(clone.join("dev/s.yaml"), &before).expect("a file");
+        let _ = repo.git(&["fetch", "-q", "--unshallow"]).cwd(&clone).run().ok();
+        let told = run(&["check"]).code(1);
+        assert!(told.text().contains("[moved]") && !told.stderr.contains("is shallow"), "{how} {told}");
+        let refused = run(&["rotate", "-i", "dev/s.yaml"]).code(8);
+        assert!(refused.stderr.contains("prod/s.yaml of commit"), "{how} {refused}");
+    }
+}
+
+/// Where all rules are for the same people, a file came from nowhere else.
+#[test]
+fn where_all_read_all_a_shallow_clone_is_one_like_any_other() {
+    let repo = Repo::new(&[("a.yaml", SECRET)]);
+    let test = &repo.test;
+    let clone = test.home("clone");
+    let url = format!("file://{}", test.path("").display());
+    repo.ok(&["clone", "-q", "--depth", "1", &url, &clone.display().to_string()]);
+    for args in
+        [&["check"][..], &["rotate", "-i", "a.yaml"], &["decrypt", "-i", "a.yaml"], &["encrypt", "-i", "."]]
+    {
+        let output = test.sealant(args).cwd(&clone).run();
+        assert!(!output.stderr.contains("shallow"), "{output}");
+        if args[0] != "encrypt" {
+            let _ = output.ok();
+        }
     }
 }

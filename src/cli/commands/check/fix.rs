@@ -9,7 +9,7 @@ use crate::cli::commands::check::report::Found;
 use crate::cli::context::{Context, block_on};
 use crate::cli::encryption::Encrypt;
 use crate::cli::failures::Failures;
-use crate::cli::pipeline::{Item, Output, Pipeline, in_two_steps, read};
+use crate::cli::pipeline::{Item, Pipeline, in_two_steps, read};
 use crate::encrypted_file::meant;
 use crate::error::Result;
 use crate::fs::Mode;
@@ -63,8 +63,7 @@ pub fn encrypt(inputs: Vec<Input>, formats: Formats, encrypt: &Encrypt, context:
             items,
             |item: Item| encrypt.plain(item).map(Some),
             |files: Vec<Plain>| {
-                let results = block_on(batch::encrypt(&service, &files, context.host.now()));
-                results.into_iter().map(|result| result.map(|file| Some(Output::from(file)))).collect()
+                encrypt.all(files, |files| block_on(batch::encrypt(&service, files, context.host.now())))
             },
         )
     });
