@@ -144,9 +144,25 @@ fn prints_of_keys(decoded: impl Iterator<Item = Vec<u8>>) -> Vec<Print> {
     decoded.filter(|bytes| bytes.len() >= SHORTEST_KEY).map(|bytes| Print::of("key", &bytes)).collect()
 }
 
-/// What is called by its path; a comment has none.
-fn named(path: &str) -> Box<str> {
-    if path.is_empty() { "a comment".into() } else { path.into() }
+/// How many bytes the paths of one file's values may have together. A key may be above many of them.
+const MOST_PATHS: usize = 64 << 10;
+
+/// Calls values by their paths, as long as these are not too long.
+struct Names {
+    left: usize,
+}
+
+impl Names {
+    /// A comment has no path.
+    fn name(&mut self, path: &dyn Fn() -> String) -> Box<str> {
+        let path = if self.left == 0 { None } else { Some(path()) };
+        self.left = path.as_ref().and_then(|path| self.left.checked_sub(path.len())).unwrap_or(0);
+        match path {
+            Some(path) if path.is_empty() => "a comment".into(),
+            Some(path) if self.left > 0 => path.into(),
+            _ => "a value".into(),
+        }
+    }
 }
 
 impl Held {
@@ -156,7 +172,10 @@ impl Held {
         let wrapped = data_keys.iter().flat_map(|wrapped| wrapped.groups.iter().flatten());
         let mut keys = prints_of_keys(wrapped.map(|key| key.decoded()));
         let (mut values, mut samples) = (Vec::new(), Vec::new());
-        let mut add = |path: &str, bytes: &[u8]| values.push((Print::of("value", bytes), named(path)));
+        let mut names = Names { left: MOST_PATHS };
+        let mut add = |path: &dyn Fn() -> String, bytes: &[u8]| {
+            values.push((Print::of("value", bytes), names.name(path)));
+        };
         match (file, holder) {
             (EncryptedFile::Document(file), _) => {
                 file.for_each_ciphertext(&mut add);
@@ -166,7 +185,9 @@ impl Held {
                 samples.extend(mac);
             }
             (_, Holder::Sealed(sealed)) => {
-                sealed_secret::for_each_ciphertext(&sealed.spec, &mut add);
+                sealed_secret::for_each_ciphertext(&sealed.spec, &mut |item, bytes| {
+                    add(&|| item.to_owned(), bytes);
+                });
                 keys.extend(
                     sealed_secret::commitments(&sealed.spec).map(|bytes| Print::of("commitment", &bytes)),
                 );

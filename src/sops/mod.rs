@@ -227,14 +227,15 @@ impl Encrypted {
         })
     }
 
-    /// Calls `visit` with the path of everything that looks like a ciphertext, comments and what no rule covers included, and
-    /// its bytes. No key is needed.
-    pub fn for_each_ciphertext(&self, visit: &mut dyn FnMut(&str, &[u8])) {
+    /// Calls `visit` with everything that looks like a ciphertext, comments and what no rule covers included: its path, which
+    /// is made when it is asked for, since all paths together may be far longer than the document; and its bytes. No key
+    /// is needed.
+    pub fn for_each_ciphertext(&self, visit: &mut dyn FnMut(&dyn Fn() -> String, &[u8])) {
         let (tree, source) = (self.document.tree(), self.document.source());
         let nodes = tree.documents().iter().flat_map(|&root| tree.descendants(root));
         for node in nodes.filter(|&node| !self.document.is_metadata(node)) {
             if let Ok(token) = Token::parse(tree[node].text.get(source)) {
-                visit(&tree.path_of(source, node), &token.decoded());
+                visit(&|| tree.path_of(source, node), &token.decoded());
             }
         }
     }

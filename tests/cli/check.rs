@@ -1,8 +1,9 @@
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
+use std::time::Duration;
 
-use sealant_test_support::Sandbox;
+use sealant_test_support::{Output, Sandbox};
 use serde_json::{Value, json};
 
 use super::{IDENTITY, RECIPIENT, STRANGER, at_home, encrypt, encrypted, sandbox};
@@ -375,4 +376,67 @@ fn the_name_of_a_leftover_hides_nothing() {
         let output = test.sealant(args).run().code(1);
         assert!(output.text().contains("a/.b.yaml.sealant-Ab3dEf9x.tmp:1: "), "{output}");
     }
+}
+
+/// What a program may take for a file of a few MB. It has five times as much room here as any other test needs.
+const MEMORY: &str = "1500000";
+
+/// Runs `check` with that much memory.
+fn check_in_little_memory(test: &Sandbox) -> Output {
+    let sealant = env!("CARGO_BIN_EXE_sealant");
+    let script = format!("ulimit -v {MEMORY} && exec \"$0\" check");
+    test.program("sh", &["-c", &script, sealant]).limit(Duration::from_secs(300)).run()
+}
+
+#[test]
+fn a_long_key_above_many_values_takes_no_memory_for_each() {
+    let test = sandbox();
+    let rule = format!("creation_rules:\n  - path_regex: ^secrets/\n    age: {RECIPIENT}\n");
+    let key = "k".repeat(300_000);
+    let entries = |value: &str| {
+        let entries: Vec<String> = (0..3000).map(|number| format!("\"a{number}\":{value}")).collect();
+        format!("\"{key}\":{{{}}},", entries.join(","))
+    };
+    encrypted(&test, "secrets/plain.json", "{\"a\": 1}\n", &[RECIPIENT]);
+    test.write(".sops.yaml", rule);
+    let file = test.read_text("secrets/plain.json");
+    let token = &file[file.find("\"ENC[").expect("a value")..];
+    let token = &token[..=1 + token[1..].find('"').expect("its end")];
+    let begin = file.find('{').expect("a map") + 1;
+    let with = |value: &str| format!("{}{}{}", &file[..begin], entries(value), &file[begin..]);
+    test.write("secrets/plain.json", with("\"x\""));
+    test.write("secrets/same.json", with(token));
+    let output = check_in_little_memory(&test).code(1);
+    let told = output.text();
+    assert!(told.len() < 100_000, "{}", told.len());
+    assert!(
+        told.contains("secrets/plain.json:") && told.contains("2900 more values are in plaintext"),
+        "{told}"
+    );
+    assert!(told.contains("k...k"), "{told}");
+}
+
+#[test]
+fn what_goes_deeper_than_anybody_looks_is_told_and_takes_no_memory() {
+    let test = sandbox();
+    for (name, text) in [("a.json", "["), ("b.json", "{\"a\":"), ("c.yaml", "[")] {
+        test.write(name, format!("{}\"Secret\"", text.repeat(2_000_000)));
+    }
+    test.write(
+        "d.yaml",
+        format!(
+            "kind: Secret\nx: {}1{}\nstringData: {{p: hunter2}}\n",
+            "[".repeat(20_000),
+            "]".repeat(20_000)
+        ),
+    );
+    let output = check_in_little_memory(&test);
+    assert!(output.status > 1, "{output}");
+    for name in ["a.json", "b.json", "c.yaml"] {
+        assert!(
+            output.stderr.contains(&format!("{name}: collections are in one another")),
+            "{name} {output}"
+        );
+    }
+    assert!(output.to_string().contains("d.yaml"), "{output}");
 }

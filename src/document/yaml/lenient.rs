@@ -4,11 +4,17 @@
 
 use std::collections::HashMap;
 
-use granit_parser::{Event, Parser, Tag};
+use granit_parser::{ErrorKind, Event, Parser, Tag};
 
 use super::parse::full_tag;
 use super::resolve::resolve;
 use crate::secret::SecretString;
+
+/// How deep collections may be in one another, which takes memory before anything is read of them.
+pub const MAX_LEVELS: usize = 10_000;
+
+/// The most characters of a key, for which the parser waits with what is behind its begin.
+const MAX_KEY: usize = 1 << 16;
 
 /// The most nodes that are read.
 const MAX_NODES: usize = 1 << 22;
@@ -19,6 +25,8 @@ pub struct Lenient {
     pub nodes: Vec<LenientNode>,
     /// All of the text was read.
     pub is_whole: bool,
+    /// Not all was, since it goes deeper than [`MAX_LEVELS`].
+    pub is_too_deep: bool,
 }
 
 /// A value, or the key of one.
@@ -45,13 +53,19 @@ impl Lenient {
         let mut options = granit_parser::Options::default();
         options.emit_unresolved_aliases = true;
         options.max_buffered_comment_events = usize::MAX;
-        options.simple_key_max_lookahead = usize::MAX;
-        options.flow_nesting_limit = usize::MAX;
-        options.block_nesting_limit = usize::MAX;
+        options.simple_key_max_lookahead = MAX_KEY;
+        options.flow_nesting_limit = MAX_LEVELS;
+        options.block_nesting_limit = MAX_LEVELS;
         let mut parser = Parser::new_from_str_with_options(text, options);
         let mut reader = Reader::default();
         while let Some(next) = parser.next_event() {
-            let Ok((event, span)) = next else { return reader.read };
+            let (event, span) = match next {
+                Ok(next) => next,
+                Err(error) => {
+                    reader.read.is_too_deep = *error.kind() == ErrorKind::RecursionLimitExceeded;
+                    return reader.read;
+                }
+            };
             if reader.read.nodes.len() >= MAX_NODES {
                 return reader.read;
             }
@@ -141,4 +155,22 @@ fn meaning(text: &str, is_plain: bool, tag: Option<&Tag>) -> SecretString {
     let value = tag.and_then(|tag| resolve(text, is_plain, Some(&tag)).ok());
     let own = value.as_ref().and_then(|value| value.as_str()).unwrap_or(text);
     SecretString::new(own.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_goes_too_deep_is_read_no_further() {
+        for (begin, end) in [("[", "]"), ("{\"a\":", "}"), ("{a: ", "}")] {
+            for (levels, expected) in [(MAX_LEVELS - 1, false), (MAX_LEVELS + 1, true)] {
+                let read = Lenient::read(&format!("{}1{}", begin.repeat(levels), end.repeat(levels)));
+                assert_eq!((read.is_too_deep, read.is_whole), (expected, !expected), "{begin} {levels}");
+            }
+            assert!(Lenient::read(&begin.repeat(MAX_LEVELS + 1)).is_too_deep, "{begin}");
+        }
+        let read = Lenient::read("a: [\n");
+        assert!(!read.is_whole && !read.is_too_deep);
+    }
 }

@@ -10,14 +10,15 @@ use crate::sealed_secret;
 use crate::secret::SecretBytes;
 use crate::sops::{self, kubernetes};
 
-/// A value: its path, and how many of the same path come before it, in other documents of a stream.
-pub type Claimed = (String, usize);
+/// A value, by its place in the file, and how often it was met before, by aliases. Not by its path: a key may be above many
+/// values, and longer than all of them.
+pub type Claimed = (Option<NodeId>, usize);
 
 /// What is claimed of a file that cannot be taken apart.
-pub const WHOLE: Claimed = (String::new(), 0);
+pub const WHOLE: Claimed = (None, 0);
 
 /// The values.
-pub(super) fn paths(format: Format, file: &SecretBytes, policy: Option<&Policy>) -> BTreeSet<Claimed> {
+pub(super) fn values(format: Format, file: &SecretBytes, policy: Option<&Policy>) -> BTreeSet<Claimed> {
     let Some(policy) = policy.filter(|policy| covers(policy, format)) else { return BTreeSet::new() };
     if file.is_empty() {
         return BTreeSet::new();
@@ -27,10 +28,10 @@ pub(super) fn paths(format: Format, file: &SecretBytes, policy: Option<&Policy>)
         return whole();
     }
     let document = document::parse(format, file.clone(), true);
-    document.ok().and_then(|document| paths_in(&*document, policy)).unwrap_or_else(whole)
+    document.ok().and_then(|document| values_in(&*document, policy)).unwrap_or_else(whole)
 }
 
-fn paths_in(document: &dyn Document, policy: &Policy) -> Option<BTreeSet<Claimed>> {
+fn values_in(document: &dyn Document, policy: &Policy) -> Option<BTreeSet<Claimed>> {
     let sealed = sealed_secret::objects(document);
     let (selection, _) = policy::selection_beside(document, policy.selection.clone(), &sealed);
     let sealed: HashSet<NodeId> = sealed.into_iter().collect();
@@ -41,15 +42,14 @@ fn paths_in(document: &dyn Document, policy: &Policy) -> Option<BTreeSet<Claimed
         !sealed_secret::is_own(document, &sealed, leaf)
             && (!is_of_others || document.tree().is_below(&secrets, leaf))
     };
-    let (mut paths, mut seen) = (BTreeSet::new(), HashMap::new());
+    let (mut values, mut seen) = (BTreeSet::new(), HashMap::new());
     let told = sops::for_each_leaf(document, &selection, &mut |leaf| {
         if leaf.selected && !leaf.is_comment && is_counted(leaf.at) {
-            let path = document.tree().path_of(document.source(), leaf.at);
-            let count: &mut usize = seen.entry(path.clone()).or_default();
-            paths.insert((path, *count));
+            let count: &mut usize = seen.entry(leaf.at).or_default();
+            values.insert((Some(leaf.at), *count));
             *count += 1;
         }
         Ok(())
     });
-    told.ok().map(|()| paths)
+    told.ok().map(|()| values)
 }

@@ -45,6 +45,12 @@ pub use rule::{Level, Rule};
 use text::Signs;
 use unread::Unread;
 
+/// How many values in plaintext of one file are told one by one.
+const MOST_TOLD: usize = 100;
+
+/// How many characters of a path are told at most, of its beginning and of its end.
+const MOST_OF_PATH: usize = 100;
+
 /// Something that is wrong with a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
@@ -120,6 +126,25 @@ impl Check<'_> {
         self.findings.push(Finding::new(line, rule, message));
     }
 
+    /// Adds a finding for each of these, and of many one for all others.
+    fn add_each(
+        &mut self,
+        view: &View<'_>,
+        nodes: &[NodeId],
+        rule: Rule,
+        what: &str,
+        message: impl Fn(NodeId) -> String,
+    ) {
+        let (told, others) = nodes.split_at(nodes.len().min(MOST_TOLD));
+        for &node in told {
+            self.add(view.line_of(node), rule, message(node));
+        }
+        if let Some(&first) = others.first() {
+            let message = format!("{} more {what} in plaintext that are to be encrypted", others.len());
+            self.add(view.line_of(first), rule, message);
+        }
+    }
+
     fn broken(&mut self, error: &crate::Error) {
         // The cause goes along, the place does not: it is the finding's.
         let message = match std::error::Error::source(error) {
@@ -163,7 +188,7 @@ impl Check<'_> {
                 let is_meant = is_envelope || (signs.ciphertext && meant(format, &file).is_some());
                 match is_meant {
                     true => self.broken(&error),
-                    false => self.unread(format, &file, &error, covering),
+                    false => return self.unread(format, &file, &error, covering),
                 }
                 Ok(())
             }
@@ -171,13 +196,20 @@ impl Check<'_> {
     }
 
     /// A file that does not parse, and does not say that it is encrypted.
-    fn unread(&mut self, format: Format, file: &[u8], error: &crate::Error, covering: Option<&Policy>) {
+    fn unread(
+        &mut self,
+        format: Format,
+        file: &[u8],
+        error: &crate::Error,
+        covering: Option<&Policy>,
+    ) -> Result<()> {
         let selection = covering.map(|policy| policy.selection.clone().unwrap_or_default());
         if selection.is_some_and(|selection| !is_about_secrets_alone(&selection)) {
-            return self.broken(error);
+            self.broken(error);
+            return Ok(());
         }
         if !matches!(format, Format::Yaml | Format::Json) {
-            return;
+            return Ok(());
         }
         // Whoever deploys JSON takes it also where it is no text.
         let lossy = String::from_utf8_lossy(file).into_owned();
@@ -186,8 +218,10 @@ impl Check<'_> {
                 self.add(line, Rule::Secret, "a Kubernetes Secret has a value in plaintext");
             }
             Unread::MayHide if covering.is_some() => self.broken(error),
+            Unread::TooDeep => return Err(unread::too_deep()),
             Unread::MayHide | Unread::Nothing => {}
         }
+        Ok(())
     }
 
     fn document(&mut self, document: Box<dyn Document>, covering: Option<&Policy>) -> Result<()> {
@@ -273,15 +307,18 @@ impl Check<'_> {
         let mut reported = BTreeSet::new();
         for (selection, who) in [Some(of_file), of_rule].into_iter().flatten() {
             let InPlaintext { values, comments } = self.in_plaintext(view, &selection);
-            for node in values.into_iter().filter(|&node| reported.insert(node)) {
-                let path = view.document.tree().path_of(view.document.source(), node);
-                let message = format!("{path} is in plaintext, and {who} says that it is encrypted");
-                self.add(view.line_of(node), Rule::Plaintext, message);
-            }
-            for node in comments.into_iter().filter(|&node| reported.insert(node)) {
-                let message = format!("a comment is in plaintext, and {who} says that it is encrypted");
-                self.add(view.line_of(node), Rule::Comment, message);
-            }
+            let new = |nodes: Vec<NodeId>, reported: &mut BTreeSet<NodeId>| -> Vec<NodeId> {
+                nodes.into_iter().filter(|&node| reported.insert(node)).collect()
+            };
+            let values = new(values, &mut reported);
+            self.add_each(view, &values, Rule::Plaintext, "values are", |node| {
+                let path = path_of(view.document, node);
+                format!("{path} is in plaintext, and {who} says that it is encrypted")
+            });
+            let comments = new(comments, &mut reported);
+            self.add_each(view, &comments, Rule::Comment, "comments are", |_| {
+                format!("a comment is in plaintext, and {who} says that it is encrypted")
+            });
         }
         if covering.is_none() && self.policy.is_none_or(|policy| policy.selection.is_none()) {
             self.unasked(view, &own, &mut reported);
@@ -419,6 +456,17 @@ fn holds_values(document: &dyn Document, annotation: NodeId) -> bool {
         let mut seen = HashSet::new();
         kubernetes::secrets(&*copy).iter().any(|secret| !clear_values(&*copy, secret, &mut seen).is_empty())
     })
+}
+
+/// The path of a node as it is told: of a long one the beginning and the end.
+fn path_of(document: &dyn Document, node: NodeId) -> String {
+    let path = document.tree().path_of(document.source(), node);
+    let begin = path.char_indices().nth(MOST_OF_PATH).map(|(at, _)| at);
+    let end = path.char_indices().rev().nth(MOST_OF_PATH - 1).map(|(at, _)| at);
+    match begin.zip(end).filter(|(begin, end)| begin < end) {
+        Some((begin, end)) => format!("{}...{}", &path[..begin], &path[end..]),
+        None => path,
+    }
 }
 
 fn line_of(document: &dyn Document, lines: &Lines, node: NodeId) -> usize {

@@ -80,7 +80,7 @@ impl Plan {
 
     /// The values in the file that its rule says are secret, encrypted or not.
     pub fn secrets(&self, bytes: &SecretBytes) -> BTreeSet<claimed::Claimed> {
-        claimed::paths(self.format_of(bytes), bytes, self.policy.as_ref())
+        claimed::values(self.format_of(bytes), bytes, self.policy.as_ref())
     }
 
     /// Its rule, as messages name it.

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::iter;
 
 use super::{
-    Check, Lines, Rule, View, is_about_secrets, line_of_metadata_in, names, others, shown, templates,
+    Check, Lines, Rule, View, is_about_secrets, line_of_metadata_in, names, others, path_of, shown, templates,
 };
 use crate::claims::{self, Difference, Exposed, Exposure, Form};
 use crate::config::{Policy, Selection};
@@ -60,7 +60,7 @@ impl Check<'_> {
         };
         let found: Vec<NodeId> = found.filter(is_meant).collect();
         let Some(line) = found.iter().map(|&node| view.line_of(node)).min() else { return };
-        let paths = found.iter().take(SHOWN).map(|&node| document.tree().path_of(document.source(), node));
+        let paths = found.iter().take(SHOWN).map(|&node| path_of(document, node));
         let mut paths = paths.collect::<Vec<_>>().join(", ");
         if found.len() > SHOWN {
             paths += &format!(" and {} more", found.len() - SHOWN);

@@ -3,6 +3,7 @@
 //!
 //! Nothing is evaluated. A placeholder names where a value comes from; a literal is a value, wherever it is written.
 
+use std::collections::HashSet;
 use std::sync::LazyLock;
 
 use regex::Regex;
@@ -101,12 +102,29 @@ fn is_variable(name: &str) -> bool {
 /// Whether a template's expression brings in something: `.Values.x`, `$x`, a variable, a function that looks a value up
 /// or makes one. One that has literals and only functions that format them does not.
 fn is_reference(expression: &str) -> bool {
+    is_reference_beside(expression, &HashSet::new())
+}
+
+/// The same where some variables have values that are spelled out.
+fn is_reference_beside(expression: &str, literals: &HashSet<&str>) -> bool {
     let (code, has_literal) = without_literals(expression);
     let is_word = |byte: char| byte.is_alphanumeric() || matches!(byte, '_' | '.' | '$');
     let mut words = code.split(|c| !is_word(c)).filter(|word| !word.is_empty());
     let is_number = |word: &str| word.starts_with(|c: char| c.is_ascii_digit());
+    let is_literal = |word: &str| literals.contains(word);
+    let has_literal = has_literal || words.clone().any(is_literal);
     let only_formats = |word: &str| has_literal && TEXT_FUNCTIONS.contains(&word);
-    words.any(|word| !(is_number(word) || only_formats(word)))
+    words.any(|word| !(is_number(word) || is_literal(word) || only_formats(word)))
+}
+
+/// What an expression assigns to a variable, and its name.
+fn assigned(expression: &str) -> Option<(&str, &str)> {
+    let (name, value) = expression.trim_matches(['-', ' ', '\t', '\n']).split_once('=')?;
+    let name = name.strip_suffix(':').unwrap_or(name).trim();
+    let is_name = name
+        .strip_prefix('$')
+        .is_some_and(|rest| rest.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_'));
+    is_name.then_some((name, value.trim()))
 }
 
 /// An expression without its strings, and whether it has any, or a number.
@@ -153,6 +171,7 @@ pub fn with_marks(text: &str) -> String {
     let (mut marked, mut rest) = (String::with_capacity(text.len()), text);
     // A quote that is never closed is none, here and further on.
     let mut has_quotes = true;
+    let mut literals = HashSet::new();
     while let Some((before, inside)) = rest.split_once("{{") {
         marked.push_str(before);
         let is_comment = inside.trim_start_matches(['-', ' ']).starts_with("/*");
@@ -171,7 +190,15 @@ pub fn with_marks(text: &str) -> String {
         }
         // What is indented by it are lines of their own.
         if !is_comment && !expression.contains("indent ") {
-            marked.push(if is_reference(expression) { REFERENCE } else { LITERAL });
+            marked.push(if is_reference_beside(expression, &literals) { REFERENCE } else { LITERAL });
+        }
+        if let Some((name, value)) = assigned(expression).filter(|_| !is_comment) {
+            let is_literal = !matches!(value, "\"\"" | "``") && !is_reference_beside(value, &literals);
+            if is_literal {
+                literals.insert(name)
+            } else {
+                literals.remove(name)
+            };
         }
         marked.extend(expression.chars().filter(|&c| c == '\n'));
         rest = &inside[length + 2..];

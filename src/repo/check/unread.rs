@@ -9,7 +9,8 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::templates::{self, is_placeholder, is_plain};
-use crate::document::{BREAKS_OF_OTHERS, Lenient, LenientKind};
+use crate::document::{BREAKS_OF_OTHERS, Lenient, LenientKind, MAX_LEVELS};
+use crate::error::{Error, Kind};
 
 /// What a file that does not parse holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,6 +19,8 @@ pub enum Unread {
     Secret(usize),
     /// Something that nobody but another reader can tell.
     MayHide,
+    /// Collections in one another, deeper than anybody looks.
+    TooDeep,
     /// No Secret in plaintext.
     Nothing,
 }
@@ -32,12 +35,22 @@ pub fn look(text: &str) -> Unread {
                 let breaks = broken[..start].matches('\n').count() + line - 1;
                 return Unread::Secret(line_behind(text, breaks));
             }
-            Unread::MayHide => found = Unread::MayHide,
-            Unread::Nothing => {}
+            Unread::TooDeep => found = Unread::TooDeep,
+            Unread::MayHide if found == Unread::Nothing => found = Unread::MayHide,
+            Unread::MayHide | Unread::Nothing => {}
         }
         start = end;
     }
     found
+}
+
+/// Why a file was not looked at.
+pub fn too_deep() -> Error {
+    let message = format!(
+        "collections are in one another for more than {MAX_LEVELS} levels, and nobody looks for Secrets there"
+    );
+    Error::new(Kind::Read, message)
+        .advise("If the file is no secret, name it in `sealant: {check: {exclude: [...]}}`.")
 }
 
 /// With the line breaks that other readers of YAML see.
@@ -103,6 +116,7 @@ fn look_at_part(part: &str) -> Unread {
     let by_lines = || templates::plain_line_of_secret(&marked).filter(|_| !filled.is_whole);
     match plain_line(&filled, &filled_in, &is_plain).or_else(by_lines) {
         Some(line) => Unread::Secret(line),
+        None if raw.is_too_deep && !filled.is_whole => Unread::TooDeep,
         None if !raw.is_whole && !filled.is_whole && may_hide(part) => Unread::MayHide,
         None => Unread::Nothing,
     }
@@ -234,7 +248,7 @@ mod tests {
     fn line_of_secret(text: &str) -> Option<usize> {
         match look(text) {
             Unread::Secret(line) => Some(line),
-            Unread::MayHide | Unread::Nothing => None,
+            Unread::MayHide | Unread::TooDeep | Unread::Nothing => None,
         }
     }
 
@@ -264,6 +278,16 @@ mod tests {
             assert_eq!(line_of_secret(&format!("{head}{values}")), expected, "{values}");
         }
         assert_eq!(line_of_secret("kind: ConfigMap\ndata:\n  a: b\n---\nx: {{ y }}\n"), None);
+        let by_variable = |before: &str, value: &str| {
+            let text =
+                format!("{{{{ {before} }}}}\n{head}stringData:\n  a: {{{{ {value} }}}}\n{{{{- end }}}}\n");
+            line_of_secret(&text)
+        };
+        assert_eq!(by_variable("$x := \"hunter2\"", "$x | quote"), Some(8));
+        assert_eq!(by_variable("$x := \"hunter2\" }}{{ $y := $x", "$y"), Some(8));
+        assert_eq!(by_variable("$x := \"\"", "$x"), None);
+        assert_eq!(by_variable("$x := \"hunter2\" }}{{ $x = .Values.x", "$x"), None);
+        assert_eq!(by_variable("$x := .Values.x", "$x"), None);
         let second = format!("a: {{{{ b }}}}\n---\n{head}data:\n  a: aHVudGVyMg==\n");
         assert_eq!(line_of_secret(&second), Some(9));
         let secret =

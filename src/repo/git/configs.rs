@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
-use crate::config::{Disk, Source, is_config};
+use crate::config::{Disk, Source, absolute, is_config};
 use crate::error::{Error, Kind, Result};
 use crate::repo::git::blobs::Blobs;
 use crate::repo::git::tree::{Entry, ObjectId, Tree};
@@ -57,6 +57,17 @@ impl Staged {
             }
         }
         Ok(())
+    }
+
+    /// Through how many names a link leads, and those behind it.
+    pub fn steps(&self, link: &Path) -> usize {
+        let (mut at, mut steps) = (self.top.join(link), 0);
+        for _ in 0..MOST_FOLLOWED {
+            let Some(target) = self.links.get(&at) else { break };
+            steps += target.components().count();
+            at = absolute(target, at.parent().unwrap_or(&self.top));
+        }
+        steps
     }
 
     /// A path without the links on its way, as they are staged; what leads in a circle stays.

@@ -546,6 +546,44 @@ fn encodings_that_git_does_not_tell_hide_nothing() {
     assert!(!strange(&["check"]).to_string().contains("does not answer"));
 }
 
+/// Git, which goes there from the top, has its files in another encoding all the same.
+#[test]
+fn an_encoding_in_a_folder_whose_path_is_too_long_is_told() {
+    const LONGEST: usize = 4096;
+    let test = repository();
+    let mut file = format!("secrets/{}", vec!["a".repeat(200); 19].join("/"));
+    file = format!("{file}/{}/a.yaml", "b".repeat(LONGEST - 10 - "//a.yaml".len() - file.len()));
+    add(&test, ".gitattributes", "secrets/** working-tree-encoding=IBM037\n");
+    add_raw(&test, &file, "a: hunter2\n");
+    git(&test, &["commit", "-qnm", "x"]).run().ok();
+    git(&test, &["checkout", "-q", "HEAD", "--", &file]).run().ok();
+    let output = sealant(&test, &["check"]).run();
+    assert!(output.status > 0 && !output.stderr.contains("nothing found"), "{output}");
+    assert!(output.to_string().contains("/a.yaml"), "{output}");
+}
+
+/// Each of them is some ten thousand steps to whoever follows it.
+#[test]
+fn links_that_lead_through_thousands_of_folders_are_told_and_not_followed() {
+    let test = repository();
+    test.write("d/x", "x\n");
+    for number in 0..39 {
+        let target = format!("{}c{}", "d/../".repeat(700), number + 1);
+        symlink(target, test.path(format!("c{number}"))).expect("a link");
+    }
+    symlink("c0", test.path("first")).expect("a link");
+    symlink("d", test.path("c39")).expect("a link");
+    git(&test, &["add", "-A"]).run().ok();
+    for output in [hook(&test, &[]).run(), sealant(&test, &["check"]).run()] {
+        assert!(output.status > 1, "{output}");
+        for link in ["first", "c0", "c38"] {
+            let told = format!("{link}: leads through more than 500 folders");
+            assert!(output.stderr.contains(&told), "{told} {output}");
+        }
+        assert!(!output.stderr.contains("c39: "), "{output}");
+    }
+}
+
 /// Git would wait a minute in each of them, twice.
 #[test]
 fn nobody_waits_for_the_pipes_of_many_repositories() {

@@ -7,11 +7,14 @@ use crate::cli::commands::check::report::Looked;
 use crate::cli::context::Context;
 use crate::config::Configs;
 use crate::error::{Error, Kind, Result};
-use crate::fs;
+use crate::fs::{self, Walk};
 use crate::repo::check::{Finding, check_link, check_repository, unseen};
 
 /// The most files that are held against rules through links to their folders.
 pub const MOST_BELOW: usize = 100_000;
+
+/// The most names that a link, and those to which it leads, may lead through.
+pub const MOST_STEPS: usize = 500;
 
 /// Looks at links; `top` is the folder beyond which nothing is looked at.
 pub fn look(links: &[PathBuf], top: &Path, configs: &Configs, looked: &mut Looked, context: &Context) {
@@ -36,10 +39,20 @@ pub fn look_at_repositories(folders: &[PathBuf], configs: &Configs, looked: &mut
 
 /// The paths that lead through a link.
 fn paths(link: &Path, top: &Path, left: &mut usize) -> Result<Vec<PathBuf>> {
+    if steps(link) > MOST_STEPS {
+        return Err(too_far());
+    }
     match link.canonicalize() {
         Ok(target) if target.is_dir() && target.starts_with(top) => {
-            let paths = if *left == 0 { Vec::new() } else { fs::walk(&[link.to_path_buf()]).files };
-            *left = left.checked_sub(paths.len()).filter(|_| *left > 0).ok_or_else(too_many)?;
+            if *left == 0 {
+                return Err(too_many());
+            }
+            let Walk { files: paths, links, leftovers, .. } = fs::walk(&[link.to_path_buf()]);
+            // What is no file takes as long to walk by.
+            *left = left.saturating_sub(1 + paths.len() + links.len() + leftovers.len());
+            if *left == 0 {
+                return Err(too_many());
+            }
             // A repository is looked at by itself, and a link to a folder above is one to all that it is in.
             Ok(if paths.is_empty() { unseen(link).into() } else { paths })
         }
@@ -48,10 +61,71 @@ fn paths(link: &Path, top: &Path, left: &mut usize) -> Result<Vec<PathBuf>> {
     }
 }
 
+/// Through how many names a link and those behind it lead. Whoever looks where that is walks through them each time.
+fn steps(link: &Path) -> usize {
+    let (mut at, mut steps) = (link.to_path_buf(), 0);
+    while let Ok(target) = at.read_link() {
+        steps += 1 + target.as_os_str().as_encoded_bytes().iter().filter(|byte| **byte == b'/').count();
+        if steps > MOST_STEPS {
+            break;
+        }
+        at = at.parent().unwrap_or(Path::new("")).join(target);
+    }
+    steps
+}
+
+/// What is told of a link that leads through too many.
+pub fn too_far() -> Error {
+    Error::new(Kind::Read, format!("leads through more than {MOST_STEPS} folders, and was not looked at"))
+}
+
 /// What is told of a link that nobody has looked at.
 pub fn too_many() -> Error {
     Error::new(
         Kind::Read,
         format!("the links here lead to more than {MOST_BELOW} files, and were not all looked at"),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn whatever_is_walked_by_behind_links_is_counted() {
+        let folder = tempfile::tempdir().unwrap();
+        let top = folder.path().canonicalize().unwrap();
+        std::fs::create_dir(top.join("t")).unwrap();
+        for number in 0..50 {
+            symlink("nowhere", top.join(format!("t/{number}"))).unwrap();
+        }
+        symlink("t", top.join("link")).unwrap();
+        let mut left = 120;
+        let link = top.join("link");
+        assert_eq!(paths(&link, &top, &mut left).unwrap(), unseen(&link));
+        assert_eq!(left, 69);
+        assert!(paths(&link, &top, &mut left).is_ok());
+        assert!(paths(&link, &top, &mut left).is_err());
+        // Nothing is walked through any more.
+        assert_eq!(left, 0);
+        assert!(paths(&link, &top, &mut left).is_err());
+    }
+
+    #[test]
+    fn a_chain_of_links_through_many_folders_is_told_and_not_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let top = folder.path();
+        std::fs::create_dir(top.join("d")).unwrap();
+        for number in 0..39 {
+            symlink(format!("{}c{}", "d/../".repeat(10), number + 1), top.join(format!("c{number}")))
+                .unwrap();
+        }
+        symlink("c0", top.join("e")).unwrap();
+        assert_eq!(steps(&top.join("c38")), 21);
+        assert!(steps(&top.join("e")) > MOST_STEPS);
+        let error = paths(&top.join("e"), top, &mut { MOST_BELOW }).unwrap_err();
+        assert!(error.to_string().contains("not looked at"), "{error}");
+    }
 }

@@ -189,6 +189,11 @@ fn look_at(
     if !links.is_empty() {
         staged.read_links(&tree, &mut blobs)?;
     }
+    let (links, too_far): (BTreeSet<PathBuf>, BTreeSet<PathBuf>) =
+        links.into_iter().partition(|link| staged.steps(link) <= links::MOST_STEPS);
+    for link in too_far {
+        looked.add(&link, Err(links::too_far()), context);
+    }
     let configs = Configs::from_source(lookup, staged);
     let (mut copies, mut hiding) = (Copies::default(), BTreeMap::new());
     for (target, seen) in targets.iter().zip(look(&targets, &mut blobs, &configs, &befores)) {
