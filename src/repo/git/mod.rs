@@ -74,8 +74,20 @@ const SWITCHES: &[&str] = &[
     "log.showRoot=true",
 ];
 
-/// No hook is run by what we do, such as deleting a reference.
-const NO_HOOKS: [&str; 2] = ["-c", "core.hooksPath=/dev/null"];
+/// No hook is run by what we do, neither one in a folder, nor, in newer Gits, one that a config names (`hook.NAME.command`):
+/// these are switched off by what they are run for.
+const NO_HOOKS: [&str; 10] = [
+    "-c",
+    "core.hooksPath=/dev/null",
+    "-c",
+    "hook.reference-transaction.enabled=false",
+    "-c",
+    "hook.post-index-change.enabled=false",
+    "-c",
+    "hook.post-checkout.enabled=false",
+    "-c",
+    "hook.pre-auto-gc.enabled=false",
+];
 
 /// What Git gets in its environment: nobody is asked for anything, no lock is taken for a mere look, nothing is fetched, by
 /// whatever program, and messages are in one language.

@@ -90,6 +90,8 @@ pub const LOADERS: &[(&str, &[&str])] = &[
             "npm_config_script_shell",
             "npm_config_node_options",
             "npm_config_git",
+            "YARN_YARN_PATH",
+            "TS_NODE_COMPILER",
             "BUN_OPTIONS",
         ],
     ),
@@ -115,6 +117,9 @@ pub const LOADERS: &[(&str, &[&str])] = &[
         "Java",
         &[
             "JAVA_HOME",
+            "JAVACMD",
+            "JRE_HOME",
+            "GRADLE_USER_HOME",
             "JAVA_TOOL_OPTIONS",
             "_JAVA_OPTIONS",
             "JDK_JAVA_OPTIONS",
@@ -148,6 +153,8 @@ pub const LOADERS: &[(&str, &[&str])] = &[
             "GOFLAGS",
             "GOENV",
             "GOTOOLCHAIN",
+            "GOCACHEPROG",
+            "GOAUTH",
             "RUSTC",
             "RUSTC_WRAPPER",
             "RUSTC_WORKSPACE_WRAPPER",
@@ -155,10 +162,16 @@ pub const LOADERS: &[(&str, &[&str])] = &[
             "RUSTFLAGS",
             "CARGO_HOME",
             "CARGO_BUILD_RUSTC_WRAPPER",
+            "CARGO_BUILD_RUSTC",
+            "CARGO_TARGET_*",
+            "RUSTUP_TOOLCHAIN",
             "MAKEFLAGS",
             "GNUMAKEFLAGS",
             "MAKEFILES",
             "CC",
+            "CXX",
+            "CONFIG_SITE",
+            "PKG_CONFIG",
             "COMPILER_PATH",
         ],
     ),
@@ -370,8 +383,15 @@ mod tests {
         ] {
             assert!(!is_loader(name) && !is_detour(name), "{name}");
         }
-        for name in ["NPM_CONFIG_SCRIPT_SHELL", "Npm_Config_node_options", "GNUMAKEFLAGS", "CC", "JAVA_HOME"]
-        {
+        for name in [
+            "NPM_CONFIG_SCRIPT_SHELL",
+            "Npm_Config_node_options",
+            "GNUMAKEFLAGS",
+            "CC",
+            "JAVA_HOME",
+            "GOCACHEPROG",
+            "CARGO_TARGET_X86_64_LINKER",
+        ] {
             assert!(is_loader(name), "{name}");
         }
         for name in

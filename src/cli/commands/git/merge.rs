@@ -151,7 +151,7 @@ fn settle(args: &Args, context: &Context, host: &Terminal<'_>, outcome: Outcome)
 /// Leaves it to Git, whose own merge has no other labels to know either.
 fn merge_as_text(args: &Args, context: &Context, host: &Terminal<'_>) -> Result<bool> {
     let working_dir = &context.lookup()?.working_dir;
-    let size = format!("--marker-size={}", args.marker_size);
+    let size = format!("--marker-size={}", args.marker_size.min(markers::LONGEST_MARKER));
     let [ours, base, theirs] = markers::LABELS;
     let words = ["merge-file", "-q", &size, "-L", ours, "-L", base, "-L", theirs, "--"].map(OsString::from);
     let files =

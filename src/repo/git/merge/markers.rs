@@ -13,7 +13,7 @@ pub const LABELS: [&str; 3] = ["ours", "base", "theirs"];
 pub const MARKER_SIZE: usize = 7;
 
 /// The longest that we write, whatever an attribute of the repository asks for (`conflict-marker-size`).
-const LONGEST_MARKER: usize = 256;
+pub const LONGEST_MARKER: usize = 256;
 
 /// Two texts as one, with Git's markers around what differs.
 pub fn marked(ours: &str, theirs: &str, marker_size: usize) -> String {
