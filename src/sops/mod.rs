@@ -105,6 +105,9 @@ pub struct Encrypted {
     pub metadata: Metadata,
 }
 
+/// Gets a ciphertext: what makes its path, and its bytes.
+pub type VisitCiphertext<'v> = dyn FnMut(&dyn Fn() -> String, &[u8]) + 'v;
+
 /// Hands each ciphertext in a text to `visit`, as [`Encrypted::for_each_ciphertext`] does, whatever the text is otherwise:
 /// blanks, line breaks and marks of quoting may have got into it.
 pub fn for_each_ciphertext_in(text: &str, visit: &mut dyn FnMut(&[u8])) {
@@ -230,7 +233,7 @@ impl Encrypted {
     /// Calls `visit` with everything that looks like a ciphertext, comments and what no rule covers included: its path, which
     /// is made when it is asked for, since all paths together may be far longer than the document; and its bytes. No key
     /// is needed.
-    pub fn for_each_ciphertext(&self, visit: &mut dyn FnMut(&dyn Fn() -> String, &[u8])) {
+    pub fn for_each_ciphertext(&self, visit: &mut VisitCiphertext<'_>) {
         let (tree, source) = (self.document.tree(), self.document.source());
         let nodes = tree.documents().iter().flat_map(|&root| tree.descendants(root));
         for node in nodes.filter(|&node| !self.document.is_metadata(node)) {
