@@ -157,7 +157,8 @@ async fn serve(parts: &Arc<Parts>) -> anyhow::Result<()> {
 }
 
 impl Parts {
-    /// Whether everything was listed once. A kind that nobody has installed, or that we may not look at, holds up no other.
+    /// Whether everything was listed once, or cannot be now. A kind that nobody has installed, that we may not look at, or that
+    /// the API server fails at, holds up no other; nor does one whose keys cannot be read.
     fn is_ready(&self) -> bool {
         let listed: Vec<Listed> = self.kinds.iter().map(|kind| kind.listed()).collect();
         self.secrets.listed() == Listed::Complete
@@ -179,7 +180,7 @@ impl Parts {
     }
 
     fn push_all_of(&self, kind: &dyn Reconcile) {
-        for key in kind.keys() {
+        for key in kind.objects() {
             let is_outdated = kind.is_outdated(&key);
             let object = Ref { kind: kind.kind(), key };
             match is_outdated {
@@ -312,7 +313,7 @@ async fn lead(parts: Arc<Parts>) {
 async fn fulfil_duties(parts: Arc<Parts>, kind: Arc<dyn Reconcile>) {
     parts.until_ready().await;
     let mut leads = parts.leadership.changes();
-    let mut keys = kind.keys_in_use();
+    let mut keys = kind.keys();
     loop {
         leads.mark_unchanged();
         keys.iter_mut().for_each(watch::Receiver::mark_unchanged);
@@ -351,7 +352,10 @@ async fn fulfil(kind: &dyn Reconcile) -> Option<Duration> {
     match outcome.flatten() {
         Ok(again) => again,
         Err(error) => {
-            tracing::warn!(kind = kind.kind(), "keys could not be made or published: {error:#}");
+            tracing::warn!(
+                kind = kind.kind(),
+                "what only the leader does for this kind failed, and is tried again: {error:#}"
+            );
             Some(HOUSEKEEPING)
         }
     }
@@ -359,7 +363,7 @@ async fn fulfil(kind: &dyn Reconcile) -> Option<Duration> {
 
 /// Looks at all objects of a kind when the keys change that they are opened with.
 async fn follow_keys(parts: Arc<Parts>, kind: Arc<dyn Reconcile>) {
-    let Some(mut keys) = kind.keys_in_use() else { return std::future::pending().await };
+    let Some(mut keys) = kind.keys() else { return std::future::pending().await };
     while keys.changed().await.is_ok() {
         if parts.leadership.is_leader() {
             parts.push_all_of(&*kind);

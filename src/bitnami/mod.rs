@@ -20,10 +20,9 @@ pub use item::{Fault, NotOpened, open};
 pub use key::{BadKey, Print, SealingKey};
 pub use object::{Scope, SealedSecret, Template};
 
-/// Group, version, kind and plural.
+/// Group, version and kind.
 pub const API_VERSION: &str = "bitnami.com/v1alpha1";
 pub const KIND: &str = "SealedSecret";
-pub const PLURAL: &str = "sealedsecrets";
 
 /// How their labels and annotations begin.
 pub const PREFIX: &str = "sealedsecrets.bitnami.com/";

@@ -156,8 +156,9 @@ pub(super) fn check_size(total: usize) -> Result<()> {
 pub const FORBIDDEN_TYPES: [&str; 2] =
     ["kubernetes.io/service-account-token", "bootstrap.kubernetes.io/token"];
 
-/// How labels and annotations begin that a template may not set, for they mean something to those who find them.
-const FORBIDDEN_PREFIXES: [&str; 4] = [
+/// How labels and annotations begin that a template may not set, for they mean something to those who find them. A controller
+/// that looks after other kinds of objects, too, knows more of them.
+pub const FORBIDDEN_PREFIXES: [&str; 4] = [
     "sealant.dev/",
     "sealedsecrets.bitnami.com/",
     "kubernetes.io/service-account.",

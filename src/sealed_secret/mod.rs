@@ -26,7 +26,7 @@ mod wraps;
 
 pub use belongs::WITH_OLD_VALUES;
 pub use binding::Binding;
-pub use check::{FORBIDDEN_TYPES, Part, check_item_name, is_forbidden};
+pub use check::{FORBIDDEN_PREFIXES, FORBIDDEN_TYPES, Part, check_item_name, is_forbidden};
 pub use data_keys::{NewDataKey, OpenedKeys, commitments, for_each_ciphertext, used_data_keys};
 pub use edit::{Changes, adopt, adopt_all, change, difference, merge_into, rotate, unset};
 pub use file::{

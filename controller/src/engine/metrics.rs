@@ -20,6 +20,14 @@ pub struct ByReason {
     pub reason: &'static str,
 }
 
+/// A reason with what it means, so that an alert has to know no kind's reasons.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ByState {
+    pub kind: &'static str,
+    pub reason: &'static str,
+    pub standing: &'static str,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct ByVerb {
     pub kind: &'static str,
@@ -44,7 +52,7 @@ pub struct Metrics {
     pub writes: Family<ByVerb, Counter>,
     pub conflicts: Counter,
     pub panics: Counter,
-    pub objects: Family<ByReason, Gauge>,
+    pub objects: Family<ByState, Gauge>,
     pub outdated: Family<OfKind, Gauge>,
     pub refused: Family<OfKind, Gauge>,
     pub queued: Gauge,

@@ -1,7 +1,8 @@
 //! What the watches have seen: of each object only what is needed, so that a hundred thousand of them fit.
 //!
 //! It counts as complete once each watch has listed everything. A list that begins again takes nothing away before it
-//! is complete. What cannot be looked at at all, since its kind is not there or rights are missing, holds up nothing else.
+//! is complete. What cannot be looked at, since its kind is not there, rights are missing or the API server fails at it, holds
+//! up nothing else.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -24,8 +25,8 @@ pub struct Change<V> {
 pub enum Listed {
     /// Something was not listed yet.
     NotYet,
-    /// Nothing of it can be looked at.
-    Refused,
+    /// Nothing of it can be looked at now.
+    Unavailable,
     /// Everything was listed once, or what can be looked at of it.
     Complete,
 }
@@ -43,8 +44,8 @@ struct State<V> {
     /// How many lists each watch has begun.
     lists: HashMap<u32, u32>,
     complete: HashSet<u32>,
-    /// Watches that we may not have.
-    refused: HashSet<u32>,
+    /// Watches that cannot list now.
+    unavailable: HashSet<u32>,
 }
 
 #[derive(Debug)]
@@ -61,7 +62,7 @@ impl<V: Clone> Store<V> {
             entries: HashMap::new(),
             lists: HashMap::new(),
             complete: HashSet::new(),
-            refused: HashSet::new(),
+            unavailable: HashSet::new(),
         };
         Self { state: Mutex::new(state), watches }
     }
@@ -77,13 +78,13 @@ impl<V: Clone> Store<V> {
             Event::Listed(object) => vec![state.put(watch, object.meta().key(), value(&object), true)],
             Event::Complete => {
                 state.complete.insert(watch);
-                state.refused.remove(&watch);
+                state.unavailable.remove(&watch);
                 state.remove_unlisted(watch)
             }
             Event::Changed(object) => vec![state.put(watch, object.meta().key(), value(&object), false)],
             Event::Gone(object) => vec![state.remove(object.meta().key(), false)],
-            Event::Refused => {
-                state.refused.insert(watch);
+            Event::Unavailable => {
+                state.unavailable.insert(watch);
                 Vec::new()
             }
         }
@@ -106,21 +107,25 @@ impl<V: Clone> Store<V> {
         self.lock().entries.keys().cloned().collect()
     }
 
+    pub fn values(&self) -> Vec<V> {
+        self.lock().entries.values().map(|entry| entry.value.clone()).collect()
+    }
+
     pub fn is_empty(&self) -> bool {
         self.lock().entries.is_empty()
     }
 
-    /// Whether there may be objects that we must not see.
-    pub fn is_refused(&self) -> bool {
-        !self.lock().refused.is_empty()
+    /// Whether there may be objects that we cannot see now.
+    pub fn is_partial(&self) -> bool {
+        !self.lock().unavailable.is_empty()
     }
 
-    /// Whether each watch has listed everything once, or was refused.
+    /// Whether each watch has listed everything once, or cannot now.
     pub fn listed(&self) -> Listed {
         let state = self.lock();
-        match (state.complete.is_empty(), state.complete.union(&state.refused).count() == self.watches) {
+        match (state.complete.is_empty(), state.complete.union(&state.unavailable).count() == self.watches) {
             (_, false) => Listed::NotYet,
-            (true, true) => Listed::Refused,
+            (true, true) => Listed::Unavailable,
             (false, true) => Listed::Complete,
         }
     }
@@ -173,19 +178,31 @@ mod tests {
     fn a_namespace_that_is_refused_holds_up_no_other() {
         let store = Store::new(2);
         let list = |watch| [Event::Begun, Event::Complete].map(|event| drop(apply(&store, watch, event)));
-        apply(&store, 0, Event::Refused);
-        assert!(store.listed() == Listed::NotYet && store.is_refused());
+        apply(&store, 0, Event::Unavailable);
+        assert!(store.listed() == Listed::NotYet && store.is_partial());
         list(1);
-        assert!(store.listed() == Listed::Complete && store.is_refused());
+        assert!(store.listed() == Listed::Complete && store.is_partial());
         list(0);
-        assert!(store.listed() == Listed::Complete && !store.is_refused());
-        apply(&store, 1, Event::Refused);
-        assert!(store.listed() == Listed::Complete && store.is_refused());
+        assert!(store.listed() == Listed::Complete && !store.is_partial());
+        apply(&store, 1, Event::Unavailable);
+        assert!(store.listed() == Listed::Complete && store.is_partial());
         let all = Store::new(2);
-        apply(&all, 0, Event::Refused);
+        apply(&all, 0, Event::Unavailable);
         assert_eq!(all.listed(), Listed::NotYet);
-        apply(&all, 1, Event::Refused);
-        assert_eq!(all.listed(), Listed::Refused);
+        apply(&all, 1, Event::Unavailable);
+        assert_eq!(all.listed(), Listed::Unavailable);
+    }
+
+    /// A list that comes as a stream tells of what goes meanwhile.
+    #[test]
+    fn what_goes_before_the_list_is_complete_is_not_in_it() {
+        let store = Store::new(1);
+        for event in [Event::Begun, Event::Listed(object("a", "x")), Event::Gone(object("a", "x"))] {
+            apply(&store, 0, event);
+            assert_eq!(store.listed(), Listed::NotYet);
+        }
+        apply(&store, 0, Event::Complete);
+        assert!(store.listed() == Listed::Complete && store.values().is_empty());
     }
 
     #[test]

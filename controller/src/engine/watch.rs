@@ -80,8 +80,8 @@ pub enum Event<T> {
     Complete,
     Changed(T),
     Gone(T),
-    /// We may not look, or there is nothing to look at.
-    Refused,
+    /// It cannot be listed now: we may not look, there is nothing to look at, or the API server fails at it.
+    Unavailable,
 }
 
 /// A watch that never ends.
@@ -119,7 +119,9 @@ impl<T: Object, F: FnMut(Event<T>)> Watch<T, F> {
     pub async fn run(mut self) {
         let mut backoff = Backoff::up_to(BETWEEN_LISTS);
         loop {
-            let failure = match self.list().await {
+            let listed = self.list().await;
+            let is_listed = listed.is_ok();
+            let failure = match listed {
                 Ok((version, lines)) => {
                     self.now_refused(false);
                     let begun = Instant::now();
@@ -132,9 +134,14 @@ impl<T: Object, F: FnMut(Event<T>)> Watch<T, F> {
                 }
                 Err(failure) => failure,
             };
-            match matches!(failure.code(), Some(403 | 404)) {
+            let is_refused = matches!(failure.code(), Some(403 | 404));
+            match is_refused {
                 true => self.refuse(&failure),
                 false => self.report(&failure),
+            }
+            // Whoever waits for the list waits no longer: a failure of one kind holds up no other.
+            if is_refused || !is_listed {
+                (self.take)(Event::Unavailable);
             }
             backoff.wait(failure.retry_after()).await;
         }
@@ -338,7 +345,6 @@ impl<T: Object, F: FnMut(Event<T>)> Watch<T, F> {
             tracing::warn!(kind, namespace, "cannot watch, and tries again until it can: {why}{failure}");
         }
         self.now_refused(true);
-        (self.take)(Event::Refused);
     }
 
     fn now_refused(&mut self, refused: bool) {
@@ -521,8 +527,7 @@ mod tests {
     async fn watch(
         answer: impl Fn(&str) -> (u16, String) + Send + Sync + 'static,
     ) -> (Vec<String>, Vec<String>) {
-        let is_end = |word: &str| word == "changed last" || word == "refused";
-        watch_until(is_end, answer).await
+        watch_until(|word| word == "changed last", answer).await
     }
 
     async fn watch_until(
@@ -540,7 +545,7 @@ mod tests {
                 Event::Complete => "complete".to_owned(),
                 Event::Changed(object) => format!("changed {}", name(object)),
                 Event::Gone(object) => format!("gone {}", name(object)),
-                Event::Refused => "refused".to_owned(),
+                Event::Unavailable => "unavailable".to_owned(),
             });
         };
         let what = What {
@@ -617,8 +622,9 @@ mod tests {
             (200, line("MODIFIED", thing("a")) + &line("DELETED", thing("a")) + &line("ADDED", thing("last")))
         })
         .await;
-        let expected =
-            ["begun", "listed a", "begun", "listed a", "complete", "changed a", "gone a", "changed last"];
+        let first = ["begun", "listed a", "unavailable"];
+        let then = ["begun", "listed a", "complete", "changed a", "gone a", "changed last"];
+        let expected = [&first[..], &then].concat();
         assert_eq!(told, expected);
         assert!(asked.last().unwrap().contains("resourceVersion=8"), "{asked:?}");
     }
@@ -697,19 +703,22 @@ mod tests {
             },
         )
         .await;
-        assert_eq!(told, ["refused", "begun", "complete", "changed last"], "{asked:?}");
+        assert_eq!(told, ["unavailable", "begun", "complete", "changed last"], "{asked:?}");
     }
 
     #[tokio::test]
     async fn who_may_not_look_says_so_and_what_has_been_forgotten_is_listed_again() {
-        let (told, _) = watch(|_| refused(403)).await;
-        assert_eq!(told, ["refused"]);
-        let (told, _) = watch(|asked| match asked.contains("watch=") {
+        let is_unavailable = |word: &str| word == "unavailable";
+        for code in [403, 404, 500] {
+            let (told, _) = watch_until(is_unavailable, move |_| refused(code)).await;
+            assert_eq!(told, ["unavailable"], "{code}");
+        }
+        let (told, _) = watch_until(is_unavailable, |asked| match asked.contains("watch=") {
             true => refused(403),
             false => page(&[thing("a")], ""),
         })
         .await;
-        assert_eq!(told, ["begun", "listed a", "complete", "refused"]);
+        assert_eq!(told, ["begun", "listed a", "complete", "unavailable"]);
         let count = AtomicUsize::new(0);
         let (told, _) = watch(move |asked| {
             if asked.contains("sendInitialEvents") {

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -22,8 +22,9 @@ use tokio::sync::{Notify, watch};
 use crate::engine::api::{self, ApiServer, Failure};
 use crate::engine::lease::Leadership;
 use crate::engine::metrics::Metrics;
-use crate::engine::object::Meta;
-use crate::engine::watch::{Event, Object, Watch, What};
+use crate::engine::object::{Key, Meta};
+use crate::engine::store::{Listed, Store};
+use crate::engine::watch::{Watch, What};
 use crate::keys::metrics::KeyMetrics;
 use crate::keys::opening::{Keyring, Opener};
 use crate::keys::vault::{ControllerHost, read};
@@ -157,11 +158,10 @@ pub struct Keeper {
 
 impl Keeper {
     pub async fn run(&self) {
-        let known = Arc::new((Mutex::new(Known::default()), Notify::new()));
-        let seen = Arc::clone(&known);
-        let take = move |event| {
-            seen.0.lock().unwrap_or_else(PoisonError::into_inner).take_in(event);
-            seen.1.notify_one();
+        let (known, changed) = (Store::new(1), Notify::new());
+        let take = |event| {
+            known.apply(0, event, Secret::clone);
+            changed.notify_one();
         };
         let what = What {
             kind: "identities",
@@ -171,10 +171,10 @@ impl Keeper {
             bare: false,
         };
         let watch = Watch::new(self.api.clone(), what, Arc::clone(&self.metrics), take);
-        tokio::join!(watch.run(), self.keep(&known.0, &known.1));
+        tokio::join!(watch.run(), self.keep(&known, &changed));
     }
 
-    async fn keep(&self, known: &Mutex<Known>, changed: &Notify) {
+    async fn keep(&self, known: &Store<Secret>, changed: &Notify) {
         let mut ticks = tokio::time::interval(FILES_EVERY);
         let mut print = None;
         loop {
@@ -183,15 +183,17 @@ impl Keeper {
                 _ = ticks.tick() => {}
             }
             let Some((of_files, has_changed)) = self.look_at_files().await else { continue };
-            let ring = match &*known.lock().unwrap_or_else(PoisonError::into_inner) {
-                Known { secrets: Some(secrets), .. } => {
-                    let found = secrets.values().flat_map(|secret| of_secret(secret, &self.marks));
+            let ring = match known.listed() {
+                Listed::Complete => {
+                    let secrets = known.values();
+                    let found = secrets.iter().flat_map(|secret| of_secret(secret, &self.marks));
                     gather(found.chain(of_files))
                 }
-                Known { is_refused, .. } => {
-                    self.say_refused(*is_refused);
+                Listed::Unavailable => {
+                    self.keys.send_if_modified(Keys::make_unavailable);
                     continue;
                 }
+                Listed::NotYet => continue,
             };
             if print.replace(ring.print()) != Some(ring.print()) {
                 self.announce(&ring);
@@ -202,17 +204,6 @@ impl Keeper {
             }
             self.use_ring(ring);
         }
-    }
-
-    /// Nothing is known of them: whether that is so because we may not look.
-    fn say_refused(&self, is_refused: bool) {
-        self.keys.send_if_modified(|keys| {
-            let is_new = is_refused && matches!(keys, Keys::Unknown);
-            if is_new {
-                *keys = Keys::Refused;
-            }
-            is_new
-        });
     }
 
     /// The identities of files, and whether other files have changed. A volume may let us wait.
@@ -259,36 +250,6 @@ fn gather(found: impl Iterator<Item = Result<Entry, String>>) -> Ring {
         }
     }
     Ring::new(entries, problems)
-}
-
-/// The Secrets that are labelled as identities.
-#[derive(Default)]
-struct Known {
-    /// `None` until they were listed once.
-    secrets: Option<HashMap<String, Secret>>,
-    /// What a list that is under way has found: until it is complete, nothing has gone.
-    listed: HashMap<String, Secret>,
-    /// Whether we may not look at them.
-    is_refused: bool,
-}
-
-impl Known {
-    fn take_in(&mut self, event: Event<Secret>) {
-        let name = |secret: &Secret| secret.meta().name.clone();
-        match event {
-            Event::Begun => self.listed.clear(),
-            Event::Listed(secret) => drop(self.listed.insert(name(&secret), secret)),
-            Event::Complete => {
-                (self.secrets, self.is_refused) = (Some(std::mem::take(&mut self.listed)), false);
-            }
-            Event::Changed(secret) => {
-                drop(self.secrets.get_or_insert_default().insert(name(&secret), secret))
-            }
-            Event::Gone(secret) => drop(self.secrets.get_or_insert_default().remove(&name(&secret))),
-            // What was known is known.
-            Event::Refused => self.is_refused = true,
-        }
-    }
 }
 
 /// The identities of a labelled Secret.
@@ -358,17 +319,13 @@ pub async fn were_published(api: &ApiServer, namespace: &str) -> Result<bool, Fa
 /// Makes the first identity. Somebody else may be faster: then it is theirs.
 pub async fn generate(api: &ApiServer, namespace: &str) -> Result<(), Failure> {
     let identity = generate_identity(false, Timestamp::now());
-    let manifest = json!({
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "metadata": {"name": FIRST, "labels": {LABEL: "active", "app.kubernetes.io/part-of": "sealant"}},
-        "stringData": {format!("first{ENDING}"): &*identity.file},
-    });
-    match write::key(api, namespace, &manifest).await? {
-        Some(name) => {
-            tracing::info!(recipient = %identity.recipient, "made the first identity: keep a copy of Secret {name} in a safe place")
+    let labels = json!({LABEL: "active", "app.kubernetes.io/part-of": "sealant"});
+    let values = json!({format!("first{ENDING}"): &*identity.file});
+    match write::key(api, &Key::new(namespace, FIRST), labels, values).await? {
+        true => {
+            tracing::info!(recipient = %identity.recipient, "made the first identity: keep a copy of Secret {FIRST} in a safe place")
         }
-        None => tracing::warn!("Secret {FIRST} exists, but is not labelled {LABEL}"),
+        false => tracing::warn!("Secret {FIRST} exists, but is not labelled {LABEL}"),
     }
     Ok(())
 }
@@ -439,28 +396,6 @@ mod tests {
         assert_eq!(ring.published(), format!("{}\n{}\n", made[2].recipient, made[0].recipient));
         let fewer = Ring::new(ring.entries[..2].to_vec(), Vec::new());
         assert!(fewer.is_within(&ring) && !ring.is_within(&fewer));
-    }
-
-    #[test]
-    fn an_identity_has_not_gone_because_they_are_listed_again() {
-        let mut known = Known::default();
-        let names = |known: &Known| known.secrets.as_ref().map(|secrets| secrets.len());
-        let listed = |name| Event::Listed(secret(name, "active", 1, b"x"));
-        known.take_in(Event::Begun);
-        known.take_in(listed("a"));
-        assert_eq!(names(&known), None);
-        known.take_in(Event::Complete);
-        known.take_in(Event::Changed(secret("b", "active", 1, b"x")));
-        assert_eq!(names(&known), Some(2));
-        // A list that breaks off and begins again.
-        for event in [Event::Begun, listed("a"), Event::Begun, listed("b")] {
-            known.take_in(event);
-            assert_eq!(names(&known), Some(2));
-        }
-        known.take_in(Event::Complete);
-        assert_eq!(names(&known), Some(1));
-        known.take_in(Event::Gone(secret("b", "active", 1, b"x")));
-        assert_eq!(names(&known), Some(0));
     }
 
     #[test]

@@ -71,11 +71,9 @@ pub struct Removals {
     pub stale_owners: bool,
 }
 
-/// The Secret that there should be.
+/// The Secret that there should be. Its name and namespace are those of the object that asks for it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Desired {
-    pub name: String,
-    pub namespace: String,
     pub labels: BTreeMap<String, String>,
     pub annotations: BTreeMap<String, String>,
     /// What asks for it.
@@ -144,6 +142,8 @@ pub struct Marks {
     pub keys: Vec<&'static str>,
     /// Annotations of those that were made, beside [`MADE_BY`].
     pub made: Vec<&'static str>,
+    /// What they were made from: API version and kind, as an owner reference has them.
+    pub owners: Vec<(&'static str, &'static str)>,
 }
 
 impl Marks {
@@ -155,6 +155,17 @@ impl Marks {
     /// Whether an annotation says that a kind of ours has made a Secret.
     fn is_marked(&self, meta: &Meta) -> bool {
         [MADE_BY].iter().chain(&self.made).any(|annotation| meta.annotations.contains_key(*annotation))
+    }
+
+    /// Whether a kind of ours has made a Secret, by its mark or by its owner.
+    fn is_made(&self, meta: &Meta) -> bool {
+        let is_ours = |owner: &OwnerReference| {
+            let is = |(version, kind): &(&str, &str)| {
+                owner.kind == *kind && group(&owner.api_version) == group(version)
+            };
+            self.owners.iter().any(is)
+        };
+        self.is_marked(meta) || controller(meta).is_some_and(is_ours)
     }
 
     /// What a Secret was made by, if it was made from an object, whoever has changed its labels since: whoever may write such
@@ -177,14 +188,17 @@ pub fn claimed(desired: &Desired, current: Option<&Secret>, marks: &Marks) -> Re
         return Err(Verdict::new(reason::REFUSED, why));
     }
     let Some(current) = current else { return Ok(desired.clone()) };
-    let claimed = claim(desired, &current.meta, marks).map_err(|why| {
-        Verdict::new(reason::ALREADY_EXISTS, format!("the Secret {} exists: {why}", desired.name))
-    })?;
+    let claimed = claim(desired, current, marks).map_err(|why| is_taken(&desired.claim.name, &why))?;
     match current.meta.is_being_deleted {
         // Its end is an event of its own.
         true => Err(Verdict::new(reason::TERMINATING, reason::IS_GOING)),
         false => Ok(claimed),
     }
+}
+
+/// What is said of an object whose Secret is not its own.
+pub fn is_taken(name: &str, why: &str) -> Verdict {
+    Verdict::new(reason::ALREADY_EXISTS, format!("the Secret {name} exists: {why}"))
 }
 
 /// What to write, now that the values are known; an error where nothing can be.
@@ -214,7 +228,8 @@ pub fn is_right(written: &Secret, desired: &Desired, items: &Items, marks: &Mark
 }
 
 /// What may be written to a Secret that is there, or why nothing may.
-fn claim(desired: &Desired, found: &Meta, marks: &Marks) -> Result<Desired, String> {
+fn claim(desired: &Desired, current: &Secret, marks: &Marks) -> Result<Desired, String> {
+    let found = &current.meta;
     if marks.is_key(found) {
         return Err(reason::IS_KEY.to_owned());
     }
@@ -230,7 +245,7 @@ fn claim(desired: &Desired, found: &Meta, marks: &Marks) -> Result<Desired, Stri
         None => is_made_by(found, desired),
     };
     // What one kind of ours puts into a Secret, another that has made it would take out again.
-    let has_room = given(Gives::Room) && (is_ours || !marks.is_marked(found));
+    let has_room = given(Gives::Room) && (is_ours || !marks.is_made(found));
     match owner {
         Some(owner) if !is_ours && !has_room => return Err(belongs(owner)),
         None if !is_ours && !is_given && !has_room => return Err(desired.words.is_foreign.to_owned()),
@@ -241,7 +256,7 @@ fn claim(desired: &Desired, found: &Meta, marks: &Marks) -> Result<Desired, Stri
         desired.others = Others::Own;
         desired.owned &= is_ours || (is_given && owner.is_none());
         // It is as its owner has made it.
-        (desired.immutable, desired.made_by) = (false, None);
+        (desired.kind, desired.immutable, desired.made_by) = (current.kind.clone(), false, None);
     } else if !is_ours && given(Gives::All) {
         desired.others = Others::Go;
     }
@@ -269,11 +284,13 @@ fn controller(meta: &Meta) -> Option<&OwnerReference> {
 
 /// One of the same kind and name counts as the same even when its UID is that of one that is gone.
 pub fn is_same_source(owner: &OwnerReference, claim: &OwnerReference) -> bool {
-    owner.kind == claim.kind && group(owner) == group(claim) && owner.name == claim.name
+    owner.kind == claim.kind
+        && group(&owner.api_version) == group(&claim.api_version)
+        && owner.name == claim.name
 }
 
-fn group(owner: &OwnerReference) -> &str {
-    owner.api_version.split('/').next().unwrap_or_default()
+fn group(api_version: &str) -> &str {
+    api_version.split('/').next().unwrap_or_default()
 }
 
 /// What others have put into a Secret that is not to be there.
@@ -573,6 +590,19 @@ mod tests {
         assert_eq!((desired.owned, desired.others), (true, Others::Stay));
     }
 
+    /// What one kind has put into a Secret that another kind owns, that one would take out again, and so on for ever.
+    #[test]
+    fn a_secret_that_a_kind_of_ours_owns_has_room_for_no_other() {
+        let owned = theirs(|secret| {
+            secret["metadata"]["ownerReferences"] = json!([{"apiVersion": "bitnami.com/v1beta1", "kind": "SealedSecret",
+                "name": "db", "uid": "x", "controller": true}]);
+        });
+        let may = |kinds: &[crate::source::Kind]| {
+            claimed(&given(Gives::Room), Some(&owned), &crate::source::marks(kinds)).is_ok()
+        };
+        assert!(may(&[]) && !may(crate::source::KINDS));
+    }
+
     /// Another controller has made it: what that has set is ours to take away, and what others have is theirs.
     #[test]
     fn what_an_earlier_controller_has_set_goes_when_it_is_asked_for_no_more() {
@@ -611,6 +641,12 @@ mod tests {
             secret["immutable"] = true.into();
         };
         assert_eq!(with(&frozen), Err(reason::IMMUTABLE));
+        // It is of the type that its owner has made it.
+        let of_another_type = |secret: &mut Value| {
+            changed(secret);
+            secret["type"] = "kubernetes.io/tls".into();
+        };
+        assert_eq!(with(&of_another_type), update());
         let ours_before = |secret: &mut Value| {
             let fields = json!({"f:data": {"f:a": {}, "f:theirs": {}}});
             secret["metadata"]["managedFields"] =

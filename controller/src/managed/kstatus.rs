@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::managed::decide::Verdict;
 use crate::managed::reason::Standing;
 use crate::managed::slim::Revision;
-use crate::managed::status::{Outcome, Status, WRITER};
+use crate::managed::status::{FIRST_WRITER, Finding, Status};
 
 /// What the controller has made of an object.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,7 +57,7 @@ impl Status for Kstatus {
     }
 
     fn writer(&self) -> u32 {
-        self.writer.unwrap_or(1)
+        self.writer.unwrap_or(FIRST_WRITER)
     }
 
     /// It has no place for annotations: this is for kinds whose annotations change nothing about a Secret that is right.
@@ -72,8 +72,8 @@ impl Status for Kstatus {
         })
     }
 
-    fn after(&self, outcome: Outcome<'_>) -> Self {
-        after(self, outcome, Timestamp::from_second(Timestamp::now().as_second()).unwrap_or_default())
+    fn after(&self, finding: Finding<'_>) -> Self {
+        after(self, finding, Timestamp::from_second(Timestamp::now().as_second()).unwrap_or_default())
     }
 
     fn is_but_for_version(&self, other: &Self) -> bool {
@@ -82,8 +82,8 @@ impl Status for Kstatus {
     }
 }
 
-fn after(previous: &Kstatus, outcome: Outcome<'_>, now: Timestamp) -> Kstatus {
-    let Outcome { verdict, revision: Revision { generation, .. }, secret_version } = outcome;
+fn after(previous: &Kstatus, finding: Finding<'_>, now: Timestamp) -> Kstatus {
+    let Finding { verdict, revision: Revision { generation, .. }, secret_version, writer } = finding;
     let of = |name: &str, holds: bool, generation: Option<i64>| {
         let status = if holds { "True" } else { "False" };
         let since = previous.condition(name).filter(|known| known.status == status);
@@ -117,12 +117,11 @@ fn after(previous: &Kstatus, outcome: Outcome<'_>, now: Timestamp) -> Kstatus {
         }
     };
     let right_version = secret_version.filter(|_| standing == Standing::Good);
-    let writer = (WRITER > 1).then_some(WRITER);
     Kstatus {
         observed_generation: generation,
         conditions,
         secret_resource_version: right_version.map(str::to_owned),
-        writer,
+        writer: (writer != FIRST_WRITER).then_some(writer),
     }
 }
 
@@ -148,8 +147,13 @@ mod tests {
 
     fn status(previous: &Kstatus, reason: Reason, generation: i64, second: i64) -> Kstatus {
         let (verdict, version) = (verdict(reason), format!("v{generation}"));
-        let outcome = Outcome { verdict: &verdict, revision: of(generation), secret_version: Some(&version) };
-        after(previous, outcome, at(second))
+        let finding = Finding {
+            verdict: &verdict,
+            revision: of(generation),
+            secret_version: Some(&version),
+            writer: FIRST_WRITER,
+        };
+        after(previous, finding, at(second))
     }
 
     fn shown(status: &Kstatus) -> Vec<String> {
@@ -188,16 +192,17 @@ mod tests {
     #[test]
     fn the_whole_message_is_that_of_ready_and_the_others_have_its_first_line() {
         let verdict = Verdict::new(reason::NO_IDENTITY, "nothing opens it\nwanted, any of:\n  age1x");
-        let outcome = Outcome { verdict: &verdict, revision: of(1), secret_version: None };
-        let status = after(&Kstatus::default(), outcome, at(10));
+        let finding =
+            Finding { verdict: &verdict, revision: of(1), secret_version: None, writer: FIRST_WRITER };
+        let status = after(&Kstatus::default(), finding, at(10));
         let message = |name: &str| status.condition(name).unwrap().message.as_str();
         assert_eq!(message("Ready"), verdict.message);
         assert_eq!([message("Stalled"), message("Synced")], ["nothing opens it"; 2]);
-        assert_eq!(after(&status, outcome, at(20)), status);
+        assert_eq!(after(&status, finding, at(20)), status);
         assert_eq!(news(&status, &verdict, of(1), &Write::Nothing, &WORDS), None);
         let mut earlier = status;
         earlier.conditions.iter_mut().for_each(|condition| condition.message.clone_from(&verdict.message));
-        assert_eq!(after(&earlier, outcome, at(20)), earlier);
+        assert_eq!(after(&earlier, finding, at(20)), earlier);
         assert_eq!(news(&earlier, &verdict, of(1), &Write::Nothing, &WORDS), None);
     }
 
@@ -210,9 +215,9 @@ mod tests {
         let mut told = Vec::new();
         for (second, verdict) in (20..).zip([&no_answer, &no_answer, &error, &no_answer, &error, &no_answer])
         {
-            let outcome = Outcome { verdict, revision: of(1), secret_version: None };
+            let finding = Finding { verdict, revision: of(1), secret_version: None, writer: FIRST_WRITER };
             told.extend(news(&status, verdict, of(1), &Write::Nothing, &WORDS).map(|news| news.message));
-            let new = after(&status, outcome, at(second));
+            let new = after(&status, finding, at(second));
             assert_eq!(new != status, [20, 22].contains(&second), "{second}");
             status = new;
         }

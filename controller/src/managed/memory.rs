@@ -307,7 +307,7 @@ mod tests {
         }))
         .unwrap();
         let about = resource::about(&found, false);
-        let slim = Slim::of(found.meta(), resource::ANNOTATIONS, &found.status, about);
+        let slim = Slim::of(found.meta(), resource::PREFIX, &found.status, about);
         for index in 0..COUNT {
             let meta = Meta {
                 name: format!("database-of-{index}"),

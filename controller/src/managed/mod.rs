@@ -20,6 +20,7 @@ pub mod kstatus;
 pub mod memory;
 pub mod reason;
 pub mod reconcile;
+pub mod rooms;
 pub mod secret;
 pub mod slim;
 pub mod status;
@@ -80,13 +81,14 @@ pub trait Reconcile: Send + Sync {
     /// nothing has changed.
     fn lead(&self) -> BoxFuture<'_, anyhow::Result<Option<Duration>>>;
 
-    fn keys(&self) -> Vec<Key>;
+    /// All that are known.
+    fn objects(&self) -> Vec<Key>;
 
     /// Whether all that is to be done for an object is not urgent: its Secret is as an older release has made it.
     fn is_outdated(&self, key: &Key) -> bool;
 
     /// The keys that its objects are opened with, if they take any: when they change, everything is looked at again.
-    fn keys_in_use(&self) -> Option<watch::Receiver<Keys>>;
+    fn keys(&self) -> Option<watch::Receiver<Keys>>;
 
     /// Forgets what it knows: another replica may have changed everything.
     fn forget_all(&self);

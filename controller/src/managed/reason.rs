@@ -16,6 +16,18 @@ pub enum Standing {
     Suspended,
 }
 
+impl Standing {
+    /// As metrics call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Good => "good",
+            Self::Waiting => "waiting",
+            Self::Stalled => "stalled",
+            Self::Suspended => "suspended",
+        }
+    }
+}
+
 /// When something is tried again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Again {
@@ -98,6 +110,11 @@ impl Words {
 }
 
 pub const IS_KEY: &str = "it holds keys of the controller";
+/// Another kind of object adds to the same Secret.
+pub fn has_room(kind: &str) -> String {
+    format!("an object of {kind} of this name adds to it already")
+}
+
 pub const IS_GOING: &str = "the Secret is being deleted; it is made again when it is gone";
 pub const CHANGED_AT_ONCE: &str =
     "the Secret is not as it was written: somebody changes it, a webhook perhaps";

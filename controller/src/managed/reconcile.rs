@@ -5,7 +5,7 @@
 //!                                        settled? ............ nothing is asked
 //!                                        read it, weighed by its size
 //!                                        Source::desired ..... or a verdict without the values
-//!                                        the Secret, and whose it is (decide::about_current)
+//!                                        the Secret, and whose it is (decide::claimed)
 //!                                        Source::values ...... later? Then it goes, and comes back with the answer
 //!                                        decide::write ──> is it still current? ──> write::secret
 //!                                        conclude: status, event, log, and when to look again
@@ -42,8 +42,8 @@ use crate::engine::watch::{Event, Object, Watch, What};
 use crate::managed::decide::{Marks, Verdict};
 use crate::managed::memory::Memory;
 use crate::managed::reason;
+use crate::managed::rooms::Rooms;
 use crate::managed::slim::{Keys, Slim};
-use crate::managed::status::WRITER;
 use crate::managed::write::Trouble;
 use crate::managed::{Next, Place, Reconcile, Tell};
 use crate::source::{Objects, Source};
@@ -81,6 +81,8 @@ pub struct Context {
     pub breaker: Arc<Breaker>,
     /// What Secrets are marked with that are not asked for: keys.
     pub marks: Arc<Marks>,
+    /// Which kinds have room in Secrets of others.
+    pub rooms: Arc<Rooms>,
 }
 
 /// Makes Secrets out of the objects of a source.
@@ -107,9 +109,15 @@ impl<S: Source> Managed<S> {
             objects: Store::new(watches),
             memory: Memory::new(S::WORDS.right.name),
             room: Semaphore::new(LARGE_AT_ONCE as usize),
-            writer: WRITER,
+            writer: S::WRITER,
             patience: PATIENCE,
         }
+    }
+
+    /// What it shares with others.
+    #[cfg(test)]
+    pub fn context(&self) -> Context {
+        self.context.clone()
     }
 
     /// Its source.
@@ -134,7 +142,7 @@ impl<S: Source> Managed<S> {
 
     /// What is kept of an object.
     fn slim(&self, found: &S::Found) -> Slim {
-        Slim::of(found.meta(), S::ANNOTATIONS, self.source.status(found), self.source.about(found))
+        Slim::of(found.meta(), S::PREFIX, self.source.status(found), self.source.about(found))
     }
 
     /// Looks at one object.
@@ -142,7 +150,7 @@ impl<S: Source> Managed<S> {
         match tokio::time::timeout(PATIENCE_FOR_ALL, self.look_at(key)).await {
             Ok(next) => next,
             Err(_) => {
-                tracing::warn!(kind = S::KIND, object = %key, "it took longer than {PATIENCE_FOR_ALL:?} and is tried again");
+                tracing::warn!(kind = S::NAME, object = %key, "it took longer than {PATIENCE_FOR_ALL:?} and is tried again");
                 self.retry_failed(key)
             }
         }
@@ -151,6 +159,7 @@ impl<S: Source> Managed<S> {
     async fn look_at(&self, key: &Key) -> Next {
         let Some(slim) = self.objects.get(key) else {
             self.memory.forget(key);
+            self.context.rooms.leave(key, S::NAME);
             self.source.forget(key);
             return Next::Wait;
         };
@@ -204,7 +213,7 @@ impl<S: Source> Managed<S> {
     fn keys_listed(&self) -> Listed {
         match self.keys.as_ref().map(|keys| keys.borrow()).as_deref() {
             Some(Keys::Unknown) => Listed::NotYet,
-            Some(Keys::Refused) => Listed::Refused,
+            Some(Keys::Unavailable) => Listed::Unavailable,
             Some(Keys::Held(_)) | None => Listed::Complete,
         }
     }
@@ -220,13 +229,13 @@ impl<S: Source> Managed<S> {
 
 impl<S: Source> Reconcile for Managed<S> {
     fn kind(&self) -> &'static str {
-        S::KIND
+        S::NAME
     }
 
     fn watch(self: Arc<Self>, place: Place, tell: Tell) -> BoxFuture<'static, ()> {
         let Place { index, namespace, selector } = place;
-        let path = self.source.path(&namespace);
-        let what = What { kind: S::KIND, path, namespace, labels: selector, bare: false };
+        let path = S::path(&namespace);
+        let what = What { kind: S::NAME, path, namespace, labels: selector, bare: false };
         let (api, metrics) = (self.context.api.clone(), Arc::clone(&self.context.metrics));
         let take = move |event: Event<S::Found>| {
             for change in self.objects.apply(index, event, |found| self.slim(found)) {
@@ -257,7 +266,7 @@ impl<S: Source> Reconcile for Managed<S> {
     fn listed(&self) -> Listed {
         match (self.objects.listed(), self.keys_listed()) {
             (Listed::NotYet, _) | (_, Listed::NotYet) => Listed::NotYet,
-            (Listed::Refused, _) | (_, Listed::Refused) => Listed::Refused,
+            (Listed::Unavailable, _) | (_, Listed::Unavailable) => Listed::Unavailable,
             (Listed::Complete, Listed::Complete) => Listed::Complete,
         }
     }
@@ -271,11 +280,11 @@ impl<S: Source> Reconcile for Managed<S> {
     }
 
     fn lead(&self) -> BoxFuture<'_, anyhow::Result<Option<Duration>>> {
-        let objects = Objects { is_empty: self.objects.is_empty(), is_refused: self.objects.is_refused() };
+        let objects = Objects { is_empty: self.objects.is_empty(), is_partial: self.objects.is_partial() };
         Box::pin(self.source.lead(objects))
     }
 
-    fn keys(&self) -> Vec<Key> {
+    fn objects(&self) -> Vec<Key> {
         self.objects.keys()
     }
 
@@ -283,12 +292,13 @@ impl<S: Source> Reconcile for Managed<S> {
         self.objects.get(key).is_some_and(|slim| self.is_of_another_writer(&slim))
     }
 
-    fn keys_in_use(&self) -> Option<watch::Receiver<Keys>> {
+    fn keys(&self) -> Option<watch::Receiver<Keys>> {
         self.keys.clone()
     }
 
     fn forget_all(&self) {
         self.memory.forget_all();
+        self.context.rooms.leave_all(S::NAME);
     }
 
     fn count(&self, leads: bool) {

@@ -17,10 +17,10 @@ pub struct Slim {
     marked: u64,
     pub is_being_deleted: bool,
     is_valid: bool,
-    pub is_held: bool,
+    pub has_verdict: bool,
     /// The version of its Secret that its status says is right.
     pub right_version: Option<Box<str>>,
-    /// Which [writer](crate::managed::status::WRITER) says so.
+    /// Which [writer](crate::source::Source::WRITER) says so.
     pub writer: u32,
     keys: Box<[u32]>,
     has_others: bool,
@@ -51,8 +51,8 @@ impl Revision {
 pub struct About {
     /// Whether it can be read.
     pub is_valid: bool,
-    /// Whether something is to be said of it before its values are asked for.
-    pub is_held: bool,
+    /// Whether something is to be said of it without its values: then it is never settled.
+    pub has_verdict: bool,
     /// About how many bytes it has.
     pub weight: u32,
     /// [Digests](digest) of the keys that open it, if it takes any.
@@ -67,8 +67,8 @@ pub enum Keys {
     /// They were not listed yet.
     #[default]
     Unknown,
-    /// We may not look at them: what they would open is left as it is.
-    Refused,
+    /// They cannot be looked at now: what they would open is left as it is, and nothing else waits for them.
+    Unavailable,
     Held(Held),
 }
 
@@ -76,8 +76,17 @@ impl Keys {
     pub fn held(&self) -> Option<&Held> {
         match self {
             Self::Held(held) => Some(held),
-            Self::Unknown | Self::Refused => None,
+            Self::Unknown | Self::Unavailable => None,
         }
+    }
+
+    /// It will take a while until they are known. Those that are known stay so. Returns whether that is new.
+    pub fn make_unavailable(&mut self) -> bool {
+        let is_new = matches!(self, Self::Unknown);
+        if is_new {
+            *self = Self::Unavailable;
+        }
+        is_new
     }
 }
 
@@ -93,7 +102,7 @@ pub struct Held {
 impl Slim {
     /// Of an object whose annotations begin so that ask something.
     pub fn of(meta: &Meta, prefix: &str, status: &impl Status, about: About) -> Self {
-        let About { is_valid, is_held, weight, keys, has_others } = about;
+        let About { is_valid, has_verdict, weight, keys, has_others } = about;
         let revision = Revision::of(meta, prefix);
         Self {
             identity: identity(meta),
@@ -101,7 +110,7 @@ impl Slim {
             marked: print(texts(&meta.labels).chain([""]).chain(texts(&meta.annotations))),
             is_being_deleted: meta.is_being_deleted,
             is_valid,
-            is_held,
+            has_verdict,
             right_version: status.right_version(revision).map(Into::into),
             writer: status.writer(),
             keys,

@@ -6,18 +6,19 @@ use crate::managed::decide::{Verdict, Write};
 use crate::managed::reason::{Standing, Words};
 use crate::managed::slim::Revision;
 
-/// Which Secrets count as right at a start without being looked at: those whose status says that a controller of this
-/// number has made them. It goes up only in a release whose notes say what is then written again.
-pub const WRITER: u32 = 1;
+/// By which all Secrets were made before there was a number.
+pub const FIRST_WRITER: u32 = 1;
 
-/// What came of looking at an object.
+/// What came of looking at an object, as far as its status is about it.
 #[derive(Debug, Clone, Copy)]
-pub struct Outcome<'o> {
-    pub verdict: &'o Verdict,
+pub struct Finding<'f> {
+    pub verdict: &'f Verdict,
     /// Of the object as it was looked at.
     pub revision: Revision,
     /// Of the Secret as it is now.
-    pub secret_version: Option<&'o str>,
+    pub secret_version: Option<&'f str>,
+    /// Of this controller.
+    pub writer: u32,
 }
 
 /// The status of a kind of object. Nothing in it changes as long as nothing has happened, for each change is a write. What
@@ -31,8 +32,10 @@ pub trait Status: Clone + PartialEq + Serialize + Send + Sync + 'static {
     /// which it was.
     fn right_version(&self, revision: Revision) -> Option<&str>;
 
-    /// By which [`WRITER`] it was written.
-    fn writer(&self) -> u32;
+    /// By which [writer](crate::source::Source::WRITER) it was written: the first, where it has no place for others.
+    fn writer(&self) -> u32 {
+        FIRST_WRITER
+    }
 
     /// Whether all was right with this revision of the object.
     fn was_right(&self, revision: Revision) -> bool;
@@ -41,7 +44,7 @@ pub trait Status: Clone + PartialEq + Serialize + Send + Sync + 'static {
     fn says(&self, verdict: &Verdict) -> bool;
 
     /// What it says after this.
-    fn after(&self, outcome: Outcome<'_>) -> Self;
+    fn after(&self, finding: Finding<'_>) -> Self;
 
     /// Whether another version of the Secret is all that is new in the other.
     fn is_but_for_version(&self, other: &Self) -> bool;

@@ -13,7 +13,7 @@ use serde::de::IgnoredAny;
 use serde_json::{Map, Value, json};
 
 use crate::engine::api::{ApiServer, Failure};
-use crate::engine::object::{Bare, Meta};
+use crate::engine::object::{Key, Meta};
 use crate::managed::decide::{self, Desired, Removals, Verdict, Write};
 use crate::managed::reason;
 use crate::managed::secret::{self, Items, MANAGER, Secret};
@@ -60,12 +60,13 @@ impl From<Failure> for Trouble {
 /// Does what was decided, and returns the Secret as it was written; `None` where there was nothing to do.
 pub async fn secret(
     api: &ApiServer,
+    key: &Key,
     write: &Write,
     current: Option<&Secret>,
     desired: &Desired,
     items: &Items,
 ) -> Result<Option<Secret>, Trouble> {
-    let secrets = Secrets { api, at: Request::new(secret::path(&desired.namespace)), desired, items };
+    let secrets = Secrets { api, at: Request::new(secret::path(key.namespace())), key, desired, items };
     let written = match (write, current) {
         (Write::Nothing, _) => return Ok(None),
         (Write::Create, _) => secrets.create().await?,
@@ -87,19 +88,20 @@ pub const NOT_THERE: &str = "1";
 struct Secrets<'w> {
     api: &'w ApiServer,
     at: Request,
+    key: &'w Key,
     desired: &'w Desired,
     items: &'w Items,
 }
 
 impl Secrets<'_> {
     async fn create(&self) -> Result<Secret, Failure> {
-        let body = manifest(self.desired, self.items, json!({"resourceVersion": NOT_THERE}));
+        let body = self.manifest(json!({"resourceVersion": NOT_THERE}));
         self.patch(&PatchParams::apply(MANAGER), &Patch::Apply(&body)).await
     }
 
     /// Asks whether the Secret could be made, beside the one that is there: what cannot be made again is not deleted.
     async fn try_to_create(&self) -> Result<(), Failure> {
-        let mut body = manifest(self.desired, self.items, json!({"generateName": "sealant-"}));
+        let mut body = self.manifest(json!({"generateName": "sealant-"}));
         body["metadata"].as_object_mut().map(|metadata| metadata.remove("name"));
         let params = PostParams { dry_run: true, field_manager: Some(MANAGER.to_owned()) };
         self.api.ask::<IgnoredAny>(self.at.create(&params, body.to_string().into_bytes())).await.map(drop)
@@ -111,7 +113,7 @@ impl Secrets<'_> {
             // Two controllers at once would be refused.
             bound = self::bound(&self.remove_owners(current, bound).await?.meta);
         }
-        let body = manifest(self.desired, self.items, bound);
+        let body = self.manifest(bound);
         let applied = self.patch(&PatchParams::apply(MANAGER).force(), &Patch::Apply(&body)).await?;
         let data = absent(removals.data.iter().filter(|key| applied.data.contains_key(*key)));
         let [labels, annotations] = [&removals.labels, &removals.annotations].map(|keys| absent(keys.iter()));
@@ -134,7 +136,7 @@ impl Secrets<'_> {
     }
 
     async fn patch(&self, params: &PatchParams, patch: &Patch<&Value>) -> Result<Secret, Failure> {
-        self.api.ask(self.at.patch(&self.desired.name, params, patch)).await
+        self.api.ask(self.at.patch(self.key.name(), params, patch)).await
     }
 
     async fn delete(&self, current: &Meta) -> Result<(), Trouble> {
@@ -143,22 +145,56 @@ impl Secrets<'_> {
             resource_version: Some(current.resource_version.clone()),
         };
         let params = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
-        let answer: Value = self.api.ask(self.at.delete(&self.desired.name, &params)).await?;
+        let answer: Value = self.api.ask(self.at.delete(self.key.name(), &params)).await?;
         match answer["kind"] == "Status" {
             true => Ok(()),
             // It is still there: a finalizer holds it.
             false => Err(Trouble::Refused(Verdict::new(reason::TERMINATING, reason::IS_GOING))),
         }
     }
+
+    /// The whole of the Secret, with the values in `data`.
+    fn manifest(&self, mut metadata: Value) -> Value {
+        let Self { key, desired, items, .. } = self;
+        metadata["name"] = json!(key.name());
+        metadata["namespace"] = json!(key.namespace());
+        metadata["labels"] = json!(desired.labels);
+        metadata["annotations"] = json!(desired.annotations);
+        if let Some(made_by) = &desired.made_by {
+            metadata["annotations"][decide::MADE_BY] = json!(made_by.text);
+        }
+        if desired.owned {
+            metadata["ownerReferences"] = json!([desired.claim]);
+        }
+        let data: serde_json::Map<_, _> = items
+            .iter()
+            .map(|(key, value)| (key.clone(), STANDARD.encode(value.as_slice()).into()))
+            .collect();
+        let mut manifest = json!({
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": metadata,
+            "type": desired.kind,
+            "data": data,
+        });
+        if desired.immutable {
+            manifest["immutable"] = true.into();
+        }
+        manifest
+    }
 }
 
-/// Makes a Secret with keys of our own, which nothing asks for. Returns its name, or `None` where somebody else was faster.
-pub async fn key(api: &ApiServer, namespace: &str, manifest: &Value) -> Result<Option<String>, Failure> {
+/// Makes a Secret of this name with keys of our own, which nothing asks for. Returns whether it was made: somebody else may have
+/// been faster, or we ourselves, before a watch has told of it. By the name it is one, however often it is asked for.
+pub async fn key(api: &ApiServer, at: &Key, labels: Value, values: Value) -> Result<bool, Failure> {
+    let metadata = json!({"name": at.name(), "namespace": at.namespace(), "labels": labels});
+    let manifest = json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": values});
     let params = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
-    let create = Request::new(secret::path(namespace)).create(&params, manifest.to_string().into_bytes());
-    match api.ask::<Bare>(create).await {
-        Ok(made) => Ok(Some(made.metadata.name)),
-        Err(failure) if failure.code() == Some(409) => Ok(None),
+    let create =
+        Request::new(secret::path(at.namespace())).create(&params, manifest.to_string().into_bytes());
+    match api.ask::<IgnoredAny>(create).await {
+        Ok(_) => Ok(true),
+        Err(failure) if failure.code() == Some(409) => Ok(false),
         Err(failure) => Err(failure),
     }
 }
@@ -182,31 +218,4 @@ fn merge() -> PatchParams {
 /// What binds a write to the object that was seen.
 fn bound(seen: &Meta) -> Value {
     json!({"uid": seen.uid, "resourceVersion": seen.resource_version})
-}
-
-/// The whole of the Secret, with the values in `data`.
-fn manifest(desired: &Desired, items: &Items, mut metadata: Value) -> Value {
-    metadata["name"] = json!(desired.name);
-    metadata["namespace"] = json!(desired.namespace);
-    metadata["labels"] = json!(desired.labels);
-    metadata["annotations"] = json!(desired.annotations);
-    if let Some(made_by) = &desired.made_by {
-        metadata["annotations"][decide::MADE_BY] = json!(made_by.text);
-    }
-    if desired.owned {
-        metadata["ownerReferences"] = json!([desired.claim]);
-    }
-    let data: serde_json::Map<_, _> =
-        items.iter().map(|(key, value)| (key.clone(), STANDARD.encode(value.as_slice()).into())).collect();
-    let mut manifest = json!({
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "metadata": metadata,
-        "type": desired.kind,
-        "data": data,
-    });
-    if desired.immutable {
-        manifest["immutable"] = true.into();
-    }
-    manifest
 }

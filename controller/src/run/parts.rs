@@ -20,6 +20,7 @@ use crate::managed::Reconcile;
 use crate::managed::reconcile::Context;
 use crate::managed::secret::MANAGER;
 use crate::settings::Settings;
+use crate::source::policy::Policy;
 use crate::source::{self, Kind, Startup};
 
 /// What the parts share.
@@ -41,6 +42,8 @@ pub(super) struct Parts {
     pub metrics: Arc<Metrics>,
     /// Everything that is counted.
     pub registry: Arc<Registry>,
+    #[cfg(test)]
+    pub key_metrics: KeyMetrics,
 }
 
 impl Parts {
@@ -73,12 +76,14 @@ impl Parts {
             secrets: Arc::clone(&secrets),
             breaker: Arc::clone(&breaker),
             marks: Arc::new(source::marks(kinds)),
+            rooms: Arc::default(),
         };
         let mut startup = Startup {
             settings: &settings,
             namespace: &namespace,
             context,
-            key_metrics,
+            policy: Policy::of(&settings, kinds),
+            key_metrics: key_metrics.clone(),
             registry: &mut registry,
             watches,
         };
@@ -100,6 +105,8 @@ impl Parts {
             lease_pulse: Pulse::new(),
             metrics,
             registry: Arc::new(registry),
+            #[cfg(test)]
+            key_metrics,
         }))
     }
 }

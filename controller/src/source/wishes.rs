@@ -2,31 +2,26 @@
 //! words, annotations and metrics of its own, keys that a task of its own watches and the leader makes, Secrets without a mark
 //! of ours, and room in those of others.
 
-use std::collections::HashSet;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use prometheus_client::metrics::counter::Counter;
 use sealant::secret::SecretBytes;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use crate::engine::api;
-use crate::engine::object::{Bare, Meta};
+use crate::engine::object::{Bare, Key, Meta};
+use crate::engine::store::{Listed, Store};
 use crate::engine::watch::{Event, Object, Watch, What};
 use crate::managed::decide::{Adoption, Desired, Gives, Others, Verdict};
 use crate::managed::reason::{self, Again, Reason, Standing, Words};
 use crate::managed::reconcile::Context;
 use crate::managed::secret::{self, Items};
 use crate::managed::slim::{About, Held, Keys, Revision, digest};
-use crate::managed::status::{Outcome, Status};
+use crate::managed::status::{Finding, Status};
 use crate::managed::write;
-use crate::source::{Kind, NoValues, Objects, Source, Started, Startup};
-
-/// As it would be in the list of kinds.
-pub const KIND: Kind = Kind { labels_of_keys: &[LAMP], marks: &[], start };
+use crate::source::{NoValues, Objects, Source, Startup};
 
 /// On Secrets that grant wishes.
 pub const LAMP: &str = "wishes.example.com/lamp";
@@ -59,15 +54,6 @@ struct Lamps {
     granted: Counter,
 }
 
-fn start(startup: &mut Startup<'_>) -> Started {
-    let granted = Counter::default();
-    startup.registry.register("wishes_granted", "Wishes granted", granted.clone());
-    let (known, keys) = watch::channel(Keys::Unknown);
-    let (context, namespace) = (startup.context.clone(), startup.namespace.to_owned());
-    let lamps = Some(Lamps { context, namespace, known, granted });
-    Ok(Some(startup.manage(Wishes { keys: Some(keys), lamps })))
-}
-
 impl Lamps {
     async fn watch(&self) {
         let what = What {
@@ -77,22 +63,18 @@ impl Lamps {
             labels: Some(LAMP.to_owned()),
             bare: true,
         };
-        let digests = Mutex::new(HashSet::new());
+        let lamps = Store::new(1);
         let take = |event: Event<Bare>| {
-            let mut digests = digests.lock().unwrap();
-            match event {
-                Event::Begun => return digests.clear(),
-                Event::Refused => return drop(self.known.send_replace(Keys::Refused)),
-                Event::Listed(lamp) | Event::Changed(lamp) => {
-                    if self.context.marks.maker(&lamp.metadata).is_none() {
-                        digests.insert(digest(&lamp.metadata.name));
-                    }
+            let is_lamp = |lamp: &Bare| self.context.marks.maker(&lamp.metadata).is_none();
+            lamps.apply(0, event, |lamp| is_lamp(lamp).then(|| digest(&lamp.metadata.name)));
+            match lamps.listed() {
+                Listed::NotYet => {}
+                Listed::Unavailable => drop(self.known.send_if_modified(Keys::make_unavailable)),
+                Listed::Complete => {
+                    let digests = Arc::new(lamps.values().into_iter().flatten().collect());
+                    self.known.send_replace(Keys::Held(Held { digests, losses: 0 }));
                 }
-                Event::Gone(lamp) => drop(digests.remove(&digest(&lamp.metadata.name))),
-                Event::Complete => {}
             }
-            let digests = Arc::new(digests.clone());
-            self.known.send_replace(Keys::Held(Held { digests, losses: 0 }));
         };
         Watch::new(self.context.api.clone(), what, Arc::clone(&self.context.metrics), take).run().await;
     }
@@ -100,9 +82,8 @@ impl Lamps {
     async fn make_one(&self) -> anyhow::Result<()> {
         let is_there = self.known.borrow().held().is_some_and(|held| !held.digests.is_empty());
         if !is_there {
-            let manifest = json!({"apiVersion": "v1", "kind": "Secret",
-                "metadata": {"name": "lamp", "labels": {LAMP: "lit"}}});
-            write::key(&self.context.api, &self.namespace, &manifest).await?;
+            let at = Key::new(&self.namespace, "lamp");
+            write::key(&self.context.api, &at, json!({LAMP: "lit"}), json!({})).await?;
         }
         Ok(())
     }
@@ -138,10 +119,6 @@ impl Status for Fulfilment {
         self.secret.as_deref().filter(|_| self.was_right(revision))
     }
 
-    fn writer(&self) -> u32 {
-        1
-    }
-
     fn was_right(&self, revision: Revision) -> bool {
         self.secret.is_some() && self.of == revision.generation && self.by == revision.annotations
     }
@@ -150,7 +127,7 @@ impl Status for Fulfilment {
         self.said.as_deref() == Some(verdict.reason.name)
     }
 
-    fn after(&self, Outcome { verdict, revision, secret_version }: Outcome<'_>) -> Self {
+    fn after(&self, Finding { verdict, revision, secret_version, .. }: Finding<'_>) -> Self {
         let is_right = verdict.reason.standing == Standing::Good;
         Self {
             said: Some(verdict.reason.name.to_owned()),
@@ -201,16 +178,24 @@ impl Source for Wishes {
     type Found = Wish;
     type Status = Fulfilment;
 
-    const KIND: &'static str = "wishes.example.com";
-    const ANNOTATIONS: &'static str = "wishes.example.com/";
+    const NAME: &'static str = "wishes.example.com";
+    const API_VERSION: &'static str = "example.com/v1";
+    const KIND: &'static str = "Wish";
+    const PREFIX: &'static str = "wishes.example.com/";
     const ACTION: &'static str = "Grant";
     const REASONS: &'static [Reason] =
         &[WORDS.right, TOO_MUCH, TAKEN, reason::API_SERVER_UNAVAILABLE, reason::TERMINATING];
     const WORDS: &'static Words = &WORDS;
+    const LABELS_OF_KEYS: &'static [&'static str] = &[LAMP];
     const LABELLED: bool = false;
 
-    fn path(&self, namespace: &str) -> String {
-        api::path("apis/example.com/v1", namespace, "wishes")
+    fn start(startup: &mut Startup<'_>) -> anyhow::Result<Option<Self>> {
+        let granted = Counter::default();
+        startup.registry.register("wishes_granted", "Wishes granted", granted.clone());
+        let (known, keys) = watch::channel(Keys::Unknown);
+        let (context, namespace) = (startup.context.clone(), startup.namespace.to_owned());
+        let lamps = Some(Lamps { context, namespace, known, granted });
+        Ok(Some(Self { keys: Some(keys), lamps }))
     }
 
     fn about(&self, _found: &Wish) -> About {
@@ -221,17 +206,6 @@ impl Source for Wishes {
         &found.status
     }
 
-    fn claim(&self, meta: &Meta) -> OwnerReference {
-        OwnerReference {
-            api_version: "example.com/v1".to_owned(),
-            kind: "Wish".to_owned(),
-            name: meta.name.clone(),
-            uid: meta.uid.clone(),
-            controller: Some(true),
-            ..OwnerReference::default()
-        }
-    }
-
     fn keys(&self) -> Option<watch::Receiver<Keys>> {
         self.keys.clone()
     }
@@ -240,7 +214,6 @@ impl Source for Wishes {
         if found.text.contains("two unicorns") {
             return Err(Verdict::new(TOO_MUCH, "there is one at most"));
         }
-        let Meta { name, namespace, .. } = found.metadata.clone();
         Ok(Desired {
             labels: [].into(),
             annotations: [].into(),
@@ -251,14 +224,12 @@ impl Source for Wishes {
             ],
             earlier_managers: &[],
             others: Others::Stay,
-            claim: self.claim(&found.metadata),
+            claim: Self::claim(&found.metadata),
             owned: true,
             kind: secret::OPAQUE.to_owned(),
             immutable: found.immutable,
             remake: found.immutable,
             words: &WORDS,
-            name,
-            namespace,
         })
     }
 

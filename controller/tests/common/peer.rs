@@ -77,7 +77,7 @@ impl Peer {
             items.retain(|(name, _)| name == "tls.crt");
             match items.pop() {
                 Some((_, pem)) => break pem,
-                None => assert!(start.elapsed() < Duration::from_secs(60), "it makes no key"),
+                None => assert!(start.elapsed() < super::LIMIT, "it makes no key"),
             }
             std::thread::sleep(Duration::from_millis(100));
         };

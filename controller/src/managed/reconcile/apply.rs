@@ -9,7 +9,7 @@ use kube::core::Request;
 use super::Managed;
 use crate::engine::object::{Bare, Key, Meta};
 use crate::engine::watch::Object;
-use crate::managed::decide::{self, Desired, Verdict, Write};
+use crate::managed::decide::{self, Desired, Others, Verdict, Write};
 use crate::managed::reason;
 use crate::managed::secret::{self, Items, Secret};
 use crate::managed::slim::{self, Revision, Slim};
@@ -22,7 +22,7 @@ use crate::source::{NoValues, Refused, Source};
 const FRESH: Duration = Duration::from_secs(1);
 
 /// What has come out.
-pub(super) struct Outcome {
+pub(super) struct Done {
     pub(super) verdict: Verdict,
     pub(super) written: Write,
     pub(super) secret_version: Option<String>,
@@ -32,14 +32,14 @@ pub(super) struct Outcome {
     pub(super) may_pass: bool,
 }
 
-impl From<Verdict> for Outcome {
+impl From<Verdict> for Done {
     fn from(verdict: Verdict) -> Self {
         let details = String::new();
         Self { verdict, written: Write::Nothing, secret_version: None, details, may_pass: false }
     }
 }
 
-impl From<Refused> for Outcome {
+impl From<Refused> for Done {
     fn from(Refused { verdict, details, may_pass }: Refused) -> Self {
         Self { details, may_pass, ..verdict.into() }
     }
@@ -72,12 +72,12 @@ struct Job<'j, F> {
 impl<S: Source> Managed<S> {
     /// The object as it is now.
     pub(super) async fn read(&self, key: &Key) -> Result<Option<S::Found>, Trouble> {
-        let at = Request::new(self.source.path(key.namespace()));
+        let at = Request::new(S::path(key.namespace()));
         Ok(self.context.api.find(at.get(key.name(), &GetParams::default())).await?)
     }
 
     /// Does all that is to be done for it, but for saying so.
-    pub(super) async fn work(&self, key: &Key, found: &S::Found, read: Instant) -> Result<Outcome, Stop> {
+    pub(super) async fn work(&self, key: &Key, found: &S::Found, read: Instant) -> Result<Done, Stop> {
         let desired = match self.source.desired(found) {
             Ok(desired) => desired,
             Err(verdict) => return Ok(verdict.into()),
@@ -86,24 +86,34 @@ impl<S: Source> Managed<S> {
         // Nothing was ever said of a new one, and there is no Secret of ours: then there is mostly none at all.
         let is_new = self.source.status(found).is_empty() && self.memory.attempts(key) == 0;
         if is_new && self.context.secrets.get(key).is_none() {
-            match self.make(&mut job, None).await {
+            match self.make(key, &mut job, None).await {
                 Err(Stop::Trouble(Trouble::Conflict)) => {}
                 made => return made,
             }
         }
-        let secrets = Request::new(secret::path(&job.desired.namespace));
+        let secrets = Request::new(secret::path(key.namespace()));
         let current: Option<Secret> =
-            self.context.api.find(secrets.get(&job.desired.name, &GetParams::default())).await?;
-        self.make(&mut job, current).await
+            self.context.api.find(secrets.get(key.name(), &GetParams::default())).await?;
+        self.make(key, &mut job, current).await
     }
 
     /// Brings the Secret to what it should be.
-    async fn make(&self, job: &mut Job<'_, S::Found>, current: Option<Secret>) -> Result<Outcome, Stop> {
+    async fn make(
+        &self,
+        key: &Key,
+        job: &mut Job<'_, S::Found>,
+        current: Option<Secret>,
+    ) -> Result<Done, Stop> {
         let marks = &self.context.marks;
         let desired = match decide::claimed(&job.desired, current.as_ref(), marks) {
             Ok(desired) => desired,
             Err(verdict) => return Ok(verdict.into()),
         };
+        if desired.others != Others::Own {
+            self.context.rooms.leave(key, S::NAME);
+        } else if let Some(other) = self.context.rooms.enter(key, S::NAME) {
+            return Ok(decide::is_taken(key.name(), &reason::has_room(other)).into());
+        }
         let items = match job.values.take() {
             Some(items) => items,
             None => match self.source.values(job.found).await {
@@ -121,7 +131,8 @@ impl<S: Source> Managed<S> {
         if write != Write::Nothing {
             self.may_write(job.found.meta(), job.read).await?;
         }
-        let written = write::secret(&self.context.api, &write, current.as_ref(), &desired, items).await?;
+        let written =
+            write::secret(&self.context.api, key, &write, current.as_ref(), &desired, items).await?;
         self.count_write(&write);
         let is_right = written.as_ref().is_none_or(|it| decide::is_right(it, &desired, items, marks));
         let verdict = match is_right {
@@ -129,7 +140,7 @@ impl<S: Source> Managed<S> {
             false => Verdict::new(reason::CONFLICT, reason::CHANGED_AT_ONCE),
         };
         let secret_version = written.or(current).map(|secret| secret.meta.resource_version);
-        Ok(Outcome { written: write, secret_version, ..verdict.into() })
+        Ok(Done { written: write, secret_version, ..verdict.into() })
     }
 
     /// A write is bound to the Secret, and nothing else would keep one with an old view of the object from writing old
@@ -142,10 +153,10 @@ impl<S: Source> Managed<S> {
             return Err(Trouble::Conflict);
         }
         if read.elapsed() > FRESH {
-            let at = Request::new(self.source.path(&meta.namespace));
+            let at = Request::new(S::path(&meta.namespace));
             let found: Bare =
                 self.context.api.ask(at.get_metadata(&meta.name, &GetParams::default())).await?;
-            if !is_same(meta, &found.metadata, S::ANNOTATIONS) {
+            if !is_same(meta, &found.metadata, S::PREFIX) {
                 return Err(Trouble::Conflict);
             }
         }

@@ -183,8 +183,9 @@ async fn run(what: &str, world: World) -> (World, usize) {
     let queue = Arc::new(Queue::new(1, metrics.queue_seconds.clone()));
     let (secrets, breaker) = (Arc::new(Store::new(1)), Arc::<Breaker>::default());
     let marks = Arc::default();
+    let (rooms, breaker_of_all) = (Arc::default(), Arc::clone(&breaker));
     let context =
-        Context { api, events, metrics, leadership, queue, secrets, breaker: Arc::clone(&breaker), marks };
+        Context { api, events, metrics, leadership, queue, secrets, breaker: breaker_of_all, marks, rooms };
     let mut managed = Managed::new(Wishes::default(), context, 1);
     managed.patience = Duration::from_millis(300);
     let key = Key::new("shop", "w");

@@ -4,22 +4,22 @@ use std::collections::HashMap;
 use std::time::Instant;
 
 use super::Managed;
-use super::apply::Outcome;
+use super::apply::Done;
 use crate::engine::api::Failure;
 use crate::engine::events::Event;
-use crate::engine::metrics::{ByReason, ByVerb, OfKind};
+use crate::engine::metrics::{ByReason, ByState, ByVerb, OfKind};
 use crate::engine::object::{Key, Meta};
 use crate::managed::Next;
 use crate::managed::decide::{Verdict, Write};
 use crate::managed::memory::Settled;
 use crate::managed::reason::Standing;
 use crate::managed::slim::{self, Revision};
-use crate::managed::status::{self, News, Status};
+use crate::managed::status::{self, Finding, News, Status};
 use crate::managed::write::{self, Trouble};
 use crate::source::Source;
 
 /// How metrics call objects that nothing was said of yet.
-const PENDING: &str = "Pending";
+const PENDING: (&str, &str) = ("Pending", "pending");
 
 impl<S: Source> Managed<S> {
     /// Says what has come out, where it is not said yet, and when to look again. `losses` are those of the keys that it was
@@ -29,15 +29,16 @@ impl<S: Source> Managed<S> {
         key: &Key,
         meta: &Meta,
         previous: &S::Status,
-        outcome: Outcome,
+        done: Done,
         losses: u32,
     ) -> Next {
-        let Outcome { verdict, written, secret_version, details, may_pass } = outcome;
+        let Done { verdict, written, secret_version, details, may_pass } = done;
         let verdict = Verdict { reason: S::WORDS.of(verdict.reason), ..verdict };
-        let revision = Revision::of(meta, S::ANNOTATIONS);
+        let revision = Revision::of(meta, S::PREFIX);
         let secret_version = secret_version.as_deref();
         self.count_outcome(verdict.reason.name);
-        let new = previous.after(status::Outcome { verdict: &verdict, revision, secret_version });
+        let new =
+            previous.after(Finding { verdict: &verdict, revision, secret_version, writer: self.writer });
         let settled = secret_version.map(|version| Settled {
             seen: slim::seen(slim::identity(meta), revision),
             secret_version: version.into(),
@@ -83,7 +84,7 @@ impl<S: Source> Managed<S> {
         if !self.context.leadership.is_leader() {
             return Err(self.retry_conflict(key));
         }
-        let path = self.source.path(&meta.namespace);
+        let path = S::path(&meta.namespace);
         let write = write::status(&self.context.api, path, meta, new);
         let written = tokio::time::timeout(self.patience, write).await;
         match written.unwrap_or(Err(Trouble::Outage(Failure::Silent))) {
@@ -94,7 +95,7 @@ impl<S: Source> Managed<S> {
             Err(Trouble::Conflict) => Err(self.retry_conflict(key)),
             Err(Trouble::Outage(failure)) => Err(self.retry_outage(key, &failure)),
             Err(Trouble::Refused(why)) => {
-                tracing::warn!(kind = S::KIND, object = %key, reason = why.reason.name, "the status could not be written: {}", why.message);
+                tracing::warn!(kind = S::NAME, object = %key, reason = why.reason.name, "the status could not be written: {}", why.message);
                 Err(self.retry_failed(key))
             }
         }
@@ -104,11 +105,11 @@ impl<S: Source> Managed<S> {
     fn tell(&self, meta: &Meta, news: News, details: &str) {
         if !details.is_empty() {
             let (namespace, name) = (&meta.namespace, &meta.name);
-            tracing::info!(kind = S::KIND, namespace, name, "it could not be opened: {details}");
+            tracing::info!(kind = S::NAME, namespace, name, "its values could not be had: {details}");
         }
         self.context.events.tell(Event {
             namespace: meta.namespace.clone(),
-            about: self.source.claim(meta),
+            about: S::claim(meta),
             warning: news.warning,
             reason: news.reason,
             action: S::ACTION,
@@ -117,7 +118,7 @@ impl<S: Source> Managed<S> {
     }
 
     fn count_outcome(&self, reason: &'static str) {
-        self.context.metrics.reconciles.get_or_create(&ByReason { kind: S::KIND, reason }).inc();
+        self.context.metrics.reconciles.get_or_create(&ByReason { kind: S::NAME, reason }).inc();
     }
 
     pub(super) fn count_write(&self, write: &Write) {
@@ -131,7 +132,12 @@ impl<S: Source> Managed<S> {
     }
 
     fn count_write_as(&self, verb: &'static str) {
-        self.context.metrics.writes.get_or_create(&ByVerb { kind: S::KIND, verb }).inc();
+        self.context.metrics.writes.get_or_create(&ByVerb { kind: S::NAME, verb }).inc();
+    }
+
+    fn count_as(&self, (reason, standing): (&'static str, &'static str), count: i64) {
+        let label = ByState { kind: S::NAME, reason, standing };
+        self.context.metrics.objects.get_or_create(&label).set(count);
     }
 
     /// Counts objects by what is said of them; one that does not lead says nothing.
@@ -139,15 +145,13 @@ impl<S: Source> Managed<S> {
         let counts = if leads { self.memory.count() } else { HashMap::new() };
         for reason in S::REASONS {
             let count = counts.get(reason.name).copied().unwrap_or_default();
-            let label = ByReason { kind: S::KIND, reason: reason.name };
-            self.context.metrics.objects.get_or_create(&label).set(count);
+            self.count_as((reason.name, reason.standing.name()), count);
         }
         // Nothing was said of these yet.
         let pending =
             if leads { self.objects.len().saturating_sub(counts.values().sum::<i64>() as usize) } else { 0 };
-        let label = ByReason { kind: S::KIND, reason: PENDING };
-        self.context.metrics.objects.get_or_create(&label).set(i64::try_from(pending).unwrap_or(i64::MAX));
+        self.count_as(PENDING, i64::try_from(pending).unwrap_or(i64::MAX));
         let outdated = if leads { self.outdated() } else { 0 };
-        self.context.metrics.outdated.get_or_create(&OfKind { kind: S::KIND }).set(outdated);
+        self.context.metrics.outdated.get_or_create(&OfKind { kind: S::NAME }).set(outdated);
     }
 }

@@ -26,7 +26,7 @@ const REPAIRS_AT_ONCE: u32 = 10;
 impl<S: Source> Managed<S> {
     /// Gives the worker back until then: everything is read again afterwards, and nothing of it takes memory meanwhile.
     pub(super) fn look_again_after(&self, key: &Key, later: BoxFuture<'static, ()>) -> Next {
-        let (queue, object) = (Arc::clone(&self.context.queue), Ref { kind: S::KIND, key: key.clone() });
+        let (queue, object) = (Arc::clone(&self.context.queue), Ref { kind: S::NAME, key: key.clone() });
         tokio::spawn(async move {
             later.await;
             queue.push(object, Lane::Fresh);

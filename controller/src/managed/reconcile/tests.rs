@@ -3,16 +3,21 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use clap::Parser;
+use prometheus_client::registry::Registry;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::engine::metrics::ByReason;
+use crate::engine::metrics::ByState;
 use crate::engine::mock;
 use crate::engine::object::Bare;
+use crate::keys::metrics::KeyMetrics;
 use crate::managed::memory::Settled;
 use crate::managed::slim::{self, Held};
-use crate::source;
-use crate::source::wishes::{self, LAMP, LOUD, ROOM, Wish, Wishes, fulfilled, granted, wish};
+use crate::settings::Cli;
+use crate::source::policy::Policy;
+use crate::source::wishes::{LAMP, LOUD, ROOM, Wish, Wishes, fulfilled, granted, wish};
+use crate::source::{self, Startup};
 
 /// An API server with one wish, and what it answers to the write of its Secret.
 async fn managed(answer: impl Fn() -> (u16, String) + Send + Sync + 'static) -> (Managed<Wishes>, mock::Log) {
@@ -64,8 +69,9 @@ async fn managed_by(
     let (secrets, breaker) = (Arc::new(Store::new(1)), Arc::default());
     let events = Events::start(api.clone(), "test", "one", Arc::clone(&metrics));
     let queue = Arc::new(Queue::new(1, metrics.queue_seconds.clone()));
-    let marks = Arc::new(source::marks(&[wishes::KIND]));
-    let context = Context { api, events, metrics, leadership, queue, secrets, breaker, marks };
+    let marks = Arc::new(source::marks(&[source::Kind::of::<Wishes>()]));
+    let context =
+        Context { api, events, metrics, leadership, queue, secrets, breaker, marks, rooms: Arc::default() };
     let managed = Managed::new(source, context, 1);
     let wish: Wish = serde_json::from_value(wish).unwrap();
     managed.objects.apply(0, Event::Listed(wish), |wish| managed.slim(wish));
@@ -136,7 +142,7 @@ async fn a_kind_has_its_own_names_for_what_all_kinds_share() {
         let event = sent_to(&sent, "POST events");
         assert_eq!([&event["reason"], &event["note"]], ["Taken", &*format!("the Secret w exists: {said}")]);
         managed.count(true);
-        let taken = ByReason { kind: Wishes::KIND, reason: "Taken" };
+        let taken = ByState { kind: Wishes::NAME, reason: "Taken", standing: "stalled" };
         assert_eq!(managed.context.metrics.objects.get_or_create(&taken).get(), 1);
     }
 }
@@ -219,9 +225,9 @@ async fn what_was_right_is_looked_at_again_when_keys_of_its_kind_have_gone() {
         managed.objects.apply(1, event, |wish| managed.slim(wish));
     }
     see(&managed, "7");
-    assert!(managed.listed() == Listed::NotYet && managed.keys_in_use().is_some());
-    held.send_replace(Keys::Refused);
-    assert_eq!(managed.listed(), Listed::Refused);
+    assert!(managed.listed() == Listed::NotYet && managed.keys().is_some());
+    held.send_replace(Keys::Unavailable);
+    assert_eq!(managed.listed(), Listed::Unavailable);
     // What nobody can open now is left as it is.
     let key = Key::new("shop", "w");
     assert_eq!((managed.reconcile(&key).await, words(&asked).len()), (Next::Wait, 0));
@@ -273,9 +279,9 @@ async fn an_upgrade_looks_at_what_is_right_only_when_its_number_says_so() {
         assert_eq!(managed.reconcile(&key).await, Next::Wait);
         (is_outdated, words(&asked))
     };
-    assert_eq!(start(WRITER).await, (false, Vec::new()));
+    assert_eq!(start(Wishes::WRITER).await, (false, Vec::new()));
     let looked = ["GET wishes/w", "GET secrets/w"].map(str::to_owned).to_vec();
-    assert_eq!(start(WRITER + 1).await, (true, looked));
+    assert_eq!(start(Wishes::WRITER + 1).await, (true, looked));
 }
 
 /// Whoever annotates Secrets all the time makes us write a status now and then.
@@ -353,4 +359,61 @@ async fn a_large_one_without_room_gives_its_worker_back() {
     assert!(managed.room_for(LARGE).is_ok());
     drop(others);
     assert_eq!(managed.reconcile(&key).await, Next::Wait);
+}
+
+/// A Secret of another type cannot be changed into the one that is asked for: that is said once, and looked at less and less
+/// often.
+#[tokio::test]
+async fn a_secret_of_another_type_is_said_once_and_asked_for_less_and_less() {
+    let secret = || {
+        let mut secret = granted("7");
+        secret["type"] = "kubernetes.io/tls".into();
+        (200, secret.to_string())
+    };
+    let (managed, asked, sent) = managed_by(Wishes::default(), wish(), move |asked| match asked {
+        _ if asked.starts_with("GET") => secret(),
+        _ => (409, "{}".to_owned()),
+    })
+    .await;
+    let key = Key::new("shop", "w");
+    let mut waits = Vec::new();
+    for _ in 0..9 {
+        let Next::Retry(wait) = managed.reconcile(&key).await else { panic!("{asked:?}") };
+        waits.push(wait);
+        // The watch tells of what was said.
+        let mut said = wish();
+        said["status"] = sent_to(&sent, "PATCH wishes/w/status")["status"].clone();
+        managed.see(serde_json::from_value(said).unwrap());
+    }
+    managed.context.events.written().await;
+    assert!(waits[8] > Duration::from_secs(30), "{waits:?}");
+    let event = sent_to(&sent, "POST events");
+    assert_eq!([&event["reason"], &event["note"]], ["Taken", "it cannot change"]);
+    let status = sent_to(&sent, "PATCH wishes/w/status");
+    assert_eq!(status["status"]["said"], "Taken");
+    assert!(!words(&asked)[2..].iter().any(|asked| asked.starts_with("PATCH secrets")), "{asked:?}");
+}
+
+/// The leader may come to its duties again before a watch tells what it has made: it is one key all the same.
+#[tokio::test]
+async fn a_key_that_was_made_is_not_made_again_under_another_name() {
+    let (managed, _, sent) = managed_by(Wishes::default(), wish(), |_| (200, "{}".to_owned())).await;
+    let settings = Cli::try_parse_from(["sealant-controller"]).unwrap().settings;
+    let mut startup = Startup {
+        settings: &settings,
+        namespace: "home",
+        context: managed.context.clone(),
+        policy: Policy::new(Vec::new(), &[]),
+        key_metrics: KeyMetrics::new(&managed.context.metrics),
+        registry: &mut Registry::default(),
+        watches: 1,
+    };
+    let wishes = Wishes::start(&mut startup).unwrap().unwrap();
+    for _ in 0..2 {
+        wishes.lead(Objects { is_empty: true, is_partial: false }).await.unwrap();
+    }
+    let sent = sent.lock().unwrap();
+    let made = sent.iter().filter(|(word, _)| word.starts_with("POST") && word.ends_with("/secrets"));
+    let names: Vec<&Value> = made.map(|(_, manifest)| &manifest["metadata"]["name"]).collect();
+    assert_eq!(names, ["lamp", "lamp"]);
 }

@@ -1,7 +1,7 @@
 //! The keys of a sealed-secrets controller: labelled Secrets of its namespace, read again when they change, and one without a
 //! label, as its first versions made it.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::fmt::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -13,10 +13,12 @@ use prometheus_client::registry::Registry;
 use sealant::bitnami::{KEY_LABEL, SealingKey};
 use tokio::sync::watch;
 
-use crate::engine::api::ApiServer;
+use crate::engine::api::{ApiServer, Failure};
 use crate::engine::metrics::{Metrics, PREFIX};
+use crate::engine::object::Meta;
 use crate::engine::retry::Backoff;
-use crate::engine::watch::{Event, Object, Watch, What};
+use crate::engine::store::{Listed, Store};
+use crate::engine::watch::{Event, Watch, What};
 use crate::managed::decide::Marks;
 use crate::managed::secret::{self, Secret};
 use crate::managed::slim::{Held, Keys, digest};
@@ -53,38 +55,37 @@ pub struct Keeper {
     pub keys: watch::Sender<Keys>,
 }
 
-/// When a key was made, and its name: texts of times have their order.
-type Place = (String, String);
-
-/// A key, or none where there is one that cannot be used.
-type Entry = Option<Arc<SealingKey>>;
+/// A key, or none where there is one that cannot be used. Texts of times have their order.
+#[derive(Clone)]
+struct Entry {
+    created: String,
+    name: String,
+    key: Option<Arc<SealingKey>>,
+}
 
 /// A key from before there was the label: it may have none.
 const UNLABELLED: &str = "sealed-secrets-key";
 
-/// The longest wait before it is asked for again.
+/// The longest wait before it is asked for again, and how long an answer may take.
 const BETWEEN_TRIES: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The keys that were found.
-#[derive(Default)]
 struct Known {
-    unlabelled: Option<(Place, Entry)>,
-    keys: BTreeMap<Place, Entry>,
-    /// What a list that is under way has found: until it is complete, nothing has gone.
-    listed: BTreeMap<Place, Entry>,
-    /// Whether they were listed once.
-    is_complete: bool,
+    labelled: Store<Entry>,
+    /// `None` until it was looked for.
+    unlabelled: Mutex<Option<Option<Entry>>>,
 }
 
 impl Keeper {
     pub async fn run(&self) {
-        let known = Mutex::new(Known { unlabelled: self.unlabelled().await, ..Known::default() });
+        let known = Known { labelled: Store::new(1), unlabelled: Mutex::default() };
         let take = |event| {
-            let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
-            if matches!(event, Event::Refused) && !known.is_complete {
-                self.keys.send_replace(Keys::Refused);
-            } else if known.take_in(event, &self.marks) {
-                self.announce(&known);
+            // What a list finds is told at its end: all objects are looked at again for each word.
+            let is_under_way = matches!(event, Event::Begun | Event::Listed(_));
+            known.labelled.apply(0, event, |secret| self.entry(secret));
+            if !is_under_way {
+                self.tell(&known);
             }
         };
         let what = What {
@@ -94,30 +95,54 @@ impl Keeper {
             labels: Some(format!("{KEY_LABEL}=active")),
             bare: false,
         };
-        Watch::new(self.api.clone(), what, Arc::clone(&self.metrics), take).run().await;
+        let watch = Watch::new(self.api.clone(), what, Arc::clone(&self.metrics), take);
+        tokio::join!(watch.run(), self.look_for_unlabelled(&known));
     }
 
-    /// The key without a label, if there is one; it is looked for once. Without the right to read it there is nothing to
-    /// find, and the list of the others says that the right is missing.
-    async fn unlabelled(&self) -> Option<(Place, Entry)> {
+    /// Looks for the key without a label, once. Without the right to read it there is nothing to find, and the list of the
+    /// others says that the right is missing.
+    async fn look_for_unlabelled(&self, known: &Known) {
         let mut backoff = Backoff::up_to(BETWEEN_TRIES);
-        loop {
+        let found = loop {
             let request = Request::new(secret::path(&self.namespace));
-            match self.api.find::<Secret>(request.get(UNLABELLED, &GetParams::default())).await {
-                Ok(Some(found)) if !found.meta.labels.contains_key(KEY_LABEL) => {
-                    return Some((place(&found), key_of(&found, &self.marks)));
+            let find = self.api.find::<Secret>(request.get(UNLABELLED, &GetParams::default()));
+            match tokio::time::timeout(PATIENCE, find).await.unwrap_or(Err(Failure::Silent)) {
+                Ok(found) => break found.filter(|found| !found.meta.labels.contains_key(KEY_LABEL)),
+                Err(failure) if failure.code() == Some(403) => break None,
+                Err(failure) => {
+                    tracing::warn!(
+                        "cannot look for the Secret {UNLABELLED}, and tries again until it can: {failure}"
+                    );
+                    self.say_unavailable();
+                    backoff.wait(failure.retry_after()).await;
                 }
-                Ok(_) => return None,
-                Err(failure) if failure.code() == Some(403) => return None,
-                Err(failure) => backoff.wait(failure.retry_after()).await,
             }
+        };
+        let found = found.map(|found| self.entry(&found));
+        *known.unlabelled.lock().unwrap_or_else(PoisonError::into_inner) = Some(found);
+        self.tell(known);
+    }
+
+    /// Tells of the keys, once all of them are known.
+    fn tell(&self, known: &Known) {
+        let unlabelled = known.unlabelled.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match (known.labelled.listed(), unlabelled) {
+            (Listed::Complete, Some(unlabelled)) => {
+                self.announce(known.labelled.values().into_iter().chain(unlabelled).collect());
+            }
+            (Listed::Unavailable, _) => self.say_unavailable(),
+            _ => {}
         }
     }
 
-    fn announce(&self, known: &Known) {
-        let mut all = known.keys.clone();
-        all.extend(known.unlabelled.clone());
-        let ring: Arc<[_]> = all.values().rev().flatten().cloned().collect();
+    /// They are not known, and it will take a while.
+    fn say_unavailable(&self) {
+        self.keys.send_if_modified(Keys::make_unavailable);
+    }
+
+    fn announce(&self, mut all: Vec<Entry>) {
+        all.sort_by(|a, b| (&b.created, &b.name).cmp(&(&a.created, &a.name)));
+        let ring: Arc<[_]> = all.iter().filter_map(|entry| entry.key.clone()).collect();
         self.counts.keys.set(i64::try_from(ring.len()).unwrap_or(i64::MAX));
         self.counts.broken.set(i64::try_from(all.len() - ring.len()).unwrap_or(i64::MAX));
         let digests: HashSet<u32> = ring.iter().map(|key| digest(&hexadecimal(key.print()))).collect();
@@ -125,8 +150,8 @@ impl Keeper {
         if old.as_ref().is_some_and(|old| *old.digests == digests) {
             return;
         }
-        let usable = all.iter().rev().filter(|(_, key)| key.is_some());
-        let names: Vec<&str> = usable.map(|((_, name), _)| name.as_str()).collect();
+        let usable = all.iter().filter(|entry| entry.key.is_some());
+        let names: Vec<&str> = usable.map(|entry| entry.name.as_str()).collect();
         tracing::info!(keys = names.join(", "), "keys for SealedSecrets of bitnami.com: {}", names.len());
         // What was opened with one that is gone is looked at again.
         let has_lost = old.as_ref().is_some_and(|old| !old.digests.is_subset(&digests));
@@ -134,50 +159,19 @@ impl Keeper {
         self.ring.send_replace(Keyring(ring));
         self.keys.send_replace(Keys::Held(Held { digests: Arc::new(digests), losses }));
     }
-}
 
-impl Known {
-    /// Returns whether the keys may be others now.
-    fn take_in(&mut self, event: Event<Secret>, marks: &Marks) -> bool {
-        match event {
-            Event::Begun => {
-                self.listed.clear();
-                return false;
-            }
-            Event::Listed(secret) => {
-                self.listed.insert(place(&secret), key_of(&secret, marks));
-                return false;
-            }
-            Event::Complete => {
-                self.keys = std::mem::take(&mut self.listed);
-                self.is_complete = true;
-            }
-            Event::Changed(secret) => {
-                self.keys.insert(place(&secret), key_of(&secret, marks));
-            }
-            Event::Gone(secret) => drop(self.keys.remove(&place(&secret))),
-            // What was known is known.
-            Event::Refused => return false,
-        }
-        self.is_complete
+    /// The key of a Secret. One that cannot be used is named, and stops no other.
+    fn entry(&self, secret: &Secret) -> Entry {
+        let data = |key: &str| secret.data.get(key).map_or(&[][..], |value| value.as_slice());
+        let read = match self.marks.maker(&secret.meta) {
+            Some(maker) => Err(maker),
+            None => SealingKey::read(data("tls.key"), data("tls.crt")).map_err(|bad| bad.to_string()),
+        };
+        let Meta { name, created, .. } = secret.meta.clone();
+        let say = |why: &String| tracing::warn!("a key of bitnami.com cannot be used: Secret {name}: {why}");
+        let key = read.inspect_err(say).map(Arc::new).ok();
+        Entry { created, name, key }
     }
-}
-
-fn place(secret: &Secret) -> Place {
-    (secret.meta().created.clone(), secret.meta().name.clone())
-}
-
-/// The key of a Secret. One that cannot be used is named, and stops no other.
-fn key_of(secret: &Secret, marks: &Marks) -> Entry {
-    let data = |key: &str| secret.data.get(key).map_or(&[][..], |value| value.as_slice());
-    let read = match marks.maker(&secret.meta) {
-        Some(maker) => Err(maker),
-        None => SealingKey::read(data("tls.key"), data("tls.crt")).map_err(|bad| bad.to_string()),
-    };
-    let name = &secret.meta.name;
-    read.inspect_err(|why| tracing::warn!("a key of bitnami.com cannot be used: Secret {name}: {why}"))
-        .map(Arc::new)
-        .ok()
 }
 
 fn hexadecimal(print: &[u8]) -> String {

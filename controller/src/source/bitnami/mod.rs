@@ -15,28 +15,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use sealant::bitnami;
 use tokio::sync::watch;
 
-use crate::engine::api;
 use crate::engine::metrics::OfKind;
-use crate::engine::object::{Key, Meta};
+use crate::engine::object::Key;
 use crate::keys::metrics::KeyMetrics;
 use crate::managed::decide::{Desired, Verdict};
 use crate::managed::reason::{Reason, Words};
 use crate::managed::secret::Items;
 use crate::managed::slim::{About, Keys};
 use crate::source::policy::Policy;
-use crate::source::{Kind, NoValues, Source, Started, Startup};
-pub use keyring::KeyCounts;
-use keyring::{Keeper, Keyring};
+use crate::source::{NoValues, Source, Startup};
+use keyring::{Keeper, KeyCounts, Keyring};
 use pool::Pool;
 use resource::Found;
 use status::Status;
-
-/// As it is in the list of kinds.
-pub const KIND: Kind = Kind { labels_of_keys: &[bitnami::KEY_LABEL], marks: &[], start };
 
 /// How long opening may take, with the wait for others.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -51,56 +45,51 @@ pub struct Bitnami {
     metrics: KeyMetrics,
 }
 
-fn start(startup: &mut Startup<'_>) -> Started {
-    let settings = &startup.settings.bitnami;
-    if !settings.bitnami {
-        return Ok(None);
-    }
-    let (context, counts) = (&startup.context, KeyCounts::default());
-    counts.register(startup.registry);
-    let (ring_sender, ring) = watch::channel(Keyring::default());
-    let (keys_sender, keys) = watch::channel(Keys::Unknown);
-    let keeper = Keeper {
-        api: context.api.clone(),
-        namespace: settings.bitnami_key_namespace.clone(),
-        metrics: Arc::clone(&context.metrics),
-        counts,
-        marks: Arc::clone(&context.marks),
-        ring: ring_sender,
-        keys: keys_sender,
-    };
-    let metrics = startup.key_metrics.clone();
-    let pool = Pool::start(metrics.panics.clone()).context("no threads for opening")?;
-    let policy = Policy::of(startup.settings);
-    Ok(Some(startup.manage(Bitnami { pool, policy, keeper, ring, keys, metrics })))
-}
-
 impl Source for Bitnami {
     type Found = Found;
     type Status = Status;
 
-    const KIND: &'static str = resource::KIND;
-    const ANNOTATIONS: &'static str = bitnami::PREFIX;
+    const NAME: &'static str = "sealedsecrets.bitnami.com";
+    const API_VERSION: &'static str = bitnami::API_VERSION;
+    const KIND: &'static str = bitnami::KIND;
+    const PREFIX: &'static str = bitnami::PREFIX;
     const ACTION: &'static str = "Unseal";
     const REASONS: &'static [Reason] = &reason::ALL;
     const WORDS: &'static Words = &reason::WORDS;
+    const LABELS_OF_KEYS: &'static [&'static str] = &[bitnami::KEY_LABEL];
     const LABELLED: bool = false;
 
-    fn path(&self, namespace: &str) -> String {
-        api::path(&format!("apis/{}", bitnami::API_VERSION), namespace, bitnami::PLURAL)
+    fn start(startup: &mut Startup<'_>) -> anyhow::Result<Option<Self>> {
+        let settings = &startup.settings.bitnami;
+        if !settings.bitnami {
+            return Ok(None);
+        }
+        let (context, counts) = (&startup.context, KeyCounts::default());
+        counts.register(startup.registry);
+        let (ring_sender, ring) = watch::channel(Keyring::default());
+        let (keys_sender, keys) = watch::channel(Keys::Unknown);
+        let keeper = Keeper {
+            api: context.api.clone(),
+            namespace: settings.bitnami_key_namespace.clone(),
+            metrics: Arc::clone(&context.metrics),
+            counts,
+            marks: Arc::clone(&context.marks),
+            ring: ring_sender,
+            keys: keys_sender,
+        };
+        let metrics = startup.key_metrics.clone();
+        let pool = Pool::start(metrics.panics.clone()).context("no threads for opening")?;
+        let policy = startup.policy.clone();
+        Ok(Some(Self { pool, policy, keeper, ring, keys, metrics }))
     }
 
     fn about(&self, found: &Found) -> About {
-        let is_held = resource::desired(found, &self.policy).is_err();
-        About { is_valid: true, is_held, weight: found.weight(), ..About::default() }
+        let has_verdict = self.desired(found).is_err();
+        About { is_valid: true, has_verdict, weight: found.weight(), ..About::default() }
     }
 
     fn status<'f>(&self, found: &'f Found) -> &'f Status {
         &found.status
-    }
-
-    fn claim(&self, meta: &Meta) -> OwnerReference {
-        resource::owner(meta)
     }
 
     fn keys(&self) -> Option<watch::Receiver<Keys>> {
@@ -141,10 +130,10 @@ impl Source for Bitnami {
 impl Bitnami {
     /// Who reads logs of a cluster learns that something was opened, never what was in it.
     fn audit(&self, found: &Found) {
-        self.metrics.unseals.get_or_create(&OfKind { kind: Self::KIND }).inc();
+        self.metrics.unseals.get_or_create(&OfKind { kind: Self::NAME }).inc();
         tracing::info!(
             target: "audit",
-            kind = Self::KIND,
+            kind = Self::NAME,
             namespace = found.meta.namespace,
             name = found.meta.name,
             uid = found.meta.uid,

@@ -150,6 +150,7 @@ impl Shared {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
     use std::path::Path;
 
     use sealant::bitnami::Scope;
@@ -189,16 +190,20 @@ mod tests {
         let open = |namespace: &str, name: usize, sealed: Arc<SealedSecret>| {
             pool.open(Key::new(namespace, &name.to_string()), sealed, ring.clone())
         };
-        let start = std::time::Instant::now();
-        let hostile = (0..30).map(|name| open("hostile", name, sealed(40, false)));
+        let tried = Cell::new(0);
+        let hostile = (0..30).map(async |name| {
+            let opened = open("hostile", name, sealed(40, false)).await;
+            tried.set(tried.get() + 1);
+            opened
+        });
         let hostile = futures_util::future::join_all(hostile);
         let good = async {
             let items = open("shop", 0, sealed(3, true)).await;
-            (items.map(|items| items.len()).ok(), start.elapsed())
+            (items.map(|items| items.len()).ok(), tried.get())
         };
-        let (failed, (opened, took)) = tokio::join!(hostile, good);
+        let (failed, (opened, before)) = tokio::join!(hostile, good);
         assert!(opened == Some(3) && failed.iter().all(|failed| matches!(failed, Err(Failed::NotOpened(_)))));
-        assert!(took * 3 < start.elapsed(), "{took:?} of {:?}", start.elapsed());
+        assert!(before < 15, "{before} of 30 before it");
         assert!(pool.is_alive());
     }
 

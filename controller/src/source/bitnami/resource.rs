@@ -2,10 +2,7 @@
 
 use std::sync::Arc;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
-use sealant::bitnami::{
-    self, CLUSTER_WIDE, MANAGED, NAMESPACE_WIDE, PATCH, PREFIX, SKIP_OWNER, SealedSecret, Template,
-};
+use sealant::bitnami::{CLUSTER_WIDE, MANAGED, NAMESPACE_WIDE, PATCH, SKIP_OWNER, SealedSecret, Template};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -13,15 +10,17 @@ use crate::engine::object::{Meta, or_absent};
 use crate::engine::watch::Object;
 use crate::managed::decide::{Adoption, Desired, Gives, Others, Verdict};
 use crate::managed::secret::OPAQUE;
+use crate::source::Source;
+use crate::source::bitnami::Bitnami;
 use crate::source::bitnami::reason::{self, WORDS};
 use crate::source::bitnami::status::Status;
 use crate::source::policy::Policy;
 
-/// As kubectl and metrics call them.
-pub const KIND: &str = "sealedsecrets.bitnami.com";
-
 /// As whom their controller writes: what its program is called.
 const EARLIER: &[&str] = &["controller", "sealed-secrets-controller"];
+
+/// What a template may set nevertheless, as theirs may: how a Secret is treated, and what kubectl has left in old ones.
+const TAKEN: &[&str] = &[MANAGED, PATCH, SKIP_OWNER, NAMESPACE_WIDE, CLUSTER_WIDE, "kubectl.kubernetes.io/"];
 
 /// A SealedSecret as the API server has it.
 #[derive(Debug, Clone, Deserialize)]
@@ -62,18 +61,6 @@ impl Found {
     }
 }
 
-/// Who owns the Secret: as their controller writes it.
-pub fn owner(meta: &Meta) -> OwnerReference {
-    OwnerReference {
-        api_version: bitnami::API_VERSION.to_owned(),
-        kind: bitnami::KIND.to_owned(),
-        name: meta.name.clone(),
-        uid: meta.uid.clone(),
-        controller: Some(true),
-        block_owner_deletion: None,
-    }
-}
-
 /// The Secret that it asks for, or why there will be none.
 pub fn desired(found: &Found, policy: &Policy) -> Result<Desired, Verdict> {
     let SealedSecret { items, has_blob, template, .. } = &*found.sealed;
@@ -84,11 +71,9 @@ pub fn desired(found: &Found, policy: &Policy) -> Result<Desired, Verdict> {
     let Template { labels, annotations, kind, immutable, .. } = template.clone();
     let is_owned = annotations.get(SKIP_OWNER).is_none_or(|value| value != "true");
     Ok(Desired {
-        name: found.meta.name.clone(),
-        namespace: found.meta.namespace.clone(),
         labels,
         annotations,
-        claim: owner(&found.meta),
+        claim: Bitnami::claim(&found.meta),
         made_by: None,
         adopted_by: &[
             Adoption { key: MANAGED, value: "true", gives: Gives::All },
@@ -118,15 +103,8 @@ fn check(template: &Template, policy: &Policy) -> Result<(), Verdict> {
             "a Secret of type {kind} would be a token, and --allow-type does not name it"
         )));
     }
-    match template.labels.keys().chain(template.annotations.keys()).find(|key| is_forbidden(key)) {
+    match policy.reserved(template.labels.keys().chain(template.annotations.keys()), TAKEN) {
         None => Ok(()),
         Some(key) => Err(reason::refused(&format!("a template may not set {key}"))),
     }
-}
-
-/// Whether a template may not set this label or annotation: a Secret with it would be a key, a token, or one of ours.
-fn is_forbidden(key: &str) -> bool {
-    const THEIRS: [&str; 5] = [MANAGED, PATCH, SKIP_OWNER, NAMESPACE_WIDE, CLUSTER_WIDE];
-    let is_one_of_others = key.starts_with(PREFIX) && !THEIRS.contains(&key);
-    is_one_of_others || key.starts_with("sealant.dev/") || key.starts_with("kubernetes.io/service-account.")
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::managed::decide::Verdict;
 use crate::managed::reason::Standing;
 use crate::managed::slim::Revision;
-use crate::managed::status::{self, Outcome, WRITER};
+use crate::managed::status::{self, Finding};
 use crate::source::bitnami::reason::FAILED;
 
 const SYNCED: &str = "Synced";
@@ -52,10 +52,6 @@ impl status::Status for Status {
         None
     }
 
-    fn writer(&self) -> u32 {
-        WRITER
-    }
-
     fn was_right(&self, revision: Revision) -> bool {
         self.synced().is_some_and(|synced| synced.status == "True")
             && self.observed_generation == revision.generation
@@ -65,9 +61,9 @@ impl status::Status for Status {
         self.synced().is_some_and(|synced| (&*synced.status, &*synced.message) == said(verdict))
     }
 
-    fn after(&self, outcome: Outcome<'_>) -> Self {
+    fn after(&self, finding: Finding<'_>) -> Self {
         let now = Timestamp::from_second(Timestamp::now().as_second()).unwrap_or_default();
-        after(self, outcome, now)
+        after(self, finding, now)
     }
 
     fn is_but_for_version(&self, _other: &Self) -> bool {
@@ -83,11 +79,11 @@ fn said(verdict: &Verdict) -> (&'static str, &str) {
     }
 }
 
-fn after(previous: &Status, outcome: Outcome<'_>, now: Timestamp) -> Status {
-    let (status, message) = said(outcome.verdict);
+fn after(previous: &Status, finding: Finding<'_>, now: Timestamp) -> Status {
+    let (status, message) = said(finding.verdict);
     let known = previous.synced();
     let is_said = known.is_some_and(|known| known.status == status && known.message == message);
-    let generation = outcome.revision.generation;
+    let generation = finding.revision.generation;
     if is_said && previous.observed_generation == generation {
         return previous.clone();
     }
@@ -118,7 +114,7 @@ mod tests {
 
     fn told(previous: &Status, verdict: &Verdict, generation: i64, second: i64) -> Status {
         let revision = Revision { generation: Some(generation), annotations: 0 };
-        after(previous, Outcome { verdict, revision, secret_version: Some("7") }, at(second))
+        after(previous, Finding { verdict, revision, secret_version: Some("7"), writer: 1 }, at(second))
     }
 
     #[test]

@@ -20,7 +20,9 @@ use crate::managed::Next;
 use crate::managed::decide::{self, Write};
 use crate::managed::reconcile::{Context, Managed};
 use crate::managed::secret::Secret;
+use crate::managed::write::NOT_THERE;
 use crate::source;
+use crate::source::wishes::{ROOM, Wishes, wish};
 
 fn file(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/bitnami").join(name);
@@ -57,6 +59,16 @@ type Written = Arc<Mutex<Vec<(String, Value)>>>;
 
 /// The kind in a cluster with these keys, this object and, if there is one, its Secret.
 async fn managed(keys: &[Value], object: Value, secret: Option<Value>) -> (Managed<Bitnami>, Written) {
+    managed_in(keys, object, secret, |_, _| None).await
+}
+
+/// The same, where the cluster answers otherwise to some requests.
+async fn managed_in(
+    keys: &[Value],
+    object: Value,
+    secret: Option<Value>,
+    otherwise: impl Fn(&str, &[u8]) -> Option<Reply> + Send + Sync + 'static,
+) -> (Managed<Bitnami>, Written) {
     let written = Written::default();
     let shared = Arc::clone(&written);
     let keys = keys.to_vec();
@@ -64,6 +76,9 @@ async fn managed(keys: &[Value], object: Value, secret: Option<Value>) -> (Manag
     let answer = move |asked: &str, body: &[u8]| {
         let (method, path) = asked.split_once(' ').unwrap();
         let says = |code: u16, body: &Value| Reply::Says(code, body.to_string());
+        if let Some(reply) = otherwise(asked, body) {
+            return reply;
+        }
         match method {
             "GET" if path.contains("sendInitialEvents") => says(422, &json!({"kind": "Status", "code": 422})),
             "GET" if path.contains("watch=") => Reply::Silent,
@@ -97,6 +112,7 @@ async fn managed(keys: &[Value], object: Value, secret: Option<Value>) -> (Manag
         queue: Arc::new(Queue::new(1, metrics.queue_seconds.clone())),
         secrets: Arc::new(Store::new(1)),
         breaker: Arc::default(),
+        rooms: Arc::default(),
         marks: Arc::new(source::marks(source::KINDS)),
         api: api.clone(),
         metrics: Arc::clone(&metrics),
@@ -121,7 +137,8 @@ async fn managed(keys: &[Value], object: Value, secret: Option<Value>) -> (Manag
     let metrics = KeyMetrics::new(&metrics);
     let pool = Pool::start(metrics.panics.clone()).unwrap();
     let mut known = keys.clone();
-    let bitnami = Bitnami { pool, policy: Policy::default(), keeper, ring, keys, metrics };
+    let bitnami =
+        Bitnami { pool, policy: Policy::new(Vec::new(), source::KINDS), keeper, ring, keys, metrics };
     let managed = Managed::new(bitnami, context, 1);
     managed.see(found(object));
     let running = Arc::new(managed);
@@ -231,7 +248,8 @@ fn what_may_be_written_is_theirs_or_was_given() {
             "labels": {"old": "1"}, "annotations": {}}, "data": {"old": "MQ=="}});
         change(&mut secret);
         let secret: Secret = serde_json::from_value(secret).unwrap();
-        let desired = resource::desired(&found(object("strict")), &Policy::default()).unwrap();
+        let desired =
+            resource::desired(&found(object("strict")), &Policy::new(Vec::new(), source::KINDS)).unwrap();
         let marks = source::marks(source::KINDS);
         let desired = decide::claimed(&desired, Some(&secret), &marks).map_err(|verdict| verdict.message)?;
         let items = BTreeMap::from([("foo".to_owned(), b"bar".to_vec().into())]);
@@ -264,7 +282,9 @@ fn a_template_makes_no_key_and_no_token() {
     let refused = |template: Value| {
         let mut object = object("strict");
         object["spec"]["template"] = template;
-        resource::desired(&found(object), &Policy::default()).err().map(|verdict| verdict.message)
+        resource::desired(&found(object), &Policy::new(Vec::new(), source::KINDS))
+            .err()
+            .map(|verdict| verdict.message)
     };
     let label = |key: &str| json!({"metadata": {"labels": {key: "active"}}});
     for template in [
@@ -292,4 +312,99 @@ async fn a_secret_that_was_made_from_an_object_is_no_key() {
     let (managed, _) = managed(&keys, object("strict"), None).await;
     // The one without a label, which nothing has made, is all that is left.
     assert_eq!(managed.source().ring.borrow().0.len(), 1);
+}
+
+/// A cluster with one Secret, as the API server keeps it: what we apply takes the place of what we have applied before,
+/// whatever kind asks for it, and what others have put there stays.
+#[derive(Default)]
+struct OneSecret {
+    /// What others have made of it, if they have.
+    theirs: Option<Value>,
+    ours: Option<Value>,
+    writes: u32,
+}
+
+impl OneSecret {
+    fn found(&self) -> Option<Value> {
+        let mut found = self.theirs.clone().or_else(|| self.ours.clone())?;
+        for part in ["/data", "/metadata/annotations", "/metadata/labels"] {
+            let ours = self.ours.as_ref().and_then(|ours| ours.pointer(part)?.as_object().cloned());
+            let all = found.pointer_mut(part).and_then(Value::as_object_mut);
+            all.into_iter().for_each(|all| all.extend(ours.clone().unwrap_or_default()));
+        }
+        if let Some(owners) = self.ours.as_ref().and_then(|ours| ours.pointer("/metadata/ownerReferences")) {
+            found["metadata"]["ownerReferences"] = owners.clone();
+        }
+        found["metadata"]["resourceVersion"] = self.version().into();
+        found["metadata"]["uid"] = "s".into();
+        Some(found)
+    }
+
+    fn version(&self) -> String {
+        (100 + self.writes).to_string()
+    }
+
+    fn answer(&mut self, asked: &str, body: &[u8]) -> Option<Reply> {
+        if !asked.contains("/secrets/mysecret") {
+            return None;
+        }
+        if asked.starts_with("PATCH") {
+            let applied: Value = serde_json::from_slice(body).unwrap_or_default();
+            // Bound to what is there, or to nothing.
+            let seen = &applied["metadata"]["resourceVersion"];
+            let there =
+                self.found().map_or(NOT_THERE.into(), |found| found["metadata"]["resourceVersion"].clone());
+            if *seen != there {
+                return Some(Reply::Says(409, json!({"kind": "Status", "code": 409}).to_string()));
+            }
+            self.ours = Some(applied);
+            self.writes += 1;
+        }
+        Some(match self.found() {
+            Some(found) => Reply::Says(200, found.to_string()),
+            None => Reply::Says(404, json!({"kind": "Status", "code": 404}).to_string()),
+        })
+    }
+}
+
+/// Objects of two kinds that want one Secret: the first has it, or has the room in it, and the other says so. Neither takes out
+/// what the other has put there, round after round.
+#[tokio::test]
+async fn of_two_kinds_that_want_one_secret_the_first_has_it() {
+    let of_somebody = json!({"metadata": {"name": "mysecret", "namespace": "myns", "labels": {}, "annotations": {
+        bitnami::PATCH: "true", ROOM: "yes"}}, "data": {"theirs": "MQ=="}});
+    for theirs in [None, Some(of_somebody)] {
+        let world = Arc::new(Mutex::new(OneSecret { theirs: theirs.clone(), ..OneSecret::default() }));
+        let shared = Arc::clone(&world);
+        let mut wish = wish();
+        (wish["metadata"]["name"], wish["metadata"]["namespace"]) = ("mysecret".into(), "myns".into());
+        let of_wish = wish.clone();
+        let otherwise = move |asked: &str, body: &[u8]| match asked.contains("/wishes/mysecret") {
+            true => Some(Reply::Says(200, of_wish.to_string())),
+            false => shared.lock().unwrap().answer(asked, body),
+        };
+        let (bitnami, _) = managed_in(&active(), object("strict"), None, otherwise).await;
+        let context = bitnami.context();
+        let wishes = Managed::new(Wishes::default(), context.clone(), 1);
+        wishes.see(serde_json::from_value(wish).unwrap());
+        let (key, mut kept) = (Key::new("myns", "mysecret"), None);
+        for round in 0..5 {
+            let [first, second] = [bitnami.look(&key).await, wishes.look(&key).await];
+            assert_eq!(first, Next::Wait, "{round}: {theirs:?}");
+            assert!(matches!(second, Next::Retry(_)), "{round}: {theirs:?}");
+            let found = world.lock().unwrap().found();
+            assert_eq!(*kept.get_or_insert_with(|| found.clone()), found, "{round}: {theirs:?}");
+            // The watch tells of it.
+            let version = |found: &Bare| found.metadata.resource_version.as_str().into();
+            context.secrets.apply(
+                0,
+                Event::Changed(serde_json::from_value(found.unwrap()).unwrap()),
+                version,
+            );
+        }
+        assert_eq!(world.lock().unwrap().writes, 1, "{theirs:?}");
+        let is_there =
+            |value: &str| kept.as_ref().and_then(|kept| kept.as_ref()?["data"].get(value)).is_some();
+        assert!(is_there("foo") && !is_there("text") && is_there("theirs") == theirs.is_some());
+    }
 }

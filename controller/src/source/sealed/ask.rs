@@ -5,7 +5,9 @@ use sealant::sealed_secret::{DeletionPolicy, Spec, shell};
 
 use crate::managed::decide::{Adoption, Desired, Gives, MANAGED, MadeBy, Others, Verdict};
 use crate::managed::secret::OPAQUE;
+use crate::source::Source;
 use crate::source::policy::Policy;
+use crate::source::sealed::Sealed;
 use crate::source::sealed::reason::{self, WORDS};
 use crate::source::sealed::resource::{self, ADOPT, MADE_BY_NAME, SealedSecret};
 
@@ -24,6 +26,11 @@ pub fn before_opening(sealed: &SealedSecret, policy: &Policy) -> Option<Verdict>
     let template = spec.template.clone().unwrap_or_default();
     if let Err(error) = template.check() {
         return Some(Verdict::new(reason::TEMPLATE_FORBIDDEN, error.message()));
+    }
+    let labels = template.metadata.iter().flat_map(|metadata| metadata.labels.keys());
+    let annotations = template.metadata.iter().flat_map(|metadata| metadata.annotations.keys());
+    if let Some(key) = policy.reserved(labels.chain(annotations), &[]) {
+        return Some(Verdict::new(reason::TEMPLATE_FORBIDDEN, reason::forbidden_key(key)));
     }
     let kind = template.kind.as_deref().unwrap_or(OPAQUE);
     if !policy.allows_type(kind) {
@@ -72,13 +79,11 @@ pub fn desired(sealed: &SealedSecret) -> Desired {
     let mut labels = made.labels;
     labels.insert(MANAGED.to_owned(), "true".to_owned());
     Desired {
-        name: sealed.name().to_owned(),
-        namespace: sealed.namespace().to_owned(),
         labels,
         annotations: made.annotations,
-        claim: resource::owner(&sealed.meta),
+        claim: Sealed::claim(&sealed.meta),
         made_by: Some(MadeBy {
-            text: format!("{}/{}", resource::KIND, sealed.name()),
+            text: format!("{}/{}", Sealed::NAME, sealed.name()),
             earlier: Some((MADE_BY_NAME, sealed.name().to_owned())),
         }),
         adopted_by: &[Adoption { key: ADOPT, value: "true", gives: Gives::It }],
@@ -97,6 +102,8 @@ pub mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::source::wishes::{LAMP, Wishes};
+    use crate::source::{self, KINDS};
 
     pub fn sealed(change: impl FnOnce(&mut Value)) -> SealedSecret {
         let mut object = json!({
@@ -107,13 +114,19 @@ pub mod tests {
         serde_json::from_value::<resource::Found>(object).unwrap().sealed.unwrap()
     }
 
+    /// Nothing but what is allowed to all.
+    fn none() -> Policy {
+        Policy::new(Vec::new(), KINDS)
+    }
+
     fn held(sealed: &SealedSecret, policy: &Policy) -> Option<Verdict> {
         before_opening(sealed, policy)
     }
 
     #[test]
     fn a_template_is_refused_before_anything_is_opened() {
-        let policy = Policy { allowed_types: vec!["bootstrap.kubernetes.io/token".to_owned()] };
+        let allowed = vec!["bootstrap.kubernetes.io/token".to_owned()];
+        let policy = Policy::new(allowed, &[source::Kind::of::<Wishes>()]);
         let cases = [
             (json!({"type": "kubernetes.io/service-account-token"}), Some(reason::TEMPLATE_FORBIDDEN)),
             (json!({"type": "bootstrap.kubernetes.io/token"}), None),
@@ -135,6 +148,8 @@ pub mod tests {
                 json!({"metadata": {"annotations": {"kubectl.kubernetes.io/x": "x"}}}),
                 Some(reason::TEMPLATE_FORBIDDEN),
             ),
+            // What only another kind knows.
+            (json!({"metadata": {"labels": {LAMP: "lit"}}}), Some(reason::TEMPLATE_FORBIDDEN)),
         ];
         for (template, expected) in cases {
             let sealed = sealed(|object| object["spec"]["template"] = template.clone());
@@ -155,7 +170,7 @@ pub mod tests {
                 true => key["keyGroups"] = json!([{"hcVault": keys}, {"hcVault": keys}]),
             }
             let sealed = sealed(|object| object["spec"]["dataKeys"] = json!([key]));
-            held(&sealed, &Policy::default()).map(|verdict| verdict.message)
+            held(&sealed, &none()).map(|verdict| verdict.message)
         };
         for grouped in [false, true] {
             assert_eq!(reason(MOST_TRANSIT_KEYS, grouped), None);
@@ -172,7 +187,7 @@ pub mod tests {
                 object["spec"]["template"] = json!({"data": {"a": "b"}});
             })
         };
-        let reason = |sealed: &SealedSecret| held(sealed, &Policy::default()).unwrap().reason;
+        let reason = |sealed: &SealedSecret| held(sealed, &none()).unwrap().reason;
         assert_eq!(reason(&suspended("true")), reason::SUSPENDED);
         assert_eq!(reason(&suspended("false")), reason::TEMPLATE_FORBIDDEN);
     }

@@ -49,8 +49,8 @@ impl Duties {
         if self.has_others {
             return Ok(());
         }
-        if objects.is_refused {
-            anyhow::bail!("a namespace cannot be looked at: no first identity is made meanwhile");
+        if objects.is_partial {
+            anyhow::bail!("not every namespace can be looked at: no first identity is made meanwhile");
         }
         if !objects.is_empty || !self.may_generate {
             tracing::warn!("there is no identity: label a Secret with {}: active", identities::LABEL);

@@ -9,15 +9,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use sealant::error::Error;
-use sealant::sealed_secret::{OpenedKeys, unseal, used_data_keys};
+use sealant::sealed_secret::{self, OpenedKeys, unseal, used_data_keys};
 use sealant::secret::DataKey;
 use tokio::sync::watch;
 
 use crate::engine::health::Pulse;
 use crate::engine::metrics::OfKind;
-use crate::engine::object::{Key, Meta, Ref};
+use crate::engine::object::{Key, Ref};
 use crate::keys::asked::Opening;
 use crate::keys::identities::{self, Keeper};
 use crate::keys::metrics::KeyMetrics;
@@ -30,15 +29,12 @@ use crate::managed::reason::{Reason, Words};
 use crate::managed::secret::Items;
 use crate::managed::slim::{About, Keys};
 use crate::source::policy::Policy;
-use crate::source::{Kind, NoValues, Objects, Refused, Source, Started, Startup};
+use crate::source::{NoValues, Objects, Refused, Source, Startup};
 use duties::Duties;
 use resource::{Found, SealedSecret};
 
 /// How long opening may take where no server is asked; `keys/asked.rs` knows how long servers are waited for.
 const PATIENCE_TO_OPEN: Duration = Duration::from_secs(30);
-
-/// As it is in the list of kinds.
-pub const KIND: Kind = Kind { labels_of_keys: &[identities::LABEL], marks: &[resource::MADE_BY_NAME], start };
 
 /// SealedSecrets, and what opens them.
 pub struct Sealed {
@@ -52,54 +48,54 @@ pub struct Sealed {
     metrics: KeyMetrics,
 }
 
-fn start(startup: &mut Startup<'_>) -> Started {
-    let Startup { settings, namespace, context, .. } = startup;
-    let host: &'static ControllerHost = Box::leak(Box::new(ControllerHost::new(&settings.vault)));
-    host.vault().map_err(|error| {
-        let error = ControllerHost::by_flags(&error.to_string());
-        anyhow::anyhow!("the settings of Vault are wrong: {error}")
-    })?;
-    let (metrics, pulse) = (startup.key_metrics.clone(), Pulse::new());
-    let opener = Opener::start(metrics.clone(), pulse.clone()).context("no thread for opening")?;
-    let (ring_sender, ring) = watch::channel(None);
-    let (keys_sender, keys) = watch::channel(Keys::Unknown);
-    let keeper = Keeper {
-        api: context.api.clone(),
-        namespace: (*namespace).to_owned(),
-        files: settings.identity_file.clone(),
-        host,
-        opener: opener.clone(),
-        metrics: Arc::clone(&context.metrics),
-        key_metrics: metrics.clone(),
-        marks: Arc::clone(&context.marks),
-        ring: ring_sender,
-        keys: keys_sender,
-    };
-    let duties = Duties {
-        api: context.api.clone(),
-        namespace: (*namespace).to_owned(),
-        leadership: context.leadership.clone(),
-        metrics: metrics.clone(),
-        ring,
-        may_generate: settings.generate_identity,
-        has_others: !settings.identity_file.is_empty() || settings.vault.is_used(),
-    };
-    let policy = Policy::of(settings);
-    Ok(Some(startup.manage(Sealed { opener, pulse, policy, keeper, keys, duties, metrics })))
-}
-
 impl Source for Sealed {
     type Found = Found;
     type Status = Kstatus;
 
-    const KIND: &'static str = resource::KIND;
-    const ANNOTATIONS: &'static str = resource::ANNOTATIONS;
+    const NAME: &'static str = resource::NAME;
+    const API_VERSION: &'static str = resource::API_VERSION;
+    const KIND: &'static str = sealed_secret::KIND;
+    const PREFIX: &'static str = resource::PREFIX;
     const ACTION: &'static str = "Unseal";
     const REASONS: &'static [Reason] = &reason::ALL;
     const WORDS: &'static Words = &reason::WORDS;
+    const LABELS_OF_KEYS: &'static [&'static str] = &[identities::LABEL];
+    const MARKS: &'static [&'static str] = &[resource::MADE_BY_NAME];
 
-    fn path(&self, namespace: &str) -> String {
-        resource::path(namespace)
+    fn start(startup: &mut Startup<'_>) -> anyhow::Result<Option<Self>> {
+        let Startup { settings, namespace, context, .. } = startup;
+        let host: &'static ControllerHost = Box::leak(Box::new(ControllerHost::new(&settings.vault)));
+        host.vault().map_err(|error| {
+            let error = ControllerHost::by_flags(&error.to_string());
+            anyhow::anyhow!("the settings of Vault are wrong: {error}")
+        })?;
+        let (metrics, pulse) = (startup.key_metrics.clone(), Pulse::new());
+        let opener = Opener::start(metrics.clone(), pulse.clone()).context("no thread for opening")?;
+        let (ring_sender, ring) = watch::channel(None);
+        let (keys_sender, keys) = watch::channel(Keys::Unknown);
+        let keeper = Keeper {
+            api: context.api.clone(),
+            namespace: (*namespace).to_owned(),
+            files: settings.identity_file.clone(),
+            host,
+            opener: opener.clone(),
+            metrics: Arc::clone(&context.metrics),
+            key_metrics: metrics.clone(),
+            marks: Arc::clone(&context.marks),
+            ring: ring_sender,
+            keys: keys_sender,
+        };
+        let duties = Duties {
+            api: context.api.clone(),
+            namespace: (*namespace).to_owned(),
+            leadership: context.leadership.clone(),
+            metrics: metrics.clone(),
+            ring,
+            may_generate: settings.generate_identity,
+            has_others: !settings.identity_file.is_empty() || settings.vault.is_used(),
+        };
+        let policy = startup.policy.clone();
+        Ok(Some(Self { opener, pulse, policy, keeper, keys, duties, metrics }))
     }
 
     fn about(&self, found: &Found) -> About {
@@ -111,16 +107,12 @@ impl Source for Sealed {
         &found.status
     }
 
-    fn claim(&self, meta: &Meta) -> OwnerReference {
-        resource::owner(meta)
-    }
-
     fn keys(&self) -> Option<watch::Receiver<Keys>> {
         Some(self.keys.clone())
     }
 
     fn forget(&self, key: &Key) {
-        self.opener.forget(&Ref { kind: Self::KIND, key: key.clone() });
+        self.opener.forget(&Ref { kind: Self::NAME, key: key.clone() });
     }
 
     fn desired(&self, found: &Found) -> Result<Desired, Verdict> {
@@ -174,7 +166,7 @@ impl Source for Sealed {
 
 /// The data keys that its items use.
 fn wanted(sealed: &SealedSecret) -> Result<Wanted, Error> {
-    let object = Ref { kind: resource::KIND, key: sealed.meta.key() };
+    let object = Ref { kind: Sealed::NAME, key: sealed.meta.key() };
     let wrapped = used_data_keys(sealed.spec())?.into_iter().map(|(_, wrapped)| wrapped);
     Ok(Wanted::new(object, wrapped.collect()))
 }
@@ -189,10 +181,11 @@ fn items(sealed: &SealedSecret, keys: Vec<DataKey>) -> Result<Items, Error> {
 impl Sealed {
     /// Who reads logs of a cluster learns that something was opened, never what was in it.
     fn audit(&self, sealed: &SealedSecret) {
-        self.metrics.unseals.get_or_create(&OfKind { kind: Self::KIND }).inc();
+        self.metrics.unseals.get_or_create(&OfKind { kind: Self::NAME }).inc();
         let data_keys: Vec<&str> = sealed.spec().data_keys.iter().map(|entry| entry.id.as_str()).collect();
         tracing::info!(
             target: "audit",
+            kind = Self::NAME,
             namespace = sealed.namespace(),
             name = sealed.name(),
             uid = sealed.meta.uid,

@@ -62,6 +62,11 @@ pub fn forbidden_type(kind: &str) -> String {
     format!("a Secret of type {kind} is not made from a SealedSecret: whoever wrote it would get a token")
 }
 
+/// A label or an annotation that means something to whoever finds it.
+pub fn forbidden_key(key: &str) -> String {
+    format!("a template may not set {key}")
+}
+
 /// More transit keys than the controller tries.
 pub fn too_many_transit_keys(most: usize) -> String {
     format!(

@@ -4,27 +4,27 @@
 
 use std::sync::Arc;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use sealant::sealed_secret::{self, AgeEntry, Metadata, Spec};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::engine::api;
 use crate::engine::object::{Meta, or_absent};
 use crate::engine::watch::Object;
 use crate::managed::kstatus::Kstatus;
 use crate::managed::slim::{About, digest};
 use crate::source::sealed::ask;
 
-pub const GROUP: &str = "sealant.dev";
+const GROUP: &str = "sealant.dev";
 const VERSION: &str = "v1alpha1";
 const PLURAL: &str = "sealedsecrets";
 
-/// As kubectl and metrics call them: there are others of this plural.
-pub const KIND: &str = "sealedsecrets.sealant.dev";
+pub const API_VERSION: &str = "sealant.dev/v1alpha1";
 
-/// How annotations begin that ask something of the controller.
-pub const ANNOTATIONS: &str = "sealant.dev/";
+/// As kubectl and metrics call them: there are others of this plural.
+pub const NAME: &str = "sealedsecrets.sealant.dev";
+
+/// How labels and annotations begin that are ours.
+pub const PREFIX: &str = "sealant.dev/";
 
 /// On Secrets of somebody else: a SealedSecret of this name may take them over.
 pub const ADOPT: &str = "sealant.dev/adopt";
@@ -37,11 +37,6 @@ pub const SUSPEND: &str = "sealant.dev/suspend";
 
 /// On SealedSecrets: what to do when an immutable Secret has to change.
 pub const ON_IMMUTABLE: &str = "sealant.dev/on-immutable";
-
-/// Where the API server has SealedSecrets; those of all namespaces if none is named.
-pub fn path(namespace: &str) -> String {
-    api::path(&format!("apis/{GROUP}/{VERSION}"), namespace, PLURAL)
-}
 
 /// A SealedSecret as the API server has it: its spec may be one that nobody can read.
 #[derive(Debug, Clone, Deserialize)]
@@ -105,23 +100,11 @@ impl SealedSecret {
     }
 }
 
-/// Who owns the Secret of a SealedSecret.
-pub fn owner(meta: &Meta) -> OwnerReference {
-    OwnerReference {
-        api_version: format!("{GROUP}/{VERSION}"),
-        kind: sealed_secret::KIND.to_owned(),
-        name: meta.name.clone(),
-        uid: meta.uid.clone(),
-        controller: Some(true),
-        block_owner_deletion: None,
-    }
-}
-
 /// What is kept of a SealedSecret.
-pub fn about(found: &Found, is_held: bool) -> About {
+pub fn about(found: &Found, has_verdict: bool) -> About {
     let spec = found.sealed.as_ref().ok().map(SealedSecret::spec);
     let (keys, has_others) = spec.map(openers).unwrap_or_default();
-    About { is_valid: spec.is_some(), is_held, weight: spec.map_or(0, weight), keys, has_others }
+    About { is_valid: spec.is_some(), has_verdict, weight: spec.map_or(0, weight), keys, has_others }
 }
 
 /// How many recipients are kept of a SealedSecret.
@@ -164,7 +147,7 @@ pub fn crd() -> Value {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
         "metadata": {
-            "name": format!("{PLURAL}.{GROUP}"),
+            "name": NAME,
             "labels": {"app.kubernetes.io/name": "sealant", "app.kubernetes.io/part-of": "sealant"},
             // With it go all SealedSecrets and their Secrets: no tool takes it away because it is in no folder any more.
             "annotations": {
@@ -286,7 +269,7 @@ mod tests {
             let object =
                 json!({"metadata": {"name": "db"}, "spec": {"encryptedData": {}, "dataKeys": [key]}});
             let found: Found = serde_json::from_value(object).unwrap();
-            Slim::of(&found.meta, ANNOTATIONS, &found.status, about(&found, false))
+            Slim::of(&found.meta, PREFIX, &found.status, about(&found, false))
         };
         let digests = Arc::new([digest("age1ours"), digest("age1old")].into());
         let held = Held { digests, losses: 0 };

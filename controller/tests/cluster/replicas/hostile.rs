@@ -35,7 +35,7 @@ struct World {
 fn a_hostile_namespace_keeps_no_other_waiting_and_fills_no_memory() {
     let world = World::new();
     let (a, b) = (world.place.start("a"), world.place.start("b"));
-    world.place.wait_for_holder("a", Duration::from_secs(10));
+    world.place.wait_for_holder("a", LIMIT);
     let mut rounds = vec![world.round("idle")];
     std::thread::scope(|scope| {
         let writer = scope.spawn(|| world.write_the_worst());

@@ -67,14 +67,14 @@ fn when_the_leader_is_killed_in_the_middle_the_other_finishes_and_a_restart_does
     let (place, identity) = (place("killed"), identity());
     place.give(&identity);
     let a = place.start("a");
-    place.wait_for_holder("a", Duration::from_secs(10));
+    place.wait_for_holder("a", LIMIT);
     let b = place.start("b");
     std::thread::scope(|scope| {
         scope.spawn(|| place.apply_many(&identity, 0..COUNT));
         wait_until(|| a.metric("sealant_writes_total", "create") >= 100.0);
         a.signal("KILL");
     });
-    place.wait_for_holder("b", Duration::from_secs(25));
+    place.wait_for_holder("b", LIMIT);
     place.wait_for_all(COUNT);
     // All are there. What the first had asked for and nobody waited for any more is no answered request in the log.
     let writes = place.writes_of_secrets();
@@ -96,7 +96,7 @@ fn when_the_leader_is_killed_in_the_middle_the_other_finishes_and_a_restart_does
     let c = place.start("c");
     let start = Instant::now();
     while c.metric("sealant_objects", "reason=\"Unsealed\"") < COUNT as f64 {
-        assert!(start.elapsed() < Duration::from_secs(30), "{}", c.log());
+        assert!(start.elapsed() < LIMIT, "{}", c.log());
         sleep(Duration::from_millis(100));
     }
     let since = place.requests().split_off(asked);
@@ -120,7 +120,7 @@ fn one_of_two_replicas_writes_and_a_stale_leader_does_no_harm() {
     let (place, identity) = (place("replicas"), identity());
     place.give(&identity);
     let a = place.start("a");
-    place.wait_for_holder("a", Duration::from_secs(10));
+    place.wait_for_holder("a", LIMIT);
     let b = place.start("b");
     place.apply_many(&identity, 0..1);
     place.wait_for_all(1);
@@ -135,7 +135,7 @@ fn one_of_two_replicas_writes_and_a_stale_leader_does_no_harm() {
         wait_until(|| b.metric("sealant_writes_total", "create") >= 20.0);
         b.signal("STOP");
     });
-    place.wait_for_holder("c", Duration::from_secs(25));
+    place.wait_for_holder("c", LIMIT);
     place.wait_for_all(COUNT);
     assert!(c.metric("sealant_writes_total", "create") > 0.0);
     let before = [place.names_and_versions("secret"), place.names_and_versions(SEALED)];
