@@ -132,6 +132,9 @@ fn an_api_server_that_has_forgotten(world: &World) {
     let lists = || world.controller.metric("sealant_lists_total", "kind=\"sealedsecrets.sealant.dev\"");
     let before = lists();
     world.controller.signal("STOP");
+    // Its connections are gone with this: what happens now is in no buffer of them, from which it could go on.
+    world.cluster.stop();
+    world.cluster.start_again();
     world.apply("changed", "2");
     world.apply("new", "1");
     world.kubectl(&["delete", "secret", "deleted"]);
