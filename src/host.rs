@@ -123,6 +123,11 @@ pub trait Host: Send + Sync {
         Ok(content)
     }
 
+    /// The content of a file with a token, which somebody else renews: it is read for each login.
+    fn read_token(&self, path: &Path) -> io::Result<SecretBytes> {
+        self.read_secret(path)
+    }
+
     /// Writes a file that is the user's own, such as their settings, for them alone to read; one that is there keeps its
     /// mode. An error where that is not allowed.
     fn write_private(&self, _: &Path, _: &[u8]) -> Result<()> {

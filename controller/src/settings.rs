@@ -110,6 +110,9 @@ pub struct Settings {
     pub vault: VaultSettings,
 
     #[command(flatten)]
+    pub clouds: CloudSettings,
+
+    #[command(flatten)]
     pub bitnami: BitnamiSettings,
 }
 
@@ -171,6 +174,23 @@ impl VaultSettings {
     /// Whether any server may be asked.
     pub fn is_used(&self) -> bool {
         !self.vault_allow.is_empty() || self.vault_config.is_some()
+    }
+}
+
+/// Which keys in clouds we use.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Keys in clouds")]
+pub struct CloudSettings {
+    /// Keys of AWS KMS, Google Cloud KMS and Azure Key Vault that may be used, with commas between them: ARNs, resource IDs
+    /// and URLs, or what they begin with. No other is ever asked for anything, whatever a SealedSecret names
+    #[arg(long, env = "SEALANT_KMS_ALLOW", value_name = "KEYS", value_delimiter = ',')]
+    pub kms_allow: Vec<String>,
+}
+
+impl CloudSettings {
+    /// Whether any key may be used.
+    pub fn is_used(&self) -> bool {
+        !self.kms_allow.is_empty()
     }
 }
 

@@ -80,10 +80,27 @@ pub(crate) trait Room: Sync {
         true
     }
 
+    /// How a list names its keys of which ones may be used, if they are in a cloud.
+    fn resources(&self) -> Option<&'static Resources> {
+        None
+    }
+
     /// The credentials that the user has for its servers, if these are those of a cloud.
     fn credentials(&self, _host: &dyn Host) -> Option<Credentials> {
         None
     }
+}
+
+/// A kind whose keys are in a cloud, as a list names them of those that may be used.
+pub(crate) struct Resources {
+    /// How the names of its keys begin, and those of no other kind's.
+    pub begins: &'static str,
+    /// What divides such a name into parts.
+    pub dividers: &'static [char],
+    /// Whether this is the name of a key, or the beginning of one that says whose key it is; else what is wrong with it.
+    pub check: fn(&str) -> Result<(), &'static str>,
+    /// How the variables begin that say where its servers are, and which credentials there are for them.
+    pub variables: &'static [&'static str],
 }
 
 /// Credentials for the servers of a cloud, looked for without asking anybody.
@@ -302,23 +319,22 @@ impl MasterKey {
         match self {
             Self::Age(recipient) => recipient.short(),
             Self::Vault(key) => format!("{} {key}", KeyKind::HcVault),
-            Self::Pgp(_) | Self::Kms(_) | Self::GcpKms(_) | Self::AzureKv(_) | Self::HcKms(_) => {
-                self.to_string()
-            }
-            Self::Foreign { .. } => {
-                let why = self.why_unsupported().unwrap_or_default();
-                format!("{self} ({why})")
-            }
+            key => match key.why_unsupported() {
+                Some(why) => format!("{key} ({why})"),
+                None => key.to_string(),
+            },
         }
     }
 
-    /// The address of the server that is asked to use it; `None` for a key that takes none.
+    /// What tells the server from all others that is asked to use it; `None` for a key that takes none.
     pub fn server(&self) -> Option<&str> {
         match self {
-            // Those of clouds are found by the user's own credentials, and never by a controller.
-            Self::Kms(_) | Self::GcpKms(_) | Self::AzureKv(_) | Self::HcKms(_) => None,
             Self::Age(_) | Self::Pgp(_) | Self::Foreign { .. } => None,
             Self::Vault(key) => Some(key.address()),
+            Self::Kms(key) => Some(key.region()),
+            Self::GcpKms(_) => Some(KeyKind::GcpKms.name()),
+            Self::AzureKv(key) => Some(key.vault_url()),
+            Self::HcKms(key) => Some(key.region()),
         }
     }
 
@@ -368,7 +384,7 @@ impl MasterKey {
                 let why = why.map(|why| format!(": {why}")).unwrap_or_default();
                 format!("`{}` is not the name of {}{why}", self.id(), names.a_key)
             }
-            false => format!("Sealant does not support {}", names.name),
+            false => format!("{}, which this program was built without", names.a_key),
         })
     }
 

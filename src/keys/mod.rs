@@ -5,6 +5,7 @@
 //! [`WrappedKey`]s that [`KeyService::new_data_keys`] returns. Never prints, prompts or reads the environment by itself:
 //! that is the [`Host`](crate::host::Host)'s.
 
+mod allowed;
 mod decoded;
 mod entry;
 #[cfg(test)]
@@ -14,6 +15,7 @@ mod kind;
 mod kinds;
 #[cfg(feature = "keyservice")]
 pub mod remote;
+mod sealed;
 mod service;
 mod shamir;
 mod started_by;
@@ -21,20 +23,24 @@ mod unopened;
 #[cfg(any(feature = "vault", feature = "cloud"))]
 pub(crate) mod web;
 
+pub use self::allowed::Allowed;
 pub(crate) use self::decoded::{LENIENT, decoded_in};
 pub(crate) use self::entry::{Fields, get, set, text, unusable};
 pub use self::kind::{Credentials, KeyKind, MasterKey, Names};
 pub use self::kinds::age::{
-    Identities, NewIdentity, Recipient, SourceReport, generate_identity, holds_only_identities,
+    AgeEntry, Identities, NewIdentity, Recipient, SourceReport, generate_identity, holds_only_identities,
     recipients_of, stanzas, takes_passphrase,
 };
-pub use self::kinds::aws_kms as aws;
+pub use self::kinds::aws_kms::{self as aws, AwsKmsEntry};
+pub use self::kinds::azure_kv::AzureKvEntry;
+pub use self::kinds::gcp_kms::GcpKmsEntry;
 pub use self::kinds::hc_vault as vault;
 #[cfg(feature = "vault")]
 pub use self::kinds::hc_vault::Vault;
-pub use self::kinds::hc_vault::{TransitKey, version_of};
+pub use self::kinds::hc_vault::{TransitKey, VaultEntry, version_of};
 pub use self::kinds::pgp::{self, Fingerprint};
 pub(crate) use self::kinds::{azure_kv as azure, gcp_kms as gcp, hckms as huawei};
+pub(crate) use self::sealed::Entry;
 pub use self::service::{Content, KeyService, Rekey};
 pub use self::started_by::StartedBy;
 #[cfg(any(feature = "vault", feature = "cloud"))]

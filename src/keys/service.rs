@@ -21,7 +21,7 @@ use super::kinds::{Opened, Slots, Workers};
 use super::unopened::{Failure, NotOpened};
 #[cfg(feature = "vault")]
 use super::vault::Vault;
-use super::{Identities, KeyKind, KeySet, MasterKey, WrappedDataKey, WrappedKey};
+use super::{Allowed, Identities, KeyKind, KeySet, MasterKey, WrappedDataKey, WrappedKey};
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::names::Names;
@@ -126,7 +126,22 @@ impl<'h> KeyService<'h> {
     #[cfg(feature = "cloud")]
     #[must_use]
     pub fn with_clouds(mut self, started_by: StartedBy) -> Self {
-        self.workers = self.workers.with_clouds(started_by);
+        self.workers = self.workers.with_clouds(started_by, None);
+        self
+    }
+
+    /// The same service with these keys in clouds and no others, used as the program itself: for a controller.
+    #[cfg(feature = "cloud")]
+    #[must_use]
+    pub fn with_allowed_clouds(mut self, allowed: &Allowed) -> Self {
+        self.workers = self.workers.with_clouds(StartedBy::Controller, Some(allowed));
+        self
+    }
+
+    /// Without any cloud there is nothing to allow.
+    #[cfg(not(feature = "cloud"))]
+    #[must_use]
+    pub fn with_allowed_clouds(self, _: &Allowed) -> Self {
         self
     }
 

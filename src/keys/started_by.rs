@@ -9,4 +9,7 @@ pub enum StartedBy {
     Sops,
     /// Another program, such as git or Argo CD: it is not done.
     Program,
+    /// A cluster, for whoever may write objects there. A list of the operator's says which servers and keys are used, by the
+    /// controller as itself; and since many wait for it, it waits less long than a person would.
+    Controller,
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::cipher::{Commitment, Token};
-use super::types::{DataKeyEntry, MAX_DATA, MAX_DATA_KEYS, MAX_ITEMS, MAX_WRAPS, Spec, Template};
+use super::types::{DataKeyEntry, GroupEntry, MAX_DATA, MAX_DATA_KEYS, MAX_ITEMS, MAX_WRAPS, Spec, Template};
 use crate::error::{Error, Kind, Result};
 use crate::keys;
 
@@ -36,7 +36,7 @@ impl Spec {
             let found = self.data_keys.len();
             return Err(at(Part::DataKeys, too_many("data keys", found, MAX_DATA_KEYS)));
         }
-        let wraps = self.data_keys.iter().map(DataKeyEntry::wraps).sum();
+        let wraps = self.data_keys.iter().map(DataKeyEntry::count).sum();
         if wraps > MAX_WRAPS {
             return Err(at(Part::DataKeys, too_many("wrapped data keys", wraps, MAX_WRAPS)));
         }
@@ -93,12 +93,12 @@ fn check_data_key(entry: &DataKeyEntry) -> Result<()> {
             format!("a data key has an id that is not its commitment's, which is {}", commitment.id());
         return Err(refused(message));
     }
-    let is_one_group = !(entry.age.is_empty() && entry.hc_vault.is_empty());
+    let is_one_group = !entry.wraps.is_empty();
     let why = match entry.key_groups.len() {
         0 if entry.shamir_threshold.is_some() => Some("has a shamirThreshold and no keyGroups"),
         1.. if is_one_group => Some("has keyGroups, and recipients beside them"),
         1 => Some("has one key group alone, which shares nothing"),
-        _ if entry.groups().iter().any(|(age, vault)| age.is_empty() && vault.is_empty()) => {
+        _ if entry.groups().iter().any(GroupEntry::is_empty) => {
             Some("is wrapped for nobody, or one of its groups is")
         }
         _ => None,
@@ -112,7 +112,7 @@ fn check_data_key(entry: &DataKeyEntry) -> Result<()> {
     {
         return Err(refused(format!("the data key {id} asks for {threshold} of {groups} key groups")));
     }
-    for age in entry.groups().iter().flat_map(|(age, _)| age.iter()) {
+    for age in entry.groups().iter().flat_map(|group| &group.age) {
         if keys::takes_passphrase(&age.enc) {
             return Err(refused(format!("the data key {id} is wrapped with a passphrase")));
         }
@@ -120,7 +120,7 @@ fn check_data_key(entry: &DataKeyEntry) -> Result<()> {
             return Err(refused(format!("an entry of the data key {id} is for more than one recipient")));
         }
     }
-    // Names of Vault's are checked where they are made into master keys.
+    // Names of keys that servers have are checked where they are made into master keys.
     entry.wrapped().map(|_| ())
 }
 
@@ -194,7 +194,7 @@ mod tests {
     use super::super::testing::*;
     use super::*;
     use crate::keys::KeySet;
-    use crate::sealed_secret::{AgeEntry, GroupEntry, TemplateMetadata};
+    use crate::sealed_secret::{AgeEntry, TemplateMetadata};
 
     fn shared_out() -> Spec {
         let [a, b, c] = [(); 3].map(|()| Person::new().key());
@@ -242,7 +242,7 @@ mod tests {
                     s.encrypted_data.insert("..a".to_owned(), text);
                 }),
             ),
-            ("is wrapped for nobody", Box::new(|s| s.data_keys[0].age.clear())),
+            ("is wrapped for nobody", Box::new(|s| s.data_keys[0].wraps.age.clear())),
             (
                 "has a shamirThreshold and no keyGroups",
                 Box::new(|s| s.data_keys[0].shamir_threshold = Some(2)),
@@ -250,8 +250,8 @@ mod tests {
             (
                 "has one key group alone",
                 Box::new(|s| {
-                    let age = std::mem::take(&mut s.data_keys[0].age);
-                    s.data_keys[0].key_groups = vec![GroupEntry { age, hc_vault: Vec::new() }];
+                    let age = std::mem::take(&mut s.data_keys[0].wraps.age);
+                    s.data_keys[0].key_groups = vec![GroupEntry { age, ..GroupEntry::default() }];
                 }),
             ),
             (
@@ -263,8 +263,8 @@ mod tests {
             (
                 "it has 2001 wrapped data keys; at most 2000",
                 Box::new(|s| {
-                    let wrap = s.data_keys[0].age[0].clone();
-                    s.data_keys[0].age.extend(vec![wrap; 2000]);
+                    let wrap = s.data_keys[0].wraps.age[0].clone();
+                    s.data_keys[0].wraps.age.extend(vec![wrap; 2000]);
                 }),
             ),
             (
@@ -288,7 +288,9 @@ mod tests {
             ("or one of its groups is", |key| key.key_groups[1].age.clear()),
             ("asks for 1 of 3 key groups", |key| key.shamir_threshold = Some(1)),
             ("asks for 4 of 3 key groups", |key| key.shamir_threshold = Some(4)),
-            ("has keyGroups, and recipients beside them", |key| key.age = key.key_groups[0].age.clone()),
+            ("has keyGroups, and recipients beside them", |key| {
+                key.wraps.age = key.key_groups[0].age.clone()
+            }),
         ];
         for (message, spoil) in cases {
             let found = refused(shared_out(), |spec| spoil(&mut spec.data_keys[0]));
@@ -306,7 +308,7 @@ mod tests {
         recipient.set_work_factor(1);
         let file = ::age::encrypt_and_armor(&recipient, &[7; 32]).unwrap();
         let found = refused(sealed(&[("a", "1")], &[&Person::new()]).spec, |spec| {
-            spec.data_keys[0].age.push(AgeEntry { recipient: "age1x".to_owned(), enc: file });
+            spec.data_keys[0].wraps.age.push(AgeEntry { recipient: "age1x".to_owned(), enc: file });
         });
         assert!(found.ends_with("is wrapped with a passphrase"), "{found}");
     }
@@ -328,7 +330,7 @@ mod tests {
         };
         let check = |count: usize| {
             let mut spec = sealed(&[("a", "1")], &[&Person::new()]).spec;
-            spec.data_keys[0].age.push(wrapped_for(count));
+            spec.data_keys[0].wraps.age.push(wrapped_for(count));
             spec.check().map_err(|error| error.message().to_owned())
         };
         assert_eq!(check(3), Ok(()));

@@ -231,7 +231,7 @@ mod tests {
     fn another_data_key_for_one_of_the_recipients_is_refused() {
         let [alice, bob] = [(); 2].map(|()| Person::new());
         let mut sealed = sealed(&[("a", "1")], &[&alice, &bob]);
-        sealed.spec.data_keys[0].age[1] = wrap(&bob, &[7; 32]);
+        sealed.spec.data_keys[0].wraps.age[1] = wrap(&bob, &[7; 32]);
         assert_eq!(texts(&unsealed(&sealed, &alice).unwrap()), ["a=1"]);
         let error = unsealed(&sealed, &bob).unwrap_err();
         assert_eq!(error.kind(), Kind::Decrypt);
@@ -247,7 +247,7 @@ mod tests {
         let alice = Person::new();
         for length in [0, 16, 31, 33, 64] {
             let mut sealed = sealed(&[("a", "1")], &[&alice]);
-            sealed.spec.data_keys[0].age[0] = wrap(&alice, &vec![7; length]);
+            sealed.spec.data_keys[0].wraps.age[0] = wrap(&alice, &vec![7; length]);
             let error = unsealed(&sealed, &alice).unwrap_err();
             assert_eq!(error.kind(), Kind::NoDataKey);
             assert!(error.to_string().contains(&format!("has {length} bytes instead of 32")), "{error}");

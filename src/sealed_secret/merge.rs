@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value as Data};
 
 use super::edit::drop_unused;
-use super::types::{DataKeyEntry, Metadata, Scope, SealedSecret, Spec, VaultEntry};
+use super::types::{DataKeyEntry, GroupEntry, Metadata, Scope, SealedSecret, Spec};
 use crate::error::{Error, Kind, Result};
 use crate::keys::MasterKey;
 use crate::secret::SecretBytes;
@@ -175,12 +175,10 @@ impl Merge {
         let nobody = DataKeyEntry::default();
         let base = base.unwrap_or(&nobody);
         let mut merged = ours.clone();
-        merged.age = wraps(&base.age, &ours.age, &theirs.age, |entry| entry.recipient.clone());
-        let vault_key = |entry: &VaultEntry| VaultEntry { enc: String::new(), ..entry.clone() };
-        merged.hc_vault = wraps(&base.hc_vault, &ours.hc_vault, &theirs.hc_vault, vault_key);
+        merged.wraps = GroupEntry::merged(&base.wraps, &ours.wraps, &theirs.wraps);
         // Shares of two splits do not fit together.
         let shared = [ours, theirs].iter().any(|entry| !entry.key_groups.is_empty());
-        if shared || (merged.age.is_empty() && merged.hc_vault.is_empty()) {
+        if shared || merged.wraps.is_empty() {
             self.conflicts.push(format!("spec.dataKeys.{}", ours.id));
             return Ok(ours.clone());
         }
@@ -258,16 +256,8 @@ impl Merge {
 /// Who can open a data key: its entry without what was wrapped.
 fn names(entry: &DataKeyEntry) -> DataKeyEntry {
     let mut names = entry.clone();
-    names
-        .age
-        .iter_mut()
-        .chain(names.key_groups.iter_mut().flat_map(|group| &mut group.age))
-        .for_each(|age| age.enc.clear());
-    names
-        .hc_vault
-        .iter_mut()
-        .chain(names.key_groups.iter_mut().flat_map(|group| &mut group.hc_vault))
-        .for_each(|vault| vault.enc.clear());
+    names.wraps.clear();
+    names.key_groups.iter_mut().for_each(GroupEntry::clear);
     names
 }
 
@@ -323,28 +313,6 @@ fn union<'m>(
 ) -> BTreeMap<&'m String, Option<&'m String>> {
     let keys: BTreeSet<&String> = ours.keys().chain(theirs.keys()).collect();
     keys.into_iter().map(|key| (key, theirs.get(key))).collect()
-}
-
-/// Wrappings of one data key: who was on both sides and is gone from one goes, who is new on one comes. Two wrappings
-/// for one master key are as good as one another: what they hold is checked against the commitment.
-fn wraps<T: Clone + PartialEq, K: PartialEq>(
-    base: &[T],
-    ours: &[T],
-    theirs: &[T],
-    key: impl Fn(&T) -> K,
-) -> Vec<T> {
-    let find = |side: &[T], wanted: &T| side.iter().find(|entry| key(entry) == key(wanted)).cloned();
-    let mut merged: Vec<T> = Vec::new();
-    for entry in ours {
-        match (find(base, entry), find(theirs, entry)) {
-            (Some(_), None) => {}
-            (Some(base), Some(theirs)) if base == *entry => merged.push(theirs),
-            _ => merged.push(entry.clone()),
-        }
-    }
-    let new = theirs.iter().filter(|entry| find(base, entry).is_none() && find(ours, entry).is_none());
-    merged.extend(new.cloned());
-    merged
 }
 
 #[cfg(test)]

@@ -123,7 +123,7 @@ mod tests {
         assert_eq!(texts(&unsealed(&after, &c).unwrap()), ["x=1", "y=2"]);
         // What is wrapped for somebody who stays is kept, byte for byte.
         for (old, new) in before.spec.data_keys.iter().zip(&after.spec.data_keys) {
-            assert_eq!((&old.id, &old.age[0]), (&new.id, &new.age[0]));
+            assert_eq!((&old.id, &old.wraps.age[0]), (&new.id, &new.wraps.age[0]));
         }
         assert!(updated(&before, &[&b], &any_of(&[&a])).is_err());
     }
@@ -163,7 +163,8 @@ mod tests {
     fn a_key_that_was_swapped_is_not_handed_on() {
         let [a, b] = [(); 2].map(|()| Person::new());
         let mut swapped = sealed(&[("x", "1")], &[&a]);
-        swapped.spec.data_keys[0].age = sealed(&[("x", "1")], &[&a]).spec.data_keys[0].age.clone();
+        swapped.spec.data_keys[0].wraps.age =
+            sealed(&[("x", "1")], &[&a]).spec.data_keys[0].wraps.age.clone();
         assert!(refusal(updated(&swapped, &[&a], &any_of(&[&a, &b]))).contains("commitment"));
     }
 }

@@ -10,6 +10,9 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+pub use super::wraps::GroupEntry;
+pub use crate::keys::{AgeEntry, AwsKmsEntry, AzureKvEntry, GcpKmsEntry, VaultEntry};
+
 /// The `apiVersion` of a SealedSecret.
 pub const API_VERSION: &str = "sealant.dev/v1alpha1";
 
@@ -34,11 +37,8 @@ const MAX_ITEM_TEXT: usize = (MAX_DATA + 40).div_ceil(3) * 4 + 9;
 /// How many key groups a data key may be shared out to.
 const MAX_GROUPS: usize = 32;
 
-/// How long a recipient, an address or a path may be.
-const MAX_NAME: usize = 4096;
-
-/// How long a wrapped data key may be.
-const MAX_ENC: usize = 16384;
+/// How long the type of a Secret may be.
+const MAX_TYPE: usize = 4096;
 
 /// How many labels or annotations a template may have.
 const MAX_LABELS: usize = 1024;
@@ -123,78 +123,19 @@ pub struct DataKeyEntry {
     #[schemars(length(max = 44))]
     pub commitment: String,
 
-    /// age recipients, any of which opens the data key.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = MAX_WRAPS))]
-    pub age: Vec<AgeEntry>,
-
-    /// Keys of Vault's or OpenBao's transit engine, any of which opens the data key.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = MAX_WRAPS))]
-    pub hc_vault: Vec<VaultEntry>,
+    /// For whom it is wrapped, unless it is shared out.
+    #[serde(flatten)]
+    pub wraps: GroupEntry,
 
     /// How many of the key groups it takes to open the data key; all of them when it is absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 2, max = MAX_GROUPS), extend("format" = "int32"))]
     pub shamir_threshold: Option<u32>,
 
-    /// Groups of master keys, each of which opens one share of the data key; instead of age and hcVault.
+    /// Groups of master keys, each of which opens one share of the data key; instead of lists beside them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = MAX_GROUPS))]
     pub key_groups: Vec<GroupEntry>,
-}
-
-/// Master keys, any of which opens one share of a data key.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct GroupEntry {
-    /// age recipients.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = MAX_WRAPS))]
-    pub age: Vec<AgeEntry>,
-
-    /// Keys of Vault's or OpenBao's transit engine.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = MAX_WRAPS))]
-    pub hc_vault: Vec<VaultEntry>,
-}
-
-/// A data key or a share of one, wrapped for an age recipient.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct AgeEntry {
-    /// The recipient: age1..., or an SSH public key.
-    #[schemars(length(max = MAX_NAME))]
-    pub recipient: String,
-
-    /// An age file, ASCII-armored.
-    #[schemars(length(max = MAX_ENC))]
-    pub enc: String,
-}
-
-/// A data key or a share of one, wrapped by a key of Vault's or OpenBao's transit engine.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct VaultEntry {
-    /// Where the server is: `https://vault.example:8200`.
-    #[schemars(length(max = MAX_NAME))]
-    pub address: String,
-
-    /// The namespace in it that holds the transit engine.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = MAX_NAME))]
-    pub namespace: Option<String>,
-
-    /// Where the transit engine is mounted.
-    #[schemars(length(max = MAX_NAME))]
-    pub engine_path: String,
-
-    /// The name of the key.
-    #[schemars(length(max = MAX_NAME))]
-    pub key_name: String,
-
-    /// What the transit engine made of the data key: vault:v1:...
-    #[schemars(length(max = MAX_ENC))]
-    pub enc: String,
 }
 
 /// What a Secret has besides its values. It is not encrypted, and not authenticated.
@@ -202,7 +143,7 @@ pub struct VaultEntry {
 pub struct Template {
     /// The type of the Secret; Opaque when it is absent.
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = MAX_NAME))]
+    #[schemars(length(max = MAX_TYPE))]
     pub kind: Option<String>,
 
     /// Whether the values of the Secret may never change.

@@ -198,7 +198,9 @@ impl Keeper {
             if print.replace(ring.print()) != Some(ring.print()) {
                 self.announce(&ring);
             } else if has_changed {
-                tracing::info!("certificates or settings of Vault have changed: they are read again");
+                tracing::info!(
+                    "certificates, settings or credentials for servers have changed: they are read again"
+                );
             } else {
                 continue;
             }
@@ -226,6 +228,7 @@ impl Keeper {
         let recipients = ring.recipients(true).into_iter().map(str::to_owned).collect();
         let make = Box::new(move || {
             let service = KeyService::new(host, identities);
+            let service = service.with_allowed_clouds(host.allowed());
             match host.vault() {
                 Ok(vault) => service.with_vault(vault),
                 // The settings were looked at when the controller started.

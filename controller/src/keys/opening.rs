@@ -383,11 +383,12 @@ impl Keys {
             true => Vec::new(),
             false => self.service.unwrap_many(&requests.iter().collect::<Vec<_>>()).await,
         };
-        let asks_servers = requests.iter().any(has_servers);
-        if asks_servers {
+        if requests.iter().any(has_servers) {
             self.observe_servers(begun.elapsed(), &answers);
         }
-        self.count(if asks_servers { "vault" } else { "age" }, answers.iter().flatten().count());
+        for (request, _) in requests.iter().zip(&answers).filter(|(_, answer)| answer.is_ok()) {
+            self.count(opened_by(request), 1);
+        }
         // What a namespace may see is remembered here, and not by the service, which knows no namespaces.
         self.service.forget();
         let mut answered: HashMap<Print, Result<DataKey>> = HashMap::new();
@@ -450,6 +451,16 @@ impl Keys {
             }
         }
         wrapped
+    }
+}
+
+/// What opens a data key, as metrics have it: where servers have keys for it, they do.
+fn opened_by(wrapped: &WrappedDataKey) -> &'static str {
+    let keys = || wrapped.groups.iter().flatten().map(|wrap| &wrap.key);
+    match (keys().any(|key| key.transit().is_some()), keys().any(|key| key.server().is_some())) {
+        (true, _) => "vault",
+        (false, true) => "kms",
+        (false, false) => "age",
     }
 }
 

@@ -1,4 +1,5 @@
-//! What the library may see of the outside: what the flags say of Vault, and the files that they name.
+//! What the library may see of the outside: what the flags say of Vault and of keys in clouds, what the environment says of
+//! those clouds, and the files that they name.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
@@ -12,11 +13,11 @@ use sealant::error::Result;
 use sealant::host::{Closed, Host};
 use sealant::keys::Vault;
 use sealant::keys::vault::Settings;
-use sealant::keys::{PROXY_VARIABLES, StartedBy};
+use sealant::keys::{Allowed, PROXY_VARIABLES, StartedBy};
 use sealant::secret::SecretBytes;
 use sha2::{Digest, Sha256};
 
-use crate::settings::VaultSettings;
+use crate::settings::{CloudSettings, VaultSettings};
 
 /// How long the files of tokens and certificates may be.
 const LONGEST_FILE: u64 = 1 << 20;
@@ -27,7 +28,9 @@ const PATIENCE: &str = "10";
 /// A host without prompts, programs, home or environment, but for the proxies that this names.
 #[derive(Debug)]
 pub struct ControllerHost {
-    variables: BTreeMap<&'static str, String>,
+    variables: BTreeMap<String, OsString>,
+    /// The keys in clouds that may be used.
+    allowed: Allowed,
     readable: Vec<PathBuf>,
     /// A user's settings, wherever they lie.
     config: Option<PathBuf>,
@@ -44,8 +47,10 @@ const CONFIG_DIR: &str = "/settings";
 const CONFIG: &str = "/settings/sealant/config.yaml";
 
 impl ControllerHost {
-    /// Of these settings. It stays for as long as the controller runs.
-    pub fn new(settings: &VaultSettings) -> Self {
+    /// Of these settings; an error when they are wrong. It stays for as long as the controller runs.
+    pub fn new(settings: &VaultSettings, clouds: &CloudSettings) -> Result<Self> {
+        let allowed = Allowed::parse(clouds.kms_allow.iter().map(String::as_str));
+        let allowed_keys = allowed.map_err(|error| error.in_file("--kms-allow"))?;
         let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
         let allowed = match (settings.vault_allow.as_slice(), &settings.vault_config) {
             ([], None) => Some("none".to_owned()),
@@ -66,13 +71,21 @@ impl ControllerHost {
             ("VAULT_CLIENT_TIMEOUT", Some(PATIENCE.to_owned())),
             ("VAULT_MAX_RETRIES", Some("1".to_owned())),
         ];
-        let variables = variables.into_iter().chain(PROXY_VARIABLES.map(|name| (name, of_environment(name))));
-        let variables = variables.filter_map(|(name, value)| Some((name, value?))).collect();
+        let of_vault =
+            variables.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?.into())));
+        let is_known = |name: &str| PROXY_VARIABLES.contains(&name) || allowed_keys.is_about(name);
+        let variables = of_environment(is_known).chain(of_vault).collect();
         let named = [&settings.vault_ca_file, &settings.vault_client_cert, &settings.vault_client_key];
         let named = named.into_iter().flatten().cloned();
         let readable = named.chain([settings.vault_token_file.clone()]).collect();
         let (config, token) = (settings.vault_config.clone(), settings.vault_token_file.clone());
-        Self { variables, readable, config, token, read: Mutex::default() }
+        let (allowed, read) = (allowed_keys, Mutex::default());
+        Ok(Self { variables, allowed, readable, config, token, read })
+    }
+
+    /// The keys in clouds that may be used.
+    pub fn allowed(&self) -> &Allowed {
+        &self.allowed
     }
 
     /// The Vault servers that these settings allow; an error when they are wrong.
@@ -110,8 +123,9 @@ fn digest(content: &[u8]) -> [u8; 32] {
     clippy::disallowed_methods,
     reason = "the one place of the controller that reads the environment for the library"
 )]
-fn of_environment(name: &str) -> Option<String> {
-    std::env::var(name).ok()
+fn of_environment(is_known: impl Fn(&str) -> bool) -> impl Iterator<Item = (String, OsString)> {
+    let texts = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
+    texts.filter(move |(name, value)| !value.is_empty() && is_known(name))
 }
 
 impl ControllerHost {
@@ -128,7 +142,7 @@ impl ControllerHost {
 
 impl Host for ControllerHost {
     fn env(&self, name: &str) -> Option<OsString> {
-        self.variables.get(name).map(OsString::from)
+        self.variables.get(name).cloned()
     }
     fn config_dir(&self) -> Option<PathBuf> {
         self.config.as_ref().map(|_| CONFIG_DIR.into())
@@ -147,8 +161,17 @@ impl Host for ControllerHost {
                 .map_err(|error| io::Error::other(format!("{}: {error}", config.display()))),
             // It names certificates of its own.
             Some(_) => self.read_and_remember(path),
+            // Where credentials for a cloud are is for the operator to say, in variables and in files that those name.
+            None if !self.allowed.is_empty() => self.read_and_remember(path),
             None if self.readable.iter().any(|known| known == path) => self.read_and_remember(path),
             None => Closed.read_secret(path),
+        }
+    }
+    /// One that is renewed is no change of settings.
+    fn read_token(&self, path: &Path) -> io::Result<SecretBytes> {
+        match self.allowed.is_empty() {
+            true => Closed.read_secret(path),
+            false => read(path),
         }
     }
 }
@@ -173,9 +196,14 @@ mod tests {
     use super::*;
     use crate::settings::Cli;
 
+    fn host<'f>(flags: impl IntoIterator<Item = &'f &'f str>) -> Result<ControllerHost> {
+        let settings = Cli::try_parse_from(flags).unwrap().settings;
+        ControllerHost::new(&settings.vault, &settings.clouds)
+    }
+
     fn vault(flags: &[&str]) -> Result<Vault> {
         let flags = ["sealant-controller"].iter().chain(flags);
-        ControllerHost::new(&Cli::try_parse_from(flags).unwrap().settings.vault).vault()
+        host(flags).unwrap().vault()
     }
 
     #[test]
@@ -203,8 +231,8 @@ mod tests {
             format!("--vault-ca-file={}", authority.display()),
             format!("--vault-token-file={}", token.display()),
         ];
-        let flags = ["sealant-controller"].into_iter().chain(flags.iter().map(String::as_str));
-        let host = ControllerHost::new(&Cli::try_parse_from(flags).unwrap().settings.vault);
+        let flags = ["sealant-controller", &flags[0], &flags[1]];
+        let host = host(&flags).unwrap();
         let write = |path: &Path, text: &str| std::fs::write(path, text).unwrap();
         write(&authority, "old");
         write(&token, "old");
@@ -225,5 +253,22 @@ mod tests {
     fn what_is_wrong_is_named_by_its_flag() {
         let error = vault(&["--vault-allow", "nonsense"]).err().unwrap().to_string();
         assert!(ControllerHost::by_flags(&error).starts_with("--vault-allow: `nonsense`"), "{error}");
+        let error = host(&["sealant-controller", "--kms-allow=nonsense"]).err().unwrap().to_string();
+        assert!(error.starts_with("--kms-allow: `nonsense`: it names no key"), "{error}");
+    }
+
+    /// Each kind is a feature. Without it the settings that need it are refused when the controller starts.
+    #[test]
+    fn a_kind_that_was_left_out_is_named() {
+        for (key, is_built, kind) in [
+            ("arn:aws:kms:eu-west-1:1", cfg!(feature = "aws"), "a key of AWS KMS"),
+            ("projects/p", cfg!(feature = "gcp"), "a key of Google Cloud KMS"),
+            ("https://v.vault.azure.net", cfg!(feature = "azure"), "a key of Azure Key Vault"),
+        ] {
+            let error =
+                host(&["sealant-controller", "--kms-allow", key]).err().map(|error| error.to_string());
+            let left_out = format!("--kms-allow: `{key}`: {kind}, which this program was built without");
+            assert_eq!(error, (!is_built).then_some(left_out));
+        }
     }
 }

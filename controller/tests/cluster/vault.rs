@@ -1,5 +1,8 @@
-//! Transit keys of a real OpenBao, which asks the real API server who the controller is.
-// Its files are those of a test.
+//! Keys that servers have: transit keys of a real OpenBao, which asks the real API server who the controller is, and keys in
+//! clouds.
+
+mod clouds;
+
 use std::ffi::OsString;
 use std::fs;
 use std::io::{Read, Write};

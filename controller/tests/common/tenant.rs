@@ -72,12 +72,17 @@ impl Tenant {
     }
 
     pub fn start_with(&self, name: &str, flags: &[&str]) -> Controller {
+        self.start_in(name, flags, &[])
+    }
+
+    /// With these variables in its environment.
+    pub fn start_in(&self, name: &str, flags: &[&str], variables: &[(String, String)]) -> Controller {
         let namespace = format!("--namespace={}", self.own);
         let watched = [std::slice::from_ref(&self.namespace), &self.others].concat().join(",");
         let watch = format!("--watch-namespaces={watched}");
         let name = format!("--pod-name={name}");
         let flags = [&[namespace.as_str(), watch.as_str(), name.as_str()], flags].concat();
-        Controller::start(&self.kubeconfig, &flags)
+        Controller::start_with(&self.kubeconfig, &flags, variables)
     }
 
     pub fn give(&self, identity: &NewIdentity) {

@@ -77,7 +77,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         service: args.identities.key_service(context)?,
         vault: Vault::of_user(started_by),
         aws: aws::Kms::of_user(started_by),
-        gcp: gcp::Kms::default(),
+        gcp: gcp::Kms::of_user(started_by),
         configs: context.configs()?,
         context,
         root,

@@ -13,11 +13,13 @@ pub mod pgp;
 
 use std::pin::Pin;
 
-#[cfg(feature = "cloud")]
-use super::StartedBy;
 use super::groups::Step;
 use super::kind::{MasterKey, Try, Worker, Wrapped};
 use super::unopened::Failure;
+#[cfg(feature = "cloud")]
+use super::web::InCloud;
+#[cfg(feature = "cloud")]
+use super::{Allowed, StartedBy};
 use super::{Identities, KeyKind, WrappedKey};
 use crate::error::Result;
 use crate::host::Host;
@@ -42,19 +44,18 @@ pub(super) struct Workers {
     clouds: Vec<Box<dyn AnyWorker>>,
 }
 
-/// Those that ask the servers of a cloud, with the user's own credentials.
+/// Those that ask the servers of a cloud, with the user's own credentials, about those keys alone that are allowed.
 #[cfg(feature = "cloud")]
-#[cfg_attr(not(feature = "cli"), allow(unused_variables, reason = "no kind has to know"))]
-fn clouds(started_by: StartedBy) -> Vec<Box<dyn AnyWorker>> {
+fn clouds(started_by: StartedBy, allowed: Option<&Allowed>) -> Vec<Box<dyn AnyWorker>> {
     vec![
         #[cfg(feature = "aws")]
-        Box::new(aws_kms::Kms::of_user(started_by)),
+        Box::new(InCloud::new(aws_kms::Kms::of_user(started_by), allowed)),
         #[cfg(feature = "gcp")]
-        Box::new(gcp_kms::Kms::default()),
+        Box::new(InCloud::new(gcp_kms::Kms::of_user(started_by), allowed)),
         #[cfg(feature = "azure")]
-        Box::new(azure_kv::Vaults::of_user(started_by)),
+        Box::new(InCloud::new(azure_kv::Vaults::of_user(started_by), allowed)),
         #[cfg(feature = "huawei")]
-        Box::new(hckms::Kms::default()),
+        Box::new(InCloud::new(hckms::Kms::of_user(started_by), allowed)),
     ]
 }
 
@@ -74,8 +75,8 @@ impl Workers {
 
     /// The same with those that ask the servers of clouds.
     #[cfg(feature = "cloud")]
-    pub fn with_clouds(self, started_by: StartedBy) -> Self {
-        Self { clouds: clouds(started_by), ..self }
+    pub fn with_clouds(self, started_by: StartedBy, allowed: Option<&Allowed>) -> Self {
+        Self { clouds: clouds(started_by, allowed), ..self }
     }
 
     /// The same, of whom the user has named these keys.

@@ -24,10 +24,11 @@ impl<C: Clone + Eq + Hash> Consent<C> {
         self.named.extend(named);
     }
 
-    /// Whether it may be used. A person is asked once, and a program is not; by the name `sops` all is used.
+    /// Whether it may be used. A person is asked once, and a program is not; by the name `sops`, and where a list has decided
+    /// before, all is used.
     pub fn allows(&self, host: &dyn Host, chosen: &C, what_it_is: &str) -> bool {
         match self.started_by {
-            StartedBy::Sops => true,
+            StartedBy::Sops | StartedBy::Controller => true,
             _ if self.named.contains(chosen) => true,
             StartedBy::Program => false,
             StartedBy::Person => {

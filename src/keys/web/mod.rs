@@ -5,6 +5,8 @@
 #![cfg_attr(not(feature = "cli"), allow(dead_code, unused_imports, reason = "no kind alone uses all of it"))]
 
 #[cfg(feature = "cloud")]
+mod cloud;
+#[cfg(feature = "cloud")]
 mod consent;
 #[cfg(feature = "cloud")]
 mod jwt;
@@ -29,11 +31,11 @@ pub(crate) use self::proxy::is_here;
 
 /// What kinds use whose servers are those of a cloud.
 #[cfg(feature = "cloud")]
-mod cloud {
+mod for_clouds {
+    pub(crate) use super::cloud::{Cloud, InCloud};
     pub(crate) use super::consent::Consent;
     pub(crate) use super::jwt::{Algorithm, signed};
-    pub(crate) use super::kept::{Kept, Lasting};
-    pub(crate) use super::many::{open_each, wrap_each};
+    pub(crate) use super::kept::{Kept, Lasting, Made};
     pub(crate) use super::oauth::Token;
     pub(crate) use super::problem::{Cause, Operation, Problem};
     pub(crate) use super::requests::{
@@ -41,7 +43,7 @@ mod cloud {
     };
 }
 #[cfg(feature = "cloud")]
-pub(crate) use self::cloud::*;
+pub(crate) use self::for_clouds::*;
 
 /// Gives TLS its cryptography: clients are built without one of their own, so that there is one in the program, and
 /// take the process's.

@@ -16,10 +16,8 @@ use zeroize::Zeroizing;
 use super::problem::{Cause, Problem};
 use super::{Proxies, install_cryptography};
 use crate::host::Host;
+use crate::keys::StartedBy;
 use crate::secret::{SecretBytes, SecretString};
-
-/// How long a server may take to answer a request.
-const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A connection that nobody takes up is given up earlier.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -28,11 +26,23 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const LOCAL_TIMEOUT: Duration = Duration::from_secs(5);
 const LOCAL_CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How often a request is made in all, unless the user says otherwise.
-const ATTEMPTS: u32 = 5;
+/// How long one waits for a server.
+struct Patience {
+    /// For the answer to a request.
+    timeout: Duration,
+    /// How often a request is made in all, unless the user says otherwise.
+    attempts: u32,
+    /// No request is tried again after this time.
+    limit: Duration,
+}
 
-/// No request is tried again after this time.
-const LIMIT: Duration = Duration::from_secs(60);
+/// That of somebody who waits for one answer.
+const OF_USERS: Patience =
+    Patience { timeout: Duration::from_secs(30), attempts: 5, limit: Duration::from_secs(60) };
+
+/// That of somebody for whom many others wait, and who tries again by themselves.
+const OF_CONTROLLERS: Patience =
+    Patience { timeout: Duration::from_secs(10), attempts: 2, limit: Duration::from_secs(15) };
 
 /// The pause before the second try; each further one is twice as long, up to the longest.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -46,6 +56,7 @@ const LONGEST_ANSWER: usize = 1 << 20;
 
 /// How a kind asks.
 pub(crate) struct Manner {
+    pub started_by: StartedBy,
     /// Whose certificates count, instead of those of this machine.
     pub certificates: Option<Vec<Certificate>>,
     /// How often in all, if the user says so.
@@ -68,6 +79,7 @@ pub(crate) struct Requests {
     /// For what is on this machine or beside it: through no proxy.
     local: Client,
     attempts: u32,
+    limit: Duration,
     refusal: fn(&Refused<'_>) -> Problem,
     /// Hosts that did not answer, since when, and why.
     down: Mutex<HashMap<String, (Instant, Problem)>>,
@@ -99,13 +111,24 @@ impl Answer {
     }
 }
 
+impl Manner {
+    /// That of most: this machine says whose certificates count, and nobody how often to ask.
+    pub fn of(started_by: StartedBy, refusal: fn(&Refused<'_>) -> Problem) -> Self {
+        Self { started_by, certificates: None, attempts: None, refusal }
+    }
+}
+
 impl Requests {
     pub fn new(host: &dyn Host, manner: Manner) -> Result<Self, Problem> {
         install_cryptography();
         let proxies = Proxies::of_environment(host)?;
+        let patience = match manner.started_by {
+            StartedBy::Controller => OF_CONTROLLERS,
+            StartedBy::Person | StartedBy::Sops | StartedBy::Program => OF_USERS,
+        };
         let mut builder = base()
             .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(TIMEOUT)
+            .timeout(patience.timeout)
             .proxy(Proxy::custom(move |url| proxies.of(url)));
         if let Some(certificates) = manner.certificates {
             builder = builder.tls_certs_only(certificates);
@@ -117,7 +140,8 @@ impl Requests {
         Ok(Self {
             client: built(builder)?,
             local: built(local)?,
-            attempts: manner.attempts.unwrap_or(ATTEMPTS),
+            attempts: manner.attempts.unwrap_or(patience.attempts),
+            limit: patience.limit,
             refusal: manner.refusal,
             down: Mutex::default(),
         })
@@ -155,7 +179,7 @@ impl Requests {
             // Who had no answer for so long would wait as long again.
             let may_pass = matches!(problem.cause, Cause::Busy | Cause::Throttled);
             let wait = wished.unwrap_or_else(|| pause.mul_f64(rand::thread_rng().gen_range(0.5..1.5)));
-            if !may_pass || tries_left == 0 || since.elapsed() + wait > LIMIT {
+            if !may_pass || tries_left == 0 || since.elapsed() + wait > self.limit {
                 self.remember(&name, &problem);
                 return Err(problem);
             }
@@ -246,7 +270,7 @@ pub(crate) fn address(text: &str, setting: &str) -> Result<Url, Problem> {
 /// The content of a file that holds a token.
 pub(crate) fn token_in(host: &dyn Host, path: &str) -> Result<SecretString, Problem> {
     let failed = |why: &str| Problem::new(Cause::Credentials, format!("{path} cannot be read: {why}"));
-    let bytes = host.read_secret(path.as_ref()).map_err(|error| failed(&error.to_string()))?;
+    let bytes = host.read_token(path.as_ref()).map_err(|error| failed(&error.to_string()))?;
     let text = std::str::from_utf8(&bytes).map_err(|_| failed("it is not UTF-8"))?;
     Ok(Zeroizing::new(text.trim().to_owned()))
 }

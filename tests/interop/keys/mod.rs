@@ -7,6 +7,7 @@ mod keyservice;
 mod kms;
 mod pgp;
 mod publish;
+mod sealed;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

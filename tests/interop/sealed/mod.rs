@@ -180,8 +180,8 @@ fn transit_keys_open_and_are_moved_to_new_versions() {
     assert!(requests[before..].iter().all(|request| request.path == "transit/rewrap/shop"), "{requests:?}");
     assert_eq!(requests.len(), before + 1);
     for (old, new) in sealed.spec.data_keys.iter().zip(&moved.spec.data_keys) {
-        assert!(new.hc_vault[0].enc.starts_with("vault:v2:"));
-        assert_eq!((&old.id, &old.commitment, &old.age), (&new.id, &new.commitment, &new.age));
+        assert!(new.wraps.hc_vault[0].enc.starts_with("vault:v2:"));
+        assert_eq!((&old.id, &old.commitment, &old.wraps.age), (&new.id, &new.commitment, &new.wraps.age));
     }
     assert_eq!(
         (&moved.spec.encrypted_data, &moved.metadata),
@@ -228,7 +228,7 @@ fn make_the_objects() {
     let all_groups = KeySet { threshold: None, ..shared.clone() };
     let strict = sealed(Scope::Strict, &everybody);
     let mut beside_vault = strict.clone();
-    beside_vault.spec.data_keys[0].hc_vault = serde_json::from_value(json!([{
+    beside_vault.spec.data_keys[0].wraps.hc_vault = serde_json::from_value(json!([{
         "address": "https://vault.example:8200", "namespace": "team", "enginePath": "transit", "keyName": "shop",
         "enc": "vault:v1:bm90aGluZyBvcGVucyB0aGlz",
     }]))
@@ -341,7 +341,7 @@ fn make_the_objects() {
         (
             "other-data-key.yaml",
             not_it,
-            spoil(&|s| s.spec.data_keys[0].age = other.spec.data_keys[0].age.clone()),
+            spoil(&|s| s.spec.data_keys[0].wraps.age = other.spec.data_keys[0].wraps.age.clone()),
         ),
         (
             "other-commitment.yaml",
@@ -355,8 +355,8 @@ fn make_the_objects() {
             not_it,
             spoil(&|s| {
                 s.spec.data_keys.push(other.spec.data_keys[0].clone());
-                let age = std::mem::take(&mut s.spec.data_keys[0].age);
-                s.spec.data_keys[0].age = std::mem::replace(&mut s.spec.data_keys[1].age, age);
+                let age = std::mem::take(&mut s.spec.data_keys[0].wraps.age);
+                s.spec.data_keys[0].wraps.age = std::mem::replace(&mut s.spec.data_keys[1].wraps.age, age);
             }),
         ),
         (
@@ -373,18 +373,18 @@ fn make_the_objects() {
                 let mut recipient = age::scrypt::Recipient::new(age::secrecy::SecretString::from("hunter2"));
                 recipient.set_work_factor(1);
                 let enc = age::encrypt_and_armor(&recipient, &[7; 32]).expect("an age file");
-                s.spec.data_keys[0].age.insert(0, AgeEntry { recipient: "age1x".to_owned(), enc });
+                s.spec.data_keys[0].wraps.age.insert(0, AgeEntry { recipient: "age1x".to_owned(), enc });
             }),
         ),
         (
             "short-data-key.yaml",
             "has 31 bytes instead of 32",
-            spoil(&|s| s.spec.data_keys[0].age[0] = wrap(&[7; 31])),
+            spoil(&|s| s.spec.data_keys[0].wraps.age[0] = wrap(&[7; 31])),
         ),
         (
             "long-data-key.yaml",
             "has 33 bytes instead of 32",
-            spoil(&|s| s.spec.data_keys[0].age[0] = wrap(&[7; 33])),
+            spoil(&|s| s.spec.data_keys[0].wraps.age[0] = wrap(&[7; 33])),
         ),
         (
             "threshold-without-groups.yaml",
@@ -404,7 +404,7 @@ fn make_the_objects() {
             "groups-and-recipients.yaml",
             "has keyGroups, and recipients beside them",
             spoil_groups(&|s| {
-                s.spec.data_keys[0].age = good.spec.data_keys[0].age.clone();
+                s.spec.data_keys[0].wraps.age = good.spec.data_keys[0].wraps.age.clone();
             }),
         ),
         (

@@ -1,9 +1,10 @@
 //! What a SealedSecret asks for, and what is to be said of it before and after it was opened. Pure.
 
 use sealant::error::{Error, Kind};
-use sealant::sealed_secret::{DeletionPolicy, Spec, shell};
+use sealant::sealed_secret::{DataKeyEntry, DeletionPolicy, GroupEntry, Spec, shell};
 
 use crate::managed::decide::{Adoption, Desired, Gives, MANAGED, MadeBy, Others, Verdict};
+use crate::managed::reason::Reason;
 use crate::managed::secret::OPAQUE;
 use crate::source::Source;
 use crate::source::policy::Policy;
@@ -11,8 +12,8 @@ use crate::source::sealed::Sealed;
 use crate::source::sealed::reason::{self, WORDS};
 use crate::source::sealed::resource::{self, ADOPT, MADE_BY_NAME, SealedSecret};
 
-/// How many transit keys of one data key, or of a group of it, are tried: each takes requests that others wait for.
-const MOST_TRANSIT_KEYS: usize = 16;
+/// How many keys that servers have are tried of one data key, or of a group of it: each takes requests that others wait for.
+const MOST_OF_SERVERS: usize = 16;
 
 /// How many lines are said of what would open it: there can be thousands of recipients.
 const MOST_LINES: usize = 12;
@@ -39,25 +40,31 @@ pub fn before_opening(sealed: &SealedSecret, policy: &Policy) -> Option<Verdict>
     if let Err(error) = spec.check() {
         return Some(Verdict::new(reason::BAD_CIPHERTEXT, error.message()));
     }
-    let mut transit_keys = spec.data_keys.iter().flat_map(|entry| {
-        [&entry.hc_vault].into_iter().chain(entry.key_groups.iter().map(|group| &group.hc_vault))
-    });
-    let too_many = transit_keys.any(|keys| keys.len() > MOST_TRANSIT_KEYS);
-    too_many.then(|| Verdict::new(reason::BAD_CIPHERTEXT, reason::too_many_transit_keys(MOST_TRANSIT_KEYS)))
+    let too_many = groups(spec).any(|group| group.asked_of_servers() > MOST_OF_SERVERS);
+    too_many.then(|| Verdict::new(reason::BAD_CIPHERTEXT, reason::too_many_keys_of_servers(MOST_OF_SERVERS)))
 }
 
-/// The servers that a SealedSecret names.
-pub fn servers(spec: &Spec) -> impl Iterator<Item = &str> {
-    let entries = spec.data_keys.iter().flat_map(|entry| {
-        entry.hc_vault.iter().chain(entry.key_groups.iter().flat_map(|group| &group.hc_vault))
-    });
-    entries.map(|entry| entry.address.as_str())
+/// Whether a server may have to be asked.
+pub fn asks_servers(spec: &Spec) -> bool {
+    groups(spec).any(|group| group.asked_of_servers() > 0)
+}
+
+/// What is said while a server that it needs gives no answer.
+pub fn unavailable(spec: &Spec) -> Reason {
+    match groups(spec).any(|group| !group.hc_vault.is_empty()) {
+        true => reason::VAULT_UNAVAILABLE,
+        false => reason::KMS_UNAVAILABLE,
+    }
+}
+
+fn groups(spec: &Spec) -> impl Iterator<Item = &GroupEntry> {
+    spec.data_keys.iter().flat_map(DataKeyEntry::groups)
 }
 
 /// Why it could not be opened.
-pub fn not_opened(error: &Error) -> Verdict {
+pub fn not_opened(error: &Error, spec: &Spec) -> Verdict {
     let reason = match error.kind() {
-        Kind::NoDataKey if error.may_pass() => reason::VAULT_UNAVAILABLE,
+        Kind::NoDataKey if error.may_pass() => unavailable(spec),
         Kind::NoDataKey => reason::NO_IDENTITY,
         _ => reason::BAD_CIPHERTEXT,
     };
@@ -158,7 +165,7 @@ pub mod tests {
     }
 
     #[test]
-    fn many_transit_keys_are_refused() {
+    fn many_keys_of_servers_are_refused() {
         let reason = |count: usize, grouped: bool| {
             let entry =
                 json!({"address": "https://v", "enginePath": "transit", "keyName": "k", "enc": "vault:v1:x"});
@@ -173,9 +180,9 @@ pub mod tests {
             held(&sealed, &none()).map(|verdict| verdict.message)
         };
         for grouped in [false, true] {
-            assert_eq!(reason(MOST_TRANSIT_KEYS, grouped), None);
-            let refused = Some(reason::too_many_transit_keys(MOST_TRANSIT_KEYS));
-            assert_eq!(reason(MOST_TRANSIT_KEYS + 1, grouped), refused);
+            assert_eq!(reason(MOST_OF_SERVERS, grouped), None);
+            let refused = Some(reason::too_many_keys_of_servers(MOST_OF_SERVERS));
+            assert_eq!(reason(MOST_OF_SERVERS + 1, grouped), refused);
         }
     }
 
@@ -192,10 +199,23 @@ pub mod tests {
         assert_eq!(reason(&suspended("false")), reason::TEMPLATE_FORBIDDEN);
     }
 
+    fn with_list(list: &str, entry: Value) -> Spec {
+        let key = json!({"id": "x", "commitment": "x", list: [entry]});
+        serde_json::from_value(json!({"encryptedData": {}, "dataKeys": [key]})).unwrap()
+    }
+
     #[test]
     fn what_did_not_open_waits_for_vault_or_for_a_person() {
+        let vault = with_list(
+            "hcVault",
+            json!({"address": "https://v", "enginePath": "t", "keyName": "k", "enc": "x"}),
+        );
+        let kms = with_list("gcpKms", json!({"resourceId": "x", "enc": "x"}));
+        let not_opened = |error: &Error| super::not_opened(error, &vault);
         let error = |kind, passing| not_opened(&Error::new(kind, "x").passing(passing)).reason;
         assert_eq!(error(Kind::NoDataKey, true), reason::VAULT_UNAVAILABLE);
+        assert_eq!(unavailable(&kms), reason::KMS_UNAVAILABLE);
+        assert!(asks_servers(&vault) && asks_servers(&kms) && !asks_servers(&Spec::default()));
         assert_eq!(error(Kind::NoDataKey, false), reason::NO_IDENTITY);
         assert_eq!(error(Kind::Decrypt, false), reason::BAD_CIPHERTEXT);
         let closed = || Error::new(Kind::NoDataKey, "nothing opens it");

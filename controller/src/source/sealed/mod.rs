@@ -64,7 +64,9 @@ impl Source for Sealed {
 
     fn start(startup: &mut Startup<'_>) -> anyhow::Result<Option<Self>> {
         let Startup { settings, namespace, context, .. } = startup;
-        let host: &'static ControllerHost = Box::leak(Box::new(ControllerHost::new(&settings.vault)));
+        let host = ControllerHost::new(&settings.vault, &settings.clouds)
+            .map_err(|error| anyhow::anyhow!("the settings of keys in clouds are wrong: {error}"))?;
+        let host: &'static ControllerHost = Box::leak(Box::new(host));
         host.vault().map_err(|error| {
             let error = ControllerHost::by_flags(&error.to_string());
             anyhow::anyhow!("the settings of Vault are wrong: {error}")
@@ -92,7 +94,9 @@ impl Source for Sealed {
             metrics: metrics.clone(),
             ring,
             may_generate: settings.generate_identity,
-            has_others: !settings.identity_file.is_empty() || settings.vault.is_used(),
+            has_others: !settings.identity_file.is_empty()
+                || settings.vault.is_used()
+                || settings.clouds.is_used(),
         };
         let policy = startup.policy.clone();
         Ok(Some(Self { opener, pulse, policy, keeper, keys, duties, metrics }))
@@ -128,7 +132,7 @@ impl Source for Sealed {
         let opened = match wanted(sealed) {
             Ok(wanted) => match tokio::time::timeout(PATIENCE_TO_OPEN, self.opener.open(wanted)).await {
                 Ok(Opening::Answered(opened)) => opened,
-                Ok(Opening::Unanswered) => return Err(unanswered()),
+                Ok(Opening::Unanswered) => return Err(unanswered(sealed)),
                 Ok(Opening::Later(later)) => return Err(NoValues::Later(later)),
                 Ok(Opening::Full) => return Err(NoValues::Full),
                 Err(_) => return Err(Verdict::new(reason::BUSY, reason::TAKES_LONG).into()),
@@ -141,9 +145,9 @@ impl Source for Sealed {
                 Ok(items)
             }
             Err(error) => Err(NoValues::Refused(Refused {
-                verdict: ask::not_opened(&error),
+                verdict: ask::not_opened(&error, sealed.spec()),
                 details: error.details().join("\n"),
-                may_pass: ask::servers(sealed.spec()).next().is_some(),
+                may_pass: ask::asks_servers(sealed.spec()),
             })),
         }
     }
@@ -198,8 +202,8 @@ impl Sealed {
     }
 }
 
-fn unanswered() -> NoValues {
-    let verdict = Verdict::provisional(reason::VAULT_UNAVAILABLE, reason::NO_ANSWER);
+fn unanswered(sealed: &SealedSecret) -> NoValues {
+    let verdict = Verdict::provisional(ask::unavailable(sealed.spec()), reason::NO_ANSWER);
     NoValues::Refused(Refused { verdict, details: String::new(), may_pass: true })
 }
 

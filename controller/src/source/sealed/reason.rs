@@ -13,12 +13,13 @@ pub const NO_IDENTITY: Reason = Reason::stalled("NoIdentity", Again::ByServers);
 pub const TEMPLATE_FORBIDDEN: Reason = Reason::stalled("TemplateForbidden", Again::OnChange);
 pub const INVALID: Reason = Reason::stalled("Invalid", Again::OnChange);
 pub const VAULT_UNAVAILABLE: Reason = Reason::waiting("VaultUnavailable");
+pub const KMS_UNAVAILABLE: Reason = Reason::waiting("KmsUnavailable");
 
 /// Opening takes its time, though no server is asked.
 pub const BUSY: Reason = Reason::waiting("Busy");
 
 /// Every reason, in the order of the pages in `docs/`.
-pub const ALL: [Reason; 14] = [
+pub const ALL: [Reason; 15] = [
     UNSEALED,
     SUSPENDED,
     BAD_CIPHERTEXT,
@@ -29,6 +30,7 @@ pub const ALL: [Reason; 14] = [
     INVALID,
     REFUSED,
     VAULT_UNAVAILABLE,
+    KMS_UNAVAILABLE,
     API_SERVER_UNAVAILABLE,
     TERMINATING,
     CONFLICT,
@@ -55,7 +57,8 @@ pub const IS_SUSPENDED: &str = "nothing is written while the annotation sealant.
 pub const TAKES_LONG: &str = "the controller has much to open, and has not come to it";
 pub const NO_ANSWER: &str = "the key service gave no answer";
 pub const LOG_SAYS_MORE: &str = "the log of the controller says what went wrong";
-pub const NOT_ALLOWED: &str = "a server that it names is not allowed to the controller";
+pub const NOT_ALLOWED: &str =
+    "a server or a key that it names is not allowed to the controller (--vault-allow, --kms-allow)";
 
 /// A type of Secret that nobody has allowed.
 pub fn forbidden_type(kind: &str) -> String {
@@ -67,10 +70,10 @@ pub fn forbidden_key(key: &str) -> String {
     format!("a template may not set {key}")
 }
 
-/// More transit keys than the controller tries.
-pub fn too_many_transit_keys(most: usize) -> String {
+/// More keys that servers have than the controller tries.
+pub fn too_many_keys_of_servers(most: usize) -> String {
     format!(
-        "a data key, or a group of it, names more than {most} transit keys, and the controller tries no more"
+        "a data key, or a group of it, names more than {most} keys in Vault and in clouds, and the controller tries no more"
     )
 }
 
@@ -110,7 +113,7 @@ mod tests {
             Standing::Good => "",
             _ => match reason.again {
                 Again::OnChange => "on a change",
-                Again::ByServers => "on a change; with keys in Vault, by itself",
+                Again::ByServers => "on a change; with keys in Vault or a cloud, by itself",
                 Again::ByItself => "by itself",
             },
         };

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use sealant::sealed_secret::{self, AgeEntry, Metadata, Spec};
+use sealant::sealed_secret::{self, AgeEntry, DataKeyEntry, Metadata, Spec};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -116,7 +116,7 @@ const UNKNOWN: u32 = 0;
 /// Digests of the recipients, and whether a server may open it. Of one that has more recipients than are kept, none are:
 /// it is looked at.
 fn openers(spec: &Spec) -> (Box<[u32]>, bool) {
-    let has_servers = ask::servers(spec).next().is_some();
+    let has_servers = ask::asks_servers(spec);
     let recipients = wraps(spec).map(|wrap| digest(&wrap.recipient));
     let mut recipients: Vec<u32> = recipients.take(MOST_RECIPIENTS * 2).collect();
     recipients.sort_unstable();
@@ -128,10 +128,8 @@ fn openers(spec: &Spec) -> (Box<[u32]>, bool) {
 }
 
 fn wraps(spec: &Spec) -> impl Iterator<Item = &AgeEntry> {
-    spec.data_keys.iter().flat_map(|entry| {
-        let grouped = entry.key_groups.iter().flat_map(|group| &group.age);
-        entry.age.iter().chain(grouped)
-    })
+    let groups = spec.data_keys.iter().flat_map(DataKeyEntry::groups);
+    groups.flat_map(|group| &group.age)
 }
 
 fn weight(spec: &Spec) -> u32 {

@@ -10,7 +10,7 @@ use rayon::prelude::*;
 
 use crate::batch::Source;
 use crate::cli::args::{
-    Destination, Formats, IdentityArgs, Input, InputArgs, Inputs, KeyArgs, OutputArgs, scopes,
+    AwsArgs, Destination, Formats, IdentityArgs, Input, InputArgs, Inputs, KeyArgs, OutputArgs, scopes,
 };
 use crate::cli::claims::Claims;
 use crate::cli::context::{Context, block_on};
@@ -91,6 +91,9 @@ pub struct Args {
     #[command(flatten)]
     keys: KeyArgs,
 
+    #[command(flatten)]
+    aws: AwsArgs,
+
     /// With --merge-into or --onto: keep this recipient, though the creation rule does not name it; may be repeated
     #[arg(long, value_name = "RECIPIENT")]
     allow_recipient: Vec<String>,
@@ -119,7 +122,8 @@ struct PlaceArgs {
 pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     args.refuse_conflicts()?;
     args.keys.warn_of_empty(context.ui);
-    let wanted = Wanted { keys: args.keys.key_set(context.host)?, ..Wanted::default() };
+    let keys = args.keys.using(&args.aws).key_set(context.host)?;
+    let wanted = Wanted { keys, ..Wanted::default() };
     let typed = wanted.keys.iter().flat_map(|keys| keys.groups.iter().flatten());
     let service = args.identities.key_service(context)?.naming(typed);
     let mut seal = Seal {

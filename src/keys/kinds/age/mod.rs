@@ -9,6 +9,7 @@ mod keygen;
 mod plugin;
 mod pq;
 mod recipient;
+mod sealed;
 mod ssh_pem;
 
 use rayon::prelude::*;
@@ -18,6 +19,7 @@ pub use self::identities::{Identities, SourceReport};
 pub use self::identity::holds_only_identities;
 pub use self::keygen::{NewIdentity, generate_identity, recipients_of};
 pub use self::recipient::{Recipient, stanzas, takes_passphrase};
+pub use self::sealed::AgeEntry;
 use super::Searched;
 use crate::error::Result;
 use crate::host::Host;

@@ -151,7 +151,7 @@ pub(super) fn complaint(id: &str) -> Option<Complaint> {
 }
 
 /// A region by its name, with the domain of the partition that it is in.
-#[cfg(feature = "aws")]
+#[cfg(all(feature = "aws", feature = "cli"))]
 pub(super) fn place_in(region: &str) -> Place<'_> {
     let partition = match region.split('-').collect::<Vec<_>>()[..] {
         ["cn", ..] => "aws-cn",
@@ -162,6 +162,17 @@ pub(super) fn place_in(region: &str) -> Place<'_> {
     };
     let found = PARTITIONS.into_iter().find(|(name, _)| *name == partition);
     Place { region, domain: found.unwrap_or(PARTITIONS[0]).1 }
+}
+
+/// Whether this is an ARN, or the beginning of one down to its account or further; else what is wrong with it.
+pub(super) fn check_beginning(text: &str) -> Result<(), &'static str> {
+    let rest = match text.split(':').count() {
+        ..5 => return Err("it names no account: arn:aws:kms:REGION:ACCOUNT"),
+        5 => ":key/x",
+        6 if text.ends_with(":key") || text.ends_with(":alias") => "/x",
+        _ => "",
+    };
+    place_of(&format!("{text}{rest}")).map(drop)
 }
 
 /// Region and domain of an ARN; else what is wrong with it.

@@ -5,10 +5,11 @@
 //! partition, or to an endpoint of the user's own settings. Never puts a credential or a data key into an error.
 
 mod key;
+mod sealed;
 
 #[cfg(feature = "aws")]
 mod credentials;
-#[cfg(feature = "aws")]
+#[cfg(all(feature = "aws", feature = "cli"))]
 mod objects;
 #[cfg(feature = "aws")]
 mod origin;
@@ -28,11 +29,12 @@ mod worker;
 use std::collections::BTreeMap;
 
 pub use self::key::{Key, parse_context};
+pub use self::sealed::AwsKmsEntry;
 #[cfg(feature = "aws")]
 pub use self::worker::Kms;
 use crate::error::Result;
 use crate::keys::entry::{Fields, get, set, text, text_or_empty};
-use crate::keys::kind::{self, Complaint, MasterKey, Names};
+use crate::keys::kind::{self, Complaint, MasterKey, Names, Resources};
 use crate::keys::{KeyKind, WrappedKey};
 #[cfg(feature = "aws")]
 use crate::{host::Host, keys::Credentials};
@@ -70,6 +72,15 @@ impl kind::Room for Room {
 
     fn complaint(&self, id: &str) -> Option<Complaint> {
         key::complaint(id)
+    }
+
+    fn resources(&self) -> Option<&'static Resources> {
+        Some(&Resources {
+            begins: "arn:",
+            dividers: &[':', '/'],
+            check: key::check_beginning,
+            variables: &["AWS_"],
+        })
     }
 
     #[cfg(feature = "aws")]

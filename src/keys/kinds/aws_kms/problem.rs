@@ -4,7 +4,6 @@
 //! shortened and in one line; they name callers and keys, and no credential.
 
 use super::key::Key;
-use crate::error::Error;
 use crate::keys::web::{Cause, Operation, Problem};
 
 /// An answer that says with a code what is wrong, or with its status alone.
@@ -56,13 +55,8 @@ pub(super) fn answered(status: u16, code: &str, words: &str) -> Problem {
     Problem::said(cause, meaning, status, code, words)
 }
 
-/// It as an error of the library, about a key and what it was asked for.
-pub(super) fn error(problem: Problem, key: &Key, operation: Operation) -> Error {
-    let advice = advice(problem.cause, key, operation);
-    problem.error(key, operation, advice)
-}
-
-fn advice(cause: Cause, key: &Key, operation: Operation) -> Option<String> {
+/// What helps.
+pub(super) fn advice(cause: Cause, key: &Key, operation: Operation) -> Option<String> {
     let (arn, region) = (key.arn(), key.region());
     Some(match cause {
         Cause::Credentials => "See which credentials AWS takes: `aws sts get-caller-identity`.".to_owned(),

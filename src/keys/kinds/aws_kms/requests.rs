@@ -7,6 +7,7 @@ use super::credentials::Credentials;
 use super::sts::Xml;
 use super::{problem, signature};
 use crate::host::Host;
+use crate::keys::StartedBy;
 use crate::keys::web::{self, Answer, Cause, Manner, Problem, Refused, authority};
 use crate::secret::SecretBytes;
 
@@ -24,9 +25,10 @@ pub(super) struct Signed<'r> {
 }
 
 impl Requests {
-    pub fn new(host: &dyn Host) -> Result<Self, Problem> {
+    pub fn new(host: &dyn Host, started_by: StartedBy) -> Result<Self, Problem> {
         let bundle = host.env_text("AWS_CA_BUNDLE")?;
         let manner = Manner {
+            started_by,
             certificates: bundle.map(|path| certificates(host, &path)).transpose()?,
             attempts: host.env_text("AWS_MAX_ATTEMPTS")?.map(|text| attempts(&text)).transpose()?,
             refusal,

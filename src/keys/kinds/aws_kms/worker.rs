@@ -1,10 +1,10 @@
 //! The keys of a run, and the many requests to KMS: a few at a time, each wrapped key once.
 //!
 //! Owns the one place that decides whose credentials a key is used with: a role or a profile that only a file names is
-//! not used unasked.
+//! not used unasked, and a controller uses all as itself.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -14,24 +14,23 @@ use zeroize::Zeroizing;
 
 use super::credentials::{Credentials, Sources};
 use super::key::{Key, Place};
-use super::problem::error;
+use super::problem;
 use super::profiles::{DEFAULT, Files};
 use super::requests::{Requests, Signed};
 use crate::error::Result;
 use crate::host::Host;
-use crate::keys::StartedBy;
 use crate::keys::decoded::LENIENT;
-use crate::keys::kind::{Answers, MasterKey, Try, Worker, Wrapped};
-use crate::keys::unopened::Failure;
-use crate::keys::web::{Answer, Cause, Consent, Kept, Operation, Problem, Secret, open_each, wrap_each};
+use crate::keys::kind::{MasterKey, Wrapped};
+use crate::keys::web::{Answer, Cause, Cloud, Consent, Kept, Made, Operation, Problem, Secret};
+use crate::keys::{KeyKind, StartedBy};
 use crate::secret::SecretBytes;
 
 /// The keys of AWS KMS, with the user's own credentials.
 pub struct Kms {
+    started_by: StartedBy,
     /// About roles and profiles.
     consent: Consent<Chosen>,
-    /// Made when the first key is met: who uses none needs none.
-    setup: OnceLock<Result<Setup, Problem>>,
+    setup: Made<Setup>,
     logins: Mutex<HashMap<Login, Arc<Kept<Credentials>>>>,
 }
 
@@ -60,40 +59,14 @@ pub(super) struct Setup {
 impl Kms {
     /// As the user of this host has settled it.
     pub fn of_user(started_by: StartedBy) -> Self {
-        Self { consent: Consent::new(started_by), setup: OnceLock::new(), logins: Mutex::default() }
+        let (consent, setup) = (Consent::new(started_by), Made::default());
+        Self { started_by, consent, setup, logins: Mutex::default() }
     }
 
     pub(super) fn setup(&self, host: &dyn Host) -> Result<&Setup, Problem> {
-        let make = || Ok(Setup { requests: Requests::new(host)?, files: Files::read(host)? });
-        self.setup.get_or_init(make).as_ref().map_err(Clone::clone)
-    }
-
-    async fn encrypt(&self, host: &dyn Host, key: &Key, payload: &[u8]) -> Result<String, Problem> {
-        #[derive(Deserialize)]
-        #[serde(rename_all = "PascalCase")]
-        struct Encrypted {
-            ciphertext_blob: String,
-        }
-        let plaintext = Zeroizing::new(BASE64.encode(payload));
-        let answer =
-            self.ask(host, key, "Encrypt", Body { plaintext: Some(&plaintext), ..Body::of(key) }).await?;
-        let Encrypted { ciphertext_blob } = answer.json("KMS")?;
-        Ok(ciphertext_blob)
-    }
-
-    async fn decrypt(&self, host: &dyn Host, key: &Key, enc: &str) -> Result<SecretBytes, Problem> {
-        #[derive(Deserialize)]
-        #[serde(rename_all = "PascalCase")]
-        struct Decrypted {
-            plaintext: Secret,
-        }
-        let not_base64 = || Problem::new(Cause::NotOpened, "its `enc` is not base64");
-        let blob = LENIENT.decode(enc.split_whitespace().collect::<String>()).map_err(|_| not_base64())?;
-        let blob = BASE64.encode(blob);
-        let answer =
-            self.ask(host, key, "Decrypt", Body { ciphertext_blob: Some(&blob), ..Body::of(key) }).await?;
-        let Decrypted { plaintext } = answer.json("KMS")?;
-        BASE64.decode(plaintext.0.as_bytes()).map(Zeroizing::new).map_err(|_| Problem::not_understood("KMS"))
+        let make =
+            || Ok(Setup { requests: Requests::new(host, self.started_by)?, files: Files::read(host)? });
+        self.setup.get(make)
     }
 
     async fn ask(
@@ -103,9 +76,9 @@ impl Kms {
         operation: &str,
         body: Body<'_>,
     ) -> Result<Answer, Problem> {
-        self.refuse_unnamed(host, key)?;
+        let (profile, role) = self.identity(host, key)?;
         let setup = self.setup(host)?;
-        let endpoint = setup.endpoint(host, key.profile(), "kms", key.place())?;
+        let endpoint = setup.endpoint(host, profile, "kms", key.place())?;
         // With room for all of it no copy stays behind in a buffer that was outgrown.
         let mut json = Zeroizing::new(Vec::with_capacity(16 << 10));
         serde_json::to_writer(&mut *json, &body)
@@ -122,7 +95,7 @@ impl Kms {
             body: json,
         };
         let sent = async |by: &Credentials| setup.requests.send(host, &request, Some(by)).await;
-        self.signed_by(host, setup, key.profile(), key.role(), key.place(), sent).await
+        self.signed_by(host, setup, profile, role, key.place(), sent).await
     }
 
     /// Makes a request with the credentials for it, which are looked for once.
@@ -153,15 +126,22 @@ impl Kms {
         Arc::clone(logins.entry(login).or_default())
     }
 
-    /// Refuses a role or a profile that only a file or a rule names, unless the person says yes.
-    fn refuse_unnamed(&self, host: &dyn Host, key: &Key) -> Result<(), Problem> {
+    /// The profile and the role to use a key with. One that only a file or a rule names is refused, unless the person says yes.
+    fn identity<'k>(
+        &self,
+        host: &dyn Host,
+        key: &'k Key,
+    ) -> Result<(Option<&'k str>, Option<&'k str>), Problem> {
+        if self.started_by == StartedBy::Controller {
+            return Ok((None, None));
+        }
         let own = || host.env_text("AWS_PROFILE").ok().flatten().unwrap_or_else(|| DEFAULT.to_owned());
         let is_own = |chosen: &Chosen| matches!(chosen, Chosen::Profile(profile) if *profile == own());
         let is_used =
             |chosen: &Chosen| is_own(chosen) || self.consent.allows(host, chosen, &chosen.question());
         match chosen(key).find(|chosen| !is_used(chosen)) {
             Some(chosen) => Err(chosen.unnamed(key)),
-            None => Ok(()),
+            None => Ok((key.profile(), key.role())),
         }
     }
 }
@@ -264,8 +244,10 @@ impl<'b> Body<'b> {
     }
 }
 
-impl Worker for Kms {
+impl Cloud for Kms {
     type Key = Key;
+
+    const KIND: KeyKind = KeyKind::Kms;
 
     fn own(key: &MasterKey) -> Option<&Key> {
         match key {
@@ -274,31 +256,43 @@ impl Worker for Kms {
         }
     }
 
+    fn name_of(key: &Key) -> &str {
+        key.arn()
+    }
+
     fn name(&mut self, keys: &[&Key]) {
         self.consent.name(keys.iter().flat_map(|key| chosen(key)));
     }
 
-    fn wrap_many<'a>(
-        &'a self,
-        host: &'a dyn Host,
-        tasks: &'a [(&'a Key, &'a [u8])],
-    ) -> Answers<'a, Result<Wrapped>> {
-        let wrap = async move |key, payload: &[u8]| {
-            let wrapped = self.encrypt(host, key, payload).await;
-            wrapped.map(Wrapped::from).map_err(|problem| error(problem, key, Operation::Encrypt))
-        };
-        Box::pin(wrap_each(tasks, wrap))
+    async fn encrypt(&self, host: &dyn Host, key: &Key, payload: &[u8]) -> Result<Wrapped, Problem> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "PascalCase")]
+        struct Encrypted {
+            ciphertext_blob: String,
+        }
+        let plaintext = Zeroizing::new(BASE64.encode(payload));
+        let answer =
+            self.ask(host, key, "Encrypt", Body { plaintext: Some(&plaintext), ..Body::of(key) }).await?;
+        let Encrypted { ciphertext_blob } = answer.json("KMS")?;
+        Ok(Wrapped::from(ciphertext_blob))
     }
 
-    fn open_many<'a>(
-        &'a self,
-        host: &'a dyn Host,
-        tries: &'a [Try<'a, Key>],
-    ) -> Answers<'a, Result<(usize, SecretBytes), Vec<Failure>>> {
-        let open = async move |key, enc: &str| {
-            let opened = self.decrypt(host, key, enc).await;
-            opened.map_err(|problem| error(problem, key, Operation::Decrypt))
-        };
-        Box::pin(open_each(tries, open))
+    async fn decrypt(&self, host: &dyn Host, key: &Key, enc: &str) -> Result<SecretBytes, Problem> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "PascalCase")]
+        struct Decrypted {
+            plaintext: Secret,
+        }
+        let not_base64 = || Problem::new(Cause::NotOpened, "its `enc` is not base64");
+        let blob = LENIENT.decode(enc.split_whitespace().collect::<String>()).map_err(|_| not_base64())?;
+        let blob = BASE64.encode(blob);
+        let answer =
+            self.ask(host, key, "Decrypt", Body { ciphertext_blob: Some(&blob), ..Body::of(key) }).await?;
+        let Decrypted { plaintext } = answer.json("KMS")?;
+        BASE64.decode(plaintext.0.as_bytes()).map(Zeroizing::new).map_err(|_| Problem::not_understood("KMS"))
+    }
+
+    fn advice(cause: Cause, key: &Key, operation: Operation) -> Option<String> {
+        problem::advice(cause, key, operation)
     }
 }

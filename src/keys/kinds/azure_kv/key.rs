@@ -125,7 +125,20 @@ pub(super) fn complaint(id: &str) -> Option<Complaint> {
     checked.err().map(|why| Complaint { why: Some(why), form: FORM })
 }
 
-const SCHEME: &str = "https://";
+pub(super) const SCHEME: &str = "https://";
+
+/// Whether this is the URL of a key, or the beginning of one with its vault; else what is wrong with it.
+pub(super) fn check_beginning(text: &str) -> Result<(), &'static str> {
+    let at_vault = text.strip_prefix(SCHEME).unwrap_or_default();
+    let (host, path) = at_vault.split_once('/').unwrap_or((at_vault, "keys"));
+    let vault = format!("{SCHEME}{host}");
+    match path.split('/').collect::<Vec<_>>()[..] {
+        ["keys"] => check(&vault, "x", ""),
+        ["keys", name] => check(&vault, name, ""),
+        ["keys", name, version] => check(&vault, name, version),
+        _ => Err("behind its vault is no /keys/NAME"),
+    }
+}
 
 /// Whether this names a key; else what is wrong with it.
 fn check(vault_url: &str, name: &str, version: &str) -> Result<(), &'static str> {

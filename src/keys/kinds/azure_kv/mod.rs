@@ -6,6 +6,7 @@
 //! a credential or a data key into an error.
 
 mod key;
+mod sealed;
 
 #[cfg(feature = "azure")]
 mod challenge;
@@ -19,11 +20,12 @@ mod tokens;
 mod worker;
 
 pub use self::key::Key;
+pub use self::sealed::AzureKvEntry;
 #[cfg(feature = "azure")]
 pub(super) use self::worker::Vaults;
 use crate::error::Result;
 use crate::keys::entry::{Fields, get, set, text_or_empty};
-use crate::keys::kind::{self, Complaint, MasterKey, Names};
+use crate::keys::kind::{self, Complaint, MasterKey, Names, Resources};
 use crate::keys::{KeyKind, WrappedKey};
 #[cfg(feature = "azure")]
 use crate::{host::Host, keys::Credentials};
@@ -64,6 +66,15 @@ impl kind::Room for Room {
             set(&mut entry, "version", Some(key.version().unwrap_or_default().into()));
         }
         entry
+    }
+
+    fn resources(&self) -> Option<&'static Resources> {
+        Some(&Resources {
+            begins: key::SCHEME,
+            dividers: &['/'],
+            check: key::check_beginning,
+            variables: &["AZURE_", "IDENTITY_ENDPOINT", "IDENTITY_HEADER", "MSI_ENDPOINT", "MSI_SECRET"],
+        })
     }
 
     #[cfg(feature = "azure")]

@@ -6,7 +6,6 @@
 use serde::Deserialize;
 
 use super::key::Key;
-use crate::error::Error;
 use crate::keys::web::{Cause, Operation, Problem, Refused, oauth};
 
 /// An answer that is an error: of a vault, or of a token server (OAuth).
@@ -68,23 +67,21 @@ fn of_vault(status: u16, code: &str, inner: &str, words: &str) -> Problem {
     Problem::said(cause, meaning, status, if inner.is_empty() { code } else { inner }, words)
 }
 
-/// It as an error of the library, about a key and what it was asked for.
-pub(super) fn error(problem: Problem, key: &Key, operation: Operation) -> Error {
-    let (problem, advice) = match (problem.cause, operation) {
-        (Cause::NotOpened, Operation::Decrypt) => {
-            let advice = "The entry in the file was changed: restore its `vault_url`, `name`, `version` and `enc` from Git.";
-            (problem.after("it was encrypted by another key"), Some(advice.to_owned()))
-        }
-        (Cause::NotOpened, Operation::Encrypt) => {
-            let advice = "It has to be an RSA key that may encrypt: `az keyvault key create --kty RSA`.";
-            (problem.after("the key cannot encrypt"), Some(advice.to_owned()))
-        }
-        (cause, _) => (problem, advice(cause, key, operation)),
-    };
-    problem.error(key, operation, advice)
+/// What a key that does not fit means.
+pub(super) fn about(problem: Problem, operation: Operation) -> Problem {
+    match (problem.cause, operation) {
+        (Cause::NotOpened, Operation::Decrypt) => problem.after("it was encrypted by another key").advise(
+            "The entry in the file was changed: restore its `vault_url`, `name`, `version` and `enc` from Git.",
+        ),
+        (Cause::NotOpened, Operation::Encrypt) => problem
+            .after("the key cannot encrypt")
+            .advise("It has to be an RSA key that may encrypt: `az keyvault key create --kty RSA`."),
+        _ => problem,
+    }
 }
 
-fn advice(cause: Cause, key: &Key, operation: Operation) -> Option<String> {
+/// What helps.
+pub(super) fn advice(cause: Cause, key: &Key, operation: Operation) -> Option<String> {
     let (vault, name) = (key.vault(), key.name());
     Some(match cause {
         Cause::Credentials | Cause::Expired => {

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
@@ -17,18 +17,17 @@ use zeroize::Zeroizing;
 use super::challenge::Challenge;
 use super::credentials::Found;
 use super::key::Key;
-use super::problem::{error, refusal};
+use super::problem::{self, refusal};
 use super::tokens::token;
 use crate::error::Result;
 use crate::host::Host;
-use crate::keys::StartedBy;
 use crate::keys::decoded::LENIENT;
-use crate::keys::kind::{Answers, MasterKey, Try, Worker, Wrapped};
-use crate::keys::unopened::Failure;
+use crate::keys::kind::{MasterKey, Wrapped};
 use crate::keys::web::{
-    Answer, Cause, Consent, Kept, Lasting, Manner, Operation, Problem, Requests, Secret, Token, address,
-    open_each, wrap_each,
+    Answer, Cause, Cloud, Consent, Kept, Lasting, Made, Manner, Operation, Problem, Requests, Secret, Token,
+    address,
 };
+use crate::keys::{KeyKind, StartedBy};
 use crate::secret::SecretBytes;
 
 /// That of Azure's client in sops.
@@ -39,10 +38,10 @@ const ALGORITHM: &str = "RSA-OAEP-256";
 
 /// The keys of Azure Key Vault, with the user's own credentials.
 pub struct Vaults {
+    started_by: StartedBy,
     /// About hosts that are not Azure's.
     consent: Consent<String>,
-    /// Made when the first key is met: who uses none needs none.
-    setup: OnceLock<Result<Setup, Problem>>,
+    setup: Made<Setup>,
     /// What each vault wants a token for.
     challenges: Many<String, Challenge>,
     tokens: Many<Challenge, Token>,
@@ -85,8 +84,9 @@ impl Vaults {
     /// As the user of this host has settled it.
     pub fn of_user(started_by: StartedBy) -> Self {
         Self {
+            started_by,
             consent: Consent::new(started_by),
-            setup: OnceLock::new(),
+            setup: Made::default(),
             challenges: Mutex::default(),
             tokens: Mutex::default(),
             versions: Mutex::default(),
@@ -95,28 +95,10 @@ impl Vaults {
 
     fn setup(&self, host: &dyn Host) -> Result<&Setup, Problem> {
         let make = || {
-            let manner = Manner { certificates: None, attempts: None, refusal };
-            Ok(Setup { requests: Requests::new(host, manner)?, credentials: Found::of_user(host)? })
+            let requests = Requests::new(host, Manner::of(self.started_by, refusal))?;
+            Ok(Setup { requests, credentials: Found::of_user(host)? })
         };
-        self.setup.get_or_init(make).as_ref().map_err(Clone::clone)
-    }
-
-    /// Wraps with the newest version of a key that is named without one, and says which that is.
-    async fn encrypt(&self, host: &dyn Host, key: &Key, payload: &[u8]) -> Result<Wrapped, Problem> {
-        let settled = match key.version() {
-            Some(_) => None,
-            None => Some(self.newest(host, key).await?),
-        };
-        let answer = self.operate(host, settled.as_ref().unwrap_or(key), Operation::Encrypt, payload).await?;
-        let enc = BASE64URL.encode(&answer);
-        Ok(Wrapped { enc, key: settled.map(MasterKey::AzureKv) })
-    }
-
-    async fn decrypt(&self, host: &dyn Host, key: &Key, enc: &str) -> Result<SecretBytes, Problem> {
-        let enc: String = enc.split_whitespace().collect();
-        let blob = LENIENT.decode(enc.trim_end_matches('=').replace('-', "+").replace('_', "/"));
-        let blob = blob.map_err(|_| Problem::new(Cause::NotOpened, "its `enc` is not base64"))?;
-        self.operate(host, key, Operation::Decrypt, &blob).await
+        self.setup.get(make)
     }
 
     async fn operate(
@@ -241,8 +223,10 @@ impl Wish {
     }
 }
 
-impl Worker for Vaults {
+impl Cloud for Vaults {
     type Key = Key;
+
+    const KIND: KeyKind = KeyKind::AzureKv;
 
     fn own(key: &MasterKey) -> Option<&Key> {
         match key {
@@ -251,32 +235,38 @@ impl Worker for Vaults {
         }
     }
 
+    fn name_of(key: &Key) -> &str {
+        key.id()
+    }
+
     fn name(&mut self, keys: &[&Key]) {
         self.consent.name(keys.iter().map(|key| key.host().to_owned()));
     }
 
-    fn wrap_many<'a>(
-        &'a self,
-        host: &'a dyn Host,
-        tasks: &'a [(&'a Key, &'a [u8])],
-    ) -> Answers<'a, Result<Wrapped>> {
-        let wrap = async move |key, payload: &[u8]| {
-            let wrapped = self.encrypt(host, key, payload).await;
-            wrapped.map_err(|problem| error(problem, key, Operation::Encrypt))
+    /// Wraps with the newest version of a key that is named without one, and says which that is.
+    async fn encrypt(&self, host: &dyn Host, key: &Key, payload: &[u8]) -> Result<Wrapped, Problem> {
+        let settled = match key.version() {
+            Some(_) => None,
+            None => Some(self.newest(host, key).await?),
         };
-        Box::pin(wrap_each(tasks, wrap))
+        let answer = self.operate(host, settled.as_ref().unwrap_or(key), Operation::Encrypt, payload).await?;
+        let enc = BASE64URL.encode(&answer);
+        Ok(Wrapped { enc, key: settled.map(MasterKey::AzureKv) })
     }
 
-    fn open_many<'a>(
-        &'a self,
-        host: &'a dyn Host,
-        tries: &'a [Try<'a, Key>],
-    ) -> Answers<'a, Result<(usize, SecretBytes), Vec<Failure>>> {
-        let open = async move |key, enc: &str| {
-            let opened = self.decrypt(host, key, enc).await;
-            opened.map_err(|problem| error(problem, key, Operation::Decrypt))
-        };
-        Box::pin(open_each(tries, open))
+    async fn decrypt(&self, host: &dyn Host, key: &Key, enc: &str) -> Result<SecretBytes, Problem> {
+        let enc: String = enc.split_whitespace().collect();
+        let blob = LENIENT.decode(enc.trim_end_matches('=').replace('-', "+").replace('_', "/"));
+        let blob = blob.map_err(|_| Problem::new(Cause::NotOpened, "its `enc` is not base64"))?;
+        self.operate(host, key, Operation::Decrypt, &blob).await
+    }
+
+    fn about(problem: Problem, operation: Operation) -> Problem {
+        problem::about(problem, operation)
+    }
+
+    fn advice(cause: Cause, key: &Key, operation: Operation) -> Option<String> {
+        problem::advice(cause, key, operation)
     }
 }
 
@@ -289,7 +279,7 @@ mod tests {
         let key = |url: &str| Key::new(url, "k", "1").unwrap();
         let mut vaults = Vaults::of_user(started_by);
         if let Some(named) = named {
-            Worker::name(&mut vaults, &[&key(named)]);
+            Cloud::name(&mut vaults, &[&key(named)]);
         }
         vaults.refuse_unnamed(&FakeHost::default().answer(answer), &key(url)).is_ok()
     }

@@ -54,6 +54,16 @@ pub(super) fn complaint(resource_id: &str) -> Option<Complaint> {
     check(resource_id).err().map(|why| Complaint { why: Some(why), form: FORM })
 }
 
+/// Whether this is the ID of a key, or the beginning of one with its project; else what is wrong with it.
+pub(super) fn check_beginning(text: &str) -> Result<(), &'static str> {
+    let mut parts: Vec<&str> = text.split('/').collect();
+    let begun = parts.len();
+    for part in PARTS.iter().flat_map(|part| [*part, "x"]).skip(begun.max(2)) {
+        parts.push(part);
+    }
+    check(&parts.join("/"))
+}
+
 /// Whether it is the ID of a key; else what is wrong with it.
 fn check(resource_id: &str) -> Result<(), &'static str> {
     let parts: Vec<&str> = resource_id.split('/').collect();

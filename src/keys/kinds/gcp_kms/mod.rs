@@ -5,10 +5,11 @@
 //! settings; a credential to the servers that its own file names. Never puts a credential or a data key into an error.
 
 mod key;
+mod sealed;
 
 #[cfg(feature = "gcp")]
 mod credentials;
-#[cfg(feature = "gcp")]
+#[cfg(all(feature = "gcp", feature = "cli"))]
 mod objects;
 #[cfg(feature = "gcp")]
 mod problem;
@@ -18,11 +19,12 @@ mod tokens;
 mod worker;
 
 pub use self::key::Key;
+pub use self::sealed::GcpKmsEntry;
 #[cfg(feature = "gcp")]
 pub use self::worker::Kms;
 use crate::error::Result;
 use crate::keys::entry::{Fields, get, set, text_or_empty};
-use crate::keys::kind::{self, Complaint, MasterKey, Names};
+use crate::keys::kind::{self, Complaint, MasterKey, Names, Resources};
 use crate::keys::{KeyKind, WrappedKey};
 #[cfg(feature = "gcp")]
 use crate::{host::Host, keys::Credentials};
@@ -54,6 +56,15 @@ impl kind::Room for Room {
 
     fn complaint(&self, id: &str) -> Option<Complaint> {
         key::complaint(id)
+    }
+
+    fn resources(&self) -> Option<&'static Resources> {
+        Some(&Resources {
+            begins: "projects/",
+            dividers: &['/'],
+            check: key::check_beginning,
+            variables: &["GOOGLE_", "GCE_METADATA_HOST", "SOPS_GCP_KMS_"],
+        })
     }
 
     #[cfg(feature = "gcp")]

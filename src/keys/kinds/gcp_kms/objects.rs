@@ -5,6 +5,7 @@ use reqwest::Url;
 use super::worker::Kms;
 use crate::error::Result;
 use crate::host::Host;
+use crate::keys::StartedBy;
 use crate::keys::web::{Cause, Manner, Operation, Problem, Requests, Token, address};
 
 /// As Google's own clients have it: a server for tests, which is asked without a token.
@@ -28,7 +29,7 @@ impl Kms {
         if let Some(emulator) = host.env_text(EMULATOR)? {
             let base = if emulator.contains("://") { emulator } else { format!("http://{emulator}") };
             let url = upload(&base, EMULATOR, bucket, name)?;
-            let requests = Requests::new(host, Manner { certificates: None, attempts: None, refusal })?;
+            let requests = Requests::new(host, Manner::of(StartedBy::Program, refusal))?;
             return requests.send(&url, |client| request(client, &url, bytes)).await.map(drop);
         }
         let setup = self.setup(host)?;

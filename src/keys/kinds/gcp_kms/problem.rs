@@ -6,7 +6,6 @@
 use serde::Deserialize;
 
 use super::key::Key;
-use crate::error::Error;
 use crate::keys::web::{Cause, Operation, Problem, Refused, oauth};
 
 /// An answer that is an error: of Google's APIs, or of a token server (OAuth).
@@ -80,13 +79,8 @@ fn of_api(status: u16, code: &str, reason: &str, words: &str) -> Problem {
     }
 }
 
-/// It as an error of the library, about a key and what it was asked for.
-pub(super) fn error(problem: Problem, key: &Key, operation: Operation) -> Error {
-    let advice = advice(problem.cause, key, operation);
-    problem.error(key, operation, advice)
-}
-
-fn advice(cause: Cause, key: &Key, operation: Operation) -> Option<String> {
+/// What helps.
+pub(super) fn advice(cause: Cause, key: &Key, operation: Operation) -> Option<String> {
     let id = key.resource_id();
     Some(match cause {
         Cause::Credentials | Cause::Expired => {

@@ -1,7 +1,5 @@
 //! The keys of a run, and the many requests to KMS.
 
-use std::sync::OnceLock;
-
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use reqwest::Url;
@@ -10,16 +8,16 @@ use zeroize::Zeroizing;
 
 use super::credentials::{Found, GOOGLE};
 use super::key::Key;
-use super::problem::{error, refusal};
+use super::problem::{self, refusal};
 use super::tokens::token;
 use crate::error::Result;
 use crate::host::Host;
 use crate::keys::decoded::LENIENT;
-use crate::keys::kind::{Answers, MasterKey, Try, Worker, Wrapped};
-use crate::keys::unopened::Failure;
+use crate::keys::kind::{MasterKey, Wrapped};
 use crate::keys::web::{
-    Answer, Cause, Kept, Manner, Operation, Problem, Requests, Secret, Token, address, open_each, wrap_each,
+    Answer, Cause, Cloud, Kept, Made, Manner, Operation, Problem, Requests, Secret, Token, address,
 };
+use crate::keys::{KeyKind, StartedBy};
 use crate::secret::SecretBytes;
 
 const ENDPOINT: &str = "SOPS_GCP_KMS_ENDPOINT";
@@ -27,10 +25,9 @@ const UNIVERSE: &str = "SOPS_GCP_KMS_UNIVERSE_DOMAIN";
 const DEFAULT_UNIVERSE: &str = "GOOGLE_CLOUD_UNIVERSE_DOMAIN";
 
 /// The keys of Google Cloud KMS, with the user's own credentials.
-#[derive(Default)]
 pub struct Kms {
-    /// Made when the first key is met: who uses none needs none.
-    setup: OnceLock<Result<Setup, Problem>>,
+    started_by: StartedBy,
+    setup: Made<Setup>,
     token: Kept<Token>,
 }
 
@@ -42,11 +39,11 @@ pub(super) struct Setup {
 }
 
 impl Setup {
-    fn of_user(host: &dyn Host) -> Result<Self, Problem> {
+    fn of_user(host: &dyn Host, started_by: StartedBy) -> Result<Self, Problem> {
         let credentials = Found::of_user(host)?;
         let endpoint = endpoint(host, &credentials)?;
-        let manner = Manner { certificates: None, attempts: None, refusal };
-        Ok(Self { requests: Requests::new(host, manner)?, endpoint, credentials })
+        let requests = Requests::new(host, Manner::of(started_by, refusal))?;
+        Ok(Self { requests, endpoint, credentials })
     }
 
     /// Where a key is asked for something.
@@ -86,6 +83,7 @@ impl Setup {
     }
 
     /// The domain below which Google's services are.
+    #[cfg(feature = "cli")]
     pub(super) fn universe(&self, host: &dyn Host) -> Result<String, Problem> {
         universe(host, &self.credentials)
     }
@@ -121,41 +119,13 @@ fn universe(host: &dyn Host, credentials: &Found) -> Result<String, Problem> {
 }
 
 impl Kms {
+    /// As the user of this host has settled it.
+    pub fn of_user(started_by: StartedBy) -> Self {
+        Self { started_by, setup: Made::default(), token: Kept::default() }
+    }
+
     pub(super) fn setup(&self, host: &dyn Host) -> Result<&Setup, Problem> {
-        self.setup.get_or_init(|| Setup::of_user(host)).as_ref().map_err(Clone::clone)
-    }
-
-    async fn encrypt(&self, host: &dyn Host, key: &Key, payload: &[u8]) -> Result<String, Problem> {
-        #[derive(Serialize)]
-        struct Wish<'a> {
-            plaintext: &'a str,
-        }
-        #[derive(Deserialize)]
-        struct Encrypted {
-            ciphertext: String,
-        }
-        let plaintext = Zeroizing::new(BASE64.encode(payload));
-        let answer = self.ask(host, key, Operation::Encrypt, &Wish { plaintext: &plaintext }).await?;
-        let Encrypted { ciphertext } = answer.json("Cloud KMS")?;
-        Ok(ciphertext)
-    }
-
-    async fn decrypt(&self, host: &dyn Host, key: &Key, enc: &str) -> Result<SecretBytes, Problem> {
-        #[derive(Serialize)]
-        struct Wish<'a> {
-            ciphertext: &'a str,
-        }
-        #[derive(Deserialize)]
-        struct Decrypted {
-            plaintext: Secret,
-        }
-        let not_base64 = || Problem::new(Cause::NotOpened, "its `enc` is not base64");
-        let blob = LENIENT.decode(enc.split_whitespace().collect::<String>()).map_err(|_| not_base64())?;
-        let ciphertext = BASE64.encode(blob);
-        let answer = self.ask(host, key, Operation::Decrypt, &Wish { ciphertext: &ciphertext }).await?;
-        let Decrypted { plaintext } = answer.json("Cloud KMS")?;
-        let payload = BASE64.decode(plaintext.0.as_bytes());
-        payload.map(Zeroizing::new).map_err(|_| Problem::not_understood("Cloud KMS"))
+        self.setup.get(|| Setup::of_user(host, self.started_by))
     }
 
     async fn ask(
@@ -186,8 +156,10 @@ impl Kms {
     }
 }
 
-impl Worker for Kms {
+impl Cloud for Kms {
     type Key = Key;
+
+    const KIND: KeyKind = KeyKind::GcpKms;
 
     fn own(key: &MasterKey) -> Option<&Key> {
         match key {
@@ -196,28 +168,45 @@ impl Worker for Kms {
         }
     }
 
-    fn wrap_many<'a>(
-        &'a self,
-        host: &'a dyn Host,
-        tasks: &'a [(&'a Key, &'a [u8])],
-    ) -> Answers<'a, Result<Wrapped>> {
-        let wrap = async move |key, payload: &[u8]| {
-            let wrapped = self.encrypt(host, key, payload).await;
-            wrapped.map(Wrapped::from).map_err(|problem| error(problem, key, Operation::Encrypt))
-        };
-        Box::pin(wrap_each(tasks, wrap))
+    fn name_of(key: &Key) -> &str {
+        key.resource_id()
     }
 
-    fn open_many<'a>(
-        &'a self,
-        host: &'a dyn Host,
-        tries: &'a [Try<'a, Key>],
-    ) -> Answers<'a, Result<(usize, SecretBytes), Vec<Failure>>> {
-        let open = async move |key, enc: &str| {
-            let opened = self.decrypt(host, key, enc).await;
-            opened.map_err(|problem| error(problem, key, Operation::Decrypt))
-        };
-        Box::pin(open_each(tries, open))
+    async fn encrypt(&self, host: &dyn Host, key: &Key, payload: &[u8]) -> Result<Wrapped, Problem> {
+        #[derive(Serialize)]
+        struct Wish<'a> {
+            plaintext: &'a str,
+        }
+        #[derive(Deserialize)]
+        struct Encrypted {
+            ciphertext: String,
+        }
+        let plaintext = Zeroizing::new(BASE64.encode(payload));
+        let answer = self.ask(host, key, Operation::Encrypt, &Wish { plaintext: &plaintext }).await?;
+        let Encrypted { ciphertext } = answer.json("Cloud KMS")?;
+        Ok(Wrapped::from(ciphertext))
+    }
+
+    async fn decrypt(&self, host: &dyn Host, key: &Key, enc: &str) -> Result<SecretBytes, Problem> {
+        #[derive(Serialize)]
+        struct Wish<'a> {
+            ciphertext: &'a str,
+        }
+        #[derive(Deserialize)]
+        struct Decrypted {
+            plaintext: Secret,
+        }
+        let not_base64 = || Problem::new(Cause::NotOpened, "its `enc` is not base64");
+        let blob = LENIENT.decode(enc.split_whitespace().collect::<String>()).map_err(|_| not_base64())?;
+        let ciphertext = BASE64.encode(blob);
+        let answer = self.ask(host, key, Operation::Decrypt, &Wish { ciphertext: &ciphertext }).await?;
+        let Decrypted { plaintext } = answer.json("Cloud KMS")?;
+        let payload = BASE64.decode(plaintext.0.as_bytes());
+        payload.map(Zeroizing::new).map_err(|_| Problem::not_understood("Cloud KMS"))
+    }
+
+    fn advice(cause: Cause, key: &Key, operation: Operation) -> Option<String> {
+        problem::advice(cause, key, operation)
     }
 }
 
@@ -229,7 +218,7 @@ mod tests {
     const ID: &str = "projects/p/locations/l/keyRings/r/cryptoKeys/k";
 
     fn url(host: FakeHost) -> Result<String, Problem> {
-        let setup = Setup::of_user(&host.env("GOOGLE_OAUTH_ACCESS_TOKEN", "t"))?;
+        let setup = Setup::of_user(&host.env("GOOGLE_OAUTH_ACCESS_TOKEN", "t"), StartedBy::Person)?;
         Ok(setup.url(&Key::parse(ID).unwrap(), Operation::Encrypt).to_string())
     }
 
@@ -259,8 +248,8 @@ mod tests {
     fn a_token_of_one_universe_is_not_sent_to_another() {
         let file = r#"{"type":"service_account","client_email":"a","private_key":"k","universe_domain":"other.test"}"#;
         let host = || FakeHost::default().env("GOOGLE_CREDENTIALS", file);
-        let problem = Setup::of_user(&host()).err().unwrap();
+        let problem = Setup::of_user(&host(), StartedBy::Person).err().unwrap();
         assert!(problem.message.contains("universe other.test"), "{}", problem.message);
-        assert!(Setup::of_user(&host().env(UNIVERSE, "other.test")).is_ok());
+        assert!(Setup::of_user(&host().env(UNIVERSE, "other.test"), StartedBy::Person).is_ok());
     }
 }

@@ -4,6 +4,7 @@
 //! decided by [`Settings`], which come from the user and never from a file of a repository. Never puts a token, a
 //! credential or a data key into an error.
 
+mod sealed;
 mod transit_key;
 
 #[cfg(feature = "vault")]
@@ -31,6 +32,7 @@ mod user_file;
 
 #[cfg(feature = "vault")]
 pub use self::login::token_path;
+pub use self::sealed::VaultEntry;
 #[cfg(feature = "vault")]
 pub use self::servers::{Access, Vault, WhoAmI};
 #[cfg(feature = "vault")]

@@ -303,7 +303,7 @@ impl Settings {
             _ if is_own => Verdict::Named,
             (Some(Allow::All), _) | (None, StartedBy::Sops) => Verdict::Anywhere,
             (None, StartedBy::Person) => Verdict::Unnamed,
-            (None, StartedBy::Program) => Verdict::Refused,
+            (None, StartedBy::Program | StartedBy::Controller) => Verdict::Refused,
         }
     }
 
@@ -344,7 +344,9 @@ impl Settings {
         match (&self.allow, self.started_by) {
             (Some(Allow::All), _) | (None, StartedBy::Person | StartedBy::Sops) => true,
             (Some(Allow::Places(places)), _) => places.iter().any(|place| place.holds(&origin, url.path())),
-            (None, StartedBy::Program) => self.address.as_ref().is_some_and(|own| Origin::of(own) == origin),
+            (None, StartedBy::Program | StartedBy::Controller) => {
+                self.address.as_ref().is_some_and(|own| Origin::of(own) == origin)
+            }
         }
     }
 }

@@ -36,8 +36,7 @@ impl Key {
     }
 
     /// The region that it is in.
-    #[cfg(feature = "huawei")]
-    pub(super) fn region(&self) -> &str {
+    pub fn region(&self) -> &str {
         self.id.split(':').next().unwrap_or_default()
     }
 

@@ -5,7 +5,6 @@
 use serde::Deserialize;
 
 use super::key::Key;
-use crate::error::Error;
 use crate::keys::web::{Cause, Operation, Problem, Refused};
 
 /// An answer that is an error: of KMS, of the gateway before it, or of IAM.
@@ -44,17 +43,16 @@ pub(super) fn refusal(refused: &Refused<'_>) -> Problem {
     Problem::said(cause, meaning, refused.status, &code, &error_msg.unwrap_or_default())
 }
 
-/// It as an error of the library, about a key and what it was asked for.
-pub(super) fn error(problem: Problem, key: &Key, operation: Operation) -> Error {
-    let problem = match (problem.cause, operation) {
+/// What it means that something is not opened.
+pub(super) fn about(problem: Problem, operation: Operation) -> Problem {
+    match (problem.cause, operation) {
         (Cause::NotOpened, Operation::Decrypt) => problem.after("KMS does not open it"),
         _ => problem,
-    };
-    let advice = advice(problem.cause, key, operation);
-    problem.error(key, operation, advice)
+    }
 }
 
-fn advice(cause: Cause, key: &Key, operation: Operation) -> Option<String> {
+/// What helps.
+pub(super) fn advice(cause: Cause, key: &Key, operation: Operation) -> Option<String> {
     Some(match (cause, operation) {
         (Cause::Credentials | Cause::Expired, _) => {
             "See that HUAWEICLOUD_SDK_AK and HUAWEICLOUD_SDK_SK, and HUAWEICLOUD_SDK_SECURITY_TOKEN with a temporary key, are \

@@ -1,7 +1,7 @@
 //! The keys of a run, and the many requests to KMS.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -12,16 +12,16 @@ use zeroize::Zeroizing;
 
 use super::credentials::{Credentials, none_found};
 use super::key::Key;
-use super::problem::{error, refusal};
+use super::problem::{self, refusal};
 use super::signature::Request;
 use crate::error::Result;
 use crate::host::Host;
-use crate::keys::kind::{Answers, MasterKey, Try, Worker, Wrapped};
-use crate::keys::unopened::Failure;
+use crate::keys::kind::{MasterKey, Wrapped};
 use crate::keys::web::{
-    Answer, Cause, Kept, Lasting, Manner, Operation, Problem, Requests, Secret, address, authority, is_here,
-    open_each, wrap_each,
+    Answer, Cause, Cloud, Kept, Lasting, Made, Manner, Operation, Problem, Requests, Secret, address,
+    authority, is_here,
 };
+use crate::keys::{KeyKind, StartedBy};
 use crate::secret::SecretBytes;
 
 const IAM: &str = "https://iam.myhuaweicloud.com";
@@ -31,10 +31,9 @@ const IAM_ENDPOINT: &str = "HUAWEICLOUD_SDK_IAM_ENDPOINT";
 const ALGORITHM: &str = "SYMMETRIC_DEFAULT";
 
 /// The keys of Huawei Cloud KMS, with the user's own credentials.
-#[derive(Default)]
 pub struct Kms {
-    /// Made when the first key is met: who uses none needs none.
-    setup: OnceLock<Result<Setup, Problem>>,
+    started_by: StartedBy,
+    setup: Made<Setup>,
     /// The user's project in each region.
     projects: Mutex<HashMap<String, Arc<Kept<Project>>>>,
 }
@@ -55,50 +54,18 @@ impl Lasting for Project {
 }
 
 impl Kms {
+    /// As the user of this host has settled it.
+    pub fn of_user(started_by: StartedBy) -> Self {
+        Self { started_by, setup: Made::default(), projects: Mutex::default() }
+    }
+
     fn setup(&self, host: &dyn Host) -> Result<&Setup, Problem> {
         let make = || {
             let credentials = Credentials::of_user(host)?.ok_or_else(none_found)?;
-            let manner = Manner { certificates: None, attempts: None, refusal };
-            Ok(Setup { requests: Requests::new(host, manner)?, credentials })
+            let requests = Requests::new(host, Manner::of(self.started_by, refusal))?;
+            Ok(Setup { requests, credentials })
         };
-        self.setup.get_or_init(make).as_ref().map_err(Clone::clone)
-    }
-
-    async fn encrypt(&self, host: &dyn Host, key: &Key, payload: &[u8]) -> Result<String, Problem> {
-        #[derive(Serialize)]
-        struct Wish<'a> {
-            key_id: &'a str,
-            plain_text: &'a str,
-            encryption_algorithm: &'a str,
-        }
-        #[derive(Deserialize)]
-        struct Encrypted {
-            cipher_text: String,
-        }
-        let plain_text = Zeroizing::new(BASE64.encode(payload));
-        let wish = Wish { key_id: key.uuid(), plain_text: &plain_text, encryption_algorithm: ALGORITHM };
-        let Encrypted { cipher_text } =
-            self.ask(host, key, "encrypt-data", &wish).await?.json("Huawei Cloud KMS")?;
-        Ok(cipher_text)
-    }
-
-    async fn decrypt(&self, host: &dyn Host, key: &Key, enc: &str) -> Result<SecretBytes, Problem> {
-        #[derive(Serialize)]
-        struct Wish<'a> {
-            cipher_text: &'a str,
-            encryption_algorithm: &'a str,
-            key_id: &'a str,
-        }
-        #[derive(Deserialize)]
-        struct Decrypted {
-            plain_text: Secret,
-        }
-        let cipher_text: String = enc.split_whitespace().collect();
-        let wish = Wish { cipher_text: &cipher_text, encryption_algorithm: ALGORITHM, key_id: key.uuid() };
-        let answer = self.ask(host, key, "decrypt-data", &wish).await?;
-        let Decrypted { plain_text } = answer.json("Huawei Cloud KMS")?;
-        let payload = BASE64.decode(plain_text.0.as_bytes());
-        payload.map(Zeroizing::new).map_err(|_| Problem::not_understood("Huawei Cloud KMS"))
+        self.setup.get(make)
     }
 
     async fn ask(
@@ -235,8 +202,10 @@ fn iam(host: &dyn Host) -> Result<Url, Problem> {
     }
 }
 
-impl Worker for Kms {
+impl Cloud for Kms {
     type Key = Key;
+
+    const KIND: KeyKind = KeyKind::HcKms;
 
     fn own(key: &MasterKey) -> Option<&Key> {
         match key {
@@ -245,28 +214,53 @@ impl Worker for Kms {
         }
     }
 
-    fn wrap_many<'a>(
-        &'a self,
-        host: &'a dyn Host,
-        tasks: &'a [(&'a Key, &'a [u8])],
-    ) -> Answers<'a, Result<Wrapped>> {
-        let wrap = async move |key, payload: &[u8]| {
-            let wrapped = self.encrypt(host, key, payload).await;
-            wrapped.map(Wrapped::from).map_err(|problem| error(problem, key, Operation::Encrypt))
-        };
-        Box::pin(wrap_each(tasks, wrap))
+    fn name_of(key: &Key) -> &str {
+        key.id()
     }
 
-    fn open_many<'a>(
-        &'a self,
-        host: &'a dyn Host,
-        tries: &'a [Try<'a, Key>],
-    ) -> Answers<'a, Result<(usize, SecretBytes), Vec<Failure>>> {
-        let open = async move |key, enc: &str| {
-            let opened = self.decrypt(host, key, enc).await;
-            opened.map_err(|problem| error(problem, key, Operation::Decrypt))
-        };
-        Box::pin(open_each(tries, open))
+    async fn encrypt(&self, host: &dyn Host, key: &Key, payload: &[u8]) -> Result<Wrapped, Problem> {
+        #[derive(Serialize)]
+        struct Wish<'a> {
+            key_id: &'a str,
+            plain_text: &'a str,
+            encryption_algorithm: &'a str,
+        }
+        #[derive(Deserialize)]
+        struct Encrypted {
+            cipher_text: String,
+        }
+        let plain_text = Zeroizing::new(BASE64.encode(payload));
+        let wish = Wish { key_id: key.uuid(), plain_text: &plain_text, encryption_algorithm: ALGORITHM };
+        let Encrypted { cipher_text } =
+            self.ask(host, key, "encrypt-data", &wish).await?.json("Huawei Cloud KMS")?;
+        Ok(Wrapped::from(cipher_text))
+    }
+
+    async fn decrypt(&self, host: &dyn Host, key: &Key, enc: &str) -> Result<SecretBytes, Problem> {
+        #[derive(Serialize)]
+        struct Wish<'a> {
+            cipher_text: &'a str,
+            encryption_algorithm: &'a str,
+            key_id: &'a str,
+        }
+        #[derive(Deserialize)]
+        struct Decrypted {
+            plain_text: Secret,
+        }
+        let cipher_text: String = enc.split_whitespace().collect();
+        let wish = Wish { cipher_text: &cipher_text, encryption_algorithm: ALGORITHM, key_id: key.uuid() };
+        let answer = self.ask(host, key, "decrypt-data", &wish).await?;
+        let Decrypted { plain_text } = answer.json("Huawei Cloud KMS")?;
+        let payload = BASE64.decode(plain_text.0.as_bytes());
+        payload.map(Zeroizing::new).map_err(|_| Problem::not_understood("Huawei Cloud KMS"))
+    }
+
+    fn about(problem: Problem, operation: Operation) -> Problem {
+        problem::about(problem, operation)
+    }
+
+    fn advice(cause: Cause, key: &Key, operation: Operation) -> Option<String> {
+        problem::advice(cause, key, operation)
     }
 }
 
