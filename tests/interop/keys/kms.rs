@@ -3,7 +3,7 @@
 use std::fs;
 use std::sync::LazyLock;
 
-use sealant_test_support::{Gate, Moto, Run, Sandbox};
+use sealant_test_support::{Answering, Gate, Moto, Run, Sandbox};
 
 use super::{PLAIN, sandbox, x25519};
 
@@ -178,6 +178,180 @@ fn profiles_are_those_of_the_sdk() {
             assert_eq!(run.run().ok().text(), PLAIN, "{profile}");
         }
     }
+}
+
+/// Credentials as agents and machines tell them.
+fn handed_out() -> String {
+    r#"{"Code": "Success", "Type": "AWS-HMAC", "AccessKeyId": "handed", "SecretAccessKey": "PLANTED-key",
+        "Token": "PLANTED-token", "Expiration": "2100-01-01T00:00:00Z"}"#
+        .to_owned()
+}
+
+/// A file for a key, and a program without any credentials of its own that is to open it.
+fn without_credentials(test: &Sandbox) {
+    test.write("a.yaml", PLAIN);
+    ours(test, &["encrypt", "-i", "--kms", &MOTO.key(REGION), "a.yaml"]).run().ok();
+}
+
+fn opens_with(run: Run, variables: &[(&str, String)]) {
+    let run = run.env("AWS_ENDPOINT_URL_KMS", MOTO.address()).env("AWS_EC2_METADATA_DISABLED", "true");
+    let run = variables.iter().fold(run, |run, (name, value)| run.env(*name, value));
+    let output = run.run().ok();
+    assert_eq!(output.text(), PLAIN);
+    assert!(!output.stderr.contains("PLANTED"), "{output}");
+}
+
+fn both(test: &Sandbox) -> [Run; 2] {
+    [test.sealant(&["decrypt", "a.yaml"]), test.sops(&["decrypt", "a.yaml"])]
+}
+
+/// As in a pod of EKS (IRSA). The SDK of sops asks STS at AWS alone.
+#[test]
+fn a_web_identity_is_used() {
+    let test = sandbox();
+    without_credentials(&test);
+    test.write("token", "PLANTED-web-identity\n");
+    let sts = Gate::before(MOTO.port());
+    let variables = [
+        ("AWS_WEB_IDENTITY_TOKEN_FILE", test.path("token").display().to_string()),
+        ("AWS_ROLE_ARN", ROLE.to_owned()),
+        ("AWS_ENDPOINT_URL_STS", sts.address()),
+    ];
+    opens_with(test.sealant(&["decrypt", "a.yaml"]), &variables);
+    assert_eq!(sts.take().passed, 1);
+    // Without a role, and without its token.
+    for (name, value) in [("AWS_ROLE_ARN", ""), ("AWS_WEB_IDENTITY_TOKEN_FILE", "/nowhere")] {
+        let run = variables
+            .iter()
+            .fold(test.sealant(&["decrypt", "a.yaml"]), |run, (name, value)| run.env(*name, value));
+        let output = run.env(name, value).run().code(128);
+        assert!(
+            output.stderr.contains(if value.is_empty() { "AWS_ROLE_ARN is not set" } else { "/nowhere" }),
+            "{output}"
+        );
+    }
+    assert_eq!(sts.take().passed, 0);
+}
+
+/// As in a task of ECS, or a pod of EKS with an identity of its own.
+#[test]
+fn credentials_of_a_container_are_used() {
+    let test = sandbox();
+    without_credentials(&test);
+    test.write("token", "PLANTED-of-container");
+    let agent = Answering::start(|head| {
+        let may = head.starts_with("GET /creds ")
+            && head.to_lowercase().contains("authorization: planted-of-container\r\n");
+        may.then(handed_out)
+    });
+    for by_file in [true, false] {
+        let token = match by_file {
+            true => ("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", test.path("token").display().to_string()),
+            false => ("AWS_CONTAINER_AUTHORIZATION_TOKEN", "PLANTED-of-container".to_owned()),
+        };
+        for run in both(&test) {
+            let full = ("AWS_CONTAINER_CREDENTIALS_FULL_URI", format!("{}/creds", agent.address()));
+            // The SDK of sops takes no region from the key alone for this.
+            opens_with(run, &[full, token.clone(), ("AWS_REGION", REGION.to_owned())]);
+        }
+    }
+    assert_eq!(agent.heads().len(), 4);
+    let elsewhere = test
+        .sealant(&["decrypt", "a.yaml"])
+        .env("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://evil.test/creds");
+    let refused = elsewhere.env("AWS_EC2_METADATA_DISABLED", "true").run().code(128);
+    assert!(refused.stderr.contains("is neither https nor on this machine"), "{refused}");
+}
+
+/// A machine of AWS, asked as its second version wants it: nothing is told without a token of its own.
+#[test]
+fn credentials_of_a_machine_are_used() {
+    const BASE: &str = "/latest/meta-data/iam/security-credentials/";
+    let test = sandbox();
+    without_credentials(&test);
+    let machine = Answering::start(|head| {
+        if head.starts_with("PUT /latest/api/token ") {
+            return head
+                .to_lowercase()
+                .contains("x-aws-ec2-metadata-token-ttl-seconds:")
+                .then(|| "PLANTED-session".to_owned());
+        }
+        if !head.to_lowercase().contains("x-aws-ec2-metadata-token: planted-session\r\n") {
+            return None;
+        }
+        match head.split(' ').nth(1)? {
+            BASE => Some("machine-role".to_owned()),
+            path if path.strip_prefix(BASE) == Some("machine-role") => Some(handed_out()),
+            _ => None,
+        }
+    });
+    // The SDK of sops asks for more, to 404, and does with what it has.
+    let endpoint = ("AWS_EC2_METADATA_SERVICE_ENDPOINT", machine.address());
+    opens_with(
+        test.sealant(&["decrypt", "a.yaml"]),
+        &[endpoint, ("AWS_EC2_METADATA_DISABLED", "false".to_owned())],
+    );
+    let asked: Vec<_> = machine
+        .heads()
+        .iter()
+        .map(|head| head.split(" HTTP").next().unwrap_or_default().to_owned())
+        .collect();
+    assert_eq!(
+        asked,
+        ["PUT /latest/api/token".to_owned(), format!("GET {BASE}"), format!("GET {BASE}machine-role")]
+    );
+}
+
+#[test]
+fn the_login_of_a_company_is_used_until_it_ends() {
+    let test = sandbox();
+    without_credentials(&test);
+    let portal = Answering::start(|head| {
+        let is_asked =
+            head.starts_with("GET /federation/credentials?role_name=deploy&account_id=123456789012 ");
+        let is_logged_in = head.to_lowercase().contains("x-amz-sso_bearer_token: planted-login\r\n");
+        (is_asked && is_logged_in).then(|| {
+            r#"{"roleCredentials": {"accessKeyId": "handed", "secretAccessKey": "PLANTED-key",
+                "sessionToken": "PLANTED-token", "expiration": 4102444800000}}"#
+                .to_owned()
+        })
+    });
+    test.write(
+        "config",
+        "[profile of-session]\nsso_session = corp\nsso_account_id = 123456789012\nsso_role_name = deploy\n\
+         [sso-session corp]\nsso_region = eu-west-1\nsso_start_url = https://corp.test/start\n\
+         [profile of-url]\nsso_start_url = https://corp.test/start\nsso_region = eu-west-1\n\
+         sso_account_id = 123456789012\nsso_role_name = deploy\n",
+    );
+    // The names are SHA-1 of `corp` and of the URL, as `aws sso login` has them.
+    let login = |ends: &str| {
+        for name in [sha1(&test, "corp"), sha1(&test, "https://corp.test/start")] {
+            let token = format!(
+                r#"{{"accessToken": "PLANTED-login", "expiresAt": "{ends}", "region": "eu-west-1"}}"#
+            );
+            test.write(format!("../home/.aws/sso/cache/{name}.json"), token);
+        }
+    };
+    let run = |profile: &str| {
+        let run = test.sealant(&["decrypt", "a.yaml"]).env("AWS_CONFIG_FILE", test.path("config"));
+        run.env("AWS_PROFILE", profile).env("AWS_ENDPOINT_URL_SSO", portal.address())
+    };
+    login("2100-01-01T00:00:00Z");
+    for profile in ["of-session", "of-url"] {
+        opens_with(run(profile), &[]);
+    }
+    login("2026-01-01T00:00:00Z");
+    let ended = run("of-url").run().code(128);
+    assert!(
+        ended.stderr.contains("aws sso login --profile of-url") && !ended.stderr.contains("PLANTED"),
+        "{ended}"
+    );
+    assert_eq!(portal.heads().len(), 2);
+}
+
+fn sha1(test: &Sandbox, text: &str) -> String {
+    let sum = test.program("sha1sum", &[]).stdin(text).run().ok();
+    sum.text().split(' ').next().unwrap_or_default().to_owned()
 }
 
 /// The same before a gate.

@@ -104,7 +104,7 @@ fn asked(server: u16, head: &str, body: &[u8]) -> std::io::Result<Vec<u8>> {
 }
 
 /// The head and the body of a message; `None` at the end of the connection.
-fn message(stream: &TcpStream) -> std::io::Result<Option<(String, Vec<u8>)>> {
+pub(crate) fn message(stream: &TcpStream) -> std::io::Result<Option<(String, Vec<u8>)>> {
     let mut reader = BufReader::with_capacity(1, stream);
     let (mut head, mut length) = (String::new(), 0);
     loop {

@@ -19,6 +19,7 @@
 // This crate is the outside for the programs under test: reading the environment and writing files is its purpose.
 #![allow(clippy::disallowed_methods)]
 
+mod answering;
 mod argocd;
 mod authority;
 mod azure_kv;
@@ -46,6 +47,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tempfile::TempDir;
 
+pub use answering::Answering;
 pub use argocd::{PluginServer, argocd_health};
 pub use azure_kv::AzureKv;
 pub use bao::{AuditRequest, Bao, BaoProxy};

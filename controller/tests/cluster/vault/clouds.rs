@@ -33,7 +33,7 @@ fn sealed_for(person: &Person, tenant: &Tenant, name: &str, keys: Vec<MasterKey>
 
 fn of_aws(arn: &str, role: Option<&str>) -> MasterKey {
     let context = [("app".to_owned(), "shop".to_owned())].into();
-    MasterKey::Kms(aws::Key::new(arn, role, context, role.map(|_| "dev")).unwrap())
+    MasterKey::Kms(aws::Key::new(arn, role, context, None).unwrap())
 }
 
 #[test]
@@ -75,7 +75,7 @@ fn keys_in_clouds_that_are_listed_are_used_as_the_pod_itself() {
     let allow = format!("--kms-allow={ours},projects/p/locations/global");
     let controller = tenant.start_in("a", &[&allow], &environment);
 
-    // A role and a profile are for people: the controller is itself.
+    // A role is for people: the controller is itself.
     CLUSTER.apply(&sealed_for(&person, &tenant, "aws", vec![of_aws(&ours, None)])).ok();
     CLUSTER.apply(&sealed_for(&person, &tenant, "role", vec![of_aws(&ours, Some(role))])).ok();
     let google = policy::master_key(&KeySpec::GcpKms(gcp.key("k"))).unwrap();
@@ -102,7 +102,7 @@ fn keys_in_clouds_that_are_listed_are_used_as_the_pod_itself() {
     assert_eq!(kms.take().passed, 0);
 
     // While KMS fails, that is said; then it heals by itself.
-    kms.refuse(&["HTTP/1.1 503 Service Unavailable\r\n\r\n"; 40]);
+    kms.refuse(&["503 Service Unavailable\r\n\r\n"; 40]);
     CLUSTER.apply(&sealed_for(&person, &tenant, "later", vec![of_aws(&ours, None)])).ok();
     let waiting = CLUSTER.wait_for_reason(&tenant.namespace, "later", "KmsUnavailable");
     assert_eq!(condition(&waiting, "Reconciling")["status"], "True");

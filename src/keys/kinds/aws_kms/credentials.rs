@@ -11,10 +11,10 @@ use sha1::{Digest, Sha1};
 use zeroize::Zeroizing;
 
 use super::key::Place;
-use super::profiles::{DEFAULT, Files, Profile};
-use super::requests::Requests;
+use super::profiles::{DEFAULT, Profile};
 use super::signature::hex;
 use super::sts::Role;
+use super::worker::Setup;
 use crate::host::{Command, Host};
 use crate::keys::web::{Cause, Lasting, Problem, Secret, address, token_in};
 use crate::secret::SecretString;
@@ -39,8 +39,7 @@ impl Lasting for Credentials {
 /// Where credentials are looked for.
 pub(super) struct Sources<'s> {
     pub host: &'s dyn Host,
-    pub requests: &'s Requests,
-    pub files: &'s Files,
+    pub setup: &'s Setup,
     /// Of the key that they are for: STS is asked there.
     pub place: Place<'s>,
     /// The endpoint of STS.
@@ -98,7 +97,7 @@ impl Sources<'_> {
     async fn of_profile(&self, name: &str, is_named: bool) -> Result<Credentials, Problem> {
         let mut chain: Vec<(&str, Profile<'_>)> = Vec::new();
         let mut name = name;
-        while let Some(profile) = self.files.profile(name) {
+        while let Some(profile) = self.setup.files.profile(name) {
             let source = profile.get("source_profile").filter(|_| profile.get("role_arn").is_some());
             let is_again = chain.iter().any(|(known, _)| *known == name);
             if is_again || chain.len() > MOST_PROFILES {
@@ -194,7 +193,7 @@ impl Sources<'_> {
     }
 
     async fn assume(&self, role: &Role<'_>, by: &Credentials) -> Result<Credentials, Problem> {
-        role.assume(self.requests, self.host, self.place, self.sts, by).await
+        role.assume(&self.setup.requests, self.host, self.place, self.sts, by).await
     }
 
     async fn by_web_identity(
@@ -211,7 +210,7 @@ impl Sources<'_> {
         })?;
         let token = token_in(self.host, file)?;
         let role = Role { arn, session_name, external_id: None, duration: None };
-        role.assume_by_token(self.requests, self.host, self.place, self.sts, token).await
+        role.assume_by_token(&self.setup.requests, self.host, self.place, self.sts, token).await
     }
 
     /// By the token that `aws sso login` has left.
@@ -238,7 +237,8 @@ impl Sources<'_> {
         let session = match profile.get("sso_session") {
             Some(session) => Some((
                 session,
-                self.files
+                self.setup
+                    .files
                     .sso_session(session)
                     .ok_or_else(|| wrong(name, &format!("there is no sso-session `{session}`")))?,
             )),
@@ -271,14 +271,16 @@ impl Sources<'_> {
         if token.expires_at <= self.host.now() {
             return Err(login());
         }
-        let host = format!("https://portal.sso.{region}.{}", self.place.domain);
-        let mut url = address(&format!("{host}/federation/credentials"), "sso_region")?;
+        let place = Place { region, domain: self.place.domain };
+        let mut url = self.setup.endpoint(self.host, Some(name), "sso", place)?;
+        url.set_path(&format!("{}/federation/credentials", url.path().trim_end_matches('/')));
         url.query_pairs_mut().append_pair("role_name", role).append_pair("account_id", account);
         let header = ("x-amz-sso_bearer_token", token.access_token.0.to_string());
-        let answer = self.requests.ask_aws(&url, &[header]).await.map_err(|problem| match problem.cause {
-            Cause::Denied => login(),
-            _ => problem.after("cannot get credentials by SSO"),
-        })?;
+        let answer =
+            self.setup.requests.ask_aws(&url, &[header]).await.map_err(|problem| match problem.cause {
+                Cause::Denied => login(),
+                _ => problem.after("cannot get credentials by SSO"),
+            })?;
         let Granted { role_credentials: found } = answer.json("SSO")?;
         Ok(Credentials {
             access_key_id: found.access_key_id,
@@ -333,7 +335,7 @@ impl Sources<'_> {
             None => self.var("AWS_CONTAINER_AUTHORIZATION_TOKEN")?.map(Zeroizing::new),
         };
         let headers: Vec<_> = token.iter().map(|token| ("authorization", token.to_string())).collect();
-        let answer = self.requests.ask_local(Method::GET, &url, &headers).await;
+        let answer = self.setup.requests.ask_local(Method::GET, &url, &headers).await;
         let answer =
             answer.map_err(|problem| problem.after("cannot get the credentials of the container"))?;
         Ok(Some(answer.json::<Document>("the container's agent")?.into()))
@@ -352,15 +354,15 @@ impl Sources<'_> {
         let path = |path: &str| address(&format!("{}/latest/{path}", base.trim_end_matches('/')), variable);
         let ttl = ("x-aws-ec2-metadata-token-ttl-seconds", "300".to_owned());
         // Where nobody answers there is no such service, and this is no machine of AWS.
-        let token = self.requests.ask_local(Method::PUT, &path("api/token")?, &[ttl]).await;
+        let token = self.setup.requests.ask_local(Method::PUT, &path("api/token")?, &[ttl]).await;
         let token = token.map_err(|_| none_found())?;
         let headers = [("x-aws-ec2-metadata-token", token.text().to_owned())];
         let of_role = "meta-data/iam/security-credentials/";
-        let role = self.requests.ask_local(Method::GET, &path(of_role)?, &headers).await;
+        let role = self.setup.requests.ask_local(Method::GET, &path(of_role)?, &headers).await;
         let role = role.map_err(|_| none_found().after("this machine has no role"))?;
         let name = role.text().lines().next().unwrap_or_default().trim().to_owned();
         let answer =
-            self.requests.ask_local(Method::GET, &path(&format!("{of_role}{name}"))?, &headers).await;
+            self.setup.requests.ask_local(Method::GET, &path(&format!("{of_role}{name}"))?, &headers).await;
         let answer = answer.map_err(|problem| problem.after("cannot get the credentials of this machine"))?;
         Ok(answer.json::<Document>("the instance's metadata service")?.into())
     }

@@ -109,7 +109,7 @@ impl Kms {
         send: impl AsyncFn(&Credentials) -> Result<Answer, Problem>,
     ) -> Result<Answer, Problem> {
         let sts = setup.endpoint(host, profile, "sts", place)?;
-        let sources = Sources { host, requests: &setup.requests, files: &setup.files, place, sts: &sts };
+        let sources = Sources { host, setup, place, sts: &sts };
         let find = async || sources.find(profile, role).await;
         self.login(profile, role, place).with(host, find, send).await
     }
@@ -216,7 +216,8 @@ impl Setup {
                 };
                 let fips = if uses("AWS_USE_FIPS_ENDPOINT", "use_fips_endpoint")? { "-fips" } else { "" };
                 let Place { region, domain } = place;
-                (String::new(), format!("https://{service}{fips}.{region}.{domain}/"))
+                let name = if service == "sso" { "portal.sso" } else { service };
+                (String::new(), format!("https://{name}{fips}.{region}.{domain}/"))
             }
         };
         let parsed =
