@@ -20,7 +20,10 @@ pub(crate) trait Lasting {
 }
 
 /// Something that lasts, or why there is none. Held while it is got: that is done once.
-pub(crate) struct Kept<T>(tokio::sync::Mutex<Option<Result<Arc<T>, (Problem, Timestamp)>>>);
+pub(crate) struct Kept<T>(tokio::sync::Mutex<Option<Got<T>>>);
+
+/// What was got; else why not, and when that was tried.
+type Got<T> = Result<Arc<T>, (Problem, Timestamp)>;
 
 impl<T> Default for Kept<T> {
     fn default() -> Self {

@@ -195,7 +195,7 @@ fn without_credentials(test: &Sandbox) {
 
 fn opens_with(run: Run, variables: &[(&str, String)]) {
     let run = run.env("AWS_ENDPOINT_URL_KMS", MOTO.address()).env("AWS_EC2_METADATA_DISABLED", "true");
-    let run = variables.iter().fold(run, |run, (name, value)| run.env(*name, value));
+    let run = variables.iter().fold(run, |run, (name, value)| run.env(name, value));
     let output = run.run().ok();
     assert_eq!(output.text(), PLAIN);
     assert!(!output.stderr.contains("PLANTED"), "{output}");
@@ -223,7 +223,7 @@ fn a_web_identity_is_used() {
     for (name, value) in [("AWS_ROLE_ARN", ""), ("AWS_WEB_IDENTITY_TOKEN_FILE", "/nowhere")] {
         let run = variables
             .iter()
-            .fold(test.sealant(&["decrypt", "a.yaml"]), |run, (name, value)| run.env(*name, value));
+            .fold(test.sealant(&["decrypt", "a.yaml"]), |run, (name, value)| run.env(name, value));
         let output = run.env(name, value).run().code(128);
         assert!(
             output.stderr.contains(if value.is_empty() { "AWS_ROLE_ARN is not set" } else { "/nowhere" }),
