@@ -242,6 +242,31 @@ fn the_page_on_settings_has_all_keys_and_variables() {
     assert_eq!(missing(variables()), Vec::<String>::new());
 }
 
+/// Each variable of the clients of Vault and OpenBao is taken, or is said not to be, and what is said is so.
+#[test]
+fn the_page_on_vault_says_which_variables_count() {
+    let page = text_of("docs/vault.md");
+    let names = |text: &str| -> BTreeSet<String> {
+        let name = Regex::new(r"\b(?:VAULT|BAO)_[A-Z_]*[A-Z]\b").unwrap();
+        name.find_iter(text).map(|name| name.as_str().to_owned()).collect()
+    };
+    let table = |head: &str| {
+        let rows = page.split_once(&format!("{head}\n|---|---|\n")).expect("the table").1;
+        let first = rows.lines().take_while(|line| line.starts_with('|')).map(|row| row.split('|').nth(1));
+        names(&first.flatten().collect::<Vec<_>>().join("\n"))
+    };
+    let (taken, ignored) = (table("| variable | does |"), table("| variable | because |"));
+    let read: BTreeSet<String> = variables()
+        .into_iter()
+        .filter(|name| name.starts_with("VAULT_") || name.starts_with("BAO_"))
+        .collect();
+    assert_eq!(taken.difference(&read).collect::<Vec<_>>(), [""; 0], "nobody reads these");
+    assert_eq!(ignored.intersection(&read).collect::<Vec<_>>(), [""; 0], "these have an effect");
+    // How one logs in is said elsewhere on the page; a key or a role can be in a file.
+    let said: BTreeSet<String> = names(&page).difference(&ignored).cloned().collect();
+    assert_eq!(read.difference(&said).collect::<Vec<_>>(), [""; 0], "these are not on the page");
+}
+
 /// The environment variables that the sources read, but for those of Git, which only say where a repository is.
 fn variables() -> BTreeSet<String> {
     let known = "(?:SOPS|SEALANT|VAULT|BAO|AWS|AZURE|AZD|HUAWEICLOUD|IDENTITY|IMDS|MSI|DEFAULT|GOOGLE|GCE|CLOUDSDK|ARGOCD|KUBE|XDG|ACTIONS|PRE_COMMIT)_[A-Z][A-Z0-9_]*";

@@ -126,6 +126,99 @@ fn the_environment_is_read_as_vaults_own_client_reads_it() {
     }
 }
 
+/// As the API packages of Vault 1.23 and OpenBao 2.7 name them, each by `VAULT_` or `BAO_`; the last two are of the programs.
+const OF_CLIENTS: [&str; 25] = [
+    "ADDR",
+    "AGENT_ADDR",
+    "CACERT",
+    "CACERT_BYTES",
+    "CAPATH",
+    "CLIENT_CERT",
+    "CLIENT_CERT_BYTES",
+    "CLIENT_KEY",
+    "CLIENT_KEY_BYTES",
+    "CLIENT_TIMEOUT",
+    "HEADERS",
+    "SRV_LOOKUP",
+    "SKIP_VERIFY",
+    "NAMESPACE",
+    "TLS_SERVER_NAME",
+    "WRAP_TTL",
+    "MAX_RETRIES",
+    "TOKEN",
+    "MFA",
+    "RATE_LIMIT",
+    "HTTP_PROXY",
+    "PROXY_ADDR",
+    "DISABLE_REDIRECTS",
+    "TOKEN_PATH",
+    "CONFIG_PATH",
+];
+
+/// `tests/docs.rs` holds the page against our own code; here it is held against the real clients.
+#[test]
+fn the_page_has_each_variable_of_both_clients_and_what_has_no_effect_has_none() {
+    let page = include_str!("../../docs/vault.md");
+    let is_on_page =
+        |name: &str| ["VAULT_", "BAO_"].iter().any(|kind| page.contains(&format!("`{kind}{name}`")));
+    let helps = [&["read", "-h"], &["login", "-h"]].map(|args| BAO.bao(args).run().ok().text().to_owned());
+    let words = helps.iter().flat_map(|help| help.split(|c: char| !c.is_ascii_uppercase() && c != '_'));
+    let of_bao: Vec<&str> = words.filter_map(|word| word.strip_prefix("BAO_")).collect();
+    assert!(of_bao.contains(&"WRAP_TTL") && of_bao.contains(&"DISABLE_REDIRECTS"), "{of_bao:?}");
+    for name in OF_CLIENTS.iter().copied().chain(of_bao) {
+        assert!(is_on_page(name), "{name}");
+    }
+
+    let test = Place::new();
+    test.encrypted("f.yaml", &[&key("transit", "no-effect")]);
+    let (_, rows) = page.split_once("| variable | because |\n|---|---|\n").expect("the table");
+    let ignored: Vec<&str> =
+        rows.lines().map_while(|row| row.strip_prefix("| `VAULT_")?.split('`').next()).collect();
+    assert!(ignored.contains(&"MFA") && ignored.len() > 5, "{ignored:?}");
+    let odd = ignored.iter().flat_map(|name| [format!("VAULT_{name}"), format!("BAO_{name}")]);
+    let run = odd.fold(test.sealant(&["decrypt", "f.yaml"]), |run, name| run.env(&name, "!"));
+    assert_eq!(run.run().ok().text(), PLAIN);
+}
+
+#[test]
+fn headers_of_the_environment_go_where_a_token_goes_and_are_not_repeated() {
+    let test = Place::new();
+    key("transit", "headers");
+    test.write("f.yaml", PLAIN);
+    let pass = secret("pass-of-the-gateway");
+    let headers = format!("{{\"X-Edge-Pass\": \"{pass}\", \"X-Team\": \"a\"}}");
+    let words = format!("who says {pass}?");
+    let gateway = Relay::before(&BAO, move |_, request| match request.line.contains("refused") {
+        true => Reply::error(400, &words),
+        false => Reply::Forward,
+    });
+    let (uri, refused) = (gateway.uri("transit", "headers"), gateway.uri("transit", "refused"));
+    let encrypt = |uri: &str| test.sealant(&["encrypt", "--hc-vault-transit", uri, "f.yaml"]);
+    // Whether all requests since then had them.
+    let had = |since: usize| {
+        let heads =
+            gateway.requests().split_off(since).into_iter().map(|request| request.head.to_lowercase());
+        let heads: Vec<String> = heads.collect();
+        let has =
+            |head: &String| head.contains(&format!("x-edge-pass: {pass}")) && head.contains("x-team: a");
+        !heads.is_empty() && heads.iter().all(has)
+    };
+    for variable in ["VAULT_HEADERS", "BAO_HEADERS"] {
+        let since = gateway.requests().len();
+        encrypt(&uri).env(variable, &headers).run().ok();
+        assert!(had(since), "{variable}");
+    }
+    let since = gateway.requests().len();
+    let run = test.sops(&["encrypt", "--hc-vault-transit", &uri, "f.yaml"]);
+    run.env("VAULT_HEADERS", &headers).run().ok();
+    assert!(had(since));
+    // A gateway that tells what it was told.
+    let _ = encrypt(&refused).env("VAULT_HEADERS", &headers).fails(1, &["refused (400)", "who says ***?"]);
+    for odd in ["X-Edge: a", "[]", "{\"X Edge\": \"a\"}"] {
+        let _ = encrypt(&uri).env("VAULT_HEADERS", odd).fails(1, &["VAULT_HEADERS"]);
+    }
+}
+
 #[test]
 fn the_token_is_where_bao_has_put_it() {
     let test = Place::new();
@@ -171,11 +264,25 @@ fn certificates_are_trusted_as_the_environment_says() {
 
     let _ = encrypt(&[]).fails(1, &[&uri, "certificate", "VAULT_CACERT"]);
     let _ = encrypt(&[("VAULT_SKIP_VERIFY", "false")]).fails(1, &[&uri, "certificate"]);
+    let _ =
+        encrypt(&[("VAULT_SKIP_VERIFY", "yes")]).fails(1, &["VAULT_SKIP_VERIFY", "neither true nor false"]);
     test.program("openssl", &["req", "-x509", "-noenc", "-newkey", "rsa:2048", "-subj", "/CN=other"])
         .args(&["-keyout", "other.key", "-out", "other.pem"])
         .run()
         .ok();
     let _ = encrypt(&[("VAULT_CACERT", "other.pem")]).fails(1, &[&uri, "certificate", "VAULT_CACERT"]);
+    // The first of them counts, as to sops.
+    for (variables, works) in [
+        ([("VAULT_CACERT", path.as_str()), ("VAULT_CAPATH", "nowhere")], true),
+        ([("VAULT_CACERT_BYTES", pem.as_str()), ("VAULT_CAPATH", "nowhere")], true),
+        ([("VAULT_CACERT", "other.pem"), ("VAULT_CACERT_BYTES", pem.as_str())], false),
+        ([("VAULT_CACERT", "other.pem"), ("VAULT_CAPATH", path.as_str())], false),
+    ] {
+        assert_eq!(encrypt(&variables).run().status == 0, works, "{variables:?}");
+        let run = test.sops(&["decrypt", "e.yaml"]).env("VAULT_TOKEN", &token).env("VAULT_MAX_RETRIES", "0");
+        let run = variables.iter().fold(run, |run, (name, value)| run.env(name, value));
+        assert_eq!(run.run().status == 0, works, "{variables:?}");
+    }
     let _ = encrypt(&[("VAULT_CACERT", "nowhere.pem")]).fails(1, &["nowhere.pem"]);
     let _ = encrypt(&[("VAULT_CAPATH", "nowhere")]).fails(1, &["nowhere"]);
     let _ = encrypt(&[("VAULT_CACERT", "f.yaml")]).fails(1, &["f.yaml", "no certificate"]);
@@ -204,6 +311,11 @@ fn a_client_shows_its_certificate() {
     };
     for [a, b] in [["VAULT_CLIENT_CERT", "VAULT_CLIENT_KEY"], ["BAO_CLIENT_CERT", "BAO_CLIENT_KEY"]] {
         test.write("e.yaml", encrypt(&[(a, &certificate), (b, &key)]).run().ok().stdout);
+    }
+    let [certificate_text, key_text] = [&certificate, &key].map(|file| test.read_text(file));
+    for kind in ["BAO", "VAULT"] {
+        let (a, b) = (format!("{kind}_CLIENT_CERT_BYTES"), format!("{kind}_CLIENT_KEY_BYTES"));
+        encrypt(&[(&a, &certificate_text), (&b, &key_text)]).run().ok();
     }
     let run = test.sops(&["decrypt", "e.yaml"]).env("VAULT_TOKEN", &token).env("VAULT_CACERT", &authority);
     let run = run.env("VAULT_CLIENT_CERT", &certificate).env("VAULT_CLIENT_KEY", &key);

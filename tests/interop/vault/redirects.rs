@@ -30,6 +30,13 @@ fn a_standby_leads_to_the_active_server() {
     let both = format!("{},{}", standby.address(), BAO.address());
     assert_eq!(decrypt(Some(&both)).run().ok().text(), PLAIN);
     assert_eq!(decrypt(Some("all")).run().ok().text(), PLAIN);
+    for variable in ["VAULT_DISABLE_REDIRECTS", "BAO_DISABLE_REDIRECTS"] {
+        assert_eq!(decrypt(None).env(variable, "false").run().ok().text(), PLAIN);
+        let words = [standby.address(), BAO.address(), "VAULT_DISABLE_REDIRECTS forbids"];
+        let _ = decrypt(None).env(variable, "true").fails(128, &words);
+    }
+    let run = test.sops(&["decrypt", "f.yaml"]).env("VAULT_DISABLE_REDIRECTS", "true");
+    assert_ne!(run.env("VAULT_MAX_RETRIES", "0").run().status, 0);
     test.write("g.yaml", PLAIN);
     let there = standby.uri("transit", "standby");
     test.sealant(&["encrypt", "-i", "--hc-vault-transit", &there, "g.yaml"]).run().ok();

@@ -38,9 +38,10 @@ impl Connection {
     pub fn new(host: &dyn Host, route: &Route, settings: &Settings) -> Result<Self, Problem> {
         let socket = socket_of(&route.url);
         let base = checked_url(if socket.is_some() { "http://localhost" } else { &route.url })?;
+        let builder = builder(settings).default_headers(settings.headers.clone());
         let builder = match tls::config(host, route, &settings.tls)? {
-            Some(config) => builder(settings).tls_backend_preconfigured(config),
-            None => builder(settings).tls_certs_only([]),
+            Some(config) => builder.tls_backend_preconfigured(config),
+            None => builder.tls_certs_only([]),
         };
         let builder = match (socket, &settings.proxy) {
             (Some(socket), _) => builder.unix_socket(socket),
@@ -129,6 +130,9 @@ impl Connection {
             return Err(Elsewhere::Nowhere("to no address".to_owned()));
         };
         let shown = to.origin().ascii_serialization();
+        if self.settings.stays {
+            return Err(Elsewhere::Nowhere(format!("to {shown}, which VAULT_DISABLE_REDIRECTS forbids")));
+        }
         if answer.url().scheme() == "https" && to.scheme() != "https" {
             return Err(Elsewhere::Nowhere(format!("to {shown}, without encryption")));
         }

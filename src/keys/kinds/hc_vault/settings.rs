@@ -5,9 +5,11 @@
 //! `$XDG_CONFIG_HOME/sealant/config.yaml`, never from a file of a repository: whoever can write to a repository must
 //! not decide who gets our token. Makes no request, and reads no credentials: those are read when they are used.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde::Deserialize;
 
 use super::allow::{ALLOW_LIST, Allow, Origin, Place, Target};
@@ -62,23 +64,42 @@ pub struct Settings {
     pub(super) proxies: Proxies,
     pub(super) timeout: Duration,
     pub(super) retries: u32,
+    /// `VAULT_HEADERS`: they go wherever a token goes.
+    pub(super) headers: HeaderMap,
+    /// `VAULT_DISABLE_REDIRECTS`: no server leads us to another.
+    pub(super) stays: bool,
     auth: Auth,
     /// Instead of any other.
     pub(super) token: Option<SecretString>,
 }
 
 /// Certificates.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub(super) struct Tls {
     /// When there are any, they replace those of the operating system.
-    pub ca_files: Vec<PathBuf>,
-    pub ca_path: Option<PathBuf>,
-    pub ca_pem: Option<String>,
-    pub client_cert: Option<PathBuf>,
-    pub client_key: Option<PathBuf>,
+    pub authorities: Option<Pem>,
+    pub client_cert: Option<Pem>,
+    pub client_key: Option<Pem>,
     pub skip_verify: bool,
     /// `VAULT_TLS_SERVER_NAME`.
     pub names: Names,
+}
+
+/// Where certificates or a key are, in PEM.
+#[derive(Clone)]
+pub(super) enum Pem {
+    File(PathBuf),
+    /// A folder of such files, or one of them.
+    Folder(PathBuf),
+    /// In the variable of this name.
+    Given(&'static str, SecretString),
+}
+
+impl Pem {
+    /// A file counts more than a text beside it, as to the clients of Vault and OpenBao.
+    fn of(file: Option<PathBuf>, (name, text): (&'static str, Option<String>)) -> Option<Self> {
+        file.map(Self::File).or_else(|| text.map(|text| Self::Given(name, SecretString::new(text))))
+    }
 }
 
 /// How to log in when there is no token.
@@ -173,6 +194,8 @@ impl Settings {
             proxies: Proxies::default(),
             timeout: TIMEOUT,
             retries: RETRIES,
+            headers: HeaderMap::new(),
+            stays: false,
             auth: Auth::default(),
             token: None,
         }
@@ -187,13 +210,14 @@ impl Settings {
         };
         let var = |name: &str| variable(host, name);
         let path = |name: &str| var(name).map(|value| value.map(PathBuf::from));
+        let authorities = Pem::of(path("CACERT")?, ("VAULT_CACERT_BYTES", var("CACERT_BYTES")?));
+        let certificate = ("VAULT_CLIENT_CERT_BYTES", var("CLIENT_CERT_BYTES")?);
+        let key = ("VAULT_CLIENT_KEY_BYTES", var("CLIENT_KEY_BYTES")?);
         let tls = Tls {
-            ca_files: path("CACERT")?.into_iter().collect(),
-            ca_path: path("CAPATH")?,
-            ca_pem: var("CACERT_BYTES")?,
-            client_cert: path("CLIENT_CERT")?,
-            client_key: path("CLIENT_KEY")?,
-            skip_verify: var("SKIP_VERIFY")?.is_some_and(|value| is_true(&value)),
+            authorities: authorities.or(path("CAPATH")?.map(Pem::Folder)),
+            client_cert: Pem::of(path("CLIENT_CERT")?, certificate),
+            client_key: Pem::of(path("CLIENT_KEY")?, key),
+            skip_verify: is_true("SKIP_VERIFY", var("SKIP_VERIFY")?)?,
             names: match var("TLS_SERVER_NAME")? {
                 Some(name) => Names::given("VAULT_TLS_SERVER_NAME", &name)?,
                 None => Names::default(),
@@ -228,6 +252,8 @@ impl Settings {
                 Some(text) => text.parse().map_err(|_| not_a("MAX_RETRIES", &text, "number"))?,
                 None => RETRIES,
             },
+            headers: var("HEADERS")?.map(|text| headers(&text)).transpose()?.unwrap_or_default(),
+            stays: is_true("DISABLE_REDIRECTS", var("DISABLE_REDIRECTS")?)?,
             auth,
             token: None,
         })
@@ -373,8 +399,36 @@ pub(super) fn checked_namespace(from: &str, path: String) -> Result<String> {
 }
 
 /// As Go's `ParseBool` reads it, which Vault's clients use.
-fn is_true(value: &str) -> bool {
-    matches!(value, "1" | "t" | "T" | "true" | "TRUE" | "True")
+fn is_true(variable: &str, value: Option<String>) -> Result<bool> {
+    match value.as_deref() {
+        None | Some("0" | "f" | "F" | "false" | "FALSE" | "False") => Ok(false),
+        Some("1" | "t" | "T" | "true" | "TRUE" | "True") => Ok(true),
+        Some(text) => {
+            Err(Error::new(Kind::Other, format!("VAULT_{variable}: `{text}` is neither true nor false")))
+        }
+    }
+}
+
+/// A JSON object with the values of headers, as Vault's client reads it. They can be credentials: no error repeats them.
+fn headers(text: &str) -> Result<HeaderMap> {
+    let wrong = |why: &str| {
+        Error::new(Kind::Other, format!("VAULT_HEADERS: {why}"))
+            .advise("It is a JSON object of texts: {\"X-Name\": \"value\"}.")
+    };
+    let pairs: BTreeMap<String, String> =
+        serde_json::from_str(text).map_err(|_| wrong("this is no JSON object of texts"))?;
+    let mut headers = HeaderMap::new();
+    for (name, value) in pairs {
+        let Ok(name) = HeaderName::try_from(name) else {
+            return Err(wrong("one of its names cannot be that of a header"));
+        };
+        let Ok(mut value) = HeaderValue::try_from(SecretString::new(value).as_str()) else {
+            return Err(wrong(&format!("the value of {name} cannot be that of a header")));
+        };
+        value.set_sensitive(true);
+        headers.insert(name, value);
+    }
+    Ok(headers)
 }
 
 /// Seconds, or a number with a unit: `30`, `30s`, `2m`. `0` is no limit, as to Vault's own client.
@@ -524,13 +578,21 @@ mod tests {
         let settings = Settings::of_user(&host, StartedBy::Person).unwrap();
         assert_eq!(settings.address.as_deref(), Some("https://bao"));
         assert_eq!((settings.timeout, settings.tls.skip_verify), (Duration::from_secs(120), true));
-        for (name, value) in
-            [("VAULT_CLIENT_TIMEOUT", "soon"), ("VAULT_MAX_RETRIES", "x"), ("VAULT_AUTH_METHOD", "ldap")]
-        {
-            assert!(
-                Settings::of_user(&FakeHost::default().env(name, value), StartedBy::Person).is_err(),
-                "{name}"
-            );
+        for (name, value) in [
+            ("VAULT_CLIENT_TIMEOUT", "soon"),
+            ("VAULT_MAX_RETRIES", "x"),
+            ("VAULT_AUTH_METHOD", "ldap"),
+            ("VAULT_SKIP_VERIFY", "yes"),
+            ("BAO_DISABLE_REDIRECTS", "2"),
+            ("VAULT_HEADERS", "X-Edge: hunter2"),
+            ("VAULT_HEADERS", "{\"X-Edge\": 1}"),
+            ("VAULT_HEADERS", "{\"X Edge\": \"hunter2\"}"),
+            ("VAULT_HEADERS", "{\"X-Edge\": \"hunter2\\n\"}"),
+        ] {
+            let error = Settings::of_user(&FakeHost::default().env(name, value), StartedBy::Person).err();
+            let error = error.unwrap_or_else(|| panic!("{name}={value}"));
+            assert!(error.message().contains(&name["BAO_".len()..]), "{error}");
+            assert!(!error.to_string().contains("hunter2"), "{error}");
         }
     }
 }

@@ -15,7 +15,7 @@ use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 
 use super::problem::{Cause, Problem};
-use super::settings::{Route, Tls};
+use super::settings::{Pem, Route, Tls};
 use crate::error::{Error, Kind};
 use crate::host::Host;
 use crate::secret::SecretBytes;
@@ -53,16 +53,18 @@ fn named_certificates(
     route: &Route,
     tls: &Tls,
 ) -> Result<Vec<CertificateDer<'static>>, Problem> {
+    let of_server = route.ca_cert.clone().map(Pem::File);
     let mut pems = Vec::new();
-    let mut files: Vec<PathBuf> = route.ca_cert.iter().chain(&tls.ca_files).cloned().collect();
-    if let Some(path) = &tls.ca_path {
-        files.extend(files_at(path)?);
+    for pem in of_server.iter().chain(&tls.authorities) {
+        match pem {
+            Pem::Folder(path) => {
+                for file in files_at(path)? {
+                    pems.push(text_of(host, &Pem::File(file))?);
+                }
+            }
+            pem => pems.push(text_of(host, pem)?),
+        }
     }
-    for file in files {
-        pems.push((file.display().to_string(), read(host, &file)?));
-    }
-    let given = tls.ca_pem.iter();
-    pems.extend(given.map(|pem| ("VAULT_CACERT_BYTES".to_owned(), pem.clone().into_bytes().into())));
     let mut certificates = Vec::new();
     for (name, pem) in &pems {
         let found: Vec<_> = CertificateDer::pem_slice_iter(pem).collect::<Result<_, _>>().unwrap_or_default();
@@ -86,8 +88,7 @@ fn own_certificate(host: &dyn Host, tls: &Tls) -> Result<Option<OwnCertificate>,
             return Err(Problem::new(Cause::Other, message));
         }
     };
-    let shown = certificate.display().to_string();
-    let (certificate, key) = (read(host, certificate)?, read(host, key)?);
+    let ((shown, certificate), (_, key)) = (text_of(host, certificate)?, text_of(host, key)?);
     let certificates = CertificateDer::pem_slice_iter(&certificate).collect::<Result<Vec<_>, _>>();
     match (certificates, PrivateKeyDer::from_pem_slice(&key)) {
         (Ok(certificates), Ok(key)) if !certificates.is_empty() => Ok(Some((shown, certificates, key))),
@@ -122,8 +123,15 @@ fn files_at(path: &Path) -> Result<Vec<PathBuf>, Problem> {
     Ok(files)
 }
 
-fn read(host: &dyn Host, path: &Path) -> Result<SecretBytes, Problem> {
-    host.read_secret(path).map_err(|error| unreadable(path, &error))
+/// What is in it, and what it is called.
+fn text_of(host: &dyn Host, pem: &Pem) -> Result<(String, SecretBytes), Problem> {
+    match pem {
+        Pem::File(path) | Pem::Folder(path) => {
+            let text = host.read_secret(path).map_err(|error| unreadable(path, &error))?;
+            Ok((path.display().to_string(), text))
+        }
+        Pem::Given(name, text) => Ok(((*name).to_owned(), text.as_bytes().to_vec().into())),
+    }
 }
 
 fn unreadable(path: &Path, error: &std::io::Error) -> Problem {
