@@ -200,6 +200,7 @@ pub const LOADERS: &[(&str, &[&str])] = &[
             "AWS_DATA_PATH",
             "TF_CLI_CONFIG_FILE",
             "VAULT_CONFIG_PATH",
+            "BAO_CONFIG_PATH",
             "PSQLRC",
             "KRB5_CONFIG",
             "GIO_EXTRA_MODULES",
@@ -225,6 +226,8 @@ pub const DETOURS: &[(&str, &[&str])] = &[
             "grpc_proxy",
             "VAULT_HTTP_PROXY",
             "VAULT_PROXY_ADDR",
+            "BAO_HTTP_PROXY",
+            "BAO_PROXY_ADDR",
             "npm_config_proxy",
             "npm_config_https_proxy",
         ],
@@ -300,9 +303,12 @@ pub const DETOURS: &[(&str, &[&str])] = &[
             "VAULT_CACERT_BYTES",
             "VAULT_CAPATH",
             "VAULT_SKIP_VERIFY",
+            "VAULT_TLS_SERVER_NAME",
             "BAO_CACERT",
+            "BAO_CACERT_BYTES",
             "BAO_CAPATH",
             "BAO_SKIP_VERIFY",
+            "BAO_TLS_SERVER_NAME",
         ],
     ),
 ];
@@ -403,6 +409,17 @@ mod tests {
         assert!(leads_tokens_away("VAULT_ADDR", |_| false) && !leads_tokens_away("VAULT_TOKEN", |_| false));
         assert!(!leads_tokens_away("BAO_ADDR", |name| name == "BAO_TOKEN"));
         assert!(is_detour("https_proxy") && is_detour("SSL_CERT_FILE") && !is_loader("SSL_CERT_FILE"));
+    }
+
+    /// OpenBao's clients read each variable of Vault's under their own name, too.
+    #[test]
+    fn what_is_refused_of_vault_is_refused_of_openbao() {
+        let names = LOADERS.iter().chain(DETOURS).flat_map(|(_, names)| *names);
+        let twins: Vec<_> = names.filter_map(|name| name.strip_prefix("VAULT_")).collect();
+        assert!(twins.len() > 5, "{twins:?}");
+        for twin in twins.iter().map(|rest| format!("BAO_{rest}")) {
+            assert!(is_loader(&twin) || is_detour(&twin), "{twin}");
+        }
     }
 
     /// A command within ours would encrypt for whom the file says.
