@@ -155,10 +155,10 @@ const OF_CLIENTS: [&str; 25] = [
     "CONFIG_PATH",
 ];
 
-/// `tests/docs.rs` holds the page against our own code; here it is held against the real clients.
+/// `tests/docs` holds the page against our own code; here it is held against the real clients.
 #[test]
 fn the_page_has_each_variable_of_both_clients_and_what_has_no_effect_has_none() {
-    let page = include_str!("../../docs/vault.md");
+    let page = include_str!("../../../docs/vault.md");
     let is_on_page =
         |name: &str| ["VAULT_", "BAO_"].iter().any(|kind| page.contains(&format!("`{kind}{name}`")));
     let helps = [&["read", "-h"], &["login", "-h"]].map(|args| BAO.bao(args).run().ok().text().to_owned());
