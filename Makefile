@@ -68,4 +68,4 @@ $(CARGO_FUZZ):
 fuzz-%: $(CARGO_FUZZ)
 	corpus=$$(mktemp -d); trap 'rm -r "$$corpus"' EXIT; \
 	if [[ -d fuzz/corpus/$* ]]; then cp -r fuzz/corpus/$*/. "$$corpus"; fi; \
-	RUSTC_BOOTSTRAP=1 $(CARGO_FUZZ) run --sanitizer none $* "$$corpus" -- -max_total_time=$(FUZZ_SECONDS) -timeout=10
+	RUSTC_BOOTSTRAP=1 $(CARGO_FUZZ) run --dev --sanitizer none $* "$$corpus" -- -max_total_time=$(FUZZ_SECONDS) -timeout=10
