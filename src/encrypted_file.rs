@@ -118,7 +118,7 @@ pub fn format_among<'f>(by_name: Format, versions: impl IntoIterator<Item = &'f 
     formats.into_iter().find(|format| *format != by_name).unwrap_or(by_name)
 }
 
-/// The type of manifests of SealedSecrets under a name that is none of manifests.
+/// The type of manifests of SealedSecrets under a name that is not one of manifests.
 fn sealed_format_in(by_name: Format, file: &SecretBytes) -> Option<Format> {
     if matches!(by_name, Format::Yaml | Format::Json) || !sealed_secret::looks_sealed(file) {
         return None;
@@ -148,7 +148,7 @@ pub fn may_be_wide(format: Format) -> bool {
 
 /// What is said of an encrypted file of any other type.
 pub fn in_utf16() -> Error {
-    Error::new(Kind::Read, "is in UTF-16, in which encrypted files are read only if they are YAML")
+    Error::new(Kind::Read, "is in UTF-16, which is supported only for encrypted YAML files")
         .advise("Write it in UTF-8, for example with `iconv -f UTF-16 -t UTF-8 FILE`.")
 }
 

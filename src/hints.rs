@@ -85,29 +85,32 @@ fn yaml_advice(kind: &ErrorKind) -> &'static str {
         | Is::TabInBlockIndentation
         | Is::TabInIndentation
         | Is::TabAtBlockScalarStart
-        | Is::TabInPlainScalar => "indent with blanks: YAML takes no tabs there",
+        | Is::TabInPlainScalar => "indent with spaces: YAML does not allow tabs there",
         Is::MappingValueNotAllowed | Is::InvalidColonPlacement => {
-            "a value that holds `: ` has to be in quotes. If none does here, a bracket or quote above is not closed, or this \
-             line is not indented as it should be"
+            "put a value that contains `: ` in quotes. If there is none here, a bracket or quote above is not \
+             closed, or this line's indentation is wrong"
         }
         Is::SimpleKeyExpected | Is::InvalidSimpleKey => {
-            "a key ends in a colon and a blank, as in `key: value`; a text of several lines is indented below its key"
+            "end a key with a colon and a space, as in `key: value`; indent text of several lines below its key"
         }
         Is::ExpectedBlockMappingKey
         | Is::ExpectedBlockSequenceEntry
         | Is::BlockSequenceEntryNotAllowed
         | Is::MappingKeyNotAllowed
         | Is::InvalidIndentation => {
-            "indent this line as the others beside it; nothing follows a value that ends in a quote, bracket or brace"
+            "indent this line like the others beside it; nothing may follow a value that ends in a quote, bracket or \
+             brace"
         }
         Is::UnclosedQuotedScalar | Is::DocumentIndicatorInQuotedScalar => {
-            "a quote is opened and not closed; one that belongs to the value stands in quotes of the other kind"
+            "a quote is opened and not closed; if it belongs to the value, put the value in quotes of the other \
+             kind"
         }
         Is::InvalidTrailingSingleQuotedScalar => {
-            "nothing follows a closing quote; one that belongs to the value is doubled: 'it''s'"
+            "nothing may follow a closing quote; if the quote belongs to the value, double it: 'it''s'"
         }
         Is::InvalidTrailingDoubleQuotedScalar => {
-            "nothing follows a closing quote; one that belongs to the value has a backslash: \"a \\\" b\""
+            "nothing may follow a closing quote; if the quote belongs to the value, put a backslash before it: \"a \
+             \\\" b\""
         }
         Is::UnknownQuotedScalarEscape
         | Is::InvalidQuotedScalarHexEscape
@@ -115,9 +118,7 @@ fn yaml_advice(kind: &ErrorKind) -> &'static str {
         | Is::InvalidLowSurrogate
         | Is::MissingLowSurrogate
         | Is::UnpairedLowSurrogate
-        | Is::InvalidUnicodeEscape => {
-            "in double quotes a backslash is doubled; in single quotes it stands for itself"
-        }
+        | Is::InvalidUnicodeEscape => "double the backslash, or use single quotes, in which it needs none",
         Is::UnexpectedEofFlowSequence
         | Is::UnexpectedEofFlowMapping
         | Is::UnexpectedEofImplicitFlowMapping
@@ -129,11 +130,11 @@ fn yaml_advice(kind: &ErrorKind) -> &'static str {
         | Is::BlockEntryInFlowCollection
         | Is::FlowMappingValueAdjacentCollection
         | Is::InvalidFlowScalarIndent => {
-            "a value that begins with `[` or `{` is a list or a map: close it, or put a text, such as a template's \
+            "a value that begins with `[` or `{` is a list or a map: close it, or put a string, such as a template's \
              `{{ ... }}`, in quotes"
         }
         Is::UnknownAnchor | Is::MissingAnchorOrAliasName => {
-            "a value that begins with `*` or `&` names an anchor: put a text that does in quotes"
+            "a value that begins with `*` or `&` names an anchor: put it in quotes if it is a string"
         }
         Is::ExpectedTagBang
         | Is::UndeclaredTagHandle
@@ -141,22 +142,22 @@ fn yaml_advice(kind: &ErrorKind) -> &'static str {
         | Is::MissingTagUri
         | Is::UnclosedVerbatimTag
         | Is::InvalidTagEscape => {
-            "a value that begins with `!` names its type: put a text that does in quotes"
+            "a value that begins with `!` names its type: put it in quotes if it is a string"
         }
         Is::UnexpectedCharacter { .. } | Is::PlainScalarStartsWithDashFlowIndicator => {
             "a value that begins with this character has to be in quotes"
         }
         Is::InvalidBlockScalarIndent | Is::ZeroBlockScalarIndent | Is::InvalidBlockScalarHeader => {
-            "the lines of a text below `|` or `>` are indented alike, further than its key"
+            "indent all lines of text below `|` or `>` alike, and further than the key"
         }
         Is::InvalidQuotedScalarIndent => {
-            "a quote is opened and not closed, or the further lines of what stands in quotes are not indented"
+            "a quote is opened and not closed, or the other lines of the quoted text are not indented"
         }
-        Is::CommentInterceptedScalar => "no comment stands between the lines of a value",
+        Is::CommentInterceptedScalar => "move the comment: it cannot be between the lines of a value",
         Is::InvalidBlockEntryWhitespace | Is::InvalidMappingValueWhitespace => {
-            "a blank follows a dash, and the colon behind a key"
+            "put a space after a dash, and after the colon of a key"
         }
-        _ => "look for a missing quote, colon or blank in this line and the one before it",
+        _ => "look for a missing quote, colon or space in this line and the one before it",
     }
 }
 

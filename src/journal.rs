@@ -84,7 +84,7 @@ pub fn recorded<T>(
         Err(error) => {
             let again = |_| {
                 let copy = Error::new(error.kind(), error.to_string());
-                Err(copy.advise(error.advice().unwrap_or("Make room for the audit log.")))
+                Err(copy.advise(error.advice().unwrap_or("Free some disk space for the audit log.")))
             };
             results.into_iter().map(again).collect()
         }

@@ -45,7 +45,7 @@ pub fn keys(wanted: &Wanted, rule: Option<&Policy>) -> Result<KeySet> {
                 .in_file(&rule.rule.file)
                 .on_line(rule.rule.line)
                 .advise("Add a line such as `age: age1...` to the rule."),
-            None => Error::new(Kind::Other, "nobody was named who shall be able to decrypt")
+            None => Error::new(Kind::Other, "no recipients are named, so nobody could decrypt it")
                 .advise("Run `sealant init` to make a config, or name recipients with --age."),
         })?;
     keys.threshold = wanted.threshold.or(keys.threshold);

@@ -173,7 +173,7 @@ fn is_of(spec: &KeySpec, key: &MasterKey) -> bool {
 }
 
 fn by_hand(why: String) -> Error {
-    Error::new(Kind::Config, why).advise("Edit the config by hand, and run `sealant updatekeys`.")
+    Error::new(Kind::Config, why).advise("Edit the config yourself, and run `sealant updatekeys`.")
 }
 
 /// A config, to be edited.
@@ -283,7 +283,7 @@ impl Parsed {
         for part in self.parts(scalar) {
             let rest = source.get(at..span.end()).unwrap_or_default();
             let Some(found) = rest.find(part) else {
-                return Err(by_hand(format!("`{part}` is written in a way that cannot be edited here")));
+                return Err(by_hand(format!("`{part}` is written in a way that Sealant cannot edit")));
             };
             spans.push(Span::new(at + found, at + found + part.len()));
             at += found + part.len();

@@ -23,7 +23,7 @@ pub enum Fault {
     Base64 { at: usize },
     /// No key opens it.
     NoKey,
-    /// It was not tried, for too many others do not open.
+    /// It was not tried, because too many others do not open.
     NotTried,
 }
 
@@ -38,7 +38,7 @@ impl fmt::Display for NotOpened {
             match fault {
                 Fault::Base64 { at } => write!(f, "illegal base64 data at input byte {at}")?,
                 Fault::NoKey => f.write_str("no key could decrypt secret")?,
-                Fault::NotTried => f.write_str("not tried, for too many others do not open")?,
+                Fault::NotTried => f.write_str("not tried, because too many others do not open")?,
             }
             write!(f, " ({})", items.join(", "))?;
         }

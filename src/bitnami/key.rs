@@ -46,7 +46,7 @@ impl fmt::Display for BadKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::NoKey => "it has no private key in PEM",
-            Self::NotRsa => "its key is no RSA key of 2048 to 8192 bits",
+            Self::NotRsa => "its key is not an RSA key of 2048 to 8192 bits",
             Self::NoCertificate => "it has no certificate in PEM",
         })
     }

@@ -114,8 +114,8 @@ impl Journal for AuditLog {
         let time = host.now().strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string();
         let cannot = |error: Error| {
             error.advise(
-                "The audit log has to be written before anything is decrypted or changed: make it a file that you \
-                 alone may read and write (`chmod 600 FILE`).",
+                "The audit log must be written before anything is decrypted or changed: make it a file that only you \
+                 can read and write (`chmod 600 FILE`).",
             )
         };
         fs::append(&path, |last| {

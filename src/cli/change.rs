@@ -35,15 +35,15 @@ pub struct ChangeArgs {
     #[arg(long)]
     pub(super) idempotent: bool,
 
-    /// Do everything but write: say whether the file would be written
+    /// Write nothing: only say whether the file would be written
     #[arg(long)]
     pub(super) dry_run: bool,
 
-    /// Go on when the MAC does not match: the file is not what was encrypted
+    /// Continue when the MAC does not match, so the file was changed
     #[arg(long)]
     pub(super) ignore_mac: bool,
 
-    /// Where the value is at a YAML anchor: change its copies, the values of the anchor's aliases, with it
+    /// Where the value has a YAML anchor: also change its copies, the values of the anchor's aliases
     #[arg(long)]
     pub(super) with_copies: bool,
 
@@ -77,7 +77,7 @@ impl ChangeArgs {
             return Ok(());
         }
         if let Some(copy) = path.copy_on_the_way(document) {
-            context.ui.note(format!("{copy} was an alias, and is a copy of its own now"));
+            context.ui.note(format!("{copy} was an alias, and is now a copy of its own"));
             return Ok(());
         }
         for copy in path.copies(document)? {
@@ -245,9 +245,8 @@ pub fn refuse_conversion(formats: Formats, format: Format, context: &Context) ->
         Some(other) if other != format && !context.is_sops() => {
             let message =
                 format!("--output-type {other} would turn the file from {format} into another type");
-            Err(Error::new(Kind::Conflict, message).advise(
-                "Convert it apart from this with `sealant decrypt --output-type` and `sealant encrypt`.",
-            ))
+            Err(Error::new(Kind::Conflict, message)
+                .advise("Convert it separately, with `sealant decrypt --output-type` and `sealant encrypt`."))
         }
         _ => Ok(()),
     }

@@ -132,17 +132,19 @@ impl<'a> Claims<'a> {
         }
         let place = Binding::of(sealed)?.place();
         let message = format!(
-            "only the file says that it belongs to {place}: no rule pins it, and your identities do not open all that is in it"
+            "only the file itself says that it belongs to {place}: no rule pins it, and your identities do not open \
+             everything in it"
         );
         Err(Error::new(Kind::Conflict, message).in_file(path).advise(format!(
-            "If it belongs there, say so: `{}`. To say it once and for all, pin it in the creation rule, by `sealant: {{{}}}`.",
+            "If it belongs there, say so: `{}`. To say so permanently, pin it in the creation rule with \
+             `sealant: {{{}}}`.",
             command(&flags(sealed)),
             pin_of(sealed)
         )))
     }
 
     /// Tells where a file is weaker than its rule, for a command that takes away or mends, and goes on: what cannot be
-    /// said is none of its business.
+    /// said is not one of its business.
     pub fn tell_weaker(&self, path: &Path, file: &EncryptedFile) {
         self.tell(path, file, Difference::is_weaker);
     }
@@ -201,11 +203,12 @@ impl<'a> Claims<'a> {
             if keys.item(spec, &binding, item).is_err() {
                 return Err(Error::new(
                     Kind::Conflict,
-                    format!("its item `{item}` does not open for {}, for which the file says that it is sealed", binding.place()),
+                    format!("its item `{item}` does not open as sealed for {}, which is what the file says", binding.place()),
                 )
                 .in_file(path)
                 .advise(format!(
-                    "Somebody changed its scope, namespace or name, or the item. See the change, and take it back: `git log -p -- {}`",
+                    "Somebody changed its scope, namespace or name, or the item. Look at the change, and revert it: \
+                     `git log -p -- {}`",
                     path.display()
                 )));
             }
@@ -251,7 +254,7 @@ pub fn refuse_other_than_asked(asked: &Pin, sealed: &SealedSecret) -> Result<()>
         PlaceDifference::Name { file, asked } => format!("its name is `{file}`, and --name says `{asked}`"),
     };
     Err(Error::new(Kind::Conflict, message)
-        .advise("The values in it are bound to their place: to change that, seal all of them again."))
+        .advise("The values in it are bound to their place: to move them, seal all of them again."))
 }
 
 /// Some leaves of a document by their paths, as many as one reads.
@@ -294,19 +297,22 @@ fn not_asked_for(path: &Path, edit: &Edit<'_>, leaves: &[Exposed]) -> Error {
         edit.selection
     );
     Error::new(Kind::Conflict, message).in_file(path).advise(
-        "If it is no secret, add --plaintext. Else choose a path whose values the file encrypts, or say in the creation \
-         rule which values are secret, with encrypted_regex for instance, and run `sealant updatekeys --settings`.",
+        "If it is not a secret, add --plaintext. Otherwise choose a path whose values the file encrypts, or say in \
+         the creation rule which values are secret, with encrypted_regex for instance, and run \
+         `sealant updatekeys --settings`.",
     )
 }
 
 fn only_by_comments(path: &Path, edit: &Edit<'_>, leaves: &[Exposed]) -> Error {
     let message = format!(
-        "{} would be in plaintext by `{}`, which leaves it to the file's comments, and these anybody can have written",
+        "{} would be in plaintext by `{}`, which leaves it to the file's comments, and anybody can have written \
+         those",
         paths(leaves, edit.after),
         edit.selection
     );
     Error::new(Kind::Conflict, message).in_file(path).advise(
-        "If it is no secret, add --plaintext. Else see the comments before it, with `sealant edit`, and change them.",
+        "If it is not a secret, add --plaintext. Otherwise look at the comments before it with `sealant edit`, and \
+         change them.",
     )
 }
 
@@ -330,7 +336,8 @@ fn conflict(path: &Path, difference: &Difference, policy: &Policy) -> Error {
         Difference::Place(place) => (
             format!("the SealedSecret says {place}, as {} has it", named(policy)),
             format!(
-                "If somebody changed the file, take it back: `git log -p -- {}`. If the rule is wrong, change its `sealant:` key.",
+                "If somebody changed the file, revert that: `git log -p -- {}`. If the rule is wrong, change its \
+                 `sealant:` key.",
                 path.display()
             ),
         ),

@@ -159,9 +159,8 @@ impl Context<'_> {
 }
 
 fn lookup(host: &Terminal, config: Option<&Path>, dialect: Dialect) -> Result<Lookup> {
-    let working_dir = std::env::current_dir().map_err(|error| {
-        Error::new(Kind::Read, "the working directory is not there any more").caused_by(error)
-    })?;
+    let working_dir = std::env::current_dir()
+        .map_err(|error| Error::new(Kind::Read, "the working directory no longer exists").caused_by(error))?;
     let explicit = config.map(Path::to_path_buf).or_else(|| host.env("SOPS_CONFIG").map(PathBuf::from));
     Ok(Lookup { working_dir, explicit, dialect })
 }
@@ -182,7 +181,7 @@ pub fn logged<'u>(
 
 /// Waits for the key service. The only place that does. Connections live as long as the runtime that made them, so
 /// there is one, made when it is first needed.
-#[allow(clippy::panic, reason = "there is nothing to go on with")]
+#[allow(clippy::panic, reason = "Sealant cannot start")]
 pub fn block_on<T>(future: impl Future<Output = T>) -> T {
     static RUNTIME: OnceLock<Runtime> = OnceLock::new();
     let start = || match tokio::runtime::Builder::new_current_thread().enable_all().build() {

@@ -101,7 +101,7 @@ impl<'a> Encrypt<'a> {
             Found::Identities if is_named_by(rule) => Err(identities_named(&source.path)),
             Found::Identities => {
                 let path = plain_path(&source.path);
-                self.context.ui.note(format!("{}: it holds identities, and stays as it is", path.display()));
+                self.context.ui.note(format!("{}: it holds identities, and was left alone", path.display()));
                 Ok(Some(Passed::Other))
             }
             Found::Plaintext => Ok(self.unnamed.passes_by(rule, self.wanted.keys.is_some())),
@@ -134,9 +134,7 @@ impl<'a> Encrypt<'a> {
         if name.is_none() && self.wanted.keys.is_none() {
             return Err(Error::new(Kind::Conflict, "has no name to choose a creation rule by")
                 .in_file(input.shown())
-                .advise(
-                    "Say what it stands for with --filename-override NAME, or name recipients with --age.",
-                ));
+                .advise("Give it a name with --filename-override NAME, or name recipients with --age."));
         }
         self.tell_type(&source, name);
         let document = self.parse(&mut source, name).map_err(in_file)?;
@@ -194,8 +192,8 @@ impl<'a> Encrypt<'a> {
         {
             let typed = typed(&plain_path(name));
             self.context.ui.note(format!(
-                "{typed}: encrypted as a whole, for sops takes a file of this name for binary; to encrypt its values alone: \
-                 `sealant encrypt -i --input-type {format} {typed}`"
+                "{typed}: encrypted as a whole, because sops treats a file of this name as binary; to encrypt only \
+                 its values: `sealant encrypt -i --input-type {format} {typed}`"
             ));
         }
     }
@@ -215,9 +213,10 @@ impl<'a> Encrypt<'a> {
             encrypted_file::nature(source.format, &source.bytes)?.refuse_encryption()?;
             if encrypted_file::may_be_wide(source.format) {
                 let shown = source.path.display();
-                self.context
-                    .ui
-                    .warning(format!("{shown}: is in UTF-16, and comes back in UTF-8, in which sops writes"));
+                self.context.ui.warning(format!(
+                    "{shown}: is in UTF-16, and will be decrypted to UTF-8, which is what sops \
+                                      writes"
+                ));
             }
         }
         let document = self.read(source)?;
@@ -274,7 +273,7 @@ impl<'a> Encrypt<'a> {
         let Some(&first) = kubernetes::last_applied(document).first() else { return };
         let (shown, line) = (shown.display(), document.line(first));
         self.context.ui.warning(format!(
-            "{shown}:{line}: the annotation {} holds the Secret in plaintext, and may stay so",
+            "{shown}:{line}: the annotation {} holds the Secret in plaintext, and stays that way",
             kubernetes::LAST_APPLIED
         ));
     }
@@ -385,9 +384,9 @@ fn found_as(Source { format, bytes, .. }: &Source) -> Found {
 }
 
 fn identities_named(path: &Path) -> Error {
-    let message = "it holds identities, and whoever has no others could not decrypt it again: left as it is";
+    let message = "it holds identities, and without them nobody could decrypt it again: left alone";
     Error::new(Kind::Conflict, message).advise(format!(
-        "Put it into another place; or, if others can decrypt it, name it: `sealant encrypt -i {}`.",
+        "Move it somewhere else; or, if others can decrypt it, name the file: `sealant encrypt -i {}`.",
         typed(&plain_path(path))
     ))
 }
@@ -402,12 +401,12 @@ fn refuse_two_selections(document: &dyn Document, wanted: &Wanted, rule: Option<
             Err(Error::new(
                 Kind::Conflict,
                 format!(
-                    "a flag asks for {}, and the creation rule for {}",
+                    "a flag asks for {}, but the creation rule for {}",
                     flag.field_name(),
                     rule.field_name()
                 ),
             )
-            .advise("Leave the flag out, or change the rule."))
+            .advise("Remove the flag, or change the rule."))
         }
         _ => Ok(()),
     }
@@ -425,7 +424,8 @@ fn open_old(path: &Path, format: Format, service: &crate::keys::KeyService<'_>) 
     let source = Source { path: path.to_path_buf(), format, snapshot: Snapshot::of(&bytes), bytes };
     let OpenedDocument { file, key, .. } = block_on(batch::open_document(service, source))?;
     let plaintext = file.decrypt(&key, MacCheck::Verify).map_err(|error| {
-        let advice = "restore the file from Git, or leave --onto out: then the file gets a new data key, and every value a new ciphertext";
+        let advice = "restore the file from Git, or remove --onto: then the file gets a new data key, and every \
+                      value a new ciphertext";
         error.advise(advice).in_file(path)
     })?;
     Ok(Old { file, key, plaintext: plaintext.bytes })
@@ -442,7 +442,7 @@ impl Old {
             sops::all_contents(&*document::parse_any(document.format(), self.plaintext.clone(), false)?)?;
         let is_known = sops::encrypted_contents(document, &recipe.selection)?.is_subset(&known);
         Ok((!is_known)
-            .then_some("does not hold all of them, and whoever made its data key could read the others"))
+            .then_some("does not hold all of them, and whoever made its data key could read the rest"))
     }
 
     /// Whether a file is this one already, in plaintext and settings.
@@ -470,7 +470,7 @@ fn refuse_plaintext_inside(source: &Source, rule: Option<&Policy>) -> Result<()>
     let message = format!("the file is encrypted already, but not all of it: {}{more}", first.message);
     Err(Error::new(Kind::AlreadyEncrypted, message)
         .on_line(first.line)
-        .advise("take these out, and put them in with `sealant edit`"))
+        .advise("remove these, and add them with `sealant edit`"))
 }
 
 /// SealedSecrets are not encrypted once more, be it that a folder is encrypted that holds some.
@@ -486,8 +486,8 @@ fn refuse_sealed(document: &dyn Document) -> Result<()> {
         ),
         false => (
             Kind::Conflict,
-            "a SealedSecret, whose values are encrypted already, stands here beside something else",
-            "Put it into a file of its own.",
+            "a SealedSecret, whose values are encrypted already, is in one file with other objects",
+            "Move it to a file of its own.",
         ),
     };
     Err(Error::new(kind, message).on_line(document.line(first)).advise(advice))

@@ -196,13 +196,13 @@ fn cannot_ask(what: &str, error: io::Error) -> Error {
     // There is no terminal, or it is not ours to open.
     if File::open(TERMINAL).is_err() {
         return Error::new(Kind::Other, format!("there is no terminal to ask for {what}"))
-            .advise("Run the command in a terminal, or give it what it needs by flags and variables.");
+            .advise("Run the command in a terminal, or pass what it needs in flags and variables.");
     }
     not_given(what, error)
 }
 
 fn not_given(what: &str, error: io::Error) -> Error {
-    Error::new(Kind::Other, format!("{what} was asked for, and not given")).caused_by(error)
+    Error::new(Kind::Other, format!("{what} was needed, but not given")).caused_by(error)
 }
 
 fn start(command: &Command) -> std::process::Command {
@@ -268,7 +268,7 @@ fn run_to_end(
         // It may have ended this very moment.
         let _ = child.kill();
         let _ = child.wait();
-        return Err(failed(format!("was not done after {} seconds, and was stopped", limit.as_secs())));
+        return Err(failed(format!("did not finish within {} seconds, and was stopped", limit.as_secs())));
     };
     let stderr = said.ok().and_then(Result::ok).flatten().map(|bytes| bytes.to_vec()).unwrap_or_default();
     match output {
@@ -277,7 +277,7 @@ fn run_to_end(
         _ if !status.success() => {
             Ok((status, Ran { success: false, stdout: SecretBytes::default(), stderr }))
         }
-        Ok(Err(error)) => Err(failed("gave nothing that can be read".to_owned()).caused_by(error)),
+        Ok(Err(error)) => Err(failed("printed nothing readable".to_owned()).caused_by(error)),
         _ => Err(failed(format!("printed more than {} MiB", OUTPUT_LIMIT >> 20))),
     }
 }

@@ -134,7 +134,7 @@ impl<'i> Told<'i> {
             ui.say_list(format!("{}:", words.done), paths(&self.done));
         }
         if !self.plaintext.is_empty() {
-            ui.say_list("no creation rule names these, which stay in plaintext:", paths(&self.plaintext));
+            ui.say_list("no creation rule matches these, which stay in plaintext:", paths(&self.plaintext));
         }
         let would = if dry_run { "would be " } else { "" };
         let done = format!("{} {would}{}", self.done.len(), words.done);
@@ -345,9 +345,7 @@ fn note_parted(path: &Path, links: Option<HardLinks>, ui: &Ui) {
         format!("{others} other names, which keep")
     };
     let path = path.display();
-    ui.note(format!(
-        "{path} had {names} the old content (hard links): `find . -inum {inode}` finds what is left"
-    ));
+    ui.note(format!("{path} had {names} the old content (hard links): `find . -inum {inode}` finds them"));
 }
 
 /// How many files are written at once. Each waits for the disk twice, and the more do, the less each waits.

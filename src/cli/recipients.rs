@@ -61,9 +61,10 @@ impl<'a> Recipients<'a> {
                 listed.push(name);
             }
         }
-        let message = "no creation rule is for the file, and these recipients only the file names:";
+        let message = "no creation rule matches the file, and only the file itself names these recipients:";
         Err(Error::new(Kind::Conflict, message).listing(listed).advise(format!(
-            "If they are right, name the file: `sealant rotate -i {}`. Else see where it comes from: `git log --follow -- {}`",
+            "If they are right, name the file: `sealant rotate -i {}`. Otherwise see where it comes from: \
+             `git log --follow -- {}`",
             typed(path),
             typed(path)
         )))
@@ -73,7 +74,7 @@ impl<'a> Recipients<'a> {
         let (ui, shown) = (self.context.ui, shown.display());
         let Some(rule) = rule else {
             return ui.say_list(
-                format!("{shown}: no creation rule names recipients, so these of the file stay:"),
+                format!("{shown}: no creation rule names recipients, so the file keeps these:"),
                 list(keys.groups.iter().flatten()),
             );
         };
@@ -81,7 +82,7 @@ impl<'a> Recipients<'a> {
         let new: Vec<_> = self.wish.add.iter().filter(|key| !known(key)).collect();
         if !new.is_empty() {
             ui.note_list(
-                format!("{shown}: add these to the creation rule, or the next rotation will refuse them:"),
+                format!("{shown}: add these to the creation rule, or the next rotation will reject them:"),
                 list(new),
             );
         }

@@ -82,7 +82,7 @@ fn leave_out_ignored(inputs: &mut Inputs, purpose: Purpose, context: &Context) -
             Err(NoGit::Fails(error)) if purpose == Purpose::Look => {
                 let advice = error.advice().map(|advice| format!("\n{advice}")).unwrap_or_default();
                 context.ui.warning(format!(
-                    "{}: Git does not tell what it ignores, so that is looked at, too: {error}{advice}",
+                    "{}: Git does not say what it ignores, so ignored files are included: {error}{advice}",
                     folder.display()
                 ));
             }

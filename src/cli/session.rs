@@ -87,7 +87,7 @@ impl<'a> Session<'a> {
         command.args.push(file.into());
         let failed = |why: String| {
             Error::new(Kind::NoEditor, format!("the editor `{}` {why}", command.program.display()))
-                .advise("The file is as it was.")
+                .advise("The file is unchanged.")
         };
         let since = Instant::now();
         let ended = self.context.host.run_in_front(&command);
@@ -102,16 +102,16 @@ impl<'a> Session<'a> {
     fn ask_to_go_on(&self, error: Error) -> Result<()> {
         let Context { ui, host, .. } = self.context;
         if !host.can_ask() {
-            ui.note("there is no terminal to ask on: what was edited is gone, the file is as it was");
+            ui.note("there is no terminal to ask on: your edits are lost, the file is unchanged");
             return Err(error);
         }
         ui.error(&error);
-        let mut question = "Press Enter to go back to the editor, or n to leave the file as it was";
+        let mut question = "Press Enter to go back to the editor, or n to discard your edits";
         loop {
             match host.ask_line(question)?.trim().to_lowercase().as_str() {
                 "" | "y" | "yes" => return Ok(()),
-                "n" | "no" => return Err(Error::new(error.kind(), "given up: the file is as it was")),
-                _ => question = "Enter or y goes back to the editor, n leaves the file as it was",
+                "n" | "no" => return Err(Error::new(error.kind(), "gave up: the file is unchanged")),
+                _ => question = "Enter or y goes back to the editor, n discards your edits",
             }
         }
     }
@@ -120,7 +120,7 @@ impl<'a> Session<'a> {
         let ui = self.context.ui;
         ui.say(format!("{}: nothing was changed", path.display()));
         if time < GLANCE {
-            ui.note("the editor came back at once. Some need an option to wait, as in EDITOR='code --wait'");
+            ui.note("the editor returned at once. Some need an option to wait, as in EDITOR='code --wait'");
         }
     }
 

@@ -104,10 +104,11 @@ impl Unnamed {
         let (files, they) =
             if left == 1 { ("1 file".to_owned(), "it") } else { (format!("{left} files"), "them") };
         let message = format!(
-            "{files} stayed in plaintext: no creation rule names {they} by a path_regex, and there is no terminal to ask"
+            "{files} stayed in plaintext: no path_regex of a creation rule matches {they}, and there is no terminal \
+             to ask"
         );
         Err(Error::new(Kind::Other, message).in_file(folder).advise(format!(
-            "Name the files, or give their rule a path_regex; or take all that is in plaintext there: \
+            "Name the files, or give their rule a path_regex; or include all that are in plaintext there: \
              `{command} --yes {}`.",
             typed(folder)
         )))

@@ -40,40 +40,40 @@ const OTHER_FLAGS: &[(&[&str], &str)] = &[
         &["-r", "--rotate"],
         "that is sops's command line. Here: sealant rotate FILE (or: sealant sops -r FILE)",
     ),
-    (&["-i", "--in-place"], "it comes behind a command: sealant encrypt -i FILE"),
+    (&["-i", "--in-place"], "it belongs after a command: sealant encrypt -i FILE"),
     (
         &["-s", "--show-master-keys"],
         "that is sops's command line. Here: sealant edit --show-master-keys FILE",
     ),
-    (&["--cert"], "a recipient is named by --age: sealant seal --age \"$(sealant fetch-recipient)\" FILE"),
-    (&["--fetch-cert"], "the controller's recipient is printed by: sealant fetch-recipient"),
-    (&["--validate"], "a SealedSecret is checked by: sealant check FILE"),
+    (&["--cert"], "name a recipient with --age: sealant seal --age \"$(sealant fetch-recipient)\" FILE"),
+    (&["--fetch-cert"], "to print the controller's recipient: sealant fetch-recipient"),
+    (&["--validate"], "to check a SealedSecret: sealant check FILE"),
     (
         &["--re-encrypt"],
-        "recipients are brought in line by `sealant updatekeys FILE`, new data keys are made by `sealant rotate FILE`",
+        "to update recipients: `sealant updatekeys FILE`; for a new data key: `sealant rotate FILE`",
     ),
-    (&["--recovery-unseal"], "a SealedSecret is opened by: sealant unseal FILE"),
+    (&["--recovery-unseal"], "to open a SealedSecret: sealant unseal FILE"),
     (
         &["-w", "--sealed-secret-file"],
-        "where the result goes is said by --output: sealant seal --output SEALED FILE",
+        "name the output file with --output: sealant seal --output SEALED FILE",
     ),
     (&["-f", "--secret-file"], "the file is an argument: sealant seal FILE"),
-    (&["-r", "--recipient"], "a recipient is named by --age"),
+    (&["-r", "--recipient"], "name a recipient with --age"),
 ];
 
 /// Words of other programs, and what does the same here.
 const OTHER_COMMANDS: &[(&[&str], &str)] = &[
-    (&["import", "add"], "a file is encrypted where it is: sealant encrypt -i FILE"),
+    (&["import", "add"], "to encrypt a file in place: sealant encrypt -i FILE"),
     (
         &["merge", "mergetool"],
-        "conflicts are solved by `sealant resolve FILE`; `sealant git install` has Git merge encrypted files",
+        "to resolve a conflict: `sealant resolve FILE`; `sealant git install` makes Git merge encrypted files",
     ),
     (&["install"], "`sealant git install` sets up the hook and the drivers of this clone"),
     (&["login"], "`sealant vault login` logs in to Vault"),
-    (&["lint", "verify", "scan"], "secrets in plaintext are found by: sealant check"),
-    (&["keys", "recipients", "who"], "who can decrypt what is listed by: sealant who-can-decrypt"),
-    (&["config"], "the rule of a file is shown by: sealant explain FILE"),
-    (&["kubeseal"], "manifests are sealed by: sealant seal FILE"),
+    (&["lint", "verify", "scan"], "to find secrets in plaintext: sealant check"),
+    (&["keys", "recipients", "who"], "to list who can decrypt what: sealant who-can-decrypt"),
+    (&["config"], "to show a file's rule: sealant explain FILE"),
+    (&["kubeseal"], "to seal manifests: sealant seal FILE"),
 ];
 
 /// What is said of a word that looks like the name of a file, and is no command.

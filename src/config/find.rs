@@ -138,9 +138,7 @@ impl Search {
             if !source.exists(&explicit) {
                 return Err(Error::new(Kind::ConfigNotFound, "this config does not exist")
                     .in_file(explicit)
-                    .advise(
-                        "It was asked for with --config or SOPS_CONFIG: correct the path, or leave it out.",
-                    ));
+                    .advise("--config or SOPS_CONFIG names it: correct the path, or remove it."));
             }
             return Ok(Self { explicit: true, found: Some(explicit), ..search });
         }
@@ -156,7 +154,7 @@ impl Search {
                 // A config above may say that the file is secret.
                 (false, Dialect::Sealant) => {
                     let message = format!(
-                        "is more than {MAX_LEVELS} folders deep, and no config is looked for that far up"
+                        "is more than {MAX_LEVELS} folders deep, which is too deep to look for a config"
                     );
                     return Err(Error::new(Kind::Config, message)
                         .in_file(file)
@@ -182,7 +180,7 @@ impl Search {
     /// What to tell the person about files that only look like a config.
     pub fn warning(&self) -> Option<String> {
         let first = self.misnamed.first()?;
-        Some(format!("{} is not read: the config has to be called {SOPS_NAME}", first.display()))
+        Some(format!("{} is not read: the config must be called {SOPS_NAME}", first.display()))
     }
 }
 
@@ -190,7 +188,7 @@ impl Search {
     /// In words, line by line.
     pub fn lines(&self) -> Vec<String> {
         let mut lines = vec![match (&self.found, self.explicit) {
-            (Some(found), true) => format!("the config {} was asked for by name", found.display()),
+            (Some(found), true) => format!("the config {} was named by a flag or variable", found.display()),
             (Some(found), false) => format!("the config is {}", found.display()),
             (None, _) => "there is no config".to_owned(),
         }];
@@ -213,7 +211,7 @@ fn config_in(folder: &Path, dialect: Dialect, source: &dyn Source) -> Result<Opt
     match (source.exists(&sops), ours) {
         (true, true) => {
             let message =
-                format!("{} and {} are both configs of one folder", sops.display(), sealant.display());
+                format!("{} and {} are both configs of the same folder", sops.display(), sealant.display());
             Err(Error::new(Kind::Config, message)
                 .advise("Put the rules of both into one of them, and delete the other."))
         }

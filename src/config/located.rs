@@ -138,11 +138,14 @@ impl fmt::Display for Hidden {
         let file = self.file.strip_prefix(&here).unwrap_or(&self.file).display();
         let line = rule.line;
         if self.is_without_rules {
-            write!(f, "has no creation rules, so {up}{name}:{line} does not count for files such as `{file}`")
+            write!(
+                f,
+                "has no creation rules, and keeps {up}{name}:{line} from applying to files such as `{file}`"
+            )
         } else {
             write!(
                 f,
-                "has no creation rule for files such as `{file}`, and {up}{name}:{line} does not count for them"
+                "has no creation rule for files such as `{file}`, and keeps {up}{name}:{line} from applying to them"
             )
         }
     }
@@ -162,7 +165,7 @@ impl Standing {
     /// The rule that a path with this standing claims for a file that has another one.
     ///
     /// A path outside of all that its config is about claims nothing: `~/secrets` may lead into a repository. One below
-    /// it that leads out does, for the file there is none of the repository's.
+    /// it that leads out does, for the file there is not one of the repository's.
     fn claim(&self, real: &Self) -> Option<&RuleRef> {
         let rule = self.rule.as_ref()?;
         let counts = self.is_below || (self.is_explicit && !real.is_below);
@@ -192,7 +195,7 @@ impl Misled {
     fn into_error(self) -> Error {
         let real = self.shown(&self.real).display();
         Error::new(Kind::Conflict, self.to_string()).in_file(self.shown(&self.spelled)).advise(format!(
-            "Name the file itself, {real}, if that is what you mean. `sealant explain {real}` says whose it is."
+            "If you mean the file itself, name it: {real}. `sealant explain {real}` shows its rule."
         ))
     }
 
@@ -215,7 +218,7 @@ impl fmt::Display for Misled {
                 write!(f, "which is under {}, and this path is under {}", rule(real), rule(&self.claimed))
             }
             None => {
-                write!(f, "which no creation rule is for, and this path is under {}", rule(&self.claimed))
+                write!(f, "which no creation rule matches, and this path is under {}", rule(&self.claimed))
             }
         }
     }

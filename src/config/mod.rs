@@ -122,10 +122,10 @@ impl Explanation {
             return lines;
         }
         if self.trials.is_empty() {
-            lines.push("it has no creation rules: all is as if there were no config".to_owned());
+            lines.push("it has no creation rules, as if there were no config".to_owned());
             return lines;
         }
-        lines.push(format!("its rules are held against the path `{}`:", self.path));
+        lines.push(format!("its rules are matched against the path `{}`:", self.path));
         lines.extend(self.trials.iter().map(|trial| format!("  {trial}")));
         lines
     }
@@ -212,7 +212,7 @@ impl Config {
         let [target] = &rule.targets[..] else {
             let count = if rule.targets.is_empty() { "none" } else { "several" };
             let message =
-                format!("a destination rule names one place to send files to, and this one {count}");
+                format!("a destination rule names one place to send files to, but this one names {count}");
             let error = Error::new(Kind::Other, message).in_file(&self.path).on_line(rule.line);
             return Err(error.advise("Keep one of s3_bucket, gcs_bucket and vault_path."));
         };
@@ -276,7 +276,8 @@ impl Config {
         let trials = self.trials(path).into_iter().map(|trial| format!("  {trial}"));
         let message = format!("no creation rule matches `{path}`");
         Error::new(Kind::Other, message).listing(trials).in_file(&self.path).advise(
-            "Add a rule for the file, or mend a path_regex: it is matched against the path relative to the config's folder.",
+            "Add a rule for the file, or fix a path_regex: it is matched against the path relative to the config's \
+             folder.",
         )
     }
 }

@@ -200,9 +200,11 @@ pub(super) fn parse(text: &str, dialect: Dialect, patterns: &Patterns) -> Result
     let (root, second_document) = yaml::parse(text)?;
     let reader = Reader { dialect, patterns };
     if let (Some(line), Dialect::Sealant) = (second_document, dialect) {
-        return Err(
-            Error::new(Kind::Config, "a config is one document, and here a second one begins").on_line(line)
-        );
+        return Err(Error::new(
+            Kind::Config,
+            "a config must be a single document, and here a second one begins",
+        )
+        .on_line(line));
     }
     reader.top(root)
 }
@@ -223,8 +225,7 @@ pub(super) fn refuse_several(selections: &[Selection], line: usize) -> Result<()
         return Ok(());
     }
     let names: Vec<_> = selections.iter().map(|selection| format!("`{}`", selection.field_name())).collect();
-    let message =
-        format!("a rule has at most one way to select leaves, and this one has {}", names.join(" and "));
+    let message = format!("a rule can have only one of these, but this one has {}", names.join(" and "));
     Err(Error::new(Kind::Config, message).on_line(line).advise("Keep one of them."))
 }
 
@@ -279,7 +280,7 @@ impl Reader<'_> {
         let message = format!("two keys have the name `{name}`: {one} and {other}");
         Err(Error::new(Kind::Config, message)
             .on_line(line)
-            .advise("Whoever reads a name takes it for one key: give each key a name of its own."))
+            .advise("People would mistake one key for the other: give each key a name of its own."))
     }
 
     fn rule(&self, node: Node) -> Result<Rule> {
@@ -533,7 +534,7 @@ impl Fields {
             None => Vec::new(),
             Some(node) if matches!(node.value, Value::List(_)) => list(node, name)?.collect(),
             Some(node) if matches!(node.value, Value::Scalar { .. }) => vec![node],
-            Some(node) => return Err(wrong_type(name, "a text or a list of texts", &node)),
+            Some(node) => return Err(wrong_type(name, "a string or a list of strings", &node)),
         };
         let mut parts = Vec::new();
         for item in items {
@@ -595,7 +596,7 @@ fn glob(node: Node, name: &str, patterns: &Patterns) -> Result<GlobMatcher> {
     let refused = |reason: String| {
         let rest = if pattern.chars().nth(LONGEST_SHOWN).is_some() { "..." } else { "" };
         let shown: String = pattern.chars().take(LONGEST_SHOWN).collect();
-        Error::new(Kind::Config, format!("`{shown}{rest}` is no pattern: {reason}")).on_line(line)
+        Error::new(Kind::Config, format!("`{shown}{rest}` is not a pattern: {reason}")).on_line(line)
     };
     let glob = GlobBuilder::new(&pattern).literal_separator(true).build();
     let glob = glob.map_err(|error| refused(error.kind().to_string()))?;

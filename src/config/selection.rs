@@ -85,7 +85,7 @@ impl Selection {
     /// The selection that a field of the config or of a file's metadata asks for.
     pub fn from_field(field: &str, pattern: &str) -> Result<Self> {
         let kind = SelectionKind::from_field(field)
-            .ok_or_else(|| Error::new(Kind::Config, format!("`{field}` does not select leaves")))?;
+            .ok_or_else(|| Error::new(Kind::Config, format!("`{field}` does not select values")))?;
         Self::new(kind, pattern)
     }
 
@@ -175,7 +175,7 @@ impl fmt::Debug for Selection {
 pub(super) fn compile(field: &str, pattern: &str, patterns: &Patterns) -> Result<Regex> {
     patterns.compile(pattern).map_err(|reason| {
         Error::new(Kind::Config, format!("{field} `{pattern}` is not a regular expression: {reason}"))
-            .advise("Patterns are in Go's RE2 syntax, as sops reads them: https://pkg.go.dev/regexp/syntax")
+            .advise("Patterns use Go's RE2 syntax, as in sops: https://pkg.go.dev/regexp/syntax")
     })
 }
 
@@ -247,7 +247,7 @@ mod tests {
     fn what_cannot_be_used_is_refused_by_name() {
         let message = |field, pattern| Selection::from_field(field, pattern).unwrap_err().to_string();
         assert_eq!(message("encrypted_regex", ""), "encrypted_regex is empty");
-        assert_eq!(message("encrypted_regexp", "x"), "`encrypted_regexp` does not select leaves");
+        assert_eq!(message("encrypted_regexp", "x"), "`encrypted_regexp` does not select values");
         assert_eq!(
             message("encrypted_regex", "a**"),
             "encrypted_regex `a**` is not a regular expression: two repetition operators in a row: `**`"

@@ -328,10 +328,10 @@ creation_rules:
             ),
             ("stores: {yaml: {indent: -1}}", "1: `indent` has to be a whole number, 0 or more, not `-1`"),
             ("stores: {json: {indent: -2}}", "1: `indent` has to be a whole number, -1 or more, not `-2`"),
-            ("a: 1\n---\nb: 2", "2: a config is one document, and here a second one begins"),
+            ("a: 1\n---\nb: 2", "2: a config must be a single document, and here a second one begins"),
             (
                 "creation_rules: []\ncreation_rules: []",
-                "2: key `creation_rules` stands twice; the first is on line 1",
+                "2: key `creation_rules` appears twice; the first is on line 1",
             ),
             (
                 "creation_rules:\n- age: x\n  path_regex: (a",
@@ -343,7 +343,7 @@ creation_rules:
             ),
             (
                 "creation_rules:\n- age: x\n- encrypted_regex: a\n  unencrypted_suffix: b",
-                "3: a rule has at most one way to select leaves, and this one has `unencrypted_suffix` and `encrypted_regex`",
+                "3: a rule can have only one of these, but this one has `unencrypted_suffix` and `encrypted_regex`",
             ),
         ] {
             assert_eq!(complaint(text), expected, "{text}");
@@ -463,7 +463,7 @@ mod finding {
         let error = both.config_for(Path::new("a.yaml")).unwrap_err();
         assert_eq!(
             (error.kind(), error.to_string().as_str()),
-            (Kind::Config, "/work/.sops.yaml and /work/.sealant.yaml are both configs of one folder")
+            (Kind::Config, "/work/.sops.yaml and /work/.sealant.yaml are both configs of the same folder")
         );
     }
 
@@ -503,8 +503,8 @@ mod finding {
             configs.explain(Path::new("a.yaml")).unwrap().lines().join("\n") + "\n",
             "the config is /work/.sops.yaml\n\
              looked for .sops.yaml and .sealant.yaml in:\n  /work/here\n  /work\n\
-             /work/here/.sops.yml is not read: the config has to be called .sops.yaml\n\
-             its rules are held against the path `here/a.yaml`:\n  \
+             /work/here/.sops.yml is not read: the config must be called .sops.yaml\n\
+             its rules are matched against the path `here/a.yaml`:\n  \
              line 2: path_regex `^x` does not match\n  \
              line 3: path_regex `yaml$` matches\n  \
              line 5: no path_regex; was not tried: an earlier rule matches\n"
@@ -523,7 +523,7 @@ mod finding {
         let empty = configs(Dialect::Sealant, Some("/c.yaml"), &[("/c.yaml", "")]);
         assert_eq!(
             empty.explain(Path::new("a.yaml")).unwrap().lines().join("\n") + "\n",
-            "the config /c.yaml was asked for by name\nit has no creation rules: all is as if there were no config\n"
+            "the config /c.yaml was named by a flag or variable\nit has no creation rules, as if there were no config\n"
         );
     }
 
@@ -723,6 +723,6 @@ fn to_sops_a_rule_matters_for_the_files_that_it_matches() {
     let config = Config::parse(text, CONFIG, Dialect::Sops).unwrap();
     assert!(config.policy_for(Path::new("/repo/other.yaml")).unwrap().is_some());
     let error = config.policy_for(Path::new("/repo/twice.yaml")).unwrap_err();
-    assert!(error.to_string().contains(":2: a rule has at most one way"), "{error}");
+    assert!(error.to_string().contains(":2: a rule can have only one of these"), "{error}");
     assert!(Config::parse(text, CONFIG, Dialect::Sealant).is_err());
 }

@@ -125,9 +125,9 @@ impl<'a> Builder<'a> {
     /// A copy of the anchored node. Its lines stay those of the definition: that is where a mistake is mended.
     fn alias(&mut self, anchor: usize, line: usize) -> Result<Node> {
         let target = self.anchors.get(&anchor);
-        let mut node = target
-            .cloned()
-            .ok_or_else(|| Error::new(Kind::Config, "an alias stands inside its own anchor").on_line(line))?;
+        let mut node = target.cloned().ok_or_else(|| {
+            Error::new(Kind::Config, "an alias appears inside its own anchor").on_line(line)
+        })?;
         node.anchored = false;
         let (size, depth) = measure(&node);
         if depth > MAX_ALIASED_DEPTH {
@@ -157,7 +157,7 @@ impl<'a> Builder<'a> {
                 (event, line) => (self.node(event, line)?.value, line),
             };
             let Value::Scalar { text: key, quoted } = key else {
-                return Err(Error::new(Kind::Config, "a key has to be a text").on_line(line));
+                return Err(Error::new(Kind::Config, "a key has to be a string").on_line(line));
             };
             let (event, value_line) = self.next()?;
             let value = self.node(event, value_line)?;
@@ -166,7 +166,7 @@ impl<'a> Builder<'a> {
                 continue;
             }
             if let Some(first) = entries.iter().find(|entry| entry.key == key) {
-                let message = format!("key `{key}` stands twice; the first is on line {}", first.line);
+                let message = format!("key `{key}` appears twice; the first is on line {}", first.line);
                 return Err(Error::new(Kind::Config, message).on_line(line));
             }
             entries.push(Entry { key, line, value });
@@ -271,12 +271,12 @@ mod tests {
 
     #[test]
     fn what_is_no_config_is_refused_with_its_line() {
-        assert_eq!(tree("a: 1\nb: 2\na: 3\n"), "line 3: key `a` stands twice; the first is on line 1");
+        assert_eq!(tree("a: 1\nb: 2\na: 3\n"), "line 3: key `a` appears twice; the first is on line 1");
         assert_eq!(tree("a: 1\n? [x]\n: 2\n"), "line 2: a key has to be a text");
         assert_eq!(tree("a:\n  <<: x\n"), "line 2: `<<` merges mappings, not a text");
         assert_eq!(tree("a:\n  b: [\n"), "line 2: broken YAML: unclosed bracket '['");
         assert!(tree("a: *nope\n").starts_with("line 1: broken YAML: "), "{}", tree("a: *nope\n"));
-        assert_eq!(tree("a: &a [*a]\n"), "line 1: an alias stands inside its own anchor");
+        assert_eq!(tree("a: &a [*a]\n"), "line 1: an alias appears inside its own anchor");
     }
 
     #[test]

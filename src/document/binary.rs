@@ -27,7 +27,7 @@ impl BinaryDocument {
     /// An encrypted file.
     pub fn parse_envelope(source: SecretString) -> Result<Self> {
         if !source.trim_start().starts_with('{') {
-            return Err(Error::new(Kind::Read, "no encrypted binary file, which would be a JSON object").advise(
+            return Err(Error::new(Kind::Read, "this is not an encrypted binary file, which would be a JSON object").advise(
                 "if it is yaml, json, dotenv or ini, say so with --input-type; if it is not encrypted yet, run \
                  `sealant encrypt`",
             ));
@@ -52,7 +52,7 @@ pub(super) fn data_of(document: &dyn Document) -> Result<NodeId> {
     entry.filter(|&entry| matches!(document.value(entry), Ok(Value::Str(_)))).ok_or_else(|| {
         let error = Error::new(Kind::Emit, format!("no binary data: there is no string under {DATA:?}"));
         error.advise(
-            "this is likely no encrypted binary file: name its format with --input-type or --output-type",
+            "this is probably not an encrypted binary file: name its format with --input-type or --output-type",
         )
     })
 }
@@ -66,7 +66,7 @@ pub fn binary_content(envelope: SecretBytes) -> Result<SecretBytes> {
         Ok(value) if is_alone => Ok(value.into_plaintext()),
         _ => Err(Error::new(
             Kind::SetFormat,
-            format!("a binary file has one value, which is a text: its content, at [{DATA:?}]"),
+            format!("a binary file has one value, a string: its content, at [{DATA:?}]"),
         )
         .advise("change it with `sealant edit`")),
     }
@@ -118,7 +118,7 @@ impl Document for BinaryDocument {
     }
 
     fn put_value(&self, _: NodeId, _: &Value) -> Result<Edits> {
-        Err(Error::new(Kind::Emit, "a binary file is not a place in a document: it is written whole"))
+        Err(Error::new(Kind::Emit, "a binary file has no paths in it: it is written as a whole"))
     }
 
     fn put_spelling(&self, leaf: NodeId, spelling: &str) -> Edits {

@@ -65,7 +65,7 @@ pub fn emit_value(document: &dyn Document, node: NodeId, to: Format) -> Result<S
             (_, Format::Yaml) => yaml::emit_node(document, node)?,
             (value, Format::Json | Format::Ini) => json::spelled(&value)?,
             (_, Format::Dotenv | Format::Binary) => {
-                return Err(Error::new(Kind::Emit, format!("only a text can be written as {to}"))
+                return Err(Error::new(Kind::Emit, format!("only a string can be written as {to}"))
                     .advise("Add --output-type yaml or json."));
             }
         },
@@ -99,20 +99,18 @@ pub fn variables(
                 .on_line(document.line(node))
         };
         let Some(value) = value_of(node) else {
-            return Err(
-                cannot("its value is nested").advise("Hand over the whole file with `sealant exec-file`.")
-            );
+            return Err(cannot("its value is nested").advise("Pass the whole file with `sealant exec-file`."));
         };
         if name.is_empty() || name.contains(['=', '\0']) {
-            return Err(cannot("such a name is empty, or holds `=` or a zero byte").advise("Rename the key."));
+            return Err(cannot("the name is empty, or contains `=` or a zero byte").advise("Rename the key."));
         }
         let bytes = match value {
             Value::Str(bytes) => bytes,
             value => SecretBytes::new(flat::text_of(&value)?.into_bytes()),
         };
         if bytes.contains(&0) {
-            return Err(cannot("its value holds a zero byte")
-                .advise("Hand over the whole file with `sealant exec-file`."));
+            return Err(cannot("its value contains a zero byte")
+                .advise("Pass the whole file with `sealant exec-file`."));
         }
         variables.push((name.to_owned(), bytes));
         Ok(())

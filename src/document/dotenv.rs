@@ -146,7 +146,7 @@ impl Document for DotenvDocument {
 
     fn put_comment(&self, leaf: NodeId, text: &str) -> Result<Edits> {
         if text.contains('\n') {
-            let error = Error::new(Kind::Emit, "a comment of a dotenv file cannot go over several lines");
+            let error = Error::new(Kind::Emit, "a comment in a dotenv file cannot span several lines");
             return Err(error.on_line(self.line(leaf)));
         }
         Ok(Edits::replace(self.tree[leaf].span, text))

@@ -50,7 +50,7 @@ fn flatten_into(key: String, data: &Data, flat: &mut Vec<(String, Data)>) -> Res
 fn flat_name(name: &str) -> Result<&str> {
     if name.contains(['=', '\n', '\r']) || [MAP, LIST].iter().any(|step| name.contains(step)) {
         return Err(Error::new(Kind::Emit, format!("the metadata cannot hold {name:?} in this format"))
-            .advise("Give the encryption context another name, or take YAML or JSON."));
+            .advise("Give the encryption context another name, or use YAML or JSON."));
     }
     Ok(name)
 }
@@ -111,7 +111,7 @@ fn nested(mut entries: Vec<(&str, Vec<Step<'_>>, String)>) -> Result<Data> {
 fn broken(key: &str) -> Error {
     Error::new(
         Kind::Read,
-        format!("the metadata key {key:?} does not fit the others: one is missing, or stands twice"),
+        format!("the metadata key {key:?} does not fit the others: one is missing or appears twice"),
     )
 }
 

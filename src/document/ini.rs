@@ -164,7 +164,7 @@ impl Document for IniDocument {
         let start = self.tree[leaf].span.start();
         let above = self.source[self.line_start(start)..start].trim_start().starts_with(COMMENT);
         if text.contains('\n') && !above {
-            let error = Error::new(Kind::Emit, "a comment behind a value cannot go over several lines");
+            let error = Error::new(Kind::Emit, "a comment after a value cannot span several lines");
             return Err(error.on_line(self.line(leaf)));
         }
         Ok(Edits::replace(self.tree[leaf].span, comment_lines(text)))
@@ -244,7 +244,7 @@ fn scalar(key: &str, data: &Data) -> Result<Value> {
 }
 
 pub(super) fn no_section(name: &str) -> Error {
-    Error::new(Kind::Emit, format!("in an INI file {name:?} must be a section, so its value a map"))
+    Error::new(Kind::Emit, format!("in an INI file {name:?} must be a section, so its value must be a map"))
 }
 
 pub(super) fn nested(key: &str) -> Error {
@@ -261,7 +261,7 @@ fn escaped(text: &str) -> String {
 fn not_writable(key: &str) -> Error {
     Error::new(
         Kind::Emit,
-        format!("the value of {key:?} cannot be written in an INI file: no quotes of it can hold it"),
+        format!("the value of {key:?} cannot be written in an INI file: no kind of quotes can hold it"),
     )
 }
 
@@ -370,7 +370,7 @@ impl<'s> Key<'s> {
             inside + 2 * quote.len()
         };
         let delimiter = close
-            + line[close..].find(DELIMITER).ok_or("a line that is no section, comment or KEY = VALUE")?;
+            + line[close..].find(DELIMITER).ok_or("a line that is not a section, comment or KEY = VALUE")?;
         let (name, length) = if quote.is_empty() {
             (&line[..delimiter], line[..delimiter].trim_end().len())
         } else if line[close..delimiter].trim().is_empty() {
@@ -444,7 +444,7 @@ impl Scalar {
         let span = Span::new(start, close + quote.len());
         let rest = source[span.end()..end].trim();
         if !rest.is_empty() && !rest.starts_with(COMMENT) {
-            return Err("text behind the closing quote of a value, which sops would drop");
+            return Err("text after the closing quote of a value, which sops would drop");
         }
         let at = end - source[span.end()..end].trim_start().len();
         let comment = (!rest.is_empty()).then(|| Span::new(at, at + rest.len()));
@@ -551,13 +551,13 @@ impl<'s> Parser<'s> {
             return Err(self.error(start, "a section without a name"));
         }
         if rest.trim_start().starts_with(COMMENT) {
-            let error = self.error(start, "a comment behind the bracket of a section");
+            let error = self.error(start, "a comment after the bracket of a section");
             return Err(error.advise(
-                "move it to the line above: sops takes the \"]\" of its ciphertext for the section's",
+                "move it to the line above: sops would take the \"]\" of its ciphertext for the section's",
             ));
         }
         if !rest.trim().is_empty() {
-            return Err(self.error(start, "text behind the bracket of a section, which sops would drop"));
+            return Err(self.error(start, "text after the bracket of a section, which sops would drop"));
         }
         if name == METADATA_KEY {
             self.orphaned_comments();
@@ -797,11 +797,11 @@ mod tests {
             "line 5: the key \"k\" of one section appears twice, on lines 4 and 5"
         );
         assert_eq!(refused("[sops]\n[sops]"), "line 2: the section [sops] appears twice, on lines 1 and 2");
-        assert_eq!(refused("[a]\nk"), "line 2: a line that is no section, comment or KEY = VALUE");
+        assert_eq!(refused("[a]\nk"), "line 2: a line that is not a section, comment or KEY = VALUE");
         assert_eq!(refused("[a"), "line 1: a section whose bracket is not closed");
         assert_eq!(refused("[]"), "line 1: a section without a name");
-        assert_eq!(refused("[a] b"), "line 1: text behind the bracket of a section, which sops would drop");
-        assert_eq!(refused("[a] ; b"), "line 1: a comment behind the bracket of a section");
+        assert_eq!(refused("[a] b"), "line 1: text after the bracket of a section, which sops would drop");
+        assert_eq!(refused("[a] ; b"), "line 1: a comment after the bracket of a section");
         assert_eq!(refused("a = \"\"\""), "line 1: the quote around the value is not closed");
         assert_eq!(refused("= b"), "line 1: a key without a name");
         assert_eq!(refused("\"a = b"), "line 1: the quote around the key is not closed");
@@ -812,7 +812,7 @@ mod tests {
         assert_eq!(refused("a = `b\nc"), "line 1: the quote around the value is not closed");
         assert_eq!(
             refused("a = `b` c"),
-            "line 1: text behind the closing quote of a value, which sops would drop"
+            "line 1: text after the closing quote of a value, which sops would drop"
         );
     }
 

@@ -148,8 +148,8 @@ fn refuse_large_integer(word: &str) -> Result<()> {
     if !is_integer || word.parse::<i64>().is_ok() {
         return Ok(());
     }
-    Err(Error::new(Kind::Read, "an integer in the value does not fit into 64 bits")
-        .advise("put it in quotes, so that it is a text"))
+    Err(Error::new(Kind::Read, "an integer in the value does not fit in 64 bits")
+        .advise("put it in quotes, so that it is a string"))
 }
 
 impl Document for JsonDocument {
@@ -444,7 +444,7 @@ pub(super) fn spelled(value: &Value) -> Result<SecretString> {
         Value::Time(text) => return Ok(quoted_for_web(text.as_bytes())),
         Value::Str(bytes) if std::str::from_utf8(bytes).is_ok() => return Ok(quoted_for_web(bytes)),
         Value::Str(_) => {
-            return Err(Error::new(Kind::Emit, "JSON has no strings of bytes that are no UTF-8"));
+            return Err(Error::new(Kind::Emit, "JSON has no strings of bytes that are not UTF-8"));
         }
     };
     Ok(SecretString::new(word))
@@ -588,7 +588,7 @@ impl<'s> Scanner<'s> {
         self.at += length;
         if matches!(self.peek(), Some(b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-')) {
             return Err(self
-                .error(start, "this is no number of JSON's")
+                .error(start, "this is not a JSON number")
                 .advise("write it as a string, in double quotes"));
         }
         Ok(Span::new(start, self.at))
@@ -639,10 +639,10 @@ impl<'s> Scanner<'s> {
 
     fn unexpected(&self, wanted: &str) -> Error {
         let message = match self.peek() {
-            None => format!("the document ends where {wanted} is due"),
+            None => format!("the document ends where {wanted} is expected"),
             Some(b'/' | b'#') => "JSON has no comments".to_owned(),
             Some(b'\'') => "JSON has no single quotes".to_owned(),
-            Some(_) => format!("{wanted} is due here"),
+            Some(_) => format!("{wanted} is expected here"),
         };
         self.error(self.at, &message)
     }
@@ -793,10 +793,13 @@ mod tests {
         assert_eq!(refused(""), format!("line 1: {TOP_LEVEL}"));
         assert_eq!(refused("{\"a\": 1,\n}"), "line 1: JSON has no comma after the last entry");
         assert_eq!(refused("{\"a\": [1,]}"), "line 1: JSON has no comma after the last entry");
-        assert_eq!(refused("{,\"a\": 1}"), "line 1: a key in double quotes is due here");
-        assert_eq!(refused("{\"a\" 1}"), "line 1: a colon is due here");
-        assert_eq!(refused("{\"a\": 1 \"b\": 2}"), "line 1: a comma or the end of the object is due here");
-        assert_eq!(refused("{\"a\": [1 2]}"), "line 1: a comma or the end of the list is due here");
+        assert_eq!(refused("{,\"a\": 1}"), "line 1: a key in double quotes is expected here");
+        assert_eq!(refused("{\"a\" 1}"), "line 1: a colon is expected here");
+        assert_eq!(
+            refused("{\"a\": 1 \"b\": 2}"),
+            "line 1: a comma or the end of the object is expected here"
+        );
+        assert_eq!(refused("{\"a\": [1 2]}"), "line 1: a comma or the end of the list is expected here");
         assert_eq!(refused("{\n// x\n\"a\": 1}"), "line 2: JSON has no comments");
         assert_eq!(refused("{'a': 1}"), "line 1: JSON has no single quotes");
         assert_eq!(
@@ -805,10 +808,10 @@ mod tests {
         );
         assert_eq!(refused("{\n\"a\": \"x"), "line 2: the string that begins here is not closed");
         assert_eq!(refused("{\"a\": \"x\\"), "line 1: the string that begins here is not closed");
-        assert_eq!(refused("{\"a\": 1}\n{}"), "line 2: the end of the document is due here");
+        assert_eq!(refused("{\"a\": 1}\n{}"), "line 2: the end of the document is expected here");
         assert_eq!(
             refused("{\"a\": 1"),
-            "line 1: the document ends where a comma or the end of the object is due"
+            "line 1: the document ends where a comma or the end of the object is expected"
         );
         assert_eq!(refused("\u{feff}{}"), "line 1: the document begins with a byte order mark");
         assert!(refused("{\"sops\": {}, \"\\u0073ops\": {}}").contains("twice"));

@@ -33,7 +33,7 @@ pub(super) fn to_text(bytes: &[u8]) -> Result<SecretString> {
     for chunk in bytes.utf8_chunks() {
         if holds_bytes(chunk.valid()) {
             let message = "a character between U+10FF80 and U+10FFFF, which has no meaning";
-            return Err(Error::new(Kind::Read, message).advise("take it out"));
+            return Err(Error::new(Kind::Read, message).advise("remove it"));
         }
         text.push_str(chunk.valid());
         text.extend(chunk.invalid().iter().filter_map(|&byte| char::from_u32(PLANE + u32::from(byte))));

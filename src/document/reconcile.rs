@@ -55,7 +55,7 @@ pub fn scalar_to_data(value: &Value) -> Result<Data> {
         Value::Time(text) => text.clone().into(),
         Value::Str(bytes) => match std::str::from_utf8(bytes) {
             Ok(text) => text.into(),
-            Err(_) => return Err(Error::new(Kind::Emit, "a string of bytes that are no UTF-8")),
+            Err(_) => return Err(Error::new(Kind::Emit, "a string of bytes that are not UTF-8")),
         },
     })
 }
@@ -78,7 +78,7 @@ pub(super) fn nested_metadata(document: &dyn Document, node: Option<NodeId>) -> 
     let Some(node) = node else { return Ok(None) };
     let tree = document.tree();
     if tree[tree.resolve(node)].kind != NodeKind::Map {
-        let message = format!("the entry {METADATA_KEY:?} is not a map, so it is no metadata");
+        let message = format!("the entry {METADATA_KEY:?} is not a map, so it is not metadata");
         return Err(Error::new(Kind::Read, message).on_line(document.line(node)));
     }
     to_data(document, node).map(Some)

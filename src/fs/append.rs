@@ -23,7 +23,7 @@ pub fn append(path: &Path, lines: impl FnOnce(Option<&[u8]>) -> String) -> Resul
         let mut file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)?;
         let metadata = file.metadata()?;
         if !metadata.is_file() {
-            return Err(io::Error::other("it is no regular file"));
+            return Err(io::Error::other("it is not a regular file"));
         }
         if metadata.permissions().mode() & 0o066 != 0 {
             return Err(io::Error::other("others may read or write it"));

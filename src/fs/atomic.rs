@@ -72,7 +72,7 @@ pub fn write_atomic_if_unchanged(path: &Path, bytes: &[u8], mode: Mode, read: &S
 pub fn create_new(path: &Path, bytes: &[u8], mode: Mode) -> Result<()> {
     match fs::read_link(path) {
         Ok(target) => {
-            let message = format!("is a link to {}, and nothing is written through it", target.display());
+            let message = format!("is a link to {}, and Sealant does not write through it", target.display());
             Err(Error::new(Kind::Write, message)
                 .in_file(path)
                 .advise("Remove the link, or put a file in its place."))
@@ -306,9 +306,9 @@ fn refuse_if_changed(path: &Path, target: &Path, expected: &Snapshot) -> Result<
         return Ok(());
     }
     let message = match (expected.0, now.0) {
-        (None, _) => "has come into being while we worked, and was left alone",
-        (_, None) => "was deleted while we worked, and was left so",
-        _ => "was changed by another program while we worked, and was left as that program wrote it",
+        (None, _) => "was created by another program in the meantime, and was left alone",
+        (_, None) => "was deleted by another program in the meantime, and was not written again",
+        _ => "was changed by another program in the meantime, and was left alone",
     };
     Err(Error::new(Kind::Write, message)
         .in_file(path)
@@ -362,7 +362,7 @@ pub(super) fn cannot_create(path: &Path, folder: &Path, error: io::Error) -> Err
             Error::new(Kind::Write, format!("the folder {folder} is read-only"))
                 .in_file(path)
                 .caused_by(error)
-                .advise("A new version is made beside the file, so its folder has to be writable.")
+                .advise("The new version is first written beside the file, so its folder must be writable.")
         }
         io::ErrorKind::NotFound => Error::new(Kind::Write, format!("the folder {folder} does not exist"))
             .in_file(path)
@@ -374,12 +374,12 @@ pub(super) fn cannot_create(path: &Path, folder: &Path, error: io::Error) -> Err
 pub(super) fn cannot_write(path: &Path, error: io::Error) -> Error {
     let advice = match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            "The file is as it was. Make room on its disk, then run the command again."
+            "The file is unchanged. Make room on its disk, then run the command again."
         }
         io::ErrorKind::FileTooLarge => {
-            "The file is as it was. The limit is that of `ulimit -f`, or the disk's."
+            "The file is unchanged. The limit is that of `ulimit -f`, or the disk's."
         }
-        _ => "The file is as it was.",
+        _ => "The file is unchanged.",
     };
     Error::new(Kind::Write, "cannot be written").in_file(path).caused_by(error).advise(advice)
 }

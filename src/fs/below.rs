@@ -114,6 +114,6 @@ fn existing(folder: &OwnedFd, name: &OsStr) -> Result<Option<Attributes>> {
 fn link(folder: &OwnedFd, name: &OsStr) -> Option<Error> {
     let target = rustix::fs::readlinkat(folder, name, Vec::new()).ok()?;
     let message =
-        format!("is a link to {}, and was left alone: none is followed here", target.to_string_lossy());
+        format!("is a link to {}, and was left alone: links are not followed here", target.to_string_lossy());
     Some(Error::new(Kind::Write, message).advise("Remove it, or name another folder with --output-dir."))
 }

@@ -115,7 +115,7 @@ fn waiting(pipe: OwnedFd) -> io::Result<File> {
 fn nobody(does: &str) -> io::Error {
     let seconds = PATIENCE.as_secs();
     io::Error::other(format!(
-        "it is a named pipe, and nobody {does} at its other end, after {seconds} seconds"
+        "it is a named pipe, and after {seconds} seconds nobody {does} at its other end"
     ))
 }
 

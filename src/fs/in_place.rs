@@ -34,11 +34,11 @@ pub(super) fn overwrite(path: &Path, file: io::Result<File>, bytes: &[u8], copy:
     };
     file.and_then(write).map_err(|error| {
         let (path, copy) = (path.display(), copy.display());
-        Error::new(Kind::Write, "is a mount point, so it was written over in place, which failed: it may be broken")
+        Error::new(Kind::Write, "is a mount point, so it was overwritten in place, which failed: it may be damaged")
             .in_file(path.to_string())
             .caused_by(error)
             .advise(format!(
-                "What was to be written is whole in {copy} (inside the container, if this is one). When there is room: \
+                "The complete new content is in {copy} (inside the container, if this is one). When there is room: \
                  cat {copy} > {path} && rm {copy}"
             ))
     })

@@ -92,7 +92,7 @@ fn is_still(file: &File, target: &Path) -> io::Result<bool> {
 fn held(path: &Path, file: &File, wait: Duration) -> Error {
     let holder = file.metadata().ok().and_then(|metadata| holder(metadata.ino()));
     let holder = holder.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"));
-    let message = format!("is being written by {holder}, for {} seconds already", wait.as_secs());
+    let message = format!("has been locked by {holder} for {} seconds", wait.as_secs());
     Error::new(Kind::Write, message)
         .in_file(path)
         .advise("Wait for it to finish, or end it; then run the command again. Nothing was written.")

@@ -14,7 +14,7 @@ impl Nameless {
     pub fn new(bytes: &[u8]) -> Result<Self> {
         let made = make().and_then(|mut file| file.write_all(bytes).map(|()| file));
         made.map(Self)
-            .map_err(|error| Error::new(Kind::Write, "no file can be had in memory").caused_by(error))
+            .map_err(|error| Error::new(Kind::Write, "no file can be made in memory").caused_by(error))
     }
 
     /// What it is called in programs that we start, and those that they start.

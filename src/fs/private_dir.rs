@@ -102,7 +102,7 @@ impl PrivateDir {
             Error::new(Kind::Write, "plaintext is left here and cannot be removed")
                 .in_file(&self.path)
                 .caused_by(error)
-                .advise(format!("Remove it by hand: rm -r {}", self.path.display()))
+                .advise(format!("Remove it yourself: rm -r {}", self.path.display()))
         })
     }
 }

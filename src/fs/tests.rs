@@ -230,13 +230,21 @@ mod writing {
             assert_eq!((error.kind(), others(folder.path()).len()), (Kind::Write, 0));
             error.message().to_owned()
         };
-        assert_eq!(refused(&Snapshot::of(OLD)), "was deleted while we worked, and was left so");
-        assert!(!path.exists());
-        fs::write(&path, "theirs").unwrap();
-        assert_eq!(refused(&Snapshot::absent()), "has come into being while we worked, and was left alone");
         assert_eq!(
             refused(&Snapshot::of(OLD)),
-            "was changed by another program while we worked, and was left as that program wrote it"
+            "was deleted by another program in the meantime, and was not written \
+                                                 again"
+        );
+        assert!(!path.exists());
+        fs::write(&path, "theirs").unwrap();
+        assert_eq!(
+            refused(&Snapshot::absent()),
+            "was created by another program in the meantime, and was left \
+                                                  alone"
+        );
+        assert_eq!(
+            refused(&Snapshot::of(OLD)),
+            "was changed by another program in the meantime, and was left alone"
         );
         assert_eq!(fs::read(&path).unwrap(), b"theirs");
         write_atomic_if_unchanged(&path, NEW, Mode::Private, &Snapshot::of(b"theirs")).unwrap();
@@ -313,7 +321,7 @@ fn a_limit_in_child() {
     setrlimit(Resource::Fsize, Rlimit { current: Some(10_000), maximum: Some(10_000) }).unwrap();
     let error = write_atomic(&folder.join("a.yaml"), &[7; 20_000], Mode::Private).unwrap_err();
     assert_eq!((error.kind(), error.message()), (Kind::Write, "cannot be written"));
-    assert!(error.advice().unwrap().starts_with("The file is as it was."));
+    assert!(error.advice().unwrap().starts_with("The file is unchanged."));
 }
 
 mod crashes {
@@ -406,7 +414,7 @@ mod locking {
             let lock = Lock::exclusive(&path).unwrap();
             let error = Lock::exclusive_within(&path, Duration::from_millis(50)).err().unwrap();
             assert_eq!(error.kind(), Kind::Write);
-            assert!(error.message().starts_with("is being written by "), "{error}");
+            assert!(error.message().starts_with("has been locked by "), "{error}");
             if Path::new("/proc/locks").exists() {
                 let ours = format!("process {}", std::process::id());
                 assert!(error.message().contains(&ours), "{error}");
@@ -667,7 +675,7 @@ mod walking {
         assert_eq!(errors.len(), 3);
         assert_eq!(errors[0], "b: no such file");
         assert_eq!(errors[1], "no file matches `*.x`");
-        assert!(errors[2].starts_with("`[a` is no file and no pattern"), "{}", errors[2]);
+        assert!(errors[2].starts_with("`[a` is neither a file nor a pattern"), "{}", errors[2]);
     }
 
     #[test]

@@ -108,7 +108,7 @@ impl Walk {
         let names_hidden = components[literal..].iter().any(|part| is_hidden(part.as_os_str()));
 
         let wrong = |error| {
-            Error::new(Kind::NoFile, format!("`{pattern}` is no file and no pattern")).caused_by(error)
+            Error::new(Kind::NoFile, format!("`{pattern}` is neither a file nor a pattern")).caused_by(error)
         };
         let normal = components.iter().collect::<PathBuf>().to_string_lossy().into_owned();
         let matcher =
@@ -170,7 +170,7 @@ fn unreadable(error: walkdir::Error) -> Error {
     let cause = error
         .into_io_error()
         .map_or_else(|| "a link leads back to itself".to_owned(), |error| error.to_string());
-    let unreadable = Error::new(Kind::Read, "this folder cannot be looked into").caused_by(cause);
+    let unreadable = Error::new(Kind::Read, "this folder cannot be listed").caused_by(cause);
     match path {
         Some(path) => unreadable.in_file(path),
         None => unreadable,

@@ -73,7 +73,7 @@ impl Objects {
             let refuse = |message: String| Error::new(Kind::Read, message).on_line(document.line(node));
             for key in ["apiVersion", "kind"] {
                 if text(document, node, key).is_none_or(str::is_empty) {
-                    return Err(refuse(format!("this is no object of Kubernetes: it has no `{key}`")));
+                    return Err(refuse(format!("this is not a Kubernetes object: it has no `{key}`")));
                 }
             }
             if is_encrypted(document, node) {
@@ -87,7 +87,7 @@ impl Objects {
                 let object = self.found.iter().rev().find(|&&object| document.tree().contains(object, node));
                 let name = object.map_or_else(|| "an object".to_owned(), |&object| name(document, object));
                 let path = document.tree().path_of(document.source(), node);
-                let message = format!("{name} holds a ciphertext of sops in the place of a value, at {path}");
+                let message = format!("{name} has a sops ciphertext instead of a value, at {path}");
                 Err(Error::new(Kind::AlreadyEncrypted, message).on_line(document.line(node)))
             }
         }
@@ -100,7 +100,7 @@ impl Objects {
         let part = |&root: &NodeId| {
             let at = self.document.tree()[root].span.start();
             let found = parts.iter().find(|(from, to)| (*from..*to).contains(&at));
-            let refuse = || Error::new(Kind::Read, "this stream cannot be taken apart");
+            let refuse = || Error::new(Kind::Read, "this stream cannot be split into objects");
             found.map(|&(from, to)| &source[from..to]).ok_or_else(refuse)
         };
         self.roots.iter().map(part).collect()
@@ -302,7 +302,7 @@ mod tests {
         );
         assert_eq!(
             refusal(&list),
-            "line 4: Secret a holds a ciphertext of sops in the place of a value, at items[0].data.b"
+            "line 4: Secret a has a sops ciphertext instead of a value, at items[0].data.b"
         );
     }
 
@@ -318,7 +318,7 @@ mod tests {
     fn what_is_encrypted_as_a_whole_or_no_object_is_named() {
         let secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: db}\nsops: {mac: x}\n";
         assert_eq!(refusal(&format!("---\n---\n{secret}")), "line 3: Secret db is encrypted with sops");
-        assert_eq!(refusal("a: 1\n"), "line 1: this is no object of Kubernetes: it has no `apiVersion`");
+        assert_eq!(refusal("a: 1\n"), "line 1: this is not a Kubernetes object: it has no `apiVersion`");
         assert!(refusal("apiVersion: v1\nkind: List\nitems: [{a: 1}]\n").contains("no `apiVersion`"));
         assert!(objects("a: 1\n").is_something_else());
         assert!(!objects("a: 1\n---\nkind: Secret\n").is_something_else());

@@ -65,10 +65,10 @@ impl Place {
                 .advise("Name a file of the repository, by a relative path.")
         };
         if path.to_string_lossy().contains("://") {
-            return Err(refuse("this is an address, and nothing is fetched"));
+            return Err(refuse("this is a URL, and nothing is downloaded"));
         }
         if path.is_absolute() {
-            return Err(refuse("absolute paths are not taken"));
+            return Err(refuse("absolute paths are not allowed"));
         }
         let file = resolved(&self.folder.join(path), path)?;
         match &self.root {

@@ -41,7 +41,7 @@ pub(crate) fn text(fields: &Fields, name: &str) -> Result<Option<String>> {
         Some(Value::String(text)) => Ok(Some(text.clone())),
         Some(Value::Bool(bool)) => Ok(Some(u8::from(*bool).to_string())),
         Some(Value::Number(number)) => Ok(Some(number.to_string())),
-        Some(_) => Err(unusable(format!("`{name}` is not a text"))),
+        Some(_) => Err(unusable(format!("`{name}` is not a string"))),
     }
 }
 

@@ -20,7 +20,7 @@ pub(super) const SHARE_LENGTH: usize = DataKey::LEN + 1;
 pub(super) fn new_payloads(data_key: &DataKey, keys: &KeySet) -> Result<Vec<SecretBytes>> {
     if keys.groups.is_empty() || keys.groups.iter().any(Vec::is_empty) {
         return Err(Error::new(Kind::Other, "empty key group provided: nobody could open the data key")
-            .advise("name who shall: give a recipient with --age, or add a creation rule to .sops.yaml"));
+            .advise("name recipients with --age, or add a creation rule to .sops.yaml"));
     }
     match keys.groups.len() {
         1 => Ok(vec![Zeroizing::new(data_key.as_bytes().to_vec())]),

@@ -447,7 +447,7 @@ fn cannot_wrap(key: &MasterKey) -> Error {
 
 /// An error for a key of a kind that this service was made without.
 fn nobody_asks(key: &MasterKey) -> Error {
-    Error::new(Kind::NoDataKey, format!("{key}: no server is asked here"))
+    Error::new(Kind::NoDataKey, format!("{key}: no server may be asked here"))
 }
 
 /// Equal for requests that hold the same wrapped keys in the same groups.

@@ -75,7 +75,7 @@ impl NotOpened<'_> {
     fn headline(&self) -> String {
         let (groups, opened, needed) = (self.wrapped.groups.len(), self.opened, self.needed);
         match self.is_shared() {
-            true => format!("{opened} of {groups} key groups could be opened, and it takes {needed}"),
+            true => format!("{opened} of {groups} key groups could be opened, and {needed} are needed"),
             false => match self.searched.iter().find_map(|searched| searched.mistake.as_ref()) {
                 Some(mistake) => format!("{mistake}, and nothing else opens the data key"),
                 None => "no identity opens the data key".to_owned(),
@@ -134,13 +134,13 @@ impl NotOpened<'_> {
             return match self.helpers() {
                 helpers if helpers.is_empty() => searched.advice.to_owned(),
                 helpers => format!(
-                    "{}\nor ask to be let in: {helpers}. `sealant init` prints what to send them",
+                    "{}\nor ask one of these for access: {helpers}. `sealant init` prints what to send them",
                     searched.advice
                 ),
             };
         }
         match self.wrapped.groups.iter().flatten().any(|wrapped| wrapped.key.is_supported()) {
-            true => "put right what is said above".to_owned(),
+            true => "fix what is listed above".to_owned(),
             false => "use sops for this file, or have sops add an age recipient to it with `sops updatekeys`"
                 .to_owned(),
         }

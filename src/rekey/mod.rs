@@ -107,7 +107,7 @@ impl Plaintext {
 
 /// What is said where sops goes on with a file that does not verify.
 fn unverified(error: &Error) -> String {
-    format!("others may read it from now on, though it is not what was encrypted: {}", error.message())
+    format!("more people can read it from now on, though it is not what was encrypted: {}", error.message())
 }
 
 async fn rotate_sealed(
@@ -194,8 +194,8 @@ impl<D: Decide> Content for Checked<'_, D> {
                 Ok(())
             }
             (Err(error), MacCheck::Verify) => Err(error.advise(
-                "Nobody is let into a file that was changed without sealant or sops: restore it from Git. Taking \
-                 recipients out works all the same.",
+                "Sealant adds no recipients to a file that was changed without sealant or sops: restore it from Git. \
+                 Removing recipients works all the same.",
             )),
             (Ok(()), _) => Ok(()),
         }

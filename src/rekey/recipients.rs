@@ -72,8 +72,8 @@ pub fn regrouped(current: &WrappedDataKey, rule: Option<&KeySet>, wish: &Regroup
     }
     refuse_foreign(&groups)?;
     if groups.is_empty() || groups.iter().any(Vec::is_empty) {
-        return Err(Error::new(Kind::Conflict, "a group without a key, which nobody could open")
-            .advise("Name who is in it, with --age for instance."));
+        return Err(Error::new(Kind::Conflict, "the group has no keys, so nobody could open it")
+            .advise("Name its recipients, with --age for instance."));
     }
     let threshold = threshold_of(&groups, current, wish.threshold)?;
     let keys = KeySet { groups, threshold };
@@ -96,9 +96,9 @@ fn threshold_of(
         Some(threshold) if !(least..=count).contains(&threshold) => {
             let groups = if count == 1 { "1 group" } else { &format!("{count} groups") };
             let message =
-                format!("keys from {threshold} groups would be needed, and there would be {groups}");
+                format!("keys from {threshold} groups would be needed, but there would only be {groups}");
             Err(Error::new(Kind::Conflict, message)
-                .advise(format!("Say how many it takes: --shamir-secret-sharing-threshold {count}")))
+                .advise(format!("Say how many are needed: --shamir-secret-sharing-threshold {count}")))
         }
         threshold => Ok(threshold.filter(|_| count > 1)),
     }
@@ -130,7 +130,7 @@ fn of_document(current: &WrappedDataKey, rule: Option<&KeySet>, wish: &Wish) -> 
         let which =
             if groups.len() > 1 { format!("group {} of the file", empty + 1) } else { "the file".into() };
         return Err(Error::new(Kind::Conflict, format!("nobody would be left who can decrypt {which}"))
-            .advise("Add somebody, with --add-age for instance."));
+            .advise("Add a recipient, with --add-age for instance."));
     }
     let threshold = (groups.len() > 1).then(|| current.required());
     Ok(KeySet { groups, threshold })
@@ -140,7 +140,7 @@ fn of_document(current: &WrappedDataKey, rule: Option<&KeySet>, wish: &Wish) -> 
 fn of_sealed(spec: &Spec, rule: Option<&KeySet>, wish: &Wish) -> Result<KeySet> {
     let stays = |key: &MasterKey| !wish.removes(key);
     let nobody = || {
-        Error::new(Kind::Conflict, "nobody was named who shall be able to decrypt")
+        Error::new(Kind::Conflict, "no recipients are named, so nobody could decrypt it")
             .advise("Run `sealant init` to make a config, or name recipients with --age.")
     };
     let mut keys = match rule {
@@ -251,7 +251,7 @@ fn without_leaver(holder: Holder<'_>, rule: &KeySet, leaver: &MasterKey) -> Resu
     }
     if keys.groups.iter().any(Vec::is_empty) {
         return Err(Error::new(Kind::Conflict, "nobody would be left who can decrypt it")
-            .advise("Let those of the rule in first: `sealant updatekeys FILE`"));
+            .advise("Add the recipients of the rule first: `sealant updatekeys FILE`"));
     }
     Ok(keys)
 }
@@ -262,7 +262,7 @@ fn groups_as_in(holder: Holder<'_>, rule: &KeySet) -> Result<Vec<Vec<MasterKey>>
     let Some(first) = data_keys.next() else { return Ok(rule.groups.clone()) };
     let groups = names(&first);
     if !first.is_shared_as(rule) {
-        let message = "its data key is shared out to other groups than its creation rule says";
+        let message = "its data key is split among groups other than those of its creation rule";
         return Err(Error::new(Kind::Conflict, message).advise(BRING_IN_LINE));
     }
     if !data_keys.all(|other| is_same(&names(&other), &groups)) {
@@ -275,8 +275,7 @@ fn for_different() -> Error {
     Error::new(Kind::Conflict, "parts of it are for different recipients").advise(BRING_IN_LINE)
 }
 
-const BRING_IN_LINE: &str =
-    "Nobody is let in or taken out alone there. See all that differs: `sealant updatekeys --dry-run FILE`";
+const BRING_IN_LINE: &str = "A single recipient cannot be added or removed there. Show all differences: `sealant updatekeys --dry-run FILE`";
 
 /// Whether groups name the same keys, in whatever order.
 fn is_same(one: &[Vec<MasterKey>], other: &[Vec<MasterKey>]) -> bool {
@@ -324,8 +323,8 @@ fn refuse_strangers(groups: &[Vec<MasterKey>], rule: &KeySet, allowed: &[String]
         false => "updatekeys --rotate".to_owned(),
     };
     let advice = format!(
-        "They may have written themselves into the file. To shut them out: `sealant {shut_out} FILE`. To let them decrypt \
-         from now on, add them to the rule, or give --allow-recipient R."
+        "They may have added themselves to the file. To remove them: `sealant {shut_out} FILE`. To let them decrypt \
+         from now on, add them to the rule, or pass --allow-recipient R."
     );
     Err(Error::new(Kind::Conflict, "the file names recipients that its creation rule does not name:")
         .listing(strangers.iter().map(|key| format!("  {key}")))
@@ -343,7 +342,7 @@ fn refuse_foreign(groups: &[Vec<MasterKey>]) -> Result<()> {
         Kind::Conflict,
         format!("the new data key cannot be wrapped for {key}, which would lose access"),
     )
-    .advise(format!("{why}: leave the key out with --rm-{flag} '{id}', or rotate the file with sops.")))
+    .advise(format!("{why}: remove the key with --rm-{flag} '{id}', or rotate the file with sops.")))
 }
 
 /// Refuses what [`super::update_keys`] could not do: to wrap for a master key of a kind that Sealant does not support. One that
@@ -359,7 +358,7 @@ pub fn refuse_new_foreign(current: &WrappedDataKey, rule: &KeySet, new_data_key:
                 Kind::Other,
                 format!("the data key cannot be wrapped for {key}, which the creation rule names"),
             )
-            .advise(format!("{why}: take the key out of the rule, or use sops for this file.")));
+            .advise(format!("{why}: remove the key from the rule, or use sops for this file.")));
         }
     }
     Ok(())
@@ -524,7 +523,7 @@ pub(super) mod tests {
         assert_eq!(found(&["a", "a x"], Some("a"), &wish("", "x", &[])), Ok(keys("a", None)));
         for (data_keys, wish) in [(&[][..], &nothing), (&["a"], &wish("", "a", &[]))] {
             let error = found(data_keys, None, wish).unwrap_err();
-            assert_eq!(error, "nobody was named who shall be able to decrypt");
+            assert_eq!(error, "no recipients are named, so nobody could decrypt it");
         }
     }
 }

@@ -68,7 +68,7 @@ impl Before {
     /// What is wrong with a file that is passed by today.
     fn passed_by(&self, finding: Finding) -> Finding {
         let message = format!(
-            "{}; by the config in commit {} that is found, and the one of today passes the file by",
+            "{}; the config in commit {} makes `check` report that, and today's config skips the file",
             finding.message, self.commit
         );
         Finding { rule: Rule::Weakened, message, ..finding }
@@ -161,7 +161,7 @@ impl<'b> Plans<'b> {
         }
         let then = then.len();
         let message = format!(
-            "{rule} in commit {} says that {} of this file {} encrypted, the config of today says so of {}",
+            "{rule} in commit {} says that {} of this file {} encrypted, today's config says so of only {}",
             before.commit,
             counted(then),
             if then == 1 { "is" } else { "are" },

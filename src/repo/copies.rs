@@ -412,9 +412,9 @@ impl Copies {
         let whose = match (unit.held.by_rule, other.held.by_rule) {
             (true, false) => "whose readers no rule names",
             (false, true) if unit.held.readers == other.held.readers => {
-                "whose readers a rule names, and not this one's"
+                "whose readers a rule names, though no rule names this file's"
             }
-            _ => "which is for other readers",
+            _ => "which has other readers",
         };
         Some((Rule::Copied, format!("{what} {}, {whose}", self.shown(other))))
     }
@@ -428,7 +428,7 @@ impl Copies {
                 && self.is_of_move(other, here)
         };
         let (what, other) = self.shared(unit, is_narrower)?;
-        Some((Rule::Moved, format!("{what} {}, a place of other readers", self.shown(other))))
+        Some((Rule::Moved, format!("{what} {}, a path with other readers", self.shown(other))))
     }
 
     /// Whether some may read at `here` who could not where something of the past was: by its having moved there. A place that no

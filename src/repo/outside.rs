@@ -47,7 +47,7 @@ impl Outside {
 
     /// The refusal to write there.
     pub fn refused(&self, path: &Path) -> Error {
-        Error::new(Kind::Conflict, format!("{self}, and nothing is written there"))
+        Error::new(Kind::Conflict, format!("{self}, and Sealant does not write there"))
             .in_file(path)
             .advise(format!("If you mean that file, name it: {}", shown::typed(&self.target)))
     }
@@ -57,7 +57,7 @@ impl std::fmt::Display for Outside {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { link, top, target } = self;
         let link = link.strip_prefix(top).unwrap_or(link);
-        write!(f, "leads to {} by the link {}, out of its repository", target.display(), link.display())
+        write!(f, "leads out of its repository, to {}, through the link {}", target.display(), link.display())
     }
 }
 

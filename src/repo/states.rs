@@ -67,8 +67,9 @@ impl<'g, 'h> States<'g, 'h> {
 }
 
 fn too_many() -> Error {
-    let message = format!("encrypted files have left their places in more than {MOST_COMMITS} commits");
+    let message = format!("encrypted files were moved or deleted in more than {MOST_COMMITS} commits");
     Error::new(Kind::Read, message).advise(
-        "Work in a clone of the newest part of the history: `git clone --depth 1000 URL`. `git log --diff-filter=D --oneline` lists the commits.",
+        "Work in a clone of recent history: `git clone --depth 1000 URL`. `git log --diff-filter=D --oneline` lists \
+         the commits.",
     )
 }

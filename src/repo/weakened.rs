@@ -201,13 +201,13 @@ impl<'c> Comparison<'c> {
         let mut found = Vec::new();
         if weakened.is_too_much {
             found.push(of_all(Rule::Weakened, format!(
-                "its rules, or those in commit {commit}, are too many or too large to compare: nobody can tell what they say \
-                 less of files that are not there yet"
+                "its rules, or those in commit {commit}, are too many or too large to compare, so it is unknown \
+                 whether they protect less in files that do not exist yet"
             )));
         }
         if weakened.is_without_audit_log {
             let message =
-                format!("nobody has to keep an audit log any more (`audit`), as in commit {commit}");
+                format!("an audit log is no longer required (`audit`), as it was in commit {commit}");
             found.push(of_all(Rule::Weakened, message));
         }
         found.extend(self.renamed().map(|message| of_all(Rule::Renamed, message)));
@@ -224,7 +224,7 @@ impl<'c> Comparison<'c> {
         }
         found.extend(excludes.into_iter().map(|pattern| {
             let message =
-                format!("`check` passes by `{pattern}` (`exclude`), and did not in commit {commit}");
+                format!("`check` skips `{pattern}` (`exclude`), which it did not in commit {commit}");
             of_all(Rule::ConfigChange, message)
         }));
         found.into_iter().map(|finding| (self.place.clone(), Ok(finding))).collect()
@@ -236,7 +236,9 @@ impl<'c> Comparison<'c> {
         names.filter_map(|(key, name)| {
             let before = self.earlier.as_ref()?.names().key_called(name).filter(|before| *before != key)?;
             let commit = &self.before.commit;
-            Some(format!("`{name}` is the name of {key} now, and in commit {commit} it was that of {before}"))
+            Some(format!(
+                "`{name}` is now the name of {key}, and in commit {commit} it was the name of {before}"
+            ))
         })
     }
 
@@ -292,19 +294,20 @@ impl<'c> Comparison<'c> {
         let then = format!("{}:{} in commit {}", name.display(), rule.line, self.before.commit);
         match weaker {
             Weaker::NoRule if parting.today.is_some() => format!(
-                "of files such as `{file}` only a rule without a path_regex speaks now, which calls no plaintext a secret, and {then} does"
+                "files such as `{file}` now match only a rule without a path_regex, for which plaintext is no \
+                 finding, unlike {then}"
             ),
-            Weaker::NoRule => format!("no rule is for files such as `{file}` any more, and {then} is"),
+            Weaker::NoRule => format!("no rule matches files such as `{file}` any more, and {then} does"),
             Weaker::PassedBy { pattern } => format!(
-                "`check` passes by files such as `{file}` (`exclude: {pattern}`), and {then} says that they are secret"
+                "`check` skips files such as `{file}` (`exclude: {pattern}`), and {then} says that they are secret"
             ),
             Weaker::Selection { before, today, example: Some(example) } => format!(
-                "{} is not encrypted any more in files such as `{file}` (`{today}`), and by {then} it is (`{before}`)",
+                "{} is no longer encrypted in files such as `{file}` (`{today}`), and by {then} it is (`{before}`)",
                 value(example)
             ),
             Weaker::Selection { before, today, example: None } => format!(
-                "nobody can tell whether `{today}` encrypts as much in files such as `{file}` as `{before}` of {then}: it is \
-                 too large to compare"
+                "it is unknown whether `{today}` encrypts as much in files such as `{file}` as `{before}` of {then}: \
+                 it is too large to compare"
             ),
             Weaker::Threshold { before, today } => {
                 format!(
@@ -312,22 +315,24 @@ impl<'c> Comparison<'c> {
                 )
             }
             Weaker::Together(None) => format!(
-                "nobody can tell who can open files such as `{file}` together that could not by {then}: the key groups are \
-                 other ones, and too many to compare"
+                "it is unknown who can together open files such as `{file}` and could not by {then}: the key groups \
+                 differ, and are too many to compare"
             ),
             Weaker::Together(Some(keys)) => format!(
                 "{} by {then}: {}",
                 match keys.len() {
-                    1 => format!("this one is enough for files such as `{file}`, and was not"),
-                    _ => format!("these are enough together for files such as `{file}`, and were not"),
+                    1 => format!("this one now suffices to open files such as `{file}`, and did not"),
+                    _ => format!("these together now suffice to open files such as `{file}`, and did not"),
                 },
                 all_named(keys, config)
             ),
             Weaker::Mac => format!(
-                "the MAC of files such as `{file}` covers encrypted values alone (`mac_only_encrypted`), and by {then} all"
+                "the MAC of files such as `{file}` covers only encrypted values (`mac_only_encrypted`), and by \
+                 {then} all values"
             ),
             Weaker::Pin { part, before, today: None } => format!(
-                "SealedSecrets in files such as `{file}` are not pinned to the {} `{before}` any more, as they are by {then}",
+                "SealedSecrets in files such as `{file}` are no longer pinned to the {} `{before}`, as they are by \
+                 {then}",
                 word(*part)
             ),
             Weaker::Pin { part, before, today: Some(today) } => format!(
@@ -335,11 +340,11 @@ impl<'c> Comparison<'c> {
                 word(*part)
             ),
             Weaker::Nobody => {
-                format!("nobody is named who may read files such as `{file}`, and in {then} somebody is")
+                format!("no recipients are named for files such as `{file}`, and {then} names some")
             }
             Weaker::Readers(keys) => {
                 format!(
-                    "files such as `{file}` are for these, too: {}; {then} does not name them",
+                    "files such as `{file}` have these new recipients: {}; {then} does not name them",
                     all_named(keys, config)
                 )
             }

@@ -106,8 +106,10 @@ impl Asked {
         {
             return Err(error);
         }
-        let message =
-            format!("`{}` is no recipient or Vault key, and the config has no such name", self.text);
+        let message = format!(
+            "`{}` is neither a recipient nor a Vault key, and the config has no such name",
+            self.text
+        );
         let near = nearest(&self.text, names.iter().copied());
         let meant = near.map_or_else(String::new, |name| format!("Did you mean `{name}`? "));
         Err(Error::new(Kind::Other, message).advise(format!(

@@ -50,7 +50,7 @@ impl Binding {
             (_, "") => {
                 return Err(Error::new(
                     Kind::Other,
-                    format!("the namespace is not known, and the scope `{scope}` binds to it"),
+                    format!("the namespace is unknown, but the scope `{scope}` binds to it"),
                 )
                 .advise("Name it in metadata.namespace, or with --namespace."));
             }
@@ -58,7 +58,7 @@ impl Binding {
         };
         let name = match (scope, name) {
             (Scope::Strict, "") => {
-                let message = "the name is not known, and the scope `strict` binds to it";
+                let message = "the name is unknown, but the scope `strict` binds to it";
                 return Err(Error::new(Kind::Other, message).advise("Name it in metadata.name."));
             }
             (Scope::Strict, name) => name,

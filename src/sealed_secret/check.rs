@@ -62,7 +62,7 @@ impl Spec {
                 let token = Token::parse(item, text)?;
                 if !ids.contains(token.id) {
                     return Err(refused(format!(
-                        "item `{item}` names the data key {}, which is not there",
+                        "item `{item}` names the data key {}, which is missing",
                         token.id
                     )));
                 }
@@ -75,7 +75,7 @@ impl Spec {
 }
 
 fn refused(message: String) -> Error {
-    Error::new(Kind::Read, message).advise("Take the object from where it came from, or seal it anew.")
+    Error::new(Kind::Read, message).advise("Get the object again from where it came from, or seal it again.")
 }
 
 fn too_many(what: &str, found: usize, allowed: usize) -> Error {
@@ -90,7 +90,7 @@ fn check_data_key(entry: &DataKeyEntry) -> Result<()> {
     })?;
     if commitment.id() != *id {
         let message =
-            format!("a data key has an id that is not its commitment's, which is {}", commitment.id());
+            format!("a data key's id does not match its commitment, whose id is {}", commitment.id());
         return Err(refused(message));
     }
     let is_one_group = !entry.wraps.is_empty();
@@ -137,7 +137,7 @@ pub fn check_item_name(item: &str) -> Result<()> {
     }
     let shown: String = item.chars().take(60).collect();
     Err(Error::new(Kind::Other, format!("{shown:?} cannot be a key of a Secret"))
-        .advise("Such a key has letters, digits, `-`, `_` and `.`, and at most 253 of them."))
+        .advise("Use letters, digits, `-`, `_` and `.`, at most 253 characters."))
 }
 
 /// An error when the values of a Secret have more bytes together than Kubernetes takes.
@@ -146,9 +146,9 @@ pub(super) fn check_size(total: usize) -> Result<()> {
         return Ok(());
     }
     let message = format!(
-        "the values have {total} bytes together, and Kubernetes takes at most {MAX_DATA} in a Secret"
+        "the values have {total} bytes together, and Kubernetes allows at most {MAX_DATA} in a Secret"
     );
-    Err(Error::new(Kind::Other, message).advise("Divide them among several Secrets."))
+    Err(Error::new(Kind::Other, message).advise("Split them among several Secrets."))
 }
 
 /// Types of Secrets with which somebody who may not make tokens would get one: only whoever runs the controller can
@@ -184,7 +184,7 @@ impl Template {
         match metadata.labels.keys().chain(metadata.annotations.keys()).find(|key| is_forbidden(key)) {
             None => Ok(()),
             Some(key) => Err(Error::new(Kind::Read, format!("a template may not set {key}"))
-                .advise("Take it out: the controller would refuse it.")),
+                .advise("Remove it: the controller would refuse it.")),
         }
     }
 }

@@ -124,8 +124,8 @@ impl ItemKey {
             .map_err(|_| {
                 let message = format!("item `{item}` does not open as one that was sealed for {binding}");
                 Error::new(Kind::Decrypt, message).advise(
-                    "It was changed, or renamed, or sealed for another namespace, name or scope: take it from where \
-                     it came from, or seal it anew.",
+                    "It was changed, or renamed, or sealed for another namespace, name or scope: get it again from \
+                     where it came from, or seal it again.",
                 )
             })?;
         Ok(payload)
@@ -150,8 +150,9 @@ impl<'a> Token<'a> {
     /// Reads the text of an item. An error never quotes it: it may be plaintext that got into the wrong place.
     pub fn parse(item: &str, text: &'a str) -> Result<Self> {
         let parts = text.split_once(':').filter(|(id, _)| is_id(id));
-        let (id, base64) =
-            parts.ok_or_else(|| broken(item, "it is not the id of a data key, a colon, and base64"))?;
+        let (id, base64) = parts.ok_or_else(|| {
+            broken(item, "it does not consist of the id of a data key, a colon, and base64")
+        })?;
         Ok(Self { id, base64 })
     }
 
@@ -183,8 +184,8 @@ pub(super) fn is_id(text: &str) -> bool {
 }
 
 fn broken(item: &str, why: &str) -> Error {
-    Error::new(Kind::Decrypt, format!("item `{item}` is no ciphertext: {why}"))
-        .advise("Take it from where it came from, or seal it anew.")
+    Error::new(Kind::Decrypt, format!("item `{item}` is not a ciphertext: {why}"))
+        .advise("Get it again from where it came from, or seal it again.")
 }
 
 #[cfg(test)]

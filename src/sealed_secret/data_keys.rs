@@ -207,8 +207,8 @@ fn verified(entry: &DataKeyEntry, key: DataKey) -> Result<(String, (DataKey, Ite
         let message =
             format!("what was opened as the data key {} is not the one that its commitment names", entry.id);
         return Err(Error::new(Kind::Decrypt, message).advise(
-            "Somebody wrapped another key for you than for others, or changed the commitment: take the file from \
-             where it came from, and ask who changed it.",
+            "Somebody wrapped a different key for you than for others, or changed the commitment: get the file again \
+             from where it came from, and ask who changed it.",
         ));
     }
     Ok((entry.id.clone(), (key, item_key)))

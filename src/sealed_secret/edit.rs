@@ -75,7 +75,7 @@ pub fn adopt(
     match key {
         Some(key) => apply(&mut changed, changes, key)?,
         None if changes.values().any(Option::is_some) => {
-            return Err(Error::new(Kind::Encrypt, "there is no new data key for what was changed"));
+            return Err(Error::new(Kind::Encrypt, "there is no new data key for the changed values"));
         }
         None => {
             changed.spec.encrypted_data.retain(|item, _| !changes.contains_key(item));
@@ -100,7 +100,7 @@ pub fn adopt_all(
             edited.len()
         );
         return Err(Error::new(Kind::Conflict, message)
-            .advise("Add one with `sealant seal`; take one out of the encrypted file itself."));
+            .advise("Add one with `sealant seal`; remove one from the encrypted file itself."));
     }
     let objects = file.objects.iter().map(|(_, sealed)| sealed);
     objects
@@ -185,7 +185,7 @@ fn refuse_moved(sealed: &SealedSecret, edited: &Secret) -> Result<()> {
         Kind::Conflict,
         format!("the {what} of a SealedSecret cannot be edited: its values are bound to it"),
     )
-    .advise("Unseal it, change it, and seal it anew: `sealant unseal FILE`, then `sealant seal`."))
+    .advise("Unseal it, change it, and seal it again: `sealant unseal FILE`, then `sealant seal`."))
 }
 
 #[cfg(test)]

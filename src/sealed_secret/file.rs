@@ -148,12 +148,18 @@ pub fn read(document: &dyn Document, node: NodeId) -> Result<SealedSecret> {
     shape::check(document, node, &SCHEMA, "")?;
     let data = without_nulls(to_data(document, node)?);
     if data["apiVersion"] != API_VERSION {
-        let error = Error::new(Kind::Read, format!("only {API_VERSION} of SealedSecrets is known here"));
+        let error = Error::new(
+            Kind::Read,
+            format!(
+                "this version of Sealant knows only {API_VERSION} of \
+                                                    SealedSecrets"
+            ),
+        );
         return Err(on_line(error).advise("A newer version of Sealant may know this one."));
     }
     // Everything that could be wrong was looked at; and serde's messages quote values.
     let sealed: SealedSecret = serde_json::from_value(data)
-        .map_err(|_| on_line(Error::new(Kind::Read, "this is no SealedSecret as Sealant knows them")))?;
+        .map_err(|_| on_line(Error::new(Kind::Read, "this is not a SealedSecret of Sealant's")))?;
     let spec = entry(node, "spec");
     let data_keys = || entry(spec?, "dataKeys");
     let items = || entry(spec?, "encryptedData");
@@ -243,9 +249,11 @@ pub fn rewrite(document: &dyn Document, rewrites: &[Rewrite<'_>]) -> Result<Vec<
     }
     let text = edits.apply(document.source());
     verify(document, rewrites, text.as_bytes()).map_err(|_| {
-        let error =
-            Error::new(Kind::Write, "the file cannot be changed without changing more than was meant");
-        error.advise("Write its SealedSecrets without anchors and aliases, each entry on a line of its own.")
+        let error = Error::new(
+            Kind::Write,
+            "Sealant cannot make this change to the file without changing something else",
+        );
+        error.advise("Write its SealedSecrets without anchors and aliases, each entry on its own line.")
     })?;
     Ok(text.as_bytes().to_vec())
 }
@@ -475,7 +483,7 @@ mod tests {
             (
                 "  scope: strict",
                 "  scope: global",
-                "line 7: spec.scope is none of strict, namespace, cluster",
+                "line 7: spec.scope is not one of strict, namespace, cluster",
             ),
             ("  scope: strict", "  scope: {a: 1}", "line 7: spec.scope is not a string"),
             (
@@ -485,11 +493,15 @@ mod tests {
             ),
             ("kind: SealedSecret", "kind: SealedSecret\ndata: {}", "line 3: unknown field `data`"),
             ("  name: db", "  name: 7", "line 4: metadata.name is not a string"),
-            ("v1alpha1", "v1beta7", "line 1: only sealant.dev/v1alpha1 of SealedSecrets is known here"),
+            (
+                "v1alpha1",
+                "v1beta7",
+                "line 1: this version of Sealant knows only sealant.dev/v1alpha1 of SealedSecrets",
+            ),
             (
                 "    a: ",
                 "    a: hunter2",
-                "item `a` is no ciphertext: it is not the id of a data key, a colon, and base64",
+                "item `a` is not a ciphertext: it does not consist of the id of a data key, a colon, and base64",
             ),
             ("spec:", "sops: {}\nspec:", "line 6: this SealedSecret is encrypted with sops, too"),
             (

@@ -109,7 +109,7 @@ impl ItemPath {
         let paths: Vec<String> = all().map(path).collect();
         Error::new(
             Kind::TreePath,
-            format!("the file holds several SealedSecrets, and `{}` says not which", self.item),
+            format!("the file holds several SealedSecrets, and `{}` does not say which one", self.item),
         )
         .advise(format!("Name it: {}.", paths.join(" or ")))
     }

@@ -19,11 +19,9 @@ pub fn recipients(spec: &Spec) -> Result<Option<KeySet>> {
     let Some((first, others)) = data_keys.split_first() else { return Ok(None) };
     let (count, required) = (first.groups.len(), first.required());
     if others.iter().any(|other| other.groups.len() != count || other.required() != required) {
-        let message =
-            "its data keys are not shared out in the same way, so nobody can say who is to open a new one";
-        return Err(Error::new(Kind::Conflict, message).advise(
-            "Name the recipients in a creation rule, or bring them in line with `sealant updatekeys`.",
-        ));
+        let message = "its data keys are not split in the same way, so it is unclear who should be able to open a new one";
+        return Err(Error::new(Kind::Conflict, message)
+            .advise("Name the recipients in a creation rule, then run `sealant updatekeys`."));
     }
     let mut groups: Vec<Vec<MasterKey>> = Vec::new();
     for (at, group) in first.groups.iter().enumerate() {
@@ -38,7 +36,8 @@ pub fn recipients(spec: &Spec) -> Result<Option<KeySet>> {
         groups.push(names);
     }
     if groups.iter().any(Vec::is_empty) {
-        let message = "no recipient is named by every data key, so nobody can say who is to open a new one";
+        let message =
+            "no recipient has every data key, so it is unclear who should be able to open a new one";
         return Err(Error::new(Kind::Conflict, message)
             .advise("Name the recipients in a creation rule, or with flags such as --age."));
     }

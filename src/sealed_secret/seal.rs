@@ -33,7 +33,7 @@ pub fn seal(secret: &Secret, options: &Options, key: NewDataKey) -> Result<Seale
     check_name(&secret.name)?;
     if secret.items.is_empty() && !options.allow_empty {
         let error = Error::new(Kind::Other, "the Secret has neither data nor stringData");
-        return Err(error.advise("To seal it all the same, add --allow-empty-data."));
+        return Err(error.advise("To seal it anyway, add --allow-empty-data."));
     }
     let binding = Binding::new(scope, namespace.as_deref(), &secret.name)?;
     check_size(secret.items.values().map(|value| value.len()).sum())?;
@@ -66,7 +66,7 @@ fn namespace(secret: &Secret, wanted: Option<&str>, scope: Scope) -> Result<Opti
     let own = secret.namespace.as_deref().filter(|namespace| !namespace.is_empty());
     match (own, wanted) {
         (Some(own), Some(wanted)) if own != wanted && scope != Scope::Cluster => {
-            let message = format!("the Secret is of the namespace `{own}`, and --namespace says `{wanted}`");
+            let message = format!("the Secret has the namespace `{own}`, but --namespace says `{wanted}`");
             Err(Error::new(Kind::Conflict, message))
         }
         (own, wanted) => Ok(own.or(wanted).map(str::to_owned)),
@@ -79,14 +79,14 @@ fn check_name(name: &str) -> Result<()> {
     let edge = |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric());
     if name.is_empty() {
         return Err(Error::new(Kind::Read, "the Secret has no name").advise(
-            "Write one to metadata.name: what Kubernetes makes of generateName cannot be sealed for.",
+            "Set metadata.name: a name that Kubernetes makes from generateName cannot be sealed for.",
         ));
     }
     if name.len() <= 253 && name.bytes().all(fits) && edge(name.bytes().next()) && edge(name.bytes().last()) {
         return Ok(());
     }
-    Err(Error::new(Kind::Read, "metadata.name is no name for a Secret").advise(
-        "It has lower case letters, digits, `-` and `.`, a letter or digit at both ends, and at most 253.",
+    Err(Error::new(Kind::Read, "metadata.name is not a valid name for a Secret").advise(
+        "Use lower-case letters, digits, `-` and `.`, a letter or digit at both ends, at most 253 characters.",
     ))
 }
 
@@ -110,8 +110,8 @@ pub(super) fn route(secret: &Secret) -> Result<Routed> {
                 Place::Nowhere => continue,
                 Place::Refused => {
                     let advice = match key.starts_with("sealedsecrets.bitnami.com/") {
-                        true => "Take it out; the scope is chosen with --scope.",
-                        false => "Take it out: the controller would refuse it.",
+                        true => "Remove it; choose the scope with --scope.",
+                        false => "Remove it: the controller would refuse it.",
                     };
                     let message = format!("a Secret that is sealed may not have {key}");
                     return Err(Error::new(Kind::Read, message).advise(advice));
@@ -136,12 +136,13 @@ pub fn warnings(sealed: &SealedSecret, manifest_len: usize) -> Vec<String> {
     let mut warnings = Vec::new();
     let kind = sealed.spec.template.as_ref().and_then(|template| template.kind.as_deref());
     if let Some(kind) = kind.filter(|kind| FORBIDDEN_TYPES.contains(kind)) {
-        warnings
-            .push(format!("the controller makes no Secrets of type {kind} unless a flag of it allows them"));
+        warnings.push(format!(
+            "the controller makes Secrets of type {kind} only if one of its flags allows them"
+        ));
     }
     if manifest_len > LARGE_MANIFEST {
         warnings.push(format!(
-            "the manifest has {manifest_len} bytes: `kubectl apply` takes it with --server-side alone"
+            "the manifest has {manifest_len} bytes: `kubectl apply` only accepts it with --server-side"
         ));
     }
     let used: Vec<&str> = sealed.spec.encrypted_data.values().filter_map(|text| id_of(text)).collect();
@@ -151,7 +152,7 @@ pub fn warnings(sealed: &SealedSecret, manifest_len: usize) -> Vec<String> {
     }
     let keys = sealed.spec.data_keys.len();
     if keys > MANY_DATA_KEYS {
-        warnings.push(format!("there are {keys} data keys: `sealant rotate` makes one of them"));
+        warnings.push(format!("there are {keys} data keys: `sealant rotate` replaces them with one"));
     }
     warnings
 }
@@ -211,10 +212,10 @@ fn collect(document: &dyn Document, node: NodeId, secrets: &mut Vec<Secret>) -> 
             let error = refuse("this is a SealedSecret already").with_kind(Kind::AlreadyEncrypted);
             return Err(error.advise("Change it with `sealant edit` or `sealant set`."));
         }
-        (_, "") => return Err(refuse("this is no manifest: it has no `kind`")),
+        (_, "") => return Err(refuse("this is not a manifest: it has no `kind`")),
         (_, kind) => {
             return Err(refuse(&format!("this is a {kind}, and only Secrets can be sealed"))
-                .advise("Put the Secrets into a file of their own."));
+                .advise("Move the Secrets to a file of their own."));
         }
     }
     Ok(())
@@ -413,7 +414,7 @@ mod tests {
                 "line 1: this is a ConfigMap, and only Secrets can be sealed",
             ),
             ("apiVersion: v2\nkind: Secret\n", "line 1: this is a Secret, and only Secrets can be sealed"),
-            ("a: 1\n", "line 1: this is no manifest: it has no `kind`"),
+            ("a: 1\n", "line 1: this is not a manifest: it has no `kind`"),
             (
                 "apiVersion: sealant.dev/v1alpha1\nkind: SealedSecret\n",
                 "line 1: this is a SealedSecret already",

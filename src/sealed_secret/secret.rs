@@ -86,7 +86,7 @@ impl Secret {
                     let bytes = match field {
                         "data" => decode(text).ok_or_else(|| {
                             reader.error(node, format!("data.{item} is not base64")).advise(
-                                "Values of data are base64; to write a text as it is, put it into stringData.",
+                                "Values of data are base64; to write plain text, put it under stringData.",
                             )
                         })?,
                         _ => Zeroizing::new(text.as_bytes().to_vec()),
@@ -300,7 +300,7 @@ impl<'d> Reader<'d> {
                 .advise("Write \"\" for one that is empty.")),
             _ => Err(self
                 .error(node, format!("{what} is not a string"))
-                .advise("Put it in quotes, as Kubernetes wants it.")),
+                .advise("Put it in quotes, as Kubernetes requires.")),
         }
     }
 

@@ -58,7 +58,7 @@ pub(super) fn check(document: &dyn Document, node: NodeId, schema: &Schema, path
             match schema["enum"].as_array() {
                 Some(names) if !names.iter().any(|name| name.as_str() == Some(text)) => {
                     let names: Vec<&str> = names.iter().filter_map(Schema::as_str).collect();
-                    Err(refuse(format!("{path} is none of {}", names.join(", "))))
+                    Err(refuse(format!("{path} is not one of {}", names.join(", "))))
                 }
                 _ => Ok(()),
             }

@@ -150,7 +150,7 @@ fn refuse(key: &MasterKey) -> Error {
         .advise(format!("It can be for {}.", kinds.join(", or ")))
 }
 
-/// An error when a SealedSecret cannot be for one of these master keys.
+/// An error when a SealedSecret cannot have one of these master keys.
 pub fn refuse_foreign(keys: &KeySet) -> Result<()> {
     keys.groups.iter().flatten().try_for_each(|key| GroupEntry::default().push(key, ""))
 }
@@ -298,7 +298,7 @@ mod tests {
         let error = refuse_foreign(&KeySet::any_of(vec![Person::new().key(), pgp])).unwrap_err();
         assert_eq!(
             (error.kind(), error.message()),
-            (Kind::Conflict, "a SealedSecret cannot be for pgp 85D77543")
+            (Kind::Conflict, "a SealedSecret cannot have the recipient pgp 85D77543")
         );
         assert!(refuse_foreign(&any_of(&[&Person::new()])).is_ok());
     }

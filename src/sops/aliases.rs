@@ -18,8 +18,8 @@ use crate::sops::metadata::{Kept, Metadata};
 use crate::sops::spelling;
 
 /// What is told where the entry does not open.
-pub const LOST: &str = "sealant_aliases does not belong to this state of the file, so aliases of maps and lists come back \
-                        written out";
+pub const LOST: &str = "sealant_aliases does not match the file, so aliases of maps and lists are decrypted as \
+                        copies";
 
 /// The aliases that were written out.
 #[derive(Debug, Default)]
@@ -45,17 +45,17 @@ pub fn expand(document: &dyn Document, selection: &Selection) -> Result<Option<E
     let copies = copies(document, selection)?;
     let Some(first) = copies.keys().min() else { return Ok(None) };
     let cannot = |why: &str| {
-        let message = format!("aliases of maps and lists cannot be written out: {why}");
+        let message = format!("aliases of maps and lists cannot be expanded: {why}");
         Error::new(Kind::Encrypt, message)
             .on_line(document.line(*first))
-            .advise("write the values out yourself")
+            .advise("replace the aliases with the values yourself")
     };
     let WrittenOut { mut text, aliases } = document::write_out(document.source(), &copies)?;
     let text = SecretBytes::new(std::mem::take(&mut *text).into_bytes());
     let expanded = document::parse(Format::Yaml, text, true).map_err(|error| cannot(error.message()))?;
     // A comment behind an alias stands within the copy.
     if selection.is_comment_rule() && selected(document, selection)? != selected(&*expanded, selection)? {
-        return Err(cannot("a comment would say of other values that they are encrypted"));
+        return Err(cannot("a comment would then apply to other values"));
     }
     Ok(Some(Expanded { document: expanded, aliases: Aliases(aliases) }))
 }
@@ -103,7 +103,8 @@ fn copies(document: &dyn Document, selection: &Selection) -> Result<Copies> {
 }
 
 fn clear_alias(document: &dyn Document, leaf: &Leaf<'_>) -> Error {
-    let message = "a clear value is an alias of an encrypted one, which sops would write in plaintext here";
+    let message =
+        "a plaintext value is an alias of an encrypted one, which sops would write in plaintext here";
     at_leaf(document, leaf, Error::new(Kind::Encrypt, message)).advise("write the value out instead")
 }
 

@@ -168,7 +168,7 @@ impl Cipher {
             length => return Err(broken(format!("an IV of {length} bytes"))),
         };
         opened.map_err(|_| {
-            broken("the ciphertext does not open")
+            broken("the ciphertext cannot be decrypted")
                 .advise("it was changed, moved from another place, or belongs to another data key: restore the file from Git")
         })?;
         Ok(data)

@@ -207,7 +207,7 @@ fn tell(document: &dyn Document, unopened: &[(NodeId, &str)]) -> Vec<String> {
     let mut warnings: Vec<_> =
         shown.map(|(node, why)| format!("line {}: the comment {why}", document.line(*node))).collect();
     if unopened.len() > SHOWN {
-        warnings.push(format!("so it is with {} more comments", unopened.len() - SHOWN));
+        warnings.push(format!("the same is true of {} more comments", unopened.len() - SHOWN));
     }
     warnings
 }
@@ -235,7 +235,7 @@ fn open(document: &dyn Document, cipher: &Cipher, leaf: &Leaf<'_>) -> Result<(Va
             }
             whole.as_str().ok_or_else(|| {
                 let found = whole.kind().map_or("null", ValueKind::name);
-                at(Error::new(Kind::Decrypt, format!("expected a ciphertext, found a clear {found}")))
+                at(Error::new(Kind::Decrypt, format!("expected a ciphertext, found a plaintext {found}")))
             })?
         }
     };
@@ -246,8 +246,9 @@ fn open(document: &dyn Document, cipher: &Cipher, leaf: &Leaf<'_>) -> Result<(Va
     let token = Token::parse(text).map_err(at)?;
     let kind = token.kind().map_err(at)?;
     let bytes = cipher.decrypt(&token, leaf.path).map_err(at)?;
-    let value = Value::from_plaintext(kind, bytes)
-        .ok_or_else(|| at(Error::new(Kind::Decrypt, format!("what was encrypted is no {}", kind.name()))))?;
+    let value = Value::from_plaintext(kind, bytes).ok_or_else(|| {
+        at(Error::new(Kind::Decrypt, format!("the decrypted value is not a valid {}", kind.name())))
+    })?;
     Ok((value, true))
 }
 
@@ -265,7 +266,7 @@ fn open_comment(document: &dyn Document, cipher: &Cipher, leaf: &Leaf<'_>) -> Re
     let takes_bytes = matches!(document.format(), Format::Dotenv | Format::Ini);
     match decrypt_comment(cipher, &token, leaf.path) {
         Ok(bytes) if takes_bytes || std::str::from_utf8(&bytes).is_ok() => Ok(Value::Str(bytes)),
-        _ => Err("does not open and stays encrypted"),
+        _ => Err("cannot be decrypted and stays encrypted"),
     }
 }
 
@@ -297,7 +298,9 @@ fn verify_mac(
     };
     let Some(mac) = &metadata.mac else { return mismatch("the file has no MAC") };
     let stored = Token::parse(mac).and_then(|token| cipher.decrypt(&token, &metadata.mac_aad()?));
-    let Ok(stored) = stored else { return mismatch("the MAC does not open: it or lastmodified was changed") };
+    let Ok(stored) = stored else {
+        return mismatch("the MAC cannot be decrypted: it or lastmodified was changed");
+    };
     if same(&stored, computed) {
         return Ok(());
     }
@@ -308,7 +311,7 @@ fn verify_mac(
             return Ok(());
         }
     }
-    mismatch("MAC mismatch: a value, or the order of values, is not what was encrypted")
+    mismatch("MAC mismatch: a value, or the order of values, was changed")
 }
 
 fn same(stored: &[u8], computed: &SecretString) -> bool {

@@ -284,7 +284,7 @@ impl Writer<'_> {
     fn stay_clear(&self, leaf: &Leaf<'_>, value: &Value) -> Result<()> {
         self.refuse_open_end(leaf)?;
         if self.document.format() == Format::Json && mac::is_ambiguous_in_json(value) {
-            let message = "a clear integer beyond 2^53, which versions of sops hash differently";
+            let message = "a plaintext integer beyond 2^53, which versions of sops hash differently";
             return Err(self
                 .at(leaf, Error::new(Kind::Encrypt, message))
                 .advise("quote it, so that it is a string"));
@@ -297,7 +297,7 @@ impl Writer<'_> {
             return Ok(());
         }
         let message =
-            "a clear block scalar at the end of a file without a final line break, which it would gain";
+            "a plaintext block scalar at the end of a file without a final line break, which would get one";
         Err(self.at(leaf, Error::new(Kind::Encrypt, message)).advise("end the file with a line break"))
     }
 
@@ -345,7 +345,7 @@ fn check(document: &dyn Document, text: SecretString, key: &DataKey) -> Result<C
 }
 
 fn does_not_read_back(why: &str) -> Error {
-    Error::new(Kind::Encrypt, format!("what would be written does not read back as what was meant: {why}"))
+    Error::new(Kind::Encrypt, format!("the result would not read back as intended: {why}"))
         .advise("nothing was written; encrypt the file with --input-type binary, and report this as a bug")
 }
 
@@ -395,7 +395,7 @@ fn first_difference(a: &dyn Document, b: &dyn Document) -> Option<Difference> {
         return Some(Difference::Value(format!("the value at {path} differs")));
     }
     if left.len() != right.len() {
-        return Some(Difference::Value("it has another number of values".to_owned()));
+        return Some(Difference::Value("it has a different number of values".to_owned()));
     }
     let line = a.source().lines().zip(b.source().lines()).take_while(|(x, y)| x == y).count() + 1;
     (a.source() != b.source()).then_some(Difference::Spelling(line))

@@ -300,7 +300,7 @@ impl Encrypted {
     pub fn adopt_with_metadata(&self, plaintext: SecretBytes) -> Result<(Box<dyn Document>, Metadata)> {
         let document = document::parse(self.format(), plaintext, true)?;
         let data = document.metadata()?.ok_or_else(|| {
-            Error::new(Kind::Read, "the metadata is gone").advise("leave at least the recipients in it")
+            Error::new(Kind::Read, "the metadata is gone").advise("keep at least the recipients in it")
         })?;
         let metadata = Metadata::from_data(&data)?;
         let (old, new) = (&self.metadata.keys, &metadata.keys);
@@ -378,8 +378,11 @@ impl Encrypted {
             format => document::parse(format, text, true)?,
         };
         if changed.metadata()? != plaintext.metadata()? {
-            return Err(Error::new(Kind::SetFormat, "an entry of this name is taken for sops metadata")
-                .advise("choose a name that does not begin with `sops`"));
+            return Err(Error::new(
+                Kind::SetFormat,
+                "sops would take an entry of this name for its metadata",
+            )
+            .advise("choose a name that does not begin with `sops`"));
         }
         review(&*plaintext, &*changed)?;
         self.write(&*changed, self.metadata.clone(), key, None, now).map(Some)

@@ -37,7 +37,7 @@ impl Nature {
             Ok(metadata) if metadata.mac.is_some() || !is_clear() => Self::Encrypted,
             Ok(_) => Self::Damaged(Error::new(
                 Kind::Other,
-                "it has the metadata of an encrypted file, and neither a MAC nor a ciphertext",
+                "it has the metadata of an encrypted file, but neither a MAC nor a ciphertext",
             )),
             // No other program writes these.
             Err(error) if says("mac") || says("lastmodified") || !is_clear() => Self::Damaged(error),
@@ -212,7 +212,7 @@ mod tests {
             ),
             (
                 format!("a: 1\nsops: {{{METADATA}}}\n"),
-                "Damaged: it has the metadata of an encrypted file, and neither a MAC nor a ciphertext",
+                "Damaged: it has the metadata of an encrypted file, but neither a MAC nor a ciphertext",
             ),
             (
                 "a: 1\nsops: {mac: x, version: 3.13.3}\n".to_owned(),

@@ -14,8 +14,8 @@ use crate::sops::cipher::{Cipher, Token};
 use crate::sops::metadata::{Kept, Metadata};
 
 /// What is told where the entry does not open.
-pub const LOST: &str = "sealant_spelling does not belong to this state of the file, so values such as `1.10` and `0x1F` \
-                        come back as sops spells them";
+pub const LOST: &str = "sealant_spelling does not match the file, so values such as `1.10` and `0x1F` are decrypted \
+                        as sops spells them";
 
 /// Spellings by the number of the leaf or comment among the encrypted ones, in document order.
 #[derive(Default)]

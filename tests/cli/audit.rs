@@ -212,7 +212,7 @@ fn a_repository_can_ask_for_a_log_and_not_say_where() {
 fn a_changed_log_is_seen() {
     let test = logging();
     let output = test.sealant(&["audit"]).run().code(100);
-    assert!(output.stderr.contains("Nothing was written down yet"), "{output}");
+    assert!(output.stderr.contains("Nothing has been logged yet"), "{output}");
     for _ in 0..3 {
         test.sealant(&["decrypt", "a.yaml"]).run().ok();
     }

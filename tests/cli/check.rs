@@ -42,7 +42,7 @@ fn each_finding_is_told_with_its_line_and_without_the_value() {
         (
             "secrets/a b.bin",
             "hunter2".into(),
-            "1: is in plaintext, and .sops.yaml:2 says that it is encrypted [plaintext]",
+            "1: is in plaintext, but .sops.yaml:2 says that it is encrypted [plaintext]",
         ),
         ("secrets/a.json", "{".into(), "[broken]"),
         (
@@ -80,14 +80,13 @@ fn a_value_that_was_put_into_an_encrypted_file_and_a_stranger_are_found() {
     let lines: Vec<_> = output.text().lines().collect();
     assert_eq!(
         lines[0],
-        "secrets/more.yaml:1: added is in plaintext, and its metadata says that it is encrypted [plaintext]"
+        "secrets/more.yaml:1: added is in plaintext, but its metadata says that it is encrypted [plaintext]"
     );
     let line = 1 + test.read_text("stranger.yaml").lines().position(|line| line == "sops:").unwrap();
     assert_eq!(
         lines[1..],
         [format!(
-            "stranger.yaml:{line}: is not encrypted for whom .sops.yaml:4 says: it has {STRANGER}, whom the rule does not name \
-             [recipients]"
+            "stranger.yaml:{line}: has other recipients than .sops.yaml:4 says: it has {STRANGER}, whom the rule does not name [recipients]"
         )]
     );
     // What `check` finds, `updatekeys` mends.
@@ -110,8 +109,8 @@ fn the_recipients_of_a_sealed_secret_are_those_of_its_rule() {
     assert_eq!(
         output.text(),
         format!(
-            "secrets/sealed.yaml:2: the SealedSecret is not encrypted for whom .sops.yaml:2 says: it lacks {RECIPIENT}; it has \
-             {STRANGER}, whom the rule does not name [recipients]\n"
+            "secrets/sealed.yaml:2: the SealedSecret has other recipients than .sops.yaml:2 says: it lacks \
+             {RECIPIENT}; it has {STRANGER}, whom the rule does not name [recipients]\n"
         )
     );
 }
@@ -172,7 +171,7 @@ fn a_config_without_rules_that_hides_some_is_told() {
     let output = test.sealant(&["check"]).run().ok();
     let told = |config: &str, rule: &str, file: &str| {
         format!(
-            "{config}:1: warning: has no creation rules, so {rule}:2 does not count for files such as `{file}` [hidden-rule]\n"
+            "{config}:1: warning: has no creation rules, and keeps {rule}:2 from applying to files such as `{file}` [hidden-rule]\n"
         )
     };
     let expected = told("secrets/app/.sops.yaml", "../../.sops.yaml", "a.yaml")
@@ -200,8 +199,7 @@ fn a_config_without_a_rule_for_files_that_one_above_is_for_is_told() {
     test.write("secrets/deep/app/a.yaml", "a: b\n");
     assert_eq!(
         test.sealant(&["check"]).run().ok().text(),
-        "secrets/deep/app/.sops.yaml:1: warning: has no creation rule for files such as `a.yaml`, and ../../../.sops.yaml:2 does \
-         not count for them [hidden-rule]\n"
+        "secrets/deep/app/.sops.yaml:1: warning: has no creation rule for files such as `a.yaml`, and keeps ../../../.sops.yaml:2 from applying to them [hidden-rule]\n"
     );
 }
 
@@ -296,10 +294,13 @@ fn what_the_config_excludes_is_passed_by() {
     assert_eq!(output.text().lines().count(), 1, "{output}");
     test.write(".sops.yaml", "sealant: {check: {exclude: ['tests/[']}}\n");
     let output = test.sealant(&["check"]).run();
-    assert!(output.status > 1 && output.stderr.contains(".sops.yaml:1: `tests/[` is no pattern"), "{output}");
+    assert!(
+        output.status > 1 && output.stderr.contains(".sops.yaml:1: `tests/[` is not a pattern"),
+        "{output}"
+    );
     let nested = |depth: usize| format!("{}a{}", "{".repeat(depth), "}".repeat(depth));
     for (pattern, says) in [
-        (nested(2000), "{{...` is no pattern: exceed the maximum number of nested parentheses"),
+        (nested(2000), "{{...` is not a pattern: exceed the maximum number of nested parentheses"),
         (nested(20_000), ".sops.yaml:2: a pattern of `exclude` is longer than 4096 bytes"),
         (nested(1_000_000), ".sops.yaml:2: a pattern of `exclude` is longer than 4096 bytes"),
     ] {
@@ -333,7 +334,7 @@ fn an_extension_in_capitals_hides_no_secret() {
             "deploy/a.JSON:1: a Kubernetes Secret has a value in plaintext [kubernetes-secret]",
             "deploy/a.YAML:5: a Kubernetes Secret has a value in plaintext [kubernetes-secret]",
             "deploy/a.Yml:5: a Kubernetes Secret has a value in plaintext [kubernetes-secret]",
-            "secrets/a.YAML:1: is in plaintext, and .sops.yaml:2 says that it is encrypted [plaintext]",
+            "secrets/a.YAML:1: is in plaintext, but .sops.yaml:2 says that it is encrypted [plaintext]",
         ]
     );
     let files = ["deploy/a.YAML", "deploy/a.Yml", "deploy/a.JSON", "secrets/a.YAML"];
@@ -359,11 +360,11 @@ fn spellings_that_do_not_belong_to_the_file_are_told() {
     test.write("broken.yaml", text.replace(entry, &entry.replace("data:", "data:AAAA")));
     test.write("gone.yaml", text.replace(&format!("{entry}\n"), ""));
     let output = test.sealant(&["check", "--verify", "a.yaml", "broken.yaml", "gone.yaml"]).run().code(1);
-    assert!(output.text().starts_with("broken.yaml:1: sealant_spelling does not belong"), "{output}");
+    assert!(output.text().starts_with("broken.yaml:1: sealant_spelling does not match"), "{output}");
     assert_eq!(output.text().lines().count(), 1, "{output}");
     let output = test.sealant(&["decrypt", "broken.yaml"]).run().ok();
     assert_eq!(output.text(), "hex: 31\n");
-    assert!(output.stderr.starts_with("warning: broken.yaml: sealant_spelling does not belong"), "{output}");
+    assert!(output.stderr.starts_with("warning: broken.yaml: sealant_spelling does not match"), "{output}");
 }
 
 /// Anybody can call a file as what a killed run of ours leaves behind.

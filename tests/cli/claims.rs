@@ -84,7 +84,7 @@ fn a_forged_selection_by_comments_gets_no_new_value_either() {
     let output = test.sealant(&["edit", "a.yaml"]).env("EDITOR", editor).run().code(8);
     assert!(output.stderr.contains("token would be in plaintext"), "{output}");
     let output = test.sealant(&["check", "a.yaml"]).run().code(1);
-    assert!(output.text().contains("not known without a key [settings]"), "{output}");
+    assert!(output.text().contains("it is unknown what that leaves in plaintext [settings]"), "{output}");
 }
 
 #[test]
@@ -269,7 +269,7 @@ fn what_a_forged_selection_leaves_in_plaintext_is_told_by_its_name() {
             test.write("a.yaml", format!("{plain}sops:{metadata}"));
             let output = test.sealant(&["check", "a.yaml"]).run().code(1);
             let expected = format!(
-                "a.yaml:3: by its own `{forged}` it leaves in plaintext, as no rule says: db.password [own-settings]"
+                "a.yaml:3: its own `{forged}` leaves these in plaintext, and no rule does: db.password [own-settings]"
             );
             assert!(output.text().contains(&expected), "{forged}: {output}");
             assert!(!output.text().contains("planted") && !output.text().contains("host"), "{output}");
@@ -312,7 +312,7 @@ fn what_a_forged_selection_leaves_in_plaintext_is_told_whatever_it_looks_like() 
             let output = test.sealant(&["check", "a.yaml"]).run();
             let found = output.text().lines().find(|line| line.ends_with("[own-settings]"));
             let says = |path: &str| {
-                found.is_some_and(|line| line.ends_with(&format!("no rule says: {path} [own-settings]")))
+                found.is_some_and(|line| line.ends_with(&format!("no rule does: {path} [own-settings]")))
             };
             assert!(told.map_or(found.is_none(), says), "{forged}: {plain}: {output}");
         }
@@ -385,7 +385,7 @@ fn check_reports_settings_that_hide_less_than_the_rule() {
     test.sealant(&["check", "a.yaml"]).run().ok();
     set_rule(&test, "    unencrypted_suffix: _unencrypted\n");
     let output = test.sealant(&["check", "a.yaml"]).run().code(1);
-    let settings = "encrypts by `encrypted_regex: ^password$`, and .sops.yaml:2 says `unencrypted_suffix: \
+    let settings = "encrypts by `encrypted_regex: ^password$`, but .sops.yaml:2 says `unencrypted_suffix: \
                     _unencrypted`: which leaves a value in plaintext [settings]";
     assert!(output.text().contains(settings), "{output}");
     assert!(output.stderr.contains("`sealant updatekeys --settings FILE`"), "{output}");
@@ -504,7 +504,7 @@ fn nothing_is_sealed_for_a_place_that_somebody_wrote_into_the_file() {
         forge(&test, "apps/db.yaml", from, to);
         let moved = test.read_text("apps/db.yaml");
         let output = blind(&test).run().code(8);
-        assert!(output.stderr.contains("its item `password` does not open for"), "{output}");
+        assert!(output.stderr.contains("its item `password` does not open as sealed for"), "{output}");
         test.write(
             "more.yaml",
             "apiVersion: v1\nkind: Secret\nmetadata: {name: db, namespace: shop}\nstringData: {b: planted}\n",
@@ -565,7 +565,7 @@ fn nothing_is_sealed_for_a_place_that_only_the_file_names() {
         std::fs::remove_file(test.home(KEYS_TXT)).expect("the identity to go");
         for run in [blind(&test), blind(&test).args(&["-q"]), test.sealant(&merge)] {
             let output = run.run().code(8);
-            assert!(output.stderr.contains("only the file says that it belongs to"), "{output}");
+            assert!(output.stderr.contains("only the file itself says that it belongs to"), "{output}");
             assert_eq!(test.read_text("apps/db.yaml"), before);
             let command = advised(&output);
             assert!(command.windows(asserted.len()).any(|words| words == asserted), "{command:?}");
@@ -611,13 +611,13 @@ fn of_two_sealed_secrets_of_one_name_none_is_guessed() {
         &["seal", "--onto", "apps/db.yaml", "--output", "apps/db.yaml", "more.yaml"],
     ] {
         let output = test.sealant(args).run().code(8);
-        assert!(output.stderr.contains("no namespace says which is meant"), "{output}");
+        assert!(output.stderr.contains("no namespace says which one to use"), "{output}");
         assert_eq!(test.read_text("apps/db.yaml"), both);
     }
     // One that has the item, beside ours which has not.
     test.sealant(&["set", "--value-stdin", "apps/db.yaml", "evil/db/token"]).stdin("x").run().ok();
     let output = blind(&test).run().code(91);
-    assert!(output.stderr.contains("says not which"), "{output}");
+    assert!(output.stderr.contains("does not say which one"), "{output}");
     let args = ["seal", "--merge-into", "apps/db.yaml", "--namespace", "shop", "more.yaml"];
     let output = test.sealant(&args).run().ok();
     assert!(output.stderr.contains("sealed for shop/db"), "{output}");
@@ -632,7 +632,7 @@ fn an_empty_sealed_secret_does_not_say_where_it_belongs() {
     blind(&test).run().code(8);
     let editor = test.editor(r#"sed -i 's/^stringData:.*/stringData: {token: planted-new}/' "$1""#);
     let output = test.sealant(&["edit", "apps/db.yaml"]).env("EDITOR", editor).run().code(8);
-    assert!(output.stderr.contains("only the file says that it belongs to any namespace"), "{output}");
+    assert!(output.stderr.contains("only the file itself says that it belongs to any namespace"), "{output}");
     test.write(
         "more.yaml",
         "apiVersion: v1\nkind: Secret\nmetadata: {name: db, namespace: shop}\nstringData: {b: x}\n",
@@ -691,7 +691,7 @@ fn a_secret_of_another_name_or_namespace_is_not_merged() {
     assert!(output.stderr.contains("sealed for shop/db, strict"), "{output}");
     encrypted(&test, "doc.yaml", "a: 1\n", &[RECIPIENT]);
     let output = test.sealant(&["set", "doc.yaml", "[\"a\"]", "2", "--namespace", "shop"]).run().code(8);
-    assert!(output.stderr.contains("are about SealedSecrets"), "{output}");
+    assert!(output.stderr.contains("are for SealedSecrets"), "{output}");
 }
 
 #[test]

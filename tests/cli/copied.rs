@@ -375,7 +375,7 @@ fn what_git_does_not_give_may_be_an_original() {
         assert!(output.status != 0, "{output}");
     }
     let told = sealant(&["check"]);
-    for part in ["nobody can tell what is a copy of it", "git fetch --refetch --no-filter"] {
+    for part in ["so copies of them cannot be recognized", "git fetch --refetch --no-filter"] {
         assert!(told.stderr.contains(part), "{told}");
     }
     assert_eq!(test.read_text("clone/dev/copy.yaml"), before);

@@ -124,8 +124,8 @@ fn what_cannot_be_compared_does_not_look_like_a_difference() {
     let test = committed();
     test.write("broken.yaml", test.read_text("secret.yaml").replacen("port", "prt", 1));
     let cases: [(&[&str], i32, &str); 7] = [
-        (&["--from", "nowhere", "secret.yaml"], 2, "Git does not tell"),
-        (&["--from=--output=x", "secret.yaml"], 8, "is no revision"),
+        (&["--from", "nowhere", "secret.yaml"], 2, "Git gives nothing to compare with"),
+        (&["--from=--output=x", "secret.yaml"], 8, "is not a revision"),
         (&["nowhere.yaml"], 100, "neither here nor in HEAD"),
         (&["secret.yaml", "nowhere.yaml"], 100, "nowhere.yaml: no such file"),
         (&["a", "b", "c"], 64, "--from HEAD"),

@@ -19,8 +19,8 @@ fn a_fresh_machine_is_told_to_begin() {
     let test = sandbox();
     let output = test.sealant(&["doctor"]).run().code(1);
     let expected = [
-        "warning config there is none here or above",
-        "broken identities there are none: nothing can be decrypted",
+        "warning config there is no config here or above",
+        "broken identities no identities were found: nothing can be decrypted",
     ];
     assert_eq!(findings(&test, &output), expected);
     assert!(output.text().contains("Run `sealant init`"));
@@ -59,8 +59,8 @@ fn what_is_wrong_is_named() {
         format!("ok identities HOME/{KEYS_TXT}: {RECIPIENT}"),
         format!("warning identities HOME/{KEYS_TXT}: line 2 is not an age identity"),
         format!("warning identities HOME/{KEYS_TXT}: others on this machine can read it"),
-        "ok rule WORK/.sops.yaml:2 (rule 1): what it encrypts, you can decrypt".to_owned(),
-        "warning rule WORK/.sops.yaml:4 (rule 2): nothing that you have can decrypt what it encrypts"
+        "ok rule WORK/.sops.yaml:2 (rule 1): you can decrypt the files it covers".to_owned(),
+        "warning rule WORK/.sops.yaml:4 (rule 2): none of your keys can decrypt the files it covers"
             .to_owned(),
     ];
     assert_eq!(findings(&test, &output), expected);

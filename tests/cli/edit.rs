@@ -50,9 +50,7 @@ fn nothing_changed_writes_nothing() {
     let test = with_secret(TEXT);
     let before = test.read("secret.yaml");
     let output = edit(&test, "touch \"$1\"", &["secret.yaml"]).run().code(200);
-    assert!(
-        output.stderr.starts_with("secret.yaml: nothing was changed\nnote: the editor came back at once")
-    );
+    assert!(output.stderr.starts_with("secret.yaml: nothing was changed\nnote: the editor returned at once"));
     assert_eq!(test.read("secret.yaml"), before);
     assert_wiped(&test);
 }
@@ -137,7 +135,7 @@ fn a_mistake_is_shown_and_can_be_mended() {
     let shown = terminal.wait_for("Press Enter to go back to the editor, or n");
     assert!(shown.contains("secret.yaml:7: ") && !shown.contains("hunter2"), "{shown}");
     terminal.send_line("what?");
-    terminal.wait_for("Enter or y goes back to the editor, n leaves");
+    terminal.wait_for("Enter or y goes back to the editor, n discards");
     terminal.send_line("");
     let _ = terminal.finish().ok();
     assert_eq!(decrypted(&test, "secret.yaml"), format!("{TEXT}c: []\n"));

@@ -311,7 +311,7 @@ fn an_old_state_that_was_changed_is_refused() {
     };
     let output = onto(old.replace("b_unencrypted: 1", "b_unencrypted: 2")).code(51);
     assert!(output.stderr.starts_with("error: old.yaml: MAC mismatch"), "{output}");
-    assert!(output.stderr.contains("leave --onto out"), "{output}");
+    assert!(output.stderr.contains("remove --onto"), "{output}");
     onto(old).ok();
 }
 

@@ -61,8 +61,8 @@ fn what_no_environment_can_hold_is_refused() {
     let test = at_home();
     for (plaintext, message) in [
         ("a: 1\nb:\n  c: 2\n", "a.yaml:3: \"b\" cannot become an environment variable: its value is nested"),
-        ("a=b: 1\n", "a.yaml:1: \"a=b\" cannot become an environment variable: such a name"),
-        ("a: \"x\\0y\"\n", "its value holds a zero byte"),
+        ("a=b: 1\n", "a.yaml:1: \"a=b\" cannot become an environment variable: the name"),
+        ("a: \"x\\0y\"\n", "its value contains a zero byte"),
     ] {
         encrypted(&test, "a.yaml", plaintext, &[RECIPIENT]);
         let output = test.sealant(&["exec-env", "a.yaml", "true"]).run().code(1);
@@ -123,7 +123,7 @@ fn values_are_taken_out_of_what_the_command_prints() {
     assert_eq!(output.text(), "a [redacted] $[redacted]==\nabc\n");
     assert_eq!(
         output.stderr,
-        "warning: not hidden, for values of fewer than 4 bytes stand in any text: short\n[redacted]\n[redacted]=\n"
+        "warning: not redacted, because values of fewer than 4 bytes appear in any text: short\n[redacted]\n[redacted]=\n"
     );
     // As programs print Basic auth.
     let script = "printf 'user:%s' \"$password\" | base64";
@@ -190,7 +190,7 @@ fn variables_that_run_code_are_refused_unless_they_are_named() {
     let output = test.sealant(&["exec-env", "app env.env", "echo $A"]).run().code(8);
     assert_eq!(output.text(), "");
     let message =
-        "error: app env.env: sets LD_PRELOAD, PATH, by which whoever writes the file can run code\n";
+        "error: app env.env: sets LD_PRELOAD, PATH, which lets anybody who can write the file run code\n";
     assert!(output.stderr.starts_with(message), "{output}");
     assert!(
         output
@@ -200,12 +200,12 @@ fn variables_that_run_code_are_refused_unless_they_are_named() {
     );
     assert!(!output.stderr.contains("evil"), "no value is shown: {output}");
     let output = test.sealant(&["exec-env", "--allow-env", "PATH", "app env.env", "echo $A"]).run().code(8);
-    assert!(output.stderr.contains("sets LD_PRELOAD, by"), "{output}");
+    assert!(output.stderr.contains("sets LD_PRELOAD, which"), "{output}");
 
     encrypted(&test, "proxy.env", "https_proxy=http://evil\nSSL_CERT_FILE=evil.pem\nA=1\n", &[RECIPIENT]);
     let output = test.sealant(&["exec-env", "proxy.env", "echo $A"]).run().code(8);
-    let message = "error: proxy.env: sets https_proxy, SSL_CERT_FILE, by which whoever writes the file can read what the \
-                   command sends\n";
+    let message = "error: proxy.env: sets https_proxy, SSL_CERT_FILE, which lets anybody who can write the file read \
+                   what the command sends\n";
     assert!(output.stderr.starts_with(message) && output.text().is_empty(), "{output}");
     let proxy = ["exec-env", "--allow-env", "https_proxy", "--allow-env", "SSL_CERT_FILE", "proxy.env"];
     assert_eq!(test.sealant(&proxy).arg("echo $https_proxy").run().ok().text(), "http://evil\n");

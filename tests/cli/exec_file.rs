@@ -48,7 +48,7 @@ fn a_file_can_be_read_twice_and_has_the_name_that_it_is_given() {
 #[test]
 fn a_command_that_does_not_take_the_file_is_told_of() {
     let output = with_file().sealant(&["exec-file", "a.yaml", "true"]).run().ok();
-    assert_eq!(output.stderr, "note: the command does not hold {}, which stands for the decrypted file\n");
+    assert_eq!(output.stderr, "note: the command does not contain {}, which stands for the decrypted file\n");
 }
 
 #[test]

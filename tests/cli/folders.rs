@@ -61,7 +61,7 @@ fn of_a_folder_what_a_rule_names_is_encrypted_and_the_rest_is_told() {
     assert_eq!(
         output.stderr,
         "encrypted:\n  secrets/a.yaml\n\
-         no creation rule names these, which stay in plaintext:\n  README.md\n  package.json\n\
+         no creation rule matches these, which stay in plaintext:\n  README.md\n  package.json\n\
          1 encrypted, 2 in plaintext, 1 left alone, 3 ignored by Git\n"
     );
     // What the hook asks for is what encrypting a folder does.
@@ -118,10 +118,10 @@ fn where_nobody_can_be_asked_what_no_rule_names_stays_and_that_is_an_error() {
         let output = run(&["secrets"]).code(1);
         assert_eq!(
             output.stderr,
-            "no creation rule names these, which stay in plaintext:\n  secrets/a.yaml\n\
+            "no creation rule matches these, which stay in plaintext:\n  secrets/a.yaml\n\
              0 encrypted, 1 in plaintext, 1 left alone, 3 ignored by Git\n\
-             error: secrets: 1 file stayed in plaintext: no creation rule names it by a path_regex, and there is no terminal to ask\n  \
-             help: Name the files, or give their rule a path_regex; or take all that is in plaintext there: \
+             error: secrets: 1 file stayed in plaintext: no path_regex of a creation rule matches it, and there is no terminal to ask\n  \
+             help: Name the files, or give their rule a path_regex; or include all that are in plaintext there: \
              `sealant encrypt -i --yes secrets`.\n"
         );
         assert_eq!(encrypted(&test), [""; 0]);

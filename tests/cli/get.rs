@@ -57,7 +57,7 @@ fn what_is_not_there_has_the_codes_of_sops() {
             91,
             "error: secret.yaml: component [\"user\"] of [\"db\"][\"user\"] not found",
         ),
-        ("secret.yaml", "db..user", 91, "Write keys with dots between them"),
+        ("secret.yaml", "db..user", 91, "Write keys separated by dots"),
         ("plain.yaml", "[\"a\"]", 1, "error: plain.yaml: the file is not encrypted"),
         ("nowhere.yaml", "[\"a\"]", 100, "error: nowhere.yaml: no such file"),
     ];

@@ -26,9 +26,9 @@ fn a_second_run_changes_nothing() {
     assert_eq!(
         shown(&test, &output.stderr),
         format!(
-            "Identity: HOME/{KEYS_TXT}, as it was\n\
-             Config:   WORK/.sops.yaml, as it was\n\
-             Next:     nothing; `sealant doctor` says whether all is well\n"
+            "Identity: HOME/{KEYS_TXT}, unchanged\n\
+             Config:   WORK/.sops.yaml, unchanged\n\
+             Next:     nothing; `sealant doctor` checks your set-up\n"
         )
     );
     assert_eq!((test.read(".sops.yaml"), test.read(test.home(KEYS_TXT))), before);
@@ -42,10 +42,9 @@ fn who_joins_a_team_hears_whom_to_ask() {
     assert_eq!(
         shown(&test, &output.stderr),
         format!(
-            "Identity: SOPS_AGE_KEY, as it was\n\
-             Config:   WORK/.sops.yaml, as it was\n\
-             Next:     let somebody who can decrypt add {RECIPIENT} to WORK/.sops.yaml and run \
-             `sealant updatekeys .`\n"
+            "Identity: SOPS_AGE_KEY, unchanged\n\
+             Config:   WORK/.sops.yaml, unchanged\n\
+             Next:     ask somebody who can decrypt to add {RECIPIENT} to WORK/.sops.yaml and run `sealant updatekeys .`\n"
         )
     );
     assert!(!test.home(KEYS_TXT).exists());

@@ -22,7 +22,7 @@ fn a_file_is_private_and_never_overwritten() {
     let before = test.read("key.txt");
     for args in [&["keygen", "-o", "key.txt"][..], &["keygen", "-y", "-o", "key.txt", "key.txt"]] {
         let output = test.sealant(args).run().code(3);
-        assert!(output.stderr.starts_with("error: key.txt: is there already"), "{output}");
+        assert!(output.stderr.starts_with("error: key.txt: already exists"), "{output}");
     }
     assert_eq!(test.read("key.txt"), before);
 }

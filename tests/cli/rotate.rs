@@ -17,7 +17,7 @@ fn every_ciphertext_is_new_and_the_plaintext_the_same() {
     encrypted(&test, "a.yaml", PLAIN, &[RECIPIENT]);
     let before = test.read_text("a.yaml");
     let output = test.sealant(&["rotate", "a.yaml"]).run().ok();
-    assert!(output.stderr.contains(&format!("so these of the file stay:\n  {RECIPIENT}\n")), "{output}");
+    assert!(output.stderr.contains(&format!("so the file keeps these:\n  {RECIPIENT}\n")), "{output}");
     assert_eq!(test.read_text("a.yaml"), before, "printed, not written");
 
     let after = output.text();
@@ -74,7 +74,7 @@ fn a_stranger_in_the_file_is_refused_by_name() {
     test.sealant(&["rotate", "--allow-recipient", STRANGER, "a.yaml"]).run().ok();
     test.sealant(&["rotate", "--rm-age", STRANGER, "a.yaml"]).run().ok();
     let output = test.sealant(&["rotate", "-i", "--add-age", STRANGER, "b.yaml"]).run().ok();
-    assert!(output.stderr.contains("or the next rotation will refuse them"), "{output}");
+    assert!(output.stderr.contains("or the next rotation will reject them"), "{output}");
 }
 
 #[test]
@@ -167,7 +167,7 @@ fn a_flag_that_names_nobody_is_told_of() {
     encrypted(&test, "a.yaml", PLAIN, &[RECIPIENT]);
     let output = test.sealant(&["rotate", "--add-age", "", "--rm-age", " , ", "a.yaml"]).run().ok();
     for flag in ["--add-age", "--rm-age"] {
-        let warning = format!("warning: {flag} is empty, and counts as not given\n");
+        let warning = format!("warning: {flag} is empty, and is ignored\n");
         assert!(output.stderr.contains(&warning), "{output}");
     }
     let output = test.sealant(&["encrypt", "--age", "", "a.yaml"]).run().code(203);

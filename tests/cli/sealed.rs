@@ -155,7 +155,7 @@ fn what_cannot_be_sealed_is_refused_with_advice() {
         (test.read_text("sealed.yaml"), 203, "this is a SealedSecret already"),
         (test.read_text("sops.yaml"), 203, "`sealant decrypt FILE | sealant seal`"),
         (String::new(), 92, "there is no Secret in it"),
-        (format!("{SECRET}---\nkind: Pod\napiVersion: v1\n"), 2, "Put the Secrets into a file of their own"),
+        (format!("{SECRET}---\nkind: Pod\napiVersion: v1\n"), 2, "Move the Secrets to a file of their own"),
     ];
     for (text, code, message) in cases {
         let output = seal_stdin(&test, &[], &text).code(code);
@@ -163,7 +163,7 @@ fn what_cannot_be_sealed_is_refused_with_advice() {
         assert_eq!(output.text(), "");
     }
     let output = seal(&test, &["-n", "other", "plain.yaml"]).code(8);
-    assert!(output.stderr.contains("of the namespace `shop`, and --namespace says `other`"), "{output}");
+    assert!(output.stderr.contains("has the namespace `shop`, but --namespace says `other`"), "{output}");
     let nobody = test.sealant(&["seal"]).stdin(SECRET).run().code(1);
     assert!(nobody.stderr.contains("with --output or --filename-override"), "{nobody}");
 }
@@ -192,7 +192,10 @@ fn plaintext_is_replaced_only_on_demand() {
     test.write("apps/plain.yaml", SECRET);
     for args in [["--output", "plain.yaml", "plain.yaml"], ["--output-dir", ".", "plain.yaml"]] {
         let output = seal(&test, &args).code(8);
-        assert!(output.stderr.contains("there is a Secret in plaintext, which would be gone"), "{output}");
+        assert!(
+            output.stderr.contains("this file holds a Secret in plaintext, which would be lost"),
+            "{output}"
+        );
     }
     let output = seal(&test, &["--from-file", "plain.yaml", "--name", "x", "-n", "shop", "-o", "plain.yaml"]);
     assert!(output.code(8).stderr.contains("plaintext"));
@@ -224,9 +227,9 @@ fn of_a_folder_only_secrets_that_a_rule_is_for_are_sealed() {
         "{output}"
     );
     assert!(
-        output
-            .stderr
-            .contains("note: passed by, as a template that is no manifest yet: ./apps/template.yaml:2")
+        output.stderr.contains(
+            "note: skipped, because it is a template and not a manifest yet: ./apps/template.yaml:2"
+        )
     );
     for (file, text) in &others {
         assert_eq!(test.read_text(file), *text);
@@ -340,14 +343,16 @@ fn values_are_merged_into_the_object_of_their_name() {
     test.write("more.yaml", secret("b", "hunter2"));
     let output = test.sealant(&["seal", "--merge-into", "plain.yaml", "more.yaml"]).run().ok();
     assert!(
-        output.stderr.contains(&format!("so new values are for these of the file:\n  {RECIPIENT}\n")),
+        output
+            .stderr
+            .contains(&format!("so new values are encrypted for those of the file:\n  {RECIPIENT}\n")),
         "{output}"
     );
     assert_eq!(item(&test, "plain.yaml", "v"), a);
     assert!(unsealed(&test, "plain.yaml").contains("v: hunter2"));
     test.write("more.yaml", secret("c", "hunter2"));
     let output = test.sealant(&["seal", "--merge-into", "plain.yaml", "more.yaml"]).run().code(8);
-    assert!(output.stderr.contains("there is no SealedSecret `c` in it"), "{output}");
+    assert!(output.stderr.contains("it has no SealedSecret `c`"), "{output}");
     assert!(output.stderr.contains("There are a, b."), "{output}");
 }
 
@@ -389,14 +394,14 @@ fn what_did_not_change_keeps_its_ciphertext() {
     test.write("plain.yaml", SECRET.replace("hunter2", "hunter4"));
     let newcomer = identity(&test, "newcomer.txt");
     let output = seal(&test, &[&["--age", &newcomer], &onto[..]].concat()).ok();
-    assert!(output.stderr.contains("cannot read the values that did not change"), "{output}");
+    assert!(output.stderr.contains("cannot read the unchanged values"), "{output}");
     assert!(output.stderr.contains(&newcomer), "{output}");
 
     let run = test.sealant(&["seal"]).args(&onto).env("HOME", "/").env("XDG_CONFIG_HOME", "/");
     run.run().code(128);
     test.write("plain.yaml", SECRET.replace("name: db", "name: other"));
     assert!(
-        seal(&test, &onto).code(8).stderr.contains("no SealedSecret of the same name is in it: there are db")
+        seal(&test, &onto).code(8).stderr.contains("it has no SealedSecret of the same name: there are db")
     );
 }
 
@@ -491,7 +496,7 @@ fn what_is_odd_in_an_object_is_told() {
         let args = ["--merge-into", "sealed.yaml", "--from-file", &format!("k{n}=-")];
         let output = seal_stdin(&test, &args, "planted").ok();
         assert_eq!(
-            output.stderr.contains("there are 9 data keys: `sealant rotate` makes one of them"),
+            output.stderr.contains("there are 9 data keys: `sealant rotate` replaces them with one"),
             n == 7,
             "{output}"
         );
@@ -505,7 +510,7 @@ fn what_is_odd_in_an_object_is_told() {
     );
     let output = seal(&test, &["plain.yaml"]).ok();
     assert!(
-        output.stderr.contains("warning: plain.yaml: db: the controller makes no Secrets of type"),
+        output.stderr.contains("warning: plain.yaml: db: the controller makes Secrets of type"),
         "{output}"
     );
 }
@@ -543,7 +548,7 @@ fn recipients_are_fetched_from_files() {
 fn recipients_do_not_come_from_just_anywhere() {
     let test = sandbox();
     let cases: [(&[&str], i32, &str); 5] = [
-        (&["--url", "http://example.com/"], 1, "fetched by https alone"),
+        (&["--url", "http://example.com/"], 1, "fetched only over https"),
         (&["--url", "http://127.0.0.1:1/"], 1, "Connection refused"),
         (&["--url", "x", "--file", "y"], 64, "cannot be used with"),
         (&["--kubeconfig", "nothing"], 100, "nothing: there is no kubeconfig"),

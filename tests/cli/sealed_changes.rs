@@ -61,10 +61,7 @@ fn an_item_is_set_without_an_identity() {
     let place = ["--namespace", "shop"];
     test.sealant(&["set", "db.yaml", "a", "\"planted-new\""]).run().code(8);
     let output = test.sealant(&["set", "db.yaml", "a", "\"planted-new\""]).args(&place).run().ok();
-    assert!(
-        output.stderr.contains("no creation rule names recipients, so these of the file stay"),
-        "{output}"
-    );
+    assert!(output.stderr.contains("no creation rule names recipients, so the file keeps these"), "{output}");
     let blind = test.read_text("db.yaml");
     let changed: Vec<String> = new_lines(STRICT, &blind)
         .into_iter()
@@ -75,7 +72,7 @@ fn an_item_is_set_without_an_identity() {
     assert_eq!(blind.matches("commitment:").count(), 2);
 
     let output = test.sealant(&["set", "--json", "db.yaml", "new", "5432"]).run().code(7);
-    assert!(output.stderr.contains("an item of a SealedSecret is a text"), "{output}");
+    assert!(output.stderr.contains("an item of a SealedSecret is a string"), "{output}");
     let output = test.sealant(&["set", "db.yaml", "not a key", "\"x\""]).run();
     assert!(output.status != 0, "{output}");
     assert_eq!(test.read_text("db.yaml"), blind);
@@ -247,7 +244,7 @@ fn a_sealed_secret_is_not_encrypted_once_more() {
     let output = test.sealant(&["encrypt", "db.yaml"]).run().code(203);
     assert!(output.stderr.contains("this is a SealedSecret: its values are encrypted already"), "{output}");
     let output = test.sealant(&["explain", "db.yaml"]).run().ok();
-    assert!(output.text().contains("the file is encrypted for others than these"), "{output}");
+    assert!(output.text().contains("the file's recipients differ from these"), "{output}");
 
     test.write("d/sealed.yaml", STRICT);
     test.write("d/plain.yaml", "a: 1\n");
@@ -256,5 +253,5 @@ fn a_sealed_secret_is_not_encrypted_once_more() {
     assert!(test.read_text("d/plain.yaml").contains("sops:"));
     test.write("d/mixed.yaml", format!("{STRICT}---\nkind: Secret\nstringData: {{a: planted}}\n"));
     let output = test.sealant(&["encrypt", "-i", "d"]).run().code(8);
-    assert!(output.stderr.contains("stands here beside something else"), "{output}");
+    assert!(output.stderr.contains("is in one file with other objects"), "{output}");
 }

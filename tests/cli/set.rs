@@ -67,7 +67,7 @@ fn a_value_comes_from_a_file_or_standard_input() {
 fn a_text_stays_a_text() {
     let test = with_secret("text: old\nnumber: 1\nnested: {key: v}\n");
     let set = |path: &str, value: &str| test.sealant(&["set", "secret.yaml", path, value]).run().ok();
-    assert!(set("text", "12345").stderr.contains("[\"text\"] is a text, and stays one; --json takes"));
+    assert!(set("text", "12345").stderr.contains("[\"text\"] is a string, and stays one; --json takes"));
     set("number", "2");
     set("new", "correct horse");
     set("nested.key", "true");
@@ -94,7 +94,7 @@ fn a_secret_takes_texts_under_flat_keys() {
     test.sealant(&["encrypt", "-i", "--age", RECIPIENT, "db.yaml"]).run().ok();
     let set = |args: &[&str]| test.sealant(&["set", "db.yaml"]).args(args).run().ok();
     let told = set(&["data.tls.crt", "5"]);
-    assert!(told.stderr.contains("is written in base64"), "{told}");
+    assert!(told.stderr.contains("was encoded as base64"), "{told}");
     set(&["--string", "data.raw", "eA=="]);
     set(&["stringData.x.y", "true"]);
     assert_eq!(
@@ -118,17 +118,17 @@ fn a_value_that_was_left_out_is_asked_for() {
     let mut terminal = set().on_terminal();
     terminal.wait_for("New value of a in secret.yaml: ");
     terminal.send_hidden_line("planted 12");
-    terminal.wait_for("The same again: ");
+    terminal.wait_for("Repeat it: ");
     terminal.send_hidden_line("planted 12");
     assert!(!terminal.finish().ok().text().contains("planted"));
     assert_eq!(decrypted(&test, "secret.yaml"), "a: planted 12\n");
     let mut terminal = set().on_terminal();
     terminal.wait_for("New value");
     terminal.send_hidden_line("one");
-    terminal.wait_for("again: ");
+    terminal.wait_for("Repeat it: ");
     terminal.send_hidden_line("two");
     let output = terminal.finish().code(7);
-    assert!(output.text().contains("the two are not the same"), "{output}");
+    assert!(output.text().contains("the two values differ"), "{output}");
     assert_eq!(decrypted(&test, "secret.yaml"), "a: planted 12\n");
 }
 
@@ -144,7 +144,7 @@ fn what_cannot_be_set_has_the_codes_of_sops_and_leaves_the_file() {
         (&["--json", "secret.yaml", "[\"a\"]", "hunter3"], 7, "the value is not JSON"),
         (&["--json", "secret.yaml", "[\"a\"]", "\"hunter3"], 7, "the value is not JSON"),
         (&["secret.yaml", "[\"a\"]", "{\"x\": 1, \"x\": 2}"], 7, "appears twice"),
-        (&["secret.yaml", "[\"a\"]", "9223372036854775808"], 7, "does not fit into 64 bits"),
+        (&["secret.yaml", "[\"a\"]", "9223372036854775808"], 7, "does not fit in 64 bits"),
         (&["secret.yaml", "db..password", "1"], 7, "is not a path"),
         (&["secret.yaml", "", "1"], 7, "the root of a document"),
         (&["secret.yaml", "[\"db\"][0]", "1"], 7, "does not fit"),

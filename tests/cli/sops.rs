@@ -123,7 +123,7 @@ fn files_and_arguments_that_are_missing() {
     ends(&["unset", "e.yaml"], 100, "error: unset takes a file, and the path of a value");
     ends(&["exec-env", "e.yaml"], 1, "error: it takes a file, and a command in one argument");
     let change = ["rotate", "--add-age", STRANGER, "nowhere"];
-    ends(&change, 49, "error: nowhere: no such file, and so no recipients to change");
+    ends(&change, 49, "error: nowhere: no such file, so there are no recipients to change");
     ends(&["-d", "."], 2, "error: .: is a folder, not a file");
     ends(&["-d", "*.yaml"], 100, "error: *.yaml: no such file");
 }
@@ -136,12 +136,12 @@ fn arguments_that_are_wrong() {
         1,
         "error: a value is required for '--input-type <TYPE>' but none was supplied",
     );
-    let both = "error: --in-place and --output exclude one another";
+    let both = "error: --in-place and --output cannot be combined";
     ends(&["-d", "-i", "--output", "x", "e.yaml"], 8, both);
     ends(&["rotate", "-i", "--output", "x", "e.yaml"], 8, both);
     ends(&["decrypt", "-i"], 8, "error: --in-place has no place: standard input is read");
     ends(&["encrypt"], 8, "error: standard input has no name to choose a creation rule by");
-    ends(&["--set", "[\"a\"]", "e.yaml"], 7, "error: --set takes a path, a blank, and a value as JSON");
+    ends(&["--set", "[\"a\"]", "e.yaml"], 7, "error: --set takes a path, a space, and a value as JSON");
     ends(
         &["set", "e.yaml", "[\"a\"]", "x"],
         7,
@@ -172,7 +172,7 @@ fn programs_look_for_these_words() {
 fn only_the_first_file_is_worked_on() {
     let test = filled();
     let output = sops(&test, &["-d", "e.yaml", "p.yaml"]).run().ok();
-    assert_eq!(output.stderr, "warning: only the first file is used: p.yaml is passed over\n");
+    assert_eq!(output.stderr, "warning: only the first file is used: p.yaml is ignored\n");
     assert_eq!(output.text(), PLAIN);
 }
 
@@ -234,7 +234,7 @@ fn updatekeys_takes_its_answer_from_standard_input() {
     updatekeys().stdin("n\n").run().ok();
     assert!(!test.read_text("e.yaml").contains(STRANGER));
     let silent = updatekeys().run().code(1);
-    assert!(silent.stderr.contains("a confirmation was asked for, and not given"), "{silent}");
+    assert!(silent.stderr.contains("a confirmation was needed, but not given"), "{silent}");
     updatekeys().stdin("y\n").run().ok();
     assert!(test.read_text("e.yaml").contains(STRANGER));
 }
@@ -250,13 +250,14 @@ fn flags_before_a_command_are_for_all_commands() {
 fn other_flags_before_a_command_have_no_effect() {
     let test = filled();
     let output = sops(&test, &["-i", "decrypt", "e.yaml"]).run().ok();
-    let warning = "warning: --in-place has no effect before the command, in sops neither: put it behind\n";
+    let warning =
+        "warning: --in-place has no effect before the command (nor in sops): put it after the command\n";
     assert_eq!((output.text(), &*output.stderr), (PLAIN, warning));
 }
 
 #[test]
 fn without_any_keys_it_says_so() {
-    let local = "error: the keys of this machine are not to be used, and no others can be";
+    let local = "error: this machine's keys may not be used, and there is no other key service";
     ends(&["--enable-local-keyservice=false", "-d", "e.yaml"], 128, local);
     ends(&["--enable-local-keyservice=false", "-e", "-a", RECIPIENT, "p.yaml"], 1, local);
     ends(

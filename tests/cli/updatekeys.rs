@@ -50,7 +50,7 @@ fn who_is_removed_is_warned_about_and_with_rotate_shut_out() {
     let output = test.sealant(&["updatekeys", "--dry-run", "--rotate", "a.yaml"]).run().ok();
     assert_eq!(output.text(), format!("a.yaml\n  - {leaver}\n  a new data key\n"));
     let output = test.sealant(&["updatekeys", "--yes", "a.yaml"]).run().ok();
-    assert!(output.stderr.starts_with("warning: whoever is removed can still decrypt"), "{output}");
+    assert!(output.stderr.starts_with("warning: removed recipients can still decrypt"), "{output}");
     let token = |text: &str| text.lines().nth(1).unwrap_or_default().to_owned();
     assert_eq!(token(&test.read_text("a.yaml")), token(&before));
 
@@ -189,7 +189,7 @@ fn a_data_key_that_is_not_the_files_is_not_handed_on() {
     test.write("a.yaml", a.replace(&enc(&a), &enc(&b)));
     rule(&test, &[RECIPIENT, STRANGER]);
     let output = test.sealant(&["updatekeys", "-y", "a.yaml"]).run().code(51);
-    assert!(output.stderr.contains("a: the ciphertext does not open"), "{output}");
+    assert!(output.stderr.contains("a: the ciphertext cannot be decrypted"), "{output}");
 }
 
 /// The block of metadata of an encrypted YAML file.
@@ -211,7 +211,7 @@ fn nobody_comes_into_a_file_that_does_not_verify_and_whoever_goes_goes() {
         ("no-mac.yaml", format!("harmless_unencrypted: 1\n{without_mac}"), "the file has no MAC"),
         ("no-mac-at-all.yaml", prod.replace(block(&prod), &without_mac), "the file has no MAC"),
         ("shortened.yaml", prod.replace(&format!("{user}\n"), ""), "MAC mismatch"),
-        ("moved.yaml", prod.replace("user:", "name:"), "name: the ciphertext does not open"),
+        ("moved.yaml", prod.replace("user:", "name:"), "name: the ciphertext cannot be decrypted"),
         ("in-plaintext.yaml", prod.replace(user, "user: ''"), "MAC mismatch"),
     ];
     for (file, text, why) in &forged {
@@ -311,7 +311,8 @@ fn one_newcomer_is_let_in_and_nobody_else() {
     rule(&test, &[RECIPIENT, STRANGER, &nina]);
     let output = test.sealant(&["updatekeys", "-y", "--add", &nina, "a.yaml"]).run().ok();
     assert_eq!(output.text(), format!("a.yaml\n  + {nina}\n"));
-    let note = format!("differs from its creation rule, too, and stays:\n  + {STRANGER}\n  - {leaver}\n");
+    let note =
+        format!("also differs from its creation rule, and stays unchanged:\n  + {STRANGER}\n  - {leaver}\n");
     assert!(output.stderr.contains(&note), "{output}");
     let file = test.read_text("a.yaml");
     assert!(!file.contains(STRANGER) && file.contains(&leaver), "{file}");
@@ -344,7 +345,7 @@ fn the_prompt_says_who_comes_in_by_whose_line() {
     let seen = terminal.wait_for("[y/N] ").replace('\r', "");
     terminal.send_line("n");
     terminal.finish().ok();
-    assert!(seen.contains(&format!("{STRANGER} (Nina) comes in:")), "{seen}");
+    assert!(seen.contains(&format!("{STRANGER} (Nina) gets access:")), "{seen}");
     assert!(
         seen.contains("named by .sops.yaml:2") && seen.contains("will read 3 values in 1 file"),
         "{seen}"

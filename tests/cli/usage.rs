@@ -16,7 +16,7 @@ fn ends(args: &[&str], code: i32, message: &str) {
 fn usage_errors_end_with_64() {
     ends(&["encrpt"], 64, "error: unrecognized subcommand 'encrpt'");
     ends(&["decrypt", "--nonsense"], 64, "error: unexpected argument '--nonsense' found");
-    ends(&["help", "nonsense"], 64, "error: there is no help about `nonsense`");
+    ends(&["help", "nonsense"], 64, "error: there is no help on `nonsense`");
     ends(&["man", "nonsense"], 64, "error: there is no command `nonsense`");
 }
 
@@ -46,11 +46,11 @@ fn a_wrong_number_of_arguments_ends_with_64() {
 #[test]
 fn arguments_that_exclude_each_other_end_with_8() {
     let cases: [(&[&str], &str); 7] = [
-        (&["-i", "--output", "x", "a.yaml"], "--in-place, --output and --output-dir exclude one another"),
+        (&["-i", "--output", "x", "a.yaml"], "--in-place, --output and --output-dir cannot be combined"),
         (&["a.yaml", "b.yaml"], "the results of several files do not go into one"),
         (&["--output", "x", "folder"], "the results of several files do not go into one"),
         (&["*.yaml"], "the results of several files do not go into one"),
-        (&["-i", "-"], "standard input has no place to write its result to"),
+        (&["-i", "-"], "the result for standard input has no file to go to"),
         (&["-i", "-", "a.yaml"], "standard input (`-`) cannot be read along with files"),
         (
             &["-i", "--filename-override", "x", "folder"],

@@ -27,7 +27,7 @@ const CUT_WRONGLY: &[(&str, &str, usize, &str)] = &[
     ("encrypted_regex", "block-keep-at-end-of-file-no-newline.yaml", 2, OPEN_END),
     ("unencrypted_suffix", "anchors-nested-and-redefined.yaml", 14, "an alias of an encrypted one"),
     ("unencrypted_suffix", "anchors-unencrypted.yaml", 9, "an alias of an encrypted one"),
-    ("encrypted_comment_regex", "anchors-comments.yaml", 6, "a comment would say of other values"),
+    ("encrypted_comment_regex", "anchors-comments.yaml", 6, "a comment would then apply to other values"),
     ("encrypted_comment_regex", "block-at-end-of-file-no-newline.yaml", 3, OPEN_END),
     ("encrypted_comment_regex", "block-folded-at-end-of-file-no-newline.yaml", 2, OPEN_END),
     ("encrypted_comment_regex", "block-keep-at-end-of-file-no-newline.yaml", 2, OPEN_END),
@@ -37,7 +37,7 @@ const CUT_WRONGLY: &[(&str, &str, usize, &str)] = &[
     ("mac_only_encrypted", "block-keep-at-end-of-file-no-newline.yaml", 2, OPEN_END),
 ];
 
-const OPEN_END: &str = "a clear block scalar at the end of a file without a final line break";
+const OPEN_END: &str = "a plaintext block scalar at the end of a file without a final line break";
 
 /// Calls `check` with each manifest, encrypted under each rule that can be used for it.
 fn for_each_encrypted(check: impl Fn(&Fixture, &Rule, &[u8]) -> Result<()>) {
@@ -167,22 +167,22 @@ const REFUSED: &[(&str, Kind, usize, &str)] = &[
     ("dotenv-already-encrypted.env", Kind::AlreadyEncrypted, 2, "encrypted already"),
     ("dotenv-line-without-equals.env", Kind::Read, 2, "has no \"=\""),
     ("ini-already-encrypted.ini", Kind::AlreadyEncrypted, 4, "encrypted already"),
-    ("ini-comment-behind-section.ini", Kind::Read, 1, "a comment behind the bracket of a section"),
+    ("ini-comment-behind-section.ini", Kind::Read, 1, "a comment after the bracket of a section"),
     ("ini-duplicate-key-in-section.ini", Kind::Read, 3, "appears twice, on lines 2 and 3"),
-    ("ini-line-without-delimiter.ini", Kind::Read, 3, "no section, comment or KEY = VALUE"),
+    ("ini-line-without-delimiter.ini", Kind::Read, 3, "not a section, comment or KEY = VALUE"),
     ("ini-unclosed-section.ini", Kind::Read, 1, "a section whose bracket is not closed"),
     ("json-already-encrypted.json", Kind::AlreadyEncrypted, 1, "encrypted already"),
-    ("json-clear-integer-beyond-2-to-53.json", Kind::Encrypt, 1, "a clear integer beyond 2^53"),
+    ("json-clear-integer-beyond-2-to-53.json", Kind::Encrypt, 1, "a plaintext integer beyond 2^53"),
     ("json-comment.json", Kind::Read, 2, "JSON has no comments"),
     ("json-duplicate-key-escaped.json", Kind::Read, 1, "the key \"password\" appears twice"),
     ("json-duplicate-key.json", Kind::Read, 3, "appears twice, on lines 2 and 3"),
     ("json-invalid-utf-8.json", Kind::Read, 1, "invalid UTF-8 at byte 35"),
-    ("json-missing-brace.json", Kind::Read, 5, "ends where a comma or the end of the object is due"),
+    ("json-missing-brace.json", Kind::Read, 5, "ends where a comma or the end of the object is expected"),
     ("json-root-array.json", Kind::Read, 1, "must be an object"),
     ("json-root-string.json", Kind::Read, 1, "must be an object"),
     ("json-single-quotes.json", Kind::Read, 1, "JSON has no single quotes"),
     ("json-trailing-comma.json", Kind::Read, 3, "JSON has no comma after the last entry"),
-    ("json-two-values.json", Kind::Read, 2, "the end of the document is due here"),
+    ("json-two-values.json", Kind::Read, 2, "the end of the document is expected here"),
     ("yaml-alias-as-key.yaml", Kind::Encrypt, 3, "an alias as a key"),
     ("yaml-alias-bomb.yaml", Kind::Read, 6, "aliases expand to more than 100000 nodes"),
     ("yaml-alias-growth.yaml", Kind::Encrypt, 5, "more than 64 times as large"),
@@ -192,7 +192,7 @@ const REFUSED: &[(&str, Kind, usize, &str)] = &[
         "yaml-anchor-in-encrypted-part-aliased-from-clear.yaml",
         Kind::Encrypt,
         2,
-        "a clear value is an alias of an encrypted one",
+        "a plaintext value is an alias of an encrypted one",
     ),
     ("yaml-bad-indentation.yaml", Kind::Read, 3, "did not find expected key"),
     ("yaml-block-scalar-first-line-tab.yaml", Kind::Read, 1, "a tab in the indentation of a block scalar"),

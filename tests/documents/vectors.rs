@@ -292,7 +292,7 @@ fn an_age_file_of_the_sops_repository_opens() {
 /// Broken files: the exit code of sops, and what the message says.
 const BROKEN: &[(&str, u8, &str)] = &[
     ("neg-bad-version.yaml", 1, "is not a version"),
-    ("neg-lastmodified-edited.yaml", 51, "the MAC does not open"),
+    ("neg-lastmodified-edited.yaml", 51, "the MAC cannot be decrypted"),
     ("neg-mac-mismatch-plaintext-edited.yaml", 51, "MAC mismatch"),
     ("neg-no-mac.yaml", 51, "the file has no MAC"),
     ("neg-no-version.yaml", 1, "no version"),

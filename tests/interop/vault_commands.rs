@@ -234,7 +234,7 @@ fn a_repository_starts_on_vault_with_a_break_glass_key() {
     // Nobody answers there: that is said, and the config is made.
     let elsewhere = Sandbox::new(env!("CARGO_BIN_EXE_sealant"));
     let output = elsewhere.sealant(&["init", "--vault", "http://127.0.0.1:1/transit/shop"]).run().ok();
-    assert!(output.stderr.contains("cannot be asked now"), "{}", output.stderr);
+    assert!(output.stderr.contains("cannot be reached now"), "{}", output.stderr);
     assert!(elsewhere.read_text(".sops.yaml").contains("http://127.0.0.1:1/v1/transit/keys/shop"));
 }
 
@@ -244,12 +244,12 @@ fn doctor_says_who_one_is_and_what_policy_is_missing() {
     shop.root(&["init", "--vault", &format!("{}/transit/shop", shop.bao.address())]).run().ok();
     let output = shop.root(&["doctor"]).run().ok();
     assert!(output.text().contains("you are token (policies: root"), "{}", output.text());
-    assert!(output.text().contains("what it encrypts, you can decrypt"), "{}", output.text());
+    assert!(output.text().contains("you can decrypt the files it covers"), "{}", output.text());
 
     let writer = shop.token("writer", &["encrypt"]);
     let output = shop.with(&writer, &["doctor"]).run().ok();
     assert!(output.text().contains("you may encrypt with it"), "{}", output.text());
-    assert!(output.text().contains("you can encrypt, and not decrypt"), "{}", output.text());
+    assert!(output.text().contains("you can encrypt, but not decrypt"), "{}", output.text());
     let line = "path \"transit/decrypt/shop\" { capabilities = [\"update\"] }";
     assert!(output.text().contains(line), "{}", output.text());
     assert!(!output.text().contains(&writer));

@@ -169,7 +169,7 @@ impl Candidate {
     fn follow(&self, why: &str) {
         if *self.leadership.0.leads.borrow() {
             self.metrics.lease_changes.inc();
-            tracing::info!(identity = self.identity, "this replica does not lead any more: {why}");
+            tracing::info!(identity = self.identity, "this replica no longer leads: {why}");
         }
         self.leadership.set(None);
     }

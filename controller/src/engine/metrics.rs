@@ -110,7 +110,7 @@ impl Metrics {
         let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
         // Dashboards look for it under this name, whatever program it is.
         let memory = self.memory.clone();
-        registry.register("process_resident_memory_bytes", "Memory that is in use", memory);
+        registry.register("process_resident_memory_bytes", "Memory in use", memory);
         let all = registry.sub_registry_with_prefix(PREFIX);
         all.register("build", "The version", build);
         all.register("reconciles", "Objects looked at, by outcome", self.reconciles.clone());
@@ -121,24 +121,28 @@ impl Metrics {
         all.register("outdated", "Objects whose Secret is of an older release", self.outdated.clone());
         all.register(
             "refused_watches",
-            "Watches that are refused, or whose kind is not there",
+            "Watches that are refused, or whose kind is not installed",
             self.refused.clone(),
         );
-        all.register("queued", "Objects that wait", self.queued.clone());
-        all.register("oldest_queued_seconds", "How long the oldest waits", self.oldest_queued.clone());
+        all.register("queued", "Objects waiting in the queue", self.queued.clone());
+        all.register(
+            "oldest_queued_seconds",
+            "How long the oldest object has been waiting",
+            self.oldest_queued.clone(),
+        );
         all.register("queue_seconds", "How long objects have waited", self.queue_seconds.clone());
         all.register("leader", "1 for the replica that writes", self.leader.clone());
         all.register(
             "lease_changes",
-            "Changes of this replica between leading and not",
+            "How often this replica became the leader or ceased to be",
             self.lease_changes.clone(),
         );
-        all.register("lease_failures", "Renewals of the Lease that failed", self.lease_failures.clone());
-        all.register("reconcile_seconds", "How long one object takes", self.seconds.clone());
-        all.register("lists", "Lists of all objects that were started", self.lists.clone());
-        all.register("watch_failures", "Lists and watches that failed", self.watch_failures.clone());
+        all.register("lease_failures", "Failed renewals of the Lease", self.lease_failures.clone());
+        all.register("reconcile_seconds", "How long reconciling one object takes", self.seconds.clone());
+        all.register("lists", "Full lists of objects that were started", self.lists.clone());
+        all.register("watch_failures", "Failed lists and watches", self.watch_failures.clone());
         all.register("unreadable", "Objects that could not be read", self.unreadable.clone());
-        all.register("events_lost", "Events that were not written", self.events_lost.clone());
+        all.register("events_lost", "Events that could not be written", self.events_lost.clone());
         all.register(
             "outages",
             "Requests that failed because the API server was busy or gone",

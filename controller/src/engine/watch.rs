@@ -341,7 +341,7 @@ impl<T: Object, F: FnMut(Event<T>)> Watch<T, F> {
         let What { kind, namespace, .. } = &self.what;
         self.metrics.watch_failures.get_or_create(&OfKind { kind }).inc();
         if !self.refused {
-            let why = if failure.code() == Some(404) { "there is no such kind here: " } else { "" };
+            let why = if failure.code() == Some(404) { "this kind is not installed here: " } else { "" };
             tracing::warn!(kind, namespace, "cannot watch, and tries again until it can: {why}{failure}");
         }
         self.now_refused(true);

@@ -61,6 +61,6 @@ impl KeyMetrics {
         );
         all.register("data_keys", "Data keys, by where they came from", self.data_keys.clone());
         all.register("vault_seconds", "How long servers took to open data keys", self.vault_seconds.clone());
-        all.register("waiting_for_vault", "Objects that wait for servers", self.waiting_for_vault.clone());
+        all.register("waiting_for_vault", "Objects waiting for servers", self.waiting_for_vault.clone());
     }
 }

@@ -115,6 +115,6 @@ pub fn has_room(kind: &str) -> String {
     format!("an object of {kind} of this name adds to it already")
 }
 
-pub const IS_GOING: &str = "the Secret is being deleted; it is made again when it is gone";
+pub const IS_GOING: &str = "the Secret is being deleted; it will be made again once it is gone";
 pub const CHANGED_AT_ONCE: &str =
-    "the Secret is not as it was written: somebody changes it, a webhook perhaps";
+    "the Secret is not what was written: something changes it, perhaps a webhook";

@@ -198,7 +198,7 @@ fn a_secret_that_somebody_changes_is_repaired() {
     place.items("db", &[("a", "1")]);
     assert_eq!(
         place.event("db", "Repaired"),
-        "the Secret had been changed; it is as the SealedSecret says again"
+        "the Secret had been changed; it matches the SealedSecret again"
     );
     patch(r#"{"stringData": {"b": "added"}}"#);
     place.items("db", &[("a", "1")]);

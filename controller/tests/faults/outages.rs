@@ -105,7 +105,7 @@ fn an_api_server_that_was_killed(world: &World) {
     world.reason("killed", "Unsealed");
     world.cluster.stop();
     let before = world.requests().len();
-    world.controller.wait_for_log("this replica does not lead any more: the lease could not be renewed");
+    world.controller.wait_for_log("this replica no longer leads: the lease could not be renewed");
     world.cluster.start_again();
     world.apply("killed", "2");
     world.value("killed", "2");

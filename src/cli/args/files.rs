@@ -176,9 +176,7 @@ impl FormatArgs {
             let given = given.as_deref().filter(|name| !name.is_empty())?;
             let format = Format::from_name(given);
             if format.is_none() {
-                ui.warning(format!(
-                    "{flag} {given}: there is no such type, so the file's name says what it is"
-                ));
+                ui.warning(format!("{flag} {given}: there is no such type, so the file's name decides"));
             }
             format
         };
@@ -193,10 +191,8 @@ impl FormatArgs {
     pub fn input_only(&self, context: &Context) -> Result<Formats> {
         match self.output_type {
             None => Ok(self.formats(context)),
-            Some(_) => {
-                Err(conflict("--output-type has no meaning here: files stay of the type that they are")
-                    .advise("To convert a file, decrypt it with --output-type and encrypt the result."))
-            }
+            Some(_) => Err(conflict("--output-type has no meaning here: files keep their type")
+                .advise("To convert a file, decrypt it with --output-type, then encrypt the result.")),
         }
     }
 }
@@ -245,7 +241,7 @@ fn by_name(name: Option<&Path>) -> Format {
 /// Where results go.
 #[derive(Debug, Clone, Default, Args)]
 pub struct OutputArgs {
-    /// Replace each file by its result
+    /// Replace each file with its result
     #[arg(short, long)]
     pub in_place: bool,
 
@@ -257,7 +253,7 @@ pub struct OutputArgs {
     #[arg(long, value_name = "DIR")]
     pub output_dir: Option<PathBuf>,
 
-    /// Do everything but write: say which files would be written
+    /// Write nothing: only say which files would be written
     #[arg(long)]
     pub dry_run: bool,
 }
@@ -286,7 +282,7 @@ impl OutputArgs {
             (true, None, None) => Destination::InPlace,
             (false, Some(file), None) => Destination::File(file.clone()),
             (false, None, Some(folder)) => Destination::Folder(folder.clone()),
-            _ => return Err(conflict("--in-place, --output and --output-dir exclude one another")),
+            _ => return Err(conflict("--in-place, --output and --output-dir cannot be combined")),
         };
         match &destination {
             Destination::Stdout | Destination::File(_) if inputs.many => {
@@ -296,8 +292,8 @@ impl OutputArgs {
             Destination::InPlace | Destination::Folder(_)
                 if inputs.inputs.iter().any(|input| input.path.is_none()) =>
             {
-                Err(conflict("standard input has no place to write its result to")
-                    .advise("Leave the flag out to print the result, or add --output FILE."))
+                Err(conflict("the result for standard input has no file to go to")
+                    .advise("Remove the flag to print the result, or add --output FILE."))
             }
             Destination::Folder(_) => destination.refuse_collisions(inputs).map(|()| destination),
             _ => Ok(destination),

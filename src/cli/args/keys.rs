@@ -129,7 +129,7 @@ impl KeyArgs {
 /// As in sops a flag that names nobody counts as not given. It mostly comes of a variable that is not set.
 fn warn_of_empty(ui: &Ui, flag: &str, values: &[String]) {
     if !values.is_empty() && split(values).next().is_none() {
-        ui.warning(format!("--{flag} is empty, and counts as not given"));
+        ui.warning(format!("--{flag} is empty, and is ignored"));
     }
 }
 
@@ -195,7 +195,7 @@ pub struct ChangeKeyArgs {
     #[arg(long, value_name = "RECIPIENT,...")]
     rm_age: Vec<String>,
 
-    /// Keep this recipient, though the creation rule does not name it; may be repeated
+    /// Keep this recipient although the creation rule does not name it; may be repeated
     #[arg(long, value_name = "RECIPIENT")]
     allow_recipient: Vec<String>,
 
@@ -313,11 +313,11 @@ impl ChangeKeyArgs {
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "What to decrypt with")]
 pub struct IdentityArgs {
-    /// Try the age identities or the SSH key in this file before those that sops would find; may be repeated
+    /// Try the age identities or the SSH key in this file before those that sops would use; may be repeated
     #[arg(long, value_name = "FILE")]
     pub identity: Vec<PathBuf>,
 
-    /// The order in which kinds of keys are tried, `age,hc_vault` for instance [env: SOPS_DECRYPTION_ORDER]
+    /// The order in which to try kinds of keys, such as `age,hc_vault` [env: SOPS_DECRYPTION_ORDER]
     #[arg(long, value_name = "KIND,...")]
     pub decryption_order: Option<String>,
 }
@@ -329,7 +329,7 @@ impl IdentityArgs {
         if let Some(missing) = self.identity.iter().find(|file| !file.exists()) {
             return Err(Error::new(Kind::NoFile, "no such file")
                 .in_file(missing)
-                .advise("Correct the path that was given with --identity."));
+                .advise("Correct the path given with --identity."));
         }
         let named = self.identity.iter().fold(Identities::none(), |found, file| found.with_file(file));
         Ok(named.with_user_sources(host))

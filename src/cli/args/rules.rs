@@ -12,11 +12,11 @@ pub struct RuleArgs {
     #[command(flatten)]
     selection: SelectionArgs,
 
-    /// Compute the MAC over encrypted values only, so that others may change
+    /// Compute the MAC over encrypted values only, so that plaintext values may change
     #[arg(long)]
     pub mac_only_encrypted: bool,
 
-    /// How many key groups it takes to decrypt
+    /// How many key groups are needed to decrypt
     #[arg(long, value_name = "N")]
     pub shamir_secret_sharing_threshold: Option<usize>,
 }

@@ -12,8 +12,8 @@ use crate::integrations::Place;
 use crate::integrations::argocd::{self, Options, Parameters, Run};
 use crate::keys::StartedBy;
 
-const DECRYPTS: &str = "--decrypt: plaintext goes to Argo CD, which keeps it in its cache and shows it to whoever may \
-                        ask its repo-server; SealedSecrets need none of that";
+const DECRYPTS: &str = "--decrypt: Argo CD gets plaintext, keeps it in its cache and shows it to everyone who can \
+                        query its repo-server; SealedSecrets avoid that";
 
 /// Deploy SealedSecrets with Argo CD, as its plugin
 #[derive(Debug, clap::Args)]
@@ -30,20 +30,21 @@ pub struct Args {
 #[derive(Debug, Subcommand)]
 enum ArgocdCommand {
     Generate(GenerateArgs),
-    /// Print a file of an application that is sealed or encrypted, if there is one: then the plugin takes it
+    /// Print a sealed or encrypted file of an application, if it has one: then the plugin handles it
     Discover(FolderArgs),
-    /// Print the parameters that an application has, as JSON
+    /// Print the parameters of applications, as JSON
     Parameters(FolderArgs),
 }
 
-/// Print the manifests of an application, if nothing in them is encrypted that no controller opens
+/// Print an application's manifests, unless something in them is encrypted that no controller opens
 ///
-/// A folder with a kustomization goes through `kustomize build`, one with a chart through `helm template`, of any other
-/// its manifests are read. SealedSecrets pass as they are. What is encrypted with sops is refused: no key is needed
-/// here, and there should be none. All comes out or nothing, and no objects at all are an error.
+/// A folder with a kustomization goes through `kustomize build`, and one with a chart through `helm template`; in any
+/// other, manifests are read. SealedSecrets are printed unchanged. Anything encrypted with sops is refused: no key is
+/// needed here, and there should be none. It prints everything or nothing, and an application without objects is an
+/// error.
 ///
-/// An application says with its parameters `source`, `recurse`, `release-name` and `value-files` what it is. These
-/// flags are for plugin.yaml: no parameter and no variable of an application can set them.
+/// An application describes itself with its parameters `source`, `recurse`, `release-name` and `value-files`. The
+/// flags here are for plugin.yaml: no parameter and no variable of an application can set them.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -55,23 +56,23 @@ struct GenerateArgs {
     #[arg(default_value = ".", hide_default_value = true)]
     folder: PathBuf,
 
-    /// Decrypt what is encrypted with sops, with the identities that are there; it goes to Argo CD in plaintext
+    /// Decrypt sops files with the identities that are available; Argo CD gets the plaintext
     #[arg(long)]
     decrypt: bool,
 
-    /// An application may have no objects at all: with pruning, Argo CD then deletes all that it had
+    /// Allow an application without objects: with pruning, Argo CD then deletes all that it had
     #[arg(long)]
     allow_empty: bool,
 
-    /// Call kustomize with this argument, too; may be repeated
+    /// Also pass this argument to kustomize; may be repeated
     #[arg(long, value_name = "ARG", allow_hyphen_values = true)]
     kustomize_arg: Vec<OsString>,
 
-    /// Call helm with this argument, too; may be repeated
+    /// Also pass this argument to helm; may be repeated
     #[arg(long, value_name = "ARG", allow_hyphen_values = true)]
     helm_arg: Vec<OsString>,
 
-    /// Give kustomize and helm this variable of the environment; may be repeated
+    /// Pass this environment variable to kustomize and helm; may be repeated
     #[arg(long, value_name = "NAME")]
     pass_env: Vec<String>,
 

@@ -10,14 +10,14 @@ use crate::fs;
 
 /// Verify that the audit log is complete and unchanged
 ///
-/// Each line of the log holds the SHA-256 of the line before it, so lines that are missing at its beginning or in
-/// between are noticed. To notice lines that are missing at its end, or a log that was replaced as a whole, keep the
-/// hash of its last line elsewhere: it is printed.
+/// Each line of the log has the SHA-256 of the line before it, which reveals lines that are missing at the beginning
+/// or in between. To detect lines that are missing at the end, or a log that was replaced as a whole, keep the hash
+/// of the last line, which this command prints, in another place.
 ///
-/// The log is kept if your own settings, `$XDG_CONFIG_HOME/sealant/config.yaml`, say `audit: {}`, or when the config
-/// of a repository says `sealant: {audit: true}`. It is $XDG_STATE_HOME/sealant/audit.jsonl, unless your settings name
-/// another file: `audit: {log: /var/log/sealant.jsonl}`. Nothing is decrypted when it cannot be written, nor when
-/// others may read or write it.
+/// The log is written if your own settings, `$XDG_CONFIG_HOME/sealant/config.yaml`, say `audit: {}`, or when the
+/// config of a repository says `sealant: {audit: true}`. It is $XDG_STATE_HOME/sealant/audit.jsonl, unless your
+/// settings name another file: `audit: {log: /var/log/sealant.jsonl}`. If the log cannot be written, or others can
+/// read or write it, nothing is decrypted.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -49,7 +49,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     })
     .map_err(|error| match error.kind() {
         Kind::NoFile => {
-            error.advise("Nothing was written down yet. `sealant help audit` says how to ask for a log.")
+            error.advise("Nothing has been logged yet. `sealant help audit` says how to turn the log on.")
         }
         _ => error,
     })?;

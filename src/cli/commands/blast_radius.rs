@@ -19,20 +19,20 @@ use crate::repo::who_can_decrypt::Asked;
 
 /// List what somebody could ever decrypt; needs no key
 ///
-/// For somebody who leaves, or a lost laptop: which values have to be changed. It looks at every version of every
-/// file, on all branches and tags, also of files that were deleted since.
+/// For somebody who leaves, or a lost laptop: shows which values to change. It searches every version of every file,
+/// on all branches and tags, including deleted files.
 ///
-/// "live" is a value that HEAD has as it could be read. "encrypted-anew" is one of which HEAD has another ciphertext: of a
-/// new value, or of the same one under a new data key (`rotate`). Without a key nobody can tell, so it counts until you know
-/// that it was replaced; "changed" is one that was, as --compare has found. "gone" is one that HEAD does not have, which may
-/// be in use all the same.
+/// "live" is a value whose ciphertext is still the same at HEAD. "encrypted-anew" is one with another ciphertext at
+/// HEAD: of a new value, or of the same value under a new data key (`rotate`). Without a key nobody can tell which,
+/// so treat it as known until you have replaced it; "changed" is one that --compare has found to be new. "gone" is
+/// one that HEAD does not have, though it may still be in use.
 ///
-/// Somebody who could open one version may have kept its data key, and can read what was set under it later: such
-/// values are listed "by a kept data key". Values that were once in plaintext, in a file that is encrypted in other
-/// versions, are listed for every recipient. Comments are not listed.
+/// Somebody who could open one version may have kept its data key, and can read values that were set under it later:
+/// these are listed with "by a kept data key". Values that were once in plaintext, in a file that is encrypted in
+/// other versions, are listed for every recipient. Comments are not listed.
 ///
-/// It cannot see what no branch or tag leads to, other clones, or what was sent in another way. The exit code is 0
-/// whatever is listed, and another when something could not be looked at.
+/// It cannot see commits that no branch or tag reaches, other clones, or what was sent in other ways. The exit code
+/// is 0 whatever is listed, and not 0 if something could not be read.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -45,7 +45,7 @@ pub struct Args {
     #[arg(long, value_name = "RECIPIENT")]
     recipient: String,
 
-    /// Leave out what had been replaced or removed before this day, on all branches
+    /// Skip values that were replaced or removed on all branches before this day
     #[arg(long, value_name = "DATE")]
     since: Option<String>,
 
@@ -53,11 +53,11 @@ pub struct Args {
     #[arg(long)]
     head: bool,
 
-    /// With a key: open what was encrypted again, and tell whether the value is still the same
+    /// With a key: decrypt what was encrypted again, and tell whether the value is still the same
     ///
     /// It also finds a data key that was kept although all values under it are new. It shows no value, asks for no
-    /// passphrase, starts no plugin, and asks only Vault servers that you have named. What none of your identities
-    /// opens stays `encrypted-anew`.
+    /// passphrase, starts no plugin, and contacts only Vault servers that you have named. What none of your
+    /// identities opens stays `encrypted-anew`.
     #[arg(long)]
     compare: bool,
 
@@ -76,7 +76,7 @@ pub struct Args {
 pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let working_dir = context.lookup()?.working_dir;
     let git = Git::find(context.host, &working_dir).map_err(NoGit::into_error)?.ok_or_else(|| {
-        Error::new(Kind::Read, "this folder is in no Git repository, so there is no history to look at")
+        Error::new(Kind::Read, "this folder is not in a Git repository, so there is no history to look at")
             .advise("Go into a clone of the repository.")
     })?;
     let since = args.since.as_deref().map(day).transpose()?;
@@ -170,8 +170,8 @@ fn tell(found: &Found, context: &Context) {
     context.ui.say(match found.exposed.len() {
         0 => format!("nothing in {commits} commits could be decrypted by this recipient"),
         values => format!(
-            "{values} values in {commits} commits: {} live, {} encrypted anew, {} gone{}; replace each where it comes \
-             from, unless you know that it was",
+            "{values} values in {commits} commits: {} live, {} encrypted again, {} gone{}; replace each where it \
+             comes from, unless you know that this was done",
             count(State::Live),
             count(State::EncryptedAnew),
             count(State::Gone),
@@ -187,7 +187,7 @@ fn tell(found: &Found, context: &Context) {
 fn day(text: &str) -> Result<Timestamp> {
     let day = text.parse::<Date>().and_then(|day| day.to_zoned(TimeZone::UTC)).map(|day| day.timestamp());
     text.parse().or(day).map_err(|_| {
-        Error::new(Kind::Other, format!("--since: `{text}` is no date"))
+        Error::new(Kind::Other, format!("--since: `{text}` is not a date"))
             .advise("Write it as 2026-01-31, or as 2026-01-31T12:00:00Z.")
     })
 }

@@ -32,7 +32,7 @@ pub struct Args {
     #[arg(long, value_name = "PATH")]
     pub extract: Option<String>,
 
-    /// Go on when the MAC does not match: the file is not what was encrypted
+    /// Continue when the MAC does not match, so the file was changed
     #[arg(long)]
     pub ignore_mac: bool,
 

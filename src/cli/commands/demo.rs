@@ -13,7 +13,7 @@ use crate::fs::{self, Mode};
 
 /// Show what Sealant does, on a real file in a temporary folder
 ///
-/// Nothing outside of that folder is read or written: it is the home of everything that runs in it.
+/// Nothing outside that folder is read or written: every program that it runs has it as its home.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -39,7 +39,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         Some(folder) => folder.clone(),
         None => temporary.path().to_path_buf(),
     };
-    let program = std::env::current_exe().context("this program does not know where it stands")?;
+    let program = std::env::current_exe().context("this program cannot find its own path")?;
     let tour = Tour { ui: context.ui, host: context.host, folder, program };
     tour.run()?;
     Ok(ExitCode::SUCCESS)
@@ -58,36 +58,39 @@ impl Tour<'_> {
         fs::create_parent(&file)?;
         fs::write_atomic(&file, MANIFEST.as_bytes(), Mode::Private)?;
 
-        self.say("A manifest with secrets in it, as its author likes it:")?;
+        self.say("A manifest with secrets in it, formatted the way its author likes:")?;
         self.show_file("cat", MANIFEST)?;
 
-        self.say("One step makes an identity, a config, and says who can decrypt:")?;
+        self.say("One command makes an identity and a config, which says who can decrypt:")?;
         self.sealant(&["init"], &[])?;
 
-        self.say("Encrypted for Git. Only values have changed, and the lines with metadata are new:")?;
+        self.say("Encrypted for Git. Only values have changed, and metadata is added at the end:")?;
         self.sealant(&["encrypt", "-i", FILE], &[])?;
         let encrypted = self.read(&file)?;
         self.show_diff(MANIFEST, &encrypted)?;
 
-        self.say("Edited, here by a script for an editor. Nothing else gets another ciphertext:")?;
+        self.say("Edited, here with a script as the editor. All other ciphertexts stay the same:")?;
         let editor = "sed -i s/correct-horse/battery-staple/";
         self.sealant(&["edit", FILE], &[("EDITOR", editor)])?;
         let edited = self.read(&file)?;
         self.show_diff(&encrypted, &edited)?;
 
-        self.say("Decrypted. The bytes came back, comments and blank lines and quotes included:")?;
+        self.say("Decrypted. The original bytes are back, including comments, blank lines and quotes:")?;
         self.sealant(&["decrypt", "--output", "plain.yaml", FILE], &[])?;
         let plain = self.read(&self.folder.join("plain.yaml"))?;
         let expected = MANIFEST.replace("correct-horse", "battery-staple");
         self.show_diff(MANIFEST, &plain)?;
         ensure!(plain == expected, "the bytes did not come back: this is a bug, please report it");
         let bytes = plain.len();
-        self.ui.line(format!("All {bytes} bytes are as they were but for the one word that was edited."))?;
+        self.ui
+            .line(format!("All {bytes} bytes are as they were, except for the one word that was edited."))?;
         self.seal()
     }
 
     fn seal(&self) -> Result<()> {
-        self.say("For Kubernetes: the Secret sealed, to be committed and applied. The cluster's controller opens it:")?;
+        self.say(
+            "For Kubernetes: the Secret, sealed, to commit and apply. The cluster's controller opens it:",
+        )?;
         self.sealant(&["seal", "--output", SEALED, "plain.yaml"], &[])?;
         self.sealant(&["inspect", SEALED], &[])?;
 
@@ -97,14 +100,14 @@ impl Tour<'_> {
         self.sealant(&["seal", "--merge-into", SEALED, "--from-file", "password"], &[])?;
         self.show_diff(&before, &self.read(&self.folder.join(SEALED))?)?;
 
-        self.say("And unsealed by whoever has the identity:")?;
+        self.say("And unsealed by somebody who has the identity:")?;
         self.sealant(&["unseal", SEALED], &[])?;
         self.commit()
     }
 
     fn commit(&self) -> Result<()> {
         if !super::git::install::is_found("git".as_ref(), self.host) {
-            self.say("What Sealant does in Git is left out: there is no `git` on the PATH.")?;
+            self.say("The part about Git is skipped: there is no `git` on the PATH.")?;
             return Ok(());
         }
         self.say("In Git. One command sets up the hook, and how Git shows and merges encrypted files:")?;
@@ -132,14 +135,17 @@ impl Tour<'_> {
         self.sealant(&["set", FILE, r#"["stringData"]["port"]"#, r#""6432""#], &[])?;
         self.git(&["commit", "--quiet", "--all", "--message", "Another port"])?;
 
-        self.say("The MAC and the time differ, so Git alone would stop with a conflict. It asks Sealant, which merges values:")?;
+        self.say(
+            "The MAC and the time differ, so Git alone would stop with a conflict. Instead it calls Sealant, \
+                  which merges values:",
+        )?;
         self.git(&["merge", "--no-edit", "colleague"])?;
         self.git(&["diff", "HEAD~2", "--", FILE])?;
         self.sealant(&["decrypt", "--output", "merged.yaml", FILE], &[])?;
         let merged = self.read(&self.folder.join("merged.yaml"))?;
         let plain = self.read(&self.folder.join("plain.yaml"))?;
         let expected = plain.replace("username: shop", "username: clerk").replace("5432", "6432");
-        ensure!(merged == expected, "the merge did not bring both values: this is a bug, please report it");
+        ensure!(merged == expected, "the merge lost one of the values: this is a bug, please report it");
         self.ui
             .line("Both values are there, every other byte is as it was, and nothing had to be resolved.")?;
         Ok(())

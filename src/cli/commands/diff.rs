@@ -27,9 +27,9 @@ const CHANGED: Style = AnsiColor::Yellow.on_default();
 
 /// Show the changes between two states of files, decrypted
 ///
-/// One file is compared with what Git has of it at HEAD, two files with each other, and without a file all encrypted
-/// files below this folder that are not as they are at HEAD. A commit or branch in front of the files is what --from names,
-/// and OLD..NEW names both. Recipients and rules that came or went are shown, too.
+/// One file is compared with its version at HEAD, and two files with each other. Without a file, all encrypted files
+/// below this folder are compared with HEAD. A commit or branch before the files means --from, and OLD..NEW means
+/// --from and --to. Added and removed recipients and rules are shown too.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -41,7 +41,7 @@ Examples:
 
 The exit code is 0 when nothing differs, 1 when something does, another one when a file could not be read.")]
 pub struct Args {
-    /// One file, or the one before and the one after; `-` is standard input. A commit, or OLD..NEW, may come first
+    /// One file, or an old and a new one; `-` is standard input. A commit, or OLD..NEW, may come first
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
 
@@ -49,7 +49,7 @@ pub struct Args {
     #[arg(long, value_name = "REVISION")]
     from: Option<String>,
 
-    /// Compare with how they are in this commit or branch, instead of here
+    /// Compare with this commit or branch, instead of the working tree
     #[arg(long, value_name = "REVISION")]
     to: Option<String>,
 
@@ -57,11 +57,11 @@ pub struct Args {
     #[arg(long, alias = "redact")]
     names_only: bool,
 
-    /// With --format json: the values as well
+    /// With --format json: also print the values
     #[arg(long, conflicts_with = "names_only")]
     show_values: bool,
 
-    /// Go on when a MAC does not match: the file is not what was encrypted
+    /// Continue when a MAC does not match, so a file was changed
     #[arg(long)]
     ignore_mac: bool,
 
@@ -80,7 +80,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     if args.show_values && !args.report.is_json() {
         return Err(Error::new(
             Kind::Conflict,
-            "--show-values is for --format json: as text they are shown anyway",
+            "--show-values is for --format json: text output shows them anyway",
         ));
     }
     let formats = FormatArgs { input_type: args.input_type.clone(), output_type: None };
@@ -173,7 +173,7 @@ impl Comparison<'_> {
         let (range, files) = self.range(args);
         let named = [range.from, range.to].into_iter().flatten();
         if let Some(revision) = named.clone().find(|revision| revision.starts_with('-')) {
-            return Err(Error::new(Kind::Conflict, format!("`{revision}` is no revision")));
+            return Err(Error::new(Kind::Conflict, format!("`{revision}` is not a revision")));
         }
         let is_ranged = named.count() > 0;
         match files {
@@ -188,8 +188,8 @@ impl Comparison<'_> {
             }
             [_] => files.iter().map(|file| self.within(range, file)).collect(),
             files if is_ranged => files.iter().map(|file| self.within(range, file)).collect(),
-            _ => Err(Error::new(Kind::Usage, "two files are compared with each other, and more were given")
-                .advise("Add --from HEAD to compare each with what Git has of it.")),
+            _ => Err(Error::new(Kind::Usage, "at most two files can be compared, and more were given")
+                .advise("Add --from HEAD to compare each with its committed version.")),
         }
     }
 
@@ -320,7 +320,7 @@ fn nothing_to_compare(error: Error) -> Error {
     let advice = error.advice().map(str::to_owned);
     let usual =
         || "It takes a repository with a commit. To compare two files: sealant diff OLD NEW".to_owned();
-    Error::new(Kind::Read, "Git does not tell what there is to compare with")
+    Error::new(Kind::Read, "Git gives nothing to compare with")
         .advise(advice.unwrap_or_else(usual))
         .caused_by(error)
 }
@@ -346,7 +346,7 @@ fn print_text(context: &Context, pair: &Pair<State>, difference: &Difference) ->
         return Ok(());
     }
     let Some(text) = diff::unified(&pair.old.state, &pair.new.state) else {
-        return ui.line("The contents are no text, and differ.");
+        return ui.line("The contents are not text, and differ.");
     };
     for line in text.split_inclusive('\n') {
         let style = match line.as_bytes().first() {

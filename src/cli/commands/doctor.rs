@@ -26,7 +26,7 @@ use crate::repo::git::{Git, NoGit};
 
 /// Check your set-up: config, identities, editor, Git
 ///
-/// Does what `decrypt` would do to find identities, so it may ask for a passphrase.
+/// It looks for identities like `decrypt`, so it may ask for a passphrase.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -122,7 +122,7 @@ fn check_config(context: &Context) -> (Check, Option<std::sync::Arc<Config>>) {
             match config.policies().len() {
                 0 => Check::warning(
                     "config",
-                    format!("{shown}: it has no creation rules, and so says of no file who can decrypt it"),
+                    format!("{shown}: it has no creation rules, so it says for no file who can decrypt it"),
                     "Add a rule, as `sealant init` writes one.",
                 ),
                 1 => Check::ok("config", format!("{shown}, 1 rule")),
@@ -132,8 +132,8 @@ fn check_config(context: &Context) -> (Check, Option<std::sync::Arc<Config>>) {
         (None, Some(warning)) => Check::warning("config", warning, format!("Rename it to {SOPS_NAME}.")),
         (None, None) => Check::warning(
             "config",
-            "there is none here or above",
-            "Run `sealant init`, or say with flags who can decrypt.",
+            "there is no config here or above",
+            "Run `sealant init`, or name recipients with --age.",
         ),
     };
     (check, config)
@@ -144,7 +144,7 @@ fn check_sources(sources: &[SourceReport], are_needed: bool) -> Vec<Check> {
     if are_needed && sources.iter().all(|source| source.recipients.is_empty()) {
         checks.push(Check::broken(
             "identities",
-            "there are none: nothing can be decrypted",
+            "no identities were found: nothing can be decrypted",
             "Run `sealant init`, or name a file of identities in SOPS_AGE_KEY_FILE.",
         ));
     }
@@ -161,7 +161,7 @@ fn check_source(source: &SourceReport) -> Vec<Check> {
         checks.push(Check::ok("identities", format!("{shown}: {}", source.recipients.join(", "))));
     }
     for problem in &source.problems {
-        let advice = "Mend or remove it. Identities from other places still count.";
+        let advice = "Fix or remove it. Identities from other places still work.";
         checks.push(Check::warning("identities", format!("{shown}: {problem}"), advice));
     }
     if let Some(path) = source.path.as_deref().filter(|path| is_open_to_others(path)) {
@@ -239,7 +239,7 @@ fn not_asked(key: &TransitKey) -> Check {
     let address = key.address();
     Check::warning(
         "vault",
-        format!("{key}: {address} was not asked: a rule or a file names it, and you have not"),
+        format!("{key}: {address} was not asked: a rule or a file names it, but you have not"),
         format!("If you trust this server: `VAULT_ADDR={address} sealant doctor`"),
     )
 }
@@ -294,8 +294,8 @@ fn check_pgp(config: Option<&Config>, context: &Context) -> (Vec<Check>, HashMap
                     Halves::Public => Check::ok("pgp", format!("{key}: gpg has its public key")),
                     Halves::Neither => Check::warning(
                         "pgp",
-                        format!("{key}: gpg does not have it, so nothing can be encrypted for it"),
-                        "Get the public key of its owner, and run: gpg --import FILE",
+                        format!("{key}: gpg does not have this key, so nothing can be encrypted for it"),
+                        "Get the public key from its owner, and run: gpg --import FILE",
                     ),
                 });
                 known.insert(key, halves);
@@ -325,7 +325,7 @@ fn check_clouds(config: Option<&Config>, context: &Context) -> (Vec<Check>, Hash
 
 fn check_credentials(Credentials { cloud, found, none, advice }: Credentials) -> Check {
     match found {
-        Ok(Some(found)) => Check::ok(cloud, format!("{found}; nobody was asked what they may do")),
+        Ok(Some(found)) => Check::ok(cloud, format!("{found}; their permissions were not checked")),
         Ok(None) => Check::warning(cloud, none, advice),
         Err(error) => Check::failed(cloud, &error),
     }
@@ -365,20 +365,20 @@ fn check_rule(policy: &Policy, reach: &Reach) -> Option<Check> {
     let required = keys.required();
     let rule = &policy.rule;
     Some(match (open >= required, keys.groups.len()) {
-        (true, _) => Check::ok("rule", format!("{rule}: what it encrypts, you can decrypt")),
+        (true, _) => Check::ok("rule", format!("{rule}: you can decrypt the files it covers")),
         // A role that may only encrypt is meant so.
         (false, _) if keys.groups.iter().flatten().any(|key| reach.only_encrypts(key)) => {
-            Check::ok("rule", format!("{rule}: you can encrypt, and not decrypt"))
+            Check::ok("rule", format!("{rule}: you can encrypt, but not decrypt, the files it covers"))
         }
         (false, 1) => Check::warning(
             "rule",
-            format!("{rule}: nothing that you have can decrypt what it encrypts"),
-            "Let somebody who can add your recipient and run `sealant updatekeys .`",
+            format!("{rule}: none of your keys can decrypt the files it covers"),
+            "Ask somebody who can to add your recipient and run `sealant updatekeys .`",
         ),
         (false, _) => Check::warning(
             "rule",
-            format!("{rule}: your identities open {open} of the {required} key groups that it takes"),
-            "Somebody with other keys has to help, or to add your recipient to more groups.",
+            format!("{rule}: your identities open {open} of the {required} key groups needed"),
+            "Somebody with other keys has to help, or add your recipient to more groups.",
         ),
     })
 }
@@ -400,7 +400,7 @@ fn check_private_folder(context: &Context) -> Check {
         true => Check::ok("edit", format!("plaintext stays in memory, in {place}")),
         false => Check::warning(
             "edit",
-            format!("while you edit, plaintext stands in {place}, on a disk"),
+            format!("while you edit, the plaintext is in {place}, on disk"),
             "Set XDG_RUNTIME_DIR to a folder in memory (tmpfs), if there is one.",
         ),
     }
@@ -423,18 +423,18 @@ fn check_git(context: &Context) -> Vec<Check> {
     let mut checks = Vec::new();
     let install = "Run `sealant git install`.";
     if survey.caches {
-        let detail = "diff.sealant.cachetextconv is true: Git keeps the plaintext that it shows";
+        let detail = "diff.sealant.cachetextconv is true: Git stores the plaintext that it shows";
         checks.push(Check::broken("git", detail, install));
     }
     let programs = survey.drivers.iter().flatten().filter_map(|line| Command::parse(line).ok());
     let programs: BTreeSet<_> = programs.map(|command| command.program).collect();
     for program in programs.iter().filter(|program| !install::is_found(program, context.host)) {
-        let detail = format!("{}, which Git runs for secrets, is not there", program.display());
+        let detail = format!("{}, which Git runs for secrets, does not exist", program.display());
         checks.push(Check::broken("git", detail, format!("Install it there, or on the PATH. {install}")));
     }
     match &survey.drivers {
         [None, _] | [_, None] if survey.attributes => {
-            let detail = "this clone has no drivers for the attributes that call Sealant";
+            let detail = ".gitattributes calls Sealant, but this clone has no drivers for it";
             checks.push(Check::warning("git", detail, install));
         }
         [None, None] => return checks,
@@ -449,10 +449,8 @@ fn check_git(context: &Context) -> Vec<Check> {
         checks.push(Check::warning("git", detail, install));
     }
     if checks.is_empty() {
-        checks.push(Check::ok(
-            "git",
-            "Git shows and merges secrets by sealant, and looks at what is committed",
-        ));
+        checks
+            .push(Check::ok("git", "Git shows and merges secrets with Sealant, and its hook checks commits"));
     }
     checks
 }

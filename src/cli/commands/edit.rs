@@ -27,9 +27,8 @@ use crate::sops::{Encrypted, MacCheck};
 
 /// Edit files decrypted, and encrypt what changed
 ///
-/// The editor is $SOPS_EDITOR, else $EDITOR, else vim, nano or vi. A file that does not exist yet begins with an
-/// example. Nothing is written when nothing was changed; the exit code is 200 then. A SealedSecret is shown as the Secret
-/// that it makes.
+/// The editor is $SOPS_EDITOR, else $EDITOR, else vim, nano or vi. A new file starts with an example. If you change
+/// nothing, nothing is written, and the exit code is 200. A SealedSecret is shown as the Secret that it makes.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -40,19 +39,19 @@ pub struct Args {
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
 
-    /// Show the metadata too, recipients among them
+    /// Also show the metadata, including recipients
     #[arg(short, long)]
     pub show_master_keys: bool,
 
-    /// Go on when the MAC does not match: the file is not what was encrypted
+    /// Continue when the MAC does not match, so the file was changed
     #[arg(long)]
     pub ignore_mac: bool,
 
-    /// Write new values in plaintext, too, where a comment that was there before says so
+    /// Allow new values in plaintext where an existing comment says so
     #[arg(long)]
     pub plaintext: bool,
 
-    /// For SealedSecrets: keep this recipient, though the creation rule does not name it; may be repeated
+    /// For SealedSecrets: keep this recipient although the creation rule does not name it; may be repeated
     #[arg(long, value_name = "RECIPIENT")]
     pub allow_recipient: Vec<String>,
 
@@ -137,9 +136,9 @@ impl Edit<'_> {
         if with_metadata && file.format() == Format::Binary {
             return Err(Error::new(
                 Kind::Conflict,
-                "a binary file cannot be shown together with its metadata",
+                "a binary file cannot be edited together with its metadata",
             )
-            .advise("Leave --show-master-keys out."));
+            .advise("Remove --show-master-keys."));
         }
         // Better known before the work than after it.
         self.claims.refuse_shared_out_to_fewer(path, file)?;
@@ -171,7 +170,7 @@ impl Edit<'_> {
         if shown != Format::Binary || format == Format::Binary {
             return Ok(());
         }
-        Err(Error::new(Kind::Emit, format!("a {format} document cannot be shown as a binary file"))
+        Err(Error::new(Kind::Emit, format!("a {format} document cannot be edited as a binary file"))
             .advise(format!("Add --output-type {format}: the file's name says that it is binary.")))
     }
 
@@ -187,7 +186,7 @@ impl Edit<'_> {
             let error =
                 Error::new(Kind::Conflict, "a SealedSecret cannot be edited together with its recipients");
             return Err(
-                error.advise("See them with `sealant inspect`, change them with `sealant updatekeys`.")
+                error.advise("Show them with `sealant inspect`, change them with `sealant updatekeys`.")
             );
         }
         let wish = Wish { allow: self.args.allow_recipient.clone(), ..Wish::default() };

@@ -19,8 +19,8 @@ use crate::host::Host;
 /// The creation rule of the file (`sealant explain FILE`), or flags, say who can decrypt, and which values are
 /// encrypted.
 ///
-/// In a folder it encrypts the files that a creation rule names by its path_regex. In a terminal it asks about other
-/// files in plaintext. It leaves alone what Git ignores, configs, identities, and files that Git reads itself.
+/// In a folder it encrypts the files that the path_regex of a creation rule matches. On a terminal it asks about
+/// other files in plaintext. It skips files that Git ignores, configs, identities, and files that Git itself reads.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -36,12 +36,11 @@ pub struct Args {
     #[command(flatten)]
     pub outputs: OutputArgs,
 
-    /// In a folder, also take what no creation rule names by a path_regex, without asking
+    /// In a folder, also encrypt files that no path_regex matches, without asking
     #[arg(short, long)]
     pub yes: bool,
 
-    /// Keep the ciphertexts of this encrypted state where nothing was changed. If something was added, there is a new
-    /// data key
+    /// Keep the ciphertexts that this encrypted file has for unchanged values. Added values cause a new data key
     #[arg(long, value_name = "OLD")]
     pub onto: Option<PathBuf>,
 
@@ -71,7 +70,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     if args.onto.is_some() && inputs.many {
         return Err(Error::new(
             Kind::Conflict,
-            "--onto is the old state of one file, and several were given",
+            "--onto names the old state of one file, but several files were given",
         ));
     }
     let formats = args.formats.formats(context);

@@ -16,9 +16,10 @@ use crate::sops::MacCheck;
 /// What the decrypted file is called if nobody says, as in sops.
 pub const DEFAULT_NAME: &str = "tmp-file";
 
-/// Run a command that reads a decrypted file, not on the disk
+/// Run a command with a decrypted file that is not on disk
 ///
-/// It reads from a named pipe, which can be read once, from front to back. It is gone when the command has ended.
+/// The command gets the path of a named pipe, which it can read once, from front to back. The pipe is removed when
+/// the command ends.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -60,7 +61,7 @@ pub struct Args {
 pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let name = plain_name(&args.filename)?;
     if !args.command.iter().any(|word| word.to_string_lossy().contains("{}")) {
-        context.ui.note("the command does not hold {}, which stands for the decrypted file");
+        context.ui.note("the command does not contain {}, which stands for the decrypted file");
     }
     let account = args.user.as_deref().map(Account::named).transpose()?;
     let input = Input::of(&args.file);
@@ -88,9 +89,9 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let folder = PrivateDir::new_for(context.host, account.as_ref().map(Account::reader))?;
     let (path, _fifo) = if args.no_fifo {
         if !folder.is_in_memory() {
-            context.ui.note(
-                "there is no place in memory for the decrypted file: it is on disk until the command ends",
-            );
+            context
+                .ui
+                .note("the decrypted file cannot be kept in memory: it is on disk until the command ends");
         }
         (folder.create(name, &plaintext)?, None)
     } else {
@@ -125,6 +126,6 @@ fn plain_name(name: &Path) -> Result<&str> {
         _ => None,
     }
     .ok_or_else(|| {
-        Error::new(Kind::Conflict, format!("--filename {}: this is no plain name of a file", name.display()))
+        Error::new(Kind::Conflict, format!("--filename {}: this is not a plain file name", name.display()))
     })
 }

@@ -26,11 +26,11 @@ Examples:
   sealant explain secrets/db.yaml
   sealant explain --format json secrets/*.yaml | jq '.[].key_groups'
 
-The file need not exist: `sealant explain secrets/new.yaml` says what would be.
+The file need not exist: `sealant explain secrets/new.yaml` says what would happen.
 Of an encrypted file it also says what `sealant updatekeys` would change.
 No key is needed, and no value is shown.")]
 pub struct Args {
-    /// Files, also such as do not exist yet
+    /// Files, which need not exist yet
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
 
@@ -122,11 +122,11 @@ impl<'a> Found<'a> {
             && self.content.as_ref().map_or_else(|| Format::of_path(self.file), |content| content.format)
                 == Format::Binary
         {
-            lines.push("encrypted: the whole file, for it is binary".to_owned());
+            lines.push("encrypted: the whole file, because it is binary".to_owned());
         } else if let Some(selection) = &self.selection {
             let because = match &self.content {
                 Some(Content { is_preset: true, .. }) => {
-                    "; this is a Kubernetes Secret, and the rule says nothing else"
+                    "; this is a Kubernetes Secret, and the rule does not say otherwise"
                 }
                 _ => "",
             };
@@ -136,7 +136,7 @@ impl<'a> Found<'a> {
             Some(content) => {
                 lines.extend(content.to_lines(self.file, self.selection.as_ref(), &self.names()))
             }
-            None => lines.push("the file does not exist: this is what would be".to_owned()),
+            None => lines.push("the file does not exist: this is what would apply".to_owned()),
         }
         lines
     }
@@ -148,7 +148,7 @@ impl<'a> Found<'a> {
 
     fn keys_to_lines(&self) -> Vec<String> {
         let Some(keys) = &self.keys else {
-            let nobody = "nobody is named who can decrypt: `sealant encrypt` needs --age or another flag";
+            let nobody = "no recipients are named: `sealant encrypt` needs --age or another flag";
             return vec![nobody.to_owned()];
         };
         let from = match self.keys_are_from_environment {
@@ -158,7 +158,7 @@ impl<'a> Found<'a> {
         let required = keys.required();
         let mut lines = vec![match keys.groups.len() {
             1 => format!("any of these can decrypt{from}:"),
-            groups => format!("it takes keys from {required} of these {groups} groups to decrypt{from}:"),
+            groups => format!("keys from {required} of these {groups} groups are needed to decrypt{from}:"),
         }];
         for (number, group) in keys.groups.iter().enumerate() {
             if keys.groups.len() > 1 {
@@ -243,7 +243,7 @@ impl Content {
 
     fn to_lines(&self, file: &Path, asked: Option<&Selection>, names: &Names) -> Vec<String> {
         let mut lines = match &self.encrypted {
-            None => vec!["the file is not encrypted; this is what would become of it:".to_owned()],
+            None => vec!["the file is not encrypted; this is how it would be encrypted:".to_owned()],
             Some(encrypted) => encrypted.to_lines(file, asked, names),
         };
         let places: Vec<String> = self.leaves.iter().map(|leaf| shown(&place(leaf)).into_owned()).collect();
@@ -268,10 +268,10 @@ fn place(leaf: &Reason) -> String {
 impl IsEncrypted {
     fn to_lines(&self, file: &Path, asked: Option<&Selection>, names: &Names) -> Vec<String> {
         let mut lines = vec![match &self.change {
-            None => "the file is encrypted; no rule says for whom it should be".to_owned(),
+            None => "the file is encrypted; no rule says who should be able to decrypt it".to_owned(),
             Some(change) if change.is_empty() => "the file is encrypted for exactly these".to_owned(),
             Some(_) => format!(
-                "the file is encrypted for others than these; `sealant updatekeys {}` would change:",
+                "the file's recipients differ from these; `sealant updatekeys {}` would change:",
                 file.display()
             ),
         }];
@@ -279,7 +279,7 @@ impl IsEncrypted {
         match (asked, &self.selection) {
             (Some(asked), Some(selection)) if asked != selection => {
                 lines.push(format!(
-                    "it keeps the rule that it was encrypted by, which is another: {selection}"
+                    "what it encrypts was decided when it was encrypted, and differs: {selection}"
                 ));
             }
             _ => {}
@@ -294,7 +294,7 @@ fn in_words(selection: &Selection) -> String {
         SelectionKind::UnencryptedSuffix | SelectionKind::EncryptedSuffix => "the values of keys that end in",
         SelectionKind::UnencryptedRegex | SelectionKind::EncryptedRegex => "the values of keys that match",
         SelectionKind::UnencryptedCommentRegex | SelectionKind::EncryptedCommentRegex => {
-            "what stands below a comment that matches"
+            "what is below a comment that matches"
         }
     };
     let which = if selection.encrypts_matches() { "only" } else { "all but" };

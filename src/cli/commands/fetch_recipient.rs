@@ -21,9 +21,9 @@ use crate::secret::SecretBytes;
 
 /// Print the recipients of a cluster, to seal for it
 ///
-/// The controller publishes them in the ConfigMap `sealant-recipients` of its namespace, for everybody who can log in to
-/// the cluster; the newest comes first. They are public, but they decide who can read what you seal: fetch them from
-/// where nobody else can write. Best fetch them once, and write them into the config.
+/// The controller publishes them in the ConfigMap `sealant-recipients` of its namespace, for everybody who can log in
+/// to the cluster; the newest comes first. They are public, but they decide who can read what you seal: fetch them
+/// only from a place where nobody else can write. It is best to fetch them once, and write them into the config.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -95,7 +95,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The recipients in a text, one per line: what is none of them must not come into a config.
+/// The recipients in a text, one per line: what is not one of them must not come into a config.
 fn recipients(text: &str) -> Result<Vec<String>> {
     let lines = text.lines().map(str::trim).enumerate();
     let lines = lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
@@ -115,14 +115,14 @@ fn recipients(text: &str) -> Result<Vec<String>> {
 
 /// What a file or an answer holds: recipients, or the ConfigMap with them.
 fn unpacked(bytes: SecretBytes) -> Result<String> {
-    let text = String::from_utf8(bytes.to_vec()).map_err(|_| Error::new(Kind::Read, "this is no text"))?;
+    let text = String::from_utf8(bytes.to_vec()).map_err(|_| Error::new(Kind::Read, "this is not text"))?;
     if !text.contains("ConfigMap") {
         return Ok(text);
     }
     let document = document::parse(Format::Yaml, bytes, false)?;
     let data = match document.tree().documents() {
         [root] => to_data(&*document, *root)?,
-        _ => return Err(Error::new(Kind::Read, "there are several manifests in it, and one is expected")),
+        _ => return Err(Error::new(Kind::Read, "it holds several manifests, and one is expected")),
     };
     let found = data["data"][RECIPIENTS.1].as_str();
     found
@@ -138,11 +138,12 @@ fn of_file(file: &Path) -> Result<String> {
 
 fn of_url(host: &dyn Host, url: &str) -> Result<String> {
     let refuse = |message: &str| Error::new(Kind::Other, format!("{url}: {message}"));
-    let parsed = Url::parse(url).map_err(|_| refuse("this is no address"))?;
+    let parsed = Url::parse(url).map_err(|_| refuse("this is not a URL"))?;
     let is_here = is_here(&parsed);
     if parsed.scheme() != "https" && !(parsed.scheme() == "http" && is_here) {
         return Err(refuse(
-            "recipients are fetched by https alone: who can change them on the way reads what is sealed",
+            "recipients are fetched only over https: anybody who could change them on the way could read what you \
+             seal",
         ));
     }
     install_cryptography();
@@ -181,11 +182,11 @@ async fn of_cluster(host: &dyn Host, args: &Args) -> Result<String> {
     // Here somebody may be asked to log in, which takes its time.
     let client = Client::try_from(config).map_err(|error| {
         let way_round = format!(
-            "kubectl reads some certificates that are not read here, such as those of version 1 that MicroK8s makes: \
-             kubectl get configmap {} -n {} -o yaml | sealant fetch-recipient --file -",
+            "kubectl accepts some certificates that Sealant does not, such as MicroK8s's version 1 certificates. \
+             Instead: kubectl get configmap {} -n {} -o yaml | sealant fetch-recipient --file -",
             RECIPIENTS.0, args.controller_namespace
         );
-        failed("nobody can be logged in there", &error).advise(way_round)
+        failed("logging in there failed", &error).advise(way_round)
     })?;
     let maps = Api::<ConfigMap>::namespaced(client, &args.controller_namespace);
     let fetch = maps.get(RECIPIENTS.0);
@@ -193,7 +194,7 @@ async fn of_cluster(host: &dyn Host, args: &Args) -> Result<String> {
     let map = match timeout(LIMIT, fetch).await.map_err(|_| too_late(&server))? {
         Ok(map) => map,
         Err(kube::Error::Api(status)) if status.code == 404 => {
-            return Err(Error::new(Kind::Other, format!("{server}: there is not {place}")).advise(
+            return Err(Error::new(Kind::Other, format!("{server}: {place} does not exist")).advise(
                 "The controller makes it when it has an identity: is it installed there, and in this namespace \
                  (--controller-namespace)?",
             ));
@@ -203,7 +204,7 @@ async fn of_cluster(host: &dyn Host, args: &Args) -> Result<String> {
                 Kind::Other,
                 format!("{server}: you may not read {place}: {}", status.message),
             )
-            .advise("Log in to the cluster: everybody who is logged in may read it, as it was installed."));
+            .advise("Log in to the cluster: by default everybody who is logged in may read it."));
         }
         Err(kube::Error::Api(status)) => {
             return Err(Error::new(Kind::Other, format!("{server}: {}", status.message)));
@@ -220,7 +221,8 @@ async fn config(host: &dyn Host, args: &Args) -> Result<Config> {
     let options = KubeConfigOptions { context: args.context.clone(), ..KubeConfigOptions::default() };
     let unusable = |error: &(dyn std::error::Error + 'static)| {
         Error::new(Kind::Config, "the kubeconfig cannot be used").caused_by(reasons(error)).advise(
-            "Name another one with --kubeconfig, or one of its contexts with --context (`kubectl config get-contexts`).",
+            "Name another file with --kubeconfig, or another context with --context \
+             (`kubectl config get-contexts`).",
         )
     };
     let read = |found: std::result::Result<Kubeconfig, KubeconfigError>| {

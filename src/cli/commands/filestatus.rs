@@ -13,8 +13,8 @@ use crate::sops;
 
 /// Say as JSON whether files are encrypted; needs no key
 ///
-/// The exit code is 0 in both cases: `{"encrypted":true}` and `{"encrypted":false}`. For several files there is a line
-/// each, with the name under "file".
+/// Prints `{"encrypted":true}` or `{"encrypted":false}`; the exit code is 0 in both cases. For several files it
+/// prints one line each, with the name under "file".
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -45,7 +45,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         let encrypted = is_sealed || sops::status(source.format, source.bytes)?;
         let status = Status { file, encrypted };
         serde_json::to_string(&status)
-            .map_err(|error| Error::new(Kind::Emit, "cannot be told").caused_by(error))
+            .map_err(|error| Error::new(Kind::Emit, "cannot tell whether it is encrypted").caused_by(error))
     };
     let pipeline = Pipeline {
         context,

@@ -15,8 +15,8 @@ use crate::sops::MacCheck;
 
 /// Print one value of an encrypted file
 ///
-/// One value is printed as it is, with a line end of ours on a terminal alone; maps and lists in the type of the file. A key
-/// that is there wins over a split at its dots.
+/// A single value is printed as it is; only on a terminal a line break is added. Maps and lists are printed in the
+/// format of the file. If a key with dots in its name exists, PATH means that key.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -30,7 +30,7 @@ pub struct Args {
     /// The path of the value: database.password, users[0].name, '["an.odd.key"]'; of a SealedSecret the key of the item
     path: String,
 
-    /// Go on when the MAC does not match: the file is not what was encrypted
+    /// Continue when the MAC does not match, so the file was changed
     #[arg(long)]
     ignore_mac: bool,
 
@@ -99,7 +99,7 @@ fn show_item(args: &Args, file: &SealedFile, context: &Context, service: &KeySer
     }
     let text = std::str::from_utf8(&value).map_err(|_| {
         Error::new(Kind::Emit, format!("item `{}` is not UTF-8, and cannot be written as JSON", path.item))
-            .advise("Leave --format out to get its bytes.")
+            .advise("Remove --format to get its bytes.")
     })?;
     context.ui.json(&text)
 }

@@ -18,11 +18,11 @@ use crate::rekey::{self, Change, Decide, GroupsChange, Regrouping};
 use crate::secret::DataKey;
 use crate::sops::MacCheck;
 
-/// Add a key group to a file, or take one out
+/// Add key groups to a file, or remove them
 ///
-/// Of several groups, keys from as many are needed as the threshold says: any one key of each. Where creation rules say who
-/// reads a file, write the groups there (`key_groups`, `shamir_threshold`) and run `sealant updatekeys`: it does the same, for
-/// all files.
+/// The threshold says from how many groups a key is needed to decrypt: any one key of each group. If creation rules
+/// say who reads a file, write the groups there (`key_groups`, `shamir_threshold`) and run `sealant updatekeys`: it
+/// does the same for all files.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -40,9 +40,10 @@ pub enum Command {
     Delete(Delete),
 }
 
-/// Add a group: from then on it takes keys from one group more, unless a threshold says otherwise
+/// Add a group: decrypting then needs a key from one more group, unless a threshold is given
 ///
-/// The data key stays, and is shared out again. Whoever could decrypt the file alone still can with an older state of it.
+/// The data key stays the same, and is split again. Anybody who could decrypt the file alone can still decrypt older
+/// versions of it.
 #[derive(Debug, Default, clap::Args)]
 pub struct Add {
     #[command(flatten)]
@@ -58,10 +59,10 @@ pub struct Add {
     pub identities: IdentityArgs,
 }
 
-/// Take a group out: its keys have no share any more
+/// Remove a group: its keys lose their share
 ///
-/// The data key stays, and is shared out again. Whoever goes can still decrypt older states of the file, together with
-/// others: `sealant rotate` makes a new data key.
+/// The data key stays the same, and is split again. Together with others, the removed keys can still decrypt older
+/// versions of the file: `sealant rotate` makes a new data key.
 #[derive(Debug, Default, clap::Args)]
 pub struct Delete {
     #[command(flatten)]
@@ -82,15 +83,15 @@ pub struct FileArgs {
     #[arg(short, long, value_name = "FILE", required = true)]
     pub file: Option<PathBuf>,
 
-    /// Replace the file by the result
+    /// Replace the file with the result
     #[arg(short, long)]
     pub in_place: bool,
 
-    /// Of how many groups keys are needed from now on
+    /// From how many groups keys are needed from now on
     #[arg(long, value_name = "N")]
     pub shamir_secret_sharing_threshold: Option<usize>,
 
-    /// Keep this recipient, though the creation rule does not name it; may be repeated
+    /// Keep this recipient although the creation rule does not name it; may be repeated
     #[arg(long, value_name = "RECIPIENT")]
     pub allow_recipient: Vec<String>,
 }
@@ -113,7 +114,7 @@ impl Delete {
     /// Which group.
     pub fn index(&self) -> Result<usize> {
         let [index] = &self.index[..] else {
-            return Err(Error::new(Kind::Other, "it takes the number of one group, counted from 0"));
+            return Err(Error::new(Kind::Other, "give the number of one group, counted from 0"));
         };
         let wrong = |_| Error::new(Kind::Other, format!("`{index}` is not the number of a group"));
         index.parse().map_err(wrong)
@@ -176,7 +177,7 @@ impl Decide for Readers<'_> {
         let Holder::Document(current) = holder else {
             return Err(Error::new(
                 Kind::Conflict,
-                "the groups of a SealedSecret are those of its creation rule",
+                "a SealedSecret always has the groups of its creation rule",
             )
             .advise("Change the rule, and run `sealant updatekeys FILE`."));
         };
@@ -215,11 +216,12 @@ impl Readers<'_> {
         };
         match rule {
             None => ui.say_list(
-                format!("{shown}: no creation rule names recipients, so these of the file stay:"),
+                format!("{shown}: no creation rule names recipients, so the file keeps these:"),
                 others().map(|key| format!("  {key}")),
             ),
             Some(rule) if rule != keys => ui.note(format!(
-                "{shown}: its creation rule says otherwise, and `sealant updatekeys` brings the file in line with it"
+                "{shown}: its creation rule differs, and `sealant updatekeys` will make the file match the rule \
+                 again"
             )),
             Some(_) => {}
         }

@@ -84,7 +84,7 @@ fn help_of(topic: &[String]) -> Result<StyledStr> {
         return Ok(root.render_help());
     }
     let mut found = subcommand(&root, topic).cloned().ok_or_else(|| {
-        Error::new(Kind::Usage, format!("there is no help about `{}`", topic.join(" ")))
+        Error::new(Kind::Usage, format!("there is no help on `{}`", topic.join(" ")))
             .advise("`sealant help` lists the commands, `sealant help exit-codes` the exit codes.")
     })?;
     Ok(if has_long_help(&found) { found.render_long_help() } else { found.render_help() })

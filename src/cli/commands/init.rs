@@ -90,20 +90,20 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         offer_git(git.as_ref(), args.git, context)?;
         if git.is_some() {
             ui.say(format!(
-                "Commit:   `git add {SOPS_NAME}`, for others, and for Git's hook, which reads what is staged"
+                "Commit:   `git add {SOPS_NAME}`, so that others have it, and Git's hook, which reads staged files"
             ));
         }
         ui.say("Next:     put a file into the folder `secrets`, then run `sealant encrypt -i secrets`");
         return Ok(ExitCode::SUCCESS);
     };
     let path = config.path().display();
-    ui.say(format!("Config:   {path}, as it was"));
+    ui.say(format!("Config:   {path}, unchanged"));
     offer_git(git.as_ref(), args.git, context)?;
     match recipients.iter().find(|recipient| !names(&config, recipient)) {
         Some(missing) => ui.say(format!(
-            "Next:     let somebody who can decrypt add {missing} to {path} and run `sealant updatekeys .`"
+            "Next:     ask somebody who can decrypt to add {missing} to {path} and run `sealant updatekeys .`"
         )),
-        None => ui.say("Next:     nothing; `sealant doctor` says whether all is well"),
+        None => ui.say("Next:     nothing; `sealant doctor` checks your set-up"),
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -115,13 +115,13 @@ fn offer_git(git: Option<&Git>, asked_for: bool, context: &Context) -> Result<()
     if survey.unseen.is_empty() && survey.drivers.iter().all(Option::is_some) {
         return Ok(());
     }
-    let question =
-        "Let Git merge and show secrets, and keep those in plaintext out of commits (`sealant git install`)?";
+    let question = "Set up Git in this clone: readable diffs, automatic merges, no plaintext in commits \
+         (`sealant git install`)?";
     if asked_for || (context.host.can_ask() && context.host.confirm(question)?) {
         return install::install(git, Attributes::Committed, context);
     }
     context.ui.say(
-        "Git:      `sealant git install` lets it merge secrets, and keeps those in plaintext out of commits",
+        "Git:      `sealant git install` gives readable diffs and automatic merges, and blocks commits of plaintext",
     );
     Ok(())
 }
@@ -134,7 +134,7 @@ fn own_recipient(context: &Context) -> Result<String> {
         let is_age =
             |recipient: &&String| recipient.starts_with("age1") && recipient.parse::<Recipient>().is_ok();
         if let Some(recipient) = source.recipients.iter().find(is_age) {
-            context.ui.say(format!("Identity: {}, as it was", source.name));
+            context.ui.say(format!("Identity: {}, unchanged", source.name));
             return Ok(recipient.clone());
         }
     }
@@ -150,7 +150,7 @@ fn say_access(key: &TransitKey, context: &Context) {
     let may = match access {
         Ok(Some(access)) => access.described(),
         Ok(None) => return,
-        Err(error) => format!("cannot be asked now: {}", error.message()),
+        Err(error) => format!("cannot be reached now: {}", error.message()),
     };
     context.ui.say(format!("Vault:    {key}: {may}"));
 }

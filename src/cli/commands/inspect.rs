@@ -18,9 +18,9 @@ use crate::sops::Encrypted;
 
 /// Say what is in encrypted files, and for whom; needs no key
 ///
-/// Of a SealedSecret: what it is bound to, its items, who can read which of them, and what it is made into. Of a SOPS
-/// document: who can decrypt it, which values are encrypted, when and with what it was written. None of that is
-/// authenticated: anybody who can write to a file can change it.
+/// For a SealedSecret: what it is bound to, its items, who can read each of them, and what Secret it makes. For a
+/// SOPS document: who can decrypt it, which values are encrypted, and when and by which version it was written. None
+/// of that is authenticated: anybody who can write to a file can change it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -106,7 +106,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
             report.print(context.ui)?;
         }
         if reports.is_empty() && failures.is_empty() {
-            context.ui.say("nothing is encrypted there");
+            context.ui.say("nothing in it is encrypted");
         }
     }
     Ok(failures.exit_code())
@@ -130,8 +130,10 @@ fn inspect(Item { input, source }: Item) -> Result<Option<Vec<Report>>> {
 }
 
 fn not_encrypted() -> Error {
-    Error::new(Kind::Other, "this is neither a SealedSecret nor a SOPS document")
-        .advise("`sealant seal` makes one of a Secret, and `sealant encrypt` the other of any document.")
+    Error::new(Kind::Other, "this is neither a SealedSecret nor a SOPS document").advise(
+        "`sealant seal` turns a Secret into a SealedSecret; `sealant encrypt` turns any document into a SOPS \
+                 document.",
+    )
 }
 
 fn of_sealed(file: &str, sealed: &SealedSecret, format: Format) -> Result<Report> {
@@ -141,11 +143,12 @@ fn of_sealed(file: &str, sealed: &SealedSecret, format: Format) -> Result<Report
         && overview.data_keys.iter().all(|key| key.required == 1)
         && !overview.readers.iter().any(|reader| reader.all)
     {
-        warnings.push("nobody can read all of it, so no controller can make the Secret".to_owned());
+        warnings
+            .push("no single recipient can read all of it, so no controller can make the Secret".to_owned());
     }
     let place = match Binding::of(sealed) {
         Ok(place) => place.to_string(),
-        Err(_) => "a namespace that it does not name: that in which it is applied".to_owned(),
+        Err(_) => "no namespace of its own: the one that it is applied in".to_owned(),
     };
     Ok(Report { file: file.to_owned(), content: Content::SealedSecret { overview, place }, warnings })
 }
@@ -163,7 +166,7 @@ fn of_sops(file: &str, encrypted: &Encrypted) -> Result<Report> {
         groups: Holder::groups(&metadata.keys),
     };
     let warnings =
-        metadata.mac.is_none().then(|| "it has no MAC: nothing shows whether it was changed".to_owned());
+        metadata.mac.is_none().then(|| "it has no MAC: changes to it cannot be detected".to_owned());
     Ok(Report {
         file: file.to_owned(),
         content: Content::Sops(sops),
@@ -263,7 +266,7 @@ fn versions(recipient: &str, overview: &Overview) -> String {
 /// The groups of a data key that is shared out; nothing for one that is not.
 fn shared(required: usize, groups: &[Vec<Holder>]) -> impl Iterator<Item = String> {
     let is_shared = groups.len() > 1;
-    let head = is_shared.then(|| format!("  takes keys from {required} of {} groups", groups.len()));
+    let head = is_shared.then(|| format!("  needs keys from {required} of {} groups", groups.len()));
     let group = move |(index, group): (usize, &Vec<Holder>)| {
         let names: Vec<String> = group.iter().map(holder).collect();
         is_shared.then(|| format!("  group {}: {}", index + 1, names.join(", ")))
@@ -295,7 +298,7 @@ fn sops_rows(sops: &Sops) -> Rows {
     if sops.mac_only_encrypted {
         rows.push((
             "encrypted",
-            "clear values are not protected against changes (mac_only_encrypted)".to_owned(),
+            "plaintext values are not protected against changes (mac_only_encrypted)".to_owned(),
         ));
     }
     rows.push(("written", format!("{}, by sops {} or alike", sops.last_modified, sops.version)));

@@ -26,15 +26,15 @@ Examples:
   sealant keygen -o break-glass.txt
   sealant keygen -y break-glass.txt    # print its recipient")]
 pub struct Args {
-    /// Write to this file, which must not be there yet
+    /// Write to this file, which must not exist yet
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
 
-    /// Add the identity to your own: $XDG_CONFIG_HOME/sops/age/keys.txt
+    /// Add the identity to your own, in $XDG_CONFIG_HOME/sops/age/keys.txt
     #[arg(long, conflicts_with_all = ["output", "recipients"])]
     default: bool,
 
-    /// Make a post-quantum hybrid identity; it takes sops 3.12 or later to use it
+    /// Make a post-quantum hybrid identity, which needs sops 3.12 or later
     #[arg(long, conflicts_with = "recipients")]
     pq: bool,
 
@@ -73,7 +73,7 @@ fn print_identity(args: &Args, context: &Context) -> Result<()> {
         None => {
             if stdout_is_open_to_others() {
                 context.ui.warning(
-                    "others can read the file into which the identity goes: use -o FILE, or chmod it to 600",
+                    "others can read the file that the identity is written to: use -o FILE, or chmod it to 600",
                 );
             }
             context.ui.out(file.as_bytes())?;
@@ -106,7 +106,7 @@ fn print_recipients(args: &Args, context: &Context) -> Result<()> {
 pub fn default_file(host: &dyn Host) -> Result<PathBuf> {
     let folder = host.config_dir().ok_or_else(|| {
         Error::new(Kind::Other, "there is no folder for your identities: HOME is not set")
-            .advise("Set HOME, or write the identity elsewhere with `sealant keygen -o FILE`.")
+            .advise("Set HOME, or write the identity to another place with `sealant keygen -o FILE`.")
     })?;
     Ok(folder.join("sops/age/keys.txt"))
 }
@@ -132,10 +132,12 @@ fn appended(path: &Path, before: &[u8], identity: &[u8]) -> Result<SecretBytes> 
     if start.starts_with(b"age-encryption") || start.starts_with(b"-----BEGIN") {
         return Err(Error::new(
             Kind::Conflict,
-            "is encrypted, or no list of identities: nothing can be added",
+            "is encrypted, or not a list of identities: nothing can be added",
         )
         .in_file(path)
-        .advise("Write the identity elsewhere with -o FILE, and name that file in SOPS_AGE_KEY_FILE."));
+        .advise(
+            "Write the identity to another file with -o FILE, and name that file in SOPS_AGE_KEY_FILE.",
+        ));
     }
     let line_end: &[u8] = if before.is_empty() || before.ends_with(b"\n") { b"" } else { b"\n" };
     Ok(SecretBytes::new([before, line_end, identity].concat()))
@@ -145,7 +147,7 @@ fn refuse_to_overwrite(path: &Path) -> Result<()> {
     if path.symlink_metadata().is_err() {
         return Ok(());
     }
-    Err(Error::new(Kind::Write, "is there already, and is not overwritten: it may hold an identity")
+    Err(Error::new(Kind::Write, "already exists, and is not overwritten: it may hold an identity")
         .in_file(path)
         .advise("Choose another name, or move the file away first."))
 }

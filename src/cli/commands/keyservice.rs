@@ -10,10 +10,11 @@ use crate::host::Host;
 use crate::keys::StartedBy;
 use crate::keys::remote::{Listening, serve};
 
-/// Let others use the keys of this machine, as sops does: a key service
+/// Serve this machine's keys to others, as sops does
 ///
-/// They name it with `sops --keyservice ADDRESS`, or by SOPS_KEYSERVICE. There is no password, and nothing is encrypted:
-/// whoever can connect can decrypt. So listen on a socket, or on this machine alone and have others come through SSH.
+/// Others name it with `sops --keyservice ADDRESS`, or in SOPS_KEYSERVICE. There is no password, and the connection
+/// is not encrypted: anybody who can connect can decrypt. So listen on a socket, or only on this machine and have
+/// others connect through SSH.
 #[derive(Debug, Default, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -29,7 +30,7 @@ pub struct Args {
     #[arg(long, alias = "addr", value_name = "ADDRESS", default_value = "127.0.0.1:5000")]
     pub address: String,
 
-    /// Ask before each request is done
+    /// Ask before carrying out each request
     #[arg(long)]
     pub prompt: bool,
 
@@ -61,7 +62,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     if let Listening::Tcp(listener) = &listening
         && !listener.local_addr().is_ok_and(|address| address.ip().is_loopback())
     {
-        context.ui.warning("whoever can connect can decrypt, and nothing is encrypted on the way");
+        context.ui.warning("anybody who can connect can decrypt, and the connection is not encrypted");
     }
     context.ui.say(format!("listening on {network}://{address}"));
     let _ended = fs::divert_signals(move |_| end(socket.as_deref()));

@@ -20,9 +20,9 @@ const INSTALL: &str = "install";
 
 /// Generate Secrets in a kustomize build, as KSOPS does
 ///
-/// kustomize starts it: as a KRM function (`exec: {path: sealant, args: [ksops]}`, with a ResourceList on standard
+/// kustomize runs it: as a KRM function (`exec: {path: sealant, args: [ksops]}`, with a ResourceList on standard
 /// input), or as a legacy plugin with the generator's file. A link to sealant named `ksops` does the same. With
-/// `output: sealedsecret` in the generator no key is needed: SealedSecrets pass as they are.
+/// `output: sealedsecret` in the generator no key is needed: SealedSecrets are passed on unchanged.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -48,7 +48,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         [] if io::stdin().is_terminal() => {
             return Err(Error::new(
                 Kind::Usage,
-                "kustomize calls this program, with a ResourceList on standard input",
+                "kustomize runs this program, with a ResourceList on standard input",
             )
             .advise("To see what a generator makes: `sealant ksops GENERATOR.yaml`."));
         }

@@ -23,11 +23,11 @@ use crate::policy;
 use crate::secret::{DataKey, SecretBytes};
 use crate::sops::{Encrypted, MacCheck};
 
-/// Send files to where the config's destination rules say
+/// Send files to S3, GCS or Vault, by destination rules
 ///
-/// To a bucket of AWS S3 or Google Cloud Storage goes the encrypted file: as it is, or under a new data key for those whom the
-/// rule's `recreation_rule` names. To a key-value engine of Vault or OpenBao go its values, decrypted. A Vault server that only
-/// the rule names is not used unless you say yes.
+/// A bucket of AWS S3 or Google Cloud Storage gets the encrypted file: as it is, or under a new data key for the
+/// recipients that the rule's `recreation_rule` names. A key-value engine of Vault or OpenBao gets its values,
+/// decrypted. A Vault server that only the rule names is not used unless you agree.
 #[derive(Debug, Default, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -50,11 +50,11 @@ pub struct Args {
     #[arg(short, long)]
     pub yes: bool,
 
-    /// Leave the extensions of names out
+    /// Leave out file name extensions
     #[arg(long)]
     pub omit_extensions: bool,
 
-    /// Take the files of a folder and those below it, under their paths in it
+    /// Send all files in a folder and below it, under their paths in it
     #[arg(long)]
     pub recursive: bool,
 
@@ -112,7 +112,7 @@ impl Publisher<'_> {
             return Ok(());
         }
         let Some(destination) = self.configs.destination_for(file)? else {
-            let message = "no destination rule is for this file";
+            let message = "no destination rule matches this file";
             return Err(Error::new(Kind::Other, message).in_file(file).advise(
                 "Add one to the `destination_rules` of .sops.yaml, as `sealant publish --help` shows.",
             ));
@@ -167,7 +167,7 @@ impl Publisher<'_> {
         }
         let Opened { path, file, .. } = block_on(batch::open_one_parsed(&self.service, parsed))?;
         let OpenedFile::Document(file, key) = file else {
-            return Err(Error::new(Kind::Other, "this is no SOPS document").in_file(path));
+            return Err(Error::new(Kind::Other, "this is not a SOPS document").in_file(path));
         };
         Ok((file, key))
     }
@@ -177,7 +177,8 @@ impl Publisher<'_> {
         let path = parsed.path.clone();
         let (file, key) = self.open(parsed)?;
         let document = file.open(&key, MacCheck::Verify)?;
-        let keys = policy::key_set(rule)?.ok_or_else(|| Error::new(Kind::Other, "the rule names nobody"))?;
+        let keys =
+            policy::key_set(rule)?.ok_or_else(|| Error::new(Kind::Other, "the rule names no recipients"))?;
         self.neighbours.refuse_key(&path, &key, &keys)?;
         let made = block_on(self.service.new_data_keys(&[&keys])).pop();
         let (new_key, wrapped) = made.unwrap_or_else(|| Err(Error::new(Kind::Other, "no data key")))?;
@@ -256,7 +257,12 @@ fn values(file: &Encrypted, key: &DataKey) -> Result<SecretBytes> {
     for root in document.tree().documents() {
         match document::to_data(&*document, *root)? {
             Value::Object(map) => values.extend(map),
-            _ => return Err(Error::new(Kind::Emit, "its top level has no names for values")),
+            _ => {
+                return Err(Error::new(
+                    Kind::Emit,
+                    "its top level is not a map, so its values have no names",
+                ));
+            }
         }
     }
     let json = serde_json::to_vec(&values).map_err(|error| Error::new(Kind::Emit, error.to_string()))?;

@@ -28,10 +28,10 @@ use crate::sops::{Ciphertext, Encrypted};
 
 /// Resolve a merge conflict in encrypted files
 ///
-/// Without a flag: files whose markers are gone get a new MAC; of others the values are listed that both sides changed,
-/// and the exit code is 1. What nobody with a key has merged yet is merged first. One side as it was is no merge: say
-/// --ours or --theirs if that is meant. What is in none of the versions that were merged is named. Nothing is added to
-/// the index: `git add` says that you are content.
+/// Without a flag, files without conflict markers get a new MAC; for others it lists the values that both sides
+/// changed, and the exit code is 1. Files that were merged without a key are merged again first. If a file is just
+/// one of the two sides, say so with --ours or --theirs. Values that no merged version has are listed. It never runs
+/// `git add`: review the file, then stage it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -123,7 +123,7 @@ impl Resolve<'_> {
     fn without_conflict(&self, path: &Path, source: &Source) -> Result<bool> {
         block_on(resolve::verify(&self.service, source)).map_err(|error| match error.kind() {
             Kind::MacMismatch => {
-                let message = "Git has no conflict at this file, and it is not what was encrypted";
+                let message = "Git has no conflict in this file, and its content is not what was encrypted";
                 Error::new(Kind::MacMismatch, message).advise(
                     "Restore it from Git. After `git add`, `git checkout -m FILE` brings the conflict back.",
                 )
@@ -136,8 +136,8 @@ impl Resolve<'_> {
 
     fn unmarked(&self, file: &File<'_>) -> Result<bool> {
         if self.edit {
-            return Err(Error::new(Kind::Conflict, "there are no markers of a conflict in the file")
-                .advise("Finish it without --edit, and then edit it: `sealant edit FILE`."));
+            return Err(Error::new(Kind::Conflict, "the file has no conflict markers")
+                .advise("Resolve it without --edit, then edit it: `sealant edit FILE`."));
         }
         if let Some(side) = self.whole_side(file) {
             return self.only(file, side);
@@ -181,9 +181,9 @@ impl Resolve<'_> {
             merge::Outcome::Conflict { .. } => String::new(),
             outcome => return self.settle(file, outcome),
         };
-        let message = format!("this is {this} side, and nothing of {other} is in it{why}");
+        let message = format!("this is {this} side, without any change of {other}{why}");
         Err(Error::new(Kind::Other, message).advise(format!(
-            "Say {flag} if that is meant, `sealant resolve {flag} FILE`. `git checkout -m FILE` merges again."
+            "If you want that, say so: `sealant resolve {flag} FILE`. To merge again: `git checkout -m FILE`."
         )))
     }
 
@@ -194,9 +194,11 @@ impl Resolve<'_> {
             None if self.is_encrypted(file) => self.merge_anew(file),
             None => match self.side {
                 Some(side) => self.finish(file, marked.take(side)),
-                None => {
-                    Err(Error::new(Kind::Other, "nothing is encrypted in this file: resolve it as any other"))
-                }
+                None => Err(Error::new(
+                    Kind::Other,
+                    "nothing is encrypted in this file: resolve it as you would any \
+                                                 other",
+                )),
             },
         }
     }
@@ -216,7 +218,7 @@ impl Resolve<'_> {
         let (host, format) = (self.context.host, file.source.format);
         let versions = file.stages.versions().ok_or_else(|| {
             Error::new(Kind::Conflict, "one side has deleted the file, the other has changed it").advise(
-                "Take the one that is there, `sealant resolve --ours FILE` or `--theirs`, or `git rm FILE`.",
+                "Keep the file with `sealant resolve --ours FILE` or `--theirs`, or delete it with `git rm FILE`.",
             )
         })?;
         let rule = || self.rule(file);
@@ -267,7 +269,7 @@ impl Resolve<'_> {
                 let text = SecretBytes::new(bytes);
                 let Some(marked) = Marked::read(&text)? else { return self.finish(file, text) };
                 let Some(conflicted) = Conflicted::read(file.source.format, &marked) else {
-                    return Err(Error::new(Kind::Conflict, "the two sides do not come together"));
+                    return Err(Error::new(Kind::Conflict, "the two sides cannot be merged"));
                 };
                 if self.side.is_none() && !self.edit {
                     self.replace(file, &text)?;
@@ -289,11 +291,13 @@ impl Resolve<'_> {
                 let sides = block_on(Sides::open(&self.service, file.path, ours, theirs, &file.stages))?;
                 self.list(file, &marked, &sides.paths(file.source.format)?)
             }
-            (Conflicted::Sealed, None) if self.edit => Err(Error::new(
-                Kind::Conflict,
-                "a conflict in a SealedSecret is no matter of plaintext",
-            )
-            .advise("Take a side with --ours or --theirs, or the lines of one with any editor; then `sealant edit FILE`.")),
+            (Conflicted::Sealed, None) if self.edit => {
+                Err(Error::new(Kind::Conflict, "a conflict in a SealedSecret cannot be edited as plaintext")
+                    .advise(
+                        "Take a side with --ours or --theirs, or keep the lines of one with any editor; then \
+                     `sealant edit FILE`.",
+                    ))
+            }
             (Conflicted::Sealed, None) => self.list(file, &marked, &[]),
         }
     }
@@ -307,7 +311,8 @@ impl Resolve<'_> {
             ui.line(format!("  {path}"))?;
         }
         ui.note(format!(
-            "take a side with --ours or --theirs, or open it with --edit; or take out the lines of one side and the markers with any editor, then `sealant resolve {}`",
+            "take a side with --ours or --theirs, or open it with --edit; or delete the markers and the lines of one \
+             side with any editor, then `sealant resolve {}`",
             typed(file.path)
         ));
         Ok(false)
@@ -319,7 +324,7 @@ impl Resolve<'_> {
         let sides = block_on(Sides::open(&self.service, file.path, ours, theirs, &file.stages))?;
         let text = |bytes: &SecretBytes| {
             std::str::from_utf8(bytes).map(|text| SecretString::new(text.to_owned())).map_err(|_| {
-                Error::new(Kind::NoEditor, "the plaintext is no text")
+                Error::new(Kind::NoEditor, "the plaintext is not text")
                     .advise("Take a side with --ours or --theirs.")
             })
         };
@@ -329,7 +334,8 @@ impl Resolve<'_> {
         let (sequence, new_key) = (self.sequence(file), RefCell::new(None));
         let encrypt = |edited: SecretBytes| -> Result<Ciphertext> {
             if let Some(marked) = Marked::read(&edited)? {
-                return Err(Error::new(Kind::Conflict, "a conflict is still there").on_line(marked.lines[0]));
+                return Err(Error::new(Kind::Conflict, "the text still has a conflict in it")
+                    .on_line(marked.lines[0]));
             }
             let plaintext = ours.adopt(edited)?;
             let policy = self.context.configs()?.matching_policy(file.path)?;
@@ -357,7 +363,8 @@ impl Resolve<'_> {
         match Session::new(self.context)?.run(file.path, &before, &file.source.snapshot, &encrypt)? {
             Outcome::Written => {
                 if new_key.borrow().is_some() {
-                    let note = "the file has a new data key: what you typed is in none of the versions";
+                    let note = "the file has a new data key: the value that you typed is in none of the merged \
+                                versions";
                     self.note(file, &[note.to_owned()]);
                 }
                 self.remember(file, new_key.take())?;
@@ -382,7 +389,7 @@ impl Resolve<'_> {
         let strictness = Strictness::Edit { plaintext: false };
         Claims::new(self.context)?.review(file.path, &edit, strictness).map_err(|error| match error.kind() {
             Kind::Conflict => error.advise(format!(
-                "Leave it out here. When the merge is done, put it in: `sealant edit {}`",
+                "Leave it out now. When the merge is done, add it: `sealant edit {}`",
                 typed(file.path)
             )),
             _ => error,

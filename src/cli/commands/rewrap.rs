@@ -15,9 +15,9 @@ use crate::secret::SecretBytes;
 
 /// Move files to the newest version of their Vault transit keys
 ///
-/// After `vault write -f transit/keys/NAME/rotate`. Vault does it by itself: nobody here sees a data key or a value, and
-/// a token that may only `rewrap` is enough. Values stay as they are, byte for byte, and so does what age recipients
-/// hold. A whole repository takes a few requests.
+/// After `vault write -f transit/keys/NAME/rotate`. Vault does the work: no data key or value comes here, and a token
+/// that may only `rewrap` is enough. Values and the entries of age recipients stay the same, byte for byte. A whole
+/// repository takes a few requests.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -52,8 +52,11 @@ struct Done {
 pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let inputs = inputs_to_write(&args.inputs, context)?;
     if inputs.inputs.iter().any(|input| input.path.is_none()) {
-        return Err(Error::new(Kind::Conflict, "rewrap changes files in place, and standard input is none")
-            .advise("Name files or folders, as in `sealant rewrap .`"));
+        return Err(Error::new(
+            Kind::Conflict,
+            "rewrap changes files in place, and standard input is not a file",
+        )
+        .advise("Name files or folders, as in `sealant rewrap .`"));
     }
     let service = args.identities.key_service(context)?;
     let pipeline = Pipeline {
@@ -93,7 +96,7 @@ fn report(done: &[Done], args: &Args, context: &Context) -> Result<()> {
     let rewrapped = done.iter().filter(|done| done.rewrapped).count();
     let would = if args.dry_run { "would be " } else { "" };
     context.ui.note(format!(
-        "{rewrapped} of {} {would}rewrapped; what else there is holds nothing of an older version",
+        "{rewrapped} of {} {would}rewrapped; the others use no older version",
         files(done.len())
     ));
     Ok(())

@@ -22,11 +22,11 @@ use crate::sops::{Ciphertext, MacCheck};
 
 /// Encrypt files again under a new data key
 ///
-/// People who could decrypt before, and are no longer named, cannot decrypt what is set from now on. They can still
-/// read what is in Git's history, and what they have kept: change the secrets themselves, too.
+/// People who are no longer named cannot decrypt values that are set from now on. They can still read Git's history,
+/// and copies that they kept: so change the secrets themselves too.
 ///
-/// The recipients are those in the file. One that its creation rule does not name is refused, since anybody who can
-/// write the file can name themselves in it. A SealedSecret is for those whom the creation rule names.
+/// The recipients of the file stay. One that its creation rule does not name is refused, because anybody who can
+/// write the file can add themselves to it. A SealedSecret gets the recipients of the creation rule.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -44,9 +44,9 @@ pub struct Args {
     #[arg(skip)]
     pub ignore_mac: bool,
 
-    /// Go on with a file that has a data key or values of another one, which is for other readers
+    /// Continue although the file shares its data key or values with a file that has other readers
     ///
-    /// Afterwards the two have nothing in common.
+    /// Afterwards the two share nothing.
     #[arg(long)]
     pub allow_copied: bool,
 

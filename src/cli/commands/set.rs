@@ -24,17 +24,17 @@ use crate::secret::SecretBytes;
 
 /// Set one value of an encrypted file
 ///
-/// Without VALUE you are asked for it in the terminal, where nobody sees it. A VALUE in quotes, a number, true, false, null, a
-/// list or a map is read as JSON; anything else is a text, and so is everything where the old value is a text, in dotenv and
-/// INI files, in a Secret, and what comes from a prompt, a file or standard input. In `data` of a Secret it is written in
-/// base64. --json and --string settle it.
+/// Without VALUE, it asks on the terminal and does not show what you type. A VALUE in quotes, a number, true, false,
+/// null, a list or a map is read as JSON, and anything else as a string. It is always a string where the old value is
+/// a string, in dotenv and INI files, in a Secret, and from a prompt, a file or standard input. In `data` of a Secret
+/// it is encoded as base64. --json and --string override this.
 ///
-/// What is missing on the way to the value is made, and a position behind the end of a list appends. All other values keep
-/// their ciphertexts.
+/// Missing maps on the path are created, and a position after the end of a list appends. All other values keep their
+/// ciphertexts.
 ///
-/// An item of a SealedSecret is set without any identity: it gets a data key of its own, for those whom the creation
-/// rule names. Then --namespace, or the rule, has to say for what place it is sealed, since anybody can write another
-/// place into the file.
+/// An item of a SealedSecret can be set without any identity: it gets a data key of its own, for the recipients that
+/// the creation rule names. Then --namespace, or the rule, has to say which place it is sealed for, because anybody
+/// can write another place into the file.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -60,7 +60,7 @@ pub struct Args {
     #[arg(long, conflicts_with = "value", help_heading = None::<&str>)]
     pub value_stdin: bool,
 
-    /// The value is a text, taken as it is: a line end at its end belongs to it
+    /// Take the value as a string, including a line break at its end
     #[arg(long, conflicts_with = "json", help_heading = None::<&str>)]
     pub string: bool,
 
@@ -68,11 +68,11 @@ pub struct Args {
     #[arg(long, help_heading = None::<&str>)]
     pub json: bool,
 
-    /// Write a new value in plaintext, too, where the file's settings or comments say so and no rule says otherwise
+    /// Allow a new value in plaintext where the file's settings or comments say so and no rule says otherwise
     #[arg(long, help_heading = None::<&str>)]
     pub plaintext: bool,
 
-    /// For SealedSecrets: keep this recipient, though the creation rule does not name it; may be repeated
+    /// For SealedSecrets: keep this recipient although the creation rule does not name it; may be repeated
     #[arg(long, value_name = "RECIPIENT", help_heading = None::<&str>)]
     pub allow_recipient: Vec<String>,
 
@@ -103,8 +103,8 @@ fn asked(args: &Args, context: &Context) -> Result<SecretBytes> {
     }
     let what = format!("New value of {} in {}", args.change.path, args.change.file.display());
     let value = context.host.ask_passphrase(&what)?;
-    if *context.host.ask_passphrase("The same again")? != *value {
-        return Err(Error::new(Kind::SetFormat, "the two are not the same: nothing was changed"));
+    if *context.host.ask_passphrase("Repeat it")? != *value {
+        return Err(Error::new(Kind::SetFormat, "the two values differ: nothing was changed"));
     }
     Ok(SecretBytes::new(value.as_bytes().to_vec()))
 }
@@ -130,7 +130,7 @@ impl Value<'_> {
             let error = error.with_kind(Kind::SetFormat);
             match error.advice() {
                 Some(_) => error,
-                None => error.advise("A text is JSON in double quotes: '\"text\"'."),
+                None => error.advise("A string is JSON in double quotes: '\"text\"'."),
             }
         })?;
         if self.context.is_sops() && data.is_array() {
@@ -150,7 +150,7 @@ impl Value<'_> {
         }
         let text = std::str::from_utf8(&self.bytes);
         text.map(str::to_owned)
-            .map_err(|_| Error::new(Kind::SetFormat, "the value is not UTF-8, and cannot be a text"))
+            .map_err(|_| Error::new(Kind::SetFormat, "the value is not UTF-8, so it cannot be a string"))
     }
 
     /// The value for a place of a document.
@@ -164,7 +164,7 @@ impl Value<'_> {
         match text_at(path, document) {
             Some(Text::Base64) => {
                 self.context.ui.note(format!(
-                    "{path} is written in base64, as `data` of a Secret is; --string takes a value as it is"
+                    "{path} was encoded as base64, as `data` of a Secret is; --string takes a value as it is"
                 ));
                 // Any bytes may be in there.
                 let bytes = match self.is_argument {
@@ -181,7 +181,7 @@ impl Value<'_> {
                 Err(_) | Ok(Data::String(_)) => self.as_text().map(Data::String),
                 Ok(_) if was_text(path, document) => {
                     self.context.ui.note(format!(
-                        "{path} is a text, and stays one; --json takes the value as JSON, as sops does"
+                        "{path} is a string, and stays one; --json takes the value as JSON, as sops does"
                     ));
                     self.as_text().map(Data::String)
                 }
@@ -200,10 +200,11 @@ impl Value<'_> {
         }
         match self.as_json()? {
             Data::String(text) => Ok(SecretBytes::new(text.into_bytes())),
-            _ => {
-                Err(Error::new(Kind::SetFormat, "an item of a SealedSecret is a text, and this value is not")
-                    .advise("Write it as JSON in double quotes, '\"5432\"', or leave --json out."))
-            }
+            _ => Err(Error::new(
+                Kind::SetFormat,
+                "an item of a SealedSecret is a string, and this value is not",
+            )
+            .advise("Write it as JSON in double quotes, '\"5432\"', or remove --json.")),
         }
     }
 }
@@ -229,7 +230,7 @@ impl Change for Value<'_> {
         }
         Err(Error::new(
             Kind::Conflict,
-            "--scope, --namespace and --name are about SealedSecrets, and this is a document",
+            "--scope, --namespace and --name are for SealedSecrets, and this is another document",
         )
         .advise("Leave them out."))
     }

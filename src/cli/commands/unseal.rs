@@ -18,11 +18,11 @@ use crate::sealed_secret::{self, Binding, OpenedKeys, SealedFile, SealedSecret};
 use crate::secret::SecretString;
 use crate::shown::typed;
 
-/// Print the Secrets that SealedSecrets make
+/// Decrypt SealedSecrets to the Secrets that they make
 ///
-/// This takes an identity of your own; it does not ask a cluster. Values that are text come under stringData, others
-/// under data. Several SealedSecrets of one input become a stream in YAML, and a List in JSON; if one cannot be
-/// unsealed, there is an error for it, and the others are printed.
+/// This needs an identity of your own, and contacts no cluster. Text values are printed under stringData, others
+/// under data. Several SealedSecrets in one input become a stream in YAML, and a List in JSON; if one cannot be
+/// unsealed, an error says so, and the others are printed.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -59,7 +59,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let inputs = inputs_to_write(&args.inputs, context)?;
     let destination = args.outputs.destination(&inputs)?;
     if inputs.many && args.item.is_some() {
-        return Err(Error::new(Kind::Conflict, "--item is about one file, and several were given"));
+        return Err(Error::new(Kind::Conflict, "--item is for one file, but several were given"));
     }
     let service = args.identities.key_service(context)?;
     let neighbours = Neighbours::of_plaintext(context, &inputs, &destination)?;
@@ -135,9 +135,9 @@ fn nothing_sealed(source: &Source) -> Error {
     if holds(b"bitnami.com/") && holds(sealed_secret::KIND.as_bytes()) {
         return Error::new(
             Kind::Other,
-            "this is a SealedSecret of Bitnami's sealed-secrets, which only its controller opens",
+            "this is a SealedSecret of Bitnami's sealed-secrets, which only its controller can open",
         )
-        .advise("With the controller's private key it is `kubeseal --recovery-unseal`.");
+        .advise("With the controller's private key, `kubeseal --recovery-unseal` opens it.");
     }
     Error::new(Kind::Other, "there is no SealedSecret in it")
         .advise("A SealedSecret has apiVersion sealant.dev/v1alpha1; `sealant seal` makes one.")
@@ -151,7 +151,7 @@ fn value(Found { input, file, .. }: &Found, item: &str, service: &KeyService<'_>
             keys.item(&sealed.spec, &Binding::of(sealed)?, item)
         }
         several => {
-            let message = format!("--item is about one SealedSecret, and there are {}", several.len());
+            let message = format!("--item is for one SealedSecret, but there are {}", several.len());
             Err(Error::new(Kind::Conflict, message))
         }
     };
@@ -187,7 +187,7 @@ fn unsealed(
         last => {
             partial.append(&mut errors);
             partial.extend(last);
-            let others = "what is no SealedSecret in it is left out".to_owned();
+            let others = "its other objects are left out".to_owned();
             let warnings = if skips_others { vec![others] } else { Vec::new() };
             Ok(Output { bytes: sealed_secret::joined(&texts, format), warnings })
         }

@@ -56,5 +56,5 @@ impl Change for Removal<'_> {
 
 fn or_idempotent(error: Error) -> Error {
     let hint = error.advice().map(|hint| format!("{hint} ")).unwrap_or_default();
-    error.with_kind(Kind::Other).advise(format!("{hint}With --idempotent, nothing to remove is no error."))
+    error.with_kind(Kind::Other).advise(format!("{hint}With --idempotent, a missing value is not an error."))
 }

@@ -29,9 +29,9 @@ enum VaultCommand {
 
 /// Log in and keep the token where `vault login` keeps it: ~/.vault-token
 ///
-/// The only thing that is stored is the token, in a file that only you can read, as Vault's and OpenBao's own clients
-/// store it. What else it takes to log in comes from the environment: VAULT_ROLE_ID and VAULT_SECRET_ID (approle),
-/// VAULT_ID_TOKEN (jwt), the token of the pod (kubernetes). A password or a token is asked for.
+/// Only the token is stored, in a file that only you can read, as Vault's and OpenBao's own clients store it. Other
+/// credentials for the login come from the environment: VAULT_ROLE_ID and VAULT_SECRET_ID (approle), VAULT_ID_TOKEN
+/// (jwt), the token of the pod (kubernetes). It asks for a password or a token.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -101,7 +101,7 @@ fn log_in(args: LoginArgs, context: &Context) -> Result<()> {
     })?;
     let address = address.trim_end_matches('/').to_owned();
     let path = token_path(host)
-        .ok_or_else(|| Error::new(Kind::Other, "HOME is not set: there is no place for a token"))?;
+        .ok_or_else(|| Error::new(Kind::Other, "HOME is not set, so there is no place to keep a token"))?;
     let mut auth = Auth {
         method: args.method.map(Method::from),
         mount: args.mount,

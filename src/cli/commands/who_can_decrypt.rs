@@ -21,14 +21,14 @@ use crate::repo::who_can_decrypt::{self, Access, Asked, Reader, Share};
 
 /// List who can decrypt which files; needs no key
 ///
-/// Lists the age recipients and Vault keys of every encrypted file; of a SealedSecret those of each item, where items
-/// differ. It says if a file takes keys from several groups. Without FILE it looks through the current folder, without
-/// what Git ignores. Files that are not encrypted are not listed.
+/// Lists the recipients of every encrypted file, and of each item of a SealedSecret where items differ. It says if a
+/// file needs keys from several groups. Without FILE it lists the current folder, except for what Git ignores. Files
+/// that are not encrypted are not listed.
 ///
-/// People are called by their names when the config knows these: `sealant: {recipients: {age1...: Anna's laptop}}`.
+/// Recipients appear by name if the config has one: `sealant: {recipients: {age1...: Anna's laptop}}`.
 ///
-/// The recipients in a file are not authenticated: anybody who can write to the file can add or remove some. Vault
-/// says who may use a key in Vault.
+/// The recipients in a file are not authenticated: anybody who can write to the file can add or remove some. Who may
+/// use a key in Vault is up to Vault's policies.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

@@ -174,8 +174,8 @@ impl<'a> Neighbours<'a> {
         if versions.iter().any(|version| copies.knows(&held(version, rule.as_ref()))) {
             return Ok(());
         }
-        let message = "what is merged into this file is in no commit to which a branch, tag or reflog leads: nobody can \
-                       tell who could read it where it was";
+        let message = "what is merged into this file is in no commit that a branch, tag or reflog reaches, so it is \
+                       unknown who could read it there";
         let advice = "Keep its commit, `git branch NAME COMMIT`, and merge again.";
         Err(Error::new(Kind::Conflict, message).advise(advice).in_file(path))
     }
@@ -183,8 +183,8 @@ impl<'a> Neighbours<'a> {
 
 fn part_them(path: &Path) -> String {
     format!(
-        "Whoever may read one of the two would come to read the other. If the copy is meant, part the two: \
-         `sealant rotate -i --allow-copied {}`. Else take out what was copied.",
+        "Readers of one of the two could also read the other. If you mean to copy it, give the copy its own data \
+         key: `sealant rotate -i --allow-copied {}`. Otherwise remove what was copied.",
         typed(path)
     )
 }
@@ -507,8 +507,9 @@ fn unasked(root: &Path, error: Error) -> Error {
 /// What Git does not give may be what a file was copied from, or was before.
 fn unknown_original(error: Error) -> Error {
     let message =
-        "what is or was in this repository cannot all be read, so nobody can tell what is a copy of it";
-    let advice = "In a partial clone `git fetch --refetch --no-filter` fetches what is missing; else `git fsck` says what is.";
+        "parts of this repository or its history cannot be read, so copies of them cannot be recognized";
+    let advice = "In a partial clone, `git fetch --refetch --no-filter` fetches what is missing; otherwise \
+                  `git fsck` says what is missing.";
     Error::new(Kind::Read, message).caused_by(error).advise(advice)
 }
 

@@ -48,15 +48,15 @@ pub struct Globals {
     #[arg(long, value_name = "FILE", global = true)]
     pub config: Option<PathBuf>,
 
-    /// Say more of what is done
+    /// Print more about what is done
     #[arg(long, global = true)]
     pub verbose: bool,
 
-    /// Accepted, and without effect: files keep their bytes
+    /// Accepted, without effect: files keep their bytes
     #[arg(long, value_name = "N", global = true, allow_negative_numbers = true, hide_short_help = true)]
     indent: Option<i64>,
 
-    /// Use these key services, too, tcp://HOST:PORT or unix:///PATH; may be repeated [env: SOPS_KEYSERVICE]
+    /// Also use these key services, tcp://HOST:PORT or unix:///PATH; may be repeated [env: SOPS_KEYSERVICE]
     #[arg(long, value_name = "URI", global = true, hide_short_help = true)]
     pub keyservice: Vec<String>,
 
@@ -64,11 +64,11 @@ pub struct Globals {
     #[arg(long, global = true, num_args = 0..=1, require_equals = true, default_missing_value = "true", hide_short_help = true)]
     pub enable_local_keyservice: Option<bool>,
 
-    /// We never look for a newer version
+    /// Accepted, without effect: sealant never looks for a newer version
     #[arg(long, global = true, hide = true)]
     disable_version_check: bool,
 
-    /// We never look for a newer version
+    /// Accepted, without effect: sealant never looks for a newer version
     #[arg(long, global = true, hide = true)]
     check_for_updates: bool,
 
@@ -93,7 +93,7 @@ pub struct Flags {
     #[arg(short, long)]
     pub rotate: bool,
 
-    /// Set one value: its path, a blank, and the value as JSON
+    /// Set one value: its path, a space, and the value as JSON
     #[arg(long, value_name = "PATH VALUE")]
     pub set: Option<String>,
 
@@ -104,11 +104,11 @@ pub struct Flags {
     #[arg(long, value_name = "PATH")]
     pub extract: Option<String>,
 
-    /// Go on when the MAC does not match: the file is not what was encrypted
+    /// Continue when the MAC does not match, so the file was changed
     #[arg(long)]
     pub ignore_mac: bool,
 
-    /// Show the metadata too while editing, recipients among them
+    /// Also show the metadata while editing, including recipients
     #[arg(short, long)]
     pub show_master_keys: bool,
 
@@ -142,7 +142,7 @@ pub struct Flags {
 /// Where the result goes; to standard output by default.
 #[derive(Debug, Default, Args)]
 pub struct Place {
-    /// Replace the file by the result
+    /// Replace the file with the result
     #[arg(short, long)]
     pub in_place: bool,
 
@@ -212,7 +212,7 @@ pub struct Decrypt {
     #[arg(long, value_name = "PATH")]
     pub extract: Option<String>,
 
-    /// Go on when the MAC does not match: the file is not what was encrypted
+    /// Continue when the MAC does not match, so the file was changed
     #[arg(long)]
     pub ignore_mac: bool,
 
@@ -234,11 +234,11 @@ pub struct Decrypt {
 /// Open a file decrypted in an editor
 #[derive(Debug, Default, Args)]
 pub struct Edit {
-    /// Show the metadata too, recipients among them
+    /// Also show the metadata, including recipients
     #[arg(short, long)]
     pub show_master_keys: bool,
 
-    /// Go on when the MAC does not match: the file is not what was encrypted
+    /// Continue when the MAC does not match, so the file was changed
     #[arg(long)]
     pub ignore_mac: bool,
 
@@ -287,11 +287,11 @@ pub struct Set {
     #[arg(long)]
     pub value_stdin: bool,
 
-    /// Write nothing when the value is there already
+    /// Write nothing if the file already has this value
     #[arg(long)]
     pub idempotent: bool,
 
-    /// Go on when the MAC does not match: the file is not what was encrypted
+    /// Continue when the MAC does not match, so the file was changed
     #[arg(long)]
     pub ignore_mac: bool,
 
@@ -316,7 +316,7 @@ pub struct Unset {
     #[arg(long)]
     pub idempotent: bool,
 
-    /// Go on when the MAC does not match: the file is not what was encrypted
+    /// Continue when the MAC does not match, so the file was changed
     #[arg(long)]
     pub ignore_mac: bool,
 
@@ -337,7 +337,7 @@ pub struct Rotate {
     #[command(flatten)]
     pub place: Place,
 
-    /// Go on when the MAC does not match: the file is not what was encrypted
+    /// Continue when the MAC does not match, so the file was changed
     #[arg(long)]
     pub ignore_mac: bool,
 
@@ -384,7 +384,7 @@ pub struct Updatekeys {
 /// Run a command with the values of a file as variables
 #[derive(Debug, Default, Args)]
 pub struct ExecEnv {
-    /// Give the command no other environment
+    /// Give the command no other variables
     #[arg(long)]
     pub pristine: bool,
 
@@ -457,14 +457,14 @@ pub struct Groups {
     pub command: Option<groups::Command>,
 }
 
-/// Send files to where destination rules say
+/// Send files to the places that destination rules name
 #[derive(Debug, Args)]
 pub struct Publish {
     /// Do not ask before something is sent
     #[arg(short, long)]
     pub yes: bool,
 
-    /// Leave the extensions of names out
+    /// Leave out file name extensions
     #[arg(long)]
     pub omit_extensions: bool,
 
@@ -562,7 +562,7 @@ impl Flags {
 fn split(set: &str) -> Result<(&str, &str)> {
     let end = set.find("] ").map(|at| at + 1);
     end.map(|end| (&set[..end], &set[end + 1..])).ok_or_else(|| {
-        Error::new(Kind::SetFormat, "--set takes a path, a blank, and a value as JSON")
+        Error::new(Kind::SetFormat, "--set takes a path, a space, and a value as JSON")
             .advise("For instance --set '[\"database\"][\"port\"] 5432'.")
     })
 }

@@ -36,9 +36,9 @@ use crate::error::{Error, Kind, Result};
 use crate::fs;
 use crate::policy;
 
-/// Take a command line of sops: `sealant sops -d FILE`
+/// Run a command line of sops: `sealant sops -d FILE`
 ///
-/// A link to sealant named `sops` does the same: programs that start sops need no change.
+/// A link to sealant with the name `sops` does the same: programs that run sops need no change.
 #[derive(Debug, clap::Args)]
 #[command(
     disable_help_flag = true,
@@ -82,7 +82,9 @@ pub fn run(words: &[OsString]) -> ExitCode {
     let mut context = Context::new(&ui, &host, config, dialect);
     context.key_services = (sops.globals.keyservice.clone(), sops.globals.enable_local_keyservice);
     for flag in passed_over {
-        ui.warning(format!("--{flag} has no effect before the command, in sops neither: put it behind"));
+        ui.warning(format!(
+            "--{flag} has no effect before the command (nor in sops): put it after the command"
+        ));
     }
     let done = fs::wipe_on_signals().and_then(|()| dispatch(sops, &context));
     finish(&ui, done.map_err(anyhow::Error::from))
@@ -162,7 +164,9 @@ fn verb_of_flags(flags: args::Flags, context: &Context) -> Result<Verb> {
     };
     let asked = [flags.decrypt, flags.encrypt, flags.rotate, flags.set.is_some()];
     if asked.iter().filter(|asked| **asked).count() > 1 {
-        context.ui.warning("of --encrypt, --decrypt, --rotate and --set only the last in this order is done");
+        context
+            .ui
+            .warning("of --encrypt, --decrypt, --rotate and --set, only the last in this order takes effect");
     }
     let name = flags.filename_override.clone().unwrap_or_else(|| file.clone());
     let only_decrypts = asked == [true, false, false, false];
@@ -183,7 +187,7 @@ fn encrypt_file(args: args::Encrypt, context: &Context) -> Result<ExitCode> {
     refuse_two_places(&args.place)?;
     if args.words.is_empty() && args.filename_override.is_none() && !args.place.in_place {
         return Err(Error::new(Kind::Conflict, "standard input has no name to choose a creation rule by")
-            .advise("Say what it stands for with --filename-override NAME."));
+            .advise("Give it a name with --filename-override NAME."));
     }
     let files = file_or_stdin(args.words, args.place.in_place, context)?;
     let args = encrypt::Args {
@@ -249,7 +253,7 @@ fn edit_file(args: args::Edit, context: &Context) -> Result<ExitCode> {
 
 fn set_value(args: args::Set, context: &Context) -> Result<ExitCode> {
     if args.value_file && args.value_stdin {
-        return Err(Error::new(Kind::Other, "--value-file and --value-stdin exclude one another"));
+        return Err(Error::new(Kind::Other, "--value-file and --value-stdin cannot be combined"));
     }
     let mut words = args.words.into_iter();
     let (file, path, value) = match (words.next(), words.next(), words.next(), words.next()) {
@@ -391,7 +395,7 @@ fn run_with_env(args: args::ExecEnv, context: &Context) -> Result<ExitCode> {
     if args.background {
         warn_of_background(context);
         if args.same_process {
-            return Err(Error::new(Kind::Conflict, "--background and --same-process exclude one another"));
+            return Err(Error::new(Kind::Conflict, "--background and --same-process cannot be combined"));
         }
     }
     let args = exec_env::Args {
@@ -466,7 +470,7 @@ fn changes_missing_file(words: &[OsString], change: &ChangeKeyArgs) -> Result<bo
 }
 
 fn tell_missing_file_to_change(words: &[OsString], context: &Context) -> ExitCode {
-    let error = Error::new(Kind::Other, "no such file, and so no recipients to change");
+    let error = Error::new(Kind::Other, "no such file, so there are no recipients to change");
     context.ui.error(&error.in_file(named(words.first().cloned().unwrap_or_default())));
     NO_FILE_TO_CHANGE.into()
 }
@@ -504,7 +508,7 @@ fn generic(code: ExitCode) -> ExitCode {
 
 fn refuse_two_places(place: &args::Place) -> Result<()> {
     if place.in_place && place.output.is_some() {
-        return Err(Error::new(Kind::Conflict, "--in-place and --output exclude one another"));
+        return Err(Error::new(Kind::Conflict, "--in-place and --output cannot be combined"));
     }
     Ok(())
 }
@@ -527,7 +531,7 @@ fn only_file(words: Vec<OsString>, context: &Context) -> Result<PathBuf> {
     let mut words = words.into_iter();
     let file = words.next().map(named).ok_or_else(no_file)?;
     if let Some(next) = words.next() {
-        context.ui.warning(format!("only the first file is used: {} is passed over", next.display()));
+        context.ui.warning(format!("only the first file is used: {} is ignored", next.display()));
     }
     Ok(file)
 }
@@ -592,8 +596,8 @@ fn refuse_key_services(encrypts: bool, context: &Context) -> Result<()> {
         return Ok(());
     }
     let kind = if encrypts { Kind::Other } else { Kind::NoDataKey };
-    Err(Error::new(kind, "the keys of this machine are not to be used, and no others can be")
-        .advise("Name a key service with --keyservice, or leave --enable-local-keyservice=false out."))
+    Err(Error::new(kind, "this machine's keys may not be used, and there is no other key service")
+        .advise("Name a key service with --keyservice, or remove --enable-local-keyservice=false."))
 }
 
 /// sops does not even decrypt when the config that was asked for is not there.

@@ -305,7 +305,7 @@ fn a_rule_of_its_own_for_some_files_takes_little_from_one_for_all() {
     };
     let app = "path_regex: ^app/, age: age1x, mac_only_encrypted: true";
     assert_eq!(is_default(&rules(&[app, "age: age1x, encrypted_regex: ^data$"])), [true]);
-    // One that is for all is none of its own.
+    // One that is for all is not one of its own.
     assert_eq!(
         is_default(&rules(&[&app.replace("^app/", "."), "age: age1x, encrypted_regex: ^data$"])),
         [false]

@@ -123,12 +123,11 @@ impl TreePath {
         if copies.len() > SHOWN {
             names.push(format!("{} more", copies.len() - SHOWN));
         }
-        let message = format!(
-            "{self} is at an anchor, and a change of it changes its copies, too: {}",
-            names.join(", ")
-        );
-        Err(Error::new(Kind::SetFormat, message)
-            .advise("change all of them with --with-copies, or write copies out with `sealant edit`"))
+        let message =
+            format!("{self} is at an anchor, so changing it also changes its copies: {}", names.join(", "));
+        Err(Error::new(Kind::SetFormat, message).advise(
+            "change all of them with --with-copies, or replace the aliases by copies with `sealant edit`",
+        ))
     }
 }
 

@@ -134,7 +134,7 @@ impl TreePath {
         let known = hints::misspelt(new, entries.map(|entry| tree[entry].key.get(document.source())))?;
         let way = TreePath(self.0[..self.0.len() - rest.len()].to_vec());
         let [new, known] = [new, known].map(|key| format!("{way}{}", Part::Key(key.to_owned())));
-        Some(format!("{new} is new; there was {known} already"))
+        Some(format!("{new} is new; {known} existed already"))
     }
 
     /// Removes what is at the end of the path; `None` when there is nothing. Behind an alias as for [`TreePath::set`].
@@ -164,7 +164,7 @@ impl TreePath {
                 |key: &String| tree.entries(at).filter(|&entry| tree[entry].key.get(source) == key).count();
             if matches!(part, Part::Key(key) if tree[at].kind == NodeKind::Map && is_it(key) > 1) {
                 return Err(Error::new(Kind::SetFormat, format!("{part} of {self} appears more than once"))
-                    .advise("take all but one of them out with `sealant edit`"));
+                    .advise("remove all but one of them with `sealant edit`"));
             }
             let Some(next) = part.step(document, node) else { break };
             node = next;
@@ -224,8 +224,8 @@ impl TreePath {
         };
         match tree.entry(document.source(), root, key) {
             Some(entry) if document.is_metadata(entry) => {
-                Err(Error::new(Kind::SetFormat, format!("{self} is metadata, and no value of the document"))
-                    .advise("recipients are changed with `sealant updatekeys` and `sealant rotate`"))
+                Err(Error::new(Kind::SetFormat, format!("{self} is metadata, not a value of the document"))
+                    .advise("to change recipients, use `sealant updatekeys` or `sealant rotate`"))
             }
             _ => Ok(()),
         }
@@ -330,7 +330,7 @@ fn hint(document: &dyn Document, at: NodeId, missing: &Part) -> Option<String> {
             Some(format!("there is {nearest}"))
         }
         (NodeKind::Map, Part::Index(_)) => {
-            Some("it leads into a map, in which keys stand in quotes".to_owned())
+            Some("it leads into a map, whose keys are written in quotes".to_owned())
         }
         (NodeKind::List, Part::Index(_)) => Some(match entries().count() {
             0 => "the list is empty".to_owned(),
@@ -339,7 +339,7 @@ fn hint(document: &dyn Document, at: NodeId, missing: &Part) -> Option<String> {
         (NodeKind::List, Part::Key(_)) => {
             Some("it leads into a list, whose items have positions: [0] is the first".to_owned())
         }
-        _ => Some("what is before it is a value, and has nothing below it".to_owned()),
+        _ => Some("what comes before it is a value, with nothing below it".to_owned()),
     }
 }
 

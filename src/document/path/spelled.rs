@@ -125,7 +125,7 @@ fn rest_of(text: &str, rest: &str, is_flat: bool) -> Result<Vec<Part>> {
     }
     split(rest).ok_or_else(|| {
         Error::new(Kind::TreePath, format!("`{text}` is not a path into a document")).advise(
-            "write keys with dots between them, positions in brackets, and odd keys in quotes and brackets: \
+            "write keys separated by dots, positions in brackets, and unusual keys in brackets and quotes: \
              'database.users[0][\"full.name\"]'",
         )
     })

@@ -56,7 +56,7 @@ pub fn write_out(source: &str, copies: &Copies) -> Result<WrittenOut> {
         size += copy.out.len();
         if size > most {
             let message =
-                format!("written out, its aliases make the file more than {MAX_GROWTH} times as large");
+                format!("expanded, its aliases make the file more than {MAX_GROWTH} times as large");
             return Err(Error::new(Kind::Encrypt, message)
                 .on_line(document.line(alias))
                 .advise("write the repeated parts out, or remove the aliases"));
@@ -97,7 +97,7 @@ pub fn check_start(document: &dyn Document) -> Result<()> {
     {
         true => Err(Error::new(Kind::Encrypt, "a file that begins with `...`, which sops cannot read")
             .on_line(number + 1)
-            .advise("take that line out")),
+            .advise("remove that line")),
         false => Ok(()),
     }
 }

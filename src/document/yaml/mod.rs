@@ -265,7 +265,7 @@ impl Document for YamlDocument {
     fn put_comment(&self, leaf: NodeId, text: &str) -> Result<Edits> {
         let node = &self.tree[leaf];
         if text.contains(['\n', '\r']) {
-            let error = Error::new(Kind::Emit, "a comment of a YAML file cannot go over several lines");
+            let error = Error::new(Kind::Emit, "a comment in a YAML file cannot span several lines");
             return Err(error.on_line(self.line(leaf)));
         }
         Ok(match node.kind {

@@ -257,13 +257,13 @@ impl<'s> Reader<'s> {
     /// An error that says what sops could not read.
     fn unreadable<T>(&self, offset: usize, what: &str) -> Result<T> {
         self.fail(offset, Kind::Read, format!("{what}, which sops cannot read"))
-            .map_err(|error: Error| error.advise("write it in quotes, or otherwise"))
+            .map_err(|error: Error| error.advise("write it in quotes, or in another way"))
     }
 
     /// An error that says what sops takes for something else than YAML 1.2 has it.
     fn ambiguous<T>(&self, offset: usize, what: &str) -> Result<T> {
-        self.fail(offset, Kind::Read, format!("{what}, which sops reads as something else"))
-            .map_err(|error: Error| error.advise("write it in quotes, or with a blank"))
+        self.fail(offset, Kind::Read, format!("{what}, which sops reads differently"))
+            .map_err(|error: Error| error.advise("write it in quotes, or with a space"))
     }
 
     fn start_document(&mut self, explicit: bool, minor: Option<u32>, span: Span) -> Result<()> {
@@ -305,7 +305,7 @@ impl<'s> Reader<'s> {
             if let Some(name) = name.filter(|name| !matches!(*name, "YAML" | "TAG")) {
                 return self
                     .fail(at, Kind::Read, format!("the directive `%{name}`, which sops cannot read"))
-                    .map_err(|error: Error| error.advise("take that line out"));
+                    .map_err(|error: Error| error.advise("remove that line"));
             }
             at += line.len();
         }
@@ -436,7 +436,7 @@ impl<'s> Reader<'s> {
         self.at = dash + 1;
         let rest = self.source.get(dash + 1..).unwrap_or_default();
         if quirks::tab_behind(rest) {
-            return self.unreadable(dash, "a tab behind a dash");
+            return self.unreadable(dash, "a tab after a dash");
         }
         Ok(Some((Text::default(), Span::new(dash, dash + 1))))
     }
@@ -473,8 +473,7 @@ impl<'s> Reader<'s> {
         self.refuse_quirks(style, span, None)?;
         self.refuse_tab_in_flow(style, span)?;
         if empty && tag.is_some() && self.in_flow() {
-            let what =
-                "a tag without a value inside of braces or brackets, which sops cannot read everywhere";
+            let what = "a tag without a value inside braces or brackets, which sops cannot always read";
             return self
                 .fail(span.start(), Kind::Read, what)
                 .map_err(|error: Error| error.advise("write null"));
@@ -578,7 +577,7 @@ impl<'s> Reader<'s> {
         };
         let Some(name) = value.as_ref().ok().and_then(Value::as_str) else {
             let error = self.fail(span.start(), Kind::Encrypt, format!("the key `{text}` is not a string"));
-            return error.map_err(|error: Error| error.advise("quote it: sops knows string keys alone"));
+            return error.map_err(|error: Error| error.advise("quote it: sops only knows string keys"));
         };
         let start = self.key_start(span, tag.map(|(_, tag)| tag));
         self.refuse_quirks(style, span, Some(start))?;
@@ -716,7 +715,7 @@ impl<'s> Reader<'s> {
             return self.fail(span.start(), Kind::Read, "an alias of nothing");
         };
         if self.open.iter().any(|open| open.node == target) {
-            return self.fail(span.start(), Kind::Read, "an alias inside of what it stands for");
+            return self.fail(span.start(), Kind::Read, "an alias inside the value that it refers to");
         }
         self.flush_comments(0);
         let key = self.take_key(span.start())?;

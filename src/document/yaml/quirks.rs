@@ -44,13 +44,13 @@ pub(super) fn is_anchor_name(name: &str) -> bool {
 /// follows it.
 pub(super) fn plain_in_flow(token: &str, after: &str) -> Option<&'static str> {
     match token.as_bytes().first() {
-        Some(b'?') => return Some("a plain text that begins with `?` inside of braces or brackets"),
-        Some(b':') => return Some("a plain text that begins with `:` inside of braces or brackets"),
+        Some(b'?') => return Some("a plain text that begins with `?` inside braces or brackets"),
+        Some(b':') => return Some("a plain text that begins with `:` inside braces or brackets"),
         _ => {}
     }
     let mark_ends = token.ends_with('?') && after.starts_with([' ', '\t', '\r', '\n']);
     if mark_ends || token.contains("? ") || token.contains("?\t") || token.contains("?\n") {
-        return Some("a question mark before a blank inside of braces or brackets");
+        return Some("a question mark before a blank inside braces or brackets");
     }
     None
 }
@@ -120,13 +120,13 @@ pub(super) fn key_in_flow(token: &str, is_plain: bool, after: &str) -> Option<&'
     let rest = after.trim_start_matches([' ', '\t']);
     let Some(value) = rest.strip_prefix(':') else {
         let moved = behind_comments(rest).starts_with(':');
-        return moved.then_some("a colon on another line than its key inside of braces or brackets");
+        return moved.then_some("a colon on another line than its key inside braces or brackets");
     };
     if token.contains('\n') {
-        return Some("a key of several lines inside of braces or brackets");
+        return Some("a key of several lines inside braces or brackets");
     }
     let blank = value.is_empty() || value.starts_with([' ', '\t', '\r', '\n']);
-    (is_plain && !blank).then_some("a colon without a blank behind it inside of braces or brackets")
+    (is_plain && !blank).then_some("a colon without a blank behind it inside braces or brackets")
 }
 
 #[cfg(test)]

@@ -87,10 +87,11 @@ fn number(text: &str) -> Result<Option<Value>> {
         let signed = magnitude.and_then(|m| i128::try_from(m).ok()).map(|m| if negative { -m } else { m });
         return match signed.and_then(|int| i64::try_from(int).ok()) {
             Some(int) => Ok(Some(Value::Int(int))),
-            None => {
-                Err(Error::new(Kind::Encrypt, "the integer does not fit 64 bits, and sops cannot keep it")
-                    .advise("quote it, so that it is a string"))
-            }
+            None => Err(Error::new(
+                Kind::Encrypt,
+                "the integer does not fit in 64 bits, and sops cannot preserve it",
+            )
+            .advise("quote it, so that it is a string")),
         };
     }
     Ok(is_float(text).then(|| text.parse().ok().map(Value::Float)).flatten())

@@ -68,7 +68,7 @@ impl Run<'_> {
             return Err(match self.options.decrypt {
                 false => error,
                 true => error.advise(
-                    "Of these, only the values of the chart itself are decrypted: put them there, under the name of the \
+                    "Only the values of the chart itself are decrypted: move these there, under the name of the \
                      chart that they are for.",
                 ),
             });
@@ -117,8 +117,8 @@ fn is_default_of_chart(name: &Path) -> bool {
 
 fn encrypted_values(name: impl AsRef<Path>) -> Error {
     Error::new(Kind::AlreadyEncrypted, "these values are encrypted with sops").in_file(name.as_ref()).advise(
-        "Seal what is secret in them, and let the chart name that Secret: `sealant seal -n NAMESPACE --name NAME \
-         --from-file KEY=FILE --output templates/sealed.yaml`. Then nothing but the controller in the cluster needs a key.",
+        "Seal the secret values, and have the chart use that Secret: `sealant seal -n NAMESPACE --name NAME \
+         --from-file KEY=FILE --output templates/sealed.yaml`. Then only the controller in the cluster needs a key.",
     )
 }
 
@@ -126,7 +126,7 @@ fn encrypted_values(name: impl AsRef<Path>) -> Error {
 fn flag(file: &Path) -> Result<OsString> {
     let text = file.to_str().filter(|text| !text.contains([',', '"', '\n']));
     let text =
-        text.ok_or_else(|| Error::new(Kind::Read, "a file of values cannot have such a name").in_file(file))?;
+        text.ok_or_else(|| Error::new(Kind::Read, "a values file cannot have this name").in_file(file))?;
     Ok(format!("--values={text}").into())
 }
 
@@ -138,12 +138,14 @@ fn check_release(name: &str) -> Result<()> {
     if name.bytes().all(fits) && edge(bytes.first()) && edge(bytes.last()) && name.len() <= 53 {
         return Ok(());
     }
-    Err(Error::new(Kind::Read, "this is no name for a release of helm")
-        .advise("It has lower case letters, digits, `-` and `.`, and at most 53 of them."))
+    Err(Error::new(Kind::Read, "this is not a valid Helm release name")
+        .advise("Use lower-case letters, digits, `-` and `.`, at most 53 characters."))
 }
 
 fn unsaid(error: Error) -> Error {
-    error.advise("What helm says about it may quote decrypted values, and is not shown here. Run `helm template` by hand.")
+    error.advise(
+        "Helm's message is not shown, because it may quote decrypted values. Run `helm template` yourself.",
+    )
 }
 
 #[cfg(test)]

@@ -152,7 +152,7 @@ impl Run<'_> {
                 continue;
             }
             if part.objects.is_something_else() {
-                notes.push(format!("{}: no manifest, and passed by", shown.display()));
+                notes.push(format!("{}: not a manifest, skipped", shown.display()));
                 continue;
             }
             parts.push(part);
@@ -183,8 +183,8 @@ impl Run<'_> {
             part.objects.refuse_encrypted().map_err(|error| advise(error, part))?;
         }
         if parts.iter().map(|part| part.objects.count()).sum::<usize>() == 0 && !self.options.allow_empty {
-            return Err(Error::new(Kind::EmptyFile, "there is no object of Kubernetes in it").advise(
-                "With pruning, Argo CD would delete all that the application had. If that is meant, add \
+            return Err(Error::new(Kind::EmptyFile, "it holds no Kubernetes objects").advise(
+                "With pruning, Argo CD would delete everything that the application had. If you want that, add \
                  --allow-empty to the arguments in plugin.yaml.",
             ));
         }
@@ -225,7 +225,10 @@ impl Run<'_> {
 }
 
 fn not_found(error: Error) -> Error {
-    error.advise("The file that it was made of is not in the repository, or not in YAML or JSON: nothing can be verified.")
+    error.advise(
+        "The file that it was made from is not in the repository, or is not YAML or JSON, so it cannot be \
+                  verified.",
+    )
 }
 
 fn source(shown: &Path, format: Format, bytes: SecretBytes) -> Source {
@@ -246,7 +249,7 @@ fn advise(error: Error, part: &Part) -> Error {
 fn seal_it(file: &str) -> String {
     format!(
         "Seal it, and commit the result in its place: `sealant decrypt {file} | sealant seal --output sealed.yaml`. \
-         Then nothing but the controller in the cluster needs a key."
+         Then only the controller in the cluster needs a key."
     )
 }
 

@@ -45,7 +45,7 @@ impl Parameters {
     fn parse(text: &str) -> Result<Self> {
         let refuse = |message: String| Error::new(Kind::Read, message);
         let listed: Option<Vec<Parameter>> = serde_json::from_str(text)
-            .map_err(|_| refuse(format!("{VARIABLE} is no list of parameters as Argo CD writes it")))?;
+            .map_err(|_| refuse(format!("{VARIABLE} is not a list of parameters as Argo CD writes it")))?;
         let mut parameters = Self::default();
         for Parameter { name, string, array } in listed.unwrap_or_default() {
             let text = string.unwrap_or_default();
@@ -70,7 +70,7 @@ impl Parameters {
                     let shown: String = name.chars().take(60).collect();
                     return Err(refuse(format!("there is no parameter {shown:?} for applications")).advise(
                         format!(
-                            "There are {}. All else is said by the arguments in plugin.yaml.",
+                            "There are {}. Everything else is set by the arguments in plugin.yaml.",
                             NAMES.join(", ")
                         ),
                     ));

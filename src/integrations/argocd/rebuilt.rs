@@ -44,7 +44,7 @@ pub(super) async fn open(
         let original = batch::open_document(service, source(shown, format, bytes)).await?;
         original.file.decrypt(&original.key, MacCheck::Verify).map_err(|error| error.in_file(shown))?;
         if !tokens(&built)?.is_subset(&tokens(&original.file)?) {
-            let message = format!("a value in it is not the one that {} has there", shown.display());
+            let message = format!("a value in it differs from the one in {}", shown.display());
             return Err(Error::new(Kind::MacMismatch, message));
         }
         return built.decrypt(&original.key, MacCheck::Ignore).map(Some);

@@ -11,7 +11,7 @@ use crate::secret::{SecretBytes, SecretString};
 
 /// The variables of a file, in its order.
 pub(super) fn values(file: &SecretBytes) -> Result<Vec<(String, SecretBytes)>> {
-    let text = std::str::from_utf8(file).map_err(|_| Error::new(Kind::Read, "this is no text"))?;
+    let text = std::str::from_utf8(file).map_err(|_| Error::new(Kind::Read, "this is not text"))?;
     let text = Zeroizing::new(text.replace("\r\n", "\n"));
     let mut values = Vec::new();
     let mut rest = text.as_str();
@@ -66,7 +66,7 @@ fn key(text: &str) -> Result<(&str, &str)> {
     let refuse = || {
         Error::new(
             Kind::Read,
-            "KSOPS reads no `KEY=VALUE` here: a line without one, or text behind a closing quote",
+            "this is not a `KEY=VALUE` line as KSOPS reads it, or it has text after a closing quote",
         )
         .advise("Correct the line: `sealant edit FILE`. A quote within quotes needs a backslash before it.")
     };
@@ -94,9 +94,9 @@ fn without_variables(value: &str, key: &str) -> Result<SecretString> {
         .map_err(|error| Error::new(Kind::Other, "a pattern cannot be used").caused_by(error))?;
     let is_named = |found: &Captures<'_>| found.get(1).is_none() && found.get(2).is_some();
     if variable.captures_iter(value).any(|found| is_named(&found)) {
-        let message = format!("in the value of {key}, KSOPS would put a variable in the place of `$...`");
+        let message = format!("in the value of {key}, KSOPS would replace `$...` with a variable");
         return Err(Error::new(Kind::Read, message)
-            .advise("To have it as it is, put the value into single quotes: `sealant edit FILE`."));
+            .advise("To keep it as it is, put the value in single quotes: `sealant edit FILE`."));
     }
     let bare = |found: &Captures<'_>| found[0].strip_prefix('\\').unwrap_or(&found[0]).to_owned();
     Ok(Zeroizing::new(variable.replace_all(value, bare).into_owned()))

@@ -89,7 +89,8 @@ impl Generator {
         match document.tree().documents() {
             [root] => Self::of(&*document, *root),
             several => {
-                let message = format!("one generator is expected, and there are {}", several.len());
+                let message =
+                    format!("exactly exactly one generator is expected, and there are {}", several.len());
                 Err(Error::new(Kind::Read, message))
             }
         }
@@ -98,18 +99,20 @@ impl Generator {
     fn of(document: &dyn Document, node: NodeId) -> Result<Self> {
         let refuse = |message: String| Error::new(Kind::Read, message).on_line(document.line(node));
         let generator: Self = serde_json::from_value(document::to_data(document, node)?)
-            .map_err(|error| refuse(format!("this is no generator of KSOPS: {error}")))?;
+            .map_err(|error| refuse(format!("this is not a KSOPS generator: {error}")))?;
         if generator.files.is_none() && generator.secret_from.is_none() {
             let error = refuse("the generator has neither `files` nor `secretFrom`".to_owned());
             return Err(
-                error.advise("`files` lists encrypted manifests, `secretFrom` Secrets made of files.")
+                error.advise("`files` lists encrypted manifests, `secretFrom` Secrets made from files.")
             );
         }
         if generator.output == Output::SealedSecret && generator.secret_from.is_some() {
-            let error =
-                refuse("`secretFrom` takes plaintext, and `output: sealedsecret` has none".to_owned());
+            let error = refuse(
+                "`secretFrom` makes plaintext Secrets, which `output: sealedsecret` does not allow"
+                    .to_owned(),
+            );
             return Err(error.advise(
-                "Seal once, and commit that: `sealant seal -n NAMESPACE --name NAME --from-file KEY=FILE \
+                "Seal it once, and commit the result: `sealant seal -n NAMESPACE --name NAME --from-file KEY=FILE \
                  --output FILE`. Then list it under `files`.",
             ));
         }
@@ -212,7 +215,7 @@ impl SecretFrom {
             match secret.items.insert(key.to_owned(), value) {
                 None => Ok(()),
                 Some(_) => {
-                    let message = format!("the key `{key}` stands in the Secret `{name}` already");
+                    let message = format!("the Secret `{name}` has the key `{key}` already");
                     Err(Error::new(Kind::Read, message).in_file(path))
                 }
             }
@@ -221,7 +224,7 @@ impl SecretFrom {
             let (_, bytes) = opened.next().ok_or_else(no_answer)?;
             let (key, path) = key_and_path(file);
             if at < self.files.len() && std::str::from_utf8(&bytes).is_err() {
-                let error = Error::new(Kind::Read, "this is no text").in_file(path);
+                let error = Error::new(Kind::Read, "this is not text").in_file(path);
                 return Err(error.advise("List it under `binaryFiles`."));
             }
             put(key, bytes, path)?;
@@ -243,7 +246,7 @@ fn key_and_path(file: &str) -> (&str, &str) {
 
 fn not_sealed(path: &Path) -> Error {
     let shown = path.display();
-    Error::new(Kind::Other, "this is encrypted with sops, and `output: sealedsecret` decrypts nothing")
+    Error::new(Kind::Other, "this is encrypted with sops, but `output: sealedsecret` decrypts nothing")
         .in_file(path)
         .advise(format!(
             "Seal it, and list the result: `sealant decrypt {shown} | sealant seal --output sealed.yaml`."
@@ -270,7 +273,7 @@ impl Request {
         let text =
             |node: NodeId, key: &str| entry(node, key).map_or("", |found| tree[found].text.get(source));
         if text(*root, "kind") != "ResourceList" {
-            return refuse("standard input is no ResourceList: kustomize calls this program with one");
+            return refuse("standard input is not a ResourceList, which is what kustomize passes");
         }
         let id = |node: NodeId| {
             let metadata = |key: &str| entry(node, "metadata").map_or("", |found| text(found, key));

@@ -57,7 +57,7 @@ impl Remote {
         let request = Request { key: Some(Key::of(key)), bytes: payload.to_vec() };
         let mut answer =
             self.ask("/KeyService/Encrypt", request).await.map_err(|why| self.failure(key, &why))?;
-        let not_text = || self.failure(key, &Status::internal("the answer is no text"));
+        let not_text = || self.failure(key, &Status::internal("the answer is not text"));
         match String::from_utf8(std::mem::take(&mut answer.bytes)) {
             Ok(enc) if !enc.is_empty() => Ok(enc),
             _ => Err(not_text()),

@@ -90,7 +90,7 @@ async fn work(
         Operation::Encrypt => String::new(),
         Operation::Decrypt => {
             let text = String::from_utf8(bytes.to_vec());
-            text.map_err(|_| Status::invalid_argument("the ciphertext is no text"))?
+            text.map_err(|_| Status::invalid_argument("the ciphertext is not text"))?
         }
     };
     let wrapped: WrappedKey = key.wrapped(enc).map_err(|error| failed(&error))?;

@@ -80,10 +80,10 @@ impl<'de> Deserialize<'de> for Seconds {
 /// What a token server means that hands out nothing (5.2 there).
 pub(crate) fn refused(status: u16, code: &str, words: &str) -> Problem {
     let (cause, meaning) = match code {
-        _ if status == 429 => (Cause::Throttled, "the token server asks to slow down"),
+        _ if status == 429 => (Cause::Throttled, "the token server limits the rate of requests"),
         _ if status >= 500 => (Cause::Busy, "the token server failed"),
-        "invalid_grant" => (Cause::Credentials, "the credentials have expired or were taken back"),
-        _ => (Cause::Credentials, "the token server does not take the credentials"),
+        "invalid_grant" => (Cause::Credentials, "the credentials have expired or were revoked"),
+        _ => (Cause::Credentials, "the token server rejects the credentials"),
     };
     Problem::said(cause, meaning, status, code, words)
 }

@@ -10,7 +10,7 @@ use reqwest::Url;
 use crate::error::Result;
 use crate::host::Host;
 
-/// The variables that are read here. `ALL_PROXY` is none of them, as with Go.
+/// The variables that are read here. `ALL_PROXY` is not one of them, as with Go.
 pub const PROXY_VARIABLES: [&str; 7] =
     ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy", "REQUEST_METHOD"];
 

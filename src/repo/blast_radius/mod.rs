@@ -117,8 +117,8 @@ pub fn find(
     let history = History::read(git, scope, |_| true)?;
     for path in &scope.paths {
         if !History::knows(git, scope, path)? {
-            let error = Error::new(Kind::NoFile, "there is no such path in the history that is looked at");
-            return Err(error.in_file(path).advise("Is it spelled as it was when it was committed?"));
+            let error = Error::new(Kind::NoFile, "there is no such path in the history that is searched");
+            return Err(error.in_file(path).advise("Check that it is spelled as when it was committed."));
         }
     }
     let mut search = Search::new(&history, git, since)?;

@@ -68,8 +68,8 @@ impl Encoding {
     pub fn misleads(&self) -> Option<String> {
         let is_same = matches!(self, Self::Iso8859 | Self::OfBytes | Self::Ident | Self::Unknown);
         (!is_same).then(|| {
-            "is in another encoding here than in Git (working-tree-encoding), and Git reads it in both: what it says counts \
-             in one place and not in the other"
+            "has one encoding here and another in Git (working-tree-encoding), and Git reads both: its settings \
+             apply in one place and not in the other"
                 .to_owned()
         })
     }
@@ -78,13 +78,14 @@ impl Encoding {
     pub fn unseen(&self, file: &[u8]) -> Option<String> {
         match self {
             Self::Other(name) => Some(format!(
-                "is in {name} here, and in UTF-8 in Git (working-tree-encoding), so what is committed is not seen here"
+                "is in {name} here, but in UTF-8 in Git (working-tree-encoding), so the committed content cannot be \
+                 checked here"
             )),
             Self::Ident if holds_ident(file) => Some(
-                "has the attribute `ident`, so what Git has between `$Id:` and `$` is not seen here"
+                "has the attribute `ident`, so what Git has between `$Id:` and `$` cannot be checked here"
                     .to_owned(),
             ),
-            Self::Unknown => Some("may be in another encoding than in Git, which does not answer".to_owned()),
+            Self::Unknown => Some("may have another encoding than in Git, which gives no answer".to_owned()),
             _ => None,
         }
     }

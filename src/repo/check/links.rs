@@ -30,7 +30,7 @@ pub fn check_repository(folder: &Path, configs: &Configs) -> Result<Option<Findi
         let by = by.file_name().unwrap_or_default().display();
         let name = rule.file.file_name().unwrap_or_default().display();
         let message = format!(
-            "is a repository of its own, whose {by} counts here, and not rule {} of {name}",
+            "is a repository of its own, so its {by} applies here instead of rule {} of {name}",
             rule.index + 1
         );
         Finding::new(1, Rule::HiddenRule, message)

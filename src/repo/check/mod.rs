@@ -163,11 +163,7 @@ impl Check<'_> {
     ) -> Result<()> {
         if text::is_lfs_pointer(&file) {
             if covering.is_some() {
-                self.add(
-                    1,
-                    Rule::Broken,
-                    "its content is kept by Git LFS and is not here, so nobody can look at it",
-                );
+                self.add(1, Rule::Broken, "its content is in Git LFS and not here, so it cannot be checked");
             }
             return Ok(());
         }
@@ -177,7 +173,7 @@ impl Check<'_> {
                 self.add(
                     1,
                     Rule::Plaintext,
-                    format!("is in plaintext, and {} says that it is encrypted", shown(policy)),
+                    format!("is in plaintext, but {} says that it is encrypted", shown(policy)),
                 );
             }
             return Ok(());
@@ -313,11 +309,11 @@ impl Check<'_> {
             let values = new(values, &mut reported);
             self.add_each(view, &values, Rule::Plaintext, "values are", |node| {
                 let path = path_of(view.document, node);
-                format!("{path} is in plaintext, and {who} says that it is encrypted")
+                format!("{path} is in plaintext, but {who} says that it is encrypted")
             });
             let comments = new(comments, &mut reported);
             self.add_each(view, &comments, Rule::Comment, "comments are", |_| {
-                format!("a comment is in plaintext, and {who} says that it is encrypted")
+                format!("a comment is in plaintext, but {who} says that it is encrypted")
             });
         }
         if covering.is_none() && self.policy.is_none_or(|policy| policy.selection.is_none()) {
@@ -338,7 +334,7 @@ impl Check<'_> {
         };
         if file.metadata.mac.is_none() {
             let line = line_of_metadata_in(file.document(), lines);
-            self.add(line, Rule::Broken, "has no MAC, so nobody can tell whether it was changed");
+            self.add(line, Rule::Broken, "has no MAC, so changes to it cannot be detected");
         }
         self.recipients(&EncryptedFile::Document(Box::new(file)), lines)
     }
@@ -499,8 +495,8 @@ fn told(change: &Change, holder: Holder<'_>, policy: &Policy) -> String {
     };
     let (missing, strange) = (of(|group| &group.added), of(|group| &group.removed));
     let what = match holder {
-        Holder::Document(_) => "is not encrypted for whom",
-        Holder::Sealed(_) => "the SealedSecret is not encrypted for whom",
+        Holder::Document(_) => "has other recipients than",
+        Holder::Sealed(_) => "the SealedSecret has other recipients than",
     };
     let mut message = format!("{what} {} says", shown(policy));
     if !missing.is_empty() {
@@ -513,7 +509,7 @@ fn told(change: &Change, holder: Holder<'_>, policy: &Policy) -> String {
         );
     }
     if missing.is_empty() && strange.is_empty() {
-        message += ": keys of another number of groups are needed";
+        message += ": it needs keys from a different number of groups";
     }
     message
 }

@@ -52,120 +52,130 @@ rules! {
     Plaintext {
         id: "plaintext",
         finds: "A value that a creation rule says is encrypted is in plaintext.",
-        advice: "Encrypt the file: `sealant encrypt -i FILE`. A value that was put into an encrypted file comes out \
-                 again, and in by `sealant edit FILE`. If it was committed before, change the secret where it comes from.",
+        advice: "Encrypt the file: `sealant encrypt -i FILE`. If a plaintext value was added to an encrypted file, \
+                 remove the value, then add it with `sealant edit FILE`. If it was committed before, change the \
+                 secret where it comes from.",
     }
     Comment {
         id: "comment",
         finds: "A comment that a creation rule says is encrypted is in plaintext.",
-        advice: "Take it out, and write it with `sealant edit FILE`, which encrypts it as `encrypt` does. If it was \
+        advice: "Remove it, then add it with `sealant edit FILE`, which encrypts it as `encrypt` does. If it was \
                  committed before and holds a secret, change the secret where it comes from.",
     }
     Secret {
         id: "kubernetes-secret",
         finds: "A Kubernetes Secret has values in plaintext.",
-        advice: "Encrypt it with `sealant encrypt -i FILE`, or make a SealedSecret of it with `sealant seal FILE`.",
+        advice: "Encrypt it with `sealant encrypt -i FILE`, or turn it into a SealedSecret with \
+                 `sealant seal FILE`.",
     }
     LastApplied {
         id: "last-applied",
-        finds: "A Kubernetes Secret carries its values in plaintext, in an annotation of kubectl's.",
-        advice: "Take the annotation out; `sealant encrypt --strip-last-applied` does so while it encrypts.",
+        finds: "A Kubernetes Secret has its values in plaintext in an annotation that kubectl wrote.",
+        advice: "Remove the annotation; `sealant encrypt --strip-last-applied` removes it while encrypting.",
     }
     Weakened {
         id: "weakened-config",
-        finds: "A config was changed, and by it less is secret, or bound to a place, than by the one before.",
-        advice: "Put back what the config said. If it is meant to say less, commit the change of the config by itself with \
-                 `git commit --no-verify`, so that whoever reviews it sees it.",
+        finds: "A config was changed so that less is secret, or bound to a place, than before.",
+        advice: "Restore what the config said. If you mean to weaken it, commit that change by itself with \
+                 `git commit --no-verify`, so that its reviewers see it.",
     }
     /// A config that was changed in a way that is an everyday one, and that a review has to look at.
     ConfigChange {
         id: "config-change",
-        finds: "A config was changed so that others can read what comes, or a rule is not for all that it was for.",
-        advice: "Nothing is refused: it is for whoever reviews the change. Make sure of a new recipient with its owner, by \
-                 another way than this repository.",
+        finds: "A config was changed so that others can read new values, or a rule no longer covers everything that \
+                it did.",
+        advice: "This is no error: it is for the reviewers of the change. Verify a new recipient with its owner, \
+                 through another channel than this repository.",
     }
     /// A config that is nearer to a file than one whose rule would be for it, and has no rules or is another repository's.
     HiddenRule {
         id: "hidden-rule",
-        finds: "A config without creation rules, or of a repository of its own, hides a rule of the config above it.",
-        advice: "What the nearer config says counts. Give it creation rules of its own, or delete it: without rules anybody who can write a file says for whom it is \
-                 encrypted. If `check` is to pass the files by, `exclude` them in the config above.",
+        finds: "A config without creation rules, or in a repository of its own, hides a rule of the config above \
+                it.",
+        advice: "The nearest config applies. Give it creation rules of its own, or delete it: without rules, anybody \
+                 who can write a file decides who can read it. If `check` should skip the files, `exclude` them in \
+                 the config above.",
     }
     Recipients {
         id: "recipients",
-        finds: "A file is encrypted for others than its creation rule says.",
-        advice: "Bring the file in line with `sealant updatekeys FILE`; whoever leaves may have read it: `--rotate` \
-                 makes a new data key.",
+        finds: "A file has other recipients than its creation rule says.",
+        advice: "Make the file match the rule with `sealant updatekeys FILE`. Removed recipients may have read it: \
+                 `--rotate` also makes a new data key.",
     }
     /// The same in the commit of somebody who asks to be let in, and cannot do it themselves.
     AccessRequest {
         id: "access-request",
-        finds: "A rule names a new recipient, and files are not encrypted for them yet: somebody who can open the files has to finish it.",
-        advice: "The commit goes through: it only asks. Push it, and let one of those named above make sure of the key by \
-                 another way than this repository. They finish it on your branch: `sealant updatekeys --add KEY FILE`.",
+        finds: "A rule names a new recipient, but files are not encrypted for them yet: somebody who can open the \
+                files has to finish this.",
+        advice: "The commit is allowed: it only asks for access. Push it, and have one of the people named above \
+                 verify the key through another channel than this repository. They finish it on your branch: \
+                 `sealant updatekeys --add KEY FILE`.",
     }
     Renamed {
         id: "renamed",
-        finds: "The config gives a key a name that was another key's.",
-        advice: "Whoever reads the name takes the new key for the old one. Give the new key a name of its own, such as one \
-                 with a year, and let the other keep its name.",
+        finds: "The config gives a key a name that belonged to another key.",
+        advice: "People would mistake the new key for the old one. Give the new key a name of its own, such as one \
+                 with a year, and leave the old key its name.",
     }
     Copied {
         id: "copied",
-        finds: "A file has the data key or a ciphertext of another one, which is for other readers.",
-        advice: "If the copy is meant, part the two: `sealant rotate -i --allow-copied FILE`. Else take it out: whoever \
-                 may read one file can come to read the other.",
+        finds: "A file has the data key or a ciphertext of another file, which has other readers.",
+        advice: "If you mean to copy it, give the copy its own data key: `sealant rotate -i --allow-copied FILE`. \
+                 Otherwise remove it: readers of one file could also read the other.",
     }
     /// The same of what is in the history alone.
     Moved {
         id: "moved",
-        finds: "A file has the data key or a ciphertext of one that was at another place, which fewer may read.",
-        advice: "If it is meant to be for the readers of its place, give it a new data key: `sealant rotate -i \
-                 --allow-copied FILE`. Else take it back: `git log --stat -- FILE` says who brought it there.",
+        finds: "A file has the data key or a ciphertext of a file that was at another path, which fewer people can \
+                read.",
+        advice: "If the readers of this path should have it, give it a new data key: \
+                 `sealant rotate -i --allow-copied FILE`. Otherwise move it back: `git log --stat -- FILE` shows who \
+                 moved it.",
     }
     Settings {
         id: "settings",
         finds: "A file leaves values in plaintext that its creation rule explicitly says are encrypted.",
-        advice: "Bring the file in line with `sealant updatekeys --settings FILE`, which shows the values first. If \
-                 nobody meant to change what the file encrypts, somebody else did: see `git log -p -- FILE`.",
+        advice: "Make the file match the rule with `sealant updatekeys --settings FILE`, which shows the values \
+                 first. If you did not change what the file encrypts, see who did: `git log -p -- FILE`.",
     }
     /// What is in plaintext by a choice that only the file itself makes.
     OwnSettings {
         id: "own-settings",
-        finds: "A file leaves a value in plaintext that has the name of a secret, by its own settings and by no rule.",
-        advice: "Say in the creation rule which values are secret, with encrypted_regex for instance, and bring the file in \
-                 line: `sealant updatekeys --settings FILE`. If nobody here has chosen what the file encrypts, see who did: \
+        finds: "A file leaves a value in plaintext whose name sounds secret; the file's own settings say so, not a \
+                rule.",
+        advice: "Say in the creation rule which values are secret, with encrypted_regex for instance, then run \
+                 `sealant updatekeys --settings FILE`. If you did not choose what the file encrypts, see who did: \
                  `git log -p -- FILE`.",
     }
     Binding {
         id: "binding",
         finds: "A SealedSecret belongs to another place than its creation rule pins it to.",
-        advice: "Take the change of scope, namespace or name back (`git log -p -- FILE`), or change the rule's \
-                 `sealant:` key and seal the values anew.",
+        advice: "Revert the change of scope, namespace or name (`git log -p -- FILE`), or change the rule's \
+                 `sealant:` key and seal the values again.",
     }
     /// A link whose path is under another rule than its file.
     Link {
         id: "link",
         finds: "A link leads to a file of another creation rule.",
-        advice: "Remove the link, or move the file. Commands refuse the link's own path, and take the file by its own: \
-                 `sealant explain FILE`.",
+        advice: "Remove the link, or move the file. Commands refuse the path of the link, and accept the file's own \
+                 path: `sealant explain FILE`.",
     }
     /// A file of which the working tree has other bytes than Git.
     Encoding {
         id: "encoding",
-        finds: "A file is here in an encoding that is not read, and Git has it in UTF-8, or has other parts.",
-        advice: "Let it be here as it is in Git: take `working-tree-encoding` or `ident` for it out of .gitattributes, then \
-                 `git rm --cached FILE`, and `git checkout HEAD -- FILE`.",
+        finds: "A file's content here differs from what Git stores: it has another encoding, or expanded keywords.",
+        advice: "Keep it here as it is in Git: remove `working-tree-encoding` or `ident` for it from .gitattributes, \
+                 then `git rm --cached FILE`, and `git checkout HEAD -- FILE`.",
     }
     PrivateKey {
         id: "private-key",
         finds: "A file holds a private key or a token.",
-        advice: "Take it out, and replace it by a new one: whoever has seen the file has the key.",
+        advice: "Remove it, and replace it with a new one: everybody who has seen the file has the key.",
     }
     Broken {
         id: "broken",
         finds: "A file that is meant to be encrypted cannot be read as such.",
-        advice: "Restore the file from Git, or mend it; `sealant inspect FILE` says what is wrong.",
+        advice: "Restore the file from Git, or fix it; `sealant inspect FILE` says what is wrong.",
     }
 }
 

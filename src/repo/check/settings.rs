@@ -38,7 +38,7 @@ impl Check<'_> {
 
     fn binding(&mut self, difference: &Difference, policy: &Policy, line: usize) {
         if let (Difference::Place(place), true) = (difference, difference.is_weaker()) {
-            let message = format!("the SealedSecret has {place}, as {} pins it", shown(policy));
+            let message = format!("the SealedSecret has {place}, which {} pins", shown(policy));
             self.add(line, Rule::Binding, message);
         }
     }
@@ -68,7 +68,7 @@ impl Check<'_> {
         self.add(
             line,
             Rule::OwnSettings,
-            format!("by its own `{own}` it leaves in plaintext, as no rule says: {paths}"),
+            format!("its own `{own}` leaves these in plaintext, and no rule does: {paths}"),
         );
         reported.extend(found);
     }
@@ -76,14 +76,14 @@ impl Check<'_> {
     fn settings(&mut self, file: &Encrypted, difference: &Difference, policy: &Policy, at: &Lines) {
         let Difference::Selection { file: own, rule, exposed } = difference else { return };
         let what = match exposed {
-            Exposure::NeedsKey => "what that leaves in plaintext is not known without a key".to_owned(),
+            Exposure::NeedsKey => "without a key it is unknown what that leaves in plaintext".to_owned(),
             Exposure::Leaves(leaves) => match count_meant(file.document(), rule, leaves) {
                 0 => return,
                 1 => "which leaves a value in plaintext".to_owned(),
                 count => format!("which leaves {count} values in plaintext"),
             },
         };
-        let message = format!("encrypts by `{own}`, and {} says `{rule}`: {what}", shown(policy));
+        let message = format!("encrypts by `{own}`, but {} says `{rule}`: {what}", shown(policy));
         self.add(line_of_metadata_in(file.document(), at), Rule::Settings, message);
     }
 }

@@ -186,7 +186,7 @@ fn a_value_that_came_into_an_encrypted_file_is_found_and_not_quoted() {
     let text = encrypted(&format!("a: {TOKEN}\nb: {{c: [hunter2]}}\nd: {TOKEN} hunter3\n"));
     assert_eq!(found(Format::Yaml, &text, &None), ["2 plaintext", "3 plaintext"]);
     let told = messages(&text, &None);
-    assert_eq!(told[0], "b.c[0] is in plaintext, and its metadata says that it is encrypted");
+    assert_eq!(told[0], "b.c[0] is in plaintext, but its metadata says that it is encrypted");
     assert!(told.iter().all(|message| !message.contains("hunter")));
     // Something that only looks like a ciphertext hides nothing.
     for made_up in ["data:hunter2,iv:x,tag:y", "data:AA==,iv:AA==,tag:AA=="] {
@@ -200,8 +200,8 @@ fn a_value_that_came_into_an_encrypted_file_is_found_and_not_quoted() {
     assert_eq!(
         messages(&text, &all),
         [
-            "b_unencrypted is in plaintext, and .sops.yaml:2 says that it is encrypted",
-            "encrypts by `unencrypted_suffix: _unencrypted`, and .sops.yaml:2 says `unencrypted_suffix: _plain`: which \
+            "b_unencrypted is in plaintext, but .sops.yaml:2 says that it is encrypted",
+            "encrypts by `unencrypted_suffix: _unencrypted`, but .sops.yaml:2 says `unencrypted_suffix: _plain`: which \
              leaves a value in plaintext",
         ]
     );
@@ -242,10 +242,10 @@ fn metadata_cannot_take_back_what_a_rule_implies() {
     let text = of(&format!("a: {TOKEN}\npassword: hunter2\nb_unencrypted: 1\n"), "^x$");
     assert_eq!(
         messages(&text, &secrets),
-        ["password is in plaintext, and .sops.yaml:2 says that it is encrypted"]
+        ["password is in plaintext, but .sops.yaml:2 says that it is encrypted"]
     );
     // A rule for every file does not say which are secret: names alone do.
-    let by_name = "by its own `encrypted_regex: ^x$` it leaves in plaintext, as no rule says: password";
+    let by_name = "its own `encrypted_regex: ^x$` leaves these in plaintext, and no rule does: password";
     assert_eq!(messages(&text, &all), [by_name]);
     assert_eq!(messages(&text.replace("password", "host"), &all), Vec::<String>::new());
     // Of a Secret only the values are encrypted when nothing else is said.
@@ -395,7 +395,7 @@ fn recipients_are_those_of_the_rule() {
     let of = |recipients: &str| rule(&format!("{{age: '{recipients}'}}"));
     assert_eq!(messages(&text, &of(ALICE)), Vec::<String>::new());
     assert_eq!(found(Format::Yaml, &text, &of(BOB)), ["2 recipients"]);
-    let both = format!("is not encrypted for whom .sops.yaml:2 says: it lacks {BOB}");
+    let both = format!("has other recipients than .sops.yaml:2 says: it lacks {BOB}");
     assert_eq!(messages(&text, &of(&format!("{ALICE},{BOB}"))), [both.as_str()]);
     assert_eq!(messages(&text, &of(BOB)), [format!("{both}; it has {ALICE}, whom the rule does not name")]);
     let groups = rule(&format!("{{key_groups: [{{age: [{ALICE}]}}, {{age: [{BOB}]}}]}}"));

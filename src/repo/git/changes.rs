@@ -168,9 +168,8 @@ impl Parting {
             _ => return Err(answer.into_error(&args)),
         };
         if forks.len() > MOST_FORKS {
-            let message = format!(
-                "these have parted at more than {MOST_FORKS} commits, and nobody compares with all of them"
-            );
+            let message =
+                format!("these diverged at more than {MOST_FORKS} commits, too many to compare with");
             return Err(Error::new(Kind::Read, message).advise(format!("Merge first: `git merge {from}`.")));
         }
         Ok(Self { from, to, forks })
@@ -227,8 +226,8 @@ fn name_in(output: &[u8]) -> String {
 
 /// Where HEAD and `base` have parted; an error where that is not known.
 pub fn fork(git: &Git, base: &str) -> Result<Parting> {
-    const HOW: &str = "a job's clone often has the newest commit alone. Fetch the others: `git fetch --unshallow`, in \
-                       GitHub `fetch-depth: 0`, in GitLab `GIT_DEPTH: 0`";
+    const HOW: &str = "a CI job's clone often has only the newest commit. Fetch the others: `git fetch --unshallow`, \
+                       in GitHub `fetch-depth: 0`, in GitLab `GIT_DEPTH: 0`";
     let base = unambiguous(git, base)?;
     let is_known = |name: &str| {
         let commit = format!("{name}^{{commit}}");
@@ -241,7 +240,7 @@ pub fn fork(git: &Git, base: &str) -> Result<Parting> {
     }
     if !is_known("HEAD")? {
         return Err(Error::new(Kind::Read, "there is no commit yet to compare with")
-            .advise("Leave --base out to check all files."));
+            .advise("Remove --base to check all files."));
     }
     let parting = Parting::of(git, base, "HEAD")?;
     if !parting.forks.is_empty() {
@@ -252,6 +251,6 @@ pub fn fork(git: &Git, base: &str) -> Result<Parting> {
         true => {
             Error::new(Kind::Read, format!("{message} that this shallow clone has")).advise(format!("{HOW}."))
         }
-        false => Error::new(Kind::Read, message).advise("Name the branch that HEAD comes from."),
+        false => Error::new(Kind::Read, message).advise("Name the branch that HEAD was created from."),
     })
 }

@@ -232,7 +232,7 @@ impl History {
             }
         }
         if read < blobs.len() {
-            return Err(Error::new(Kind::Read, "`git cat-file` ended before its time"));
+            return Err(Error::new(Kind::Read, "`git cat-file` ended too early"));
         }
         finish(&mut chunk);
         Ok(())
@@ -357,20 +357,22 @@ pub(super) fn field(output: &mut dyn BufRead) -> std::io::Result<Option<Vec<u8>>
 }
 
 pub(super) fn cannot_read(error: std::io::Error) -> Error {
-    Error::new(Kind::Read, "what Git says cannot be read").caused_by(error)
+    Error::new(Kind::Read, "Git's output cannot be read").caused_by(error)
 }
 
 /// Git runs out of time, or of memory, before we do.
-const WITHOUT_AN_END: &str = "In a partial clone `git fetch --refetch --no-filter` fetches what is missing. If nothing is, and no disk was slow, somebody may have made a commit in which a folder is in another one over and \
-                              over. `git log --oneline --all` lists the commits: delete the branch of one that nobody knows.";
+const WITHOUT_AN_END: &str = "In a partial clone, `git fetch --refetch --no-filter` fetches what is missing. If nothing \
+                              is missing and the disk was not just slow, somebody may have made a commit with \
+                              endlessly nested folders. `git log --oneline --all` lists the commits: delete the \
+                              branch of one that nobody knows.";
 
 fn without_an_end() -> Error {
-    Error::new(Kind::Read, "the history lists more files than any repository has").advise(WITHOUT_AN_END)
+    Error::new(Kind::Read, "the history lists more files than any real repository has").advise(WITHOUT_AN_END)
 }
 
 pub(super) fn not_understood() -> Error {
-    Error::new(Kind::Read, "what Git says of the history cannot be understood")
-        .advise("Sealant knows Git 2.31 and newer; if yours is, please report this.")
+    Error::new(Kind::Read, "Git's output about the history cannot be understood")
+        .advise("Sealant needs Git 2.31 or newer; if yours is, please report this.")
 }
 
 #[cfg(test)]

@@ -279,7 +279,7 @@ impl<'h> Git<'h> {
         let child = self.host.start(&command).map_err(|error| {
             Error::new(Kind::Read, "`git` cannot be started")
                 .caused_by(error)
-                .advise("Install Git, and see to it that it is on the PATH.")
+                .advise("Install Git, and make sure that it is on the PATH.")
         })?;
         Ok(Running::new(args, child, self.patience))
     }
@@ -313,8 +313,8 @@ impl<'h> Git<'h> {
         let error = answer.into_error(args);
         match is_strange {
             true => error.advise(format!(
-                "Git reads no repository that belongs to another user. If you trust it: `git config --global --add \
-                 {SAFE_DIRECTORY} {}`",
+                "Git does not read repositories that belong to another user. If you trust it: \
+                 `git config --global --add {SAFE_DIRECTORY} {}`",
                 shown::typed(self.top())
             )),
             false => error,
@@ -357,7 +357,7 @@ fn failed<S: AsRef<OsStr>>(args: &[S], how: &str) -> Error {
 /// A name for a commit that somebody has given. None of them begins as an option does.
 pub fn revision(name: &str) -> Result<&str> {
     if name.is_empty() || name.starts_with('-') {
-        return Err(Error::new(Kind::Other, format!("`{name}` is no name of a commit")));
+        return Err(Error::new(Kind::Other, format!("`{name}` is not the name of a commit")));
     }
     Ok(name)
 }

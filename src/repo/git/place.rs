@@ -75,7 +75,7 @@ impl NoGit {
 /// Where Git is started, and what it is told there.
 #[derive(Debug, Clone)]
 pub(super) struct Place {
-    /// The real path of the top of the working tree, or where there is none of a folder that is in no repository.
+    /// The real path of the top of the working tree, or where there is not one of a folder that is in no repository.
     pub top: PathBuf,
     /// Variables that it gets instead of ours.
     pub env: Vec<(OsString, OsString)>,
@@ -180,8 +180,8 @@ fn verified(host: &dyn Host, place: Place) -> Result<Place, NoGit> {
     let Answer { top, git_dir } = ask(host, &place)?;
     let elsewhere = |what: &str, other: &Path| {
         let message = format!("Git answers for another {what}, {}", other.display());
-        let advice = "`git rev-parse --show-toplevel --absolute-git-dir` there says the same. core.worktree, or what `.git` \
-                      holds, has to be mended before Sealant can tell what Git ignores and has.";
+        let advice = "`git rev-parse --show-toplevel --absolute-git-dir` there says the same. Fix core.worktree, or \
+                      what `.git` contains: until then Sealant cannot tell which files Git has and ignores.";
         NoGit::Elsewhere(Error::new(Kind::Read, message).in_file(place.top.join(".git")).advise(advice))
     };
     if top != place.top {
@@ -212,7 +212,7 @@ fn refuse_special(top: &Path, git_dir: &Path) -> Result<()> {
 fn git_dir_of(top: &Path) -> Result<PathBuf, NoGit> {
     let path = top.join(".git");
     let not_one = || {
-        let message = "is no Git repository, nor a file that leads to one";
+        let message = "is neither a Git repository nor a file that points to one";
         NoGit::Fails(Error::new(Kind::Read, message).in_file(&path))
     };
     let folder = match path.metadata() {

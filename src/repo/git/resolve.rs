@@ -204,7 +204,7 @@ pub async fn finish(
         if stages.all().any(|stage| meant(format, stage).is_some()) {
             return Err(Error::new(
                 Kind::Conflict,
-                "the file is in plaintext, and a version of it is encrypted",
+                "the file is in plaintext, but a version of it is encrypted",
             )
             .advise("Encrypt it, `sealant encrypt -i FILE`, then `git add FILE`."));
         }
@@ -252,7 +252,7 @@ async fn finish_document(
         let is_gone = |value: &&Known| theirs.contains(value.path()) && !here.contains(value.path());
         let gone = ours.iter().filter(is_gone);
         warnings.extend(
-            gone.map(|value| format!("{}: this value is gone, and both sides have it", value.shown())),
+            gone.map(|value| format!("{}: this value is gone, though both sides have it", value.shown())),
         );
     }
     warnings.sort();
@@ -276,7 +276,8 @@ fn brought_back(file: &SealedFile, stages: &Stages) -> Result<Option<Error>> {
         if let Some(key) = returned(&base, &side, file)?.first() {
             let message = format!("{name} has removed {key}, who could read new values in this file");
             return Ok(Some(Error::new(Kind::Other, message).advise(
-                "Shut them out, `sealant updatekeys --rotate FILE`, then `sealant resolve FILE`. If they are to stay: `git add FILE`.",
+                "Remove their access with `sealant updatekeys --rotate FILE`, then run `sealant resolve FILE`. If \
+                 they should stay: `git add FILE`.",
             )));
         }
     }
@@ -298,7 +299,8 @@ pub fn refuse_new_settings(file: &Encrypted, stages: &Stages) -> Result<()> {
     };
     let message = format!("none of the versions that were merged has the setting `{setting}`");
     Err(Error::new(Kind::Conflict, message).advise(
-        "It says which values are encrypted, or checked. Put it as one of the versions has it; change it when the merge is done.",
+        "It says which values are encrypted, or checked. Use the setting of one of the versions; change it after the \
+         merge.",
     ))
 }
 
@@ -319,12 +321,12 @@ pub fn refuse_weaker(
     let sides = [&sides[0], &sides[1]].map(|side| side.as_ref().unwrap_or(here));
     let Some(first) = claims::merged(plaintext, here, sides, rule)?.into_iter().next() else { return Ok(()) };
     let message = format!(
-        "{} would be in plaintext by `{here}`, and a version of it is encrypted",
+        "{} would be in plaintext by `{here}`, but a version of it is encrypted",
         first.path(plaintext)
     );
-    Err(Error::new(Kind::Conflict, message).on_line(first.line(plaintext)).advise(
-        "Put the setting as the version has it that encrypts this value; change it when the merge is done.",
-    ))
+    Err(Error::new(Kind::Conflict, message)
+        .on_line(first.line(plaintext))
+        .advise("Use the setting of the version that encrypts this value; change it after the merge."))
 }
 
 /// The versions of a conflict in plaintext: the base, ours, theirs. One that cannot be opened vouches for nothing.

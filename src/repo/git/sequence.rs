@@ -110,6 +110,6 @@ fn lines(file: &Path) -> Result<Vec<String>> {
         bytes => bytes?,
     };
     let text = std::str::from_utf8(&bytes)
-        .map_err(|_| Error::new(Kind::Read, "this is no list of data keys").in_file(file))?;
+        .map_err(|_| Error::new(Kind::Read, "this is not a list of data keys").in_file(file))?;
     Ok(text.lines().map(str::to_owned).collect())
 }

@@ -105,7 +105,7 @@ impl Tree {
                 Some((PathBuf::from(OsStr::from_bytes(&line[tab + 1..])), entry))
             });
             let Some((path, entry)) = read else {
-                return Err(Error::new(Kind::Read, "Git lists its files in a form that is not known here"));
+                return Err(Error::new(Kind::Read, "Git lists its files in an unknown form"));
             };
             tree.entries.insert(path, entry);
         }

@@ -74,10 +74,10 @@ fn refused(error: &Error) -> TestCaseError {
     let by_name = [
         "an alias of an encrypted one",
         "a merge key (<<) whose value",
-        "a comment would say of other values",
+        "a comment would then apply to other values",
         "times as large",
-        "a clear block scalar at the end of a file",
-        "a clear integer beyond 2^53",
+        "a plaintext block scalar at the end of a file",
+        "a plaintext integer beyond 2^53",
         "also matches ciphertexts",
     ];
     match by_name.iter().any(|name| error.message().contains(name))

@@ -54,7 +54,7 @@ fn a_plain_folder_comes_out_byte_for_byte() {
         "{output}"
     );
     assert!(!output.text().contains("five") && !output.text().contains("replicas"), "{output}");
-    assert_eq!(output.stderr, "note: values.yaml: no manifest, and passed by\n");
+    assert_eq!(output.stderr, "note: values.yaml: not a manifest, skipped\n");
     let recurse = r#"[{"name":"recurse","string":"true"}]"#;
     let output = parameters(generate(&test, "app"), recurse).run().ok();
     assert!(output.text().contains(&config_map("five")), "{output}");
@@ -84,18 +84,12 @@ fn what_is_encrypted_is_refused_with_the_way_out() {
     // Wherever a ciphertext is left.
     let token = "ENC[AES256_GCM,data:AA==,iv:AA==,tag:AA==,type:str]";
     test.write("app/map.yaml", config_map("x").replace("a: b", &format!("a: \"user=x;{token}\"")));
-    refused(
-        generate(&test, "app").run(),
-        "ConfigMap x holds a ciphertext of sops in the place of a value, at data.a",
-    );
+    refused(generate(&test, "app").run(), "ConfigMap x has a sops ciphertext instead of a value, at data.a");
     // base64 of {"auths":{"x":{"auth":"dTpFTkNbQUVTMjU2X0dDTSxkYXRhOkFBPT1d"}}}, and that of a ciphertext.
     test.write("app/map.yaml", "apiVersion: v1\nkind: Secret\nmetadata: {name: z}\ntype: kubernetes.io/dockerconfigjson\ndata:\n  .dockerconfigjson: eyJhdXRocyI6eyJ4Ijp7ImF1dGgiOiJkVHBGVGtOYlFVVlRNalUyWDBkRFRTeGtZWFJoT2tGQlBUMWQifX19\n");
-    refused(generate(&test, "app").run(), "Secret z holds a ciphertext of sops in the place of a value");
+    refused(generate(&test, "app").run(), "Secret z has a sops ciphertext instead of a value");
     test.write("app/map.yaml", "apiVersion: v1\nkind: Secret\nmetadata: {name: y}\ndata:\n  p: RU5DW0FFUzI1Nl9HQ00sZGF0YTpBQT09XQ==\n");
-    refused(
-        generate(&test, "app").run(),
-        "Secret y holds a ciphertext of sops in the place of a value, at data.p",
-    );
+    refused(generate(&test, "app").run(), "Secret y has a sops ciphertext instead of a value, at data.p");
     // Any kind with metadata of sops.
     test.write("app/map.yaml", format!("{}sops: {{mac: x}}\n", config_map("z")));
     refused(generate(&test, "app").run(), "ConfigMap z is encrypted with sops");
@@ -200,7 +194,7 @@ fn values_that_are_encrypted_are_opened_in_memory_alone() {
     let before = private_folders();
     let output = parameters(decrypt(&test, "chart"), &secret).run().ok();
     assert!(output.text().contains(&format!("a: \"{PLANTED}\"")), "{output}");
-    assert!(output.stderr.contains("warning: --decrypt: plaintext goes to Argo CD"), "{output}");
+    assert!(output.stderr.contains("warning: --decrypt: Argo CD gets plaintext"), "{output}");
     assert!(test.tmp().read_dir().unwrap().next().is_none(), "nothing is left among the temporary files");
     assert!(private_folders().is_subset(&before));
 
@@ -226,10 +220,7 @@ fn values_that_are_encrypted_are_opened_in_memory_alone() {
     // A ciphertext that a template takes out of a file.
     test.write("chart/values.yaml", "a: 1\nb: 2\n");
     std::fs::copy(test.path("chart/secret.yaml"), test.path("chart/extra.txt")).unwrap();
-    refused(
-        generate(&test, "chart").run(),
-        "holds a ciphertext of sops in the place of a value, at data.files",
-    );
+    refused(generate(&test, "chart").run(), "has a sops ciphertext instead of a value, at data.files");
 }
 
 /// Our folders in memory.
@@ -299,9 +290,9 @@ fn what_kustomize_has_rearranged_is_verified_by_the_file_that_it_comes_from() {
     test.sops(&set).env("SOPS_AGE_KEY", IDENTITY).run().ok();
     assert!(decrypt(&test, "app").run().ok().text().contains("of-today"));
     for (key, token, said) in [
-        ("a", token("base/db.enc.yaml"), "the ciphertext does not open"),
-        ("password", token("base/mail.enc.yaml"), "the ciphertext does not open"),
-        ("password", of_yesterday, "a value in it is not the one that base/db.enc.yaml has there"),
+        ("a", token("base/db.enc.yaml"), "the ciphertext cannot be decrypted"),
+        ("password", token("base/mail.enc.yaml"), "the ciphertext cannot be decrypted"),
+        ("password", of_yesterday, "a value in it differs from the one in base/db.enc.yaml"),
     ] {
         let patch = format!(
             "patches:\n- target: {{kind: Secret, name: db}}\n  patch: |-\n    - op: replace\n      path: /stringData/{key}\n      value: {token}\n"
@@ -423,10 +414,10 @@ fn paths_of_an_application_stay_in_its_repository() {
     test.write("chart/a,b.yaml", "a: 1\n");
     for (file, said) in [
         ("../../outside.yaml", "leads out of the repository"),
-        (absolute.as_str(), "absolute paths are not taken"),
+        (absolute.as_str(), "absolute paths are not allowed"),
         ("secrets://secret.yaml", "nothing is fetched"),
         ("https://example.com/values.yaml", "nothing is fetched"),
-        ("a,b.yaml", "cannot have such a name"),
+        ("a,b.yaml", "cannot have this name"),
         ("--post-renderer=/bin/sh", "no such file"),
         ("", "is a folder"),
     ] {
@@ -434,7 +425,7 @@ fn paths_of_an_application_stay_in_its_repository() {
     }
     for name in ["--post-renderer=/bin/sh", "-x", "A B"] {
         let list = format!("[{{\"name\":\"release-name\",\"string\":\"{name}\"}}]");
-        refused(parameters(generate(&test, "chart"), &list).run(), "no name for a release");
+        refused(parameters(generate(&test, "chart"), &list).run(), "not a valid Helm release name");
     }
     // helm would follow it.
     link(&test, "chart/extra.txt", test.path("../outside.yaml"));

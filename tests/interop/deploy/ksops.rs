@@ -140,7 +140,7 @@ fn sealed_secrets_need_no_key_and_nothing_else_passes() {
     refused(build(&test), "`output: sealedsecret` decrypts nothing");
     let body = "output: sealedsecret\nsecretFrom: [{metadata: {name: x}, envs: [a.env]}]\n";
     test.write("app/generator.yaml", generator(FUNCTION, body));
-    refused(build(&test), "`secretFrom` takes plaintext");
+    refused(build(&test), "`secretFrom` makes plaintext Secrets");
 }
 
 #[test]
@@ -164,7 +164,7 @@ fn what_cannot_be_opened_stops_the_build() {
         output.status != 0 && output.stdout.is_empty() && output.stderr.contains("holds a ciphertext"),
         "{output}"
     );
-    // What is in plaintext is none of its business.
+    // What is in plaintext is not one of its business.
     test.write("app/db.enc.yaml", secret("db"));
     refused(build(&test), "not encrypted");
 }
@@ -181,7 +181,7 @@ fn paths_stay_in_the_repository() {
     for (path, said) in [
         ("../../outside.yaml", "leads out of the repository"),
         ("link.yaml", "leads out of the repository"),
-        (absolute.as_str(), "absolute paths are not taken"),
+        (absolute.as_str(), "absolute paths are not allowed"),
         ("https://example.com/db.yaml", "nothing is fetched"),
         ("nowhere.yaml", "no such file"),
     ] {

@@ -88,7 +88,7 @@ fn applications_of_each_kind_are_generated_without_a_key() {
 
     refused(ask("generate", "encrypted", &[]), "Seal it, and commit the result in its place");
     test.write("empty/x", "");
-    refused(ask("generate", "empty", &[]), "there is no object of Kubernetes in it");
+    refused(ask("generate", "empty", &[]), "it holds no Kubernetes objects");
 }
 
 #[test]
@@ -122,7 +122,7 @@ fn plaintext_is_generated_where_the_plugin_says_so() {
     let server = PluginServer::start(&with_args("--decrypt"), sealant(), &[("SOPS_AGE_KEY", IDENTITY)]);
     let output = server.ask("generate", &test.path(""), "encrypted", &[]).run().ok();
     assert_eq!(manifests(&output)[0]["stringData"]["password"], format!("{PLANTED}-db"));
-    assert!(server.log().contains("warning: --decrypt: plaintext goes to Argo CD"), "it is told in the log");
+    assert!(server.log().contains("warning: --decrypt: Argo CD gets plaintext"), "it is told in the log");
 }
 
 #[test]

@@ -117,7 +117,7 @@ fn since_leaves_out_what_had_been_replaced_before() {
     repo.git(&["branch", "old", "HEAD~2"]);
     assert_eq!(repo.radius(&["--since", &day(50)]).len(), 3);
     let output = repo.sealant(&["blast-radius", "--recipient", "x", "--since", "soon"]).run().code(1);
-    assert!(output.stderr.contains("`soon` is no date"), "{output}");
+    assert!(output.stderr.contains("`soon` is not a date"), "{output}");
 }
 
 #[test]

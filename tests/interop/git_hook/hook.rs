@@ -97,7 +97,7 @@ fn a_config_that_is_not_staged_fails_the_commit() {
     assert!(output.stderr.contains("Next: commit .gitattributes"), "{output}");
     assert!(output.stderr.contains("git add .sops.yaml"), "{output}");
     add(&test, "secrets/deep/db.yaml", "a: hunter2\n");
-    let told = "error: .sops.yaml: this config is not staged, and staged files are below it";
+    let told = "error: .sops.yaml: this config is not staged, but files that it covers are";
     for args in [&[][..], &["secrets/deep/db.yaml"], &["--fix"]] {
         let output = hook(&test, args).run().code(5);
         assert_eq!(output.stderr.matches(told).count(), 1, "{output}");
@@ -166,7 +166,7 @@ fn a_config_that_is_a_link_is_followed_within_the_repository() {
     symlink(test.path("conf/rules.yaml"), test.path("team/deep/.sops.yaml")).unwrap();
     git(&test, &["add", "."]).run().ok();
     let output = hook(&test, &[]).run().code(5);
-    assert!(output.stderr.contains("a link that leads to no file of the repository"), "{output}");
+    assert!(output.stderr.contains("a link that leads to no file in the repository"), "{output}");
 }
 
 #[test]
@@ -322,7 +322,7 @@ fn commits_take_the_place_of_the_index() {
     // What Git does not know is not clean.
     for (from, to) in [("HEAD", "none"), ("none", "HEAD"), ("--output=x", "HEAD"), ("HEAD", "--help")] {
         let output = between(from, to, &[]);
-        assert!(output.status > 1 || output.stderr.contains("no name of a commit"), "{output}");
+        assert!(output.status > 1 || output.stderr.contains("not the name of a commit"), "{output}");
     }
     assert!(!test.path("x").exists());
 }

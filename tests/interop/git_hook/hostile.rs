@@ -169,7 +169,7 @@ fn an_answer_for_another_place_is_an_error() {
     test.write("sub/x.yaml", SECRET);
     test.write("sub/.git/x", "");
     let output = sealant(&test, &["check", "sub"]).run().code(1);
-    assert!(output.stderr.contains("is no Git repository") && lines(&output).len() == 1, "{output}");
+    assert!(output.stderr.contains("is neither a Git repository") && lines(&output).len() == 1, "{output}");
     sealant(&test, &["check", "--fix", "sub"]).run().code(2);
 }
 

@@ -55,14 +55,17 @@ fn one_command_writes_all_and_takes_all_back() {
         }
         // What the person says of some files stays true.
         assert_eq!(of("a.json").contains("diff: unset"), place == "committed", "{}", of("a.json"));
-        assert_eq!(output.stderr.contains("other attributes count more for *.json"), place == "committed");
+        assert_eq!(
+            output.stderr.contains("other attributes take precedence for *.json"),
+            place == "committed"
+        );
         // Once more changes nothing.
         let after = written(&test);
         let output = install(&test, &["--attributes", place]).cwd(".").run().ok();
         assert!(!output.stderr.contains("written:"), "{output}");
         assert_eq!(written(&test), after);
         let output = install(&test, &["--uninstall"]).run().ok();
-        assert_eq!(output.stderr.matches("taken out: ").count(), 5, "{output}");
+        assert_eq!(output.stderr.matches("removed: ").count(), 5, "{output}");
         assert_eq!(written(&test), before);
         let output = install(&test, &["--uninstall"]).run().ok();
         assert_eq!(output.stderr, "nothing was installed here\n");
@@ -79,7 +82,7 @@ fn a_hook_of_somebody_else_is_not_touched() {
         (
             "",
             "/somewhere/hooks",
-            "/somewhere/hooks has the hooks, is outside of this repository, and others may share it",
+            "the hooks are in /somewhere/hooks, outside this repository, where others may share them",
         ),
     ];
     for (hook, folder, advice) in foreign {
@@ -116,7 +119,7 @@ fn lacks_hook(test: &Sandbox, advice: &str) {
 /// As before, where one is run because this file says so.
 fn has_hook(test: &Sandbox, file: &str) {
     let output = install(test, &[]).run().ok();
-    assert!(output.stderr.contains(&format!("as it was: {file}\n")), "{output}");
+    assert!(output.stderr.contains(&format!("unchanged: {file}\n")), "{output}");
     assert!(doctor(test).starts_with("ok "), "{}", doctor(test));
 }
 
@@ -213,7 +216,7 @@ fn plaintext_is_never_cached() {
     git(&test, &["update-ref", "refs/notes/textconv/sealant", "HEAD"]).run().ok();
     assert!(doctor(&test).contains("cachetextconv is true"), "{}", doctor(&test));
     let output = install(&test, &[]).run().ok();
-    assert!(output.stderr.contains("Git may have kept plaintext"), "{output}");
+    assert!(output.stderr.contains("Git may have stored plaintext"), "{output}");
     git(&test, &["config", "diff.sealant.cachetextconv"]).run().code(1);
     let advised = "git update-ref -d refs/notes/textconv/sealant && git gc --prune=now";
     assert!(output.stderr.contains(advised), "{output}");
@@ -232,7 +235,7 @@ fn doctor_says_what_a_clone_lacks() {
     install(&test, &[]).run().ok();
     assert_eq!(
         doctor(&test),
-        "ok       git        Git shows and merges secrets by sealant, and looks at what is committed\n"
+        "ok       git        Git shows and merges secrets with Sealant, and its hook checks commits\n"
     );
     git(&test, &["add", "."]).run().ok();
     git(&test, &["commit", "-qm", "attributes"]).run().ok();
@@ -316,7 +319,7 @@ fn hooks_of_others_are_neither_made_nor_removed() {
     git(&test, &["config", "core.hooksPath", hooks.to_str().unwrap()]).run().ok();
     let output = install(&["--uninstall"]);
     assert!(hooks.join("pre-commit").exists(), "{output}");
-    assert!(output.stderr.contains("outside of this repository"), "{output}");
+    assert!(output.stderr.contains("outside this repository"), "{output}");
 }
 
 /// A branch with plaintext that was committed without the hook, and a patch of it, beside a commit on `main`.

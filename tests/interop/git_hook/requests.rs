@@ -80,7 +80,7 @@ fn somebody_asks_by_a_commit_and_somebody_who_has_access_gives_it() {
         "named by .sops.yaml:3, which a <a@example.com> wrote in commit ",
         "called `Nina` there",
         &helper,
-        "Make sure of this key with its owner by another way.",
+        "Verify this key with its owner through another channel.",
     ] {
         assert!(says.contains(expected), "{expected}: {says}");
     }

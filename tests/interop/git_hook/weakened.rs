@@ -255,7 +255,7 @@ fn what_a_config_says_less_is_seen_where_no_file_shows_it() {
         (
             groups(""),
             groups("").replace(&format!("[{RECIPIENT}]"), &format!("[{RECIPIENT}, {OTHER}]")),
-            "this one is enough for files such as `secrets/a`",
+            "this one now suffices to open files such as `secrets/a`",
         ),
         (with(""), with("    mac_only_encrypted: true\n"), "`mac_only_encrypted`"),
         (with(""), with("    encrypted_regex: ^b$\n"), "`encrypted_regex: ^b$`"),
@@ -289,16 +289,16 @@ fn what_a_config_says_less_is_seen_where_no_file_shows_it() {
             with("    unencrypted_comment_regex: p\n"),
             "comment such as `p`",
         ),
-        (with(""), rule().replace(&format!("    age: {RECIPIENT}\n"), ""), "nobody is named"),
+        (with(""), rule().replace(&format!("    age: {RECIPIENT}\n"), ""), "no recipients are named"),
         (
             with(""),
             rule().replace("    path_regex: ^secrets/\n  ", "").replace("path_regex: ^secrets/\n    ", ""),
             "without a path_regex",
         ),
-        (with(""), rule().replace("^secrets/", "^secrets/prod/"), "no rule is for files such as"),
-        (with(""), rule().replace("^secrets/", "^secrets/$"), "no rule is for files such as"),
+        (with(""), rule().replace("^secrets/", "^secrets/prod/"), "no rule matches files such as"),
+        (with(""), rule().replace("^secrets/", "^secrets/$"), "no rule matches files such as"),
         (with("sealant: {audit: true}\n"), with(""), "audit log"),
-        (with(""), "creation_rules: []\n".to_owned(), "no rule is for files such as"),
+        (with(""), "creation_rules: []\n".to_owned(), "no rule matches files such as"),
         (with(""), before, "`secrets/db` covers encrypted values alone"),
         (with(""), with("sealant: {check: {exclude: ['secrets/**']}}\n"), "exclude: secrets/**"),
     ] {
@@ -359,7 +359,7 @@ fn what_the_config_above_loses_is_seen_however_many_folders_have_one_of_their_ow
     ] {
         let then = above(pattern);
         for (now, says) in [
-            ("creation_rules: []\n".to_owned(), "no rule is for files such as"),
+            ("creation_rules: []\n".to_owned(), "no rule matches files such as"),
             (format!("{then}    mac_only_encrypted: true\n"), "`mac_only_encrypted`"),
             (format!("{then}    encrypted_regex: ^b$\n"), "`encrypted_regex: ^b$`"),
             (format!("{then}sealant: {{check: {{exclude: ['**/secrets/**']}}}}\n"), "`check` passes by"),
@@ -388,8 +388,9 @@ fn who_is_added_to_a_rule_is_told_and_nobody_is_kept_from_it() {
     let names = format!("sealant: {{recipients: {{{OTHER}: Anna}}}}\n");
     add(&test, ".sops.yaml", with(&names).replace(RECIPIENT, &format!("{RECIPIENT},{OTHER}")));
     let found = seen_by_both(&test, 0);
-    let expected =
-        format!("files such as `secrets/a` are for these, too: {OTHER} (Anna); .sops.yaml:2 in commit ");
+    let expected = format!(
+        "files such as `secrets/a` have these new recipients: {OTHER} (Anna); .sops.yaml:2 in commit "
+    );
     assert_eq!(found.len(), 1, "{found:?}");
     assert!(found[0].starts_with(&format!(".sops.yaml:2: warning: {expected}")), "{found:?}");
     assert!(found[0].ends_with("does not name them [config-change]"), "{found:?}");
@@ -475,7 +476,7 @@ fn an_exclude_of_a_config_in_a_folder_hides_nothing_that_the_one_above_does_not(
     let test = with_config(".sops.yaml", &config);
     add(&test, "app/.sops.yaml", &config);
     let found = seen_by_both(&test, 1);
-    let says = "`check` passes by files such as `app/test/yaml` (`exclude: test/**`)";
+    let says = "`check` skips files such as `app/test/yaml` (`exclude: test/**`)";
     assert!(found.len() == 1 && found[0].starts_with(&format!("app/.sops.yaml:1: {says}")), "{found:?}");
     // One that goes along with its files hides what was hidden.
     add(&test, "app/.sops.yaml", config.replace("test/**", "lib/**"));

@@ -340,7 +340,7 @@ fn a_file_that_was_moved_under_a_rule_is_merged() {
     repo.test.write(".sops.yaml", rule);
     repo.test.write("s.yaml", "a: one\nb: two\n");
     repo.sealant(&["encrypt", "-i", "--age", &repo.recipient, "s.yaml"]);
-    repo.commit("no rule is for it");
+    repo.commit("no rule matches it");
     repo.branches(
         || {
             std::fs::create_dir(repo.test.path("prod")).expect("a folder");

@@ -152,7 +152,7 @@ fn who_was_removed_and_knows_the_new_data_key_is_named() {
     );
     let merge = repo.merge().ok();
     assert_eq!(recipients(&repo, "s.yaml"), [me]);
-    let note = format!("{bob} was removed, and still knows the data key");
+    let note = format!("{bob} was removed, but still knows the data key");
     assert_eq!(format!("{merge}").matches(&note).count(), 1, "{merge}");
 }
 

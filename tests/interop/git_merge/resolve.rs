@@ -108,7 +108,7 @@ fn what_comes_from_nowhere_is_named_and_needs_a_conflict() {
     let text = repo.test.read_text("s.yaml").replace("clear: evil", "clear: worse");
     repo.test.write("s.yaml", &text);
     let refused = repo.test.sealant(&["resolve", "s.yaml"]).run();
-    assert!(refused.status != 0 && refused.stderr.contains("Git has no conflict at this file"), "{refused}");
+    assert!(refused.status != 0 && refused.stderr.contains("Git has no conflict in this file"), "{refused}");
     assert_eq!(repo.test.read_text("s.yaml"), text);
 }
 
@@ -206,11 +206,11 @@ fn one_side_as_it_was_is_no_merge() {
         assert!(merge.stderr.contains("Our side stays"), "{merge}");
         let ours = repo.test.read_text(name);
         let refused = repo.test.sealant(&["resolve", name]).run().code(1);
-        assert!(refused.stderr.contains("this is our side, and nothing of theirs is in it"), "{refused}");
+        assert!(refused.stderr.contains("this is our side, without any change of theirs"), "{refused}");
         assert_eq!(repo.test.read_text(name), ours);
         repo.ok(&["checkout", "--theirs", name]);
         let refused = repo.test.sealant(&["resolve", name]).run().code(1);
-        assert!(refused.stderr.contains("this is their side, and nothing of ours is in it"), "{refused}");
+        assert!(refused.stderr.contains("this is their side, without any change of ours"), "{refused}");
         repo.sealant(&["resolve", "--ours", name]);
         assert_eq!(repo.plain(name), TEXT.replace("two", "planted"));
     }

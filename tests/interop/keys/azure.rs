@@ -307,7 +307,7 @@ fn a_token_that_has_ended_is_replaced_once() {
     assert_eq!(azure.count("/token ") - before, 2);
     // What cannot be replaced is told.
     azure.fault(&key, "expired", 9);
-    says(ours(&azure, &test, &["decrypt", "a.yaml"]).run(), &["does not take the access token", &key]);
+    says(ours(&azure, &test, &["decrypt", "a.yaml"]).run(), &["rejects the access token", &key]);
 }
 
 #[test]
@@ -331,14 +331,15 @@ fn an_error_says_what_is_wrong_with_the_key() {
     let nobody = azure.beside(test.sealant(&["decrypt", "a.yaml"]));
     says(nobody.run(), &["there are no Azure credentials", "`az`: it is not installed", "az login"]);
     let wrong = ours(&azure, &test, &["decrypt", "a.yaml"]).env("AZURE_CLIENT_SECRET", "PLANTED-wrong");
-    says(wrong.run(), &["does not take the credentials", "AADSTS7000215"]);
+    says(wrong.run(), &["rejects the credentials", "AADSTS7000215"]);
     let foreign = ours(&azure, &test, &["decrypt", "a.yaml"]).env("AZURE_TENANT_ID", "tenant-2");
     says(
         foreign.run(),
-        &["the vault is of the tenant tenant-1", "AZURE_ADDITIONALLY_ALLOWED_TENANTS=tenant-1"],
+        &["the vault belongs to the tenant tenant-1", "AZURE_ADDITIONALLY_ALLOWED_TENANTS=tenant-1"],
     );
     test.write("d.yaml", PLAIN);
-    for (name, why) in [("k/../../secrets/s", "its version is none"), ("k.k/1", "letters, digits and dashes")]
+    for (name, why) in
+        [("k/../../secrets/s", "its version is not valid"), ("k.k/1", "letters, digits and dashes")]
     {
         let id = format!("https://v.vault.azure.net/keys/{name}");
         let refused = format!("`{id}` is not the name of a key of Azure Key Vault: ");
@@ -384,14 +385,14 @@ fn no_token_and_no_data_key_goes_to_a_host_that_only_a_file_names() {
     test.write("d.yaml", PLAIN);
     let before = azure.requests().len();
     let refused =
-        ["is not at Azure, and you have not", "SOPS_AZURE_KEYVAULT_URLS='https://vault.example.com/keys/k/"];
+        ["is not on Azure, but you have not", "SOPS_AZURE_KEYVAULT_URLS='https://vault.example.com/keys/k/"];
     says(ours(&azure, &test, &["decrypt", "a.yaml"]).run(), &refused);
     let output = ours(&azure, &test, &["encrypt", "-i", "d.yaml"]).run();
     assert!(output.stderr.contains(refused[0]), "{output}");
     assert_eq!((azure.requests().len(), test.read_text("d.yaml")), (before, PLAIN.to_owned()));
     // Whoever names it is asked by it for a token for something else, which it does not get.
     let named = ours(&azure, &test, &["decrypt", "a.yaml"]).env("SOPS_AZURE_KEYVAULT_URLS", elsewhere);
-    says(named.run(), &["`https://management.azure.com`, which it is no part of"]);
+    says(named.run(), &["`https://management.azure.com`, which it does not belong to"]);
     assert_eq!(azure.count("POST login."), 1);
 }
 
@@ -405,7 +406,7 @@ fn doctor_says_whose_credentials_it_found_and_sends_them_nowhere() {
     for (output, said) in [
         (secret, "AZURE_CLIENT_SECRET: the application application"),
         (nobody, "no credentials, unless this machine has a managed identity"),
-        (wrong, "is told secrets, and is not https"),
+        (wrong, "would get secrets, and is not https"),
     ] {
         assert!(output.text().contains(said), "{output}");
         assert!(!format!("{}{}", output.text(), output.stderr).contains(PLANTED), "{output}");

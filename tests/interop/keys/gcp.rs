@@ -258,7 +258,7 @@ fn a_token_that_has_ended_is_replaced_once() {
     assert_eq!(kms.requests().iter().filter(|line| line.contains("/token")).count(), 2);
     // What cannot be replaced is told.
     kms.fault(&key, "expired", 9);
-    says(ours(&kms, &test, &["decrypt", "a.yaml"]).run(), &["does not take the access token", &key]);
+    says(ours(&kms, &test, &["decrypt", "a.yaml"]).run(), &["rejects the access token", &key]);
 }
 
 #[test]
@@ -268,7 +268,7 @@ fn an_error_says_what_is_wrong_with_the_key() {
     test.write("a.yaml", PLAIN);
     ours(&kms, &test, &["encrypt", "-i", "--gcp-kms", &key, "a.yaml"]).run().ok();
     for (fault, words) in [
-        ("unauthenticated", "does not take the access token"),
+        ("unauthenticated", "rejects the access token"),
         ("denied", "roles/cloudkms.cryptoKeyDecrypter"),
         ("missing", "there is no such key"),
         ("disabled", "current state is: DISABLED"),
@@ -283,14 +283,14 @@ fn an_error_says_what_is_wrong_with_the_key() {
     let revoked =
         kms.service_account().replace("a@p", "b@p").replace("/token", "/token?").replace("PRIVATE", "PUBLIC");
     let revoked = kms.beside(test.sealant(&["decrypt", "a.yaml"])).env("GOOGLE_CREDENTIALS", revoked);
-    says(revoked.run(), &["is no RSA key in PEM"]);
+    says(revoked.run(), &["is not an RSA key in PEM"]);
     let nowhere =
         ours(&kms, &test, &["decrypt", "a.yaml"]).env("SOPS_GCP_KMS_ENDPOINT", "http://127.0.0.1:9");
     says(nowhere.run(), &["cannot be reached", &key]);
     test.write("d.yaml", PLAIN);
     for (id, why) in [
         (format!("{key}/cryptoKeyVersions/1"), "it names a version"),
-        (key.replace("projects/p", "projects/.."), "one of its parts is no name"),
+        (key.replace("projects/p", "projects/.."), "one of its parts is not a valid name"),
     ] {
         test.write("c.yaml", test.read_text("a.yaml").replace(&key, &id));
         let refused = format!("`{id}` is not the name of a key of Google Cloud KMS: {why}");

@@ -184,7 +184,7 @@ fn credentials_are_found_where_sops_finds_them() {
     test.write("b.yaml", test.read_text("a.yaml").replace("tr-west-1", "af-south-1"));
     says(
         iam("b.yaml").run(),
-        &["several projects of yours in the region af-south-1", "HUAWEICLOUD_SDK_PROJECT_ID"],
+        &["you have several projects in the region af-south-1", "HUAWEICLOUD_SDK_PROJECT_ID"],
     );
 }
 
@@ -196,12 +196,12 @@ fn an_error_says_what_is_wrong_with_the_key() {
     ours(&kms, &test, &["encrypt", "-i", "--hckms", &key, "a.yaml"]).run().ok();
     let decrypt = || ours(&kms, &test, &["decrypt", "a.yaml"]);
     for (fault, words) in [
-        ("unauthenticated", "does not take the access key"),
+        ("unauthenticated", "rejects the access key"),
         ("denied", "kms:cmk:decrypt"),
         ("missing", "there is no such key"),
         ("disabled", "the key is disabled"),
         ("deleted", "about to be deleted"),
-        ("closed", "KMS does not open it"),
+        ("closed", "KMS cannot decrypt it"),
     ] {
         kms.fault(&kms.uuid(1), fault, 1);
         says(decrypt().run(), &[words, &key]);
@@ -212,11 +212,8 @@ fn an_error_says_what_is_wrong_with_the_key() {
         assert_eq!(decrypt().run().ok().text(), PLAIN, "{fault}");
         assert!(since.elapsed().as_secs() >= seconds, "{fault}: {:?}", since.elapsed());
     }
-    says(decrypt().env("HUAWEICLOUD_SDK_SK", "PLANTED-wrong").run(), &["does not take the access key"]);
-    says(
-        kms.beside(test.sealant(&["decrypt", "a.yaml"])).run(),
-        &["there are no credentials of Huawei Cloud"],
-    );
+    says(decrypt().env("HUAWEICLOUD_SDK_SK", "PLANTED-wrong").run(), &["rejects the access key"]);
+    says(kms.beside(test.sealant(&["decrypt", "a.yaml"])).run(), &["there are no Huawei Cloud credentials"]);
     let down = decrypt().env("HUAWEICLOUD_SDK_REGION_KMS_TR_WEST_1", "http://127.0.0.1:9");
     says(down.run(), &["cannot be reached", &key]);
     test.write("d.yaml", PLAIN);

@@ -411,7 +411,10 @@ fn what_passes_is_waited_for_and_what_does_not_is_told_at_once() {
         assert_eq!((seen.refused, seen.passed), (answers.len(), 1), "{answers:?}");
     }
     let output = decrypt(&[throttled; 20]).code(128);
-    assert!(output.stderr.contains("AWS asks to slow down") && output.stderr.contains(&key), "{output}");
+    assert!(
+        output.stderr.contains("AWS limits the rate of requests") && output.stderr.contains(&key),
+        "{output}"
+    );
     assert_eq!(gate.take().refused, 5);
     let output = decrypt(&[denied]).code(128);
     assert!(output.stderr.contains(&key), "{output}");

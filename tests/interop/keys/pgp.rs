@@ -92,7 +92,10 @@ fn what_one_wraps_the_other_unwraps() {
     gnupg.forget(&bob);
     for file in ["ours.yaml", "theirs.yaml"] {
         let shut = gnupg.decrypt(file).code(128);
-        assert!(shut.stderr.contains(&format!("pgp {bob}: gpg has no secret key that opens it")), "{shut}");
+        assert!(
+            shut.stderr.contains(&format!("pgp {bob}: gpg has no secret key that can decrypt it")),
+            "{shut}"
+        );
         test.sops(&["decrypt", file]).run().code(128);
     }
 }
@@ -268,12 +271,12 @@ fn doctor_says_which_halves_there_are() {
     for line in [
         format!("pgp {ann}: gpg has its secret key"),
         format!("pgp {bob}: gpg has its public key"),
-        format!("pgp {nobody}: gpg does not have it"),
-        "what it encrypts, you can decrypt".to_owned(),
+        format!("pgp {nobody}: gpg does not have this key"),
+        "you can decrypt the files it covers".to_owned(),
     ] {
         assert!(doctor.text().contains(&line), "{line}: {doctor}");
     }
-    assert!(!doctor.text().contains("there are none: nothing can be decrypted"), "{doctor}");
+    assert!(!doctor.text().contains("no identities were found: nothing can be decrypted"), "{doctor}");
 }
 
 #[test]

@@ -42,24 +42,25 @@ static WORDS: LazyLock<Vec<(Said, Regex)>> = LazyLock::new(|| {
         (
             Said::Usage,
             "flag provided but|flag needs an argument|invalid (boolean )?value|missing file to decrypt|same flag|cannot use both|(exactly one|no) positional",
-            "unexpected argument|a value is required|invalid value|it takes (a file|the number)|exclude one another|unrecognized",
+            "unexpected argument|a value is required|invalid value|it takes a file|give the number|\
+             cannot be combined|unrecognized",
         ),
         (Said::NoRule, "no matching creation rules", "no creation rule matches"),
         (
             Said::Config,
             "unmarshal config file|cannot use more than one|config file not found$|compile regexp|[Tt]hreshold|for Shamir",
-            r"at most one way|has to be a|unreadable/.sops.yaml|regular expression|_regex|is no config|no config|no .sops.yaml|threshold",
+            r"can have only one of these|has to be a|unreadable/.sops.yaml|regular expression|_regex|is no config|no config|no .sops.yaml|threshold",
         ),
         (
             Said::Nobody,
             "no keys provided|empty key group",
-            "nobody was named|names no recipients|nobody would be left|has no keys",
+            "no recipients are named|names no recipients|nobody would be left|has no keys",
         ),
         (Said::Recipient, "recipient|Vault URL", "recipient|is not the (URL|URI)|is no URI|transit key"),
         (
             Said::Content,
             "unmarshal|(?m:(^|: )yaml: )|dotenv input line|metadata not found|Version string|parsing time",
-            "the top level of|broken YAML|twice|merge conflict|neither empty nor|no section|a value is due|metadata|not encrypted|binary file|too large",
+            "the top level of|broken YAML|twice|merge conflict|neither empty nor|not a section|a value is expected|metadata|not encrypted|binary file|too large",
         ),
         (Said::Path, "truncating tree|Key not found|out of bounds", "component .* not found|there is no"),
         (Said::Values, "in environment|Unsupported type", "environment variable|no place for"),

@@ -228,7 +228,7 @@ fn a_signed_token_of_a_ci_system_logs_in() {
     // Neither an allow-list nor certificates for Vault concern GitHub.
     run(&job).env("SOPS_HC_VAULT_ALLOWLIST", address).run().ok();
     for (audience, words) in [
-        ("empty", "GitHub's answer holds no token"),
+        ("empty", "GitHub's answer contains no token"),
         ("nobody", "GitHub gave no token: it answered with 401"),
         ("moved", "GitHub gave no token"),
     ] {

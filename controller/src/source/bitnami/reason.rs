@@ -26,7 +26,7 @@ pub const WORDS: Words = Words {
     updated: UNSEALED_WELL,
     recreated: UNSEALED_WELL,
     repaired: "Unsealed",
-    had_changed: "the Secret had been changed; it is as the SealedSecret says again",
+    had_changed: "the Secret had been changed; it matches the SealedSecret again",
     had_gone: "the Secret had been deleted; it was made again",
     is_foreign: "it is not managed by its SealedSecret; annotate it with sealedsecrets.bitnami.com/managed: \"true\" to have \
                  it replaced, or with sealedsecrets.bitnami.com/patch: \"true\" to have it added to",
@@ -42,8 +42,8 @@ pub const FAILED: &str = "Failed to unseal: ";
 pub const BLOB_AND_ITEMS: &str =
     "cannot use the field 'encryptedData' and the deprecated field 'data' at the same time";
 pub const BLOB: &str =
-    "the deprecated field 'data' is not read: seal the Secret again, which makes 'encryptedData' of it";
-pub const TAKES_LONG: &str = "the controller has much to open, and has not come to it";
+    "the deprecated field 'data' is not read: seal the Secret again, which writes 'encryptedData'";
+pub const TAKES_LONG: &str = "the controller has a long queue, and has not reached this one yet";
 pub const PANICKED: &str = "the controller fails on it: this is a bug in the controller";
 
 /// Why it does not open, in their words: those name items, and never a value.

@@ -40,12 +40,12 @@ pub const ALL: [Reason; 15] = [
 pub const WORDS: Words = Words {
     right: UNSEALED,
     own: &[],
-    in_sync: "the Secret is as the SealedSecret says",
+    in_sync: "the Secret matches the SealedSecret",
     created: "made the Secret",
     updated: "brought the Secret up to date",
     recreated: "deleted the immutable Secret and made it again",
     repaired: "Repaired",
-    had_changed: "the Secret had been changed; it is as the SealedSecret says again",
+    had_changed: "the Secret had been changed; it matches the SealedSecret again",
     had_gone: "the Secret had been deleted; it was made again",
     is_foreign: "it was not made from this SealedSecret; annotate it with sealant.dev/adopt: \"true\" to have it taken over",
     is_immutable: "the Secret is immutable or would get another type; delete it, or annotate the \
@@ -54,7 +54,7 @@ pub const WORDS: Words = Words {
 };
 
 pub const IS_SUSPENDED: &str = "nothing is written while the annotation sealant.dev/suspend is \"true\"";
-pub const TAKES_LONG: &str = "the controller has much to open, and has not come to it";
+pub const TAKES_LONG: &str = "the controller has a long queue, and has not reached this one yet";
 pub const NO_ANSWER: &str = "the key service gave no answer";
 pub const LOG_SAYS_MORE: &str = "the log of the controller says what went wrong";
 pub const NOT_ALLOWED: &str =

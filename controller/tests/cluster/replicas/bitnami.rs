@@ -82,7 +82,7 @@ fn a_cluster_of_sealed_secrets_is_taken_over_without_a_write_and_given_back() {
 
     // Their kind is not installed yet, which holds up nothing else.
     let early = start(cluster);
-    early.wait_for_log("there is no such kind here");
+    early.wait_for_log("this kind is not installed here");
     let own = crate::common::secret(PLACE, "own", &[("password", "own")]);
     cluster.apply(&json(&seal(&own, &identity))).ok();
     wait_for_password(cluster, "own", "own");

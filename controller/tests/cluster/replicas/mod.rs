@@ -126,7 +126,7 @@ fn one_of_two_replicas_writes_and_a_stale_leader_does_no_harm() {
     place.wait_for_all(1);
     assert_eq!(b.metric("sealant_writes_total", ""), 0.0);
     a.stop();
-    assert!(a.log().contains("this replica does not lead any more: stopping"), "{}", a.log());
+    assert!(a.log().contains("this replica no longer leads: stopping"), "{}", a.log());
     place.wait_for_holder("b", Duration::from_secs(8));
 
     let c = place.start("c");
@@ -140,7 +140,7 @@ fn one_of_two_replicas_writes_and_a_stale_leader_does_no_harm() {
     assert!(c.metric("sealant_writes_total", "create") > 0.0);
     let before = [place.names_and_versions("secret"), place.names_and_versions(SEALED)];
     b.signal("CONT");
-    b.wait_for_log("this replica does not lead any more");
+    b.wait_for_log("this replica no longer leads");
     // It goes on with what it had in hand, and is refused.
     wait_until(|| b.metric("sealant_queued", "") == 0.0);
     place.apply_many(&identity, COUNT..COUNT + 1);
@@ -316,7 +316,7 @@ fn an_upgrade_writes_nothing() {
         let apply = ["apply", "--server-side", "--field-manager=sealant-controller", "-o", "json", "-f", "-"];
         let made = CLUSTER.kubectl(&apply).stdin(made.to_string()).run().ok();
         let made: Value = serde_json::from_str(made.text()).unwrap();
-        let message = "the Secret is as the SealedSecret says";
+        let message = "the Secret matches the SealedSecret";
         set_status(
             sealed,
             &["Ready", "Synced"],

@@ -38,8 +38,8 @@ pub fn encrypt(inputs: Vec<Input>, formats: Formats, encrypt: &Encrypt, context:
     let (done, clear): (Vec<Input>, Vec<Input>) = inputs.into_iter().partition(is_encrypted);
     for input in done {
         context.ui.warning(format!(
-            "{0}: not changed: it is encrypted, and values came in later; take these out, and put them in with \
-             `sealant edit`; or, if its settings leave them in plaintext, `sealant updatekeys --settings {0}`",
+            "{0}: not changed: it is encrypted, and plaintext values were added later; remove those, and add them \
+             with `sealant edit`; or, if its settings leave them in plaintext, `sealant updatekeys --settings {0}`",
             input.shown().display()
         ));
     }

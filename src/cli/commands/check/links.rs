@@ -83,7 +83,7 @@ pub fn too_far() -> Error {
 pub fn too_many() -> Error {
     Error::new(
         Kind::Read,
-        format!("the links here lead to more than {MOST_BELOW} files, and were not all looked at"),
+        format!("the links here lead to more than {MOST_BELOW} files; some were not looked at"),
     )
 }
 

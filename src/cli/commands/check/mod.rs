@@ -35,14 +35,13 @@ use report::{Found, Looked};
 
 /// Find secrets in plaintext and stale recipients; needs no key
 ///
-/// Finds values in plaintext that a creation rule says are encrypted, Kubernetes Secrets in plaintext, files whose
-/// recipients are not those of their creation rule, private keys and tokens, and encrypted files that are broken. No
-/// value is quoted. Without FILE it looks through the current folder. In folders it leaves out what Git ignores. A
-/// creation rule without a path_regex matches every file, so it does not say which are secret, unless it selects
-/// values by name.
+/// Finds plaintext values that a creation rule says are encrypted, Kubernetes Secrets in plaintext, files whose
+/// recipients differ from their creation rule, private keys and tokens, and broken encrypted files. It never prints a
+/// value. Without FILE it checks the current folder. In folders it skips what Git ignores. A creation rule without a
+/// path_regex matches every file, so it does not say which are secret, unless it selects values by name.
 ///
-/// To leave out test keys and fixtures, name them in the config: `sealant: {check: {exclude: ['tests/**']}}`, as
-/// patterns of paths below the config's folder.
+/// To skip test keys and fixtures, name them in the config: `sealant: {check: {exclude: ['tests/**']}}`, as path
+/// patterns below the config's folder.
 ///
 /// The exit code is 0 if nothing was found, or only warnings, 1 if something was found, and another if something could
 /// not be checked.
@@ -65,14 +64,14 @@ pub struct Args {
 
     /// Check only what changed since HEAD left this branch or commit, in commits and in the working tree
     ///
-    /// If a config changed, all files that it covers are checked, and what it protects less than before is reported,
-    /// whether a file shows it or not.
+    /// If a config changed, all files that it covers are checked, and anything that it protects less than before is
+    /// reported, even if no file is affected yet.
     #[arg(long, value_name = "REV")]
     base: Option<String>,
 
-    /// Encrypt the files that are found to be in plaintext, in place, as their creation rules say
+    /// Encrypt the files found in plaintext, in place, as their creation rules say
     ///
-    /// The exit code says what was found before, so that you look at the result.
+    /// The exit code says what was found before that, so that you review the result.
     #[arg(long)]
     fix: bool,
 
@@ -81,8 +80,8 @@ pub struct Args {
 
     /// Also verify the MAC of each encrypted file that one of your identities opens
     ///
-    /// It asks for no passphrase, starts no plugin, and asks only Vault servers that you have named. Files that none
-    /// of your identities opens are skipped, and counted.
+    /// It asks for no passphrase, starts no plugin, and contacts only Vault servers that you have named. Files that
+    /// none of your identities opens are skipped, and counted.
     #[arg(long)]
     verify: bool,
 
@@ -110,8 +109,8 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let inputs = inputs;
     let encodings = encodings::of(&inputs.inputs, context);
     if args.fix && inputs.inputs.iter().any(|input| input.path.is_none()) {
-        return Err(Error::new(Kind::Conflict, "standard input cannot be replaced by its result")
-            .advise("Leave --fix out, or name a file."));
+        return Err(Error::new(Kind::Conflict, "standard input cannot be changed in place")
+            .advise("Remove --fix, or name a file."));
     }
     let configs = context.configs()?;
     let mut looked = Looked::default();

@@ -77,7 +77,7 @@ impl Looked {
         let in_files = self.found.iter().map(|found| &found.file).collect::<BTreeSet<_>>().len();
         context.ui.say(match self.found.len() {
             0 if !self.failures.is_empty() => {
-                format!("{} checked; not all could be, as said above", counted(files, "file"))
+                format!("{} checked; some could not be checked, see above", counted(files, "file"))
             }
             0 => format!("{} checked, nothing found", counted(files, "file")),
             count => format!(

@@ -29,13 +29,14 @@ pub fn tell(found: &[Found], context: &Context) {
         let id = typed(key.id().as_ref());
         let mut lines = vec![context.source_of_line(&pending.rule.file, *line)];
         if let Some(name) = pending.names.get(key.id()) {
-            lines.push(format!("called `{name}` there, which is whatever its author wrote"));
+            lines.push(format!("called `{name}` there, a name that its author chose"));
         }
         lines.push(format!("one of these can let it in: {}", pending.helpers()));
-        lines.push("Make sure of this key with its owner by another way. Then, on this branch:".to_owned());
+        lines
+            .push("Verify this key with its owner through another channel. Then, on this branch:".to_owned());
         lines.push(format!("  sealant updatekeys --add {id} {}", shown.join(" ")));
         if more > 0 {
-            lines.push(format!("and the same for {more} more files, which are named above"));
+            lines.push(format!("and the same for {more} more files, which are listed above"));
         }
         let lines = lines.into_iter().map(|line| format!("  {line}"));
         context.ui.say_list(format!("{key} asks for access to {} of the files:", files.len()), lines);

@@ -233,7 +233,7 @@ pub const DETOURS: &[(&str, &[&str])] = &[
         ],
     ),
     (
-        "from where programs fetch, and whom they ask",
+        "where programs download from, and which servers they ask",
         &[
             "CURL_HOME",
             "WGETRC",
@@ -251,7 +251,7 @@ pub const DETOURS: &[(&str, &[&str])] = &[
         ],
     ),
     (
-        "for whom Sealant and sops encrypt, and which servers they ask",
+        "which recipients and servers Sealant and sops use",
         &[
             "SOPS_CONFIG",
             "SOPS_AGE_RECIPIENTS",
@@ -280,7 +280,7 @@ pub const DETOURS: &[(&str, &[&str])] = &[
         ],
     ),
     (
-        "whose certificates are believed, and where keys of connections are logged",
+        "which certificates are trusted, and where session keys are logged",
         &[
             "SSL_CERT_FILE",
             "SSL_CERT_DIR",

@@ -21,15 +21,15 @@ use loaders::{is_detour, is_loader, leads_tokens_away};
 
 /// Run a command with the values of a file as variables
 ///
-/// Of a YAML stream it is the first document. Its values must not be nested.
+/// Values must not be nested. Of a YAML stream only the first document counts.
 ///
-/// Variables by which a loader, a shell or a language runs code, such as LD_PRELOAD, PATH, BASH_ENV and NODE_OPTIONS, are
-/// refused unless --allow-env names them: whoever may write the file would run what they like. So are proxies and
-/// certificates, such as HTTPS_PROXY and SSL_CERT_FILE: they could read what the command sends; and VAULT_ADDR in a file that
-/// has no VAULT_TOKEN, which would get yours. docs/sops.md lists them.
+/// Variables that make a loader, a shell or a language run code, such as LD_PRELOAD, PATH, BASH_ENV and NODE_OPTIONS,
+/// are refused unless --allow-env names them: otherwise anybody who can write the file could run any code. So are
+/// proxies and certificates, such as HTTPS_PROXY and SSL_CERT_FILE, which could expose what the command sends; and
+/// VAULT_ADDR in a file without VAULT_TOKEN, which would send your token there. docs/sops.md lists them.
 ///
-/// With --redact or --mask, a value is known by its text, by each of its lines, and as base64, in a URL or in JSON. A
-/// value of fewer than four bytes stands in any text, so it is left alone, which is said.
+/// --redact and --mask recognize a value as it is, each of its lines, and its forms in base64, in a URL and in JSON.
+/// Values of fewer than four bytes appear in any text, so they are left alone, with a warning.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -50,7 +50,7 @@ pub struct Args {
     #[arg(long, value_name = "NAME")]
     pub allow_env: Vec<String>,
 
-    /// Give the command no other environment
+    /// Give the command no other variables
     #[arg(long)]
     pub pristine: bool,
 
@@ -58,16 +58,16 @@ pub struct Args {
     #[arg(long)]
     pub same_process: bool,
 
-    /// Replace the values in what the command prints by `[redacted]`
+    /// Replace the values with `[redacted]` in the command's output
     ///
-    /// Its standard output and error are pipes then, and no terminal. What it writes elsewhere stays as it is.
+    /// Its standard output and error are then pipes, not a terminal. What it writes elsewhere does not change.
     #[arg(long, conflicts_with = "same_process")]
     pub redact: bool,
 
     /// Before the command starts, tell the CI system to mask the values in the job's log from now on
     ///
-    /// They are printed to standard output, in plaintext, which only a runner of GitHub Actions takes out of the log: so
-    /// this is refused where GITHUB_ACTIONS is not `true`.
+    /// They are printed to standard output, in plaintext, and only a runner of GitHub Actions removes that from the
+    /// log: so this is refused unless GITHUB_ACTIONS is `true`.
     #[arg(long, value_enum, value_name = "SYSTEM")]
     pub mask: Option<Mask>,
 
@@ -98,9 +98,9 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     if args.mask == Some(Mask::Github) && context.host.env(GITHUB).is_none_or(|value| value != "true") {
         return Err(Error::new(
             Kind::Conflict,
-            "--mask github prints the values, and this is no job of GitHub's",
+            "--mask github prints the values, and this is not a GitHub Actions job",
         )
-        .advise(format!("Use --redact here. A runner that knows `::add-mask::` sets {GITHUB}=true.")));
+        .advise(format!("Use --redact here. A runner that understands `::add-mask::` sets {GITHUB}=true.")));
     }
     let mut command = child::command(&args.command, None);
     let account = args.user.as_deref().map(Account::named).transpose()?;
@@ -142,12 +142,12 @@ fn refuse_loaders(args: &Args, variables: &[(String, SecretBytes)], context: &Co
     let (code, sent) = (loaders.join(", "), detours.join(", "));
     let message = match (loaders.is_empty(), detours.is_empty()) {
         (true, true) => return Ok(()),
-        (false, true) => format!("sets {code}, by which whoever writes the file can run code"),
+        (false, true) => format!("sets {code}, which lets anybody who can write the file run code"),
         (true, false) => {
-            format!("sets {sent}, by which whoever writes the file can read what the command sends")
+            format!("sets {sent}, which lets anybody who can write the file read what the command sends")
         }
         (false, false) => format!(
-            "sets {code}, by which whoever writes the file can run code, and {sent}, by which they can read what \
+            "sets {code}, which lets anybody who can write the file run code, and {sent}, which lets them read what \
              the command sends"
         ),
     };
@@ -174,7 +174,7 @@ fn hide(args: &Args, variables: &[(String, SecretBytes)], context: &Context) -> 
     if !short.is_empty() {
         let (count, names) = (SHORTEST, short.join(", "));
         context.ui.warning(format!(
-            "not hidden, for values of fewer than {count} bytes stand in any text: {names}"
+            "not redacted, because values of fewer than {count} bytes appear in any text: {names}"
         ));
     }
     let forms = Forms::of(variables.iter().map(|(_, value)| value));

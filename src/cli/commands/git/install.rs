@@ -12,9 +12,10 @@ use crate::repo::git::install::{Attributes, Setup, Step};
 
 /// Set up this clone: readable diffs, merges, no plaintext in commits
 ///
-/// Writes the drivers into the clone's .git/config, the attributes that call them into .gitattributes, and the
-/// hooks that Git runs before it commits (pre-commit, pre-merge-commit and pre-applypatch). What is there already stays: a hook of somebody else is not touched, and you are told what to add
-/// to it. Git copies neither drivers nor hooks to other clones, so everybody runs this once for each clone.
+/// Writes the drivers into the clone's .git/config, the attributes that call them into .gitattributes, and the hooks
+/// that Git runs before it commits (pre-commit, pre-merge-commit and pre-applypatch). Existing hooks are not changed:
+/// you are told what to add to them. Git copies neither drivers nor hooks to other clones, so everybody runs this
+/// once per clone.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -22,7 +23,7 @@ Examples:
   sealant git install --attributes info    # for you alone: nothing to commit
   sealant git install --uninstall")]
 pub struct Args {
-    /// Where to say which files are meant: in .gitattributes for everybody, or in this clone's .git/info/attributes
+    /// Where to list the files: in .gitattributes for everybody, or in this clone's .git/info/attributes
     #[arg(long, value_enum, value_name = "PLACE", default_value_t)]
     attributes: Place,
 
@@ -77,8 +78,8 @@ fn tell(steps: Vec<Step>, git: &Git, context: &Context) {
     for step in steps {
         match step {
             Step::Written(path) => context.ui.say(format!("written: {}", shown(&path))),
-            Step::Removed(path) => context.ui.say(format!("taken out: {}", shown(&path))),
-            Step::AsItWas(path) => context.ui.say(format!("as it was: {}", shown(&path))),
+            Step::Removed(path) => context.ui.say(format!("removed: {}", shown(&path))),
+            Step::AsItWas(path) => context.ui.say(format!("unchanged: {}", shown(&path))),
             Step::Left { what, advice } => context.ui.warning_list(what, advice.lines().map(str::to_owned)),
         }
     }

@@ -23,19 +23,19 @@ use crate::shown::typed;
 
 /// Merge three versions of a file as Git's merge driver
 ///
-/// Documents are merged by their plaintexts, once all three MACs are verified, and what did not change keeps its
-/// ciphertext. SealedSecrets are merged item by item, which takes no key. Files in which nothing is encrypted are
-/// merged as Git does it. The result goes into OURS. Conflicts are between markers, encrypted: `sealant resolve`
-/// resolves them.
+/// Documents are merged by their plaintexts, once all three MACs are verified; unchanged values keep their
+/// ciphertexts. SealedSecrets are merged item by item, without a key. Files with nothing encrypted are merged as Git
+/// does it. The result is written to OURS. Conflicts stay encrypted, between markers: `sealant resolve` resolves
+/// them.
 ///
-/// The exit code is 0 when all came together, 1 when there is a conflict, and above 128 when nothing could be done.
+/// The exit code is 0 if everything was merged, 1 if there is a conflict, and above 128 if the merge failed.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   git config merge.sealant.driver 'sealant git merge %O %A %B --marker-size %L --path %P'
   echo '*.yaml merge=sealant' >> .gitattributes")]
 pub struct Args {
-    /// The common ancestor, or an empty file if the two have no common ancestor
+    /// The common ancestor, or an empty file if there is none
     base: PathBuf,
 
     /// Our version, which the result replaces
@@ -128,7 +128,8 @@ fn settle(args: &Args, context: &Context, host: &Terminal<'_>, outcome: Outcome)
         Outcome::Unopened(error) => {
             ui.warning_of(&error.in_file(&args.path));
             ui.say(format!(
-                "{path}: merged as text, which is not valid yet. Whoever has a key finishes it: `sealant resolve {name}`"
+                "{path}: merged as text, which is not valid yet. Somebody with a key has to finish it: \
+                 `sealant resolve {name}`"
             ));
             merge_as_text(args, context, host)?;
             Ok(false)
@@ -136,7 +137,8 @@ fn settle(args: &Args, context: &Context, host: &Terminal<'_>, outcome: Outcome)
         Outcome::Unwrappable(error) => {
             ui.error(&error.in_file(&args.path));
             ui.say(format!(
-                "{path}: not merged, for that takes a new data key. Our side stays in the working tree. `sealant resolve {name}` merges it, and may ask you, start plugins and reach servers."
+                "{path}: not merged, because that needs a new data key. Our side stays in the working tree. \
+                 `sealant resolve {name}` merges it, and may ask you, start plugins and reach servers."
             ));
             Ok(false)
         }

@@ -11,8 +11,8 @@ use crate::error::Result;
 
 /// Set up Git to show and merge secrets, and guard commits
 ///
-/// `install` is for you, the others are started by Git: they ask for nothing, start no plugins, and of Vault servers ask
-/// only those that you have named (VAULT_ADDR, SOPS_HC_VAULT_ALLOWLIST, your own config).
+/// `install` is for you; Git runs the others: they ask no questions, start no plugins, and contact only Vault servers
+/// that you have named (VAULT_ADDR, SOPS_HC_VAULT_ALLOWLIST, your own config).
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

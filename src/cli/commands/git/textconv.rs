@@ -11,8 +11,8 @@ use crate::shown::typed;
 
 /// Print a file as `git diff`, `git log -p` and `git show` show it
 ///
-/// A document is printed decrypted, a SealedSecret as the Secret that it makes. Everything else is printed as it is, and
-/// so is what you have no key for. Never set diff.sealant.cachetextconv: Git would keep the plaintext.
+/// A document is printed decrypted, a SealedSecret as the Secret that it makes. Other files, and those that you have
+/// no key for, are printed unchanged. Never set diff.sealant.cachetextconv: Git would store the plaintext.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -37,7 +37,8 @@ pub fn run(args: &Args, context: &Context) -> Result<ExitCode> {
     match remark {
         Some(Remark::AsItIs(error)) => context.ui.note(format!("shown as it is: {error}")),
         Some(Remark::NotVerified) => context.ui.note(format!(
-            "{}: both sides of the conflict are shown, not verified: no MAC covers them before `sealant resolve {}`",
+            "{}: both sides of the conflict are shown without verification: no MAC covers them until \
+             `sealant resolve {}`",
             args.file.display(),
             typed(&args.file)
         )),

@@ -47,15 +47,14 @@ enum Hook {
 
 /// Keep plaintext secrets out of a commit; needs no key
 ///
-/// Looks at what is staged as `check` looks at files, by the configs that are staged: what is in the working tree
-/// does not count, nor does a config above the repository, nor SOPS_CONFIG. Links are not followed, and submodules not
-/// entered. Where a config is staged, all that it is about is looked at; one that Git neither has nor ignores, above a
-/// staged file, fails the commit, for nobody else would have its rules.
+/// Checks what is staged as `check` checks files, with the staged configs: it ignores the working tree, a config
+/// above the repository, and SOPS_CONFIG. Links are not followed, and submodules not entered. If a config is staged,
+/// all files that it covers are checked. An untracked config that covers a staged file fails the commit, because
+/// nobody else would have its rules.
 ///
-/// With PRE_COMMIT_FROM_REF and PRE_COMMIT_TO_REF, which the pre-commit framework sets for a push and for
-/// --from-ref and --to-ref, it looks at what these commits change; when Git runs it before a commit, at what is staged, too.
-/// A file whose name begins as an option does is a file where there is one of that name, and then all that is staged is
-/// looked at.
+/// With PRE_COMMIT_FROM_REF and PRE_COMMIT_TO_REF, which the pre-commit framework sets for a push and for --from-ref
+/// and --to-ref, it checks what these commits change; when Git runs it before a commit, also what is staged. If FILE
+/// looks like an option but such a file exists, everything that is staged is checked.
 ///
 /// The exit code is 0 if nothing was found, or only warnings, 1 if something was found, and another if something could
 /// not be checked.
@@ -70,10 +69,10 @@ struct PreCommitArgs {
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
 
-    /// Encrypt the files that are found to be in plaintext; what was staged stays so, and the commit fails
+    /// Encrypt the files found in plaintext; what is staged does not change, and the commit fails
     ///
-    /// A file whose working tree is not what is staged is left alone. Nothing is staged: that is yours to do, once you
-    /// have looked at it.
+    /// A file that differs between the working tree and the index is left alone. Nothing is staged: review the
+    /// result, then stage it.
     #[arg(long)]
     fix: bool,
 }
@@ -247,7 +246,7 @@ fn look_at(
         match state {
             State::Index => fix(looked, git, &here.working_dir, configs, context)?,
             State::Commits(..) => {
-                context.ui.warning("--fix changes nothing here: what was looked at is committed already")
+                context.ui.warning("--fix changes nothing here: what was checked is already committed")
             }
         }
     }
@@ -271,7 +270,7 @@ fn named(
         })?;
         let mut found = tree.at_or_below(below).map(|(path, _)| path.clone()).peekable();
         if found.peek().is_none() {
-            context.ui.note(format!("{}: not staged, so nothing of it would be committed", file.display()));
+            context.ui.note(format!("{}: not staged, so it would not be committed", file.display()));
         }
         paths.extend(found);
     }
@@ -295,14 +294,14 @@ fn tell_untracked_configs(
     let untracked = changes::untracked(git, &configs)?;
     for config in configs.iter().filter(|config| !untracked.contains(config)) {
         context.ui.note(format!(
-            "{}: Git ignores this config, so nothing is held against its rules, here or anywhere else",
+            "{}: Git ignores this config, so its rules are not applied, here or anywhere else",
             config.display()
         ));
     }
     for config in untracked {
-        let message = "this config is not staged, and staged files are below it";
+        let message = "this config is not staged, but files that it covers are";
         let advice = format!(
-            "Stage it with `git add {}`, for others need its rules, too; or let Git ignore it.",
+            "Stage it with `git add {}`, because others need its rules too; or have Git ignore it.",
             config.display()
         );
         looked.add(&config, Err(Error::new(Kind::Config, message).advise(advice)), context);
@@ -405,8 +404,8 @@ fn fix(looked: &Looked, git: &Git, working_dir: &Path, configs: Configs, context
     for path in fix::plaintext_files(&looked.found) {
         if unstaged.contains(&path) {
             context.ui.warning(format!(
-                "{}: not changed: the working tree has something else than what is staged; stage all of the file, \
-                 or stash the rest",
+                "{}: not changed: the working tree differs from what is staged; stage the whole file, or stash the \
+                 rest",
                 path.display()
             ));
             continue;

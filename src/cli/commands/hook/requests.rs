@@ -94,7 +94,7 @@ fn as_request(found: &Found) -> Found {
         .map(|(key, _)| format!("`sealant updatekeys --add {} {}`", typed(key.id().as_ref()), typed(file)))
         .collect();
     let message = format!(
-        "this commit asks for access for {}; one of these has to finish it, by {}: {}",
+        "this commit asks for access for {}; one of these has to finish it, with {}: {}",
         keys.join(", "),
         adds.join(" and "),
         pending.helpers()

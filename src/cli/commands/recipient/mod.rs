@@ -35,10 +35,10 @@ use crate::sops::MacCheck;
 /// How many files a list names.
 const SHOWN: usize = 20;
 
-/// Say who may decrypt the files of a rule, let somebody in, or take somebody out
+/// List, add or remove the recipients of creation rules
 ///
-/// Changes the creation rules of the config, which keeps its comments, anchors and layout, and the files of these rules along
-/// with it.
+/// Changes the creation rules of the config, and the files of these rules with them. The config keeps its comments,
+/// anchors and layout.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -57,7 +57,7 @@ enum Command {
     Rm(RmArgs),
 }
 
-/// List whom creation rules name, with what the config calls them
+/// List the recipients of creation rules, with their names
 #[derive(Debug, clap::Args)]
 struct ListArgs {
     /// Only the rule of this file, which need not exist
@@ -79,11 +79,11 @@ struct RuleArgs {
     #[arg(long = "for", value_name = "PATH", conflicts_with_all = ["rule", "all_rules"])]
     path: Option<PathBuf>,
 
-    /// In this rule, counted from 1 as `sealant recipient list` shows them
+    /// In this rule, by its number in `sealant recipient list`
     #[arg(long, value_name = "N", conflicts_with = "all_rules")]
     rule: Option<usize>,
 
-    /// In every rule that it can be in
+    /// In every rule
     #[arg(long)]
     all_rules: bool,
 
@@ -109,12 +109,12 @@ struct DoArgs {
 
 /// Let somebody decrypt the files of a rule
 ///
-/// Writes the key into the rule, and wraps the files' data keys for it, and for nobody else: whoever waits for access besides
-/// goes on waiting. All files are opened and verified before anything is written. Files that none of your identities opens are
-/// listed, with the command for those who can.
+/// Writes the key into the rule, and wraps the files' data keys for it, and for no other new key. Before anything is
+/// written, all files are opened and verified. Files that none of your identities opens are listed, with the command
+/// for those who can open them.
 ///
-/// KEY is an age or SSH recipient, a PGP fingerprint, an ARN, a key of Google Cloud, Azure or Huawei Cloud, or the URI of a
-/// transit key. NAME is what people here call it.
+/// KEY is an age or SSH recipient, a PGP fingerprint, an ARN, a key of Google Cloud, Azure or Huawei Cloud, or the
+/// URI of a transit key. NAME is what to call it in messages.
 #[derive(Debug, clap::Args)]
 #[command(
     override_usage = "sealant recipient add [OPTIONS] [NAME] <KEY>",
@@ -125,7 +125,7 @@ Examples:
   sealant recipient add https://vault.example.com:8200/v1/transit/keys/shop --all-rules"
 )]
 struct AddArgs {
-    /// What people here call it, and the key
+    /// A name for the key, and the key
     #[arg(value_name = "[NAME] KEY", required = true, num_args = 1..=2)]
     words: Vec<String>,
 
@@ -136,23 +136,24 @@ struct AddArgs {
     act: DoArgs,
 }
 
-/// Take somebody out of rules and of their files, which get a new data key
+/// Remove a recipient from rules and their files, which get a new data key
 ///
-/// What they could read before they may have kept: change these values where they come from. What else they can read is said.
+/// They may have kept what they could read before: change these values where they come from. The command lists what
+/// else they can read.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   sealant recipient rm Anna --all-rules
   sealant recipient rm age1... --for secrets/db.yaml")]
 struct RmArgs {
-    /// The key, or what the config calls it
+    /// The key, or its name in the config
     #[arg(value_name = "NAME|KEY")]
     who: String,
 
     #[command(flatten)]
     rules: RuleArgs,
 
-    /// Keep the data keys: whoever goes can still decrypt what comes
+    /// Keep the data keys, so the removed recipient can still decrypt new values
     #[arg(long)]
     keep_data_key: bool,
 
@@ -251,19 +252,19 @@ fn add(args: &AddArgs, context: &Context) -> Result<ExitCode> {
 /// The config with this name for the key.
 fn named(text: &str, names: &Names, name: &str, key: &MasterKey) -> Result<String> {
     if name.to_lowercase().contains("secret-key") || name.is_empty() {
-        return Err(Error::new(Kind::Usage, "that is no name for a recipient")
+        return Err(Error::new(Kind::Usage, "a recipient cannot have this name")
             .advise("The name comes first, and then the key: `sealant recipient add NAME KEY`"));
     }
     match (names.key_called(name), names.get(key.id())) {
         (Some(other), _) if other == key.id() => Ok(text.to_owned()),
         (Some(other), _) => {
             Err(Error::new(Kind::Conflict, format!("`{name}` is the name of another key: {other}")).advise(
-                "Give the key a name of its own. To take the other out: `sealant recipient rm NAME`.",
+                "Give the key a name of its own. To remove the other key: `sealant recipient rm NAME`.",
             ))
         }
         (None, Some(known)) => {
             Err(Error::new(Kind::Conflict, format!("the config calls this key `{known}`"))
-                .advise("Leave the name out, or change it in the config."))
+                .advise("Leave out the name, or change it in the config."))
         }
         (None, None) => rule_edit::name(text, key.id(), name),
     }
@@ -283,7 +284,7 @@ fn remove(args: &RmArgs, context: &Context) -> Result<ExitCode> {
     let master = policy::master_key(&KeySpec::of_text(text)).map_err(|error| {
         let names: Vec<String> =
             target.names.iter().map(|(key, name)| crate::names::short(name, key)).collect();
-        let message = format!("`{}` is neither a key nor a name of the config", args.who);
+        let message = format!("`{}` is neither a key nor a name in the config", args.who);
         let advice = match names.is_empty() {
             true => "`sealant recipient list` shows the keys of each rule.".to_owned(),
             false => format!("The config has these names: {}.", names.join(", ")),
@@ -331,12 +332,12 @@ fn taken_out(
         }
         if now.key_groups.get(index).is_some_and(|keys| keys.len() == 1) {
             let left = match has_groups {
-                true => format!("key group {} of rule {} would have nobody left", index + 1, at + 1),
-                false => format!("rule {} would have nobody left", at + 1),
+                true => format!("key group {} of rule {} would have no recipients left", index + 1, at + 1),
+                false => format!("rule {} would have no recipients left", at + 1),
             };
             return Err(Error::new(Kind::Conflict, left)
                 .in_file(target.config.path())
-                .advise("Add somebody else to it first: `sealant recipient add KEY --rule N`"));
+                .advise("Add another recipient first: `sealant recipient add KEY --rule N`"));
         }
         let place = rule_edit::Place { rule: at, group: has_groups.then_some(index) };
         text = rule_edit::remove(&text, place, key)?;
@@ -361,7 +362,7 @@ impl Task<'_> {
         let after = self.target.parsed(&self.text)?;
         let reached = self.target.changed(&after)?;
         if self.text == self.target.text {
-            context.ui.note("the config says so already; `sealant updatekeys` brings files in line with it");
+            context.ui.note("the config says so already; `sealant updatekeys` makes the files match it");
         }
         let changed = context.with_config_text(self.target.config.path(), self.text.clone());
         let service = self.act.identities.key_service(&changed)?;
@@ -470,7 +471,8 @@ impl Task<'_> {
         let more = reached.iter().filter(|at| !self.chosen.contains(at)).count();
         if more > 0 {
             ui.warning(format!(
-                "the list is shared by an anchor or a merge key: {more} of these rules change along with what was named"
+                "the list is shared through an anchor or a merge key: {more} of these rules change too, though you \
+                 did not name them"
             ));
         }
         Ok(())
@@ -507,10 +509,7 @@ impl Task<'_> {
         let more = closed.len().checked_sub(SHOWN).filter(|more| *more > 0);
         let more = more.map(|more| format!("  and {more} more"));
         context.ui.warning_list(
-            format!(
-                "none of your identities opens {}, which stay as they are:",
-                counted(closed.len(), "file")
-            ),
+            format!("none of your identities opens {}, which stay unchanged:", counted(closed.len(), "file")),
             lines.chain(more),
         );
     }
@@ -563,16 +562,16 @@ impl Task<'_> {
             let more = more.map(|more| format!("  and {more} more"));
             let lines =
                 still.iter().take(SHOWN).map(|file| format!("  {}", plain_path(file).display())).chain(more);
-            context.ui.warning_list("they can still decrypt, by other rules or by none:", lines);
+            context.ui.warning_list("they can still decrypt these, by other rules or without one:", lines);
         }
         let keeps = if self.rotate {
             ""
         } else {
-            " They can read new values, too, since the data keys stay the same."
+            " They can read new values too, because the data keys stay the same."
         };
         context.ui.warning(format!(
-            "they may have kept copies of what they could decrypt, and it stays in Git's history.{keeps} Change these values \
-             where they come from: `sealant blast-radius --recipient {}` lists them.",
+            "they may have kept copies of what they could decrypt, and it stays in Git's history.{keeps} So change \
+             these values where they come from: `sealant blast-radius --recipient {}` lists them.",
             typed(self.master.id().as_ref())
         ));
     }

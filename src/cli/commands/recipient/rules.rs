@@ -79,7 +79,7 @@ impl Target {
             true => Ok(chosen),
             false => Err(Error::new(Kind::Other, "no such rule names this key")
                 .in_file(self.config.path())
-                .advise("`sealant recipient list` says whom each rule names.")),
+                .advise("`sealant recipient list` shows whom each rule names.")),
         }
     }
 
@@ -87,9 +87,9 @@ impl Target {
         let rules = possible
             .iter()
             .map(|at| format!("  --rule {}  {}", at + 1, self.shown(&self.policies[*at], context)));
-        Error::new(Kind::Usage, "which rule is meant? There are several:")
+        Error::new(Kind::Usage, "which rule do you mean? There are several:")
             .listing(rules)
-            .advise("Name one by --rule N or by a path, --for PATH; or all of them: --all-rules")
+            .advise("Name one with --rule N or --for PATH, or all of them with --all-rules")
     }
 
     fn without_rules(&self) -> Error {
@@ -129,7 +129,7 @@ impl Target {
         match group {
             Some(number) if (1..=groups).contains(&number) => Ok(Place { rule: at, group: Some(number - 1) }),
             None if groups == 1 => Ok(Place { rule: at, group: Some(0) }),
-            _ => Err(usage(format!("rule {} has {groups} key groups: say in which", at + 1))
+            _ => Err(usage(format!("rule {} has {groups} key groups: say which one", at + 1))
                 .advise(format!("Add --group N, from 1 to {groups}. `sealant recipient list` shows them."))),
         }
     }
@@ -137,8 +137,7 @@ impl Target {
     /// The config with another text.
     pub fn parsed(&self, text: &str) -> Result<Config> {
         Config::parse(text, self.config.path(), Dialect::Sealant).map_err(|error| {
-            error
-                .advise("This config cannot be edited here: change it by hand, and run `sealant updatekeys`.")
+            error.advise("Sealant cannot edit this config: change it by hand, and run `sealant updatekeys`.")
         })
     }
 
@@ -159,7 +158,7 @@ impl Target {
         if policies.len() != self.policies.len() || !self.policies.iter().zip(&policies).all(is_same) {
             return Err(Error::new(
                 Kind::Config,
-                "this config cannot be edited here without changing something else",
+                "Sealant cannot make this change to the config without changing something else",
             )
             .in_file(self.config.path())
             .advise("Change it by hand, and run `sealant updatekeys`."));

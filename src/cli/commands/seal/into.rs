@@ -84,8 +84,7 @@ impl Seal<'_> {
             Some(empty) if !self.args.allow_empty_data => {
                 let message = format!("{} has neither data nor stringData", named(empty));
                 Err(in_file(
-                    Error::new(Kind::Other, message)
-                        .advise("To merge it all the same, add --allow-empty-data."),
+                    Error::new(Kind::Other, message).advise("To merge it anyway, add --allow-empty-data."),
                 ))
             }
             _ => Ok(secrets),
@@ -98,8 +97,8 @@ impl Seal<'_> {
             ([_], 1) => Ok(0),
             _ => self.same(secret, file)?.ok_or_else(|| {
                 let message = match secret.name.as_str() {
-                    "" => "there are several SealedSecrets in it, and no name says which is meant".to_owned(),
-                    name => format!("there is no SealedSecret `{name}` in it"),
+                    "" => "it holds several SealedSecrets, and no name says which one to use".to_owned(),
+                    name => format!("it has no SealedSecret `{name}`"),
                 };
                 let name = |(_, sealed): &(_, SealedSecret)| sealed.metadata.name.clone();
                 let names: Vec<String> = file.objects.iter().map(name).collect();
@@ -130,10 +129,10 @@ impl Seal<'_> {
                     .map(|&at| file.objects[at].1.metadata.namespace.clone().unwrap_or_default())
                     .collect();
                 let message = format!(
-                    "there are several SealedSecrets `{name}` in it, and no namespace says which is meant"
+                    "it holds several SealedSecrets `{name}`, and no namespace says which one to use"
                 );
                 Err(Error::new(Kind::Conflict, message).advise(format!(
-                    "Add --namespace, or put it into the Secret. There are {}.",
+                    "Add --namespace, or name it in the Secret. There are {}.",
                     namespaces.join(", ")
                 )))
             }
@@ -186,7 +185,8 @@ impl Seal<'_> {
         let keys = rekey::recipients(Holder::Sealed(sealed), named.as_ref(), &wish)?;
         if named.is_none() {
             let list = keys.groups.iter().flatten().map(|key| format!("  {key}")).collect();
-            let message = "no creation rule names recipients, so new values are for these of the file:";
+            let message =
+                "no creation rule names recipients, so new values are encrypted for those of the file:";
             self.tell_once(format!("{}: {message}", path.display()), list);
         }
         sealed_secret::refuse_foreign(&keys).map(|()| keys)
@@ -204,9 +204,9 @@ impl Seal<'_> {
                 file.objects.iter().map(|(_, sealed)| sealed.metadata.name.as_str()).collect();
             let error = Error::new(
                 Kind::Conflict,
-                format!("no SealedSecret of the same name is in it: there are {}", names.join(", ")),
+                format!("it has no SealedSecret of the same name: there are {}", names.join(", ")),
             );
-            return Err(in_old(error.advise("Leave --onto out to seal it as a new one.")));
+            return Err(in_old(error.advise("Remove --onto to seal it as a new one.")));
         }
         let wanted: Vec<_> = olds.iter().flatten().map(|at| (path, &file.objects[*at].1, None)).collect();
         let mut opened = block_on(batch::open_sealed(&self.service, &wanted)).into_iter();
@@ -253,7 +253,7 @@ impl Seal<'_> {
         refuse_other_than_asked(&self.asked(), old)?;
         if secret.items.is_empty() && !self.args.allow_empty_data {
             let error = Error::new(Kind::Other, "the Secret has neither data nor stringData");
-            return Err(error.advise("To seal it all the same, add --allow-empty-data."));
+            return Err(error.advise("To seal it anyway, add --allow-empty-data."));
         }
         let namespace = secret.namespace.clone().or_else(|| old.metadata.namespace.clone());
         let given = secret;
@@ -284,8 +284,7 @@ impl Seal<'_> {
         let left_out: Vec<String> =
             keys.groups.iter().flatten().filter(is_left_out).map(|key| format!("  {key}")).collect();
         if !left_out.is_empty() {
-            let message =
-                "these cannot read the values that did not change (`sealant updatekeys` lets them):";
+            let message = "these cannot read the unchanged values (`sealant updatekeys` gives them access):";
             self.context.ui.warning_list(format!("{}: {message}", path.display()), left_out);
         }
     }
@@ -304,7 +303,7 @@ fn refuse_other_secret(secret: &Secret, sealed: &SealedSecret) -> Result<()> {
         return Ok(());
     };
     Err(Error::new(Kind::Conflict, message).advise(
-        "If the file is right, give the Secret the same name and namespace, or take its values with --from-file.",
+        "If the file is right, give the Secret the same name and namespace, or pass its values with --from-file.",
     ))
 }
 
@@ -312,7 +311,7 @@ fn refuse_other_secret(secret: &Secret, sealed: &SealedSecret) -> Result<()> {
 fn read(path: &Path) -> Result<(SealedFile, Snapshot)> {
     let input = Input::of(path);
     if input.path.is_none() {
-        return Err(Error::new(Kind::Conflict, "the SealedSecret is a file, and standard input is none"));
+        return Err(Error::new(Kind::Conflict, "the SealedSecret has to be a file, not standard input"));
     }
     let mut source = pipeline::read(&input, Formats::default())?;
     let in_file = |error: Error| error.in_file(path);
@@ -320,7 +319,7 @@ fn read(path: &Path) -> Result<(SealedFile, Snapshot)> {
     let file = SealedFile::parse(format, std::mem::take(&mut source.bytes)).map_err(in_file)?;
     if file.objects.is_empty() {
         let error = Error::new(Kind::Read, "there is no SealedSecret in it");
-        return Err(in_file(error.advise("To make one, leave the flag out: `sealant seal --output FILE`.")));
+        return Err(in_file(error.advise("To make one, remove the flag: `sealant seal --output FILE`.")));
     }
     Ok((file, source.snapshot))
 }

@@ -30,17 +30,17 @@ use crate::sealed_secret::{self, NewDataKey, Options, Scope, SealedSecret, Secre
 use crate::secret::SecretString;
 use crate::sops;
 
-/// Turn Kubernetes Secrets into SealedSecrets, fit for Git
+/// Turn Kubernetes Secrets into SealedSecrets, safe for Git
 ///
-/// The manifests of Secrets come from files, folders or standard input. Apply the result with `kubectl apply
-/// --server-side`; the controller in the cluster makes the Secrets. This does not ask a cluster.
+/// Reads the manifests of Secrets from files, folders or standard input. Apply the result with
+/// `kubectl apply --server-side`; the controller in the cluster makes the Secrets. This command contacts no cluster.
 ///
-/// The creation rule of the file, or flags, say who can unseal; the cluster's own recipient has to be among them
-/// (`sealant fetch-recipient`). Of several Secrets in one input, a stream or a List, each is sealed by itself: they
-/// come out as a stream in YAML, and as a List in JSON. Labels and annotations of a Secret are not encrypted.
+/// The creation rule of the file, or flags, say who can unseal; the cluster's own recipient must be among them
+/// (`sealant fetch-recipient`). Several Secrets in one input, a stream or a List, are sealed one by one, and written
+/// as a stream in YAML or as a List in JSON. Labels and annotations of a Secret are not encrypted.
 ///
-/// In a folder it seals the Secrets in files that a creation rule names by its path_regex. In a terminal it asks about
-/// others. It leaves alone what Git ignores.
+/// In a folder it seals the Secrets in files that the path_regex of a creation rule matches. On a terminal it asks
+/// about others. It skips what Git ignores.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -58,30 +58,32 @@ pub struct Args {
     #[command(flatten)]
     outputs: OutputArgs,
 
-    /// In a folder, also take Secrets that no creation rule names by a path_regex, without asking
+    /// In a folder, also seal Secrets in files that no path_regex matches, without asking
     #[arg(short, long)]
     yes: bool,
 
     #[command(flatten)]
     manifest: ManifestArgs,
 
-    /// Seal a Secret that has no values, too
+    /// Also seal a Secret without values
     #[arg(long)]
     allow_empty_data: bool,
 
-    /// Make the Secret of files instead of a manifest: a value each, under KEY or the file's name; `-` is standard input
+    /// Make the Secret from files instead of a manifest: one value each, under KEY or the file's name; `-` is
+    /// standard input
     #[arg(long, value_name = "[KEY=]PATH")]
     from_file: Vec<String>,
 
-    /// Print only the sealed values of --from-file and their data key, to be put into a SealedSecret by hand
+    /// Print only the sealed values of --from-file and their data key, to add to a SealedSecret yourself
     #[arg(long)]
     raw: bool,
 
-    /// Put the values into this SealedSecret, in place; its other values stay as they are, and no identity is needed
+    /// Add the values to this SealedSecret, in place; its other values do not change, and no identity is needed
     #[arg(long, value_name = "FILE")]
     merge_into: Option<PathBuf>,
 
-    /// Keep the ciphertexts of values that are unchanged since this SealedSecret, which one of your identities can unseal
+    /// Keep the ciphertexts of values that did not change since this SealedSecret, which one of your identities must
+    /// open
     #[arg(long, value_name = "OLD")]
     onto: Option<PathBuf>,
 
@@ -148,20 +150,14 @@ impl Args {
         let outputs = &self.outputs;
         let places = outputs.in_place || outputs.output.is_some() || outputs.output_dir.is_some();
         let conflicts = [
-            (self.merge_into.is_some() && self.onto.is_some(), "--merge-into and --onto exclude one another"),
-            (
-                self.merge_into.is_some() && places,
-                "--merge-into writes to the file that it names, and nowhere else",
-            ),
-            (self.merge_into.is_some() && self.raw, "--merge-into and --raw exclude one another"),
-            (self.onto.is_some() && self.raw, "--onto and --raw exclude one another"),
-            (
-                self.onto.is_some() && !self.from_file.is_empty(),
-                "--onto takes a manifest, and not --from-file",
-            ),
+            (self.merge_into.is_some() && self.onto.is_some(), "--merge-into and --onto cannot be combined"),
+            (self.merge_into.is_some() && places, "--merge-into writes only to the file that it names"),
+            (self.merge_into.is_some() && self.raw, "--merge-into and --raw cannot be combined"),
+            (self.onto.is_some() && self.raw, "--onto and --raw cannot be combined"),
+            (self.onto.is_some() && !self.from_file.is_empty(), "--onto takes a manifest, not --from-file"),
             (
                 !self.from_file.is_empty() && !self.inputs.files.is_empty(),
-                "--from-file makes the Secret, and a manifest was given, too",
+                "--from-file makes the Secret, but a manifest was given too",
             ),
             (
                 !self.from_file.is_empty() && (outputs.in_place || outputs.output_dir.is_some()),
@@ -169,7 +165,7 @@ impl Args {
             ),
             (
                 !self.allow_recipient.is_empty() && self.onto.is_none() && self.merge_into.is_none(),
-                "--allow-recipient is about a SealedSecret that is there, with --merge-into or --onto",
+                "--allow-recipient only applies to an existing SealedSecret, with --merge-into or --onto",
             ),
         ];
         match conflicts.into_iter().find(|(is_one, _)| *is_one) {
@@ -217,7 +213,7 @@ impl Seal<'_> {
         let destination = self.args.outputs.destination(&inputs)?;
         if inputs.many && (self.args.onto.is_some() || self.args.place.name.is_some()) {
             let flag = if self.args.onto.is_some() { "--onto" } else { "--name" };
-            let message = format!("{flag} is about one file, and several were given");
+            let message = format!("{flag} is for one file, but several were given");
             return Err(Error::new(Kind::Conflict, message));
         }
         let (yes, dry_run) = (self.args.yes, self.args.outputs.dry_run);
@@ -276,7 +272,9 @@ impl Seal<'_> {
             }
             Found::Template(error) => {
                 let error = error.in_file(input.shown());
-                self.context.ui.note(format!("passed by, as a template that is no manifest yet: {error}"));
+                self.context
+                    .ui
+                    .note(format!("skipped, because it is a template and not a manifest yet: {error}"));
                 Ok(Some(Passed::Other))
             }
             Found::Broken if is_named_by(rule.as_ref()) => Ok(None),
@@ -333,7 +331,7 @@ impl Seal<'_> {
             (None, _) => {}
             (Some(name), [only]) => only.name.clone_from(name),
             (Some(_), several) => {
-                let message = format!("--name is the name of one Secret, and there are {}", several.len());
+                let message = format!("--name is the name of one Secret, but there are {}", several.len());
                 return Err(Error::new(Kind::Conflict, message));
             }
         }
@@ -357,8 +355,8 @@ impl Seal<'_> {
                 error.advise(format!("{advice}, or name recipients with --age."))
             }
             (None, None) => error.advise(
-                "Name recipients with --age; or name the file that it goes to, with --output or \
-                 --filename-override, for its creation rule to count.",
+                "Name recipients with --age; or name the file that it goes to with --output or --filename-override, \
+                 so that its creation rule applies.",
             ),
         })?;
         sealed_secret::refuse_foreign(&keys).map(|()| keys)
@@ -467,10 +465,10 @@ fn refuse_plaintext(path: &Path) -> Result<()> {
     let parsed =
         manifests::format_in(Format::of_path(path), &bytes).map(|format| manifests::parse(format, bytes));
     if parsed.is_some_and(|parsed| parsed.is_ok_and(|documents| hold_secrets(&documents))) {
-        let error =
-            Error::new(Kind::Conflict, "there is a Secret in plaintext, which would be gone").in_file(path);
+        let error = Error::new(Kind::Conflict, "this file holds a Secret in plaintext, which would be lost")
+            .in_file(path);
         return Err(
-            error.advise("Write to another file; or replace the Secret by what it is sealed to, with -i.")
+            error.advise("Write to another file, or replace the Secret with its SealedSecret with -i.")
         );
     }
     Ok(())

@@ -68,7 +68,7 @@ impl Seal<'_> {
             None if args.raw && !strict => "any".to_owned(),
             None => {
                 let error = Error::new(Kind::Other, "the Secret has no name");
-                return Err(error.advise("Say what it is called, with --name NAME."));
+                return Err(error.advise("Give it a name with --name NAME."));
             }
         };
         Ok(Secret { name, items: self.items()?, ..Secret::default() })
@@ -82,13 +82,13 @@ impl Seal<'_> {
             let (key, path) = key_and_path(given)?;
             let is_stdin = path == Path::new("-");
             if is_stdin && std::mem::replace(&mut reads_stdin, true) {
-                return Err(Error::new(Kind::Conflict, "standard input is one value, and was named for two"));
+                return Err(Error::new(Kind::Conflict, "standard input is one value, but was named for two"));
             }
             let input = Input::of(&path);
             let value = input.read(MAX_DATA).map_err(|error| error.in_file(input.shown()))?;
             sealed_secret::check_item_name(&key)?;
             if items.insert(key.clone(), value).is_some() {
-                return Err(Error::new(Kind::Conflict, format!("two values are named `{key}`")));
+                return Err(Error::new(Kind::Conflict, format!("two values have the name `{key}`")));
             }
         }
         Ok(items)

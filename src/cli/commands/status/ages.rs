@@ -106,12 +106,12 @@ impl Ages {
             match ask(&root, &files, context) {
                 Ok(seen) => _ = ages.seen.insert(root, seen),
                 Err(error) if needed => failures.add(context.ui, &error),
-                Err(error) => context.ui.warning(format!("the ages of values are not known: {error}")),
+                Err(error) => context.ui.warning(format!("the ages of values are unknown: {error}")),
             }
         }
         if let Some(file) = ages.outside.as_ref().filter(|_| needed) {
             let error =
-                Error::new(Kind::Read, "is in no Git repository, so nobody can tell how old its values are");
+                Error::new(Kind::Read, "is not in a Git repository, so the ages of its values are unknown");
             failures.add(context.ui, &error.in_file(file));
         }
         ages
@@ -138,7 +138,7 @@ impl Ages {
                 any = true;
                 context.ui.say(format!("{file}: {value} is {age} old"));
             } else if age.at_least {
-                let error = Error::new(Kind::Read, format!("{value} is {age} old: the history is shallow"));
+                let error = Error::new(Kind::Read, format!("{value} is {age} old: the clone is shallow"));
                 let error =
                     error.advise("Fetch all of it: `git fetch --unshallow`, or `fetch-depth: 0` in CI.");
                 failures.add(context.ui, &error.in_file(file));

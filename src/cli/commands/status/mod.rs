@@ -28,14 +28,14 @@ use ages::{Ages, FileAges, ValueAge};
 
 /// Say how old values are, and which Vault keys are outdated
 ///
-/// Without FILE it looks through the current folder, without what Git ignores. No key is needed. It asks the server of
-/// a transit key for the newest version, with a token that may read the key. It asks only servers that you have named
-/// (VAULT_ADDR, or an allow-list), not those that only a file names.
+/// Without FILE it reads the current folder, except for what Git ignores. No key is needed. It asks the server of a
+/// transit key for the newest version, with a token that may read the key. It contacts only servers that you have
+/// named (VAULT_ADDR, or an allow-list), not those that only a file names.
 ///
-/// In a Git repository the age of a value is that of its ciphertext: the time since the first commit of HEAD's history
-/// that has it, in whatever file. New recipients (`updatekeys`) and a new version of a transit key (`rewrap`) do not
-/// change it. Setting a value starts it again, and so does `rotate`, which leaves the value as it is: without a key nobody
-/// can tell these apart, so the value itself may be older. What is not committed is 0 days old.
+/// In a Git repository the age of a value is that of its ciphertext: the time since the first commit of HEAD's
+/// history that has it, in any file. New recipients (`updatekeys`) and a new version of a transit key (`rewrap`) do
+/// not change it. Setting a value starts it again, and so does `rotate`, although the value stays the same: without a
+/// key the two look alike, so the value itself may be older. Uncommitted values are 0 days old.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -52,7 +52,7 @@ pub struct Args {
     #[arg(long)]
     values: bool,
 
-    /// End with exit code 1 when a value is older than that: 90d, 12w or 1y
+    /// Exit with code 1 if a value is older than this: 90d, 12w or 1y
     #[arg(long, value_name = "AGE", value_parser = ages::parse)]
     max_age: Option<i64>,
 
@@ -220,21 +220,21 @@ fn print(rows: &[Row], context: &Context) -> Result<()> {
     let strange = rows.iter().filter(|row| row.differs_from_rule.is_some()).count();
     if strange > 0 {
         context.ui.note(format!(
-            "{strange} are not encrypted for whom their creation rule says: `sealant check` tells which, and `sealant \
-             updatekeys --rotate` brings them in line"
+            "{strange} have other recipients than their creation rule says: `sealant check` shows which, and \
+             `sealant updatekeys --rotate` fixes them"
         ));
     }
     let count = |state| rows.iter().filter(|row| row.state == state).count();
     if count(State::Expired) > 0 {
         context.ui.warning(format!(
-            "{} hold a version of a transit key that decrypts nothing any more: lower min_decryption_version, run \
+            "{} use a version of a transit key that can no longer decrypt: lower min_decryption_version, run \
              `sealant rewrap`, and raise it again",
             count(State::Expired)
         ));
     }
     if count(State::Old) > 0 {
         context.ui.note(format!(
-            "{} hold an old version of a transit key: `sealant rewrap` brings them to the newest",
+            "{} use an old version of a transit key: `sealant rewrap` moves them to the newest",
             count(State::Old)
         ));
     }

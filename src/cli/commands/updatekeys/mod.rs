@@ -32,10 +32,10 @@ use crate::sops::MacCheck;
 
 /// Make files readable by exactly the recipients in .sops.yaml
 ///
-/// The data key stays, and with it all values, byte for byte. People who are removed may have kept the data key: with
+/// The data key and all values stay the same, byte for byte. Removed recipients may have kept the data key: with
 /// --rotate the files get a new one in the same step.
 ///
-/// Which values are encrypted stays as it is in each file, unless --settings is given.
+/// Which values a file encrypts does not change, unless --settings is given.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -52,19 +52,19 @@ pub struct Args {
     #[arg(short, long)]
     pub yes: bool,
 
-    /// Let this recipient of the creation rules in, and change nothing else
+    /// Only add this recipient, which the creation rules name
     ///
-    /// Nobody else comes in who is named by a rule, and nobody goes who is not: that is said, and stays.
+    /// Other differences between the files and their rules are listed, and stay.
     #[arg(long, value_name = "KEY", conflicts_with_all = ["rotate", "settings"])]
     pub add: Option<String>,
 
-    /// Make a new data key, too, so that people who are removed cannot decrypt what is set from now on
+    /// Also make a new data key, so that removed recipients cannot decrypt new values
     #[arg(long)]
     pub rotate: bool,
 
-    /// Encrypt what the creation rule says, too: values that the file leaves in plaintext are shown, then encrypted
+    /// Also encrypt what the creation rule says: list the values that the file leaves in plaintext, then encrypt them
     ///
-    /// No encrypted value becomes plaintext by this, whatever the rule says.
+    /// This never turns an encrypted value into plaintext, whatever the rule says.
     #[arg(long)]
     pub settings: bool,
 
@@ -87,7 +87,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     if inputs.inputs.iter().any(|input| input.path.is_none()) {
         return Err(Error::new(
             Kind::Conflict,
-            "updatekeys changes files in place, and standard input is none",
+            "updatekeys changes files in place, and standard input is not a file",
         )
         .advise("Name files or folders, as in `sealant updatekeys .`"));
     }
@@ -189,7 +189,7 @@ impl Decide for Planned<'_> {
         match self.by_file.get(&parsed.path) {
             Some((readers, snapshot)) if *snapshot == parsed.snapshot => readers.of(holder),
             _ => {
-                let message = "was changed by somebody else in the meantime, and is left as it is";
+                let message = "was changed by somebody else in the meantime, and was left alone";
                 Err(Error::new(Kind::Write, message).advise("Run the command again."))
             }
         }
@@ -317,9 +317,10 @@ impl<'a> Update<'a> {
             all.lines(&policy.names).into_iter().filter(|line| !done.contains(line)).collect();
         if !others.is_empty() {
             let shown = path.display();
-            self.context
-                .ui
-                .note_list(format!("{shown}: this differs from its creation rule, too, and stays:"), others);
+            self.context.ui.note_list(
+                format!("{shown}: this also differs from its creation rule, and stays unchanged:"),
+                others,
+            );
         }
     }
 
@@ -340,12 +341,13 @@ impl<'a> Update<'a> {
         let SelectionChange { hidden, exposed } = claims::change_of_selection(&*plaintext, own, selection)?;
         if !exposed.is_empty() {
             let message = format!(
-                "by the rule's `{selection}` these would be in plaintext, which are encrypted by the file's `{own}`: {}",
+                "these are encrypted by the file's `{own}`, and would be in plaintext by the rule's `{selection}`: \
+                 {}",
                 paths(&exposed, &*plaintext)
             );
             return Err(Error::new(Kind::Conflict, message).advise(
-                "updatekeys turns no encrypted value into plaintext. Change the rule, or, if this is meant, decrypt the \
-                 file and encrypt it again: `sealant decrypt -i FILE`, then `sealant encrypt -i FILE`.",
+                "updatekeys never turns an encrypted value into plaintext. Change the rule, or, if you mean this, \
+                 decrypt the file and encrypt it again: `sealant decrypt -i FILE`, then `sealant encrypt -i FILE`.",
             ));
         }
         let encrypts = hidden.into_iter().map(|leaf| leaf.path(&*plaintext)).collect();
@@ -356,7 +358,7 @@ impl<'a> Update<'a> {
     fn rule(&self, name: &Path) -> Result<Policy> {
         self.configs.policy_for(name)?.ok_or_else(|| {
             let rotate = "change the recipients with `sealant rotate --add-age ... --rm-age ...`";
-            Error::new(Kind::ConfigNotFound, "there is no config whose creation rules could name recipients")
+            Error::new(Kind::ConfigNotFound, "there is no config with creation rules that name recipients")
                 .advise(format!("{}, or {rotate}.", self.configs.advice_for(name)))
         })
     }
@@ -392,8 +394,9 @@ impl<'a> Update<'a> {
         if !self.rotate && work.iter().any(|plan| plan.change.removes()) {
             let rotate = if self.context.is_sops() { "`sops rotate -i FILE`" } else { "--rotate" };
             ui.warning(format!(
-                "whoever is removed can still decrypt: the data key stays the same, and older states of the files are in \
-                 Git's history. Give the files a new data key with {rotate}, and change the secrets where they come from."
+                "removed recipients can still decrypt: the data key stays the same, and older versions of the files \
+                 are in Git's history. Give the files a new data key with {rotate}, and change the secrets where \
+                 they come from."
             ));
         }
         if is_told {

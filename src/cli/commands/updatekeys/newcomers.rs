@@ -21,7 +21,7 @@ pub fn tell(work: &[Plan], context: &Context) {
         let line = line_of(key, policy).map(|line| context.source_of_line(&policy.rule.file, line));
         let reads = format!("will read {} in {}", counted(values, "value"), counted(files, "file"));
         let lines = line.into_iter().chain([reads]).map(|line| format!("  {line}"));
-        context.ui.say_list(format!("{named} comes in:"), lines);
+        context.ui.say_list(format!("{named} gets access:"), lines);
     }
 }
 

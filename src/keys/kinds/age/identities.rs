@@ -378,7 +378,7 @@ fn read_file(path: &Path, host: &dyn Host) -> Load {
 fn run_command(name: &str, line: &str, host: &dyn Host, recipient: &str) -> Load {
     // The error of `Command::parse` quotes the line, and a line may hold a key.
     let Ok(mut command) = Command::parse(line) else {
-        let why = "its value is not a command line: look for an open quote".to_owned();
+        let why = "its value is not a command line: look for an unclosed quote".to_owned();
         return Load::nothing(Found::Failed(why.into()));
     };
     command.env.push(("SOPS_AGE_RECIPIENT".into(), recipient.into()));
@@ -516,7 +516,7 @@ mod tests {
         let expected = format!(
             "/mine: no such file\n\
              SOPS_AGE_SSH_PRIVATE_KEY_FILE (/nowhere): no such file\n\
-             SOPS_AGE_SSH_PRIVATE_KEY_CMD: its value is not a command line: look for an open quote\n\
+             SOPS_AGE_SSH_PRIVATE_KEY_CMD: its value is not a command line: look for an unclosed quote\n\
              /home/u/.ssh/id_ed25519: 1 identity ({locked})\n\
              /home/u/.ssh/id_rsa: no such file\n\
              SOPS_AGE_KEY: 1 identity (of age-plugin-foobar)\n\

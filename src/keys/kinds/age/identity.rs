@@ -89,7 +89,7 @@ impl fmt::Display for Unread {
 
 /// Several identities may stand on a line, with blanks between them (sops since 3.13, in `SOPS_AGE_KEY`).
 fn parse_lines(content: &[u8], place: &str) -> Result<(Vec<Identity>, Vec<String>), String> {
-    let text = std::str::from_utf8(content).map_err(|_| "not a text of age identities".to_owned())?;
+    let text = std::str::from_utf8(content).map_err(|_| "not a list of age identities".to_owned())?;
     let mut identities = Vec::new();
     let mut problems = Vec::new();
     for (index, line) in text.lines().enumerate() {
@@ -140,7 +140,7 @@ fn parse_ssh(content: &[u8], place: &str, file: Option<&Path>, host: &dyn Host) 
             return Ok(Identity { recipient, secret: Secret::locked(LockedKey::Pem(key)), place });
         }
         None => ssh::Identity::from_buffer(content, None).map_err(
-            |_| "not a private key that age can use: it takes OpenSSH's format, PKCS#8 and PEM of RSA keys",
+            |_| "not a private key that age can use: it reads OpenSSH's format, PKCS#8 and PEM with RSA keys",
         )?,
     };
     let recipient = ssh::Recipient::try_from(key.clone()).map(|recipient| recipient.to_string());
@@ -468,7 +468,7 @@ mod tests {
             (costly, FakeHost::default().passphrase("x"), "takes 2^23 units of work, and 2^20 are allowed"),
             (for_a_recipient, FakeHost::default(), "an age file that is not encrypted with a passphrase"),
             (b"age-encryption.org/v1\n".to_vec(), FakeHost::default(), "a damaged age file"),
-            (vec![0xff, 0xfe], FakeHost::default(), "not a text of age identities"),
+            (vec![0xff, 0xfe], FakeHost::default(), "not a list of age identities"),
             (
                 b"-----BEGIN PRIVATE KEY-----\n".to_vec(),
                 FakeHost::default(),

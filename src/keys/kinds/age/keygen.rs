@@ -46,8 +46,8 @@ pub fn recipients_of(content: &[u8], place: &str, host: &dyn Host) -> Result<Vec
     }
     let recipient = |identity: &identity::Identity| {
         let text = identity.recipient().ok_or_else(|| {
-            failed("only its plugin knows the recipient of a plugin's identity")
-                .advise("ask the plugin: most of them print it with --list or -y")
+            failed("only the plugin itself knows the recipient of its identity")
+                .advise("ask the plugin: most print it with --list or -y")
         })?;
         Ok(Recipient::as_written(text))
     };

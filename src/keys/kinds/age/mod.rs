@@ -74,7 +74,7 @@ impl Identities {
             "use an identity of one of the recipients, or have somebody who can open the file add your recipient and \
              run `sealant updatekeys`"
         } else if self.any_failed() {
-            "put right what is said about the sources above"
+            "fix what is listed under the sources above"
         } else {
             "name your identity file with --identity or SOPS_AGE_KEY_FILE"
         };

@@ -84,7 +84,7 @@ pub(super) fn run<T: Send>(
                 Question::Done => break,
             }
         }
-        worker.join().map_err(|_| "the age plugin's connection broke down")
+        worker.join().map_err(|_| "the connection to the age plugin broke")
     })
 }
 

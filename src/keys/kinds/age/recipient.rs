@@ -116,9 +116,9 @@ impl std::hash::Hash for Recipient {
 /// Which kind of recipient a text is follows sops: a second `1` in an `age1` string marks a plugin.
 fn parse(text: &str) -> Result<Key> {
     if let Some(what) = looks_secret(text) {
-        return Err(Error::new(Kind::Other, format!("{what} was given where a recipient belongs")).advise(
-            "give the public half, which begins with age1 or ssh- (`sealant keygen -y FILE` prints it). \
-             A secret key that stood on a command line or in a config is known to others: make a new one",
+        return Err(Error::new(Kind::Other, format!("{what} was given instead of a recipient")).advise(
+            "give the public half, which begins with age1 or ssh- (`sealant keygen -y FILE` prints it). A secret key \
+             that was on a command line or in a config is no longer secret: make a new one",
         ));
     }
     if text.starts_with("age1pq1") {
@@ -169,15 +169,15 @@ fn bad_bech32(text: &str, length: Option<usize>) -> Error {
     let given = text.chars().count();
     let error = Error::new(Kind::Other, format!("`{}` is not a valid age recipient", shorten(text)));
     if text.chars().any(char::is_uppercase) {
-        return error.advise("age recipients are all in lower case");
+        return error.advise("age recipients are all lower case");
     }
     match length {
         Some(length) if given < length => {
             error.advise(format!("it has {given} characters instead of {length}: the end is missing, copy it whole"))
         }
         Some(length) if given > length => error.advise(format!(
-            "it has {given} characters instead of {length}: something stands behind it; several recipients are \
-             separated by commas"
+            "it has {given} characters instead of {length}: there is something after it; separate recipients with \
+             commas"
         )),
         _ => error.advise("its checksum is wrong: a character was mistyped or lost, copy it again"),
     }
@@ -201,7 +201,7 @@ fn bad_ssh(text: &str, error: &ParseRecipientKeyError) -> Error {
 fn unknown(text: &str) -> Error {
     let lower = text.to_ascii_lowercase();
     if text.is_empty() {
-        Error::new(Kind::Other, "an age recipient is empty").advise("look for a comma too many")
+        Error::new(Kind::Other, "an age recipient is empty").advise("look for an extra comma")
     } else if lower.starts_with("age1") {
         bad_bech32(text, None)
     } else {
@@ -334,13 +334,13 @@ mod tests {
             [SECRET.to_owned(), SECRET.to_lowercase(), format!("x{SECRET}"), format!("ssh-rsa {SECRET}")]
         {
             let (message, advice) = refusal(&text);
-            assert_eq!(message, "an age secret key was given where a recipient belongs");
+            assert_eq!(message, "an age secret key was given instead of a recipient");
             assert!(advice.contains("keygen -y"));
             assert!(!format!("{message}{advice}").to_uppercase().contains("GFPYYSJZ"));
         }
         assert_eq!(
             refusal("AGE-PLUGIN-YUBIKEY-1QQPSQ").0,
-            "an age plugin's identity was given where a recipient belongs"
+            "an age plugin's identity was given instead of a recipient"
         );
         assert!(!refusal("-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNz").0.contains("b3Blb"));
     }

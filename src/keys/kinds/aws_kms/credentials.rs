@@ -106,7 +106,7 @@ impl Sources<'_> {
                     Some((last, _)) if *last == name => {
                         self.with_roles(&chain, self.own(name, profile).await?).await
                     }
-                    _ => Err(wrong(name, "its source profiles lead in a circle")),
+                    _ => Err(wrong(name, "its source profiles form a loop")),
                 };
             }
             chain.push((name, profile));
@@ -122,7 +122,7 @@ impl Sources<'_> {
         }
         if is_named || !chain.is_empty() {
             return Err(Problem::new(Cause::Credentials, format!("there is no AWS profile `{name}`"))
-                .advise("See which there are: `aws configure list-profiles`."));
+                .advise("List them: `aws configure list-profiles`."));
         }
         self.of_machine().await
     }
@@ -140,7 +140,7 @@ impl Sources<'_> {
             let has_keys = at > 0 && profile.get("aws_access_key_id").is_some();
             let Some(arn) = profile.get("role_arn").filter(|_| !by_token && !has_keys) else { continue };
             if profile.get("mfa_serial").is_some() {
-                return Err(wrong(name, "it asks for a code of an MFA device, for which nobody is asked here")
+                return Err(wrong(name, "it needs a code from an MFA device, and Sealant does not ask for one")
                     .advise("Get a session with the code (`aws sts assume-role --token-code`), and set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN to it."));
             }
             let role = Role {
@@ -175,7 +175,7 @@ impl Sources<'_> {
             }
             Some("Ec2InstanceMetadata") => return self.of_instance().await,
             Some("EcsContainer") => {
-                return self.of_container().await?.ok_or_else(|| wrong(name, "this is no container of ECS"));
+                return self.of_container().await?.ok_or_else(|| wrong(name, "this is not an ECS container"));
             }
             Some(other) => return Err(wrong(name, &format!("there is no credential_source `{other}`"))),
             None => {}
@@ -205,7 +205,7 @@ impl Sources<'_> {
         let arn = role.ok_or_else(|| {
             Problem::new(
                 Cause::Credentials,
-                "there is a web identity, and no role for it: AWS_ROLE_ARN is not set",
+                "there is a web identity but no role for it: AWS_ROLE_ARN is not set",
             )
         })?;
         let token = token_in(self.host, file)?;
@@ -260,7 +260,7 @@ impl Sources<'_> {
         let login = || {
             Problem::new(
                 Cause::Credentials,
-                format!("nobody is logged in to the AWS profile `{name}`, or no longer"),
+                format!("you are not logged in to the AWS profile `{name}`, or the login has expired"),
             )
             .advise(format!("Log in: `aws sso login --profile {name}`."))
         };
@@ -301,7 +301,7 @@ impl Sources<'_> {
         let said =
             self.host.output_of(&shell).map_err(|error| failed(&format!("failed: {}", error.message())))?;
         let found: Document =
-            serde_json::from_slice(&said).map_err(|_| failed("does not print what AWS wants"))?;
+            serde_json::from_slice(&said).map_err(|_| failed("does not print what AWS expects"))?;
         Ok(found.into())
     }
 

@@ -21,8 +21,8 @@ const PARTITIONS: [(&str, &str); 8] = [
     ("aws-iso-f", "csp.hci.ic.gov"),
 ];
 
-const FORM: &str = "It has the form arn:aws:kms:REGION:ACCOUNT:key/ID, or arn:aws:kms:REGION:ACCOUNT:alias/NAME: `aws kms \
-                    list-aliases` shows what there is.";
+const FORM: &str = "It has the form arn:aws:kms:REGION:ACCOUNT:key/ID, or arn:aws:kms:REGION:ACCOUNT:alias/NAME: \
+                    `aws kms list-aliases` lists them.";
 
 /// A key of AWS KMS, as a file or a rule names it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -138,7 +138,7 @@ pub fn parse_context(text: &str) -> Result<BTreeMap<String, String>> {
     let pairs = text.split(',').filter(|_| !text.is_empty());
     let pair = |pair: &str| match pair.split(':').collect::<Vec<_>>()[..] {
         [name, value] => Ok((name.to_owned(), value.to_owned())),
-        _ => Err(Error::new(Kind::Other, format!("`{pair}` is no part of an encryption context"))
+        _ => Err(Error::new(Kind::Other, format!("`{pair}` is not part of an encryption context"))
             .advise("It has the form NAME:VALUE,NAME:VALUE.")),
     };
     pairs.map(pair).collect()
@@ -185,14 +185,14 @@ fn place_of(arn: &str) -> Result<Place<'_>, &'static str> {
         return Err("it does not begin with arn:aws:kms:");
     }
     let Some((_, domain)) = PARTITIONS.into_iter().find(|(name, _)| *name == partition) else {
-        return Err("there is no such partition of AWS");
+        return Err("AWS has no such partition");
     };
     let is_region = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     if region.is_empty() || !region.bytes().all(is_region) {
-        return Err("its region is none");
+        return Err("its region is not valid");
     }
     if account.is_empty() || !account.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err("its account is no number");
+        return Err("its account is not a number");
     }
     let name = resource.strip_prefix("key/").or_else(|| resource.strip_prefix("alias/"));
     let is_plain = |name: &str| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic());

@@ -16,7 +16,7 @@ pub(super) fn answered(status: u16, code: &str, words: &str) -> Problem {
         "InvalidKeyUsageException" => (Cause::Unusable, "the key is not for encryption"),
         "InvalidCiphertextException" => (
             Cause::NotOpened,
-            "KMS does not open it: it was encrypted by another key or with another context",
+            "KMS cannot decrypt it: it was encrypted by another key or with another context",
         ),
         "IncorrectKeyException" => (Cause::NotOpened, "it was encrypted by another key"),
         "ExpiredTokenException" | "ExpiredToken" => (Cause::Expired, "the credentials have expired"),
@@ -29,7 +29,7 @@ pub(super) fn answered(status: u16, code: &str, words: &str) -> Problem {
         | "MissingAuthenticationToken"
         | "MissingAuthenticationTokenException"
         | "AuthFailure"
-        | "InvalidIdentityToken" => (Cause::Credentials, "AWS does not take the credentials"),
+        | "InvalidIdentityToken" => (Cause::Credentials, "AWS rejects the credentials"),
         "RequestExpired" | "RequestTimeTooSkewed" => {
             (Cause::Credentials, "the clock of this machine is wrong")
         }
@@ -40,14 +40,14 @@ pub(super) fn answered(status: u16, code: &str, words: &str) -> Problem {
         | "RequestLimitExceeded"
         | "LimitExceededException"
         | "RequestThrottled"
-        | "SlowDown" => (Cause::Throttled, "AWS asks to slow down"),
+        | "SlowDown" => (Cause::Throttled, "AWS limits the rate of requests"),
         "KMSInternalException"
         | "DependencyTimeoutException"
         | "KeyUnavailableException"
         | "InternalFailure"
         | "ServiceUnavailable"
         | "IDPCommunicationError" => (Cause::Busy, "AWS failed"),
-        _ if status == 429 => (Cause::Throttled, "AWS asks to slow down"),
+        _ if status == 429 => (Cause::Throttled, "AWS limits the rate of requests"),
         _ if status >= 500 => (Cause::Busy, "AWS failed"),
         _ if matches!(status, 401 | 403) => (Cause::Denied, "permission denied"),
         _ => (Cause::Other, "refused"),
@@ -59,16 +59,16 @@ pub(super) fn answered(status: u16, code: &str, words: &str) -> Problem {
 pub(super) fn advice(cause: Cause, key: &Key, operation: Operation) -> Option<String> {
     let (arn, region) = (key.arn(), key.region());
     Some(match cause {
-        Cause::Credentials => "See which credentials AWS takes: `aws sts get-caller-identity`.".to_owned(),
+        Cause::Credentials => "Check the credentials: `aws sts get-caller-identity`.".to_owned(),
         Cause::Expired => match key.profile() {
             Some(profile) => format!("Log in again: `aws sso login --profile {profile}`."),
             None => "Log in again: `aws sso login`.".to_owned(),
         },
         Cause::Denied => {
-            format!("The caller's policy, and that of the key, have to allow kms:{operation:?} on {arn}.")
+            format!("The policies of the caller and of the key must allow kms:{operation:?} on {arn}.")
         }
         Cause::Missing => {
-            format!("See that the key is there: `aws kms describe-key --key-id {arn} --region {region}`.")
+            format!("Check that the key exists: `aws kms describe-key --key-id {arn} --region {region}`.")
         }
         Cause::Unusable => format!(
             "`aws kms describe-key --key-id {arn} --region {region}` shows its state; `aws kms enable-key` and \

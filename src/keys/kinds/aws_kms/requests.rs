@@ -93,7 +93,7 @@ fn certificates(host: &dyn Host, path: &str) -> Result<Vec<reqwest::Certificate>
         |why: String| Problem::new(Cause::Other, format!("AWS_CA_BUNDLE: {path} cannot be used: {why}"));
     let pem = host.read_secret(path.as_ref()).map_err(|error| failed(error.to_string()))?;
     let found = reqwest::Certificate::from_pem_bundle(&pem).map_err(|error| failed(error.to_string()))?;
-    if found.is_empty() { Err(failed("it holds no certificate".to_owned())) } else { Ok(found) }
+    if found.is_empty() { Err(failed("it contains no certificate".to_owned())) } else { Ok(found) }
 }
 
 fn with_headers(request: RequestBuilder, headers: &[(&'static str, String)]) -> RequestBuilder {

@@ -83,7 +83,7 @@ impl Role<'_> {
         };
         let answer = requests.send(host, &request, by).await.map_err(|problem| match problem.cause {
             Cause::Denied => problem.after(&doing).advise(format!(
-                "The caller's policy has to allow sts:AssumeRole on {}, and the role has to trust the caller.",
+                "The caller's policy must allow sts:AssumeRole on {}, and the role must trust the caller.",
                 self.arn
             )),
             _ => problem.after(&doing),

@@ -156,9 +156,9 @@ fn chosen(key: &Key) -> impl Iterator<Item = Chosen> {
 impl Chosen {
     fn question(&self) -> String {
         match self {
-            Self::Role(role) => format!("a file or a rule names the role {role}, and you have not"),
+            Self::Role(role) => format!("a file or a rule names the role {role}, but you have not"),
             Self::Profile(profile) => {
-                format!("a file or a rule names the AWS profile `{profile}`, and you have not")
+                format!("a file or a rule names the AWS profile `{profile}`, but you have not")
             }
         }
     }
@@ -166,10 +166,10 @@ impl Chosen {
     fn unnamed(&self, key: &Key) -> Problem {
         let advice = match self {
             Self::Role(role) => {
-                format!("If that is yours, name it for this command: SOPS_KMS_ARN='{}+{role}'", key.arn())
+                format!("If it is yours, name it for this command: SOPS_KMS_ARN='{}+{role}'", key.arn())
             }
             Self::Profile(profile) => {
-                format!("If that is to be used, name it for this command: AWS_PROFILE='{profile}'")
+                format!("If you want to use it, name it for this command: AWS_PROFILE='{profile}'")
             }
         };
         Problem::new(Cause::Unnamed, self.question()).advise(advice)

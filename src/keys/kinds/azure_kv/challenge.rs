@@ -30,10 +30,8 @@ impl Challenge {
         let is_of_it =
             host.strip_suffix(&domain.to_ascii_lowercase()).is_some_and(|rest| rest.ends_with('.'));
         if domain.is_empty() || !is_of_it {
-            let message = format!("{host} asks for a token for `{resource}`, which it is no part of");
-            return Err(
-                Problem::new(Cause::Other, message).advise("See that the address of the vault is right.")
-            );
+            let message = format!("{host} asks for a token for `{resource}`, which it does not belong to");
+            return Err(Problem::new(Cause::Other, message).advise("Check the address of the vault."));
         }
         let tenant = field("authorization").and_then(|url| url.strip_prefix("https://")?.split('/').nth(1));
         let tenant = tenant.filter(|tenant| is_tenant(tenant)).ok_or_else(not_understood)?;

@@ -108,7 +108,7 @@ impl Found {
         let authority = host.env_text(AUTHORITY)?.unwrap_or_else(|| MICROSOFT.to_owned());
         let authority = address(&authority, AUTHORITY)?;
         if authority.scheme() != "https" {
-            let message = format!("{AUTHORITY}: {authority} is told secrets, and is not https");
+            let message = format!("{AUTHORITY}: {authority} would get secrets, and is not https");
             return Err(Problem::new(Cause::Credentials, message));
         }
         let more_tenants = host.env_text(MORE_TENANTS)?.unwrap_or_default();
@@ -128,8 +128,8 @@ impl Found {
             _ if is_allowed => Ok(of_vault),
             _ => {
                 let message =
-                    format!("the vault is of the tenant {of_vault}, and the credentials are of another one");
-                let advice = format!("If they count there, too, set {MORE_TENANTS}={of_vault}.");
+                    format!("the vault belongs to the tenant {of_vault}, and the credentials to another one");
+                let advice = format!("If they are valid there too, set {MORE_TENANTS}={of_vault}.");
                 Err(Problem::new(Cause::Credentials, message).advise(advice))
             }
         }
@@ -166,7 +166,7 @@ impl Chosen {
         };
         match chosen {
             Some(name) if !is_known(&name) => {
-                let message = format!("{CHOSEN}: `{name}` is no kind of credentials that Sealant knows");
+                let message = format!("{CHOSEN}: Sealant does not know the kind of credentials `{name}`");
                 let kinds = KINDS.join(", ");
                 Err(Problem::new(Cause::Credentials, message).advise(format!("They are dev, prod, {kinds}.")))
             }
@@ -204,7 +204,7 @@ fn of_workload(host: &dyn Host, client: Option<&str>) -> Result<Option<Source>, 
 fn tenant(host: &dyn Host) -> Result<Option<String>, Problem> {
     match host.env_text(TENANT)? {
         Some(tenant) if !is_tenant(&tenant) => {
-            Err(Problem::new(Cause::Credentials, format!("{TENANT}: `{tenant}` is no tenant")))
+            Err(Problem::new(Cause::Credentials, format!("{TENANT}: `{tenant}` is not a tenant")))
         }
         tenant => Ok(tenant),
     }

@@ -21,8 +21,8 @@ const DOMAINS: [&str; 8] = [
     "managedhsm.microsoftazure.de",
 ];
 
-const FORM: &str = "It has the form https://VAULT.vault.azure.net/keys/NAME/VERSION, or without a version: `az keyvault \
-                    key list --vault-name VAULT --query [].kid` shows what there is.";
+const FORM: &str = "It has the form https://VAULT.vault.azure.net/keys/NAME/VERSION, or without a version: \
+                    `az keyvault key list --vault-name VAULT --query [].kid` lists them.";
 
 /// A key of Azure Key Vault, as a file or a rule names it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -120,7 +120,7 @@ pub(super) fn complaint(id: &str) -> Option<Complaint> {
     let parts = id.split_once("/keys/").and_then(|(vault, key)| Some((vault, key.split_once('/')?)));
     let checked = match parts {
         Some((vault, (name, version))) => check(vault, name, version),
-        None => Err("it has no `/keys/` with a name behind it"),
+        None => Err("it has no `/keys/` followed by a name"),
     };
     checked.err().map(|why| Complaint { why: Some(why), form: FORM })
 }
@@ -150,11 +150,11 @@ fn check(vault_url: &str, name: &str, version: &str) -> Result<(), &'static str>
         return Err("its vault is not an address");
     }
     if name.is_empty() || !is_plain(name) {
-        return Err("the name of a key has letters, digits and dashes alone");
+        return Err("the name of a key has only letters, digits and dashes");
     }
     match is_plain(version) {
         true => Ok(()),
-        false => Err("its version is none"),
+        false => Err("its version is not valid"),
     }
 }
 

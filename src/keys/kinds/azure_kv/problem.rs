@@ -51,14 +51,14 @@ pub(super) fn refusal(refused: &Refused<'_>) -> Problem {
 
 fn of_vault(status: u16, code: &str, inner: &str, words: &str) -> Problem {
     let (cause, meaning) = match (status, inner) {
-        (401, _) => (Cause::Expired, "the vault does not take the access token: it has expired, or is none"),
+        (401, _) => (Cause::Expired, "the vault rejects the access token: it has expired or is invalid"),
         (_, "KeyDisabled") => (Cause::Unusable, "the key is disabled"),
-        (_, "KeyExpired" | "KeyNotYetValid") => (Cause::Unusable, "the key does not count now"),
-        (_, "ForbiddenByFirewall") => (Cause::Denied, "the firewall of the vault lets nobody in from here"),
+        (_, "KeyExpired" | "KeyNotYetValid") => (Cause::Unusable, "the key is outside its validity period"),
+        (_, "ForbiddenByFirewall") => (Cause::Denied, "the vault's firewall blocks this machine"),
         (403, _) => (Cause::Denied, "permission denied"),
         (404, _) => (Cause::Missing, "there is no such key"),
         (409, _) => (Cause::Unusable, "the key cannot be used"),
-        (429, _) => (Cause::Throttled, "Azure asks to slow down"),
+        (429, _) => (Cause::Throttled, "Azure limits the rate of requests"),
         (500.., _) => (Cause::Busy, "Azure failed"),
         // A vault tells no other way that it has not encrypted this.
         (400, _) if code == "BadParameter" => (Cause::NotOpened, "the key does not fit"),
@@ -85,22 +85,23 @@ pub(super) fn advice(cause: Cause, key: &Key, operation: Operation) -> Option<St
     let (vault, name) = (key.vault(), key.name());
     Some(match cause {
         Cause::Credentials | Cause::Expired => {
-            "Log in again (`az login`), or see that AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET are right."
+            "Log in again (`az login`), or check that AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET are \
+             right."
                 .to_owned()
         }
         Cause::Denied => format!(
-            "Whoever owns the vault gives you the role `Key Vault Crypto User`: `az role assignment create --role 'Key \
+            "Ask the owner of the vault for the role `Key Vault Crypto User`: `az role assignment create --role 'Key \
              Vault Crypto User' --assignee YOU --scope ID`; with access policies, the permission {}: `az keyvault \
              set-policy --name {vault} --upn YOU --key-permissions get encrypt decrypt`.",
             format!("{operation:?}").to_lowercase(),
         ),
         Cause::Missing => format!(
-            "See that the key is there: `az keyvault key list-versions --vault-name {vault} --name {name}`; one that was \
-             deleted comes back by `az keyvault key recover`."
+            "Check that the key exists: `az keyvault key list-versions --vault-name {vault} --name {name}`; \
+             `az keyvault key recover` restores a deleted one."
         ),
         Cause::Unusable => format!(
-            "`az keyvault key show --vault-name {vault} --name {name}` shows its state; `az keyvault key set-attributes \
-             --enabled true` and `az keyvault key recover` bring it back."
+            "`az keyvault key show --vault-name {vault} --name {name}` shows its state; \
+             `az keyvault key set-attributes --enabled true` enables it, `az keyvault key recover` restores it."
         ),
         Cause::Throttled | Cause::Busy => "Try again later.".to_owned(),
         Cause::Down => format!("Check whether {} can be reached from here.", key.vault_url()),

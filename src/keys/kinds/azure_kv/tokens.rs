@@ -61,7 +61,7 @@ pub(super) async fn token(
             Err(NoToken::Refused(problem)) if problem.may_pass() => {
                 return Err(problem
                     .after("cannot get an access token")
-                    .advise("Check whether Microsoft's identities can be reached from here."));
+                    .advise("Check whether Microsoft's login servers can be reached from here."));
             }
             Err(NoToken::Refused(problem)) => return Err(problem),
         }
@@ -122,7 +122,7 @@ impl Asking<'_> {
         };
         let pem = self.host.read_secret(path.as_ref()).map_err(|error| wrong(&error.to_string()))?;
         let certificate = CertificateDer::from_pem_slice(&pem).map_err(|_| {
-            wrong("it is no PEM with a certificate")
+            wrong("it is not a PEM file with a certificate")
                 .advise("Convert it: `openssl pkcs12 -nodes -in FILE -out FILE.pem`.")
         })?;
         let thumbprint = BASE64URL.encode(Sha256::digest(&certificate));
@@ -222,7 +222,7 @@ impl Asking<'_> {
                 self.run(program, &args)?
             }
         };
-        let not_read = || NoToken::NotThere(format!("what `{}` says cannot be read", program.name()));
+        let not_read = || NoToken::NotThere(format!("the output of `{}` cannot be read", program.name()));
         let OfProgram { token, expires_on, expires_at } =
             serde_json::from_slice(&said).map_err(|_| not_read())?;
         let ends = expires_on.and_then(|seconds| Timestamp::from_second(seconds).ok());

@@ -169,14 +169,14 @@ impl Vaults {
     fn refuse_unnamed(&self, host: &dyn Host, key: &Key) -> Result<(), Problem> {
         let what = || {
             format!(
-                "a file or a rule names the vault {}, which is not at Azure, and you have not",
+                "a file or a rule names the vault {}, which is not on Azure, but you have not",
                 key.vault_url()
             )
         };
         match key.is_at_azure() || self.consent.allows(host, &key.host().to_owned(), &what()) {
             true => Ok(()),
             false => Err(Problem::new(Cause::Unnamed, what()).advise(format!(
-                "If that is yours, name the key for this command: SOPS_AZURE_KEYVAULT_URLS='{}'",
+                "If it is yours, name the key for this command: SOPS_AZURE_KEYVAULT_URLS='{}'",
                 key.id()
             ))),
         }

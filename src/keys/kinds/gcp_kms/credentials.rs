@@ -155,7 +155,7 @@ fn of_text_or_file(host: &dyn Host, given: String) -> Result<Found, Problem> {
         Ok(content) => of_file(&format!("{CREDENTIALS} ({})", *given), &content),
         Err(_) if given.trim_start().starts_with('{') => of_file(CREDENTIALS, given.as_bytes()),
         // It may be a secret, and is not quoted.
-        Err(_) => Err(wrong(CREDENTIALS, "it is neither a file that can be read nor JSON")),
+        Err(_) => Err(wrong(CREDENTIALS, "it is neither a readable file nor JSON")),
     }
 }
 
@@ -213,7 +213,7 @@ struct Format {
 fn of_file(place: &str, content: &[u8]) -> Result<Found, Problem> {
     // What the parser says may quote a secret.
     let document: Document =
-        serde_json::from_slice(content).map_err(|_| wrong(place, "it is no file of credentials in JSON"))?;
+        serde_json::from_slice(content).map_err(|_| wrong(place, "it is not a JSON file of credentials"))?;
     let (universe, quota_project) = (document.universe_domain.clone(), document.quota_project_id.clone());
     let source = document.source().map_err(|why| wrong(place, &why))?;
     Ok(Found { universe, quota_project, ..Found::new(place, source) })
@@ -295,10 +295,8 @@ impl CredentialSource {
                 SubjectFrom::Url(url, self.headers)
             }
             (None, None) => {
-                return Err(
-                    "Sealant takes the token of a `credential_source` from its `file` or `url` alone"
-                        .to_owned(),
-                );
+                return Err("Sealant takes the token of a `credential_source` only from its `file` or `url`"
+                    .to_owned());
             }
         };
         Ok(Subject { from, field })

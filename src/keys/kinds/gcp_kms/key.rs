@@ -11,8 +11,8 @@ use crate::keys::kind::Complaint;
 /// What a resource ID is made of, each followed by a name.
 const PARTS: [&str; 4] = ["projects", "locations", "keyRings", "cryptoKeys"];
 
-const FORM: &str = "It has the form projects/PROJECT/locations/LOCATION/keyRings/RING/cryptoKeys/KEY: `gcloud kms keys \
-                    list --keyring RING --location LOCATION` shows what there is.";
+const FORM: &str = "It has the form projects/PROJECT/locations/LOCATION/keyRings/RING/cryptoKeys/KEY: \
+                    `gcloud kms keys list --keyring RING --location LOCATION` lists them.";
 
 /// A key of Google Cloud KMS, as a file or a rule names it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -68,11 +68,11 @@ pub(super) fn check_beginning(text: &str) -> Result<(), &'static str> {
 fn check(resource_id: &str) -> Result<(), &'static str> {
     let parts: Vec<&str> = resource_id.split('/').collect();
     if parts.len() > 8 && parts[8] == "cryptoKeyVersions" {
-        return Err("it names a version, and KMS itself chooses the one that fits");
+        return Err("it names a version, but KMS itself chooses the version");
     }
     let is_named = parts.len() == 8 && parts.iter().step_by(2).zip(PARTS).all(|(part, name)| *part == name);
     if !is_named {
-        return Err("it is not made of project, location, key ring and key");
+        return Err("it does not consist of project, location, key ring and key");
     }
     // Projects of a domain have a colon: `example.com:project`.
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte);
@@ -80,7 +80,7 @@ fn check(resource_id: &str) -> Result<(), &'static str> {
         |name: &&str| name.bytes().all(is_plain) && name.bytes().any(|byte| byte.is_ascii_alphanumeric());
     match parts.iter().skip(1).step_by(2).all(is_name) {
         true => Ok(()),
-        false => Err("one of its parts is no name"),
+        false => Err("one of its parts is not a valid name"),
     }
 }
 

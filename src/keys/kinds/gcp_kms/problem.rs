@@ -53,7 +53,7 @@ pub(super) fn refusal(refused: &Refused<'_>) -> Problem {
 fn of_api(status: u16, code: &str, reason: &str, words: &str) -> Problem {
     let (cause, meaning) = match (code, status) {
         ("UNAUTHENTICATED", _) | ("", 401) => {
-            (Cause::Expired, "Google does not take the access token: it has expired, or is none")
+            (Cause::Expired, "Google rejects the access token: it has expired or is invalid")
         }
         ("PERMISSION_DENIED", _) | ("", 403) => (Cause::Denied, "permission denied"),
         ("NOT_FOUND", _) | ("", 404) => (Cause::Missing, "there is no such key"),
@@ -62,14 +62,14 @@ fn of_api(status: u16, code: &str, reason: &str, words: &str) -> Problem {
         ("INVALID_ARGUMENT", _) if words.contains("ecryption failed") => {
             (Cause::NotOpened, "it was encrypted by another key")
         }
-        ("RESOURCE_EXHAUSTED", _) | (_, 429) => (Cause::Throttled, "Google asks to slow down"),
+        ("RESOURCE_EXHAUSTED", _) | (_, 429) => (Cause::Throttled, "Google limits the rate of requests"),
         (_, 500..) => (Cause::Busy, "Google failed"),
         _ => (Cause::Other, "refused"),
     };
     let problem = Problem::said(cause, meaning, status, code, words);
     match reason {
         "SERVICE_DISABLED" => {
-            problem.advise("Switch it on in the project: `gcloud services enable cloudkms.googleapis.com`.")
+            problem.advise("Enable it in the project: `gcloud services enable cloudkms.googleapis.com`.")
         }
         "USER_PROJECT_DENIED" | "CONSUMER_INVALID" => problem.advise(
             "Say which project pays: `gcloud auth application-default set-quota-project PROJECT`, or \
@@ -94,12 +94,12 @@ pub(super) fn advice(cause: Cause, key: &Key, operation: Operation) -> Option<St
                 Operation::Decrypt => "roles/cloudkms.cryptoKeyDecrypter",
             };
             format!(
-                "Whoever owns the key lets you: `gcloud kms keys add-iam-policy-binding {id} --role {role} --member \
-                 user:YOU`. `gcloud services list --project {} --enabled` shows whether KMS is switched on.",
+                "Ask the owner of the key for access: `gcloud kms keys add-iam-policy-binding {id} --role {role} \
+                 --member user:YOU`. `gcloud services list --project {} --enabled` shows whether KMS is enabled.",
                 key.project()
             )
         }
-        Cause::Missing => format!("See that the key is there: `gcloud kms keys describe {id}`."),
+        Cause::Missing => format!("Check that the key exists: `gcloud kms keys describe {id}`."),
         Cause::Unusable => format!(
             "`gcloud kms keys versions list --key {id}` shows the state of its versions; `gcloud kms keys versions \
              enable` and `restore` bring them back."

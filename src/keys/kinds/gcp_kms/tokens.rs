@@ -114,7 +114,7 @@ impl Asking<'_> {
         });
         let answer = answer.await.map_err(|problem| match problem.cause {
             Cause::Denied => problem.after("cannot act as the service account").advise(
-                "Whoever owns the service account lets you: roles/iam.serviceAccountTokenCreator on it.",
+                "Ask the owner of the service account for roles/iam.serviceAccountTokenCreator on it.",
             ),
             _ => problem.after("cannot act as the service account"),
         })?;
@@ -184,6 +184,6 @@ fn statement(
     }
     let key = key_id.map(|id| ("kid", id));
     signed(Algorithm::Rs256, key, &claims, private_key.as_bytes()).ok_or_else(|| {
-        Problem::new(Cause::Credentials, format!("the private key of {email} is no RSA key in PEM"))
+        Problem::new(Cause::Credentials, format!("the private key of {email} is not an RSA key in PEM"))
     })
 }

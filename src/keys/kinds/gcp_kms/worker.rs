@@ -110,7 +110,7 @@ fn universe(host: &dyn Host, credentials: &Found) -> Result<String, Problem> {
     // A token of one universe is nothing that another should see.
     if let Some(own) = credentials.universe.as_ref().filter(|own| **own != universe) {
         let message = format!(
-            "the credentials of {} are of the universe {own}, and KMS is asked in {universe}",
+            "the credentials of {} belong to the universe {own}, and KMS to {universe}",
             credentials.place
         );
         return Err(Problem::new(Cause::Credentials, message).advise(format!("Set {UNIVERSE}={own}.")));

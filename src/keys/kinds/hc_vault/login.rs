@@ -120,15 +120,15 @@ pub(super) async fn token(host: &dyn Host, auth: &Auth, server: &Server) -> Resu
         return Err(Problem::new(
             Cause::Denied,
             format!(
-                "no {} login is sent to an address that only a file names: set VAULT_ADDR to it, or allow it in your \
-                 own settings",
+                "Sealant sends no {} login to an address that only a file names: set VAULT_ADDR to it, or allow it \
+                 in your own settings",
                 method.name()
             ),
         ));
     }
     let mount = auth.mount.as_deref().unwrap_or(method.name()).trim_matches('/').to_owned();
     if !mount.split('/').all(super::transit_key::is_plain) {
-        return Err(denied(format!("`{mount}` is not a path at which a method of login can be mounted")));
+        return Err(denied(format!("`{mount}` is not a path where a login method can be mounted")));
     }
     Ok(Token::By(Credentials { mount, proof: proof(host, auth, method, server).await? }))
 }
@@ -180,7 +180,7 @@ async fn proof(host: &dyn Host, auth: &Auth, method: Method, server: &Server) ->
                 auth.username.clone().ok_or_else(|| denied("set VAULT_USERNAME to the user to log in as"))?;
             if !super::transit_key::is_plain(&username) {
                 return Err(denied(
-                    "VAULT_USERNAME holds something that is no letter, digit, `_`, `.` or `-`",
+                    "VAULT_USERNAME contains something other than letters, digits, `_`, `.` and `-`",
                 ));
             }
             let prompt = format!("Password of {username} at {}", server.address());
@@ -319,7 +319,7 @@ async fn github_token(host: &dyn Host, server: &Server) -> Result<SecretString, 
         value: String,
     }
     let answer: Answer =
-        serde_json::from_slice(&body).map_err(|_| denied("GitHub's answer holds no token"))?;
+        serde_json::from_slice(&body).map_err(|_| denied("GitHub's answer contains no token"))?;
     Ok(Zeroizing::new(answer.value))
 }
 

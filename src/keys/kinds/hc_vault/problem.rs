@@ -142,7 +142,7 @@ impl Problem {
                 down("the server does not speak HTTPS: its address has to begin with http://".to_owned())
             }
             rustls::Error::InvalidCertificate(error) if is_of_an_authority(error) => {
-                of_certificate("is an authority's (CA:TRUE), and none for a server")
+                of_certificate("belongs to a certificate authority (CA:TRUE), not to a server")
                     .with_hint(Hint::ItsOwnAuthority)
             }
             rustls::Error::InvalidCertificate(Certificate::ExpiredContext { not_after, .. }) => {
@@ -191,9 +191,9 @@ impl Problem {
         let (cause, meaning) = match code {
             403 => (Cause::Denied, "permission denied"),
             400 | 404 | 405 | 415 | 422 | 501 if !is_vaults => (Cause::NotUnderstood, "refused"),
-            404 => (Cause::Missing, "there is no such thing"),
+            404 => (Cause::Missing, "not found on the server"),
             _ if sealed => (Cause::Down, "the server is sealed"),
-            412 | 429 => (Cause::Busy, "the server asks to slow down"),
+            412 | 429 => (Cause::Busy, "the server limits the rate of requests"),
             500 | 502..=599 => (Cause::Busy, "the server failed"),
             _ => (Cause::Refused, "refused"),
         };
@@ -261,15 +261,15 @@ impl Hint {
                 "Name this certificate itself with VAULT_CACERT, or give the server one with CA:FALSE."
             }
             Self::Dates => {
-                "See that the server gets a new certificate, and that the clock of this machine is right (`date`)."
+                "The server needs a new certificate; also check that this machine's clock is right (`date`)."
             }
             Self::Name(Some(name)) => {
                 return format!(
-                    "If that is your server, say what it is called in its certificate: VAULT_TLS_SERVER_NAME={name}, or \
+                    "If that is your server, give the name in its certificate: VAULT_TLS_SERVER_NAME={name}, or \
                      `server_name` in your own settings (sealant/config.yaml)."
                 );
             }
-            Self::Name(None) => "See that the server gets a certificate with its name in it.",
+            Self::Name(None) => "The server needs a certificate with its own name in it.",
         };
         advice.to_owned()
     }

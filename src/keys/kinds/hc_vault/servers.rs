@@ -72,8 +72,8 @@ impl WhoAmI {
     /// In words, with what the policies are and how long the token lives.
     pub fn described(&self) -> String {
         let life = match self.ttl {
-            0 => "the token does not end".to_owned(),
-            seconds => format!("the token ends in {}", duration(seconds)),
+            0 => "the token does not expire".to_owned(),
+            seconds => format!("the token expires in {}", duration(seconds)),
         };
         let policies = if self.policies.is_empty() { "none".to_owned() } else { self.policies.join(", ") };
         format!("{} (policies: {policies}; {life})", self.display_name)
@@ -253,11 +253,11 @@ impl Vault {
             Verdict::Anywhere => false,
             Verdict::Unnamed if self.is_approved(host, address) => true,
             Verdict::Unnamed => {
-                let message = "you have not named this server: no token is sent there";
+                let message = "you have not named this server, so no token is sent to it";
                 return Err(Problem::new(Cause::Unnamed, message));
             }
             Verdict::Refused => {
-                let message = "this address is not allowed: no token is sent there";
+                let message = "this address is not allowed, so no token is sent to it";
                 return Err(Problem::new(Cause::NotAllowed, message));
             }
         };
@@ -281,13 +281,13 @@ impl Vault {
 /// Asks whether our token may go to a server. Where nobody can be asked it may not.
 fn ask(host: &dyn Host, address: &str) -> bool {
     let question = format!(
-        "{address} is a Vault server that you have not named: a file or a rule does. Log in there with your token? \
+        "{address} is a Vault server that only a file or a rule names, not you. Log in there with your token? \
          [y/N/always]"
     );
     let answer = host.ask_line(&question).unwrap_or_default().trim().to_lowercase();
     if answer == "always" {
         match user_file::keep(host, address) {
-            Ok(path) => host.note(&format!("{address} is among `servers` in {} now", path.display())),
+            Ok(path) => host.note(&format!("added {address} to `servers` in {}", path.display())),
             Err(error) => host.note(&format!("{error}. You will be asked again")),
         }
     }

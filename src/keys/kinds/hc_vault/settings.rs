@@ -157,7 +157,7 @@ impl Method {
     fn from_name(name: &str) -> Result<Self> {
         Self::ALL.into_iter().find(|method| method.name() == name).ok_or_else(|| {
             let known = Self::ALL.map(Self::name).join(", ");
-            Error::new(Kind::Other, format!("VAULT_AUTH_METHOD: there is no method `{name}`"))
+            Error::new(Kind::Other, format!("VAULT_AUTH_METHOD: unknown method `{name}`"))
                 .advise(format!("The methods are {known}."))
         })
     }

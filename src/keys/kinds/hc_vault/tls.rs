@@ -69,7 +69,7 @@ fn named_certificates(
     for (name, pem) in &pems {
         let found: Vec<_> = CertificateDer::pem_slice_iter(pem).collect::<Result<_, _>>().unwrap_or_default();
         if found.is_empty() {
-            return Err(Problem::new(Cause::Other, format!("{name}: there is no certificate in it")));
+            return Err(Problem::new(Cause::Other, format!("{name}: it contains no certificate")));
         }
         certificates.extend(found);
     }
@@ -84,7 +84,8 @@ fn own_certificate(host: &dyn Host, tls: &Tls) -> Result<Option<OwnCertificate>,
         (None, None) => return Ok(None),
         (Some(certificate), Some(key)) => (certificate, key),
         _ => {
-            let message = "VAULT_CLIENT_CERT and VAULT_CLIENT_KEY go together, and one of them is not set";
+            let message =
+                "VAULT_CLIENT_CERT and VAULT_CLIENT_KEY must be set together, and one of them is not";
             return Err(Problem::new(Cause::Other, message));
         }
     };

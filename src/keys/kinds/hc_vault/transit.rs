@@ -194,7 +194,10 @@ impl Asking<'_> {
             answer => answer?,
         };
         if answers.batch_results.len() != items.len() {
-            return Err(Problem::new(Cause::Other, "the server's answer is not to what was asked"));
+            return Err(Problem::new(
+                Cause::Other,
+                "the server answered something other than what was asked",
+            ));
         }
         Ok(answers.batch_results.into_iter().map(|answer| self.outcome(answer, &secrets)).collect())
     }
@@ -267,7 +270,7 @@ fn of<'a>(ciphertexts: &[&'a str]) -> Vec<Item<'a>> {
 fn ciphertext(text: &str) -> Result<String, Problem> {
     match super::version_of(text) {
         Some(_) if text.bytes().all(|byte| byte.is_ascii_graphic()) => Ok(text.to_owned()),
-        _ => Err(Problem::new(Cause::Other, "the server's answer is no ciphertext of a transit engine")),
+        _ => Err(Problem::new(Cause::Other, "the server's answer is not a ciphertext of a transit engine")),
     }
 }
 

@@ -145,12 +145,12 @@ fn checked_address(address: &str) -> Result<String> {
         Some((ip, port)) if ip.parse::<std::net::Ipv6Addr>().is_ok() => {
             ("ip", port.strip_prefix(':').or(Some(port)))
         }
-        Some(_) => return Err(bad("host or port are wrong")),
+        Some(_) => return Err(bad("its host or port is wrong")),
         None => host.split_once(':').map_or((host, None), |(name, port)| (name, Some(port))),
     };
     let is_port = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok();
     if !is_plain(name) || !port.is_none_or(|port| (port.is_empty() && name == "ip") || is_port(port)) {
-        return Err(bad("host or port are wrong"));
+        return Err(bad("its host or port is wrong"));
     }
     Ok(format!("{scheme}://{host}"))
 }

@@ -136,7 +136,7 @@ pub(super) fn keep(host: &dyn Host, address: &str) -> Result<PathBuf> {
     let nowhere = || Error::new(Kind::Write, "there is no folder for your own settings: HOME is not set");
     let (path, text) = text_of(host)?.ok_or_else(nowhere)?;
     let text = with_server(&text, address).ok_or_else(|| {
-        Error::new(Kind::Write, "Sealant cannot add a server to it and leave all else as it is")
+        Error::new(Kind::Write, "Sealant cannot add a server to it without changing something else")
             .in_file(&path)
             .advise(format!("Add {address} to `servers` under `vault` yourself."))
     })?;

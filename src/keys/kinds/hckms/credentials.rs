@@ -92,7 +92,7 @@ fn wrong(path: &std::path::Path, why: &str) -> Problem {
 }
 
 pub(super) fn none_found() -> Problem {
-    Problem::new(Cause::Credentials, "there are no credentials of Huawei Cloud").advise(
+    Problem::new(Cause::Credentials, "there are no Huawei Cloud credentials").advise(
         "Set HUAWEICLOUD_SDK_AK and HUAWEICLOUD_SDK_SK, or write them into ~/.huaweicloud/credentials.",
     )
 }

@@ -8,8 +8,8 @@ use std::fmt;
 use crate::error::{Error, Kind, Result};
 use crate::keys::kind::Complaint;
 
-const FORM: &str = "It has the form REGION:KEY, such as tr-west-1:0d0466b0-e727-4d9c-b35d-f84bb474a37f: the console of DEW shows the \
-     IDs of keys.";
+const FORM: &str = "It has the form REGION:KEY, such as tr-west-1:0d0466b0-e727-4d9c-b35d-f84bb474a37f: the DEW \
+                    console shows the IDs of keys.";
 
 /// A key of Huawei Cloud KMS, as a file or a rule names it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -66,11 +66,11 @@ fn check(id: &str) -> Result<(), &'static str> {
             && !text.starts_with('-')
     };
     if !is_plain(region, u8::is_ascii_lowercase) {
-        return Err("its region has other characters than small letters, digits and dashes");
+        return Err("its region has characters other than lower-case letters, digits and dashes");
     }
     match is_plain(uuid, u8::is_ascii_alphabetic) {
         true => Ok(()),
-        false => Err("the ID of a key has letters, digits and dashes alone"),
+        false => Err("the ID of a key has only letters, digits and dashes"),
     }
 }
 

@@ -33,8 +33,10 @@ pub(super) fn refusal(refused: &Refused<'_>) -> Problem {
         (_, "KMS.0205" | "KMS.0207") | (404, _) => (Cause::Missing, "there is no such key"),
         (_, "KMS.0209") => (Cause::Unusable, "the key is disabled"),
         (_, "KMS.0210") => (Cause::Unusable, "the key is about to be deleted"),
-        (_, "APIGW.0308" | "APIG.0308") | (429, _) => (Cause::Throttled, "Huawei Cloud asks to slow down"),
-        (401, _) => (Cause::Credentials, "Huawei Cloud does not take the access key"),
+        (_, "APIGW.0308" | "APIG.0308") | (429, _) => {
+            (Cause::Throttled, "Huawei Cloud limits the rate of requests")
+        }
+        (401, _) => (Cause::Credentials, "Huawei Cloud rejects the access key"),
         (403, _) => (Cause::Denied, "permission denied"),
         (500.., _) => (Cause::Busy, "Huawei Cloud failed"),
         (400, _) => (Cause::NotOpened, "refused"),
@@ -55,14 +57,14 @@ pub(super) fn about(problem: Problem, operation: Operation) -> Problem {
 pub(super) fn advice(cause: Cause, key: &Key, operation: Operation) -> Option<String> {
     Some(match (cause, operation) {
         (Cause::Credentials | Cause::Expired, _) => {
-            "See that HUAWEICLOUD_SDK_AK and HUAWEICLOUD_SDK_SK, and HUAWEICLOUD_SDK_SECURITY_TOKEN with a temporary key, are \
-             right."
+            "Check that HUAWEICLOUD_SDK_AK and HUAWEICLOUD_SDK_SK, and HUAWEICLOUD_SDK_SECURITY_TOKEN with a \
+             temporary key, are right."
                 .to_owned()
         }
-        (Cause::Denied, Operation::Encrypt) => "Whoever owns the key lets you: the action kms:cmk:encrypt in IAM.".to_owned(),
-        (Cause::Denied, Operation::Decrypt) => "Whoever owns the key lets you: the action kms:cmk:decrypt in IAM.".to_owned(),
+        (Cause::Denied, Operation::Encrypt) => "Ask the owner of the key for the IAM action kms:cmk:encrypt.".to_owned(),
+        (Cause::Denied, Operation::Decrypt) => "Ask the owner of the key for the IAM action kms:cmk:decrypt.".to_owned(),
         (Cause::Missing | Cause::Unusable, _) => {
-            format!("The console of DEW shows the state of the key in {}, and brings it back.", key.region())
+            format!("The DEW console shows the state of the key in {}, and can enable or restore it.", key.region())
         }
         (Cause::NotOpened, Operation::Decrypt) => {
             "The entry in the file was changed, or is of a key of another account: compare its `key_id` and `enc` with Git.".to_owned()

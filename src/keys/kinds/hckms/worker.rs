@@ -170,7 +170,7 @@ impl Setup {
             (Some(project), true) => Ok(project.id),
             (found, _) => {
                 let many = if found.is_some() { "several projects" } else { "no project" };
-                let message = format!("there are {many} of yours in the region {region}");
+                let message = format!("you have {many} in the region {region}");
                 Err(Problem::new(Cause::Credentials, message).advise(
                     "Name it: HUAWEICLOUD_SDK_PROJECT_ID=ID; the console shows it under `My Credentials`.",
                 ))

@@ -52,7 +52,7 @@ pub(super) fn decrypt(host: &dyn Host, key: &Fingerprint, enc: &str) -> Result<S
         return Ok(ran.stdout);
     }
     let problem = match ran.success && !ran.stdout.is_empty() {
-        true => Problem { what: "what it holds was never encrypted", helps: None },
+        true => Problem { what: "the message was never encrypted", helps: None },
         false => why_not_decrypted(&statuses(&ran)),
     };
     let error = cannot(problem.what);
@@ -112,7 +112,9 @@ impl Problem {
     }
 
     fn advice(&self, name: &str) -> String {
-        self.helps.unwrap_or("Run gpg by hand to see what is wrong: gpg --list-keys KEY").replace("KEY", name)
+        self.helps
+            .unwrap_or("Run gpg yourself to see what is wrong: gpg --list-keys KEY")
+            .replace("KEY", name)
     }
 }
 
@@ -126,24 +128,21 @@ fn why_not_encrypted(statuses: &[Vec<String>], name: &str) -> Problem {
     if of_this_key("1") {
         return Problem::new(
             "gpg has no such public key",
-            "Get the public key of its owner, and run: gpg --import FILE",
+            "Get the public key from its owner, and run: gpg --import FILE",
         );
     }
     if of_this_key("4") || has(&["KEYREVOKED"]) {
-        return Problem::new(
-            "the key was revoked",
-            "Take it out of the rule, and name the new key of its owner.",
-        );
+        return Problem::new("the key was revoked", "Remove it from the rule, and add its owner's new key.");
     }
     if of_this_key("5") || has(&["KEYEXPIRED"]) {
         return Problem::new(
             "the key has expired",
-            "Ask its owner for the key with a new date, and run: gpg --import FILE",
+            "Ask its owner for the key with a new expiry date, and run: gpg --import FILE",
         );
     }
     match statuses.iter().any(|status| status.first().is_some_and(|word| word == "INV_RECP")) {
         true => {
-            Problem::new("gpg cannot encrypt for the key", "See what it is good for: gpg --list-keys KEY")
+            Problem::new("gpg cannot encrypt for the key", "See what it can be used for: gpg --list-keys KEY")
         }
         false => Problem { what: "gpg failed", helps: None },
     }
@@ -160,17 +159,17 @@ fn why_not_decrypted(statuses: &[Vec<String>]) -> Problem {
                     "Try again, and give the passphrase of the key.",
                 );
             }
-            99 | 198 => return Problem { what: "nobody gave the passphrase", helps: None },
+            99 | 198 => return Problem { what: "no passphrase was given", helps: None },
             85 | 86 => {
                 return Problem::new(
-                    "gpg needs a passphrase, and nobody may be asked",
-                    "Let gpg-agent know it first: gpg --decrypt FILE, or run the command in a terminal.",
+                    "gpg needs a passphrase, and cannot ask for one here",
+                    "Have gpg-agent remember it first (gpg --decrypt FILE), or run the command in a terminal.",
                 );
             }
-            77 => return Problem::new("gpg-agent does not run", "Start it: gpgconf --launch gpg-agent"),
+            77 => return Problem::new("gpg-agent is not running", "Start it: gpgconf --launch gpg-agent"),
             108 | 112 => {
                 return Problem::new(
-                    "the smart card is not there",
+                    "the smart card is not inserted",
                     "Insert the card, and run the command again.",
                 );
             }
@@ -179,10 +178,10 @@ fn why_not_decrypted(statuses: &[Vec<String>]) -> Problem {
         }
     }
     if first("NO_SECKEY").is_some() {
-        return Problem { what: "gpg has no secret key that opens it", helps: None };
+        return Problem { what: "gpg has no secret key that can decrypt it", helps: None };
     }
     if first("NODATA").is_some() {
-        return Problem { what: "what it holds is not a PGP message", helps: None };
+        return Problem { what: "it is not a PGP message", helps: None };
     }
     Problem { what: "gpg could not decrypt it", helps: None }
 }
@@ -213,11 +212,11 @@ mod tests {
             decrypted(&format!("[GNUPG:] ENC_TO A 1 0\n[GNUPG:] ERROR pkdecrypt_failed {code}\n"))
         };
         assert_eq!(failed(67_108_875), "the passphrase is wrong");
-        assert_eq!(failed(67_108_949), "gpg needs a passphrase, and nobody may be asked");
+        assert_eq!(failed(67_108_949), "gpg needs a passphrase, and cannot ask for one here");
         assert_eq!(
             decrypted("[GNUPG:] NO_SECKEY A\n[GNUPG:] DECRYPTION_FAILED\n"),
-            "gpg has no secret key that opens it"
+            "gpg has no secret key that can decrypt it"
         );
-        assert_eq!(decrypted("[GNUPG:] NODATA 1\n"), "what it holds is not a PGP message");
+        assert_eq!(decrypted("[GNUPG:] NODATA 1\n"), "it is not a PGP message");
     }
 }

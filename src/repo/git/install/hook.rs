@@ -117,7 +117,7 @@ impl<'t> Hook<'t> {
             return Ok(Some(Step::Left { what, advice }));
         };
         let is_named = self.is_named(&manager)?;
-        let what = format!("{what}, and has written none in this clone: nothing looks at what is committed");
+        let what = format!("{what}, but has not installed a hook in this clone: commits are not checked");
         let then = format!("Run `{start}`.");
         Ok(Some(Step::Left { what, advice: if is_named { then } else { format!("{advice}\n{then}") } }))
     }
@@ -206,7 +206,7 @@ impl<'t> Hook<'t> {
                 format!("Add to {LEFTHOOK}:\n{hook}: {{commands: {{sealant: {{run: {HOOK_LINE}}}}}}}"),
             ),
             Manager::Person => (
-                format!("{} is there already, and stays as it is", self.path.display()),
+                format!("{} exists already, and was left alone", self.path.display()),
                 format!("Add the line `{HOOK_LINE} || exit` to it."),
             ),
         }

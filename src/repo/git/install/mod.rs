@@ -46,7 +46,7 @@ pub const HOOK_LINE: &str = "sealant hook pre-commit";
 const HOOK: &str = "#!/bin/sh
 # Written by `sealant git install`; `sealant git install --uninstall` takes it away.
 if ! command -v sealant > /dev/null; then
-    echo 'sealant is not on the PATH, so nobody can tell whether a secret would be committed in plaintext' >&2
+    echo 'sealant is not on the PATH, so this commit cannot be checked for secrets. Install it, or skip the check once: git commit --no-verify' >&2
     exit 1
 fi
 # Git has asked, not the pre-commit framework: what is staged counts.
@@ -55,7 +55,7 @@ exec sealant hook pre-commit
 ";
 
 /// The hook as older versions have written it.
-const FORMER_HOOKS: [&str; 2] = [
+const FORMER_HOOKS: [&str; 3] = [
     "#!/bin/sh
 # Written by `sealant git install`; `sealant git install --uninstall` takes it away.
 if ! command -v sealant > /dev/null; then
@@ -68,6 +68,16 @@ exec sealant hook pre-commit
 # Written by `sealant git install`; `sealant git install --uninstall` takes it away.
 if ! command -v sealant > /dev/null; then
     echo 'sealant is not on the PATH, so nobody can tell whether a secret would be committed in clear' >&2
+    exit 1
+fi
+# Git has asked, not the pre-commit framework: what is staged counts.
+unset PRE_COMMIT PRE_COMMIT_FROM_REF PRE_COMMIT_TO_REF
+exec sealant hook pre-commit
+",
+    "#!/bin/sh
+# Written by `sealant git install`; `sealant git install --uninstall` takes it away.
+if ! command -v sealant > /dev/null; then
+    echo 'sealant is not on the PATH, so nobody can tell whether a secret would be committed in plaintext' >&2
     exit 1
 fi
 # Git has asked, not the pre-commit framework: what is staged counts.
@@ -155,7 +165,7 @@ impl<'a, 'h> Setup<'a, 'h> {
         let shown = hook.path.display();
         if hook.is_ours() && !self.own.has(&hook.path) {
             return Ok(Step::Left {
-                what: format!("{shown} is in a folder outside of this repository"),
+                what: format!("{shown} is in a folder outside this repository"),
                 advice: "Remove it there, if no other repository needs it.".to_owned(),
             });
         }
@@ -165,8 +175,8 @@ impl<'a, 'h> Setup<'a, 'h> {
         }
         if hook.calls_us() {
             return Ok(Step::Left {
-                what: format!("{shown} calls sealant, and has more in it than was written there"),
-                advice: format!("Take the line `{HOOK_LINE}` out of it."),
+                what: format!("{shown} calls sealant, but has other lines too"),
+                advice: format!("Remove the line `{HOOK_LINE}` from it."),
             });
         }
         Ok(Step::AsItWas(hook.path))
@@ -227,14 +237,14 @@ impl<'a, 'h> Setup<'a, 'h> {
         if self.caches()? {
             return Err(Error::new(
                 Kind::Conflict,
-                format!("{CACHE} is true: Git would keep plaintext in {CACHE_REF}"),
+                format!("{CACHE} is true: Git would store plaintext in {CACHE_REF}"),
             )
-            .advise(format!("`git config --show-origin {CACHE}` says where it is set: take it out there.")));
+            .advise(format!("`git config --show-origin {CACHE}` shows where it is set: remove it there.")));
         }
         Ok(Some(Step::Left {
-            what: format!("{CACHE} was true, so Git may have kept plaintext in {CACHE_REF}: it is off now"),
+            what: format!("{CACHE} was true, so Git may have stored plaintext in {CACHE_REF}: it is off now"),
             // Not run here: refs and their logs can be links, or name other refs, and Git follows both.
-            advice: format!("`git update-ref -d {CACHE_REF} && git gc --prune=now` removes what it kept."),
+            advice: format!("`git update-ref -d {CACHE_REF} && git gc --prune=now` removes what it stored."),
         }))
     }
 
@@ -248,9 +258,9 @@ impl<'a, 'h> Setup<'a, 'h> {
     fn edit_attributes(&self, place: Attributes, edit: impl Fn(&[u8]) -> Result<Vec<u8>>) -> Result<Step> {
         let path = self.attributes_path(place)?;
         if place == Attributes::Committed && path.is_symlink() {
-            return Err(Error::new(Kind::Conflict, "is a link, and Git follows none here")
+            return Err(Error::new(Kind::Conflict, "is a link, and Git does not follow links here")
                 .in_file(path)
-                .advise("Make a file of it, or use `--attributes info`."));
+                .advise("Replace it with a file, or use `--attributes info`."));
         }
         let old = read(&path)?;
         let snapshot = old.as_ref().map_or(Snapshot::absent(), |old| Snapshot::of(old));
@@ -273,8 +283,8 @@ impl<'a, 'h> Setup<'a, 'h> {
         let others: Vec<&str> =
             PATTERNS.into_iter().filter(|pattern| !self.has_attributes(pattern).unwrap_or(false)).collect();
         Ok((!others.is_empty()).then(|| Step::Left {
-            what: format!("other attributes count more for {}", others.join(", ")),
-            advice: "Put `diff=sealant merge=sealant` into those lines where the files may hold secrets."
+            what: format!("other attributes take precedence for {}", others.join(", ")),
+            advice: "Add `diff=sealant merge=sealant` to those lines whose files may hold secrets."
                 .to_owned(),
         }))
     }
@@ -308,10 +318,10 @@ impl<'a, 'h> Setup<'a, 'h> {
             let names = Event::ALL.map(Event::hook).join(", ");
             return Ok(Step::Left {
                 what: format!(
-                    "{} has the hooks, is outside of this repository, and others may share it",
+                    "the hooks are in {}, outside this repository, where others may share them",
                     fs::real_folder(folder).display()
                 ),
-                advice: format!("Add the line `{HOOK_LINE}` to these there if all want it: {names}."),
+                advice: format!("If everybody wants it, add the line `{HOOK_LINE}` to these there: {names}."),
             });
         }
         if is_outdated {
@@ -398,7 +408,7 @@ fn without_block(text: &[u8]) -> Result<Vec<u8>> {
     let Some(start) = find(text, BEGIN) else { return Ok(text.to_vec()) };
     let Some(length) = find(&text[start..], END) else {
         return Err(Error::new(Kind::Conflict, format!("the line `{}` is missing", END.trim_end()))
-            .advise("Put it back behind the lines of `sealant git install`, or take all of them out."));
+            .advise("Put it back after the lines of `sealant git install`, or remove all of them."));
     };
     Ok([&text[..start], &text[start + length + END.len()..]].concat())
 }

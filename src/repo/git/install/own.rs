@@ -48,11 +48,10 @@ impl Own {
         let target = fs::target(path);
         let real = fs::real_folder(target.parent().unwrap_or(&target));
         let real = real.join(target.file_name().unwrap_or_default());
-        let message =
-            format!("is {} by a link, outside of this repository, and was left alone", real.display());
+        let message = format!("is a link to {}, outside this repository, and was left alone", real.display());
         Err(Error::new(Kind::Write, message)
             .in_file(path)
-            .advise("Put a file of its own in place of the link, if this clone is yours."))
+            .advise("If this clone is yours, replace the link with a file."))
     }
 
     /// Refuses a repository that is kept in another one without being a working tree of it.
@@ -61,8 +60,10 @@ impl Own {
         if self.git_dir == self.common || is_worktree {
             return Ok(());
         }
-        let message =
-            format!("says that the config is that of {}, which is another repository", self.common.display());
+        let message = format!(
+            "says that this repository's config is that of {}, another repository",
+            self.common.display()
+        );
         Err(Error::new(Kind::Write, message).in_file(self.git_dir.join("commondir")).advise(
             "Remove this file, if the clone is yours. If it came in an archive, clone the repository again.",
         ))

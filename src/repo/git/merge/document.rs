@@ -178,8 +178,11 @@ impl<'v> Settings<'v> {
         } else if is_as_strong(theirs, ours, texts)? {
             theirs
         } else {
-            return Err(Error::new(Kind::Conflict, "the sides do not agree on which values are encrypted")
-                .advise("Encrypt one side as the other is, and merge again."));
+            return Err(Error::new(
+                Kind::Conflict,
+                "the two sides do not agree on which values are encrypted",
+            )
+            .advise("Encrypt one side like the other, and merge again."));
         };
         // No key, no change of it: the MAC would fail.
         let mac_only = |version: &Version| version.file.metadata.mac_only_encrypted;
@@ -302,9 +305,10 @@ impl<'w> Writer<'w> {
         let Some(new) = clear.difference(&self.in_clear).next() else { return Ok(()) };
         let path = new.shown();
         let message =
-            format!("{path} would be in plaintext, and is encrypted on the side that it comes from");
+            format!("{path} would be in plaintext, but is encrypted on the side that it comes from");
         Err(Error::new(Kind::Conflict, message).advise(
-            "The sides do not agree on which values are encrypted. Look at what changed that, and encrypt both in one way.",
+            "The two sides do not agree on which values are encrypted. See what changed that, and encrypt both in \
+             the same way.",
         ))
     }
 
@@ -318,7 +322,7 @@ impl<'w> Writer<'w> {
         // A MAC for each would be a conflict that nobody can resolve; `resolve` makes a new one.
         let theirs = theirs.with_metadata(&ours.metadata)?;
         let theirs =
-            String::from_utf8(theirs).map_err(|_| Error::new(Kind::Emit, "a ciphertext is no text"))?;
+            String::from_utf8(theirs).map_err(|_| Error::new(Kind::Emit, "a ciphertext is not text"))?;
         Ok(markers::marked(ours.document().source(), &theirs, self.merge.marker_size).into_bytes())
     }
 
@@ -345,17 +349,18 @@ impl<'w> Writer<'w> {
         if selections[0] != selections[1] {
             let chosen = &self.metadata.selection;
             notes.push(format!(
-                "the sides do not agree on which values are encrypted: `{chosen}` encrypts more"
+                "the two sides do not agree on which values are encrypted: `{chosen}` encrypts more"
             ));
         }
         if self.key_is_new {
             notes.push(
-                "the file has a new data key: neither side's was made for all that is in it now".to_owned(),
+                "the file has a new data key: neither side's was meant for everything that is in it now"
+                    .to_owned(),
             );
         }
         for gone in before.filter(|key| !now.contains(key)) {
             let note =
-                format!("{gone} was removed, and still knows the data key: `sealant rotate` makes a new one");
+                format!("{gone} was removed, but still knows the data key: `sealant rotate` makes a new one");
             if !notes.contains(&note) {
                 notes.push(note);
             }

@@ -72,9 +72,9 @@ impl Marked {
                 (Some(b'='), 1 | 2) => within = 3,
                 (Some(b'>'), 3) => within = 0,
                 (Some(b'<' | b'>'), _) => {
-                    return Err(Error::new(Kind::Read, "a marker of a conflict stands alone here")
+                    return Err(Error::new(Kind::Read, "a single conflict marker is left here")
                         .on_line(number + 1)
-                        .advise("Take the markers of a conflict out together."));
+                        .advise("Remove all markers of a conflict together."));
                 }
                 _ => {
                     if matches!(within, 0 | 1) {
@@ -91,7 +91,7 @@ impl Marked {
             (0, _) => Ok(Some(Self { ours, theirs, lines })),
             (_, line) => Err(Error::new(Kind::Read, "a conflict begins here and does not end")
                 .on_line(line.copied().unwrap_or(1))
-                .advise("Take the markers of a conflict out together.")),
+                .advise("Remove all markers of a conflict together.")),
         }
     }
 

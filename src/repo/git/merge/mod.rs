@@ -105,8 +105,14 @@ impl Merge<'_> {
                 sealed::merge(self, versions).await
             }
             _ => Outcome::Refused(
-                Error::new(Kind::Conflict, "the two sides are not encrypted in the same way, or one is in plaintext")
-                    .advise("Decide on a side with `sealant resolve --ours FILE` or `--theirs`, and make the other's changes again."),
+                Error::new(
+                    Kind::Conflict,
+                    "the two sides are not encrypted in the same way, or one is in plaintext",
+                )
+                .advise(
+                    "Choose a side with `sealant resolve --ours FILE` or `--theirs`, and make the other \
+                             side's changes again.",
+                ),
             ),
         }
     }

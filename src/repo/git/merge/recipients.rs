@@ -157,9 +157,9 @@ fn refuse_weaker(sides: [&WrappedDataKey; 2], keys: &KeySet, rule: Option<&KeySe
     if is_settled {
         return Ok(());
     }
-    let message = format!("the file would take keys from {} of {} groups to decrypt", merged.1, merged.0);
-    Err(Error::new(Kind::Conflict, format!("{message}, and nobody says that this is enough")).advise(
-        "Bring both sides in line with the creation rule, `sealant updatekeys --rotate FILE`, and merge again.",
+    let message = format!("decrypting the file would need keys from {} of {} groups", merged.1, merged.0);
+    Err(Error::new(Kind::Conflict, format!("{message}, and no rule says that this is enough")).advise(
+        "Make both sides match the creation rule with `sealant updatekeys --rotate FILE`, and merge again.",
     ))
 }
 
@@ -170,11 +170,11 @@ fn no_answer() -> Error {
 fn unsettled(key: &MasterKey, by_rule: bool) -> Error {
     let why = match by_rule {
         true => "and its creation rule does not name this recipient",
-        false => "and no creation rule says whether that shall be",
+        false => "and no creation rule says whether it should be",
     };
     Error::new(Kind::Conflict, format!("the data key would have to be wrapped for {key}, {why}")).advise(
-        "They may have written themselves into the file. Add them to the rule and merge again, or bring both sides in line \
-         with the rule: `sealant updatekeys --rotate FILE`",
+        "They may have added themselves to the file. Add them to the rule and merge again, or make both sides match \
+         the rule: `sealant updatekeys --rotate FILE`",
     )
 }
 
@@ -239,7 +239,7 @@ pub fn merged_keys(versions: &Versions<Locked<'_>>) -> Result<KeySet> {
     let base = versions.base.map(|base| base.keys());
     let differ = || {
         Error::new(Kind::Conflict, "both sides changed the key groups").advise(
-            "Bring both sides in line with the creation rule, `sealant updatekeys FILE`, and merge again.",
+            "Make both sides match the creation rule with `sealant updatekeys FILE`, and merge again.",
         )
     };
     if ours == theirs || base.as_ref() == Some(&theirs) {
@@ -271,7 +271,7 @@ pub fn merged_keys(versions: &Versions<Locked<'_>>) -> Result<KeySet> {
     let groups: Vec<_> = (0..count).map(merge).collect();
     if groups.iter().any(Vec::is_empty) {
         return Err(Error::new(Kind::Conflict, "nobody would be left who can decrypt the file")
-            .advise("Add somebody on one side, `sealant updatekeys FILE`, and merge again."));
+            .advise("Add a recipient on one side, run `sealant updatekeys FILE`, and merge again."));
     }
     Ok(KeySet { groups, threshold })
 }

@@ -88,7 +88,7 @@ impl Files {
                 if found.insert(name(sealed), sealed.clone()).is_some() {
                     let message =
                         format!("there are two SealedSecrets `{}` in the file", sealed.metadata.name);
-                    return Err(Error::new(Kind::Conflict, message).advise("Take one out, and merge again."));
+                    return Err(Error::new(Kind::Conflict, message).advise("Remove one, and merge again."));
                 }
             }
             Ok(found)
@@ -142,8 +142,10 @@ impl Files {
     /// Holds what came of lines against what came of SealedSecrets.
     fn check(&self, merge: &Merge<'_>, text: &SecretBytes, results: &Results) -> Result<()> {
         let differs = || {
-            Error::new(Kind::Conflict, "the two sides do not come together line by line")
-                .advise("Decide on a side with `sealant resolve --ours FILE` or `--theirs`, and make the other's changes anew.")
+            Error::new(Kind::Conflict, "the two sides cannot be merged line by line").advise(
+                "Choose a side with `sealant resolve --ours FILE` or `--theirs`, and make the other side's \
+                         changes again.",
+            )
         };
         let file = SealedFile::parse(merge.format, text.clone()).map_err(|_| differs())?;
         let mut found = Results::new();
