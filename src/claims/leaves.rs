@@ -51,7 +51,7 @@ pub struct Edit<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Written {
     pub leaf: Exposed,
-    /// Nothing stood in its place before.
+    /// Nothing appeared in its place before.
     pub is_new: bool,
     pub says: Says,
 }
@@ -325,13 +325,14 @@ fn is_blank(document: &dyn Document, leaf: &sops::Leaf<'_>) -> bool {
     !leaf.is_comment && document.value(leaf.node).is_ok_and(|value| value.is_blank())
 }
 
-/// What stood in a document, place by place: list positions do not count, so that an item which moves stays the same.
+/// What appeared in a document, place by place: list positions do not count, so that an item which moves stays the
+/// same.
 struct Before<'d>(HashMap<(String, bool), Place<'d>>);
 
-/// What stood in one place.
+/// What appeared in one place.
 #[derive(Default)]
 struct Place<'d> {
-    /// How often each text stood there that the file's own choice leaves in plaintext.
+    /// How often each text appeared there that the file's own choice leaves in plaintext.
     texts: HashMap<&'d str, usize>,
     /// Encrypted ones, too.
     count: usize,
@@ -360,7 +361,7 @@ impl<'d> Before<'d> {
         self.0.get_mut(&(leaf.path.clone(), leaf.is_comment)).filter(|place| place.count > 0)
     }
 
-    /// Takes out what stood in plaintext at the place of a leaf with the same text; false if there was nothing.
+    /// Takes out what appeared in plaintext at the place of a leaf with the same text; false if there was nothing.
     fn take_same(&mut self, leaf: &Compared, document: &dyn Document) -> bool {
         let text = document.tree()[leaf.node].text.get(document.source());
         let Some(place) = self.place(leaf) else { return false };
@@ -370,7 +371,7 @@ impl<'d> Before<'d> {
         true
     }
 
-    /// Takes out whatever stood at the place of a leaf, when all that stayed is out; false if there was nothing.
+    /// Takes out whatever appeared at the place of a leaf, when all that stayed is out; false if there was nothing.
     fn take_any(&mut self, leaf: &Compared) -> bool {
         let Some(place) = self.place(leaf) else { return false };
         place.count -= 1;

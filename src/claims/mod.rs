@@ -1,4 +1,5 @@
-//! What an encrypted file says of itself, held against what its creation rule says: the one place that compares them.
+//! What an encrypted file says of itself, compared with what its creation rule says: the one place that compares
+//! them.
 //!
 //! Pure: a file and a rule in, typed differences out. None of what a file says of how it is encrypted is authenticated:
 //! not which of its values are encrypted, not how many key groups it takes, not the place of a SealedSecret. Only what a

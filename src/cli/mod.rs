@@ -149,7 +149,7 @@ enum Command {
     Help(help::Args),
 }
 
-/// Runs the command line `args`, the program's name first, and says how the process shall end.
+/// Runs the command line `args`, the program's name first, and says how the process should end.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let args: Vec<OsString> = args.into_iter().collect();
     if let Some(args) = args_of_sops(&args) {

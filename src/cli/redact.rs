@@ -1,4 +1,4 @@
-//! Values that nobody shall read in a log: taken out of what a command prints, or named to a CI system that does so.
+//! Values that nobody should read in a log: taken out of what a command prints, or named to a CI system that does so.
 //!
 //! Pure: bytes in, bytes out. A value is known by its text, its lines, and the forms in which programs often print it.
 
@@ -14,10 +14,10 @@ use zeroize::Zeroizing;
 use crate::error::{Error, Kind, Result};
 use crate::secret::SecretBytes;
 
-/// A shorter value stands in any text, which would be unreadable without it.
+/// A shorter value appears in any text, which would be unreadable without it.
 pub const SHORTEST: usize = 4;
 
-/// What is left of a value within the base64 of a longer text stands in other texts, too, when it is shorter.
+/// What is left of a value within the base64 of a longer text appears in other texts, too, when it is shorter.
 const SHORTEST_WITHIN: usize = 8;
 
 /// The width at which `base64` breaks its lines.
@@ -98,13 +98,13 @@ impl Forms {
     }
 }
 
-/// The base64 of a value that stands in a longer text, as passwords do in Basic auth: for each number of bytes in front of
-/// it, the characters that are made of its own bits alone. Fewer than [`SHORTEST_WITHIN`] are left out.
+/// The base64 of a value that appears in a longer text, as passwords do in Basic auth: for each number of bytes in
+/// front of it, the characters that are made of its own bits alone. Fewer than [`SHORTEST_WITHIN`] are left out.
 fn within_base64(value: &[u8]) -> impl Iterator<Item = Zeroizing<String>> {
     (0..3).filter_map(|before| {
         let text = SecretBytes::new([&[0; 2][..before], value].concat());
         let mut encoded = Zeroizing::new(STANDARD_NO_PAD.encode(&text));
-        // The last character may have bits of what follows, the first of what stands in front.
+        // The last character may have bits of what follows, the first of what is in front.
         encoded.truncate(text.len() * 8 / 6);
         let inner = Zeroizing::new(encoded[(before * 8).div_ceil(6)..].to_owned());
         (inner.len() >= SHORTEST_WITHIN).then_some(inner)
@@ -151,7 +151,7 @@ impl Redactor {
     }
 
     fn is_beginning(&self, text: &[u8]) -> bool {
-        // They are sorted: those that begin like this stand together, behind the text itself.
+        // They are sorted: those that begin like this appear together, behind the text itself.
         let from = self.forms.partition_point(|form| form.as_slice() <= text);
         self.forms.get(from).is_some_and(|form| form.starts_with(text))
     }

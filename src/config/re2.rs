@@ -212,7 +212,7 @@ impl<'a> Translator<'a> {
             if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
                 return Err(format!("not a name for a group: `{name}`"));
             }
-            // Go's names may begin with a digit, the crate's may not; that no name stands twice is checked there.
+            // Go's names may begin with a digit, the crate's may not; that no name appears twice is checked there.
             self.out.push_str(&format!("(?P<_{name}>"));
             self.rest = rest;
             return Ok(());
@@ -226,7 +226,8 @@ impl<'a> Translator<'a> {
         Ok(())
     }
 
-    /// A bracketed class. It is written anew, since `&&`, `--`, `~~` and `[` inside are operators for the crate alone.
+    /// A bracketed class. It is written again, since `&&`, `--`, `~~` and `[` inside are operators for the crate
+    /// alone.
     fn class(&mut self) -> Result<(), String> {
         let missing = || "a class has no end: `]` is missing".to_owned();
         let mut rest = &self.rest[1..];
@@ -285,7 +286,7 @@ const POSIX: &[&str] = &[
     "upper", "word", "xdigit",
 ];
 
-/// What may stand in a class, and outside of one as an escape.
+/// What may appear in a class, and outside one as an escape.
 enum Item {
     Char(char),
     /// A class in the crate's syntax.
@@ -357,7 +358,7 @@ fn property(negated: bool, chars: &mut Peekable<Chars>) -> Result<String, String
     Ok(format!(r"\{}{{{name}}}", if negated { 'P' } else { 'p' }))
 }
 
-/// What stands before the closing brace, if there is one.
+/// What is before the closing brace, if there is one.
 fn braced(chars: &mut Peekable<Chars>) -> Option<String> {
     let mut text = String::new();
     loop {

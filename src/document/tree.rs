@@ -52,7 +52,7 @@ impl Span {
     }
 }
 
-/// A text of a document: a range of its source where it stands there as it is, else a copy.
+/// A text of a document: a range of its source where it appears there as it is, else a copy.
 #[derive(Debug, Clone)]
 pub enum Text {
     Source(Span),
@@ -112,12 +112,12 @@ pub struct Node {
     pub style: Style,
     parent: NodeId,
     end: NodeId,
-    /// The key under which it stands in a map; empty in a list.
+    /// The key under which it appears in a map; empty in a list.
     pub key: Text,
-    /// Where the key stands, quotes included.
+    /// Where the key appears, quotes included.
     pub key_span: Span,
-    /// Where the value stands: of a scalar all that is replaced with it (quotes, header of a block scalar, tag), of a
-    /// comment its text after the marker, of a collection from its first to its last token.
+    /// Where the value appears: of a scalar all that is replaced with it (quotes, header of a block scalar, tag), of
+    /// a comment its text after the marker, of a collection from its first to its last token.
     pub span: Span,
     /// Of a scalar the string that it stands for, of a comment its text after the marker.
     pub text: Text,
@@ -130,7 +130,7 @@ pub enum Step {
     Enter(NodeId),
     /// The map or list that was entered last ends.
     Leave(NodeId),
-    /// A scalar. `at` is where it stands: the alias through which it was reached, else itself.
+    /// A scalar. `at` is where it appears: the alias through which it was reached, else itself.
     Leaf {
         node: NodeId,
         at: NodeId,

@@ -103,7 +103,7 @@ pub fn size(path: &Path) -> Option<u64> {
     std::fs::metadata(path).ok().map(|metadata| metadata.len())
 }
 
-/// Makes the folder that `path` is to stand in, and those above it.
+/// Makes the folder that `path` is to appear in, and those above it.
 pub fn create_parent(path: &Path) -> Result<()> {
     let Some(parent) = path.parent() else { return Ok(()) };
     std::fs::create_dir_all(parent).map_err(|error| {

@@ -1,8 +1,8 @@
 //! How old encrypted values are, from the history of their repository.
 //!
-//! A value is as old as its ciphertext: as the first commit that has it, in whatever file. Setting a value makes a new
-//! ciphertext, and so does a rotation of the data key, which leaves all values as they are: without a key nobody can
-//! tell these apart. New recipients and a new version of a transit key make none.
+//! A value is as old as its ciphertext: as the first commit that has it, in whatever file. Setting a value makes a
+//! new ciphertext, and so does a rotation of the data key, which leaves all values as they are: without a key these
+//! look alike. New recipients and a new version of a transit key make none.
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;

@@ -1,6 +1,6 @@
 //! Who can decrypt a file, and whether the transit keys that wrap its data key are up to date.
 //!
-//! Works without any key: recipients and versions stand in the metadata, and which version is the newest is asked of
+//! Works without any key: recipients and versions appear in the metadata, and which version is the newest is asked of
 //! the server, once per transit key.
 
 use std::collections::HashMap;
@@ -14,7 +14,7 @@ use crate::keys::{KeyKind, TransitKey, WrappedDataKey, version_of};
 /// What the servers say of transit keys.
 pub type Versions = HashMap<TransitKey, Option<KeyVersions>>;
 
-/// How a wrapped data key stands.
+/// The state of a wrapped data key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
@@ -56,7 +56,7 @@ pub fn transit_keys(wrapped: &WrappedDataKey) -> impl Iterator<Item = &TransitKe
     wrapped.groups.iter().flatten().filter_map(|wrapped| wrapped.key.transit())
 }
 
-/// How each master key of a file stands; one that wraps several of its data keys, as the worst of them.
+/// The state of each master key of a file; one that wraps several of its data keys, as the worst of them.
 pub fn of_file(data_keys: &[WrappedDataKey], versions: &Versions) -> Vec<KeyStatus> {
     let mut found: Vec<KeyStatus> = Vec::new();
     for status in data_keys.iter().flat_map(|wrapped| of_data_key(wrapped, versions)) {

@@ -1,6 +1,6 @@
 //! The encrypted values of a file, each known by its ciphertext: what is compared between versions of it.
 //!
-//! A ciphertext is random, so one that stands in two places is one value that was encrypted once. No key is needed.
+//! A ciphertext is random, so one that appears in two places is one value that was encrypted once. No key is needed.
 
 use sha2::{Digest, Sha256};
 
@@ -17,7 +17,7 @@ pub type Mark = [u8; 16];
 /// An encrypted value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Value {
-    /// Where it stands in its file.
+    /// Where it appears in its file.
     pub path: String,
     /// Of its ciphertext.
     pub mark: Mark,
@@ -29,7 +29,7 @@ pub struct Value {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HeldKey {
     pub wrapped: WrappedDataKey,
-    /// Wherever one of these stands, it is the same data key.
+    /// Wherever one of these appears, it is the same data key.
     pub marks: Vec<Mark>,
 }
 

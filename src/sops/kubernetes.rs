@@ -62,7 +62,7 @@ pub fn is_in_secret(path: &str) -> bool {
     ["apiVersion", "kind", "metadata", "type", "immutable", "data", "stringData"].contains(&first)
 }
 
-/// Every `v1` Secret of a document: alone, in Lists, and inside of other objects.
+/// Every `v1` Secret of a document: alone, in Lists, and inside other objects.
 pub fn secrets(document: &dyn Document) -> Vec<Secret> {
     let objects = Objects::of(document);
     let mut nodes: BTreeSet<NodeId> =

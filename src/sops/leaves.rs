@@ -1,7 +1,7 @@
 //! Which leaves are encrypted: the one place that decides it, for all commands.
 //!
 //! After `shouldBeEncrypted` and the walks of `sops.go`: a rule is tested against every key on the way to a leaf, or
-//! against the comments that stand before it or before a collection that holds it.
+//! against the comments that appear before it or before a collection that holds it.
 
 use crate::config::Selection;
 use crate::document::{Document, Format, NodeId, NodeKind, Step, ValueKind};
@@ -14,7 +14,7 @@ use crate::sops::metadata;
 pub struct Leaf<'a> {
     /// The scalar or comment.
     pub node: NodeId,
-    /// Where it stands: the alias through which it was reached, else the node itself.
+    /// Where it appears: the alias through which it was reached, else the node itself.
     pub at: NodeId,
     pub is_comment: bool,
     /// Whether the rule says that it is encrypted.

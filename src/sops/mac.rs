@@ -29,7 +29,7 @@ impl Mac {
         Self { hash, only_encrypted }
     }
 
-    /// Adds a value; `encrypted` says whether it stands in the encrypted part.
+    /// Adds a value; `encrypted` says whether it appears in the encrypted part.
     pub fn add(&mut self, value: &Value, encrypted: bool) {
         if self.only_encrypted && !encrypted {
             return;

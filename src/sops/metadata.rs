@@ -36,7 +36,7 @@ const THRESHOLD: &str = "shamir_threshold";
 #[derive(Debug, Clone)]
 pub struct Metadata {
     pub keys: WrappedDataKey,
-    /// RFC 3339, as it stands in the file.
+    /// RFC 3339, as it appears in the file.
     pub last_modified: String,
     /// The encrypted MAC; files of any origin may lack it.
     pub mac: Option<String>,
@@ -159,7 +159,7 @@ impl Metadata {
         Ok(format!("{}:{}", what.name(), self.mac_aad()?))
     }
 
-    /// Whether a rule stands in the block, rather than sops's default.
+    /// Whether a rule appears in the block, rather than sops's default.
     pub fn has_rule(&self) -> bool {
         self.block.is_empty()
             || SelectionKind::ALL.iter().any(|kind| get(&self.block, kind.field_name()).is_some())

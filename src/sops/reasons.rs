@@ -12,7 +12,7 @@ use crate::sops::leaves::{self, Leaf, Match};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Reason {
     pub line: usize,
-    /// The keys to it, joined by `.`; of a comment those to what it stands in.
+    /// The keys to it, joined by `.`; of a comment those to what it appears in.
     pub path: String,
     pub is_comment: bool,
     pub encrypted: bool,

@@ -23,11 +23,11 @@ pub enum Weaker {
     NoRule,
     /// `check` passes them by.
     PassedBy { pattern: String },
-    /// Fewer values are encrypted: this one is not; `None` where nobody can tell.
+    /// Fewer values are encrypted: this one is not; `None` where it is unknown.
     Selection { before: Selection, today: Selection, example: Option<Example> },
     /// Fewer key groups are needed.
     Threshold { before: usize, today: usize },
-    /// These readers are enough together, and were not before; `None` where nobody can tell.
+    /// These readers are enough together, and were not before; `None` where it is unknown.
     Together(Option<Vec<RuleKey>>),
     /// The MAC covers encrypted values alone.
     Mac,
@@ -107,7 +107,7 @@ impl Config {
             && self.rules().iter().zip(other.rules()).all(same)
     }
 
-    /// What the paths below a folder begin with when rules are held against them.
+    /// What the paths below a folder begin with when rules are compared with them.
     fn prefix_of(&self, folder: &Path) -> String {
         let mut prefix = self.path_for_rules(&folder.join("x"));
         prefix.pop();
@@ -224,7 +224,8 @@ impl<'c> Sides<'c> {
         today.schema.check_exclude.iter().filter(|exclude| !known.contains(exclude.glob().glob())).collect()
     }
 
-    /// Adds what `check` passes by now, and did not: excludes, and the earlier rules that say of some of it that it is secret.
+    /// Adds what `check` skips now, and did not: excludes, and the earlier rules that say of some of it that it is
+    /// secret.
     fn passed_by(&self, added: &[&GlobMatcher], pairs: &Pairs, weakened: &mut Weakened) {
         let excludes_before = self.before.map_or(0, |before| before.schema.check_exclude.len());
         let mut hiding = BTreeSet::new();

@@ -96,7 +96,7 @@ fn without_next_indent(source: &str, start: usize, end: usize) -> &str {
     if is_indentation { &body[..body.len() - last.len()] } else { body }
 }
 
-/// Lines of blanks at the end are no part of the value, unless they are longer than the indent.
+/// Lines of spaces at the end are no part of the value, unless they are longer than the indent.
 fn without_trailing_blank_lines(body: &str, indent: usize) -> &str {
     let mut kept = body;
     loop {

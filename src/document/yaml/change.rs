@@ -16,8 +16,8 @@ use crate::secret::SecretString;
 /// How far sops indents what is below an entry.
 pub(super) const SOPS_INDENT: usize = 4;
 
-/// The column of what stands below an entry of a map in `column`, or below an item whose dash stands there
-/// (go-yaml's `yaml_emitter_increase_indent`).
+/// The column of what is below an entry of a map in `column`, or below an item whose dash appears there (go-yaml's
+/// `yaml_emitter_increase_indent`).
 pub(super) fn child_indent(parent: NodeKind, column: usize, unit: usize) -> usize {
     match parent {
         NodeKind::List => column + 2,
@@ -56,7 +56,7 @@ impl YamlDocument {
         Edits::insert(at + anchor, format!(" {text}"))
     }
 
-    /// Behind the line on which a byte stands.
+    /// Behind the line on which a byte appears.
     fn line_end(&self, offset: usize) -> usize {
         self.source[offset..].find('\n').map_or(self.source.len(), |at| offset + at + 1)
     }
@@ -317,7 +317,7 @@ impl YamlDocument {
         Ok(edits)
     }
 
-    /// Adds the metadata of another YAML document, as it stands there, to every document of this stream: that of the
+    /// Adds the metadata of another YAML document, as it appears there, to every document of this stream: that of the
     /// document with the same number, if there is one.
     pub(super) fn copy_metadata(&self, from: &dyn Document) -> Result<Edits> {
         let mut edits = Edits::default();
@@ -376,7 +376,7 @@ impl Part {
     }
 }
 
-/// An entry in block style that stood in column `from`, as it reads in column `to`.
+/// An entry in block style that appeared in column `from`, as it reads in column `to`.
 fn moved(entry: &str, from: usize, to: usize) -> String {
     let mut lines = entry.split_inclusive('\n');
     let mut out = lines.next().unwrap_or_default().to_owned();
@@ -414,7 +414,7 @@ impl Writer<'_> {
         }
     }
 
-    /// What stands behind a colon or a dash: a blank and a scalar or an empty collection, or nested lines.
+    /// What is behind a colon or a dash: a space and a scalar or an empty collection, or nested lines.
     fn write_value(&self, data: &Data, parent: NodeKind, column: usize, out: &mut String) {
         let indent = child_indent(parent, column, self.unit);
         let entries: Vec<(Option<&str>, &Data)> = match data {
@@ -579,7 +579,7 @@ impl Emitter<'_> {
         Ok(())
     }
 
-    /// What stands behind a colon or a dash.
+    /// What is behind a colon or a dash.
     fn value(&mut self, node: NodeId, parent: NodeKind, column: usize) -> Result<()> {
         let target = self.document.tree().resolve(node);
         let indent = child_indent(parent, column, SOPS_INDENT);

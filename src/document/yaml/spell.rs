@@ -11,7 +11,7 @@ use crate::document::value::go_float_short;
 use crate::document::{Style, Value};
 use crate::secret::SecretString;
 
-/// Where a scalar stands.
+/// Where a scalar appears.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Place<'a> {
     /// Inside a flow collection.
@@ -214,7 +214,7 @@ pub(super) fn block_lines(text: &str, header: Header, place: Place<'_>) -> Secre
 }
 
 /// The lines of a folded scalar that reads back as `body`: a break between two lines of text is written twice, one
-/// next to a line that begins with a blank is written as it is (YAML 1.2, 8.1.3).
+/// next to a line that begins with a space is written as it is (YAML 1.2, 8.1.3).
 fn unfold(body: &str, lines: &mut Vec<String>) {
     let is_text = |line: &str| !line.is_empty() && !line.starts_with([' ', '\t']);
     let mut before: Option<&str> = None;

@@ -21,7 +21,7 @@ impl Classes {
         self.parents.len() - 1
     }
 
-    /// What this stands under is the same data key as wherever else it stands.
+    /// What this appears under is the same data key as wherever else it appears.
     pub(super) fn join(&mut self, class: usize, mark: Mark) {
         let other = *self.by_mark.entry(mark).or_insert(class);
         let (root, other) = (self.root(class), self.root(other));

@@ -1,5 +1,5 @@
-//! Whether a value that was encrypted anew is still the same one, and whether that was done under the same data key: for
-//! those who have a key.
+//! Whether a value that was encrypted again is still the same one, and whether that was done under the same data key:
+//! for those who have a key.
 //!
 //! No value and no data key leaves this file: what is compared are hashes with a salt that is thrown away.
 
@@ -19,7 +19,7 @@ use crate::repo::git::history::Content;
 use crate::repo::values::{Mark, mark};
 use crate::sealed_secret::Binding;
 
-/// Opens as many files as can be; the answers stand in their order.
+/// Opens as many files as possible; the answers are in their order.
 pub type Open<'o> = dyn FnMut(Vec<Source>) -> Vec<Result<Opened>> + 'o;
 
 /// How many versions are opened in one request.
@@ -72,7 +72,7 @@ impl Compared {
 }
 
 impl Search<'_> {
-    /// Opens the versions of which values may have been encrypted anew, and what HEAD has of these. More may become
+    /// Opens the versions of which values may have been encrypted again, and what HEAD has of these. More may become
     /// readable by what is found, and is looked at in turn.
     pub(super) fn compare(&mut self, git: &Git<'_>, open: &mut Open<'_>) -> Result<()> {
         OsRng.fill_bytes(&mut self.compared.salt);

@@ -83,7 +83,7 @@ pub(super) fn clear_values(
                     let exempt = Nature::of(&*document).exempt();
                     paths_in_clear(&*document, selection, exempt).unwrap_or_default()
                 }
-                // Where a SealedSecret stands today, the Secret may have stood before.
+                // Where a SealedSecret appears today, the Secret may have appeared before.
                 None => secrets_in_clear(&*document),
             });
         }

@@ -88,7 +88,7 @@ impl Blobs {
             // Whatever this answers, it is not what was asked.
             _ => return Err(self.gone()),
         };
-        // All of an answer is read, whatever becomes of it: the next one stands behind it.
+        // All of an answer is read, whatever becomes of it: the next one appears behind it.
         let verdict = match wanted(size) {
             Ok(Some((belongs, limit))) if size <= limit => Ok(Some(belongs)),
             Ok(Some((_, limit))) => Err(Error::new(

@@ -140,7 +140,7 @@ impl Identity {
         Recipient { mlkem: self.mlkem.encapsulation_key().clone(), x25519: PublicKey::from(&self.x25519) }
     }
 
-    /// The identity as it stands in an identity file.
+    /// The identity as it appears in an identity file.
     pub(super) fn to_secret_string(&self) -> SecretString {
         let mut text = Zeroizing::new(bech32_encode(IDENTITY_PREFIX, &*self.seed));
         text.make_ascii_uppercase();

@@ -19,7 +19,7 @@ pub enum Origin {
     Container,
     /// The machine, if it is one of AWS: that is not known before it is asked.
     Machine,
-    /// Nothing, and the machine shall not be asked.
+    /// Nothing, and the machine should not be asked.
     Nothing,
 }
 

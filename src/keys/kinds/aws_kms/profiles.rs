@@ -141,7 +141,7 @@ fn sections(text: &str) -> Vec<(String, Section)> {
     sections
 }
 
-/// A line up to a remark: one that begins the line, or follows a blank.
+/// A line up to a remark: one that begins the line, or follows a space.
 fn without_remark(line: &str) -> &str {
     if line.trim_start().starts_with(['#', ';']) {
         return "";

@@ -35,8 +35,8 @@ pub struct Fingerprint {
 }
 
 impl Fingerprint {
-    /// A fingerprint as people write it, blanks included. A `!` at its end means this very subkey. An error for what gpg
-    /// would not take as the id of a key that may be trusted: an address, a name, a short id.
+    /// A fingerprint as people write it, spaces included. A `!` at its end means this very subkey. An error for what
+    /// gpg would not take as the id of a key that may be trusted: an address, a name, a short id.
     pub fn parse(text: &str) -> Result<Self> {
         let name = text.replace(' ', "");
         let key = name.strip_prefix("0x").unwrap_or(&name);

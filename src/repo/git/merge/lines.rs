@@ -222,7 +222,7 @@ impl<'t> Numbers<'t> {
     /// What Git made of the numbers.
     fn read(&self, output: &[u8]) -> Option<Vec<Part<'t>>> {
         let mut parts = vec![Part::Merged(Lines::new())];
-        // 0 outside of conflicts, else the part of one.
+        // 0 outside conflicts, else the part of one.
         let mut within = 0;
         for line in std::str::from_utf8(output).ok()?.lines() {
             let mark = line.as_bytes().first()?;

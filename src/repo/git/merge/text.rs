@@ -41,7 +41,7 @@ pub fn merge(host: &dyn Host, format: Format, texts: Texts<'_>) -> Result<Merged
             false => whole(),
         });
     }
-    // What is no document cannot be held against anything.
+    // What is no document cannot be compared with anything.
     let Ok(versions) = Versions::read(format, texts) else { return Ok(whole()) };
     if by_lines.is_clean() {
         let text = by_lines.with(Side::Ours);
