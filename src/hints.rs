@@ -202,14 +202,14 @@ mod tests {
             yaml_advice(error.kind())
         };
         for (text, about) in [
-            ("a: b: c\n", "holds `: `"),
-            ("a:\n\tb: 1\n", "no tabs"),
-            ("a: 1\nb:2\nc: 3\n", "ends in a colon and a blank"),
+            ("a: b: c\n", "contains `: `"),
+            ("a:\n\tb: 1\n", "does not allow tabs"),
+            ("a: 1\nb:2\nc: 3\n", "colon and a space"),
             ("a:\n  b: 1\n c: 2\n", "indent"),
             ("a: 'it's'\nb: 1\n", "'it''s'"),
-            ("a: \"x\" y\n", "has a backslash"),
+            ("a: \"x\" y\n", "put a backslash before it"),
             ("a: \"x\nb: 1\n", "opened and not closed"),
-            ("a: \"C:\\path\"\n", "backslash is doubled"),
+            ("a: \"C:\\path\"\n", "double the backslash"),
             ("a: [1, 2\nb: 1\n", "bracket or quote above"),
             ("a: [1, 2\n", "begins with `[` or `{`"),
             ("a: {{ x }} y\n", "brace"),

@@ -339,7 +339,7 @@ mod tests {
     fn a_program_that_hangs_is_stopped() {
         for line in ["sleep 60", "sh -c 'exec >&-; sleep 60'"] {
             let error = run(line, Duration::from_millis(50)).unwrap_err();
-            assert!(error.to_string().contains("was not done after"), "{error}");
+            assert!(error.to_string().contains("did not finish within"), "{error}");
         }
     }
 

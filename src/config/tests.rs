@@ -296,10 +296,13 @@ creation_rules:
         for (text, expected) in [
             ("- a", "1: the config has to be a mapping, not a list"),
             ("creation_rules: x", "1: `creation_rules` has to be a list, not `x`"),
-            ("creation_rules:\n  - x", "2: a creation rule has to be a mapping, not a text"),
-            ("creation_rules:\n- age: {a: b}", "2: `age` has to be a text or a list of texts, not a mapping"),
-            ("creation_rules:\n- age: [[a]]", "2: `age` has to be a text, not a list"),
-            ("creation_rules:\n- path_regex: [a]", "2: `path_regex` has to be a text, not a list"),
+            ("creation_rules:\n  - x", "2: a creation rule has to be a mapping, not a string"),
+            (
+                "creation_rules:\n- age: {a: b}",
+                "2: `age` has to be a string or a list of strings, not a mapping",
+            ),
+            ("creation_rules:\n- age: [[a]]", "2: `age` has to be a string, not a list"),
+            ("creation_rules:\n- path_regex: [a]", "2: `path_regex` has to be a string, not a list"),
             (
                 "creation_rules:\n- shamir_threshold: -1",
                 "2: `shamir_threshold` has to be a whole number, 0 or more, not `-1`",

@@ -45,7 +45,7 @@ impl Value {
     pub(super) fn describe(&self) -> &'static str {
         match self {
             Self::Null => "nothing",
-            Self::Scalar { .. } => "a text",
+            Self::Scalar { .. } => "a string",
             Self::List(_) => "a list",
             Self::Map(_) => "a mapping",
         }
@@ -272,8 +272,8 @@ mod tests {
     #[test]
     fn what_is_no_config_is_refused_with_its_line() {
         assert_eq!(tree("a: 1\nb: 2\na: 3\n"), "line 3: key `a` appears twice; the first is on line 1");
-        assert_eq!(tree("a: 1\n? [x]\n: 2\n"), "line 2: a key has to be a text");
-        assert_eq!(tree("a:\n  <<: x\n"), "line 2: `<<` merges mappings, not a text");
+        assert_eq!(tree("a: 1\n? [x]\n: 2\n"), "line 2: a key has to be a string");
+        assert_eq!(tree("a:\n  <<: x\n"), "line 2: `<<` merges mappings, not a string");
         assert_eq!(tree("a:\n  b: [\n"), "line 2: broken YAML: unclosed bracket '['");
         assert!(tree("a: *nope\n").starts_with("line 1: broken YAML: "), "{}", tree("a: *nope\n"));
         assert_eq!(tree("a: &a [*a]\n"), "line 1: an alias appears inside its own anchor");

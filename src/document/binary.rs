@@ -207,7 +207,10 @@ mod tests {
     #[test]
     fn an_envelope_without_data_is_refused() {
         for source in ["", "a: 1\n", "[]"] {
-            assert!(refusal(Format::Binary, source).starts_with("no encrypted binary file"), "{source:?}");
+            assert!(
+                refusal(Format::Binary, source).starts_with("this is not an encrypted binary file"),
+                "{source:?}"
+            );
         }
         for source in ["{}", "{\"data\": 1}", "{\"data\": {}}"] {
             assert_eq!(refusal(Format::Binary, source), "no binary data: there is no string under \"data\"");

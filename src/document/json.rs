@@ -907,7 +907,7 @@ mod tests {
     #[test]
     fn metadata_that_is_no_map_is_refused() {
         let error = read(Format::Json, "{\n\"sops\": 1}").metadata().unwrap_err();
-        assert_eq!(error.to_string(), "line 2: the entry \"sops\" is not a map, so it is no metadata");
+        assert_eq!(error.to_string(), "line 2: the entry \"sops\" is not a map, so it is not metadata");
     }
 
     #[test]

@@ -295,7 +295,7 @@ mod tests {
         ];
         for body in hidden {
             let message = refusal(&format!("{head}{body}"));
-            assert!(message.contains("Secret shop/db holds a ciphertext"), "{body}: {message}");
+            assert!(message.contains("Secret shop/db has a sops ciphertext"), "{body}: {message}");
         }
         let list = format!(
             "apiVersion: v1\nkind: List\nitems:\n- {{apiVersion: v1, kind: Secret, metadata: {{name: a}}, data: {{b: '{ENC}'}}}}\n"

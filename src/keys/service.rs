@@ -556,7 +556,7 @@ mod tests {
         let host = FakeHost::default().env("SOPS_AGE_KEY", s1);
         let error = unwrap(&service(&host), &wrapped).unwrap_err();
         let expected = format!(
-            "1 of 3 key groups could be opened, and it takes 2\n\
+            "1 of 3 key groups could be opened, and 2 are needed\n\
              group 2 wants any of:\n  {k2}\n\
              group 3 wants any of:\n  hckms eu (`eu` is not the name of a key of Huawei Cloud KMS: it names no region)\n\
              looked for identities in:\n  \

@@ -290,7 +290,7 @@ mod tests {
         assert!(said("age1yh642fmrn40k5e2xj8kfk9v0zctt8xx9ft2pwjltqr6uxd3x4euskwqtdy").is_ok());
         assert!(said("AGE1YH642FMRN40K5E2XJ8KFK9V0ZCTT8XX9FT2PWJLTQR6UXD3X4EUSKWQTDY").is_ok());
         assert!(said("https://vault:8200/v1/transit/keys/shop (namespace team/a)").is_ok());
-        assert!(said("Anna laptp").unwrap_err().contains("`Anna laptp` is no recipient"));
+        assert!(said("Anna laptp").unwrap_err().contains("`Anna laptp` is neither a recipient"));
         assert!(said("age1yh642").is_err());
         let secret = format!("AGE-SECRET-KEY-{}", "1HH3WRGUC".repeat(6));
         for asked in [format!("x {secret}"), secret] {

@@ -122,7 +122,7 @@ mod tests {
             [(Scope::Strict, None, "x"), (Scope::Strict, Some("a"), ""), (Scope::Namespace, Some(""), "x")]
         {
             let error = place(scope, namespace, name).unwrap_err();
-            assert!(error.contains("is not known"), "{error}");
+            assert!(error.contains("is unknown"), "{error}");
         }
     }
 

@@ -216,10 +216,7 @@ mod tests {
         type Spoil = Box<dyn FnOnce(&mut Spec)>;
         let cases: [(&str, Spoil); 12] = [
             ("two data keys have the id", Box::new(|s| s.data_keys.push(s.data_keys[0].clone()))),
-            (
-                "an id that is not its commitment's",
-                Box::new(|s| s.data_keys[0].commitment = other.commitment),
-            ),
+            ("id does not match its commitment", Box::new(|s| s.data_keys[0].commitment = other.commitment)),
             (
                 "the commitment of a data key is not canonical base64 of 32 bytes",
                 Box::new(|s| s.data_keys[0].commitment.truncate(40)),
@@ -248,7 +245,7 @@ mod tests {
                 Box::new(|s| s.data_keys[0].shamir_threshold = Some(2)),
             ),
             (
-                "has one key group alone",
+                "has only one key group",
                 Box::new(|s| {
                     let age = std::mem::take(&mut s.data_keys[0].wraps.age);
                     s.data_keys[0].key_groups = vec![GroupEntry { age, ..GroupEntry::default() }];

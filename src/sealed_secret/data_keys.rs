@@ -239,7 +239,7 @@ mod tests {
         // The commitment that goes with it does not open the item, and its id is another one.
         let key = ItemKey::derive(&DataKey::from_slice(&[7; 32]).unwrap());
         sealed.spec.data_keys[0].commitment = key.commitment.to_base64();
-        assert!(refusal(unsealed(&sealed, &bob)).contains("not its commitment's"));
+        assert!(refusal(unsealed(&sealed, &bob)).contains("does not match its commitment"));
     }
 
     #[test]
@@ -264,7 +264,7 @@ mod tests {
             let opened = open(&good, &pair).unwrap();
             assert_eq!(texts(&super::super::unseal(&good, &opened).unwrap()), ["a=1"]);
         }
-        assert!(refusal(open(&good, &[a])).contains("1 of 3 key groups could be opened, and it takes 2"));
+        assert!(refusal(open(&good, &[a])).contains("1 of 3 key groups could be opened, and 2 are needed"));
 
         // A share of another key combines to a key that nobody committed to.
         let mut mixed = good.clone();

@@ -310,7 +310,7 @@ mod tests {
             refusal(change(&before, &changes(&[(item, Some(value))]), new_key(&any_of(&[&alice]))))
         };
         assert!(set("a/b", "x").contains("cannot be a key of a Secret"));
-        assert!(set("b", &"x".repeat(1 << 20)).contains("Kubernetes takes at most 1048576"));
+        assert!(set("b", &"x".repeat(1 << 20)).contains("Kubernetes allows at most 1048576"));
         assert_eq!(set("a", &"x".repeat(1 << 20)), "not refused");
     }
 }

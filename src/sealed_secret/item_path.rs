@@ -178,7 +178,7 @@ mod tests {
     fn among_several_it_has_to_be_clear_which_is_meant() {
         let file = file(&[("db", &["a", "b"]), ("cache", &["a"])]);
         assert_eq!((find(&file, "b"), find(&file, "cache/a")), (Ok(0), Ok(1)));
-        assert!(find(&file, "a").unwrap_err().contains("says not which"));
+        assert!(find(&file, "a").unwrap_err().contains("does not say which one"));
         let add = |path: &str| ItemPath::parse(path).unwrap().find_or_add(&file).ok();
         assert_eq!([add("db/b"), add("cache/new"), add("new"), add("b")], [Some(0), Some(1), None, None]);
     }

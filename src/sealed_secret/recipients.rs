@@ -100,10 +100,10 @@ mod tests {
         let first = sealed(&[("x", "1")], &[&a, &b]);
         assert_eq!(recipients(&first.spec).unwrap(), Some(any_of(&[&a, &b])));
         assert_eq!(recipients(&set(&first, "y", "2", &[&b, &c]).spec).unwrap(), Some(any_of(&[&b])));
-        assert!(refusal(recipients(&set(&first, "y", "2", &[&c]).spec)).contains("nobody can say who"));
+        assert!(refusal(recipients(&set(&first, "y", "2", &[&c]).spec)).contains("it is unclear who"));
         let groups = KeySet { groups: vec![vec![a.key()], vec![b.key()]], threshold: None };
         let shared = super::super::change(&first, &changes(&[("y", Some("2"))]), new_key(&groups)).unwrap();
-        assert!(refusal(recipients(&shared.spec)).contains("not shared out in the same way"));
+        assert!(refusal(recipients(&shared.spec)).contains("not split in the same way"));
         assert_eq!(recipients(&Spec::default()).unwrap(), None);
     }
 

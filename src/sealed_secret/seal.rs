@@ -295,7 +295,7 @@ mod tests {
         assert_eq!(place(&nowhere, Scope::Namespace, Some("flag")).unwrap(), "flag");
         assert_eq!(place(&nowhere, Scope::Cluster, None).unwrap(), "");
         assert_eq!(place(&plain, Scope::Cluster, Some("flag")).unwrap(), "shop");
-        assert!(place(&nowhere, Scope::Strict, None).unwrap_err().starts_with("the namespace is not known"));
+        assert!(place(&nowhere, Scope::Strict, None).unwrap_err().starts_with("the namespace is unknown"));
         assert!(place(&plain, Scope::Strict, Some("flag")).unwrap_err().contains("--namespace says `flag`"));
         for name in ["", "Upper", "-x", "x_y", &"x".repeat(254)] {
             let named = Secret { name: name.to_owned(), ..plain.clone() };
@@ -386,7 +386,7 @@ mod tests {
     fn large_ones_are_refused_or_warned_about() {
         let of = |size: usize| secret(&[("a", &"x".repeat(size)), ("b", "")]);
         assert!(
-            refusal(try_seal(&of((1 << 20) + 1), &Options::default())).contains("Kubernetes takes at most")
+            refusal(try_seal(&of((1 << 20) + 1), &Options::default())).contains("Kubernetes allows at most")
         );
         let sealed = try_seal(&of(1 << 20), &Options::default()).unwrap();
         assert!(

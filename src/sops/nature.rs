@@ -220,7 +220,7 @@ mod tests {
             ),
             (
                 format!("a: {TOKEN}\nsops: 1\n"),
-                "Damaged: the entry \"sops\" is not a map, so it is no metadata",
+                "Damaged: the entry \"sops\" is not a map, so it is not metadata",
             ),
             ("sops:\n    enabled: true\n".to_owned(), "Reserved"),
             ("sops: [1]\n".to_owned(), "Reserved"),

@@ -148,7 +148,7 @@ fn a_broken_sealed_secret_says_what_is_wrong_and_stops_no_other() {
         (
             "same-id-other-key",
             "BadCiphertext",
-            "an id that is not",
+            "id does not match",
             Box::new(|object| {
                 let mut again = other["spec"]["dataKeys"][0].clone();
                 again["id"] = spec(object)["dataKeys"][0]["id"].clone();
@@ -261,7 +261,7 @@ fn a_broken_sealed_secret_says_what_is_wrong_and_stops_no_other() {
         (
             "group-of-one",
             "BadCiphertext",
-            "one key group alone",
+            "only one key group",
             Box::new(|object| {
                 let age = spec(object)["dataKeys"][0]["age"].take();
                 spec(object)["dataKeys"][0] = json!({

@@ -459,17 +459,17 @@ mod tests {
         assert_eq!(advice("[\"none\"][0]"), "the list is empty");
         assert!(advice("[\"list\"][\"a\"]").starts_with("it leads into a list"));
         assert!(advice("[\"map\"][0]").starts_with("it leads into a map"));
-        assert!(advice("[\"password\"][\"a\"][0]").starts_with("what is before it is a value"));
+        assert!(advice("[\"password\"][\"a\"][0]").starts_with("what comes before it is a value"));
     }
 
     #[test]
     fn a_new_key_that_is_nearly_another_is_told_of() {
         let document = yaml("password: x\nhost1: y\nmap: {proto: 1}\n");
         let near = |path| TreePath::parse(path).unwrap().nearly(&*document);
-        assert_eq!(near("[\"pasword\"]").unwrap(), "[\"pasword\"] is new; there was [\"password\"] already");
+        assert_eq!(near("[\"pasword\"]").unwrap(), "[\"pasword\"] is new; [\"password\"] existed already");
         assert_eq!(
             near("[\"map\"][\"prot\"]").unwrap(),
-            "[\"map\"][\"prot\"] is new; there was [\"map\"][\"proto\"] already"
+            "[\"map\"][\"prot\"] is new; [\"map\"][\"proto\"] existed already"
         );
         for other in
             ["[\"password\"]", "[\"host2\"]", "[\"mpa\"]", "[\"map\"][\"user\"]", "[\"password_old\"]"]

@@ -160,7 +160,7 @@ mod tests {
             let refused = refusal(Format::Yaml, text);
             assert!(
                 refused.contains("sops cannot read")
-                    || refused.contains("sops reads as")
+                    || refused.contains("sops reads differently")
                     || refused.contains("a tab"),
                 "{text:?}: {refused}"
             );

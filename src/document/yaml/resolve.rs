@@ -279,7 +279,7 @@ mod tests {
         ] {
             assert_eq!(show(text), expected, "for {text:?}");
         }
-        assert!(show("9223372036854775808").starts_with("error: the integer does not fit 64 bits"));
+        assert!(show("9223372036854775808").starts_with("error: the integer does not fit in 64 bits"));
         assert!(show("123456789012345678901234567890").starts_with("error"));
     }
 

@@ -370,7 +370,8 @@ mod tests {
         assert!(refusal(&format!("{head}filse: [a]\n")).contains("unknown field `filse`"));
         assert!(refusal(&format!("{head}files: [a]\noutput: plain\n")).contains("unknown variant `plain`"));
         assert!(
-            refusal(&format!("{head}secretFrom: []\noutput: sealedsecret\n")).contains("takes plaintext")
+            refusal(&format!("{head}secretFrom: []\noutput: sealedsecret\n"))
+                .contains("makes plaintext Secrets")
         );
         assert!(refusal(&format!("{head}---\n{head}")).contains("there are 2"));
     }

@@ -84,7 +84,7 @@ rules! {
         id: "config-change",
         finds: "A config was changed so that others can read new values, or a rule no longer covers everything that \
                 it did.",
-        advice: "This is no error: it is for the reviewers of the change. Verify a new recipient with its owner, \
+        advice: "This is not an error: it is for the reviewers of the change. Verify a new recipient with its owner, \
                  through another channel than this repository.",
     }
     /// A config that is nearer to a file than one whose rule would be for it, and has no rules or is another repository's.

@@ -402,7 +402,7 @@ mod tests {
         assert!(read(3, 2).is_ok());
         for (changes, names) in [(2, 2), (3, 1)] {
             let error = read(changes, names).unwrap_err().to_string();
-            assert!(error.contains("more files than any repository has"), "{error}");
+            assert!(error.contains("more files than any real repository has"), "{error}");
         }
     }
 

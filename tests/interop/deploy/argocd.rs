@@ -250,7 +250,7 @@ fn decrypting_is_asked_for_and_verifies_the_mac() {
         &["--encrypted-regex", "^nothing$"],
     );
     let output = decrypt(&test, "app").run().code(203);
-    assert!(output.stdout.is_empty() && output.stderr.contains("holds a ciphertext"), "{output}");
+    assert!(output.stdout.is_empty() && output.stderr.contains("has a sops ciphertext"), "{output}");
 }
 
 #[test]

@@ -161,7 +161,7 @@ fn what_cannot_be_opened_stops_the_build() {
     sops_encrypted(&test, "app/db.enc.yaml", twice, &regex);
     let output = build(&test);
     assert!(
-        output.status != 0 && output.stdout.is_empty() && output.stderr.contains("holds a ciphertext"),
+        output.status != 0 && output.stdout.is_empty() && output.stderr.contains("has a sops ciphertext"),
         "{output}"
     );
     // What is in plaintext is not one of its business.

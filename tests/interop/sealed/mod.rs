@@ -345,7 +345,7 @@ fn make_the_objects() {
         ),
         (
             "other-commitment.yaml",
-            "an id that is not its commitment's",
+            "id does not match its commitment",
             spoil(&|s| {
                 s.spec.data_keys[0].commitment = other.spec.data_keys[0].commitment.clone();
             }),

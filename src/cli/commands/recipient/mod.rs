@@ -509,7 +509,7 @@ impl Task<'_> {
         let more = closed.len().checked_sub(SHOWN).filter(|more| *more > 0);
         let more = more.map(|more| format!("  and {more} more"));
         context.ui.warning_list(
-            format!("none of your identities opens {}, which stay unchanged:", counted(closed.len(), "file")),
+            format!("none of your identities opens {}; left unchanged:", counted(closed.len(), "file")),
             lines.chain(more),
         );
     }
@@ -523,12 +523,10 @@ impl Task<'_> {
             true => format!("updatekeys --add {}", typed(self.master.id().as_ref())),
             false => "updatekeys --rotate".to_owned(),
         };
+        let them = if closed.len() == 1 { "it" } else { "them" };
         let error = Error::new(
             Kind::NoDataKey,
-            format!(
-                "{} could not be changed: none of your identities opens them",
-                counted(closed.len(), "file")
-            ),
+            format!("{} left for somebody who can open {them}", counted(closed.len(), "file")),
         );
         failures.add(
             context.ui,

@@ -338,7 +338,9 @@ mod tests {
             Ok::<_, String>(found.sources.len())
         };
         assert_eq!([of("prod"), of("dev"), of("azureclicredential")], [Ok(3), Ok(2), Ok(1)]);
-        assert!(of("AzurePowerShellCredential").unwrap_err().contains("no kind of credentials"));
+        assert!(
+            of("AzurePowerShellCredential").unwrap_err().contains("does not know the kind of credentials")
+        );
     }
 
     #[test]

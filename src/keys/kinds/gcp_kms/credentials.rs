@@ -372,8 +372,8 @@ mod tests {
     #[test]
     fn what_cannot_be_used_is_told_without_its_secrets() {
         for (file, why) in [
-            ("PLANTED", "neither a file that can be read nor JSON"),
-            ("{\"PLANTED\": ", "no file of credentials"),
+            ("PLANTED", "neither a readable file nor JSON"),
+            ("{\"PLANTED\": ", "not a JSON file of credentials"),
             (r#"{"private_key":"PLANTED"}"#, "no `type`"),
             (r#"{"type":"gdch_service_account","private_key":"PLANTED"}"#, "`gdch_service_account`"),
             (r#"{"type":"service_account","private_key":"PLANTED"}"#, "no `client_email`"),
@@ -383,9 +383,9 @@ mod tests {
             ),
             (
                 r#"{"type":"external_account","credential_source":{"executable":{"command":"PLANTED"}}}"#,
-                "from its `file` or `url` alone",
+                "only from its `file` or `url`",
             ),
-            (r#"{"type":"authorized_user","client_id":["PLANTED"]}"#, "no file of credentials"),
+            (r#"{"type":"authorized_user","client_id":["PLANTED"]}"#, "not a JSON file of credentials"),
         ] {
             let error = described(&FakeHost::default().env("GOOGLE_CREDENTIALS", file)).unwrap_err();
             assert!(error.to_string().contains(why), "{error}");

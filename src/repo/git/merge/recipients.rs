@@ -416,7 +416,10 @@ mod tests {
         refused("", "ab1", "ad2", None);
         let weaker = |base, ours, theirs, rule: Option<&str>| {
             let message = merge(base, ours, theirs, rule).unwrap_err();
-            assert!(message.starts_with("the file would take keys from 1 of 1 groups"), "{message}");
+            assert!(
+                message.starts_with("decrypting the file would need keys from 1 of 1 groups"),
+                "{message}"
+            );
         };
         weaker("a|b0", "a|b1", "a0", Some("a|b"));
         weaker("a|b0", "a|b1", "a0", None);
