@@ -7,6 +7,8 @@ mod additions;
 mod apart;
 mod destination;
 mod find;
+mod json_schema;
+mod keys;
 mod located;
 mod re2;
 mod schema;
@@ -25,6 +27,7 @@ pub use destination::{Destination, KvPlace, KvVersion, Target};
 pub use find::{
     Disk, Lookup, SEALANT_NAME, SOPS_NAME, Search, Source, absolute, is_config, is_meant_as_config,
 };
+pub use json_schema::json_schema;
 pub use located::{Hidden, Located, Misled, TakenOver};
 pub use schema::{Dialect, KeySpec, PinSpec, RuleKey, Stores};
 pub use selection::{Selection, SelectionKind};
@@ -75,7 +78,7 @@ impl fmt::Display for RuleRef {
 
 /// Whether a creation rule was used for a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
+pub enum TrialResult {
     Matches,
     DoesNotMatch,
     /// An earlier rule matched.
@@ -84,21 +87,23 @@ pub enum Verdict {
 
 /// A creation rule that was held against a path, and what came of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Trial {
+pub struct RuleTrial {
     pub rule: RuleRef,
-    pub verdict: Verdict,
+    pub verdict: TrialResult,
 }
 
-impl fmt::Display for Trial {
+impl fmt::Display for RuleTrial {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "line {}: ", self.rule.line)?;
         match (&self.rule.path_regex, self.verdict) {
-            (Some(regex), Verdict::Matches) => write!(f, "path_regex `{regex}` matches"),
-            (Some(regex), Verdict::DoesNotMatch) => write!(f, "path_regex `{regex}` does not match"),
-            (Some(regex), Verdict::NotTried) => {
+            (Some(regex), TrialResult::Matches) => write!(f, "path_regex `{regex}` matches"),
+            (Some(regex), TrialResult::DoesNotMatch) => write!(f, "path_regex `{regex}` does not match"),
+            (Some(regex), TrialResult::NotTried) => {
                 write!(f, "path_regex `{regex}` was not tried: an earlier rule matches")
             }
-            (None, Verdict::NotTried) => f.write_str("no path_regex; was not tried: an earlier rule matches"),
+            (None, TrialResult::NotTried) => {
+                f.write_str("no path_regex; was not tried: an earlier rule matches")
+            }
             (None, _) => f.write_str("no path_regex: it matches every file"),
         }
     }
@@ -111,7 +116,7 @@ pub struct Explanation {
     /// The file's path as the rules see it: relative to the config's folder, or absolute when it lies outside.
     pub path: String,
     /// Every rule of the config, in its order; empty without a config or without `creation_rules`.
-    pub trials: Vec<Trial>,
+    pub trials: Vec<RuleTrial>,
 }
 
 impl Explanation {
@@ -231,15 +236,15 @@ impl Config {
     }
 
     /// Every rule, held against the path that [`Config::path_for_rules`] makes.
-    fn trials(&self, path: &str) -> Vec<Trial> {
+    fn trials(&self, path: &str) -> Vec<RuleTrial> {
         let rules = self.schema.creation_rules.as_deref().unwrap_or_default();
         let first = rules.iter().position(|rule| matches(rule, path));
         let verdict = |index| match first {
-            Some(first) if index == first => Verdict::Matches,
-            Some(first) if index > first => Verdict::NotTried,
-            _ => Verdict::DoesNotMatch,
+            Some(first) if index == first => TrialResult::Matches,
+            Some(first) if index > first => TrialResult::NotTried,
+            _ => TrialResult::DoesNotMatch,
         };
-        let trial = |(index, rule)| Trial { rule: self.rule_ref(index, rule), verdict: verdict(index) };
+        let trial = |(index, rule)| RuleTrial { rule: self.rule_ref(index, rule), verdict: verdict(index) };
         rules.iter().enumerate().map(trial).collect()
     }
 

@@ -1,13 +1,14 @@
-//! What a config says: its keys, their types, and what is wrong with a config that has others.
+//! Reads what a config says: sops's `.sops.yaml` (`config/config.go` of getsops/sops) and Sealant's addition to it.
 //!
-//! Owns the schema of sops's `.sops.yaml` (`config/config.go` of getsops/sops) and Sealant's addition to it. It reads
-//! text; finding the file and choosing a rule are done elsewhere.
+//! Owns how each key of [`keys`](super::keys) is read, and what is wrong with a config that has others. Finding the
+//! file and choosing a rule are done elsewhere.
 
 use std::collections::BTreeMap;
 
 use globset::{GlobBuilder, GlobMatcher};
 use regex::Regex;
 
+use super::keys::{self, Table};
 use crate::config::destination::{DestinationRule, KvPlace, KvVersion, Target};
 use crate::config::re2::Patterns;
 use crate::config::selection::{self, Selection, SelectionKind};
@@ -151,50 +152,6 @@ pub(super) struct Schema {
     pub(super) names: Names,
 }
 
-const TOP: &[&str] = &["creation_rules", "destination_rules", "stores", "sealant"];
-const RULE: &[&str] = &[
-    "path_regex",
-    "age",
-    "pgp",
-    "kms",
-    "gcp_kms",
-    "hckms",
-    "azure_keyvault",
-    "hc_vault_transit_uri",
-    "aws_profile",
-    "key_groups",
-    "shamir_threshold",
-    "unencrypted_suffix",
-    "encrypted_suffix",
-    "unencrypted_regex",
-    "encrypted_regex",
-    "unencrypted_comment_regex",
-    "encrypted_comment_regex",
-    "mac_only_encrypted",
-    "sealant",
-];
-const PIN: &[&str] = &["scope", "namespace", "name"];
-const GROUP: &[&str] = &["merge", "age", "pgp", "kms", "gcp_kms", "hckms", "azure_keyvault", "hc_vault"];
-const KMS_KEY: &[&str] = &["arn", "role", "context", "aws_profile"];
-const GCP_KEY: &[&str] = &["resource_id"];
-const HCKMS_KEY: &[&str] = &["key_id"];
-const AZURE_KEY: &[&str] = &["vaultUrl", "key", "version"];
-const DESTINATION: &[&str] = &[
-    "path_regex",
-    "s3_bucket",
-    "s3_prefix",
-    "gcs_bucket",
-    "gcs_prefix",
-    "vault_path",
-    "vault_address",
-    "vault_kv_mount_name",
-    "vault_kv_version",
-    "recreation_rule",
-    "omit_extensions",
-];
-const STORES: &[&str] = &["yaml", "json", "json_binary", "dotenv", "ini"];
-const INDENT: &[&str] = &["indent"];
-
 /// Reads a config. Every rule is checked, not only the one that a file will need.
 pub(super) fn parse(text: &str, dialect: Dialect, patterns: &Patterns) -> Result<Schema> {
     let (root, second_document) = yaml::parse(text)?;
@@ -232,9 +189,9 @@ pub(super) fn refuse_several(selections: &[Selection], line: usize) -> Result<()
 impl Reader<'_> {
     fn top(&self, root: Node) -> Result<Schema> {
         let mut schema = Schema::default();
-        let mut fields = self.fields(root, "the config", TOP, |entry| {
+        let mut fields = self.fields(root, &keys::TOP, |entry| {
             // The usual place for anchors (`keys: [&alice age1...]`); a misspelt key is still told apart.
-            entry.value.anchored && nearest(&entry.key, TOP.iter().copied()).is_none()
+            entry.value.anchored && nearest(&entry.key, keys::TOP.names()).is_none()
         })?;
         if let Some(rules) = fields.node("creation_rules") {
             schema.creation_rules =
@@ -247,7 +204,7 @@ impl Reader<'_> {
             schema.stores = self.stores(stores)?;
         }
         if let Some(own) = fields.node("sealant") {
-            let mut own = self.fields(own, "`sealant`", &["audit", "check", "recipients"], |_| false)?;
+            let mut own = self.fields(own, &keys::SEALANT, |_| false)?;
             // This holds under whatever name the program is called.
             schema.audit = own.flag("audit")?;
             if self.dialect == Dialect::Sops {
@@ -255,7 +212,7 @@ impl Reader<'_> {
             }
             schema.names = self.names(&mut own)?;
             if let Some(check) = own.node("check") {
-                let mut check = self.fields(check, "`check`", &["exclude"], |_| false)?;
+                let mut check = self.fields(check, &keys::CHECK, |_| false)?;
                 schema.check_exclude = check
                     .list("exclude")?
                     .map(|node| glob(node, "exclude", self.patterns))
@@ -285,7 +242,7 @@ impl Reader<'_> {
 
     fn rule(&self, node: Node) -> Result<Rule> {
         let line = node.line;
-        let mut fields = self.fields(node, "a creation rule", RULE, |_| false)?;
+        let mut fields = self.fields(node, &keys::RULE, |_| false)?;
         let (path_regex, pattern) = self.path_regex(&mut fields)?.unzip();
         let flat = Self::flat_keys(&mut fields)?;
         let groups = self.groups(fields.list("key_groups")?)?;
@@ -311,7 +268,7 @@ impl Reader<'_> {
             return Ok(None);
         };
         let line = node.line;
-        let mut fields = self.fields(node, "`sealant` of a creation rule", PIN, |_| false)?;
+        let mut fields = self.fields(node, &keys::PIN, |_| false)?;
         let mut text = |name| Ok::<_, Error>(fields.text(name)?.map(|(text, _)| text));
         Ok(Some(PinSpec { line, scope: text("scope")?, namespace: text("namespace")?, name: text("name")? }))
     }
@@ -358,7 +315,7 @@ impl Reader<'_> {
 
     /// The keys of a group, those of the groups it merges first, in sops's order.
     fn group(&self, node: Node) -> Result<Vec<RuleKey>> {
-        let mut fields = self.fields(node, "a key group", GROUP, |_| false)?;
+        let mut fields = self.fields(node, &keys::GROUP, |_| false)?;
         let mut keys = Vec::new();
         for merged in fields.list("merge")? {
             keys.extend(self.group(merged)?);
@@ -373,7 +330,7 @@ impl Reader<'_> {
         }
         for item in fields.list("kms")? {
             let line = item.line;
-            let mut key = self.fields(item, "a KMS key", KMS_KEY, |_| false)?;
+            let mut key = self.fields(item, &keys::KMS_KEY, |_| false)?;
             let spec = KeySpec::Kms {
                 arn: key.required("arn", line)?,
                 role: key.text("role")?.map(|(role, _)| role),
@@ -384,18 +341,17 @@ impl Reader<'_> {
         }
         for item in fields.list("gcp_kms")? {
             let line = item.line;
-            let id = self.fields(item, "a GCP KMS key", GCP_KEY, |_| false)?.required("resource_id", line)?;
+            let id = self.fields(item, &keys::GCP_KEY, |_| false)?.required("resource_id", line)?;
             keys.push(RuleKey { spec: KeySpec::GcpKms(without_blanks(&id)), line });
         }
         for item in fields.list("hckms")? {
             let line = item.line;
-            let id =
-                self.fields(item, "a HuaweiCloud KMS key", HCKMS_KEY, |_| false)?.required("key_id", line)?;
+            let id = self.fields(item, &keys::HCKMS_KEY, |_| false)?.required("key_id", line)?;
             keys.push(RuleKey { spec: KeySpec::Hckms(id), line });
         }
         for item in fields.list("azure_keyvault")? {
             let line = item.line;
-            let mut key = self.fields(item, "an Azure Key Vault key", AZURE_KEY, |_| false)?;
+            let mut key = self.fields(item, &keys::AZURE_KEY, |_| false)?;
             let spec = KeySpec::AzureKv {
                 vault_url: key.required("vaultUrl", line)?,
                 name: key.required("key", line)?,
@@ -412,7 +368,7 @@ impl Reader<'_> {
 
     fn destination_rule(&self, node: Node) -> Result<DestinationRule> {
         let line = node.line;
-        let mut fields = self.fields(node, "a destination rule", DESTINATION, |_| false)?;
+        let mut fields = self.fields(node, &keys::DESTINATION, |_| false)?;
         let path_regex = self.path_regex(&mut fields)?.map(|(regex, _)| regex);
         let mut text = |name: &str| Ok::<_, Error>(fields.text(name)?.map(|(text, _)| text));
         let s3 = text("s3_bucket")?.zip(Some(text("s3_prefix")?.unwrap_or_default()));
@@ -441,57 +397,50 @@ impl Reader<'_> {
     }
 
     fn stores(&self, node: Node) -> Result<Stores> {
-        let mut stores = self.fields(node, "`stores`", STORES, |_| false)?;
-        for store in ["dotenv", "ini"] {
+        let mut stores = self.fields(node, &keys::STORES, |_| false)?;
+        for (store, table) in [("dotenv", &keys::DOTENV_STORE), ("ini", &keys::INI_STORE)] {
             if let Some(node) = stores.node(store) {
-                self.fields(node, &format!("`stores.{store}`"), &[], |_| false)?;
+                self.fields(node, table, |_| false)?;
             }
         }
-        let mut indent = |store: &str, least: i64| -> Result<Option<i64>> {
+        let mut indent = |store: &str, table: &Table, least: i64| -> Result<Option<i64>> {
             let Some(node) = stores.node(store) else { return Ok(None) };
-            self.fields(node, &format!("`stores.{store}`"), INDENT, |_| false)?.number("indent", least)
+            self.fields(node, table, |_| false)?.number("indent", least)
         };
+        let spaces = |indent: Option<i64>| indent.and_then(|spaces| usize::try_from(spaces).ok());
         Ok(Stores {
-            yaml_indent: indent("yaml", 0)?
-                .and_then(|blanks| usize::try_from(blanks).ok())
-                .unwrap_or_default(),
-            json_indent: indent("json", -1)?.and_then(|blanks| usize::try_from(blanks).ok()),
-            json_binary_indent: indent("json_binary", -1)?.and_then(|blanks| usize::try_from(blanks).ok()),
+            yaml_indent: spaces(indent("yaml", &keys::YAML_STORE, 0)?).unwrap_or_default(),
+            json_indent: spaces(indent("json", &keys::JSON_STORE, -1)?),
+            json_binary_indent: spaces(indent("json_binary", &keys::JSON_BINARY_STORE, -1)?),
         })
     }
 
-    /// The fields of a mapping, which may have `known` ones, and those that `excused` lets through.
-    fn fields(
-        &self,
-        node: Node,
-        what: &str,
-        known: &[&str],
-        excused: impl Fn(&Entry) -> bool,
-    ) -> Result<Fields> {
+    /// The fields of a mapping: those of the table, and those that `excused` allows besides.
+    fn fields(&self, node: Node, table: &Table, excused: impl Fn(&Entry) -> bool) -> Result<Fields> {
         let entries = match node.value {
             Value::Null => Vec::new(),
             Value::Map(entries) => entries,
             other => {
-                let message = format!("{what} has to be a mapping, not {}", other.describe());
+                let message = format!("{} has to be a mapping, not {}", table.what, other.describe());
                 return Err(Error::new(Kind::Config, message).on_line(node.line));
             }
         };
         if self.dialect == Dialect::Sealant {
-            let unknown =
-                entries.iter().find(|entry| !known.contains(&entry.key.as_str()) && !excused(entry));
+            let is_known = |entry: &Entry| table.names().any(|name| name == entry.key);
+            let unknown = entries.iter().find(|entry| !is_known(entry) && !excused(entry));
             if let Some(entry) = unknown {
-                return Err(unknown_key(entry, what, known));
+                return Err(unknown_key(entry, table));
             }
         }
         Ok(Fields(entries))
     }
 }
 
-fn unknown_key(entry: &Entry, what: &str, known: &[&str]) -> Error {
-    let mut message = format!("unknown key `{}` in {what}", entry.key);
-    match nearest(&entry.key, known.iter().copied()) {
+fn unknown_key(entry: &Entry, table: &Table) -> Error {
+    let mut message = format!("unknown key `{}` in {}", entry.key, table.what);
+    match nearest(&entry.key, table.names()) {
         Some(name) => message.push_str(&format!("; did you mean `{name}`?")),
-        None => message.push_str(&format!("; it can have {}", known.join(", "))),
+        None => message.push_str(&format!("; it can have {}", table.names().collect::<Vec<_>>().join(", "))),
     }
     Error::new(Kind::Config, message).on_line(entry.line)
 }
@@ -582,7 +531,7 @@ fn text(node: Node, name: &str) -> Result<(String, usize)> {
     match node.value {
         Value::Scalar { text, .. } => Ok((text, node.line)),
         Value::Null => Ok((String::new(), node.line)),
-        _ => Err(wrong_type(name, "a text", &node)),
+        _ => Err(wrong_type(name, "a string", &node)),
     }
 }
 

@@ -97,7 +97,7 @@ fn check_data_key(entry: &DataKeyEntry) -> Result<()> {
     let why = match entry.key_groups.len() {
         0 if entry.shamir_threshold.is_some() => Some("has a shamirThreshold and no keyGroups"),
         1.. if is_one_group => Some("has keyGroups, and recipients beside them"),
-        1 => Some("has one key group alone, which shares nothing"),
+        1 => Some("has only one key group, so nothing is shared"),
         _ if entry.groups().iter().any(GroupEntry::is_empty) => {
             Some("is wrapped for nobody, or one of its groups is")
         }

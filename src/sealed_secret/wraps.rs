@@ -146,7 +146,7 @@ impl DataKeyEntry {
 /// An error for a master key that no entry can name.
 fn refuse(key: &MasterKey) -> Error {
     let kinds: Vec<&str> = GroupEntry::KINDS.iter().map(|kind| kind.names().a_key).collect();
-    Error::new(Kind::Conflict, format!("a SealedSecret cannot be for {key}"))
+    Error::new(Kind::Conflict, format!("a SealedSecret cannot have the recipient {key}"))
         .advise(format!("It can be for {}.", kinds.join(", or ")))
 }
 

@@ -110,6 +110,7 @@ macro_rules! pages {
 
 pages! {
     the_readme_runs: "README.md",
+    access_runs: "docs/access.md",
     argocd_runs: "docs/argocd.md",
     ci_runs: "docs/ci.md",
     compliance_runs: "docs/compliance.md",
@@ -213,11 +214,8 @@ fn the_page_on_settings_has_all_keys_and_variables() {
         found.into_iter().filter(|name| !names.contains(name.as_str())).collect()
     };
 
-    let schema = text_of("src/config/schema.rs");
-    let lists = Regex::new(r#"&\[\s*("\w+",?\s*)+\]"#).unwrap();
-    let texts = Regex::new(r#""(\w+)""#).unwrap();
-    let keys = lists.find_iter(&schema).flat_map(|list| texts.captures_iter(list.as_str()));
-    let keys: BTreeSet<String> = keys.map(|key| key[1].to_owned()).collect();
+    let schema = config_schema();
+    let keys = keys_of(&serde_json::from_str(&schema).expect("JSON"));
     assert!(
         ["creation_rules", "merge", "vaultUrl", "exclude", "scope"].iter().all(|key| keys.contains(*key))
     );
@@ -265,6 +263,35 @@ fn the_page_on_vault_says_which_variables_count() {
     // How one logs in is said elsewhere on the page; a key or a role can be in a file.
     let said: BTreeSet<String> = names(&page).difference(&ignored).cloned().collect();
     assert_eq!(read.difference(&said).collect::<Vec<_>>(), [""; 0], "these are not on the page");
+}
+
+/// The names of all properties in a JSON schema.
+fn keys_of(schema: &serde_json::Value) -> BTreeSet<String> {
+    let properties = schema.get("properties").and_then(|properties| properties.as_object());
+    let names = properties.into_iter().flat_map(|properties| properties.keys().cloned());
+    let definitions = schema.get("$defs").and_then(|definitions| definitions.as_object());
+    names.chain(definitions.into_iter().flat_map(|all| all.values()).flat_map(keys_of)).collect()
+}
+
+fn config_schema() -> String {
+    let test = Sandbox::new(env!("CARGO_BIN_EXE_sealant"));
+    test.sealant(&["help", "config-schema"]).run().ok().text().to_owned()
+}
+
+/// What makes `docs/config.schema.json` again.
+const RENEW_SCHEMA: &str = "RENEW=1 cargo test --test docs schema";
+
+#[test]
+fn the_schema_for_editors_is_that_of_the_program() {
+    let schema = config_schema();
+    if std::env::var_os("RENEW").is_some() {
+        return std::fs::write(root().join("docs/config.schema.json"), schema)
+            .expect("the file can be written");
+    }
+    assert!(
+        schema == text_of("docs/config.schema.json"),
+        "docs/config.schema.json is out of date: {RENEW_SCHEMA}"
+    );
 }
 
 /// The environment variables that the sources read, but for those of Git, which only say where a repository is.

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::cli::args::{KeyArgs, ReportArgs};
 use crate::cli::context::Context;
 use crate::cli::failures::Failures;
-use crate::config::{Configs, Explanation, Policy, Selection, SelectionKind, Verdict};
+use crate::config::{Configs, Explanation, Policy, Selection, SelectionKind, TrialResult};
 use crate::document::{self, Format};
 use crate::encrypted_file::{Meant, format_in, meant};
 use crate::error::{Kind, Result};
@@ -92,7 +92,7 @@ struct IsEncrypted {
 impl<'a> Found<'a> {
     fn of(file: &'a Path, configs: &Configs, from_environment: Option<KeySet>) -> Result<Self> {
         let explanation = configs.explain(file)?;
-        let matches = explanation.trials.iter().any(|trial| trial.verdict == Verdict::Matches);
+        let matches = explanation.trials.iter().any(|trial| trial.verdict == TrialResult::Matches);
         let policy = if matches { configs.policy_for(file)? } else { None };
         let keys_are_from_environment = from_environment.is_some();
         let of_rule = policy.as_ref().map(policy::key_set).transpose()?.flatten();
@@ -172,14 +172,14 @@ impl<'a> Found<'a> {
     }
 
     fn to_json(&self) -> Value {
-        let trial = |trial: &crate::config::Trial| {
+        let trial = |trial: &crate::config::RuleTrial| {
             json!({
                 "line": trial.rule.line,
                 "path_regex": trial.rule.path_regex,
                 "verdict": match trial.verdict {
-                    Verdict::Matches => "matches",
-                    Verdict::DoesNotMatch => "does not match",
-                    Verdict::NotTried => "not tried",
+                    TrialResult::Matches => "matches",
+                    TrialResult::DoesNotMatch => "does not match",
+                    TrialResult::NotTried => "not tried",
                 },
             })
         };

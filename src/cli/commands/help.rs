@@ -8,6 +8,7 @@ use clap::builder::StyledStr;
 
 use crate::cli::Cli;
 use crate::cli::context::Context;
+use crate::config::json_schema;
 use crate::error::{EXIT_CODES, Error, Kind, Result};
 
 /// The commands as `sealant --help` lists them. A test sees to it that none is missing.
@@ -56,22 +57,25 @@ const STAY_OF_THEIR_TYPE: &[&str] = &[
 ];
 
 const TOPIC_EXIT_CODES: &str = "exit-codes";
+const TOPIC_CONFIG_SCHEMA: &str = "config-schema";
 
-/// Print help about a command, or the exit codes
+/// Print help about a command, the exit codes, or a schema of the config
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   sealant help encrypt
   sealant help git install
-  sealant help exit-codes")]
+  sealant help exit-codes
+  sealant help config-schema > config.schema.json    # for editors")]
 pub struct Args {
-    /// A command, such as `encrypt` or `git install`, or `exit-codes`
+    /// A command, such as `encrypt` or `git install`; or `exit-codes` or `config-schema`
     topic: Vec<String>,
 }
 
 pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     match &args.topic[..] {
         [topic] if topic == TOPIC_EXIT_CODES => print_exit_codes(context)?,
+        [topic] if topic == TOPIC_CONFIG_SCHEMA => context.ui.json(&json_schema())?,
         topic => context.ui.help(&help_of(topic)?)?,
     }
     Ok(ExitCode::SUCCESS)

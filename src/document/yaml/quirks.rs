@@ -50,7 +50,7 @@ pub(super) fn plain_in_flow(token: &str, after: &str) -> Option<&'static str> {
     }
     let mark_ends = token.ends_with('?') && after.starts_with([' ', '\t', '\r', '\n']);
     if mark_ends || token.contains("? ") || token.contains("?\t") || token.contains("?\n") {
-        return Some("a question mark before a blank inside braces or brackets");
+        return Some("a question mark before a space inside braces or brackets");
     }
     None
 }
@@ -126,7 +126,7 @@ pub(super) fn key_in_flow(token: &str, is_plain: bool, after: &str) -> Option<&'
         return Some("a key of several lines inside braces or brackets");
     }
     let blank = value.is_empty() || value.starts_with([' ', '\t', '\r', '\n']);
-    (is_plain && !blank).then_some("a colon without a blank behind it inside braces or brackets")
+    (is_plain && !blank).then_some("a colon without a space after it inside braces or brackets")
 }
 
 #[cfg(test)]

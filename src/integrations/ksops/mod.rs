@@ -89,8 +89,7 @@ impl Generator {
         match document.tree().documents() {
             [root] => Self::of(&*document, *root),
             several => {
-                let message =
-                    format!("exactly exactly one generator is expected, and there are {}", several.len());
+                let message = format!("exactly one generator is expected, and there are {}", several.len());
                 Err(Error::new(Kind::Read, message))
             }
         }

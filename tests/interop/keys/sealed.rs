@@ -188,7 +188,10 @@ fn a_key_that_no_list_can_hold_is_refused_by_name() {
     test.write("plain.yaml", SECRET);
     let huawei = "tr-west-1:0d0466b0-e727-4d9c-b35d-f84bb474a37f";
     let refused = test.sealant(&["seal", "--hckms", huawei, "plain.yaml"]).run().code(8);
-    assert!(refused.stderr.contains(&format!("a SealedSecret cannot be for hckms {huawei}")), "{refused}");
+    assert!(
+        refused.stderr.contains(&format!("a SealedSecret cannot have the recipient hckms {huawei}")),
+        "{refused}"
+    );
     assert!(
         refused
             .stderr

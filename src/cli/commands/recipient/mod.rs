@@ -482,9 +482,9 @@ impl Task<'_> {
         if self.act.yes {
             return Ok(true);
         }
+        let (act, place) = if self.is_addition() { ("Add", "to") } else { ("Remove", "from") };
         let question = format!(
-            "{} {} in {} of {} and {}?",
-            if self.is_addition() { "Let in" } else { "Take out" },
+            "{act} {} {place} {} of {} and {}?",
             self.named(),
             counted(reached.len(), "rule"),
             self.target.config.path().file_name().unwrap_or_default().display(),

@@ -96,7 +96,7 @@ pub struct Args {
     #[command(flatten)]
     aws: AwsArgs,
 
-    /// With --merge-into or --onto: keep this recipient, though the creation rule does not name it; may be repeated
+    /// With --merge-into or --onto: keep this recipient although the creation rule does not name it; may be repeated
     #[arg(long, value_name = "RECIPIENT")]
     allow_recipient: Vec<String>,
 

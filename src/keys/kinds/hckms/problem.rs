@@ -48,7 +48,7 @@ pub(super) fn refusal(refused: &Refused<'_>) -> Problem {
 /// What it means that something is not opened.
 pub(super) fn about(problem: Problem, operation: Operation) -> Problem {
     match (problem.cause, operation) {
-        (Cause::NotOpened, Operation::Decrypt) => problem.after("KMS does not open it"),
+        (Cause::NotOpened, Operation::Decrypt) => problem.after("KMS cannot decrypt it"),
         _ => problem,
     }
 }
