@@ -21,7 +21,7 @@ pub const PATIENCE: Duration = Duration::from_secs(5);
 const CONTEXT: usize = 3;
 
 /// A file at one time, in plaintext.
-pub struct State {
+pub struct FileState {
     /// `None` for a file that is not there.
     document: Option<Box<dyn Document>>,
     text: SecretBytes,
@@ -29,7 +29,7 @@ pub struct State {
     facts: Option<Vec<String>>,
 }
 
-impl State {
+impl FileState {
     /// Of a file that is not there.
     pub fn absent() -> Self {
         Self { document: None, text: SecretBytes::default(), facts: Some(Vec::new()) }
@@ -139,7 +139,7 @@ pub struct Difference {
 }
 
 impl Difference {
-    pub fn of(old: &State, new: &State) -> Result<Self> {
+    pub fn of(old: &FileState, new: &FileState) -> Result<Self> {
         Ok(Self {
             values: value_changes(old.values()?, new.values()?),
             facts: match (&old.facts, &new.facts) {
@@ -189,7 +189,7 @@ fn fact_changes(old: &[String], new: &[String]) -> Vec<(Change, String)> {
 }
 
 /// The plaintexts' difference as a unified diff without a header; `None` when one of them is no text.
-pub fn unified(old: &State, new: &State) -> Option<SecretString> {
+pub fn unified(old: &FileState, new: &FileState) -> Option<SecretString> {
     let (old, new) = (std::str::from_utf8(&old.text).ok()?, std::str::from_utf8(&new.text).ok()?);
     let diff = TextDiff::configure().timeout(PATIENCE).diff_lines(old, new);
     Some(SecretString::new(diff.unified_diff().context_radius(CONTEXT).to_string()))
@@ -199,8 +199,8 @@ pub fn unified(old: &State, new: &State) -> Option<SecretString> {
 mod tests {
     use super::*;
 
-    fn yaml(text: &str) -> State {
-        State::plain(Format::Yaml, SecretBytes::new(text.as_bytes().to_vec())).unwrap()
+    fn yaml(text: &str) -> FileState {
+        FileState::plain(Format::Yaml, SecretBytes::new(text.as_bytes().to_vec())).unwrap()
     }
 
     fn changes(old: &str, new: &str) -> Vec<(Change, String)> {
@@ -244,7 +244,7 @@ mod tests {
     fn a_text_is_shown_with_what_is_around_a_change() {
         let text = unified(&yaml("a: 1\nb: 2\n"), &yaml("a: 1\nb: 3\n")).unwrap();
         assert_eq!(*text, "@@ -1,2 +1,2 @@\n a: 1\n-b: 2\n+b: 3\n");
-        let binary = State::plain(Format::Binary, SecretBytes::new(vec![0xff])).unwrap();
+        let binary = FileState::plain(Format::Binary, SecretBytes::new(vec![0xff])).unwrap();
         assert!(unified(&yaml("a: 1\n"), &binary).is_none());
     }
 

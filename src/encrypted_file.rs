@@ -19,7 +19,7 @@ pub enum EncryptedFile {
 
 /// What of an encrypted file has master keys of its own.
 #[derive(Clone, Copy)]
-pub enum Holder<'f> {
+pub enum KeyedPart<'f> {
     Document(&'f WrappedDataKey),
     Sealed(&'f SealedSecret),
 }
@@ -169,10 +169,10 @@ impl EncryptedFile {
         }
     }
 
-    pub fn holders(&self) -> Vec<Holder<'_>> {
+    pub fn holders(&self) -> Vec<KeyedPart<'_>> {
         match self {
-            Self::Document(file) => vec![Holder::Document(&file.metadata.keys)],
-            Self::Sealed(file) => file.objects.iter().map(|(_, sealed)| Holder::Sealed(sealed)).collect(),
+            Self::Document(file) => vec![KeyedPart::Document(&file.metadata.keys)],
+            Self::Sealed(file) => file.objects.iter().map(|(_, sealed)| KeyedPart::Sealed(sealed)).collect(),
         }
     }
 
@@ -240,7 +240,7 @@ impl EncryptedFile {
     }
 }
 
-impl Holder<'_> {
+impl KeyedPart<'_> {
     /// Its data keys, as they are wrapped.
     pub fn data_keys(&self) -> Result<Vec<WrappedDataKey>> {
         match self {

@@ -13,7 +13,7 @@ use crate::sops::kubernetes;
 
 /// What was asked for apart from the creation rule, by flags or the environment.
 #[derive(Debug, Clone, Default)]
-pub struct Wanted {
+pub struct Overrides {
     pub keys: Option<KeySet>,
     pub selection: Option<Selection>,
     pub mac_only_encrypted: bool,
@@ -33,7 +33,7 @@ pub struct Recipe {
 }
 
 /// For whom to encrypt: as wanted, else as a creation rule says. An error when nobody names a recipient.
-pub fn keys(wanted: &Wanted, rule: Option<&Policy>) -> Result<KeySet> {
+pub fn keys(wanted: &Overrides, rule: Option<&Policy>) -> Result<KeySet> {
     let keys = match (&wanted.keys, rule) {
         (Some(keys), _) => Some(keys.clone()),
         (None, Some(rule)) => key_set(rule)?,
@@ -53,7 +53,7 @@ pub fn keys(wanted: &Wanted, rule: Option<&Policy>) -> Result<KeySet> {
 }
 
 /// How to encrypt `document`: as wanted, else as its creation rule says. An error when nobody names a recipient.
-pub fn recipe(document: &dyn Document, wanted: &Wanted, rule: Option<&Policy>) -> Result<Recipe> {
+pub fn recipe(document: &dyn Document, wanted: &Overrides, rule: Option<&Policy>) -> Result<Recipe> {
     let keys = keys(wanted, rule)?;
     let asked = wanted.selection.clone().or_else(|| rule.and_then(|rule| rule.selection.clone()));
     let asked = asked.or_else(|| wanted.all_of_kubernetes.then(Selection::default));

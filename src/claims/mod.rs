@@ -16,7 +16,7 @@ pub use place::{Pin, PlaceDifference};
 
 use crate::config::{Policy, Selection};
 use crate::document::{Document, Format};
-use crate::encrypted_file::{EncryptedFile, Holder};
+use crate::encrypted_file::{EncryptedFile, KeyedPart};
 use crate::error::Result;
 use crate::policy;
 use crate::rekey::{Change, Sharing, SharingChange};
@@ -85,14 +85,14 @@ pub fn of_file(file: &EncryptedFile, policy: &Policy) -> Result<Vec<Vec<Differen
 /// How a document in SOPS's format differs from its rule. No key is needed.
 pub fn of_document(file: &Encrypted, policy: &Policy) -> Result<Vec<Difference>> {
     let mut found = settings(&file.metadata, file.document(), Form::Encrypted, policy)?;
-    found.extend(recipients(Holder::Document(&file.metadata.keys), policy)?);
+    found.extend(recipients(KeyedPart::Document(&file.metadata.keys), policy)?);
     Ok(found)
 }
 
 /// How a SealedSecret differs from its rule. No key is needed.
 pub fn of_sealed(sealed: &SealedSecret, policy: &Policy) -> Result<Vec<Difference>> {
     let mut found = place_of_sealed(sealed, policy)?;
-    found.extend(recipients(Holder::Sealed(sealed), policy)?);
+    found.extend(recipients(KeyedPart::Sealed(sealed), policy)?);
     Ok(found)
 }
 
@@ -160,10 +160,10 @@ fn shared_by(policy: &Policy) -> Option<Sharing> {
 
 /// Who can open something, where its rule names others. How a SealedSecret is shared out is told here, too: what is
 /// written into one gets a new data key, shared as the rule says.
-fn recipients(holder: Holder<'_>, policy: &Policy) -> Result<Option<Difference>> {
+fn recipients(holder: KeyedPart<'_>, policy: &Policy) -> Result<Option<Difference>> {
     let Some(keys) = policy::key_set(policy)? else { return Ok(None) };
     let mut change = Change::between(&holder.data_keys()?, &keys);
-    if let Holder::Document(_) = holder {
+    if let KeyedPart::Document(_) = holder {
         change.sharing = None;
     }
     Ok((!change.is_empty()).then_some(Difference::Recipients(change)))

@@ -12,7 +12,7 @@ use crate::cli::pipeline;
 use crate::cli::recipients::Recipients;
 use crate::cli::typed_path::within;
 use crate::document::{Document, Edits, Format, Spelled, TreePath, WithCopies};
-use crate::encrypted_file::{self, EncryptedFile, Holder, OpenedFile, no_answer};
+use crate::encrypted_file::{self, EncryptedFile, KeyedPart, OpenedFile, no_answer};
 use crate::error::{Error, Kind, Result};
 use crate::fs::Lock;
 use crate::host::Host;
@@ -193,7 +193,7 @@ impl ChangeArgs {
             claims.refuse_other_place(&self.file, sealed)?;
             let is_known = claims.is_known_place(&self.file, sealed, &self.identities)?;
             claims.refuse_unnamed_place(&self.file, sealed, asked.clone(), is_known, &again)?;
-            let keys = recipients.of(Holder::Sealed(sealed), Some(&self.file), &self.file)?;
+            let keys = recipients.of(KeyedPart::Sealed(sealed), Some(&self.file), &self.file)?;
             block_on(NewDataKey::make(service, &[&keys])).pop().unwrap_or_else(|| Err(no_answer()))
         };
         let Some((at, changed)) = change.of_sealed(&path, file, service, &new_key)? else { return Ok(None) };

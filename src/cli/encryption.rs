@@ -16,12 +16,12 @@ use crate::cli::pipeline::{Item, Output, Passed, Taken, read};
 use crate::cli::unnamed::{Unnamed, is_named_by};
 use crate::config::{Configs, Policy, Selection};
 use crate::document::{self, Document, Format, Losses};
-use crate::encrypted_file::{self, EncryptedFile, Holder, no_answer};
+use crate::encrypted_file::{self, EncryptedFile, KeyedPart, no_answer};
 use crate::error::{Error, Kind, Result};
 use crate::fs::{self, Snapshot};
 use crate::host::Host;
 use crate::keys::{self, Rekey};
-use crate::policy::{self, Recipe, Wanted};
+use crate::policy::{self, Overrides, Recipe};
 use crate::rekey::{self, Wish};
 use crate::repo::check::{Finding, Rule, check};
 use crate::sealed_secret;
@@ -34,7 +34,7 @@ pub struct Encrypt<'a> {
     context: &'a Context<'a>,
     formats: Formats,
     configs: Configs,
-    pub wanted: Wanted,
+    pub wanted: Overrides,
     /// Remove the annotation in which kubectl keeps a Secret's plaintext.
     pub strip_last_applied: bool,
     /// What becomes of files that no rule names.
@@ -58,7 +58,7 @@ impl<'a> Encrypt<'a> {
         if !context.is_sops() {
             keys.warn_of_empty(context.ui);
         }
-        let wanted = Wanted {
+        let wanted = Overrides {
             keys: keys.key_set(context.host)?,
             selection: rules.selection()?,
             mac_only_encrypted: rules.mac_only_encrypted,
@@ -71,7 +71,7 @@ impl<'a> Encrypt<'a> {
 
     /// By the creation rules of these configs alone, whatever flags and variables say.
     pub fn by_rules(context: &'a Context<'a>, formats: Formats, configs: Configs) -> Self {
-        let (wanted, unnamed) = (Wanted::default(), Unnamed::left());
+        let (wanted, unnamed) = (Overrides::default(), Unnamed::left());
         Self { context, formats, configs, wanted, strip_last_applied: false, unnamed }
     }
 
@@ -392,7 +392,7 @@ fn identities_named(path: &Path) -> Error {
 }
 
 /// To sops a flag takes the place of the rule's own way to select values only where it is the same way.
-fn refuse_two_selections(document: &dyn Document, wanted: &Wanted, rule: Option<&Policy>) -> Result<()> {
+fn refuse_two_selections(document: &dyn Document, wanted: &Overrides, rule: Option<&Policy>) -> Result<()> {
     let asked = (&wanted.selection, rule.and_then(|rule| rule.selection.as_ref()));
     match asked {
         (Some(flag), Some(rule))
@@ -434,7 +434,7 @@ fn open_old(path: &Path, format: Format, service: &crate::keys::KeyService<'_>) 
 impl Old {
     /// The same, as far as the two themselves show.
     fn why_not_kept(&self, document: &dyn Document, recipe: &Recipe) -> Result<Option<&'static str>> {
-        let holder = Holder::Document(&self.file.metadata.keys);
+        let holder = KeyedPart::Document(&self.file.metadata.keys);
         if rekey::recipients(holder, Some(&recipe.keys), &Wish::default()).is_err() {
             return Ok(Some("is for other recipients"));
         }

@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::cli::context::Context;
 use crate::config::Configs;
-use crate::encrypted_file::Holder;
+use crate::encrypted_file::KeyedPart;
 use crate::error::{Error, Kind, Result};
 use crate::keys::{KeySet, MasterKey};
 use crate::policy;
@@ -29,7 +29,7 @@ impl<'a> Recipients<'a> {
 
     /// For whom a file is encrypted from now on, or a SealedSecret in it. `name` is what creation rules are chosen by,
     /// `shown` what the file is called in messages.
-    pub fn of(&self, holder: Holder<'_>, name: Option<&Path>, shown: &Path) -> Result<KeySet> {
+    pub fn of(&self, holder: KeyedPart<'_>, name: Option<&Path>, shown: &Path) -> Result<KeySet> {
         let rule = name.map(|name| self.rule(name)).transpose()?.flatten();
         for wrapped in holder.data_keys()?.iter().flat_map(|wrapped| wrapped.groups.iter().flatten()) {
             self.missing().remove(&wrapped.key.to_string());
@@ -49,7 +49,7 @@ impl<'a> Recipients<'a> {
 
     /// Refuses a file that was only found, and for which no rule names recipients where there is a config: whoever moves a
     /// file out of its rule could write themselves into it.
-    pub fn refuse_named_by_file_alone(&self, holder: Holder<'_>, path: &Path) -> Result<()> {
+    pub fn refuse_named_by_file_alone(&self, holder: KeyedPart<'_>, path: &Path) -> Result<()> {
         let is_free = self.context.is_sops() || self.configs.config_for(path)?.is_none();
         if is_free || policy::keys_of_file(&self.configs, path)?.is_some() {
             return Ok(());

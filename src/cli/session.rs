@@ -19,7 +19,7 @@ use crate::sops::Ciphertext;
 const GLANCE: Duration = Duration::from_millis(500);
 
 /// What became of a file.
-pub enum Outcome {
+pub enum Edited {
     Written,
     Unchanged,
 }
@@ -45,7 +45,7 @@ impl<'a> Session<'a> {
         before: &SecretBytes,
         snapshot: &Snapshot,
         encrypt: Encryption,
-    ) -> Result<Outcome> {
+    ) -> Result<Edited> {
         let folder = PrivateDir::new(self.context.host)?;
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let plain = folder.create(&name, before)?;
@@ -58,7 +58,7 @@ impl<'a> Session<'a> {
             if edited == *before {
                 folder.close()?;
                 self.tell_unchanged(path, time);
-                return Ok(Outcome::Unchanged);
+                return Ok(Edited::Unchanged);
             }
             let encrypted = match encrypt(edited) {
                 Ok(encrypted) => encrypted,
@@ -72,7 +72,7 @@ impl<'a> Session<'a> {
                     folder.close()?;
                     self.warn(path, &encrypted.warnings);
                     self.context.ui.say(format!("{}: encrypted and written", path.display()));
-                    return Ok(Outcome::Written);
+                    return Ok(Edited::Written);
                 }
                 Err(error) => match keep_beside(path, &encrypted) {
                     Ok(kept) => return Err(error.advise(what_was_kept(path, &kept))),

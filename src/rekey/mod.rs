@@ -16,7 +16,7 @@ use rayon::prelude::*;
 
 use crate::batch::{self, Opened, OpenedDocument, Parsed, Source};
 use crate::document::Document;
-use crate::encrypted_file::{self, EncryptedFile, Holder, OpenedFile, no_answer};
+use crate::encrypted_file::{self, EncryptedFile, KeyedPart, OpenedFile, no_answer};
 use crate::error::{Error, Kind, Result};
 use crate::keys::{Content, KeyService, KeySet, Rekey};
 use crate::sealed_secret::{self, NewDataKey, OpenedKeys, SealedFile, SealedSecret};
@@ -32,7 +32,7 @@ pub use settings::select;
 /// For whom files are to be encrypted.
 pub trait Decide: Sync {
     /// The master keys for a document or a SealedSecret.
-    fn keys(&self, parsed: &Parsed, holder: Holder<'_>) -> Result<KeySet>;
+    fn keys(&self, parsed: &Parsed, holder: KeyedPart<'_>) -> Result<KeySet>;
 
     /// Whether a document with this data key may be for them: asked before anybody gets what it did not have. The data keys of
     /// SealedSecrets are told apart without being opened.

@@ -4,7 +4,7 @@
 //! is held against the creation rule before anything is encrypted for it.
 
 use super::change::Sharing;
-use crate::encrypted_file::Holder;
+use crate::encrypted_file::KeyedPart;
 use crate::error::{Error, Kind, Result};
 use crate::keys::{KeySet, MasterKey, WrappedDataKey};
 use crate::sealed_secret::{self, Spec};
@@ -105,10 +105,10 @@ fn threshold_of(
 }
 
 /// For whom a new data key is made. An error of kind [`Kind::Conflict`] names who stands in the file and not in the rule.
-pub fn recipients(holder: Holder<'_>, rule: Option<&KeySet>, wish: &Wish) -> Result<KeySet> {
+pub fn recipients(holder: KeyedPart<'_>, rule: Option<&KeySet>, wish: &Wish) -> Result<KeySet> {
     match holder {
-        Holder::Document(current) => of_document(current, rule, wish),
-        Holder::Sealed(sealed) => of_sealed(&sealed.spec, rule, wish),
+        KeyedPart::Document(current) => of_document(current, rule, wish),
+        KeyedPart::Sealed(sealed) => of_sealed(&sealed.spec, rule, wish),
     }
 }
 
@@ -206,7 +206,7 @@ pub enum Readers {
 
 impl Readers {
     /// Those of this data key.
-    pub fn of(&self, holder: Holder<'_>) -> Result<KeySet> {
+    pub fn of(&self, holder: KeyedPart<'_>) -> Result<KeySet> {
         match self {
             Self::OfRule(rule) => Ok(rule.clone()),
             Self::With { rule, newcomer } => with_newcomer(holder, rule, newcomer),
@@ -215,7 +215,7 @@ impl Readers {
     }
 
     /// Those of all data keys in a file, which have to be the same; those of the rule if the file has no data key.
-    pub fn of_all(&self, holders: &[Holder<'_>], rule: &KeySet) -> Result<KeySet> {
+    pub fn of_all(&self, holders: &[KeyedPart<'_>], rule: &KeySet) -> Result<KeySet> {
         let mut sets = holders.iter().map(|holder| self.of(*holder)).collect::<Result<Vec<_>>>()?.into_iter();
         let Some(first) = sets.next() else { return Ok(rule.clone()) };
         match sets.all(|other| is_same(&other.groups, &first.groups)) {
@@ -225,7 +225,7 @@ impl Readers {
     }
 }
 
-fn with_newcomer(holder: Holder<'_>, rule: &KeySet, newcomer: &MasterKey) -> Result<KeySet> {
+fn with_newcomer(holder: KeyedPart<'_>, rule: &KeySet, newcomer: &MasterKey) -> Result<KeySet> {
     if !rule.groups.iter().flatten().any(|key| key == newcomer) {
         let message = format!("its creation rule does not name {newcomer}");
         return Err(Error::new(Kind::Conflict, message).advise(format!(
@@ -242,7 +242,7 @@ fn with_newcomer(holder: Holder<'_>, rule: &KeySet, newcomer: &MasterKey) -> Res
     Ok(KeySet { groups, threshold: rule.threshold })
 }
 
-fn without_leaver(holder: Holder<'_>, rule: &KeySet, leaver: &MasterKey) -> Result<KeySet> {
+fn without_leaver(holder: KeyedPart<'_>, rule: &KeySet, leaver: &MasterKey) -> Result<KeySet> {
     let wish = Wish { remove: vec![leaver.clone()], ..Wish::default() };
     let mut keys = recipients(holder, Some(rule), &wish)?;
     let current: Vec<MasterKey> = holder.data_keys()?.iter().flat_map(names).flatten().collect();
@@ -257,7 +257,7 @@ fn without_leaver(holder: Holder<'_>, rule: &KeySet, leaver: &MasterKey) -> Resu
 }
 
 /// The groups that can open it, if it is shared out as the rule says; those of the rule where nothing is encrypted yet.
-fn groups_as_in(holder: Holder<'_>, rule: &KeySet) -> Result<Vec<Vec<MasterKey>>> {
+fn groups_as_in(holder: KeyedPart<'_>, rule: &KeySet) -> Result<Vec<Vec<MasterKey>>> {
     let mut data_keys = holder.data_keys()?.into_iter();
     let Some(first) = data_keys.next() else { return Ok(rule.groups.clone()) };
     let groups = names(&first);

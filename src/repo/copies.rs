@@ -13,7 +13,7 @@ use std::sync::LazyLock;
 use regex::bytes::Regex;
 use sha2::{Digest, Sha256};
 
-use crate::encrypted_file::{EncryptedFile, Holder};
+use crate::encrypted_file::{EncryptedFile, KeyedPart};
 use crate::error::{Error, Kind, Result};
 use crate::keys::{self, KeySet, MasterKey, WrappedDataKey};
 use crate::rekey::names;
@@ -166,7 +166,7 @@ impl Names {
 }
 
 impl Held {
-    fn of(file: &EncryptedFile, holder: Holder<'_>, rule: Option<&KeySet>) -> Self {
+    fn of(file: &EncryptedFile, holder: KeyedPart<'_>, rule: Option<&KeySet>) -> Self {
         // One that cannot be read is wrapped for nobody.
         let data_keys = holder.data_keys().unwrap_or_default();
         let wrapped = data_keys.iter().flat_map(|wrapped| wrapped.groups.iter().flatten());
@@ -184,7 +184,7 @@ impl Held {
                 samples = file.samples();
                 samples.extend(mac);
             }
-            (_, Holder::Sealed(sealed)) => {
+            (_, KeyedPart::Sealed(sealed)) => {
                 sealed_secret::for_each_ciphertext(&sealed.spec, &mut |item, bytes| {
                     add(&|| item.to_owned(), bytes);
                 });
@@ -192,7 +192,7 @@ impl Held {
                     sealed_secret::commitments(&sealed.spec).map(|bytes| Print::of("commitment", &bytes)),
                 );
             }
-            (EncryptedFile::Sealed(_), Holder::Document(_)) => {}
+            (EncryptedFile::Sealed(_), KeyedPart::Document(_)) => {}
         }
         let readers = rule.map_or_else(|| Readers::listed(&data_keys), Readers::of);
         Self { readers, by_rule: rule.is_some(), keys, values, samples }

@@ -17,7 +17,7 @@ pub type Versions = HashMap<TransitKey, Option<KeyVersions>>;
 /// The state of a wrapped data key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum State {
+pub enum WrapState {
     /// Nothing is to be done, as far as anybody can tell from here.
     Current,
     /// The server did not say which version of the transit key is the newest.
@@ -44,7 +44,7 @@ pub struct KeyStatus {
     pub version: Option<u32>,
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     pub versions: Option<KeyVersions>,
-    pub state: State,
+    pub state: WrapState,
 }
 
 fn as_name<S: serde::Serializer>(kind: &KeyKind, serializer: S) -> Result<S::Ok, S::Error> {
@@ -81,8 +81,8 @@ fn of_data_key(wrapped: &WrappedDataKey, versions: &Versions) -> Vec<KeyStatus> 
         let version = version_of(&wrapped.enc);
         let state = match (transit, version, versions) {
             (Some(_), Some(version), Some(versions)) => state(version, versions),
-            (Some(_), ..) => State::Unknown,
-            (None, ..) => State::Current,
+            (Some(_), ..) => WrapState::Unknown,
+            (None, ..) => WrapState::Current,
         };
         let id = wrapped.key.id().to_owned();
         KeyStatus { group, kind: wrapped.key.kind(), id, name: None, version, versions, state }
@@ -90,11 +90,11 @@ fn of_data_key(wrapped: &WrappedDataKey, versions: &Versions) -> Vec<KeyStatus> 
     .collect()
 }
 
-fn state(version: u32, versions: KeyVersions) -> State {
+fn state(version: u32, versions: KeyVersions) -> WrapState {
     match version {
-        version if version < versions.min_decryption_version => State::Expired,
-        version if version < versions.latest_version => State::Old,
-        _ => State::Current,
+        version if version < versions.min_decryption_version => WrapState::Expired,
+        version if version < versions.latest_version => WrapState::Old,
+        _ => WrapState::Current,
     }
 }
 
@@ -106,6 +106,9 @@ mod tests {
     fn a_version_is_held_against_what_the_server_says() {
         let versions = KeyVersions { latest_version: 4, min_decryption_version: 2 };
         let states = [1, 2, 3, 4, 5].map(|version| state(version, versions));
-        assert_eq!(states, [State::Expired, State::Old, State::Old, State::Current, State::Current]);
+        assert_eq!(
+            states,
+            [WrapState::Expired, WrapState::Old, WrapState::Old, WrapState::Current, WrapState::Current]
+        );
     }
 }

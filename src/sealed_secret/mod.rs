@@ -34,7 +34,9 @@ pub use file::{
 };
 pub use item_path::ItemPath;
 pub use merge::{Merged, Values, merge, returned};
-pub use overview::{DataKeyOverview, Holder, ItemOverview, Overview, Reader, items_of, overview, place};
+pub use overview::{
+    DataKeyOverview, ItemOverview, Overview, Reader, WrapOverview, items_of, overview, place,
+};
 pub use recipients::{recipients, rewrap, update_keys, wrapped_data_keys};
 pub use seal::{LARGE_MANIFEST, MANY_DATA_KEYS, Options, holds_secrets, seal, secrets, warnings};
 pub use secret::{Secret, joined, manifests};

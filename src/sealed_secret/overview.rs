@@ -39,19 +39,19 @@ pub struct DataKeyOverview {
     pub items: usize,
     /// Of how many groups it takes a master key.
     pub required: usize,
-    pub groups: Vec<Vec<Holder>>,
+    pub groups: Vec<Vec<WrapOverview>>,
 }
 
 /// A master key for which a data key is wrapped.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Holder {
+pub struct WrapOverview {
     pub recipient: String,
     /// Of the transit key, when the data key was wrapped.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<u32>,
 }
 
-impl Holder {
+impl WrapOverview {
     /// The holders of a data key, by groups.
     pub fn groups(wrapped: &WrappedDataKey) -> Vec<Vec<Self>> {
         let holder = |wrapped: &crate::keys::WrappedKey| Self {
@@ -88,7 +88,7 @@ pub fn overview(sealed: &SealedSecret) -> Result<Overview> {
             id: entry.id.clone(),
             items: items.iter().filter(|item| item.data_key == entry.id).count(),
             required: wrapped.required(),
-            groups: Holder::groups(&wrapped),
+            groups: WrapOverview::groups(&wrapped),
         })
     });
     let data_keys = data_keys.collect::<Result<Vec<_>>>()?;

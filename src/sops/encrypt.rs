@@ -31,12 +31,12 @@ pub struct Ciphertext {
 /// Ciphertexts of older states of a document: what is unchanged keeps its own.
 pub struct Reuse<'d> {
     /// That of the first counts most.
-    states: Vec<State<'d>>,
+    states: Vec<OlderDocument<'d>>,
     /// What was taken: no ciphertext stands at two places.
     used: HashSet<&'d str>,
 }
 
-struct State<'d> {
+struct OlderDocument<'d> {
     document: &'d dyn Document,
     /// By fingerprint and number in the document.
     tokens: HashMap<[u8; 32], BTreeMap<usize, NodeId>>,
@@ -77,7 +77,7 @@ impl<'d> Reuse<'d> {
                 number += 1;
             }
         })?;
-        Ok(Self { states: vec![State { document, tokens, next: 0 }], used: HashSet::new() })
+        Ok(Self { states: vec![OlderDocument { document, tokens, next: 0 }], used: HashSet::new() })
     }
 
     /// Also what another state has.
@@ -102,7 +102,7 @@ impl<'d> Reuse<'d> {
     }
 }
 
-impl<'d> State<'d> {
+impl<'d> OlderDocument<'d> {
     /// Of several that are equal (items of a list, entries of the documents of a stream) the one that stood nearest to
     /// where the value stands now.
     fn take(&mut self, print: &[u8; 32]) -> Option<&'d str> {

@@ -12,7 +12,7 @@ use crate::config::absolute;
 use crate::error::{Error, Kind, Result};
 use crate::keys::MasterKey;
 use crate::keys::StartedBy;
-use crate::repo::blast_radius::{self, Exposed, Found, State};
+use crate::repo::blast_radius::{self, Exposed, Fate, Found};
 use crate::repo::git::history::Scope;
 use crate::repo::git::{Git, NoGit};
 use crate::repo::who_can_decrypt::Asked;
@@ -155,12 +155,12 @@ fn shown(path: &Path) -> String {
     path.display().to_string()
 }
 
-fn word(state: State) -> &'static str {
+fn word(state: Fate) -> &'static str {
     match state {
-        State::Live => "live",
-        State::EncryptedAnew => "encrypted-anew",
-        State::Gone => "gone",
-        State::Changed => "changed",
+        Fate::Live => "live",
+        Fate::EncryptedAnew => "encrypted-anew",
+        Fate::Gone => "gone",
+        Fate::Changed => "changed",
     }
 }
 
@@ -172,10 +172,10 @@ fn tell(found: &Found, context: &Context) {
         values => format!(
             "{values} values in {commits} commits: {} live, {} encrypted again, {} gone{}; replace each where it \
              comes from, unless you know that this was done",
-            count(State::Live),
-            count(State::EncryptedAnew),
-            count(State::Gone),
-            match count(State::Changed) {
+            count(Fate::Live),
+            count(Fate::EncryptedAnew),
+            count(Fate::Gone),
+            match count(Fate::Changed) {
                 0 => String::new(),
                 changed => format!(", {changed} changed"),
             }

@@ -9,7 +9,7 @@ use crate::cli::args::{FormatArgs, Formats, IdentityArgs, Input, ReportArgs};
 use crate::cli::context::{Context, block_on};
 use crate::cli::failures::Failures;
 use crate::cli::pipeline;
-use crate::diff::{self, Change, Difference, State, ValueChange};
+use crate::diff::{self, Change, Difference, FileState, ValueChange};
 use crate::document::{self, Value};
 use crate::encrypted_file::{Meant, OpenedFile, meant, nature};
 use crate::error::{Error, Kind, Result};
@@ -276,7 +276,7 @@ impl Comparison<'_> {
     }
 
     /// Opens the states of all files, with one request for their data keys.
-    fn open(&self, pairs: Vec<Pair<Option<Source>>>) -> Vec<Result<Pair<State>>> {
+    fn open(&self, pairs: Vec<Pair<Option<Source>>>) -> Vec<Result<Pair<FileState>>> {
         let (mut encrypted, mut labels) = (Vec::new(), Vec::new());
         let mut others = Vec::new();
         for Pair { old, new } in pairs {
@@ -293,21 +293,21 @@ impl Comparison<'_> {
         }
         let mut opened = block_on(batch::open(&self.service, encrypted)).into_iter();
         let mut states = others.into_iter().map(|other| match other {
-            Some(None) => Ok(State::absent()),
+            Some(None) => Ok(FileState::absent()),
             Some(Some(Source { path, format, bytes, .. })) => {
-                State::plain(format, bytes).map_err(|error| error.in_file(path))
+                FileState::plain(format, bytes).map_err(|error| error.in_file(path))
             }
             None => {
                 let opened =
                     opened.next().unwrap_or_else(|| Err(Error::new(Kind::Read, "was not opened")))?;
                 let state = match &opened.file {
-                    OpenedFile::Document(file, key) => State::encrypted(file, key, self.check),
-                    OpenedFile::Sealed(file, keys) => State::sealed(file, keys),
+                    OpenedFile::Document(file, key) => FileState::encrypted(file, key, self.check),
+                    OpenedFile::Sealed(file, keys) => FileState::sealed(file, keys),
                 };
                 state.map_err(|error| error.in_file(opened.path))
             }
         });
-        let mut next = || states.next().unwrap_or_else(|| Ok(State::absent()));
+        let mut next = || states.next().unwrap_or_else(|| Ok(FileState::absent()));
         let pair = |(old, new)| {
             let (before, after) = (next(), next());
             Ok(Pair { old: Side { label: old, state: before? }, new: Side { label: new, state: after? } })
@@ -331,7 +331,7 @@ fn is_encrypted(source: &Source) -> bool {
     matches!(nature(*format, bytes), Ok(Nature::Encrypted)) || meant(*format, bytes) == Some(Meant::Sealed)
 }
 
-fn print_text(context: &Context, pair: &Pair<State>, difference: &Difference) -> Result<()> {
+fn print_text(context: &Context, pair: &Pair<FileState>, difference: &Difference) -> Result<()> {
     let ui = context.ui;
     ui.styled_line(&[(HEADER, &format!("--- {}", pair.old.label))])?;
     ui.styled_line(&[(HEADER, &format!("+++ {}", pair.new.label))])?;
@@ -360,7 +360,7 @@ fn print_text(context: &Context, pair: &Pair<State>, difference: &Difference) ->
     Ok(())
 }
 
-fn print_names(context: &Context, pair: &Pair<State>, difference: &Difference) -> Result<()> {
+fn print_names(context: &Context, pair: &Pair<FileState>, difference: &Difference) -> Result<()> {
     let ui = context.ui;
     ui.styled_line(&[(HEADER, name_of(pair))])?;
     let facts = difference.facts.iter().map(|(change, fact)| (*change, fact));
@@ -375,7 +375,7 @@ fn print_names(context: &Context, pair: &Pair<State>, difference: &Difference) -
     Ok(())
 }
 
-fn as_json(pair: &Pair<State>, difference: &Difference, with_values: bool) -> Result<Data> {
+fn as_json(pair: &Pair<FileState>, difference: &Difference, with_values: bool) -> Result<Data> {
     let value = |ValueChange { path, change, old, new }: &ValueChange| {
         let mut entry = json!({"path": path, "change": name(*change)});
         if with_values {
@@ -403,7 +403,7 @@ fn data(values: &[Value]) -> Result<Data> {
 }
 
 /// The file itself, or the one before if there is none after.
-fn name_of(pair: &Pair<State>) -> &str {
+fn name_of(pair: &Pair<FileState>) -> &str {
     if pair.new.label == "/dev/null" { &pair.old.label } else { &pair.new.label }
 }
 

@@ -11,10 +11,10 @@ use crate::cli::encryption::Encrypt;
 use crate::cli::failures::Failures;
 use crate::cli::pipeline::{self, Item};
 use crate::cli::recipients::Recipients;
-use crate::cli::session::{Encryption, Outcome, Session};
+use crate::cli::session::{Edited, Encryption, Session};
 use crate::config::Selection;
 use crate::document::{self, Format};
-use crate::encrypted_file::{self, Holder, OpenedFile, no_answer};
+use crate::encrypted_file::{self, KeyedPart, OpenedFile, no_answer};
 use crate::error::{Error, Kind, Result};
 use crate::fs::{self, Snapshot};
 use crate::host::Host;
@@ -84,8 +84,8 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let mut any_written = false;
     for file in &args.files {
         match edit.file(file) {
-            Ok(Outcome::Written) => any_written = true,
-            Ok(Outcome::Unchanged) => {}
+            Ok(Edited::Written) => any_written = true,
+            Ok(Edited::Unchanged) => {}
             Err(error) => failures.add(context.ui, &error.in_file(file)),
         }
     }
@@ -105,7 +105,7 @@ struct Edit<'a> {
 }
 
 impl Edit<'_> {
-    fn file(&self, path: &Path) -> Result<Outcome> {
+    fn file(&self, path: &Path) -> Result<Edited> {
         let input = Input::of(path);
         if input.path.is_none() {
             return Err(Error::new(Kind::Conflict, "standard input cannot be edited").advise("Name a file."));
@@ -123,7 +123,7 @@ impl Edit<'_> {
         }
     }
 
-    fn encrypted(&self, source: Source) -> Result<Outcome> {
+    fn encrypted(&self, source: Source) -> Result<Edited> {
         let Opened { path, snapshot, file } = block_on(batch::open_one(&self.service, source))?;
         match file {
             OpenedFile::Document(file, key) => self.document(&path, &snapshot, &file, &key),
@@ -131,7 +131,7 @@ impl Edit<'_> {
         }
     }
 
-    fn document(&self, path: &Path, snapshot: &Snapshot, file: &Encrypted, key: &DataKey) -> Result<Outcome> {
+    fn document(&self, path: &Path, snapshot: &Snapshot, file: &Encrypted, key: &DataKey) -> Result<Edited> {
         let with_metadata = self.args.show_master_keys;
         if with_metadata && file.format() == Format::Binary {
             return Err(Error::new(
@@ -181,7 +181,7 @@ impl Edit<'_> {
         snapshot: &Snapshot,
         file: &SealedFile,
         keys: &[OpenedKeys],
-    ) -> Result<Outcome> {
+    ) -> Result<Edited> {
         if self.args.show_master_keys {
             let error =
                 Error::new(Kind::Conflict, "a SealedSecret cannot be edited together with its recipients");
@@ -201,7 +201,7 @@ impl Edit<'_> {
                 let is_known = !sealed.spec.encrypted_data.is_empty();
                 let set = |flags: &str| format!("sealant set {flags} --value-stdin {} ITEM", typed(path));
                 self.claims.refuse_unnamed_place(path, sealed, Pin::default(), is_known, &set)?;
-                let keys = recipients.of(Holder::Sealed(sealed), Some(path), path)?;
+                let keys = recipients.of(KeyedPart::Sealed(sealed), Some(path), path)?;
                 block_on(NewDataKey::make(&self.service, &[&keys])).pop().unwrap_or_else(|| Err(no_answer()))
             };
             encrypted_file::write_sealed(file, &sealed_secret::adopt_all(file, keys, &edited, &new_key)?)
@@ -209,7 +209,7 @@ impl Edit<'_> {
     }
 
     /// A file that does not exist yet is encrypted as `encrypt` would do it.
-    fn new_file(&self, input: &Input, path: &Path) -> Result<Outcome> {
+    fn new_file(&self, input: &Input, path: &Path) -> Result<Edited> {
         let keys = self.args.keys.using(&self.args.aws);
         let encrypt = Encrypt::new(self.context, self.formats, &keys, &self.args.rules)?;
         let format = self.formats.of_input(Some(path));
@@ -238,7 +238,7 @@ impl Edit<'_> {
         before: &SecretBytes,
         snapshot: &Snapshot,
         encrypt: Encryption,
-    ) -> Result<Outcome> {
+    ) -> Result<Edited> {
         self.session.run(path, before, snapshot, encrypt)
     }
 

@@ -9,7 +9,7 @@ use crate::cli::context::{Context, block_on};
 use crate::cli::copies::Neighbours;
 use crate::cli::pipeline::{Item, Output, Pipeline, Taken, as_taken, retyped};
 use crate::config::Configs;
-use crate::encrypted_file::Holder;
+use crate::encrypted_file::KeyedPart;
 use crate::error::{Error, Kind, Result};
 use crate::fs::Mode;
 use crate::keys::{KeySet, MasterKey, WrappedDataKey};
@@ -173,8 +173,8 @@ struct Readers<'a> {
 }
 
 impl Decide for Readers<'_> {
-    fn keys(&self, parsed: &Parsed, holder: Holder<'_>) -> Result<KeySet> {
-        let Holder::Document(current) = holder else {
+    fn keys(&self, parsed: &Parsed, holder: KeyedPart<'_>) -> Result<KeySet> {
+        let KeyedPart::Document(current) = holder else {
             return Err(Error::new(
                 Kind::Conflict,
                 "a SealedSecret always has the groups of its creation rule",

@@ -13,7 +13,7 @@ use crate::document::Format;
 use crate::encrypted_file::{EncryptedFile, meant};
 use crate::error::{Error, Kind, Result};
 use crate::fs::Mode;
-use crate::sealed_secret::{self, Binding, DataKeyOverview, Holder, Overview, SealedSecret};
+use crate::sealed_secret::{self, Binding, DataKeyOverview, Overview, SealedSecret, WrapOverview};
 use crate::sops::Encrypted;
 
 /// Say what is in encrypted files, and for whom; needs no key
@@ -72,7 +72,7 @@ struct Sops {
     encrypted_values: usize,
     /// Of how many groups it takes a master key.
     required: usize,
-    groups: Vec<Vec<Holder>>,
+    groups: Vec<Vec<WrapOverview>>,
 }
 
 pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
@@ -163,7 +163,7 @@ fn of_sops(file: &str, encrypted: &Encrypted) -> Result<Report> {
         mac_only_encrypted: metadata.mac_only_encrypted,
         encrypted_values: encrypted.count_encrypted()?,
         required: metadata.keys.required(),
-        groups: Holder::groups(&metadata.keys),
+        groups: WrapOverview::groups(&metadata.keys),
     };
     let warnings =
         metadata.mac.is_none().then(|| "it has no MAC: changes to it cannot be detected".to_owned());
@@ -264,17 +264,17 @@ fn versions(recipient: &str, overview: &Overview) -> String {
 }
 
 /// The groups of a data key that is shared out; nothing for one that is not.
-fn shared(required: usize, groups: &[Vec<Holder>]) -> impl Iterator<Item = String> {
+fn shared(required: usize, groups: &[Vec<WrapOverview>]) -> impl Iterator<Item = String> {
     let is_shared = groups.len() > 1;
     let head = is_shared.then(|| format!("  needs keys from {required} of {} groups", groups.len()));
-    let group = move |(index, group): (usize, &Vec<Holder>)| {
+    let group = move |(index, group): (usize, &Vec<WrapOverview>)| {
         let names: Vec<String> = group.iter().map(holder).collect();
         is_shared.then(|| format!("  group {}: {}", index + 1, names.join(", ")))
     };
     head.into_iter().chain(groups.iter().enumerate().filter_map(group).collect::<Vec<_>>())
 }
 
-fn holder(holder: &Holder) -> String {
+fn holder(holder: &WrapOverview) -> String {
     let version = holder.version.map(|version| format!(" (key version {version})"));
     format!("{}{}", short(&holder.recipient), version.unwrap_or_default())
 }

@@ -8,7 +8,7 @@ use crate::cli::args::{FormatArgs, Formats, IdentityArgs, Input};
 use crate::cli::claims::{Claims, Strictness};
 use crate::cli::context::{Context, block_on};
 use crate::cli::failures::Failures;
-use crate::cli::session::{Outcome, Session};
+use crate::cli::session::{Edited, Session};
 use crate::cli::{copies, pipeline};
 use crate::config::Selection;
 use crate::document::{self, Document};
@@ -177,8 +177,8 @@ impl Resolve<'_> {
             Side::Theirs => ("their", "ours", "--theirs"),
         };
         let why = match self.merged_anew(file)? {
-            merge::Outcome::Refused(error) => format!(": {}", error.message()),
-            merge::Outcome::Conflict { .. } => String::new(),
+            merge::MergeResult::Refused(error) => format!(": {}", error.message()),
+            merge::MergeResult::Conflict { .. } => String::new(),
             outcome => return self.settle(file, outcome),
         };
         let message = format!("this is {this} side, without any change of {other}{why}");
@@ -214,7 +214,7 @@ impl Resolve<'_> {
         self.settle(file, self.merged_anew(file)?)
     }
 
-    fn merged_anew(&self, file: &File<'_>) -> Result<merge::Outcome> {
+    fn merged_anew(&self, file: &File<'_>) -> Result<merge::MergeResult> {
         let (host, format) = (self.context.host, file.source.format);
         let versions = file.stages.versions().ok_or_else(|| {
             Error::new(Kind::Conflict, "one side has deleted the file, the other has changed it").advise(
@@ -256,14 +256,14 @@ impl Resolve<'_> {
         new_key.map_or(Ok(()), |key| self.sequence(file).remember(self.context.host, &key))
     }
 
-    fn settle(&self, file: &File<'_>, outcome: merge::Outcome) -> Result<bool> {
+    fn settle(&self, file: &File<'_>, outcome: merge::MergeResult) -> Result<bool> {
         match outcome {
-            merge::Outcome::Clean { file: bytes, notes, new_key } => {
+            merge::MergeResult::Clean { file: bytes, notes, new_key } => {
                 self.note(file, &notes);
                 self.remember(file, new_key)?;
                 self.write(file, Resolved::new(bytes, Vec::new()))
             }
-            merge::Outcome::Conflict { file: bytes, notes, new_key, .. } => {
+            merge::MergeResult::Conflict { file: bytes, notes, new_key, .. } => {
                 self.note(file, &notes);
                 self.remember(file, new_key)?;
                 let text = SecretBytes::new(bytes);
@@ -276,10 +276,10 @@ impl Resolve<'_> {
                 }
                 self.conflicted(file, marked, &conflicted)
             }
-            merge::Outcome::Unopened(error)
-            | merge::Outcome::Unwrappable(error)
-            | merge::Outcome::Refused(error) => Err(error),
-            merge::Outcome::Plain => Err(Error::new(Kind::Other, "nothing is encrypted in this file")),
+            merge::MergeResult::Unopened(error)
+            | merge::MergeResult::Unwrappable(error)
+            | merge::MergeResult::Refused(error) => Err(error),
+            merge::MergeResult::Plain => Err(Error::new(Kind::Other, "nothing is encrypted in this file")),
         }
     }
 
@@ -361,7 +361,7 @@ impl Resolve<'_> {
             ours.write(&*plaintext, metadata, &sides.key, Some(key), now)
         };
         match Session::new(self.context)?.run(file.path, &before, &file.source.snapshot, &encrypt)? {
-            Outcome::Written => {
+            Edited::Written => {
                 if new_key.borrow().is_some() {
                     let note = "the file has a new data key: the value that you typed is in none of the merged \
                                 versions";
@@ -371,7 +371,7 @@ impl Resolve<'_> {
                 self.tell(file);
                 Ok(true)
             }
-            Outcome::Unchanged => Ok(false),
+            Edited::Unchanged => Ok(false),
         }
     }
 

@@ -11,7 +11,7 @@ use crate::cli::pipeline::{self, Item, Output, Pipeline, Summary, encrypted_or_n
 use crate::cli::recipients::Recipients;
 use crate::cli::repository::inputs_to_write;
 use crate::document::Format;
-use crate::encrypted_file::Holder;
+use crate::encrypted_file::KeyedPart;
 use crate::error::Result;
 use crate::fs::Mode;
 use crate::host::Host;
@@ -128,7 +128,7 @@ struct Readers<'a> {
 }
 
 impl Decide for Readers<'_> {
-    fn keys(&self, parsed: &Parsed, holder: Holder<'_>) -> Result<KeySet> {
+    fn keys(&self, parsed: &Parsed, holder: KeyedPart<'_>) -> Result<KeySet> {
         let name = self.only.as_ref().map_or(Some(parsed.path.as_path()), |name| name.as_deref());
         if self.found.contains(&parsed.path) {
             self.recipients.refuse_named_by_file_alone(holder, &parsed.path)?;

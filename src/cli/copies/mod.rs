@@ -29,7 +29,7 @@ use crate::secret::{DataKey, SecretBytes};
 use crate::shown::typed;
 use crate::{repo, sops};
 pub(super) use earlier::refuse_earlier;
-use past::{PastRule, Version, Wanted};
+use past::{PastRule, PastScope, Version};
 
 /// Which versions out of the history count: a file may have been elsewhere before.
 enum Past {
@@ -97,9 +97,9 @@ impl<'a> Neighbours<'a> {
 
     fn add_past(&self, copies: &mut Copies, is_one: bool) -> Result<()> {
         let configs = &[&self.configs][..];
-        let (mut roots, mut wanted) = (self.roots.clone(), Wanted::Ruled);
+        let (mut roots, mut wanted) = (self.roots.clone(), PastScope::Ruled);
         if let Past::All(file) = &self.past {
-            wanted = Wanted::All;
+            wanted = PastScope::All;
             match Git::of_file(self.context.host, file) {
                 Ok((git, _)) => {
                     past::add(copies, &git, configs, wanted, is_one, self.context)?;
@@ -245,7 +245,7 @@ pub(super) fn add_past<'c>(
     let is_one = all.len() == 1 && is_one_readership(&files, configs);
     for root in roots_looked_at(copies, context) {
         match Git::of(context.host, &root) {
-            Ok(git) => past::add(copies, &git, &all, Wanted::Shared, is_one, context)?,
+            Ok(git) => past::add(copies, &git, &all, PastScope::Shared, is_one, context)?,
             Err(_) if is_one => {}
             Err(error) => context.ui.warning_of(&unasked(&root, error)),
         }

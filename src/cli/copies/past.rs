@@ -25,7 +25,7 @@ use crate::shown::typed;
 
 /// Which of the past is added.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Wanted {
+pub(super) enum PastScope {
     /// What is in a file that was looked at, and was where others read.
     Shared,
     /// What was at a place of which a rule names the readers.
@@ -56,7 +56,7 @@ pub(super) fn add(
     copies: &mut Copies,
     git: &Git,
     configs: &[&Configs],
-    wanted: Wanted,
+    wanted: PastScope,
     is_one: bool,
     context: &Context,
 ) -> Result<()> {
@@ -88,8 +88,8 @@ pub(super) fn add(
             rules.insert(at, counting);
         }
     }
-    let versions = recorded.versions(&rules, wanted == Wanted::Shared);
-    let is_wanted = |held: &[_]| wanted != Wanted::Shared || copies.share(held);
+    let versions = recorded.versions(&rules, wanted == PastScope::Shared);
+    let is_wanted = |held: &[_]| wanted != PastScope::Shared || copies.share(held);
     for found in held_versions(&mut Blobs::open(git)?, versions, is_wanted)? {
         found.add_to(copies);
     }
@@ -97,10 +97,10 @@ pub(super) fn add(
 }
 
 /// In a shallow clone nobody can tell where a file was before. Nobody is let in then; whoever only looks is told.
-fn tell_shallow(git: &Git, wanted: Wanted, context: &Context) -> Result<()> {
+fn tell_shallow(git: &Git, wanted: PastScope, context: &Context) -> Result<()> {
     let message = "nobody can tell which files came from places of other readers, for this clone is shallow";
     let fetch = format!("first `git -C {} fetch --unshallow`", typed(git.top()));
-    if wanted == Wanted::Shared {
+    if wanted == PastScope::Shared {
         context.ui.note(format!("{message}; {fetch}"));
         return Ok(());
     }
@@ -108,11 +108,11 @@ fn tell_shallow(git: &Git, wanted: Wanted, context: &Context) -> Result<()> {
 }
 
 /// Whether what a rule was for may matter.
-fn counts(rule: &PastRule, wanted: Wanted, audiences: &Audiences<'_>) -> bool {
+fn counts(rule: &PastRule, wanted: PastScope, audiences: &Audiences<'_>) -> bool {
     match (wanted, &rule.keys) {
-        (Wanted::Shared, keys) => keys.as_ref().is_some_and(|keys| audiences.reach_others_than(keys)),
-        (Wanted::Ruled, keys) => keys.is_some(),
-        (Wanted::All, _) => true,
+        (PastScope::Shared, keys) => keys.as_ref().is_some_and(|keys| audiences.reach_others_than(keys)),
+        (PastScope::Ruled, keys) => keys.is_some(),
+        (PastScope::All, _) => true,
     }
 }
 
@@ -162,7 +162,7 @@ impl<'g> Recorded<'g> {
     fn last_rules(
         &self,
         copies: &mut Copies,
-        wanted: Wanted,
+        wanted: PastScope,
         context: &Context,
     ) -> Result<BTreeMap<usize, Vec<PastRule>>> {
         let mut lookup = context.lookup()?;
@@ -185,7 +185,7 @@ impl<'g> Recorded<'g> {
     }
 
     /// The places at which encrypted files were that are not there any more.
-    fn gone(&self, copies: &Copies, wanted: Wanted) -> Result<BTreeSet<usize>> {
+    fn gone(&self, copies: &Copies, wanted: PastScope) -> Result<BTreeSet<usize>> {
         let gone = self.history.paths.iter().enumerate().filter(|(_, name)| self.is_gone(name));
         let gone: HashMap<usize, Vec<PastRule>> = gone.map(|(at, _)| (at, Vec::new())).collect();
         let contents: BTreeSet<(usize, &ObjectId)> = self
@@ -199,7 +199,7 @@ impl<'g> Recorded<'g> {
         let ids: Vec<&ObjectId> = contents.iter().map(|(_, id)| *id).collect();
         let is_wanted = |at: usize, bytes: &_| {
             let file = parsed(Format::of_path(&self.paths[contents[at].0]), bytes)?;
-            (wanted != Wanted::Shared || copies.share(&held(&file, None))).then_some(())
+            (wanted != PastScope::Shared || copies.share(&held(&file, None))).then_some(())
         };
         // What cannot be read may be wanted; it is an error where its place turns out to count.
         let found = held_of(&mut Blobs::open(self.git)?, &ids, is_wanted, |_, _| Some(Ok(())))?;

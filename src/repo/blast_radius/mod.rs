@@ -33,7 +33,7 @@ use look::{Look, clear_values, look};
 /// What became of a value since.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum State {
+pub enum Fate {
     /// What could be read is what HEAD has.
     Live,
     /// HEAD has another ciphertext there: of a new value, or of the same one, encrypted anew.
@@ -79,7 +79,7 @@ pub struct Exposed {
     pub file: PathBuf,
     /// Where it stands in the file.
     pub value: String,
-    pub state: State,
+    pub state: Fate,
     pub way: Way,
     /// How many ciphertexts of it could be read; for values in plaintext, in how many versions.
     pub versions: usize,
@@ -397,16 +397,16 @@ impl<'h> Search<'h> {
             let blob = token.newest_open.unwrap_or(token.newest);
             match in_head.get(mark) {
                 Some(places) => {
-                    places.iter().for_each(|&place| self.add(&mut rows, place, State::Live, way, 1, blob));
+                    places.iter().for_each(|&place| self.add(&mut rows, place, Fate::Live, way, 1, blob));
                 }
                 None => {
                     let place = self.follow(token.place);
                     let same = |head| self.compared.are_same(mark, head);
                     let state = match self.head_values.get(&place).map(same) {
-                        Some(Some(true)) => State::Live,
-                        Some(Some(false)) => State::Changed,
-                        Some(None) => State::EncryptedAnew,
-                        None => State::Gone,
+                        Some(Some(true)) => Fate::Live,
+                        Some(Some(false)) => Fate::Changed,
+                        Some(None) => Fate::EncryptedAnew,
+                        None => Fate::Gone,
                     };
                     self.add(&mut rows, place, state, way, 1, blob);
                 }
@@ -415,10 +415,10 @@ impl<'h> Search<'h> {
         for (&place, clear) in &self.clear {
             let now = self.follow(place);
             let state = match self.head_values.get(&now) {
-                _ if clear.in_head => State::Live,
-                Some(mark) if self.is_first_since(place, clear, mark) => State::Live,
-                Some(_) => State::EncryptedAnew,
-                None => State::Gone,
+                _ if clear.in_head => Fate::Live,
+                Some(mark) if self.is_first_since(place, clear, mark) => Fate::Live,
+                Some(_) => Fate::EncryptedAnew,
+                None => Fate::Gone,
             };
             let place = if clear.in_head { place } else { now };
             self.add(&mut rows, place, state, Way::InClear, clear.versions, clear.newest);
@@ -449,7 +449,7 @@ impl<'h> Search<'h> {
         &self,
         rows: &mut BTreeMap<(PathBuf, String, bool), Exposed>,
         place: Place,
-        state: State,
+        state: Fate,
         way: Way,
         versions: usize,
         blob: usize,

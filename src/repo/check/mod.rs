@@ -26,7 +26,7 @@ use serde::Serialize;
 
 use crate::config::{Policy, Selection};
 use crate::document::{self, Document, Format, NodeId};
-use crate::encrypted_file::{self, EncryptedFile, Holder, meant};
+use crate::encrypted_file::{self, EncryptedFile, KeyedPart, meant};
 use crate::error::Result;
 use crate::policy;
 use crate::rekey::Change;
@@ -487,7 +487,7 @@ fn shown(policy: &Policy) -> String {
     format!("{file}:{}", policy.rule.line)
 }
 
-fn told(change: &Change, holder: Holder<'_>, policy: &Policy) -> String {
+fn told(change: &Change, holder: KeyedPart<'_>, policy: &Policy) -> String {
     let list = |keys: Vec<String>| keys.join(", ");
     let of = |pick: fn(&crate::rekey::GroupChange) -> &Vec<crate::keys::MasterKey>| {
         let named = |key: &crate::keys::MasterKey| policy.names.beside(key.id(), key.to_string());
@@ -495,8 +495,8 @@ fn told(change: &Change, holder: Holder<'_>, policy: &Policy) -> String {
     };
     let (missing, strange) = (of(|group| &group.added), of(|group| &group.removed));
     let what = match holder {
-        Holder::Document(_) => "has other recipients than",
-        Holder::Sealed(_) => "the SealedSecret has other recipients than",
+        KeyedPart::Document(_) => "has other recipients than",
+        KeyedPart::Sealed(_) => "the SealedSecret has other recipients than",
     };
     let mut message = format!("{what} {} says", shown(policy));
     if !missing.is_empty() {

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use super::Git;
 use super::merge::markers::Marked;
 use super::merge::{
-    self, Chosen, Failure, LetIn, Locked, Versions, differing, in_version, returned, without_unused_keys,
+    self, Chosen, LetIn, Locked, NotChosen, Versions, differing, in_version, returned, without_unused_keys,
 };
 use crate::batch::{self, Source};
 use crate::claims;
@@ -154,7 +154,7 @@ pub async fn renewed(
     let (ours, theirs) = (side(&stages.ours)?, side(&stages.theirs)?);
     let old = Locked { key, wrapped: &file.metadata.keys, content: file };
     merge::renewed(service, old, [&ours, &theirs], rule, let_in).await.map_err(|failure| match failure {
-        Failure::Unsettled(error) | Failure::Unwrappable(error) => error,
+        NotChosen::Unsettled(error) | NotChosen::Unwrappable(error) => error,
     })
 }
 

@@ -16,7 +16,7 @@ use crate::keys::KeySet;
 use crate::keys::StartedBy;
 use crate::policy;
 use crate::repo::git::Git;
-use crate::repo::git::merge::{Merge, Outcome, Versions, markers};
+use crate::repo::git::merge::{Merge, MergeResult, Versions, markers};
 use crate::repo::git::sequence::Sequence;
 use crate::secret::DataKey;
 use crate::shown::typed;
@@ -103,21 +103,21 @@ fn merge(args: &Args, context: &Context) -> Result<bool> {
     settle(args, context, &host, outcome)
 }
 
-fn settle(args: &Args, context: &Context, host: &Terminal<'_>, outcome: Outcome) -> Result<bool> {
+fn settle(args: &Args, context: &Context, host: &Terminal<'_>, outcome: MergeResult) -> Result<bool> {
     let (ui, path, name) = (context.ui, args.path.display(), typed(&args.path));
     let note_all = |notes: &[String]| notes.iter().for_each(|note| ui.note(format!("{path}: {note}")));
     let remember = |key: Option<DataKey>| {
         key.map_or(Ok(()), |key| Sequence::of_path(host, &args.path).remember(host, &key))
     };
     match outcome {
-        Outcome::Plain => merge_as_text(args, context, host),
-        Outcome::Clean { file, notes, new_key } => {
+        MergeResult::Plain => merge_as_text(args, context, host),
+        MergeResult::Clean { file, notes, new_key } => {
             note_all(&notes);
             remember(new_key)?;
             fs::write_atomic(&args.ours, &file, Mode::Public)?;
             Ok(true)
         }
-        Outcome::Conflict { file, paths, notes, new_key } => {
+        MergeResult::Conflict { file, paths, notes, new_key } => {
             note_all(&notes);
             remember(new_key)?;
             fs::write_atomic(&args.ours, &file, Mode::Public)?;
@@ -125,7 +125,7 @@ fn settle(args: &Args, context: &Context, host: &Terminal<'_>, outcome: Outcome)
             ui.say(format!("Finish it with `sealant resolve {name}`, then `git add {name}`."));
             Ok(false)
         }
-        Outcome::Unopened(error) => {
+        MergeResult::Unopened(error) => {
             ui.warning_of(&error.in_file(&args.path));
             ui.say(format!(
                 "{path}: merged as text, which is not valid yet. Somebody with a key has to finish it: \
@@ -134,7 +134,7 @@ fn settle(args: &Args, context: &Context, host: &Terminal<'_>, outcome: Outcome)
             merge_as_text(args, context, host)?;
             Ok(false)
         }
-        Outcome::Unwrappable(error) => {
+        MergeResult::Unwrappable(error) => {
             ui.error(&error.in_file(&args.path));
             ui.say(format!(
                 "{path}: not merged, because that needs a new data key. Our side stays in the working tree. \
@@ -142,7 +142,7 @@ fn settle(args: &Args, context: &Context, host: &Terminal<'_>, outcome: Outcome)
             ));
             Ok(false)
         }
-        Outcome::Refused(error) => {
+        MergeResult::Refused(error) => {
             ui.error(&error.in_file(&args.path));
             ui.say(format!("{path}: not merged. Our side stays in the working tree."));
             Ok(false)

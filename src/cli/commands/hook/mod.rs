@@ -96,7 +96,7 @@ impl Target {
 }
 
 /// What would come to others.
-enum State {
+enum Incoming {
     /// What is staged.
     Index,
     /// What the second commit has, and changes since the first.
@@ -115,15 +115,15 @@ fn pre_commit(args: PreCommitArgs, context: &Context) -> Result<ExitCode> {
 
 /// The states to look at. Variables can add one, but switch off none: before a commit Git always says which index it is
 /// about, and then that index counts.
-fn states(host: &dyn Host) -> Result<Vec<State>> {
+fn states(host: &dyn Host) -> Result<Vec<Incoming>> {
     let [from, to] = ["PRE_COMMIT_FROM_REF", "PRE_COMMIT_TO_REF"].map(|name| host.env_text(name));
-    let commits = from?.zip(to?).map(|(from, to)| State::Commits(from, to));
+    let commits = from?.zip(to?).map(|(from, to)| Incoming::Commits(from, to));
     let is_before_commit = host.env("GIT_INDEX_FILE").is_some();
-    let index = (commits.is_none() || is_before_commit).then_some(State::Index);
+    let index = (commits.is_none() || is_before_commit).then_some(Incoming::Index);
     Ok(index.into_iter().chain(commits).collect())
 }
 
-impl State {
+impl Incoming {
     fn tree(&self, git: &Git) -> Result<Tree> {
         match self {
             Self::Index => Tree::of_index(git),
@@ -148,7 +148,7 @@ impl State {
 }
 
 fn look_at(
-    state: &State,
+    state: &Incoming,
     args: &PreCommitArgs,
     git: &Git,
     here: &Lookup,
@@ -177,7 +177,7 @@ fn look_at(
     let links: BTreeSet<PathBuf> = paths.iter().chain(&changed).filter(is_link).cloned().collect();
     let targets = targets(paths, &tree, looked, context);
 
-    if matches!(state, State::Index) && explicit.is_none() {
+    if matches!(state, Incoming::Index) && explicit.is_none() {
         tell_untracked_configs(&targets, git, &tree, looked, context)?;
     }
     let args_config = explicit.clone();
@@ -232,7 +232,7 @@ fn look_at(
 
     // Of what is staged, that is the last commit.
     let last = before::configs(&befores).next();
-    let last = last.filter(|_| matches!(state, State::Index) && args_config.is_none());
+    let last = last.filter(|_| matches!(state, Incoming::Index) && args_config.is_none());
     let requests = last.map(|last| requests::Requests::of(last, &configs, git, &changed)).transpose()?;
     if let Some(requests) = requests.flatten() {
         requests.let_by(&mut looked.found[found_before..], &tree, git, context)?;
@@ -244,8 +244,8 @@ fn look_at(
     }
     if args.fix && !found.is_empty() {
         match state {
-            State::Index => fix(looked, git, &here.working_dir, configs, context)?,
-            State::Commits(..) => {
+            Incoming::Index => fix(looked, git, &here.working_dir, configs, context)?,
+            Incoming::Commits(..) => {
                 context.ui.warning("--fix changes nothing here: what was checked is already committed")
             }
         }

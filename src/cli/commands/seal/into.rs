@@ -13,7 +13,7 @@ use crate::cli::claims::{refuse_other_than_asked, tell_place};
 use crate::cli::context::block_on;
 use crate::cli::manifests;
 use crate::cli::pipeline::{self, Output};
-use crate::encrypted_file::{Holder, write_sealed};
+use crate::encrypted_file::{KeyedPart, write_sealed};
 use crate::error::{Error, Kind, Result};
 use crate::fs::{Lock, Snapshot};
 use crate::keys::{KeySet, MasterKey};
@@ -182,7 +182,7 @@ impl Seal<'_> {
         let rule = self.rule(Some(path))?;
         let named = rule.as_ref().map(|rule| policy::keys(&self.wanted, Some(rule))).transpose()?;
         let wish = Wish { allow: self.args.allow_recipient.clone(), ..Wish::default() };
-        let keys = rekey::recipients(Holder::Sealed(sealed), named.as_ref(), &wish)?;
+        let keys = rekey::recipients(KeyedPart::Sealed(sealed), named.as_ref(), &wish)?;
         if named.is_none() {
             let list = keys.groups.iter().flatten().map(|key| format!("  {key}")).collect();
             let message =

@@ -25,7 +25,7 @@ use crate::encrypted_file::{Meant, meant};
 use crate::error::{Error, Kind, Result};
 use crate::fs::{self, Mode};
 use crate::keys::{KeyService, KeySet};
-use crate::policy::{self, Wanted};
+use crate::policy::{self, Overrides};
 use crate::sealed_secret::{self, NewDataKey, Options, Scope, SealedSecret, Secret};
 use crate::secret::SecretString;
 use crate::sops;
@@ -125,7 +125,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     args.refuse_conflicts()?;
     args.keys.warn_of_empty(context.ui);
     let keys = args.keys.using(&args.aws).key_set(context.host)?;
-    let wanted = Wanted { keys, ..Wanted::default() };
+    let wanted = Overrides { keys, ..Overrides::default() };
     let typed = wanted.keys.iter().flat_map(|keys| keys.groups.iter().flatten());
     let service = args.identities.key_service(context)?.naming(typed);
     let mut seal = Seal {
@@ -189,7 +189,7 @@ struct Seal<'a> {
     context: &'a Context<'a>,
     configs: Configs,
     claims: Claims<'a>,
-    wanted: Wanted,
+    wanted: Overrides,
     service: KeyService<'a>,
     /// Lists of recipients that were told.
     told: Mutex<HashSet<String>>,

@@ -22,7 +22,7 @@ use crate::keys::vault::Vault;
 use crate::keys::{KeyKind, Recipient, TransitKey, WrappedDataKey};
 use crate::policy;
 use crate::rekey::Change;
-use crate::repo::status::{self, KeyStatus, State, Versions};
+use crate::repo::status::{self, KeyStatus, Versions, WrapState};
 use crate::repo::values::Values;
 use ages::{Ages, FileAges, ValueAge};
 
@@ -80,7 +80,7 @@ struct Found {
 #[derive(Serialize)]
 struct Row {
     file: String,
-    state: State,
+    state: WrapState,
     #[serde(skip_serializing_if = "Option::is_none")]
     last_modified: Option<String>,
     /// What is not as the creation rule says about who can decrypt.
@@ -107,7 +107,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
                 KeyStatus { name, ..key }
             };
             let keys: Vec<_> = status::of_file(&keys, &versions).into_iter().map(named).collect();
-            let state = keys.iter().map(|key| key.state).max().unwrap_or(State::Current);
+            let state = keys.iter().map(|key| key.state).max().unwrap_or(WrapState::Current);
             Row { file, state, last_modified, differs_from_rule: change, ages, keys }
         })
         .collect();
@@ -225,17 +225,17 @@ fn print(rows: &[Row], context: &Context) -> Result<()> {
         ));
     }
     let count = |state| rows.iter().filter(|row| row.state == state).count();
-    if count(State::Expired) > 0 {
+    if count(WrapState::Expired) > 0 {
         context.ui.warning(format!(
             "{} use a version of a transit key that can no longer decrypt: lower min_decryption_version, run \
              `sealant rewrap`, and raise it again",
-            count(State::Expired)
+            count(WrapState::Expired)
         ));
     }
-    if count(State::Old) > 0 {
+    if count(WrapState::Old) > 0 {
         context.ui.note(format!(
             "{} use an old version of a transit key: `sealant rewrap` moves them to the newest",
-            count(State::Old)
+            count(WrapState::Old)
         ));
     }
     Ok(())
@@ -252,12 +252,12 @@ fn print_values(rows: &[Row], context: &Context) -> Result<()> {
     context.ui.table(&["file", "value", "age", "changed or rotated"], &cells.collect::<Vec<_>>())
 }
 
-fn word(state: State) -> &'static str {
+fn word(state: WrapState) -> &'static str {
     match state {
-        State::Current => "current",
-        State::Unknown => "unknown",
-        State::Old => "old",
-        State::Expired => "expired",
+        WrapState::Current => "current",
+        WrapState::Unknown => "unknown",
+        WrapState::Old => "old",
+        WrapState::Expired => "expired",
     }
 }
 

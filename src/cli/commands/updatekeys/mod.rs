@@ -20,7 +20,7 @@ use crate::cli::pipeline::{Item, Output, Pipeline, as_taken, encrypted_or_named,
 use crate::cli::repository::inputs_to_write;
 use crate::config::{Configs, KeySpec, Policy, Selection};
 use crate::document::Format;
-use crate::encrypted_file::{EncryptedFile, Holder, OpenedFile};
+use crate::encrypted_file::{EncryptedFile, KeyedPart, OpenedFile};
 use crate::error::{Error, Kind, Result};
 use crate::fs::{Mode, Snapshot};
 use crate::host::Host;
@@ -185,7 +185,7 @@ struct Planned<'a> {
 }
 
 impl Decide for Planned<'_> {
-    fn keys(&self, parsed: &Parsed, holder: Holder<'_>) -> Result<KeySet> {
+    fn keys(&self, parsed: &Parsed, holder: KeyedPart<'_>) -> Result<KeySet> {
         match self.by_file.get(&parsed.path) {
             Some((readers, snapshot)) if *snapshot == parsed.snapshot => readers.of(holder),
             _ => {

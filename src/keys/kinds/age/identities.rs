@@ -71,7 +71,7 @@ impl Identities {
     pub(super) fn open(
         &self,
         host: &dyn Host,
-        wanted: &[Wanted],
+        wanted: &[AgeWrap],
         length: usize,
     ) -> Result<(usize, SecretBytes), Vec<String>> {
         let mut search = Search { host, wanted, length, problems: Vec::new() };
@@ -162,14 +162,14 @@ impl Identities {
 
 /// A wrapped key that an identity shall open.
 #[derive(Clone, Copy)]
-pub(super) struct Wanted<'a> {
+pub(super) struct AgeWrap<'a> {
     pub(super) recipient: &'a Recipient,
     pub(super) enc: &'a str,
 }
 
 struct Search<'a> {
     host: &'a dyn Host,
-    wanted: &'a [Wanted<'a>],
+    wanted: &'a [AgeWrap<'a>],
     length: usize,
     problems: Vec<String>,
 }
@@ -188,7 +188,7 @@ impl Search<'_> {
         });
 
         for (identity, index) in pairs {
-            let Wanted { recipient, enc } = self.wanted[index];
+            let AgeWrap { recipient, enc } = self.wanted[index];
             let problem = match unwrap(enc, &identity.with_host(self.host)) {
                 Ok(payload) if payload.len() == self.length => return Some((index, payload)),
                 Ok(payload) => format!(
@@ -416,7 +416,7 @@ mod tests {
         let encs: Vec<_> =
             recipients.iter().map(|recipient| recipient.wrap(host, &[7; 32]).unwrap()).collect();
         let wanted: Vec<_> =
-            recipients.iter().zip(&encs).map(|(recipient, enc)| Wanted { recipient, enc }).collect();
+            recipients.iter().zip(&encs).map(|(recipient, enc)| AgeWrap { recipient, enc }).collect();
         let (_, payload) = identities.open(host, &wanted, 32)?;
         assert_eq!(*payload, [7; 32]);
         Ok(())
@@ -634,7 +634,7 @@ mod tests {
         let host = FakeHost::default().env("SOPS_AGE_KEY", &key.secret);
         let identities = Identities::none().with_user_sources(&host);
         let short = key.recipient.wrap(&host, &[7; 16]).unwrap();
-        let wanted = |enc| [Wanted { recipient: &key.recipient, enc }];
+        let wanted = |enc| [AgeWrap { recipient: &key.recipient, enc }];
         let problems = identities.open(&host, &wanted(short.as_str()), 32).unwrap_err();
         assert_eq!(problems, [format!("the key wrapped for {} has 16 bytes instead of 32", key.recipient)]);
         let problems = identities.open(&host, &wanted("ENC"), 32).unwrap_err();

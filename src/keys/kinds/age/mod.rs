@@ -14,7 +14,7 @@ mod ssh_pem;
 
 use rayon::prelude::*;
 
-use self::identities::Wanted;
+use self::identities::AgeWrap;
 pub use self::identities::{Identities, SourceReport};
 pub use self::identity::holds_only_identities;
 pub use self::keygen::{NewIdentity, generate_identity, recipients_of};
@@ -106,8 +106,8 @@ impl Worker for Identities {
         tries: &'a [Try<'a, Recipient>],
     ) -> Answers<'a, Result<(usize, SecretBytes), Vec<Failure>>> {
         let open = |Try { keys, length }: &Try<'_, Recipient>| {
-            let wanted: Vec<Wanted> =
-                keys.iter().map(|(recipient, wrapped)| Wanted { recipient, enc: &wrapped.enc }).collect();
+            let wanted: Vec<AgeWrap> =
+                keys.iter().map(|(recipient, wrapped)| AgeWrap { recipient, enc: &wrapped.enc }).collect();
             let opened = self.open(host, &wanted, *length);
             opened.map_err(|problems| problems.into_iter().map(Failure::from).collect())
         };

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use super::allow::{Origin, Target};
 use super::problem::{Cause, Problem};
 use super::server::Server;
-use super::settings::{Settings, Verdict};
+use super::settings::{Settings, Trust};
 use super::transit::{self, AT_ONCE, BATCH, KeyVersions, Operation};
 use super::{TransitKey, user_file, version_of};
 use crate::error::{Error, Kind, Result};
@@ -232,7 +232,7 @@ impl Vault {
 
     /// Whether the user has named the server of a key, so that a token may go there without a question.
     pub fn knows(&self, host: &dyn Host, key: &TransitKey) -> Result<bool> {
-        Ok(self.settings(host)?.verdict(Target::Key(key)) == Verdict::Named)
+        Ok(self.settings(host)?.verdict(Target::Key(key)) == Trust::Named)
     }
 
     fn server(&self, host: &dyn Host, key: &TransitKey) -> Result<Arc<Server>, Problem> {
@@ -249,14 +249,14 @@ impl Vault {
         let settings = self.settings_or_problem(host)?;
         let address = target.address();
         let is_trusted = match settings.verdict(target) {
-            Verdict::Named => true,
-            Verdict::Anywhere => false,
-            Verdict::Unnamed if self.is_approved(host, address) => true,
-            Verdict::Unnamed => {
+            Trust::Named => true,
+            Trust::Anywhere => false,
+            Trust::Unnamed if self.is_approved(host, address) => true,
+            Trust::Unnamed => {
                 let message = "you have not named this server, so no token is sent to it";
                 return Err(Problem::new(Cause::Unnamed, message));
             }
-            Verdict::Refused => {
+            Trust::Refused => {
                 let message = "this address is not allowed, so no token is sent to it";
                 return Err(Problem::new(Cause::NotAllowed, message));
             }

@@ -32,7 +32,7 @@ const RETRIES: u32 = 2;
 
 /// Whether a token may go to a server, and who says so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum Trust {
     /// The user has named it: by a flag, the environment, the allow-list or their own settings. Credentials may go
     /// there, too: a password, a secret id.
     Named,
@@ -311,7 +311,7 @@ impl Settings {
     }
 
     /// Whether a token may go to a server, for requests about this target.
-    pub(super) fn verdict(&self, target: Target) -> Verdict {
+    pub(super) fn verdict(&self, target: Target) -> Trust {
         let origin = Origin::of(target.address());
         let entry = self.entry(&origin);
         let is_own = entry.is_some() || self.named.contains(&origin);
@@ -324,12 +324,12 @@ impl Settings {
                 // An entry with a path is narrower than any other word about its server. Who has said `none` means it.
                 let is_silent = !places.is_empty() && !places.iter().any(|place| place.is_on(&origin));
                 let is_named = is_own && is_silent && started_by == StartedBy::Program;
-                if is_named || places.iter().any(names) { Verdict::Named } else { Verdict::Refused }
+                if is_named || places.iter().any(names) { Trust::Named } else { Trust::Refused }
             }
-            _ if is_own => Verdict::Named,
-            (Some(Allow::All), _) | (None, StartedBy::Sops) => Verdict::Anywhere,
-            (None, StartedBy::Person) => Verdict::Unnamed,
-            (None, StartedBy::Program | StartedBy::Controller) => Verdict::Refused,
+            _ if is_own => Trust::Named,
+            (Some(Allow::All), _) | (None, StartedBy::Sops) => Trust::Anywhere,
+            (None, StartedBy::Person) => Trust::Unnamed,
+            (None, StartedBy::Program | StartedBy::Controller) => Trust::Refused,
         }
     }
 
@@ -455,13 +455,13 @@ mod tests {
     const FILE: &str = "/home/u/.config/sealant/config.yaml";
 
     use StartedBy::{Person, Program, Sops};
-    use Verdict::{Anywhere, Named, Refused, Unnamed};
+    use Trust::{Anywhere, Named, Refused, Unnamed};
 
-    fn verdict(settings: &Settings, address: &str) -> Verdict {
+    fn verdict(settings: &Settings, address: &str) -> Trust {
         settings.verdict(Target::Key(&TransitKey::new(address, None, "transit", "shop").unwrap()))
     }
 
-    fn verdicts(host: &FakeHost, address: &str) -> [Verdict; 3] {
+    fn verdicts(host: &FakeHost, address: &str) -> [Trust; 3] {
         [Person, Sops, Program].map(|by| verdict(&Settings::of_user(host, by).unwrap(), address))
     }
 

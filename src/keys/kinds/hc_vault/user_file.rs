@@ -214,7 +214,7 @@ fn candidates(text: &str, address: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::super::allow::Target;
-    use super::super::settings::{Settings, Verdict};
+    use super::super::settings::{Settings, Trust};
     use super::*;
     use crate::keys::StartedBy;
     use crate::keys::fake_host::FakeHost;
@@ -263,6 +263,6 @@ mod tests {
         let path = keep(&host, "https://new").unwrap();
         assert_eq!(path, PathBuf::from("/home/u/.config/sealant/config.yaml"));
         let settings = Settings::of_user(&host, StartedBy::Program).unwrap();
-        assert_eq!(settings.verdict(Target::Server("https://new")), Verdict::Named);
+        assert_eq!(settings.verdict(Target::Server("https://new")), Trust::Named);
     }
 }

@@ -4,12 +4,12 @@
 //! ciphertext. No merge without the MACs of all three: what somebody changed without the key would get a new MAC by it.
 //! Owns when a data key stays: whoever made it may have kept it, so nothing comes under it that was not under it before.
 
-use super::recipients::{self, Failure, Locked};
-use super::{Merge, Merged, Outcome, Texts, Versions, markers, text};
+use super::recipients::{self, Locked, NotChosen};
+use super::{Merge, MergeResult, Merged, Texts, Versions, markers, text};
 use crate::batch;
 use crate::claims;
 use crate::config::Selection;
-use crate::diff::{Difference, State};
+use crate::diff::{Difference, FileState};
 use crate::document::{self, Document, Format};
 use crate::encrypted_file::{Meant, meant};
 use crate::error::{Error, Kind, Result};
@@ -34,7 +34,7 @@ impl Version {
     }
 }
 
-pub async fn merge(merge: &Merge<'_>, versions: &Versions<SecretBytes>) -> Outcome {
+pub async fn merge(merge: &Merge<'_>, versions: &Versions<SecretBytes>) -> MergeResult {
     let parse = |name, file: &SecretBytes| {
         Encrypted::parse(merge.format, file.clone()).map_err(|error| in_version(name, &error))
     };
@@ -44,7 +44,7 @@ pub async fn merge(merge: &Merge<'_>, versions: &Versions<SecretBytes>) -> Outco
     let encrypted = Versions { base: versions.base.as_ref().filter(|_| !was_plain), ..versions.as_ref() };
     let parsed = match encrypted.try_map(parse) {
         Ok(parsed) => parsed,
-        Err(error) => return Outcome::Refused(error),
+        Err(error) => return MergeResult::Refused(error),
     };
     let opened = match open(merge, parsed).await {
         Ok(opened) => opened,
@@ -57,8 +57,8 @@ pub async fn merge(merge: &Merge<'_>, versions: &Versions<SecretBytes>) -> Outco
     let texts = Texts { base, ours: &opened.ours.plaintext, theirs: &opened.theirs.plaintext };
     match bring_together(merge, &opened, texts).await {
         Ok(outcome) => outcome,
-        Err(Failure::Unsettled(error)) => Outcome::Refused(error),
-        Err(Failure::Unwrappable(error)) => Outcome::Unwrappable(error),
+        Err(NotChosen::Unsettled(error)) => MergeResult::Refused(error),
+        Err(NotChosen::Unwrappable(error)) => MergeResult::Unwrappable(error),
     }
 }
 
@@ -73,7 +73,7 @@ pub fn in_version(name: &str, error: &Error) -> Error {
 }
 
 /// Opens all versions and verifies their MACs.
-async fn open(merge: &Merge<'_>, parsed: Versions<Encrypted>) -> Result<Versions<Version>, Outcome> {
+async fn open(merge: &Merge<'_>, parsed: Versions<Encrypted>) -> Result<Versions<Version>, MergeResult> {
     let wrapped: Vec<_> = parsed.as_ref().named().map(|(_, file)| &file.metadata.keys).collect();
     let mut keys = batch::open_versions(merge.service, merge.path, &wrapped).await.into_iter();
     drop(wrapped);
@@ -86,20 +86,20 @@ async fn open(merge: &Merge<'_>, parsed: Versions<Encrypted>) -> Result<Versions
         let plaintext = file.decrypt(&key, MacCheck::Verify).map_err(|error| in_version(name, &error))?;
         Ok(Version { file, key, plaintext: plaintext.bytes })
     };
-    keyed.map_err(Outcome::Unopened)?.try_map(verify).map_err(Outcome::Refused)
+    keyed.map_err(MergeResult::Unopened)?.try_map(verify).map_err(MergeResult::Refused)
 }
 
 async fn bring_together(
     merge: &Merge<'_>,
     opened: &Versions<Version>,
     texts: Texts<'_>,
-) -> Result<Outcome, Failure> {
+) -> Result<MergeResult, NotChosen> {
     match text::merge(merge.host, merge.format, texts)? {
         Merged::Clean(text) => {
             let settings = Settings::of(opened, &[&text])?;
             if let Some(side) = same_side(&settings, opened, &text)? {
                 let file = side.file.document().source().as_bytes().to_vec();
-                return Ok(Outcome::Clean { file, notes: Vec::new(), new_key: None });
+                return Ok(MergeResult::Clean { file, notes: Vec::new(), new_key: None });
             }
             let writer = Writer::new(merge, opened, &settings, &[&text]).await?;
             let mut notes = writer.notes(opened);
@@ -111,7 +111,7 @@ async fn bring_together(
                     bytes
                 }
             };
-            Ok(Outcome::Clean { file, notes, new_key: writer.new_key() })
+            Ok(MergeResult::Clean { file, notes, new_key: writer.new_key() })
         }
         Merged::Conflict { ours, theirs } => {
             let whole = [&opened.ours.plaintext, &opened.theirs.plaintext];
@@ -123,7 +123,7 @@ async fn bring_together(
                 Err(_) => (writer.conflict(whole)?, whole),
             };
             let paths = differing(merge.format, ours, theirs)?;
-            Ok(Outcome::Conflict { file, paths, notes: writer.notes(opened), new_key: writer.new_key() })
+            Ok(MergeResult::Conflict { file, paths, notes: writer.notes(opened), new_key: writer.new_key() })
         }
     }
 }
@@ -155,7 +155,7 @@ fn locked(opened: &Versions<Version>) -> Versions<Locked<'_>> {
 
 /// The paths of the values in which two plaintexts differ.
 pub fn differing(format: Format, ours: &SecretBytes, theirs: &SecretBytes) -> Result<Vec<String>> {
-    let (ours, theirs) = (State::plain(format, ours.clone())?, State::plain(format, theirs.clone())?);
+    let (ours, theirs) = (FileState::plain(format, ours.clone())?, FileState::plain(format, theirs.clone())?);
     let difference = Difference::of(&ours, &theirs)?;
     Ok(difference.values.into_iter().map(|value| value.path).collect())
 }
@@ -264,7 +264,7 @@ impl<'w> Writer<'w> {
         opened: &'w Versions<Version>,
         settings: &Settings<'w>,
         texts: &[&SecretBytes],
-    ) -> Result<Self, Failure> {
+    ) -> Result<Self, NotChosen> {
         let rule = (merge.rule)()?;
         let &Settings { carrier, selection, mac_only_encrypted } = settings;
         let stays = |key: &DataKey| may_stay(merge, opened, selection, texts, key);

@@ -23,7 +23,7 @@ use crate::keys::{KeyService, KeySet};
 use crate::secret::{DataKey, SecretBytes};
 pub use document::{differing, in_version};
 pub use lines::Side;
-pub use recipients::{Chosen, Failure, LetIn, Locked, renewed};
+pub use recipients::{Chosen, LetIn, Locked, NotChosen, renewed};
 pub use sealed::{returned, without_unused_keys};
 pub use text::{Merged, Texts};
 
@@ -76,7 +76,7 @@ pub struct Merge<'a> {
 
 /// What came of a merge.
 #[derive(Debug)]
-pub enum Outcome {
+pub enum MergeResult {
     /// The file is merged; and its data key if it was made for that.
     Clean { file: Vec<u8>, notes: Vec<String>, new_key: Option<DataKey> },
     /// The file with markers around what both sides changed, and the paths of these values.
@@ -93,18 +93,18 @@ pub enum Outcome {
 
 impl Merge<'_> {
     /// Merges three versions of a file.
-    pub async fn file(&self, versions: &Versions<SecretBytes>) -> Outcome {
+    pub async fn file(&self, versions: &Versions<SecretBytes>) -> MergeResult {
         let content = |file: &SecretBytes| meant(self.format, file);
         let base = versions.base.as_ref().and_then(content);
         match (content(&versions.ours), content(&versions.theirs)) {
-            (None, None) => Outcome::Plain,
+            (None, None) => MergeResult::Plain,
             (Some(Meant::Document), Some(Meant::Document)) if base != Some(Meant::Sealed) => {
                 document::merge(self, versions).await
             }
             (Some(Meant::Sealed), Some(Meant::Sealed)) if base != Some(Meant::Document) => {
                 sealed::merge(self, versions).await
             }
-            _ => Outcome::Refused(
+            _ => MergeResult::Refused(
                 Error::new(
                     Kind::Conflict,
                     "the two sides are not encrypted in the same way, or one is in plaintext",

@@ -35,14 +35,14 @@ pub struct Chosen {
 
 /// Why there is none.
 #[derive(Debug)]
-pub enum Failure {
+pub enum NotChosen {
     /// Both sides changed the same about it, or made somebody a recipient whom nobody vouches for.
     Unsettled(Error),
     /// It cannot be wrapped for one of the recipients, whom the error names, by who is asked here.
     Unwrappable(Error),
 }
 
-impl From<Error> for Failure {
+impl From<Error> for NotChosen {
     fn from(error: Error) -> Self {
         Self::Unsettled(error)
     }
@@ -59,7 +59,7 @@ pub async fn merged(
     rule: Option<&KeySet>,
     may_stay: &dyn Fn(&DataKey) -> Result<bool>,
     let_in: &LetIn<'_>,
-) -> Result<Chosen, Failure> {
+) -> Result<Chosen, NotChosen> {
     let keys = merged_keys(versions)?;
     let stays = match holders(versions) {
         Some((key, holders)) if may_stay(key)? => Some((key, holders)),
@@ -89,7 +89,7 @@ pub async fn merged(
     };
     let request = Rekey { data_key: key, content: &Holders(&holders), wrapped: &wrapped, keys: &keys };
     let wrapped = service.rekey_many(&[request]).await.pop();
-    let wrapped = wrapped.unwrap_or_else(|| Err(no_answer())).map_err(Failure::Unwrappable)?;
+    let wrapped = wrapped.unwrap_or_else(|| Err(no_answer())).map_err(NotChosen::Unwrappable)?;
     Ok(Chosen { key: key.clone(), wrapped, is_new: false })
 }
 
@@ -109,7 +109,7 @@ pub async fn renewed(
     sides: [&WrappedDataKey; 2],
     rule: Option<&KeySet>,
     let_in: &LetIn<'_>,
-) -> Result<Chosen, Failure> {
+) -> Result<Chosen, NotChosen> {
     let keys = old.keys();
     refuse_weaker(sides, &keys, rule)?;
     refuse_unsettled(&keys.groups, sides, rule)?;
@@ -117,9 +117,9 @@ pub async fn renewed(
     new_data_key(service, &keys).await
 }
 
-async fn new_data_key(service: &KeyService<'_>, keys: &KeySet) -> Result<Chosen, Failure> {
+async fn new_data_key(service: &KeyService<'_>, keys: &KeySet) -> Result<Chosen, NotChosen> {
     let new = service.new_data_keys(&[keys]).await.pop().unwrap_or_else(|| Err(no_answer()));
-    let (key, wrapped) = new.map_err(Failure::Unwrappable)?;
+    let (key, wrapped) = new.map_err(NotChosen::Unwrappable)?;
     Ok(Chosen { key, wrapped, is_new: true })
 }
 
@@ -355,7 +355,7 @@ mod tests {
         let rule = rule.map(|rule| people.set(rule));
         let merged = block_on(merged(&service, &versions, rule.as_ref(), &|_| Ok(may_stay), &|_, _| Ok(())));
         let Chosen { key, wrapped, is_new } = merged.map_err(|failure| match failure {
-            Failure::Unsettled(error) | Failure::Unwrappable(error) => error.message().to_owned(),
+            NotChosen::Unsettled(error) | NotChosen::Unwrappable(error) => error.message().to_owned(),
         })?;
         assert_eq!(is_new, !keys.contains(&key));
         for entry in wrapped.groups.iter().flatten() {

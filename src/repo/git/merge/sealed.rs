@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::lines::{self, Side};
-use super::{Merge, Outcome, Versions, in_version, markers};
+use super::{Merge, MergeResult, Versions, in_version, markers};
 use crate::batch;
 use crate::error::{Error, Kind, Result};
 use crate::keys::MasterKey;
@@ -20,7 +20,7 @@ fn name(sealed: &SealedSecret) -> Name {
     (sealed.metadata.namespace.clone().unwrap_or_default(), sealed.metadata.name.clone())
 }
 
-pub async fn merge(merge: &Merge<'_>, versions: &Versions<SecretBytes>) -> Outcome {
+pub async fn merge(merge: &Merge<'_>, versions: &Versions<SecretBytes>) -> MergeResult {
     let parse = |name, file: &SecretBytes| {
         SealedFile::parse(merge.format, file.clone()).map_err(|error| in_version(name, &error))
     };
@@ -29,7 +29,7 @@ pub async fn merge(merge: &Merge<'_>, versions: &Versions<SecretBytes>) -> Outco
         let files = Files { values: open(merge, &files).await, files };
         files.merge(merge)
     };
-    merged.await.unwrap_or_else(Outcome::Refused)
+    merged.await.unwrap_or_else(MergeResult::Refused)
 }
 
 type Items = BTreeMap<Name, BTreeMap<String, SecretBytes>>;
@@ -61,7 +61,7 @@ struct Files {
 type Results = BTreeMap<Name, SealedSecret>;
 
 impl Files {
-    fn merge(&self, merge: &Merge<'_>) -> Result<Outcome> {
+    fn merge(&self, merge: &Merge<'_>) -> Result<MergeResult> {
         let (ours, mut conflicts) = self.objects(Side::Ours)?;
         let (theirs, _) = self.objects(Side::Theirs)?;
         let (ours, theirs) = with_all_data_keys(ours, theirs);
@@ -69,7 +69,7 @@ impl Files {
         if is_clean && conflicts.is_empty() {
             self.check(merge, &ours_text, &ours)?;
             let file = self.without_unused(merge, ours_text)?;
-            return Ok(Outcome::Clean { file, notes: Vec::new(), new_key: None });
+            return Ok(MergeResult::Clean { file, notes: Vec::new(), new_key: None });
         }
         let (theirs_text, _) = self.text(merge, &theirs, Side::Theirs)?;
         if !is_clean {
@@ -77,7 +77,7 @@ impl Files {
         }
         let text = |bytes: &SecretBytes| String::from_utf8_lossy(bytes).into_owned();
         let file = markers::marked(&text(&ours_text), &text(&theirs_text), merge.marker_size).into_bytes();
-        Ok(Outcome::Conflict { file, paths: conflicts, notes: Vec::new(), new_key: None })
+        Ok(MergeResult::Conflict { file, paths: conflicts, notes: Vec::new(), new_key: None })
     }
 
     /// What comes of those SealedSecrets that both sides have, with the side where the two are at odds.
