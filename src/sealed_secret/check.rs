@@ -229,7 +229,7 @@ mod tests {
                 }),
             ),
             (
-                "item `b` is no ciphertext",
+                "item `b` is not a ciphertext",
                 Box::new(|s| _ = s.encrypted_data.insert("b".to_owned(), "x".to_owned())),
             ),
             (

@@ -499,7 +499,11 @@ fn attributes_that_nobody_can_read_hide_no_plaintext() {
         git(&test, &["clone", "-q", &origin.path("").display().to_string(), "."]).run().ok();
         assert_ne!(test.read(".gitattributes"), attributes.as_bytes(), "{encoding}");
         let output = sealant(&test, &["check"]).run().code(1);
-        for name in ["secrets/a.yaml:", "apps/unruled.yaml:", ".gitattributes:1: is in another encoding"] {
+        for name in [
+            "secrets/a.yaml:",
+            "apps/unruled.yaml:",
+            ".gitattributes:1: has one encoding here and another in Git",
+        ] {
             assert!(lines(&output).iter().any(|line| line.starts_with(name)), "{encoding} {name}: {output}");
         }
     }

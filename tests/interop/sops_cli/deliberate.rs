@@ -60,13 +60,13 @@ pub static KNOWN: LazyLock<Vec<Known>> = LazyLock::new(|| {
             &[OutputForm, ContentForm],
             r"commented\.yaml|--output-type yaml -i p\.ini|--indent 2|cd indented|p\.json.*&& sops -d|printf 'a: |--output-type yaml < e\.(json|txt)|--output-type json$",
             "Files keep their bytes: layout, quotes, and comments where they were",
-            "sops writes the whole file again and moves comments to the line above. `--indent` and `stores` of the config have nothing to do.",
+            "sops writes the whole file again and moves comments to the line above. So `--indent` and `stores` of the config have no effect on existing files.",
         ),
         deliberate(
             ALL,
             r"--indent -5",
-            "An `--indent` that is no number of blanks is no error",
-            "It has no effect, as every other.",
+            "An `--indent` that is not a number of spaces is not an error",
+            "`--indent` has no effect here.",
         ),
         deliberate(
             &[Output],
@@ -89,14 +89,14 @@ pub static KNOWN: LazyLock<Vec<Known>> = LazyLock::new(|| {
         deliberate(
             &[Selection],
             r"\bset\b",
-            "`set` encrypts a whole number as an integer, and what is set in dotenv and INI as text",
-            "sops makes a floating point number of every number, and rounds those above 2^53. Decrypted, they read the same.",
+            "`set` encrypts a whole number as an integer, and a value in dotenv and INI as text",
+            "sops turns every number into a floating point number, and rounds those above 2^53. Decrypted, they read the same.",
         ),
         deliberate(
             &[Metadata],
             r"\.txt|p\.(yaml|json|env)$|\.env\.local$|p$|p\.(conf|YAML)$",
             "A file with one value (binary) has no `unencrypted_suffix`, also after `set`, `edit` and `rotate`",
-            "All of it is encrypted. sops writes none either at first, but adds it when it writes such a file again.",
+            "All of it is encrypted. sops does not write it at first either, but adds it when it writes such a file again.",
         ),
         deliberate(
             &[Metadata],
@@ -119,26 +119,26 @@ pub static KNOWN: LazyLock<Vec<Known>> = LazyLock::new(|| {
         deliberate(
             &[SaysLess],
             r"--verbose|updatekeys|p\.txt$|\.sops\.yml|unset --idempotent",
-            "What goes well is not talked about, also with `--verbose`",
-            "sops logs what it is doing. For `updatekeys` the same is on standard output.",
+            "Success is silent, also with `--verbose`",
+            "sops logs what it is doing. For `updatekeys` Sealant prints the same on standard output.",
         ),
         deliberate(
             &[SaysMore],
             r"-d decrypt|-i --input-type json decrypt|--encrypted-comment-regex behind encrypt|--decryption-order age,age decrypt",
-            "A flag before a command that has no effect there is warned of",
-            "sops passes over it without a word, so that a file is encrypted by another rule than the flag asks for.",
+            "A flag that has no effect before a command gets a warning",
+            "sops ignores it silently, so that a file is encrypted by another rule than the flag asks for.",
         ),
         deliberate(
             &[SaysMore],
             r#"rotate|-r |groups add|LD_PRELOAD|shares\.yaml|A=1\\nA=2|"a": 1, "a": 2"#,
-            "Warnings: of recipients that no rule names, of a recipient to be removed that is not there, of a broken MAC, of variables by which code is run, of a key that appears twice, and of a file that is weaker than its rule",
-            "Each may be an attack or a slip. The result is the same.",
+            "Warnings: about recipients that no rule names, a recipient to be removed that is not there, a broken MAC, variables that run code, a key that appears twice, and a file that is weaker than its rule",
+            "Each may be an attack or a mistake. The result is the same.",
         ),
         deliberate(
             &[Output],
             r"--nonsense|--input-type$|--extract$|=maybe|-di |-x |--set x|-a \$ME --age|threshold x|--indent x|exec-(env|file) --ignore-mac",
             "The help after a wrong flag goes to standard error",
-            "What is on standard output may be taken for a result.",
+            "Other programs may take standard output for a result.",
         ),
         deliberate(
             &[Output],
@@ -149,7 +149,7 @@ pub static KNOWN: LazyLock<Vec<Known>> = LazyLock::new(|| {
         deliberate(
             &[Output],
             r"cat \\\$0.* new\.",
-            "The example that a new file starts with in the editor is another",
+            "The example that a new file starts with in the editor differs",
             "It shows what Sealant can do.",
         ),
         deliberate(
@@ -173,14 +173,14 @@ pub static KNOWN: LazyLock<Vec<Known>> = LazyLock::new(|| {
         deliberate(
             &[ExitCode, Message, Metadata, Selection, Content],
             r#"(un)?set .*e\.txt"#,
-            "A binary file stays one text: `set` and `unset` of anything else are refused (7)",
-            "After sops has done it, the file cannot be decrypted as what it is.",
+            "A binary file stays a single text: `set` and `unset` of anything else are refused (7)",
+            "After sops has done that, the file cannot be decrypted as a binary file.",
         ),
         deliberate(
             &[ExitCode, Message, Content, Selection],
             r#"set e\.env '\["A=B"\]'|set e\.ini '\["db"\]\["user"\]' '\{|set e\.yaml '\["sops"\]'"#,
             "`set` refuses a name or a value that the type of the file cannot hold (4)",
-            "sops writes a file that holds something else than what was set.",
+            "sops writes a file that contains something other than what was set.",
         ),
         deliberate(
             &[Content],
@@ -191,14 +191,14 @@ pub static KNOWN: LazyLock<Vec<Known>> = LazyLock::new(|| {
         deliberate(
             &[Content],
             r"(-s|--show-master-keys) e\.|set ecommented",
-            "With `-s`, what was edited is written; positions in lists do not count comments",
+            "With `-s`, edits are written; positions in lists do not count comments",
             "sops drops every change that is made under `-s`, and counts comments as items.",
         ),
         deliberate(
             &[ExitCode, Message, Output, SaysLess],
             r#"encrypted-regex '\[' p|encrypted_regex: "\[""#,
             "A broken regular expression is an error (5 or 1)",
-            "sops encrypts nothing then, and says nothing.",
+            "sops then encrypts nothing, without a message.",
         ),
         deliberate(
             &[ExitCode, Message, Output, SaysLess, Content],
@@ -209,38 +209,38 @@ pub static KNOWN: LazyLock<Vec<Known>> = LazyLock::new(|| {
         deliberate(
             &[ExitCode, Message, Output, SaysLess, OutputForm],
             r"encrypt .*--mac-only-encrypted|encrypt --config|rotate --ignore-mac|--output-type json$|--idempotent '\[",
-            "More flags are understood: behind the file, and those of one command by others",
-            "sops passes over flags behind the file, and refuses global flags behind a command.",
+            "More flags are understood: after the file, and flags of one command by others",
+            "sops ignores flags after the file, and refuses global flags after a command.",
         ),
         deliberate(
             &[Message],
             r"threshold -1 |updatekeys -y noversion|--user nosuchuser|--filename a/b",
-            "A threshold of -1 is no number of groups, broken metadata are told before a missing rule, and a name with a folder is no name",
-            "What is wrong is told where it is met first.",
+            "A threshold of -1 is not a number of groups, broken metadata are reported before a missing rule, and a name with a folder is not a name",
+            "The first problem is reported.",
         ),
         deliberate(
             ALL,
             r"groups (add -f e\.yaml -i( --age (nonsense|''))?$|add .*(transit nonsense|threshold [13]$)|delete .*(threshold 1 1|-i 5|e\.yaml -i 0)$)",
             "`groups` writes no file that nobody could open (1)",
-            "sops writes groups without a key and thresholds that no number of groups reaches, and crashes where there is no such group.",
+            "sops writes groups without a key and thresholds above the number of groups, and crashes if there is no such group.",
         ),
         deliberate(
             &[Output, Message],
             r"sops groups( nonsense)?$|groups .*eother",
-            "The help of `groups` is another, and it says which keys could open a file",
+            "The help of `groups` differs, and `groups` says which keys could open a file",
             "They are for people.",
         ),
         deliberate(
             &[Message],
             r"vault_path: x.*publish|publish --enable-local",
             "`publish` says that a server cannot be reached, and why no key is used",
-            "What is wrong is told where it is met first.",
+            "The first problem is reported.",
         ),
         pending(
             ALL,
             r"filestatus (reserved|bad\.json)",
-            "`filestatus` of a file whose own `sops` key is no metadata, and of JSON that ends too early",
-            "What a file is will be one question for all commands.",
+            "`filestatus` of a file whose own `sops` key is not metadata, and of JSON that ends too early",
+            "All commands will answer alike what a file is.",
         ),
         pending(
             ALL,

@@ -44,7 +44,7 @@ A test runs {} command lines twice, each in a folder of its own: by the real sop
              `sops`. It compares the exit code, standard output, every file that is left with its mode, and what kind of thing is said \
              on standard error. What is encrypted is compared by its metadata, by which values are encrypted as what type, and by what \
              the real sops decrypts it to. In {} lines nothing at all differs, and in each of the others nothing but what is listed \
-             below. A new difference fails the test, and so does one of this list that is no more.
+             below. A new difference fails the test, and so does one on this list that no longer exists.
 
 ",
         compared.len(),
@@ -59,8 +59,8 @@ A test runs {} command lines twice, each in a folder of its own: by the real sop
         listed(false).for_each(|known| entry(known, compared, &mut page));
     }
     page += "## What is not compared\n\n";
-    page += "PGP keys, which have tests of their own, and the key services of clouds, which Sealant does not support: \
-             [keys.md](keys.md) says what becomes of files that use them. Neither is what a terminal shows, nor the words of messages.\n";
+    page += "Keys of PGP, clouds and Vault, which have tests of their own ([keys.md](keys.md)); what a terminal shows; and the words \
+             of messages.\n";
     wrapped(&page)
 }
 
