@@ -4,7 +4,7 @@
 //! through [`shown`]: line breaks of ours are separate lines, never a character of a text. Standard output is pure data: errors, warnings and
 //! notes are text on standard error whatever `--format` says, and a program goes by the exit code.
 
-use std::fmt::{self, Write as _};
+use std::fmt::{self, Display, Write as _};
 use std::io::{self, IsTerminal, Write as _};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
@@ -27,6 +27,11 @@ const WARNING: Style = AnsiColor::Yellow.on_default().bold();
 const NOTE: Style = AnsiColor::Cyan.on_default().bold();
 const HELP: Style = AnsiColor::Green.on_default();
 const HEADER: Style = Style::new().bold();
+
+/// A number of things: `1 file`, `2 files`.
+pub fn counted(number: usize, noun: impl Display) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}
 
 /// When to use colours.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]

@@ -8,6 +8,7 @@ use crate::batch;
 use crate::cli::args::{IdentityArgs, ListFormat};
 use crate::cli::context::{Context, block_on};
 use crate::cli::failures::Failures;
+use crate::cli::ui::counted;
 use crate::config::absolute;
 use crate::error::{Error, Kind, Result};
 use crate::keys::MasterKey;
@@ -166,12 +167,13 @@ fn word(state: Fate) -> &'static str {
 
 fn tell(found: &Found, context: &Context) {
     let count = |state| found.exposed.iter().filter(|exposed| exposed.state == state).count();
-    let commits = found.commits;
+    let commits = counted(found.commits, "commit");
     context.ui.say(match found.exposed.len() {
-        0 => format!("nothing in {commits} commits could be decrypted by this recipient"),
+        0 => format!("nothing in {commits} could be decrypted by this recipient"),
         values => format!(
-            "{values} values in {commits} commits: {} live, {} encrypted again, {} gone{}; replace each where it \
+            "{} in {commits}: {} live, {} encrypted again, {} gone{}; replace each where it \
              comes from, unless you know that this was done",
+            counted(values, "value"),
             count(Fate::Live),
             count(Fate::EncryptedAnew),
             count(Fate::Gone),

@@ -473,7 +473,8 @@ impl<'s> Reader<'s> {
         self.refuse_quirks(style, span, None)?;
         self.refuse_tab_in_flow(style, span)?;
         if empty && tag.is_some() && self.in_flow() {
-            let what = "a tag without a value inside braces or brackets, which sops cannot read in some places";
+            let what =
+                "a tag without a value inside braces or brackets, which sops cannot read in some places";
             return self
                 .fail(span.start(), Kind::Read, what)
                 .map_err(|error: Error| error.advise("write null"));

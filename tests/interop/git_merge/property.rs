@@ -13,7 +13,7 @@ use sealant::config::Selection;
 use sealant::document::{self, Format};
 use sealant::keys::{Identities, KeyService, KeySet, MasterKey, WrappedDataKey};
 use sealant::repo::git::merge::markers::Marked;
-use sealant::repo::git::merge::{Merge, Outcome, Versions};
+use sealant::repo::git::merge::{Merge, MergeResult, Versions};
 use sealant::secret::{DataKey, SecretBytes};
 use sealant::sops::{self, Encrypted, MacCheck, Metadata};
 use sealant_test_support::Sandbox;
@@ -218,7 +218,7 @@ impl Case<'_> {
             now: Timestamp::UNIX_EPOCH,
         };
         match block_on(merge.file(&versions)) {
-            Outcome::Clean { file, .. } => {
+            MergeResult::Clean { file, .. } => {
                 let text = self.decrypted(file, MacCheck::Verify);
                 prop_assert_eq!(values(self.format, &text), by_keys);
                 if let Some(by_git) = by_git {
@@ -226,7 +226,7 @@ impl Case<'_> {
                 }
                 Ok(true)
             }
-            Outcome::Conflict { file, .. } => {
+            MergeResult::Conflict { file, .. } => {
                 let of_git = by_git.as_deref().and_then(|text| values(self.format, text));
                 prop_assert!(of_git.is_none() || of_git != by_keys, "Git merges these");
                 let text = String::from_utf8(file).expect("a text");

@@ -11,6 +11,7 @@ use serde_json::{Value as Data, json};
 use crate::cli::context::Context;
 use crate::cli::failures::Failures;
 use crate::cli::redact::WITH_SLASHES;
+use crate::cli::ui::counted;
 use crate::error::{Kind, Result};
 use crate::repo::check::{Finding, Level, Rule};
 
@@ -118,10 +119,6 @@ pub fn print(found: &[Found], context: &Context) -> Result<()> {
         context.ui.say(format!("{}: {}", rule.id(), rule.advice()));
     }
     Ok(())
-}
-
-fn counted(number: usize, noun: &str) -> String {
-    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
 /// The findings as SARIF 2.1.0, as GitHub and GitLab read it.

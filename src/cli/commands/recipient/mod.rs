@@ -5,7 +5,6 @@
 
 mod rules;
 
-use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -20,6 +19,7 @@ use crate::cli::context::{Context, block_on};
 use crate::cli::failures::Failures;
 use crate::cli::pipeline::read;
 use crate::cli::repository::inputs_to_write;
+use crate::cli::ui::counted;
 use crate::config::{KeySpec, Policy};
 use crate::encrypted_file::{EncryptedFile, OpenedFile, meant};
 use crate::error::{Error, Kind, Result};
@@ -573,8 +573,4 @@ impl Task<'_> {
             typed(self.master.id().as_ref())
         ));
     }
-}
-
-fn counted(number: usize, noun: impl fmt::Display) -> String {
-    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }

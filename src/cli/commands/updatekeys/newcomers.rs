@@ -2,6 +2,7 @@
 
 use super::Plan;
 use crate::cli::context::Context;
+use crate::cli::ui::counted;
 use crate::config::Policy;
 use crate::keys::MasterKey;
 use crate::policy;
@@ -47,8 +48,4 @@ fn line_of(wanted: &MasterKey, policy: &Policy) -> Option<usize> {
     let mut keys = policy.key_groups.iter().flatten();
     let is_it = |key: &MasterKey| key == wanted;
     keys.find(|key| policy::master_key(&key.spec).is_ok_and(|key| is_it(&key))).map(|key| key.line)
-}
-
-fn counted(number: usize, noun: &str) -> String {
-    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
