@@ -112,14 +112,14 @@ fn no_objects_are_an_error_unless_the_plugin_allows_it() {
         let app = file.split('/').next().unwrap();
         refused(
             parameters(generate(&test, app), r#"[{"name":"source","string":"directory"}]"#).run(),
-            "no object",
+            "no Kubernetes objects",
         );
         let allowed = generate(&test, app).args(&["--allow-empty"]);
         let output = parameters(allowed, r#"[{"name":"source","string":"directory"}]"#).run().ok();
         assert_eq!(output.text(), "");
     }
     let list = "apiVersion: v1\nkind: List\nitems: []\n";
-    refused(test.sealant(&["argocd", "generate", "-"]).stdin(list).run(), "no object");
+    refused(test.sealant(&["argocd", "generate", "-"]).stdin(list).run(), "no Kubernetes objects");
 }
 
 #[test]
@@ -380,7 +380,7 @@ fn an_application_can_say_nothing_that_matters() {
     }
     // An empty folder stays an error.
     test.write("empty/x", "");
-    refused(hostile(generate(&test, "empty")).run(), "no object");
+    refused(hostile(generate(&test, "empty")).run(), "no Kubernetes objects");
 
     // No programs that a kustomization names.
     test.write("exec/run", "#!/bin/sh\ntouch ran\nexit 1\n");
@@ -415,8 +415,8 @@ fn paths_of_an_application_stay_in_its_repository() {
     for (file, said) in [
         ("../../outside.yaml", "leads out of the repository"),
         (absolute.as_str(), "absolute paths are not allowed"),
-        ("secrets://secret.yaml", "nothing is fetched"),
-        ("https://example.com/values.yaml", "nothing is fetched"),
+        ("secrets://secret.yaml", "nothing is downloaded"),
+        ("https://example.com/values.yaml", "nothing is downloaded"),
         ("a,b.yaml", "cannot have this name"),
         ("--post-renderer=/bin/sh", "no such file"),
         ("", "is a folder"),

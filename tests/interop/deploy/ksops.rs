@@ -182,7 +182,7 @@ fn paths_stay_in_the_repository() {
         ("../../outside.yaml", "leads out of the repository"),
         ("link.yaml", "leads out of the repository"),
         (absolute.as_str(), "absolute paths are not allowed"),
-        ("https://example.com/db.yaml", "nothing is fetched"),
+        ("https://example.com/db.yaml", "nothing is downloaded"),
         ("nowhere.yaml", "no such file"),
     ] {
         test.write("app/generator.yaml", generator(FUNCTION, &format!("files: ['{path}']\n")));

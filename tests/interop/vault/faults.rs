@@ -252,7 +252,7 @@ fn a_busy_server_is_asked_again_a_few_times() {
             scope.spawn(move || is_asked_again(status));
         }
         for (status, words) in [
-            (429, "slow down (429): not now"),
+            (429, "limits the rate of requests (429): not now"),
             (500, "failed (500): not now"),
             (503, "failed (503): not now"),
         ] {
