@@ -199,7 +199,7 @@ impl Keeper {
                 self.announce(&ring);
             } else if has_changed {
                 tracing::info!(
-                    "certificates, settings or credentials for servers have changed: they are read again"
+                    "certificates, settings or credentials for servers have changed: reading them again"
                 );
             } else {
                 continue;

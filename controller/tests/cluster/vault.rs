@@ -357,7 +357,7 @@ fn a_renewed_authority_of_vault_is_read_again() {
     CLUSTER.wait_for_reason(&tenant.namespace, "db", "Unsealed");
     CLUSTER.wait_for_items(&tenant.namespace, "db", &[("a", &planted("1"))]);
     assert!(
-        controller.log().contains("certificates or settings of Vault have changed"),
+        controller.log().contains("settings or credentials for servers have changed"),
         "{}",
         controller.log()
     );
