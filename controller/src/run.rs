@@ -43,6 +43,9 @@ const HOUSEKEEPING: Duration = Duration::from_secs(5);
 /// How long the API server may say nothing at all on a connection.
 const SILENCE: Duration = Duration::from_secs(75);
 
+/// How long a kind may hold up the others, after a start, as long as it is not known.
+const HOLDS_UP: Duration = Duration::from_secs(30);
+
 /// How long the duties of the leader may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -158,11 +161,16 @@ async fn serve(parts: &Arc<Parts>) -> anyhow::Result<()> {
 
 impl Parts {
     /// Whether everything was listed once, or cannot be now. A kind that nobody has installed, that we may not look at, or that
-    /// the API server fails at, holds up no other; nor does one whose keys cannot be read.
+    /// the API server fails at, holds up no other; nor does one whose keys cannot be read. One of which nothing is heard holds
+    /// the others up for a while only.
     fn is_ready(&self) -> bool {
+        self.is_ready_after(self.started.elapsed())
+    }
+
+    fn is_ready_after(&self, time: Duration) -> bool {
         let listed: Vec<Listed> = self.kinds.iter().map(|kind| kind.listed()).collect();
         self.secrets.listed() == Listed::Complete
-            && !listed.contains(&Listed::NotYet)
+            && (time >= HOLDS_UP || !listed.contains(&Listed::NotYet))
             && listed.contains(&Listed::Complete)
     }
 

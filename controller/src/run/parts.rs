@@ -1,6 +1,7 @@
 //! What the parts of the controller share.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use kube::Client;
 use prometheus_client::registry::Registry;
@@ -26,6 +27,7 @@ use crate::source::{self, Kind, Startup};
 /// What the parts share.
 pub(super) struct Parts {
     pub settings: Settings,
+    pub started: Instant,
     /// That of the controller.
     pub namespace: String,
     pub api: ApiServer,
@@ -93,6 +95,7 @@ impl Parts {
         }
         Ok(Arc::new(Self {
             kinds: started,
+            started: Instant::now(),
             settings,
             namespace,
             api,

@@ -157,8 +157,8 @@ struct Running {
 }
 
 impl Running {
-    /// At first the API server answers with a code whatever is asked for with such words in it.
-    async fn start(flags: &[&str], kinds: &[Kind], fault: (&'static str, u16)) -> Self {
+    /// At first the API server answers with a code whatever is asked for with such words in it, or not at all.
+    async fn start(flags: &[&str], kinds: &[Kind], fault: (&'static str, Option<u16>)) -> Self {
         let is_mended = Arc::<AtomicBool>::default();
         let mended = Arc::clone(&is_mended);
         let status = |code: u16| mock::Reply::Says(code, json!({"kind": "Status", "code": code}).to_string());
@@ -172,7 +172,9 @@ impl Running {
             match method {
                 "GET" if path.contains("sendInitialEvents") => status(422),
                 "GET" if path.contains("watch=") => mock::Reply::Silent,
-                "GET" if path.contains(fault.0) && !mended.load(Ordering::SeqCst) => status(fault.1),
+                "GET" if path.contains(fault.0) && !mended.load(Ordering::SeqCst) => {
+                    fault.1.map_or(mock::Reply::Silent, status)
+                }
                 "GET" if path.contains("/wishes") && is_list => list(json!([wish()])),
                 "GET" if path.contains("/wishes/w") => mock::Reply::Says(200, wish().to_string()),
                 "GET" if is_list => list(json!([])),
@@ -229,7 +231,7 @@ const WISH_GRANTED: &str = "PATCH /api/v1/namespaces/shop/secrets/w";
 async fn a_kind_that_is_not_there_yet_holds_up_no_other() {
     for code in [404, 500] {
         let kinds = [Kind::of::<Sealed>(), Kind::of::<Wishes>()];
-        let running = Running::start(&[], &kinds, ("/wishes", code)).await;
+        let running = Running::start(&[], &kinds, ("/wishes", Some(code))).await;
         let is_refused = || running.counts("sealant_refused_watches{kind=\"wishes.example.com\"} 1");
         running.until(|| running.count(MADE_AT_HOME) > 0 && is_refused() == (code == 404)).await;
         assert!(running.parts.is_ready() && running.parts.is_alive(), "{code}");
@@ -248,11 +250,24 @@ async fn a_kind_that_is_not_there_yet_holds_up_no_other() {
 async fn keys_that_cannot_be_read_hold_up_their_own_kind_alone() {
     for asked_for in ["/secrets/sealed-secrets-key", "kube-system/secrets?"] {
         let kinds = [Kind::of::<Bitnami>(), Kind::of::<Wishes>()];
-        let running = Running::start(&["--bitnami"], &kinds, (asked_for, 500)).await;
+        let running = Running::start(&["--bitnami"], &kinds, (asked_for, Some(500))).await;
         running.until(|| running.count(WISH_GRANTED) > 0).await;
         let bitnami = &running.parts.kinds[0];
         assert!(running.parts.is_ready() && bitnami.listed() != Listed::Complete, "{asked_for}");
         running.mend();
         running.until(|| bitnami.listed() == Listed::Complete).await;
     }
+}
+
+/// Nor does one of which nothing is heard at all, but for a while.
+#[tokio::test]
+async fn a_kind_that_nobody_hears_of_holds_the_others_up_for_a_while_only() {
+    let kinds = [Kind::of::<Sealed>(), Kind::of::<Wishes>()];
+    let running = Running::start(&[], &kinds, ("/wishes", None)).await;
+    let listed = |index: usize| running.parts.kinds[index].listed();
+    running.until(|| listed(0) == Listed::Complete && running.count("GET /apis/example.com") > 0).await;
+    assert_eq!(listed(1), Listed::NotYet);
+    let parts = &running.parts;
+    running.until(|| parts.secrets.listed() == Listed::Complete).await;
+    assert!(!parts.is_ready_after(Duration::ZERO) && parts.is_ready_after(HOLDS_UP));
 }
