@@ -1,6 +1,7 @@
 //! What a user of the command line sees: help, messages, exit codes, files.
 
 mod cli {
+    mod advice;
     mod audit;
     mod check;
     mod claims;

@@ -75,6 +75,11 @@ impl<'a> Encrypt<'a> {
         Self { context, formats, configs, wanted, strip_last_applied: false, unnamed }
     }
 
+    /// The rules by which it encrypts.
+    pub fn configs(&self) -> &Configs {
+        &self.configs
+    }
+
     /// Those of the inputs that were only found, are in plaintext, and match no rule that names them.
     pub fn unnamed_among(&self, inputs: &Inputs) -> Vec<PathBuf> {
         let found = inputs.inputs.par_iter().filter(|input| !input.named);
@@ -482,7 +487,7 @@ fn refuse_sealed(document: &dyn Document) -> Result<()> {
         true => (
             Kind::AlreadyEncrypted,
             "this is a SealedSecret: its values are encrypted already",
-            "Change it with `sealant edit` or `sealant set`, its recipients with `sealant updatekeys`.",
+            "Change it with `sealant edit FILE`, its recipients with `sealant updatekeys FILE`.",
         ),
         false => (
             Kind::Conflict,

@@ -1,31 +1,47 @@
 //! What fails, and the exit code that it makes.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::process::ExitCode;
 
 use crate::cli::ui::Ui;
 use crate::error::{Error, Kind};
 
+/// As many files are named that fail for one reason; the rest is counted.
+const NAMED: usize = 20;
+
 /// What failed of a command over many files. Each failure is told at once; together they make the exit code.
 #[derive(Debug, Default)]
 pub struct Failures {
     kinds: Vec<Kind>,
-    /// Messages of several lines that were told in full.
-    told: HashSet<String>,
+    /// Reasons that were told in full, and for how many files.
+    told: HashMap<String, usize>,
 }
 
 impl Failures {
     pub fn add(&mut self, ui: &Ui, error: &Error) {
         // Two hundred files that nobody here can open have one reason, which is not to be read two hundred times.
         let summary = error.message().trim_end_matches(':');
-        let told = || format!("{summary}\n{}", error.below().cloned().collect::<Vec<_>>().join("\n"));
-        match error.file() {
-            Some(file) if error.below().next().is_some() && !self.told.insert(told()) => {
-                ui.error(&Error::new(error.kind(), format!("{summary}, as above")).in_file(file));
-            }
-            _ => ui.error(error),
-        }
         self.kinds.push(error.kind());
+        let Some(file) = error.file() else { return ui.error(error) };
+        let below: Vec<&str> = error.below().map(String::as_str).collect();
+        let files = self.told.entry(format!("{summary}\n{}", below.join("\n"))).or_default();
+        *files += 1;
+        match *files {
+            1 => ui.error(error),
+            2..=NAMED if below.is_empty() => ui.error(error),
+            2..=NAMED => ui.error(&Error::new(error.kind(), format!("{summary}, as above")).in_file(file)),
+            _ => {}
+        }
+    }
+
+    /// Tells of how many files more failed than were named.
+    pub fn tell_rest(&mut self, ui: &Ui) {
+        let mut rest: Vec<(String, usize)> = self.told.drain().filter(|(_, files)| *files > NAMED).collect();
+        rest.sort();
+        for (reason, files) in rest {
+            let summary = reason.lines().next().unwrap_or_default();
+            ui.error(&Error::new(Kind::Other, format!("and {} more files: {summary}", files - NAMED)));
+        }
     }
 
     pub fn is_empty(&self) -> bool {
@@ -33,11 +49,12 @@ impl Failures {
     }
 
     /// The code that all failures share, else 1; 0 when there were none.
-    pub fn exit_code(&self) -> ExitCode {
+    pub fn finish(mut self, ui: &Ui) -> ExitCode {
+        self.tell_rest(ui);
         self.code().into()
     }
 
-    /// The same as a number.
+    /// The same code as a number.
     pub fn code(&self) -> u8 {
         match &self.kinds[..] {
             [] => 0,
@@ -69,7 +86,7 @@ mod tests {
         let code = |kinds: &[Kind]| {
             let mut failures = Failures::default();
             kinds.iter().for_each(|kind| failures.add(&ui, &Error::new(*kind, "x")));
-            failures.exit_code()
+            failures.finish(&ui)
         };
         assert_eq!(code(&[]), ExitCode::SUCCESS);
         assert_eq!(code(&[Kind::NoDataKey, Kind::NoDataKey]), 128.into());

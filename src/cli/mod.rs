@@ -18,6 +18,7 @@ mod editor;
 mod encryption;
 mod failures;
 pub mod host;
+mod loaders;
 mod manifests;
 mod pipeline;
 mod recipients;
@@ -29,6 +30,7 @@ mod typed_path;
 pub mod ui;
 mod unnamed;
 mod usage;
+mod variables;
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
@@ -40,7 +42,7 @@ use clap::{FromArgMatches, Parser, Subcommand};
 
 use self::commands::{
     argocd, audit, blast_radius, check, completion, decrypt, demo, diff, doctor, edit, encrypt, exec_env,
-    exec_file, explain, fetch_recipient, filestatus, get, git, groups, help, hook, init, inspect, keygen,
+    exec_file, explain, export, fetch_recipient, filestatus, get, git, groups, help, hook, init, inspect, keygen,
     keyservice, ksops, man, publish, recipient, resolve, rewrap, rotate, seal, set, status, unseal, unset,
     updatekeys, vault, who_can_decrypt,
 };
@@ -126,6 +128,7 @@ enum Command {
     #[command(aliases = ["run", "exec"])]
     ExecEnv(exec_env::Args),
     ExecFile(exec_file::Args),
+    Export(export::Args),
     Filestatus(filestatus::Args),
     Seal(seal::Args),
     Unseal(unseal::Args),
@@ -263,6 +266,7 @@ fn dispatch(command: Command, context: &Context) -> anyhow::Result<ExitCode> {
         Command::Diff(args) => diff::run(args, context),
         Command::ExecEnv(args) => exec_env::run(args, context),
         Command::ExecFile(args) => exec_file::run(args, context),
+        Command::Export(args) => export::run(args, context),
         Command::Filestatus(args) => filestatus::run(args, context),
         Command::Seal(args) => seal::run(args, context),
         Command::Unseal(args) => unseal::run(args, context),

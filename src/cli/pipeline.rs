@@ -162,8 +162,9 @@ impl Pipeline<'_> {
     /// was passed by, or why it failed. A failure does not hold up other files.
     pub fn run(self, work: impl FnMut(Vec<Item>) -> Vec<Result<Taken<Output>>>) -> Result<ExitCode> {
         let mut failures = Failures::default();
+        let ui = self.context.ui;
         self.run_among(&mut failures, work);
-        Ok(failures.exit_code())
+        Ok(failures.finish(ui))
     }
 
     /// As [`Pipeline::run`], for one step of several of a command.

@@ -164,6 +164,12 @@ impl Ui {
         if self.colored_stdout { format!("{style}{text}{style:#}") } else { text.to_owned() }
     }
 
+    /// Prints commands of a job to standard error, as they are.
+    pub fn commands(&self, bytes: &[u8]) {
+        // When standard error is gone there is nobody left to tell.
+        self.above_progress(|| _ = io::stderr().write_all(bytes));
+    }
+
     /// Prints text that clap has laid out to standard output.
     pub fn help(&self, text: &clap::builder::StyledStr) -> Result<()> {
         let text = if self.colored_stdout { text.ansi().to_string() } else { text.to_string() };
@@ -347,7 +353,7 @@ pub(super) fn advice_of(error: &Error) -> Option<String> {
 }
 
 /// Advice with a name in the place of each `FILE`, but where that is a new file: after `-o` or `--output`.
-fn with_file(advice: &str, name: &str) -> String {
+pub(super) fn with_file(advice: &str, name: &str) -> String {
     const FILE: &str = "FILE";
     let mut words = advice.split(' ').peekable();
     let mut named = String::new();

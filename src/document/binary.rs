@@ -68,7 +68,7 @@ pub fn binary_content(envelope: SecretBytes) -> Result<SecretBytes> {
             Kind::SetFormat,
             format!("a binary file has one value, a string: its content, at [{DATA:?}]"),
         )
-        .advise("change it with `sealant edit`")),
+        .advise("change it with `sealant edit FILE`")),
     }
 }
 

@@ -326,7 +326,7 @@ fn refuse_keys_of_bytes(document: &dyn Document) -> Result<()> {
 }
 
 /// The 1-based line of the first marker that Git has left where it could not merge.
-fn conflict_line(text: &str) -> Option<usize> {
+pub fn conflict_line(text: &str) -> Option<usize> {
     text.lines().position(|line| line.starts_with("<<<<<<< ")).map(|index| index + 1)
 }
 

@@ -210,7 +210,7 @@ fn collect(document: &dyn Document, node: NodeId, secrets: &mut Vec<Secret>) -> 
         }
         (API_VERSION, KIND) => {
             let error = refuse("this is a SealedSecret already").with_kind(Kind::AlreadyEncrypted);
-            return Err(error.advise("Change it with `sealant edit` or `sealant set`."));
+            return Err(error.advise("Change it with `sealant edit FILE`."));
         }
         (_, "") => return Err(refuse("this is not a manifest: it has no `kind`")),
         (_, kind) => {

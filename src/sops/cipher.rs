@@ -56,7 +56,8 @@ impl<'a> Token<'a> {
                 _ => Error::new(
                     Kind::Decrypt,
                     "the value is not encrypted, but its rule says that it should be",
-                ),
+                )
+                .advise("Remove the value with any editor, then add it with `sealant edit FILE`"),
             });
         };
         let parts = (|| {

@@ -12,6 +12,7 @@ use crate::sops::leaves::{self, Leaf};
 use crate::sops::mac::{self, Mac};
 use crate::sops::metadata::Metadata;
 use crate::sops::spelling::{self, Spellings};
+use crate::sops::RESTORE;
 
 /// What is done about the MAC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -256,7 +257,7 @@ fn at_leaf(document: &dyn Document, leaf: &Leaf<'_>, error: Error) -> Error {
     let path = document.tree().path_of(document.source(), leaf.at);
     Error::new(error.kind(), format!("{path}: {}", error.message()))
         .on_line(document.line(leaf.at))
-        .advise(error.advice().unwrap_or("restore the file from Git").to_owned())
+        .advise(error.advice().unwrap_or(RESTORE).to_owned())
 }
 
 /// The text of an encrypted comment; an error says what becomes of one that does not open.
@@ -293,7 +294,8 @@ fn verify_mac(
 ) -> Result<()> {
     let mismatch = |message: &str| {
         Err(Error::new(Kind::MacMismatch, message.to_owned()).advise(
-            "the file was changed without sealant or sops: restore it from Git, or look at it with --ignore-mac",
+            "the file was changed without sealant or sops; `git log --oneline -- FILE` lists the versions that Git has. \
+             To look at it as it is: `sealant decrypt --ignore-mac FILE`",
         ))
     };
     let Some(mac) = &metadata.mac else { return mismatch("the file has no MAC") };

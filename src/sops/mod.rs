@@ -74,7 +74,7 @@ fn refuse_nothing(document: &dyn Document) -> Result<()> {
 /// What is said of a file that holds metadata, or an entry that would be taken for it.
 pub fn already_encrypted() -> Error {
     Error::new(Kind::AlreadyEncrypted, "the file is encrypted already: it has sops metadata")
-        .advise("change it with `sealant edit` or `sealant set`, its recipients with `sealant updatekeys`")
+        .advise("change it with `sealant edit FILE`, its recipients with `sealant updatekeys FILE`")
 }
 
 /// How ciphertexts begin.
@@ -123,6 +123,9 @@ pub fn for_each_ciphertext_in(text: &str, visit: &mut dyn FnMut(&[u8])) {
 }
 
 /// How many values of a document a data key is tried on, and how long each may be.
+/// What to do about a file that was changed by hand.
+const RESTORE: &str = "restore the file from Git: `git log --oneline -- FILE` lists its versions";
+
 const MOST_SAMPLES: usize = 3;
 const LONGEST_SAMPLE: usize = 64 << 10;
 
@@ -316,7 +319,7 @@ impl Encrypted {
                 Kind::Conflict,
                 "recipients can be removed in an editor, but not added or changed",
             )
-            .advise("add them with `sealant updatekeys` or `sealant rotate`"));
+            .advise("add them with `sealant updatekeys FILE`"));
         }
         Ok((document, metadata))
     }

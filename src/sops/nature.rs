@@ -6,7 +6,7 @@ use crate::error::{Error, Kind, Result};
 use crate::secret::SecretBytes;
 use crate::sops::leaves::Exempt;
 use crate::sops::metadata::Metadata;
-use crate::sops::{TOKEN, holds};
+use crate::sops::{RESTORE, TOKEN, holds};
 
 /// What a document is. *Encrypted* forbids a second encryption, and says nothing of what may be in plaintext in it.
 #[derive(Debug)]
@@ -58,7 +58,7 @@ impl Nature {
             Self::Damaged(why) => {
                 let line = why.line();
                 let message = format!("the file is not encrypted a second time: {}", why.message());
-                let error = Error::new(Kind::AlreadyEncrypted, message).advise("restore the file from Git");
+                let error = Error::new(Kind::AlreadyEncrypted, message).advise(RESTORE);
                 Err(match line {
                     Some(line) => error.on_line(line),
                     None => error,
@@ -83,7 +83,7 @@ impl Nature {
 
 pub(super) fn without_metadata() -> Error {
     Error::new(Kind::Other, "sops metadata not found, without which its values cannot be decrypted")
-        .advise("restore the file from Git")
+        .advise(RESTORE)
 }
 
 /// Whether any document of a file has an entry that is taken for metadata.

@@ -114,7 +114,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
             tell(&found, context);
         }
     }
-    Ok(failures.exit_code())
+    Ok(failures.finish(context.ui))
 }
 
 /// Files and folders as they are called from the top of the working tree. The history knows more of them than there are.

@@ -118,7 +118,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         context.ui.json(&reports)?;
     }
     match failures.is_empty() {
-        false => Ok(failures.exit_code()),
+        false => Ok(failures.finish(context.ui)),
         true if any_difference => Ok(ExitCode::FAILURE),
         true => Ok(ExitCode::SUCCESS),
     }

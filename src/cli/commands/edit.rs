@@ -90,7 +90,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         }
     }
     if any_written || !failures.is_empty() {
-        return Ok(failures.exit_code());
+        return Ok(failures.finish(context.ui));
     }
     Ok(Kind::NotModified.exit_code().into())
 }

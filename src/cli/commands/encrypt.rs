@@ -104,5 +104,5 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     if let Err(error) = encrypt.unnamed.refuse_nothing(&args.outputs.shown_in("encrypt"), &folders) {
         failures.add(context.ui, &error);
     }
-    Ok(failures.exit_code())
+    Ok(failures.finish(context.ui))
 }

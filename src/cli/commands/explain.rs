@@ -56,7 +56,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
             context.ui.lines(gap.into_iter().chain(found.to_lines(args.files.len() > 1)))?;
         }
     }
-    Ok(failures.exit_code())
+    Ok(failures.finish(context.ui))
 }
 
 /// What applies to a file.

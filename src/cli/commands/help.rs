@@ -32,6 +32,7 @@ const GROUPS: &[(&str, &[&str])] = &[
             "diff",
             "exec-env",
             "exec-file",
+            "export",
             "filestatus",
         ],
     ),

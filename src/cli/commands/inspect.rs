@@ -109,7 +109,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
             context.ui.say("nothing in it is encrypted");
         }
     }
-    Ok(failures.exit_code())
+    Ok(failures.finish(context.ui))
 }
 
 /// What is in a file; `None` for one that was only found, and is not encrypted.

@@ -16,6 +16,7 @@ pub(in crate::cli) mod encrypt;
 pub(in crate::cli) mod exec_env;
 pub(in crate::cli) mod exec_file;
 pub(in crate::cli) mod explain;
+pub(in crate::cli) mod export;
 pub(in crate::cli) mod fetch_recipient;
 pub(in crate::cli) mod filestatus;
 pub(in crate::cli) mod get;

@@ -82,7 +82,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     Ok(match (failures.is_empty(), all_done) {
         (true, true) => ExitCode::SUCCESS,
         (true, false) => Kind::Other.exit_code().into(),
-        (false, _) => failures.exit_code(),
+        (false, _) => failures.finish(context.ui),
     })
 }
 
@@ -311,8 +311,9 @@ impl Resolve<'_> {
             ui.line(format!("  {path}"))?;
         }
         ui.note(format!(
-            "take a side with --ours or --theirs, or open it with --edit; or delete the markers and the lines of one \
-             side with any editor, then `sealant resolve {}`",
+            "take a side: `sealant resolve --ours {0}` or `sealant resolve --theirs {0}`; or open it: \
+             `sealant resolve --edit {0}`; or delete the markers and the lines of one side with any editor, then \
+             `sealant resolve {0}`",
             typed(file.path)
         ));
         Ok(false)

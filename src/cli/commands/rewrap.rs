@@ -83,7 +83,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         })
     });
     report(&done, &args, context)?;
-    Ok(failures.exit_code())
+    Ok(failures.finish(context.ui))
 }
 
 fn report(done: &[Done], args: &Args, context: &Context) -> Result<()> {

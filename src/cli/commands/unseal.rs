@@ -102,7 +102,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     for error in &partial {
         failures.add(context.ui, error);
     }
-    Ok(failures.exit_code())
+    Ok(failures.finish(context.ui))
 }
 
 /// Reads a file; `None` for one that was only found, and is not meant.

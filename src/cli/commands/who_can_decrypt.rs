@@ -111,7 +111,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         }),
         ListFormat::Table => table(&rows, context)?,
     }
-    Ok(failures.exit_code())
+    Ok(failures.finish(context.ui))
 }
 
 /// Nobody has to name encrypted files alone.

@@ -399,6 +399,8 @@ fn run_with_env(args: args::ExecEnv, context: &Context) -> Result<ExitCode> {
         }
     }
     let args = exec_env::Args {
+        more_files: Vec::new(),
+        only: Vec::new(),
         file,
         command: vec![command],
         allow_env: Vec::new(),

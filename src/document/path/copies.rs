@@ -41,7 +41,7 @@ impl TreePath {
             if found.len() + open.len() > MOST_COPIES {
                 let message = format!("{self} has more than {MOST_COPIES} copies");
                 return Err(
-                    Error::new(Kind::SetFormat, message).advise("change the file with `sealant edit`")
+                    Error::new(Kind::SetFormat, message).advise("change the file with `sealant edit FILE`")
                 );
             }
             let way = way_to(document, node);
@@ -126,7 +126,7 @@ impl TreePath {
         let message =
             format!("{self} is at an anchor, so changing it also changes its copies: {}", names.join(", "));
         Err(Error::new(Kind::SetFormat, message).advise(
-            "change all of them with --with-copies, or replace the aliases by copies with `sealant edit`",
+            "change all of them with --with-copies, or replace the aliases by copies with `sealant edit FILE`",
         ))
     }
 }

@@ -164,7 +164,7 @@ impl TreePath {
                 |key: &String| tree.entries(at).filter(|&entry| tree[entry].key.get(source) == key).count();
             if matches!(part, Part::Key(key) if tree[at].kind == NodeKind::Map && is_it(key) > 1) {
                 return Err(Error::new(Kind::SetFormat, format!("{part} of {self} appears more than once"))
-                    .advise("remove all but one of them with `sealant edit`"));
+                    .advise("remove all but one of them with `sealant edit FILE`"));
             }
             let Some(next) = part.step(document, node) else { break };
             node = next;
@@ -197,7 +197,7 @@ impl TreePath {
             }
             _ => {
                 Err(Error::new(Kind::SetFormat, format!("a change of {self} would change other values, too"))
-                    .advise("change the file with `sealant edit`"))
+                    .advise("change the file with `sealant edit FILE`"))
             }
         }
     }

@@ -25,11 +25,12 @@ struct About {
     id: &'static str,
     description: &'static str,
     advice: &'static str,
+    besides: &'static str,
 }
 
 /// A new rule is one entry here.
 macro_rules! rules {
-    ($($(#[$doc:meta])* $name:ident { id: $id:literal, finds: $finds:literal, advice: $advice:literal $(,)? })*) => {
+    ($($(#[$doc:meta])* $name:ident { id: $id:literal, finds: $finds:literal, advice: $advice:literal $(, besides: $besides:literal)? $(,)? })*) => {
         /// What is looked for. The names are for programs, and stay.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Rule {
@@ -41,7 +42,7 @@ macro_rules! rules {
 
             fn about(self) -> About {
                 match self {
-                    $(Self::$name => About { id: $id, description: $finds, advice: $advice },)*
+                    $(Self::$name => About { id: $id, description: $finds, advice: $advice, besides: concat!($($besides)?) },)*
                 }
             }
         }
@@ -55,18 +56,21 @@ rules! {
         advice: "Encrypt the file: `sealant encrypt -i FILE`. If a plaintext value was added to an encrypted file, \
                  remove the value, then add it with `sealant edit FILE`. If it was committed before, change the \
                  secret where it comes from.",
+        besides: "If it was committed before, change the secret where it comes from.",
     }
     Comment {
         id: "comment",
         finds: "A comment that a creation rule says is encrypted is in plaintext.",
         advice: "Remove it, then add it with `sealant edit FILE`, which encrypts it as `encrypt` does. If it was \
                  committed before and holds a secret, change the secret where it comes from.",
+        besides: "If it was committed before and holds a secret, change the secret where it comes from.",
     }
     Secret {
         id: "kubernetes-secret",
         finds: "A Kubernetes Secret has values in plaintext.",
         advice: "Encrypt it with `sealant encrypt -i FILE`, or turn it into a SealedSecret with \
                  `sealant seal FILE`.",
+        besides: "To turn it into a SealedSecret, type `sealant seal` instead of `sealant encrypt`.",
     }
     LastApplied {
         id: "last-applied",
@@ -101,6 +105,7 @@ rules! {
         finds: "A file has other recipients than its creation rule says.",
         advice: "Make the file match the rule with `sealant updatekeys FILE`. Removed recipients may have read it: \
                  `--rotate` also makes a new data key.",
+        besides: "Removed recipients may have read it: `--rotate` also makes a new data key.",
     }
     /// The same in the commit of somebody who asks to be let in, and cannot do it themselves.
     AccessRequest {
@@ -122,6 +127,7 @@ rules! {
         finds: "A file has the data key or a ciphertext of another file, which has other readers.",
         advice: "If you mean to copy it, give the copy its own data key: `sealant rotate -i --allow-copied FILE`. \
                  Otherwise remove it: readers of one file could also read the other.",
+        besides: "Readers of one file could also read the other.",
     }
     /// The same of what is in the history alone.
     Moved {
@@ -131,12 +137,16 @@ rules! {
         advice: "If the readers of this path should have it, give it a new data key: \
                  `sealant rotate -i --allow-copied FILE`. Otherwise move it back: `git log --stat -- FILE` shows who \
                  moved it.",
+        besides: "If the readers of this path should not have it, move it back: `git log --stat -- FILE` shows who \
+                  moved it.",
     }
     Settings {
         id: "settings",
         finds: "A file leaves values in plaintext that its creation rule explicitly says are encrypted.",
         advice: "Make the file match the rule with `sealant updatekeys --settings FILE`, which shows the values \
                  first. If you did not change what the file encrypts, see who did: `git log -p -- FILE`.",
+        besides: "It shows the values first. If you did not change what the file encrypts, see who did: \
+                  `git log -p -- FILE`.",
     }
     /// What is in plaintext by a choice that only the file itself makes.
     OwnSettings {
@@ -146,6 +156,7 @@ rules! {
         advice: "Say in the creation rule which values are secret, with encrypted_regex for instance, then run \
                  `sealant updatekeys --settings FILE`. If you did not choose what the file encrypts, see who did: \
                  `git log -p -- FILE`.",
+        besides: "If you did not choose what the file encrypts, see who did: `git log -p -- FILE`.",
     }
     Binding {
         id: "binding",
@@ -171,6 +182,7 @@ rules! {
         id: "private-key",
         finds: "A file holds a private key or a token.",
         advice: "Remove it, and replace it with a new one: everybody who has seen the file has the key.",
+        besides: "Replace the key with a new one if anybody else can have seen it.",
     }
     Broken {
         id: "broken",
@@ -196,9 +208,14 @@ impl Rule {
         self.about().description
     }
 
-    /// What to do about it.
+    /// What to do about it, whatever the file is like.
     pub fn advice(self) -> &'static str {
         self.about().advice
+    }
+
+    /// What there is to say beside the command that mends the file as it is.
+    pub fn besides(self) -> &'static str {
+        self.about().besides
     }
 }
 

@@ -35,14 +35,12 @@ pub fn encrypt(inputs: Vec<Input>, formats: Formats, encrypt: &Encrypt, context:
     let is_encrypted = |input: &Input| {
         read(input, formats).is_ok_and(|source| meant(source.format, &source.bytes).is_some())
     };
-    let (done, clear): (Vec<Input>, Vec<Input>) = inputs.into_iter().partition(is_encrypted);
-    for input in done {
-        context.ui.warning(format!(
-            "{0}: not changed: it is encrypted, and plaintext values were added later; remove those, and add them \
-             with `sealant edit`; or, if its settings leave them in plaintext, `sealant updatekeys --settings {0}`",
-            input.shown().display()
-        ));
-    }
+    // For the others there is something to do by hand first, which is told with the findings that are left.
+    let is_due = |input: &Input| {
+        let rule = input.path.as_deref().map(|path| encrypt.configs().matching_policy(path));
+        !is_encrypted(input) && !matches!(rule, Some(Ok(None)))
+    };
+    let clear: Vec<Input> = inputs.into_iter().filter(is_due).collect();
     // As for all that other programs start: nobody is asked, and only servers that the person has named.
     let host = context.host.asking_nobody();
     let service = IdentityArgs::default().key_service_of(&host, StartedBy::Program)?;

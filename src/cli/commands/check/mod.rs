@@ -1,6 +1,7 @@
 mod encodings;
 pub mod fix;
 pub mod links;
+pub mod mend;
 pub mod report;
 mod requests;
 
@@ -167,20 +168,24 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         verify(&args.identities, formats, &inputs.inputs, &mut looked, context)?;
     }
     match args.format {
-        Report::Text => {
-            report::print(&looked.found, context)?;
-            requests::tell(&looked.found, context);
-            looked.tell_count(inputs.inputs.len(), context);
-        }
+        Report::Text => report::print(&looked.found, context)?,
         Report::Json => context.ui.json(&looked.found)?,
         Report::Sarif => context.ui.json(&report::sarif(&looked.found))?,
     }
+    let count = inputs.inputs.len();
+    let encrypt = Encrypt::by_rules(context, formats, configs);
     if args.fix {
         let clear = fix::plaintext_files(&looked.found);
         let inputs =
             inputs.inputs.into_iter().map(|input| Input { path: Some(plain_path(input.shown())), ..input });
         let inputs = inputs.filter(|input| clear.contains(input.shown()));
-        fix::encrypt(inputs.collect(), formats, &Encrypt::by_rules(context, formats, configs), context)?;
+        fix::encrypt(inputs.collect(), formats, &encrypt, context)?;
+    }
+    if args.format == Report::Text {
+        let place = mend::Place { folder: Path::new(""), is_staged: false, configs: encrypt.configs() };
+        mend::tell(&looked.found, &place, context);
+        requests::tell(&looked.found, context);
+        looked.tell_count(count, context);
     }
     Ok(looked.exit_code())
 }
@@ -233,7 +238,7 @@ fn verify(
         looked.found.iter().filter(is_told).map(|found| found.file.clone()).collect();
     let host = context.host.asking_nobody();
     let service = identities.key_service_of(&host, StartedBy::Program)?;
-    let mut closed = 0;
+    let (mut closed, mut whole) = (0, 0);
     for chunk in chunks(inputs) {
         // What cannot be read was told before.
         let sources = chunk.par_iter().filter_map(|input| read(input, formats).ok());
@@ -263,12 +268,16 @@ fn verify(
                     looked.found.push(Found::new(&path, finding));
                 }
                 Err(error) => looked.failures.add(context.ui, &error.in_file(path)),
-                Ok(()) => {}
+                Ok(()) => whole += 1,
             }
         }
     }
+    looked.verified = Some(whole);
     if closed > 0 {
-        context.ui.note(format!("{closed} encrypted files were not verified: no identity opens them"));
+        context.ui.note(match closed {
+            1 => "1 encrypted file was not verified: no identity opens it".to_owned(),
+            _ => format!("{closed} encrypted files were not verified: no identity opens them"),
+        });
     }
     Ok(())
 }

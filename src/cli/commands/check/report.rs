@@ -48,6 +48,8 @@ pub struct Looked {
     pub found: Vec<Found>,
     /// What could not be looked at.
     pub failures: Failures,
+    /// Encrypted files that were opened and verified, where that was asked for.
+    pub verified: Option<usize>,
     told: BTreeSet<String>,
 }
 
@@ -74,23 +76,26 @@ impl Looked {
     }
 
     /// Tells how much was found, in how many of the files that were looked at.
-    pub fn tell_count(&self, files: usize, context: &Context) {
+    pub fn tell_count(&mut self, files: usize, context: &Context) {
+        self.failures.tell_rest(context.ui);
+        let verified = self.verified.map(|count| format!(", {count} of them decrypted and verified"));
+        let files = counted(files, "file") + " checked" + verified.as_deref().unwrap_or_default();
         let in_files = self.found.iter().map(|found| &found.file).collect::<BTreeSet<_>>().len();
         context.ui.say(match self.found.len() {
             0 if !self.failures.is_empty() => {
-                format!("{} checked; some could not be checked, see above", counted(files, "file"))
+                format!("{files}; some could not be checked, see above")
             }
-            0 => format!("{} checked, nothing found", counted(files, "file")),
+            0 => format!("{files}, nothing found"),
             count => format!(
-                "{} checked, {} in {}",
-                counted(files, "file"),
+                "{files}, {} in {}{}",
                 match self.found.iter().filter(|found| found.is_error()).count() {
                     0 => counted(count, "warning"),
                     errors if errors == count => counted(count, "finding"),
                     errors =>
                         format!("{} and {}", counted(errors, "finding"), counted(count - errors, "warning")),
                 },
-                counted(in_files, "file")
+                counted(in_files, "file"),
+                if self.failures.is_empty() { "" } else { "; some could not be checked, see above" }
             ),
         });
     }
@@ -108,15 +113,11 @@ impl Looked {
     }
 }
 
-/// Tells people what was found, and once for each rule what to do about it.
+/// Tells people what was found.
 pub fn print(found: &[Found], context: &Context) -> Result<()> {
     for Found { file, finding: Finding { line, rule, message, .. }, .. } in found {
         let level = if rule.level() == Level::Warning { "warning: " } else { "" };
         context.ui.line(format!("{}:{line}: {level}{message} [{}]", file.display(), rule.id()))?;
-    }
-    let rules: BTreeSet<Rule> = found.iter().map(|found| found.finding.rule).collect();
-    for rule in rules {
-        context.ui.say(format!("{}: {}", rule.id(), rule.advice()));
     }
     Ok(())
 }

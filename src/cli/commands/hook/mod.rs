@@ -11,7 +11,7 @@ use rayon::prelude::*;
 
 use crate::cli::args::{Formats, Input};
 use crate::cli::commands::check::report::{self, Looked};
-use crate::cli::commands::check::{Seen, fix, links};
+use crate::cli::commands::check::{Seen, fix, links, mend};
 use crate::cli::context::Context;
 use crate::cli::copies;
 use crate::cli::encryption::Encrypt;
@@ -239,16 +239,20 @@ fn look_at(
     }
     let found = &looked.found[found_before..];
     report::print(found, context)?;
-    if !found.is_empty() {
-        looked.tell_count(targets.len(), context);
-    }
+    let encrypt = Encrypt::by_rules(context, Formats::default(), configs);
     if args.fix && !found.is_empty() {
         match state {
-            Incoming::Index => fix(looked, git, &here.working_dir, configs, context)?,
+            Incoming::Index => fix(looked, git, &here.working_dir, &encrypt, context)?,
             Incoming::Commits(..) => {
                 context.ui.warning("--fix changes nothing here: what was checked is already committed")
             }
         }
+    }
+    let folder = if git.top() == here.working_dir { Path::new("") } else { git.top() };
+    let place = mend::Place { folder, is_staged: true, configs: encrypt.configs() };
+    mend::tell(found, &place, context);
+    if !found.is_empty() {
+        looked.tell_count(targets.len(), context);
     }
     Ok(())
 }
@@ -398,7 +402,7 @@ fn add_others(
 }
 
 /// Encrypts files in plaintext in the working tree, where that is what is staged.
-fn fix(looked: &Looked, git: &Git, working_dir: &Path, configs: Configs, context: &Context) -> Result<()> {
+fn fix(looked: &Looked, git: &Git, working_dir: &Path, encrypt: &Encrypt, context: &Context) -> Result<()> {
     let unstaged = changes::unstaged(git)?;
     let mut inputs = Vec::new();
     for path in fix::plaintext_files(&looked.found) {
@@ -413,6 +417,5 @@ fn fix(looked: &Looked, git: &Git, working_dir: &Path, configs: Configs, context
         let path = if git.top() == working_dir { path } else { git.top().join(path) };
         inputs.push(Input { name: Some(path.clone()), path: Some(path), named: true });
     }
-    let formats = Formats::default();
-    fix::encrypt(inputs, formats, &Encrypt::by_rules(context, formats, configs), context)
+    fix::encrypt(inputs, Formats::default(), encrypt, context)
 }

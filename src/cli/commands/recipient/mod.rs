@@ -374,18 +374,18 @@ impl Task<'_> {
         let work: Vec<Plan> = plans.into_iter().filter(|plan| !plan.change.is_empty()).collect();
         if self.is_addition() && !failures.is_empty() {
             context.ui.say("Nothing was changed.");
-            return Ok(failures.exit_code());
+            return Ok(failures.finish(context.ui));
         }
         let (work, closed) = self.openable(work, &service, context, &mut failures);
         if self.is_addition() && !failures.is_empty() {
             context.ui.say("Nothing was changed.");
-            return Ok(failures.exit_code());
+            return Ok(failures.finish(context.ui));
         }
         self.show(&reached, context)?;
         update.show(&work)?;
         self.tell_closed(&closed, context);
         if self.act.dry_run || !self.may_go_on(&reached, work.len(), context)? {
-            return Ok(failures.exit_code());
+            return Ok(failures.finish(context.ui));
         }
         if self.text != self.target.text {
             let read = Snapshot::of(self.target.text.as_bytes());
@@ -397,7 +397,7 @@ impl Task<'_> {
         }
         self.tell_after(others, context);
         self.fail_closed(&closed, &mut failures, context);
-        Ok(failures.exit_code())
+        Ok(failures.finish(context.ui))
     }
 
     fn is_addition(&self) -> bool {

@@ -241,7 +241,7 @@ impl Seal<'_> {
         if let Err(error) = self.unnamed.refuse_nothing(&self.args.outputs.shown_in("seal"), &folders) {
             failures.add(self.context.ui, &error);
         }
-        Ok(failures.exit_code())
+        Ok(failures.finish(self.context.ui))
     }
 
     /// Those of the inputs that were only found, hold a Secret in plaintext, and match no rule that names them.

@@ -123,7 +123,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         (false, _) if args.max_age.is_some() && failures.code() == Kind::Other.exit_code() => {
             Kind::Read.exit_code().into()
         }
-        _ => failures.exit_code(),
+        _ => failures.finish(context.ui),
     })
 }
 

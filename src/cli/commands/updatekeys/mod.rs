@@ -104,7 +104,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     if !work.is_empty() && !args.dry_run && update.may_go_on(&work, args.yes)? {
         update.write(&service, work, &mut failures);
     }
-    Ok(failures.exit_code())
+    Ok(failures.finish(context.ui))
 }
 
 /// What of the creation rules comes into files.

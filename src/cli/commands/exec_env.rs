@@ -1,23 +1,23 @@
-mod loaders;
-
 use std::ffi::{OsStr, OsString};
+use std::iter;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::ValueEnum;
 
-use crate::batch;
-use crate::cli::args::{FormatArgs, IdentityArgs, Input};
+use crate::cli::args::{FormatArgs, IdentityArgs};
 use crate::cli::child::Account;
-use crate::cli::context::{Context, block_on};
+use crate::cli::context::Context;
 use crate::cli::redact::{Forms, Redactor, SHORTEST};
-use crate::cli::{child, pipeline};
+use crate::cli::variables::{self, Dangerous, Variable};
+use crate::cli::child;
+use crate::document::Format;
+use crate::encrypted_file::{format_in, meant};
 use crate::error::{Error, Kind, Result};
+use crate::fs;
 use crate::host::Host;
-use crate::secret::SecretBytes;
 use crate::shown::typed;
-use loaders::{is_detour, is_loader, leads_tokens_away};
 
 /// Run a command with the values of a file as variables
 ///
@@ -36,6 +36,8 @@ Examples:
   sealant exec-env app.enc.env 'npm start | tee log'
   sealant exec-env app.enc.env -- npm start       # without a shell
   sealant exec-env --pristine app.enc.env env
+  sealant exec-env --file local.enc.env app.enc.env npm start    # of both files
+  sealant exec-env --only DB_USER,DB_PASSWORD app.enc.env psql
   sealant exec-env --redact app.enc.env ./deploy.sh          # its log shows no values
   sealant exec-env --mask github app.enc.env ./deploy.sh     # nor does the rest of the job's")]
 pub struct Args {
@@ -45,6 +47,14 @@ pub struct Args {
     /// What to run: one argument is a line for /bin/sh, several are a program and its arguments
     #[arg(required = true, trailing_var_arg = true)]
     pub command: Vec<OsString>,
+
+    /// Also read this file, after the others: of two variables of one name the last counts; may be repeated
+    #[arg(long = "file", value_name = "FILE")]
+    pub more_files: Vec<PathBuf>,
+
+    /// Pass on only these variables, by commas
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub only: Vec<String>,
 
     /// Pass this variable on, though it can make programs run code, or send data elsewhere; may be repeated
     #[arg(long, value_name = "NAME")]
@@ -92,6 +102,9 @@ pub enum Mask {
     Github,
 }
 
+/// A program is larger than a file of variables, as a rule.
+const SHORT: u64 = 1 << 20;
+
 const GITHUB: &str = "GITHUB_ACTIONS";
 
 pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
@@ -109,15 +122,14 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     }
     child::in_the_name_of(&mut command, account.as_ref());
 
-    let input = Input::of(&args.file);
-    let service = args.identities.key_service(context)?;
-    let source = pipeline::as_taken(pipeline::read(&input, args.formats.input_only(context)?)?, context);
-    let opened = block_on(batch::open_document(&service, source))?;
-    let variables = opened.file.variables(&opened.key).map_err(|error| error.in_file(input.shown()))?;
-    refuse_loaders(&args, &variables, context)?;
+    let files: Vec<&Path> = iter::once(&args.file).chain(&args.more_files).map(PathBuf::as_path).collect();
+    refuse_second_file(&args)?;
+    let formats = args.formats.input_only(context)?;
+    let variables = variables::read(&files, &args.only, formats, &args.identities, context)?;
+    refuse_dangerous(&args, &variables, context)?;
     let redactor = hide(&args, &variables, context)?;
-    for (name, value) in variables {
-        command.env(name, OsStr::from_bytes(&value));
+    for Variable { name, value, .. } in &variables {
+        command.env(name, OsStr::from_bytes(value));
     }
 
     if args.same_process {
@@ -129,35 +141,36 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     child::run(command, account.as_ref(), redactor).map(|status| child::code_of(status, context.dialect))
 }
 
+/// Answers those who name a second file where the command has to be.
+fn refuse_second_file(args: &Args) -> Result<()> {
+    let Some(second) = args.command.first().map(Path::new).filter(|_| args.command.len() > 1) else { return Ok(()) };
+    let is_file = fs::read_found(second, SHORT).is_ok_and(|bytes| {
+        let format = format_in(Format::of_path(second), &bytes);
+        meant(format, &bytes).is_some()
+    });
+    if !is_file {
+        return Ok(());
+    }
+    let command: Vec<String> = args.command[1..].iter().map(|word| typed(Path::new(word))).collect();
+    Err(Error::new(Kind::Usage, "is an encrypted file, and here the command begins").in_file(second).advise(format!(
+        "To read both: `sealant exec-env --file {} {} {}`",
+        typed(second),
+        typed(&args.file),
+        command.join(" ")
+    )))
+}
+
 /// Refuses variables that decide what code is run, or who gets what is sent, but for those that are named. sops takes them
 /// all.
-fn refuse_loaders(args: &Args, variables: &[(String, SecretBytes)], context: &Context) -> Result<()> {
-    let has = |wanted: &str| variables.iter().any(|(name, _)| name == wanted);
-    let is_detour = |name: &str| is_detour(name) || leads_tokens_away(name, has);
-    let found = |is_one: &dyn Fn(&str) -> bool| -> Vec<&str> {
-        let names = variables.iter().map(|(name, _)| name.as_str());
-        names.filter(|name| is_one(name) && !args.allow_env.iter().any(|allowed| allowed == name)).collect()
-    };
-    let (loaders, detours) = (found(&is_loader), found(&is_detour));
-    let (code, sent) = (loaders.join(", "), detours.join(", "));
-    let message = match (loaders.is_empty(), detours.is_empty()) {
-        (true, true) => return Ok(()),
-        (false, true) => format!("sets {code}, which lets anybody who can write the file run code"),
-        (true, false) => {
-            format!("sets {sent}, which lets anybody who can write the file read what the command sends")
-        }
-        (false, false) => format!(
-            "sets {code}, which lets anybody who can write the file run code, and {sent}, which lets them read what \
-             the command sends"
-        ),
-    };
-    let error = Error::new(Kind::Conflict, message).in_file(&args.file);
+fn refuse_dangerous(args: &Args, variables: &[Variable], context: &Context) -> Result<()> {
+    let dangerous = Dangerous::among(variables, &args.allow_env);
+    let Some(error) = dangerous.error() else { return Ok(()) };
     if context.is_sops() {
         context.ui.warning(error);
         return Ok(());
     }
-    let found = loaders.iter().chain(&detours);
-    let flags: String = found.map(|name| format!(" --allow-env {}", typed(Path::new(name)))).collect();
+    let flags: String =
+        dangerous.all().map(|variable| format!(" --allow-env {}", typed(Path::new(&variable.name)))).collect();
     Err(error.advise(format!(
         "If that is what the file is for: `sealant exec-env{flags} {} COMMAND`.",
         typed(&args.file)
@@ -165,19 +178,19 @@ fn refuse_loaders(args: &Args, variables: &[(String, SecretBytes)], context: &Co
 }
 
 /// Does what is asked for to keep the values out of a log.
-fn hide(args: &Args, variables: &[(String, SecretBytes)], context: &Context) -> Result<Option<Redactor>> {
+fn hide(args: &Args, variables: &[Variable], context: &Context) -> Result<Option<Redactor>> {
     if !args.redact && args.mask.is_none() {
         return Ok(None);
     }
-    let short = variables.iter().filter(|(_, value)| (1..SHORTEST).contains(&value.len()));
-    let short: Vec<&str> = short.map(|(name, _)| name.as_str()).collect();
+    let short = variables.iter().filter(|variable| (1..SHORTEST).contains(&variable.value.len()));
+    let short: Vec<&str> = short.map(|variable| variable.name.as_str()).collect();
     if !short.is_empty() {
         let (count, names) = (SHORTEST, short.join(", "));
         context.ui.warning(format!(
             "not redacted, because values of fewer than {count} bytes appear in any text: {names}"
         ));
     }
-    let forms = Forms::of(variables.iter().map(|(_, value)| value));
+    let forms = Forms::of(variables.iter().map(|variable| &variable.value));
     if args.mask.is_some() {
         context.ui.out(&forms.github_masks())?;
     }

@@ -1,0 +1,261 @@
+//! What to type about a finding: one command that works in the state in which the file is now.
+//!
+//! What a kind of finding means is in the table of rules. Here a file is looked at once more, where its owner would change it: in
+//! the working tree. Nothing is changed here.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use crate::cli::args::Formats;
+use crate::cli::commands::check::report::Found;
+use crate::cli::context::Context;
+use crate::cli::ui::with_file;
+use crate::config::{Configs, Policy};
+use crate::document::{Format, conflict_line};
+use crate::encrypted_file::{Meant, format_in, meant};
+use crate::fs;
+use crate::host::Host;
+use crate::repo::check::{Rule, check};
+use crate::repo::git::Git;
+use crate::repo::git::blobs::Blobs;
+use crate::repo::git::tree::Tree;
+use crate::secret::SecretBytes;
+use crate::shown::typed;
+
+/// How many files of one rule are told of: who has mended these looks again.
+const MOST_SHOWN: usize = 20;
+
+/// Where the files are that were looked at, and by which rules.
+pub struct Place<'a> {
+    /// What files are named from; empty for the working directory.
+    pub folder: &'a Path,
+    /// They are in Git's index, or in commits.
+    pub is_staged: bool,
+    pub configs: &'a Configs,
+}
+
+/// What mends a finding.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Step {
+    Encrypt { strips: bool },
+    /// Nothing is wrong in the working tree.
+    Stage,
+    /// No creation rule says for whom.
+    AddRule { strips: bool },
+    MakeConfig,
+    /// Values came into an encrypted file, on these lines.
+    TakeOut(BTreeSet<usize>),
+    /// A Secret beside SealedSecrets, which nothing seals or encrypts.
+    Separate,
+    Resolve,
+    Recipients,
+    Settings { rule_first: bool },
+    Part,
+    /// The last commit has it whole.
+    Restore,
+    Inspect,
+    /// Out of the next commit; `known`: the last one has it.
+    Unstage { known: bool },
+}
+
+impl Step {
+    /// Whether one command mends many files.
+    fn takes_many(&self) -> bool {
+        matches!(
+            self,
+            Self::Encrypt { .. }
+                | Self::Stage
+                | Self::Recipients
+                | Self::Settings { rule_first: false }
+                | Self::Unstage { .. }
+        )
+    }
+
+    /// The line to type for these files: a command, and behind it what has to be done or known before.
+    fn line(&self, names: &str, is_staged: bool) -> String {
+        let (command, before) = self.command(names);
+        let stages = is_staged && !matches!(self, Self::Stage | Self::MakeConfig | Self::Inspect | Self::Separate | Self::Restore | Self::Unstage { .. });
+        let stage = if stages { format!(" && git add {names}") } else { String::new() };
+        let before = before.map(|before| format!("    # {before}")).unwrap_or_default();
+        format!("  {command}{stage}{before}")
+    }
+
+    fn command(&self, names: &str) -> (String, Option<String>) {
+        let strip = |strips: &bool| if *strips { " --strip-last-applied" } else { "" };
+        let plain = |command: &str| (format!("sealant {command} {names}"), None);
+        match self {
+            Self::Encrypt { strips } => plain(&format!("encrypt -i{}", strip(strips))),
+            Self::Stage => (format!("git add {names}"), Some("the working tree is in order".to_owned())),
+            Self::AddRule { strips } => {
+                let (command, _) = plain(&format!("encrypt -i{}", strip(strips)));
+                (command, Some(format!("once a creation rule matches it: no rule matches {names} now")))
+            }
+            Self::MakeConfig => ("sealant init".to_owned(), Some(format!("there is no config yet for {names}"))),
+            Self::TakeOut(lines) => {
+                let numbers: Vec<String> = lines.iter().map(usize::to_string).collect();
+                let which = if numbers.len() == 1 { "line" } else { "lines" };
+                let before =
+                    format!("first remove {which} {}, then add the value here", numbers.join(", "));
+                (plain("edit").0, Some(before))
+            }
+            Self::Separate => (
+                plain("inspect").0,
+                Some("shows what is sealed; move the rest to a file of its own, and encrypt that".to_owned()),
+            ),
+            Self::Resolve => plain("resolve"),
+            Self::Recipients => plain("updatekeys"),
+            Self::Settings { rule_first: false } => plain("updatekeys --settings"),
+            Self::Settings { rule_first: true } => {
+                (plain("updatekeys --settings").0, Some("once the rule says which values are secret".to_owned()))
+            }
+            Self::Part => (plain("rotate -i --allow-copied").0, Some("if the copy is meant; else remove it".to_owned())),
+            Self::Restore => (
+                format!("git restore --source=HEAD --staged --worktree -- {names}"),
+                Some("back to the last commit".to_owned()),
+            ),
+            Self::Inspect => (plain("inspect").0, Some("says what is wrong".to_owned())),
+            Self::Unstage { known: true } => (format!("git restore --staged -- {names}"), None),
+            Self::Unstage { known: false } => {
+                (format!("git rm --cached -f -q -- {names}"), Some("keeps it on disk, out of the commit".to_owned()))
+            }
+        }
+    }
+}
+
+/// Tells what to do about findings: once for each rule, and by a command for each file.
+pub fn tell(found: &[Found], place: &Place<'_>, context: &Context) {
+    let mut files: BTreeMap<Rule, BTreeMap<&Path, BTreeSet<usize>>> = BTreeMap::new();
+    for Found { file, finding, .. } in found {
+        // Of requests for access everything is told apart, and nobody is let in by the way.
+        let is_told = finding.pending.is_some() && !place.is_staged;
+        let lines = files.entry(finding.rule).or_default();
+        if !is_told {
+            lines.entry(file).or_default().insert(finding.line);
+        }
+    }
+    for (rule, files) in files {
+        tell_rule(rule, &files, place, context);
+    }
+}
+
+fn tell_rule(rule: Rule, files: &BTreeMap<&Path, BTreeSet<usize>>, place: &Place<'_>, context: &Context) {
+    let mut lines: Vec<(Step, String)> = Vec::new();
+    for (file, numbers) in files.iter().take(MOST_SHOWN) {
+        let Some(step) = place.step(rule, file, numbers, context.host) else { continue };
+        let name = place.typed(file);
+        match lines.iter_mut().find(|(known, _)| step.takes_many() && *known == step) {
+            Some((_, names)) => names.extend([" ", &name]),
+            None => lines.push((step, name)),
+        }
+    }
+    let advice = match (lines.is_empty(), files.keys().next()) {
+        (false, Some(file)) => with_file(rule.besides(), &place.typed(file)),
+        (true, Some(file)) => with_file(rule.advice(), &place.typed(file)),
+        (_, None) => rule.advice().to_owned(),
+    };
+    let more = files.len().saturating_sub(MOST_SHOWN);
+    let more = (more > 0 && !lines.is_empty()).then(|| format!("  and {more} more files, which are named above"));
+    let lines = lines.into_iter().map(|(step, names)| step.line(&names, place.is_staged));
+    context.ui.say_list(format!("{}: {advice}", rule.id()), lines.chain(more));
+}
+
+impl Place<'_> {
+    /// A file as it is typed in the working directory.
+    fn typed(&self, file: &Path) -> String {
+        match self.is_here() {
+            true => typed(file),
+            false => typed(&self.folder.join(file)),
+        }
+    }
+
+    fn is_here(&self) -> bool {
+        self.folder.as_os_str().is_empty()
+    }
+
+    fn step(&self, rule: Rule, file: &Path, lines: &BTreeSet<usize>, host: &dyn Host) -> Option<Step> {
+        let path = self.folder.join(file);
+        match rule {
+            Rule::Plaintext | Rule::Comment | Rule::Secret | Rule::LastApplied => self.encrypted_by(rule, &path, lines),
+            Rule::Recipients if self.is_staged && self.is_mended(rule, &path) => Some(Step::Stage),
+            Rule::Recipients => Some(Step::Recipients),
+            Rule::Settings => Some(Step::Settings { rule_first: false }),
+            Rule::OwnSettings => Some(Step::Settings { rule_first: true }),
+            Rule::Copied | Rule::Moved => Some(Step::Part),
+            Rule::Broken => Some(self.repaired_by(&path, host)),
+            Rule::PrivateKey if self.is_staged => Some(Step::Unstage { known: in_last_commit(&path, host).is_some() }),
+            _ => None,
+        }
+    }
+
+    /// What mends values in plaintext.
+    fn encrypted_by(&self, rule: Rule, path: &Path, lines: &BTreeSet<usize>) -> Option<Step> {
+        let Some((format, bytes)) = read(path) else { return self.is_staged.then_some(Step::Stage) };
+        if is_conflict(&bytes) {
+            return Some(Step::Resolve);
+        }
+        if self.is_mended(rule, path) {
+            return self.is_staged.then_some(Step::Stage);
+        }
+        let strips = rule == Rule::LastApplied;
+        Some(match meant(format, &bytes) {
+            Some(Meant::Sealed) => Step::Separate,
+            // What its own settings leave in plaintext was there when it was encrypted.
+            Some(Meant::Document) if rule == Rule::Plaintext && !finds(rule, format, &bytes, None) => {
+                Step::Settings { rule_first: false }
+            }
+            Some(Meant::Document) => Step::TakeOut(lines.clone()),
+            None if self.policy(path).is_some() => Step::Encrypt { strips },
+            None if self.configs.config_for(path).is_ok_and(|config| config.is_none()) => Step::MakeConfig,
+            None => Step::AddRule { strips },
+        })
+    }
+
+    fn repaired_by(&self, path: &Path, host: &dyn Host) -> Step {
+        let now = read(path);
+        if now.as_ref().is_some_and(|(_, bytes)| is_conflict(bytes)) {
+            return Step::Resolve;
+        }
+        if self.is_staged && now.is_some() && self.is_mended(Rule::Broken, path) {
+            return Step::Stage;
+        }
+        let before = in_last_commit(path, host);
+        let is_whole = |bytes: &SecretBytes| {
+            let format = format_in(Formats::default().of_input(Some(path)), bytes);
+            let is_other = now.as_ref().is_none_or(|(_, now)| **now != **bytes);
+            is_other && !finds(Rule::Broken, format, bytes, self.policy(path).as_ref())
+        };
+        if before.as_ref().is_some_and(is_whole) { Step::Restore } else { Step::Inspect }
+    }
+
+    /// Whether nothing of this is found in the working tree.
+    fn is_mended(&self, rule: Rule, path: &Path) -> bool {
+        read(path).is_some_and(|(format, bytes)| !finds(rule, format, &bytes, self.policy(path).as_ref()))
+    }
+
+    fn policy(&self, path: &Path) -> Option<Policy> {
+        self.configs.matching_policy(path).ok().flatten()
+    }
+}
+
+/// What the last commit has of a file.
+fn in_last_commit(path: &Path, host: &dyn Host) -> Option<SecretBytes> {
+    let (git, name) = Git::of_file(host, path).ok()?;
+    let id = Tree::entry_of_commit(&git, "HEAD", &name).ok()??;
+    let limit = Formats::default().of_input(Some(&name)).most_bytes() as u64;
+    Blobs::open(&git).ok()?.read(&id, limit).ok()
+}
+
+fn read(path: &Path) -> Option<(Format, SecretBytes)> {
+    let format = Formats::default().of_input(Some(path));
+    let bytes = fs::read_found(path, format.most_bytes() as u64).ok()?;
+    Some((format_in(format, &bytes), bytes))
+}
+
+fn is_conflict(bytes: &SecretBytes) -> bool {
+    str::from_utf8(bytes).is_ok_and(|text| conflict_line(text).is_some())
+}
+
+/// Whether a rule finds anything. What cannot be looked at is not in order.
+fn finds(rule: Rule, format: Format, bytes: &SecretBytes, policy: Option<&Policy>) -> bool {
+    check(format, bytes.clone(), policy).map_or(true, |found| found.iter().any(|finding| finding.rule == rule))
+}

@@ -1,0 +1,108 @@
+//! The ways through what is advised.
+
+use super::Ends::{Gone, Shown};
+use super::Walk;
+
+const SECRET: &str = "mkdir -p apps; printf 'apiVersion: v1\\nkind: Secret\\nmetadata: {name: a, namespace: b}\\nstringData:\\n  a: hunter2\\n' > apps/secret.yaml";
+
+macro_rules! walks {
+    ($($name:literal: $state:expr, $asks:literal => [$($step:literal),*], $ends:expr;)*) => {
+        &[$(Walk { name: $name, state: $state, asks: $asks, steps: &[$($step),*], ends: $ends }),*]
+    };
+}
+
+pub const WALKS: &[Walk] = walks![
+    // Findings of `check`.
+    "plaintext": "echo 'a: 1' > secrets/new.yaml",
+        "sealant check" => ["sealant encrypt -i secrets/new.yaml"], Gone;
+    "plaintext of two files": "echo 'a: 1' > secrets/new.yaml; echo 'a: 1' > 'secrets/a b.yaml'",
+        "sealant check" => ["sealant encrypt -i 'secrets/a b.yaml' secrets/new.yaml"], Gone;
+    "a value that came in later": "sed -i '1i new: hunter3' secrets/db.yaml",
+        "sealant check" => ["! sed -i 1d secrets/db.yaml", "sealant edit secrets/db.yaml"], Gone;
+    "decrypt with a value that came in later": "sed -i '1i new: hunter3' secrets/db.yaml",
+        "sealant decrypt secrets/db.yaml" => ["! sed -i 1d secrets/db.yaml", "sealant edit secrets/db.yaml"], Gone;
+    "a comment that came in later": "sed -i '1i # hunter3' secrets/db.yaml",
+        "sealant check" => ["! sed -i 1d secrets/db.yaml", "sealant edit secrets/db.yaml"], Gone;
+    "a Secret that no rule matches": SECRET,
+        "sealant check" => ["! printf '  - path_regex: ^apps/\\n    age: %s\\n' $RECIPIENT >> .sops.yaml", "sealant encrypt -i apps/secret.yaml"], Gone;
+    "a Secret without a config": "rm .sops.yaml; mkdir -p apps; printf 'kind: Secret\\napiVersion: v1\\nstringData: {a: hunter2}\\n' > apps/secret.yaml",
+        "sealant check apps" => ["sealant init", "! sed -i 's|path_regex: .*|path_regex: ^apps/|' .sops.yaml", "sealant encrypt -i apps/secret.yaml"], Gone;
+    "kubectl's annotation": "printf '  - path_regex: ^apps/\\n    age: %s\\n' $RECIPIENT >> .sops.yaml; mkdir apps; printf 'kind: Secret\\napiVersion: v1\\nmetadata:\\n  name: a\\n  annotations:\\n    kubectl.kubernetes.io/last-applied-configuration: |\\n      {\"kind\":\"Secret\",\"apiVersion\":\"v1\",\"stringData\":{\"a\":\"hunter2\"}}\\nstringData: {a: hunter2}\\n' > apps/secret.yaml",
+        "sealant check" => ["sealant encrypt -i --strip-last-applied apps/secret.yaml"], Gone;
+    "a Secret beside a SealedSecret": "printf '  - path_regex: ^apps/\\n    age: %s\\n' $RECIPIENT >> .sops.yaml; mkdir apps; printf 'kind: Secret\\napiVersion: v1\\nmetadata: {name: a, namespace: b}\\nstringData: {a: hunter2}\\n' > apps/s.yaml; sealant seal -i apps/s.yaml; printf -- '---\\nkind: Secret\\napiVersion: v1\\nmetadata: {name: c, namespace: b}\\nstringData: {a: hunter2}\\n' >> apps/s.yaml",
+        "sealant check" => ["sealant inspect apps/s.yaml"], Shown;
+    "settings": "printf 'user: a\\npassword: b\\n' > secrets/s.yaml; sealant encrypt -i --encrypted-regex '^password$' secrets/s.yaml; echo '    encrypted_regex: .' >> .sops.yaml; sealant updatekeys --settings --yes secrets/db.yaml",
+        "sealant check" => ["sealant updatekeys --settings secrets/s.yaml"], Gone;
+    "a removed recipient": "echo 'a: 1' > secrets/two.yaml; sealant encrypt -i --age $RECIPIENT,$STRANGER secrets/two.yaml",
+        "sealant check" => ["sealant updatekeys secrets/two.yaml"], Gone;
+    "somebody asks for access": "sed -i \"s/age: /age: $STRANGER,/\" .sops.yaml",
+        "sealant check" => ["sealant updatekeys --add age1y7vjqnlnw64gvpkcpjawve7el6gesg7f6wvyjanexwqke20yssss4yshtd secrets/db.yaml"], Gone;
+    "a copy": "printf '  - path_regex: ^dev/\\n    age: %s,%s\\n' $RECIPIENT $STRANGER >> .sops.yaml; mkdir dev; cp secrets/db.yaml dev/db.yaml; git add .",
+        "sealant hook pre-commit" => ["sealant rotate -i --allow-copied dev/db.yaml && git add dev/db.yaml", "sealant updatekeys dev/db.yaml && git add dev/db.yaml"], Gone;
+    "a conflict": "b() { git checkout -q -b $1; echo \"password: $1\" > secrets/db.yaml; sealant encrypt -i secrets/db.yaml; git commit -qam $1; git checkout -q main; }; b one; b two; git merge -q one; ! git merge two",
+        "sealant check" => ["sealant resolve secrets/db.yaml", "sealant resolve --ours secrets/db.yaml"], Gone;
+    "a file without its MAC": "sed -i '/mac:/d' secrets/db.yaml",
+        "sealant check" => ["git restore --source=HEAD --staged --worktree -- secrets/db.yaml"], Gone;
+    "a MAC that is another's": "sed -i 's/mac: ENC\\[AES256_GCM,data:./mac: ENC[AES256_GCM,data:_/' secrets/db.yaml",
+        "sealant check --verify" => ["git restore --source=HEAD --staged --worktree -- secrets/db.yaml"], Gone;
+    "a broken file that Git does not have": "sed '/mac:/d' secrets/db.yaml > secrets/x.yaml",
+        "sealant check" => ["sealant inspect secrets/x.yaml"], Shown;
+
+    // Findings of the hook.
+    "staged in plaintext": "echo 'a: 1' > secrets/new.yaml; git add .",
+        "sealant hook pre-commit" => ["sealant encrypt -i secrets/new.yaml && git add secrets/new.yaml"], Gone;
+    "encrypted, and not staged": "echo 'a: 1' > secrets/new.yaml; git add .; sealant encrypt -i secrets/new.yaml",
+        "sealant hook pre-commit" => ["git add secrets/new.yaml"], Gone;
+    "fixed, and not staged": "echo 'a: 1' > secrets/new.yaml; git add .",
+        "sealant hook pre-commit --fix" => ["git add secrets/new.yaml"], Gone;
+    "gone, and staged": "echo 'a: 1' > secrets/new.yaml; git add .; rm secrets/new.yaml",
+        "sealant hook pre-commit" => ["git add secrets/new.yaml"], Gone;
+    "a value that came in later, staged": "sed -i '1i new: hunter3' secrets/db.yaml; git add .",
+        "sealant hook pre-commit" => ["! sed -i 1d secrets/db.yaml", "sealant edit secrets/db.yaml && git add secrets/db.yaml"], Gone;
+    "from another folder": "mkdir deep; echo 'a: 1' > secrets/new.yaml",
+        "cd deep && sealant check .." => ["sealant encrypt -i ../secrets/new.yaml"], Gone;
+    "a private key": "cp ~/.config/sops/age/keys.txt key.txt; git add .",
+        "sealant hook pre-commit" => ["git rm --cached -f -q -- key.txt"], Gone;
+    "a private key in a file of the last commit": "echo a > notes.txt; git add .; git commit -qm notes; cat ~/.config/sops/age/keys.txt >> notes.txt; git add .",
+        "sealant hook pre-commit" => ["git restore --staged -- notes.txt"], Gone;
+    "a config that is not staged": "mkdir other; cp .sops.yaml other; echo 'a: 1' > other/a.yaml; git add other/a.yaml",
+        "sealant hook pre-commit" => ["git add other/.sops.yaml"], Gone;
+
+    // Errors.
+    "encrypted already": "true",
+        "sealant encrypt -i secrets/db.yaml" => ["sealant edit secrets/db.yaml"], Shown;
+    "a SealedSecret is encrypted already": "printf '  - path_regex: ^apps/\\n    age: %s\\n' $RECIPIENT >> .sops.yaml; mkdir apps; printf 'kind: Secret\\napiVersion: v1\\nmetadata: {name: a, namespace: b}\\nstringData: {a: hunter2}\\n' > apps/s.yaml; sealant seal -i apps/s.yaml",
+        "sealant encrypt -i apps/s.yaml" => ["sealant updatekeys apps/s.yaml"], Shown;
+    "not encrypted": "echo 'a: 1' > secrets/new.yaml",
+        "sealant decrypt secrets/new.yaml" => ["sealant encrypt -i secrets/new.yaml"], Gone;
+    "decrypt of a conflict": "b() { git checkout -q -b $1; echo \"password: $1\" > secrets/db.yaml; sealant encrypt -i secrets/db.yaml; git commit -qam $1; git checkout -q main; }; b one; b two; git merge -q one; ! git merge two",
+        "sealant decrypt secrets/db.yaml" => ["sealant resolve secrets/db.yaml", "sealant resolve --ours secrets/db.yaml"], Gone;
+    "decrypt of a SealedSecret": "printf '  - path_regex: ^apps/\\n    age: %s\\n' $RECIPIENT >> .sops.yaml; mkdir apps; printf 'kind: Secret\\napiVersion: v1\\nmetadata: {name: a, namespace: b}\\nstringData: {a: hunter2}\\n' > apps/s.yaml; sealant seal -i apps/s.yaml",
+        "sealant decrypt apps/s.yaml" => ["sealant unseal apps/s.yaml"], Shown;
+    "unseal of a SOPS file": "true",
+        "sealant unseal secrets/db.yaml" => ["sealant decrypt secrets/db.yaml"], Shown;
+    "no config": "rm .sops.yaml; echo 'a: 1' > a.yaml",
+        "sealant encrypt -i a.yaml" => ["sealant init", "! sed -i 's|path_regex: .*|path_regex: ^a|' .sops.yaml"], Shown;
+    "seal without a config": "rm .sops.yaml; printf 'kind: Secret\\napiVersion: v1\\nmetadata: {name: a, namespace: b}\\nstringData: {a: hunter2}\\n' > s.yaml",
+        "sealant seal s.yaml" => ["sealant init"], Shown;
+    "updatekeys without a file": "true",
+        "sealant updatekeys" => ["sealant updatekeys ."], Shown;
+    "rewrap without a file": "true",
+        "sealant rewrap" => ["sealant rewrap ."], Shown;
+    "recipients without a config": "rm .sops.yaml",
+        "sealant recipient list" => ["sealant init"], Gone;
+    "a file of another recipient": "echo 'a: 1' > secrets/two.yaml; sealant encrypt -i --age $RECIPIENT,$STRANGER secrets/two.yaml",
+        "sealant set --string secrets/two.yaml a 2 && sealant rotate -i secrets/two.yaml" => ["sealant rotate -i --rm-age age1y7vjqnlnw64gvpkcpjawve7el6gesg7f6wvyjanexwqke20yssss4yshtd secrets/two.yaml"], Gone;
+    "a file that is not for its reader": "sed -i \"s/age: .*/age: $STRANGER/\" .sops.yaml; git commit -qam x",
+        "sealant explain secrets/db.yaml" => ["sealant updatekeys secrets/db.yaml"], Shown;
+    "edit of plaintext": "echo 'a: 1' > secrets/new.yaml",
+        "sealant edit secrets/new.yaml" => ["sealant encrypt -i secrets/new.yaml"], Shown;
+    "no identity": "rm ~/.config/sops/age/keys.txt",
+        "sealant decrypt secrets/db.yaml" => ["sealant init"], Shown;
+    "doctor without an identity": "rm ~/.config/sops/age/keys.txt",
+        "sealant doctor" => ["sealant init"], Shown;
+    "doctor without Git's drivers": "echo '*.yaml diff=sealant merge=sealant' > .gitattributes",
+        "sealant doctor" => ["sealant git install"], Gone;
+    "no topic of help": "true",
+        "sealant help nonsense" => ["sealant help exit-codes"], Shown;
+];
