@@ -14,6 +14,7 @@ mod cli {
     mod exec_env;
     mod exec_file;
     mod explain;
+    mod export;
     mod filestatus;
     mod folders;
     mod get;

@@ -42,9 +42,9 @@ use clap::{FromArgMatches, Parser, Subcommand};
 
 use self::commands::{
     argocd, audit, blast_radius, check, completion, decrypt, demo, diff, doctor, edit, encrypt, exec_env,
-    exec_file, explain, export, fetch_recipient, filestatus, get, git, groups, help, hook, init, inspect, keygen,
-    keyservice, ksops, man, publish, recipient, resolve, rewrap, rotate, seal, set, status, unseal, unset,
-    updatekeys, vault, who_can_decrypt,
+    exec_file, explain, export, fetch_recipient, filestatus, get, git, groups, help, hook, init, inspect,
+    keygen, keyservice, ksops, man, publish, recipient, resolve, rewrap, rotate, seal, set, status, unseal,
+    unset, updatekeys, vault, who_can_decrypt,
 };
 use self::context::{Context, no_color};
 use self::failures::finish;

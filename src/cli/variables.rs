@@ -63,10 +63,13 @@ pub fn read(
 fn tell_shell_syntax(file: &Path, name: &str, value: &[u8], context: &Context) {
     let shown = file.display();
     if name.starts_with("export ") || name.trim() != name {
-        context.ui.warning(format!("{shown}: the variable is called {name:?}, with its spaces: this is no shell"));
+        context
+            .ui
+            .warning(format!("{shown}: the variable is called {name:?}, with its spaces: this is no shell"));
     }
     let trimmed = value.trim_ascii();
-    let is_in = |quote: u8| trimmed.len() > 1 && trimmed.first() == Some(&quote) && trimmed.last() == Some(&quote);
+    let is_in =
+        |quote: u8| trimmed.len() > 1 && trimmed.first() == Some(&quote) && trimmed.last() == Some(&quote);
     if is_in(b'"') || is_in(b'\'') {
         context.ui.warning(format!("{shown}: the quotes around {name} are part of its value"));
     } else if value.windows(2).any(|pair| pair == b" #" || pair == b"\t#") {

@@ -6,13 +6,13 @@ use crate::config::Selection;
 use crate::document::{self, Document, Edits, Format, NodeId, NodeKind, Value, ValueKind};
 use crate::error::{Error, Kind, Result};
 use crate::secret::{DataKey, SecretBytes, SecretString};
+use crate::sops::RESTORE;
 use crate::sops::aliases::{self, Aliases};
 use crate::sops::cipher::{Cipher, Token};
 use crate::sops::leaves::{self, Leaf};
 use crate::sops::mac::{self, Mac};
 use crate::sops::metadata::Metadata;
 use crate::sops::spelling::{self, Spellings};
-use crate::sops::RESTORE;
 
 /// What is done about the MAC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -47,7 +47,9 @@ fn each_advice_leads_to_an_end() {
         let work = || {
             let walk = |_: &mut ()| WALKS.get(next.fetch_add(1, Ordering::Relaxed));
             let walks = std::iter::from_fn(|| walk(&mut ()));
-            walks.filter_map(|walk| follow(walk).err().map(|why| format!("== {}\n{why}", walk.name))).collect::<Vec<_>>()
+            walks
+                .filter_map(|walk| follow(walk).err().map(|why| format!("== {}\n{why}", walk.name)))
+                .collect::<Vec<_>>()
         };
         let threads: Vec<_> = (0..4).map(|_| scope.spawn(work)).collect();
         threads.into_iter().flat_map(|thread| thread.join().expect("no walk panics")).collect()
@@ -62,7 +64,10 @@ fn follow(walk: &Walk) -> Result<(), String> {
         let path = Path::new(env!("CARGO_BIN_EXE_sealant")).parent().expect("a folder").display().to_string();
         let path = format!("{path}:{}", std::env::var("PATH").unwrap_or_default());
         let run = test.program("bash", &["-ec", &format!("{env}{command}")]).env("PATH", path);
-        ["RECIPIENT", "STRANGER"].into_iter().zip([RECIPIENT, STRANGER]).fold(run, |run, (name, key)| run.env(name, key))
+        ["RECIPIENT", "STRANGER"]
+            .into_iter()
+            .zip([RECIPIENT, STRANGER])
+            .fold(run, |run, (name, key)| run.env(name, key))
     };
     let made = shell(walk.state).run();
     let fail = |what: &str, output: &Output| Err(format!("{what}\n{output}"));
@@ -115,7 +120,8 @@ fn answered(run: sealant_test_support::Run) -> Output {
 
 /// The commands that somebody reads in what a program says.
 fn advised_by(output: &Output) -> BTreeSet<String> {
-    static QUOTED: LazyLock<Regex> = LazyLock::new(|| Regex::new("`((?:sealant|git) [^`]+)`").expect("a pattern"));
+    static QUOTED: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new("`((?:sealant|git) [^`]+)`").expect("a pattern"));
     let said = format!("{}\n{}", String::from_utf8_lossy(&output.stdout), output.stderr);
     let own_lines = said.lines().filter_map(|line| {
         let line = line.trim();
@@ -130,7 +136,10 @@ fn advised_by(output: &Output) -> BTreeSet<String> {
 fn repository() -> Sandbox {
     let test = sandbox();
     test.write(test.home(KEYS_TXT), IDENTITY);
-    test.write(test.home(".gitconfig"), "[user]\nname = Anna\nemail = anna@example.com\n[init]\ndefaultBranch = main\n");
+    test.write(
+        test.home(".gitconfig"),
+        "[user]\nname = Anna\nemail = anna@example.com\n[init]\ndefaultBranch = main\n",
+    );
     test.write(test.home("editor"), "#!/bin/sh\nsed -i '1i changed: by hand' \"$1\"\n");
     test.program("chmod", &["+x"]).arg(test.home("editor")).run().ok();
     encrypted(&test, "secrets/db.yaml", "password: hunter2\n", &[RECIPIENT]);
@@ -156,19 +165,41 @@ fn each_advice_of_the_sources_has_a_row() {
         .map(|((file, command), count)| format!("    (\"{file}\", \"{command}\", {count}, How::),"))
         .collect();
     let stale: Vec<_> = rows.keys().filter(|advice| !found.contains_key(*advice)).collect();
-    assert!(missing.is_empty() && stale.is_empty(), "without a row:\n{}\nno advice:\n{stale:#?}", missing.join("\n"));
+    assert!(
+        missing.is_empty() && stale.is_empty(),
+        "without a row:\n{}\nno advice:\n{stale:#?}",
+        missing.join("\n")
+    );
 
     let names: BTreeSet<&str> = WALKS.iter().map(|walk| walk.name).collect();
     assert_eq!(names.len(), WALKS.len());
-    let followed = ADVICES.iter().filter_map(|(.., how)| if let How::By(name) = how { Some(*name) } else { None });
+    let followed =
+        ADVICES.iter().filter_map(|(.., how)| if let How::By(name) = how { Some(*name) } else { None });
     let unknown: Vec<&str> = followed.filter(|name| !names.contains(name)).collect();
     assert!(unknown.is_empty(), "no walks: {unknown:?}");
+    for (_, command, _, how) in ADVICES {
+        let file = match how {
+            How::In(file) => file,
+            How::Not(why) => {
+                assert!(!why.is_empty());
+                continue;
+            }
+            How::By(_) => continue,
+        };
+        let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(file));
+        let text = text.unwrap_or_else(|error| panic!("{file}: {error}"));
+        let is_named = |word: &&str| word.contains(['{', '|']) || word.chars().any(char::is_uppercase);
+        let missing: Vec<&str> =
+            command.split(' ').skip(1).filter(|word| !is_named(word) && !text.contains(word)).collect();
+        assert!(missing.is_empty(), "{file} does not type `{command}`: no {missing:?}");
+    }
 }
 
 /// Each command in a text of the sources, and its file.
 fn advices() -> Vec<(String, String)> {
     let quoted = Regex::new("`((?:sealant|git) [^`\\n]+)`").expect("a pattern");
-    let steps = Regex::new("(?:plain\\((?:&format!\\()?\"([^\"]+)\"|\"((?:sealant|git) [^\"]+)\")").expect("a pattern");
+    let steps = Regex::new("(?:plain\\((?:&format!\\()?\"([^\"]+)\"|\"((?:sealant|git) [^\"]+)\")")
+        .expect("a pattern");
     let comment = Regex::new("(?m)^\\s*//.*$").expect("a pattern");
     let continued = Regex::new("\\\\\\n\\s*").expect("a pattern");
     let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
@@ -181,8 +212,12 @@ fn advices() -> Vec<(String, String)> {
         let text = continued.replace_all(&text, "");
         advices.extend(quoted.captures_iter(&text).map(|found| (name.clone(), found[1].to_owned())));
         if name.ends_with("check/mend.rs") {
-            let command = |found: regex::Captures<'_>| found.get(1).or(found.get(2)).map(|found| found.as_str().to_owned());
-            advices.extend(steps.captures_iter(&text).filter_map(command).map(|command| (name.clone(), command)));
+            let command = |found: regex::Captures<'_>| {
+                found.get(1).or(found.get(2)).map(|found| found.as_str().to_owned())
+            };
+            advices.extend(
+                steps.captures_iter(&text).filter_map(command).map(|command| (name.clone(), command)),
+            );
         }
     }
     advices

@@ -388,7 +388,7 @@ fn check_reports_settings_that_hide_less_than_the_rule() {
     let settings = "encrypts by `encrypted_regex: ^password$`, but .sops.yaml:2 says `unencrypted_suffix: \
                     _unencrypted`: which leaves a value in plaintext [settings]";
     assert!(output.text().contains(settings), "{output}");
-    assert!(output.stderr.contains("`sealant updatekeys --settings FILE`"), "{output}");
+    assert!(output.stderr.contains("  sealant updatekeys --settings a.yaml\n"), "{output}");
 }
 
 #[test]

@@ -7,11 +7,11 @@ use std::process::ExitCode;
 use clap::ValueEnum;
 
 use crate::cli::args::{FormatArgs, IdentityArgs};
+use crate::cli::child;
 use crate::cli::child::Account;
 use crate::cli::context::Context;
 use crate::cli::redact::{Forms, Redactor, SHORTEST};
 use crate::cli::variables::{self, Dangerous, Variable};
-use crate::cli::child;
 use crate::document::Format;
 use crate::encrypted_file::{format_in, meant};
 use crate::error::{Error, Kind, Result};
@@ -143,7 +143,9 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
 
 /// Answers those who name a second file where the command has to be.
 fn refuse_second_file(args: &Args) -> Result<()> {
-    let Some(second) = args.command.first().map(Path::new).filter(|_| args.command.len() > 1) else { return Ok(()) };
+    let Some(second) = args.command.first().map(Path::new).filter(|_| args.command.len() > 1) else {
+        return Ok(());
+    };
     let is_file = fs::read_found(second, SHORT).is_ok_and(|bytes| {
         let format = format_in(Format::of_path(second), &bytes);
         meant(format, &bytes).is_some()
@@ -152,12 +154,14 @@ fn refuse_second_file(args: &Args) -> Result<()> {
         return Ok(());
     }
     let command: Vec<String> = args.command[1..].iter().map(|word| typed(Path::new(word))).collect();
-    Err(Error::new(Kind::Usage, "is an encrypted file, and here the command begins").in_file(second).advise(format!(
-        "To read both: `sealant exec-env --file {} {} {}`",
-        typed(second),
-        typed(&args.file),
-        command.join(" ")
-    )))
+    Err(Error::new(Kind::Usage, "is an encrypted file, and here the command begins").in_file(second).advise(
+        format!(
+            "To read both: `sealant exec-env --file {} {} {}`",
+            typed(second),
+            typed(&args.file),
+            command.join(" ")
+        ),
+    ))
 }
 
 /// Refuses variables that decide what code is run, or who gets what is sent, but for those that are named. sops takes them
@@ -169,8 +173,10 @@ fn refuse_dangerous(args: &Args, variables: &[Variable], context: &Context) -> R
         context.ui.warning(error);
         return Ok(());
     }
-    let flags: String =
-        dangerous.all().map(|variable| format!(" --allow-env {}", typed(Path::new(&variable.name)))).collect();
+    let flags: String = dangerous
+        .all()
+        .map(|variable| format!(" --allow-env {}", typed(Path::new(&variable.name))))
+        .collect();
     Err(error.advise(format!(
         "If that is what the file is for: `sealant exec-env{flags} {} COMMAND`.",
         typed(&args.file)

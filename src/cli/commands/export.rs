@@ -62,7 +62,8 @@ enum Syntax {
 }
 
 pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
-    if args.format == Syntax::Github && context.host.env("GITHUB_ACTIONS").is_none_or(|value| value != "true") {
+    if args.format == Syntax::Github && context.host.env("GITHUB_ACTIONS").is_none_or(|value| value != "true")
+    {
         return Err(Error::new(
             Kind::Conflict,
             "--format github prints the values as masks of a job, and this is not a GitHub Actions job",
@@ -107,7 +108,8 @@ fn only_these(files: &[&Path], variables: &[Variable], dangerous: &Dangerous<'_>
 fn refuse_name(variable: &Variable) -> Result<()> {
     let name = variable.name.as_bytes();
     let is_letter = |byte: &u8| byte.is_ascii_alphabetic() || *byte == b'_';
-    if name.first().is_some_and(is_letter) && name.iter().all(|byte| is_letter(byte) || byte.is_ascii_digit()) {
+    if name.first().is_some_and(is_letter) && name.iter().all(|byte| is_letter(byte) || byte.is_ascii_digit())
+    {
         return Ok(());
     }
     let message = format!("{:?} is no name of a variable: those are letters, digits and `_`", variable.name);
@@ -117,10 +119,7 @@ fn refuse_name(variable: &Variable) -> Result<()> {
 }
 
 /// One line for each variable, put together where it is wiped.
-fn lines(
-    variables: &[Variable],
-    line: impl Fn(&Variable) -> Result<SecretBytes>,
-) -> Result<SecretBytes> {
+fn lines(variables: &[Variable], line: impl Fn(&Variable) -> Result<SecretBytes>) -> Result<SecretBytes> {
     let lines: Vec<SecretBytes> = variables.iter().map(line).collect::<Result<_>>()?;
     let mut all = Zeroizing::new(Vec::with_capacity(lines.iter().map(|line| line.len()).sum()));
     lines.iter().for_each(|line| all.extend_from_slice(line));
@@ -190,7 +189,8 @@ fn json(variables: &[Variable]) -> Result<SecretBytes> {
         entries.insert(variable.name.clone(), Data::from(text_of(variable)?));
     }
     let text = serde_json::to_vec_pretty(&entries);
-    let mut text = SecretBytes::new(text.map_err(|error| Error::new(Kind::Emit, "cannot be written").caused_by(error))?);
+    let mut text =
+        SecretBytes::new(text.map_err(|error| Error::new(Kind::Emit, "cannot be written").caused_by(error))?);
     text.push(b'\n');
     Ok(text)
 }

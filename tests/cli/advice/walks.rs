@@ -48,6 +48,11 @@ pub const WALKS: &[Walk] = walks![
     "a broken file that Git does not have": "sed '/mac:/d' secrets/db.yaml > secrets/x.yaml",
         "sealant check" => ["sealant inspect secrets/x.yaml"], Shown;
 
+    "somebody's own settings": "printf '  - path_regex: .\\n    age: %s\\n' $RECIPIENT >> .sops.yaml; echo 'password: a' > own.yaml; sealant encrypt -i --unencrypted-regex password own.yaml",
+        "sealant check" => ["! sed -i '4a\\    encrypted_regex: password' .sops.yaml", "sealant updatekeys --settings own.yaml"], Gone;
+    "a large file": "head -c 5000000 /dev/zero | tr '\\0' 'a' | sed 's/^/a: /' > secrets/large.yaml",
+        "sealant check" => ["sealant encrypt -i secrets/large.yaml"], Gone;
+
     // Findings of the hook.
     "staged in plaintext": "echo 'a: 1' > secrets/new.yaml; git add .",
         "sealant hook pre-commit" => ["sealant encrypt -i secrets/new.yaml && git add secrets/new.yaml"], Gone;
@@ -59,8 +64,6 @@ pub const WALKS: &[Walk] = walks![
         "sealant hook pre-commit" => ["git add secrets/new.yaml"], Gone;
     "a value that came in later, staged": "sed -i '1i new: hunter3' secrets/db.yaml; git add .",
         "sealant hook pre-commit" => ["! sed -i 1d secrets/db.yaml", "sealant edit secrets/db.yaml && git add secrets/db.yaml"], Gone;
-    "from another folder": "mkdir deep; echo 'a: 1' > secrets/new.yaml",
-        "cd deep && sealant check .." => ["sealant encrypt -i ../secrets/new.yaml"], Gone;
     "a private key": "cp ~/.config/sops/age/keys.txt key.txt; git add .",
         "sealant hook pre-commit" => ["git rm --cached -f -q -- key.txt"], Gone;
     "a private key in a file of the last commit": "echo a > notes.txt; git add .; git commit -qm notes; cat ~/.config/sops/age/keys.txt >> notes.txt; git add .",
@@ -69,6 +72,24 @@ pub const WALKS: &[Walk] = walks![
         "sealant hook pre-commit" => ["git add other/.sops.yaml"], Gone;
 
     // Errors.
+    "set where the settings differ": "printf 'user: a\\npassword: b\\n' > secrets/s.yaml; sealant encrypt -i --encrypted-regex '^password$' secrets/s.yaml; echo '    encrypted_regex: .' >> .sops.yaml",
+        "sealant set secrets/s.yaml user b" => ["sealant updatekeys --settings secrets/s.yaml"], Gone;
+    "decrypt without a MAC": "sed -i '/mac:/d' secrets/db.yaml",
+        "sealant decrypt secrets/db.yaml" => ["git log --oneline -- secrets/db.yaml"], Shown;
+    "decrypt without a MAC, as it is": "sed -i '/mac:/d' secrets/db.yaml",
+        "sealant decrypt secrets/db.yaml" => ["sealant decrypt --ignore-mac secrets/db.yaml"], Shown;
+    "a second file where the command begins": "echo 'B: 1' > secrets/b.yaml; sealant encrypt -i secrets/b.yaml",
+        "sealant exec-env secrets/db.yaml secrets/b.yaml printenv B" => ["sealant exec-env --file secrets/b.yaml secrets/db.yaml printenv B"], Shown;
+    "a variable that runs code": "printf 'A: 1\\nPATH: /x\\n' > secrets/e.yaml; sealant encrypt -i secrets/e.yaml",
+        "sealant export secrets/e.yaml" => ["sealant export --only A secrets/e.yaml"], Shown;
+    "a name that no shell takes": "echo 'a-b: 1' > secrets/e.yaml; sealant encrypt -i secrets/e.yaml",
+        "sealant export secrets/e.yaml" => ["sealant edit secrets/e.yaml"], Shown;
+    "a new repository": "rm -r .sops.yaml secrets ~/.config/sops",
+        "sealant init" => ["! mkdir secrets; echo 'a: 1' > secrets/a.yaml", "sealant encrypt -i secrets"], Gone;
+    "a new repository without Git's drivers": "rm -r .sops.yaml secrets ~/.config/sops",
+        "sealant init" => ["sealant git install"], Gone;
+    "init where all is there": "sealant git install",
+        "sealant init" => ["sealant doctor"], Gone;
     "encrypted already": "true",
         "sealant encrypt -i secrets/db.yaml" => ["sealant edit secrets/db.yaml"], Shown;
     "a SealedSecret is encrypted already": "printf '  - path_regex: ^apps/\\n    age: %s\\n' $RECIPIENT >> .sops.yaml; mkdir apps; printf 'kind: Secret\\napiVersion: v1\\nmetadata: {name: a, namespace: b}\\nstringData: {a: hunter2}\\n' > apps/s.yaml; sealant seal -i apps/s.yaml",

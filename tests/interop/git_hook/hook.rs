@@ -345,8 +345,16 @@ fn fix_encrypts_what_is_staged_as_it_stands_and_stages_nothing() {
     let _ = lines(&output);
     assert!(output.stderr.contains("encrypted secrets/a b.yaml: look at it, and stage it"), "{output}");
     assert!(output.stderr.contains("secrets/partly.yaml: not changed: the working tree"), "{output}");
-    assert!(output.stderr.contains("secrets/later.yaml: not changed: it is encrypted"), "{output}");
-    assert!(output.stderr.contains("no creation rule matches `apps/unruly.yaml`"), "{output}");
+    assert!(
+        output.stderr.contains(
+            "sealant edit secrets/later.yaml && git add secrets/later.yaml    # first remove line 1"
+        ),
+        "{output}"
+    );
+    assert!(
+        output.stderr.contains("once a creation rule matches it: no rule matches apps/unruly.yaml"),
+        "{output}"
+    );
     assert_eq!(test.read_text("secrets/partly.yaml"), "a: hunter2\nb: 3\n");
     assert_eq!(test.read_text("apps/unruly.yaml"), SECRET);
     assert_eq!(both("secrets/a b.yaml"), "a: hunter2\n");

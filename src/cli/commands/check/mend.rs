@@ -25,23 +25,32 @@ use crate::shown::typed;
 /// How many files of one rule are told of: who has mended these looks again.
 const MOST_SHOWN: usize = 20;
 
+/// A larger file is not read once more for this.
+const MOST_READ: u64 = 1 << 20;
+
 /// Where the files are that were looked at, and by which rules.
 pub struct Place<'a> {
     /// What files are named from; empty for the working directory.
     pub folder: &'a Path,
     /// They are in Git's index, or in commits.
     pub is_staged: bool,
+    /// Some of what was found has been encrypted since.
+    pub is_fixed: bool,
     pub configs: &'a Configs,
 }
 
 /// What mends a finding.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Step {
-    Encrypt { strips: bool },
+    Encrypt {
+        strips: bool,
+    },
     /// Nothing is wrong in the working tree.
     Stage,
     /// No creation rule says for whom.
-    AddRule { strips: bool },
+    AddRule {
+        strips: bool,
+    },
     MakeConfig,
     /// Values came into an encrypted file, on these lines.
     TakeOut(BTreeSet<usize>),
@@ -49,13 +58,17 @@ enum Step {
     Separate,
     Resolve,
     Recipients,
-    Settings { rule_first: bool },
+    Settings {
+        rule_first: bool,
+    },
     Part,
     /// The last commit has it whole.
     Restore,
     Inspect,
     /// Out of the next commit; `known`: the last one has it.
-    Unstage { known: bool },
+    Unstage {
+        known: bool,
+    },
 }
 
 impl Step {
@@ -74,7 +87,16 @@ impl Step {
     /// The line to type for these files: a command, and behind it what has to be done or known before.
     fn line(&self, names: &str, is_staged: bool) -> String {
         let (command, before) = self.command(names);
-        let stages = is_staged && !matches!(self, Self::Stage | Self::MakeConfig | Self::Inspect | Self::Separate | Self::Restore | Self::Unstage { .. });
+        let stages = is_staged
+            && !matches!(
+                self,
+                Self::Stage
+                    | Self::MakeConfig
+                    | Self::Inspect
+                    | Self::Separate
+                    | Self::Restore
+                    | Self::Unstage { .. }
+            );
         let stage = if stages { format!(" && git add {names}") } else { String::new() };
         let before = before.map(|before| format!("    # {before}")).unwrap_or_default();
         format!("  {command}{stage}{before}")
@@ -90,12 +112,13 @@ impl Step {
                 let (command, _) = plain(&format!("encrypt -i{}", strip(strips)));
                 (command, Some(format!("once a creation rule matches it: no rule matches {names} now")))
             }
-            Self::MakeConfig => ("sealant init".to_owned(), Some(format!("there is no config yet for {names}"))),
+            Self::MakeConfig => {
+                ("sealant init".to_owned(), Some(format!("there is no config yet for {names}")))
+            }
             Self::TakeOut(lines) => {
                 let numbers: Vec<String> = lines.iter().map(usize::to_string).collect();
                 let which = if numbers.len() == 1 { "line" } else { "lines" };
-                let before =
-                    format!("first remove {which} {}, then add the value here", numbers.join(", "));
+                let before = format!("first remove {which} {}, then add the value here", numbers.join(", "));
                 (plain("edit").0, Some(before))
             }
             Self::Separate => (
@@ -105,19 +128,23 @@ impl Step {
             Self::Resolve => plain("resolve"),
             Self::Recipients => plain("updatekeys"),
             Self::Settings { rule_first: false } => plain("updatekeys --settings"),
-            Self::Settings { rule_first: true } => {
-                (plain("updatekeys --settings").0, Some("once the rule says which values are secret".to_owned()))
+            Self::Settings { rule_first: true } => (
+                plain("updatekeys --settings").0,
+                Some("once the rule says which values are secret".to_owned()),
+            ),
+            Self::Part => {
+                (plain("rotate -i --allow-copied").0, Some("if the copy is meant; else remove it".to_owned()))
             }
-            Self::Part => (plain("rotate -i --allow-copied").0, Some("if the copy is meant; else remove it".to_owned())),
             Self::Restore => (
                 format!("git restore --source=HEAD --staged --worktree -- {names}"),
                 Some("back to the last commit".to_owned()),
             ),
             Self::Inspect => (plain("inspect").0, Some("says what is wrong".to_owned())),
             Self::Unstage { known: true } => (format!("git restore --staged -- {names}"), None),
-            Self::Unstage { known: false } => {
-                (format!("git rm --cached -f -q -- {names}"), Some("keeps it on disk, out of the commit".to_owned()))
-            }
+            Self::Unstage { known: false } => (
+                format!("git rm --cached -f -q -- {names}"),
+                Some("keeps it on disk, out of the commit".to_owned()),
+            ),
         }
     }
 }
@@ -154,7 +181,8 @@ fn tell_rule(rule: Rule, files: &BTreeMap<&Path, BTreeSet<usize>>, place: &Place
         (_, None) => rule.advice().to_owned(),
     };
     let more = files.len().saturating_sub(MOST_SHOWN);
-    let more = (more > 0 && !lines.is_empty()).then(|| format!("  and {more} more files, which are named above"));
+    let more =
+        (more > 0 && !lines.is_empty()).then(|| format!("  and {more} more files, which are named above"));
     let lines = lines.into_iter().map(|(step, names)| step.line(&names, place.is_staged));
     context.ui.say_list(format!("{}: {advice}", rule.id()), lines.chain(more));
 }
@@ -174,15 +202,22 @@ impl Place<'_> {
 
     fn step(&self, rule: Rule, file: &Path, lines: &BTreeSet<usize>, host: &dyn Host) -> Option<Step> {
         let path = self.folder.join(file);
+        if fs::size(&path).is_some_and(|size| size > MOST_READ) {
+            return None;
+        }
         match rule {
-            Rule::Plaintext | Rule::Comment | Rule::Secret | Rule::LastApplied => self.encrypted_by(rule, &path, lines),
+            Rule::Plaintext | Rule::Comment | Rule::Secret | Rule::LastApplied => {
+                self.encrypted_by(rule, &path, lines)
+            }
             Rule::Recipients if self.is_staged && self.is_mended(rule, &path) => Some(Step::Stage),
             Rule::Recipients => Some(Step::Recipients),
             Rule::Settings => Some(Step::Settings { rule_first: false }),
             Rule::OwnSettings => Some(Step::Settings { rule_first: true }),
             Rule::Copied | Rule::Moved => Some(Step::Part),
             Rule::Broken => Some(self.repaired_by(&path, host)),
-            Rule::PrivateKey if self.is_staged => Some(Step::Unstage { known: in_last_commit(&path, host).is_some() }),
+            Rule::PrivateKey if self.is_staged => {
+                Some(Step::Unstage { known: in_last_commit(&path, host).is_some() })
+            }
             _ => None,
         }
     }
@@ -193,7 +228,7 @@ impl Place<'_> {
         if is_conflict(&bytes) {
             return Some(Step::Resolve);
         }
-        if self.is_mended(rule, path) {
+        if (self.is_staged || self.is_fixed) && self.is_mended(rule, path) {
             return self.is_staged.then_some(Step::Stage);
         }
         let strips = rule == Rule::LastApplied;
@@ -257,5 +292,6 @@ fn is_conflict(bytes: &SecretBytes) -> bool {
 
 /// Whether a rule finds anything. What cannot be looked at is not in order.
 fn finds(rule: Rule, format: Format, bytes: &SecretBytes, policy: Option<&Policy>) -> bool {
-    check(format, bytes.clone(), policy).map_or(true, |found| found.iter().any(|finding| finding.rule == rule))
+    check(format, bytes.clone(), policy)
+        .map_or(true, |found| found.iter().any(|finding| finding.rule == rule))
 }

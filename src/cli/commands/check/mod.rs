@@ -182,7 +182,12 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         fix::encrypt(inputs.collect(), formats, &encrypt, context)?;
     }
     if args.format == Report::Text {
-        let place = mend::Place { folder: Path::new(""), is_staged: false, configs: encrypt.configs() };
+        let place = mend::Place {
+            folder: Path::new(""),
+            is_staged: false,
+            is_fixed: args.fix,
+            configs: encrypt.configs(),
+        };
         mend::tell(&looked.found, &place, context);
         requests::tell(&looked.found, context);
         looked.tell_count(count, context);

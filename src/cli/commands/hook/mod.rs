@@ -249,7 +249,7 @@ fn look_at(
         }
     }
     let folder = if git.top() == here.working_dir { Path::new("") } else { git.top() };
-    let place = mend::Place { folder, is_staged: true, configs: encrypt.configs() };
+    let place = mend::Place { folder, is_staged: true, is_fixed: args.fix, configs: encrypt.configs() };
     mend::tell(found, &place, context);
     if !found.is_empty() {
         looked.tell_count(targets.len(), context);
