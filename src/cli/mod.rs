@@ -12,6 +12,7 @@ mod change;
 mod child;
 mod claims;
 mod commands;
+mod complete;
 mod context;
 mod copies;
 mod editor;
@@ -158,6 +159,11 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     if let Some(args) = args_of_sops(&args) {
         return sops::run(args);
     }
+    if let [_, command, words @ ..] = &args[..]
+        && command == complete::COMMAND
+    {
+        return complete(words);
+    }
     let args = with_command(names_of_others(as_ksops(args)));
     let is_merge = matches!(&args[..], [_, git, merge, ..] if git == "git" && merge == "merge");
     let words = args.clone();
@@ -178,6 +184,16 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let host = context::logged(Terminal::new(&ui), &name, config.as_deref(), dialect);
     let context = Context::new(&ui, &host, config, dialect);
     finish(&ui, fs::wipe_on_signals().map_err(anyhow::Error::from).and_then(|()| dispatch(command, &context)))
+}
+
+/// Prints what a shell may offer. Nobody is asked anything, and nothing is logged, in the middle of a line.
+fn complete(words: &[OsString]) -> ExitCode {
+    let ui = Ui::new(ColorWhen::Never, true, true);
+    let host = Terminal::new(&ui).asking_nobody();
+    let context = Context::new(&ui, &host, None, Dialect::Sealant);
+    let words: Vec<String> = words.iter().map(|word| word.to_string_lossy().into_owned()).collect();
+    let found = complete::candidates(&words, &context);
+    finish(&ui, ui.lines(found).map(|()| ExitCode::SUCCESS).map_err(anyhow::Error::from))
 }
 
 /// What belongs to sops's command line, when the program is called by that name or as `sealant sops`.

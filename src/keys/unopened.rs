@@ -132,12 +132,9 @@ impl NotOpened<'_> {
         }
         if let Some(searched) = self.searched.first() {
             return match self.helpers() {
-                helpers if helpers.is_empty() => format!(
-                    "{}\nor ask somebody who has one of the keys above for access: `sealant init` prints what to send them",
-                    searched.advice
-                ),
+                helpers if helpers.is_empty() => searched.advice.to_owned(),
                 helpers => format!(
-                    "{}\nor ask one of these for access: {helpers}. `sealant init` prints what to send them",
+                    "{}; or ask one of these for access: {helpers}. `sealant init` prints what to send them",
                     searched.advice
                 ),
             };

@@ -44,7 +44,8 @@ fn who_joins_a_team_hears_whom_to_ask() {
         format!(
             "Identity: SOPS_AGE_KEY, unchanged\n\
              Config:   WORK/.sops.yaml, unchanged\n\
-             Next:     ask somebody who can decrypt to add {RECIPIENT} to WORK/.sops.yaml and run `sealant updatekeys .`\n"
+             Next:     ask for access: `sealant recipient add {RECIPIENT}` (with your name before the key, if you like), commit \
+             .sops.yaml, and open a pull request. `sealant check` tells whoever can decrypt how to let you in\n"
         )
     );
     assert!(!test.home(KEYS_TXT).exists());

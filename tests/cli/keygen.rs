@@ -82,3 +82,47 @@ fn others_who_can_read_the_output_are_warned_of() {
     let output = test.program("sh", &["-c", &line]).run().ok();
     assert!(output.stderr.starts_with("warning: others can read the file"), "{output}");
 }
+
+#[test]
+fn without_a_file_one_s_own_recipients_are_printed() {
+    let test = sandbox();
+    let none = test.sealant(&["keygen", "-y"]).run().code(100);
+    assert!(none.stderr.contains("`sealant keygen --default`"), "{none}");
+    test.write(test.home(KEYS_TXT), IDENTITY);
+    assert_eq!(test.sealant(&["keygen", "-y"]).run().ok().text(), format!("{RECIPIENT}\n"));
+    let mut terminal = test.sealant(&["keygen", "-y"]).on_terminal();
+    terminal.wait_for(RECIPIENT);
+    terminal.finish().ok();
+    // What is piped in is another one's, and never taken for one's own.
+    let other = test.sealant(&["keygen"]).run().ok();
+    let piped = test.sealant(&["keygen", "-y"]).stdin(other.stdout.clone()).run().ok();
+    assert!(other.text().contains(piped.text().trim()), "{piped}");
+    test.sealant(&["keygen", "-y", "-"]).run().code(2);
+}
+
+#[test]
+fn an_identity_with_a_passphrase_opens_with_it() {
+    let test = sandbox();
+    let made = |passphrases: [&str; 2], file: &str| {
+        let mut terminal = test.sealant(&["keygen", "--passphrase", "-o", file]).on_terminal();
+        for (prompt, passphrase) in ["new identity: ", "Repeat it: "].into_iter().zip(passphrases) {
+            terminal.wait_for(prompt);
+            terminal.send_hidden_line(passphrase);
+        }
+        terminal.finish()
+    };
+    let differing = made(["correct horse", "correct house"], "none.txt").code(64);
+    assert!(differing.text().contains("differ") && !test.path("none.txt").exists(), "{differing}");
+    made(["correct horse", "correct horse"], "key.txt").ok();
+    let text = test.read_text("key.txt");
+    assert!(text.starts_with("-----BEGIN AGE ENCRYPTED FILE-----\n"), "{text}");
+    let mut terminal = test.age(&["-d", "key.txt"]).on_terminal();
+    terminal.wait_for("passphrase");
+    terminal.send_hidden_line("correct horse");
+    let opened = terminal.finish().ok();
+    assert!(opened.text().contains("AGE-SECRET-KEY-1"), "{opened}");
+    let mut terminal = test.sealant(&["keygen", "-y", "key.txt"]).on_terminal();
+    terminal.wait_for("key.txt");
+    terminal.send_hidden_line("correct horse");
+    assert!(terminal.finish().ok().text().contains("age1"));
+}

@@ -57,7 +57,7 @@ const STAY_OF_THEIR_TYPE: &[&str] = &[
     "who-can-decrypt",
 ];
 
-const TOPIC_EXIT_CODES: &str = "exit-codes";
+pub const TOPIC_EXIT_CODES: &str = "exit-codes";
 const TOPIC_CONFIG_SCHEMA: &str = "config-schema";
 
 /// Print help about a command, the exit codes, or a schema of the config

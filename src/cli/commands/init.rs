@@ -101,7 +101,8 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     offer_git(git.as_ref(), args.git, context)?;
     match recipients.iter().find(|recipient| !names(&config, recipient)) {
         Some(missing) => ui.say(format!(
-            "Next:     ask somebody who can decrypt to add {missing} to {path} and run `sealant updatekeys .`"
+            "Next:     ask for access: `sealant recipient add {missing}` (with your name before the key, if you like), commit \
+             {SOPS_NAME}, and open a pull request. `sealant check` tells whoever can decrypt how to let you in"
         )),
         None => ui.say("Next:     nothing; `sealant doctor` checks your set-up"),
     }

@@ -9,8 +9,8 @@ use crate::cli::pipeline;
 use crate::error::{Error, Kind, Result};
 use crate::fs::{self, Mode, Snapshot};
 use crate::host::Host;
-use crate::keys::{self, NewIdentity, Recipient};
-use crate::secret::SecretBytes;
+use crate::keys::{self, Identities, NewIdentity, Recipient};
+use crate::secret::{SecretBytes, SecretString};
 
 /// An identity file is small.
 const LARGEST_FILE: usize = 16 << 20;
@@ -24,7 +24,9 @@ const LARGEST_FILE: usize = 16 << 20;
 Examples:
   sealant keygen --default             # into the file where sealant and sops look for it
   sealant keygen -o break-glass.txt
-  sealant keygen -y break-glass.txt    # print its recipient")]
+  sealant keygen -o break-glass.txt --passphrase
+  sealant keygen -y                    # print your own recipients
+  sealant keygen -y break-glass.txt    # print those of a file")]
 pub struct Args {
     /// Write to this file, which must not exist yet
     #[arg(short, long, value_name = "FILE")]
@@ -38,11 +40,15 @@ pub struct Args {
     #[arg(long, conflicts_with = "recipients")]
     pq: bool,
 
-    /// Print the recipients of the identities in FILE
+    /// Encrypt the identity with a passphrase, which is asked for
+    #[arg(long, conflicts_with_all = ["default", "recipients"])]
+    passphrase: bool,
+
+    /// Print the recipients of the identities in FILE, or of your own
     #[arg(short = 'y', long)]
     recipients: bool,
 
-    /// With -y: a file of identities; without it they are read from standard input
+    /// With -y: a file of identities, or `-` for standard input; without it what is piped in, else your own
     #[arg(value_name = "FILE", requires = "recipients")]
     input: Option<PathBuf>,
 }
@@ -66,6 +72,10 @@ fn print_identity(args: &Args, context: &Context) -> Result<()> {
         refuse_to_overwrite(path)?;
     }
     let NewIdentity { recipient, file } = keys::generate_identity(args.pq, context.host.now());
+    let file = match args.passphrase {
+        true => keys::lock_identity(&file, &new_passphrase(context)?)?,
+        false => file,
+    };
     match &args.output {
         Some(path) => {
             fs::write_atomic_if_unchanged(path, file.as_bytes(), Mode::Private, &Snapshot::absent())?
@@ -80,17 +90,54 @@ fn print_identity(args: &Args, context: &Context) -> Result<()> {
         }
     }
     // On a terminal it was just shown, as a comment of the file.
-    if args.output.is_some() || !io::IsTerminal::is_terminal(&io::stdout()) {
+    if args.output.is_some() || args.passphrase || !io::IsTerminal::is_terminal(&io::stdout()) {
         context.ui.say(format!("Public key: {recipient}"));
     }
     Ok(())
 }
 
-fn print_recipients(args: &Args, context: &Context) -> Result<()> {
+/// A passphrase that was typed twice.
+fn new_passphrase(context: &Context) -> Result<SecretString> {
+    let passphrase = context.host.ask_passphrase("Passphrase of the new identity")?;
+    if passphrase.is_empty() {
+        return Err(Error::new(Kind::Usage, "the passphrase is empty"));
+    }
+    match *context.host.ask_passphrase("Repeat it")? == *passphrase {
+        true => Ok(passphrase),
+        false => Err(Error::new(Kind::Usage, "the two passphrases differ: no identity was made")),
+    }
+}
+
+/// The recipients of a file, of what is piped in, or of the person's own identities.
+fn recipients(args: &Args, context: &Context) -> Result<Vec<String>> {
     let path = args.input.clone().filter(|path| path != Path::new("-"));
     let input = Input { name: path.clone(), path, named: true };
-    let content = input.read(LARGEST_FILE)?;
+    let is_open = args.input.is_some() || !io::IsTerminal::is_terminal(&io::stdin());
+    let content = if is_open { input.read(LARGEST_FILE)? } else { SecretBytes::default() };
+    if args.input.is_none() && content.is_empty() {
+        return own_recipients(context);
+    }
     let recipients = keys::recipients_of(&content, &input.shown().to_string_lossy(), context.host)?;
+    Ok(recipients.iter().map(ToString::to_string).collect())
+}
+
+fn own_recipients(context: &Context) -> Result<Vec<String>> {
+    let sources = Identities::none().with_user_sources(context.host).survey(context.host);
+    let mut recipients: Vec<String> = Vec::new();
+    for recipient in sources.into_iter().flat_map(|source| source.recipients) {
+        if !recipients.contains(&recipient) {
+            recipients.push(recipient);
+        }
+    }
+    match recipients.is_empty() {
+        false => Ok(recipients),
+        true => Err(Error::new(Kind::NoFile, "you have no identity yet")
+            .advise("Make one: `sealant keygen --default`. To read one that is elsewhere, name its file.")),
+    }
+}
+
+fn print_recipients(args: &Args, context: &Context) -> Result<()> {
+    let recipients = recipients(args, context)?;
     let text: String = recipients.iter().map(|recipient| format!("{recipient}\n")).collect();
     match &args.output {
         Some(path) => {

@@ -1,6 +1,9 @@
 //! New age identities, and the recipients of existing ones: what `sealant keygen` prints.
 
-use ::age::secrecy::ExposeSecret;
+use std::io::Write;
+
+use ::age::armor::{ArmoredWriter, Format};
+use ::age::secrecy::{ExposeSecret, SecretString as Passphrase};
 use jiff::Timestamp;
 use zeroize::Zeroizing;
 
@@ -31,6 +34,25 @@ pub fn generate_identity(post_quantum: bool, now: Timestamp) -> NewIdentity {
     let public = format!("# created: {created}\n# public key: {recipient}\n");
     let file = [&public, secret.as_str(), "\n"].concat();
     NewIdentity { recipient: Recipient::as_written(&recipient), file: Zeroizing::new(file) }
+}
+
+/// The work of guessing a passphrase: that of `age -p`, which takes about a second.
+const WORK_FACTOR: u8 = 18;
+
+/// The text of an identity file, encrypted with a passphrase, as `age -p -a` writes it.
+pub fn lock_identity(file: &str, passphrase: &str) -> Result<SecretString> {
+    let mut recipient = ::age::scrypt::Recipient::new(Passphrase::from(passphrase.to_owned()));
+    recipient.set_work_factor(WORK_FACTOR);
+    let write = || -> Result<Vec<u8>, Box<dyn std::error::Error + Send + Sync>> {
+        let encryptor = ::age::Encryptor::with_recipients(std::iter::once(&recipient as _))?;
+        let armored = ArmoredWriter::wrap_output(Vec::new(), Format::AsciiArmor)?;
+        let mut writer = encryptor.wrap_output(armored)?;
+        writer.write_all(file.as_bytes())?;
+        Ok(writer.finish()?.finish()?)
+    };
+    let text = write().and_then(|bytes| Ok(String::from_utf8(bytes)?));
+    text.map(Zeroizing::new)
+        .map_err(|error| Error::new(Kind::Encrypt, "the identity cannot be encrypted").caused_by(error))
 }
 
 /// The recipients of the identities in `content`, which came from `place`; what is no identity there is an error.

@@ -17,7 +17,7 @@ use rayon::prelude::*;
 use self::identities::AgeWrap;
 pub use self::identities::{Identities, SourceReport};
 pub use self::identity::holds_only_identities;
-pub use self::keygen::{NewIdentity, generate_identity, recipients_of};
+pub use self::keygen::{NewIdentity, generate_identity, lock_identity, recipients_of};
 pub use self::recipient::{Recipient, stanzas, takes_passphrase};
 pub use self::sealed::AgeEntry;
 use super::Searched;
@@ -72,11 +72,12 @@ impl Identities {
             "run the command again, with the right passphrase"
         } else if self.found_any() {
             "use an identity of one of the recipients, or have somebody who can open the file add your recipient and \
-             run `sealant updatekeys`"
+             run `sealant updatekeys FILE`"
         } else if self.any_failed() {
             "fix what is listed under the sources above"
         } else {
-            "name your identity file with --identity or SOPS_AGE_KEY_FILE"
+            "name your identity file with --identity or SOPS_AGE_KEY_FILE; if you have none, `sealant init` makes one, and \
+             says how to ask for access"
         };
         let mistake = mistyped.map(|place| format!("wrong passphrase for {place}"));
         Searched { title: "looked for identities in:", places: self.report(), mistake, advice }
