@@ -90,7 +90,9 @@ fn valued(command: &clap::Command, word: &str) -> Option<String> {
 
 /// What the config calls its recipients.
 fn names(context: &Context) -> Vec<String> {
-    context.names().iter().map(|(_, name)| name.to_owned()).collect()
+    let mut names: Vec<String> = context.names().iter().map(|(_, name)| name.to_owned()).collect();
+    names.sort();
+    names
 }
 
 /// Commands below these words.

@@ -432,7 +432,7 @@ mod tests {
 
     #[test]
     fn the_documentation_has_the_table() {
-        let documentation = include_str!("../../../../docs/sops.md");
+        let documentation = include_str!("../../docs/sops.md");
         let names =
             |names: &[&str]| names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
         for (whose, of_it) in LOADERS.iter().chain(DETOURS) {

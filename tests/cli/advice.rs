@@ -45,8 +45,7 @@ fn each_advice_leads_to_an_end() {
     let next = AtomicUsize::new(0);
     let failed: Vec<String> = thread::scope(|scope| {
         let work = || {
-            let walk = |_: &mut ()| WALKS.get(next.fetch_add(1, Ordering::Relaxed));
-            let walks = std::iter::from_fn(|| walk(&mut ()));
+            let walks = std::iter::from_fn(|| WALKS.get(next.fetch_add(1, Ordering::Relaxed)));
             walks
                 .filter_map(|walk| follow(walk).err().map(|why| format!("== {}\n{why}", walk.name)))
                 .collect::<Vec<_>>()
@@ -60,10 +59,9 @@ fn each_advice_leads_to_an_end() {
 fn follow(walk: &Walk) -> Result<(), String> {
     let test = repository();
     let shell = |command: &str| {
-        let env = "export EDITOR=\"$HOME/editor\" GIT_CONFIG_COUNT=0; ";
-        let path = Path::new(env!("CARGO_BIN_EXE_sealant")).parent().expect("a folder").display().to_string();
-        let path = format!("{path}:{}", std::env::var("PATH").unwrap_or_default());
-        let run = test.program("bash", &["-ec", &format!("{env}{command}")]).env("PATH", path);
+        let env = "export EDITOR=\"$HOME/editor\" PATH=\"$BIN:$PATH\"; ";
+        let bin = Path::new(env!("CARGO_BIN_EXE_sealant")).parent().expect("a folder");
+        let run = test.program("bash", &["-ec", &format!("{env}{command}")]).env("BIN", bin);
         ["RECIPIENT", "STRANGER"]
             .into_iter()
             .zip([RECIPIENT, STRANGER])

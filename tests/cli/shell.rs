@@ -30,11 +30,10 @@ fn bash_offers_keys_names_topics_and_programs() {
     test.write("completion", &test.sealant(&["completion", "bash"]).run().ok().stdout);
     // What the shell does on TAB at the end of a line.
     let offered = |words: &[&str]| -> Vec<String> {
-        let script = "source completion; COMP_WORDS=(sealant \"$@\"); COMP_CWORD=$#; \
+        let script = "PATH=$BIN:$PATH; source completion; COMP_WORDS=(sealant \"$@\"); COMP_CWORD=$#; \
                       _sealant_asking sealant \"${COMP_WORDS[$COMP_CWORD]}\" \"\"; printf '%s\\n' \"${COMPREPLY[@]}\"";
-        let bin = std::path::Path::new(env!("CARGO_BIN_EXE_sealant")).parent().unwrap().display().to_string();
-        let path = format!("{bin}:{}", std::env::var("PATH").unwrap());
-        let run = test.program("bash", &["-c", script, "-"]).args(words).env("PATH", path);
+        let bin = std::path::Path::new(env!("CARGO_BIN_EXE_sealant")).parent().unwrap();
+        let run = test.program("bash", &["-c", script, "-"]).args(words).env("BIN", bin);
         run.run().ok().text().lines().map(str::to_owned).collect()
     };
     for (words, expected) in [

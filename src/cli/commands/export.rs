@@ -77,7 +77,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     if let Some(error) = dangerous.error() {
         return Err(error.advise(only_these(&files, &variables, &dangerous)));
     }
-    variables.iter().try_for_each(|variable| refuse_name(variable))?;
+    variables.iter().try_for_each(refuse_name)?;
     let text = match args.format {
         Syntax::Json => json(&variables)?,
         Syntax::Github => github(&variables, context)?,

@@ -120,6 +120,8 @@ pub const WALKS: &[Walk] = walks![
         "sealant edit secrets/new.yaml" => ["sealant encrypt -i secrets/new.yaml"], Shown;
     "no identity": "rm ~/.config/sops/age/keys.txt",
         "sealant decrypt secrets/db.yaml" => ["sealant init"], Shown;
+    "no identity to print": "rm ~/.config/sops/age/keys.txt",
+        "sealant keygen -y" => ["sealant keygen --default"], Gone;
     "doctor without an identity": "rm ~/.config/sops/age/keys.txt",
         "sealant doctor" => ["sealant init"], Shown;
     "doctor without Git's drivers": "echo '*.yaml diff=sealant merge=sealant' > .gitattributes",
