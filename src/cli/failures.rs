@@ -7,7 +7,7 @@ use crate::cli::ui::Ui;
 use crate::error::{Error, Kind};
 
 /// As many files are named that fail for one reason; the rest is counted.
-const NAMED: usize = 20;
+const NAMED: usize = 50;
 
 /// What failed of a command over many files. Each failure is told at once; together they make the exit code.
 #[derive(Debug, Default)]

@@ -110,6 +110,7 @@ fn pre_commit(args: PreCommitArgs, context: &Context) -> Result<ExitCode> {
     for state in states(context.host)? {
         look_at(&state, &args, &git, &here, &mut looked, context)?;
     }
+    looked.failures.tell_rest(context.ui);
     Ok(looked.exit_code())
 }
 
