@@ -12,6 +12,7 @@ pub mod metrics;
 #[cfg(test)]
 pub mod mock;
 pub mod object;
+pub mod pieces;
 pub mod queue;
 pub mod retry;
 pub mod store;

@@ -9,7 +9,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
-use serde::de::{DeserializeOwned, Error};
+use serde::de::{DeserializeOwned, DeserializeSeed, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
@@ -142,6 +142,87 @@ fn texts(value: Value) -> BTreeMap<String, String> {
     or_absent::<Map<_, _>>(value).into_iter().filter_map(text).collect()
 }
 
+/// How deep a value may be nested. What is read of objects is flat beside it.
+const DEEPEST: u8 = 64;
+
+/// Any value, of which what is nested deeper counts as null: serde_json would refuse all of it, and whoever may write an
+/// object can nest ten thousand deep.
+#[derive(Debug, Clone, Default)]
+pub struct Shallow(pub Value);
+
+impl<'de> Deserialize<'de> for Shallow {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Below(DEEPEST).deserialize(deserializer).map(Self)
+    }
+}
+
+/// Reads a value so deep.
+#[derive(Clone, Copy)]
+struct Below(u8);
+
+impl<'de> DeserializeSeed<'de> for Below {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        match self.0 {
+            0 => IgnoredAny::deserialize(deserializer).map(|_| Value::Null),
+            _ => deserializer.deserialize_any(self),
+        }
+    }
+}
+
+impl<'de> Visitor<'de> for Below {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_string<E>(self, value: String) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
+        let mut values = Vec::new();
+        while let Some(value) = seq.next_element_seed(Self(self.0 - 1))? {
+            values.push(value);
+        }
+        Ok(values.into())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
+        let mut values = Map::new();
+        while let Some(key) = map.next_key::<String>()? {
+            values.insert(key, map.next_value_seed(Self(self.0 - 1))?);
+        }
+        Ok(values.into())
+    }
+}
+
 /// An object of which nothing but the metadata is read.
 #[derive(Debug, Clone, Default, Deserialize)]
 pub struct Bare {
@@ -182,6 +263,18 @@ mod tests {
         for nameless in [json!({}), json!({"name": 5}), json!({"name": ""})] {
             assert!(serde_json::from_value::<Meta>(nameless).is_err());
         }
+    }
+
+    #[test]
+    fn what_is_nested_too_deep_counts_as_null_and_all_else_is_read() {
+        let plain = json!({"a": [1, -1, 1.5, true, null, "x", {"b": {}}], "z": "last"});
+        let read = |text: &str| serde_json::from_str::<Shallow>(text).unwrap().0;
+        assert_eq!(read(&plain.to_string()), plain);
+        assert_eq!(serde_json::from_value::<Shallow>(plain.clone()).unwrap().0, plain);
+        let deep = format!("{{\"deep\": {}{}, \"z\": \"last\"}}", "[".repeat(9000), "]".repeat(9000));
+        let found = read(&deep);
+        assert_eq!((&found["z"], found["deep"].to_string().len()), (&json!("last"), 2 * 63 + 4));
+        assert!(serde_json::from_str::<Shallow>(&deep[..deep.len() - 1]).is_err());
     }
 
     #[test]

@@ -82,7 +82,7 @@ impl<V: Clone> Store<V> {
                 state.remove_unlisted(watch)
             }
             Event::Changed(object) => vec![state.put(watch, object.meta().key(), value(&object), false)],
-            Event::Gone(object) => vec![state.remove(object.meta().key(), false)],
+            Event::Gone(key) => vec![state.remove(key, false)],
             Event::Unavailable => {
                 state.unavailable.insert(watch);
                 Vec::new()
@@ -197,7 +197,7 @@ mod tests {
     #[test]
     fn what_goes_before_the_list_is_complete_is_not_in_it() {
         let store = Store::new(1);
-        for event in [Event::Begun, Event::Listed(object("a", "x")), Event::Gone(object("a", "x"))] {
+        for event in [Event::Begun, Event::Listed(object("a", "x")), Event::Gone(Key::new("a", "x"))] {
             apply(&store, 0, event);
             assert_eq!(store.listed(), Listed::NotYet);
         }

@@ -3,13 +3,14 @@
 //! - The list comes as a stream where the API server has that, else by pages that are bounded in bytes: what tenants
 //!   write does not decide how much memory it takes.
 //! - A page that fails is asked for again, and no list begins again at once. What was known stays known meanwhile.
-//! - An object that cannot be read is named and skipped.
+//! - An object that cannot be read, or that the program fails on, is named, and counts as gone. Each is read by itself.
 //!
 //! Lists are expensive to the API server and wait longer and longer; a watch that goes on where it was is not. Where there
 //! are many watches, few of them list at once, and each lasts longer.
 
 use std::marker::PhantomData;
 use std::ops::RangeInclusive;
+use std::panic::catch_unwind;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -18,13 +19,13 @@ use hyper::body::Bytes;
 use kube::api::{ListParams, WatchParams};
 use kube::core::{Request, Status};
 use serde::Deserialize;
-use serde::de::{DeserializeOwned, IgnoredAny};
-use serde_json::Value;
+use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
 use crate::engine::api::{Answer, ApiServer, Failure, LARGEST, append, refusal};
 use crate::engine::metrics::{Metrics, OfKind};
-use crate::engine::object::Meta;
+use crate::engine::object::{Key, Meta, Shallow, or_absent};
+use crate::engine::pieces;
 use crate::engine::retry::Backoff;
 
 /// After how many seconds the API server ends a watch, which then goes on where it was. Where there are many it is half a
@@ -79,7 +80,8 @@ pub enum Event<T> {
     /// The list is complete: what was not in it is gone.
     Complete,
     Changed(T),
-    Gone(T),
+    /// It was deleted, or cannot be read any more: what was known of it must not be gone by.
+    Gone(Key),
     /// It cannot be listed now: we may not look, there is nothing to look at, or the API server fails at it.
     Unavailable,
 }
@@ -170,12 +172,12 @@ impl<T: Object, F: FnMut(Event<T>)> Watch<T, F> {
         while let Some(line) = lines.next().await? {
             match self.read(&line)? {
                 Line::Changed(object) => (self.take)(Event::Listed(object)),
-                Line::Gone(object) => (self.take)(Event::Gone(object)),
-                Line::Unreadable(_) | Line::Bookmark { is_complete: false, .. } => {}
-                Line::Bookmark { version, is_complete: true } => {
+                Line::Gone(named) => (self.take)(Event::Gone(named.key)),
+                Line::Bookmark(named) if named.is_complete => {
                     (self.take)(Event::Complete);
-                    return Ok((version, lines));
+                    return Ok((named.version, lines));
                 }
+                Line::Bookmark(_) => {}
             }
         }
         Err(Failure::Silent)
@@ -191,9 +193,7 @@ impl<T: Object, F: FnMut(Event<T>)> Watch<T, F> {
                         (self.take)(Event::Begun);
                     }
                     tries = 0;
-                    for item in page.items {
-                        (self.take)(Event::Listed(item));
-                    }
+                    page.items.into_iter().for_each(&mut self.take);
                     token = page.next;
                     if token.is_none() {
                         (self.take)(Event::Complete);
@@ -237,20 +237,28 @@ impl<T: Object, F: FnMut(Event<T>)> Watch<T, F> {
     }
 
     fn read_page(&self, text: &[u8]) -> Result<Page<T>, Failure> {
-        let (head, items) = match serde_json::from_slice::<List<T>>(text) {
-            Ok(list) => (list.metadata, list.items),
-            // One by one, then.
-            Err(_) => {
-                let list: List<Value> = serde_json::from_slice(text).map_err(|_| Failure::Unreadable)?;
-                let read = |item: Value| {
-                    let name = name_of(&item);
-                    serde_json::from_value(item).inspect_err(|_| self.pass_over(&name)).ok()
-                };
-                (list.metadata, list.items.into_iter().filter_map(read).collect())
-            }
-        };
+        let List { metadata: head } = serde_json::from_slice(text).map_err(|_| Failure::Unreadable)?;
+        let items = pieces::items(text).ok_or(Failure::Unreadable)?;
         let next = head.next.filter(|token| !token.is_empty());
-        Ok(Page { version: head.resource_version.unwrap_or_default(), next, items })
+        let items = items.into_iter().map(|item| match self.read_object(item) {
+            Ok(object) => Event::Listed(object),
+            Err(named) => Event::Gone(named.key),
+        });
+        Ok(Page { version: head.resource_version.unwrap_or_default(), next, items: items.collect() })
+    }
+
+    /// Reads one object, or what it is called: one that cannot be read, or makes the program fail, is named and skipped.
+    fn read_object(&self, text: &[u8]) -> Result<T, Named> {
+        match catch_unwind(|| serde_json::from_slice(text)) {
+            Ok(Ok(object)) => return Ok(object),
+            Ok(Err(_)) => {}
+            Err(_) => drop(self.metrics.panics.inc()),
+        }
+        let named = Named::of(text);
+        let kind = self.what.kind;
+        self.metrics.unreadable.get_or_create(&OfKind { kind }).inc();
+        tracing::error!(kind, object = %named.key, "an object cannot be read, and nothing is done for it");
+        Err(named)
     }
 
     /// Follows what changes until it has to be listed again: the API server has forgotten where we were, or refuses it.
@@ -283,8 +291,8 @@ impl<T: Object, F: FnMut(Event<T>)> Watch<T, F> {
                 Line::Changed(object) => {
                     (object.meta().resource_version.clone(), Some(Event::Changed(object)))
                 }
-                Line::Gone(object) => (object.meta().resource_version.clone(), Some(Event::Gone(object))),
-                Line::Unreadable(version) | Line::Bookmark { version, .. } => (version, None),
+                Line::Gone(named) => (named.version, Some(Event::Gone(named.key))),
+                Line::Bookmark(named) => (named.version, None),
             };
             if !new.is_empty() {
                 *version = new;
@@ -311,29 +319,20 @@ impl<T: Object, F: FnMut(Event<T>)> Watch<T, F> {
     }
 
     fn read(&self, line: &[u8]) -> Result<Line<T>, Failure> {
-        let of: Told<IgnoredAny> = serde_json::from_slice(line).map_err(|_| Failure::Unreadable)?;
-        match of.kind.as_str() {
-            "ADDED" | "MODIFIED" | "DELETED" => Ok(match serde_json::from_slice::<Told<T>>(line) {
-                Ok(told) if told.kind == "DELETED" => Line::Gone(told.object),
-                Ok(told) => Line::Changed(told.object),
-                Err(_) => {
-                    let object = serde_json::from_slice::<Told<Value>>(line).map(|told| told.object);
-                    let object = object.unwrap_or_default();
-                    self.pass_over(&name_of(&object));
-                    Line::Unreadable(version_of(&object))
-                }
-            }),
-            "BOOKMARK" => {
-                let told: Told<Value> = serde_json::from_slice(line).map_err(|_| Failure::Unreadable)?;
-                let end = told.object.pointer("/metadata/annotations/k8s.io~1initial-events-end");
-                let is_complete = end.and_then(Value::as_str) == Some("true");
-                Ok(Line::Bookmark { version: version_of(&told.object), is_complete })
-            }
+        let told: Told = serde_json::from_slice(line).map_err(|_| Failure::Unreadable)?;
+        let Some(object) = pieces::field(line, "object") else { return Err(Failure::Unreadable) };
+        Ok(match told.kind.as_str() {
+            "ADDED" | "MODIFIED" => match self.read_object(object) {
+                Ok(object) => Line::Changed(object),
+                Err(named) => Line::Gone(named),
+            },
+            "DELETED" => Line::Gone(Named::of(object)),
+            "BOOKMARK" => Line::Bookmark(Named::of(object)),
             _ => {
-                let told = serde_json::from_slice::<Told<Status>>(line).map_err(|_| Failure::Unreadable)?;
-                Err(Failure::Refused(Box::new(refusal(&told.object, told.object.code, None))))
+                let status: Status = serde_json::from_slice(object).map_err(|_| Failure::Unreadable)?;
+                return Err(Failure::Refused(Box::new(refusal(&status, status.code, None))));
             }
-        }
+        })
     }
 
     /// It is tried again for ever, and said once.
@@ -367,12 +366,6 @@ impl<T: Object, F: FnMut(Event<T>)> Watch<T, F> {
             _ => tracing::warn!(kind, namespace, "cannot watch: {failure}"),
         }
     }
-
-    fn pass_over(&self, name: &str) {
-        let kind = self.what.kind;
-        self.metrics.unreadable.get_or_create(&OfKind { kind }).inc();
-        tracing::error!(kind, name, "an object cannot be read and is skipped");
-    }
 }
 
 /// Whether the same page may come when it is asked for again.
@@ -380,51 +373,73 @@ fn may_pass(failure: &Failure) -> bool {
     !matches!(failure.code(), Some(400 | 403 | 404 | 410))
 }
 
-fn text_at(object: &Value, path: &str) -> String {
-    object.pointer(path).and_then(Value::as_str).unwrap_or_default().to_owned()
-}
-
-fn name_of(object: &Value) -> String {
-    format!("{}/{}", text_at(object, "/metadata/namespace"), text_at(object, "/metadata/name"))
-}
-
-fn version_of(object: &Value) -> String {
-    text_at(object, "/metadata/resourceVersion")
-}
-
 /// What one line of a watch says.
 enum Line<T> {
     Changed(T),
-    Gone(T),
-    /// With its version.
-    Unreadable(String),
-    Bookmark {
-        version: String,
-        /// All that there was at the beginning has been told.
-        is_complete: bool,
-    },
+    /// It was deleted, or cannot be read.
+    Gone(Named),
+    Bookmark(Named),
 }
 
 /// A line of a watch, as the API server writes it.
 #[derive(Deserialize)]
-struct Told<T> {
+struct Told {
     #[serde(rename = "type")]
     kind: String,
-    object: T,
+}
+
+/// What an object is called, as far as that can be read, whatever else is in it.
+#[derive(Debug, Deserialize)]
+#[serde(from = "Stored")]
+struct Named {
+    key: Key,
+    version: String,
+    /// Of a bookmark: all that there was at the beginning has been told.
+    is_complete: bool,
+}
+
+#[derive(Default, Deserialize)]
+struct Stored {
+    metadata: Name,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Name {
+    namespace: Shallow,
+    name: Shallow,
+    resource_version: Shallow,
+    annotations: Shallow,
+}
+
+impl Named {
+    fn of(object: &[u8]) -> Self {
+        serde_json::from_slice(object).unwrap_or_else(|_| Stored::default().into())
+    }
+}
+
+impl From<Stored> for Named {
+    fn from(Stored { metadata: Name { namespace, name, resource_version, annotations } }: Stored) -> Self {
+        let text = |Shallow(value)| or_absent::<String>(value);
+        Self {
+            key: Key::new(&text(namespace), &text(name)),
+            version: text(resource_version),
+            is_complete: annotations.0["k8s.io/initial-events-end"] == "true",
+        }
+    }
 }
 
 struct Page<T> {
     version: String,
     next: Option<String>,
-    items: Vec<T>,
+    items: Vec<Event<T>>,
 }
 
-/// An answer to a list, as the API server writes it.
+/// An answer to a list, as the API server writes it, without its items.
 #[derive(Deserialize)]
-struct List<T> {
+struct List {
     #[serde(default)]
     metadata: Head,
-    items: Vec<T>,
 }
 
 #[derive(Default, Deserialize)]
@@ -468,7 +483,7 @@ mod tests {
     use std::sync::Mutex;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
     use crate::engine::api::LISTS_AT_ONCE;
@@ -523,6 +538,88 @@ mod tests {
         assert!(lasts.lock().unwrap().iter().all(|seconds| *seconds == COUNT as u32 / 2));
     }
 
+    /// An object that cannot be read where its spec is deep, and that the program fails on where its fuse is lit.
+    #[derive(Deserialize)]
+    struct Thing {
+        metadata: Meta,
+        #[serde(default, rename = "spec")]
+        _spec: Value,
+        #[serde(default)]
+        fuse: Fuse,
+    }
+
+    #[derive(Default, Deserialize)]
+    #[serde(from = "bool")]
+    struct Fuse;
+
+    impl From<bool> for Fuse {
+        fn from(is_lit: bool) -> Self {
+            assert!(!is_lit, "lit");
+            Self
+        }
+    }
+
+    impl Object for Thing {
+        fn meta(&self) -> &Meta {
+            let Fuse = self.fuse;
+            &self.metadata
+        }
+    }
+
+    /// Deeper than serde_json reads, and as deep as an API server lets it be.
+    fn deep(name: &str) -> String {
+        let (open, close) = ("[".repeat(9000), "]".repeat(9000));
+        format!(
+            r#"{{"spec": {open}{close}, "metadata": {{"name": "{name}", "namespace": "shop", "resourceVersion": "7"}}}}"#
+        )
+    }
+
+    /// One that cannot be read stops no list and no watch, is named, and is gone by what was known of it no longer.
+    #[tokio::test]
+    async fn an_object_that_cannot_be_read_counts_as_gone_and_stops_nothing() {
+        let lit = json!({"metadata": {"name": "lit"}, "fuse": true}).to_string();
+        for by_stream in [true, false] {
+            let lit = lit.clone();
+            let (told, _) = watch(move |asked| {
+                let line =
+                    |kind: &str, object: &str| format!("{{\"object\": {object}, \"type\": \"{kind}\"}}\n");
+                let known = thing("known").to_string();
+                let then = line("MODIFIED", &deep("known"))
+                    + &line("DELETED", &deep("other"))
+                    + &line("ADDED", &thing("last").to_string());
+                match asked {
+                    _ if asked.contains("sendInitialEvents") && by_stream => {
+                        let lines = [known, deep("odd"), lit.clone(), thing("b").to_string()];
+                        let lines: String = lines.iter().map(|object| line("ADDED", object)).collect();
+                        (200, lines + &end_of_list())
+                    }
+                    _ if asked.contains("sendInitialEvents") => refused(422),
+                    _ if asked.contains("watch=true") => (200, then),
+                    _ => {
+                        let items = [known, deep("odd"), lit.clone(), thing("b").to_string()].join(",");
+                        (
+                            200,
+                            format!("{{\"items\": [{items}], \"metadata\": {{\"resourceVersion\": \"8\"}}}}"),
+                        )
+                    }
+                }
+            })
+            .await;
+            let expected = [
+                "begun",
+                "listed known",
+                "gone odd",
+                "gone lit",
+                "listed b",
+                "complete",
+                "gone known",
+                "gone other",
+                "changed last",
+            ];
+            assert_eq!(told, expected, "{by_stream}");
+        }
+    }
+
     /// Watches until a list is complete and what follows has come, or we may not look.
     async fn watch(
         answer: impl Fn(&str) -> (u16, String) + Send + Sync + 'static,
@@ -537,14 +634,14 @@ mod tests {
         let (api, asked) = mock::start(answer).await;
         let told = Told::default();
         let heard = Arc::clone(&told);
-        let take = move |event: Event<Bare>| {
-            let name = |object: &Bare| object.metadata.name.clone();
+        let take = move |event: Event<Thing>| {
+            let name = |object: &Thing| object.metadata.name.clone();
             heard.lock().unwrap().push(match &event {
                 Event::Begun => "begun".to_owned(),
                 Event::Listed(object) => format!("listed {}", name(object)),
                 Event::Complete => "complete".to_owned(),
                 Event::Changed(object) => format!("changed {}", name(object)),
-                Event::Gone(object) => format!("gone {}", name(object)),
+                Event::Gone(key) => format!("gone {}", key.name()),
                 Event::Unavailable => "unavailable".to_owned(),
             });
         };
@@ -623,7 +720,7 @@ mod tests {
         })
         .await;
         let first = ["begun", "listed a", "unavailable"];
-        let then = ["begun", "listed a", "complete", "changed a", "gone a", "changed last"];
+        let then = ["begun", "listed a", "gone ", "complete", "changed a", "gone a", "changed last"];
         let expected = [&first[..], &then].concat();
         assert_eq!(told, expected);
         assert!(asked.last().unwrap().contains("resourceVersion=8"), "{asked:?}");
@@ -642,7 +739,7 @@ mod tests {
             no_streams(asked, list, last)
         })
         .await;
-        let expected = ["begun", "listed a", "listed b", "listed c", "complete", "changed last"];
+        let expected = ["begun", "listed a", "gone ", "listed b", "listed c", "complete", "changed last"];
         assert_eq!(told, expected);
         let lists: Vec<_> = asked.iter().filter(|asked| asked.contains("limit=")).collect();
         assert_eq!(lists.iter().filter(|asked| !asked.contains("continue=")).count(), 1, "{lists:?}");

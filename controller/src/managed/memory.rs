@@ -41,6 +41,8 @@ struct Known {
     reason: Option<&'static str>,
     /// Since when its status lacks the newest version of the Secret.
     owed: Option<Instant>,
+    /// Whether the log says that its status cannot be written.
+    is_unsaid: bool,
 }
 
 /// What is known of all of them.
@@ -105,9 +107,14 @@ impl Memory {
     /// Everything is said of it.
     pub fn owe_nothing(&self, key: &Key) {
         if let Some(known) = self.lock().get_mut(key) {
-            known.owed = None;
+            (known.owed, known.is_unsaid) = (None, false);
         }
         self.lock_untold().remove(key);
+    }
+
+    /// Its status cannot be written. Returns whether that is new.
+    pub fn cannot_say(&self, key: &Key) -> bool {
+        !std::mem::replace(&mut self.lock().entry(key.clone()).or_default().is_unsaid, true)
     }
 
     /// It has failed once more, for this reason if there is a verdict. Returns how often in a row.

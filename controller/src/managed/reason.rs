@@ -65,7 +65,7 @@ pub const ALREADY_EXISTS: Reason = Reason::stalled("AlreadyExists", Again::ByIts
 /// Kubernetes lets nothing change in the Secret that is there.
 pub const IMMUTABLE: Reason = Reason::stalled("Immutable", Again::ByItself);
 
-/// The API server refuses the Secret: a quota, a policy, a webhook, or missing rights. Or we do: it would hold keys.
+/// The API server refuses the Secret: a quota, a policy, a webhook, or missing rights. Or we do: it would hold keys, or we fail on it.
 pub const REFUSED: Reason = Reason::stalled("Refused", Again::ByItself);
 
 /// The API server fails at this object, again and again.
@@ -109,6 +109,7 @@ impl Words {
     }
 }
 
+pub const PANICKED: &str = "the controller fails on it: this is a bug in the controller";
 pub const IS_KEY: &str = "it holds keys of the controller";
 /// Another kind of object adds to the same Secret.
 pub fn has_room(kind: &str) -> String {

@@ -24,9 +24,11 @@ mod settled;
 #[cfg(test)]
 mod tests;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::sync::{Semaphore, SemaphorePermit, TryAcquireError, watch};
 
@@ -43,7 +45,7 @@ use crate::managed::decide::{Marks, Verdict};
 use crate::managed::memory::Memory;
 use crate::managed::reason;
 use crate::managed::rooms::Rooms;
-use crate::managed::slim::{Keys, Slim};
+use crate::managed::slim::{About, Keys, Slim};
 use crate::managed::write::Trouble;
 use crate::managed::{Next, Place, Reconcile, Tell};
 use crate::source::{Objects, Source};
@@ -140,9 +142,18 @@ impl<S: Source> Managed<S> {
         next
     }
 
-    /// What is kept of an object.
+    /// What is kept of an object. One that its source fails on is looked at, which says so.
     fn slim(&self, found: &S::Found) -> Slim {
-        Slim::of(found.meta(), S::PREFIX, self.source.status(found), self.source.about(found))
+        let about = catch_unwind(AssertUnwindSafe(|| self.source.about(found))).unwrap_or_else(|_| {
+            self.panicked(&found.meta().key());
+            About { has_verdict: true, ..About::default() }
+        });
+        Slim::of(found.meta(), S::PREFIX, self.source.status(found), about)
+    }
+
+    fn panicked(&self, key: &Key) {
+        self.context.metrics.panics.inc();
+        tracing::error!(kind = S::NAME, object = %key, "a bug in the controller: it panicked");
     }
 
     /// Looks at one object.
@@ -184,7 +195,14 @@ impl<S: Source> Managed<S> {
         if found.meta().is_being_deleted {
             return Next::Wait;
         }
-        let outcome = match tokio::time::timeout(self.patience, self.work(key, &found, read)).await {
+        let work = AssertUnwindSafe(self.work(key, &found, read)).catch_unwind();
+        let worked = tokio::time::timeout(self.patience, work).await.map(|worked| {
+            worked.unwrap_or_else(|_| {
+                self.panicked(key);
+                Ok(Verdict::new(reason::REFUSED, reason::PANICKED).into())
+            })
+        });
+        let outcome = match worked {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(Stop::Later(later))) => return self.look_again_after(key, later),
             Ok(Err(Stop::Full)) => return self.retry_failed(key),

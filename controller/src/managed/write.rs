@@ -9,6 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::core::Request;
+use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value, json};
 
@@ -81,6 +82,12 @@ pub async fn secret(
     Ok(Some(written))
 }
 
+/// What the API server answers to a deletion: a status, or the object that is still there.
+#[derive(Deserialize)]
+struct Answer {
+    kind: String,
+}
+
 /// A version that no object has: the API server makes one where there is none, and refuses where there is.
 pub const NOT_THERE: &str = "1";
 
@@ -145,8 +152,8 @@ impl Secrets<'_> {
             resource_version: Some(current.resource_version.clone()),
         };
         let params = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
-        let answer: Value = self.api.ask(self.at.delete(self.key.name(), &params)).await?;
-        match answer["kind"] == "Status" {
+        let Answer { kind } = self.api.ask(self.at.delete(self.key.name(), &params)).await?;
+        match kind == "Status" {
             true => Ok(()),
             // It is still there: a finalizer holds it.
             false => Err(Trouble::Refused(Verdict::new(reason::TERMINATING, reason::IS_GOING))),
@@ -203,7 +210,15 @@ pub async fn key(api: &ApiServer, at: &Key, labels: Value, values: Value) -> Res
 pub async fn status(api: &ApiServer, path: String, meta: &Meta, status: &impl Status) -> Result<(), Trouble> {
     let body = json!({"metadata": bound(meta), "status": status});
     let request = Request::new(path).patch_subresource("status", &meta.name, &merge(), &Patch::Merge(&body));
-    Ok(api.ask::<IgnoredAny>(request).await.map(drop)?)
+    match api.ask::<IgnoredAny>(request).await {
+        Ok(_) => Ok(()),
+        // Nobody was faster: a next try brings the same, unless the object has just gone.
+        Err(failure) if failure.code() == Some(404) => {
+            let message = format!("it is gone, or its kind has no status: {failure}");
+            Err(Trouble::Refused(Verdict::new(reason::REFUSED, message)))
+        }
+        Err(failure) => Err(failure.into()),
+    }
 }
 
 /// These keys, as a merge takes them away.

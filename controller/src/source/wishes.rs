@@ -33,6 +33,9 @@ pub const LOUD: &str = "wishes.example.com/loud";
 pub const ROOM: &str = "wishes.example.com/room";
 pub const GIVEN: &str = "wishes.example.com/given";
 
+/// In wishes: the program fails on it.
+const CURSE: &str = "a curse";
+
 #[derive(Default)]
 pub struct Wishes {
     keys: Option<watch::Receiver<Keys>>,
@@ -198,7 +201,8 @@ impl Source for Wishes {
         Ok(Some(Self { keys: Some(keys), lamps }))
     }
 
-    fn about(&self, _found: &Wish) -> About {
+    fn about(&self, found: &Wish) -> About {
+        assert!(!found.text.contains(CURSE), "a bug in what is kept of wishes");
         About { is_valid: true, ..About::default() }
     }
 
@@ -211,6 +215,7 @@ impl Source for Wishes {
     }
 
     fn desired(&self, found: &Wish) -> Result<Desired, Verdict> {
+        assert!(!found.text.contains(CURSE), "a bug in what wishes ask for");
         if found.text.contains("two unicorns") {
             return Err(Verdict::new(TOO_MUCH, "there is one at most"));
         }

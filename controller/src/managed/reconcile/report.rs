@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::time::Instant;
 
-use super::Managed;
 use super::apply::Done;
+use super::{FAILURES_UNSAID, Managed};
 use crate::engine::api::Failure;
 use crate::engine::events::Event;
 use crate::engine::metrics::{ByReason, ByState, ByVerb, OfKind};
@@ -95,7 +95,11 @@ impl<S: Source> Managed<S> {
             Err(Trouble::Conflict) => Err(self.retry_conflict(key)),
             Err(Trouble::Outage(failure)) => Err(self.retry_outage(key, &failure)),
             Err(Trouble::Refused(why)) => {
-                tracing::warn!(kind = S::NAME, object = %key, reason = why.reason.name, "the status could not be written: {}", why.message);
+                // One that was just deleted is not there at the next try.
+                let lasts = self.memory.attempts(key) >= FAILURES_UNSAID;
+                if lasts && self.memory.cannot_say(key) {
+                    tracing::warn!(kind = S::NAME, object = %key, reason = why.reason.name, "the status cannot be written, which is tried again until it can: {}", why.message);
+                }
                 Err(self.retry_failed(key))
             }
         }

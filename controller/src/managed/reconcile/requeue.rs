@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
 
-use super::Managed;
+use super::{CONFLICTS_UNSAID, Managed};
 use crate::engine::api::Failure;
 use crate::engine::object::{Key, Ref};
 use crate::engine::queue::Lane;
@@ -53,10 +53,14 @@ impl<S: Source> Managed<S> {
         Next::Soon(wait(1, LONGEST_WAIT))
     }
 
-    /// After a conflict, which is nobody's fault.
+    /// After a conflict, which is nobody's fault as long as there are few.
     pub(super) fn retry_conflict(&self, key: &Key) -> Next {
         self.context.metrics.conflicts.inc();
-        Next::Soon(wait(self.memory.fail(key, None), LONGEST_WAIT) / 4)
+        let attempts = self.memory.fail(key, None);
+        match attempts <= CONFLICTS_UNSAID {
+            true => Next::Soon(wait(attempts, LONGEST_WAIT) / 4),
+            false => Next::Retry(wait(attempts, LONGEST_WAIT)),
+        }
     }
 
     /// The API server is busy or gone: that is a state of its own and not of the object, of which nothing is said.

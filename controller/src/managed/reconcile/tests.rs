@@ -147,6 +147,43 @@ async fn a_kind_has_its_own_names_for_what_all_kinds_share() {
     }
 }
 
+/// What the program fails on is that object's matter alone, and said of it, wherever it fails.
+#[tokio::test]
+async fn an_object_that_the_controller_fails_on_says_so() {
+    let mut wish = wish();
+    wish["text"] = "a curse".into();
+    let (managed, _, sent) = managed_by(Wishes::default(), wish, |_| (404, "{}".to_owned())).await;
+    // As with all that this kind calls too much.
+    assert_eq!(managed.reconcile(&Key::new("shop", "w")).await, Next::Wait);
+    managed.context.events.written().await;
+    assert_eq!(sent_to(&sent, "PATCH wishes/w/status")["status"]["said"], "TooMuch");
+    assert_eq!(sent_to(&sent, "POST events")["note"], reason::PANICKED);
+    // When the watch told of it, and when it was looked at.
+    assert_eq!(managed.context.metrics.panics.get(), 2);
+}
+
+/// A status that cannot be written is a failure like others: it takes longer and longer, in the quota of all of them.
+#[tokio::test]
+async fn a_status_that_nobody_can_write_is_tried_more_and_more_slowly() {
+    for (code, at_once) in [(404, 0), (409, CONFLICTS_UNSAID)] {
+        let (managed, _) = managed(|| (404, "{}".to_owned())).await;
+        let refused = json!({"kind": "Status", "code": code}).to_string();
+        let (client, _) = mock::start_slow(Duration::ZERO, move |_| (code, refused.clone())).await;
+        let mut refusing = managed.context();
+        refusing.api = ApiServer::new(client, Arc::clone(&managed.context.metrics));
+        let found: Wish = serde_json::from_value(wish()).unwrap();
+        let refusing = Managed::new(Wishes::default(), refusing, 1);
+        let (key, status, mut waits) = (Key::new("shop", "w"), refusing.source.status(&found), Vec::new());
+        for _ in 0..10 {
+            let done = Verdict::new(Wishes::WORDS.right, "").into();
+            waits.push(refusing.conclude(&key, found.meta(), status, done, 0).await);
+        }
+        let soon = waits.iter().filter(|next| matches!(next, Next::Soon(_))).count();
+        assert_eq!(soon, at_once as usize, "{code}: {waits:?}");
+        assert!(matches!(waits[9], Next::Retry(wait) if wait > Duration::from_secs(25)), "{code}: {waits:?}");
+    }
+}
+
 /// An annotation that decides what is written changes without a new generation, while the controller runs and while it is
 /// down.
 #[tokio::test]

@@ -22,7 +22,7 @@ use crate::engine::metrics::OfKind;
 use crate::engine::object::Key;
 use crate::keys::metrics::KeyMetrics;
 use crate::managed::decide::{Desired, Verdict};
-use crate::managed::reason::{Reason, Words};
+use crate::managed::reason::{PANICKED, Reason, Words};
 use crate::managed::secret::Items;
 use crate::managed::slim::{About, Keys};
 use crate::source::policy::Policy;
@@ -113,7 +113,7 @@ impl Source for Bitnami {
                 Ok(items)
             }
             Ok(Err(pool::Failed::NotOpened(why))) => Err(reason::not_opened(&why).into()),
-            Ok(Err(pool::Failed::Panicked)) => Err(Verdict::new(reason::ERR_UNSEAL, reason::PANICKED).into()),
+            Ok(Err(pool::Failed::Panicked)) => Err(Verdict::new(reason::ERR_UNSEAL, PANICKED).into()),
             Err(_) => Err(Verdict::new(reason::BUSY, reason::TAKES_LONG).into()),
         }
     }

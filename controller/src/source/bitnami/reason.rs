@@ -44,7 +44,6 @@ pub const BLOB_AND_ITEMS: &str =
 pub const BLOB: &str =
     "the deprecated field 'data' is not read: seal the Secret again, which writes 'encryptedData'";
 pub const TAKES_LONG: &str = "the controller has a long queue, and has not reached this one yet";
-pub const PANICKED: &str = "the controller fails on it: this is a bug in the controller";
 
 /// Why it does not open, in their words: those name items, and never a value.
 pub fn not_opened(why: &NotOpened) -> Verdict {

@@ -4,9 +4,8 @@ use std::sync::Arc;
 
 use sealant::bitnami::{CLUSTER_WIDE, MANAGED, NAMESPACE_WIDE, PATCH, SKIP_OWNER, SealedSecret, Template};
 use serde::Deserialize;
-use serde_json::Value;
 
-use crate::engine::object::{Meta, or_absent};
+use crate::engine::object::{Meta, Shallow, or_absent};
 use crate::engine::watch::Object;
 use crate::managed::decide::{Adoption, Desired, Gives, Others, Verdict};
 use crate::managed::secret::OPAQUE;
@@ -35,15 +34,15 @@ pub struct Found {
 struct Stored {
     metadata: Meta,
     #[serde(default)]
-    spec: Value,
+    spec: Shallow,
     #[serde(default)]
-    status: Value,
+    status: Shallow,
 }
 
 impl From<Stored> for Found {
     fn from(Stored { metadata: meta, spec, status }: Stored) -> Self {
-        let sealed = SealedSecret::read(&meta.namespace, &meta.name, &meta.annotations, &spec);
-        Self { sealed: Arc::new(sealed), status: or_absent(status), meta }
+        let sealed = SealedSecret::read(&meta.namespace, &meta.name, &meta.annotations, &spec.0);
+        Self { sealed: Arc::new(sealed), status: or_absent(status.0), meta }
     }
 }
 
@@ -106,5 +105,21 @@ fn check(template: &Template, policy: &Policy) -> Result<(), Verdict> {
     match policy.reserved(template.labels.keys().chain(template.annotations.keys()), TAKEN) {
         None => Ok(()),
         Some(key) => Err(reason::refused(&format!("a template may not set {key}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_template_that_is_nested_deeper_than_is_read_is_a_template() {
+        let deep = format!("{}{}", "[".repeat(9000), "]".repeat(9000));
+        let object = format!(
+            r#"{{"metadata": {{"name": "db"}}, "spec": {{"encryptedData": {{}}, "template": {{"data": {{"a": {deep}}}}}}}}}"#
+        );
+        let found: Found = serde_json::from_str(&object).unwrap();
+        let refused = desired(&found, &Policy::new(Vec::new(), &[])).unwrap_err();
+        assert!(refused.message.contains("template.data is not supported"), "{}", refused.message);
     }
 }

@@ -8,7 +8,7 @@ use sealant::sealed_secret::{self, AgeEntry, DataKeyEntry, Metadata, Spec};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::engine::object::{Meta, or_absent};
+use crate::engine::object::{Meta, Shallow, or_absent};
 use crate::engine::watch::Object;
 use crate::managed::kstatus::Kstatus;
 use crate::managed::slim::{About, digest};
@@ -51,15 +51,15 @@ pub struct Found {
 struct Stored {
     metadata: Meta,
     #[serde(default)]
-    spec: Value,
+    spec: Shallow,
     #[serde(default)]
-    status: Value,
+    status: Shallow,
 }
 
 impl From<Stored> for Found {
     fn from(Stored { metadata: meta, spec, status }: Stored) -> Self {
-        let sealed = serde_json::from_value(spec).map(|spec| SealedSecret::new(meta.clone(), spec));
-        Self { sealed: sealed.map_err(|error| error.to_string()), meta, status: or_absent(status) }
+        let sealed = serde_json::from_value(spec.0).map(|spec| SealedSecret::new(meta.clone(), spec));
+        Self { sealed: sealed.map_err(|error| error.to_string()), meta, status: or_absent(status.0) }
     }
 }
 
@@ -240,9 +240,10 @@ fn status_schema() -> Value {
 
 #[cfg(test)]
 mod tests {
-
     use super::*;
     use crate::managed::slim::{Held, Slim};
+    use crate::source::policy::Policy;
+    use crate::source::sealed::reason::TEMPLATE_FORBIDDEN;
 
     #[test]
     fn the_crd_that_ships_is_the_one_of_the_types() {
@@ -253,6 +254,18 @@ mod tests {
             crd(),
             "run `cargo run -p sealant-controller crd > deploy/crd/sealedsecrets.yaml`"
         );
+    }
+
+    /// The API server takes `template.data` ten thousand deep: it is refused by name as any other.
+    #[test]
+    fn a_template_that_is_nested_deeper_than_is_read_is_a_template() {
+        let deep = format!("{}{}", "[".repeat(9000), "]".repeat(9000));
+        let object = format!(
+            r#"{{"metadata": {{"name": "db"}}, "spec": {{"encryptedData": {{}}, "dataKeys": [], "template": {{"data": {deep}}}}}, "status": {deep}}}"#
+        );
+        let found: Found = serde_json::from_str(&object).unwrap();
+        let verdict = ask::before_opening(&found.sealed.unwrap(), &Policy::new(Vec::new(), &[])).unwrap();
+        assert_eq!(verdict.reason, TEMPLATE_FORBIDDEN);
     }
 
     #[test]
