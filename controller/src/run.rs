@@ -362,7 +362,7 @@ async fn fulfil(kind: &dyn Reconcile) -> Option<Duration> {
         Err(error) => {
             tracing::warn!(
                 kind = kind.kind(),
-                "what only the leader does for this kind failed, and is tried again: {error:#}"
+                "the leader's work for this kind failed; trying again: {error:#}"
             );
             Some(HOUSEKEEPING)
         }

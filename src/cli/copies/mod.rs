@@ -499,8 +499,7 @@ fn held_of<T: Send>(
 
 /// Where Git does not answer, there is no history.
 fn unasked(root: &Path, error: Error) -> Error {
-    let message =
-        "nobody looked for files that were moved here from places of other readers, for Git does not answer";
+    let message = "files that were moved here from paths with other readers were not looked for, because Git does not answer";
     Error::new(Kind::Read, message).caused_by(error).in_file(root)
 }
 

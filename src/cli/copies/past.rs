@@ -98,13 +98,14 @@ pub(super) fn add(
 
 /// In a shallow clone nobody can tell where a file was before. Nobody is let in then; whoever only looks is told.
 fn tell_shallow(git: &Git, wanted: PastScope, context: &Context) -> Result<()> {
-    let message = "nobody can tell which files came from places of other readers, for this clone is shallow";
+    let message =
+        "it is unknown which files came from paths with other readers, because this clone is shallow";
     let fetch = format!("first `git -C {} fetch --unshallow`", typed(git.top()));
     if wanted == PastScope::Shared {
         context.ui.note(format!("{message}; {fetch}"));
         return Ok(());
     }
-    Err(Error::new(Kind::Read, format!("{message}, so nobody is let in: {fetch}")).in_file(git.top()))
+    Err(Error::new(Kind::Read, format!("{message}, so no recipients are added: {fetch}")).in_file(git.top()))
 }
 
 /// Whether what a rule was for may matter.

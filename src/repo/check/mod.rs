@@ -140,7 +140,7 @@ impl Check<'_> {
             self.add(view.line_of(node), rule, message(node));
         }
         if let Some(&first) = others.first() {
-            let message = format!("{} more {what} in plaintext that are to be encrypted", others.len());
+            let message = format!("{} more {what} in plaintext that should be encrypted", others.len());
             self.add(view.line_of(first), rule, message);
         }
     }

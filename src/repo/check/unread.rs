@@ -46,11 +46,10 @@ pub fn look(text: &str) -> Unread {
 
 /// Why a file was not looked at.
 pub fn too_deep() -> Error {
-    let message = format!(
-        "collections are in one another for more than {MAX_LEVELS} levels, and nobody looks for Secrets there"
-    );
+    let message =
+        format!("collections are nested more than {MAX_LEVELS} levels deep, too deep to look for Secrets");
     Error::new(Kind::Read, message)
-        .advise("If the file is no secret, name it in `sealant: {check: {exclude: [...]}}`.")
+        .advise("If the file is not secret, name it in `sealant: {check: {exclude: [...]}}`.")
 }
 
 /// With the line breaks that other readers of YAML see.

@@ -51,7 +51,8 @@ fn the_config_is_the_one_that_is_staged() {
     git(&test, &["add", "apps"]).run().ok();
     let found = lines(&hook(&test, &[]).run().code(1));
     assert_eq!(found.len(), 3, "{found:?}");
-    assert!(found[0].ends_with("[weakened-config]") && found[2].ends_with("[config-change]"), "{found:?}");
+    let has = |rule: &str| found.iter().any(|line| line.ends_with(rule));
+    assert!(has("[weakened-config]") && has("[config-change]"), "{found:?}");
     // One that makes no sense makes nothing clean, either.
     add(&test, ".sops.yaml", "creation_rules: 1\n");
     let output = hook(&test, &[]).run().code(5);

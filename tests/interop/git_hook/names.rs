@@ -111,5 +111,8 @@ fn markers_are_opened_for_a_conflict_alone() {
     set("\"ours\"");
     assert_ne!(keyed(git(&test, &["merge", "-q", "branch"])).run().status, 0);
     let output = show(&["diff"]);
-    assert!(output.text().contains("b: theirs") && output.stderr.contains("not verified"), "{output}");
+    assert!(
+        output.text().contains("b: theirs") && output.stderr.contains("without verification"),
+        "{output}"
+    );
 }

@@ -109,7 +109,7 @@ impl<S: Source> Managed<S> {
     fn tell(&self, meta: &Meta, news: News, details: &str) {
         if !details.is_empty() {
             let (namespace, name) = (&meta.namespace, &meta.name);
-            tracing::info!(kind = S::NAME, namespace, name, "its values could not be had: {details}");
+            tracing::info!(kind = S::NAME, namespace, name, "its values could not be obtained: {details}");
         }
         self.context.events.tell(Event {
             namespace: meta.namespace.clone(),

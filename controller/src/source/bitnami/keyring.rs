@@ -110,9 +110,7 @@ impl Keeper {
                 Ok(found) => break found.filter(|found| !found.meta.labels.contains_key(KEY_LABEL)),
                 Err(failure) if failure.code() == Some(403) => break None,
                 Err(failure) => {
-                    tracing::warn!(
-                        "cannot look for the Secret {UNLABELLED}, and tries again until it can: {failure}"
-                    );
+                    tracing::warn!("cannot look for the Secret {UNLABELLED}, and tries again: {failure}");
                     self.say_unavailable();
                     backoff.wait(failure.retry_after()).await;
                 }

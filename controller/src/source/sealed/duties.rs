@@ -50,7 +50,7 @@ impl Duties {
             return Ok(());
         }
         if objects.is_partial {
-            anyhow::bail!("not every namespace can be looked at: no first identity is made meanwhile");
+            anyhow::bail!("some namespaces cannot be read: no first identity is made until they can");
         }
         if !objects.is_empty || !self.may_generate {
             tracing::warn!("there is no identity: label a Secret with {}: active", identities::LABEL);

@@ -58,7 +58,7 @@ pub const TAKES_LONG: &str = "the controller has a long queue, and has not reach
 pub const NO_ANSWER: &str = "the key service gave no answer";
 pub const LOG_SAYS_MORE: &str = "the log of the controller says what went wrong";
 pub const NOT_ALLOWED: &str =
-    "a server or a key that it names is not allowed to the controller (--vault-allow, --kms-allow)";
+    "the controller may not use a server or key that it names (--vault-allow, --kms-allow)";
 
 /// A type of Secret that nobody has allowed.
 pub fn forbidden_type(kind: &str) -> String {

@@ -259,7 +259,7 @@ fn a_namespace_without_rights_holds_up_no_other() {
     let there = CLUSTER.new_namespace("closed");
     CLUSTER.apply(&json(&seal(&secret(&there, "db", &[("a", "1")]), &identity))).ok();
     let controller = here.start_with("a", &[&format!("--watch-namespaces={there}")]);
-    controller.wait_for_log("no first identity is made meanwhile");
+    controller.wait_for_log("no first identity is made until they can");
     assert!(CLUSTER.get("secret", &here.own, "sealant-identity").is_none());
     here.give(&identity);
     here.apply_many(&identity, 0..1);

@@ -93,12 +93,12 @@ pub struct Args {
     #[command(flatten)]
     keys: KeyArgs,
 
-    #[command(flatten)]
-    aws: AwsArgs,
-
     /// With --merge-into or --onto: keep this recipient although the creation rule does not name it; may be repeated
     #[arg(long, value_name = "RECIPIENT")]
     allow_recipient: Vec<String>,
+
+    #[command(flatten)]
+    aws: AwsArgs,
 
     #[command(flatten)]
     identities: IdentityArgs,

@@ -136,7 +136,7 @@ pub(super) fn check_beginning(text: &str) -> Result<(), &'static str> {
         ["keys"] => check(&vault, "x", ""),
         ["keys", name] => check(&vault, name, ""),
         ["keys", name, version] => check(&vault, name, version),
-        _ => Err("behind its vault is no /keys/NAME"),
+        _ => Err("it has no /keys/NAME after the vault"),
     }
 }
 

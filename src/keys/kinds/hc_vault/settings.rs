@@ -413,17 +413,17 @@ fn is_true(variable: &str, value: Option<String>) -> Result<bool> {
 fn headers(text: &str) -> Result<HeaderMap> {
     let wrong = |why: &str| {
         Error::new(Kind::Other, format!("VAULT_HEADERS: {why}"))
-            .advise("It is a JSON object of texts: {\"X-Name\": \"value\"}.")
+            .advise("It is a JSON object of strings: {\"X-Name\": \"value\"}.")
     };
     let pairs: BTreeMap<String, String> =
-        serde_json::from_str(text).map_err(|_| wrong("this is no JSON object of texts"))?;
+        serde_json::from_str(text).map_err(|_| wrong("this is not a JSON object of strings"))?;
     let mut headers = HeaderMap::new();
     for (name, value) in pairs {
         let Ok(name) = HeaderName::try_from(name) else {
-            return Err(wrong("one of its names cannot be that of a header"));
+            return Err(wrong("one of its names is not a valid header name"));
         };
         let Ok(mut value) = HeaderValue::try_from(SecretString::new(value).as_str()) else {
-            return Err(wrong(&format!("the value of {name} cannot be that of a header")));
+            return Err(wrong(&format!("the value of {name} is not a valid header value")));
         };
         value.set_sensitive(true);
         headers.insert(name, value);
