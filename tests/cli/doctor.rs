@@ -93,3 +93,15 @@ fn an_editor_that_is_not_there_is_named() {
     let output = test.sealant(&["doctor"]).env("EDITOR", "no-such-editor --wait").run();
     assert!(output.text().contains("EDITOR: there is no program `no-such-editor`"), "{output}");
 }
+
+#[test]
+fn names_of_the_config_are_beside_the_keys() {
+    let test = super::at_home();
+    super::encrypt(&test, "a.yaml", "a: 1\n");
+    let names = format!("sealant: {{recipients: {{'{RECIPIENT}': Anna}}}}");
+    test.write(".sops.yaml", format!("creation_rules:\n  - age: {RECIPIENT}\n{names}\n"));
+    for args in [&["doctor"][..], &["inspect", "a.yaml"]] {
+        let output = test.sealant(args).run();
+        assert!(output.text().contains(&format!("{RECIPIENT} (Anna)")), "{output}");
+    }
+}

@@ -20,6 +20,7 @@ use crate::keys::vault::{Access, Vault};
 use crate::keys::{
     Credentials, Fingerprint, Identities, KeyKind, MasterKey, SourceReport, StartedBy, TransitKey,
 };
+use crate::names::Names;
 use crate::policy;
 use crate::repo::git::install::Setup;
 use crate::repo::git::{Git, NoGit};
@@ -55,7 +56,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let needs_identities = !access.values().any(|access| access.encrypt || access.decrypt)
         && !pgp.values().any(|halves| *halves == Halves::Both)
         && clouds.is_empty();
-    checks.extend(check_sources(&sources, needs_identities));
+    checks.extend(check_sources(&sources, needs_identities, &context.names()));
     checks.extend(vault_checks);
     checks.extend(pgp_checks);
     checks.extend(cloud_checks);
@@ -139,8 +140,12 @@ fn check_config(context: &Context) -> (Check, Option<std::sync::Arc<Config>>) {
     (check, config)
 }
 
-fn check_sources(sources: &[SourceReport], are_needed: bool) -> Vec<Check> {
-    let mut checks: Vec<_> = sources.iter().filter(|source| source.exists).flat_map(check_source).collect();
+fn check_sources(sources: &[SourceReport], are_needed: bool, names: &Names) -> Vec<Check> {
+    let mut checks: Vec<_> = sources
+        .iter()
+        .filter(|source| source.exists)
+        .flat_map(|source| check_source(source, names))
+        .collect();
     if are_needed && sources.iter().all(|source| source.recipients.is_empty()) {
         checks.push(Check::broken(
             "identities",
@@ -151,14 +156,15 @@ fn check_sources(sources: &[SourceReport], are_needed: bool) -> Vec<Check> {
     checks
 }
 
-fn check_source(source: &SourceReport) -> Vec<Check> {
+fn check_source(source: &SourceReport, names: &Names) -> Vec<Check> {
     let shown = match &source.path {
         Some(path) if path != Path::new(&source.name) => format!("{} ({})", source.name, path.display()),
         _ => source.name.clone(),
     };
     let mut checks = Vec::new();
     if !source.recipients.is_empty() {
-        checks.push(Check::ok("identities", format!("{shown}: {}", source.recipients.join(", "))));
+        let recipients: Vec<String> = source.recipients.iter().map(|key| names.whole(key)).collect();
+        checks.push(Check::ok("identities", format!("{shown}: {}", recipients.join(", "))));
     }
     for problem in &source.problems {
         let advice = "Fix or remove it. Identities from other places still work.";

@@ -13,6 +13,7 @@ use crate::document::Format;
 use crate::encrypted_file::{EncryptedFile, meant};
 use crate::error::{Error, Kind, Result};
 use crate::fs::Mode;
+use crate::names::Names;
 use crate::sealed_secret::{self, Binding, DataKeyOverview, Overview, SealedSecret, WrapOverview};
 use crate::sops::Encrypted;
 
@@ -99,11 +100,12 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     if args.report.is_json() {
         context.ui.json(&reports)?;
     } else {
+        let names = context.names();
         for (index, report) in reports.iter().enumerate() {
             if index > 0 {
                 context.ui.line("")?;
             }
-            report.print(context.ui)?;
+            report.print(context.ui, &names)?;
         }
         if reports.is_empty() && failures.is_empty() {
             context.ui.say("nothing in it is encrypted");
@@ -175,12 +177,12 @@ fn of_sops(file: &str, encrypted: &Encrypted) -> Result<Report> {
 }
 
 impl Report {
-    fn print(&self, ui: &Ui) -> Result<()> {
+    fn print(&self, ui: &Ui, names: &Names) -> Result<()> {
         let (what, rows) = match &self.content {
             Content::SealedSecret { overview, place } => {
-                (sealed_title(overview), sealed_rows(overview, place))
+                (sealed_title(overview), sealed_rows(overview, place, names))
             }
-            Content::Sops(sops) => (format!("SOPS document ({})", sops.format), sops_rows(sops)),
+            Content::Sops(sops) => (format!("SOPS document ({})", sops.format), sops_rows(sops, names)),
         };
         ui.styled_line(&[(Style::new().bold(), &self.file), (Style::new(), &format!(": {what}"))])?;
         let warnings = self.warnings.iter().map(|warning| ("warning", warning.clone()));
@@ -201,7 +203,7 @@ fn sealed_title(overview: &Overview) -> String {
 
 type Rows = Vec<(&'static str, String)>;
 
-fn sealed_rows(overview: &Overview, place: &str) -> Rows {
+fn sealed_rows(overview: &Overview, place: &str, called: &Names) -> Rows {
     let mut rows: Rows = vec![("scope", format!("{}: {place}", overview.scope)), ("makes", made(overview))];
     let names = |names: &mut dyn Iterator<Item = &str>| names.collect::<Vec<_>>().join(", ");
     let several = overview.data_keys.len() > 1;
@@ -215,7 +217,8 @@ fn sealed_rows(overview: &Overview, place: &str) -> Rows {
         },
     ));
     for reader in &overview.readers {
-        let name = short(&reader.recipient) + &versions(&reader.recipient, overview);
+        let name = called.beside(&reader.recipient, short(&reader.recipient))
+            + &versions(&reader.recipient, overview);
         match &reader.items[..] {
             _ if reader.all => rows.push(("readers", name)),
             [] => rows.push(("only some", format!("{name}: nothing"))),
@@ -227,7 +230,7 @@ fn sealed_rows(overview: &Overview, place: &str) -> Rows {
         let used = names(&mut used.map(|item| item.name.as_str()));
         let used = if used.is_empty() { "nothing".to_owned() } else { used };
         rows.push(("data keys", format!("{}: {used}", data_key.id)));
-        rows.extend(shared(data_key.required, &data_key.groups).map(|row| ("data keys", row)));
+        rows.extend(shared(data_key.required, &data_key.groups, called).map(|row| ("data keys", row)));
     }
     rows
 }
@@ -264,19 +267,19 @@ fn versions(recipient: &str, overview: &Overview) -> String {
 }
 
 /// The groups of a data key that is shared out; nothing for one that is not.
-fn shared(required: usize, groups: &[Vec<WrapOverview>]) -> impl Iterator<Item = String> {
+fn shared(required: usize, groups: &[Vec<WrapOverview>], called: &Names) -> impl Iterator<Item = String> {
     let is_shared = groups.len() > 1;
     let head = is_shared.then(|| format!("  needs keys from {required} of {} groups", groups.len()));
     let group = move |(index, group): (usize, &Vec<WrapOverview>)| {
-        let names: Vec<String> = group.iter().map(holder).collect();
+        let names: Vec<String> = group.iter().map(|key| holder(key, called)).collect();
         is_shared.then(|| format!("  group {}: {}", index + 1, names.join(", ")))
     };
     head.into_iter().chain(groups.iter().enumerate().filter_map(group).collect::<Vec<_>>())
 }
 
-fn holder(holder: &WrapOverview) -> String {
+fn holder(holder: &WrapOverview, called: &Names) -> String {
     let version = holder.version.map(|version| format!(" (key version {version})"));
-    format!("{}{}", short(&holder.recipient), version.unwrap_or_default())
+    called.beside(&holder.recipient, short(&holder.recipient)) + &version.unwrap_or_default()
 }
 
 /// A recipient as people can take it in: post-quantum ones have two thousand characters.
@@ -287,7 +290,7 @@ fn short(recipient: &str) -> String {
     }
 }
 
-fn sops_rows(sops: &Sops) -> Rows {
+fn sops_rows(sops: &Sops, called: &Names) -> Rows {
     let values = if sops.encrypted_values == 1 { "value" } else { "values" };
     let of = if sops.selection == Selection::default().to_string() {
         "of all".to_owned()
@@ -303,10 +306,10 @@ fn sops_rows(sops: &Sops) -> Rows {
     }
     rows.push(("written", format!("{}, by sops {} or alike", sops.last_modified, sops.version)));
     match &sops.groups[..] {
-        [only] => rows.extend(only.iter().map(|key| ("readers", holder(key)))),
-        groups => {
-            rows.extend(shared(sops.required, groups).map(|row| ("readers", row.trim_start().to_owned())))
-        }
+        [only] => rows.extend(only.iter().map(|key| ("readers", holder(key, called)))),
+        groups => rows.extend(
+            shared(sops.required, groups, called).map(|row| ("readers", row.trim_start().to_owned())),
+        ),
     }
     rows
 }
