@@ -18,6 +18,7 @@ pub mod diff;
 pub mod document;
 pub mod encrypted_file;
 pub mod error;
+mod facade;
 pub mod fs;
 mod hints;
 pub mod host;
@@ -35,3 +36,4 @@ pub mod shown;
 pub mod sops;
 
 pub use error::{Error, Kind, Result};
+pub use facade::{decrypt, encrypt, unseal};

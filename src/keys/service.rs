@@ -12,8 +12,6 @@ use std::sync::{Mutex, PoisonError};
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
-#[cfg(feature = "cloud")]
-use super::StartedBy;
 use super::entry::{Fields, set};
 use super::groups::{Opening, Plan, SHARE_LENGTH, Step, new_payloads, threshold};
 use super::kind::Wrapped;
@@ -21,7 +19,7 @@ use super::kinds::{Opened, Slots, Workers};
 use super::unopened::{Failure, NotOpened};
 #[cfg(feature = "vault")]
 use super::vault::Vault;
-use super::{Allowed, Identities, KeyKind, KeySet, MasterKey, WrappedDataKey, WrappedKey};
+use super::{Allowed, Identities, KeyKind, KeySet, MasterKey, StartedBy, WrappedDataKey, WrappedKey};
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::names::Names;
@@ -123,7 +121,6 @@ impl<'h> KeyService<'h> {
 
     /// The same service with keys in clouds and the user's own credentials for them. Who started the command decides
     /// what is done where only a file or a rule asks for it.
-    #[cfg(feature = "cloud")]
     #[must_use]
     pub fn with_clouds(mut self, started_by: StartedBy) -> Self {
         self.workers = self.workers.with_clouds(started_by, None);
@@ -131,17 +128,9 @@ impl<'h> KeyService<'h> {
     }
 
     /// The same service with these keys in clouds and no others, used as the program itself: for a controller.
-    #[cfg(feature = "cloud")]
     #[must_use]
     pub fn with_allowed_clouds(mut self, allowed: &Allowed) -> Self {
         self.workers = self.workers.with_clouds(StartedBy::Controller, Some(allowed));
-        self
-    }
-
-    /// Without any cloud there is nothing to allow.
-    #[cfg(not(feature = "cloud"))]
-    #[must_use]
-    pub fn with_allowed_clouds(self, _: &Allowed) -> Self {
         self
     }
 

@@ -15,7 +15,9 @@ use crate::error::{Error, Kind, Result};
 use crate::fs;
 use crate::host::Host;
 use crate::journal::{self, Action, Entry};
+#[cfg(feature = "aws")]
 use crate::keys::aws;
+#[cfg(feature = "gcp")]
 use crate::keys::gcp;
 use crate::keys::vault::Vault;
 use crate::keys::{KeyService, StartedBy};
@@ -76,8 +78,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         neighbours: Neighbours::of(context, files.iter().map(PathBuf::as_path))?,
         service: args.identities.key_service(context)?,
         vault: Vault::of_user(started_by),
-        aws: aws::Kms::of_user(started_by),
-        gcp: gcp::Kms::of_user(started_by),
+        buckets: Buckets::of_user(started_by),
         configs: context.configs()?,
         context,
         root,
@@ -98,8 +99,41 @@ struct Publisher<'a> {
     neighbours: Neighbours<'a>,
     service: KeyService<'a>,
     vault: Vault,
+    buckets: Buckets,
+}
+
+/// Buckets of clouds, with the user's own credentials.
+struct Buckets {
+    #[cfg(feature = "aws")]
     aws: aws::Kms,
+    #[cfg(feature = "gcp")]
     gcp: gcp::Kms,
+}
+
+#[cfg_attr(not(all(feature = "aws", feature = "gcp")), allow(unused_variables, clippy::unused_self))]
+impl Buckets {
+    fn of_user(started_by: StartedBy) -> Self {
+        Self {
+            #[cfg(feature = "aws")]
+            aws: aws::Kms::of_user(started_by),
+            #[cfg(feature = "gcp")]
+            gcp: gcp::Kms::of_user(started_by),
+        }
+    }
+
+    fn put_into_s3(&self, host: &dyn Host, bucket: &str, name: &str, content: &[u8]) -> Result<()> {
+        #[cfg(feature = "aws")]
+        return block_on(self.aws.put_object(host, bucket, name, content));
+        #[cfg(not(feature = "aws"))]
+        Err(Error::new(Kind::Other, "this program was built without AWS"))
+    }
+
+    fn put_into_gcs(&self, host: &dyn Host, bucket: &str, name: &str, content: &[u8]) -> Result<()> {
+        #[cfg(feature = "gcp")]
+        return block_on(self.gcp.put_object(host, bucket, name, content));
+        #[cfg(not(feature = "gcp"))]
+        Err(Error::new(Kind::Other, "this program was built without Google Cloud"))
+    }
 }
 
 impl Publisher<'_> {
@@ -231,12 +265,10 @@ impl Publisher<'_> {
         let host = self.context.host;
         let sent = match target {
             Target::S3 { bucket, prefix } => {
-                block_on(self.aws.put_object(host, bucket, &format!("{prefix}{name}"), content))
-                    .map(|()| true)
+                self.buckets.put_into_s3(host, bucket, &format!("{prefix}{name}"), content).map(|()| true)
             }
             Target::Gcs { bucket, prefix } => {
-                block_on(self.gcp.put_object(host, bucket, &format!("{prefix}{name}"), content))
-                    .map(|()| true)
+                self.buckets.put_into_gcs(host, bucket, &format!("{prefix}{name}"), content).map(|()| true)
             }
             Target::Vault(kv) => block_on(self.vault.put_secret(host, kv, name, content)),
         };

@@ -18,9 +18,7 @@ use super::kind::{MasterKey, Try, Worker, Wrapped};
 use super::unopened::Failure;
 #[cfg(feature = "cloud")]
 use super::web::InCloud;
-#[cfg(feature = "cloud")]
-use super::{Allowed, StartedBy};
-use super::{Identities, KeyKind, WrappedKey};
+use super::{Allowed, Identities, KeyKind, StartedBy, WrappedKey};
 use crate::error::Result;
 use crate::host::Host;
 use crate::secret::SecretBytes;
@@ -45,7 +43,7 @@ pub(super) struct Workers {
 }
 
 /// Those that ask the servers of a cloud, with the user's own credentials, about those keys alone that are allowed.
-#[cfg(feature = "cloud")]
+#[cfg_attr(not(feature = "cloud"), allow(unused_variables, reason = "there is no cloud to tell"))]
 fn clouds(started_by: StartedBy, allowed: Option<&Allowed>) -> Vec<Box<dyn AnyWorker>> {
     vec![
         #[cfg(feature = "aws")]
@@ -74,7 +72,6 @@ impl Workers {
     }
 
     /// The same with those that ask the servers of clouds.
-    #[cfg(feature = "cloud")]
     pub fn with_clouds(self, started_by: StartedBy, allowed: Option<&Allowed>) -> Self {
         Self { clouds: clouds(started_by, allowed), ..self }
     }
