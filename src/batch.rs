@@ -52,7 +52,6 @@ pub struct Opened {
 /// A document in SOPS's format and its data key.
 pub struct OpenedDocument {
     pub path: PathBuf,
-    pub snapshot: Snapshot,
     pub file: Encrypted,
     pub key: DataKey,
 }
@@ -99,9 +98,9 @@ pub async fn open_documents(service: &KeyService<'_>, sources: Vec<Source>) -> V
         document => Ok(document),
     });
     let only = |result: Result<Opened>| {
-        let Opened { path, snapshot, file } = result?;
+        let Opened { path, file, .. } = result?;
         match file {
-            OpenedFile::Document(file, key) => Ok(OpenedDocument { path, snapshot, file: *file, key }),
+            OpenedFile::Document(file, key) => Ok(OpenedDocument { path, file: *file, key }),
             OpenedFile::Sealed(..) => Err(no_answer()),
         }
     };

@@ -25,6 +25,8 @@ pub enum Kind {
     Emit,
     /// The config is wrong.
     Config,
+    /// An encryption context for KMS keys has the wrong form.
+    Context,
     /// The value or the index given to `set` is wrong.
     SetFormat,
     /// Arguments that exclude each other, or a file that says otherwise than its creation rule.
@@ -70,6 +72,7 @@ pub const EXIT_CODES: &[(Kind, u8, &str)] = &[
     (Kind::Write, 3, "the output cannot be written"),
     (Kind::Emit, 4, "the document cannot be written in the requested format"),
     (Kind::Config, 5, "the config is wrong"),
+    (Kind::Context, 6, "an encryption context for KMS keys has the wrong form"),
     (Kind::SetFormat, 7, "the value or index given to set is wrong"),
     (
         Kind::Conflict,

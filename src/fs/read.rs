@@ -111,11 +111,7 @@ pub(super) fn special(kind: FileType) -> Option<&'static str> {
 }
 
 /// Reads to the end; `None` when there are more than `limit` bytes.
-pub(crate) fn read_at_most(
-    mut from: impl Read,
-    limit: u64,
-    expected: u64,
-) -> io::Result<Option<SecretBytes>> {
+pub fn read_at_most(mut from: impl Read, limit: u64, expected: u64) -> io::Result<Option<SecretBytes>> {
     // One byte more than expected, so that the end is seen without growing.
     let capacity = usize::try_from(expected.min(limit)).unwrap_or_default().max(4096) + 1;
     let mut bytes = Zeroizing::new(vec![0; capacity]);

@@ -29,7 +29,7 @@ impl WrappedKey {
 
 /// What wrapped keys stand for in a text that is otherwise anything: those of age in armor, also where its line ends are
 /// written as `\n`, and of transit keys.
-pub(crate) fn decoded_in(text: &str) -> impl Iterator<Item = Vec<u8>> + '_ {
+pub fn decoded_in(text: &str) -> impl Iterator<Item = Vec<u8>> + '_ {
     let armored = text.split(AGE_BEGIN).skip(1).filter_map(|rest| {
         let body = rest.split_once(AGE_END)?.0.replace("\\n", "").replace("\\r", "");
         LENIENT.decode(only_base64(&body)).ok()

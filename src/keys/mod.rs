@@ -24,7 +24,8 @@ mod unopened;
 pub(crate) mod web;
 
 pub use self::allowed::Allowed;
-pub(crate) use self::decoded::{LENIENT, decoded_in};
+pub(crate) use self::decoded::LENIENT;
+pub use self::decoded::decoded_in;
 pub(crate) use self::entry::{Fields, get, set, text, unusable};
 pub use self::kind::{Credentials, KeyKind, MasterKey, Names};
 pub use self::kinds::age::{

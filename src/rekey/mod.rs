@@ -311,11 +311,11 @@ impl Divided {
     fn of(files: Vec<Result<(Opened, Vec<KeySet>)>>) -> Self {
         let (mut documents, mut sealed) = (Vec::new(), Vec::new());
         let which = |result: Result<(Opened, Vec<KeySet>)>| {
-            let (Opened { path, snapshot, file }, mut sets) = result?;
+            let (Opened { path, file, .. }, mut sets) = result?;
             Ok(match file {
                 OpenedFile::Document(file, key) => {
                     let keys = sets.pop().ok_or_else(no_answer)?;
-                    documents.push((OpenedDocument { path, snapshot, file: *file, key }, keys));
+                    documents.push((OpenedDocument { path, file: *file, key }, keys));
                     Which::Document
                 }
                 OpenedFile::Sealed(file, keys) => {

@@ -1,5 +1,6 @@
 //! Who shall be able to decrypt, and with what to decrypt.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -67,10 +68,14 @@ pub struct AwsArgs {
 }
 
 impl AwsArgs {
+    fn context(&self) -> Result<BTreeMap<String, String>> {
+        aws::parse_context(self.encryption_context.as_deref().unwrap_or_default())
+            .map_err(|error| error.in_file("--encryption-context"))
+    }
+
     fn apply(&self, spec: KeySpec) -> Result<KeySpec> {
         let KeySpec::Kms { arn, role, .. } = spec else { return Ok(spec) };
-        let context = aws::parse_context(self.encryption_context.as_deref().unwrap_or_default())
-            .map_err(|error| error.in_file("--encryption-context"))?;
+        let context = self.context()?;
         Ok(KeySpec::Kms { arn, role, context, aws_profile: self.aws_profile.clone() })
     }
 }
@@ -85,6 +90,8 @@ impl KeyArgs {
     /// The master keys that flags and environment name: one group, as in sops. `None` when they name none, and the
     /// creation rule counts.
     pub fn key_set(&self, host: &dyn Host) -> Result<Option<KeySet>> {
+        // As in sops it has to be right, whether a key needs it or not.
+        self.aws.context()?;
         let mut keys = Vec::new();
         for (kind, flags) in self.sources() {
             let variable = kind.variable();

@@ -16,5 +16,8 @@ pub use self::server::{Listening, serve};
 /// The longest message. Entries of a file are some thousand bytes.
 const LONGEST_MESSAGE: usize = 1 << 20;
 
+/// How many others may be connected at once: each connection takes memory, whatever comes over it.
+const MOST_CONNECTIONS: usize = 64;
+
 /// How many requests are worked on at once.
 const AT_ONCE: usize = 16;

@@ -1,27 +1,31 @@
 //! Our key service for others.
 //!
-//! Connections are on a thread of their own, with a limit to each message, to the time of each request and to how many there
-//! are at once; the keys stay where they are. Nothing that was opened is remembered.
+//! Connections are on a thread of their own, with a limit to each message, to the time of each request, to how many there
+//! are at once, and to how many others are connected; the keys stay where they are. Nothing that was opened is remembered.
 
 use std::convert::Infallible;
 use std::io;
 use std::net::TcpListener;
 use std::os::unix::net::UnixListener;
+use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::thread;
 use std::time::Duration;
 
 use futures_util::stream::{self, Stream, StreamExt};
-use tokio::sync::{mpsc, oneshot};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tonic::body::Body;
 use tonic::codegen::{BoxFuture, Service, http};
 use tonic::server::{Grpc, UnaryService};
 use tonic::transport::Server;
+use tonic::transport::server::Connected;
 use tonic::{Code, Status};
 use tonic_prost::ProstCodec;
 
 use super::proto::{Request, Response};
-use super::{AT_ONCE, LONGEST_MESSAGE};
+use super::{AT_ONCE, LONGEST_MESSAGE, MOST_CONNECTIONS};
 use crate::error::{Error, Kind, Result};
 use crate::keys::{KeyService, MasterKey, WrappedKey};
 use crate::secret::SecretBytes;
@@ -136,15 +140,63 @@ fn connect(listening: Listening, jobs: mpsc::Sender<Job>) -> io::Result<()> {
     })
 }
 
-/// The connections of a listener.
+/// The connections of a listener. One that is too many is closed at once: who waits would not know why.
 fn incoming<L, C>(
     listener: L,
     accept: impl AsyncFn(&L) -> io::Result<C> + Clone,
-) -> impl Stream<Item = io::Result<C>> {
-    stream::unfold((listener, accept), async |(listener, accept)| {
-        let connection = accept(&listener).await;
-        Some((connection, (listener, accept)))
+) -> impl Stream<Item = io::Result<Connection<C>>> {
+    let room = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+    stream::unfold((listener, accept, room), async |(listener, accept, room)| {
+        loop {
+            let connection = accept(&listener).await;
+            if let Ok(place) = Arc::clone(&room).try_acquire_owned() {
+                let connection = connection.map(|stream| Connection { stream, _place: place });
+                return Some((connection, (listener, accept, room)));
+            }
+        }
     })
+}
+
+/// A connection, which has its place among those that there may be.
+struct Connection<C> {
+    stream: C,
+    _place: OwnedSemaphorePermit,
+}
+
+impl<C: Connected> Connected for Connection<C> {
+    type ConnectInfo = C::ConnectInfo;
+
+    fn connect_info(&self) -> C::ConnectInfo {
+        self.stream.connect_info()
+    }
+}
+
+impl<C: AsyncRead + Unpin> AsyncRead for Connection<C> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(context, into)
+    }
+}
+
+impl<C: AsyncWrite + Unpin> AsyncWrite for Connection<C> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
 }
 
 /// The service as HTTP sees it.

@@ -1,5 +1,6 @@
 //! Key services, ours and that of the real sops, each with both programs as its clients.
 
+use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -114,4 +115,91 @@ fn a_service_that_is_not_there_or_does_not_help_is_named() {
     }
     let wrong = test.sealant(&["decrypt", "a.yaml"]).env("SOPS_KEYSERVICE", "nonsense").run().code(1);
     assert!(wrong.stderr.contains("is not the address of a key service"), "{wrong}");
+}
+
+/// A file for one recipient, and a service with its identity and these flags on a socket.
+fn with_file(test: &Sandbox) -> (std::path::PathBuf, String, String) {
+    let [me] = x25519(test);
+    test.write("a.yaml", PLAIN);
+    test.sops(&["encrypt", "-i", "--age", &me.recipient, "a.yaml"]).run().ok();
+    let socket = test.path("keys.sock");
+    let address = format!("unix://{}", socket.display());
+    (socket, address, me.secret)
+}
+
+#[test]
+fn each_request_is_done_when_its_owner_says_so() {
+    let test = sandbox();
+    let (socket, address, secret) = with_file(&test);
+    let flags = ["keyservice", "--network", "unix", "--prompt", "--address"];
+    let run = test.sealant(&flags).arg(&socket).env("SOPS_AGE_KEY", &secret);
+    let mut terminal = run.on_terminal();
+    terminal.wait_for("listening on");
+    for (answer, code) in [("y", 0), ("n", 128), ("", 128)] {
+        for client in clients(&test, &address, &["decrypt", "a.yaml"]) {
+            let output = thread::scope(|scope| {
+                let asking = scope.spawn(|| client.run());
+                terminal.wait_for("Received a request to decrypt with age1");
+                terminal.wait_for("[y/N] ");
+                terminal.send_line(answer);
+                asking.join().expect("a client")
+            });
+            let output = output.code(code);
+            assert_eq!(output.text(), if code == 0 { PLAIN } else { "" });
+        }
+    }
+    terminal.send("\x03");
+    let shown = terminal.finish().ok().text().to_owned();
+    assert!(!shown.contains("hunter2") && !shown.contains(&secret), "{shown}");
+    assert!(!socket.exists());
+}
+
+#[test]
+fn a_message_that_is_too_long_is_refused_and_others_are_served() {
+    let test = sandbox();
+    let (socket, address, secret) = with_file(&test);
+    let env = [("HOME", test.home("").display().to_string()), ("SOPS_AGE_KEY", secret)];
+    let _served = serve(Path::new(env!("CARGO_BIN_EXE_sealant")), &socket, &env);
+    let padding = format!("{}\n", "            ".to_owned() + &"A".repeat(64)).repeat(20_000);
+    let text = test.read_text("a.yaml");
+    let at = text.find("-----END AGE").expect("a file of age");
+    let at = text[..at].rfind('\n').expect("a line") + 1;
+    test.write("long.yaml", format!("{}{padding}{}", &text[..at], &text[at..]));
+    for client in clients(&test, &address, &["decrypt", "long.yaml"]) {
+        client.run().code(128);
+    }
+    for client in clients(&test, &address, &["decrypt", "a.yaml"]) {
+        assert_eq!(client.run().ok().text(), PLAIN);
+    }
+}
+
+#[test]
+fn only_so_many_others_are_connected() {
+    let test = sandbox();
+    let (socket, address, secret) = with_file(&test);
+    let env = [("HOME", test.home("").display().to_string()), ("SOPS_AGE_KEY", secret)];
+    let _served = serve(Path::new(env!("CARGO_BIN_EXE_sealant")), &socket, &env);
+    let connect = || UnixStream::connect(&socket).expect("a connection");
+    let is_closed = |stream: &UnixStream| {
+        stream.set_read_timeout(Some(Duration::from_millis(100))).expect("a timeout");
+        // A server speaks first.
+        matches!((&mut &*stream).read(&mut [0; 64]), Ok(0) | Err(_))
+            && matches!((&mut &*stream).read(&mut [0; 64]), Ok(0))
+    };
+    let idle: Vec<_> = (0..200).map(|_| connect()).collect();
+    let closed = idle.iter().filter(|stream| is_closed(stream)).count();
+    assert!(closed >= 200 - 64 && closed < 200, "{closed} of 200 are closed");
+    let [ours, _] = clients(&test, &address, &["decrypt", "a.yaml"]);
+    ours.run().code(128);
+    drop(idle);
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        let [ours, theirs] = clients(&test, &address, &["decrypt", "a.yaml"]);
+        if ours.run().text() == PLAIN {
+            assert_eq!(theirs.run().ok().text(), PLAIN);
+            break;
+        }
+        assert!(Instant::now() < deadline, "places are not given back");
+        thread::sleep(Duration::from_millis(100));
+    }
 }

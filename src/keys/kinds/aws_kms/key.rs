@@ -138,7 +138,7 @@ pub fn parse_context(text: &str) -> Result<BTreeMap<String, String>> {
     let pairs = text.split(',').filter(|_| !text.is_empty());
     let pair = |pair: &str| match pair.split(':').collect::<Vec<_>>()[..] {
         [name, value] => Ok((name.to_owned(), value.to_owned())),
-        _ => Err(Error::new(Kind::Other, format!("`{pair}` is not part of an encryption context"))
+        _ => Err(Error::new(Kind::Context, format!("`{pair}` is not part of an encryption context"))
             .advise("It has the form NAME:VALUE,NAME:VALUE.")),
     };
     pairs.map(pair).collect()
