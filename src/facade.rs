@@ -7,7 +7,7 @@ use crate::config::Policy;
 use crate::document::{self, Format};
 use crate::error::{Error, Kind, Result};
 use crate::keys::KeyService;
-use crate::policy::{self, Recipe, Wanted};
+use crate::policy::{self, Overrides, Recipe};
 use crate::sealed_secret::{self, OpenedKeys, SealedFile, Secret};
 use crate::secret::SecretBytes;
 use crate::sops::{self, Encrypted, MacCheck, Metadata};
@@ -54,7 +54,7 @@ pub async fn encrypt(
 ) -> Result<Vec<u8>> {
     let document = document::parse(format, plaintext, false)?;
     let Recipe { keys: set, selection, mac_only_encrypted, .. } =
-        policy::recipe(&*document, &Wanted::default(), Some(rule))?;
+        policy::recipe(&*document, &Overrides::default(), Some(rule))?;
     let (key, wrapped) = keys.new_data_keys(&[&set]).await.pop().unwrap_or_else(no_answer)?;
     let metadata = Metadata::new(wrapped, selection, mac_only_encrypted);
     Ok(sops::encrypt(&*document, metadata, &key, keys.host().now(), None)?.bytes)
