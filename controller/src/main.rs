@@ -19,7 +19,7 @@ const MOST_THREADS: usize = 4;
 fn main() -> ExitCode {
     let cli = Cli::of_program();
     if let Some(Command::Crd) = cli.command {
-        return print_crd();
+        return print_crds();
     }
     log_as(&cli.settings);
     // It fails only if there is one already.
@@ -43,14 +43,17 @@ fn failed(error: &anyhow::Error) -> ExitCode {
     ExitCode::FAILURE
 }
 
-fn print_crd() -> ExitCode {
-    match serde_yaml::to_string(&source::sealed::resource::crd()) {
-        Ok(text) => {
-            print!("{text}");
+/// The definitions of all kinds that have one.
+fn print_crds() -> ExitCode {
+    let crds = source::KINDS.iter().filter_map(|kind| (kind.crd)());
+    let texts: Result<Vec<String>, _> = crds.map(|crd| serde_yaml::to_string(&crd)).collect();
+    match texts {
+        Ok(texts) => {
+            print!("{}", texts.join("---\n"));
             ExitCode::SUCCESS
         }
         Err(error) => {
-            eprintln!("the CustomResourceDefinition cannot be written: {error}");
+            eprintln!("the CustomResourceDefinitions cannot be written: {error}");
             ExitCode::FAILURE
         }
     }

@@ -59,7 +59,7 @@ pub struct Settings {
     #[arg(long, env = "SEALANT_WATCH_NAMESPACES", value_name = "NAMES", value_delimiter = ',', value_parser = NonEmptyStringValueParser::new())]
     pub watch_namespaces: Vec<String>,
 
-    /// Label selector of the SealedSecrets to look after, as kubectl takes it: another controller looks after the others
+    /// Label selector of the objects to look after, of every kind, as kubectl takes it: another controller looks after the others
     #[arg(long, env = "SEALANT_SELECTOR", value_name = "SELECTOR")]
     pub selector: Option<String>,
 
@@ -77,7 +77,7 @@ pub struct Settings {
     #[arg(long, env = "SEALANT_ALLOW_TYPE", value_name = "TYPES", value_delimiter = ',')]
     pub allow_type: Vec<String>,
 
-    /// How many SealedSecrets to work on at once
+    /// How many objects to work on at once, of all kinds together
     #[arg(long, env = "SEALANT_CONCURRENCY", value_name = "NUMBER", default_value_t = 64,
           value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub concurrency: u16,

@@ -3,9 +3,10 @@
 //! Answers are read here, into memory that wipes itself, and up to a bound. No text of one is ever in an error: the API
 //! server and admission webhooks quote values, and what does not decode is quoted by those who decode it.
 
+use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use http_body_util::BodyExt;
@@ -113,17 +114,24 @@ pub struct ApiServer {
 pub struct Watches {
     /// How many there are.
     pub count: AtomicU32,
-    /// Those that may list.
-    pub may_list: Semaphore,
+    may_list: Mutex<HashMap<&'static str, Arc<Semaphore>>>,
 }
 
-/// How many watches list at once: each may hold a page in memory.
-pub const LISTS_AT_ONCE: usize = 8;
+/// How many watches of a kind list at once: each may hold a page in memory.
+pub const LISTS_AT_ONCE: usize = 4;
+
+impl Watches {
+    /// Those of a kind that may list: lists that hang hold up no other kind.
+    pub fn may_list(&self, kind: &'static str) -> Arc<Semaphore> {
+        let mut all = self.may_list.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(all.entry(kind).or_insert_with(|| Arc::new(Semaphore::new(LISTS_AT_ONCE))))
+    }
+}
 
 impl ApiServer {
     pub fn new(client: Client, metrics: Arc<Metrics>) -> Self {
-        let may_list = Semaphore::new(LISTS_AT_ONCE);
-        Self { client, metrics, watches: Arc::new(Watches { count: AtomicU32::new(0), may_list }) }
+        let watches = Watches { count: AtomicU32::new(0), may_list: Mutex::default() };
+        Self { client, metrics, watches: Arc::new(watches) }
     }
 
     /// Asks for one thing.

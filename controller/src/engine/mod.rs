@@ -4,6 +4,7 @@
 //! Nothing here knows a SealedSecret, a Secret or a key.
 
 pub mod api;
+pub mod bulk;
 pub mod endpoints;
 pub mod events;
 pub mod health;

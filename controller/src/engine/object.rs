@@ -46,7 +46,13 @@ pub struct Ref {
 
 impl Tenant for Ref {
     fn tenant(&self) -> &str {
-        self.key.namespace()
+        self.key.tenant()
+    }
+}
+
+impl Tenant for Key {
+    fn tenant(&self) -> &str {
+        self.namespace()
     }
 }
 

@@ -151,8 +151,8 @@ impl<T: Object, F: FnMut(Event<T>)> Watch<T, F> {
 
     /// Lists everything; returns the version that it is of, and what follows if that comes in the same answer.
     async fn list(&mut self) -> Result<(String, Option<Lines>), Failure> {
-        let watches = Arc::clone(&self.api.watches);
-        let _turn = watches.may_list.acquire().await;
+        let may_list = self.api.watches.may_list(self.what.kind);
+        let _turn = may_list.acquire().await;
         self.metrics.lists.get_or_create(&OfKind { kind: self.what.kind }).inc();
         if self.streams {
             match self.list_by_stream().await {
@@ -618,6 +618,37 @@ mod tests {
             ];
             assert_eq!(told, expected, "{by_stream}");
         }
+    }
+
+    /// Lists of one kind that hang, one for each of many namespaces, hold up no other kind.
+    #[tokio::test]
+    async fn lists_that_hang_hold_up_their_own_kind_alone() {
+        let answer = |asked: &str, _: &[u8]| match asked.contains("/hanging") {
+            true => mock::Reply::Silent,
+            false => mock::Reply::Says(200, end_of_list()),
+        };
+        let (client, _) = mock::start_with(Duration::ZERO, answer).await;
+        let api = ApiServer::new(client, Arc::new(Metrics::new()));
+        let (done, mut is_done) = tokio::sync::mpsc::unbounded_channel();
+        for kind in ["hanging"; 20].into_iter().chain(["things"]) {
+            let what = What {
+                kind,
+                namespace: String::new(),
+                path: format!("/api/v1/{kind}"),
+                labels: None,
+                bare: false,
+            };
+            let done = done.clone();
+            let take = move |event: Event<Bare>| {
+                if matches!(event, Event::Complete) {
+                    let _ = done.send(kind);
+                }
+            };
+            tokio::spawn(Watch::new(api.clone(), what, Arc::new(Metrics::new()), take).run());
+            tokio::task::yield_now().await;
+        }
+        let first = tokio::time::timeout(Duration::from_secs(10), is_done.recv()).await;
+        assert_eq!(first.unwrap(), Some("things"));
     }
 
     /// Watches until a list is complete and what follows has come, or we may not look.

@@ -146,6 +146,14 @@ pub struct Marks {
     pub owners: Vec<(&'static str, &'static str)>,
 }
 
+impl Desired {
+    /// The same with the label by which Secrets are watched.
+    pub fn labelled(mut self) -> Self {
+        self.labels.insert(MANAGED.to_owned(), "true".to_owned());
+        self
+    }
+}
+
 impl Marks {
     /// Whether a Secret holds keys by which objects are opened.
     pub fn is_key(&self, meta: &Meta) -> bool {
@@ -365,11 +373,15 @@ mod tests {
 
     use super::*;
     use crate::keys::identities::LABEL;
-    use crate::source::sealed::ask::{self, desired};
+    use crate::source::sealed::ask;
     use crate::source::sealed::resource::{self, ADOPT, MADE_BY_NAME, SealedSecret};
 
     fn sealed(change: impl FnOnce(&mut Value)) -> SealedSecret {
         ask::tests::sealed(change)
+    }
+
+    fn desired(sealed: &SealedSecret) -> Desired {
+        ask::desired(sealed).labelled()
     }
 
     fn items(pairs: &[(&str, &str)]) -> Items {

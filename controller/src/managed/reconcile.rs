@@ -30,14 +30,15 @@ use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use tokio::sync::{Semaphore, SemaphorePermit, TryAcquireError, watch};
+use tokio::sync::watch;
 
 use crate::engine::api::{ApiServer, Failure};
+use crate::engine::bulk::Bulk;
 use crate::engine::events::Events;
 use crate::engine::lease::Leadership;
 use crate::engine::metrics::Metrics;
 use crate::engine::object::{Key, Ref};
-use crate::engine::queue::Queue;
+use crate::engine::queue::{Lane, Queue};
 use crate::engine::retry::Breaker;
 use crate::engine::store::{Listed, Store};
 use crate::engine::watch::{Event, Object, Watch, What};
@@ -93,7 +94,7 @@ pub struct Managed<S> {
     context: Context,
     objects: Store<Slim>,
     memory: Memory,
-    room: Semaphore,
+    large: Bulk,
     /// The keys that the source has, if it takes any.
     keys: Option<watch::Receiver<Keys>>,
     /// Of this controller.
@@ -107,10 +108,13 @@ impl<S: Source> Managed<S> {
         Self {
             keys: source.keys(),
             source,
+            large: Bulk::new(LARGE_AT_ONCE, {
+                let queue = Arc::clone(&context.queue);
+                move |key| queue.push(Ref { kind: S::NAME, key }, Lane::Fresh)
+            }),
             context,
             objects: Store::new(watches),
             memory: Memory::new(S::WORDS.right.name),
-            room: Semaphore::new(LARGE_AT_ONCE as usize),
             writer: S::WRITER,
             patience: PATIENCE,
         }
@@ -146,7 +150,7 @@ impl<S: Source> Managed<S> {
     fn slim(&self, found: &S::Found) -> Slim {
         let about = catch_unwind(AssertUnwindSafe(|| self.source.about(found))).unwrap_or_else(|_| {
             self.panicked(&found.meta().key());
-            About { has_verdict: true, ..About::default() }
+            About { is_never_settled: true, ..About::default() }
         });
         Slim::of(found.meta(), S::PREFIX, self.source.status(found), about)
     }
@@ -168,20 +172,15 @@ impl<S: Source> Managed<S> {
     }
 
     async fn look_at(&self, key: &Key) -> Next {
-        let Some(slim) = self.objects.get(key) else {
-            self.memory.forget(key);
-            self.context.rooms.leave(key, S::NAME);
-            self.source.forget(key);
+        let Some(slim) = self.to_do(key) else {
+            self.large.leave(key);
             return Next::Wait;
         };
-        if slim.is_being_deleted || self.is_settled(key, &slim) {
-            return Next::Wait;
+        // Large ones wait for each other, without a worker, and small ones for nobody.
+        let seat = (slim.weight > LARGE).then(|| self.large.enter(key, slim.weight));
+        if matches!(seat, Some(None)) {
+            return self.wait_for_room();
         }
-        // When its keys are known, it is looked at.
-        if self.keys_listed() != Listed::Complete {
-            return Next::Wait;
-        }
-        let Ok(_room) = self.room_for(slim.weight) else { return self.retry_for_room() };
         let losses = self.held().losses;
         let read = Instant::now();
         let found = match tokio::time::timeout(self.patience, self.read(key)).await {
@@ -227,20 +226,25 @@ impl<S: Source> Managed<S> {
         self.conclude(key, found.meta(), self.source.status(&found), outcome, losses).await
     }
 
+    /// What is known of an object for which there is something to do.
+    fn to_do(&self, key: &Key) -> Option<Slim> {
+        let Some(slim) = self.objects.get(key) else {
+            self.memory.forget(key);
+            self.context.rooms.leave(key, S::NAME);
+            self.source.forget(key);
+            return None;
+        };
+        // When its keys are known, it is looked at.
+        let has_keys = self.keys_listed() == Listed::Complete;
+        (has_keys && !slim.is_being_deleted && !self.is_settled(key, &slim)).then_some(slim)
+    }
+
     /// How far the keys are known that its objects are opened with, if they take any.
     fn keys_listed(&self) -> Listed {
         match self.keys.as_ref().map(|keys| keys.borrow()).as_deref() {
             Some(Keys::Unknown) => Listed::NotYet,
             Some(Keys::Unavailable) => Listed::Unavailable,
             Some(Keys::Held(_)) | None => Listed::Complete,
-        }
-    }
-
-    /// Large ones wait for each other, without a worker, and small ones for nobody.
-    fn room_for(&self, weight: u32) -> Result<Option<SemaphorePermit<'_>>, TryAcquireError> {
-        match weight > LARGE {
-            true => self.room.try_acquire_many(weight.min(LARGE_AT_ONCE)).map(Some),
-            false => Ok(None),
         }
     }
 }
@@ -316,6 +320,7 @@ impl<S: Source> Reconcile for Managed<S> {
 
     fn forget_all(&self) {
         self.memory.forget_all();
+        self.large.clear();
         self.context.rooms.leave_all(S::NAME);
     }
 

@@ -17,7 +17,7 @@ pub struct Slim {
     marked: u64,
     pub is_being_deleted: bool,
     is_valid: bool,
-    pub has_verdict: bool,
+    pub is_never_settled: bool,
     /// The version of its Secret that its status says is right.
     pub right_version: Option<Box<str>>,
     /// Which [writer](crate::source::Source::WRITER) says so.
@@ -52,7 +52,7 @@ pub struct About {
     /// Whether it can be read.
     pub is_valid: bool,
     /// Whether something is to be said of it without its values: then it is never settled.
-    pub has_verdict: bool,
+    pub is_never_settled: bool,
     /// About how many bytes it has.
     pub weight: u32,
     /// [Digests](digest) of the keys that open it, if it takes any.
@@ -102,7 +102,7 @@ pub struct Held {
 impl Slim {
     /// Of an object whose annotations begin so that ask something.
     pub fn of(meta: &Meta, prefix: &str, status: &impl Status, about: About) -> Self {
-        let About { is_valid, has_verdict, weight, keys, has_others } = about;
+        let About { is_valid, is_never_settled, weight, keys, has_others } = about;
         let revision = Revision::of(meta, prefix);
         Self {
             identity: identity(meta),
@@ -110,7 +110,7 @@ impl Slim {
             marked: print(texts(&meta.labels).chain([""]).chain(texts(&meta.annotations))),
             is_being_deleted: meta.is_being_deleted,
             is_valid,
-            has_verdict,
+            is_never_settled,
             right_version: status.right_version(revision).map(Into::into),
             writer: status.writer(),
             keys,

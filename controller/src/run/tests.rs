@@ -30,7 +30,8 @@ async fn with_all_kinds() -> Arc<Parts> {
     let settings = Cli::try_parse_from(flags).unwrap().settings;
     let (client, _) = mock::start_slow(Duration::ZERO, |_| (404, "{}".to_owned())).await;
     let parts = Parts::new(settings, "home".to_owned(), client, "me", source::KINDS).unwrap();
-    assert_eq!(parts.kinds.len(), source::KINDS.len());
+    let wanted = "a kind that no flag of true or false switches on needs its flags here";
+    assert_eq!(parts.kinds.len(), source::KINDS.len(), "{wanted}");
     parts
 }
 

@@ -17,6 +17,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use prometheus_client::registry::Registry;
+use serde_json::Value;
 use tokio::sync::watch;
 
 use crate::engine::api;
@@ -47,6 +48,8 @@ pub struct Kind {
     pub marks: &'static [&'static str],
     /// As what its objects own Secrets: [`Source::API_VERSION`] and [`Source::KIND`].
     pub owner: (&'static str, &'static str),
+    /// [`Source::crd`].
+    pub crd: fn() -> Option<Value>,
     pub start: fn(&mut Startup<'_>) -> Started,
 }
 
@@ -60,6 +63,7 @@ impl Kind {
             labels_of_keys: S::LABELS_OF_KEYS,
             marks: S::MARKS,
             owner: (S::API_VERSION, S::KIND),
+            crd: S::crd,
             start: start::<S>,
         }
     }
@@ -129,13 +133,18 @@ pub trait Source: Sized + Send + Sync + 'static {
     /// Annotations of Secrets that were made from it, beside those that all kinds write.
     const MARKS: &'static [&'static str] = &[];
 
-    /// Whether each Secret that is made carries the label by which they are watched. Where one does not, the metadata of all
-    /// Secrets are.
-    const LABELLED: bool = true;
+    /// Whether each Secret that is made gets the label by which they are watched. Where one kind wants none, the metadata of all
+    /// Secrets are watched.
+    const LABELLED: bool;
 
     /// Which of its Secrets count as right at a start without being looked at: those whose status says that a controller of
     /// this number has made them. It goes up only in a release whose notes say what is then written again.
     const WRITER: u32 = status::FIRST_WRITER;
+
+    /// The CustomResourceDefinition of its objects, if that is ours to install.
+    fn crd() -> Option<Value> {
+        None
+    }
 
     /// Gets it ready; `None` if nobody wants it looked after.
     fn start(startup: &mut Startup<'_>) -> anyhow::Result<Option<Self>>;

@@ -79,6 +79,7 @@ impl<S: Source> Managed<S> {
     /// Does all that is to be done for it, but for saying so.
     pub(super) async fn work(&self, key: &Key, found: &S::Found, read: Instant) -> Result<Done, Stop> {
         let desired = match self.source.desired(found) {
+            Ok(desired) if S::LABELLED => desired.labelled(),
             Ok(desired) => desired,
             Err(verdict) => return Ok(verdict.into()),
         };

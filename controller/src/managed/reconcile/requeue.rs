@@ -20,6 +20,9 @@ const LONGEST_WAIT: Duration = Duration::from_secs(60);
 /// The longest wait where a person has to do something first.
 const LONGEST_STALLED: Duration = Duration::from_secs(600);
 
+/// How often one that waits for room looks again, though nobody has called it.
+const LOOK_FOR_ROOM: Duration = Duration::from_secs(5);
+
 /// How many times in a row a Secret is repaired without a wait.
 const REPAIRS_AT_ONCE: u32 = 10;
 
@@ -48,9 +51,10 @@ impl<S: Source> Managed<S> {
         }
     }
 
-    /// Where others that are large are worked on: nothing was asked yet.
-    pub(super) fn retry_for_room(&self) -> Next {
-        Next::Soon(wait(1, LONGEST_WAIT))
+    /// Where others that are large are worked on: nothing was asked yet. It is called when there is room, and looks again in
+    /// case that one before it does not come.
+    pub(super) fn wait_for_room(&self) -> Next {
+        Next::Soon(LOOK_FOR_ROOM)
     }
 
     /// After a conflict, which is nobody's fault as long as there are few.

@@ -13,7 +13,9 @@ use crate::source::Source;
 impl<S: Source> Managed<S> {
     /// Whether nothing can have changed since everything was right: then not even a question is asked.
     pub(super) fn is_settled(&self, key: &Key, slim: &Slim) -> bool {
-        let Some(version) = self.context.secrets.get(key).filter(|_| !slim.has_verdict) else { return false };
+        let Some(version) = self.context.secrets.get(key).filter(|_| !slim.is_never_settled) else {
+            return false;
+        };
         let held = self.held();
         let by_status = slim.right_version.as_ref() == Some(&version)
             && slim.writer == self.writer

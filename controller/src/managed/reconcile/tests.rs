@@ -391,10 +391,11 @@ async fn a_large_one_without_room_gives_its_worker_back() {
     let mut large = managed.objects.get(&key).unwrap();
     large.weight = LARGE + 1;
     managed.objects.apply(0, Event::Changed(made("5")), |_| large.clone());
-    let others = managed.room.try_acquire_many(LARGE_AT_ONCE).unwrap();
+    let others = managed.large.enter(&Key::new("hostile", "w"), LARGE_AT_ONCE).unwrap();
     assert!(matches!(managed.reconcile(&key).await, Next::Soon(_)) && words(&asked).is_empty());
-    assert!(managed.room_for(LARGE).is_ok());
     drop(others);
+    // It is called.
+    assert_eq!(managed.context.queue.next().await.key, key);
     assert_eq!(managed.reconcile(&key).await, Next::Wait);
 }
 

@@ -84,8 +84,8 @@ impl Source for Bitnami {
     }
 
     fn about(&self, found: &Found) -> About {
-        let has_verdict = self.desired(found).is_err();
-        About { is_valid: true, has_verdict, weight: found.weight(), ..About::default() }
+        let is_never_settled = self.desired(found).is_err();
+        About { is_valid: true, is_never_settled, weight: found.weight(), ..About::default() }
     }
 
     fn status<'f>(&self, found: &'f Found) -> &'f Status {

@@ -3,7 +3,7 @@
 use sealant::error::{Error, Kind};
 use sealant::sealed_secret::{DataKeyEntry, DeletionPolicy, GroupEntry, Spec, shell};
 
-use crate::managed::decide::{Adoption, Desired, Gives, MANAGED, MadeBy, Others, Verdict};
+use crate::managed::decide::{Adoption, Desired, Gives, MadeBy, Others, Verdict};
 use crate::managed::reason::Reason;
 use crate::managed::secret::OPAQUE;
 use crate::source::Source;
@@ -83,10 +83,8 @@ pub fn not_opened(error: &Error, spec: &Spec) -> Verdict {
 /// The Secret that a SealedSecret asks for, without its values.
 pub fn desired(sealed: &SealedSecret) -> Desired {
     let made = shell(&sealed.sealed);
-    let mut labels = made.labels;
-    labels.insert(MANAGED.to_owned(), "true".to_owned());
     Desired {
-        labels,
+        labels: made.labels,
         annotations: made.annotations,
         claim: Sealed::claim(&sealed.meta),
         made_by: Some(MadeBy {

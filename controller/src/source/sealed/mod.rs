@@ -12,6 +12,7 @@ use anyhow::Context;
 use sealant::error::Error;
 use sealant::sealed_secret::{self, OpenedKeys, unseal, used_data_keys};
 use sealant::secret::DataKey;
+use serde_json::Value;
 use tokio::sync::watch;
 
 use crate::engine::health::Pulse;
@@ -61,6 +62,11 @@ impl Source for Sealed {
     const WORDS: &'static Words = &reason::WORDS;
     const LABELS_OF_KEYS: &'static [&'static str] = &[identities::LABEL];
     const MARKS: &'static [&'static str] = &[resource::MADE_BY_NAME];
+    const LABELLED: bool = true;
+
+    fn crd() -> Option<Value> {
+        Some(resource::crd())
+    }
 
     fn start(startup: &mut Startup<'_>) -> anyhow::Result<Option<Self>> {
         let Startup { settings, namespace, context, .. } = startup;

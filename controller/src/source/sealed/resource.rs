@@ -101,10 +101,10 @@ impl SealedSecret {
 }
 
 /// What is kept of a SealedSecret.
-pub fn about(found: &Found, has_verdict: bool) -> About {
+pub fn about(found: &Found, is_never_settled: bool) -> About {
     let spec = found.sealed.as_ref().ok().map(SealedSecret::spec);
     let (keys, has_others) = spec.map(openers).unwrap_or_default();
-    About { is_valid: spec.is_some(), has_verdict, weight: spec.map_or(0, weight), keys, has_others }
+    About { is_valid: spec.is_some(), is_never_settled, weight: spec.map_or(0, weight), keys, has_others }
 }
 
 /// How many recipients are kept of a SealedSecret.
