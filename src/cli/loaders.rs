@@ -5,7 +5,7 @@
 //! Two tables. They cannot be complete: what a program makes of other variables is the program's business. What a file is
 //! made for is not in them, such as the address of a server and the password for it.
 
-/// Names, and the beginnings of names, which end in `*`. Names of npm and of proxies are meant in any case.
+/// Names, and the beginnings of names, which end in `*`. Names of npm, Yarn and proxies are meant in any case.
 pub const LOADERS: &[(&str, &[&str])] = &[
     ("the system's loader", &["LD_*", "DYLD_*", "GCONV_PATH", "GLIBC_TUNABLES"]),
     (
@@ -45,8 +45,15 @@ pub const LOADERS: &[(&str, &[&str])] = &[
             "GH_PAGER",
             "SYSTEMD_PAGER",
             "PSQL_PAGER",
+            "BAT_PAGER",
+            "PSQL_EDITOR",
+            "SVN_EDITOR",
+            "HGEDITOR",
             "KUBE_EDITOR",
             "VIMINIT",
+            "EXINIT",
+            "FZF_DEFAULT_COMMAND",
+            "RIPGREP_CONFIG_PATH",
             "LESSKEYIN",
             "SSH_ASKPASS",
             "SSH_SK_PROVIDER",
@@ -90,7 +97,10 @@ pub const LOADERS: &[(&str, &[&str])] = &[
             "npm_config_script_shell",
             "npm_config_node_options",
             "npm_config_git",
+            "npm_config_prefix",
+            "npm_config_globalconfig",
             "YARN_YARN_PATH",
+            "YARN_RC_FILENAME",
             "TS_NODE_COMPILER",
             "BUN_OPTIONS",
         ],
@@ -108,6 +118,9 @@ pub const LOADERS: &[(&str, &[&str])] = &[
             "PYTHONEXECUTABLE",
             "PYTHONPYCACHEPREFIX",
             "PYTEST_ADDOPTS",
+            "PYTEST_PLUGINS",
+            "IPYTHONDIR",
+            "JUPYTER_CONFIG_DIR",
             "GUNICORN_CMD_ARGS",
         ],
     ),
@@ -127,6 +140,10 @@ pub const LOADERS: &[(&str, &[&str])] = &[
             "MAVEN_OPTS",
             "MAVEN_ARGS",
             "GRADLE_OPTS",
+            "SBT_OPTS",
+            "ANT_OPTS",
+            "CATALINA_OPTS",
+            "KAFKA_OPTS",
             "CLASSPATH",
         ],
     ),
@@ -140,18 +157,26 @@ pub const LOADERS: &[(&str, &[&str])] = &[
             "LUA_CPATH*",
             "R_PROFILE*",
             "R_ENVIRON*",
+            "R_HOME",
             "JULIA_LOAD_PATH",
+            "JULIA_DEPOT_PATH",
             "DOTNET_STARTUP_HOOKS",
             "DOTNET_ROOT",
             "DOTNET_ADDITIONAL_DEPS",
+            "DOTNET_SHARED_STORE",
+            "MONO_PATH",
             "COR_*",
             "CORECLR_*",
             "ERL_FLAGS",
             "ERL_AFLAGS",
             "ERL_ZFLAGS",
             "ERL_LIBS",
+            "ELIXIR_ERL_OPTIONS",
             "GOFLAGS",
             "GOENV",
+            "GOROOT",
+            "GCCGO",
+            "CGO_*",
             "GOTOOLCHAIN",
             "GOCACHEPROG",
             "GOAUTH",
@@ -160,6 +185,9 @@ pub const LOADERS: &[(&str, &[&str])] = &[
             "RUSTC_WORKSPACE_WRAPPER",
             "RUSTDOC",
             "RUSTFLAGS",
+            "CARGO_ENCODED_RUSTFLAGS",
+            "CARGO_BUILD_RUSTFLAGS",
+            "CARGO_ALIAS_*",
             "CARGO_HOME",
             "CARGO_BUILD_RUSTC_WRAPPER",
             "CARGO_BUILD_RUSTC",
@@ -168,11 +196,15 @@ pub const LOADERS: &[(&str, &[&str])] = &[
             "MAKEFLAGS",
             "GNUMAKEFLAGS",
             "MAKEFILES",
+            "MAKE",
+            "CONFIG_SHELL",
             "CC",
             "CXX",
             "CONFIG_SITE",
             "PKG_CONFIG",
             "COMPILER_PATH",
+            "GCC_EXEC_PREFIX",
+            "CMAKE_TOOLCHAIN_FILE",
         ],
     ),
     (
@@ -196,6 +228,9 @@ pub const LOADERS: &[(&str, &[&str])] = &[
             "GNUPGHOME",
             "ANSIBLE_CONFIG",
             "ANSIBLE_LIBRARY",
+            "ANSIBLE_CALLBACK_PLUGINS",
+            "ANSIBLE_SSH_EXECUTABLE",
+            "ANSIBLE_VAULT_PASSWORD_FILE",
             "TF_CLI_ARGS*",
             "AWS_DATA_PATH",
             "TF_CLI_CONFIG_FILE",
@@ -204,10 +239,18 @@ pub const LOADERS: &[(&str, &[&str])] = &[
             "PSQLRC",
             "KRB5_CONFIG",
             "GIO_EXTRA_MODULES",
+            "GTK_MODULES",
+            "QT_PLUGIN_PATH",
+            "LIBMYSQL_PLUGINS",
+            "LIBMYSQL_PLUGIN_DIR",
             "CVS_RSH",
             "SVN_SSH",
             "RSYNC_RSH",
             "RSYNC_CONNECT_PROG",
+            "BORG_RSH",
+            "BORG_PASSCOMMAND",
+            "RESTIC_PASSWORD_COMMAND",
+            "HGRCPATH",
             "TAR_OPTIONS",
         ],
     ),
@@ -239,15 +282,23 @@ pub const DETOURS: &[(&str, &[&str])] = &[
             "WGETRC",
             "DOCKER_HOST",
             "DOCKER_CONFIG",
+            "GH_HOST",
+            "GH_CONFIG_DIR",
+            "CONSUL_HTTP_ADDR",
+            "KUBERNETES_SERVICE_HOST",
+            "KUBERNETES_SERVICE_PORT",
+            "NETRC",
             "HELM_PLUGINS",
             "TWINE_REPOSITORY_URL",
             "AZURE_AUTHORITY_HOST",
             "GOPROXY",
             "PIP_INDEX_URL",
+            "PIP_EXTRA_INDEX_URL",
             "PIP_CONFIG_FILE",
             "UV_INDEX_URL",
             "npm_config_registry",
             "npm_config_userconfig",
+            "COREPACK_NPM_REGISTRY",
         ],
     ),
     (
@@ -266,6 +317,8 @@ pub const DETOURS: &[(&str, &[&str])] = &[
             "SOPS_ENABLE_LOCAL_KEYSERVICE",
             "AWS_ENDPOINT_URL*",
             "AWS_CONTAINER_*",
+            "AWS_EC2_METADATA_SERVICE_ENDPOINT",
+            "AWS_WEB_IDENTITY_TOKEN_FILE",
             "GCE_METADATA_*",
             "GOOGLE_CLOUD_UNIVERSE_DOMAIN",
             "CLOUDSDK_API_ENDPOINT_OVERRIDES_*",
@@ -277,6 +330,15 @@ pub const DETOURS: &[(&str, &[&str])] = &[
             "HUAWEICLOUD_SDK_REGION*",
             "HUAWEICLOUD_SDK_IAM_ENDPOINT",
             "HUAWEICLOUD_SDK_ID_TOKEN_FILE",
+            "VAULT_AUTH_METHOD",
+            "VAULT_ROLE_ID_FILE",
+            "VAULT_SECRET_ID_FILE",
+            "VAULT_ID_TOKEN_FILE",
+            "BAO_AUTH_METHOD",
+            "BAO_ROLE_ID_FILE",
+            "BAO_SECRET_ID_FILE",
+            "BAO_ID_TOKEN_FILE",
+            "BAO_TOKEN_PATH",
         ],
     ),
     (
@@ -323,18 +385,19 @@ pub fn is_detour(name: &str) -> bool {
     is_in(DETOURS, name)
 }
 
-/// Addresses of servers, each with what says who one is there.
+/// Addresses of servers, each with the tokens that clients send there. Vault's own client does not read OpenBao's.
 const ADDRESSES: &[(&str, &[&str])] = &[
-    ("VAULT_ADDR", &["VAULT_TOKEN", "BAO_TOKEN"]),
-    ("VAULT_AGENT_ADDR", &["VAULT_TOKEN", "BAO_TOKEN"]),
+    ("VAULT_ADDR", &["VAULT_TOKEN"]),
+    ("VAULT_AGENT_ADDR", &["VAULT_TOKEN"]),
     ("BAO_ADDR", &["VAULT_TOKEN", "BAO_TOKEN"]),
     ("BAO_AGENT_ADDR", &["VAULT_TOKEN", "BAO_TOKEN"]),
 ];
 
-/// Whether a variable of a file sends a token there that the file does not have: the person's own.
-pub fn leads_tokens_away(name: &str, has: impl Fn(&str) -> bool) -> bool {
+/// Whether a variable of a file sends a token to a server without bringing one: the person's own. `brings` says whether
+/// the file sets a variable to more than nothing, since an empty token counts as none.
+pub fn leads_tokens_away(name: &str, brings: impl Fn(&str) -> bool) -> bool {
     let tokens = ADDRESSES.iter().find(|(address, _)| *address == name).map(|(_, tokens)| *tokens);
-    tokens.is_some_and(|tokens| !tokens.iter().any(|token| has(token)))
+    tokens.is_some_and(|tokens| !tokens.iter().any(|token| brings(token)))
 }
 
 fn is_in(table: &[(&str, &[&str])], name: &str) -> bool {
@@ -346,9 +409,9 @@ fn is_in(table: &[(&str, &[&str])], name: &str) -> bool {
     table.iter().any(|(_, patterns)| patterns.iter().any(is_like))
 }
 
-/// npm and many clients that use proxies read these names in any case.
+/// npm, Yarn and many clients that use proxies read these names in any case.
 fn is_read_in_any_case(name: &str) -> bool {
-    name.starts_with("npm_config_") || name.ends_with("_proxy")
+    name.starts_with("npm_config_") || name.starts_with("YARN_") || name.ends_with("_proxy")
 }
 
 #[cfg(test)]
@@ -408,6 +471,10 @@ mod tests {
         assert!(is_detour("AWS_CONTAINER_CREDENTIALS_FULL_URI"));
         assert!(leads_tokens_away("VAULT_ADDR", |_| false) && !leads_tokens_away("VAULT_TOKEN", |_| false));
         assert!(!leads_tokens_away("BAO_ADDR", |name| name == "BAO_TOKEN"));
+        assert!(leads_tokens_away("VAULT_ADDR", |name| name == "BAO_TOKEN"));
+        assert!(
+            is_loader("yarn_yarn_path") && is_detour("VAULT_ID_TOKEN_FILE") && is_detour("BAO_TOKEN_PATH")
+        );
         assert!(is_detour("https_proxy") && is_detour("SSL_CERT_FILE") && !is_loader("SSL_CERT_FILE"));
     }
 

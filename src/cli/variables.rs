@@ -89,14 +89,16 @@ pub struct Dangerous<'v> {
 impl<'v> Dangerous<'v> {
     /// Those of them that are not allowed by name.
     pub fn among(variables: &'v [Variable], allowed: &[String]) -> Self {
-        let has = |wanted: &str| variables.iter().any(|variable| variable.name == wanted);
+        let brings = |wanted: &str| {
+            variables.iter().any(|one| one.name == wanted && !one.value.trim_ascii().is_empty())
+        };
         let found = |is_one: &dyn Fn(&str) -> bool| -> Vec<&Variable> {
             let left = variables.iter().filter(|variable| !allowed.contains(&variable.name));
             left.filter(|variable| is_one(&variable.name)).collect()
         };
         Self {
             loaders: found(&is_loader),
-            detours: found(&|name| is_detour(name) || leads_tokens_away(name, has)),
+            detours: found(&|name| is_detour(name) || leads_tokens_away(name, brings)),
         }
     }
 

@@ -217,3 +217,17 @@ fn variables_that_run_code_are_refused_unless_they_are_named() {
     assert_eq!(as_sops.text(), "/nowhere\n");
     assert!(as_sops.stderr.starts_with("warning: path.env: sets PATH"), "{as_sops}");
 }
+
+#[test]
+fn no_file_names_the_server_that_gets_ones_own_token() {
+    let test = at_home();
+    let address = "VAULT_ADDR=http://127.0.0.1:1\n";
+    for (token, is_allowed) in
+        [("", false), ("VAULT_TOKEN=\n", false), ("BAO_TOKEN=t\n", false), ("VAULT_TOKEN=t\n", true)]
+    {
+        encrypted(&test, "app.env", &format!("{address}{token}"), &[RECIPIENT]);
+        let output = test.sealant(&["exec-env", "app.env", "echo $VAULT_ADDR"]).run();
+        let output = output.code(if is_allowed { 0 } else { 8 });
+        assert_eq!(output.stderr.contains("sets VAULT_ADDR, which"), !is_allowed, "{token}{output}");
+    }
+}
