@@ -88,12 +88,15 @@ fn least(table: &Table) -> Value {
     required.map(|key| (key.name.to_owned(), json!(TEXT))).collect::<serde_json::Map<_, _>>().into()
 }
 
+/// What makes a config of a value.
+type Within<'a> = dyn Fn(Value) -> Value + 'a;
+
 /// Shows each key of a table and of those below it, with what makes a config of a mapping that has the key.
 fn each_key(
     table: &'static Table,
-    config: &dyn Fn(Value) -> Value,
+    config: &Within<'_>,
     seen: &mut Vec<&str>,
-    show: &mut dyn FnMut(&Key, &dyn Fn(Value) -> Value),
+    show: &mut dyn FnMut(&Key, &Within<'_>),
 ) {
     if seen.contains(&table.id) {
         return;
