@@ -159,6 +159,7 @@ impl Parting {
             let commit = format!("{}^{{commit}}", unambiguous(git, name)?);
             Ok(name_in(&git.run(["rev-parse", "--verify", &commit])?))
         };
+        let names = format!("`{from}` and `{to}`");
         let (from, to): (String, String) = (id(from)?, id(to)?);
         let args = ["merge-base", "--all", &from, &to];
         let answer = git.ask(args)?;
@@ -171,6 +172,11 @@ impl Parting {
             let message =
                 format!("these diverged at more than {MOST_FORKS} commits, too many to compare with");
             return Err(Error::new(Kind::Read, message).advise(format!("Merge first: `git merge {from}`.")));
+        }
+        if is_cut(git, [&from, &to], &forks)? {
+            let message =
+                format!("{names} may have diverged at a commit that this shallow clone does not have");
+            return Err(Error::new(Kind::Read, message).advise(format!("{HOW_TO_FETCH}.")));
         }
         Ok(Self { from, to, forks })
     }
@@ -193,6 +199,19 @@ impl Parting {
         }
         Ok(changed)
     }
+}
+
+/// Whether a shallow clone ends between these commits and where they have parted: at a commit without parents here that has
+/// some in what was pushed. Then another way may lead to a later fork, which is the one that counts.
+fn is_cut(git: &Git, commits: [&str; 2], forks: &[String]) -> Result<bool> {
+    if !history::is_shallow(git)? {
+        return Ok(false);
+    }
+    // The raw text of a commit names the parents that it was made with. Whatever charset it says it is in, it is not touched.
+    let args = ["rev-list", "--max-parents=0", "--pretty=raw", "--encoding=none"].into_iter().chain(commits);
+    let forks = ["--not"].into_iter().chain(forks.iter().map(String::as_str)).chain(["--"]);
+    let firsts = git.run(args.chain(forks))?;
+    Ok(firsts.split(|byte| *byte == b'\n').any(|line| line.starts_with(b"parent ")))
 }
 
 /// The name of a commit, if it is that of one thing alone. Git would take a tag for the branch or the commit that was meant,
@@ -224,10 +243,11 @@ fn name_in(output: &[u8]) -> String {
     String::from_utf8_lossy(output).trim().to_owned()
 }
 
+const HOW_TO_FETCH: &str = "a job's clone often has the newest commits alone. Fetch the others: `git fetch --unshallow`, in \
+                            GitHub `fetch-depth: 0`, in GitLab `GIT_DEPTH: 0`";
+
 /// Where HEAD and `base` have parted; an error where that is not known.
 pub fn fork(git: &Git, base: &str) -> Result<Parting> {
-    const HOW: &str = "a CI job's clone often has only the newest commit. Fetch the others: `git fetch --unshallow`, \
-                       in GitHub `fetch-depth: 0`, in GitLab `GIT_DEPTH: 0`";
     let base = unambiguous(git, base)?;
     let is_known = |name: &str| {
         let commit = format!("{name}^{{commit}}");
@@ -236,7 +256,7 @@ pub fn fork(git: &Git, base: &str) -> Result<Parting> {
     if !is_known(base)? {
         let branch = base.rsplit('/').next().unwrap_or(base);
         return Err(Error::new(Kind::Read, format!("there is no commit `{base}` in this clone"))
-            .advise(format!("correct the name, or `git fetch origin {branch}`. And {HOW}.")));
+            .advise(format!("correct the name, or `git fetch origin {branch}`. And {HOW_TO_FETCH}.")));
     }
     if !is_known("HEAD")? {
         return Err(Error::new(Kind::Read, "there is no commit yet to compare with")
@@ -247,10 +267,5 @@ pub fn fork(git: &Git, base: &str) -> Result<Parting> {
         return Ok(parting);
     }
     let message = format!("HEAD and `{base}` have no commit in common");
-    Err(match history::is_shallow(git)? {
-        true => {
-            Error::new(Kind::Read, format!("{message} that this shallow clone has")).advise(format!("{HOW}."))
-        }
-        false => Error::new(Kind::Read, message).advise("Name the branch that HEAD was created from."),
-    })
+    Err(Error::new(Kind::Read, message).advise("Name the branch that HEAD comes from."))
 }

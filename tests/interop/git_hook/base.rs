@@ -1,5 +1,6 @@
 //! `check --base`, and `check --fix`.
 
+use super::weakened::OTHER;
 use super::*;
 
 fn check(test: &Sandbox, args: &[&str]) -> Run {
@@ -105,6 +106,92 @@ fn what_a_clone_does_not_have_is_said() {
     assert_eq!(files(&check("origin/main").code(1)).len(), 2);
     for nonsense in ["", "--output=x", "none"] {
         assert!(is_error(&check(nonsense)), "{nonsense}");
+    }
+}
+
+/// A branch that goes on for longer than the clone is deep, and merges a commit from before the rule: by that short way it
+/// would have parted from `main` where nothing was secret yet.
+#[test]
+fn a_shallow_clone_takes_no_older_fork_for_the_one_that_it_does_not_have() {
+    for how in ["a rule that goes", "a reader who comes back"] {
+        let test = Sandbox::new("");
+        let commit = |message: &str| git(&test, &["commit", "-qm", message, "--allow-empty"]).run().ok();
+        git(&test, &["init", "-q", "-b", "main"]).run().ok();
+        match how {
+            "a rule that goes" => add(&test, "secrets/a.yaml", "a: hunter2\n"),
+            _ => add(&test, ".sops.yaml", rule().replace(RECIPIENT, &format!("{RECIPIENT},{OTHER}"))),
+        }
+        commit("old");
+        git(&test, &["tag", "old"]).run().ok();
+        git(&test, &["rm", "-rqf", "."]).run().ok();
+        add(&test, ".sops.yaml", rule());
+        commit("stricter");
+        git(&test, &["checkout", "-qb", "branch"]).run().ok();
+        for number in 0..9 {
+            commit(&number.to_string());
+        }
+        git(&test, &["checkout", "-q", "main"]).run().ok();
+        add(&test, "main.txt", "x\n");
+        commit("main goes on");
+        git(&test, &["checkout", "-q", "branch"]).run().ok();
+        git(&test, &["rm", "-rqf", "."]).run().ok();
+        git(&test, &["checkout", "-q", "old", "--", "."]).run().ok();
+        let tree = git(&test, &["write-tree"]).run().ok();
+        let merged = ["commit-tree", "-p", "HEAD", "-p", "old", "-m", "merge", tree.text().trim()];
+        let merged = git(&test, &merged).run().ok();
+        git(&test, &["reset", "-q", "--hard", merged.text().trim()]).run().ok();
+
+        let origin = format!("file://{}", test.path("").display());
+        let clone = |depth: &str, to: &str| {
+            let args = ["clone", "-q", "--depth", depth, "--no-single-branch", "-b", "branch", &origin, to];
+            git(&test, &args).run().ok();
+        };
+        let both = |clone: &str| {
+            let range = program(&test, env!("CARGO_BIN_EXE_sealant"), &["hook", "pre-commit"]);
+            let range = range.env("PRE_COMMIT_FROM_REF", "origin/main").env("PRE_COMMIT_TO_REF", "HEAD");
+            let base = check(&test, &["--base", "origin/main"]).cwd(clone).run();
+            [base, range.cwd(clone).run()]
+        };
+        clone("5", "../cut");
+        let bases = git(&test, &["merge-base", "--all", "origin/main", "HEAD"]).cwd("../cut").run().ok();
+        let old = git(&test, &["rev-parse", "old"]).run().ok();
+        assert_eq!(bases.text(), old.text(), "{how}");
+        for output in both("../cut") {
+            assert!(is_error(&output) && output.stderr.contains("this shallow clone"), "{how} {output}");
+            assert!(output.stderr.contains("git fetch --unshallow"), "{how} {output}");
+        }
+        // Whoever has all between the two and where they parted need not have what was before.
+        clone("15", "../whole");
+        for output in both("../whole") {
+            let told = output.text();
+            assert!(told.contains("[weakened-config]") || told.contains("[config-change]"), "{how} {output}");
+        }
+    }
+}
+
+/// What came before two branches parted is not needed, however little of it there is.
+#[test]
+fn a_shallow_clone_that_has_the_fork_is_enough() {
+    let test = repository();
+    for number in 0..9 {
+        git(&test, &["commit", "-qm", &number.to_string(), "--allow-empty"]).run().ok();
+    }
+    git(&test, &["checkout", "-qb", "branch"]).run().ok();
+    add(&test, "secrets/new.yaml", "a: hunter2\n");
+    git(&test, &["commit", "-qm", "branch"]).run().ok();
+    git(&test, &["checkout", "-q", "main"]).run().ok();
+    add(&test, "main.txt", "x\n");
+    git(&test, &["commit", "-qm", "main"]).run().ok();
+    let origin = format!("file://{}", test.path("").display());
+    for depth in ["2", "3", "50"] {
+        let clone = format!("../clone{depth}");
+        let args = ["clone", "-q", "--depth", depth, "--no-single-branch", "-b", "branch", &origin, &clone];
+        git(&test, &args).run().ok();
+        let output = check(&test, &["--base", "origin/main"]).cwd(&clone).run().code(1);
+        assert_eq!(files(&output), ["secrets/new.yaml"], "{depth}");
+        let range = program(&test, env!("CARGO_BIN_EXE_sealant"), &["hook", "pre-commit"]);
+        let range = range.env("PRE_COMMIT_FROM_REF", "origin/main").env("PRE_COMMIT_TO_REF", "HEAD");
+        assert_eq!(files(&range.cwd(&clone).run().code(1)), ["secrets/new.yaml"], "{depth}");
     }
 }
 

@@ -203,7 +203,7 @@ fn a_config_behind_a_link_of_a_folder_is_no_weaker_unseen() {
     }
 }
 
-const OTHER: &str = "age1lggyhqrw2nlhcxprm67z43rta597azn8gknawjehu9d9dl0jq3yqqvfafg";
+pub(super) const OTHER: &str = "age1lggyhqrw2nlhcxprm67z43rta597azn8gknawjehu9d9dl0jq3yqqvfafg";
 
 fn check_base(test: &Sandbox, args: &[&str]) -> Run {
     program(test, env!("CARGO_BIN_EXE_sealant"), &[&["check", "--base", "main"], args].concat())
