@@ -257,7 +257,7 @@ fn other_flags_before_a_command_have_no_effect() {
 
 #[test]
 fn without_any_keys_it_says_so() {
-    let local = "error: this machine's keys may not be used, and there is no other key service";
+    let local = "error: this machine's keys may not be used, and no other key service is named";
     ends(&["--enable-local-keyservice=false", "-d", "e.yaml"], 128, local);
     ends(&["--enable-local-keyservice=false", "-e", "-a", RECIPIENT, "p.yaml"], 1, local);
     ends(

@@ -50,7 +50,7 @@ fn who_is_removed_is_warned_about_and_with_rotate_shut_out() {
     let output = test.sealant(&["updatekeys", "--dry-run", "--rotate", "a.yaml"]).run().ok();
     assert_eq!(output.text(), format!("a.yaml\n  - {leaver}\n  a new data key\n"));
     let output = test.sealant(&["updatekeys", "--yes", "a.yaml"]).run().ok();
-    assert!(output.stderr.starts_with("warning: removed recipients can still decrypt"), "{output}");
+    assert!(output.stderr.starts_with("warning: people who are removed can still decrypt"), "{output}");
     let token = |text: &str| text.lines().nth(1).unwrap_or_default().to_owned();
     assert_eq!(token(&test.read_text("a.yaml")), token(&before));
 

@@ -598,7 +598,7 @@ fn refuse_key_services(encrypts: bool, context: &Context) -> Result<()> {
         return Ok(());
     }
     let kind = if encrypts { Kind::Other } else { Kind::NoDataKey };
-    Err(Error::new(kind, "this machine's keys may not be used, and there is no other key service")
+    Err(Error::new(kind, "this machine's keys may not be used, and no other key service is named")
         .advise("Name a key service with --keyservice, or remove --enable-local-keyservice=false."))
 }
 

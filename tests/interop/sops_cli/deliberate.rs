@@ -130,8 +130,8 @@ pub static KNOWN: LazyLock<Vec<Known>> = LazyLock::new(|| {
         ),
         deliberate(
             &[SaysMore],
-            r#"rotate|-r |groups add|LD_PRELOAD|shares\.yaml|A=1\\nA=2|"a": 1, "a": 2"#,
-            "Warnings: about recipients that no rule names, a recipient to be removed that is not there, a broken MAC, variables that run code, a key that appears twice, and a file that is weaker than its rule",
+            r#"rotate|-r |groups add|LD_PRELOAD|export A=1|shares\.yaml|A=1\\nA=2|"a": 1, "a": 2"#,
+            "Warnings: about recipients that no rule names, a recipient to be removed that is not there, a broken MAC, variables that run code or are not what they look like, a key that appears twice, and a file that is weaker than its rule",
             "Each may be an attack or a mistake. The result is the same.",
         ),
         deliberate(

@@ -394,7 +394,7 @@ impl<'a> Update<'a> {
         if !self.rotate && work.iter().any(|plan| plan.change.removes()) {
             let rotate = if self.context.is_sops() { "`sops rotate -i FILE`" } else { "--rotate" };
             ui.warning(format!(
-                "removed recipients can still decrypt: the data key stays the same, and older versions of the files \
+                "people who are removed can still decrypt: the data key stays the same, and older versions of the files \
                  are in Git's history. Give the files a new data key with {rotate}, and change the secrets where \
                  they come from."
             ));
