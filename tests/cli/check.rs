@@ -435,7 +435,7 @@ fn what_goes_deeper_than_anybody_looks_is_told_and_takes_no_memory() {
     assert!(output.status > 1, "{output}");
     for name in ["a.json", "b.json", "c.yaml"] {
         assert!(
-            output.stderr.contains(&format!("{name}: collections are in one another")),
+            output.stderr.contains(&format!("{name}: collections are nested more than")),
             "{name} {output}"
         );
     }
