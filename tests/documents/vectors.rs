@@ -297,7 +297,7 @@ const BROKEN: &[(&str, u8, &str)] = &[
     ("neg-no-mac.yaml", 51, "the file has no MAC"),
     ("neg-no-version.yaml", 1, "no version"),
     ("neg-two-rules.yaml", 1, "more than one rule"),
-    ("neg-value-moved.yaml", 25, "does not open"),
+    ("neg-value-moved.yaml", 25, "cannot be decrypted"),
 ];
 
 #[test]
