@@ -59,7 +59,7 @@ impl Shop {
 fn a_secret_goes_from_kubectl_into_the_cluster_and_back() {
     let shop = Shop::new();
     let missing = shop.sealant(&["fetch-recipient"]).run().code(1);
-    let place = "there is not the ConfigMap sealant-recipients in namespace sealant-system";
+    let place = "the ConfigMap sealant-recipients in namespace sealant-system does not exist";
     assert!(missing.stderr.contains(place), "{missing}");
     let [new, old] = &shop.recipients;
     shop.publish(&format!("{new}\n{old}\n"));

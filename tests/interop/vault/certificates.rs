@@ -135,8 +135,7 @@ fn a_certificate_out_of_its_time_is_refused_and_its_date_is_told() {
         let uri = relay.uri("transit", "dates");
         test.write("f.yaml", PLAIN);
         let run = test.sealant(&["encrypt", "--hc-vault-transit", &uri, "f.yaml"]);
-        let output =
-            run.env("VAULT_CACERT", &certificate).fails(1, &[&uri, words, "the clock of this machine"]);
+        let output = run.env("VAULT_CACERT", &certificate).fails(1, &[&uri, words, "this machine's clock"]);
         assert!(!output.stderr.contains("VAULT_CACERT"), "{output}");
         let run =
             test.sops(&["encrypt", "--hc-vault-transit", &uri, "f.yaml"]).env("VAULT_CACERT", &certificate);

@@ -105,7 +105,7 @@ fn a_person_is_asked_once_and_the_answer_can_be_kept() {
     let before = format!("# mine\naudit: {{log: \"{}\"}}   # kept\n", test.path("audit.log").display());
     test.settings(&before);
     let output = answered("always").ok();
-    assert!(output.text().contains("config.yaml now"), "{output}");
+    assert!(output.text().contains("to `servers` in "), "{output}");
     let kept = test.read_text(test.home(".config/sealant/config.yaml"));
     assert_eq!(kept, format!("{before}vault:\n  servers:\n    - address: {}\n", spy.address()));
     test.wary_with_token(&["decrypt", "a.yaml"]).run().ok();
