@@ -211,6 +211,8 @@ pub struct Plain {
     pub path: PathBuf,
     /// What it counts as for rules.
     pub name: Option<PathBuf>,
+    /// The file into which the result goes; `None` is standard output.
+    pub place: Option<PathBuf>,
     pub document: Box<dyn Document>,
     pub recipe: Recipe,
 }

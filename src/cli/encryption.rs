@@ -9,9 +9,9 @@ use crate::batch::{self, OpenedDocument, Plain, Source};
 use rayon::prelude::*;
 
 use crate::cli::args::plain_path;
-use crate::cli::args::{Formats, Input, Inputs, KeyArgs, RuleArgs};
+use crate::cli::args::{Destination, Formats, Input, Inputs, KeyArgs, RuleArgs};
 use crate::cli::context::{Context, block_on};
-use crate::cli::copies::{self, Neighbours};
+use crate::cli::copies::{self, Neighbours, ToEncrypt};
 use crate::cli::pipeline::{Item, Output, Passed, Taken, read};
 use crate::cli::unnamed::{Unnamed, is_named_by};
 use crate::config::{Configs, Policy, Selection};
@@ -39,6 +39,8 @@ pub struct Encrypt<'a> {
     pub strip_last_applied: bool,
     /// What becomes of files that no rule names.
     pub unnamed: Unnamed,
+    /// Where results go.
+    pub destination: Destination,
 }
 
 /// What a file that was only found is to this command.
@@ -66,13 +68,15 @@ impl<'a> Encrypt<'a> {
             all_of_kubernetes: context.is_sops(),
         };
         let (configs, unnamed) = (context.configs()?, Unnamed::left());
-        Ok(Self { context, formats, configs, wanted, strip_last_applied: false, unnamed })
+        let destination = Destination::InPlace;
+        Ok(Self { context, formats, configs, wanted, strip_last_applied: false, unnamed, destination })
     }
 
     /// By the creation rules of these configs alone, whatever flags and variables say.
     pub fn by_rules(context: &'a Context<'a>, formats: Formats, configs: Configs) -> Self {
         let (wanted, unnamed) = (Overrides::default(), Unnamed::left());
-        Self { context, formats, configs, wanted, strip_last_applied: false, unnamed }
+        let destination = Destination::InPlace;
+        Self { context, formats, configs, wanted, strip_last_applied: false, unnamed, destination }
     }
 
     /// The rules by which it encrypts.
@@ -168,7 +172,8 @@ impl<'a> Encrypt<'a> {
                 input.shown().display()
             ));
         }
-        Ok(Plain { path: source.path, name: input.name, document, recipe })
+        let place = self.destination.path_for(&input);
+        Ok(Plain { path: source.path, name: input.name, place, document, recipe })
     }
 
     fn rule_of(&self, input: &Input) -> Result<Option<Policy>> {
@@ -289,7 +294,12 @@ impl<'a> Encrypt<'a> {
         mut files: Vec<Plain>,
         encrypt: impl FnOnce(&[Plain]) -> Vec<Result<sops::Ciphertext>>,
     ) -> Vec<Result<Option<Output>>> {
-        let to_encrypt: Vec<_> = files.iter().map(|file| (file.name.as_deref(), &file.recipe.keys)).collect();
+        let to_encrypt = files.iter().map(|file| {
+            let mut places: Vec<&Path> = file.name.iter().chain(&file.place).map(PathBuf::as_path).collect();
+            places.dedup();
+            ToEncrypt { places, keys: &file.recipe.keys }
+        });
+        let to_encrypt: Vec<_> = to_encrypt.collect();
         let mut refused = copies::refuse_earlier(self.context, &to_encrypt).unwrap_or_else(|error| {
             let others =
                 files.iter().skip(1).map(|_| Err(Error::new(error.kind(), "not encrypted, as above")));

@@ -75,6 +75,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     }
     let formats = args.formats.formats(context);
     let mut encrypt = Encrypt::new(context, formats, &args.keys.using(&args.aws), &args.rules)?;
+    encrypt.destination = destination.clone();
     encrypt.strip_last_applied = args.strip_last_applied;
     let (yes, dry_run) = (args.yes, args.outputs.dry_run);
     encrypt.unnamed = Unnamed::ask(context, yes, dry_run, "Encrypt", || encrypt.unnamed_among(&inputs))?;

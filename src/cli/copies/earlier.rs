@@ -17,27 +17,36 @@ use crate::repo::git::tree::{Entry, ObjectId, Tree};
 use crate::repo::git::{Git, changes};
 use crate::shown::typed;
 
-/// A file that is about to be encrypted, and for whom.
-pub type ToEncrypt<'f> = (Option<&'f Path>, &'f KeySet);
+/// A file that is about to be encrypted.
+pub struct ToEncrypt<'f> {
+    /// What it counts as for rules, and where it is written.
+    pub places: Vec<&'f Path>,
+    pub keys: &'f KeySet,
+}
 
 /// For each of these files an error where it may not be encrypted, for it was for fewer when Git got it. By the name of sops
 /// nothing is refused.
-pub fn refuse_earlier(context: &Context, files: &[ToEncrypt]) -> Result<Vec<Result<()>>> {
+pub fn refuse_earlier(context: &Context, files: &[ToEncrypt<'_>]) -> Result<Vec<Result<()>>> {
     let mut refused: Vec<Result<()>> = files.iter().map(|_| Ok(())).collect();
     if context.is_sops() {
         return Ok(refused);
     }
-    let states = states_of(context, files)?;
+    let each = files.iter().enumerate();
+    let places: Vec<(usize, &Path)> = each
+        .flat_map(|(file, ToEncrypt { places, .. })| places.iter().map(move |path| (file, *path)))
+        .collect();
+    let paths: Vec<&Path> = places.iter().map(|(_, path)| *path).collect();
+    let states = states_of(context, &paths)?;
     if states.is_empty() {
         return Ok(refused);
     }
-    let with_states = states.iter().filter_map(|(at, _)| files[*at].0);
+    let with_states = states.iter().map(|(at, _)| paths[*at]);
     let neighbours = Neighbours::of(context, with_states)?;
     neighbours.load()?;
     for (at, state) in &states {
-        let (Some(path), keys) = files[*at] else { continue };
-        if let Err(error) = neighbours.refuse(path, state, keys) {
-            refused[*at] = Err(error.advise(restore(path)));
+        let (file, path) = places[*at];
+        if let Err(error) = neighbours.refuse(path, state, files[file].keys) {
+            refused[file] = Err(error.advise(restore(path)));
         }
     }
     Ok(refused)
@@ -52,11 +61,11 @@ fn restore(path: &Path) -> String {
 }
 
 /// The encrypted files that the index and the last commit have in these places, each with the number of the place.
-fn states_of(context: &Context, files: &[ToEncrypt]) -> Result<Vec<(usize, EncryptedFile)>> {
+fn states_of(context: &Context, paths: &[&Path]) -> Result<Vec<(usize, EncryptedFile)>> {
     let (place, configs) = (Place::of(context), context.configs()?);
     let mut by_root: BTreeMap<PathBuf, Vec<(usize, PathBuf)>> = BTreeMap::new();
-    for (at, (path, _)) in files.iter().enumerate() {
-        let path = path.and_then(|path| std::path::absolute(path).ok());
+    for (at, path) in paths.iter().enumerate() {
+        let path = std::path::absolute(path).ok();
         let path = path.and_then(|path| Some(real(path.parent()?).join(path.file_name()?)));
         // Where no rule says who reads there, the person does.
         let Some(path) = path.filter(|path| rule_of(path, &configs).is_some()) else { continue };

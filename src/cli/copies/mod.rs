@@ -28,7 +28,7 @@ use crate::repo::git::{Git, changes};
 use crate::secret::{DataKey, SecretBytes};
 use crate::shown::typed;
 use crate::{repo, sops};
-pub(super) use earlier::refuse_earlier;
+pub(super) use earlier::{ToEncrypt, refuse_earlier};
 use past::{PastRule, PastScope, Version};
 
 /// Which versions out of the history count: a file may have been elsewhere before.

@@ -585,6 +585,24 @@ fn what_was_moved_is_not_decrypted_in_its_place_and_encrypted_for_others() {
             assert_eq!(test.read_text("dev/s.yaml"), plain, "{args:?}");
         }
     }
+    // Nor is it once the plaintext has another name, and the result goes where it came from.
+    for name in ["dev/s.dec.yaml", "dev/out/dev/s.yaml"] {
+        test.write(name, &plain);
+    }
+    let ways: [&[&str]; 5] = [
+        &["encrypt", "--output", "dev/s.yaml", "dev/s.dec.yaml"],
+        &["encrypt", "--filename-override", "dev/new.yaml", "--output", "dev/s.yaml", "dev/out/dev/s.yaml"],
+        &["encrypt", "--filename-override", "dev/new.yaml", "-i", "dev/s.yaml"],
+        &["encrypt", "--output-dir", "../..", "dev/s.yaml"],
+        &["encrypt", "--filename-override", "dev/new.yaml", "--output", "dev/s.yaml", "-"],
+    ];
+    for args in ways {
+        let within = if args.contains(&"--output-dir") { "dev/out" } else { "" };
+        let output = test.sealant(args).cwd(test.path(within)).stdin(plain.as_bytes()).run().code(8);
+        assert!(output.stderr.contains("prod/s.yaml of commit"), "{args:?} {output}");
+        assert_eq!(test.read_text("dev/s.yaml"), plain, "{args:?}");
+    }
+    test.sealant(&["encrypt", "--output", "dev/other.yaml", "dev/s.dec.yaml"]).run().ok();
     // The way out.
     repo.ok(&["checkout", "HEAD", "--", "dev/s.yaml"]);
     repo.sealant(&["rotate", "-i", "--allow-copied", "dev/s.yaml"]);
