@@ -87,7 +87,7 @@ fn yaml_advice(kind: &ErrorKind) -> &'static str {
         | Is::TabAtBlockScalarStart
         | Is::TabInPlainScalar => "indent with spaces: YAML does not allow tabs there",
         Is::MappingValueNotAllowed | Is::InvalidColonPlacement => {
-            "put a value that contains `: ` in quotes. If there is none here, a bracket or quote above is not \
+            "put a value that contains `: ` in quotes. If this line has none, a bracket or quote above is not \
              closed, or this line's indentation is wrong"
         }
         Is::SimpleKeyExpected | Is::InvalidSimpleKey => {

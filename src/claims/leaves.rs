@@ -74,7 +74,7 @@ pub enum Comment {
     Old,
     /// One that came with the change.
     New,
-    /// Comments say what is encrypted, and there is none.
+    /// Comments say what is encrypted, and there are no comments.
     Missing,
 }
 

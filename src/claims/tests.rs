@@ -179,7 +179,7 @@ fn a_sealed_secret_is_held_against_the_place_that_its_rule_pins() {
         found(all, &sealed(None, None, "mine")),
         ["no namespace instead of `shop`", "name `mine` instead of `db`"]
     );
-    // A namespace that does not bind is none.
+    // A namespace that does not bind does not count.
     assert_eq!(
         found("namespace: shop", &sealed(Some(Cluster), Some("shop"), "db")),
         ["scope `cluster` instead of `namespace`"]

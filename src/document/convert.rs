@@ -196,7 +196,7 @@ pub(super) fn lacks_default(document: &dyn Document, root: NodeId) -> bool {
         && tree.entry(document.source(), root, ini::DEFAULT).is_none()
 }
 
-/// Whether a comment is none, but the place of one behind a flow collection.
+/// Whether this is not a comment, but the place of one behind a flow collection.
 fn is_place(document: &dyn Document, comment: NodeId) -> bool {
     document.tree()[comment].span == Span::default()
 }

@@ -110,7 +110,7 @@ fn existing(folder: &OwnedFd, name: &OsStr) -> Result<Option<Attributes>> {
     Ok(Some(Attributes { mode: found.st_mode, user: found.st_uid, group: found.st_gid }))
 }
 
-/// The refusal of a link; `None` for what is none.
+/// The refusal of a link; `None` for anything else.
 fn link(folder: &OwnedFd, name: &OsStr) -> Option<Error> {
     let target = rustix::fs::readlinkat(folder, name, Vec::new()).ok()?;
     let message =

@@ -486,7 +486,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn foreign_keys_stay_where_nothing_is_wrapped_anew() {
+    fn foreign_keys_stay_where_nothing_is_wrapped_again() {
         let allowed =
             |before, rule, new_key| refuse_new_foreign(&file(before, 0), &keys(rule, None), new_key).is_ok();
         assert!(allowed("a pgp:F", "a b pgp:F", false));

@@ -251,7 +251,7 @@ impl Unit {
 
 impl Unit {
     /// Who may read this, as far as it counts for something that is elsewhere. Where a rule names the readers of that, whom
-    /// this file alone names is none: anybody can have written themselves into its list. Of the past
+    /// this file alone names does not count: anybody can have written themselves into its list. Of the past
     /// every state is there, that before such a change as well.
     fn readers_beside(&self, by_rule: bool) -> Cow<'_, Readers> {
         match by_rule && !self.held.by_rule && !self.is_past() {

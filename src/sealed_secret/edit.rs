@@ -21,7 +21,7 @@ use crate::secret::SecretBytes;
 pub type Changes = BTreeMap<String, Option<SecretBytes>>;
 
 /// Sets and removes items. What is set is encrypted under `key`, made for this change; nothing else is opened or
-/// encrypted anew, and data keys that no item uses any more go.
+/// encrypted again, and data keys that no item uses any more go.
 pub fn change(sealed: &SealedSecret, changes: &Changes, key: NewDataKey) -> Result<SealedSecret> {
     sealed.spec.check()?;
     let mut changed = sealed.clone();
@@ -137,7 +137,7 @@ pub fn merge_into(sealed: &SealedSecret, secret: &Secret, key: NewDataKey) -> Re
     change(&changed, &changes, key)
 }
 
-/// Encrypts all items anew under one new data key, and drops the others.
+/// Encrypts all items again under one new data key, and drops the others.
 pub fn rotate(sealed: &SealedSecret, keys: &OpenedKeys, key: NewDataKey) -> Result<SealedSecret> {
     let binding = Binding::of(sealed)?;
     let items = keys.items(&sealed.spec, &binding)?;

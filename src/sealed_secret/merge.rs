@@ -116,7 +116,7 @@ impl Merge {
                 let values = values.map(|values| value(values).map(|side| side.get(*item)));
                 a == b || values.is_some_and(|[a, b]| a.is_some() && a == b)
             };
-            // What only theirs encrypted anew is theirs, though the value is the same: it is a rotation.
+            // What only theirs encrypted again is theirs, though the value is the same: it is a rotation.
             let is_ours = || {
                 same(ours, theirs, |v| [&v.ours, &v.theirs]) || same(base, theirs, |v| [&v.base, &v.theirs])
             };

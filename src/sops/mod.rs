@@ -290,7 +290,7 @@ impl Encrypted {
             )
             .on_line(line));
         }
-        // What would change the last value is left for the one who writes the metadata anew.
+        // What would change the last value is left to the code that writes new metadata.
         if self.format() == Format::Binary || edited.open_end().is_some() {
             return Ok(edited);
         }

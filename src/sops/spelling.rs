@@ -46,7 +46,7 @@ impl Spellings {
         Self::read(cipher, metadata).unwrap_or_default()
     }
 
-    /// Whether there is an entry that does not open. That there was one, and is none, nobody can tell: sops takes it out
+    /// Whether there is an entry that does not open. That there was one and is no more, nobody can tell: sops takes it out
     /// whenever it writes the file.
     pub fn are_lost(cipher: &Cipher, metadata: &Metadata) -> bool {
         metadata.spellings.is_some() && Self::read(cipher, metadata).is_none()

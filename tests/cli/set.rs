@@ -164,7 +164,7 @@ fn what_cannot_be_set_has_the_codes_of_sops_and_leaves_the_file() {
 }
 
 #[test]
-fn equal_values_are_written_anew_unless_idempotent() {
+fn equal_values_are_encrypted_again_unless_idempotent() {
     let test = with_secret(TEXT);
     let before = test.read_text("secret.yaml");
     let set = |flags: &[&str]| {

@@ -94,7 +94,7 @@ fn data_key_of(file: &Path) -> DataKey {
     DataKey::from_slice(&bytes).expect("32 bytes")
 }
 
-/// Files that keep more of their bytes here than in sops, which writes them anew: only their values agree.
+/// Files that keep more of their bytes here than in sops, which rewrites them: only their values agree.
 const KEPT_BYTES: &[(&str, &str)] = &[
     ("repo/examples-all_in_one.enc.json", "it has no final line break, and gets none"),
     ("repo/examples-per_file.enc.json", "it has no final line break, and gets none"),

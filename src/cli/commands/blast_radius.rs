@@ -23,7 +23,7 @@ use crate::repo::who_can_decrypt::Asked;
 /// For somebody who leaves, or a lost laptop: shows which values to change. It searches every version of every file,
 /// on all branches and tags, including deleted files.
 ///
-/// "live" is a value whose ciphertext is still the same at HEAD. "encrypted-anew" is one with another ciphertext at
+/// "live" is a value whose ciphertext is still the same at HEAD. "re-encrypted" is one with another ciphertext at
 /// HEAD: of a new value, or of the same value under a new data key (`rotate`). Without a key nobody can tell which,
 /// so treat it as known until you have replaced it; "changed" is one that --compare has found to be new. "gone" is
 /// one that HEAD does not have, though it may still be in use.
@@ -58,7 +58,7 @@ pub struct Args {
     ///
     /// It also finds a data key that was kept although all values under it are new. It shows no value, asks for no
     /// passphrase, starts no plugin, and contacts only Vault servers that you have named. What none of your
-    /// identities opens stays `encrypted-anew`.
+    /// identities opens stays `re-encrypted`.
     #[arg(long)]
     compare: bool,
 
@@ -159,7 +159,7 @@ fn shown(path: &Path) -> String {
 fn word(state: Fate) -> &'static str {
     match state {
         Fate::Live => "live",
-        Fate::EncryptedAnew => "encrypted-anew",
+        Fate::ReEncrypted => "re-encrypted",
         Fate::Gone => "gone",
         Fate::Changed => "changed",
     }
@@ -175,7 +175,7 @@ fn tell(found: &Found, context: &Context) {
              comes from, unless you know that this was done",
             counted(values, "value"),
             count(Fate::Live),
-            count(Fate::EncryptedAnew),
+            count(Fate::ReEncrypted),
             count(Fate::Gone),
             match count(Fate::Changed) {
                 0 => String::new(),

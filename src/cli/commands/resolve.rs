@@ -176,7 +176,7 @@ impl Resolve<'_> {
             Side::Ours => ("our", "theirs", "--ours"),
             Side::Theirs => ("their", "ours", "--theirs"),
         };
-        let why = match self.merged_anew(file)? {
+        let why = match self.merged_again(file)? {
             merge::MergeResult::Refused(error) => format!(": {}", error.message()),
             merge::MergeResult::Conflict { .. } => String::new(),
             outcome => return self.settle(file, outcome),
@@ -191,7 +191,7 @@ impl Resolve<'_> {
         let format = file.source.format;
         match Conflicted::read(format, &marked) {
             Some(conflicted) => self.conflicted(file, marked, &conflicted),
-            None if self.is_encrypted(file) => self.merge_anew(file),
+            None if self.is_encrypted(file) => self.merge_again(file),
             None => match self.side {
                 Some(side) => self.finish(file, marked.take(side)),
                 None => Err(Error::new(
@@ -210,11 +210,11 @@ impl Resolve<'_> {
     }
 
     /// What Git, or somebody without a key, has merged as text.
-    fn merge_anew(&self, file: &File<'_>) -> Result<bool> {
-        self.settle(file, self.merged_anew(file)?)
+    fn merge_again(&self, file: &File<'_>) -> Result<bool> {
+        self.settle(file, self.merged_again(file)?)
     }
 
-    fn merged_anew(&self, file: &File<'_>) -> Result<merge::MergeResult> {
+    fn merged_again(&self, file: &File<'_>) -> Result<merge::MergeResult> {
         let (host, format) = (self.context.host, file.source.format);
         let versions = file.stages.versions().ok_or_else(|| {
             Error::new(Kind::Conflict, "one side has deleted the file, the other has changed it").advise(

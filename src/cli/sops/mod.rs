@@ -90,7 +90,7 @@ pub fn run(words: &[OsString]) -> ExitCode {
     finish(&ui, done.map_err(anyhow::Error::from))
 }
 
-/// The flags before a command that are not for commands, but only for when there is none.
+/// The flags that count only where no command is given.
 fn passed_over(found: &ArgMatches, sops: &clap::Command) -> Vec<String> {
     if found.subcommand().is_none() {
         return Vec::new();

@@ -1,7 +1,7 @@
 //! Reads the words of a command line as Go's flag package does, and spells them as clap wants them.
 //!
 //! One dash is as good as two, a switch may be told `=false`, the last of several flags of a name counts, and an
-//! empty value is none. Beyond that, flags may appear behind the file, too. Which flags there are is clap's business.
+//! empty value counts as not given. Beyond that, flags may appear behind the file, too. Which flags there are is clap's business.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;

@@ -80,7 +80,7 @@ fn resolve_plain(text: &str) -> Result<Value> {
     Ok(number.unwrap_or_else(|| Value::str(text)))
 }
 
-/// A number whose underscores were taken out; `None` when it is none.
+/// A number without its underscores; `None` when it is not a number.
 fn number(text: &str) -> Result<Option<Value>> {
     if let Some((negative, radix, digits)) = integer_parts(text) {
         let magnitude = u128::from_str_radix(digits, radix).ok();

@@ -1,4 +1,4 @@
-//! An encrypted object that kustomize has built anew: it sorts keys and sets namespaces, and the MAC of the whole does
+//! An encrypted object that kustomize has rebuilt: it sorts keys and sets namespaces, and the MAC of the whole does
 //! not match any more.
 //!
 //! The file that it comes from is in the repository, and known by its MAC, which is text to kustomize. That file is

@@ -147,7 +147,7 @@ impl Requests {
         })
     }
 
-    /// Makes a request until it is done, but not too often. It is made anew for each try.
+    /// Makes a request until it is done, but not too often. Each try makes a new one.
     pub async fn send(
         &self,
         url: &Url,

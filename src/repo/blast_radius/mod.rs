@@ -36,8 +36,8 @@ use look::{Look, clear_values, look};
 pub enum Fate {
     /// What could be read is what HEAD has.
     Live,
-    /// HEAD has another ciphertext there: of a new value, or of the same one, encrypted anew.
-    EncryptedAnew,
+    /// HEAD has another ciphertext there: of a new value, or of the same one, encrypted again.
+    ReEncrypted,
     /// HEAD has no such value.
     Gone,
     /// HEAD has another value there, as somebody with a key can tell.
@@ -405,7 +405,7 @@ impl<'h> Search<'h> {
                     let state = match self.head_values.get(&place).map(same) {
                         Some(Some(true)) => Fate::Live,
                         Some(Some(false)) => Fate::Changed,
-                        Some(None) => Fate::EncryptedAnew,
+                        Some(None) => Fate::ReEncrypted,
                         None => Fate::Gone,
                     };
                     self.add(&mut rows, place, state, way, 1, blob);
@@ -417,7 +417,7 @@ impl<'h> Search<'h> {
             let state = match self.head_values.get(&now) {
                 _ if clear.in_head => Fate::Live,
                 Some(mark) if self.is_first_since(place, clear, mark) => Fate::Live,
-                Some(_) => Fate::EncryptedAnew,
+                Some(_) => Fate::ReEncrypted,
                 None => Fate::Gone,
             };
             let place = if clear.in_head { place } else { now };

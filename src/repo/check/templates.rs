@@ -169,7 +169,7 @@ pub fn plain_line_of_secret(marked: &str) -> Option<usize> {
 /// A template with a mark in the place of each expression that makes a text; its lines stay where they are.
 pub fn with_marks(text: &str) -> String {
     let (mut marked, mut rest) = (String::with_capacity(text.len()), text);
-    // A quote that is never closed is none, here and further on.
+    // A quote that is never closed is text, here and further on.
     let mut has_quotes = true;
     let mut literals = HashSet::new();
     while let Some((before, inside)) = rest.split_once("{{") {

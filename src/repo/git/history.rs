@@ -63,7 +63,7 @@ pub struct History {
     pub paths: Vec<PathBuf>,
     pub blobs: Vec<Blob>,
     pub versions: Vec<Version>,
-    /// Every content that a config ever had, links among them; where one was removed, the name that is none.
+    /// Every content that a config ever had, links among them; where one was removed, the name that stands for nothing.
     pub configs: BTreeMap<PathBuf, BTreeSet<ObjectId>>,
     /// When a content was last replaced by another, or removed, by a commit.
     pub replaced: HashMap<ObjectId, Timestamp>,

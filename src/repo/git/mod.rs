@@ -62,7 +62,7 @@ const SWITCHES: &[&str] = &[
     "--no-replace-objects",
     // A path is a path, whatever it looks like.
     "--literal-pathspecs",
-    // A folder that looks like a bare repository is none, and no program looks at files for Git.
+    // A folder that only looks like a bare repository is not one, and no program looks at files for Git.
     "-c",
     "safe.bareRepository=explicit",
     "-c",
@@ -175,7 +175,7 @@ impl<'h> Git<'h> {
         })
     }
 
-    /// A name as a pathspec: an empty one is none.
+    /// A name as a pathspec; an empty name gives none.
     pub fn pathspec(name: &Path) -> &OsStr {
         if name.as_os_str().is_empty() { OsStr::new(".") } else { name.as_os_str() }
     }

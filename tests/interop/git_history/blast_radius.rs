@@ -32,9 +32,9 @@ fn what_she_could_read_stays_live_until_it_is_changed() {
     assert_eq!(
         repo.radius(&[]),
         [
-            r#"encrypted-anew app.yaml ["a"]: alone"#,
-            r#"encrypted-anew app.yaml ["b"]: alone"#,
-            r#"encrypted-anew app.yaml ["c"]: alone, by a kept data key"#
+            r#"re-encrypted app.yaml ["a"]: alone"#,
+            r#"re-encrypted app.yaml ["b"]: alone"#,
+            r#"re-encrypted app.yaml ["c"]: alone, by a kept data key"#
         ]
     );
     // Under the new data key she reads nothing more.
@@ -42,7 +42,7 @@ fn what_she_could_read_stays_live_until_it_is_changed() {
     repo.git(&["mv", "app.yaml", "moved.yaml"]);
     repo.commit(40);
     let found = repo.radius(&[]);
-    assert_eq!((found.len(), found[0].as_str()), (3, r#"encrypted-anew moved.yaml ["a"]: alone"#));
+    assert_eq!((found.len(), found[0].as_str()), (3, r#"re-encrypted moved.yaml ["a"]: alone"#));
     repo.git(&["rm", "-q", "moved.yaml"]);
     repo.commit(30);
     assert_eq!(repo.radius(&[])[0], r#"gone moved.yaml ["a"]: alone"#);
@@ -56,7 +56,7 @@ fn the_newest_data_key_is_another_one_when_she_is_shut_out() {
     repo.commit(70);
     assert_eq!(
         repo.radius(&[]),
-        [r#"encrypted-anew app.yaml ["a"]: alone"#, r#"encrypted-anew app.yaml ["b"]: alone"#]
+        [r#"re-encrypted app.yaml ["a"]: alone"#, r#"re-encrypted app.yaml ["b"]: alone"#]
     );
 }
 
@@ -148,7 +148,7 @@ fn of_a_sealed_secret_only_the_items_count_that_were_open_to_her() {
     // New items have a data key of their own, which she never had.
     assert_eq!(
         repo.radius(&[]),
-        ["live db.yaml shop/db: a: alone", "encrypted-anew db.yaml shop/db: b: alone"]
+        ["live db.yaml shop/db: a: alone", "re-encrypted db.yaml shop/db: b: alone"]
     );
 }
 
@@ -176,7 +176,7 @@ fn what_was_in_clear_was_everybodys() {
             r#"live app.yaml ["a"]: in plaintext, by anybody"#,
             "live db.yaml shop/db: p: in plaintext, by anybody",
             r#"live key.pem ["data"]: in plaintext, by anybody"#,
-            r#"encrypted-anew app.yaml ["b"]: in plaintext, by anybody"#,
+            r#"re-encrypted app.yaml ["b"]: in plaintext, by anybody"#,
         ]
     );
     // And once more by mistake, of one value.
@@ -192,11 +192,11 @@ fn the_list_is_for_people_and_for_spreadsheets() {
     let args = ["blast-radius", "--recipient", &repo.anna];
     let output = repo.sealant(&args).run().ok();
     let lines: Vec<&str> = output.text().lines().collect();
-    assert_eq!(lines[0], "state           file      value  readable  versions  newest      commit");
-    assert!(lines[1].starts_with("encrypted-anew  app.yaml  [\"a\"]  alone     1         "), "{output}");
+    assert_eq!(lines[0], "state         file      value  readable  versions  newest      commit");
+    assert!(lines[1].starts_with("re-encrypted  app.yaml  [\"a\"]  alone     1         "), "{output}");
     assert!(output.stderr.contains("2 values in 2 commits: 0 live, 2 encrypted again, 0 gone"), "{output}");
     let output = repo.sealant(&[&args[..], &["--format", "csv"]].concat()).run().ok();
-    assert!(output.text().contains("\r\nencrypted-anew,app.yaml,\"[\"\"b\"\"]\",alone,1,"), "{output}");
+    assert!(output.text().contains("\r\nre-encrypted,app.yaml,\"[\"\"b\"\"]\",alone,1,"), "{output}");
     let commit = repo.git(&["rev-parse", "HEAD~"]);
     assert!(output.text().contains(commit.text().trim()), "{output}");
     assert!(!output.text().contains(PLANTED));
@@ -225,7 +225,7 @@ fn with_a_key_a_new_value_is_told_from_an_old_one() {
     repo.sealant(&["set", "db.yaml", "y", "\"new\""]).run().ok();
     repo.set("app.yaml", r#"["b"]"#, "new");
     repo.commit(60);
-    assert!(repo.radius(&[]).iter().all(|row| row.starts_with("encrypted-anew ")));
+    assert!(repo.radius(&[]).iter().all(|row| row.starts_with("re-encrypted ")));
     let expected = [
         r#"live app.yaml ["a"]: alone"#,
         "live db.yaml shop/db: x: alone",
@@ -240,10 +240,7 @@ fn with_a_key_a_new_value_is_told_from_an_old_one() {
     // Without the key it stays open.
     let args = ["blast-radius", "--compare", "--recipient", &repo.anna];
     let output = repo.test.sealant(&args).run().ok();
-    assert!(
-        output.text().contains("encrypted-anew  app.yaml") && !output.text().contains("live"),
-        "{output}"
-    );
+    assert!(output.text().contains("re-encrypted  app.yaml") && !output.text().contains("live"), "{output}");
     assert!(output.stderr.contains("versions were not compared"), "{output}");
     assert!(!output.text().contains(PLANTED));
 }
@@ -262,7 +259,7 @@ fn with_a_key_a_data_key_that_was_kept_is_known_under_new_ciphertexts() {
         repo.sops(&["set", "app.yaml", value, "\"hunter2-new\""]).run().ok();
     }
     repo.commit(80);
-    assert_eq!(repo.radius(&[]), [r#"encrypted-anew app.yaml ["a"]: alone"#]);
+    assert_eq!(repo.radius(&[]), [r#"re-encrypted app.yaml ["a"]: alone"#]);
     let expected = [r#"live app.yaml ["a"]: alone"#, r#"live app.yaml ["b"]: alone, by a kept data key"#];
     assert_eq!(repo.radius(&["--compare"]), expected);
     // A new data key ends it, though what came before is counted still.

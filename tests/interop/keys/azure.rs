@@ -4,38 +4,12 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::time::Instant;
 
-use sealant_test_support::{AzureKv, Output, PLANTED, Run, Sandbox};
+use sealant_test_support::{AzureKv, PLANTED, Sandbox};
 
+use super::cloud::{By, both_open, ours, says, theirs};
 use super::{PLAIN, sandbox, x25519};
 
-type By = fn(&AzureKv, &Sandbox, &[&str]) -> Run;
-
-fn ours(azure: &AzureKv, test: &Sandbox, args: &[&str]) -> Run {
-    azure.serve(test.sealant(args))
-}
-
-fn theirs(azure: &AzureKv, test: &Sandbox, args: &[&str]) -> Run {
-    azure.serve(test.sops(args))
-}
-
-const BOTH: [By; 2] = [ours, theirs];
-
-fn both_open(azure: &AzureKv, test: &Sandbox, file: &str, plain: &str) {
-    for open in BOTH {
-        assert_eq!(open(azure, test, &["decrypt", file]).run().ok().text(), plain, "{file}");
-    }
-}
-
-/// An error, with these words and without a secret.
-#[track_caller]
-fn says(output: Output, words: &[&str]) {
-    let output = output.code(128);
-    for word in words {
-        assert!(output.stderr.contains(word), "{word}: {}", output.stderr);
-    }
-    let all = format!("{}{}", output.text(), output.stderr);
-    assert!(!all.contains(PLANTED) && !all.contains("hunter2"), "{all}");
-}
+const BOTH: [By<AzureKv>; 2] = [ours, theirs];
 
 #[test]
 fn the_server_speaks_as_azure_does() {
@@ -93,7 +67,7 @@ fn what_one_encrypts_for_an_azure_key_the_other_opens() {
 #[test]
 fn a_new_entry_is_written_as_sops_writes_it() {
     let (test, azure) = (sandbox(), AzureKv::start());
-    let entry = |encrypt: By| {
+    let entry = |encrypt: By<AzureKv>| {
         test.write("a.yaml", PLAIN);
         encrypt(&azure, &test, &["encrypt", "-i", "--azure-kv", &azure.key("a"), "a.yaml"]).run().ok();
         let text = test.read_text("a.yaml");

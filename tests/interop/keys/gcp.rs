@@ -3,38 +3,12 @@
 use std::fs;
 use std::time::Instant;
 
-use sealant_test_support::{GcpKms, Output, PLANTED, Run, Sandbox};
+use sealant_test_support::{GcpKms, PLANTED, Sandbox};
 
+use super::cloud::{By, both_open, ours, says, theirs};
 use super::{PLAIN, sandbox, x25519};
 
-type By = fn(&GcpKms, &Sandbox, &[&str]) -> Run;
-
-fn ours(kms: &GcpKms, test: &Sandbox, args: &[&str]) -> Run {
-    kms.serve(test.sealant(args))
-}
-
-fn theirs(kms: &GcpKms, test: &Sandbox, args: &[&str]) -> Run {
-    kms.serve(test.sops(args))
-}
-
-const BOTH: [By; 2] = [ours, theirs];
-
-fn both_open(kms: &GcpKms, test: &Sandbox, file: &str, plain: &str) {
-    for open in BOTH {
-        assert_eq!(open(kms, test, &["decrypt", file]).run().ok().text(), plain, "{file}");
-    }
-}
-
-/// An error, with these words and without a secret.
-#[track_caller]
-fn says(output: Output, words: &[&str]) {
-    let output = output.code(128);
-    for word in words {
-        assert!(output.stderr.contains(word), "{word}: {}", output.stderr);
-    }
-    let all = format!("{}{}", output.text(), output.stderr);
-    assert!(!all.contains(PLANTED) && !all.contains("hunter2"), "{all}");
-}
+const BOTH: [By<GcpKms>; 2] = [ours, theirs];
 
 #[test]
 fn the_server_speaks_as_google_does() {
@@ -90,7 +64,7 @@ fn what_one_encrypts_for_a_cloud_kms_key_the_other_opens() {
 #[test]
 fn a_new_entry_is_written_as_sops_writes_it() {
     let (test, kms) = (sandbox(), GcpKms::start());
-    let entry = |encrypt: By| {
+    let entry = |encrypt: By<GcpKms>| {
         test.write("a.yaml", PLAIN);
         encrypt(&kms, &test, &["encrypt", "-i", "--gcp-kms", &kms.key("a"), "a.yaml"]).run().ok();
         let text = test.read_text("a.yaml");

@@ -3,38 +3,12 @@
 use std::fs;
 use std::time::Instant;
 
-use sealant_test_support::{HuaweiKms, Output, PLANTED, Run, Sandbox};
+use sealant_test_support::{HuaweiKms, PLANTED};
 
+use super::cloud::{By, both_open, ours, says, theirs};
 use super::{PLAIN, sandbox, x25519};
 
-type By = fn(&HuaweiKms, &Sandbox, &[&str]) -> Run;
-
-fn ours(kms: &HuaweiKms, test: &Sandbox, args: &[&str]) -> Run {
-    kms.serve(test.sealant(args))
-}
-
-fn theirs(kms: &HuaweiKms, test: &Sandbox, args: &[&str]) -> Run {
-    kms.serve(test.sops(args))
-}
-
-const BOTH: [By; 2] = [ours, theirs];
-
-fn both_open(kms: &HuaweiKms, test: &Sandbox, file: &str, plain: &str) {
-    for open in BOTH {
-        assert_eq!(open(kms, test, &["decrypt", file]).run().ok().text(), plain, "{file}");
-    }
-}
-
-/// An error, with these words and without a secret.
-#[track_caller]
-fn says(output: Output, words: &[&str]) {
-    let output = output.code(128);
-    for word in words {
-        assert!(output.stderr.contains(word), "{word}: {}", output.stderr);
-    }
-    let all = format!("{}{}", output.text(), output.stderr);
-    assert!(!all.contains(PLANTED) && !all.contains("hunter2"), "{all}");
-}
+const BOTH: [By<HuaweiKms>; 2] = [ours, theirs];
 
 #[test]
 fn the_server_speaks_as_huawei_does() {

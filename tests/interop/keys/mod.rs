@@ -1,6 +1,7 @@
 //! Keys beside the real sops and age: what one rotates, shares out or hands over, the other opens.
 
 mod azure;
+mod cloud;
 mod gcp;
 mod huawei;
 mod keyservice;

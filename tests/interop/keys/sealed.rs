@@ -83,7 +83,7 @@ fn a_key_in_a_cloud_is_a_recipient_like_any_other() {
         let id = one.trim_start_matches("https://");
         assert!(shut.stderr.contains(id) && !shut.stderr.contains("hunter2"), "{shut}");
 
-        // Values are set, data keys made anew, recipients changed: by the cloud's key alone.
+        // Values are set, new data keys made, recipients changed: by the cloud's key alone.
         cloud.run(&test, &["set", "db.yaml", "password", "other"]).run().ok();
         assert_eq!(cloud.password(&test), "other");
         cloud.run(&test, &["rotate", "-i", "db.yaml"]).run().ok();

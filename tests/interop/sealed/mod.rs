@@ -211,7 +211,7 @@ fn secret() -> Secret {
     }
 }
 
-/// Makes the fixtures anew: see their README.
+/// Makes the fixtures again: see their README.
 #[test]
 #[ignore = "writes fixtures"]
 fn make_the_objects() {

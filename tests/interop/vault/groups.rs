@@ -46,7 +46,7 @@ fn age_opens_without_a_request() {
         run.env("SOPS_DECRYPTION_ORDER", order).run().ok();
     }
     assert_eq!(test.sops(&["decrypt", "down.yaml"]).env("SOPS_AGE_KEY", &me.secret).run().ok().text(), PLAIN);
-    // What cannot be wrapped anew is not: the file stays.
+    // What cannot be wrapped again is left: the file stays.
     let before = test.read_text("down.yaml");
     let _ = with_age(&["rotate", "-i", "--allow-copied", "down.yaml"]).fails(1, &[&down]);
     assert_eq!(test.read_text("down.yaml"), before);

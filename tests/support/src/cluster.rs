@@ -171,7 +171,7 @@ impl Cluster {
         self.wait_until_ready();
     }
 
-    /// Makes etcd forget all that was before now: whoever asks for changes since then is told to list anew.
+    /// Makes etcd forget all that was before now: whoever asks for changes since then is told to list again.
     #[track_caller]
     pub fn compact(&self) {
         let found = self.ask_etcd("kv/range", &json!({"key": "AA==", "limit": "1"}));

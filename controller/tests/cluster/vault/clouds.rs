@@ -110,7 +110,7 @@ fn keys_in_clouds_that_are_listed_are_used_as_the_pod_itself() {
     CLUSTER.wait_for_items(&tenant.namespace, "later", &[("a", &planted("later"))]);
     assert_eq!(controller.metric("sealant_data_keys_total", "from=\"kms\""), 4.0);
 
-    // A name that would lead elsewhere is none.
+    // A name that would lead elsewhere is refused.
     let mut object: Value =
         serde_json::from_str(&sealed_for(&person, &tenant, "evil", vec![of_aws(&ours, None)])).unwrap();
     let arn = "arn:aws:kms:evil.example.com/:1:key/k";

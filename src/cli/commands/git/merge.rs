@@ -56,7 +56,7 @@ pub struct Args {
     identities: IdentityArgs,
 }
 
-/// Above 128, so that Git stops instead of taking for a merge what is none.
+/// Above 128, so that Git stops, and takes no failure for a merge.
 pub const CANNOT: u8 = 129;
 
 pub fn run(args: &Args, context: &Context) -> ExitCode {

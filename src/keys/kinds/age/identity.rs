@@ -33,7 +33,7 @@ const MAX_WORK_FACTOR: u8 = 20;
 /// A file that is no identity file at all is bad in each of its lines: so many are told.
 const PROBLEMS_SHOWN: usize = 5;
 
-/// An identity file is small; what decrypts to more is none.
+/// An identity file is small; more plaintext than this is not one.
 const LONGEST_FILE: u64 = 16 << 20;
 
 /// Whether a text is an identity file: lines of age identities and comments, and nothing else.

@@ -44,7 +44,7 @@ pub(super) struct Place<'a> {
 }
 
 impl Key {
-    /// A key by its parts; a role or profile that is empty is none. An error when the ARN is not that of a key or an
+    /// A key by its parts; an empty role or profile counts as not given. An error when the ARN is not that of a key or an
     /// alias, in a region and a partition by their names.
     pub fn new(
         arn: &str,

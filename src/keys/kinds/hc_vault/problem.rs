@@ -32,11 +32,11 @@ pub(super) struct Problem {
 /// What a failure means for what we do next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Cause {
-    /// The token is none, or may not do this.
+    /// The token is not valid, or may not do this.
     Denied,
     /// There is no such key, engine or role.
     Missing,
-    /// The request is none that the server does, whoever asks.
+    /// The server refuses the request, whoever asks.
     Refused,
     /// The server knows no such request, or answers in a form that is not Vault's.
     NotUnderstood,

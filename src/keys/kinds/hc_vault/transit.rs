@@ -232,7 +232,7 @@ pub(super) async fn encrypt(
     Ok(answers.into_iter().map(|answer| answer.and_then(|text| ciphertext(&text))).collect())
 }
 
-/// Encrypts ciphertexts anew with the newest version of their key, without showing them to us. Answers stand in the
+/// Encrypts ciphertexts again with the newest version of their key, without showing them to us. Answers stand in the
 /// order of `ciphertexts`.
 pub(super) async fn rewrap(
     server: &Server,

@@ -112,7 +112,7 @@ impl<'t> Hook<'t> {
         }
         let Some(manager) = self.manager() else { return Ok(None) };
         let (what, advice) = self.told(&manager);
-        // Its owner writes it anew, with its mode.
+        // Its owner rewrites it, and keeps its mode.
         let Some(start) = manager.start(self.event).filter(|_| !self.is_run()) else {
             return Ok(Some(Step::Left { what, advice }));
         };

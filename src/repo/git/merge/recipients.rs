@@ -33,7 +33,7 @@ pub struct Chosen {
     pub is_new: bool,
 }
 
-/// Why there is none.
+/// Why no recipients can be merged.
 #[derive(Debug)]
 pub enum NotChosen {
     /// Both sides changed the same about it, or made somebody a recipient whom nobody vouches for.
@@ -66,7 +66,7 @@ pub async fn merged(
         _ => None,
     };
     let wrapped = stays.as_ref().map(|(_, holders)| combined(versions, holders, &keys));
-    // Whoever is in it opens the data key as before. Where shares change, all may be wrapped anew.
+    // Whoever is in it opens the data key as before. Where shares change, all may be wrapped again.
     let is_kept = |wrapped: &&WrappedDataKey| {
         wrapped.is_shared_as(&keys) && (keys.groups.len() == 1 || names(wrapped) == keys.groups)
     };
@@ -146,7 +146,7 @@ fn refuse_unsettled(
     Ok(())
 }
 
-/// Where shares are made anew, it takes as many keys to open the file as the rule asks for, or as on both sides.
+/// Where new shares are made, it takes as many keys to open the file as the rule asks for, or as on both sides.
 fn refuse_weaker(sides: [&WrappedDataKey; 2], keys: &KeySet, rule: Option<&KeySet>) -> Result<()> {
     let sides = sides.map(|side| (side.groups.len(), side.required()));
     let merged = (keys.groups.len(), keys.required());
