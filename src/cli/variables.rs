@@ -63,9 +63,9 @@ pub fn read(
 fn tell_shell_syntax(file: &Path, name: &str, value: &[u8], context: &Context) {
     let shown = file.display();
     if name.starts_with("export ") || name.trim() != name {
-        context
-            .ui
-            .warning(format!("{shown}: the variable is called {name:?}, with its spaces: this is no shell"));
+        context.ui.warning(format!(
+            "{shown}: the variable's name is {name:?}, spaces included: this file is not read by a shell"
+        ));
     }
     let trimmed = value.trim_ascii();
     let is_in =
@@ -73,7 +73,7 @@ fn tell_shell_syntax(file: &Path, name: &str, value: &[u8], context: &Context) {
     if is_in(b'"') || is_in(b'\'') {
         context.ui.warning(format!("{shown}: the quotes around {name} are part of its value"));
     } else if value.windows(2).any(|pair| pair == b" #" || pair == b"\t#") {
-        context.ui.warning(format!("{shown}: the text behind `#` is part of the value of {name}"));
+        context.ui.warning(format!("{shown}: the text after `#` is part of the value of {name}"));
     }
 }
 

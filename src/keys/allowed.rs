@@ -53,7 +53,7 @@ impl Place {
         let is_its = |kind: &KeyKind| resources(*kind).is_some_and(|known| entry.starts_with(known.begins));
         let found = KeyKind::ALL.into_iter().find(is_its);
         let Some((kind, known)) = found.and_then(|kind| Some((kind, resources(kind)?))) else {
-            return Err(wrong("it names no key in a cloud".to_owned()).advise(FORM));
+            return Err(wrong("it does not name a key in a cloud".to_owned()).advise(FORM));
         };
         let names = kind.names();
         if !names.is_supported {

@@ -55,7 +55,7 @@ fn what_a_name_could_do_is_refused() {
     let output = test.sealant(&["export", "a.json"]).run().code(8);
     assert!(output.stderr.contains("PATH") && output.text().is_empty(), "{output}");
     let output = test.sealant(&["export", "--only", "a b; id", "a.json"]).run().code(8);
-    assert!(output.stderr.contains("no name of a variable"), "{output}");
+    assert!(output.stderr.contains("not a valid variable name"), "{output}");
     assert_eq!(test.sealant(&["export", "--only", "PATH", "a.json"]).run().ok().text(), "export PATH='/x'\n");
     test.sealant(&["export", "--only", "B", "a.json"]).run().code(91);
 }
@@ -80,7 +80,7 @@ fn dotenv_that_was_written_for_a_shell_is_told_and_stays_as_it_is() {
     let output = test.sealant(&["exec-env", "a.env", "env"]).run().ok();
     let warnings = output.stderr.lines().filter(|line| line.starts_with("warning: a.env: ")).count();
     assert_eq!(warnings, 4, "{output}");
-    for part in ["\"export A\"", "quotes around B", "\"C \"", "behind `#`"] {
+    for part in ["\"export A\"", "quotes around B", "\"C \"", "after `#`"] {
         assert!(output.stderr.contains(part), "{part}: {output}");
     }
     assert!(output.text().contains("B=\"two words\"\n"), "{output}");

@@ -154,7 +154,7 @@ fn refuse_second_file(args: &Args) -> Result<()> {
         return Ok(());
     }
     let command: Vec<String> = args.command[1..].iter().map(|word| typed(Path::new(word))).collect();
-    Err(Error::new(Kind::Usage, "is an encrypted file, and here the command begins").in_file(second).advise(
+    Err(Error::new(Kind::Usage, "is an encrypted file, where the command should be").in_file(second).advise(
         format!(
             "To read both: `sealant exec-env --file {} {} {}`",
             typed(second),

@@ -112,7 +112,7 @@ fn refuse_name(variable: &Variable) -> Result<()> {
     {
         return Ok(());
     }
-    let message = format!("{:?} is no name of a variable: those are letters, digits and `_`", variable.name);
+    let message = format!("{:?} is not a valid variable name: use letters, digits and `_`", variable.name);
     Err(Error::new(Kind::Conflict, message)
         .in_file(&variable.file)
         .advise("Rename it: `sealant edit FILE`. Or leave it out with --only."))
