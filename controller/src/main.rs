@@ -1,4 +1,4 @@
-//! The in-cluster controller: turns SealedSecrets into native Secrets. Parses the flags, sets up the log, and runs.
+//! The in-cluster controller: turns objects such as SealedSecrets into native Secrets. Parses the flags, sets up the log, and runs.
 
 mod engine;
 mod keys;

@@ -44,7 +44,7 @@ fn without_empty(command: clap::Command, value: impl Fn(&OsStr) -> Option<OsStri
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Print the CustomResourceDefinition of SealedSecrets
+    /// Print the CustomResourceDefinitions that ship with the controller
     Crd,
 }
 
