@@ -54,7 +54,7 @@ soak: ## Run the controller through random work and faults for half an hour (the
 	cargo test --package sealant-controller --locked --test faults soak -- --nocapture
 
 test: tools check ## Run everything, as CI does
-	SEALANT_PEERS=$$(tests/peers/get); export SEALANT_PEERS; cargo test --workspace --locked
+	SEALANT_PEERS=$$(tests/peers/get); export SEALANT_PEERS; cargo test --workspace --locked --no-fail-fast
 	$(MAKE) fuzz docs
 
 $(CARGO_DENY):

@@ -254,7 +254,7 @@ mod tests {
         let error = vault(&["--vault-allow", "nonsense"]).err().unwrap().to_string();
         assert!(ControllerHost::by_flags(&error).starts_with("--vault-allow: `nonsense`"), "{error}");
         let error = host(&["sealant-controller", "--kms-allow=nonsense"]).err().unwrap().to_string();
-        assert!(error.starts_with("--kms-allow: `nonsense`: it names no key"), "{error}");
+        assert!(error.starts_with("--kms-allow: `nonsense`: it does not name a key in a cloud"), "{error}");
     }
 
     /// Each kind is a feature. Without it the settings that need it are refused when the controller starts.
