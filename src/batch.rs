@@ -56,7 +56,7 @@ pub struct OpenedDocument {
     pub key: DataKey,
 }
 
-/// Parses encrypted files. Results stand in the order of the sources.
+/// Parses encrypted files. Results are in the order of the sources.
 pub fn parse(sources: Vec<Source>) -> Vec<Result<Parsed>> {
     parse_as(sources, EncryptedFile::parse)
 }
@@ -77,7 +77,7 @@ fn parse_as(
     sources.into_par_iter().map(parse).collect()
 }
 
-/// Reads encrypted files and opens their data keys. Results stand in the order of the sources.
+/// Reads encrypted files and opens their data keys. Results are in the order of the sources.
 pub async fn open(service: &KeyService<'_>, sources: Vec<Source>) -> Vec<Result<Opened>> {
     open_parsed(service, parse(sources)).await
 }
@@ -162,7 +162,7 @@ pub async fn open_versions(
     })
 }
 
-/// Opens the data keys of SealedSecrets that stand in files: of one item each, or of all. Results stand in the order of
+/// Opens the data keys of SealedSecrets that are in files: of one item each, or of all. Results are in the order of
 /// what is wanted.
 pub async fn open_sealed(
     service: &KeyService<'_>,
@@ -217,7 +217,7 @@ pub struct Plain {
     pub recipe: Recipe,
 }
 
-/// Encrypts files, each under a new data key. Results stand in the order of the files.
+/// Encrypts files, each under a new data key. Results are in the order of the files.
 pub async fn encrypt(service: &KeyService<'_>, files: &[Plain], now: Timestamp) -> Vec<Result<Ciphertext>> {
     let sets: Vec<&KeySet> = files.iter().map(|file| &file.recipe.keys).collect();
     let new_keys = service.new_data_keys(&sets).await;

@@ -70,7 +70,7 @@ pub fn nature(format: Format, file: &SecretBytes) -> Result<Nature> {
 }
 
 /// What a file of this type is meant to be, though it may be broken: in folders full of other files, one that is encrypted
-/// must not be passed by. `None` is plaintext.
+/// must not be skipped. `None` is plaintext.
 pub fn meant(format: Format, file: &SecretBytes) -> Option<Meant> {
     if let Some(text) = document::of_utf16(file) {
         return meant(format, &text);

@@ -49,7 +49,7 @@ pub enum Kind {
     Usage,
     /// No such file.
     NoFile,
-    /// A key type stands twice in a decryption order.
+    /// A decryption order names a key type twice.
     DuplicateOrder,
     /// No identity opens the data key.
     NoDataKey,
@@ -160,7 +160,7 @@ impl Error {
         self
     }
 
-    /// The same error with lines below its message, as they shall appear.
+    /// The same error with lines below its message, as they should appear.
     #[must_use]
     pub fn listing(mut self, lines: impl IntoIterator<Item = String>) -> Self {
         self.0.lines.extend(lines);
@@ -182,14 +182,14 @@ impl Error {
         self
     }
 
-    /// Says that it may pass by itself: a server is down, sealed or busy.
+    /// Says that it may go away by itself: a server is down, sealed or busy.
     #[must_use]
     pub fn passing(mut self, passing: bool) -> Self {
         self.0.passing = passing;
         self
     }
 
-    /// Whether it may pass by itself, so that trying again makes sense.
+    /// Whether it may go away by itself, so that trying again makes sense.
     pub fn may_pass(&self) -> bool {
         self.0.passing
     }

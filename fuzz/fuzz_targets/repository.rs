@@ -1,5 +1,5 @@
 //! Files of a repository as somebody may have committed them, in the hands of what looks at them or hands them on: the
-//! first byte says in which format. Nothing panics, findings stand on lines that there are, and no ciphertext is deployed.
+//! first byte says in which format. Nothing panics, findings are on lines that there are, and no ciphertext is deployed.
 
 #![no_main]
 

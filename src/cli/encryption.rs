@@ -98,7 +98,7 @@ impl<'a> Encrypt<'a> {
         found.filter_map(is_unnamed).collect()
     }
 
-    /// Whether a file that was only found is passed by.
+    /// Whether a file that was only found is skipped.
     fn passed_by(&self, source: &Source, rule: Option<&Policy>) -> Result<Option<Passed>> {
         match found_as(source) {
             Found::Encrypted => {
@@ -471,7 +471,7 @@ impl Old {
     }
 }
 
-/// Refuses a file that is encrypted, and not all of it: what was found in a folder is passed by only if it is safe.
+/// Refuses a file that is encrypted, and not all of it: what was found in a folder is skipped only if it is safe.
 fn refuse_plaintext_inside(source: &Source, rule: Option<&Policy>) -> Result<()> {
     let is_plaintext =
         |finding: &Finding| matches!(finding.rule, Rule::Plaintext | Rule::Comment | Rule::Secret);

@@ -49,7 +49,7 @@ pub struct Pipeline<'a> {
     pub mode: Mode,
     /// What the progress bar says, such as `encrypting`.
     pub doing: &'static str,
-    /// What is said in the end of those that were worked on and of those that were passed by, when files were found
+    /// What is said in the end of those that were worked on and of those that were skipped, when files were found
     /// and not named.
     pub summary: Option<Summary>,
 }
@@ -65,7 +65,7 @@ pub struct Summary {
     pub other: &'static str,
 }
 
-/// Why a file that was only found was passed by.
+/// Why a file that was only found was skipped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Passed {
     /// It is what the command makes of files.
@@ -159,7 +159,7 @@ enum Became {
 
 impl Pipeline<'_> {
     /// Works through the files. `work` gets as many as fit into memory and answers for each in order: its result, why it
-    /// was passed by, or why it failed. A failure does not hold up other files.
+    /// was skipped, or why it failed. A failure does not hold up other files.
     pub fn run(self, work: impl FnMut(Vec<Item>) -> Vec<Result<Taken<Output>>>) -> Result<ExitCode> {
         let mut failures = Failures::default();
         let ui = self.context.ui;

@@ -1,6 +1,6 @@
 //! A person edits plaintext, and what came of it is written encrypted: for all commands that open an editor.
 //!
-//! Owns that plaintext stands in a private folder alone and that nobody's work is lost.
+//! Owns that plaintext is only in a private folder and that nobody's work is lost.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;

@@ -67,7 +67,7 @@ impl Unnamed {
         Self { answer, left: AtomicUsize::default(), names_one: AtomicBool::default() }
     }
 
-    /// Why plaintext is passed by that was found in a folder, if it is. `has_keys`: flags say for whom.
+    /// Why plaintext is skipped that was found in a folder, if it is. `has_keys`: flags say for whom.
     pub(super) fn passes_by(&self, rule: Option<&Policy>, has_keys: bool) -> Option<Passed> {
         self.note(rule);
         if is_named_by(rule) {

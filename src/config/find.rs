@@ -123,7 +123,7 @@ pub struct Search {
     /// The folders that were looked at, in this order.
     pub folders: Vec<PathBuf>,
     pub found: Option<PathBuf>,
-    /// Files that were passed by since they only look like a config.
+    /// Files that were skipped since they only look like a config.
     pub misnamed: Vec<PathBuf>,
 }
 

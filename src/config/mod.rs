@@ -487,7 +487,7 @@ impl Configs {
         Ok(search)
     }
 
-    /// Where a path stands that may claim a rule: by a config above it, or by one that was asked for by name. The one of
+    /// Where a path is that may claim a rule: by a config above it, or by one that was asked for by name. The one of
     /// the working directory, which counts where there is no other, is no claim.
     fn standing(&self, path: &Path, config: Option<&Config>) -> Standing {
         let is_below = |config: &&Config| config.path.parent().is_some_and(|folder| path.starts_with(folder));

@@ -92,7 +92,7 @@ impl KeySpec {
     }
 }
 
-/// A [`KeySpec`] and the line of the config on which it stands.
+/// A [`KeySpec`] and the line of the config on which it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RuleKey {
     pub spec: KeySpec,
@@ -144,7 +144,7 @@ pub(super) struct Schema {
     pub(super) creation_rules: Option<Vec<Rule>>,
     pub(super) destination_rules: Vec<DestinationRule>,
     pub(super) stores: Stores,
-    /// Files that `check` passes by, relative to the config's folder.
+    /// Files that `check` skips, relative to the config's folder.
     pub(super) check_exclude: Vec<GlobMatcher>,
     /// Whether there has to be an audit log.
     pub(super) audit: bool,

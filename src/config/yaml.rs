@@ -21,7 +21,7 @@ const MAX_ALIASED_DEPTH: usize = 64;
 pub(super) struct Node {
     pub(super) line: usize,
     pub(super) value: Value,
-    /// Whether an anchor stands on it or inside of it.
+    /// Whether an anchor is on it or inside of it.
     pub(super) anchored: bool,
 }
 

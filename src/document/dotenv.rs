@@ -95,7 +95,7 @@ fn no_equals_sign(line: &str) -> Error {
     }
 }
 
-/// The text of a value as it stands in a line.
+/// The text of a value as it is in a line.
 fn spelled(value: &Value) -> Result<String> {
     Ok(text_of(value)?.replace('\n', "\\n"))
 }

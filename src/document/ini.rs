@@ -1,9 +1,9 @@
 //! INI documents in the dialect that sops reads (gopkg.in/ini.v1 with its default options and repeated sections, and
 //! `stores/ini/store.go`), since the MAC depends on every value.
 //!
-//! - All values are strings. A section is a map; keys before the first section stand in one called `DEFAULT`.
-//! - `=` or `:` ends a key. Keys may stand in `"`, `"""` or backticks; a key `-` is numbered (`#1`).
-//! - `#` and `;` begin a comment, after a plain value too, wherever they stand in it. Values may stand in `"` or `'`
+//! - All values are strings. A section is a map; keys before the first section are in one called `DEFAULT`.
+//! - `=` or `:` ends a key. Keys may be in `"`, `"""` or backticks; a key `-` is numbered (`#1`).
+//! - `#` and `;` begin a comment, after a plain value too, wherever they are in it. Values may be in `"` or `'`
 //!   (which do not protect a `#`), and in `"""` or backticks (which do, and go over several lines). A `\` at the end
 //!   of a line continues it.
 //! - Comment lines belong to what follows them: they are one comment, the first thing in their section, or *after* their
@@ -23,7 +23,7 @@ use super::flat::{end_of_line, flatten, remove_lines, text_of, unflatten};
 use super::reconcile::{reconcile_entries, to_value};
 use super::*;
 
-/// The section of the keys that stand before the first one.
+/// The section of the keys that are before the first one.
 pub(super) const DEFAULT: &str = "DEFAULT";
 const COMMENT: [char; 2] = ['#', ';'];
 const DELIMITER: [char; 2] = ['=', ':'];
@@ -496,7 +496,7 @@ impl Scalar {
 struct Parser<'s> {
     source: &'s str,
     builder: TreeBuilder,
-    /// The keys of the open section, and where each stands.
+    /// The keys of the open section, and where each is.
     keys: HashMap<String, usize>,
     /// How many keys called `-` the open section has.
     numbered: usize,
@@ -627,7 +627,7 @@ impl<'s> Parser<'s> {
         self.builder.add(NodeKind::Comment, Style::Plain, None, Span::new(start, end), text);
     }
 
-    /// Adds a comment that stands in the source in one piece.
+    /// Adds a comment that is in the source in one piece.
     fn comment(&mut self, span: Option<Span>) {
         let Some(span) = span else { return };
         let text = self.source[span.range()].trim_end();

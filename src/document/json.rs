@@ -455,7 +455,7 @@ struct Scanner<'s> {
     source: &'s str,
     at: usize,
     builder: TreeBuilder,
-    /// The keys of the open objects, and where each stands.
+    /// The keys of the open objects, and where each is.
     keys: Vec<HashMap<Cow<'s, str>, usize>>,
     /// The innermost collection was opened just now: an entry needs no comma before it.
     fresh: bool,
@@ -594,7 +594,7 @@ impl<'s> Scanner<'s> {
         Ok(Span::new(start, self.at))
     }
 
-    /// A string token: where it stands, quotes included, and its text.
+    /// A string token: where it is, quotes included, and its text.
     fn string(&mut self) -> Result<(Span, Text)> {
         let (start, bytes) = (self.at, self.source.as_bytes());
         let mut escaped = false;

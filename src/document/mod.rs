@@ -212,7 +212,7 @@ pub trait Document: Send + Sync {
     fn put_metadata(&self, metadata: Option<&Data>) -> Result<Edits>;
 
     /// Puts the metadata of `from`, a document of the same format, at the end of this one: where a block of it can be
-    /// copied as it stands there, byte for byte.
+    /// copied as it is there, byte for byte.
     fn carry_metadata(&self, from: &dyn Document) -> Result<Edits> {
         self.put_metadata(from.metadata()?.as_ref())
     }

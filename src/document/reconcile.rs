@@ -73,7 +73,7 @@ pub(super) fn to_value(data: &Data) -> Value {
     }
 }
 
-/// The metadata that stands as a map at `node`.
+/// The metadata that is as a map at `node`.
 pub(super) fn nested_metadata(document: &dyn Document, node: Option<NodeId>) -> Result<Option<Data>> {
     let Some(node) = node else { return Ok(None) };
     let tree = document.tree();

@@ -79,7 +79,7 @@ fn open(target: &Path) -> io::Result<File> {
     })
 }
 
-/// Whether `file` is what stands at `target`, or is its folder and nothing stands there.
+/// Whether `file` is what is at `target`, or is its folder and nothing is there.
 fn is_still(file: &File, target: &Path) -> io::Result<bool> {
     let opened = file.metadata()?;
     match fs::metadata(target) {

@@ -45,7 +45,7 @@ fn child(test: &str, argument: &Path) -> Command {
 }
 
 /// The same, as a user for whom files can be read-only: as they never are for root. The folder holds a copy of the test
-/// program, which that user may not reach where it stands.
+/// program, which that user may not reach where it is.
 fn unprivileged_child(test: &str, argument: &Path) -> (Command, TempDir) {
     let programs = folder();
     let command = child(test, argument);

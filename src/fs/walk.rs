@@ -20,9 +20,9 @@ const PATTERN_CHARACTERS: [char; 4] = ['*', '?', '[', '{'];
 pub struct Walk {
     /// In the order of the paths that were given, those of a folder or a pattern sorted by name.
     pub files: Vec<PathBuf>,
-    /// The links that were passed by in folders.
+    /// The links that were skipped in folders.
     pub links: Vec<PathBuf>,
-    /// What looks like a leftover of a killed run, and was passed by in folders. Anybody can give a file such a name.
+    /// What looks like a leftover of a killed run, and was skipped in folders. Anybody can give a file such a name.
     pub leftovers: Vec<PathBuf>,
     /// The folders that were looked through, called as what was found in them begins.
     pub folders: Vec<PathBuf>,
@@ -34,7 +34,7 @@ pub struct Walk {
 
 /// The files that `paths` stand for: themselves, all within folders, all that match patterns such as `**/*.yaml`.
 ///
-/// Within folders `.git`, links, and leftovers of killed runs are passed by; so are hidden files for a pattern that
+/// Within folders `.git`, links, and leftovers of killed runs are skipped; so are hidden files for a pattern that
 /// does not name any, as in a shell. A file that is named itself is taken whatever it is.
 pub fn walk(paths: &[PathBuf]) -> Walk {
     let mut walk = Walk::default();

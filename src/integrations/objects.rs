@@ -23,7 +23,7 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 /// each. `.dockerconfigjson` is base64 of JSON with base64 in it.
 const WRAPPINGS: usize = 6;
 
-/// Kubernetes objects in YAML, as they stand in a file or in what a program prints.
+/// Kubernetes objects in YAML, as they are in a file or in what a program prints.
 pub struct Objects {
     document: Box<dyn Document>,
     /// The objects of its documents, Lists taken apart, and the documents that are not empty.
@@ -32,7 +32,7 @@ pub struct Objects {
 }
 
 impl Objects {
-    /// Reads objects. JSON becomes YAML: what stands in a stream has to be read by those who know YAML alone.
+    /// Reads objects. JSON becomes YAML: what is in a stream has to be read by those who know YAML alone.
     pub fn parse(format: Format, bytes: SecretBytes) -> Result<Self> {
         let mut document = document::parse(format, bytes, false)?;
         if format == Format::Json {

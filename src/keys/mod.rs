@@ -48,7 +48,7 @@ pub use self::started_by::StartedBy;
 pub use self::web::PROXY_VARIABLES;
 use crate::error::Result;
 
-/// Who shall be able to open a data key: any one master key of a group yields the group's share, and `threshold`
+/// Who is able to open a data key: any one master key of a group yields the group's share, and `threshold`
 /// shares make the data key. One group is never split.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeySet {
@@ -77,7 +77,7 @@ impl KeySet {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WrappedKey {
     pub key: MasterKey,
-    /// The ciphertext as it stands in the file: for age a whole armored age file.
+    /// The ciphertext as it is in the file: for age a whole armored age file.
     pub enc: String,
     /// What a SOPS file's entry holds besides: all of it for a foreign key and for a transit key that was read,
     /// `created_at` for a new one, nothing for age.

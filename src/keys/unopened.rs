@@ -13,7 +13,7 @@ use crate::names::Names;
 pub(crate) struct Failure {
     pub problem: String,
     pub advice: Option<String>,
-    /// It may pass by itself: a server is down, sealed or busy.
+    /// It may go away by itself: a server is down, sealed or busy.
     pub may_pass: bool,
     /// The user's settings keep us from the server.
     pub is_refused: bool,

@@ -217,7 +217,7 @@ async fn update_sealed(
 }
 
 /// Moves what transit keys have wrapped to the newest versions of these keys, and changes nothing else. `None` for a file
-/// of which nothing changes. Results stand in the order of the files.
+/// of which nothing changes. Results are in the order of the files.
 pub async fn rewrap(
     service: &KeyService<'_>,
     files: Vec<Result<Parsed>>,
@@ -252,7 +252,7 @@ pub async fn rewrap(
         .collect()
 }
 
-/// Parses files and decides for whom each shall be.
+/// Parses files and decides for whom each should be.
 fn decided(sources: Vec<Source>, decide: &impl Decide) -> Vec<Result<(Parsed, Vec<KeySet>)>> {
     let decide = |result: Result<Parsed>| {
         let parsed = result?;

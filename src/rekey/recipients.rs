@@ -104,7 +104,7 @@ fn threshold_of(
     }
 }
 
-/// For whom a new data key is made. An error of kind [`Kind::Conflict`] names who stands in the file and not in the rule.
+/// For whom a new data key is made. An error of kind [`Kind::Conflict`] names who is in the file and not in the rule.
 pub fn recipients(holder: KeyedPart<'_>, rule: Option<&KeySet>, wish: &Wish) -> Result<KeySet> {
     match holder {
         KeyedPart::Document(current) => of_document(current, rule, wish),
@@ -112,7 +112,7 @@ pub fn recipients(holder: KeyedPart<'_>, rule: Option<&KeySet>, wish: &Wish) -> 
     }
 }
 
-/// Those who stand in the document, as wished.
+/// The recipients in the document, as wished.
 fn of_document(current: &WrappedDataKey, rule: Option<&KeySet>, wish: &Wish) -> Result<KeySet> {
     let stays = |key: &MasterKey| !wish.removes(key);
     let mut groups: Vec<Vec<MasterKey>> =
@@ -427,7 +427,7 @@ pub(super) mod tests {
 
     #[test]
     fn a_file_that_takes_fewer_people_than_the_rule_asks_for_is_refused() {
-        // One who is named stands in two groups, and could open the file alone.
+        // One who is named is in two groups, and could open the file alone.
         assert!(refused(&file("a | b a", 0), &keys("a | b", None)).ends_with(":\n  a"));
         assert!(refused(&file("a b", 0), &keys("a | b", None)).contains("1 of 1 groups"));
         assert!(refused(&file("a | b | c", 2), &keys("a | b | c", None)).contains("2 of 3 groups"));

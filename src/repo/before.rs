@@ -65,7 +65,7 @@ impl Before {
 }
 
 impl Before {
-    /// What is wrong with a file that is passed by today.
+    /// What is wrong with a file that is skipped today.
     fn passed_by(&self, finding: Finding) -> Finding {
         let message = format!(
             "{}; the config in commit {} makes `check` report that, and today's config skips the file",
@@ -108,7 +108,7 @@ impl<'b> Plans<'b> {
         self.today.iter().chain(self.before.iter().map(|(plan, _)| plan))
     }
 
-    /// The most that the file may hold; `None` for one that is passed by.
+    /// The most that the file may hold; `None` for one that is skipped.
     pub fn limit(&self) -> Option<usize> {
         self.all().next().map(|plan| plan.limit)
     }

@@ -11,7 +11,7 @@ use crate::keys;
 /// plugins, and one that means nothing.
 const MAX_STANZAS: usize = 16;
 
-/// A part of a SealedSecret that an error is about, for those who know on which line it stands.
+/// A part of a SealedSecret that an error is about, for those who know on which line it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part<'a> {
     DataKeys,

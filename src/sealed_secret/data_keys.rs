@@ -22,7 +22,7 @@ pub struct NewDataKey {
 }
 
 impl NewDataKey {
-    /// A new data key for each of these sets of master keys, in one request. Results stand in the order of the sets.
+    /// A new data key for each of these sets of master keys, in one request. Results are in the order of the sets.
     pub async fn make(service: &KeyService<'_>, sets: &[&KeySet]) -> Vec<Result<Self>> {
         let new_keys = service.new_data_keys(sets).await;
         let finish = |(set, new_key): (&&KeySet, Result<(DataKey, WrappedDataKey)>)| {
@@ -40,7 +40,7 @@ impl NewDataKey {
 pub struct OpenedKeys(BTreeMap<String, (DataKey, ItemKey)>);
 
 impl OpenedKeys {
-    /// Opens the data keys that the items of each SealedSecret use, in one request. Results stand in the order of the
+    /// Opens the data keys that the items of each SealedSecret use, in one request. Results are in the order of the
     /// specs; each spec is checked first.
     pub async fn open(service: &KeyService<'_>, specs: &[&Spec]) -> Vec<Result<Self>> {
         let wanted: Vec<_> = specs.iter().map(|spec| (*spec, None)).collect();

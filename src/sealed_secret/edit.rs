@@ -158,7 +158,7 @@ fn apply(sealed: &mut SealedSecret, changes: &Changes, key: NewDataKey) -> Resul
             }
         }
     }
-    // Sorted by id, new ones come to stand in random places, and changes on two branches seldom in the same one.
+    // Sorted by id, new ones get random places, and changes on two branches seldom in the same one.
     let at = spec.data_keys.partition_point(|entry| entry.id < key.entry.id);
     spec.data_keys.insert(at, key.entry);
     drop_unused(spec)?;

@@ -7,7 +7,7 @@ use crate::error::{Error, Kind, Result};
 use crate::hints;
 
 /// An item of a SealedSecret: its key, `password`, or the path to it in the Secret that people see,
-/// `["stringData"]["password"]`. Where a file holds several SealedSecrets the name of one stands in front,
+/// `["stringData"]["password"]`. Where a file holds several SealedSecrets the name of one is in front,
 /// `db/password`, or its namespace and name, `shop/db/password`. None of these holds a slash.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ItemPath {

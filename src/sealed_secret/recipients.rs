@@ -62,7 +62,7 @@ pub async fn update_keys(
 }
 
 /// Moves what transit keys have wrapped to the newest versions of these keys, without learning any data key, in one
-/// request. `None` for a SealedSecret of which nothing changes. Results stand in the order of the specs.
+/// request. `None` for a SealedSecret of which nothing changes. Results are in the order of the specs.
 pub async fn rewrap(service: &KeyService<'_>, sealed: &[&SealedSecret]) -> Vec<Result<Option<SealedSecret>>> {
     let wrapped: Vec<Result<Vec<WrappedDataKey>>> = sealed
         .iter()

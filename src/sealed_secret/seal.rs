@@ -165,7 +165,7 @@ pub(super) fn id_of(item: &str) -> Option<&str> {
 /// How many data keys make it worth while to rotate.
 pub const MANY_DATA_KEYS: usize = 8;
 
-/// Whether a plaintext document holds a Secret, whatever stands beside it.
+/// Whether a plaintext document holds a Secret, whatever is beside it.
 pub fn holds_secrets(document: &dyn Document) -> bool {
     fn holds(document: &dyn Document, node: NodeId) -> bool {
         let (tree, source) = (document.tree(), document.source());

@@ -1,4 +1,4 @@
-//! The resource as it stands in files and in a cluster, and how large it may be.
+//! The resource as it is in files and in a cluster, and how large it may be.
 //!
 //! Owns names, order and bounds of the fields, for serde and for the schema of the CustomResourceDefinition alike; the
 //! doc comments here are what `kubectl explain` shows. Knows no Kubernetes client: a controller puts [`Spec`] into a
@@ -43,7 +43,7 @@ const MAX_TYPE: usize = 4096;
 /// How many labels or annotations a template may have.
 const MAX_LABELS: usize = 1024;
 
-/// A SealedSecret, as it stands in a file.
+/// A SealedSecret, as it is in a file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SealedSecret {
     pub metadata: Metadata,
@@ -61,7 +61,7 @@ pub struct Metadata {
     pub labels: BTreeMap<String, String>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
-    /// What else stands there, which is not one of our business.
+    /// What else is there, which is none of our business.
     #[serde(flatten)]
     pub rest: Map<String, Value>,
 }

@@ -53,7 +53,7 @@ pub fn expand(document: &dyn Document, selection: &Selection) -> Result<Option<E
     let WrittenOut { mut text, aliases } = document::write_out(document.source(), &copies)?;
     let text = SecretBytes::new(std::mem::take(&mut *text).into_bytes());
     let expanded = document::parse(Format::Yaml, text, true).map_err(|error| cannot(error.message()))?;
-    // A comment behind an alias stands within the copy.
+    // A comment behind an alias is within the copy.
     if selection.is_comment_rule() && selected(document, selection)? != selected(&*expanded, selection)? {
         return Err(cannot("a comment would then apply to other values"));
     }

@@ -32,7 +32,7 @@ pub struct Ciphertext {
 pub struct Reuse<'d> {
     /// That of the first counts most.
     states: Vec<OlderDocument<'d>>,
-    /// What was taken: no ciphertext stands at two places.
+    /// What was taken: no ciphertext is at two places.
     used: HashSet<&'d str>,
 }
 
@@ -104,7 +104,7 @@ impl<'d> Reuse<'d> {
 
 impl<'d> OlderDocument<'d> {
     /// Of several that are equal (items of a list, entries of the documents of a stream) the one that stood nearest to
-    /// where the value stands now.
+    /// where the value is now.
     fn take(&mut self, print: &[u8; 32]) -> Option<&'d str> {
         let expected = self.next.saturating_sub(1);
         let equal = self.tokens.get_mut(print)?;

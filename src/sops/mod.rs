@@ -341,7 +341,7 @@ impl Encrypted {
         encrypt::encrypt(plaintext, metadata, new_key.unwrap_or(key), now, reuse)
     }
 
-    /// Encrypts what came of several states of a file, all under one data key: what stands in one of them keeps its
+    /// Encrypts what came of several states of a file, all under one data key: what is in one of them keeps its
     /// ciphertext, that of the first if several have it.
     pub fn write_onto(
         states: &[&Self],

@@ -108,7 +108,7 @@ pub fn holds_ciphertexts(document: &dyn Document) -> bool {
 }
 
 /// Whether a file is meant to be encrypted, though it may be broken: in folders full of other files, one that is must
-/// not be passed by.
+/// not be skipped.
 pub fn is_meant_to_be_encrypted(format: Format, file: &SecretBytes) -> bool {
     let has_token = holds(file, TOKEN);
     if format == Format::Binary {

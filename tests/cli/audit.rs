@@ -160,7 +160,7 @@ fn a_log_that_is_open_to_others_is_none() {
         }
     }
     assert_eq!(test.read(test.home(LOG)), before);
-    // A link to where the log shall be is the person's own.
+    // A link to where the log should be is the person's own.
     chmod(0o600);
     std::fs::copy(test.home(LOG), test.path("elsewhere.jsonl")).unwrap();
     std::fs::remove_file(test.home(LOG)).unwrap();

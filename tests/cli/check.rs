@@ -342,7 +342,7 @@ fn an_extension_in_capitals_hides_no_secret() {
     test.sealant(&["check"]).run().ok();
 }
 
-/// What is long under a name that means nothing is passed by; this one means something to Kubernetes.
+/// What is long under a name that means nothing is skipped; this one means something to Kubernetes.
 #[test]
 fn a_long_manifest_of_a_name_in_capitals_is_looked_at() {
     let test = Sandbox::new(env!("CARGO_BIN_EXE_sealant"));

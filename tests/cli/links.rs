@@ -1,4 +1,4 @@
-//! What stands in the place of a file: links that lead elsewhere, pipes, devices.
+//! What is in the place of a file: links that lead elsewhere, pipes, devices.
 
 use std::os::unix::fs::symlink;
 use std::time::Duration;

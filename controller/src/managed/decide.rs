@@ -333,7 +333,7 @@ fn has_to_be_remade(secret: &Secret, desired: &Desired, same_data: bool) -> bool
     secret.kind != desired.kind || (secret.immutable && has_to_change)
 }
 
-/// Whether everything but the values is as it should be. Labels and annotations of others may stand beside ours; those
+/// Whether everything but the values is as it should be. Labels and annotations of others may be beside ours; those
 /// that we once set and that are asked for no more may not.
 fn has_shell(secret: &Secret, desired: &Desired, items: &Items) -> bool {
     let holds = |found: &BTreeMap<String, String>, wanted: &BTreeMap<String, String>| {

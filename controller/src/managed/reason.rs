@@ -53,7 +53,7 @@ impl Reason {
         Self { name, standing: Standing::Stalled, again }
     }
 
-    /// One that may pass by itself.
+    /// One that may go away by itself.
     pub const fn waiting(name: &'static str) -> Self {
         Self { name, standing: Standing::Waiting, again: Again::ByItself }
     }

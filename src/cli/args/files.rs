@@ -76,9 +76,9 @@ impl Input {
 #[derive(Debug, Default)]
 pub struct Inputs {
     pub inputs: Vec<Input>,
-    /// The links that were passed by in folders.
+    /// The links that were skipped in folders.
     pub links: Vec<PathBuf>,
-    /// What looks like a leftover of a killed run, and was passed by in folders.
+    /// What looks like a leftover of a killed run, and was skipped in folders.
     pub leftovers: Vec<Input>,
     /// The folders that were looked through, called as what was found in them begins.
     pub folders: Vec<PathBuf>,
@@ -144,7 +144,7 @@ impl InputArgs {
     }
 }
 
-/// What the input is, and what the output shall be.
+/// What the input is, and what the output should be.
 #[derive(Debug, Clone, Default, Args)]
 pub struct FormatArgs {
     /// Read the input as yaml, json, dotenv, ini or binary, whatever its name says

@@ -1,4 +1,4 @@
-//! Who shall be able to decrypt, and with what to decrypt.
+//! Who is able to decrypt, and with what to decrypt.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -289,7 +289,7 @@ impl ChangeKeyArgs {
         Ok(wish)
     }
 
-    /// Refuses recipients to remove that are none, as sops does: we take them out of files that have them.
+    /// Refuses recipients to remove that the file does not have, as sops does; for files that have them, they are removed.
     pub fn refuse_wrong_removals(&self) -> Result<()> {
         add_named(&mut Vec::new(), KeyKind::Age, &self.rm_age, &self.aws, "--rm-age")
     }

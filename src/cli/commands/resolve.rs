@@ -158,7 +158,7 @@ impl Resolve<'_> {
         self.finish(file, chosen)
     }
 
-    /// The side that stands in the working tree as it was, where nobody has asked for it.
+    /// The side that is in the working tree as it was, where nobody has asked for it.
     fn whole_side(&self, file: &File<'_>) -> Option<Side> {
         let is_as = |stage: &Option<SecretBytes>| stage.as_ref() == Some(&file.source.bytes);
         match self.side {

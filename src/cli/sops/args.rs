@@ -40,7 +40,7 @@ pub struct Sops {
     pub verb: Option<Verb>,
 }
 
-/// What stands before or behind a command.
+/// What is before or behind a command.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Global options")]
 pub struct Globals {

@@ -465,7 +465,7 @@ fn print_help(name: &str, context: &Context) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Whether recipients of a file shall come or go, and there is no such file.
+/// Whether recipients are added or removed, and the file does not exist.
 fn changes_missing_file(words: &[OsString], change: &ChangeKeyArgs) -> Result<bool> {
     let is_missing = words.first().is_some_and(|file| !named(file.clone()).exists());
     Ok(is_missing && change.wish()?.names_any())
@@ -528,7 +528,7 @@ fn file_or_stdin(words: Vec<OsString>, in_place: bool, context: &Context) -> Res
     Ok(Vec::new())
 }
 
-/// The only file of a command. As in sops, what stands behind it is passed over.
+/// The only file of a command. As in sops, what comes after it is ignored.
 fn only_file(words: Vec<OsString>, context: &Context) -> Result<PathBuf> {
     let mut words = words.into_iter();
     let file = words.next().map(named).ok_or_else(no_file)?;

@@ -172,7 +172,7 @@ impl TreePath {
         Ok(())
     }
 
-    /// Makes sure that edits say what is meant and nothing else. In YAML a comment can come to stand in a block scalar,
+    /// Makes sure that edits say what is meant and nothing else. In YAML a comment can end up in a block scalar,
     /// and what is changed at an anchor changes at its aliases.
     fn check(
         &self,
@@ -291,7 +291,7 @@ impl<'d> Paths<'d> {
         Self { document, positions }
     }
 
-    /// The path of a node. In a stream of several documents its number stands before it.
+    /// The path of a node. In a stream of several documents its number is before it.
     pub fn to(&self, node: NodeId) -> String {
         let tree = self.document.tree();
         let (mut parts, mut at) = (Vec::new(), node);

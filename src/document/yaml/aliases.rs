@@ -102,7 +102,7 @@ pub fn check_start(document: &dyn Document) -> Result<()> {
     }
 }
 
-/// Refuses what stands under a merge key and is no map: go-yaml does not read such a file, or no longer once sops has
+/// Refuses what is under a merge key and is no map: go-yaml does not read such a file, or no longer once sops has
 /// written it.
 pub fn check_merge_keys(document: &dyn Document) -> Result<()> {
     let (tree, source) = (document.tree(), document.source());
@@ -294,7 +294,7 @@ impl YamlDocument {
         }
     }
 
-    /// Where a collection stands with its tag, if it has one.
+    /// Where a collection is with its tag, if it has one.
     fn with_tag(&self, collection: NodeId) -> Span {
         let span = self.tree[collection].span;
         let start = self.collection_tags.get(&collection).map_or(span.start(), |(_, start)| *start);

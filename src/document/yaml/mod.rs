@@ -77,7 +77,7 @@ impl YamlDocument {
         column(&self.source, offset)
     }
 
-    /// The style that a leaf has once a token stands in it: aliases and tagged scalars lose theirs, and inside a flow
+    /// The style that a leaf has once it holds a token: aliases and tagged scalars lose theirs, and inside a flow
     /// collection single quotes mark what was plain (a bare `ENC[...]` would be read as a list).
     fn style_with_token(&self, leaf: NodeId) -> Style {
         let node = &self.tree[leaf];
@@ -90,7 +90,7 @@ impl YamlDocument {
         }
     }
 
-    /// The header of a block scalar and where it stands, if the leaf is an untagged one.
+    /// The header of a block scalar and where it is, if the leaf is an untagged one.
     fn block_header(&self, leaf: NodeId) -> Option<(Header, usize)> {
         let at = *self.headers.get(&leaf)?;
         Some((Header::parse(self.source.get(at..)?)?, at))
@@ -120,7 +120,7 @@ impl YamlDocument {
         self.is_followed(leaf) || self.last_in_file == Some(leaf)
     }
 
-    /// Whether something else stands behind a node on its last line.
+    /// Whether something else follows a node on its last line.
     fn is_followed(&self, node: NodeId) -> bool {
         let behind = self.source.get(self.tree[node].span.end()..).unwrap_or_default();
         behind.lines().next().is_some_and(|rest| !rest.trim().is_empty())

@@ -159,7 +159,7 @@ struct Reader<'s> {
     at: usize,
     /// The column of the collection of the plain scalar that was read last, until something else is read.
     plain_in: Option<usize>,
-    /// Where the last token ended before comments were read: a dash may stand before one of them.
+    /// Where the last token ended before comments were read: a dash may be before one of them.
     before_comments: Option<usize>,
     /// Comments were attached to a collection that ended, and no further token was read since.
     footed: bool,
@@ -418,7 +418,7 @@ impl<'s> Reader<'s> {
         }
     }
 
-    /// What stands before a node in its collection: the key in a map, the dash in a block list.
+    /// What is before a node in its collection: the key in a map, the dash in a block list.
     fn take_key(&mut self, node_start: usize) -> Result<Option<(Text, Span)>> {
         let dash = self.find_indicator(self.before_comments.unwrap_or(self.at), node_start, b"-");
         let Some(open) = self.open.last_mut() else { return Ok(None) };
@@ -441,7 +441,7 @@ impl<'s> Reader<'s> {
         Ok(Some((Text::default(), Span::new(dash, dash + 1))))
     }
 
-    /// How many of the pending comments stand behind the key or dash of a node: all, if it has none.
+    /// How many of the pending comments are behind the key or dash of a node: all, if it has none.
     fn comments_behind(&self, key: &Option<(Text, Span)>) -> usize {
         let start = key.as_ref().map_or(0, |(_, span)| span.start());
         self.pending.len() - self.pending.iter().take_while(|comment| comment.span.start() < start).count()
@@ -525,7 +525,7 @@ impl<'s> Reader<'s> {
         Ok(())
     }
 
-    /// A further token in block context: comments after it do not stand behind what came before.
+    /// A further token in block context: comments after it do not be behind what came before.
     fn forget_line(&mut self) {
         self.before_comments = None;
         self.last_leaf = None;
@@ -544,7 +544,7 @@ impl<'s> Reader<'s> {
             );
         }
         let null = match empty {
-            // An anchor or tag is that of the map that the metadata make, if a marker stands before it.
+            // An anchor or tag is that of the map that the metadata make, if a marker is before it.
             true => quirks::properties(self.after(self.at)).filter(|_| !self.explicit),
             false => Some((self.start_with_properties(self.at, span, tag) - self.at, span.end() - self.at)),
         };
@@ -650,7 +650,7 @@ impl<'s> Reader<'s> {
         }
     }
 
-    /// Where a scalar begins with the anchor and the tag that stand before it on its line, but behind `from`.
+    /// Where a scalar begins with the anchor and the tag that are before it on its line, but behind `from`.
     fn start_with_properties(&self, from: usize, scalar: Span, tag: Option<Span>) -> usize {
         let mut start = tag.map_or(scalar.start(), Span::start);
         while let Some(before) = self.source.get(from..start) {
@@ -664,7 +664,7 @@ impl<'s> Reader<'s> {
         start
     }
 
-    /// Refuses a plain item inside of brackets before which a tab stands in place of the indentation: once it is in
+    /// Refuses a plain item inside of brackets before which a tab is in place of the indentation: once it is in
     /// quotes, the parser does not read it.
     fn refuse_tab_in_flow(&self, style: ScalarStyle, span: Span) -> Result<()> {
         let in_brackets = self.open.last().is_some_and(|open| open.flow && open.kind == NodeKind::List);

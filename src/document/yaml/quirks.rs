@@ -20,7 +20,7 @@ pub(super) fn tab_in_indentation(gap: &str, begins_line: bool, plain: Option<usi
     None
 }
 
-/// Whether a tab stands behind a dash on its line.
+/// Whether a tab follows a dash on its line.
 pub(super) fn tab_behind(after_dash: &str) -> bool {
     after_dash[..after_dash.len() - after_dash.trim_start_matches([' ', '\t']).len()].contains('\t')
 }

@@ -71,7 +71,7 @@ enum Output {
     /// What the files hold, decrypted.
     #[default]
     Secret,
-    /// SealedSecrets as they stand in the files.
+    /// SealedSecrets as they are in the files.
     SealedSecret,
 }
 

@@ -77,7 +77,7 @@ pub struct Exposed {
     /// From the top of the repository.
     #[serde(serialize_with = "as_text")]
     pub file: PathBuf,
-    /// Where it stands in the file.
+    /// Where it is in the file.
     pub value: String,
     pub state: Fate,
     pub way: Way,

@@ -11,7 +11,7 @@ use crate::repo::check::{Finding, Rule, check, claimed, covers, shown};
 use crate::repo::git;
 use crate::secret::SecretBytes;
 
-/// Files of no known type above this size are passed by, unless a rule says that they are encrypted: they are no text
+/// Files of no known type above this size are skipped, unless a rule says that they are encrypted: they are no text
 /// that a key was left in.
 const LARGE: u64 = 32 << 20;
 
@@ -30,7 +30,7 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// The plan for a file of this name and size, in bytes; `None` for one that is passed by.
+    /// The plan for a file of this name and size, in bytes; `None` for one that is skipped.
     pub fn of(name: Option<&Path>, format: Format, size: u64, configs: &Configs) -> Result<Option<Self>> {
         let located = name.map(|name| configs.locate(name)).transpose()?;
         if located.as_ref().is_some_and(Located::is_excluded_from_check) {

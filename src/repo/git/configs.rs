@@ -1,4 +1,4 @@
-//! Configs as the index or a commit holds them, whatever stands in the working tree.
+//! Configs as the index or a commit holds them, whatever is in the working tree.
 
 use std::collections::HashMap;
 use std::ffi::OsStr;

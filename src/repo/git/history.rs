@@ -346,7 +346,7 @@ fn is_file(mode: &[u8]) -> bool {
     mode.starts_with(b"100")
 }
 
-/// What stands before the next zero byte; `None` at the end.
+/// What is before the next zero byte; `None` at the end.
 pub(super) fn field(output: &mut dyn BufRead) -> std::io::Result<Option<Vec<u8>>> {
     let mut field = Vec::new();
     let read = output.read_until(0, &mut field)?;

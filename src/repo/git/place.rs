@@ -126,7 +126,7 @@ impl Place {
     }
 }
 
-/// The topmost folder of the working tree in which a folder stands.
+/// The topmost folder of the working tree in which a folder is.
 pub fn root_of(folder: &Path) -> Option<&Path> {
     folder.ancestors().find(|above| above.join(".git").exists())
 }
@@ -225,7 +225,7 @@ fn git_dir_of(top: &Path) -> Result<PathBuf, NoGit> {
         }
         _ => return Err(not_one()),
     };
-    // What has no HEAD, Git passes by on its way up.
+    // What has no HEAD, Git skips on its way up.
     let is_one = folder.join("HEAD").symlink_metadata().is_ok();
     folder.canonicalize().ok().filter(|_| is_one).ok_or_else(not_one)
 }

@@ -234,7 +234,7 @@ async fn finish_document(
         return Ok(Resolved::new(file.document().source().as_bytes().to_vec(), Vec::new()));
     }
     refuse_new_settings(file, stages)?;
-    // The plaintext is complete only if every value opens where it stands.
+    // The plaintext is complete only if every value opens where it is.
     let versions = PlainStages::open(service, path, file.format(), stages).await?;
     let plaintext = versions.respelled(file.open(&key, MacCheck::Ignore)?, true)?;
     refuse_weaker(file, &*plaintext, stages, rule)?;

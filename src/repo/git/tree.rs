@@ -1,4 +1,4 @@
-//! What the index or a commit holds: paths, and the objects that stand there.
+//! What the index or a commit holds: paths, and the objects that are there.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
@@ -37,7 +37,7 @@ impl ObjectId {
     }
 }
 
-/// What stands at a path.
+/// What is at a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Entry {
     File(ObjectId),
@@ -125,7 +125,7 @@ impl Tree {
         self.entries.iter()
     }
 
-    /// The path itself, if something stands there, or all that is below it.
+    /// The path itself, if something is there, or all that is below it.
     pub fn at_or_below<'t>(&'t self, path: &'t Path) -> impl Iterator<Item = (&'t PathBuf, &'t Entry)> {
         let all = path.as_os_str().is_empty();
         let range = self.entries.range(path.to_path_buf()..);

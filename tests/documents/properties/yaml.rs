@@ -10,7 +10,7 @@ use sealant::document::Format;
 /// A collection or a scalar, with how it is laid out.
 #[derive(Debug, Clone)]
 enum Node {
-    /// A scalar or flow collection: what stands behind the colon. Line breaks in it are indented when it is written.
+    /// A scalar or flow collection: what is behind the colon. Line breaks in it are indented when it is written.
     Inline(String),
     Block(Block),
     Map(Layout, Vec<Entry>),
@@ -28,7 +28,7 @@ struct Block {
 #[derive(Debug, Clone, Copy)]
 struct Layout {
     indent: usize,
-    /// Of a list below a key: its dashes stand in the column of the key.
+    /// Of a list below a key: its dashes are in the column of the key.
     flush: bool,
     /// Of what is in an item: it begins behind the dash.
     compact: bool,
@@ -58,7 +58,7 @@ enum Gap {
     Comment(isize, String),
 }
 
-/// A stream of documents whose bytes are kept: anchors, aliases and tags stand in plaintext parts alone.
+/// A stream of documents whose bytes are kept: anchors, aliases and tags are in plaintext parts alone.
 pub fn yaml() -> impl Strategy<Value = Source> {
     stream(false)
 }
@@ -419,7 +419,7 @@ fn write_gaps(gaps: &[Gap], column: usize, out: &mut String) {
     }
 }
 
-/// Writes entries of a map; the first stands on the present line if something is there already.
+/// Writes entries of a map; the first is on the present line if something is there already.
 fn write_map(entries: &[Entry], column: usize, started: bool, out: &mut String) {
     for (at, entry) in entries.iter().enumerate() {
         if at > 0 || !started {
@@ -454,7 +454,7 @@ fn write_list(layout: Layout, items: &[Item], column: usize, started: bool, out:
     }
 }
 
-/// Writes what stands behind a colon or dash, up to the end of its last line.
+/// Writes what comes after a colon or dash, up to the end of its last line.
 fn write_node(node: &Node, column: usize, keyed: bool, comment: &Option<String>, out: &mut String) {
     let comment = comment.as_ref().map(|text| format!(" #{text}")).unwrap_or_default();
     match node {

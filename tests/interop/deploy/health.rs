@@ -32,7 +32,7 @@ fn each_state_of_a_sealed_secret_is_shown_as_what_it_is() {
         (object(2, good), "Healthy", "why Unsealed"),
         (object(2, stalled), "Degraded", "BadCiphertext: why BadCiphertext"),
         (object(2, waiting), "Progressing", "VaultUnavailable: why VaultUnavailable"),
-        // What was said of what stood there before says nothing of what stands there now.
+        // What was said of what stood there before says nothing of what is there now.
         (object(1, good), "Progressing", waits),
         (object(1, stalled), "Progressing", waits),
         (object(2, &[]), "Progressing", waits),

@@ -249,7 +249,7 @@ fn references_follow_the_name_of_a_sealed_secret() {
 }
 
 /// Where kustomize lets the name of a Secret be followed, by its own table (api 0.21, `namereference.go`): below a pod,
-/// and elsewhere. `*` stands in a list.
+/// and elsewhere. `*` is in a list.
 const BELOW_A_POD: [&str; 7] = [
     "volumes.*.secret.secretName",
     "volumes.*.projected.sources.*.secret.name",

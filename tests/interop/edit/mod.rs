@@ -246,7 +246,7 @@ fn sops_reads_what_updatekeys_has_brought_in_line_with_a_rule() {
     }
 }
 
-/// Aliases of collections in every place that they can have: what stands before each text is `i`, and `b`, which holds it.
+/// Aliases of collections in every place that they can have: what is before each text is `i`, and `b`, which holds it.
 const SHAPES: &[&str] = &[
     "y: *b\n",
     "m: {<<: *b}\n",

@@ -21,7 +21,7 @@ fn what_she_could_read_stays_live_until_it_is_changed() {
     assert_eq!(repo.radius(&[]), [r#"live app.yaml ["a"]: alone"#, r#"live app.yaml ["b"]: alone"#]);
     repo.set("app.yaml", r#"["a"]"#, "new");
     repo.commit(70);
-    // She may have kept the data key, under which the new value stands.
+    // She may have kept the data key, under which the new value is.
     assert_eq!(repo.radius(&[]), [r#"live app.yaml ["a"]: alone"#, r#"live app.yaml ["b"]: alone"#]);
     repo.set("app.yaml", r#"["c"]"#, "hunter2");
     repo.commit(60);

@@ -39,7 +39,7 @@ fn base_is_what_a_branch_has_changed() {
     // In a subfolder it is what is there.
     let output = check(&test, &["--base", "main"]).cwd("secrets").run().code(1);
     assert_eq!(files(&output), ["a b.yaml", "moved.yaml"]);
-    // What stands in the working tree belongs to it, but for what Git ignores.
+    // What is in the working tree belongs to it, but for what Git ignores.
     test.write("secrets/new.yaml", "a: hunter2\n");
     test.write("ignored.yaml", SECRET);
     test.write(".gitignore", "ignored.yaml\n");

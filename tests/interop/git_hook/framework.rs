@@ -65,7 +65,7 @@ fn a_commit_cannot_carry_a_secret_in_clear() {
     ] {
         assert!(output.to_string().contains(found), "{output}");
     }
-    // What stands in the working tree makes what is staged no better.
+    // What is in the working tree makes what is staged no better.
     let args = ["encrypt", "-i", "--age", RECIPIENT, "apps/secret.yaml", "secrets"];
     program(&test, env!("CARGO_BIN_EXE_sealant"), &args).run().ok();
     assert_ne!(commit().status, 0);
@@ -110,7 +110,7 @@ fn a_push_of_what_was_committed_without_the_hook_is_refused() {
     git(&test, &["checkout", "-qb", "new"]).run().ok();
     add(&test, "secrets/a.yaml", "a: hunter2\n");
     git(&test, &["commit", "-qm", "bad"]).run().ok();
-    // What stands in the working tree and in the index is better already.
+    // What is in the working tree and in the index is better already.
     program(&test, env!("CARGO_BIN_EXE_sealant"), &["encrypt", "-i", "secrets/a.yaml"]).run().ok();
     git(&test, &["add", "."]).run().ok();
     let output = push("new");

@@ -112,7 +112,7 @@ fn a_config_that_is_not_staged_fails_the_commit() {
     assert_eq!(lines(&hook(&test, &[]).run().code(1)).len(), 1);
     let output = git(&test, &["commit", "-qm", "x", "secrets"]).run();
     assert!(output.status != 0 && output.stderr.contains(told), "{output}");
-    // What Git ignores is somebody's own, and what stands beside the staged files is about others.
+    // What Git ignores is somebody's own, and what is beside the staged files is about others.
     git(&test, &["rm", "-q", "--cached", ".sops.yaml"]).run().ok();
     test.write(".git/info/exclude", "/.sops.yaml\n");
     hook(&test, &[]).run().ok();
@@ -339,7 +339,7 @@ fn fix_encrypts_what_is_staged_as_it_stands_and_stages_nothing() {
     test.write("secrets/later.yaml", "a: hunter2\n");
     program(&test, env!("CARGO_BIN_EXE_sealant"), &["encrypt", "-i", "secrets/later.yaml"]).run().ok();
     add(&test, "secrets/later.yaml", format!("added: hunter2\n{}", test.read_text("secrets/later.yaml")));
-    // What is staged says for whom, not what stands beside it.
+    // What is staged says for whom, not what is beside it.
     test.write(".sops.yaml", "creation_rules: []\n");
 
     let output = hook(&test, &["--fix"]).run().code(1);

@@ -47,7 +47,7 @@ fn any_edit() -> impl Strategy<Value = Edit> {
 
 type Leaf = (String, String);
 
-/// What stands at the top of a document.
+/// What is at the top of a document.
 #[derive(Debug, Clone)]
 enum Item {
     Leaf(Leaf),
@@ -132,7 +132,7 @@ fn text(format: Format, items: &[Item]) -> String {
     items.iter().map(item).chain(["end: x\n".to_owned()]).collect()
 }
 
-/// What a document says; `None` when it cannot be read, for instance because a key stands in it twice.
+/// What a document says; `None` when it cannot be read, for instance because a key is in it twice.
 fn values(format: Format, text: &str) -> Option<Data> {
     let document = document::parse(format, SecretBytes::new(text.into()), false).ok()?;
     document::to_data(&*document, *document.tree().documents().first()?).ok()

@@ -1,4 +1,4 @@
-//! Conflicts: what stands in the working tree, and how a person finishes them.
+//! Conflicts: what is in the working tree, and how a person finishes them.
 
 use super::repo::Repo;
 

@@ -36,7 +36,7 @@ impl Fault {
     }
 
     /// Both files are decrypted in one run, and then two are encrypted, one of them for a key with this URI. `words`
-    /// stand in the message both times.
+    /// are in the message both times.
     fn shows(&self, uri: &str, env: &[(&str, &str)], seconds: u64, words: &[&str]) -> [Output; 2] {
         let decrypt = self.decrypt_fails(uri, env, seconds, words);
         [decrypt, self.encrypt_fails(uri, env, seconds, words)]

@@ -13,13 +13,13 @@ use serde_json::{Value, json};
 /// As sops would write it: whoever wrote the file last, its plaintext is this.
 pub const PLAIN: &str = "# note\nname: shop\npassword: hunter2\n";
 
-/// What must not stand beside the result in any output.
+/// What must not be beside the result in any output.
 const PLAINTEXT: &str = "hunter2";
 
 /// The server that tests share. Who seals it, or counts all of its requests, starts another.
 pub static BAO: LazyLock<Bao> = LazyLock::new(Bao::start);
 
-/// A token that may do everything. The root token is a word that stands in messages anyway.
+/// A token that may do everything. The root token is a word that is in messages anyway.
 static TOKEN: LazyLock<String> = LazyLock::new(|| token(&BAO, &["-policy=root"]));
 
 /// What no output of the program under test may hold, whichever test it runs for.

@@ -1,4 +1,4 @@
-//! What stands before a real server, to do what none does on demand: to be slow, busy, silent or hostile.
+//! What sits in front of a real server and does what no server does on demand: to be slow, busy, silent or hostile.
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};

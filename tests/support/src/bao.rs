@@ -23,7 +23,7 @@ const ROOT_TOKEN: &str = "root";
 /// assert_eq!(bao.requests_to("transit/decrypt/").len(), 1);
 /// ```
 ///
-/// It stops when it is dropped. One that many tests share may stand in a `LazyLock`: it stops when the tests end.
+/// It stops when it is dropped. One that many tests share may be in a `LazyLock`: it stops when the tests end.
 pub struct Bao {
     server: Server,
     tls: Tls,

@@ -24,7 +24,7 @@ use crate::{Peers, Run};
 /// let token = cluster.service_account_token("default", "app", Some("vault"));
 /// ```
 ///
-/// It stops when it is dropped. One that many tests share may stand in a `LazyLock`: it stops when the tests end.
+/// It stops when it is dropped. One that many tests share may be in a `LazyLock`: it stops when the tests end.
 pub struct Cluster {
     // In the order in which they stop.
     _controllers: Option<Server>,
@@ -288,7 +288,7 @@ fn start_controllers(server: &Path) -> Server {
     Server::start(folder("controllers"), &Peers::get().program("kube-controller-manager"), &args)
 }
 
-/// The kubeconfig stands beside the authority's certificate.
+/// The kubeconfig is beside the authority's certificate.
 fn write_kubeconfig(path: &Path, address: &str, namespace: &str, token: &str) {
     let text = format!(
         "apiVersion: v1

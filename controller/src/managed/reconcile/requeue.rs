@@ -14,7 +14,7 @@ use crate::managed::Next;
 use crate::managed::reason::{Again, Reason, Standing};
 use crate::source::Source;
 
-/// The longest wait before something is tried again that may pass by itself.
+/// The longest wait before something is tried again that may go away by itself.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 /// The longest wait where a person has to do something first.

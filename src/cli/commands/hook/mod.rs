@@ -314,7 +314,7 @@ fn tell_untracked_configs(
     Ok(())
 }
 
-/// What stands at the paths and has a content of its own.
+/// What is at the paths and has a content of its own.
 fn targets(paths: BTreeSet<PathBuf>, tree: &Tree, looked: &mut Looked, context: &Context) -> Vec<Target> {
     let mut targets = Vec::new();
     for path in paths {
@@ -354,7 +354,7 @@ fn look_at_links(
     }
 }
 
-/// Looks at contents while others are being read. Findings stand in the order of the targets.
+/// Looks at contents while others are being read. Findings are in the order of the targets.
 fn look(targets: &[Target], blobs: &mut Blobs, configs: &Configs, befores: &[Before]) -> Vec<Result<Seen>> {
     let ids: Vec<&ObjectId> = targets.iter().map(|target| &target.id).collect();
     let plan = |at: usize, size: u64| {

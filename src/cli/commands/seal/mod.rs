@@ -258,7 +258,7 @@ impl Seal<'_> {
         found.filter_map(is_unnamed).collect()
     }
 
-    /// Whether a file that was only found is passed by.
+    /// Whether a file that was only found is skipped.
     fn passed_by(&self, input: &Input, source: &Source) -> Result<Option<Passed>> {
         let rule = match input.name.as_deref() {
             Some(name) => self.configs.matching_policy(name)?,
@@ -370,7 +370,7 @@ impl Seal<'_> {
         }
     }
 
-    /// Seals the Secrets of files, with one request to the key service. Results stand in the order of the files.
+    /// Seals the Secrets of files, with one request to the key service. Results are in the order of the files.
     fn seal(&self, files: Vec<Prepared>) -> Vec<Result<Option<Output>>> {
         let sets: Vec<&KeySet> =
             files.iter().flat_map(|file| file.secrets.iter().map(|_| &file.keys)).collect();

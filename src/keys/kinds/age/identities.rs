@@ -160,7 +160,7 @@ impl Identities {
     }
 }
 
-/// A wrapped key that an identity shall open.
+/// A wrapped key that an identity should open.
 #[derive(Clone, Copy)]
 pub(super) struct AgeWrap<'a> {
     pub(super) recipient: &'a Recipient,
@@ -253,7 +253,7 @@ impl fmt::Display for Origin {
 
 struct Source {
     origin: Origin,
-    /// What was read from it: once, or for a command once for each recipient, which stands beside it.
+    /// What was read from it: once, or for a command once for each recipient, which is beside it.
     loads: Mutex<Vec<(String, Arc<Load>)>>,
 }
 

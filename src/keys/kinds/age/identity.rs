@@ -46,7 +46,7 @@ pub fn holds_only_identities(file: &[u8]) -> bool {
 }
 
 /// Reads identities in any of their forms: lines of age identities, an age file encrypted with a passphrase that holds
-/// such lines, or an SSH private key. Beside them: what is wrong with lines that are none.
+/// such lines, or an SSH private key. Beside them: what is wrong with lines that are not.
 /// `file` is where they are, if that is a file: a key in PEM with a passphrase has its public half beside it.
 pub(super) fn parse(
     content: &[u8],
@@ -87,7 +87,7 @@ impl fmt::Display for Unread {
     }
 }
 
-/// Several identities may stand on a line, with blanks between them (sops since 3.13, in `SOPS_AGE_KEY`).
+/// A line may hold several identities, with blanks between them (sops since 3.13, in `SOPS_AGE_KEY`).
 fn parse_lines(content: &[u8], place: &str) -> Result<(Vec<Identity>, Vec<String>), String> {
     let text = std::str::from_utf8(content).map_err(|_| "not a list of age identities".to_owned())?;
     let mut identities = Vec::new();

@@ -38,7 +38,7 @@ enum Key {
 }
 
 impl Recipient {
-    /// A recipient as it stands in an encrypted file: taken as it is, since opening a file does not depend on it.
+    /// A recipient as it is in an encrypted file: taken as it is, since opening a file does not depend on it.
     /// One that does not parse can't be wrapped for.
     pub fn as_written(text: &str) -> Self {
         let text = text.trim();

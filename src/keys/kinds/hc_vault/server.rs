@@ -42,7 +42,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// Work that is done within this time needs no look at how long a token lives.
 const LOOK_AFTER: Duration = Duration::from_secs(1);
 
-/// A server, as it stands in files with one address.
+/// A server, as it is in files with one address.
 pub(super) struct Server {
     address: String,
     route: Route,
@@ -121,7 +121,7 @@ impl Server {
         })
     }
 
-    /// As it stands in files.
+    /// As it is in files.
     pub fn address(&self) -> &str {
         &self.address
     }

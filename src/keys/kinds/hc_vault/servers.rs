@@ -170,7 +170,7 @@ impl Vault {
         results.into_iter().map(|(_, result)| result).collect()
     }
 
-    /// The versions of transit keys. Answers stand in the order of the keys.
+    /// The versions of transit keys. Answers are in the order of the keys.
     pub async fn versions(&self, host: &dyn Host, keys: &[&TransitKey]) -> Vec<Result<KeyVersions>> {
         let read = |key: &&TransitKey| {
             let key = (*key).clone();
@@ -191,7 +191,7 @@ impl Vault {
         stream::iter(keys.iter().map(read)).buffered(AT_ONCE).collect().await
     }
 
-    /// Who we are to the server that stands in files with this address.
+    /// Who we are to the server that is in files with this address.
     pub async fn who_am_i(&self, host: &dyn Host, address: &str) -> Result<WhoAmI> {
         let server = self.server_of(host, address)?;
         let answer = server
@@ -200,7 +200,7 @@ impl Vault {
         answer.map_err(|problem| server.error(&problem, None))
     }
 
-    /// What our token may do with transit keys of one server. Answers stand in the order of the keys.
+    /// What our token may do with transit keys of one server. Answers are in the order of the keys.
     pub async fn access(&self, host: &dyn Host, keys: &[&TransitKey]) -> Result<Vec<Access>> {
         let Some(first) = keys.first() else { return Ok(Vec::new()) };
         let server = self.server(host, first).map_err(|problem| problem.error(first.address(), None))?;

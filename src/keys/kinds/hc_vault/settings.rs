@@ -302,7 +302,7 @@ impl Settings {
         Ok(Self { allow: Some(Allow::of(addresses.iter().map(String::as_str))?), ..self })
     }
 
-    /// How to log in at the server that stands in files with this address.
+    /// How to log in at the server that is in files with this address.
     pub(super) fn auth_for(&self, address: &str) -> Auth {
         let of_server =
             self.entry(&Origin::of(address)).map(|server| server.auth.clone()).unwrap_or_default();

@@ -216,7 +216,7 @@ impl Asking<'_> {
     }
 }
 
-/// Encrypts data keys, or shares of them. Answers stand in the order of `payloads`.
+/// Encrypts data keys, or shares of them. Answers are in the order of `payloads`.
 pub(super) async fn encrypt(
     server: &Server,
     host: &dyn Host,
@@ -232,7 +232,7 @@ pub(super) async fn encrypt(
     Ok(answers.into_iter().map(|answer| answer.and_then(|text| ciphertext(&text))).collect())
 }
 
-/// Encrypts ciphertexts again with the newest version of their key, without showing them to us. Answers stand in the
+/// Encrypts ciphertexts again with the newest version of their key, without showing them to us. Answers are in the
 /// order of `ciphertexts`.
 pub(super) async fn rewrap(
     server: &Server,
@@ -246,7 +246,7 @@ pub(super) async fn rewrap(
     Ok(answers.into_iter().map(|answer| answer.and_then(|text| ciphertext(&text))).collect())
 }
 
-/// Decrypts data keys, or shares of them. Answers stand in the order of `ciphertexts`.
+/// Decrypts data keys, or shares of them. Answers are in the order of `ciphertexts`.
 pub(super) async fn decrypt(
     server: &Server,
     host: &dyn Host,

@@ -66,7 +66,7 @@ impl TransitKey {
         &self.address
     }
 
-    /// The namespace that stands beside the engine's path (SealedSecrets have it; in a URI it is part of the path).
+    /// The namespace that is beside the engine's path (SealedSecrets have it; in a URI it is part of the path).
     pub fn namespace(&self) -> Option<&str> {
         self.namespace.as_deref()
     }
@@ -81,7 +81,7 @@ impl TransitKey {
         &self.name
     }
 
-    /// The whole of it, as sops shows it. A namespace that stands beside the path is not in it.
+    /// The whole of it, as sops shows it. A namespace that is beside the path is not in it.
     pub fn uri(&self) -> &str {
         &self.uri
     }
@@ -125,7 +125,7 @@ fn plain_path(what: &str, path: &str) -> Result<String> {
     }
 }
 
-/// Whether this can stand in a path without meaning anything else.
+/// Whether this can be in a path without meaning anything else.
 pub(super) fn is_plain(segment: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
     !matches!(segment, "" | "." | "..") && segment.bytes().all(allowed)
@@ -140,7 +140,7 @@ fn checked_address(address: &str) -> Result<String> {
     if !matches!(scheme.as_str(), "https" | "http") {
         return Err(bad("it has to begin with https://"));
     }
-    // Brackets hold an IPv6 address; else one colon may stand before a port.
+    // Brackets hold an IPv6 address; else one colon may be before a port.
     let (name, port) = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some((ip, port)) if ip.parse::<std::net::Ipv6Addr>().is_ok() => {
             ("ip", port.strip_prefix(':').or(Some(port)))

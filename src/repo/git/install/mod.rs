@@ -392,7 +392,7 @@ fn find(text: &[u8], part: &str) -> Option<usize> {
 }
 
 /// Attributes with ours at their beginning: of several lines about a file the last one counts, and the person's own
-/// shall.
+/// should.
 fn with_block(text: &[u8]) -> Vec<u8> {
     let mut block = BEGIN.to_owned();
     for pattern in PATTERNS {
