@@ -18,6 +18,7 @@ pub mod journal;
 pub mod names;
 pub mod secret;
 pub mod shown;
+pub mod template;
 
 // Master keys; documents and rules; what a rule says of a document; the two formats.
 #[cfg(feature = "bitnami")]

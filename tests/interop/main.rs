@@ -18,5 +18,6 @@ mod keys;
 mod seal_commands;
 mod sealed;
 mod sops_cli;
+mod templates;
 mod vault;
 mod vault_commands;
