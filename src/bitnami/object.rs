@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use super::{CLUSTER_WIDE, NAMESPACE_WIDE};
+use crate::template::Templates;
 
 /// Where else an item opens.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -59,8 +60,10 @@ pub struct Template {
     /// Its type; empty for the default.
     pub kind: String,
     pub immutable: bool,
-    /// The items that are texts with functions, and have the others in them.
-    pub data: Vec<String>,
+    /// The items that are made of the others, by Go's templates. One that is null leaves the item of its name out.
+    pub data: Templates,
+    /// Items whose templates are no texts, which no cluster takes today.
+    pub no_texts: Vec<String>,
 }
 
 impl SealedSecret {
@@ -91,12 +94,16 @@ impl Template {
     fn read(template: &Value) -> Self {
         let texts = |value: &Value| map(value).map(|(key, value)| (key.clone(), text(value))).collect();
         let metadata = &template["metadata"];
+        let (templates, no_texts): (Vec<_>, Vec<_>) =
+            map(&template["data"]).partition(|(_, value)| value.is_string() || value.is_null());
+        let text_of = |(key, value): (&String, &Value)| (key.clone(), value.as_str().map(str::to_owned));
         Self {
             labels: texts(&metadata["labels"]),
             annotations: texts(&metadata["annotations"]),
             kind: text(&template["type"]),
             immutable: template["immutable"].as_bool().unwrap_or_default(),
-            data: map(&template["data"]).map(|(key, _)| key.clone()).collect(),
+            data: templates.into_iter().map(text_of).collect(),
+            no_texts: no_texts.into_iter().map(|(key, _)| key.clone()).collect(),
         }
     }
 }

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::*;
 use crate::secret::SecretBytes;
+use crate::template::render_all;
 
 fn file(name: &str) -> String {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/bitnami").join(name);
@@ -85,14 +86,27 @@ fn objects_open_as_their_controller_opens_them() {
         let [namespace, name] =
             ["namespace", "name"].map(|field| metadata[field].as_str().unwrap_or_default());
         let sealed = SealedSecret::read(namespace, name, &annotations, &object["spec"]);
-        if !sealed.template.data.is_empty() || sealed.has_blob {
+        if sealed.has_blob {
             continue;
         }
         count += 1;
         let keys: Vec<_> =
             case["keys"].as_array().unwrap().iter().map(|name| key(name.as_str().unwrap())).collect();
-        let expected = &case["expect_secret"];
-        match opened(&sealed, &keys) {
+        // Where their versions differ, as the newest does it.
+        let expected =
+            case["variants"].as_array().and_then(|all| all.last()).unwrap_or(&case)["expect_secret"].clone();
+        let made = opened(&sealed, &keys).map(|items| render_all(&sealed.template.data, items));
+        if case["expect_error"]["class"] == "template" {
+            // Why is said in words of ours, which have no values in them.
+            let error = made.unwrap().unwrap_err();
+            assert_eq!(
+                serde_json::to_value(&error.0[0].1).unwrap(),
+                case["expect_error"]["items"],
+                "{error}"
+            );
+            continue;
+        }
+        match made.map(Result::unwrap) {
             Err(error) => {
                 assert_eq!(error.to_string(), case["expect_error"]["reference_message"], "{}", case["id"]);
             }

@@ -278,7 +278,7 @@ impl Sealed {
 
     /// Opens all items.
     fn verify(&self) -> Result<()> {
-        let open = |(sealed, keys)| sealed_secret::unseal(sealed, keys).map(drop);
+        let open = |(sealed, keys)| sealed_secret::opened(sealed, keys).map(drop);
         self.objects().try_for_each(open).map_err(|error| error.in_file(&self.path))
     }
 

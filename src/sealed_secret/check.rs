@@ -6,6 +6,7 @@ use super::cipher::{Commitment, Token};
 use super::types::{DataKeyEntry, GroupEntry, MAX_DATA, MAX_DATA_KEYS, MAX_ITEMS, MAX_WRAPS, Spec, Template};
 use crate::error::{Error, Kind, Result};
 use crate::keys;
+use crate::template::{self, NotRendered, Templates};
 
 /// How many stanzas a wrapped data key may have. It is for one recipient, for which it takes one, or a few with some
 /// plugins, and one that means nothing.
@@ -170,16 +171,22 @@ pub fn is_forbidden(key: &str) -> bool {
     FORBIDDEN_PREFIXES.iter().any(|prefix| key.starts_with(prefix))
 }
 
+/// What is wrong with the templates of items.
+pub(super) fn not_rendered(why: &NotRendered) -> Error {
+    Error::new(Kind::Emit, format!("template.data: {why}"))
+        .advise("docs/controller.md says which functions a template may call, and how far it may go.")
+}
+
 impl Template {
+    /// The items that are made of others.
+    pub(super) fn templates(&self) -> Templates {
+        self.data.iter().map(|(item, text)| (item.clone(), Some(text.clone()))).collect()
+    }
+
     /// Refuses what no template may set. The types of [`FORBIDDEN_TYPES`] are for the controller to refuse.
     pub fn check(&self) -> Result<()> {
-        if self.data.is_some() {
-            return Err(Error::new(
-                Kind::Read,
-                "template.data is not supported: its values would be in plaintext",
-            )
-            .advise("Seal each value as an item: `sealant set FILE ITEM`."));
-        }
+        self.data.keys().try_for_each(|item| check_item_name(item))?;
+        template::check(&self.templates()).map_err(|why| not_rendered(&why))?;
         let Some(metadata) = &self.metadata else { return Ok(()) };
         match metadata.labels.keys().chain(metadata.annotations.keys()).find(|key| is_forbidden(key)) {
             None => Ok(()),
@@ -336,8 +343,16 @@ mod tests {
 
     #[test]
     fn a_template_has_no_values_and_nothing_that_others_act_on() {
-        let data = Template { data: Some(serde_json::json!({"a": "{{ .b }}"})), ..Template::default() };
-        assert!(refusal(data.check()).starts_with("template.data is not supported"));
+        let data = |item: &str, text: &str| Template {
+            data: [(item.to_owned(), text.to_owned())].into(),
+            ..Template::default()
+        };
+        assert!(data("a", "{{ .b }}").check().is_ok());
+        let refused = refusal(data("a", "{{ randAlphaNum 20 }}").check());
+        assert!(refused.starts_with(
+            "template.data: template, line 1, column 4: the function `randAlphaNum` is refused"
+        ));
+        assert!(refusal(data("a/b", "x").check()).contains("cannot be a key of a Secret"));
         for key in [
             "sealant.dev/managed",
             "sealedsecrets.bitnami.com/managed",

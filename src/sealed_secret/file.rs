@@ -14,7 +14,7 @@ use super::data_keys::OpenedKeys;
 use super::secret::Secret;
 use super::shape;
 use super::types::{API_VERSION, KIND, SealedSecret, Spec};
-use super::unseal::unseal;
+use super::unseal::opened;
 use crate::document::{self, Document, Edits, Format, METADATA_KEY, NodeId, NodeKind, reconcile, to_data};
 use crate::error::{Error, Kind, Result};
 use crate::secret::SecretBytes;
@@ -217,7 +217,7 @@ impl SealedFile {
 
     /// The Secrets that its SealedSecrets make, with the data keys of each.
     pub fn unseal(&self, keys: &[OpenedKeys]) -> Result<Vec<Secret>> {
-        self.objects.iter().zip(keys).map(|((_, sealed), keys)| unseal(sealed, keys)).collect()
+        self.objects.iter().zip(keys).map(|((_, sealed), keys)| opened(sealed, keys)).collect()
     }
 
     /// The file with what became of each of its SealedSecrets, in their order; `None` stays as it is.
@@ -506,8 +506,8 @@ mod tests {
             ("spec:", "sops: {}\nspec:", "line 6: this SealedSecret is encrypted with sops, too"),
             (
                 "  encryptedData:",
-                "  template: {data: {x: hunter2}}\n  encryptedData:",
-                ": template.data is not supported",
+                "  template: {data: {x: '{{ now }}hunter2'}}\n  encryptedData:",
+                ": template.data: template, line 1, column 4: the function `now` is refused",
             ),
             (
                 "  encryptedData:",

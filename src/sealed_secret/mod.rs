@@ -41,5 +41,5 @@ pub use recipients::{recipients, rewrap, update_keys, wrapped_data_keys};
 pub use seal::{LARGE_MANIFEST, MANY_DATA_KEYS, Options, holds_secrets, seal, secrets, warnings};
 pub use secret::{Secret, joined, manifests};
 pub use types::*;
-pub use unseal::{shell, unseal};
+pub use unseal::{opened, shell, unseal};
 pub use wraps::refuse_foreign;

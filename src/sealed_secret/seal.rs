@@ -125,7 +125,7 @@ pub(super) fn route(secret: &Secret) -> Result<Routed> {
         kind: secret.kind.clone(),
         immutable: secret.immutable,
         metadata: (metadata != TemplateMetadata::default()).then_some(metadata),
-        data: None,
+        ..Template::default()
     };
     let template = (template != Template::default()).then_some(template);
     Ok(Routed { template, labels: own.labels, annotations: own.annotations })

@@ -154,10 +154,11 @@ pub struct Template {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metadata: Option<TemplateMetadata>,
 
-    /// Always refused: values in a template would be in plaintext.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "anything")]
-    pub data: Option<Value>,
+    /// Items that are made of the others, each by a template in Go's language: {{ .password }} is the value of the item
+    /// password. What is written here is in plaintext.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(schema_with = "templates_schema")]
+    pub data: BTreeMap<String, String>,
 }
 
 /// Labels and annotations of a Secret.
@@ -193,6 +194,10 @@ fn labels_schema(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
-fn anything(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({"type": "object", "x-kubernetes-preserve-unknown-fields": true})
+fn templates_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object",
+        "maxProperties": MAX_LABELS,
+        "additionalProperties": {"type": "string", "maxLength": MAX_DATA},
+    })
 }

@@ -305,11 +305,11 @@ fn a_broken_sealed_secret_says_what_is_wrong_and_stops_no_other() {
                     json!({"metadata": {"labels": {"sealant.dev/identity": "active"}}});
             }),
         ),
-        // A11: nothing is rendered, so nothing can be random.
+        // A11: nothing that is random is rendered.
         (
             "random-function",
             "TemplateForbidden",
-            "template.data",
+            "`randAlphaNum` is refused",
             Box::new(|object| {
                 spec(object)["template"] = json!({"data": {"x": "{{ randAlphaNum 20 }}"}});
             }),

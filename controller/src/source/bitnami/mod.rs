@@ -113,6 +113,7 @@ impl Source for Bitnami {
                 Ok(items)
             }
             Ok(Err(pool::Failed::NotOpened(why))) => Err(reason::not_opened(&why).into()),
+            Ok(Err(pool::Failed::NotRendered(why))) => Err(reason::not_rendered(&why).into()),
             Ok(Err(pool::Failed::Panicked)) => Err(Verdict::new(reason::ERR_UNSEAL, PANICKED).into()),
             Err(_) => Err(Verdict::new(reason::BUSY, reason::TAKES_LONG).into()),
         }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use prometheus_client::metrics::counter::Counter;
 use sealant::bitnami::{NotOpened, Print, SealedSecret, SealingKey, open};
+use sealant::template::{self, NotRendered};
 use tokio::sync::oneshot;
 
 use crate::engine::health::Pulse;
@@ -25,6 +26,8 @@ const BEAT: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub enum Failed {
     NotOpened(NotOpened),
+    /// Its templates come to nothing.
+    NotRendered(NotRendered),
     /// That is a bug, and this object's.
     Panicked,
 }
@@ -72,7 +75,7 @@ impl Pool {
         Ok(Self(shared))
     }
 
-    /// Opens all items of an object. Who waits no longer has it opened by nobody.
+    /// Opens all items of an object, and makes those of its templates. Who waits no longer has it opened by nobody.
     pub async fn open(&self, key: Key, sealed: Arc<SealedSecret>, ring: Keyring) -> Result<Items, Failed> {
         let (reply, answer) = oneshot::channel();
         self.0.waiting().line.push(Job { key, sealed, ring, reply });
@@ -129,6 +132,8 @@ impl Shared {
     }
 
     fn open(&self, Job { key, sealed, ring, .. }: &Job) -> Result<Items, Failed> {
+        let templates = &sealed.template.data;
+        template::check(templates).map_err(Failed::NotRendered)?;
         let keys: Vec<&SealingKey> = ring.0.iter().map(|key| &**key).collect();
         let known = self.openers().get(key).copied();
         let first = keys.iter().position(|key| Some(*key.print()) == known).unwrap_or_default();
@@ -136,7 +141,7 @@ impl Shared {
         if let Some(opener) = keys.get(last) {
             self.openers().insert(key.clone(), *opener.print());
         }
-        Ok(items)
+        template::render_all(templates, items).map_err(Failed::NotRendered)
     }
 
     fn waiting(&self) -> MutexGuard<'_, Waiting> {

@@ -1,6 +1,7 @@
 //! What is said of SealedSecrets of `bitnami.com`: the reasons that their own controller has, where it has one.
 
 use sealant::bitnami::NotOpened;
+use sealant::template::NotRendered;
 
 use crate::managed::decide::Verdict;
 use crate::managed::reason::{
@@ -47,6 +48,12 @@ pub const TAKES_LONG: &str = "the controller has a long queue, and has not reach
 
 /// Why it does not open, in their words: those name items, and never a value.
 pub fn not_opened(why: &NotOpened) -> Verdict {
+    Verdict::new(ERR_UNSEAL, format!("{FAILED}{why}"))
+}
+
+/// What is wrong with its templates: in words of ours, for those of Go say the value that a function fails with, and whoever
+/// reads a status may not read Secrets.
+pub fn not_rendered(why: &NotRendered) -> Verdict {
     Verdict::new(ERR_UNSEAL, format!("{FAILED}{why}"))
 }
 

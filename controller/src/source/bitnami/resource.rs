@@ -56,7 +56,9 @@ impl Found {
     /// About how many bytes it has.
     pub fn weight(&self) -> u32 {
         let items = self.sealed.items.iter().map(|(name, text)| name.len() + text.len());
-        u32::try_from(items.sum::<usize>()).unwrap_or(u32::MAX)
+        let templates = self.sealed.template.data.iter();
+        let templates = templates.map(|(name, text)| name.len() + text.as_ref().map_or(0, String::len));
+        u32::try_from(items.chain(templates).sum::<usize>()).unwrap_or(u32::MAX)
     }
 }
 
@@ -90,11 +92,9 @@ pub fn desired(found: &Found, policy: &Policy) -> Result<Desired, Verdict> {
 
 /// Whether a template asks for nothing by which its author would get more than a Secret.
 fn check(template: &Template, policy: &Policy) -> Result<(), Verdict> {
-    if !template.data.is_empty() {
-        let items = template.data.join(", ");
-        return Err(reason::refused(&format!(
-            "template.data is not supported, and the Secret stays as it is ({items})"
-        )));
+    if !template.no_texts.is_empty() {
+        let items = template.no_texts.join(", ");
+        return Err(reason::refused(&format!("a template is not a text ({items})")));
     }
     if !policy.allows_type(&template.kind) {
         let kind = &template.kind;
@@ -120,6 +120,6 @@ mod tests {
         );
         let found: Found = serde_json::from_str(&object).unwrap();
         let refused = desired(&found, &Policy::new(Vec::new(), &[])).unwrap_err();
-        assert!(refused.message.contains("template.data is not supported"), "{}", refused.message);
+        assert!(refused.message.contains("a template is not a text (a)"), "{}", refused.message);
     }
 }

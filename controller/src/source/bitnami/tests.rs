@@ -211,7 +211,12 @@ async fn what_does_not_open_is_said_in_their_words_and_the_secret_stays() {
         ("strict-renamed", "no key could decrypt secret (foo)"),
         ("v1-and-encrypted-data", reason::BLOB_AND_ITEMS),
         ("v1-data-blob", reason::BLOB),
-        ("template-data", "template.data is not supported, and the Secret stays as it is (cfg)"),
+        ("template-data-parse-error", "template, line 1, column "),
+        (
+            "template-data-forbidden-func",
+            "template, line 1, column 4: the function `env` is refused: a template reads nothing but the items of its own \
+             object (bad)",
+        ),
     ];
     for (name, message) in cases {
         let key = found(object(name)).meta.key();
@@ -222,11 +227,11 @@ async fn what_does_not_open_is_said_in_their_words_and_the_secret_stays() {
         assert_eq!(places(&written), ["PATCH status", "POST events"], "{name}");
         let written = written.lock().unwrap();
         let synced = &written[0].1["status"]["conditions"][0];
-        let template = name == "template-data";
+        let template = name == "template-data-parse-error";
         let is_said = |said: &Value, start: &str| {
             let said = said.as_str().unwrap();
             if template {
-                said.starts_with(&format!("{start}template.data is not"))
+                said.starts_with(&format!("{start}{message}"))
             } else {
                 said == format!("{start}{message}")
             }
@@ -237,6 +242,37 @@ async fn what_does_not_open_is_said_in_their_words_and_the_secret_stays() {
             event["reason"] == "ErrUnsealFailed" && is_said(&event["note"], reason::FAILED),
             "{name}: {event}"
         );
+    }
+}
+
+/// Items that templates make are in the Secret beside the others; what fails says a place and never a value.
+#[tokio::test]
+async fn templates_make_items_and_their_errors_say_no_values() {
+    let made = async |change: &dyn Fn(&mut Value)| {
+        let mut object = object("template-data");
+        change(&mut object["spec"]["template"]["data"]);
+        let key = found(object.clone()).meta.key();
+        let (managed, written) = managed(&active(), object, None).await;
+        assert_eq!(managed.look(&key).await, Next::Wait);
+        let written = written.lock().unwrap();
+        written.iter().map(|(place, body)| format!("{place} {body}")).collect::<Vec<_>>()
+    };
+    let expected: Value = serde_json::from_str::<Value>(&file("unseal-cases.json")).unwrap();
+    let case = expected.as_array().unwrap().iter().find(|case| case["id"] == "template-data").unwrap();
+    let all = made(&|_| ()).await.join("\n");
+    for (item, value) in case["expect_secret"]["data"].as_object().unwrap() {
+        assert!(all.contains(&format!("\"{item}\":{value}")), "{item}: {all}");
+    }
+    // hunter2 is in it.
+    for text in [
+        "{{ fail .password }}",
+        "{{ mustFromJson .password }}",
+        "{{ regexFind (print \"(\" .password) \"x\" }}",
+    ] {
+        let all = made(&|data| data["bar"] = text.into()).await;
+        assert_eq!(all.len(), 2, "{all:?}");
+        assert!(all.iter().all(|said| !said.contains("hunter2")), "{all:?}");
+        assert!(all[0].contains("template, line 1, column"), "{all:?}");
     }
 }
 

@@ -66,6 +66,8 @@ pub fn not_opened(error: &Error, spec: &Spec) -> Verdict {
     let reason = match error.kind() {
         Kind::NoDataKey if error.may_pass() => unavailable(spec),
         Kind::NoDataKey => reason::NO_IDENTITY,
+        // It was opened, and its templates come to nothing.
+        Kind::Emit => reason::TEMPLATE_FORBIDDEN,
         _ => reason::BAD_CIPHERTEXT,
     };
     // Which identities and files there are is nothing for all who may read a SealedSecret.
@@ -136,7 +138,8 @@ pub mod tests {
             (json!({"type": "kubernetes.io/service-account-token"}), Some(reason::TEMPLATE_FORBIDDEN)),
             (json!({"type": "bootstrap.kubernetes.io/token"}), None),
             (json!({"type": "kubernetes.io/tls"}), None),
-            (json!({"data": {"a": "b"}}), Some(reason::TEMPLATE_FORBIDDEN)),
+            (json!({"data": {"a": "{{ .b }}"}}), None),
+            (json!({"data": {"a": "{{ now }}"}}), Some(reason::TEMPLATE_FORBIDDEN)),
             (
                 json!({"metadata": {"labels": {"sealant.dev/identity": "active"}}}),
                 Some(reason::TEMPLATE_FORBIDDEN),
@@ -189,7 +192,7 @@ pub mod tests {
         let suspended = |value: &str| {
             sealed(|object| {
                 object["metadata"]["annotations"][resource::SUSPEND] = value.into();
-                object["spec"]["template"] = json!({"data": {"a": "b"}});
+                object["spec"]["template"] = json!({"data": {"a": "{{ now }}"}});
             })
         };
         let reason = |sealed: &SealedSecret| held(sealed, &none()).unwrap().reason;
