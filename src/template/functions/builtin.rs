@@ -37,7 +37,7 @@ pub const TABLE: &[Function] = &[
         printf::printf(run, &mut out, text(values, 0), rest(values, 1))?;
         run.written(out)
     }),
-    takes_more("eq", &[Any], Any, |run, values| equal(run, values)),
+    takes_more("eq", &[Any], Any, equal),
     takes("ne", &[Any, Any], |run, values| Ok(Value::Bool(!equal(run, values)?.is_true()))),
     takes("lt", &[Any, Any], |_, values| Ok(Value::Bool(less(values)?))),
     takes("le", &[Any, Any], |run, values| Ok(Value::Bool(less_or_equal(run, values)?))),

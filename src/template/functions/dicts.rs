@@ -120,10 +120,10 @@ fn merge_all(run: &mut Run, values: &[Value], overwrites: bool) -> Result {
         if source.entries.is_none() {
             continue;
         }
-        if target.entries.is_none() {
-            if let Value::Dict(made) = run.dict(Of::Any, Entries::new())? {
-                target = made;
-            }
+        if target.entries.is_none()
+            && let Value::Dict(made) = run.dict(Of::Any, Entries::new())?
+        {
+            target = made;
         }
         if let (Some(target), Some(source)) = (&target.entries, &source.entries) {
             merge(run, target, source, overwrites, 0)?;
@@ -151,10 +151,10 @@ fn merge(run: &mut Run, target: &Shared, source: &Shared, overwrites: bool, dept
             }
             continue;
         }
-        if let (Some(Value::Dict(inner)), Value::Dict(source)) = (&old, &value) {
-            if let (Some(inner), Some(source)) = (&inner.entries, &source.entries) {
-                merge(run, inner, source, overwrites, depth + 1)?;
-            }
+        if let (Some(Value::Dict(inner)), Value::Dict(source)) = (&old, &value)
+            && let (Some(inner), Some(source)) = (&inner.entries, &source.entries)
+        {
+            merge(run, inner, source, overwrites, depth + 1)?;
         }
         let is_kept = old.as_ref().is_some_and(|old| !is_empty(old));
         let both_dicts = matches!((&old, &value), (Some(Value::Dict(_)), Value::Dict(_)));

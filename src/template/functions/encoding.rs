@@ -26,9 +26,9 @@ pub const TABLE: &[Function] = &[
         Ok(found) => run.text(found),
         Err(at) => run.copy(format!("illegal base32 data at input byte {at}").as_bytes()),
     }),
-    takes("sha1sum", &[Text], |run, values| hash::<Sha1>(run, values)),
-    takes("sha256sum", &[Text], |run, values| hash::<Sha256>(run, values)),
-    takes("sha512sum", &[Text], |run, values| hash::<Sha512>(run, values)),
+    takes("sha1sum", &[Text], hash::<Sha1>),
+    takes("sha256sum", &[Text], hash::<Sha256>),
+    takes("sha512sum", &[Text], hash::<Sha512>),
     takes("adler32sum", &[Text], |run, values| {
         let (mut low, mut high) = (1u32, 0u32);
         for byte in text(values, 0) {

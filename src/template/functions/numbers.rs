@@ -82,6 +82,9 @@ pub const TABLE: &[Function] = &[
     }),
 ];
 
+/// The first float that is above all whole numbers: 2 to the 63rd.
+const MOST: f64 = 9_223_372_036_854_775_808.0;
+
 /// `cast.ToInt64`: 0 for what is no number. Floats that are too large are what they are on amd64.
 #[allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap)]
 pub fn to_int(value: &Value) -> i64 {
@@ -90,11 +93,7 @@ pub fn to_int(value: &Value) -> i64 {
         Value::Int(number) | Value::Int64(number) => *number,
         Value::Byte(number) => i64::from(*number),
         Value::Uint64(number) => *number as i64,
-        Value::Float(number)
-            if (-9.223_372_036_854_775_8e18..9.223_372_036_854_775_8e18).contains(number) =>
-        {
-            *number as i64
-        }
+        Value::Float(number) if (-MOST..MOST).contains(number) => *number as i64,
         Value::Float(_) => i64::MIN,
         Value::Text(text) => parse_int(without_zero_decimals(text.bytes()), 0).unwrap_or_default(),
         _ => 0,

@@ -270,7 +270,7 @@ impl Constraint {
             "<=" | "=<" if !self.is_dirty => order != Ordering::Greater,
             "<=" | "=<" => {
                 let is_above = version.major == wanted.major && version.minor > wanted.minor;
-                version.major <= wanted.major && !(is_above && !self.is_minor_open)
+                version.major <= wanted.major && (!is_above || self.is_minor_open)
             }
             "~" | "~>" => self.is_near(version),
             "^" => self.is_compatible(version),
