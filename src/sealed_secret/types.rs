@@ -154,8 +154,7 @@ pub struct Template {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metadata: Option<TemplateMetadata>,
 
-    /// Items that are made of the others, each by a template in Go's language: {{ .password }} is the value of the item
-    /// password. What is written here is in plaintext.
+    /// Items that are made of others, by Go's templates: {{ .password }} is the value of the item password. In plaintext.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(schema_with = "templates_schema")]
     pub data: BTreeMap<String, String>,
