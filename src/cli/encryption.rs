@@ -374,7 +374,8 @@ impl<'a> Encrypt<'a> {
         }
         let bytes = SecretBytes::new(old.file.document().source().as_bytes().to_vec());
         let file = EncryptedFile::parse(document.format(), bytes)?;
-        let neighbours = Neighbours::of(self.context, [path])?;
+        let mut neighbours = Neighbours::of(self.context, [path])?;
+        neighbours.ask_about(path, [&file]);
         let refused = neighbours
             .refuse(path, &file, &recipe.keys)
             .and_then(|()| neighbours.refuse_key(path, &old.key, &recipe.keys));

@@ -22,11 +22,11 @@ const SHORT: usize = 10;
 
 /// The configs of an earlier commit.
 pub struct Before {
-    pub(super) configs: Configs,
+    pub configs: Configs,
     /// A short name.
     pub(super) commit: String,
-    pub(super) top: PathBuf,
-    pub(super) tree: Tree,
+    pub top: PathBuf,
+    pub tree: Tree,
     /// Those in which a config has changed since.
     pub(super) folders: BTreeSet<PathBuf>,
     /// One config was named, and is for all files.

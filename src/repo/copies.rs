@@ -6,7 +6,7 @@
 //! the caller's to say. Opens nothing, and quotes no value.
 
 use std::borrow::Cow;
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
@@ -198,8 +198,68 @@ impl Held {
         Self { readers, by_rule: rule.is_some(), keys, values, samples }
     }
 
+    /// Leaves out what has stayed where this was. Where one of its data keys has, that is no data key that was lost.
+    #[must_use]
+    pub fn without(mut self, stayed: &Prints) -> Self {
+        if self.keys.iter().any(|print| stayed.0.contains(print)) {
+            self.samples.clear();
+        }
+        self.keys.retain(|print| !stayed.0.contains(print));
+        self.values.retain(|(print, _)| !stayed.0.contains(print));
+        self
+    }
+
     fn prints(&self) -> impl Iterator<Item = Print> + '_ {
         self.keys.iter().copied().chain(self.values.iter().map(|(print, _)| *print))
+    }
+}
+
+/// What files hold, without the files.
+#[derive(Default, PartialEq, Eq)]
+pub struct Prints(HashSet<Print>);
+
+impl Prints {
+    pub fn of(held: &[(usize, Held)]) -> Self {
+        Self(held.iter().flat_map(|(_, held)| held.prints()).collect())
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// What of this others have as well.
+    #[must_use]
+    pub fn in_common(&self, others: &Self) -> Self {
+        Self(self.0.intersection(&others.0).copied().collect())
+    }
+
+    /// What others have not.
+    #[must_use]
+    pub fn without(&self, others: &Self) -> Self {
+        Self(self.0.difference(&others.0).copied().collect())
+    }
+}
+
+/// What all files that are there hold, by their paths.
+pub struct Places<'c>(HashMap<Print, BTreeSet<&'c Path>>);
+
+impl<'c> Places<'c> {
+    /// Adds what is, or comes to be, in a file.
+    pub fn add(&mut self, path: &'c Path, prints: &Prints) {
+        for print in &prints.0 {
+            self.0.entry(*print).or_default().insert(path);
+        }
+    }
+
+    /// The files that have something of this, each with what it has.
+    pub fn of(&self, prints: &Prints) -> BTreeMap<&'c Path, Prints> {
+        let mut found: BTreeMap<&Path, Prints> = BTreeMap::new();
+        for print in &prints.0 {
+            for path in self.0.get(print).into_iter().flatten() {
+                found.entry(path).or_default().0.insert(*print);
+            }
+        }
+        found
     }
 }
 
@@ -238,6 +298,8 @@ enum Age {
     Present,
     /// It was there in another commit.
     Past,
+    /// As well, and its readers are those before a change. What another file had then as well it has not from there.
+    Before,
     /// As well, and its readers are those that the place had last. Whoever has come since to a place that was for no others
     /// when the file left has come by its rule, not by the move.
     Left(Leaving),
@@ -261,7 +323,8 @@ impl Unit {
     }
 }
 
-/// Of those who hold the same and have the same readers the first two: one of them is in another file than a third.
+/// Of those who hold the same and have the same readers the first two in different places: one of them is in another one than a
+/// third.
 struct Same {
     readers: usize,
     first: usize,
@@ -309,6 +372,8 @@ pub struct Copies {
     files: Vec<Named>,
     units: Vec<Unit>,
     leavings: Vec<ReadersThen>,
+    /// What files that were looked at held before a change.
+    before: HashMap<PathBuf, Vec<Held>>,
     readers: HashMap<(Readers, bool, Age), usize>,
     by_print: HashMap<Print, Vec<Same>>,
 }
@@ -322,6 +387,16 @@ impl Copies {
     /// The same for a file of another commit. Its readers may be more: what has moved has moved.
     pub fn add_past(&mut self, file: Named, held: Vec<(usize, Held)>) {
         self.add_units(file, held.into_iter().map(|(_, held)| (None, held)), Age::Past);
+    }
+
+    /// As [`Copies::add_past`], by the rule of its place before a change.
+    pub fn add_before(&mut self, file: Named, held: Vec<(usize, Held)>) {
+        self.add_units(file, held.into_iter().map(|(_, held)| (None, held)), Age::Before);
+    }
+
+    /// What a file that was looked at held before a change.
+    pub fn add_state_before(&mut self, path: PathBuf, held: Vec<(usize, Held)>) {
+        self.before.entry(path).or_default().extend(held.into_iter().map(|(_, held)| held));
     }
 
     /// Adds a state in which files had left their places.
@@ -356,6 +431,29 @@ impl Copies {
         held.iter().flat_map(|(_, held)| held.prints()).any(|print| self.by_print.contains_key(&print))
     }
 
+    /// The same of files in other places.
+    pub fn share_beside(&self, path: &Path, prints: &Prints) -> bool {
+        let is_elsewhere = |unit: usize| self.path_of(&self.units[unit]) != path;
+        let units = |same: &Same| [Some(same.first), same.second].into_iter().flatten();
+        let places = prints.0.iter().filter_map(|print| self.by_print.get(print)).flatten();
+        places.flat_map(units).any(is_elsewhere)
+    }
+
+    /// What is where, of the files that are there.
+    pub fn places(&self) -> Places<'_> {
+        let mut places: HashMap<Print, BTreeSet<&Path>> = HashMap::new();
+        for unit in self.units.iter().filter(|unit| !unit.is_past()) {
+            for print in unit.held.prints() {
+                places.entry(print).or_default().insert(self.path_of(unit));
+            }
+        }
+        Places(places)
+    }
+
+    fn path_of(&self, unit: &Unit) -> &Path {
+        &self.files[unit.file].path
+    }
+
     /// The files that were looked at.
     pub fn paths_looked_at(&self) -> impl Iterator<Item = &Path> {
         self.looked_at().map(|unit| self.files[unit.file].path.as_path())
@@ -385,8 +483,12 @@ impl Copies {
             for print in held.prints() {
                 let places = self.by_print.entry(print).or_default();
                 match places.iter_mut().find(|same| same.readers == readers) {
-                    // One that holds a thing twice is not listed yet itself.
-                    Some(same) if self.units.get(same.first).is_some_and(|unit| unit.file != at) => {
+                    // One that holds a thing twice is not listed yet itself, and versions of one file are one.
+                    Some(same)
+                        if self.units.get(same.first).is_some_and(|unit| {
+                            unit.file != at && self.files[unit.file].path != self.files[at].path
+                        }) =>
+                    {
                         same.second.get_or_insert(number);
                     }
                     Some(_) => {}
@@ -408,7 +510,7 @@ impl Copies {
     }
 
     fn copied(&self, unit: &Unit) -> Option<(Rule, String)> {
-        let (what, other) = self.shared(unit, |other| !other.is_past())?;
+        let (what, other) = self.shared(unit, |other, _| !other.is_past())?;
         let whose = match (unit.held.by_rule, other.held.by_rule) {
             (true, false) => "whose readers no rule names",
             (false, true) if unit.held.readers == other.held.readers => {
@@ -422,10 +524,11 @@ impl Copies {
     /// What has left a place for one of more readers. What was there for more people is for fewer now.
     fn moved(&self, unit: &Unit) -> Option<(Rule, String)> {
         let here = &self.files[unit.file].path;
-        let is_narrower = |other: &Unit| {
+        let is_narrower = |other: &Unit, print: Print| {
             other.is_past()
                 && is_wider(&unit.held.readers, &other.held.readers)
                 && self.is_of_move(other, here)
+                && !(other.age == Age::Before && self.had_before(here, print, &other.held.readers))
         };
         let (what, other) = self.shared(unit, is_narrower)?;
         Some((Rule::Moved, format!("{what} {}, a path with other readers", self.shown(other))))
@@ -435,17 +538,27 @@ impl Copies {
     /// rule was for at that time is judged as it is now.
     fn is_of_move(&self, past: &Unit, here: &Path) -> bool {
         // What is where it was has not moved: whom a rule adds there, `config-change` tells.
-        let Age::Left(Leaving(leaving)) = past.age else { return self.files[past.file].path != here };
+        if self.files[past.file].path == here {
+            return false;
+        }
+        let Age::Left(Leaving(leaving)) = past.age else { return true };
         let then = self.leavings[leaving](here);
         then.is_none_or(|then| is_wider(&Readers::of(&then), &past.held.readers))
     }
 
+    /// Whether a file held this before a change, and was for no others than these.
+    fn had_before(&self, path: &Path, print: Print, readers: &Readers) -> bool {
+        let mut held = self.before.get(path).into_iter().flatten();
+        held.any(|held| held.prints().any(|had| had == print) && !is_wider(&held.readers, readers))
+    }
+
     /// What a unit has in common with another one of other readers of which `counts` says that it counts: its data key
     /// before its values.
-    fn shared(&self, unit: &Unit, counts: impl Fn(&Unit) -> bool) -> Option<(String, &Unit)> {
+    fn shared(&self, unit: &Unit, counts: impl Fn(&Unit, Print) -> bool) -> Option<(String, &Unit)> {
         let other = |print: &Print| {
             let places = self.by_print.get(print)?.iter().filter(|same| same.readers != unit.readers);
-            places.map(|same| &self.units[same.first]).find(|other| counts(other))
+            let units = places.flat_map(|same| [Some(same.first), same.second]).flatten();
+            units.map(|unit| &self.units[unit]).find(|other| counts(other, *print))
         };
         let of_key = || Some(("has the data key of".to_owned(), unit.held.keys.iter().find_map(&other)?));
         let of_value = |(print, path): &(Print, Box<str>)| {

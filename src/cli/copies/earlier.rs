@@ -41,7 +41,8 @@ pub fn refuse_earlier(context: &Context, files: &[ToEncrypt<'_>]) -> Result<Vec<
         return Ok(refused);
     }
     let with_states = states.iter().map(|(at, _)| paths[*at]);
-    let neighbours = Neighbours::of(context, with_states)?;
+    let mut neighbours = Neighbours::of(context, with_states)?;
+    states.iter().for_each(|(at, state)| neighbours.ask_about(paths[*at], [state]));
     neighbours.load()?;
     for (at, state) in &states {
         let (file, path) = places[*at];
@@ -55,8 +56,8 @@ pub fn refuse_earlier(context: &Context, files: &[ToEncrypt<'_>]) -> Result<Vec<
 fn restore(path: &Path) -> String {
     let path = typed(path);
     format!(
-        "That is what Git has in its place, of which this is the plaintext: its readers would come to read the other file. If \
-         that is meant: `git checkout HEAD -- {path}`, `sealant rotate -i --allow-copied {path}`, and commit it."
+        "The encrypted file that Git has at this path came from there, and this is its plaintext. To let the readers of this \
+         path read it: `git checkout HEAD -- {path}`, `sealant rotate -i --allow-copied {path}`, and commit it."
     )
 }
 

@@ -20,7 +20,8 @@ use crate::fs;
 use crate::host::Host;
 use crate::keys::KeySet;
 use crate::policy;
-use crate::repo::copies::{Copies, Held, Named, held, is_for_same};
+use crate::repo::before::{self, Before};
+use crate::repo::copies::{Copies, Held, Named, Prints, held, is_for_same};
 use crate::repo::git::blobs::Blobs;
 use crate::repo::git::merge::Versions;
 use crate::repo::git::tree::{Entry, ObjectId, Tree};
@@ -50,6 +51,8 @@ pub(super) struct Neighbours<'a> {
     /// What is no neighbour, though it is there.
     left_out: Vec<PathBuf>,
     past: Past,
+    /// What is asked about and may not be on the disk.
+    asked: past::Asked,
     /// The tops of the repositories with the files.
     roots: BTreeSet<PathBuf>,
     copies: OnceLock<Copies>,
@@ -66,11 +69,18 @@ impl<'a> Neighbours<'a> {
             context,
             configs: context.configs()?,
             past: Past::Ruled,
+            asked: Vec::new(),
             roots: roots.collect(),
             tops: tops(context, working_dir, folders),
             left_out: Vec::new(),
             copies: OnceLock::new(),
         })
+    }
+
+    /// Also looks for what these files hold, wherever they are, before anything is read.
+    pub fn ask_about<'f>(&mut self, path: &Path, files: impl IntoIterator<Item = &'f EncryptedFile>) {
+        let path = real(path);
+        self.asked.extend(files.into_iter().map(|file| (path.clone(), Prints::of(&held(file, None)))));
     }
 
     /// Reads the files, in parallel: before other work in parallel asks for them.
@@ -97,12 +107,16 @@ impl<'a> Neighbours<'a> {
 
     fn add_past(&self, copies: &mut Copies, is_one: bool) -> Result<()> {
         let configs = &[&self.configs][..];
-        let (mut roots, mut wanted) = (self.roots.clone(), PastScope::Ruled);
+        let mut roots = self.roots.clone();
+        let wanted = match &self.past {
+            Past::Ruled => PastScope::Ruled,
+            Past::RuledIfKnown => PastScope::RuledIfKnown,
+            Past::All(_) => PastScope::All,
+        };
         if let Past::All(file) = &self.past {
-            wanted = PastScope::All;
             match Git::of_file(self.context.host, file) {
                 Ok((git, _)) => {
-                    past::add(copies, &git, configs, wanted, is_one, self.context)?;
+                    past::add(copies, &git, configs, wanted, &self.asked, is_one, self.context)?;
                     roots.remove(git.top());
                 }
                 Err(_) if is_one => return Ok(()),
@@ -112,7 +126,7 @@ impl<'a> Neighbours<'a> {
         for root in roots {
             // Where Git does not answer, there is no history.
             let Ok(git) = Git::of(self.context.host, &root) else { continue };
-            past::add(copies, &git, configs, wanted, is_one, self.context)?;
+            past::add(copies, &git, configs, wanted, &self.asked, is_one, self.context)?;
         }
         Ok(())
     }
@@ -208,6 +222,7 @@ pub(super) fn refuse_versions(
     };
     let [base, ours, theirs] = [versions.base.flatten(), versions.ours, versions.theirs].map(parse);
     let (base, ours, theirs) = (base?, ours?, theirs?);
+    neighbours.ask_about(path, [&base, &ours, &theirs].into_iter().flatten());
     for version in [&base, &ours, &theirs].into_iter().flatten() {
         neighbours.refuse(path, version, keys)?;
     }
@@ -231,24 +246,61 @@ pub(super) fn add_left_out(copies: &mut Copies, configs: &Configs, context: &Con
 }
 
 /// Adds what was once at a place of which a rule names the readers, and is in a file that was looked at, where more may read.
-/// `befores` is what configs said before a change. Reads only what is not as the index has it, at places that fewer may read than
+/// `befores` is what was before a change. Reads only what is not as the index has it, at places that fewer may read than
 /// one of those files.
-pub(super) fn add_past<'c>(
+pub(super) fn add_past(
     copies: &mut Copies,
-    configs: &'c Configs,
-    befores: impl Iterator<Item = &'c Configs>,
+    configs: &Configs,
+    befores: &[Before],
     context: &Context,
 ) -> Result<()> {
     let working_dir = real(&context.lookup()?.working_dir);
     let files = files_below(&tops(context, working_dir, BTreeSet::new()));
-    let all: Vec<&Configs> = iter::once(configs).chain(befores).collect();
+    let all: Vec<&Configs> = iter::once(configs).chain(before::configs(befores)).collect();
     let is_one = all.len() == 1 && is_one_readership(&files, configs);
     for root in roots_looked_at(copies, context) {
         match Git::of(context.host, &root) {
-            Ok(git) => past::add(copies, &git, &all, PastScope::Shared, is_one, context)?,
+            Ok(git) => {
+                for before in befores.iter().filter(|before| before.top == git.top()) {
+                    add_states_before(
+                        copies,
+                        &before.tree,
+                        git.top(),
+                        &before.configs,
+                        &mut Blobs::open(&git)?,
+                    )?;
+                }
+                past::add(copies, &git, &all, PastScope::Shared, &Vec::new(), is_one, context)?;
+            }
             Err(_) if is_one => {}
             Err(error) => context.ui.warning_of(&unasked(&root, error)),
         }
+    }
+    Ok(())
+}
+
+/// Adds what files that were looked at held in a commit before a change. `top` is what their paths begin with, as Git does not.
+fn add_states_before(
+    copies: &mut Copies,
+    tree: &Tree,
+    top: &Path,
+    configs: &Configs,
+    blobs: &mut Blobs,
+) -> Result<()> {
+    let names: BTreeSet<PathBuf> = copies
+        .paths_looked_at()
+        .filter_map(|path| path.strip_prefix(top).ok())
+        .map(Path::to_path_buf)
+        .collect();
+    let file = |name: &PathBuf| match tree.get(name) {
+        Some(Entry::File(id)) => Some((top.join(name), id)),
+        _ => None,
+    };
+    let (paths, ids): (Vec<PathBuf>, Vec<&ObjectId>) = names.iter().filter_map(file).unzip();
+    let hold = |at: usize, bytes: &_| held_in_git(&paths[at], bytes, configs);
+    // What cannot be read here was not there, as far as anybody knows.
+    for (at, held) in held_of(blobs, &ids, hold, |_, _| None)? {
+        copies.add_state_before(paths[at].clone(), held);
     }
     Ok(())
 }
@@ -261,10 +313,13 @@ pub(super) fn add_replaced(
     configs: &[&Configs],
     blobs: &mut Blobs,
 ) -> Result<()> {
+    for before in configs.iter().skip(1) {
+        add_states_before(copies, tree, Path::new(""), before, blobs)?;
+    }
     let version = |path: &PathBuf| match tree.get(path) {
         Some(Entry::File(id)) => {
-            let rules = configs.iter().filter_map(|configs| past_rule_of(path, configs));
-            let rules = rules.map(|keys| PastRule { keys: Some(keys), leaving: None }).collect();
+            let mut rules = PastRule::of(configs, path);
+            rules.retain(|rule| rule.keys.is_some());
             let shown = format!("{} of the commit before", path.display()).into();
             Some(Version { id: id.clone(), path: path.clone(), shown, rules })
         }

@@ -1,10 +1,11 @@
 //! What was in a repository at other times, as far as it may be in a file of today.
 //!
-//! Owns by which rules a place of the past counts: by those of today, by those before a change where that is known, and where
-//! its file has left it, by those that it had last. Whoever takes a rule away along with the file changes nothing for
-//! what was there.
+//! Owns by which rules a place of the past counts: by those of today, by those before a change where that is known, and for
+//! what has left it, by those that it had last while that was there. Whoever takes a rule away along with the file, or puts
+//! another file into its place, changes nothing for what was there.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::iter;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -13,11 +14,12 @@ use crate::cli::context::Context;
 use crate::config::{Configs, Lookup, absolute, is_config};
 use crate::document::Format;
 use crate::error::{Error, Kind, Result};
+use crate::fs;
 use crate::keys::KeySet;
-use crate::repo::copies::{Audiences, Copies, Held, Leaving, Named, held, lets_others_in};
+use crate::repo::copies::{Audiences, Copies, Held, Leaving, Named, Places, Prints, held, lets_others_in};
 use crate::repo::git::blobs::Blobs;
-use crate::repo::git::history::History;
-use crate::repo::git::left::{self, Left};
+use crate::repo::git::history::{History, is_shallow};
+use crate::repo::git::left;
 use crate::repo::git::tree::{Entry, ObjectId, Tree};
 use crate::repo::git::{Git, changes, sides};
 use crate::repo::states::States;
@@ -30,17 +32,47 @@ pub(super) enum PastScope {
     Shared,
     /// What was at a place of which a rule names the readers.
     Ruled,
+    /// The same for whoever decrypts: nobody is let in yet.
+    RuledIfKnown,
     /// All.
     All,
+}
+
+/// Until when a rule was that of a place.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Since {
+    /// It is so today, or what is there has changed since the last commit.
+    Now,
+    /// It was so before a change.
+    Change,
+    /// It was the last that the place had, before this state.
+    Leaving(Leaving),
 }
 
 /// For whom something was.
 #[derive(Clone)]
 pub(super) struct PastRule {
     pub keys: Option<KeySet>,
-    /// By the rule that the place had last, before this state.
-    pub leaving: Option<Leaving>,
+    pub since: Since,
+    /// What has stayed there: the rule is about the rest.
+    pub stayed: Option<Arc<Prints>>,
 }
+
+impl PastRule {
+    /// For all that was there, by the configs of today, which are the first, or by those before a change.
+    pub fn of(configs: &[&Configs], path: &Path) -> Vec<Self> {
+        let since = iter::once(Since::Now).chain(iter::repeat(Since::Change));
+        let of_config = |(configs, since): (&&Configs, _)| Self {
+            keys: past_rule_of(path, configs),
+            since,
+            stayed: None,
+        };
+        configs.iter().zip(since).map(of_config).collect()
+    }
+}
+
+/// What somebody asks about, by its path: it need not be on the disk.
+pub(super) type Asked = Vec<(PathBuf, Prints)>;
 
 /// A content that was once at a place.
 pub(super) struct Version {
@@ -57,38 +89,52 @@ pub(super) fn add(
     git: &Git,
     configs: &[&Configs],
     wanted: PastScope,
+    asked: &Asked,
     is_one: bool,
     context: &Context,
 ) -> Result<()> {
-    if is_one && !left::any(git)? {
-        return Ok(());
+    let is_looking = matches!(wanted, PastScope::Shared | PastScope::RuledIfKnown);
+    let is_named = context.lookup()?.explicit.is_some();
+    if is_one && !is_named && !left::any(git, &Tree::of_index(git)?)? {
+        // Those who only look are let in nowhere, and most clones of jobs are like this one.
+        return if is_looking { Ok(()) } else { refuse_shallow(git, is_shallow(git)?) };
     }
     let recorded = Recorded::read(git)?;
-    let last = recorded.last_rules(copies, wanted, context)?;
+    let has_other_configs = recorded.has_other_configs(context)?;
+    let lost = match has_other_configs {
+        true => recorded.lost(copies, wanted, asked, context)?,
+        false => BTreeMap::new(),
+    };
     let today = |path: &Path| configs.first().and_then(|configs| past_rule_of(path, configs));
-    let was_narrower = |(path, rules): (&usize, &Vec<PastRule>)| {
+    let was_narrower = |((path, _), rules): (&(usize, &ObjectId), &Vec<PastRule>)| {
         let today = today(&recorded.paths[*path]);
         let mut then = rules.iter().filter_map(|rule| rule.keys.as_ref());
         then.any(|then| today.as_ref().is_none_or(|today| lets_others_in(today, then)))
     };
-    if is_one && !last.iter().any(was_narrower) {
-        return Ok(());
+    if !is_looking {
+        refuse_shallow(git, recorded.history.is_shallow)?;
+    } else if recorded.history.is_shallow && (!is_one || has_other_configs) {
+        context.ui.note(format!("{IS_SHALLOW}; {}", how_to_fetch(git)));
     }
-    if recorded.history.is_shallow {
-        tell_shallow(git, wanted, context)?;
+    if is_one && !lost.iter().any(was_narrower) {
+        return Ok(());
     }
     let audiences = copies.audiences();
     let mut rules: HashMap<usize, Vec<PastRule>> = HashMap::new();
     for (at, path) in recorded.paths.iter().enumerate() {
-        let of_configs = configs.iter().map(|configs| past_rule_of(path, configs));
-        let of_configs = of_configs.map(|keys| PastRule { keys, leaving: None });
-        let all = of_configs.chain(last.get(&at).into_iter().flatten().cloned());
-        let counting: Vec<PastRule> = all.filter(|rule| counts(rule, wanted, &audiences)).collect();
+        let mut counting = PastRule::of(configs, path);
+        counting.retain(|rule| counts(rule, wanted, &audiences));
         if !counting.is_empty() {
             rules.insert(at, counting);
         }
     }
-    let versions = recorded.versions(&rules, wanted == PastScope::Shared);
+    let mut versions = recorded.versions(&rules, wanted == PastScope::Shared);
+    let commits = recorded.commits();
+    versions.extend(lost.into_iter().filter_map(|((at, id), mut rules)| {
+        rules.retain(|rule| counts(rule, wanted, &audiences));
+        let commit = *commits.get(&(at, id)).filter(|_| !rules.is_empty())?;
+        Some(recorded.version(at, id, commit, rules))
+    }));
     let is_wanted = |held: &[_]| wanted != PastScope::Shared || copies.share(held);
     for found in held_versions(&mut Blobs::open(git)?, versions, is_wanted)? {
         found.add_to(copies);
@@ -96,23 +142,24 @@ pub(super) fn add(
     Ok(())
 }
 
-/// In a shallow clone nobody can tell where a file was before. Nobody is let in then; whoever only looks is told.
-fn tell_shallow(git: &Git, wanted: PastScope, context: &Context) -> Result<()> {
-    let message =
-        "it is unknown which files came from paths with other readers, because this clone is shallow";
-    let fetch = format!("first `git -C {} fetch --unshallow`", typed(git.top()));
-    if wanted == PastScope::Shared {
-        context.ui.note(format!("{message}; {fetch}"));
-        return Ok(());
-    }
-    Err(Error::new(Kind::Read, format!("{message}, so no recipients are added: {fetch}")).in_file(git.top()))
+const IS_SHALLOW: &str =
+    "it is unknown which files came from paths with other readers, because this clone is shallow";
+
+fn how_to_fetch(git: &Git) -> String {
+    format!("first `git -C {} fetch --unshallow`", typed(git.top()))
+}
+
+/// In a shallow clone nobody can tell where a file was before, nor for whom. Nobody is let in then.
+fn refuse_shallow(git: &Git, is_shallow: bool) -> Result<()> {
+    let message = || format!("{IS_SHALLOW}, so no recipients are added: {}", how_to_fetch(git));
+    if is_shallow { Err(Error::new(Kind::Read, message()).in_file(git.top())) } else { Ok(()) }
 }
 
 /// Whether what a rule was for may matter.
 fn counts(rule: &PastRule, wanted: PastScope, audiences: &Audiences<'_>) -> bool {
     match (wanted, &rule.keys) {
         (PastScope::Shared, keys) => keys.as_ref().is_some_and(|keys| audiences.reach_others_than(keys)),
-        (PastScope::Ruled, keys) => keys.is_some(),
+        (PastScope::Ruled | PastScope::RuledIfKnown, keys) => keys.is_some(),
         (PastScope::All, _) => true,
     }
 }
@@ -135,19 +182,21 @@ impl<'g> Recorded<'g> {
         Ok(Self { git, paths, history, index: Tree::of_index(git)?, unstaged: changes::unstaged(git)? })
     }
 
-    fn is_gone(&self, name: &Path) -> bool {
+    /// Whether no file is there today.
+    fn is_gone(&self, place: usize) -> bool {
+        let name = &self.history.paths[place];
         match self.index.get(name) {
             Some(Entry::File(_)) => {
                 self.unstaged.contains(name)
-                    && !self.git.top().join(name).symlink_metadata().is_ok_and(|found| found.is_file())
+                    && !self.paths[place].symlink_metadata().is_ok_and(|found| found.is_file())
             }
             Some(Entry::Unmerged) => false,
             _ => true,
         }
     }
 
-    /// Whether a config ever said something else than today.
-    fn has_other_configs(&self) -> bool {
+    /// Whether a config ever said something else than today. Of one that is named on the command line that is not looked for.
+    fn has_other_configs(&self, context: &Context) -> Result<bool> {
         let is_as_ever = |path: &Path, entry: &Entry| {
             let ever = self.history.configs.get(path);
             !self.unstaged.contains(path)
@@ -155,77 +204,270 @@ impl<'g> Recorded<'g> {
         };
         let mut staged = self.index.iter().filter(|(path, _)| is_config(path));
         let mut known = self.history.configs.keys();
-        known.any(|path| self.index.get(path).is_none())
-            || staged.any(|(path, entry)| !is_as_ever(path, entry))
+        Ok(context.lookup()?.explicit.is_some()
+            || known.any(|path| self.index.get(path).is_none())
+            || staged.any(|(path, entry)| !is_as_ever(path, entry)))
     }
 
-    /// The rules that places had last which files have left, by the paths of the history, as far as what was there is wanted.
-    fn last_rules(
+    /// The rules that places had last for contents that have left them, as far as these are wanted.
+    fn lost(
         &self,
         copies: &mut Copies,
         wanted: PastScope,
+        asked: &Asked,
         context: &Context,
-    ) -> Result<BTreeMap<usize, Vec<PastRule>>> {
+    ) -> Result<BTreeMap<(usize, &ObjectId), Vec<PastRule>>> {
         let mut lookup = context.lookup()?;
         lookup.explicit = lookup.explicit.map(|path| absolute(&path, &lookup.working_dir));
         lookup.working_dir = real(&lookup.working_dir);
-        if lookup.explicit.is_none() && !self.has_other_configs() {
-            return Ok(BTreeMap::new());
+        let elsewhere = Elsewhere { copies: &*copies, asked };
+        let contents = self.contents(&elsewhere, wanted)?;
+        let losses = self.losses(&contents)?;
+        let next = self.next_contents(&losses)?;
+        let nothing = Arc::new(Prints::default());
+        let mut counting = Vec::new();
+        for loss in &losses {
+            let stayed = match &loss.next {
+                Next::Nothing => &nothing,
+                Next::Content(id) => next.get(&(loss.place, id)).unwrap_or(&nothing),
+                Next::OnDisk(prints) => prints,
+            };
+            let lost = contents[&(loss.place, loss.content)].without(stayed);
+            let is_gone =
+                loss.next == Next::Nothing && wanted != PastScope::Shared && self.is_gone(loss.place);
+            if is_gone || elsewhere.have(&self.paths[loss.place], &lost) {
+                counting.push((loss, lost, Arc::clone(stayed)));
+            }
         }
-        let gone = self.gone(copies, wanted)?;
-        let names = gone.iter().map(|&at| self.history.paths[at].clone()).collect();
-        let left = left::places(self.git, &self.history, &names)?;
+        let places = elsewhere.places();
         let mut last = LastRules::of(self.git, lookup, &self.history)?;
-        let mut found = BTreeMap::new();
-        for at in gone {
-            if let Some(left) = left.get(&self.history.paths[at]) {
-                found.insert(at, last.of_place(&self.paths[at], left, copies)?);
+        let mut kept = Vec::new();
+        for (loss, lost, stayed) in counting {
+            let others = places.of(&lost);
+            for before in &loss.before {
+                let keys = past_rule_of(&self.paths[loss.place], &*last.states.configs(before)?);
+                // Where no rule was, the file's own list is older than whoever came since.
+                let Some(keys) = keys else { continue };
+                if loss.next == Next::Nothing || !self.had_all(&others, before, &keys, &mut last)? {
+                    kept.push((loss.place, loss.content, keys, loss.after.clone(), Arc::clone(&stayed)));
+                }
+            }
+        }
+        let mut found: BTreeMap<_, Vec<PastRule>> = BTreeMap::new();
+        for (place, content, keys, after, stayed) in kept {
+            let since = last.since(after.as_deref(), copies)?;
+            let rule = PastRule { keys: Some(keys), since, stayed: Some(stayed) };
+            found.entry((place, content)).or_default().push(rule);
+        }
+        Ok(found)
+    }
+
+    /// What the encrypted files of the history held that may have left their places, by the numbers of these.
+    fn contents(
+        &self,
+        elsewhere: &Elsewhere<'_>,
+        wanted: PastScope,
+    ) -> Result<HashMap<(usize, &ObjectId), Prints>> {
+        let versions = self.history.versions.iter();
+        let all = versions.map(|version| (version.path, &self.history.blobs[version.blob].id));
+        let all: Vec<(usize, &ObjectId)> = all.collect::<BTreeSet<_>>().into_iter().collect();
+        let gone: HashSet<usize> = match wanted {
+            PastScope::Shared => HashSet::new(),
+            _ => (0..self.paths.len()).filter(|&at| self.is_gone(at)).collect(),
+        };
+        let is_wanted =
+            |at: usize, prints: &Prints| gone.contains(&at) || elsewhere.have(&self.paths[at], prints);
+        let found = self.prints(&all, is_wanted)?;
+        Ok(found.into_iter().map(|(at, prints)| (all[at], prints)).collect())
+    }
+
+    /// What these contents hold, as far as it is wanted. What Git does not give holds nothing: it is an error where its place
+    /// turns out to count.
+    fn prints(
+        &self,
+        contents: &[(usize, &ObjectId)],
+        wanted: impl Fn(usize, &Prints) -> bool + Sync,
+    ) -> Result<Vec<(usize, Prints)>> {
+        let ids: Vec<&ObjectId> = contents.iter().map(|(_, id)| *id).collect();
+        let hold = |at: usize, bytes: &_| {
+            let place = contents[at].0;
+            let file = parsed(Format::of_path(&self.paths[place]), bytes)?;
+            let prints = Prints::of(&held(&file, None));
+            wanted(place, &prints).then_some(prints)
+        };
+        held_of(&mut Blobs::open(self.git)?, &ids, hold, |_, _| Some(Ok(Prints::default())))
+    }
+
+    /// When these contents have left their places, by commits and since the last one.
+    fn losses<'r>(&'r self, contents: &HashMap<(usize, &'r ObjectId), Prints>) -> Result<Vec<Lost<'r>>> {
+        let mut wanted = left::Contents::new();
+        let mut by_name: HashMap<&Path, usize> = HashMap::new();
+        let ids: HashSet<&'r ObjectId> = contents.keys().map(|(_, id)| *id).collect();
+        for &(at, id) in contents.keys() {
+            by_name.insert(&self.history.paths[at], at);
+            wanted.entry(self.history.paths[at].clone()).or_default().insert(id.clone());
+        }
+        let head = changes::head(self.git)?;
+        let head = head.map(|head| Tree::of_commit(self.git, &head).map(|tree| (head, tree))).transpose()?;
+        let mut found = Vec::new();
+        for loss in left::losses(self.git, head.as_ref(), &wanted)? {
+            let Some(&place) = by_name.get(&*loss.path) else { continue };
+            let Some(&content) = ids.get(&loss.content) else { continue };
+            let next = loss.next.map_or(Next::Nothing, Next::Content);
+            found.push(Lost { place, content, next, before: loss.before, after: Some(loss.after) });
+        }
+        let mut known: HashSet<(usize, &ObjectId)> =
+            found.iter().map(|loss| (loss.place, loss.content)).collect();
+        for &(place, content) in contents.keys() {
+            let name = &self.history.paths[place];
+            let Some((head, _)) =
+                head.as_ref().filter(|(_, tree)| tree.get(name) == Some(&Entry::File(content.clone())))
+            else {
+                continue;
+            };
+            known.insert((place, content));
+            if let Some(next) = self.next_since(place, content) {
+                found.push(Lost { place, content, next, before: vec![head.clone()], after: None });
+            }
+        }
+        // On some branch it is there to this day.
+        for version in &self.history.versions {
+            let at = (version.path, &self.history.blobs[version.blob].id);
+            if contents.contains_key(&at) && known.insert(at) {
+                let commit = self.history.commits[version.commit].id.as_str().to_owned();
+                let (before, after) = (vec![commit.clone()], Some(commit));
+                found.push(Lost { place: at.0, content: at.1, next: Next::Nothing, before, after });
             }
         }
         Ok(found)
     }
 
-    /// The places at which encrypted files were that are not there any more.
-    fn gone(&self, copies: &Copies, wanted: PastScope) -> Result<BTreeSet<usize>> {
-        let gone = self.history.paths.iter().enumerate().filter(|(_, name)| self.is_gone(name));
-        let gone: HashMap<usize, Vec<PastRule>> = gone.map(|(at, _)| (at, Vec::new())).collect();
-        let contents: BTreeSet<(usize, &ObjectId)> = self
-            .history
-            .versions
-            .iter()
-            .filter(|version| gone.contains_key(&version.path))
-            .map(|version| (version.path, &self.history.blobs[version.blob].id))
-            .collect();
-        let contents: Vec<(usize, &ObjectId)> = contents.into_iter().collect();
-        let ids: Vec<&ObjectId> = contents.iter().map(|(_, id)| *id).collect();
-        let is_wanted = |at: usize, bytes: &_| {
-            let file = parsed(Format::of_path(&self.paths[contents[at].0]), bytes)?;
-            (wanted != PastScope::Shared || copies.share(&held(&file, None))).then_some(())
-        };
-        // What cannot be read may be wanted; it is an error where its place turns out to count.
-        let found = held_of(&mut Blobs::open(self.git)?, &ids, is_wanted, |_, _| Some(Ok(())))?;
-        Ok(found.into_iter().map(|(at, ())| contents[at].0).collect())
+    /// What came since the last commit into a place where that has this content; `None` where it is still there.
+    fn next_since(&self, place: usize, content: &ObjectId) -> Option<Next> {
+        let (name, path) = (&self.history.paths[place], &self.paths[place]);
+        match self.index.get(name) {
+            _ if self.is_gone(place) => Some(Next::Nothing),
+            Some(Entry::File(_)) if self.unstaged.contains(name) => {
+                let format = Format::of_path(path);
+                let bytes = fs::read_found(path, format.most_bytes() as u64).ok();
+                let file = bytes.and_then(|bytes| parsed(format, &bytes));
+                let prints = file.map(|file| Prints::of(&held(&file, None))).unwrap_or_default();
+                Some(Next::OnDisk(Arc::new(prints)))
+            }
+            Some(Entry::File(id)) => (id != content).then(|| Next::Content(id.clone())),
+            _ => None,
+        }
+    }
+
+    /// What came into places, as far as that holds something.
+    fn next_contents<'r>(
+        &self,
+        losses: &'r [Lost<'_>],
+    ) -> Result<HashMap<(usize, &'r ObjectId), Arc<Prints>>> {
+        let all = losses.iter().filter_map(|loss| match &loss.next {
+            Next::Content(id) => Some((loss.place, id)),
+            _ => None,
+        });
+        let all: Vec<(usize, &ObjectId)> = all.collect::<BTreeSet<_>>().into_iter().collect();
+        let found = self.prints(&all, |_, _| true)?.into_iter();
+        Ok(found.map(|(at, prints)| (all[at], Arc::new(prints))).collect())
+    }
+
+    /// Whether these files had in a commit what they have, and were for no others there: then they have it not from where it
+    /// was lost next.
+    fn had_all(
+        &self,
+        files: &BTreeMap<&Path, Prints>,
+        commit: &str,
+        keys: &KeySet,
+        last: &mut LastRules<'_>,
+    ) -> Result<bool> {
+        let names = files.keys().filter_map(|path| path.strip_prefix(self.git.top()).ok());
+        let names: BTreeSet<PathBuf> = names.map(Path::to_path_buf).collect();
+        let tree = Tree::of_commit_at(self.git, commit, &names)?;
+        let configs = last.states.configs(commit)?;
+        for (path, prints) in files {
+            let name = path.strip_prefix(self.git.top());
+            let Some(Entry::File(id)) = name.ok().and_then(|name| tree.get(name)) else { return Ok(false) };
+            if past_rule_of(path, &configs).is_none_or(|here| lets_others_in(&here, keys)) {
+                return Ok(false);
+            }
+            let format = Format::of_path(path);
+            let bytes = Blobs::open(self.git)?.read(id, format.most_bytes() as u64);
+            let Some(file) = bytes.ok().and_then(|bytes| parsed(format, &bytes)) else { return Ok(false) };
+            if !prints.without(&Prints::of(&held(&file, None))).is_empty() {
+                return Ok(false);
+            }
+        }
+        Ok(!files.is_empty())
+    }
+
+    /// The newest commit by which each content came to a place.
+    fn commits(&self) -> BTreeMap<(usize, &ObjectId), usize> {
+        let mut found = BTreeMap::new();
+        for version in &self.history.versions {
+            let id = &self.history.blobs[version.blob].id;
+            found.entry((version.path, id)).or_insert(version.commit);
+        }
+        found
     }
 
     /// All contents that were ever at places that have rules.
     fn versions(&self, rules: &HashMap<usize, Vec<PastRule>>, leave_out_present: bool) -> Vec<Version> {
-        let mut found = BTreeMap::new();
-        for version in self.history.versions.iter().filter(|version| rules.contains_key(&version.path)) {
-            let id = &self.history.blobs[version.blob].id;
-            found.entry((version.path, id)).or_insert(version.commit);
-        }
         // What is as in the index is looked at anyway.
         let is_present = |path: usize, id: &ObjectId| {
             let name = &self.history.paths[path];
             !self.unstaged.contains(name) && self.index.get(name) == Some(&Entry::File(id.clone()))
         };
-        let found = found.into_iter().filter(|((path, id), _)| !leave_out_present || !is_present(*path, id));
         let version = |((at, id), commit): ((usize, &ObjectId), usize)| {
-            let (name, commit) = (self.history.paths[at].display(), self.history.commits[commit].id.short());
-            let shown = format!("{name} of commit {commit}").into();
-            Version { id: id.clone(), path: self.paths[at].clone(), shown, rules: rules[&at].clone() }
+            let rules = rules.get(&at).filter(|_| !leave_out_present || !is_present(at, id))?;
+            Some(self.version(at, id, commit, rules.clone()))
         };
-        found.map(version).collect()
+        self.commits().into_iter().filter_map(version).collect()
+    }
+
+    fn version(&self, at: usize, id: &ObjectId, commit: usize, rules: Vec<PastRule>) -> Version {
+        let (name, commit) = (self.history.paths[at].display(), self.history.commits[commit].id.short());
+        let shown = format!("{name} of commit {commit}").into();
+        Version { id: id.clone(), path: self.paths[at].clone(), shown, rules }
+    }
+}
+
+/// What came into the place of a content.
+#[derive(PartialEq, Eq)]
+enum Next {
+    Nothing,
+    Content(ObjectId),
+    OnDisk(Arc<Prints>),
+}
+
+/// A content that has left its place, as [`left::Loss`]. What is not committed yet has no commit after it.
+struct Lost<'r> {
+    place: usize,
+    content: &'r ObjectId,
+    next: Next,
+    before: Vec<String>,
+    after: Option<String>,
+}
+
+/// What is in files of today, or asked about.
+struct Elsewhere<'c> {
+    copies: &'c Copies,
+    asked: &'c Asked,
+}
+
+impl<'c> Elsewhere<'c> {
+    /// Whether another place than this one has some of it.
+    fn have(&self, path: &Path, prints: &Prints) -> bool {
+        let is_asked =
+            |(other, asked): &(PathBuf, Prints)| other != path && !prints.in_common(asked).is_empty();
+        self.asked.iter().any(is_asked) || self.copies.share_beside(path, prints)
+    }
+
+    fn places(&self) -> Places<'c> {
+        let mut places = self.copies.places();
+        self.asked.iter().for_each(|(path, prints)| places.add(path, prints));
+        places
     }
 }
 
@@ -242,24 +484,12 @@ impl<'g> LastRules<'g> {
         Ok(Self { states: States::of(git, lookup, places)?, leavings: HashMap::new() })
     }
 
-    fn of_place(&mut self, path: &Path, left: &Left, copies: &mut Copies) -> Result<Vec<PastRule>> {
-        let mut rules = Vec::new();
-        for commit in &left.before {
-            let keys = past_rule_of(path, &*self.states.configs(commit)?);
-            // Where no rule was, the file's own list is older than whoever came since.
-            if keys.is_some() {
-                rules.push(PastRule { keys, leaving: self.leaving(left.after.as_deref(), copies)? });
-            }
-        }
-        Ok(rules)
-    }
-
-    fn leaving(&mut self, after: Option<&str>, copies: &mut Copies) -> Result<Option<Leaving>> {
-        let Some(after) = after else { return Ok(None) };
+    fn since(&mut self, after: Option<&str>, copies: &mut Copies) -> Result<Since> {
+        let Some(after) = after else { return Ok(Since::Now) };
         let configs = self.states.configs(after)?;
         let known = self.leavings.entry(Arc::as_ptr(&configs));
         let new = || copies.add_leaving(Box::new(move |path| past_rule_of(path, &configs)));
-        Ok(Some(*known.or_insert_with(new)))
+        Ok(Since::Leaving(*known.or_insert_with(new)))
     }
 }
 
@@ -267,14 +497,15 @@ impl<'g> LastRules<'g> {
 pub(super) struct Found {
     file: Named,
     held: Vec<(usize, Held)>,
-    leaving: Option<Leaving>,
+    since: Since,
 }
 
 impl Found {
     pub fn add_to(self, copies: &mut Copies) {
-        match self.leaving {
-            Some(leaving) => copies.add_left(self.file, self.held, leaving),
-            None => copies.add_past(self.file, self.held),
+        match self.since {
+            Since::Leaving(leaving) => copies.add_left(self.file, self.held, leaving),
+            Since::Change => copies.add_before(self.file, self.held),
+            Since::Now => copies.add_past(self.file, self.held),
         }
     }
 }
@@ -290,9 +521,12 @@ pub(super) fn held_versions(
         let Version { path, shown, rules, .. } = &versions[at];
         let file = parsed(Format::of_path(path), bytes)?;
         let by_rule = |rule: &PastRule| {
-            let held = held(&file, rule.keys.as_ref());
+            let mut held = held(&file, rule.keys.as_ref());
+            if let Some(stayed) = &rule.stayed {
+                held = held.into_iter().map(|(line, held)| (line, held.without(stayed))).collect();
+            }
             let named = Named { path: path.clone(), shown: shown.clone() };
-            wanted(&held).then_some(Found { file: named, held, leaving: rule.leaving })
+            wanted(&held).then_some(Found { file: named, held, since: rule.since })
         };
         Some(rules.iter().filter_map(by_rule).collect::<Vec<Found>>())
     };

@@ -110,7 +110,7 @@ fn has_head(git: &Git<'_>) -> Result<bool> {
 }
 
 /// Whether this clone lacks what came before some commits.
-pub(super) fn is_shallow(git: &Git<'_>) -> Result<bool> {
+pub fn is_shallow(git: &Git<'_>) -> Result<bool> {
     Ok(git.run(["rev-parse", "--is-shallow-repository"])?.starts_with(b"true"))
 }
 
@@ -342,7 +342,7 @@ impl<'a, W: Fn(&Path) -> bool> LogReader<'a, W> {
     }
 }
 
-fn is_file(mode: &[u8]) -> bool {
+pub(super) fn is_file(mode: &[u8]) -> bool {
     mode.starts_with(b"100")
 }
 

@@ -1,31 +1,39 @@
-//! The places that files have left: in which commits they were last there, and from which on they were not.
+//! What places have lost: contents that were there in one commit, and were not in the next.
 //!
-//! Dates are anybody's to write, so the order is that of the commits themselves, and what leads to HEAD comes before other
-//! branches. A merge counts as a change of each of its parents: what a branch has moved away was in the other parent until
-//! the two were merged.
+//! Whatever came into the place afterwards, or was there before, says nothing of those who could read what has left it: so every
+//! loss counts of what leads to HEAD, and of other branches where that never had the content. A merge counts as a change of
+//! each of its parents: what a branch has moved away was in the other parent until the two were merged.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ffi::{OsStr, OsString};
 use std::io::BufRead;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
 use super::Git;
-use super::history::{History, cannot_read, field, not_understood};
-use super::tree::{Entry, Tree};
+use super::history::{cannot_read, field, is_file, not_understood};
+use super::tree::{Entry, ObjectId, Tree};
 use super::{changes, sides};
+use crate::config::is_config;
 use crate::error::Result;
 
-/// Between which commits a file has left its place.
+/// Places, each with contents that were there.
+pub type Contents = BTreeMap<PathBuf, BTreeSet<ObjectId>>;
+
+/// A content that has left its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Left {
-    /// The last in which it was there: of a merge, all its parents that have it.
+pub struct Loss {
+    pub path: PathBuf,
+    pub content: ObjectId,
+    /// The file that came into the place.
+    pub next: Option<ObjectId>,
+    /// The last commits in which it was there: of a merge, all its parents that have it.
     pub before: Vec<String>,
-    /// The first in which it was not; `None` for what is not committed yet.
-    pub after: Option<String>,
+    /// The first in which it was not.
+    pub after: String,
 }
 
-/// What leaves no file where one was.
+/// What has another content, or none, where a file was.
 const LOSSES: &[&str] = &[
     "log",
     "-z",
@@ -38,116 +46,118 @@ const LOSSES: &[&str] = &[
     "--no-notes",
     "--topo-order",
     "-m",
-    "--diff-filter=DT",
     "--format=tformat:%x01%H %P",
 ];
 
-/// Whether a file has ever left its place in what leads to HEAD, or has since.
-pub fn any(git: &Git) -> Result<bool> {
+/// Whether anything may ever have been at a place that was for others than today, in what leads to HEAD or since: whether a file
+/// has left its place, or a config has changed.
+pub fn any(git: &Git, index: &Tree) -> Result<bool> {
     let Some(head) = changes::head(git)? else { return Ok(false) };
-    let since = ["diff-index", "-z", "--name-only", "--no-renames", "--diff-filter=DT", &head, "--"];
-    Ok(!git.run(since)?.is_empty() || !git.run(LOSSES.iter().copied().chain(["-1", &head, "--"]))?.is_empty())
+    let configs: Vec<(&PathBuf, &Entry)> = index.iter().filter(|(path, _)| is_config(path)).collect();
+    if configs.iter().any(|(_, entry)| !matches!(entry, Entry::File(_))) {
+        return Ok(true);
+    }
+    let is_any = |filter: &str, all: &[&str], paths: &[&OsStr]| -> Result<bool> {
+        let since = ["diff-index", "-z", "--name-only", "--no-renames", filter, &head, "--"].map(OsStr::new);
+        let of_head = [filter, "-1", &head, "--"];
+        let ever = LOSSES.iter().chain(all).chain(&of_head).map(OsStr::new);
+        let paths = || paths.iter().copied();
+        Ok(!git.run(since.into_iter().chain(paths()))?.is_empty()
+            || !git.run(ever.chain(paths()))?.is_empty())
+    };
+    let configs: Vec<&OsStr> = configs.into_iter().map(|(path, _)| path.as_os_str()).collect();
+    // Every commit is looked at: by itself Git passes by what a merge takes from one of its parents.
+    let has_changed = || is_any("--diff-filter=M", &["--full-history", "--sparse"], &configs);
+    Ok(is_any("--diff-filter=DT", &[], &[])? || (!configs.is_empty() && has_changed()?))
 }
 
-/// When these paths, of which no file is there any more, were left. `history` has all versions of them.
-pub fn places(git: &Git, history: &History, gone: &BTreeSet<PathBuf>) -> Result<HashMap<PathBuf, Left>> {
-    let mut found = HashMap::new();
-    let head = changes::head(git)?;
-    if let Some(head) = head.as_ref().filter(|_| !gone.is_empty()) {
-        let tree = Tree::of_commit(git, head)?;
-        let is_file = |path: &&PathBuf| matches!(tree.get(path), Some(Entry::File(_)));
-        let left = || Left { before: vec![head.clone()], after: None };
-        found.extend(gone.iter().filter(is_file).map(|path| (path.clone(), left())));
-        add(git, &[head.as_str()], gone, &mut found)?;
+/// When these contents have left their places. `head` is what HEAD leads to, and what is there.
+pub fn losses(git: &Git, head: Option<&(String, Tree)>, wanted: &Contents) -> Result<Vec<Loss>> {
+    let (mut found, mut unknown) = (Vec::new(), wanted.clone());
+    if let Some((head, tree)) = head.filter(|_| !wanted.is_empty()) {
+        found = of_commits(git, &[head.as_str()], wanted)?;
+        let is_there = |path: &Path, id: &ObjectId| tree.get(path) == Some(&Entry::File(id.clone()));
+        let lost: HashSet<(&Path, &ObjectId)> =
+            found.iter().map(|loss| (loss.path.as_path(), &loss.content)).collect();
+        for (path, contents) in &mut unknown {
+            contents.retain(|id| !is_there(path, id) && !lost.contains(&(path.as_path(), id)));
+        }
+        unknown.retain(|_, contents| !contents.is_empty());
     }
-    if gone.len() > found.len() {
+    if !unknown.is_empty() {
         let mut all = vec!["--ignore-missing", "--all", "--reflog"];
         let kept = sides::kept(git)?;
         all.extend(kept.iter().map(String::as_str));
-        add(git, &all, gone, &mut found)?;
-    }
-    // On some branch they are there to this day.
-    for version in &history.versions {
-        let path = &history.paths[version.path];
-        if gone.contains(path) && !found.contains_key(path) {
-            let commit = history.commits[version.commit].id.as_str().to_owned();
-            found.insert(path.clone(), Left { before: vec![commit.clone()], after: Some(commit) });
-        }
+        found.extend(of_commits(git, &all, &unknown)?);
     }
     Ok(found)
 }
 
-/// Adds those that were left on the way to some commits, each by the newest.
-fn add(
-    git: &Git,
-    commits: &[&str],
-    gone: &BTreeSet<PathBuf>,
-    found: &mut HashMap<PathBuf, Left>,
-) -> Result<()> {
+/// What was lost on the way to some commits.
+fn of_commits(git: &Git, commits: &[&str], wanted: &Contents) -> Result<Vec<Loss>> {
     let mut losses = Vec::new();
-    let args = LOSSES.iter().chain(commits).chain(&["--"]).map(OsStr::new);
+    let args = LOSSES.iter().chain(&["--diff-filter=DTM"]).chain(commits).chain(&["--"]).map(OsStr::new);
     git.stream(args, |output| {
-        let is_new = |path: &Path| gone.contains(path) && !found.contains_key(path);
-        losses = read(output, is_new)?;
+        losses = read(output, wanted)?;
         Ok(())
     })?;
-    for loss in losses {
-        let mut before: BTreeMap<&PathBuf, Vec<String>> = BTreeMap::new();
-        for parent in &loss.parents {
-            let tree = match loss.parents.len() {
-                1 => None,
-                _ => Some(Tree::of_commit_at(git, parent, &loss.paths)?),
-            };
-            let has = |path: &&PathBuf| {
-                tree.as_ref().is_none_or(|tree| matches!(tree.get(path), Some(Entry::File(_))))
-            };
-            for path in loss.paths.iter().filter(has) {
-                before.entry(path).or_default().push(parent.clone());
-            }
+    for of_merge in losses.chunk_by_mut(|one, other| one.after == other.after) {
+        if of_merge[0].before.len() > 1 {
+            keep_parents_with(git, of_merge)?;
         }
-        for (path, before) in before {
-            let left = Left { before, after: Some(loss.commit.clone()) };
-            found.entry(path.clone()).or_insert(left);
+    }
+    Ok(losses)
+}
+
+/// Of what was lost by one merge, keeps those of its parents that have it.
+fn keep_parents_with(git: &Git, losses: &mut [Loss]) -> Result<()> {
+    let paths: BTreeSet<PathBuf> = losses.iter().map(|loss| loss.path.clone()).collect();
+    for parent in losses[0].before.clone() {
+        let tree = Tree::of_commit_at(git, &parent, &paths)?;
+        for loss in &mut *losses {
+            if tree.get(&loss.path) != Some(&Entry::File(loss.content.clone())) {
+                loss.before.retain(|kept| *kept != parent);
+            }
         }
     }
     Ok(())
 }
 
-/// Files that were there in a parent of a commit, and are not in it.
-#[derive(Debug, PartialEq, Eq)]
-struct Loss {
-    commit: String,
-    parents: Vec<String>,
-    paths: BTreeSet<PathBuf>,
-}
-
-/// Reads losses, newest first; of each path that is new to `is_new` the first.
-fn read(output: &mut dyn BufRead, is_new: impl Fn(&Path) -> bool) -> Result<Vec<Loss>> {
-    let (mut losses, mut known): (Vec<Loss>, BTreeSet<PathBuf>) = (Vec::new(), BTreeSet::new());
+/// Reads losses of contents that are wanted, newest first. Those of a merge name all its parents.
+fn read(output: &mut dyn BufRead, wanted: &Contents) -> Result<Vec<Loss>> {
+    let mut losses: Vec<Loss> = Vec::new();
     let mut header: Option<(String, Vec<String>)> = None;
+    let mut of_commit = HashSet::new();
     while let Some(entry) = field(output).map_err(cannot_read)? {
         match entry.strip_prefix(b"\n").unwrap_or(&entry) {
             [] => {}
             [1, names @ ..] => {
                 let names = String::from_utf8_lossy(names);
                 let mut names = names.split_whitespace().map(str::to_owned);
-                header = Some((names.next().ok_or_else(not_understood)?, names.collect()));
+                let new = (names.next().ok_or_else(not_understood)?, names.collect());
+                // A merge is listed once for each parent.
+                if header.as_ref().is_none_or(|(commit, _)| *commit != new.0) {
+                    of_commit.clear();
+                }
+                header = Some(new);
             }
-            [b':', ..] => {
+            [b':', change @ ..] => {
                 let path = field(output).map_err(cannot_read)?.ok_or_else(not_understood)?;
                 let path = PathBuf::from(OsString::from_vec(path));
-                let (commit, parents) = header.as_ref().ok_or_else(not_understood)?;
-                // A merge is listed once for each parent.
-                let is_same = losses.last().is_some_and(|loss| loss.commit == *commit);
-                let was_file = entry.strip_prefix(b"\n").unwrap_or(&entry).starts_with(b":100");
-                if !was_file || !is_new(&path) || !known.insert(path.clone()) {
+                let (after, before) = header.as_ref().ok_or_else(not_understood)?;
+                let words: Vec<&[u8]> = change.split(|byte| *byte == b' ').collect();
+                let [old_mode, new_mode, old, new, _] = words[..] else { return Err(not_understood()) };
+                let (Some(content), Some(new)) = (ObjectId::parse(old), ObjectId::parse(new)) else {
+                    return Err(not_understood());
+                };
+                let is_wanted = wanted.get(&path).is_some_and(|contents| contents.contains(&content));
+                if !is_file(old_mode) || !is_wanted || content == new {
                     continue;
                 }
-                if !is_same {
-                    let (commit, parents) = (commit.clone(), parents.clone());
-                    losses.push(Loss { commit, parents, paths: BTreeSet::new() });
+                let next = Some(new).filter(|_| is_file(new_mode)).filter(|new| !new.is_null());
+                if of_commit.insert((path.clone(), content.clone(), next.clone())) {
+                    losses.push(Loss { path, content, next, before: before.clone(), after: after.clone() });
                 }
-                losses.last_mut().ok_or_else(not_understood)?.paths.insert(path);
             }
             _ => return Err(not_understood()),
         }
@@ -160,24 +170,41 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_newest_loss_of_a_path_counts_and_a_merge_is_one() {
-        let id = "a".repeat(40);
-        let lost = |path: &str| format!("\n:100644 000000 {id} {} D\0{path}\0", "0".repeat(40));
-        let text = format!(
-            "\u{1}m p q\0{}\u{1}m p q\0{}{}\u{1}c d\0{}{}",
-            lost("one"),
-            lost("one"),
-            lost("two"),
-            lost("two"),
-            lost("three\n")
-        );
-        let found = read(&mut text.as_bytes(), |path| path != Path::new("other")).unwrap();
-        let loss = |commit: &str, parents: &[&str], paths: &[&str]| Loss {
-            commit: commit.to_owned(),
-            parents: parents.iter().map(|&name| name.to_owned()).collect(),
-            paths: paths.iter().map(PathBuf::from).collect(),
+    fn what_places_lose_is_read_once_of_a_merge() {
+        let id = |digit: &str| ObjectId::parse(digit.repeat(40).as_bytes()).unwrap();
+        let line = |mode: &str, new: &str, path: &str| {
+            format!("\n:100644 {mode} {} {} X\0{path}\0", "a".repeat(40), new.repeat(40))
         };
-        assert_eq!(found, [loss("m", &["p", "q"], &["one", "two"]), loss("c", &["d"], &["three\n"])]);
-        assert!(read(&mut &b":100644 000000 a b D\0x\0"[..], |_| true).is_err());
+        let lost = |path: &str| line("000000", "0", path);
+        let text = format!(
+            "\u{1}m p q\0{}\u{1}m p q\0{}{}\u{1}c d\0{}{}{}{}{}",
+            lost("one"),
+            lost("one"),
+            lost("two"),
+            lost("two"),
+            lost("three\n"),
+            lost("other"),
+            line("100644", "b", "one"),
+            line("100755", "a", "two"),
+        );
+        let wanted = ["one", "two", "three\n"].map(|path| (PathBuf::from(path), BTreeSet::from([id("a")])));
+        let wanted = Contents::from(wanted);
+        let found = read(&mut text.as_bytes(), &wanted).unwrap();
+        let loss = |after: &str, before: &[&str], path: &str, next: Option<ObjectId>| Loss {
+            path: path.into(),
+            content: id("a"),
+            next,
+            before: before.iter().map(|&name| name.to_owned()).collect(),
+            after: after.to_owned(),
+        };
+        let expected = [
+            loss("m", &["p", "q"], "one", None),
+            loss("m", &["p", "q"], "two", None),
+            loss("c", &["d"], "two", None),
+            loss("c", &["d"], "three\n", None),
+            loss("c", &["d"], "one", Some(id("b"))),
+        ];
+        assert_eq!(found, expected);
+        assert!(read(&mut &b":100644 000000 a b D\0x\0"[..], &wanted).is_err());
     }
 }

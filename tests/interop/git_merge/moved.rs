@@ -467,6 +467,206 @@ fn a_rule_that_goes_along_with_a_move_lets_nobody_in() {
     }
 }
 
+/// What a branch may leave at the place of a file that it moves along with its rule.
+const AT_THE_OLD_PLACE: [&str; 11] = [
+    "another",
+    "another in plaintext",
+    "another later",
+    "another for one commit",
+    "one that has a value of it",
+    "a copy for one commit",
+    "a link",
+    "a folder",
+    "another on a side",
+    "an evil merge",
+    "not committed",
+];
+
+impl Moved {
+    /// Moves the file along with its rule to where Mallory reads, and leaves something in its place.
+    fn moves_and_leaves(&self, how: &str) {
+        let (repo, test) = (&self.repo, &self.repo.test);
+        let text = test.read_text("prod/s.yaml");
+        let config = test.read_text(".sops.yaml").replace("^prod/", "^live/");
+        let moves = || {
+            repo.ok(&["mv", "prod/s.yaml", "s.yaml"]);
+            test.write(".sops.yaml", &config);
+            test.write("s.yaml", self.listed(&text));
+        };
+        let (another, plain) = (|| repo.encrypted("prod/s.yaml", OTHER), "a_unencrypted: nothing\n");
+        match how {
+            "a copy for one commit" => {
+                moves();
+                repo.commit("moves");
+                test.write("prod/s.yaml", &text);
+                repo.commit("back");
+                repo.ok(&["rm", "-q", "prod/s.yaml"]);
+            }
+            "another on a side" | "an evil merge" => {
+                repo.ok(&["checkout", "-q", "-b", "side"]);
+                moves();
+                repo.commit("moves");
+                if how == "another on a side" {
+                    another();
+                    repo.commit("another");
+                }
+                repo.ok(&["checkout", "-q", "theirs"]);
+                test.write("side.md", "theirs\n");
+                repo.commit("beside");
+                let _ = repo.git(&["merge", "-q", "--no-ff", "--no-commit", "side"]).run();
+                if how == "an evil merge" {
+                    another();
+                }
+            }
+            _ => {
+                moves();
+                if how.starts_with("another ") && !how.ends_with("plaintext") {
+                    repo.commit("moves");
+                }
+                match how {
+                    "another in plaintext" => test.write("prod/s.yaml", plain),
+                    "one that has a value of it" => {
+                        another();
+                        let taken = text.lines().find(|line| line.starts_with("c: ")).expect("a value");
+                        let decoy = test.read_text("prod/s.yaml");
+                        test.write("prod/s.yaml", format!("{taken}\n{}", decoy.replace("\nc: ", "\nx: ")));
+                    }
+                    "a link" => symlink("../app.yaml", test.path("prod/s.yaml")).expect("a link"),
+                    "a folder" => test.write("prod/s.yaml/x.yaml", plain),
+                    _ => another(),
+                }
+                if how == "another for one commit" {
+                    repo.commit("another");
+                    repo.ok(&["rm", "-q", "prod/s.yaml"]);
+                }
+            }
+        }
+    }
+}
+
+/// Whatever is or was in the place afterwards: the file that was there was for those whom its rule named then.
+#[test]
+fn what_is_put_into_the_old_place_hides_no_move() {
+    let failed: Vec<&str> = std::thread::scope(|scope| {
+        let started = AT_THE_OLD_PLACE.map(|how| (how, scope.spawn(move || move_and_leave(how))));
+        started.into_iter().filter_map(|(how, route)| route.join().is_err().then_some(how)).collect()
+    });
+    assert!(failed.is_empty(), "{failed:?}");
+}
+
+#[track_caller]
+fn move_and_leave(how: &str) {
+    let moved = Moved::beside_all("renamed");
+    let (repo, test) = (&moved.repo, &moved.repo.test);
+    let told = |args: &[&str]| {
+        let output = test.sealant(args).run().code(1);
+        let told = |line: &str| line.starts_with("s.yaml:") && line.ends_with("[moved]");
+        assert!(output.text().lines().any(told), "{how}: {args:?}: {output}");
+    };
+    repo.ok(&["checkout", "-q", "-b", "theirs"]);
+    moved.moves_and_leaves(how);
+    repo.ok(&["add", "-A"]);
+    told(&["check"]);
+    if how != "not committed" {
+        repo.commit("theirs");
+        told(&["check"]);
+        told(&["check", "--base", "main"]);
+        repo.ok(&["checkout", "-q", "main"]);
+        test.write("other.md", "ours\n");
+        repo.commit("ours");
+        let _ = repo.ok(&["merge", "--no-commit", "theirs"]);
+        told(&["hook", "pre-commit"]);
+        repo.commit("merged");
+        told(&["check"]);
+    }
+    for args in [
+        &["rotate", "-i", "s.yaml"][..],
+        &["rotate", "-i", "."],
+        &["updatekeys", "--yes", "s.yaml"],
+        &["updatekeys", "--rotate", "--yes", "."],
+    ] {
+        let output = test.sealant(args).run();
+        moved.reads_nothing(how);
+        let is_named =
+            output.stderr.contains("prod/s.yaml of commit") && output.stderr.contains(&moved.mallory);
+        let is_as_listed = output.stderr.contains("s.yaml: already up to date");
+        assert!(is_named || is_as_listed, "{how}: {args:?}: {output}");
+    }
+    repo.sealant(&["rotate", "-i", "--allow-copied", "s.yaml"]);
+    if how == "another in plaintext" {
+        repo.ok(&["rm", "-qf", "prod/s.yaml"]);
+    }
+    let _ = std::fs::remove_file(test.path("prod/s.yaml"));
+    let output = test.sealant(&["check"]).run();
+    assert!(!output.text().contains("[moved]"), "{how}: {output}");
+}
+
+/// A file that stays, and one that was made of it, for the same people as ever: whoever joins reads both, whatever else is done
+/// in the same commit.
+#[test]
+fn everyday_work_is_no_move() {
+    for how in ["together", "merged", "rebased", "not committed"] {
+        let moved = Moved::new();
+        let (repo, test) = (&moved.repo, &moved.repo.test);
+        test.write("prod/t.yaml", test.read("prod/s.yaml"));
+        repo.set("prod/t.yaml", "d", "another");
+        repo.commit("copied");
+        let is_quiet = |commits: usize| {
+            repo.sealant(&["check"]);
+            let base = format!("HEAD~{commits}");
+            repo.sealant(&["check", "--base", &base]);
+            repo.ok(&["add", "-A"]);
+            repo.sealant(&["hook", "pre-commit"]);
+        };
+        let joins = || {
+            let config = test.read_text(".sops.yaml");
+            let (before, prod) = config.split_once("^prod/\n    age: ").expect("a rule");
+            test.write(".sops.yaml", format!("{before}^prod/\n    age: {},{prod}", moved.mallory));
+            repo.sealant(&["updatekeys", "--yes", "prod"]);
+        };
+        let edits = || {
+            repo.set("prod/s.yaml", "a", "1");
+            repo.edit("prod/s.yaml", &repo.plain("prod/s.yaml").replace("two", "2"));
+        };
+        match how {
+            "together" | "not committed" => {
+                joins();
+                edits();
+                if how == "not committed" {
+                    is_quiet(1);
+                    for args in [&["rotate", "-i", "prod/s.yaml"][..], &["rotate", "-i", "prod/t.yaml"]] {
+                        repo.sealant(args);
+                        is_quiet(1);
+                    }
+                }
+                repo.commit("joined");
+            }
+            _ => {
+                let theirs = || {
+                    joins();
+                    repo.commit("joined");
+                    edits();
+                };
+                moved.branches(theirs, || test.write("other.md", "ours\n"));
+                match how {
+                    "merged" => drop(repo.merge().ok()),
+                    _ => drop(repo.ok(&["rebase", "-q", "theirs"])),
+                }
+            }
+        }
+        is_quiet(1);
+        repo.sealant(&["rotate", "-i", "prod/s.yaml"]);
+        repo.commit("rotated");
+        is_quiet(1);
+        repo.ok(&["mv", "prod/t.yaml", "prod/u.yaml"]);
+        repo.encrypted("prod/t.yaml", OTHER);
+        repo.commit("renamed, and another");
+        is_quiet(1);
+        repo.sealant(&["rotate", "-i", "prod"]);
+        is_quiet(1);
+    }
+}
+
 #[test]
 fn a_rule_that_goes_along_with_a_move_lets_nobody_into_a_merge() {
     for (how, route) in [
@@ -665,21 +865,55 @@ fn in_a_shallow_clone_nobody_is_let_in() {
     }
 }
 
-/// Where all rules are for the same people, a file came from nowhere else.
+/// Where all rules are for the same people, and nothing was ever different in what the clone has, jobs are not told. What is
+/// below, nobody knows: a file may have come from others there.
 #[test]
-fn where_all_read_all_a_shallow_clone_is_one_like_any_other() {
+fn where_all_read_all_a_shallow_clone_says_nothing_and_lets_nobody_in() {
     let repo = Repo::new(&[("a.yaml", SECRET)]);
     let test = &repo.test;
     let clone = test.home("clone");
     let url = format!("file://{}", test.path("").display());
     repo.ok(&["clone", "-q", "--depth", "1", &url, &clone.display().to_string()]);
-    for args in
-        [&["check"][..], &["rotate", "-i", "a.yaml"], &["decrypt", "-i", "a.yaml"], &["encrypt", "-i", "."]]
-    {
-        let output = test.sealant(args).cwd(&clone).run();
+    let run = |args: &[&str]| test.sealant(args).cwd(&clone).run();
+    let before = std::fs::read(clone.join("a.yaml")).expect("a file");
+    for args in [&["check"][..], &["decrypt", "a.yaml"], &["decrypt", "-i", "a.yaml"]] {
+        let output = run(args).ok();
         assert!(!output.stderr.contains("shallow"), "{output}");
-        if args[0] != "encrypt" {
-            let _ = output.ok();
-        }
     }
+    let refused = |args: &[&str]| {
+        let output = run(args);
+        assert!(output.status > 1 && output.stderr.contains("fetch --unshallow"), "{output}");
+    };
+    refused(&["encrypt", "-i", "a.yaml"]);
+    std::fs::write(clone.join("a.yaml"), &before).expect("a file");
+    refused(&["rotate", "-i", "a.yaml"]);
+    assert_eq!(std::fs::read(clone.join("a.yaml")).expect("a file"), before);
+    let _ = run(&["set", "a.yaml", "[\"a\"]", "\"1\""]).ok();
+    let _ = repo.git(&["fetch", "-q", "--unshallow"]).cwd(&clone).run().ok();
+    let _ = run(&["rotate", "-i", "a.yaml"]).ok();
+}
+
+/// A file came from a place for others, and its rule went along, before what the clone has: nobody is let in by that.
+#[test]
+fn a_move_below_what_a_shallow_clone_has_lets_nobody_in() {
+    let moved = Moved::beside_all("dropped");
+    let (repo, test) = (&moved.repo, &moved.repo.test);
+    moved.moves_with_the_rule("dropped");
+    repo.commit("moved");
+    test.write("other.md", "later\n");
+    repo.commit("later");
+    let url = format!("file://{}", test.path("").display());
+    let clone = |name: &str, depth: &str| {
+        let folder = test.home(name);
+        repo.ok(&["clone", "-q", "--depth", depth, &url, &folder.display().to_string()]);
+        folder
+    };
+    for (name, depth) in [("one", "1"), ("two", "2")] {
+        let folder = clone(name, depth);
+        let output = test.sealant(&["rotate", "-i", "s.yaml"]).cwd(&folder).run();
+        assert!(output.status > 1 && output.stderr.contains("fetch --unshallow"), "{depth} {output}");
+    }
+    // Where a config has changed in what is there, that is a reason to say it.
+    let told = test.sealant(&["check"]).cwd(clone("three", "3")).run();
+    assert!(told.text().contains("[moved]") || told.stderr.contains("fetch --unshallow"), "{told}");
 }

@@ -25,7 +25,7 @@ use crate::encrypted_file::{OpenedFile, meant};
 use crate::error::{Error, Kind, Result};
 use crate::fs;
 use crate::keys::StartedBy;
-use crate::repo::before::{self, Before, Plans};
+use crate::repo::before::{Before, Plans};
 use crate::repo::check::{Encoding, Finding, Rule, check_link};
 use crate::repo::copies::{Copies, Held, Named};
 use crate::repo::git::blobs::Blobs;
@@ -158,8 +158,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
             true => copies::add_all(&mut copies, &configs, context),
             false => copies::add_left_out(&mut copies, &configs, context),
         };
-        let befores = before::configs(&befores);
-        let added = others.and_then(|()| copies::add_past(&mut copies, &configs, befores, context));
+        let added = others.and_then(|()| copies::add_past(&mut copies, &configs, &befores, context));
         // What may have been copied or moved is not said to be clean.
         added.unwrap_or_else(|error| looked.failures.add(context.ui, &error));
     }
