@@ -227,6 +227,10 @@ impl Prints {
         self.0.is_empty()
     }
 
+    pub fn add(&mut self, others: &Self) {
+        self.0.extend(&others.0);
+    }
+
     /// What of this others have as well.
     #[must_use]
     pub fn in_common(&self, others: &Self) -> Self {
@@ -439,11 +443,12 @@ impl Copies {
         places.flat_map(units).any(is_elsewhere)
     }
 
-    /// What is where, of the files that are there.
-    pub fn places(&self) -> Places<'_> {
+    /// Where something of this is, of the files that are there.
+    pub fn places<'p>(&self, of: impl Iterator<Item = &'p Prints>) -> Places<'_> {
+        let wanted: HashSet<Print> = of.flat_map(|prints| &prints.0).copied().collect();
         let mut places: HashMap<Print, BTreeSet<&Path>> = HashMap::new();
-        for unit in self.units.iter().filter(|unit| !unit.is_past()) {
-            for print in unit.held.prints() {
+        for unit in self.units.iter().filter(|unit| !wanted.is_empty() && !unit.is_past()) {
+            for print in unit.held.prints().filter(|print| wanted.contains(print)) {
                 places.entry(print).or_default().insert(self.path_of(unit));
             }
         }

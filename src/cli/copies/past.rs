@@ -232,24 +232,29 @@ impl<'g> Recorded<'g> {
                 Next::Content(id) => next.get(&(loss.place, id)).unwrap_or(&nothing),
                 Next::OnDisk(prints) => prints,
             };
-            let lost = contents[&(loss.place, loss.content)].without(stayed);
-            let is_gone =
-                loss.next == Next::Nothing && wanted != PastScope::Shared && self.is_gone(loss.place);
-            if is_gone || elsewhere.have(&self.paths[loss.place], &lost) {
+            let is_gone = loss.next == Next::Nothing && self.is_gone(loss.place);
+            let held = contents[&(loss.place, loss.content)].as_ref();
+            let lost = held.map(|held| held.without(stayed)).unwrap_or_default();
+            let counts = match held {
+                Some(_) => elsewhere.have(&self.paths[loss.place], &lost),
+                None => is_gone,
+            };
+            if counts || (is_gone && wanted != PastScope::Shared) {
                 counting.push((loss, lost, Arc::clone(stayed)));
             }
         }
-        let places = elsewhere.places();
         let mut last = LastRules::of(self.git, lookup, &self.history)?;
+        let others = Others::of(&elsewhere, &contents, counting.iter().map(|(_, lost, _)| lost));
         let mut kept = Vec::new();
-        for (loss, lost, stayed) in counting {
-            let others = places.of(&lost);
+        for (loss, lost, stayed) in &counting {
             for before in &loss.before {
                 let keys = past_rule_of(&self.paths[loss.place], &*last.states.configs(before)?);
                 // Where no rule was, the file's own list is older than whoever came since.
                 let Some(keys) = keys else { continue };
-                if loss.next == Next::Nothing || !self.had_all(&others, before, &keys, &mut last)? {
-                    kept.push((loss.place, loss.content, keys, loss.after.clone(), Arc::clone(&stayed)));
+                if loss.next == Next::Nothing
+                    || !self.is_kept(loss, lost, before, &keys, &others, &mut last)?
+                {
+                    kept.push((loss.place, loss.content, keys, loss.after.clone(), Arc::clone(stayed)));
                 }
             }
         }
@@ -267,7 +272,7 @@ impl<'g> Recorded<'g> {
         &self,
         elsewhere: &Elsewhere<'_>,
         wanted: PastScope,
-    ) -> Result<HashMap<(usize, &ObjectId), Prints>> {
+    ) -> Result<HashMap<(usize, &ObjectId), Option<Prints>>> {
         let versions = self.history.versions.iter();
         let all = versions.map(|version| (version.path, &self.history.blobs[version.blob].id));
         let all: Vec<(usize, &ObjectId)> = all.collect::<BTreeSet<_>>().into_iter().collect();
@@ -281,25 +286,28 @@ impl<'g> Recorded<'g> {
         Ok(found.into_iter().map(|(at, prints)| (all[at], prints)).collect())
     }
 
-    /// What these contents hold, as far as it is wanted. What Git does not give holds nothing: it is an error where its place
+    /// What these contents hold, as far as it is wanted; `None` for what Git does not give, which is an error where its place
     /// turns out to count.
     fn prints(
         &self,
         contents: &[(usize, &ObjectId)],
         wanted: impl Fn(usize, &Prints) -> bool + Sync,
-    ) -> Result<Vec<(usize, Prints)>> {
+    ) -> Result<Vec<(usize, Option<Prints>)>> {
         let ids: Vec<&ObjectId> = contents.iter().map(|(_, id)| *id).collect();
         let hold = |at: usize, bytes: &_| {
             let place = contents[at].0;
             let file = parsed(Format::of_path(&self.paths[place]), bytes)?;
             let prints = Prints::of(&held(&file, None));
-            wanted(place, &prints).then_some(prints)
+            wanted(place, &prints).then_some(Some(prints))
         };
-        held_of(&mut Blobs::open(self.git)?, &ids, hold, |_, _| Some(Ok(Prints::default())))
+        held_of(&mut Blobs::open(self.git)?, &ids, hold, |_, _| Some(Ok(None)))
     }
 
     /// When these contents have left their places, by commits and since the last one.
-    fn losses<'r>(&'r self, contents: &HashMap<(usize, &'r ObjectId), Prints>) -> Result<Vec<Lost<'r>>> {
+    fn losses<'r>(
+        &'r self,
+        contents: &HashMap<(usize, &'r ObjectId), Option<Prints>>,
+    ) -> Result<Vec<Lost<'r>>> {
         let mut wanted = left::Contents::new();
         let mut by_name: HashMap<&Path, usize> = HashMap::new();
         let ids: HashSet<&'r ObjectId> = contents.keys().map(|(_, id)| *id).collect();
@@ -370,36 +378,57 @@ impl<'g> Recorded<'g> {
         });
         let all: Vec<(usize, &ObjectId)> = all.collect::<BTreeSet<_>>().into_iter().collect();
         let found = self.prints(&all, |_, _| true)?.into_iter();
-        Ok(found.map(|(at, prints)| (all[at], Arc::new(prints))).collect())
+        Ok(found.filter_map(|(at, prints)| Some((all[at], Arc::new(prints?)))).collect())
     }
 
-    /// Whether these files had in a commit what they have, and were for no others there: then they have it not from where it
-    /// was lost next.
-    fn had_all(
+    /// Whether others that have what was lost had it before, in places for no others, and have it after: then it stays where it was
+    /// in these, and nobody has it from the place that has lost it.
+    fn is_kept(
         &self,
-        files: &BTreeMap<&Path, Prints>,
-        commit: &str,
+        loss: &Lost<'_>,
+        lost: &Prints,
+        before: &str,
         keys: &KeySet,
+        others: &Others<'_>,
         last: &mut LastRules<'_>,
     ) -> Result<bool> {
-        let names = files.keys().filter_map(|path| path.strip_prefix(self.git.top()).ok());
-        let names: BTreeSet<PathBuf> = names.map(Path::to_path_buf).collect();
-        let tree = Tree::of_commit_at(self.git, commit, &names)?;
-        let configs = last.states.configs(commit)?;
-        for (path, prints) in files {
-            let name = path.strip_prefix(self.git.top());
-            let Some(Entry::File(id)) = name.ok().and_then(|name| tree.get(name)) else { return Ok(false) };
-            if past_rule_of(path, &configs).is_none_or(|here| lets_others_in(&here, keys)) {
-                return Ok(false);
+        let mut rest = others.shared(lost);
+        let names: BTreeSet<PathBuf> = others
+            .names(&rest, &self.paths)
+            .iter()
+            .filter(|path| **path != self.paths[loss.place])
+            .filter_map(|path| path.strip_prefix(self.git.top()).ok())
+            .map(Path::to_path_buf)
+            .collect();
+        let then = Tree::of_commit_at(self.git, before, &names)?;
+        let after = match &loss.after {
+            Some(after) => Some(Tree::of_commit_at(self.git, after, &names)?),
+            None => None,
+        };
+        let configs = last.states.configs(before)?;
+        for name in &names {
+            let path = self.git.top().join(name);
+            if past_rule_of(&path, &configs).is_none_or(|here| lets_others_in(&here, keys)) {
+                continue;
             }
-            let format = Format::of_path(path);
-            let bytes = Blobs::open(self.git)?.read(id, format.most_bytes() as u64);
-            let Some(file) = bytes.ok().and_then(|bytes| parsed(format, &bytes)) else { return Ok(false) };
-            if !prints.without(&Prints::of(&held(&file, None))).is_empty() {
-                return Ok(false);
-            }
+            let in_tree = |tree: &Tree| match tree.get(name) {
+                Some(Entry::File(id)) => self.prints_of(&path, id),
+                _ => Ok(Prints::default()),
+            };
+            let kept = in_tree(&then)?.in_common(&match &after {
+                Some(after) => in_tree(after)?,
+                None => others.on_disk(&path, &rest),
+            });
+            rest = rest.without(&kept);
         }
-        Ok(!files.is_empty())
+        Ok(rest.is_empty())
+    }
+
+    fn prints_of(&self, path: &Path, id: &ObjectId) -> Result<Prints> {
+        let format = Format::of_path(path);
+        let bytes = Blobs::open(self.git)?.read(id, format.most_bytes() as u64);
+        let file = bytes.ok().and_then(|bytes| parsed(format, &bytes));
+        Ok(file.map(|file| Prints::of(&held(&file, None))).unwrap_or_default())
     }
 
     /// The newest commit by which each content came to a place.
@@ -463,11 +492,43 @@ impl<'c> Elsewhere<'c> {
             |(other, asked): &(PathBuf, Prints)| other != path && !prints.in_common(asked).is_empty();
         self.asked.iter().any(is_asked) || self.copies.share_beside(path, prints)
     }
+}
 
-    fn places(&self) -> Places<'c> {
-        let mut places = self.copies.places();
-        self.asked.iter().for_each(|(path, prints)| places.add(path, prints));
-        places
+/// Where else is, or was, what places have lost.
+struct Others<'c> {
+    today: Places<'c>,
+    /// By the numbers of places of the history.
+    ever: Vec<(usize, &'c Prints)>,
+}
+
+impl<'c> Others<'c> {
+    fn of(
+        elsewhere: &Elsewhere<'c>,
+        contents: &'c HashMap<(usize, &ObjectId), Option<Prints>>,
+        lost: impl Iterator<Item = &'c Prints>,
+    ) -> Self {
+        let mut today = elsewhere.copies.places(lost);
+        elsewhere.asked.iter().for_each(|(path, prints)| today.add(path, prints));
+        let ever = contents.iter().filter_map(|((at, _), prints)| Some((*at, prints.as_ref()?)));
+        Self { today, ever: ever.collect() }
+    }
+
+    /// What of this is in a file today, or asked about.
+    fn shared(&self, prints: &Prints) -> Prints {
+        let mut shared = Prints::default();
+        self.today.of(prints).values().for_each(|found| shared.add(found));
+        shared
+    }
+
+    /// The paths at which something of this is or was.
+    fn names(&self, prints: &Prints, paths: &[PathBuf]) -> BTreeSet<PathBuf> {
+        let today = self.today.of(prints);
+        let ever = self.ever.iter().filter(|(_, ever)| !prints.in_common(ever).is_empty());
+        today.keys().map(|path| path.to_path_buf()).chain(ever.map(|(at, _)| paths[*at].clone())).collect()
+    }
+
+    fn on_disk(&self, path: &Path, prints: &Prints) -> Prints {
+        self.today.of(prints).remove(path).unwrap_or_default()
     }
 }
 

@@ -633,10 +633,10 @@ fn everyday_work_is_no_move() {
                 joins();
                 edits();
                 if how == "not committed" {
-                    is_quiet(1);
+                    is_quiet(0);
                     for args in [&["rotate", "-i", "prod/s.yaml"][..], &["rotate", "-i", "prod/t.yaml"]] {
                         repo.sealant(args);
-                        is_quiet(1);
+                        is_quiet(0);
                     }
                 }
                 repo.commit("joined");
