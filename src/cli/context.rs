@@ -124,12 +124,8 @@ impl Source for WithText {
         if path == self.path { Ok(self.text.clone()) } else { self.source.read_named(path) }
     }
 
-    fn target(&self, path: &Path) -> PathBuf {
-        self.source.target(path)
-    }
-
-    fn real_folder(&self, folder: &Path) -> PathBuf {
-        self.source.real_folder(folder)
+    fn link(&self, path: &Path) -> Option<PathBuf> {
+        self.source.link(path)
     }
 }
 

@@ -393,11 +393,15 @@ const ADDRESSES: &[(&str, &[&str])] = &[
     ("BAO_AGENT_ADDR", &["VAULT_TOKEN", "BAO_TOKEN"]),
 ];
 
+/// The token that OpenBao's client prefers to one of Vault's.
+const PREFERRED: &str = "BAO_TOKEN";
+
 /// Whether a variable of a file sends a token to a server without bringing one: the person's own. `brings` says whether
-/// the file sets a variable to more than nothing, since an empty token counts as none.
-pub fn leads_tokens_away(name: &str, brings: impl Fn(&str) -> bool) -> bool {
+/// the file sets a variable to more than nothing, since an empty token counts as none, `has` whether the person does.
+pub fn leads_tokens_away(name: &str, brings: impl Fn(&str) -> bool, has: impl Fn(&str) -> bool) -> bool {
     let tokens = ADDRESSES.iter().find(|(address, _)| *address == name).map(|(_, tokens)| *tokens);
-    tokens.is_some_and(|tokens| !tokens.iter().any(|token| brings(token)))
+    let is_preferred = has(PREFERRED) && !brings(PREFERRED);
+    tokens.is_some_and(|tokens| is_preferred || !tokens.iter().any(|token| brings(token)))
 }
 
 fn is_in(table: &[(&str, &[&str])], name: &str) -> bool {
@@ -469,9 +473,18 @@ mod tests {
             assert!(is_detour(name), "{name}");
         }
         assert!(is_detour("AWS_CONTAINER_CREDENTIALS_FULL_URI"));
-        assert!(leads_tokens_away("VAULT_ADDR", |_| false) && !leads_tokens_away("VAULT_TOKEN", |_| false));
-        assert!(!leads_tokens_away("BAO_ADDR", |name| name == "BAO_TOKEN"));
-        assert!(leads_tokens_away("VAULT_ADDR", |name| name == "BAO_TOKEN"));
+        let leads = |name: &str, brings: &[&str], has: &[&str]| {
+            leads_tokens_away(name, |token| brings.contains(&token), |token| has.contains(&token))
+        };
+        assert!(leads("VAULT_ADDR", &[], &[]) && !leads("VAULT_TOKEN", &[], &[]));
+        assert!(!leads("BAO_ADDR", &["BAO_TOKEN"], &["VAULT_TOKEN"]));
+        assert!(leads("VAULT_ADDR", &["BAO_TOKEN"], &[]));
+        // OpenBao's client takes the person's own where the file has only one for Vault's.
+        for address in ["BAO_ADDR", "VAULT_ADDR", "BAO_AGENT_ADDR"] {
+            assert!(!leads(address, &["VAULT_TOKEN"], &[]));
+            assert!(leads(address, &["VAULT_TOKEN"], &["BAO_TOKEN"]));
+            assert!(!leads(address, &["VAULT_TOKEN", "BAO_TOKEN"], &["BAO_TOKEN"]));
+        }
         assert!(
             is_loader("yarn_yarn_path") && is_detour("VAULT_ID_TOKEN_FILE") && is_detour("BAO_TOKEN_PATH")
         );

@@ -12,6 +12,7 @@ use crate::cli::loaders::{is_detour, is_loader, leads_tokens_away};
 use crate::cli::pipeline;
 use crate::document::Format;
 use crate::error::{Error, Kind, Result};
+use crate::host::Host;
 use crate::secret::SecretBytes;
 
 /// A variable, and the file that it comes from.
@@ -88,7 +89,8 @@ pub struct Dangerous<'v> {
 
 impl<'v> Dangerous<'v> {
     /// Those of them that are not allowed by name.
-    pub fn among(variables: &'v [Variable], allowed: &[String]) -> Self {
+    pub fn among(variables: &'v [Variable], allowed: &[String], host: &dyn Host) -> Self {
+        let has = |wanted: &str| host.env(wanted).is_some_and(|value| !value.is_empty());
         let brings = |wanted: &str| {
             variables.iter().any(|one| one.name == wanted && !one.value.trim_ascii().is_empty())
         };
@@ -98,7 +100,7 @@ impl<'v> Dangerous<'v> {
         };
         Self {
             loaders: found(&is_loader),
-            detours: found(&|name| is_detour(name) || leads_tokens_away(name, brings)),
+            detours: found(&|name| is_detour(name) || leads_tokens_away(name, brings, has)),
         }
     }
 

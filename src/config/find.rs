@@ -5,6 +5,7 @@
 
 use std::path::{Component, Path, PathBuf};
 
+use crate::config::links::RealPaths;
 use crate::config::schema::Dialect;
 use crate::error::{Error, Kind, Result};
 use crate::fs;
@@ -20,7 +21,7 @@ pub const SEALANT_NAME: &str = ".sealant.yaml";
 const MISNAMED: &str = ".sops.yml";
 
 /// How many folders are looked at on the way up, as many as sops does.
-const MAX_LEVELS: usize = 100;
+pub(super) const MAX_LEVELS: usize = 100;
 
 /// The most that a config may hold.
 const MAX_CONFIG_BYTES: u64 = 16 << 20;
@@ -45,26 +46,24 @@ pub trait Source: Send + Sync {
     fn read_named(&self, path: &Path) -> Result<String> {
         self.read(path)
     }
-    /// The file that a path leads to, for a source that has links.
-    fn target(&self, path: &Path) -> PathBuf {
-        path.to_path_buf()
-    }
-    /// A folder, its links resolved, for a source that has links.
-    fn real_folder(&self, folder: &Path) -> PathBuf {
-        absolute(folder, Path::new("/"))
+    /// Where a link leads, as it says it; `None` for what is no link.
+    fn link(&self, _path: &Path) -> Option<PathBuf> {
+        None
     }
 }
 
 /// A source without what is there through links of folders, but for those that lead to the working directory.
 pub(super) struct WithoutLinks<'s> {
     pub source: &'s dyn Source,
+    pub real: &'s RealPaths,
     pub working_dir: &'s Path,
 }
 
 impl Source for WithoutLinks<'_> {
     fn exists(&self, path: &Path) -> bool {
-        let is_reached =
-            |folder: &Path| self.working_dir.starts_with(folder) || self.source.real_folder(folder) == folder;
+        let is_reached = |folder: &Path| {
+            self.working_dir.starts_with(folder) || self.real.of_folder(folder, self.source) == folder
+        };
         path.parent().is_some_and(is_reached) && self.source.exists(path)
     }
 
@@ -90,12 +89,8 @@ impl Source for Disk {
         text(path, fs::read(path, MAX_CONFIG_BYTES)?)
     }
 
-    fn target(&self, path: &Path) -> PathBuf {
-        fs::target(path)
-    }
-
-    fn real_folder(&self, folder: &Path) -> PathBuf {
-        fs::real_folder(folder)
+    fn link(&self, path: &Path) -> Option<PathBuf> {
+        fs::link_at(path)
     }
 }
 
@@ -151,15 +146,7 @@ impl Search {
             match (level < MAX_LEVELS, dialect) {
                 (true, _) => {}
                 (false, Dialect::Sops) => continue,
-                // A config above may say that the file is secret.
-                (false, Dialect::Sealant) => {
-                    let message = format!(
-                        "is more than {MAX_LEVELS} folders deep, which is too deep to look for a config"
-                    );
-                    return Err(Error::new(Kind::Config, message)
-                        .in_file(file)
-                        .advise("Move it further up."));
-                }
+                (false, Dialect::Sealant) => return Err(too_deep(&file)),
             }
             if search.folders.iter().any(|seen| seen == folder) {
                 continue;
@@ -205,7 +192,13 @@ impl Search {
     }
 }
 
-fn config_in(folder: &Path, dialect: Dialect, source: &dyn Source) -> Result<Option<PathBuf>> {
+/// What is told of a file that is too far below: a config above may say that it is secret.
+pub(super) fn too_deep(file: &Path) -> Error {
+    let message = format!("is more than {MAX_LEVELS} folders deep, which is too deep to look for a config");
+    Error::new(Kind::Config, message).in_file(file).advise("Move it further up.")
+}
+
+pub(super) fn config_in(folder: &Path, dialect: Dialect, source: &dyn Source) -> Result<Option<PathBuf>> {
     let [sops, sealant] = [SOPS_NAME, SEALANT_NAME].map(|name| folder.join(name));
     let ours = dialect == Dialect::Sealant && source.exists(&sealant);
     match (source.exists(&sops), ours) {

@@ -39,6 +39,11 @@ impl<'c> Located<'c> {
         }
     }
 
+    /// The absolute path as it was named.
+    pub fn spelled(&self) -> &Path {
+        &self.spelled
+    }
+
     /// Where the file really is.
     pub fn real(&self) -> &Path {
         &self.real

@@ -9,6 +9,7 @@ mod destination;
 mod find;
 mod json_schema;
 mod keys;
+mod links;
 mod located;
 mod re2;
 mod schema;
@@ -37,6 +38,8 @@ pub use weaker::{Example, Parting, PinPart, Weakened, Weaker, is_without_rule, t
 use crate::error::{Error, Kind, Result};
 use crate::names::Names;
 use destination::DestinationRule;
+use find::MAX_LEVELS;
+use links::RealPaths;
 use located::Standing;
 use re2::Patterns;
 use schema::{Rule, Schema};
@@ -291,15 +294,22 @@ fn matches(rule: &Rule, path: &str) -> bool {
     rule.path_regex.as_ref().is_none_or(|regex| regex.is_match(path))
 }
 
+/// The nearest config on the way up from a folder, and how many folders it takes to find it, or that there is none.
+#[derive(Clone)]
+struct Nearest {
+    config: Option<Arc<Config>>,
+    levels: usize,
+}
+
 /// The configs of many files: each is looked for once per folder and read once.
 pub struct Configs {
     lookup: Lookup,
     source: Box<dyn Source>,
-    by_folder: Mutex<HashMap<PathBuf, Option<Arc<Config>>>>,
+    by_folder: Mutex<HashMap<PathBuf, Nearest>>,
     /// The same without those that are there by links of folders.
-    without_links: Mutex<HashMap<PathBuf, Option<Arc<Config>>>>,
+    without_links: Mutex<HashMap<PathBuf, Nearest>>,
     by_path: Mutex<HashMap<PathBuf, Arc<Config>>>,
-    real_folders: Mutex<HashMap<PathBuf, PathBuf>>,
+    real: RealPaths,
     /// By a config, the nearest one above it that has rules.
     above_with_rules: Mutex<HashMap<PathBuf, Option<Arc<Config>>>>,
     patterns: Patterns,
@@ -324,7 +334,7 @@ impl Configs {
             by_folder: Mutex::default(),
             without_links: Mutex::default(),
             by_path: Mutex::default(),
-            real_folders: Mutex::default(),
+            real: RealPaths::default(),
             above_with_rules: Mutex::default(),
             patterns: Patterns::default(),
         }
@@ -349,9 +359,8 @@ impl Configs {
         match (last_up, self.dialect()) {
             (Some(at), Dialect::Sealant) => {
                 let (up, rest) = parts.split_at(at + 1);
-                self.source
-                    .real_folder(&up.iter().collect::<PathBuf>())
-                    .join(rest.iter().collect::<PathBuf>())
+                let up = self.real.of_folder(&up.iter().collect::<PathBuf>(), &*self.source);
+                up.join(rest.iter().collect::<PathBuf>())
             }
             _ => find::absolute(&path, &self.lookup.working_dir),
         }
@@ -387,13 +396,55 @@ impl Configs {
 
     /// The config of an absolute path, its links let be.
     fn config_at(&self, path: &Path) -> Result<Option<Arc<Config>>> {
-        let folder = path.parent().unwrap_or(path).to_path_buf();
-        if let Some(known) = lock(&self.by_folder).get(&folder) {
-            return Ok(known.clone());
+        self.nearest(path, &*self.source, &self.by_folder)
+    }
+
+    /// The config of an absolute path. What is found on the way up is known for all that is below.
+    fn nearest(
+        &self,
+        path: &Path,
+        source: &dyn Source,
+        known: &Mutex<HashMap<PathBuf, Nearest>>,
+    ) -> Result<Option<Arc<Config>>> {
+        if self.lookup.explicit.is_some() || self.dialect() == Dialect::Sops {
+            return self.search_in(path, source)?.found.map(|path| self.load(path)).transpose();
         }
-        let config = self.search(path)?.found.map(|path| self.load(path)).transpose()?;
-        lock(&self.by_folder).insert(folder, config.clone());
-        Ok(config)
+        let working_dir = self.lookup.working_dir.as_path();
+        for start in [path.parent().unwrap_or(path), working_dir] {
+            let Nearest { config, levels } = self.nearest_above(start, source, known)?;
+            if levels > MAX_LEVELS {
+                return Err(find::too_deep(path));
+            }
+            if config.is_some() {
+                return Ok(config);
+            }
+        }
+        Ok(None)
+    }
+
+    fn nearest_above(
+        &self,
+        folder: &Path,
+        source: &dyn Source,
+        known: &Mutex<HashMap<PathBuf, Nearest>>,
+    ) -> Result<Nearest> {
+        let (mut passed, mut found) = (Vec::new(), Nearest { config: None, levels: 0 });
+        for folder in folder.ancestors() {
+            if let Some(known) = lock(known).get(folder) {
+                found = known.clone();
+                break;
+            }
+            passed.push(folder);
+            if let Some(config) = find::config_in(folder, self.dialect(), source)? {
+                found.config = Some(self.load(config)?);
+                break;
+            }
+        }
+        for folder in passed.into_iter().rev() {
+            found.levels += 1;
+            lock(known).insert(folder.to_path_buf(), found.clone());
+        }
+        Ok(found)
     }
 
     /// The rule for the files of a folder, of a config above it, that a config of the folder's own takes the place of. A rule
@@ -461,15 +512,9 @@ impl Configs {
 
     /// The config of an absolute path, without those that are there by links of folders.
     fn config_without_links(&self, path: &Path) -> Result<Option<Arc<Config>>> {
-        let folder = path.parent().unwrap_or(path).to_path_buf();
-        if let Some(known) = lock(&self.without_links).get(&folder) {
-            return Ok(known.clone());
-        }
-        let source = find::WithoutLinks { source: &*self.source, working_dir: &self.lookup.working_dir };
-        let found = self.search_in(path, &source)?.found;
-        let config = found.map(|path| self.load(path)).transpose()?;
-        lock(&self.without_links).insert(folder, config.clone());
-        Ok(config)
+        let working_dir = &self.lookup.working_dir;
+        let source = find::WithoutLinks { source: &*self.source, real: &self.real, working_dir };
+        self.nearest(path, &source, &self.without_links)
     }
 
     fn search(&self, path: &Path) -> Result<Search> {
@@ -492,7 +537,7 @@ impl Configs {
     fn standing(&self, path: &Path, config: Option<&Config>) -> Standing {
         let is_below = |config: &&Config| config.path.parent().is_some_and(|folder| path.starts_with(folder));
         let is_below = config.as_ref().is_some_and(is_below);
-        let real = |config: &Config| self.with_real_folder(&self.source.target(&config.path));
+        let real = |config: &Config| self.real.of_file(&config.path, &*self.source);
         let rule =
             config.and_then(|config| Some(RuleRef { file: real(config), ..config.matching_rule(path)? }));
         Standing { rule, is_below, is_explicit: self.lookup.explicit.is_some() }
@@ -504,19 +549,11 @@ impl Configs {
 
     /// Where a file really is.
     fn real(&self, file: &Path) -> PathBuf {
-        self.with_real_folder(&self.source.target(&self.lookup.working_dir.join(file)))
+        self.real.of_file(&self.lookup.working_dir.join(file), &*self.source)
     }
 
     fn with_real_folder(&self, file: &Path) -> PathBuf {
-        let (Some(folder), Some(name)) = (file.parent(), file.file_name()) else {
-            return self.source.real_folder(file);
-        };
-        if let Some(known) = lock(&self.real_folders).get(folder) {
-            return known.join(name);
-        }
-        let real = self.source.real_folder(folder);
-        lock(&self.real_folders).insert(folder.to_path_buf(), real.clone());
-        real.join(name)
+        self.real.of_folder_of(file, &*self.source)
     }
 
     /// Whether whoever opens `file` has to keep an audit log. No config is needed to open files, so one that is wrong

@@ -41,7 +41,7 @@ pub use tree::{Node, NodeId, NodeKind, Repeated, Span, Step, Style, Text, Tree, 
 pub use utf16::{is_utf16, of_utf16, utf16};
 pub use value::{Value, ValueKind};
 pub use yaml::{
-    BREAKS_OF_OTHERS, Copies, Lenient, LenientKind, MAX_LEVELS, WrittenAlias, WrittenOut, YamlDocument,
+    BREAKS_OF_OTHERS, Bound, Copies, Lenient, LenientKind, WrittenAlias, WrittenOut, YamlDocument,
     check_merge_keys, check_start, put_back, write_out, yaml_entry, yaml_of,
 };
 

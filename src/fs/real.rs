@@ -43,6 +43,11 @@ fn real_within(folder: &Path, links: &mut usize) -> PathBuf {
     if to == real { real } else { real_within(&to, links) }
 }
 
+/// Where a link leads, as it says it; `None` for what is no link.
+pub fn link_at(path: &Path) -> Option<PathBuf> {
+    std::fs::read_link(path).ok()
+}
+
 /// Whether something is a link.
 pub fn is_link(path: &Path) -> bool {
     path.is_symlink()

@@ -167,7 +167,7 @@ fn refuse_second_file(args: &Args) -> Result<()> {
 /// Refuses variables that decide what code is run, or who gets what is sent, but for those that are named. sops takes them
 /// all.
 fn refuse_dangerous(args: &Args, variables: &[Variable], context: &Context) -> Result<()> {
-    let dangerous = Dangerous::among(variables, &args.allow_env);
+    let dangerous = Dangerous::among(variables, &args.allow_env, context.host);
     let Some(error) = dangerous.error() else { return Ok(()) };
     if context.is_sops() {
         context.ui.warning(error);

@@ -73,7 +73,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let files: Vec<&Path> = args.files.iter().map(PathBuf::as_path).collect();
     let formats = args.formats.input_only(context)?;
     let variables = variables::read(&files, &args.only, formats, &args.identities, context)?;
-    let dangerous = Dangerous::among(&variables, &args.only);
+    let dangerous = Dangerous::among(&variables, &args.only, context.host);
     if let Some(error) = dangerous.error() {
         return Err(error.advise(only_these(&files, &variables, &dangerous)));
     }

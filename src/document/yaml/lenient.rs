@@ -3,8 +3,9 @@
 //! For looking at files that do not parse, never for changing them. A text that is no YAML is read as far as it goes.
 
 use std::collections::HashMap;
+use std::fmt;
 
-use granit_parser::{ErrorKind, Event, Parser, Tag};
+use granit_parser::{ErrorKind, Event, Parser, ScanError, Tag};
 
 use super::parse::full_tag;
 use super::resolve::resolve;
@@ -13,8 +14,8 @@ use crate::secret::SecretString;
 /// How deep collections may be in one another, which takes memory before anything is read of them.
 pub const MAX_LEVELS: usize = 10_000;
 
-/// The most characters of a key, for which the parser waits with what is behind its begin.
-const MAX_KEY: usize = 1 << 16;
+/// The most characters of a key, line breaks behind it among them: the parser waits for its end with all that is in it.
+const MAX_KEY: usize = 1 << 20;
 
 /// The most nodes that are read.
 const MAX_NODES: usize = 1 << 22;
@@ -25,8 +26,33 @@ pub struct Lenient {
     pub nodes: Vec<LenientNode>,
     /// All of the text was read.
     pub is_whole: bool,
-    /// Not all was, since it goes deeper than [`MAX_LEVELS`].
-    pub is_too_deep: bool,
+    /// Not all was, since there is more than we read, or there may be.
+    pub bound: Option<Bound>,
+}
+
+/// What is read no further.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bound {
+    Levels,
+    Key,
+    Nodes,
+}
+
+impl fmt::Display for Bound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Levels => {
+                write!(
+                    f,
+                    "collections are nested more than {MAX_LEVELS} levels deep, too deep to look for Secrets"
+                )
+            }
+            Self::Key => {
+                write!(f, "a key may have more than {MAX_KEY} characters, too many to look for Secrets")
+            }
+            Self::Nodes => write!(f, "it has more than {MAX_NODES} values, too many to look for Secrets"),
+        }
+    }
 }
 
 /// A value, or the key of one.
@@ -62,11 +88,12 @@ impl Lenient {
             let (event, span) = match next {
                 Ok(next) => next,
                 Err(error) => {
-                    reader.read.is_too_deep = *error.kind() == ErrorKind::RecursionLimitExceeded;
+                    reader.read.bound = bound_of(&error, text);
                     return reader.read;
                 }
             };
             if reader.read.nodes.len() >= MAX_NODES {
+                reader.read.bound = Some(Bound::Nodes);
                 return reader.read;
             }
             reader.event(&event, span.start.byte_offset().unwrap_or(0));
@@ -90,6 +117,17 @@ impl Lenient {
             LenientKind::Scalar(text) => Some(text),
             _ => None,
         }
+    }
+}
+
+/// Whether the parser may have ended at a bound. Where a key is too long it tells the begin of the key, or what comes behind
+/// it and has no place there.
+fn bound_of(error: &ScanError, text: &str) -> Option<Bound> {
+    match error.kind() {
+        ErrorKind::RecursionLimitExceeded => Some(Bound::Levels),
+        ErrorKind::SimpleKeyExpected if text.len() > MAX_KEY => Some(Bound::Key),
+        _ if error.marker().index() > MAX_KEY => Some(Bound::Key),
+        _ => None,
     }
 }
 
@@ -166,11 +204,28 @@ mod tests {
         for (begin, end) in [("[", "]"), ("{\"a\":", "}"), ("{a: ", "}")] {
             for (levels, expected) in [(MAX_LEVELS - 1, false), (MAX_LEVELS + 1, true)] {
                 let read = Lenient::read(&format!("{}1{}", begin.repeat(levels), end.repeat(levels)));
-                assert_eq!((read.is_too_deep, read.is_whole), (expected, !expected), "{begin} {levels}");
+                let bound = expected.then_some(Bound::Levels);
+                assert_eq!((read.bound, read.is_whole), (bound, !expected), "{begin} {levels}");
             }
-            assert!(Lenient::read(&begin.repeat(MAX_LEVELS + 1)).is_too_deep, "{begin}");
+            assert_eq!(Lenient::read(&begin.repeat(MAX_LEVELS + 1)).bound, Some(Bound::Levels), "{begin}");
         }
         let read = Lenient::read("a: [\n");
-        assert!(!read.is_whole && !read.is_too_deep);
+        assert!(!read.is_whole && read.bound.is_none());
+    }
+
+    #[test]
+    fn what_ends_at_a_bound_is_told() {
+        let breaks = |count: usize| Lenient::read(&format!("{{\"kind\"{}: Secret}}", "\n".repeat(count)));
+        assert!(breaks(70_000).is_whole);
+        for read in [
+            breaks(MAX_KEY + 1),
+            Lenient::read(&format!("{{{}: b}}", "a".repeat(MAX_KEY + 1))),
+            Lenient::read(&format!("{}: b", "a".repeat(MAX_KEY + 1))),
+            Lenient::read(&format!("a: b\n[{}]: b", "a, ".repeat(MAX_KEY / 2))),
+        ] {
+            assert_eq!((read.bound, read.is_whole), (Some(Bound::Key), false));
+        }
+        let read = Lenient::read(&format!("[{}]", "1,".repeat(MAX_NODES)));
+        assert_eq!((read.bound, read.is_whole), (Some(Bound::Nodes), false));
     }
 }

@@ -26,7 +26,7 @@ pub use self::aliases::{
 };
 pub(super) use self::change::emit_node;
 pub use self::change::{yaml_entry, yaml_of};
-pub use self::lenient::{Lenient, LenientKind, MAX_LEVELS};
+pub use self::lenient::{Bound, Lenient, LenientKind};
 pub use self::parse::BREAKS_OF_OTHERS;
 
 /// A YAML file: its text and the tree of its documents.

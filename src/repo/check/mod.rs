@@ -214,7 +214,7 @@ impl Check<'_> {
                 self.add(line, Rule::Secret, "a Kubernetes Secret has a value in plaintext");
             }
             Unread::MayHide if covering.is_some() => self.broken(error),
-            Unread::TooDeep => return Err(unread::too_deep()),
+            Unread::Beyond(bound) => return Err(unread::beyond(bound)),
             Unread::MayHide | Unread::Nothing => {}
         }
         Ok(())

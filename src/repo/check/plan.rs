@@ -37,7 +37,7 @@ impl Plan {
             return Ok(None);
         }
         let is_own = |name: &Path| is_config(name) || git::reads(name);
-        let is_own = |located: &&Located| name.is_some_and(is_own) || is_own(located.real());
+        let is_own = |located: &&Located| is_own(located.spelled()) || is_own(located.real());
         let (policy, hidden) = match located.as_ref().filter(|located| !is_own(located)) {
             Some(located) => (located.policy()?, located.hidden()?),
             None => (None, None),
@@ -51,7 +51,7 @@ impl Plan {
             return Ok(None);
         }
         let limit = format.most_bytes();
-        let is_of_git = name.is_some_and(git::reads);
+        let is_of_git = located.as_ref().is_some_and(|located| git::reads(located.spelled()));
         Ok(Some(Self { format, own_format, policy, hidden, is_of_git, limit }))
     }
 

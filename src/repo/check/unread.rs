@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::templates::{self, is_placeholder, is_plain};
-use crate::document::{BREAKS_OF_OTHERS, Lenient, LenientKind, MAX_LEVELS};
+use crate::document::{BREAKS_OF_OTHERS, Bound, Lenient, LenientKind};
 use crate::error::{Error, Kind};
 
 /// What a file that does not parse holds.
@@ -19,8 +19,8 @@ pub enum Unread {
     Secret(usize),
     /// Something that nobody but another reader can tell.
     MayHide,
-    /// Collections in one another, deeper than anybody looks.
-    TooDeep,
+    /// More than anybody looks at.
+    Beyond(Bound),
     /// No Secret in plaintext.
     Nothing,
 }
@@ -35,7 +35,7 @@ pub fn look(text: &str) -> Unread {
                 let breaks = broken[..start].matches('\n').count() + line - 1;
                 return Unread::Secret(line_behind(text, breaks));
             }
-            Unread::TooDeep => found = Unread::TooDeep,
+            Unread::Beyond(bound) => found = Unread::Beyond(bound),
             Unread::MayHide if found == Unread::Nothing => found = Unread::MayHide,
             Unread::MayHide | Unread::Nothing => {}
         }
@@ -45,10 +45,8 @@ pub fn look(text: &str) -> Unread {
 }
 
 /// Why a file was not looked at.
-pub fn too_deep() -> Error {
-    let message =
-        format!("collections are nested more than {MAX_LEVELS} levels deep, too deep to look for Secrets");
-    Error::new(Kind::Read, message)
+pub fn beyond(bound: Bound) -> Error {
+    Error::new(Kind::Read, bound.to_string())
         .advise("If the file is not secret, name it in `sealant: {check: {exclude: [...]}}`.")
 }
 
@@ -113,11 +111,12 @@ fn look_at_part(part: &str) -> Unread {
     let filled_in = templates::without_lines_of_marks(&marked);
     let filled = Lenient::read(&filled_in);
     let by_lines = || templates::plain_line_of_secret(&marked).filter(|_| !filled.is_whole);
-    match plain_line(&filled, &filled_in, &is_plain).or_else(by_lines) {
-        Some(line) => Unread::Secret(line),
-        None if raw.is_too_deep && !filled.is_whole => Unread::TooDeep,
-        None if !raw.is_whole && !filled.is_whole && may_hide(part) => Unread::MayHide,
-        None => Unread::Nothing,
+    let bound = raw.bound.or(filled.bound).filter(|_| !filled.is_whole);
+    match (plain_line(&filled, &filled_in, &is_plain).or_else(by_lines), bound) {
+        (Some(line), _) => Unread::Secret(line),
+        (None, Some(bound)) => Unread::Beyond(bound),
+        _ if !raw.is_whole && !filled.is_whole && may_hide(part) => Unread::MayHide,
+        _ => Unread::Nothing,
     }
 }
 
@@ -247,7 +246,7 @@ mod tests {
     fn line_of_secret(text: &str) -> Option<usize> {
         match look(text) {
             Unread::Secret(line) => Some(line),
-            Unread::MayHide | Unread::TooDeep | Unread::Nothing => None,
+            Unread::MayHide | Unread::Beyond(_) | Unread::Nothing => None,
         }
     }
 

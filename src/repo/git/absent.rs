@@ -50,11 +50,7 @@ impl Source for WithAbsent {
         Disk.read_named(path)
     }
 
-    fn target(&self, path: &Path) -> PathBuf {
-        Disk.target(path)
-    }
-
-    fn real_folder(&self, folder: &Path) -> PathBuf {
-        Disk.real_folder(folder)
+    fn link(&self, path: &Path) -> Option<PathBuf> {
+        Disk.link(path)
     }
 }

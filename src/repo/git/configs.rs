@@ -17,6 +17,9 @@ const LIMIT: u64 = 16 << 20;
 const MOST_FOLLOWED: usize = 40;
 const LONGEST_PATH: u64 = 4096;
 
+/// The most names that a config leads through, if it is a link.
+const MOST_NAMES: usize = 4096;
+
 /// The configs of a tree.
 pub struct Staged {
     top: PathBuf,
@@ -69,12 +72,6 @@ impl Staged {
         }
         steps
     }
-
-    /// A path without the links on its way, as they are staged; what leads in a circle stays.
-    fn resolved(&self, path: &Path) -> PathBuf {
-        let walked = walked(path, |at| Ok(self.links.get(at).cloned()));
-        walked.ok().flatten().unwrap_or_else(|| path.to_path_buf())
-    }
 }
 
 impl Source for Staged {
@@ -91,12 +88,8 @@ impl Source for Staged {
         }
     }
 
-    fn target(&self, path: &Path) -> PathBuf {
-        self.resolved(path)
-    }
-
-    fn real_folder(&self, folder: &Path) -> PathBuf {
-        self.resolved(folder)
+    fn link(&self, path: &Path) -> Option<PathBuf> {
+        self.links.get(path).cloned()
     }
 }
 
@@ -106,12 +99,16 @@ fn parts(path: &Path) -> Vec<PathBuf> {
 }
 
 /// A path without the links on its way; `target` says where one leads. What leads in a circle stays, and what leads out of the
-/// folder that a relative path is in leads nowhere.
+/// folder that a relative path is in leads nowhere, as what leads through more than [`MOST_NAMES`].
 fn walked(path: &Path, mut target: impl FnMut(&Path) -> Result<Option<PathBuf>>) -> Result<Option<PathBuf>> {
     let is_within = path.is_relative();
     let mut rest = parts(path);
-    let (mut real, mut followed) = (PathBuf::new(), 0);
+    let (mut real, mut followed, mut names) = (PathBuf::new(), 0, 0);
     while let Some(part) = rest.pop() {
+        names += 1;
+        if names > MOST_NAMES {
+            return Ok(None);
+        }
         match part.components().next() {
             Some(Component::ParentDir) if is_within && real.as_os_str().is_empty() => return Ok(None),
             Some(Component::RootDir | Component::Prefix(_)) if is_within => return Ok(None),

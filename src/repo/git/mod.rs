@@ -41,9 +41,15 @@ use running::Running;
 /// What Git reads out of a working tree. It would not understand it encrypted.
 const READ_BY_GIT: [&str; 4] = [".gitignore", ".gitattributes", ".gitmodules", ".mailmap"];
 
-/// Whether Git itself reads a file of this name.
+/// Those of them that it reads at the top of a working tree alone.
+const READ_AT_TOP: [&str; 2] = [".gitmodules", ".mailmap"];
+
+/// Whether Git itself reads this file.
 pub fn reads(file: &Path) -> bool {
-    file.file_name().is_some_and(|name| READ_BY_GIT.iter().any(|read| name == *read))
+    let is_among =
+        |names: &[&str]| file.file_name().is_some_and(|name| names.iter().any(|read| name == *read));
+    let is_at_top = || file.with_file_name(".git").exists();
+    is_among(&READ_BY_GIT) && (!is_among(&READ_AT_TOP) || is_at_top())
 }
 
 /// The most that one answer may hold: the names of some million files.

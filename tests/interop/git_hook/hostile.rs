@@ -588,6 +588,71 @@ fn links_that_lead_through_thousands_of_folders_are_told_and_not_followed() {
     }
 }
 
+/// Each name of them leads through a hundred folders, and each of these was resolved for each name.
+#[test]
+fn links_to_deep_folders_take_no_longer_than_there_are_files() {
+    let test = repository();
+    let mut folder = "deep".to_owned();
+    for number in 0..80 {
+        folder += &format!("/d{number}");
+        for sub in ["e", "f", "g"] {
+            test.write(format!("{folder}/{sub}/a.yaml"), "a: b\n");
+        }
+    }
+    let mut before = "a.yaml".to_owned();
+    for number in 0..38 {
+        let link = format!("c{number}");
+        symlink(&before, test.path(format!("{folder}/e/{link}"))).expect("a link");
+        before = link;
+    }
+    for number in 0..400 {
+        symlink(&before, test.path(format!("{folder}/e/l{number}"))).expect("a link");
+        symlink("deep", test.path(format!("to{number}"))).expect("a link");
+    }
+    git(&test, &["add", "-A"]).run().ok();
+    for output in [hook(&test, &[]), sealant(&test, &["check"])] {
+        let start = std::time::Instant::now();
+        let output = output.run();
+        // So many files lead through links that not all are looked at, which is told.
+        assert!(output.status > 1 && output.stderr.contains("more than 100000 files"), "{output}");
+        assert!(!output.stderr.contains("/c0: "), "{output}");
+        assert!(start.elapsed().as_secs() < 60, "{:?}", start.elapsed());
+    }
+}
+
+/// Whoever reads JSON takes any space before a colon.
+#[test]
+fn no_space_before_a_colon_hides_a_secret() {
+    let test = repository();
+    let secret = |breaks: usize| {
+        let breaks = "\n".repeat(breaks);
+        format!("{{\"k\\u0069nd\"{breaks}:\"\\u0053ecret\",\"string\\u0044ata\":{{\"p\":\"hunter2\"}}}}\n")
+    };
+    add(&test, "a.yaml", secret(70_000));
+    add(&test, "b.yaml", secret(2_000_000));
+    for output in [hook(&test, &[]).run(), sealant(&test, &["check"]).run()] {
+        assert!(output.status > 1, "{output}");
+        let found = lines(&output).into_iter().filter(|line| line.ends_with("[kubernetes-secret]"));
+        assert_eq!(found.count(), 1, "{output}");
+        assert!(output.stderr.contains("b.yaml: a key may have more than 1048576 characters"), "{output}");
+    }
+}
+
+/// Git reads them at the top alone.
+#[test]
+fn what_git_does_not_read_below_the_top_is_looked_at() {
+    let test = repository();
+    for (file, told) in
+        [("secrets/.mailmap", true), ("secrets/.gitmodules", true), ("secrets/.gitignore", false)]
+    {
+        add(&test, file, "hunter2\n");
+        for output in [hook(&test, &[]).run(), sealant(&test, &["check"]).run()] {
+            let is_told = lines(&output).iter().any(|line| line.contains(file));
+            assert_eq!(is_told, told, "{file} {output}");
+        }
+    }
+}
+
 /// Git would wait a minute in each of them, twice.
 #[test]
 fn nobody_waits_for_the_pipes_of_many_repositories() {

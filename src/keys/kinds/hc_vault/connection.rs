@@ -136,7 +136,7 @@ impl Connection {
         if answer.url().scheme() == "https" && to.scheme() != "https" {
             return Err(Elsewhere::Nowhere(format!("to {shown}, without encryption")));
         }
-        if !self.settings.allows_redirect(&to) {
+        if !self.settings.allows_redirect(answer.url(), &to) {
             return Err(Elsewhere::NotAllowed(shown));
         }
         Ok(Some(to))

@@ -364,11 +364,16 @@ impl Settings {
         entry.and_then(|server| server.namespace.as_deref()).or(self.namespace.as_deref())
     }
 
-    /// Whether a server that we were sent to by another may be sent a token.
-    pub(super) fn allows_redirect(&self, url: &reqwest::Url) -> bool {
+    /// Whether a server that we were sent to by another may be sent a token. Without a list of those that may, none leaves
+    /// the host that sends us, but for a server that the user's settings name.
+    pub(super) fn allows_redirect(&self, from: &reqwest::Url, url: &reqwest::Url) -> bool {
         let origin = Origin::of_url(url);
         match (&self.allow, self.started_by) {
-            (Some(Allow::All), _) | (None, StartedBy::Person | StartedBy::Sops) => true,
+            (Some(Allow::All), _) | (None, StartedBy::Sops) => true,
+            (None, StartedBy::Person) => {
+                let is_own = self.address.as_ref().is_some_and(|own| Origin::of(own) == origin);
+                from.host() == url.host() || is_own || self.entry(&origin).is_some()
+            }
             (Some(Allow::Places(places)), _) => places.iter().any(|place| place.holds(&origin, url.path())),
             (None, StartedBy::Program | StartedBy::Controller) => {
                 self.address.as_ref().is_some_and(|own| Origin::of(own) == origin)
