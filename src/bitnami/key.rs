@@ -56,12 +56,18 @@ impl SealingKey {
     /// The key of a Secret of type `kubernetes.io/tls`: its `tls.key`, and its `tls.crt`, of which nothing is used but that it
     /// is there.
     pub fn read(key: &[u8], certificate: &[u8]) -> Result<Self, BadKey> {
+        let key = Self::of_pem(key)?;
+        CertificateDer::from_pem_slice(certificate).map_err(|_| BadKey::NoCertificate)?;
+        Ok(key)
+    }
+
+    /// The first private key of a text in PEM.
+    pub fn of_pem(key: &[u8]) -> Result<Self, BadKey> {
         let pkcs8 = match PrivateKeyDer::from_pem_slice(key).map_err(|_| BadKey::NoKey)? {
             PrivateKeyDer::Pkcs8(key) => Zeroizing::new(key.secret_pkcs8_der().to_vec()),
             PrivateKeyDer::Pkcs1(key) => wrapped(key.secret_pkcs1_der()).ok_or(BadKey::NotRsa)?,
             _ => return Err(BadKey::NotRsa),
         };
-        CertificateDer::from_pem_slice(certificate).map_err(|_| BadKey::NoCertificate)?;
         let key = PrivateDecryptingKey::from_pkcs8(&pkcs8).map_err(|_| BadKey::NotRsa)?;
         let public: PublicKeyX509Der<'_> = key.public_key().as_der().map_err(|_| BadKey::NotRsa)?;
         let print = Sha256::digest(public.as_ref()).into();

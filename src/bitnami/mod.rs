@@ -1,7 +1,7 @@
 //! SealedSecrets of `bitnami.com/v1alpha1`: what `kubeseal` makes, and the controller of sealed-secrets opens.
 //!
-//! Reads them, and opens them with the private keys of that controller. Knows neither files nor a Kubernetes client, and
-//! decides nothing about the Secret: whoever calls it brings keys and object. An item is
+//! Seals for the certificate of that controller, reads them, and opens them with its private keys. Knows neither files nor
+//! a Kubernetes client, and decides nothing about the Secret: whoever calls it brings keys and object. An item is
 //!
 //! ```text
 //! base64( length of R, two bytes || R || G )
@@ -12,13 +12,18 @@
 //! Names of items, the template and the scope are authenticated by nothing.
 
 mod base64;
+mod certificate;
 mod item;
 mod key;
 mod object;
+mod seal;
 
+pub use base64::decode as decode_base64;
+pub use certificate::{BadCertificate, Certificate};
 pub use item::{Fault, NotOpened, open};
 pub use key::{BadKey, Print, SealingKey};
 pub use object::{Scope, SealedSecret, Template};
+pub use seal::seal;
 
 /// Group, version and kind.
 pub const API_VERSION: &str = "bitnami.com/v1alpha1";

@@ -31,6 +31,24 @@ impl Scope {
         }
     }
 
+    /// The annotation that asks for it; none asks for the strict one.
+    pub fn annotation(self) -> Option<&'static str> {
+        match self {
+            Self::Strict => None,
+            Self::Namespace => Some(NAMESPACE_WIDE),
+            Self::Cluster => Some(CLUSTER_WIDE),
+        }
+    }
+
+    /// What an item is bound to.
+    pub fn label(self, namespace: &str, name: &str) -> String {
+        match self {
+            Self::Strict => format!("{namespace}/{name}"),
+            Self::Namespace => namespace.to_owned(),
+            Self::Cluster => String::new(),
+        }
+    }
+
     pub fn name(self) -> &'static str {
         match self {
             Self::Strict => "strict",
@@ -82,11 +100,7 @@ impl SealedSecret {
 
     /// What its items are bound to.
     pub fn label(&self) -> String {
-        match self.scope {
-            Scope::Strict => format!("{}/{}", self.namespace, self.name),
-            Scope::Namespace => self.namespace.clone(),
-            Scope::Cluster => String::new(),
-        }
+        self.scope.label(&self.namespace, &self.name)
     }
 }
 

@@ -11,6 +11,7 @@ mod audit_log;
 mod change;
 mod child;
 mod claims;
+mod cluster;
 mod commands;
 mod complete;
 mod context;
@@ -18,7 +19,10 @@ mod copies;
 mod editor;
 mod encryption;
 mod failures;
+mod fetch;
 pub mod host;
+#[cfg(feature = "bitnami")]
+mod kubeseal;
 mod loaders;
 mod manifests;
 mod pipeline;
@@ -148,6 +152,8 @@ enum Command {
     Argocd(argocd::Args),
     Ksops(ksops::Args),
     Sops(sops::Args),
+    #[cfg(feature = "bitnami")]
+    Kubeseal(kubeseal::Args),
     Completion(completion::Args),
     Man(man::Args),
     Help(help::Args),
@@ -156,8 +162,12 @@ enum Command {
 /// Runs the command line `args`, the program's name first, and says how the process should end.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let args: Vec<OsString> = args.into_iter().collect();
-    if let Some(args) = args_of_sops(&args) {
+    if let Some(args) = args_of("sops", &args) {
         return sops::run(args);
+    }
+    #[cfg(feature = "bitnami")]
+    if let Some(args) = args_of("kubeseal", &args) {
+        return kubeseal::run(args);
     }
     if let [_, command, words @ ..] = &args[..]
         && command == complete::COMMAND
@@ -196,11 +206,11 @@ fn complete(words: &[OsString]) -> ExitCode {
     finish(&ui, ui.lines(found).map(|()| ExitCode::SUCCESS).map_err(anyhow::Error::from))
 }
 
-/// What belongs to sops's command line, when the program is called by that name or as `sealant sops`.
-fn args_of_sops(args: &[OsString]) -> Option<&[OsString]> {
+/// What belongs to the command line of another program, when ours is called by that name, or as `sealant sops`.
+fn args_of<'a>(other: &str, args: &'a [OsString]) -> Option<&'a [OsString]> {
     match args {
-        [name, args @ ..] if is_called(name, "sops") => Some(args),
-        [_, command, args @ ..] if command == "sops" => Some(args),
+        [name, args @ ..] if is_called(name, other) => Some(args),
+        [_, command, args @ ..] if command == other => Some(args),
         _ => None,
     }
 }
@@ -300,6 +310,8 @@ fn dispatch(command: Command, context: &Context) -> anyhow::Result<ExitCode> {
         Command::Argocd(args) => argocd::run(args, context),
         Command::Ksops(args) => ksops::run(args, context),
         Command::Sops(args) => Ok(sops::run(&args.args)),
+        #[cfg(feature = "bitnami")]
+        Command::Kubeseal(args) => Ok(kubeseal::run(&args.args)),
         Command::Completion(args) => completion::run(args, context),
         Command::Man(args) => man::run(args, context),
         Command::Help(args) => help::run(args, context),

@@ -73,7 +73,6 @@ const OTHER_COMMANDS: &[(&[&str], &str)] = &[
     (&["lint", "verify", "scan"], "to find secrets in plaintext: sealant check"),
     (&["keys", "recipients", "who"], "to list who can decrypt what: sealant who-can-decrypt"),
     (&["config"], "to show a file's rule: sealant explain FILE"),
-    (&["kubeseal"], "to seal manifests: sealant seal FILE"),
 ];
 
 /// What is said of a word that looks like the name of a file, and is no command.

@@ -15,6 +15,7 @@ mod git_hook;
 mod git_merge;
 mod gitops;
 mod keys;
+mod kubeseal;
 mod seal_commands;
 mod sealed;
 mod sops_cli;

@@ -4,12 +4,12 @@
 //! tokens that the Deployment gives it, and with the rights of its service account.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, sleep};
 use std::time::Duration;
 
-use crate::common::{Client, Controller, get, wait_until};
+use crate::common::{Client, Controller, get, sealant, wait_until};
 use sealant_test_support::{Cluster, Page};
 use serde_json::Value;
 
@@ -27,13 +27,6 @@ fn the_page_about_the_controller_runs() {
         page.on(&cluster).run(&sealant());
         drop(end);
     });
-}
-
-/// The program `sealant`, which Cargo tells only the tests of its own package about.
-fn sealant() -> PathBuf {
-    let path = Path::new(env!("CARGO_BIN_EXE_sealant-controller")).with_file_name("sealant");
-    assert!(path.exists(), "{} is not there: cargo build --bin sealant", path.display());
-    path
 }
 
 struct OnDrop<'a>(&'a AtomicBool);

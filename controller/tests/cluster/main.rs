@@ -11,6 +11,7 @@ mod common;
 mod docs;
 mod identities;
 mod install;
+mod kubeseal;
 mod replicas;
 mod tools;
 mod vault;

@@ -447,3 +447,10 @@ pub fn ask(port: u16, method: &str, path: &str, body: &str) -> Option<String> {
 fn free_port() -> u16 {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
 }
+
+/// The program `sealant`, which Cargo tells only the tests of its own package about.
+pub fn sealant() -> PathBuf {
+    let path = Path::new(env!("CARGO_BIN_EXE_sealant-controller")).with_file_name("sealant");
+    assert!(path.exists(), "{} is not there: cargo build --bin sealant", path.display());
+    path
+}

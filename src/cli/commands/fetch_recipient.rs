@@ -1,22 +1,22 @@
-use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Duration;
 
 use k8s_openapi::api::core::v1::ConfigMap;
-use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
+use kube::config::KubeConfigOptions;
 use kube::{Api, Client, Config};
 use reqwest::Url;
 use serde::Serialize;
 use tokio::time::timeout;
 
 use crate::cli::args::{Input, ReportArgs};
+use crate::cli::cluster::{self, LIMIT, reasons, too_late};
 use crate::cli::context::{Context, block_on};
+use crate::cli::fetch::{LONGEST, fetch};
 use crate::document::{self, Format, to_data};
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::keys::Recipient;
-use crate::keys::web::{Proxies, install_cryptography, is_here};
+use crate::keys::web::{install_cryptography, is_here};
 use crate::secret::SecretBytes;
 
 /// Print the recipients of a cluster, to seal for it
@@ -64,12 +64,6 @@ pub struct Args {
 
 /// The ConfigMap that the controller publishes, and its key.
 const RECIPIENTS: (&str, &str) = ("sealant-recipients", "recipients");
-
-/// How long to wait for a server.
-const LIMIT: Duration = Duration::from_secs(10);
-
-/// More than a thousand recipients have.
-const LONGEST: usize = 4 << 20;
 
 #[derive(Serialize)]
 struct Report {
@@ -146,30 +140,7 @@ fn of_url(host: &dyn Host, url: &str) -> Result<String> {
              seal",
         ));
     }
-    install_cryptography();
-    let proxies = Proxies::of_environment(host)?;
-    let fetch = async {
-        let client = reqwest::Client::builder()
-            .user_agent(concat!("sealant/", env!("CARGO_PKG_VERSION")))
-            .https_only(!is_here)
-            .no_proxy()
-            .proxy(reqwest::Proxy::custom(move |url| proxies.of(url)))
-            .build()?;
-        let mut answer = client.get(parsed).send().await?.error_for_status()?;
-        let mut body = SecretBytes::new(Vec::new());
-        while let Some(chunk) = answer.chunk().await?.filter(|_| body.len() <= LONGEST) {
-            body.extend_from_slice(&chunk);
-        }
-        Ok::<_, reqwest::Error>(body)
-    };
-    let answer = block_on(async { timeout(LIMIT, fetch).await });
-    let body = answer.map_err(|_| too_late(url))?.map_err(|error| {
-        refuse("the recipients cannot be fetched").caused_by(reasons(&error.without_url()))
-    })?;
-    match body.len() {
-        0..=LONGEST => unpacked(body).map_err(|error| error.in_file(url)),
-        _ => Err(refuse("the answer is too long")),
-    }
+    unpacked(fetch(host, &parsed, "the recipients")?).map_err(|error| error.in_file(url))
 }
 
 async fn of_cluster(host: &dyn Host, args: &Args) -> Result<String> {
@@ -219,92 +190,16 @@ async fn of_cluster(host: &dyn Host, args: &Args) -> Result<String> {
 /// Which cluster to ask, and as whom: that of the kubeconfig, else that around us.
 async fn config(host: &dyn Host, args: &Args) -> Result<Config> {
     let options = KubeConfigOptions { context: args.context.clone(), ..KubeConfigOptions::default() };
-    let unusable = |error: &(dyn std::error::Error + 'static)| {
-        Error::new(Kind::Config, "the kubeconfig cannot be used").caused_by(reasons(error)).advise(
-            "Name another file with --kubeconfig, or another context with --context \
-             (`kubectl config get-contexts`).",
-        )
-    };
-    let read = |found: std::result::Result<Kubeconfig, KubeconfigError>| {
-        found.map_err(|error| match error {
-            KubeconfigError::ReadConfig(error, path) if error.kind() == io::ErrorKind::NotFound => {
-                Error::new(Kind::NoFile, "there is no kubeconfig")
-                    .in_file(path)
-                    .advise("Name one with --kubeconfig; or recipients in a file with --file.")
-            }
-            other => unusable(&other),
-        })
-    };
-    let found = match &args.kubeconfig {
-        Some(file) => read(Kubeconfig::read_from(file))?,
-        None => match read(of_environment(host).unwrap_or_else(Kubeconfig::read)) {
-            Err(error) => return Config::incluster().map_err(|_| error),
-            found => found?,
-        },
-    };
-    let named = |config: &Config| {
-        let proxies = found.clusters.iter().filter_map(|named| named.cluster.as_ref()?.proxy_url.as_deref());
-        proxies.filter_map(|url| url.parse().ok()).any(|url| config.proxy_url.as_ref() == Some(&url))
-    };
-    let mut config =
-        Config::from_custom_kubeconfig(found.clone(), &options).await.map_err(|error| unusable(&error))?;
-    // A proxy of the environment counts as it does for kubectl: kube asks NO_PROXY about the proxy, not the server.
-    if !named(&config) {
-        let server = Url::parse(&config.cluster_url.to_string()).ok();
-        let proxy = server.and_then(|server| Proxies::of_environment(host).ok()?.of(&server));
-        config.proxy_url = proxy.and_then(|proxy| proxy.as_str().parse().ok());
-    }
-    config.connect_timeout = Some(LIMIT);
-    config.read_timeout = Some(LIMIT);
-    Ok(config)
-}
-
-/// The kubeconfig that the environment names: a list of files, of which those that are missing are passed over, as
-/// kubectl does.
-fn of_environment(host: &dyn Host) -> Option<std::result::Result<Kubeconfig, KubeconfigError>> {
-    let list = host.env("KUBECONFIG").filter(|list| !list.is_empty())?;
-    let files: Vec<PathBuf> =
-        std::env::split_paths(&list).filter(|file| !file.as_os_str().is_empty()).collect();
-    let (mut merged, mut missing) = (None, None);
-    for file in files {
-        match Kubeconfig::read_from(&file) {
-            Err(error @ KubeconfigError::ReadConfig(..)) if is_missing(&error) => missing = Some(error),
-            Err(error) => return Some(Err(error)),
-            Ok(next) => {
-                merged = Some(match merged {
-                    None => next,
-                    Some(before) => match Kubeconfig::merge(before, next) {
-                        Ok(merged) => merged,
-                        Err(error) => return Some(Err(error)),
-                    },
-                });
-            }
+    match cluster::kubeconfig(host, args.kubeconfig.as_deref()) {
+        Ok(found) => cluster::config(host, found, &options).await,
+        Err(error) if error.kind() != Kind::NoFile => Err(error),
+        Err(error) => {
+            let around_us = args.kubeconfig.is_none().then(|| Config::incluster().ok()).flatten();
+            around_us.ok_or_else(|| {
+                error.advise("Name one with --kubeconfig; or recipients in a file with --file.")
+            })
         }
     }
-    merged.map(Ok).or(missing.map(Err))
-}
-
-fn is_missing(error: &KubeconfigError) -> bool {
-    matches!(error, KubeconfigError::ReadConfig(error, _) if error.kind() == io::ErrorKind::NotFound)
-}
-
-fn too_late(server: &str) -> Error {
-    Error::new(Kind::Other, format!("{server}: no answer within {} seconds", LIMIT.as_secs()))
-        .advise("Is this machine connected to it, by a VPN for instance?")
-}
-
-/// An error and what it came of, each said once.
-fn reasons(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        let reason = error.to_string();
-        if !text.contains(&reason) {
-            text += &format!(": {reason}");
-        }
-        source = error.source();
-    }
-    text
 }
 
 #[cfg(test)]
