@@ -39,7 +39,18 @@ const GROUPS: &[(&str, &[&str])] = &[
     ("Kubernetes", &["seal", "unseal", "inspect", "fetch-recipient"]),
     ("Repository", &["check", "status", "who-can-decrypt", "blast-radius", "audit"]),
     ("Git", &["git", "resolve", "hook"]),
-    ("Integrations", &["argocd", "ksops", "vault", "keyservice", "sops"]),
+    (
+        "Integrations",
+        &[
+            "argocd",
+            "ksops",
+            "vault",
+            "keyservice",
+            "sops",
+            #[cfg(feature = "bitnami")]
+            "kubeseal",
+        ],
+    ),
     ("Shell", &["completion", "man", "help"]),
 ];
 
