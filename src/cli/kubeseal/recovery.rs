@@ -17,6 +17,7 @@ use crate::document::{Document, Format, NodeId, NodeKind, to_data};
 use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::secret::SecretBytes;
+use crate::template;
 
 /// The Secret that a SealedSecret makes, as kubeseal prints it.
 pub fn unsealed(flags: &Flags, input: &SecretBytes, format: Format) -> Result<SecretBytes> {
@@ -28,12 +29,9 @@ pub fn unsealed(flags: &Flags, input: &SecretBytes, format: Format) -> Result<Se
     if object.has_blob {
         return Err(other("using deprecated 'data' field, use 'encryptedData' or flip the feature flag"));
     }
-    if !object.template.data.is_empty() {
-        return Err(other(
-            "its template has texts with functions (spec.template.data), which only a controller renders",
-        ));
-    }
-    let values = opened(&object, &keys)?;
+    let templates = &object.template.data;
+    let values =
+        template::render_all(templates, opened(&object, &keys)?).map_err(|why| other(&why.to_string()))?;
     let values: BTreeMap<&String, String> =
         values.iter().map(|(key, value)| (key, STANDARD.encode(value))).collect();
     let template = &spec["template"];

@@ -255,6 +255,26 @@ fn what_is_encrypted_again_changes_in_its_items_alone() {
     assert_eq!(open(&world, "mine.yaml", "key.key")["data"]["password"], "aHVudGVyMg==");
 }
 
+#[test]
+fn templates_are_rendered_alike() {
+    let world = World::new();
+    let sealed = world.kubeseal(false, &["--cert", "key.crt", "-f", "secret.yaml"]).run().ok();
+    let mut object: Value = serde_json::from_str(sealed.text()).expect("JSON");
+    object["spec"]["template"]["data"] = serde_json::json!({
+        "url": "db://{{ .user }}:{{ .password | b64enc }}@db{{ if .missing }}!{{ end }}",
+        "password": "shadowed",
+        "plain": "as it is",
+        "list": "{{ range $key, $_ := . }}{{ $key }} {{ end }}",
+        "user": null,
+    });
+    world.0.write("sealed.json", object.to_string());
+    let words = ["--recovery-unseal", "--recovery-private-key", "key.key", "-f", "sealed.json"];
+    let [theirs, ours] =
+        [false, true].map(|is_ours| Outcome::of(&world.kubeseal(is_ours, &words).run().ok()));
+    assert_eq!(theirs, ours);
+    assert_eq!(ours.printed[0]["data"]["url"], "ZGI6Ly9tZTphSFZ1ZEdWeU1nPT1AZGI=");
+}
+
 /// The Secret in a file, by the real kubeseal.
 fn open(world: &World, file: &str, key: &str) -> Value {
     let words = ["--recovery-unseal", "--recovery-private-key", key, "-f", file];
