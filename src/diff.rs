@@ -10,6 +10,8 @@ use similar::TextDiff;
 use crate::config::Selection;
 use crate::document::{self, Document, Format, Paths, Value};
 use crate::error::Result;
+use crate::keys::MasterKey;
+use crate::names::Names;
 use crate::sealed_secret::{self, OpenedKeys, SealedFile, SealedSecret};
 use crate::secret::{DataKey, SecretBytes, SecretString};
 use crate::sops::{self, Encrypted, MacCheck, Metadata};
@@ -25,8 +27,39 @@ pub struct FileState {
     /// `None` for a file that is not there.
     document: Option<Box<dyn Document>>,
     text: SecretBytes,
-    /// What the metadata of an encrypted file say, one fact a line. `None` for a plain file.
-    facts: Option<Vec<String>>,
+    /// What the metadata of an encrypted file say. `None` for a plain file.
+    facts: Option<Vec<Fact>>,
+}
+
+/// What the metadata of an encrypted file say of who can decrypt what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fact {
+    /// Somebody can decrypt the file, or what is named before `recipient` in the place.
+    Recipient {
+        place: String,
+        key: MasterKey,
+    },
+    Setting(String),
+}
+
+impl Fact {
+    /// The recipient that it is about.
+    pub fn recipient(&self) -> Option<&MasterKey> {
+        match self {
+            Self::Recipient { key, .. } => Some(key),
+            Self::Setting(_) => None,
+        }
+    }
+
+    /// The fact with what people call the recipient.
+    pub fn named(&self, names: &Names) -> String {
+        match self {
+            Self::Recipient { place, key } => {
+                format!("{place}recipient {}", names.beside(key.id(), key.to_string()))
+            }
+            Self::Setting(text) => text.clone(),
+        }
+    }
 }
 
 impl FileState {
@@ -77,37 +110,44 @@ impl FileState {
 }
 
 /// What the metadata say of who can decrypt what.
-fn facts(metadata: &Metadata) -> Vec<String> {
+fn facts(metadata: &Metadata) -> Vec<Fact> {
     let groups = &metadata.keys.groups;
     let several = groups.len() > 1;
     let mut facts = Vec::new();
     for (number, group) in groups.iter().enumerate() {
         let place = if several { format!("key group {}: ", number + 1) } else { String::new() };
-        facts.extend(group.iter().map(|key| format!("{place}recipient {}", key.key)));
+        facts.extend(group.iter().map(|wrapped| recipient(&place, &wrapped.key)));
     }
+    let mut setting = |text: String| facts.push(Fact::Setting(text));
     if several {
-        facts.push(format!("key groups needed: {}", metadata.keys.required()));
+        setting(format!("key groups needed: {}", metadata.keys.required()));
     }
     let selection = &metadata.selection;
-    facts.push(format!("{}: {}", selection.field_name(), selection.pattern()));
+    setting(format!("{}: {}", selection.field_name(), selection.pattern()));
     if metadata.mac_only_encrypted {
-        facts.push("mac_only_encrypted: true".to_owned());
+        setting("mac_only_encrypted: true".to_owned());
     }
     facts
 }
 
 /// What a SealedSecret says of who can decrypt all of it, and where.
-fn facts_of_sealed(sealed: &SealedSecret) -> Vec<String> {
+fn facts_of_sealed(sealed: &SealedSecret) -> Vec<Fact> {
     let name = &sealed.metadata.name;
-    let mut facts = vec![format!("{name}: scope {}", sealed.spec.scope.unwrap_or_default())];
+    let scope = sealed.spec.scope.unwrap_or_default();
+    let mut facts = vec![Fact::Setting(format!("{name}: scope {scope}"))];
     // Those who can read a part of it alone come and go with the items that they can read.
     if let Some(keys) = sealed_secret::recipients(&sealed.spec).ok().flatten() {
-        facts.extend(keys.groups.iter().flatten().map(|key| format!("{name}: recipient {key}")));
+        let place = format!("{name}: ");
+        facts.extend(keys.groups.iter().flatten().map(|key| recipient(&place, key)));
         if keys.groups.len() > 1 {
-            facts.push(format!("{name}: key groups needed: {}", keys.required()));
+            facts.push(Fact::Setting(format!("{name}: key groups needed: {}", keys.required())));
         }
     }
     facts
+}
+
+fn recipient(place: &str, key: &MasterKey) -> Fact {
+    Fact::Recipient { place: place.to_owned(), key: key.clone() }
 }
 
 /// What happened to something between two states.
@@ -133,7 +173,7 @@ pub struct ValueChange {
 pub struct Difference {
     pub values: Vec<ValueChange>,
     /// Recipients and rules that came or went; empty unless both states are encrypted.
-    pub facts: Vec<(Change, String)>,
+    pub facts: Vec<(Change, Fact)>,
     /// The plaintexts differ, if only in comments or layout.
     pub text: bool,
 }
@@ -182,7 +222,7 @@ fn same(old: &[Value], new: &[Value]) -> bool {
     old.len() == new.len() && old.iter().zip(new).all(|(old, new)| old.same(new))
 }
 
-fn fact_changes(old: &[String], new: &[String]) -> Vec<(Change, String)> {
+fn fact_changes<F: Clone + PartialEq>(old: &[F], new: &[F]) -> Vec<(Change, F)> {
     let gone = old.iter().filter(|fact| !new.contains(fact)).map(|fact| (Change::Removed, fact.clone()));
     let come = new.iter().filter(|fact| !old.contains(fact)).map(|fact| (Change::Added, fact.clone()));
     gone.chain(come).collect()

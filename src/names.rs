@@ -27,6 +27,12 @@ impl Names {
         self.0.iter().find(|(_, other)| are_one(other, name)).map(|(key, _)| key.as_str())
     }
 
+    /// These names, and the others for keys that have none here.
+    pub fn or(&self, others: &Names) -> Self {
+        let both = others.0.iter().chain(self.0.iter());
+        Self::new(both.map(|(key, name)| (key.clone(), name.clone())).collect())
+    }
+
     /// Each key and its name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(key, name)| (key.as_str(), name.as_str()))

@@ -81,6 +81,12 @@ impl Asked {
         Self { id: spelled(&text), text }
     }
 
+    /// Whether it can only be a key, whatever names there are.
+    pub fn is_key(&self) -> bool {
+        let (uri, _) = self.id.split_once(" (namespace ").unwrap_or((&self.id, ""));
+        TransitKey::from_short(uri).is_ok() || self.id.parse::<Recipient>().is_ok()
+    }
+
     /// Whether it is this one.
     pub fn is(&self, key: &MasterKey, name: Option<&str>) -> bool {
         self.is_called(key.id(), name) || self.text == key.to_string()
@@ -91,11 +97,10 @@ impl Asked {
     }
 
     /// For one that nothing was found of: an error if it is neither one of these `names` nor can be a master key at all.
-    /// "Nothing" about somebody whose name is misspelt would be taken for an answer.
-    pub fn check<'n>(&self, names: impl IntoIterator<Item = &'n str>) -> Result<()> {
+    /// "Nothing" about somebody whose name is misspelt would be taken for an answer. `otherwise` says how to find the key.
+    pub fn check<'n>(&self, names: impl IntoIterator<Item = &'n str>, otherwise: &str) -> Result<()> {
         let names: Vec<&str> = names.into_iter().collect();
-        let (uri, _) = self.id.split_once(" (namespace ").unwrap_or((&self.id, ""));
-        if names.contains(&self.text.as_str()) || TransitKey::from_short(uri).is_ok() {
+        if names.contains(&self.text.as_str()) || self.is_key() {
             return Ok(());
         }
         let Err(error) = self.id.parse::<Recipient>() else { return Ok(()) };
@@ -106,15 +111,11 @@ impl Asked {
         {
             return Err(error);
         }
-        let message = format!(
-            "`{}` is neither a recipient nor a Vault key, and the config has no such name",
-            self.text
-        );
+        let message =
+            format!("`{}` is neither a recipient nor a Vault key, and no config has such a name", self.text);
         let near = nearest(&self.text, names.iter().copied());
         let meant = near.map_or_else(String::new, |name| format!("Did you mean `{name}`? "));
-        Err(Error::new(Kind::Other, message).advise(format!(
-            "{meant}`sealant who-can-decrypt --format csv` lists the recipients and keys of all files."
-        )))
+        Err(Error::new(Kind::Other, message).advise(format!("{meant}{otherwise}")))
     }
 }
 
@@ -278,14 +279,15 @@ mod tests {
                 assert!(asked.is(key, None), "{asked:?} {key}");
             }
             assert!(!asked.is(&entry("https://vault:8201/", "transit/"), None));
-            assert!(asked.check([]).is_ok());
+            assert!(asked.check([], "").is_ok());
         }
     }
 
     #[test]
     fn what_can_be_nobody_is_an_error_that_shows_no_secret() {
-        let said =
-            |asked: &str| Asked::new(asked).check(["Anna's laptop"]).map_err(|error| error.to_string());
+        let said = |asked: &str| {
+            Asked::new(asked).check(["Anna's laptop"], "Look again.").map_err(|error| error.to_string())
+        };
         assert!(said("Anna's laptop").is_ok());
         assert!(said("age1yh642fmrn40k5e2xj8kfk9v0zctt8xx9ft2pwjltqr6uxd3x4euskwqtdy").is_ok());
         assert!(said("AGE1YH642FMRN40K5E2XJ8KFK9V0ZCTT8XX9FT2PWJLTQR6UXD3X4EUSKWQTDY").is_ok());

@@ -1,6 +1,6 @@
 use sealant_test_support::Sandbox;
 
-use super::{RECIPIENT, STRANGER, encrypt, sandbox, with_secret};
+use super::{IDENTITY, RECIPIENT, STRANGER, encrypt, sandbox, with_secret};
 
 const TEXT: &str = "# all of it\ndb:\n  password: hunter2\n  port: 5432\nhosts: [a, b]\n";
 
@@ -82,6 +82,44 @@ fn who_can_decrypt_is_part_of_it() {
              -unencrypted_suffix: _unencrypted\n+recipient {STRANGER}\n+encrypted_regex: ^db$\n"
         )
     );
+}
+
+/// The config with these recipients and names.
+fn config(test: &Sandbox, keys: &[(&str, &str)]) {
+    let age: Vec<&str> = keys.iter().map(|(key, _)| *key).collect();
+    let names: Vec<String> = keys.iter().map(|(key, name)| format!("    {key}: {name}\n")).collect();
+    let (age, names) = (age.join(","), names.concat());
+    test.write(".sops.yaml", format!("creation_rules:\n  - age: {age}\nsealant:\n  recipients:\n{names}"));
+}
+
+#[test]
+fn recipients_have_their_names_also_those_that_were_removed() {
+    let test = sandbox();
+    config(&test, &[(RECIPIENT, "Anna"), (STRANGER, "Ben")]);
+    test.write("secret.yaml", "a: 1\n");
+    test.write("sub/secret.yaml", "a: 1\n");
+    test.sealant(&["encrypt", "-i", "secret.yaml", "sub/secret.yaml"]).run().ok();
+    git(&test, &["init", "-q"]);
+    git(&test, &["add", "."]);
+    git(&test, &["commit", "-qm", "first"]);
+    config(&test, &[(RECIPIENT, "Anna")]);
+    let run = test.sealant(&["updatekeys", "--yes", "."]).env("SOPS_AGE_KEY", IDENTITY);
+    run.run().ok();
+    let gone = format!("-recipient {STRANGER} (Ben)\n");
+    let diff = |args: &[&str]| test.sealant(&["diff"]).args(args).env("SOPS_AGE_KEY", IDENTITY).run();
+    let output = diff(&["secret.yaml"]).code(1);
+    assert!(output.text().ends_with(&format!("what is encrypted @@\n{gone}")), "{output}");
+    let names = diff(&["--names-only"]).code(1);
+    assert_eq!(names.text().matches(&gone.replacen('-', "- ", 1)).count(), 2, "{names}");
+    git(&test, &["commit", "-qam", "Ben leaves"]);
+    let output = diff(&["HEAD~1..HEAD", "secret.yaml"]).code(1);
+    assert!(output.text().contains(&gone), "{output}");
+    // The other way round he comes.
+    let output = diff(&["--from", "HEAD", "--to", "HEAD~1", "secret.yaml"]).code(1);
+    assert!(output.text().contains(&gone.replacen('-', "+", 1)), "{output}");
+    let json = diff(&["--format", "json", "HEAD~1", "secret.yaml"]).code(1);
+    let fact = format!("\"fact\": \"recipient {STRANGER}\",\n        \"name\": \"Ben\"");
+    assert!(json.text().contains(&fact), "{json}");
 }
 
 #[test]

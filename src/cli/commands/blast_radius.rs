@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -13,9 +14,10 @@ use crate::config::absolute;
 use crate::error::{Error, Kind, Result};
 use crate::keys::MasterKey;
 use crate::keys::StartedBy;
+use crate::names::Names;
 use crate::repo::blast_radius::{self, Exposed, Fate, Found};
 use crate::repo::git::history::Scope;
-use crate::repo::git::{Git, NoGit};
+use crate::repo::git::{Git, NoGit, configs};
 use crate::repo::who_can_decrypt::Asked;
 
 /// List what somebody could ever decrypt; needs no key
@@ -42,7 +44,7 @@ Examples:
   sealant blast-radius --recipient age1... --compare    # with a key: is it still the same value?
   sealant blast-radius --recipient age1... --since 2026-01-31 production/")]
 pub struct Args {
-    /// The recipient or Vault key, or the name that the config has for it
+    /// The recipient or other key, or the name that the config has for it, or had in an earlier version
     #[arg(long, value_name = "RECIPIENT")]
     recipient: String,
 
@@ -81,10 +83,8 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
             .advise("Go into a clone of the repository.")
     })?;
     let since = args.since.as_deref().map(day).transpose()?;
-    let asked = Asked::new(&args.recipient);
-    let config = context.configs()?.config_for(&working_dir.join("any"))?;
-    let is_it =
-        |key: &MasterKey| asked.is(key, config.as_ref().and_then(|config| config.names().get(key.id())));
+    let asked = Whom::of(&args.recipient, &git, !args.head, context)?;
+    let is_it = |key: &MasterKey| asked.is(key);
     let scope = Scope { all: !args.head, paths: named(args.paths, &git, &working_dir)? };
     let host = context.host.asking_nobody();
     let service = args.identities.key_service_of(&host, StartedBy::Program)?;
@@ -97,7 +97,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         failures.add(context.ui, &shallow());
     }
     if !found.is_known {
-        asked.check(config.iter().flat_map(|config| config.names().iter()).map(|(_, name)| name))?;
+        asked.check()?;
         context.ui.warning("no version of any file names this recipient: is it spelled as files have it?");
     }
     if found.closed > 0 {
@@ -116,6 +116,65 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     }
     Ok(failures.finish(context.ui))
 }
+
+/// Whom somebody asks about.
+struct Whom {
+    asked: Asked,
+    /// What the config calls keys today.
+    names: Names,
+    /// What it, and other configs, have called them in any version.
+    earlier: Vec<(PathBuf, Names)>,
+    /// The keys that are meant, where only an earlier version has the name.
+    keys: BTreeSet<String>,
+}
+
+impl Whom {
+    /// Finds the keys that go by a name: `recipient rm` has taken it out of today's config.
+    fn of(text: &str, git: &Git<'_>, all: bool, context: &Context) -> Result<Self> {
+        let config = context.configs()?.config_for(&context.lookup()?.working_dir.join("any"))?;
+        let names = config.map(|config| config.names().clone()).unwrap_or_default();
+        let asked = Asked::new(text);
+        let earlier = if asked.is_key() { Vec::new() } else { configs::names_in_history(git, all)? };
+        let mut whom = Self { asked, names, earlier, keys: BTreeSet::new() };
+        let key_in = |names: &Names| {
+            names.iter().find(|(_, name)| *name == text.trim()).map(|(key, _)| key.to_owned())
+        };
+        let today = key_in(&whom.names);
+        let called = whom.earlier.iter().filter_map(|(config, names)| Some((key_in(names)?, config)));
+        let mut called: Vec<_> = called.filter(|(key, _)| today.as_ref() != Some(key)).collect();
+        called.sort();
+        called.dedup_by(|one, other| one.0 == other.0);
+        let lines = called.iter().map(|(key, config)| format!("  {key} ({})", config.display()));
+        let lines: Vec<_> = lines.collect();
+        match &today {
+            _ if called.is_empty() => {}
+            Some(key) => context.ui.warning_list(
+                format!("this is about {key}; earlier, `{text}` was the name of these keys, so ask about them, too:"),
+                lines,
+            ),
+            None => {
+                whom.keys = called.iter().map(|(key, _)| key.clone()).collect();
+                context.ui.note_list(format!("`{text}` is the name of this key in an earlier config:"), lines);
+            }
+        }
+        Ok(whom)
+    }
+
+    fn is(&self, key: &MasterKey) -> bool {
+        self.keys.contains(key.id()) || self.asked.is(key, self.names.get(key.id()))
+    }
+
+    /// An error where nobody can be meant.
+    fn check(&self) -> Result<()> {
+        let earlier = self.earlier.iter().flat_map(|(_, names)| names.iter());
+        let names = self.names.iter().chain(earlier).map(|(_, name)| name);
+        self.asked.check(names, GIVE_THE_KEY)
+    }
+}
+
+/// How to ask about somebody whose name no config ever had.
+const GIVE_THE_KEY: &str = "Give the key itself, as in `sealant blast-radius --recipient age1...`: \
+                            `git log --all -p -- .sops.yaml` shows the keys of earlier configs.";
 
 /// Files and folders as they are called from the top of the working tree. The history knows more of them than there are.
 fn named(paths: Vec<PathBuf>, git: &Git, working_dir: &Path) -> Result<Vec<PathBuf>> {

@@ -1,3 +1,4 @@
+use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -9,14 +10,16 @@ use crate::cli::args::{FormatArgs, Formats, IdentityArgs, Input, ReportArgs};
 use crate::cli::context::{Context, block_on};
 use crate::cli::failures::Failures;
 use crate::cli::pipeline;
-use crate::diff::{self, Change, Difference, FileState, ValueChange};
+use crate::config::Configs;
+use crate::diff::{self, Change, Difference, Fact, FileState, ValueChange};
 use crate::document::{self, Value};
 use crate::encrypted_file::{Meant, OpenedFile, meant, nature};
 use crate::error::{Error, Kind, Result};
 use crate::fs::Snapshot;
 use crate::keys::KeyService;
+use crate::names::Names;
 use crate::repo::git::tree::Tree;
-use crate::repo::git::{Git, changes};
+use crate::repo::git::{Git, changes, configs};
 use crate::sops::{MacCheck, Nature};
 
 const HEADER: Style = Style::new().bold();
@@ -89,7 +92,10 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         formats: formats.formats(context),
         check: if args.ignore_mac { MacCheck::Ignore } else { MacCheck::Verify },
         service: args.identities.key_service(context)?,
+        configs: context.configs()?,
+        earlier: OnceCell::new(),
     };
+    let (range, _) = comparison.range(&args);
     let pairs = comparison.pairs(&args).map_err(could_not_look)?;
 
     let mut failures = Failures::default();
@@ -108,10 +114,11 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
             continue;
         }
         any_difference = true;
+        let names = comparison.names(range, &pair.file, &difference);
         match (args.report.is_json(), args.names_only) {
-            (true, _) => reports.push(as_json(&pair, &difference, args.show_values)?),
-            (false, true) => print_names(context, &pair, &difference)?,
-            (false, false) => print_text(context, &pair, &difference)?,
+            (true, _) => reports.push(as_json(&pair, &difference, &names, args.show_values)?),
+            (false, true) => print_names(context, &pair, &difference, &names)?,
+            (false, false) => print_text(context, &pair, &difference, &names)?,
         }
     }
     if args.report.is_json() {
@@ -137,6 +144,8 @@ struct Side<T> {
 
 /// Two states of a file.
 struct Pair<T> {
+    /// By which its config is found.
+    file: PathBuf,
     old: Side<T>,
     new: Side<T>,
 }
@@ -165,6 +174,9 @@ struct Comparison<'a> {
     formats: Formats,
     check: MacCheck,
     service: KeyService<'a>,
+    configs: Configs,
+    /// The configs of the commits that are compared.
+    earlier: OnceCell<Vec<Configs>>,
 }
 
 impl Comparison<'_> {
@@ -204,7 +216,28 @@ impl Comparison<'_> {
             let source = pipeline::read(&input, self.formats)?;
             Ok(Side { label: input.shown().display().to_string(), state: Some(source) })
         };
-        Ok(Pair { old: side(old, new)?, new: side(new, old)? })
+        let file = if is_stdin(new) { old } else { new };
+        Ok(Pair { file: file.to_path_buf(), old: side(old, new)?, new: side(new, old)? })
+    }
+
+    /// What people call the recipients of a file: somebody who was removed has a name only in the config of before.
+    fn names(&self, range: Range<'_>, file: &Path, difference: &Difference) -> Names {
+        let names_in = |configs: &Configs, file: &Path| {
+            configs.config_for(file).ok().flatten().map(|config| config.names().clone()).unwrap_or_default()
+        };
+        let Ok(lookup) = self.context.lookup() else { return Names::default() };
+        let names = names_in(&self.configs, &lookup.working_dir.join(file));
+        let mut recipients = difference.facts.iter().filter_map(|(_, fact)| fact.recipient());
+        if recipients.all(|key| names.get(key.id()).is_some()) {
+            return names;
+        }
+        let Ok((git, name)) = Git::of_file(self.context.host, file) else { return names };
+        let earlier = self.earlier.get_or_init(|| {
+            let commits = [range.to, Some(range.from.unwrap_or(HEAD))].into_iter().flatten();
+            commits.filter_map(|commit| configs::of_commit(&git, commit, lookup.clone()).ok()).collect()
+        });
+        let file = git.top().join(name);
+        earlier.iter().fold(names, |names, configs| names.or(&names_in(configs, &file)))
     }
 
     /// The states that are meant, and the files. What stands first is a commit if no file is called so and Git knows it.
@@ -247,7 +280,7 @@ impl Comparison<'_> {
             };
             Side { label, state }
         };
-        Ok(Pair { old: side(Some(from), then), new: side(range.to, now) })
+        Ok(Pair { file: file.to_path_buf(), old: side(Some(from), then), new: side(range.to, now) })
     }
 
     fn at_revision(&self, revision: &str, file: &Path) -> Result<Option<Source>> {
@@ -279,8 +312,8 @@ impl Comparison<'_> {
     fn open(&self, pairs: Vec<Pair<Option<Source>>>) -> Vec<Result<Pair<FileState>>> {
         let (mut encrypted, mut labels) = (Vec::new(), Vec::new());
         let mut others = Vec::new();
-        for Pair { old, new } in pairs {
-            labels.push((old.label, new.label));
+        for Pair { file, old, new } in pairs {
+            labels.push((file, old.label, new.label));
             for source in [old.state, new.state] {
                 others.push(match source {
                     Some(source) if is_encrypted(&source) => {
@@ -308,9 +341,13 @@ impl Comparison<'_> {
             }
         });
         let mut next = || states.next().unwrap_or_else(|| Ok(FileState::absent()));
-        let pair = |(old, new)| {
+        let pair = |(file, old, new)| {
             let (before, after) = (next(), next());
-            Ok(Pair { old: Side { label: old, state: before? }, new: Side { label: new, state: after? } })
+            Ok(Pair {
+                file,
+                old: Side { label: old, state: before? },
+                new: Side { label: new, state: after? },
+            })
         };
         labels.into_iter().map(pair).collect()
     }
@@ -331,7 +368,12 @@ fn is_encrypted(source: &Source) -> bool {
     matches!(nature(*format, bytes), Ok(Nature::Encrypted)) || meant(*format, bytes) == Some(Meant::Sealed)
 }
 
-fn print_text(context: &Context, pair: &Pair<FileState>, difference: &Difference) -> Result<()> {
+fn print_text(
+    context: &Context,
+    pair: &Pair<FileState>,
+    difference: &Difference,
+    names: &Names,
+) -> Result<()> {
     let ui = context.ui;
     ui.styled_line(&[(HEADER, &format!("--- {}", pair.old.label))])?;
     ui.styled_line(&[(HEADER, &format!("+++ {}", pair.new.label))])?;
@@ -340,7 +382,7 @@ fn print_text(context: &Context, pair: &Pair<FileState>, difference: &Difference
     }
     for (change, fact) in &difference.facts {
         let (sign, style) = sign(*change);
-        ui.styled_line(&[(style, &format!("{sign}{fact}"))])?;
+        ui.styled_line(&[(style, &format!("{sign}{}", fact.named(names)))])?;
     }
     if !difference.text {
         return Ok(());
@@ -360,11 +402,16 @@ fn print_text(context: &Context, pair: &Pair<FileState>, difference: &Difference
     Ok(())
 }
 
-fn print_names(context: &Context, pair: &Pair<FileState>, difference: &Difference) -> Result<()> {
+fn print_names(
+    context: &Context,
+    pair: &Pair<FileState>,
+    difference: &Difference,
+    names: &Names,
+) -> Result<()> {
     let ui = context.ui;
     ui.styled_line(&[(HEADER, name_of(pair))])?;
-    let facts = difference.facts.iter().map(|(change, fact)| (*change, fact));
-    let values = difference.values.iter().map(|value| (value.change, &value.path));
+    let facts = difference.facts.iter().map(|(change, fact)| (*change, fact.named(names)));
+    let values = difference.values.iter().map(|value| (value.change, value.path.clone()));
     for (change, what) in facts.chain(values) {
         let (sign, style) = sign(change);
         ui.styled_line(&[(style, &format!("{sign} {what}"))])?;
@@ -375,7 +422,12 @@ fn print_names(context: &Context, pair: &Pair<FileState>, difference: &Differenc
     Ok(())
 }
 
-fn as_json(pair: &Pair<FileState>, difference: &Difference, with_values: bool) -> Result<Data> {
+fn as_json(
+    pair: &Pair<FileState>,
+    difference: &Difference,
+    names: &Names,
+    with_values: bool,
+) -> Result<Data> {
     let value = |ValueChange { path, change, old, new }: &ValueChange| {
         let mut entry = json!({"path": path, "change": name(*change)});
         if with_values {
@@ -384,7 +436,13 @@ fn as_json(pair: &Pair<FileState>, difference: &Difference, with_values: bool) -
         }
         Ok(entry)
     };
-    let fact = |(change, fact): &(Change, String)| json!({"change": name(*change), "fact": fact});
+    let fact = |(change, fact): &(Change, Fact)| {
+        let mut entry = json!({"change": name(*change), "fact": fact.named(&Names::default())});
+        if let Some(called) = fact.recipient().and_then(|key| names.get(key.id())) {
+            entry["name"] = called.into();
+        }
+        entry
+    };
     Ok(json!({
         "old": pair.old.label,
         "new": pair.new.label,

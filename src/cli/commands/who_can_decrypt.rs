@@ -98,7 +98,8 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         })
     });
     if let Some(asked) = asked.filter(|_| rows.is_empty()) {
-        asked.check(known.iter().flat_map(|config| config.names().iter()).map(|(_, name)| name))?;
+        let names = known.iter().flat_map(|config| config.names().iter()).map(|(_, name)| name);
+        asked.check(names, ALL_KEYS)?;
     }
     match args.format {
         ListFormat::Json => context.ui.json(&rows)?,
@@ -113,6 +114,9 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     }
     Ok(failures.finish(context.ui))
 }
+
+/// How to find a key whose name nobody knows.
+const ALL_KEYS: &str = "`sealant who-can-decrypt --format csv` lists the recipients and keys of all files.";
 
 /// Nobody has to name encrypted files alone.
 fn encrypted(item: Item) -> Result<Option<Item>> {

@@ -5,9 +5,12 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
-use crate::config::{Disk, Source, absolute, is_config};
+use crate::config::{Config, Configs, Dialect, Disk, Lookup, Source, absolute, is_config};
 use crate::error::{Error, Kind, Result};
+use crate::names::Names;
+use crate::repo::git::Git;
 use crate::repo::git::blobs::Blobs;
+use crate::repo::git::history::{History, Scope};
 use crate::repo::git::tree::{Entry, ObjectId, Tree};
 
 /// The most that a config may hold.
@@ -91,6 +94,31 @@ impl Source for Staged {
     fn link(&self, path: &Path) -> Option<PathBuf> {
         self.links.get(path).cloned()
     }
+}
+
+/// The configs of a commit.
+pub fn of_commit(git: &Git, commit: &str, lookup: Lookup) -> Result<Configs> {
+    let tree = Tree::of_commit(git, commit)?;
+    let staged = Staged::read(git.top(), &tree, lookup.explicit.as_deref(), &mut Blobs::open(git)?)?;
+    Ok(Configs::from_source(lookup, staged))
+}
+
+/// What every version of each config calls keys, whether or not a commit still has it: those of HEAD's history, or of `all`
+/// branches and tags. What cannot be read calls nobody anything.
+pub fn names_in_history(git: &Git, all: bool) -> Result<Vec<(PathBuf, Names)>> {
+    let history = History::read(git, &Scope { all, paths: Vec::new() }, |_| false)?;
+    let mut blobs = Blobs::open(git)?;
+    let mut found = Vec::new();
+    for (path, versions) in history.configs {
+        for id in versions.iter().filter(|id| !id.is_null()) {
+            let text = blobs.read(id, LIMIT).ok();
+            let text = text.and_then(|mut bytes| String::from_utf8(std::mem::take(&mut *bytes)).ok());
+            let config =
+                text.and_then(|text| Config::parse(&text, git.top().join(&path), Dialect::Sealant).ok());
+            found.extend(config.map(|config| (path.clone(), config.names().clone())));
+        }
+    }
+    Ok(found)
 }
 
 /// The components of a path, the first one last.

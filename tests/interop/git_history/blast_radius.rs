@@ -213,6 +213,43 @@ fn the_list_is_for_people_and_for_spreadsheets() {
 }
 
 #[test]
+fn a_name_that_went_with_its_owner_is_found_in_earlier_configs() {
+    let repo = Repo::new();
+    let names = |names: &[(&str, &str)]| {
+        let names: Vec<String> = names.iter().map(|(key, name)| format!("    {key}: {name}\n")).collect();
+        let config = repo.test.read_text(".sops.yaml");
+        let config = config.split("sealant:").next().unwrap();
+        repo.test.write(".sops.yaml", format!("{config}sealant:\n  recipients:\n{}", names.concat()));
+    };
+    repo.rule(&[&repo.me, &repo.anna]);
+    names(&[(&repo.me, "Me"), (&repo.anna, "Anna")]);
+    repo.encrypt("app.yaml", "a: hunter2\n");
+    repo.commit(90);
+    repo.sealant(&["recipient", "rm", "Anna", "--yes"]).run().ok();
+    repo.commit(80);
+    assert!(!repo.test.read_text(".sops.yaml").contains("Anna"));
+    let ask =
+        |name: &str| repo.test.sealant(&["blast-radius", "--format", "json", "--recipient", name]).run();
+    let output = ask("Anna").ok();
+    assert_eq!(rows(&output), [r#"re-encrypted app.yaml ["a"]: alone"#]);
+    let expected =
+        format!("note: `Anna` is the name of this key in an earlier config:\n  {} (.sops.yaml)\n", repo.anna);
+    assert_eq!(output.stderr, expected);
+    // A name that today belongs to another key is about that one, and it is said.
+    names(&[(&repo.me, "Anna")]);
+    repo.commit(70);
+    let output = ask("Anna").ok();
+    assert!(output.stderr.contains("`Anna` was the name of these keys"), "{output}");
+    assert!(output.stderr.contains(&format!("\n  {} (.sops.yaml)\n", repo.anna)), "{output}");
+    assert_eq!(rows(&output), [r#"live app.yaml ["a"]: alone"#]);
+    // Whom no config ever named, nobody knows by name.
+    let unknown = ask("Ana").code(1);
+    assert!(unknown.stdout.is_empty() && unknown.stderr.contains("Did you mean `Anna`?"), "{unknown}");
+    let unknown = ask("Zoe").code(1);
+    assert!(unknown.stderr.contains("sealant blast-radius --recipient age1..."), "{unknown}");
+}
+
+#[test]
 fn with_a_key_a_new_value_is_told_from_an_old_one() {
     let repo = anna_has_left(&["--rotate"]);
     let sealed = "apiVersion: v1\nkind: Secret\nmetadata: {name: db, namespace: shop}\nstringData: {x: hunter2, y: hunter2}\n";
