@@ -143,9 +143,14 @@ impl<'a> Encrypt<'a> {
         if name.is_none() && self.wanted.keys.is_none() {
             return Err(Error::new(Kind::Conflict, "has no name to choose a creation rule by")
                 .in_file(input.shown())
-                .advise("Give it a name with --filename-override NAME, or name recipients with --age."));
+                .advise(
+                    "Say which file it becomes (--output FILE, or --filename-override FILE), or name recipients with --age.",
+                ));
         }
-        self.tell_type(&source, name);
+        match name {
+            Some(name) => self.tell_type(&source, name),
+            None => self.find_type(&mut source),
+        }
         let document = self.parse(&mut source, name).map_err(in_file)?;
         let document = if self.context.is_sops() {
             document
@@ -191,11 +196,32 @@ impl<'a> Encrypt<'a> {
         }
     }
 
+    /// Whether nothing has said so far what a file is.
+    fn is_of_no_type(&self, source: &Source) -> bool {
+        !self.context.is_sops() && self.formats.input.is_none() && source.format == Format::Binary
+    }
+
+    /// Takes what has no name as what is in it, and says so: keys stay in plaintext.
+    fn find_type(&self, source: &mut Source) {
+        if !self.is_of_no_type(source) {
+            return;
+        }
+        source.format = document::format_of_plaintext(&source.bytes);
+        let shown = source.path.display();
+        self.context.ui.note(match source.format {
+            Format::Binary => format!(
+                "{shown}: encrypted as a whole, because it is not clearly YAML, JSON, INI or dotenv; --input-type \
+                 names another type"
+            ),
+            format => format!(
+                "{shown}: taken as {format}, so its keys stay in plaintext; to encrypt all of it: --input-type binary"
+            ),
+        });
+    }
+
     /// Says how the values of a file are encrypted whose name says only to us what it is: to sops it is binary.
-    fn tell_type(&self, source: &Source, name: Option<&Path>) {
-        let is_asked =
-            self.context.is_sops() || self.formats.input.is_some() || source.format != Format::Binary;
-        let Some((name, format)) = name.zip(name.and_then(Format::within_name)).filter(|_| !is_asked) else {
+    fn tell_type(&self, source: &Source, name: &Path) {
+        let Some(format) = Format::within_name(name).filter(|_| self.is_of_no_type(source)) else {
             return;
         };
         if document::parse(format, source.bytes.clone(), false).is_ok_and(|parsed| !parsed.tree().is_empty())

@@ -5,6 +5,7 @@
 //! byte. This module knows nothing of encryption: a ciphertext is a text to put in a leaf's place.
 
 mod binary;
+mod content;
 mod convert;
 mod dotenv;
 mod edit;
@@ -28,6 +29,7 @@ use std::path::Path;
 use serde_json::Value as Data;
 
 pub use binary::{BinaryDocument, binary_content};
+pub use content::format_of_plaintext;
 pub use convert::{Losses, convert, emit_value, variables};
 pub use dotenv::DotenvDocument;
 pub use edit::Edits;

@@ -189,6 +189,50 @@ fn standard_input_is_named_by_a_flag() {
 }
 
 #[test]
+fn standard_input_is_called_as_the_file_that_it_becomes() {
+    let test = repository();
+    let output = test.sealant(&["encrypt", "--output", "secrets/x.env"]).stdin("A=hunter2\n").run().ok();
+    assert_eq!(output.stderr, "");
+    let encrypted = test.read_text("secrets/x.env");
+    assert!(encrypted.starts_with("A=ENC[") && encrypted.contains(RECIPIENT), "{encrypted}");
+    assert_eq!(decrypted(&test, "secrets/x.env"), "A=hunter2\n");
+    let no_rule = test.sealant(&["encrypt", "--output", "other.env"]).stdin("A=hunter2\n").run().code(1);
+    assert!(no_rule.stderr.contains("no creation rule matches `other.env`"), "{no_rule}");
+}
+
+#[test]
+fn the_type_of_standard_input_is_found_and_said() {
+    let test = repository();
+    let encrypt = |text: &str, flags: &[&str]| {
+        test.sealant(&["encrypt", "--age", RECIPIENT]).args(flags).stdin(text).run().ok()
+    };
+    let cases = [
+        ("a: hunter2\n", "taken as yaml", "a: ENC["),
+        ("{\"a\": \"hunter2\"}\n", "taken as json", "{\"a\": \"ENC["),
+        ("[s]\na = hunter2\n", "taken as ini", "[s]\na = ENC["),
+        ("A=hunter2\n", "taken as dotenv", "A=ENC["),
+        ("hunter2\n", "encrypted as a whole", "{"),
+        // A password in base64 has no key that could stay in plaintext.
+        ("hunter2=\n", "encrypted as a whole", "{"),
+    ];
+    for (text, note, start) in cases {
+        let output = encrypt(text, &[]);
+        let expected = format!("note: standard input: {note}");
+        assert!(output.stderr.starts_with(&expected) && output.text().starts_with(start), "{output}");
+        assert!(!output.text().contains("hunter2"), "{output}");
+        // It is decrypted as what it is, without a flag.
+        let plain =
+            test.sealant(&["decrypt"]).stdin(output.stdout.clone()).env("SOPS_AGE_KEY", IDENTITY).run().ok();
+        assert_eq!(plain.text(), text);
+        let whole = encrypt(text, &["--input-type", "binary"]);
+        assert!(whole.text().contains("\"data\": \"ENC[") && whole.stderr.is_empty(), "{whole}");
+    }
+    let secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: db}\nstringData: {p: hunter2}\n";
+    let output = encrypt(secret, &[]);
+    assert!(output.text().contains("kind: Secret\n") && output.text().contains("{p: \"ENC["), "{output}");
+}
+
+#[test]
 fn flags_go_before_the_rule() {
     let test = repository();
     test.write("secrets/a.yaml", "public: 1\nsecret_enc: 2\n");

@@ -3,7 +3,9 @@ use std::process::ExitCode;
 
 use crate::batch::{self, Plain};
 
-use crate::cli::args::{AwsArgs, FormatArgs, IdentityArgs, InputArgs, KeyArgs, OutputArgs, RuleArgs};
+use crate::cli::args::{
+    AwsArgs, Destination, FormatArgs, IdentityArgs, InputArgs, KeyArgs, OutputArgs, RuleArgs,
+};
 use crate::cli::context::{Context, block_on};
 use crate::cli::encryption::Encrypt;
 use crate::cli::failures::Failures;
@@ -28,7 +30,10 @@ Examples:
   sealant encrypt -i secrets/
   sealant encrypt --onto secrets.enc.yaml --output secrets.enc.yaml secrets.yaml
   kubectl create secret generic db --from-literal=password=x --dry-run=client -o yaml \\
-    | sealant encrypt --filename-override secrets/db.yaml - > secrets/db.yaml")]
+    | sealant encrypt --output secrets/db.yaml
+
+What comes from standard input has the name of the output file. Without one it is taken as the type that its content
+clearly has, else as binary, and a note says as which.")]
 pub struct Args {
     #[command(flatten)]
     pub inputs: InputArgs,
@@ -65,8 +70,12 @@ pub struct Args {
 }
 
 pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
-    let inputs = inputs_to_write(&args.inputs, context)?;
+    let mut inputs = inputs_to_write(&args.inputs, context)?;
     let destination = args.outputs.destination(&inputs)?;
+    if let (Destination::File(file), false) = (&destination, context.is_sops()) {
+        // What has no name is called as what it becomes.
+        inputs.inputs.iter_mut().for_each(|input| _ = input.name.get_or_insert_with(|| file.clone()));
+    }
     if args.onto.is_some() && inputs.many {
         return Err(Error::new(
             Kind::Conflict,
