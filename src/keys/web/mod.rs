@@ -21,6 +21,8 @@ mod problem;
 mod proxy;
 #[cfg(feature = "cloud")]
 mod requests;
+#[cfg(any(feature = "aws", feature = "gcp"))]
+mod sigv4;
 
 use rustls::crypto::CryptoProvider;
 
@@ -39,8 +41,10 @@ mod for_clouds {
     pub(crate) use super::oauth::Token;
     pub(crate) use super::problem::{Cause, Operation, Problem};
     pub(crate) use super::requests::{
-        Answer, Manner, Refused, Requests, Secret, address, authority, form, token_in,
+        Answer, Manner, Refused, Requests, Secret, address, authority, escaped, form, token_in,
     };
+    #[cfg(any(feature = "aws", feature = "gcp"))]
+    pub(crate) use super::sigv4::{AccessKey, ToSign, hash, hex};
 }
 #[cfg(feature = "cloud")]
 pub(crate) use self::for_clouds::*;

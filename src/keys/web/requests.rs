@@ -203,7 +203,17 @@ impl Requests {
         url: &Url,
         request: impl Fn(&Client) -> RequestBuilder,
     ) -> Result<Answer, Problem> {
-        self.once(&authority(url), &[200], request(&self.local)).await.map_err(|(problem, _)| problem)
+        self.ask_local_for(url, &[200], request).await
+    }
+
+    /// As [`Requests::ask_local`], for an answer with one of these statuses.
+    pub async fn ask_local_for(
+        &self,
+        url: &Url,
+        wanted: &[u16],
+        request: impl Fn(&Client) -> RequestBuilder,
+    ) -> Result<Answer, Problem> {
+        self.once(&authority(url), wanted, request(&self.local)).await.map_err(|(problem, _)| problem)
     }
 
     /// A failure comes with the pause that the server wishes for.
@@ -286,14 +296,25 @@ pub(crate) fn form(fields: &[(&str, SecretString)]) -> SecretBytes {
         }
         body.push_str(name);
         body.push('=');
-        for byte in value.bytes() {
-            match byte {
-                b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => body.push(byte.into()),
-                byte => body.push_str(&format!("%{byte:02X}")),
-            }
-        }
+        escape(value, &mut body);
     }
     Zeroizing::new(body.as_bytes().to_vec())
+}
+
+/// A text as a form has it.
+pub(crate) fn escaped(text: &str) -> SecretString {
+    let mut escaped = Zeroizing::new(String::with_capacity(3 * text.len()));
+    escape(text, &mut escaped);
+    escaped
+}
+
+fn escape(text: &str, into: &mut String) {
+    for byte in text.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => into.push(byte.into()),
+            byte => into.push_str(&format!("%{byte:02X}")),
+        }
+    }
 }
 
 async fn read(mut answer: reqwest::Response, name: &str) -> Result<SecretBytes, Problem> {

@@ -1,33 +1,74 @@
-//! Signing requests: AWS Signature Version 4.
+//! Credentials of AWS, and signing requests with them: AWS Signature Version 4. Also other clouds take such a request, as
+//! a proof of who somebody is.
 //!
-//! Owns the canonical form of a request (`docs.aws.amazon.com`, "Create a signed AWS API request") as far as KMS and STS
-//! and S3 need it: with a body and without a query.
+//! Owns the canonical form of a request (`docs.aws.amazon.com`, "Create a signed AWS API request") as far as KMS, STS and S3
+//! need it.
 
 use hmac::{Hmac, Mac};
 use jiff::Timestamp;
+use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use super::credentials::Credentials;
-use crate::secret::SecretBytes;
+use super::kept::Lasting;
+use super::requests::Secret;
+use crate::secret::{SecretBytes, SecretString};
+
+/// An access key of AWS.
+pub(crate) struct AccessKey {
+    pub access_key_id: String,
+    pub secret_access_key: SecretString,
+    pub session_token: Option<SecretString>,
+    pub ends: Option<Timestamp>,
+}
+
+impl Lasting for AccessKey {
+    fn ends(&self) -> Option<Timestamp> {
+        self.ends
+    }
+}
+
+/// An access key as programs, containers and machines tell it.
+impl<'de> Deserialize<'de> for AccessKey {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "PascalCase")]
+        struct Document {
+            access_key_id: String,
+            secret_access_key: Secret,
+            #[serde(alias = "SessionToken")]
+            token: Option<Secret>,
+            expiration: Option<Timestamp>,
+        }
+        let found = Document::deserialize(from)?;
+        Ok(Self {
+            access_key_id: found.access_key_id,
+            secret_access_key: found.secret_access_key.0,
+            session_token: found.token.map(|token| token.0).filter(|token| !token.is_empty()),
+            ends: found.expiration,
+        })
+    }
+}
 
 /// What is signed.
-pub(super) struct Request<'r> {
+pub(crate) struct ToSign<'r> {
     pub method: &'r str,
     /// Host and port, as the header `Host` has them.
     pub host: &'r str,
     pub path: &'r str,
+    /// As it is sent, its fields in alphabetical order.
+    pub query: &'r str,
     /// Names in small letters.
     pub headers: &'r [(&'static str, String)],
     pub body: &'r [u8],
     pub region: &'r str,
-    pub service: &'static str,
+    pub service: &'r str,
 }
 
-impl Request<'_> {
+impl ToSign<'_> {
     /// The headers that say who has made the request: `authorization`, `x-amz-date`, and `x-amz-security-token` where
     /// there is one.
-    pub fn sign(&self, by: &Credentials, now: Timestamp) -> Vec<(&'static str, String)> {
+    pub fn sign(&self, by: &AccessKey, now: Timestamp) -> Vec<(&'static str, String)> {
         let time = now.strftime("%Y%m%dT%H%M%SZ").to_string();
         let date = now.strftime("%Y%m%d").to_string();
         let mut added = vec![("x-amz-date", time.clone())];
@@ -39,9 +80,10 @@ impl Request<'_> {
         let names = signed.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(";");
         let lines: String = signed.iter().map(|(name, value)| format!("{name}:{value}\n")).collect();
         let canonical = Zeroizing::new(format!(
-            "{}\n{}\n\n{lines}\n{names}\n{}",
+            "{}\n{}\n{}\n{lines}\n{names}\n{}",
             self.method,
             self.path,
+            self.query,
             hash(self.body)
         ));
         let scope = format!("{date}/{}/{}/aws4_request", self.region, self.service);
@@ -59,7 +101,7 @@ impl Request<'_> {
     }
 }
 
-pub(super) fn hash(bytes: &[u8]) -> String {
+pub(crate) fn hash(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
 }
 
@@ -70,7 +112,7 @@ fn hmac(key: &[u8], text: &str) -> SecretBytes {
     Zeroizing::new(mac.finalize().into_bytes().to_vec())
 }
 
-pub(super) fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
@@ -83,16 +125,17 @@ mod tests {
     fn a_request_is_signed_as_aws_signs_it() {
         let now: Timestamp = "2015-08-30T12:36:00Z".parse().unwrap();
         let signature = |session_token: Option<&str>| {
-            let by = Credentials {
+            let by = AccessKey {
                 access_key_id: "AKIDEXAMPLE".to_owned(),
                 secret_access_key: Zeroizing::new("wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY".to_owned()),
                 session_token: session_token.map(|token| Zeroizing::new(token.to_owned())),
                 ends: None,
             };
-            let request = Request {
+            let request = ToSign {
                 method: "POST",
                 host: "example.amazonaws.com",
                 path: "/",
+                query: "",
                 headers: &[],
                 body: b"",
                 region: "us-east-1",
@@ -113,7 +156,7 @@ mod tests {
     /// The example `PUT Object` in S3's own documentation ("Signature calculations for the authorization header").
     #[test]
     fn an_object_is_signed_as_s3_wants_it() {
-        let by = Credentials {
+        let by = AccessKey {
             access_key_id: "AKIAIOSFODNN7EXAMPLE".to_owned(),
             secret_access_key: Zeroizing::new("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY".to_owned()),
             session_token: None,
@@ -125,10 +168,11 @@ mod tests {
             ("x-amz-storage-class", "REDUCED_REDUNDANCY".to_owned()),
             ("x-amz-content-sha256", hash(body)),
         ];
-        let request = Request {
+        let request = ToSign {
             method: "PUT",
             host: "examplebucket.s3.amazonaws.com",
             path: "/test%24file.text",
+            query: "",
             headers: &headers,
             body,
             region: "us-east-1",

@@ -1,6 +1,7 @@
 //! Keys of Google Cloud KMS beside the real sops and Google's own client, before a server that stands in for Google.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::time::Instant;
 
 use sealant_test_support::{GcpKms, PLANTED, Sandbox};
@@ -173,6 +174,14 @@ fn credentials(kms: &GcpKms, test: &Sandbox) -> Vec<(&'static str, Vec<(&'static
     let impersonated = format!(
         r#", "service_account_impersonation_url": "{server}/v1/projects/-/serviceAccounts/a:generateAccessToken""#
     );
+    let of_aws = |machine: &str| {
+        external(&format!(r#"{{"environment_id": "aws1"{machine}}}"#), "")
+            .replace("urn:ietf:params:oauth:token-type:jwt", "urn:ietf:params:aws:token-type:aws4_request")
+    };
+    let of_machine = format!(
+        r#", "region_url": "{server}/aws/region", "url": "{server}/aws/key",
+            "imdsv2_session_token_url": "{server}/aws/session""#
+    );
     let of_ci = external(
         &format!(
             r#"{{"url": "{server}/oidc", "headers": {{"x-runner": "PLANTED-runner"}},
@@ -184,6 +193,12 @@ fn credentials(kms: &GcpKms, test: &Sandbox) -> Vec<(&'static str, Vec<(&'static
         test.write(name, content);
         test.path(name).display().to_string()
     };
+    let printed = r#"{"version": 1, "success": true, "token_type": "urn:ietf:params:oauth:token-type:id_token",
+        "id_token": "PLANTED-subject"}"#;
+    let script =
+        file("token", &format!("#!/bin/sh\ntest $1 = for && echo '{printed}' > $2.out; cat $2.out\n"));
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).expect("a script");
+    let by_program = external(&format!(r#"{{"executable": {{"command": "{script} for {script}"}}}}"#), "");
     let of_another_universe = kms.service_account().replacen('{', r#"{"universe_domain": "other.test","#, 1);
     let by_user =
         format!(r#"{{"type": "impersonated_service_account", "source_credentials": {user}{impersonated}}}"#);
@@ -193,6 +208,24 @@ fn credentials(kms: &GcpKms, test: &Sandbox) -> Vec<(&'static str, Vec<(&'static
         ("by default", vec![("GOOGLE_APPLICATION_CREDENTIALS", test.path("sa.json").display().to_string())]),
         ("a workload's token in a file", vec![("GOOGLE_APPLICATION_CREDENTIALS", file("ci.json", &of_file))]),
         ("a workload's token of a server", vec![("GOOGLE_CREDENTIALS", of_ci)]),
+        (
+            "a program",
+            vec![
+                ("GOOGLE_CREDENTIALS", by_program),
+                ("GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES", "1".to_owned()),
+            ],
+        ),
+        (
+            "an access key of AWS",
+            vec![
+                ("GOOGLE_CREDENTIALS", of_aws("")),
+                ("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE".to_owned()),
+                ("AWS_SECRET_ACCESS_KEY", "PLANTED-aws-secret".to_owned()),
+                ("AWS_SESSION_TOKEN", "PLANTED-aws-session".to_owned()),
+                ("AWS_REGION", "us-east-1".to_owned()),
+            ],
+        ),
+        ("a machine of AWS", vec![("GOOGLE_CREDENTIALS", of_aws(&of_machine))]),
         ("the machine", vec![("GCE_METADATA_HOST", kms.authority())]),
         // The client of sops asks Google itself for these.
         ("ours: a user's login", vec![("GOOGLE_CREDENTIALS", user)]),
@@ -217,6 +250,33 @@ fn credentials_are_found_where_sops_finds_them() {
     for run in [test.sops(&["decrypt", "a.yaml"]), test.sealant(&["decrypt", "a.yaml"])] {
         assert_eq!(kms.beside(run).run().ok().text(), PLAIN);
     }
+}
+
+#[test]
+fn no_program_runs_that_the_user_has_not_allowed() {
+    let (test, kms) = (sandbox(), GcpKms::start());
+    test.write("a.yaml", PLAIN);
+    ours(&kms, &test, &["encrypt", "-i", "--gcp-kms", &kms.key("k"), "a.yaml"]).run().ok();
+    let decrypt = |command: &str, allowed: &str| {
+        let credentials = format!(
+            r#"{{"type": "external_account", "audience": "a", "subject_token_type": "t", "token_url": "{}/token",
+                "credential_source": {{"executable": {{"command": "{command}"}}}}}}"#,
+            kms.address()
+        );
+        let run = kms.beside(test.sealant(&["decrypt", "a.yaml"])).env("GOOGLE_CREDENTIALS", credentials);
+        run.env("GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES", allowed).run()
+    };
+    let marker = test.path("ran");
+    let touch = format!("touch {}", marker.display());
+    for allowed in ["", "0", "true"] {
+        says(decrypt(&touch, allowed), &["may not run", "GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES=1"]);
+        assert!(!marker.exists(), "{allowed:?}");
+    }
+    // What lies in a repository is not what the user has named.
+    says(decrypt("./get-token", "1"), &["is named by a relative path"]);
+    says(decrypt("false", "1"), &["`false` failed"]);
+    says(decrypt(&touch, "1"), &["the answer cannot be read"]);
+    assert!(marker.exists());
 }
 
 #[test]

@@ -9,6 +9,7 @@ import hashlib
 import hmac
 import json
 import os
+import re
 import sys
 import threading
 import time
@@ -17,6 +18,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 PORT, MODULUS = int(sys.argv[1]), int(sys.argv[2], 16)
 STATIC = "PLANTED-static-token"
+AWS_ID, AWS_SECRET, AWS_SESSION = "AKIAEXAMPLE", "PLANTED-aws-secret", "PLANTED-aws-session"
 FAULTS = {
     "unauthenticated": (401, "UNAUTHENTICATED", "Request had invalid authentication credentials."),
     "denied": (403, "PERMISSION_DENIED", "Permission 'cloudkms.cryptoKeyVersions.useToDecrypt' denied on resource"),
@@ -66,6 +68,30 @@ def lets_in(header):
     return token in tokens or token.count(".") == 2 and is_signed(token, for_kms)
 
 
+def sha256(text):
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def is_of_aws(text, audience):
+    """A request for GetCallerIdentity, signed (Signature Version 4) by an access key that AWS knows."""
+    request = json.loads(urllib.parse.unquote_plus(text))
+    headers = {header["key"].lower(): header["value"] for header in request["headers"]}
+    form = r"AWS4-HMAC-SHA256 Credential=(.+)/(\d+)/([a-z0-9-]+)/sts/aws4_request, SignedHeaders=(.+), Signature=(.+)"
+    key_id, date, region, names, signature = re.fullmatch(form, headers["authorization"]).groups()
+    url = urllib.parse.urlsplit(request["url"])
+    lines = "".join(f"{name}:{headers[name]}\n" for name in names.split(";"))
+    canonical = f"{request['method']}\n{url.path or '/'}\n{url.query}\n{lines}\n{names}\n{sha256('')}"
+    scope = f"{date}/{region}/sts/aws4_request"
+    to_sign = f"AWS4-HMAC-SHA256\n{headers['x-amz-date']}\n{scope}\n{sha256(canonical)}"
+    key = b"AWS4" + AWS_SECRET.encode()
+    for part in [date, region, "sts", "aws4_request", to_sign]:
+        key = hmac.digest(key, part.encode(), "sha256")
+    is_bound = headers["x-goog-cloud-target-resource"] == audience and "x-goog-cloud-target-resource" in names
+    is_for_sts = url.scheme == "https" and url.hostname == headers["host"] == f"sts.{region}.amazonaws.com"
+    is_known = key_id == AWS_ID and headers.get("x-amz-security-token") == AWS_SESSION
+    return is_bound and is_for_sts and is_known and hmac.compare_digest(signature, key.hex())
+
+
 def of_url(text):
     return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
@@ -104,6 +130,10 @@ class Server(BaseHTTPRequestHandler):
             self.answer(200, {"log": log, "most": most})
         elif path == "/oidc" and self.headers.get("x-runner") == "PLANTED-runner":
             self.answer(200, {"value": "PLANTED-subject"})
+        elif path.startswith("/aws/") and self.headers.get("X-aws-ec2-metadata-token") == "PLANTED-imds":
+            key = {"AccessKeyId": AWS_ID, "SecretAccessKey": AWS_SECRET, "Token": AWS_SESSION}
+            said = {"/aws/key": "role", "/aws/key/role": key, "/aws/region": "eu-west-1b"}
+            self.answer(200, said[path])
         elif path.startswith("/computeMetadata/") and self.headers.get("Metadata-Flavor") == "Google":
             google = [("Metadata-Flavor", "Google")]
             if path.endswith("/token"):
@@ -112,6 +142,10 @@ class Server(BaseHTTPRequestHandler):
                 self.answer(200, "googleapis.com", google)
         else:
             self.answer(404, "")
+
+    def do_PUT(self):
+        is_aws = self.path == "/aws/session" and self.headers.get("X-aws-ec2-metadata-token-ttl-seconds") == "300"
+        self.answer(200, "PLANTED-imds") if is_aws else self.answer(404, "")
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
@@ -134,7 +168,9 @@ class Server(BaseHTTPRequestHandler):
         is_good = {
             "jwt-bearer": lambda: is_signed(form["assertion"], lambda claims: claims["aud"].endswith("/token")),
             "refresh_token": lambda: form["refresh_token"] == "PLANTED-refresh",
-            "token-exchange": lambda: form["subject_token"] == "PLANTED-subject",
+            "token-exchange": lambda: is_of_aws(form["subject_token"], form["audience"])
+            if form["subject_token_type"].endswith("aws4_request")
+            else form["subject_token"] == "PLANTED-subject",
         }[kind]
         if is_good():
             self.answer(200, {"access_token": granted(), "expires_in": 3599, "token_type": "Bearer"})

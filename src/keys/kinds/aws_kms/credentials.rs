@@ -12,29 +12,14 @@ use zeroize::Zeroizing;
 
 use super::key::Place;
 use super::profiles::{DEFAULT, Profile};
-use super::signature::hex;
 use super::sts::Role;
 use super::worker::Setup;
 use crate::host::{Command, Host};
-use crate::keys::web::{Cause, Lasting, Problem, Secret, address, token_in};
-use crate::secret::SecretString;
+pub(super) use crate::keys::web::AccessKey as Credentials;
+use crate::keys::web::{Cause, Problem, Secret, address, hex, token_in};
 
 /// No chain of source profiles is longer.
 const MOST_PROFILES: usize = 10;
-
-/// An access key.
-pub(super) struct Credentials {
-    pub access_key_id: String,
-    pub secret_access_key: SecretString,
-    pub session_token: Option<SecretString>,
-    pub ends: Option<Timestamp>,
-}
-
-impl Lasting for Credentials {
-    fn ends(&self) -> Option<Timestamp> {
-        self.ends
-    }
-}
 
 /// Where credentials are looked for.
 pub(super) struct Sources<'s> {
@@ -300,9 +285,7 @@ impl Sources<'_> {
         };
         let said =
             self.host.output_of(&shell).map_err(|error| failed(&format!("failed: {}", error.message())))?;
-        let found: Document =
-            serde_json::from_slice(&said).map_err(|_| failed("does not print what AWS expects"))?;
-        Ok(found.into())
+        serde_json::from_slice(&said).map_err(|_| failed("does not print what AWS expects"))
     }
 
     /// Of the container that we run in, else of the machine.
@@ -338,7 +321,7 @@ impl Sources<'_> {
         let answer = self.setup.requests.ask_local(Method::GET, &url, &headers).await;
         let answer =
             answer.map_err(|problem| problem.after("cannot get the credentials of the container"))?;
-        Ok(Some(answer.json::<Document>("the container's agent")?.into()))
+        answer.json("the container's agent").map(Some)
     }
 
     async fn of_instance(&self) -> Result<Credentials, Problem> {
@@ -364,33 +347,11 @@ impl Sources<'_> {
         let answer =
             self.setup.requests.ask_local(Method::GET, &path(&format!("{of_role}{name}"))?, &headers).await;
         let answer = answer.map_err(|problem| problem.after("cannot get the credentials of this machine"))?;
-        Ok(answer.json::<Document>("the instance's metadata service")?.into())
+        answer.json("the instance's metadata service")
     }
 
     fn var(&self, name: &str) -> Result<Option<String>, Problem> {
         self.host.env_text(name).map_err(|error| Problem::new(Cause::Credentials, error.message()))
-    }
-}
-
-/// Credentials as programs, containers and machines tell them.
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Document {
-    access_key_id: String,
-    secret_access_key: Secret,
-    #[serde(alias = "SessionToken")]
-    token: Option<Secret>,
-    expiration: Option<Timestamp>,
-}
-
-impl From<Document> for Credentials {
-    fn from(found: Document) -> Self {
-        Self {
-            access_key_id: found.access_key_id,
-            secret_access_key: found.secret_access_key.0,
-            session_token: found.token.map(|token| token.0).filter(|token| !token.is_empty()),
-            ends: found.expiration,
-        }
     }
 }
 

@@ -20,8 +20,6 @@ mod profiles;
 #[cfg(feature = "aws")]
 mod requests;
 #[cfg(feature = "aws")]
-mod signature;
-#[cfg(feature = "aws")]
 mod sts;
 #[cfg(feature = "aws")]
 mod worker;

@@ -31,7 +31,7 @@ impl Kms {
             service: "s3",
             headers: vec![
                 ("content-type", "application/octet-stream".to_owned()),
-                ("x-amz-content-sha256", super::signature::hash(bytes)),
+                ("x-amz-content-sha256", crate::keys::web::hash(bytes)),
             ],
             body: SecretBytes::new(bytes.to_vec()),
         };

@@ -4,11 +4,11 @@ use reqwest::{Method, RequestBuilder, Url};
 use serde::Deserialize;
 
 use super::credentials::Credentials;
+use super::problem;
 use super::sts::Xml;
-use super::{problem, signature};
 use crate::host::Host;
 use crate::keys::StartedBy;
-use crate::keys::web::{self, Answer, Cause, Manner, Problem, Refused, authority};
+use crate::keys::web::{self, Answer, Cause, Manner, Problem, Refused, ToSign, authority};
 use crate::secret::SecretBytes;
 
 /// The clients of a run.
@@ -47,10 +47,11 @@ impl Requests {
         let signed = |client: &reqwest::Client| {
             let mut headers = request.headers.clone();
             if let Some(by) = by {
-                let to_sign = signature::Request {
+                let to_sign = ToSign {
                     method: request.method.as_str(),
                     host: &name,
                     path: request.endpoint.path(),
+                    query: "",
                     headers: &request.headers,
                     body: &request.body,
                     region: request.region,

@@ -10,6 +10,7 @@ use reqwest::Url;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
+use super::subject::{Aws, Program, Subject};
 use crate::error::Result;
 use crate::host::Host;
 use crate::keys::web::{Cause, Problem, Secret, address, is_here};
@@ -72,23 +73,13 @@ pub(super) enum Source {
         kind: String,
         audience: String,
         server: Url,
+        /// The service account that this is for in the end.
+        account: Option<String>,
     },
     /// The machine that we run on.
     Machine {
         service: Url,
     },
-}
-
-/// Where the token of another identity provider comes from.
-pub(super) struct Subject {
-    pub from: SubjectFrom,
-    /// The field of a JSON document that holds it, if it is in one.
-    pub field: Option<String>,
-}
-
-pub(super) enum SubjectFrom {
-    File(String),
-    Url(Url, BTreeMap<String, Secret>),
 }
 
 impl Found {
@@ -132,8 +123,7 @@ impl Source {
             Self::ServiceAccount { email, .. } => format!("the service account {email}"),
             Self::User { .. } => "a user's login".to_owned(),
             Self::Impersonated { by, url, .. } => {
-                let account = url.path().rsplit('/').next().and_then(|last| last.split(':').next());
-                format!("{}, as {}", by.described(), account.unwrap_or_default())
+                format!("{}, as {}", by.described(), account_in(url.path()))
             }
             Self::External { audience, .. } => format!("a workload identity of {audience}"),
             Self::Machine { .. } => "its service account".to_owned(),
@@ -201,6 +191,12 @@ struct CredentialSource {
     #[serde(default)]
     headers: BTreeMap<String, Secret>,
     format: Option<Format>,
+    executable: Option<Program>,
+    /// `aws1` for AWS.
+    environment_id: Option<String>,
+    region_url: Option<String>,
+    regional_cred_verification_url: Option<String>,
+    imdsv2_session_token_url: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -265,6 +261,7 @@ impl Document {
         let subject = given("credential_source", self.credential_source)?.subject()?;
         let external = Source::External {
             subject,
+            account: self.service_account_impersonation_url.as_deref().map(account_in).map(str::to_owned),
             kind: given("subject_token_type", self.subject_token_type)?,
             audience: given("audience", self.audience)?,
             server: server("token_url", &given("token_url", self.token_url)?)?,
@@ -282,25 +279,45 @@ impl Document {
 
 impl CredentialSource {
     fn subject(self) -> Result<Subject, String> {
+        let of = |url: &str| address(url, "credential_source").map_err(|problem| problem.message);
+        let optional = |url: Option<String>| url.as_deref().map(of).transpose();
+        match self.environment_id.as_deref() {
+            Some("aws1") => {
+                return Ok(Subject::Aws(Box::new(Aws {
+                    session: optional(self.imdsv2_session_token_url)?,
+                    credentials: optional(self.url)?,
+                    region: optional(self.region_url)?,
+                    asked: self.regional_cred_verification_url,
+                })));
+            }
+            Some(other) if other.starts_with("aws") => {
+                return Err(format!("Sealant does not know the `environment_id` {other}"));
+            }
+            _ => {}
+        }
         let field = match self.format {
             Some(format) if format.kind.as_deref() == Some("json") => {
                 Some(given("subject_token_field_name", format.subject_token_field_name)?)
             }
             _ => None,
         };
-        let from = match (self.file, self.url) {
-            (Some(path), _) => SubjectFrom::File(path),
-            (None, Some(url)) => {
-                let url = address(&url, "credential_source").map_err(|problem| problem.message)?;
-                SubjectFrom::Url(url, self.headers)
+        match (self.file, self.url, self.executable) {
+            (Some(path), _, _) => Ok(Subject::File(path, field)),
+            (None, Some(url), _) => Ok(Subject::Url(of(&url)?, self.headers, field)),
+            (None, None, Some(program)) => Ok(Subject::Program(program)),
+            (None, None, None) => {
+                Err("Sealant takes the token of a `credential_source` from its `file`, `url` or \
+                                       `executable`, or from AWS, and has no certificates for it"
+                    .to_owned())
             }
-            (None, None) => {
-                return Err("Sealant takes the token of a `credential_source` only from its `file` or `url`"
-                    .to_owned());
-            }
-        };
-        Ok(Subject { from, field })
+        }
     }
+}
+
+/// The service account in the address by which one acts as it.
+fn account_in(url: &str) -> &str {
+    let last = url.rsplit('/').next().unwrap_or_default();
+    last.split(':').next().unwrap_or_default()
 }
 
 fn given<T>(field: &str, value: Option<T>) -> Result<T, String> {
@@ -382,8 +399,12 @@ mod tests {
                 "neither https nor on this machine",
             ),
             (
-                r#"{"type":"external_account","credential_source":{"executable":{"command":"PLANTED"}}}"#,
-                "only from its `file` or `url`",
+                r#"{"type":"external_account","credential_source":{"certificate":{"trust_chain_path":"PLANTED"}}}"#,
+                "has no certificates for it",
+            ),
+            (
+                r#"{"type":"external_account","credential_source":{"environment_id":"aws2","url":"http://PLANTED"}}"#,
+                "does not know the `environment_id` aws2",
             ),
             (r#"{"type":"authorized_user","client_id":["PLANTED"]}"#, "not a JSON file of credentials"),
         ] {

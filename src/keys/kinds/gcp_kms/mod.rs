@@ -14,6 +14,8 @@ mod objects;
 #[cfg(feature = "gcp")]
 mod problem;
 #[cfg(feature = "gcp")]
+mod subject;
+#[cfg(feature = "gcp")]
 mod tokens;
 #[cfg(feature = "gcp")]
 mod worker;

@@ -7,12 +7,12 @@ use jiff::{SignedDuration, Timestamp};
 use reqwest::Url;
 use serde::Deserialize;
 use serde_json::json;
-use zeroize::Zeroizing;
 
-use super::credentials::{Found, GOOGLE, Source, Subject, SubjectFrom, none_found};
+use super::credentials::{Found, GOOGLE, Source, none_found};
+use super::subject::{self, Wish};
 use crate::host::Host;
 use crate::keys::web::oauth::plain;
-use crate::keys::web::{Algorithm, Cause, Problem, Requests, Secret, Token, oauth, signed, token_in};
+use crate::keys::web::{Algorithm, Cause, Problem, Requests, Secret, Token, oauth, signed};
 use crate::secret::SecretString;
 
 /// What Google's client asks for.
@@ -77,14 +77,16 @@ impl Asking<'_> {
                 ];
                 self.exchange(server, &fields).await
             }
-            Source::External { subject, kind, audience, server } => {
+            Source::External { subject, kind, audience, server, account } => {
+                let wish = Wish { audience, kind, account: account.as_deref() };
+                let asking = subject::Asking { host: self.host, requests: self.requests };
                 let fields = [
                     plain("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"),
                     plain("requested_token_type", "urn:ietf:params:oauth:token-type:access_token"),
                     plain("audience", audience),
                     plain("scope", SCOPES[0]),
                     plain("subject_token_type", kind),
-                    ("subject_token", self.subject_token(subject).await?),
+                    ("subject_token", asking.token(subject, &wish).await?),
                 ];
                 self.exchange(server, &fields).await
             }
@@ -120,34 +122,6 @@ impl Asking<'_> {
         })?;
         let Granted { access_token, expire_time } = answer.json("IAM")?;
         Ok(Token { text: access_token.0, ends: Some(expire_time.unwrap_or_else(|| self.host.now())) })
-    }
-
-    /// The token of another identity provider.
-    async fn subject_token(&self, subject: &Subject) -> Result<SecretString, Problem> {
-        let text = match &subject.from {
-            SubjectFrom::File(path) => token_in(self.host, path)?,
-            SubjectFrom::Url(url, headers) => {
-                let answer = self.requests.send(url, |client| {
-                    let request = client.get(url.clone());
-                    headers
-                        .iter()
-                        .fold(request, |request, (name, value)| request.header(name, value.0.as_str()))
-                });
-                let answer = answer.await.map_err(|problem| {
-                    let cause = if problem.may_pass() { problem.cause } else { Cause::Credentials };
-                    Problem { cause, ..problem.after("cannot get the token of the workload") }
-                })?;
-                let text = std::str::from_utf8(&answer.body);
-                Zeroizing::new(
-                    text.map_err(|_| Problem::not_understood("an identity provider"))?.trim().to_owned(),
-                )
-            }
-        };
-        let Some(field) = &subject.field else { return Ok(text) };
-        let mut fields: std::collections::HashMap<String, Secret> =
-            serde_json::from_str(&text).map_err(|_| Problem::not_understood("an identity provider"))?;
-        let token = fields.remove(field).ok_or_else(|| Problem::not_understood("an identity provider"))?;
-        Ok(token.0)
     }
 
     async fn of_machine(&self, service: &Url) -> Result<Token, Problem> {
