@@ -243,6 +243,10 @@ fn credentials(azure: &AzureKv, test: &Sandbox) -> Vec<(&'static str, Vec<(&'sta
                 format!(r#"{{"token": "{}", "expiresOn": "2100-01-01T00:00:00Z"}}"#, azure.token()),
             ),
         ),
+        (
+            "PowerShell",
+            program("pwsh", format!(r#"{{"Token": "{}", "ExpiresOn": 4102444800}}"#, azure.token())),
+        ),
     ]
 }
 
@@ -267,6 +271,21 @@ fn credentials_are_found_where_sops_finds_them() {
         azure.requests().iter().filter(|line| line.contains("POST login.microsoftonline.us")).count(),
         2
     );
+}
+
+#[test]
+fn the_agent_of_azure_arc_gets_no_file_but_its_own() {
+    let (test, azure) = (sandbox(), AzureKv::start());
+    test.write("a.yaml", PLAIN);
+    ours(&azure, &test, &["encrypt", "-i", "--azure-kv", &azure.key("k"), "a.yaml"]).run().ok();
+    for (path, said) in [
+        ("arc", "/var/opt/azcmagent/tokens/none.key, which cannot be read"),
+        ("arc-elsewhere", "asks for `/etc/hostname.key`, which is not one of its own files"),
+    ] {
+        let endpoint = format!("{}/{path}", azure.address());
+        let run = azure.beside(test.sealant(&["decrypt", "a.yaml"])).env("IDENTITY_ENDPOINT", &endpoint);
+        says(run.env("IMDS_ENDPOINT", &endpoint).run(), &[said]);
+    }
 }
 
 #[test]

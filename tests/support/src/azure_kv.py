@@ -173,6 +173,10 @@ class Server(BaseHTTPRequestHandler):
             or url.path == "/app-service" and self.headers.get("X-IDENTITY-HEADER") == "PLANTED-header"
             or url.path == "/machine-learning" and self.headers.get("secret") == "PLANTED-secret"
         )
+        if url.path.startswith("/arc"):
+            # The file that the agent wants to be sent: nobody who is tested has one.
+            where = {"/arc": "/var/opt/azcmagent/tokens/none.key", "/arc-elsewhere": "/etc/hostname.key"}[url.path]
+            return self.answer(401, {}, [("WWW-Authenticate", f"Basic realm={where}")])
         if is_machine and query.get("resource", "").startswith("https://" + DOMAIN):
             return self.answer(200, granted())
         self.answer(400, {"error": "invalid_request", "error_description": "Identity not found"})

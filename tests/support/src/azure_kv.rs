@@ -80,7 +80,8 @@ impl AzureKv {
         run.env("AZURE_CLIENT_SECRET", "PLANTED-secret")
     }
 
-    fn variables(&self) -> Vec<(&'static str, String)> {
+    /// By which a program comes to this server for Azure.
+    pub fn variables(&self) -> Vec<(&'static str, String)> {
         let authority = self.folder.join("ca.crt").display().to_string();
         vec![
             ("HTTPS_PROXY", self.address()),

@@ -1,7 +1,7 @@
 //! Whose credentials requests are made with: where they are looked for, and in which order.
 //!
 //! Owns the order of Azure's client in sops (`DefaultAzureCredential`): the environment, a workload identity, a managed
-//! identity, `az`, `azd`; and `AZURE_TOKEN_CREDENTIALS`, which chooses among them. Asks nobody: tokens are got by `tokens`.
+//! identity, `az`, `azd`, PowerShell; and `AZURE_TOKEN_CREDENTIALS`, which chooses among them. Asks nobody: tokens are got by `tokens`.
 
 use reqwest::Url;
 use zeroize::Zeroizing;
@@ -16,6 +16,7 @@ const TENANT: &str = "AZURE_TENANT_ID";
 const CLIENT: &str = "AZURE_CLIENT_ID";
 const CLIENT_SECRET: &str = "AZURE_CLIENT_SECRET";
 const CERTIFICATE: &str = "AZURE_CLIENT_CERTIFICATE_PATH";
+const USER: &str = "AZURE_USERNAME";
 const TOKEN_FILE: &str = "AZURE_FEDERATED_TOKEN_FILE";
 const AUTHORITY: &str = "AZURE_AUTHORITY_HOST";
 const CHOSEN: &str = "AZURE_TOKEN_CREDENTIALS";
@@ -31,12 +32,13 @@ const METADATA: &str = "http://169.254.169.254";
 const METADATA_HOST: &str = "AZURE_POD_IDENTITY_AUTHORITY_HOST";
 
 /// The names of kinds of credentials in [`CHOSEN`], in the order in which they are tried.
-const KINDS: [&str; 5] = [
+const KINDS: [&str; 6] = [
     "EnvironmentCredential",
     "WorkloadIdentityCredential",
     "ManagedIdentityCredential",
     "AzureCLICredential",
     "AzureDeveloperCLICredential",
+    "AzurePowerShellCredential",
 ];
 
 /// What the user has to get tokens by.
@@ -88,6 +90,10 @@ pub(super) enum Place {
     CloudShell {
         endpoint: Url,
     },
+    /// A machine that Azure Arc manages.
+    Arc {
+        endpoint: Url,
+    },
     /// A virtual machine, if it is one.
     Metadata {
         endpoint: Url,
@@ -100,6 +106,7 @@ pub(super) enum Place {
 pub(super) enum Program {
     Az,
     Azd,
+    PowerShell,
 }
 
 impl Found {
@@ -148,7 +155,8 @@ fn sources(host: &dyn Host) -> Result<Vec<Source>, Problem> {
                 sources.push(Source::Machine(Machine { place: place(host)?, client: client.clone() }));
             }
             "AzureCLICredential" => sources.push(Source::Program(Program::Az)),
-            _ => sources.push(Source::Program(Program::Azd)),
+            "AzureDeveloperCLICredential" => sources.push(Source::Program(Program::Azd)),
+            _ => sources.push(Source::Program(Program::PowerShell)),
         }
     }
     Ok(sources)
@@ -192,6 +200,11 @@ fn of_environment(host: &dyn Host, client: Option<&str>) -> Result<Option<Source
         Some(secret) => Some(Proof::Secret(Zeroizing::new(secret))),
         None => host.env_text(CERTIFICATE)?.map(Proof::Certificate),
     };
+    if proof.is_none() && host.env(USER).is_some() {
+        let message = format!("{USER}: Sealant does not log in to Azure with a password");
+        return Err(Problem::new(Cause::Credentials, message)
+            .advise("Log in with `az login`, or set AZURE_CLIENT_SECRET or AZURE_CLIENT_CERTIFICATE_PATH."));
+    }
     Ok(proof.map(|proof| Source::Application { tenant, client: client.to_owned(), proof }))
 }
 
@@ -228,8 +241,8 @@ fn place(host: &dyn Host) -> Result<Place, Problem> {
             None => Place::CloudShell { endpoint },
         });
     }
-    if identity.is_some() && is_set("IMDS_ENDPOINT") {
-        return Ok(Place::NotKnown("Azure Arc"));
+    if let Some(endpoint) = identity.filter(|_| is_set("IMDS_ENDPOINT")) {
+        return Ok(Place::Arc { endpoint });
     }
     let endpoint = endpoint(METADATA_HOST)?.map_or_else(|| address(METADATA, METADATA_HOST), Ok)?;
     Ok(Place::Metadata { endpoint })
@@ -251,7 +264,9 @@ impl Source {
                 Proof::Token(path) => format!("{TOKEN_FILE} ({path}): the workload identity {client}"),
             }),
             Self::Machine(Machine { place, .. }) => match place {
-                Place::AppService { .. } => Some(format!("{IDENTITY_ENDPOINT}: a managed identity")),
+                Place::AppService { .. } | Place::Arc { .. } => {
+                    Some(format!("{IDENTITY_ENDPOINT}: a managed identity"))
+                }
                 Place::MachineLearning { .. } | Place::CloudShell { .. } => {
                     Some(format!("{MSI_ENDPOINT}: a managed identity"))
                 }
@@ -269,16 +284,19 @@ impl Program {
         match self {
             Self::Az => "az",
             Self::Azd => "azd",
+            Self::PowerShell => "pwsh",
         }
     }
 
     /// Whether it has a file in which it keeps whose login it has.
     fn has_login(self, host: &dyn Host) -> bool {
         let (variable, folder, file, field) = match self {
-            Self::Az => ("AZURE_CONFIG_DIR", ".azure", "azureProfile.json", "subscriptions"),
-            Self::Azd => ("AZD_CONFIG_DIR", ".azd", "auth.json", "auth"),
+            Self::Az => (Some("AZURE_CONFIG_DIR"), ".azure", "azureProfile.json", "subscriptions"),
+            Self::Azd => (Some("AZD_CONFIG_DIR"), ".azd", "auth.json", "auth"),
+            Self::PowerShell => (None, ".Azure", "AzureRmContext.json", "Contexts"),
         };
-        let folder = host.env(variable).map(Into::into).or_else(|| Some(host.home()?.join(folder)));
+        let named = variable.and_then(|name| host.env(name)).map(Into::into);
+        let folder = named.or_else(|| Some(host.home()?.join(folder)));
         let content = folder.and_then(|folder: std::path::PathBuf| host.read_secret(&folder.join(file)).ok());
         let text = content.as_deref().and_then(|bytes| std::str::from_utf8(bytes).ok()).unwrap_or_default();
         // `az` begins the file with a mark of its encoding.
@@ -322,6 +340,9 @@ mod tests {
         let azd =
             FakeHost::default().file("/home/u/.azd/auth.json", r#"{"auth": {"account.currentUser": {}}}"#);
         assert!(said(azd).starts_with("the login of `azd`"));
+        let powershell =
+            FakeHost::default().file("/home/u/.Azure/AzureRmContext.json", r#"{"Contexts": {"me": {}}}"#);
+        assert!(said(powershell).starts_with("the login of `pwsh`"));
         // A secret alone names nobody.
         assert_eq!(said(FakeHost::default().env(CLIENT_SECRET, "PLANTED")), "");
         assert_eq!(
@@ -337,10 +358,17 @@ mod tests {
             let found = Found::of_user(&host).map_err(|problem| problem.message)?;
             Ok::<_, String>(found.sources.len())
         };
-        assert_eq!([of("prod"), of("dev"), of("azureclicredential")], [Ok(3), Ok(2), Ok(1)]);
+        assert_eq!([of("prod"), of("dev"), of("azureclicredential")], [Ok(3), Ok(3), Ok(1)]);
+        assert_eq!(of("AzurePowerShellCredential"), Ok(1));
         assert!(
-            of("AzurePowerShellCredential").unwrap_err().contains("does not know the kind of credentials")
+            of("VisualStudioCodeCredential").unwrap_err().contains("does not know the kind of credentials")
         );
+    }
+
+    #[test]
+    fn a_password_is_refused_by_name() {
+        let problem = Found::of_user(&application("AZURE_USERNAME", "u")).err().unwrap();
+        assert!(problem.message.contains("AZURE_USERNAME") && problem.advice.unwrap().contains("az login"));
     }
 
     #[test]

@@ -9,6 +9,8 @@ mod key;
 mod sealed;
 
 #[cfg(feature = "azure")]
+mod arc;
+#[cfg(feature = "azure")]
 mod challenge;
 #[cfg(feature = "azure")]
 mod credentials;

@@ -15,12 +15,14 @@ use sha2::{Digest, Sha256};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 
+use super::arc;
 use super::challenge::Challenge;
 use super::credentials::{Found, Machine, Place, Program, Proof, Source};
 use crate::host::{Command, Host};
 use crate::keys::web::oauth::{self, Token, plain};
 use crate::keys::web::{Algorithm, Cause, Problem, Requests, Secret, signed, token_in};
 use crate::secret::{SecretBytes, SecretString};
+use crate::shown::typed;
 
 /// How long a statement of an application counts.
 const STATEMENT: SignedDuration = SignedDuration::from_mins(10);
@@ -30,6 +32,19 @@ const OF_OLD_AZ: SignedDuration = SignedDuration::from_mins(5);
 
 /// Runs a program outside of the repository; no output where there is no such program.
 const OUTSIDE: &str = r#"cd /bin && command -v "$0" >/dev/null || exit 0; exec "$0" "$@""#;
+
+/// What PowerShell runs. What it is asked for comes in variables, since a vault says it.
+const POWERSHELL: &str = r"
+$ErrorActionPreference = 'Stop'
+$module = Import-Module Az.Accounts -MinimumVersion 2.2.0 -PassThru
+$wish = @{ ResourceUrl = $env:SEALANT_RESOURCE; TenantId = $env:SEALANT_TENANT; WarningAction = 'Ignore' }
+# Older and newer versions need not be told, or know no such parameter.
+if ($module.Version -ge [version]'2.17.0' -and $module.Version -lt [version]'5.0.0') { $wish['AsSecureString'] = $true }
+$token = Get-AzAccessToken @wish
+$text = $token.Token
+if ($text -is [System.Security.SecureString]) { $text = [System.Net.NetworkCredential]::new('', $text).Password }
+@{ Token = $text; ExpiresOn = $token.ExpiresOn.ToUnixTimeSeconds() } | ConvertTo-Json
+";
 
 /// Why credentials gave no token.
 enum NoToken {
@@ -122,8 +137,10 @@ impl Asking<'_> {
         };
         let pem = self.host.read_secret(path.as_ref()).map_err(|error| wrong(&error.to_string()))?;
         let certificate = CertificateDer::from_pem_slice(&pem).map_err(|_| {
-            wrong("it is not a PEM file with a certificate")
-                .advise("Convert it: `openssl pkcs12 -nodes -in FILE -out FILE.pem`.")
+            wrong("it is not a PEM file with a certificate").advise(format!(
+                "Convert one in PKCS#12 (.pfx): `openssl pkcs12 -nodes -in {0} -out {0}.pem`.",
+                typed(path.as_ref())
+            ))
         })?;
         let thumbprint = BASE64URL.encode(Sha256::digest(&certificate));
         let mut id = [0; 16];
@@ -173,6 +190,12 @@ impl Asking<'_> {
                 };
                 self.ask_machine(endpoint, request).await.map_err(NoToken::Refused)
             }
+            Place::Arc { endpoint } if client.is_none() => {
+                self.of_arc(endpoint).await.map_err(NoToken::Refused)
+            }
+            Place::Arc { .. } => {
+                Err(NoToken::NotThere("Azure Arc has no identity for AZURE_CLIENT_ID".to_owned()))
+            }
             Place::Metadata { endpoint } => {
                 query.push(("api-version", "2018-02-01"));
                 query.extend(client.map(|client| ("client_id", client)));
@@ -196,6 +219,21 @@ impl Asking<'_> {
         }
     }
 
+    /// Of a machine that Azure Arc manages. Its agent first says in which file there is a secret for it.
+    async fn of_arc(&self, endpoint: &Url) -> Result<Token, Problem> {
+        let mut url = endpoint.clone();
+        url.query_pairs_mut()
+            .extend_pairs([("resource", self.challenge.resource.as_str()), ("api-version", "2020-06-01")]);
+        let request = |client: &Client| client.get(url.clone()).header("metadata", "true");
+        let first = self.requests.ask_local_for(&url, &[401], request).await?;
+        let challenge = first.headers.get("www-authenticate").and_then(|value| value.to_str().ok());
+        let secret = arc::secret(self.host, challenge.unwrap_or_default())?;
+        let answer = self
+            .requests
+            .ask_local(&url, |client| request(client).header("authorization", format!("Basic {}", *secret)));
+        oauth::granted(&answer.await?, self.host.now())
+    }
+
     async fn ask_machine(
         &self,
         url: &Url,
@@ -214,12 +252,16 @@ impl Asking<'_> {
             Program::Az => {
                 let args =
                     ["account", "get-access-token", "-o", "json", "--resource", resource, "--tenant", tenant];
-                self.run(program, &args)?
+                self.run(program, &args, &[])?
+            }
+            Program::PowerShell => {
+                let wish = [("SEALANT_RESOURCE", resource.as_str()), ("SEALANT_TENANT", tenant)];
+                self.run(program, &["-NoProfile", "-NonInteractive", "-Command", POWERSHELL], &wish)?
             }
             Program::Azd => {
                 let args =
                     ["auth", "token", "-o", "json", "--no-prompt", "--scope", &scope, "--tenant-id", tenant];
-                self.run(program, &args)?
+                self.run(program, &args, &[])?
             }
         };
         let not_read = || NoToken::NotThere(format!("the output of `{}` cannot be read", program.name()));
@@ -230,12 +272,13 @@ impl Asking<'_> {
         Ok(Token { text: token.0, ends: Some(ends) })
     }
 
-    fn run(&self, program: Program, args: &[&str]) -> Result<SecretBytes, NoToken> {
+    fn run(&self, program: Program, args: &[&str], env: &[(&str, &str)]) -> Result<SecretBytes, NoToken> {
         let name = program.name();
         let shell = ["-c", OUTSIDE, name].into_iter().chain(args.iter().copied());
         let command = Command {
             program: "/bin/sh".into(),
             args: shell.map(Into::into).collect(),
+            env: env.iter().map(|(name, value)| (name.into(), value.into())).collect(),
             ..Command::default()
         };
         let not_there = |why: &str| NoToken::NotThere(format!("`{name}`: {why}"));
@@ -252,12 +295,13 @@ impl Asking<'_> {
     }
 }
 
-/// What `az account get-access-token` and `azd auth token` print.
+/// What `az account get-access-token`, `azd auth token` and [`POWERSHELL`] print.
 #[derive(Deserialize)]
 struct OfProgram {
-    #[serde(alias = "accessToken")]
+    #[serde(alias = "accessToken", alias = "Token")]
     token: Secret,
-    /// Seconds since 1970: `az`.
+    /// Seconds since 1970: `az` and PowerShell.
+    #[serde(alias = "ExpiresOn")]
     expires_on: Option<i64>,
     /// A time: `azd`; with `az`, one of this place.
     #[serde(rename = "expiresOn")]
