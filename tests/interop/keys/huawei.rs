@@ -187,7 +187,17 @@ fn an_error_says_what_is_wrong_with_the_key() {
         assert!(since.elapsed().as_secs() >= seconds, "{fault}: {:?}", since.elapsed());
     }
     says(decrypt().env("HUAWEICLOUD_SDK_SK", "PLANTED-wrong").run(), &["rejects the access key"]);
-    says(kms.beside(test.sealant(&["decrypt", "a.yaml"])).run(), &["there are no Huawei Cloud credentials"]);
+    let nobody = || kms.beside(test.sealant(&["decrypt", "a.yaml"]));
+    says(
+        nobody().run(),
+        &["there are no Huawei Cloud credentials", "The agency of a machine or pod is not asked"],
+    );
+    for variable in ["HUAWEICLOUD_SDK_IDP_ID", "HC_CONTAINER_CREDENTIALS_FULL_URI"] {
+        says(
+            nobody().env(variable, "any").run(),
+            &["does not take", variable, "HUAWEICLOUD_SDK_SECURITY_TOKEN"],
+        );
+    }
     let down = decrypt().env("HUAWEICLOUD_SDK_REGION_KMS_TR_WEST_1", "http://127.0.0.1:9");
     says(down.run(), &["cannot be reached", &key]);
     test.write("d.yaml", PLAIN);

@@ -91,9 +91,23 @@ fn wrong(path: &std::path::Path, why: &str) -> Problem {
     Problem::new(Cause::Credentials, format!("the credentials in {} cannot be used: {why}", path.display()))
 }
 
-pub(super) fn none_found() -> Problem {
-    Problem::new(Cause::Credentials, "there are no Huawei Cloud credentials").advise(
-        "Set HUAWEICLOUD_SDK_AK and HUAWEICLOUD_SDK_SK, or write them into ~/.huaweicloud/credentials.",
+/// What Huawei's client takes where there is no access key, and Sealant does not: by the variable that says so.
+const NOT_TAKEN: [(&str, &str); 2] = [
+    ("HUAWEICLOUD_SDK_IDP_ID", "tokens of an identity provider"),
+    ("HC_CONTAINER_CREDENTIALS_FULL_URI", "the identity of a pod"),
+];
+
+pub(super) fn none_found(host: &dyn Host) -> Problem {
+    let asked = NOT_TAKEN.iter().find(|(variable, _)| host.env(variable).is_some());
+    let message = match asked {
+        Some((variable, what)) => format!(
+            "there is no access key of Huawei Cloud, and Sealant does not take {what}, which {variable} asks for"
+        ),
+        None => "there are no Huawei Cloud credentials".to_owned(),
+    };
+    Problem::new(Cause::Credentials, message).advise(
+        "Set HUAWEICLOUD_SDK_AK and HUAWEICLOUD_SDK_SK, or write them into ~/.huaweicloud/credentials. The agency of a \
+         machine or pod is not asked: make a temporary access key with it, and set HUAWEICLOUD_SDK_SECURITY_TOKEN, too.",
     )
 }
 

@@ -61,7 +61,7 @@ impl Kms {
 
     fn setup(&self, host: &dyn Host) -> Result<&Setup, Problem> {
         let make = || {
-            let credentials = Credentials::of_user(host)?.ok_or_else(none_found)?;
+            let credentials = Credentials::of_user(host)?.ok_or_else(|| none_found(host))?;
             let requests = Requests::new(host, Manner::of(self.started_by, refusal))?;
             Ok(Setup { requests, credentials })
         };
