@@ -229,8 +229,9 @@ fn every_component_is_taken_by_the_api_server_and_is_about_our_pods() {
     // To try it for the Deployment, which other tests look at, and then in earnest for what is new.
     cluster.kubectl(&apply).arg(&folder).args(&["--dry-run=server"]).run().ok();
     let documents = rendered(&folder);
-    for kind in ["NetworkPolicy", "PriorityClass", "PodMonitor", "PrometheusRule", "PodDisruptionBudget"] {
-        cluster.apply(&of_kind(&documents, kind).to_string()).ok();
+    let kinds = ["NetworkPolicy", "PriorityClass", "PodMonitor", "PrometheusRule", "PodDisruptionBudget"];
+    for document in documents.iter().filter(|document| kinds.iter().any(|kind| document["kind"] == *kind)) {
+        cluster.apply(&document.to_string()).ok();
     }
 
     let template = &of_kind(&documents, "Deployment")["spec"]["template"];
@@ -241,8 +242,11 @@ fn every_component_is_taken_by_the_api_server_and_is_about_our_pods() {
         ("NetworkPolicy", "/spec/podSelector"),
         ("PodMonitor", "/spec/selector"),
     ];
-    for (kind, path) in selectors {
-        let selector = of_kind(&documents, kind).pointer(path).unwrap();
+    let all = selectors.into_iter().flat_map(|(kind, path)| {
+        let of_kind = documents.iter().filter(move |document| document["kind"] == kind);
+        of_kind.map(move |document| (kind, document.pointer(path).unwrap()))
+    });
+    for (kind, selector) in all {
         let wanted = selector["matchLabels"].as_object().unwrap();
         assert!(wanted.iter().all(|(key, value)| labels.get(key) == Some(value)), "{kind}");
         // Without it, it would be about whatever else of ours runs there one day.
@@ -253,8 +257,14 @@ fn every_component_is_taken_by_the_api_server_and_is_about_our_pods() {
         container["ports"].as_array().unwrap().iter().map(|port| &port["name"]).collect();
     let monitor = of_kind(&documents, "PodMonitor");
     let metrics = monitor.pointer("/spec/podMetricsEndpoints/0/port").unwrap();
-    let allowed = of_kind(&documents, "NetworkPolicy").pointer("/spec/ingress/0/ports/0/port").unwrap();
+    let policies: Vec<_> = documents.iter().filter(|document| document["kind"] == "NetworkPolicy").collect();
+    let allowed = policies.iter().find_map(|policy| policy.pointer("/spec/ingress/0/ports/0/port")).unwrap();
     assert!(ports.contains(&metrics) && metrics == allowed);
+    // Policies add up: that for clouds lets out to the metadata service, and the other one to everything else.
+    let let_out = |text: &str| {
+        policies.iter().filter(|policy| policy["spec"]["egress"].to_string().contains(text)).count()
+    };
+    assert_eq!((policies.len(), let_out("169.254.169.254/32"), let_out("6443")), (2, 1, 1));
     let variables = container["env"].as_array().unwrap();
     for name in ["SEALANT_SELECTOR", "SEALANT_BITNAMI"] {
         assert!(variables.iter().any(|variable| variable["name"] == name), "{name}");

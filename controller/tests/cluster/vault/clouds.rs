@@ -1,5 +1,5 @@
-//! Keys of AWS KMS and Google Cloud KMS, used by the controller as itself: by the web identity that a pod of EKS has, and by
-//! the metadata server that one of GKE asks.
+//! Keys in clouds, used by the controller as itself: by the web identity that a pod of EKS has, by the metadata server that
+//! one of GKE asks, and by the workload identity of one of AKS.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use sealant::config::KeySpec;
 use sealant::keys::aws;
 use sealant::policy;
-use sealant_test_support::{GcpKms, Moto};
+use sealant_test_support::{AzureKv, GcpKms, Moto, Sandbox};
 
 use super::*;
 
@@ -117,6 +117,62 @@ fn keys_in_clouds_that_are_listed_are_used_as_the_pod_itself() {
     object["spec"]["dataKeys"][0]["awsKms"][0]["arn"] = arn.into();
     CLUSTER.apply(&object.to_string()).ok();
     CLUSTER.wait_for_reason(&tenant.namespace, "evil", "BadCiphertext");
+    assert_nothing_leaked(&CLUSTER, &[&controller]);
+    assert!(!controller.log().contains("PLANTED"), "{}", controller.log());
+}
+
+/// Azure's servers are reached by TLS, through a proxy that has certificates of an authority of its own: so the program
+/// `sealant` seals, whose environment names it.
+#[test]
+fn azure_keys_that_are_listed_are_used_as_the_workload_of_the_pod() {
+    let tenant = Tenant::new(&CLUSTER, "azure");
+    let azure = AzureKv::start();
+    let person = Sandbox::new(crate::docs::sealant());
+    let sealed_for = |name: &str, key: &str| {
+        let secret = json!({"apiVersion": "v1", "kind": "Secret", "stringData": {"a": planted(name)},
+            "metadata": {"name": name, "namespace": tenant.namespace}});
+        let seal = person.sealant(&["seal", "--azure-kv", key, "--format", "json"]);
+        azure.serve(seal).stdin(secret.to_string()).run().ok().text().to_owned()
+    };
+    tenant.give(&identity());
+    // The webhook of Azure puts these into a pod.
+    let token = CLUSTER.ca_file().with_file_name("azure-token");
+    fs::write(&token, "PLANTED-subject").unwrap();
+    let of_pod = [
+        ("AZURE_TENANT_ID", "tenant-1".to_owned()),
+        ("AZURE_CLIENT_ID", "application".to_owned()),
+        ("AZURE_FEDERATED_TOKEN_FILE", token.display().to_string()),
+        ("NO_PROXY", "127.0.0.1".to_owned()),
+    ];
+    let environment = of_pod.into_iter().chain(azure.variables());
+    let environment: Vec<_> = environment.map(|(name, value)| (name.to_owned(), value)).collect();
+    let controller = tenant.start_in("a", &[&format!("--kms-allow={}", azure.key("k"))], &environment);
+
+    let objects = ["one", "two"].map(|name| sealed_for(name, &azure.key("k"))).concat();
+    let before = azure.count("/token ");
+    CLUSTER.apply(&objects).ok();
+    for name in ["one", "two"] {
+        CLUSTER.wait_for_items(&tenant.namespace, name, &[("a", &planted(name))]);
+    }
+    assert_eq!(azure.count("decrypt?"), 2);
+    assert_eq!(azure.count("/token "), before + 1, "one login for all");
+
+    let other = sealed_for("other", &azure.key("other"));
+    let requests = azure.requests().len();
+    CLUSTER.apply(&other).ok();
+    let refused = CLUSTER.wait_for_reason(&tenant.namespace, "other", "NoIdentity");
+    let message = condition(&refused, "Ready")["message"].as_str().unwrap().to_owned();
+    assert!(message.contains("keys/other") && message.contains("--kms-allow"), "{message}");
+    assert_eq!(azure.requests().len(), requests);
+
+    // While Azure fails, that is said; then it heals by itself.
+    let later = sealed_for("later", &azure.key("k"));
+    azure.fault(&azure.key("k"), "unavailable", 20);
+    CLUSTER.apply(&later).ok();
+    let waiting = CLUSTER.wait_for_reason(&tenant.namespace, "later", "KmsUnavailable");
+    assert_eq!(condition(&waiting, "Reconciling")["status"], "True");
+    azure.fault(&azure.key("k"), "unavailable", 1);
+    CLUSTER.wait_for_items(&tenant.namespace, "later", &[("a", &planted("later"))]);
     assert_nothing_leaked(&CLUSTER, &[&controller]);
     assert!(!controller.log().contains("PLANTED"), "{}", controller.log());
 }
