@@ -47,6 +47,11 @@ const OTHER_FLAGS: &[(&[&str], &str)] = &[
     ),
     (&["--cert"], "name a recipient with --age: sealant seal --age \"$(sealant fetch-recipient)\" FILE"),
     (&["--fetch-cert"], "to print the controller's recipient: sealant fetch-recipient"),
+    (
+        &["--controller-name", "--controller-namespace"],
+        "no controller is asked: recipients come from the creation rule or --age, and those of a cluster from \
+         `sealant fetch-recipient --controller-namespace NAMESPACE`",
+    ),
     (&["--validate"], "to check a SealedSecret: sealant check FILE"),
     (
         &["--re-encrypt"],

@@ -588,8 +588,12 @@ impl Configs {
     /// How a person comes to a rule that names recipients of `file`, where none does.
     pub fn advice_for(&self, file: &Path) -> String {
         match self.config_for(file) {
-            Ok(Some(config)) => format!(
+            Ok(Some(config)) if config.is_without_rules() => format!(
                 "Add a rule to {}, such as `creation_rules: [{{age: age1...}}]`",
+                config.path.display()
+            ),
+            Ok(Some(config)) => format!(
+                "No rule of {} matches it: change the path_regex of one, or add a rule",
                 config.path.display()
             ),
             _ => "Run `sealant init` to make a config".to_owned(),

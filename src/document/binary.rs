@@ -26,6 +26,13 @@ impl BinaryDocument {
 
     /// An encrypted file.
     pub fn parse_envelope(source: SecretString) -> Result<Self> {
+        if ["age-encryption.org/", "-----BEGIN AGE ENCRYPTED FILE"]
+            .iter()
+            .any(|start| source.starts_with(start))
+        {
+            return Err(Error::new(Kind::Read, "this is a file of age, not of sops")
+                .advise("open it with `age -d -i IDENTITY FILE`"));
+        }
         if !source.trim_start().starts_with('{') {
             return Err(Error::new(Kind::Read, "this is not an encrypted binary file, which would be a JSON object").advise(
                 "if it is yaml, json, dotenv or ini, say so with --input-type; if it is not encrypted yet, run \

@@ -16,6 +16,7 @@ use crate::error::{Error, Kind, Result};
 use crate::fs::{atomic, fifo};
 use crate::hints;
 use crate::secret::SecretBytes;
+use crate::shown::typed;
 
 /// Reads what a person has named: a file, a pipe or `/dev/stdin` that holds at most `limit` bytes.
 pub fn read(path: &Path, limit: u64) -> Result<SecretBytes> {
@@ -151,7 +152,7 @@ pub(super) fn missing(path: &Path) -> Error {
     };
     let error = Error::new(Kind::NoFile, message).in_file(path);
     match beside(path) {
-        Some(other) => error.advise(format!("There is {}.", other.display())),
+        Some(other) => error.advise(format!("Did you mean {}?", typed(&other))),
         None => error,
     }
 }
@@ -163,7 +164,8 @@ fn beside(path: &Path) -> Option<PathBuf> {
     let name = path.file_name()?.to_str()?;
     let files = fs::read_dir(atomic::folder_of(path)).ok()?.take(MOST);
     let files: Vec<_> = files.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
-    // A link that leads nowhere is there itself.
-    let name = hints::misspelt(name, files.iter().map(String::as_str).filter(|other| *other != name))?;
+    // A link that leads nowhere is there itself; and nobody means a hidden file who types no dot.
+    let is_like = |other: &&str| *other != name && other.starts_with('.') == name.starts_with('.');
+    let name = hints::misspelt(name, files.iter().map(String::as_str).filter(is_like))?;
     Some(path.with_file_name(name))
 }

@@ -120,14 +120,15 @@ mod reading {
     fn a_file_that_is_nearly_called_so_is_named() {
         let folder = folder();
         fs::write(folder.path().join("secrets.yaml"), "a: 1").unwrap();
+        fs::write(folder.path().join(".sops.yaml"), "").unwrap();
         symlink("nowhere", folder.path().join("link")).unwrap();
         let advice = |name: &str| {
             let error = read(&folder.path().join(name), 1).unwrap_err();
             error.advice().map(str::to_owned)
         };
-        let there = format!("There is {}.", folder.path().join("secrets.yaml").display());
+        let there = format!("Did you mean {}?", folder.path().join("secrets.yaml").display());
         assert_eq!(advice("secret.yaml"), Some(there));
-        for other in ["link", "values.yaml", "nowhere/secret.yaml"] {
+        for other in ["link", "values.yaml", "sopz.yaml", "nowhere/secret.yaml"] {
             assert_eq!(advice(other), None, "{other}");
         }
     }

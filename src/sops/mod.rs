@@ -198,8 +198,13 @@ impl Encrypted {
         let Some(data) = document.metadata()? else {
             return Err(match nature::holds_tokens(&*document) {
                 true => nature::without_metadata(),
-                false => Error::new(Kind::Other, "the file is not encrypted: sops metadata not found")
-                    .advise("encrypt it with `sealant encrypt -i FILE`"),
+                false => Error::new(Kind::Other, "the file is not encrypted: sops metadata not found").advise(
+                    match document.source().trim().is_empty() {
+                        // What a shell does before it starts a program that was to read the file.
+                        true => "the file is empty; if `> FILE` has just emptied it, bring it back with `git restore FILE`",
+                        false => "encrypt it with `sealant encrypt -i FILE`",
+                    },
+                ),
             });
         };
         let metadata = Metadata::from_data(&data)?;

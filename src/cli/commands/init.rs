@@ -87,6 +87,15 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let Some(config) = config else {
         let path = write_config(&working_dir, &recipients, args.preset)?;
         ui.say(format!("Config:   {} is new, for {}", path.display(), recipients.join(", ")));
+        if let Some(git) = git
+            .as_ref()
+            .filter(|git| git.name_of_folder(&working_dir).is_ok_and(|name| !name.as_os_str().is_empty()))
+        {
+            ui.note(format!(
+                "its rules are for this folder alone; for all of {}, delete it and run `sealant init` there",
+                git.top().display()
+            ));
+        }
         offer_git(git.as_ref(), args.git, context)?;
         if git.is_some() {
             ui.say(format!(
@@ -99,6 +108,10 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let path = config.path().display();
     ui.say(format!("Config:   {path}, unchanged"));
     offer_git(git.as_ref(), args.git, context)?;
+    if config.policies().is_empty() {
+        ui.say(format!("Next:     it has no creation rules: delete it and run `sealant init` again, or add one (`creation_rules: [{{age: {}}}]`)", recipients.join(",")));
+        return Ok(ExitCode::SUCCESS);
+    }
     match recipients.iter().find(|recipient| !names(&config, recipient)) {
         Some(missing) => ui.say(format!(
             "Next:     ask for access: `sealant recipient add {missing}` (with your name before the key, if you like), commit \

@@ -759,7 +759,9 @@ impl<'s> Reader<'s> {
             );
         }
         if self.expects_key() {
-            return self.fail(span.start(), Kind::Encrypt, "a key that is a collection");
+            let failed = self.fail(span.start(), Kind::Encrypt, "a key that is a collection");
+            return failed
+                .map_err(|error| error.advise("if it is a template, such as {{ .name }}, put it in quotes"));
         }
         if self.open.is_empty() && kind == NodeKind::List {
             return self.fail(

@@ -184,7 +184,8 @@ fn tell_rule(rule: Rule, files: &BTreeMap<&Path, BTreeSet<usize>>, place: &Place
     let more =
         (more > 0 && !lines.is_empty()).then(|| format!("  and {more} more files, which are named above"));
     let lines = lines.into_iter().map(|(step, names)| step.line(&names, place.is_staged));
-    context.ui.say_list(format!("{}: {advice}", rule.id()), lines.chain(more));
+    let title = format!("{}: {advice}", rule.id());
+    context.ui.say_list(title.trim_end(), lines.chain(more));
 }
 
 impl Place<'_> {

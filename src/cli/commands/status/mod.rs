@@ -113,6 +113,11 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         .collect();
     match (args.report.is_json(), args.values) {
         (true, _) => context.ui.json(&rows)?,
+        (false, _) if rows.is_empty() => {
+            if failures.is_empty() {
+                context.ui.say("nothing is encrypted here");
+            }
+        }
         (false, true) => print_values(&rows, context)?,
         (false, false) => print(&rows, context)?,
     }
