@@ -127,9 +127,9 @@ fn keys_in_clouds_that_are_listed_are_used_as_the_pod_itself() {
 fn azure_keys_that_are_listed_are_used_as_the_workload_of_the_pod() {
     let tenant = Tenant::new(&CLUSTER, "azure");
     let azure = AzureKv::start();
-    let person = Sandbox::new(crate::docs::sealant());
+    let person = Sandbox::new(crate::common::sealant());
     let sealed_for = |name: &str, key: &str| {
-        let secret = json!({"apiVersion": "v1", "kind": "Secret", "stringData": {"a": planted(name)},
+        let secret = serde_json::json!({"apiVersion": "v1", "kind": "Secret", "stringData": {"a": planted(name)},
             "metadata": {"name": name, "namespace": tenant.namespace}});
         let seal = person.sealant(&["seal", "--azure-kv", key, "--format", "json"]);
         azure.serve(seal).stdin(secret.to_string()).run().ok().text().to_owned()
