@@ -12,7 +12,7 @@ pub struct Buffer {
     is_over: bool,
 }
 
-pub const TOO_LONG: Fault = Fault::bound("a text gets longer than is allowed");
+pub const TOO_LONG: Fault = Fault::bound("a text becomes longer than is allowed");
 
 impl Buffer {
     pub fn new(limit: usize) -> Self {

@@ -65,7 +65,7 @@ impl<'t> State<'t, '_> {
         if self.depth > MAX_DEPTH {
             return Err(Located::new(
                 at,
-                Fault::bound("templates and blocks go deeper here than 200 levels"),
+                Fault::bound("templates and blocks are nested more than 200 levels deep here"),
             ));
         }
         let done = run(self);
@@ -132,7 +132,7 @@ impl<'t> State<'t, '_> {
     fn template(&mut self, dot: &Value, at: usize, name: &'t str, pipe: Option<&'t Pipe>) -> Result<()> {
         let trees = self.trees;
         let Some(block) = trees.get(name) else {
-            return Err(Located::about(at, name, Fault::value("is no template here")));
+            return Err(Located::about(at, name, Fault::value("is not defined here as a template")));
         };
         let dot = match pipe {
             Some(pipe) => self.pipe(dot, pipe)?,
@@ -287,7 +287,7 @@ impl<'t> State<'t, '_> {
             }
             _ if has_arguments => fault(first.at, NO_FUNCTION),
             Term::Pipe(pipe) => self.pipe(dot, pipe),
-            Term::Nil => fault(first.at, "`nil` alone is no command"),
+            Term::Nil => fault(first.at, "`nil` alone is not a command"),
             Term::Dot => Ok(dot.clone()),
             Term::Bool(value) => Ok(Value::Bool(*value)),
             Term::Number(number) => constant(first.at, *number),
@@ -298,7 +298,7 @@ impl<'t> State<'t, '_> {
     fn variable(&self, at: usize, name: &str) -> Result<Value> {
         match self.variables.iter().rev().find(|(known, _)| *known == name) {
             Some((_, value)) => Ok(value.clone()),
-            None => Err(Located::about(at, name, Fault::value("is no variable here"))),
+            None => Err(Located::about(at, name, Fault::value("is not defined here as a variable"))),
         }
     }
 
@@ -344,7 +344,7 @@ impl<'t> State<'t, '_> {
             Value::Dict(dict) if arguments.is_empty() && last.is_none() => {
                 Ok(dict.get(field.as_bytes()).unwrap_or(Value::Missing))
             }
-            Value::Dict(_) => about("is no function and takes no arguments"),
+            Value::Dict(_) => about("is not a function, so it takes no arguments"),
             Value::Version(version) => {
                 let mut values = Vec::new();
                 for word in arguments {
@@ -353,7 +353,7 @@ impl<'t> State<'t, '_> {
                 values.extend(last);
                 versions::method(self.run, &version, field, &values).of(at, field)
             }
-            _ => about("is no field of a value of this type"),
+            _ => about("is not a field of a value of this type"),
         }
     }
 
@@ -409,7 +409,7 @@ impl<'t> State<'t, '_> {
             Term::Nil => match param {
                 Param::Any => Value::Nil,
                 Param::Dict => Value::Dict(Dict::nil()),
-                _ => return fault(at, "is given nil"),
+                _ => return fault(at, "got nil"),
             },
             Term::Field(fields) => self.fields(dot, at, dot.clone(), fields, &[], None)?,
             Term::Variable(name, fields) => {
@@ -424,11 +424,11 @@ impl<'t> State<'t, '_> {
             }
             Term::Bool(value) => match param {
                 Param::Any | Param::Bool => return Ok(Value::Bool(*value)),
-                _ => return fault(at, "is given true or false, and takes no such value here"),
+                _ => return fault(at, "got true or false, which it does not take here"),
             },
             Term::Text(text) => match param {
                 Param::Any | Param::Text => return self.run.copy(text).at(at),
-                _ => return fault(at, "is given a text, and takes none here"),
+                _ => return fault(at, "got a text, which it does not take here"),
             },
             Term::Number(number) => {
                 let value = match param {
@@ -437,7 +437,7 @@ impl<'t> State<'t, '_> {
                     Param::Float => number.float.map(Value::Float),
                     _ => None,
                 };
-                return value.map_or_else(|| fault(at, "is given a number that it does not take here"), Ok);
+                return value.map_or_else(|| fault(at, "got a number, which it does not take here"), Ok);
             }
         };
         fitting(value, param).at(at)
@@ -452,7 +452,7 @@ fn named(error: Located, name: &str) -> Located {
     }
 }
 
-const NO_FUNCTION: &str = "this is no function and takes no arguments";
+const NO_FUNCTION: &str = "this is not a function, so it takes no arguments";
 
 fn constant(at: usize, number: Number) -> Result<Value> {
     match number {
@@ -474,14 +474,14 @@ fn fitting(value: Value, param: Param) -> std::result::Result<Value, Fault> {
         (Param::Dict, Value::Dict(dict)) if dict.of == super::value::Of::Any => return Ok(value),
         (Param::Dict, Value::Missing) => return Ok(Value::Dict(Dict::nil())),
         (Param::Text, Value::Missing | Value::Nil) => {
-            "is given an item or a key that is missing, or nil, instead of a text"
+            "got an item or a key that is missing, or nil, instead of a text"
         }
-        (_, Value::Missing | Value::Nil) => "is given an item or a key that is missing, or nil",
-        (Param::Text, _) => "is given a value that is no text: `toString` makes one of it",
-        (Param::Int, _) => "is given a value that is no int: `int` makes one of it",
-        (Param::Bool, _) => "is given a value that is neither true nor false",
-        (Param::Float, _) => "is given a value that is no float64: `float64` makes one of it",
-        (Param::Dict, _) => "is given a value that is no dict",
+        (_, Value::Missing | Value::Nil) => "got an item or a key that is missing, or nil",
+        (Param::Text, _) => "got a value that is not a text: convert it with `toString`",
+        (Param::Int, _) => "got a value that is not an int: convert it with `int`",
+        (Param::Bool, _) => "got a value that is neither true nor false",
+        (Param::Float, _) => "got a value that is not a float64: convert it with `float64`",
+        (Param::Dict, _) => "got a value that is not a dict",
     };
     Err(Fault::value(what))
 }

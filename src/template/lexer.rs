@@ -272,11 +272,11 @@ impl<'t> Lexer<'t> {
     fn number(&mut self, at: usize) -> Result<(), Located> {
         let bad = |what| Located::new(at, Fault::syntax(what));
         if !self.scan_number() {
-            return Err(bad("this is no number"));
+            return Err(bad("this is not a number"));
         }
         let is_complex = self.text.get(..self.at).is_some_and(|text| text.ends_with('i'));
         if is_complex || matches!(self.peek(), Some('+' | '-')) {
-            return Err(bad("this is no number; complex ones are not supported"));
+            return Err(bad("this is not a number; complex numbers are not supported"));
         }
         self.push(Kind::Number, at);
         Ok(())

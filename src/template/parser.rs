@@ -88,7 +88,7 @@ impl<'t> Parser<'t> {
         if self.depth > MAX_DEPTH {
             return Err(Located::new(
                 at,
-                Fault::bound("blocks and parentheses go deeper here than 100 levels"),
+                Fault::bound("blocks and parentheses are nested more than 100 levels deep here"),
             ));
         }
         let found = read(self);
@@ -123,7 +123,7 @@ impl<'t> Parser<'t> {
             self.next = begin;
             match self.item()? {
                 Item::Node(node) => block.push(node),
-                Item::Ending(at, _) => return syntax(at, "nothing is open here that this could end"),
+                Item::Ending(at, _) => return syntax(at, "there is nothing open here that this could end"),
             }
         }
         Ok(block)
@@ -423,7 +423,7 @@ impl<'t> Parser<'t> {
             Kind::Nil => Term::Nil,
             Kind::Variable => {
                 if !self.variables.iter().any(|name| name == token.text) {
-                    return Err(Located::about(at, token.text, Fault::syntax("is no variable here")));
+                    return Err(Located::about(at, token.text, Fault::syntax("is not defined here as a variable")));
                 }
                 Term::Variable(token.text.to_owned(), Vec::new())
             }
@@ -467,7 +467,7 @@ fn text_of(token: Token<'_>) -> Result<Vec<u8>> {
     let mut rest = within;
     while !rest.is_empty() {
         let Some((value, is_char, after)) = unescape(rest, '"') else {
-            return syntax(token.at, "an escape in this text is none of Go's");
+            return syntax(token.at, "Go has no such escape in a text");
         };
         match char::from_u32(value).filter(|_| is_char) {
             Some(char) => push_char(&mut text, char),
@@ -500,7 +500,7 @@ fn number(token: Token<'_>) -> Result<Number> {
     let mut found = Number { int, float, is_float: false };
     if float.is_none() {
         let float = parse_float(text.as_bytes()).filter(|_| looks_float || text.contains(['e', 'E']));
-        let Some(float) = float else { return syntax(token.at, "this is no number, or too large") };
+        let Some(float) = float else { return syntax(token.at, "this is not a number, or it is too large") };
         #[allow(clippy::cast_possible_truncation, clippy::cast_precision_loss, clippy::float_cmp)]
         let int = (float as i64 as f64 == float && float.abs() < 9.2e18).then_some(float as i64);
         found = Number { int, float: Some(float), is_float: true };

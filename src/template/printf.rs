@@ -323,7 +323,7 @@ impl<'r> Printer<'r> {
             },
             Value::Version(version) => {
                 if self.is_bad || self.flags.source || !matches!(verb, 'v' | 's' | 'x' | 'X' | 'q') {
-                    return Err(Fault::value("a version can be written as a text only"));
+                    return Err(Fault::value("a version can only be written as a text"));
                 }
                 let text = self.run.copy(version.to_string().as_bytes())?;
                 self.value(&text, verb, depth)?;

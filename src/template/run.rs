@@ -15,7 +15,7 @@ use crate::secret::SecretBytes;
 /// How deep lists may be in each other.
 const MAX_NESTING: usize = 100;
 
-pub const TOO_DEEP: Fault = Fault::bound("lists and dicts go deeper here than 100 levels");
+pub const TOO_DEEP: Fault = Fault::bound("lists and dicts are nested more than 100 levels deep here");
 const TOO_MANY_STEPS: Fault = Fault::bound("the template takes more steps than are allowed");
 const TOO_MUCH_TEXT: Fault = Fault::bound("the template works with more text than is allowed");
 

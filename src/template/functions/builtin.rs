@@ -50,8 +50,8 @@ fn length(value: &Value) -> Result {
         Value::Text(text) => text.bytes().len(),
         Value::List(list) => list.len(),
         Value::Dict(dict) => dict.len(),
-        Value::Missing | Value::Nil => return Err(Fault::value("is given nothing, which has no length")),
-        _ => return Err(Fault::value("is given a value that has no length")),
+        Value::Missing | Value::Nil => return Err(Fault::value("got nothing, which has no length")),
+        _ => return Err(Fault::value("got a value that has no length")),
     };
     Ok(Value::Int(i64::try_from(length).unwrap_or(i64::MAX)))
 }
@@ -59,34 +59,34 @@ fn length(value: &Value) -> Result {
 fn index(_: &mut Run, values: &[Value]) -> Result {
     let mut item = any(values, 0);
     if item.is_nil() {
-        return Err(Fault::value("is given nothing to look into"));
+        return Err(Fault::value("got nothing to look into"));
     }
     for key in rest(values, 1) {
         item = match item {
-            Value::Missing | Value::Nil => return Err(Fault::value("is given nothing to look into")),
+            Value::Missing | Value::Nil => return Err(Fault::value("got nothing to look into")),
             Value::Dict(dict) => match key {
                 Value::Text(key) => dict.get(key.bytes()).unwrap_or_else(|| Value::zero(dict.of)),
-                _ => return Err(Fault::value("is given a key that is no text")),
+                _ => return Err(Fault::value("got a key that is not a text")),
             },
             Value::Text(text) => {
                 let byte = place(key)?.and_then(|place| text.bytes().get(place).copied());
                 Value::Byte(byte.ok_or(OUT_OF_RANGE)?)
             }
             Value::List(list) => place(key)?.and_then(|place| list.get(place)).ok_or(OUT_OF_RANGE)?,
-            _ => return Err(Fault::value("is given a value that has no items")),
+            _ => return Err(Fault::value("got a value that has no items")),
         };
     }
     Ok(item)
 }
 
-const OUT_OF_RANGE: Fault = Fault::value("is given an index that is out of range");
+const OUT_OF_RANGE: Fault = Fault::value("got an index that is out of range");
 
 fn place(key: &Value) -> Result<Option<usize>> {
     match key {
         Value::Int(number) | Value::Int64(number) => Ok(usize::try_from(*number).ok()),
         Value::Byte(number) => Ok(Some(usize::from(*number))),
         Value::Uint64(number) => Ok(usize::try_from(*number).ok()),
-        _ => Err(Fault::value("is given an index that is no whole number")),
+        _ => Err(Fault::value("got an index that is not a whole number")),
     }
 }
 
@@ -121,13 +121,13 @@ fn whole(value: &Value) -> i128 {
     }
 }
 
-const INCOMPARABLE: Fault = Fault::value("is given values of types that cannot be compared");
+const INCOMPARABLE: Fault = Fault::value("got values of types that cannot be compared");
 
 fn equal(_: &mut Run, values: &[Value]) -> Result {
     let first = any(values, 0);
     let others = rest(values, 1);
     if others.is_empty() {
-        return Err(Fault::value("is given one value only, and compares it with none"));
+        return Err(Fault::value("got only one value, and needs another to compare it with"));
     }
     for other in others {
         if are_equal(&first, other)? {

@@ -67,7 +67,7 @@ pub const TABLE: &[Function] = &[
     takes_more("dig", &[], Any, dig),
 ];
 
-const NO_DICT: Fault = Fault::value("is given no dict to write to");
+const NO_DICT: Fault = Fault::value("got no dict to write to");
 
 fn key(values: &[Value], index: usize) -> Str {
     match values.get(index) {
@@ -97,12 +97,12 @@ fn dig(_: &mut Run, values: &[Value]) -> Result {
         return Err(Fault::value("needs keys, a value for when they are missing, and a dict"));
     }
     if !keys.iter().all(|key| matches!(key, Value::Text(_))) {
-        return Err(Fault::value("is given a key that is no text"));
+        return Err(Fault::value("got a key that is not a text"));
     }
     let mut found = last.clone();
     for key in keys {
         let Value::Dict(dict @ Dict { of: Of::Any, .. }) = found else {
-            return Err(Fault::value("comes to a value that is no dict"));
+            return Err(Fault::value("finds a value that is not a dict"));
         };
         match dict.get(text(std::slice::from_ref(key), 0)) {
             Some(next) => found = next,

@@ -46,7 +46,7 @@ pub const TABLE: &[Function] = &[
     takes("fromJson", &[Text], |run, values| Ok(json::parse(run, text(values, 0))?.value)),
     takes("mustFromJson", &[Text], |run, values| {
         let found = json::parse(run, text(values, 0))?;
-        if found.is_whole { Ok(found.value) } else { Err(Fault::value("is given a text that is no JSON")) }
+        if found.is_whole { Ok(found.value) } else { Err(Fault::value("got a text that is not JSON")) }
     }),
 ];
 
@@ -56,7 +56,7 @@ fn write(run: &mut Run, values: &[Value], style: Style, must: bool) -> Result {
     let mut out = run.buffer();
     match json::write(run, &mut out, &any(values, 0), style)? {
         true => run.written(out),
-        false if must => Err(Fault::value("is given a number that JSON has not")),
+        false if must => Err(Fault::value("got a number that JSON does not have")),
         false => run.copy(b""),
     }
 }

@@ -59,7 +59,7 @@ pub fn is_empty(value: &Value) -> bool {
 fn list(values: &[Value], index: usize) -> Result<List> {
     match any(values, index) {
         Value::List(list) => Ok(list),
-        _ => Err(Fault::value("is given a value that is no list")),
+        _ => Err(Fault::value("got a value that is not a list")),
     }
 }
 
@@ -170,7 +170,7 @@ fn slice(run: &mut Run, values: &[Value]) -> Result {
     };
     let range = place(1, 0).zip(place(2, items.len()));
     let found = range.and_then(|(from, to)| items.get(from..to));
-    let found = found.ok_or(Fault::value("is given a place that is out of range"))?;
+    let found = found.ok_or(Fault::value("got a position that is out of range"))?;
     run.list(list.of, found.to_vec())
 }
 
@@ -188,7 +188,7 @@ fn concat(run: &mut Run, values: &[Value]) -> Result {
 fn chunk(run: &mut Run, values: &[Value]) -> Result {
     let items = items(values, 1)?;
     let Some(size) = super::index(int(values, 0)).filter(|size| *size > 0) else {
-        return Err(Fault::value("is given a size that is not above 0"));
+        return Err(Fault::value("got a size that is not above 0"));
     };
     let chunks = items.chunks(size).map(|chunk| run.list(Of::Any, chunk.to_vec()));
     let chunks = chunks.collect::<Result<Vec<_>>>()?;

@@ -218,7 +218,7 @@ fn steps(from: i64, to: i64, step: i64) -> Result<Vec<i64>> {
     let distance = (i128::from(to) - i128::from(from)).abs();
     let size = i128::from(step).abs();
     if (distance + size - 1) / size > MAX_COUNT {
-        return Err(Fault::bound("a list gets longer than 100000 numbers"));
+        return Err(Fault::bound("makes a list of more than 100000 numbers"));
     }
     let next =
         |number: &i64| number.checked_add(step).filter(|next| if is_down { *next > to } else { *next < to });
@@ -272,7 +272,7 @@ const MAX_DIGITS: i64 = 5000;
 impl Decimal {
     fn of(value: f64) -> Result<Self> {
         if !value.is_finite() {
-            return Err(Fault::value("is given a number that is infinite, or none"));
+            return Err(Fault::value("got a number that is infinite or not a number"));
         }
         let text = format_float(value, 'e', Precision::Shortest);
         let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));

@@ -80,7 +80,7 @@ pub fn deep_equal(run: &mut Run, a: &Value, b: &Value, depth: usize) -> Result<b
 
 fn copy(run: &mut Run, values: &[Value]) -> Result {
     match any(values, 0) {
-        Value::Missing | Value::Nil => Err(Fault::value("is given nothing to copy")),
+        Value::Missing | Value::Nil => Err(Fault::value("got nothing to copy")),
         value => deep_copy(run, &value, 0),
     }
 }

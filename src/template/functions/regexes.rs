@@ -48,8 +48,8 @@ pub const TABLE: &[Function] = &[
 ];
 
 /// A value can be in an expression, so nothing of it is shown.
-const BAD: Fault = Fault::value("is given an expression that is none");
-const TOO_LARGE: Fault = Fault::bound("is given an expression that gets too large");
+const BAD: Fault = Fault::value("got a text that is not a regular expression");
+const TOO_LARGE: Fault = Fault::bound("got a regular expression that is too large");
 
 /// What an expression costs, in steps: the crate makes a program of it, of at most so many bytes.
 const COST: usize = 5000;
@@ -64,7 +64,7 @@ fn regex(run: &mut Run, values: &[Value]) -> Result<Regex> {
 fn compiled(run: &mut Run, values: &[Value]) -> Result<Option<Regex>> {
     let pattern = text(values, 0);
     if std::str::from_utf8(text(values, 1)).is_err() {
-        return Err(Fault::value("is given a text that is no UTF-8"));
+        return Err(Fault::value("got a text that is not UTF-8"));
     }
     // Each character of the text may have to be held against each part of the program.
     run.steps(text(values, 1).len().saturating_mul(pattern.len()) / 64)?;

@@ -18,7 +18,7 @@ use crate::secret::SecretBytes;
 pub const TABLE: &[Function] = &[
     takes("hello", &[], |run, _| run.copy(b"Hello!")),
     takes("fail", &[Text], |_, _| {
-        Err(Fault { kind: ErrorKind::Failed, what: "ends the template, as it is written to" })
+        Err(Fault { kind: ErrorKind::Failed, what: "ends the template, as its author asked" })
     }),
     takes("abbrev", &[Int, Text], |run, values| abbreviate(run, text(values, 1), 0, int(values, 0), 4)),
     takes("abbrevboth", &[Int, Int, Text], |run, values| {
@@ -37,7 +37,7 @@ pub const TABLE: &[Function] = &[
         run.copy(found.ok_or(OUT_OF_RANGE)?)
     }),
     takes("repeat", &[Int, Text], |run, values| {
-        let count = index(int(values, 0)).ok_or(Fault::value("is given a negative count"))?;
+        let count = index(int(values, 0)).ok_or(Fault::value("got a negative count"))?;
         let mut out = run.buffer();
         out.push_times(text(values, 1), count);
         run.written(out)
@@ -138,7 +138,7 @@ pub const TABLE: &[Function] = &[
     }),
 ];
 
-const OUT_OF_RANGE: Fault = Fault::value("is given a place that is out of range");
+const OUT_OF_RANGE: Fault = Fault::value("got a position that is out of range");
 
 pub fn find(text: &[u8], pattern: &[u8]) -> Option<usize> {
     memmem::find(text, pattern)
@@ -339,7 +339,7 @@ fn wrap(run: &mut Run, text: &[u8], width: i64, separator: &[u8], breaks_words: 
 }
 
 fn indent(run: &mut Run, values: &[Value], before: &[u8]) -> Result {
-    let count = index(int(values, 0)).ok_or(Fault::value("is given a negative count"))?;
+    let count = index(int(values, 0)).ok_or(Fault::value("got a negative count"))?;
     let mut out = run.buffer();
     out.push(before);
     for (index, line) in text(values, 1).split(|byte| *byte == b'\n').enumerate() {

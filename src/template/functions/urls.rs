@@ -51,13 +51,13 @@ pub const TABLE: &[Function] = &[
     }),
 ];
 
-const BAD: Fault = Fault::value("is given a text that is no address");
+const BAD: Fault = Fault::value("got a text that is not an address");
 
 fn part(dict: &Dict, name: &[u8]) -> Result<SecretBytes> {
     match dict.get(name) {
         None => Ok(SecretBytes::default()),
         Some(Value::Text(text)) => Ok(SecretBytes::new(text.bytes().to_vec())),
-        Some(_) => Err(Fault::value("is given a part of an address that is no text")),
+        Some(_) => Err(Fault::value("got a part of an address that is not a text")),
     }
 }
 

@@ -27,8 +27,8 @@ pub const TABLE: &[Function] = &[
     }),
 ];
 
-const BAD_VERSION: Fault = Fault::value("is given a text that is no version");
-const BAD_CONSTRAINT: Fault = Fault::value("is given a text that asks for no versions");
+const BAD_VERSION: Fault = Fault::value("got a text that is not a version");
+const BAD_CONSTRAINT: Fault = Fault::value("got a text that is not a range of versions");
 
 const REST: &str = r"(-([0-9A-Za-z\-]+(\.[0-9A-Za-z\-]+)*))?(\+([0-9A-Za-z\-]+(\.[0-9A-Za-z\-]+)*))?";
 const ASKED: &str = r"v?([0-9|x|X|\*]+)(\.[0-9|x|X|\*]+)?(\.[0-9|x|X|\*]+)?";
@@ -153,7 +153,7 @@ fn compare_part(a: &str, b: &str) -> Ordering {
 pub fn method(run: &mut Run, version: &Rc<Version>, name: &str, values: &[Value]) -> Result {
     let other = || match values {
         [Value::Version(other)] => Ok(version.compare(other)),
-        _ => Err(Fault::value("is given a value that is no version")),
+        _ => Err(Fault::value("got a value that is not a version")),
     };
     let is = |fits: bool| Ok(Value::Bool(fits));
     match name {
@@ -166,7 +166,7 @@ pub fn method(run: &mut Run, version: &Rc<Version>, name: &str, values: &[Value]
         _ => {}
     }
     if !values.is_empty() {
-        return Err(Fault::value("takes no arguments, or is no method of a version here"));
+        return Err(Fault::value("takes no arguments, or is not a method of a version here"));
     }
     match name {
         "Major" => Ok(Value::Uint64(version.major)),
@@ -176,7 +176,7 @@ pub fn method(run: &mut Run, version: &Rc<Version>, name: &str, values: &[Value]
         "Metadata" => run.copy(version.metadata.as_bytes()),
         "Original" => run.copy(version.original.as_bytes()),
         "String" => run.copy(version.to_string().as_bytes()),
-        _ => Err(Fault::value("is no method of a version here")),
+        _ => Err(Fault::value("is not a method of a version here")),
     }
 }
 
