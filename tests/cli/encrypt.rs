@@ -191,6 +191,7 @@ fn standard_input_is_named_by_a_flag() {
 #[test]
 fn standard_input_is_called_as_the_file_that_it_becomes() {
     let test = repository();
+    test.write("secrets/other.yaml", "a: 1\n");
     let output = test.sealant(&["encrypt", "--output", "secrets/x.env"]).stdin("A=hunter2\n").run().ok();
     assert_eq!(output.stderr, "");
     let encrypted = test.read_text("secrets/x.env");
@@ -229,7 +230,7 @@ fn the_type_of_standard_input_is_found_and_said() {
     }
     let secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: db}\nstringData: {p: hunter2}\n";
     let output = encrypt(secret, &[]);
-    assert!(output.text().contains("kind: Secret\n") && output.text().contains("{p: \"ENC["), "{output}");
+    assert!(output.text().contains("kind: Secret\n") && output.text().contains("{p: 'ENC["), "{output}");
 }
 
 #[test]

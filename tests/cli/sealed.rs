@@ -255,7 +255,7 @@ fn the_rule_is_that_of_the_file_or_of_where_it_goes() {
     test.sealant(&["seal", "-o", "apps/db2.yaml"]).stdin(SECRET).run().ok();
     test.sealant(&["seal", "--filename-override", "apps/z.yaml"]).stdin(SECRET).run().ok();
     let output = test.sealant(&["seal", "plain.yaml"]).run().code(1);
-    assert!(output.stderr.contains("/.sops.yaml, such as"), "{output}");
+    assert!(output.stderr.contains("/.sops.yaml matches it: change the path_regex"), "{output}");
 }
 
 #[test]
