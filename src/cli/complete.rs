@@ -5,6 +5,9 @@
 
 use std::path::Path;
 
+use clap::ValueEnum;
+use clap_complete::Shell;
+
 use crate::cli::args::{Formats, Input};
 use crate::cli::commands::help;
 use crate::cli::context::Context;
@@ -70,6 +73,7 @@ impl Line {
         match (&command[..], &self.positionals[..]) {
             (["get" | "set" | "unset"], [file]) => keys(Path::new(file)).unwrap_or_default(),
             (["recipient", "rm"], []) => names(context),
+            (["completion"], []) => shells(),
             (["help" | "man"], topic) => topics(topic, command == ["help"]),
             (["exec-env"], [_]) => vec![PROGRAMS.to_owned()],
             _ => Vec::new(),
@@ -93,6 +97,14 @@ fn names(context: &Context) -> Vec<String> {
     let mut names: Vec<String> = context.names().iter().map(|(_, name)| name.to_owned()).collect();
     names.sort();
     names
+}
+
+/// What `completion` writes a script for.
+fn shells() -> Vec<String> {
+    let names = Shell::value_variants()
+        .iter()
+        .filter_map(|shell| Some(shell.to_possible_value()?.get_name().to_owned()));
+    names.collect()
 }
 
 /// Commands below these words.

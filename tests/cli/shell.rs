@@ -46,6 +46,7 @@ fn bash_offers_keys_names_topics_and_programs() {
         (&["help", "git", "ins"], &["install"]),
         (&["help", "exit"], &["exit-codes"]),
         (&["check", "--ver"], &["--verify"]),
+        (&["completion", ""], &["bash", "elvish", "fish", "powershell", "zsh"]),
     ] {
         let offered = offered(words);
         let offered: Vec<&str> =

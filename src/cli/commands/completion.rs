@@ -73,6 +73,11 @@ _sealant_asking() {
 "#;
 
 const FISH: &str = r#"
-complete -c sealant -n '__fish_seen_subcommand_from get set unset recipient help man' -a '(sealant __complete (commandline -opc)[2..-1] (commandline -ct) 2>/dev/null)'
+function __sealant_asking
+    sealant __complete (commandline -opc)[2..-1] (commandline -ct) 2>/dev/null
+end
+complete -c sealant -n '__fish_seen_subcommand_from get set unset recipient help man completion' -a '(__sealant_asking)'
+complete -c sealant -n '__fish_seen_subcommand_from help man completion' -f
+complete -c sealant -n '__fish_seen_subcommand_from who-can-decrypt blast-radius' -l recipient -x -a '(__sealant_asking)'
 complete -c sealant -n '__fish_seen_subcommand_from exec-env' -a '(__fish_complete_subcommand --fcs-skip=3)'
 "#;
