@@ -18,6 +18,7 @@ use crate::fs;
 use crate::keys::KeySet;
 use crate::repo::copies::{Audiences, Copies, Held, Leaving, Named, Places, Prints, held, lets_others_in};
 use crate::repo::git::blobs::Blobs;
+use crate::repo::git::configs::Staged;
 use crate::repo::git::history::{History, is_shallow};
 use crate::repo::git::left;
 use crate::repo::git::tree::{Entry, ObjectId, Tree};
@@ -71,6 +72,9 @@ impl PastRule {
     }
 }
 
+/// The most contents of configs that are tried on every place.
+const MOST_STATES: usize = 64;
+
 /// What somebody asks about, by its path: it need not be on the disk.
 pub(super) type Asked = Vec<(PathBuf, Prints)>;
 
@@ -101,11 +105,11 @@ pub(super) fn add(
     }
     let recorded = Recorded::read(git)?;
     let has_other_configs = recorded.has_other_configs(context)?;
+    let today = |path: &Path| configs.first().and_then(|configs| past_rule_of(path, configs));
     let lost = match has_other_configs {
-        true => recorded.lost(copies, wanted, asked, context)?,
+        true => recorded.lost(copies, wanted, asked, &today, context)?,
         false => BTreeMap::new(),
     };
-    let today = |path: &Path| configs.first().and_then(|configs| past_rule_of(path, configs));
     let was_narrower = |((path, _), rules): (&(usize, &ObjectId), &Vec<PastRule>)| {
         let today = today(&recorded.paths[*path]);
         let mut then = rules.iter().filter_map(|rule| rule.keys.as_ref());
@@ -215,13 +219,18 @@ impl<'g> Recorded<'g> {
         copies: &mut Copies,
         wanted: PastScope,
         asked: &Asked,
+        today: &dyn Fn(&Path) -> Option<KeySet>,
         context: &Context,
     ) -> Result<BTreeMap<(usize, &ObjectId), Vec<PastRule>>> {
         let mut lookup = context.lookup()?;
         lookup.explicit = lookup.explicit.map(|path| absolute(&path, &lookup.working_dir));
         lookup.working_dir = real(&lookup.working_dir);
         let elsewhere = Elsewhere { copies: &*copies, asked };
-        let contents = self.contents(&elsewhere, wanted)?;
+        let places = self.once_for_fewer(&lookup, wanted, today, copies)?;
+        let contents = self.contents(&places, &elsewhere, wanted)?;
+        if contents.is_empty() {
+            return Ok(BTreeMap::new());
+        }
         let losses = self.losses(&contents)?;
         let next = self.next_contents(&losses)?;
         let nothing = Arc::new(Prints::default());
@@ -267,18 +276,61 @@ impl<'g> Recorded<'g> {
         Ok(found)
     }
 
-    /// What the encrypted files of the history held that may have left their places, by the numbers of these.
+    /// The places for which a config ever named fewer readers than today's: what was at the others counts by the rule of today.
+    /// Where there are too many configs to tell, all of them.
+    fn once_for_fewer(
+        &self,
+        lookup: &Lookup,
+        wanted: PastScope,
+        today: &dyn Fn(&Path) -> Option<KeySet>,
+        copies: &Copies,
+    ) -> Result<HashSet<usize>> {
+        let all = 0..self.paths.len();
+        let states =
+            || self.history.configs.iter().flat_map(|(path, ids)| ids.iter().map(move |id| (path, id)));
+        if lookup.explicit.is_some() || states().count() > MOST_STATES {
+            return Ok(all.collect());
+        }
+        let audiences = copies.audiences();
+        let today: Vec<Option<KeySet>> = self.paths.iter().map(|path| today(path)).collect();
+        let (mut found, mut blobs) = (HashSet::new(), Blobs::open(self.git)?);
+        for (config, id) in states().filter(|(_, id)| !id.is_null()) {
+            let tree = Tree::of_file(config, id);
+            // One that Git does not give may have said anything.
+            let Ok(staged) = Staged::read(self.git.top(), &tree, None, &mut blobs) else {
+                return Ok(all.collect());
+            };
+            let configs = Configs::from_source(lookup.clone(), staged);
+            let folder = config.parent().map(|folder| self.git.top().join(folder));
+            for at in all.clone().filter(|at| !found.contains(at)).collect::<Vec<_>>() {
+                let path = &self.paths[at];
+                if !folder.as_ref().is_some_and(|folder| path.starts_with(folder)) {
+                    continue;
+                }
+                let Some(then) = past_rule_of(path, &configs) else { continue };
+                let is_for_fewer = today[at].as_ref().is_none_or(|today| lets_others_in(today, &then));
+                if is_for_fewer && (wanted != PastScope::Shared || audiences.reach_others_than(&then)) {
+                    found.insert(at);
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// What the encrypted files of these places held that may have left them, by the numbers of the places.
     fn contents(
         &self,
+        places: &HashSet<usize>,
         elsewhere: &Elsewhere<'_>,
         wanted: PastScope,
     ) -> Result<HashMap<(usize, &ObjectId), Option<Prints>>> {
         let versions = self.history.versions.iter();
         let all = versions.map(|version| (version.path, &self.history.blobs[version.blob].id));
+        let all = all.filter(|(at, _)| places.contains(at));
         let all: Vec<(usize, &ObjectId)> = all.collect::<BTreeSet<_>>().into_iter().collect();
         let gone: HashSet<usize> = match wanted {
             PastScope::Shared => HashSet::new(),
-            _ => (0..self.paths.len()).filter(|&at| self.is_gone(at)).collect(),
+            _ => places.iter().copied().filter(|&at| self.is_gone(at)).collect(),
         };
         let is_wanted =
             |at: usize, prints: &Prints| gone.contains(&at) || elsewhere.have(&self.paths[at], prints);

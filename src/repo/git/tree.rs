@@ -23,7 +23,7 @@ impl ObjectId {
     }
 
     /// Git writes it where there is no object.
-    pub(super) fn is_null(&self) -> bool {
+    pub fn is_null(&self) -> bool {
         self.0.bytes().all(|digit| digit == b'0')
     }
 
@@ -56,6 +56,11 @@ pub struct Tree {
 }
 
 impl Tree {
+    /// One file.
+    pub fn of_file(path: &Path, id: &ObjectId) -> Self {
+        Self { entries: BTreeMap::from([(path.to_path_buf(), Entry::File(id.clone()))]) }
+    }
+
     /// What is staged. Git's folder is the top of the working tree.
     pub fn of_index(git: &Git) -> Result<Self> {
         Self::parse(&git.run(["ls-files", "--stage", "-z"])?)
