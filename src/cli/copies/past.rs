@@ -16,6 +16,7 @@ use crate::document::Format;
 use crate::error::{Error, Kind, Result};
 use crate::fs;
 use crate::keys::KeySet;
+use crate::policy;
 use crate::repo::copies::{Audiences, Copies, Held, Leaving, Named, Places, Prints, held, lets_others_in};
 use crate::repo::git::blobs::Blobs;
 use crate::repo::git::configs::Staged;
@@ -98,8 +99,7 @@ pub(super) fn add(
     context: &Context,
 ) -> Result<()> {
     let is_looking = matches!(wanted, PastScope::Shared | PastScope::RuledIfKnown);
-    let is_named = context.lookup()?.explicit.is_some();
-    if is_one && !is_named && !left::any(git, &Tree::of_index(git)?)? {
+    if is_one && was_never_for_fewer(git, configs, context)? {
         // Those who only look are let in nowhere, and most clones of jobs are like this one.
         return if is_looking { Ok(()) } else { refuse_shallow(git, is_shallow(git)?) };
     }
@@ -144,6 +144,37 @@ pub(super) fn add(
         found.add_to(copies);
     }
     Ok(())
+}
+
+/// Whether nothing has ever left its place in what leads to HEAD, nor was any place for fewer than today, where all rules of today
+/// name the same readers.
+fn was_never_for_fewer(git: &Git, configs: &[&Configs], context: &Context) -> Result<bool> {
+    let (mut lookup, index) = (context.lookup()?, Tree::of_index(git)?);
+    let is_link = |(path, entry): (&PathBuf, &Entry)| is_config(path) && !matches!(entry, Entry::File(_));
+    let today = configs.first().and_then(|configs| past_rule_of(&git.top().join("file"), configs));
+    let (Some(today), false) = (today, lookup.explicit.is_some() || index.iter().any(is_link)) else {
+        return Ok(false);
+    };
+    if left::any(git)? {
+        return Ok(false);
+    }
+    lookup.working_dir = real(&lookup.working_dir);
+    let mut blobs = Blobs::open(git)?;
+    for (config, id) in left::configs_ever(git, &index)? {
+        let staged = Staged::read(git.top(), &Tree::of_file(&config, &id), None, &mut blobs)?;
+        let ever = Configs::from_source(lookup.clone(), staged);
+        let Ok(Some(config)) = ever.config_for(&git.top().join(&config).with_file_name("file")) else {
+            return Ok(false);
+        };
+        for policy in config.policies() {
+            // A rule that names nobody said nothing of who reads there.
+            match policy.and_then(|policy| policy::key_set(&policy)) {
+                Ok(then) if then.as_ref().is_none_or(|then| !lets_others_in(&today, then)) => {}
+                _ => return Ok(false),
+            }
+        }
+    }
+    Ok(true)
 }
 
 const IS_SHALLOW: &str =

@@ -49,26 +49,26 @@ const LOSSES: &[&str] = &[
     "--format=tformat:%x01%H %P",
 ];
 
-/// Whether anything may ever have been at a place that was for others than today, in what leads to HEAD or since: whether a file
-/// has left its place, or a config has changed.
-pub fn any(git: &Git, index: &Tree) -> Result<bool> {
+/// Whether a file has ever left its place in what leads to HEAD, or has since.
+pub fn any(git: &Git) -> Result<bool> {
     let Some(head) = changes::head(git)? else { return Ok(false) };
-    let configs: Vec<(&PathBuf, &Entry)> = index.iter().filter(|(path, _)| is_config(path)).collect();
-    if configs.iter().any(|(_, entry)| !matches!(entry, Entry::File(_))) {
-        return Ok(true);
-    }
-    let is_any = |filter: &str, all: &[&str], paths: &[&OsStr]| -> Result<bool> {
-        let since = ["diff-index", "-z", "--name-only", "--no-renames", filter, &head, "--"].map(OsStr::new);
-        let of_head = [filter, "-1", &head, "--"];
-        let ever = LOSSES.iter().chain(all).chain(&of_head).map(OsStr::new);
-        let paths = || paths.iter().copied();
-        Ok(!git.run(since.into_iter().chain(paths()))?.is_empty()
-            || !git.run(ever.chain(paths()))?.is_empty())
-    };
-    let configs: Vec<&OsStr> = configs.into_iter().map(|(path, _)| path.as_os_str()).collect();
+    let since = ["diff-index", "-z", "--name-only", "--no-renames", "--diff-filter=DT", &head, "--"];
+    let ever = LOSSES.iter().copied().chain(["--diff-filter=DT", "-1", &head, "--"]);
+    Ok(!git.run(since)?.is_empty() || !git.run(ever)?.is_empty())
+}
+
+/// What the configs of the index ever were in what leads to HEAD, as long as these are files that have never left their places.
+pub fn configs_ever(git: &Git, index: &Tree) -> Result<BTreeSet<(PathBuf, ObjectId)>> {
+    let configs: Vec<&PathBuf> = index.iter().map(|(path, _)| path).filter(|path| is_config(path)).collect();
+    let mut found = BTreeSet::new();
+    let Some(head) = changes::head(git)?.filter(|_| !configs.is_empty()) else { return Ok(found) };
     // Every commit is looked at: by itself Git passes by what a merge takes from one of its parents.
-    let has_changed = || is_any("--diff-filter=M", &["--full-history", "--sparse"], &configs);
-    Ok(is_any("--diff-filter=DT", &[], &[])? || (!configs.is_empty() && has_changed()?))
+    let history = ["--full-history", "--sparse", "--root", &head, "--"];
+    let args = LOSSES.iter().chain(&history).map(OsStr::new);
+    git.stream(args.chain(configs.iter().map(|path| path.as_os_str())), |output| {
+        each_change(output, |_, Change { path, next, .. }| found.extend(next.map(|next| (path, next))))
+    })?;
+    Ok(found)
 }
 
 /// When these contents have left their places. `head` is what HEAD leads to, and what is there.
@@ -125,44 +125,61 @@ fn keep_parents_with(git: &Git, losses: &mut [Loss]) -> Result<()> {
 
 /// Reads losses of contents that are wanted, newest first. Those of a merge name all its parents.
 fn read(output: &mut dyn BufRead, wanted: &Contents) -> Result<Vec<Loss>> {
-    let mut losses: Vec<Loss> = Vec::new();
+    let (mut losses, mut of_commit): (Vec<Loss>, HashSet<Change>) = (Vec::new(), HashSet::new());
+    each_change(output, |(after, before), change| {
+        // A merge is listed once for each parent.
+        if losses.last().is_none_or(|loss| loss.after != *after) {
+            of_commit.clear();
+        }
+        let Change { path, content: Some(content), next } = &change else { return };
+        let is_wanted = wanted.get(path).is_some_and(|contents| contents.contains(content));
+        if is_wanted && next.as_ref() != Some(content) && !of_commit.contains(&change) {
+            let (path, content, next) = (path.clone(), content.clone(), next.clone());
+            losses.push(Loss { path, content, next, before: before.clone(), after: after.clone() });
+            of_commit.insert(change);
+        }
+    })?;
+    Ok(losses)
+}
+
+/// What became of a path: the files that were, and are, there.
+#[derive(PartialEq, Eq, Hash)]
+struct Change {
+    path: PathBuf,
+    content: Option<ObjectId>,
+    next: Option<ObjectId>,
+}
+
+/// Reads changes, each with its commit and the parents of that.
+fn each_change(
+    output: &mut dyn BufRead,
+    mut each: impl FnMut(&(String, Vec<String>), Change),
+) -> Result<()> {
     let mut header: Option<(String, Vec<String>)> = None;
-    let mut of_commit = HashSet::new();
     while let Some(entry) = field(output).map_err(cannot_read)? {
         match entry.strip_prefix(b"\n").unwrap_or(&entry) {
             [] => {}
             [1, names @ ..] => {
                 let names = String::from_utf8_lossy(names);
                 let mut names = names.split_whitespace().map(str::to_owned);
-                let new = (names.next().ok_or_else(not_understood)?, names.collect());
-                // A merge is listed once for each parent.
-                if header.as_ref().is_none_or(|(commit, _)| *commit != new.0) {
-                    of_commit.clear();
-                }
-                header = Some(new);
+                header = Some((names.next().ok_or_else(not_understood)?, names.collect()));
             }
             [b':', change @ ..] => {
                 let path = field(output).map_err(cannot_read)?.ok_or_else(not_understood)?;
                 let path = PathBuf::from(OsString::from_vec(path));
-                let (after, before) = header.as_ref().ok_or_else(not_understood)?;
                 let words: Vec<&[u8]> = change.split(|byte| *byte == b' ').collect();
                 let [old_mode, new_mode, old, new, _] = words[..] else { return Err(not_understood()) };
-                let (Some(content), Some(new)) = (ObjectId::parse(old), ObjectId::parse(new)) else {
-                    return Err(not_understood());
+                let file = |mode: &[u8], id: &[u8]| -> Result<Option<ObjectId>> {
+                    let id = ObjectId::parse(id).ok_or_else(not_understood)?;
+                    Ok(Some(id).filter(|id| is_file(mode) && !id.is_null()))
                 };
-                let is_wanted = wanted.get(&path).is_some_and(|contents| contents.contains(&content));
-                if !is_file(old_mode) || !is_wanted || content == new {
-                    continue;
-                }
-                let next = Some(new).filter(|_| is_file(new_mode)).filter(|new| !new.is_null());
-                if of_commit.insert((path.clone(), content.clone(), next.clone())) {
-                    losses.push(Loss { path, content, next, before: before.clone(), after: after.clone() });
-                }
+                let (content, next) = (file(old_mode, old)?, file(new_mode, new)?);
+                each(header.as_ref().ok_or_else(not_understood)?, Change { path, content, next });
             }
             _ => return Err(not_understood()),
         }
     }
-    Ok(losses)
+    Ok(())
 }
 
 #[cfg(test)]
