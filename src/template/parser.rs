@@ -423,7 +423,11 @@ impl<'t> Parser<'t> {
             Kind::Nil => Term::Nil,
             Kind::Variable => {
                 if !self.variables.iter().any(|name| name == token.text) {
-                    return Err(Located::about(at, token.text, Fault::syntax("is not defined here as a variable")));
+                    return Err(Located::about(
+                        at,
+                        token.text,
+                        Fault::syntax("is not defined here as a variable"),
+                    ));
                 }
                 Term::Variable(token.text.to_owned(), Vec::new())
             }

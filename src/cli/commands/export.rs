@@ -16,7 +16,7 @@ use crate::host::Host;
 use crate::secret::SecretBytes;
 use crate::shown::typed;
 
-/// Print the values of files as variables, quoted for a shell and others
+/// Print values of files as variables, for a shell and others
 ///
 /// Values must not be nested. Of two variables of one name the last file's counts. Names are letters, digits and `_`.
 ///

@@ -151,10 +151,7 @@ struct Change {
 }
 
 /// Reads changes, each with its commit and the parents of that.
-fn each_change(
-    output: &mut dyn BufRead,
-    mut each: impl FnMut(&(String, Vec<String>), Change),
-) -> Result<()> {
+fn each_change(output: &mut dyn BufRead, mut each: impl FnMut(&(String, Vec<String>), Change)) -> Result<()> {
     let mut header: Option<(String, Vec<String>)> = None;
     while let Some(entry) = field(output).map_err(cannot_read)? {
         match entry.strip_prefix(b"\n").unwrap_or(&entry) {

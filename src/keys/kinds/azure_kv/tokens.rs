@@ -37,7 +37,7 @@ const OUTSIDE: &str = r#"cd /bin && command -v "$0" >/dev/null || exit 0; exec "
 const POWERSHELL: &str = r"
 $ErrorActionPreference = 'Stop'
 $module = Import-Module Az.Accounts -MinimumVersion 2.2.0 -PassThru
-$wish = @{ ResourceUrl = $env:SEALANT_RESOURCE; TenantId = $env:SEALANT_TENANT; WarningAction = 'Ignore' }
+$wish = @{ ResourceUrl = $env:WISH_RESOURCE; TenantId = $env:WISH_TENANT; WarningAction = 'Ignore' }
 # Older and newer versions need not be told, or know no such parameter.
 if ($module.Version -ge [version]'2.17.0' -and $module.Version -lt [version]'5.0.0') { $wish['AsSecureString'] = $true }
 $token = Get-AzAccessToken @wish
@@ -255,7 +255,7 @@ impl Asking<'_> {
                 self.run(program, &args, &[])?
             }
             Program::PowerShell => {
-                let wish = [("SEALANT_RESOURCE", resource.as_str()), ("SEALANT_TENANT", tenant)];
+                let wish = [("WISH_RESOURCE", resource.as_str()), ("WISH_TENANT", tenant)];
                 self.run(program, &["-NoProfile", "-NonInteractive", "-Command", POWERSHELL], &wish)?
             }
             Program::Azd => {
