@@ -26,7 +26,7 @@ impl fmt::Debug for Certificate {
 /// Why values cannot be sealed for a certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BadCertificate {
-    /// There is none in PEM.
+    /// The text has no certificate in PEM.
     None,
     /// It cannot be parsed.
     Broken,

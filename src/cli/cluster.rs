@@ -18,7 +18,7 @@ use crate::keys::web::Proxies;
 /// How long to wait for a server.
 pub const LIMIT: Duration = Duration::from_secs(10);
 
-/// The kubeconfig that was named, else that of the environment or the home folder. Where there is none, the error is of kind
+/// Reads the kubeconfig that was named, else that of the environment or the home folder. Without one, the error is of kind
 /// [`Kind::NoFile`].
 pub fn kubeconfig(host: &dyn Host, named: Option<&Path>) -> Result<Kubeconfig> {
     let found = match named {

@@ -46,7 +46,7 @@ pub trait Source: Send + Sync {
     fn read_named(&self, path: &Path) -> Result<String> {
         self.read(path)
     }
-    /// Where a link leads, as it says it; `None` for what is no link.
+    /// Where a link leads, as it is written in it; `None` for anything but a link.
     fn link(&self, _path: &Path) -> Option<PathBuf> {
         None
     }
@@ -192,7 +192,7 @@ impl Search {
     }
 }
 
-/// What is told of a file that is too far below: a config above may say that it is secret.
+/// The error for a file that is too far below: a config above may say that it is secret.
 pub(super) fn too_deep(file: &Path) -> Error {
     let message = format!("is more than {MAX_LEVELS} folders deep, which is too deep to look for a config");
     Error::new(Kind::Config, message).in_file(file).advise("Move it further up.")

@@ -294,7 +294,7 @@ fn matches(rule: &Rule, path: &str) -> bool {
     rule.path_regex.as_ref().is_none_or(|regex| regex.is_match(path))
 }
 
-/// The nearest config on the way up from a folder, and how many folders it takes to find it, or that there is none.
+/// The nearest config on the way up from a folder, and how many folders it takes to find it; or that no folder has one.
 #[derive(Clone)]
 struct Nearest {
     config: Option<Arc<Config>>,

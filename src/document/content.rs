@@ -1,7 +1,7 @@
 //! Which format a plaintext has that comes without a name.
 //!
 //! Keys stay in plaintext, so what is not surely one of the formats with keys is binary, which is encrypted as a whole: a
-//! password in base64 is no dotenv line because it ends in `=`, and a sentence with a colon is no YAML.
+//! password in base64 that ends in `=` is not a dotenv line, and a sentence with a colon is not YAML.
 
 use super::*;
 

@@ -43,7 +43,7 @@ fn real_within(folder: &Path, links: &mut usize) -> PathBuf {
     if to == real { real } else { real_within(&to, links) }
 }
 
-/// Where a link leads, as it says it; `None` for what is no link.
+/// Where a link leads, as it is written in it; `None` for anything but a link.
 pub fn link_at(path: &Path) -> Option<PathBuf> {
     std::fs::read_link(path).ok()
 }

@@ -198,7 +198,7 @@ impl Held {
         Self { readers, by_rule: rule.is_some(), keys, values, samples }
     }
 
-    /// Leaves out what has stayed where this was. Where one of its data keys has, that is no data key that was lost.
+    /// Leaves out what has stayed where this was, its data keys among it.
     #[must_use]
     pub fn without(mut self, stayed: &Prints) -> Self {
         if self.keys.iter().any(|print| stayed.0.contains(print)) {
@@ -248,7 +248,7 @@ impl Prints {
 pub struct Places<'c>(HashMap<Print, BTreeSet<&'c Path>>);
 
 impl<'c> Places<'c> {
-    /// Adds what is, or comes to be, in a file.
+    /// Adds what is in a file, or will be.
     pub fn add(&mut self, path: &'c Path, prints: &Prints) {
         for print in &prints.0 {
             self.0.entry(*print).or_default().insert(path);

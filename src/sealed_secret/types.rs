@@ -61,7 +61,7 @@ pub struct Metadata {
     pub labels: BTreeMap<String, String>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
-    /// What else is there, which is none of our business.
+    /// Fields that Sealant does not know.
     #[serde(flatten)]
     pub rest: Map<String, Value>,
 }

@@ -5,7 +5,7 @@ use zeroize::Zeroize;
 use super::error::Fault;
 use crate::secret::SecretBytes;
 
-/// Holds no more than it may; what comes after that is lost, and [`Buffer::finish`] says so.
+/// Holds no more than it may; what comes after that is dropped, and [`Buffer::finish`] fails.
 pub struct Buffer {
     bytes: SecretBytes,
     limit: usize,
@@ -55,7 +55,7 @@ impl Buffer {
         self.bytes.len()
     }
 
-    /// Whether more was written than it may hold: then there is no use in going on.
+    /// Whether more was written than it may hold, so that there is no point in going on.
     pub fn is_over(&self) -> bool {
         self.is_over
     }

@@ -11,7 +11,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// What a template fails by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ErrorKind {
-    /// It is no template.
+    /// It is not a template.
     Syntax,
     /// It calls a function that there is not.
     UnknownFunction,

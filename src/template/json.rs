@@ -1,5 +1,5 @@
 //! JSON as `encoding/json` reads and writes it. Not by `serde_json`: numbers are floats with Go's last digit, texts are bytes,
-//! of which some are no UTF-8, and what goes too deep is an error and not nothing.
+//! which may not be UTF-8, and nesting too deep is an error.
 
 use super::buffer::Buffer;
 use super::error::Fault;

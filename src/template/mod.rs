@@ -246,7 +246,7 @@ pub fn functions() -> Vec<&'static str> {
     functions::names()
 }
 
-/// Why a function of other programs' templates is none here, if it is known and left out on purpose.
+/// Why a function of other programs' templates is left out here, if it is known and left out on purpose.
 pub fn is_refused(function: &str) -> bool {
     functions::refused::reason(function).is_some()
 }

@@ -1,6 +1,6 @@
 //! Numbers as Go reads and writes them: `strconv`, and how values of other types become numbers.
 
-/// Why a text is no number.
+/// Why a text is not a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NotNumber {
     Syntax,

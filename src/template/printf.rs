@@ -132,7 +132,7 @@ impl Format<'_> {
     }
 }
 
-/// `parsenum`: digits from `begin`, and where they end; a number that is too large is none.
+/// `parsenum`: digits from `begin`, and where they end; a number that is too large does not count.
 fn digits(text: &[u8], begin: usize, end: usize) -> (Option<usize>, usize) {
     let mut number: Option<usize> = None;
     for at in begin..end {
@@ -251,7 +251,7 @@ impl<'r> Printer<'r> {
         } else if let Some(value) = format.values.get(format.argument) {
             if verb == 'v' {
                 self.flags.source = std::mem::take(&mut self.flags.sharp);
-                // `%+v` adds names to fields of structs, of which there are none.
+                // `%+v` adds names to fields of structs, and there are no structs here.
                 self.flags.plus = false;
             }
             format.argument += 1;

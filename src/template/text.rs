@@ -3,7 +3,7 @@
 use super::buffer::Buffer;
 use super::unicode::is_print;
 
-/// The characters of a text, each with its length; a byte that is no UTF-8 is U+FFFD, and one long.
+/// The characters of a text, each with its length; a byte that is not UTF-8 is U+FFFD, with a length of one.
 pub fn chars(text: &[u8]) -> Chars<'_> {
     Chars { rest: text }
 }

@@ -192,7 +192,7 @@ impl Comparison<'_> {
             [old, new] if !is_ranged => Ok(vec![self.two_files(old, new)?]),
             [] => {
                 let pairs = self.changed_files(range)?.into_iter().map(|file| self.within(range, &file));
-                // Those that are encrypted in neither state are none of our business.
+                // Files that are encrypted in neither state are not shown.
                 let is_ours = |pair: &Pair<Option<Source>>| {
                     [&pair.old.state, &pair.new.state].into_iter().flatten().any(is_encrypted)
                 };

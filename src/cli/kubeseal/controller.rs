@@ -122,7 +122,7 @@ impl Controller {
     }
 }
 
-/// The namespace that flags or the kubeconfig name, and whether it was a flag. None where there is no cluster at all.
+/// The namespace that flags or the kubeconfig name, and whether it was a flag. `None` without a cluster.
 pub fn namespace(flags: &Flags, host: &dyn Host) -> Option<(String, bool)> {
     if let Some(given) = flags.given("namespace") {
         return Some((given.to_owned(), true));

@@ -277,11 +277,11 @@ const DEPRECATED: Flag = flag("rotate", Takes::Switch { of_klog: false }, "");
 #[derive(Debug, Default)]
 pub struct Flags {
     values: BTreeMap<&'static str, Vec<String>>,
-    /// Whether an old flag was used, which is told on standard output.
+    /// Whether an old flag was used: kubeseal says so on standard output.
     pub is_deprecated: bool,
 }
 
-/// Why a command line is no such.
+/// Why a command line cannot be read.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Unread {
     /// It asks for help by `-h`, which kubeseal does not list.

@@ -1,8 +1,8 @@
 //! The command line of kubeseal, which seals for the controller of sealed-secrets: what the program understands when it is
 //! called by that name.
 //!
-//! Owns what kubeseal does and says, exit codes included. Differences are on purpose: what cannot be read of a stream is told
-//! and not dropped, a file that is merged into keeps its form, comments and scope, and what was sealed is encrypted again
+//! Owns what kubeseal does and says, exit codes included. Differences are on purpose: what cannot be read of a stream makes a
+//! warning and is not dropped, a file that is merged into keeps its form, comments and scope, and what was sealed is encrypted again
 //! without the controller where its key is given. Cryptography is in [`crate::bitnami`].
 
 mod controller;
@@ -143,7 +143,7 @@ impl Kubeseal<'_> {
         self.context.host
     }
 
-    /// The objects to work on: of a file, or of standard input, which a person at a terminal is told of.
+    /// The objects to work on, of a file or of standard input. At a terminal it says that it waits for them.
     fn input(&self) -> Result<SecretBytes> {
         match self.flags.given("secret-file") {
             Some(file) => Input::of(Path::new(file)).read(MAX_SOURCE),
@@ -228,7 +228,7 @@ impl Kubeseal<'_> {
             .unwrap_or_default()
     }
 
-    /// The Secrets of the input; a document that cannot be read is told of, and kubeseal goes on without it.
+    /// The Secrets of the input. A document that cannot be read makes a warning, and the others are sealed.
     fn secrets(&self) -> Result<Vec<Secret>> {
         let mut found = Vec::new();
         for document in manifest::documents(&self.input()?)? {

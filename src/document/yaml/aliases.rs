@@ -102,7 +102,7 @@ pub fn check_start(document: &dyn Document) -> Result<()> {
     }
 }
 
-/// Refuses what is under a merge key and is no map: go-yaml does not read such a file, or no longer once sops has
+/// Refuses what is under a merge key and is not a map: go-yaml does not read such a file, or no longer once sops has
 /// written it.
 pub fn check_merge_keys(document: &dyn Document) -> Result<()> {
     let (tree, source) = (document.tree(), document.source());

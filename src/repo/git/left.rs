@@ -62,7 +62,7 @@ pub fn configs_ever(git: &Git, index: &Tree) -> Result<BTreeSet<(PathBuf, Object
     let configs: Vec<&PathBuf> = index.iter().map(|(path, _)| path).filter(|path| is_config(path)).collect();
     let mut found = BTreeSet::new();
     let Some(head) = changes::head(git)?.filter(|_| !configs.is_empty()) else { return Ok(found) };
-    // Every commit is looked at: by itself Git passes by what a merge takes from one of its parents.
+    // Every commit is looked at: by default Git leaves out what a merge takes from one of its parents.
     let history = ["--full-history", "--sparse", "--root", &head, "--"];
     let args = LOSSES.iter().chain(&history).map(OsStr::new);
     git.stream(args.chain(configs.iter().map(|path| path.as_os_str())), |output| {

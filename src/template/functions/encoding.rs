@@ -74,7 +74,7 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
         .with_decode_padding_mode(DecodePaddingMode::RequireCanonical),
 );
 
-/// As Go decodes it: lines may be broken anywhere. Or the byte at which it is none.
+/// Decodes base64 as Go does: line breaks may be anywhere. The error is the position of the first wrong byte.
 fn base64_decode(text: &[u8]) -> Result<SecretBytes, usize> {
     let plain =
         SecretBytes::new(text.iter().copied().filter(|byte| !matches!(byte, b'\r' | b'\n')).collect());
@@ -139,7 +139,7 @@ fn base32_encode(text: &[u8]) -> SecretBytes {
     out
 }
 
-/// As `encoding/base32` decodes it, or the byte at which it is none.
+/// Decodes base32 as `encoding/base32` does. The error is the position of the first wrong byte.
 fn base32_decode(text: &[u8]) -> Result<SecretBytes, usize> {
     let text: SecretBytes =
         SecretBytes::new(text.iter().copied().filter(|byte| !matches!(byte, b'\r' | b'\n')).collect());

@@ -85,7 +85,7 @@ pub const TABLE: &[Function] = &[
 /// The first float that is above all whole numbers: 2 to the 63rd.
 const MOST: f64 = 9_223_372_036_854_775_808.0;
 
-/// `cast.ToInt64`: 0 for what is no number. Floats that are too large are what they are on amd64.
+/// `cast.ToInt64`: 0 for anything but a number. Floats that are too large become what they become on amd64.
 #[allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap)]
 pub fn to_int(value: &Value) -> i64 {
     match value {

@@ -1,11 +1,11 @@
-//! Functions that there are elsewhere, and not here, each with the reason.
+//! Functions that exist elsewhere and not here, each with the reason.
 
-/// A Secret that is made anew must come out the same: else each look at an object changes it.
-const RANDOM: &str = "the function {} is refused: it makes something random, so that each run of the template would make another Secret";
-const TIME: &str = "the function {} is refused: it depends on the clock or the time zone, so that the Secret would change by itself";
+/// A Secret that is made again must come out the same, or each look at the object would change it.
+const RANDOM: &str = "the function {} is refused: it is random, so each run of the template would make another Secret";
+const TIME: &str = "the function {} is refused: it depends on the clock or the time zone, so the Secret would change by itself";
 const OUTSIDE: &str = "the function {} is refused: a template reads nothing but the items of its own object";
-const KEYS: &str = "the function {} is refused: a template makes no keys, certificates and ciphertexts";
-const CALL: &str = "the function {} is refused: there are no functions among the values of a template";
+const KEYS: &str = "the function {} is refused: a template makes no keys, certificates or ciphertexts";
+const CALL: &str = "the function {} is refused: the values of a template hold no functions";
 const HELM: &str =
     "there is no function {}: it is one of Helm's or of External Secrets', and not of sealed-secrets'";
 

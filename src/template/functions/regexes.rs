@@ -60,7 +60,7 @@ fn regex(run: &mut Run, values: &[Value]) -> Result<Regex> {
     compiled(run, values)?.ok_or(BAD)
 }
 
-/// The expression of the first value; none, if it is none.
+/// The regular expression in the first value, if it is one.
 fn compiled(run: &mut Run, values: &[Value]) -> Result<Option<Regex>> {
     let pattern = text(values, 0);
     if std::str::from_utf8(text(values, 1)).is_err() {
@@ -101,7 +101,7 @@ fn matches(regex: &Regex, text: &[u8], count: i64) -> Vec<(usize, usize)> {
     found.filter(|(from, to)| from != to || is_between(text, *from)).take(count).collect()
 }
 
-/// Whether a place is no place within a character: there, Go finds nothing that is empty.
+/// Whether a position is not within a character: there, Go finds no empty match.
 fn is_between(text: &[u8], at: usize) -> bool {
     !(1..=at.min(3)).any(|back| chars(&text[at - back..]).next().is_some_and(|(_, length)| length > back))
 }

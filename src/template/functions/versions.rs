@@ -116,7 +116,7 @@ impl Version {
     }
 }
 
-/// Part by part, where `""` stands for one that is not there.
+/// Part by part; `""` for a missing one.
 fn compare_pre(a: &str, b: &str) -> Ordering {
     let (mut a, mut b) = (a.split('.'), b.split('.'));
     loop {

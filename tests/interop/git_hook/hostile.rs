@@ -613,7 +613,7 @@ fn links_to_deep_folders_take_no_longer_than_there_are_files() {
     for output in [hook(&test, &[]), sealant(&test, &["check"])] {
         let start = std::time::Instant::now();
         let output = output.run();
-        // So many files lead through links that not all are looked at, which is told.
+        // So many files lead through links that not all are looked at, and `check` says so.
         assert!(output.status > 1 && output.stderr.contains("more than 100000 files"), "{output}");
         assert!(!output.stderr.contains("/c0: "), "{output}");
         assert!(start.elapsed().as_secs() < 60, "{:?}", start.elapsed());

@@ -611,7 +611,7 @@ impl Maker {
         format!("({made})")
     }
 
-    /// What is no list, or a small one: a number would be ranged over up to its end.
+    /// Anything but a number, which would be ranged over up to its end; lists only if they are small.
     fn odd(&mut self, depth: usize) -> String {
         match self.random.gen_range(0..5) {
             0 => self.text(depth),

@@ -13,11 +13,11 @@ use sealant::template::{ErrorKind, Items, Template, functions, is_refused};
 use sealant_test_support::Peers;
 use serde_json::{Value, json};
 
-/// What a template comes to.
+/// The result of a template.
 #[derive(Debug, PartialEq, Eq)]
 enum Outcome {
     Text(Vec<u8>),
-    /// It is no template.
+    /// It is not a template.
     Unread,
     /// It fails with these items.
     Failed,

@@ -80,7 +80,7 @@ impl AzureKv {
         run.env("AZURE_CLIENT_SECRET", "PLANTED-secret")
     }
 
-    /// By which a program comes to this server for Azure.
+    /// The environment in which a program takes this server for Azure.
     pub fn variables(&self) -> Vec<(&'static str, String)> {
         let authority = self.folder.join("ca.crt").display().to_string();
         vec![

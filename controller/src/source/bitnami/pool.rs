@@ -26,7 +26,7 @@ const BEAT: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub enum Failed {
     NotOpened(NotOpened),
-    /// Its templates come to nothing.
+    /// Its templates cannot be rendered.
     NotRendered(NotRendered),
     /// That is a bug, and this object's.
     Panicked,

@@ -66,7 +66,7 @@ pub fn not_opened(error: &Error, spec: &Spec) -> Verdict {
     let reason = match error.kind() {
         Kind::NoDataKey if error.may_pass() => unavailable(spec),
         Kind::NoDataKey => reason::NO_IDENTITY,
-        // It was opened, and its templates come to nothing.
+        // It was opened, and its templates cannot be rendered.
         Kind::Emit => reason::TEMPLATE_FORBIDDEN,
         _ => reason::BAD_CIPHERTEXT,
     };

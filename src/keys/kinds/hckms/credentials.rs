@@ -91,7 +91,7 @@ fn wrong(path: &std::path::Path, why: &str) -> Problem {
     Problem::new(Cause::Credentials, format!("the credentials in {} cannot be used: {why}", path.display()))
 }
 
-/// What Huawei's client takes where there is no access key, and Sealant does not: by the variable that says so.
+/// What Huawei's client uses without an access key, and Sealant does not: by the variable that asks for it.
 const NOT_TAKEN: [(&str, &str); 2] = [
     ("HUAWEICLOUD_SDK_IDP_ID", "tokens of an identity provider"),
     ("HC_CONTAINER_CREDENTIALS_FULL_URI", "the identity of a pod"),
