@@ -1,7 +1,8 @@
 //! Functions that exist elsewhere and not here, each with the reason.
 
 /// A Secret that is made again must come out the same, or each look at the object would change it.
-const RANDOM: &str = "the function {} is refused: it is random, so each run of the template would make another Secret";
+const RANDOM: &str =
+    "the function {} is refused: it is random, so each run of the template would make another Secret";
 const TIME: &str = "the function {} is refused: it depends on the clock or the time zone, so the Secret would change by itself";
 const OUTSIDE: &str = "the function {} is refused: a template reads nothing but the items of its own object";
 const KEYS: &str = "the function {} is refused: a template makes no keys, certificates or ciphertexts";
