@@ -692,7 +692,8 @@ mod tests {
         };
         let (failed, (is_open, before)) = tokio::join!(trying, opening);
         assert!(is_open && failed.iter().all(Result::is_err));
-        assert!(before * 2 < hostile.len(), "{before} of {} before it", hostile.len());
+        // On a busy machine two batches of three may be done, or begun, before it is asked for; in one line it would be the last.
+        assert!(before * 4 <= hostile.len() * 3, "{before} of {} before it", hostile.len());
         let remembered = || metrics.data_keys.get_or_create(&ByOrigin { from: "memory" }).get();
         let before = remembered();
         let again = futures_util::future::join_all(wanted_by_all().map(|wanted| open(&opener, wanted)));

@@ -35,10 +35,15 @@ pub struct Secret {
 impl Secret {
     /// Reads a document; `None` where it has nothing that a Secret has.
     pub fn read(document: &dyn Document) -> Result<Option<Self>> {
-        let reader = Reader { document };
         let Some(&root) = document.tree().documents().first() else { return Ok(None) };
+        Self::read_at(document, root)
+    }
+
+    /// Reads an object in a document, such as one of a List.
+    pub fn read_at(document: &dyn Document, object: NodeId) -> Result<Option<Self>> {
+        let reader = Reader { document };
         let (mut secret, mut is_empty) = (Self::default(), true);
-        for (key, node) in reader.entries(root)? {
+        for (key, node) in reader.entries(object)? {
             is_empty = false;
             match key.as_str() {
                 "metadata" => secret.read_metadata(&reader, node)?,

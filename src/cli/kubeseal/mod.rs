@@ -24,7 +24,7 @@ use self::controller::Controller;
 use self::flags::{Flags, Unread};
 use self::manifest::{Sealed, Secret};
 use crate::bitnami::{BadCertificate, Certificate, Scope, seal};
-use crate::cli::args::Input;
+use crate::cli::args::{Input, STDIN};
 use crate::cli::context::{Context, block_on, no_color};
 use crate::cli::failures::finish;
 use crate::cli::fetch::fetch;
@@ -116,7 +116,10 @@ impl Kubeseal<'_> {
         }
         let output = flags.given("sealed-secret-file").map(Path::new);
         if flags.is_set("recovery-unseal") {
-            let secret = recovery::unsealed(flags, &self.input()?, self.format()?)?;
+            let keys = recovery::keys(flags.list("recovery-private-key"))?;
+            let (document, root) = single(&self.input()?).map_err(|error| self.in_input(error))?;
+            let sealed = Sealed::read(&*document, root).map_err(|error| self.in_input(error))?;
+            let secret = recovery::unsealed(&sealed, &keys, self.format()?)?;
             return self.write(output, &secret, Mode::Private);
         }
         if flags.is_set("validate") {
@@ -158,6 +161,11 @@ impl Kubeseal<'_> {
         if io::stdin().is_terminal() {
             self.context.ui.say(format!("(tty detected: {what})"));
         }
+    }
+
+    /// What the objects to work on are called in errors.
+    fn in_input(&self, error: Error) -> Error {
+        error.in_file(self.flags.given("secret-file").unwrap_or(STDIN))
     }
 
     /// What results are written in: the name of the file that is written has the last word.
@@ -385,7 +393,7 @@ impl Kubeseal<'_> {
     fn encrypted_again(&self) -> Result<SecretBytes> {
         let again = recovery::Again::of(&self.flags, || self.certificate(), self.host())?;
         let mut text = SecretBytes::default();
-        for (document, objects) in all(&self.input()?)? {
+        for (document, objects) in all(&self.input()?).map_err(|error| self.in_input(error))? {
             let again = |(root, sealed): (NodeId, Sealed)| {
                 let items = again.items(&sealed)?;
                 let mut data = sealed.data;

@@ -9,21 +9,18 @@ use serde_json::{Map, Value as Data, json};
 
 use super::controller::Controller;
 use super::flags::Flags;
-use super::manifest::{self, Sealed};
-use super::{other, read_named, single};
+use super::manifest::{self, Sealed, Secret};
+use super::{other, read_named};
 use crate::bitnami::{self, API_VERSION, BadKey, Certificate, KIND, SKIP_OWNER, SealedSecret, SealingKey};
 use crate::cli::context::block_on;
-use crate::document::{Document, Format, NodeId, NodeKind, to_data};
+use crate::document::{Document, Format, NodeId, NodeKind};
 use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::secret::SecretBytes;
 use crate::template;
 
 /// The Secret that a SealedSecret makes, as kubeseal prints it.
-pub fn unsealed(flags: &Flags, input: &SecretBytes, format: Format) -> Result<SecretBytes> {
-    let keys = keys(flags.list("recovery-private-key"))?;
-    let (document, root) = single(input)?;
-    let sealed = Sealed::read(&*document, root)?;
+pub fn unsealed(sealed: &Sealed, keys: &[Key], format: Format) -> Result<SecretBytes> {
     let spec = &sealed.data["spec"];
     let object = SealedSecret::read(&sealed.namespace, &sealed.name, &sealed.annotations, spec);
     if object.has_blob {
@@ -31,14 +28,14 @@ pub fn unsealed(flags: &Flags, input: &SecretBytes, format: Format) -> Result<Se
     }
     let templates = &object.template.data;
     let values =
-        template::render_all(templates, opened(&object, &keys)?).map_err(|why| other(&why.to_string()))?;
+        template::render_all(templates, opened(&object, keys)?).map_err(|why| other(&why.to_string()))?;
     let values: BTreeMap<&String, String> =
         values.iter().map(|(key, value)| (key, STANDARD.encode(value))).collect();
     let template = &spec["template"];
     let mut secret = Map::from_iter([
         ("kind".to_owned(), json!("Secret")),
         ("apiVersion".to_owned(), json!("v1")),
-        ("metadata".to_owned(), metadata(&sealed, &template["metadata"])),
+        ("metadata".to_owned(), metadata(sealed, &template["metadata"])),
     ]);
     for (key, data) in [
         ("immutable", template["immutable"].clone()),
@@ -86,7 +83,7 @@ pub struct Key {
 }
 
 /// The keys of files: one in PEM, a Secret that holds one, or a List of such Secrets.
-fn keys(files: &[String]) -> Result<Vec<Key>> {
+pub fn keys(files: &[String]) -> Result<Vec<Key>> {
     let mut found = Vec::new();
     for file in files {
         let bytes = read_named(Path::new(file))?;
@@ -111,17 +108,14 @@ fn keys_of(document: &dyn Document) -> Result<Vec<Key>> {
         Some(items) => tree.entries(items).collect(),
         None => vec![root],
     };
-    secrets.into_iter().map(|secret| key_of(&to_data(document, secret)?)).collect()
+    secrets.into_iter().map(|secret| key_of(Secret::read_at(document, secret)?)).collect()
 }
 
-fn key_of(secret: &Data) -> Result<Key> {
-    let decoded = |key: &str| {
-        let text = secret["data"][key].as_str()?;
-        bitnami::decode_base64(text).ok()
-    };
-    let key = decoded("tls.key").ok_or_else(|| other("secret must contain a 'tls.data' key"))?;
-    let key = SealingKey::of_pem(&key).map_err(|bad: BadKey| other(&bad.to_string()))?;
-    Ok(Key { key, certificate: decoded("tls.crt").and_then(|pem| Certificate::read(&pem).ok()) })
+fn key_of(secret: Option<Secret>) -> Result<Key> {
+    let values = secret.unwrap_or_default().values;
+    let key = values.get("tls.key").ok_or_else(|| other("secret must contain a 'tls.data' key"))?;
+    let key = SealingKey::of_pem(key).map_err(|bad: BadKey| other(&bad.to_string()))?;
+    Ok(Key { key, certificate: values.get("tls.crt").and_then(|pem| Certificate::read(pem).ok()) })
 }
 
 /// Who encrypts items again: whoever has the private keys, else the controller.
