@@ -63,6 +63,25 @@ fn a_token_is_not_led_to_where_it_may_not_go() {
     assert_eq!(spy.requests().len(), 0);
 }
 
+/// Another name is another host, even on this machine.
+#[test]
+fn without_a_list_no_token_leaves_the_host_that_was_named() {
+    let test = Place::new();
+    let uri = key("transit", "away");
+    test.encrypted("f.yaml", &[&uri]);
+    let spy = Relay::before(&BAO, |_, _| Reply::Forward);
+    let elsewhere = spy.address().replace("127.0.0.1", "localhost");
+    let target = elsewhere.clone();
+    let standby = Relay::before(&BAO, move |_, request| Reply::redirect(request, &target));
+    test.replace("f.yaml", BAO.address(), standby.address());
+    let decrypt = || test.wary_with_token(&["decrypt", "f.yaml"]).env("VAULT_ADDR", standby.address());
+    let _ = decrypt().fails(128, &[standby.address(), "transit/keys/away", &elsewhere, "not allowed"]);
+    assert_eq!((standby.requests().len(), spy.requests().len()), (1, 0));
+    test.settings(&format!("vault:\n  servers:\n    - address: \"{elsewhere}\"\n"));
+    assert_eq!(decrypt().run().ok().text(), PLAIN);
+    assert_eq!(spy.requests().len(), 1);
+}
+
 #[test]
 fn a_token_is_not_led_out_of_encryption() {
     let test = Place::new();
