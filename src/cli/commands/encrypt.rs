@@ -32,8 +32,8 @@ Examples:
   kubectl create secret generic db --from-literal=password=x --dry-run=client -o yaml \\
     | sealant encrypt --output secrets/db.yaml
 
-What comes from standard input has the name of the output file. Without one it is taken as the type that its content
-clearly has, else as binary, and a note says as which.")]
+The name of the output file decides type and creation rule of standard input. Without one, its content decides the type:
+what is not clearly YAML, JSON, INI or dotenv is encrypted as a whole. A note says which it is.")]
 pub struct Args {
     #[command(flatten)]
     pub inputs: InputArgs,

@@ -1,7 +1,7 @@
 //! The token of another identity provider, which Google exchanges for one of its own: a cluster's, a CI system's, AWS's.
 //!
 //! Owns what Google's client does for each source of such a token. A program runs only if the user has allowed it, and outside
-//! of the repository: what it loads is not to come from there.
+//! of the repository, so that it loads nothing from there.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
