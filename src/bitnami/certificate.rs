@@ -1,7 +1,7 @@
 //! The certificate of a sealed-secrets controller: what values are sealed for.
 //!
-//! Only its key and its last day count, as for kubeseal. It is usually signed by itself, so whoever can change it on its way
-//! can read what is sealed for it.
+//! Only its key, its first and its last day count, as for kubeseal. It is usually signed by itself, so whoever can change it on
+//! its way can read what is sealed for it.
 
 use std::fmt;
 
@@ -9,12 +9,20 @@ use aws_lc_rs::rsa::{OAEP_SHA256_MGF1SHA256, OaepPublicEncryptingKey, PublicEncr
 use jiff::Timestamp;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
+use sha2::{Digest, Sha256};
 use x509_cert::der::{Decode, Encode};
+use x509_cert::time::Time;
 
-/// A public key with its last day.
+use super::key::Print;
+use super::pem;
+
+/// A public key with its first and its last day.
 pub struct Certificate {
     key: OaepPublicEncryptingKey,
+    not_before: Timestamp,
     not_after: Timestamp,
+    print: Print,
+    der: CertificateDer<'static>,
 }
 
 impl fmt::Debug for Certificate {
@@ -40,17 +48,32 @@ impl Certificate {
         let der = CertificateDer::from_pem_slice(pem).map_err(|_| BadCertificate::None)?;
         let parsed = x509_cert::Certificate::from_der(&der).map_err(|_| BadCertificate::Broken)?;
         let parsed = parsed.tbs_certificate;
-        let until = parsed.validity.not_after.to_unix_duration().as_secs();
-        let not_after = i64::try_from(until).ok().and_then(|until| Timestamp::from_second(until).ok());
         let key = parsed.subject_public_key_info.to_der().map_err(|_| BadCertificate::Broken)?;
+        let print = Sha256::digest(&key).into();
         let key = PublicEncryptingKey::from_der(&key).map_err(|_| BadCertificate::NotRsa)?;
         let key = OaepPublicEncryptingKey::new(key).map_err(|_| BadCertificate::NotRsa)?;
-        Ok(Self { key, not_after: not_after.ok_or(BadCertificate::Broken)? })
+        let (not_before, not_after) = (at(parsed.validity.not_before)?, at(parsed.validity.not_after)?);
+        Ok(Self { key, not_before, not_after, print, der })
+    }
+
+    /// From when on it may be used: of several, the newest is sealed for.
+    pub fn not_before(&self) -> Timestamp {
+        self.not_before
     }
 
     /// Until when it may be used; what was sealed before opens afterwards, too.
     pub fn not_after(&self) -> Timestamp {
         self.not_after
+    }
+
+    /// Of the key that it is for, as [`SealingKey::print`](super::SealingKey::print).
+    pub fn print(&self) -> &Print {
+        &self.print
+    }
+
+    /// As kubeseal takes it.
+    pub fn pem(&self) -> String {
+        (*pem("CERTIFICATE", &self.der)).clone()
     }
 
     /// A short text, encrypted under this label.
@@ -61,4 +84,9 @@ impl Certificate {
         encrypted.truncate(length);
         Some(encrypted)
     }
+}
+
+fn at(time: Time) -> Result<Timestamp, BadCertificate> {
+    let second = i64::try_from(time.to_unix_duration().as_secs()).map_err(|_| BadCertificate::Broken)?;
+    Timestamp::from_second(second).map_err(|_| BadCertificate::Broken)
 }

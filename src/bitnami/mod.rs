@@ -1,6 +1,6 @@
 //! SealedSecrets of `bitnami.com/v1alpha1`: what `kubeseal` makes, and the controller of sealed-secrets opens.
 //!
-//! Seals for the certificate of that controller, reads them, and opens them with its private keys. Knows neither files nor
+//! Seals for the certificate of that controller, reads them, opens them with its private keys, and makes such keys. Knows neither files nor
 //! a Kubernetes client, and decides nothing about the Secret: whoever calls it brings keys and object. An item is
 //!
 //! ```text
@@ -13,6 +13,7 @@
 
 mod base64;
 mod certificate;
+mod generate;
 mod item;
 mod key;
 mod object;
@@ -20,10 +21,16 @@ mod seal;
 
 pub use base64::decode as decode_base64;
 pub use certificate::{BadCertificate, Certificate};
+pub use generate::{NewKey, generate};
 pub use item::{Fault, NotOpened, open};
 pub use key::{BadKey, Print, SealingKey};
 pub use object::{Scope, SealedSecret, Template};
 pub use seal::seal;
+
+use ::base64::Engine;
+use ::base64::engine::general_purpose::STANDARD;
+
+use crate::secret::SecretString;
 
 /// Group, version and kind.
 pub const API_VERSION: &str = "bitnami.com/v1alpha1";
@@ -45,6 +52,20 @@ pub const SKIP_OWNER: &str = "sealedsecrets.bitnami.com/skip-set-owner-reference
 
 /// On a Secret with a private key, with the value `active`.
 pub const KEY_LABEL: &str = "sealedsecrets.bitnami.com/sealed-secrets-key";
+
+/// Bytes as PEM has them.
+fn pem(label: &str, bytes: &[u8]) -> SecretString {
+    let text = SecretString::new(STANDARD.encode(bytes));
+    // It never grows, so that no copy is left behind.
+    let mut pem =
+        SecretString::new(String::with_capacity(text.len() + text.len() / 64 + 2 * label.len() + 40));
+    pem.extend(["-----BEGIN ", label, "-----\n"]);
+    for at in (0..text.len()).step_by(64) {
+        pem.extend([&text[at..text.len().min(at + 64)], "\n"]);
+    }
+    pem.extend(["-----END ", label, "-----\n"]);
+    pem
+}
 
 #[cfg(test)]
 mod tests;

@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 
 use ::base64::Engine;
 use ::base64::engine::general_purpose::STANDARD;
+use aws_lc_rs::signature::{RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use serde_json::Value;
 
 use super::*;
@@ -167,4 +170,50 @@ fn the_key_that_opens_is_tried_first_and_what_does_not_open_costs_no_end() {
     let counts: Vec<_> = error.0.iter().map(|(fault, items)| (*fault, items.len())).collect();
     assert_eq!(counts, [(Fault::NoKey, 86), (Fault::NotTried, 114)]);
     assert!(error.to_string().starts_with("no key could decrypt secret (0000, 0001"));
+}
+
+/// What is made is read, opens what is sealed for its certificate, and is a certificate by the word of openssl.
+#[test]
+#[allow(clippy::disallowed_methods)]
+fn a_key_that_is_made_is_one_of_theirs() {
+    let now: jiff::Timestamp = "2026-11-29T10:00:00Z".parse().unwrap();
+    let made = generate(now, std::time::Duration::from_secs(87_600 * 3600)).unwrap();
+    assert!(made.key.starts_with("-----BEGIN RSA PRIVATE KEY-----\n"), "PKCS#1");
+    let key = SealingKey::read(made.key.as_bytes(), made.certificate.as_bytes()).unwrap();
+    let certificate = Certificate::read(made.certificate.as_bytes()).unwrap();
+    assert!(certificate.print() == key.print() && certificate.pem() == made.certificate);
+    assert_eq!(certificate.not_before(), now);
+    assert_eq!(certificate.not_after(), "2036-11-26T10:00:00Z".parse().unwrap());
+    let sealed = with_item("shop/db", &seal(b"hunter2", "shop/db", &certificate).unwrap());
+    assert_eq!(**opened(&sealed, &[key]).unwrap()["foo"], *b"hunter2");
+
+    let file = std::env::temp_dir().join(format!("sealant-made-{}.pem", std::process::id()));
+    std::fs::write(&file, &made.certificate).unwrap();
+    let openssl = |args: &[&str]| {
+        let output = std::process::Command::new("openssl").args(args).arg(&file).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let text = openssl(&["x509", "-noout", "-text", "-in"]);
+    for part in ["Version: 3", "sha256WithRSAEncryption", "4096 bit", "critical", "Encipher Only", "CA:TRUE"]
+    {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    std::fs::remove_file(&file).unwrap();
+    // Its signature is by its own key.
+    use x509_cert::der::{Decode, Encode};
+    let der = CertificateDer::from_pem_slice(made.certificate.as_bytes()).unwrap();
+    let parsed = x509_cert::Certificate::from_der(&der).unwrap();
+    let public = parsed.tbs_certificate.subject_public_key_info.subject_public_key.raw_bytes();
+    let (text, signature) = (parsed.tbs_certificate.to_der().unwrap(), parsed.signature.raw_bytes());
+    UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, public).verify(&text, signature).unwrap();
+}
+
+#[test]
+fn a_certificate_is_written_as_it_was() {
+    for name in ["rsa4096-a", "rsa2048-byo"] {
+        let text = file(&format!("keys/{name}.cert.pem"));
+        assert_eq!(Certificate::read(text.as_bytes()).unwrap().pem(), text);
+        assert_eq!(Certificate::read(text.as_bytes()).unwrap().print(), key(name).print());
+    }
 }
