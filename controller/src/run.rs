@@ -140,11 +140,11 @@ async fn hold_lease(parts: Arc<Parts>, client: Client, identity: String, stop: w
 async fn serve(parts: &Arc<Parts>) -> anyhow::Result<()> {
     let registry = Arc::clone(&parts.registry);
     const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    let numbers: endpoints::Answer = Arc::new(move |path| {
+    let numbers = endpoints::by_path(move |path| {
         (path == "/metrics").then(|| (StatusCode::OK, OPEN_METRICS, metrics::text(&registry)))
     });
     let health = Arc::clone(parts);
-    let health: endpoints::Answer = Arc::new(move |path| match path {
+    let health = endpoints::by_path(move |path| match path {
         "/healthz" if health.is_alive() => Some((StatusCode::OK, "text/plain", "ok\n".to_owned())),
         "/healthz" => Some((StatusCode::SERVICE_UNAVAILABLE, "text/plain", "stuck\n".to_owned())),
         "/readyz" if health.is_ready() => Some((StatusCode::OK, "text/plain", "ok\n".to_owned())),
@@ -155,8 +155,9 @@ async fn serve(parts: &Arc<Parts>) -> anyhow::Result<()> {
     });
     let Settings { metrics_address, health_address, .. } = parts.settings;
     let taken = |address| format!("cannot serve at {address}");
-    endpoints::serve(metrics_address, numbers).await.with_context(|| taken(metrics_address))?;
-    endpoints::serve(health_address, health).await.with_context(|| taken(health_address))
+    let patience = endpoints::PATIENCE;
+    endpoints::serve(metrics_address, patience, numbers).await.with_context(|| taken(metrics_address))?;
+    endpoints::serve(health_address, patience, health).await.with_context(|| taken(health_address))
 }
 
 impl Parts {

@@ -324,7 +324,7 @@ pub async fn generate(api: &ApiServer, namespace: &str) -> Result<(), Failure> {
     let identity = generate_identity(false, Timestamp::now());
     let labels = json!({LABEL: "active", "app.kubernetes.io/part-of": "sealant"});
     let values = json!({format!("first{ENDING}"): &*identity.file});
-    match write::key(api, &Key::new(namespace, FIRST), labels, values).await? {
+    match write::key(api, &Key::new(namespace, FIRST), secret::OPAQUE, labels, values).await? {
         true => {
             tracing::info!(recipient = %identity.recipient, "made the first identity: keep a copy of Secret {FIRST} in a safe place")
         }

@@ -148,7 +148,11 @@ impl<S: Source> Managed<S> {
 
     /// What is kept of an object. One that its source fails on is looked at, which says so.
     fn slim(&self, found: &S::Found) -> Slim {
-        let about = catch_unwind(AssertUnwindSafe(|| self.source.about(found))).unwrap_or_else(|_| {
+        let about = catch_unwind(AssertUnwindSafe(|| {
+            self.source.seen(found);
+            self.source.about(found)
+        }));
+        let about = about.unwrap_or_else(|_| {
             self.panicked(&found.meta().key());
             About { is_never_settled: true, ..About::default() }
         });
@@ -261,6 +265,9 @@ impl<S: Source> Reconcile for Managed<S> {
         let (api, metrics) = (self.context.api.clone(), Arc::clone(&self.context.metrics));
         let take = move |event: Event<S::Found>| {
             for change in self.objects.apply(index, event, |found| self.slim(found)) {
+                if change.new.is_none() {
+                    self.source.forget(&change.key);
+                }
                 if let Some(lane) = self.saw(&change) {
                     tell(change.key, lane);
                 }

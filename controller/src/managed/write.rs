@@ -191,11 +191,17 @@ impl Secrets<'_> {
     }
 }
 
-/// Makes a Secret of this name with keys of our own, which nothing asks for. Returns whether it was made: somebody else may have
+/// Makes a Secret of this name and type with keys of our own, which nothing asks for. Returns whether it was made: somebody else may have
 /// been faster, or we ourselves, before a watch has told of it. By the name it is one, however often it is asked for.
-pub async fn key(api: &ApiServer, at: &Key, labels: Value, values: Value) -> Result<bool, Failure> {
+pub async fn key(
+    api: &ApiServer,
+    at: &Key,
+    kind: &str,
+    labels: Value,
+    values: Value,
+) -> Result<bool, Failure> {
     let metadata = json!({"name": at.name(), "namespace": at.namespace(), "labels": labels});
-    let manifest = json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": values});
+    let manifest = json!({"apiVersion": "v1", "kind": "Secret", "type": kind, "metadata": metadata, "stringData": values});
     let params = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
     let create =
         Request::new(secret::path(at.namespace())).create(&params, manifest.to_string().into_bytes());

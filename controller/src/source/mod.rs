@@ -179,8 +179,15 @@ pub trait Source: Sized + Send + Sync + 'static {
         None
     }
 
+    /// One was seen as it is now, for metrics of its own.
+    fn seen(&self, _found: &Self::Found) {}
+
     /// One is gone: nobody waits for its values any more.
     fn forget(&self, _key: &Key) {}
+
+    /// This was said of one, in the reason that any kind has for it; or, without a reason, its status could not be written. For
+    /// metrics of its own.
+    fn said(&self, _key: &Key, _reason: Option<Reason>) {}
 
     /// The Secret that it asks for, without the values; or what is to be said of it without them.
     fn desired(&self, found: &Self::Found) -> Result<Desired, Verdict>;

@@ -86,7 +86,7 @@ impl Lamps {
         let is_there = self.known.borrow().held().is_some_and(|held| !held.digests.is_empty());
         if !is_there {
             let at = Key::new(&self.namespace, "lamp");
-            write::key(&self.context.api, &at, json!({LAMP: "lit"}), json!({})).await?;
+            write::key(&self.context.api, &at, secret::OPAQUE, json!({LAMP: "lit"}), json!({})).await?;
         }
         Ok(())
     }

@@ -33,6 +33,7 @@ impl<S: Source> Managed<S> {
         losses: u32,
     ) -> Next {
         let Done { verdict, written, secret_version, details, may_pass } = done;
+        self.source.said(key, Some(verdict.reason));
         let verdict = Verdict { reason: S::WORDS.of(verdict.reason), ..verdict };
         let revision = Revision::of(meta, S::PREFIX);
         let secret_version = secret_version.as_deref();
@@ -95,6 +96,7 @@ impl<S: Source> Managed<S> {
             Err(Trouble::Conflict) => Err(self.retry_conflict(key)),
             Err(Trouble::Outage(failure)) => Err(self.retry_outage(key, &failure)),
             Err(Trouble::Refused(why)) => {
+                self.source.said(key, None);
                 // One that was just deleted is not there at the next try.
                 let lasts = self.memory.attempts(key) >= FAILURES_UNSAID;
                 if lasts && self.memory.cannot_say(key) {

@@ -6,11 +6,12 @@ use std::fmt::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use kube::api::GetParams;
 use kube::core::Request;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
-use sealant::bitnami::{KEY_LABEL, SealingKey};
+use sealant::bitnami::{Certificate, KEY_LABEL, SealingKey};
 use tokio::sync::watch;
 
 use crate::engine::api::{ApiServer, Failure};
@@ -22,16 +23,33 @@ use crate::engine::watch::{Event, Watch, What};
 use crate::managed::decide::Marks;
 use crate::managed::secret::{self, Secret};
 use crate::managed::slim::{Held, Keys, digest};
+use crate::source::bitnami::settings::KeyOrder;
 
 /// The keys, the newest first.
 #[derive(Debug, Clone, Default)]
-pub struct Keyring(pub Arc<[Arc<SealingKey>]>);
+pub struct Keyring {
+    pub keys: Arc<[Arc<SealingKey>]>,
+    /// Which of them is sealed for.
+    pub current: Option<Current>,
+}
+
+/// The key that is sealed for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Current {
+    /// Of its Secret.
+    pub name: String,
+    pub since: Timestamp,
+    /// Its certificate, in PEM.
+    pub certificate: Arc<str>,
+}
 
 /// How many keys there are. A copy counts into the same numbers.
 #[derive(Clone, Default)]
 pub struct KeyCounts {
     pub keys: Gauge,
     pub broken: Gauge,
+    /// From when the one is that is sealed for.
+    pub since: Gauge,
 }
 
 impl KeyCounts {
@@ -39,6 +57,8 @@ impl KeyCounts {
         let all = registry.sub_registry_with_prefix(PREFIX);
         all.register("bitnami_keys", "Keys for SealedSecrets of bitnami.com", self.keys.clone());
         all.register("bitnami_broken_keys", "Those that cannot be used", self.broken.clone());
+        let what = "From when the key is that is sealed for";
+        all.register("bitnami_newest_key_timestamp_seconds", what, self.since.clone());
     }
 }
 
@@ -50,6 +70,8 @@ pub struct Keeper {
     pub counts: KeyCounts,
     /// By which Secrets are known that are no keys.
     pub marks: Arc<Marks>,
+    /// By which time it is decided which key is sealed for.
+    pub order: KeyOrder,
     pub ring: watch::Sender<Keyring>,
     /// What is told of them to those who must not see keys.
     pub keys: watch::Sender<Keys>,
@@ -61,6 +83,19 @@ struct Entry {
     created: String,
     name: String,
     key: Option<Arc<SealingKey>>,
+    certificate: Option<Arc<Certificate>>,
+}
+
+impl Entry {
+    /// As the key that is sealed for.
+    fn as_current(&self, order: KeyOrder) -> Option<Current> {
+        let certificate = self.certificate.as_ref()?;
+        let since = match order {
+            KeyOrder::CertNotBefore => certificate.not_before(),
+            KeyOrder::SecretCreationTimestamp => self.created.parse().ok()?,
+        };
+        Some(Current { name: self.name.clone(), since, certificate: certificate.pem().into() })
+    }
 }
 
 /// A key from before there was the label: it may have none.
@@ -144,8 +179,16 @@ impl Keeper {
         self.counts.keys.set(i64::try_from(ring.len()).unwrap_or(i64::MAX));
         self.counts.broken.set(i64::try_from(all.len() - ring.len()).unwrap_or(i64::MAX));
         let digests: HashSet<u32> = ring.iter().map(|key| digest(&hexadecimal(key.print()))).collect();
+        // Of several of one time it is the one that was there first.
+        let current = all.iter().filter_map(|entry| entry.as_current(self.order)).max_by_key(|key| key.since);
+        self.counts.since.set(current.as_ref().map_or(0, |current| current.since.as_second()));
         let old = self.keys.borrow().held().cloned();
         if old.as_ref().is_some_and(|old| *old.digests == digests) {
+            self.ring.send_if_modified(|ring| {
+                let is_new = ring.current != current;
+                ring.current = current;
+                is_new
+            });
             return;
         }
         let usable = all.iter().filter(|entry| entry.key.is_some());
@@ -154,7 +197,7 @@ impl Keeper {
         // What was opened with one that is gone is looked at again.
         let has_lost = old.as_ref().is_some_and(|old| !old.digests.is_subset(&digests));
         let losses = old.map_or(0, |old| old.losses) + u32::from(has_lost);
-        self.ring.send_replace(Keyring(ring));
+        self.ring.send_replace(Keyring { keys: ring, current });
         self.keys.send_replace(Keys::Held(Held { digests: Arc::new(digests), losses }));
     }
 
@@ -168,7 +211,15 @@ impl Keeper {
         let Meta { name, created, .. } = secret.meta.clone();
         let say = |why: &String| tracing::warn!("a key of bitnami.com cannot be used: Secret {name}: {why}");
         let key = read.inspect_err(say).map(Arc::new).ok();
-        Entry { created, name, key }
+        // What is sealed for another certificate, nobody would open.
+        let is_its_own = |found: &Certificate| key.as_ref().is_some_and(|key| key.print() == found.print());
+        let certificate = Certificate::read(data("tls.crt")).ok().filter(is_its_own).map(Arc::new);
+        if key.is_some() && certificate.is_none() {
+            tracing::warn!(
+                "nothing is sealed for a key of bitnami.com: Secret {name}: its certificate cannot be read, or is for another key"
+            );
+        }
+        Entry { created, name, key, certificate }
     }
 }
 

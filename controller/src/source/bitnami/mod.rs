@@ -4,20 +4,26 @@
 //! What it made is right as it is: nothing is written because another controller has come. A Secret is known by its owner
 //! reference alone, and carries no mark of ours. Status, reasons and the words of what does not open are theirs.
 
+mod http;
 mod keyring;
+mod limit;
+mod metrics;
 mod pool;
 mod reason;
+mod renewal;
 mod resource;
 pub mod settings;
 mod status;
 
-use std::sync::Arc;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::Context;
 use sealant::bitnami;
 use tokio::sync::watch;
 
+use crate::engine::endpoints;
 use crate::engine::metrics::OfKind;
 use crate::engine::object::Key;
 use crate::keys::metrics::KeyMetrics;
@@ -26,9 +32,12 @@ use crate::managed::reason::{PANICKED, Reason, Words};
 use crate::managed::secret::Items;
 use crate::managed::slim::{About, Keys};
 use crate::source::policy::Policy;
-use crate::source::{NoValues, Source, Startup};
+use crate::source::{NoValues, Objects, Source, Startup};
+use http::Desk;
 use keyring::{Keeper, KeyCounts, Keyring};
+use metrics::TheirMetrics;
 use pool::Pool;
+use renewal::{Renewal, Rule};
 use resource::Found;
 use status::Status;
 
@@ -37,12 +46,16 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Those SealedSecrets, and what opens them.
 pub struct Bitnami {
-    pool: Pool,
+    pool: Arc<Pool>,
     policy: Policy,
     keeper: Keeper,
     ring: watch::Receiver<Keyring>,
     keys: watch::Receiver<Keys>,
+    renewal: Renewal,
+    /// Where kubeseal is answered, and by whom.
+    desk: Option<(SocketAddr, Arc<Desk>)>,
     metrics: KeyMetrics,
+    their_metrics: TheirMetrics,
 }
 
 impl Source for Bitnami {
@@ -74,13 +87,31 @@ impl Source for Bitnami {
             metrics: Arc::clone(&context.metrics),
             counts,
             marks: Arc::clone(&context.marks),
+            order: settings.bitnami_key_order_priority,
             ring: ring_sender,
             keys: keys_sender,
         };
+        let renewal = Renewal {
+            api: context.api.clone(),
+            namespace: settings.bitnami_key_namespace.clone(),
+            leadership: context.leadership.clone(),
+            ring: ring.clone(),
+            keys: keys.clone(),
+            rule: Rule::of(settings),
+            valid_for: settings.bitnami_key_ttl,
+            spare: Mutex::default(),
+        };
         let metrics = startup.key_metrics.clone();
-        let pool = Pool::start(metrics.panics.clone()).context("no threads for opening")?;
+        let their_metrics =
+            TheirMetrics::new(&context.leadership, !settings.bitnami_metrics_omit_secret_labels);
+        their_metrics.register(startup.registry);
+        let pool = Arc::new(Pool::start(metrics.panics.clone()).context("no threads for opening")?);
+        let desk = settings.bitnami_address.map(|address| {
+            let (pool, http) = (Arc::clone(&pool), their_metrics.http.clone());
+            (address, Arc::new(Desk::new(pool, ring.clone(), &settings.bitnami_key_namespace, http)))
+        });
         let policy = startup.policy.clone();
-        Ok(Some(Self { pool, policy, keeper, ring, keys, metrics }))
+        Ok(Some(Self { pool, policy, keeper, ring, keys, renewal, desk, metrics, their_metrics }))
     }
 
     fn about(&self, found: &Found) -> About {
@@ -96,8 +127,17 @@ impl Source for Bitnami {
         Some(self.keys.clone())
     }
 
+    fn seen(&self, found: &Found) {
+        self.their_metrics.seen(&found.meta, &found.status);
+    }
+
     fn forget(&self, key: &Key) {
         self.pool.forget(key);
+        self.their_metrics.forget(key);
+    }
+
+    fn said(&self, key: &Key, reason: Option<Reason>) {
+        self.their_metrics.count(key.namespace(), reason);
     }
 
     fn desired(&self, found: &Found) -> Result<Desired, Verdict> {
@@ -120,11 +160,22 @@ impl Source for Bitnami {
     }
 
     async fn run(&self) {
+        if let Some((address, desk)) = &self.desk {
+            let served = endpoints::serve(*address, http::PATIENCE, Arc::clone(desk).answer()).await;
+            if let Err(error) = served {
+                tracing::error!("cannot serve kubeseal at {address}: {error}");
+                return;
+            }
+        }
         self.keeper.run().await;
     }
 
     fn is_alive(&self) -> bool {
         self.pool.is_alive()
+    }
+
+    async fn lead(&self, _objects: Objects) -> anyhow::Result<Option<Duration>> {
+        self.renewal.fulfil().await
     }
 }
 

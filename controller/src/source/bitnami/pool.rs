@@ -134,7 +134,7 @@ impl Shared {
     fn open(&self, Job { key, sealed, ring, .. }: &Job) -> Result<Items, Failed> {
         let templates = &sealed.template.data;
         template::check(templates).map_err(Failed::NotRendered)?;
-        let keys: Vec<&SealingKey> = ring.0.iter().map(|key| &**key).collect();
+        let keys: Vec<&SealingKey> = ring.keys.iter().map(|key| &**key).collect();
         let known = self.openers().get(key).copied();
         let first = keys.iter().position(|key| Some(*key.print()) == known).unwrap_or_default();
         let (items, last) = open(sealed, &keys, first).map_err(Failed::NotOpened)?;
@@ -173,7 +173,7 @@ mod tests {
             let [key, certificate] = ["key", "cert"].map(|what| file(&format!("keys/{name}.{what}.pem")));
             Arc::new(SealingKey::read(key.as_bytes(), certificate.as_bytes()).unwrap())
         };
-        Keyring(names.iter().map(key).collect())
+        Keyring { keys: names.iter().map(key).collect(), current: None }
     }
 
     /// A cluster-wide object whose items open with a key, or with none.
@@ -220,7 +220,7 @@ mod tests {
         pool.open(key.clone(), sealed(1, false), ring.clone()).await.unwrap_err();
         assert_eq!(known(), None);
         pool.open(key.clone(), sealed(1, true), ring.clone()).await.unwrap();
-        assert_eq!(known().as_ref(), Some(ring.0[1].print()));
+        assert_eq!(known().as_ref(), Some(ring.keys[1].print()));
         pool.forget(&key);
         assert_eq!(known(), None);
     }

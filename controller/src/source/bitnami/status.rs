@@ -41,6 +41,16 @@ impl Status {
     fn synced(&self) -> Option<&Condition> {
         self.conditions.iter().find(|condition| condition.name == SYNCED)
     }
+
+    /// As metrics say it: 1 if it is synced, -1 if not, 0 if that is not known; `None` where nothing is said of that.
+    pub fn synced_as_number(&self) -> Option<i64> {
+        let synced = self.synced()?;
+        Some(match &*synced.status {
+            "True" => 1,
+            "False" => -1,
+            _ => 0,
+        })
+    }
 }
 
 impl status::Status for Status {

@@ -22,6 +22,7 @@ use crate::managed::reconcile::{Context, Managed};
 use crate::managed::secret::Secret;
 use crate::managed::write::NOT_THERE;
 use crate::source;
+use crate::source::bitnami::settings::KeyOrder;
 use crate::source::wishes::{ROOM, Wishes, wish};
 
 fn file(name: &str) -> String {
@@ -64,6 +65,17 @@ async fn managed(keys: &[Value], object: Value, secret: Option<Value>) -> (Manag
 
 /// The same, where the cluster answers otherwise to some requests.
 async fn managed_in(
+    keys: &[Value],
+    object: Value,
+    secret: Option<Value>,
+    otherwise: impl Fn(&str, &[u8]) -> Option<Reply> + Send + Sync + 'static,
+) -> (Managed<Bitnami>, Written) {
+    managed_by(KeyOrder::CertNotBefore, keys, object, secret, otherwise).await
+}
+
+/// The same, with keys in this order.
+async fn managed_by(
+    order: KeyOrder,
     keys: &[Value],
     object: Value,
     secret: Option<Value>,
@@ -126,19 +138,31 @@ async fn managed_in(
     let (ring_sender, ring) = watch::channel(Keyring::default());
     let (keys_sender, keys) = watch::channel(Keys::Unknown);
     let keeper = Keeper {
-        api,
+        api: api.clone(),
         namespace: "kube-system".to_owned(),
         metrics: Arc::clone(&metrics),
         counts: KeyCounts::default(),
         marks: Arc::clone(&context.marks),
+        order,
         ring: ring_sender,
         keys: keys_sender,
     };
+    let renewal = Renewal {
+        api,
+        namespace: "kube-system".to_owned(),
+        leadership: context.leadership.clone(),
+        ring: ring.clone(),
+        keys: keys.clone(),
+        rule: Rule::default(),
+        valid_for: Duration::from_secs(3600),
+        spare: Mutex::default(),
+    };
     let metrics = KeyMetrics::new(&metrics);
-    let pool = Pool::start(metrics.panics.clone()).unwrap();
+    let their_metrics = TheirMetrics::new(&context.leadership, true);
+    let pool = Arc::new(Pool::start(metrics.panics.clone()).unwrap());
     let mut known = keys.clone();
-    let bitnami =
-        Bitnami { pool, policy: Policy::new(Vec::new(), source::KINDS), keeper, ring, keys, metrics };
+    let policy = Policy::new(Vec::new(), source::KINDS);
+    let bitnami = Bitnami { pool, policy, keeper, ring, keys, renewal, desk: None, metrics, their_metrics };
     let managed = Managed::new(bitnami, context, 1);
     managed.see(found(object));
     let running = Arc::new(managed);
@@ -221,7 +245,7 @@ async fn what_does_not_open_is_said_in_their_words_and_the_secret_stays() {
     for (name, message) in cases {
         let key = found(object(name)).meta.key();
         let (managed, written) = managed(&keys, object(name), None).await;
-        let KeyCounts { keys, broken } = &managed.source().keeper.counts;
+        let KeyCounts { keys, broken, .. } = &managed.source().keeper.counts;
         assert_eq!((keys.get(), broken.get()), (4, 4));
         assert_eq!(managed.look(&key).await, Next::Wait, "{name}");
         assert_eq!(places(&written), ["PATCH status", "POST events"], "{name}");
@@ -347,7 +371,29 @@ async fn a_secret_that_was_made_from_an_object_is_no_key() {
     }
     let (managed, _) = managed(&keys, object("strict"), None).await;
     // The one without a label, which nothing has made, is all that is left.
-    assert_eq!(managed.source().ring.borrow().0.len(), 1);
+    assert_eq!(managed.source().ring.borrow().keys.len(), 1);
+}
+
+/// Which key is sealed for is what their controller takes: by the time that the flag says.
+#[tokio::test]
+async fn the_key_that_is_sealed_for_is_theirs() {
+    let expected: Value = serde_json::from_str(&file("keys/keyring.json")).unwrap();
+    for (order, name) in [
+        (KeyOrder::CertNotBefore, "CertNotBefore"),
+        (KeyOrder::SecretCreationTimestamp, "SecretCreationTimestamp"),
+    ] {
+        let (managed, _) = managed_by(order, &active(), object("strict"), None, |_, _| None).await;
+        let current = managed.source().ring.borrow().current.clone().unwrap();
+        let key = expected["current_key"][name].as_str().unwrap();
+        assert_eq!(*current.certificate, *file(&format!("keys/{key}.cert.pem")), "{name}");
+    }
+    // A certificate of another key is sealed for by nobody.
+    let mut keys = active();
+    keys.truncate(1);
+    keys[0]["data"]["tls.crt"] = backup(None)[0]["data"]["tls.crt"].clone();
+    let (managed, _) = managed(&keys, object("strict"), None).await;
+    let ring = managed.source().ring.borrow().clone();
+    assert_eq!((ring.keys.len(), ring.current.unwrap().name), (2, "sealed-secrets-key".to_owned()));
 }
 
 /// A cluster with one Secret, as the API server keeps it: what we apply takes the place of what we have applied before,
