@@ -166,6 +166,7 @@ fn who_deletes_or_prunes_the_controller_deletes_no_sealed_secret() {
         assert!(documents.iter().all(|document| document["kind"] != "CustomResourceDefinition"), "{folder}");
         assert_left_alone(of_kind(&documents, "Namespace"));
     }
+    rendered(&deploy().join("crd-bitnami")).iter().for_each(assert_left_alone);
     let crd = rendered(&deploy().join("crd"));
     // Those that the program prints, whatever kinds they are of.
     assert_eq!(crd.len(), stdout(&["crd"]).split("\n---\n").count());
@@ -229,7 +230,8 @@ fn every_component_is_taken_by_the_api_server_and_is_about_our_pods() {
     // To try it for the Deployment, which other tests look at, and then in earnest for what is new.
     cluster.kubectl(&apply).arg(&folder).args(&["--dry-run=server"]).run().ok();
     let documents = rendered(&folder);
-    let kinds = ["NetworkPolicy", "PriorityClass", "PodMonitor", "PrometheusRule", "PodDisruptionBudget"];
+    let kinds =
+        ["NetworkPolicy", "PriorityClass", "PodMonitor", "PrometheusRule", "PodDisruptionBudget", "Service"];
     for document in documents.iter().filter(|document| kinds.iter().any(|kind| document["kind"] == *kind)) {
         cluster.apply(&document.to_string()).ok();
     }
@@ -265,9 +267,28 @@ fn every_component_is_taken_by_the_api_server_and_is_about_our_pods() {
         policies.iter().filter(|policy| policy["spec"]["egress"].to_string().contains(text)).count()
     };
     assert_eq!((policies.len(), let_out("169.254.169.254/32"), let_out("6443")), (2, 1, 1));
+    // What kubeseal finds by itself, but for the namespace.
+    let service = of_kind(&documents, "Service");
+    assert_eq!(
+        (&service["metadata"]["name"], &service["spec"]["ports"][0]["name"]),
+        (&json!("sealed-secrets-controller"), &json!("http"))
+    );
+    let selector = service["spec"]["selector"].as_object().unwrap();
+    assert!(selector.iter().all(|(key, value)| labels.get(key) == Some(value)) && selector.len() == 2);
+    assert!(ports.contains(&&service["spec"]["ports"][0]["targetPort"]));
+    let is_let_in = |policy: &&Value| policy["spec"]["ingress"].to_string().contains("\"bitnami\"");
+    assert_eq!(policies.iter().copied().filter(is_let_in).count(), 1);
     let variables = container["env"].as_array().unwrap();
-    for name in ["SEALANT_SELECTOR", "SEALANT_BITNAMI"] {
+    let names = [
+        "SEALANT_SELECTOR",
+        "SEALANT_BITNAMI",
+        "SEALANT_BITNAMI_ADDRESS",
+        "SEALANT_BITNAMI_KEY_RENEW_PERIOD",
+    ];
+    let help = stdout(&["--help"]);
+    for name in names {
         assert!(variables.iter().any(|variable| variable["name"] == name), "{name}");
+        assert!(help.contains(&format!("[env: {name}=")), "{name}");
     }
     let pod = json!({"apiVersion": "v1", "kind": "Pod",
         "metadata": {"name": "x", "namespace": "sealant-system"}, "spec": template["spec"]});
@@ -299,4 +320,38 @@ fn a_second_controller_is_one_kustomization() {
     let variables = &deployment["spec"]["template"]["spec"]["containers"][0]["env"];
     let selector = variables.as_array().unwrap().iter().find(|one| one["name"] == "SEALANT_SELECTOR");
     assert_eq!(selector.unwrap()["value"], "sealant.dev/class=payments");
+}
+
+/// The definition of sealed-secrets is made where there is none, keeps what a template leaves out, and where somebody else has
+/// installed one, that one stays.
+#[test]
+fn the_definition_of_sealed_secrets_is_never_put_over_that_of_somebody_else() {
+    let cluster = Cluster::start();
+    let create = || cluster.kubectl(&["create", "-k"]).arg(deploy().join("crd-bitnami")).run();
+    let schema = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
+    let theirs = json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+        "metadata": {"name": "sealedsecrets.bitnami.com"},
+        "spec": {"group": "bitnami.com", "scope": "Namespaced",
+            "names": {"kind": "SealedSecret", "plural": "sealedsecrets", "singular": "sealedsecret"},
+            "versions": [{"name": "v1alpha1", "served": true, "storage": true, "schema": {"openAPIV3Schema": schema}}]}});
+    cluster.apply(&theirs.to_string()).ok();
+    let name = "customresourcedefinition/sealedsecrets.bitnami.com";
+    cluster.kubectl_ok(&["wait", "--for=condition=Established", name, "--timeout=60s"]);
+    let version = || cluster.kubectl_ok(&["get", name, "-o", "jsonpath={.metadata.resourceVersion}"]);
+    let before = version();
+    let refused = create();
+    assert!(refused.status != 0 && refused.stderr.contains("AlreadyExists"), "{refused}");
+    assert_eq!(version(), before);
+    cluster.kubectl_ok(&["delete", name, "--wait"]);
+    create().ok();
+    cluster.kubectl_ok(&["wait", "--for=condition=Established", name, "--timeout=60s"]);
+
+    let object = json!({"apiVersion": "bitnami.com/v1alpha1", "kind": "SealedSecret", "metadata": {"name": "db"},
+        "spec": {"encryptedData": {"a": "AAAA"}, "template": {"data": {"a": null, "b": "{{ .a }}"}, "metadata": null}}});
+    cluster.kubectl(&["create", "-n", "default", "-f", "-"]).stdin(object.to_string()).run().ok();
+    let found = cluster.get("sealedsecrets.bitnami.com", "default", "db").unwrap();
+    assert_eq!(found["spec"]["template"]["data"], json!({"a": null, "b": "{{ .a }}"}));
+    assert_eq!(found["spec"]["encryptedData"], object["spec"]["encryptedData"]);
+    let columns = cluster.kubectl_ok(&["get", "sealedsecrets.bitnami.com", "-n", "default"]);
+    assert!(["STATUS", "SYNCED", "AGE"].iter().all(|column| columns.contains(column)), "{columns}");
 }

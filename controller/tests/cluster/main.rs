@@ -1,11 +1,13 @@
 //! What one controller does in a real cluster, with the rights that ship; beside it several replicas, a real OpenBao,
 //! and the commands of its page, each with a cluster of its own.
 //!
-//! C1 to C26 and A1 to A15, here and beside it, are the cases that every controller of sealed Secrets should pass.
+//! C1 to C26 and A1 to A15, here and beside it, are the cases that every controller of sealed Secrets should pass: `checklist.rs` has
+//! them all.
 
 #![allow(clippy::disallowed_methods, reason = "tests are outside of the doors that the library has")]
 
 mod bad_input;
+mod checklist;
 #[path = "../common/mod.rs"]
 mod common;
 mod docs;
@@ -475,7 +477,6 @@ fn a_rotation_changes_neither_the_rest_of_the_file_nor_the_secret() {
     );
 }
 
-/// A13: there is nothing to ask that would open, rotate or verify anything, and nothing takes input.
 /// One that looks after many namespaces by name has two connections to each, and little else.
 #[test]
 fn many_namespaces_cost_two_watches_each() {
@@ -517,6 +518,7 @@ fn many_namespaces_cost_two_watches_each() {
     assert_eq!(many.metric("sealant_watch_failures_total", ""), 0.0);
 }
 
+/// A13: there is nothing to ask that would open, rotate or verify anything, and nothing takes input.
 #[test]
 fn no_endpoint_opens_anything() {
     let place = place("endpoints");

@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use sealant_test_support::{Cluster, Peers};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::Client;
 
@@ -96,6 +96,11 @@ impl Drop for Peer {
 
 /// What the real kubeseal makes of a Secret for a certificate.
 pub fn kubeseal(cluster: &Cluster, certificate: &Path, scope: &str, secret: &Value) -> Value {
+    kubeseal_all(cluster, certificate, scope, std::slice::from_ref(secret)).remove(0)
+}
+
+/// What the real kubeseal makes of Secrets for a certificate.
+pub fn kubeseal_all(cluster: &Cluster, certificate: &Path, scope: &str, secrets: &[Value]) -> Vec<Value> {
     let mut child = Command::new(Peers::get().program("kubeseal"))
         .args([&format!("--scope={scope}"), "--format=json", "--cert"])
         .arg(certificate)
@@ -105,24 +110,22 @@ pub fn kubeseal(cluster: &Cluster, certificate: &Path, scope: &str, secret: &Val
         .stdout(Stdio::piped())
         .spawn()
         .expect("kubeseal");
-    write!(child.stdin.take().expect("a pipe"), "{secret}").expect("it reads");
+    let input: String = secrets.iter().map(|secret| format!("---\n{secret}\n")).collect();
+    let mut stdin = child.stdin.take().expect("a pipe");
+    let writing = std::thread::spawn(move || stdin.write_all(input.as_bytes()));
     let sealed = child.wait_with_output().expect("it ends");
-    serde_json::from_slice(&sealed.stdout).expect("JSON")
+    writing.join().expect("no panic").expect("it reads");
+    let all: Vec<Value> = serde_json::Deserializer::from_slice(&sealed.stdout)
+        .into_iter()
+        .collect::<Result<_, _>>()
+        .expect("JSON");
+    assert_eq!(all.len(), secrets.len());
+    all
 }
 
-/// Makes its resource known.
+/// Makes its resource known, as it ships for a cluster that never had it.
 pub fn install_crd(cluster: &Cluster) {
-    cluster.kubectl(&["apply", "--server-side", "-f", "-"]).stdin(crd().to_string()).run().ok();
+    cluster.kubectl(&["apply", "--server-side", "-k"]).arg(super::deploy().join("crd-bitnami")).run().ok();
     let crd = "customresourcedefinition/sealedsecrets.bitnami.com";
     cluster.kubectl(&["wait", "--for=condition=Established", crd, "--timeout=60s"]).run().ok();
-}
-
-/// Its resource, without its schema: that the API server checks less is for its good.
-fn crd() -> Value {
-    json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
-        "metadata": {"name": "sealedsecrets.bitnami.com"},
-        "spec": {"group": "bitnami.com", "scope": "Namespaced",
-            "names": {"kind": "SealedSecret", "listKind": "SealedSecretList", "plural": "sealedsecrets", "singular": "sealedsecret"},
-            "versions": [{"name": "v1alpha1", "served": true, "storage": true, "subresources": {"status": {}},
-                "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}}}]}})
 }

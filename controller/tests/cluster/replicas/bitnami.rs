@@ -1,10 +1,15 @@
 //! SealedSecrets of bitnami.com: made by the real kubeseal, before and after the real controller of sealed-secrets.
 
-use std::collections::BTreeMap;
-use std::thread::sleep;
-use std::time::Duration;
+mod cases;
 
-use sealant_test_support::Cluster;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use sealant::bitnami::Certificate;
+use sealant_test_support::{ApiRequest, Cluster};
 use serde_json::{Value, json};
 
 use crate::common::peer::{self, Peer, install_crd};
@@ -14,19 +19,78 @@ const BITNAMI: &str = "sealedsecrets.bitnami.com";
 const KEY_LABEL: &str = "sealedsecrets.bitnami.com/sealed-secrets-key";
 const PLACE: &str = "shop";
 
+/// How many objects there are at the hand-over.
+const COUNT: usize = 200;
+
+/// A cluster in which our controller may look after their objects.
+fn cluster_for_both() -> Cluster {
+    let cluster = cluster();
+    for component in ["bitnami", "bitnami-keys"] {
+        let rights = deploy().join("components").join(component).join("rbac.yaml");
+        cluster.kubectl(&["apply", "-f"]).arg(rights).run().ok();
+    }
+    cluster.kubectl_ok(&["create", "namespace", PLACE]);
+    cluster
+}
+
 fn start(cluster: &Cluster) -> Controller {
-    let kubeconfig = cluster.kubeconfig_of("sealant-system", "sealant-controller");
-    let flags = ["--namespace=sealant-system", "--bitnami"];
-    let controller = Controller::start(&kubeconfig, &flags);
+    let controller = start_with(cluster, "one", &[]);
     controller.wait_for_log("this replica leads");
     controller
 }
 
-/// The real controller, at ports that nobody else has.
-fn start_theirs(cluster: &Cluster) -> Peer {
-    let port = || std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let flags = [format!("--listen-addr={}", port()), format!("--listen-metrics-addr={}", port())];
-    Peer::start(cluster, &[&flags[0], &flags[1], "--kubeclient-qps=-1"])
+fn start_with(cluster: &Cluster, name: &str, flags: &[&str]) -> Controller {
+    let kubeconfig = cluster.kubeconfig_of("sealant-system", "sealant-controller");
+    let name = format!("--pod-name={name}");
+    let always = ["--namespace=sealant-system", "--bitnami", &name];
+    Controller::start(&kubeconfig, &[&always, flags].concat())
+}
+
+/// The real controller, at ports that nobody else has: the second is that of its metrics.
+fn start_theirs(cluster: &Cluster) -> (Peer, u16) {
+    let port = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (listen, metrics) = (port(), port());
+    let flags = [format!("--listen-addr={listen}"), format!("--listen-metrics-addr={metrics}")];
+    (Peer::start(cluster, &[&flags[0], &flags[1], "--kubeclient-qps=-1"]), metrics.port())
+}
+
+/// Writes in the namespace of the objects, but for events, that their controller and ours have asked for.
+fn writes(cluster: &Cluster) -> [Vec<String>; 2] {
+    let is_one = |request: &ApiRequest| {
+        request.namespace == PLACE
+            && request.is_write()
+            && request.resource != "events"
+            && request.name != "own"
+    };
+    [(peer::OWN, peer::ACCOUNT), ("sealant-system", "sealant-controller")].map(|(namespace, name)| {
+        let all = cluster.requests_of(namespace, name).into_iter().filter(is_one);
+        all.map(|request| format!("{} {} {}", request.verb, request.resource, request.name)).collect()
+    })
+}
+
+/// The samples of their metrics in what a controller serves: names, and labels with their values.
+fn their_metrics(port: u16) -> BTreeMap<String, BTreeSet<BTreeSet<String>>> {
+    // In one piece, which an answer to a newer HTTP need not be.
+    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
+    write!(stream, "GET /metrics HTTP/1.0\r\nHost: x\r\n\r\n").unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    let mut all = BTreeMap::<String, BTreeSet<BTreeSet<String>>>::new();
+    for line in text.lines().filter(|line| line.starts_with("sealed_secrets_controller_")) {
+        let (series, value) = line.rsplit_once(' ').unwrap();
+        let (name, labels) = series.split_once('{').unwrap_or((series, "}"));
+        let mut labels: BTreeSet<String> = labels
+            .trim_end_matches('}')
+            .split(',')
+            .filter(|label| !label.is_empty())
+            .map(str::to_owned)
+            .collect();
+        if name.ends_with("condition_info") {
+            labels.insert(format!("is {value}"));
+        }
+        all.entry(name.to_owned()).or_default().insert(labels);
+    }
+    all
 }
 
 /// What kubeseal makes of a Secret of this name.
@@ -72,10 +136,7 @@ fn wait_for_password(cluster: &Cluster, name: &str, value: &str) -> Value {
 /// comes back, no object changes.
 #[test]
 fn a_cluster_of_sealed_secrets_is_taken_over_without_a_write_and_given_back() {
-    let cluster = &cluster();
-    let rights = deploy().join("components/bitnami/rbac.yaml");
-    cluster.kubectl(&["apply", "-f"]).arg(rights).run().ok();
-    cluster.kubectl_ok(&["create", "namespace", PLACE]);
+    let cluster = &cluster_for_both();
     let identity = identity();
     let secret = identity_secret("team", &identity).to_string();
     cluster.kubectl(&["apply", "-n", "sealant-system", "-f", "-"]).stdin(secret).run().ok();
@@ -91,31 +152,67 @@ fn a_cluster_of_sealed_secrets_is_taken_over_without_a_write_and_given_back() {
     early.stop();
 
     Peer::install(cluster);
-    let theirs = start_theirs(cluster);
-    for (index, scope) in ["strict", "namespace-wide", "cluster-wide"].iter().cycle().take(12).enumerate() {
-        cluster
-            .apply(&sealed(cluster, scope, &format!("s{index}"), &format!("value {index}")).to_string())
-            .ok();
-    }
-    for index in 0..12 {
-        wait_for_password(cluster, &format!("s{index}"), &format!("value {index}"));
-        cluster.wait(BITNAMI, PLACE, &format!("s{index}"), |found| synced(found)["status"] == "True");
+    let (theirs, _) = start_theirs(cluster);
+    let certificate = Peer::certificate(cluster);
+    let secret = |index: usize| {
+        json!({"apiVersion": "v1", "kind": "Secret", "stringData": {"password": format!("value {index}")},
+            "metadata": {"name": format!("s{index}"), "namespace": PLACE, "labels": {"app": "db"}}})
+    };
+    let of_scope = |(first, scope): (usize, &&str)| {
+        let secrets: Vec<Value> = (first..COUNT).step_by(3).map(secret).collect();
+        peer::kubeseal_all(cluster, &certificate, scope, &secrets)
+    };
+    let mut all: Vec<Value> =
+        ["strict", "namespace-wide", "cluster-wide"].iter().enumerate().flat_map(of_scope).collect();
+    // One does not open.
+    let mut broken = sealed(cluster, "strict", "x", "x");
+    broken["metadata"]["name"] = "broken".into();
+    broken["metadata"]["labels"] = json!({"app.kubernetes.io/instance": "shop"});
+    all.push(broken);
+    cluster.apply(&all.iter().map(Value::to_string).collect::<String>()).ok();
+    let are_synced = |status: &str| {
+        let is_so = |object: &&Value| synced(object)["status"] == status;
+        cluster.list(BITNAMI, PLACE).iter().filter(is_so).count()
+    };
+    wait_until(|| are_synced("True") == COUNT && are_synced("False") == 1);
+    for secret in cluster.list("secrets", PLACE).iter().filter(|secret| name_of(secret) != "own") {
+        let index = name_of(secret)[1..].to_owned();
+        assert_eq!(items_of(secret), [("password".to_owned(), format!("value {index}"))]);
     }
     drop(theirs);
 
+    // A8, checklist 11 of the reference: ours comes, opens all of them, and writes nothing.
     let before = versions(cluster);
+    assert!(before.len() >= 2 * COUNT + 2);
     let ours = start(cluster);
     let labels = "kind=\"sealedsecrets.bitnami.com\",reason=\"Unsealed\"";
-    wait_until(|| ours.metric("sealant_objects", labels) == 12.0);
+    wait_until(|| ours.metric("sealant_objects", labels) == COUNT as f64);
+    wait_until(|| ours.metric("sealant_objects", "kind=\"sealedsecrets.bitnami.com\",reason=\"Err") == 1.0);
     assert_eq!(versions(cluster), before);
-    let writes: Vec<_> = cluster
-        .requests_of("sealant-system", "sealant-controller")
-        .into_iter()
-        .filter(|request| request.namespace == PLACE && !["get", "list", "watch"].contains(&&*request.verb))
-        .filter(|request| request.name != "own" && request.resource != "events")
-        .map(|request| format!("{} {} {}", request.verb, request.resource, request.name))
-        .collect();
-    assert_eq!(writes, [""; 0]);
+    assert_eq!(writes(cluster)[1], [""; 0]);
+
+    // Both at once, by mistake: once theirs has written what it always writes at its start, neither writes anything.
+    let (theirs, metrics) = start_theirs(cluster);
+    let at_start = writes(cluster)[0].len();
+    wait_until(|| writes(cluster)[0].len() >= at_start + COUNT);
+    sleep(Duration::from_secs(3));
+    let (together, start_of_both) = (writes(cluster), Instant::now());
+    assert_eq!(together[1], [""; 0]);
+    // Meanwhile: the same metrics, and the same is said of each object.
+    let [theirs_say, ours_say] = [metrics, ours.metrics].map(their_metrics);
+    assert_eq!(
+        theirs_say["sealed_secrets_controller_condition_info"],
+        ours_say["sealed_secrets_controller_condition_info"]
+    );
+    let errors = "sealed_secrets_controller_unseal_errors_total";
+    assert_eq!(theirs_say[errors], ours_say[errors]);
+    let names = |all: &BTreeMap<String, _>| all.keys().cloned().collect::<BTreeSet<_>>();
+    assert_eq!(names(&theirs_say), names(&ours_say));
+    sleep(Duration::from_secs(8).saturating_sub(start_of_both.elapsed()));
+    assert_eq!(writes(cluster), together);
+    assert_eq!(versions(cluster), before);
+    drop(theirs);
+    cluster.kubectl_ok(&["delete", BITNAMI, "-n", PLACE, "broken"]);
 
     // A2: what somebody has edited or deleted comes back.
     let edit = json!({"data": {"password": "eA=="}}).to_string();
@@ -192,13 +289,167 @@ fn a_cluster_of_sealed_secrets_is_taken_over_without_a_write_and_given_back() {
     wait_until(|| ["managed", "s3"].iter().all(|name| cluster.get("secret", PLACE, name).is_none()));
     ours.stop();
     let before = versions(cluster);
-    let theirs = start_theirs(cluster);
-    let told = || {
-        cluster.events(PLACE).iter().filter(|event| event.message.contains("unsealed successfully")).count()
-    };
-    sleep(Duration::from_secs(8));
-    assert!(told() > 0);
+    let at_start = writes(cluster)[0].len();
+    let (theirs, _) = start_theirs(cluster);
+    wait_until(|| writes(cluster)[0].len() >= at_start + COUNT);
+    sleep(Duration::from_secs(3));
     assert_eq!(versions(cluster), before);
     drop(theirs);
     assert_nothing_leaked(cluster, &[&ours]);
+}
+
+/// What a test compares of an object and its Secret: values, labels, annotations, and whether it is synced.
+fn outcome(cluster: &Cluster, name: &str) -> Value {
+    let object = cluster.wait(BITNAMI, PLACE, name, |object| {
+        !synced(object).is_null()
+            && object["status"]["observedGeneration"] == object["metadata"]["generation"]
+    });
+    let secret = cluster.get("secret", PLACE, name).unwrap_or_default();
+    let reason = ["Unsealed", "ErrUnsealFailed"].into_iter().find(|reason| {
+        cluster.events(PLACE).iter().any(|event| event.name == name && event.reason == *reason)
+    });
+    json!([
+        secret["data"],
+        secret["type"],
+        secret["metadata"]["labels"],
+        secret["metadata"]["annotations"],
+        synced(&object)["status"],
+        reason
+    ])
+}
+
+/// `template.data` by the real controller and by ours, one after the other, of the same objects.
+#[test]
+fn templates_make_what_the_real_controller_makes_of_them() {
+    let cluster = &cluster_for_both();
+    Peer::install(cluster);
+    let (theirs, _) = start_theirs(cluster);
+    let certificate = Peer::certificate(cluster);
+    let secret = |name: &str| {
+        json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": PLACE,
+            "labels": {"app": "db"}, "annotations": {"note": "x"}},
+            "stringData": {"password": format!("{PLANTED}p"), "user": "anna", "db-host": "db.shop", "raw": "plain"}})
+    };
+    let dockerconfig = "{\"auths\":{\"r\":{\"auth\":\"{{ printf \"%s:%s\" .user .password | b64enc }}\"}}}";
+    let cases = [
+        (
+            "url",
+            json!({"url": "postgres://{{ .user }}:{{ .password | urlquery }}@{{ index . \"db-host\" }}/x"}),
+        ),
+        ("docker", json!({".dockerconfigjson": dockerconfig})),
+        ("missing", json!({"a": "{{ .nope }}|{{ index . \"nope\" }}|{{ default \"d\" .nope }}"})),
+        ("siblings", json!({"name": "anna", "hello": "hello {{ .name }}", "user": "not this"})),
+        ("null", json!({"raw": null, "all": "{{ .raw }}"})),
+        (
+            "control",
+            json!({"a": "{{ if eq .user \"anna\" }}yes{{ else }}no{{ end }}{{ range $i, $x := until 3 }}{{ $i }}{{ end }}"}),
+        ),
+        (
+            "sprig",
+            json!({"a": "{{ .user | upper | quote | nindent 2 }} {{ .password | sha256sum | trunc 8 }} {{ dict \"a\" 1 | toJson }}"}),
+        ),
+        ("parse-error", json!({"a": "{{ .user"})),
+        ("exec-error", json!({"a": "{{ fail .password }}"})),
+        ("forbidden", json!({"a": "{{ env \"PATH\" }}"})),
+    ];
+    let objects: Vec<Value> = cases
+        .iter()
+        .map(|(name, data)| {
+            let mut object = peer::kubeseal(cluster, &certificate, "strict", &secret(name));
+            object["spec"]["template"]["data"] = data.clone();
+            object
+        })
+        .collect();
+    let text: String = objects.iter().map(Value::to_string).collect();
+    let all = || -> BTreeMap<&str, Value> {
+        cluster.apply(&text).ok();
+        let ends = |name: &str| cluster.events(PLACE).iter().any(|event| event.name == name);
+        wait_until(|| cases.iter().all(|(name, _)| ends(name)));
+        cases.iter().map(|(name, _)| (*name, outcome(cluster, name))).collect()
+    };
+    let by_theirs = all();
+    // It can fail: some are made, and some fail.
+    assert_eq!(by_theirs.values().filter(|outcome| outcome[4] == "True").count(), 7, "{by_theirs:#?}");
+    drop(theirs);
+    cluster.kubectl_ok(&["delete", BITNAMI, "-n", PLACE, "--all"]);
+    wait_until(|| cluster.list("secrets", PLACE).is_empty());
+    cluster.kubectl_ok(&["delete", "events", "-n", PLACE, "--all"]);
+    let ours = start(cluster);
+    assert_eq!(all(), by_theirs);
+    // Where theirs fails with the value in its words, ours says a place.
+    let failed = cluster.get(BITNAMI, PLACE, "exec-error").unwrap();
+    let said = synced(&failed)["message"].to_string();
+    assert!(said.contains("line 1, column") && !said.contains(PLANTED), "{said}");
+    assert_nothing_leaked(cluster, &[&ours]);
+    ours.stop();
+}
+
+/// The keys that there are, the oldest first, by their names.
+fn keys(cluster: &Cluster) -> Vec<Value> {
+    let mut keys = cluster.list("secrets", peer::OWN);
+    keys.retain(|secret| secret["metadata"]["labels"][KEY_LABEL] == "active");
+    keys.sort_by_key(|secret| secret["metadata"]["creationTimestamp"].as_str().map(str::to_owned));
+    keys
+}
+
+/// Made when that is asked for, by one of two replicas, one after the other, as the real controller makes them: it reads them, and
+/// opens what the real kubeseal has sealed for any of them. None is ever changed.
+#[test]
+fn keys_are_made_when_asked_for_and_theirs_reads_them() {
+    let cluster = &cluster_for_both();
+    install_crd(cluster);
+    // Nobody asks: there is no key, and none is made.
+    let quiet = start(cluster);
+    quiet.wait_for_log("keys for SealedSecrets of bitnami.com: 0");
+    sleep(Duration::from_secs(3));
+    quiet.stop();
+    assert_eq!(keys(cluster), [Value::Null; 0]);
+
+    let period = Duration::from_secs(12);
+    let flags = ["--bitnami-key-renew-period=12s"];
+    let replicas = ["one", "two"].map(|name| start_with(cluster, name, &flags));
+    wait_until(|| keys(cluster).len() == 1);
+    let first = keys(cluster).remove(0);
+    // One dies in the middle of it: the other goes on, and makes no second key for the same time.
+    let leader = replicas.iter().position(|replica| replica.metric("sealant_leader", "") == 1.0).unwrap();
+    wait_until(|| keys(cluster).len() == 2);
+    replicas[leader].signal("KILL");
+    wait_until(|| keys(cluster).len() == 3);
+    replicas[1 - leader].stop();
+    let made = keys(cluster);
+    let certificate = |key: &Value| items_of(key).into_iter().find(|(name, _)| name == "tls.crt").unwrap().1;
+    let since = |key: &Value| Certificate::read(certificate(key).as_bytes()).unwrap().not_before();
+    for pair in made.windows(2) {
+        let between = Duration::try_from(since(&pair[1]).duration_since(since(&pair[0]))).unwrap();
+        assert!(between >= period, "{between:?}");
+    }
+    for key in &made {
+        let name = name_of(key);
+        assert!(
+            name.starts_with("sealed-secrets-key") && name.len() == "sealed-secrets-key".len() + 5,
+            "{name}"
+        );
+        assert_eq!(key["type"], "kubernetes.io/tls");
+        assert_eq!(key["metadata"]["labels"], json!({KEY_LABEL: "active"}));
+        assert_eq!(key["metadata"]["annotations"], Value::Null);
+        let mut items: Vec<_> = key["data"].as_object().unwrap().keys().collect();
+        items.sort();
+        assert_eq!(items, ["tls.crt", "tls.key"]);
+    }
+    assert_eq!(made[0]["metadata"]["resourceVersion"], first["metadata"]["resourceVersion"]);
+
+    // Theirs takes them as its own, and makes none.
+    Peer::install(cluster);
+    let (theirs, _) = start_theirs(cluster);
+    for (index, key) in made.iter().enumerate() {
+        let file = cluster.ca_file().with_file_name("made.pem");
+        std::fs::write(&file, certificate(key)).unwrap();
+        let name = format!("s{index}");
+        let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": PLACE},
+            "stringData": {"password": name}});
+        cluster.apply(&peer::kubeseal(cluster, &file, "strict", &secret).to_string()).ok();
+        wait_for_password(cluster, &name, &name);
+    }
+    assert_eq!(keys(cluster), made);
+    drop(theirs);
 }
