@@ -54,6 +54,18 @@ fn start_theirs(cluster: &Cluster) -> (Peer, u16) {
     (Peer::start(cluster, &[&flags[0], &flags[1], "--kubeclient-qps=-1"]), metrics.port())
 }
 
+/// Waits until something is so that takes a while to look at: an audit log, or hundreds of objects.
+#[track_caller]
+fn wait_long_until(mut is_so: impl FnMut() -> bool) {
+    wait_until(|| {
+        let is_so = is_so();
+        if !is_so {
+            sleep(Duration::from_millis(400));
+        }
+        is_so
+    });
+}
+
 /// Writes in the namespace of the objects, but for events, that their controller and ours have asked for.
 fn writes(cluster: &Cluster) -> [Vec<String>; 2] {
     let is_one = |request: &ApiRequest| {
@@ -174,7 +186,7 @@ fn a_cluster_of_sealed_secrets_is_taken_over_without_a_write_and_given_back() {
         let is_so = |object: &&Value| synced(object)["status"] == status;
         cluster.list(BITNAMI, PLACE).iter().filter(is_so).count()
     };
-    wait_until(|| are_synced("True") == COUNT && are_synced("False") == 1);
+    wait_long_until(|| are_synced("True") == COUNT && are_synced("False") == 1);
     for secret in cluster.list("secrets", PLACE).iter().filter(|secret| name_of(secret) != "own") {
         let index = name_of(secret)[1..].to_owned();
         assert_eq!(items_of(secret), [("password".to_owned(), format!("value {index}"))]);
@@ -194,7 +206,7 @@ fn a_cluster_of_sealed_secrets_is_taken_over_without_a_write_and_given_back() {
     // Both at once, by mistake: once theirs has written what it always writes at its start, neither writes anything.
     let (theirs, metrics) = start_theirs(cluster);
     let at_start = writes(cluster)[0].len();
-    wait_until(|| writes(cluster)[0].len() >= at_start + COUNT);
+    wait_long_until(|| writes(cluster)[0].len() >= at_start + COUNT);
     sleep(Duration::from_secs(3));
     let (together, start_of_both) = (writes(cluster), Instant::now());
     assert_eq!(together[1], [""; 0]);
@@ -291,7 +303,7 @@ fn a_cluster_of_sealed_secrets_is_taken_over_without_a_write_and_given_back() {
     let before = versions(cluster);
     let at_start = writes(cluster)[0].len();
     let (theirs, _) = start_theirs(cluster);
-    wait_until(|| writes(cluster)[0].len() >= at_start + COUNT);
+    wait_long_until(|| writes(cluster)[0].len() >= at_start + COUNT);
     sleep(Duration::from_secs(3));
     assert_eq!(versions(cluster), before);
     drop(theirs);
