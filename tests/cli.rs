@@ -24,6 +24,7 @@ mod cli {
     mod init;
     mod keygen;
     mod links;
+    mod migrate;
     mod prompts;
     mod recipient;
     mod rotate;

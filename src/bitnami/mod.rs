@@ -32,6 +32,9 @@ use ::base64::engine::general_purpose::STANDARD;
 
 use crate::secret::SecretString;
 
+/// The group of their resources.
+pub const GROUP: &str = "bitnami.com";
+
 /// Group, version and kind.
 pub const API_VERSION: &str = "bitnami.com/v1alpha1";
 pub const KIND: &str = "SealedSecret";
@@ -65,6 +68,11 @@ fn pem(label: &str, bytes: &[u8]) -> SecretString {
     }
     pem.extend(["-----END ", label, "-----\n"]);
     pem
+}
+
+/// Whether an `apiVersion` is of their group.
+pub fn is_theirs(version: &str) -> bool {
+    version.split_once('/').is_some_and(|(group, _)| group == GROUP)
 }
 
 #[cfg(test)]

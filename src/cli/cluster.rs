@@ -33,6 +33,19 @@ pub fn kubeconfig(host: &dyn Host, named: Option<&Path>) -> Result<Kubeconfig> {
     })
 }
 
+/// How to reach the cluster of the kubeconfig that was named, or is found, or else the one around us. Without either, the error is
+/// of kind [`Kind::NoFile`].
+pub async fn reached(host: &dyn Host, named: Option<&Path>, context: Option<&str>) -> Result<Config> {
+    let options = KubeConfigOptions { context: context.map(str::to_owned), ..KubeConfigOptions::default() };
+    match kubeconfig(host, named) {
+        Ok(found) => config(host, found, &options).await,
+        Err(error) if error.kind() == Kind::NoFile && named.is_none() => {
+            Config::incluster().map_err(|_| error)
+        }
+        Err(error) => Err(error),
+    }
+}
+
 /// How to reach the cluster of a kubeconfig.
 pub async fn config(host: &dyn Host, found: Kubeconfig, options: &KubeConfigOptions) -> Result<Config> {
     let proxies = found.clusters.iter().filter_map(|named| named.cluster.as_ref()?.proxy_url.as_deref());

@@ -25,6 +25,8 @@ pub mod host;
 mod kubeseal;
 mod loaders;
 mod manifests;
+#[cfg(feature = "bitnami")]
+mod migration;
 mod pipeline;
 mod recipients;
 mod redact;
@@ -48,8 +50,8 @@ use clap::{FromArgMatches, Parser, Subcommand};
 use self::commands::{
     argocd, audit, blast_radius, check, completion, decrypt, demo, diff, doctor, edit, encrypt, exec_env,
     exec_file, explain, export, fetch_recipient, filestatus, get, git, groups, help, hook, init, inspect,
-    keygen, keyservice, ksops, man, publish, recipient, resolve, rewrap, rotate, seal, set, status, unseal,
-    unset, updatekeys, vault, who_can_decrypt,
+    keygen, keyservice, ksops, man, migrate, publish, recipient, resolve, rewrap, rotate, seal, set, status,
+    unseal, unset, updatekeys, vault, who_can_decrypt,
 };
 use self::context::{Context, no_color};
 use self::failures::finish;
@@ -137,6 +139,7 @@ enum Command {
     Filestatus(filestatus::Args),
     Seal(seal::Args),
     Unseal(unseal::Args),
+    Migrate(Box<migrate::Args>),
     Inspect(inspect::Args),
     FetchRecipient(fetch_recipient::Args),
     Check(check::Args),
@@ -296,6 +299,7 @@ fn dispatch(command: Command, context: &Context) -> anyhow::Result<ExitCode> {
         Command::Filestatus(args) => filestatus::run(args, context),
         Command::Seal(args) => seal::run(args, context),
         Command::Unseal(args) => unseal::run(args, context),
+        Command::Migrate(args) => migrate::run(*args, context),
         Command::Inspect(args) => inspect::run(args, context),
         Command::FetchRecipient(args) => fetch_recipient::run(args, context),
         Command::Check(args) => check::run(args, context),

@@ -13,12 +13,17 @@ use std::sync::LazyLock;
 use regex::bytes::Regex;
 use sha2::{Digest, Sha256};
 
+#[cfg(feature = "bitnami")]
+use crate::bitnami;
+use crate::document::Format;
+#[cfg(feature = "bitnami")]
+use crate::document::{self, Document, NodeId};
 use crate::encrypted_file::{EncryptedFile, KeyedPart};
 use crate::error::{Error, Kind, Result};
 use crate::keys::{self, KeySet, MasterKey, WrappedDataKey};
 use crate::rekey::names;
 use crate::repo::check::{Finding, Rule};
-use crate::secret::DataKey;
+use crate::secret::{DataKey, SecretBytes};
 use crate::sops::{Sample, Trial};
 use crate::{sealed_secret, sops};
 
@@ -104,6 +109,8 @@ pub struct Held {
     values: Vec<(Print, Box<str>)>,
     /// What tells, once a data key is open, whether it is that of this document: the MAC, and a few values.
     samples: Vec<Sample>,
+    /// It has none of our formats.
+    is_foreign: bool,
 }
 
 /// What of an encrypted file may be elsewhere, too: of a document, or of each SealedSecret, with the line that it begins on.
@@ -130,6 +137,70 @@ pub fn held_in_broken(text: &str, rule: Option<&KeySet>) -> Held {
         keys: prints_of_keys(keys::decoded_in(text)),
         values,
         samples: Vec::new(),
+        is_foreign: false,
+    }
+}
+
+/// The SealedSecrets of sealed-secrets in a file: each with the line that it begins on, and its ciphertexts with their items. Whoever
+/// turns one into ours gives its values to the readers of its place.
+#[derive(Default)]
+pub struct Foreign(Vec<(usize, Vec<(Print, Box<str>)>)>);
+
+impl Foreign {
+    /// Those of a file of this type; none where it cannot be read.
+    #[cfg(feature = "bitnami")]
+    pub fn of(format: Format, bytes: &SecretBytes) -> Self {
+        let group = bitnami::GROUP.as_bytes();
+        if !bytes.windows(group.len()).any(|window| window == group) {
+            return Self::default();
+        }
+        match document::parse(format, bytes.clone(), true) {
+            Ok(document) => Self::in_document(&*document),
+            Err(_) => Self::default(),
+        }
+    }
+
+    #[cfg(not(feature = "bitnami"))]
+    pub fn of(_: Format, _: &SecretBytes) -> Self {
+        Self::default()
+    }
+
+    /// Those of a document.
+    #[cfg(feature = "bitnami")]
+    pub fn in_document(document: &dyn Document) -> Self {
+        let (tree, source) = (document.tree(), document.source());
+        let below = |node: NodeId, key: &str| tree.entry(source, tree.resolve(node), key);
+        let of_object = |node: NodeId| {
+            let items = below(node, "spec").and_then(|spec| below(spec, "encryptedData"));
+            let items = items.into_iter().flat_map(|items| tree.entries(tree.resolve(items)));
+            let ciphertexts = items.filter_map(|item| {
+                let bytes = bitnami::decode_base64(tree[tree.resolve(item)].text.get(source)).ok()?;
+                (bytes.len() >= SHORTEST_KEY)
+                    .then(|| (Print::of("sealed-secrets", &bytes), tree[item].key.get(source).into()))
+            });
+            (document.line(node), ciphertexts.collect())
+        };
+        Self(sealed_secret::objects_where(document, &bitnami::is_theirs).into_iter().map(of_object).collect())
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// What of them may be elsewhere, too. `rule` is whom the creation rule of the place names; they name nobody themselves.
+    pub fn held(&self, rule: Option<&KeySet>) -> Vec<(usize, Held)> {
+        let held = |(line, values): &(usize, Vec<(Print, Box<str>)>)| {
+            let held = Held {
+                readers: rule.map_or_else(Readers::nobody, Readers::of),
+                by_rule: rule.is_some(),
+                keys: Vec::new(),
+                values: values.clone(),
+                samples: Vec::new(),
+                is_foreign: true,
+            };
+            (*line, held)
+        };
+        self.0.iter().map(held).collect()
     }
 }
 
@@ -195,7 +266,7 @@ impl Held {
             (EncryptedFile::Sealed(_), KeyedPart::Document(_)) => {}
         }
         let readers = rule.map_or_else(|| Readers::listed(&data_keys), Readers::of);
-        Self { readers, by_rule: rule.is_some(), keys, values, samples }
+        Self { readers, by_rule: rule.is_some(), keys, values, samples, is_foreign: false }
     }
 
     /// Leaves out what has stayed where this was, its data keys among it.
@@ -420,7 +491,8 @@ impl Copies {
             let mut prints = held.prints().peekable();
             prints.peek().is_none() || prints.any(|print| self.by_print.contains_key(&print))
         };
-        !self.units.iter().any(Unit::is_past) || held.iter().all(|(_, held)| is_known(held))
+        let is_known_past = |unit: &Unit| unit.is_past() && !unit.held.is_foreign;
+        !self.units.iter().any(is_known_past) || held.iter().all(|(_, held)| is_known(held))
     }
 
     /// Who may read what was looked at.

@@ -19,6 +19,7 @@ use crate::secret::{DataKey, SecretBytes};
 pub struct NewDataKey {
     pub(super) entry: DataKeyEntry,
     pub(super) key: ItemKey,
+    data_key: DataKey,
 }
 
 impl NewDataKey {
@@ -28,11 +29,17 @@ impl NewDataKey {
         let finish = |(set, new_key): (&&KeySet, Result<(DataKey, WrappedDataKey)>)| {
             wraps::refuse_foreign(set)?;
             let (key, wrapped) = new_key?;
-            let key = ItemKey::derive(&key);
-            let entry = DataKeyEntry::new(&key.commitment, &wrapped)?;
-            Ok(Self { entry, key })
+            let item_key = ItemKey::derive(&key);
+            let entry = DataKeyEntry::new(&item_key.commitment, &wrapped)?;
+            Ok(Self { entry, key: item_key, data_key: key })
         };
         sets.iter().zip(new_keys).map(finish).collect()
+    }
+
+    /// What opens the items that are going to be encrypted with it, for whoever proves that they do.
+    pub fn opened(&self) -> OpenedKeys {
+        let keys = (self.data_key.clone(), ItemKey::derive(&self.data_key));
+        OpenedKeys(BTreeMap::from([(self.entry.id.clone(), keys)]))
     }
 }
 

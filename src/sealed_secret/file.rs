@@ -2,7 +2,7 @@
 //!
 //! What is written is read again and held against what was meant, before anybody gets to see it.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::iter;
 use std::sync::LazyLock;
 
@@ -71,14 +71,19 @@ fn is_ours(version: &str) -> bool {
 
 /// The SealedSecrets of a document, those of Lists included.
 pub fn objects(document: &dyn Document) -> Vec<NodeId> {
+    objects_where(document, &is_ours)
+}
+
+/// The objects of our kind whose `apiVersion` is one that is meant, those of Lists included.
+pub fn objects_where(document: &dyn Document, is_meant: &dyn Fn(&str) -> bool) -> Vec<NodeId> {
     let mut found = Vec::new();
     for &root in document.tree().documents() {
-        collect(document, root, &mut found);
+        collect(document, root, is_meant, &mut found);
     }
     found
 }
 
-fn collect(document: &dyn Document, node: NodeId, found: &mut Vec<NodeId>) {
+fn collect(document: &dyn Document, node: NodeId, is_meant: &dyn Fn(&str) -> bool, found: &mut Vec<NodeId>) {
     let (tree, source) = (document.tree(), document.source());
     let entry = |key: &str| tree.entry(source, node, key);
     let text = |key: &str| {
@@ -86,12 +91,12 @@ fn collect(document: &dyn Document, node: NodeId, found: &mut Vec<NodeId>) {
         let scalar = entry.filter(|&entry| tree[entry].kind == NodeKind::Scalar);
         scalar.map_or("", |entry| tree[entry].text.get(source))
     };
-    if text("kind") == KIND && is_ours(text("apiVersion")) {
+    if text("kind") == KIND && is_meant(text("apiVersion")) {
         found.push(node);
     } else if text("kind").ends_with("List") {
         let items = entry("items").filter(|&items| tree[items].kind == NodeKind::List);
         for item in items.into_iter().flat_map(|items| tree.entries(items)) {
-            collect(document, item, found);
+            collect(document, item, is_meant, found);
         }
     }
 }
@@ -248,14 +253,61 @@ pub fn rewrite(document: &dyn Document, rewrites: &[Rewrite<'_>]) -> Result<Vec<
         edits.merge(reconcile(document, *node, &data)?);
     }
     let text = edits.apply(document.source());
-    verify(document, rewrites, text.as_bytes()).map_err(|_| {
-        let error = Error::new(
-            Kind::Write,
-            "Sealant cannot make this change to the file without changing something else",
-        );
-        error.advise("Write its SealedSecrets without anchors and aliases, each entry on its own line.")
-    })?;
+    verify(document, rewrites, text.as_bytes()).map_err(|_| cannot_change())?;
     Ok(text.as_bytes().to_vec())
+}
+
+/// The document with SealedSecrets in the places of other objects. Entries that both have keep their place and their
+/// comments, and everything around the objects keeps its bytes.
+pub fn placed(document: &dyn Document, new: &[(NodeId, &SealedSecret)]) -> Result<Vec<u8>> {
+    let mut edits = Edits::default();
+    let mut wanted = HashMap::new();
+    for (node, sealed) in new {
+        let data = data_of(sealed)?;
+        edits.merge(reconcile(document, *node, &data)?);
+        wanted.insert(*node, data);
+    }
+    let text = edits.apply(document.source());
+    verify_placed(document, &wanted, text.as_bytes()).map_err(|_| cannot_change())?;
+    Ok(text.as_bytes().to_vec())
+}
+
+/// Reads what was written, and holds all of it against what was meant.
+fn verify_placed(before: &dyn Document, wanted: &HashMap<NodeId, Data>, text: &[u8]) -> Result<()> {
+    let after = document::parse(before.format(), SecretBytes::new(text.to_vec()), true)?;
+    let (old, new) = (before.tree().documents(), after.tree().documents());
+    let mut is_meant = old.len() == new.len();
+    for (&old, &new) in old.iter().zip(new) {
+        is_meant &= with_placed(before, old, wanted)? == to_data(&*after, new)?;
+    }
+    if is_meant { Ok(()) } else { Err(Error::new(Kind::Write, "it would differ")) }
+}
+
+fn with_placed(document: &dyn Document, node: NodeId, wanted: &HashMap<NodeId, Data>) -> Result<Data> {
+    let tree = document.tree();
+    if let Some(data) = wanted.get(&node) {
+        return Ok(data.clone());
+    }
+    let deeper = |node: NodeId| with_placed(document, node, wanted);
+    match tree[node].kind {
+        NodeKind::Map => {
+            let key = |entry: NodeId| tree[entry].key.get(document.source()).to_owned();
+            tree.entries(node)
+                .map(|entry| Ok((key(entry), deeper(entry)?)))
+                .collect::<Result<_>>()
+                .map(Data::Object)
+        }
+        NodeKind::List => tree.entries(node).map(deeper).collect::<Result<_>>().map(Data::Array),
+        _ => to_data(document, node),
+    }
+}
+
+fn cannot_change() -> Error {
+    let error = Error::new(
+        Kind::Write,
+        "Sealant cannot make this change to the file without changing something else",
+    );
+    error.advise("Write its SealedSecrets without anchors and aliases, each entry on its own line.")
 }
 
 /// Reads what was written, and holds it against what was meant.

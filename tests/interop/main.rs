@@ -16,6 +16,7 @@ mod git_merge;
 mod gitops;
 mod keys;
 mod kubeseal;
+mod migrate;
 mod seal_commands;
 mod sealed;
 mod sops_cli;

@@ -14,6 +14,7 @@ mod docs;
 mod identities;
 mod install;
 mod kubeseal;
+mod migrate;
 mod replicas;
 mod tools;
 mod vault;

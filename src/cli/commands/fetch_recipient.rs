@@ -2,7 +2,6 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use k8s_openapi::api::core::v1::ConfigMap;
-use kube::config::KubeConfigOptions;
 use kube::{Api, Client, Config};
 use reqwest::Url;
 use serde::Serialize;
@@ -189,17 +188,11 @@ async fn of_cluster(host: &dyn Host, args: &Args) -> Result<String> {
 
 /// Which cluster to ask, and as whom: that of the kubeconfig, else that around us.
 async fn config(host: &dyn Host, args: &Args) -> Result<Config> {
-    let options = KubeConfigOptions { context: args.context.clone(), ..KubeConfigOptions::default() };
-    match cluster::kubeconfig(host, args.kubeconfig.as_deref()) {
-        Ok(found) => cluster::config(host, found, &options).await,
-        Err(error) if error.kind() != Kind::NoFile => Err(error),
-        Err(error) => {
-            let around_us = args.kubeconfig.is_none().then(|| Config::incluster().ok()).flatten();
-            around_us.ok_or_else(|| {
-                error.advise("Name one with --kubeconfig; or recipients in a file with --file.")
-            })
-        }
-    }
+    let reached = cluster::reached(host, args.kubeconfig.as_deref(), args.context.as_deref()).await;
+    reached.map_err(|error| match error.kind() {
+        Kind::NoFile => error.advise("Name one with --kubeconfig; or recipients in a file with --file."),
+        _ => error,
+    })
 }
 
 #[cfg(test)]

@@ -42,6 +42,7 @@ const GROUPS: &[(&str, &[&str])] = &[
     (
         "Integrations",
         &[
+            "migrate",
             "argocd",
             "ksops",
             "vault",

@@ -30,6 +30,7 @@ pub(in crate::cli) mod keygen;
 pub(in crate::cli) mod keyservice;
 pub(in crate::cli) mod ksops;
 pub(in crate::cli) mod man;
+pub(in crate::cli) mod migrate;
 pub(in crate::cli) mod publish;
 pub(in crate::cli) mod recipient;
 pub(in crate::cli) mod resolve;

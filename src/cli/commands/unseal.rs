@@ -137,7 +137,11 @@ fn nothing_sealed(source: &Source) -> Error {
             Kind::Other,
             "this is a SealedSecret of Bitnami's sealed-secrets, which only its controller can open",
         )
-        .advise("With the controller's private key, `kubeseal --recovery-unseal` opens it.");
+        .advise(format!(
+            "With the controller's private keys, `sealant migrate sealed-secrets --key KEYS.yaml {}` turns it into one of \
+             Sealant's, and `kubeseal --recovery-unseal` prints it.",
+            typed(&source.path)
+        ));
     }
     Error::new(Kind::Other, "there is no SealedSecret in it")
         .advise("A SealedSecret has apiVersion sealant.dev/v1alpha1; `sealant seal` makes one.")

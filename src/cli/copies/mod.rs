@@ -21,7 +21,7 @@ use crate::host::Host;
 use crate::keys::KeySet;
 use crate::policy;
 use crate::repo::before::{self, Before};
-use crate::repo::copies::{Copies, Held, Named, Prints, held, is_for_same};
+use crate::repo::copies::{Copies, Foreign, Held, Named, Prints, held, is_for_same};
 use crate::repo::git::blobs::Blobs;
 use crate::repo::git::merge::Versions;
 use crate::repo::git::tree::{Entry, ObjectId, Tree};
@@ -81,6 +81,13 @@ impl<'a> Neighbours<'a> {
     pub fn ask_about<'f>(&mut self, path: &Path, files: impl IntoIterator<Item = &'f EncryptedFile>) {
         let path = real(path);
         self.asked.extend(files.into_iter().map(|file| (path.clone(), Prints::of(&held(file, None)))));
+    }
+
+    /// As [`Neighbours::refuse`], for SealedSecrets of sealed-secrets that are to become ours.
+    #[cfg(feature = "bitnami")]
+    pub fn refuse_foreign(&self, path: &Path, foreign: &Foreign, keys: &KeySet) -> Result<()> {
+        let (copies, rule) = (self.load()?, rule_of(path, &self.configs));
+        copies.refuse(&real(path), &foreign.held(rule.as_ref()), keys).map_err(|error| error.in_file(path))
     }
 
     /// Reads the files, in parallel: before other work in parallel asks for them.
@@ -427,7 +434,7 @@ fn add_files(
         let format = Format::of_path(path);
         let bytes = fs::read_found(path, format.most_bytes() as u64).ok()?;
         let held =
-            held_by(path, format, &bytes, configs).or_else(|| held_in_broken(path, &bytes, configs))?;
+            held_beside(path, format, &bytes, configs).or_else(|| held_in_broken(path, &bytes, configs))?;
         let shown = path.strip_prefix(&working_dir).unwrap_or(path).to_path_buf();
         Some((Named { path: real(path), shown }, held))
     };
@@ -601,21 +608,46 @@ pub(super) fn held_by(
     bytes: &SecretBytes,
     configs: &Configs,
 ) -> Option<Vec<(usize, Held)>> {
-    held_under(format, bytes, || rule_of(path, configs))
+    Some(held(&parsed(format, bytes)?, rule_of(path, configs).as_ref()))
+}
+
+/// The same with what is not ours, for whoever compares with it.
+fn held_beside(
+    path: &Path,
+    format: Format,
+    bytes: &SecretBytes,
+    configs: &Configs,
+) -> Option<Vec<(usize, Held)>> {
+    Some(Holding::of(format, bytes)?.held(rule_of(path, configs).as_ref()))
 }
 
 /// The same for a content in Git. The links of the working tree do not lead to its place.
 fn held_in_git(path: &Path, bytes: &SecretBytes, configs: &Configs) -> Option<Vec<(usize, Held)>> {
-    held_under(Format::of_path(path), bytes, || past_rule_of(path, configs))
+    Some(Holding::of(Format::of_path(path), bytes)?.held(past_rule_of(path, configs).as_ref()))
 }
 
-fn held_under(
-    format: Format,
-    bytes: &SecretBytes,
-    rule: impl FnOnce() -> Option<KeySet>,
-) -> Option<Vec<(usize, Held)>> {
-    let file = parsed(format, bytes)?;
-    Some(held(&file, rule().as_ref()))
+/// A file that holds what may be elsewhere, too: it is encrypted, or has SealedSecrets of sealed-secrets, or both.
+pub(super) struct Holding {
+    ours: Option<EncryptedFile>,
+    foreign: Foreign,
+}
+
+impl Holding {
+    /// `None` for a file that holds nothing, or is broken.
+    fn of(format: Format, bytes: &SecretBytes) -> Option<Self> {
+        let (ours, foreign) = (parsed(format, bytes), Foreign::of(format, bytes));
+        (ours.is_some() || !foreign.is_empty()).then_some(Self { ours, foreign })
+    }
+
+    fn held(&self, rule: Option<&KeySet>) -> Vec<(usize, Held)> {
+        let mut all = self.ours.as_ref().map(|file| held(file, rule)).unwrap_or_default();
+        all.extend(self.foreign.held(rule));
+        all
+    }
+
+    fn prints(&self) -> Prints {
+        Prints::of(&self.held(None))
+    }
 }
 
 /// An encrypted file; `None` for one that is not, or is broken.

@@ -9,7 +9,7 @@ use std::iter;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{held_of, parsed, past_rule_of, real, unknown_original};
+use super::{Holding, held_of, past_rule_of, real, unknown_original};
 use crate::cli::context::Context;
 use crate::config::{Configs, Lookup, absolute, is_config};
 use crate::document::Format;
@@ -17,7 +17,7 @@ use crate::error::{Error, Kind, Result};
 use crate::fs;
 use crate::keys::KeySet;
 use crate::policy;
-use crate::repo::copies::{Audiences, Copies, Held, Leaving, Named, Places, Prints, held, lets_others_in};
+use crate::repo::copies::{Audiences, Copies, Held, Leaving, Named, Places, Prints, lets_others_in};
 use crate::repo::git::blobs::Blobs;
 use crate::repo::git::configs::Staged;
 use crate::repo::git::history::{History, is_shallow};
@@ -379,8 +379,7 @@ impl<'g> Recorded<'g> {
         let ids: Vec<&ObjectId> = contents.iter().map(|(_, id)| *id).collect();
         let hold = |at: usize, bytes: &_| {
             let place = contents[at].0;
-            let file = parsed(Format::of_path(&self.paths[place]), bytes)?;
-            let prints = Prints::of(&held(&file, None));
+            let prints = Holding::of(Format::of_path(&self.paths[place]), bytes)?.prints();
             wanted(place, &prints).then_some(Some(prints))
         };
         held_of(&mut Blobs::open(self.git)?, &ids, hold, |_, _| Some(Ok(None)))
@@ -441,8 +440,8 @@ impl<'g> Recorded<'g> {
             Some(Entry::File(_)) if self.unstaged.contains(name) => {
                 let format = Format::of_path(path);
                 let bytes = fs::read_found(path, format.most_bytes() as u64).ok();
-                let file = bytes.and_then(|bytes| parsed(format, &bytes));
-                let prints = file.map(|file| Prints::of(&held(&file, None))).unwrap_or_default();
+                let file = bytes.and_then(|bytes| Holding::of(format, &bytes));
+                let prints = file.map(|file| file.prints()).unwrap_or_default();
                 Some(Next::OnDisk(Arc::new(prints)))
             }
             Some(Entry::File(id)) => (id != content).then(|| Next::Content(id.clone())),
@@ -510,8 +509,8 @@ impl<'g> Recorded<'g> {
     fn prints_of(&self, path: &Path, id: &ObjectId) -> Result<Prints> {
         let format = Format::of_path(path);
         let bytes = Blobs::open(self.git)?.read(id, format.most_bytes() as u64);
-        let file = bytes.ok().and_then(|bytes| parsed(format, &bytes));
-        Ok(file.map(|file| Prints::of(&held(&file, None))).unwrap_or_default())
+        let file = bytes.ok().and_then(|bytes| Holding::of(format, &bytes));
+        Ok(file.map(|file| file.prints()).unwrap_or_default())
     }
 
     /// The newest commit by which each content came to a place.
@@ -663,9 +662,9 @@ pub(super) fn held_versions(
     let ids: Vec<&ObjectId> = versions.iter().map(|version| &version.id).collect();
     let hold = |at: usize, bytes: &_| {
         let Version { path, shown, rules, .. } = &versions[at];
-        let file = parsed(Format::of_path(path), bytes)?;
+        let file = Holding::of(Format::of_path(path), bytes)?;
         let by_rule = |rule: &PastRule| {
-            let mut held = held(&file, rule.keys.as_ref());
+            let mut held = file.held(rule.keys.as_ref());
             if let Some(stayed) = &rule.stayed {
                 held = held.into_iter().map(|(line, held)| (line, held.without(stayed))).collect();
             }

@@ -7,8 +7,8 @@
 
 mod controller;
 mod flags;
-mod manifest;
-mod recovery;
+pub(in crate::cli) mod manifest;
+pub(in crate::cli) mod recovery;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;

@@ -78,7 +78,7 @@ fn opened(object: &SealedSecret, keys: &[Key]) -> Result<BTreeMap<String, Secret
 
 /// A private key, with its certificate where one is beside it.
 pub struct Key {
-    key: SealingKey,
+    pub key: SealingKey,
     certificate: Option<Certificate>,
 }
 

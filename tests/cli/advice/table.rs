@@ -117,6 +117,16 @@ pub const ADVICES: &[(&str, &str, usize, How)] = &[
     ("cli/commands/keygen.rs", "sealant keygen -o FILE", 1, In("cli/keygen.rs")),
     ("cli/commands/ksops.rs", "sealant ksops GENERATOR.yaml", 1, Not("a form: its reader knows the names")),
     ("cli/commands/man.rs", "sealant help", 1, Not("the name of a command in a sentence")),
+    (
+        "cli/commands/migrate.rs",
+        "sealant decrypt secret.enc.yaml | sealant seal --output secret.yaml",
+        1,
+        Not("a form: its reader knows the names"),
+    ),
+    ("cli/commands/migrate.rs", "sealant encrypt -i", 1, Not("the name of a command in a sentence")),
+    ("cli/commands/migrate.rs", "sealant ksops", 1, Not("the name of a command in a sentence")),
+    ("cli/commands/migrate.rs", "sealant seal -i .", 1, In("cli/migrate.rs")),
+    ("cli/commands/migrate.rs", "sealant status", 1, In("cli/migrate.rs")),
     ("cli/commands/publish.rs", "sealant publish --help", 1, Not("help, which a test of all help prints")),
     (
         "cli/commands/recipient/mod.rs",
@@ -193,6 +203,12 @@ pub const ADVICES: &[(&str, &str, usize, How)] = &[
         Not("the name of a command in a sentence"),
     ),
     ("cli/commands/unseal.rs", "sealant decrypt {}", 1, By("unseal of a SOPS file")),
+    (
+        "cli/commands/unseal.rs",
+        "sealant migrate sealed-secrets --key KEYS.yaml {}",
+        1,
+        In("interop/migrate/sealed_secrets.rs"),
+    ),
     ("cli/commands/unseal.rs", "sealant seal", 1, Not("the name of a command in a sentence")),
     ("cli/commands/updatekeys/mod.rs", "sealant decrypt -i FILE", 1, In("cli/claims.rs")),
     ("cli/commands/updatekeys/mod.rs", "sealant encrypt -i FILE", 1, In("cli/claims.rs")),
@@ -230,6 +246,7 @@ pub const ADVICES: &[(&str, &str, usize, How)] = &[
     ("cli/encryption.rs", "sealant set", 1, Not("the name of a command in a sentence")),
     ("cli/encryption.rs", "sealant updatekeys FILE", 1, By("a SealedSecret is encrypted already")),
     ("cli/recipients.rs", "git log --follow -- {}", 1, Not("a command of Git's, beside what it is about")),
+    ("cli/migration/mod.rs", "sealant decrypt -i {}", 1, In("cli/migrate.rs")),
     ("cli/recipients.rs", "sealant rotate -i {}", 1, In("cli/rotate.rs")),
     (
         "cli/session.rs",

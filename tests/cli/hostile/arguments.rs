@@ -93,6 +93,11 @@ pub const TABLE: &[Entry] = &[
         &[Print],
     ),
     entry("man", &["check"], &[]),
+    entry(
+        "migrate sealed-secrets",
+        &["--key keys/controller.pem .", "--key keys/controller.pem {file}", "--live-secrets ."],
+        &[StartPlugins],
+    ),
     entry("publish", &["--yes {file}", "--yes --recursive secrets"], &[StartPlugins]),
     entry("resolve", &["secrets/x.yaml", "marked/markers.yaml", FILE], &[StartPlugins]),
     entry("rewrap", &[FILE], &[StartPlugins]),

@@ -1,0 +1,3 @@
+//! `sealant migrate`, on what the real programs wrote.
+
+mod sealed_secrets;
