@@ -105,8 +105,7 @@ pub struct Held {
     /// A creation rule names the readers, else it is the file's own list.
     by_rule: bool,
     keys: Vec<Print>,
-    /// The ciphertexts, and where each is.
-    values: Vec<(Print, Box<str>)>,
+    values: Values,
     /// What tells, once a data key is open, whether it is that of this document: the MAC, and a few values.
     samples: Vec<Sample>,
     /// It has none of our formats.
@@ -144,7 +143,10 @@ pub fn held_in_broken(text: &str, rule: Option<&KeySet>) -> Held {
 /// The SealedSecrets of sealed-secrets in a file: each with the line that it begins on, and its ciphertexts with their items. Whoever
 /// turns one into ours gives its values to the readers of its place.
 #[derive(Default)]
-pub struct Foreign(Vec<(usize, Vec<(Print, Box<str>)>)>);
+pub struct Foreign(Vec<(usize, Values)>);
+
+/// Ciphertexts, and where each is.
+type Values = Vec<(Print, Box<str>)>;
 
 impl Foreign {
     /// Those of a file of this type; none where it cannot be read.
@@ -189,7 +191,7 @@ impl Foreign {
 
     /// What of them may be elsewhere, too. `rule` is whom the creation rule of the place names; they name nobody themselves.
     pub fn held(&self, rule: Option<&KeySet>) -> Vec<(usize, Held)> {
-        let held = |(line, values): &(usize, Vec<(Print, Box<str>)>)| {
+        let held = |(line, values): &(usize, Values)| {
             let held = Held {
                 readers: rule.map_or_else(Readers::nobody, Readers::of),
                 by_rule: rule.is_some(),

@@ -23,7 +23,7 @@ pub struct Args {
 #[derive(Debug, Subcommand)]
 enum Source {
     #[cfg(feature = "bitnami")]
-    SealedSecrets(sealed_secrets::Args),
+    SealedSecrets(Box<sealed_secrets::Args>),
     /// Say how to seal Secrets that are in plaintext
     Secrets(ByHand),
     /// Say how to move from sops: there is nothing to convert
@@ -52,7 +52,7 @@ struct ByHand {
 pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let (what, how) = match args.source {
         #[cfg(feature = "bitnami")]
-        Source::SealedSecrets(args) => return sealed_secrets::run(args, context),
+        Source::SealedSecrets(args) => return sealed_secrets::run(*args, context),
         Source::Secrets(_) => (
             "Secrets in plaintext are sealed by another command",
             "Seal all that a creation rule covers, in place: `sealant seal -i .`. What Git has of them stays in its history: change \
