@@ -13,7 +13,9 @@ const END: usize = 8;
 pub struct Names(Arc<BTreeMap<String, String>>);
 
 impl Names {
-    pub fn new(names: BTreeMap<String, String>) -> Self {
+    /// Leaves out names that look like keys: people would take them for what they say.
+    pub fn new(mut names: BTreeMap<String, String>) -> Self {
+        names.retain(|_, name| !is_like_a_key(name));
         Self(Arc::new(names))
     }
 
@@ -68,6 +70,15 @@ impl Names {
 /// A name with the end of its key.
 pub fn short(name: &str, key: &str) -> String {
     format!("{name} (...{})", end(key))
+}
+
+/// Whether a name begins as keys do, or is a fingerprint.
+fn is_like_a_key(name: &str) -> bool {
+    const BEGINNINGS: [&str; 7] = ["age1", "ssh-", "arn:", "http://", "https://", "projects/", "hckms:"];
+    let name = name.trim().to_lowercase();
+    let hex = || name.chars().filter(|char| !char.is_whitespace());
+    BEGINNINGS.iter().any(|beginning| name.starts_with(beginning))
+        || (hex().count() >= 16 && hex().all(|char| char.is_ascii_hexdigit()))
 }
 
 /// Whether people take two names for one.

@@ -10,8 +10,8 @@ use serde_json::{Map, Value};
 use super::{CLUSTER_WIDE, NAMESPACE_WIDE};
 use crate::template::Templates;
 
-/// Where else an item opens.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// Where else an item opens, the fewest places first.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Scope {
     /// Nowhere but under its namespace and name.
     #[default]

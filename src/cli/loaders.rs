@@ -5,12 +5,22 @@
 //! Two tables. They cannot be complete: what a program makes of other variables is the program's business. What a file is
 //! made for is not in them, such as the address of a server and the password for it.
 
-/// Names, and the beginnings of names, which end in `*`. Names of npm, Yarn and proxies are meant in any case.
+/// Names, in which `*` is any text. Names of npm, Yarn and proxies are meant in any case.
 pub const LOADERS: &[(&str, &[&str])] = &[
     ("the system's loader", &["LD_*", "DYLD_*", "GCONV_PATH", "GLIBC_TUNABLES"]),
     (
         "where programs and their settings are found",
-        &["PATH", "HOME", "XDG_CONFIG_HOME", "XDG_CONFIG_DIRS", "SHELL"],
+        &[
+            "PATH",
+            "HOME",
+            "XDG_CONFIG_HOME",
+            "XDG_CONFIG_DIRS",
+            "XDG_DATA_HOME",
+            "XDG_DATA_DIRS",
+            "XDG_CACHE_HOME",
+            "XDG_RUNTIME_DIR",
+            "SHELL",
+        ],
     ),
     (
         "shells",
@@ -54,7 +64,13 @@ pub const LOADERS: &[(&str, &[&str])] = &[
             "EXINIT",
             "FZF_DEFAULT_COMMAND",
             "RIPGREP_CONFIG_PATH",
+            "LESS",
+            "LESSKEY",
             "LESSKEYIN",
+            "MANOPT",
+            "READNULLCMD",
+            "VIMRUNTIME",
+            "SSH_SK_HELPER",
             "SSH_ASKPASS",
             "SSH_SK_PROVIDER",
             "SUDO_ASKPASS",
@@ -94,11 +110,7 @@ pub const LOADERS: &[(&str, &[&str])] = &[
             "NODE_OPTIONS",
             "NODE_PATH",
             "NODE_REPL_EXTERNAL_MODULE",
-            "npm_config_script_shell",
-            "npm_config_node_options",
-            "npm_config_git",
-            "npm_config_prefix",
-            "npm_config_globalconfig",
+            "npm_config_*",
             "YARN_YARN_PATH",
             "YARN_RC_FILENAME",
             "TS_NODE_COMPILER",
@@ -117,15 +129,36 @@ pub const LOADERS: &[(&str, &[&str])] = &[
             "PYTHONUSERBASE",
             "PYTHONEXECUTABLE",
             "PYTHONPYCACHEPREFIX",
+            "PYTHONPLATLIBDIR",
+            "PYENV_*",
+            "PIP_PYTHON",
             "PYTEST_ADDOPTS",
             "PYTEST_PLUGINS",
+            "UV_PYTHON",
+            "UV_CONFIG_FILE",
             "IPYTHONDIR",
             "JUPYTER_CONFIG_DIR",
             "GUNICORN_CMD_ARGS",
         ],
     ),
     ("Perl", &["PERL5OPT", "PERL5LIB", "PERLLIB", "PERL5DB"]),
-    ("Ruby", &["RUBYOPT", "RUBYLIB", "RUBYSHELL", "GEM_HOME", "GEM_PATH", "BUNDLE_GEMFILE"]),
+    (
+        "Ruby",
+        &[
+            "RUBYOPT",
+            "RUBYLIB",
+            "RUBYSHELL",
+            "GEM_HOME",
+            "GEM_PATH",
+            "GEMRC",
+            "BUNDLE_GEMFILE",
+            "BUNDLE_PATH",
+            "BUNDLE_BIN",
+            "BUNDLE_CONFIG",
+            "BUNDLE_APP_CONFIG",
+            "BUNDLE_USER_*",
+        ],
+    ),
     (
         "Java",
         &[
@@ -186,13 +219,15 @@ pub const LOADERS: &[(&str, &[&str])] = &[
             "RUSTDOC",
             "RUSTFLAGS",
             "CARGO_ENCODED_RUSTFLAGS",
-            "CARGO_BUILD_RUSTFLAGS",
             "CARGO_ALIAS_*",
             "CARGO_HOME",
-            "CARGO_BUILD_RUSTC_WRAPPER",
-            "CARGO_BUILD_RUSTC",
+            "CARGO_BUILD_*",
+            "CARGO_REGISTRY_CREDENTIAL_PROVIDER",
+            "CARGO_REGISTRY_GLOBAL_CREDENTIAL_PROVIDERS",
+            "CARGO_REGISTRIES_*_CREDENTIAL_PROVIDER",
             "CARGO_TARGET_*",
             "RUSTUP_TOOLCHAIN",
+            "RUSTUP_HOME",
             "MAKEFLAGS",
             "GNUMAKEFLAGS",
             "MAKEFILES",
@@ -200,6 +235,22 @@ pub const LOADERS: &[(&str, &[&str])] = &[
             "CONFIG_SHELL",
             "CC",
             "CXX",
+            "CPP",
+            "LD",
+            "AR",
+            "AS",
+            "FC",
+            "LEX",
+            "YACC",
+            "ARFLAGS",
+            "CFLAGS",
+            "CPPFLAGS",
+            "CXXFLAGS",
+            "LDFLAGS",
+            "LDLIBS",
+            "TARGET_ARCH",
+            "RM",
+            "PC",
             "CONFIG_SITE",
             "PKG_CONFIG",
             "COMPILER_PATH",
@@ -224,13 +275,9 @@ pub const LOADERS: &[(&str, &[&str])] = &[
             "AZD_CONFIG_DIR",
             "HUAWEICLOUD_SDK_CREDENTIALS_FILE",
             "CLOUDSDK_CONFIG",
-            "CLOUDSDK_PYTHON*",
+            "CLOUDSDK_*PYTHON*",
             "GNUPGHOME",
-            "ANSIBLE_CONFIG",
-            "ANSIBLE_LIBRARY",
-            "ANSIBLE_CALLBACK_PLUGINS",
-            "ANSIBLE_SSH_EXECUTABLE",
-            "ANSIBLE_VAULT_PASSWORD_FILE",
+            "ANSIBLE_*",
             "TF_CLI_ARGS*",
             "AWS_DATA_PATH",
             "TF_CLI_CONFIG_FILE",
@@ -252,6 +299,24 @@ pub const LOADERS: &[(&str, &[&str])] = &[
             "RESTIC_PASSWORD_COMMAND",
             "HGRCPATH",
             "TAR_OPTIONS",
+            "ZIPOPT",
+            "COREPACK_HOME",
+            "DBUS_*_BUS_ADDRESS",
+            "HELM_BIN",
+            "HELM_PLUGINS",
+            "HELM_DATA_HOME",
+            "HELM_CONFIG_HOME",
+            "HELM_CACHE_HOME",
+            "KUBECTL_*",
+            "NIX_CONFIG",
+            "NIX_PATH",
+            "NIX_CONF_DIR",
+            "NIX_USER_CONF_FILES",
+            "NIX_REMOTE",
+            "NIX_SSHOPTS",
+            "RCLONE_CONFIG",
+            "RCLONE_CONFIG_DIR",
+            "RCLONE_PASSWORD_COMMAND",
         ],
     ),
 ];
@@ -271,8 +336,6 @@ pub const DETOURS: &[(&str, &[&str])] = &[
             "VAULT_PROXY_ADDR",
             "BAO_HTTP_PROXY",
             "BAO_PROXY_ADDR",
-            "npm_config_proxy",
-            "npm_config_https_proxy",
         ],
     ),
     (
@@ -280,6 +343,11 @@ pub const DETOURS: &[(&str, &[&str])] = &[
         &[
             "CURL_HOME",
             "WGETRC",
+            "SYSTEM_WGETRC",
+            "PGHOSTADDR",
+            "PGSERVICEFILE",
+            "CLOUDSDK_PROXY_*",
+            "CLOUDSDK_AUTH_*",
             "DOCKER_HOST",
             "DOCKER_CONFIG",
             "GH_HOST",
@@ -288,16 +356,28 @@ pub const DETOURS: &[(&str, &[&str])] = &[
             "KUBERNETES_SERVICE_HOST",
             "KUBERNETES_SERVICE_PORT",
             "NETRC",
-            "HELM_PLUGINS",
+            "HELM_KUBE*",
+            "HELM_REGISTRY_CONFIG",
+            "HELM_REPOSITORY_*",
+            "KUBERNETES_MASTER",
             "TWINE_REPOSITORY_URL",
             "AZURE_AUTHORITY_HOST",
             "GOPROXY",
             "PIP_INDEX_URL",
             "PIP_EXTRA_INDEX_URL",
             "PIP_CONFIG_FILE",
+            "PIP_FIND_LINKS",
+            "PIP_TRUSTED_HOST",
+            "UV_INDEX",
             "UV_INDEX_URL",
-            "npm_config_registry",
-            "npm_config_userconfig",
+            "UV_DEFAULT_INDEX",
+            "UV_EXTRA_INDEX_URL",
+            "UV_FIND_LINKS",
+            "UV_INSECURE_HOST",
+            "BUNDLE_MIRROR_*",
+            "CARGO_REGISTRIES_*_INDEX",
+            "CARGO_SOURCE_*",
+            "CARGO_HTTP_PROXY",
             "COREPACK_NPM_REGISTRY",
         ],
     ),
@@ -354,8 +434,6 @@ pub const DETOURS: &[(&str, &[&str])] = &[
             "PYTHONHTTPSVERIFY",
             "NODE_EXTRA_CA_CERTS",
             "NODE_TLS_REJECT_UNAUTHORIZED",
-            "npm_config_cafile",
-            "npm_config_strict_ssl",
             "AWS_CA_BUNDLE",
             "CARGO_HTTP_CAINFO",
             "GIT_SSL_CAINFO",
@@ -391,6 +469,10 @@ const ADDRESSES: &[(&str, &[&str])] = &[
     ("VAULT_AGENT_ADDR", &["VAULT_TOKEN"]),
     ("BAO_ADDR", &["VAULT_TOKEN", "BAO_TOKEN"]),
     ("BAO_AGENT_ADDR", &["VAULT_TOKEN", "BAO_TOKEN"]),
+    ("ARGOCD_SERVER", &["ARGOCD_AUTH_TOKEN"]),
+    ("GITLAB_HOST", &["GITLAB_TOKEN"]),
+    ("NOMAD_ADDR", &["NOMAD_TOKEN"]),
+    ("PGHOST", &["PGPASSWORD"]),
 ];
 
 /// The token that OpenBao's client prefers to one of Vault's.
@@ -405,12 +487,22 @@ pub fn leads_tokens_away(name: &str, brings: impl Fn(&str) -> bool, has: impl Fn
 }
 
 fn is_in(table: &[(&str, &[&str])], name: &str) -> bool {
-    let is_like = |pattern: &&str| match pattern.strip_suffix('*') {
-        None if is_read_in_any_case(pattern) => name.eq_ignore_ascii_case(pattern),
-        Some(beginning) => name.starts_with(beginning),
-        None => name == *pattern,
+    let is_like = |pattern: &&str| match is_read_in_any_case(pattern) {
+        true => matches(&pattern.to_ascii_lowercase(), &name.to_ascii_lowercase()),
+        false => matches(pattern, name),
     };
     table.iter().any(|(_, patterns)| patterns.iter().any(is_like))
+}
+
+/// Whether a name is one, or of a kind with any text in the place of each `*`.
+fn matches(pattern: &str, name: &str) -> bool {
+    match pattern.split_once('*') {
+        None => name == pattern,
+        Some((beginning, "")) => name.starts_with(beginning),
+        Some((beginning, rest)) => name
+            .strip_prefix(beginning)
+            .is_some_and(|name| name.char_indices().any(|(at, _)| matches(rest, &name[at..]))),
+    }
 }
 
 /// npm, Yarn and many clients that use proxies read these names in any case.
@@ -453,6 +545,12 @@ mod tests {
             "AZURE_CLIENT_SECRET",
             "AZURE_TENANT_ID",
             "HUAWEICLOUD_SDK_SK",
+            "NPM_TOKEN",
+            "CARGO_REGISTRIES_OURS_TOKEN",
+            "BUNDLE_GEMS__EXAMPLE__COM",
+            "UV_PUBLISH_TOKEN",
+            "DBUS",
+            "LDAP",
         ] {
             assert!(!is_loader(name) && !is_detour(name), "{name}");
         }
@@ -464,11 +562,16 @@ mod tests {
             "JAVA_HOME",
             "GOCACHEPROG",
             "CARGO_TARGET_X86_64_LINKER",
+            "NPM_CONFIG_REGISTRY",
+            "npm_config_HTTPS_PROXY",
+            "DBUS_SESSION_BUS_ADDRESS",
+            "DBUS_SYSTEM_BUS_ADDRESS",
+            "AR",
         ] {
             assert!(is_loader(name), "{name}");
         }
         for name in
-            ["HTTPS_PROXY", "Https_Proxy", "NPM_CONFIG_REGISTRY", "CURL_HOME", "npm_config_HTTPS_PROXY"]
+            ["HTTPS_PROXY", "Https_Proxy", "CURL_HOME", "HELM_KUBEAPISERVER", "CARGO_REGISTRIES_OURS_INDEX"]
         {
             assert!(is_detour(name), "{name}");
         }

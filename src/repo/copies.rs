@@ -94,6 +94,14 @@ pub fn lets_others_in(here: &KeySet, there: &KeySet) -> bool {
     is_wider(&Readers::of(here), &Readers::of(there))
 }
 
+/// Whether some who read here today, or with fewer keys, could do so then, and not there. `today` is `None` where that is unknown.
+pub fn let_same_others_in(then: &KeySet, today: Option<&KeySet>, there: &KeySet) -> bool {
+    let (then, there) = (Readers::of(then), Readers::of(there));
+    let Some(today) = today.map(Readers::of) else { return is_wider(&then, &there) };
+    let strangers = then.strangers_to(&there);
+    today.strangers_to(&there).iter().any(|name| strangers.contains(name)) || then.is_weaker_than(&there)
+}
+
 /// Whether two sets of master keys are the same readers.
 pub fn is_for_same(one: &KeySet, other: &KeySet) -> bool {
     Readers::of(one) == Readers::of(other)
@@ -105,6 +113,8 @@ pub struct Held {
     /// A creation rule names the readers, else it is the file's own list.
     by_rule: bool,
     keys: Vec<Print>,
+    /// Those of the keys that nobody makes without the data key: the MAC, and commitments.
+    proofs: Vec<Print>,
     values: Values,
     /// What tells, once a data key is open, whether it is that of this document: the MAC, and a few values.
     samples: Vec<Sample>,
@@ -134,6 +144,7 @@ pub fn held_in_broken(text: &str, rule: Option<&KeySet>) -> Held {
         readers: rule.map_or_else(Readers::nobody, Readers::of),
         by_rule: rule.is_some(),
         keys: prints_of_keys(keys::decoded_in(text)),
+        proofs: Vec::new(),
         values,
         samples: Vec::new(),
         is_foreign: false,
@@ -196,6 +207,7 @@ impl Foreign {
                 readers: rule.map_or_else(Readers::nobody, Readers::of),
                 by_rule: rule.is_some(),
                 keys: Vec::new(),
+                proofs: Vec::new(),
                 values: values.clone(),
                 samples: Vec::new(),
                 is_foreign: true,
@@ -244,7 +256,7 @@ impl Held {
         let data_keys = holder.data_keys().unwrap_or_default();
         let wrapped = data_keys.iter().flat_map(|wrapped| wrapped.groups.iter().flatten());
         let mut keys = prints_of_keys(wrapped.map(|key| key.decoded()));
-        let (mut values, mut samples) = (Vec::new(), Vec::new());
+        let (mut values, mut samples, mut proofs) = (Vec::new(), Vec::new(), Vec::new());
         let mut names = Names { left: MOST_PATHS };
         let mut add = |path: &dyn Fn() -> String, bytes: &[u8]| {
             values.push((Print::of("value", bytes), names.name(path)));
@@ -253,7 +265,7 @@ impl Held {
             (EncryptedFile::Document(file), _) => {
                 file.for_each_ciphertext(&mut add);
                 let mac = file.sealed_mac();
-                keys.extend(mac.as_ref().and_then(Sample::decoded).map(|bytes| Print::of("value", &bytes)));
+                proofs.extend(mac.as_ref().and_then(Sample::decoded).map(|bytes| Print::of("value", &bytes)));
                 samples = file.samples();
                 samples.extend(mac);
             }
@@ -261,14 +273,14 @@ impl Held {
                 sealed_secret::for_each_ciphertext(&sealed.spec, &mut |item, bytes| {
                     add(&|| item.to_owned(), bytes);
                 });
-                keys.extend(
-                    sealed_secret::commitments(&sealed.spec).map(|bytes| Print::of("commitment", &bytes)),
-                );
+                let commitments = sealed_secret::commitments(&sealed.spec);
+                proofs.extend(commitments.map(|bytes| Print::of("commitment", &bytes)));
             }
             (EncryptedFile::Sealed(_), KeyedPart::Document(_)) => {}
         }
+        keys.extend(&proofs);
         let readers = rule.map_or_else(|| Readers::listed(&data_keys), Readers::of);
-        Self { readers, by_rule: rule.is_some(), keys, values, samples, is_foreign: false }
+        Self { readers, by_rule: rule.is_some(), keys, proofs, values, samples, is_foreign: false }
     }
 
     /// Leaves out what has stayed where this was, its data keys among it.
@@ -282,9 +294,23 @@ impl Held {
         self
     }
 
+    fn is_of(&self, trial: &Trial) -> bool {
+        self.samples.iter().any(|sample| trial.opens(sample))
+    }
+
     fn prints(&self) -> impl Iterator<Item = Print> + '_ {
         self.keys.iter().copied().chain(self.values.iter().map(|(print, _)| *print))
     }
+}
+
+/// Whether two files are of one of these data keys. Ciphertexts in common prove nothing, since anybody can put one where nobody
+/// decrypts it; of SealedSecrets the commitment says which key it is.
+pub fn are_of_one_key(one: &EncryptedFile, other: &EncryptedFile, keys: &[&DataKey]) -> bool {
+    let (one, other) = (held(one, None), held(other, None));
+    let proofs: HashSet<Print> = one.iter().flat_map(|(_, held)| held.proofs.iter().copied()).collect();
+    let is_of = |trial: &Trial, file: &[(usize, Held)]| file.iter().any(|(_, held)| held.is_of(trial));
+    other.iter().flat_map(|(_, held)| &held.proofs).any(|print| proofs.contains(print))
+        || keys.iter().map(|key| Trial::of(key)).any(|trial| is_of(&trial, &one) && is_of(&trial, &other))
 }
 
 /// What files hold, without the files.
@@ -354,9 +380,18 @@ fn is_wider(here: &Readers, there: &Readers) -> bool {
 /// Whom a rule named for a place at some time.
 pub type ReadersThen = Box<dyn Fn(&Path) -> Option<KeySet> + Send + Sync>;
 
-/// The state in which a file was not at its place any more, of those that were added.
+/// How it is known who has come to places since a file left its own: of those that were added.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Leaving(usize);
+
+/// The same.
+pub enum Since {
+    /// By whom places were for when it had left, but for some to which it came when they were for others, or had been: its own may
+    /// be one, to which it has come back.
+    Then { readers: ReadersThen, but: BTreeSet<PathBuf> },
+    /// It was beside the commits that HEAD leads to. In these places whoever has come since has come by the rule.
+    Beside(BTreeSet<PathBuf>),
+}
 
 /// A holder in one of the files.
 struct Unit {
@@ -378,7 +413,7 @@ enum Age {
     /// As well, and its readers are those before a change. What another file had then as well it has not from there.
     Before,
     /// As well, and its readers are those that the place had last. Whoever has come since to a place that was for no others
-    /// when the file left has come by its rule, not by the move.
+    /// has come by its rule, not by the move.
     Left(Leaving),
 }
 
@@ -448,7 +483,7 @@ impl Audiences<'_> {
 pub struct Copies {
     files: Vec<Named>,
     units: Vec<Unit>,
-    leavings: Vec<ReadersThen>,
+    leavings: Vec<Since>,
     /// What files that were looked at held before a change.
     before: HashMap<PathBuf, Vec<Held>>,
     readers: HashMap<(Readers, bool, Age), usize>,
@@ -476,22 +511,25 @@ impl Copies {
         self.before.entry(path).or_default().extend(held.into_iter().map(|(_, held)| held));
     }
 
-    /// Adds a state in which files had left their places.
-    pub fn add_leaving(&mut self, readers_then: ReadersThen) -> Leaving {
-        self.leavings.push(readers_then);
+    /// Adds how it is known of files who has come since.
+    pub fn add_leaving(&mut self, since: Since) -> Leaving {
+        self.leavings.push(since);
         Leaving(self.leavings.len() - 1)
     }
 
-    /// As [`Copies::add_past`], for a file that had left its place in that state. It was for the readers that the place had last.
+    /// As [`Copies::add_past`], for a file that has left its place. It was for the readers that the place had last.
     pub fn add_left(&mut self, file: Named, held: Vec<(usize, Held)>, leaving: Leaving) {
         self.add_units(file, held.into_iter().map(|(_, held)| (None, held)), Age::Left(leaving));
     }
 
-    /// Whether these share something with what was added, each of them. Without anything of the past all is known.
-    pub fn knows(&self, held: &[(usize, Held)]) -> bool {
+    /// Whether each of these is of a data key of what was added, which is one of `keys` or says so itself. Without anything of the
+    /// past all is known.
+    pub fn knows(&self, held: &[(usize, Held)], keys: &[&DataKey]) -> bool {
+        let trials: Vec<Trial> = keys.iter().map(|key| Trial::of(key)).collect();
         let is_known = |held: &Held| {
-            let mut prints = held.prints().peekable();
-            prints.peek().is_none() || prints.any(|print| self.by_print.contains_key(&print))
+            let mut its = trials.iter().filter(|trial| held.is_of(trial));
+            held.proofs.iter().any(|print| self.by_print.contains_key(print))
+                || its.any(|trial| self.units.iter().any(|unit| unit.held.is_of(trial)))
         };
         let is_known_past = |unit: &Unit| unit.is_past() && !unit.held.is_foreign;
         !self.units.iter().any(is_known_past) || held.iter().all(|(_, held)| is_known(held))
@@ -509,12 +547,9 @@ impl Copies {
         held.iter().flat_map(|(_, held)| held.prints()).any(|print| self.by_print.contains_key(&print))
     }
 
-    /// The same of files in other places.
-    pub fn share_beside(&self, path: &Path, prints: &Prints) -> bool {
-        let is_elsewhere = |unit: usize| self.path_of(&self.units[unit]) != path;
-        let units = |same: &Same| [Some(same.first), same.second].into_iter().flatten();
-        let places = prints.0.iter().filter_map(|print| self.by_print.get(print)).flatten();
-        places.flat_map(units).any(is_elsewhere)
+    /// The same of what files hold.
+    pub fn share_prints(&self, prints: &Prints) -> bool {
+        prints.0.iter().any(|print| self.by_print.contains_key(print))
     }
 
     /// Where something of this is, of the files that are there.
@@ -617,12 +652,16 @@ impl Copies {
     /// rule was for at that time is judged as it is now.
     fn is_of_move(&self, past: &Unit, here: &Path) -> bool {
         // What is where it was has not moved: whom a rule adds there, `config-change` tells.
-        if self.files[past.file].path == here {
-            return false;
+        let is_elsewhere = self.files[past.file].path != here;
+        let Age::Left(Leaving(leaving)) = past.age else { return is_elsewhere };
+        match &self.leavings[leaving] {
+            Since::Beside(places) => !places.contains(here),
+            Since::Then { but, .. } if but.contains(here) => true,
+            Since::Then { readers, .. } => {
+                let then = readers(here);
+                is_elsewhere && then.is_none_or(|then| is_wider(&Readers::of(&then), &past.held.readers))
+            }
         }
-        let Age::Left(Leaving(leaving)) = past.age else { return true };
-        let then = self.leavings[leaving](here);
-        then.is_none_or(|then| is_wider(&Readers::of(&then), &past.held.readers))
     }
 
     /// Whether a file held this before a change, and was for no others than these.
@@ -695,7 +734,7 @@ impl Copies {
 
     /// Whom nothing of another place may be given that is asked for; `None` where all may have it.
     fn denied<'r>(&self, asking: &Asking<'r>, unit: &Unit) -> Option<&'r Readers> {
-        if self.files[unit.file].path == asking.path {
+        if !unit.is_past() && self.files[unit.file].path == asking.path {
             return None;
         }
         let there = unit.readers_beside(asking.by_rule);

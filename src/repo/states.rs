@@ -37,6 +37,11 @@ impl<'g, 'h> States<'g, 'h> {
         Ok(Self { git, lookup, places, blobs: Blobs::open(git)?, by_commit, by_state })
     }
 
+    /// All places where a config ever was, and the one that was asked for by name.
+    pub fn places(&self) -> impl Iterator<Item = &PathBuf> {
+        self.places.iter()
+    }
+
     /// What configs said in a commit.
     pub fn configs(&mut self, commit: &str) -> Result<Arc<Configs>> {
         if let Some(known) = self.by_commit.get(commit) {

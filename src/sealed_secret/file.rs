@@ -9,15 +9,19 @@ use std::sync::LazyLock;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value as Data, json};
 
+use super::belongs::WITH_OLD_VALUES;
 use super::check::Part;
 use super::data_keys::OpenedKeys;
 use super::secret::Secret;
 use super::shape;
 use super::types::{API_VERSION, KIND, SealedSecret, Spec};
 use super::unseal::opened;
-use crate::document::{self, Document, Edits, Format, METADATA_KEY, NodeId, NodeKind, reconcile, to_data};
+use crate::document::{
+    self, Document, Edits, Format, METADATA_KEY, NodeId, NodeKind, Value, reconcile, to_data,
+};
 use crate::error::{Error, Kind, Result};
 use crate::secret::SecretBytes;
+use crate::template::Template;
 
 /// The schema of a whole SealedSecret, of which a file may hold more than the spec alone.
 static SCHEMA: LazyLock<Data> = LazyLock::new(|| {
@@ -135,7 +139,18 @@ pub fn is_own(document: &dyn Document, objects: &HashSet<NodeId>, node: NodeId) 
     way.reverse();
     let keys: Vec<&str> = way.iter().map(|&node| tree[node].key.get(source)).collect();
     match keys.as_slice() {
+        ["metadata", "annotations", name] | ["spec", "template", "metadata", "annotations", name]
+            if WITH_OLD_VALUES.contains(name) =>
+        {
+            false
+        }
         ["metadata", name, ..] => OBJECT_META.contains(name),
+        // What is made of no other item is the item itself, in plaintext.
+        ["spec", "template", "data", _] => match document.value(tree.resolve(node)) {
+            Ok(Value::Str(text)) => str::from_utf8(&text)
+                .is_ok_and(|text| Template::parse("", text).is_ok_and(|template| template.reads_items())),
+            _ => false,
+        },
         _ => shape::knows(document, &way, &SCHEMA),
     }
 }

@@ -85,7 +85,8 @@ impl<'a> Token<'a> {
     /// Whether it has the form of what a cipher makes: base64, and an IV and a tag of the lengths that there are.
     pub fn is_well_formed(&self) -> bool {
         let length = |text: &str| BASE64.decode(text).ok().map(|bytes| bytes.len());
-        length(self.data).is_some()
+        self.kind().is_ok()
+            && length(self.data).is_some()
             && matches!(length(self.iv), Some(12 | 16 | IV_LEN))
             && length(self.tag) == Some(TAG_LEN)
     }

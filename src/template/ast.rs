@@ -65,6 +65,43 @@ pub enum Term {
     Chain(Box<Word>, Vec<String>),
 }
 
+impl Node {
+    /// Whether it reads what the template is given.
+    pub fn reads(&self) -> bool {
+        let any = |block: &Block| block.iter().any(Self::reads);
+        match self {
+            Self::Text(..) | Self::Break | Self::Continue => false,
+            Self::Action(pipe) => pipe.reads(),
+            Self::If(branch) | Self::With(branch) | Self::Range(branch) => {
+                branch.pipe.reads() || any(&branch.then) || branch.otherwise.as_ref().is_some_and(any)
+            }
+            Self::Template { pipe, .. } => pipe.as_ref().is_some_and(Pipe::reads),
+        }
+    }
+}
+
+impl Pipe {
+    fn reads(&self) -> bool {
+        let words = |command: &Command| {
+            std::iter::once(&command.first).chain(&command.arguments).any(|word| word.term.reads())
+        };
+        self.commands.iter().any(words)
+    }
+}
+
+impl Term {
+    fn reads(&self) -> bool {
+        match self {
+            Self::Dot | Self::Field(_) => true,
+            // `$` is all that there is, and the others are made here.
+            Self::Variable(name, _) => name == "$",
+            Self::Pipe(pipe) => pipe.reads(),
+            Self::Chain(word, _) => word.term.reads(),
+            Self::Nil | Self::Bool(_) | Self::Number(_) | Self::Text(_) | Self::Function(_) => false,
+        }
+    }
+}
+
 /// A constant, as each type of number that it can be.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Number {

@@ -107,6 +107,11 @@ impl Template {
         Ok(Self { name: name.to_owned(), text: text.to_owned(), trees })
     }
 
+    /// Whether it reads an item. One that does not has all of its text in it.
+    pub fn reads_items(&self) -> bool {
+        self.trees.values().flatten().any(ast::Node::reads)
+    }
+
     /// What the template makes of these items.
     pub fn render(&self, items: &Items) -> Result<SecretBytes> {
         self.render_within(items, &Bounds::default())

@@ -487,6 +487,33 @@ fn a_data_key_is_known_though_the_mac_of_the_original_was_spoiled() {
     }
 }
 
+/// And the other way round: what a repository within one had once is for nobody else in that one.
+#[test]
+fn nobody_is_let_into_what_a_repository_within_had() {
+    let (test, _) = two_places();
+    let git = |args: &[&str]| {
+        let who = ["-c", "user.name=Test", "-c", "user.email=test@example.org"];
+        test.program("git", &who).args(args).run().ok()
+    };
+    git(&["init", "-q"]);
+    test.write("prod/lib/.sops.yaml", format!("creation_rules:\n  - age: {RECIPIENT}\n"));
+    encrypted(&test, "prod/lib/s.yaml", "password: sub-secret\n", &[RECIPIENT]);
+    let text = test.read("prod/lib/s.yaml");
+    git(&["init", "-q", "prod/lib"]);
+    git(&["-C", "prod/lib", "add", "."]);
+    git(&["-C", "prod/lib", "commit", "-qm", "first"]);
+    test.sealant(&["rotate", "-i", "prod/lib/s.yaml"]).run().ok();
+    git(&["-C", "prod/lib", "commit", "-qam", "second"]);
+    test.write("dev/x.yaml", &text);
+    let found = test.sealant(&["check"]).run().code(1);
+    assert!(found.text().contains("[moved]"), "{found}");
+    for args in [&["updatekeys", "--yes", "dev/x.yaml"][..], &["rotate", "-i", "dev/x.yaml"]] {
+        let output = test.sealant(args).run().code(8);
+        assert!(output.stderr.contains("s.yaml of commit"), "{output}");
+        assert_eq!(test.read("dev/x.yaml"), text);
+    }
+}
+
 /// What was in the repository around one is no less copied for being in another repository within it.
 #[test]
 fn nobody_is_let_into_what_was_moved_into_a_repository_within() {

@@ -195,9 +195,16 @@ fn nothing_is_written_through_a_link_that_leads_out_of_its_repository() {
     lines.push([&["encrypt", "--output", "new.yaml"][..], &recipient, &["in.yaml"]].concat());
     lines.push([&["edit"][..], &recipient, &["new.yaml"]].concat());
     lines.push(vec!["keygen", "-o", "new.yaml"]);
+    test.write("cert.pem", include_str!("../../fixtures/bitnami/keys/rsa2048-c.cert.pem"));
+    test.write("secret.yaml", "metadata: {name: a, namespace: b}\nstringData: {a: b}\n");
+    let kubeseal = ["kubeseal", "--cert", "cert.pem", "-o", "yaml", "-f", "secret.yaml"];
+    lines.push([&kubeseal[..], &["-w", "new.yaml"]].concat());
+    lines.push([&kubeseal[..], &["--merge-into", "plain.yaml"]].concat());
     lines.push(vec!["keygen", "-o", "folder/new.yaml"]);
     for line in &lines {
-        let output = test.sealant(line).env("EDITOR", &editor).run().code(8);
+        // kubeseal has one code for all that goes wrong.
+        let code = if line[0] == "kubeseal" { 1 } else { 8 };
+        let output = test.sealant(line).env("EDITOR", &editor).run().code(code);
         assert!(output.stderr.contains("and Sealant does not write there"), "{output}");
         assert!(output.stderr.contains("/notes/"), "the file is named: {output}");
     }

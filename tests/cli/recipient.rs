@@ -150,3 +150,38 @@ fn key_groups_are_named() {
     let output = test.sealant(&["recipient", "list", "--format", "json"]).run();
     assert!(output.text().contains("\"required_groups\": 2"), "{output}");
 }
+
+/// A config that is there by a link may be that of another project, whose files nobody would look at.
+#[test]
+fn no_config_outside_of_the_repository_gets_a_recipient() {
+    let test = at_home();
+    test.write("../own/.sops.yaml", format!("creation_rules:\n  - age: {RECIPIENT},{STRANGER}\n"));
+    let nina = identity(&test, "nina.txt");
+    test.program("git", &["init", "-q"]).run().ok();
+    std::os::unix::fs::symlink("../own/.sops.yaml", test.path(".sops.yaml")).unwrap();
+    let before = test.read_text("../own/.sops.yaml");
+    for args in [&["add", &nina][..], &["rm", STRANGER]] {
+        let output = test.sealant(&["recipient"]).args(args).args(&["--rule", "1", "--yes"]).run().code(8);
+        assert!(output.stderr.contains("leads out of its repository"), "{output}");
+        assert_eq!(test.read_text("../own/.sops.yaml"), before);
+    }
+}
+
+/// Somebody who is to go has called another key by theirs.
+#[test]
+fn what_is_a_key_is_no_name() {
+    let test = at_home();
+    let nina = identity(&test, "nina.txt");
+    test.write(
+        ".sops.yaml",
+        format!(
+            "creation_rules:\n  - age: {RECIPIENT},{STRANGER},{nina}\nsealant:\n  recipients:\n    {STRANGER}: '{nina}'\n"
+        ),
+    );
+    encrypted(&test, "a.yaml", PLAIN, &[RECIPIENT, STRANGER, &nina]);
+    let output = test.sealant(&["recipient", "list"]).run().ok();
+    assert!(!output.text().contains(&format!("({nina})")), "{output}");
+    test.sealant(&["recipient", "rm", &nina, "--rule", "1", "--yes"]).run().ok();
+    assert!(!opens(&test, "nina.txt", "a.yaml"));
+    assert!(test.read_text(".sops.yaml").contains(&format!("age: {RECIPIENT},{STRANGER}\n")));
+}

@@ -21,7 +21,7 @@ use crate::host::Host;
 use crate::keys::KeySet;
 use crate::policy;
 use crate::repo::before::{self, Before};
-use crate::repo::copies::{Copies, Foreign, Held, Named, Prints, held, is_for_same};
+use crate::repo::copies::{Copies, Foreign, Held, Named, Prints, are_of_one_key, held, is_for_same};
 use crate::repo::git::blobs::Blobs;
 use crate::repo::git::merge::Versions;
 use crate::repo::git::tree::{Entry, ObjectId, Tree};
@@ -50,6 +50,8 @@ pub(super) struct Neighbours<'a> {
     tops: BTreeSet<PathBuf>,
     /// What is no neighbour, though it is there.
     left_out: Vec<PathBuf>,
+    /// All of the history counts, whoever may read what is there today.
+    is_whole: bool,
     past: Past,
     /// What is asked about and may not be on the disk.
     asked: past::Asked,
@@ -73,6 +75,7 @@ impl<'a> Neighbours<'a> {
             roots: roots.collect(),
             tops: tops(context, working_dir, folders),
             left_out: Vec::new(),
+            is_whole: false,
             copies: OnceLock::new(),
         })
     }
@@ -97,9 +100,10 @@ impl<'a> Neighbours<'a> {
         }
         let mut copies = Copies::default();
         let files = files_below(&self.tops);
-        let is_one = is_one_readership(&files, &self.configs);
+        let is_one = !self.is_whole && is_one_readership(&files, &self.configs);
+        let roots = &self.roots | &roots_within(&files, &self.tops);
         add_files(files, &self.left_out, &mut copies, &self.configs, self.context)?;
-        match (self.add_of_git(&mut copies, is_one), &self.past) {
+        match (self.add_of_git(&mut copies, roots, is_one), &self.past) {
             (Err(error), Past::RuledIfKnown) => self.context.ui.warning_of(&error),
             (added, _) => added?,
         }
@@ -107,14 +111,13 @@ impl<'a> Neighbours<'a> {
     }
 
     /// Adds what Git has and the working tree has not.
-    fn add_of_git(&self, copies: &mut Copies, is_one: bool) -> Result<()> {
-        add_absent(&(&self.tops | &self.roots), copies, &self.configs, &|_| !is_one, self.context)?;
-        if self.context.is_sops() { Ok(()) } else { self.add_past(copies, is_one) }
+    fn add_of_git(&self, copies: &mut Copies, roots: BTreeSet<PathBuf>, is_one: bool) -> Result<()> {
+        add_absent(&(&self.tops | &roots), copies, &self.configs, &|_| !is_one, self.context)?;
+        if self.context.is_sops() { Ok(()) } else { self.add_past(copies, roots, is_one) }
     }
 
-    fn add_past(&self, copies: &mut Copies, is_one: bool) -> Result<()> {
+    fn add_past(&self, copies: &mut Copies, mut roots: BTreeSet<PathBuf>, is_one: bool) -> Result<()> {
         let configs = &[&self.configs][..];
-        let mut roots = self.roots.clone();
         let wanted = match &self.past {
             Past::Ruled => PastScope::Ruled,
             Past::RuledIfKnown => PastScope::RuledIfKnown,
@@ -186,13 +189,13 @@ impl<'a> Neighbours<'a> {
             .map_err(|error| error.advise(part_them(path)))
     }
 
-    /// Refuses versions of which none was in any commit: who could read them where they come from, nobody can tell.
-    fn refuse_unknown(&self, path: &Path, versions: &[&EncryptedFile]) -> Result<()> {
-        if self.context.is_sops() || versions.is_empty() {
+    /// Refuses a version of which nothing was in any commit: who could read it where it comes from, nobody can tell.
+    fn refuse_unknown(&self, path: &Path, version: &EncryptedFile, opened: &[&DataKey]) -> Result<()> {
+        if self.context.is_sops() {
             return Ok(());
         }
         let (copies, rule) = (self.load()?, rule_of(path, &self.configs));
-        if versions.iter().any(|version| copies.knows(&held(version, rule.as_ref()))) {
+        if copies.knows(&held(version, rule.as_ref()), opened) {
             return Ok(());
         }
         let message = "what is merged into this file is in no commit that a branch, tag or reflog reaches, so it is \
@@ -230,12 +233,19 @@ pub(super) fn refuse_versions(
     let [base, ours, theirs] = [versions.base.flatten(), versions.ours, versions.theirs].map(parse);
     let (base, ours, theirs) = (base?, ours?, theirs?);
     neighbours.ask_about(path, [&base, &ours, &theirs].into_iter().flatten());
+    let is_known =
+        |theirs: &EncryptedFile| ours.as_ref().is_some_and(|ours| are_of_one_key(ours, theirs, opened));
+    // It may come from where nobody has looked yet, even if all that is here is for the same people.
+    let is_new = theirs.as_ref().is_some_and(|theirs| !is_known(theirs));
+    neighbours.is_whole = is_new;
     for version in [&base, &ours, &theirs].into_iter().flatten() {
         neighbours.refuse(path, version, keys)?;
     }
     opened.iter().try_for_each(|data_key| neighbours.refuse_key(path, data_key, keys))?;
-    let brought: Vec<&EncryptedFile> = [&base, &theirs].into_iter().flatten().collect();
-    neighbours.refuse_unknown(path, &brought)
+    match theirs.filter(|_| is_new) {
+        Some(theirs) => neighbours.refuse_unknown(path, &theirs, opened),
+        None => Ok(()),
+    }
 }
 
 /// Adds the encrypted files of the working tree around the current folder, or of that folder where there is none.
@@ -396,6 +406,19 @@ fn tops(context: &Context, working_dir: PathBuf, mut folders: BTreeSet<PathBuf>)
 
 fn files_below(tops: &BTreeSet<PathBuf>) -> Vec<PathBuf> {
     fs::walk(&tops.iter().cloned().collect::<Vec<_>>()).files
+}
+
+/// The tops of the repositories within others, such as submodules: what leaves them may come into these.
+fn roots_within(files: &[PathBuf], tops: &BTreeSet<PathBuf>) -> BTreeSet<PathBuf> {
+    let mut folders: BTreeSet<&Path> = BTreeSet::new();
+    for file in files {
+        for folder in file.ancestors().skip(1).take_while(|folder| !tops.contains(*folder)) {
+            if !folders.insert(folder) {
+                break;
+            }
+        }
+    }
+    folders.into_iter().filter(|folder| folder.join(".git").exists()).map(Path::to_path_buf).collect()
 }
 
 /// Whether every place is under a rule, and all rules name the same readers: then no file was ever where others read it.
@@ -595,6 +618,11 @@ fn rule_of(path: &Path, configs: &Configs) -> Option<KeySet> {
 /// The same of a place in Git, to which no link of the working tree leads.
 fn past_rule_of(path: &Path, configs: &Configs) -> Option<KeySet> {
     policy::keys_of_other_state(configs, path).unwrap_or_else(nobody)
+}
+
+/// The same where it would excuse that others read somewhere else: a rule that cannot be read excuses nothing.
+fn known_rule_of(path: &Path, configs: &Configs) -> Option<KeySet> {
+    policy::keys_of_other_state(configs, path).unwrap_or_default()
 }
 
 fn nobody(_: Error) -> Option<KeySet> {

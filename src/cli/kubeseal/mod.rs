@@ -10,6 +10,7 @@ mod flags;
 pub(in crate::cli) mod manifest;
 pub(in crate::cli) mod recovery;
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::{self, IsTerminal};
@@ -29,6 +30,7 @@ use crate::cli::context::{Context, block_on, no_color};
 use crate::cli::failures::finish;
 use crate::cli::fetch::fetch;
 use crate::cli::host::Terminal;
+use crate::cli::pipeline::refuse_outside;
 use crate::cli::ui::{ColorWhen, Ui};
 use crate::config::Dialect;
 use crate::document::{self, Document, Edits, Format, MAX_SOURCE, NodeId, reconcile, to_data};
@@ -183,7 +185,10 @@ impl Kubeseal<'_> {
 
     fn write(&self, output: Option<&Path>, bytes: &[u8], mode: Mode) -> Result<()> {
         match output {
-            Some(file) => fs::write_atomic(file, bytes, mode),
+            Some(file) => {
+                refuse_outside(file, self.context)?;
+                fs::write_atomic(file, bytes, mode)
+            }
             None => self.context.ui.out(bytes),
         }
     }
@@ -339,23 +344,19 @@ impl Kubeseal<'_> {
 
     /// Puts the items of the input into a SealedSecret that there is, under its name and in its scope.
     fn merge_into(&self, file: &Path, certificate: &Certificate) -> Result<()> {
+        refuse_outside(file, self.context)?;
         let bytes = read_named(file)?;
         let snapshot = Snapshot::of(&bytes);
         let in_file = |error: Error| error.in_file(file);
         let (document, root) = single(&bytes).map_err(in_file)?;
         let sealed = Sealed::read(&*document, root).map_err(in_file)?;
         let scope = Scope::of(&sealed.annotations);
-        if self.flags.given("scope").is_some_and(|_| self.scope() != Scope::Strict && self.scope() != scope) {
-            return Err(other(&format!(
-                "its scope is {}, so an item with --scope {} would not open",
-                scope.name(),
-                self.scope().name()
-            ))
-            .in_file(file)
-            .advise("Leave out --scope."));
+        let mut secrets = self.secrets()?;
+        for secret in &secrets {
+            self.refuse_other_place(secret, &sealed, scope).map_err(in_file)?;
         }
         let mut data = sealed.data;
-        for mut secret in self.secrets()? {
+        for mut secret in secrets.drain(..) {
             secret.set_scope(scope);
             if !sealed.namespace.is_empty() {
                 secret.namespace.clone_from(&sealed.namespace);
@@ -371,6 +372,38 @@ impl Kubeseal<'_> {
         }
         let text = changed(&*document, &[(root, data)]).map_err(in_file)?;
         fs::write_atomic_if_unchanged(file, text.as_bytes(), Mode::Public, &snapshot)
+    }
+
+    /// Refuses a file that is for another place than the Secret is, or opens in more places: whoever wrote the file could read the
+    /// Secret's values there.
+    fn refuse_other_place(&self, secret: &Secret, sealed: &Sealed, scope: Scope) -> Result<()> {
+        let is_given = !self.flags.list("scope").is_empty();
+        let wanted = if is_given { self.scope() } else { secret.scope() };
+        let named = |flag: &str, own: &str| self.flags.given(flag).unwrap_or(own).to_owned();
+        let bound = [
+            ("name", named("name", &secret.name), &sealed.name, scope == Scope::Strict),
+            ("namespace", named("namespace", &secret.namespace), &sealed.namespace, scope != Scope::Cluster),
+        ];
+        for (what, wanted, found, counts) in bound {
+            if counts && !wanted.is_empty() && !found.is_empty() && wanted != *found {
+                let message = format!("its {what} is {found:?}, but that of the Secret is {wanted:?}");
+                return Err(other(&message).advise(format!(
+                    "Merge into the file of {wanted:?}, or take the {what} out of the Secret, and it is sealed for {found:?}."
+                )));
+            }
+        }
+        let (found, name) = (scope.name(), wanted.name());
+        match scope.cmp(&wanted) {
+            Ordering::Greater => Err(other(&format!(
+                "its scope is {found}, so an item of the Secret, whose scope is {name}, would open in more places"
+            ))
+            .advise(format!("If it may, add --scope {found}."))),
+            Ordering::Less if is_given => {
+                Err(other(&format!("its scope is {found}, so an item with --scope {name} would not open"))
+                    .advise("Leave out --scope."))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Asks the controller whether it can open the SealedSecrets of the input.

@@ -107,6 +107,20 @@ fn nothing_in_a_file_switches_its_rule_off() {
         (Yaml, format!("{sealed}  stringData: {{a: hunter2}}\n"), vec!["9 plaintext", "9 broken"]),
         (Yaml, format!("{sealed}stringData: {{a: hunter2}}\n"), vec!["9 plaintext", "9 broken"]),
         (Yaml, sealed.replace("name: a", "name: a\n  password: hunter2"), vec!["5 plaintext"]),
+        (Yaml, format!("{sealed}  template: {{data: {{a: hunter2}}}}\n"), vec!["9 plaintext"]),
+        (Yaml, format!("{sealed}  template: {{data: {{a: '{{{{ .b }}}}'}}}}\n"), vec![]),
+        (Yaml, format!("{sealed}  template: {{data: {{a: 'x{{{{ index . \"b\" | upper }}}}'}}}}\n"), vec![]),
+        (
+            Yaml,
+            format!("{sealed}  template: {{data: {{a: '{{{{ \"hunter2\" }}}}'}}}}\n"),
+            vec!["9 plaintext"],
+        ),
+        (Yaml, format!("{sealed}  template: {{data: {{a: '{{{{/* */}}}}hunter2'}}}}\n"), vec!["9 plaintext"]),
+        (
+            Yaml,
+            sealed.replace("c: d", "kubectl.kubernetes.io/last-applied-configuration: hunter2"),
+            vec!["6 plaintext"],
+        ),
         (Yaml, "sops:\n  password: hunter2\n".into(), vec!["2 plaintext"]),
         (Yaml, "sops: hunter2\n".into(), vec!["1 plaintext"]),
         (Yaml, "\"\\x73ops\": {a: hunter2}\n".into(), vec!["1 plaintext"]),
@@ -373,6 +387,24 @@ fn many_findings_take_no_longer_than_the_file_is_long() {
     let quotes = format!("kind: Secret\n{}", "{{\\\" }}".repeat(100_000));
     assert_eq!(found(Format::Yaml, &quotes, &None), Vec::<String>::new());
     assert!(start.elapsed().as_secs() < 60, "{:?}", start.elapsed());
+}
+
+/// The parser ends at what is before it, and whoever removes that deploys it.
+#[test]
+fn a_secret_in_json_behind_something_else_is_found() {
+    let secret = r#"{"apiVersion":"v1","kind":"Secret","stringData":{"user":"$U","password":"hunter2"}}"#;
+    let pretty = "{\n \"kind\" : \"Secret\",\n \"data\": {\n  \"a\": \"aHVudGVyMg==\"\n }\n}";
+    for before in ["// comment\n", "junk\n", "<!--\n", "<<<<<<< a\n", "[\n\"\n"] {
+        for format in [Format::Json, Format::Yaml] {
+            for text in [secret, pretty] {
+                let text = format!("{before}{text}\n");
+                let found = found(format, &text, &None);
+                assert!(found.iter().any(|one| one.ends_with(" kubernetes-secret")), "{text}: {found:?}");
+            }
+        }
+    }
+    let template = "// x\n{\"kind\": \"Secret\", \"data\": {\"a\": \"{{ .Values.a }}\"}}\n";
+    assert_eq!(found(Format::Json, template, &None), Vec::<String>::new());
 }
 
 #[test]

@@ -105,19 +105,40 @@ fn look_at_part(part: &str) -> Unread {
     let raw = Lenient::read(part);
     if raw.is_whole && !has_collections_as_keys(&raw) {
         let is_plain = |text: &str| is_plain(text) && !is_placeholder(text);
-        return plain_line(&raw, part, &is_plain).map_or(Unread::Nothing, Unread::Secret);
+        let line = plain_line(&raw, part, &is_plain).or_else(|| json_line(part));
+        return line.map_or(Unread::Nothing, Unread::Secret);
     }
     let marked = templates::with_marks(part);
     let filled_in = templates::without_lines_of_marks(&marked);
     let filled = Lenient::read(&filled_in);
     let by_lines = || templates::plain_line_of_secret(&marked).filter(|_| !filled.is_whole);
     let bound = raw.bound.or(filled.bound).filter(|_| !filled.is_whole);
-    match (plain_line(&filled, &filled_in, &is_plain).or_else(by_lines), bound) {
+    match (plain_line(&filled, &filled_in, &is_plain).or_else(by_lines).or_else(|| json_line(part)), bound) {
         (Some(line), _) => Unread::Secret(line),
         (None, Some(bound)) => Unread::Beyond(bound),
         _ if !raw.is_whole && !filled.is_whole && may_hide(part) => Unread::MayHide,
         _ => Unread::Nothing,
     }
+}
+
+/// The line of a value in plaintext of a Secret in JSON that comes behind something else: a comment, a conflict marker.
+fn json_line(part: &str) -> Option<usize> {
+    static KIND: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r#""kind"\s*:\s*"Secret""#).ok());
+    static VALUES: LazyLock<Option<Regex>> = LazyLock::new(|| {
+        Regex::new(r#""(?:data|stringData)"\s*:\s*\{\s*(?:"[^"]*"\s*:\s*"[^"]*"\s*,?\s*)*"#).ok()
+    });
+    static VALUE: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r#":\s*"([^"]*)""#).ok());
+    if !KIND.as_ref()?.is_match(part) {
+        return None;
+    }
+    let (values, value) = (VALUES.as_ref()?, VALUE.as_ref()?);
+    let mut found = values.find_iter(part).flat_map(|all| {
+        value
+            .captures_iter(all.as_str())
+            .filter_map(move |one| Some((all.start() + one.get(1)?.start(), one.get(1)?.as_str())))
+    });
+    let (at, _) = found.find(|(_, text)| is_plain(text) && !is_placeholder(text))?;
+    Some(1 + part[..at].matches('\n').count())
 }
 
 /// Whether a key is no string: `{{ x }}` is a map with a map for a key, and nothing that is deployed has one.

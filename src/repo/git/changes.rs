@@ -9,20 +9,12 @@ use std::slice;
 use crate::config::is_config;
 use crate::error::{Error, Kind, Result};
 use crate::repo::git::blobs::Blobs;
-use crate::repo::git::tree::Tree;
+use crate::repo::git::tree::{ObjectId, Tree};
 use crate::repo::git::{Git, configs, history, revision};
 
 /// Names alone, one for each path: whoever wants renamed content finds it under its new name. What a person has set for
 /// `git diff` counts as little as their own programs for it.
-const NAMES: [&str; 7] = [
-    "diff",
-    "--name-only",
-    "-z",
-    "--no-renames",
-    "--no-ext-diff",
-    "--no-textconv",
-    "--ignore-submodules=dirty",
-];
+const NAMES: [&str; 6] = ["diff", "--name-only", "-z", "--no-renames", "--no-ext-diff", "--no-textconv"];
 
 /// The files that the next commit would add, change or delete.
 pub fn staged(git: &Git) -> Result<Vec<PathBuf>> {
@@ -139,6 +131,11 @@ pub fn untracked(git: &Git, files: &[PathBuf]) -> Result<Vec<PathBuf>> {
 pub fn head(git: &Git) -> Result<Option<String>> {
     let answer = git.ask(["rev-parse", "--verify", "--quiet", "HEAD^{commit}"])?;
     Ok((answer.code == Some(0)).then(|| name_in(&answer.stdout)))
+}
+
+/// The same.
+pub fn head_id(git: &Git) -> Result<Option<ObjectId>> {
+    Ok(head(git)?.and_then(|head| ObjectId::parse(head.as_bytes())))
 }
 
 /// The most commits at which two may have parted, each of which costs as much as a look at all files.

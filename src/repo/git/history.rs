@@ -77,7 +77,7 @@ pub struct History {
 /// times those of the largest repositories that there are. One tree that holds another one many times over, and so on, is
 /// a few hundred bytes that Git lists without an end.
 const MOST_CHANGES: usize = 50_000_000;
-const MOST_NAMES: usize = 256 << 20;
+const MOST_NAMES: usize = 64 << 20;
 
 /// What became of reading a content.
 pub enum Content {
@@ -139,12 +139,10 @@ impl History {
         Ok(history)
     }
 
-    /// The same of every commit that is left in any way: by a reference, by what one ever led to (its reflog; all stashes,
-    /// and the heads of other worktrees), and by these names, of which some may lead nowhere.
-    pub fn read_all(git: &Git<'_>, names: &[String]) -> Result<Self> {
+    /// The same of all that leads to some commits, which arguments of Git's name.
+    pub fn read_all(git: &Git<'_>, commits: &[String]) -> Result<Self> {
         let mut history = Self { is_shallow: is_shallow(git)?, ..Self::default() };
-        let all = ["--ignore-missing", "--all", "--reflog", "HEAD"].into_iter();
-        let commits = all.chain(names.iter().map(String::as_str)).chain(["--"]);
+        let commits = commits.iter().map(String::as_str).chain(["--"]);
         history.add(git, commits.map(OsStr::new), |_| true)?;
         Ok(history)
     }
@@ -370,7 +368,7 @@ fn without_an_end() -> Error {
     Error::new(Kind::Read, "the history lists more files than any real repository has").advise(WITHOUT_AN_END)
 }
 
-pub(super) fn not_understood() -> Error {
+pub fn not_understood() -> Error {
     Error::new(Kind::Read, "Git's output about the history cannot be understood")
         .advise("Sealant needs Git 2.31 or newer; if yours is, please report this.")
 }

@@ -5,7 +5,9 @@
 //! repository names. Nobody else starts Git, and nobody starts it in a folder of a repository's content.
 
 pub mod absent;
+pub mod arrivals;
 pub mod attributes;
+pub mod beside;
 pub mod blame;
 pub mod blobs;
 pub mod changes;
@@ -77,6 +79,10 @@ const SWITCHES: &[&str] = &[
     "-c",
     "log.showSignature=false",
     "-c",
+    "i18n.logOutputEncoding=UTF-8",
+    "-c",
+    "advice.graftFileDeprecated=false",
+    "-c",
     "log.showRoot=true",
 ];
 
@@ -97,10 +103,12 @@ const NO_HOOKS: [&str; 10] = [
 
 /// What Git gets in its environment: nobody is asked for anything, no lock is taken for a mere look, nothing is fetched, by
 /// whatever program, and messages are in one language.
-const ENV: [(&str, &str); 7] = [
+const ENV: [(&str, &str); 8] = [
     ("GIT_TERMINAL_PROMPT", "0"),
     ("GIT_OPTIONAL_LOCKS", "0"),
     ("GIT_NO_LAZY_FETCH", "1"),
+    // What a commit comes from is what it says.
+    ("GIT_GRAFT_FILE", "/dev/null"),
     ("GIT_ALLOW_PROTOCOL", ""),
     ("GIT_EDITOR", ":"),
     ("GIT_SEQUENCE_EDITOR", ":"),
@@ -273,7 +281,8 @@ impl<'h> Git<'h> {
         let folder = ["-C".into(), top.clone().into_os_string()];
         // Git goes no way up from where it is started.
         let ceiling = top.parent().map(|above| ("GIT_CEILING_DIRECTORIES".into(), above.into()));
-        let filters = if reads_working_tree(&args) { self.no_filters()? } else { Vec::new() };
+        let args = without_submodules(args);
+        let filters = if is_one_of(&args, READS_NO_FILES) { Vec::new() } else { self.no_filters()? };
         let own = ENV.iter().map(|(name, value)| (name.into(), value.into()));
         let command = Command {
             program: "git".into(),
@@ -328,9 +337,32 @@ impl<'h> Git<'h> {
     }
 }
 
-/// Whether a command looks into files of the working tree.
-fn reads_working_tree(args: &[OsString]) -> bool {
-    args.first().is_some_and(|command| command == "diff" || command == "diff-index")
+/// Commands that do not look into files of the working tree: all others are taken to do so.
+const READS_NO_FILES: &[&str] = &[
+    "cat-file",
+    "check-attr",
+    "config",
+    "diff-tree",
+    "for-each-ref",
+    "log",
+    "ls-files",
+    "ls-tree",
+    "merge-base",
+    "merge-file",
+    "rev-list",
+    "rev-parse",
+];
+
+fn is_one_of(args: &[OsString], commands: &[&str]) -> bool {
+    args.first().is_some_and(|command| commands.iter().any(|known| command == known))
+}
+
+/// A submodule has a config of its own, whose programs Git would run over its files.
+fn without_submodules(mut args: Vec<OsString>) -> Vec<OsString> {
+    if is_one_of(&args, &["diff", "diff-index"]) {
+        args.insert(1, "--ignore-submodules=dirty".into());
+    }
+    args
 }
 
 fn owned<I: IntoIterator<Item: AsRef<OsStr>>>(args: I) -> Vec<OsString> {

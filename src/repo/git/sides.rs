@@ -30,11 +30,24 @@ const LIMIT: u64 = 16 << 20;
 
 /// The history of every commit that is left.
 pub fn history(git: &Git) -> Result<History> {
-    History::read_all(git, &kept(git)?)
+    History::read_all(git, &all(git)?)
+}
+
+/// The arguments that name every commit that is left in any way: by a reference, by what one ever led to (its reflog; all stashes,
+/// and the heads of other worktrees), and by files of Git's own, of whose names some may lead nowhere.
+pub(super) fn all(git: &Git) -> Result<Vec<String>> {
+    Ok([named(git)?, vec!["--reflog".to_owned(), "HEAD".to_owned()]].concat())
+}
+
+/// Those without what only reflogs know: work that somebody has done again.
+pub(super) fn named(git: &Git) -> Result<Vec<String>> {
+    let mut names = ["--ignore-missing", "--all"].map(str::to_owned).to_vec();
+    names.extend(kept(git)?);
+    Ok(names)
 }
 
 /// The names in files of Git's own.
-pub(super) fn kept(git: &Git) -> Result<Vec<String>> {
+fn kept(git: &Git) -> Result<Vec<String>> {
     let mut names = Vec::new();
     for file in FILES {
         let path = git.path_of(["rev-parse", "--git-path", file])?;

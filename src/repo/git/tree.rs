@@ -17,7 +17,7 @@ pub struct ObjectId(String);
 
 impl ObjectId {
     /// A name that Git has printed.
-    pub(super) fn parse(name: &[u8]) -> Option<Self> {
+    pub fn parse(name: &[u8]) -> Option<Self> {
         let is_name = matches!(name.len(), 40 | 64) && name.iter().all(u8::is_ascii_hexdigit);
         is_name.then(|| Self(String::from_utf8_lossy(name).into_owned()))
     }

@@ -452,6 +452,12 @@ pub const ADVICES: &[(&str, &str, usize, How)] = &[
     ("repo/git/resolve.rs", "sealant updatekeys --rotate FILE", 1, In("interop/git_merge/forged.rs")),
     ("repo/states.rs", "git clone --depth 1000 URL", 1, Not("a command of Git's, beside what it is about")),
     (
+        "repo/git/arrivals.rs",
+        "git clone --depth 1000 URL",
+        1,
+        Not("a command of Git's, beside what it is about"),
+    ),
+    (
         "repo/states.rs",
         "git log --diff-filter=D --oneline",
         1,
@@ -491,7 +497,7 @@ pub const ADVICES: &[(&str, &str, usize, How)] = &[
     ),
     ("cli/copies/earlier.rs", "sealant rotate -i --allow-copied {path}", 1, In("cli/copied.rs")),
     (
-        "cli/copies/past.rs",
+        "cli/copies/past/mod.rs",
         "git -C {} fetch --unshallow",
         1,
         Not("a command of Git's, beside what it is about"),

@@ -736,3 +736,46 @@ fn a_config_that_is_too_far_up_to_be_found_is_no_config_that_is_not_there() {
         assert!(output.status > 1 && output.stderr.contains("folders deep"), "{output}");
     }
 }
+
+/// A program of the repository's own settings, which an archive of it has along, and one of a submodule's.
+#[test]
+fn no_filter_runs_for_who_wrote_a_line_nor_in_a_submodule() {
+    let test = unborn();
+    let trap = test.path("../trap");
+    let clean = format!("touch '{}'; cat", trap.display());
+    let recipient = RECIPIENT;
+    let rule =
+        |more: &str| test.write(".sops.yaml", format!("creation_rules:\n  - age: {recipient}{more}\n"));
+    rule("");
+    test.write("w.yaml", "v: 1\n");
+    sealant(&test, &["encrypt", "-i", "w.yaml"]).run().ok();
+    test.write(".gitattributes", "*.yaml filter=evil\n");
+    let within = test.path("../within");
+    std::fs::create_dir(&within).unwrap();
+    let at = within.display().to_string();
+    git(&test, &["init", "-q", &at]).run().ok();
+    std::fs::write(within.join("f.yaml"), "1\n").unwrap();
+    std::fs::write(within.join(".gitattributes"), "*.yaml filter=evil\n").unwrap();
+    git(&test, &["-C", &at, "add", "."]).run().ok();
+    git(&test, &["-C", &at, "commit", "-qm", "x"]).run().ok();
+    git(&test, &["-c", "protocol.file.allow=always", "submodule", "--quiet", "add", &at, "sub"]).run().ok();
+    git(&test, &["add", "."]).run().ok();
+    git(&test, &["commit", "-qm", "x"]).run().ok();
+    for folder in [".", "sub"] {
+        git(&test, &["-C", folder, "config", "filter.evil.clean", &clean]).run().ok();
+    }
+    // Git looks at what is of another time than it remembers.
+    test.write("sub/f.yaml", "2, and more\n");
+    rule(&format!(",{STRANGER}"));
+    for args in [
+        &["check"][..],
+        &["check", "--base", "HEAD"],
+        &["rotate", "-i", "w.yaml"],
+        &["updatekeys", "--yes", "w.yaml"],
+        &["decrypt", "-i", "w.yaml"],
+        &["encrypt", "-i", "w.yaml"],
+    ] {
+        let _ = sealant(&test, args).run();
+        assert!(!trap.exists(), "{args:?}");
+    }
+}

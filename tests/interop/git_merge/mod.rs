@@ -1,5 +1,6 @@
 //! Merges, diffs and resolved conflicts in real repositories, by the real git. Results are read by the real sops, too.
 
+mod beside;
 mod documents;
 mod forged;
 mod histories;

@@ -211,7 +211,8 @@ fn what_is_merged_into_a_file_keeps_its_form_and_scope() {
     let sealed = world.kubeseal(false, &seal).run().ok();
     let dressed = sealed.text().replace("spec:\n", "# ours\nspec: # the rest\n");
     world.0.write("mine.yaml", &dressed);
-    let merge = ["--cert", "key.crt", "--merge-into", "mine.yaml", "-f", "more.yaml"];
+    let merge =
+        ["--cert", "key.crt", "--merge-into", "mine.yaml", "--scope", "cluster-wide", "-f", "more.yaml"];
     let _ = world.kubeseal(true, &merge).run().ok();
     let after = world.0.read_text("mine.yaml");
     assert!(after.starts_with("---\n") && after.contains("# ours\nspec: # the rest\n"), "{after}");
@@ -223,6 +224,36 @@ fn what_is_merged_into_a_file_keeps_its_form_and_scope() {
     let strict = world.kubeseal(true, &merge).args(&["--scope", "namespace-wide"]).run().code(1);
     assert!(strict.stderr.contains("its scope is cluster-wide"), "{strict}");
     assert_eq!(world.0.read_text("mine.yaml"), after);
+}
+
+/// Whoever wrote the file says where its items open: that is nobody else's Secret.
+#[test]
+fn nothing_is_merged_into_a_file_for_another_place() {
+    let world = World::new();
+    let sealed = |flags: &[&str], file: &str| {
+        let seal = ["--cert", "key.crt", "-o", "yaml", "-f", file];
+        world.kubeseal(false, &seal).args(flags).run().ok().text().to_owned()
+    };
+    let eve = "metadata: {name: eve, namespace: evil}\nstringData: {a: b}\n";
+    world.0.write("eve.yaml", eve);
+    world.0.write("db-of-evil.yaml", eve.replace("eve", "db"));
+    for (file, flags, wanted) in [
+        ("eve.yaml", &[][..], "its name is \"eve\""),
+        ("db-of-evil.yaml", &[], "its namespace is \"evil\""),
+        ("eve.yaml", &["--scope", "namespace-wide"], "its namespace is \"evil\""),
+        ("eve.yaml", &["--scope", "cluster-wide"], "its scope is cluster-wide"),
+    ] {
+        let text = sealed(flags, file);
+        world.0.write("mine.yaml", &text);
+        for more in [&[][..], &["--scope", "strict"], &["--scope", "namespace-wide"]] {
+            let merge = ["--cert", "key.crt", "--merge-into", "mine.yaml", "-f", "secret.yaml"];
+            let output = world.kubeseal(true, &merge).args(more).run().code(1);
+            // Where its scope is narrower than the flag, that is what is wrong first, or the place is.
+            let is_told = output.stderr.contains(wanted) || output.stderr.contains("its scope is");
+            assert!(is_told && output.stderr.contains("help:"), "{file} {flags:?} {more:?}: {output}");
+            assert_eq!(world.0.read_text("mine.yaml"), text);
+        }
+    }
 }
 
 #[test]

@@ -17,7 +17,7 @@ use crate::cli::args::{Formats, IdentityArgs, InputArgs, Inputs, ReportArgs, pla
 use crate::cli::commands::updatekeys::{Aim, Plan, Update};
 use crate::cli::context::{Context, block_on};
 use crate::cli::failures::Failures;
-use crate::cli::pipeline::read;
+use crate::cli::pipeline::{read, refuse_outside};
 use crate::cli::repository::inputs_to_write;
 use crate::cli::ui::counted;
 use crate::config::{KeySpec, Policy};
@@ -280,8 +280,13 @@ fn has(policy: &Policy, group: Option<usize>, key: &MasterKey) -> bool {
 
 fn remove(args: &RmArgs, context: &Context) -> Result<ExitCode> {
     let target = Target::of(args.rules.path.as_deref(), context)?;
-    let text = target.names.key_called(&args.who).unwrap_or(&args.who);
-    let master = policy::master_key(&KeySpec::of_text(text)).map_err(|error| {
+    // What is a key is no name, whatever the config calls others.
+    let key = |text: &str| policy::master_key(&KeySpec::of_text(text));
+    let master = key(&args.who).or_else(|error| match target.names.key_called(&args.who) {
+        Some(named) => key(named),
+        None => Err(error),
+    });
+    let master = master.map_err(|error| {
         let names: Vec<String> =
             target.names.iter().map(|(key, name)| crate::names::short(name, key)).collect();
         let message = format!("`{}` is neither a key nor a name in the config", args.who);
@@ -359,6 +364,7 @@ struct Task<'a> {
 
 impl Task<'_> {
     fn run(self, context: &Context) -> Result<ExitCode> {
+        refuse_outside(self.target.config.path(), context)?;
         let after = self.target.parsed(&self.text)?;
         let reached = self.target.changed(&after)?;
         if self.text == self.target.text {

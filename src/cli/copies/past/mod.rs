@@ -4,12 +4,15 @@
 //! what has left it, by those that it had last while that was there. Whoever takes a rule away along with the file, or puts
 //! another file into its place, changes nothing for what was there.
 
+mod arrivals;
+mod beside;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::iter;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{Holding, held_of, past_rule_of, real, unknown_original};
+use super::{Holding, held_of, known_rule_of, past_rule_of, real, unknown_original};
 use crate::cli::context::Context;
 use crate::config::{Configs, Lookup, absolute, is_config};
 use crate::document::Format;
@@ -17,15 +20,18 @@ use crate::error::{Error, Kind, Result};
 use crate::fs;
 use crate::keys::KeySet;
 use crate::policy;
+use crate::repo::copies;
 use crate::repo::copies::{Audiences, Copies, Held, Leaving, Named, Places, Prints, lets_others_in};
+use crate::repo::git::arrivals::AtPlaces;
 use crate::repo::git::blobs::Blobs;
 use crate::repo::git::configs::Staged;
-use crate::repo::git::history::{History, is_shallow};
-use crate::repo::git::left;
+use crate::repo::git::history::{History, is_shallow, not_understood};
+use crate::repo::git::left::{self, EverConfig};
 use crate::repo::git::tree::{Entry, ObjectId, Tree};
 use crate::repo::git::{Git, changes, sides};
 use crate::repo::states::States;
 use crate::shown::typed;
+use arrivals::{Arrivals, Wish};
 
 /// Which of the past is added.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -47,7 +53,7 @@ pub(super) enum Since {
     Now,
     /// It was so before a change.
     Change,
-    /// It was the last that the place had, before this state.
+    /// It was the last that the place had.
     Leaving(Leaving),
 }
 
@@ -73,8 +79,9 @@ impl PastRule {
     }
 }
 
-/// The most contents of configs that are tried on every place.
+/// The most contents of configs that are tried on every place, and how often a rule is tried on a path for it.
 const MOST_STATES: usize = 64;
+const MOST_TRIALS: usize = 2_000_000;
 
 /// What somebody asks about, by its path: it need not be on the disk.
 pub(super) type Asked = Vec<(PathBuf, Prints)>;
@@ -133,6 +140,10 @@ pub(super) fn add(
         }
     }
     let mut versions = recorded.versions(&rules, wanted == PastScope::Shared);
+    // Of a place that is gone the last rule counts, and not one of today, which is not for it.
+    let is_lost = |at: usize, id: &ObjectId| lost.contains_key(&(at, id)) && recorded.is_gone(at);
+    versions.retain(|(at, version)| !is_lost(*at, &version.id));
+    let mut versions: Vec<Version> = versions.into_iter().map(|(_, version)| version).collect();
     let commits = recorded.commits();
     versions.extend(lost.into_iter().filter_map(|((at, id), mut rules)| {
         rules.retain(|rule| counts(rule, wanted, &audiences));
@@ -146,24 +157,22 @@ pub(super) fn add(
     Ok(())
 }
 
-/// Whether nothing has ever left its place in what leads to HEAD, nor was any place for fewer than today, where all rules of today
-/// name the same readers.
+/// Whether nothing has ever left its place in any commit, nor was any place for fewer than today, where all rules of today name the
+/// same readers.
 fn was_never_for_fewer(git: &Git, configs: &[&Configs], context: &Context) -> Result<bool> {
-    let (mut lookup, index) = (context.lookup()?, Tree::of_index(git)?);
-    let is_link = |(path, entry): (&PathBuf, &Entry)| is_config(path) && !matches!(entry, Entry::File(_));
+    let mut lookup = context.lookup()?;
     let today = configs.first().and_then(|configs| past_rule_of(&git.top().join("file"), configs));
-    let (Some(today), false) = (today, lookup.explicit.is_some() || index.iter().any(is_link)) else {
-        return Ok(false);
-    };
+    let (Some(today), None) = (today, &lookup.explicit) else { return Ok(false) };
     if left::any(git)? {
         return Ok(false);
     }
     lookup.working_dir = real(&lookup.working_dir);
     let mut blobs = Blobs::open(git)?;
-    for (config, id) in left::configs_ever(git, &index)? {
-        let staged = Staged::read(git.top(), &Tree::of_file(&config, &id), None, &mut blobs)?;
+    for EverConfig { path, file } in left::configs_ever(git)? {
+        let Some(file) = file else { return Ok(false) };
+        let staged = Staged::read(git.top(), &Tree::of_file(&path, &file), None, &mut blobs)?;
         let ever = Configs::from_source(lookup.clone(), staged);
-        let Ok(Some(config)) = ever.config_for(&git.top().join(&config).with_file_name("file")) else {
+        let Ok(Some(config)) = ever.config_for(&git.top().join(&path).with_file_name("file")) else {
             return Ok(false);
         };
         for policy in config.policies() {
@@ -256,11 +265,32 @@ impl<'g> Recorded<'g> {
         let mut lookup = context.lookup()?;
         lookup.explicit = lookup.explicit.map(|path| absolute(&path, &lookup.working_dir));
         lookup.working_dir = real(&lookup.working_dir);
-        let elsewhere = Elsewhere { copies: &*copies, asked };
+        let looking = Looking { elsewhere: Elsewhere { copies: &*copies, asked }, wanted, today };
         let places = self.once_for_fewer(&lookup, wanted, today, copies)?;
-        let contents = self.contents(&places, &elsewhere, wanted)?;
+        let mut found = BTreeMap::new();
+        if places.is_empty() {
+            return Ok(found);
+        }
+        let mut last = LastRules::of(self.git, lookup, &self.history)?;
+        let mut left = self.left_on_the_way_to_head(&places, &looking, &mut last)?;
+        left.extend(self.beside_head(&places, &looking, &mut last)?);
+        for Left { place, content, keys, stayed, came } in left {
+            let rule = PastRule { keys: Some(keys), since: last.since(came, copies)?, stayed: Some(stayed) };
+            found.entry((place, content)).or_insert_with(Vec::new).push(rule);
+        }
+        Ok(found)
+    }
+
+    fn left_on_the_way_to_head(
+        &self,
+        places: &HashSet<usize>,
+        looking: &Looking<'_>,
+        last: &mut LastRules<'_>,
+    ) -> Result<Vec<Left<'_>>> {
+        let Looking { elsewhere, wanted, today } = looking;
+        let contents = self.contents(places, elsewhere, *wanted)?;
         if contents.is_empty() {
-            return Ok(BTreeMap::new());
+            return Ok(Vec::new());
         }
         let losses = self.losses(&contents)?;
         let next = self.next_contents(&losses)?;
@@ -276,35 +306,49 @@ impl<'g> Recorded<'g> {
             let held = contents[&(loss.place, loss.content)].as_ref();
             let lost = held.map(|held| held.without(stayed)).unwrap_or_default();
             let counts = match held {
-                Some(_) => elsewhere.have(&self.paths[loss.place], &lost),
+                Some(_) => elsewhere.have(&lost),
                 None => is_gone,
             };
-            if counts || (is_gone && wanted != PastScope::Shared) {
-                counting.push((loss, lost, Arc::clone(stayed)));
+            if counts || (is_gone && *wanted != PastScope::Shared) {
+                counting.push(Counting { loss, lost, stayed: Arc::clone(stayed) });
             }
         }
-        let mut last = LastRules::of(self.git, lookup, &self.history)?;
-        let others = Others::of(&elsewhere, &contents, counting.iter().map(|(_, lost, _)| lost));
-        let mut kept = Vec::new();
-        for (loss, lost, stayed) in &counting {
+        let others = Others::of(elsewhere, &contents, counting.iter().map(|counting| &counting.lost));
+        let around = self.around(&counting, &others)?;
+        let mut found = Vec::new();
+        for counting in &counting {
+            let loss = counting.loss;
             for before in &loss.before {
-                let keys = past_rule_of(&self.paths[loss.place], &*last.states.configs(before)?);
+                let keys = past_rule_of(&self.paths[loss.place], &*last.states.configs(before.as_str())?);
                 // Where no rule was, the file's own list is older than whoever came since.
                 let Some(keys) = keys else { continue };
                 if loss.next == Next::Nothing
-                    || !self.is_kept(loss, lost, before, &keys, &others, &mut last)?
+                    || !self.is_kept(counting, (before, &keys), &others, &around, last)?
                 {
-                    kept.push((loss.place, loss.content, keys, loss.after.clone(), Arc::clone(stayed)));
+                    found.push((counting, keys));
                 }
             }
         }
-        let mut found: BTreeMap<_, Vec<PastRule>> = BTreeMap::new();
-        for (place, content, keys, after, stayed) in kept {
-            let since = last.since(after.as_deref(), copies)?;
-            let rule = PastRule { keys: Some(keys), since, stayed: Some(stayed) };
-            found.entry((place, content)).or_default().push(rule);
+        let wish = |(counting, keys): &(&Counting, KeySet)| {
+            let is_wider = |here: &Path| today(here).is_none_or(|today| lets_others_in(&today, keys));
+            let places = others.today.of(&counting.lost).into_iter().filter(|(here, _)| is_wider(here));
+            Wish { keys: keys.clone(), places: places.collect() }
+        };
+        let wishes: Vec<Wish> = found.iter().map(wish).collect();
+        let mut arrivals = Arrivals::of(self, &wishes, elsewhere.asked_about())?;
+        let mut left = Vec::new();
+        for ((Counting { loss, stayed, .. }, keys), wish) in found.into_iter().zip(&wishes) {
+            let but = arrivals.for_others(wish, *today, last)?;
+            let came = Came::Then { after: loss.after.clone(), but };
+            left.push(Left {
+                place: loss.place,
+                content: loss.content,
+                keys,
+                stayed: Arc::clone(stayed),
+                came,
+            });
         }
-        Ok(found)
+        Ok(left)
     }
 
     /// The places for which a config ever named fewer readers than today's: what was at the others counts by the rule of today.
@@ -324,7 +368,7 @@ impl<'g> Recorded<'g> {
         }
         let audiences = copies.audiences();
         let today: Vec<Option<KeySet>> = self.paths.iter().map(|path| today(path)).collect();
-        let (mut found, mut blobs) = (HashSet::new(), Blobs::open(self.git)?);
+        let (mut found, mut blobs, mut trials) = (HashSet::new(), Blobs::open(self.git)?, 0);
         for (config, id) in states().filter(|(_, id)| !id.is_null()) {
             let tree = Tree::of_file(config, id);
             // One that Git does not give may have said anything.
@@ -333,6 +377,11 @@ impl<'g> Recorded<'g> {
             };
             let configs = Configs::from_source(lookup.clone(), staged);
             let folder = config.parent().map(|folder| self.git.top().join(folder));
+            let rules = folder.as_ref().and_then(|folder| configs.config_for(&folder.join("file")).ok()?);
+            trials += rules.map_or(0, |rules| rules.policies().len()) * self.paths.len();
+            if trials > MOST_TRIALS {
+                return Ok(all.collect());
+            }
             for at in all.clone().filter(|at| !found.contains(at)).collect::<Vec<_>>() {
                 let path = &self.paths[at];
                 if !folder.as_ref().is_some_and(|folder| path.starts_with(folder)) {
@@ -363,8 +412,7 @@ impl<'g> Recorded<'g> {
             PastScope::Shared => HashSet::new(),
             _ => places.iter().copied().filter(|&at| self.is_gone(at)).collect(),
         };
-        let is_wanted =
-            |at: usize, prints: &Prints| gone.contains(&at) || elsewhere.have(&self.paths[at], prints);
+        let is_wanted = |at: usize, prints: &Prints| gone.contains(&at) || elsewhere.have(prints);
         let found = self.prints(&all, is_wanted)?;
         Ok(found.into_iter().map(|(at, prints)| (all[at], prints)).collect())
     }
@@ -397,36 +445,20 @@ impl<'g> Recorded<'g> {
             by_name.insert(&self.history.paths[at], at);
             wanted.entry(self.history.paths[at].clone()).or_default().insert(id.clone());
         }
-        let head = changes::head(self.git)?;
-        let head = head.map(|head| Tree::of_commit(self.git, &head).map(|tree| (head, tree))).transpose()?;
+        let Some(head) = changes::head(self.git)? else { return Ok(Vec::new()) };
+        let tree = Tree::of_commit(self.git, &head)?;
+        let commit = ObjectId::parse(head.as_bytes()).ok_or_else(not_understood)?;
         let mut found = Vec::new();
-        for loss in left::losses(self.git, head.as_ref(), &wanted)? {
+        for loss in left::losses(self.git, &head, &wanted)? {
             let Some(&place) = by_name.get(&*loss.path) else { continue };
             let Some(&content) = ids.get(&loss.content) else { continue };
             let next = loss.next.map_or(Next::Nothing, Next::Content);
             found.push(Lost { place, content, next, before: loss.before, after: Some(loss.after) });
         }
-        let mut known: HashSet<(usize, &ObjectId)> =
-            found.iter().map(|loss| (loss.place, loss.content)).collect();
         for &(place, content) in contents.keys() {
-            let name = &self.history.paths[place];
-            let Some((head, _)) =
-                head.as_ref().filter(|(_, tree)| tree.get(name) == Some(&Entry::File(content.clone())))
-            else {
-                continue;
-            };
-            known.insert((place, content));
-            if let Some(next) = self.next_since(place, content) {
-                found.push(Lost { place, content, next, before: vec![head.clone()], after: None });
-            }
-        }
-        // On some branch it is there to this day.
-        for version in &self.history.versions {
-            let at = (version.path, &self.history.blobs[version.blob].id);
-            if contents.contains_key(&at) && known.insert(at) {
-                let commit = self.history.commits[version.commit].id.as_str().to_owned();
-                let (before, after) = (vec![commit.clone()], Some(commit));
-                found.push(Lost { place: at.0, content: at.1, next: Next::Nothing, before, after });
+            let is_there = tree.get(&self.history.paths[place]) == Some(&Entry::File(content.clone()));
+            if let Some(next) = self.next_since(place, content).filter(|_| is_there) {
+                found.push(Lost { place, content, next, before: vec![commit.clone()], after: None });
             }
         }
         Ok(found)
@@ -463,54 +495,53 @@ impl<'g> Recorded<'g> {
         Ok(found.filter_map(|(at, prints)| Some((all[at], Arc::new(prints?)))).collect())
     }
 
+    /// What the other places that have, or had, what was lost held before that and after.
+    fn around(&self, counting: &[Counting<'_, '_>], others: &Others<'_>) -> Result<AtPlaces> {
+        let mut names: Vec<(&Counting, Vec<PathBuf>)> = Vec::new();
+        for counting in counting.iter().filter(|counting| counting.loss.next != Next::Nothing) {
+            let shared = others.names(&others.shared(&counting.lost), &self.paths);
+            let name = |path: &PathBuf| path.strip_prefix(self.git.top()).map(Path::to_path_buf).ok();
+            names.push((counting, shared.iter().filter_map(name).collect()));
+        }
+        let mut asked = BTreeSet::new();
+        for (Counting { loss, .. }, names) in &names {
+            for commit in loss.before.iter().chain(&loss.after) {
+                asked.extend(names.iter().map(|name| (commit, name.as_path())));
+            }
+        }
+        AtPlaces::read(self.git, &asked)
+    }
+
     /// Whether others that have what was lost had it before, in places for no others, and have it after: then it stays where it was
     /// in these, and nobody has it from the place that has lost it.
     fn is_kept(
         &self,
-        loss: &Lost<'_>,
-        lost: &Prints,
-        before: &str,
-        keys: &KeySet,
+        Counting { loss, lost, .. }: &Counting<'_, '_>,
+        (before, keys): (&ObjectId, &KeySet),
         others: &Others<'_>,
+        around: &AtPlaces,
         last: &mut LastRules<'_>,
     ) -> Result<bool> {
         let mut rest = others.shared(lost);
-        let names: BTreeSet<PathBuf> = others
-            .names(&rest, &self.paths)
-            .iter()
-            .filter(|path| **path != self.paths[loss.place])
-            .filter_map(|path| path.strip_prefix(self.git.top()).ok())
-            .map(Path::to_path_buf)
-            .collect();
-        let then = Tree::of_commit_at(self.git, before, &names)?;
-        let after = match &loss.after {
-            Some(after) => Some(Tree::of_commit_at(self.git, after, &names)?),
-            None => None,
-        };
-        let configs = last.states.configs(before)?;
-        for name in &names {
-            let path = self.git.top().join(name);
-            if past_rule_of(&path, &configs).is_none_or(|here| lets_others_in(&here, keys)) {
+        let configs = last.states.configs(before.as_str())?;
+        for path in others.names(&rest, &self.paths) {
+            let Ok(name) = path.strip_prefix(self.git.top()) else { continue };
+            let here = known_rule_of(&path, &configs);
+            if path == self.paths[loss.place] || here.is_none_or(|here| lets_others_in(&here, keys)) {
                 continue;
             }
-            let in_tree = |tree: &Tree| match tree.get(name) {
-                Some(Entry::File(id)) => self.prints_of(&path, id),
-                _ => Ok(Prints::default()),
+            let mut held = |commit: &ObjectId| match around.get(commit, name) {
+                Some(id) => last.prints_of(&path, id),
+                None => Arc::default(),
             };
-            let kept = in_tree(&then)?.in_common(&match &after {
-                Some(after) => in_tree(after)?,
-                None => others.on_disk(&path, &rest),
-            });
+            let then = held(before);
+            let kept = match &loss.after {
+                Some(after) => then.in_common(&held(after)),
+                None => then.in_common(&others.on_disk(&path, &rest)),
+            };
             rest = rest.without(&kept);
         }
         Ok(rest.is_empty())
-    }
-
-    fn prints_of(&self, path: &Path, id: &ObjectId) -> Result<Prints> {
-        let format = Format::of_path(path);
-        let bytes = Blobs::open(self.git)?.read(id, format.most_bytes() as u64);
-        let file = bytes.ok().and_then(|bytes| Holding::of(format, &bytes));
-        Ok(file.map(|file| file.prints()).unwrap_or_default())
     }
 
     /// The newest commit by which each content came to a place.
@@ -524,7 +555,11 @@ impl<'g> Recorded<'g> {
     }
 
     /// All contents that were ever at places that have rules.
-    fn versions(&self, rules: &HashMap<usize, Vec<PastRule>>, leave_out_present: bool) -> Vec<Version> {
+    fn versions(
+        &self,
+        rules: &HashMap<usize, Vec<PastRule>>,
+        leave_out_present: bool,
+    ) -> Vec<(usize, Version)> {
         // What is as in the index is looked at anyway.
         let is_present = |path: usize, id: &ObjectId| {
             let name = &self.history.paths[path];
@@ -532,7 +567,7 @@ impl<'g> Recorded<'g> {
         };
         let version = |((at, id), commit): ((usize, &ObjectId), usize)| {
             let rules = rules.get(&at).filter(|_| !leave_out_present || !is_present(at, id))?;
-            Some(self.version(at, id, commit, rules.clone()))
+            Some((at, self.version(at, id, commit, rules.clone())))
         };
         self.commits().into_iter().filter_map(version).collect()
     }
@@ -557,8 +592,40 @@ struct Lost<'r> {
     place: usize,
     content: &'r ObjectId,
     next: Next,
-    before: Vec<String>,
-    after: Option<String>,
+    before: Vec<ObjectId>,
+    after: Option<ObjectId>,
+}
+
+/// One of them that counts, with what the place has lost by it and what has stayed.
+struct Counting<'l, 'r> {
+    loss: &'l Lost<'r>,
+    lost: Prints,
+    stayed: Arc<Prints>,
+}
+
+/// A content that a place had by a rule, and has not any more.
+struct Left<'r> {
+    place: usize,
+    content: &'r ObjectId,
+    keys: KeySet,
+    stayed: Arc<Prints>,
+    came: Came,
+}
+
+/// How it is known who has come since to other places by their rules.
+#[derive(PartialEq, Eq, Hash)]
+enum Came {
+    /// By their rules in the first commit without it, but for some; nobody has without such a commit.
+    Then { after: Option<ObjectId>, but: BTreeSet<PathBuf> },
+    /// It was beside what leads to HEAD: to these places all have.
+    Beside(BTreeSet<PathBuf>),
+}
+
+/// What is looked for.
+struct Looking<'c> {
+    elsewhere: Elsewhere<'c>,
+    wanted: PastScope,
+    today: &'c dyn Fn(&Path) -> Option<KeySet>,
 }
 
 /// What is in files of today, or asked about.
@@ -568,11 +635,22 @@ struct Elsewhere<'c> {
 }
 
 impl<'c> Elsewhere<'c> {
-    /// Whether another place than this one has some of it.
-    fn have(&self, path: &Path, prints: &Prints) -> bool {
-        let is_asked =
-            |(other, asked): &(PathBuf, Prints)| other != path && !prints.in_common(asked).is_empty();
-        self.asked.iter().any(is_asked) || self.copies.share_beside(path, prints)
+    /// Whether a file has some of it.
+    fn have(&self, prints: &Prints) -> bool {
+        let mut asked = self.asked.iter();
+        asked.any(|(_, asked)| !prints.in_common(asked).is_empty()) || self.copies.share_prints(prints)
+    }
+
+    /// The places that are asked about: what is there comes from elsewhere.
+    fn asked_about(&self) -> BTreeSet<PathBuf> {
+        self.asked.iter().map(|(path, _)| path.clone()).collect()
+    }
+
+    /// Where these are.
+    fn places<'p>(&self, of: impl Iterator<Item = &'p Prints>) -> Places<'c> {
+        let mut places = self.copies.places(of);
+        self.asked.iter().for_each(|(path, prints)| places.add(path, prints));
+        places
     }
 }
 
@@ -589,8 +667,7 @@ impl<'c> Others<'c> {
         contents: &'c HashMap<(usize, &ObjectId), Option<Prints>>,
         lost: impl Iterator<Item = &'c Prints>,
     ) -> Self {
-        let mut today = elsewhere.copies.places(lost);
-        elsewhere.asked.iter().for_each(|(path, prints)| today.add(path, prints));
+        let today = elsewhere.places(lost);
         let ever = contents.iter().filter_map(|((at, _), prints)| Some((*at, prints.as_ref()?)));
         Self { today, ever: ever.collect() }
     }
@@ -617,22 +694,47 @@ impl<'c> Others<'c> {
 /// The rules that places had before files left them.
 struct LastRules<'g> {
     states: States<'g, 'g>,
-    /// By the configs.
-    leavings: HashMap<*const Configs, Leaving>,
+    blobs: Blobs,
+    prints: HashMap<(Format, ObjectId), Arc<Prints>>,
+    /// By the configs, or the places.
+    leavings: HashMap<(Option<*const Configs>, BTreeSet<PathBuf>), Leaving>,
 }
 
 impl<'g> LastRules<'g> {
     fn of(git: &'g Git<'g>, lookup: Lookup, history: &History) -> Result<Self> {
         let places = history.configs.keys().cloned().collect();
-        Ok(Self { states: States::of(git, lookup, places)?, leavings: HashMap::new() })
+        let states = States::of(git, lookup, places)?;
+        Ok(Self { states, blobs: Blobs::open(git)?, prints: HashMap::new(), leavings: HashMap::new() })
     }
 
-    fn since(&mut self, after: Option<&str>, copies: &mut Copies) -> Result<Since> {
-        let Some(after) = after else { return Ok(Since::Now) };
-        let configs = self.states.configs(after)?;
-        let known = self.leavings.entry(Arc::as_ptr(&configs));
-        let new = || copies.add_leaving(Box::new(move |path| past_rule_of(path, &configs)));
-        Ok(Since::Leaving(*known.or_insert_with(new)))
+    /// What a content at a path holds: nothing that Git does not give.
+    fn prints_of(&mut self, path: &Path, id: &ObjectId) -> Arc<Prints> {
+        let format = Format::of_path(path);
+        if let Some(known) = self.prints.get(&(format, id.clone())) {
+            return Arc::clone(known);
+        }
+        let bytes = self.blobs.read(id, format.most_bytes() as u64);
+        let file = bytes.ok().and_then(|bytes| Holding::of(format, &bytes));
+        let prints = Arc::new(file.map(|file| file.prints()).unwrap_or_default());
+        self.prints.insert((format, id.clone()), Arc::clone(&prints));
+        prints
+    }
+
+    fn since(&mut self, came: Came, copies: &mut Copies) -> Result<Since> {
+        let (configs, places) = match came {
+            Came::Then { after: None, .. } => return Ok(Since::Now),
+            Came::Then { after: Some(after), but } => (Some(self.states.configs(after.as_str())?), but),
+            Came::Beside(places) => (None, places),
+        };
+        let known = self.leavings.entry((configs.as_ref().map(Arc::as_ptr), places.clone()));
+        let since = || match configs {
+            Some(configs) => copies::Since::Then {
+                readers: Box::new(move |path| known_rule_of(path, &configs)),
+                but: places,
+            },
+            None => copies::Since::Beside(places),
+        };
+        Ok(Since::Leaving(*known.or_insert_with(|| copies.add_leaving(since()))))
     }
 }
 

@@ -1,0 +1,210 @@
+//! For whom places were when something came to them that had left another one.
+//!
+//! Owns that whoever comes later to a place which was for no others has come by its rule; whoever could read there before, or when
+//! it came, has not. A merge brings what one of its parents has to all others, unless these had it for the same people elsewhere.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
+
+use super::{LastRules, Recorded};
+use crate::cli::copies::known_rule_of;
+use crate::error::Result;
+use crate::keys::KeySet;
+use crate::repo::copies::{Prints, let_same_others_in, lets_others_in};
+use crate::repo::git::arrivals::{AtPlaces, Before, changing};
+use crate::repo::git::tree::ObjectId;
+use crate::repo::git::{changes, left};
+
+/// What was for some readers, and is in other places now: of each what that has of it.
+pub(super) struct Wish<'c> {
+    pub keys: KeySet,
+    pub places: BTreeMap<&'c Path, Prints>,
+}
+
+/// A content that a commit has brought to a place, or may have.
+struct Version {
+    commit: ObjectId,
+    content: ObjectId,
+    prints: Prints,
+    is_merge: bool,
+}
+
+/// When contents came to places.
+pub(super) struct Arrivals<'r> {
+    recorded: &'r Recorded<'r>,
+    by_place: HashMap<PathBuf, Vec<Version>>,
+    before: Before,
+    /// What HEAD has at these places.
+    at_head: Option<(ObjectId, AtPlaces)>,
+    /// Places that are brought together just now have what is in no commit of HEAD's.
+    asked: BTreeSet<PathBuf>,
+    /// The commits before one that have changed a config.
+    changing: HashMap<ObjectId, Vec<ObjectId>>,
+}
+
+impl<'r> Arrivals<'r> {
+    /// Of all places that are asked about.
+    pub fn of(recorded: &'r Recorded<'r>, wishes: &[Wish<'_>], asked: BTreeSet<PathBuf>) -> Result<Self> {
+        let git = recorded.git;
+        let wanted: BTreeSet<&Path> = wishes.iter().flat_map(|wish| wish.places.keys().copied()).collect();
+        let numbers: HashMap<&Path, usize> =
+            recorded.history.paths.iter().enumerate().map(|(at, name)| (name.as_path(), at)).collect();
+        let names: Vec<&Path> =
+            wanted.iter().filter_map(|place| place.strip_prefix(git.top()).ok()).collect();
+        let mut found: Vec<(usize, ObjectId, ObjectId, bool)> = Vec::new();
+        if !names.is_empty() {
+            for version in &recorded.history.versions {
+                if wanted.contains(&*recorded.paths[version.path]) {
+                    let commit = recorded.history.commits[version.commit].id.clone();
+                    found.push((
+                        version.path,
+                        commit,
+                        recorded.history.blobs[version.blob].id.clone(),
+                        false,
+                    ));
+                }
+            }
+            for (merge, name, content) in left::merged(git, &names)? {
+                found.extend(numbers.get(&*name).map(|at| (*at, merge, content, true)));
+            }
+        }
+        let changes: Vec<(&ObjectId, &Path)> =
+            found.iter().map(|(at, commit, ..)| (commit, &*recorded.history.paths[*at])).collect();
+        let before = Before::read(git, &changes)?;
+        let at_head = match changes::head_id(git)?.filter(|_| !names.is_empty()) {
+            Some(head) => {
+                let at_head = AtPlaces::read(git, &names.iter().map(|name| (&head, *name)).collect())?;
+                Some((head, at_head))
+            }
+            None => None,
+        };
+        let contents: Vec<(usize, &ObjectId)> =
+            found.iter().map(|(at, _, content, _)| (*at, content)).collect();
+        let mut by_place: HashMap<PathBuf, Vec<Version>> = HashMap::new();
+        for (at, prints) in recorded.prints(&contents, |_, _| true)? {
+            let (place, commit, content, is_merge) = found[at].clone();
+            // What Git does not give was looked for as an original already.
+            let version = Version { commit, content, prints: prints.unwrap_or_default(), is_merge };
+            by_place.entry(recorded.paths[place].clone()).or_default().push(version);
+        }
+        Ok(Self { recorded, by_place, before, at_head, asked, changing: HashMap::new() })
+    }
+
+    /// The places that were for others when it came there, or had been for some who read there today.
+    pub fn for_others(
+        &mut self,
+        wish: &Wish<'_>,
+        today: &dyn Fn(&Path) -> Option<KeySet>,
+        last: &mut LastRules<'_>,
+    ) -> Result<BTreeSet<PathBuf>> {
+        let mut found = BTreeSet::new();
+        for (place, prints) in &wish.places {
+            if !self.came_to_no_others(place, prints, &wish.keys, today(place).as_ref(), last)? {
+                found.insert(place.to_path_buf());
+            }
+        }
+        Ok(found)
+    }
+
+    /// Whether it is known when this came to a place, and that was for no others then.
+    pub fn came_to_no_others(
+        &mut self,
+        place: &Path,
+        prints: &Prints,
+        keys: &KeySet,
+        today: Option<&KeySet>,
+        last: &mut LastRules<'_>,
+    ) -> Result<bool> {
+        let name = place.strip_prefix(self.recorded.git.top()).unwrap_or(place);
+        let all = self.by_place.get(place).map(Vec::as_slice).unwrap_or_default();
+        let having: Vec<&Version> =
+            all.iter().filter(|version| !version.prints.in_common(prints).is_empty()).collect();
+        let has = |content: &ObjectId| having.iter().any(|version| version.content == *content);
+        let is_in_head = match &self.at_head {
+            Some((head, at_head)) => at_head.get(head, name).is_some_and(has),
+            None => false,
+        };
+        // It comes just now, by the rule of today.
+        if !is_in_head && !self.asked.contains(place) {
+            return Ok(false);
+        }
+        let is_new = |version: &&&Version| {
+            let having = self.before.having(&version.commit, name, has).count();
+            if version.is_merge { having < self.before.parents(&version.commit).count() } else { having == 0 }
+        };
+        let came: BTreeSet<(&ObjectId, bool)> =
+            having.iter().filter(is_new).map(|version| (&version.commit, version.is_merge)).collect();
+        let came: Vec<(ObjectId, bool)> = came.into_iter().map(|(commit, is)| (commit.clone(), is)).collect();
+        for (commit, is_merge) in &came {
+            let then = known_rule_of(place, &*last.states.configs(commit.as_str())?);
+            let is_for_others = then.is_none_or(|then| lets_others_in(&then, keys));
+            if is_for_others && !(*is_merge && self.had_it(commit, name, (prints, keys), today, last)?) {
+                return Ok(false);
+            }
+            if !is_for_others && self.had_others(commit, place, keys, today, last)? {
+                return Ok(false);
+            }
+        }
+        Ok(!came.is_empty())
+    }
+
+    /// Whether some who read at a place today could do so in some commit before.
+    pub fn had_others(
+        &mut self,
+        commit: &ObjectId,
+        place: &Path,
+        keys: &KeySet,
+        today: Option<&KeySet>,
+        last: &mut LastRules<'_>,
+    ) -> Result<bool> {
+        if !self.changing.contains_key(commit) {
+            let configs = last.states.places().map(PathBuf::as_path);
+            self.changing.insert(commit.clone(), changing(self.recorded.git, commit, configs)?);
+        }
+        for earlier in self.changing.get(commit).into_iter().flatten() {
+            let then = known_rule_of(place, &*last.states.configs(earlier.as_str())?);
+            if then.is_some_and(|then| let_same_others_in(&then, today, keys)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Whether the parents of a merge that have it not at a place had it at another one, for the same others.
+    fn had_it(
+        &self,
+        merge: &ObjectId,
+        name: &Path,
+        (prints, keys): (&Prints, &KeySet),
+        today: Option<&KeySet>,
+        last: &mut LastRules<'_>,
+    ) -> Result<bool> {
+        let has = |id: &ObjectId| {
+            let place = self.recorded.git.top().join(name);
+            let mut all = self.by_place.get(&place).into_iter().flatten();
+            all.any(|version| version.content == *id && !version.prints.in_common(prints).is_empty())
+        };
+        let having: BTreeSet<&ObjectId> = self.before.having(merge, name, has).collect();
+        for parent in self.before.parents(merge).filter(|parent| !having.contains(parent)) {
+            let configs = last.states.configs(parent.as_str())?;
+            let for_same = |path: &PathBuf| {
+                known_rule_of(path, &configs).is_some_and(|then| let_same_others_in(&then, today, keys))
+            };
+            let names = self.recorded.paths.iter().filter(|path| for_same(path));
+            let names: BTreeSet<(&ObjectId, &Path)> = names
+                .filter_map(|path| Some((parent, path.strip_prefix(self.recorded.git.top()).ok()?)))
+                .collect();
+            let there = AtPlaces::read(self.recorded.git, &names)?;
+            let mut found = false;
+            for (_, other) in &names {
+                let Some(id) = there.get(parent, other) else { continue };
+                let held = last.prints_of(&self.recorded.git.top().join(other), id);
+                found = found || !held.in_common(prints).is_empty();
+            }
+            if !found {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}

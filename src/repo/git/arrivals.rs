@@ -1,0 +1,136 @@
+//! What commits have at places, asked for many at once, and by which commits contents came there.
+//!
+//! Owns that Git is started once, however many commits there are and however often one of these names the same parent; and that a
+//! content has come by a commit if none of its parents has it there.
+
+use std::collections::{BTreeSet, HashMap};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use super::beside::commits_in;
+use super::tree::{ObjectId, Tree};
+use super::{Git, history};
+use crate::error::{Error, Kind, Result};
+
+/// The most places of commits that are asked for: several seconds of Git's time.
+const MOST: usize = 5_000_000;
+
+/// The files that commits have at places, which are named from the top.
+#[derive(Default)]
+pub struct AtPlaces(HashMap<ObjectId, HashMap<PathBuf, ObjectId>>);
+
+impl AtPlaces {
+    pub fn read(git: &Git, asked: &BTreeSet<(&ObjectId, &Path)>) -> Result<Self> {
+        if asked.len() > MOST {
+            let message = "encrypted files have been moved or replaced too often in its history to tell who could read them";
+            return Err(Error::new(Kind::Read, message)
+                .advise("Work in a clone of recent history: `git clone --depth 1000 URL`."));
+        }
+        let mut found = Self::default();
+        // Git reads a line for each, and a name may have an end of line in it.
+        let is_odd = |place: &Path| place.as_os_str().as_bytes().contains(&b'\n');
+        let (odd, even): (Vec<_>, Vec<_>) = asked.iter().partition(|(_, place)| is_odd(place));
+        for (commit, place) in odd {
+            if let Some(id) = Tree::entry_of_commit(git, commit.as_str(), place)? {
+                found.add(commit, place, id);
+            }
+        }
+        let line = |(commit, place): &(&ObjectId, &Path)| {
+            [commit.as_str().as_bytes(), b":", place.as_os_str().as_bytes(), b"\n"].concat()
+        };
+        let input: Vec<u8> = even.iter().flat_map(line).collect();
+        let answers = match even.is_empty() {
+            true => return Ok(found),
+            false => git.run_on(["cat-file", "--batch-check=%(objectname)"], &input)?,
+        };
+        let answers: Vec<&[u8]> =
+            answers.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).collect();
+        if answers.len() != even.len() {
+            return Err(history::not_understood());
+        }
+        for ((commit, place), answer) in even.into_iter().zip(answers) {
+            // Of what is not there Git repeats the name.
+            if let Some(id) = ObjectId::parse(answer) {
+                found.add(commit, place, id);
+            }
+        }
+        Ok(found)
+    }
+
+    fn add(&mut self, commit: &ObjectId, place: &Path, id: ObjectId) {
+        self.0.entry(commit.clone()).or_default().insert(place.to_path_buf(), id);
+    }
+
+    pub fn get(&self, commit: &ObjectId, place: &Path) -> Option<&ObjectId> {
+        self.0.get(commit)?.get(place)
+    }
+}
+
+/// What was in the parents of commits at the places that these changed.
+#[derive(Default)]
+pub struct Before {
+    parents: HashMap<ObjectId, BTreeSet<ObjectId>>,
+    contents: AtPlaces,
+}
+
+impl Before {
+    /// For commits, each with a place, named from the top.
+    pub fn read(git: &Git, changes: &[(&ObjectId, &Path)]) -> Result<Self> {
+        if changes.is_empty() {
+            return Ok(Self::default());
+        }
+        let commits: BTreeSet<&ObjectId> = changes.iter().map(|(commit, _)| *commit).collect();
+        let names: String = commits.iter().map(|commit| format!("{}\n", commit.as_str())).collect();
+        let listed =
+            git.run_on(["rev-list", "--no-walk=unsorted", "--parents", "--stdin"], names.as_bytes())?;
+        let mut parents = HashMap::new();
+        for names in commits_in(&listed)? {
+            let mut names = names.into_iter();
+            if let Some(commit) = names.next() {
+                parents.insert(commit, names.collect::<BTreeSet<_>>());
+            }
+        }
+        let of_parents = changes.iter().flat_map(|(commit, place)| {
+            parents.get(*commit).into_iter().flatten().map(|parent| (parent, *place))
+        });
+        let contents = AtPlaces::read(git, &of_parents.collect())?;
+        Ok(Self { parents, contents })
+    }
+
+    /// The parents of a commit.
+    pub fn parents(&self, commit: &ObjectId) -> impl Iterator<Item = &ObjectId> {
+        self.parents.get(commit).into_iter().flatten()
+    }
+
+    /// The parents of a commit that have one of these contents at a place.
+    pub fn having<'b>(
+        &'b self,
+        commit: &ObjectId,
+        place: &'b Path,
+        is_one: impl Fn(&ObjectId) -> bool + 'b,
+    ) -> impl Iterator<Item = &'b ObjectId> {
+        let parents = self.parents.get(commit).into_iter().flatten();
+        parents.filter(move |parent| self.contents.get(parent, place).is_some_and(&is_one))
+    }
+}
+
+/// The commits before one that have changed one of these files.
+pub fn changing<'p>(
+    git: &Git,
+    commit: &ObjectId,
+    files: impl Iterator<Item = &'p Path>,
+) -> Result<Vec<ObjectId>> {
+    let files: Vec<&OsStr> = files.map(Path::as_os_str).collect();
+    let mut found = Vec::new();
+    for some in files.chunks(FILES_AT_ONCE) {
+        let args = ["rev-list", "--full-history", commit.as_str(), "--"].map(OsStr::new);
+        found.extend(
+            commits_in(&git.run(args.into_iter().chain(some.iter().copied()))?)?.into_iter().flatten(),
+        );
+    }
+    Ok(found)
+}
+
+/// A command line has an end.
+const FILES_AT_ONCE: usize = 200;
