@@ -205,7 +205,7 @@ impl Migration<'_> {
         self.opened(path, document, keys, found).map(Taken::On)
     }
 
-    /// Reads a manifest; `None` for a file that is none, or is not one yet.
+    /// Reads a manifest; `None` for any other file, and for a template of one.
     fn read(&self, input: &Input, source: Source) -> Result<Option<Box<dyn Document>>> {
         let Source { format, bytes, .. } = source;
         let utf8 = document::of_utf16(&bytes);

@@ -128,7 +128,7 @@ impl Desk {
         response
     }
 
-    /// Whether all items of an object open: 200 or 409, and nothing else is told.
+    /// Whether all items of an object open: 200 or 409, and the answer says no more.
     async fn verify(&self, request: Request) -> Response {
         let says = |status| response(status, TEXT, "");
         // What has been sent is in memory: of so many at once.

@@ -102,7 +102,7 @@ impl Rule {
 impl Renewal {
     /// Makes a key if it is time, and says when to look again.
     pub async fn fulfil(&self) -> anyhow::Result<Option<Duration>> {
-        // Which there are is told when it is known, and then it is looked at again.
+        // The keys are not known yet: once they are, this runs again.
         if self.keys.borrow().held().is_none() {
             return Ok(None);
         }
