@@ -105,22 +105,20 @@ fn collect(document: &dyn Document, node: NodeId, is_meant: &dyn Fn(&str) -> boo
     }
 }
 
-/// What Kubernetes has in the metadata of every object.
-const OBJECT_META: [&str; 14] = [
-    "name",
-    "generateName",
-    "namespace",
+/// What people write into the metadata of an object.
+const OF_PEOPLE: [&str; 6] = ["name", "generateName", "namespace", "labels", "annotations", "finalizers"];
+
+/// What a cluster writes there, or what only means something in it.
+pub const OF_CLUSTER: [&str; 9] = [
     "uid",
     "resourceVersion",
     "generation",
     "creationTimestamp",
     "deletionTimestamp",
     "deletionGracePeriodSeconds",
-    "labels",
-    "annotations",
     "ownerReferences",
-    "finalizers",
     "managedFields",
+    "selfLink",
 ];
 
 /// Whether a node is a field, or a comment, of one of these SealedSecrets: what they have besides may be plaintext that
@@ -144,7 +142,7 @@ pub fn is_own(document: &dyn Document, objects: &HashSet<NodeId>, node: NodeId) 
         {
             false
         }
-        ["metadata", name, ..] => OBJECT_META.contains(name),
+        ["metadata", name, ..] => OF_PEOPLE.contains(name) || OF_CLUSTER.contains(name),
         // What is made of no other item is the item itself, in plaintext.
         ["spec", "template", "data", _] => match document.value(tree.resolve(node)) {
             Ok(Value::Str(text)) => str::from_utf8(&text)

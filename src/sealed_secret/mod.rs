@@ -30,8 +30,8 @@ pub use check::{FORBIDDEN_PREFIXES, FORBIDDEN_TYPES, Part, check_item_name, is_f
 pub use data_keys::{NewDataKey, OpenedKeys, commitments, for_each_ciphertext, used_data_keys};
 pub use edit::{Changes, adopt, adopt_all, change, difference, merge_into, rotate, unset};
 pub use file::{
-    Rewrite, SealedFile, fragment, is_own, looks_sealed, manifest, objects, objects_where, placed, read,
-    rewrite, spec_schema,
+    OF_CLUSTER, Rewrite, SealedFile, fragment, is_own, looks_sealed, manifest, objects, objects_where,
+    placed, read, rewrite, spec_schema,
 };
 pub use item_path::ItemPath;
 pub use merge::{Merged, Values, merge, returned};

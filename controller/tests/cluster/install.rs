@@ -322,8 +322,8 @@ fn a_second_controller_is_one_kustomization() {
     assert_eq!(selector.unwrap()["value"], "sealant.dev/class=payments");
 }
 
-/// The definition of sealed-secrets is made where there is none, keeps what a template leaves out, and where somebody else has
-/// installed one, that one stays.
+/// `kubectl create` installs the CRD of sealed-secrets only if the cluster has none, and our CRD keeps fields of a template that
+/// it does not know.
 #[test]
 fn the_definition_of_sealed_secrets_is_never_put_over_that_of_somebody_else() {
     let cluster = Cluster::start();

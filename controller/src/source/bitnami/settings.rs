@@ -25,8 +25,8 @@ pub struct BitnamiSettings {
           default_value_t = KeyOrder::CertNotBefore)]
     pub bitnami_key_order_priority: KeyOrder,
 
-    /// Make a key where there is none, and a new one when the newest is as old as this: 720h, or 0 for none but the first.
-    /// Without it, no key is ever made
+    /// Make a key if there is none, and a new one once the newest is this old, such as 720h; with 0, only the first.
+    /// Without this setting no key is made
     #[arg(long, env = "SEALANT_BITNAMI_KEY_RENEW_PERIOD", value_name = "DURATION", value_parser = duration)]
     pub bitnami_key_renew_period: Option<Duration>,
 

@@ -3,7 +3,7 @@
 //! Owns that whoever comes later to a place which was for no others has come by its rule; whoever could read there before, or when
 //! it came, has not. A merge brings what one of its parents has to all others, unless these had it for the same people elsewhere.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use super::{LastRules, Recorded};
@@ -116,10 +116,9 @@ impl<'r> Arrivals<'r> {
         last: &mut LastRules<'_>,
     ) -> Result<bool> {
         let name = place.strip_prefix(self.recorded.git.top()).unwrap_or(place);
-        let all = self.by_place.get(place).map(Vec::as_slice).unwrap_or_default();
-        let having: Vec<&Version> =
-            all.iter().filter(|version| !version.prints.in_common(prints).is_empty()).collect();
-        let has = |content: &ObjectId| having.iter().any(|version| version.content == *content);
+        let having: Vec<&Version> = self.having(place, prints).collect();
+        let contents: HashSet<&ObjectId> = having.iter().map(|version| &version.content).collect();
+        let has = |content: &ObjectId| contents.contains(content);
         let is_in_head = match &self.at_head {
             Some((head, at_head)) => at_head.get(head, name).is_some_and(has),
             None => false,
@@ -146,6 +145,12 @@ impl<'r> Arrivals<'r> {
             }
         }
         Ok(!came.is_empty())
+    }
+
+    /// The versions of a place that have some of this.
+    fn having<'a>(&'a self, place: &Path, prints: &'a Prints) -> impl Iterator<Item = &'a Version> {
+        let all = self.by_place.get(place).into_iter().flatten();
+        all.filter(|version| !version.prints.in_common(prints).is_empty())
     }
 
     /// Whether some who read at a place today could do so in some commit before.
@@ -179,12 +184,11 @@ impl<'r> Arrivals<'r> {
         today: Option<&KeySet>,
         last: &mut LastRules<'_>,
     ) -> Result<bool> {
-        let has = |id: &ObjectId| {
-            let place = self.recorded.git.top().join(name);
-            let mut all = self.by_place.get(&place).into_iter().flatten();
-            all.any(|version| version.content == *id && !version.prints.in_common(prints).is_empty())
-        };
-        let having: BTreeSet<&ObjectId> = self.before.having(merge, name, has).collect();
+        let place = self.recorded.git.top().join(name);
+        let contents: HashSet<&ObjectId> =
+            self.having(&place, prints).map(|version| &version.content).collect();
+        let having: BTreeSet<&ObjectId> =
+            self.before.having(merge, name, |id| contents.contains(id)).collect();
         for parent in self.before.parents(merge).filter(|parent| !having.contains(parent)) {
             let configs = last.states.configs(parent.as_str())?;
             let for_same = |path: &PathBuf| {

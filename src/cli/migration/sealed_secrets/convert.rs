@@ -11,21 +11,8 @@ use crate::bitnami::{self, PATCH, PREFIX, SKIP_OWNER, SealedSecret};
 use crate::cli::kubeseal::manifest::Sealed;
 use crate::document::{Document, NodeId};
 use crate::error::{Error, Kind, Result};
-use crate::sealed_secret::{DeletionPolicy, Scope, Secret, TemplateMetadata, WITH_OLD_VALUES};
+use crate::sealed_secret::{DeletionPolicy, OF_CLUSTER, Scope, Secret, TemplateMetadata, WITH_OLD_VALUES};
 use crate::template;
-
-/// What a cluster writes into the metadata of objects, or what only means something there.
-const OF_CLUSTER: [&str; 9] = [
-    "uid",
-    "resourceVersion",
-    "generation",
-    "creationTimestamp",
-    "deletionTimestamp",
-    "deletionGracePeriodSeconds",
-    "ownerReferences",
-    "managedFields",
-    "selfLink",
-];
 
 /// Opens an object of a file. `again` is the command, with a flag more.
 pub fn opened(

@@ -34,7 +34,10 @@ impl Opener {
         if args.live_secrets {
             return block_on(Server::of(args, context.host)).map(|server| Self::Live(Live(server)));
         }
-        let mut keys: Vec<SealingKey> = recovery::keys(&args.key)?.into_iter().map(|key| key.key).collect();
+        let found = recovery::keys(&args.key).map_err(|error| {
+            error.advise(format!("--key takes the controller's private keys: {}.", how_to_get_keys(args)))
+        })?;
+        let mut keys: Vec<SealingKey> = found.into_iter().map(|key| key.key).collect();
         if args.cluster_keys {
             keys.extend(block_on(cluster_keys(args, context))?);
         }
@@ -62,11 +65,17 @@ impl Opener {
 }
 
 fn none_given(args: &OpenerArgs) -> Error {
-    let namespace = typed(Path::new(&args.controller_namespace));
     Error::new(Kind::Usage, "nothing is given that opens SealedSecrets").advise(format!(
-        "Get the controller's keys, `kubectl get secrets -n {namespace} -l {KEY_LABEL} -o yaml > keys.yaml`, outside of the \
-         repository, and add `--key keys.yaml`; or add --cluster-keys, or --live-secrets."
+        "Get the controller's keys, {}, and add `--key keys.yaml`; or add --cluster-keys, or --live-secrets.",
+        how_to_get_keys(args)
     ))
+}
+
+fn how_to_get_keys(args: &OpenerArgs) -> String {
+    let namespace = typed(Path::new(&args.controller_namespace));
+    format!(
+        "`kubectl get secrets -n {namespace} -l {KEY_LABEL} -o yaml > keys.yaml`, outside of the repository"
+    )
 }
 
 /// An API server.
