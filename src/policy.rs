@@ -5,10 +5,11 @@
 
 use std::path::Path;
 
-use crate::config::{Configs, KeySpec, Policy, Selection};
+use crate::config::{Configs, KeySpec, Policy, RuleKey, Selection};
 use crate::document::{Document, Format, NodeId};
 use crate::error::{Error, Kind, Result};
 use crate::keys::{Fingerprint, KeyKind, KeySet, MasterKey, Recipient, TransitKey, aws, azure, gcp, huawei};
+use crate::names::Names;
 use crate::sops::kubernetes;
 
 /// What was asked for apart from the creation rule, by flags or the environment.
@@ -135,6 +136,15 @@ pub fn master_key(spec: &KeySpec) -> Result<MasterKey> {
             azure::as_written(vault_url, name, version.as_deref().unwrap_or_default())
         }
     })
+}
+
+/// Readers, and what people call them: that is a claim, so the whole keys are there.
+pub fn all_named(keys: &[RuleKey], names: &Names) -> String {
+    let named = |key: &RuleKey| match master_key(&key.spec) {
+        Ok(key) => names.beside(key.id(), key.to_string()),
+        Err(_) => "a key that cannot be read".to_owned(),
+    };
+    keys.iter().map(named).collect::<Vec<_>>().join(", ")
 }
 
 /// The master key of this name as it is taken out of files, where it may be none.

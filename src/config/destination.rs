@@ -1,8 +1,11 @@
 //! Where `publish` sends files: what a destination rule says.
 
+use std::fmt;
+
+use regex::Regex;
+
 use super::Policy;
 use super::schema::Rule;
-use regex::Regex;
 
 /// What a destination rule says of a file.
 #[derive(Debug, Clone, PartialEq)]
@@ -12,6 +15,8 @@ pub struct Destination {
     pub omit_extensions: bool,
     /// For whom what is sent is encrypted again; as it is, when the rule does not say.
     pub recreation: Option<Policy>,
+    /// Of the rule.
+    pub line: usize,
 }
 
 /// A place that files are sent to.
@@ -44,6 +49,27 @@ pub enum KvVersion {
     Two,
 }
 
+impl Target {
+    /// Whether what goes there is decrypted first.
+    pub fn takes_plaintext(&self) -> bool {
+        matches!(self, Self::Vault(_))
+    }
+}
+
+impl fmt::Display for Target {
+    /// Where files go, without their names. Which server a rule without an address means is the user's to say.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::S3 { bucket, prefix } => write!(formatter, "s3://{bucket}/{prefix}"),
+            Self::Gcs { bucket, prefix } => write!(formatter, "gcs://{bucket}/{prefix}"),
+            Self::Vault(place) => {
+                let server = place.address.as_deref().unwrap_or("Vault");
+                write!(formatter, "{server}/v1/{}", place.secret(""))
+            }
+        }
+    }
+}
+
 impl KvPlace {
     /// What a secret of this name is called in requests.
     pub fn secret(&self, name: &str) -> String {
@@ -61,6 +87,8 @@ pub(super) struct DestinationRule {
     pub line: usize,
     /// `None` matches every path.
     pub path_regex: Option<Regex>,
+    /// The same as it is written.
+    pub pattern: Option<String>,
     /// More or less than one is an error as soon as the rule is used.
     pub targets: Vec<Target>,
     pub omit_extensions: bool,

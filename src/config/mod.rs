@@ -33,7 +33,7 @@ pub use located::{Hidden, Located, Misled, TakenOver};
 pub use schema::{Dialect, KeySpec, PinSpec, RuleKey, Stores};
 pub use selection::{Selection, SelectionKind};
 pub use starter::{Preset, starter};
-pub use weaker::{Example, Parting, PinPart, Weakened, Weaker, is_without_rule, than};
+pub use weaker::{Example, Parting, PinPart, Rerouted, Weakened, Weaker, is_without_rule, than};
 
 use crate::error::{Error, Kind, Result};
 use crate::names::Names;
@@ -215,8 +215,12 @@ impl Config {
         };
         let matches =
             |rule: &DestinationRule| rule.path_regex.as_ref().is_none_or(|regex| regex.is_match(&path));
-        let rules = self.schema.destination_rules.iter().enumerate();
-        let Some((index, rule)) = rules.into_iter().find(|(_, rule)| matches(rule)) else { return Ok(None) };
+        let index = self.schema.destination_rules.iter().position(matches);
+        index.map(|index| self.destination(index)).transpose()
+    }
+
+    fn destination(&self, index: usize) -> Result<Destination> {
+        let rule = &self.schema.destination_rules[index];
         let [target] = &rule.targets[..] else {
             let count = if rule.targets.is_empty() { "none" } else { "several" };
             let message =
@@ -225,11 +229,12 @@ impl Config {
             return Err(error.advise("Keep one of s3_bucket, gcs_bucket and vault_path."));
         };
         let recreation = rule.recreation.as_ref().filter(|rule| !rule.key_groups.is_empty());
-        Ok(Some(Destination {
+        Ok(Destination {
             target: target.clone(),
             omit_extensions: rule.omit_extensions,
             recreation: recreation.map(|rule| self.policy(index, rule)).transpose()?,
-        }))
+            line: rule.line,
+        })
     }
 
     /// What each rule says, in their order.

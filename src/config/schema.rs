@@ -369,7 +369,7 @@ impl Reader<'_> {
     fn destination_rule(&self, node: Node) -> Result<DestinationRule> {
         let line = node.line;
         let mut fields = self.fields(node, &keys::DESTINATION, |_| false)?;
-        let path_regex = self.path_regex(&mut fields)?.map(|(regex, _)| regex);
+        let (path_regex, pattern) = self.path_regex(&mut fields)?.unzip();
         let mut text = |name: &str| Ok::<_, Error>(fields.text(name)?.map(|(text, _)| text));
         let s3 = text("s3_bucket")?.zip(Some(text("s3_prefix")?.unwrap_or_default()));
         let gcs = text("gcs_bucket")?.zip(Some(text("gcs_prefix")?.unwrap_or_default()));
@@ -393,7 +393,7 @@ impl Reader<'_> {
         let omit_extensions = fields.flag("omit_extensions")?;
         let recreation = fields.node("recreation_rule").map(|rule| self.rule(rule)).transpose()?;
         let targets = targets.into_iter().flatten().collect();
-        Ok(DestinationRule { line, path_regex, targets, omit_extensions, recreation })
+        Ok(DestinationRule { line, path_regex, pattern, targets, omit_extensions, recreation })
     }
 
     fn stores(&self, node: Node) -> Result<Stores> {

@@ -50,7 +50,7 @@ pub fn first_seen(
     let mut seen: HashMap<Mark, Since> = HashMap::new();
     history.read_blobs(git, &all, look, |blob, marks: Vec<Mark>| {
         let commit = &history.commits[first[blob]];
-        let since = Since { time: commit.time, at_least: history.is_shallow && commit.is_first };
+        let since = Since { time: commit.time, at_least: history.is_shallow && commit.parents.is_empty() };
         for mark in marks {
             let known = seen.entry(mark).or_insert(since);
             if since.time < known.time {

@@ -11,9 +11,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::config::{
-    self, Config, Configs, Example, Parting, PinPart, Policy, RuleKey, Searches, Weakened, Weaker, is_config,
+    self, Config, Configs, Example, Parting, PinPart, Policy, Rerouted, RuleKey, Searches, Weakened, Weaker,
+    is_config,
 };
 use crate::error::{Error, Result};
+use crate::names::Names;
 use crate::policy;
 use crate::repo::before::Before;
 use crate::repo::check::{Finding, Rule};
@@ -211,6 +213,7 @@ impl<'c> Comparison<'c> {
             found.push(of_all(Rule::Weakened, message));
         }
         found.extend(self.renamed().map(|message| of_all(Rule::Renamed, message)));
+        found.extend(weakened.rerouted.iter().flat_map(|rerouted| self.rerouted(rerouted)));
         let mut excludes: BTreeSet<&String> = weakened.excludes.iter().collect();
         for parting in &weakened.partings {
             for weaker in &parting.weaker {
@@ -228,6 +231,42 @@ impl<'c> Comparison<'c> {
             of_all(Rule::ConfigChange, message)
         }));
         found.into_iter().map(|finding| (self.place.clone(), Ok(finding))).collect()
+    }
+
+    /// Where `publish` sends files now, and how they get there less protected.
+    fn rerouted(&self, rerouted: &Rerouted) -> Vec<Finding> {
+        let Rerouted { before, today, line, example, weaker } = rerouted;
+        let commit = &self.before.commit;
+        let file = self.folder.join(example);
+        let file = file.display();
+        let mut found = Vec::new();
+        if before.as_ref() != Some(today) {
+            let how = if today.takes_plaintext() { ", decrypted" } else { "" };
+            let then = match before {
+                Some(before) => format!("in commit {commit} to {before}"),
+                None => format!("in commit {commit} nowhere"),
+            };
+            found.push(Finding::new(*line, Rule::ConfigChange, format!(
+                "`sealant publish` sends files such as `{file}` to {today}{how}; {then} (`destination_rules`)"
+            )));
+        }
+        let config = self.config.as_deref();
+        found.extend(weaker.iter().map(|weaker| match weaker {
+            Weaker::Readers(keys) => Finding::new(*line, Rule::ConfigChange, format!(
+                "what `sealant publish` sends of files such as `{file}` is encrypted for these, too: {} \
+                 (`recreation_rule`)",
+                all_named(keys, config)
+            )),
+            Weaker::Selection { today, example: Some(example), .. } => Finding::new(*line, Rule::Weakened, format!(
+                "{} is sent in plaintext by `sealant publish`, of files such as `{file}` (`recreation_rule: {today}`)",
+                value(example)
+            )),
+            _ => Finding::new(*line, Rule::Weakened, format!(
+                "what `sealant publish` sends of files such as `{file}` is protected less than in commit {commit}: \
+                 its key groups, its MAC, or which values are encrypted (`recreation_rule`)"
+            )),
+        }));
+        found
     }
 
     /// Names that were another key's.
@@ -374,14 +413,8 @@ fn word(part: PinPart) -> &'static str {
 }
 
 fn all_named(keys: &[RuleKey], config: Option<&Config>) -> String {
-    keys.iter().map(|key| named(key, config)).collect::<Vec<_>>().join(", ")
-}
-
-/// A reader, and what people call them: that is a claim, so the whole key is there.
-fn named(key: &RuleKey, config: Option<&Config>) -> String {
-    let Ok(key) = policy::master_key(&key.spec) else { return "a key that cannot be read".to_owned() };
-    let shown = key.to_string();
-    config.map_or(shown.clone(), |config| config.names().beside(key.id(), shown))
+    let none = Names::default();
+    policy::all_named(keys, config.map_or(&none, Config::names))
 }
 
 #[cfg(test)]

@@ -543,8 +543,8 @@ impl Memory {
 
 #[cfg(test)]
 mod tests {
-    use std::cell::Cell;
-
+    use futures_util::StreamExt;
+    use futures_util::stream::FuturesUnordered;
     use sealant::host::Closed;
     use sealant::keys::{
         Identities, KeySet, MasterKey, NewIdentity, TransitKey, WrappedKey, generate_identity,
@@ -582,10 +582,18 @@ mod tests {
 
     /// An opener with one identity, and its metrics.
     fn opener(own: &NewIdentity) -> (Opener, KeyMetrics) {
+        opener_that_begins(own, || ())
+    }
+
+    /// One that opens nothing before this returns.
+    fn opener_that_begins(own: &NewIdentity, wait: impl FnOnce() + Send + 'static) -> (Opener, KeyMetrics) {
         let metrics = KeyMetrics::new(&Metrics::new());
         let opener = Opener::start(metrics.clone(), Pulse::new()).unwrap();
         let text = SecretBytes::new(own.file.as_bytes().to_vec());
-        let make = Box::new(move || KeyService::new(&Closed, Identities::none().with_text("own", text)));
+        let make = Box::new(move || {
+            wait();
+            KeyService::new(&Closed, Identities::none().with_text("own", text))
+        });
         opener.replace(Keyring { make, recipients: [own.recipient.as_str().to_owned()].into() });
         (opener, metrics)
     }
@@ -676,27 +684,32 @@ mod tests {
             hostile.push(sealed("hostile", strangers.clone()).await);
         }
         let good = sealed("shop", vec![age(&own)]).await;
-        let (opener, metrics) = opener(&own);
-        let wanted_by_all = || hostile.iter().map(wanted).collect::<Vec<_>>().into_iter();
-        let (wanted_by_good, trying) = (wanted(&good), wanted_by_all());
-        let tried = Cell::new(0);
-        let trying = trying.map(async |wanted| {
-            let answer = open(&opener, wanted).await;
-            tried.set(tried.get() + 1);
-            answer
-        });
-        let trying = futures_util::future::join_all(trying);
-        let opening = async {
-            let opened = open(&opener, wanted_by_good).await;
-            (is_open(&good, &opened), tried.get())
+        let (begin, all_are_there) = std::sync::mpsc::channel();
+        let (opener, metrics) = opener_that_begins(&own, move || all_are_there.recv().unwrap());
+        // In the order of the answers, whenever this thread comes to look at them.
+        let mut answers: FuturesUnordered<_> = hostile
+            .iter()
+            .chain([&good])
+            .map(async |sealed| {
+                (sealed.namespace().to_owned(), is_open(sealed, &open(&opener, wanted(sealed)).await))
+            })
+            .collect();
+        let in_order = async {
+            let mut order = Vec::new();
+            while let Some(answer) = answers.next().await {
+                order.push(answer);
+            }
+            order
         };
-        let (failed, (is_open, before)) = tokio::join!(trying, opening);
-        assert!(is_open && failed.iter().all(Result::is_err));
-        // On a busy machine two batches of three may be done, or begun, before it is asked for; in one line it would be the last.
-        assert!(before * 4 <= hostile.len() * 3, "{before} of {} before it", hostile.len());
+        let (order, ()) = tokio::join!(in_order, async { begin.send(()).unwrap() });
+        let opened: Vec<usize> = (0..order.len()).filter(|index| order[*index].1).collect();
+        assert!(opened.len() == 1 && order[opened[0]].0 == "shop");
+        // Two batches of three may be begun before it is in line; in one line it would be the last.
+        assert!(opened[0] * 4 <= hostile.len() * 3, "{} of {} before it", opened[0], hostile.len());
         let remembered = || metrics.data_keys.get_or_create(&ByOrigin { from: "memory" }).get();
         let before = remembered();
-        let again = futures_util::future::join_all(wanted_by_all().map(|wanted| open(&opener, wanted)));
+        let again =
+            futures_util::future::join_all(hostile.iter().map(|sealed| open(&opener, wanted(sealed))));
         assert!(again.await.iter().all(Result::is_err));
         assert_eq!(remembered() - before, hostile.len() as u64);
     }

@@ -4,12 +4,14 @@ use std::process::ExitCode;
 use serde_json::Value;
 
 use crate::batch::{self, Opened, Parsed};
+use crate::claims;
 use crate::cli::args::{FormatArgs, IdentityArgs, Input};
+use crate::cli::claims::paths;
 use crate::cli::context::{Context, block_on};
 use crate::cli::copies::Neighbours;
 use crate::cli::pipeline;
-use crate::config::{Configs, Destination, Policy, Target};
-use crate::document;
+use crate::config::{Configs, Destination, Policy, Selection, Target};
+use crate::document::{self, Document};
 use crate::encrypted_file::{EncryptedFile, OpenedFile};
 use crate::error::{Error, Kind, Result};
 use crate::fs;
@@ -51,6 +53,10 @@ pub struct Args {
     /// Do not ask before something is sent
     #[arg(short, long)]
     pub yes: bool,
+
+    /// Send values in plaintext that are encrypted in the file, where the recreation rule says so
+    #[arg(long)]
+    pub plaintext: bool,
 
     /// Leave out file name extensions
     #[arg(long)]
@@ -164,7 +170,7 @@ impl Publisher<'_> {
             (_, None) => bytes,
         };
         let place = self.place(&destination, &name)?;
-        if !self.may_go_on(file, &place)? {
+        if !self.may_go_on(file, &place, &destination)? {
             return Ok(());
         }
         journal::record(self.context.host, Entry::new(Action::Write, Path::new(&place)))?;
@@ -218,11 +224,30 @@ impl Publisher<'_> {
         let (new_key, wrapped) = made.unwrap_or_else(|| Err(Error::new(Kind::Other, "no data key")))?;
         let metadata = file.metadata.for_keys(wrapped);
         let metadata = match &rule.selection {
-            Some(selection) => metadata.for_selection(selection.clone()),
+            Some(selection) => {
+                self.refuse_plaintext(&file.metadata.selection, selection, &*document)?;
+                metadata.for_selection(selection.clone())
+            }
             None => metadata,
         };
         let written = file.write(&*document, metadata, &key, Some(&new_key), self.context.host.now())?;
         Ok(SecretBytes::new(written.bytes))
+    }
+
+    /// Refuses to send values in plaintext that are encrypted here, as long as nobody has asked for that.
+    fn refuse_plaintext(&self, own: &Selection, asked: &Selection, document: &dyn Document) -> Result<()> {
+        if self.args.plaintext {
+            return Ok(());
+        }
+        let exposed = claims::change_of_selection(document, own, asked)?.exposed;
+        if exposed.is_empty() {
+            return Ok(());
+        }
+        let message = format!(
+            "{} would be sent in plaintext, as the recreation rule says (`{asked}`); the file encrypts them (`{own}`)",
+            paths(&exposed, document)
+        );
+        Err(Error::new(Kind::Conflict, message).advise("If they are not secrets, add --plaintext."))
     }
 
     /// Where a file goes, for people.
@@ -236,11 +261,19 @@ impl Publisher<'_> {
         })
     }
 
-    fn may_go_on(&self, file: &Path, place: &str) -> Result<bool> {
+    fn may_go_on(&self, file: &Path, place: &str, destination: &Destination) -> Result<bool> {
         if self.args.yes {
             return Ok(true);
         }
-        let go_on = self.context.host.confirm(&format!("Send {} to {place}?", file.display()));
+        let how = match &destination.recreation {
+            _ if destination.target.takes_plaintext() => ", decrypted".to_owned(),
+            Some(rule) => {
+                let keys = rule.key_groups.concat();
+                format!(", encrypted for {}", policy::all_named(&keys, &rule.names))
+            }
+            None => String::new(),
+        };
+        let go_on = self.context.host.confirm(&format!("Send {} to {place}{how}?", file.display()));
         let go_on = go_on.map_err(|error| {
             Error::new(error.kind(), error.to_string()).advise("Add --yes to go on without being asked.")
         })?;

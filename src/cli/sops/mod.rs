@@ -385,8 +385,14 @@ fn publish_files(args: args::Publish, context: &Context) -> Result<ExitCode> {
         return Err(Error::new(Kind::Other, "no such file").in_file(file));
     }
     let (yes, omit_extensions, recursive) = (args.yes, args.omit_extensions, args.recursive);
-    let args =
-        publish::Args { file: Some(file), yes, omit_extensions, recursive, identities: args.identities };
+    let args = publish::Args {
+        file: Some(file),
+        yes,
+        omit_extensions,
+        recursive,
+        plaintext: true,
+        identities: args.identities,
+    };
     in_sops_codes(publish::run(args, context), &ENCRYPTED)
 }
 

@@ -3,6 +3,7 @@
 //! Owns the comparison of two configs, rule by rule: for each pair of an earlier rule and what is said today of some of its
 //! paths. It makes no findings, and does not know which files there are.
 
+mod destinations;
 mod groups;
 
 use std::collections::{BTreeSet, HashSet};
@@ -15,6 +16,8 @@ use crate::config::apart::{List, Pairs, Searches, Texts, TooMuch};
 use crate::config::schema::Rule;
 use crate::config::{Config, KeySpec, PinSpec, Policy, RuleKey, Selection};
 use crate::error::Result;
+
+pub use destinations::Rerouted;
 
 /// Something that is secret, or bound, to a lesser degree than before.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,6 +79,8 @@ pub struct Weakened {
     pub new: Vec<Policy>,
     /// There had to be an audit log, and has not to be any more.
     pub is_without_audit_log: bool,
+    /// Files that `publish` sends elsewhere, or for others.
+    pub rerouted: Vec<Rerouted>,
     /// Patterns by which `check` passes files by, and did not before.
     pub excludes: Vec<String>,
     /// The configs could not be compared as a whole.
@@ -155,16 +160,15 @@ impl<'c> Sides<'c> {
         let is_without_audit_log = audits(self.before) && !audits(self.today);
         let weakened = Weakened { is_without_audit_log, new: self.first_rules(), ..Weakened::default() };
         let added = self.added_excludes();
-        let Ok((by_rules, by_excludes)) =
-            self.by_rules().and_then(|rules| Ok((rules, self.by_excludes(&added)?)))
-        else {
+        let compared = || Ok::<_, TooMuch>((self.by_rules()?, self.by_excludes(&added)?, self.rerouted()?));
+        let Ok((by_rules, by_excludes, rerouted)) = compared() else {
             return Ok(Weakened {
                 is_too_much: true,
                 excludes: added.iter().map(text).collect(),
                 ..weakened
             });
         };
-        let mut weakened = weakened;
+        let mut weakened = Weakened { rerouted, ..weakened };
         let new = by_rules.keys().filter(|pair| pair[0].is_none());
         weakened.new.extend(new.filter_map(|pair| self.today?.policy_at(pair[1]?)?.ok()));
         weakened.partings = self.partings(&by_rules)?;

@@ -4,7 +4,6 @@
 //! content has come by a commit if none of its parents has it there.
 
 use std::collections::{BTreeSet, HashMap};
-use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -114,23 +113,3 @@ impl Before {
         parents.filter(move |parent| self.contents.get(parent, place).is_some_and(&is_one))
     }
 }
-
-/// The commits before one that have changed one of these files.
-pub fn changing<'p>(
-    git: &Git,
-    commit: &ObjectId,
-    files: impl Iterator<Item = &'p Path>,
-) -> Result<Vec<ObjectId>> {
-    let files: Vec<&OsStr> = files.map(Path::as_os_str).collect();
-    let mut found = Vec::new();
-    for some in files.chunks(FILES_AT_ONCE) {
-        let args = ["rev-list", "--full-history", commit.as_str(), "--"].map(OsStr::new);
-        found.extend(
-            commits_in(&git.run(args.into_iter().chain(some.iter().copied()))?)?.into_iter().flatten(),
-        );
-    }
-    Ok(found)
-}
-
-/// A command line has an end.
-const FILES_AT_ONCE: usize = 200;

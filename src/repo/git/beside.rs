@@ -2,37 +2,39 @@
 //!
 //! Owns which these are, which of them something other than a reflog names, and where each has parted from HEAD.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
+use super::ancestry::{Ancestry, Line};
 use super::tree::ObjectId;
 use super::{Git, changes, history, sides};
-use crate::error::{Error, Kind, Result};
+use crate::error::Result;
 
 /// The commits beside HEAD's.
-pub struct Beside {
-    head: Option<String>,
-    commits: HashSet<ObjectId>,
+pub struct Beside<'a> {
+    ancestry: &'a Ancestry,
+    /// What leads to HEAD, once something does.
+    head: Option<Line>,
     named: HashSet<ObjectId>,
-    /// Where each has parted from HEAD.
-    forks: HashMap<ObjectId, Vec<ObjectId>>,
 }
 
-impl Beside {
-    pub fn of(git: &Git) -> Result<Self> {
-        let head = changes::head(git)?;
-        let beside = |names: Vec<String>| {
-            let not = head.as_deref().map_or(Vec::new(), |head| vec!["--not", head]);
-            let names = names.iter().map(String::as_str);
-            let listed = git.run(["rev-list"].into_iter().chain(names).chain(not).chain(["--"]))?;
-            Ok::<_, Error>(commits_in(&listed)?.into_iter().flatten().collect())
+impl<'a> Beside<'a> {
+    pub fn of(git: &Git, ancestry: &'a Ancestry) -> Result<Self> {
+        let head = changes::head_id(git)?;
+        let line = match &head {
+            Some(head) => Some(ancestry.line([ancestry.number(head).ok_or_else(history::not_understood)?])),
+            None => None,
         };
-        let (commits, named) = (beside(sides::all(git)?)?, beside(sides::named(git)?)?);
-        Ok(Self { commits, named, forks: HashMap::new(), head })
+        let names = sides::named(git)?;
+        let not = head.as_ref().map_or(Vec::new(), |head| vec!["--not", head.as_str()]);
+        let listed = git
+            .run(["rev-list"].into_iter().chain(names.iter().map(String::as_str)).chain(not).chain(["--"]))?;
+        let named = commits_in(&listed)?.into_iter().flatten().collect();
+        Ok(Self { ancestry, head: line, named })
     }
 
     /// Whether HEAD does not lead to a commit.
-    pub fn has(&self, commit: &ObjectId) -> bool {
-        self.commits.contains(commit)
+    pub fn has(&self, commit: usize) -> bool {
+        self.head.as_ref().is_none_or(|head| !head.has(commit))
     }
 
     /// Whether more than a reflog leads to it.
@@ -41,32 +43,10 @@ impl Beside {
     }
 
     /// The last commits that it and HEAD have in common.
-    pub fn forks(&mut self, git: &Git, commit: &ObjectId) -> Result<Vec<ObjectId>> {
-        if let Some(known) = self.forks.get(commit) {
-            return Ok(known.clone());
-        }
-        let Some(head) = &self.head else { return Ok(Vec::new()) };
-        let args = ["merge-base", "--all", head, commit.as_str()];
-        let answer = git.ask(args)?;
-        let forks: Vec<ObjectId> = match answer.code {
-            Some(0) => commits_in(&answer.stdout)?.into_iter().flatten().collect(),
-            Some(1) => Vec::new(),
-            _ => return Err(answer.into_error(&args)),
-        };
-        if self.forks.len() >= MOST_COMMITS {
-            let message =
-                format!("more than {MOST_COMMITS} commits of other branches have changed encrypted files");
-            return Err(
-                Error::new(Kind::Read, message).advise("Delete branches that are not needed any more.")
-            );
-        }
-        self.forks.insert(commit.clone(), forks.clone());
-        Ok(forks)
+    pub fn forks(&self, commit: usize) -> Vec<usize> {
+        self.head.as_ref().map_or(Vec::new(), |head| self.ancestry.forks(commit, head))
     }
 }
-
-/// The most commits of which it is asked where they have parted: a minute of Git's time.
-const MOST_COMMITS: usize = 10_000;
 
 /// Of each line the commits that it names.
 pub(super) fn commits_in(listed: &[u8]) -> Result<Vec<Vec<ObjectId>>> {

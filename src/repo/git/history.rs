@@ -37,8 +37,8 @@ pub struct Commit {
     pub id: ObjectId,
     /// When it was made: the earlier of the author's and the committer's time.
     pub time: Timestamp,
-    /// There is nothing before it, or nothing is known of it.
-    pub is_first: bool,
+    /// Those before it, as far as they are known.
+    pub parents: Vec<ObjectId>,
 }
 
 /// A version of a file: its content came into its place by a commit.
@@ -65,6 +65,10 @@ pub struct History {
     pub versions: Vec<Version>,
     /// Every content that a config ever had, links among them; where one was removed, the name that stands for nothing.
     pub configs: BTreeMap<PathBuf, BTreeSet<ObjectId>>,
+    /// The commits that have changed a config.
+    pub config_changes: Vec<usize>,
+    /// A config was once a link: what changes behind it changes no config by its name.
+    pub has_linked_configs: bool,
     /// When a content was last replaced by another, or removed, by a commit.
     pub replaced: HashMap<ObjectId, Timestamp>,
     /// What came before its first commits is not here (`git clone --depth`).
@@ -101,6 +105,7 @@ const LOG: &[&str] = &[
     "--no-notes",
     "--diff-merges=combined",
     "--full-history",
+    "--root",
     "--format=tformat:%x01%H %at %ct %P",
 ];
 
@@ -289,8 +294,9 @@ impl<'a, W: Fn(&Path) -> bool> LogReader<'a, W> {
             (Some(authored), Some(committed)) => authored.min(committed),
             (one, other) => one.or(other).unwrap_or(Timestamp::UNIX_EPOCH),
         };
-        let is_first = words.next().is_none_or(<[u8]>::is_empty);
-        self.history.commits.push(Commit { id, time, is_first });
+        let parents = words.filter(|word| !word.is_empty()).map(ObjectId::parse);
+        let parents = parents.collect::<Option<_>>().ok_or_else(not_understood)?;
+        self.history.commits.push(Commit { id, time, parents });
         Ok(())
     }
 
@@ -313,6 +319,10 @@ impl<'a, W: Fn(&Path) -> bool> LogReader<'a, W> {
         let path = OsString::from_vec(path);
         if is_config(Path::new(&path)) {
             self.history.configs.entry(PathBuf::from(&path)).or_default().insert(new.clone());
+            self.history.has_linked_configs |= modes.iter().any(|mode| mode.starts_with(b"120"));
+            if self.history.config_changes.last() != Some(&commit) {
+                self.history.config_changes.push(commit);
+            }
         }
         if new.is_null()
             || !modes.last().is_some_and(|mode| is_file(mode))
@@ -419,7 +429,8 @@ mod tests {
             null = id("0"),
         );
         let history = parsed(&text).unwrap();
-        let times: Vec<_> = history.commits.iter().map(|c| (c.time.as_second(), c.is_first)).collect();
+        let times: Vec<_> =
+            history.commits.iter().map(|c| (c.time.as_second(), c.parents.is_empty())).collect();
         assert_eq!(times, [(100, false), (80, true)]);
         assert_eq!(history.paths, [PathBuf::from(":odd\n")]);
         let versions: Vec<_> = history.versions.iter().map(|v| (v.commit, v.path, v.blob)).collect();

@@ -118,6 +118,29 @@ pub fn merged(git: &Git, places: &[&Path]) -> Result<BTreeSet<(ObjectId, PathBuf
     Ok(found)
 }
 
+/// The merges on the way to a commit that have taken these contents from one of their parents and not from another, as they were
+/// there or changed; of those that have other configs than one of their parents, or of all (`is_any`).
+pub fn taken(
+    git: &Git,
+    head: &str,
+    wanted: &Contents,
+    is_any: bool,
+) -> Result<BTreeSet<(ObjectId, PathBuf, ObjectId)>> {
+    let (mut found, mut of_configs) = (BTreeSet::new(), HashSet::new());
+    git.stream(LOSSES.iter().copied().chain(["--merges", head, "--"]), |output| {
+        each_change(output, |merge, Change { path, content, next }| {
+            if is_config(&path) {
+                of_configs.insert(merge.clone());
+            }
+            let (Some(contents), true) = (wanted.get(&path), next.is_some()) else { return };
+            let taken = [content, next].into_iter().flatten().filter(|content| contents.contains(content));
+            found.extend(taken.map(|content| (merge.clone(), path.clone(), content)));
+        })
+    })?;
+    found.retain(|(merge, ..)| is_any || of_configs.contains(merge));
+    Ok(found)
+}
+
 /// A command line has an end.
 const PLACES_AT_ONCE: usize = 200;
 

@@ -5,6 +5,7 @@
 //! repository names. Nobody else starts Git, and nobody starts it in a folder of a repository's content.
 
 pub mod absent;
+pub mod ancestry;
 pub mod arrivals;
 pub mod attributes;
 pub mod beside;

@@ -546,3 +546,67 @@ fn a_history_of_its_own_hides_no_weaker_config() {
     let range = hook(&test, &[]).env("PRE_COMMIT_FROM_REF", "main").env("PRE_COMMIT_TO_REF", "HEAD");
     assert_eq!(weakened(&range.run().code(1)), [".sops.yaml"]);
 }
+
+/// Whoever runs `publish` sends what they can decrypt to where the config says: a change of that is told.
+#[test]
+fn where_publish_sends_files_and_how_protected_is_told() {
+    let to = |place: &str, more: &str| {
+        format!("destination_rules:\n  - path_regex: ^secrets/\n    {place}\n{more}")
+    };
+    let for_whom = |rule: &str| to("s3_bucket: shop", &format!("    recreation_rule:\n      {rule}\n"));
+    let ours = format!("age: {RECIPIENT}");
+    let other = "age1gde3ncmahlqd9gg50tanl99r960llztrhfapnmx853s4tjum03uqfssgdh";
+    let both = format!("age: {RECIPIENT},{other}");
+    let table = [
+        (String::new(), to("s3_bucket: shop", ""), vec![("config-change", "s3://shop/; in commit")]),
+        (to("s3_bucket: shop", ""), to("s3_bucket: shop", ""), vec![]),
+        (to("s3_bucket: shop", ""), String::new(), vec![]),
+        (to("s3_bucket: shop", ""), to("s3_bucket: mine", ""), vec![("config-change", "s3://mine/")]),
+        (to("s3_bucket: shop", ""), to("gcs_bucket: shop", ""), vec![("config-change", "gcs://shop/")]),
+        (
+            to("s3_bucket: shop", ""),
+            to("vault_path: shop", ""),
+            vec![("config-change", "secret/data/shop/, decrypted; in commit")],
+        ),
+        (
+            to("vault_path: shop", ""),
+            to("vault_path: shop", "    vault_address: https://vault.example.com\n"),
+            vec![("config-change", "https://vault.example.com/v1/secret/data/shop/")],
+        ),
+        // A rule before it is for the same files.
+        (
+            to("s3_bucket: shop", ""),
+            to("s3_bucket: shop", "")
+                .replace("rules:\n", "rules:\n  - path_regex: ^secrets/a\n    s3_bucket: mine\n"),
+            vec![("config-change", "s3://mine/")],
+        ),
+        (to("s3_bucket: shop", ""), for_whom(&ours), vec![]),
+        (to("s3_bucket: shop", ""), for_whom(&both), vec![("config-change", other)]),
+        (for_whom(&ours), for_whom(&both), vec![("config-change", other)]),
+        (for_whom(&both), for_whom(&ours), vec![]),
+        (
+            for_whom(&ours),
+            for_whom(&format!("{ours}\n      unencrypted_regex: pass")),
+            vec![("weakened-config", "is sent in plaintext by `sealant publish`")],
+        ),
+        (
+            for_whom(&ours),
+            for_whom(&format!("{ours}\n      mac_only_encrypted: true")),
+            vec![("weakened-config", "is protected less")],
+        ),
+    ];
+    for (before, after, expected) in table {
+        let test = repository();
+        add(&test, ".sops.yaml", format!("{}{before}", rule()));
+        git(&test, &["commit", "-qam", "rules", "--allow-empty"]).run().ok();
+        git(&test, &["checkout", "-qb", "branch"]).run().ok();
+        add(&test, ".sops.yaml", format!("{}{after}", rule()));
+        git(&test, &["commit", "-qam", "b", "--no-verify", "--allow-empty"]).run().ok();
+        let output = program(&test, env!("CARGO_BIN_EXE_sealant"), &["check", "--base", "main"]).run();
+        let found = lines(&output);
+        assert_eq!(found.len(), expected.len(), "{before}{after}{output}");
+        for (line, (id, text)) in found.iter().zip(expected) {
+            assert!(line.contains(text) && line.ends_with(&format!("[{id}]")), "{after}{output}");
+        }
+    }
+}

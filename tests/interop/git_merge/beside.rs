@@ -380,6 +380,50 @@ fn what_a_merge_brings_back_is_for_nobody_else() {
     }
 }
 
+/// A merge that takes the files of one side and the rules of the other.
+#[test]
+fn what_a_merge_takes_without_its_rule_is_for_nobody_else() {
+    for how in ["ours", "theirs", "unrelated", "later", "behind a link"] {
+        let world = World::new();
+        let repo = &world.repo;
+        world.for_all();
+        if how == "behind a link" {
+            std::fs::rename(repo.test.path(".sops.yaml"), repo.test.path("rules.yaml")).expect("a move");
+            std::os::unix::fs::symlink("rules.yaml", repo.test.path(".sops.yaml")).expect("a link");
+        }
+        repo.encrypted("team.yaml", TEAM);
+        repo.commit("base");
+        world.checkout(&[if how == "unrelated" { "--orphan" } else { "-b" }, "other"]);
+        world.for_us();
+        repo.encrypted("s.yaml", SECRET);
+        repo.commit("other");
+        world.checkout(&["main"]);
+        repo.set("team.yaml", "a", "other");
+        repo.commit("ours");
+        if how == "theirs" {
+            world.checkout(&["other"]);
+        }
+        let side = if how == "theirs" { "main" } else { "other" };
+        drop(repo.git(&["merge", "-q", "--no-commit", "--no-ff", "--allow-unrelated-histories", side]).run());
+        let rules = if how == "behind a link" { "rules.yaml" } else { ".sops.yaml" };
+        repo.ok(&["checkout", "-q", "main", "--", rules, "team.yaml"]);
+        // Until it is committed, the other way around is a rule that is changed in the working tree.
+        if how != "theirs" {
+            world.is_told("s.yaml", &format!("{how}, not committed"));
+        }
+        world.forges("s.yaml");
+        repo.commit("merged");
+        world.is_told("s.yaml", how);
+        if how == "later" {
+            repo.set("team.yaml", "a", "another");
+            repo.commit("later");
+            repo.ok(&["mv", "s.yaml", "new.yaml"]);
+            repo.commit("moved");
+            world.is_told("new.yaml", how);
+        }
+    }
+}
+
 /// What is there and in no commit of ours comes just now.
 #[test]
 fn what_comes_back_uncommitted_is_for_nobody_else() {
@@ -407,6 +451,7 @@ fn everyday_work_with_branches_is_let_be() {
         "rebased",
         "merged",
         "left behind",
+        "new meanwhile",
         "taken out",
         "renamed",
         "reverted",
@@ -482,6 +527,18 @@ fn everyday_work_with_branches_is_let_be() {
                 repo.commit("theirs");
                 world.checkout(&["main"]);
                 joins();
+                repo.commit("joined");
+                repo.ok(&["merge", "-q", "-m", "merged", "feature"]);
+            }
+            "new meanwhile" => {
+                // People come on main while a branch makes a file for those who were there.
+                new(&ours);
+                repo.commit("new");
+                world.checkout(&["-b", "feature"]);
+                repo.encrypted("new/x.yaml", SECRET);
+                repo.commit("theirs");
+                world.checkout(&["main"]);
+                new(&all);
                 repo.commit("joined");
                 repo.ok(&["merge", "-q", "-m", "merged", "feature"]);
             }

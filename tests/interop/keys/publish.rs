@@ -148,6 +148,28 @@ fn s3_gets_the_encrypted_files() {
             assert!(with(open, &[&other]).run().ok().text().contains("hunter2"), "{who}");
         }
     }
+    // What the rule would send in plaintext is sent by sops, and by us to whoever asks for it.
+    let shown =
+        format!("    recreation_rule:\n      age: {}\n      unencrypted_suffix: b\n", other.recipient);
+    let ours = |more: &[&str]| {
+        rule("shown", &shown);
+        let run = with(moto.serve(test.sealant(&["publish", "--yes", "s/a.yaml"])), &[&me]);
+        run.args(more).env("AWS_REGION", "eu-west-1").run()
+    };
+    let sent = |who: &str| http(moto.port(), &format!("GET /shop/{who}%20x/a.yaml"));
+    let refused = ours(&[]).code(8);
+    assert!(
+        refused.stderr.contains("b would be sent in plaintext") && refused.stderr.contains("--plaintext"),
+        "{refused}"
+    );
+    assert!(!sent("shown").contains("ENC["), "{}", sent("shown"));
+    ours(&["--plaintext"]).ok();
+    rule("by sops", &shown);
+    let theirs = with(moto.serve(test.sops(&["publish", "--yes", "s/a.yaml"])), &[&me]);
+    theirs.env("AWS_REGION", "eu-west-1").run().ok();
+    for who in ["shown", "by%20sops"] {
+        assert!(sent(who).contains("b: hunter2") && sent(who).contains("a: ENC["), "{}", sent(who));
+    }
     test.write(".sops.yaml", "destination_rules:\n  - s3_bucket: nowhere\n");
     let run = with(moto.serve(test.sealant(&["publish", "-y", "s/a.yaml"])), &[&me]);
     let missing = run.env("AWS_REGION", "eu-west-1").run().code(1);

@@ -5,13 +5,16 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::sync::Arc;
 
 use super::{LastRules, Recorded};
 use crate::cli::copies::known_rule_of;
+use crate::config::{Configs, is_config};
 use crate::error::Result;
 use crate::keys::KeySet;
 use crate::repo::copies::{Prints, let_same_others_in, lets_others_in};
-use crate::repo::git::arrivals::{AtPlaces, Before, changing};
+use crate::repo::git::arrivals::{AtPlaces, Before};
 use crate::repo::git::tree::ObjectId;
 use crate::repo::git::{changes, left};
 
@@ -38,9 +41,14 @@ pub(super) struct Arrivals<'r> {
     at_head: Option<(ObjectId, AtPlaces)>,
     /// Places that are brought together just now have what is in no commit of HEAD's.
     asked: BTreeSet<PathBuf>,
-    /// The commits before one that have changed a config.
-    changing: HashMap<ObjectId, Vec<ObjectId>>,
+    /// What configs said in a commit and before it.
+    states_before: HashMap<ObjectId, Rc<Vec<Arc<Configs>>>>,
+    /// How often it may still be asked what a state of the configs said of a place.
+    trials_left: usize,
 }
+
+/// A second or two: who reads somewhere changes a few times, and not thousands of times.
+const MOST_TRIALS: usize = 2_000_000;
 
 impl<'r> Arrivals<'r> {
     /// Of all places that are asked about.
@@ -87,7 +95,8 @@ impl<'r> Arrivals<'r> {
             let version = Version { commit, content, prints: prints.unwrap_or_default(), is_merge };
             by_place.entry(recorded.paths[place].clone()).or_default().push(version);
         }
-        Ok(Self { recorded, by_place, before, at_head, asked, changing: HashMap::new() })
+        let states_before = HashMap::new();
+        Ok(Self { recorded, by_place, before, at_head, asked, states_before, trials_left: MOST_TRIALS })
     }
 
     /// The places that were for others when it came there, or had been for some who read there today.
@@ -153,7 +162,7 @@ impl<'r> Arrivals<'r> {
         all.filter(|version| !version.prints.in_common(prints).is_empty())
     }
 
-    /// Whether some who read at a place today could do so in some commit before.
+    /// Whether some who read at a place today could do so in some commit before, or nobody can tell.
     pub fn had_others(
         &mut self,
         commit: &ObjectId,
@@ -162,17 +171,43 @@ impl<'r> Arrivals<'r> {
         today: Option<&KeySet>,
         last: &mut LastRules<'_>,
     ) -> Result<bool> {
-        if !self.changing.contains_key(commit) {
-            let configs = last.states.places().map(PathBuf::as_path);
-            self.changing.insert(commit.clone(), changing(self.recorded.git, commit, configs)?);
+        let Some(states) = self.states_before(commit, last)? else { return Ok(true) };
+        let Some(left) = self.trials_left.checked_sub(states.len()) else { return Ok(true) };
+        self.trials_left = left;
+        Ok(states
+            .iter()
+            .any(|state| last.rule(state, place).is_some_and(|then| let_same_others_in(then, today, keys))))
+    }
+
+    /// What configs said in a commit and before it; `None` where that is not known by the commits that have changed one.
+    fn states_before(
+        &mut self,
+        commit: &ObjectId,
+        last: &mut LastRules<'_>,
+    ) -> Result<Option<Rc<Vec<Arc<Configs>>>>> {
+        if let Some(known) = self.states_before.get(commit) {
+            return Ok(Some(Rc::clone(known)));
         }
-        for earlier in self.changing.get(commit).into_iter().flatten() {
-            let then = known_rule_of(place, &*last.states.configs(earlier.as_str())?);
-            if then.is_some_and(|then| let_same_others_in(&then, today, keys)) {
-                return Ok(true);
+        let (history, ancestry) = (&self.recorded.history, self.recorded.ancestry());
+        let Some(number) = ancestry.number(commit).filter(|_| !history.has_linked_configs) else {
+            return Ok(None);
+        };
+        let line = ancestry.line([number]);
+        let named: HashSet<PathBuf> =
+            last.states.places().filter(|place| !is_config(place)).cloned().collect();
+        let of_named = history.versions.iter().filter(|version| named.contains(&history.paths[version.path]));
+        let of_named = of_named.map(|version| version.commit).filter(|_| !named.is_empty());
+        let changing: BTreeSet<usize> = history.config_changes.iter().copied().chain(of_named).collect();
+        let mut states: Vec<Arc<Configs>> = Vec::new();
+        for change in changing.into_iter().filter(|change| line.has(*change)) {
+            let state = last.states.configs(self.recorded.name_of(change).as_str())?;
+            if !states.iter().any(|known| Arc::ptr_eq(known, &state)) {
+                states.push(state);
             }
         }
-        Ok(false)
+        let states = Rc::new(states);
+        self.states_before.insert(commit.clone(), Rc::clone(&states));
+        Ok(Some(states))
     }
 
     /// Whether the parents of a merge that have it not at a place had it at another one, for the same others.

@@ -1,28 +1,33 @@
-//! What was in commits beside those that HEAD leads to: of other branches, of reflogs, of what is being merged.
+//! What was in commits beside those that HEAD leads to, of other branches, of reflogs, of what is being merged; and what merges on
+//! the way to HEAD have taken from one of their parents.
 //!
-//! Owns for whom that counts. Until a branch has parted from HEAD's its places were for whom the common rules named; whoever has
-//! come to them since, on the way to HEAD, has come by a rule. Somebody whom the branch has taken away, or never had, has not.
+//! Owns for whom that counts. Until a branch has parted from the other its places were for whom the common rules named; whoever
+//! has come to them since, on the other's way, has come by a rule. Somebody whom the branch has taken away, or never had, has not.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::arrivals::{Arrivals, Wish};
 use super::{Came, LastRules, Left, Looking, PastRule, PastScope, Recorded, Since, counts};
-use crate::cli::copies::{known_rule_of, past_rule_of};
+use crate::cli::copies::past_rule_of;
 use crate::error::Result;
 use crate::keys::KeySet;
 use crate::policy;
 use crate::repo::copies::{Prints, let_same_others_in, lets_others_in};
-use crate::repo::git::arrivals::AtPlaces;
+use crate::repo::git::ancestry::Ancestry;
+use crate::repo::git::arrivals::{AtPlaces, Before};
 use crate::repo::git::beside::Beside;
 use crate::repo::git::tree::ObjectId;
+use crate::repo::git::{changes, left};
 
-/// A content of a commit beside HEAD's.
+/// A content of a commit, by its number.
 struct Candidate<'r> {
     place: usize,
     content: &'r ObjectId,
-    commit: &'r ObjectId,
+    commit: usize,
+    /// The merge on the way to HEAD that has taken it; without one the commit is beside HEAD's.
+    merge: Option<usize>,
 }
 
 impl Recorded<'_> {
@@ -33,16 +38,18 @@ impl Recorded<'_> {
         looking: &Looking<'_>,
         last: &mut LastRules<'_>,
     ) -> Result<Vec<Left<'_>>> {
-        let mut beside = Beside::of(self.git)?;
-        let history = &self.history;
-        let (mut candidates, mut on_the_way) = (Vec::new(), HashMap::<_, Vec<&ObjectId>>::new());
-        for version in history.versions.iter().filter(|version| places.contains(&version.path)) {
-            let (commit, content) = (&history.commits[version.commit].id, &history.blobs[version.blob].id);
+        let ancestry = self.ancestry();
+        let beside = Beside::of(self.git, ancestry)?;
+        let (mut candidates, mut on_the_way) = (Vec::new(), HashMap::<_, Vec<usize>>::new());
+        for version in self.history.versions.iter().filter(|version| places.contains(&version.path)) {
+            let (place, commit) = (version.path, version.commit);
+            let content = &self.history.blobs[version.blob].id;
             match beside.has(commit) {
-                true => candidates.push(Candidate { place: version.path, content, commit }),
-                false => on_the_way.entry((version.path, content)).or_default().push(commit),
+                true => candidates.push(Candidate { place, content, commit, merge: None }),
+                false => on_the_way.entry((place, content)).or_default().push(commit),
             }
         }
+        candidates.extend(self.taken_by_merges(on_the_way.keys().copied())?);
         let contents: BTreeSet<(usize, &ObjectId)> =
             candidates.iter().map(|candidate| (candidate.place, candidate.content)).collect();
         let contents: Vec<_> = contents.into_iter().collect();
@@ -55,49 +62,124 @@ impl Recorded<'_> {
             prints.map(|(at, prints)| (contents[at], prints.unwrap_or_default())).collect();
         let others = elsewhere.places(prints.values());
         let audiences = elsewhere.copies.audiences();
+        let mut forks = Forks { ancestry, beside: &beside, of_merges: HashMap::new() };
         let mut found = Vec::new();
         for candidate in candidates {
-            let Candidate { place, content, commit } = candidate;
+            let Candidate { place, content, commit, merge } = candidate;
             let Some(prints) = prints.get(&(place, content)) else { continue };
             let path = &self.paths[place];
             let is_elsewhere = others.of(prints).keys().any(|here| *here != path);
             // Of the same place what somebody has done again is let be, as `git commit --amend` does.
-            if !is_elsewhere && !beside.is_named(commit) && !self.is_gone(place) {
+            let is_done_again = merge.is_none() && !beside.is_named(self.name_of(commit));
+            if is_done_again && !is_elsewhere && !self.is_gone(place) {
                 continue;
             }
-            let Some(keys) = past_rule_of(path, &*last.states.configs(commit.as_str())?) else { continue };
+            let Some(keys) = past_rule_of(path, &*last.states.configs(self.name_of(commit).as_str())?) else {
+                continue;
+            };
             let mut rule = PastRule { keys: Some(keys), since: Since::Now, stayed: None };
             if !counts(&rule, wanted, &audiences) {
                 continue;
             }
             let Some(keys) = rule.keys.take() else { continue };
-            if self.was_on_the_way(path, &keys, on_the_way.get(&(place, content)), last)? {
+            let came_before = on_the_way.get(&(place, content)).filter(|_| merge.is_none());
+            if self.was_on_the_way(path, &keys, came_before, last)? {
                 continue;
             }
-            found.push((candidate, keys, beside.forks(self.git, commit)?));
+            let forks = forks.of(commit, merge);
+            if let Some(merge) = merge
+                && !self.has_taken_readers_away(path, &keys, &forks, merge, last)?
+            {
+                continue;
+            }
+            found.push((candidate, keys, forks));
         }
         let name = |place: usize| self.history.paths[place].as_path();
-        let at_forks = found
-            .iter()
-            .flat_map(|(candidate, _, forks)| forks.iter().map(|fork| (fork, name(candidate.place))));
+        let at_forks = found.iter().flat_map(|(candidate, _, forks)| {
+            forks.iter().map(|fork| (self.name_of(*fork), name(candidate.place)))
+        });
         let at_forks = AtPlaces::read(self.git, &at_forks.collect())?;
         let (mut rest, mut wishes) = (Vec::new(), Vec::new());
-        for (Candidate { place, content, .. }, keys, forks) in found {
+        for (Candidate { place, content, merge, .. }, keys, forks) in found {
             let mut stayed = Prints::default();
-            for id in forks.iter().filter_map(|fork| at_forks.get(fork, name(place))) {
+            for id in forks.iter().filter_map(|fork| at_forks.get(self.name_of(*fork), name(place))) {
                 stayed.add(&last.prints_of(&self.paths[place], id));
             }
             let places = others.of(&prints[&(place, content)].without(&stayed));
             wishes.push(Wish { keys, places });
-            rest.push((place, content, forks, Arc::new(stayed)));
+            rest.push((place, content, forks, merge, Arc::new(stayed)));
         }
         let mut arrivals = Arrivals::of(self, &wishes, elsewhere.asked_about())?;
         let mut left = Vec::new();
-        for ((place, content, forks, stayed), wish) in rest.into_iter().zip(wishes) {
-            let by_rule = self.come_by_rule(place, &forks, &wish, looking, &mut arrivals, last)?;
+        for ((place, content, forks, merge, stayed), wish) in rest.into_iter().zip(wishes) {
+            let by_rule = match merge {
+                Some(_) => BTreeSet::new(),
+                None => self.come_by_rule(place, &forks, &wish, looking, &mut arrivals, last)?,
+            };
             left.push(Left { place, content, keys: wish.keys, stayed, came: Came::Beside(by_rule) });
         }
         Ok(left)
+    }
+
+    /// Those of these contents that merges have taken from one of their parents where another has other configs: what the rule of
+    /// the one says of them, the other's need not.
+    fn taken_by_merges<'r>(
+        &'r self,
+        contents: impl Iterator<Item = (usize, &'r ObjectId)>,
+    ) -> Result<Vec<Candidate<'r>>> {
+        let Some(head) = changes::head(self.git)? else { return Ok(Vec::new()) };
+        let mut wanted = left::Contents::new();
+        let mut known: BTreeMap<(&Path, &ObjectId), (usize, &ObjectId)> = BTreeMap::new();
+        for (place, content) in contents {
+            let name = self.history.paths[place].as_path();
+            wanted.entry(name.to_path_buf()).or_default().insert(content.clone());
+            known.insert((name, content), (place, content));
+        }
+        if wanted.is_empty() {
+            return Ok(Vec::new());
+        }
+        let taken = left::taken(self.git, &head, &wanted, self.history.has_linked_configs)?;
+        let changes: Vec<(&ObjectId, &Path)> =
+            taken.iter().map(|(merge, path, _)| (merge, &**path)).collect();
+        let before = Before::read(self.git, &changes)?;
+        let mut found = Vec::new();
+        for (merge, path, content) in &taken {
+            let Some(&(place, content)) = known.get(&(&**path, content)) else { continue };
+            let ancestry = self.ancestry();
+            let Some(merge_number) = ancestry.number(merge) else { continue };
+            let having = before.having(merge, path, |id| id == content);
+            found.extend(having.filter_map(|parent| {
+                let commit = ancestry.number(parent)?;
+                Some(Candidate { place, content, commit, merge: Some(merge_number) })
+            }));
+        }
+        Ok(found)
+    }
+
+    /// Whether readers that a place has by a merge could read there where its sides have parted: then the side from which the merge
+    /// has taken a content has taken them away, for these `keys`. Else they have come on the other side, by its rule.
+    fn has_taken_readers_away(
+        &self,
+        path: &Path,
+        keys: &KeySet,
+        forks: &[usize],
+        merge: usize,
+        last: &mut LastRules<'_>,
+    ) -> Result<bool> {
+        let configs = last.states.configs(self.name_of(merge).as_str())?;
+        let merged = last.rule(&configs, path).cloned();
+        if merged.as_ref().is_some_and(|merged| !lets_others_in(merged, keys)) {
+            return Ok(false);
+        }
+        let mut is_so = forks.is_empty();
+        for fork in forks.iter().map(|fork| self.name_of(*fork)) {
+            let then = policy::keys_of_other_state(&*last.states.configs(fork.as_str())?, path);
+            is_so |= match then {
+                Ok(then) => then.is_some_and(|then| let_same_others_in(&then, merged.as_ref(), keys)),
+                Err(_) => true,
+            };
+        }
+        Ok(is_so)
     }
 
     /// Whether the same came to its place for no others on the way to HEAD.
@@ -105,12 +187,12 @@ impl Recorded<'_> {
         &self,
         path: &Path,
         keys: &KeySet,
-        commits: Option<&Vec<&ObjectId>>,
+        commits: Option<&Vec<usize>>,
         last: &mut LastRules<'_>,
     ) -> Result<bool> {
         for commit in commits.into_iter().flatten() {
-            let then = known_rule_of(path, &*last.states.configs(commit.as_str())?);
-            if then.is_some_and(|then| !lets_others_in(&then, keys)) {
+            let configs = last.states.configs(self.name_of(*commit).as_str())?;
+            if last.rule(&configs, path).is_some_and(|then| !lets_others_in(then, keys)) {
                 return Ok(true);
             }
         }
@@ -121,7 +203,7 @@ impl Recorded<'_> {
     fn come_by_rule(
         &self,
         place: usize,
-        forks: &[ObjectId],
+        forks: &[usize],
         wish: &Wish<'_>,
         looking: &Looking<'_>,
         arrivals: &mut Arrivals<'_>,
@@ -132,7 +214,7 @@ impl Recorded<'_> {
         for (here, prints) in &wish.places {
             let today = (looking.today)(here);
             let mut was_for_no_others = !forks.is_empty();
-            for fork in forks {
+            for fork in forks.iter().map(|fork| self.name_of(*fork)) {
                 let then = policy::keys_of_other_state(&*last.states.configs(fork.as_str())?, here);
                 was_for_no_others &= match then {
                     Ok(Some(then)) => !let_same_others_in(&then, today.as_ref(), &wish.keys),
@@ -150,5 +232,24 @@ impl Recorded<'_> {
             }
         }
         Ok(found)
+    }
+}
+
+/// Where commits have parted from those that count without them.
+struct Forks<'a> {
+    ancestry: &'a Ancestry,
+    beside: &'a Beside<'a>,
+    of_merges: HashMap<(usize, usize), Vec<usize>>,
+}
+
+impl Forks<'_> {
+    /// From HEAD, or for what a merge has taken from its other parents.
+    fn of(&mut self, commit: usize, merge: Option<usize>) -> Vec<usize> {
+        let Some(merge) = merge else { return self.beside.forks(commit) };
+        let forks = || {
+            let others = self.ancestry.parents(merge).iter().copied().filter(|parent| *parent != commit);
+            self.ancestry.forks(commit, &self.ancestry.line(others))
+        };
+        self.of_merges.entry((commit, merge)).or_insert_with(forks).clone()
     }
 }

@@ -10,7 +10,7 @@ mod beside;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::iter;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::{Holding, held_of, known_rule_of, past_rule_of, real, unknown_original};
 use crate::cli::context::Context;
@@ -22,6 +22,7 @@ use crate::keys::KeySet;
 use crate::policy;
 use crate::repo::copies;
 use crate::repo::copies::{Audiences, Copies, Held, Leaving, Named, Places, Prints, lets_others_in};
+use crate::repo::git::ancestry::Ancestry;
 use crate::repo::git::arrivals::AtPlaces;
 use crate::repo::git::blobs::Blobs;
 use crate::repo::git::configs::Staged;
@@ -212,6 +213,7 @@ fn counts(rule: &PastRule, wanted: PastScope, audiences: &Audiences<'_>) -> bool
 struct Recorded<'g> {
     git: &'g Git<'g>,
     history: History,
+    ancestry: OnceLock<Ancestry>,
     /// The paths of the history on the disk.
     paths: Vec<PathBuf>,
     /// What is staged, and what of it is another on the disk.
@@ -223,7 +225,17 @@ impl<'g> Recorded<'g> {
     fn read(git: &'g Git<'g>) -> Result<Self> {
         let history = sides::history(git)?;
         let paths = history.paths.iter().map(|path| git.top().join(path)).collect();
-        Ok(Self { git, paths, history, index: Tree::of_index(git)?, unstaged: changes::unstaged(git)? })
+        let (index, unstaged) = (Tree::of_index(git)?, changes::unstaged(git)?);
+        Ok(Self { git, paths, history, ancestry: OnceLock::new(), index, unstaged })
+    }
+
+    fn ancestry(&self) -> &Ancestry {
+        self.ancestry.get_or_init(|| Ancestry::of(&self.history))
+    }
+
+    /// The name of a commit of the history.
+    fn name_of(&self, commit: usize) -> &ObjectId {
+        &self.history.commits[commit].id
     }
 
     /// Whether no file is there today.
@@ -698,13 +710,22 @@ struct LastRules<'g> {
     prints: HashMap<(Format, ObjectId), Arc<Prints>>,
     /// By the configs, or the places.
     leavings: HashMap<(Option<*const Configs>, BTreeSet<PathBuf>), Leaving>,
+    /// What states of the configs said of places.
+    rules: HashMap<(*const Configs, PathBuf), Option<KeySet>>,
 }
 
 impl<'g> LastRules<'g> {
     fn of(git: &'g Git<'g>, lookup: Lookup, history: &History) -> Result<Self> {
         let places = history.configs.keys().cloned().collect();
         let states = States::of(git, lookup, places)?;
-        Ok(Self { states, blobs: Blobs::open(git)?, prints: HashMap::new(), leavings: HashMap::new() })
+        let (prints, leavings, rules) = (HashMap::new(), HashMap::new(), HashMap::new());
+        Ok(Self { states, blobs: Blobs::open(git)?, prints, leavings, rules })
+    }
+
+    /// What a state of the configs says of a place. It is kept, and so a state is no other one's later.
+    fn rule(&mut self, configs: &Arc<Configs>, place: &Path) -> Option<&KeySet> {
+        let key = (Arc::as_ptr(configs), place.to_path_buf());
+        self.rules.entry(key).or_insert_with(|| known_rule_of(place, configs)).as_ref()
     }
 
     /// What a content at a path holds: nothing that Git does not give.
