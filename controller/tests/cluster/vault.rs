@@ -49,16 +49,23 @@ fn many_are_opened_by_vault_in_few_requests_and_a_sealed_vault_heals_by_itself()
     const COUNT: usize = 40;
     let tenant = Tenant::new(&CLUSTER, "vault");
     let bao = bao(&tenant, "vault");
-    let many: String =
-        (0..COUNT).map(|index| json(&sealed(&bao, &tenant, &format!("s{index}"), "1"))).collect();
+    let gate = Gate::before(bao.address());
+    let sealed_there = |name: &str, value: &str| {
+        json(&sealed(&bao, &tenant, name, value)).replace(bao.address(), &gate.address)
+    };
+    let many: String = (0..COUNT).map(|index| sealed_there(&format!("s{index}"), "1")).collect();
     CLUSTER.apply(&many).ok();
     let identity = identity();
     tenant.give(&identity);
 
     let token = crate::common::vault::token(&CLUSTER, &tenant.namespace, "vault-token");
-    let allow = format!("--vault-allow={}", bao.address());
+    let allow = format!("--vault-allow={}", gate.address);
     let token = format!("--vault-token-file={}", token.display());
+    // However slow the machine is, all are there before the first is answered.
+    let closed = gate.closed.lock().unwrap();
     let controller = tenant.start_with("a", &[&allow, &token, "--vault-role=sealant"]);
+    wait_until(|| controller.metric("sealant_waiting_for_vault", "") == COUNT as f64);
+    drop(closed);
     tenant.wait_for_all(COUNT);
     let requests = bao.requests_to("transit/decrypt").len();
     assert!((1..=COUNT / 4).contains(&requests), "{requests} requests for {COUNT} SealedSecrets");
@@ -79,7 +86,7 @@ fn many_are_opened_by_vault_in_few_requests_and_a_sealed_vault_heals_by_itself()
     bao.unseal();
     // What was spoilt above is spoilt: now Vault can say so.
     CLUSTER.wait_for_reason(&tenant.namespace, "s0", "NoIdentity");
-    CLUSTER.apply(&json(&sealed(&bao, &tenant, "s0", "3"))).ok();
+    CLUSTER.apply(&sealed_there("s0", "3")).ok();
     CLUSTER.wait_for_items(&tenant.namespace, "s0", &[("a", &planted("3"))]);
 
     // A name of a key that is a way to another endpoint: nothing is sent at all.
@@ -90,7 +97,7 @@ fn many_are_opened_by_vault_in_few_requests_and_a_sealed_vault_heals_by_itself()
         ("slash", "keyName", "shop/../other"),
         ("dots-in-path", "enginePath", "transit/../sys"),
     ] {
-        let mut object: Value = serde_json::from_str(&json(&sealed(&bao, &tenant, name, "1"))).unwrap();
+        let mut object: Value = serde_json::from_str(&sealed_there(name, "1")).unwrap();
         object["spec"]["dataKeys"][0]["hcVault"][0][field] = value.into();
         CLUSTER.apply(&object.to_string()).ok();
         let refused = CLUSTER.wait_for_reason(&tenant.namespace, name, "BadCiphertext");
@@ -107,7 +114,7 @@ fn many_are_opened_by_vault_in_few_requests_and_a_sealed_vault_heals_by_itself()
     let message = condition(&refused, "Ready")["message"].as_str().unwrap().to_owned();
     assert!(message.contains("may not use a server or key"), "{message}");
     // By now whatever would have been sent was sent: one that came later has been answered.
-    CLUSTER.apply(&json(&sealed(&bao, &tenant, "later", "4"))).ok();
+    CLUSTER.apply(&sealed_there("later", "4")).ok();
     CLUSTER.wait_for_items(&tenant.namespace, "later", &[("a", &planted("4"))]);
     let after: Vec<_> = other
         .requests()

@@ -396,7 +396,14 @@ fn a_secret_in_json_behind_something_else_is_found() {
     let pretty = "{\n \"kind\" : \"Secret\",\n \"data\": {\n  \"a\": \"aHVudGVyMg==\"\n }\n}";
     for before in ["// comment\n", "junk\n", "<!--\n", "<<<<<<< a\n", "[\n\"\n"] {
         for format in [Format::Json, Format::Yaml] {
-            for text in [secret, pretty] {
+            for text in [
+                secret,
+                pretty,
+                "{\"kind\": \"Secret\", \"data\": {\"n\": 1, \"a\": \"aHVudGVyMg==\"}}",
+                "{\"kind\": \"Secret\", \"stringData\": {\"a\": 123456}}",
+                "{\"kind\": \"Secret\", \"stringData\": {\"e\": \"\", \"a\": \"x\\\"y\"}}",
+                "{\"kind\": \"Secret\",\n\"stringData\": {\n// note\n<<<<<<< a\n\"a\": \"hunter2\"\n}}",
+            ] {
                 let text = format!("{before}{text}\n");
                 let found = found(format, &text, &None);
                 assert!(found.iter().any(|one| one.ends_with(" kubernetes-secret")), "{text}: {found:?}");
@@ -405,6 +412,8 @@ fn a_secret_in_json_behind_something_else_is_found() {
     }
     let template = "// x\n{\"kind\": \"Secret\", \"data\": {\"a\": \"{{ .Values.a }}\"}}\n";
     assert_eq!(found(Format::Json, template, &None), Vec::<String>::new());
+    let empty = "// x\n{\"kind\": \"Secret\", \"data\": {\"a\": \"\"}, \"type\": \"Opaque\"}\n";
+    assert_eq!(found(Format::Json, empty, &None), Vec::<String>::new());
 }
 
 #[test]

@@ -125,9 +125,10 @@ fn look_at_part(part: &str) -> Unread {
 fn json_line(part: &str) -> Option<usize> {
     static KIND: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r#""kind"\s*:\s*"Secret""#).ok());
     static VALUES: LazyLock<Option<Regex>> = LazyLock::new(|| {
-        Regex::new(r#""(?:data|stringData)"\s*:\s*\{\s*(?:"[^"]*"\s*:\s*"[^"]*"\s*,?\s*)*"#).ok()
+        Regex::new(r#""(?:data|stringData)"\s*:\s*\{(?:"(?:[^"\\]|\\.)*"|[^"}])*"#).ok()
     });
-    static VALUE: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r#":\s*"([^"]*)""#).ok());
+    static VALUE: LazyLock<Option<Regex>> =
+        LazyLock::new(|| Regex::new(r#""\s*:\s*(?:"((?:[^"\\]|\\.)*)"|([^\s",{}\[\]]+))"#).ok());
     if !KIND.as_ref()?.is_match(part) {
         return None;
     }
@@ -135,7 +136,8 @@ fn json_line(part: &str) -> Option<usize> {
     let mut found = values.find_iter(part).flat_map(|all| {
         value
             .captures_iter(all.as_str())
-            .filter_map(move |one| Some((all.start() + one.get(1)?.start(), one.get(1)?.as_str())))
+            .filter_map(|one| one.get(1).or(one.get(2)))
+            .map(move |one| (all.start() + one.start(), one.as_str()))
     });
     let (at, _) = found.find(|(_, text)| is_plain(text) && !is_placeholder(text))?;
     Some(1 + part[..at].matches('\n').count())
