@@ -451,6 +451,7 @@ pub const ADVICES: &[(&str, &str, usize, How)] = &[
     ("repo/git/resolve.rs", "sealant resolve FILE", 1, In("interop/git_merge/resolve.rs")),
     ("repo/git/resolve.rs", "sealant updatekeys --rotate FILE", 1, In("interop/git_merge/forged.rs")),
     ("repo/states.rs", "git clone --depth 1000 URL", 1, Not("a command of Git's, beside what it is about")),
+    ("repo/weakened.rs", "sealant publish", 4, Not("the name of a command in a sentence")),
     (
         "repo/git/arrivals.rs",
         "git clone --depth 1000 URL",
