@@ -2,6 +2,8 @@
 //!
 //! Every command that takes both goes through here. What is done to a file is the caller's.
 
+use memchr::memmem;
+
 use crate::document::{self, Format};
 use crate::error::{Error, Kind, Result};
 use crate::keys::WrappedDataKey;
@@ -134,7 +136,7 @@ fn sealed_format_in(by_name: Format, file: &SecretBytes) -> Option<Format> {
 const GROUP: &str = "sealant.dev/";
 
 fn holds(file: &[u8], needle: &str) -> bool {
-    file.windows(needle.len()).any(|window| window == needle.as_bytes())
+    memmem::find(file, needle.as_bytes()).is_some()
 }
 
 fn may_hold_sealed(format: Format, file: &[u8]) -> bool {

@@ -4,6 +4,7 @@
 
 use base64::Engine;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use memchr::memmem;
 use zeroize::Zeroizing;
 
 use crate::document::{self, Document, Format, METADATA_KEY, NodeId, NodeKind};
@@ -242,7 +243,7 @@ fn json(text: &str) -> Option<Box<dyn Document>> {
 }
 
 fn holds(bytes: &[u8], needle: &[u8]) -> bool {
-    bytes.windows(needle.len()).any(|window| window == needle)
+    memmem::find(bytes, needle).is_some()
 }
 
 /// What a text is base64 of, line breaks aside.

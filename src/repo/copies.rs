@@ -163,8 +163,7 @@ impl Foreign {
     /// Those of a file of this type; none where it cannot be read.
     #[cfg(feature = "bitnami")]
     pub fn of(format: Format, bytes: &SecretBytes) -> Self {
-        let group = bitnami::GROUP.as_bytes();
-        if !bytes.windows(group.len()).any(|window| window == group) {
+        if memchr::memmem::find(bytes, bitnami::GROUP.as_bytes()).is_none() {
             return Self::default();
         }
         match document::parse(format, bytes.clone(), true) {

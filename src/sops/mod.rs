@@ -27,6 +27,7 @@ pub use leaves::{
     Exempt, InPlaintext, Leaf, Match, for_each as for_each_leaf,
     for_each_encrypted as for_each_encrypted_leaf, in_plaintext, is_clear, is_clear_comment,
 };
+use memchr::memmem;
 pub use metadata::{Metadata, SOPS_VERSION};
 pub use nature::{
     Nature, holds_ciphertexts, is_meant_to_be_encrypted, may_be_more_than_plaintext, nature_as, other_types,
@@ -86,7 +87,7 @@ pub fn looks_encrypted(file: &[u8]) -> bool {
 }
 
 fn holds(file: &[u8], needle: &str) -> bool {
-    file.windows(needle.len()).any(|window| window == needle.as_bytes())
+    memmem::find(file, needle.as_bytes()).is_some()
 }
 
 /// Whether a file is encrypted, as `sops filestatus` tells it; no key is needed.

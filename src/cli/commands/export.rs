@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::ValueEnum;
+use memchr::memmem;
 use serde_json::{Map, Value as Data};
 use zeroize::Zeroizing;
 
@@ -168,7 +169,7 @@ fn docker(variable: &Variable) -> Result<SecretBytes> {
 fn github(variables: &[Variable], context: &Context) -> Result<SecretBytes> {
     let mark = loop {
         let mark = format!("sealant-{:032x}", rand::random::<u128>());
-        let holds_it = |value: &[u8]| value.windows(mark.len()).any(|part| part == mark.as_bytes());
+        let holds_it = |value: &[u8]| memmem::find(value, mark.as_bytes()).is_some();
         if !variables.iter().any(|variable| holds_it(&variable.value)) {
             break mark;
         }

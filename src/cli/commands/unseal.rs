@@ -1,5 +1,7 @@
 use std::process::ExitCode;
 
+use memchr::memmem;
+
 use crate::batch;
 use crate::batch::Source;
 use crate::cli::args::{Destination, Formats, IdentityArgs, Input, InputArgs, OutputArgs};
@@ -127,7 +129,7 @@ fn read(Item { input, mut source }: Item, neighbours: Option<&Neighbours>) -> Re
 
 /// Why there is nothing to unseal in a file, and what to do instead.
 fn nothing_sealed(source: &Source) -> Error {
-    let holds = |needle: &[u8]| source.bytes.windows(needle.len()).any(|window| window == needle);
+    let holds = |needle: &[u8]| memmem::find(&source.bytes, needle).is_some();
     if meant(source.format, &source.bytes) == Some(Meant::Document) {
         return Error::new(Kind::Other, "this is a SOPS document, not a SealedSecret")
             .advise(format!("Decrypt it: `sealant decrypt {}`.", typed(&source.path)));

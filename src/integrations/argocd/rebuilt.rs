@@ -7,6 +7,8 @@
 use std::collections::HashSet;
 use std::path::PathBuf;
 
+use memchr::memmem;
+
 use super::{Place, source};
 use crate::batch;
 use crate::document::{Format, MAX_SOURCE};
@@ -31,7 +33,7 @@ pub(super) async fn open(
     let (manifests, others): (Vec<_>, Vec<_>) = files.into_iter().partition(is_manifest);
     for file in manifests.into_iter().chain(others) {
         let Ok(bytes) = fs::read_found(&file, MAX_SOURCE as u64) else { continue };
-        if !bytes.windows(mac.len()).any(|window| window == mac.as_bytes()) {
+        if memmem::find(&bytes, mac.as_bytes()).is_none() {
             continue;
         }
         let format = format_in(Format::of_path(&file), &bytes);

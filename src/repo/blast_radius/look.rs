@@ -2,6 +2,8 @@
 
 use std::collections::HashSet;
 
+use memchr::memmem;
+
 use crate::config::Selection;
 use crate::document::{self, Document, Format, NodeId, Paths};
 use crate::encrypted_file::{EncryptedFile, format_in, meant};
@@ -102,8 +104,7 @@ fn paths_in_clear(document: &dyn Document, selection: &Selection, exempt: Exempt
 /// The values of Kubernetes Secrets in plaintext, whatever else the file has.
 fn secrets_of(format: Format, bytes: SecretBytes) -> Vec<String> {
     const KIND: &[u8] = b"Secret";
-    let may_be =
-        matches!(format, Format::Yaml | Format::Json) && bytes.windows(KIND.len()).any(|found| found == KIND);
+    let may_be = matches!(format, Format::Yaml | Format::Json) && memmem::find(&bytes, KIND).is_some();
     match may_be.then(|| document::parse(format, bytes, true)) {
         Some(Ok(document)) => secrets_in_clear(&*document),
         _ => Vec::new(),

@@ -7,6 +7,7 @@ use std::sync::LazyLock;
 use base64::Engine;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use memchr::memmem;
 use regex::bytes::Regex;
 use zeroize::Zeroizing;
 
@@ -150,7 +151,7 @@ fn blocks(file: &[u8]) -> Vec<(usize, PrivateKey)> {
 }
 
 fn holds(text: &[u8], part: &[u8]) -> bool {
-    text.windows(part.len()).any(|window| window == part)
+    memmem::find(text, part).is_some()
 }
 
 /// Blocks of PEM in files that are base64, with the offsets of these.

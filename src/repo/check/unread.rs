@@ -124,9 +124,8 @@ fn look_at_part(part: &str) -> Unread {
 /// The line of a value in plaintext of a Secret in JSON that comes behind something else: a comment, a conflict marker.
 fn json_line(part: &str) -> Option<usize> {
     static KIND: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r#""kind"\s*:\s*"Secret""#).ok());
-    static VALUES: LazyLock<Option<Regex>> = LazyLock::new(|| {
-        Regex::new(r#""(?:data|stringData)"\s*:\s*\{(?:"(?:[^"\\]|\\.)*"|[^"}])*"#).ok()
-    });
+    static VALUES: LazyLock<Option<Regex>> =
+        LazyLock::new(|| Regex::new(r#""(?:data|stringData)"\s*:\s*\{(?:"(?:[^"\\]|\\.)*"|[^"}])*"#).ok());
     static VALUE: LazyLock<Option<Regex>> =
         LazyLock::new(|| Regex::new(r#""\s*:\s*(?:"((?:[^"\\]|\\.)*)"|([^\s",{}\[\]]+))"#).ok());
     if !KIND.as_ref()?.is_match(part) {

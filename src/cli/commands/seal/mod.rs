@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::{Mutex, PoisonError};
 
+use memchr::memmem;
 use rayon::prelude::*;
 
 use crate::batch::Source;
@@ -412,7 +413,7 @@ enum Found {
 fn found_in(Source { format, bytes, .. }: &Source) -> Found {
     let utf8 = document::of_utf16(bytes);
     let bytes = utf8.as_ref().unwrap_or(bytes);
-    let holds = |needle: &[u8]| bytes.windows(needle.len()).any(|window| window == needle);
+    let holds = |needle: &[u8]| memmem::find(bytes, needle).is_some();
     if !matches!(format, Format::Yaml | Format::Json) || !holds(b"Secret") {
         return Found::Other;
     }

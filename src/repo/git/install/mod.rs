@@ -15,6 +15,7 @@ use crate::repo::git::Git;
 use crate::secret::SecretBytes;
 pub use hook::Event;
 use hook::Hook;
+use memchr::memmem;
 use own::Own;
 
 /// The drivers. Git gives these lines to a shell, and quotes what it puts into them or behind them.
@@ -388,7 +389,7 @@ fn contains(text: &[u8], part: &str) -> bool {
 }
 
 fn find(text: &[u8], part: &str) -> Option<usize> {
-    text.windows(part.len()).position(|window| window == part.as_bytes())
+    memmem::find(text, part.as_bytes())
 }
 
 /// Attributes with ours at their beginning: of several lines about a file the last one counts, and the person's own
