@@ -21,7 +21,7 @@ use crate::managed::Reconcile;
 use crate::managed::reconcile::Context;
 use crate::managed::secret::MANAGER;
 use crate::settings::Settings;
-use crate::source::policy::Policy;
+use crate::source::permitted::Permitted;
 use crate::source::{self, Kind, Startup};
 
 /// What the parts share.
@@ -84,7 +84,7 @@ impl Parts {
             settings: &settings,
             namespace: &namespace,
             context,
-            policy: Policy::of(&settings, kinds),
+            permitted: Permitted::of(&settings, kinds),
             key_metrics: key_metrics.clone(),
             registry: &mut registry,
             watches,

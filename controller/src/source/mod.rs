@@ -6,7 +6,7 @@
 //! is a small one that uses all of it.
 
 pub mod bitnami;
-pub mod policy;
+pub mod permitted;
 pub mod sealed;
 #[cfg(test)]
 pub mod wishes;
@@ -32,7 +32,7 @@ use crate::managed::secret::Items;
 use crate::managed::slim::{About, Keys};
 use crate::managed::status::{self, Status};
 use crate::settings::Settings;
-use crate::source::policy::Policy;
+use crate::source::permitted::Permitted;
 
 /// The kinds that there are, each a folder. Another is one more line.
 pub const KINDS: &[Kind] = &[Kind::of::<sealed::Sealed>(), Kind::of::<bitnami::Bitnami>()];
@@ -89,7 +89,7 @@ pub struct Startup<'s> {
     /// That of the controller.
     pub namespace: &'s str,
     pub context: Context,
-    pub policy: Policy,
+    pub permitted: Permitted,
     /// What is counted of keys, whatever kind they open.
     pub key_metrics: KeyMetrics,
     /// For metrics of its own.
@@ -259,9 +259,9 @@ mod tests {
         for kind in KINDS.iter().chain(&[Kind::of::<wishes::Wishes>()]) {
             let marks = kind.labels_of_keys.iter().chain(kind.marks);
             assert!(marks.clone().all(|mark| mark.starts_with(kind.prefix)), "{kind:?}");
-            let policy = Policy::new(Vec::new(), &[*kind]);
+            let permitted = Permitted::new(Vec::new(), &[*kind]);
             for mark in marks {
-                assert_eq!(policy.reserved([(*mark).to_owned()].iter(), &[]), Some(*mark));
+                assert_eq!(permitted.reserved([(*mark).to_owned()].iter(), &[]), Some(*mark));
             }
         }
     }

@@ -15,7 +15,7 @@ use crate::keys::metrics::KeyMetrics;
 use crate::managed::memory::Settled;
 use crate::managed::slim::{self, Held};
 use crate::settings::Cli;
-use crate::source::policy::Policy;
+use crate::source::permitted::Permitted;
 use crate::source::wishes::{LAMP, LOUD, ROOM, Wish, Wishes, fulfilled, granted, wish};
 use crate::source::{self, Startup};
 
@@ -441,7 +441,7 @@ async fn a_key_that_was_made_is_not_made_again_under_another_name() {
         settings: &settings,
         namespace: "home",
         context: managed.context.clone(),
-        policy: Policy::new(Vec::new(), &[]),
+        permitted: Permitted::new(Vec::new(), &[]),
         key_metrics: KeyMetrics::new(&managed.context.metrics),
         registry: &mut Registry::default(),
         watches: 1,

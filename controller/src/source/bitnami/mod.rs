@@ -31,7 +31,7 @@ use crate::managed::decide::{Desired, Verdict};
 use crate::managed::reason::{PANICKED, Reason, Words};
 use crate::managed::secret::Items;
 use crate::managed::slim::{About, Keys};
-use crate::source::policy::Policy;
+use crate::source::permitted::Permitted;
 use crate::source::{NoValues, Objects, Source, Startup};
 use http::Desk;
 use keyring::{Keeper, KeyCounts, Keyring};
@@ -47,7 +47,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Those SealedSecrets, and what opens them.
 pub struct Bitnami {
     pool: Arc<Pool>,
-    policy: Policy,
+    permitted: Permitted,
     keeper: Keeper,
     ring: watch::Receiver<Keyring>,
     keys: watch::Receiver<Keys>,
@@ -110,8 +110,8 @@ impl Source for Bitnami {
             let (pool, http) = (Arc::clone(&pool), their_metrics.http.clone());
             (address, Arc::new(Desk::new(pool, ring.clone(), &settings.bitnami_key_namespace, http)))
         });
-        let policy = startup.policy.clone();
-        Ok(Some(Self { pool, policy, keeper, ring, keys, renewal, desk, metrics, their_metrics }))
+        let permitted = startup.permitted.clone();
+        Ok(Some(Self { pool, permitted, keeper, ring, keys, renewal, desk, metrics, their_metrics }))
     }
 
     fn about(&self, found: &Found) -> About {
@@ -141,7 +141,7 @@ impl Source for Bitnami {
     }
 
     fn desired(&self, found: &Found) -> Result<Desired, Verdict> {
-        resource::desired(found, &self.policy)
+        resource::desired(found, &self.permitted)
     }
 
     async fn values(&self, found: &Found) -> Result<Items, NoValues> {

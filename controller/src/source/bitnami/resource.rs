@@ -13,7 +13,7 @@ use crate::source::Source;
 use crate::source::bitnami::Bitnami;
 use crate::source::bitnami::reason::{self, WORDS};
 use crate::source::bitnami::status::Status;
-use crate::source::policy::Policy;
+use crate::source::permitted::Permitted;
 
 /// As whom their controller writes: what its program is called.
 const EARLIER: &[&str] = &["controller", "sealed-secrets-controller"];
@@ -63,12 +63,12 @@ impl Found {
 }
 
 /// The Secret that it asks for, or why there will be none.
-pub fn desired(found: &Found, policy: &Policy) -> Result<Desired, Verdict> {
+pub fn desired(found: &Found, permitted: &Permitted) -> Result<Desired, Verdict> {
     let SealedSecret { items, has_blob, template, .. } = &*found.sealed;
     if *has_blob {
         return Err(reason::refused(if items.is_empty() { reason::BLOB } else { reason::BLOB_AND_ITEMS }));
     }
-    check(template, policy)?;
+    check(template, permitted)?;
     let Template { labels, annotations, kind, immutable, .. } = template.clone();
     let is_owned = annotations.get(SKIP_OWNER).is_none_or(|value| value != "true");
     Ok(Desired {
@@ -91,18 +91,18 @@ pub fn desired(found: &Found, policy: &Policy) -> Result<Desired, Verdict> {
 }
 
 /// Whether a template asks for nothing by which its author would get more than a Secret.
-fn check(template: &Template, policy: &Policy) -> Result<(), Verdict> {
+fn check(template: &Template, permitted: &Permitted) -> Result<(), Verdict> {
     if !template.no_texts.is_empty() {
         let items = template.no_texts.join(", ");
         return Err(reason::refused(&format!("a template is not a text ({items})")));
     }
-    if !policy.allows_type(&template.kind) {
+    if !permitted.allows_type(&template.kind) {
         let kind = &template.kind;
         return Err(reason::refused(&format!(
             "a Secret of type {kind} would be a token, and --allow-type does not name it"
         )));
     }
-    match policy.reserved(template.labels.keys().chain(template.annotations.keys()), TAKEN) {
+    match permitted.reserved(template.labels.keys().chain(template.annotations.keys()), TAKEN) {
         None => Ok(()),
         Some(key) => Err(reason::refused(&format!("a template may not set {key}"))),
     }
@@ -119,7 +119,7 @@ mod tests {
             r#"{{"metadata": {{"name": "db"}}, "spec": {{"encryptedData": {{}}, "template": {{"data": {{"a": {deep}}}}}}}}}"#
         );
         let found: Found = serde_json::from_str(&object).unwrap();
-        let refused = desired(&found, &Policy::new(Vec::new(), &[])).unwrap_err();
+        let refused = desired(&found, &Permitted::new(Vec::new(), &[])).unwrap_err();
         assert!(refused.message.contains("a template is not a text (a)"), "{}", refused.message);
     }
 }

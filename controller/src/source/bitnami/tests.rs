@@ -161,8 +161,8 @@ async fn managed_by(
     let their_metrics = TheirMetrics::new(&context.leadership, true);
     let pool = Arc::new(Pool::start(metrics.panics.clone()).unwrap());
     let mut known = keys.clone();
-    let policy = Policy::new(Vec::new(), source::KINDS);
-    let bitnami = Bitnami { pool, policy, keeper, ring, keys, renewal, desk: None, metrics, their_metrics };
+    let permitted = Permitted::new(Vec::new(), source::KINDS);
+    let bitnami = Bitnami { pool, permitted, keeper, ring, keys, renewal, desk: None, metrics, their_metrics };
     let managed = Managed::new(bitnami, context, 1);
     managed.see(found(object));
     let running = Arc::new(managed);
@@ -309,7 +309,7 @@ fn what_may_be_written_is_theirs_or_was_given() {
         change(&mut secret);
         let secret: Secret = serde_json::from_value(secret).unwrap();
         let desired =
-            resource::desired(&found(object("strict")), &Policy::new(Vec::new(), source::KINDS)).unwrap();
+            resource::desired(&found(object("strict")), &Permitted::new(Vec::new(), source::KINDS)).unwrap();
         let marks = source::marks(source::KINDS);
         let desired = decide::claimed(&desired, Some(&secret), &marks).map_err(|verdict| verdict.message)?;
         let items = BTreeMap::from([("foo".to_owned(), b"bar".to_vec().into())]);
@@ -342,7 +342,7 @@ fn a_template_makes_no_key_and_no_token() {
     let refused = |template: Value| {
         let mut object = object("strict");
         object["spec"]["template"] = template;
-        resource::desired(&found(object), &Policy::new(Vec::new(), source::KINDS))
+        resource::desired(&found(object), &Permitted::new(Vec::new(), source::KINDS))
             .err()
             .map(|verdict| verdict.message)
     };

@@ -7,7 +7,7 @@ use crate::managed::decide::{Adoption, Desired, Gives, MadeBy, Others, Verdict};
 use crate::managed::reason::Reason;
 use crate::managed::secret::OPAQUE;
 use crate::source::Source;
-use crate::source::policy::Policy;
+use crate::source::permitted::Permitted;
 use crate::source::sealed::Sealed;
 use crate::source::sealed::reason::{self, WORDS};
 use crate::source::sealed::resource::{self, ADOPT, MADE_BY_NAME, SealedSecret};
@@ -19,7 +19,7 @@ const MOST_OF_SERVERS: usize = 16;
 const MOST_LINES: usize = 12;
 
 /// What can be said without a key: `None` when the SealedSecret has to be opened.
-pub fn before_opening(sealed: &SealedSecret, policy: &Policy) -> Option<Verdict> {
+pub fn before_opening(sealed: &SealedSecret, permitted: &Permitted) -> Option<Verdict> {
     if sealed.meta.is_annotated(resource::SUSPEND, "true") {
         return Some(Verdict::new(reason::SUSPENDED, reason::IS_SUSPENDED));
     }
@@ -30,11 +30,11 @@ pub fn before_opening(sealed: &SealedSecret, policy: &Policy) -> Option<Verdict>
     }
     let labels = template.metadata.iter().flat_map(|metadata| metadata.labels.keys());
     let annotations = template.metadata.iter().flat_map(|metadata| metadata.annotations.keys());
-    if let Some(key) = policy.reserved(labels.chain(annotations), &[]) {
+    if let Some(key) = permitted.reserved(labels.chain(annotations), &[]) {
         return Some(Verdict::new(reason::TEMPLATE_FORBIDDEN, reason::forbidden_key(key)));
     }
     let kind = template.kind.as_deref().unwrap_or(OPAQUE);
-    if !policy.allows_type(kind) {
+    if !permitted.allows_type(kind) {
         return Some(Verdict::new(reason::TEMPLATE_FORBIDDEN, reason::forbidden_type(kind)));
     }
     if let Err(error) = spec.check() {
@@ -122,18 +122,18 @@ pub mod tests {
     }
 
     /// Nothing but what is allowed to all.
-    fn none() -> Policy {
-        Policy::new(Vec::new(), KINDS)
+    fn none() -> Permitted {
+        Permitted::new(Vec::new(), KINDS)
     }
 
-    fn held(sealed: &SealedSecret, policy: &Policy) -> Option<Verdict> {
-        before_opening(sealed, policy)
+    fn held(sealed: &SealedSecret, permitted: &Permitted) -> Option<Verdict> {
+        before_opening(sealed, permitted)
     }
 
     #[test]
     fn a_template_is_refused_before_anything_is_opened() {
         let allowed = vec!["bootstrap.kubernetes.io/token".to_owned()];
-        let policy = Policy::new(allowed, &[source::Kind::of::<Wishes>()]);
+        let permitted = Permitted::new(allowed, &[source::Kind::of::<Wishes>()]);
         let cases = [
             (json!({"type": "kubernetes.io/service-account-token"}), Some(reason::TEMPLATE_FORBIDDEN)),
             (json!({"type": "bootstrap.kubernetes.io/token"}), None),
@@ -161,7 +161,7 @@ pub mod tests {
         ];
         for (template, expected) in cases {
             let sealed = sealed(|object| object["spec"]["template"] = template.clone());
-            assert_eq!(held(&sealed, &policy).map(|verdict| verdict.reason), expected, "{template}");
+            assert_eq!(held(&sealed, &permitted).map(|verdict| verdict.reason), expected, "{template}");
         }
     }
 

@@ -29,7 +29,7 @@ use crate::managed::kstatus::Kstatus;
 use crate::managed::reason::{Reason, Words};
 use crate::managed::secret::Items;
 use crate::managed::slim::{About, Keys};
-use crate::source::policy::Policy;
+use crate::source::permitted::Permitted;
 use crate::source::{NoValues, Objects, Refused, Source, Startup};
 use duties::Duties;
 use resource::{Found, SealedSecret};
@@ -42,7 +42,7 @@ pub struct Sealed {
     opener: Opener,
     /// Of the thread that opens.
     pulse: Pulse,
-    policy: Policy,
+    permitted: Permitted,
     keeper: Keeper,
     keys: watch::Receiver<Keys>,
     duties: Duties,
@@ -104,12 +104,12 @@ impl Source for Sealed {
                 || settings.vault.is_used()
                 || settings.clouds.is_used(),
         };
-        let policy = startup.policy.clone();
-        Ok(Some(Self { opener, pulse, policy, keeper, keys, duties, metrics }))
+        let permitted = startup.permitted.clone();
+        Ok(Some(Self { opener, pulse, permitted, keeper, keys, duties, metrics }))
     }
 
     fn about(&self, found: &Found) -> About {
-        let held = |sealed| ask::before_opening(sealed, &self.policy).is_some();
+        let held = |sealed| ask::before_opening(sealed, &self.permitted).is_some();
         resource::about(found, found.sealed.as_ref().is_ok_and(held))
     }
 
@@ -127,7 +127,7 @@ impl Source for Sealed {
 
     fn desired(&self, found: &Found) -> Result<Desired, Verdict> {
         let sealed = found.sealed.as_ref().map_err(|error| invalid(error))?;
-        match ask::before_opening(sealed, &self.policy) {
+        match ask::before_opening(sealed, &self.permitted) {
             Some(verdict) => Err(verdict),
             None => Ok(ask::desired(sealed)),
         }

@@ -91,8 +91,9 @@ pub(super) fn run(
     let ended = || rustix::process::waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT);
     while ended().err() == Some(Errno::INTR) {}
     drop(diverted);
-    let status =
-        child.wait().map_err(|error| Error::new(Kind::Other, "the command is lost").caused_by(error))?;
+    let status = child
+        .wait()
+        .map_err(|error| Error::new(Kind::Other, "lost track of the command").caused_by(error))?;
     // What it has started may have more to say.
     for copy in copies {
         let _ = copy.join();

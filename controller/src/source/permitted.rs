@@ -7,14 +7,14 @@ use crate::source::Kind;
 
 /// What is allowed.
 #[derive(Debug, Clone)]
-pub struct Policy {
+pub struct Permitted {
     /// Types of Secrets that would be refused.
     allowed_types: Vec<String>,
     /// How labels and annotations begin that no template may set: a Secret with one would be a key, a token, or one of ours.
     reserved: Vec<&'static str>,
 }
 
-impl Policy {
+impl Permitted {
     pub fn of(settings: &Settings, kinds: &[Kind]) -> Self {
         Self::new(settings.allow_type.clone(), kinds)
     }
