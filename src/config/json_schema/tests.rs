@@ -224,3 +224,28 @@ fn the_schema_takes_configs_as_people_have_them() {
         assert_eq!((schema_refuses(&config), refused.map(|error| error.to_string())), (None, None), "{text}");
     }
 }
+
+/// The configs of sops's own tests, where the vectors are at hand (`tests/documents/vectors.rs` says what they are).
+#[test]
+#[allow(clippy::disallowed_methods, reason = "a test asks where its files are")]
+fn the_schema_takes_the_configs_of_sops_itself() {
+    let Some(folder) = std::env::var_os("SEALANT_VECTORS").filter(|folder| !folder.is_empty()) else {
+        return;
+    };
+    let files = std::fs::read_dir(std::path::Path::new(&folder).join("sops/repo")).expect("vectors of sops");
+    let configs = files
+        .map(|file| file.expect("a file").path())
+        .filter(|path| path.to_string_lossy().ends_with(".sops.yaml"));
+    let taken = configs.map(|path| {
+        let text = std::fs::read_to_string(&path).expect("a config");
+        let config: Value = serde_yaml::from_str(&text).expect("YAML");
+        let refused = schema::parse(&text, Dialect::Sealant, &Patterns::default()).err();
+        assert_eq!(
+            (schema_refuses(&config), refused.map(|error| error.to_string())),
+            (None, None),
+            "{}",
+            path.display()
+        );
+    });
+    assert!(taken.count() > 0, "no config is among the vectors");
+}
